@@ -1,0 +1,1 @@
+"""The hand itself: joints, rotations, the open-hand template and its kinematics."""

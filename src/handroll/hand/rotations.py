@@ -1,0 +1,133 @@
+"""Rotations as series: conversion, continuity, interpolation. Axis-angle vectors in radians throughout.
+
+Conversions are SciPy's (`scipy.spatial.transform.Rotation`), widened to any leading shape. NaN policy: a vector with a
+NaN component stays NaN and never touches its neighbours.
+"""
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+TURN = 2.0 * np.pi
+
+
+def _rotation(rotvec):
+    """SciPy rotation of the flattened vectors, NaN rows as the identity, with the mask of valid rows."""
+    flat = np.asarray(rotvec, dtype=np.float64).reshape(-1, 3)
+    valid = np.isfinite(flat).all(axis=1)
+    return Rotation.from_rotvec(np.where(valid[:, None], flat, 0.0)), valid
+
+
+def matrix_from_rotvec(rotvec):
+    """Rotation matrices of axis-angle vectors.
+
+    Parameters
+    ----------
+    rotvec : array (..., 3), rad
+
+    Returns
+    -------
+    array (..., 3, 3), float64; NaN where the vector is.
+    """
+    rotation, valid = _rotation(rotvec)
+    matrix = rotation.as_matrix()
+    matrix[~valid] = np.nan
+    return matrix.reshape(*np.shape(rotvec)[:-1], 3, 3)
+
+
+def rotvec_from_matrix(matrix):
+    """Axis-angle vectors, of length at most pi, of rotation matrices (..., 3, 3); NaN where the matrix is."""
+    flat = np.asarray(matrix, dtype=np.float64).reshape(-1, 3, 3)
+    valid = np.isfinite(flat).all(axis=(1, 2))
+    rotvec = Rotation.from_matrix(np.where(valid[:, None, None], flat, np.eye(3))).as_rotvec()
+    rotvec[~valid] = np.nan
+    return rotvec.reshape(*np.shape(matrix)[:-2], 3)
+
+
+def quaternion_from_rotvec(rotvec):
+    """Unit quaternions (x, y, z, w) of axis-angle vectors (..., 3); NaN where the vector is."""
+    rotation, valid = _rotation(rotvec)
+    quaternion = rotation.as_quat()
+    quaternion[~valid] = np.nan
+    return quaternion.reshape(*np.shape(rotvec)[:-1], 4)
+
+
+def rotvec_from_quaternion(quaternion):
+    """Axis-angle vectors, of length at most pi, of quaternions (..., 4) as (x, y, z, w); NaN where the quaternion is."""
+    flat = np.asarray(quaternion, dtype=np.float64).reshape(-1, 4)
+    valid = np.isfinite(flat).all(axis=1)
+    rotvec = Rotation.from_quat(np.where(valid[:, None], flat, (0.0, 0.0, 0.0, 1.0))).as_rotvec()
+    rotvec[~valid] = np.nan
+    return rotvec.reshape(*np.shape(quaternion)[:-1], 3)
+
+
+def compose(first, second):
+    """Axis-angle of rotation `first` after `second`: R(first) R(second); both (..., 3), rad."""
+    return rotvec_from_matrix(matrix_from_rotvec(first) @ matrix_from_rotvec(second))
+
+
+def angle_between(first, second):
+    """Geodesic distance in radians, [0, pi], between rotations given as axis-angle (..., 3)."""
+    relative = np.swapaxes(matrix_from_rotvec(first), -1, -2) @ matrix_from_rotvec(second)
+    return np.linalg.norm(rotvec_from_matrix(relative), axis=-1)
+
+
+def continuous(rotvec):
+    """The same rotations, each on the sheet nearest to the one before it in time.
+
+    An axis-angle vector r = theta * u and every (theta + 2 pi k) * u are one rotation. Plots and linear filters need
+    consecutive vectors that are close, so each frame takes the k that is nearest to the last valid frame.
+
+    Parameters
+    ----------
+    rotvec : array (time, ..., 3), rad. NaN frames are skipped and stay NaN.
+
+    Returns
+    -------
+    array (time, ..., 3), float64, rad. Within a series, `|r[t] - r[t-1]|` is the least that any choice of k allows.
+    """
+    rotvec = np.asarray(rotvec, dtype=np.float64)
+    shape = rotvec.shape
+    series = rotvec.reshape(shape[0], -1, 3)
+    out = series.copy()
+    last = np.zeros(series.shape[1:])
+    for t in range(shape[0]):
+        vector = series[t]
+        angle = np.linalg.norm(vector, axis=-1)
+        # Without an axis (angle 0) every multiple of a whole turn about the last axis is the same rotation.
+        last_angle = np.linalg.norm(last, axis=-1)
+        last_axis = last / np.maximum(last_angle, 1e-12)[:, None]
+        axis = np.where((angle > 1e-9)[:, None], vector / np.maximum(angle, 1e-12)[:, None], last_axis)
+        along = np.einsum("...i,...i->...", last, axis)
+        turns = np.round((along - angle) / TURN)
+        valid = np.isfinite(angle)
+        moved = vector + np.where(valid, turns * TURN, 0.0)[:, None] * axis
+        out[t] = np.where(valid[:, None], moved, np.nan)
+        last = np.where(valid[:, None], moved, last)
+    return out.reshape(shape)
+
+
+def slerp(start, end, fraction):
+    """Spherical interpolation: the shortest rotation from `start` to `end`, taken by `fraction`.
+
+    Parameters
+    ----------
+    start, end : array (..., 3), rad
+    fraction : array broadcastable to (...), 0 gives `start`, 1 gives `end`
+
+    Returns
+    -------
+    array (..., 3), rad, length at most pi (Shoemake 1985, doi:10.1145/325165.325242).
+    """
+    start, end = np.broadcast_arrays(np.asarray(start, dtype=np.float64), np.asarray(end, dtype=np.float64))
+    first = matrix_from_rotvec(start)
+    step = rotvec_from_matrix(np.swapaxes(first, -1, -2) @ matrix_from_rotvec(end))
+    fraction = np.broadcast_to(fraction, step.shape[:-1])
+    return rotvec_from_matrix(first @ matrix_from_rotvec(step * fraction[..., None]))
+
+
+def mirrored(rotvec):
+    """Rotations seen in a mirror across the y-z plane: (x, -y, -z), since rotation axes are axial vectors.
+
+    Maps a right hand's rotations to those of the mirrored left hand, and back.
+    """
+    return np.asarray(rotvec) * np.array([1.0, -1.0, -1.0])

@@ -1,0 +1,47 @@
+"""Joint names and topology of a hand: MANO's 16 joints, 5 fingertips, and MediaPipe's 21 landmarks.
+
+Every array with a joint axis in handroll uses the order of `JOINTS`: the 16 joints of MANO, then the five tips.
+"""
+
+HANDS = ("left", "right")
+"""Order of every `hand` axis."""
+
+FINGERS = ("thumb", "index", "middle", "ring", "pinky")
+"""Order of every `finger` axis: piano fingering 1 to 5."""
+
+MANO_JOINTS = (
+    "wrist",
+    *("index1", "index2", "index3"),
+    *("middle1", "middle2", "middle3"),
+    *("pinky1", "pinky2", "pinky3"),
+    *("ring1", "ring2", "ring3"),
+    *("thumb1", "thumb2", "thumb3"),
+)
+"""The 16 joints of MANO (Romero et al. 2017, doi:10.1145/3130800.3130883), in its order."""
+
+JOINTS = (*MANO_JOINTS, *(f"{finger}_tip" for finger in FINGERS))
+"""The 16 MANO joints, then the tips of thumb, index, middle, ring and pinky: 21 names."""
+
+N_JOINTS = len(JOINTS)
+N_ROTATIONS = len(MANO_JOINTS)
+
+PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14, 15, 3, 6, 12, 9)
+"""Parent of each of the 21 `JOINTS`; -1 for the wrist. A parent's index is below 16, so it always has a rotation."""
+
+JOINT_OF_LANDMARK = (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8, 9, 20)
+"""`JOINTS` index of each of MediaPipe's 21 hand landmarks."""
+
+LANDMARK_OF_JOINT = tuple(JOINT_OF_LANDMARK.index(j) for j in range(N_JOINTS))
+"""MediaPipe landmark of each of the 21 `JOINTS`."""
+
+BONES = tuple((parent, joint) for joint, parent in enumerate(PARENTS) if parent >= 0)
+"""(parent, child) pairs over `JOINTS`, for drawing."""
+
+CHAINS = {finger: tuple(JOINTS.index(f"{finger}{n}") for n in (1, 2, 3)) + (JOINTS.index(f"{finger}_tip"),) for finger in FINGERS}
+"""`JOINTS` indices along each finger, from its base to its tip."""
+
+TIPS = tuple(JOINTS.index(f"{finger}_tip") for finger in FINGERS)
+"""`JOINTS` indices of the five tips, thumb to pinky."""
+
+KNUCKLES = tuple(JOINTS.index(f"{finger}1") for finger in FINGERS[1:])
+"""`JOINTS` indices of the MCP joints of index, middle, ring and pinky."""

@@ -1,0 +1,105 @@
+"""What made a file: hashes of code and inputs, and writing that leaves either the whole file or nothing."""
+
+import ast
+import hashlib
+import os
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+@contextmanager
+def atomic_path(path):
+    """A temporary path beside `path`, renamed to it when the block ends well and removed when it does not."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix stays last: encoders choose the container by it.
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def file_sha256(path):
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def _meaning(path):
+    """(normal form, imported names) of a Python file: its syntax tree without comments, docstrings and layout."""
+    tree = ast.parse(Path(path).read_text(encoding="utf-8"), filename=str(path))
+    imported = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            imported.update((node.module, *(f"{node.module}.{alias.name}" for alias in node.names)))
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            # A bare string is a docstring, of the module, a class, a function or an attribute.
+            kept = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant) and isinstance(s.value.value, str))]
+            node.body = kept or ([ast.Pass()] if not isinstance(node, ast.Module) else [])
+    return ast.unparse(tree), frozenset(imported)
+
+
+def _module_path(name):
+    """File of a `handroll` module, or None where the name is not one (a function, another package)."""
+    if name.split(".")[0] != PACKAGE.name:
+        return None
+    base = PACKAGE.joinpath(*name.split(".")[1:])
+    return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()), None)
+
+
+def code_hash(script):
+    """Hash of what a script means: of itself and of every handroll module that it imports, directly or not.
+
+    Layout, comments and docstrings do not count, so editing them reruns nothing.
+
+    Parameters
+    ----------
+    script : path of a Python file
+
+    Returns
+    -------
+    str, 16 hexadecimal digits
+    """
+    start = Path(script).resolve()
+    pending, seen = [start], {}
+    while pending:
+        path = pending.pop()
+        if path in seen:
+            continue
+        seen[path], imported = _meaning(path)
+        pending.extend(p for p in map(_module_path, imported) if p)
+    digest = hashlib.sha256()
+    for path in sorted(seen):
+        name = path.relative_to(PACKAGE) if path.is_relative_to(PACKAGE) else path.name
+        digest.update(f"{name}\n{seen[path]}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def module_version(module):
+    """The integer `VERSION` of a handroll module, read without importing it.
+
+    Steps too costly to rerun for a refactoring carry this number instead of a `code_hash`; it is raised by hand.
+
+    Raises
+    ------
+    ValueError
+        There is no such module, or it assigns no integer to VERSION.
+    """
+    path = _module_path(module)
+    if path is None:
+        raise ValueError(f"{module}: no such module of handroll")
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "VERSION" for t in node.targets):
+            value = ast.literal_eval(node.value)
+            if isinstance(value, int):
+                return f"{module} {value}"
+    raise ValueError(f"{path}: expected a line such as `VERSION = 1`, found none")

@@ -1,0 +1,261 @@
+"""The tables handroll writes: one definition of every column, and the only way to read and write them.
+
+A `Table` lists its columns with Arrow type, shape with axis names, unit and meaning. Writing and reading check against
+it; `docs/dataset.md` and the dataset card are generated from it. In memory a table is a dict of numpy arrays (column
+name to array); a column with a shape such as (joint 21, xyz 3) is an array (rows, 21, 3).
+"""
+
+import json
+from dataclasses import dataclass
+from enum import IntEnum
+from math import prod
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from handroll.provenance import atomic_path
+
+SCHEMA_VERSION = "1"
+"""Raised by hand when a column changes its meaning; stored in every Parquet file."""
+
+
+class State(IntEnum):
+    """What a frame of a cleaned motion is. Frames above `HIDDEN` hold usable values."""
+
+    HIDDEN = 0
+    INTERPOLATED = 1
+    OBSERVED = 2
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: Arrow type of an element, axes as (name, length) pairs, unit, and a sentence."""
+
+    name: str
+    dtype: pa.DataType
+    description: str
+    unit: str = ""
+    axes: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def shape(self):
+        """Lengths of the axes behind the row axis."""
+        return tuple(length for _, length in self.axes)
+
+    @property
+    def arrow_type(self):
+        """The stored type: a fixed-size list, flattened in C order, where the column has axes."""
+        return pa.list_(self.dtype, prod(self.shape)) if self.axes else self.dtype
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: its name, what a row is, and its columns."""
+
+    name: str
+    row: str
+    columns: tuple[Column, ...]
+
+    @property
+    def arrow_schema(self):
+        """The Arrow schema without metadata."""
+        return pa.schema([(column.name, column.arrow_type) for column in self.columns])
+
+    def empty(self):
+        """The table without rows: a dict of arrays of length 0."""
+        return {c.name: np.empty((0, *c.shape), dtype=_numpy_dtype(c.dtype)) for c in self.columns}
+
+
+def _numpy_dtype(dtype):
+    return object if pa.types.is_nested(dtype) or dtype in (pa.string(), pa.binary()) else dtype.to_pandas_dtype()
+
+
+FRAME_KEYS = (
+    Column("frame", pa.int32(), "index of the presented frame, from 0"),
+    Column("time_s", pa.float64(), "presentation time since the video's first frame", "s"),
+    Column("hand", pa.string(), "left or right, as the player's own hands"),
+)
+
+_POSE = (
+    Column("rotation_rad", pa.float32(), "axis-angle of MANO's joints: global, then relative to the parent; zero = flat open hand", "rad", (("joint", 16), ("xyz", 3))),
+    Column("translation_m", pa.float32(), "MANO translation, camera frame (x right, y down, z forward)", "m", (("xyz", 3),)),
+    Column("betas", pa.float32(), "MANO shape; zeros where the engine has none; constant over a video", "", (("component", 10),)),
+    Column("bone_scale", pa.float32(), "size of the hand relative to the engine's template; constant over a video"),
+    Column("joints_m", pa.float32(), "16 MANO joints, then tips of thumb, index, middle, ring, pinky; camera frame", "m", (("joint", 21), ("xyz", 3))),
+    Column("residual_px", pa.float32(), "root mean square distance of the projected joints to the detected landmarks", "px"),
+)  # fmt: skip
+
+DETECTIONS = Table(
+    "detections",
+    "a frame and hand; frame-major, left before right, every frame present; NaN where not found",
+    (
+        *FRAME_KEYS,
+        Column("found", pa.bool_(), "a hand of this side is in this frame and its landmarks can be trusted"),
+        Column("mirrored", pa.bool_(), "the tracker took this hand for its mirror image: masked, `found` is false"),
+        Column("score", pa.float32(), "the detector's confidence in its left/right label, 0..1"),
+        Column("box_px", pa.float32(), "box around the landmarks: left, top, right, bottom", "px", (("side", 4),)),
+        Column("landmarks_px", pa.float32(), "21 MediaPipe landmarks in the shown frame", "px", (("landmark", 21), ("xy", 2))),
+        Column("landmarks_m", pa.float32(), "21 MediaPipe world landmarks, origin at the hand's centre", "m", (("landmark", 21), ("xyz", 3))),
+    ),
+)  # fmt: skip
+
+POSE = Table(
+    "pose",
+    "a frame and hand; frame-major, left before right, every frame present; NaN where not found",
+    (*FRAME_KEYS, Column("found", pa.bool_(), "the engine gave a pose"), *_POSE),
+)
+
+MOTION = Table(
+    "motion",
+    "a frame and hand; frame-major, left before right, every frame present; NaN where hidden",
+    (*FRAME_KEYS, Column("state", pa.int8(), "0 hidden, 1 interpolated, 2 observed"), *_POSE),
+)
+
+NOTES = Table(
+    "notes",
+    "a note, by onset, then pitch",
+    (
+        Column("onset_s", pa.float64(), "the hammer strikes; since the video's first frame", "s"),
+        Column("key_offset_s", pa.float64(), "the key is released", "s"),
+        Column("sounding_offset_s", pa.float64(), "the sound is damped: the key or, later, the pedal is released, or the note is struck again", "s"),
+        Column("pitch", pa.int8(), "MIDI pitch, 21 (A0) to 108 (C8)"),
+        Column("velocity", pa.int8(), "MIDI velocity, 1 to 127"),
+    ),
+)  # fmt: skip
+
+PEDAL = Table(
+    "pedal",
+    "a press of the sustain pedal, by onset",
+    (
+        Column("onset_s", pa.float64(), "the pedal goes down; since the video's first frame", "s"),
+        Column("offset_s", pa.float64(), "the pedal comes up", "s"),
+    ),
+)
+
+CLIPS = Table(
+    "clips",
+    "a window of a video, kept or not, by start",
+    (
+        Column("subject", pa.string(), "performer"),
+        Column("video", pa.string(), "video id"),
+        Column("clip", pa.int32(), "index of the window in its video, from 0"),
+        Column("start_s", pa.float64(), "start, since the video's first frame", "s"),
+        Column("end_s", pa.float64(), "end (exclusive)", "s"),
+        Column("start_frame", pa.int32(), "first frame of the window"),
+        Column("end_frame", pa.int32(), "frame after the last one"),
+        Column("visibility", pa.float32(), "share of frames x hands that are observed or interpolated, 0..1"),
+        Column("accepted", pa.bool_(), "the clip enters the dataset"),
+        Column("reasons", pa.string(), "why not: names from handroll.screen.reasons, comma separated; empty when accepted"),
+    ),
+)  # fmt: skip
+
+
+class SchemaError(ValueError):
+    """A table does not have the columns, types or shapes of its definition."""
+
+
+def to_arrow(table, columns, metadata=None):
+    """A dict of arrays as an Arrow table.
+
+    Parameters
+    ----------
+    table : Table
+    columns : dict of str to array (rows, *column shape)
+    metadata : dict of str to str, optional
+        Stored as Parquet key-value metadata beside the schema version and table name.
+
+    Raises
+    ------
+    SchemaError
+        A column is missing, unknown, or has another shape than its definition.
+    """
+    expected = [column.name for column in table.columns]
+    if sorted(expected) != sorted(columns):
+        missing, unknown = sorted(set(expected) - set(columns)), sorted(set(columns) - set(expected))
+        raise SchemaError(f"table {table.name}: missing columns {missing}, unknown columns {unknown}")
+    rows = len(columns[expected[0]])
+    arrays = []
+    for column in table.columns:
+        values = columns[column.name]
+        if np.shape(values)[: 1 + len(column.shape)] != (rows, *column.shape):
+            raise SchemaError(f"table {table.name}, column {column.name}: expected shape {(rows, *column.shape)}, found {np.shape(values)}")
+        if column.axes:
+            flat = np.ascontiguousarray(values, dtype=_numpy_dtype(column.dtype)).reshape(-1)
+            arrays.append(pa.FixedSizeListArray.from_arrays(pa.array(flat, column.dtype), prod(column.shape)))
+        else:
+            arrays.append(pa.array(list(values) if _numpy_dtype(column.dtype) is object else np.asarray(values), column.dtype))
+    extra = {"handroll_table": table.name, "handroll_schema_version": SCHEMA_VERSION, **(metadata or {})}
+    return pa.Table.from_arrays(arrays, schema=table.arrow_schema.with_metadata(extra))
+
+
+def from_arrow(table, arrow):
+    """The inverse of `to_arrow`: a dict of arrays; raises SchemaError where the columns differ from the definition."""
+    found = arrow.schema.remove_metadata()
+    if not found.equals(table.arrow_schema):
+        raise SchemaError(f"table {table.name}: expected columns\n{table.arrow_schema}\nfound\n{found}")
+    columns = {}
+    for column in table.columns:
+        chunk = arrow.column(column.name).combine_chunks()
+        if column.axes:
+            columns[column.name] = chunk.flatten().to_numpy(zero_copy_only=False).reshape(-1, *column.shape).copy()
+        elif _numpy_dtype(column.dtype) is object:
+            columns[column.name] = np.array([*chunk.to_pylist(), None], dtype=object)[:-1]
+        else:
+            columns[column.name] = chunk.to_numpy(zero_copy_only=False).copy()
+    return columns
+
+
+def write_table(path, table, columns, metadata=None):
+    """Write a dict of arrays as Parquet (zstd), checked against its definition; atomic; the same input gives the same bytes."""
+    with atomic_path(path) as temporary:
+        pq.write_table(to_arrow(table, columns, metadata), temporary, compression="zstd")
+
+
+def read_table(path, table):
+    """Read a Parquet file of the given definition.
+
+    Returns
+    -------
+    columns : dict of str to array (rows, *column shape)
+    metadata : dict of str to str
+
+    Raises
+    ------
+    SchemaError
+        The file holds another table.
+    """
+    try:
+        arrow = pq.read_table(path)
+        columns = from_arrow(table, arrow)
+    except (SchemaError, pa.ArrowInvalid) as error:
+        raise SchemaError(f"{path}: not a handroll {table.name} table: {error}") from error
+    return columns, {key.decode(): value.decode() for key, value in (arrow.schema.metadata or {}).items()}
+
+
+def by_frame(columns, hands=2):
+    """Reshape a frame-and-hand table (rows, ...) to arrays (frame, hand, ...); hand order as `skeleton.HANDS`."""
+    return {name: values.reshape(-1, hands, *values.shape[1:]) for name, values in columns.items()}
+
+
+def by_row(columns):
+    """The inverse of `by_frame`: arrays (frame, hand, ...) to rows."""
+    return {name: values.reshape(-1, *values.shape[2:]) for name, values in columns.items()}
+
+
+def frame_keys(time_s):
+    """The three key columns, as (frame, hand) arrays, of a video with these presentation times (frame,)."""
+    from handroll.hand.skeleton import HANDS
+
+    frames = len(time_s)
+    return {
+        "frame": np.repeat(np.arange(frames, dtype=np.int32)[:, None], 2, axis=1),
+        "time_s": np.repeat(np.asarray(time_s, dtype=np.float64)[:, None], 2, axis=1),
+        "hand": np.tile(np.array(HANDS, dtype=object), (frames, 1)),
+    }
+
+
+def write_json(path, value):
+    """Write a dict as indented JSON, keys in the order given; atomic."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
