@@ -2,10 +2,13 @@
 
 import ast
 import hashlib
+import json
 import os
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+
+from handroll import __version__
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -43,7 +46,9 @@ def _meaning(path):
         body = getattr(node, "body", None)
         if isinstance(body, list):
             # A bare string is a docstring, of the module, a class, a function or an attribute.
-            kept = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant) and isinstance(s.value.value, str))]
+            kept = [
+                s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant) and isinstance(s.value.value, str))
+            ]
             node.body = kept or ([ast.Pass()] if not isinstance(node, ast.Module) else [])
     return ast.unparse(tree), frozenset(imported)
 
@@ -103,3 +108,21 @@ def module_version(module):
             if isinstance(value, int):
                 return f"{module} {value}"
     raise ValueError(f"{path}: expected a line such as `VERSION = 1`, found none")
+
+
+def stamp(step, code, settings=None, **facts):
+    """Key-value metadata that says what made a table: step, handroll's version, code and settings. No times, no paths.
+
+    Parameters
+    ----------
+    step : str
+        Name of the rule.
+    code : str
+        `code_hash` or `module_version` of the step.
+    settings : dict, optional
+        The configuration values it used.
+    **facts : str, number or None
+        More entries, such as the engine; None is left out.
+    """
+    entries = {"step": step, "handroll_version": __version__, "code": code, "settings": json.dumps(settings or {}, sort_keys=True)}
+    return entries | {name: str(value) for name, value in facts.items() if value is not None}

@@ -2,7 +2,8 @@
 
 A `Table` lists its columns with Arrow type, shape with axis names, unit and meaning. Writing and reading check against
 it; `docs/dataset.md` and the dataset card are generated from it. In memory a table is a dict of numpy arrays (column
-name to array); a column with a shape such as (joint 21, xyz 3) is an array (rows, 21, 3).
+name to array); a column with a shape such as (joint 21, xyz 3) is an array (rows, 21, 3). Where an axis has no fixed
+length, as (frame, joint 16, xyz 3) in a table of clips, the column is a sequence of arrays (frames, 16, 3), one a row.
 """
 
 import json
@@ -30,23 +31,37 @@ class State(IntEnum):
 
 @dataclass(frozen=True)
 class Column:
-    """A column: Arrow type of an element, axes as (name, length) pairs, unit, and a sentence."""
+    """A column: Arrow type of an element, axes as (name, length) pairs, unit, and a sentence.
+
+    The first axis may have the length None: it differs from row to row.
+    """
 
     name: str
     dtype: pa.DataType
     description: str
     unit: str = ""
-    axes: tuple[tuple[str, int], ...] = ()
+    axes: tuple[tuple[str, int | None], ...] = ()
 
     @property
     def shape(self):
-        """Lengths of the axes behind the row axis."""
-        return tuple(length for _, length in self.axes)
+        """Fixed lengths of the axes behind the row axis (behind the varying axis, where there is one)."""
+        return tuple(length for _, length in self.axes if length is not None)
+
+    @property
+    def varies(self):
+        """Whether the first axis behind the row axis differs from row to row."""
+        return bool(self.axes) and self.axes[0][1] is None
 
     @property
     def arrow_type(self):
-        """The stored type: a fixed-size list, flattened in C order, where the column has axes."""
-        return pa.list_(self.dtype, prod(self.shape)) if self.axes else self.dtype
+        """The stored type: fixed axes are a fixed-size list, flattened in C order; a varying axis is a list around it."""
+        element = pa.list_(self.dtype, prod(self.shape)) if self.shape else self.dtype
+        return pa.list_(element) if self.varies else element
+
+    @property
+    def is_object(self):
+        """Whether the column is held as a sequence of Python values or arrays, one a row, not as one array."""
+        return self.varies or _numpy_dtype(self.dtype) is object
 
 
 @dataclass(frozen=True)
@@ -64,7 +79,7 @@ class Table:
 
     def empty(self):
         """The table without rows: a dict of arrays of length 0."""
-        return {c.name: np.empty((0, *c.shape), dtype=_numpy_dtype(c.dtype)) for c in self.columns}
+        return {c.name: np.empty(0, object) if c.is_object else np.empty((0, *c.shape), _numpy_dtype(c.dtype)) for c in self.columns}
 
 
 def _numpy_dtype(dtype):
@@ -150,6 +165,71 @@ CLIPS = Table(
     ),
 )  # fmt: skip
 
+SPLITS = Table(
+    "splits",
+    "a video, by subject, then video",
+    (
+        Column("subject", pa.string(), "performer"),
+        Column("video", pa.string(), "video id"),
+        Column("split", pa.string(), "train, valid or test"),
+        Column("pinned", pa.bool_(), "the sheet decided, not the hash"),
+    ),
+)
+
+
+def _rows_of(table):
+    """The type of a list whose items are rows of another table."""
+    return pa.list_(pa.struct([(column.name, column.arrow_type) for column in table.columns]))
+
+
+def _clip_pose(hand):
+    """A clip's columns of one hand; those that are constant over a video are stored once."""
+    motion = {column.name: column for column in MOTION.columns}
+    per_clip = ("betas", "bone_scale")
+    names = ("state", "rotation_rad", "translation_m", "joints_m", "residual_px", *per_clip)
+    return tuple(
+        Column(
+            f"{hand}_{name}", c.dtype, f"{hand} hand: {c.description}", c.unit, c.axes if name in per_clip else (("frame", None), *c.axes)
+        )
+        for name, c in ((name, motion[name]) for name in names)
+    )
+
+
+SHARD = Table(
+    "shard",
+    "a clip, by subject, video, then clip; NaN where a hand is hidden",
+    (
+        Column("subject", pa.string(), "performer"),
+        Column("video", pa.string(), "video id, unique for its subject"),
+        Column("clip", pa.int32(), "index of the window in its video, from 0; rejected windows leave gaps"),
+        Column("split", pa.string(), "train, valid or test; all clips of a video are in one"),
+        Column("start_s", pa.float64(), "start, since the video's first frame", "s"),
+        Column("end_s", pa.float64(), "end (exclusive)", "s"),
+        Column("start_frame", pa.int32(), "the clip's first frame, as a frame of the video"),
+        Column("n_frames", pa.int32(), "length of every frame axis of this row"),
+        Column("fps", pa.float64(), "mean frame rate of the video; use time_s where it matters", "Hz"),
+        Column("time_s", pa.float64(), "presentation time since the clip's start", "s", (("frame", None),)),
+        *_clip_pose("left"),
+        *_clip_pose("right"),
+        Column("visibility", pa.float32(), "share of frames x hands that are observed or interpolated, 0..1"),
+        Column("notes", _rows_of(NOTES), "notes struck within the clip; times since the clip's start, ends may lie behind the clip's"),
+        Column("pedal", _rows_of(PEDAL), "presses that overlap the clip, not cut to it; times since the clip's start, may be negative"),
+        Column("audio", pa.struct([("bytes", pa.binary()), ("path", pa.string())]), "the clip's sound: a FLAC file, mono; null where the video has none"),
+        Column("width_px", pa.int32(), "width of the picture as shown", "px"),
+        Column("height_px", pa.int32(), "height of the picture as shown", "px"),
+        Column("focal_px", pa.float64(), "focal length that the translations assume; principal point: the picture's middle", "px"),
+        Column("focal_source", pa.string(), "where it came from: sheet, config, truth, or hamer (a convention: depth is then not metric)"),
+        Column("detector", pa.string(), "what found the hands"),
+        Column("pose_engine", pa.string(), "what fitted the pose"),
+        Column("transcriber", pa.string(), "where the notes came from"),
+        Column("permission", pa.string(), "the performer's permission to publish motion and sound: granted, unknown or refused"),
+        Column("licence", pa.string(), "licence of the recording as its publisher states it; empty where not stated"),
+        Column("source", pa.string(), "where the video came from"),
+        Column("source_sha256", pa.string(), "SHA-256 of the video file"),
+        Column("provenance", pa.string(), "versions and settings that made the row, a JSON object"),
+    ),
+)  # fmt: skip
+
 
 class SchemaError(ValueError):
     """A table does not have the columns, types or shapes of its definition."""
@@ -178,15 +258,34 @@ def to_arrow(table, columns, metadata=None):
     arrays = []
     for column in table.columns:
         values = columns[column.name]
-        if np.shape(values)[: 1 + len(column.shape)] != (rows, *column.shape):
-            raise SchemaError(f"table {table.name}, column {column.name}: expected shape {(rows, *column.shape)}, found {np.shape(values)}")
-        if column.axes:
-            flat = np.ascontiguousarray(values, dtype=_numpy_dtype(column.dtype)).reshape(-1)
-            arrays.append(pa.FixedSizeListArray.from_arrays(pa.array(flat, column.dtype), prod(column.shape)))
+        shape, wanted = ((len(values),), (rows,)) if column.is_object else (np.shape(values), (rows, *column.shape))
+        if shape != wanted:
+            raise SchemaError(f"table {table.name}, column {column.name}: expected shape {wanted}, found {shape}")
+        if column.varies:
+            arrays.append(_varying_array(table, column, values))
+        elif column.shape:
+            arrays.append(_fixed_array(column, values))
         else:
-            arrays.append(pa.array(list(values) if _numpy_dtype(column.dtype) is object else np.asarray(values), column.dtype))
+            arrays.append(pa.array(list(values) if column.is_object else np.asarray(values), column.dtype))
     extra = {"handroll_table": table.name, "handroll_schema_version": SCHEMA_VERSION, **(metadata or {})}
     return pa.Table.from_arrays(arrays, schema=table.arrow_schema.with_metadata(extra))
+
+
+def _fixed_array(column, values):
+    """Values (n, *shape) as an Arrow array of n items."""
+    flat = pa.array(np.ascontiguousarray(values, dtype=_numpy_dtype(column.dtype)).reshape(-1), column.dtype)
+    return pa.FixedSizeListArray.from_arrays(flat, prod(column.shape)) if column.shape else flat
+
+
+def _varying_array(table, column, values):
+    """A sequence of arrays (n_i, *shape) as an Arrow list array."""
+    for row, value in enumerate(values):
+        if np.ndim(value) != 1 + len(column.shape) or np.shape(value)[1:] != column.shape:
+            wanted = f"({column.axes[0][0]}, {', '.join(map(str, column.shape))})"
+            raise SchemaError(f"table {table.name}, column {column.name}, row {row}: expected shape {wanted}, found {np.shape(value)}")
+    offsets = np.cumsum([0, *(len(value) for value in values)])
+    joined = np.concatenate([*values, np.empty((0, *column.shape), _numpy_dtype(column.dtype))])
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), _fixed_array(column, joined))
 
 
 def from_arrow(table, arrow):
@@ -197,13 +296,27 @@ def from_arrow(table, arrow):
     columns = {}
     for column in table.columns:
         chunk = arrow.column(column.name).combine_chunks()
-        if column.axes:
+        if column.varies:
+            items = chunk.flatten()
+            flat = items.flatten() if column.shape else items
+            joined = flat.to_numpy(zero_copy_only=False).reshape(-1, *column.shape).copy()
+            bounds = np.cumsum(chunk.value_lengths().to_numpy(zero_copy_only=False))
+            columns[column.name] = _objects(np.split(joined, bounds)[:-1])
+        elif column.shape:
             columns[column.name] = chunk.flatten().to_numpy(zero_copy_only=False).reshape(-1, *column.shape).copy()
-        elif _numpy_dtype(column.dtype) is object:
-            columns[column.name] = np.array([*chunk.to_pylist(), None], dtype=object)[:-1]
+        elif column.is_object:
+            columns[column.name] = _objects(chunk.to_pylist())
         else:
             columns[column.name] = chunk.to_numpy(zero_copy_only=False).copy()
     return columns
+
+
+def _objects(values):
+    """A list as an object array (n,), also where its items are sequences of one length."""
+    array = np.empty(len(values), dtype=object)
+    for row, value in enumerate(values):
+        array[row] = value
+    return array
 
 
 def write_table(path, table, columns, metadata=None):

@@ -1,0 +1,41 @@
+# Every target sets up what it needs: a virtual environment in .venv with the pinned packages of pyproject.toml.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+# Rules run in the environment that calls Snakemake; one thread a job unless the rule asks for more.
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+
+.PHONY: demo test lint docs synthetic-demo install clean
+.DEFAULT_GOAL := demo
+
+demo: install            ## the workflow on the four demo videos: dataset and overlays below results/
+	$(RUN) snakemake --cores all all overlays screen
+
+test: lint               ## lint and every test
+	$(RUN) python -m pytest
+
+lint: install            ## ruff, snakefmt and Snakemake's own lint
+	$(RUN) ruff check . && $(RUN) ruff format --check .
+	$(RUN) snakefmt --check Snakefile workflow/rules
+	$(RUN) snakemake --lint
+
+docs: install            ## what is generated from code: schemas, configuration, dataset tables, the rule graph
+	$(RUN) python -m handroll.config .
+	$(RUN) python -m handroll.dataset.card docs/dataset.md
+	$(RUN) snakemake --quiet all --rulegraph mermaid-js > docs/rulegraph.mmd
+
+synthetic-demo: install  ## render the four demo videos and their truth again
+	$(RUN) python -m handroll.synth.pianist --demo resources/demo
+
+install: $(VENV)/installed
+
+# mediapipe asks for the OpenCV build with windows, which needs system libraries; the headless build of the same version
+# takes its place file by file.
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	$(BIN)/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps opencv-contrib-python-headless==4.11.0.86
+	touch $@
+
+clean:                   ## results, not the environment
+	rm -rf results .snakemake

@@ -1,0 +1,75 @@
+# handroll: from videos of piano playing to a 3D hand-motion dataset.
+# This file is an index: each phase has its own file below, in the order in which the data flows.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/acquire.smk"
+include: "workflow/rules/hands.smk"
+include: "workflow/rules/screen.smk"
+include: "workflow/rules/motion.smk"
+include: "workflow/rules/music.smk"
+include: "workflow/rules/dataset.smk"
+include: "workflow/rules/report.smk"
+
+
+localrules:
+    all,
+    acquire,
+    screen,
+    hands,
+    motion,
+    music,
+    overlays,
+
+
+rule all:
+    """The dataset: shards, card and statistics."""
+    default_target: True
+    input:
+        shards=rules.write_shards.output,
+        card=rules.describe_dataset.output,
+
+
+rule acquire:
+    """Every video fetched and probed, its sound extracted."""
+    input:
+        probe=per_video(rules.probe_video.output.probe),
+        audio=per_video(rules.extract_audio.output.audio),
+
+
+rule screen:
+    """Every video's verdict, and a table of them."""
+    input:
+        screening=per_video(rules.screen_video.output.screening),
+        summary=rules.summarise_screening.output,
+
+
+rule hands:
+    """Every video's fitted poses, before cleaning."""
+    input:
+        pose=per_video(rules.fit_pose.output.pose),
+
+
+rule motion:
+    """Every video's cleaned motion."""
+    input:
+        motion=per_video(rules.clean_motion.output.motion),
+
+
+rule music:
+    """Every video's notes."""
+    input:
+        midi=per_video(rules.check_midi.output.midi),
+
+
+rule overlays:
+    """Every video with its hands drawn on it, and a contact sheet."""
+    input:
+        overlay=per_video(rules.draw_overlay.output.overlay),
+        contact_sheet=per_video(rules.draw_overlay.output.contact_sheet),

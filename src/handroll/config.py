@@ -1,0 +1,401 @@
+"""The typed configuration and the sheet of videos: every key with type, unit and range, checked before anything runs.
+
+`workflow/schemas/*.json` and `docs/configuration.md` are generated from here (`python -m handroll.config`); a test holds
+them equal.
+"""
+
+import csv
+import difflib
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+IDENTIFIER = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+"""What a subject or video id may look like: safe as a folder name, and never `..` or hidden."""
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys and wrong types are errors, and a string is never read as a number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Acquire(Section):
+    """Fetching videos."""
+
+    max_height_px: Annotated[int, Field(ge=144)] = Field(
+        1080, description="largest picture height to download (px); local files are taken as they are"
+    )
+
+
+class Detect(Section):
+    """Finding hands (MediaPipe, tracking mode)."""
+
+    max_width_px: Annotated[int, Field(ge=160)] = Field(960, description="frames are scaled down to this width before detection (px)")
+    min_detection_confidence: Share = Field(0.5, description="least palm score that starts a track")
+    min_tracking_confidence: Share = Field(0.5, description="least landmark score that keeps a track")
+
+
+class Resolution(Section):
+    """Least picture size, whichever way the picture stands."""
+
+    min_short_side_px: Annotated[int, Field(ge=0)] = Field(1080, description="least shorter side (px); the paper's 1080")
+    min_long_side_px: Annotated[int, Field(ge=0)] = Field(1920, description="least longer side (px); the paper's 1920")
+
+
+class Duration(Section):
+    """Length of a video."""
+
+    min_s: Annotated[float, Field(ge=0)] = Field(30.0, description="least duration (s): one clip")
+    max_s: Positive = Field(7200.0, description="greatest duration (s)")
+
+
+class Sound(Section):
+    """Sound of a video."""
+
+    required: bool = Field(True, description="a video without sound gives motion, but no clips")
+
+
+class Visibility(Section):
+    """Hands over the whole video."""
+
+    min_both_hands: Share = Field(0.8, description="least share of frames with both hands found; the paper's 80 %")
+
+
+class Screen(Section):
+    """Thresholds a video must pass. Scores are measured without them, so changing one reruns only the cheap steps."""
+
+    resolution: Resolution = Resolution()
+    duration: Duration = Duration()
+    sound: Sound = Sound()
+    visibility: Visibility = Visibility()
+
+
+class Pose(Section):
+    """From landmarks to MANO parameters."""
+
+    engine: Literal["landmarks"] = Field("landmarks", description="which engine fits the pose")
+    focal_px: Positive | None = Field(
+        None,
+        description="true focal length of every camera (px of the shown picture); null: 5000/256 x longer side, HaMeR's convention; a sheet's focal_px wins",
+    )
+    hand_length_m: Positive | None = Field(None, description="wrist to middle fingertip of the player (m); null: the template's 0.186")
+
+
+class Hampel(Section):
+    """Outliers become missing."""
+
+    window: Positive = Field(20, description="width of the running window (frames or s, see motion.units); the paper's 20 frames")
+    n_sigma: Positive = Field(3.0, description="how many robust standard deviations from the running median is an outlier")
+
+
+class Gap(Section):
+    """Missing stretches."""
+
+    shorter_than: Annotated[float, Field(ge=0)] = Field(
+        30, description="gaps shorter than this are interpolated, others stay hidden (frames or s); the paper's 30 frames"
+    )
+
+
+class Run(Section):
+    """Visible stretches."""
+
+    shorter_than: Annotated[float, Field(ge=0)] = Field(
+        15, description="visible runs shorter than this are hidden (frames or s); the paper's 15 frames"
+    )
+
+
+class Savgol(Section):
+    """Savitzky-Golay smoothing."""
+
+    order: Annotated[int, Field(ge=0, le=7)] = Field(3, description="degree of the local polynomial; the paper's 3")
+    window: Positive = Field(11, description="width of the local fit (frames or s); the paper's 11 frames")
+
+
+class Motion(Section):
+    """Cleaning of the fitted poses; the defaults are the paper's."""
+
+    units: Literal["frames", "seconds"] = Field("frames", description="unit of every length in this section")
+    hampel: Hampel = Hampel()
+    gap: Gap = Gap()
+    run: Run = Run()
+    savgol: Savgol = Savgol()
+
+
+class Music(Section):
+    """Transcription."""
+
+    engine: Literal["transkun"] = Field("transkun", description="which engine transcribes the sound")
+
+
+class Clips(Section):
+    """Cutting videos into clips."""
+
+    length_s: Positive = Field(30.0, description="length of a clip (s); the paper's 30")
+    hop_s: Positive = Field(24.0, description="from one clip's start to the next (s); the paper's 24")
+    min_visibility: Share = Field(0.8, description="least share of frames x hands that are observed or interpolated; the paper's 80 %")
+
+
+class Splits(Section):
+    """Which videos go to train, valid and test; by a hash of the video's name, so that adding one moves no other."""
+
+    seed: int = Field(0, description="another seed deals the videos anew")
+    train: Annotated[float, Field(ge=0)] = Field(0.8, description="share of train, relative to the sum of the three")
+    valid: Annotated[float, Field(ge=0)] = Field(0.1, description="share of valid")
+    test: Annotated[float, Field(ge=0)] = Field(0.1, description="share of test")
+
+
+class Dataset(Section):
+    """The published files."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80)] = Field("handroll dataset", description="title of the dataset card")
+    shard_mb: Positive = Field(128.0, description="target size of a Parquet shard (MB)")
+    row_group_rows: Annotated[int, Field(ge=1)] = Field(8, description="clips a row group: what a reader holds at least")
+
+
+class Overlay(Section):
+    """Hands drawn on the video."""
+
+    max_height_px: Annotated[int, Field(ge=144)] = Field(720, description="largest height of the source picture in the overlay (px)")
+
+
+class Config(Section):
+    """All of handroll's configuration."""
+
+    sheet: Annotated[str, Field(min_length=1)] = Field(
+        "config/videos.tsv", description="the sheet of videos, relative to the working directory"
+    )
+    acquire: Acquire = Acquire()
+    detect: Detect = Detect()
+    screen: Screen = Screen()
+    pose: Pose = Pose()
+    motion: Motion = Motion()
+    music: Music = Music()
+    clips: Clips = Clips()
+    splits: Splits = Splits()
+    dataset: Dataset = Dataset()
+    overlay: Overlay = Overlay()
+
+
+class Video(BaseModel):
+    """A row of the sheet."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    subject: str = Field(pattern=IDENTIFIER, max_length=100, description="performer; letters, digits, `_ . -`")
+    video: str = Field(pattern=IDENTIFIER, max_length=100, description="video id, unique for its subject; letters, digits, `_ . -`")
+    source: str = Field(min_length=1, description="URL, or path relative to the sheet")
+    midi: str | None = Field(
+        None,
+        description="the performer's own MIDI file, path relative to the sheet, time 0 = the video's first frame; used instead of the transcription",
+    )
+    split: Literal["train", "valid", "test"] | None = Field(None, description="pins the video to a split")
+    permission: Literal["granted", "unknown", "refused"] = Field(
+        "unknown", description="the performer's permission to publish motion and sound"
+    )
+    licence: str | None = Field(None, description="licence of the recording, as its publisher states it")
+    focal_px: Positive | None = Field(None, description="true focal length (px of the shown picture), where known")
+    notes: str | None = Field(None, description="anything for people to read")
+
+
+class ConfigError(ValueError):
+    """The configuration or the sheet is not right; the message lists every problem."""
+
+
+def parse_config(values):
+    """The configuration from nested plain values (as YAML gives), defaults filled in.
+
+    Raises
+    ------
+    ConfigError
+        Unknown keys (with the likely meant one), wrong types or values out of range, all in one message.
+    """
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        lines = "\n".join(f"  {_explain(problem)}" for problem in error.errors())
+        raise ConfigError(f"the configuration has {error.error_count()} problem(s):\n{lines}") from None
+    if config.splits.train + config.splits.valid + config.splits.test <= 0:
+        raise ConfigError("the configuration: splits.train, valid and test are all 0; give at least one a share above 0")
+    return config
+
+
+def _explain(problem):
+    """One line on a pydantic error: where, what was expected, what was found."""
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = _keys_of(problem["loc"][:-1])
+        close = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
+        return f"{where}: unknown key; {hint}"
+    return f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}; found {problem['input']!r}"
+
+
+def _keys_of(path):
+    section = Config
+    for part in path:
+        section = section.model_fields[part].annotation
+    return list(section.model_fields)
+
+
+def lookup(config, key):
+    """The plain value at a dotted key, such as `motion.hampel.window`; raises KeyError naming the key."""
+    value = config
+    for part in key.split("."):
+        if part not in type(value).model_fields:
+            raise KeyError(f"no configuration key {key!r}")
+        value = getattr(value, part)
+    return value.model_dump() if isinstance(value, Section) else value
+
+
+def read_sheet(path):
+    """The videos of a sheet: tab-separated values with a header; empty lines and lines that start with # are skipped.
+
+    Parameters
+    ----------
+    path : path
+        UTF-8. Columns as the fields of `Video`; `subject`, `video` and `source` are required.
+
+    Returns
+    -------
+    list of Video
+        In the order of the sheet; `source` (unless a URL) and `midi` as absolute paths. Whether they exist is not checked here.
+
+    Raises
+    ------
+    ConfigError
+        Every problem with its line number: unknown or missing columns, unsafe ids, duplicates, bad values.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"sheet {path}: expected a tab-separated UTF-8 file, found: {error}") from None
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip() and not line.startswith("#")]
+    if not lines:
+        raise ConfigError(f"sheet {path}: expected a header line and one line a video, found nothing")
+    cells = list(csv.reader((line for _, line in lines), delimiter="\t", quoting=csv.QUOTE_NONE))
+    header = [name.strip() for name in cells[0]]
+    problems = _header_problems(header, lines[0][0])
+    videos, seen = [], {}
+    for (number, _), row in zip(lines[1:], cells[1:], strict=True):
+        if problems and not videos:
+            break
+        if len(row) > len(header):
+            problems.append(f"line {number}: expected {len(header)} tab-separated cells, found {len(row)}")
+            continue
+        values = {name: cell.strip() for name, cell in zip(header, row, strict=False) if cell.strip()}
+        try:
+            video = Video.model_validate(values)
+        except ValidationError as error:
+            problems += [f"line {number}, column {_explain_cell(problem)}" for problem in error.errors()]
+            continue
+        key = (video.subject, video.video)
+        if key in seen:
+            problems.append(
+                f"line {number}: subject {key[0]}, video {key[1]} stands already in line {seen[key]}; give each video its own id"
+            )
+            continue
+        seen[key] = number
+        videos.append(_with_absolute_paths(video, path.resolve().parent))
+    if problems:
+        raise ConfigError(f"sheet {path} has {len(problems)} problem(s):\n" + "\n".join(f"  {problem}" for problem in problems))
+    return videos
+
+
+def _header_problems(header, number):
+    known = list(Video.model_fields)
+    problems = []
+    for name in header:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            problems.append(
+                f"line {number}: unknown column {name!r}; " + (f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}")
+            )
+    problems += [f"line {number}: column {name!r} is missing" for name in ("subject", "video", "source") if name not in header]
+    problems += [f"line {number}: column {name!r} stands twice" for name in sorted({n for n in header if header.count(n) > 1})]
+    return problems
+
+
+def _explain_cell(problem):
+    name = problem["loc"][0]
+    if problem["type"] == "missing":
+        return f"{name}: expected a value, found an empty cell"
+    if problem["type"] == "string_pattern_mismatch":
+        return f"{name}: expected letters, digits, '_', '.' or '-', starting with a letter or digit, found {problem['input']!r}"
+    return f"{name}: {problem['msg'][0].lower()}{problem['msg'][1:]}; found {problem['input']!r}"
+
+
+def is_url(source):
+    """Whether a source is to be downloaded rather than linked."""
+    return re.match(r"^[A-Za-z][A-Za-z0-9+.-]*://", source) is not None
+
+
+def _with_absolute_paths(video, folder):
+    changes = {"source": video.source if is_url(video.source) else str(folder / Path(video.source).expanduser())}
+    if video.midi:
+        changes["midi"] = str(folder / Path(video.midi).expanduser())
+    return video.model_copy(update=changes)
+
+
+def json_schemas():
+    """JSON schemas by file name: what `workflow/schemas` holds."""
+    config, row = Config.model_json_schema(), Video.model_json_schema()
+    return {
+        name: json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2) + "\n"
+        for name, schema in (("config.schema.json", config), ("videos.schema.json", row))
+    }
+
+
+def reference_markdown():
+    """`docs/configuration.md`: every key with type, default and meaning."""
+    lines = ["# Configuration", "", "<!-- Made by `python -m handroll.config`; edit `src/handroll/config.py` instead. -->", ""]
+    lines += ["Defaults stand in `config/config.yaml`; a file given with `--configfile` changes only the keys it names.", ""]
+    lines += ["| key | type | default | meaning |", "|---|---|---|---|", *_reference_rows(Config, "")]
+    lines += [
+        "",
+        "## The sheet of videos",
+        "",
+        "Tab-separated, one row a video, with a header. Relative paths are relative to the sheet.",
+        "",
+    ]
+    lines += ["| column | needed | meaning |", "|---|---|---|"]
+    lines += [
+        f"| `{name}` | {'yes' if field.is_required() else 'no'} | {field.description}{_choices(field.annotation)} |"
+        for name, field in Video.model_fields.items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _reference_rows(section, prefix):
+    for name, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield f"| **{prefix}{name}** | | | {field.annotation.__doc__} |"
+            yield from _reference_rows(field.annotation, f"{prefix}{name}.")
+        else:
+            kind = type(field.default).__name__ if field.default is not None else "float or null"
+            default = "null" if field.default is None else str(field.default).lower() if isinstance(field.default, bool) else field.default
+            yield f"| `{prefix}{name}` | {kind} | {default} | {field.description}{_choices(field.annotation)} |"
+
+
+def _choices(annotation):
+    options = [option for part in (annotation, *get_args(annotation)) for option in get_args(part) if isinstance(option, str)]
+    return f" ({', '.join(dict.fromkeys(options))})" if options else ""
+
+
+def write_references(root):
+    """Write the schemas and the reference page below a checkout of the project."""
+    for name, text in json_schemas().items():
+        (Path(root) / "workflow" / "schemas" / name).write_text(text, encoding="utf-8")
+    (Path(root) / "docs" / "configuration.md").write_text(reference_markdown(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_references(sys.argv[1] if len(sys.argv) > 1 else ".")

@@ -1,0 +1,108 @@
+"""Cuts a video's motion into clips: windows of equal length in time, kept where the hands can be seen."""
+
+import numpy as np
+import soundfile
+
+from handroll.hand.skeleton import HANDS
+from handroll.schema import CLIPS, State
+from handroll.screen.reasons import Reason, join_reasons
+
+SAME_TIME_S = 1e-6
+"""Two times closer than this are the same: container clocks tick in microseconds or more, sums of floats err by far less."""
+
+SILENT_PEAK = 1e-3
+"""A clip that never gets louder than this (full scale 1; -60 dB) has no sound."""
+
+
+def clip_windows(time_s, length_s, hop_s):
+    """Windows [k * hop_s, k * hop_s + length_s) that lie within a video.
+
+    The last frame is shown for one frame interval (the median one), so a video of 900 frames at 30 frames/s holds a window
+    of 30 s although its last frame starts at 29.967 s. What is left at the end is not cut.
+
+    Parameters
+    ----------
+    time_s : array (frame,)
+        Presentation times, from 0, rising.
+    length_s, hop_s : float > 0
+
+    Returns
+    -------
+    start_s, end_s : array (window,)
+    start_frame, end_frame : int array (window,)
+        First frame, and frame after the last one.
+    """
+    end_of_video_s = time_s[-1] + np.median(np.diff(time_s)) if len(time_s) > 1 else 0.0
+    count = int((end_of_video_s - length_s + SAME_TIME_S) // hop_s) + 1 if end_of_video_s + SAME_TIME_S >= length_s else 0
+    start_s = np.arange(count) * float(hop_s)
+    end_s = start_s + length_s
+    start_frame, end_frame = (np.searchsorted(time_s, edges_s - SAME_TIME_S) for edges_s in (start_s, end_s))
+    return start_s, end_s, start_frame, end_frame
+
+
+def cut_clips(motion, subject, video, length_s=30.0, hop_s=24.0, min_visibility=0.8, video_reasons=(), audio_path=None, note_onset_s=None):
+    """Cut a video into clips and decide which enter the dataset.
+
+    Length, hop and least visibility are PianoMotion10M's (Gan et al., ICLR 2025). Windows go by presentation time, so a
+    clip of a video with a variable frame rate is as long as any other.
+
+    Parameters
+    ----------
+    motion : dict of str to array (frame, hand, ...)
+        `time_s` (s) and `state` of `handroll.schema.MOTION`, by frame; other columns are not used.
+    subject, video : str
+    length_s, hop_s : float
+        Length of a clip and distance of their starts.
+    min_visibility : float in [0, 1]
+        A clip with a smaller share of frames x hands that are observed or interpolated is rejected.
+    video_reasons : sequence of Reason or str
+        Why the video as a whole does not enter the dataset; every window is then listed and rejected for these first.
+    audio_path : path, optional
+        The video's sound, sample 0 at its first frame; a window in which it is silent, or over, is rejected.
+    note_onset_s : array (note,), optional
+        Onsets since the video's first frame; a window without one is rejected.
+
+    Returns
+    -------
+    dict of str to array (window,)
+        `handroll.schema.CLIPS`; no rows where the video is shorter than a clip or has no frames.
+    """
+    time_s, visible = motion["time_s"][:, 0], motion["state"] > State.HIDDEN
+    start_s, end_s, start_frame, end_frame = clip_windows(time_s, length_s, hop_s)
+    visibility = np.array([visible[a:b].sum() / max((b - a) * len(HANDS), 1) for a, b in zip(start_frame, end_frame, strict=True)])
+    reasons = []
+    for k in range(len(start_s)):
+        why = list(video_reasons)
+        if visibility[k] < min_visibility:
+            why.append(Reason.CLIP_HANDS_HIDDEN)
+        if audio_path is not None and _peak(audio_path, start_s[k], end_s[k]) < SILENT_PEAK:
+            why.append(Reason.CLIP_NO_SOUND)
+        if note_onset_s is not None and not np.any((note_onset_s >= start_s[k]) & (note_onset_s < end_s[k])):
+            why.append(Reason.CLIP_NO_NOTES)
+        reasons.append(join_reasons(why))
+    columns = {
+        "subject": [subject] * len(start_s),
+        "video": [video] * len(start_s),
+        "clip": np.arange(len(start_s)),
+        "start_s": start_s,
+        "end_s": end_s,
+        "start_frame": start_frame,
+        "end_frame": end_frame,
+        "visibility": visibility,
+        "accepted": [not cell for cell in reasons],
+        "reasons": reasons,
+    }
+    return {name: np.asarray(columns[name], dtype=blank.dtype) for name, blank in CLIPS.empty().items()}
+
+
+def _peak(audio_path, start_s, end_s):
+    """Greatest absolute sample (full scale 1) of [start_s, end_s); 0 behind the end of the sound."""
+    with soundfile.SoundFile(audio_path) as source:
+        source.seek(min(round(start_s * source.samplerate), source.frames))
+        samples = source.read(round((end_s - start_s) * source.samplerate), dtype="float32")
+    return float(np.abs(samples).max(initial=0.0))
+
+
+def join_clips(tables):
+    """One `handroll.schema.CLIPS` table of those of many videos, in the order given."""
+    return {name: np.concatenate([blank, *(table[name] for table in tables)]) for name, blank in CLIPS.empty().items()}

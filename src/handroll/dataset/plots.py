@@ -1,0 +1,107 @@
+"""Pictures of a dataset's notes: how often each key is struck, and how hard."""
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from handroll.dataset.statistics import HIGHEST_PITCH, LOWEST_PITCH
+from handroll.provenance import atomic_path
+
+BLACK_KEYS = (1, 3, 6, 8, 10)
+"""Pitch classes of the black keys, from C."""
+
+_INK, _SOFT, _WHITE_KEY, _BLACK_KEY, _ACCENT = "#22262b", "#8a9199", "#7fa3c7", "#22405e", "#b5523b"
+_STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "text.color": _INK,
+    "axes.edgecolor": _SOFT,
+    "axes.labelcolor": _INK,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": "#e4e7ea",
+    "xtick.color": _SOFT,
+    "ytick.color": _SOFT,
+    "xtick.labelcolor": _INK,
+    "ytick.labelcolor": _INK,
+    "legend.frameon": False,
+}
+
+
+def plot_keys(path, counts):
+    """Draw how many notes each of the 88 keys has, as PNG.
+
+    Parameters
+    ----------
+    path : path
+    counts : sequence (key 88,) of int
+        Notes of each key, from A0 (MIDI pitch 21) to C8 (108).
+    """
+    pitches = np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1)
+    black = np.isin(pitches % 12, BLACK_KEYS)
+    counts = np.asarray(counts)
+    with matplotlib.rc_context(_STYLE):
+        figure, axes = _figure()
+        axes.bar(pitches[~black], counts[~black], width=0.82, color=_WHITE_KEY, label="white keys")
+        axes.bar(pitches[black], counts[black], width=0.82, color=_BLACK_KEY, label="black keys")
+        octaves = [LOWEST_PITCH, *range(24, HIGHEST_PITCH + 1, 12)]
+        axes.set_xticks(octaves, ["A0", *(f"C{pitch // 12 - 1}" for pitch in octaves[1:])])
+        axes.set_xlim(LOWEST_PITCH - 1, HIGHEST_PITCH + 1)
+        axes.set_xlabel("key")
+        _finish(axes, f"Notes of each key   (n = {counts.sum():,})")
+        axes.legend(loc="upper right", ncols=2, handlelength=1.0, borderaxespad=0.0, bbox_to_anchor=(1.0, 1.1))
+        _save(figure, path)
+
+
+def plot_velocities(path, counts):
+    """Draw how many notes have each MIDI velocity, with the median, as PNG.
+
+    Parameters
+    ----------
+    path : path
+    counts : sequence (velocity 127,) of int
+        Notes of each velocity, from 1 to 127.
+    """
+    velocities, counts = np.arange(1, 128), np.asarray(counts)
+    with matplotlib.rc_context(_STYLE):
+        figure, axes = _figure()
+        axes.bar(velocities, counts, width=0.86, color=_WHITE_KEY)
+        if counts.sum():
+            median = velocities[np.searchsorted(np.cumsum(counts), counts.sum() / 2)]
+            axes.axvline(median, color=_ACCENT, linewidth=1.2)
+            axes.annotate(
+                f"median {median}", (median, 1.0), (6, -4), xycoords=("data", "axes fraction"), textcoords="offset points", color=_ACCENT, va="top"
+            )
+        axes.set_xticks([1, *range(16, 128, 16), 127])
+        axes.set_xlim(0, 128)
+        axes.set_xlabel("MIDI velocity")
+        _finish(axes, f"Notes of each velocity   (n = {counts.sum():,})")
+        _save(figure, path)
+
+
+def _figure():
+    figure = Figure(figsize=(9.0, 3.4), dpi=150, layout="constrained")
+    return figure, figure.subplots()
+
+
+def _finish(axes, title):
+    axes.set_title(title, pad=10)
+    axes.set_ylabel("notes")
+    axes.set_ylim(bottom=0, top=None if axes.dataLim.ymax > 0 else 1)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+
+
+def _save(figure, path):
+    """Write a figure; without the name and version of the library that drew it, so that the bytes hang on the picture alone."""
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})

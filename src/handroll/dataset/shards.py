@@ -1,0 +1,269 @@
+"""Packs accepted clips into Parquet shards, one row a clip, and reads back what statistics and card need.
+
+Memory stays within one row group and one video. The same input gives the same bytes.
+"""
+
+import io
+import json
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import soundfile
+
+from handroll.camera import Camera
+from handroll.dataset.splits import SPLITS
+from handroll.hand.skeleton import HANDS
+from handroll.provenance import atomic_path, file_sha256
+from handroll.schema import SCHEMA_VERSION, SHARD, to_arrow, write_json
+
+MANIFEST = "shards.json"
+"""Name of the list of shards; written last, so a folder with it is complete."""
+
+TARGET_BYTES = 128 * 1024**2
+"""Default size at which a shard is closed: small enough for the Hugging Face viewer, large enough to list by the hundred."""
+
+_SHARD_NAME = re.compile(rf"({'|'.join(SPLITS)})-\d{{5}}\.parquet|\.({'|'.join(SPLITS)})-\d{{5}}\.\d+\.part\.parquet")
+# Dictionaries pay only where a value repeats; floats shrink by 40 % when their bytes are stored plane by plane.
+_DICTIONARY = [c.name for c in SHARD.columns if c.dtype == pa.string()]
+_FRAME_COLUMNS = ("state", "rotation_rad", "translation_m", "joints_m", "residual_px")
+_VIDEO_COLUMNS = ("betas", "bone_scale")
+
+
+@dataclass(frozen=True)
+class VideoRecord:
+    """What the shards need of a video.
+
+    Attributes
+    ----------
+    motion : dict of str to array (frame, hand, ...)
+        `handroll.schema.MOTION`, by frame.
+    notes, pedal : dict of str to array (rows,)
+        `NOTES` and `PEDAL`, seconds since the video's first frame.
+    audio_path : path or None
+        Sound file whose sample 0 is the video's first frame; None where the video has no sound.
+    camera : Camera
+    fps : float
+        Mean frame rate.
+    detector, pose_engine, transcriber : str
+        What made the detections, the pose and the notes, with its version.
+    permission, licence, source, source_sha256 : str
+        As the columns of `SHARD`.
+    provenance : dict
+        Versions and settings, JSON values.
+    """
+
+    motion: dict
+    notes: dict
+    pedal: dict
+    audio_path: Path | None
+    camera: Camera
+    fps: float
+    detector: str
+    pose_engine: str
+    transcriber: str
+    permission: str
+    licence: str
+    source: str
+    source_sha256: str
+    provenance: dict
+
+
+def write_shards(clips, splits, open_video, out_dir, target_bytes=TARGET_BYTES, row_group_rows=8, metadata=None):
+    """Write the accepted clips as `{split}-NNNNN.parquet` (`handroll.schema.SHARD`) and their list as `shards.json`.
+
+    Every split gets at least one shard, without rows where it has no clips. Shards of an earlier run are removed.
+
+    Parameters
+    ----------
+    clips : dict of str to array (windows,)
+        `CLIPS` of all videos, in any order; rejected windows are passed over.
+    splits : dict of str to array (videos,)
+        `SPLITS`; holds every video of an accepted clip.
+    open_video : callable (subject, video) -> VideoRecord
+        Called once for each video with an accepted clip.
+    out_dir : path
+    target_bytes : int
+        A shard is closed by the first row group that reaches this size.
+    row_group_rows : int
+        Clips a row group: what a reader holds at least.
+    metadata : dict of str to str, optional
+        Stored in every shard.
+
+    Returns
+    -------
+    dict
+        `{"schema_version", "shards": [{"name", "split", "rows", "bytes", "sha256"}]}`, as in `shards.json`.
+
+    Raises
+    ------
+    ValueError
+        An accepted clip's video has no split.
+    """
+    out_dir = Path(out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    for path in [out_dir / MANIFEST, *(p for p in out_dir.iterdir() if _SHARD_NAME.fullmatch(p.name))]:
+        path.unlink(missing_ok=True)
+    split_of = dict(zip(zip(splits["subject"], splits["video"], strict=True), splits["split"], strict=True))
+    windows = defaultdict(lambda: defaultdict(list))
+    for row in np.flatnonzero(clips["accepted"]):
+        name = clips["subject"][row], clips["video"][row]
+        if name not in split_of:
+            raise ValueError(f"{'/'.join(name)} has accepted clips and no split: expected a row in the table of splits")
+        windows[split_of[name]][name].append(row)
+    shards = []
+    for split in SPLITS:
+        rows = _clip_rows(clips, windows[split], split, open_video)
+        shards += _write_split(out_dir, split, rows, target_bytes, row_group_rows, metadata)
+    manifest = {"schema_version": SCHEMA_VERSION, "shards": shards}
+    write_json(out_dir / MANIFEST, manifest)
+    return manifest
+
+
+def _clip_rows(clips, windows, split, open_video):
+    """Rows of `SHARD` as dicts, by subject, video and clip; `windows`: (subject, video) to rows of `clips`."""
+    for subject, video in sorted(windows):
+        record = open_video(subject, video)
+        for row in sorted(windows[subject, video], key=lambda row: clips["clip"][row]):
+            yield clip_row({name: values[row] for name, values in clips.items()}, split, record)
+
+
+def _write_split(out_dir, split, rows, target_bytes, row_group_rows, metadata):
+    """Write the shards of a split; their entries in the manifest."""
+    schema = to_arrow(SHARD, SHARD.empty(), metadata).schema
+    options = {"compression": "zstd", "use_dictionary": _DICTIONARY, "use_byte_stream_split": True}
+    groups = iter(lambda: list(islice(rows, row_group_rows)), [])
+    group, shards = next(groups, []), []
+    while group or not shards:
+        path = out_dir / f"{split}-{len(shards):05d}.parquet"
+        written = 0
+        with atomic_path(path) as temporary, open(temporary, "wb") as file, pq.ParquetWriter(file, schema, **options) as writer:
+            while group and file.tell() < target_bytes:
+                table = {column.name: [row[column.name] for row in group] for column in SHARD.columns}
+                writer.write_table(to_arrow(SHARD, table, metadata), row_group_size=row_group_rows)
+                written += len(group)
+                group = next(groups, [])
+        shards.append({"name": path.name, "split": split, "rows": written, "bytes": path.stat().st_size, "sha256": file_sha256(path)})
+    return shards
+
+
+def clip_row(clip, split, record):
+    """A clip as a row of `handroll.schema.SHARD`.
+
+    Parameters
+    ----------
+    clip : dict of str to value
+        A row of `CLIPS`.
+    split : str
+    record : VideoRecord
+
+    Returns
+    -------
+    dict of str to value
+        Frame columns are arrays (frame, ...) of the window, NaN where the hand is hidden; times are seconds since the clip's
+        start. Notes: those struck within the clip. Pedal: presses that overlap it. `audio`: see `cut_flac`.
+    """
+    start_s, end_s = float(clip["start_s"]), float(clip["end_s"])
+    frames = slice(int(clip["start_frame"]), int(clip["end_frame"]))
+    row = {name: clip[name] for name in ("subject", "video", "clip", "start_s", "end_s", "start_frame", "visibility")}
+    row |= {"split": split, "n_frames": frames.stop - frames.start, "fps": record.fps}
+    row["time_s"] = record.motion["time_s"][frames, 0] - start_s
+    for side, hand in enumerate(HANDS):
+        # Copies: a slice would keep the whole video in memory until the row group is written.
+        row |= {f"{hand}_{name}": record.motion[name][frames, side].copy() for name in _FRAME_COLUMNS}
+        row |= {f"{hand}_{name}": _constant(record.motion[name][:, side], f"{hand} {name}", clip) for name in _VIDEO_COLUMNS}
+    struck = (record.notes["onset_s"] >= start_s) & (record.notes["onset_s"] < end_s)
+    held = (record.pedal["offset_s"] > start_s) & (record.pedal["onset_s"] < end_s)
+    row["notes"] = _structs(record.notes, struck, start_s)
+    row["pedal"] = _structs(record.pedal, held, start_s)
+    row["audio"] = None
+    if record.audio_path is not None:
+        name = f"{clip['subject']}_{clip['video']}_{int(clip['clip']):05d}.flac"
+        row["audio"] = {"bytes": cut_flac(record.audio_path, start_s, end_s), "path": name}
+    camera = record.camera
+    row |= {"width_px": camera.width_px, "height_px": camera.height_px, "focal_px": camera.focal_px, "focal_source": camera.focal_source}
+    row |= {"detector": record.detector, "pose_engine": record.pose_engine, "transcriber": record.transcriber}
+    row |= {"permission": record.permission, "licence": record.licence, "source": record.source, "source_sha256": record.source_sha256}
+    row["provenance"] = json.dumps(record.provenance, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return row
+
+
+def _constant(values, what, clip):
+    """The value (...) that a column (frame, ...) has in all frames that are not NaN; NaN where there is none."""
+    known = values[np.isfinite(values).reshape(len(values), -1).all(axis=1)]
+    if not len(known):
+        return np.full(values.shape[1:], np.nan, dtype=values.dtype)
+    if not np.array_equal(known, np.broadcast_to(known[0], known.shape)):
+        raise ValueError(f"{clip['subject']}/{clip['video']}: {what} changes within the video, expected one value; fit the pose again")
+    return known[0].copy()
+
+
+def _structs(table, chosen, start_s):
+    """Chosen rows of a table as dicts; columns in seconds are shifted to the clip's start."""
+    columns = {name: values[chosen] - start_s if name.endswith("_s") else values[chosen] for name, values in table.items()}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*(values.tolist() for values in columns.values()), strict=True)]
+
+
+def cut_flac(path, start_s, end_s):
+    """The sound of [start_s, end_s) as the bytes of a mono FLAC file, rate and sample width as in the source.
+
+    Channels are averaged; mono samples are kept bit by bit. Silence fills up where the sound ends before `end_s`, so that
+    the length is round((end_s - start_s) * rate) samples.
+
+    Parameters
+    ----------
+    path : sound file (FLAC)
+    start_s, end_s : float
+        Seconds since sample 0.
+    """
+    with soundfile.SoundFile(path) as source:
+        length = round((end_s - start_s) * source.samplerate)
+        source.seek(min(round(start_s * source.samplerate), source.frames))
+        samples = source.read(length, dtype="int32", always_2d=True, fill_value=0)
+        mono = samples[:, 0] if samples.shape[1] == 1 else np.floor(samples.mean(axis=1, dtype=np.float64)).astype(np.int32)
+        target = io.BytesIO()
+        soundfile.write(target, mono, source.samplerate, format="FLAC", subtype=source.subtype)
+    return target.getvalue()
+
+
+def survey_shards(folder, manifest):
+    """Count what the shards of a folder hold, reading only the columns that it takes.
+
+    Clips of a video overlap; a note struck in two of them counts once.
+
+    Parameters
+    ----------
+    folder : path
+    manifest : dict
+        As `write_shards` returns.
+
+    Returns
+    -------
+    dict
+        `pitch`: array (128,), notes of each MIDI pitch; `velocity`: array (128,), notes of each MIDI velocity; `values`: for
+        each of detector, pose_engine, transcriber, focal_source, permission and licence, the clips of each value.
+    """
+    names = ("detector", "pose_engine", "transcriber", "focal_source", "permission", "licence")
+    pitch, velocity = np.zeros(128, dtype=np.int64), np.zeros(128, dtype=np.int64)
+    values = {name: Counter() for name in names}
+    counted_to_s = {}
+    for shard in manifest["shards"]:
+        with pq.ParquetFile(Path(folder) / shard["name"]) as file:
+            for batch in file.iter_batches(batch_size=1024, columns=["subject", "video", "start_s", "end_s", "notes", *names]):
+                for name in names:
+                    values[name].update(batch[name].to_pylist())
+                overlap_s = []
+                for subject, video, start_s, end_s in zip(*(batch[i].to_pylist() for i in range(4)), strict=True):
+                    overlap_s.append(counted_to_s.get((subject, video), 0.0) - start_s)
+                    counted_to_s[subject, video] = end_s
+                notes, row = batch["notes"].flatten(), pc.list_parent_indices(batch["notes"]).to_numpy()
+                new = notes.field("onset_s").to_numpy() >= np.array(overlap_s)[row]
+                pitch += np.bincount(notes.field("pitch").to_numpy()[new], minlength=128)
+                velocity += np.bincount(notes.field("velocity").to_numpy()[new], minlength=128)
+    return {"pitch": pitch, "velocity": velocity, "values": {name: dict(sorted(counts.items())) for name, counts in values.items()}}

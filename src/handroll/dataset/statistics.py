@@ -1,0 +1,107 @@
+"""What a dataset holds and what was left out, as plain values: for the card, the report and tables."""
+
+from collections import Counter, defaultdict
+
+import numpy as np
+
+from handroll.dataset.splits import SPLITS
+from handroll.screen.reasons import Reason, split_reasons
+
+LOWEST_PITCH, HIGHEST_PITCH = 21, 108
+"""MIDI pitches of the piano's lowest and highest key, A0 and C8."""
+
+VISIBILITY_QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 1.0)
+
+
+def describe(screenings, clips, splits, manifest, survey):
+    """Count videos, clips, time, notes and reasons.
+
+    Clips of a video overlap. `seconds`, `frames` and `notes` count what lies in two clips once, `clip_seconds` twice.
+
+    Parameters
+    ----------
+    screenings : list of dict
+        Of every video of the sheet: `subject`, `video`, `usable_for_dataset` (bool) and `reasons` (names of
+        `handroll.screen.reasons.Reason`).
+    clips : dict of str to array (windows,)
+        `handroll.schema.CLIPS` of all videos.
+    splits : dict of str to array (videos,)
+        `SPLITS`.
+    manifest : dict
+        As `shards.write_shards` returns.
+    survey : dict
+        As `shards.survey_shards` returns.
+
+    Returns
+    -------
+    dict, JSON values
+        `totals` and `subjects` (rows: videos, rejected_videos, videos_in_dataset, clips, rejected_clips, seconds,
+        clip_seconds, frames), `splits` (rows: videos, clips, seconds, shards, bytes), `rejections` (`videos`, `clips`:
+        reason to count, commonest first; one may have several), `visibility` (`accepted`, `all`: quantile to share),
+        `notes` (`count`, `pitch`: 88 counts from A0, `velocity`: counts of 1..127), `made_by` (column to value to clips).
+    """
+    rows = defaultdict(Counter)
+    for screening in screenings:
+        rows[screening["subject"]] += Counter(videos=1, rejected_videos=int(not screening["usable_for_dataset"]))
+    split_of = dict(zip(zip(splits["subject"], splits["video"], strict=True), splits["split"], strict=True))
+    by_split = {split: Counter(videos=0, clips=0, seconds=0.0) for split in SPLITS}
+    for (subject, video), windows in _of_videos(clips).items():
+        kept = windows[clips["accepted"][windows]]
+        rows[subject] += Counter(clips=len(kept), rejected_clips=len(windows) - len(kept))
+        if not len(kept):
+            continue
+        seconds = _covered(clips["start_s"][kept], clips["end_s"][kept])
+        frames = _covered(clips["start_frame"][kept], clips["end_frame"][kept])
+        clip_seconds = float(np.sum(clips["end_s"][kept] - clips["start_s"][kept]))
+        rows[subject] += Counter(videos_in_dataset=1, seconds=seconds, clip_seconds=clip_seconds, frames=int(frames))
+        by_split[split_of[subject, video]] += Counter(videos=1, clips=len(kept), seconds=seconds)
+    for shard in manifest["shards"]:
+        by_split[shard["split"]] += Counter(shards=1, bytes=shard["bytes"])
+    names = ("videos", "rejected_videos", "videos_in_dataset", "clips", "rejected_clips", "seconds", "clip_seconds", "frames")
+    subjects = [{"subject": subject, **{name: rows[subject][name] for name in names}} for subject in sorted(rows)]
+    split_names = ("videos", "clips", "seconds", "shards", "bytes")
+    return {
+        "totals": {name: sum(row[name] for row in subjects) for name in names},
+        "subjects": subjects,
+        "splits": [{"split": split, **{name: by_split[split][name] for name in split_names}} for split in SPLITS],
+        "rejections": {
+            "videos": _commonest(Reason(reason) for screening in screenings for reason in screening["reasons"]),
+            "clips": _commonest(reason for cell in clips["reasons"] for reason in split_reasons(cell)),
+        },
+        "visibility": {
+            "accepted": _quantiles(clips["visibility"][clips["accepted"]]),
+            "all": _quantiles(clips["visibility"]),
+        },
+        "notes": {
+            "count": int(survey["pitch"].sum()),
+            "pitch": survey["pitch"][LOWEST_PITCH : HIGHEST_PITCH + 1].tolist(),
+            "velocity": survey["velocity"][1:].tolist(),
+        },
+        "made_by": survey["values"],
+    }
+
+
+def _of_videos(clips):
+    """(subject, video) to row indices of CLIPS, by name, in the order of their windows."""
+    found = defaultdict(list)
+    for row in np.lexsort((clips["clip"],)):
+        found[clips["subject"][row], clips["video"][row]].append(row)
+    return {name: np.array(found[name]) for name in sorted(found)}
+
+
+def _covered(starts, ends):
+    """Length of the union of the intervals [start, end), given by rising starts."""
+    reached = np.maximum.accumulate(np.concatenate([starts[:1], ends[:-1]]))
+    return float(np.sum(np.maximum(ends - np.maximum(starts, reached), 0)))
+
+
+def _commonest(reasons):
+    counts = Counter(str(reason) for reason in reasons)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _quantiles(values):
+    """Quantiles of an array, rounded to 4 places; empty where there are no values."""
+    if not len(values):
+        return {}
+    return {f"{q:g}": round(float(v), 4) for q, v in zip(VISIBILITY_QUANTILES, np.quantile(values, VISIBILITY_QUANTILES), strict=True)}

@@ -1,0 +1,144 @@
+"""The template hand in torch: where its landmarks stand for given joint angles, and how they move with each unknown.
+
+Everything is batched over hands (axis `hand`) and finger-major inside: finger 5 (thumb to pinky), bend 3 (base, middle,
+end joint), point 4 (the three joints and the tip). Positions are metres relative to the wrist, in the axes of the camera
+frame; depth is left to `landmarks`, since a number of tens of metres would eat float32's digits.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from handroll.hand.skeleton import CHAINS, FINGERS
+
+BENDS = np.array([CHAINS[finger][:3] for finger in FINGERS])
+"""`JOINTS` indices (finger 5, bend 3) of the joints that bend."""
+
+POINTS = np.array([CHAINS[finger] for finger in FINGERS])
+"""`JOINTS` indices (finger 5, point 4) of the points along the fingers; the wrist is apart."""
+
+N_ANGLES = 45
+
+
+@dataclass(frozen=True)
+class Articulation:
+    """The constants of a template as tensors.
+
+    Attributes
+    ----------
+    bones_m : tensor (finger 5, point 4, xyz 3)
+        Rest vector from the point before (for the first: from the wrist) to each point, template frame.
+    offsets_m : tensor (finger 5, point 4, xyz 3)
+        Added to a point, in the frame of the bone that ends there, to get the detected landmark.
+    wrist_offset_m : tensor (xyz 3)
+        The same for the wrist, in the frame of the palm.
+    axes : tensor (finger 5, bend 3, xyz 3, axis 3)
+        Columns are the anatomical axes: flexion, abduction, twist.
+    """
+
+    bones_m: torch.Tensor
+    offsets_m: torch.Tensor
+    wrist_offset_m: torch.Tensor
+    axes: torch.Tensor
+
+
+def articulation(template, bone_scale, offsets_m, dtype=torch.float32):
+    """The `Articulation` of a template.
+
+    Parameters
+    ----------
+    template : handroll.hand.template.HandTemplate
+    bone_scale : float
+    offsets_m : array (21, 3)
+        Landmark minus joint for each of `skeleton.JOINTS`, template frame at rest, metres at bone scale 1.
+    dtype : torch.dtype
+    """
+    joints = template.joints_m - template.joints_m[0]
+    points = joints[POINTS]
+    bones = np.diff(points, axis=1, prepend=0.0)
+    scaled = [torch.as_tensor(bone_scale * a, dtype=dtype) for a in (bones, offsets_m[POINTS], offsets_m[0])]
+    return Articulation(*scaled, torch.as_tensor(np.swapaxes(template.axes[BENDS], -1, -2).copy(), dtype=dtype))
+
+
+def hat(vector):
+    """Cross-product matrices (..., 3, 3) of vectors (..., 3): hat(a) @ b = a x b."""
+    x, y, z = vector.unbind(-1)
+    zero = torch.zeros_like(x)
+    return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
+
+
+def exponential(rotvec):
+    """Rotation matrices and left Jacobians of axis-angle vectors.
+
+    Parameters
+    ----------
+    rotvec : tensor (..., 3), rad
+
+    Returns
+    -------
+    rotation, jacobian : tensors (..., 3, 3)
+        exp(rotvec + d) is exp(jacobian @ d) exp(rotvec) to first order (Chirikjian 2011, doi:10.1007/978-0-8176-4944-9).
+    """
+    squared = (rotvec * rotvec).sum(-1)[..., None, None]
+    small = squared < 1e-4
+    safe = torch.where(small, 1.0, squared)
+    angle = safe.sqrt()
+    # Below 0.01 rad the closed forms lose float32 digits; their Taylor series do not.
+    sine = torch.where(small, 1.0 - squared / 6.0, angle.sin() / angle)
+    cosine = torch.where(small, 0.5 - squared / 24.0, (1.0 - angle.cos()) / safe)
+    cubic = torch.where(small, 1.0 / 6.0 - squared / 120.0, (1.0 - sine) / safe)
+    cross = hat(rotvec)
+    twice = cross @ cross
+    identity = torch.eye(3, dtype=rotvec.dtype)
+    return identity + sine * cross + cosine * twice, identity + cosine * cross + cubic * twice
+
+
+def pose_landmarks(model, root, angles):
+    """Landmark positions relative to the wrist, with their derivatives.
+
+    Parameters
+    ----------
+    model : Articulation
+    root : tensor (hand, 3, 3)
+        Orientation of the palm, camera frame.
+    angles : tensor (hand, 45)
+        Anatomical angles, rad, as (finger 5, bend 3, axis 3).
+
+    Returns
+    -------
+    landmarks_m : tensor (hand, 21, 3)
+        The wrist, then (finger 5, point 4) in finger-major order: `JOINT_OF_LANDMARK`. This is also MediaPipe's order.
+    jacobian : tensor (hand, 21, 3, 48)
+        By a small rotation of the root (3, axis-angle in the camera frame, applied from the left), then by the angles.
+    """
+    hands = len(root)
+    rotvec = (model.axes @ angles.view(hands, 5, 3, 3, 1)).squeeze(-1)
+    turn, left = exponential(rotvec)
+    orientation = root[:, None]
+    base = root.new_zeros(hands, 1, 3)
+    joints, points, world_axes = [], [], []
+    for level in range(4):
+        # A landmark belongs to the bone that ends at its joint; the next bone starts at the joint itself.
+        points.append(base + (orientation @ (model.bones_m + model.offsets_m)[:, level, :, None]).squeeze(-1))
+        if level < 3:
+            base = base + (orientation @ model.bones_m[:, level, :, None]).squeeze(-1)
+            joints.append(base)
+            world_axes.append(orientation @ left[:, :, level] @ model.axes[:, level])
+            orientation = orientation @ turn[:, :, level]
+    points = torch.stack(points, dim=2)
+    wrist = (root @ model.wrist_offset_m)[:, None]
+    landmarks = torch.cat([wrist, points.flatten(1, 2)], dim=1)
+
+    jacobian = root.new_zeros(hands, 21, 3, 3 + N_ANGLES)
+    jacobian[..., :3] = -hat(landmarks)
+    for level in range(3):
+        lever = points[:, :, level + 1 :] - joints[level][:, :, None]
+        # d point / d angle = axis x lever: (hand, finger, point, xyz, axis).
+        moved = -hat(lever) @ world_axes[level][:, :, None]
+        for finger in range(5):
+            row, column = 1 + 4 * finger, 3 + 9 * finger + 3 * level
+            jacobian[:, row + level + 1 : row + 4, :, column : column + 3] = moved[:, finger]
+    return landmarks, jacobian
+
+

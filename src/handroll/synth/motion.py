@@ -1,0 +1,225 @@
+"""The playing of the synthetic pianist: a fingered score becomes poses of two hands and depths of the keys, frame by frame.
+
+The wrist follows the plan (`plan`), every fingertip follows its own course between the keys it presses, and inverse
+kinematics (`reach`) bends the fingers so that the tips are there. Keys go down by the very course of the fingertip that
+presses them, so that hands, keys and notes tell one story. Lengths are millimetres here, metres in the result.
+"""
+
+import numpy as np
+
+from handroll.hand.kinematics import hand_joints, mirrored_pose
+from handroll.hand.rotations import continuous, matrix_from_rotvec, rotvec_from_matrix
+from handroll.hand.skeleton import FINGERS, HANDS, N_ROTATIONS, TIPS
+from handroll.hand.template import WRIST_M, open_hand
+from handroll.keyboard.geometry import STANDARD, is_black, key_centres_x_mm, key_of_pitch
+from handroll.synth.performance import LEVEL_HAND, N_KEYS, Performance
+from handroll.synth.plan import BLACK_DEPTH_MM, LEAVE_S, OFFSETS_MM, PLACE_MM, WHITE_DEPTH_MM, plan_hand, presses_of, releases, slow_noise
+from handroll.synth.reach import angles_from_tips, chains, rotation_from_angles
+
+TIP_HEIGHT_MM = np.array([7.5, 6.2, 6.4, 6.1, 5.4])
+"""(finger,): height of a tip joint above the surface that the fingertip touches, bone scale 1: the radius of the fingertip."""
+
+HOVER_MM = 13.0
+"""How high an idle fingertip is above the keys."""
+_THUMB_ASIDE_MM = 9.0
+# An idle thumb keeps so far out: from above it has to be seen beside the index.
+
+_STRIKE_S = (0.085, 0.055)
+# From the hover to the bottom of the key, for MIDI velocity 1 and 127.
+_LIFT_S = 0.08
+_AIM_S, _AIMED_S = 0.20, 0.03
+# A fingertip begins to move over its key before the onset and is there before the onset.
+_PART_S, _PARTED_S = 0.02, 0.20
+# After the release: the fingertip begins to leave its key, and is back at its place of rest.
+
+_AIM_SLACK_MM = (3.0, 1.2)
+# How far from the middle of a white or a black key a finger comes down, if that is nearer to its place at rest.
+_AIM_NOISE_MM = (0.8, 0.5)
+_HOVER_NOISE_MM = 1.5
+_HANG_MM = 40.0
+# An idle fingertip away from the keys, below the wrist.
+_STRAIGHTEST = 0.97
+# Share of a stretched finger's length at which it presses.
+_TIP_SPACING_MM = 15.0
+# Least distance along the keys of neighbouring fingertips, save where fingers press nearer keys.
+_SPACING_ROUNDS = 8
+_BLACK_EDGE_MM = 10.0
+# Over this depth the idle fingertips rise from the level of the white keys to that of the black ones.
+
+FINGER_ON_WHITE_MM, FINGER_ON_BLACK_MM = 11.75, 5.5
+"""A fingertip within this of the middle of its key, along the keys, is on it (half a key)."""
+
+
+def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0)):
+    """Play a score.
+
+    Parameters
+    ----------
+    score : score.Score
+    seed : int
+        Of the small movements that no note asks for.
+    fps : float
+        Frames a second.
+    hand_scale : (float, float)
+        Bone scale of the left and the right hand.
+
+    Returns
+    -------
+    Performance
+        Its notes are the score's, with `key_offset_s` where the key was really let go: earlier than written where a
+        finger or a hand had to leave.
+    """
+    notes, hand, finger, leaves, duration_s = _read(score)
+    time = np.arange(int(round(duration_s * fps))) / fps
+    scale = np.asarray(hand_scale, dtype=np.float64)
+    released = releases(notes["onset_s"], notes["key_offset_s"], notes["pitch"], hand, finger, scale)
+    rotation = np.zeros((len(time), 2, N_ROTATIONS, 3))
+    translation = np.zeros((len(time), 2, 3))
+    depth = np.zeros((len(time), N_KEYS))
+    present = np.ones((len(time), 2), dtype=bool)
+    for side, name in enumerate(HANDS):
+        rng = np.random.default_rng([seed, side])
+        mirror = -1.0 if name == "left" else 1.0
+        presses = presses_of(notes, hand == side, finger, mirror, released)
+        away = leaves[name]
+        path = plan_hand(presses, away, mirror, scale[side], duration_s, rng)
+        pose, moved, key_down = _play(presses, path, time, scale[side], rng)
+        rotation[:, side] = mirrored_pose(pose.reshape(len(time), -1)).reshape(pose.shape) if name == "left" else pose
+        translation[:, side] = moved * np.array([mirror, 1.0, 1.0])
+        np.maximum.at(depth, (slice(None), presses.key), key_down)
+        for start, end in away:
+            present[(time >= start + LEAVE_S) & (time <= end - LEAVE_S), side] = False
+    return Performance(
+        time_s=time,
+        rotation_rad=continuous(rotation),
+        translation_m=translation,
+        bone_scale=scale,
+        key_depth_mm=depth,
+        present=present,
+        notes={**notes, "key_offset_s": released, "sounding_offset_s": np.maximum(released, notes["sounding_offset_s"])},
+        note_hand=hand,
+        note_finger=finger,
+    )
+
+
+def _play(presses, path, time, scale, rng):
+    """Poses of one hand (right, or mirrored left): rotation (frame, 16, 3), translation_m (frame, 3), depth_mm (frame, press)."""
+    place = np.stack([np.interp(time, path.time_s, path.place_mm[:, axis]) for axis in (0, 1)], -1)
+    height = np.interp(time, path.time_s, path.height_mm)
+    yaw, pitch, roll = (np.interp(time, path.time_s, path.turn_rad[:, axis]) for axis in range(3))
+    orientation = _turns(2, yaw) @ _turns(0, pitch) @ _turns(1, roll) @ LEVEL_HAND[1]
+    flat = _turns(2, yaw)[:, :2, :2]
+    wrist = np.concatenate([place - scale * flat @ PLACE_MM, height[:, None]], -1)
+
+    down, aim = _courses(presses, time)
+    point = _press_points(presses, path, scale, rng)
+    of_finger = presses.finger[:, None] == np.arange(len(FINGERS))
+    aims = np.einsum("tp,pf->tf", aim, of_finger)
+    held = np.minimum(aims, 1.0)
+
+    rest = OFFSETS_MM * scale - np.array([[_THUMB_ASIDE_MM, 0.0]] + 4 * [[0.0, 0.0]])
+    idle = place[:, None] + np.einsum("tij,fj->tfi", flat, rest)
+    drawn = np.einsum("tp,pf,px->tfx", aim, of_finger, point[:, :2])
+    tip = idle * (1.0 - held)[..., None] + drawn / np.maximum(aims, 1.0)[..., None]
+    tip[..., 0] = _spaced(tip[..., 0], held)
+
+    surface = STANDARD.black_height_mm * _ramp((tip[..., 1] - STANDARD.black_front_mm + _BLACK_EDGE_MM) / _BLACK_EDGE_MM)
+    over_keys = _ramp((tip[..., 1] + 60.0) / 60.0)
+    wander = np.stack([np.interp(time, path.time_s, slow_noise(len(path.time_s), rng)) for _ in FINGERS], -1) * _HOVER_NOISE_MM
+    # Away from the keys the fingers hang from the hand; over them they keep their height above the keys.
+    hanging = height[:, None] - _HANG_MM * scale
+    idle_z = over_keys * (surface + HOVER_MM) + (1.0 - over_keys) * hanging + wander
+    key_top = np.where(presses.black, STANDARD.black_height_mm, 0.0)
+    top = np.einsum("tp,pf,p->tf", aim, of_finger, key_top)
+    poised = idle_z * (1.0 - held) + (top + HOVER_MM * aims) / np.maximum(aims, 1.0)
+    pressed = np.einsum("tp,pf->tf", down, of_finger)
+    tip_z = poised - pressed * (HOVER_MM + STANDARD.dip_mm)
+    target = np.concatenate([tip, (tip_z + TIP_HEIGHT_MM * scale)[..., None]], -1)
+
+    local = np.einsum("tij,tfi->jtf", orientation, target - wrist[:, None]) * 1e-3 / scale
+    rotation = rotation_from_angles(angles_from_tips(local))
+    rotation[:, 0] = rotvec_from_matrix(orientation)
+    depth = np.maximum(down * (HOVER_MM + STANDARD.dip_mm) - HOVER_MM, 0.0)
+    return rotation, wrist * 1e-3 - scale * np.array(WRIST_M), depth
+
+
+def _read(score):
+    """(notes, hand, finger, leaves of each hand, duration_s) of a score, the notes as arrays that may be changed."""
+    notes = {name: np.array(values) for name, values in score.notes.items()}
+    leaves = {name: np.array([(r[1], r[2]) for r in score.rests if r[0] == name]).reshape(-1, 2) for name in HANDS}
+    return notes, np.array(score.hand), np.array(score.finger), leaves, score.duration_s
+
+
+def _courses(presses, time):
+    """How far each press is down, and how far its finger is drawn to its key: two arrays (frame, press), 0..1."""
+    onset, release = presses.onset_s, presses.release_s
+    before_finger, after_finger = _neighbours(presses, presses.finger)
+    before_key, after_key = _neighbours(presses, presses.key)
+    hardness = (presses.velocity - 1.0) / 126.0
+    strike = _STRIKE_S[0] + (_STRIKE_S[1] - _STRIKE_S[0]) * hardness
+    strike = np.minimum(strike, 0.5 * (onset - np.maximum(before_finger, before_key)))
+    lift = np.minimum(_LIFT_S, 0.5 * (np.minimum(after_finger, after_key) - release))
+    aim_start, part_end = np.maximum(onset - _AIM_S, before_finger + _PART_S), np.minimum(release + _PARTED_S, after_finger - _AIMED_S)
+    t = time[:, None]
+    down = _ramp((t - onset + strike) / strike) * _ramp((release + lift - t) / lift)
+    aim = _window(t, aim_start, onset - _AIMED_S) * (1.0 - _window(t, release + _PART_S, part_end))
+    return down, aim
+
+
+def _neighbours(presses, group):
+    """(release before, onset after) each press (press,) within its group: one finger, or one key; infinite where there is none."""
+    before, after = np.full(len(group), -np.inf), np.full(len(group), np.inf)
+    order = np.lexsort((presses.onset_s, group))
+    same = group[order][1:] == group[order][:-1]
+    before[order[1:][same]] = presses.release_s[order[:-1][same]]
+    after[order[:-1][same]] = presses.onset_s[order[1:][same]]
+    return before, after
+
+
+def _press_points(presses, path, scale, rng):
+    """Where each press comes down: array (press, xy 2), millimetres; near the finger's place at rest and within its length."""
+    at = [np.interp(presses.onset_s, path.time_s, series) for series in (*path.place_mm.T, path.height_mm, *path.turn_rad[:, :2].T)]
+    place, height, yaw, pitch = np.stack(at[:2], -1), at[2], at[3], at[4]
+    finger, black = presses.finger, presses.black.astype(int)
+    flat = _turns(2, yaw)[:, :2, :2]
+    rest = place + scale * np.einsum("pij,pj->pi", flat, OFFSETS_MM[finger])
+    slack, sigma = np.array(_AIM_SLACK_MM)[black], np.array(_AIM_NOISE_MM)[black]
+    x = presses.x_mm + np.clip(rest[:, 0] - presses.x_mm, -slack, slack) + sigma * np.clip(rng.standard_normal(len(finger)), -2.0, 2.0)
+
+    base = 1e3 * scale * (LEVEL_HAND[1] @ chains().base_m).T[finger]
+    length = 1e3 * scale * np.linalg.norm(chains().bones_m, axis=1).sum(0)[finger] * _STRAIGHTEST
+    base_xy = place + np.einsum("pij,pj->pi", flat, base[:, :2] - scale * PLACE_MM)
+    drop = height + base[:, 2] + base[:, 1] * np.sin(pitch) - TIP_HEIGHT_MM[finger] * scale - STANDARD.black_height_mm * black + STANDARD.dip_mm
+    across = np.maximum(length**2 - drop**2, 0.0)
+    farthest = base_xy[:, 1] + np.sqrt(np.maximum(across - (x - base_xy[:, 0]) ** 2, 0.0))
+    depth = np.where(black[:, None], BLACK_DEPTH_MM, WHITE_DEPTH_MM)
+    return np.stack([x, np.clip(np.minimum(rest[:, 1], farthest), *depth.T)], -1)
+
+
+def _spaced(x_mm, held):
+    """Fingertip x (frame, finger) with the idle fingers from index to pinky moved aside for their neighbours."""
+    x, mobile = x_mm.copy(), 1.0 - held + 1e-3
+    for _ in range(_SPACING_ROUNDS):
+        for near in range(1, len(FINGERS) - 1):
+            short = np.maximum(_TIP_SPACING_MM - (x[:, near + 1] - x[:, near]), 0.0)
+            share = mobile[:, near] / (mobile[:, near] + mobile[:, near + 1])
+            short = short * np.maximum(mobile[:, near], mobile[:, near + 1])
+            x[:, near] -= short * share
+            x[:, near + 1] += short * (1.0 - share)
+    return x
+
+
+def _ramp(u):
+    """Minimum-jerk course from 0 at u = 0 to 1 at u = 1 (Flash and Hogan 1985)."""
+    u = np.clip(u, 0.0, 1.0)
+    return u**3 * (10.0 - 15.0 * u + 6.0 * u**2)
+
+
+def _window(time, start, end):
+    """Minimum-jerk course from 0 at `start` to 1 at `end`, at least 20 ms long."""
+    return _ramp((time - start) / np.maximum(end - start, 0.02))
+
+
+def _turns(axis, angle_rad):
+    """Rotation matrices (..., 3, 3) about the world axis 0, 1 or 2."""
+    return matrix_from_rotvec(np.asarray(angle_rad)[..., None] * np.eye(3)[axis])

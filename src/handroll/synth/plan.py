@@ -1,0 +1,316 @@
+"""Where a hand goes: from fingered notes to the path of the wrist, and to the moments at which the keys are let go.
+
+The path of a hand is the smoothest one (least jerk: Flash and Hogan 1985, doi:10.1523/JNEUROSCI.05-07-01688.1985) on which
+every finger that holds a key can reach it. Each held key leaves the hand a corridor, the keys held together leave their
+common part, and between the keys the path is free: it becomes the minimum-jerk move.
+
+All of this is for a right hand, in millimetres of the keyboard frame. A left hand is planned in the mirror: x of its keys
+changed in sign. The hand is located by its *place*: the point on the keys below the middle fingertip of a hand at rest.
+Sources: the numbers are handroll's own choice, by what the open hand's fingers reach and by eye.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import solveh_banded
+from scipy.ndimage import gaussian_filter1d
+
+from handroll.keyboard.geometry import STANDARD, is_black, key_centres_x_mm, key_of_pitch
+
+STEP_S = 0.01
+"""Time step of a planned path."""
+
+REST_TIPS_MM = np.array([(-51.0, 100.0), (-27.5, 130.0), (-4.0, 136.0), (19.5, 132.0), (43.0, 116.0)])
+"""(finger 5, xy): fingertips of a hand at rest on five neighbouring white keys, from its wrist, bone scale 1."""
+
+PLACE_MM = REST_TIPS_MM[2]
+"""The hand's place seen from its wrist, bone scale 1."""
+
+OFFSETS_MM = REST_TIPS_MM - PLACE_MM
+"""(finger 5, xy): fingertips at rest, seen from the hand's place."""
+
+WHITE_PLACE_MM, BLACK_PLACE_MM = 46.0, 72.0
+# y of the middle fingertip on white and on black keys.
+WHITE_DEPTH_MM = (8.0, 49.0)
+BLACK_DEPTH_MM = (62.0, 110.0)
+"""y between which a fingertip may press a white or a black key."""
+
+WRIST_HEIGHT_MM = 58.0
+"""Height of the wrist above the white keys, bone scale 1."""
+
+_COMFORT_MM = np.array([(-30.0, 40.0), (-15.0, 14.0), (-14.0, 14.0), (-14.0, 15.0), (-15.0, 13.0)])
+_REACH_MM = np.array([(-36.0, 52.0), (-24.0, 20.0), (-22.0, 22.0), (-22.0, 22.0), (-24.0, 16.0)])
+# (finger, side): how far left and right of its place at rest a finger plays with ease, and at all.
+_DEPTH_REACH_MM = np.array([(-30.0, 2.0), (-22.0, 10.0), (-22.0, 10.0), (-22.0, 10.0), (-28.0, 6.0)])
+# (finger, side): how far back towards the wrist and ahead.
+
+_STRETCH_FREE_MM, _STRETCH_FULL_MM = 30.0, 70.0
+# A chord wider than the hand at rest by the second number (an octave with thumb and pinky) takes the whole of:
+_STRETCH_DROP_MM, _STRETCH_FORWARD_MM = 16.0, 20.0
+# the wrist lower, so that the fingers lie flat, and farther in, so that the thumb points aside.
+_STRETCH_MOST = 1.4
+_IDLE_ASIDE_MM = 150.0
+# A hand without a note stays so far from the middle of the keyboard.
+_BLACK_RISE_MM = 5.0
+
+_CHORD_S = 0.03
+# Notes that begin within this time are struck together.
+_LIFT_S = 0.04
+_TRAVEL_MM_PER_S = 1000.0
+_SAME_FINGER_S = 0.12
+_SAME_KEY_S = 0.10
+_LEAST_HOLD_S = 0.07
+_APPROACH_S, _LEAVE_S = 0.04, 0.01
+# A hand is over its keys from so long before the onset until so long after the release.
+
+_HARD_S, _EASY_S, _IDLE_S = 0.015, 0.12, 0.4
+# Stiffness of a path, as the time in which it gives way: to a corridor, to the middle of a held chord, between notes.
+_CORRIDOR_ROUNDS = 40
+
+LEAVE_S = 0.5
+"""A hand that leaves the picture takes this long, and as long to come back."""
+_LAP_Y_MM, _LAP_Z_MM = -650.0, -60.0
+_LAP_DELAY_S = 0.15
+
+_PITCH_DEG, _YAW_DEG, _YAW_DEG_PER_MM, _YAW_MOST_DEG = 6.0, 5.0, -0.012, 14.0
+_NOISE = {"x": 1.5, "y": 2.5, "z": 2.0, "yaw": 1.5, "pitch": 1.2, "roll": 2.0}
+_NOISE_S = 0.35
+# Standard deviation of the slow noise (mm, degrees) and the width of the Gaussian that smooths it.
+
+
+@dataclass(frozen=True)
+class Presses:
+    """The notes of one hand, by onset; x is mirrored for a left hand.
+
+    Attributes
+    ----------
+    onset_s, release_s : array (press,)
+        The key reaches its bottom; the finger begins to let it go.
+    finger : array (press,), int, index into `skeleton.FINGERS`
+    key : array (press,), int, 0..87
+    x_mm : array (press,), centre of the key
+    black : array (press,), bool
+    velocity : array (press,), MIDI
+    """
+
+    onset_s: np.ndarray
+    release_s: np.ndarray
+    finger: np.ndarray
+    key: np.ndarray
+    x_mm: np.ndarray
+    black: np.ndarray
+    velocity: np.ndarray
+
+
+@dataclass(frozen=True)
+class HandPath:
+    """The path of one hand (mirrored for a left hand) at times `STEP_S` apart.
+
+    Attributes
+    ----------
+    time_s : array (step,)
+    place_mm : array (step, xy 2), the hand's place
+    height_mm : array (step,), of the wrist above the white keys
+    turn_rad : array (step, 3), yaw (fingers turn to -x), pitch (knuckles up), roll (thumb up)
+    """
+
+    time_s: np.ndarray
+    place_mm: np.ndarray
+    height_mm: np.ndarray
+    turn_rad: np.ndarray
+
+
+def presses_of(notes, chosen, finger, mirror, release_s):
+    """`Presses` of the notes where `chosen` (note,) is true, sorted by onset; `mirror` is -1 for a left hand, else 1."""
+    rows = np.flatnonzero(chosen)
+    rows = rows[np.lexsort((notes["pitch"][rows], notes["onset_s"][rows]))]
+    key = key_of_pitch(notes["pitch"][rows].astype(int))
+    return Presses(
+        onset_s=notes["onset_s"][rows],
+        release_s=release_s[rows],
+        finger=finger[rows],
+        key=key,
+        x_mm=mirror * key_centres_x_mm()[key],
+        black=is_black(key),
+        velocity=notes["velocity"][rows],
+    )
+
+
+def releases(onset_s, key_offset_s, pitch, hand, finger, bone_scale):
+    """When each key is let go: at its written offset, or earlier where its finger or its hand is needed elsewhere.
+
+    Parameters
+    ----------
+    onset_s, key_offset_s : array (note,)
+    pitch : array (note,), MIDI
+    hand, finger : array (note,), int, indices into `skeleton.HANDS` and `skeleton.FINGERS`
+    bone_scale : array (hand 2,)
+
+    Returns
+    -------
+    array (note,), s. Never later than `key_offset_s`; after the onset by 70 ms or half the time to the note that hurries it.
+    """
+    key = key_of_pitch(np.asarray(pitch, dtype=int))
+    mirror, scale = np.where(hand == 0, -1.0, 1.0), np.asarray(bone_scale)[hand]
+    x = mirror * key_centres_x_mm()[key]
+    low, high = _corridor(x, finger, scale, _REACH_MM)
+    released = np.array(key_offset_s, dtype=np.float64)
+    for note in range(len(released)):
+        later = np.flatnonzero((onset_s > onset_s[note] + _CHORD_S) & (onset_s < released[note] + 1.0))
+        apart = np.maximum(low[later] - high[note], low[note] - high[later])
+        need = np.where(apart > 0.0, _LIFT_S + apart / _TRAVEL_MM_PER_S, -np.inf)
+        need = np.where(finger[later] == finger[note], np.maximum(need, _SAME_FINGER_S), need)
+        need = np.where(hand[later] == hand[note], need, -np.inf)
+        need = np.where(key[later] == key[note], np.maximum(need, _SAME_KEY_S), need)
+        least = onset_s[note] + np.minimum(_LEAST_HOLD_S, 0.5 * (onset_s[later] - onset_s[note]))
+        released[note] = np.min(np.maximum(onset_s[later] - need, least), initial=released[note])
+    return released
+
+
+def _corridor(x_mm, finger, scale, range_mm):
+    """Least and greatest x of the hand's place (press,) from which a finger is on its key, given its range to either side."""
+    middle = x_mm - OFFSETS_MM[finger, 0] * scale
+    return middle - range_mm[finger, 1] * scale, middle - range_mm[finger, 0] * scale
+
+
+def smoothest_path(low, high, centre, softness_s):
+    """The path of least jerk that stays in a corridor and is drawn towards its centre.
+
+    Minimises sum (third difference)^2 + sum (STEP_S / softness_s)^6 (path - centre)^2, and the same with a softness of
+    15 ms for what lies outside of the corridor: a semismooth Newton method on a piecewise quadratic.
+
+    Parameters
+    ----------
+    low, high : array (step,)
+        The corridor; infinite where there is none.
+    centre, softness_s : array (step,)
+        Where the path is drawn to and how loosely: it gives way within about this time.
+
+    Returns
+    -------
+    array (step,)
+    """
+    size = len(centre)
+    bands = np.zeros((4, size))
+    stencil = np.array([-1.0, 3.0, -3.0, 1.0])
+    for i in range(4):
+        for j in range(i, 4):
+            bands[3 - (j - i), j : size - 3 + j] += stencil[i] * stencil[j]
+    soft, hard = (STEP_S / softness_s) ** 6, (STEP_S / _HARD_S) ** 6
+    path = None
+    outside = np.zeros(size, dtype=bool)
+    for _ in range(_CORRIDOR_ROUNDS):
+        wall = np.zeros(size) if path is None else np.clip(path, low, high)
+        system = bands.copy()
+        system[3] += soft + hard * outside
+        path = solveh_banded(system, soft * centre + hard * np.where(outside, wall, 0.0))
+        # A sample that the wall has pushed back stays pushed while it leans on the wall, so that the rounds settle.
+        beyond = (path < low) | (path > high)
+        if np.array_equal(beyond, outside):
+            break
+        outside = beyond
+    return path
+
+
+def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng):
+    """Plan the path of one hand.
+
+    Parameters
+    ----------
+    presses : Presses
+    leaves : array (leave, 2)
+        Start and end (s) of the times in which the hand is away from the keys: it sets out at the start and is back at the end.
+    mirror : -1 for a left hand, else 1
+    bone_scale : float
+    end_s : float
+        The path runs from 0 to at least here.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    HandPath
+    """
+    time = np.arange(int(np.ceil(end_s / STEP_S)) + 2) * STEP_S
+    size = len(time)
+    held = (time >= presses.onset_s[:, None] - _APPROACH_S) & (time <= presses.release_s[:, None] + _LEAVE_S)
+    fingers, scale = presses.finger, bone_scale
+    stretch = _stretch(presses, held, scale)
+    black = (held & presses.black[:, None]).any(0)
+
+    low_x, high_x = _corridor(presses.x_mm, fingers, scale, _COMFORT_MM)
+    x_bounds = _common(held, low_x, high_x)
+    depth = np.where(presses.black[:, None], BLACK_DEPTH_MM, WHITE_DEPTH_MM)
+    ahead = OFFSETS_MM[fingers, 1] * scale
+    y_bounds = _common(held, depth[:, 0] - ahead - _DEPTH_REACH_MM[fingers, 1] * scale, depth[:, 1] - ahead - _DEPTH_REACH_MM[fingers, 0] * scale)
+
+    any_held = held.any(0)
+    middle_x = mirror * 0.5 * STANDARD.width_mm
+    centre_x = _filled(_mean_where(held, presses.x_mm - OFFSETS_MM[fingers, 0] * scale), middle_x + _IDLE_ASIDE_MM)
+    rest_y = WHITE_PLACE_MM + _STRETCH_FORWARD_MM * stretch
+    centre_y = _filled(np.where(any_held, np.where(black, np.maximum(rest_y, 0.5 * (rest_y + BLACK_PLACE_MM)), rest_y), np.nan), WHITE_PLACE_MM)
+    height = WRIST_HEIGHT_MM * scale - _STRETCH_DROP_MM * stretch + _BLACK_RISE_MM * black
+    centre_z = _filled(np.where(any_held, height, np.nan), WRIST_HEIGHT_MM * scale)
+    free = (np.full(size, -np.inf), np.full(size, np.inf))
+    z_bounds = (free[0].copy(), free[1].copy())
+    for start, end in leaves:
+        away = (time >= start + LEAVE_S) & (time <= end - LEAVE_S)
+        low = (time >= start + LEAVE_S + _LAP_DELAY_S) & (time <= end - LEAVE_S - _LAP_DELAY_S)
+        for bounds, where, value in ((y_bounds, away, _LAP_Y_MM), (z_bounds, low, _LAP_Z_MM)):
+            bounds[0][where] = bounds[1][where] = value
+        # Without this the idle pull towards the keys and that towards the lap would bend each other.
+        centre_y[away], centre_z[away] = _LAP_Y_MM, _LAP_Z_MM
+    softness = np.where(any_held, _EASY_S, _IDLE_S)
+    noise = {name: slow_noise(size, rng) * sigma for name, sigma in _NOISE.items()}
+    x = smoothest_path(*x_bounds, centre_x, softness)
+    y = smoothest_path(*y_bounds, centre_y, softness)
+    z = smoothest_path(*z_bounds, centre_z, softness)
+    yaw = np.clip(_YAW_DEG + _YAW_DEG_PER_MM * (x - middle_x), -_YAW_MOST_DEG, _YAW_MOST_DEG)
+    return HandPath(
+        time_s=time,
+        place_mm=np.stack([x + noise["x"], y + noise["y"]], -1),
+        height_mm=z + noise["z"],
+        turn_rad=np.radians(np.stack([yaw + noise["yaw"], _PITCH_DEG + noise["pitch"], noise["roll"]], -1)),
+    )
+
+
+def _stretch(presses, held, scale):
+    """How wide the hand is opened at each time (step,): 0 at ease, 1 in an octave with thumb and pinky."""
+    at_rest = presses.x_mm - OFFSETS_MM[presses.finger, 0] * scale
+    widest = np.where(held, at_rest[:, None], -np.inf).max(0, initial=-np.inf)
+    nearest = np.where(held, at_rest[:, None], np.inf).min(0, initial=np.inf)
+    wide = np.where(held.any(0), (widest - nearest) / scale, 0.0)
+    # Only an opening counts: a thumb passed under draws the fingers together.
+    thumb = (presses.finger == 0)[:, None]
+    inner = np.where(held & ~thumb, presses.x_mm[:, None], -np.inf).max(0, initial=-np.inf)
+    outer = np.where(held & thumb, presses.x_mm[:, None], np.inf).min(0, initial=np.inf)
+    crossed = np.isfinite(inner) & np.isfinite(outer) & (inner < outer)
+    return np.where(crossed, 0.0, np.clip((wide - _STRETCH_FREE_MM) / (_STRETCH_FULL_MM - _STRETCH_FREE_MM), 0.0, _STRETCH_MOST))
+
+
+def _common(held, low, high):
+    """The common part (step,) of the corridors of the held keys; where there is none, the middle between the two worst."""
+    least = np.where(held, low[:, None], -np.inf).max(0, initial=-np.inf)
+    most = np.where(held, high[:, None], np.inf).min(0, initial=np.inf)
+    empty = least > most
+    middle = 0.5 * (np.where(empty, least, 0.0) + np.where(empty, most, 0.0))
+    return np.where(empty, middle, least), np.where(empty, middle, most)
+
+
+def _mean_where(held, values):
+    """Mean over the held keys (step,), midway between the least and the greatest; NaN where none is held."""
+    least = np.where(held, values[:, None], np.inf).min(0, initial=np.inf)
+    most = np.where(held, values[:, None], -np.inf).max(0, initial=-np.inf)
+    return np.where(held.any(0), 0.5 * (np.where(held.any(0), least, 0.0) + np.where(held.any(0), most, 0.0)), np.nan)
+
+
+def _filled(series, default):
+    """NaN replaced by the straight line between its neighbours in time, or by `default` where the whole series is NaN."""
+    known = np.flatnonzero(np.isfinite(series))
+    return np.interp(np.arange(len(series)), known, series[known]) if len(known) else np.full(len(series), default)
+
+
+def slow_noise(size, rng):
+    """Gaussian noise (step,) of standard deviation 1 that varies over about `_NOISE_S`."""
+    width = _NOISE_S / STEP_S
+    smooth = gaussian_filter1d(rng.standard_normal(size), width, mode="reflect")
+    return smooth * np.sqrt(2.0 * width * np.sqrt(np.pi))

@@ -1,0 +1,256 @@
+"""A software rasteriser: coloured triangles into one picture with one depth buffer, soft shadows, and resolving.
+
+Coordinates are samples of the supersampled picture: x to the right, y down, sample (i, j) has its centre at
+(j + 0.5, i + 0.5). Depth is stored as 1 / distance along the optical axis, which is linear over a flat triangle in the
+picture; greater is nearer, 0 is nothing. Rectangles are (left, top, right, bottom), right and bottom exclusive.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+NOTHING, LEFT_HAND, RIGHT_HAND, COVER, WHITE_KEY, BLACK_KEY, PIANO, FLOOR = range(8)
+"""What a sample shows."""
+
+RECEIVES = np.array([0, 0, 0, 0, 1, 1, 1, 0], dtype=np.float32)
+"""How much each of these is darkened by the shadow of the hands, which is laid on the plane of the key tops."""
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A supersampled picture.
+
+    Attributes
+    ----------
+    colour : array (y, x, rgb 3), uint8
+    depth : array (y, x), float32
+    owner : array (y, x), uint8
+        What each sample shows.
+    """
+
+    colour: np.ndarray
+    depth: np.ndarray
+    owner: np.ndarray
+
+    @classmethod
+    def empty(cls, width, height):
+        """A black canvas of this many samples."""
+        return cls(np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.float32), np.zeros((height, width), np.uint8))
+
+    @property
+    def rectangle(self):
+        """The whole canvas."""
+        return 0, 0, self.depth.shape[1], self.depth.shape[0]
+
+    def copy_from(self, other, rectangle):
+        """Take over a rectangle of another canvas of the same size."""
+        x0, y0, x1, y1 = rectangle
+        for mine, theirs in ((self.colour, other.colour), (self.depth, other.depth), (self.owner, other.owner)):
+            mine[y0:y1, x0:x1] = theirs[y0:y1, x0:x1]
+
+    def clear(self, rectangle):
+        """Empty a rectangle."""
+        x0, y0, x1, y1 = rectangle
+        for plane in (self.colour, self.depth, self.owner):
+            plane[y0:y1, x0:x1] = 0
+
+    def draw(self, points, inverse_depth, colours, triangles, owner, rectangle):
+        """Draw triangles that face the camera, nearer ones in front, within a rectangle.
+
+        Parameters
+        ----------
+        points : array (vertex, 2), float32
+            Samples.
+        inverse_depth : array (vertex,), float32
+            1 / distance; triangles with a vertex at or behind the camera (not above 0) are left out.
+        colours : array (vertex, 3), float32
+            0..255, interpolated in perspective.
+        triangles : array (triangle, 3), int32
+            Counter-clockwise from outside.
+        owner : array (triangle,), uint8
+            What the samples then show.
+        rectangle : tuple of 4 int
+        """
+        _draw(self.colour, self.depth, self.owner, points, inverse_depth, colours, triangles, owner, *rectangle)
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _draw(colour, depth, owner, points, inverse, rgb, triangles, label, left, top, right, bottom):
+    for t in range(triangles.shape[0]):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        wa, wb, wc = inverse[a], inverse[b], inverse[c]
+        if not (wa > 0.0 and wb > 0.0 and wc > 0.0):
+            continue
+        ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
+        area = (cx - ax) * (by - ay) - (bx - ax) * (cy - ay)  # above 0 where the front is seen, since y points down
+        if not area > 1e-6:
+            continue
+        x0 = max(left, int(np.floor(min(ax, bx, cx) - 0.5)))
+        x1 = min(right, int(np.ceil(max(ax, bx, cx) + 0.5)))
+        y0 = max(top, int(np.floor(min(ay, by, cy) - 0.5)))
+        y1 = min(bottom, int(np.ceil(max(ay, by, cy) + 0.5)))
+        if x0 >= x1 or y0 >= y1:
+            continue
+        scale = 1.0 / area
+        # Barycentric coordinates u (of b) and v (of c) are linear over the picture.
+        ux, uy = -(cy - ay) * scale, (cx - ax) * scale
+        vx, vy = (by - ay) * scale, -(bx - ax) * scale
+        kind = label[t]
+        for y in range(y0, y1):
+            py = y + 0.5 - ay
+            px = x0 + 0.5 - ax
+            u, v = ux * px + uy * py, vx * px + vy * py
+            for x in range(x0, x1):
+                w = 1.0 - u - v
+                if u >= -1e-5 and v >= -1e-5 and w >= -1e-5:
+                    near = w * wa + u * wb + v * wc
+                    if near > depth[y, x]:
+                        depth[y, x] = near
+                        owner[y, x] = kind
+                        fa, fb, fc = w * wa / near, u * wb / near, v * wc / near
+                        for k in range(3):
+                            value = fa * rgb[a, k] + fb * rgb[b, k] + fc * rgb[c, k]
+                            colour[y, x, k] = np.uint8(min(max(value + 0.5, 0.0), 255.0))
+                u += ux
+                v += vx
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def fill_mask(mask, points, triangles, use):
+    """Set a mask (y, x), float32, to 1 inside those triangles whose first vertex has `use` (vertex,) true, either face."""
+    height, width = mask.shape
+    for t in range(triangles.shape[0]):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        if not use[a]:
+            continue
+        ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
+        area = (cx - ax) * (by - ay) - (bx - ax) * (cy - ay)
+        if not abs(area) > 1e-6:
+            continue
+        x0, x1 = max(0, int(np.floor(min(ax, bx, cx) - 0.5))), min(width, int(np.ceil(max(ax, bx, cx) + 0.5)))
+        y0, y1 = max(0, int(np.floor(min(ay, by, cy) - 0.5))), min(height, int(np.ceil(max(ay, by, cy) + 0.5)))
+        scale = 1.0 / area
+        for y in range(y0, y1):
+            for x in range(x0, x1):
+                px, py = x + 0.5 - ax, y + 0.5 - ay
+                u = (-(cy - ay) * px + (cx - ax) * py) * scale
+                v = ((by - ay) * px - (bx - ax) * py) * scale
+                if u >= -1e-4 and v >= -1e-4 and u + v <= 1.0001:
+                    mask[y, x] = 1.0
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def soften(mask, left, top, right, bottom, radius):
+    """Blur a rectangle of a mask (y, x), float32, in place: two box filters of +-`radius` both ways, nothing from outside."""
+    scale = 1.0 / (2 * radius + 1)
+    for _ in range(2):
+        line = np.empty(right - left, dtype=np.float32)
+        for y in range(top, bottom):
+            line[:] = mask[y, left:right]
+            total = line[: min(radius, right - left)].sum()
+            for x in range(right - left):
+                if x + radius < right - left:
+                    total += line[x + radius]
+                mask[y, left + x] = total * scale
+                if x >= radius:
+                    total -= line[x - radius]
+        # Columns: running sums of whole rows, which lie together in memory.
+        block = mask[top:bottom, left:right].copy()
+        sums = np.zeros(right - left, dtype=np.float32)
+        for y in range(min(radius, bottom - top)):
+            sums += block[y]
+        for y in range(bottom - top):
+            if y + radius < bottom - top:
+                sums += block[y + radius]
+            mask[top + y, left:right] = sums * scale
+            if y >= radius:
+                sums -= block[y - radius]
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def resolve(colour, owner, receives, key_shadow, hand_shadow, picture, left, top, right, bottom, supersample):
+    """Average the samples of a rectangle of pixels into the picture, with the shadows laid on.
+
+    Parameters
+    ----------
+    colour, owner : arrays (y * supersample, x * supersample, ...)
+        Of a `Canvas`.
+    receives : array (owner,), float32
+        `RECEIVES`.
+    key_shadow : array (y, x), float32
+        What the black keys take from the light on the white keys, 0..1.
+    hand_shadow : array (ceil(y / 2), ceil(x / 2)), float32
+        What the hands take from the light on the keyboard, 0..1, at half the picture's size.
+    picture : array (y, x, 3), uint8
+        Written.
+    left, top, right, bottom, supersample : int
+    """
+    low_height, low_width = hand_shadow.shape
+    scale = 1.0 / (supersample * supersample)
+    for y in range(top, bottom):
+        row = min(max(0.5 * y - 0.25, 0.0), low_height - 1.0)
+        y0 = int(row)
+        y1, fy = min(y0 + 1, low_height - 1), row - y0
+        for x in range(left, right):
+            column = min(max(0.5 * x - 0.25, 0.0), low_width - 1.0)
+            x0 = int(column)
+            x1, fx = min(x0 + 1, low_width - 1), column - x0
+            upper = hand_shadow[y0, x0] + fx * (hand_shadow[y0, x1] - hand_shadow[y0, x0])
+            lower = hand_shadow[y1, x0] + fx * (hand_shadow[y1, x1] - hand_shadow[y1, x0])
+            dark = upper + fy * (lower - upper)
+            red = green = blue = np.float32(0.0)
+            for sy in range(y * supersample, (y + 1) * supersample):
+                for sx in range(x * supersample, (x + 1) * supersample):
+                    kind = owner[sy, sx]
+                    light = 1.0 - receives[kind] * dark
+                    if kind == 4:  # WHITE_KEY: numba sees no tuple-assigned global
+                        light *= 1.0 - key_shadow[y, x]
+                    red += light * colour[sy, sx, 0]
+                    green += light * colour[sy, sx, 1]
+                    blue += light * colour[sy, sx, 2]
+            picture[y, x, 0] = np.uint8(red * scale + 0.5)
+            picture[y, x, 1] = np.uint8(green * scale + 0.5)
+            picture[y, x, 2] = np.uint8(blue * scale + 0.5)
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def shade(normals, colours, light, ambient):
+    """Colours (vertex, 3), 0..255, of lit skin and cloth: light from above on all sides, one lamp, a slight gloss.
+
+    Parameters
+    ----------
+    normals, colours : arrays (vertex, 3), float32
+        Unit normals in the world; colours 0..1.
+    light : array (3,), float32
+        Unit vector towards the lamp.
+    ambient : float
+        Share of the light that comes from all sides.
+    """
+    out = np.empty_like(colours)
+    # Half way between the lamp and a viewer straight above.
+    hx, hy, hz = light[0], light[1], light[2] + 1.0
+    norm = np.sqrt(hx * hx + hy * hy + hz * hz)
+    for v in range(normals.shape[0]):
+        nx, ny, nz = normals[v, 0], normals[v, 1], normals[v, 2]
+        lamp = nx * light[0] + ny * light[1] + nz * light[2]
+        # Skin lets light through: the terminator is soft and reddish.
+        wrapped = max((lamp + 0.18) / 1.18, 0.0)
+        sky = ambient * (0.62 + 0.38 * nz)
+        gloss = max((nx * hx + ny * hy + nz * hz) / norm, 0.0) ** 28 * 0.055
+        warm = 0.10 * max(1.0 - abs(lamp) * 2.5, 0.0)
+        for k in range(3):
+            level = sky + (1.0 - ambient) * wrapped * (1.0 + (warm if k == 0 else -0.3 * warm))
+            out[v, k] = 255.0 * (colours[v, k] * level + gloss)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def expose(picture, levels, noise, start):
+    """The picture (y, x, 3), uint8, through a table of `levels` (256,), int16, plus `noise` (n,), int8, from place `start`."""
+    out = np.empty_like(picture)
+    flat, result = picture.reshape(-1), out.reshape(-1)
+    for i in range(flat.size):
+        value = levels[flat[i]] + noise[start + i]
+        result[i] = np.uint8(min(max(value, 0), 255))
+    return out

@@ -1,0 +1,183 @@
+"""Fingers that reach: joint angles of a hand whose fingertips stand at given points, for all frames at once.
+
+Each finger has three degrees of freedom: flexion and abduction of its base joint, and a curl that bends the two outer
+joints together. Angles are components of the joint's axis-angle vector along the anatomical axes of the hand template,
+so that the template's limits apply to them directly and no joint twists. The solver is damped Gauss-Newton
+(Levenberg 1944, doi:10.1090/qam/10666) with an active set for the limits.
+
+Everything is for right hands in MANO's frame with the wrist at the origin and bone scale 1; a left hand is solved as its
+mirror image. Arrays lead with their component axis, which keeps cross products fast.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from handroll.hand.skeleton import CHAINS, FINGERS, N_ROTATIONS
+from handroll.hand.template import open_hand
+
+FLEXION, ABDUCTION, CURL = range(3)
+"""Order of a finger's degrees of freedom."""
+
+_FINGER_COUPLING = (1.0, 0.55)
+_THUMB_COUPLING = (0.6, 1.0)
+# Bend of the middle and the outer joint per radian of curl: the DIP joint follows the PIP joint at about half its angle.
+
+_START_RAD = np.radians([[10.0, 0.0, 15.0], [25.0, 0.0, 45.0], [25.0, 0.0, 45.0], [25.0, 0.0, 45.0], [25.0, 0.0, 45.0]])
+# (finger, dof): where the solver starts; a curved hand, from which it finds the branch that bends like a finger.
+
+_TIP_SIGMA_M = 0.5e-3
+_ANGLE_SIGMA_RAD = 1.5
+# A tip gives way to the start posture by less than 0.1 mm, save where the finger is stretched out and cannot reach.
+
+_DAMPING = 1e-3
+_STEP_RAD = 0.35
+# Longest step of an angle in one iteration, so that a stretched finger does not fold back to front.
+
+
+@dataclass(frozen=True)
+class Chains:
+    """The five fingers as chains of three bones; component axis first, fingers in the order of `skeleton.FINGERS`.
+
+    Attributes
+    ----------
+    base_m : array (xyz 3, finger 5), base joints relative to the wrist, metres
+    bones_m : array (bone 3, xyz 3, finger 5)
+    flexion, abduction : array (joint 3, xyz 3, finger 5), unit axes
+    coupling : array (joint 2, finger 5), bend of the middle and outer joint per unit of curl
+    limits_rad : array (dof 3, finger 5, 2), least and greatest angle
+    """
+
+    base_m: np.ndarray
+    bones_m: np.ndarray
+    flexion: np.ndarray
+    abduction: np.ndarray
+    coupling: np.ndarray
+    limits_rad: np.ndarray
+
+
+@cache
+def chains():
+    """The open hand's fingers as `Chains`."""
+    template = open_hand()
+    joints = np.array([CHAINS[finger] for finger in FINGERS])
+    points = template.joints_m[joints]
+    bends = joints[:, :3]
+    coupling = np.array([_THUMB_COUPLING if finger == "thumb" else _FINGER_COUPLING for finger in FINGERS])
+    flex_limits = template.limits_rad[bends, 0]
+    curl = flex_limits[:, 1:] / coupling[:, :, None]
+    limits = np.stack([flex_limits[:, 0], template.limits_rad[bends[:, 0], 1], np.stack([curl[..., 0].max(1), curl[..., 1].min(1)], -1)])
+    return Chains(
+        base_m=(points[:, 0] - template.joints_m[0]).T,
+        bones_m=np.moveaxis(np.diff(points, axis=1), 0, -1),
+        flexion=np.moveaxis(template.axes[bends, 0], 0, -1),
+        abduction=np.moveaxis(template.axes[bends, 1], 0, -1),
+        coupling=coupling.T,
+        limits_rad=limits,
+    )
+
+
+def _cross(a, b):
+    return np.stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
+
+
+def _turn(w, v):
+    """Vectors `v` turned by the axis-angle vectors `w` (Rodrigues), component axis first."""
+    angle = np.sqrt(np.sum(w * w, axis=0))
+    once = _cross(w, v)
+    return v + np.sinc(angle / np.pi) * once + 0.5 * np.sinc(angle / (2.0 * np.pi)) ** 2 * _cross(w, once)
+
+
+def _left_jacobian(w, v):
+    """How the turn exp(w) spins, in the fixed frame, when `w` changes along `v`."""
+    angle = np.maximum(np.sqrt(np.sum(w * w, axis=0)), 1e-6)
+    once = _cross(w, v)
+    return v + 0.5 * np.sinc(angle / (2.0 * np.pi)) ** 2 * once + (angle - np.sin(angle)) / angle**3 * _cross(w, once)
+
+
+def tips_from_angles(angles_rad):
+    """Fingertips of the given angles.
+
+    Parameters
+    ----------
+    angles_rad : array (dof 3, frame, finger 5)
+
+    Returns
+    -------
+    array (xyz 3, frame, finger 5), metres, MANO's frame, wrist at the origin
+    """
+    return _tips_and_jacobian(angles_rad)[0]
+
+
+def _tips_and_jacobian(angles):
+    """Tips (3, frame, finger) and the list over dof of their derivatives, of the same shape."""
+    c = chains()
+    wide = (slice(None), None)
+    along = np.broadcast_to
+    first = angles[FLEXION] * c.flexion[0][wide] + angles[ABDUCTION] * c.abduction[0][wide]
+    axis2, axis3 = c.flexion[1][wide], c.flexion[2][wide]
+    shape = first.shape
+    outer = _turn(c.coupling[1] * angles[CURL] * axis3, along(c.bones_m[2][wide], shape))
+    middle = _turn(c.coupling[0] * angles[CURL] * axis2, c.bones_m[1][wide] + outer)
+    finger = _turn(first, c.bones_m[0][wide] + middle)
+    bend3 = _turn(c.coupling[0] * angles[CURL] * axis2, _cross(along(axis3, shape), outer))
+    bend = c.coupling[0] * _cross(along(axis2, shape), middle) + c.coupling[1] * bend3
+    spins = [_left_jacobian(first, along(axis[0][wide], shape)) for axis in (c.flexion, c.abduction)]
+    return c.base_m[wide] + finger, [*(_cross(spin, finger) for spin in spins), _turn(first, bend)]
+
+
+def angles_from_tips(tips_m, iterations=20):
+    """Angles whose fingertips stand nearest to the given points within the limits of the joints.
+
+    Parameters
+    ----------
+    tips_m : array (xyz 3, frame, finger 5)
+        Metres, MANO's frame of a right hand of bone scale 1, wrist at the origin.
+    iterations : int
+
+    Returns
+    -------
+    array (dof 3, frame, finger 5), rad, inside `Chains.limits_rad`
+    """
+    low, high = (chains().limits_rad[:, None, :, side] for side in (0, 1))
+    start = np.broadcast_to(_START_RAD.T[:, None], tips_m.shape)
+    angles = start.copy()
+    stiffness = (_TIP_SIGMA_M / _ANGLE_SIGMA_RAD) ** 2
+    for _ in range(iterations):
+        tips, jacobian = _tips_and_jacobian(angles)
+        miss = tips_m - tips
+        pull = np.stack([np.sum(column * miss, axis=0) for column in jacobian]) + stiffness * (start - angles)
+        held = ((angles <= low) & (pull < 0.0)) | ((angles >= high) & (pull > 0.0))
+        # An angle held at its limit leaves the system: its row and column become those of the identity.
+        normal = np.empty((*angles.shape[1:], 3, 3))
+        for i in range(3):
+            for j in range(i, 3):
+                entry = np.where(held[i] | held[j], 0.0, np.sum(jacobian[i] * jacobian[j], axis=0))
+                normal[..., i, j] = normal[..., j, i] = entry
+            normal[..., i, i] = np.where(held[i], 1.0, normal[..., i, i] * (1.0 + _DAMPING) + stiffness)
+        step = np.linalg.solve(normal, np.moveaxis(np.where(held, 0.0, pull), 0, -1)[..., None])[..., 0]
+        angles = np.clip(angles + np.clip(np.moveaxis(step, -1, 0), -_STEP_RAD, _STEP_RAD), low, high)
+    return angles
+
+
+def rotation_from_angles(angles_rad):
+    """Axis-angle vectors of MANO's joints of a right hand.
+
+    Parameters
+    ----------
+    angles_rad : array (dof 3, frame, finger 5)
+
+    Returns
+    -------
+    array (frame, joint 16, 3), rad; zero for the wrist
+    """
+    c = chains()
+    rotation = np.zeros((angles_rad.shape[1], N_ROTATIONS, 3))
+    for index, finger in enumerate(FINGERS):
+        flexion, abduction, curl = angles_rad[:, :, index, None]
+        first, second, third, _ = CHAINS[finger]
+        rotation[:, first] = flexion * c.flexion[0, :, index] + abduction * c.abduction[0, :, index]
+        rotation[:, second] = curl * c.coupling[0, index] * c.flexion[1, :, index]
+        rotation[:, third] = curl * c.coupling[1, index] * c.flexion[2, :, index]
+    return rotation

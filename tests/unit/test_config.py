@@ -1,0 +1,108 @@
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from handroll.config import Config, ConfigError, json_schemas, lookup, parse_config, read_sheet, reference_markdown
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def leaves(model, prefix=""):
+    for name, value in model:
+        if hasattr(value, "model_fields_set"):
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def test_default_file_names_every_key_with_its_default():
+    values = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
+    assert parse_config(values) == Config()
+    for key in leaves(Config()):
+        section = values
+        for part in key.split("."):
+            assert part in section, f"config/config.yaml lacks {key}"
+            section = section[part]
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "config").glob("*.yaml")))
+def test_shipped_configurations_are_valid(name):
+    parse_config(yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8")))
+
+
+def test_generated_references_are_current():
+    for name, text in json_schemas().items():
+        assert (ROOT / "workflow" / "schemas" / name).read_text(encoding="utf-8") == text, "run: python -m handroll.config"
+        json.loads(text)
+    assert (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8") == reference_markdown(), "run: python -m handroll.config"
+
+
+def test_lookup():
+    assert lookup(Config(), "motion.hampel.window") == 20
+    assert lookup(Config(), "screen.duration") == {"min_s": 30.0, "max_s": 7200.0}
+    with pytest.raises(KeyError, match=r"motion\.hampel\.windows"):
+        lookup(Config(), "motion.hampel.windows")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"moton": {}}, "moton: unknown key; did you mean motion?"),
+        ({"motion": {"hampel": {"windw": 3}}}, r"motion\.hampel\.windw: unknown key; did you mean window\?"),
+        ({"motion": {"hampel": {"window": "20"}}}, "motion.hampel.window: input should be a valid number; found '20'"),
+        ({"clips": {"min_visibility": 1.5}}, "less than or equal to 1; found 1.5"),
+        ({"pose": {"engine": "magic"}}, "pose.engine: input should be 'landmarks'"),
+        ({"splits": {"train": 0.0, "valid": 0.0, "test": 0.0}}, "all 0"),
+        ({"overlay": 3}, "overlay: "),
+    ],
+)
+def test_bad_values(values, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_config(values)
+
+
+def test_every_problem_is_listed():
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"clips": {"length_s": -1.0, "hops": 2}, "sheet": 5})
+    assert str(caught.value).startswith("the configuration has 3 problem(s)")
+
+
+def write(tmp_path, text):
+    path = tmp_path / "videos.tsv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_sheet_paths_are_relative_to_the_sheet(tmp_path):
+    sheet = write(tmp_path, "# a comment\nsubject\tvideo\tsource\tmidi\tfocal_px\n\na\t1\tv.mp4\tv.mid\t1500\nb\t1\thttps://x.org/v\t\n")
+    first, second = read_sheet(sheet)
+    assert first.source == str(tmp_path / "v.mp4") and first.midi == str(tmp_path / "v.mid") and first.focal_px == 1500
+    assert second.source == "https://x.org/v" and second.midi is None and second.permission == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("subject\tvideo\nx\ty\n", "column 'source' is missing"),
+        ("subject\tvideo\tsource\tvideo\n", "column 'video' stands twice"),
+        ("subject\tvideo\tsource\tlicense\n", "line 1: unknown column 'license'; did you mean licence?"),
+        ("subject\tvideo\tsource\na\tb\tc\td\n", "line 2: expected 3 tab-separated cells, found 4"),
+        ("subject\tvideo\tsource\n\na\tb\tc\na\tb\td\n", "line 4: subject a, video b stands already in line 3"),
+        ("subject\tvideo\tsource\na\t../b\tc\n", "line 2, column video: expected letters"),
+        ("subject\tvideo\tsource\n..\tb\tc\n", "line 2, column subject: expected letters"),
+        ("subject\tvideo\tsource\tsplit\na\tb\tc\tdev\n", "line 2, column split: input should be 'train'"),
+        ("subject\tvideo\tsource\na\t\tc\n", "line 2, column video: expected a value"),
+    ],
+)
+def test_bad_sheet(tmp_path, text, message):
+    with pytest.raises(ConfigError) as caught:
+        read_sheet(write(tmp_path, text))
+    assert message in str(caught.value)
+
+
+def test_sheet_of_the_demo_is_valid():
+    videos = read_sheet(ROOT / "config" / "videos.tsv")
+    assert len(videos) == 4
+    assert {video.split for video in videos} == {"train", "valid", "test"}

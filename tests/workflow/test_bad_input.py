@@ -1,0 +1,139 @@
+"""Broken media of every kind in one sheet, and one good video: each gets its own reason, and the run goes to its end."""
+
+import json
+from fractions import Fraction
+
+import av
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from handroll.video.write import VideoWriter
+
+TARGETS = ("all", "overlays", "screen")
+
+
+def picture(width, height, number):
+    """A plain picture that changes from frame to frame."""
+    image = np.full((height, width, 3), 90, np.uint8)
+    image[:, : 1 + number * 7 % width] = (160, 120, 90)
+    return image
+
+
+def sound(seconds, rate_hz=44100):
+    return np.sin(np.arange(round(seconds * rate_hz)) * 0.05).astype(np.float32) * 0.1, rate_hz
+
+
+def write_video(path, times_s, width=400, height=300, audio=None):
+    with VideoWriter(path, width, height, 30, audio=audio) as writer:
+        for number, time_s in enumerate(times_s):
+            writer.write(picture(width, height, number), time_s)
+
+
+def write_sound_only(path):
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=44100, layout="mono")
+        samples, _ = sound(2.0)
+        for start in range(0, len(samples) - 1024, 1024):
+            frame = av.AudioFrame.from_ndarray(samples[None, start : start + 1024], format="fltp", layout="mono")
+            frame.rate, frame.pts, frame.time_base = 44100, start, Fraction(1, 44100)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def write_no_frames(path):
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 400, 300, "yuv420p"
+
+
+def write_portrait_4k(path):
+    """Stored lying, 3840x2160, with a display rotation of a quarter turn: shown 2160x3840."""
+    lying = path.with_name("lying.mp4")
+    write_video(lying, np.arange(12) / 10, 3840, 2160, sound(1.2))
+    with av.open(str(lying)) as source, av.open(str(path), "w") as target:
+        streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
+        streams[source.streams.video[0].index].set_display_rotation(90)
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                target.mux(packet)
+
+
+@pytest.fixture(scope="module")
+def done(project, small_videos):
+    """The project after one run over all of them; the run itself must end well."""
+    root = project.root
+    times_s = np.arange(60) / 30
+    (root / "empty.mp4").touch()
+    (root / "text.mp4").write_text("This is not a video.\n" * 100, encoding="utf-8")
+    whole = small_videos[0].read_bytes()
+    (root / "truncated.mp4").write_bytes(whole[: len(whole) // 2])
+    write_video(root / "headless.mp4", times_s)
+    data = (root / "headless.mp4").read_bytes()
+    (root / "headless.mp4").write_bytes(data[len(data) // 2 :])
+    write_sound_only(root / "sound.mp4")
+    write_video(root / "silent.mp4", times_s)
+    write_no_frames(root / "no_frames.mp4")
+    write_video(root / "one_frame.mp4", [0.0])
+    write_portrait_4k(root / "portrait.mp4")
+    write_video(root / "variable.mp4", np.cumsum(np.tile([1 / 30, 2 / 30, 5 / 30], 12)), audio=sound(4.0))
+    names = "missing empty text truncated headless sound silent no_frames one_frame portrait variable".split()
+    rows = [f"anna\t{name}\t{name}.mp4\t" for name in names] + [f"anna\tgood\t{small_videos[1]}\ttrain"]
+    (root / "videos.tsv").write_text("subject\tvideo\tsource\tsplit\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    project.run(*TARGETS)
+    return project
+
+
+def screening(project, video):
+    return json.loads((project.root / "results/screen/anna" / video / "screening.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("video", "reason"),
+    [
+        ("missing", "source_missing"),
+        ("empty", "source_empty"),
+        ("text", "unreadable"),
+        ("truncated", "truncated"),
+        ("headless", "unreadable"),
+        ("sound", "no_video_stream"),
+        ("silent", "no_audio"),
+        ("no_frames", "no_frames"),
+        ("one_frame", "single_frame"),
+        ("portrait", "no_hands"),
+        ("variable", "no_hands"),
+    ],
+)
+def test_reason(done, video, reason):
+    found = screening(done, video)
+    assert reason in found["reasons"]
+    assert found["usable_for_dataset"] is False
+    assert (done.root / "results/report/anna" / video / "overlay.mp4").stat().st_size > 0
+    summary = (done.root / "results/screen/summary.tsv").read_text(encoding="utf-8")
+    assert any(line.split("\t")[:2] == ["anna", video] and reason in line for line in summary.splitlines())
+
+
+def test_rotation_and_variable_rate_are_read_right(done):
+    folder = done.root / "results/acquire/anna"
+    portrait = json.loads((folder / "portrait/probe.json").read_text(encoding="utf-8"))
+    assert (portrait["width_px"], portrait["height_px"]) == (2160, 3840)
+    variable = json.loads((folder / "variable/probe.json").read_text(encoding="utf-8"))
+    assert variable["variable_frame_rate"] is True
+    times_s = pq.read_table(done.root / "results/hands/anna/variable/detections.parquet")["time_s"].to_numpy()[::2]
+    expected = np.cumsum(np.tile([1 / 30, 2 / 30, 5 / 30], 12))
+    np.testing.assert_allclose(times_s, expected - expected[0], atol=2e-3)
+
+
+def test_good_video_is_in_the_dataset(done):
+    assert screening(done, "good")["reasons"] == []
+    assert set(pq.read_table(done.root / "results/dataset/train-00000.parquet")["video"].to_pylist()) == {"good"}
+
+
+def test_no_accepted_video_at_all(done):
+    done.run("all", "--config", "screen={visibility: {min_both_hands: 1.0}, resolution: {min_short_side_px: 9000}}")
+    assert screening(done, "good")["reasons"] == ["low_resolution"]
+    for split in ("train", "valid", "test"):
+        assert pq.read_table(done.root / f"results/dataset/{split}-00000.parquet").num_rows == 0
+    card = (done.root / "results/dataset/README.md").read_text(encoding="utf-8")
+    assert "no clip" in card.lower()

@@ -1,0 +1,106 @@
+# Dataset: clean motion and notes become clips, splits, Parquet shards and a card.
+# Takes results/{acquire,screen,motion,music}; gives results/dataset/.
+
+
+rule cut_clips:
+    """Cut a video into overlapping windows and keep those in which the hands are seen."""
+    input:
+        motion=rules.clean_motion.output.motion,
+        screening=rules.screen_video.output.screening,
+    output:
+        clips="results/dataset/clips/{subject}/{video}.parquet",
+    log:
+        "results/logs/cut_clips/{subject}/{video}.log",
+    benchmark:
+        "results/benchmarks/cut_clips/{subject}/{video}.tsv"
+    conda:
+        "../../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_of("cut_clips.py"),
+        settings=cfg(length_s="clips.length_s", hop_s="clips.hop_s", min_visibility="clips.min_visibility"),
+    script:
+        "../scripts/cut_clips.py"
+
+
+rule split_videos:
+    """Deal the videos to train, valid and test by a stable hash; the sheet may pin one."""
+    localrule: True
+    output:
+        splits="results/dataset/splits.tsv",
+    log:
+        "results/logs/split_videos.log",
+    benchmark:
+        "results/benchmarks/split_videos.tsv"
+    conda:
+        "../../envs/base.yaml"
+    threads: 1
+    params:
+        code=code_of("split_videos.py"),
+        videos=[[row.subject, row.video, row.split] for row in VIDEOS.values()],
+        settings=cfg(seed="splits.seed", train="splits.train", valid="splits.valid", test="splits.test"),
+    script:
+        "../scripts/split_videos.py"
+
+
+rule write_shards:
+    """Pack all accepted clips into Parquet shards; the manifest lists them with checksums."""
+    input:
+        splits=rules.split_videos.output.splits,
+        clips=per_video(rules.cut_clips.output.clips),
+        motion=per_video(rules.clean_motion.output.motion),
+        notes=per_video(rules.check_midi.output.notes),
+        pedal=per_video(rules.check_midi.output.pedal),
+        audio=per_video(rules.extract_audio.output.audio),
+        info=per_video(rules.fetch_video.output.info),
+    output:
+        manifest="results/dataset/shards.json",
+    log:
+        "results/logs/write_shards.log",
+    benchmark:
+        "results/benchmarks/write_shards.tsv"
+    conda:
+        "../../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        code=code_of("write_shards.py"),
+        rights=[[row.permission, row.licence] for row in VIDEOS.values()],
+        settings=cfg(shard_mb="dataset.shard_mb", row_group_rows="dataset.row_group_rows"),
+    script:
+        "../scripts/write_shards.py"
+
+
+rule describe_dataset:
+    """Write the dataset card, the tables and the plots."""
+    input:
+        manifest=rules.write_shards.output.manifest,
+        splits=rules.split_videos.output.splits,
+        clips=per_video(rules.cut_clips.output.clips),
+        screening=per_video(rules.screen_video.output.screening),
+    output:
+        card="results/dataset/README.md",
+        subjects="results/dataset/statistics/subjects.tsv",
+        rejections="results/dataset/statistics/rejections.tsv",
+        keys="results/dataset/statistics/keys.png",
+        velocities="results/dataset/statistics/velocities.png",
+    log:
+        "results/logs/describe_dataset.log",
+    benchmark:
+        "results/benchmarks/describe_dataset.tsv"
+    conda:
+        "../../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code_of("describe_dataset.py"),
+        settings=cfg(name="dataset.name"),
+    script:
+        "../scripts/describe_dataset.py"

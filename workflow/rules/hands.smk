@@ -1,0 +1,57 @@
+# Hands: where they are in the picture, and their pose.
+# Takes results/acquire and results/screen; gives results/hands/{subject}/{video}/{detections,pose}.parquet.
+
+
+rule detect_hands:
+    """Find both hands in every frame. The detector uses one core: several videos run side by side instead."""
+    input:
+        video=rules.fetch_video.output.video,
+        probe=rules.probe_video.output.probe,
+    output:
+        detections="results/hands/{subject}/{video}/detections.parquet",
+    log:
+        "results/logs/detect_hands/{subject}/{video}.log",
+    benchmark:
+        "results/benchmarks/detect_hands/{subject}/{video}.tsv"
+    conda:
+        "../../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=240,
+    params:
+        code=version_of("handroll.detect.mediapipe"),
+        settings=cfg(
+            max_width_px="detect.max_width_px",
+            min_detection_confidence="detect.min_detection_confidence",
+            min_tracking_confidence="detect.min_tracking_confidence",
+        ),
+    script:
+        "../scripts/detect_hands.py"
+
+
+rule fit_pose:
+    """Fit MANO parameters to both hands in every frame."""
+    input:
+        video=rules.fetch_video.output.video,
+        probe=rules.probe_video.output.probe,
+        detections=rules.detect_hands.output.detections,
+        screening="results/screen/{subject}/{video}/screening.json",
+    output:
+        pose="results/hands/{subject}/{video}/pose.parquet",
+    log:
+        "results/logs/fit_pose/{subject}/{video}.log",
+    benchmark:
+        "results/benchmarks/fit_pose/{subject}/{video}.tsv"
+    conda:
+        "../../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=120,
+    params:
+        code=version_of(f"handroll.pose.{CONFIG.pose.engine}"),
+        settings=cfg(engine="pose.engine", focal_px="pose.focal_px", hand_length_m="pose.hand_length_m"),
+        focal_px=lambda wildcards: row_of(wildcards).focal_px,
+    script:
+        "../scripts/fit_pose.py"

@@ -1,0 +1,33 @@
+# Motion: fitted poses become clean series with a state for every frame.
+# Takes results/hands; gives results/motion/{subject}/{video}/motion.parquet.
+
+
+rule clean_motion:
+    """Drop outliers, interpolate short gaps, hide flicker, smooth."""
+    input:
+        pose=rules.fit_pose.output.pose,
+    output:
+        motion="results/motion/{subject}/{video}/motion.parquet",
+    log:
+        "results/logs/clean_motion/{subject}/{video}.log",
+    benchmark:
+        "results/benchmarks/clean_motion/{subject}/{video}.tsv"
+    conda:
+        "../../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        code=code_of("clean_motion.py"),
+        settings=cfg(
+            units="motion.units",
+            hampel_window="motion.hampel.window",
+            hampel_n_sigma="motion.hampel.n_sigma",
+            gap_shorter_than="motion.gap.shorter_than",
+            run_shorter_than="motion.run.shorter_than",
+            savgol_order="motion.savgol.order",
+            savgol_window="motion.savgol.window",
+        ),
+    script:
+        "../scripts/clean_motion.py"

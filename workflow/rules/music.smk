@@ -1,0 +1,56 @@
+# Music: sound becomes notes.
+# Takes results/acquire; gives results/music/{subject}/{video}/ with transcription and the notes that the dataset uses.
+
+
+rule transcribe_audio:
+    """Transcribe the sound into notes and pedal."""
+    input:
+        audio=rules.extract_audio.output.audio,
+        screening=rules.screen_video.output.screening,
+    output:
+        notes="results/music/{subject}/{video}/transcription/notes.parquet",
+        pedal="results/music/{subject}/{video}/transcription/pedal.parquet",
+        midi="results/music/{subject}/{video}/transcription/notes.mid",
+    log:
+        "results/logs/transcribe_audio/{subject}/{video}.log",
+    benchmark:
+        "results/benchmarks/transcribe_audio/{subject}/{video}.tsv"
+    conda:
+        "../../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        code=version_of(f"handroll.music.{CONFIG.music.engine}"),
+        settings=cfg(engine="music.engine"),
+    script:
+        "../scripts/transcribe_audio.py"
+
+
+rule check_midi:
+    """Take the performer's MIDI where the sheet gives one, else the transcription; say how far the two agree."""
+    input:
+        notes=rules.transcribe_audio.output.notes,
+        pedal=rules.transcribe_audio.output.pedal,
+        given=lambda wildcards: local_file(row_of(wildcards).midi),
+    output:
+        notes="results/music/{subject}/{video}/notes.parquet",
+        pedal="results/music/{subject}/{video}/pedal.parquet",
+        midi="results/music/{subject}/{video}/notes.mid",
+        agreement="results/music/{subject}/{video}/agreement.json",
+    log:
+        "results/logs/check_midi/{subject}/{video}.log",
+    benchmark:
+        "results/benchmarks/check_midi/{subject}/{video}.tsv"
+    conda:
+        "../../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_of("check_midi.py"),
+        given=lambda wildcards: row_of(wildcards).midi,
+    script:
+        "../scripts/check_midi.py"

@@ -1,0 +1,30 @@
+# Report: what people look at.
+# Takes results/{acquire,motion,music}; gives results/report/{subject}/{video}/{overlay.mp4,contact_sheet.png}.
+
+
+rule draw_overlay:
+    """Draw the hands on the video, with its sound and the notes below, and a contact sheet."""
+    input:
+        video=rules.fetch_video.output.video,
+        probe=rules.probe_video.output.probe,
+        audio=rules.extract_audio.output.audio,
+        motion=rules.clean_motion.output.motion,
+        notes=rules.check_midi.output.notes,
+    output:
+        overlay="results/report/{subject}/{video}/overlay.mp4",
+        contact_sheet="results/report/{subject}/{video}/contact_sheet.png",
+    log:
+        "results/logs/draw_overlay/{subject}/{video}.log",
+    benchmark:
+        "results/benchmarks/draw_overlay/{subject}/{video}.tsv"
+    conda:
+        "../../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        code=code_of("draw_overlay.py"),
+        settings=cfg(max_height_px="overlay.max_height_px"),
+    script:
+        "../scripts/draw_overlay.py"

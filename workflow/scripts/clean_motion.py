@@ -1,0 +1,21 @@
+"""Clean the poses of a video: reads pose.parquet; writes motion.parquet (schema.MOTION), the same with a state a frame."""
+
+from handroll.logs import step_log
+from handroll.motion.clean import CleanSettings, clean_motion
+from handroll.provenance import stamp
+from handroll.schema import MOTION, POSE, by_frame, by_row, read_table, write_table
+
+
+def main(snakemake):
+    """Outliers, gaps, flicker, smoothing."""
+    params = snakemake.params
+    with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
+        pose, facts = read_table(snakemake.input.pose, POSE)
+        motion, counts = clean_motion(by_frame(pose), CleanSettings(**params.settings))
+        metadata = facts | stamp(snakemake.rule, params.code, params.settings)
+        write_table(snakemake.output.motion, MOTION, by_row(motion), metadata)
+        log.info("%s", ", ".join(f"{name} {count}" for name, count in counts.items()))
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821

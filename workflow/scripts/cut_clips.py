@@ -1,0 +1,24 @@
+"""Cut a video into clips: reads motion.parquet and screening.json; writes its clips (schema.CLIPS), kept or not, with reasons."""
+
+import json
+from pathlib import Path
+
+from handroll.dataset.clips import cut_clips
+from handroll.logs import step_log
+from handroll.provenance import stamp
+from handroll.schema import CLIPS, MOTION, by_frame, read_table, write_table
+
+
+def main(snakemake):
+    """Windows of fixed length; kept where the hands are seen and the video has sound."""
+    params, wildcards = snakemake.params, snakemake.wildcards
+    with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(wildcards)}") as log:
+        motion, _ = read_table(snakemake.input.motion, MOTION)
+        screening = json.loads(Path(snakemake.input.screening).read_text(encoding="utf-8"))
+        clips = cut_clips(by_frame(motion), wildcards.subject, wildcards.video, **params.settings, video_reasons=screening["reasons"])
+        write_table(snakemake.output.clips, CLIPS, clips, stamp(snakemake.rule, params.code, params.settings))
+        log.info("%d of %d clips kept", clips["accepted"].sum(), len(clips["accepted"]))
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821
