@@ -346,6 +346,11 @@ def read_table(path, table):
     return columns, {key.decode(): value.decode() for key, value in (arrow.schema.metadata or {}).items()}
 
 
+def join_rows(table, parts):
+    """The rows of several dicts of arrays of one table, one after the other."""
+    return {column.name: np.concatenate([table.empty()[column.name], *(part[column.name] for part in parts)]) for column in table.columns}
+
+
 def by_frame(columns, hands=2):
     """Reshape a frame-and-hand table (rows, ...) to arrays (frame, hand, ...); hand order as `skeleton.HANDS`."""
     return {name: values.reshape(-1, hands, *values.shape[1:]) for name, values in columns.items()}

@@ -69,7 +69,7 @@ def test_real_rerun_touches_only_what_depends(done):
     after = results(done)
     changed = {path for path in after if after[path] != before.get(path)}
     assert {path.split("/")[0] for path in changed} == {"motion", "dataset", "report"}
-    assert "dataset/splits.tsv" not in changed
+    assert "dataset/splits.parquet" not in changed
     assert done.planned(*TARGETS, "--config", "motion={hampel: {n_sigma: 4.0}}") == {}
 
 

@@ -2,6 +2,14 @@
 # Takes results/{acquire,screen,motion,music}; gives results/dataset/.
 
 
+DATASET_SETTINGS = (
+    *("pose.engine", "pose.focal_px", "pose.hand_length_m"),
+    *("motion.units", "motion.hampel.window", "motion.hampel.n_sigma", "motion.gap.shorter_than"),
+    *("motion.run.shorter_than", "motion.savgol.order", "motion.savgol.window", "music.engine"),
+    *("clips.length_s", "clips.hop_s", "clips.min_visibility", "screen.visibility.min_both_hands"),
+)
+
+
 rule cut_clips:
     """Cut a video into overlapping windows and keep those in which the hands are seen."""
     input:
@@ -30,7 +38,7 @@ rule split_videos:
     """Deal the videos to train, valid and test by a stable hash; the sheet may pin one."""
     localrule: True
     output:
-        splits="results/dataset/splits.tsv",
+        splits="results/dataset/splits.parquet",
     log:
         "results/logs/split_videos.log",
     benchmark:
@@ -56,6 +64,7 @@ rule write_shards:
         pedal=per_video(rules.check_midi.output.pedal),
         audio=per_video(rules.extract_audio.output.audio),
         info=per_video(rules.fetch_video.output.info),
+        probe=per_video(rules.probe_video.output.probe),
     output:
         manifest="results/dataset/shards.json",
     log:
@@ -70,6 +79,7 @@ rule write_shards:
         runtime=240,
     params:
         code=code_of("write_shards.py"),
+        videos=list(map(list, VIDEOS)),
         rights=[[row.permission, row.licence] for row in VIDEOS.values()],
         settings=cfg(shard_mb="dataset.shard_mb", row_group_rows="dataset.row_group_rows"),
     script:
@@ -85,10 +95,9 @@ rule describe_dataset:
         screening=per_video(rules.screen_video.output.screening),
     output:
         card="results/dataset/README.md",
-        subjects="results/dataset/statistics/subjects.tsv",
-        rejections="results/dataset/statistics/rejections.tsv",
-        keys="results/dataset/statistics/keys.png",
-        velocities="results/dataset/statistics/velocities.png",
+        statistics="results/dataset/statistics.json",
+        keys="results/dataset/keys.png",
+        velocities="results/dataset/velocities.png",
     log:
         "results/logs/describe_dataset.log",
     benchmark:
@@ -101,6 +110,8 @@ rule describe_dataset:
         runtime=30,
     params:
         code=code_of("describe_dataset.py"),
-        settings=cfg(name="dataset.name"),
+        name=CONFIG.dataset.name,
+        # What the card lists as the settings that made the dataset.
+        settings={key: lookup(CONFIG, key) for key in DATASET_SETTINGS},
     script:
         "../scripts/describe_dataset.py"

@@ -1,0 +1,34 @@
+"""Describe the dataset: reads the manifest, shards, splits, clips and verdicts; writes the card, statistics and plots."""
+
+import json
+from pathlib import Path
+
+from handroll.dataset.card import card
+from handroll.dataset.plots import plot_keys, plot_velocities
+from handroll.dataset.shards import survey_shards
+from handroll.dataset.statistics import describe
+from handroll.logs import step_log
+from handroll.provenance import atomic_path
+from handroll.schema import CLIPS, SPLITS, join_rows, read_table, write_json
+
+
+def main(snakemake):
+    """Count, draw, write."""
+    given, made, params = snakemake.input, snakemake.output, snakemake.params
+    with step_log(snakemake.log[0], snakemake.rule) as log:
+        manifest = json.loads(Path(given.manifest).read_text(encoding="utf-8"))
+        screenings = [json.loads(Path(path).read_text(encoding="utf-8")) for path in given.screening]
+        clips = join_rows(CLIPS, [read_table(path, CLIPS)[0] for path in given.clips])
+        splits, _ = read_table(given.splits, SPLITS)
+        statistics = describe(screenings, clips, splits, manifest, survey_shards(Path(given.manifest).parent, manifest))
+        write_json(made.statistics, statistics)
+        plot_keys(made.keys, statistics["notes"]["pitch"])
+        plot_velocities(made.velocities, statistics["notes"]["velocity"])
+        with atomic_path(made.card) as temporary:
+            temporary.write_text(card(params.name, statistics, params.settings), encoding="utf-8")
+        totals = statistics["totals"]
+        log.info("%d clips of %d videos, %.0f s", totals["clips"], totals["videos_in_dataset"], totals["seconds"])
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821

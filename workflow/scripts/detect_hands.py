@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from handroll.detect.mediapipe import detect_hands
-from handroll.logs import progress, step_log
+from handroll.logs import step_log
 from handroll.provenance import stamp
 from handroll.schema import DETECTIONS, by_row, write_table
 from handroll.video.frames import read_frames
@@ -23,7 +23,6 @@ def main(snakemake):
         if probe.readable:
             settings = dict(params.settings)
             frames = read_frames(snakemake.input.video, max_width_px=settings.pop("max_width_px"))
-            frames = progress(frames, probe.n_frames, "frames")
             columns = by_row(detect_hands(frames, probe.width_px, probe.height_px, **settings))
             found = columns["found"].reshape(-1, 2)
             log.info("both hands in %.1f %% of %d frames", 100 * found.all(axis=1).mean() if len(found) else 0, len(found))

@@ -1,19 +1,22 @@
-"""Deal the videos to splits: writes splits.tsv (subject, video, split, pinned)."""
+"""Deal the videos to splits: writes splits.parquet (schema.SPLITS)."""
 
-from pathlib import Path
+from collections import Counter
 
-from handroll.dataset.splits import split_videos, splits_tsv
+from handroll.dataset.splits import split_videos
 from handroll.logs import step_log
+from handroll.provenance import stamp
+from handroll.schema import SPLITS, write_table
 
 
 def main(snakemake):
     """A stable hash of each video's name; pins win."""
+    params = snakemake.params
     with step_log(snakemake.log[0], snakemake.rule) as log:
-        ratios = dict(snakemake.params.settings)
+        ratios = dict(params.settings)
         seed = ratios.pop("seed")
-        rows = split_videos(snakemake.params.videos, ratios, seed)
-        Path(snakemake.output.splits).write_text(splits_tsv(rows), encoding="utf-8")
-        log.info("%s", ", ".join(f"{split}: {sum(row.split == split for row in rows)} videos" for split in ("train", "valid", "test")))
+        splits = split_videos(params.videos, ratios, seed)
+        write_table(snakemake.output.splits, SPLITS, splits, stamp(snakemake.rule, params.code, params.settings))
+        log.info("%s", ", ".join(f"{split}: {count} videos" for split, count in Counter(splits["split"]).items()))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,64 @@
+"""Pack accepted clips: reads splits, clips, motion, notes, pedal, audio and info; writes Parquet shards and shards.json.
+
+The inputs of a video share a place in the lists of inputs. Columns of the shards: schema.SHARD.
+"""
+
+import json
+from pathlib import Path
+
+from handroll.camera import Camera
+from handroll.dataset.shards import VideoRecord, write_shards
+from handroll.logs import step_log
+from handroll.provenance import stamp
+from handroll.schema import CLIPS, MOTION, NOTES, PEDAL, SPLITS, by_frame, join_rows, read_table
+
+
+def open_video(files, rights):
+    """What the shards need of a video, from its files and its rights (permission, licence)."""
+    motion, made = read_table(files["motion"], MOTION)
+    notes, heard = read_table(files["notes"], NOTES)
+    pedal, _ = read_table(files["pedal"], PEDAL)
+    info = json.loads(Path(files["info"]).read_text(encoding="utf-8"))
+    probe = json.loads(Path(files["probe"]).read_text(encoding="utf-8"))
+    return VideoRecord(
+        motion=by_frame(motion),
+        notes=notes,
+        pedal=pedal,
+        audio_path=Path(files["audio"]) if Path(files["audio"]).stat().st_size else None,
+        camera=Camera(int(made["width_px"]), int(made["height_px"]), float(made["focal_px"]), made["focal_source"]),
+        fps=probe["fps"],
+        detector=made["detector"],
+        pose_engine=made["engine"],
+        transcriber=heard["transcriber"],
+        permission=rights[0],
+        licence=rights[1] or "",
+        source=info["source"],
+        source_sha256=info["sha256"],
+        provenance={"motion": made, "notes": heard},
+    )
+
+
+def main(snakemake):
+    """Gather all clips, open each video once, write."""
+    params, given = snakemake.params, snakemake.input
+    with step_log(snakemake.log[0], snakemake.rule) as log:
+        splits, _ = read_table(given.splits, SPLITS)
+        clips = join_rows(CLIPS, [read_table(path, CLIPS)[0] for path in given.clips])
+        kinds = ("motion", "notes", "pedal", "audio", "info", "probe")
+        files = [dict(zip(kinds, paths, strict=True)) for paths in zip(*(given[kind] for kind in kinds), strict=True)]
+        videos = {tuple(name): place for place, name in enumerate(params.videos)}
+
+        def opened(subject, video):
+            place = videos[subject, video]
+            return open_video(files[place], params.rights[place])
+
+        metadata = stamp(snakemake.rule, params.code, params.settings)
+        size = round(params.settings["shard_mb"] * 1e6)
+        folder = Path(snakemake.output.manifest).parent
+        manifest = write_shards(clips, splits, opened, folder, size, params.settings["row_group_rows"], metadata)
+        for shard in manifest["shards"]:
+            log.info("%s: %d clips, %.1f MB", shard["name"], shard["rows"], shard["bytes"] / 1e6)
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821

@@ -77,7 +77,13 @@ def plot_velocities(path, counts):
             median = velocities[np.searchsorted(np.cumsum(counts), counts.sum() / 2)]
             axes.axvline(median, color=_ACCENT, linewidth=1.2)
             axes.annotate(
-                f"median {median}", (median, 1.0), (6, -4), xycoords=("data", "axes fraction"), textcoords="offset points", color=_ACCENT, va="top"
+                f"median {median}",
+                (median, 1.0),
+                (6, -4),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                color=_ACCENT,
+                va="top",
             )
         axes.set_xticks([1, *range(16, 128, 16), 127])
         axes.set_xlim(0, 128)

@@ -1,0 +1,1 @@
+"""Finding hands in frames, and telling left from right over time."""

@@ -174,9 +174,12 @@ def key_outlines_mm(keyboard=STANDARD):
 
 def black_tops_mm(keyboard=STANDARD):
     """Upper faces of the 36 black keys: array (black 36, corner 4, xyz 3), counter-clockwise from front left, millimetres."""
-    centre, half = black_centres_mm(keyboard), keyboard.black_width_mm / 2
-    corners = [(-half, keyboard.black_front_mm), (half, keyboard.black_front_mm), (half, keyboard.white_length_mm), (-half, keyboard.white_length_mm)]
-    return np.stack([np.stack([centre + dx, np.full_like(centre, y), np.full_like(centre, keyboard.black_height_mm)], -1) for dx, y in corners], 1)
+    half, front, back = keyboard.black_width_mm / 2, keyboard.black_front_mm, keyboard.white_length_mm
+    corners = np.array([(-half, front), (half, front), (half, back), (-half, back)])
+    tops = np.full((len(BLACK_KEYS), 4, 3), keyboard.black_height_mm)
+    tops[..., 0] = black_centres_mm(keyboard)[:, None] + corners[:, 0]
+    tops[..., 1] = corners[:, 1]
+    return tops
 
 
 def key_at_point(x_mm, y_mm, keyboard=STANDARD):

@@ -1,0 +1,1 @@
+"""Which videos and clips are good enough: one module a criterion, measure then decide."""

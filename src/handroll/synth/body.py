@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 from handroll.hand.kinematics import MIRROR
-from handroll.hand.skeleton import CHAINS, FINGERS, JOINTS, N_ROTATIONS
+from handroll.hand.rotations import matrix_from_rotvec, rotvec_from_matrix
+from handroll.hand.skeleton import CHAINS, FINGERS, N_ROTATIONS
 from handroll.hand.template import open_hand
 from handroll.synth.performance import LEVEL_HAND
 from handroll.synth.surface import cone_distance, gradient, smooth_union, surface_nets
@@ -47,7 +49,10 @@ _KNUCKLE_RADIUS_MM = 8.6
 _FINGER_BLEND_MM, _JOIN_BLEND_MM, _PALM_BLEND_MM, _WRIST_BLEND_MM = 2.5, 7.5, 9.0, 14.0
 
 # The forearm: (y, half width, half thickness) of its elliptic section.
-_ARM_MM = np.array([(30.0, 25.0, 17.0), (0.0, 25.5, 17.5), (-35.0, 26.5, 19.0), (-120.0, 33.0, 26.0), (-230.0, 42.0, 37.0), (-400.0, 46.0, 42.0)])
+# Towards the hand it narrows until it is inside the palm, so that no end of it shows.
+_ARM_MM = np.array(
+    [(36.0, 8.0, 4.0), (18.0, 21.0, 13.5), (0.0, 25.0, 17.0), (-35.0, 26.0, 18.5), (-120.0, 31.0, 25.0), (-230.0, 39.0, 34.0), (-400.0, 42.0, 38.0)]
+)
 _SLEEVED_ARM_END_MM, _ARM_END_MM = -75.0, -345.0
 _CUFF_MM = -52.0
 _SLEEVE_MARGIN_MM = 4.5
@@ -132,15 +137,15 @@ def _palm_distance(points):
 
 def _arm_section(y_mm):
     """Half width and half thickness of the forearm at these y."""
-    return (np.interp(y_mm, _ARM_MM[::-1, 0], _ARM_MM[::-1, k]) for k in (1, 2))
+    return np.moveaxis(PchipInterpolator(_ARM_MM[::-1, 0], _ARM_MM[::-1, 1:])(np.clip(y_mm, *_ARM_MM[[-1, 0], 0])), -1, 0)
 
 
 def _arm_distance(points, end_mm):
-    """Distance (point,) to the forearm between y = 12 and `end_mm`."""
+    """Distance (point,) to the forearm, up to where it ends in the palm and down to `end_mm`."""
     width, thickness = _arm_section(points[:, 1])
     radial = np.hypot(points[:, 0] / width, (points[:, 2] + 1.5) / thickness)
     around = (radial - 1.0) * np.minimum(width, thickness)
-    return np.maximum(around, np.maximum(points[:, 1] - 12.0, end_mm - points[:, 1])).astype(points.dtype)
+    return np.maximum(around, np.maximum(points[:, 1] - _ARM_MM[0, 0], end_mm - points[:, 1])).astype(points.dtype)
 
 
 def _distance(points, end_mm):
@@ -210,14 +215,14 @@ def _nail_and_tint(points, normals):
         edge = np.abs(u) ** 3 + np.abs(v) ** 3
         nail = np.maximum(nail, own * (normals @ dorsal > 0.25) * (1.0 - _smoothstep(edge, 0.75, 1.25)))
         red = np.maximum(red, np.exp(-((np.linalg.norm(offset, axis=1) / (1.6 * radius)) ** 2)))
-        for level in (1, 2) if finger != "thumb" else (1, 2):
+        for level in (1, 2):
             along, dorsal = _dorsal(finger, level)
             offset = points - joints[chain[level]]
             place, reach = offset @ along, np.linalg.norm(offset, axis=1) < 1.7 * radii[level]
             back = _smoothstep(normals @ dorsal, 0.1, 0.7)
             folds = sum(np.exp(-(((place - shift) / 1.3) ** 2)) for shift in (-3.4, 0.4, 4.0))
             dark = np.maximum(dark, reach * back * folds * (1.0 if level == 1 else 0.7))
-            red = np.maximum(red, 0.8 * reach * back * np.exp(-((place / (0.9 * radii[level])) ** 2)))
+            red = np.maximum(red, 0.6 * reach * back * np.exp(-((place / (0.9 * radii[level])) ** 2)))
         knuckle = joints[chain[0]] if finger != "thumb" else joints[chain[1]]
         red = np.maximum(red, 0.7 * np.exp(-((np.linalg.norm(points - knuckle - (0.0, 0.0, 9.0), axis=1) / 10.0) ** 2)))
     waves = sum(
@@ -237,9 +242,10 @@ def _sleeve():
     y = np.concatenate([[_CUFF_MM - 14.0, _CUFF_MM - 1.0], np.arange(_CUFF_MM, _ARM_END_MM - 8.0, -8.0)])
     margin = np.concatenate([[0.3, 2.6], np.full(len(y) - 2, _SLEEVE_MARGIN_MM)]) + np.clip((_CUFF_MM - y) * 0.02, 0.0, 4.0)
     width, thickness = (section + margin for section in _arm_section(y))
-    # Folds that run around the arm, deeper towards the elbow.
-    depth = np.clip((_CUFF_MM - 12.0 - y) / 60.0, 0.0, 1.0)[:, None] * 1.3
-    ripple = depth * (np.sin(0.13 * y[:, None] + 1.7 * np.sin(around)) + 0.6 * np.sin(0.21 * y[:, None] - 2.0 * np.cos(around) + 1.0))
+    # Folds that run askew around the arm.
+    depth = np.clip((_CUFF_MM - 12.0 - y) / 60.0, 0.0, 1.0)[:, None] * 0.55
+    down = y[:, None]
+    ripple = depth * (np.sin(0.11 * down + 2.3 * np.sin(around)) + 0.8 * np.sin(0.073 * down - 3.1 * np.cos(around)) + 0.6 * np.sin(0.19 * down + 3 * around))
     vertices = np.stack(
         [
             (width[:, None] + ripple) * np.cos(around),
@@ -303,7 +309,7 @@ def build_body(hand, sleeved=True, grid_mm=3.0):
             nail, sleeve = np.concatenate([nail, np.zeros(len(cloth))]), np.concatenate([sleeve, np.ones(len(cloth))])
             tint = np.concatenate([tint, np.ones((len(cloth), 3))])
         joints = open_hand().joints_m
-        anchors = np.concatenate([joints[: len(JOINTS[:N_ROTATIONS])] - joints[0], np.zeros((1, 3))])
+        anchors = np.concatenate([joints[:N_ROTATIONS] - joints[0], np.zeros((1, 3))])
         floats = (vertices * 1e-3 @ _PLAYER_FROM_MANO, normals @ _PLAYER_FROM_MANO, weights, tint, nail, sleeve)
         vertices_m, normals, weights, tint, nail, sleeve = (np.ascontiguousarray(a, dtype=np.float32) for a in floats)
         body = Body(vertices_m, normals, triangles, weights, anchors, tint, nail, sleeve)
@@ -355,11 +361,8 @@ def forearm_rotation(palm, hand):
     -------
     array (3, 3)
     """
-    from scipy.spatial.transform import Rotation
-
     level = LEVEL_HAND[hand]
-    turned = Rotation.from_matrix(palm @ level.T).as_rotvec()
-    return Rotation.from_rotvec(0.5 * turned).as_matrix() @ level
+    return matrix_from_rotvec(0.5 * rotvec_from_matrix(palm @ level.T)) @ level
 
 
 def vertex_colours(body, skin_rgb, sleeve_rgb):

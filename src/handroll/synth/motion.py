@@ -7,17 +7,26 @@ presses them, so that hands, keys and notes tell one story. Lengths are millimet
 
 import numpy as np
 
-from handroll.hand.kinematics import hand_joints, mirrored_pose
+from handroll.hand.kinematics import mirrored_pose
 from handroll.hand.rotations import continuous, matrix_from_rotvec, rotvec_from_matrix
-from handroll.hand.skeleton import FINGERS, HANDS, N_ROTATIONS, TIPS
-from handroll.hand.template import WRIST_M, open_hand
-from handroll.keyboard.geometry import STANDARD, is_black, key_centres_x_mm, key_of_pitch
-from handroll.synth.performance import LEVEL_HAND, N_KEYS, Performance
-from handroll.synth.plan import BLACK_DEPTH_MM, LEAVE_S, OFFSETS_MM, PLACE_MM, WHITE_DEPTH_MM, plan_hand, presses_of, releases, slow_noise
-from handroll.synth.reach import angles_from_tips, chains, rotation_from_angles
-
-TIP_HEIGHT_MM = np.array([7.5, 6.2, 6.4, 6.1, 5.4])
-"""(finger,): height of a tip joint above the surface that the fingertip touches, bone scale 1: the radius of the fingertip."""
+from handroll.hand.skeleton import FINGERS, HANDS, N_ROTATIONS
+from handroll.hand.template import WRIST_M
+from handroll.keyboard.geometry import N_KEYS, STANDARD
+from handroll.synth.performance import LEVEL_HAND, Performance
+from handroll.synth.plan import (
+    BLACK_DEPTH_MM,
+    LEAVE_S,
+    OFFSETS_MM,
+    PLACE_MM,
+    TIP_HEIGHT_MM,
+    WHITE_DEPTH_MM,
+    forward_mm,
+    plan_hand,
+    presses_of,
+    releases,
+    slow_noise,
+)
+from handroll.synth.reach import angles_from_tips, rotation_from_angles
 
 HOVER_MM = 13.0
 """How high an idle fingertip is above the keys."""
@@ -38,16 +47,11 @@ _AIM_NOISE_MM = (0.8, 0.5)
 _HOVER_NOISE_MM = 1.5
 _HANG_MM = 40.0
 # An idle fingertip away from the keys, below the wrist.
-_STRAIGHTEST = 0.97
-# Share of a stretched finger's length at which it presses.
 _TIP_SPACING_MM = 15.0
 # Least distance along the keys of neighbouring fingertips, save where fingers press nearer keys.
 _SPACING_ROUNDS = 8
 _BLACK_EDGE_MM = 10.0
 # Over this depth the idle fingertips rise from the level of the white keys to that of the black ones.
-
-FINGER_ON_WHITE_MM, FINGER_ON_BLACK_MM = 11.75, 5.5
-"""A fingertip within this of the middle of its key, along the keys, is on it (half a key)."""
 
 
 def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0)):
@@ -178,20 +182,17 @@ def _neighbours(presses, group):
 
 def _press_points(presses, path, scale, rng):
     """Where each press comes down: array (press, xy 2), millimetres; near the finger's place at rest and within its length."""
-    at = [np.interp(presses.onset_s, path.time_s, series) for series in (*path.place_mm.T, path.height_mm, *path.turn_rad[:, :2].T)]
-    place, height, yaw, pitch = np.stack(at[:2], -1), at[2], at[3], at[4]
+    courses = (*path.place_mm.T, path.height_mm, *path.turn_rad.T)
+    *place, height, yaw, pitch, _ = (np.interp(presses.onset_s, path.time_s, course) for course in courses)
+    place = np.stack(place, -1)
     finger, black = presses.finger, presses.black.astype(int)
     flat = _turns(2, yaw)[:, :2, :2]
     rest = place + scale * np.einsum("pij,pj->pi", flat, OFFSETS_MM[finger])
     slack, sigma = np.array(_AIM_SLACK_MM)[black], np.array(_AIM_NOISE_MM)[black]
     x = presses.x_mm + np.clip(rest[:, 0] - presses.x_mm, -slack, slack) + sigma * np.clip(rng.standard_normal(len(finger)), -2.0, 2.0)
 
-    base = 1e3 * scale * (LEVEL_HAND[1] @ chains().base_m).T[finger]
-    length = 1e3 * scale * np.linalg.norm(chains().bones_m, axis=1).sum(0)[finger] * _STRAIGHTEST
-    base_xy = place + np.einsum("pij,pj->pi", flat, base[:, :2] - scale * PLACE_MM)
-    drop = height + base[:, 2] + base[:, 1] * np.sin(pitch) - TIP_HEIGHT_MM[finger] * scale - STANDARD.black_height_mm * black + STANDARD.dip_mm
-    across = np.maximum(length**2 - drop**2, 0.0)
-    farthest = base_xy[:, 1] + np.sqrt(np.maximum(across - (x - base_xy[:, 0]) ** 2, 0.0))
+    columns = (series[:, None] for series in (place[:, 0], height, yaw, pitch))
+    farthest = place[:, 1] + forward_mm(presses, *columns, scale)[:, 0]
     depth = np.where(black[:, None], BLACK_DEPTH_MM, WHITE_DEPTH_MM)
     return np.stack([x, np.clip(np.minimum(rest[:, 1], farthest), *depth.T)], -1)
 

@@ -170,7 +170,7 @@ def build_piano(first_key=0, last_key=N_KEYS - 1, wood_rgb=(0.075, 0.072, 0.075)
     back = STANDARD.white_length_mm
     wood, floor = np.asarray(wood_rgb), np.asarray(floor_rgb)
     x0, x1 = left - _CHEEK_MM, right + _CHEEK_MM
-    build.face([(left, 0, _KEY_BOTTOM_MM), (right, 0, _KEY_BOTTOM_MM), (right, back, _KEY_BOTTOM_MM), (left, back, _KEY_BOTTOM_MM)], 0.35 * wood, PIANO, splits=(24, 1))
+    build.face([(left, -8.0, _KEY_BOTTOM_MM), (right, -8.0, _KEY_BOTTOM_MM), (right, back, _KEY_BOTTOM_MM), (left, back, _KEY_BOTTOM_MM)], 0.35 * wood, PIANO, splits=(24, 1))
     build.box((x0, _SLIP_Y_MM, -75.0), (x1, -3.0, _SLIP_TOP_MM), wood, PIANO, splits=24)
     for a, b in ((x0, left - 1.0), (right + 1.0, x1)):
         build.box((a, _SLIP_Y_MM, -75.0), (b, back + 4.0, _CHEEK_TOP_MM), 1.25 * wood, PIANO)

@@ -16,6 +16,10 @@ from scipy.linalg import solveh_banded
 from scipy.ndimage import gaussian_filter1d
 
 from handroll.keyboard.geometry import STANDARD, is_black, key_centres_x_mm, key_of_pitch
+from handroll.synth.performance import LEVEL_HAND
+from handroll.synth.reach import chains
+
+_PLAYER_FROM_MANO = LEVEL_HAND[1]
 
 STEP_S = 0.01
 """Time step of a planned path."""
@@ -35,18 +39,23 @@ WHITE_DEPTH_MM = (8.0, 49.0)
 BLACK_DEPTH_MM = (62.0, 110.0)
 """y between which a fingertip may press a white or a black key."""
 
-WRIST_HEIGHT_MM = 58.0
-"""Height of the wrist above the white keys, bone scale 1."""
+WRIST_HEIGHT_MM = 50.0
+"""Height of the wrist above the white keys, bone scale 1. Higher, thumb and pinky are too short for the outer keys."""
+
+TIP_HEIGHT_MM = np.array([7.5, 6.2, 6.4, 6.1, 5.4])
+"""(finger,): height of a tip joint above the surface that the fingertip touches, bone scale 1: the radius of the fingertip."""
 
 _COMFORT_MM = np.array([(-30.0, 40.0), (-15.0, 14.0), (-14.0, 14.0), (-14.0, 15.0), (-15.0, 13.0)])
 _REACH_MM = np.array([(-36.0, 52.0), (-24.0, 20.0), (-22.0, 22.0), (-22.0, 22.0), (-24.0, 16.0)])
 # (finger, side): how far left and right of its place at rest a finger plays with ease, and at all.
-_DEPTH_REACH_MM = np.array([(-30.0, 2.0), (-22.0, 10.0), (-22.0, 10.0), (-22.0, 10.0), (-28.0, 6.0)])
-# (finger, side): how far back towards the wrist and ahead.
+_BACK_MM = np.array([30.0, 22.0, 22.0, 22.0, 28.0])
+# (finger,): how far back from its place at rest, towards the wrist.
+_STRAIGHTEST = 0.97
+# Share of a stretched finger's length at which it presses.
 
 _STRETCH_FREE_MM, _STRETCH_FULL_MM = 30.0, 70.0
 # A chord wider than the hand at rest by the second number (an octave with thumb and pinky) takes the whole of:
-_STRETCH_DROP_MM, _STRETCH_FORWARD_MM = 16.0, 20.0
+_STRETCH_DROP_MM, _STRETCH_FORWARD_MM = 12.0, 14.0
 # the wrist lower, so that the fingers lie flat, and farther in, so that the thumb points aside.
 _STRETCH_MOST = 1.4
 _IDLE_ASIDE_MM = 150.0
@@ -153,7 +162,7 @@ def releases(onset_s, key_offset_s, pitch, hand, finger, bone_scale):
     key = key_of_pitch(np.asarray(pitch, dtype=int))
     mirror, scale = np.where(hand == 0, -1.0, 1.0), np.asarray(bone_scale)[hand]
     x = mirror * key_centres_x_mm()[key]
-    low, high = _corridor(x, finger, scale, _REACH_MM)
+    low, high = (side[:, 0] for side in _corridor(x, finger, scale, _REACH_MM))
     released = np.array(key_offset_s, dtype=np.float64)
     for note in range(len(released)):
         later = np.flatnonzero((onset_s > onset_s[note] + _CHORD_S) & (onset_s < released[note] + 1.0))
@@ -170,7 +179,7 @@ def releases(onset_s, key_offset_s, pitch, hand, finger, bone_scale):
 def _corridor(x_mm, finger, scale, range_mm):
     """Least and greatest x of the hand's place (press,) from which a finger is on its key, given its range to either side."""
     middle = x_mm - OFFSETS_MM[finger, 0] * scale
-    return middle - range_mm[finger, 1] * scale, middle - range_mm[finger, 0] * scale
+    return (middle - range_mm[finger, 1] * scale)[:, None], (middle - range_mm[finger, 0] * scale)[:, None]
 
 
 def smoothest_path(low, high, centre, softness_s):
@@ -237,40 +246,69 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng):
     stretch = _stretch(presses, held, scale)
     black = (held & presses.black[:, None]).any(0)
 
-    low_x, high_x = _corridor(presses.x_mm, fingers, scale, _COMFORT_MM)
-    x_bounds = _common(held, low_x, high_x)
-    depth = np.where(presses.black[:, None], BLACK_DEPTH_MM, WHITE_DEPTH_MM)
-    ahead = OFFSETS_MM[fingers, 1] * scale
-    y_bounds = _common(held, depth[:, 0] - ahead - _DEPTH_REACH_MM[fingers, 1] * scale, depth[:, 1] - ahead - _DEPTH_REACH_MM[fingers, 0] * scale)
-
     any_held = held.any(0)
-    middle_x = mirror * 0.5 * STANDARD.width_mm
-    centre_x = _filled(_mean_where(held, presses.x_mm - OFFSETS_MM[fingers, 0] * scale), middle_x + _IDLE_ASIDE_MM)
-    rest_y = WHITE_PLACE_MM + _STRETCH_FORWARD_MM * stretch
-    centre_y = _filled(np.where(any_held, np.where(black, np.maximum(rest_y, 0.5 * (rest_y + BLACK_PLACE_MM)), rest_y), np.nan), WHITE_PLACE_MM)
-    height = WRIST_HEIGHT_MM * scale - _STRETCH_DROP_MM * stretch + _BLACK_RISE_MM * black
-    centre_z = _filled(np.where(any_held, height, np.nan), WRIST_HEIGHT_MM * scale)
-    free = (np.full(size, -np.inf), np.full(size, np.inf))
-    z_bounds = (free[0].copy(), free[1].copy())
-    for start, end in leaves:
-        away = (time >= start + LEAVE_S) & (time <= end - LEAVE_S)
-        low = (time >= start + LEAVE_S + _LAP_DELAY_S) & (time <= end - LEAVE_S - _LAP_DELAY_S)
-        for bounds, where, value in ((y_bounds, away, _LAP_Y_MM), (z_bounds, low, _LAP_Z_MM)):
-            bounds[0][where] = bounds[1][where] = value
-        # Without this the idle pull towards the keys and that towards the lap would bend each other.
-        centre_y[away], centre_z[away] = _LAP_Y_MM, _LAP_Z_MM
     softness = np.where(any_held, _EASY_S, _IDLE_S)
     noise = {name: slow_noise(size, rng) * sigma for name, sigma in _NOISE.items()}
-    x = smoothest_path(*x_bounds, centre_x, softness)
-    y = smoothest_path(*y_bounds, centre_y, softness)
-    z = smoothest_path(*z_bounds, centre_z, softness)
-    yaw = np.clip(_YAW_DEG + _YAW_DEG_PER_MM * (x - middle_x), -_YAW_MOST_DEG, _YAW_MOST_DEG)
-    return HandPath(
-        time_s=time,
-        place_mm=np.stack([x + noise["x"], y + noise["y"]], -1),
-        height_mm=z + noise["z"],
-        turn_rad=np.radians(np.stack([yaw + noise["yaw"], _PITCH_DEG + noise["pitch"], noise["roll"]], -1)),
-    )
+    middle_x = mirror * 0.5 * STANDARD.width_mm
+
+    centre = _filled(_mean_where(held, presses.x_mm - OFFSETS_MM[fingers, 0] * scale), middle_x + _IDLE_ASIDE_MM)
+    bounds = _common(held, *_corridor(presses.x_mm, fingers, scale, _COMFORT_MM))
+    x = smoothest_path(*(bound - noise["x"] for bound in bounds), centre, softness) + noise["x"]
+
+    centre = _filled(np.where(any_held, WRIST_HEIGHT_MM * scale - _STRETCH_DROP_MM * stretch + _BLACK_RISE_MM * black, np.nan), WRIST_HEIGHT_MM * scale)
+    bounds = np.full(size, -np.inf), np.full(size, np.inf)
+    for start, end in leaves:
+        _pin(bounds, centre, (time >= start + LEAVE_S + _LAP_DELAY_S) & (time <= end - LEAVE_S - _LAP_DELAY_S), _LAP_Z_MM)
+    z = smoothest_path(*bounds, centre, softness) + noise["z"]
+
+    yaw = np.clip(_YAW_DEG + _YAW_DEG_PER_MM * (x - middle_x), -_YAW_MOST_DEG, _YAW_MOST_DEG) + noise["yaw"]
+    turn = np.radians(np.stack([yaw, _PITCH_DEG + noise["pitch"], noise["roll"]], -1))
+
+    rest_y = WHITE_PLACE_MM + _STRETCH_FORWARD_MM * stretch
+    centre = _filled(np.where(any_held, np.where(black, np.maximum(rest_y, 0.5 * (rest_y + BLACK_PLACE_MM)), rest_y), np.nan), WHITE_PLACE_MM)
+    depth = np.where(presses.black[:, None], BLACK_DEPTH_MM, WHITE_DEPTH_MM)
+    ahead = forward_mm(presses, x, z, turn[:, 0], turn[:, 1], scale)
+    behind = (OFFSETS_MM[fingers, 1] - _BACK_MM[fingers]) * scale
+    bounds = _common(held, depth[:, :1] - ahead, (depth[:, 1] - behind)[:, None])
+    bounds = tuple(bound - noise["y"] for bound in bounds)
+    for start, end in leaves:
+        _pin(bounds, centre, (time >= start + LEAVE_S) & (time <= end - LEAVE_S), _LAP_Y_MM)
+    y = smoothest_path(*bounds, centre, softness) + noise["y"]
+    return HandPath(time, np.stack([x, y], -1), z, turn)
+
+
+def forward_mm(presses, place_x_mm, height_mm, yaw_rad, pitch_rad, scale):
+    """How far ahead of the hand's place the fingers reach on their keys.
+
+    Parameters
+    ----------
+    presses : Presses
+    place_x_mm, height_mm, yaw_rad, pitch_rad : array (step,) or (press, 1)
+        x of the hand's place, height of the wrist, turn of the hand, as in `HandPath`.
+    scale : float
+        Bone scale.
+
+    Returns
+    -------
+    array (press, step), mm
+        Greatest y of a fingertip, minus y of the hand's place, with the finger nearly straight on the pressed key. A
+        finger too short for its key gives the y of its base.
+    """
+    base = 1e3 * scale * (_PLAYER_FROM_MANO @ chains().base_m).T[presses.finger][..., None]
+    length = 1e3 * scale * np.linalg.norm(chains().bones_m, axis=1).sum(0)[presses.finger][:, None] * _STRAIGHTEST
+    right, ahead = base[:, 0] - scale * PLACE_MM[0], base[:, 1] - scale * PLACE_MM[1]
+    base_x = place_x_mm + np.cos(yaw_rad) * right - np.sin(yaw_rad) * ahead
+    base_y = np.sin(yaw_rad) * right + np.cos(yaw_rad) * ahead
+    base_z = height_mm + np.cos(pitch_rad) * base[:, 2] + np.sin(pitch_rad) * base[:, 1]
+    tip_z = TIP_HEIGHT_MM[presses.finger] * scale + STANDARD.black_height_mm * presses.black - STANDARD.dip_mm
+    across = length**2 - (base_z - tip_z[:, None]) ** 2 - (presses.x_mm[:, None] - base_x) ** 2
+    return base_y + np.sqrt(np.maximum(across, 0.0))
+
+
+def _pin(bounds, centre, where, value):
+    """Hold a path at one value, in place: its corridor and, lest the pull to the keys bend it, its centre."""
+    for series in (*bounds, centre):
+        series[where] = value
 
 
 def _stretch(presses, held, scale):
@@ -288,9 +326,9 @@ def _stretch(presses, held, scale):
 
 
 def _common(held, low, high):
-    """The common part (step,) of the corridors of the held keys; where there is none, the middle between the two worst."""
-    least = np.where(held, low[:, None], -np.inf).max(0, initial=-np.inf)
-    most = np.where(held, high[:, None], np.inf).min(0, initial=np.inf)
+    """The common part (step,) of the corridors (press, step) of the held keys; where there is none, midway between the two worst."""
+    least = np.where(held, low, -np.inf).max(0, initial=-np.inf)
+    most = np.where(held, high, np.inf).min(0, initial=np.inf)
     empty = least > most
     middle = 0.5 * (np.where(empty, least, 0.0) + np.where(empty, most, 0.0))
     return np.where(empty, middle, least), np.where(empty, middle, most)

@@ -77,6 +77,7 @@ class Canvas:
 
 @njit(cache=True, fastmath=True, nogil=True)
 def _draw(colour, depth, owner, points, inverse, rgb, triangles, label, left, top, right, bottom):
+    half, one, slack = 0.5, 1.0, 1e-3  # a thousandth of a sample more to both sides, so that no crack opens between triangles
     for t in range(triangles.shape[0]):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
         wa, wb, wc = inverse[a], inverse[b], inverse[c]
@@ -97,23 +98,40 @@ def _draw(colour, depth, owner, points, inverse, rgb, triangles, label, left, to
         ux, uy = -(cy - ay) * scale, (cx - ax) * scale
         vx, vy = (by - ay) * scale, -(bx - ax) * scale
         kind = label[t]
+        wba, wca = wb - wa, wc - wa
+        r0, g0, b0 = rgb[a, 0] * wa, rgb[a, 1] * wa, rgb[a, 2] * wa
+        r1, g1, b1 = rgb[b, 0] * wb - r0, rgb[b, 1] * wb - g0, rgb[b, 2] * wb - b0
+        r2, g2, b2 = rgb[c, 0] * wc - r0, rgb[c, 1] * wc - g0, rgb[c, 2] * wc - b0
         for y in range(y0, y1):
-            py = y + 0.5 - ay
-            px = x0 + 0.5 - ax
-            u, v = ux * px + uy * py, vx * px + vy * py
-            for x in range(x0, x1):
-                w = 1.0 - u - v
-                if u >= -1e-5 and v >= -1e-5 and w >= -1e-5:
-                    near = w * wa + u * wb + v * wc
-                    if near > depth[y, x]:
-                        depth[y, x] = near
-                        owner[y, x] = kind
-                        fa, fb, fc = w * wa / near, u * wb / near, v * wc / near
-                        for k in range(3):
-                            value = fa * rgb[a, k] + fb * rgb[b, k] + fc * rgb[c, k]
-                            colour[y, x, k] = np.uint8(min(max(value + 0.5, 0.0), 255.0))
-                u += ux
-                v += vx
+            py = y + half - ay
+            u0, v0 = uy * py - ux * ax, vy * py - vx * ax
+            # The row's span: where u, v and 1 - u - v, linear in x, are all at least 0.
+            low, high = x0 + half, x1 - half
+            for side in range(3):
+                if side == 0:
+                    start, slope = u0, ux
+                elif side == 1:
+                    start, slope = v0, vx
+                else:
+                    start, slope = one - u0 - v0, -(ux + vx)
+                if slope > 0.0:
+                    low = max(low, -start / slope - slack)
+                elif slope < 0.0:
+                    high = min(high, -start / slope + slack)
+                elif start < 0.0:
+                    high = low - one
+            first, last = int(np.ceil(low - half)), int(np.floor(high - half))
+            for x in range(first, last + 1):
+                px = x + half
+                u, v = u0 + ux * px, v0 + vx * px
+                near = wa + u * wba + v * wca
+                if near > depth[y, x]:
+                    depth[y, x] = near
+                    owner[y, x] = kind
+                    far = one / near
+                    colour[y, x, 0] = np.uint8(min(max((r0 + u * r1 + v * r2) * far + half, 0.0), 255.0))
+                    colour[y, x, 1] = np.uint8(min(max((g0 + u * g1 + v * g2) * far + half, 0.0), 255.0))
+                    colour[y, x, 2] = np.uint8(min(max((b0 + u * b1 + v * b2) * far + half, 0.0), 255.0))
 
 
 @njit(cache=True, fastmath=True, nogil=True)
@@ -169,7 +187,7 @@ def soften(mask, left, top, right, bottom, radius):
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def resolve(colour, owner, receives, key_shadow, hand_shadow, picture, left, top, right, bottom, supersample):
+def resolve(colour, owner, receives, key_shadow, hand_shadow, everything, picture, left, top, right, bottom, supersample):
     """Average the samples of a rectangle of pixels into the picture, with the shadows laid on.
 
     Parameters
@@ -182,12 +200,14 @@ def resolve(colour, owner, receives, key_shadow, hand_shadow, picture, left, top
         What the black keys take from the light on the white keys, 0..1.
     hand_shadow : array (ceil(y / 2), ceil(x / 2)), float32
         What the hands take from the light on the keyboard, 0..1, at half the picture's size.
+    everything : bool
+        False leaves pixels as they are that no hand, cover or shadow of a hand touches.
     picture : array (y, x, 3), uint8
         Written.
     left, top, right, bottom, supersample : int
     """
     low_height, low_width = hand_shadow.shape
-    scale = 1.0 / (supersample * supersample)
+    area = supersample * supersample
     for y in range(top, bottom):
         row = min(max(0.5 * y - 0.25, 0.0), low_height - 1.0)
         y0 = int(row)
@@ -199,19 +219,34 @@ def resolve(colour, owner, receives, key_shadow, hand_shadow, picture, left, top
             upper = hand_shadow[y0, x0] + fx * (hand_shadow[y0, x1] - hand_shadow[y0, x0])
             lower = hand_shadow[y1, x0] + fx * (hand_shadow[y1, x1] - hand_shadow[y1, x0])
             dark = upper + fy * (lower - upper)
-            red = green = blue = np.float32(0.0)
+            touched = everything or dark > 1e-3
+            shaded = dark > 1e-3 or key_shadow[y, x] > 1e-3
+            red = green = blue = 0
             for sy in range(y * supersample, (y + 1) * supersample):
                 for sx in range(x * supersample, (x + 1) * supersample):
-                    kind = owner[sy, sx]
-                    light = 1.0 - receives[kind] * dark
-                    if kind == 4:  # WHITE_KEY: numba sees no tuple-assigned global
-                        light *= 1.0 - key_shadow[y, x]
-                    red += light * colour[sy, sx, 0]
-                    green += light * colour[sy, sx, 1]
-                    blue += light * colour[sy, sx, 2]
-            picture[y, x, 0] = np.uint8(red * scale + 0.5)
-            picture[y, x, 1] = np.uint8(green * scale + 0.5)
-            picture[y, x, 2] = np.uint8(blue * scale + 0.5)
+                    touched |= owner[sy, sx] <= COVER
+                    red += colour[sy, sx, 0]
+                    green += colour[sy, sx, 1]
+                    blue += colour[sy, sx, 2]
+            if not touched:
+                continue
+            if shaded:
+                fr = fg = fb = 0.5
+                for sy in range(y * supersample, (y + 1) * supersample):
+                    for sx in range(x * supersample, (x + 1) * supersample):
+                        kind = owner[sy, sx]
+                        light = 1.0 - receives[kind] * dark
+                        if kind == WHITE_KEY:
+                            light *= 1.0 - key_shadow[y, x]
+                        light /= area
+                        fr += light * colour[sy, sx, 0]
+                        fg += light * colour[sy, sx, 1]
+                        fb += light * colour[sy, sx, 2]
+                picture[y, x, 0], picture[y, x, 1], picture[y, x, 2] = np.uint8(fr), np.uint8(fg), np.uint8(fb)
+            else:
+                picture[y, x, 0] = np.uint8((red + area // 2) // area)
+                picture[y, x, 1] = np.uint8((green + area // 2) // area)
+                picture[y, x, 2] = np.uint8((blue + area // 2) // area)
 
 
 @njit(cache=True, fastmath=True, nogil=True)
@@ -246,11 +281,14 @@ def shade(normals, colours, light, ambient):
 
 
 @njit(cache=True, nogil=True)
-def expose(picture, levels, noise, start):
-    """The picture (y, x, 3), uint8, through a table of `levels` (256,), int16, plus `noise` (n,), int8, from place `start`."""
-    out = np.empty_like(picture)
-    flat, result = picture.reshape(-1), out.reshape(-1)
+def _expose(flat, gain, noise, out):
     for i in range(flat.size):
-        value = levels[flat[i]] + noise[start + i]
-        result[i] = np.uint8(min(max(value, 0), 255))
+        value = ((np.int32(flat[i]) * gain + 512) >> 10) + noise[i]
+        out[i] = np.uint8(min(max(value, 0), 255))
+
+
+def expose(picture, gain, noise):
+    """The picture (y, x, 3), uint8, times a gain, plus `noise` (y * x * 3,), int8."""
+    out = np.empty_like(picture)
+    _expose(picture.reshape(-1), np.int32(round(gain * 1024)), noise, out.reshape(-1))
     return out

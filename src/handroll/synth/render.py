@@ -111,8 +111,9 @@ class Painter:
 
         return (BLACK_KEYS >= first) & (BLACK_KEYS <= last)
 
-    def _resolve(self, picture, rectangle):
-        resolve(self.work.colour, self.work.owner, RECEIVES, self.key_shadow, self.hand_shadow, picture, *rectangle, self.supersample)
+    def _resolve(self, picture, rectangle, everything=True):
+        work = self.work
+        resolve(work.colour, work.owner, RECEIVES, self.key_shadow, self.hand_shadow, everything, picture, *rectangle, self.supersample)
 
     def _rectangle(self, pixels, inverse, margin=2):
         """Pixels (left, top, right, bottom) around projected points, inside the picture; None where there are none."""
@@ -203,14 +204,7 @@ class Painter:
             colours = 255.0 * np.outer([1.0, 0.98, 0.95, 0.97], cover.rgb).astype(np.float32)
             self.work.draw(pixels * np.float32(self.supersample), inverse, colours, triangles, np.full(2, COVER, np.uint8), self._samples(box))
             rectangles.append(box)
-        shadow = self._cast_shadow(meshes, light)
-        if shadow:
-            rectangles.append(shadow)
-        for box in rectangles:
-            self._resolve(picture, box)
-        if shadow:
-            self.hand_shadow[shadow[1] // 2 : (shadow[3] + 1) // 2, shadow[0] // 2 : (shadow[2] + 1) // 2] = 0.0
-        return rectangles
+        keys, shadows = rectangles[: len(rectangles) - moving], self._cast_shadow(meshes, light)
 
     def visible(self, joints_m, side):
         """Which joints (joint,) of a hand just painted can be seen: own samples within a pixel around the projected joint.
@@ -325,8 +319,8 @@ def render_frames(performance, scene, width=1920, height=1080, supersample=2, mo
             total = sum(p[y0:y1, x0:x1].astype(np.uint16) for p, _ in pictures)
             picture[y0:y1, x0:x1] = (total + len(pictures) // 2) // len(pictures)
         _, gain = scene.light.at(time_s)
-        levels = np.round(np.arange(256) * gain).astype(np.int16)
-        yield Frame(expose(picture, levels, noise, int(rng.integers(_NOISE_SPARE))), visible)
+        start = int(rng.integers(_NOISE_SPARE))
+        yield Frame(expose(picture, gain, noise[start : start + picture.size]), visible)
 
 
 def render_video(path, performance, scene, fps=30.0, width=1920, height=1080, supersample=2, audio=None, motion_blur=True, grid_mm=3.0, seed=0):

@@ -1,0 +1,1 @@
+"""Media files: what they hold, their frames by presentation time, and where they come from."""

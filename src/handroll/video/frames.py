@@ -69,7 +69,7 @@ def read_frames(path, max_width_px=None, max_height_px=None, threads=0) -> Itera
     try:
         container = av.open(str(path), metadata_errors="replace")
     except (av.error.FFmpegError, OSError) as error:
-        raise MediaError(f"{path}: expected a video file, found none that can be opened: {error}") from error
+        raise MediaError(f"{path}: expected a video file, found none that can be opened: {error.strerror}") from error
     with container:
         stream = video_stream(container)
         if stream is None:
@@ -80,7 +80,7 @@ def read_frames(path, max_width_px=None, max_height_px=None, threads=0) -> Itera
         faults = {"damaged": 0, "unseen": 0}
         for frame in _decode(container, stream, faults):
             pts = frame.dts if frame.pts is None else frame.pts
-            time_s = clock.time(None if pts is None else float(pts * frame.time_base))
+            time_s = clock.time(None if pts is None else float(pts * stream.time_base))
             if time_s is None:
                 faults["unseen"] += 1
                 continue
@@ -101,7 +101,7 @@ def _decode(container, stream, faults):
         except StopIteration:
             return
         except av.error.FFmpegError as error:
-            LOGGER.warning("%s: the file breaks off: %s", container.name, error)
+            LOGGER.warning("%s: the file breaks off: %s", container.name, error.strerror)
             packet = None
         try:
             frames = stream.decode(packet)

@@ -111,7 +111,7 @@ def probe(path):
     try:
         container = av.open(str(path), metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        return _failed("unreadable", f"{path}: expected a video file, found {path.stat().st_size} bytes that cannot be opened: {_reason(error)}")
+        return _failed("unreadable", f"{path}: expected a video file, found {_found(path)} that cannot be opened: {_reason(error)}")
     with container:
         video, audio = video_stream(container), audio_stream(container)
         packets = _read_packets(container, video, audio)
@@ -119,15 +119,23 @@ def probe(path):
         if video is None:
             kinds = ", ".join(f"{s.type} ({s.codec_context.name if s.codec_context else 'unknown codec'})" for s in container.streams)
             return Probe(
-                **{**sound, "audio_start_s": None}, problems=("no_video_stream",), message=f"{path}: expected a moving video stream, found {kinds or 'no stream at all'}"
+                **{**sound, "audio_start_s": None},
+                problems=("no_video_stream",),
+                message=f"{path}: expected a moving video stream, found {kinds or 'no stream at all'}",
             )
         return _video(path, container, video, packets, sound)
 
 
 def _reason(error):
-    """What FFmpeg says, without error numbers and the path."""
-    log = getattr(error, "log", None)
-    return f"{error.strerror}{f' ({log[2]})' if log else ''}" if getattr(error, "strerror", None) else str(error)
+    """What FFmpeg says, without its error number and the path."""
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _found(path):
+    """What an unreadable file looks like."""
+    with open(path, "rb") as file:
+        cut_off = file.read(8)[4:] == b"ftyp"
+    return f"{path.stat().st_size} bytes" + (" of an MP4 without its index (cut off while recording or copying?)" if cut_off else "")
 
 
 def _failed(problem, message):
@@ -161,11 +169,10 @@ def _read_packets(container, video, audio):
         if packet.stream == video:
             if found.frame is None and pending:
                 found.frame, pending = _first_good(packet), pending - 1
-            if packet.size:
+            # A packet that was cut off with the file is marked corrupt; an edit list may hide whole ones.
+            if packet.size and not packet.is_corrupt:
                 found.n_stored += 1
-                if packet.is_corrupt:
-                    found.error = "a frame is incomplete"
-                elif not packet.is_discard:
+                if not packet.is_discard:
                     found.pts_s.append((_seconds(packet.pts, packet), _seconds(packet.dts, packet)))
         elif packet.stream == audio:
             if found.sound_start_s is None:
@@ -204,7 +211,9 @@ def _video(path, container, video, packets, sound):
     """The `Probe` of a file that has a video stream."""
     codec = video.codec_context.name
     if packets.frame is None:
-        message = f"{path}: expected frames, found {packets.n_stored} packets of {codec} and none that can be decoded {packets.error}".strip()
+        message = (
+            f"{path}: expected frames, found {packets.n_stored} packets of {codec} and none that can be decoded {packets.error}".strip()
+        )
         return Probe(**{**sound, "audio_start_s": None}, codec=codec, problems=("no_frames",), message=message)
 
     times_s, start_s = _presented(packets, nominal_frame_s(video))
@@ -264,15 +273,16 @@ def _presented(packets, nominal_s):
 
 def _missing(container, video, packets):
     """What a cut-off file lacks, in words; empty for a whole one."""
-    if video.frames > packets.n_stored:
-        return f"expected {video.frames} frames, found {packets.n_stored}"
-    if video.frames == packets.n_stored and packets.error:
-        return f"expected {video.frames} whole frames: {packets.error}"
-    if not video.frames and container.duration:
-        # Containers that do not count their frames (Matroska, MPEG-TS) announce a duration.
-        expected_s = container.duration / av.time_base
-        ends_s = [max((t for pair in packets.pts_s for t in pair if t is not None), default=0.0), packets.sound_end_s or 0.0]
-        found_s = max(ends_s) - (container.start_time or 0) / av.time_base
-        if expected_s - found_s > max(TRUNCATED_S, TRUNCATED_SHARE * expected_s):
-            return f"expected {expected_s:.1f} s, found {found_s:.1f} s"
+    if "mp4" in container.format.name and video.frames:
+        found = packets.n_stored
+        return f"expected {video.frames} frames, found {found} whole ones {packets.error}".strip() if found < video.frames else ""
+    # Other containers announce a duration (AVI's frame count counts ticks of its clock instead).
+    if not container.duration:
+        return ""
+    expected_s = container.duration / av.time_base
+    # Matroska's duration counts from zero, not from the first frame; where a clock starts elsewhere (MPEG-TS) the
+    # announced duration was itself measured from the file.
+    found_s = max([packets.sound_end_s or 0.0, *(t for pair in packets.pts_s for t in pair if t is not None)])
+    if expected_s - found_s > max(TRUNCATED_S, TRUNCATED_SHARE * expected_s):
+        return f"expected {expected_s:.1f} s, found {found_s:.1f} s"
     return ""

@@ -54,7 +54,10 @@ def test_tails_are_equal_within_a_group():
     assert f == pytest.approx(gg) == pytest.approx(a) == pytest.approx(b)
 
 
-@pytest.mark.parametrize("keyboard", [g.STANDARD, g.Keyboard(white_pitch_mm=22.0, white_length_mm=140, black_base_width_mm=12, black_length_mm=90)])
+NARROW = g.Keyboard(white_pitch_mm=22.0, white_length_mm=140.0, black_base_width_mm=12.0, black_length_mm=90.0)
+
+
+@pytest.mark.parametrize("keyboard", [g.STANDARD, NARROW])
 def test_outlines_tile_the_keyboard(keyboard):
     outlines = g.key_outlines_mm(keyboard)
     areas = np.array([area(o) for o in outlines])

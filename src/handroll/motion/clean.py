@@ -1,0 +1,207 @@
+"""From a pose a frame to a motion: drop outliers, fill short gaps, hide flicker, smooth; PianoMotion10M's order and numbers.
+
+Gan et al., ICLR 2025: frames that a Hampel filter rejects, and undetected ones, are missing; missing segments shorter
+than 30 frames are interpolated; visible runs shorter than 15 frames are hidden; the rest is smoothed by Savitzky-Golay.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from handroll.hand.kinematics import hand_joints
+from handroll.hand.rotations import continuous, quaternion_from_rotvec, rotvec_from_quaternion
+from handroll.hand.skeleton import HANDS, N_JOINTS, N_ROTATIONS
+from handroll.motion.gaps import interpolate, short_gaps
+from handroll.motion.outliers import ROTATION_FLOOR_RAD, TRANSLATION_FLOOR_M, find_outliers
+from handroll.motion.runs import flicker
+from handroll.motion.smoothing import smooth, smooth_rotation
+from handroll.schema import State
+
+UNITS = ("frames", "seconds")
+
+
+@dataclass(frozen=True)
+class CleanSettings:
+    """How a motion is cleaned. The defaults are PianoMotion10M's.
+
+    Attributes
+    ----------
+    hampel_window : float
+        Width of the outlier window, in `units`.
+    hampel_n_sigma : float
+        Distance from the window's median, in its scale, from which a sample is an outlier.
+    gap_shorter_than : float
+        Gaps shorter than this are interpolated, in `units`.
+    run_shorter_than : float
+        Visible runs shorter than this are hidden, in `units`.
+    savgol_order : int
+        Degree of the smoothing polynomial.
+    savgol_window : float
+        Width of the smoothing window, in `units`.
+    units : {"frames", "seconds"}
+        "seconds" makes the four lengths independent of the frame rate; they are converted by the video's median frame
+        interval and rounded.
+    translation_floor_m, rotation_floor_rad : float
+        Least scale of the outlier filter; see `handroll.motion.outliers`.
+    """
+
+    hampel_window: float = 20
+    hampel_n_sigma: float = 3.0
+    gap_shorter_than: float = 30
+    run_shorter_than: float = 15
+    savgol_order: int = 3
+    savgol_window: float = 11
+    units: str = "frames"
+    translation_floor_m: float = TRANSLATION_FLOOR_M
+    rotation_floor_rad: float = ROTATION_FLOOR_RAD
+
+    def __post_init__(self):
+        if self.units not in UNITS:
+            raise ValueError(f"CleanSettings.units: expected one of {UNITS}, found {self.units!r}")
+        for name in ("hampel_window", "hampel_n_sigma", "gap_shorter_than", "run_shorter_than", "savgol_order", "savgol_window"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"CleanSettings.{name}: expected a number of at least 0, found {getattr(self, name)!r}")
+
+    def in_frames(self, time_s):
+        """The four lengths in frames of a video with these presentation times (frame,).
+
+        Returns
+        -------
+        dict of str to int
+            `hampel_window`, `gap_shorter_than`, `run_shorter_than`, `savgol_window`.
+        """
+        rate_hz = 1.0
+        if self.units == "seconds":
+            interval_s = np.median(np.diff(time_s)) if len(time_s) > 1 else 0.0
+            rate_hz = 1.0 / interval_s if interval_s > 0.0 else 0.0
+        names = ("hampel_window", "gap_shorter_than", "run_shorter_than", "savgol_window")
+        return {name: int(np.floor(getattr(self, name) * rate_hz + 0.5)) for name in names}
+
+
+def hand_shape(pose):
+    """Shape and size of each hand, one value for the whole video: the median over the frames with a pose.
+
+    Parameters
+    ----------
+    pose : dict of str to array (frame, hand, ...)
+        Columns of `schema.POSE`.
+
+    Returns
+    -------
+    betas : array (hand, component 10)
+    bone_scale : array (hand,)
+        NaN for a hand that is never found.
+    """
+    observed = _observed(pose)
+    betas = np.full(pose["betas"].shape[1:], np.nan)
+    bone_scale = np.full(len(HANDS), np.nan)
+    for h in range(len(HANDS)):
+        if observed[:, h].any():
+            betas[h] = np.median(pose["betas"][observed[:, h], h], axis=0)
+            bone_scale[h] = np.median(pose["bone_scale"][observed[:, h], h])
+    return betas, bone_scale
+
+
+def clean_motion(pose, settings=None, joints_from=hand_joints):
+    """Clean the pose series of a video, each hand by itself.
+
+    Parameters
+    ----------
+    pose : dict of str to array (frame, hand, ...)
+        Columns of `schema.POSE`, by frame; NaN where not found. No frames at all is valid.
+    settings : CleanSettings, optional
+    joints_from : callable (rotation (frame, 48), translation_m (frame, 3), bone_scale, hand) -> joints_m (frame, 21, 3)
+        How joints follow from a pose. `hand_joints`, the open-hand template, by default; an engine with shape
+        parameters passes its own, closed over the betas of `hand_shape`.
+
+    Returns
+    -------
+    motion : dict of str to array (frame, hand, ...)
+        Columns of `schema.MOTION`. Rotations are continuous in time; shape and bone scale are constant; joints belong
+        to the cleaned pose; the residual is that of the engine where observed. NaN where hidden.
+    counts : dict of str to dict of str to int
+        A hand: `frames`, `missing` (no pose came in), `outliers` and of them by signal `outliers_translation`,
+        `outliers_orientation`, `outliers_pose` (a frame may count in several), `flicker` (visible frames hidden for
+        their short run), and the frames of each final state `observed`, `interpolated`, `hidden`.
+
+    Raises
+    ------
+    ValueError
+        Times are not finite or go backwards.
+    """
+    settings = settings or CleanSettings()
+    time_s = np.asarray(pose["time_s"], dtype=np.float64)[:, 0]
+    if not np.isfinite(time_s).all() or (np.diff(time_s) < 0.0).any():
+        raise ValueError("pose: expected time_s to be finite and in presentation order, found a frame that is not")
+    lengths = settings.in_frames(time_s)
+    betas, bone_scale = hand_shape(pose)
+    hands = [
+        _clean_hand(pose, h, time_s, settings, lengths, lambda r, t, h=h: joints_from(r, t, bone_scale[h], HANDS[h]))
+        for h in range(len(HANDS))
+    ]
+    series, counts = [hand for hand, _ in hands], {name: count for name, (_, count) in zip(HANDS, hands, strict=True)}
+    motion = {name: pose[name] for name in ("frame", "time_s", "hand")}
+    motion |= {name: np.stack([hand[name] for hand in series], axis=1) for name in series[0]}
+    hidden = motion["state"] == State.HIDDEN
+    motion["betas"] = np.where(hidden[..., None], np.nan, betas).astype(np.float32)
+    motion["bone_scale"] = np.where(hidden, np.nan, bone_scale).astype(np.float32)
+    motion["residual_px"] = np.where(motion["state"] == State.OBSERVED, pose["residual_px"], np.nan).astype(np.float32)
+    return motion, counts
+
+
+def _observed(pose):
+    """Frames and hands (frame, hand) that have a whole pose."""
+    rotation, translation = pose["rotation_rad"], pose["translation_m"]
+    return pose["found"] & np.isfinite(rotation).all(axis=(2, 3)) & np.isfinite(translation).all(axis=2)
+
+
+def _on_one_sheet(rotation, visible):
+    """`continuous`, for the joints that need it: vectors no longer than pi that never step by more than pi already are.
+
+    The choice of a sheet goes frame by frame, so it is slow; nearly all joints are spared it.
+    """
+    jumps = (np.linalg.norm(np.diff(rotation[visible], axis=0), axis=-1) > np.pi).any(axis=0)
+    rotation[:, jumps] = continuous(rotation[:, jumps])
+    return rotation
+
+
+def _clean_hand(pose, h, time_s, settings, lengths, joints_from):
+    """One hand: (dict of state, rotation_rad, translation_m and joints_m, each (frame, ...); counts)."""
+    found = _observed(pose)[:, h]
+    rotation = np.where(found[:, None, None], pose["rotation_rad"][:, h].astype(np.float64), np.nan)
+    translation = np.where(found[:, None], pose["translation_m"][:, h].astype(np.float64), np.nan)
+    by_signal = find_outliers(
+        rotation,
+        translation,
+        lengths["hampel_window"],
+        settings.hampel_n_sigma,
+        settings.translation_floor_m,
+        settings.rotation_floor_rad,
+    )
+    outlier = np.logical_or.reduce(list(by_signal.values()))
+    observed = found & ~outlier
+    filled = short_gaps(observed, lengths["gap_shorter_than"])
+    hidden_again = flicker(observed | filled, lengths["run_shorter_than"])
+    visible = (observed | filled) & ~hidden_again
+    rotation, translation = interpolate(rotation, translation, time_s, observed, filled)
+    translation = smooth(translation, visible, settings.savgol_order, lengths["savgol_window"])
+    quaternion = smooth_rotation(quaternion_from_rotvec(rotation), visible, settings.savgol_order, lengths["savgol_window"])
+    rotation = _on_one_sheet(rotvec_from_quaternion(quaternion), visible)
+    joints = np.full((len(time_s), N_JOINTS, 3), np.nan)
+    if visible.any():
+        joints[visible] = joints_from(rotation[visible].reshape(-1, 3 * N_ROTATIONS), translation[visible])
+    state = np.select([visible & observed, visible], [State.OBSERVED, State.INTERPOLATED], State.HIDDEN).astype(np.int8)
+    counts = {
+        "frames": len(time_s),
+        "missing": int((~found).sum()),
+        "outliers": int(outlier.sum()),
+        **{f"outliers_{signal}": int(mask.sum()) for signal, mask in by_signal.items()},
+        "flicker": int(hidden_again.sum()),
+        **{value.name.lower(): int((state == value).sum()) for value in reversed(State)},
+    }
+    return {
+        "state": state,
+        "rotation_rad": rotation.astype(np.float32),
+        "translation_m": translation.astype(np.float32),
+        "joints_m": joints.astype(np.float32),
+    }, counts

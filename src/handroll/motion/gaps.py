@@ -1,0 +1,60 @@
+"""Short gaps between observed frames: which to fill, and what with. Time is presentation time, so rates may vary."""
+
+import numpy as np
+
+from handroll.hand.rotations import slerp
+from handroll.motion.runs import in_runs, runs
+
+
+def short_gaps(observed, max_gap):
+    """Missing frames that can be interpolated.
+
+    Parameters
+    ----------
+    observed : bool array (time,)
+    max_gap : int
+        Runs of fewer missing frames are filled (PianoMotion10M: 30). Those at the ends have one neighbour only and stay.
+
+    Returns
+    -------
+    bool array (time,)
+    """
+    observed = np.asarray(observed, dtype=bool)
+    start, stop = runs(~observed)
+    short = (stop - start < max_gap) & (start > 0) & (stop < len(observed))
+    return in_runs(start[short], stop[short], len(observed))
+
+
+def interpolate(rotation_rad, translation_m, time_s, observed, fill):
+    """Values at the frames of `fill`, between the observed frames on both sides of each.
+
+    Parameters
+    ----------
+    rotation_rad : array (time, joint, xyz 3), rad
+        Filled along the shortest rotation of each joint, at constant speed (slerp).
+    translation_m : array (time, xyz 3), m
+        Filled linearly.
+    time_s : array (time,), s
+        Presentation times, not decreasing.
+    observed, fill : bool array (time,)
+        Disjoint; every run of `fill` has an observed frame before and after it, as `short_gaps` ensures.
+
+    Returns
+    -------
+    rotation_rad, translation_m
+        Copies, float64. What is neither observed nor filled becomes NaN.
+    """
+    rotation = np.where(observed[:, None, None], np.asarray(rotation_rad, dtype=np.float64), np.nan)
+    translation = np.where(observed[:, None], np.asarray(translation_m, dtype=np.float64), np.nan)
+    gap = np.flatnonzero(fill)
+    known = np.flatnonzero(observed)
+    after = np.searchsorted(known, gap)
+    if gap.size and (after.min() == 0 or after.max() == known.size):
+        raise ValueError("fill: expected an observed frame before and after every frame to fill, found one at an end; use short_gaps")
+    before, after = known[after - 1], known[after]
+    time_s = np.asarray(time_s, dtype=np.float64)
+    span = time_s[after] - time_s[before]
+    fraction = np.divide(time_s[gap] - time_s[before], span, out=np.zeros(gap.size), where=span > 0.0)
+    translation[gap] = translation[before] + fraction[:, None] * (translation[after] - translation[before])
+    rotation[gap] = slerp(rotation[before], rotation[after], fraction[:, None])
+    return rotation, translation

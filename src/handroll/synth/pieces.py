@@ -1,0 +1,255 @@
+"""The music of the synthetic pianist: four pieces in the public domain or of handroll's own, with fingering for both hands.
+
+Written bar by bar as text. A number sets the length of what follows (4 = quarter, 8 = eighth, 2. = dotted half); `D5/5`
+is a note and its finger, `C2+C3/51` a chord and its fingers in the same order, `r` a rest; `|` ends a bar. Fingers count
+from the thumb, 1 to 5, in both hands. Each hand starts every bar with the length it had before.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import chain
+
+LEFT, RIGHT = 0, 1
+"""Indices into `skeleton.HANDS`."""
+
+_STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_SHIFTS = {"#": 1, "b": -1, "": 0}
+_NOTE = re.compile(r"([A-G])([#b]?)(\d)")
+_LENGTH = re.compile(r"(\d+)(\.?)")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar: its length in quarters, and its notes as (start in quarters, length in quarters, MIDI pitch, hand, finger 1..5)."""
+
+    quarters: float
+    notes: tuple[tuple[float, float, int, int, int], ...]
+
+    def transposed(self, semitones):
+        """The same bar, higher by some semitones."""
+        return replace(self, notes=tuple((start, length, pitch + semitones, *played) for start, length, pitch, *played in self.notes))
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of music.
+
+    Attributes
+    ----------
+    title, source : str
+        What it is, and where it comes from.
+    phrases : tuple of tuples of Bar
+        The bars in their order, in groups that make sense alone.
+    quarters_per_minute : float
+    duration_s : float
+        How long the score made of it is if nothing else is asked for.
+    transpositions : tuple of int
+        Semitones by which it may be moved with the same fingering.
+    pedalled : bool
+        The sustain pedal is changed with every bar.
+    covered : bool
+        Something covers each hand once, for less than a second.
+    """
+
+    title: str
+    source: str
+    phrases: tuple[tuple[Bar, ...], ...]
+    quarters_per_minute: float
+    duration_s: float
+    transpositions: tuple[int, ...]
+    pedalled: bool = False
+    covered: bool = False
+
+    @property
+    def bars(self):
+        """All bars in their order."""
+        return tuple(chain.from_iterable(self.phrases))
+
+
+def pitch_of(name):
+    """MIDI pitch of a note name such as F#4 (C4 = 60); raises ValueError for anything else."""
+    match = _NOTE.fullmatch(name)
+    if not match:
+        raise ValueError(f"expected a note such as F#4, found {name!r}")
+    step, shift, octave = match.groups()
+    return 12 * (int(octave) + 1) + _STEPS[step] + _SHIFTS[shift]
+
+
+def read_bars(quarters, left, right):
+    """Bars of `quarters` quarters each from the text of both hands (see the top of this module).
+
+    Raises
+    ------
+    ValueError
+        A bar is not as long as it should be, fingers and notes differ in number, or the hands have different numbers of bars.
+    """
+    hands = [_read_hand(text, hand, quarters) for hand, text in ((LEFT, left), (RIGHT, right))]
+    if len(hands[LEFT]) != len(hands[RIGHT]):
+        raise ValueError(f"expected as many bars in both hands, found {len(hands[LEFT])} (left) and {len(hands[RIGHT])} (right)")
+    return tuple(Bar(quarters, tuple(low + high)) for low, high in zip(*hands, strict=True))
+
+
+def _read_hand(text, hand, quarters):
+    bars, length = [], 1.0
+    for number, bar in enumerate(text.split("|"), start=1):
+        at, notes = 0.0, []
+        for token in bar.split():
+            if match := _LENGTH.fullmatch(token):
+                length = 4.0 / int(match[1]) * (1.5 if match[2] else 1.0)
+                continue
+            if token != "r":
+                names, _, fingers = token.partition("/")
+                names = names.split("+")
+                if len(names) != len(fingers):
+                    raise ValueError(f"bar {number}: expected a finger for each note, found {token!r}")
+                notes += [(at, length, pitch_of(name), hand, int(finger)) for name, finger in zip(names, fingers, strict=True)]
+            at += length
+        if abs(at - quarters) > 1e-9:
+            raise ValueError(f"bar {number} of hand {hand}: expected {quarters} quarters, found {at}: {bar.strip()!r}")
+        bars.append(notes)
+    return bars
+
+
+def _by_four(bars):
+    return tuple(bars[i : i + 4] for i in range(0, len(bars), 4))
+
+
+# The five notes of each bar, lowest first; the fingers of the left hand's two and of the right hand's three.
+_PRELUDE = """
+C4 E4 G4 C5 E5/31 135 | C4 D4 A4 D5 F5/21 135 | B3 D4 G4 D5 F5/31 135 | C4 E4 G4 C5 E5/31 135
+C4 E4 A4 E5 A5/31 135 | C4 D4 F#4 A4 D5/21 125 | B3 D4 G4 D5 G5/31 135 | B3 C4 E4 G4 C5/21 125
+A3 C4 E4 G4 C5/31 125 | D3 A3 D4 F#4 C5/51 125 | G3 B3 D4 G4 B4/31 135 | G3 Bb3 E4 G4 C#5/42 125
+F3 A3 D4 A4 D5/31 135 | F3 Ab3 D4 F4 B4/42 125 | E3 G3 C4 G4 C5/31 135 | E3 F3 A3 C4 F4/21 125
+D3 F3 A3 C4 F4/31 125 | G2 D3 G3 B3 F4/51 125 | C3 E3 G3 C4 E4/31 135 | C3 G3 Bb3 C4 E4/51 235
+F2 F3 A3 C4 E4/51 135 | F#2 C3 A3 C4 Eb4/51 124 | G2 Eb3 A3 C4 F#4/51 125 | G2 D3 G3 B3 F4/51 125
+"""
+_SIXTEENTH = 0.25
+
+
+def _prelude():
+    bars = []
+    for line in filter(None, (bar.strip() for bar in _PRELUDE.replace("\n", "|").split("|"))):
+        names, fingers = line.split("/")
+        pitches, fingers = [pitch_of(name) for name in names.split()], [int(f) for f in fingers if f != " "]
+        notes = []
+        for half in (0.0, 2.0):
+            # The left hand holds its two notes to the end of the half bar; the right hand breaks the chord above them twice.
+            for step, voice in enumerate((0, 1, 2, 3, 4, 2, 3, 4)):
+                held = (8 - step) * _SIXTEENTH if voice < 2 else _SIXTEENTH
+                notes.append((half + step * _SIXTEENTH, held, pitches[voice], LEFT if voice < 2 else RIGHT, fingers[voice]))
+        bars.append(Bar(4.0, tuple(notes)))
+    return _by_four(tuple(bars))
+
+
+_MAJOR = (0, 2, 4, 5, 7, 9, 11)
+_TRIAD = (0, 4, 7)
+# Two octaves up, in keys from C to E (C, G, D, A, E): the left hand's thumb is passed over, the right hand's under.
+_SCALE_FINGERS = ((5, 4, 3, 2, 1, 3, 2, 1, 4, 3, 2, 1, 3, 2, 1), (1, 2, 3, 1, 2, 3, 4, 1, 2, 3, 1, 2, 3, 4, 5))
+_ARPEGGIO_FINGERS = ((5, 4, 2, 1, 4, 2, 1), (1, 2, 3, 1, 2, 3, 5))
+_EIGHTH = 0.5
+
+
+def _run(tonics, degrees, fingers, contrary=False):
+    """Up two octaves and back in eighths, ending on a half note: 4/4 bars.
+
+    `tonics` are the pitches at which the two hands begin; in contrary motion the left hand goes down first.
+    """
+    octave = len(degrees)
+    notes = []
+    for hand, tonic in enumerate(tonics):
+        down = contrary and hand == LEFT
+        line = [12 * (i // octave) + degrees[i % octave] for i in range(2 * octave + 1)]
+        rising = list(zip([tonic - 24 * down + d for d in line], fingers[hand], strict=True))
+        way = rising[::-1] if down else rising
+        way = way + way[-2::-1]
+        notes += [(i * _EIGHTH, _EIGHTH if i < len(way) - 1 else 2.0, pitch, hand, finger) for i, (pitch, finger) in enumerate(way)]
+    quarters = max(start + length for start, length, *_ in notes)
+    return tuple(Bar(4.0, tuple((s - b, *rest) for s, *rest in sorted(notes) if b <= s < b + 4.0)) for b in range(0, int(quarters), 4))
+
+
+def _study():
+    c, g, d = pitch_of("C4"), pitch_of("G4"), pitch_of("D4")
+    return (
+        _run((c - 24, c), _MAJOR, _SCALE_FINGERS),
+        _run((c - 24, c), _TRIAD, _ARPEGGIO_FINGERS),
+        _run((g - 12, g), _MAJOR, _SCALE_FINGERS, contrary=True),
+        _run((g - 24, g), _TRIAD, _ARPEGGIO_FINGERS),
+        _run((d - 24, d), _TRIAD, _ARPEGGIO_FINGERS, contrary=False),
+        _run((d - 24, d), _MAJOR, _SCALE_FINGERS),
+    )
+
+
+_ODE_LEFT_CHORDS = """
+2 C2+C3/51 4 F2+F3/51 E2+E3/51 | 2 C2+C3/51 G1+G2/51 | C2+C3/51 4 G1+G2/51 C2+C3/51 | 2 C2+C3/51 G1+G2/51 |
+2 C2+C3/51 4 F2+F3/51 E2+E3/51 | 2 C2+C3/51 G1+G2/51 | C2+C3/51 4 G1+G2/51 C2+C3/51 | 2 G1+G2/51 C2+C3/51"""
+_ODE_RIGHT_CHORDS = """
+4 G4+C5+E5/125 G4+C5+E5/125 A4+C5+F5/125 C5+E5+G5/135 | C5+E5+G5/135 A4+C5+F5/125 G4+C5+E5/125 G4+B4+D5/135 |
+E4+G4+C5/125 E4+G4+C5/125 G4+B4+D5/135 G4+C5+E5/125 | 4. G4+C5+E5/125 8 G4+B4+D5/135 2 G4+B4+D5/135 |
+4 G4+C5+E5/125 G4+C5+E5/125 A4+C5+F5/125 C5+E5+G5/135 | C5+E5+G5/135 A4+C5+F5/125 G4+C5+E5/125 G4+B4+D5/135 |
+E4+G4+C5/125 E4+G4+C5/125 G4+B4+D5/135 G4+C5+E5/125 | 4. G4+B4+D5/135 8 E4+G4+C5/125 2 E4+G4+C5/125"""
+_ODE_LEFT_OCTAVES = """
+2 G1+G2/51 C2+C3/51 | G1+G2/51 C2+C3/51 | G1+G2/51 E2+E3/51 | 4 A1+A2/51 D2+D3/51 2 G1+G2/51 |
+2 C2+C3/51 4 F2+F3/51 E2+E3/51 | 2 C2+C3/51 G1+G2/51 | C2+C3/51 4 G1+G2/51 C2+C3/51 | 2 G1+G2/51 C2+C3/51"""
+_ODE_RIGHT_OCTAVES = """
+4 D4+D5/15 D4+D5/15 E4+E5/15 C4+C5/15 | D4+D5/15 8 E4+E5/15 F4+F5/15 4 E4+E5/15 C4+C5/15 |
+D4+D5/15 8 E4+E5/15 F4+F5/15 4 E4+E5/15 D4+D5/15 | C4+C5/15 D4+D5/15 2 G3+G4/15 |
+4 E4+E5/15 E4+E5/15 F4+F5/15 G4+G5/15 | G4+G5/15 F4+F5/15 E4+E5/15 D4+D5/15 |
+C4+C5/15 C4+C5/15 D4+D5/15 E4+E5/15 | 4. D4+D5/15 8 C4+C5/15 2 C4+C5/15"""
+
+_MINUET_RIGHT = """
+4 D5/5 8 G4/1 A4/2 B4/3 C5/4 | 4 D5/5 G4/1 G4/1 | E5/3 8 C5/1 D5/2 E5/3 F#5/4 | 4 G5/5 G4/1 G4/1 |
+C5/4 8 D5/5 C5/4 B4/3 A4/2 | 4 B4/3 8 C5/4 B4/3 A4/2 G4/1 | 4 F#4/2 8 G4/1 A4/2 B4/3 G4/1 | 2. A4/2 |
+4 D5/5 8 G4/1 A4/2 B4/3 C5/4 | 4 D5/5 G4/1 G4/1 | E5/3 8 C5/1 D5/2 E5/3 F#5/4 | 4 G5/5 G4/1 G4/1 |
+C5/4 8 D5/5 C5/4 B4/3 A4/2 | 4 B4/3 8 C5/4 B4/3 A4/2 G4/1 | 4 A4/2 8 B4/3 A4/2 G4/1 F#4/2 | 2 G4/1 4 r |
+2. r | r | 4 G5/4 8 E5/2 F#5/3 G5/4 D5/1 | 4 C#5/3 8 B4/2 C#5/3 4 A4/1 |
+8 A4/1 B4/2 C#5/3 D5/1 E5/2 F#5/3 | 4 G5/5 F#5/4 E5/3 | F#5/4 A4/1 C#5/2 | 2. D5/3"""
+_MINUET_LEFT = """
+2 G3/5 4 A3/4 | 2. B3/3 | C4/2 | B3/3 |
+A3/4 | G3/5 | 4 D4/1 B3/3 G3/5 | D4/1 8 D3/5 C4/1 B3/2 A3/3 |
+2. r | r | C4/2 | 4 B3/3 8 C4/2 B3/3 A3/4 G3/5 |
+2 A3/3 4 F#3/5 | 2 G3/4 4 B3/3 | C4/2 D4/1 D3/5 | 2 G3/2 4 G2/5 |
+4 B3/1 8 G3/3 A3/2 B3/1 G3/3 | 4 A3/1 8 D3/5 E3/4 F#3/3 D3/5 | 4 E3/3 G3/1 E3/3 | 2 A3/1 4 A2/5 |
+2. A3/1 | 4 B3/3 D4/1 C#4/2 | D4/1 F#3/5 A3/3 | D4/1 D3/5 C4/2"""
+
+
+@cache
+def pieces():
+    """The four pieces by name: prelude (broken chords), study (thumb crossings), ode (chords and octaves), minuet (pauses)."""
+    ode = read_bars(4.0, f"{_ODE_LEFT_CHORDS} | {_ODE_LEFT_OCTAVES}", f"{_ODE_RIGHT_CHORDS} | {_ODE_RIGHT_OCTAVES}")
+    return {
+        "prelude": Piece(
+            title="Prelude in C major",
+            source="J. S. Bach, The Well-Tempered Clavier I, BWV 846 (1722), public domain; bars 1 to 24, bar 23 simplified",
+            phrases=_prelude(),
+            quarters_per_minute=72.0,
+            duration_s=55.0,
+            transpositions=(-3, -2, 0, 2, 3),
+            pedalled=True,
+        ),
+        "study": Piece(
+            title="Study in scales and arpeggios",
+            source="handroll's own",
+            phrases=_study(),
+            quarters_per_minute=116.0,
+            duration_s=31.0,
+            transpositions=(0, 2),
+        ),
+        "ode": Piece(
+            title="Ode to Joy, in chords and octaves",
+            source="L. van Beethoven, Symphony No. 9 (1824), public domain; setting by handroll",
+            phrases=_by_four(ode),
+            quarters_per_minute=130.0,
+            duration_s=32.0,
+            transpositions=(-3, 0, 2, 5),
+        ),
+        "minuet": Piece(
+            title="Minuet in G major",
+            source="C. Petzold, BWV Anh. 114 (c. 1725), public domain; bars 1 to 24, set so that each hand pauses for two bars",
+            phrases=_by_four(read_bars(3.0, _MINUET_LEFT, _MINUET_RIGHT)),
+            quarters_per_minute=134.0,
+            duration_s=33.0,
+            transpositions=(-7, -5, -2, 0, 2),
+            covered=True,
+        ),
+    }
