@@ -6,7 +6,7 @@ rule draw_overlay:
     """Draw the hands on the video, with its sound and the notes below, and a contact sheet."""
     input:
         video=rules.fetch_video.output.video,
-        probe=rules.probe_video.output.probe,
+        screening=rules.screen_video.output.screening,
         audio=rules.extract_audio.output.audio,
         motion=rules.clean_motion.output.motion,
         notes=rules.check_midi.output.notes,

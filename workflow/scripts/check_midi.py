@@ -1,10 +1,11 @@
 """Choose the notes of a video: reads the transcription and the given MIDI, if any; writes the notes that the dataset uses.
 
-agreement.json says where they come from ("given" or "transcribed") and, where both exist, precision, recall and F1 of
-the transcription against the given MIDI. A MIDI file that is named but missing or unreadable is a reason, not a crash.
+agreement.json says where they come from ("given" or "transcribed"), the problem of a given MIDI that cannot be used,
+and, where both exist, how well the transcription agrees with the given MIDI.
 """
 
 from handroll.logs import step_log
+from handroll.metrics.transcription import note_scores
 from handroll.music.check import choose_notes
 from handroll.music.midi import write_midi
 from handroll.provenance import stamp
@@ -13,17 +14,19 @@ from handroll.schema import NOTES, PEDAL, read_table, write_json, write_table
 
 def main(snakemake):
     """Take the performer's MIDI where it is given, else the transcription."""
-    params = snakemake.params
+    params, made = snakemake.params, snakemake.output
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
-        notes, facts = read_table(snakemake.input.notes, NOTES)
+        transcribed, facts = read_table(snakemake.input.notes, NOTES)
         pedal, _ = read_table(snakemake.input.pedal, PEDAL)
-        notes, pedal, agreement = choose_notes(notes, pedal, params.given)
-        metadata = facts | stamp(snakemake.rule, params.code, notes_source=agreement["notes_source"])
-        write_table(snakemake.output.notes, NOTES, notes, metadata)
-        write_table(snakemake.output.pedal, PEDAL, pedal, metadata)
-        write_midi(snakemake.output.midi, notes, pedal)
-        write_json(snakemake.output.agreement, agreement)
-        log.info("notes %s: %s", agreement["notes_source"], agreement)
+        notes, pedal, source, problem = choose_notes(transcribed, pedal, params.given)
+        scores = note_scores(notes, transcribed) if source == "given" else None
+        transcriber = "given MIDI" if source == "given" else facts.get("transcriber")
+        metadata = facts | stamp(snakemake.rule, params.code, transcriber=transcriber)
+        write_table(made.notes, NOTES, notes, metadata)
+        write_table(made.pedal, PEDAL, pedal, metadata)
+        write_midi(made.midi, notes, pedal)
+        write_json(made.agreement, {"notes": source, "problem": problem, "transcription_against_given": scores})
+        log.info("%d notes, %s%s", len(notes["pitch"]), source, f"; {problem['message']}" if problem else "")
 
 
 if __name__ == "__main__":

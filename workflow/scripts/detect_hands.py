@@ -6,7 +6,7 @@ A video that cannot be read gives an empty table.
 import json
 from pathlib import Path
 
-from handroll.detect.mediapipe import detect_hands
+from handroll.detect.mediapipe import detect_hands, engine_info
 from handroll.logs import step_log
 from handroll.provenance import stamp
 from handroll.schema import DETECTIONS, by_row, write_table
@@ -26,7 +26,9 @@ def main(snakemake):
             columns = by_row(detect_hands(frames, probe.width_px, probe.height_px, **settings))
             found = columns["found"].reshape(-1, 2)
             log.info("both hands in %.1f %% of %d frames", 100 * found.all(axis=1).mean() if len(found) else 0, len(found))
-        metadata = stamp(snakemake.rule, params.code, params.settings, width_px=probe.width_px, height_px=probe.height_px)
+        made_by = engine_info()
+        detector = f"{made_by['engine']} {made_by['engine_version']}"
+        metadata = stamp(snakemake.rule, params.code, params.settings, detector=detector, **made_by)
         write_table(snakemake.output.detections, DETECTIONS, columns, metadata)
 
 

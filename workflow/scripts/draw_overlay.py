@@ -1,6 +1,6 @@
-"""Draw the hands: reads the video, probe.json, audio, motion and notes; writes overlay.mp4 and contact_sheet.png.
+"""Draw the hands: reads the video, screening.json, audio, motion and notes; writes overlay.mp4 and contact_sheet.png.
 
-A video that cannot be read gives a slate that says why.
+A video that gives no motion gets a slate that says why.
 """
 
 import json
@@ -10,9 +10,32 @@ from handroll.camera import Camera
 from handroll.logs import step_log
 from handroll.music.audio import load_audio
 from handroll.schema import MOTION, NOTES, by_frame, read_table
-from handroll.view.contact_sheet import draw_contact_sheet
-from handroll.view.overlay import draw_overlay, draw_slate
+from handroll.screen.reasons import Reason
+from handroll.view.contact_sheet import draw_contact_sheet, save_picture
+from handroll.view.overlay import draw_overlay, slate, write_slate
 
 
 def main(snakemake):
     """Overlay and contact sheet, or a slate."""
+    given, made = snakemake.input, snakemake.output
+    name = "/".join(snakemake.wildcards)
+    with step_log(snakemake.log[0], f"{snakemake.rule} {name}") as log:
+        columns, facts = read_table(given.motion, MOTION)
+        if not len(columns["frame"]):
+            reasons = json.loads(Path(given.screening).read_text(encoding="utf-8"))["reasons"]
+            picture = slate(name, [f"{reason}: {Reason(reason).description}" for reason in reasons])
+            write_slate(picture, made.overlay)
+            save_picture(picture, made.contact_sheet)
+            log.info("no motion: %s", ", ".join(reasons))
+            return
+        motion = by_frame(columns)
+        notes, _ = read_table(given.notes, NOTES)
+        camera = Camera(int(facts["width_px"]), int(facts["height_px"]), float(facts["focal_px"]), facts["focal_source"])
+        samples, rate_hz = load_audio(given.audio)
+        sound = (samples, rate_hz) if len(samples) else None
+        draw_overlay(given.video, motion, camera, notes, made.overlay, **snakemake.params.settings, audio=sound, title=name)
+        draw_contact_sheet(given.video, motion, camera, made.contact_sheet, name)
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821

@@ -30,13 +30,13 @@ def main(snakemake):
         screening = json.loads(Path(snakemake.input.screening).read_text(encoding="utf-8"))
         columns, facts = POSE.empty(), {}
         if screening["usable_for_motion"]:
-            detections, _ = read_table(snakemake.input.detections, DETECTIONS)
+            detections, found_by = read_table(snakemake.input.detections, DETECTIONS)
             settings = dict(params.settings)
             engine, config_focal_px = settings.pop("engine"), settings.pop("focal_px")
             camera = camera_of(probe, params.focal_px, config_focal_px)
             fitted, info = fit_pose(engine, snakemake.input.video, by_frame(detections), camera, settings)
             columns = by_row(fitted)
-            facts = {**info, "width_px": camera.width_px, "height_px": camera.height_px}
+            facts = {**info, "detector": found_by["detector"], "width_px": camera.width_px, "height_px": camera.height_px}
             log.info("engine %s: %d poses", engine, columns["found"].sum())
         write_table(snakemake.output.pose, POSE, columns, stamp(snakemake.rule, params.code, params.settings, **facts))
 

@@ -1,0 +1,1 @@
+"""The published dataset: clips, splits, Parquet shards, statistics, card and Croissant description."""

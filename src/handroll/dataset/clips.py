@@ -101,8 +101,3 @@ def _peak(audio_path, start_s, end_s):
         source.seek(min(round(start_s * source.samplerate), source.frames))
         samples = source.read(round((end_s - start_s) * source.samplerate), dtype="float32")
     return float(np.abs(samples).max(initial=0.0))
-
-
-def join_clips(tables):
-    """One `handroll.schema.CLIPS` table of those of many videos, in the order given."""
-    return {name: np.concatenate([blank, *(table[name] for table in tables)]) for name, blank in CLIPS.empty().items()}

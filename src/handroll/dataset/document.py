@@ -56,7 +56,7 @@ Polars:
 ```python
 import polars as pl
 
-clips = pl.scan_parquet("results/dataset/*.parquet").filter(pl.col("visibility") >= 0.8)
+clips = pl.scan_parquet("results/dataset/*-*.parquet").filter(pl.col("visibility") >= 0.8)
 joints_m = clips.select("left_joints_m").head(1).collect()["left_joints_m"][0].to_numpy().reshape(-1, 21, 3)
 pitches = clips.select(pl.col("notes").explode().struct.unnest()).group_by("pitch").len().sort("pitch").collect()
 ```
@@ -66,7 +66,7 @@ DuckDB:
 ```python
 import duckdb
 
-duckdb.sql("SELECT split, count(*) AS clips, sum(len(notes)) AS notes FROM 'results/dataset/*.parquet' GROUP BY split").show()
+duckdb.sql("SELECT split, count(*) AS clips, sum(len(notes)) AS notes FROM 'results/dataset/*-*.parquet' GROUP BY split").show()
 ```
 
 Hugging Face `datasets`, from a folder or from the Hub; the sound of a clip is a FLAC file, decoded here by `soundfile`

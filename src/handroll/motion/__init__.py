@@ -1,0 +1,1 @@
+"""From poses to motion: outliers, gaps, runs, smoothing."""

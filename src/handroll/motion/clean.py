@@ -142,6 +142,7 @@ def clean_motion(pose, settings=None, joints_from=hand_joints):
     series, counts = [hand for hand, _ in hands], {name: count for name, (_, count) in zip(HANDS, hands, strict=True)}
     motion = {name: pose[name] for name in ("frame", "time_s", "hand")}
     motion |= {name: np.stack([hand[name] for hand in series], axis=1) for name in series[0]}
+    motion["rotation_rad"] = _on_one_sheet(motion["rotation_rad"]).astype(np.float32)
     hidden = motion["state"] == State.HIDDEN
     motion["betas"] = np.where(hidden[..., None], np.nan, betas).astype(np.float32)
     motion["bone_scale"] = np.where(hidden, np.nan, bone_scale).astype(np.float32)
@@ -155,13 +156,18 @@ def _observed(pose):
     return pose["found"] & np.isfinite(rotation).all(axis=(2, 3)) & np.isfinite(translation).all(axis=2)
 
 
-def _on_one_sheet(rotation, visible):
-    """`continuous`, for the joints that need it: vectors no longer than pi that never step by more than pi already are.
+def _on_one_sheet(rotation):
+    """`continuous` of rotations (frame, hand, joint, 3) no longer than pi, for the joints that need it.
 
-    The choice of a sheet goes frame by frame, so it is slow; nearly all joints are spared it.
+    Vectors that never step by more than pi are on the nearest sheet already. The choice goes frame by frame and is slow,
+    so nearly all joints are spared it.
     """
-    jumps = (np.linalg.norm(np.diff(rotation[visible], axis=0), axis=-1) > np.pi).any(axis=0)
-    rotation[:, jumps] = continuous(rotation[:, jumps])
+    jumps = np.zeros(rotation.shape[1:3], dtype=bool)
+    for h in range(rotation.shape[1]):
+        visible = np.isfinite(rotation[:, h, 0, 0])
+        jumps[h] = (np.linalg.norm(np.diff(rotation[visible, h], axis=0), axis=-1) > np.pi).any(axis=0)
+    if jumps.any():
+        rotation[:, jumps] = continuous(rotation[:, jumps])
     return rotation
 
 
@@ -186,7 +192,7 @@ def _clean_hand(pose, h, time_s, settings, lengths, joints_from):
     rotation, translation = interpolate(rotation, translation, time_s, observed, filled)
     translation = smooth(translation, visible, settings.savgol_order, lengths["savgol_window"])
     quaternion = smooth_rotation(quaternion_from_rotvec(rotation), visible, settings.savgol_order, lengths["savgol_window"])
-    rotation = _on_one_sheet(rotvec_from_quaternion(quaternion), visible)
+    rotation = rotvec_from_quaternion(quaternion)
     joints = np.full((len(time_s), N_JOINTS, 3), np.nan)
     if visible.any():
         joints[visible] = joints_from(rotation[visible].reshape(-1, 3 * N_ROTATIONS), translation[visible])
@@ -201,7 +207,7 @@ def _clean_hand(pose, h, time_s, settings, lengths, joints_from):
     }
     return {
         "state": state,
-        "rotation_rad": rotation.astype(np.float32),
+        "rotation_rad": rotation,
         "translation_m": translation.astype(np.float32),
         "joints_m": joints.astype(np.float32),
     }, counts

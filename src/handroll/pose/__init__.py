@@ -1,0 +1,1 @@
+"""From detections to MANO parameters: one interface, one module an engine."""

@@ -1,0 +1,1 @@
+"""A synthetic pianist with known truth: score, hands, picture and sound."""

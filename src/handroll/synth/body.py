@@ -51,9 +51,19 @@ _FINGER_BLEND_MM, _JOIN_BLEND_MM, _PALM_BLEND_MM, _WRIST_BLEND_MM = 2.5, 7.5, 9.
 # The forearm: (y, half width, half thickness) of its elliptic section.
 # Towards the hand it narrows until it is inside the palm, so that no end of it shows.
 _ARM_MM = np.array(
-    [(36.0, 8.0, 4.0), (18.0, 21.0, 13.5), (0.0, 25.0, 17.0), (-35.0, 26.0, 18.5), (-120.0, 31.0, 25.0), (-230.0, 39.0, 34.0), (-400.0, 42.0, 38.0)]
+    [
+        (36.0, 8.0, 4.0),
+        (18.0, 21.0, 13.5),
+        (0.0, 25.0, 17.0),
+        (-35.0, 26.0, 18.5),
+        (-120.0, 31.0, 25.0),
+        (-230.0, 39.0, 34.0),
+        (-400.0, 42.0, 38.0),
+    ]
 )
-_SLEEVED_ARM_END_MM, _ARM_END_MM = -75.0, -345.0
+# The field is meshed down to here, under a sleeve or bare; a plain tube goes on to the end of the arm.
+_SLEEVED_MESH_END_MM, _BARE_MESH_END_MM, _ARM_END_MM = -75.0, -112.0, -470.0
+_ARM_Z_MM = -1.5
 _CUFF_MM = -52.0
 _SLEEVE_MARGIN_MM = 4.5
 
@@ -143,7 +153,7 @@ def _arm_section(y_mm):
 def _arm_distance(points, end_mm):
     """Distance (point,) to the forearm, up to where it ends in the palm and down to `end_mm`."""
     width, thickness = _arm_section(points[:, 1])
-    radial = np.hypot(points[:, 0] / width, (points[:, 2] + 1.5) / thickness)
+    radial = np.hypot(points[:, 0] / width, (points[:, 2] - _ARM_Z_MM) / thickness)
     around = (radial - 1.0) * np.minimum(width, thickness)
     return np.maximum(around, np.maximum(points[:, 1] - _ARM_MM[0, 0], end_mm - points[:, 1])).astype(points.dtype)
 
@@ -235,33 +245,32 @@ def _nail_and_tint(points, normals):
     return nail, tint
 
 
-def _sleeve():
-    """Mesh of a sleeve in the player's frame, mm: vertices, normals, triangles. The cuff turns in, so no edge shows."""
-    around = np.linspace(0.0, 2.0 * np.pi, 41)[:-1]
-    # (y, margin beyond the arm): the inside of the cuff, its rim, the sleeve.
-    y = np.concatenate([[_CUFF_MM - 14.0, _CUFF_MM - 1.0], np.arange(_CUFF_MM, _ARM_END_MM - 8.0, -8.0)])
-    margin = np.concatenate([[0.3, 2.6], np.full(len(y) - 2, _SLEEVE_MARGIN_MM)]) + np.clip((_CUFF_MM - y) * 0.02, 0.0, 4.0)
+def _tube(sleeved):
+    """Mesh of the sleeve, or of the rest of a bare arm, in the player's frame, mm: vertices, normals, triangles.
+
+    The cuff turns in, so no edge shows. The bare tube begins inside the meshed arm, with the same section.
+    """
+    around = np.linspace(0.0, 2.0 * np.pi, 49)[:-1]
+    if sleeved:
+        # (y, margin beyond the arm): the inside of the cuff, its rim, the sleeve.
+        y = np.concatenate([[_CUFF_MM - 14.0, _CUFF_MM - 1.0], np.arange(_CUFF_MM, _ARM_END_MM - 8.0, -8.0)])
+        margin = np.concatenate([[0.3, 2.6], np.full(len(y) - 2, _SLEEVE_MARGIN_MM)]) + np.clip((_CUFF_MM - y) * 0.02, 0.0, 4.0)
+    else:
+        y = np.arange(_BARE_MESH_END_MM + 12.0, _ARM_END_MM - 8.0, -8.0)
+        margin = np.zeros(len(y))
     width, thickness = (section + margin for section in _arm_section(y))
-    # Folds that run askew around the arm.
-    depth = np.clip((_CUFF_MM - 12.0 - y) / 60.0, 0.0, 1.0)[:, None] * 0.55
     down = y[:, None]
-    ripple = depth * (np.sin(0.11 * down + 2.3 * np.sin(around)) + 0.8 * np.sin(0.073 * down - 3.1 * np.cos(around)) + 0.6 * np.sin(0.19 * down + 3 * around))
-    vertices = np.stack(
-        [
-            (width[:, None] + ripple) * np.cos(around),
-            np.broadcast_to(y[:, None], ripple.shape),
-            (thickness[:, None] + ripple) * np.sin(around) - 1.5,
-        ],
-        axis=-1,
-    )
+    # Folds that run askew around the arm.
+    depth = np.clip((_CUFF_MM - 12.0 - down) / 60.0, 0.0, 1.0) * (0.55 if sleeved else 0.0)
+    waves = np.sin(0.11 * down + 2.3 * np.sin(around)) + 0.8 * np.sin(0.073 * down - 3.1 * np.cos(around))
+    ripple = depth * (waves + 0.6 * np.sin(0.19 * down + 3 * around))
+    x, z = (width[:, None] + ripple) * np.cos(around), (thickness[:, None] + ripple) * np.sin(around) + _ARM_Z_MM
+    vertices = np.stack([x, np.broadcast_to(down, ripple.shape), z], axis=-1)
     rings, sectors = ripple.shape
     here = np.arange(rings - 1)[:, None] * sectors + np.arange(sectors)
     right = np.arange(rings - 1)[:, None] * sectors + (np.arange(sectors) + 1) % sectors
     triangles = np.stack([np.stack([here, right, right + sectors], -1), np.stack([here, right + sectors, here + sectors], -1)], axis=2)
-    ring_step = np.gradient(vertices, axis=0)
-    sector_step = np.roll(vertices, -1, axis=1) - np.roll(vertices, 1, axis=1)
-    normals = np.cross(sector_step, ring_step)
-    normals *= -1.0 if (normals[5, 0, 0] < 0) else 1.0
+    normals = np.cross(np.roll(vertices, -1, axis=1) - np.roll(vertices, 1, axis=1), np.gradient(vertices, axis=0))
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
     return vertices.reshape(-1, 3), normals.reshape(-1, 3), triangles.reshape(-1, 3)
 
@@ -288,7 +297,7 @@ def build_body(hand, sleeved=True, grid_mm=3.0):
         parts = (right.vertices_m * flip, right.normals * flip, np.ascontiguousarray(right.triangles[:, ::-1]), right.weights)
         body = Body(*parts, right.anchors_m * MIRROR, right.tint, right.nail, right.sleeve)
     else:
-        end = _SLEEVED_ARM_END_MM if sleeved else _ARM_END_MM
+        end = _SLEEVED_MESH_END_MM if sleeved else _BARE_MESH_END_MM
 
         def field(points):
             return _distance(points, end)
@@ -296,18 +305,12 @@ def build_body(hand, sleeved=True, grid_mm=3.0):
         low = np.array([-92.0, end - 6.0, -48.0])
         vertices, triangles = surface_nets(field, low, np.array([62.0, 196.0, 40.0]), grid_mm)
         normals = gradient(field, vertices, 0.4)
+        tube, tube_normals, tube_triangles = _tube(sleeved)
+        sleeve = np.repeat([0.0, float(sleeved)], [len(vertices), len(tube)])
+        triangles = np.concatenate([triangles, tube_triangles + len(vertices)]).astype(np.int32)
+        vertices, normals = np.concatenate([vertices, tube]), np.concatenate([normals, tube_normals])
         weights = _skin_weights(vertices)
         nail, tint = _nail_and_tint(vertices, normals)
-        sleeve = np.zeros(len(vertices))
-        if sleeved:
-            cloth, cloth_normals, cloth_triangles = _sleeve()
-            triangles = np.concatenate([triangles, cloth_triangles + len(vertices)]).astype(np.int32)
-            vertices, normals = np.concatenate([vertices, cloth]), np.concatenate([normals, cloth_normals])
-            only_arm = np.zeros((len(cloth), FOREARM + 1))
-            only_arm[:, FOREARM] = 1.0
-            weights = np.concatenate([weights, only_arm])
-            nail, sleeve = np.concatenate([nail, np.zeros(len(cloth))]), np.concatenate([sleeve, np.ones(len(cloth))])
-            tint = np.concatenate([tint, np.ones((len(cloth), 3))])
         joints = open_hand().joints_m
         anchors = np.concatenate([joints[:N_ROTATIONS] - joints[0], np.zeros((1, 3))])
         floats = (vertices * 1e-3 @ _PLAYER_FROM_MANO, normals @ _PLAYER_FROM_MANO, weights, tint, nail, sleeve)

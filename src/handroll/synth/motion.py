@@ -6,6 +6,7 @@ presses them, so that hands, keys and notes tell one story. Lengths are millimet
 """
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 
 from handroll.hand.kinematics import mirrored_pose
 from handroll.hand.rotations import continuous, matrix_from_rotvec, rotvec_from_matrix
@@ -26,7 +27,7 @@ from handroll.synth.plan import (
     releases,
     slow_noise,
 )
-from handroll.synth.reach import angles_from_tips, rotation_from_angles
+from handroll.synth.reach import angles_from_tips, rotation_from_angles, tips_from_angles
 
 HOVER_MM = 13.0
 """How high an idle fingertip is above the keys."""
@@ -50,6 +51,12 @@ _HANG_MM = 40.0
 _TIP_SPACING_MM = 15.0
 # Least distance along the keys of neighbouring fingertips, save where fingers press nearer keys.
 _SPACING_ROUNDS = 8
+_FIRST_ITERATIONS, _FOLLOW_ITERATIONS = 12, 4
+_FOLLOW_ROUNDS = 6
+# Times that the wrist is moved by what the pressing fingers are short of: alternating projections on what each can reach.
+_FOLLOW_S = 0.04
+_SHORT_MM = 0.5
+# The movement is smoothed over the first; fingers nearer their targets than the second do not hold it back.
 _BLACK_EDGE_MM = 10.0
 # Over this depth the idle fingertips rise from the level of the white keys to that of the black ones.
 
@@ -140,8 +147,8 @@ def _play(presses, path, time, scale, rng):
     tip_z = poised - pressed * (HOVER_MM + STANDARD.dip_mm)
     target = np.concatenate([tip, (tip_z + TIP_HEIGHT_MM * scale)[..., None]], -1)
 
-    local = np.einsum("tij,tfi->jtf", orientation, target - wrist[:, None]) * 1e-3 / scale
-    rotation = rotation_from_angles(angles_from_tips(local))
+    wrist, angles = _reached(target, wrist, orientation, scale, pressed, 1.0 / np.median(np.diff(time)))
+    rotation = rotation_from_angles(angles)
     rotation[:, 0] = rotvec_from_matrix(orientation)
     depth = np.maximum(down * (HOVER_MM + STANDARD.dip_mm) - HOVER_MM, 0.0)
     return rotation, wrist * 1e-3 - scale * np.array(WRIST_M), depth
@@ -152,6 +159,35 @@ def _read(score):
     notes = {name: np.array(values) for name, values in score.notes.items()}
     leaves = {name: np.array([(r[1], r[2]) for r in score.rests if r[0] == name]).reshape(-1, 2) for name in HANDS}
     return notes, np.array(score.hand), np.array(score.finger), leaves, score.duration_s
+
+
+def _reached(target, wrist, orientation, scale, pressed, fps):
+    """Angles whose fingertips are at their targets, with the wrist drawn after the fingers that are too short for their keys.
+
+    Parameters
+    ----------
+    target : array (frame, finger, xyz 3), mm, world
+    wrist : array (frame, xyz 3), mm, world
+    orientation : array (frame, 3, 3), from MANO's frame to the world
+    scale : float
+    pressed : array (frame, finger), 0..1
+    fps : float
+
+    Returns
+    -------
+    wrist : array (frame, xyz 3), mm
+    angles : array (dof 3, frame, finger)
+    """
+    angles = None
+    for follow in range(_FOLLOW_ROUNDS + 1):
+        local = np.einsum("tij,tfi->jtf", orientation, target - wrist[:, None]) * 1e-3 / scale
+        angles = angles_from_tips(local, angles, _FIRST_ITERATIONS if angles is None else _FOLLOW_ITERATIONS)
+        if follow == _FOLLOW_ROUNDS:
+            return wrist, angles
+        short = np.einsum("tij,jtf->tfi", orientation, local - tips_from_angles(angles)) * 1e3 * scale * pressed[..., None]
+        number = (np.linalg.norm(short, axis=-1) > _SHORT_MM).sum(1)
+        pull = short.sum(1) / np.maximum(number, 1)[:, None]
+        wrist = wrist + gaussian_filter1d(pull, _FOLLOW_S * fps, axis=0)
 
 
 def _courses(presses, time):

@@ -110,7 +110,12 @@ def _white_key(build, key, outline, tail, shade):
     x0, x1 = outline[:2, 0] + (_GAP_MM, -_GAP_MM)
     t0, t1 = tail + (_GAP_MM, -_GAP_MM)
     lip = 1.4  # the front edge is rounded: it catches less light from above
-    levels = ((x0, x1, 0.0, lip, 0.90, 0.99), (x0, x1, lip, front, 0.99, 1.0), (t0, t1, front, back - 14.0, 1.0, 0.99), (t0, t1, back - 14.0, back, 0.99, 0.70))
+    levels = (
+        (x0, x1, 0.0, lip, 0.90, 0.99),
+        (x0, x1, lip, front, 0.99, 1.0),
+        (t0, t1, front, back - 14.0, 1.0, 0.99),
+        (t0, t1, back - 14.0, back, 0.99, 0.70),
+    )
     for left, right, y0, y1, near, far in levels:
         corners = [(left, y0, 0.0), (right, y0, 0.0), (right, y1, 0.0), (left, y1, 0.0)]
         build.face(corners, np.outer([near, near, far, far], colour), WHITE_KEY, key)
@@ -129,12 +134,16 @@ def _black_key(build, key, tail, top):
     t0, t1 = top[0, 0], top[1, 0]
     y0, y1 = front + 0.8, front + _BLACK_SLOPE_MM
     low = 0.0
-    build.face([(t0, y1, z), (t1, y1, z), (t1, back, z), (t0, back, z)], np.outer([1.15, 1.15, 0.8, 0.8], _BLACK_TOP_RGB), BLACK_KEY, key, (1, 2))
+    build.face(
+        [(t0, y1, z), (t1, y1, z), (t1, back, z), (t0, back, z)], np.outer([1.15, 1.15, 0.8, 0.8], _BLACK_TOP_RGB), BLACK_KEY, key, (1, 2)
+    )
     build.face([(x0, y0, low), (x1, y0, low), (t1, y1, z), (t0, y1, z)], np.outer([0.45, 0.45, 1.0, 1.0], _BLACK_FRONT_RGB), BLACK_KEY, key)
     build.face([(x1, y0, low), (x1, back, low), (t1, back, z), (t1, y1, z)], 0.8 * _BLACK_SIDE_RGB, BLACK_KEY, key)
     build.face([(x0, back, low), (x0, y0, low), (t0, y1, z), (t0, back, z)], 1.5 * _BLACK_SIDE_RGB, BLACK_KEY, key)
     for ax, ay, bx, by in ((x0, y0, x1, y0), (x1, y0, x1, back), (x0, back, x0, y0)):
-        build.face([(ax, ay, _KEY_BOTTOM_MM), (bx, by, _KEY_BOTTOM_MM), (bx, by, low), (ax, ay, low)], 0.4 * _BLACK_SIDE_RGB, BLACK_KEY, key)
+        build.face(
+            [(ax, ay, _KEY_BOTTOM_MM), (bx, by, _KEY_BOTTOM_MM), (bx, by, low), (ax, ay, low)], 0.4 * _BLACK_SIDE_RGB, BLACK_KEY, key
+        )
 
 
 def build_piano(first_key=0, last_key=N_KEYS - 1, wood_rgb=(0.075, 0.072, 0.075), floor_rgb=(0.165, 0.175, 0.19)):
@@ -170,7 +179,12 @@ def build_piano(first_key=0, last_key=N_KEYS - 1, wood_rgb=(0.075, 0.072, 0.075)
     back = STANDARD.white_length_mm
     wood, floor = np.asarray(wood_rgb), np.asarray(floor_rgb)
     x0, x1 = left - _CHEEK_MM, right + _CHEEK_MM
-    build.face([(left, -8.0, _KEY_BOTTOM_MM), (right, -8.0, _KEY_BOTTOM_MM), (right, back, _KEY_BOTTOM_MM), (left, back, _KEY_BOTTOM_MM)], 0.35 * wood, PIANO, splits=(24, 1))
+    build.face(
+        [(left, -8.0, _KEY_BOTTOM_MM), (right, -8.0, _KEY_BOTTOM_MM), (right, back, _KEY_BOTTOM_MM), (left, back, _KEY_BOTTOM_MM)],
+        0.35 * wood,
+        PIANO,
+        splits=(24, 1),
+    )
     build.box((x0, _SLIP_Y_MM, -75.0), (x1, -3.0, _SLIP_TOP_MM), wood, PIANO, splits=24)
     for a, b in ((x0, left - 1.0), (right + 1.0, x1)):
         build.box((a, _SLIP_Y_MM, -75.0), (b, back + 4.0, _CHEEK_TOP_MM), 1.25 * wood, PIANO)
@@ -180,6 +194,11 @@ def build_piano(first_key=0, last_key=N_KEYS - 1, wood_rgb=(0.075, 0.072, 0.075)
     build.face(lean, np.outer([0.55, 0.55, 1.05, 1.05], wood), PIANO, splits=(24, 2))
     lid = [(x0, back + 30.0, 95.0), (x1, back + 30.0, 95.0), (x1, back + 700.0, 95.0), (x0, back + 700.0, 95.0)]
     build.face(lid, np.outer([1.35, 1.35, 1.0, 1.0], wood), PIANO, splits=(24, 8))
-    ground = [(left - 2600, -2400, _FLOOR_Z_MM), (right + 2600, -2400, _FLOOR_Z_MM), (right + 2600, 2400, _FLOOR_Z_MM), (left - 2600, 2400, _FLOOR_Z_MM)]
+    ground = [
+        (left - 2600, -2400, _FLOOR_Z_MM),
+        (right + 2600, -2400, _FLOOR_Z_MM),
+        (right + 2600, 2400, _FLOOR_Z_MM),
+        (left - 2600, 2400, _FLOOR_Z_MM),
+    ]
     build.face(ground, np.outer([1.0, 0.92, 0.9, 1.0], floor), FLOOR, splits=(24, 24))
     return build.mesh()

@@ -56,7 +56,9 @@ _STRAIGHTEST = 0.97
 _STRETCH_FREE_MM, _STRETCH_FULL_MM = 30.0, 70.0
 # A chord wider than the hand at rest by the second number (an octave with thumb and pinky) takes the whole of:
 _STRETCH_DROP_MM, _STRETCH_FORWARD_MM = 12.0, 14.0
-# the wrist lower, so that the fingers lie flat, and farther in, so that the thumb points aside.
+# the wrist lower, so that the fingers lie flat, and farther in, so that the thumb points aside;
+_STRETCH_YAW_DEG = -12.0
+# and the hand turned out, so that thumb and pinky are equally far in.
 _STRETCH_MOST = 1.4
 _IDLE_ASIDE_MM = 150.0
 # A hand without a note stays so far from the middle of the keyboard.
@@ -64,16 +66,18 @@ _BLACK_RISE_MM = 5.0
 
 _CHORD_S = 0.03
 # Notes that begin within this time are struck together.
-_LIFT_S = 0.04
+_LIFT_S = 0.06
 _TRAVEL_MM_PER_S = 1000.0
 _SAME_FINGER_S = 0.12
 _SAME_KEY_S = 0.10
 _LEAST_HOLD_S = 0.07
-_APPROACH_S, _LEAVE_S = 0.04, 0.01
+_APPROACH_S, _LEAVE_S = 0.02, 0.0
 # A hand is over its keys from so long before the onset until so long after the release.
 
 _HARD_S, _EASY_S, _IDLE_S = 0.015, 0.12, 0.4
 # Stiffness of a path, as the time in which it gives way: to a corridor, to the middle of a held chord, between notes.
+_TENSION_S = 0.06
+# Moves longer than this are taut: without the tension a path of least jerk swings back before it leaps, and beyond its goal.
 _CORRIDOR_ROUNDS = 40
 
 LEAVE_S = 0.5
@@ -185,8 +189,9 @@ def _corridor(x_mm, finger, scale, range_mm):
 def smoothest_path(low, high, centre, softness_s):
     """The path of least jerk that stays in a corridor and is drawn towards its centre.
 
-    Minimises sum (third difference)^2 + sum (STEP_S / softness_s)^6 (path - centre)^2, and the same with a softness of
-    15 ms for what lies outside of the corridor: a semismooth Newton method on a piecewise quadratic.
+    Minimises sum (third difference)^2 + sum (STEP_S / 60 ms)^4 (first difference)^2
+    + sum (STEP_S / softness_s)^6 (path - centre)^2, and the same with a softness of 15 ms for what lies outside of the
+    corridor: a semismooth Newton method on a piecewise quadratic.
 
     Parameters
     ----------
@@ -201,10 +206,11 @@ def smoothest_path(low, high, centre, softness_s):
     """
     size = len(centre)
     bands = np.zeros((4, size))
-    stencil = np.array([-1.0, 3.0, -3.0, 1.0])
-    for i in range(4):
-        for j in range(i, 4):
-            bands[3 - (j - i), j : size - 3 + j] += stencil[i] * stencil[j]
+    for stencil, weight in (((-1.0, 3.0, -3.0, 1.0), 1.0), ((-1.0, 1.0), (STEP_S / _TENSION_S) ** 4)):
+        order = len(stencil) - 1
+        for i in range(order + 1):
+            for j in range(i, order + 1):
+                bands[3 - (j - i), j : size - order + j] += weight * stencil[i] * stencil[j]
     soft, hard = (STEP_S / softness_s) ** 6, (STEP_S / _HARD_S) ** 6
     path = None
     outside = np.zeros(size, dtype=bool)
@@ -261,7 +267,8 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng):
         _pin(bounds, centre, (time >= start + LEAVE_S + _LAP_DELAY_S) & (time <= end - LEAVE_S - _LAP_DELAY_S), _LAP_Z_MM)
     z = smoothest_path(*bounds, centre, softness) + noise["z"]
 
-    yaw = np.clip(_YAW_DEG + _YAW_DEG_PER_MM * (x - middle_x), -_YAW_MOST_DEG, _YAW_MOST_DEG) + noise["yaw"]
+    opened = smoothest_path(np.full(size, -np.inf), np.full(size, np.inf), _filled(np.where(any_held, stretch, np.nan), 0.0), softness)
+    yaw = np.clip(_YAW_DEG + _YAW_DEG_PER_MM * (x - middle_x), -_YAW_MOST_DEG, _YAW_MOST_DEG) + _STRETCH_YAW_DEG * opened + noise["yaw"]
     turn = np.radians(np.stack([yaw, _PITCH_DEG + noise["pitch"], noise["roll"]], -1))
 
     rest_y = WHITE_PLACE_MM + _STRETCH_FORWARD_MM * stretch

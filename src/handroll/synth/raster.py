@@ -207,46 +207,47 @@ def resolve(colour, owner, receives, key_shadow, hand_shadow, everything, pictur
     left, top, right, bottom, supersample : int
     """
     low_height, low_width = hand_shadow.shape
-    area = supersample * supersample
+    share = np.float32(1.0 / (supersample * supersample))
     for y in range(top, bottom):
-        row = min(max(0.5 * y - 0.25, 0.0), low_height - 1.0)
-        y0 = int(row)
-        y1, fy = min(y0 + 1, low_height - 1), row - y0
+        y0 = max((y - 1) >> 1, 0)
+        y1, fy = min(y0 + 1, low_height - 1), np.float32(0.25 if y & 1 else 0.75)
         for x in range(left, right):
-            column = min(max(0.5 * x - 0.25, 0.0), low_width - 1.0)
-            x0 = int(column)
-            x1, fx = min(x0 + 1, low_width - 1), column - x0
-            upper = hand_shadow[y0, x0] + fx * (hand_shadow[y0, x1] - hand_shadow[y0, x0])
-            lower = hand_shadow[y1, x0] + fx * (hand_shadow[y1, x1] - hand_shadow[y1, x0])
-            dark = upper + fy * (lower - upper)
-            touched = everything or dark > 1e-3
-            shaded = dark > 1e-3 or key_shadow[y, x] > 1e-3
-            red = green = blue = 0
-            for sy in range(y * supersample, (y + 1) * supersample):
-                for sx in range(x * supersample, (x + 1) * supersample):
-                    touched |= owner[sy, sx] <= COVER
-                    red += colour[sy, sx, 0]
-                    green += colour[sy, sx, 1]
-                    blue += colour[sy, sx, 2]
+            x0 = max((x - 1) >> 1, 0)
+            x1, fx = min(x0 + 1, low_width - 1), np.float32(0.25 if x & 1 else 0.75)
+            a, b, c, d = hand_shadow[y0, x0], hand_shadow[y0, x1], hand_shadow[y1, x0], hand_shadow[y1, x1]
+            dark = np.float32(0.0)
+            if a + b + c + d > 0.0:
+                upper, lower = a + fx * (b - a), c + fx * (d - c)
+                dark = upper + fy * (lower - upper)
+            touched = everything or dark > 0.0
+            sy, sx = y * supersample, x * supersample
+            for v in range(sy, sy + supersample):
+                for u in range(sx, sx + supersample):
+                    touched |= owner[v, u] <= COVER
             if not touched:
                 continue
-            if shaded:
-                fr = fg = fb = 0.5
-                for sy in range(y * supersample, (y + 1) * supersample):
-                    for sx in range(x * supersample, (x + 1) * supersample):
-                        kind = owner[sy, sx]
-                        light = 1.0 - receives[kind] * dark
-                        if kind == WHITE_KEY:
-                            light *= 1.0 - key_shadow[y, x]
-                        light /= area
-                        fr += light * colour[sy, sx, 0]
-                        fg += light * colour[sy, sx, 1]
-                        fb += light * colour[sy, sx, 2]
+            if dark > 0.0 or key_shadow[y, x] > 0.0:
+                white = (np.float32(1.0) - dark) * (np.float32(1.0) - key_shadow[y, x]) * share
+                fr = fg = fb = np.float32(0.5)
+                for v in range(sy, sy + supersample):
+                    for u in range(sx, sx + supersample):
+                        kind = owner[v, u]
+                        light = white if kind == WHITE_KEY else (np.float32(1.0) - receives[kind] * dark) * share
+                        fr += light * colour[v, u, 0]
+                        fg += light * colour[v, u, 1]
+                        fb += light * colour[v, u, 2]
                 picture[y, x, 0], picture[y, x, 1], picture[y, x, 2] = np.uint8(fr), np.uint8(fg), np.uint8(fb)
+            elif supersample == 1:
+                for k in range(3):
+                    picture[y, x, k] = colour[sy, sx, k]
             else:
-                picture[y, x, 0] = np.uint8((red + area // 2) // area)
-                picture[y, x, 1] = np.uint8((green + area // 2) // area)
-                picture[y, x, 2] = np.uint8((blue + area // 2) // area)
+                fr = fg = fb = np.float32(0.5)
+                for v in range(sy, sy + supersample):
+                    for u in range(sx, sx + supersample):
+                        fr += share * colour[v, u, 0]
+                        fg += share * colour[v, u, 1]
+                        fb += share * colour[v, u, 2]
+                picture[y, x, 0], picture[y, x, 1], picture[y, x, 2] = np.uint8(fr), np.uint8(fg), np.uint8(fb)
 
 
 @njit(cache=True, fastmath=True, nogil=True)

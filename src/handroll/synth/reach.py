@@ -24,12 +24,12 @@ _FINGER_COUPLING = (1.0, 0.55)
 _THUMB_COUPLING = (0.6, 1.0)
 # Bend of the middle and the outer joint per radian of curl: the DIP joint follows the PIP joint at about half its angle.
 
-_START_RAD = np.radians([[10.0, 0.0, 15.0], [25.0, 0.0, 45.0], [25.0, 0.0, 45.0], [25.0, 0.0, 45.0], [25.0, 0.0, 45.0]])
-# (finger, dof): where the solver starts; a curved hand, from which it finds the branch that bends like a finger.
+_REST_RAD = np.radians([[10.0, 0.0, 15.0], [25.0, 0.0, 45.0], [25.0, 0.0, 45.0], [25.0, 0.0, 45.0], [25.0, 0.0, 45.0]])
+# (finger, dof): a curved hand; the solver leans to it, and starts from it, as from there it finds the branch that bends like a finger.
 
 _TIP_SIGMA_M = 0.5e-3
 _ANGLE_SIGMA_RAD = 1.5
-# A tip gives way to the start posture by less than 0.1 mm, save where the finger is stretched out and cannot reach.
+# A tip gives way to that posture by less than 0.1 mm, save where the finger is stretched out and cannot reach.
 
 _DAMPING = 1e-3
 _STEP_RAD = 0.35
@@ -127,13 +127,15 @@ def _tips_and_jacobian(angles):
     return c.base_m[wide] + finger, [*(_cross(spin, finger) for spin in spins), _turn(first, bend)]
 
 
-def angles_from_tips(tips_m, iterations=20):
+def angles_from_tips(tips_m, start_rad=None, iterations=16):
     """Angles whose fingertips stand nearest to the given points within the limits of the joints.
 
     Parameters
     ----------
     tips_m : array (xyz 3, frame, finger 5)
         Metres, MANO's frame of a right hand of bone scale 1, wrist at the origin.
+    start_rad : array (dof 3, frame, finger 5), optional
+        Where the search starts, such as the angles for nearby points; a curved hand by default.
     iterations : int
 
     Returns
@@ -141,13 +143,13 @@ def angles_from_tips(tips_m, iterations=20):
     array (dof 3, frame, finger 5), rad, inside `Chains.limits_rad`
     """
     low, high = (chains().limits_rad[:, None, :, side] for side in (0, 1))
-    start = np.broadcast_to(_START_RAD.T[:, None], tips_m.shape)
-    angles = start.copy()
+    rest = np.broadcast_to(_REST_RAD.T[:, None], tips_m.shape)
+    angles = rest.copy() if start_rad is None else start_rad
     stiffness = (_TIP_SIGMA_M / _ANGLE_SIGMA_RAD) ** 2
     for _ in range(iterations):
         tips, jacobian = _tips_and_jacobian(angles)
         miss = tips_m - tips
-        pull = np.stack([np.sum(column * miss, axis=0) for column in jacobian]) + stiffness * (start - angles)
+        pull = np.stack([np.sum(column * miss, axis=0) for column in jacobian]) + stiffness * (rest - angles)
         held = ((angles <= low) & (pull < 0.0)) | ((angles >= high) & (pull > 0.0))
         # An angle held at its limit leaves the system: its row and column become those of the identity.
         normal = np.empty((*angles.shape[1:], 3, 3))

@@ -9,7 +9,7 @@ import numpy as np
 
 from handroll.hand.kinematics import posed_frames
 from handroll.hand.skeleton import HANDS, N_JOINTS, N_ROTATIONS
-from handroll.keyboard.geometry import black_tops_mm
+from handroll.keyboard.geometry import BLACK_KEYS, STANDARD, black_tops_mm
 from handroll.logs import progress
 from handroll.synth.body import build_body, forearm_rotation, skin, vertex_colours
 from handroll.synth.piano import build_piano
@@ -18,7 +18,7 @@ from handroll.synth.raster import COVER, LEFT_HAND, RECEIVES, Canvas, expose, fi
 SHUTTER = 0.4
 """Share of the time between two frames for which the shutter is open, where motion blur is asked for."""
 
-BLUR_FROM_PX = 3.0
+BLUR_FROM_PX = 5.0
 """A frame whose fastest vertex moves further than this while the shutter is open is drawn as several moments."""
 
 _MOMENTS = (-0.5, 0.5, 0.0)  # of the time the shutter is open; the truth's own moment last
@@ -59,15 +59,20 @@ class Painter:
 
     def __init__(self, scene, width, height, supersample=2, grid_mm=3.0):
         self.scene, self.size, self.supersample = scene, (width, height), supersample
+        middle = scene.view.to_camera(np.array([STANDARD.width_mm / 2, STANDARD.white_length_mm / 2, 0.0]) * 1e-3)
+        self.scale = scene.view.focal_widths * width / middle[2]  # pixels a metre at the middle of the keyboard
         look = scene.look
         self.bodies = [build_body(hand, look.sleeve_rgb is not None, grid_mm) for hand in HANDS]
         self.albedo = [vertex_colours(body, look.skin_rgb, look.sleeve_rgb or look.skin_rgb) for body in self.bodies]
         self.owners = [np.full(len(body.triangles), LEFT_HAND + side, np.uint8) for side, body in enumerate(self.bodies)]
         self.piano = build_piano(look.first_key, look.last_key, look.wood_rgb, look.floor_rgb)
+        self.resting = self._project(self.piano.vertices_m)
         self.hand_shadow = np.zeros(((height + 1) // 2, (width + 1) // 2), np.float32)
         self.key_shadow = self._shadow_of_keys()
         self.rest = Canvas.empty(width * supersample, height * supersample)
         self._draw_piano(self.rest, np.zeros(88), self.rest.rectangle)
+        shadowed = np.flatnonzero(RECEIVES[self.rest.owner].any(axis=1))
+        self.shadow_end = int(shadowed[-1]) // supersample + 1 if len(shadowed) else 0
         self.work = Canvas.empty(width * supersample, height * supersample)
         self.work.copy_from(self.rest, self.work.rectangle)
         self.background = np.empty((height, width, 3), np.uint8)
@@ -77,11 +82,6 @@ class Painter:
         """Pixels (..., 2) and inverse depth (...,), float32, of world points."""
         pixels, inverse = self.scene.view.project(points_m, *self.size)
         return pixels.astype(np.float32), inverse.astype(np.float32)
-
-    def _pixels_per_metre(self):
-        """Scale of the picture at the middle of the keyboard."""
-        centre = self.scene.view.to_camera(np.array([0.611, 0.07, 0.0]))
-        return self.scene.view.focal_widths * self.size[0] / centre[2]
 
     def _draw_piano(self, canvas, key_depth_mm, rectangle):
         vertices, colours = self.piano.pressed(key_depth_mm)
@@ -93,23 +93,18 @@ class Painter:
         mask = np.zeros(self.size[::-1], np.float32)
         light, _ = self.scene.light.at(0.0)
         tops = black_tops_mm() * 1e-3
-        first, last = self.scene.look.first_key, self.scene.look.last_key
+        look = self.scene.look
+        drawn = (look.first_key <= BLACK_KEYS) & (look.last_key >= BLACK_KEYS)
         steps = np.linspace(0.0, 1.0, 5)[:, None, None, None]
         height = tops[..., 2:3]
         stack = (tops - steps * height * np.append(light[:2] / light[2], 1.0)).reshape(-1, 4, 3)
         pixels, inverse = self._project(stack)
-        used = np.tile(self._keys_drawn(first, last), len(steps)) & (inverse > 0.0).all(axis=1)
+        used = np.tile(drawn, len(steps)) & (inverse > 0.0).all(axis=1)
         quads = np.arange(4 * len(stack), dtype=np.int32).reshape(-1, 4)
         triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
         fill_mask(mask, pixels.reshape(-1, 2), triangles, np.repeat(used, 4))
-        soften(mask, 0, 0, *self.size, max(1, round(_KEY_SHADOW_BLUR_M * self._pixels_per_metre())))
+        soften(mask, 0, 0, *self.size, max(1, round(_KEY_SHADOW_BLUR_M * self.scale)))
         return mask * np.float32(_KEY_SHADOW)
-
-    @staticmethod
-    def _keys_drawn(first, last):
-        from handroll.keyboard.geometry import BLACK_KEYS
-
-        return (BLACK_KEYS >= first) & (BLACK_KEYS <= last)
 
     def _resolve(self, picture, rectangle, everything=True):
         work = self.work
@@ -128,22 +123,80 @@ class Painter:
         return tuple(self.supersample * side for side in rectangle)
 
     def _cast_shadow(self, meshes, light):
-        """Lay the shadow of meshes (vertices, normals, triangles) on the plane of the key tops; the rectangle (mask pixels) it needs."""
-        rectangle = None
+        """Lay the shadow of meshes (vertices, lit, triangles) on the plane of the key tops; the rectangles it needs, pixels."""
+        self.hand_shadow[:] = 0.0
+        boxes, blur = [], max(1, round(0.5 * _HAND_SHADOW_BLUR_M * self.scale))
         for vertices, lit, triangles in meshes:
             fallen = vertices - vertices[:, 2:] * (light / light[2]).astype(np.float32)
             pixels, inverse = self._project(fallen)
-            box = self._rectangle(pixels, inverse, margin=40)
+            fill_mask(self.hand_shadow[: (self.shadow_end + 1) // 2], pixels * np.float32(0.5), triangles, lit)
+            box = self._rectangle(pixels, inverse, margin=4 * blur + 2)
+            if box and box[1] < self.shadow_end:
+                boxes.append((*box[:3], min(box[3], self.shadow_end)))
+        boxes = _disjoint(boxes)
+        for x0, y0, x1, y1 in boxes:
+            low = (x0 // 2, y0 // 2, (x1 + 1) // 2, (y1 + 1) // 2)
+            soften(self.hand_shadow, *low, blur)
+        self.hand_shadow *= np.float32(_HAND_SHADOW)
+        return boxes
+
+    def _paint_keys(self, key_depth_mm):
+        """Draw the piano anew where keys are down; the rectangles."""
+        down = np.flatnonzero(np.asarray(key_depth_mm) > _LEAST_DEPTH_MM)
+        if not len(down):
+            return []
+        vertices, colours = self.piano.pressed(key_depth_mm)
+        pixels, inverse = self._project(vertices)
+        resting, resting_inverse = self.resting
+        samples = pixels * np.float32(self.supersample)
+        boxes = []
+        for key in down:
+            own = self.piano.key == key
+            if not own.any():
+                continue
+            # Also where the key is at rest: it reaches further there when seen at an angle.
+            box = self._rectangle(np.concatenate([pixels[own], resting[own]]), np.concatenate([inverse[own], resting_inverse[own]]))
+            if box:
+                self.work.clear(self._samples(box))
+                self.work.draw(samples, inverse, colours, self.piano.triangles, self.piano.owner, self._samples(box))
+                boxes.append(box)
+        return boxes
+
+    def _paint_hands(self, hands, light):
+        """Draw the hands; their rectangles, and (vertices, lit, triangles) of those that cast a shadow."""
+        boxes, meshes = [], []
+        for side, hand in enumerate(hands):
+            if hand is None:
+                continue
+            body, (points, normals) = self.bodies[side], hand
+            pixels, inverse = self._project(points)
+            box = self._rectangle(pixels, inverse)
             if box is None:
                 continue
-            fill_mask(self.hand_shadow, pixels * np.float32(0.5), triangles, lit)
-            rectangle = box if rectangle is None else _around(rectangle, box)
-        if rectangle is None:
-            return None
-        low = (rectangle[0] // 2, rectangle[1] // 2, min((rectangle[2] + 1) // 2, self.hand_shadow.shape[1]), min((rectangle[3] + 1) // 2, self.hand_shadow.shape[0]))
-        soften(self.hand_shadow, *low, max(1, round(0.5 * _HAND_SHADOW_BLUR_M * self._pixels_per_metre())))
-        self.hand_shadow[low[1] : low[3], low[0] : low[2]] *= np.float32(_HAND_SHADOW)
-        return rectangle
+            colours = shade(normals, self.albedo[side], light, self.scene.light.ambient)
+            self.work.draw(pixels * np.float32(self.supersample), inverse, colours, body.triangles, self.owners[side], self._samples(box))
+            boxes.append(box)
+            meshes.append((points, normals @ light > -0.1, body.triangles))
+        return boxes, meshes
+
+    def _paint_covers(self, time_s):
+        """As `_paint_hands`, for the scene's covers."""
+        boxes, meshes = [], []
+        triangles = np.array([(0, 1, 2), (0, 2, 3)], dtype=np.int32)
+        for cover in self.scene.covers:
+            corners = cover.corners_at(time_s)
+            if corners is None:
+                continue
+            meshes.append((corners.astype(np.float32), np.ones(4, bool), triangles))
+            pixels, inverse = self._project(corners)
+            box = self._rectangle(pixels, inverse)
+            if box:
+                colours = 255.0 * np.outer([1.0, 0.98, 0.95, 0.97], cover.rgb).astype(np.float32)
+                self.work.draw(
+                    pixels * np.float32(self.supersample), inverse, colours, triangles, np.full(2, COVER, np.uint8), self._samples(box)
+                )
+                boxes.append(box)
+        return boxes, meshes
 
     def paint(self, picture, hands, key_depth_mm, time_s):
         """Draw one moment.
@@ -161,50 +214,22 @@ class Painter:
         -------
         rectangles : list of (left, top, right, bottom)
             Pixels that were drawn. The samples stay in `work` until `restore` is called with them.
+
+        Raises
+        ------
+        ValueError
+            A hand, key or cover is not before the camera.
         """
-        light, _ = self.scene.light.at(time_s)
-        rectangles, meshes = [], []
-        vertices, colours = self.piano.pressed(key_depth_mm)
-        down = np.flatnonzero(np.asarray(key_depth_mm) > _LEAST_DEPTH_MM)
-        if len(down):
-            pixels, inverse = self._project(vertices)
-            samples = pixels * np.float32(self.supersample)
-            for key in down:
-                own = self.piano.key == key
-                box = self._rectangle(pixels[own], inverse[own]) if own.any() else None
-                if box:
-                    # Also where the key is at rest: it reaches further there when seen at an angle.
-                    resting, depth = self._project(self.piano.vertices_m[own])
-                    box = _around(box, self._rectangle(resting, depth) or box)
-                    self.work.clear(self._samples(box))
-                    self.work.draw(samples, inverse, colours, self.piano.triangles, self.piano.owner, self._samples(box))
-                    rectangles.append(box)
-        for side, hand in enumerate(hands):
-            if hand is None:
-                continue
-            body, (points, normals) = self.bodies[side], hand
-            pixels, inverse = self._project(points)
-            box = self._rectangle(pixels, inverse)
-            if box is None:
-                continue
-            colours = shade(normals, self.albedo[side], light.astype(np.float32), self.scene.light.ambient)
-            self.work.draw(pixels * np.float32(self.supersample), inverse, colours, body.triangles, self.owners[side], self._samples(box))
-            rectangles.append(box)
-            meshes.append((points, normals @ light.astype(np.float32) > -0.1, body.triangles))
-        for cover in self.scene.covers:
-            corners = cover.corners_at(time_s)
-            if corners is None:
-                continue
-            pixels, inverse = self._project(corners)
-            box = self._rectangle(pixels, inverse)
-            triangles = np.array([(0, 1, 2), (0, 2, 3)], dtype=np.int32)
-            meshes.append((corners.astype(np.float32), np.ones(4, bool), triangles))
-            if box is None:
-                continue
-            colours = 255.0 * np.outer([1.0, 0.98, 0.95, 0.97], cover.rgb).astype(np.float32)
-            self.work.draw(pixels * np.float32(self.supersample), inverse, colours, triangles, np.full(2, COVER, np.uint8), self._samples(box))
-            rectangles.append(box)
-        keys, shadows = rectangles[: len(rectangles) - moving], self._cast_shadow(meshes, light)
+        light = self.scene.light.at(time_s)[0].astype(np.float32)
+        keys = self._paint_keys(key_depth_mm)
+        hands, meshes = self._paint_hands(hands, light)
+        covers, sheets = self._paint_covers(time_s)
+        moving = _disjoint(hands + covers + self._cast_shadow(meshes + sheets, light))
+        for box in keys:
+            self._resolve(picture, box)
+        for box in moving:
+            self._resolve(picture, box, everything=False)
+        return keys + moving
 
     def visible(self, joints_m, side):
         """Which joints (joint,) of a hand just painted can be seen: own samples within a pixel around the projected joint.
@@ -232,13 +257,19 @@ class Painter:
             self.work.copy_from(self.rest, self._samples(box))
 
 
-def _around(first, second):
-    """The rectangle around two."""
-    return min(first[0], second[0]), min(first[1], second[1]), max(first[2], second[2]), max(first[3], second[3])
+def _disjoint(boxes):
+    """Rectangles that cover the given ones and do not overlap: those that do are replaced by the one around them."""
+    apart = []
+    for box in boxes:
+        while hit := next((b for b in apart if b[0] < box[2] and box[0] < b[2] and b[1] < box[3] and box[1] < b[3]), None):
+            apart.remove(hit)
+            box = min(hit[0], box[0]), min(hit[1], box[1]), max(hit[2], box[2]), max(hit[3], box[3])
+        apart.append(box)
+    return apart
 
 
 def _skinned(painter, performance, joints, orientation, frame):
-    """[(vertices, normals) or None] of the two hands in a frame; None frames beyond the ends are clamped by the caller."""
+    """[(vertices, normals) or None] of the two hands in a frame."""
     hands = []
     for side in range(len(HANDS)):
         if not performance.present[frame, side]:
@@ -285,7 +316,12 @@ def render_frames(performance, scene, width=1920, height=1080, supersample=2, mo
     """
     painter = Painter(scene, width, height, supersample, grid_mm)
     poses = [
-        posed_frames(performance.rotation_rad[:, side].reshape(-1, 3 * N_ROTATIONS), performance.translation_m[:, side], performance.bone_scale[side], hand)
+        posed_frames(
+            performance.rotation_rad[:, side].reshape(-1, 3 * N_ROTATIONS),
+            performance.translation_m[:, side],
+            performance.bone_scale[side],
+            hand,
+        )
         for side, hand in enumerate(HANDS)
     ]
     joints, orientation = [p[0] for p in poses], [p[1] for p in poses]
@@ -294,13 +330,12 @@ def render_frames(performance, scene, width=1920, height=1080, supersample=2, mo
     frames = len(performance.time_s)
     before, now = None, None
     after = _skinned(painter, performance, joints, orientation, 0) if frames else None
-    scale = painter._pixels_per_metre()
     for frame in range(frames):
         before, now = now or after, after
         after = _skinned(painter, performance, joints, orientation, frame + 1) if frame + 1 < frames else now
         time_s = float(performance.time_s[frame])
         travel = max((np.abs(b[0] - a[0]).max() / 2.0 for a, b in zip(before, after, strict=True) if a and b), default=0.0)
-        blurred = motion_blur and SHUTTER * travel * scale > BLUR_FROM_PX
+        blurred = motion_blur and SHUTTER * travel * painter.scale > BLUR_FROM_PX
         pictures = []
         for moment in _MOMENTS if blurred else (0.0,):
             hands = _moved(now, before, after, SHUTTER * moment) if moment else now
@@ -323,7 +358,9 @@ def render_frames(performance, scene, width=1920, height=1080, supersample=2, mo
         yield Frame(expose(picture, gain, noise[start : start + picture.size]), visible)
 
 
-def render_video(path, performance, scene, fps=30.0, width=1920, height=1080, supersample=2, audio=None, motion_blur=True, grid_mm=3.0, seed=0):
+def render_video(
+    path, performance, scene, fps=30.0, width=1920, height=1080, supersample=2, audio=None, motion_blur=True, grid_mm=3.0, seed=0
+):
     """Write a performance as a video with sound.
 
     Parameters

@@ -233,7 +233,16 @@ def random_scene(seed, closer=None):
     place = rng.uniform(0.0, len(SKIN_TONES) - 1.001)
     lower, share = int(place), place % 1.0
     skin = (1 - share) * np.array(SKIN_TONES[lower]) + share * np.array(SKIN_TONES[lower + 1])
-    sleeves = ((0.13, 0.17, 0.33), (0.08, 0.08, 0.09), (0.55, 0.56, 0.58), (0.36, 0.10, 0.13), (0.80, 0.80, 0.78), (0.16, 0.27, 0.20), None, None)
+    sleeves = (
+        (0.13, 0.17, 0.33),
+        (0.08, 0.08, 0.09),
+        (0.55, 0.56, 0.58),
+        (0.36, 0.10, 0.13),
+        (0.80, 0.80, 0.78),
+        (0.16, 0.27, 0.20),
+        None,
+        None,
+    )
     woods = ((0.075, 0.072, 0.075), (0.055, 0.055, 0.06), (0.24, 0.14, 0.085), (0.16, 0.095, 0.06))
     floors = ((0.165, 0.175, 0.19), (0.30, 0.22, 0.16), (0.42, 0.40, 0.38), (0.10, 0.10, 0.12), (0.25, 0.28, 0.24))
     look = Look(
@@ -278,7 +287,12 @@ def world_joints(performance):
     """Joints (frame, hand 2, joint 21, 3) of a performance in the world frame, metres; also of hands that are not present."""
     return np.stack(
         [
-            hand_joints(performance.rotation_rad[:, side].reshape(-1, 3 * N_ROTATIONS), performance.translation_m[:, side], performance.bone_scale[side], hand)
+            hand_joints(
+                performance.rotation_rad[:, side].reshape(-1, 3 * N_ROTATIONS),
+                performance.translation_m[:, side],
+                performance.bone_scale[side],
+                hand,
+            )
             for side, hand in enumerate(HANDS)
         ],
         axis=1,

@@ -41,7 +41,7 @@ _VELOCITY_ARCH, _VELOCITY_BEAT, _VELOCITY_MELODY, _VELOCITY_SPREAD = 14.0, 6.0, 
 _VELOCITY_RANGE = (30, 110)
 # A phrase swells and fades by the arch; the first note of a bar and the upper voice are louder; the rest is chance.
 
-_PEDAL_DOWN_S, _PEDAL_UP_S = 0.12, 0.03
+_PEDAL_DOWN_S, _PEDAL_UP_S = 0.20, 0.04
 # Legato pedalling: up just after the new bar begins, down a little later.
 _PHRASE_GAP_S = 0.7
 _TEMPO_SPREAD = 0.12

@@ -105,13 +105,13 @@ def probe(path):
     """
     path = Path(path)
     if not path.is_file():
-        return _failed("source_missing", f"{path}: expected a video file, found {'a folder' if path.is_dir() else 'nothing'}")
+        return failed_probe("source_missing", f"{path}: expected a video file, found {'a folder' if path.is_dir() else 'nothing'}")
     if path.stat().st_size == 0:
-        return _failed("source_empty", f"{path}: expected a video file, found an empty file of zero bytes")
+        return failed_probe("source_empty", f"{path}: expected a video file, found an empty file of zero bytes")
     try:
         container = av.open(str(path), metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        return _failed("unreadable", f"{path}: expected a video file, found {_found(path)} that cannot be opened: {_reason(error)}")
+        return failed_probe("unreadable", f"{path}: expected a video file, found {_found(path)} that cannot be opened: {_reason(error)}")
     with container:
         video, audio = video_stream(container), audio_stream(container)
         packets = _read_packets(container, video, audio)
@@ -138,7 +138,8 @@ def _found(path):
     return f"{path.stat().st_size} bytes" + (" of an MP4 without its index (cut off while recording or copying?)" if cut_off else "")
 
 
-def _failed(problem, message):
+def failed_probe(problem, message):
+    """The `Probe` of a file that gives nothing, for the reason of this name."""
     return Probe(problems=(problem,), message=message)
 
 
@@ -236,7 +237,7 @@ def _video(path, container, video, packets, sound):
         width_px=shown.shown_size_px[0],
         height_px=shown.shown_size_px[1],
         rotation_deg=-90 * shown.quarter_turns % 360,
-        fps=1.0 / float(np.mean(intervals_s)),
+        fps=round(1.0 / float(np.mean(intervals_s)), 6),
         n_frames=len(times_s),
         duration_s=float(times_s[-1]) + usual_s,
         variable_frame_rate=bool(np.any(np.abs(intervals_s - usual_s) > max(VARIABLE_S, VARIABLE_SHARE * usual_s))),

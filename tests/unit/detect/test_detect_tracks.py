@@ -261,6 +261,23 @@ def test_links_end_where_two_hands_could_be_meant():
     assert [t.tolist() for t in tracks] == [[0], [1]]
 
 
+def test_a_doubtful_detection_ends_the_tracks_it_may_belong_to():
+    frame = np.array([0, 0, 1, 2])
+    centre = np.array([[0.0, 0.0], [0.8, 0.0], [0.4, 0.0], [0.0, 0.0]])
+    assert [t.tolist() for t in link_tracks(frame, frame / FPS, centre, np.zeros(4))] == [[0], [1], [2, 3]]
+
+
+def test_a_change_of_side_counts_against_a_link_only_beside_a_rival():
+    frame = np.array([0, 0, 1])
+    evidence = np.array([-1.0, 1.0, 1.0])
+    # The left hand goes out of sight, and the right one lies closer to where it was than to where itself was.
+    near = np.array([[0.0, 0.0], [1.0, 0.0], [0.3, 0.0]])
+    assert [t.tolist() for t in link_tracks(frame, frame / FPS, near, evidence)] == [[0], [1], [2]]
+    # The left hand is mirrored while the right one is out of sight, but was too far away to be meant.
+    far = np.array([[0.0, 0.0], [2.5, 0.0], [0.1, 0.0]])
+    assert [t.tolist() for t in link_tracks(frame, frame / FPS, far, evidence)] == [[0, 2], [1]]
+
+
 def test_centres_do_not_move_when_a_hand_is_mirrored():
     points = right_hand(300, 500)
     mirrored = points.copy()

@@ -1,0 +1,147 @@
+"""The sound of a video as a FLAC file on the video's clock, and reading such files."""
+
+import logging
+from pathlib import Path
+
+import av
+import numpy as np
+import soundfile
+import soxr
+
+from handroll.logs import progress
+from handroll.provenance import atomic_path
+from handroll.video.probe import probe as probe_video
+from handroll.video.streams import audio_stream
+
+LOGGER = logging.getLogger("handroll")
+
+GAP_S = 0.01
+"""Blocks of sound whose times leave less than this between them lie seamlessly: containers round times to milliseconds,
+and the shortest block that can be missing is longer (AAC at 96 kHz: 10.7 ms)."""
+
+SILENT_RATE_HZ = 44_100
+"""The rate that a file without samples is said to have."""
+
+
+def extract_audio(video_path, out_path, probe=None):
+    """Write the sound of a video as mono FLAC, 16 bit, at its own rate; sample 0 sounds when the first frame is shown.
+
+    Sound from before the first frame is cut off, a late start and gaps are filled with silence, and blocks that cannot
+    be decoded are silent. Where there is no sound, an empty file (zero bytes) is written: FLAC has no valid
+    form without samples that all readers take. `load_audio` reads it as no samples.
+
+    Parameters
+    ----------
+    video_path : path of a media file
+    out_path : path of the FLAC file to write
+    probe : handroll.video.probe.Probe, optional
+        What is known of the video; looked up where not given.
+
+    Returns
+    -------
+    float
+        Seconds of sound written, from the first frame on.
+    """
+    probe = probe or probe_video(video_path)
+    with atomic_path(out_path) as temporary:
+        samples, rate_hz = 0, SILENT_RATE_HZ
+        if probe.readable and probe.has_audio:
+            samples, rate_hz = _extract(video_path, temporary, probe)
+        if samples == 0:
+            temporary.write_bytes(b"")
+    return samples / rate_hz
+
+
+def _extract(video_path, out_path, probe):
+    """Decode into a FLAC file; (samples written, rate)."""
+    rate_hz, written = probe.audio_rate_hz, 0
+    with (
+        av.open(str(video_path), metadata_errors="replace") as container,
+        soundfile.SoundFile(out_path, "w", rate_hz, 1, "PCM_16", format="FLAC") as file,
+    ):
+        stream = audio_stream(container)
+        total = int(probe.audio_duration_s) or None
+        seconds = _Seconds(total)
+        for block, start_s in _mono_blocks(container, stream, rate_hz):
+            start = written if start_s is None else round((start_s - probe.first_frame_s) * rate_hz)
+            if written and abs(start - written) < GAP_S * rate_hz:
+                start = written
+            if start > written:
+                file.write(np.zeros(start - written, np.float32))
+                written = start
+            block = block[max(0, written - start) :]
+            file.write(block)
+            written += len(block)
+            seconds.reached(written / rate_hz)
+    return written, rate_hz
+
+
+class _Seconds:
+    """Logs progress by the seconds of sound done."""
+
+    def __init__(self, total):
+        self._ticks, self._next = progress(iter(int, 1), total, "seconds of sound"), 1.0
+
+    def reached(self, time_s):
+        while time_s >= self._next:
+            next(self._ticks)
+            self._next += 1.0
+
+
+def _mono_blocks(container, stream, rate_hz):
+    """Decoded blocks (sample,) float32 with the container time in seconds of their first sample, or None."""
+    resampler, form, damaged = None, None, 0
+    packets = container.demux(stream)
+    while True:
+        try:
+            frames = next(packets).decode()
+        except StopIteration:
+            break
+        except av.error.EOFError:
+            break
+        except av.error.FFmpegError as error:
+            damaged += 1
+            if damaged > MOST_DAMAGED:
+                LOGGER.warning("%s: the sound breaks off: %s", container.name, error.strerror)
+                break
+            continue
+        for frame in frames:
+            if frame.is_corrupt:
+                damaged += 1
+                continue
+            start_s = None if frame.pts is None else float(frame.pts * stream.time_base)
+            if form != (frame.format.name, frame.layout.name, frame.sample_rate):
+                form = frame.format.name, frame.layout.name, frame.sample_rate
+                resampler = av.AudioResampler(format="flt", layout="mono", rate=rate_hz)
+            for mono in resampler.resample(frame):
+                yield mono.to_ndarray()[0], start_s
+                start_s = None
+    if damaged:
+        LOGGER.warning("%s: %d blocks of sound could not be decoded and are silent", container.name, damaged)
+
+
+def load_audio(path, rate_hz=None, mono=True):
+    """Read a sound file (FLAC, WAV, MP3, ...).
+
+    Parameters
+    ----------
+    path : path of a sound file; an empty one, as `extract_audio` writes it, has no samples
+    rate_hz : int, optional
+        Resample to this rate (soxr, high quality).
+    mono : bool
+        Average the channels.
+
+    Returns
+    -------
+    samples : float32 array (sample,), or (sample, channel) where not mono; -1..1
+    rate_hz : int
+    """
+    path = Path(path)
+    if path.stat().st_size == 0:
+        return np.zeros(0 if mono else (0, 1), np.float32), rate_hz or SILENT_RATE_HZ
+    samples, found_hz = soundfile.read(path, dtype="float32", always_2d=True)
+    if mono:
+        samples = samples.mean(axis=1)
+    if rate_hz and rate_hz != found_hz:
+        samples = soxr.resample(samples, found_hz, rate_hz).astype(np.float32, copy=False)
+    return samples, rate_hz or found_hz

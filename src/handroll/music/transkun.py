@@ -1,0 +1,163 @@
+"""The engine Transkun 2: notes and pedal from piano sound, with weights that come inside its package.
+
+Y. Yan, Z. Duan, "Scoring Time Intervals Using Non-Hierarchical Transformer for Automatic Piano Transcription", ISMIR
+2024, arXiv:2404.09466; package transkun 2.0.1 (MIT). Its checkpoint was trained on the times of the keys, without
+lengthening notes by the pedal, so its note ends are key offsets; the pedal it gives as events of its own.
+"""
+
+import json
+import logging
+import sys
+from contextlib import contextmanager
+from functools import cache
+from importlib import resources
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import soxr
+import torch
+
+from handroll.logs import progress
+from handroll.music.notes import make_notes, make_pedal
+from handroll.provenance import file_sha256
+
+LOGGER = logging.getLogger("handroll")
+
+VERSION = 1
+"""Raised by hand when the transcription of the same sound changes."""
+
+SUSTAIN_EVENT = -64
+"""Transkun's "pitch" of a press of the sustain pedal (MIDI controller 64); -67 is the soft pedal, left out."""
+
+TIME_DECIMALS = 4
+"""Times are rounded to 0.1 ms, far below the model's frame of 23 ms, so that machines whose arithmetic differs in its
+last bits nearly always give the same tables."""
+
+
+def transcribe(samples, rate_hz, threads=1, device="cpu"):
+    """Transcribe piano sound.
+
+    Parameters
+    ----------
+    samples : float32 array (sample,)
+        Mono, -1..1.
+    rate_hz : int
+        Resampled to the model's 44100 Hz where it is another.
+    threads : int
+        Threads of torch while it runs.
+    device : str
+        Torch device.
+
+    Returns
+    -------
+    notes, pedal : dict
+        Columns of schema.NOTES and schema.PEDAL.
+    facts : dict
+        `weights_sha256` of the checkpoint.
+    """
+    model, weights_sha256 = load_model(device)
+    if rate_hz != model.fs:
+        samples = soxr.resample(samples, rate_hz, model.fs)
+    sound = torch.from_numpy(np.ascontiguousarray(samples[:, None], dtype=np.float32)).to(device)
+    with _threads(threads), _segments_logged(model, len(samples)), torch.inference_mode():
+        events = model.transcribe(sound)
+    # Padding with silence at both ends can give events there.
+    length_s = len(samples) / model.fs
+    events = [e for e in events if e.start < length_s]
+
+    pressed = [e for e in events if e.pitch == SUSTAIN_EVENT]
+    pedal = make_pedal(_times(e.start for e in pressed), _times(min(e.end, length_s) for e in pressed))
+    struck = [e for e in events if e.pitch > 0]
+    notes = make_notes(
+        _times(e.start for e in struck),
+        _times(min(e.end, length_s) for e in struck),
+        [e.pitch for e in struck],
+        [e.velocity for e in struck],
+        pedal,
+    )
+    return notes, pedal, {"weights_sha256": weights_sha256}
+
+
+@cache
+def load_model(device="cpu"):
+    """The model, ready to transcribe, and the SHA-256 of its weights; kept for the next call.
+
+    Parameters
+    ----------
+    device : str
+        Torch device.
+
+    Returns
+    -------
+    model : transkun.ModelTransformer.TransKun
+    weights_sha256 : str
+    """
+    from transkun import ModelTransformer
+
+    with resources.as_file(resources.files("transkun") / "pretrained") as folder:
+        settings = json.loads((folder / "2.0.conf").read_text(encoding="utf-8"))["Model"]["config"]
+        config = ModelTransformer.ModelConfig()
+        vars(config).update(settings)
+        with _torchaudio_stand_in():
+            model = ModelTransformer.TransKun(config)
+        weights = folder / "2.0.pt"
+        model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True)["state_dict"], strict=True)
+        return model.to(device).eval(), file_sha256(weights)
+
+
+@contextmanager
+def _torchaudio_stand_in():
+    """While the block runs, `import torchaudio` gives a module whose mel filter bank is zeros of the right shape.
+
+    Transkun asks torchaudio for nothing but this filter bank when it builds its model, and then overwrites it: the
+    checkpoint holds the very bank that the model was trained with (`strict` loading above makes sure of it). So
+    torchaudio, whose binary has to match torch's build, is not needed.
+    """
+
+    def melscale_fbanks(n_freqs, f_min, f_max, n_mels, sample_rate):
+        return torch.zeros(n_freqs, n_mels)
+
+    stand_in = ModuleType("torchaudio")
+    stand_in.functional = SimpleNamespace(melscale_fbanks=melscale_fbanks)
+    real = sys.modules.get("torchaudio")
+    sys.modules["torchaudio"] = stand_in
+    try:
+        yield
+    finally:
+        del sys.modules["torchaudio"]
+        if real is not None:
+            sys.modules["torchaudio"] = real
+
+
+@contextmanager
+def _threads(count):
+    """Let torch use this many threads while the block runs."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _segments_logged(model, n_samples):
+    """Log progress while the model transcribes, which it does by overlapping segments, one `transcribeFrames` each."""
+    overlap = model.segmentSizeInSecond - model.segmentHopSizeInSecond
+    seconds = n_samples / model.fs + 2 * overlap
+    done = progress(iter(int, 1), int(np.ceil(seconds / model.segmentHopSizeInSecond)), "segments")
+    transcribe_frames = model.transcribeFrames
+
+    def logged(*arguments, **options):
+        next(done)
+        return transcribe_frames(*arguments, **options)
+
+    model.transcribeFrames = logged
+    try:
+        yield
+    finally:
+        del model.transcribeFrames
+
+
+def _times(times_s):
+    return np.round(np.fromiter(times_s, np.float64), TIME_DECIMALS)

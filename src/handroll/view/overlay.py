@@ -1,0 +1,122 @@
+"""Draws the cleaned hands on the source video with its sound, and the notes on a keyboard below."""
+
+import numpy as np
+
+from handroll.hand.skeleton import HANDS
+from handroll.logs import progress
+from handroll.schema import State
+from handroll.video.frames import read_frames
+from handroll.video.write import VideoWriter
+from handroll.view.hands import COLOURS, draw_hands
+from handroll.view.keyroll import KeyRoll
+from handroll.view.text import draw_text, text_size_px, wrap
+
+ROLL_SHARE = 0.16
+"""Height of the key roll relative to the picture's width; it grows no higher than a fifth of the picture's height."""
+
+BADGE, BADGE_TEXT, FAINT = (14, 17, 23), (240, 242, 245), (150, 156, 166)
+STATE_COLOURS = {State.OBSERVED: (86, 214, 126), State.INTERPOLATED: (250, 204, 72), State.HIDDEN: (220, 90, 90)}
+"""RGB of each state in badges and timelines."""
+
+SLATE_SIZE_PX = 960, 540
+SLATE_SECONDS = 2
+
+
+def draw_overlay(video_path, motion, camera, notes, out_path, max_height_px=720, audio=None, title=""):
+    """Write a video with the hands drawn on every frame.
+
+    Parameters
+    ----------
+    video_path : path
+    motion : dict of str to array (frame, hand, ...)
+        `schema.MOTION`, by frame, of every presented frame.
+    camera : Camera
+        What the joints are projected with; its size is that of the shown source picture.
+    notes : dict of str to array (note,) or None
+        `schema.NOTES`; None or no notes leaves the key roll out.
+    out_path : path ending in .mp4
+    max_height_px : int
+        Pictures are scaled down to this height.
+    audio : tuple (samples, rate_hz), optional
+        Sound, sample 0 at the first frame.
+    title : str
+        Shown in the upper right corner, before the time.
+    """
+    joints_px = camera.project(motion["joints_m"])
+    states, times_s = motion["state"], motion["time_s"][:, 0]
+    rate = (len(times_s) - 1) / (times_s[-1] - times_s[0]) if len(times_s) > 1 else 30.0
+    frames = progress(read_frames(video_path, max_height_px=max_height_px), len(times_s), "frames")
+    writer = roll = None
+    try:
+        for frame in frames:
+            height, width = frame.image.shape[:2]
+            if writer is None:
+                if notes is not None and len(notes["onset_s"]):
+                    roll = KeyRoll(notes, width, round(min(ROLL_SHARE * width, height / 5)) // 2 * 2)
+                lines = height // 2 * 2 + (roll.height_px if roll else 0)
+                writer = VideoWriter(out_path, width // 2 * 2, lines, rate, preset="superfast", audio=audio).__enter__()
+            image = frame.image.copy()
+            if frame.index < len(times_s):
+                draw_hands(image, joints_px[frame.index] * (width / camera.width_px), states[frame.index])
+                draw_badges(image, states[frame.index])
+            draw_clock(image, frame.time_s, title)
+            picture = image[: height // 2 * 2, : width // 2 * 2]
+            if roll:
+                picture = np.concatenate([picture, roll.at(frame.time_s)[:, : width // 2 * 2]])
+            writer.write(picture, frame.time_s)
+    except BaseException as error:
+        if writer is not None:
+            writer.__exit__(type(error), error, error.__traceback__)
+        raise
+    writer.__exit__(None, None, None)
+
+
+def draw_badges(image, states):
+    """Each hand's name and state in the upper left corner of a uint8 RGB picture, in place; states (hand,)."""
+    size = max(11, image.shape[0] // 42)
+    left, top = size // 2, size // 2
+    for side, hand in enumerate(HANDS):
+        state = State(int(states[side]))
+        label = f"{hand}  {state.name.lower()}"
+        width, height = text_size_px(label, size)
+        box = image[top : top + height + size // 2, left : left + width + 2 * size]
+        box[:] = (box * 0.35 + np.array(BADGE) * 0.65).astype(np.uint8)
+        box[:, : max(2, size // 4)] = COLOURS[hand]
+        draw_text(image, label, left + size // 2 + size // 4, top + size // 4, size, BADGE_TEXT)
+        dot = top + height // 2 + size // 4
+        box_end = left + width + 2 * size - size // 2
+        image[dot - size // 5 : dot + size // 5 + 1, box_end - size // 5 : box_end + size // 5 + 1] = STATE_COLOURS[state]
+        top += height + size
+
+
+def draw_clock(image, time_s, title=""):
+    """Title and time in the upper right corner of a uint8 RGB picture, in place."""
+    size = max(11, image.shape[0] // 42)
+    clock = f"{int(time_s // 60)}:{time_s % 60:05.2f}"
+    width, height = text_size_px("0:00.00", size, bold=True)
+    lead = text_size_px(title, size)[0] + size if title else 0
+    left = image.shape[1] - width - lead - 2 * size
+    box = image[size // 2 : size // 2 + height + size // 2, max(left, 0) : image.shape[1] - size // 2]
+    box[:] = (box * 0.35 + np.array(BADGE) * 0.65).astype(np.uint8)
+    if title:
+        draw_text(image, title, left + size // 2, size // 2 + size // 4, size, FAINT)
+    draw_text(image, clock, left + lead + size // 2, size // 2 + size // 4, size, BADGE_TEXT, bold=True)
+
+
+def slate(title, lines):
+    """A dark picture that says something: uint8 array (540, 960, 3); long lines are wrapped."""
+    width, height = SLATE_SIZE_PX
+    image = np.full((height, width, 3), BADGE, np.uint8)
+    draw_text(image, title, 60, 70, 34, BADGE_TEXT, bold=True)
+    top = 140
+    for line in (part for text in lines for part in wrap(text, width - 120, 20)):
+        draw_text(image, line, 60, top, 20, FAINT)
+        top += 32
+    return image
+
+
+def write_slate(image, out_path):
+    """Write a still picture as a video of two seconds, in place of an overlay that cannot be drawn."""
+    with VideoWriter(out_path, image.shape[1], image.shape[0], 1) as writer:
+        for second in range(SLATE_SECONDS):
+            writer.write(image, float(second))

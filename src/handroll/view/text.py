@@ -1,0 +1,66 @@
+"""Anti-aliased text on RGB pictures, in DejaVu Sans, which matplotlib brings along; every piece is set once and kept."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+_FONTS = {False: "DejaVuSans.ttf", True: "DejaVuSans-Bold.ttf"}
+
+
+@lru_cache(maxsize=64)
+def _font(size_px, bold):
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / _FONTS[bold]), size_px)
+
+
+@lru_cache(maxsize=2048)
+def _mask(text, size_px, bold):
+    """Coverage of a line of text, float32 (height, width), 0..1; the height hangs on the font alone."""
+    font = _font(size_px, bold)
+    ascent, descent = font.getmetrics()
+    picture = Image.new("L", (max(1, round(font.getlength(text))), ascent + descent))
+    ImageDraw.Draw(picture).text((0, 0), text, fill=255, font=font)
+    return np.asarray(picture, dtype=np.float32) / 255.0
+
+
+def text_size_px(text, size_px, bold=False):
+    """Width and height in pixels of a line of text."""
+    height, width = _mask(text, size_px, bold).shape
+    return width, height
+
+
+def draw_text(image, text, left_px, top_px, size_px, colour, bold=False):
+    """Draw a line of text onto a uint8 RGB picture (height, width, 3), in place; what lies outside is cut off.
+
+    Parameters
+    ----------
+    image : uint8 array (height, width, 3)
+    text : str
+    left_px, top_px : int
+    size_px : int
+        Font size.
+    colour : tuple of 3 int
+    bold : bool
+    """
+    mask = _mask(text, size_px, bold)
+    left, top = max(left_px, 0), max(top_px, 0)
+    right, bottom = min(left_px + mask.shape[1], image.shape[1]), min(top_px + mask.shape[0], image.shape[0])
+    if right <= left or bottom <= top:
+        return
+    cover = mask[top - top_px : bottom - top_px, left - left_px : right - left_px, None]
+    under = image[top:bottom, left:right]
+    under[:] = np.rint(under * (1 - cover) + np.array(colour, dtype=np.float32) * cover).astype(np.uint8)
+
+
+def wrap(text, width_px, size_px):
+    """Lines of a text, broken between words, none wider than `width_px` (a single longer word stays whole)."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and text_size_px(longer, size_px)[0] > width_px:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+import soundfile
+
+from handroll.dataset.clips import clip_windows, cut_clips
+from handroll.schema import CLIPS, State, frame_keys, to_arrow
+from handroll.screen.reasons import Reason
+
+
+def motion_of(time_s, state=State.OBSERVED):
+    columns = frame_keys(time_s)
+    return {"time_s": columns["time_s"], "state": np.full(columns["time_s"].shape, state, dtype=np.int8)}
+
+
+def test_windows_start_every_hop_and_end_within_the_video():
+    clips = cut_clips(motion_of(np.arange(2100) / 30.0), "ann", "long")
+    assert clips["start_s"].tolist() == [0.0, 24.0]
+    assert clips["end_s"].tolist() == [30.0, 54.0]
+    assert clips["start_frame"].tolist() == [0, 720]
+    assert clips["end_frame"].tolist() == [900, 1620]
+    assert clips["accepted"].all() and clips["reasons"].tolist() == ["", ""]
+    to_arrow(CLIPS, clips)
+
+
+@pytest.mark.parametrize(
+    ("frames", "rate_hz", "windows"),
+    [(900, 30.0, 1), (899, 30.0, 0), (1619, 30.0, 1), (1620, 30.0, 2), (1, 30.0, 0), (0, 30.0, 0), (900, 30000 / 1001, 1), (1500, 50.0, 1)],
+)
+def test_a_window_may_end_with_the_last_frame_and_no_later(frames, rate_hz, windows):
+    assert len(clip_windows(np.arange(frames) / rate_hz, 30.0, 24.0)[0]) == windows
+
+
+def test_windows_go_by_time_where_the_frame_rate_varies():
+    time_s = np.concatenate([np.arange(0, 30, 1 / 60), np.arange(30, 60, 1 / 20)])
+    _, _, start_frame, end_frame = clip_windows(time_s, 30.0, 30.0)
+    assert start_frame.tolist() == [0, 1800]
+    assert end_frame.tolist() == [1800, 2400]
+
+
+@pytest.mark.parametrize("step_s", [1 / 30, 0.033333333333333, 0.0333333334])
+def test_a_frame_on_the_edge_belongs_to_the_later_window_whatever_the_rounding(step_s):
+    time_s = np.arange(1800) * step_s
+    _, _, start_frame, end_frame = clip_windows(time_s, 30.0, 30.0)
+    assert start_frame.tolist() == [0, 900]
+    assert end_frame.tolist() == [900, 1800]
+
+
+def test_visibility_counts_frames_times_hands_and_the_threshold_itself_passes():
+    motion = motion_of(np.arange(900) / 30.0)
+    motion["state"][:360, 0] = State.HIDDEN
+    motion["state"][360:500, 1] = State.INTERPOLATED
+    clips = cut_clips(motion, "ann", "long", min_visibility=0.8)
+    assert clips["visibility"][0] == np.float32(0.8)
+    assert clips["accepted"].tolist() == [True]
+    motion["state"][0, 1] = State.HIDDEN
+    clips = cut_clips(motion, "ann", "long", min_visibility=0.8)
+    assert clips["accepted"].tolist() == [False]
+    assert clips["reasons"].tolist() == [Reason.CLIP_HANDS_HIDDEN]
+
+
+def test_every_window_of_a_rejected_video_is_listed_with_its_reasons_first():
+    clips = cut_clips(motion_of(np.arange(2100) / 30.0, State.HIDDEN), "ann", "long", video_reasons=["no_audio"])
+    assert clips["reasons"].tolist() == ["no_audio,clip_hands_hidden"] * 2
+    assert not clips["accepted"].any()
+
+
+def test_a_video_without_frames_gives_an_empty_table():
+    clips = cut_clips(motion_of(np.empty(0)), "ann", "none")
+    assert to_arrow(CLIPS, clips).num_rows == 0
+
+
+def test_windows_behind_the_end_of_the_sound_and_without_notes_are_rejected(tmp_path):
+    soundfile.write(tmp_path / "sound.flac", 0.1 * np.sin(np.arange(8000 * 30) * 0.3), 8000)
+    clips = cut_clips(
+        motion_of(np.arange(2700) / 30.0), "a", "b", hop_s=30.0, audio_path=tmp_path / "sound.flac", note_onset_s=np.array([5.0, 60.0])
+    )
+    assert clips["reasons"].tolist() == ["", "clip_no_sound,clip_no_notes", "clip_no_sound"]

@@ -1,0 +1,154 @@
+import hashlib
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+
+from handroll.dataset.shards import clip_row, cut_flac, survey_shards, write_shards
+from handroll.schema import CLIPS, SCHEMA_VERSION, SHARD, read_table, to_arrow
+
+
+def read_all(folder, manifest):
+    return [read_table(folder / shard["name"], SHARD)[0] for shard in manifest["shards"]]
+
+
+def test_each_split_has_a_shard_and_the_manifest_tells_the_truth(dataset):
+    folder = dataset / "results" / "dataset"
+    manifest = json.loads((folder / "shards.json").read_text())
+    assert [(s["name"], s["rows"]) for s in manifest["shards"]] == [
+        ("train-00000.parquet", 2),
+        ("valid-00000.parquet", 0),
+        ("test-00000.parquet", 2),
+    ]
+    for shard in manifest["shards"]:
+        data = (folder / shard["name"]).read_bytes()
+        assert len(data) == shard["bytes"] and hashlib.sha256(data).hexdigest() == shard["sha256"]
+        assert pq.read_schema(folder / shard["name"]).metadata[b"handroll_schema_version"].decode() == SCHEMA_VERSION
+
+
+def test_a_row_holds_the_window_of_its_video(dataset, records):
+    rows, _ = read_table(dataset / "results" / "dataset" / "train-00000.parquet", SHARD)
+    motion = records["ann", "long"].motion
+    for row, frames in enumerate((slice(0, 900), slice(720, 1620))):
+        assert rows["n_frames"][row] == 900 and rows["start_frame"][row] == frames.start
+        for side, hand in enumerate(("left", "right")):
+            for name in ("state", "rotation_rad", "translation_m", "joints_m", "residual_px"):
+                np.testing.assert_array_equal(rows[f"{hand}_{name}"][row], motion[name][frames, side])
+            np.testing.assert_array_equal(rows[f"{hand}_betas"][row], motion["betas"][-1, side])
+            assert rows[f"{hand}_bone_scale"][row] == motion["bone_scale"][-1, side]
+        np.testing.assert_allclose(rows["time_s"][row], np.arange(900) / 30.0, atol=1e-9)
+    assert rows["left_rotation_rad"][0].shape == (900, 16, 3)
+    assert np.isnan(rows["left_joints_m"][0][100:200]).all()
+    assert json.loads(rows["provenance"][0]) == {"handroll": "1", "settings": {"length_s": 30.0}}
+
+
+def test_notes_and_pedal_count_from_the_start_of_the_clip(dataset):
+    rows, _ = read_table(dataset / "results" / "dataset" / "train-00000.parquet", SHARD)
+    notes = rows["notes"][1]
+    assert [n["onset_s"] for n in notes] == pytest.approx(np.arange(0, 30, 0.5))
+    assert notes[-1]["sounding_offset_s"] == pytest.approx(32.5)
+    assert notes[0]["pitch"] == 40 + 48 % 40
+    # A press that is held across the clip's start is kept whole; one before it is not.
+    assert rows["pedal"][0] == [{"onset_s": 10.0, "offset_s": 12.0}, {"onset_s": 23.0, "offset_s": 26.0}]
+    assert rows["pedal"][1] == [{"onset_s": -1.0, "offset_s": 2.0}]
+
+
+def test_the_sound_is_the_videos_sample_by_sample(dataset, records):
+    rows, _ = read_table(dataset / "results" / "dataset" / "test-00000.parquet", SHARD)
+    source, rate_hz = soundfile.read(records["bob", "long"].audio_path, dtype="int16")
+    samples, clip_rate_hz = soundfile.read(io.BytesIO(rows["audio"][1]["bytes"]), dtype="int16")
+    assert clip_rate_hz == rate_hz
+    np.testing.assert_array_equal(samples, source[24 * rate_hz : 54 * rate_hz])
+    assert rows["audio"][1]["path"] == "bob_long_00001.flac"
+
+
+def test_sound_is_mixed_to_mono_and_filled_with_silence(tmp_path):
+    left = np.arange(2000, dtype=np.int16)
+    soundfile.write(tmp_path / "stereo.flac", np.stack([left, 3 * left], axis=1), 1000)
+    samples, rate_hz = soundfile.read(io.BytesIO(cut_flac(tmp_path / "stereo.flac", 1.5, 2.5)), dtype="int16")
+    assert rate_hz == 1000
+    np.testing.assert_array_equal(samples, [*(2 * left[1500:]), *([0] * 500)])
+    silence, _ = soundfile.read(io.BytesIO(cut_flac(tmp_path / "stereo.flac", 5.0, 6.0)))
+    assert len(silence) == 1000 and not silence.any()
+
+
+def test_a_video_without_sound_has_a_null(records, clips):
+    clip = {name: values[0] for name, values in clips.items()}
+    row = clip_row(clip, "train", replace(records["ann", "long"], audio_path=None))
+    table = to_arrow(SHARD, {name: [value] for name, value in row.items()})
+    assert table["audio"][0].as_py() is None
+
+
+def test_a_hand_that_is_never_seen_has_no_shape(records, clips):
+    record = records["ann", "long"]
+    motion = {name: values.copy() for name, values in record.motion.items()}
+    motion["betas"][:, 0] = np.nan
+    row = clip_row({name: values[0] for name, values in clips.items()}, "train", replace(record, motion=motion))
+    assert np.isnan(row["left_betas"]).all() and np.isfinite(row["right_betas"]).all()
+    motion["bone_scale"][7, 1] += 0.5
+    with pytest.raises(ValueError, match="ann/long: right bone_scale changes within the video"):
+        clip_row({name: values[0] for name, values in clips.items()}, "train", replace(record, motion=motion))
+
+
+def test_the_same_clips_give_the_same_bytes_in_any_order(tmp_path, dataset, records, clips, splits):
+    shuffled = {name: values[::-1] for name, values in clips.items()}
+    manifest = write_shards(shuffled, splits, lambda *name: records[name], tmp_path, row_group_rows=2)
+    assert manifest == json.loads((dataset / "results" / "dataset" / "shards.json").read_text())
+
+
+def test_shards_are_closed_at_their_size_and_old_ones_go(tmp_path, records, clips, splits):
+    everything = {**splits, "split": np.full(len(splits["split"]), "train", dtype=object)}
+    for name in ("train-00007.parquet", ".test-00000.123.part.parquet"):
+        (tmp_path / name).write_bytes(b"old")
+    (tmp_path / "splits.parquet").write_bytes(b"kept")
+    opened = []
+
+    def open_video(*name):
+        opened.append(name)
+        return records[name]
+
+    manifest = write_shards(clips, everything, open_video, tmp_path, target_bytes=1, row_group_rows=1)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*(s["name"] for s in manifest["shards"]), "shards.json", "splits.parquet"])
+    assert [s["rows"] for s in manifest["shards"]] == [1, 1, 1, 1, 0, 0]
+    assert opened == [("ann", "long"), ("bob", "long")]
+    names = [(*map(str, (t["subject"][0], t["video"][0])), int(t["clip"][0])) for t in read_all(tmp_path, manifest)[:4]]
+    assert names == [("ann", "long", 0), ("ann", "long", 1), ("bob", "long", 0), ("bob", "long", 1)]
+    manifest = write_shards(clips, everything, open_video, tmp_path, row_group_rows=3)
+    assert [s["rows"] for s in manifest["shards"]] == [4, 0, 0]
+    with pq.ParquetFile(tmp_path / "train-00000.parquet") as shard:
+        assert [shard.metadata.row_group(i).num_rows for i in range(shard.num_row_groups)] == [3, 1]
+
+
+def test_no_clips_give_three_empty_shards(tmp_path, splits):
+    manifest = write_shards(CLIPS.empty(), splits, None, tmp_path)
+    assert [s["rows"] for s in manifest["shards"]] == [0, 0, 0]
+    assert all(len(table["clip"]) == 0 for table in read_all(tmp_path, manifest))
+    assert survey_shards(tmp_path, manifest)["pitch"].sum() == 0
+
+
+def test_a_clip_without_split_is_an_error(tmp_path, records, clips, splits):
+    fewer = {name: values[1:] for name, values in splits.items()}
+    with pytest.raises(ValueError, match="ann/long has accepted clips and no split"):
+        write_shards(clips, fewer, lambda *name: records[name], tmp_path)
+
+
+def test_a_note_in_two_clips_counts_once(dataset):
+    folder = dataset / "results" / "dataset"
+    survey = survey_shards(folder, json.loads((folder / "shards.json").read_text()))
+    # Two videos, of each the first 54 s, two notes a second.
+    assert survey["pitch"].sum() == survey["velocity"].sum() == 2 * 108
+    assert survey["pitch"][40] == 2 * 3
+    assert survey["values"]["licence"] == {"": 2, "CC-BY-4.0": 2}
+    assert survey["values"]["detector"] == {"finder 1": 4}
+
+
+def test_frames_are_stored_as_lists_of_fixed_lists(dataset):
+    found = pq.read_schema(dataset / "results" / "dataset" / "train-00000.parquet")
+    assert found.field("left_rotation_rad").type == pa.list_(pa.list_(pa.float32(), 48))
+    assert found.field("right_joints_m").type == pa.list_(pa.list_(pa.float32(), 63))
+    assert found.field("left_state").type == pa.list_(pa.int8())

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from handroll.dataset.splits import split_videos
+from handroll.schema import SPLITS, to_arrow
+
+RATIOS = {"train": 0.8, "valid": 0.1, "test": 0.1}
+
+
+def names(count):
+    return [(f"subject{i % 7}", f"video{i}", None) for i in range(count)]
+
+
+def as_dict(splits):
+    return dict(zip(zip(splits["subject"], splits["video"], strict=True), splits["split"], strict=True))
+
+
+def test_a_known_video_keeps_its_split_from_release_to_release():
+    splits = split_videos([("ann", "prelude", None), ("ann", "fugue", None), ("bob", "waltz", None)], RATIOS, seed=0)
+    assert as_dict(splits) == {("ann", "fugue"): "train", ("ann", "prelude"): "train", ("bob", "waltz"): "train"}
+    to_arrow(SPLITS, splits)
+
+
+def test_adding_a_video_moves_no_other():
+    before, after = as_dict(split_videos(names(200), RATIOS, 0)), as_dict(split_videos(names(300)[::-1], RATIOS, 0))
+    assert all(after[name] == split for name, split in before.items())
+
+
+def test_shares_come_close_to_the_ratios():
+    values, counts = np.unique(split_videos(names(4000), RATIOS, 0)["split"].astype(str), return_counts=True)
+    shares = dict(zip(values, counts / 4000, strict=True))
+    assert shares == pytest.approx(RATIOS, abs=0.02)
+
+
+def test_ratios_are_relative_to_their_sum():
+    assert as_dict(split_videos(names(100), RATIOS, 0)) == as_dict(split_videos(names(100), {k: 10 * v for k, v in RATIOS.items()}, 0))
+
+
+def test_another_seed_deals_anew():
+    assert as_dict(split_videos(names(100), RATIOS, 0)) != as_dict(split_videos(names(100), RATIOS, 1))
+
+
+def test_a_split_without_share_gets_nothing_but_pins():
+    splits = split_videos([*names(50), ("ann", "pinned", "test")], {"train": 1.0, "valid": 0.0, "test": 0.0}, 0)
+    assert as_dict(splits).pop(("ann", "pinned")) == "test"
+    assert set(splits["split"][~splits["pinned"]]) == {"train"}
+    assert splits["pinned"].sum() == 1
+
+
+def test_by_subject_no_subject_is_in_two_splits_and_a_pin_takes_the_subject_along():
+    videos = [*names(100), ("subject3", "more", "valid")]
+    splits = split_videos(videos, RATIOS, 0, by="subject")
+    of = {}
+    for subject, split in zip(splits["subject"], splits["split"], strict=True):
+        assert of.setdefault(subject, split) == split
+    assert of["subject3"] == "valid"
+    with pytest.raises(ValueError, match="subject3/.* is pinned"):
+        split_videos([*videos, ("subject3", "other", "test")], RATIOS, 0, by="subject")
+
+
+@pytest.mark.parametrize(
+    ("videos", "ratios", "by", "message"),
+    [
+        ([("a", "b", None), ("a", "b", None)], RATIOS, "video", "listed twice: a/b"),
+        ([("a", "b", "dev")], RATIOS, "video", "unknown split"),
+        ([("a", "b", None)], {"train": 0.0}, "video", "ratios"),
+        ([("a", "b", None)], {"train": 2.0, "test": -1.0}, "video", "ratios"),
+        ([("a", "b", None)], {}, "video", "ratios"),
+        ([("a", "b", None)], RATIOS, "piece", "expected video or subject"),
+    ],
+)
+def test_what_cannot_be_right_is_refused(videos, ratios, by, message):
+    with pytest.raises(ValueError, match=message):
+        split_videos(videos, ratios, 0, by=by)

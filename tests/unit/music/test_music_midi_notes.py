@@ -1,0 +1,92 @@
+import mido
+import numpy as np
+import pytest
+
+from handroll.music.check import choose_notes
+from handroll.music.midi import MidiError, read_midi, write_midi
+from handroll.music.notes import damped_at, note_table, pedal_table
+
+
+def notes_of(*rows, pedal=()):
+    pedal = pedal_table(*zip(*pedal, strict=True)) if pedal else pedal_table([], [])
+    return note_table(*(np.array(column) for column in zip(*rows, strict=True)), pedal), pedal
+
+
+def test_notes_are_in_order_and_velocities_in_range():
+    notes, _ = notes_of((1.0, 2.0, 64, 200), (0.5, 0.9, 70, 0), (0.5, 0.9, 60, 90))
+    assert notes["pitch"].tolist() == [60, 70, 64]
+    assert notes["velocity"].tolist() == [90, 1, 127]
+
+
+def test_pedal_prolongs_the_sound_not_the_key():
+    notes, _ = notes_of((0.0, 1.0, 60, 64), (0.0, 3.5, 64, 64), pedal=[(0.5, 3.0)])
+    assert notes["key_offset_s"].tolist() == [1.0, 3.5]
+    assert notes["sounding_offset_s"].tolist() == [3.0, 3.5]
+
+
+def test_pedal_pressed_after_the_release_prolongs_nothing():
+    assert damped_at([1.0], pedal_table([1.2], [3.0])).tolist() == [1.0]
+
+
+def test_next_strike_ends_key_and_sound():
+    notes, _ = notes_of((0.0, 5.0, 60, 64), (2.0, 2.5, 60, 64), pedal=[(0.0, 9.0)])
+    assert notes["key_offset_s"].tolist() == [2.0, 2.5]
+    assert notes["sounding_offset_s"].tolist() == [2.0, 9.0]
+
+
+def test_overlapping_presses_are_joined():
+    pedal = pedal_table([2.0, 0.0, 4.0, 5.0], [3.0, 2.5, 4.0, 6.0])
+    assert pedal["onset_s"].tolist() == [0.0, 5.0] and pedal["offset_s"].tolist() == [3.0, 6.0]
+
+
+def test_pitch_outside_the_piano_is_an_error():
+    with pytest.raises(ValueError, match="expected MIDI pitches 21 to 108, found 20 to 60"):
+        notes_of((0.0, 1.0, 20, 64), (0.0, 1.0, 60, 64))
+
+
+def test_midi_survives_a_round_trip(tmp_path):
+    random = np.random.default_rng(1)
+    onset_s = np.sort(random.uniform(0, 20, 80))
+    rows = list(zip(onset_s, onset_s + random.uniform(0.05, 1, 80), random.integers(21, 109, 80), random.integers(1, 128, 80), strict=True))
+    notes, pedal = notes_of(*rows, pedal=[(1.0, 2.0), (5.0, 8.0)])
+    write_midi(tmp_path / "a.mid", notes, pedal)
+    again, pedal_again = read_midi(tmp_path / "a.mid")
+    assert again["pitch"].tolist() == notes["pitch"].tolist() and again["velocity"].tolist() == notes["velocity"].tolist()
+    for name in ("onset_s", "key_offset_s", "sounding_offset_s"):
+        np.testing.assert_allclose(again[name], notes[name], atol=2e-3)
+    np.testing.assert_allclose(pedal_again["offset_s"], [2.0, 8.0], atol=2e-3)
+    write_midi(tmp_path / "b.mid", notes, pedal)
+    assert (tmp_path / "a.mid").read_bytes() == (tmp_path / "b.mid").read_bytes()
+
+
+def test_tempo_changes_tracks_and_unended_notes(tmp_path):
+    tempo = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=1_000_000), mido.MetaMessage("set_tempo", tempo=500_000, time=480)])
+    right = mido.MidiTrack(
+        [mido.Message("note_on", note=60, velocity=80, time=960), mido.Message("note_on", note=60, velocity=0, time=480)]
+    )
+    left = mido.MidiTrack(
+        [mido.Message("note_on", channel=1, note=40, velocity=70), mido.Message("note_on", channel=9, note=50, velocity=70)]
+    )
+    low = mido.MidiTrack([mido.Message("note_on", note=10, velocity=80), mido.Message("note_off", note=10, time=480)])
+    mido.MidiFile(type=1, ticks_per_beat=480, tracks=[tempo, right, left, low]).save(tmp_path / "a.mid")
+    notes, _ = read_midi(tmp_path / "a.mid")
+    assert notes["pitch"].tolist() == [40, 60]
+    np.testing.assert_allclose(notes["onset_s"], [0.0, 1.5])
+    np.testing.assert_allclose(notes["key_offset_s"], [2.0, 2.0])
+
+
+@pytest.mark.parametrize("content", [b"", b"not midi at all", b"MThd\0\0\0\6\0\0\0\1\1\xe0MTrk\0\0\0\x20\0"])
+def test_broken_files_are_midi_errors(tmp_path, content):
+    (tmp_path / "a.mid").write_bytes(content)
+    with pytest.raises(MidiError, match="expected a MIDI file"):
+        read_midi(tmp_path / "a.mid")
+
+
+def test_choose_notes(tmp_path):
+    transcribed, pedal = notes_of((0.0, 1.0, 60, 64))
+    assert choose_notes(transcribed, pedal, None)[2:] == ("transcribed", None)
+    write_midi(tmp_path / "a.mid", *notes_of((0.0, 1.0, 62, 64)))
+    notes, _, source, problem = choose_notes(transcribed, pedal, tmp_path / "a.mid")
+    assert (notes["pitch"].tolist(), source, problem) == ([62], "given", None)
+    notes, _, source, problem = choose_notes(transcribed, pedal, tmp_path / "missing.mid")
+    assert (notes["pitch"].tolist(), source, problem["reason"]) == ([60], "transcribed", "midi_unreadable")

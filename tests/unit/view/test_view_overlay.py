@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from handroll.camera import Camera
+from handroll.hand.skeleton import HANDS
+from handroll.schema import State
+from handroll.video.frames import read_frames
+from handroll.video.probe import probe
+from handroll.video.write import VideoWriter
+from handroll.view.contact_sheet import draw_contact_sheet
+from handroll.view.hands import COLOURS, draw_hand
+from handroll.view.keyroll import PRESSED, RINGING, KeyRoll
+from handroll.view.overlay import draw_overlay, slate, write_slate
+from handroll.view.text import text_size_px, wrap
+
+GREY = 100
+CAMERA = Camera(320, 240, 400.0, "config")
+
+
+def open_hand_px(centre, length):
+    from handroll.hand.template import open_hand
+
+    joints = open_hand().joints_m[:, [2, 0]]
+    return (joints - joints.mean(axis=0)) * length / 0.186 + centre
+
+
+def motion_of(states, fps=30.0):
+    """One state a frame for both hands, held still in two places."""
+    states = np.repeat(np.array(states, np.int8)[:, None], 2, axis=1)
+    px = np.stack([open_hand_px((100, 120), 90), open_hand_px((220, 120), 90)])
+    joints = np.concatenate([(px - (160, 120)) / 400.0, np.ones((2, 21, 1))], axis=-1)
+    joints_m = np.where((states > 0)[..., None, None], joints, np.nan)
+    return {"joints_m": joints_m, "state": states, "time_s": np.repeat(np.arange(len(states))[:, None] / fps, 2, axis=1)}
+
+
+def notes_of(*rows):
+    onset, release, silent, pitch = (np.array(values) for values in zip(*rows, strict=True))
+    return {"onset_s": onset, "key_offset_s": release, "sounding_offset_s": silent, "pitch": pitch, "velocity": np.full(len(rows), 64)}
+
+
+@pytest.fixture
+def grey_video(tmp_path):
+    path = tmp_path / "grey.mp4"
+    with VideoWriter(path, 320, 240, 30) as writer:
+        for number in range(12):
+            writer.write(np.full((240, 320, 3), GREY, np.uint8), number / 30)
+    return path
+
+
+def last_frame(path):
+    return list(read_frames(path))[-1].image.astype(int)
+
+
+@pytest.mark.parametrize("hand", HANDS)
+def test_hand_is_drawn_in_its_colour_and_stays_near_its_joints(hand):
+    image = np.full((240, 320, 3), GREY, np.uint8)
+    joints = open_hand_px((150, 120), 100)
+    draw_hand(image, joints, hand, State.OBSERVED)
+    changed = np.argwhere((image != GREY).any(axis=2))[:, ::-1]
+    assert len(changed) > 500
+    assert (np.linalg.norm(changed[:, None] - joints, axis=2).min(axis=1) < 30).all()
+    knuckle = image[tuple(np.round(joints[4][::-1]).astype(int))]
+    assert np.argmax(knuckle) == np.argmax(COLOURS[hand])
+
+
+def test_interpolated_is_paler_and_hidden_is_not_drawn():
+    pictures = {}
+    for state in State:
+        pictures[state] = np.full((240, 320, 3), GREY, np.uint8)
+        draw_hand(pictures[state], open_hand_px((150, 120), 100), "left", state)
+    change = {state: np.abs(picture.astype(int) - GREY).sum() for state, picture in pictures.items()}
+    assert change[State.HIDDEN] == 0
+    assert 0 < change[State.INTERPOLATED] < 0.7 * change[State.OBSERVED]
+
+
+def test_hand_outside_or_unknown_draws_nothing_and_does_not_fail():
+    image = np.full((60, 60, 3), GREY, np.uint8)
+    draw_hand(image, open_hand_px((900, 900), 100), "left", State.OBSERVED)
+    draw_hand(image, np.full((21, 2), np.nan), "left", State.OBSERVED)
+    assert (image == GREY).all()
+
+
+def test_overlay_shows_hands_only_where_they_are_visible(grey_video, tmp_path):
+    out = {state: tmp_path / f"{state.name}.mp4" for state in State}
+    for state, path in out.items():
+        draw_overlay(grey_video, motion_of([state] * 12), CAMERA, None, path)
+    area = np.s_[80:200, 60:260]
+    assert np.abs(last_frame(out[State.HIDDEN])[area] - GREY).max() < 12
+    assert (np.abs(last_frame(out[State.OBSERVED])[area] - GREY).max(axis=2) > 40).sum() > 1500
+
+
+def test_overlay_keeps_times_sound_and_adds_the_key_roll(grey_video, tmp_path):
+    sound = np.sin(np.arange(17640) * 0.1).astype(np.float32) * 0.2, 44100
+    draw_overlay(grey_video, motion_of([2] * 12), CAMERA, notes_of((0.1, 0.3, 0.4, 60)), tmp_path / "out.mp4", audio=sound)
+    made = probe(tmp_path / "out.mp4")
+    assert (made.width_px, made.n_frames, made.has_audio) == (320, 12, True)
+    assert 240 < made.height_px <= 300
+    times = [frame.time_s for frame in read_frames(tmp_path / "out.mp4")]
+    np.testing.assert_allclose(times, np.arange(12) / 30, atol=1e-3)
+
+
+def test_key_roll_lights_the_key_that_sounds():
+    roll = KeyRoll(notes_of((1.0, 1.5, 2.0, 60), (1.0, 1.5, 2.0, 61)), 1040, 120)
+    still, down, ringing = roll.at(5.0), roll.at(1.2), roll.at(1.8)
+    white = (110, int((23 + 0.5) * 20))  # C4 is the 24th white key
+    assert (down[white] == PRESSED).all() and (ringing[white] == RINGING).all() and (still[white] == still[110, 30]).all()
+    coming = roll.at(0.0)
+    assert (coming[:66] != still[:66]).any() and (coming[70:] == still[70:]).all()
+
+
+def test_contact_sheet(grey_video, tmp_path):
+    draw_contact_sheet(grey_video, motion_of([2] * 6 + [1] * 3 + [0] * 3), CAMERA, tmp_path / "sheet.png", "anna/one")
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    assert sheet.shape[1] == 1600 and sheet.std() > 10
+
+
+def test_slate_is_a_playable_video(tmp_path):
+    write_slate(slate("anna/one", ["unreadable: The file is not a media file that can be opened. " * 4]), tmp_path / "slate.mp4")
+    assert probe(tmp_path / "slate.mp4").readable
+
+
+def test_wrapped_lines_fit():
+    lines = wrap("a few words that do not fit into one narrow line", 120, 14)
+    assert len(lines) > 2 and all(text_size_px(line, 14)[0] <= 120 for line in lines)
