@@ -56,6 +56,7 @@ def encode(tmp_path):
         container_options=None,
         codec_options=None,
         first_s=0.0,
+        lost_blocks=(),
     ):
         path = tmp_path / name
         with av.open(str(path), "w", options=container_options or {}) as container:
@@ -78,6 +79,8 @@ def encode(tmp_path):
                 container.mux(video.encode(None))
             if sound is not None:
                 for start in range(0, len(samples), 1024):
+                    if start // 1024 in lost_blocks:
+                        continue
                     frame = av.AudioFrame.from_ndarray(samples[None, start : start + 1024], format="flt", layout="mono")
                     frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
                     frame.pts = start + round((first_s + sound_start_s) * rate)

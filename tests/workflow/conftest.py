@@ -96,4 +96,4 @@ def project(tmp_path_factory):
 def small_videos(tmp_path_factory):
     """Four seconds each of two demo videos, 640 px wide."""
     folder = tmp_path_factory.mktemp("videos")
-    return [cut_demo(name, folder / f"{name}.mp4", 2.0, 4.0) for name in ("prelude", "octaves")]
+    return [cut_demo(name, folder / f"{name}.mp4", 2.0, 4.0) for name in ("prelude", "ode")]

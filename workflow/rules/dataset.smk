@@ -96,8 +96,8 @@ rule describe_dataset:
     output:
         card="results/dataset/README.md",
         statistics="results/dataset/statistics.json",
-        keys="results/dataset/keys.png",
-        velocities="results/dataset/velocities.png",
+        key_plot="results/dataset/keys.png",
+        velocity_plot="results/dataset/velocities.png",
     log:
         "results/logs/describe_dataset.log",
     benchmark:

@@ -22,8 +22,8 @@ def main(snakemake):
         splits, _ = read_table(given.splits, SPLITS)
         statistics = describe(screenings, clips, splits, manifest, survey_shards(Path(given.manifest).parent, manifest))
         write_json(made.statistics, statistics)
-        plot_keys(made.keys, statistics["notes"]["pitch"])
-        plot_velocities(made.velocities, statistics["notes"]["velocity"])
+        plot_keys(made.key_plot, statistics["notes"]["pitch"])
+        plot_velocities(made.velocity_plot, statistics["notes"]["velocity"])
         with atomic_path(made.card) as temporary:
             temporary.write_text(card(params.name, statistics, params.settings), encoding="utf-8")
         totals = statistics["totals"]

@@ -2,6 +2,7 @@
 
 import json
 
+from handroll import __version__
 from handroll.dataset.document import column_table_markdown
 from handroll.dataset.splits import SPLITS
 from handroll.schema import SHARD, State
@@ -18,7 +19,7 @@ _BODY = """\
 # {name}
 
 3D motion of both hands of people playing the piano, seen from above, with the notes, the pedal and the sound: {clips:,} clips
-of {videos:,} videos and {subjects:,} performers, {hours:.2f} hours. Made from videos by handroll, without manual labels.
+of {videos:,} videos and {subjects:,} performers, {hours:.2f} hours. Made from videos by handroll {version}, without manual labels.
 
 ## What is in it
 
@@ -45,8 +46,8 @@ PyArrow, Polars and DuckDB read the Parquet files as they are. `shards.json` lis
 
 ## Columns
 
-A row is {row}. Shapes are stored flat, in C order. States of a frame: {states}. Coordinates are the camera's: x right,
-y down, z forward, metres.
+A row is {row}. Shapes are stored flat, in C order.
+States of a frame: {states}. Coordinates are the camera's: x right, y down, z forward, metres.
 
 {columns}
 
@@ -58,8 +59,7 @@ y down, z forward, metres.
 
 ## What was left out
 
-Of {screened:,} videos, {rejected_videos:,} were rejected as a whole. Of {windows:,} windows, {rejected_clips:,} were rejected. A video
-or window may have several reasons.
+Rejected: {rejected_videos:,} of {screened:,} videos as a whole, and {rejected_clips:,} of {windows:,} windows. Each may have several reasons.
 
 {rejections}
 
@@ -80,7 +80,7 @@ Share of frames x hands that are observed or interpolated:
 def escape(text):
     """Text from outside as Markdown that shows it as it is, on one line, also in a cell of a table."""
     text = " ".join(str(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return "".join(f"\\{character}" if character in "\\`*_{}[]()#+-.!|~$@:" else character for character in text)
+    return "".join(f"\\{character}" if character in "\\`*_{}[]()#!|~$@" else character for character in text)
 
 
 def card(name, statistics, settings):
@@ -109,6 +109,7 @@ def card(name, statistics, settings):
     visibility = [[f"windows, {kind}", *(f"{v:.3f}" for v in q.values())] for kind, q in statistics["visibility"].items() if q]
     body = _BODY.format(
         name=escape(name),
+        version=__version__,
         clips=totals["clips"],
         videos=totals["videos_in_dataset"],
         subjects=sum(row["videos_in_dataset"] > 0 for row in statistics["subjects"]),
@@ -130,15 +131,23 @@ def card(name, statistics, settings):
         limits="\n".join(f"- {limit}" for limit in _limits(made_by)),
         licences=_licences(made_by),
     )
-    return _front_matter(name, totals["clips"], made_by["licence"]) + body
+    return _front_matter(name, statistics) + body
 
 
-def _front_matter(name, clips, licences):
+def _front_matter(name, statistics):
     """The YAML block; strings as JSON, which is YAML whatever they hold."""
-    lines = ["---", f"pretty_name: {json.dumps(str(name), ensure_ascii=False)}", f"license: {_hub_licence(licences)}"]
+    lines = [
+        "---",
+        f"pretty_name: {json.dumps(str(name), ensure_ascii=False)}",
+        f"license: {_hub_licence(statistics['made_by']['licence'])}",
+    ]
     lines += ["tags:", *(f"- {tag}" for tag in ("piano", "hand-pose", "motion", "audio", "music"))]
-    lines += ["size_categories:", f"- {next(name for limit, name in _SIZES if clips < limit)}", "configs:", "- config_name: default"]
-    lines += ["  data_files:", *(f'  - split: {split}\n    path: "{split}-*.parquet"' for split in SPLITS)]
+    lines += ["size_categories:", f"- {next(size for limit, size in _SIZES if statistics['totals']['clips'] < limit)}"]
+    # `datasets` cannot load a split without rows, so those are not named.
+    splits = [row["split"] for row in statistics["splits"] if row["clips"]]
+    if splits:
+        lines += ["configs:", "- config_name: default", "  data_files:"]
+        lines += [f'  - split: {split}\n    path: "{split}-*.parquet"' for split in splits]
     return "\n".join([*lines, "---", "", ""])
 
 

@@ -78,7 +78,7 @@ _FILE_SET = {
     "@id": "shards",
     "name": "shards",
     "description": "All shards; the name begins with the split.",
-    "encodingFormat": "application/vnd.apache.parquet",
+    "encodingFormat": "application/x-parquet",
     "includes": "*-*.parquet",
 }
 
@@ -90,7 +90,7 @@ def _file_object(shard):
         "name": shard["name"],
         "contentUrl": shard["name"],
         "contentSize": f"{shard['bytes']} B",
-        "encodingFormat": "application/vnd.apache.parquet",
+        "encodingFormat": "application/x-parquet",
         "sha256": shard["sha256"],
     }
 

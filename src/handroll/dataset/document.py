@@ -20,7 +20,7 @@ one window of a video. There is no picture in it, and no MANO model.
 |---|---|
 | `train-NNNNN.parquet`, `valid-NNNNN.parquet`, `test-NNNNN.parquet` | the clips; every split has at least one shard, maybe without rows |
 | `shards.json` | every shard's rows, bytes and SHA-256; written last, so a folder with it is complete |
-| `README.md` | the dataset card, which names the splits for the Hugging Face Hub and `datasets` |
+| `README.md` | the dataset card; it names the splits that have clips for the Hugging Face Hub and `datasets`, which loads no empty ones |
 | `statistics.json`, `keys.png`, `velocities.png` | what the dataset holds and what was left out |
 | `croissant.json` | the same description in [Croissant](https://docs.mlcommons.org/croissant/), for search engines and loaders |
 

@@ -30,8 +30,9 @@ TARGET_BYTES = 128 * 1024**2
 """Default size at which a shard is closed: small enough for the Hugging Face viewer, large enough to list by the hundred."""
 
 _SHARD_NAME = re.compile(rf"({'|'.join(SPLITS)})-\d{{5}}\.parquet|\.({'|'.join(SPLITS)})-\d{{5}}\.\d+\.part\.parquet")
-# Dictionaries pay only where a value repeats; floats shrink by 40 % when their bytes are stored plane by plane.
+# Dictionaries pay only where a value repeats; the motion shrinks by 40 % when its bytes are stored plane by plane.
 _DICTIONARY = [c.name for c in SHARD.columns if c.dtype == pa.string()]
+_BYTE_PLANES = [c.name + ".list.element" * (1 + bool(c.shape)) for c in SHARD.columns if c.varies and pa.types.is_floating(c.dtype)]
 _FRAME_COLUMNS = ("state", "rotation_rad", "translation_m", "joints_m", "residual_px")
 _VIDEO_COLUMNS = ("betas", "bone_scale")
 
@@ -137,14 +138,14 @@ def _clip_rows(clips, windows, split, open_video):
 def _write_split(out_dir, split, rows, target_bytes, row_group_rows, metadata):
     """Write the shards of a split; their entries in the manifest."""
     schema = to_arrow(SHARD, SHARD.empty(), metadata).schema
-    options = {"compression": "zstd", "use_dictionary": _DICTIONARY, "use_byte_stream_split": True}
+    options = {"compression": "zstd", "use_dictionary": _DICTIONARY, "use_byte_stream_split": _BYTE_PLANES}
     groups = iter(lambda: list(islice(rows, row_group_rows)), [])
     group, shards = next(groups, []), []
     while group or not shards:
         path = out_dir / f"{split}-{len(shards):05d}.parquet"
         written = 0
         with atomic_path(path) as temporary, open(temporary, "wb") as file, pq.ParquetWriter(file, schema, **options) as writer:
-            while group and file.tell() < target_bytes:
+            while group and (not written or file.tell() < target_bytes):
                 table = {column.name: [row[column.name] for row in group] for column in SHARD.columns}
                 writer.write_table(to_arrow(SHARD, table, metadata), row_group_size=row_group_rows)
                 written += len(group)

@@ -60,8 +60,6 @@ def _extract(video_path, out_path, probe):
         soundfile.SoundFile(out_path, "w", rate_hz, 1, "PCM_16", format="FLAC") as file,
     ):
         stream = audio_stream(container)
-        total = int(probe.audio_duration_s) or None
-        seconds = _Seconds(total)
         for block, start_s in _mono_blocks(container, stream, rate_hz):
             start = written if start_s is None else round((start_s - probe.first_frame_s) * rate_hz)
             if written and abs(start - written) < GAP_S * rate_hz:
@@ -72,38 +70,17 @@ def _extract(video_path, out_path, probe):
             block = block[max(0, written - start) :]
             file.write(block)
             written += len(block)
-            seconds.reached(written / rate_hz)
     return written, rate_hz
-
-
-class _Seconds:
-    """Logs progress by the seconds of sound done."""
-
-    def __init__(self, total):
-        self._ticks, self._next = progress(iter(int, 1), total, "seconds of sound"), 1.0
-
-    def reached(self, time_s):
-        while time_s >= self._next:
-            next(self._ticks)
-            self._next += 1.0
 
 
 def _mono_blocks(container, stream, rate_hz):
     """Decoded blocks (sample,) float32 with the container time in seconds of their first sample, or None."""
     resampler, form, damaged = None, None, 0
-    packets = container.demux(stream)
-    while True:
+    for packet in progress(_packets(container, stream), None, "packets of sound"):
         try:
-            frames = next(packets).decode()
-        except StopIteration:
-            break
-        except av.error.EOFError:
-            break
-        except av.error.FFmpegError as error:
+            frames = packet.decode()
+        except av.error.FFmpegError:
             damaged += 1
-            if damaged > MOST_DAMAGED:
-                LOGGER.warning("%s: the sound breaks off: %s", container.name, error.strerror)
-                break
             continue
         for frame in frames:
             if frame.is_corrupt:
@@ -118,6 +95,14 @@ def _mono_blocks(container, stream, rate_hz):
                 start_s = None
     if damaged:
         LOGGER.warning("%s: %d blocks of sound could not be decoded and are silent", container.name, damaged)
+
+
+def _packets(container, stream):
+    """The stream's packets, up to where the file breaks off."""
+    try:
+        yield from container.demux(stream)
+    except av.error.FFmpegError as error:
+        LOGGER.warning("%s: the sound breaks off: %s", container.name, error.strerror)
 
 
 def load_audio(path, rate_hz=None, mono=True):

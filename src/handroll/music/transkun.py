@@ -6,7 +6,7 @@ lengthening notes by the pedal, so its note ends are key offsets; the pedal it g
 """
 
 import json
-import logging
+import math
 import sys
 from contextlib import contextmanager
 from functools import cache
@@ -18,10 +18,8 @@ import soxr
 import torch
 
 from handroll.logs import progress
-from handroll.music.notes import make_notes, make_pedal
+from handroll.music.notes import note_table, pedal_table
 from handroll.provenance import file_sha256
-
-LOGGER = logging.getLogger("handroll")
 
 VERSION = 1
 """Raised by hand when the transcription of the same sound changes."""
@@ -29,12 +27,15 @@ VERSION = 1
 SUSTAIN_EVENT = -64
 """Transkun's "pitch" of a press of the sustain pedal (MIDI controller 64); -67 is the soft pedal, left out."""
 
+SEGMENT_S, HOP_S = 16.0, 8.0
+"""Length of the segments that are transcribed at a time, and from one to the next: what the model was trained on."""
+
 TIME_DECIMALS = 4
 """Times are rounded to 0.1 ms, far below the model's frame of 23 ms, so that machines whose arithmetic differs in its
 last bits nearly always give the same tables."""
 
 
-def transcribe(samples, rate_hz, threads=1, device="cpu"):
+def transcribe(samples, rate_hz, threads=1, device="cpu", segment_s=SEGMENT_S, hop_s=HOP_S):
     """Transcribe piano sound.
 
     Parameters
@@ -47,6 +48,8 @@ def transcribe(samples, rate_hz, threads=1, device="cpu"):
         Threads of torch while it runs.
     device : str
         Torch device.
+    segment_s, hop_s : float
+        Segments overlap by their difference, which a note's context needs.
 
     Returns
     -------
@@ -59,16 +62,16 @@ def transcribe(samples, rate_hz, threads=1, device="cpu"):
     if rate_hz != model.fs:
         samples = soxr.resample(samples, rate_hz, model.fs)
     sound = torch.from_numpy(np.ascontiguousarray(samples[:, None], dtype=np.float32)).to(device)
-    with _threads(threads), _segments_logged(model, len(samples)), torch.inference_mode():
-        events = model.transcribe(sound)
+    with _threads(threads), _segments_logged(model, len(samples), segment_s, hop_s), torch.inference_mode():
+        events = model.transcribe(sound, stepInSecond=hop_s, segmentSizeInSecond=segment_s)
     # Padding with silence at both ends can give events there.
     length_s = len(samples) / model.fs
     events = [e for e in events if e.start < length_s]
 
     pressed = [e for e in events if e.pitch == SUSTAIN_EVENT]
-    pedal = make_pedal(_times(e.start for e in pressed), _times(min(e.end, length_s) for e in pressed))
+    pedal = pedal_table(_times(e.start for e in pressed), _times(min(e.end, length_s) for e in pressed))
     struck = [e for e in events if e.pitch > 0]
-    notes = make_notes(
+    notes = note_table(
         _times(e.start for e in struck),
         _times(min(e.end, length_s) for e in struck),
         [e.pitch for e in struck],
@@ -141,20 +144,22 @@ def _threads(count):
 
 
 @contextmanager
-def _segments_logged(model, n_samples):
+def _segments_logged(model, n_samples, segment_s, hop_s):
     """Log progress while the model transcribes, which it does by overlapping segments, one `transcribeFrames` each."""
-    overlap = model.segmentSizeInSecond - model.segmentHopSizeInSecond
-    seconds = n_samples / model.fs + 2 * overlap
-    done = progress(iter(int, 1), int(np.ceil(seconds / model.segmentHopSizeInSecond)), "segments")
+    step = math.ceil(hop_s * model.fs / model.hopSize) * model.hopSize
+    padding = 2 * math.ceil((segment_s - hop_s) * model.fs)
+    total = math.ceil((n_samples + padding) / step)
+    done = progress(range(total), total, "segments")
     transcribe_frames = model.transcribeFrames
 
     def logged(*arguments, **options):
-        next(done)
+        next(done, None)
         return transcribe_frames(*arguments, **options)
 
     model.transcribeFrames = logged
     try:
         yield
+        next(done, None)
     finally:
         del model.transcribeFrames
 

@@ -46,7 +46,7 @@ _FLESH_MM = (  # start, end, start radius, end radius: ball of the thumb, edge o
 _PALM_SQUEEZE = (1.0, 1.0, 1.15)
 _TENDON_RADIUS_MM = 2.4
 _KNUCKLE_RADIUS_MM = 8.6
-_FINGER_BLEND_MM, _JOIN_BLEND_MM, _PALM_BLEND_MM, _WRIST_BLEND_MM = 2.5, 7.5, 9.0, 14.0
+_FINGER_BLEND_MM, _JOIN_BLEND_MM, _PALM_BLEND_MM, _WRIST_BLEND_MM = 2.5, 7.5, 9.0, 22.0
 
 # The forearm: (y, half width, half thickness) of its elliptic section.
 # Towards the hand it narrows until it is inside the palm, so that no end of it shows.
@@ -248,7 +248,7 @@ def _nail_and_tint(points, normals):
 def _tube(sleeved):
     """Mesh of the sleeve, or of the rest of a bare arm, in the player's frame, mm: vertices, normals, triangles.
 
-    The cuff turns in, so no edge shows. The bare tube begins inside the meshed arm, with the same section.
+    The cuff turns in, so no edge shows. The bare tube begins over the meshed arm, with a hair more than its section.
     """
     around = np.linspace(0.0, 2.0 * np.pi, 49)[:-1]
     if sleeved:
@@ -257,7 +257,7 @@ def _tube(sleeved):
         margin = np.concatenate([[0.3, 2.6], np.full(len(y) - 2, _SLEEVE_MARGIN_MM)]) + np.clip((_CUFF_MM - y) * 0.02, 0.0, 4.0)
     else:
         y = np.arange(_BARE_MESH_END_MM + 12.0, _ARM_END_MM - 8.0, -8.0)
-        margin = np.zeros(len(y))
+        margin = np.full(len(y), 0.15)
     width, thickness = (section + margin for section in _arm_section(y))
     down = y[:, None]
     # Folds that run askew around the arm.

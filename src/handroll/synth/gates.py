@@ -2,25 +2,15 @@
 
 import numpy as np
 
-from handroll.hand.kinematics import hand_joints, mirrored_pose
-from handroll.hand.skeleton import HANDS, N_ROTATIONS, TIPS
+from handroll.hand.kinematics import mirrored_pose
+from handroll.hand.skeleton import N_ROTATIONS, TIPS
 from handroll.hand.template import open_hand
 from handroll.keyboard.geometry import STANDARD, is_black, key_centres_x_mm, key_of_pitch
 from handroll.synth.plan import TIP_HEIGHT_MM
+from handroll.synth.scene import world_joints
 
 FINGER_ON_WHITE_MM, FINGER_ON_BLACK_MM = 11.75, 5.5
 """A fingertip within this of the middle of its key, along the keys, is on it (half a key)."""
-
-
-def world_joints(performance):
-    """Joints of both hands: array (frame, hand 2, joint 21, xyz 3), metres, world frame."""
-    return np.stack(
-        [
-            hand_joints(performance.rotation_rad[:, side].reshape(-1, 3 * N_ROTATIONS), performance.translation_m[:, side], performance.bone_scale[side], hand)
-            for side, hand in enumerate(HANDS)
-        ],
-        axis=1,
-    )
 
 
 def reach_report(performance):

@@ -6,13 +6,14 @@ presses them, so that hands, keys and notes tell one story. Lengths are millimet
 """
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import binary_dilation, gaussian_filter1d
 
 from handroll.hand.kinematics import mirrored_pose
 from handroll.hand.rotations import continuous, matrix_from_rotvec, rotvec_from_matrix
 from handroll.hand.skeleton import FINGERS, HANDS, N_ROTATIONS
 from handroll.hand.template import WRIST_M
-from handroll.keyboard.geometry import N_KEYS, STANDARD
+from handroll.keyboard.geometry import N_KEYS, STANDARD, tail_edges_mm
+from handroll.music.notes import note_table
 from handroll.synth.performance import LEVEL_HAND, Performance
 from handroll.synth.plan import (
     BLACK_DEPTH_MM,
@@ -43,9 +44,11 @@ _PART_S, _PARTED_S = 0.02, 0.20
 # After the release: the fingertip begins to leave its key, and is back at its place of rest.
 
 _AIM_SLACK_MM = (3.0, 1.2)
-# How far from the middle of a white or a black key a finger comes down, if that is nearer to its place at rest.
+# How far from the middle of a white key's head, or of a black key or tail, a finger comes down, if that is nearer to its place at rest.
 _AIM_NOISE_MM = (0.8, 0.5)
 _HOVER_NOISE_MM = 1.5
+_FALLBOARD_MM = 12.0
+# Least distance of an idle fingertip from the fallboard.
 _HANG_MM = 40.0
 # An idle fingertip away from the keys, below the wrist.
 _TIP_SPACING_MM = 15.0
@@ -78,10 +81,10 @@ def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0)):
     -------
     Performance
         Its notes are the score's, with `key_offset_s` where the key was really let go: earlier than written where a
-        finger or a hand had to leave.
+        finger or a hand had to leave; and `sounding_offset_s` follows.
     """
-    notes, hand, finger, leaves, duration_s = _read(score)
-    time = np.arange(int(round(duration_s * fps))) / fps
+    notes, hand, finger = score.notes, score.hand, score.finger
+    time = np.arange(int(round(score.duration_s * fps))) / fps
     scale = np.asarray(hand_scale, dtype=np.float64)
     released = releases(notes["onset_s"], notes["key_offset_s"], notes["pitch"], hand, finger, scale)
     rotation = np.zeros((len(time), 2, N_ROTATIONS, 3))
@@ -92,9 +95,9 @@ def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0)):
         rng = np.random.default_rng([seed, side])
         mirror = -1.0 if name == "left" else 1.0
         presses = presses_of(notes, hand == side, finger, mirror, released)
-        away = leaves[name]
-        path = plan_hand(presses, away, mirror, scale[side], duration_s, rng)
-        pose, moved, key_down = _play(presses, path, time, scale[side], rng)
+        away = [(start, end) for resting, start, end in score.rests if resting == name]
+        path = plan_hand(presses, away, mirror, scale[side], score.duration_s, rng)
+        pose, moved, key_down = _play(presses, path, mirror, time, scale[side], rng)
         rotation[:, side] = mirrored_pose(pose.reshape(len(time), -1)).reshape(pose.shape) if name == "left" else pose
         translation[:, side] = moved * np.array([mirror, 1.0, 1.0])
         np.maximum.at(depth, (slice(None), presses.key), key_down)
@@ -107,13 +110,13 @@ def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0)):
         bone_scale=scale,
         key_depth_mm=depth,
         present=present,
-        notes={**notes, "key_offset_s": released, "sounding_offset_s": np.maximum(released, notes["sounding_offset_s"])},
+        notes=note_table(notes["onset_s"], released, notes["pitch"], notes["velocity"], score.pedal),
         note_hand=hand,
         note_finger=finger,
     )
 
 
-def _play(presses, path, time, scale, rng):
+def _play(presses, path, mirror, time, scale, rng):
     """Poses of one hand (right, or mirrored left): rotation (frame, 16, 3), translation_m (frame, 3), depth_mm (frame, press)."""
     place = np.stack([np.interp(time, path.time_s, path.place_mm[:, axis]) for axis in (0, 1)], -1)
     height = np.interp(time, path.time_s, path.height_mm)
@@ -123,13 +126,14 @@ def _play(presses, path, time, scale, rng):
     wrist = np.concatenate([place - scale * flat @ PLACE_MM, height[:, None]], -1)
 
     down, aim = _courses(presses, time)
-    point = _press_points(presses, path, scale, rng)
+    point = _press_points(presses, path, mirror, scale, rng)
     of_finger = presses.finger[:, None] == np.arange(len(FINGERS))
     aims = np.einsum("tp,pf->tf", aim, of_finger)
     held = np.minimum(aims, 1.0)
 
     rest = OFFSETS_MM * scale - np.array([[_THUMB_ASIDE_MM, 0.0]] + 4 * [[0.0, 0.0]])
     idle = place[:, None] + np.einsum("tij,fj->tfi", flat, rest)
+    idle[..., 1] = np.minimum(idle[..., 1], STANDARD.white_length_mm - _FALLBOARD_MM)
     drawn = np.einsum("tp,pf,px->tfx", aim, of_finger, point[:, :2])
     tip = idle * (1.0 - held)[..., None] + drawn / np.maximum(aims, 1.0)[..., None]
     tip[..., 0] = _spaced(tip[..., 0], held)
@@ -154,13 +158,6 @@ def _play(presses, path, time, scale, rng):
     return rotation, wrist * 1e-3 - scale * np.array(WRIST_M), depth
 
 
-def _read(score):
-    """(notes, hand, finger, leaves of each hand, duration_s) of a score, the notes as arrays that may be changed."""
-    notes = {name: np.array(values) for name, values in score.notes.items()}
-    leaves = {name: np.array([(r[1], r[2]) for r in score.rests if r[0] == name]).reshape(-1, 2) for name in HANDS}
-    return notes, np.array(score.hand), np.array(score.finger), leaves, score.duration_s
-
-
 def _reached(target, wrist, orientation, scale, pressed, fps):
     """Angles whose fingertips are at their targets, with the wrist drawn after the fingers that are too short for their keys.
 
@@ -178,16 +175,28 @@ def _reached(target, wrist, orientation, scale, pressed, fps):
     wrist : array (frame, xyz 3), mm
     angles : array (dof 3, frame, finger)
     """
-    angles = None
-    for follow in range(_FOLLOW_ROUNDS + 1):
-        local = np.einsum("tij,tfi->jtf", orientation, target - wrist[:, None]) * 1e-3 / scale
-        angles = angles_from_tips(local, angles, _FIRST_ITERATIONS if angles is None else _FOLLOW_ITERATIONS)
-        if follow == _FOLLOW_ROUNDS:
-            return wrist, angles
-        short = np.einsum("tij,jtf->tfi", orientation, local - tips_from_angles(angles)) * 1e3 * scale * pressed[..., None]
-        number = (np.linalg.norm(short, axis=-1) > _SHORT_MM).sum(1)
-        pull = short.sum(1) / np.maximum(number, 1)[:, None]
-        wrist = wrist + gaussian_filter1d(pull, _FOLLOW_S * fps, axis=0)
+    wrist = wrist.copy()
+    local = _in_hand(target, wrist, orientation, scale)
+    angles = angles_from_tips(local, iterations=_FIRST_ITERATIONS)
+    short = np.linalg.norm(local - tips_from_angles(angles), axis=0) * pressed > _SHORT_MM * 1e-3 / scale
+    sigma = _FOLLOW_S * fps
+    # The other frames, farther away than the smoothing carries, are done.
+    frames = np.flatnonzero(binary_dilation(short.any(1), np.ones(2 * int(np.ceil(4.0 * sigma)) + 1)))
+    for _ in range(_FOLLOW_ROUNDS if len(frames) else 0):
+        missing = local[:, frames] - tips_from_angles(angles[:, frames])
+        missing = np.einsum("tij,jtf->tfi", orientation[frames], missing) * 1e3 * scale * pressed[frames, :, None]
+        number = (np.linalg.norm(missing, axis=-1) > _SHORT_MM).sum(1)
+        pull = np.zeros_like(wrist)
+        pull[frames] = missing.sum(1) / np.maximum(number, 1)[:, None]
+        wrist += gaussian_filter1d(pull, sigma, axis=0, mode="nearest")
+        local[:, frames] = _in_hand(target[frames], wrist[frames], orientation[frames], scale)
+        angles[:, frames] = angles_from_tips(local[:, frames], angles[:, frames], _FOLLOW_ITERATIONS)
+    return wrist, angles
+
+
+def _in_hand(points, wrist, orientation, scale):
+    """World points (frame, finger, 3), mm, as `reach` has them: (3, frame, finger), metres at bone scale 1 from the wrist."""
+    return np.einsum("tij,tfi->jtf", orientation, points - wrist[:, None]) * 1e-3 / scale
 
 
 def _courses(presses, time):
@@ -216,21 +225,24 @@ def _neighbours(presses, group):
     return before, after
 
 
-def _press_points(presses, path, scale, rng):
+def _press_points(presses, path, mirror, scale, rng):
     """Where each press comes down: array (press, xy 2), millimetres; near the finger's place at rest and within its length."""
     courses = (*path.place_mm.T, path.height_mm, *path.turn_rad.T)
     *place, height, yaw, pitch, _ = (np.interp(presses.onset_s, path.time_s, course) for course in courses)
     place = np.stack(place, -1)
-    finger, black = presses.finger, presses.black.astype(int)
+    finger, black = presses.finger, presses.black
     flat = _turns(2, yaw)[:, :2, :2]
     rest = place + scale * np.einsum("pij,pj->pi", flat, OFFSETS_MM[finger])
-    slack, sigma = np.array(_AIM_SLACK_MM)[black], np.array(_AIM_NOISE_MM)[black]
-    x = presses.x_mm + np.clip(rest[:, 0] - presses.x_mm, -slack, slack) + sigma * np.clip(rng.standard_normal(len(finger)), -2.0, 2.0)
-
     columns = (series[:, None] for series in (place[:, 0], height, yaw, pitch))
     farthest = place[:, 1] + forward_mm(presses, *columns, scale)[:, 0]
-    depth = np.where(black[:, None], BLACK_DEPTH_MM, WHITE_DEPTH_MM)
-    return np.stack([x, np.clip(np.minimum(rest[:, 1], farthest), *depth.T)], -1)
+    y = np.clip(np.minimum(rest[:, 1], farthest), *np.where(black[:, None], BLACK_DEPTH_MM, WHITE_DEPTH_MM).T)
+    # Deep in, a white key is what the black keys leave of it.
+    deep = _ramp((y - STANDARD.black_front_mm + _BLACK_EDGE_MM) / _BLACK_EDGE_MM)
+    middle = presses.x_mm + deep * (mirror * tail_edges_mm()[presses.key].mean(1) - presses.x_mm)
+    narrow = np.maximum(deep, black)
+    slack, sigma = (wide + narrow * (tight - wide) for wide, tight in (_AIM_SLACK_MM, _AIM_NOISE_MM))
+    x = middle + np.clip(rest[:, 0] - middle, -slack, slack) + sigma * np.clip(rng.standard_normal(len(y)), -2.0, 2.0)
+    return np.stack([x, y], -1)
 
 
 def _spaced(x_mm, held):

@@ -1,6 +1,7 @@
 """The piano as triangles: 88 keys from `keyboard.geometry`, each able to go down, and the dark wood around them."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -146,13 +147,14 @@ def _black_key(build, key, tail, top):
         )
 
 
+@cache
 def build_piano(first_key=0, last_key=N_KEYS - 1, wood_rgb=(0.075, 0.072, 0.075), floor_rgb=(0.165, 0.175, 0.19)):
-    """The instrument with the keys `first_key`..`last_key`; both must be white.
+    """The instrument with the keys `first_key`..`last_key`, both white; kept in memory, with read-only arrays.
 
     Parameters
     ----------
     first_key, last_key : int, 0..87
-    wood_rgb, floor_rgb : colours, 0..1
+    wood_rgb, floor_rgb : tuples, colours 0..1
 
     Returns
     -------
@@ -201,4 +203,7 @@ def build_piano(first_key=0, last_key=N_KEYS - 1, wood_rgb=(0.075, 0.072, 0.075)
         (left - 2600, 2400, _FLOOR_Z_MM),
     ]
     build.face(ground, np.outer([1.0, 0.92, 0.9, 1.0], floor), FLOOR, splits=(24, 24))
-    return build.mesh()
+    mesh = build.mesh()
+    for array in vars(mesh).values():
+        array.setflags(write=False)
+    return mesh

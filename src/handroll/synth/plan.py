@@ -35,9 +35,9 @@ OFFSETS_MM = REST_TIPS_MM - PLACE_MM
 
 WHITE_PLACE_MM, BLACK_PLACE_MM = 46.0, 72.0
 # y of the middle fingertip on white and on black keys.
-WHITE_DEPTH_MM = (8.0, 49.0)
-BLACK_DEPTH_MM = (62.0, 110.0)
-"""y between which a fingertip may press a white or a black key."""
+WHITE_DEPTH_MM = (8.0, 95.0)
+BLACK_DEPTH_MM = (59.0, 110.0)
+"""y between which a fingertip may press a white key (deep in, between the black keys) or a black key."""
 
 WRIST_HEIGHT_MM = 50.0
 """Height of the wrist above the white keys, bone scale 1. Higher, thumb and pinky are too short for the outer keys."""
@@ -46,8 +46,8 @@ TIP_HEIGHT_MM = np.array([7.5, 6.2, 6.4, 6.1, 5.4])
 """(finger,): height of a tip joint above the surface that the fingertip touches, bone scale 1: the radius of the fingertip."""
 
 _COMFORT_MM = np.array([(-30.0, 40.0), (-15.0, 14.0), (-14.0, 14.0), (-14.0, 15.0), (-15.0, 13.0)])
-_REACH_MM = np.array([(-36.0, 52.0), (-24.0, 20.0), (-22.0, 22.0), (-22.0, 22.0), (-24.0, 16.0)])
-# (finger, side): how far left and right of its place at rest a finger plays with ease, and at all.
+_REACH_MM = np.array([(-46.0, 52.0), (-24.0, 20.0), (-22.0, 22.0), (-22.0, 22.0), (-24.0, 26.0)])
+# (finger, side): how far left and right of its place at rest a finger plays with ease, and at all (so that an octave is held).
 _BACK_MM = np.array([30.0, 22.0, 22.0, 22.0, 28.0])
 # (finger,): how far back from its place at rest, towards the wrist.
 _STRAIGHTEST = 0.97
@@ -55,10 +55,8 @@ _STRAIGHTEST = 0.97
 
 _STRETCH_FREE_MM, _STRETCH_FULL_MM = 30.0, 70.0
 # A chord wider than the hand at rest by the second number (an octave with thumb and pinky) takes the whole of:
-_STRETCH_DROP_MM, _STRETCH_FORWARD_MM = 12.0, 14.0
-# the wrist lower, so that the fingers lie flat, and farther in, so that the thumb points aside;
-_STRETCH_YAW_DEG = -12.0
-# and the hand turned out, so that thumb and pinky are equally far in.
+_STRETCH_DROP_MM, _STRETCH_YAW_DEG = 20.0, -8.0
+# the wrist lower, so that the fingers lie flat, and the hand turned out, so that thumb and pinky are equally far in.
 _STRETCH_MOST = 1.4
 _IDLE_ASIDE_MM = 150.0
 # A hand without a note stays so far from the middle of the keyboard.
@@ -69,6 +67,7 @@ _CHORD_S = 0.03
 _LIFT_S = 0.06
 _TRAVEL_MM_PER_S = 1000.0
 _SAME_FINGER_S = 0.12
+# Between presses of one finger, or of two that would cross (which a thumb may).
 _SAME_KEY_S = 0.10
 _LEAST_HOLD_S = 0.07
 _APPROACH_S, _LEAVE_S = 0.02, 0.0
@@ -172,7 +171,9 @@ def releases(onset_s, key_offset_s, pitch, hand, finger, bone_scale):
         later = np.flatnonzero((onset_s > onset_s[note] + _CHORD_S) & (onset_s < released[note] + 1.0))
         apart = np.maximum(low[later] - high[note], low[note] - high[later])
         need = np.where(apart > 0.0, _LIFT_S + apart / _TRAVEL_MM_PER_S, -np.inf)
-        need = np.where(finger[later] == finger[note], np.maximum(need, _SAME_FINGER_S), need)
+        order = (finger[later] - finger[note]) * np.sign(x[later] - x[note])
+        crossing = (order <= 0) & (((finger[later] > 0) & (finger[note] > 0)) | (finger[later] == finger[note]))
+        need = np.where(crossing, np.maximum(need, _SAME_FINGER_S), need)
         need = np.where(hand[later] == hand[note], need, -np.inf)
         need = np.where(key[later] == key[note], np.maximum(need, _SAME_KEY_S), need)
         least = onset_s[note] + np.minimum(_LEAST_HOLD_S, 0.5 * (onset_s[later] - onset_s[note]))
@@ -261,7 +262,9 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng):
     bounds = _common(held, *_corridor(presses.x_mm, fingers, scale, _COMFORT_MM))
     x = smoothest_path(*(bound - noise["x"] for bound in bounds), centre, softness) + noise["x"]
 
-    centre = _filled(np.where(any_held, WRIST_HEIGHT_MM * scale - _STRETCH_DROP_MM * stretch + _BLACK_RISE_MM * black, np.nan), WRIST_HEIGHT_MM * scale)
+    centre = _filled(
+        np.where(any_held, WRIST_HEIGHT_MM * scale - _STRETCH_DROP_MM * stretch + _BLACK_RISE_MM * black, np.nan), WRIST_HEIGHT_MM * scale
+    )
     bounds = np.full(size, -np.inf), np.full(size, np.inf)
     for start, end in leaves:
         _pin(bounds, centre, (time >= start + LEAVE_S + _LAP_DELAY_S) & (time <= end - LEAVE_S - _LAP_DELAY_S), _LAP_Z_MM)
@@ -271,12 +274,12 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng):
     yaw = np.clip(_YAW_DEG + _YAW_DEG_PER_MM * (x - middle_x), -_YAW_MOST_DEG, _YAW_MOST_DEG) + _STRETCH_YAW_DEG * opened + noise["yaw"]
     turn = np.radians(np.stack([yaw, _PITCH_DEG + noise["pitch"], noise["roll"]], -1))
 
-    rest_y = WHITE_PLACE_MM + _STRETCH_FORWARD_MM * stretch
-    centre = _filled(np.where(any_held, np.where(black, np.maximum(rest_y, 0.5 * (rest_y + BLACK_PLACE_MM)), rest_y), np.nan), WHITE_PLACE_MM)
+    centre = _filled(np.where(any_held, np.where(black, 0.5 * (WHITE_PLACE_MM + BLACK_PLACE_MM), WHITE_PLACE_MM), np.nan), WHITE_PLACE_MM)
     depth = np.where(presses.black[:, None], BLACK_DEPTH_MM, WHITE_DEPTH_MM)
-    ahead = forward_mm(presses, x, z, turn[:, 0], turn[:, 1], scale)
-    behind = (OFFSETS_MM[fingers, 1] - _BACK_MM[fingers]) * scale
-    bounds = _common(held, depth[:, :1] - ahead, (depth[:, 1] - behind)[:, None])
+    behind = ((OFFSETS_MM[:, 1] - _BACK_MM) * scale)[fingers, None]
+    # A finger that cannot reach its key sideways is no reason to send the hand in.
+    ahead = np.maximum(forward_mm(presses, x, z, turn[:, 0], turn[:, 1], scale), behind)
+    bounds = _common(held, depth[:, :1] - ahead, depth[:, 1:] - behind)
     bounds = tuple(bound - noise["y"] for bound in bounds)
     for start, end in leaves:
         _pin(bounds, centre, (time >= start + LEAVE_S) & (time <= end - LEAVE_S), _LAP_Y_MM)

@@ -18,7 +18,7 @@ from handroll.synth.raster import COVER, LEFT_HAND, RECEIVES, Canvas, expose, fi
 SHUTTER = 0.4
 """Share of the time between two frames for which the shutter is open, where motion blur is asked for."""
 
-BLUR_FROM_PX = 5.0
+BLUR_FROM_PX = 8.0
 """A frame whose fastest vertex moves further than this while the shutter is open is drawn as several moments."""
 
 _MOMENTS = (-0.5, 0.5, 0.0)  # of the time the shutter is open; the truth's own moment last

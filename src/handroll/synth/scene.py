@@ -214,7 +214,7 @@ def random_scene(seed, closer=None):
     tilt, roll = np.radians(rng.uniform(-12.0, 12.0)), np.radians(rng.uniform(-4.0, 4.0))
     focal = rng.uniform(0.72, 0.90)
     # Width seen at the keyboard, metres; wide enough for all keys, even rolled.
-    seen = rng.uniform(0.80, 1.0) if closer else rng.uniform(1.27, 1.42)
+    seen = rng.uniform(0.80, 1.0) if closer else rng.uniform(1.32, 1.46)
     distance = seen * focal
     aim = np.array([_KEYBOARD_CENTRE_M[0] + rng.uniform(-0.02, 0.02), rng.uniform(-0.07, -0.02), 0.0])
     position = aim + distance * np.array([0.0, -np.sin(tilt), np.cos(tilt)])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handroll.hand.skeleton import HANDS
+from handroll.music.notes import note_table, pedal_table
 from handroll.synth.pieces import RIGHT, pieces
 
 LEAD_S = (0.6, 1.0)
@@ -39,7 +40,7 @@ _LEAST_HOLD = 0.5
 _VELOCITY = 66.0
 _VELOCITY_ARCH, _VELOCITY_BEAT, _VELOCITY_MELODY, _VELOCITY_SPREAD = 14.0, 6.0, 5.0, 2.5
 _VELOCITY_RANGE = (30, 110)
-# A phrase swells and fades by the arch; the first note of a bar and the upper voice are louder; the rest is chance.
+# A phrase swells and fades by the arch; the first note of a bar and each hand's upper voice are louder, the left hand softer; the rest is chance.
 
 _PEDAL_DOWN_S, _PEDAL_UP_S = 0.20, 0.04
 # Legato pedalling: up just after the new bar begins, down a little later.
@@ -185,23 +186,16 @@ def _performed(title, source, duration_s, played, rng, covers):
         for at, length, pitch, hand, finger in bar.notes:
             onset = start + quarter * at + moment[at, hand] + _deviation(rng, _CHORD_DEVIATION_S)
             velocity = _VELOCITY + _VELOCITY_ARCH * (swell - 0.5) + _VELOCITY_BEAT * (at == 0.0) + rng.normal(0.0, _VELOCITY_SPREAD)
-            velocity += _VELOCITY_MELODY * (1.0 if hand == RIGHT and pitch == top[at, hand] else -1.0)
+            velocity += _VELOCITY_MELODY * ((hand == RIGHT) + (pitch == top[at, hand]) - 1.5)
             rows.append((onset, onset + _LEGATO * quarter * length, pitch, np.clip(round(velocity), *_VELOCITY_RANGE), hand, finger - 1))
         if pedalled:
             pedal.append((start + _PEDAL_DOWN_S, start + quarter * bar.quarters + _PEDAL_UP_S))
     onset, offset, pitch, velocity, hand, finger = np.array(sorted(rows, key=lambda row: (row[0], row[2]))).T
-    pitch, hand, finger = pitch.astype(np.int8), hand.astype(int), finger.astype(int)
+    hand, finger = hand.astype(int), finger.astype(int)
     offset = _freed(onset, offset, pitch, hand * 5 + finger)
-    presses = np.array(pedal).reshape(-1, 2)
+    pedal = pedal_table(*np.array(pedal).reshape(-1, 2).T)
+    notes = note_table(onset, offset, pitch, velocity, pedal)
     rests = tuple((HANDS[side], *rest) for side in range(len(HANDS)) for rest in _pauses(onset[hand == side], offset[hand == side]))
-    notes = {
-        "onset_s": onset,
-        "key_offset_s": offset,
-        "sounding_offset_s": sounding_offsets(onset, offset, pitch, presses),
-        "pitch": pitch,
-        "velocity": velocity.astype(np.int8),
-    }
-    pedal = {"onset_s": presses[:, 0], "offset_s": presses[:, 1]}
     return Score(title, source, duration_s, notes, hand, finger, pedal, rests, _covers(rests, duration_s, rng) if covers else ())
 
 
@@ -212,25 +206,13 @@ def _deviation(rng, sigma_s):
 def _freed(onset, offset, pitch, finger):
     """Offsets (note,) brought forward so that each key and each finger is free before it plays again."""
     freed = offset.copy()
-    for group in (np.asarray(pitch), finger):
+    for group in (pitch, finger):
         order = np.lexsort((onset, group))
         first, then = order[:-1], order[1:]
         same = group[first] == group[then]
         first, between = first[same], (onset[then] - onset[first])[same]
         freed[first] = np.minimum(freed[first], onset[first] + np.maximum(between - _REPEAT_GAP_S, _LEAST_HOLD * between))
     return freed
-
-
-def sounding_offsets(onset_s, key_offset_s, pitch, presses):
-    """When each note is damped: at its key's release or, if the pedal is down then, when it comes up or the key is struck again."""
-    damped = np.array(key_offset_s, dtype=np.float64)
-    for down, up in presses:
-        damped = np.where((damped >= down) & (damped < up), up, damped)
-    order = np.lexsort((onset_s, pitch))
-    first, then = order[:-1], order[1:]
-    same = pitch[first] == pitch[then]
-    damped[first[same]] = np.minimum(damped[first[same]], onset_s[then[same]])
-    return damped
 
 
 def _pauses(onset, offset):

@@ -17,9 +17,11 @@ _INHARMONICITY, _INHARMONICITY_OCTAVES = 3.5e-4, 0.75
 # Of middle C, and octaves in which it doubles (Fletcher 1964, doi:10.1121/1.1918971); below C3 it stays as it is there.
 _STRIKE_POINT = 1.0 / 8.0
 # Of the string's length: partials with a node there are weak.
-_BRIGHT_HZ = (900.0, 4200.0)
-# The spectrum falls to 1/e by this frequency, for velocity 0 and 127.
-_UNEVEN_DB = 4.0
+_SLOPE = 1.0
+# Amplitude falls with the number of the partial to this power, beside
+_BRIGHT_HZ = (900.0, 5000.0)
+# a fall to 1/e by this frequency, for velocity 0 and 127.
+_UNEVEN_DB = 5.0
 # Standard deviation of a partial's level from key to key: each finds other resonances of the soundboard.
 _LOUDNESS_POWER = 1.7
 # Amplitude grows with velocity to this power.
@@ -101,7 +103,7 @@ def _tone(pitch, velocity, held_s, cents, uneven_db, rng, rate_hz):
     k, frequency = k[frequency < _HIGHEST_HZ], frequency[frequency < _HIGHEST_HZ]
 
     bright = _BRIGHT_HZ[0] + (_BRIGHT_HZ[1] - _BRIGHT_HZ[0]) * hardness**2
-    amplitude = np.exp(-(frequency - fundamental) / (bright + fundamental)) * (0.15 + np.abs(np.sin(np.pi * k * _STRIKE_POINT))) / np.sqrt(k)
+    amplitude = np.exp(-(frequency - fundamental) / (bright + fundamental)) * (0.15 + np.abs(np.sin(np.pi * k * _STRIKE_POINT))) / k**_SLOPE
     # Low strings speak through their higher partials: the soundboard radiates little below 100 Hz.
     amplitude *= 1.0 / (1.0 + (70.0 / frequency) ** 2)
     amplitude *= 10.0 ** (uneven_db[: len(k)] / 20.0)

@@ -1,1 +1,1 @@
-"""What people look at: hands and notes drawn on the video, contact sheets."""
+"""What people look at: hands drawn on the video, the notes on a keyboard, contact sheets."""

@@ -31,7 +31,7 @@ def test_a_window_may_end_with_the_last_frame_and_no_later(frames, rate_hz, wind
 
 
 def test_windows_go_by_time_where_the_frame_rate_varies():
-    time_s = np.concatenate([np.arange(0, 30, 1 / 60), np.arange(30, 60, 1 / 20)])
+    time_s = np.concatenate([np.arange(0, 30, 1 / 60), np.arange(30, 60.1, 1 / 20)])
     _, _, start_frame, end_frame = clip_windows(time_s, 30.0, 30.0)
     assert start_frame.tolist() == [0, 1800]
     assert end_frame.tolist() == [1800, 2400]

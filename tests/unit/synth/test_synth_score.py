@@ -5,7 +5,7 @@ from handroll.hand.skeleton import HANDS
 from handroll.keyboard.geometry import key_centres_x_mm, key_of_pitch
 from handroll.schema import NOTES, PEDAL, to_arrow
 from handroll.synth.pieces import pieces, pitch_of, read_bars
-from handroll.synth.score import TAIL_S, random_score, score, sounding_offsets
+from handroll.synth.score import TAIL_S, random_score, score
 
 ALL = [*(("piece", name) for name in pieces()), *(("medley", seed) for seed in range(4))]
 
@@ -135,8 +135,9 @@ def test_notation():
         pitch_of("H4")
 
 
-def test_pedal_and_repetition_damp_notes():
-    onset, offset, pitch = np.array([0.0, 0.1, 2.0]), np.array([0.5, 3.0, 2.2]), np.array([60, 64, 60])
-    np.testing.assert_allclose(sounding_offsets(onset, offset, pitch, np.empty((0, 2))), offset)
-    np.testing.assert_allclose(sounding_offsets(onset, offset, pitch, np.array([[0.2, 1.0]])), [1.0, 3.0, 2.2])
-    np.testing.assert_allclose(sounding_offsets(onset, offset, pitch, np.array([[0.2, 2.5]])), [2.0, 3.0, 2.5])
+def test_the_pedal_holds_the_notes_of_a_bar():
+    s = score("prelude", 2)
+    end, up = s.notes["sounding_offset_s"], s.pedal["offset_s"]
+    lifted = np.abs(end[:, None] - up).min(1) < 1e-9
+    assert lifted.sum() >= 4 * len(up)
+    assert np.all(end[~lifted] - s.notes["key_offset_s"][~lifted] < 3.5)

@@ -1,0 +1,77 @@
+"""The sound lies on the video's clock, whatever the container did to it."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from handroll.music.audio import extract_audio, load_audio
+
+TIMES_S = np.arange(60) / 30
+
+
+def clicks_s(path):
+    """Times of the clicks in a sound file, in seconds."""
+    samples, rate = load_audio(path)
+    loud = np.flatnonzero(np.abs(samples) > 0.4)
+    return loud[np.diff(loud, prepend=-rate) > rate // 10] / rate
+
+
+@pytest.mark.parametrize("start_s", [0.0, 0.4, -0.3])
+@pytest.mark.parametrize(("name", "codec", "tolerance_s"), [("video.mkv", "pcm_s16le", 1e-3), ("video.ts", "aac", 5e-3)])
+def test_sample_0_sounds_at_the_first_frame(encode, click_track, tmp_path, name, codec, tolerance_s, start_s):
+    track = click_track(48000, 1.5, [0.1, 0.5, 1.0])
+    video = encode(name, times_s=TIMES_S, sound=(track, 48000), sound_start_s=start_s, sound_codec=codec, first_s=3.0)
+    seconds = extract_audio(video, tmp_path / "a.flac")
+    expected = [t for t in np.array([0.1, 0.5, 1.0]) + start_s if t > 0]
+    np.testing.assert_allclose(clicks_s(tmp_path / "a.flac"), expected, atol=tolerance_s)
+    info = soundfile.info(tmp_path / "a.flac")
+    assert (info.format, info.subtype, info.samplerate, info.channels) == ("FLAC", "PCM_16", 48000, 1)
+    assert seconds == pytest.approx(info.duration) == pytest.approx(1.5 + start_s, abs=0.05)
+
+
+def test_lost_blocks_are_silent_and_what_follows_stays_in_time(encode, click_track, tmp_path):
+    track = click_track(48000, 1.5, [0.2, 0.6, 1.2])
+    video = encode("video.mkv", times_s=TIMES_S, sound=(track, 48000), sound_codec="pcm_s16le", lost_blocks=range(25, 31))
+    extract_audio(video, tmp_path / "a.flac")
+    np.testing.assert_allclose(clicks_s(tmp_path / "a.flac"), [0.2, 1.2], atol=1e-3)
+
+
+def test_rounded_times_of_a_container_make_no_holes(encode, tmp_path):
+    tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(44100) / 44100).astype(np.float32)
+    extract_audio(encode("video.mkv", times_s=TIMES_S, sound=(tone, 44100), sound_codec="pcm_s16le"), tmp_path / "a.flac")
+    np.testing.assert_allclose(load_audio(tmp_path / "a.flac")[0][: len(tone)], tone, atol=1e-4)
+
+
+def test_no_sound_gives_an_empty_file_and_no_samples(encode, click_track, tmp_path):
+    silent, early = encode(times_s=TIMES_S), tmp_path / "early.mkv"
+    assert extract_audio(silent, tmp_path / "a.flac") == 0.0
+    assert (tmp_path / "a.flac").read_bytes() == b""
+    samples, rate = load_audio(tmp_path / "a.flac", rate_hz=16000)
+    assert samples.shape == (0,) and rate == 16000
+
+    track = (click_track(48000, 0.5, [0.1]), 48000)
+    early = encode("early.mkv", times_s=TIMES_S, sound=track, sound_start_s=-1.0, sound_codec="pcm_s16le", first_s=2.0)
+    assert extract_audio(early, tmp_path / "a.flac") == 0.0
+
+
+def test_what_is_no_video_gives_an_empty_file(tmp_path):
+    (tmp_path / "text.mp4").write_text("no video")
+    assert extract_audio(tmp_path / "text.mp4", tmp_path / "a.flac") == 0.0
+    assert (tmp_path / "a.flac").stat().st_size == 0
+
+
+def test_same_bytes_twice(encode, click_track, tmp_path):
+    video = encode(times_s=TIMES_S, sound=(click_track(44100, 1.0, [0.3]), 44100))
+    for name in ("a.flac", "b.flac"):
+        extract_audio(video, tmp_path / name)
+    assert (tmp_path / "a.flac").read_bytes() == (tmp_path / "b.flac").read_bytes()
+
+
+def test_load_audio_resamples_and_mixes(tmp_path):
+    tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(48000) / 48000)
+    soundfile.write(tmp_path / "a.wav", np.stack([tone, 0 * tone], axis=1), 48000)
+    mono, rate = load_audio(tmp_path / "a.wav", rate_hz=16000)
+    assert rate == 16000 and mono.dtype == np.float32
+    np.testing.assert_allclose(mono[500:-500], 0.25 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)[500:-500], atol=1e-3)
+    stereo, rate = load_audio(tmp_path / "a.wav", mono=False)
+    assert stereo.shape == (48000, 2) and rate == 48000
