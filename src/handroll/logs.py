@@ -57,7 +57,7 @@ def progress(items, total, unit, every_s=5.0):
         now = time.monotonic()
         if now - shown >= every_s:
             shown = now
-            rate = done / (now - started)
+            rate = done / max(now - started, 1e-9)
             share = f" of {total} ({100 * done / total:.0f} %), {max(total - done, 0) / rate:.0f} s left" if total else ""
             LOGGER.info("%d %s%s, %.1f %s/s", done, unit, share, rate, unit)
     elapsed = time.monotonic() - started

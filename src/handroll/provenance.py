@@ -82,15 +82,16 @@ def code_hash(script):
             continue
         seen[path], imported = _meaning(path)
         pending.extend(p for p in map(_module_path, imported) if p)
+    # Ordered by name, not by place: where the package is installed must not matter.
+    names = {path: path.relative_to(PACKAGE).as_posix() if path.is_relative_to(PACKAGE) else path.name for path in seen}
     digest = hashlib.sha256()
-    for path in sorted(seen):
-        name = path.relative_to(PACKAGE) if path.is_relative_to(PACKAGE) else path.name
-        digest.update(f"{name}\n{seen[path]}\n".encode())
+    for path in sorted(seen, key=names.get):
+        digest.update(f"{names[path]}\n{seen[path]}\n".encode())
     return digest.hexdigest()[:16]
 
 
 def module_version(module):
-    """The integer `VERSION` of a handroll module, read without importing it.
+    """A handroll module's name and integer `VERSION`, such as "handroll.detect.tracks 3", read without importing it.
 
     Steps too costly to rerun for a refactoring carry this number instead of a `code_hash`; it is raised by hand.
 

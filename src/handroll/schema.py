@@ -281,7 +281,7 @@ def _varying_array(table, column, values):
     """A sequence of arrays (n_i, *shape) as an Arrow list array."""
     for row, value in enumerate(values):
         if np.ndim(value) != 1 + len(column.shape) or np.shape(value)[1:] != column.shape:
-            wanted = f"({column.axes[0][0]}, {', '.join(map(str, column.shape))})"
+            wanted = f"({', '.join(map(str, (column.axes[0][0], *column.shape)))})"
             raise SchemaError(f"table {table.name}, column {column.name}, row {row}: expected shape {wanted}, found {np.shape(value)}")
     offsets = np.cumsum([0, *(len(value) for value in values)])
     joined = np.concatenate([*values, np.empty((0, *column.shape), _numpy_dtype(column.dtype))])

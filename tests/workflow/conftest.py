@@ -22,9 +22,11 @@ class Project:
 
     def run(self, *arguments, check=True, cores=2):
         """Run Snakemake in the project; returns the finished process with all its output in `stdout`."""
-        environment = {**os.environ, "PYTHONPATH": str(self.root / "src"), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+        environment = {**os.environ, "PYTHONPATH": str(self.root / "src"), "PATH": path}
         command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--configfile", "config/test.yaml", *arguments]
-        done = subprocess.run(command, cwd=self.root, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        done = subprocess.run(command, cwd=self.root, env=environment, check=False, **streams)
         assert done.returncode == 0 or not check, done.stdout
         return done
 

@@ -12,6 +12,21 @@ from handroll.video.write import VideoWriter
 
 TARGETS = ("all", "overlays", "screen")
 
+REASONS = {
+    "missing": "source_missing",
+    "empty": "source_empty",
+    "text": "unreadable",
+    "truncated": "truncated",
+    "headless": "unreadable",
+    "sound": "no_video_stream",
+    "silent": "no_audio",
+    "no_frames": "no_frames",
+    "one_frame": "single_frame",
+    "portrait": "no_hands",
+    "variable": "no_hands",
+}
+"""Each broken video and the reason it must get."""
+
 
 def picture(width, height, number):
     """A plain picture that changes from frame to frame."""
@@ -78,8 +93,7 @@ def done(project, small_videos):
     write_video(root / "one_frame.mp4", [0.0])
     write_portrait_4k(root / "portrait.mp4")
     write_video(root / "variable.mp4", np.cumsum(np.tile([1 / 30, 2 / 30, 5 / 30], 12)), audio=sound(4.0))
-    names = "missing empty text truncated headless sound silent no_frames one_frame portrait variable".split()
-    rows = [f"anna\t{name}\t{name}.mp4\t" for name in names] + [f"anna\tgood\t{small_videos[1]}\ttrain"]
+    rows = [f"anna\t{name}\t{name}.mp4\t" for name in REASONS] + [f"anna\tgood\t{small_videos[1]}\ttrain"]
     (root / "videos.tsv").write_text("subject\tvideo\tsource\tsplit\n" + "\n".join(rows) + "\n", encoding="utf-8")
     project.run(*TARGETS)
     return project
@@ -89,22 +103,7 @@ def screening(project, video):
     return json.loads((project.root / "results/screen/anna" / video / "screening.json").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize(
-    ("video", "reason"),
-    [
-        ("missing", "source_missing"),
-        ("empty", "source_empty"),
-        ("text", "unreadable"),
-        ("truncated", "truncated"),
-        ("headless", "unreadable"),
-        ("sound", "no_video_stream"),
-        ("silent", "no_audio"),
-        ("no_frames", "no_frames"),
-        ("one_frame", "single_frame"),
-        ("portrait", "no_hands"),
-        ("variable", "no_hands"),
-    ],
-)
+@pytest.mark.parametrize(("video", "reason"), REASONS.items())
 def test_reason(done, video, reason):
     found = screening(done, video)
     assert reason in found["reasons"]

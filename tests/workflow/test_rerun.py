@@ -78,4 +78,5 @@ def test_new_video_runs_only_its_jobs_and_collectors(done, small_videos):
     sheet.write_text(sheet.read_text(encoding="utf-8") + f"anna\tthree\t{small_videos[0]}\ttest\n", encoding="utf-8")
     planned = done.planned(*TARGETS, "--config", "motion={hampel: {n_sigma: 4.0}}")
     assert set(planned.values()) == {1}
-    assert {"fetch_video", "detect_hands", "transcribe_audio", "clean_motion", "draw_overlay", "split_videos", "write_shards"} <= set(planned)
+    assert {"fetch_video", "detect_hands", "transcribe_audio", "clean_motion", "draw_overlay"} <= set(planned)
+    assert {"split_videos", "write_shards", "describe_dataset"} <= set(planned)

@@ -59,7 +59,8 @@ States of a frame: {states}. Coordinates are the camera's: x right, y down, z fo
 
 ## What was left out
 
-Rejected: {rejected_videos:,} of {screened:,} videos as a whole, and {rejected_clips:,} of {windows:,} windows. Each may have several reasons.
+Rejected: {rejected_videos:,} of {screened:,} videos as a whole, and {rejected_clips:,} of {windows:,} windows.
+Each may have several reasons.
 
 {rejections}
 

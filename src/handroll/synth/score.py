@@ -40,7 +40,8 @@ _LEAST_HOLD = 0.5
 _VELOCITY = 66.0
 _VELOCITY_ARCH, _VELOCITY_BEAT, _VELOCITY_MELODY, _VELOCITY_SPREAD = 14.0, 6.0, 5.0, 2.5
 _VELOCITY_RANGE = (30, 110)
-# A phrase swells and fades by the arch; the first note of a bar and each hand's upper voice are louder, the left hand softer; the rest is chance.
+# A phrase swells and fades by the arch; the first notes of a bar and the upper voice of each hand are louder, the left hand
+# is softer; the rest is chance.
 
 _PEDAL_DOWN_S, _PEDAL_UP_S = 0.20, 0.04
 # Legato pedalling: up just after the new bar begins, down a little later.

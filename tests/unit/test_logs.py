@@ -1,0 +1,48 @@
+import logging
+
+import pytest
+
+from handroll.logs import LOGGER, progress, step_log
+
+
+def test_lines_go_to_the_file_and_the_terminal(tmp_path, capsys):
+    handlers = list(LOGGER.handlers)
+    with step_log(tmp_path / "logs" / "step.log", "detect_hands ann/long") as log:
+        log.info("found %d hands", 2)
+        logging.getLogger("handroll").warning("one is blurred")
+    text = (tmp_path / "logs" / "step.log").read_text()
+    assert "INFO found 2 hands" in text and "WARNING one is blurred" in text
+    assert "[detect_hands ann/long] found 2 hands" in capsys.readouterr().err
+    assert LOGGER.handlers == handlers
+    LOGGER.info("after the step")
+    assert "after" not in (tmp_path / "logs" / "step.log").read_text()
+
+
+def test_an_error_is_logged_with_its_traceback_and_passed_on(tmp_path):
+    with pytest.raises(KeyError), step_log(tmp_path / "step.log", "x"):
+        raise KeyError("missing")
+    text = (tmp_path / "step.log").read_text()
+    assert "ERROR failed" in text and "Traceback" in text and "KeyError: 'missing'" in text
+    assert not LOGGER.handlers
+
+
+def test_a_second_run_begins_a_new_file(tmp_path):
+    for line in ("first", "second"):
+        with step_log(tmp_path / "step.log", "x") as log:
+            log.info(line)
+    assert "first" not in (tmp_path / "step.log").read_text()
+
+
+def test_progress_passes_items_through_and_counts_them(caplog):
+    caplog.set_level(logging.INFO, "handroll")
+    assert list(progress(iter("abcd"), 4, "frames", every_s=0.0)) == list("abcd")
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines[0].startswith("1 frames of 4 (25 %)") and lines[-1].startswith("4 frames in ")
+
+
+def test_progress_without_total_or_items(caplog):
+    caplog.set_level(logging.INFO, "handroll")
+    assert list(progress([], None, "frames")) == []
+    list(progress([1], None, "frames", every_s=0.0))
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines[0].startswith("0 frames in") and "of" not in lines[1]
