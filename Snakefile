@@ -1,7 +1,5 @@
 # handroll: from videos of piano playing to a 3D hand-motion dataset.
 # This file is an index: each phase has its own file below, in the order in which the data flows.
-import re
-
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -11,13 +9,6 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
-
-
-wildcard_constraints:
-    subject="|".join(sorted({re.escape(subject) for subject, _ in VIDEOS})),
-    video="|".join(sorted({re.escape(video) for _, video in VIDEOS})),
-
-
 include: "workflow/rules/acquire.smk"
 include: "workflow/rules/hands.smk"
 include: "workflow/rules/screen.smk"

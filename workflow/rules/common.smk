@@ -1,4 +1,5 @@
-# What every rule file uses: the checked configuration, the sheet, and helpers for `params` and paths.
+# For all phases: the checked configuration, the sheet, and helpers for `params` and paths.
+import re
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -14,6 +15,11 @@ except ConfigError as error:
 
 if not VIDEOS:
     raise WorkflowError(f"sheet {CONFIG.sheet}: expected at least one video below the header, found none")
+
+
+wildcard_constraints:
+    subject="|".join(sorted({re.escape(subject) for subject, _ in VIDEOS})),
+    video="|".join(sorted({re.escape(video) for _, video in VIDEOS})),
 
 
 def cfg(**keys):

@@ -35,14 +35,14 @@ rule cut_clips:
 
 
 rule split_videos:
-    """Deal the videos to train, valid and test by a stable hash; the sheet may pin one."""
-    localrule: True
     output:
         splits="results/dataset/splits.parquet",
     log:
         "results/logs/split_videos.log",
     benchmark:
         "results/benchmarks/split_videos.tsv"
+    """Deal the videos to train, valid and test by a stable hash; the sheet may pin one."""
+    localrule: True
     conda:
         "../../envs/base.yaml"
     threads: 1

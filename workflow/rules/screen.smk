@@ -22,15 +22,16 @@ rule screen_video:
     params:
         code=code_of("screen_video.py"),
         thresholds=cfg(
-            resolution="screen.resolution", duration="screen.duration", sound="screen.sound", visibility="screen.visibility"
+            resolution="screen.resolution",
+            duration="screen.duration",
+            sound="screen.sound",
+            visibility="screen.visibility",
         ),
     script:
         "../scripts/screen_video.py"
 
 
 rule summarise_screening:
-    """One row a video: verdict, reasons, scores."""
-    localrule: True
     input:
         screening=per_video(rules.screen_video.output.screening),
     output:
@@ -39,6 +40,8 @@ rule summarise_screening:
         "results/logs/summarise_screening.log",
     benchmark:
         "results/benchmarks/summarise_screening.tsv"
+    """One row a video: verdict, reasons, scores."""
+    localrule: True
     conda:
         "../../envs/base.yaml"
     threads: 1
