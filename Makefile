@@ -19,10 +19,9 @@ lint: install            ## ruff, snakefmt and Snakemake's own lint
 	$(RUN) snakefmt --check Snakefile workflow/rules
 	$(RUN) snakemake --lint
 
-docs: install            ## what is generated from code: schemas, configuration, dataset tables, the rule graph
+docs: install            ## what is generated from code: schemas, configuration, dataset tables
 	$(RUN) python -m handroll.config .
-	$(RUN) python -m handroll.dataset.card docs/dataset.md
-	$(RUN) snakemake --quiet all --rulegraph mermaid-js > docs/rulegraph.mmd
+	$(RUN) python -m handroll.dataset.document docs/dataset.md
 
 synthetic-demo: install  ## render the four demo videos and their truth again
 	$(RUN) python -m handroll.synth.pianist --demo resources/demo

@@ -26,6 +26,8 @@ localrules:
     motion,
     music,
     overlays,
+    split_videos,
+    summarise_screening,
 
 
 rule all:

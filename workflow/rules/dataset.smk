@@ -15,6 +15,8 @@ rule cut_clips:
     input:
         motion=rules.clean_motion.output.motion,
         screening=rules.screen_video.output.screening,
+        notes=rules.check_midi.output.notes,
+        audio=rules.extract_audio.output.audio,
     output:
         clips="results/dataset/clips/{subject}/{video}.parquet",
     log:
@@ -35,14 +37,13 @@ rule cut_clips:
 
 
 rule split_videos:
+    """Deal the videos to train, valid and test by a stable hash; the sheet may pin one."""
     output:
         splits="results/dataset/splits.parquet",
     log:
         "results/logs/split_videos.log",
     benchmark:
         "results/benchmarks/split_videos.tsv"
-    """Deal the videos to train, valid and test by a stable hash; the sheet may pin one."""
-    localrule: True
     conda:
         "../../envs/base.yaml"
     threads: 1
@@ -96,6 +97,7 @@ rule describe_dataset:
     output:
         card="results/dataset/README.md",
         statistics="results/dataset/statistics.json",
+        croissant="results/dataset/croissant.json",
         key_plot="results/dataset/keys.png",
         velocity_plot="results/dataset/velocities.png",
     log:

@@ -32,6 +32,7 @@ rule screen_video:
 
 
 rule summarise_screening:
+    """One row a video: verdict, reasons, scores."""
     input:
         screening=per_video(rules.screen_video.output.screening),
     output:
@@ -40,8 +41,6 @@ rule summarise_screening:
         "results/logs/summarise_screening.log",
     benchmark:
         "results/benchmarks/summarise_screening.tsv"
-    """One row a video: verdict, reasons, scores."""
-    localrule: True
     conda:
         "../../envs/base.yaml"
     threads: 1

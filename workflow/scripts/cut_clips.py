@@ -1,4 +1,4 @@
-"""Cut a video into clips: reads motion.parquet and screening.json; writes its clips (schema.CLIPS), kept or not, with reasons."""
+"""Cut a video into clips: reads motion, screening, notes and audio; writes its clips (schema.CLIPS), kept or not, with reasons."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from handroll.dataset.clips import cut_clips
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.schema import CLIPS, MOTION, by_frame, read_table, write_table
+from handroll.schema import CLIPS, MOTION, NOTES, by_frame, read_table, write_table
 
 
 def main(snakemake):
@@ -14,8 +14,19 @@ def main(snakemake):
     params, wildcards = snakemake.params, snakemake.wildcards
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(wildcards)}") as log:
         motion, _ = read_table(snakemake.input.motion, MOTION)
+        notes, _ = read_table(snakemake.input.notes, NOTES)
         screening = json.loads(Path(snakemake.input.screening).read_text(encoding="utf-8"))
-        clips = cut_clips(by_frame(motion), wildcards.subject, wildcards.video, **params.settings, video_reasons=screening["reasons"])
+        audio = Path(snakemake.input.audio)
+        sounds = audio.stat().st_size > 0
+        clips = cut_clips(
+            by_frame(motion),
+            wildcards.subject,
+            wildcards.video,
+            **params.settings,
+            video_reasons=screening["reasons"],
+            audio_path=audio if sounds else None,
+            note_onset_s=notes["onset_s"] if sounds else None,
+        )
         write_table(snakemake.output.clips, CLIPS, clips, stamp(snakemake.rule, params.code, params.settings))
         log.info("%d of %d clips kept", clips["accepted"].sum(), len(clips["accepted"]))
 

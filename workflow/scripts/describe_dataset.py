@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from handroll.dataset.card import card
+from handroll.dataset.croissant import croissant
 from handroll.dataset.plots import plot_keys, plot_velocities
 from handroll.dataset.shards import survey_shards
 from handroll.dataset.statistics import describe
@@ -22,6 +23,7 @@ def main(snakemake):
         splits, _ = read_table(given.splits, SPLITS)
         statistics = describe(screenings, clips, splits, manifest, survey_shards(Path(given.manifest).parent, manifest))
         write_json(made.statistics, statistics)
+        write_json(made.croissant, croissant(params.name, statistics, manifest))
         plot_keys(made.key_plot, statistics["notes"]["pitch"])
         plot_velocities(made.velocity_plot, statistics["notes"]["velocity"])
         with atomic_path(made.card) as temporary:

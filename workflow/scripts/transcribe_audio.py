@@ -23,6 +23,7 @@ def main(snakemake):
         if screening["usable_for_motion"]:
             samples, rate_hz = load_audio(snakemake.input.audio)
             notes, pedal, info = transcribe(samples, rate_hz, params.settings["engine"], {"threads": snakemake.threads})
+            info["transcriber"] = " ".join(str(info[key]) for key in ("engine", "engine_version") if key in info)
         metadata = stamp(snakemake.rule, params.code, params.settings, **info)
         write_table(snakemake.output.notes, NOTES, notes, metadata)
         write_table(snakemake.output.pedal, PEDAL, pedal, metadata)

@@ -8,6 +8,7 @@ lengthening notes by the pedal, so its note ends are key offsets; the pedal it g
 import json
 import math
 import sys
+import warnings
 from contextlib import contextmanager
 from functools import cache
 from importlib import resources
@@ -62,7 +63,9 @@ def transcribe(samples, rate_hz, threads=1, device="cpu", segment_s=SEGMENT_S, h
     if rate_hz != model.fs:
         samples = soxr.resample(samples, rate_hz, model.fs)
     sound = torch.from_numpy(np.ascontiguousarray(samples[:, None], dtype=np.float32)).to(device)
-    with _threads(threads), _segments_logged(model, len(samples), segment_s, hop_s), torch.inference_mode():
+    with _threads(threads), _segments_logged(model, len(samples), segment_s, hop_s), torch.inference_mode(), warnings.catch_warnings():
+        # Transkun saves memory by `torch.utils.checkpoint`, which has nothing to do when nothing is trained, and says so.
+        warnings.filterwarnings("ignore", module=r"torch\.")
         events = model.transcribe(sound, stepInSecond=hop_s, segmentSizeInSecond=segment_s)
     # Padding with silence at both ends can give events there.
     length_s = len(samples) / model.fs

@@ -30,6 +30,10 @@ class Bar:
         """The same bar, higher by some semitones."""
         return replace(self, notes=tuple((start, length, pitch + semitones, *played) for start, length, pitch, *played in self.notes))
 
+    def without(self, hand):
+        """The same bar without the notes of one hand."""
+        return replace(self, notes=tuple(note for note in self.notes if note[3] != hand))
+
 
 @dataclass(frozen=True)
 class Piece:

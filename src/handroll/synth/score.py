@@ -19,8 +19,8 @@ TAIL_S = 1.0
 LEAST_DURATION_S = 4.0
 """Shortest score: silence and a bar of any piece."""
 
-REST_S = 2.3
-"""A hand that has nothing to play for so long leaves the picture."""
+REST_S = (2.3, 3.6)
+"""A hand that has nothing to play for so long leaves the picture; it is away no longer than the second."""
 _REST_MARGIN_S = 0.1
 COVER_S = (0.45, 0.80)
 """How long something covers a hand: less than the 30 frames that are interpolated at 30 frames a second."""
@@ -45,7 +45,8 @@ _VELOCITY_RANGE = (30, 110)
 
 _PEDAL_DOWN_S, _PEDAL_UP_S = 0.20, 0.04
 # Legato pedalling: up just after the new bar begins, down a little later.
-_PHRASE_GAP_S = 0.7
+_PHRASE_GAP_S, _LATE_S = 0.7, 2.0
+# Silence between the phrases of a medley; a hand that begins late is silent in all bars that start within this time.
 _TEMPO_SPREAD = 0.12
 _PITCH_RANGE = (28, 100)
 
@@ -126,7 +127,9 @@ def score(name, seed, duration_s=None):
 
 
 def random_score(seed, duration_s):
-    """A medley made by a seed: phrases of all pieces in another order, transposed, at other tempi; for held-out runs.
+    """A medley made by a seed: phrases of all pieces in another order, transposed, at other tempi.
+
+    From about 20 s on each hand rests once; each hand is covered once.
 
     Parameters
     ----------
@@ -140,24 +143,29 @@ def random_score(seed, duration_s):
     """
     duration = _checked(duration_s)
     rng = np.random.default_rng(seed)
-    at, played, titles = rng.uniform(*LEAD_S), [], []
-    end = duration - TAIL_S
+    at, end, played, titles = rng.uniform(*LEAD_S), duration - TAIL_S, [], []
     repertoire = [(piece, phrase) for piece in pieces().values() for phrase in piece.phrases]
-    order = []
+    # The first phrase is played as it is written, in the second and third one hand begins late.
+    late_hands, order = [None, *rng.permutation(len(HANDS))], []
     while True:
         order = order or list(rng.permutation(len(repertoire)))
         piece, phrase = repertoire[order.pop()]
         semitones = int(rng.choice(piece.transpositions)) + 12 * int(rng.integers(-1, 2))
         phrase = [bar.transposed(semitones) for bar in phrase]
-        pitches = [note[2] for bar in phrase for note in bar.notes]
         quarter = 60.0 / piece.quarters_per_minute * np.exp(rng.uniform(-_TEMPO_SPREAD, _TEMPO_SPREAD))
+        pitches = [note[2] for bar in phrase for note in bar.notes]
         if min(pitches) < _PITCH_RANGE[0] or max(pitches) > _PITCH_RANGE[1]:
             continue
+        late, began = late_hands.pop(0) if late_hands else None, at
         for number, bar in enumerate(phrase):
             if at + quarter * bar.quarters > end:
                 if not played:
+                    # Not even its first bar has room: another phrase may be shorter.
+                    late_hands, at = [None, *late_hands], began
                     break
-                return _performed("Medley", "; ".join(dict.fromkeys(titles)), duration, played, rng, covers=False)
+                return _performed("Medley", "; ".join(dict.fromkeys(titles)), duration, played, rng, covers=True)
+            if at < began + _LATE_S and len({note[3] for note in bar.notes}) == len(HANDS):
+                bar = bar.without(late)
             played.append((at, quarter, bar, _swell(number, len(phrase)), piece.pedalled))
             titles.append(f"{piece.title}: {piece.source}")
             at += quarter * bar.quarters
@@ -217,10 +225,10 @@ def _freed(onset, offset, pitch, finger):
 
 
 def _pauses(onset, offset):
-    """(start_s, end_s) of the times between the notes of one hand, at least `REST_S` long, less a margin."""
+    """(start_s, end_s) of the times between the notes of one hand, of those that are long enough for it to leave."""
     busy_until = np.maximum.accumulate(offset)[:-1]
     pauses = zip(busy_until + _REST_MARGIN_S, onset[1:] - _REST_MARGIN_S, strict=True)
-    return [(float(start), float(end)) for start, end in pauses if end - start >= REST_S]
+    return [(float(max(start, end - REST_S[1])), float(end)) for start, end in pauses if end - start >= REST_S[0]]
 
 
 def _covers(rests, duration_s, rng):
