@@ -140,5 +140,3 @@ def pose_landmarks(model, root, angles):
             row, column = 1 + 4 * finger, 3 + 9 * finger + 3 * level
             jacobian[:, row + level + 1 : row + 4, :, column : column + 3] = moved[:, finger]
     return landmarks, jacobian
-
-

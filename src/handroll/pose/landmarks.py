@@ -1,135 +1,174 @@
 """The `landmarks` engine: MANO-topology poses from the 21 detected landmarks alone, by least squares on the open hand.
 
-Unknowns of a frame and hand: 3 for the wrist (pixel x, y and log depth), 3 for the palm's orientation, 45 anatomical
-joint angles. Residuals: the projected landmarks against the detected ones, the priors of `priors` on angles and limits,
-and relative heights of wrist, knuckles and tips along the camera's viewing axis, since the camera looks down at the keys.
+Unknowns of a frame and hand: 3 for the wrist, 3 for the palm's orientation, 45 anatomical joint angles. Residuals: the
+projected landmarks against the detected ones, the priors of `priors` on angles and limits, and relative heights of wrist,
+knuckles and tips along the viewing axis, since the camera looks down at the keys. Every frame is fitted for itself;
+smoothing is a later step. The detector's own world landmarks are not used: their depth is wrong by centimetres.
 
-What a single camera cannot see stays as it was assumed: the size of the hand (a larger hand farther away gives the same
-picture, so `bone_scale` is 1 unless the hand's length is given), and, under HaMeR's focal length, depth in true metres.
+What one camera cannot see stays as it was assumed. A larger hand farther away gives the same picture: `bone_scale` is 1
+unless the hand's length is given, and the bones' proportions are the template's. Depth is metric only with a true focal length.
 """
-
-import logging
 
 import numpy as np
 import torch
 
 from handroll.hand.kinematics import MIRROR, hand_joints, mirrored_pose
 from handroll.hand.rotations import continuous, rotvec_from_matrix
-from handroll.hand.skeleton import HANDS, JOINT_OF_LANDMARK, N_ROTATIONS
+from handroll.hand.skeleton import HANDS, N_JOINTS, N_ROTATIONS
 from handroll.hand.template import HAND_LENGTH_M, open_hand
-from handroll.pose.articulation import BENDS, articulation, pose_landmarks
+from handroll.pose.articulation import BENDS, articulation
 from handroll.pose.levenberg_marquardt import choose, minimise
-from handroll.pose.priors import LIMIT_SIGMA_RAD, angle_limits, angle_prior, height_prior, landmark_offsets
+from handroll.pose.priors import landmark_offsets_m
+from handroll.pose.problem import HandProblem, level_start, retract, wrist_m
 
 VERSION = 1
 """Raised by hand when the same detections give other poses."""
 
-BATCH = 2048
-"""Hands fitted at once; about 60 MB of memory."""
+OPTIONS = {"hand_length_m": None, "threads": 1}
+"""Wrist to middle fingertip of the player, metres, or None where it is not known; CPU threads (part of what fixes the bytes)."""
 
-ITERATIONS = 12
+BATCH = 1024
+"""Hands fitted at once; under 100 MB of memory."""
 
-LANDMARK_SIGMA_M = 2.5e-3
-"""Error of a detected landmark, metres on the hand: 4 px where the palm is 93 px (59 mm) wide."""
+ITERATIONS = 8
+"""Fits of well detected hands have converged after 6."""
 
-LOGGER = logging.getLogger("handroll")
+POOR_COST_RATIO = 2.0
+"""A fit that costs more than this times the median of its hand and video gets a second start, from the nearest better frame."""
+
+SHORTEST_HAND_M, LONGEST_HAND_M = 0.10, 0.26
 
 
-class Problem:
-    """The least-squares problem of a batch of right hands (a left one comes mirrored).
+def fit(video_path, detections, camera, options, progress):
+    """Fit every found hand of a video; see `engine.Engine.fit`.
 
     Parameters
     ----------
-    pixels : tensor (hand, 21, 2)
-        Detected landmarks in MediaPipe's order, pixels from the principal point.
-    focal_px : float
-    model : Articulation
-    up : array (3,)
-        Unit vector away from the keys, camera frame.
-    log_depth, log_depth_sigma : 
+    video_path : path
+        Not read: landmarks are enough.
+    detections : dict of str to array (frame, hand 2, ...)
+        `schema.DETECTIONS` by `schema.by_frame`.
+    camera : handroll.camera.Camera
+    options : dict
+        Any of `OPTIONS`.
+    progress : callable
+        As `handroll.logs.progress`.
+
+    Returns
+    -------
+    columns : dict of str to array (frame, hand 2, ...)
+        `schema.POSE`; float columns are NaN where no hand is found.
+    info : dict of str to str
+
+    Raises
+    ------
+    ValueError
+        An option is unknown, or the hand's length out of range.
     """
-
-    def __init__(self, pixels, focal_px, model, template, up, sigma_px, log_depth=None, log_depth_sigma=None):
-        dtype = pixels.dtype
-        tensor = lambda a: torch.as_tensor(a, dtype=dtype)
-        self.pixels, self.focal, self.model = pixels, focal_px, model
-        self.weight = 1.0 / sigma_px
-        mean, precision = angle_prior()
-        self.mean, self.precision = tensor(mean), tensor(precision)
-        self.low, self.high = (tensor(a) for a in angle_limits(template))
-        rows, height, sigma = height_prior()
-        self.rows = torch.as_tensor(rows)
-        inverse = 1.0 / sigma**2
-        centring = np.eye(len(rows)) - inverse / inverse.sum()
-        whiten = centring / sigma[:, None]
-        self.heights = tensor(whiten @ height)
-        self.height_map = tensor(whiten)
-        self.up = tensor(up)
-        self.log_depth, self.depth_weight = log_depth, None if log_depth is None else 1.0 / log_depth_sigma
-
-    def evaluate(self, state):
-        place, root, angles = state
-        points, jac = pose_landmarks(self.model, root, angles)
-        depth = place[:, 2].exp()[:, None]
-        far = depth + points[..., 2]
-        seen = (self.focal * points[..., :2] + (place[:, None, :2] * depth[..., None])) / far[..., None]
-        J = pixels_jac = points.new_zeros(*seen.shape, 51)
-        ratio = depth / far
-        J[:, :, 0, 0] = ratio
-        J[:, :, 1, 1] = ratio
-        J[..., 2] = ratio[..., None] * (place[:, None, :2] - seen)
-        J[..., 3:] = (self.focal * jac[:, :, :2] - seen[..., None] * jac[:, :, 2:]) / far[..., None, None]
-        w = self.weight[:, None, None]
-        r = ((seen - self.pixels) * w).flatten(1)
-        J = (J * w[..., None]).flatten(1, 2)
-        # heights
-        h = points[:, self.rows] @ self.up
-        hj = torch.einsum("hrxp,x->hrp", jac[:, self.rows], self.up)
-        rh = h @ self.height_map.T - self.heights
-        Jh = torch.nn.functional.pad(self.height_map @ hj, (3, 0))
-        r = torch.cat([r, rh], 1)
-        J = torch.cat([J, Jh], 1)
-        H = J.transpose(1, 2) @ J
-        g = (J.transpose(1, 2) @ r[..., None]).squeeze(-1)
-        cost = 0.5 * (r * r).sum(1)
-        # prior
-        d = angles - self.mean
-        pd = d @ self.precision
-        over = (angles - self.high).clamp(min=0) + (angles - self.low).clamp(max=0)
-        over = over / LIMIT_SIGMA_RAD
-        cost = cost + 0.5 * (d * pd).sum(1) + 0.5 * (over * over).sum(1)
-        g[:, 6:] += pd + over / LIMIT_SIGMA_RAD
-        H[:, 6:, 6:] += self.precision + torch.diag_embed((over != 0).to(H.dtype) / LIMIT_SIGMA_RAD**2)
-        if self.log_depth is not None:
-            e = (place[:, 2] - self.log_depth) * self.depth_weight
-            cost = cost + 0.5 * e * e
-            g[:, 2] += e * self.depth_weight
-            H[:, 2, 2] += self.depth_weight**2
-        return cost, g, H
+    unknown = sorted(set(options) - set(OPTIONS))
+    if unknown:
+        raise ValueError(f"pose engine landmarks: unknown options {unknown}; it knows {sorted(OPTIONS)}")
+    options = {**OPTIONS, **options}
+    bone_scale = _bone_scale(options["hand_length_m"])
+    pixels = np.asarray(detections["landmarks_px"], dtype=np.float64)
+    found = np.asarray(detections["found"], dtype=bool) & np.isfinite(pixels).all(axis=(-1, -2))
+    columns = {
+        **{name: detections[name] for name in ("frame", "time_s", "hand")},
+        "found": found,
+        "rotation_rad": np.full((*found.shape, N_ROTATIONS, 3), np.nan, dtype=np.float32),
+        "translation_m": np.full((*found.shape, 3), np.nan, dtype=np.float32),
+        "betas": np.where(found[..., None], np.zeros(10, dtype=np.float32), np.float32(np.nan)),
+        "bone_scale": np.where(found, np.float32(bone_scale), np.float32(np.nan)),
+        "joints_m": np.full((*found.shape, N_JOINTS, 3), np.nan, dtype=np.float32),
+        "residual_px": np.full(found.shape, np.nan, dtype=np.float32),
+    }
+    threads = torch.get_num_threads()
+    torch.set_num_threads(int(options["threads"]))
+    try:
+        for side, hand in enumerate(HANDS):
+            rows = np.flatnonzero(found[:, side])
+            from_centre = pixels[rows, side] - np.array(camera.centre_px)
+            rotation, translation, residual = fit_hands(from_centre, hand, camera.focal_px, bone_scale, progress)
+            columns["rotation_rad"][rows, side] = continuous(rotation)
+            columns["translation_m"][rows, side] = translation
+            columns["residual_px"][rows, side] = residual
+            # From the stored float32 values, so that the table agrees with itself.
+            stored = [columns[name][rows, side] for name in ("rotation_rad", "translation_m")]
+            columns["joints_m"][rows, side] = hand_joints(stored[0].reshape(-1, 3 * N_ROTATIONS), stored[1], bone_scale, hand)
+    finally:
+        torch.set_num_threads(threads)
+    return columns, {"template": f"open hand, {1e3 * HAND_LENGTH_M:.0f} mm", "bone_scale": f"{bone_scale:.6g}"}
 
 
-def retract(state, step):
-    from handroll.pose.articulation import exponential
-    place, root, angles = state
-    return place + step[:, :3], exponential(step[:, 3:6])[0] @ root, angles + step[:, 6:]
+def fit_hands(pixels, hand, focal_px, bone_scale, progress):
+    """Poses of one hand in many frames.
+
+    Parameters
+    ----------
+    pixels : array (frame, 21, 2)
+        Detected landmarks, MediaPipe's order, pixels from the principal point; finite.
+    hand : {"left", "right"}
+    focal_px, bone_scale : float
+    progress : callable
+        As `handroll.logs.progress`.
+
+    Returns
+    -------
+    rotation_rad : array (frame, 16, 3)
+        Of the hand itself, camera frame; the left hand's fit is that of its mirror image, mirrored back.
+    translation_m : array (frame, 3)
+    residual_px : array (frame,)
+    """
+    if not len(pixels):
+        return np.empty((0, N_ROTATIONS, 3)), np.empty((0, 3)), np.empty(0)
+    mirror = MIRROR if hand == "left" else np.ones(3)
+    template = open_hand()
+    model = articulation(template, bone_scale, landmark_offsets_m())
+    seen = torch.as_tensor(pixels * mirror[:2], dtype=torch.float32)
+    batches = torch.arange(len(seen)).split(BATCH)
+    parts = [_solve(model, template, focal_px, seen[rows]) for rows in progress(batches, len(batches), f"batches of {hand} hands")]
+    place, root, angles, cost, residual = fitted = [torch.cat(part) for part in zip(*parts, strict=True)]
+
+    good = cost <= POOR_COST_RATIO * cost.median()
+    for rows in torch.nonzero(~good).squeeze(1).split(BATCH):
+        # Nearest by index among the found frames: it need not be adjacent in time.
+        nearest = _nearest(torch.nonzero(good).squeeze(1), rows)
+        again = _solve(model, template, focal_px, seen[rows], (root[nearest], angles[nearest]))
+        better = again[3] < cost[rows]
+        for old, new in zip(fitted, again, strict=True):
+            old[rows] = choose(better, new, old[rows])
+
+    rotation = np.zeros((len(pixels), N_ROTATIONS, 3))
+    rotation[:, 0] = rotvec_from_matrix(root.double().numpy())
+    rotation[:, BENDS] = np.einsum("tfba,fbax->tfbx", angles.double().numpy().reshape(-1, 5, 3, 3), template.axes[BENDS])
+    translation = wrist_m(place, focal_px) - bone_scale * template.joints_m[0]
+    if hand == "left":
+        rotation = mirrored_pose(rotation.reshape(len(pixels), -1)).reshape(rotation.shape)
+    return rotation, translation * mirror, residual.numpy()
 
 
-def level_start(pixels, focal_px, model):
-    mean, _ = angle_prior()
-    level = torch.tensor([[0.0, 0, -1.0], [1.0, 0, 0], [0, -1.0, 0]]).T.to(pixels.dtype)
-    # columns images of mano x,y,z: x->(0,1,0), y->(0,0,-1), z->(-1,0,0)
-    level = torch.tensor([[0.0, 0, -1.0], [1.0, 0, 0], [0, -1.0, 0]]).to(pixels.dtype)
-    pts, _ = pose_landmarks(model, level[None], torch.as_tensor(mean, dtype=pixels.dtype)[None])
-    palm = [0, 1, 5, 9, 13, 17]
-    a = torch.view_as_complex(pts[0, palm, :2].contiguous())
-    b = torch.view_as_complex(pixels[:, palm].contiguous())
-    am, bm = a.mean(), b.mean(1)
-    s = ((a - am).conj() * (b - bm[:, None])).sum(1) / ((a - am).abs() ** 2).sum()
-    scale = s.abs()
-    w = bm - s * am
-    c, sn = s.real / scale, s.imag / scale
-    z = torch.zeros_like(c)
-    o = torch.ones_like(c)
-    rot = torch.stack([c, -sn, z, sn, c, z, z, z, o], -1).view(-1, 3, 3)
-    place = torch.stack([w.real, w.imag, (focal_px / scale).log()], -1)
-    return (place, rot @ level, torch.as_tensor(mean, dtype=pixels.dtype).expand(len(pixels), -1).clone())
+def _solve(model, template, focal_px, pixels, bent=None):
+    """(place, root, angles, cost, residual_px) from a level hand, or from a level hand's place with another (root, angles)."""
+    start, px_per_m = level_start(model, focal_px, pixels)
+    problem = HandProblem(model, template, focal_px, pixels, px_per_m)
+    state, cost = minimise(start if bent is None else (start[0], *bent), problem.evaluate, retract, ITERATIONS)
+    return *state, cost, problem.residual_px(state)
+
+
+def _nearest(candidates, rows):
+    """For each row the nearest of the rising candidates (the earlier of two that are equally near)."""
+    after = torch.searchsorted(candidates, rows).clamp(max=len(candidates) - 1)
+    before = (after - 1).clamp(min=0)
+    nearer_after = (candidates[after] - rows).abs() < (candidates[before] - rows).abs()
+    return candidates[torch.where(nearer_after, after, before)]
+
+
+def _bone_scale(hand_length_m):
+    """Size relative to the template of a hand of this length; 1 where it is not known."""
+    if hand_length_m is None:
+        return 1.0
+    if not SHORTEST_HAND_M <= hand_length_m <= LONGEST_HAND_M:
+        raise ValueError(
+            f"hand_length_m: expected metres from {SHORTEST_HAND_M} to {LONGEST_HAND_M}, wrist to middle fingertip, found {hand_length_m}"
+        )
+    return hand_length_m / HAND_LENGTH_M

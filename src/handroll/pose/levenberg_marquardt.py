@@ -40,8 +40,7 @@ def minimise(state, evaluate, retract, iterations):
     cost, gradient, matrix = evaluate(state)
     damping = torch.full_like(cost, FIRST_DAMPING)
     for _ in range(iterations):
-        diagonal = matrix.diagonal(dim1=-2, dim2=-1)
-        damped = matrix + torch.diag_embed(damping[:, None] * diagonal)
+        damped = diagonal_add(matrix, damping[:, None] * matrix.diagonal(dim1=-2, dim2=-1))
         factor, failed = torch.linalg.cholesky_ex(damped)
         step = -torch.cholesky_solve(gradient[..., None], factor).squeeze(-1)
         step = torch.where((failed == 0)[:, None], step, 0.0)
@@ -59,3 +58,10 @@ def minimise(state, evaluate, retract, iterations):
 def choose(mask, first, second):
     """`first` where the mask (problem,) holds, else `second`; both (problem, ...)."""
     return torch.where(mask.view(-1, *[1] * (first.dim() - 1)), first, second)
+
+
+def diagonal_add(matrix, diagonal):
+    """A copy of the matrices (problem, n, n) with `diagonal` (problem, n) added to their diagonals."""
+    out = matrix.clone()
+    out.diagonal(dim1=-2, dim2=-1).add_(diagonal)
+    return out

@@ -55,7 +55,7 @@ _TIP_SPACING_MM = 15.0
 # Least distance along the keys of neighbouring fingertips, save where fingers press nearer keys.
 _SPACING_ROUNDS = 8
 _FIRST_ITERATIONS, _FOLLOW_ITERATIONS = 12, 4
-_FOLLOW_ROUNDS = 6
+_FOLLOW_ROUNDS = 12
 # Times that the wrist is moved by what the pressing fingers are short of: alternating projections on what each can reach.
 _FOLLOW_S = 0.04
 _SHORT_MM = 0.5

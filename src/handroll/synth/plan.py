@@ -1,8 +1,8 @@
 """Where a hand goes: from fingered notes to the path of the wrist, and to the moments at which the keys are let go.
 
-The path of a hand is the smoothest one (least jerk: Flash and Hogan 1985, doi:10.1523/JNEUROSCI.05-07-01688.1985) on which
-every finger that holds a key can reach it. Each held key leaves the hand a corridor, the keys held together leave their
-common part, and between the keys the path is free: it becomes the minimum-jerk move.
+The path of a hand is the smoothest one (least jerk: Flash and Hogan 1985, doi:10.1523/JNEUROSCI.05-07-01688.1985; under
+some tension, so that it does not swing) on which every finger that holds a key can reach it. Each held key leaves the hand a
+corridor, the keys held together leave their common part, and between the keys the path is free.
 
 All of this is for a right hand, in millimetres of the keyboard frame. A left hand is planned in the mirror: x of its keys
 changed in sign. The hand is located by its *place*: the point on the keys below the middle fingertip of a hand at rest.
@@ -70,8 +70,8 @@ _SAME_FINGER_S = 0.12
 # Between presses of one finger, or of two that would cross (which a thumb may).
 _SAME_KEY_S = 0.10
 _LEAST_HOLD_S = 0.07
-_APPROACH_S, _LEAVE_S = 0.02, 0.0
-# A hand is over its keys from so long before the onset until so long after the release.
+_APPROACH_S = 0.02
+# A hand is over its keys from so long before the onset until the release.
 
 _HARD_S, _EASY_S, _IDLE_S = 0.015, 0.12, 0.4
 # Stiffness of a path, as the time in which it gives way: to a corridor, to the middle of a held chord, between notes.
@@ -248,7 +248,7 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng):
     """
     time = np.arange(int(np.ceil(end_s / STEP_S)) + 2) * STEP_S
     size = len(time)
-    held = (time >= presses.onset_s[:, None] - _APPROACH_S) & (time <= presses.release_s[:, None] + _LEAVE_S)
+    held = (time >= presses.onset_s[:, None] - _APPROACH_S) & (time <= presses.release_s[:, None])
     fingers, scale = presses.finger, bone_scale
     stretch = _stretch(presses, held, scale)
     black = (held & presses.black[:, None]).any(0)
