@@ -4,6 +4,8 @@ Conversions are SciPy's (`scipy.spatial.transform.Rotation`), widened to any lea
 NaN component stays NaN and never touches its neighbours.
 """
 
+from math import prod
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -87,7 +89,7 @@ def continuous(rotvec):
     """
     rotvec = np.asarray(rotvec, dtype=np.float64)
     shape = rotvec.shape
-    series = rotvec.reshape(shape[0], -1, 3)
+    series = rotvec.reshape(shape[0], prod(shape[1:-1]), 3)
     out = series.copy()
     last = np.zeros(series.shape[1:])
     for t in range(shape[0]):

@@ -44,8 +44,12 @@ def read_midi(path):
         Missing, empty, cut off, or not MIDI.
     """
     try:
-        messages = list(mido.MidiFile(path))
-    except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
+        file = mido.MidiFile(path)
+        if file.ticks_per_beat <= 0:
+            raise ValueError("it counts time in SMPTE frames; save it with ticks a beat")
+        messages = list(file)
+    except Exception as error:
+        # mido raises whatever it stumbles over in a broken file: EOFError, KeyError, TypeError, errors of its own.
         raise MidiError(f"{path}: expected a MIDI file, found none that can be read: {error or type(error).__name__}") from error
     now_s, down, rows, presses, pressed_s = 0.0, defaultdict(list), [], [], {}
     for message in messages:

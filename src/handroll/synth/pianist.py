@@ -37,7 +37,7 @@ AUDIO_RATE_HZ = 44100
 
 DEMO_SEEDS = {"prelude": 20, "study": 28, "ode": 45, "minuet": 35}
 """The demo videos: piece to seed."""
-DEMO_CRF = 30
+DEMO_CRF = 26
 """x264's rate factor of the demo videos, so that each stays below 4 MB."""
 
 _COVER_SLIDE_S, _COVER_LEAD_S = 0.40, 0.26
@@ -180,7 +180,7 @@ def main(arguments=None):
         make_video(options.piece, options.seed, options.out, options.seconds)
         return
     for piece, seed in DEMO_SEEDS.items():
-        make_video(piece, seed, options.demo, name=piece, closer=False, crf=DEMO_CRF, preset="slow")
+        make_video(piece, seed, options.demo, name=piece, closer=False, crf=DEMO_CRF, preset="medium")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ _PLAYER_FROM_MANO = LEVEL_HAND[1]
 STEP_S = 0.01
 """Time step of a planned path."""
 
-REST_TIPS_MM = np.array([(-51.0, 100.0), (-27.5, 130.0), (-4.0, 136.0), (19.5, 132.0), (43.0, 116.0)])
+REST_TIPS_MM = np.array([(-54.0, 106.5), (-29.0, 143.0), (-4.0, 149.5), (20.5, 145.0), (44.5, 126.0)])
 """(finger 5, xy): fingertips of a hand at rest on five neighbouring white keys, from its wrist, bone scale 1."""
 
 PLACE_MM = REST_TIPS_MM[2]

@@ -90,3 +90,8 @@ def test_mirrored_is_conjugation_by_the_mirror(vectors):
     expected = mirror @ rotations.matrix_from_rotvec(vectors) @ mirror
     np.testing.assert_allclose(rotations.matrix_from_rotvec(rotations.mirrored(vectors)), expected, atol=1e-12)
     np.testing.assert_array_equal(rotations.mirrored(rotations.mirrored(vectors)), vectors)
+
+
+def test_an_empty_series_stays_empty():
+    assert rotations.continuous(np.empty((0, 16, 3))).shape == (0, 16, 3)
+    assert rotations.matrix_from_rotvec(np.empty((0, 16, 3))).shape == (0, 16, 3, 3)

@@ -75,7 +75,20 @@ def test_tempo_changes_tracks_and_unended_notes(tmp_path):
     np.testing.assert_allclose(notes["key_offset_s"], [2.0, 2.0])
 
 
-@pytest.mark.parametrize("content", [b"", b"not midi at all", b"MThd\0\0\0\6\0\0\0\1\1\xe0MTrk\0\0\0\x20\0"])
+NOTE = b"MTrk\0\0\0\x0c\0\x90\x3c\x40\x10\x80\x3c\0\0\xff\x2f\0"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"not midi at all",
+        b"MThd\0\0\0\6\0\0\0\1\1\xe0MTrk\0\0\0\x20\0",  # cut off
+        b"MThd\0\0\0\6\0\2\0\1\1\xe0" + NOTE,  # format 2: tracks with clocks of their own
+        b"MThd\0\0\0\6\0\0\0\1\xe7\x28" + NOTE,  # SMPTE time
+        b"MThd\0\0\0\6\0\0\0\1\1\xe0MTrk\0\0\0\x0a\0\xff\x59\2\x55\7\0\xff\x2f\0",  # no such key signature
+    ],
+)
 def test_broken_files_are_midi_errors(tmp_path, content):
     (tmp_path / "a.mid").write_bytes(content)
     with pytest.raises(MidiError, match="expected a MIDI file"):
