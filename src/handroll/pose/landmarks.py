@@ -27,8 +27,8 @@ VERSION = 1
 OPTIONS = {"hand_length_m": None, "threads": 1}
 """Wrist to middle fingertip of the player, metres, or None where it is not known; CPU threads (part of what fixes the bytes)."""
 
-BATCH = 1024
-"""Hands fitted at once; under 100 MB of memory."""
+BATCH = 256
+"""Hands fitted at once: their matrices (3 MB each kind) stay near the processor, and memory does not grow with the video."""
 
 ITERATIONS = 8
 """Fits of well detected hands have converged after 6."""

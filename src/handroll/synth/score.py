@@ -38,10 +38,11 @@ _LEAST_HOLD = 0.5
 # Unless less than this share of the time between the two would be left.
 
 _VELOCITY = 66.0
-_VELOCITY_ARCH, _VELOCITY_BEAT, _VELOCITY_MELODY, _VELOCITY_SPREAD = 14.0, 6.0, 5.0, 2.5
+_VELOCITY_ARCH, _VELOCITY_BEAT, _VELOCITY_SPREAD = 14.0, 6.0, 2.5
+_VELOCITY_VOICES = ((-10.0, 0.0), (-5.0, 4.0))
 _VELOCITY_RANGE = (30, 110)
-# A phrase swells and fades by the arch; the first notes of a bar and the upper voice of each hand are louder, the left hand
-# is softer; the rest is chance.
+# A phrase swells and fades by the arch and the first notes of a bar are louder; so is the upper voice (second) of the left and
+# of the right hand; the rest is chance.
 
 _PEDAL_DOWN_S, _PEDAL_UP_S = 0.20, 0.04
 # Legato pedalling: up just after the new bar begins, down a little later.
@@ -195,7 +196,7 @@ def _performed(title, source, duration_s, played, rng, covers):
         for at, length, pitch, hand, finger in bar.notes:
             onset = start + quarter * at + moment[at, hand] + _deviation(rng, _CHORD_DEVIATION_S)
             velocity = _VELOCITY + _VELOCITY_ARCH * (swell - 0.5) + _VELOCITY_BEAT * (at == 0.0) + rng.normal(0.0, _VELOCITY_SPREAD)
-            velocity += _VELOCITY_MELODY * ((hand == RIGHT) + (pitch == top[at, hand]) - 1.5)
+            velocity += _VELOCITY_VOICES[hand == RIGHT][pitch == top[at, hand]]
             rows.append((onset, onset + _LEGATO * quarter * length, pitch, np.clip(round(velocity), *_VELOCITY_RANGE), hand, finger - 1))
         if pedalled:
             pedal.append((start + _PEDAL_DOWN_S, start + quarter * bar.quarters + _PEDAL_UP_S))

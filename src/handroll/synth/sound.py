@@ -13,7 +13,7 @@ N_PARTIALS = 24
 _HIGHEST_HZ = 16000.0
 # Partials above are left out.
 
-_INHARMONICITY, _INHARMONICITY_OCTAVES = 3.5e-4, 0.75
+_INHARMONICITY, _INHARMONICITY_OCTAVES = 2e-4, 0.75
 # Of middle C, and octaves in which it doubles (Fletcher 1964, doi:10.1121/1.1918971); below C3 it stays as it is there.
 _STRIKE_POINT = 1.0 / 8.0
 # Of the string's length: partials with a node there are weak.
@@ -21,7 +21,7 @@ _SLOPE = 1.0
 # Amplitude falls with the number of the partial to this power, beside
 _BRIGHT_HZ = (900.0, 5000.0)
 # a fall to 1/e by this frequency, for velocity 0 and 127.
-_UNEVEN_DB = 5.0
+_UNEVEN_DB = 2.5
 # Standard deviation of a partial's level from key to key: each finds other resonances of the soundboard.
 _LOUDNESS_POWER = 1.7
 # Amplitude grows with velocity to this power.

@@ -50,7 +50,9 @@ def test_the_reported_transform_gives_the_points(clouds):
     target = points @ turns + shift[..., None, :] + rng.normal(0.0, 0.02, points.shape)
     for with_scale in (False, True):
         r = procrustes(points, target, with_scale)
-        np.testing.assert_allclose(r.scale[..., None, None] * points @ np.swapaxes(r.rotation, -1, -2) + r.translation[..., None, :], r.points, atol=1e-12)
+        np.testing.assert_allclose(
+            r.scale[..., None, None] * points @ np.swapaxes(r.rotation, -1, -2) + r.translation[..., None, :], r.points, atol=1e-12
+        )
 
 
 def test_a_mirror_image_stays_one(clouds):

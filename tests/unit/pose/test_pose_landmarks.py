@@ -168,7 +168,12 @@ def test_the_table_agrees_with_itself_and_its_schema():
     assert columns["bone_scale"][0, 1] == pytest.approx(1.1)
     for side, hand in enumerate(("left", "right")):
         rows = columns["found"][:, side]
-        again = hand_joints(columns["rotation_rad"][rows, side].reshape(-1, 48), columns["translation_m"][rows, side], columns["bone_scale"][rows, side], hand)
+        again = hand_joints(
+            columns["rotation_rad"][rows, side].reshape(-1, 48),
+            columns["translation_m"][rows, side],
+            columns["bone_scale"][rows, side],
+            hand,
+        )
         np.testing.assert_allclose(columns["joints_m"][rows, side], again, atol=1e-6)
 
 
