@@ -24,7 +24,7 @@ _PLAYER_FROM_MANO = LEVEL_HAND[1]
 STEP_S = 0.01
 """Time step of a planned path."""
 
-REST_TIPS_MM = np.array([(-54.0, 106.5), (-29.0, 143.0), (-4.0, 149.5), (20.5, 145.0), (44.5, 126.0)])
+REST_TIPS_MM = np.array([(-55.0, 110.0), (-29.0, 153.0), (-4.0, 161.5), (20.5, 155.0), (44.5, 132.0)])
 """(finger 5, xy): fingertips of a hand at rest on five neighbouring white keys, from its wrist, bone scale 1."""
 
 PLACE_MM = REST_TIPS_MM[2]
