@@ -44,3 +44,8 @@ class Camera:
 def hamer_camera(width_px, height_px):
     """The camera under HaMeR's convention: focal length 5000/256 times the longer side. Depth is then not metric."""
     return Camera(width_px, height_px, HAMER_FOCAL_PX / HAMER_CROP_PX * max(width_px, height_px), "hamer")
+
+
+def camera_of(facts):
+    """The camera from a pose or motion table's metadata: width_px, height_px, pose_focal_px and pose_focal_source."""
+    return Camera(int(facts["width_px"]), int(facts["height_px"]), float(facts["pose_focal_px"]), facts["pose_focal_source"])

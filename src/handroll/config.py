@@ -391,7 +391,7 @@ def _choices(annotation):
 
 
 def write_references(root):
-    """Write the schemas and the reference page below a checkout of the project."""
+    """Write schemas and reference page below a checkout."""
     for name, text in json_schemas().items():
         (Path(root) / "workflow" / "schemas" / name).write_text(text, encoding="utf-8")
     (Path(root) / "docs" / "configuration.md").write_text(reference_markdown(), encoding="utf-8")

@@ -112,7 +112,9 @@ def module_version(module):
 
 
 def stamp(step, code, settings=None, **facts):
-    """Key-value metadata that says what made a table: step, handroll's version, code and settings. No times, no paths.
+    """Key-value metadata that says what made a table. No times, no paths.
+
+    A table's metadata is that of the table it was made from, and the stamp of its own step: the whole line of descent.
 
     Parameters
     ----------
@@ -124,6 +126,11 @@ def stamp(step, code, settings=None, **facts):
         The configuration values it used.
     **facts : str, number or None
         More entries, such as the engine; None is left out.
+
+    Returns
+    -------
+    dict of str to str
+        Under the step's name a JSON object of handroll's version, code and settings; then the facts.
     """
-    entries = {"step": step, "handroll_version": __version__, "code": code, "settings": json.dumps(settings or {}, sort_keys=True)}
-    return entries | {name: str(value) for name, value in facts.items() if value is not None}
+    made = {"handroll_version": __version__, "code": code, "settings": settings or {}}
+    return {step: json.dumps(made, sort_keys=True)} | {name: str(value) for name, value in facts.items() if value is not None}

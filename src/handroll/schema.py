@@ -98,7 +98,7 @@ _POSE = (
     Column("betas", pa.float32(), "MANO shape; zeros where the engine has none; constant over a video", "", (("component", 10),)),
     Column("bone_scale", pa.float32(), "size of the hand relative to the engine's template; constant over a video"),
     Column("joints_m", pa.float32(), "16 MANO joints, then tips of thumb, index, middle, ring, pinky; camera frame", "m", (("joint", 21), ("xyz", 3))),
-    Column("residual_px", pa.float32(), "root mean square distance of the projected joints to the detected landmarks", "px"),
+    Column("residual_px", pa.float32(), "root mean square distance of the landmarks that the pose predicts to the detected ones", "px"),
 )  # fmt: skip
 
 DETECTIONS = Table(
@@ -267,7 +267,7 @@ def to_arrow(table, columns, metadata=None):
             arrays.append(_fixed_array(column, values))
         else:
             arrays.append(pa.array(list(values) if column.is_object else np.asarray(values), column.dtype))
-    extra = {"handroll_table": table.name, "handroll_schema_version": SCHEMA_VERSION, **(metadata or {})}
+    extra = {**(metadata or {}), "handroll_table": table.name, "handroll_schema_version": SCHEMA_VERSION}
     return pa.Table.from_arrays(arrays, schema=table.arrow_schema.with_metadata(extra))
 
 

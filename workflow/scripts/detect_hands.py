@@ -26,9 +26,9 @@ def main(snakemake):
             columns = by_row(detect_hands(frames, probe.width_px, probe.height_px, **settings))
             found = columns["found"].reshape(-1, 2)
             log.info("both hands in %.1f %% of %d frames", 100 * found.all(axis=1).mean() if len(found) else 0, len(found))
-        made_by = engine_info()
-        detector = f"{made_by['engine']} {made_by['engine_version']}"
-        metadata = stamp(snakemake.rule, params.code, params.settings, detector=detector, **made_by)
+        engine = engine_info()
+        facts = {"detector": f"{engine['engine']} {engine['engine_version']}", "detector_models": json.dumps(engine)}
+        metadata = stamp(snakemake.rule, params.code, params.settings, **facts)
         write_table(snakemake.output.detections, DETECTIONS, columns, metadata)
 
 

@@ -6,7 +6,7 @@ A video that gives no motion gets a slate that says why.
 import json
 from pathlib import Path
 
-from handroll.camera import Camera
+from handroll.camera import camera_of
 from handroll.logs import step_log
 from handroll.music.audio import load_audio
 from handroll.schema import MOTION, NOTES, by_frame, read_table
@@ -30,7 +30,7 @@ def main(snakemake):
             return
         motion = by_frame(columns)
         notes, _ = read_table(given.notes, NOTES)
-        camera = Camera(int(facts["width_px"]), int(facts["height_px"]), float(facts["focal_px"]), facts["focal_source"])
+        camera = camera_of(facts)
         samples, rate_hz = load_audio(given.audio)
         sound = (samples, rate_hz) if len(samples) else None
         draw_overlay(given.video, motion, camera, notes, made.overlay, **snakemake.params.settings, audio=sound, title=name)

@@ -14,7 +14,7 @@ from handroll.schema import DETECTIONS, POSE, by_frame, by_row, read_table, writ
 from handroll.video.probe import Probe
 
 
-def camera_of(probe, sheet_focal_px, config_focal_px):
+def assumed_camera(probe, sheet_focal_px, config_focal_px):
     """The camera by the sheet's focal length, else the configuration's, else HaMeR's convention."""
     for focal_px, source in ((sheet_focal_px, "sheet"), (config_focal_px, "config")):
         if focal_px is not None:
@@ -28,17 +28,18 @@ def main(snakemake):
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         probe = Probe.from_dict(json.loads(Path(snakemake.input.probe).read_text(encoding="utf-8")))
         screening = json.loads(Path(snakemake.input.screening).read_text(encoding="utf-8"))
-        columns, facts = POSE.empty(), {}
+        detections, facts = read_table(snakemake.input.detections, DETECTIONS)
+        columns = POSE.empty()
         if screening["usable_for_motion"]:
-            detections, found_by = read_table(snakemake.input.detections, DETECTIONS)
             settings = dict(params.settings)
             engine, config_focal_px = settings.pop("engine"), settings.pop("focal_px")
-            camera = camera_of(probe, params.focal_px, config_focal_px)
+            camera = assumed_camera(probe, params.focal_px, config_focal_px)
             fitted, info = fit_pose(engine, snakemake.input.video, by_frame(detections), camera, settings)
             columns = by_row(fitted)
-            facts = {**info, "detector": found_by["detector"], "width_px": camera.width_px, "height_px": camera.height_px}
+            facts |= {f"pose_{name}": value for name, value in info.items()}
+            facts |= {"width_px": str(camera.width_px), "height_px": str(camera.height_px)}
             log.info("engine %s: %d poses", engine, columns["found"].sum())
-        write_table(snakemake.output.pose, POSE, columns, stamp(snakemake.rule, params.code, params.settings, **facts))
+        write_table(snakemake.output.pose, POSE, columns, facts | stamp(snakemake.rule, params.code, params.settings))
 
 
 if __name__ == "__main__":

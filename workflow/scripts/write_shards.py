@@ -6,7 +6,7 @@ The inputs of a video share a place in the lists of inputs. Columns of the shard
 import json
 from pathlib import Path
 
-from handroll.camera import Camera
+from handroll.camera import camera_of
 from handroll.dataset.shards import VideoRecord, write_shards
 from handroll.logs import step_log
 from handroll.provenance import stamp
@@ -25,10 +25,10 @@ def open_video(files, rights):
         notes=notes,
         pedal=pedal,
         audio_path=Path(files["audio"]) if Path(files["audio"]).stat().st_size else None,
-        camera=Camera(int(made["width_px"]), int(made["height_px"]), float(made["focal_px"]), made["focal_source"]),
+        camera=camera_of(made),
         fps=probe["fps"],
         detector=made["detector"],
-        pose_engine=made["engine"],
+        pose_engine=f"{made['pose_engine']} {made['pose_engine_version']}",
         transcriber=heard["transcriber"],
         permission=rights[0],
         licence=rights[1] or "",
