@@ -126,7 +126,7 @@ C4 E4 A4 E5 A5/31 135 | C4 D4 F#4 A4 D5/21 125 | B3 D4 G4 D5 G5/31 135 | B3 C4 E
 A3 C4 E4 G4 C5/31 125 | D3 A3 D4 F#4 C5/51 125 | G3 B3 D4 G4 B4/31 135 | G3 Bb3 E4 G4 C#5/42 125
 F3 A3 D4 A4 D5/31 135 | F3 Ab3 D4 F4 B4/42 125 | E3 G3 C4 G4 C5/31 135 | E3 F3 A3 C4 F4/21 125
 D3 F3 A3 C4 F4/31 125 | G2 D3 G3 B3 F4/51 125 | C3 E3 G3 C4 E4/31 135 | C3 G3 Bb3 C4 E4/51 235
-F2 F3 A3 C4 E4/51 135 | F#2 C3 A3 C4 Eb4/51 124 | G2 Eb3 A3 C4 F#4/51 125 | G2 D3 G3 B3 F4/51 125
+F2 F3 A3 C4 E4/51 135 | F#2 C3 A3 C4 Eb4/51 124 | Ab2 F3 B3 C4 D4/51 123 | G2 F3 G3 B3 D4/51 135
 """
 _SIXTEENTH = 0.25
 
@@ -224,7 +224,7 @@ def pieces():
     return {
         "prelude": Piece(
             title="Prelude in C major",
-            source="J. S. Bach, The Well-Tempered Clavier I, BWV 846 (1722), public domain; bars 1 to 24, bar 23 simplified",
+            source="J. S. Bach, The Well-Tempered Clavier I, BWV 846 (1722), public domain; bars 1 to 24",
             phrases=_prelude(),
             quarters_per_minute=72.0,
             duration_s=55.0,
