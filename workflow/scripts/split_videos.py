@@ -14,7 +14,7 @@ def main(snakemake):
     with step_log(snakemake.log[0], snakemake.rule) as log:
         ratios = dict(params.settings)
         seed = ratios.pop("seed")
-        splits = split_videos(params.videos, ratios, seed)
+        splits = split_videos([tuple(row) for row in params.videos], ratios, seed)
         write_table(snakemake.output.splits, SPLITS, splits, stamp(snakemake.rule, params.code, params.settings))
         log.info("%s", ", ".join(f"{split}: {count} videos" for split, count in Counter(splits["split"]).items()))
 
