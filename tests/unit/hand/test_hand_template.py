@@ -1,5 +1,7 @@
 """The open hand and the skeleton's tables."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,7 @@ def test_axes_are_right_handed_and_follow_the_bones():
     np.testing.assert_allclose(hand.axes @ np.swapaxes(hand.axes, -1, -2), np.broadcast_to(np.eye(3), (16, 3, 3)), atol=1e-12)
     np.testing.assert_allclose(np.linalg.det(hand.axes[1:]), 1.0, atol=1e-12)
     for chain in skeleton.CHAINS.values():
-        for joint, following in zip(chain[:3], chain[1:], strict=True):
+        for joint, following in itertools.pairwise(chain):
             bone = hand.joints_m[following] - hand.joints_m[joint]
             np.testing.assert_allclose(hand.axes[joint, 2], bone / np.linalg.norm(bone), atol=1e-12)
 

@@ -66,7 +66,7 @@ def test_hand_is_one_watertight_piece_without_sleeve():
 
 
 def test_joints_lie_inside_the_posed_hand_and_tips_near_its_surface():
-    body, joints, (vertices, normals) = _posed(_pose(), "right", 1)
+    _body, joints, (vertices, normals) = _posed(_pose(), "right", 1)
     for joint, name in enumerate(JOINTS):
         offset = vertices - joints[joint]
         distance = np.linalg.norm(offset, axis=1)

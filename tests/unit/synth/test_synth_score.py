@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -76,7 +78,7 @@ def test_minuet_rests_and_covers_each_hand_at_different_times():
         assert all(2.0 < end - start < 4.0 for _, start, end in s.rests)
         assert all(0.4 <= end - start <= 0.85 for _, start, end in s.covers)
         spans = sorted((start, end) for _, start, end in (*s.rests, *s.covers))
-        assert all(a[1] + 1.0 < b[0] for a, b in zip(spans[:-1], spans[1:], strict=True))
+        assert all(a[1] + 1.0 < b[0] for a, b in itertools.pairwise(spans))
         assert spans[-1][1] < s.duration_s
         assert sum(end - start for start, end in spans) < 0.12 * 2 * s.duration_s
         for name, start, end in s.rests:
