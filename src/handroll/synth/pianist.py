@@ -15,16 +15,14 @@ from pathlib import Path
 import numpy as np
 
 from handroll.hand.skeleton import HANDS
-from handroll.logs import progress
 from handroll.synth.motion import perform
 from handroll.synth.performance import Performance
 from handroll.synth.pieces import pieces
-from handroll.synth.render import render_frames
+from handroll.synth.render import render_video
 from handroll.synth.scene import Scene, cover_hand, random_scene, world_joints
 from handroll.synth.score import Score, random_score, score
 from handroll.synth.sound import synthesise
 from handroll.synth.truth import truth_of, write_truth
-from handroll.video.write import VideoWriter
 
 LOGGER = logging.getLogger("handroll")
 
@@ -149,14 +147,10 @@ def make_video(
     take = prepare(piece, seed, duration_s, fps, closer)
     path = Path(folder) / f"{name or f'{piece or MEDLEY}-{seed}'}.mp4"
     LOGGER.info("%s: %s, %.1f s, %d notes", path.name, take.score.title, take.score.duration_s, len(take.score.hand))
-    pictures = render_frames(take.performance, take.scene, width_px, height_px, supersample, seed=seed)
-    visible = []
-    with VideoWriter(path, width_px, height_px, fps, crf, preset, audio=(take.sound, AUDIO_RATE_HZ)) as video:
-        for picture, time_s in zip(progress(pictures, len(take.performance.time_s), "frames"), take.performance.time_s, strict=True):
-            video.write(picture.image, float(time_s))
-            visible.append(picture.visible)
+    sound = take.sound, AUDIO_RATE_HZ
+    visible = render_video(path, take.performance, take.scene, fps, width_px, height_px, supersample, sound, seed, crf, preset)
     about = {"title": take.score.title, "source": take.score.source, "piece": piece, "seed": seed}
-    truth = truth_of(take.performance, take.scene, np.array(visible), width_px, height_px, take.score.pedal, about)
+    truth = truth_of(take.performance, take.scene, visible, width_px, height_px, take.score.pedal, about)
     write_truth(path.with_suffix(".truth.npz"), truth)
     LOGGER.info("%s: %.2f MB", path, path.stat().st_size / 1e6)
     return path

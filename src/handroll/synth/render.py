@@ -14,6 +14,7 @@ from handroll.logs import progress
 from handroll.synth.body import build_body, forearm_rotation, skin, vertex_colours
 from handroll.synth.piano import build_piano
 from handroll.synth.raster import COVER, LEFT_HAND, RECEIVES, Canvas, expose, fill_mask, resolve, shade, soften
+from handroll.video.write import VideoWriter
 
 SHUTTER = 0.4
 """Share of the time between two frames for which the shutter is open, where motion blur is asked for."""
@@ -358,9 +359,7 @@ def render_frames(performance, scene, width=1920, height=1080, supersample=2, mo
         yield Frame(expose(picture, gain, noise[start : start + picture.size]), visible)
 
 
-def render_video(
-    path, performance, scene, fps=30.0, width=1920, height=1080, supersample=2, audio=None, motion_blur=True, grid_mm=3.0, seed=0
-):
+def render_video(path, performance, scene, fps=30.0, width=1920, height=1080, supersample=2, audio=None, seed=0, crf=23, preset="veryfast"):
     """Write a performance as a video with sound.
 
     Parameters
@@ -372,19 +371,19 @@ def render_video(
         Nominal rate handed to the encoder; frames are shown at `performance.time_s`.
     audio : (samples (n,) or (n, channel), float32; rate_hz), optional
         Sample 0 sounds with the first frame.
-    width, height, supersample, motion_blur, grid_mm, seed
+    width, height, supersample, seed
         As of `render_frames`.
+    crf, preset
+        As of `video.write.VideoWriter`.
 
     Returns
     -------
     visible : array (frame, hand 2, joint 21), bool
         As of `Frame`.
     """
-    from handroll.video.write import VideoWriter
-
     visible = np.zeros((len(performance.time_s), len(HANDS), N_JOINTS), bool)
-    with VideoWriter(path, width, height, fps, audio=audio) as video:
-        drawn = render_frames(performance, scene, width, height, supersample, motion_blur, grid_mm, seed)
+    with VideoWriter(path, width, height, fps, crf, preset, audio) as video:
+        drawn = render_frames(performance, scene, width, height, supersample, seed=seed)
         for frame, (picture, time_s) in enumerate(zip(progress(drawn, len(visible), "frames"), performance.time_s, strict=True)):
             video.write(picture.image, float(time_s))
             visible[frame] = picture.visible

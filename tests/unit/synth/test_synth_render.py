@@ -174,8 +174,7 @@ def test_video_holds_the_frames_at_their_times(tmp_path):
     performance.time_s[3:] += 0.1
     path = tmp_path / "played.mp4"
     sound = np.sin(np.arange(16000) * 0.1).astype(np.float32) * 0.1, 44100
-    options = {"supersample": 1, "grid_mm": GRID_MM}
-    visible = render_video(path, performance, QUIET, 30.0, WIDTH, HEIGHT, audio=sound, **options)
+    visible = render_video(path, performance, QUIET, 30.0, WIDTH, HEIGHT, supersample=1, audio=sound)
     assert visible.shape == (6, 2, 21) and visible.all()
     frames = list(read_frames(path))
     assert [frame.time_s for frame in frames] == pytest.approx(performance.time_s.tolist(), abs=1e-3)
