@@ -11,7 +11,7 @@ from handroll.logs import step_log
 from handroll.music.audio import load_audio
 from handroll.schema import MOTION, NOTES, by_frame, read_table
 from handroll.screen.reasons import Reason
-from handroll.view.contact_sheet import draw_contact_sheet, save_picture
+from handroll.view.contact_sheet import draw_contact_sheet, save_picture, sheet_frames
 from handroll.view.overlay import draw_overlay, slate, write_slate
 
 
@@ -33,8 +33,11 @@ def main(snakemake):
         camera = camera_of(facts)
         samples, rate_hz = load_audio(given.audio)
         sound = (samples, rate_hz) if len(samples) else None
-        draw_overlay(given.video, motion, camera, notes, made.overlay, **snakemake.params.settings, audio=sound, title=name)
-        draw_contact_sheet(given.video, motion, camera, made.contact_sheet, name)
+        states = motion["state"]
+        keep = sheet_frames(len(states))
+        settings = {**snakemake.params.settings, "audio": sound, "title": name, "keep": keep}
+        pictures = draw_overlay(given.video, motion, camera, notes, made.overlay, **settings)
+        draw_contact_sheet(pictures, states, made.contact_sheet, name)
 
 
 if __name__ == "__main__":

@@ -227,7 +227,7 @@ def pieces():
             source="J. S. Bach, The Well-Tempered Clavier I, BWV 846 (1722), public domain; bars 1 to 24",
             phrases=_prelude(),
             quarters_per_minute=72.0,
-            duration_s=55.0,
+            duration_s=33.0,
             transpositions=(-3, -2, 0, 2, 3),
             pedalled=True,
         ),

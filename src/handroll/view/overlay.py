@@ -22,7 +22,7 @@ SLATE_SIZE_PX = 960, 540
 SLATE_SECONDS = 2
 
 
-def draw_overlay(video_path, motion, camera, notes, out_path, max_height_px=720, audio=None, title=""):
+def draw_overlay(video_path, motion, camera, notes, out_path, max_height_px=720, audio=None, title="", keep=()):
     """Write a video with the hands drawn on every frame.
 
     Parameters
@@ -41,12 +41,20 @@ def draw_overlay(video_path, motion, camera, notes, out_path, max_height_px=720,
         Sound, sample 0 at the first frame.
     title : str
         Shown in the upper right corner, before the time.
+    keep : sequence of int
+        Frames to give back.
+
+    Returns
+    -------
+    list of (uint8 array (height, width, 3), time_s)
+        The kept frames, in order: the picture with the hands alone drawn on it.
     """
     joints_px = camera.project(motion["joints_m"])
     states, times_s = motion["state"], motion["time_s"][:, 0]
     rate = (len(times_s) - 1) / (times_s[-1] - times_s[0]) if len(times_s) > 1 else 30.0
     frames = progress(read_frames(video_path, max_height_px=max_height_px), len(times_s), "frames")
     writer = roll = None
+    kept = []
     try:
         for frame in frames:
             height, width = frame.image.shape[:2]
@@ -58,6 +66,8 @@ def draw_overlay(video_path, motion, camera, notes, out_path, max_height_px=720,
             image = frame.image.copy()
             if frame.index < len(times_s):
                 draw_hands(image, joints_px[frame.index] * (width / camera.width_px), states[frame.index])
+                if frame.index in keep:
+                    kept.append((image.copy(), frame.time_s))
                 draw_badges(image, states[frame.index])
             draw_clock(image, frame.time_s, title)
             picture = image[: height // 2 * 2, : width // 2 * 2]
@@ -69,6 +79,7 @@ def draw_overlay(video_path, motion, camera, notes, out_path, max_height_px=720,
             writer.__exit__(type(error), error, error.__traceback__)
         raise
     writer.__exit__(None, None, None)
+    return kept
 
 
 def draw_badges(image, states):

@@ -8,7 +8,7 @@ from handroll.schema import State
 from handroll.video.frames import read_frames
 from handroll.video.probe import probe
 from handroll.video.write import VideoWriter
-from handroll.view.contact_sheet import draw_contact_sheet
+from handroll.view.contact_sheet import draw_contact_sheet, sheet_frames
 from handroll.view.hands import COLOURS, draw_hand
 from handroll.view.keyroll import PRESSED, RINGING, KeyRoll
 from handroll.view.overlay import draw_overlay, slate, write_slate
@@ -109,10 +109,23 @@ def test_key_roll_lights_the_key_that_sounds():
     assert (coming[:66] != still[:66]).any() and (coming[70:] == still[70:]).all()
 
 
-def test_contact_sheet(grey_video, tmp_path):
-    draw_contact_sheet(grey_video, motion_of([2] * 6 + [1] * 3 + [0] * 3), CAMERA, tmp_path / "sheet.png", "anna/one")
+def test_contact_sheet_of_the_kept_frames(grey_video, tmp_path):
+    motion = motion_of([2] * 6 + [1] * 3 + [0] * 3)
+    keep = sheet_frames(12)
+    pictures = draw_overlay(grey_video, motion, CAMERA, None, tmp_path / "out.mp4", keep=keep)
+    assert [round(time_s * 30) for _, time_s in pictures] == keep
+    draw_contact_sheet(pictures, motion["state"], tmp_path / "sheet.png", "anna/one")
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
     assert sheet.shape[1] == 1600 and sheet.std() > 10
+    lane = sheet[-20 - 12, 100:-20]
+    assert len(np.unique(lane, axis=0)) == 3  # observed, interpolated, hidden
+
+
+def test_sheet_frames_are_spread_and_never_twice():
+    assert sheet_frames(1) == [0]
+    assert len(sheet_frames(5)) == 5
+    frames = sheet_frames(1300)
+    assert len(frames) == 12 and frames[0] == 100 and max(np.diff(frames)) <= 101
 
 
 def test_slate_is_a_playable_video(tmp_path):
