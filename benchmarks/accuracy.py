@@ -104,6 +104,8 @@ def gap_states(visible, state):
     for h in range(len(HANDS)):
         edges = np.flatnonzero(np.diff(np.concatenate([[0], gone[:, h], [0]])))
         for start, stop in edges.reshape(-1, 2):
+            if visible[start:stop, h].any(axis=1).all():
+                continue  # A hand at the picture's edge: never wholly gone, so nothing was planted here.
             quarter = (stop - start) // 4
             kind, wanted = ("short_gaps", State.INTERPOLATED) if stop - start < GAP_FRAMES else ("long_gaps", State.HIDDEN)
             counts[kind] += 1
