@@ -22,9 +22,9 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class Section(BaseModel):
-    """A part of the configuration: unknown keys and wrong types are errors, and a string is never read as a number."""
+    """A part of the configuration: unknown keys and wrong types are errors. Numbers may come as text, as Snakemake's --config gives them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Acquire(Section):

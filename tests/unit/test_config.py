@@ -51,7 +51,9 @@ def test_lookup():
     [
         ({"moton": {}}, "moton: unknown key; did you mean motion?"),
         ({"motion": {"hampel": {"windw": 3}}}, r"motion\.hampel\.windw: unknown key; did you mean window\?"),
-        ({"motion": {"hampel": {"window": "20"}}}, "motion.hampel.window: input should be a valid number; found '20'"),
+        ({"motion": {"hampel": {"window": "twenty"}}}, "motion.hampel.window: input should be a valid number, .* found 'twenty'"),
+        ({"motion": {"hampel": {"window": [20]}}}, r"motion.hampel.window: input should be a valid number; found \[20\]"),
+        ({"screen": {"sound": {"required": "maybe"}}}, "screen.sound.required: input should be a valid boolean"),
         ({"clips": {"min_visibility": 1.5}}, "less than or equal to 1; found 1.5"),
         ({"pose": {"engine": "magic"}}, "pose.engine: input should be 'landmarks'"),
         ({"splits": {"train": 0.0, "valid": 0.0, "test": 0.0}}, "all 0"),
@@ -61,6 +63,10 @@ def test_lookup():
 def test_bad_values(values, message):
     with pytest.raises(ConfigError, match=message):
         parse_config(values)
+
+
+def test_numbers_may_come_as_text():
+    assert parse_config({"motion": {"hampel": {"window": "20"}}, "screen": {"sound": {"required": "false"}}}).motion.hampel.window == 20
 
 
 def test_every_problem_is_listed():

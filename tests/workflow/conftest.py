@@ -24,7 +24,7 @@ class Project:
         """Run Snakemake in the project; returns the finished process with all its output in `stdout`."""
         path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
         environment = {**os.environ, "PYTHONPATH": str(self.root / "src"), "PATH": path}
-        command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--configfile", "config/test.yaml", *arguments]
+        command = [sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores), "--configfile", "config/test.yaml"]
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         done = subprocess.run(command, cwd=self.root, env=environment, check=False, **streams)
         assert done.returncode == 0 or not check, done.stdout

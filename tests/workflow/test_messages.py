@@ -28,8 +28,8 @@ def test_sheet(project, sheet, message):
     ("config", "message"),
     [
         ("motion={hampel: {n_sigmas: 3}}", "motion.hampel.n_sigmas: unknown key; did you mean n_sigma?"),
-        ("motion={hampel: {n_sigma: three}}", "motion.hampel.n_sigma: input should be a valid number; found 'three'"),
-        ("clips={min_visibility: 80}", "clips.min_visibility: input should be less than or equal to 1; found 80"),
+        ("motion={hampel: {n_sigma: three}}", "motion.hampel.n_sigma: input should be a valid number"),
+        ("clips={min_visibility: 80}", "clips.min_visibility: input should be less than or equal to 1; found '80'"),
         ("sheet=nowhere.tsv", "sheet nowhere.tsv: expected a tab-separated UTF-8 file"),
     ],
 )

@@ -48,7 +48,7 @@ def test_screening_threshold_reruns_no_detection(done):
 
 
 def test_comment_reruns_nothing(done):
-    done.edit("src/handroll/motion/outliers.py", '"""', '"""Edited. ')
+    done.edit("src/handroll/motion/outliers.py", '"""Frames that do not fit', '"""All the frames that do not fit')
     with (done.root / "src/handroll/motion/clean.py").open("a", encoding="utf-8") as file:
         file.write("\n# A comment.\n")
     assert done.planned(*TARGETS) == {}
