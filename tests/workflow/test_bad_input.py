@@ -57,9 +57,15 @@ def write_sound_only(path):
 
 
 def write_no_frames(path):
-    with av.open(str(path), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=30)
-        stream.width, stream.height, stream.pix_fmt = 400, 300, "yuv420p"
+    """A Matroska file whose video track holds no picture, beside one block of sound: the header alone names the track."""
+    with av.open(str(path), "w", format="matroska") as container:
+        video = container.add_stream("mpeg4", rate=30)
+        video.width, video.height, video.pix_fmt = 400, 300, "yuv420p"
+        stream = container.add_stream("aac", rate=44100, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.rate, frame.pts, frame.time_base = 44100, 0, Fraction(1, 44100)
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
 
 
 def write_portrait_4k(path):
@@ -130,9 +136,10 @@ def test_good_video_is_in_the_dataset(done):
 
 
 def test_no_accepted_video_at_all(done):
-    done.run("all", "--config", "screen={visibility: {min_both_hands: 1.0}, resolution: {min_short_side_px: 9000}}")
-    assert screening(done, "good")["reasons"] == ["low_resolution"]
+    (done.root / "videos.tsv").write_text("subject\tvideo\tsource\nanna\tmissing\tmissing.mp4\nanna\ttext\ttext.mp4\n", encoding="utf-8")
+    done.run("all")
     for split in ("train", "valid", "test"):
         assert pq.read_table(done.root / f"results/dataset/{split}-00000.parquet").num_rows == 0
     card = (done.root / "results/dataset/README.md").read_text(encoding="utf-8")
-    assert "no clip" in card.lower()
+    assert "No clip was accepted" in card
+    assert "`source_missing`" in card and "`unreadable`" in card

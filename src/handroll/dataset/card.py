@@ -15,6 +15,11 @@ HUB_LICENCES = {name: name.lower() for name in _SPDX.split()}
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
 """The Hub's names for numbers of rows; more than handroll's clips will ever need."""
 
+NO_CLIP = """
+**No clip was accepted, so the shards have no rows.** The reasons stand under "What was left out"; the thresholds are
+settings.
+"""
+
 _BODY = """\
 # {name}
 
@@ -22,7 +27,7 @@ _BODY = """\
 of {videos:,} videos and {subjects:,} performers, {hours:.2f} hours. Made from videos by handroll {version}, without manual labels.
 
 ## What is in it
-
+{emptiness}
 {splits}
 
 {subjects_table}
@@ -116,6 +121,7 @@ def card(name, statistics, settings):
         subjects=sum(row["videos_in_dataset"] > 0 for row in statistics["subjects"]),
         hours=totals["seconds"] / 3600,
         splits=_splits(statistics),
+        emptiness="" if totals["clips"] else NO_CLIP,
         subjects_table=_subjects(statistics),
         first_split=next((row["split"] for row in statistics["splits"] if row["clips"]), SPLITS[0]),
         row=SHARD.row,

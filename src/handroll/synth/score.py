@@ -49,7 +49,8 @@ _PEDAL_DOWN_S, _PEDAL_UP_S = 0.20, 0.04
 _PHRASE_GAP_S, _LATE_S = 0.7, 2.0
 # Silence between the phrases of a medley; a hand that begins late is silent in all bars that start within this time.
 _TEMPO_SPREAD = 0.12
-_PITCH_RANGE = (28, 100)
+_PITCH_RANGE = (28, 86)
+# Of medleys: above, the synthetic strings ring too purely, and transcribers take them for their octave.
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ _UNDAMPED_PITCH = 90
 _DAMPER_TAIL = 7.0
 _RING_MOST_S = 8.0
 _HAMMER_S, _HAMMER_HZ, _HAMMER_LEVEL = 0.012, 1800.0, 0.05
-_ROOM_S, _ROOM_LEVEL = 0.3, 0.2
+_ROOM_S, _ROOM_LEVEL = 0.09, 0.05
 # Time constant and level of the room's reverberation.
 _SYMPATHETIC_S, _SYMPATHETIC_LEVEL = 0.5, 0.03
 # The same of the other strings, which sound while the pedal is down.
