@@ -224,7 +224,7 @@ SHARD = Table(
         Column("transcriber", pa.string(), "where the notes came from"),
         Column("permission", pa.string(), "the performer's permission to publish motion and sound: granted, unknown or refused"),
         Column("licence", pa.string(), "licence of the recording as its publisher states it; empty where not stated"),
-        Column("source", pa.string(), "where the video came from"),
+        Column("source", pa.string(), "where the video came from: its URL, or the name of a local file"),
         Column("source_sha256", pa.string(), "SHA-256 of the video file"),
         Column("provenance", pa.string(), "versions and settings that made the row, a JSON object"),
     ),

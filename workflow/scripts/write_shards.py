@@ -32,7 +32,8 @@ def open_video(files, rights):
         transcriber=heard["transcriber"],
         permission=rights[0],
         licence=rights[1] or "",
-        source=info["source"],
+        # Where a file lay on this machine is nobody's business, and would make the same dataset differ from place to place.
+        source=info["source"] if info["kind"] == "url" else Path(info["source"]).name,
         source_sha256=info["sha256"],
         provenance={"motion": made, "notes": heard},
     )
