@@ -46,17 +46,14 @@ def main(snakemake):
         splits, _ = read_table(given.splits, SPLITS)
         clips = join_rows(CLIPS, [read_table(path, CLIPS)[0] for path in given.clips])
         kinds = ("motion", "notes", "pedal", "audio", "info", "probe")
-        files = [dict(zip(kinds, paths, strict=True)) for paths in zip(*(given[kind] for kind in kinds), strict=True)]
-        videos = {tuple(name): place for place, name in enumerate(params.videos)}
-
-        def opened(subject, video):
-            place = videos[subject, video]
-            return open_video(files[place], params.rights[place])
-
+        files = (dict(zip(kinds, paths, strict=True)) for paths in zip(*(given[kind] for kind in kinds), strict=True))
+        of_video = dict(zip(map(tuple, params.videos), zip(files, params.rights, strict=True), strict=True))
         metadata = stamp(snakemake.rule, params.code, params.settings)
         size = round(params.settings["shard_mb"] * 1e6)
         folder = Path(snakemake.output.manifest).parent
-        manifest = write_shards(clips, splits, opened, folder, size, params.settings["row_group_rows"], metadata)
+        manifest = write_shards(
+            clips, splits, lambda *name: open_video(*of_video[name]), folder, size, params.settings["row_group_rows"], metadata
+        )
         for shard in manifest["shards"]:
             log.info("%s: %d clips, %.1f MB", shard["name"], shard["rows"], shard["bytes"] / 1e6)
 
