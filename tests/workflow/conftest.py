@@ -47,7 +47,7 @@ class Project:
 def copy_project(folder):
     """The parts of the project that the workflow runs on, copied to a folder."""
     for name in ("src", "workflow", "profiles", "envs", "config"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        shutil.copytree(ROOT / name, folder / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copy(ROOT / "Snakefile", folder)
     return Project(folder)
 
@@ -92,6 +92,12 @@ def project(tmp_path_factory):
     made = copy_project(tmp_path_factory.mktemp("project"))
     (made.root / "config" / "test.yaml").write_text(TEST_CONFIG, encoding="utf-8")
     return made
+
+
+@pytest.fixture
+def another_project(tmp_path):
+    """Another copy, in another place."""
+    return copy_project(tmp_path / "elsewhere")
 
 
 @pytest.fixture(scope="module")
