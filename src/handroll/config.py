@@ -273,9 +273,8 @@ def read_sheet(path):
     ConfigError
         Every problem with its line number: unknown or missing columns, unsafe ids, duplicates, bad values.
     """
-    path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = (path := Path(path)).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"sheet {path}: expected a tab-separated UTF-8 file, found: {error}") from None
     lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip() and not line.startswith("#")]
@@ -392,9 +391,9 @@ def _choices(annotation):
 
 def write_references(root):
     """Write schemas and reference page below a checkout."""
-    for name, text in json_schemas().items():
-        (Path(root) / "workflow" / "schemas" / name).write_text(text, encoding="utf-8")
-    (Path(root) / "docs" / "configuration.md").write_text(reference_markdown(), encoding="utf-8")
+    texts = {f"workflow/schemas/{name}": text for name, text in json_schemas().items()}
+    for name, text in {**texts, "docs/configuration.md": reference_markdown()}.items():
+        (Path(root) / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -49,8 +49,7 @@ def main(snakemake):
         files = (dict(zip(kinds, paths, strict=True)) for paths in zip(*(given[kind] for kind in kinds), strict=True))
         of_video = dict(zip(map(tuple, params.videos), zip(files, params.rights, strict=True), strict=True))
         metadata = stamp(snakemake.rule, params.code, params.settings)
-        size = round(params.settings["shard_mb"] * 1e6)
-        folder = Path(snakemake.output.manifest).parent
+        folder, size = Path(snakemake.output.manifest).parent, round(params.settings["shard_mb"] * 1e6)
         manifest = write_shards(
             clips, splits, lambda *name: open_video(*of_video[name]), folder, size, params.settings["row_group_rows"], metadata
         )
