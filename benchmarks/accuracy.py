@@ -10,6 +10,7 @@ width, joint error after Procrustes alignment without scale, note onset F1, and 
 import argparse
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -48,8 +49,7 @@ def measure(video, truth, skip_music=False):
         Sums and counts, so that performances can be added up.
     """
     media = probe(video)
-    frames = read_frames(video, max_width_px=MAX_WIDTH_PX)
-    detections = detect_hands(frames, media.width_px, media.height_px)
+    detections = detect_hands(partial(read_frames, video, max_width_px=MAX_WIDTH_PX), media.width_px, media.height_px)
     visible = truth.visible.all(axis=2)  # (frame, hand): every joint in the picture and not covered
     found = detections["found"]
     both = visible.all(axis=1)

@@ -20,6 +20,7 @@ from scipy.signal import savgol_filter
 from handroll.hand.kinematics import hand_joints
 from handroll.hand.skeleton import HANDS, N_JOINTS
 from handroll.motion.clean import CleanSettings, clean_motion
+from handroll.motion.outliers import translation_floors
 from handroll.motion.runs import runs
 from handroll.schema import State, frame_keys
 
@@ -68,13 +69,15 @@ def clean_by_channel(pose, settings):
     for h, hand in enumerate(HANDS):
         channels = np.concatenate([pose["translation_m"][:, h], pose["rotation_rad"][:, h].reshape(len(time_s), 48)], axis=1)
         found = pose["found"][:, h]
+        floors = translation_floors(pose["translation_m"][:, h], settings.hampel_floor_m, settings.hampel_floor_depth)
+        floors = np.concatenate([floors, np.zeros(48)])
         outlier = np.zeros(channels.shape, dtype=bool)
         for start, stop in zip(*runs(found), strict=True):
             for c in range(channels.shape[1]) if stop - start > 2 * half else ():
                 series = channels[start:stop, c]
                 judged = hampel(series, window_size=settings.hampel_window, n_sigma=settings.hampel_n_sigma)
                 inside = slice(half, stop - start - half)  # beyond it the package leaves its memory unset
-                scale = np.maximum(1.4826 * judged.median_absolute_deviations[inside], settings.translation_floor_m)
+                scale = np.maximum(1.4826 * judged.median_absolute_deviations[inside], floors[c])
                 outlier[start:stop, c][inside] = np.abs(series - judged.medians)[inside] > settings.hampel_n_sigma * scale
         observed = found & ~outlier[:, :3].any(axis=1)
         visible = np.ones(len(time_s), dtype=bool)

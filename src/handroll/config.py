@@ -94,6 +94,9 @@ class Hampel(Section):
 
     window: Positive = Field(20, description="width of the running window (frames or s, see motion.units); the paper's 20 frames")
     n_sigma: Positive = Field(3.0, description="how many robust standard deviations from the running median is an outlier")
+    floor_m: Annotated[float, Field(ge=0)] = Field(0.008, description="least scale of x and y (m); 0: none, as in the paper")
+    floor_depth: Annotated[float, Field(ge=0)] = Field(0.03, description="least scale of depth, as a share of it; 0: none")
+    floor_rad: Annotated[float, Field(ge=0)] = Field(0.0175, description="least scale of angles (rad); 0: none")
 
 
 class Gap(Section):
@@ -120,7 +123,7 @@ class Savgol(Section):
 
 
 class Motion(Section):
-    """Cleaning of the fitted poses; the defaults are the paper's."""
+    """Cleaning of the fitted poses; the paper's defaults, with a floor under its outlier filter."""
 
     units: Literal["frames", "seconds"] = Field("frames", description="unit of every length in this section")
     hampel: Hampel = Hampel()

@@ -4,7 +4,8 @@
 
 DATASET_SETTINGS = (
     *("pose.engine", "pose.focal_px", "pose.hand_length_m"),
-    *("motion.units", "motion.hampel.window", "motion.hampel.n_sigma", "motion.gap.shorter_than"),
+    *("motion.units", "motion.hampel.window", "motion.hampel.n_sigma", "motion.hampel.floor_m"),
+    *("motion.hampel.floor_depth", "motion.hampel.floor_rad", "motion.gap.shorter_than"),
     *("motion.run.shorter_than", "motion.savgol.order", "motion.savgol.window", "music.engine"),
     *("clips.length_s", "clips.hop_s", "clips.min_visibility", "screen.visibility.min_both_hands"),
 )

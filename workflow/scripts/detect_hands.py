@@ -4,6 +4,7 @@ A video that cannot be read gives an empty table.
 """
 
 import json
+from functools import partial
 from pathlib import Path
 
 from handroll.detect.mediapipe import detect_hands, engine_info
@@ -22,8 +23,8 @@ def main(snakemake):
         columns = DETECTIONS.empty()
         if probe.readable:
             settings = dict(params.settings)
-            frames = read_frames(snakemake.input.video, max_width_px=settings.pop("max_width_px"))
-            columns = by_row(detect_hands(frames, probe.width_px, probe.height_px, **settings))
+            read = partial(read_frames, snakemake.input.video, max_width_px=settings.pop("max_width_px"))
+            columns = by_row(detect_hands(read, probe.width_px, probe.height_px, **settings))
             found = columns["found"].reshape(-1, 2)
             log.info("both hands in %.1f %% of %d frames", 100 * found.all(axis=1).mean() if len(found) else 0, len(found))
         engine = engine_info()

@@ -4,6 +4,7 @@ Zhang et al. 2020, "MediaPipe Hands: On-device Real-time Hand Tracking", arXiv:2
 package; nothing is downloaded.
 """
 
+import itertools
 import os
 import sys
 import tempfile
@@ -13,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from handroll.detect.second_look import fill_lost, lost_stretches
 from handroll.detect.tracks import RawHands, assign_hands
 from handroll.provenance import file_sha256
 
-VERSION = 1
-"""Raised by hand when this module or `tracks` gives other detections: the step is too costly to rerun for a refactoring."""
+VERSION = 2
+"""Raised by hand when this module, `tracks` or `second_look` gives other detections: the step is too costly to rerun for a refactoring."""
 
 MAX_WIDTH_PX = 960
 """Frames are read at most this wide: on 1920 wide frames it finds the same landmarks (6.3 against 6.2 px mean error) in less time."""
@@ -42,13 +44,16 @@ def engine_info():
     return info
 
 
-def detect_hands(frames, width_px, height_px, min_detection_confidence=0.5, min_tracking_confidence=0.5):
+def detect_hands(read, width_px, height_px, min_detection_confidence=0.5, min_tracking_confidence=0.5):
     """Find the player's hands in every frame of a video, and tell left from right.
+
+    Where a hand is lost for a short time, or is taken for its mirror image, the tracker looks a second time at that
+    stretch: mirrored, backwards in time, and both (see `handroll.detect.second_look`).
 
     Parameters
     ----------
-    frames : iterable of handroll.video.frames.Frame
-        In presentation order, at most `MAX_WIDTH_PX` wide. Landmarks do not depend on the scale.
+    read : function without arguments that gives an iterator of handroll.video.frames.Frame
+        In presentation order, at most `MAX_WIDTH_PX` wide, the same each time. Landmarks do not depend on the scale.
     width_px, height_px : int
         Size of the original shown frame, the unit of `landmarks_px`.
     min_detection_confidence : float in [0, 1]
@@ -61,28 +66,64 @@ def detect_hands(frames, width_px, height_px, min_detection_confidence=0.5, min_
     dict of str to array (frame, hand, ...)
         The columns of `schema.DETECTIONS`, for the frames that came; NaN where a hand is not found.
     """
-    time_s, frame, right, landmarks_px, landmarks_m = [], [], [], [], []
-    size_px = np.array([width_px, height_px], dtype=np.float64)
-    with _engine(min_detection_confidence, min_tracking_confidence) as find:
-        for at, picture in enumerate(frames):
+    size_px = (width_px, height_px)
+    with _engine(min_detection_confidence, min_tracking_confidence) as engine:
+        time_s, hands = [], []
+        for at, picture in enumerate(read()):
             time_s.append(picture.time_s)
-            for probability, shown, world in find(picture.image):
-                frame.append(at)
-                right.append(probability)
-                landmarks_px.append(shown * size_px)
-                landmarks_m.append(world)
-    raw = RawHands(
-        frame=np.array(frame, dtype=np.int64),
-        right=np.array(right, dtype=np.float64),
-        landmarks_px=np.array(landmarks_px, dtype=np.float64).reshape(-1, 21, 2),
-        landmarks_m=np.array(landmarks_m, dtype=np.float64).reshape(-1, 21, 3),
+            hands += [(at, hand) for hand in engine.find(picture.image)]
+        columns = assign_hands(_raw(hands, size_px), np.array(time_s, dtype=np.float64))
+        stretches = lost_stretches(columns)
+        if stretches:
+            hands = []
+            for start, images in _images(read(), stretches):
+                hands += _look_again(engine, start, images)
+            fill_lost(columns, _raw(hands, size_px))
+    return columns
+
+
+def _images(frames, stretches):
+    """(start, [images]) of the stretches (start, stop) of a video; they follow each other."""
+    with_index = enumerate(frames)
+    at = 0
+    for start, stop in stretches:
+        for _ in itertools.islice(with_index, start - at):
+            pass
+        yield start, [picture.image for _, picture in itertools.islice(with_index, stop - start)]
+        at = stop
+
+
+def _look_again(engine, start, images):
+    """[(frame, hand)] of the other ways to see a stretch: mirrored, backwards in time, and both."""
+    forwards = list(enumerate(images, start))
+    hands = []
+    for mirror, pictures in ((True, forwards), (False, forwards[::-1]), (True, forwards[::-1])):
+        engine.start_over()
+        for at, image in pictures:
+            found = engine.find(image[:, ::-1] if mirror else image)
+            hands += [(at, _mirrored(hand) if mirror else hand) for hand in found]
+    return hands
+
+
+def _mirrored(hand):
+    """The hand in the picture whose mirror image it was found in."""
+    right, shown, world = hand
+    return 1.0 - right, np.stack([1.0 - shown[:, 0], shown[:, 1]], axis=-1), world * [-1.0, 1.0, 1.0]
+
+
+def _raw(hands, size_px):
+    """Detections as arrays, from [(frame, (probability of the right hand, landmarks in 0..1, world landmarks))]."""
+    return RawHands(
+        frame=np.array([frame for frame, _ in hands], dtype=np.int64),
+        right=np.array([right for _, (right, _, _) in hands], dtype=np.float64),
+        landmarks_px=np.array([shown for _, (_, shown, _) in hands], dtype=np.float64).reshape(-1, 21, 2) * size_px,
+        landmarks_m=np.array([world for _, (_, _, world) in hands], dtype=np.float64).reshape(-1, 21, 3),
     )
-    return assign_hands(raw, np.array(time_s, dtype=np.float64))
 
 
 @contextmanager
 def _engine(min_detection_confidence, min_tracking_confidence):
-    """A function from an RGB picture to [(probability of the right hand, landmarks (21, 2) in 0..1, world landmarks (21, 3))]."""
+    """An `_Engine`, closed at the end."""
     with _silent_stderr():
         from mediapipe.python.solutions.hands import Hands
 
@@ -95,11 +136,28 @@ def _engine(min_detection_confidence, min_tracking_confidence):
         )
         # It starts in the background; an answer, here that a black picture shows no hand, means that it has started.
         hands.process(np.zeros((8, 8, 3), dtype=np.uint8))
+    try:
+        yield _Engine(hands)
+    finally:
+        hands.close()
 
-    def find(image):
+
+class _Engine:
+    """MediaPipe's tracker, which remembers where the hands were in the picture before."""
+
+    def __init__(self, hands):
+        self._hands = hands
+
+    def start_over(self):
+        """Forget the pictures seen so far."""
+        with _silent_stderr():
+            self._hands.reset()
+
+    def find(self, image):
+        """[(probability of the right hand, landmarks (21, 2) in 0..1, world landmarks (21, 3))] in an RGB picture."""
         # The library warns on its first pictures and on its first hand, whenever that comes.
         with _silent_stderr():
-            result = hands.process(np.ascontiguousarray(image))
+            result = self._hands.process(np.ascontiguousarray(image))
         if not result.multi_hand_landmarks:
             return []
         return [
@@ -112,11 +170,6 @@ def _engine(min_detection_confidence, min_tracking_confidence):
                 result.multi_handedness, result.multi_hand_landmarks, result.multi_hand_world_landmarks, strict=True
             )
         ]
-
-    try:
-        yield find
-    finally:
-        hands.close()
 
 
 def _right_probability(label):

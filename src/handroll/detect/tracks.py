@@ -295,15 +295,31 @@ def assign_hands(raw, time_s):
     columns["mirrored"][frame[mirrored], row_side[mirrored]] = True
 
     found = (row_side != NO_SIDE) & agrees
-    at = frame[found], row_side[found]
-    source = kept[found]
-    landmarks_px = raw.landmarks_px[source]
+    put(columns, frame[found], row_side[found], raw, kept[found])
+    return columns
+
+
+def put(columns, frame, side, raw, rows):
+    """Write detections into the table.
+
+    Parameters
+    ----------
+    columns : dict of str to array (frame, hand, ...)
+        Changed in place.
+    frame, side : int arrays (n,)
+        Where they go.
+    raw : RawHands
+    rows : int array (n,)
+        Which ones.
+    """
+    at = frame, side
+    landmarks_px = raw.landmarks_px[rows]
     columns["found"][at] = True
-    columns["score"][at] = np.maximum(raw.right[source], 1.0 - raw.right[source])
+    columns["mirrored"][at] = False
+    columns["score"][at] = np.maximum(raw.right[rows], 1.0 - raw.right[rows])
     columns["box_px"][at] = np.concatenate([landmarks_px.min(axis=1), landmarks_px.max(axis=1)], axis=-1)
     columns["landmarks_px"][at] = landmarks_px
-    columns["landmarks_m"][at] = raw.landmarks_m[source]
-    return columns
+    columns["landmarks_m"][at] = raw.landmarks_m[rows]
 
 
 def empty_detections(time_s):

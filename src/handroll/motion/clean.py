@@ -4,7 +4,7 @@ Gan et al., ICLR 2025: frames that a Hampel filter rejects, and undetected ones,
 than 30 frames are interpolated; visible runs shorter than 15 frames are hidden; the rest is smoothed by Savitzky-Golay.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from handroll.hand.kinematics import hand_joints
 from handroll.hand.rotations import continuous, quaternion_from_rotvec, rotvec_from_quaternion
 from handroll.hand.skeleton import HANDS, N_JOINTS, N_ROTATIONS
 from handroll.motion.gaps import interpolate, short_gaps
-from handroll.motion.outliers import ROTATION_FLOOR_RAD, TRANSLATION_FLOOR_M, find_outliers
+from handroll.motion.outliers import FLOOR_DEPTH, FLOOR_M, FLOOR_RAD, find_outliers
 from handroll.motion.runs import flicker
 from handroll.motion.smoothing import smooth, smooth_rotation
 from handroll.schema import State
@@ -22,7 +22,7 @@ UNITS = ("frames", "seconds")
 
 @dataclass(frozen=True)
 class CleanSettings:
-    """How a motion is cleaned. The defaults are PianoMotion10M's.
+    """How a motion is cleaned. The defaults are PianoMotion10M's, and least scales of the outlier filter, which it has not.
 
     Attributes
     ----------
@@ -30,6 +30,8 @@ class CleanSettings:
         Width of the outlier window, in `units`.
     hampel_n_sigma : float
         Distance from the window's median, in its scale, from which a sample is an outlier.
+    hampel_floor_m, hampel_floor_depth, hampel_floor_rad : float
+        Least scale of x and y, of depth as a share of it, and of angles; see `handroll.motion.outliers`.
     gap_shorter_than : float
         Gaps shorter than this are interpolated, in `units`.
     run_shorter_than : float
@@ -41,24 +43,23 @@ class CleanSettings:
     units : {"frames", "seconds"}
         "seconds" makes the four lengths independent of the frame rate; they are converted by the video's median frame
         interval and rounded.
-    translation_floor_m, rotation_floor_rad : float
-        Least scale of the outlier filter; see `handroll.motion.outliers`.
     """
 
     hampel_window: float = 20
     hampel_n_sigma: float = 3.0
+    hampel_floor_m: float = FLOOR_M
+    hampel_floor_depth: float = FLOOR_DEPTH
+    hampel_floor_rad: float = FLOOR_RAD
     gap_shorter_than: float = 30
     run_shorter_than: float = 15
     savgol_order: int = 3
     savgol_window: float = 11
     units: str = "frames"
-    translation_floor_m: float = TRANSLATION_FLOOR_M
-    rotation_floor_rad: float = ROTATION_FLOOR_RAD
 
     def __post_init__(self):
         if self.units not in UNITS:
             raise ValueError(f"CleanSettings.units: expected one of {UNITS}, found {self.units!r}")
-        for name in ("hampel_window", "hampel_n_sigma", "gap_shorter_than", "run_shorter_than", "savgol_order", "savgol_window"):
+        for name in (field.name for field in fields(self) if field.name != "units"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"CleanSettings.{name}: expected a number of at least 0, found {getattr(self, name)!r}")
 
@@ -181,8 +182,9 @@ def _clean_hand(pose, h, time_s, settings, lengths, joints_from):
         translation,
         lengths["hampel_window"],
         settings.hampel_n_sigma,
-        settings.translation_floor_m,
-        settings.rotation_floor_rad,
+        settings.hampel_floor_m,
+        settings.hampel_floor_depth,
+        settings.hampel_floor_rad,
     )
     outlier = np.logical_or.reduce(list(by_signal.values()))
     observed = found & ~outlier

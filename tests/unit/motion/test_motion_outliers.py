@@ -81,7 +81,7 @@ def still_hand(frames):
 
 def test_spikes_are_told_apart():
     rotation, translation = still_hand(200)
-    translation[40, 2] += 0.05
+    translation[40, 2] += 0.06
     rotation[80, 0, 1] += 0.5
     rotation[120, 1:] += 0.4
     rotation[160] = np.nan
@@ -97,3 +97,22 @@ def test_one_noisy_finger_does_not_cost_the_frame():
     rotation, translation = still_hand(200)
     rotation[100, 3, 0] += 0.12
     assert not any(mask.any() for mask in find_outliers(rotation, translation, 20, 3.0).values())
+
+
+def test_a_still_hand_may_move_to_the_next_key_and_depth_is_judged_by_its_share():
+    rotation, translation = still_hand(200)
+    translation[:, 2] *= 20.0  # 12 m: the depth under HaMeR's focal length
+    translation[60, 0] += 0.02
+    translation[90, 0] += 0.03
+    translation[120, 2] += 0.6
+    translation[150, 2] += 1.3
+    flagged = np.flatnonzero(find_outliers(rotation, translation, 20, 3.0)["translation"]).tolist()
+    assert flagged == [90, 150]
+    paper = find_outliers(rotation, translation, 20, 3.0, floor_m=0.0, floor_depth=0.0)["translation"]
+    assert paper[[60, 90, 120, 150]].all() and paper.sum() > 4
+
+
+def test_each_channel_has_its_own_least_scale():
+    values = np.zeros((50, 2))
+    values[20] = 1.0
+    assert hampel(values, 20, 3.0, min_scale=[0.1, 1.0])[20].tolist() == [True, False]
