@@ -15,9 +15,11 @@ rule detect_hands:
         "results/benchmarks/detect_hands/{subject}/{video}.tsv"
     conda:
         "../../envs/base.yaml"
+    # The longest steps first, so that no core is idle in the end.
+    priority: 100
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=2000,
         runtime=240,
     params:
         code=version_of("handroll.detect.mediapipe"),

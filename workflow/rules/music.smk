@@ -17,6 +17,8 @@ rule transcribe_audio:
         "results/benchmarks/transcribe_audio/{subject}/{video}.tsv"
     conda:
         "../../envs/base.yaml"
+    # After the detections, the longest step.
+    priority: 50
     threads: 1
     resources:
         mem_mb=4000,

@@ -128,9 +128,9 @@ def _rgb(frame, reformatter, shown, threads):
         height=shown.height_px,
         format="rgb24",
         src_colorspace=Colorspace.ITU709 if unnamed_hd else None,
-        # Bilinear widens its filter when scaling down, so that nothing aliases; accurate rounding keeps
-        # the pixels the same whichever vector instructions a machine has.
-        interpolation=Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT,
+        # The mean over the area of a pixel, so that nothing aliases; accurate rounding keeps the pixels the same
+        # whichever vector instructions a machine has.
+        interpolation=Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEXACT,
         threads=threads,
     )
     return picture.to_ndarray()
