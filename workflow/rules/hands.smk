@@ -13,10 +13,10 @@ rule detect_hands:
         "results/logs/detect_hands/{subject}/{video}.log",
     benchmark:
         "results/benchmarks/detect_hands/{subject}/{video}.tsv"
-    conda:
-        "../../envs/base.yaml"
     # The longest steps first, so that no core is idle in the end.
     priority: 100
+    conda:
+        "../../envs/base.yaml"
     threads: 1
     resources:
         mem_mb=2000,

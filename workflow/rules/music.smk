@@ -15,10 +15,10 @@ rule transcribe_audio:
         "results/logs/transcribe_audio/{subject}/{video}.log",
     benchmark:
         "results/benchmarks/transcribe_audio/{subject}/{video}.tsv"
-    conda:
-        "../../envs/base.yaml"
     # After the detections, the longest step.
     priority: 50
+    conda:
+        "../../envs/base.yaml"
     threads: 1
     resources:
         mem_mb=4000,
