@@ -5,6 +5,7 @@ Y. Yan, Z. Duan, "Scoring Time Intervals Using Non-Hierarchical Transformer for 
 lengthening notes by the pedal, so its note ends are key offsets; the pedal it gives as events of its own.
 """
 
+import ctypes
 import json
 import math
 import sys
@@ -59,6 +60,7 @@ def transcribe(samples, rate_hz, threads=1, device="cpu", segment_s=SEGMENT_S, h
     facts : dict
         `weights_sha256` of the checkpoint.
     """
+    _keep_freed_memory()
     model, weights_sha256 = load_model(device)
     if rate_hz != model.fs:
         samples = soxr.resample(samples, rate_hz, model.fs)
@@ -133,6 +135,19 @@ def _torchaudio_stand_in():
         del sys.modules["torchaudio"]
         if real is not None:
             sys.modules["torchaudio"] = real
+
+
+def _keep_freed_memory():
+    """Tell glibc to keep what this process frees for its next tensors.
+
+    By default every large tensor is mapped afresh and its pages zeroed by the kernel, a quarter of the time that this
+    model takes. Other C libraries do as they do.
+    """
+    m_trim_threshold, m_mmap_max = -1, -4  # malloc.h
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(m_mmap_max, 0)
+        libc.mallopt(m_trim_threshold, 2**31 - 1)
 
 
 @contextmanager
