@@ -1,0 +1,262 @@
+"""Fits a camera to the edges of all keys that can be seen.
+
+Four corners err by up to half a key at the other keys (measured on real keyboards); hundreds of edges average that out.
+Each edge of the model is looked for in the picture along its normal, near where the current camera shows it, and the camera
+is fitted to what was found by robust least squares; both are repeated while the search narrows.
+"""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from scipy.optimize import least_squares
+
+from handroll.keyboard.geometry import BLACK_KEYS, STANDARD, black_centres_mm
+from handroll.keyboard.view import KeyboardView
+
+SIDE, FRONT, GAP, LIP = range(4)
+"""Kinds of edges: sides and fronts of black keys, gaps between white heads, the front edge of the white keys."""
+
+ROUNDS = ((6.0, 0.1), (4.0, 0.1), (3.0, 1.0), (2.0, 1.0), (2.0, 1.0))
+"""Half the width of the search along the normal, mm, and the factor of the priors' widths, round by round: while edges may
+still be mistaken for their neighbours, only the camera's place and direction are free."""
+STEP_PX = 0.5
+MIN_STEP = 12.0
+"""Least change of brightness, of 255, across an edge."""
+SCALE_PX = 0.8
+"""Where the robust loss turns from square to linear."""
+START_FOCAL_WIDTHS = 0.9
+"""Focal length to start with, in picture widths: a telephone's or webcam's."""
+FOCAL_SIGMA, K1_SIGMA = 0.35, 0.08
+"""Weak priors: of the logarithm of the focal length about that start, and of k1."""
+LIP_WEIGHT = 0.3
+"""The front edge of the white keys is round, and the front below it may be as light."""
+BLACK_DIMENSIONS = ("black_length_mm", "black_height_mm", "black_width_mm", "black_base_width_mm")
+BLACK_SIGMA_MM = np.array([6.0, 1.0, 0.7, 0.7])
+"""By how much these differ between makers. The height and the focal length show themselves by the same parallax."""
+
+
+_STEPS = np.array([0.1, 0.01, 0.01, 0.01, 10.0, 10.0, 30.0, 0.02, 3.0, 1.0, 0.5, 0.5])
+
+
+@dataclass(frozen=True)
+class EdgePoints:
+    """Points of the keys' edges as a camera sees them.
+
+    Attributes
+    ----------
+    points_mm : array (n, xyz 3)
+    outward_mm : array (n, xyz 3)
+        Unit normals in the key plane, away from the key.
+    kind : int array (n,)
+        `SIDE`, `FRONT`, `GAP` or `LIP`.
+    key : int array (n,)
+        Key 0..87 of a side or front; number of the line between white keys of a gap, of the white key of a lip.
+    """
+
+    points_mm: np.ndarray
+    outward_mm: np.ndarray
+    kind: np.ndarray
+    key: np.ndarray
+
+
+def edge_points(view, keyboard, whites, blacks):
+    """Points on the outlines of keys.
+
+    Parameters
+    ----------
+    view : KeyboardView
+        Decides which of a black key's two outlines, of its top and of its base, is the outer one.
+    keyboard : handroll.keyboard.geometry.Keyboard
+    whites : int array
+        Lines between white keys 1..51, counted from the left end.
+    blacks : int array
+        Black keys 0..35.
+
+    Returns
+    -------
+    EdgePoints
+    """
+    front, back, height = keyboard.black_front_mm, keyboard.white_length_mm, keyboard.black_height_mm
+    centre = black_centres_mm(keyboard)[blacks]
+    groups = []
+    along = np.linspace(front + 8.0, back - 30.0, 10)
+    for side in (-1.0, 1.0):
+        x, y = np.meshgrid(centre, along, indexing="ij")
+        top = np.stack([x + side * keyboard.black_width_mm / 2, y, np.full_like(x, height)], axis=-1)
+        base = np.stack([x + side * keyboard.black_base_width_mm / 2, y, np.zeros_like(x)], axis=-1)
+        outward = np.array([side, 0.0, 0.0])
+        groups.append((_outer(view, base, top, outward), outward, SIDE, np.repeat(BLACK_KEYS[blacks], len(along))))
+    x, dx = np.meshgrid(centre, [-3.0, 0.0, 3.0], indexing="ij")
+    x = x + dx
+    base = np.stack([x, np.full_like(x, front), np.zeros_like(x)], axis=-1)
+    top = np.stack([x, np.full_like(x, front + 4.0), np.full_like(x, height)], axis=-1)
+    outward = np.array([0.0, -1.0, 0.0])
+    groups.append((_outer(view, base, top, outward), outward, FRONT, np.repeat(BLACK_KEYS[blacks], 3)))
+    x, y = np.meshgrid(np.asarray(whites) * keyboard.white_pitch_mm, np.linspace(8.0, front - 8.0, 8), indexing="ij")
+    gaps = np.stack([x, y, np.zeros_like(x)], axis=-1).reshape(-1, 3)
+    groups.append((gaps, np.array([1.0, 0.0, 0.0]), GAP, np.repeat(np.asarray(whites), 8)))
+    x = (np.asarray(whites) - 0.5) * keyboard.white_pitch_mm
+    lip = np.stack([x, np.zeros_like(x), np.zeros_like(x)], axis=-1)
+    groups.append((lip, np.array([0.0, -1.0, 0.0]), LIP, np.asarray(whites)))
+    return EdgePoints(
+        np.concatenate([points for points, *_ in groups]),
+        np.concatenate([np.broadcast_to(outward, points.shape) for points, outward, *_ in groups]),
+        np.concatenate([np.full(len(points), kind) for points, _, kind, _ in groups]),
+        np.concatenate([key for *_, key in groups]),
+    )
+
+
+def _outer(view, base, top, outward):
+    """Of each pair of points the one farther outward in the picture: (n, 3)."""
+    base, top = base.reshape(-1, 3), top.reshape(-1, 3)
+    low = view.project(base)
+    direction = view.project(base + outward) - low
+    beyond = ((view.project(top) - low) * direction).sum(axis=-1) > 0.0
+    return np.where(beyond[:, None], top, base)
+
+
+def find_edges(picture, view, edges, search_mm):
+    """Where the edges are in the picture.
+
+    Parameters
+    ----------
+    picture : float32 array (height, width)
+    view : KeyboardView
+    edges : EdgePoints
+    search_mm : float
+
+    Returns
+    -------
+    offset_px : array (n,)
+        How far outward from the projected point, along `normal`; NaN where none is found.
+    normal : array (n, xy 2)
+        Unit vectors in the picture.
+    """
+    at = view.project(edges.points_mm)
+    across = view.project(edges.points_mm + edges.outward_mm) - at
+    px_per_mm = np.linalg.norm(across, axis=-1)
+    normal = across / np.maximum(px_per_mm, 1e-9)[:, None]
+    half = int(np.ceil(search_mm * np.nanmedian(px_per_mm) / STEP_PX))
+    steps = np.arange(-half - 2, half + 3) * STEP_PX
+    x, y = at[:, :1] + normal[:, :1] * steps, at[:, 1:] + normal[:, 1:] * steps
+    height, width = picture.shape
+    inside = ((x >= 1) & (x <= width - 2) & (y >= 1) & (y <= height - 2)).all(axis=1)
+    profile = cv2.remap(picture, np.nan_to_num(x, nan=-9).astype(np.float32), np.nan_to_num(y, nan=-9).astype(np.float32), cv2.INTER_LINEAR)
+    kind = edges.kind
+    # An edge: brightness rises outward from a black key, falls outward at the lip. A gap: a dark line.
+    rise = np.zeros_like(profile)
+    rise[:, 2:-2] = profile[:, 4:] + profile[:, 3:-1] - profile[:, 1:-3] - profile[:, :-4]
+    line = np.zeros_like(profile)
+    reach = max(2, round(1.2 * np.nanmedian(px_per_mm) / STEP_PX))
+    line[:, reach:-reach] = np.minimum(profile[:, 2 * reach :], profile[:, : -2 * reach]) - profile[:, reach:-reach]
+    strength = np.where((kind == GAP)[:, None], 2.0 * line, np.where((kind == LIP)[:, None], -rise, rise)) / 2.0
+    strength[:, :2] = strength[:, -2:] = 0.0
+    best = strength.argmax(axis=1)
+    rows = np.arange(len(best))
+    peak = strength[rows, best]
+    before, after = strength[rows, np.maximum(best - 1, 0)], strength[rows, np.minimum(best + 1, strength.shape[1] - 1)]
+    bend = before - 2.0 * peak + after
+    shift = np.where(np.abs(bend) > 1e-6, 0.5 * (before - after) / np.where(np.abs(bend) > 1e-6, bend, 1.0), 0.0).clip(-0.5, 0.5)
+    clear = inside & (peak > MIN_STEP) & (best > 2) & (best < strength.shape[1] - 3)
+    return np.where(clear, steps[best] + shift * STEP_PX, np.nan), normal
+
+
+def fit_edges(picture, view, keyboard, whites, blacks):
+    """Refine a camera on all edges.
+
+    Parameters
+    ----------
+    picture : uint8 array (height, width)
+    view : KeyboardView
+        Right within some millimetres at the keys.
+    keyboard : Keyboard
+    whites, blacks : int arrays
+        As of `edge_points`; keys outside the picture do no harm.
+
+    Returns
+    -------
+    view : KeyboardView
+    keyboard : Keyboard
+        With the black keys' dimensions found.
+    edges : EdgePoints
+    offset_px : array (n,)
+        Residuals of the edges, NaN where not found.
+    covariance : array (12, 12)
+        Of log focal length, rotation, translation, k1, and `BLACK_DIMENSIONS`.
+    """
+    grey = cv2.GaussianBlur(picture, (0, 0), 0.7).astype(np.float32)
+    covariance = np.full((len(_STEPS), len(_STEPS)), np.nan)
+    for search_mm, looseness in ROUNDS:
+        edges = edge_points(view, keyboard, whites, blacks)
+        offset, normal = find_edges(grey, view, edges, search_mm)
+        found = np.isfinite(offset)
+        if found.sum() < 30:
+            break
+        normal = normal[found]
+        seen = _Seen(
+            points_mm=edges.points_mm[found],
+            moves=_moves(edges, keyboard)[found],
+            target_px=view.project(edges.points_mm)[found] + offset[found, None] * normal,
+            normal=normal,
+            weight=np.where(edges.kind[found] == LIP, LIP_WEIGHT, 1.0) / SCALE_PX,
+            view=view,
+            looseness=looseness,
+            start=_pack(view, keyboard),
+        )
+        fitted = least_squares(_residual, seen.start, args=(seen,), loss="soft_l1", x_scale=_STEPS, max_nfev=30)
+        view, black = _unpack(fitted.x, view)
+        keyboard = replace(keyboard, **dict(zip(BLACK_DIMENSIONS, black.tolist(), strict=True)))
+        covariance = np.linalg.pinv(fitted.jac.T @ fitted.jac)
+    edges = edge_points(view, keyboard, whites, blacks)
+    offset, _ = find_edges(grey, view, edges, ROUNDS[-1][0])
+    return view, keyboard, edges, offset, covariance
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What `_residual` compares: points and how they move with the black keys' dimensions, and where they were found."""
+
+    points_mm: np.ndarray
+    moves: np.ndarray
+    target_px: np.ndarray
+    normal: np.ndarray
+    weight: np.ndarray
+    view: KeyboardView
+    looseness: float
+    start: np.ndarray
+
+
+def _residual(state, seen):
+    """Weighted distances of the edges along their normals, then the priors."""
+    view, black = _unpack(state, seen.view)
+    points = seen.points_mm + seen.moves @ (black - seen.start[len(state) - len(black) :])
+    off = ((view.project(points) - seen.target_px) * seen.normal).sum(axis=-1)
+    focal = (state[0] - np.log(START_FOCAL_WIDTHS * view.width_px)) / FOCAL_SIGMA
+    usual = np.array([getattr(STANDARD, name) for name in BLACK_DIMENSIONS])
+    priors = np.concatenate([[focal, view.k1 / K1_SIGMA], (black - usual) / BLACK_SIGMA_MM]) / seen.looseness
+    return np.concatenate([np.nan_to_num(off, nan=1e3) * seen.weight, priors])
+
+
+def _pack(view, keyboard):
+    black = [getattr(keyboard, name) for name in BLACK_DIMENSIONS]
+    return np.concatenate([[np.log(view.focal_px)], view.rotation_rad, view.translation_mm, [view.k1], black])
+
+
+def _unpack(state, view):
+    seen = KeyboardView(view.width_px, view.height_px, float(np.exp(state[0])), state[1:4], state[4:7], float(state[7]))
+    return seen, state[8:]
+
+
+def _moves(edges, keyboard):
+    """How the points go with each of `BLACK_DIMENSIONS`: (n, xyz 3, dimension 4)."""
+    moves = np.zeros((len(edges.points_mm), 3, len(BLACK_DIMENSIONS)))
+    length, height, width, base = range(4)
+    high = edges.points_mm[:, 2] > keyboard.black_height_mm / 2
+    side = edges.outward_mm[:, 0]
+    moves[edges.kind == FRONT, 1, length] = -1.0
+    moves[high, 2, height] = 1.0
+    on_side = edges.kind == SIDE
+    moves[on_side & high, 0, width] = side[on_side & high] / 2.0
+    moves[on_side & ~high, 0, base] = side[on_side & ~high] / 2.0
+    return moves

@@ -1,0 +1,165 @@
+"""Registers the keyboard of a video taken by a fixed camera: where every key is in the picture, and where the camera is.
+
+The temporal median of some frames shows the keyboard without the hands; its black keys are found by their rhythm
+(`pattern`), a camera is put over them, and refined on the edges of all keys (`edges`).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from handroll.hand.rotations import rotvec_from_matrix
+from handroll.keyboard.edges import FOCAL_SIGMA, LIP, SIDE, START_FOCAL_WIDTHS, edge_points, find_edges, fit_edges
+from handroll.keyboard.geometry import BLACK_KEYS, N_WHITE, STANDARD, Keyboard, black_centres_mm
+from handroll.keyboard.pattern import black_mm, find_black_keys
+from handroll.keyboard.view import KeyboardView
+
+MIN_SUPPORT = 0.5
+"""Share of a black key's edge points that must be found for it to count as there."""
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A keyboard registered in a picture.
+
+    Attributes
+    ----------
+    view : KeyboardView
+    keyboard : Keyboard
+    blacks : int array
+        Black keys, 0..35, that are seen.
+    residual_mm : float
+        Median distance of the found edges from the model, at the keyboard.
+    octaves : tuple of int
+        By how many octaves the keys may lie to the right or left of this, given what is seen; (0,) where it is settled.
+    covariance : array (12, 12)
+        As of `edges.fit_edges`.
+    """
+
+    view: KeyboardView
+    keyboard: Keyboard
+    blacks: np.ndarray
+    residual_mm: float
+    octaves: tuple
+    covariance: np.ndarray
+
+
+def register(picture, keyboard=STANDARD):
+    """Register the keyboard in a picture without hands, as the temporal median of a video's frames.
+
+    Parameters
+    ----------
+    picture : uint8 array (height, width), grey
+    keyboard : Keyboard
+
+    Returns
+    -------
+    Registration, or None where no keyboard is found
+    """
+    seen = find_black_keys(picture)
+    if seen is None:
+        return None
+    # Any octave will do to begin with: the lowest that puts all keys on the keyboard.
+    first = int(seen.black.min())
+    shift = -((first + 1) // 5)
+    if int(seen.black.max()) + 1 + 5 * shift > 35:
+        return None
+    black, front_black = seen.black + 1 + 5 * shift, seen.front_black + 1 + 5 * shift
+    view = _first_view(seen, black, front_black, picture.shape[1], picture.shape[0], keyboard)
+    if view is None:
+        return None
+    blacks = np.arange(black.min(), black.max() + 1)
+    for _ in range(3):
+        view, keyboard, edges, offset, covariance = fit_edges(picture, view, keyboard, _lines(blacks), blacks)
+        grown = _supported(picture, view, keyboard)
+        if np.array_equal(grown, blacks) or not len(grown):
+            break
+        blacks = grown
+    found = np.isfinite(offset) & (edges.kind != LIP)
+    at = view.project(edges.points_mm)
+    px_per_mm = np.linalg.norm(view.project(edges.points_mm + edges.outward_mm) - at, axis=-1)
+    residual = float(np.median(np.abs(offset[found] / px_per_mm[found]))) if found.any() else np.inf
+    return Registration(view, keyboard, blacks, residual, _octaves(view, keyboard, blacks), covariance)
+
+
+def _lines(blacks):
+    """Lines between white keys 1..51 around black keys 0..35."""
+    x = black_centres_mm()[blacks]
+    return np.arange(max(1, int(x.min() / 23.5) - 1), min(N_WHITE - 1, int(x.max() / 23.5) + 2) + 1)
+
+
+def _supported(picture, view, keyboard):
+    """The longest row of black keys whose edges are seen, with at most three missing in between."""
+    everything = np.arange(len(BLACK_KEYS))
+    edges = edge_points(view, keyboard, np.arange(1, 2), everything)
+    offset, _ = find_edges(picture.astype(np.float32), view, edges, 3.0)
+    sides = edges.kind == SIDE
+    share = np.array([np.isfinite(offset[sides & (edges.key == key)]).mean() for key in BLACK_KEYS])
+    there = np.flatnonzero(share >= MIN_SUPPORT)
+    if not len(there):
+        return there
+    pieces = np.split(there, np.flatnonzero(np.diff(there) > 4) + 1)
+    best = max(pieces, key=len)
+    return np.arange(best[0], best[-1] + 1)
+
+
+def _octaves(view, keyboard, blacks):
+    """Octave shifts that what is seen allows."""
+    lowest, highest = -(blacks[0] // 5), (35 - blacks[-1]) // 5
+    allowed = range(int(lowest), int(highest) + 1)
+    margin = np.array([0.01 * view.width_px, 0.01 * view.height_px])
+
+    def ends(black):
+        """The place of a black key would be in the picture, and there is none."""
+        x = black_mm(black - 1) + black_centres_mm(keyboard)[1]
+        at = view.project(np.array([x, keyboard.black_front_mm + 20.0, keyboard.black_height_mm]))
+        return bool(np.isfinite(at).all() and (at > margin).all() and (at < 2 * view.centre_px - margin).all())
+
+    left, right = ends(blacks[0] - 1), ends(blacks[-1] + 1)
+    if left and right and len(blacks) < 36:
+        return tuple(allowed)  # a keyboard with fewer keys
+    if left and blacks[0] % 5 == 0:
+        return (-(int(blacks[0]) // 5),)
+    if right and blacks[-1] % 5 == 0:
+        return ((35 - int(blacks[-1])) // 5,)
+    return tuple(allowed)
+
+
+def _first_view(seen, black, front_black, width_px, height_px, keyboard):
+    """A camera over the black keys: from the lines across them, whose places along the keys are not known, and their fronts."""
+    rows = np.unique(seen.row)
+    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), 12)).astype(int)]
+    use = np.isin(seen.row, rows)
+    points, key = seen.points_px[use], black[use]
+    nth = np.searchsorted(rows, seen.row[use])
+    x_mm, front_mm = black_centres_mm(keyboard)[key], black_centres_mm(keyboard)[front_black]
+    widest = nth == np.bincount(nth).argmax()
+    slope = np.polyfit(x_mm[widest], points[widest], 1)[0]
+    scale = np.linalg.norm(slope)
+    x_axis = np.append(slope / scale, 0.0)
+    z_axis = np.array([0.0, 0.0, -1.0])
+    rotation = np.stack([x_axis, np.cross(z_axis, x_axis), z_axis], axis=1)
+    focal = START_FOCAL_WIDTHS * width_px
+    middle_px, middle_mm = np.median(seen.front_px, axis=0), np.array([np.median(front_mm), keyboard.black_front_mm, 0.0])
+    ray = np.append((middle_px - [width_px / 2.0, height_px / 2.0]) / focal, 1.0)
+    translation = focal / scale * ray - rotation @ middle_mm
+    high = keyboard.black_height_mm
+    fronts = np.stack([front_mm, np.full(len(front_mm), keyboard.black_front_mm), np.zeros(len(front_mm))], axis=-1)
+
+    def view_of(state):
+        return KeyboardView(width_px, height_px, float(np.exp(state[0])), state[1:4], state[4:7], 0.0)
+
+    def residual(state):
+        view = view_of(state)
+        y = state[8:][nth] + state[7] * (x_mm - x_mm.mean())
+        off = view.project(np.stack([x_mm, y, np.full(len(y), high)], axis=-1)) - points
+        front = view.project(fronts) - seen.front_px
+        prior = 10.0 * (state[0] - np.log(focal)) / FOCAL_SIGMA  # not to be told from these points
+        return np.concatenate([np.nan_to_num(off, nan=1e3).ravel(), np.nan_to_num(front, nan=1e3).ravel(), [prior]])
+
+    y_start = np.linspace(keyboard.white_length_mm - 10.0, keyboard.black_front_mm + 5.0, len(rows))
+    start = np.concatenate([[np.log(focal)], rotvec_from_matrix(rotation), translation, [0.0], y_start])
+    steps = np.concatenate([[0.1], [0.05] * 3, [30.0, 30.0, 100.0], [0.02], [20.0] * len(rows)])
+    fitted = least_squares(residual, start, loss="soft_l1", f_scale=3.0, x_scale=steps, max_nfev=200)
+    return view_of(fitted.x)

@@ -1,0 +1,78 @@
+"""How a camera sees a keyboard: a pinhole with one radial coefficient, from keyboard millimetres to pixels and back.
+
+Keyboard frame: `handroll.keyboard.geometry`. A camera, not a homography: black keys stand 11 mm above the white ones, which
+moves their picture by up to a third of a key, and the focal length comes along where the view tells it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from handroll.hand.rotations import matrix_from_rotvec
+
+_UNDISTORT_STEPS = 20
+
+
+@dataclass(frozen=True)
+class KeyboardView:
+    """A camera over a keyboard.
+
+    Attributes
+    ----------
+    width_px, height_px : int
+        Size of the picture as shown.
+    focal_px : float
+    rotation_rad : array (3,)
+        Axis-angle from keyboard to camera directions; camera frame as OpenCV's.
+    translation_mm : array (3,)
+        The keyboard's origin in the camera frame.
+    k1 : float
+        First coefficient of radial distortion (OpenCV's: of the squared radius in focal lengths).
+    """
+
+    width_px: int
+    height_px: int
+    focal_px: float
+    rotation_rad: np.ndarray
+    translation_mm: np.ndarray
+    k1: float = 0.0
+
+    @property
+    def rotation(self):
+        """Matrix (3, 3) from keyboard to camera directions."""
+        return matrix_from_rotvec(np.asarray(self.rotation_rad, dtype=np.float64))
+
+    @property
+    def centre_px(self):
+        """Principal point, and centre of distortion: the middle of the picture."""
+        return np.array([self.width_px / 2.0, self.height_px / 2.0])
+
+    def to_camera(self, points_mm):
+        """Points (..., xyz 3) of the keyboard frame in the camera frame, millimetres."""
+        return np.asarray(points_mm, dtype=np.float64) @ self.rotation.T + self.translation_mm
+
+    def to_keyboard(self, points_mm):
+        """Points (..., xyz 3) of the camera frame in the keyboard frame, millimetres."""
+        return (np.asarray(points_mm, dtype=np.float64) - self.translation_mm) @ self.rotation
+
+    def project(self, points_mm):
+        """Pixels (..., xy 2) of points (..., xyz 3) of the keyboard frame, millimetres; NaN behind the camera."""
+        seen = self.to_camera(points_mm)
+        depth = np.where(seen[..., 2:] > 0.0, seen[..., 2:], np.nan)
+        flat = seen[..., :2] / depth
+        flat = flat * (1.0 + self.k1 * (flat**2).sum(axis=-1, keepdims=True))
+        return flat * self.focal_px + self.centre_px
+
+    def rays(self, points_px):
+        """Directions (..., 3) in the camera frame, z 1, of pixels (..., 2); distortion is undone by fixed-point steps."""
+        bent = (np.asarray(points_px, dtype=np.float64) - self.centre_px) / self.focal_px
+        flat = bent
+        for _ in range(_UNDISTORT_STEPS if self.k1 else 0):
+            flat = bent / (1.0 + self.k1 * (flat**2).sum(axis=-1, keepdims=True))
+        return np.concatenate([flat, np.ones_like(flat[..., :1])], axis=-1)
+
+    def on_plane(self, points_px, z_mm=0.0):
+        """Where pixels (..., 2) meet the plane `z_mm` above the white keys: x, y (..., 2) of the keyboard frame, millimetres."""
+        direction = self.rays(points_px) @ self.rotation
+        eye = -self.rotation.T @ np.asarray(self.translation_mm, dtype=np.float64)
+        return eye[:2] + direction[..., :2] * ((z_mm - eye[2]) / direction[..., 2])[..., None]
