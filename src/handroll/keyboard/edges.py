@@ -27,8 +27,8 @@ SCALE_PX = 0.8
 """Where the robust loss turns from square to linear."""
 START_FOCAL_WIDTHS = 0.9
 """Focal length to start with, in picture widths: a telephone's or webcam's."""
-FOCAL_SIGMA, K1_SIGMA = 0.35, 0.08
-"""Weak priors: of the logarithm of the focal length about that start, and of k1."""
+FOCAL_SIGMA, K1_SIGMA, CENTRE_SIGMA = 0.35, 0.08, 0.01
+"""Weak priors: of the logarithm of the focal length about that start, of k1, of the principal point in picture widths."""
 LIP_WEIGHT = 0.3
 """The front edge of the white keys is round, and the front below it may be as light."""
 BLACK_DIMENSIONS = ("black_length_mm", "black_height_mm", "black_width_mm", "black_base_width_mm")
@@ -36,7 +36,7 @@ BLACK_SIGMA_MM = np.array([6.0, 1.0, 0.7, 0.7])
 """By how much these differ between makers. The height and the focal length show themselves by the same parallax."""
 
 
-_STEPS = np.array([0.1, 0.01, 0.01, 0.01, 10.0, 10.0, 30.0, 0.02, 3.0, 1.0, 0.5, 0.5])
+_STEPS = np.array([0.1, 0.01, 0.01, 0.01, 10.0, 10.0, 30.0, 0.02, 0.01, 0.01, 3.0, 1.0, 0.5, 0.5])
 
 
 @dataclass(frozen=True)
@@ -182,8 +182,8 @@ def fit_edges(picture, view, keyboard, whites, blacks):
     edges : EdgePoints
     offset_px : array (n,)
         Residuals of the edges, NaN where not found.
-    covariance : array (12, 12)
-        Of log focal length, rotation, translation, k1, and `BLACK_DIMENSIONS`.
+    covariance : array (14, 14)
+        Of log focal length, rotation, translation, k1, principal point in widths, and `BLACK_DIMENSIONS`.
     """
     grey = cv2.GaussianBlur(picture, (0, 0), 0.7).astype(np.float32)
     covariance = np.full((len(_STEPS), len(_STEPS)), np.nan)
@@ -234,18 +234,20 @@ def _residual(state, seen):
     off = ((view.project(points) - seen.target_px) * seen.normal).sum(axis=-1)
     focal = (state[0] - np.log(START_FOCAL_WIDTHS * view.width_px)) / FOCAL_SIGMA
     usual = np.array([getattr(STANDARD, name) for name in BLACK_DIMENSIONS])
-    priors = np.concatenate([[focal, view.k1 / K1_SIGMA], (black - usual) / BLACK_SIGMA_MM]) / seen.looseness
+    priors = np.concatenate([[focal, view.k1 / K1_SIGMA], state[8:10] / CENTRE_SIGMA, (black - usual) / BLACK_SIGMA_MM]) / seen.looseness
     return np.concatenate([np.nan_to_num(off, nan=1e3) * seen.weight, priors])
 
 
 def _pack(view, keyboard):
     black = [getattr(keyboard, name) for name in BLACK_DIMENSIONS]
-    return np.concatenate([[np.log(view.focal_px)], view.rotation_rad, view.translation_mm, [view.k1], black])
+    centre = np.array(view.off_centre_px) / view.width_px
+    return np.concatenate([[np.log(view.focal_px)], view.rotation_rad, view.translation_mm, [view.k1], centre, black])
 
 
 def _unpack(state, view):
-    seen = KeyboardView(view.width_px, view.height_px, float(np.exp(state[0])), state[1:4], state[4:7], float(state[7]))
-    return seen, state[8:]
+    off_centre = tuple((state[8:10] * view.width_px).tolist())
+    seen = KeyboardView(view.width_px, view.height_px, float(np.exp(state[0])), state[1:4], state[4:7], float(state[7]), off_centre)
+    return seen, state[10:]
 
 
 def _moves(edges, keyboard):

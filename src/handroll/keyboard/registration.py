@@ -33,7 +33,7 @@ class Registration:
         Median distance of the found edges from the model, at the keyboard.
     octaves : tuple of int
         By how many octaves the keys may lie to the right or left of this, given what is seen; (0,) where it is settled.
-    covariance : array (12, 12)
+    covariance : array (14, 14)
         As of `edges.fit_edges`.
     """
 

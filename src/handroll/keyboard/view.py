@@ -28,6 +28,8 @@ class KeyboardView:
         The keyboard's origin in the camera frame.
     k1 : float
         First coefficient of radial distortion (OpenCV's: of the squared radius in focal lengths).
+    off_centre_px : (x, y)
+        How far the principal point, which is also the centre of distortion, is from the middle of the picture.
     """
 
     width_px: int
@@ -36,6 +38,7 @@ class KeyboardView:
     rotation_rad: np.ndarray
     translation_mm: np.ndarray
     k1: float = 0.0
+    off_centre_px: tuple[float, float] = (0.0, 0.0)
 
     @property
     def rotation(self):
@@ -44,8 +47,8 @@ class KeyboardView:
 
     @property
     def centre_px(self):
-        """Principal point, and centre of distortion: the middle of the picture."""
-        return np.array([self.width_px / 2.0, self.height_px / 2.0])
+        """Principal point (x, y)."""
+        return np.array([self.width_px / 2.0, self.height_px / 2.0]) + self.off_centre_px
 
     def to_camera(self, points_mm):
         """Points (..., xyz 3) of the keyboard frame in the camera frame, millimetres."""
