@@ -76,7 +76,7 @@ def detect_hands(read, width_px, height_px, min_detection_confidence=0.5, min_tr
         stretches = lost_stretches(columns)
         if stretches:
             hands = []
-            for start, images in _images(read(), stretches):
+            for start, images in _images(iter(read()), stretches):
                 hands += _look_again(engine, start, images)
             fill_lost(columns, _raw(hands, size_px))
     return columns
@@ -84,12 +84,11 @@ def detect_hands(read, width_px, height_px, min_detection_confidence=0.5, min_tr
 
 def _images(frames, stretches):
     """(start, [images]) of the stretches (start, stop) of a video; they follow each other."""
-    with_index = enumerate(frames)
     at = 0
     for start, stop in stretches:
-        for _ in itertools.islice(with_index, start - at):
+        for _ in itertools.islice(frames, start - at):
             pass
-        yield start, [picture.image for _, picture in itertools.islice(with_index, stop - start)]
+        yield start, [picture.image for picture in itertools.islice(frames, stop - start)]
         at = stop
 
 
