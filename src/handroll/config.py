@@ -19,6 +19,7 @@ IDENTIFIER = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 
 
 class Section(BaseModel):
@@ -94,25 +95,23 @@ class Hampel(Section):
 
     window: Positive = Field(20, description="width of the running window (frames or s, see motion.units); the paper's 20 frames")
     n_sigma: Positive = Field(3.0, description="how many robust standard deviations from the running median is an outlier")
-    floor_m: Annotated[float, Field(ge=0)] = Field(0.008, description="least scale of x and y (m); 0: none, as in the paper")
-    floor_depth: Annotated[float, Field(ge=0)] = Field(0.03, description="least scale of depth, as a share of it; 0: none")
-    floor_rad: Annotated[float, Field(ge=0)] = Field(0.0175, description="least scale of angles (rad); 0: none")
+    floor_m: NotNegative = Field(0.008, description="least scale of x and y (m); 0: none, as in the paper")
+    floor_depth: NotNegative = Field(0.03, description="least scale of depth, as a share of it; 0: none")
+    floor_rad: NotNegative = Field(0.0175, description="least scale of angles (rad); 0: none")
 
 
 class Gap(Section):
     """Missing stretches."""
 
-    shorter_than: Annotated[float, Field(ge=0)] = Field(
-        30, description="gaps shorter than this are interpolated, others stay hidden (frames or s); the paper's 30 frames"
+    shorter_than: NotNegative = Field(
+        30, description="gaps shorter than this are interpolated, others hidden (frames or s; the paper's 30)"
     )
 
 
 class Run(Section):
     """Visible stretches."""
 
-    shorter_than: Annotated[float, Field(ge=0)] = Field(
-        15, description="visible runs shorter than this are hidden (frames or s); the paper's 15 frames"
-    )
+    shorter_than: NotNegative = Field(15, description="visible runs shorter than this are hidden (frames or s; the paper's 15)")
 
 
 class Savgol(Section):
@@ -276,8 +275,9 @@ def read_sheet(path):
     ConfigError
         Every problem with its line number: unknown or missing columns, unsafe ids, duplicates, bad values.
     """
+    path = Path(path)
     try:
-        text = (path := Path(path)).read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"sheet {path}: expected a tab-separated UTF-8 file, found: {error}") from None
     lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip() and not line.startswith("#")]

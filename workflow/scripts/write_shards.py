@@ -48,11 +48,9 @@ def main(snakemake):
         kinds = ("motion", "notes", "pedal", "audio", "info", "probe")
         files = (dict(zip(kinds, paths, strict=True)) for paths in zip(*(given[kind] for kind in kinds), strict=True))
         of_video = dict(zip(map(tuple, params.videos), zip(files, params.rights, strict=True), strict=True))
-        metadata = stamp(snakemake.rule, params.code, params.settings)
-        folder, size = Path(snakemake.output.manifest).parent, round(params.settings["shard_mb"] * 1e6)
-        manifest = write_shards(
-            clips, splits, lambda *name: open_video(*of_video[name]), folder, size, params.settings["row_group_rows"], metadata
-        )
+        metadata, folder = stamp(snakemake.rule, params.code, params.settings), Path(snakemake.output.manifest).parent
+        size, rows = round(params.settings["shard_mb"] * 1e6), params.settings["row_group_rows"]
+        manifest = write_shards(clips, splits, lambda *name: open_video(*of_video[name]), folder, size, rows, metadata)
         for shard in manifest["shards"]:
             log.info("%s: %d clips, %.1f MB", shard["name"], shard["rows"], shard["bytes"] / 1e6)
 

@@ -18,7 +18,7 @@ from handroll.detect.tracks import (
     REACH_PALMS,
     SPEED_PALMS_S,
     WRIST,
-    put,
+    place_hands,
     side_evidence,
 )
 from handroll.motion.runs import runs
@@ -94,7 +94,7 @@ def fill_lost(columns, raw):
                 chosen[frame, hand] = off, row
     if chosen:
         frame, hand = np.array(list(chosen)).T
-        put(columns, frame, hand, raw, np.array([row for _, row in chosen.values()]))
+        place_hands(columns, frame, hand, raw, np.array([row for _, row in chosen.values()]))
 
 
 def _expected(centre, found, time_s):

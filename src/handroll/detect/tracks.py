@@ -295,11 +295,11 @@ def assign_hands(raw, time_s):
     columns["mirrored"][frame[mirrored], row_side[mirrored]] = True
 
     found = (row_side != NO_SIDE) & agrees
-    put(columns, frame[found], row_side[found], raw, kept[found])
+    place_hands(columns, frame[found], row_side[found], raw, kept[found])
     return columns
 
 
-def put(columns, frame, side, raw, rows):
+def place_hands(columns, frame, side, raw, rows):
     """Write detections into the table.
 
     Parameters

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from handroll.keyboard.geometry import BLACK_KEYS, STANDARD, black_centres_mm
-from handroll.keyboard.view import KeyboardView
+from handroll.keyboard.view import START_FOCAL_WIDTHS, KeyboardView
 
 SIDE, FRONT, GAP, LIP = range(4)
 """Kinds of edges: sides and fronts of black keys, gaps between white heads, the front edge of the white keys."""
@@ -25,8 +25,6 @@ MIN_STEP = 12.0
 """Least change of brightness, of 255, across an edge."""
 SCALE_PX = 0.8
 """Where the robust loss turns from square to linear."""
-START_FOCAL_WIDTHS = 0.9
-"""Focal length to start with, in picture widths: a telephone's or webcam's."""
 FOCAL_SIGMA, K1_SIGMA, CENTRE_SIGMA = 0.35, 0.08, 0.01
 """Weak priors: of the logarithm of the focal length about that start, of k1, of the principal point in picture widths."""
 LIP_WEIGHT = 0.3
@@ -34,7 +32,6 @@ LIP_WEIGHT = 0.3
 BLACK_DIMENSIONS = ("black_length_mm", "black_height_mm", "black_width_mm", "black_base_width_mm")
 BLACK_SIGMA_MM = np.array([6.0, 1.0, 0.7, 0.7])
 """By how much these differ between makers. The height and the focal length show themselves by the same parallax."""
-
 
 _STEPS = np.array([0.1, 0.01, 0.01, 0.01, 10.0, 10.0, 30.0, 0.02, 0.01, 0.01, 3.0, 1.0, 0.5, 0.5])
 

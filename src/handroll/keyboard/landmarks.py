@@ -6,10 +6,9 @@ import cv2
 import numpy as np
 from scipy.optimize import least_squares
 
-from handroll.hand.rotations import rotvec_from_matrix
-from handroll.keyboard.edges import FOCAL_SIGMA, K1_SIGMA, START_FOCAL_WIDTHS
+from handroll.keyboard.edges import FOCAL_SIGMA, K1_SIGMA
 from handroll.keyboard.geometry import STANDARD
-from handroll.keyboard.view import KeyboardView
+from handroll.keyboard.view import START_FOCAL_WIDTHS, KeyboardView, straight_down
 
 MIN_POINTS = 4
 CENTRE_SIGMA = 0.02
@@ -72,13 +71,8 @@ def _start(homography, points_mm, width_px, height_px):
     """A camera that looks straight down, with the place, turn and scale of a homography at the points' middle."""
     middle = points_mm[:, :2].mean(axis=0)
     at, beside = cv2.perspectiveTransform(np.array([[middle, middle + [1.0, 0.0]]]), homography)[0]
-    px_per_mm = np.linalg.norm(beside - at)
-    x_axis, z_axis = np.append((beside - at) / px_per_mm, 0.0), np.array([0.0, 0.0, -1.0])
-    rotation = np.stack([x_axis, np.cross(z_axis, x_axis), z_axis], axis=1)
-    focal = START_FOCAL_WIDTHS * width_px
-    ray = np.append((at - [width_px / 2.0, height_px / 2.0]) / focal, 1.0)
-    translation = focal / px_per_mm * ray - rotation @ np.append(middle, 0.0)
-    return np.concatenate([[np.log(focal)], rotvec_from_matrix(rotation), translation, np.zeros(3), [1.0]])
+    above = straight_down(width_px, height_px, np.append(middle, 0.0), at, beside - at)
+    return np.concatenate([[np.log(above.focal_px)], above.rotation_rad, above.translation_mm, np.zeros(3), [1.0]])
 
 
 def _view(state, width_px, height_px):

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
-from handroll.keyboard.geometry import BLACK_KEYS, black_centres_mm
+from handroll.keyboard.geometry import BLACK_KEYS, STANDARD, black_centres_mm
 
 SEARCH_WIDTH_PX = 1280
 """The picture is searched at most this wide."""
@@ -33,16 +33,15 @@ MAX_WIDTH_RATIO = 1.6
 MAX_SKIPPED = 3
 """Black keys that may be missing in a row, as under a hand."""
 
-OCTAVE_MM = 164.5
+OCTAVE_MM = 7 * STANDARD.white_pitch_mm
 _SEED = 6
 # Centres of black keys over many octaves, from C#; key 5 n + phase belongs to octave n. Beyond 88 keys on purpose: which
 # octave it is, is not known here.
 _ONE_OCTAVE = black_centres_mm()[1:6]
-_BLACKS = 60
 
 
 def black_mm(index):
-    """x of black keys counted from any C#, as array of the same shape, millimetres from the first one's C."""
+    """x of black keys counted from any C#, as array of the same shape, millimetres from the first one."""
     index = np.asarray(index)
     return _ONE_OCTAVE[index % 5] - _ONE_OCTAVE[0] + index // 5 * OCTAVE_MM
 
@@ -103,7 +102,7 @@ def find_black_keys(picture):
 
 
 def _turned(picture, angle_deg):
-    """The picture turned by an angle, whole, grey (outside is middle grey); and the 2x3 matrix to it."""
+    """The picture turned by an angle, whole, its border continued; and the 2x3 matrix to it."""
     height, width = picture.shape
     turn = cv2.getRotationMatrix2D((width / 2.0, height / 2.0), angle_deg, 1.0)
     corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ turn[:, :2].T + turn[:, 2]
@@ -202,7 +201,7 @@ def _straight(x, y):
 def _same_keys(rows):
     """The rows that belong together, with keys counted from the same C#."""
     reference = max(rows, key=lambda row: len(row.black))
-    kept, last = [], None
+    kept = []
     for row in rows:
         inside = (row.x >= reference.x[0]) & (row.x <= reference.x[-1])
         if inside.sum() < MIN_KEYS - 2:
@@ -235,7 +234,7 @@ def _on_a_piano(rows):
 
 
 def _with_fronts(turned, turn, rows, scale):
-    """The keys in the picture's own pixels, turned so that the player is below, with the ends of the black keys."""
+    """The keys in the picture's own pixels, counted as the player does, with the ends of the black keys."""
     black = np.concatenate([row.black for row in rows])
     x = np.concatenate([row.x for row in rows])
     y = np.concatenate([np.full(len(row.x), float(row.y)) for row in rows])

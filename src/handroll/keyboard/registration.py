@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import least_squares
 
-from handroll.hand.rotations import rotvec_from_matrix
-from handroll.keyboard.edges import FOCAL_SIGMA, LIP, SIDE, START_FOCAL_WIDTHS, edge_points, find_edges, fit_edges
-from handroll.keyboard.geometry import BLACK_KEYS, N_WHITE, STANDARD, Keyboard, black_centres_mm
+from handroll.keyboard.edges import FOCAL_SIGMA, LIP, SIDE, edge_points, find_edges, fit_edges
+from handroll.keyboard.geometry import BLACK_KEYS, N_WHITE, STANDARD, Keyboard, black_centres_mm, white_index
 from handroll.keyboard.pattern import black_mm, find_black_keys
-from handroll.keyboard.view import KeyboardView
+from handroll.keyboard.view import KeyboardView, straight_down
 
 MIN_SUPPORT = 0.5
 """Share of a black key's edge points that must be found for it to count as there."""
@@ -67,8 +66,6 @@ def register(picture, keyboard=STANDARD):
         return None
     black, front_black = seen.black + 1 + 5 * shift, seen.front_black + 1 + 5 * shift
     view = _first_view(seen, black, front_black, picture.shape[1], picture.shape[0], keyboard)
-    if view is None:
-        return None
     blacks = np.arange(black.min(), black.max() + 1)
     for _ in range(3):
         view, keyboard, edges, offset, covariance = fit_edges(picture, view, keyboard, _lines(blacks), blacks)
@@ -85,8 +82,8 @@ def register(picture, keyboard=STANDARD):
 
 def _lines(blacks):
     """Lines between white keys 1..51 around black keys 0..35."""
-    x = black_centres_mm()[blacks]
-    return np.arange(max(1, int(x.min() / 23.5) - 1), min(N_WHITE - 1, int(x.max() / 23.5) + 2) + 1)
+    white = white_index(BLACK_KEYS[blacks])
+    return np.arange(max(1, white.min() - 1), min(N_WHITE - 1, white.max() + 2) + 1)
 
 
 def _supported(picture, view, keyboard):
@@ -136,14 +133,9 @@ def _first_view(seen, black, front_black, width_px, height_px, keyboard):
     x_mm, front_mm = black_centres_mm(keyboard)[key], black_centres_mm(keyboard)[front_black]
     widest = nth == np.bincount(nth).argmax()
     slope = np.polyfit(x_mm[widest], points[widest], 1)[0]
-    scale = np.linalg.norm(slope)
-    x_axis = np.append(slope / scale, 0.0)
-    z_axis = np.array([0.0, 0.0, -1.0])
-    rotation = np.stack([x_axis, np.cross(z_axis, x_axis), z_axis], axis=1)
-    focal = START_FOCAL_WIDTHS * width_px
     middle_px, middle_mm = np.median(seen.front_px, axis=0), np.array([np.median(front_mm), keyboard.black_front_mm, 0.0])
-    ray = np.append((middle_px - [width_px / 2.0, height_px / 2.0]) / focal, 1.0)
-    translation = focal / scale * ray - rotation @ middle_mm
+    above = straight_down(width_px, height_px, middle_mm, middle_px, slope)
+    focal = above.focal_px
     high = keyboard.black_height_mm
     fronts = np.stack([front_mm, np.full(len(front_mm), keyboard.black_front_mm), np.zeros(len(front_mm))], axis=-1)
 
@@ -159,7 +151,7 @@ def _first_view(seen, black, front_black, width_px, height_px, keyboard):
         return np.concatenate([np.nan_to_num(off, nan=1e3).ravel(), np.nan_to_num(front, nan=1e3).ravel(), [prior]])
 
     y_start = np.linspace(keyboard.white_length_mm - 10.0, keyboard.black_front_mm + 5.0, len(rows))
-    start = np.concatenate([[np.log(focal)], rotvec_from_matrix(rotation), translation, [0.0], y_start])
+    start = np.concatenate([[np.log(focal)], above.rotation_rad, above.translation_mm, [0.0], y_start])
     steps = np.concatenate([[0.1], [0.05] * 3, [30.0, 30.0, 100.0], [0.02], [20.0] * len(rows)])
     fitted = least_squares(residual, start, loss="soft_l1", f_scale=3.0, x_scale=steps, max_nfev=200)
     return view_of(fitted.x)

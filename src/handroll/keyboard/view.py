@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handroll.hand.rotations import matrix_from_rotvec
+from handroll.hand.rotations import matrix_from_rotvec, rotvec_from_matrix
+
+START_FOCAL_WIDTHS = 0.9
+"""Focal length to start with, in picture widths: a telephone's or webcam's."""
 
 _UNDISTORT_STEPS = 20
 
@@ -79,3 +82,28 @@ class KeyboardView:
         direction = self.rays(points_px) @ self.rotation
         eye = -self.rotation.T @ np.asarray(self.translation_mm, dtype=np.float64)
         return eye[:2] + direction[..., :2] * ((z_mm - eye[2]) / direction[..., 2])[..., None]
+
+
+def straight_down(width_px, height_px, point_mm, at_px, along_px):
+    """A camera to start with: it looks straight down, with a usual focal length.
+
+    Parameters
+    ----------
+    width_px, height_px : int
+    point_mm : array (xyz 3)
+        A point of the keyboard frame,
+    at_px : array (xy 2)
+        and where it is seen.
+    along_px : array (xy 2)
+        How far a millimetre along the keys goes there.
+
+    Returns
+    -------
+    KeyboardView
+    """
+    px_per_mm = np.linalg.norm(along_px)
+    x_axis, z_axis = np.append(along_px / px_per_mm, 0.0), np.array([0.0, 0.0, -1.0])
+    rotation = np.stack([x_axis, np.cross(z_axis, x_axis), z_axis], axis=1)
+    focal = START_FOCAL_WIDTHS * width_px
+    ray = np.append((at_px - np.array([width_px / 2.0, height_px / 2.0])) / focal, 1.0)
+    return KeyboardView(width_px, height_px, focal, rotvec_from_matrix(rotation), focal / px_per_mm * ray - rotation @ point_mm)

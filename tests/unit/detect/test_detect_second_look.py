@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from handroll.detect.second_look import MAX_FRAMES, fill_lost, lost_stretches
-from handroll.detect.tracks import RawHands, empty_detections, put
+from handroll.detect.tracks import RawHands, empty_detections, place_hands
 
 FPS = 30.0
 PALM_PX = 90.0
@@ -35,7 +35,7 @@ def detections(frames, lost):
     gone = {(t, hand) for frames_, hand in lost for t in frames_}
     rows = [row for row in rows if row[:2] not in gone]
     everything = raw(rows)
-    put(columns, everything.frame, np.array([row[1] for row in rows], dtype=np.int64), everything, np.arange(len(rows)))
+    place_hands(columns, everything.frame, np.array([row[1] for row in rows], dtype=np.int64), everything, np.arange(len(rows)))
     return columns
 
 
