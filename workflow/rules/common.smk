@@ -18,8 +18,8 @@ if not VIDEOS:
 
 
 wildcard_constraints:
-    subject="|".join(sorted({re.escape(subject) for subject, _ in VIDEOS})),
-    video="|".join(sorted({re.escape(video) for _, video in VIDEOS})),
+    subject=r"[A-Za-z0-9][A-Za-z0-9_.-]*",
+    video=r"[A-Za-z0-9][A-Za-z0-9_.-]*",
 
 
 def cfg(**keys):
