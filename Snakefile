@@ -10,11 +10,12 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/acquire.smk"
+include: "workflow/rules/survey.smk"
 include: "workflow/rules/hands.smk"
-include: "workflow/rules/screen.smk"
 include: "workflow/rules/motion.smk"
 include: "workflow/rules/music.smk"
 include: "workflow/rules/keyboard.smk"
+include: "workflow/rules/screen.smk"
 include: "workflow/rules/dataset.smk"
 include: "workflow/rules/report.smk"
 
@@ -29,7 +30,7 @@ localrules:
     keyboard,
     overlays,
     split_videos,
-    summarise_screening,
+    screen_videos,
 
 
 rule all:
@@ -48,10 +49,9 @@ rule acquire:
 
 
 rule screen:
-    """Every video's verdict, and a table of them."""
+    """Every video's verdict: a table and a gallery."""
     input:
-        screening=per_video(rules.screen_video.output.screening),
-        summary=rules.summarise_screening.output,
+        rules.screen_videos.output,
 
 
 rule hands:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from handroll import __version__
-from handroll.config import is_url
+from handroll.sheet import is_url
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout that holds the Snakefile."""

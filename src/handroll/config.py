@@ -1,21 +1,18 @@
-"""The typed configuration and the sheet of videos: every key with type, unit and range, checked before anything runs.
+"""The typed configuration: every key with type, unit and range, checked before anything runs.
 
-`workflow/schemas/*.json` and `docs/configuration.md` are generated from here (`python -m handroll.config`); a test holds
-them equal.
+`workflow/schemas/*.json` and `docs/configuration.md` are generated from here and from `handroll.sheet`
+(`python -m handroll.config`); a test holds them equal.
 """
 
-import csv
 import difflib
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-IDENTIFIER = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
-"""What a subject or video id may look like: safe as a folder name, and never `..` or hidden."""
+from handroll.sheet import Video
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -61,7 +58,7 @@ class Duration(Section):
 class Sound(Section):
     """Sound of a video."""
 
-    required: bool = Field(True, description="a video without sound gives motion, but no clips")
+    required: bool = Field(True, description="a video without sound is rejected")
 
 
 class Visibility(Section):
@@ -73,6 +70,9 @@ class Visibility(Section):
 class Screen(Section):
     """Thresholds a video must pass. Scores are measured without them, so changing one reruns only the cheap steps."""
 
+    motion_without_sound: bool = Field(
+        False, description="hand motion is taken also from videos whose sound is missing or rejected, which give no clips"
+    )
     resolution: Resolution = Resolution()
     duration: Duration = Duration()
     sound: Sound = Sound()
@@ -234,42 +234,8 @@ class Config(Section):
     overlay: Overlay = Overlay()
 
 
-class Video(BaseModel):
-    """A row of the sheet."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    subject: str = Field(pattern=IDENTIFIER, max_length=100, description="performer; letters, digits, `_ . -`")
-    video: str = Field(pattern=IDENTIFIER, max_length=100, description="video id, unique for its subject; letters, digits, `_ . -`")
-    source: str = Field(min_length=1, description="URL, or path relative to the sheet")
-    midi: str | None = Field(
-        None,
-        description="the performer's own MIDI file, path relative to the sheet, time 0 = the video's first frame; used instead of the transcription",
-    )
-    split: Literal["train", "valid", "test"] | None = Field(None, description="pins the video to a split")
-    permission: Literal["granted", "unknown", "refused"] = Field(
-        "unknown", description="the performer's permission to publish motion and sound"
-    )
-    licence: str | None = Field(None, description="licence of the recording, as its publisher states it")
-    focal_px: Positive | None = Field(None, description="true focal length (px of the shown picture), where known")
-    keyboard: str | None = Field(
-        None,
-        description="points of the keyboard marked by hand, used instead of looking for it: `KEY-front X Y` or `KEY-back X Y` (px of the shown picture) of the left edges of keys, `end` for the right end, at least 4, separated by `;`, such as `A0-front 102 655; A0-back 110 401; end-front 1820 650; end-back 1811 398`",
-    )
-    notes: str | None = Field(None, description="anything for people to read")
-
-    @field_validator("keyboard")
-    @classmethod
-    def _keyboard_is_readable(cls, text):
-        from handroll.keyboard.marks import marked_points
-
-        if text:
-            marked_points(text)
-        return text
-
-
 class ConfigError(ValueError):
-    """The configuration or the sheet is not right; the message lists every problem."""
+    """The configuration is not right; the message lists every problem."""
 
 
 def parse_config(values):
@@ -318,98 +284,6 @@ def lookup(config, key):
     return value.model_dump() if isinstance(value, Section) else value
 
 
-def read_sheet(path):
-    """The videos of a sheet: tab-separated values with a header; empty lines and lines that start with # are skipped.
-
-    Parameters
-    ----------
-    path : path
-        UTF-8. Columns as the fields of `Video`; `subject`, `video` and `source` are required.
-
-    Returns
-    -------
-    list of Video
-        In the order of the sheet; `source` (unless a URL) and `midi` as absolute paths. Whether they exist is not checked here.
-
-    Raises
-    ------
-    ConfigError
-        Every problem with its line number: unknown or missing columns, unsafe ids, duplicates, bad values.
-    """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"sheet {path}: expected a tab-separated UTF-8 file, found: {error}") from None
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip() and not line.startswith("#")]
-    if not lines:
-        raise ConfigError(f"sheet {path}: expected a header line and one line a video, found nothing")
-    cells = list(csv.reader((line for _, line in lines), delimiter="\t", quoting=csv.QUOTE_NONE))
-    header = [name.strip() for name in cells[0]]
-    problems = _header_problems(header, lines[0][0])
-    videos, seen = [], {}
-    for (number, _), row in zip(lines[1:], cells[1:], strict=True):
-        if problems and not videos:
-            break
-        if len(row) > len(header):
-            problems.append(f"line {number}: expected {len(header)} tab-separated cells, found {len(row)}")
-            continue
-        values = {name: cell.strip() for name, cell in zip(header, row, strict=False) if cell.strip()}
-        try:
-            video = Video.model_validate(values)
-        except ValidationError as error:
-            problems += [f"line {number}, column {_explain_cell(problem)}" for problem in error.errors()]
-            continue
-        key = (video.subject, video.video)
-        if key in seen:
-            problems.append(
-                f"line {number}: subject {key[0]}, video {key[1]} stands already in line {seen[key]}; give each video its own id"
-            )
-            continue
-        seen[key] = number
-        videos.append(_with_absolute_paths(video, path.resolve().parent))
-    if problems:
-        raise ConfigError(f"sheet {path} has {len(problems)} problem(s):\n" + "\n".join(f"  {problem}" for problem in problems))
-    return videos
-
-
-def _header_problems(header, number):
-    known = list(Video.model_fields)
-    problems = []
-    for name in header:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            problems.append(
-                f"line {number}: unknown column {name!r}; " + (f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}")
-            )
-    problems += [f"line {number}: column {name!r} is missing" for name in ("subject", "video", "source") if name not in header]
-    problems += [f"line {number}: column {name!r} stands twice" for name in sorted({n for n in header if header.count(n) > 1})]
-    return problems
-
-
-def _explain_cell(problem):
-    name = problem["loc"][0]
-    if problem["type"] == "missing":
-        return f"{name}: expected a value, found an empty cell"
-    if problem["type"] == "string_pattern_mismatch":
-        return f"{name}: expected letters, digits, '_', '.' or '-', starting with a letter or digit, found {problem['input']!r}"
-    if problem["type"] == "value_error":
-        return f"{name}: {problem['ctx']['error']}"
-    return f"{name}: {problem['msg'][0].lower()}{problem['msg'][1:]}; found {problem['input']!r}"
-
-
-def is_url(source):
-    """Whether a source is to be downloaded rather than linked."""
-    return re.match(r"^[A-Za-z][A-Za-z0-9+.-]*://", source) is not None
-
-
-def _with_absolute_paths(video, folder):
-    changes = {"source": video.source if is_url(video.source) else str(folder / Path(video.source).expanduser())}
-    if video.midi:
-        changes["midi"] = str(folder / Path(video.midi).expanduser())
-    return video.model_copy(update=changes)
-
-
 def json_schemas():
     """JSON schemas by file name: what `workflow/schemas` holds."""
     config, row = Config.model_json_schema(), Video.model_json_schema()
@@ -421,7 +295,7 @@ def json_schemas():
 
 def reference_markdown():
     """`docs/configuration.md`: every key with type, default and meaning."""
-    lines = ["# Configuration", "", "<!-- Made by `python -m handroll.config`; edit `src/handroll/config.py` instead. -->", ""]
+    lines = ["# Configuration", "", "<!-- Made by `python -m handroll.config`; edit `src/handroll/{config,sheet}.py`. -->", ""]
     lines += ["Defaults stand in `config/config.yaml`; a file given with `--configfile` changes only the keys it names.", ""]
     lines += ["| key | type | default | meaning |", "|---|---|---|---|", *_reference_rows(Config, "")]
     lines += [

@@ -1,7 +1,7 @@
 import pytest
 
 from handroll.cli import main, own_sheet, result_files, video_names
-from handroll.config import read_sheet
+from handroll.sheet import read_sheet
 
 
 def test_names_are_safe_and_distinct():

@@ -1,12 +1,10 @@
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from handroll.config import Config, ConfigError, json_schemas, lookup, parse_config, read_sheet, reference_markdown
+from handroll.config import Config, ConfigError, json_schemas, lookup, parse_config, reference_markdown
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -78,76 +76,3 @@ def test_every_problem_is_listed():
     with pytest.raises(ConfigError) as caught:
         parse_config({"clips": {"length_s": -1.0, "hops": 2}, "sheet": 5})
     assert str(caught.value).startswith("the configuration has 3 problem(s)")
-
-
-def write(tmp_path, text):
-    path = tmp_path / "videos.tsv"
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def test_sheet_paths_are_relative_to_the_sheet(tmp_path):
-    sheet = write(tmp_path, "# a comment\nsubject\tvideo\tsource\tmidi\tfocal_px\n\na\t1\tv.mp4\tv.mid\t1500\nb\t1\thttps://x.org/v\t\n")
-    first, second = read_sheet(sheet)
-    assert first.source == str(tmp_path / "v.mp4") and first.midi == str(tmp_path / "v.mid") and first.focal_px == 1500
-    assert second.source == "https://x.org/v" and second.midi is None and second.permission == "unknown"
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("subject\tvideo\nx\ty\n", "column 'source' is missing"),
-        ("subject\tvideo\tsource\tvideo\n", "column 'video' stands twice"),
-        ("subject\tvideo\tsource\tlicense\n", "line 1: unknown column 'license'; did you mean licence?"),
-        ("subject\tvideo\tsource\na\tb\tc\td\n", "line 2: expected 3 tab-separated cells, found 4"),
-        ("subject\tvideo\tsource\n\na\tb\tc\na\tb\td\n", "line 4: subject a, video b stands already in line 3"),
-        ("subject\tvideo\tsource\na\t../b\tc\n", "line 2, column video: expected letters"),
-        ("subject\tvideo\tsource\n..\tb\tc\n", "line 2, column subject: expected letters"),
-        ("subject\tvideo\tsource\tsplit\na\tb\tc\tdev\n", "line 2, column split: input should be 'train'"),
-        ("subject\tvideo\tsource\na\t\tc\n", "line 2, column video: expected a value"),
-    ],
-)
-def test_bad_sheet(tmp_path, text, message):
-    with pytest.raises(ConfigError) as caught:
-        read_sheet(write(tmp_path, text))
-    assert message in str(caught.value)
-
-
-MARKED = "A0-front 102 655; A0-back 110 401; end-front 1820 650; end-back 1811 398"
-
-
-def test_marked_keyboards_of_a_sheet(tmp_path):
-    first, second = read_sheet(write(tmp_path, f"subject\tvideo\tsource\tkeyboard\na\t1\tv.mp4\t{MARKED}\na\t2\tw.mp4\t\n"))
-    assert first.keyboard == MARKED and second.keyboard is None
-
-
-@pytest.mark.parametrize(
-    ("cell", "message"),
-    [
-        (
-            MARKED.replace("end-back", "C4-left"),
-            "expected KEY-front X Y or KEY-back X Y, as in 'C4-front 911 640', found 'C4-left 1811 398'",
-        ),
-        (MARKED.replace("A0-back", "C#4-back"), "of a black key expected its front, found C#4-back"),
-        (MARKED.replace("A0-back", "D8-back"), "expected keys A0 to C8, found D8"),
-        ("A0-front 1 2", "expected at least 4 points, found 1 in 'A0-front 1 2'"),
-    ],
-)
-def test_a_keyboard_marked_wrongly(tmp_path, cell, message):
-    with pytest.raises(ConfigError) as caught:
-        read_sheet(write(tmp_path, f"subject\tvideo\tsource\tkeyboard\na\t1\tv.mp4\t{cell}\n"))
-    assert f"line 2, column keyboard: {message}" in str(caught.value)
-
-
-def test_reading_a_sheet_needs_no_heavy_library(tmp_path):
-    sheet = write(tmp_path, f"subject\tvideo\tsource\tkeyboard\na\t1\tv.mp4\t{MARKED}\n")
-    code = (
-        f"import sys; from handroll.config import read_sheet; read_sheet({str(sheet)!r}); assert not {{'cv2', 'scipy'}} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_sheet_of_the_demo_is_valid():
-    videos = read_sheet(ROOT / "config" / "videos.tsv")
-    assert len(videos) == 4
-    assert {video.split for video in videos} == {"train", "valid", "test"}

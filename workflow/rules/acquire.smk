@@ -69,5 +69,6 @@ rule extract_audio:
         runtime=20,
     params:
         code=code_of("extract_audio.py"),
+        rejected=rejected("probe"),
     script:
         "../scripts/extract_audio.py"

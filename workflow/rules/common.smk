@@ -1,20 +1,40 @@
 # For all phases: the checked configuration, the sheet, and helpers for `params` and paths.
-import re
+import json
+from functools import lru_cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from handroll.config import ConfigError, is_url, lookup, parse_config, read_sheet
+from handroll.config import ConfigError, lookup, parse_config
 from handroll.provenance import code_hash, module_version
+from handroll.screen.listing import measure_listing
+from handroll.screen.verdict import judge
+from handroll.sheet import SheetError, is_url, read_sheet
 
 try:
     CONFIG = parse_config(config)
-    VIDEOS = {(row.subject, row.video): row for row in read_sheet(CONFIG.sheet)}
-except ConfigError as error:
+    SHEET = {(row.subject, row.video): row for row in read_sheet(CONFIG.sheet)}
+except (ConfigError, SheetError) as error:
     raise WorkflowError(str(error)) from None
 
-if not VIDEOS:
+if not SHEET:
     raise WorkflowError(f"sheet {CONFIG.sheet}: expected at least one video below the header, found none")
+
+THRESHOLDS = CONFIG.screen.model_dump()
+
+# A video that its listing or a person rejects is never fetched: it has no jobs, only a line in the summary.
+LISTED = {name: judge([measure_listing(row)], THRESHOLDS, row.override) for name, row in SHEET.items()}
+VIDEOS = {name: row for name, row in SHEET.items() if LISTED[name].usable_for_motion}
+
+# Where the steps write what they measure, the earliest first.
+MEASURED = {
+    "probe": "results/acquire/{subject}/{video}/probe.json",
+    "survey": "results/screen/{subject}/{video}/survey.json",
+    "sound": "results/screen/{subject}/{video}/sound.json",
+    "visibility": "results/hands/{subject}/{video}/visibility.json",
+    "agreement": "results/music/{subject}/{video}/agreement.json",
+    "registration": "results/keyboard/{subject}/{video}/registration.json",
+}
 
 
 wildcard_constraints:
@@ -40,6 +60,36 @@ def version_of(module):
 def per_video(pattern):
     """One path a video of the sheet, in its order."""
     return [pattern.format(subject=subject, video=video) for subject, video in VIDEOS]
+
+
+@lru_cache(maxsize=None)
+def values_of(path, _mtime_ns):
+    """The values of a JSON file, read once for each time it was written."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def verdict_of(subject, video, *steps):
+    """The verdict on a video by what these steps measured; those that have not run yet do not count."""
+    paths = [Path(MEASURED[step].format(subject=subject, video=video)) for step in steps]
+    measured = [values_of(path, path.stat().st_mtime_ns) for path in paths if path.exists()]
+    return judge(measured, THRESHOLDS, SHEET[subject, video].override)
+
+
+def rejected(*steps, reasons_of="motion"):
+    """For `params`: names of the reasons against a video, by what these steps measured; all must be above the rule.
+
+    "motion": those that leave no use for its motion, which are all where `screen.motion_without_sound` is off; "dataset": all.
+    A rule does nothing for a video that has any. Being a param, a verdict that changes makes the jobs run again that did, or did not do, something for its video, and no other.
+    Snakemake asks again when the job is about to start, so the measurements are those of this run.
+    """
+
+    every = reasons_of == "dataset" or not CONFIG.screen.motion_without_sound
+
+    def reasons(wildcards):
+        verdict = verdict_of(wildcards.subject, wildcards.video, *steps)
+        return [str(reason) for reason in verdict.reasons if every or reason.stops == "motion"]
+
+    return reasons
 
 
 def row_of(wildcards):

@@ -22,7 +22,7 @@ rule cut_clips:
     """Cut a video into overlapping windows and keep those in which the hands are seen."""
     input:
         motion=rules.clean_motion.output.motion,
-        screening=rules.screen_video.output.screening,
+        survey=rules.survey_video.output.survey,
         notes=rules.label_fingering.output.notes,
         audio=rules.extract_audio.output.audio,
     output:
@@ -39,6 +39,7 @@ rule cut_clips:
         runtime=10,
     params:
         code=code_of("cut_clips.py"),
+        rejected=rejected(*MEASURED, reasons_of="dataset"),
         settings=cfg(length_s="clips.length_s", hop_s="clips.hop_s", min_visibility="clips.min_visibility"),
     script:
         "../scripts/cut_clips.py"
@@ -101,7 +102,7 @@ rule describe_dataset:
         manifest=rules.write_shards.output.manifest,
         splits=rules.split_videos.output.splits,
         clips=per_video(rules.cut_clips.output.clips),
-        screening=per_video(rules.screen_video.output.screening),
+        verdicts=rules.screen_videos.output.verdicts,
     output:
         card="results/dataset/README.md",
         statistics="results/dataset/statistics.json",

@@ -1,5 +1,5 @@
 # Hands: where they are in the picture, and their pose.
-# Takes results/{acquire,screen,keyboard}; gives results/hands/{subject}/{video}/{detections,pose,refined}.parquet.
+# Takes results/{acquire,screen,keyboard}; gives results/hands/{subject}/{video}/{detections,pose,refined}.parquet and visibility.json.
 
 
 rule detect_hands:
@@ -7,8 +7,11 @@ rule detect_hands:
     input:
         video=rules.fetch_video.output.video,
         probe=rules.probe_video.output.probe,
+        survey=rules.survey_video.output.survey,
+        sound=rules.measure_sound.output.sound,
     output:
         detections="results/hands/{subject}/{video}/detections.parquet",
+        visibility="results/hands/{subject}/{video}/visibility.json",
     log:
         "results/logs/detect_hands/{subject}/{video}.log",
     benchmark:
@@ -23,6 +26,7 @@ rule detect_hands:
         runtime=240,
     params:
         code=version_of("handroll.detect.mediapipe"),
+        rejected=rejected("probe", "survey", "sound"),
         settings=cfg(
             max_width_px="detect.max_width_px",
             min_detection_confidence="detect.min_detection_confidence",
@@ -38,7 +42,6 @@ rule fit_pose:
         video=rules.fetch_video.output.video,
         probe=rules.probe_video.output.probe,
         detections=rules.detect_hands.output.detections,
-        screening="results/screen/{subject}/{video}/screening.json",
         registration="results/keyboard/{subject}/{video}/registration.json",
     output:
         pose="results/hands/{subject}/{video}/pose.parquet",
@@ -54,6 +57,7 @@ rule fit_pose:
         runtime=120,
     params:
         code=version_of(f"handroll.pose.{CONFIG.pose.engine}"),
+        rejected=rejected(*MEASURED),
         settings=cfg(engine="pose.engine", focal_px="pose.focal_px", hand_length_m="pose.hand_length_m"),
         focal_px=lambda wildcards: row_of(wildcards).focal_px,
     script:
@@ -80,6 +84,7 @@ rule refine_pose:
         runtime=120,
     params:
         code=code_of("refine_pose.py"),
+        rejected=rejected(*MEASURED),
         engine_version=version_of(f"handroll.pose.{CONFIG.pose.engine}"),
         settings=cfg(engine="pose.engine", contacts="pose.contacts"),
     script:

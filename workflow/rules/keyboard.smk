@@ -7,9 +7,10 @@ rule register_keyboard:
     input:
         video=rules.fetch_video.output.video,
         probe=rules.probe_video.output.probe,
-        screening=rules.screen_video.output.screening,
+        survey=rules.survey_video.output.survey,
         detections=rules.detect_hands.output.detections,
         notes=rules.check_midi.output.notes,
+        agreement=rules.check_midi.output.agreement,
     output:
         registration="results/keyboard/{subject}/{video}/registration.json",
         picture="results/keyboard/{subject}/{video}/registration.png",
@@ -25,6 +26,7 @@ rule register_keyboard:
         runtime=30,
     params:
         code=code_of("register_keyboard.py"),
+        rejected=rejected("probe", "survey", "sound", "visibility", "agreement"),
         frames=cfg(frames="keyboard.frames")["frames"],
         settings=cfg(focal_px="pose.focal_px"),
         focal_px=lambda wildcards: row_of(wildcards).focal_px,
@@ -55,6 +57,7 @@ rule label_fingering:
         runtime=20,
     params:
         code=code_of("label_fingering.py"),
+        rejected=rejected(*MEASURED),
         settings=cfg(threshold="keyboard.min_finger_confidence"),
     script:
         "../scripts/label_fingering.py"

@@ -7,6 +7,7 @@ rule clean_motion:
     input:
         pose=rules.refine_pose.output.pose,
         sighted=rules.fit_pose.output.pose,
+        survey=rules.survey_video.output.survey,
     output:
         motion="results/motion/{subject}/{video}/motion.parquet",
     log:
@@ -21,6 +22,7 @@ rule clean_motion:
         runtime=20,
     params:
         code=code_of("clean_motion.py"),
+        rejected=rejected(*MEASURED),
         settings=cfg(
             units="motion.units",
             hampel_window="motion.hampel.window",

@@ -6,7 +6,8 @@ rule transcribe_audio:
     """Transcribe the sound into notes and pedal."""
     input:
         audio=rules.extract_audio.output.audio,
-        screening=rules.screen_video.output.screening,
+        sound=rules.measure_sound.output.sound,
+        visibility=rules.detect_hands.output.visibility,
     output:
         notes="results/music/{subject}/{video}/transcription/notes.parquet",
         pedal="results/music/{subject}/{video}/transcription/pedal.parquet",
@@ -25,6 +26,7 @@ rule transcribe_audio:
         runtime=120,
     params:
         code=version_of(f"handroll.music.{CONFIG.music.engine}"),
+        rejected=rejected("probe", "survey", "sound", "visibility", reasons_of="dataset"),
         settings=cfg(engine="music.engine"),
     script:
         "../scripts/transcribe_audio.py"
@@ -54,6 +56,7 @@ rule check_midi:
         runtime=20,
     params:
         code=code_of("check_midi.py"),
+        rejected=rejected("probe", "survey", "sound", "visibility"),
         given=lambda wildcards: row_of(wildcards).midi,
         settings=cfg(
             correct="music.check.correct",

@@ -6,7 +6,6 @@ rule draw_overlay:
     """Draw hands, keys and fingers on the video, with its sound and the notes below, and a contact sheet."""
     input:
         video=rules.fetch_video.output.video,
-        screening=rules.screen_video.output.screening,
         audio=rules.extract_audio.output.audio,
         motion=rules.clean_motion.output.motion,
         notes=rules.label_fingering.output.notes,
@@ -26,6 +25,7 @@ rule draw_overlay:
         runtime=120,
     params:
         code=code_of("draw_overlay.py"),
+        rejected=rejected(*MEASURED),
         settings=cfg(max_height_px="overlay.max_height_px"),
     script:
         "../scripts/draw_overlay.py"

@@ -1,50 +1,29 @@
-# Screen: which videos are good enough, and why the others are not.
-# Takes results/acquire and results/hands; gives results/screen/{subject}/{video}/screening.json and results/screen/summary.tsv.
+# Screen: which videos are good enough, and why the others are not. The verdicts themselves are params of the rules that
+# act on them (common.smk: rejected); here they become a table and pages for people.
+# Takes what results/{acquire,screen,hands,music,keyboard} measured; gives results/screen/{verdicts.json,summary.tsv,gallery.html}.
 
 
-rule screen_video:
-    """Compare a video's scores with the thresholds: a verdict with enumerated reasons."""
+rule screen_videos:
+    """Every video of the sheet: verdict, reasons, scores beside thresholds; as a table and as a gallery of thumbnails."""
     input:
-        probe=rules.probe_video.output.probe,
-        detections=rules.detect_hands.output.detections,
+        **{step: per_video(path) for step, path in MEASURED.items()},
+        thumbnails=per_video(rules.survey_video.output.thumbnails),
     output:
-        screening="results/screen/{subject}/{video}/screening.json",
-    log:
-        "results/logs/screen_video/{subject}/{video}.log",
-    benchmark:
-        "results/benchmarks/screen_video/{subject}/{video}.tsv"
-    conda:
-        "../../envs/base.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        code=code_of("screen_video.py"),
-        thresholds=cfg(
-            resolution="screen.resolution",
-            duration="screen.duration",
-            sound="screen.sound",
-            visibility="screen.visibility",
-        ),
-    script:
-        "../scripts/screen_video.py"
-
-
-rule summarise_screening:
-    """One row a video: verdict, reasons, scores."""
-    input:
-        screening=per_video(rules.screen_video.output.screening),
-    output:
+        verdicts="results/screen/verdicts.json",
         summary="results/screen/summary.tsv",
+        gallery="results/screen/gallery.html",
     log:
-        "results/logs/summarise_screening.log",
+        "results/logs/screen_videos.log",
     benchmark:
-        "results/benchmarks/summarise_screening.tsv"
+        "results/benchmarks/screen_videos.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1
     params:
-        code=code_of("summarise_screening.py"),
+        code=code_of("screen_videos.py"),
+        steps=list(MEASURED),
+        thresholds=THRESHOLDS,
+        videos=[[*name, row.source, row.override] for name, row in VIDEOS.items()],
+        unfetched=[[*name, SHEET[name].source, verdict.to_dict()] for name, verdict in LISTED.items() if name not in VIDEOS],
     script:
-        "../scripts/summarise_screening.py"
+        "../scripts/screen_videos.py"

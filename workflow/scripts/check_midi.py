@@ -1,13 +1,11 @@
 """Choose the notes of a video: reads the transcription, the given MIDI, if any, and audio.flac; writes the notes that the dataset uses.
 
 agreement.json says where they come from ("given" or "transcribed"), why a given MIDI is not used, what was found wrong and
-corrected, every score with its limits, and how well the transcription agrees with a given MIDI that is used.
+corrected, every score with its limits, how well the transcription agrees with a given MIDI that is used, and, for the screens,
+how much of the sound the notes explain. A rejected video has no notes.
 """
 
 from handroll.logs import step_log
-from handroll.metrics.transcription import note_scores
-from handroll.music.audio import load_audio
-from handroll.music.check import Limits, choose_notes
 from handroll.music.midi import write_midi
 from handroll.provenance import stamp
 from handroll.schema import NOTES, PEDAL, read_table, write_json, write_table
@@ -17,23 +15,32 @@ def main(snakemake):
     """Take the performer's MIDI where it is given and agrees with the sound, else the transcription."""
     params, made = snakemake.params, snakemake.output
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
-        transcribed, facts = read_table(snakemake.input.notes, NOTES)
-        pedal, _ = read_table(snakemake.input.pedal, PEDAL)
-        limits = Limits(**{name: value for name, value in params.settings.items() if name != "correct"})
-        audio = load_audio(snakemake.input.audio)
-        chosen = choose_notes(transcribed, pedal, params.given, *audio, limits, params.settings["correct"])
-        given, report = chosen.report["notes"] == "given", chosen.report
-        scores = note_scores(chosen.notes, transcribed) if given else None
-        transcriber = "given MIDI" if given else facts.get("transcriber")
-        metadata = facts | stamp(snakemake.rule, params.code, params.settings, transcriber=transcriber)
-        write_table(made.notes, NOTES, chosen.notes, metadata)
-        write_table(made.pedal, PEDAL, chosen.pedal, metadata)
-        write_midi(made.midi, chosen.notes, chosen.pedal)
-        write_json(made.agreement, report | {"transcription_against_given": scores})
-        found = ", ".join(report["findings"]) or "nothing wrong"
-        log.info("%d notes, %s; %s", len(chosen.notes["pitch"]), report["notes"], report["unchecked"] or found)
-        if report["problem"]:
-            log.warning("%s", report["problem"]["message"])
+        notes, pedal, metadata, report = NOTES.empty(), PEDAL.empty(), {}, {"screen": {}}
+        if params.rejected:
+            log.info("rejected: %s", ", ".join(params.rejected))
+        else:
+            from handroll.metrics.transcription import note_scores
+            from handroll.music.audio import load_audio
+            from handroll.music.check import Limits, choose_notes
+
+            transcribed, metadata = read_table(snakemake.input.notes, NOTES)
+            heard, _ = read_table(snakemake.input.pedal, PEDAL)
+            limits = Limits(**{name: value for name, value in params.settings.items() if name != "correct"})
+            audio = load_audio(snakemake.input.audio)
+            chosen = choose_notes(transcribed, heard, params.given, *audio, limits, params.settings["correct"])
+            notes, pedal, given = chosen.notes, chosen.pedal, chosen.report["notes"] == "given"
+            agreement = {"transcription_against_given": note_scores(notes, transcribed) if given else None}
+            report |= chosen.report | agreement
+            metadata |= {"transcriber": "given MIDI"} if given else {}
+            found = ", ".join(report["findings"]) or "nothing wrong"
+            log.info("%d notes, %s; %s", len(notes["pitch"]), report["notes"], report["unchecked"] or found)
+            if report["problem"]:
+                log.warning("%s", report["problem"]["message"])
+        metadata |= stamp(snakemake.rule, params.code, params.settings)
+        write_table(made.notes, NOTES, notes, metadata)
+        write_table(made.pedal, PEDAL, pedal, metadata)
+        write_midi(made.midi, notes, pedal)
+        write_json(made.agreement, report)
 
 
 if __name__ == "__main__":

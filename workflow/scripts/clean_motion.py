@@ -1,25 +1,36 @@
 """Clean the poses of a video: reads refined.parquet; writes motion.parquet (schema.MOTION), the same with a state a frame.
 
-Outliers are looked for in pose.parquet, the poses by sight alone.
+Outliers are looked for in pose.parquet, the poses by sight alone. Each playable segment (survey.json) is cleaned by itself:
+what stands on the two sides of a cut does not belong together. A rejected video gives an empty table.
 """
 
-from handroll.camera import extrinsics_of
+import json
+from pathlib import Path
+
 from handroll.logs import step_log
-from handroll.motion.clean import CleanSettings, clean_motion
 from handroll.provenance import stamp
 from handroll.schema import MOTION, POSE, by_frame, by_row, read_table, write_table
 
 
 def main(snakemake):
     """Outliers, gaps, flicker, smoothing."""
-    params = snakemake.params
+    params, given = snakemake.params, snakemake.input
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
-        pose, facts = read_table(snakemake.input.pose, POSE)
-        sighted = by_frame(read_table(snakemake.input.sighted, POSE)[0])
-        motion, counts = clean_motion(by_frame(pose), CleanSettings(**params.settings), extrinsics_of(facts), sighted=sighted)
-        metadata = facts | stamp(snakemake.rule, params.code, params.settings)
-        write_table(snakemake.output.motion, MOTION, by_row(motion), metadata)
-        log.info("%s", ", ".join(f"{name} {count}" for name, count in counts.items()))
+        columns, facts = MOTION.empty(), {}
+        if params.rejected:
+            log.info("rejected: %s", ", ".join(params.rejected))
+        else:
+            from handroll.camera import extrinsics_of
+            from handroll.motion.clean import CleanSettings, clean_motion
+
+            pose, facts = read_table(given.pose, POSE)
+            sighted = by_frame(read_table(given.sighted, POSE)[0])
+            segments = json.loads(Path(given.survey).read_text(encoding="utf-8"))["segments"]
+            settings = CleanSettings(**params.settings)
+            motion, counts = clean_motion(by_frame(pose), settings, extrinsics_of(facts), sighted=sighted, segments=segments)
+            columns = by_row(motion)
+            log.info("%s", ", ".join(f"{name} {count}" for name, count in counts.items()))
+        write_table(snakemake.output.motion, MOTION, columns, facts | stamp(snakemake.rule, params.code, params.settings))
 
 
 if __name__ == "__main__":

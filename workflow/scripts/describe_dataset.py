@@ -1,4 +1,4 @@
-"""Describe the dataset: reads the manifest, shards, splits, clips and verdicts; writes the card, statistics and plots."""
+"""Describe the dataset: reads the manifest, shards, splits, clips and verdicts.json; writes the card, statistics and plots."""
 
 import json
 from pathlib import Path
@@ -18,10 +18,10 @@ def main(snakemake):
     given, made, params = snakemake.input, snakemake.output, snakemake.params
     with step_log(snakemake.log[0], snakemake.rule) as log:
         manifest = json.loads(Path(given.manifest).read_text(encoding="utf-8"))
-        screenings = [json.loads(Path(path).read_text(encoding="utf-8")) for path in given.screening]
+        verdicts = json.loads(Path(given.verdicts).read_text(encoding="utf-8"))
         clips = join_rows(CLIPS, [read_table(path, CLIPS)[0] for path in given.clips])
         splits, _ = read_table(given.splits, SPLITS)
-        statistics = describe(screenings, clips, splits, manifest, survey_shards(Path(given.manifest).parent, manifest))
+        statistics = describe(verdicts, clips, splits, manifest, survey_shards(Path(given.manifest).parent, manifest))
         write_json(made.statistics, statistics)
         write_json(made.croissant, croissant(params.name, statistics, manifest))
         plot_keys(made.key_plot, statistics["notes"]["pitch"])

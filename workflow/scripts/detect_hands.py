@@ -1,36 +1,41 @@
-"""Find hands: reads the video and probe.json; writes detections.parquet (schema.DETECTIONS), every frame, both hands.
+"""Find hands: reads the video, probe.json and survey.json; writes detections.parquet (schema.DETECTIONS) and visibility.json.
 
-A video that cannot be read gives an empty table.
+Every frame of the video has its rows; outside the playable segments no hand is looked for. A rejected video gives an empty table.
 """
 
 import json
 from functools import partial
 from pathlib import Path
 
-from handroll.detect.mediapipe import detect_hands, engine_info
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.schema import DETECTIONS, by_row, write_table
-from handroll.video.frames import read_frames
-from handroll.video.probe import Probe
+from handroll.schema import DETECTIONS, by_row, write_json, write_table
 
 
 def main(snakemake):
-    """Detect in every frame, tell left from right, write."""
-    params, wildcards = snakemake.params, snakemake.wildcards
-    with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(wildcards)}") as log:
-        probe = Probe.from_dict(json.loads(Path(snakemake.input.probe).read_text(encoding="utf-8")))
-        columns = DETECTIONS.empty()
-        if probe.readable:
+    """Detect in every playable frame, tell left from right, measure how often both are seen."""
+    params, given, made = snakemake.params, snakemake.input, snakemake.output
+    with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
+        columns, scores, facts = DETECTIONS.empty(), {}, {}
+        if params.rejected:
+            log.info("rejected: %s", ", ".join(params.rejected))
+        else:
+            from handroll.detect.mediapipe import detect_hands, engine_info
+            from handroll.screen import visibility
+            from handroll.video.frames import read_frames
+            from handroll.video.segments import within
+
+            probe, survey = (json.loads(Path(path).read_text(encoding="utf-8")) for path in (given.probe, given.survey))
             settings = dict(params.settings)
-            read = partial(read_frames, snakemake.input.video, max_width_px=settings.pop("max_width_px"))
-            columns = by_row(detect_hands(read, probe.width_px, probe.height_px, **settings))
-            found = columns["found"].reshape(-1, 2)
-            log.info("both hands in %.1f %% of %d frames", 100 * found.all(axis=1).mean() if len(found) else 0, len(found))
-        engine = engine_info()
-        facts = {"detector": f"{engine['engine']} {engine['engine_version']}", "detector_models": json.dumps(engine)}
-        metadata = stamp(snakemake.rule, params.code, params.settings, **facts)
-        write_table(snakemake.output.detections, DETECTIONS, columns, metadata)
+            read = partial(read_frames, given.video, max_width_px=settings.pop("max_width_px"))
+            hands = detect_hands(read, probe["width_px"], probe["height_px"], segments=survey["segments"], **settings)
+            playable = within(hands["time_s"][:, 0], survey["segments"])
+            scores = {"visibility": visibility.measure(hands["found"][playable])}
+            columns, engine = by_row(hands), engine_info()
+            facts = {"detector": f"{engine['engine']} {engine['engine_version']}", "detector_models": json.dumps(engine)}
+            log.info("both hands in %.1f %% of the playable frames", 100 * scores["visibility"]["both_hands"])
+        write_table(made.detections, DETECTIONS, columns, stamp(snakemake.rule, params.code, params.settings, **facts))
+        write_json(made.visibility, {"screen": scores})
 
 
 if __name__ == "__main__":

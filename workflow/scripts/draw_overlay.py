@@ -1,4 +1,4 @@
-"""Draw hands and keys: reads the video, screening, audio, motion, fingered notes and registration; writes overlay and contact sheet.
+"""Draw hands and keys: reads the video, audio, motion, fingered notes and registration; writes overlay and contact sheet.
 
 A video that gives no motion gets a slate that says why.
 """
@@ -6,42 +6,40 @@ A video that gives no motion gets a slate that says why.
 import json
 from pathlib import Path
 
-from handroll.camera import camera_of
-from handroll.keyboard.registered import RegisteredKeyboard
 from handroll.logs import step_log
-from handroll.music.audio import load_audio
-from handroll.schema import FINGERED_NOTES, MOTION, by_frame, read_table
 from handroll.screen.reasons import Reason
-from handroll.view.contact_sheet import draw_contact_sheet, save_picture, sheet_frames
-from handroll.view.overlay import draw_overlay, slate, write_slate
 
 
 def main(snakemake):
     """Overlay and contact sheet, or a slate."""
-    given, made = snakemake.input, snakemake.output
+    given, made, rejected = snakemake.input, snakemake.output, snakemake.params.rejected
     name = "/".join(snakemake.wildcards)
     with step_log(snakemake.log[0], f"{snakemake.rule} {name}") as log:
-        columns, facts = read_table(given.motion, MOTION)
-        if not len(columns["frame"]):
-            reasons = json.loads(Path(given.screening).read_text(encoding="utf-8"))["reasons"]
-            picture = slate(name, [f"{reason}: {Reason(reason).description}" for reason in reasons])
-            write_slate(picture, made.overlay)
-            save_picture(picture, made.contact_sheet)
-            log.info("no motion: %s", ", ".join(reasons))
+        if rejected:
+            from handroll.view.slate import save_slate
+
+            save_slate(made.contact_sheet, name, [f"{reason}: {Reason(reason).description}" for reason in rejected], made.overlay)
+            log.info("rejected: %s", ", ".join(rejected))
             return
-        motion = by_frame(columns)
+        from handroll.camera import camera_of
+        from handroll.keyboard.registered import RegisteredKeyboard
+        from handroll.music.audio import load_audio
+        from handroll.schema import FINGERED_NOTES, MOTION, by_frame, read_table
+        from handroll.view.contact_sheet import draw_contact_sheet, sheet_frames
+        from handroll.view.overlay import draw_overlay
+
+        columns, facts = read_table(given.motion, MOTION)
+        motion, camera = by_frame(columns), camera_of(facts)
         heard, about = read_table(given.notes, FINGERED_NOTES)
         # Keys light up when the picture shows them struck, which may be before they are heard.
         delay_s = float(about["audio_delay_s"])
         notes = {name: values - delay_s if name.endswith("_s") else values for name, values in heard.items()}
         found = RegisteredKeyboard.from_dict(json.loads(Path(given.registration).read_text(encoding="utf-8")))
-        camera = camera_of(facts)
         samples, rate_hz = load_audio(given.audio)
         sound = (samples, rate_hz) if len(samples) else None
         states = motion["state"]
-        keep = sheet_frames(len(states))
-        settings = {**snakemake.params.settings, "audio": sound, "title": name, "keep": keep, "registered": found.drawn}
-        pictures = draw_overlay(given.video, motion, camera, notes, made.overlay, **settings)
+        settings = {**snakemake.params.settings, "audio": sound, "title": name, "keep": sheet_frames(len(states))}
+        pictures = draw_overlay(given.video, motion, camera, notes, made.overlay, **settings, registered=found.drawn)
         draw_contact_sheet(pictures, states, made.contact_sheet, name)
 
 

@@ -1,19 +1,24 @@
 """Extract the sound: reads the video and probe.json; writes audio.flac, mono, sample 0 at the video's first frame.
 
-A video without sound gives an empty file, which `handroll.music.audio.load_audio` reads as no samples.
+A video without sound, or a rejected one, gives an empty file, which `handroll.music.audio.load_audio` reads as no samples.
 """
 
 import json
 from pathlib import Path
 
 from handroll.logs import step_log
-from handroll.music.audio import extract_audio
-from handroll.video.probe import Probe
 
 
 def main(snakemake):
     """Decode, align, write."""
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
+        if snakemake.params.rejected:
+            Path(snakemake.output.audio).touch()
+            log.info("rejected: %s", ", ".join(snakemake.params.rejected))
+            return
+        from handroll.music.audio import extract_audio
+        from handroll.video.probe import Probe
+
         probe = Probe.from_dict(json.loads(Path(snakemake.input.probe).read_text(encoding="utf-8")))
         seconds = extract_audio(snakemake.input.video, snakemake.output.audio, probe)
         log.info("%.2f s of sound", seconds)

@@ -5,7 +5,19 @@ from pathlib import Path
 
 from handroll.logs import step_log
 from handroll.schema import write_json
+from handroll.screen import duration, resolution, sound
 from handroll.video.probe import failed_probe, probe
+
+
+def scores_of(found):
+    """What the screens need of a probe, by criterion; nothing where the file itself is at fault."""
+    if found.problems:
+        return {}
+    return {
+        "resolution": resolution.measure(found.width_px, found.height_px),
+        "duration": duration.measure(found.duration_s),
+        "sound": sound.measure(found.has_audio, found.audio_start_s, found.audio_duration_s, found.duration_s),
+    }
 
 
 def main(snakemake):
@@ -13,7 +25,7 @@ def main(snakemake):
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         info = json.loads(Path(snakemake.input.info).read_text(encoding="utf-8"))
         found = probe(snakemake.input.video) if info["status"] == "ok" else failed_probe(info["status"], info["message"])
-        write_json(snakemake.output.probe, found.to_dict())
+        write_json(snakemake.output.probe, found.to_dict() | {"screen": scores_of(found)})
         log.info("%s", found.message or f"{found.width_px}x{found.height_px}, {found.n_frames} frames in {found.duration_s:.1f} s")
 
 

@@ -1,55 +1,55 @@
-"""Register the keyboard: reads the video, probe.json, screening.json, detections and notes; writes registration.json and a picture.
+"""Register the keyboard: reads the video, probe.json, survey.json, detections and notes; writes registration.json and a picture.
 
-The picture shows the keys' outlines on the video, and how far off the found edges are.
+The picture shows the keys' outlines on the video, and how far off the found edges are. registration.json holds, for the screens,
+how the camera looks at the keys. A rejected video has no registered keyboard.
 """
 
 import json
 from pathlib import Path
 
-import cv2
-import numpy as np
-
-from handroll.keyboard.marks import marked_points
-from handroll.keyboard.registered import Problem, RegisteredKeyboard, register_keyboard
 from handroll.logs import step_log
 from handroll.schema import DETECTIONS, NOTES, by_frame, read_table, write_json
-from handroll.video.medians import median_windows
-from handroll.view.contact_sheet import save_picture
-from handroll.view.overlay import slate
-from handroll.view.registration import draw_registration
+from handroll.view.slate import save_slate
 
 
 def main(snakemake):
-    """Median pictures, then the keyboard in them."""
-    params, wildcards, given = snakemake.params, snakemake.wildcards, snakemake.input
-    with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(wildcards)}") as log:
-        probe = json.loads(Path(given.probe).read_text(encoding="utf-8"))
-        screening = json.loads(Path(given.screening).read_text(encoding="utf-8"))
-        columns, _ = read_table(given.detections, DETECTIONS)
+    """Median pictures of the playable segments, then the keyboard in them."""
+    params, given, made = snakemake.params, snakemake.input, snakemake.output
+    name = "/".join(snakemake.wildcards)
+    with step_log(snakemake.log[0], f"{snakemake.rule} {name}") as log:
+        if params.rejected:
+            write_json(made.registration, {"problem": "no_motion", "screen": {}})
+            save_slate(made.picture, name, [f"rejected: {', '.join(params.rejected)}"])
+            log.info("rejected: %s", ", ".join(params.rejected))
+            return
+        import cv2
+        import numpy as np
+
+        from handroll.keyboard.marks import marked_points
+        from handroll.keyboard.registered import register_keyboard
+        from handroll.video.medians import median_windows
+        from handroll.view.picture import save_picture
+        from handroll.view.registration import draw_registration
+
+        probe, survey = (json.loads(Path(path).read_text(encoding="utf-8")) for path in (given.probe, given.survey))
+        detections = by_frame(read_table(given.detections, DETECTIONS)[0])
         notes, _ = read_table(given.notes, NOTES)
-        found, colour = RegisteredKeyboard(Problem.NO_MOTION), None
-        if screening["usable_for_motion"]:
-            detections = by_frame(columns)
-            colour = median_windows(given.video, len(detections["time_s"]), params.frames)
-            focal = next(((px, name) for px, name in ((params.focal_px, "sheet"), (params.settings["focal_px"], "config")) if px), None)
-            found = register_keyboard(
-                [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in colour],
-                probe["width_px"],
-                notes,
-                detections["time_s"][:, 0],
-                detections["landmarks_px"],
-                marked_points(params.marked) if params.marked else None,
-                focal,
-            )
-        write_json(snakemake.output.registration, {"subject": wildcards.subject, "video": wildcards.video, **found.to_dict()})
-        name = "/".join(wildcards)
-        lines = found.in_words()
-        if colour is None:
-            picture = slate(name, lines)
-        else:
-            median = np.median(colour, axis=0).astype(np.uint8)
-            picture = draw_registration(median, found.drawn, found.edges_mm, found.residual_mm, name, lines)
-        save_picture(picture, snakemake.output.picture)
+        time_s = detections["time_s"][:, 0]
+        colour = median_windows(given.video, time_s, survey["segments"], params.frames)
+        focal = next(((px, source) for px, source in ((params.focal_px, "sheet"), (params.settings["focal_px"], "config")) if px), None)
+        found = register_keyboard(
+            [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in colour],
+            probe["width_px"],
+            notes,
+            time_s,
+            detections["landmarks_px"],
+            marked_points(params.marked) if params.marked else None,
+            focal,
+        )
+        scores = {}
+        write_json(made.registration, found.to_dict() | {"screen": scores})
+        median = np.median(colour, axis=0).astype(np.uint8)
+        save_picture(draw_registration(median, found.drawn, found.edges_mm, found.residual_mm, name, found.in_words()), made.picture)
         log.info("%s", found.problem or f"keys {found.first_key} to {found.last_key}")
 
 

@@ -6,25 +6,25 @@ import soundfile
 from handroll.hand.skeleton import HANDS
 from handroll.schema import CLIPS, KEY_PRESS_SCORES, State
 from handroll.screen.reasons import Reason, join_reasons
-
-SAME_TIME_S = 1e-6
-"""Two times closer than this are the same: container clocks tick in microseconds or more, sums of floats err by far less."""
+from handroll.video.segments import SAME_TIME_S, bounds
 
 SILENT_PEAK = 1e-3
 """A clip that never gets louder than this (full scale 1; -60 dB) has no sound."""
 
 
-def clip_windows(time_s, length_s, hop_s):
-    """Windows [k * hop_s, k * hop_s + length_s) that lie within a video.
+def clip_windows(time_s, length_s, hop_s, segments=None):
+    """Windows [start + k * hop_s, start + k * hop_s + length_s) that lie within a segment of a video.
 
     The last frame is shown for one frame interval (the median one), so a video of 900 frames at 30 frames/s holds a window
-    of 30 s although its last frame starts at 29.967 s. What is left at the end is not cut.
+    of 30 s although its last frame starts at 29.967 s. What is left at the end of a segment is not cut.
 
     Parameters
     ----------
     time_s : array (frame,)
         Presentation times, from 0, rising.
     length_s, hop_s : float > 0
+    segments : sequence of (start_s, end_s), optional
+        Parts that no window leaves; the whole video where None.
 
     Returns
     -------
@@ -33,8 +33,12 @@ def clip_windows(time_s, length_s, hop_s):
         First frame, and frame after the last one.
     """
     end_of_video_s = time_s[-1] + np.median(np.diff(time_s)) if len(time_s) > 1 else 0.0
-    count = int((end_of_video_s - length_s + SAME_TIME_S) // hop_s) + 1 if end_of_video_s + SAME_TIME_S >= length_s else 0
-    start_s = np.arange(count) * float(hop_s)
+    starts = [np.empty(0)]
+    for first, stop in _whole(time_s) if segments is None else bounds(time_s, segments):
+        from_s, to_s = time_s[first], time_s[stop] if stop < len(time_s) else end_of_video_s
+        count = int((to_s - from_s - length_s + SAME_TIME_S) // hop_s) + 1 if to_s - from_s + SAME_TIME_S >= length_s else 0
+        starts.append(from_s + np.arange(count) * float(hop_s))
+    start_s = np.concatenate(starts)
     end_s = start_s + length_s
     start_frame, end_frame = (np.searchsorted(time_s, edges_s - SAME_TIME_S) for edges_s in (start_s, end_s))
     return start_s, end_s, start_frame, end_frame
@@ -47,6 +51,7 @@ def cut_clips(
     length_s=30.0,
     hop_s=24.0,
     min_visibility=0.8,
+    segments=None,
     video_reasons=(),
     audio_path=None,
     note_onset_s=None,
@@ -66,6 +71,8 @@ def cut_clips(
         Length of a clip and distance of their starts.
     min_visibility : float in [0, 1]
         A clip with a smaller share of frames x hands that are observed or interpolated is rejected.
+    segments : sequence of (start_s, end_s), optional
+        The playable parts of the video (s); no window leaves one. The whole video where None.
     video_reasons : sequence of Reason or str
         Why the video as a whole does not enter the dataset; every window is then listed and rejected for these first.
     audio_path : path, optional
@@ -81,7 +88,7 @@ def cut_clips(
         `handroll.schema.CLIPS`; no rows where the video is shorter than a clip or has no frames.
     """
     time_s, visible = motion["time_s"][:, 0], motion["state"] > State.HIDDEN
-    start_s, end_s, start_frame, end_frame = clip_windows(time_s, length_s, hop_s)
+    start_s, end_s, start_frame, end_frame = clip_windows(time_s, length_s, hop_s, segments)
     visibility = np.array([visible[a:b].sum() / max((b - a) * len(HANDS), 1) for a, b in zip(start_frame, end_frame, strict=True)])
     reasons = []
     for k in range(len(start_s)):
@@ -107,6 +114,11 @@ def cut_clips(
         "reasons": reasons,
     }
     return {name: np.asarray(columns[name], dtype=blank.dtype) for name, blank in CLIPS.empty().items()}
+
+
+def _whole(time_s):
+    """The whole video as one piece; none where it has no frames."""
+    return [(0, len(time_s))] if len(time_s) else []
 
 
 def _scores(scores_of, start_s, end_s):

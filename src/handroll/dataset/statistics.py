@@ -13,14 +13,14 @@ LOWEST_PITCH, HIGHEST_PITCH = 21, 108
 VISIBILITY_QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 1.0)
 
 
-def describe(screenings, clips, splits, manifest, survey):
+def describe(verdicts, clips, splits, manifest, survey):
     """Count videos, clips, time, notes and reasons.
 
     Clips of a video overlap. `seconds`, `frames` and `notes` count what lies in two clips once, `clip_seconds` twice.
 
     Parameters
     ----------
-    screenings : list of dict
+    verdicts : list of dict
         Of every video of the sheet: `subject`, `video`, `usable_for_dataset` (bool) and `reasons` (names of
         `handroll.screen.reasons.Reason`).
     clips : dict of str to array (windows,)
@@ -41,8 +41,8 @@ def describe(screenings, clips, splits, manifest, survey):
         `notes` (`count`, `pitch`: 88 counts from A0, `velocity`: counts of 1..127), `made_by` (column to value to clips).
     """
     rows = defaultdict(Counter)
-    for screening in screenings:
-        rows[screening["subject"]] += Counter(videos=1, rejected_videos=int(not screening["usable_for_dataset"]))
+    for verdict in verdicts:
+        rows[verdict["subject"]] += Counter(videos=1, rejected_videos=int(not verdict["usable_for_dataset"]))
     split_of = dict(zip(zip(splits["subject"], splits["video"], strict=True), splits["split"], strict=True))
     by_split = {split: Counter(videos=0, clips=0, seconds=0.0) for split in SPLITS}
     for (subject, video), windows in _of_videos(clips).items():
@@ -65,7 +65,7 @@ def describe(screenings, clips, splits, manifest, survey):
         "subjects": subjects,
         "splits": [{"split": split, **{name: by_split[split][name] for name in split_names}} for split in SPLITS],
         "rejections": {
-            "videos": _commonest(Reason(reason) for screening in screenings for reason in screening["reasons"]),
+            "videos": _commonest(Reason(reason) for verdict in verdicts for reason in verdict["reasons"]),
             "clips": _commonest(reason for cell in clips["reasons"] for reason in split_reasons(cell)),
         },
         "visibility": {

@@ -17,6 +17,7 @@ import numpy as np
 from handroll.detect.second_look import fill_lost, lost_stretches
 from handroll.detect.tracks import RawHands, assign_hands
 from handroll.provenance import file_sha256
+from handroll.video.segments import SAME_TIME_S, within
 
 VERSION = 2
 """Raised by hand when this module, `tracks` or `second_look` gives other detections: the step is too costly to rerun for a refactoring."""
@@ -44,7 +45,7 @@ def engine_info():
     return info
 
 
-def detect_hands(read, width_px, height_px, min_detection_confidence=0.5, min_tracking_confidence=0.5):
+def detect_hands(read, width_px, height_px, min_detection_confidence=0.5, min_tracking_confidence=0.5, segments=None):
     """Find the player's hands in every frame of a video, and tell left from right.
 
     Where a hand is lost for a short time, or is taken for its mirror image, the tracker looks a second time at that
@@ -60,6 +61,8 @@ def detect_hands(read, width_px, height_px, min_detection_confidence=0.5, min_tr
         Least score of the palm detector, which looks for hands wherever fewer than two are being followed.
     min_tracking_confidence : float in [0, 1]
         Least score of the landmark model that keeps following a hand.
+    segments : sequence of (start_s, end_s), optional
+        The playable parts of the video (s), in order: in other frames no hand is looked for. The whole video where None.
 
     Returns
     -------
@@ -67,19 +70,32 @@ def detect_hands(read, width_px, height_px, min_detection_confidence=0.5, min_tr
         The columns of `schema.DETECTIONS`, for the frames that came; NaN where a hand is not found.
     """
     size_px = (width_px, height_px)
+    segments = [(0.0, np.inf)] if segments is None else segments
     with _engine(min_detection_confidence, min_tracking_confidence) as engine:
-        time_s, hands = [], []
+        time_s, hands, followed = [], [], None
         for at, picture in enumerate(read()):
             time_s.append(picture.time_s)
+            segment = _segment_at(picture.time_s, segments)
+            if segment is None:
+                continue
+            if followed not in (None, segment):
+                engine.start_over()
+            followed = segment
             hands += [(at, hand) for hand in engine.find(picture.image)]
         columns = assign_hands(_raw(hands, size_px), np.array(time_s, dtype=np.float64))
-        stretches = lost_stretches(columns)
+        playable = within(columns["time_s"][:, 0], segments)
+        stretches = [(start, stop) for start, stop in lost_stretches(columns) if playable[start:stop].all()]
         if stretches:
             hands = []
             for start, images in _images(iter(read()), stretches):
                 hands += _look_again(engine, start, images)
             fill_lost(columns, _raw(hands, size_px))
     return columns
+
+
+def _segment_at(time_s, segments):
+    """Index of the segment that a frame lies in; None where it lies in none."""
+    return next((n for n, (start_s, end_s) in enumerate(segments) if start_s - SAME_TIME_S <= time_s < end_s - SAME_TIME_S), None)
 
 
 def _images(frames, stretches):

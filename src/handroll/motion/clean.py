@@ -17,6 +17,7 @@ from handroll.motion.outliers import FLOOR_DEPTH, FLOOR_M, FLOOR_RAD, find_outli
 from handroll.motion.runs import flicker
 from handroll.motion.smoothing import smooth, smooth_rotation
 from handroll.schema import State
+from handroll.video.segments import bounds
 
 UNITS = ("frames", "seconds")
 
@@ -104,8 +105,8 @@ def hand_shape(pose):
     return betas, bone_scale
 
 
-def clean_motion(pose, settings=None, extrinsics=None, joints_from=hand_joints, sighted=None):
-    """Clean the pose series of a video, each hand by itself.
+def clean_motion(pose, settings=None, extrinsics=None, joints_from=hand_joints, sighted=None, segments=None):
+    """Clean the pose series of a video, each hand and each segment by itself.
 
     Parameters
     ----------
@@ -120,6 +121,9 @@ def clean_motion(pose, settings=None, extrinsics=None, joints_from=hand_joints, 
     sighted : dict of str to array (frame, hand, ...), optional
         The same poses as they were before labelled notes refined them: outliers are looked for there, since a finger that
         leaves a held key for a moment is none. `pose` itself where None.
+    segments : sequence of (start_s, end_s), optional
+        The playable parts of the video: what stands on the two sides of a cut does not belong together, and what lies
+        outside is hidden. The whole video where None.
 
     Returns
     -------
@@ -142,19 +146,24 @@ def clean_motion(pose, settings=None, extrinsics=None, joints_from=hand_joints, 
         raise ValueError("pose: expected time_s to be finite and in presentation order, found a frame that is not")
     lengths = settings.in_frames(time_s)
     betas, bone_scale = hand_shape(pose)
-    hands = [
-        _clean_hand(
-            pose,
-            pose if sighted is None else sighted,
-            h,
-            time_s,
-            settings,
-            lengths,
-            lambda r, t, h=h: joints_from(r, t, bone_scale[h], HANDS[h]),
-        )
-        for h in range(len(HANDS))
-    ]
-    series, counts = [hand for hand, _ in hands], {name: count for name, (_, count) in zip(HANDS, hands, strict=True)}
+    sighted = pose if sighted is None else sighted
+    pieces = _pieces(time_s, segments)
+    series, counts = [], {}
+    for h, name in enumerate(HANDS):
+        cleaned = [
+            _clean_hand(
+                *({column: values[piece] for column, values in table.items()} for table in (pose, sighted)),
+                h,
+                time_s[piece],
+                settings,
+                lengths,
+                lambda r, t, h=h: joints_from(r, t, bone_scale[h], HANDS[h]),
+                playable,
+            )
+            for piece, playable in pieces
+        ]
+        series.append({column: np.concatenate([hand[column] for hand, _ in cleaned]) for column in cleaned[0][0]})
+        counts[name] = {key: sum(count[key] for _, count in cleaned) for key in cleaned[0][1]}
     motion = {name: pose[name] for name in ("frame", "time_s", "hand")}
     motion |= {name: np.stack([hand[name] for hand in series], axis=1) for name in series[0]}
     motion["rotation_rad"] = _on_one_sheet(motion["rotation_rad"]).astype(np.float32)
@@ -164,6 +173,18 @@ def clean_motion(pose, settings=None, extrinsics=None, joints_from=hand_joints, 
     motion["bone_scale"] = np.where(hidden, np.nan, bone_scale).astype(np.float32)
     motion["residual_px"] = np.where(motion["state"] == State.OBSERVED, pose["residual_px"], np.nan).astype(np.float32)
     return motion, counts
+
+
+def _pieces(time_s, segments):
+    """[(slice of frames, whether they are playable)]: the segments and what lies between, in order."""
+    if segments is None or not len(time_s):
+        return [(slice(None), True)]
+    pieces, reached = [], 0
+    for start, stop in bounds(time_s, segments):
+        pieces += [(slice(reached, start), False)] if start > reached else []
+        pieces.append((slice(start, stop), True))
+        reached = stop
+    return pieces + ([(slice(reached, len(time_s)), False)] if reached < len(time_s) else [])
 
 
 def _observed(pose):
@@ -193,9 +214,12 @@ def _series(pose, h, found):
     return rotation, np.where(found[:, None], pose["translation_m"][:, h].astype(np.float64), np.nan)
 
 
-def _clean_hand(pose, sighted, h, time_s, settings, lengths, joints_from):
-    """One hand: (dict of state, rotation_rad, translation_m and joints_m, each (frame, ...); counts)."""
-    found = _observed(pose)[:, h]
+def _clean_hand(pose, sighted, h, time_s, settings, lengths, joints_from, playable):
+    """One hand in one piece of a video, hidden where that is not playable.
+
+    Returns (dict of state, rotation_rad, translation_m and joints_m, each (frame, ...); counts).
+    """
+    found = _observed(pose)[:, h] & playable
     rotation, translation = _series(pose, h, found)
     by_signal = find_outliers(
         *_series(sighted, h, found),

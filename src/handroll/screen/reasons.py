@@ -26,6 +26,9 @@ class Reason(StrEnum):
         member.description = description
         return member
 
+    REJECTED_BY_HAND = "rejected_by_hand", "motion", "A person rejected the video in the sheet."
+    TAKEN_DOWN = "taken_down", "motion", "The video stands on the takedown list."
+
     SOURCE_MISSING = "source_missing", "motion", "The file that the video sheet names does not exist."
     SOURCE_EMPTY = "source_empty", "motion", "The file has zero bytes."
     DOWNLOAD_GONE = "download_gone", "motion", "The site says that the video was removed, is private, or never existed."

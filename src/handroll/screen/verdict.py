@@ -1,4 +1,8 @@
-"""The verdict on a video: every score beside its threshold, and what the video can be used for."""
+"""The verdict on a video: every score beside its threshold, and what the video can be used for.
+
+Steps measure, each as early as its input exists, and write their scores to a JSON file under `screen`, by criterion. The
+verdict compares what is there with the thresholds. It is light enough to be asked for by the process that plans the workflow.
+"""
 
 from dataclasses import asdict, dataclass
 
@@ -44,15 +48,18 @@ class Verdict:
     usable_for_dataset : bool
         It can give clips: motion together with sound.
     reasons : tuple of Reason
-        All reasons against it, in the order of the criteria; empty where it passes.
+        All reasons against it: of the file itself, then in the order of the criteria; empty where it passes.
     criteria : tuple of Criterion
-        Empty where the file itself is at fault: then there was nothing to measure.
+        Those that were measured.
+    override : str or None
+        "accept" or "reject", where a person decided; the criteria say what the machine would have.
     """
 
     usable_for_motion: bool
     usable_for_dataset: bool
     reasons: tuple[Reason, ...]
     criteria: tuple[Criterion, ...]
+    override: str | None = None
 
     def to_dict(self):
         """JSON values; reasons become their names."""
@@ -60,66 +67,58 @@ class Verdict:
             "usable_for_motion": self.usable_for_motion,
             "usable_for_dataset": self.usable_for_dataset,
             "reasons": [str(reason) for reason in self.reasons],
+            "override": self.override,
             "criteria": [{**asdict(c), "reasons": [str(reason) for reason in c.reasons]} for c in self.criteria],
         }
 
-    @classmethod
-    def from_dict(cls, values):
-        """The inverse of `to_dict`; other keys are ignored.
 
-        Raises
-        ------
-        ValueError
-            A reason is not one of `Reason`.
-        """
-        return cls(
-            values["usable_for_motion"],
-            values["usable_for_dataset"],
-            _reasons(values["reasons"]),
-            tuple(Criterion(**{**c, "reasons": _reasons(c["reasons"])}) for c in values["criteria"]),
-        )
-
-
-def screen(probe, detections, thresholds):
-    """Judge a video.
+def judge(measured, thresholds, override=None):
+    """Judge a video by what was measured so far.
 
     Parameters
     ----------
-    probe : dict
-        `handroll.video.probe.Probe.to_dict()`. If it names problems, they are the verdict: nothing else is measured.
-    detections : dict of str to array (frame, hand, ...), or None
-        Columns of `schema.DETECTIONS`; only `found` is used. None where hands were not looked for: the visibility is
-        then left out.
+    measured : iterable of dict
+        JSON values that steps wrote, the earliest first: `problems`, names of reasons that the file itself gives, and
+        `screen`, by criterion what its `measure` returns; both may be absent. Later scores of a criterion take the place of
+        earlier ones.
     thresholds : dict of str to dict
         The thresholds of each criterion: the keyword arguments of its `decide`.
+    override : "accept", "reject" or None
+        A person's verdict. "accept" overrules the criteria, though not a file that cannot be read or is not there.
 
     Returns
     -------
     Verdict
+
+    Raises
+    ------
+    ValueError
+        A problem is not the name of a `Reason`, or the override is something else.
     """
-    if probe["problems"]:
-        return _verdict(_reasons(probe["problems"]), ())
-    scores = {
-        "resolution": resolution.measure(probe["width_px"], probe["height_px"]),
-        "duration": duration.measure(probe["duration_s"]),
-        "sound": sound.measure(probe["has_audio"], probe["audio_start_s"], probe["audio_duration_s"], probe["duration_s"]),
-    }
-    if detections is not None:
-        scores["visibility"] = visibility.measure(detections["found"])
+    if override not in (None, "accept", "reject"):
+        raise ValueError(f"override: expected accept, reject or nothing, found {override!r}")
+    problems, scores = [], {}
+    for values in measured:
+        problems += [Reason(name) for name in values.get("problems", ())]
+        scores |= values.get("screen", {})
     criteria = []
-    for name, measured in scores.items():
-        limits = dict(thresholds[name])
-        reasons = CRITERIA[name].decide(measured, **limits)
-        criteria.append(Criterion(name, measured, limits, not reasons, reasons))
-    return _verdict(tuple(reason for c in criteria for reason in c.reasons), tuple(criteria))
+    for name, criterion in CRITERIA.items():
+        if name in scores:
+            limits = dict(thresholds[name])
+            reasons = criterion.decide(scores[name], **limits)
+            criteria.append(Criterion(name, scores[name], limits, not reasons, reasons))
+    by_hand = (Reason.REJECTED_BY_HAND,) if override == "reject" else ()
+    by_score = () if override == "accept" else tuple(reason for c in criteria for reason in c.reasons)
+    reasons = tuple(dict.fromkeys((*by_hand, *problems, *by_score)))
+    return Verdict(all(reason.stops != "motion" for reason in reasons), not reasons, reasons, tuple(criteria), override)
 
 
-def summary_tsv(screenings):
+def summary_tsv(verdicts):
     """All verdicts as one table, a row a video: what it is usable for, its reasons, every score.
 
     Parameters
     ----------
-    screenings : iterable of dict
+    verdicts : iterable of dict
         `Verdict.to_dict()` with `subject` and `video` beside.
 
     Returns
@@ -127,28 +126,12 @@ def summary_tsv(screenings):
     str, tab separated with a header line; scores that were not measured are empty
     """
     names = [score for module in CRITERIA.values() for score in module.SCORES]
-    lines = [["subject", "video", "usable_for_motion", "usable_for_dataset", "reasons", *names]]
-    for screening in screenings:
-        scores = {name: value for criterion in screening["criteria"] for name, value in criterion["scores"].items()}
-        flags = [screening["usable_for_motion"], screening["usable_for_dataset"]]
-        lines.append(
-            [
-                screening["subject"],
-                screening["video"],
-                *map(_cell, flags),
-                ",".join(screening["reasons"]),
-                *(_cell(scores.get(name)) for name in names),
-            ]
-        )
+    lines = [["subject", "video", "usable_for_motion", "usable_for_dataset", "override", "reasons", *names]]
+    for verdict in verdicts:
+        scores = {name: value for criterion in verdict["criteria"] for name, value in criterion["scores"].items()}
+        cells = [verdict["subject"], verdict["video"], verdict["usable_for_motion"], verdict["usable_for_dataset"], verdict["override"]]
+        lines.append([*map(_cell, cells), ",".join(verdict["reasons"]), *(_cell(scores.get(name)) for name in names)])
     return "".join("\t".join(line) + "\n" for line in lines)
-
-
-def _verdict(reasons, criteria):
-    return Verdict(all(reason.stops != "motion" for reason in reasons), not reasons, reasons, criteria)
-
-
-def _reasons(names):
-    return tuple(Reason(name) for name in names)
 
 
 def _cell(value):

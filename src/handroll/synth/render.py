@@ -169,7 +169,8 @@ class Painter:
         for side, hand in enumerate(hands):
             if hand is None:
                 continue
-            body, (points, normals) = self.bodies[side], hand
+            side, (points, normals) = side % len(HANDS), hand
+            body = self.bodies[side]
             pixels, inverse = self._project(points)
             box = self._rectangle(pixels, inverse)
             if box is None:
@@ -207,7 +208,7 @@ class Painter:
         picture : array (y, x, rgb 3), uint8
             A copy of `background`; written.
         hands : sequence of (vertices (vertex, 3), normals (vertex, 3)) or None, float32
-            Left and right, world, metres; None for a hand that is not in the scene.
+            Left and right of each player, world, metres; None for a hand that is not in the scene.
         key_depth_mm : array (key 88,)
         time_s : float
 
@@ -270,15 +271,15 @@ def _disjoint(boxes):
 
 
 def _skinned(painter, performance, joints, orientation, frame):
-    """[(vertices, normals) or None] of the two hands in a frame."""
+    """[(vertices, normals) or None] of the hands in a frame."""
     hands = []
-    for side in range(len(HANDS)):
-        if not performance.present[frame, side]:
+    for hand, scale in enumerate(performance.bone_scale):
+        if not performance.present[frame, hand]:
             hands.append(None)
             continue
-        turned = orientation[side][frame]
+        turned, side = orientation[hand][frame], hand % len(HANDS)
         arm = forearm_rotation(turned[0], side)
-        hands.append(skin(painter.bodies[side], joints[side][frame], turned, arm, float(performance.bone_scale[side])))
+        hands.append(skin(painter.bodies[side], joints[hand][frame], turned, arm, float(scale)))
     return hands
 
 
@@ -299,6 +300,7 @@ def render_frames(performance, scene, width=1920, height=1080, supersample=2, mo
     Parameters
     ----------
     performance : Performance
+        Its hand axis may hold the hands of several players, left and right in turn (`staging.together`).
     scene : Scene
     width, height : int
         Pixels; even, for the video.
@@ -321,9 +323,9 @@ def render_frames(performance, scene, width=1920, height=1080, supersample=2, mo
             performance.rotation_rad[:, side].reshape(-1, 3 * N_ROTATIONS),
             performance.translation_m[:, side],
             performance.bone_scale[side],
-            hand,
+            HANDS[side % len(HANDS)],
         )
-        for side, hand in enumerate(HANDS)
+        for side in range(len(performance.bone_scale))
     ]
     joints, orientation = [p[0] for p in poses], [p[1] for p in poses]
     rng = np.random.default_rng(seed)
@@ -343,10 +345,10 @@ def render_frames(performance, scene, width=1920, height=1080, supersample=2, mo
             picture = painter.background.copy()
             boxes = painter.paint(picture, hands, performance.key_depth_mm[frame], time_s)
             if moment == 0.0:
-                visible = np.zeros((len(HANDS), N_JOINTS), bool)
+                visible = np.zeros((len(now), N_JOINTS), bool)
                 for side, hand in enumerate(now):
                     if hand is not None:
-                        visible[side] = painter.visible(joints[side][frame], side)
+                        visible[side] = painter.visible(joints[side][frame], side % len(HANDS))
             painter.restore(boxes)
             pictures.append((picture, boxes))
         picture = pictures[-1][0]
@@ -381,7 +383,7 @@ def render_video(path, performance, scene, fps=30.0, width=1920, height=1080, su
     visible : array (frame, hand 2, joint 21), bool
         As of `Frame`.
     """
-    visible = np.zeros((len(performance.time_s), len(HANDS), N_JOINTS), bool)
+    visible = np.zeros((*performance.present.shape, N_JOINTS), bool)
     with VideoWriter(path, width, height, fps, crf, preset, audio) as video:
         drawn = render_frames(performance, scene, width, height, supersample, seed=seed)
         for frame, (picture, time_s) in enumerate(zip(progress(drawn, len(visible), "frames"), performance.time_s, strict=True)):

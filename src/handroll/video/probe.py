@@ -1,6 +1,6 @@
 """Says what a file holds and what is wrong with it, without decoding more than its first frames and without raising."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import av
@@ -85,8 +85,9 @@ class Probe:
 
     @classmethod
     def from_dict(cls, values):
-        """The inverse of `to_dict`."""
-        return cls(**{**values, "problems": tuple(values["problems"])})
+        """The inverse of `to_dict`; other keys are ignored."""
+        known = {field.name: values[field.name] for field in fields(cls)}
+        return cls(**known | {"problems": tuple(values["problems"])})
 
 
 def probe(path):

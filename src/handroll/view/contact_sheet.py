@@ -2,14 +2,13 @@
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from handroll.hand.skeleton import HANDS
-from handroll.provenance import atomic_path
 from handroll.schema import State
 from handroll.view.hands import COLOURS
-from handroll.view.overlay import BADGE, BADGE_TEXT, FAINT, STATE_COLOURS
-from handroll.view.text import draw_text, text_size_px
+from handroll.view.overlay import STATE_COLOURS
+from handroll.view.picture import save_picture
+from handroll.view.text import BADGE, BADGE_TEXT, FAINT, draw_text, text_size_px
 
 COLUMNS, ROWS = 4, 3
 WIDTH_PX = 1600
@@ -52,12 +51,6 @@ def draw_contact_sheet(pictures, states, out_path, title):
         draw_text(sheet, f"{int(time_s // 60)}:{time_s % 60:04.1f}", left + 6, top + 4, 14, BADGE_TEXT, bold=True)
     _timeline(sheet, states, TITLE_PX + rows * row_px + MARGIN_PX)
     save_picture(sheet, out_path)
-
-
-def save_picture(image, out_path):
-    """Write a uint8 RGB picture (height, width, 3) as PNG."""
-    with atomic_path(out_path) as temporary:
-        Image.fromarray(image).save(temporary)
 
 
 def _legend(sheet):

@@ -10,17 +10,13 @@ from handroll.video.write import VideoWriter
 from handroll.view.hands import COLOURS, draw_hands
 from handroll.view.keyboard import KeyboardDrawing
 from handroll.view.keyroll import KeyRoll
-from handroll.view.text import draw_text, text_size_px, wrap
+from handroll.view.text import BADGE, BADGE_TEXT, FAINT, draw_text, text_size_px
 
 ROLL_SHARE = 0.16
 """Height of the key roll relative to the picture's width; it grows no higher than a fifth of the picture's height."""
 
-BADGE, BADGE_TEXT, FAINT = (14, 17, 23), (240, 242, 245), (150, 156, 166)
 STATE_COLOURS = {State.OBSERVED: (86, 214, 126), State.INTERPOLATED: (250, 204, 72), State.HIDDEN: (220, 90, 90)}
 """RGB of each state in badges and timelines."""
-
-SLATE_SIZE_PX = 960, 540
-SLATE_SECONDS = 2
 
 
 def draw_overlay(video_path, motion, camera, notes, out_path, max_height_px=720, audio=None, title="", keep=(), registered=None):
@@ -122,22 +118,3 @@ def draw_clock(image, time_s, title=""):
     if title:
         draw_text(image, title, left + size // 2, size // 2 + size // 4, size, FAINT)
     draw_text(image, clock, left + lead + size // 2, size // 2 + size // 4, size, BADGE_TEXT, bold=True)
-
-
-def slate(title, lines):
-    """A dark picture that says something: uint8 array (540, 960, 3); long lines are wrapped."""
-    width, height = SLATE_SIZE_PX
-    image = np.full((height, width, 3), BADGE, np.uint8)
-    draw_text(image, title, 60, 70, 34, BADGE_TEXT, bold=True)
-    top = 140
-    for line in (part for text in lines for part in wrap(text, width - 120, 20)):
-        draw_text(image, line, 60, top, 20, FAINT)
-        top += 32
-    return image
-
-
-def write_slate(image, out_path):
-    """Write a still picture as a video of two seconds, in place of an overlay that cannot be drawn."""
-    with VideoWriter(out_path, image.shape[1], image.shape[0], 1) as writer:
-        for second in range(SLATE_SECONDS):
-            writer.write(image, float(second))

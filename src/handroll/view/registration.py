@@ -8,8 +8,7 @@ import numpy as np
 from handroll.keyboard.geometry import N_WHITE, pitch_of_key, playing_points_mm, tail_edges_mm
 from handroll.view.hands import OUTLINE
 from handroll.view.keyboard import GRID, KeyShape, glaze, grid_mask, key_shapes_px
-from handroll.view.overlay import BADGE, BADGE_TEXT, FAINT
-from handroll.view.text import draw_text, text_size_px, wrap
+from handroll.view.text import BADGE, BADGE_TEXT, FAINT, draw_text, text_size_px, wrap
 
 WIDTH_PX, MARGIN_PX = 1600, 16
 MAX_PICTURE_HEIGHT_PX = 900

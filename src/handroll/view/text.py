@@ -7,6 +7,9 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+BADGE, BADGE_TEXT, FAINT = (14, 17, 23), (240, 242, 245), (150, 156, 166)
+"""RGB of the dark ground behind text, of text on it, and of what stands back."""
+
 OUTLINE_SHARE = 0.1
 """Width of the outline around letters, in font sizes."""
 

@@ -14,7 +14,8 @@ from handroll.view.contact_sheet import draw_contact_sheet, sheet_frames
 from handroll.view.hands import COLOURS, draw_hand
 from handroll.view.keyroll import NUMBER, KeyRoll
 from handroll.view.notes import PRESSED, RINGING, NotesInTime, note_colour
-from handroll.view.overlay import draw_overlay, slate, write_slate
+from handroll.view.overlay import draw_overlay
+from handroll.view.slate import slate, write_slate
 from handroll.view.text import draw_text, text_size_px, wrap
 
 GREY = 100

@@ -1,0 +1,1 @@
+"""Listing videos, fetching them, and taking them down: everything that speaks with other machines."""

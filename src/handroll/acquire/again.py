@@ -1,0 +1,63 @@
+"""Which videos a run asks for again: those whose failure may have passed, and those that a limit turned away that is wider now.
+
+Snakemake runs a job again when a param changes. `fetch_video` has one for this, how often the video has been asked for
+before: it changes only where asking again can help. The outcome is kept in a file that is no output of the rule, since
+Snakemake removes outputs before it looks at params for the last time.
+"""
+
+import json
+from pathlib import Path
+
+from handroll.acquire.failures import Failure
+from handroll.schema import write_json
+
+OUTCOME = ".fetch.json"
+"""Name of the file, beside the video."""
+
+
+def remember(folder, info, limits):
+    """Keep what decides whether a video is asked for again.
+
+    Parameters
+    ----------
+    folder : path
+        Of the video.
+    info : dict
+        As `download.fetch` returns, with `tries`.
+    limits : dict
+        Those it was fetched under; see `limits.Limits`.
+    """
+    kept = {name: info[name] for name in ("tries", "status", "transient", "duration_s")}
+    write_json(Path(folder) / OUTCOME, {**kept, "max_size_gb": limits["max_size_gb"]})
+
+
+def earlier_tries(folder, limits):
+    """How often a video has been asked for before; one less where asking again cannot help, so that nothing changes.
+
+    Parameters
+    ----------
+    folder : path
+        Of the video.
+    limits : dict
+        Those of now; see `limits.Limits`.
+
+    Returns
+    -------
+    int
+        0 where it has never been asked for.
+    """
+    try:
+        outcome = json.loads((Path(folder) / OUTCOME).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return 0
+    return outcome["tries"] - (0 if _can_help(outcome, limits) else 1)
+
+
+def _can_help(outcome, limits):
+    if outcome["transient"]:
+        return True
+    if outcome["status"] == Failure.TOO_LARGE:
+        return limits["max_size_gb"] > outcome["max_size_gb"]
+    if outcome["status"] in (Failure.TOO_SHORT, Failure.TOO_LONG):
+        return limits["min_s"] <= outcome["duration_s"] <= limits["max_s"]
+    return False

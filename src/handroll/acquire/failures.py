@@ -1,0 +1,205 @@
+"""Why a video could not be had: one enumeration, and how what yt-dlp raises is told apart.
+
+Nothing here imports yt-dlp before an exception of it has to be read.
+"""
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+OK = "ok"
+"""Status of a video that was fetched or linked."""
+
+
+class Failure(StrEnum):
+    """Why there is no video; each is a `handroll.screen.reasons.Reason`, which describes it.
+
+    Attributes
+    ----------
+    transient : bool
+        Another try may succeed, so the next run of the workflow makes one. The others are final.
+    again_now : bool
+        Another try is worth making within the same run, after a wait.
+    """
+
+    transient: bool
+    again_now: bool
+
+    def __new__(cls, value, transient, again_now):
+        """Make the member `value`."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.transient, member.again_now = transient, again_now
+        return member
+
+    SOURCE_MISSING = "source_missing", False, False
+    SOURCE_EMPTY = "source_empty", False, False
+    TOO_SHORT = "too_short", False, False
+    TOO_LONG = "too_long", False, False
+    GONE = "download_gone", False, False
+    PRIVATE = "download_private", False, False
+    GEO_BLOCKED = "download_geo_blocked", False, False
+    NEEDS_LOGIN = "download_needs_login", False, False
+    TOO_LARGE = "download_too_large", False, False
+    NOT_A_VIDEO = "download_not_a_video", False, False
+    IS_A_LIST = "download_is_a_list", False, False
+    SHORTENED = "download_shortened", False, False
+    REFUSED_ADDRESS = "download_refused_address", False, False
+    UNSUPPORTED = "download_unsupported", False, False
+    # A premiere or a live stream can be fetched when it is over; a changed site, when yt-dlp knows it again.
+    LIVE = "download_live", True, False
+    NOT_UNDERSTOOD = "download_not_understood", True, False
+    FORBIDDEN = "download_forbidden", True, True
+    THROTTLED = "download_throttled", True, True
+    SERVER_ERROR = "download_server_error", True, True
+    NETWORK = "download_network", True, True
+    INCOMPLETE = "download_incomplete", True, True
+
+
+class FetchFailed(RuntimeError):
+    """A video could not be had.
+
+    Attributes
+    ----------
+    failure : Failure
+    wait_s : float or None
+        What the site asks to be waited before the next try.
+    facts : dict
+        What was learnt of the video: `title`, `duration_s`, `extractor`; for info.json.
+    """
+
+    def __init__(self, failure, message, wait_s=None, **facts):
+        super().__init__(message)
+        self.failure, self.wait_s, self.facts = failure, wait_s, facts
+
+
+OF_HTTP_STATUS = {
+    401: Failure.NEEDS_LOGIN,
+    402: Failure.NEEDS_LOGIN,
+    403: Failure.FORBIDDEN,
+    404: Failure.GONE,
+    407: Failure.NETWORK,
+    408: Failure.NETWORK,
+    410: Failure.GONE,
+    # Bilibili's way to say 429.
+    412: Failure.THROTTLED,
+    425: Failure.SERVER_ERROR,
+    429: Failure.THROTTLED,
+    451: Failure.GEO_BLOCKED,
+}
+"""HTTP statuses (RFC 9110, 6585, 7725); all from 500 on are the server's error, other ones from 400 on are final."""
+
+_SENTENCES = (
+    (Failure.LIVE, r"premieres? in|live event will begin|not currently live|will begin (in|shortly)|has not started"),
+    (
+        Failure.THROTTLED,
+        r"not a bot|too many requests|rate.?limit|unusual traffic|captcha|try again later|wait and try|request is (blocked|rejected)",
+    ),
+    (Failure.PRIVATE, r"private video|(video|content) is private|is set to private"),
+    (Failure.GEO_BLOCKED, r"in your (country|region|location)|from your (country|region|location)|geo.?restrict|this country"),
+    (
+        Failure.NEEDS_LOGIN,
+        r"\bsign.?in|\blog.?in\b|logged in|age.?restrict|confirm your age|members.?only|subscri(be|ption)|premium|purchase|payment"
+        r"|authenticat|registered users",
+    ),
+    (
+        Failure.GONE,
+        r"video unavailable|video is unavailable|(video|content) is(n't| not| no longer) available|has been (removed|deleted|terminated)"
+        r"|was (removed|deleted)|may be deleted|does(n't| not) exist|not exist|video not found|removed by|account .{0,60}terminated",
+    ),
+    (Failure.UNSUPPORTED, r"\bDRM\b|requested format is not available|no video formats found|unsupported features"),
+    (Failure.NOT_A_VIDEO, r"unsupported url|no media found|no video found|holds no video"),
+)
+"""How sites say, through yt-dlp, what is wrong; it has no error classes for most of it. The first sentence that fits counts:
+a private video also asks to sign in, and one that is "unavailable" may be so in one country only."""
+
+_SENTENCES = tuple((failure, re.compile(pattern, re.IGNORECASE)) for failure, pattern in _SENTENCES)
+
+
+def causes_of(error):
+    """An exception and those that led to it, the outermost first."""
+    chain = []
+    while error is not None and error not in chain:
+        chain.append(error)
+        wrapped = getattr(error, "exc_info", None)
+        cause = getattr(error, "cause", None)
+        cause = cause if isinstance(cause, BaseException) else None
+        error = cause or (wrapped[1] if wrapped else None) or error.__cause__ or error.__context__
+    return chain
+
+
+def plain_message(error):
+    """An exception's message without terminal colours and advice to report bugs to yt-dlp; its type where it says nothing."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).removeprefix("ERROR: ")
+    text = re.split(r"; please report this issue| Use --cookies|\. See +https?://github\.com/yt-dlp", text)[0]
+    return " ".join(text.split()) or type(error).__name__
+
+
+def failure_of(error, extracted=False):
+    """What an exception from yt-dlp means.
+
+    Parameters
+    ----------
+    error : Exception
+    extracted : bool
+        The site had described the video before: then a missing file is the server's fault, not a missing video.
+
+    Returns
+    -------
+    FetchFailed or None
+        None where the exception is none of the download's: a bug, or trouble with the disk.
+    """
+    from yt_dlp.networking.exceptions import HTTPError, RequestError, TransportError
+    from yt_dlp.utils import ContentTooShortError, ExtractorError, GeoRestrictedError, UnsupportedError, UserNotLive, YoutubeDLError
+
+    causes = causes_of(error)
+    known = next((cause for cause in causes if isinstance(cause, FetchFailed)), None)
+    if known is not None:
+        return known
+    if not any(isinstance(cause, YoutubeDLError) for cause in causes):
+        return None
+    message = " <- ".join(dict.fromkeys(plain_message(cause) for cause in causes if isinstance(cause, YoutubeDLError)))
+    http = next((cause for cause in causes if isinstance(cause, HTTPError)), None)
+    said = next((failure for failure, pattern in _SENTENCES if pattern.search(message)), None)
+    if http is not None:
+        failure = _failure_of_status(http.status, said, extracted)
+        return FetchFailed(failure, message, wait_s=retry_after_s(http.response.headers.get("Retry-After")))
+    for kind, failure in (
+        (UserNotLive, Failure.LIVE),
+        (GeoRestrictedError, Failure.GEO_BLOCKED),
+        (UnsupportedError, Failure.NOT_A_VIDEO),
+        (ContentTooShortError, Failure.INCOMPLETE),
+        (TransportError, Failure.NETWORK),
+    ):
+        if any(isinstance(cause, kind) for cause in causes):
+            return FetchFailed(failure, message)
+    if said is None:
+        told = any(isinstance(cause, (ExtractorError, RequestError)) for cause in causes)
+        said = Failure.NOT_UNDERSTOOD if told else Failure.INCOMPLETE
+    return FetchFailed(said, message)
+
+
+def _failure_of_status(status, said, extracted):
+    """The failure behind an HTTP status, and what the site said beside it."""
+    if status == 403 and said is not None:
+        return said
+    if extracted and status in (404, 410):
+        return Failure.SERVER_ERROR
+    if status in OF_HTTP_STATUS:
+        return OF_HTTP_STATUS[status]
+    # Below 400 there are only redirects that lead nowhere, or in a circle.
+    return Failure.SERVER_ERROR if status >= 500 or status < 400 else Failure.UNSUPPORTED
+
+
+def retry_after_s(header, now=None):
+    """Seconds that a `Retry-After` header asks for (RFC 9110, 10.2.3: seconds or a date); None where it asks for nothing readable."""
+    text = (header or "").strip()
+    if text.isdecimal():
+        return float(text)
+    try:
+        until = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return max(0.0, (until - (now or datetime.now(UTC))).total_seconds())

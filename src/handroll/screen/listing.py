@@ -1,0 +1,24 @@
+"""What a listing tells of a video before it is fetched."""
+
+from handroll.screen import duration, resolution
+
+
+def measure_listing(row):
+    """Scores of a row of the sheet.
+
+    Parameters
+    ----------
+    row : handroll.sheet.Video
+        `duration_s`, `width_px` and `height_px`, where the listing told them.
+
+    Returns
+    -------
+    dict
+        `screen`: scores of `duration` and `resolution`, as far as they are known, for `verdict.judge`.
+    """
+    scores = {}
+    if row.duration_s is not None:
+        scores["duration"] = duration.measure(row.duration_s)
+    if row.width_px is not None and row.height_px is not None:
+        scores["resolution"] = resolution.measure(row.width_px, row.height_px)
+    return {"screen": scores}

@@ -1,0 +1,38 @@
+"""Gather all verdicts: reads what every step measured and the thumbnails; writes verdicts.json, summary.tsv and gallery.html.
+
+A row a video of the sheet, also of those that are not fetched: what it is usable for, why not for more, scores beside thresholds.
+"""
+
+import json
+import os
+from pathlib import Path
+
+from handroll.logs import step_log
+from handroll.provenance import atomic_path
+from handroll.schema import write_json
+from handroll.screen.verdict import judge, summary_tsv
+from handroll.view.gallery import gallery_html
+
+
+def main(snakemake):
+    """Judge every video once more, for people to read."""
+    params, given, made = snakemake.params, snakemake.input, snakemake.output
+    with step_log(snakemake.log[0], snakemake.rule) as log:
+        verdicts, page = [], Path(made.gallery).parent
+        steps = zip(*(given[step] for step in params.steps), strict=True)
+        for (subject, video, source, override), paths, picture in zip(params.videos, steps, given.thumbnails, strict=True):
+            measured = [json.loads(Path(path).read_text(encoding="utf-8")) for path in paths]
+            thumbnails = os.path.relpath(picture, page) if Path(picture).stat().st_size else None
+            verdict = judge(measured, params.thresholds, override).to_dict()
+            verdicts.append({"subject": subject, "video": video, "source": source, "thumbnails": thumbnails, **verdict})
+        for subject, video, source, verdict in params.unfetched:
+            verdicts.append({"subject": subject, "video": video, "source": source, "thumbnails": None, **verdict})
+        write_json(made.verdicts, verdicts)
+        for path, text in ((made.summary, summary_tsv(verdicts)), (made.gallery, gallery_html(verdicts))):
+            with atomic_path(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        log.info("%d of %d videos pass", sum(verdict["usable_for_dataset"] for verdict in verdicts), len(verdicts))
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821
