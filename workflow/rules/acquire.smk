@@ -70,5 +70,7 @@ rule extract_audio:
     params:
         code=code_of("extract_audio.py"),
         rejected=rejected("probe"),
+    message:
+        "Extract the sound of {wildcards.subject}/{wildcards.video}"
     script:
         "../scripts/extract_audio.py"

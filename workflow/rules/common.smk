@@ -78,16 +78,16 @@ def verdict_of(subject, video, *steps):
 def rejected(*steps, reasons_of="motion"):
     """For `params`: names of the reasons against a video, by what these steps measured; all must be above the rule.
 
-    "motion": those that leave no use for its motion, which are all where `screen.motion_without_sound` is off; "dataset": all.
-    A rule does nothing for a video that has any. Being a param, a verdict that changes makes the jobs run again that did, or did not do, something for its video, and no other.
-    Snakemake asks again when the job is about to start, so the measurements are those of this run.
+    "motion": none where its motion is of use; "dataset": none where it can give clips. A rule does nothing for a video that has
+    any. Being a param, a verdict that changes makes the jobs of its video run again, and no others. Snakemake asks again when
+    the job is about to start, so the measurements are those of this run; but on a cluster it does so only for rules that have a
+    `message`, so every rule with this param has one.
     """
-
-    every = reasons_of == "dataset" or not CONFIG.screen.motion_without_sound
 
     def reasons(wildcards):
         verdict = verdict_of(wildcards.subject, wildcards.video, *steps)
-        return [str(reason) for reason in verdict.reasons if every or reason.stops == "motion"]
+        usable = verdict.usable_for_dataset if reasons_of == "dataset" else verdict.usable_for_motion
+        return [] if usable else [str(reason) for reason in verdict.reasons]
 
     return reasons
 

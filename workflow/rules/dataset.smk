@@ -41,6 +41,8 @@ rule cut_clips:
         code=code_of("cut_clips.py"),
         rejected=rejected(*MEASURED, reasons_of="dataset"),
         settings=cfg(length_s="clips.length_s", hop_s="clips.hop_s", min_visibility="clips.min_visibility"),
+    message:
+        "Cut clips from {wildcards.subject}/{wildcards.video}"
     script:
         "../scripts/cut_clips.py"
 

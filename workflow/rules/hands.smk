@@ -32,6 +32,8 @@ rule detect_hands:
             min_detection_confidence="detect.min_detection_confidence",
             min_tracking_confidence="detect.min_tracking_confidence",
         ),
+    message:
+        "Find the hands in {wildcards.subject}/{wildcards.video}"
     script:
         "../scripts/detect_hands.py"
 
@@ -60,6 +62,8 @@ rule fit_pose:
         rejected=rejected(*MEASURED),
         settings=cfg(engine="pose.engine", focal_px="pose.focal_px", hand_length_m="pose.hand_length_m"),
         focal_px=lambda wildcards: row_of(wildcards).focal_px,
+    message:
+        "Fit poses to {wildcards.subject}/{wildcards.video}"
     script:
         "../scripts/fit_pose.py"
 
@@ -87,5 +91,7 @@ rule refine_pose:
         rejected=rejected(*MEASURED),
         engine_version=version_of(f"handroll.pose.{CONFIG.pose.engine}"),
         settings=cfg(engine="pose.engine", contacts="pose.contacts"),
+    message:
+        "Refine the poses of {wildcards.subject}/{wildcards.video}"
     script:
         "../scripts/refine_pose.py"

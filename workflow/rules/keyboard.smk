@@ -31,6 +31,8 @@ rule register_keyboard:
         settings=cfg(focal_px="pose.focal_px"),
         focal_px=lambda wildcards: row_of(wildcards).focal_px,
         marked=lambda wildcards: row_of(wildcards).keyboard,
+    message:
+        "Register the keyboard of {wildcards.subject}/{wildcards.video}"
     script:
         "../scripts/register_keyboard.py"
 
@@ -59,5 +61,7 @@ rule label_fingering:
         code=code_of("label_fingering.py"),
         rejected=rejected(*MEASURED),
         settings=cfg(threshold="keyboard.min_finger_confidence"),
+    message:
+        "Label the fingering of {wildcards.subject}/{wildcards.video}"
     script:
         "../scripts/label_fingering.py"

@@ -35,5 +35,7 @@ rule clean_motion:
             savgol_order="motion.savgol.order",
             savgol_window="motion.savgol.window",
         ),
+    message:
+        "Clean the motion of {wildcards.subject}/{wildcards.video}"
     script:
         "../scripts/clean_motion.py"

@@ -28,6 +28,8 @@ rule transcribe_audio:
         code=version_of(f"handroll.music.{CONFIG.music.engine}"),
         rejected=rejected("probe", "survey", "sound", "visibility", reasons_of="dataset"),
         settings=cfg(engine="music.engine"),
+    message:
+        "Transcribe {wildcards.subject}/{wildcards.video}"
     script:
         "../scripts/transcribe_audio.py"
 
@@ -71,5 +73,7 @@ rule check_midi:
             max_level_scale="music.check.max_level_scale",
             min_level_correlation="music.check.min_level_correlation",
         ),
+    message:
+        "Choose the notes of {wildcards.subject}/{wildcards.video}"
     script:
         "../scripts/check_midi.py"

@@ -27,5 +27,7 @@ rule draw_overlay:
         code=code_of("draw_overlay.py"),
         rejected=rejected(*MEASURED),
         settings=cfg(max_height_px="overlay.max_height_px"),
+    message:
+        "Draw hands and keys on {wildcards.subject}/{wildcards.video}"
     script:
         "../scripts/draw_overlay.py"

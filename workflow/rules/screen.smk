@@ -24,6 +24,8 @@ rule screen_videos:
         steps=list(MEASURED),
         thresholds=THRESHOLDS,
         videos=[[*name, row.source, row.override] for name, row in VIDEOS.items()],
-        unfetched=[[*name, SHEET[name].source, verdict.to_dict()] for name, verdict in LISTED.items() if name not in VIDEOS],
+        unfetched=[
+            [*name, SHEET[name].source, verdict.to_dict()] for name, verdict in LISTED.items() if name not in VIDEOS
+        ],
     script:
         "../scripts/screen_videos.py"

@@ -24,6 +24,8 @@ rule survey_video:
     params:
         code=code_of("survey_video.py"),
         rejected=rejected("probe"),
+    message:
+        "Look over {wildcards.subject}/{wildcards.video}"
     script:
         "../scripts/survey_video.py"
 
@@ -48,5 +50,7 @@ rule measure_sound:
     params:
         code=code_of("measure_sound.py"),
         rejected=rejected("probe", reasons_of="dataset"),
+    message:
+        "Measure the sound of {wildcards.subject}/{wildcards.video}"
     script:
         "../scripts/measure_sound.py"

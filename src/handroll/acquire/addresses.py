@@ -52,6 +52,8 @@ class Gate:
         self._trusted = set()
         for url in trusted:
             host, port, _ = _target(url)
+            if not host:
+                raise AddressRefused(f"{url}: names no host")
             self._trusted |= {(host, port)} | ({(host, DEFAULT_PORTS["https"])} if port == DEFAULT_PORTS["http"] else set())
 
     def check(self, url, by_proxy=False):

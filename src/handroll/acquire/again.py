@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from handroll.acquire.failures import Failure
-from handroll.schema import write_json
+from handroll.provenance import atomic_path
 
 OUTCOME = ".fetch.json"
 """Name of the file, beside the video."""
@@ -28,7 +28,8 @@ def remember(folder, info, limits):
         Those it was fetched under; see `limits.Limits`.
     """
     kept = {name: info[name] for name in ("tries", "status", "transient", "duration_s")}
-    write_json(Path(folder) / OUTCOME, {**kept, "max_size_gb": limits["max_size_gb"]})
+    with atomic_path(Path(folder) / OUTCOME) as temporary:
+        temporary.write_text(json.dumps({**kept, "max_size_gb": limits["max_size_gb"]}) + "\n", encoding="utf-8")
 
 
 def earlier_tries(folder, limits):

@@ -196,11 +196,12 @@ def _try(source, partial, max_height_px, limits, pace, cookies, facts):
         "progress_hooks": [Watch(partial.folder, limits)],
         "outtmpl": {"default": f"{template}/video.%(ext)s"},
     }
-    with no_ffmpeg_downloads(), Downloader(settings, gate, cookies, pace, partial.validators) as downloader:
+    with no_ffmpeg_downloads(), Downloader(settings, gate, cookies, pace) as downloader:
         found = _one_video(downloader.extract_info(source, download=False), source)
         facts |= _facts_of(found)
         check_told(found, partial.folder, limits)
         partial.choose(_formats_of(found))
+        downloader.partial = partial
         try:
             downloader.process_info(found)
         except Exception as error:
@@ -208,9 +209,6 @@ def _try(source, partial, max_height_px, limits, pace, cookies, facts):
                 # Parts that cannot be merged are no good; the next try gets others.
                 partial.restart()
             raise
-        finally:
-            if partial.folder.exists():
-                partial.save()
     file = found.get("filepath")
     if not file or not Path(file).is_file():
         raise FetchFailed(Failure.INCOMPLETE, "yt-dlp ended without a file")

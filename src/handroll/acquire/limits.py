@@ -60,8 +60,8 @@ def check_disk(folder, limits, needed_bytes=0):
     if free - needed_bytes < limits.min_free_gb * GB:
         needs = f"{needed_bytes / GB:.2f} GB and " if needed_bytes else ""
         raise DiskFull(
-            f"{folder}: expected space for {needs}a reserve of {limits.min_free_gb:g} GB (acquire.min_free_gb), found {free / GB:.2f} GB free; "
-            "make space and run again: downloads go on where they ended"
+            f"{folder}: expected space for {needs}a reserve of {limits.min_free_gb:g} GB (acquire.min_free_gb), "
+            f"found {free / GB:.2f} GB free; make space and run again: downloads go on where they ended"
         )
 
 

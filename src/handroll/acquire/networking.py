@@ -1,7 +1,6 @@
 """yt-dlp, with its requests kept to where they may go: checked addresses, bounded pages, downloads continued only of the same file."""
 
 import functools
-import hashlib
 import http.client
 import io
 import logging
@@ -148,23 +147,22 @@ class BoundedResponse(UrllibResponseAdapter):
 class GatedRH(UrllibRH):
     """The only handler of requests: http and https, through the gate.
 
-    A download that goes on where another ended asks for the rest only of the same file (If-Range, RFC 9110, 13.1.5): `validators`
-    holds what the server called the file's version, by a hash of its address.
+    A download that goes on where another ended asks for the rest only of the same version of the file (If-Range, RFC 9110, 13.1.5).
     """
 
     RH_NAME = "gated"
     _SUPPORTED_URL_SCHEMES = ("http", "https")
 
-    def __init__(self, *, gate, validators, **options):
+    def __init__(self, *, downloader, **options):
         super().__init__(**options)
-        self._gate, self._validators = gate, validators
+        self._downloader = downloader
 
     def _create_instance(self, proxies, cookiejar, legacy_ssl_support=None):
         opener = urllib.request.OpenerDirector()
         opener.addheaders = []
         for handler in (
             ProxyHandler(proxies),
-            GatedHandler(self._gate, proxies, context=self._make_sslcontext(legacy_ssl_support=legacy_ssl_support)),
+            GatedHandler(self._downloader.gate, proxies, context=self._make_sslcontext(legacy_ssl_support=legacy_ssl_support)),
             urllib.request.HTTPCookieProcessor(cookiejar),
             urllib.request.UnknownHandler(),
             urllib.request.HTTPDefaultErrorHandler(),
@@ -178,19 +176,22 @@ class GatedRH(UrllibRH):
         add_accept_encoding_header(headers, CODINGS)
 
     def _send(self, request):
-        key = hashlib.sha256(request.url.encode()).hexdigest()
+        partial = self._downloader.partial
         resumes = (request.headers.get("Range") or "bytes=0-").partition("=")[2].partition("-")[0] not in ("", "0")
-        if resumes and key in self._validators:
-            request.headers["If-Range"] = self._validators[key]
+        if partial is not None and resumes and (version := partial.version_of(request.url)):
+            request.headers["If-Range"] = version
         try:
             response = super()._send(request)
         except HTTPError as error:
-            raise HTTPError(BoundedResponse(error.response.fp), error.redirect_loop) from error
-        named = next((response.headers[name] for name in _VALIDATORS if response.headers.get(name)), None)
+            error.response.__class__ = BoundedResponse
+            raise
+        version = next((response.headers[name] for name in _VALIDATORS if response.headers.get(name)), None)
         # A weak ETag does not promise the same bytes, so it must not be sent back.
-        if named and not named.startswith("W/"):
-            self._validators[key] = named
-        return BoundedResponse(response.fp)
+        if partial is not None and not (version or "").startswith("W/"):
+            partial.note_version(request.url, version)
+        # In place: an answer wrapped anew would be closed with the wrapper around it.
+        response.__class__ = BoundedResponse
+        return response
 
 
 class Reporter:
@@ -222,12 +223,17 @@ class Downloader(yt_dlp.YoutubeDL):
     gate : handroll.acquire.addresses.Gate
     cookies : handroll.acquire.cookies.Cookies
     pace : handroll.acquire.back_off.Pace
-    validators : dict, optional
-        See `GatedRH`.
+
+    Attributes
+    ----------
+    partial : handroll.acquire.partial.Partial or None
+        Set while files are downloaded: takes note of their versions.
     """
 
-    def __init__(self, options, gate, cookies, pace, validators=None):
-        self._gate, self._validators = gate, {} if validators is None else validators
+    partial = None
+
+    def __init__(self, options, gate, cookies, pace):
+        self.gate = gate
         common = {
             "quiet": True,
             "noprogress": True,
@@ -247,7 +253,7 @@ class Downloader(yt_dlp.YoutubeDL):
 
     def build_request_director(self, handlers, preferences=None):
         """As yt-dlp's, with the gated handler in place of all others."""
-        return super().build_request_director([functools.partial(GatedRH, gate=self._gate, validators=self._validators)])
+        return super().build_request_director([functools.partial(GatedRH, downloader=self)])
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 The folder lies beside the video and is named `.download`; Snakemake does not know it, so it outlives a job that is killed.
 """
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -23,13 +24,11 @@ class Partial:
     folder : Path
     formats : dict or None
         What was chosen when the download began: `format_id`, `description`, `parts` (a dict a stream); None before that.
-    validators : dict
-        What servers called the files' versions; see `networking.GatedRH`.
     """
 
     def __init__(self, folder, request):
         self.folder, self._request = Path(folder), request
-        self.formats, self.validators = None, {}
+        self.formats, self._versions = None, {}
 
     @classmethod
     def open(cls, folder, **request):
@@ -45,7 +44,7 @@ class Partial:
         try:
             state = json.loads((partial.folder / _STATE).read_text(encoding="utf-8"))
             known = state["request"] == request
-            partial.formats, partial.validators = state["formats"], dict(state["validators"])
+            partial.formats, partial._versions = state["formats"], dict(state["versions"])
         except (OSError, ValueError, KeyError, TypeError):
             known = False
         if not known:
@@ -54,7 +53,7 @@ class Partial:
 
     def save(self):
         """Write what is known beside what has come."""
-        write_json(self.folder / _STATE, {"request": self._request, "formats": self.formats, "validators": self.validators})
+        write_json(self.folder / _STATE, {"request": self._request, "formats": self.formats, "versions": self._versions})
 
     def choose(self, formats):
         """Take note of the formats; what has come of others, or of files that have changed, is thrown away."""
@@ -67,8 +66,18 @@ class Partial:
         """Throw away what has come."""
         self.drop()
         self.folder.mkdir(parents=True)
-        self.formats, self.validators = None, {}
+        self.formats, self._versions = None, {}
         self.save()
+
+    def version_of(self, url):
+        """What the server called the version of a file of which a part has come; None where it called it nothing."""
+        return self._versions.get(_key(url))
+
+    def note_version(self, url, version):
+        """Take note of the version of a file that is coming; None: it has no name."""
+        if self.version_of(url) != version:
+            self._versions[_key(url)] = version
+            self.save()
 
     def size_bytes(self):
         """Bytes that have come so far."""
@@ -80,3 +89,8 @@ class Partial:
             self.folder.unlink()
         elif self.folder.exists():
             shutil.rmtree(self.folder)
+
+
+def _key(url):
+    """A file's name in the state: its address may hold what gives access to it."""
+    return hashlib.sha256(url.encode()).hexdigest()[:16]

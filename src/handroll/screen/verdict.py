@@ -44,7 +44,7 @@ class Verdict:
     Attributes
     ----------
     usable_for_motion : bool
-        Hand motion can be taken from it.
+        Hand motion is taken from it.
     usable_for_dataset : bool
         It can give clips: motion together with sound.
     reasons : tuple of Reason
@@ -81,8 +81,9 @@ def judge(measured, thresholds, override=None):
         JSON values that steps wrote, the earliest first: `problems`, names of reasons that the file itself gives, and
         `screen`, by criterion what its `measure` returns; both may be absent. Later scores of a criterion take the place of
         earlier ones.
-    thresholds : dict of str to dict
-        The thresholds of each criterion: the keyword arguments of its `decide`.
+    thresholds : dict
+        The section `screen` of the configuration: of each criterion the keyword arguments of its `decide`, and
+        `motion_without_sound` (bool).
     override : "accept", "reject" or None
         A person's verdict. "accept" overrules the criteria, though not a file that cannot be read or is not there.
 
@@ -110,7 +111,8 @@ def judge(measured, thresholds, override=None):
     by_hand = (Reason.REJECTED_BY_HAND,) if override == "reject" else ()
     by_score = () if override == "accept" else tuple(reason for c in criteria for reason in c.reasons)
     reasons = tuple(dict.fromkeys((*by_hand, *problems, *by_score)))
-    return Verdict(all(reason.stops != "motion" for reason in reasons), not reasons, reasons, tuple(criteria), override)
+    motion = not reasons or (thresholds["motion_without_sound"] and all(reason.stops != "motion" for reason in reasons))
+    return Verdict(motion, not reasons, reasons, tuple(criteria), override)
 
 
 def summary_tsv(verdicts):

@@ -27,15 +27,24 @@ CUT_SHARE = 0.3
 """Share of pixels that clearly change where another scene begins. Two arms that go elsewhere change up to 0.2."""
 
 CUT_RATIO = 2.0
-JUMP_RATIO = 2.6
+JUMP_RATIO = 3.2
 """How many times as much as in any neighbouring frame changes at a cut to another scene, and where time was taken out of one."""
 
 JUMP_SHARE = 0.003
 """Least share of pixels that clearly change where time was taken out: a fingertip's worth. A jump between less is not seen."""
 
-JUMP_MOVED = 0.2
-"""Least share of a jump's changed pixels that lie where something moved before or moves after. What pops up on a still
-ground, such as a subtitle, is no jump."""
+JUMP_MOVED = 0.6
+JUMP_SOLID = 0.25
+"""Where time was taken out, at least this share of the changed pixels lies where something moves, or else this share has only
+changed pixels around it. What shimmers because the coder begins anew has neither."""
+
+BAND_HEIGHT = 0.12
+BAND_ASPECT = 2.5
+"""Changed pixels within a band no higher than this share of the picture, at least this much wider than high, and not solid:
+a line of text."""
+
+BAND_REST = 0.03
+"""Share of the changed pixels that may lie above, below, left or right of the band."""
 
 MEMORY_S = 0.6
 """How long before and after a step a place counts as one where something moves. Subtitles follow each other more slowly."""
@@ -57,7 +66,7 @@ class ChangeMeter:
         self.times = array("d")
         self._change, self._share, self._largest = (array("f") for _ in range(3))
         self._before = self._seen_moving = None
-        self._open, self._moved = [], {}
+        self._open, self._looks = [], {}
 
     def see(self, grey, time_s):
         """Take the next frame.
@@ -104,7 +113,7 @@ class ChangeMeter:
                 still_open.append((index, start_s, changed, active))
             else:
                 active = cv2.dilate(active.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
-                self._moved[index] = float(active[changed].mean())
+                self._looks[index] = _like_jump(changed, float(active[changed].mean()))
         self._open = still_open
 
     def cuts(self):
@@ -117,12 +126,12 @@ class ChangeMeter:
         """
         self._close(None, None)
         change, share = np.asarray(self._change), np.asarray(self._share)
-        moved = np.array([self._moved.get(k, 0.0) for k in range(len(change))])
+        looks = np.array([self._looks.get(k, False) for k in range(len(change))])
         if len(change) < 3:
             return np.zeros(0, int), np.zeros(0, int)
         ratio = change / (_neighbours(change, self._reach()) + FLOOR)
         cut = (share >= CUT_SHARE) & (ratio >= CUT_RATIO)
-        jump = (share >= JUMP_SHARE) & (share < CUT_SHARE) & (ratio >= JUMP_RATIO) & (moved >= JUMP_MOVED)
+        jump = (share >= JUMP_SHARE) & (share < CUT_SHARE) & (ratio >= JUMP_RATIO) & looks
         return np.flatnonzero(cut), np.flatnonzero(jump)
 
     def _reach(self):
@@ -152,6 +161,20 @@ def gain(before, after):
     if lit.sum() < 8:
         return 1.0
     return float(np.clip(np.median(second[lit] / first[lit]), *GAIN_RANGE))
+
+
+def _like_jump(changed, moved):
+    """Whether the changed pixels (bool array) are rather of hands that are elsewhere at once than text or coding."""
+    solid = cv2.erode(changed.view(np.uint8), np.ones((3, 3), np.uint8)).sum() / changed.sum()
+    (top, bottom), (left, right) = (_span(changed.sum(axis=axis)) for axis in (1, 0))
+    band = bottom - top <= BAND_HEIGHT * len(changed) and right - left >= BAND_ASPECT * (bottom - top)
+    return bool(solid >= JUMP_SOLID or (moved >= JUMP_MOVED and not band))
+
+
+def _span(counts):
+    """First place and the one after the last that hold all counts but `BAND_REST` at either end."""
+    below = np.cumsum(counts) / counts.sum()
+    return int(np.searchsorted(below, BAND_REST)), int(np.searchsorted(below, 1.0 - BAND_REST)) + 1
 
 
 def _neighbours(values, reach):

@@ -2,99 +2,111 @@ import json
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
+from handroll.config import Screen
+from handroll.screen import duration, resolution, sound, visibility
 from handroll.screen.reasons import Reason
-from handroll.screen.verdict import Verdict, screen, summary_tsv
-from handroll.video.probe import Probe
+from handroll.screen.verdict import CRITERIA, judge, summary_tsv
 
-THRESHOLDS = {
-    "resolution": {"min_short_side_px": 1080, "min_long_side_px": 1920},
-    "duration": {"min_s": 30.0, "max_s": 7200.0},
-    "sound": {"required": True},
-    "visibility": {"min_both_hands": 0.8},
-}
+THRESHOLDS = Screen().model_dump()
 
 
-def probed(**fields):
-    good = {
-        "readable": True,
-        "width_px": 1920,
-        "height_px": 1080,
-        "n_frames": 10,
-        "duration_s": 60.0,
-        "has_audio": True,
-        "audio_start_s": 0.0,
-        "audio_duration_s": 60.0,
+def probed(width_px=1920, height_px=1080, duration_s=60.0, has_audio=True, problems=()):
+    """What probe.json holds for the screens."""
+    scores = {
+        "resolution": resolution.measure(width_px, height_px),
+        "duration": duration.measure(duration_s),
+        "sound": sound.measure(has_audio, 0.0, duration_s, duration_s),
     }
-    return json.loads(json.dumps(Probe(**{**good, **fields}).to_dict()))
+    return {"problems": list(problems), "screen": {} if problems else scores}
 
 
-def detected(frames=10, both=10):
-    return {"found": np.arange(frames)[:, None] < np.array([frames, both])}
+def detected(both=1.0):
+    """What visibility.json holds."""
+    return {"screen": {"visibility": {**dict.fromkeys(visibility.SCORES, 1.0), "both_hands": both}}}
+
+
+def test_every_criterion_has_its_section_of_the_configuration():
+    sections = {name for name, value in THRESHOLDS.items() if isinstance(value, dict)}
+    assert sections == set(CRITERIA)
+    assert len({score for module in CRITERIA.values() for score in module.SCORES}) == sum(len(m.SCORES) for m in CRITERIA.values())
 
 
 def test_a_good_video_passes():
-    verdict = screen(probed(), detected(), THRESHOLDS)
+    verdict = judge([probed(), detected()], THRESHOLDS)
     assert verdict.usable_for_motion and verdict.usable_for_dataset and verdict.reasons == ()
     assert [c.criterion for c in verdict.criteria] == ["resolution", "duration", "sound", "visibility"]
     assert all(c.passed for c in verdict.criteria)
-    assert verdict.criteria[3].thresholds == {"min_both_hands": 0.8} and verdict.criteria[3].scores["both_hands"] == 1.0
+    assert verdict.criteria[3].thresholds == THRESHOLDS["visibility"] and verdict.criteria[3].scores["both_hands"] == 1.0
 
 
-def test_a_silent_video_still_gives_motion():
-    verdict = screen(probed(has_audio=False, audio_start_s=None, audio_duration_s=None), detected(), THRESHOLDS)
+def test_what_is_not_measured_is_not_judged():
+    assert judge([], THRESHOLDS).usable_for_dataset
+    assert [c.criterion for c in judge([probed()], THRESHOLDS).criteria] == ["resolution", "duration", "sound"]
+
+
+def test_a_silent_video_gives_motion_where_that_is_wanted():
+    silent = [probed(has_audio=False), detected()]
+    verdict = judge(silent, THRESHOLDS)
+    assert not verdict.usable_for_motion and not verdict.usable_for_dataset and verdict.reasons == (Reason.NO_AUDIO,)
+    verdict = judge(silent, THRESHOLDS | {"motion_without_sound": True})
     assert verdict.usable_for_motion and not verdict.usable_for_dataset
-    assert verdict.reasons == (Reason.NO_AUDIO,)
+    assert not judge([probed(duration_s=5.0, has_audio=False)], THRESHOLDS | {"motion_without_sound": True}).usable_for_motion
 
 
 def test_all_reasons_are_told_in_order():
-    probe = probed(width_px=640, height_px=360, duration_s=5.0, has_audio=False, audio_start_s=None, audio_duration_s=None)
-    verdict = screen(probe, detected(both=3), THRESHOLDS)
-    assert not verdict.usable_for_motion and not verdict.usable_for_dataset
+    verdict = judge([probed(640, 360, 5.0, has_audio=False), detected(both=0.3)], THRESHOLDS)
     assert verdict.reasons == (Reason.LOW_RESOLUTION, Reason.TOO_SHORT, Reason.NO_AUDIO, Reason.HANDS_RARELY_VISIBLE)
 
 
 @pytest.mark.parametrize("problem", ["source_missing", "unreadable", "no_frames"])
 def test_a_file_at_fault_has_no_secondary_reasons(problem):
-    for detections in (None, detected(frames=0, both=0)):
-        verdict = screen(json.loads(json.dumps(Probe(problems=(problem,)).to_dict())), detections, THRESHOLDS)
-        assert verdict.reasons == (Reason(problem),) and verdict.criteria == ()
-        assert not verdict.usable_for_motion and not verdict.usable_for_dataset
+    verdict = judge([probed(problems=[problem]), {"screen": {}}], THRESHOLDS)
+    assert verdict.reasons == (Reason(problem),) and verdict.criteria == ()
+    assert not verdict.usable_for_motion and not verdict.usable_for_dataset
 
 
-def test_a_truncated_video_names_the_probes_problems_only():
-    verdict = screen(probed(problems=("truncated", "single_frame"), n_frames=1), detected(frames=1), THRESHOLDS)
-    assert verdict.reasons == (Reason.TRUNCATED, Reason.SINGLE_FRAME)
+def test_the_later_measurement_counts():
+    rough, exact = ({"screen": {"duration": {"duration_s": value}}} for value in (1.0, 60.0))
+    assert judge([rough], THRESHOLDS).reasons == (Reason.TOO_SHORT,)
+    assert judge([rough, exact], THRESHOLDS).reasons == ()
 
 
-def test_hands_not_looked_for_are_not_judged():
-    assert [c.criterion for c in screen(probed(), None, THRESHOLDS).criteria] == ["resolution", "duration", "sound"]
+def test_a_person_overrules_the_scores_and_not_the_file():
+    small = [probed(width_px=640), detected(both=0.1)]
+    verdict = judge(small, THRESHOLDS, "accept")
+    assert verdict.usable_for_dataset and verdict.reasons == () and verdict.override == "accept"
+    assert [c.passed for c in verdict.criteria] == [False, True, True, False]
+    assert judge([probed(problems=["unreadable"])], THRESHOLDS, "accept").reasons == (Reason.UNREADABLE,)
+    verdict = judge([probed()], THRESHOLDS, "reject")
+    assert not verdict.usable_for_motion and verdict.reasons == (Reason.REJECTED_BY_HAND,)
+    with pytest.raises(ValueError, match="maybe"):
+        judge([], THRESHOLDS, "maybe")
 
 
-def test_verdict_survives_json():
-    for detections in (detected(both=3), detected()):
-        verdict = screen(probed(duration_s=4.0), detections, THRESHOLDS)
-        stored = json.loads(json.dumps({"subject": "a", "video": "b", **verdict.to_dict()}, allow_nan=False))
-        assert Verdict.from_dict(stored) == verdict
-        assert all(type(name) is str for name in verdict.to_dict()["reasons"])
+def test_a_problem_that_is_no_reason_is_an_error():
     with pytest.raises(ValueError, match="bad_luck"):
-        Verdict.from_dict({**verdict.to_dict(), "reasons": ["bad_luck"]})
+        judge([probed(problems=["bad_luck"])], THRESHOLDS)
+
+
+def test_verdicts_are_json():
+    stored = json.loads(json.dumps(judge([probed(duration_s=4.0), detected()], THRESHOLDS).to_dict(), allow_nan=False))
+    assert stored["reasons"] == ["too_short"] and stored["criteria"][1]["scores"] == {"duration_s": 4.0}
 
 
 def test_summary_has_one_row_a_video():
-    good = {"subject": "a", "video": "1", **screen(probed(), detected(both=9), THRESHOLDS).to_dict()}
-    bad = {"subject": "a", "video": "2", **screen(Probe(problems=("unreadable",)).to_dict(), None, THRESHOLDS).to_dict()}
+    good = {"subject": "a", "video": "1", **judge([probed(), detected(both=0.9)], THRESHOLDS).to_dict()}
+    bad = {"subject": "a", "video": "2", **judge([probed(problems=["unreadable"])], THRESHOLDS, "accept").to_dict()}
     lines = [line.split("\t") for line in summary_tsv([good, bad]).splitlines()]
     first, second = (dict(zip(lines[0], line, strict=True)) for line in lines[1:])
-    assert (
-        first["usable_for_dataset"] == "true"
-        and first["both_hands"] == "0.9"
-        and first["short_side_px"] == "1080"
-        and first["reasons"] == ""
+    assert (first["usable_for_dataset"], first["both_hands"], first["short_side_px"], first["reasons"]) == ("true", "0.9", "1080", "")
+    assert (second["reasons"], second["both_hands"], second["usable_for_motion"], second["override"]) == (
+        "unreadable",
+        "",
+        "false",
+        "accept",
     )
-    assert second["reasons"] == "unreadable" and second["both_hands"] == "" and second["usable_for_motion"] == "false"
     assert summary_tsv([]).startswith("subject\tvideo\t")
 
 

@@ -1,0 +1,163 @@
+"""A web server of our own that behaves as told, and what it was asked."""
+
+import http.server
+import threading
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from handroll.acquire import download
+from handroll.acquire.back_off import Pace
+
+
+@dataclass
+class Request:
+    """What was asked."""
+
+    method: str
+    path: str
+    headers: dict
+
+    @property
+    def first_byte(self):
+        """First byte that a Range asks for; 0 where it asks for none."""
+        return int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")[0])
+
+
+@dataclass
+class Site:
+    """What lies on the server by path, and how it is given.
+
+    An answer is a callable (handler, request) that writes it, or bytes: then GET and HEAD, whole and by range.
+    """
+
+    answers: dict = field(default_factory=dict)
+    requests: list = field(default_factory=list)
+    url: str = ""
+
+    def gets(self, path):
+        """GET requests for a path, in order."""
+        return [request for request in self.requests if request.path == path and request.method == "GET"]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        request = Request(self.command, self.path, dict(self.headers))
+        self.site.requests.append(request)
+        answer = self.site.answers.get(self.path)
+        try:
+            if answer is None:
+                self.send_status(404)
+            elif callable(answer):
+                answer(self, request)
+            else:
+                self.send_file(answer, request)
+        except ConnectionError:
+            pass
+        self.close_connection = True
+
+    do_HEAD = do_GET
+
+    def send_status(self, status, headers=()):
+        """An answer without content."""
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def send_file(self, data, request, kind="video/mp4", length=None, stop_after=None, slow_s=0.0, etag=None, ranges=True):
+        """A file from where it is asked; `length`: what is promised in place of its own; `stop_after`: bytes after which it breaks off."""
+        matches = "If-Range" not in request.headers or request.headers["If-Range"] == etag
+        first = request.first_byte if ranges and matches else 0
+        rest = data[first:]
+        self.send_response(206 if first else 200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(rest) if length is None else length))
+        if etag:
+            self.send_header("ETag", etag)
+        if first:
+            self.send_header("Content-Range", f"bytes {first}-{len(data) - 1}/{len(data)}")
+        self.end_headers()
+        if request.method == "HEAD":
+            return
+        rest = rest[:stop_after]
+        step = 1 << 12 if slow_s else len(rest) or 1
+        for start in range(0, len(rest), step):
+            self.wfile.write(rest[start : start + step])
+            time.sleep(slow_s)
+
+    def send_page(self, text):
+        """A web page."""
+        data = text.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def serve():
+    """A function that starts a server at an address of the loopback network and gives its Site."""
+    running = []
+
+    def start(address="127.0.0.1"):
+        site = Site()
+        server = http.server.ThreadingHTTPServer((address, 0), type("Bound", (Handler,), {"site": site}))
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        running.append(server)
+        site.url = f"http://{address}:{server.server_port}"
+        return site
+
+    yield start
+    for server in running:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def site(serve):
+    """A server at 127.0.0.1."""
+    return serve()
+
+
+@pytest.fixture
+def clip(encode):
+    """Bytes of a small MP4 file, with a box of noise behind it that makes it 200 kB."""
+    data = encode(times_s=np.arange(10) / 30).read_bytes()
+    noise = np.random.default_rng(0).bytes(200_000 - len(data) - 8)
+    return data + (len(noise) + 8).to_bytes(4, "big") + b"free" + noise
+
+
+@pytest.fixture
+def pace():
+    """As handroll's own, but for the pauses between requests."""
+    return Pace(tries=4, back_off_s=5.0, max_wait_s=100.0, pause_s=0.0)
+
+
+@pytest.fixture
+def get(tmp_path, pace):
+    """A function that fetches a URL to `tmp_path / "video"`."""
+
+    def fetch(url, **options):
+        return download.fetch(url, tmp_path / "video", **{"pace": pace, **options})
+
+    return fetch
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """Waits between tries, in seconds, which are noted and not waited."""
+    noted = []
+    monkeypatch.setattr(download, "wait", noted.append)
+    return noted

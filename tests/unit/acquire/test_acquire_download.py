@@ -1,0 +1,523 @@
+"""Downloads by yt-dlp from a server of our own that misbehaves in every way we know, and what comes of each."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from handroll.acquire.back_off import Pace
+from handroll.acquire.limits import DiskFull, Limits
+from handroll.provenance import file_sha256
+from handroll.video.probe import probe
+
+QUICK = Pace(tries=1, pause_s=0.0)
+
+
+def leftovers(tmp_path):
+    """Names of what lies beside the video."""
+    return sorted(path.name for path in tmp_path.iterdir() if path.name not in ("video", "video.mp4"))
+
+
+def assert_nothing_came(info, tmp_path, status, *, transient):
+    assert (info["status"], info["transient"]) == (status, transient)
+    assert (tmp_path / "video").read_bytes() == b"" and info["size_bytes"] == 0 and info["sha256"] is None
+    assert os.access(tmp_path / "video", os.W_OK)
+
+
+def test_a_good_file(site, clip, get, tmp_path, waits):
+    site.answers["/piece.mp4"] = clip
+    info = get(f"{site.url}/piece.mp4")
+    out = tmp_path / "video"
+    assert info["status"] == "ok" and not info["transient"] and info["kind"] == "url" and info["message"] == ""
+    assert info["title"] == "piece" and info["extractor"] == "generic" and info["source"] == f"{site.url}/piece.mp4"
+    assert out.read_bytes() == clip and info["size_bytes"] == len(clip) and info["sha256"] == file_sha256(out)
+    assert probe(out).n_frames == 10
+    assert stat.S_IMODE(out.stat().st_mode) == 0o444
+    assert leftovers(tmp_path) == [] and waits == []
+
+
+def test_fetching_again_gives_the_same_over_a_read_only_file(site, clip, get):
+    site.answers["/piece.mp4"] = clip
+    assert get(f"{site.url}/piece.mp4") == get(f"{site.url}/piece.mp4")
+
+
+def test_a_slow_one(site, clip, get, tmp_path):
+    site.answers["/slow.mp4"] = lambda handler, request: handler.send_file(clip, request, slow_s=0.005)
+    assert get(f"{site.url}/slow.mp4")["status"] == "ok"
+    assert (tmp_path / "video").read_bytes() == clip
+
+
+def test_bandwidth_limit(site, clip, get):
+    site.answers["/piece.mp4"] = clip
+    started = time.monotonic()
+    assert get(f"{site.url}/piece.mp4", pace=Pace(pause_s=0.0, max_rate_mb_s=0.4))["status"] == "ok"
+    # 0.2 MB at 0.4 MB/s, and all else.
+    assert time.monotonic() - started > 0.4
+
+
+def test_cut_off_in_the_middle_goes_on_by_range(site, clip, get, tmp_path, waits):
+    def answer(handler, request):
+        cut = len(site.gets("/cut.mp4")) < 3 and request.method == "GET"
+        handler.send_file(clip, request, stop_after=120_000 if cut else None, etag='"one"')
+
+    site.answers["/cut.mp4"] = answer
+    assert get(f"{site.url}/cut.mp4")["status"] == "ok"
+    assert (tmp_path / "video").read_bytes() == clip
+    resumed = [request for request in site.gets("/cut.mp4") if request.first_byte]
+    assert [request.first_byte for request in resumed] == [120_000] and resumed[0].headers["If-Range"] == '"one"'
+    assert len(waits) == 1
+
+
+def test_a_file_that_changed_meanwhile_is_not_patched_together(site, clip, get, tmp_path, waits):
+    other = bytes(clip[:5000]) + bytes(reversed(clip[5000:]))
+
+    def answer(handler, request):
+        if len(site.gets("/cut.mp4")) < 3:
+            handler.send_file(clip, request, stop_after=120_000, etag='"one"')
+        else:
+            handler.send_file(other, request, etag='"two"')
+
+    site.answers["/cut.mp4"] = answer
+    assert get(f"{site.url}/cut.mp4")["status"] == "ok"
+    assert (tmp_path / "video").read_bytes() == other
+
+
+def test_a_connection_that_always_breaks_is_taken_up_as_long_as_more_comes(site, clip, get, tmp_path, waits):
+    site.answers["/cut.mp4"] = lambda handler, request: handler.send_file(clip, request, stop_after=20_000)
+    assert get(f"{site.url}/cut.mp4")["status"] == "ok"
+    assert (tmp_path / "video").read_bytes() == clip
+    # Ten pieces, though only four tries without progress are allowed; progress starts the waits anew.
+    assert len(waits) == 9 and max(waits) <= 7.5
+
+
+def test_another_run_goes_on_where_one_gave_up(site, clip, get, tmp_path, waits):
+    site.answers["/cut.mp4"] = lambda handler, request: handler.send_file(clip, request, stop_after=max(0, 90_000 - request.first_byte))
+    assert_nothing_came(get(f"{site.url}/cut.mp4"), tmp_path, "download_incomplete", transient=True)
+    assert leftovers(tmp_path) == [".download"]
+    site.answers["/cut.mp4"] = clip
+    site.requests.clear()
+    assert get(f"{site.url}/cut.mp4")["status"] == "ok"
+    assert (tmp_path / "video").read_bytes() == clip
+    assert [request.first_byte for request in site.gets("/cut.mp4")][-1] == 90_000
+    assert leftovers(tmp_path) == []
+
+
+def test_what_came_of_another_source_is_not_gone_on_with(site, clip, get, tmp_path, waits):
+    site.answers["/cut.mp4"] = lambda handler, request: handler.send_file(clip, request, stop_after=max(0, 90_000 - request.first_byte))
+    get(f"{site.url}/cut.mp4")
+    site.answers["/other.mp4"] = clip
+    assert get(f"{site.url}/other.mp4")["status"] == "ok"
+    assert all(request.first_byte == 0 for request in site.gets("/other.mp4"))
+
+
+@pytest.mark.parametrize(("status", "name"), [(404, "gone"), (410, "gone"), (401, "needs_login"), (451, "geo_blocked")])
+def test_final_statuses(site, get, tmp_path, waits, status, name):
+    site.answers["/piece.mp4"] = lambda handler, _: handler.send_status(status)
+    info = get(f"{site.url}/piece.mp4")
+    assert_nothing_came(info, tmp_path, f"download_{name}", transient=False)
+    assert str(status) in info["message"] and waits == [] and leftovers(tmp_path) == []
+
+
+def test_too_many_requests_then_good(site, clip, get, waits):
+    def answer(handler, request):
+        if len(site.requests) == 1:
+            handler.send_status(429, [("Retry-After", "42")])
+        else:
+            handler.send_file(clip, request)
+
+    site.answers["/piece.mp4"] = answer
+    assert get(f"{site.url}/piece.mp4")["status"] == "ok"
+    assert waits == [42.0]
+
+
+def test_server_errors_three_times_then_good(site, clip, get, waits):
+    site.answers["/piece.mp4"] = lambda handler, request: (
+        handler.send_status(500) if len(site.requests) <= 3 else handler.send_file(clip, request)
+    )
+    assert get(f"{site.url}/piece.mp4")["status"] == "ok"
+    assert len(waits) == 3 and all(0.5 <= wait / (5.0 * 2**i) <= 1.5 for i, wait in enumerate(waits))
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "name", "tries"),
+    [
+        (429, [], "throttled", 4),
+        (412, [], "throttled", 4),
+        (503, [("Retry-After", "1")], "server_error", 4),
+        (403, [], "forbidden", 4),
+        # Asks for more than is waited: left for the next run at once.
+        (429, [("Retry-After", "3600")], "throttled", 1),
+    ],
+)
+def test_lasting_trouble_is_a_row_that_the_next_run_tries_again(site, get, tmp_path, waits, status, headers, name, tries):
+    site.answers["/piece.mp4"] = lambda handler, _: handler.send_status(status, headers)
+    assert_nothing_came(get(f"{site.url}/piece.mp4"), tmp_path, f"download_{name}", transient=True)
+    assert len(site.requests) == tries and len(waits) == tries - 1
+    assert leftovers(tmp_path) == []
+
+
+def test_nobody_there(get, tmp_path, waits):
+    assert_nothing_came(get("http://127.0.0.1:9/video.mp4"), tmp_path, "download_network", transient=True)
+    assert len(waits) == 3
+
+
+def test_wrong_length(site, clip, get, tmp_path, waits):
+    site.answers["/long.mp4"] = lambda handler, request: handler.send_file(clip, request, length=2 * len(clip), ranges=False)
+    info = get(f"{site.url}/long.mp4")
+    assert_nothing_came(info, tmp_path, "download_incomplete", transient=True)
+    assert len(waits) == 3
+
+
+def test_a_page_without_a_video(site, get, tmp_path, waits):
+    site.answers["/page"] = lambda handler, _: handler.send_page("<html><body>Nothing here.</body></html>")
+    assert_nothing_came(get(f"{site.url}/page"), tmp_path, "download_not_a_video", transient=False)
+    assert waits == [] and leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"<!DOCTYPE html><html><body>Please prove that you are human.</body></html>", "a web page"),
+        (b"#EXTM3U\n#EXTINF:10,\nfile:///etc/hostname\n", "a playlist"),
+        (b"\x7fELF" + bytes(200), "no media file"),
+    ],
+)
+def test_a_page_in_place_of_a_video(site, get, tmp_path, waits, content, kind):
+    """The site says that it is a video, in its headers and by the file's name; what comes is none."""
+    site.answers["/piece.mp4"] = lambda handler, request: handler.send_file(b"\0" * 600 if request.method == "HEAD" else content, request)
+    page = f'<html><head><meta property="og:video" content="{site.url}/piece.mp4"><title>A piece</title></head></html>'
+    site.answers["/watch"] = lambda handler, _: handler.send_page(page)
+    info = get(f"{site.url}/watch")
+    assert_nothing_came(info, tmp_path, "download_not_a_video", transient=False)
+    assert kind in info["message"] and info["title"] == "A piece" and leftovers(tmp_path) == []
+
+
+def endless(head):
+    def answer(handler, request):
+        handler.send_response(200)
+        handler.send_header("Content-Type", "video/mp4")
+        handler.end_headers()
+        handler.wfile.write(head)
+        while request.method == "GET":
+            handler.wfile.write(bytes(1 << 16))
+
+    return answer
+
+
+def test_an_endless_stream_ends_at_the_size_limit(site, clip, get, tmp_path, waits):
+    site.answers["/endless.mp4"] = endless(clip)
+    info = get(f"{site.url}/endless.mp4", limits=Limits(max_size_gb=0.01))
+    assert_nothing_came(info, tmp_path, "download_too_large", transient=False)
+    assert "acquire.max_size_gb" in info["message"] and waits == [] and leftovers(tmp_path) == []
+
+
+def test_an_announced_size_is_enough(site, clip, get, tmp_path, waits):
+    site.answers["/large.mp4"] = lambda handler, request: handler.send_file(clip, request, length=10**12)
+    info = get(f"{site.url}/large.mp4", limits=Limits(max_size_gb=1.0))
+    assert_nothing_came(info, tmp_path, "download_too_large", transient=False)
+    assert len(site.requests) <= 3
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_page_without_end(site, get, tmp_path, waits, monkeypatch, packed):
+    import gzip
+
+    from handroll.acquire import networking
+
+    monkeypatch.setattr(networking, "PAGE_BYTES", 1 << 20)
+
+    def answer(handler, request):
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/html")
+        if packed:
+            handler.send_header("Content-Encoding", "gzip")
+        handler.end_headers()
+        if packed:
+            handler.wfile.write(gzip.compress(b"<html><p>" + bytes(1 << 24)))
+        while request.method == "GET":
+            handler.wfile.write(b"<html><p>and so on" * 1000)
+
+    site.answers["/page"] = answer
+    info = get(f"{site.url}/page")
+    assert_nothing_came(info, tmp_path, "download_too_large", transient=False)
+    assert "found no end of it" in info["message"]
+
+
+def redirect(place):
+    return lambda handler, _: handler.send_status(302, [("Location", place)])
+
+
+def test_a_redirect_within_the_site(site, clip, get, tmp_path):
+    site.answers |= {"/old.mp4": redirect("/new.mp4"), "/new.mp4": clip}
+    assert get(f"{site.url}/old.mp4")["status"] == "ok"
+    assert (tmp_path / "video").read_bytes() == clip
+
+
+def test_a_redirect_to_another_private_address(site, serve, clip, get, tmp_path, waits):
+    inner = serve("127.0.0.2")
+    inner.answers["/secret.mp4"] = clip
+    site.answers["/video.mp4"] = redirect(f"{inner.url}/secret.mp4")
+    info = get(f"{site.url}/video.mp4")
+    assert_nothing_came(info, tmp_path, "download_refused_address", transient=False)
+    assert inner.requests == [] and waits == [] and leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("host", ["localhost", "[::1]", "[::ffff:127.0.0.1]", "127.1", "0x7f000001", "169.254.169.254"])
+def test_redirects_to_other_names_of_private_addresses(site, serve, clip, get, tmp_path, waits, host):
+    port = site.url.rpartition(":")[2]
+    site.answers |= {"/video.mp4": redirect(f"http://{host}:{port}/secret.mp4"), "/secret.mp4": clip}
+    assert_nothing_came(get(f"{site.url}/video.mp4"), tmp_path, "download_refused_address", transient=False)
+    assert site.gets("/secret.mp4") == []
+
+
+def test_a_redirect_to_another_service_of_the_same_host(site, serve, clip, get, tmp_path, waits):
+    other = serve()
+    other.answers["/secret.mp4"] = clip
+    site.answers["/video.mp4"] = redirect(f"{other.url}/secret.mp4")
+    assert_nothing_came(get(f"{site.url}/video.mp4"), tmp_path, "download_refused_address", transient=False)
+    assert other.requests == []
+
+
+@pytest.mark.parametrize("place", ["file:///etc/hostname", "ftp://127.0.0.1/x.mp4", "data:video/mp4;base64,AAAA"])
+def test_a_redirect_to_a_file(site, get, tmp_path, waits, place):
+    site.answers["/video.mp4"] = redirect(place)
+    assert_nothing_came(get(f"{site.url}/video.mp4"), tmp_path, "download_refused_address", transient=False)
+
+
+@pytest.mark.parametrize("place", ["http://127.0.0.2:{port}/secret.mp4", "file:///etc/hostname"])
+def test_a_page_that_names_a_private_file(site, serve, clip, get, tmp_path, waits, place):
+    inner = serve("127.0.0.2")
+    inner.answers["/secret.mp4"] = clip
+    place = place.format(port=inner.url.rpartition(":")[2])
+    site.answers["/watch"] = lambda handler, _: handler.send_page(f'<html><meta property="og:video" content="{place}"></html>')
+    info = get(f"{site.url}/watch")
+    assert info["status"] in ("download_refused_address", "download_not_a_video", "download_unsupported") and not info["transient"]
+    assert inner.requests == [] and (tmp_path / "video").read_bytes() == b""
+
+
+def test_a_stream_whose_parts_lie_elsewhere(site, serve, clip, get, tmp_path, waits):
+    inner = serve("127.0.0.2")
+    inner.answers["/secret.ts"] = clip
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{inner.url}/secret.ts\n#EXT-X-ENDLIST\n"
+    site.answers["/list.m3u8"] = lambda handler, request: handler.send_file(
+        playlist.encode(), request, kind="application/vnd.apple.mpegurl"
+    )
+    assert_nothing_came(get(f"{site.url}/list.m3u8"), tmp_path, "download_refused_address", transient=False)
+    assert inner.requests == []
+
+
+def test_a_stream_in_parts(site, get, encode, tmp_path, waits):
+    parts = [encode(f"{n}.ts", times_s=np.arange(10) / 30, first_s=n).read_bytes() for n in (1, 2)]
+    lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:1", "#EXTINF:0.33,", "1.ts", "#EXTINF:0.33,", "2.ts", "#EXT-X-ENDLIST"]
+    site.answers |= {"/1.ts": parts[0], "/2.ts": parts[1]}
+    site.answers["/list.m3u8"] = lambda handler, request: handler.send_file(
+        "\n".join(lines).encode(), request, kind="application/vnd.apple.mpegurl"
+    )
+    assert get(f"{site.url}/list.m3u8")["status"] == "ok"
+    assert probe(tmp_path / "video").n_frames == 20
+    # A part that is missing is not passed over.
+    del site.answers["/2.ts"]
+    assert get(f"{site.url}/list.m3u8", pace=QUICK)["status"] == "download_server_error"
+
+
+def test_picture_and_sound_that_come_apart_are_merged(site, get, encode, click_track, tmp_path):
+    times_s = np.arange(30) / 30
+    site.answers["/picture.mp4"] = encode("picture.mp4", times_s=times_s).read_bytes()
+    site.answers["/sound.m4a"] = encode("sound.m4a", sound=(click_track(44100, 1.0, [0.5]), 44100)).read_bytes()
+    manifest = """<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT1S"><Period>
+    <AdaptationSet mimeType="video/mp4"><Representation id="p" codecs="avc1.64000a" width="64" height="48" bandwidth="9">
+    <BaseURL>picture.mp4</BaseURL></Representation></AdaptationSet><AdaptationSet mimeType="audio/mp4">
+    <Representation id="s" codecs="mp4a.40.2" bandwidth="9"><BaseURL>sound.m4a</BaseURL></Representation></AdaptationSet></Period></MPD>"""
+    site.answers["/both.mpd"] = lambda handler, request: handler.send_file(manifest.encode(), request, kind="application/dash+xml")
+    info = get(f"{site.url}/both.mpd")
+    found = probe(tmp_path / "video")
+    assert info["status"] == "ok" and found.has_audio and found.n_frames == 30 and found.problems == ()
+    assert len(site.gets("/picture.mp4")) == len(site.gets("/sound.m4a")) == 1
+
+
+PAGE = '<html><head><title>A piece</title><script type="application/ld+json">{}</script></head></html>'
+VIDEO = '{{"@context": "https://schema.org", "@type": "VideoObject", "name": "A piece", "contentUrl": "{url}", "duration": "PT{seconds}S"}}'
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(20, "too_short"), (7201, "too_long"), (60, "download_shortened")])
+def test_a_duration_that_the_site_tells(site, clip, get, tmp_path, waits, seconds, status):
+    site.answers["/piece.mp4"] = clip
+    text = PAGE.format(VIDEO.format(url=f"{site.url}/piece.mp4", seconds=seconds))
+    site.answers["/watch"] = lambda handler, _: handler.send_page(text)
+    info = get(f"{site.url}/watch", limits=Limits(min_s=30.0, max_s=7200.0))
+    assert_nothing_came(info, tmp_path, status, transient=False)
+    assert info["duration_s"] == seconds and info["title"] == "A piece" and str(seconds) in info["message"]
+    # A look at the first bytes, and the download: not of what is too short or too long by the page. A third of a second is no minute.
+    assert len(site.gets("/piece.mp4")) == (2 if status == "download_shortened" else 1)
+
+
+def test_a_list_of_videos_is_not_taken_for_one(site, clip, get, tmp_path, waits):
+    items = "".join(f"<item><title>{n}</title><link>{site.url}/{n}.mp4</link></item>" for n in range(3))
+    feed = f'<?xml version="1.0"?><rss version="2.0"><channel><title>All</title>{items}</channel></rss>'
+    site.answers["/feed"] = lambda handler, request: handler.send_file(feed.encode(), request, kind="application/rss+xml")
+    site.answers |= {f"/{n}.mp4": clip for n in range(3)}
+    info = get(f"{site.url}/feed")
+    assert_nothing_came(info, tmp_path, "download_is_a_list", transient=False)
+    assert f"handroll list '{site.url}/feed'" in info["message"] and not site.gets("/0.mp4")
+
+
+SCRIPT = """
+import sys
+from handroll.acquire.back_off import Pace
+from handroll.acquire.download import fetch
+print(fetch(sys.argv[1], sys.argv[2], pace=Pace(pause_s=0.0))["status"])
+"""
+
+
+def test_a_killed_download_goes_on(site, clip, get, tmp_path):
+    site.answers["/slow.mp4"] = lambda handler, request: handler.send_file(clip, request, slow_s=0.02, etag='"one"')
+    partial = tmp_path / ".download" / "video.mp4.part"
+    with subprocess.Popen([sys.executable, "-c", SCRIPT, f"{site.url}/slow.mp4", str(tmp_path / "video")]) as process:
+        deadline = time.monotonic() + 20
+        while not (partial.exists() and partial.stat().st_size > 30_000) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    kept = partial.stat().st_size
+    assert 30_000 < kept < len(clip) and not (tmp_path / "video").exists()
+    site.requests.clear()
+    site.answers["/slow.mp4"] = lambda handler, request: handler.send_file(clip, request, etag='"one"')
+    assert get(f"{site.url}/slow.mp4")["status"] == "ok"
+    assert (tmp_path / "video").read_bytes() == clip
+    assert [request.first_byte for request in site.gets("/slow.mp4")][-1] == kept and leftovers(tmp_path) == []
+
+
+def test_too_little_space_fails_before_anything_is_asked(site, clip, get, tmp_path):
+    site.answers["/piece.mp4"] = clip
+    with pytest.raises(DiskFull, match=r"reserve of 1e\+09 GB \(acquire.min_free_gb\).*make space and run again"):
+        get(f"{site.url}/piece.mp4", limits=Limits(min_free_gb=1e9))
+    assert site.requests == [] and not (tmp_path / "video").exists()
+
+
+def test_a_disk_that_fills_up_keeps_what_came(site, clip, get, tmp_path, monkeypatch):
+    from handroll.acquire import limits
+
+    site.answers["/piece.mp4"] = lambda handler, request: handler.send_file(clip, request, slow_s=0.001)
+    partial = tmp_path / ".download" / "video.mp4.part"
+    monkeypatch.setattr(limits, "free_bytes", lambda _: 10**9 - (partial.stat().st_size if partial.exists() else 0))
+    with pytest.raises(DiskFull, match="make space and run again"):
+        get(f"{site.url}/piece.mp4", limits=Limits(min_free_gb=1.0 - 5e-5))
+    kept = partial.stat().st_size
+    assert 40_000 < kept < len(clip)
+    monkeypatch.undo()
+    assert get(f"{site.url}/piece.mp4")["status"] == "ok" and (tmp_path / "video").read_bytes() == clip
+    assert [request.first_byte for request in site.gets("/piece.mp4")][-1] == kept
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_to(site, clip, get, tmp_path):
+    site.answers["/piece.mp4"] = clip
+    tmp_path.chmod(0o555)
+    with pytest.raises(PermissionError):
+        get(f"{site.url}/piece.mp4")
+    tmp_path.chmod(0o755)
+
+
+COOKIE = "s3cr3t-of-the-session"
+
+
+def cookie_file(tmp_path, value=COOKIE):
+    path = tmp_path / "cookies.txt"
+    path.write_text(f"# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t4102444800\tsession\t{value}\n", encoding="utf-8")
+    return path
+
+
+def test_cookies_are_sent_and_shown_nowhere(site, clip, get, tmp_path, waits, monkeypatch, caplog, capfd):
+    path = cookie_file(tmp_path)
+    before = path.read_bytes()
+    monkeypatch.setenv("HANDROLL_COOKIES", str(path))
+
+    def answer(handler, request):
+        if f"session={COOKIE}" not in request.headers.get("Cookie", ""):
+            handler.send_status(401)
+        elif len(site.requests) == 1:
+            # The site says it back, in what becomes the message.
+            handler.send_response(500, f"no room for {COOKIE}")
+            handler.send_header("Set-Cookie", "other=1")
+            handler.end_headers()
+        else:
+            handler.send_file(clip, request)
+
+    site.answers["/piece.mp4"] = answer
+    with caplog.at_level("DEBUG"):
+        good = get(f"{site.url}/piece.mp4")
+        site.answers["/piece.mp4"] = lambda handler, _: handler.send_response(403, f"go away, {COOKIE}") or handler.end_headers()
+        bad = get(f"{site.url}/piece.mp4")
+    assert good["status"] == "ok" and "other=1" in site.requests[-2].headers["Cookie"]
+    assert bad["status"] == "download_forbidden" and "[cookie]" in bad["message"]
+    shown = capfd.readouterr()
+    assert COOKIE not in str(good) + str(bad) + caplog.text + shown.out + shown.err
+    assert "[cookie]" in caplog.text
+    assert path.read_bytes() == before
+    path.unlink()
+    assert not [file for file in tmp_path.rglob("*") if file.is_file() and COOKIE.encode() in file.read_bytes()]
+
+
+def test_cookies_do_not_go_to_other_sites(site, serve, clip, get, tmp_path, waits, monkeypatch):
+    monkeypatch.setenv("HANDROLL_COOKIES", str(cookie_file(tmp_path).rename(tmp_path / "c.txt")))
+    other = serve("127.0.0.3")
+    other.answers["/piece.mp4"] = clip
+    assert get(f"{other.url}/piece.mp4")["status"] == "ok"
+    assert all("Cookie" not in request.headers for request in other.requests)
+
+
+def test_a_cookie_file_that_is_none(site, get, tmp_path, monkeypatch):
+    from handroll.acquire.cookies import CookieFileError
+
+    path = tmp_path / "cookies.txt"
+    path.write_text(f'{{"session": "{COOKIE}"}}', encoding="utf-8")
+    monkeypatch.setenv("HANDROLL_COOKIES", str(path))
+    with pytest.raises(CookieFileError, match="Netscape format") as caught:
+        get(f"{site.url}/piece.mp4")
+    assert COOKIE not in str(caught.value) and site.requests == []
+
+
+@pytest.mark.parametrize("source", ["file:///etc/hostname", "FILE:/etc/hostname", "ftp://host/video.mp4", "data:video/mp4;base64,AA"])
+def test_other_urls_are_refused(source, get, tmp_path):
+    info = get(source)
+    assert_nothing_came(info, tmp_path, "download_refused_address", transient=False)
+    assert "http" in info["message"]
+
+
+@pytest.mark.parametrize("source", ["http://[::1", "http://host:port/x.mp4", "http:///x.mp4"])
+def test_urls_that_cannot_be_read(source, get, tmp_path, waits):
+    assert_nothing_came(get(source), tmp_path, "download_refused_address", transient=False)
+
+
+def test_names_and_passwords_of_an_address_stay_here(site, clip, get, tmp_path):
+    site.answers["/piece.mp4"] = clip
+    info = get(site.url.replace("http://", "http://me:pass@") + "/piece.mp4")
+    assert info["status"] == "ok" and info["source"] == f"{site.url}/piece.mp4" and "pass" not in str(info)
+    assert site.requests[0].headers["Authorization"].startswith("Basic ")
+
+
+def test_a_local_file_is_linked(encode, get, tmp_path):
+    original = encode(times_s=np.arange(10) / 30)
+    mode = original.stat().st_mode
+    info = get(original.name, base_dir=tmp_path)
+    out = tmp_path / "video"
+    assert out.is_symlink() and out.readlink() == original and original.stat().st_mode == mode
+    assert info["status"] == "ok" and info["kind"] == "local" and info["sha256"] == file_sha256(original)
+
+
+def test_a_missing_or_empty_file_never_touches_an_earlier_link(encode, get, tmp_path):
+    original = encode(times_s=np.arange(10) / 30)
+    size = original.stat().st_size
+    out = tmp_path / "video"
+    get(str(original))
+    assert get("none.mp4", base_dir=tmp_path)["status"] == "source_missing"
+    assert out.stat().st_size == 0 and not out.is_symlink() and original.stat().st_size == size
+    (tmp_path / "empty.mp4").touch()
+    assert get("empty.mp4", base_dir=tmp_path)["status"] == "source_empty"
+    Path(out).unlink()
+    assert get(".", base_dir=tmp_path)["status"] == "source_missing"

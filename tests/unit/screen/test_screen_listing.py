@@ -1,0 +1,22 @@
+from handroll.config import Screen
+from handroll.screen.listing import measure_listing
+from handroll.screen.reasons import Reason
+from handroll.screen.verdict import judge
+from handroll.sheet import Video
+
+THRESHOLDS = Screen().model_dump()
+
+
+def row(**facts):
+    return Video(subject="anna", video="one", source="https://example.org/one", **facts)
+
+
+def test_what_a_listing_does_not_tell_is_not_judged():
+    assert measure_listing(row()) == {"screen": {}}
+    assert judge([measure_listing(row(width_px=640))], THRESHOLDS).reasons == ()
+
+
+def test_a_listing_rejects_before_anything_is_fetched():
+    assert judge([measure_listing(row(duration_s=5.0))], THRESHOLDS).reasons == (Reason.TOO_SHORT,)
+    assert judge([measure_listing(row(width_px=360, height_px=640))], THRESHOLDS).reasons == (Reason.LOW_RESOLUTION,)
+    assert judge([measure_listing(row(duration_s=90.0, width_px=1080, height_px=1920))], THRESHOLDS).reasons == ()
