@@ -1,5 +1,6 @@
 """Logging of a step: the same lines in the rule's log and on the terminal, and a progress line while it runs."""
 
+import errno
 import logging
 import sys
 import time
@@ -7,6 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LOGGER = logging.getLogger("handroll")
+
+_ADVICE = {
+    errno.ENOSPC: "the disk is full; make room on it",
+    errno.EDQUOT: "the disk quota is used up; make room, or ask for more",
+    errno.EROFS: "the file system is read-only; make it writable, or work in another folder (snakemake --directory)",
+    errno.EACCES: "the folder may not be written to; change its permissions, or work in another folder (snakemake --directory)",
+}
 
 
 @contextmanager
@@ -28,13 +36,25 @@ def step_log(path, name):
     LOGGER.setLevel(logging.INFO)
     try:
         yield LOGGER
-    except Exception:
+    except Exception as error:
         LOGGER.exception("failed")
+        if advice := _advice(error):
+            LOGGER.error("%s", advice)
         raise
     finally:
         for handler in (to_file, to_terminal):
             LOGGER.removeHandler(handler)
             handler.close()
+
+
+def _advice(error):
+    """What to do about an error of the machine rather than of the program; None for all others."""
+    while error is not None:
+        number = error.errno if isinstance(error, OSError) else None
+        if number in _ADVICE:
+            return f"{error}: {_ADVICE[number]}. What was finished before is whole; run again to go on."
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def progress(items, total, unit, every_s=5.0):

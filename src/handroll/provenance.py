@@ -6,6 +6,7 @@ import json
 import os
 from contextlib import contextmanager
 from functools import cache
+from glob import escape
 from pathlib import Path
 
 from handroll import __version__
@@ -18,6 +19,9 @@ def atomic_path(path):
     """A temporary path beside `path`, renamed to it when the block ends well and removed when it does not."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    # What a killed process left behind; a file has one writer.
+    for stale in path.parent.glob(f".{escape(path.stem)}.*.part{escape(path.suffix)}"):
+        stale.unlink(missing_ok=True)
     # The suffix stays last: encoders choose the container by it.
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:

@@ -86,6 +86,24 @@ def _numpy_dtype(dtype):
     return object if pa.types.is_nested(dtype) or dtype in (pa.string(), pa.binary()) else dtype.to_pandas_dtype()
 
 
+STATUS = Table(
+    "status",
+    "a video of the sheet, by subject, then video",
+    (
+        Column("subject", pa.string(), "performer"),
+        Column("video", pa.string(), "video id"),
+        Column("source", pa.string(), "URL or path, without user name and password"),
+        Column("status", pa.string(), "ok; not_fetched where the listing or a person rejects the video; else the name of a reason from handroll.screen.reasons"),
+        Column("transient", pa.bool_(), "the failure may pass: the next run asks again"),
+        Column("tries", pa.int32(), "runs that have asked for it"),
+        Column("size_bytes", pa.int64(), "size of the file in bytes; 0 where there is none"),
+        Column("sha256", pa.string(), "SHA-256 of the file; empty where there is none"),
+        Column("format", pa.string(), "the format chosen of those that the site offers; empty for local files"),
+        Column("title", pa.string(), "title, as the site tells it, or the name of a local file"),
+        Column("message", pa.string(), "what was expected and found; empty where ok"),
+    ),
+)  # fmt: skip
+
 FRAME_KEYS = (
     Column("frame", pa.int32(), "index of the presented frame, from 0"),
     Column("time_s", pa.float64(), "presentation time since the video's first frame", "s"),
@@ -348,9 +366,9 @@ def _objects(values):
 
 
 def write_table(path, table, columns, metadata=None):
-    """Write a dict of arrays as Parquet (zstd), checked against its definition; atomic; the same input gives the same bytes."""
+    """Write a dict of arrays as Parquet (zstd, with checksums), checked against its definition; atomic; the same input gives the same bytes."""
     with atomic_path(path) as temporary:
-        pq.write_table(to_arrow(table, columns, metadata), temporary, compression="zstd")
+        pq.write_table(to_arrow(table, columns, metadata), temporary, compression="zstd", write_page_checksum=True)
 
 
 def read_table(path, table):
@@ -364,13 +382,18 @@ def read_table(path, table):
     Raises
     ------
     SchemaError
-        The file holds another table.
+        The file holds another table, or is damaged.
     """
     try:
-        arrow = pq.read_table(path)
+        arrow = pq.read_table(path, page_checksum_verification=True)
         columns = from_arrow(table, arrow)
-    except (SchemaError, pa.ArrowInvalid) as error:
-        raise SchemaError(f"{path}: not a handroll {table.name} table: {error}") from error
+    except FileNotFoundError:
+        raise
+    except (SchemaError, pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        # Arrow calls damage in the middle of a file an OSError.
+        raise SchemaError(
+            f"{path}: expected a handroll {table.name} table, found another file or a damaged one ({error}); delete it and run again, and it is made anew"
+        ) from error
     return columns, {key.decode(): value.decode() for key, value in (arrow.schema.metadata or {}).items()}
 
 

@@ -1,4 +1,6 @@
+import errno
 import logging
+import os
 
 import pytest
 
@@ -24,6 +26,19 @@ def test_an_error_is_logged_with_its_traceback_and_passed_on(tmp_path):
     text = (tmp_path / "step.log").read_text()
     assert "ERROR failed" in text and "Traceback" in text and "KeyError: 'missing'" in text
     assert not LOGGER.handlers
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"), [(errno.ENOSPC, "the disk is full; make room"), (errno.EROFS, "read-only"), (errno.EACCES, "may not be written")]
+)
+def test_errors_of_the_machine_say_what_to_do(tmp_path, number, advice):
+    with pytest.raises(RuntimeError), step_log(tmp_path / "step.log", "x"):
+        try:
+            raise OSError(number, os.strerror(number), "/data/motion.parquet")
+        except OSError as error:
+            raise RuntimeError("could not write") from error
+    text = (tmp_path / "step.log").read_text()
+    assert advice in text and "/data/motion.parquet" in text and "run again to go on" in text
 
 
 def test_a_second_run_begins_a_new_file(tmp_path):

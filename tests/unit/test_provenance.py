@@ -118,3 +118,12 @@ def test_a_stamp_holds_text_only_and_leaves_out_none():
     settings = {"handroll_version": __version__, "code": "abc", "settings": {"a": None, "b": 1}}
     assert json.loads(made.pop("fit_pose")) == settings
     assert made == {"engine": "landmarks", "focal_px": "1.5"}
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path):
+    stale, other = tmp_path / ".a[1].12345.part.parquet", tmp_path / ".b.12345.part.parquet"
+    stale.touch()
+    other.touch()
+    with atomic_path(tmp_path / "a[1].parquet") as temporary:
+        temporary.write_text("whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [other.name, "a[1].parquet"]

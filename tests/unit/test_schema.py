@@ -123,11 +123,30 @@ def test_a_value_that_the_column_cannot_hold_is_refused():
 
 def test_another_table_is_refused_with_its_path(tmp_path):
     write_table(tmp_path / "notes.parquet", NOTES, NOTES.empty())
-    with pytest.raises(SchemaError, match=r"notes\.parquet: not a handroll motion table"):
+    with pytest.raises(SchemaError, match=r"notes\.parquet: expected a handroll motion table"):
         read_table(tmp_path / "notes.parquet", MOTION)
     (tmp_path / "text.parquet").write_text("no Parquet at all")
-    with pytest.raises(SchemaError, match=r"text\.parquet: not a handroll motion table"):
+    with pytest.raises(SchemaError, match=r"text\.parquet: expected a handroll motion table"):
         read_table(tmp_path / "text.parquet", MOTION)
+
+
+def test_damage_anywhere_is_noticed(tmp_path):
+    path = tmp_path / "notes.parquet"
+    rng = np.random.default_rng(0)
+    notes = {column.name: rng.integers(1, 100, 400).astype(NOTES.empty()[column.name].dtype) for column in NOTES.columns}
+    write_table(path, NOTES, notes)
+    whole = path.read_bytes()
+    for at in np.linspace(4, len(whole) - 1, 40).astype(int):
+        damaged = bytearray(whole)
+        damaged[at] ^= 0x10
+        path.write_bytes(damaged)
+        try:
+            columns, _ = read_table(path, NOTES)
+        except SchemaError as error:
+            assert "delete it and run again" in str(error)
+        else:
+            # Not every byte counts: some are reserved, or say who wrote the file.
+            assert all(np.array_equal(columns[name], notes[name]) for name in notes)
 
 
 def test_folders_named_like_partitions_add_no_columns(tmp_path):

@@ -20,11 +20,16 @@ class Project:
 
     root: Path
 
-    def run(self, *arguments, check=True, cores=2):
-        """Run Snakemake in the project; returns the finished process with all its output in `stdout`."""
+    def command(self, *arguments, cores=2, python_path=None):
+        """The command line that runs Snakemake in the project, and the environment it needs."""
         path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-        environment = {**os.environ, "PYTHONPATH": str(self.root / "src"), "PATH": path}
+        python_path = os.pathsep.join(map(str, filter(None, (python_path, self.root / "src"))))
         command = [sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores), "--configfile", "config/test.yaml"]
+        return command, {**os.environ, "PYTHONPATH": python_path, "PATH": path}
+
+    def run(self, *arguments, check=True, cores=2, python_path=None):
+        """Run Snakemake in the project; returns the finished process with all its output in `stdout`."""
+        command, environment = self.command(*arguments, cores=cores, python_path=python_path)
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         done = subprocess.run(command, cwd=self.root, env=environment, check=False, **streams)
         assert done.returncode == 0 or not check, done.stdout

@@ -27,8 +27,13 @@ REASONS = {
     "one_frame": "single_frame",
     "portrait": "no_hands",
     "variable": "no_hands",
+    "short": "too_short",
+    "unwanted": "rejected_by_hand",
 }
 """Each broken video and the reason it must get."""
+
+UNFETCHED = ("short", "unwanted")
+"""Those that the sheet itself tells enough about."""
 
 
 def picture(width, height, number):
@@ -117,15 +122,19 @@ def done(project, small_videos):
     write_portrait_4k(root / "portrait.mp4")
     write_video(root / "variable.mp4", np.cumsum(np.tile([1 / 30, 2 / 30, 5 / 30], 12)), audio=sound(4.0))
     write_keyless(root / "keyless.mp4", small_videos[1])
-    rows = [f"anna\t{name}\t{name}.mp4\t" for name in REASONS]
+    rows = [f"anna\t{name}\t{name}.mp4" for name in REASONS if name not in UNFETCHED]
     rows += [f"anna\tgood\t{small_videos[1]}\ttrain", "anna\tkeyless\tkeyless.mp4\tvalid"]
-    (root / "videos.tsv").write_text("subject\tvideo\tsource\tsplit\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    rows += [f"anna\tshort\t{small_videos[0]}\t\t0.9", f"anna\tunwanted\t{small_videos[0]}\t\t\treject"]
+    rows += [f"anna\twanted\t{small_videos[0]}\ttrain\t0.9\taccept"]
+    header = "subject\tvideo\tsource\tsplit\tduration_s\toverride\n"
+    (root / "videos.tsv").write_text(header + "\n".join(rows) + "\n", encoding="utf-8")
     project.run(*TARGETS)
     return project
 
 
 def screening(project, video):
-    return json.loads((project.root / "results/screen/anna" / video / "screening.json").read_text(encoding="utf-8"))
+    verdicts = json.loads((project.root / "results/screen/verdicts.json").read_text(encoding="utf-8"))
+    return next(verdict for verdict in verdicts if verdict["video"] == video)
 
 
 def registration(project, video):
@@ -137,11 +146,16 @@ def test_reason(done, video, reason):
     found = screening(done, video)
     assert reason in found["reasons"]
     assert found["usable_for_dataset"] is False
-    assert (done.root / "results/report/anna" / video / "overlay.mp4").stat().st_size > 0
     summary = (done.root / "results/screen/summary.tsv").read_text(encoding="utf-8")
     assert any(line.split("\t")[:2] == ["anna", video] and reason in line for line in summary.splitlines())
-    assert found["usable_for_motion"] or registration(done, video)["problem"] == "no_motion"
+    gallery = (done.root / "results/screen/gallery.html").read_text(encoding="utf-8")
+    assert f"anna/{video}<" in gallery and f"<code>{reason}</code>" in gallery
+    if video in UNFETCHED:
+        assert not (done.root / "results/acquire/anna" / video).exists()
+        return
+    assert registration(done, video)["problem"] == "no_motion"
     assert (done.root / "results/keyboard/anna" / video / "registration.png").stat().st_size > 0
+    assert (done.root / "results/report/anna" / video / "overlay.mp4").stat().st_size > 0
 
 
 def test_rotation_and_variable_rate_are_read_right(done):
@@ -157,7 +171,12 @@ def test_rotation_and_variable_rate_are_read_right(done):
 
 def test_good_video_is_in_the_dataset(done):
     assert screening(done, "good")["reasons"] == []
-    assert set(pq.read_table(done.root / "results/dataset/train-00000.parquet")["video"].to_pylist()) == {"good"}
+    assert set(pq.read_table(done.root / "results/dataset/train-00000.parquet")["video"].to_pylist()) == {"good", "wanted"}
+    assert screening(done, "wanted")["override"] == "accept"
+
+
+def test_a_second_run_has_nothing_to_do(done):
+    assert done.planned(*TARGETS) == {}
 
 
 def test_a_video_without_a_keyboard_has_motion_and_no_fingers(done):

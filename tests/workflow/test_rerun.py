@@ -11,10 +11,13 @@ TARGETS = ("all", "overlays")
 BELOW_MOTION = {"clean_motion": 2, "cut_clips": 2, "write_shards": 1, "describe_dataset": 1, "draw_overlay": 2}
 BELOW_FIT = {"refine_pose": 2, **BELOW_MOTION}
 BELOW_FINGERING = {"label_fingering": 2, **BELOW_FIT}
-BELOW_KEYBOARD = {"register_keyboard": 2, "fit_pose": 2, **BELOW_FINGERING}
+BELOW_KEYBOARD = {"register_keyboard": 2, "fit_pose": 2, "screen_videos": 1, **BELOW_FINGERING}
+BELOW_DETECTION = {"detect_hands": 2, "transcribe_audio": 2, "check_midi": 2, **BELOW_KEYBOARD}
+BELOW_PROBE = {"extract_audio": 2, "survey_video": 2, "measure_sound": 2, **BELOW_DETECTION}
+VERDICTS = {"screen_videos": 1, "describe_dataset": 1}
 VIDEOS = ("anna/one", "bela/two")
 FILES = {
-    "hands": {"detections.parquet", "pose.parquet", "refined.parquet"},
+    "hands": {"visibility.json", "detections.parquet", "pose.parquet", "refined.parquet"},
     "keyboard": {"registration.json", "registration.png", "notes.parquet", "fingering.json", "fingering.pig.txt"},
     "motion": {"motion.parquet"},
     "music": {"notes.parquet", "pedal.parquet"},
@@ -115,10 +118,32 @@ def test_marked_points_rerun_their_own_video(done):
     assert done.planned(*TARGETS) == {}
 
 
-def test_screening_threshold_reruns_no_detection(done):
-    planned = done.planned("all", "--config", "screen={visibility: {min_both_hands: 0.7}}")
-    assert "detect_hands" not in planned and "extract_audio" not in planned
-    assert planned["screen_video"] == 2
+@pytest.mark.parametrize(
+    ("change", "jobs"),
+    [
+        # No verdict changes.
+        ("screen={visibility: {min_both_hands: 0.7}}", VERDICTS),
+        ("screen={duration: {min_s: 2.0}}", VERDICTS),
+        # Both videos are rejected: everything below the rule that measured becomes empty, and nothing above it runs.
+        ("screen={duration: {min_s: 100.0}}", BELOW_PROBE),
+        ("screen={resolution: {min_short_side_px: 1080, min_long_side_px: 1920}}", BELOW_PROBE),
+    ],
+)
+def test_screening_threshold_reruns_the_videos_whose_verdict_changes(done, change, jobs):
+    assert done.planned(*TARGETS, "--config", change) == jobs
+
+
+def test_a_persons_verdict_reruns_its_own_video(done):
+    sheet = done.root / "videos.tsv"
+    before = sheet.read_text(encoding="utf-8")
+    header, one, two = before.splitlines()
+    sheet.write_text(f"{header}\toverride\n{one}\treject\n{two}\taccept\n", encoding="utf-8")
+    try:
+        planned = done.planned(*TARGETS)
+    finally:
+        sheet.write_text(before, encoding="utf-8")
+    # The rejected video has no jobs any more; the accepted one passed anyway.
+    assert planned == {"screen_videos": 1, "write_shards": 1, "describe_dataset": 1}
 
 
 def test_comment_reruns_nothing(done):

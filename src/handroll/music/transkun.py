@@ -114,6 +114,11 @@ def load_model(device="cpu"):
         with _torchaudio_stand_in():
             model = ModelTransformer.TransKun(config)
         weights = folder / "2.0.pt"
+        if not weights.is_file():
+            raise FileNotFoundError(
+                f"{weights}: expected the weights of Transkun 2, found none; they come with its package: "
+                "pip install --force-reinstall --no-deps transkun==2.0.1"
+            )
         model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True)["state_dict"], strict=True)
         return model.to(device).eval(), file_sha256(weights)
 
