@@ -17,7 +17,7 @@ import pytest
 
 TARGETS = ("all", "overlays")
 KILLS = int(os.environ.get("HANDROLL_KILLS", "2"))
-SHEET = "subject\tvideo\tsource\tpermission\nanna\tone\t{}\tgranted\nanna\tgone\tgone.mp4\tgranted\n"
+SHEET = "subject\tvideo\tsource\tpermission\nanna\tone\t{}\tgranted\nanna\tgone\t/nowhere/gone.mp4\tgranted\n"
 
 
 @pytest.fixture(scope="module")
