@@ -82,14 +82,14 @@ class _Film:
         return cv2.subtract(cv2.add(image, self.brighter[k]), self.darker[k])
 
     def put(self, writer, image, view=-1, hands=0, **flags):
-        """Write one frame; `flags` tell what is wrong with it."""
-        for decorate in self.decorations:
+        """Write one frame; `flags` tell what is wrong with it. Cards and blank pictures carry no logo."""
+        for decorate in self.decorations if view >= 0 or flags.get("other") else ():
             image = decorate(image, len(self.rows))
         writer.write(image, len(self.rows) / self.truth.rate)
         self.rows.append({"view": view, "hands": hands, **flags})
 
 
-def compose(path, footage, seed, seconds=14.0, large=False):
+def compose(path, footage, seed, seconds=12.0, large=False):
     """Write one edited video.
 
     Parameters
@@ -192,15 +192,11 @@ def _play(film, writer, main, seconds):
 
 
 def _empty(film, writer, main, seconds):
-    """The main view without hands: they leave or come in a jump."""
+    """The main view without hands but for a ghost of them, where they lie in most of the footage."""
     empty = Empty(main)
-    if film.rows:
-        film.jumps.append(len(film.rows))
     for _ in _frames(film, seconds):
         film.put(writer, film.grain(main.camera.view(empty.picture)), view=main.camera.place, moving=main.camera.moving)
         main.camera.step(1.0 / film.truth.rate)
-    if len(film.rows) == len(_frames(film, seconds)):
-        film.jumps.append(len(film.rows))
 
 
 def _still(film, writer, picture, seconds, **flags):

@@ -1,4 +1,4 @@
-"""The `handroll` command: the workflow on one's own files, with no sheet to write."""
+"""The `handroll` command: the workflow on one's own files with no sheet to write, listing channels, taking videos down."""
 
 import argparse
 import os
@@ -8,13 +8,17 @@ import sys
 from pathlib import Path
 
 from handroll import __version__
-from handroll.sheet import is_url
+from handroll.sheet import SheetError, is_url, read_sheet
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout that holds the Snakefile."""
 
 SUBJECT = "own"
 """Subject that one's own files are listed under."""
+
+
+SHEET, TAKEDOWN = Path("config/videos.tsv"), Path("config/takedown.tsv")
+"""Where sheets lie unless an option says otherwise: as config/config.yaml has them."""
 
 
 def main(arguments=None):
@@ -28,6 +32,18 @@ def main(arguments=None):
     run.add_argument("--cores", default="all", help="processor cores to use (default: %(default)s)")
     run.add_argument("--configfile", type=Path, action="append", default=[], help="your own settings, over config/own-files.yaml")
     run.set_defaults(call=run_own)
+    listing = commands.add_parser("list", help="add the videos of channels, playlists or search pages to the sheet")
+    listing.add_argument("urls", nargs="+", metavar="URL", help="address of a channel, playlist, search page or video")
+    listing.add_argument("--sheet", type=Path, default=SHEET, help="sheet of videos to add to (default: %(default)s)")
+    listing.add_argument("--subject", help="who plays in all of them (default: the uploader's name)")
+    listing.add_argument("--most", type=int, default=5000, metavar="N", help="most videos of one address (default: %(default)s)")
+    listing.set_defaults(call=list_videos)
+    takedown = commands.add_parser("takedown", help="remove all results of the videos on the takedown list")
+    takedown.add_argument("--list", type=Path, default=TAKEDOWN, dest="takedown", help="takedown list (default: %(default)s)")
+    takedown.add_argument("--sheet", type=Path, default=SHEET, help="sheet of videos (default: %(default)s)")
+    takedown.add_argument("--directory", type=Path, default=Path(), help="folder that holds results/ (default: this one)")
+    takedown.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    takedown.set_defaults(call=take_down)
     options = parser.parse_args(arguments)
     return options.call(options)
 
@@ -98,6 +114,65 @@ def own_sheet(videos, names):
     """The sheet's text for these videos; paths made absolute."""
     rows = [f"{SUBJECT}\t{name}\t{video if is_url(video) else Path(video).resolve()}" for name, video in zip(names, videos, strict=True)]
     return "\n".join(["subject\tvideo\tsource", *rows]) + "\n"
+
+
+def list_videos(options):
+    """List addresses and add what is new to the sheet.
+
+    Returns
+    -------
+    int
+        0; 1 where an address could not be listed, or not to its end; 2 where the addresses or the sheet are not right.
+    """
+    from pydantic import ValidationError
+
+    from handroll.acquire.candidates import merge_into_sheet
+    from handroll.acquire.channels import Channel, list_channels
+    from handroll.acquire.cookies import CookieFileError
+
+    try:
+        channels = [Channel(url=url, subject=options.subject) for url in options.urls]
+        listing = list_channels(channels, options.most)
+        added = merge_into_sheet(options.sheet, listing.candidates)
+    except ValidationError as error:
+        print(f"handroll list: {'; '.join(problem['msg'] for problem in error.errors())}", file=sys.stderr)
+        return 2
+    except (SheetError, CookieFileError) as error:
+        print(f"handroll list: {error}", file=sys.stderr)
+        return 2
+    for line in listing.report():
+        print(line)
+    print(f"{len(added)} new rows in {options.sheet}, {len(listing.candidates) - len(added)} videos stood there already")
+    return 1 if listing.failed else 0
+
+
+def take_down(options):
+    """Remove all that derives from the videos on the takedown list, and say what it was.
+
+    Returns
+    -------
+    int
+        0; 1 where a link leads out of the results, so that a person has to look there; 2 where a sheet is not right.
+    """
+    from handroll.acquire.takedown import read_takedown, remove_taken_down
+
+    if not options.takedown.is_file():
+        print(f"handroll takedown: expected the list at {options.takedown}, found no such file", file=sys.stderr)
+        return 2
+    try:
+        takedowns = read_takedown(options.takedown)
+        videos = read_sheet(options.sheet) if options.sheet.is_file() else []
+    except SheetError as error:
+        print(f"handroll takedown: {error}", file=sys.stderr)
+        return 2
+    removal = remove_taken_down(takedowns, options.directory, videos, options.dry_run)
+    for path in removal.paths:
+        print(path)
+    done = "would be removed" if options.dry_run else "removed"
+    print(f"{len(removal.paths)} files and folders of {len(removal.videos)} videos {done}, {removal.size_bytes / 1e6:.1f} MB")
+    for path in removal.not_followed:
+        print(f"handroll takedown: {path} is a link, which is not followed; look there yourself", file=sys.stderr)
+    return 1 if removal.not_followed else 0
 
 
 if __name__ == "__main__":

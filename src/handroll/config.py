@@ -26,11 +26,27 @@ class Section(BaseModel):
 
 
 class Acquire(Section):
-    """Fetching videos."""
+    """Listing and fetching videos. What only says how, not what, may change without anything being fetched again."""
 
-    max_height_px: Annotated[int, Field(ge=144)] = Field(
-        1080, description="largest picture height to download (px); local files are taken as they are"
+    channels: Annotated[str, Field(min_length=1)] = Field(
+        "config/channels.tsv", description="the sheet of channels to list, relative to the working directory"
     )
+    takedown: Annotated[str, Field(min_length=1)] = Field(
+        "config/takedown.tsv", description="the sheet of videos to take down, relative to the working directory; need not exist"
+    )
+    max_listed: Annotated[int, Field(ge=1)] = Field(5000, description="most videos to list of one channel, the first ones it shows")
+    max_height_px: Annotated[int, Field(ge=144)] = Field(
+        1080, description="largest picture height to download (px; the shorter side); local files are taken as they are"
+    )
+    max_size_gb: Positive = Field(8.0, description="largest download (GB)")
+    min_free_gb: NotNegative = Field(5.0, description="disk space that downloads leave free (GB)")
+    tries: Annotated[int, Field(ge=1, le=20)] = Field(5, description="tries of a download within a run, as long as they bring nothing new")
+    back_off_s: Positive = Field(5.0, description="wait before the second try (s), doubled before each later one, with jitter")
+    max_wait_s: Positive = Field(
+        600.0, description="longest wait between two tries (s); a site that asks for a longer one is left for the next run"
+    )
+    pause_s: NotNegative = Field(1.0, description="pause before each request for a page, and before each download (s)")
+    max_rate_mb_s: Positive | None = Field(None, description="bandwidth of one download (MB/s); null: no limit")
 
 
 class Detect(Section):
@@ -201,12 +217,23 @@ class Splits(Section):
     test: Annotated[float, Field(ge=0)] = Field(0.1, description="share of test")
 
 
+class Rights(Section):
+    """Whose clips the published files hold: those of either list. What is refused never leaves, whatever its licence."""
+
+    permissions: list[Literal["granted", "unknown"]] = Field(["granted"], description="permissions that are enough by themselves")
+    licences: list[str] = Field(
+        ["CC0-1.0", "CC-BY-3.0", "CC-BY-4.0"],
+        description="licences that allow it where the permission is unknown; SPDX names, spelt as you like (`cc by 4.0`)",
+    )
+
+
 class Dataset(Section):
     """The published files."""
 
     name: Annotated[str, Field(min_length=1, max_length=80)] = Field("handroll dataset", description="title of the dataset card")
     shard_mb: Positive = Field(128.0, description="target size of a Parquet shard (MB)")
     row_group_rows: Annotated[int, Field(ge=1)] = Field(8, description="clips a row group: what a reader holds at least")
+    rights: Rights = Rights()
 
 
 class Overlay(Section):
@@ -320,7 +347,7 @@ def _reference_rows(section, prefix):
             yield from _reference_rows(field.annotation, f"{prefix}{name}.")
         else:
             kind = type(field.default).__name__ if field.default is not None else "float or null"
-            default = "null" if field.default is None else str(field.default).lower() if isinstance(field.default, bool) else field.default
+            default = f"[{', '.join(field.default)}]" if kind == "list" else json.dumps(field.default) if kind != "str" else field.default
             yield f"| `{prefix}{name}` | {kind} | {default} | {field.description}{_choices(field.annotation)} |"
 
 

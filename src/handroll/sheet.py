@@ -134,7 +134,7 @@ def read_rows(path, model, key=()):
         name = tuple(getattr(row, column) for column in key)
         if key and name in seen:
             told = ", ".join(f"{column} {value}" for column, value in zip(key, name, strict=True))
-            problems.append(f"line {number}: {told} stands already in line {seen[name]}; give each {key[-1]} its own id")
+            problems.append(f"line {number}: {told} stands already in line {seen[name]}; give each row its own")
             continue
         seen[name] = number
         rows.append(row)

@@ -1,5 +1,56 @@
 # Acquire: a row of the sheet becomes a video file, what is in it, and its sound.
-# Takes config/videos.tsv; gives results/acquire/{subject}/{video}/{video,info.json,probe.json,audio.flac}.
+# Takes config/{videos,channels}.tsv; gives results/acquire/{subject}/{video}/{video,info.json,probe.json,audio.flac}, status.parquet
+# and, when asked for by name, candidates.tsv.
+from math import inf
+
+from handroll.acquire.again import earlier_tries
+from handroll.acquire.sites import site_of
+
+LIMITS = cfg(
+    min_s="screen.duration.min_s",
+    max_s="screen.duration.max_s",
+    max_size_gb="acquire.max_size_gb",
+    min_free_gb="acquire.min_free_gb",
+)
+PACE = cfg(**{name: f"acquire.{name}" for name in ("tries", "back_off_s", "max_wait_s", "pause_s", "max_rate_mb_s")})
+
+
+def limits_of(wildcards, input):
+    """For `params`: what is fetched. A person who accepts a video accepts its length. A function of `input`: see fetch_video."""
+    accepted = {"min_s": 0.0, "max_s": inf} if row_of(wildcards).override == "accept" else {}
+    return {**LIMITS, **accepted}
+
+
+def from_site(site):
+    """For `resources`: 1 where the row's video comes from this site. A run's limit of each stands in the profile."""
+    return lambda wildcards: int(site_of(row_of(wildcards).source) == site)
+
+
+rule list_channels:
+    """List the channels' videos as rows of the sheet. Only asked for by name: `snakemake list_channels --forcerun list_channels`."""
+    input:
+        channels=CONFIG.acquire.channels,
+    output:
+        # Not the sheet, into which the script merges them: Snakemake removes outputs before a job.
+        candidates="results/acquire/candidates.tsv",
+    log:
+        "results/logs/list_channels.log",
+    benchmark:
+        "results/benchmarks/list_channels.tsv"
+    localrule: True
+    conda:
+        "../../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=240,
+    params:
+        code=code_of("list_channels.py"),
+        sheet=CONFIG.sheet,
+        settings=cfg(max_listed="acquire.max_listed"),
+        pace=PACE,
+    script:
+        "../scripts/list_channels.py"
 
 
 rule fetch_video:
@@ -17,12 +68,22 @@ rule fetch_video:
         "../../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=120,
+        mem_mb=grows(1000),
+        runtime=grows(240),
+        youtube=from_site("youtube"),
+        bilibili=from_site("bilibili"),
+        other_site=from_site("other_site"),
     params:
-        code=version_of("handroll.video.download"),
+        code=version_of("handroll.acquire.download"),
         source=lambda wildcards: row_of(wildcards).source,
         settings=cfg(max_height_px="acquire.max_height_px"),
+        # Changes where asking again can help, and only there, so that the next run asks for what failed for the time being.
+        tries=lambda wildcards: earlier_tries(
+            f"results/acquire/{wildcards.subject}/{wildcards.video}", limits_of(wildcards, None)
+        ),
+        # Functions of `input` are not compared: another pace or limit fetches nothing anew by itself.
+        limits=limits_of,
+        pace=lambda wildcards, input: PACE,
     script:
         "../scripts/fetch_video.py"
 
@@ -42,8 +103,8 @@ rule probe_video:
         "../../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=grows(1000),
+        runtime=grows(10, an_hour=10),
     params:
         code=code_of("probe_video.py"),
     script:
@@ -65,8 +126,8 @@ rule extract_audio:
         "../../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=20,
+        mem_mb=grows(1000),
+        runtime=grows(10, an_hour=20),
     params:
         code=code_of("extract_audio.py"),
         rejected=rejected("probe"),
@@ -74,3 +135,30 @@ rule extract_audio:
         "Extract the sound of {wildcards.subject}/{wildcards.video}"
     script:
         "../scripts/extract_audio.py"
+
+
+rule summarise_acquire:
+    """One row a video of the sheet: whether it is there, and why not."""
+    input:
+        info=per_video(rules.fetch_video.output.info),
+    output:
+        status="results/acquire/status.parquet",
+    log:
+        "results/logs/summarise_acquire.log",
+    benchmark:
+        "results/benchmarks/summarise_acquire.tsv"
+    localrule: True
+    conda:
+        "../../envs/base.yaml"
+    threads: 1
+    params:
+        code=code_of("summarise_acquire.py"),
+        fetched=list(map(list, VIDEOS)),
+        # Rejected by their listing or by a person: never asked for.
+        unfetched=[
+            [*name, row.source, [str(reason) for reason in LISTED[name].reasons]]
+            for name, row in SHEET.items()
+            if name not in VIDEOS
+        ],
+    script:
+        "../scripts/summarise_acquire.py"

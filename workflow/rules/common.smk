@@ -1,6 +1,7 @@
 # For all phases: the checked configuration, the sheet, and helpers for `params` and paths.
 import json
 from functools import lru_cache
+from math import ceil
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -95,6 +96,18 @@ def rejected(*steps, reasons_of="motion"):
 def row_of(wildcards):
     """The sheet's row of a job."""
     return VIDEOS[wildcards.subject, wildcards.video]
+
+
+def hours_of(wildcards):
+    """Length (h) of a job's video: by its probe, before that by its listing; an hour where neither tells."""
+    path = Path(MEASURED["probe"].format(subject=wildcards.subject, video=wildcards.video))
+    probed = values_of(path, path.stat().st_mtime_ns).get("duration_s") if path.exists() else None
+    return (probed or row_of(wildcards).duration_s or 3600.0) / 3600.0
+
+
+def grows(least, an_hour=0):
+    """For `resources`: so much for any video and so much for an hour of one; with each attempt as much again."""
+    return lambda wildcards, attempt: attempt * ceil(least + (an_hour and an_hour * hours_of(wildcards)))
 
 
 def local_file(path):

@@ -35,8 +35,8 @@ rule cut_clips:
         "../../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=grows(1000, an_hour=3000),
+        runtime=grows(10, an_hour=20),
     params:
         code=code_of("cut_clips.py"),
         rejected=rejected(*MEASURED, reasons_of="dataset"),
@@ -60,7 +60,7 @@ rule split_videos:
     threads: 1
     params:
         code=code_of("split_videos.py"),
-        videos=[[row.subject, row.video, row.split] for row in VIDEOS.values()],
+        videos=[[row.subject, row.video, row.split] for row in SHEET.values()],
         settings=cfg(seed="splits.seed", train="splits.train", valid="splits.valid", test="splits.test"),
     script:
         "../scripts/split_videos.py"
@@ -87,12 +87,13 @@ rule write_shards:
         "../../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=grows(4000),
+        runtime=grows(30 + len(VIDEOS) // 4),
     params:
         code=code_of("write_shards.py"),
         videos=list(map(list, VIDEOS)),
-        rights=[[row.permission, row.licence] for row in VIDEOS.values()],
+        rights=[[row.permission, row.licence or ""] for row in VIDEOS.values()],
+        allowed=cfg(permissions="dataset.rights.permissions", licences="dataset.rights.licences"),
         settings=cfg(shard_mb="dataset.shard_mb", row_group_rows="dataset.row_group_rows"),
     script:
         "../scripts/write_shards.py"
@@ -119,8 +120,8 @@ rule describe_dataset:
         "../../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=grows(4000),
+        runtime=grows(30 + len(VIDEOS) // 10),
     params:
         code=code_of("describe_dataset.py"),
         name=CONFIG.dataset.name,

@@ -22,8 +22,8 @@ rule detect_hands:
         "../../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=grows(2000, an_hour=1000),
+        runtime=grows(10, an_hour=180),
     params:
         code=version_of("handroll.detect.mediapipe"),
         rejected=rejected("probe", "survey", "sound"),
@@ -55,8 +55,8 @@ rule fit_pose:
         "../../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=120,
+        mem_mb=grows(1000, an_hour=4000),
+        runtime=grows(10, an_hour=180),
     params:
         code=version_of(f"handroll.pose.{CONFIG.pose.engine}"),
         rejected=rejected(*MEASURED),
@@ -84,8 +84,8 @@ rule refine_pose:
         "../../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=120,
+        mem_mb=grows(1000, an_hour=4000),
+        runtime=grows(10, an_hour=120),
     params:
         code=code_of("refine_pose.py"),
         rejected=rejected(*MEASURED),

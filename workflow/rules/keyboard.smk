@@ -22,8 +22,8 @@ rule register_keyboard:
         "../../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=grows(2000, an_hour=2000),
+        runtime=grows(10, an_hour=120),
     params:
         code=code_of("register_keyboard.py"),
         rejected=rejected("probe", "survey", "sound", "visibility", "agreement"),
@@ -55,8 +55,8 @@ rule label_fingering:
         "../../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=grows(1000, an_hour=3000),
+        runtime=grows(10, an_hour=60),
     params:
         code=code_of("label_fingering.py"),
         rejected=rejected(*MEASURED),

@@ -18,8 +18,8 @@ rule clean_motion:
         "../../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=grows(1000, an_hour=5000),
+        runtime=grows(10, an_hour=60),
     params:
         code=code_of("clean_motion.py"),
         rejected=rejected(*MEASURED),

@@ -22,8 +22,8 @@ rule transcribe_audio:
         "../../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=grows(4000, an_hour=6000),
+        runtime=grows(10, an_hour=360),
     params:
         code=version_of(f"handroll.music.{CONFIG.music.engine}"),
         rejected=rejected("probe", "survey", "sound", "visibility", reasons_of="dataset"),
@@ -54,8 +54,8 @@ rule check_midi:
         "../../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=grows(1000, an_hour=4000),
+        runtime=grows(10, an_hour=60),
     params:
         code=code_of("check_midi.py"),
         rejected=rejected("probe", "survey", "sound", "visibility"),

@@ -21,8 +21,8 @@ rule draw_overlay:
         "../../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=grows(2000, an_hour=1000),
+        runtime=grows(10, an_hour=360),
     params:
         code=code_of("draw_overlay.py"),
         rejected=rejected(*MEASURED),

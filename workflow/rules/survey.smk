@@ -19,8 +19,8 @@ rule survey_video:
         "../../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=grows(2000, an_hour=1000),
+        runtime=grows(10, an_hour=120),
     params:
         code=code_of("survey_video.py"),
         rejected=rejected("probe"),
@@ -45,8 +45,8 @@ rule measure_sound:
         "../../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=grows(2000, an_hour=2000),
+        runtime=grows(10, an_hour=60),
     params:
         code=code_of("measure_sound.py"),
         rejected=rejected("probe", reasons_of="dataset"),

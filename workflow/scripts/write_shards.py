@@ -1,12 +1,13 @@
 """Pack accepted clips: reads splits, clips, motion, notes, pedal, audio and info; writes Parquet shards and shards.json.
 
-The inputs of a video share a place in the lists of inputs. Columns of the shards: schema.SHARD.
+Clips that may not leave the machine are left out. A video's inputs share a place in the lists. Columns: schema.SHARD.
 """
 
 import json
 from pathlib import Path
 
 from handroll.camera import camera_of, extrinsics_of
+from handroll.dataset.rights import published_source, withhold
 from handroll.dataset.shards import VideoRecord, write_shards
 from handroll.logs import step_log
 from handroll.provenance import stamp
@@ -17,13 +18,11 @@ def open_video(files, rights):
     """What the shards need of a video, from its files and its rights (permission, licence)."""
     motion, made = read_table(files["motion"], MOTION)
     notes, heard = read_table(files["notes"], FINGERED_NOTES)
-    pedal, _ = read_table(files["pedal"], PEDAL)
-    info = json.loads(Path(files["info"]).read_text(encoding="utf-8"))
-    probe = json.loads(Path(files["probe"]).read_text(encoding="utf-8"))
+    info, probe = (json.loads(Path(files[name]).read_text(encoding="utf-8")) for name in ("info", "probe"))
     return VideoRecord(
         motion=by_frame(motion),
         notes=notes,
-        pedal=pedal,
+        pedal=read_table(files["pedal"], PEDAL)[0],
         audio_delay_s=float(heard["audio_delay_s"]),
         audio_path=Path(files["audio"]) if Path(files["audio"]).stat().st_size else None,
         camera=camera_of(made),
@@ -32,10 +31,8 @@ def open_video(files, rights):
         detector=made["detector"],
         pose_engine=f"{made['pose_engine']} {made['pose_engine_version']}",
         transcriber=heard["transcriber"],
-        permission=rights[0],
-        licence=rights[1] or "",
-        # Where a file lay on this machine is nobody's business, and would make the same dataset differ from place to place.
-        source=info["source"] if info["kind"] == "url" else Path(info["source"]).name,
+        **dict(zip(("permission", "licence"), rights, strict=True)),
+        source=published_source(info),
         source_sha256=info["sha256"],
         provenance={"motion": made, "notes": heard},
     )
@@ -46,15 +43,17 @@ def main(snakemake):
     params, given = snakemake.params, snakemake.input
     with step_log(snakemake.log[0], snakemake.rule) as log:
         splits, _ = read_table(given.splits, SPLITS)
-        clips = join_rows(CLIPS, [read_table(path, CLIPS)[0] for path in given.clips])
         kinds = ("motion", "notes", "pedal", "audio", "info", "probe")
         files = (dict(zip(kinds, paths, strict=True)) for paths in zip(*(given[kind] for kind in kinds), strict=True))
         of_video = dict(zip(map(tuple, params.videos), zip(files, params.rights, strict=True), strict=True))
-        metadata, folder = stamp(snakemake.rule, params.code, params.settings), Path(snakemake.output.manifest).parent
-        size, rows = round(params.settings["shard_mb"] * 1e6), params.settings["row_group_rows"]
-        manifest = write_shards(clips, splits, lambda *name: open_video(*of_video[name]), folder, size, rows, metadata)
-        for shard in manifest["shards"]:
+        clips = join_rows(CLIPS, [read_table(path, CLIPS)[0] for path in given.clips])
+        clips, left_out = withhold(clips, {name: rights for name, (_, rights) in of_video.items()}, **params.allowed)
+        target = (Path(snakemake.output.manifest).parent, round(params.settings["shard_mb"] * 1e6), params.settings["row_group_rows"])
+        metadata = stamp(snakemake.rule, params.code, params.settings)
+        made = write_shards(clips, splits, lambda *name: open_video(*of_video[name]), *target, metadata, left_out)
+        for shard in made["shards"]:
             log.info("%s: %d clips, %.1f MB", shard["name"], shard["rows"], shard["bytes"] / 1e6)
+        log.info("left out: %s", json.dumps(left_out))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 """Well-known prefix under which IPv6 networks reach IPv4 addresses (RFC 6052)."""
 
 
-class AddressRefused(ValueError):
+class AddressRefused(RuntimeError):
     """An address is not one that may be asked; the message says which and why."""
 
 
@@ -73,6 +73,7 @@ class Gate:
             raise AddressRefused(f"{url}: names no host")
         if (host, port) in self._trusted:
             return
+        # A host in numbers needs no look-up; one that spells them oddly is caught when the connection is made.
         with suppress(ValueError):
             self._check_number(host, host)
         if by_proxy:
@@ -111,7 +112,6 @@ class Gate:
     @staticmethod
     def _check_number(address, host):
         """Raise AddressRefused for an IP address that is not public; ValueError where it is none."""
-        ipaddress.ip_address(address.partition("%")[0])
         if not is_public(address):
             named = host if host == address else f"{host} ({address})"
             raise AddressRefused(f"{named}: is not a public address, and not the one that the sheet names")

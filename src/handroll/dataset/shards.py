@@ -84,7 +84,7 @@ class VideoRecord:
     provenance: dict
 
 
-def write_shards(clips, splits, open_video, out_dir, target_bytes=TARGET_BYTES, row_group_rows=8, metadata=None):
+def write_shards(clips, splits, open_video, out_dir, target_bytes=TARGET_BYTES, row_group_rows=8, metadata=None, left_out=None):
     """Write the accepted clips as `{split}-NNNNN.parquet` (`handroll.schema.SHARD`) and their list as `shards.json`.
 
     Every split gets at least one shard, without rows where it has no clips. Shards of an earlier run are removed.
@@ -104,11 +104,13 @@ def write_shards(clips, splits, open_video, out_dir, target_bytes=TARGET_BYTES, 
         Clips a row group: what a reader holds at least.
     metadata : dict of str to str, optional
         Stored in every shard.
+    left_out : dict, optional
+        What was left out before, as `handroll.dataset.rights.withhold` counts it.
 
     Returns
     -------
     dict
-        `{"schema_version", "shards": [{"name", "split", "rows", "bytes", "sha256"}]}`, as in `shards.json`.
+        `{"schema_version", "shards": [{"name", "split", "rows", "bytes", "sha256"}], "left_out"}`, as in `shards.json`.
 
     Raises
     ------
@@ -130,7 +132,7 @@ def write_shards(clips, splits, open_video, out_dir, target_bytes=TARGET_BYTES, 
     for split in SPLITS:
         rows = _clip_rows(clips, windows[split], split, open_video)
         shards += _write_split(out_dir, split, rows, target_bytes, row_group_rows, metadata)
-    manifest = {"schema_version": SCHEMA_VERSION, "shards": shards}
+    manifest = {"schema_version": SCHEMA_VERSION, "shards": shards, "left_out": left_out or {}}
     write_json(out_dir / MANIFEST, manifest)
     return manifest
 

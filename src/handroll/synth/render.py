@@ -352,8 +352,9 @@ def render_frames(performance, scene, width=1920, height=1080, supersample=2, mo
             painter.restore(boxes)
             pictures.append((picture, boxes))
         picture = pictures[-1][0]
-        if blurred:
-            x0, y0, x1, y1 = (f(box[k] for _, boxes in pictures for box in boxes) for k, f in enumerate((min, min, max, max)))
+        drawn = [box for _, boxes in pictures for box in boxes]
+        if blurred and drawn:
+            x0, y0, x1, y1 = (f(box[k] for box in drawn) for k, f in enumerate((min, min, max, max)))
             total = sum(p[y0:y1, x0:x1].astype(np.uint16) for p, _ in pictures)
             picture[y0:y1, x0:x1] = (total + len(pictures) // 2) // len(pictures)
         _, gain = scene.light.at(time_s)

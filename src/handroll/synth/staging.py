@@ -9,14 +9,12 @@ import numpy as np
 
 from handroll.hand.rotations import matrix_from_rotvec
 from handroll.hand.skeleton import HANDS
+from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH
 from handroll.synth.performance import Performance
 from handroll.synth.scene import View
 
 SIDES_RAD = {"player": 0.0, "left": -0.5 * np.pi, "front": np.pi, "right": 0.5 * np.pi}
-"""Where a tilted camera stands, as `TurnedView.turn_rad`: behind the player's back, at the bass end, beyond the fallboard, at the treble end."""
-
-PITCH_RANGE = (21, 108)
-"""MIDI pitches of the 88 keys."""
+"""Where a tilted camera stands, as `TurnedView.turn_rad`: behind the player, at the bass end, beyond the fallboard, at the treble end."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def view_from(aim_m, distance_m, tilt_rad, turn_rad=0.0, roll_rad=0.0, focal_wid
 def shifted(score, semitones):
     """A score played higher (or lower, below 0); notes that would lie beyond the keyboard are left out."""
     pitch = score.notes["pitch"] + semitones
-    on = (pitch >= PITCH_RANGE[0]) & (pitch <= PITCH_RANGE[1])
+    on = (pitch >= LOWEST_PITCH) & (pitch <= HIGHEST_PITCH)
     notes = {name: values[on] for name, values in score.notes.items()} | {"pitch": pitch[on].astype(score.notes["pitch"].dtype)}
     return replace(score, notes=notes, hand=score.hand[on], finger=score.finger[on])
 
@@ -100,7 +98,8 @@ def together(first, second):
     Parameters
     ----------
     first, second : Performance
-        With the same times; notes that both strike are told twice.
+        With the same times; notes that both strike are told twice. Of one player each: `truth` knows two hands only, so this is
+        to be drawn and counted, not to be told apart.
 
     Returns
     -------
@@ -126,3 +125,9 @@ def together(first, second):
         note_finger=np.concatenate([first.note_finger, second.note_finger])[order],
         **pairs,
     )
+
+
+def every(performance, step):
+    """Every so many frames of a performance alone: samples of it, cheap to draw."""
+    frames = ("time_s", "rotation_rad", "translation_m", "key_depth_mm", "present")
+    return replace(performance, **{name: getattr(performance, name)[::step] for name in frames})

@@ -17,6 +17,7 @@ from handroll.keyboard.geometry import STANDARD
 from handroll.provenance import atomic_path
 from handroll.schema import NOTES, PEDAL
 from handroll.synth.scene import View, to_camera
+from handroll.synth.staging import TurnedView
 
 TRUTH_VERSION = 1
 """Raised when a field changes its meaning."""
@@ -198,4 +199,5 @@ def read_truth(path):
     tables = {name: {column.name: arrays.pop(f"{name}/{column.name}") for column in table.columns} for name, table in _TABLES.items()}
     view = words.pop("view")
     view["position_m"] = tuple(view["position_m"])
-    return Truth(**arrays, **tables, **words, view=View(**view))
+    kind = TurnedView if "turn_rad" in view else View
+    return Truth(**arrays, **tables, **words, view=kind(**view))

@@ -79,8 +79,10 @@ class ChangeMeter:
 
         Returns
         -------
-        uint8 array (height, width)
-            Where the picture clearly changed (255 or 0), of the compared size.
+        share : float
+            Share of pixels that clearly changed.
+        scene_left : bool
+            As far as can be told at once, another scene begins.
         """
         small = shrink(grey)
         if self._before is None:
@@ -92,17 +94,19 @@ class ChangeMeter:
         share = cv2.countNonZero(clear) / small.size
         change = cv2.mean(beyond)[0]
         moving = difference > MOVED
+        lately = max(self._change[-2:], default=np.inf)
+        scene_left = share >= CUT_SHARE and change >= CUT_RATIO * (lately + FLOOR)
         self._close(time_s, moving)
-        if share >= JUMP_SHARE and change >= JUMP_RATIO * max(self._change[-2:], default=0.0):
-            lately = self._seen_moving >= time_s - MEMORY_S
-            self._open.append((len(self.times), time_s, clear > 0, lately))
+        if share >= JUMP_SHARE and change >= JUMP_RATIO * lately:
+            active = self._seen_moving >= time_s - MEMORY_S
+            self._open.append((len(self.times), time_s, clear > 0, active))
         self._seen_moving[moving] = time_s
         self.times.append(time_s)
         self._change.append(change)
         self._share.append(share)
         self._largest.append(largest)
         self._before = small
-        return clear
+        return share, scene_left
 
     def _close(self, time_s, moving):
         """Follow the steps that may be jumps a while: do their pixels lie where something moves?"""
@@ -129,21 +133,24 @@ class ChangeMeter:
         looks = np.array([self._looks.get(k, False) for k in range(len(change))])
         if len(change) < 3:
             return np.zeros(0, int), np.zeros(0, int)
-        ratio = change / (_neighbours(change, self._reach()) + FLOOR)
+        ratio = self.ratio()
         cut = (share >= CUT_SHARE) & (ratio >= CUT_RATIO)
         jump = (share >= JUMP_SHARE) & (share < CUT_SHARE) & (ratio >= JUMP_RATIO) & looks
         return np.flatnonzero(cut), np.flatnonzero(jump)
 
-    def _reach(self):
-        return max(2, round(NEIGHBOURS_S / float(np.median(np.diff(self.times)))))
+    def ratio(self):
+        """float array (frame,): how many times as much changed as in any neighbouring frame."""
+        change = np.asarray(self._change)
+        frame_s = float(np.median(np.diff(self.times))) if len(change) > 1 else NEIGHBOURS_S
+        return change / (_neighbours(change, max(2, round(NEIGHBOURS_S / frame_s))) + FLOOR)
+
+    def shares(self):
+        """float array (frame,): share of pixels that clearly changed since the frame before."""
+        return np.asarray(self._share)
 
     def largest(self):
         """float array (frame,): grey levels by which the most changed pixel differs from the frame before; 0 for the first."""
         return np.asarray(self._largest)
-
-    def shares(self):
-        """float array (frame,): share of pixels that clearly changed."""
-        return np.asarray(self._share)
 
 
 def shrink(grey):

@@ -15,7 +15,7 @@ STEP_S = 0.1
 """Time between two looks."""
 
 LEAST_CHANGE = 6.0
-"""Mean grey levels between the pictures before and after; two arms that go elsewhere come to 10, but are no mixture on their way."""
+"""Mean grey levels between the pictures before and after."""
 
 MIXED = (0.07, 0.93)
 """Shares of the later picture between which a frame is a mixture."""
@@ -26,18 +26,31 @@ LEAST_MIXED = 4
 STANDS = 2
 """Frames at either end of the window that have to be the picture before, and that after."""
 
-OFF_LINE = 0.35
-"""Root mean square by which a mixture may differ from the straight mix of both pictures, as a share of their difference. A camera
-that pans comes to 0.6 and more half-way."""
+APART = 0.3
+"""Greatest interquartile range, over the pixels that change, of how much of the later picture each shows half-way. In a fade all
+agree (0.1 at most was seen); where things move, some have changed already and others have not (0.44 at least)."""
+
+OFF_RAMP = 0.2
+"""Greatest difference between how much of the later picture a mixture shows and a straight line over time (one that eases in and
+out comes to 0.1): a short visit to a third picture is a plateau."""
+
+CLEARLY = 12.0
+"""Grey levels by which a pixel has to change to be asked."""
+
+LEAST_AREA = 0.2
+"""Share of the pixels that have to change so much. Hands and arms that move come to 0.19, fades to 0.3 and more."""
+
+LEAST_S = 0.15
+"""Shortest fade."""
 
 BACKWARDS = 0.04
 """How much a later frame may show less of the later picture than an earlier one."""
 
-ONE_LIGHT = 0.5
-"""A later picture that differs from the earlier one times a factor by less than this share of their difference: the light changed."""
+ONE_LIGHT = 0.93
+"""Correlation of the pictures before and after from which on they are one scene, in other light."""
 
-DARK_FACTOR = 0.3
-"""Unless that factor is below this: then it faded to black (or from it)."""
+SPREADS = (0.3, 3.3)
+"""Unless the contrast changed beyond these ratios: then it faded to black, or from it."""
 
 
 class FadeFinder:
@@ -80,17 +93,15 @@ class FadeFinder:
             if pictures is None:
                 pictures = np.stack(self._pictures).astype(np.float32)
             found = fade_span(pictures[first:])
-            if found:
+            if found and times[first + found[1]] - times[first + found[0]] >= LEAST_S:
                 self._add(times[first + found[0]], times[first + found[1]])
 
     def _add(self, start_s, end_s):
-        """Keep the longest of those that overlap: windows that begin within a fade see a part of it."""
+        """Join those that overlap: windows that begin or end within a fade see a part of it."""
         if self.fades and start_s < self.fades[-1][1]:
-            old = self.fades[-1]
-            if end_s - start_s > old[1] - old[0]:
-                self.fades[-1] = (start_s, end_s)
-        else:
-            self.fades.append((float(start_s), float(end_s)))
+            old = self.fades.pop()
+            start_s, end_s = min(old[0], start_s), max(old[1], end_s)
+        self.fades.append((float(start_s), float(end_s)))
 
 
 def fade_span(pictures):
@@ -108,24 +119,29 @@ def fade_span(pictures):
     before, after = pictures[:STANDS].mean(axis=0), pictures[-STANDS:].mean(axis=0)
     way = after - before
     length = float(way @ way)
-    if length <= 0.0 or _same_in_other_light(before, after, length):
+    if length <= 0.0 or _same_in_other_light(before, after):
         return None
-    offsets = pictures - before
-    share = offsets @ way / length
+    clear = np.abs(way) > CLEARLY
+    if clear.mean() < LEAST_AREA:
+        return None
+    # The median over the pixels, so that hands that play on do not count.
+    shares = (pictures[:, clear] - before[clear]) / way[clear]
+    share = np.median(shares, axis=1)
     mixed = (share > MIXED[0]) & (share < MIXED[1])
     if mixed.sum() < LEAST_MIXED or mixed[:STANDS].any() or mixed[-STANDS:].any() or (np.diff(share) < -BACKWARDS).any():
         return None
     start, stop = int(np.argmax(share > MIXED[0])), int(len(share) - np.argmax(share[::-1] < MIXED[1]))
-    if mixed[start:stop].mean() < 1.0:
+    if not mixed[start:stop].all():
         return None
-    rest = offsets[start:stop] - share[start:stop, None] * way
-    off_line = np.sqrt(np.einsum("fp,fp->f", rest, rest) / length)
-    return (start, stop) if np.median(off_line) <= OFF_LINE else None
+    ramp = np.linspace(0.0, 1.0, stop - start + 2)[1:-1]
+    if np.abs(share[start:stop] - ramp).max() > OFF_RAMP:
+        return None
+    low, high = np.percentile(shares[start + int(np.argmin(np.abs(share[start:stop] - 0.5)))], [25, 75])
+    return (start, stop) if high - low <= APART else None
 
 
-def _same_in_other_light(before, after, length):
-    factor = float(before @ after) / max(float(before @ before), 1e-6)
-    if not DARK_FACTOR < factor < 1.0 / DARK_FACTOR:
+def _same_in_other_light(before, after):
+    spreads = float(before.std()), float(after.std())
+    if min(spreads) <= 0.0 or not SPREADS[0] < spreads[1] / spreads[0] < SPREADS[1]:
         return False
-    rest = after - factor * before
-    return float(rest @ rest) < ONE_LIGHT**2 * length
+    return float(((before - before.mean()) * (after - after.mean())).mean()) >= ONE_LIGHT * spreads[0] * spreads[1]

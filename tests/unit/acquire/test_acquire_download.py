@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from handroll.acquire.back_off import Pace
+from handroll.acquire.download import fetch
 from handroll.acquire.limits import DiskFull, Limits
 from handroll.provenance import file_sha256
 from handroll.video.probe import probe
@@ -290,6 +291,20 @@ def test_a_redirect_to_a_file(site, get, tmp_path, waits, place):
     assert_nothing_came(get(f"{site.url}/video.mp4"), tmp_path, "download_refused_address", transient=False)
 
 
+def test_by_a_proxy(site, serve, clip, get, tmp_path, waits, monkeypatch):
+    """The proxy lies in the own network, and is asked; what it is asked for may not."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, site.url)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    site.answers["http://videos.invalid/piece.mp4"] = clip
+    assert get("http://videos.invalid/piece.mp4")["status"] == "ok" and (tmp_path / "video").read_bytes() == clip
+    site.answers["http://videos.invalid/other.mp4"] = redirect("http://127.0.0.2/secret.mp4")
+    assert_nothing_came(get("http://videos.invalid/other.mp4"), tmp_path, "download_refused_address", transient=False)
+    site.answers["http://videos.invalid/other.mp4"] = redirect("http://localhost/secret.mp4")
+    assert_nothing_came(get("http://videos.invalid/other.mp4"), tmp_path, "download_refused_address", transient=False)
+
+
 @pytest.mark.parametrize("place", ["http://127.0.0.2:{port}/secret.mp4", "file:///etc/hostname"])
 def test_a_page_that_names_a_private_file(site, serve, clip, get, tmp_path, waits, place):
     inner = serve("127.0.0.2")
@@ -314,16 +329,18 @@ def test_a_stream_whose_parts_lie_elsewhere(site, serve, clip, get, tmp_path, wa
 
 def test_a_stream_in_parts(site, get, encode, tmp_path, waits):
     parts = [encode(f"{n}.ts", times_s=np.arange(10) / 30, first_s=n).read_bytes() for n in (1, 2)]
-    lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:1", "#EXTINF:0.33,", "1.ts", "#EXTINF:0.33,", "2.ts", "#EXT-X-ENDLIST"]
+    lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:1", "#EXTINF:1.0,", "1.ts", "#EXTINF:1.0,", "2.ts", "#EXT-X-ENDLIST"]
     site.answers |= {"/1.ts": parts[0], "/2.ts": parts[1]}
     site.answers["/list.m3u8"] = lambda handler, request: handler.send_file(
         "\n".join(lines).encode(), request, kind="application/vnd.apple.mpegurl"
     )
     assert get(f"{site.url}/list.m3u8")["status"] == "ok"
-    assert probe(tmp_path / "video").n_frames == 20
+    found = probe(tmp_path / "video")
+    # FFmpeg may lose a frame where it joins the parts.
+    assert found.n_frames >= 18 and found.duration_s > 1.2
     # A part that is missing is not passed over.
     del site.answers["/2.ts"]
-    assert get(f"{site.url}/list.m3u8", pace=QUICK)["status"] == "download_server_error"
+    assert get(f"{site.url}/list.m3u8", pace=QUICK)["status"] == "download_incomplete"
 
 
 def test_picture_and_sound_that_come_apart_are_merged(site, get, encode, click_track, tmp_path):
@@ -414,6 +431,13 @@ def test_a_disk_that_fills_up_keeps_what_came(site, clip, get, tmp_path, monkeyp
     assert [request.first_byte for request in site.gets("/piece.mp4")][-1] == kept
 
 
+def test_a_folder_that_cannot_be_made(site, clip, tmp_path, pace):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        fetch(f"{site.url}/piece.mp4", tmp_path / "file" / "video", pace=pace)
+    assert site.requests == []
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_cannot_be_written_to(site, clip, get, tmp_path):
     site.answers["/piece.mp4"] = clip
@@ -443,7 +467,6 @@ def test_cookies_are_sent_and_shown_nowhere(site, clip, get, tmp_path, waits, mo
         elif len(site.requests) == 1:
             # The site says it back, in what becomes the message.
             handler.send_response(500, f"no room for {COOKIE}")
-            handler.send_header("Set-Cookie", "other=1")
             handler.end_headers()
         else:
             handler.send_file(clip, request)
@@ -453,7 +476,7 @@ def test_cookies_are_sent_and_shown_nowhere(site, clip, get, tmp_path, waits, mo
         good = get(f"{site.url}/piece.mp4")
         site.answers["/piece.mp4"] = lambda handler, _: handler.send_response(403, f"go away, {COOKIE}") or handler.end_headers()
         bad = get(f"{site.url}/piece.mp4")
-    assert good["status"] == "ok" and "other=1" in site.requests[-2].headers["Cookie"]
+    assert good["status"] == "ok"
     assert bad["status"] == "download_forbidden" and "[cookie]" in bad["message"]
     shown = capfd.readouterr()
     assert COOKIE not in str(good) + str(bad) + caplog.text + shown.out + shown.err

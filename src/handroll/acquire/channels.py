@@ -1,0 +1,112 @@
+"""Channels, playlists and search pages to list: their sheet, and listing all of them."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from handroll.acquire.candidates import candidate
+from handroll.acquire.failures import FetchFailed
+from handroll.acquire.listing import list_entries
+from handroll.acquire.sites import without_credentials
+from handroll.sheet import ID_LENGTH, IDENTIFIER, is_url, read_rows
+
+
+class Channel(BaseModel):
+    """A row of the sheet of channels."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(description="address of a channel, a playlist, a search page or a single video")
+    subject: str | None = Field(
+        None, pattern=IDENTIFIER, max_length=ID_LENGTH, description="who plays in all of its videos; otherwise the uploader's name"
+    )
+    permission: Literal["granted", "unknown", "refused"] | None = Field(None, description="the permission for all of its videos")
+    licence: str | None = Field(None, description="the licence of all of its videos")
+    notes: str | None = Field(None, description="anything for people to read")
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_an_address(cls, text):
+        if not is_url(text) or text.partition(":")[0].lower() not in ("http", "https"):
+            raise ValueError(f"expected an http(s) address, found {text!r}")
+        return text
+
+
+class ListingFailed(RuntimeError):
+    """Some channels could not be listed; the message says which, why, and what to do."""
+
+
+@dataclass
+class Listing:
+    """What came of listing channels.
+
+    Attributes
+    ----------
+    candidates : list of Candidate
+        In the order of the channels, and of the sites.
+    listed : dict of str to int
+        Videos of each channel.
+    passed_over : Counter of str
+        Entries that cannot be rows, by why.
+    failed : dict of str to FetchFailed
+        Channels that could not be listed, or not to their end.
+    """
+
+    candidates: list = field(default_factory=list)
+    listed: dict[str, int] = field(default_factory=dict)
+    passed_over: Counter = field(default_factory=Counter)
+    failed: dict[str, FetchFailed] = field(default_factory=dict)
+
+    def report(self):
+        """Lines for people: what each channel gave, what was passed over, what failed."""
+        yield from (f"{count:6d} videos: {url}" for url, count in self.listed.items())
+        yield from (f"{count:6d} entries passed over: {reason}" for reason, count in sorted(self.passed_over.items()))
+        yield from (f"failed: {url}: {failure.failure}: {failure}" for url, failure in self.failed.items())
+
+    def raise_if_failed(self):
+        """Raise ListingFailed where a channel could not be listed."""
+        if self.failed:
+            named = "; ".join(f"{url}: {failure.failure}" for url, failure in self.failed.items())
+            raise ListingFailed(
+                f"{len(self.failed)} of {len(self.listed)} channels could not be listed, or not to their end: {named}. "
+                "What was listed is in the sheet; list again later, and only what is new is added"
+            )
+
+
+def read_channels(path):
+    """The channels of a sheet; see `Channel` for its columns.
+
+    Raises
+    ------
+    handroll.sheet.SheetError
+        Every problem with its line number.
+    """
+    return read_rows(path, Channel, ("url",))
+
+
+def list_channels(channels, max_listed=5000, pace=None):
+    """List the videos of channels as rows for the sheet.
+
+    Parameters
+    ----------
+    channels : iterable of Channel
+    max_listed : int
+        Most videos of one channel.
+    pace : handroll.acquire.back_off.Pace, optional
+
+    Returns
+    -------
+    Listing
+    """
+    listing = Listing()
+    for channel in channels:
+        found = list_entries(channel.url, max_listed, pace)
+        listing.candidates += [candidate(entry, channel.subject, channel.permission, channel.licence) for entry in found.entries]
+        url = without_credentials(channel.url)
+        listing.listed[url] = len(found.entries)
+        listing.passed_over += found.passed_over
+        if found.failure is not None:
+            listing.failed[url] = found.failure
+    return listing

@@ -1,0 +1,83 @@
+"""Does one person play? Judged by how many hands are seen at once, over samples of the whole video.
+
+Three or four hands in one picture now and then are mistakes: a reflection in the fallboard, a hand found twice. Two people at one
+piano show them most of the time. A "hand" that lies at the same place throughout the video is a picture on the wall.
+"""
+
+import numpy as np
+
+from handroll.screen.reasons import Reason
+from handroll.video.segments import within
+
+SCORES = ("samples_with_hands", "most_hands", "more_than_two_hands")
+
+ONE_PLAYER = 2
+"""Hands of one person."""
+
+STILL_PALMS = 0.15
+"""Finds whose palms are closer than this, in palm lengths, are at the same place. Playing hands move on by more within seconds."""
+
+STILL_SHARE = 0.6
+"""What is at the same place in this share of the samples is a thing, not a hand."""
+
+LEAST_STILL_SAMPLES = 10
+"""With fewer samples a hand may well have rested in most of them, so nothing is taken for a thing."""
+
+_WRIST, _MIDDLE_KNUCKLE, _PALM = 0, 9, (0, 5, 9, 13, 17)
+# MediaPipe's landmarks.
+
+
+def measure(time_s, sample, landmarks_px, segments=None):
+    """How many hands are seen at once.
+
+    Parameters
+    ----------
+    time_s : array (sample,)
+        Times of the samples, s, rising: `detect.glance.Glance.time_s`.
+    sample : int array (hand,)
+        The sample that a hand was seen in.
+    landmarks_px : array (hand, landmark 21, xy 2)
+    segments : sequence of (start_s, end_s), optional
+        Playable parts of the video: samples outside of them do not count. All count where it is left out.
+
+    Returns
+    -------
+    dict
+        `samples_with_hands` (count), `most_hands` (most in one sample), `more_than_two_hands`: share of the samples with
+        hands that show more than two, 0..1; 0 where there is none.
+    """
+    sample = np.asarray(sample, dtype=np.int64)
+    real = moving(sample, landmarks_px, len(time_s))
+    hands = np.bincount(sample[real], minlength=len(time_s))
+    if segments is not None:
+        hands = hands[within(time_s, segments)]
+    seen = hands[hands > 0]
+    return {
+        "samples_with_hands": len(seen),
+        "most_hands": int(seen.max(initial=0)),
+        "more_than_two_hands": float((seen > ONE_PLAYER).sum() / max(len(seen), 1)),
+    }
+
+
+def moving(sample, landmarks_px, n_samples):
+    """Which finds are not at the same place throughout the video, bool array (hand,); parameters as of `measure`."""
+    landmarks_px = np.asarray(landmarks_px, dtype=np.float64).reshape(-1, 21, 2)
+    if n_samples < LEAST_STILL_SAMPLES or not len(landmarks_px):
+        return np.ones(len(landmarks_px), dtype=bool)
+    centre = landmarks_px[:, _PALM].mean(axis=1)
+    length = np.linalg.norm(landmarks_px[:, _MIDDLE_KNUCKLE] - landmarks_px[:, _WRIST], axis=-1)
+    still = np.array(
+        [len(np.unique(sample[np.linalg.norm(centre - at, axis=-1) < STILL_PALMS * palm])) for at, palm in zip(centre, length, strict=True)]
+    )
+    return still < STILL_SHARE * n_samples
+
+
+def decide(scores, max_more_than_two_hands):
+    """Compare with the greatest share of samples that may show more than two hands; it is accepted itself.
+
+    Returns
+    -------
+    tuple of Reason
+        Empty where one person plays, or nobody.
+    """
+    return (Reason.MORE_THAN_TWO_HANDS,) if scores["more_than_two_hands"] > max_more_than_two_hands else ()

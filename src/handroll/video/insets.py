@@ -1,0 +1,162 @@
+"""Finds pictures in the picture: rectangles whose content comes, goes or is replaced at once while the rest goes on.
+
+An inset that stays from a shot's first frame to its last and has no cut of its own is not found: it looks like a tablet.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+LEAST_SIDE = 0.1
+"""Least width and height, as a share of the picture's. Lines of text are lower."""
+
+AREA = (0.015, 0.6)
+"""Least and greatest share of the picture that an inset takes."""
+
+CLEARLY = 14
+"""Grey levels, in any colour, by which a pixel shows something else."""
+
+CLOSE_PX = 7
+"""Gaps in the changed pixels up to this size, of 256, are closed: places where the inset is like what it covers."""
+
+FILLED = 0.8
+"""Least share of the rectangle's pixels that change, gaps closed."""
+
+SIDE_FILLED = 0.6
+"""Least share along each of its sides."""
+
+EDGE_PX = 3
+"""How far from the sides of the rectangle the edges are looked for."""
+
+EDGE_RATIO = 1.3
+"""The picture with the inset has edges along its sides that are stronger by this factor."""
+
+SAME = 0.6
+"""Least overlap (intersection over union) of two rectangles that are one inset."""
+
+
+class Pop(NamedTuple):
+    """A rectangle whose content was replaced between two frames.
+
+    Attributes
+    ----------
+    frame : int
+        First frame with the new content.
+    kind : str
+        "came", "went", or "changed" where the rectangle was there before and after.
+    box : tuple of float
+        Left, top, right, bottom, shares of the width and the height.
+    """
+
+    frame: int
+    kind: str
+    box: tuple[float, float, float, float]
+
+
+def find_pop(before, after, frame):
+    """Compare two consecutive pictures.
+
+    Parameters
+    ----------
+    before, after : uint8 array (height, width, 3)
+    frame : int
+        Number of the later one.
+
+    Returns
+    -------
+    Pop, or None where what changed is no rectangle
+    """
+    difference = cv2.absdiff(before, after).max(axis=2)
+    changed = (difference > CLEARLY).view(np.uint8)
+    if not 0.5 * AREA[0] * changed.size < cv2.countNonZero(changed) < AREA[1] * changed.size:
+        return None
+    closed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, np.ones((CLOSE_PX, CLOSE_PX), np.uint8))
+    # Opened again, so that hands that touch a corner do not count with it.
+    solid = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((2 * CLOSE_PX, 2 * CLOSE_PX), np.uint8))
+    count, _, stats, _ = cv2.connectedComponentsWithStats(solid)
+    if count < 2:
+        return None
+    left, top, width, height, _ = stats[1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))].tolist()
+    inside = closed[top : top + height, left : left + width]
+    tall, wide = changed.shape
+    if width < LEAST_SIDE * wide or height < LEAST_SIDE * tall or not AREA[0] <= inside.size / changed.size <= AREA[1]:
+        return None
+    sides = inside[1], inside[-2], inside[:, 1], inside[:, -2]
+    if inside.mean() < FILLED or min(side.mean() for side in sides) < SIDE_FILLED:
+        return None
+    box = (left, top, left + width, top + height)
+    if left <= EDGE_PX and left + width >= wide - EDGE_PX:
+        # From side to side: a band, such as where notes fall.
+        return None
+    old, new = _edges(before, box), _edges(after, box)
+    kind = "came" if new > EDGE_RATIO * old else "went" if old > EDGE_RATIO * new else "changed"
+    return Pop(frame, kind, (left / wide, top / tall, (left + width) / wide, (top + height) / tall))
+
+
+def stays(pops, breaks, stop):
+    """When insets are in the picture.
+
+    Parameters
+    ----------
+    pops : list of Pop
+        In order.
+    breaks : int array (cut,)
+        First frames after cuts and fades, in order: an inset does not outlast them unless it comes again.
+    stop : int
+        Number of frames.
+
+    Returns
+    -------
+    list of (int, int, box)
+        First frame, the frame after the last, and where.
+    """
+    found, open_pops = [], []
+    for pop in pops:
+        start, _ = _shot(pop.frame, breaks, stop)
+        still_open = []
+        for begun, box in open_pops:
+            limit = _shot(begun, breaks, stop)[1]
+            if limit <= pop.frame:
+                found.append((begun, limit, box))
+            else:
+                still_open.append((begun, box))
+        open_pops = still_open
+        mine = [item for item in open_pops if overlap(item[1], pop.box) >= SAME]
+        if pop.kind == "went" or (mine and pop.kind == "came"):
+            for item in mine:
+                open_pops.remove(item)
+                found.append((item[0], pop.frame, item[1]))
+            if not mine and pop.kind == "went":
+                found.append((start, pop.frame, pop.box))
+        if not mine and pop.kind == "came":
+            open_pops.append((pop.frame, pop.box))
+    return sorted(found + [(begun, _shot(begun, breaks, stop)[1], box) for begun, box in open_pops])
+
+
+def overlap(first, second):
+    """Intersection over union of two boxes (left, top, right, bottom)."""
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (first, second)]
+    return width * height / (sum(areas) - width * height)
+
+
+def _shot(frame, breaks, stop):
+    """First frame of the shot that a frame lies in, and the frame after its last."""
+    earlier, later = [b for b in breaks if b < frame], [b for b in breaks if b > frame]
+    return max(earlier, default=0), min(later, default=stop)
+
+
+def _edges(picture, box):
+    """Mean strength of the edges along the sides of a box that are not the picture's own: each the strongest nearby."""
+    grey = picture.mean(axis=2)
+    strengths = []
+    for image, (first, last), places in ((grey, (box[1], box[3]), (box[0], box[2])), (grey.T, (box[0], box[2]), (box[1], box[3]))):
+        steps = np.abs(np.diff(image[first:last], axis=1)).mean(axis=0)
+        for place in places:
+            if EDGE_PX < place < image.shape[1] - EDGE_PX:
+                strengths.append(steps[place - EDGE_PX : place + EDGE_PX].max())
+    return float(np.mean(strengths)) if strengths else 0.0

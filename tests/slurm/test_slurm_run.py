@@ -1,0 +1,172 @@
+"""The workflow on a real SLURM, through profiles/slurm: the same bytes as on one machine, whatever is killed, cancelled or too slow.
+
+Three projects share the cluster. In one the whole workflow runs, its main process is killed and one of its jobs cancelled on
+the way; in the other two, which wait most of the time, a job is over its time limit. They start together.
+"""
+
+import json
+import re
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from handroll.provenance import file_sha256
+from handroll.video.write import VideoWriter
+
+SHEET = "subject\tvideo\tsource\tsplit\tpermission\n"
+RATE_HZ = 44100
+MANIFEST = "results/dataset/shards.json"
+# As long as a job may take with two attempts' time but not with one.
+LONG = "import time\n\ntime.sleep(600 if {condition} else 0)\n"
+
+
+def video_without_hands(path):
+    """Three seconds of grey noise and of a tone: rejected by what is measured on the way, not by its file."""
+    rng = np.random.default_rng(0)
+    tone = 0.2 * np.sin(2 * np.pi * 440.0 * np.arange(3 * RATE_HZ) / RATE_HZ)
+    with VideoWriter(path, 640, 360, 30, audio=(tone.astype(np.float32), RATE_HZ)) as writer:
+        for index in range(90):
+            writer.write(rng.integers(120, 136, (360, 640, 3), dtype=np.uint8), index / 30)
+    return path
+
+
+@pytest.fixture(scope="module")
+def reference(slurm, project, small_videos, tmp_path_factory):
+    """The workflow on this machine, without SLURM: what all others must equal. Skips early where there is no SLURM."""
+    none = video_without_hands(tmp_path_factory.mktemp("videos") / "none.mp4")
+    sources = zip(("anna\tone", "bela\ttwo", "cleo\tnone"), (*small_videos, none), ("train", "valid", "test"), strict=True)
+    rows = "".join(f"{name}\t{path}\t{split}\tgranted\n" for name, path, split in sources)
+    (project.root / "videos.tsv").write_text(SHEET + rows, encoding="utf-8")
+    project.run("all")
+    return project
+
+
+@pytest.fixture(scope="module")
+def copies(slurm, reference, cluster_project, tmp_path_factory):
+    """Two copies of the finished project, each with a job of `cut_clips` that is over its limit of a minute, running."""
+    made = {}
+    for name, condition, arguments in (
+        # Ends by itself once it has two minutes.
+        ("patient", "snakemake.resources.runtime < 2", [MANIFEST]),
+        # Has one attempt only.
+        ("hopeless", "snakemake.resources.runtime < 5", ["results/dataset/clips/anna/one.parquet", "--retries", "0"]),
+    ):
+        copy = cluster_project(tmp_path_factory.mktemp(name) / "project")
+        shutil.copytree(reference.root, copy.root, symlinks=True, dirs_exist_ok=True)
+        slow = LONG.format(condition=f'{condition} and snakemake.wildcards.video == "one"')
+        copy.edit("workflow/scripts/cut_clips.py", "\nif __name__ ==", f"\n{slow}\n\nif __name__ ==")
+        rules = copy.root / "workflow/rules/dataset.smk"
+        text, edits = re.subn(
+            r"(rule cut_clips:.*?runtime=)[^\n]*,\n", r"\1grows(1),\n", rules.read_text(encoding="utf-8"), count=1, flags=re.DOTALL
+        )
+        assert edits == 1
+        rules.write_text(text, encoding="utf-8")
+        made[name] = (copy, *copy.start(*arguments))
+    return made
+
+
+@pytest.fixture(scope="module")
+def on_cluster(slurm, reference, copies, cluster_project, tmp_path_factory):
+    """The whole workflow on SLURM, with what happened to it: its main process killed, then one of its jobs cancelled."""
+    root = tmp_path_factory.mktemp("cluster") / "project"
+    made = cluster_project(root)
+    for name in ("videos.tsv", "config/test.yaml"):
+        shutil.copy(reference.root / name, root / name)
+    process, log = made.start("all")
+    made.wait_for_job(process, log, "detect_hands")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    killed = log.read_text(encoding="utf-8")
+    # What docs/cluster.md says to do then.
+    status, locked = made.finish(*made.start("all"))
+    assert status != 0 and "LockException" in locked
+    orphans = slurm.jobs(root, "RUNNING,PENDING")
+    run = re.search(r"SLURM run ID: (\S+)", killed)[1]
+    slurm.ask("scancel", f"--name={run}")
+    status, said = made.finish(*made.start("--unlock"))
+    assert status == 0, said
+    process, log = made.start("all")
+    cancelled = made.wait_for_job(process, log, "transcribe_audio")
+    slurm.ask("scancel", cancelled)
+    status, said = made.finish(process, log)
+    assert status == 0, said
+    return {"project": made, "orphans": orphans, "cancelled": cancelled, "said": said}
+
+
+def same_dataset(project, reference):
+    """The packed dataset equals the reference by its manifest, which lists sizes and checksums, and by its files."""
+    manifest = (project.root / MANIFEST).read_text(encoding="utf-8")
+    assert manifest == (reference.root / MANIFEST).read_text(encoding="utf-8")
+    shards = json.loads(manifest)["shards"]
+    assert sum(shard["rows"] for shard in shards) > 0
+    assert {shard["name"]: shard["sha256"] for shard in shards} == {
+        path.name: file_sha256(path) for path in (project.root / MANIFEST).parent.glob("*.parquet") if path.name != "splits.parquet"
+    }
+
+
+def whole_files(project):
+    """No file is half written: none has a temporary name, none is marked as incomplete, and every table can be read."""
+    results = project.root / "results"
+    assert [path for path in results.rglob("*") if ".part" in path.name or path.name.startswith(".")] == []
+    assert list((project.root / ".snakemake" / "incomplete").glob("*")) == []
+    tables = list(results.rglob("*.parquet"))
+    assert len(tables) > 20
+    for path in tables:
+        pq.read_table(path)
+
+
+def test_killed_and_cancelled_run_ends_with_the_same_bytes(on_cluster, reference):
+    assert len(on_cluster["orphans"]) >= 1  # the killed process had left jobs behind
+    assert f"SLURM-job '{on_cluster['cancelled']}' failed, SLURM status is: 'CANCELLED'" in on_cluster["said"]
+    same_dataset(on_cluster["project"], reference)
+    whole_files(on_cluster["project"])
+
+
+def test_every_file_of_the_cluster_equals_that_of_one_machine(on_cluster, reference):
+    for phase in ("hands", "keyboard", "motion", "music", "dataset"):
+        here, there = (project.root / "results" / phase for project in (on_cluster["project"], reference))
+        files = sorted(path.relative_to(here) for path in here.rglob("*") if path.is_file())
+        assert files == sorted(path.relative_to(there) for path in there.rglob("*") if path.is_file())
+        assert [path for path in files if (here / path).read_bytes() != (there / path).read_bytes()] == []
+
+
+def test_nothing_is_left_to_do_on_the_cluster_or_elsewhere(on_cluster):
+    project = on_cluster["project"]
+    verdicts = json.loads((project.root / "results/screen/verdicts.json").read_text(encoding="utf-8"))
+    assert {verdict["video"]: verdict["usable_for_dataset"] for verdict in verdicts} == {"one": True, "two": True, "none": False}
+    status, said = project.finish(*project.start("all"))
+    assert status == 0 and "Nothing to be done" in said, said
+    assert project.planned("all") == {}
+
+
+def test_jobs_ask_for_what_their_rules_say(on_cluster, slurm):
+    minutes = [limit for _, limit, _ in slurm.limits(on_cluster["project"].root)]
+    # The motion group of a short video: five members, each with ten minutes and less than one for its length.
+    assert 55 in minutes
+
+
+def test_job_over_its_time_is_repeated_with_more(copies, reference, slurm):
+    project, process, log = copies["patient"]
+    status, said = project.finish(process, log)
+    assert status == 0, said
+    assert "SLURM status is: 'TIMEOUT'" in said
+    ends = [(state, minutes) for state, minutes, _ in slurm.limits(project.root)]
+    assert ends.count(("TIMEOUT", 1)) == 1 and ("COMPLETED", 2) in ends
+    same_dataset(project, reference)
+    whole_files(project)
+
+
+def test_job_over_its_time_without_retries_says_so_and_can_be_repeated(copies, reference, slurm):
+    project, process, log = copies["hopeless"]
+    clips = Path("results/dataset/clips/anna/one.parquet")
+    status, said = project.finish(process, log)
+    assert status == 1 and "SLURM status is: 'TIMEOUT'" in said and str(clips) in said, said
+    assert not (project.root / clips).exists()
+    status, said = project.finish(*project.start(str(clips), "--set-resources", "cut_clips:runtime=5 * attempt"))
+    assert status == 0, said
+    assert ("COMPLETED", 5) in [(state, minutes) for state, minutes, _ in slurm.limits(project.root)]
+    assert (project.root / clips).read_bytes() == (reference.root / clips).read_bytes()

@@ -1,0 +1,188 @@
+"""The small parts of a download: waits, containers, cookies, what is kept of a partial one, and who is asked again."""
+
+import pytest
+
+from handroll.acquire.again import OUTCOME, earlier_tries, remember
+from handroll.acquire.back_off import Pace, wait_s
+from handroll.acquire.containers import container_of, told_kind
+from handroll.acquire.cookies import CookieFileError, Cookies, read_cookies
+from handroll.acquire.partial import Partial
+from handroll.acquire.status import status_table
+from handroll.schema import STATUS, read_table, write_table
+
+
+def middle(low, high):
+    return (low + high) / 2
+
+
+def test_waits_double_up_to_the_longest():
+    pace = Pace(back_off_s=5.0, max_wait_s=30.0)
+    assert [wait_s(pace, failed, jitter=middle) for failed in (1, 2, 3, 4, 9)] == [5.0, 10.0, 20.0, 30.0, 30.0]
+
+
+def test_what_the_site_asks_for_is_never_undercut():
+    pace = Pace(back_off_s=5.0, max_wait_s=30.0)
+    assert wait_s(pace, 1, 12.0, middle) == 12.0 and wait_s(pace, 2, 1.0, middle) == 10.0 and wait_s(pace, 1, 31.0, middle) is None
+
+
+def test_waits_are_spread():
+    waits = {wait_s(Pace(), 1) for _ in range(20)}
+    assert len(waits) > 10 and all(2.5 <= wait <= 7.5 for wait in waits)
+
+
+TS = (b"\x47" + bytes(187)) * 3
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b"\0\0\0\x20ftypisom", "iso"),
+        (b"\0\0\0\x08wide\0\0\0\x10mdat", "iso"),
+        (b"\x1a\x45\xdf\xa3\x01", "matroska"),
+        (TS, "mpegts"),
+        (b"RIFF\0\0\0\0AVI LIST", "avi"),
+        (b"OggS\0", "ogg"),
+        (b"\xff\xf1\x50\x80", "aac"),
+        (b"\xff\xfb\x90\x00", "mp3"),
+        (b"ID3\x04", "mp3"),
+        (b"FLV\x01\x05", "flv"),
+        (b"<!DOCTYPE html>", None),
+        (b"The free encyclopedia", None),
+        (b"#EXTM3U\n", None),
+        (b"\xff\xd8\xff\xe0JFIF", None),
+        ("<html>".encode("utf-16"), None),
+        (b"G" * 10, None),
+        (b"", None),
+    ],
+)
+def test_containers(tmp_path, head, name):
+    path = tmp_path / "file"
+    path.write_bytes(head)
+    assert container_of(path) == name
+
+
+def test_real_files_are_recognised(encode, tmp_path):
+    names = {"v.mp4": "iso", "v.mkv": "matroska", "v.ts": "mpegts", "v.avi": "avi", "v.flv": "flv", "v.mov": "iso"}
+    assert {name: container_of(encode(name, times_s=[0.0, 0.04])) for name in names} == names
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"\xef\xbb\xbf\n<HTML>", "a web page"),
+        (b"<div><html", "a web page"),
+        (b"#EXTM3U", "a playlist"),
+        (b'{"error": 1}', "a text of markup or data"),
+        (b"Not now.", "text"),
+        (b"PK\x03\x04\0", "no media file"),
+        (b"", "an empty file"),
+    ],
+)
+def test_what_is_told_of_other_files(tmp_path, head, kind):
+    path = tmp_path / "file"
+    path.write_bytes(head)
+    assert told_kind(path) == kind
+
+
+LINE = "x.org\tFALSE\t/\tFALSE\t0\tsession\t{}"
+
+
+def test_cookies_are_read_and_not_shown(tmp_path):
+    path = tmp_path / "cookies.txt"
+    lines = [
+        "# Netscape HTTP Cookie File",
+        LINE.format("long-secret"),
+        "#HttpOnly_" + LINE.format("long-secret-too"),
+        "broken\tline",
+        LINE.format("1"),
+    ]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    cookies = read_cookies({"HANDROLL_COOKIES": str(path)})
+    assert "long-secret-too" in cookies.text and "broken" not in cookies.text and "secret" not in repr(cookies)
+    assert cookies.redact("got long-secret-too and long-secret, 1") == "got [cookie] and [cookie], 1"
+
+
+def test_no_cookies():
+    assert read_cookies({}) == read_cookies({"HANDROLL_COOKIES": ""}) == Cookies()
+
+
+@pytest.mark.parametrize("text", ['{"a": "hidden-value"}', "hidden-value", ""])
+def test_files_that_hold_no_cookies(tmp_path, text):
+    path = tmp_path / "cookies.txt"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(CookieFileError) as caught:
+        read_cookies({"HANDROLL_COOKIES": str(path)})
+    assert "hidden" not in str(caught.value)
+    with pytest.raises(CookieFileError, match="No such file"):
+        read_cookies({"HANDROLL_COOKIES": str(tmp_path / "none")})
+
+
+def test_a_partial_download_is_gone_on_with_only_for_the_same_request(tmp_path):
+    def opened(**request):
+        return Partial.open(tmp_path / ".download", **{"source": "https://x.org/v", "max_height_px": 1080, **request})
+
+    partial = opened()
+    partial.choose({"format_id": "1", "parts": []})
+    partial.note_version("https://x.org/f", '"one"')
+    (partial.folder / "video.mp4.part").write_bytes(b"abc")
+    again = opened()
+    assert again.formats == {"format_id": "1", "parts": []} and again.version_of("https://x.org/f") == '"one"' and again.size_bytes() == 3
+    again.choose({"format_id": "1", "parts": []})
+    assert again.size_bytes() == 3
+    again.choose({"format_id": "1", "parts": [{"filesize": 9}]})
+    assert again.size_bytes() == 0 and again.version_of("https://x.org/f") is None
+    (again.folder / "video.mp4.part").write_bytes(b"abc")
+    other = opened(max_height_px=720)
+    assert other.formats is None and other.size_bytes() == 0
+    (other.folder / "state.json").write_text("{broken", encoding="utf-8")
+    (other.folder / "video.mp4.part").write_bytes(b"abc")
+    assert opened(max_height_px=720).size_bytes() == 0
+    assert "x.org/f" not in (tmp_path / ".download" / "state.json").read_text(encoding="utf-8")
+
+
+LIMITS = {"min_s": 30.0, "max_s": 7200.0, "max_size_gb": 8.0}
+
+
+def outcome(status, transient=False, duration_s=None, tries=1):
+    return {"tries": tries, "status": status, "transient": transient, "duration_s": duration_s}
+
+
+@pytest.mark.parametrize(
+    ("info", "limits", "again"),
+    [
+        (outcome("ok"), LIMITS, False),
+        (outcome("download_gone"), LIMITS, False),
+        (outcome("download_throttled", transient=True), LIMITS, True),
+        (outcome("too_short", duration_s=20.0), LIMITS, False),
+        (outcome("too_short", duration_s=20.0), {**LIMITS, "min_s": 10.0}, True),
+        (outcome("too_long", duration_s=9000.0), {**LIMITS, "min_s": 10.0}, False),
+        (outcome("too_long", duration_s=9000.0), {**LIMITS, "max_s": 10000.0}, True),
+        (outcome("download_too_large"), LIMITS, False),
+        (outcome("download_too_large"), {**LIMITS, "max_size_gb": 9.0}, True),
+        (outcome("ok"), {**LIMITS, "max_size_gb": 0.1}, False),
+    ],
+)
+def test_who_is_asked_again(tmp_path, info, limits, again):
+    assert earlier_tries(tmp_path, limits) == 0
+    before = 3
+    remember(tmp_path, {**info, "tries": before + 1}, LIMITS)
+    # The number that the job had stays, unless asking again can help.
+    assert earlier_tries(tmp_path, limits) == before + again
+    assert [path.name for path in tmp_path.iterdir()] == [OUTCOME]
+
+
+def test_status_has_a_row_a_video(tmp_path):
+    info = {"source": "https://x.org/v", "status": "ok", "transient": False, "message": "", "size_bytes": 5, "sha256": "00", "title": None}
+    table = status_table(
+        [(("bob", "b"), {**info, "tries": 2, "format": "137"}), (("ann", "z"), {**info, "tries": 1, "sha256": None})],
+        [("ann", "a", "https://me:pw@x.org/a", ["too_long", "low_resolution"])],
+    )
+    write_table(tmp_path / "status.parquet", STATUS, table)
+    rows, _ = read_table(tmp_path / "status.parquet", STATUS)
+    assert list(zip(rows["subject"], rows["video"], rows["status"], rows["tries"], strict=True)) == [
+        ("ann", "a", "not_fetched", 0),
+        ("ann", "z", "ok", 1),
+        ("bob", "b", "ok", 2),
+    ]
+    assert rows["message"][0] == "too_long, low_resolution" and rows["source"][0] == "https://x.org/a" and rows["sha256"][1] == ""
+    assert status_table([], [])["subject"].shape == (0,)

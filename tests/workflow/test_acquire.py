@@ -1,0 +1,118 @@
+"""Fetching within the workflow: what failed for the time being is asked for again by the next run, and nothing else is."""
+
+import http.server
+import json
+import threading
+
+import pyarrow.parquet as pq
+import pytest
+
+CONFIG = """\
+acquire: {pause_s: 0.0, back_off_s: 0.05, tries: 2, max_size_gb: 0.001, min_free_gb: 0.0}
+"""
+TARGETS = ("summarise_acquire",)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Gives what lies in `files` by path: bytes, or the status of a failure; `asked`: paths, in order."""
+
+    files, asked = {}, []
+
+    def do_GET(self):
+        self.asked.append(self.path)
+        found = self.files.get(self.path, 404)
+        if isinstance(found, int):
+            self.send_error(found)
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "video/mp4")
+        self.send_header("Content-Length", str(len(found)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(found)
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def site():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def status(project):
+    rows = pq.read_table(project.root / "results/acquire/status.parquet").to_pylist()
+    return {row["video"]: (row["status"], row["transient"], row["tries"]) for row in rows}
+
+
+@pytest.fixture(scope="module")
+def done(project, site, small_videos):
+    """The project after a run over a good file, a missing one, a busy site, a file that is too large, a local file and a rejected one."""
+    video = small_videos[0].read_bytes()
+    Handler.files |= {"/good.mp4": video, "/busy.mp4": 503, "/large.mp4": video + bytes(3_000_000)}
+    rows = [f"anna\t{name}\t{site}/{name}.mp4\t" for name in ("good", "gone", "busy", "large")]
+    rows += [f"anna\tlocal\t{small_videos[1]}\t", f"anna\trejected\t{site}/rejected.mp4\treject"]
+    (project.root / "videos.tsv").write_text("subject\tvideo\tsource\toverride\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    with (project.root / "config" / "test.yaml").open("a", encoding="utf-8") as file:
+        file.write(CONFIG)
+    project.run(*TARGETS)
+    return project
+
+
+FIRST = {
+    "good": ("ok", False, 1),
+    "gone": ("download_gone", False, 1),
+    "busy": ("download_server_error", True, 1),
+    "large": ("download_too_large", False, 1),
+    "local": ("ok", False, 1),
+    "rejected": ("not_fetched", False, 0),
+}
+
+
+def test_every_row_of_the_sheet_has_a_status(done):
+    assert status(done) == FIRST
+    folder = done.root / "results/acquire/anna"
+    assert (folder / "good/video").stat().st_mode & 0o222 == 0
+    assert (folder / "local/video").is_symlink() and (folder / "local/video").resolve().stat().st_mode & 0o200
+    assert (folder / "gone/video").stat().st_size == 0 and "/rejected.mp4" not in Handler.asked
+
+
+def test_only_what_can_succeed_is_planned_again(done):
+    assert done.planned(*TARGETS) == {"fetch_video": 1, "summarise_acquire": 1}
+    # Another pace, and limits that turn no verdict, change nothing.
+    assert done.planned(*TARGETS, "--config", "acquire={pause_s: 0.1, tries: 3, max_size_gb: 0.0005}") == {
+        "fetch_video": 1,
+        "summarise_acquire": 1,
+    }
+    assert done.planned(*TARGETS, "--config", "acquire={max_size_gb: 1.0}") == {"fetch_video": 2, "summarise_acquire": 1}
+    assert done.planned(*TARGETS, "--config", "screen={duration: {min_s: 2.0}}") == {"fetch_video": 1, "summarise_acquire": 1}
+
+
+def test_the_next_run_asks_again_until_it_succeeds(done, small_videos):
+    Handler.asked.clear()
+    done.run(*TARGETS)
+    assert set(Handler.asked) == {"/busy.mp4"}
+    assert status(done) == {**FIRST, "busy": ("download_server_error", True, 2)}
+    Handler.files["/busy.mp4"] = small_videos[1].read_bytes()
+    Handler.asked.clear()
+    done.run(*TARGETS)
+    assert set(Handler.asked) == {"/busy.mp4"}
+    assert status(done) == {**FIRST, "busy": ("ok", False, 3)}
+    assert (done.root / "results/acquire/anna/busy/video").read_bytes() == small_videos[1].read_bytes()
+    Handler.asked.clear()
+    assert done.planned(*TARGETS) == {}
+    done.run(*TARGETS)
+    assert Handler.asked == []
+
+
+def test_tries_stay_out_of_what_is_measured(done):
+    info = json.loads((done.root / "results/acquire/anna/busy/info.json").read_text(encoding="utf-8"))
+    assert info["tries"] == 3
+    done.run("results/acquire/anna/busy/probe.json")
+    assert "tries" not in json.loads((done.root / "results/acquire/anna/busy/probe.json").read_text(encoding="utf-8"))

@@ -1,0 +1,26 @@
+"""List channels: reads the sheet of channels; writes candidates.tsv, a row a video, and adds what is new to the sheet of videos.
+
+The sheet of videos is changed in place, never removed: rows that stand there stay byte for byte. Columns: `handroll.sheet.Video`.
+"""
+
+from handroll.acquire.back_off import Pace
+from handroll.acquire.candidates import merge_into_sheet, write_candidates
+from handroll.acquire.channels import list_channels, read_channels
+from handroll.logs import step_log
+
+
+def main(snakemake):
+    """List every channel, merge, and fail in the end where one could not be listed."""
+    params = snakemake.params
+    with step_log(snakemake.log[0], snakemake.rule) as log:
+        listing = list_channels(read_channels(snakemake.input.channels), pace=Pace(**params.pace), **params.settings)
+        added = merge_into_sheet(params.sheet, listing.candidates)
+        write_candidates(snakemake.output.candidates, listing.candidates)
+        for line in listing.report():
+            log.info("%s", line)
+        log.info("%d new rows in %s", len(added), params.sheet)
+        listing.raise_if_failed()
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821
