@@ -146,7 +146,7 @@ def in_words(scores, reasons, keyboard, seconds):
     return (
         f"tilt {degrees['tilt_deg']:>2} by {tilt['tilt_source']:8s} from {tilt['tilt_side'] or '?':6s} "
         f"(hands {degrees['hands_tilt_deg']:>2}, keys {keys}); most {people['most_hands']}, "
-        f"over two {people['more_than_two_hands']:.2f} of {people['samples_with_hands']}; {shown} "
+        f"over two {people['more_than_two_hands']:.2f}, two {people['two_hands_seen']:.2f} of {people['samples']}; {shown} "
         f"{1e3 * seconds:.0f} ms a sample; {named or 'accepted'}"
     )
 

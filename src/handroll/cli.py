@@ -36,7 +36,7 @@ def main(arguments=None):
     listing.add_argument("urls", nargs="+", metavar="URL", help="address of a channel, playlist, search page or video")
     listing.add_argument("--sheet", type=Path, default=SHEET, help="sheet of videos to add to (default: %(default)s)")
     listing.add_argument("--subject", help="who plays in all of them (default: the uploader's name)")
-    listing.add_argument("--most", type=int, default=5000, metavar="N", help="most videos of one address (default: %(default)s)")
+    listing.add_argument("--most", type=_count, default=5000, metavar="N", help="most videos of one address (default: %(default)s)")
     listing.set_defaults(call=list_videos)
     takedown = commands.add_parser("takedown", help="remove all results of the videos on the takedown list")
     takedown.add_argument("--list", type=Path, default=TAKEDOWN, dest="takedown", help="takedown list (default: %(default)s)")
@@ -114,6 +114,14 @@ def own_sheet(videos, names):
     """The sheet's text for these videos; paths made absolute."""
     rows = [f"{SUBJECT}\t{name}\t{video if is_url(video) else Path(video).resolve()}" for name, video in zip(names, videos, strict=True)]
     return "\n".join(["subject\tvideo\tsource", *rows]) + "\n"
+
+
+def _count(text):
+    """A whole number above 0, for an option."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, found {text}")
+    return number
 
 
 def list_videos(options):

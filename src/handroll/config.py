@@ -16,6 +16,7 @@ from handroll.sheet import Video
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+Angle = Annotated[float, Field(ge=0, le=180)]
 NotNegative = Annotated[float, Field(ge=0)]
 
 
@@ -77,10 +78,66 @@ class Sound(Section):
     required: bool = Field(True, description="a video without sound is rejected")
 
 
+class Editing(Section):
+    """Cuts, frozen and black pictures, titles, pictures in the picture: they are trimmed, and reject a video where too little is left."""
+
+    min_playable_s: NotNegative = Field(30.0, description="least playable time in all (s): one clip")
+    min_longest_s: NotNegative = Field(30.0, description="least length of the longest playable segment (s): one clip")
+
+
+class CameraMotion(Section):
+    """Movement of the camera."""
+
+    max_moving_share: Share = Field(0.3, description="greatest share of the time in which the camera moves; what is left is trimmed to")
+
+
+class Performers(Section):
+    """How many people play."""
+
+    max_more_than_two_hands: Share = Field(0.1, description="greatest share of looked-at frames with hands that show more than two")
+
+
+class Viewpoint(Section):
+    """From where the keys are seen: by the registered keyboard, else by the hands."""
+
+    max_tilt_deg: Angle = Field(26.0, description="greatest angle between the camera's axis and straight down (degrees)")
+    side_view_deg: Angle = Field(60.0, description="from this angle on it is called a side view (degrees)")
+
+
+class Silence(Section):
+    """Loudness of the sound."""
+
+    min_loud_db: Annotated[float, Field(le=0)] = Field(-60.0, description="least level of the loud parts (dB of full scale)")
+    max_silent_share: Share = Field(0.2, description="greatest share of the time in silences longer than 3 s")
+
+
+class Clipping(Section):
+    """Sound that is cut off at the limit."""
+
+    max_clipped_share: Share = Field(0.002, description="greatest share of samples near the peak")
+
+
+class Speech(Section):
+    """Talking, by the classifier named in survey.speech_classifier."""
+
+    max_speech_share: Share = Field(0.03, description="greatest share of the time in which somebody speaks")
+
+
+class Purity(Section):
+    """Piano alone: what the transcribed notes do not explain of the sound."""
+
+    max_foreign_db: Annotated[float, Field(le=0)] = Field(
+        -36.5, description="greatest power of foreign sound (dB of the recording's power)"
+    )
+    max_foreign_share: Share = Field(0.05, description="greatest share of the time with plainly foreign sound")
+    max_noise_db: Annotated[float, Field(le=0)] = Field(-24.0, description="greatest power of steady noise (dB of the recording's power)")
+
+
 class Visibility(Section):
-    """Hands over the whole video."""
+    """Hands over the playable segments."""
 
     min_both_hands: Share = Field(0.8, description="least share of frames with both hands found; the paper's 80 %")
+    min_any_hand: Share = Field(0.9, description="least share of frames with at least one hand found")
 
 
 class Screen(Section):
@@ -92,7 +149,22 @@ class Screen(Section):
     resolution: Resolution = Resolution()
     duration: Duration = Duration()
     sound: Sound = Sound()
+    editing: Editing = Editing()
+    camera_motion: CameraMotion = CameraMotion()
+    performers: Performers = Performers()
+    viewpoint: Viewpoint = Viewpoint()
+    silence: Silence = Silence()
+    clipping: Clipping = Clipping()
+    speech: Speech = Speech()
     visibility: Visibility = Visibility()
+    purity: Purity = Purity()
+
+
+class Survey(Section):
+    """A first look at every video."""
+
+    samples: Annotated[int, Field(ge=8)] = Field(48, description="frames, evenly spread, in which hands are looked for")
+    speech_classifier: Literal["silero"] = Field("silero", description="what tells speech from music")
 
 
 class Pose(Section):
@@ -249,6 +321,7 @@ class Config(Section):
         "config/videos.tsv", description="the sheet of videos, relative to the working directory"
     )
     acquire: Acquire = Acquire()
+    survey: Survey = Survey()
     detect: Detect = Detect()
     screen: Screen = Screen()
     pose: Pose = Pose()

@@ -155,7 +155,7 @@ def test_job_over_its_time_is_repeated_with_more(copies, reference, slurm):
     assert status == 0, said
     assert "SLURM status is: 'TIMEOUT'" in said
     ends = [(state, minutes) for state, minutes, _ in slurm.limits(project.root)]
-    assert ends.count(("TIMEOUT", 1)) == 1 and ("COMPLETED", 2) in ends
+    assert ("TIMEOUT", 1) in ends and ("COMPLETED", 2) in ends
     same_dataset(project, reference)
     whole_files(project)
 

@@ -61,6 +61,11 @@ def test_lookup():
         ({"keyboard": {"min_finger_confidence": 80}}, "keyboard.min_finger_confidence: input should be less than or equal to 1"),
         ({"pose": {"contacts": "perhaps"}}, "pose.contacts: input should be a valid boolean"),
         ({"overlay": 3}, "overlay: "),
+        ({"acquire": {"tries": 0}}, "acquire.tries: input should be greater than or equal to 1; found 0"),
+        ({"acquire": {"max_size_gb": 0}}, "acquire.max_size_gb: input should be greater than 0"),
+        ({"acquire": {"max_rate_mb_s": -1}}, "acquire.max_rate_mb_s: input should be greater than 0"),
+        ({"dataset": {"rights": {"permissions": ["refused"]}}}, "dataset.rights.permissions.0: input should be 'granted' or 'unknown'"),
+        ({"dataset": {"rights": {"licenses": []}}}, r"dataset.rights.licenses: unknown key; did you mean licences\?"),
     ],
 )
 def test_bad_values(values, message):

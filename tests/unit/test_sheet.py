@@ -34,12 +34,24 @@ def test_sheet_paths_are_relative_to_the_sheet(tmp_path):
         ("subject\tvideo\tsource\n..\tb\tc\n", "line 2, column subject: expected letters"),
         ("subject\tvideo\tsource\tsplit\na\tb\tc\tdev\n", "line 2, column split: input should be 'train'"),
         ("subject\tvideo\tsource\na\t\tc\n", "line 2, column video: expected a value"),
+        ("subject\tvideo\tsource\toverride\na\tb\tc\tmaybe\n", "line 2, column override: input should be 'accept' or 'reject'"),
+        ("subject\tvideo\tsource\tupload_date\na\tb\tc\t20200101\n", "line 2, column upload_date: expected a day as YYYY-MM-DD"),
+        ("subject\tvideo\tsource\tduration_s\na\tb\tc\tlong\n", "line 2, column duration_s: input should be a valid number"),
+        ("subject\tvideo\tsource\twidth_px\na\tb\tc\t0\n", "line 2, column width_px: input should be greater than or equal to 1"),
     ],
 )
 def test_bad_sheet(tmp_path, text, message):
     with pytest.raises(SheetError) as caught:
         read_sheet(write(tmp_path, text))
     assert message in str(caught.value)
+
+
+def test_what_a_listing_told(tmp_path):
+    header = "subject\tvideo\tsource\ttitle\tuploader\tupload_date\tduration_s\twidth_px\theight_px\toverride"
+    row = 'a\t1\thttps://x.org/v\tA\u2028 title, "quoted"\tAnn\t2020-03-03\t125.5\t1080\t1920\taccept'
+    (video,) = read_sheet(write(tmp_path, f"{header}\r\n{row}\r\n"))
+    assert (video.title, video.uploader, video.upload_date) == ('A\u2028 title, "quoted"', "Ann", "2020-03-03")
+    assert (video.duration_s, video.width_px, video.height_px, video.override) == (125.5, 1080, 1920, "accept")
 
 
 MARKED = "A0-front 102 655; A0-back 110 401; end-front 1820 650; end-back 1811 398"

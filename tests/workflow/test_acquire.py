@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import shutil
 import threading
 
 import pyarrow.parquet as pq
@@ -116,3 +117,8 @@ def test_tries_stay_out_of_what_is_measured(done):
     assert info["tries"] == 3
     done.run("results/acquire/anna/busy/probe.json")
     assert "tries" not in json.loads((done.root / "results/acquire/anna/busy/probe.json").read_text(encoding="utf-8"))
+
+
+def test_a_deleted_folder_is_asked_for_again(done):
+    shutil.rmtree(done.root / "results/acquire/anna/gone")
+    assert done.planned(*TARGETS) == {"fetch_video": 1, "summarise_acquire": 1}

@@ -22,8 +22,9 @@ rule survey_video:
         mem_mb=grows(2000, an_hour=1000),
         runtime=grows(10, an_hour=120),
     params:
-        code=code_of("survey_video.py"),
+        code=[version_of(f"handroll.{module}") for module in ("video.shots", "detect.glance")],
         rejected=rejected("probe"),
+        settings=cfg(samples="survey.samples"),
     message:
         "Look over {wildcards.subject}/{wildcards.video}"
     script:
@@ -49,7 +50,8 @@ rule measure_sound:
         runtime=grows(10, an_hour=60),
     params:
         code=code_of("measure_sound.py"),
-        rejected=rejected("probe", reasons_of="dataset"),
+        rejected=rejected("probe"),
+        settings=cfg(classifier="survey.speech_classifier"),
     message:
         "Measure the sound of {wildcards.subject}/{wildcards.video}"
     script:

@@ -22,6 +22,8 @@ def main(snakemake):
             from handroll.metrics.transcription import note_scores
             from handroll.music.audio import load_audio
             from handroll.music.check import Limits, choose_notes
+            from handroll.music.explained import explain
+            from handroll.screen import purity
 
             transcribed, metadata = read_table(snakemake.input.notes, NOTES)
             heard, _ = read_table(snakemake.input.pedal, PEDAL)
@@ -29,6 +31,9 @@ def main(snakemake):
             audio = load_audio(snakemake.input.audio)
             chosen = choose_notes(transcribed, heard, params.given, *audio, limits, params.settings["correct"])
             notes, pedal, given = chosen.notes, chosen.pedal, chosen.report["notes"] == "given"
+            if len(audio[0]) and "engine" in metadata:
+                heard_as = explain(*audio, transcribed)
+                report["screen"] = {"purity": purity.measure(heard_as.power, heard_as.foreign, heard_as.noise, heard_as.counted)}
             agreement = {"transcription_against_given": note_scores(notes, transcribed) if given else None}
             report |= chosen.report | agreement
             metadata |= {"transcriber": "given MIDI"} if given else {}

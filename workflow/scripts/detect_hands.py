@@ -23,14 +23,12 @@ def main(snakemake):
             from handroll.detect.mediapipe import detect_hands, engine_info
             from handroll.screen import visibility
             from handroll.video.frames import read_frames
-            from handroll.video.segments import within
 
             probe, survey = (json.loads(Path(path).read_text(encoding="utf-8")) for path in (given.probe, given.survey))
             settings = dict(params.settings)
             read = partial(read_frames, given.video, max_width_px=settings.pop("max_width_px"))
             hands = detect_hands(read, probe["width_px"], probe["height_px"], segments=survey["segments"], **settings)
-            playable = within(hands["time_s"][:, 0], survey["segments"])
-            scores = {"visibility": visibility.measure(hands["found"][playable])}
+            scores = {"visibility": visibility.measure(hands["found"], hands["time_s"][:, 0], survey["segments"])}
             columns, engine = by_row(hands), engine_info()
             facts = {"detector": f"{engine['engine']} {engine['engine_version']}", "detector_models": json.dumps(engine)}
             log.info("both hands in %.1f %% of the playable frames", 100 * scores["visibility"]["both_hands"])

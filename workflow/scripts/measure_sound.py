@@ -1,15 +1,34 @@
-"""Measure the sound: reads audio.flac; writes sound.json, the scores of the criteria that judge the sound alone."""
+"""Measure the sound: reads audio.flac; writes sound.json: for the screens, how silent, clipped and spoken over it is.
+
+A rejected video, and one without sound, has no scores.
+"""
 
 from handroll.logs import step_log
 from handroll.schema import write_json
 
 
 def main(snakemake):
-    """Measure, unless the video is rejected."""
+    """Measure what the sound alone tells."""
     params = snakemake.params
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
-        write_json(snakemake.output.sound, {"screen": {}})
-        log.info("rejected: %s", ", ".join(params.rejected))
+        scores = {}
+        if params.rejected:
+            log.info("rejected: %s", ", ".join(params.rejected))
+        else:
+            from handroll.music.audio import load_audio
+            from handroll.music.speech import speech_probability
+            from handroll.screen import clipping, silence, speech
+
+            samples, rate_hz = load_audio(snakemake.input.audio)
+            if len(samples):
+                probability, _ = speech_probability(samples, rate_hz, params.settings["classifier"], snakemake.threads)
+                scores = {
+                    "silence": silence.measure(samples, rate_hz),
+                    "clipping": clipping.measure(samples),
+                    "speech": speech.measure(probability),
+                }
+                log.info("%.1f %% of the time spoken", 100 * scores["speech"]["speech_share"])
+        write_json(snakemake.output.sound, {"screen": scores})
 
 
 if __name__ == "__main__":

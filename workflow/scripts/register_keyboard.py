@@ -25,8 +25,10 @@ def main(snakemake):
         import cv2
         import numpy as np
 
+        from handroll.detect.glance import Glance
         from handroll.keyboard.marks import marked_points
         from handroll.keyboard.registered import register_keyboard
+        from handroll.screen import viewpoint
         from handroll.video.medians import median_windows
         from handroll.view.picture import save_picture
         from handroll.view.registration import draw_registration
@@ -46,7 +48,8 @@ def main(snakemake):
             marked_points(params.marked) if params.marked else None,
             focal,
         )
-        scores = {}
+        hands = Glance.from_dict(survey["hands"])
+        scores = {"viewpoint": viewpoint.measure(found.view, found.confidence, hands)} if not found.problem else {}
         write_json(made.registration, found.to_dict() | {"screen": scores})
         median = np.median(colour, axis=0).astype(np.uint8)
         save_picture(draw_registration(median, found.drawn, found.edges_mm, found.residual_mm, name, found.in_words()), made.picture)

@@ -4,6 +4,7 @@ import functools
 import http.client
 import io
 import logging
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -176,9 +177,13 @@ class GatedRH(UrllibRH):
         add_accept_encoding_header(headers, CODINGS)
 
     def _send(self, request):
+        # yt-dlp asks for the whole file with the same headers, where a server does not know the rest: the Range must not stay in them.
+        shared, request = request.headers, request.copy()
+        shared.pop("Range", None)
         partial = self._downloader.partial
-        resumes = (request.headers.get("Range") or "bytes=0-").partition("=")[2].partition("-")[0] not in ("", "0")
-        if partial is not None and resumes and (version := partial.version_of(request.url)):
+        # Not for downloads in chunks, whose ranges have an end: some servers answer those with the whole file then.
+        rest = re.fullmatch(r"bytes=[1-9]\d*-", request.headers.get("Range") or "")
+        if partial is not None and rest and (version := partial.version_of(request.url)):
             request.headers["If-Range"] = version
         try:
             response = super()._send(request)

@@ -13,6 +13,9 @@ from handroll.schema import write_json
 FOLDER = ".download"
 """Name of the folder, beside the video."""
 
+VERSIONS = 8
+"""How many files' versions are kept: picture and sound need two, while a stream may come in thousands of parts."""
+
 _STATE = "state.json"
 
 
@@ -77,6 +80,7 @@ class Partial:
         """Take note of the version of a file that is coming; None: it has no name."""
         if self.version_of(url) != version:
             self._versions[_key(url)] = version
+            self._versions = dict(list(self._versions.items())[-VERSIONS:])
             self.save()
 
     def size_bytes(self):

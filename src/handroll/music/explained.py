@@ -54,6 +54,8 @@ _DENSE_HZ = 1800.0
 # Above, partials of all notes lie side by side and their places are uncertain: every onset may raise every frequency.
 _BEAT = 4.0
 # Strings beat: power may come back up to this factor.
+_BESIDE = 5
+# Partials so many frequencies wide (54 Hz) beat with one another: what one of them allows, its neighbours may take.
 _AROUND = 61
 # Frequencies (0.66 kHz) over which an onset's noise and leakage are taken to be alike.
 _LEAK_DB, _DISTANT_DB = -45.0, -20.0
@@ -233,7 +235,7 @@ class _Allowed:
             now = power[:, frame]
             self.struck *= np.where(held[:, frame] | dense, kept, ended)
             np.maximum(self.struck, now, out=self.struck, where=rising[:, frame])
-            explained = np.minimum(now, _BEAT * self.struck)
+            explained = np.minimum(now, _BEAT * ndimage.maximum_filter1d(self.struck, _BESIDE))
             around = ndimage.uniform_filter1d(explained, _AROUND, mode="nearest") + distant * explained.mean()
             self.hammer *= hammered
             if onset[frame]:

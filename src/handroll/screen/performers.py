@@ -1,7 +1,8 @@
-"""Does one person play? Judged by how many hands are seen at once, over samples of the whole video.
+"""Does one person play, with two hands? Judged by how many hands are seen at once, over samples of the whole video.
 
 Three or four hands in one picture now and then are mistakes: a reflection in the fallboard, a hand found twice. Two people at one
 piano show them most of the time. A "hand" that lies at the same place throughout the video is a picture on the wall.
+Videos without hands, or with one, are known here long before `visibility` counts every frame; so its thresholds here are laxer.
 """
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from handroll.screen.reasons import Reason
 from handroll.video.segments import within
 
-SCORES = ("samples_with_hands", "most_hands", "more_than_two_hands")
+SCORES = ("samples", "one_hand_seen", "two_hands_seen", "more_than_two_hands", "most_hands")
 
 ONE_PLAYER = 2
 """Hands of one person."""
@@ -43,8 +44,8 @@ def measure(time_s, sample, landmarks_px, segments=None):
     Returns
     -------
     dict
-        `samples_with_hands` (count), `most_hands` (most in one sample), `more_than_two_hands`: share of the samples with
-        hands that show more than two, 0..1; 0 where there is none.
+        `samples` (count); `one_hand_seen`, `two_hands_seen`: shares of them that show at least so many hands, 0..1;
+        `more_than_two_hands`: share of those that show any hand, 0..1; `most_hands` in one sample. 0 where there is none.
     """
     sample = np.asarray(sample, dtype=np.int64)
     real = moving(sample, landmarks_px, len(time_s))
@@ -53,9 +54,11 @@ def measure(time_s, sample, landmarks_px, segments=None):
         hands = hands[within(time_s, segments)]
     seen = hands[hands > 0]
     return {
-        "samples_with_hands": len(seen),
-        "most_hands": int(seen.max(initial=0)),
+        "samples": len(hands),
+        "one_hand_seen": len(seen) / max(len(hands), 1),
+        "two_hands_seen": float((hands >= ONE_PLAYER).sum() / max(len(hands), 1)),
         "more_than_two_hands": float((seen > ONE_PLAYER).sum() / max(len(seen), 1)),
+        "most_hands": int(seen.max(initial=0)),
     }
 
 
@@ -72,12 +75,26 @@ def moving(sample, landmarks_px, n_samples):
     return still < STILL_SHARE * n_samples
 
 
-def decide(scores, max_more_than_two_hands):
-    """Compare with the greatest share of samples that may show more than two hands; it is accepted itself.
+def decide(scores, max_more_than_two_hands, min_one_hand_seen=0.0, min_two_hands_seen=0.0):
+    """Compare with the greatest share of samples that may show more than two hands, and the least that must show one, and two.
+
+    Each limit is accepted itself. A video without samples has shown nothing yet: it passes.
+
+    Parameters
+    ----------
+    scores : dict
+        Of `measure`.
+    max_more_than_two_hands, min_one_hand_seen, min_two_hands_seen : float, 0..1
 
     Returns
     -------
     tuple of Reason
-        Empty where one person plays, or nobody.
+        Empty where one person plays, with both hands often enough.
     """
-    return (Reason.MORE_THAN_TWO_HANDS,) if scores["more_than_two_hands"] > max_more_than_two_hands else ()
+    if not scores["samples"]:
+        return ()
+    if scores["more_than_two_hands"] > max_more_than_two_hands:
+        return (Reason.MORE_THAN_TWO_HANDS,)
+    if scores["one_hand_seen"] >= min_one_hand_seen and scores["two_hands_seen"] >= min_two_hands_seen:
+        return ()
+    return (Reason.HANDS_RARELY_VISIBLE,) if scores["one_hand_seen"] > 0.0 else (Reason.NO_HANDS,)

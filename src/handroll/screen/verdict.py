@@ -6,10 +6,36 @@ verdict compares what is there with the thresholds. It is light enough to be ask
 
 from dataclasses import asdict, dataclass
 
-from handroll.screen import duration, resolution, sound, visibility
+from handroll.screen import (
+    camera_motion,
+    clipping,
+    duration,
+    editing,
+    performers,
+    purity,
+    resolution,
+    silence,
+    sound,
+    speech,
+    viewpoint,
+    visibility,
+)
 from handroll.screen.reasons import Reason
 
-CRITERIA = {"resolution": resolution, "duration": duration, "sound": sound, "visibility": visibility}
+CRITERIA = {
+    "resolution": resolution,
+    "duration": duration,
+    "sound": sound,
+    "editing": editing,
+    "camera_motion": camera_motion,
+    "performers": performers,
+    "viewpoint": viewpoint,
+    "silence": silence,
+    "clipping": clipping,
+    "speech": speech,
+    "visibility": visibility,
+    "purity": purity,
+}
 """Every criterion by name, in order: a module with `SCORES`, `measure` and `decide`."""
 
 

@@ -11,7 +11,6 @@ towards the fallboard and bent down to the keys:
 
 import numpy as np
 
-from handroll.hand.rotations import matrix_from_rotvec
 from handroll.screen.reasons import Reason
 
 SCORES = ("tilt_deg", "tilt_source", "tilt_side", "hands_tilt_deg")
@@ -149,11 +148,10 @@ def axes_in_hands(hands):
 
     at = np.asarray(hands.landmarks_px, dtype=np.float64)[:, (_WRIST, *_KNUCKLES)].mean(axis=1)
     ray = (at - np.array([hands.width_px, hands.height_px]) / 2.0) / (ASSUMED_FOCAL_WIDTHS * hands.width_px)
-    angle = np.arctan(np.linalg.norm(ray, axis=-1, keepdims=True))
-    turn = np.concatenate([-ray[:, 1:], ray[:, :1], np.zeros_like(ray[:, :1])], axis=-1)
-    turn *= angle / np.maximum(np.linalg.norm(ray, axis=-1, keepdims=True), 1e-12)
-    seen_axis = matrix_from_rotvec(turn)[:, 2, :]
-    return np.einsum("hij,hj->hi", frame, seen_axis)
+    # The smallest turn that takes the axis to the ray takes the ray's mirror image in the axis to the axis.
+    axis = np.concatenate([-ray, np.ones_like(ray[:, :1])], axis=-1)
+    axis /= np.linalg.norm(axis, axis=-1, keepdims=True)
+    return np.einsum("hij,hj->hi", frame, axis)
 
 
 def decide(scores, max_tilt_deg, side_view_deg=60.0):

@@ -12,6 +12,9 @@ from handroll.video.insets import find_pop, stays
 from handroll.video.stance import CameraTracker
 from handroll.video.stands import stands
 
+VERSION = 1
+"""Raised by hand when this module, or one of `video` that it uses, finds other edits: what is below is too costly to rerun for a refactoring."""
+
 WIDTH_PX = 256
 """Longer side of the frames that `EditFinder` wants: `read_frames(path, max_width_px=256, max_height_px=256)`."""
 

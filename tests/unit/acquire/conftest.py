@@ -75,6 +75,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         matches = "If-Range" not in request.headers or request.headers["If-Range"] == etag
         first = request.first_byte if ranges and matches else 0
         rest = data[first:]
+        if not rest:
+            self.send_status(416, [("Content-Range", f"bytes */{len(data)}")])
+            return
         self.send_response(206 if first else 200)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(rest) if length is None else length))

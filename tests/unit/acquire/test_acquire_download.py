@@ -109,6 +109,17 @@ def test_another_run_goes_on_where_one_gave_up(site, clip, get, tmp_path, waits)
     assert leftovers(tmp_path) == []
 
 
+def test_a_download_that_was_whole_already_is_not_asked_for_again(site, clip, get, tmp_path, waits):
+    """Killed after the last byte and before the name."""
+    site.answers["/cut.mp4"] = lambda handler, request: handler.send_file(clip, request, stop_after=max(0, 199_000 - request.first_byte))
+    get(f"{site.url}/cut.mp4")
+    with (tmp_path / ".download" / "video.mp4.part").open("ab") as file:
+        file.write(clip[199_000:])
+    site.answers["/cut.mp4"] = clip
+    assert get(f"{site.url}/cut.mp4")["status"] == "ok"
+    assert (tmp_path / "video").read_bytes() == clip
+
+
 def test_what_came_of_another_source_is_not_gone_on_with(site, clip, get, tmp_path, waits):
     site.answers["/cut.mp4"] = lambda handler, request: handler.send_file(clip, request, stop_after=max(0, 90_000 - request.first_byte))
     get(f"{site.url}/cut.mp4")

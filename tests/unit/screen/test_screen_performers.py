@@ -22,9 +22,10 @@ def glanced(counts, still=()):
     return np.arange(len(counts)) * 2.0, np.array(sample, dtype=int), HAND + np.array(places).reshape(-1, 1, 2)
 
 
-def test_shares_are_of_the_samples_with_hands():
+def test_shares():
     scores = performers.measure(*glanced([0, 0, 2, 1, 2, 3, 4, 2, 2, 2, 2, 0]))
-    assert scores == {"samples_with_hands": 9, "most_hands": 4, "more_than_two_hands": pytest.approx(2 / 9)}
+    shares = {"one_hand_seen": 9 / 12, "two_hands_seen": 8 / 12, "more_than_two_hands": 2 / 9}  # the last of those with hands
+    assert scores == pytest.approx({"samples": 12, "most_hands": 4, **shares})
     assert tuple(scores) == performers.SCORES
 
 
@@ -32,7 +33,7 @@ def test_only_the_playable_segments_count():
     time_s, sample, landmarks = glanced([4, 4, 2, 2, 2, 4])
     assert performers.measure(time_s, sample, landmarks, [(3.9, 9.9)])["more_than_two_hands"] == 0.0
     assert performers.measure(time_s, sample, landmarks, [(0.0, 3.9)])["more_than_two_hands"] == 1.0
-    assert performers.measure(time_s, sample, landmarks, [])["samples_with_hands"] == 0
+    assert performers.measure(time_s, sample, landmarks, [])["samples"] == 0
 
 
 def test_a_picture_on_the_wall_is_no_hand():
@@ -48,9 +49,26 @@ def test_few_samples_show_nothing_that_stays():
 
 def test_no_samples_and_no_hands():
     for counts in ([], [0] * 12):
-        assert performers.measure(*glanced(counts)) == {"samples_with_hands": 0, "most_hands": 0, "more_than_two_hands": 0.0}
+        assert performers.measure(*glanced(counts)) == {**dict.fromkeys(performers.SCORES, 0), "samples": len(counts)}
 
 
-@pytest.mark.parametrize(("share", "reasons"), [(0.0, ()), (0.1, ()), (0.11, (Reason.MORE_THAN_TWO_HANDS,))])
-def test_threshold(share, reasons):
-    assert performers.decide({"more_than_two_hands": share}, max_more_than_two_hands=0.1) == reasons
+@pytest.mark.parametrize(
+    ("one", "two", "more", "reasons"),
+    [
+        (1.0, 1.0, 0.1, ()),
+        (1.0, 1.0, 0.11, (Reason.MORE_THAN_TWO_HANDS,)),
+        (0.3, 0.3, 0.5, (Reason.MORE_THAN_TWO_HANDS,)),
+        (0.5, 0.4, 0.0, ()),
+        (0.49, 0.4, 0.0, (Reason.HANDS_RARELY_VISIBLE,)),
+        (1.0, 0.39, 0.0, (Reason.HANDS_RARELY_VISIBLE,)),
+        (0.0, 0.0, 0.0, (Reason.NO_HANDS,)),
+    ],
+)
+def test_thresholds(one, two, more, reasons):
+    scores = {"samples": 40, "one_hand_seen": one, "two_hands_seen": two, "more_than_two_hands": more, "most_hands": 3}
+    assert performers.decide(scores, max_more_than_two_hands=0.1, min_one_hand_seen=0.5, min_two_hands_seen=0.4) == reasons
+    assert performers.decide({**scores, "samples": 0}, 0.1, 0.5, 0.4) == ()
+
+
+def test_hands_need_not_be_asked_for():
+    assert performers.decide(performers.measure(*glanced([0] * 12)), max_more_than_two_hands=0.1) == ()
