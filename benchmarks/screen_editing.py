@@ -108,7 +108,7 @@ class Tally:
 
 
 def compare(name, truth, edits, tallies):
-    """Count one video; its playable segments' intersection over union."""
+    """Count one video; its playable segments' intersection over union, not a number where truth has none."""
     rate, count = truth.rate, len(truth.view)
     frames = {key: [round(t * rate) for t in edits[key]] for key in ("cuts", "jumps")}
     moving, empty = truth.flags["moving"], (truth.hands == 0) & (truth.view >= 0)
@@ -122,7 +122,7 @@ def compare(name, truth, edits, tallies):
     tolerated = turns + truth.cuts + truth.jumps + shaken["jumps"]
     tallies["jump"].points(name, "jump", jumps, frames["jumps"], frames["cuts"], tolerated)
     nothing = np.zeros(count, bool)
-    tallies["fade"].spans(name, "fade", truth.fades, [(a * rate, b * rate) for a, b in edits["fades"]], nothing)
+    tallies["fade"].spans(name, "fade", truth.fades, [(a * rate, b * rate) for a, b in edits["fades"]], moving)
     lenient = {"frozen": empty, "moving": truth.flags["transition"]}
     for kind, keys in KINDS.items():
         found = [(span[0] * rate, span[1] * rate) for key in keys for span in edits[key]]
@@ -141,7 +141,7 @@ def compare(name, truth, edits, tallies):
     moves = moving.mean(), camera_motion.measure(edits)["moving_share"]
     if abs(moves[0] - MAX_MOVING) > MARGIN:
         tallies["CAMERA MOVES"].verdict(name, "verdict", moves[0] > MAX_MOVING, moves[1] > MAX_MOVING)
-    return (best & mine).sum() / max((best | mine).sum(), 1) if (best | mine).any() else 1.0
+    return (best & mine).sum() / (best | mine).sum() if best.any() else np.nan
 
 
 def synthetic(options):
@@ -167,13 +167,11 @@ def synthetic(options):
         print(f"{kind:<14}{tally}")
     errors = tallies["cut"].errors + tallies["jump"].errors
     print(f"\nframes from a cut found to the true one: mean {np.mean(errors):.2f}, greatest {max(errors)}")
-    print(
-        f"playable segments, intersection over union: mean {np.mean(overlaps):.3f}, median {np.median(overlaps):.3f}, least {min(overlaps):.3f}"
-    )
+    figures = f"mean {np.nanmean(overlaps):.3f}, median {np.nanmedian(overlaps):.3f}, least {np.nanmin(overlaps):.3f}"
+    print(f"playable segments, intersection over union: {figures}")
     for height in sorted(set(size)):
-        print(
-            f"frames per second of one core, {height} lines: {np.mean([s for s, h in zip(speeds, size, strict=True) if h == height]):.0f}"
-        )
+        mine = [speed for speed, other in zip(speeds, size, strict=True) if other == height]
+        print(f"frames per second of one core, {height} lines: {np.mean(mine):.0f}")
     print("\n".join(line for tally in tallies.values() for line in tally.wrong))
 
 

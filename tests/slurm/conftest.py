@@ -51,11 +51,12 @@ class Slurm:
         cells = (line.split("|", 2) for line in lines)
         return {job: comment for job, folder, comment in cells if Path(folder) == root}
 
-    def limits(self, root):
-        """(state, time limit in minutes, name) of every finished job of a project, in the order in which they ended."""
+    def ended(self, root):
+        """(id, state, time limit in minutes) of every finished job of a project, in the order in which they ended."""
         text = (self.folder / "log" / "finished.txt").read_text(encoding="utf-8")
-        pattern = r"Name=(\S+) JobState=(\w+) Partition=\w+ TimeLimit=(\d+) .* WorkDir=(\S+) "
-        return [(state, int(minutes), name) for name, state, minutes, folder in re.findall(pattern, text) if Path(folder) == root]
+        pattern = r"^JobId=(\S+) .*JobState=(\w+) .*TimeLimit=(\d+) .*WorkDir=(\S+) "
+        jobs = re.findall(pattern, text, flags=re.MULTILINE)
+        return [(job, state, int(minutes)) for job, state, minutes, folder in jobs if Path(folder) == root]
 
 
 @pytest.fixture(scope="session")
@@ -121,13 +122,18 @@ class ClusterProject(WORKFLOW.Project):
             time.sleep(POLL_S)
         pytest.fail(f"no {what} within {PATIENCE_S:g} s\n{log.read_text(encoding='utf-8')}")
 
-    def wait_for_job(self, process, log, part):
-        """Wait until a job whose rule or group has this in its name runs; returns its id."""
+    def wait_for_job(self, process, log, rule, video="*/*"):
+        """Wait until a job of a rule that is no group's is in the middle of its work; returns its id."""
 
-        def running():
-            return next((job for job, comment in self.slurm.jobs(self.root, "RUNNING").items() if part in comment), None)
+        def working():
+            started = {
+                "_".join(path.relative_to(self.root).with_suffix("").parts[-2:])
+                for path in self.root.glob(f"results/logs/{rule}/{video}.log")
+            }
+            jobs = self.slurm.jobs(self.root, "RUNNING").items()
+            return next((job for job, comment in jobs for name in started if comment == f"rule_{rule}_wildcards_{name}"), None)
 
-        return self.wait_for(process, log, running, f"a running job {part}")
+        return self.wait_for(process, log, working, f"a running job of {rule}")
 
     def kill(self):
         """End what is left of the runs."""
@@ -139,11 +145,12 @@ class ClusterProject(WORKFLOW.Project):
 
 @pytest.fixture(scope="module")
 def cluster_project(slurm):
-    """A way to copy the project to a folder, for the cluster; ends the copies' runs in the end."""
+    """A way to copy a project to another folder, for the cluster: with its results, or without; ends the copies' runs in the end."""
     made = []
 
-    def make(root):
-        WORKFLOW.copy_project(root)
+    def make(project, root, results):
+        left_out = () if results else ("results", ".snakemake")
+        shutil.copytree(project.root, root, symlinks=True, ignore=lambda folder, _: left_out if Path(folder) == project.root else ())
         made.append(ClusterProject(root, slurm))
         return made[-1]
 

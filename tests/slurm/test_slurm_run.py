@@ -6,8 +6,8 @@ the way; in the other two, which wait most of the time, a job is over its time l
 
 import json
 import re
-import shutil
 import signal
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,8 @@ from handroll.video.write import VideoWriter
 
 SHEET = "subject\tvideo\tsource\tsplit\tpermission\n"
 RATE_HZ = 44100
+LENGTH_S = 4.0  # of the small videos
+MUSIC = ("transcribe_audio", "check_midi")  # the members of a group
 MANIFEST = "results/dataset/shards.json"
 # As long as a job may take with two attempts' time but not with one.
 LONG = "import time\n\ntime.sleep(600 if {condition} else 0)\n"
@@ -55,8 +57,7 @@ def copies(slurm, reference, cluster_project, tmp_path_factory):
         # Has one attempt only.
         ("hopeless", "snakemake.resources.runtime < 5", ["results/dataset/clips/anna/one.parquet", "--retries", "0"]),
     ):
-        copy = cluster_project(tmp_path_factory.mktemp(name) / "project")
-        shutil.copytree(reference.root, copy.root, symlinks=True, dirs_exist_ok=True)
+        copy = cluster_project(reference, tmp_path_factory.mktemp(name) / "project", results=True)
         slow = LONG.format(condition=f'{condition} and snakemake.wildcards.video == "one"')
         copy.edit("workflow/scripts/cut_clips.py", "\nif __name__ ==", f"\n{slow}\n\nif __name__ ==")
         rules = copy.root / "workflow/rules/dataset.smk"
@@ -73,9 +74,7 @@ def copies(slurm, reference, cluster_project, tmp_path_factory):
 def on_cluster(slurm, reference, copies, cluster_project, tmp_path_factory):
     """The whole workflow on SLURM, with what happened to it: its main process killed, then one of its jobs cancelled."""
     root = tmp_path_factory.mktemp("cluster") / "project"
-    made = cluster_project(root)
-    for name in ("videos.tsv", "config/test.yaml"):
-        shutil.copy(reference.root / name, root / name)
+    made = cluster_project(reference, root, results=False)
     process, log = made.start("all")
     made.wait_for_job(process, log, "detect_hands")
     process.send_signal(signal.SIGKILL)
@@ -90,7 +89,7 @@ def on_cluster(slurm, reference, copies, cluster_project, tmp_path_factory):
     status, said = made.finish(*made.start("--unlock"))
     assert status == 0, said
     process, log = made.start("all")
-    cancelled = made.wait_for_job(process, log, "transcribe_audio")
+    cancelled = made.wait_for_job(process, log, "register_keyboard", "anna/one")
     slurm.ask("scancel", cancelled)
     status, said = made.finish(process, log)
     assert status == 0, said
@@ -111,7 +110,7 @@ def same_dataset(project, reference):
 def whole_files(project):
     """No file is half written: none has a temporary name, none is marked as incomplete, and every table can be read."""
     results = project.root / "results"
-    assert [path for path in results.rglob("*") if ".part" in path.name or path.name.startswith(".")] == []
+    assert [path for path in results.rglob("*") if ".part" in path.name] == []
     assert list((project.root / ".snakemake" / "incomplete").glob("*")) == []
     tables = list(results.rglob("*.parquet"))
     assert len(tables) > 20
@@ -143,18 +142,26 @@ def test_nothing_is_left_to_do_on_the_cluster_or_elsewhere(on_cluster):
     assert project.planned("all") == {}
 
 
-def test_jobs_ask_for_what_their_rules_say(on_cluster, slurm):
-    minutes = [limit for _, limit, _ in slurm.limits(on_cluster["project"].root)]
-    # The motion group of a short video: five members, each with ten minutes and less than one for its length.
-    assert 55 in minutes
+def test_group_asks_for_the_summed_time_of_its_members(on_cluster, slurm):
+    project = on_cluster["project"]
+    text = "".join(path.read_text(encoding="utf-8") for path in (project.root / "workflow/rules").glob("*.smk"))
+    asked = {
+        rule: re.search(rf"^rule {rule}:.*?runtime=grows\(([\d.]+), an_hour=([\d.]+)\)", text, flags=re.MULTILINE | re.DOTALL)
+        for rule in MUSIC
+    }
+    minutes = sum(ceil(float(found[1]) + float(found[2]) * LENGTH_S / 3600.0) for found in asked.values())
+    groups = {job for job, comment in slurm.jobs(project.root).items() if comment == "_".join(("rule_music", *sorted(MUSIC)))}
+    assert len(groups) == 3
+    # The two whole videos are as long as each other, that without hands is shorter; less than a minute apart.
+    assert {limit for job, _, limit in slurm.ended(project.root) if job in groups} == {minutes}
 
 
 def test_job_over_its_time_is_repeated_with_more(copies, reference, slurm):
     project, process, log = copies["patient"]
     status, said = project.finish(process, log)
     assert status == 0, said
-    assert "SLURM status is: 'TIMEOUT'" in said
-    ends = [(state, minutes) for state, minutes, _ in slurm.limits(project.root)]
+    assert "DUE TO TIME LIMIT" in said
+    ends = [(state, minutes) for _, state, minutes in slurm.ended(project.root)]
     assert ("TIMEOUT", 1) in ends and ("COMPLETED", 2) in ends
     same_dataset(project, reference)
     whole_files(project)
@@ -164,9 +171,9 @@ def test_job_over_its_time_without_retries_says_so_and_can_be_repeated(copies, r
     project, process, log = copies["hopeless"]
     clips = Path("results/dataset/clips/anna/one.parquet")
     status, said = project.finish(process, log)
-    assert status == 1 and "SLURM status is: 'TIMEOUT'" in said and str(clips) in said, said
+    assert status == 1 and "DUE TO TIME LIMIT" in said and "Error in rule cut_clips" in said and str(clips) in said, said
     assert not (project.root / clips).exists()
     status, said = project.finish(*project.start(str(clips), "--set-resources", "cut_clips:runtime=5 * attempt"))
     assert status == 0, said
-    assert ("COMPLETED", 5) in [(state, minutes) for state, minutes, _ in slurm.limits(project.root)]
+    assert ("COMPLETED", 5) in [(state, minutes) for _, state, minutes in slurm.ended(project.root)]
     assert (project.root / clips).read_bytes() == (reference.root / clips).read_bytes()

@@ -2,8 +2,8 @@
 
 import http.server
 import json
-import shutil
 import threading
+import time
 
 import pyarrow.parquet as pq
 import pytest
@@ -15,13 +15,23 @@ TARGETS = ("summarise_acquire",)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Gives what lies in `files` by path: bytes, or the status of a failure; `asked`: paths, in order."""
+    """Gives what lies in `files` by path: bytes, or the status of a failure; `asked`: paths, in order.
 
-    files, asked = {}, []
+    `/slow...` take a second; `most`: how many of them at a time were answered at most.
+    """
+
+    files, asked, lock, running, most = {}, [], threading.Lock(), 0, 0
 
     def do_GET(self):
         self.asked.append(self.path)
         found = self.files.get(self.path, 404)
+        if self.path.startswith("/slow"):
+            with self.lock:
+                Handler.running += 1
+                Handler.most = max(self.most, self.running)
+            time.sleep(1.0)
+            with self.lock:
+                Handler.running -= 1
         if isinstance(found, int):
             self.send_error(found)
             return
@@ -119,6 +129,22 @@ def test_tries_stay_out_of_what_is_measured(done):
     assert "tries" not in json.loads((done.root / "results/acquire/anna/busy/probe.json").read_text(encoding="utf-8"))
 
 
-def test_a_deleted_folder_is_asked_for_again(done):
-    shutil.rmtree(done.root / "results/acquire/anna/gone")
-    assert done.planned(*TARGETS) == {"fetch_video": 1, "summarise_acquire": 1}
+def test_a_final_one_is_asked_for_again_by_force(done):
+    again = ("--forcerun", "results/acquire/anna/gone/info.json")
+    assert done.planned(*TARGETS, *again)["fetch_video"] == done.planned(*TARGETS).get("fetch_video", 0) + 1
+    Handler.asked.clear()
+    done.run(*TARGETS, *again)
+    assert "/gone.mp4" in Handler.asked and status(done)["gone"] == ("download_gone", False, 1)
+    Handler.asked.clear()
+    done.run(*TARGETS)
+    assert "/gone.mp4" not in Handler.asked
+
+
+def test_a_site_is_asked_by_as_many_jobs_at_a_time_as_the_profile_allows(done, site, small_videos):
+    done.edit("profiles/default/config.yaml", "other_site=4", "other_site=1")
+    Handler.files |= {f"/slow{n}.mp4": small_videos[0].read_bytes() for n in range(3)}
+    rows = "".join(f"anna\tslow{n}\t{site}/slow{n}.mp4\n" for n in range(3))
+    (done.root / "videos.tsv").write_text("subject\tvideo\tsource\n" + rows, encoding="utf-8")
+    done.run(*TARGETS, cores=3)
+    assert {name: found[0] for name, found in status(done).items()} == {f"slow{n}": "ok" for n in range(3)}
+    assert Handler.most == 1

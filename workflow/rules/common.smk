@@ -6,6 +6,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from handroll.acquire.takedown import read_takedown, taken_down_names
 from handroll.config import ConfigError, lookup, parse_config
 from handroll.provenance import code_hash, module_version
 from handroll.screen.listing import measure_listing
@@ -15,6 +16,7 @@ from handroll.sheet import SheetError, is_url, read_sheet
 try:
     CONFIG = parse_config(config)
     SHEET = {(row.subject, row.video): row for row in read_sheet(CONFIG.sheet)}
+    TAKEN_DOWN = taken_down_names(read_takedown(CONFIG.acquire.takedown), SHEET.values())
 except (ConfigError, SheetError) as error:
     raise WorkflowError(str(error)) from None
 
@@ -23,8 +25,10 @@ if not SHEET:
 
 THRESHOLDS = CONFIG.screen.model_dump()
 
-# A video that its listing or a person rejects is never fetched: it has no jobs, only a line in the summary.
-LISTED = {name: judge([measure_listing(row)], THRESHOLDS, row.override) for name, row in SHEET.items()}
+# A video that its listing, a person or the takedown list rejects is never fetched: it has no jobs, only a line in the summary.
+LISTED = {
+    name: judge([measure_listing(row, name in TAKEN_DOWN)], THRESHOLDS, row.override) for name, row in SHEET.items()
+}
 VIDEOS = {name: row for name, row in SHEET.items() if LISTED[name].usable_for_motion}
 
 # Where the steps write what they measure, the earliest first.

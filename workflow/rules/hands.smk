@@ -56,7 +56,7 @@ rule fit_pose:
     threads: 1
     resources:
         mem_mb=grows(1000, an_hour=4000),
-        runtime=grows(10, an_hour=180),
+        runtime=grows(10, an_hour=120),
     params:
         code=version_of(f"handroll.pose.{CONFIG.pose.engine}"),
         rejected=rejected(*MEASURED),

@@ -23,7 +23,7 @@ rule register_keyboard:
     threads: 1
     resources:
         mem_mb=grows(2000, an_hour=2000),
-        runtime=grows(10, an_hour=120),
+        runtime=grows(10, an_hour=60),
     params:
         code=code_of("register_keyboard.py"),
         rejected=rejected("probe", "survey", "sound", "visibility", "agreement"),

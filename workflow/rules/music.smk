@@ -23,7 +23,7 @@ rule transcribe_audio:
     threads: 1
     resources:
         mem_mb=grows(4000, an_hour=6000),
-        runtime=grows(10, an_hour=360),
+        runtime=grows(10, an_hour=240),
     params:
         code=version_of(f"handroll.music.{CONFIG.music.engine}"),
         rejected=rejected("probe", "survey", "sound", "visibility", reasons_of="dataset"),

@@ -22,7 +22,7 @@ rule draw_overlay:
     threads: 1
     resources:
         mem_mb=grows(2000, an_hour=1000),
-        runtime=grows(10, an_hour=360),
+        runtime=grows(10, an_hour=240),
     params:
         code=code_of("draw_overlay.py"),
         rejected=rejected(*MEASURED),

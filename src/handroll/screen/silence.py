@@ -8,7 +8,7 @@ SCORES = ("loud_db", "silent_share")
 
 BLOCK_S = 0.1
 """Levels are those of blocks of this length."""
-PAUSE_S = 3.0
+PAUSE_S = 5.0
 """Silence up to this long is part of the music."""
 QUIET_DB, FAINT_DB = -55.0, -80.0
 """A block is silent below the first against the loud blocks, or below the second against full scale; a room is not."""

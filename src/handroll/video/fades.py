@@ -46,11 +46,12 @@ LEAST_S = 0.15
 BACKWARDS = 0.04
 """How much a later frame may show less of the later picture than an earlier one."""
 
-ONE_LIGHT = 0.93
-"""Correlation of the pictures before and after from which on they are one scene, in other light."""
+GAINS = (0.3, 3.3)
+"""A later picture that is the earlier one times a factor between these, but for less than `LEAST_AREA` of its pixels, is one scene
+in other light. Beyond them it faded to black, or from it."""
 
-SPREADS = (0.3, 3.3)
-"""Unless the contrast changed beyond these ratios: then it faded to black, or from it."""
+LIT = 12.0
+"""Least grey level of the pixels that are asked for the factor."""
 
 
 class FadeFinder:
@@ -141,7 +142,8 @@ def fade_span(pictures):
 
 
 def _same_in_other_light(before, after):
-    spreads = float(before.std()), float(after.std())
-    if min(spreads) <= 0.0 or not SPREADS[0] < spreads[1] / spreads[0] < SPREADS[1]:
+    lit = before > LIT
+    if lit.mean() < LEAST_AREA:
         return False
-    return float(((before - before.mean()) * (after - after.mean())).mean()) >= ONE_LIGHT * spreads[0] * spreads[1]
+    factor = float(np.median(after[lit] / before[lit]))
+    return GAINS[0] < factor < GAINS[1] and float((np.abs(after - factor * before) > CLEARLY).mean()) < LEAST_AREA

@@ -23,8 +23,9 @@ CLOSE_PX = 7
 FILLED = 0.8
 """Least share of the rectangle's pixels that change, gaps closed."""
 
-SIDE_FILLED = 0.6
-"""Least share along each of its sides."""
+SIDES_FILLED = 0.8
+SIDE_FILLED = 0.4
+"""Least share along its sides, on average and along each; a logo may lie over one."""
 
 EDGE_PX = 3
 """How far from the sides of the rectangle the edges are looked for."""
@@ -82,8 +83,8 @@ def find_pop(before, after, frame):
     tall, wide = changed.shape
     if width < LEAST_SIDE * wide or height < LEAST_SIDE * tall or not AREA[0] <= inside.size / changed.size <= AREA[1]:
         return None
-    sides = inside[1], inside[-2], inside[:, 1], inside[:, -2]
-    if inside.mean() < FILLED or min(side.mean() for side in sides) < SIDE_FILLED:
+    filled = [side.mean() for side in (inside[1], inside[-2], inside[:, 1], inside[:, -2])]
+    if inside.mean() < FILLED or np.mean(filled) < SIDES_FILLED or min(filled) < SIDE_FILLED:
         return None
     box = (left, top, left + width, top + height)
     if left <= EDGE_PX and left + width >= wide - EDGE_PX:
@@ -99,8 +100,8 @@ def stays(pops, breaks, stop):
 
     Parameters
     ----------
-    pops : list of Pop
-        In order.
+    pops : list of (Pop, bool)
+        In order; whether each is clear enough to count without a partner that undoes it.
     breaks : int array (cut,)
         First frames after cuts and fades, in order: an inset does not outlast them unless it comes again.
     stop : int
@@ -111,27 +112,19 @@ def stays(pops, breaks, stop):
     list of (int, int, box)
         First frame, the frame after the last, and where.
     """
-    found, open_pops = [], []
-    for pop in pops:
+    found, waiting = [], []
+    for pop, alone in pops:
         start, _ = _shot(pop.frame, breaks, stop)
-        still_open = []
-        for begun, box in open_pops:
-            limit = _shot(begun, breaks, stop)[1]
-            if limit <= pop.frame:
-                found.append((begun, limit, box))
-            else:
-                still_open.append((begun, box))
-        open_pops = still_open
-        mine = [item for item in open_pops if overlap(item[1], pop.box) >= SAME]
-        if pop.kind == "went" or (mine and pop.kind == "came"):
-            for item in mine:
-                open_pops.remove(item)
-                found.append((item[0], pop.frame, item[1]))
-            if not mine and pop.kind == "went":
-                found.append((start, pop.frame, pop.box))
-        if not mine and pop.kind == "came":
-            open_pops.append((pop.frame, pop.box))
-    return sorted(found + [(begun, _shot(begun, breaks, stop)[1], box) for begun, box in open_pops])
+        partner = next((item for item in waiting if item[0].frame >= start and overlap(item[0].box, pop.box) >= SAME), None)
+        if pop.kind == "came" and partner is None:
+            waiting.append((pop, alone))
+        elif pop.kind != "changed" and partner is not None:
+            waiting.remove(partner)
+            found.append((partner[0].frame, pop.frame, pop.box))
+        elif pop.kind == "went" and alone:
+            found.append((start, pop.frame, pop.box))
+    found += [(pop.frame, _shot(pop.frame, breaks, stop)[1], pop.box) for pop, alone in waiting if alone]
+    return sorted(found)
 
 
 def overlap(first, second):

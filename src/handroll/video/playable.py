@@ -1,5 +1,7 @@
 """What can be used of an edited video: the stretches of its main view with nothing in the way."""
 
+from itertools import pairwise
+
 MARGIN_FRAMES = 1
 """Frames left out on both sides of what is in the way, since fades and freezes are found to about a frame."""
 
@@ -52,7 +54,7 @@ def _clear(edits):
     segments = []
     for start_s, end_s, place in edits["places"]:
         inner = [start_s, *(t for t in points if start_s < t < end_s), end_s]
-        for left_s, right_s in zip(inner, inner[1:], strict=False):
+        for left_s, right_s in pairwise(inner):
             segments += [(a, b, place) for a, b in without((left_s, right_s), blocks)]
     return sorted(segments)
 

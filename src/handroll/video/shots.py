@@ -13,7 +13,8 @@ from handroll.video.stance import CameraTracker
 from handroll.video.stands import stands
 
 VERSION = 1
-"""Raised by hand when this module, or one of `video` that it uses, finds other edits: what is below is too costly to rerun for a refactoring."""
+"""Raised by hand when this module, or one of `video` that it uses, finds other edits: what is below is too costly to rerun for a
+refactoring."""
 
 WIDTH_PX = 256
 """Longer side of the frames that `EditFinder` wants: `read_frames(path, max_width_px=256, max_height_px=256)`."""
@@ -31,8 +32,8 @@ TITLE_SHARE = 0.7
 """Share of its shot for which a title stands still, at least: it may fade or move in."""
 
 ABRUPT = 12.0
-ABRUPT_FRAMES = 3
-"""A freeze begins abruptly: within this many frames before it a pixel changes by more grey levels than this. A player who comes to
+ABRUPT_S = 0.1
+"""A freeze begins abruptly: within this time before it a pixel changes by more grey levels than this. A player who comes to
 rest, in a picture whose noise the coder has taken out, does so gently; that looks the same and does no harm."""
 
 FREEZE_S = 0.28
@@ -51,7 +52,8 @@ FLAT = 0.5
 FLAT_LEVELS = 3
 
 POP_RATIO = 1.3
-"""How many times as much as in any neighbouring frame changes when an inset comes or goes."""
+LONE_POP_RATIO = 3.0
+"""How many times as much as in any neighbouring frame changes when an inset comes or goes, and where its shot ends before it goes."""
 
 
 @dataclass(frozen=True)
@@ -161,9 +163,9 @@ class EditFinder:
         shots = _shots(edges, cuts, fades)
         places, moves = stands(self._camera.looks, [(float(a), float(b)) for a, b in shots])
         titles = [span for span in still if self._is_title(span, edges, shots)]
-        frozen = [span for span in still if span not in titles and self._is_abrupt(span, cuts, jumps)]
+        frozen = [span for span in still if span not in titles and self._is_abrupt(span, cuts, jumps, frame_s)]
         places, moves = stands(self._camera.looks, [(float(a), float(b)) for a, b in shots])
-        popped = {pop.frame for pop in self._pops}
+        popped = {frame for start, stop, _ in insets for frame in (start, stop)}
 
         def spans(runs):
             return [(float(edges[a]), float(edges[b])) for a, b in runs]
@@ -197,16 +199,20 @@ class EditFinder:
                 joined.append((start, stop))
         return [(start, stop) for start, stop in joined if (stop - start) * frame_s >= FREEZE_S]
 
-    def _is_abrupt(self, span, cuts, jumps):
+    def _is_abrupt(self, span, cuts, jumps, frame_s):
         """Whether the picture moved right before a still stretch, cuts apart, or jumps at its end."""
-        largest = self._changes.largest().copy()
-        largest[cuts] = 0.0
-        before = largest[max(0, span[0] - ABRUPT_FRAMES) : span[0]]
-        return max(before, default=0.0) >= ABRUPT or bool(np.any(np.abs(jumps - span[1]) <= 1))
+        largest, reach = self._changes.largest().copy(), max(2, round(ABRUPT_S / frame_s))
+        largest[np.concatenate((cuts, jumps))] = 0.0
+        before = largest[max(0, span[0] - reach) : span[0]]
+        return max(before, default=0.0) >= ABRUPT or bool(np.any(np.abs(jumps - span[1]) <= reach))
 
     def _insets(self, breaks, stop):
         ratio = self._changes.ratio()
-        pops = [pop for pop in self._pops if ratio[pop.frame] >= POP_RATIO and not np.any(np.abs(breaks - pop.frame) <= 1)]
+        pops = [
+            (pop, ratio[pop.frame] >= LONE_POP_RATIO)
+            for pop in self._pops
+            if ratio[pop.frame] >= POP_RATIO and not np.any(np.abs(breaks - pop.frame) <= 1)
+        ]
         return stays(pops, breaks, stop)
 
     def _is_title(self, span, edges, shots):

@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-CORNERS = 160
-"""Corners (Shi and Tomasi 1994) of a reference picture."""
+CORNERS = 500
+CELLS = (8, 5)
+CELL_CORNERS = 6
+"""Corners (Shi and Tomasi 1994) looked for in a reference picture, and those kept, the strongest in each of this many columns and
+rows of cells, lest one thing full of corners outweigh the room."""
 
 LEAST_CORNERS = 16
 """Fewer corners than this tell nothing: a colour, or a title."""
@@ -30,6 +33,9 @@ under 0.1 by chance."""
 
 LEAST_AGREE = 0.4
 """Share of the corners that has to follow one shift, turn and zoom for that to be the camera's movement."""
+
+SPREAD = 0.4
+"""Share of the longer side over which these corners have to be spread (5th to 95th percentile): an arm that sweeps by is narrower."""
 
 UNLIKE = 0.6
 """Greatest mean difference of a corner's surroundings from the reference, as a share of their own mean contrast."""
@@ -154,10 +160,9 @@ class CameraTracker:
     def _begin(self, picture, small):
         """Begin a new view, unless the picture is plain."""
         self._leave(None)
-        corners = cv2.goodFeaturesToTrack(picture, CORNERS, 0.02, 4)
-        if corners is None or len(corners) < LEAST_CORNERS:
+        corners = _corners(picture)
+        if len(corners) < LEAST_CORNERS:
             return None
-        corners = corners[:, 0]
         self._current = _View(self._numbers, picture, corners, _contrast(picture, corners), small)
         self._numbers += 1
         self._views.append(self._current)
@@ -178,6 +183,19 @@ def _small(picture):
     """A small picture of mean 0 and standard deviation 1, of a little blur so that a shift of a pixel matters little."""
     small = cv2.resize(cv2.GaussianBlur(picture, (0, 0), 2.0), (64, 36), interpolation=cv2.INTER_AREA).astype(np.float32)
     return (small - small.mean()) / max(float(small.std()), 1e-3)
+
+
+def _corners(picture):
+    """Corners of a picture, spread over it: float32 array (corner, 2)."""
+    found = cv2.goodFeaturesToTrack(picture, CORNERS, 0.02, 4)
+    if found is None:
+        return np.zeros((0, 2), np.float32)
+    corners, counts, kept = found[:, 0], {}, []
+    for corner, cell in zip(corners, (corners * CELLS // picture.shape[::-1]).astype(int).tolist(), strict=True):
+        counts[tuple(cell)] = counts.get(tuple(cell), 0) + 1
+        if counts[tuple(cell)] <= CELL_CORNERS:
+            kept.append(corner)
+    return np.array(kept, np.float32)
 
 
 def _contrast(picture, corners):
@@ -215,4 +233,5 @@ def _moved(view, picture, pose):
     motion, inliers = cv2.estimateAffinePartial2D(view.corners[good], found[good], ransacReprojThreshold=IN_PLACE * max(picture.shape))
     if motion is None or inliers.sum() < least or not ZOOMS[0] < np.hypot(*motion[:, 0]) < ZOOMS[1]:
         return None
-    return motion
+    low, high = np.percentile(view.corners[good][inliers[:, 0] > 0], [5, 95], axis=0)
+    return motion if max(high - low) >= SPREAD * max(picture.shape) else None

@@ -44,12 +44,12 @@ def test_a_piano_explains_itself(clean):
 def test_another_instrument_is_foreign_where_it_plays(played, heard, clean):
     begin, end = 10 * played.rate_hz, 20 * played.rate_hz
     samples = played.samples.astype(float)
-    samples[begin:end] += at_level(vibrato(10.0, played.rate_hz), samples[begin:end], -20.0)
+    samples[begin:end] += at_level(vibrato(10.0, played.rate_hz), samples[begin:end], -10.0)
     found, scores = scores_of(samples, heard, played.rate_hz)
     levels_db = purity.levels_db(found.power, found.foreign, found.counted)
     during = (found.start_s >= 10.0) & (found.start_s + SPAN_S <= 20.0)
     outside = (found.start_s + SPAN_S <= 9.0) | (found.start_s >= 21.0)
-    assert np.median(levels_db[during]) > -42.0 and levels_db[during].max() > -32.0 and levels_db[outside].max() < -60.0
+    assert np.median(levels_db[during]) > -35.0 and levels_db[during].max() > -26.0 and levels_db[outside].max() < -60.0
     assert scores["foreign_db"] > clean[1]["foreign_db"] + 20.0
 
 

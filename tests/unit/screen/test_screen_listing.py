@@ -12,8 +12,12 @@ def row(**facts):
 
 
 def test_what_a_listing_does_not_tell_is_not_judged():
-    assert measure_listing(row()) == {"screen": {}}
+    assert measure_listing(row()) == {"problems": [], "screen": {}}
     assert judge([measure_listing(row(width_px=640))], THRESHOLDS).reasons == ()
+
+
+def test_nothing_overrules_a_takedown():
+    assert judge([measure_listing(row(duration_s=90.0), taken_down=True)], THRESHOLDS, "accept").reasons == (Reason.TAKEN_DOWN,)
 
 
 def test_a_listing_rejects_before_anything_is_fetched():

@@ -43,6 +43,11 @@ def test_a_picture_on_the_wall_is_no_hand():
     assert four["most_hands"] == 4 and four["more_than_two_hands"] == 1.0
 
 
+def test_a_hand_that_stays_where_it_is_is_still_a_hand():
+    scores = performers.measure(*glanced([1] * 20, still=[(900.0, 450.0)]))
+    assert scores["two_hands_seen"] == scores["one_hand_seen"] == 1.0 and scores["most_hands"] == 2
+
+
 def test_few_samples_show_nothing_that_stays():
     assert performers.measure(*glanced([2] * 5, still=[(900.0, 50.0)]))["most_hands"] == 3
 

@@ -19,9 +19,9 @@ def test_level_of_a_sine():
 
 
 def test_long_silences_count_and_pauses_do_not():
-    paused = np.concatenate([tone(5.0), np.zeros(2 * RATE_HZ), tone(5.0), np.zeros(2 * RATE_HZ), tone(6.0)])
+    paused = np.concatenate([tone(5.0), np.zeros(4 * RATE_HZ), tone(5.0), np.zeros(4 * RATE_HZ), tone(6.0)])
     assert silence.measure(paused, RATE_HZ)["silent_share"] == 0.0
-    muted = np.concatenate([tone(5.0), np.zeros(5 * RATE_HZ), tone(10.0)])
+    muted = np.concatenate([tone(5.0), np.zeros(6 * RATE_HZ), tone(13.0)])
     scores = silence.measure(muted, RATE_HZ)
     assert scores["silent_share"] == pytest.approx(0.25, abs=0.01)
     assert silence.decide(scores, **LIMITS) == (Reason.SOUND_SILENT,)

@@ -131,7 +131,7 @@ def test_nothing_is_decided_without_keyboard_and_hands():
 
 @pytest.mark.parametrize(
     ("tilt_deg", "reasons"),
-    [(0.0, ()), (26.0, ()), (26.1, (Reason.TILTED_VIEW,)), (59.9, (Reason.TILTED_VIEW,)), (60.0, (Reason.SIDE_VIEW,))],
+    [(0.0, ()), (26.0, ()), (26.1, (Reason.TILTED_VIEW,)), (54.9, (Reason.TILTED_VIEW,)), (55.0, (Reason.SIDE_VIEW,))],
 )
 def test_thresholds(tilt_deg, reasons):
     assert viewpoint.decide({"tilt_deg": tilt_deg}, max_tilt_deg=26.0) == reasons
