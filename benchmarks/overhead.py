@@ -1,4 +1,4 @@
-"""What does a video cost that is not good enough, and what does planning cost? Rejected videos through the workflow, and many through a dry run.
+"""What does a video cost that is not good enough, and what does planning cost? Rejected videos through the workflow; many through a dry run.
 
     python benchmarks/overhead.py
     python benchmarks/overhead.py --checkout ../older-checkout     # the same of another version, for comparison
@@ -40,7 +40,10 @@ atexit.register(_record)
 REJECTED = {"tiny": "its probe: too small", "no_hands": "its pictures: no hands"}
 """The videos, and what rejects each."""
 
-BEFORE = {"tiny": ("fetch_video", "probe_video"), "no_hands": ("fetch_video", "probe_video", "extract_audio", "survey_video", "detect_hands")}
+BEFORE = {
+    "tiny": ("fetch_video", "probe_video"),
+    "no_hands": ("fetch_video", "probe_video", "extract_audio", "survey_video", "detect_hands"),
+}
 """Rules that run before the rejection is known; what the others cost is waste."""
 
 CONFIG = "sheet: videos.tsv\nscreen:\n  resolution: {min_short_side_px: 300, min_long_side_px: 400}\n  duration: {min_s: 1.0}\n"
@@ -77,9 +80,7 @@ def measure_rejected(checkout, folder):
         (folder / "videos.tsv").write_text(f"subject\tvideo\tsource\nown\t{name}\t{name}.mp4\n", encoding="utf-8")
         record = folder / f"{name}.times"
         record.touch()
-        done = snakemake(
-            checkout, folder, "--cores", "1", "all", "overlays", PYTHONPATH=str(folder), HANDROLL_OVERHEAD=str(record)
-        )
+        done = snakemake(checkout, folder, "--cores", "1", "all", "overlays", PYTHONPATH=str(folder), HANDROLL_OVERHEAD=str(record))
         if done.returncode:
             raise SystemExit(done.stdout + done.stderr)
         times[name] = defaultdict(float)

@@ -92,16 +92,20 @@ class CameraMotion(Section):
 
 
 class Performers(Section):
-    """How many people play."""
+    """How many hands play, in the frames of the first look."""
 
     max_more_than_two_hands: Share = Field(0.1, description="greatest share of looked-at frames with hands that show more than two")
+    min_one_hand_seen: Share = Field(
+        0.5, description="least share of looked-at frames that show a hand, lest every frame is looked at in vain"
+    )
+    min_two_hands_seen: Share = Field(0.4, description="least share that shows two; lower it together with visibility.min_both_hands")
 
 
 class Viewpoint(Section):
     """From where the keys are seen: by the registered keyboard, else by the hands."""
 
     max_tilt_deg: Angle = Field(26.0, description="greatest angle between the camera's axis and straight down (degrees)")
-    side_view_deg: Angle = Field(60.0, description="from this angle on it is called a side view (degrees)")
+    side_view_deg: Angle = Field(55.0, description="from this angle on it is called a side view (degrees)")
 
 
 class Silence(Section):
@@ -137,7 +141,7 @@ class Visibility(Section):
     """Hands over the playable segments."""
 
     min_both_hands: Share = Field(0.8, description="least share of frames with both hands found; the paper's 80 %")
-    min_any_hand: Share = Field(0.9, description="least share of frames with at least one hand found")
+    min_any_hand: Share = Field(0.8, description="least share of frames with at least one hand found")
 
 
 class Screen(Section):

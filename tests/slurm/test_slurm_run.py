@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from handroll.provenance import file_sha256
 from handroll.video.write import VideoWriter
@@ -27,9 +28,10 @@ LONG = "import time\n\ntime.sleep(600 if {condition} else 0)\n"
 
 
 def video_without_hands(path):
-    """Three seconds of grey noise and of a tone: rejected by what is measured on the way, not by its file."""
+    """Three seconds of grey noise and of a struck tone: rejected by what is measured on the way, not by its file."""
     rng = np.random.default_rng(0)
-    tone = 0.2 * np.sin(2 * np.pi * 440.0 * np.arange(3 * RATE_HZ) / RATE_HZ)
+    time_s = np.arange(3 * RATE_HZ) / RATE_HZ
+    tone = 0.2 * np.sin(2 * np.pi * 440.0 * time_s) * np.exp(-4.0 * (time_s % 0.5))
     with VideoWriter(path, 640, 360, 30, audio=(tone.astype(np.float32), RATE_HZ)) as writer:
         for index in range(90):
             writer.write(rng.integers(120, 136, (360, 640, 3), dtype=np.uint8), index / 30)
@@ -43,6 +45,10 @@ def reference(slurm, project, small_videos, tmp_path_factory):
     sources = zip(("anna\tone", "bela\ttwo", "cleo\tnone"), (*small_videos, none), ("train", "valid", "test"), strict=True)
     rows = "".join(f"{name}\t{path}\t{split}\tgranted\n" for name, path, split in sources)
     (project.root / "videos.tsv").write_text(SHEET + rows, encoding="utf-8")
+    config = project.root / "config" / "test.yaml"
+    settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+    settings["screen"]["editing"] = {"min_playable_s": 1.0, "min_longest_s": 1.0}
+    config.write_text(yaml.safe_dump(settings), encoding="utf-8")
     project.run("all")
     return project
 
@@ -176,4 +182,6 @@ def test_job_over_its_time_without_retries_says_so_and_can_be_repeated(copies, r
     status, said = project.finish(*project.start(str(clips), "--set-resources", "cut_clips:runtime=5 * attempt"))
     assert status == 0, said
     assert ("COMPLETED", 5) in [(state, minutes) for _, state, minutes in slurm.ended(project.root)]
-    assert (project.root / clips).read_bytes() == (reference.root / clips).read_bytes()
+    # Not the same bytes: what made the file is written in it, and the slow script is another one.
+    assert pq.read_table(project.root / clips).equals(pq.read_table(reference.root / clips))
+    assert pq.read_table(project.root / clips).num_rows > 0

@@ -1,9 +1,7 @@
 # Acquire: a row of the sheet becomes a video file, what is in it, and its sound.
 # Takes config/{videos,channels}.tsv; gives results/acquire/{subject}/{video}/{video,info.json,probe.json,audio.flac}, status.parquet
 # and, when asked for by name, candidates.tsv.
-from math import inf
-
-from handroll.acquire.again import earlier_tries
+from handroll.acquire.again import earlier_tries, limits_for
 from handroll.acquire.sites import site_of
 
 LIMITS = cfg(
@@ -13,17 +11,6 @@ LIMITS = cfg(
     min_free_gb="acquire.min_free_gb",
 )
 PACE = cfg(**{name: f"acquire.{name}" for name in ("tries", "back_off_s", "max_wait_s", "pause_s", "max_rate_mb_s")})
-
-
-def limits_of(wildcards, input):
-    """For `params`: what is fetched. A person who accepts a video accepts its length. A function of `input`: see fetch_video."""
-    accepted = {"min_s": 0.0, "max_s": inf} if row_of(wildcards).override == "accept" else {}
-    return {**LIMITS, **accepted}
-
-
-def from_site(site):
-    """For `resources`: 1 where the row's video comes from this site. A run's limit of each stands in the profile."""
-    return lambda wildcards: int(site_of(row_of(wildcards).source) == site)
 
 
 rule list_channels:
@@ -70,19 +57,19 @@ rule fetch_video:
     resources:
         mem_mb=grows(1000),
         runtime=grows(240),
-        youtube=from_site("youtube"),
-        bilibili=from_site("bilibili"),
-        other_site=from_site("other_site"),
+        youtube=lambda wildcards: int(site_of(row_of(wildcards).source) == "youtube"),
+        bilibili=lambda wildcards: int(site_of(row_of(wildcards).source) == "bilibili"),
+        other_site=lambda wildcards: int(site_of(row_of(wildcards).source) == "other_site"),
     params:
         code=version_of("handroll.acquire.download"),
         source=lambda wildcards: row_of(wildcards).source,
         settings=cfg(max_height_px="acquire.max_height_px"),
         # Changes where asking again can help, and only there, so that the next run asks for what failed for the time being.
         tries=lambda wildcards: earlier_tries(
-            f"results/acquire/{wildcards.subject}/{wildcards.video}", limits_of(wildcards, None)
+            f"results/acquire/{wildcards.subject}/{wildcards.video}", limits_for(row_of(wildcards), LIMITS)
         ),
         # Functions of `input` are not compared: another pace or limit fetches nothing anew by itself.
-        limits=limits_of,
+        limits=lambda wildcards, input: limits_for(row_of(wildcards), LIMITS),
         pace=lambda wildcards, input: PACE,
     script:
         "../scripts/fetch_video.py"

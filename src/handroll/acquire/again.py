@@ -6,6 +6,7 @@ Snakemake removes outputs before it looks at params for the last time.
 """
 
 import json
+import math
 from pathlib import Path
 
 from handroll.acquire.failures import Failure
@@ -52,6 +53,18 @@ def earlier_tries(folder, limits):
     except FileNotFoundError:
         return 0
     return outcome["tries"] - (0 if _can_help(outcome, limits) else 1)
+
+
+def limits_for(video, limits):
+    """The limits of a video: a person who accepts it accepts its length, whatever that is.
+
+    Parameters
+    ----------
+    video : handroll.sheet.Video
+    limits : dict
+        See `limits.Limits`.
+    """
+    return {**limits, "min_s": 0.0, "max_s": math.inf} if video.override == "accept" else dict(limits)
 
 
 def _can_help(outcome, limits):

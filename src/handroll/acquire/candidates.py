@@ -161,14 +161,15 @@ def _new(candidates, rows):
 
 def _extended(text, added):
     """The text of a sheet with rows behind it, and in its header the columns that they need."""
-    needed = [name for name in COLUMNS if any(row.cells()[name] for row in added)]
+    cells = [row.cells() for row in added]
+    needed = [name for name in COLUMNS if any(row[name] for row in cells)]
     if not text.strip():
         header, newline = list(needed), "\n"
         text = "\t".join(header) + newline
     else:
         newline = "\r\n" if "\r\n" in text else "\n"
-        number, cells = numbered_lines(text)[0]
-        header = [name.strip() for name in cells]
+        number, names = numbered_lines(text)[0]
+        header = [name.strip() for name in names]
         missing = [name for name in needed if name not in header]
         lines = re.split(r"(\r\n|\n|\r)", text)
         # Line ends stand between the lines.
@@ -176,7 +177,7 @@ def _extended(text, added):
         header += missing
         text = "".join(lines)
         text += "" if text.endswith(("\n", "\r")) else newline
-    rows = [[row.cells().get(name, "") for name in header] for row in added]
+    rows = [[row.get(name, "") for name in header] for row in cells]
     return text + "".join("\t".join(row).rstrip("\t") + newline for row in rows)
 
 

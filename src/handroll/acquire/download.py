@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import re
+import shlex
 from pathlib import Path
 
 from handroll.acquire.addresses import AddressRefused, Gate
@@ -227,9 +228,8 @@ def _one_video(found, source):
     if len(entries) == 1 and entries[0].get("_type", "video") == "video":
         return entries[0]
     count = found.get("playlist_count") or f"{len(entries)} or more"
-    raise FetchFailed(
-        Failure.IS_A_LIST, f"expected one video, found a list of {count}; list its videos: handroll list '{without_credentials(source)}'"
-    )
+    command = shlex.join(["handroll", "list", without_credentials(source)])
+    raise FetchFailed(Failure.IS_A_LIST, f"expected one video, found a list of {count}; list its videos: {command}")
 
 
 def _facts_of(found):

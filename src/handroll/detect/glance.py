@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handroll.detect.mediapipe import MODEL_COMPLEXITY, _Engine, _silent_stderr
+from handroll.detect.mediapipe import MODEL_COMPLEXITY, Engine, silent_stderr
 from handroll.detect.tracks import DUPLICATE_PALMS, MIDDLE_MCP, PALM, WRIST
 
 VERSION = 1
@@ -174,7 +174,7 @@ def distinct(landmarks_px):
 @contextmanager
 def _image_engine(max_hands, min_confidence):
     """MediaPipe's detector that looks at each picture anew, closed at the end."""
-    with _silent_stderr():
+    with silent_stderr():
         from mediapipe.python.solutions.hands import Hands
 
         hands = Hands(
@@ -182,6 +182,6 @@ def _image_engine(max_hands, min_confidence):
         )
         hands.process(np.zeros((8, 8, 3), dtype=np.uint8))  # it starts in the background: an answer means that it has started
     try:
-        yield _Engine(hands)
+        yield Engine(hands)
     finally:
         hands.close()

@@ -138,8 +138,8 @@ def _raw(hands, size_px):
 
 @contextmanager
 def _engine(min_detection_confidence, min_tracking_confidence):
-    """An `_Engine`, closed at the end."""
-    with _silent_stderr():
+    """An `Engine`, closed at the end."""
+    with silent_stderr():
         from mediapipe.python.solutions.hands import Hands
 
         hands = Hands(
@@ -152,12 +152,12 @@ def _engine(min_detection_confidence, min_tracking_confidence):
         # It starts in the background; an answer, here that a black picture shows no hand, means that it has started.
         hands.process(np.zeros((8, 8, 3), dtype=np.uint8))
     try:
-        yield _Engine(hands)
+        yield Engine(hands)
     finally:
         hands.close()
 
 
-class _Engine:
+class Engine:
     """MediaPipe's tracker, which remembers where the hands were in the picture before."""
 
     def __init__(self, hands):
@@ -165,13 +165,13 @@ class _Engine:
 
     def start_over(self):
         """Forget the pictures seen so far."""
-        with _silent_stderr():
+        with silent_stderr():
             self._hands.reset()
 
     def find(self, image):
         """[(probability of the right hand, landmarks (21, 2) in 0..1, world landmarks (21, 3))] in an RGB picture."""
         # The library warns on its first pictures and on its first hand, whenever that comes.
-        with _silent_stderr():
+        with silent_stderr():
             result = self._hands.process(np.ascontiguousarray(image))
         if not result.multi_hand_landmarks:
             return []
@@ -193,7 +193,7 @@ def _right_probability(label):
 
 
 @contextmanager
-def _silent_stderr():
+def silent_stderr():
     """Keep the C++ library's log off the terminal while the block runs; it is shown if the block raises."""
     sys.stderr.flush()
     kept = os.dup(2)

@@ -32,8 +32,9 @@ SPAN_S = 2.0
 
 _BLOCK_SPANS = 30
 # Spectra are made for so many spans at a time, so that memory does not grow with the recording.
-_LOWEST_HZ = 100.0
-# Below, soundboards thump and rooms rumble.
+_LOWEST_HZ, _JUDGED_HZ = 100.0, 350.0
+# Sound is heard from the first on; foreign sound and noise are looked for from the second on: keys, pedals and actions thud below it,
+# up to 0.3 s after the onset, more than 20 dB above what is foreign (seen on a recording of a keyboard in a room).
 _PARTIALS = 60
 _INHARMONICITY, _INHARMONICITY_OCTAVES = 2e-4, 0.75
 # Of middle C, and octaves in which it doubles above C3 (Fletcher 1964, doi:10.1121/1.1918971); times a factor fitted to each recording.
@@ -64,6 +65,8 @@ _LEAK_DB, _DISTANT_DB = -45.0, -20.0
 # Leakage of a window against the power around it, and against the mean of all.
 _QUIET_SHARE = 0.1
 # Noise is seen in this quietest share of a frequency's moments; its mean is larger by the exponential distribution's quantile.
+_QUIETEST_SHARE = 0.02
+# Of all moments; their power bounds the noise.
 _NOISE_MARGIN = 4.0
 # Power has to be so many times the mean noise to count: 2 % of noise is.
 _LEAST_MOMENTS = 10
@@ -83,9 +86,9 @@ class Explained:
     power : array (span,)
         Mean power of the sound above 100 Hz while it is counted, in the samples' unit squared; 0 where nothing is counted.
     foreign : array (span,)
-        Of this, what the notes do not explain.
+        Of this, above 350 Hz, what the notes do not explain.
     noise : array (span,)
-        Of this, steady noise.
+        Of this, above 350 Hz, steady noise.
     """
 
     start_s: np.ndarray
@@ -125,19 +128,22 @@ def explain(samples, rate_hz, notes):
         power = _spectra(samples, frames)
         rising, held, onset = _played(notes, partials, frames)
         within = (frames >= 2) & (frames * HOP + WINDOW // 2 < len(samples))
-        noise = _noise(power, ~(held | onset) & within)
+        noise = _noise(power, ~(held | onset) & within, within)
         foreign = np.maximum(allowed.exceeded(power, rising, held, onset) - _NOISE_MARGIN * noise[:, None], 0.0)
         free = (~onset & within).reshape(number, -1)
         counts = np.maximum(free.sum(axis=1), 1)
-        totals = (((values[_HEARD].sum(axis=0).reshape(number, -1) * free).sum(axis=1) / counts) for values in (power, foreign))
-        steady = np.full(number, noise[_HEARD].sum()) * (free.any(axis=1))
+        totals = (
+            (values[judged].sum(axis=0).reshape(number, -1) * free).sum(axis=1) / counts
+            for values, judged in ((power, _HEARD), (foreign, _JUDGED))
+        )
+        steady = np.full(number, noise[_JUDGED].sum()) * free.any(axis=1)
         rows.append((free.mean(axis=1), *totals, steady))
     columns = [np.concatenate(column) for column in zip(*rows, strict=True)] if rows else [np.zeros(0)] * 4
     return Explained(np.arange(spans) * frames_a_span * HOP / RATE_HZ, *columns)
 
 
 _HZ = np.fft.rfftfreq(WINDOW, 1.0 / RATE_HZ)
-_HEARD = _HZ > _LOWEST_HZ
+_HEARD, _JUDGED = _HZ > _LOWEST_HZ, _HZ > _JUDGED_HZ
 _HANN = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
 _HANN /= np.sqrt(np.sum(_HANN**2) * WINDOW / 2.0)
 
@@ -210,16 +216,18 @@ def _played(notes, partials, frames):
     return rising, held, onset
 
 
-def _noise(power, between):
-    """Mean power (frequency,) of steady noise, seen between the notes (bool, frequency by frame); 0 where nowhere."""
+def _noise(power, between, within):
+    """Mean power (frequency,) of steady noise, seen between the notes (bool, frequency by frame) within the sound; 0 where nowhere."""
     moments = between.sum(axis=1)
     seen = moments >= _LEAST_MOMENTS
     if not seen.any():
         return np.zeros(len(power))
     ordered = np.sort(np.where(between, power, np.inf), axis=1)
     quiet = ordered[np.arange(len(power)), np.minimum((_QUIET_SHARE * moments).astype(int), power.shape[1] - 1)]
-    mean = quiet / -np.log1p(-_QUIET_SHARE)
-    return np.interp(_HZ, _HZ[seen], mean[seen])
+    mean = np.interp(_HZ, _HZ[seen], (quiet / -np.log1p(-_QUIET_SHARE))[seen])
+    # Behind dense music, reverberation fills the gaps. Noise is there all the time, so the quietest moment has no less of it.
+    least = np.quantile(power[_JUDGED][:, within].sum(axis=0), _QUIETEST_SHARE)
+    return mean * min(1.0, least / max(mean[_JUDGED].sum(), _FLOOR))
 
 
 class _Allowed:

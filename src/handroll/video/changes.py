@@ -33,18 +33,19 @@ JUMP_RATIO = 3.2
 JUMP_SHARE = 0.003
 """Least share of pixels that clearly change where time was taken out: a fingertip's worth. A jump between less is not seen."""
 
-JUMP_MOVED = 0.6
+JUMP_MOVED = 0.3
 JUMP_SOLID = 0.25
 """Where time was taken out, at least this share of the changed pixels lies where something moves, or else this share has only
 changed pixels around it. What shimmers because the coder begins anew has neither."""
 
 BAND_HEIGHT = 0.12
 BAND_ASPECT = 2.5
-"""Changed pixels within a band no higher than this share of the picture, at least this much wider than high, and not solid:
-a line of text."""
+BAND_HOLDS = 0.6
+"""A band no higher than this share of the picture, in which the changed pixels reach this much wider than the band is high, and which
+holds this share of them, not solid, is a line of text that comes or goes, whatever the hands do meanwhile."""
 
 BAND_REST = 0.03
-"""Share of the changed pixels that may lie above, below, left or right of the band."""
+"""Share of the changed pixels that may lie left or right of the line."""
 
 MEMORY_S = 0.6
 """How long before and after a step a place counts as one where something moves. Subtitles follow each other more slowly."""
@@ -173,9 +174,17 @@ def gain(before, after):
 def _like_jump(changed, moved):
     """Whether the changed pixels (bool array) are rather of hands that are elsewhere at once than text or coding."""
     solid = cv2.erode(changed.view(np.uint8), np.ones((3, 3), np.uint8)).sum() / changed.sum()
-    (top, bottom), (left, right) = (_span(changed.sum(axis=axis)) for axis in (1, 0))
-    band = bottom - top <= BAND_HEIGHT * len(changed) and right - left >= BAND_ASPECT * (bottom - top)
-    return bool(solid >= JUMP_SOLID or (moved >= JUMP_MOVED and not band))
+    return bool(solid >= JUMP_SOLID or (moved >= JUMP_MOVED and not _is_line(changed)))
+
+
+def _is_line(changed):
+    """Whether most changed pixels (bool array) lie in a low and wide band."""
+    height = max(1, round(BAND_HEIGHT * len(changed)))
+    below = np.concatenate(([0], np.cumsum(changed.sum(axis=1))))
+    held = below[height:] - below[:-height]
+    top = int(np.argmax(held))
+    left, right = _span(changed[top : top + height].sum(axis=0))
+    return held[top] >= BAND_HOLDS * below[-1] and right - left >= BAND_ASPECT * height
 
 
 def _span(counts):

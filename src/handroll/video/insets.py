@@ -33,8 +33,11 @@ EDGE_PX = 3
 EDGE_RATIO = 1.3
 """The picture with the inset has edges along its sides that are stronger by this factor."""
 
-SAME = 0.6
+SAME = 0.8
 """Least overlap (intersection over union) of two rectangles that are one inset."""
+
+LEAST_FRAMES = 8
+"""Shortest stay of an inset: what sweeps by fills a rectangle for a frame or two."""
 
 
 class Pop(NamedTuple):
@@ -74,7 +77,7 @@ def find_pop(before, after, frame):
         return None
     closed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, np.ones((CLOSE_PX, CLOSE_PX), np.uint8))
     # Opened again, so that hands that touch a corner do not count with it.
-    solid = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((2 * CLOSE_PX, 2 * CLOSE_PX), np.uint8))
+    solid = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((2 * CLOSE_PX + 1, 2 * CLOSE_PX + 1), np.uint8))
     count, _, stats, _ = cv2.connectedComponentsWithStats(solid)
     if count < 2:
         return None
@@ -83,7 +86,9 @@ def find_pop(before, after, frame):
     tall, wide = changed.shape
     if width < LEAST_SIDE * wide or height < LEAST_SIDE * tall or not AREA[0] <= inside.size / changed.size <= AREA[1]:
         return None
-    filled = [side.mean() for side in (inside[1], inside[-2], inside[:, 1], inside[:, -2])]
+    # A side may be a pixel or two off, where the closing rounded it or the inset ends within a pixel.
+    ends = inside[:EDGE_PX], inside[-EDGE_PX:], inside[:, :EDGE_PX].T, inside[:, -EDGE_PX:].T
+    filled = [lines.mean(axis=1).max() for lines in ends]
     if inside.mean() < FILLED or np.mean(filled) < SIDES_FILLED or min(filled) < SIDE_FILLED:
         return None
     box = (left, top, left + width, top + height)
@@ -116,6 +121,8 @@ def stays(pops, breaks, stop):
     for pop, alone in pops:
         start, _ = _shot(pop.frame, breaks, stop)
         partner = next((item for item in waiting if item[0].frame >= start and overlap(item[0].box, pop.box) >= SAME), None)
+        if partner is not None and pop.frame - partner[0].frame < LEAST_FRAMES:
+            continue
         if pop.kind == "came" and partner is None:
             waiting.append((pop, alone))
         elif pop.kind != "changed" and partner is not None:

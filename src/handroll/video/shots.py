@@ -32,7 +32,7 @@ TITLE_SHARE = 0.7
 """Share of its shot for which a title stands still, at least: it may fade or move in."""
 
 ABRUPT = 12.0
-ABRUPT_S = 0.1
+ABRUPT_S = 0.25
 """A freeze begins abruptly: within this time before it a pixel changes by more grey levels than this. A player who comes to
 rest, in a picture whose noise the coder has taken out, does so gently; that looks the same and does no harm."""
 
@@ -51,9 +51,9 @@ FLAT = 0.5
 
 FLAT_LEVELS = 3
 
-POP_RATIO = 1.3
 LONE_POP_RATIO = 3.0
-"""How many times as much as in any neighbouring frame changes when an inset comes or goes, and where its shot ends before it goes."""
+"""How many times as much as in any neighbouring frame changes when an inset comes or goes of which nothing else is seen, because its
+shot begins with it, or ends before it goes."""
 
 
 @dataclass(frozen=True)
@@ -208,11 +208,7 @@ class EditFinder:
 
     def _insets(self, breaks, stop):
         ratio = self._changes.ratio()
-        pops = [
-            (pop, ratio[pop.frame] >= LONE_POP_RATIO)
-            for pop in self._pops
-            if ratio[pop.frame] >= POP_RATIO and not np.any(np.abs(breaks - pop.frame) <= 1)
-        ]
+        pops = [(pop, ratio[pop.frame] >= LONE_POP_RATIO) for pop in self._pops if not np.any(np.abs(breaks - pop.frame) <= 1)]
         return stays(pops, breaks, stop)
 
     def _is_title(self, span, edges, shots):

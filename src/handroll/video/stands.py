@@ -9,6 +9,10 @@ keyboard fills the width. A zoom counts by what it does at the ends of the pictu
 STANDS_S = 0.7
 """A camera that stays in a place for less is on its way."""
 
+MOVED = 0.012
+"""Least movement, measured as for `SAME_PLACE`, for the camera to be called moving. Where hands hide the room, or it is lost, the
+picture is in no place for a while, and nothing is known of the camera."""
+
 BLIP_S = 0.3
 """A camera that is back in the same place so soon was not seen well, rather than moved."""
 
@@ -28,7 +32,7 @@ def stands(looks, shots):
     places : list of (start_s, end_s, place)
         Places are numbered from 0 in the order in which they are met.
     moves : list of (start_s, end_s, shift, zoom)
-        As in `shots.Edits`. Where the picture is too plain to tell, there is neither a place nor a move.
+        As in `shots.Edits`. Where the picture is too plain to tell, or the room is hidden, there is neither a place nor a move.
     """
     known, places, moves = [], [], []
     for start_s, end_s in shots:
@@ -47,6 +51,7 @@ def stands(looks, shots):
             places[-1][1] = end_s
         elif groups:
             moves.append((edge_s, end_s, *_extent(mine, edge_s, end_s)))
+    moves = [move for move in moves if move[2] + 0.5 * (move[3] - 1.0) >= MOVED]
     return [tuple(place) for place in places], moves
 
 

@@ -392,7 +392,7 @@ def test_a_list_of_videos_is_not_taken_for_one(site, clip, get, tmp_path, waits)
     site.answers |= {f"/{n}.mp4": clip for n in range(3)}
     info = get(f"{site.url}/feed")
     assert_nothing_came(info, tmp_path, "download_is_a_list", transient=False)
-    assert f"handroll list '{site.url}/feed'" in info["message"] and not site.gets("/0.mp4")
+    assert f"handroll list {site.url}/feed" in info["message"] and not site.gets("/0.mp4")
 
 
 SCRIPT = """

@@ -2,13 +2,14 @@
 
 import pytest
 
-from handroll.acquire.again import OUTCOME, earlier_tries, remember
+from handroll.acquire.again import OUTCOME, earlier_tries, limits_for, remember
 from handroll.acquire.back_off import Pace, wait_s
 from handroll.acquire.containers import container_of, told_kind
 from handroll.acquire.cookies import CookieFileError, Cookies, read_cookies
 from handroll.acquire.partial import Partial
 from handroll.acquire.status import status_table
 from handroll.schema import STATUS, read_table, write_table
+from handroll.sheet import Video
 
 
 def middle(low, high):
@@ -169,6 +170,13 @@ def test_who_is_asked_again(tmp_path, info, limits, again):
     # The number that the job had stays, unless asking again can help.
     assert earlier_tries(tmp_path, limits) == before + again
     assert [path.name for path in tmp_path.iterdir()] == [OUTCOME]
+
+
+def test_a_person_who_accepts_a_video_accepts_its_length(tmp_path):
+    accepted = limits_for(Video(subject="a", video="b", source="c", override="accept"), LIMITS)
+    remember(tmp_path, outcome("too_long", duration_s=1e5), LIMITS)
+    assert earlier_tries(tmp_path, accepted) == 1 and accepted["max_size_gb"] == 8.0
+    assert earlier_tries(tmp_path, limits_for(Video(subject="a", video="b", source="c"), LIMITS)) == 0
 
 
 def test_status_has_a_row_a_video(tmp_path):

@@ -106,10 +106,10 @@ def test_lost_frames_are_looked_at_in_a_mirror(monkeypatch):
 def test_the_engine_is_heard_when_it_fails(capfd):
     import os
 
-    with pytest.raises(RuntimeError), detector._silent_stderr():
+    with pytest.raises(RuntimeError), detector.silent_stderr():
         os.write(2, b"cause\n")
         raise RuntimeError
-    with detector._silent_stderr():
+    with detector.silent_stderr():
         os.write(2, b"chatter\n")
     assert capfd.readouterr().err == "cause\n"
 

@@ -4,7 +4,7 @@ import pytest
 from handroll.screen import purity
 from handroll.screen.reasons import Reason
 
-LIMITS = {"max_foreign_db": -40.0, "max_foreign_share": 0.05, "max_noise_db": -24.0}
+LIMITS = {"max_foreign_db": -41.0, "max_foreign_share": 0.05, "max_noise_db": -20.0}
 SPANS = 100
 
 
@@ -32,7 +32,7 @@ def test_what_is_not_counted_adds_nothing():
 
 
 def test_short_talk_is_forgiven_and_long_talk_is_not():
-    short, long = (purity.measure(**spans(foreign_db=-29.0, places=slice(0, n))) for n in (4, 8))
+    short, long = (purity.measure(**spans(foreign_db=-27.0, places=slice(0, n))) for n in (4, 8))
     assert short["foreign_share"] == 0.04 and purity.decide(short, **LIMITS) == ()
     assert long["foreign_share"] == 0.08 and purity.decide(long, **LIMITS) == (Reason.SOUND_IMPURE,)
 

@@ -103,7 +103,7 @@ def test_rolls_that_mirror_each_other_are_no_tilt():
     ("confidence", "others", "believed"),
     [
         (0.9, {}, True),
-        (0.59, {}, False),
+        (0.64, {}, False),
         (0.9, {"k1": 0.26}, False),
         (0.9, {"k1": -0.3, "focal_px": 0.47 * WIDTH}, True),
         (0.9, {"focal_px": 0.4 * WIDTH}, False),
