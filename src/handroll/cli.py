@@ -93,7 +93,7 @@ def result_files(out, name):
         "MIDI": results / "music" / SUBJECT / name / "notes.mid",
         "keyboard": results / "keyboard" / SUBJECT / name / "registration.png",
         "fingering": results / "keyboard" / SUBJECT / name / "fingering.pig.txt",
-        "screening": results / "screen" / SUBJECT / name / "screening.json",
+        "verdict": results / "screen" / "gallery.html",
     }
 
 

@@ -112,7 +112,7 @@ class Silence(Section):
     """Loudness of the sound."""
 
     min_loud_db: Annotated[float, Field(le=0)] = Field(-60.0, description="least level of the loud parts (dB of full scale)")
-    max_silent_share: Share = Field(0.2, description="greatest share of the time in silences longer than 3 s")
+    max_silent_share: Share = Field(0.2, description="greatest share of the time in silences longer than 5 s")
 
 
 class Clipping(Section):
@@ -131,10 +131,10 @@ class Purity(Section):
     """Piano alone: what the transcribed notes do not explain of the sound."""
 
     max_foreign_db: Annotated[float, Field(le=0)] = Field(
-        -36.5, description="greatest power of foreign sound (dB of the recording's power)"
+        -41.0, description="greatest power of foreign sound (dB of the recording's power)"
     )
     max_foreign_share: Share = Field(0.05, description="greatest share of the time with plainly foreign sound")
-    max_noise_db: Annotated[float, Field(le=0)] = Field(-24.0, description="greatest power of steady noise (dB of the recording's power)")
+    max_noise_db: Annotated[float, Field(le=0)] = Field(-20.0, description="greatest power of steady noise (dB of the recording's power)")
 
 
 class Visibility(Section):

@@ -87,7 +87,9 @@ sheet: videos.tsv
 screen:
   resolution: {min_short_side_px: 200, min_long_side_px: 300}
   duration: {min_s: 1.0}
+  editing: {min_playable_s: 1.0, min_longest_s: 1.0}
 clips: {length_s: 2.0, hop_s: 1.5}
+dataset: {rights: {permissions: [granted, unknown]}}
 """
 
 

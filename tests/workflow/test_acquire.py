@@ -36,7 +36,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(found)
             return
         self.send_response(200)
-        self.send_header("Content-Type", "video/mp4")
+        self.send_header("Content-Type", "application/rss+xml" if self.path == "/feed" else "video/mp4")
         self.send_header("Content-Length", str(len(found)))
         self.end_headers()
         if self.command == "GET":
@@ -148,3 +148,27 @@ def test_a_site_is_asked_by_as_many_jobs_at_a_time_as_the_profile_allows(done, s
     done.run(*TARGETS, cores=3)
     assert {name: found[0] for name, found in status(done).items()} == {f"slow{n}": "ok" for n in range(3)}
     assert Handler.most == 1
+
+
+def feed(site, *names):
+    items = "".join(f"<item><title>Piece {name}</title><link>{site}/{name}.mp4</link></item>" for name in names)
+    return f'<?xml version="1.0"?><rss version="2.0"><channel><title>Ann</title>{items}</channel></rss>'.encode()
+
+
+def test_channels_are_listed_into_the_sheet_which_outlives_its_rule(done, site):
+    sheet, listing = done.root / "videos.tsv", ("list_channels", "--forcerun", "list_channels")
+    before = "# mine\nsubject\tvideo\tsource\nanna\tkept\tkept.mp4\n"
+    sheet.write_text(before, encoding="utf-8")
+    (done.root / "config" / "channels.tsv").write_text(f"url\tsubject\n{site}/feed\tanna\n", encoding="utf-8")
+    Handler.files["/feed"] = feed(site, "new")
+    done.run(*listing)
+    assert sheet.read_text(encoding="utf-8") == before.replace("source\n", "source\ttitle\n") + f"anna\tnew\t{site}/new.mp4\tPiece new\n"
+    Handler.files["/feed"] = feed(site, "newer", "new")
+    done.run(*listing)
+    assert [line.split("\t")[1] for line in sheet.read_text(encoding="utf-8").splitlines()[2:]] == ["kept", "new", "newer"]
+    candidates = (done.root / "results/acquire/candidates.tsv").read_text(encoding="utf-8")
+    assert [line.split("\t")[1] for line in candidates.splitlines()] == ["video", "newer", "new"]
+    Handler.files["/feed"] = 404
+    text = sheet.read_text(encoding="utf-8")
+    failed = done.run(*listing, check=False)
+    assert failed.returncode != 0 and "1 of 1 channels could not be listed" in failed.stdout and sheet.read_text(encoding="utf-8") == text

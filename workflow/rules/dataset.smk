@@ -124,6 +124,9 @@ rule describe_dataset:
         runtime=grows(30 + len(VIDEOS) // 10),
     params:
         code=code_of("describe_dataset.py"),
+        videos=list(map(list, VIDEOS)),
+        rights=[[row.permission, row.licence or ""] for row in VIDEOS.values()],
+        allowed=cfg(permissions="dataset.rights.permissions", licences="dataset.rights.licences"),
         name=CONFIG.dataset.name,
         # What the card lists as the settings that made the dataset.
         settings={key: lookup(CONFIG, key) for key in DATASET_SETTINGS},

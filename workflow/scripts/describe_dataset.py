@@ -6,6 +6,7 @@ from pathlib import Path
 from handroll.dataset.card import card
 from handroll.dataset.croissant import croissant
 from handroll.dataset.plots import plot_keys, plot_velocities
+from handroll.dataset.rights import withhold
 from handroll.dataset.shards import survey_shards
 from handroll.dataset.statistics import describe
 from handroll.logs import step_log
@@ -20,6 +21,7 @@ def main(snakemake):
         manifest = json.loads(Path(given.manifest).read_text(encoding="utf-8"))
         verdicts = json.loads(Path(given.verdicts).read_text(encoding="utf-8"))
         clips = join_rows(CLIPS, [read_table(path, CLIPS)[0] for path in given.clips])
+        clips, _ = withhold(clips, dict(zip(map(tuple, params.videos), params.rights, strict=True)), **params.allowed)
         splits, _ = read_table(given.splits, SPLITS)
         statistics = describe(verdicts, clips, splits, manifest, survey_shards(Path(given.manifest).parent, manifest))
         write_json(made.statistics, statistics)

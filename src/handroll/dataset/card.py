@@ -69,6 +69,8 @@ Each may have several reasons.
 
 {rejections}
 
+{withheld}
+
 Share of frames x hands that are observed or interpolated:
 
 {visibility}
@@ -134,6 +136,7 @@ def card(name, statistics, settings):
         windows=totals["clips"] + totals["rejected_clips"],
         rejected_clips=totals["rejected_clips"],
         rejections=_table(("of", "reason", "meaning", "count"), rejections),
+        withheld=_withheld(statistics["left_out"]),
         visibility=_table(("", *quantiles.values()), visibility),
         limits="\n".join(f"- {limit}" for limit in _limits(made_by)),
         licences=_licences(made_by),
@@ -169,6 +172,14 @@ def _subjects(statistics):
     names = ("videos_in_dataset", "rejected_videos", "clips", "rejected_clips", "seconds", "frames")
     rows = [*((escape(row["subject"]), row) for row in statistics["subjects"]), ("**all**", statistics["totals"])]
     return _table(header, [[subject, *(f"{row[name]:,.0f}" for name in names)] for subject, row in rows])
+
+
+def _withheld(left_out):
+    """What was kept back for its rights, in words."""
+    if not left_out:
+        return "No clip was kept back for its rights."
+    parts = [f"{n['clips']:,} clips of {n['videos']:,} videos (`{reason}`, {n['seconds']:,.0f} s)" for reason, n in left_out.items()]
+    return f"Good, and kept back for their rights: {'; '.join(parts)}."
 
 
 def _splits(statistics):

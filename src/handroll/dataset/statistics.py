@@ -38,7 +38,8 @@ def describe(verdicts, clips, splits, manifest, survey):
         `totals` and `subjects` (rows: videos, rejected_videos, videos_in_dataset, clips, rejected_clips, seconds,
         clip_seconds, frames), `splits` (rows: videos, clips, seconds, shards, bytes), `rejections` (`videos`, `clips`:
         reason to count, commonest first; one may have several), `visibility` (`accepted`, `all`: quantile to share),
-        `notes` (`count`, `pitch`: 88 counts from A0, `velocity`: counts of 1..127), `made_by` (column to value to clips).
+        `notes` (`count`, `pitch`: 88 counts from A0, `velocity`: counts of 1..127), `left_out` (see `rights.withhold`), `made_by` (column to
+        value to clips).
     """
     rows = defaultdict(Counter)
     for verdict in verdicts:
@@ -77,6 +78,7 @@ def describe(verdicts, clips, splits, manifest, survey):
             "pitch": survey["pitch"][LOWEST_PITCH : HIGHEST_PITCH + 1].tolist(),
             "velocity": survey["velocity"][1:].tolist(),
         },
+        "left_out": manifest["left_out"],
         "made_by": survey["values"],
     }
 

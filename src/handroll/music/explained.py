@@ -34,7 +34,7 @@ _BLOCK_SPANS = 30
 # Spectra are made for so many spans at a time, so that memory does not grow with the recording.
 _LOWEST_HZ, _JUDGED_HZ = 100.0, 350.0
 # Sound is heard from the first on; foreign sound and noise are looked for from the second on: keys, pedals and actions thud below it,
-# up to 0.3 s after the onset, more than 20 dB above what is foreign (seen on a recording of a keyboard in a room).
+# up to 0.3 s after the onset (on a recording of a keyboard in a room, 24 dB below the sound).
 _PARTIALS = 60
 _INHARMONICITY, _INHARMONICITY_OCTAVES = 2e-4, 0.75
 # Of middle C, and octaves in which it doubles above C3 (Fletcher 1964, doi:10.1121/1.1918971); times a factor fitted to each recording.

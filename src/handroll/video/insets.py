@@ -36,8 +36,18 @@ EDGE_RATIO = 1.3
 SAME = 0.8
 """Least overlap (intersection over union) of two rectangles that are one inset."""
 
+PATCH_PX = 12
+RESTORED = 0.4
+"""A rectangle shows again what it showed before the inset came if it differs from that by less than this share of the inset's own
+difference, pictures shrunk to `PATCH_PX` squared."""
+
 LEAST_FRAMES = 8
 """Shortest stay of an inset: what sweeps by fills a rectangle for a frame or two."""
+
+CLEAR_RATIO = 1.3
+LONE_RATIO = 3.0
+"""How many times as much as in any neighbouring frame has to change when an inset comes or when it goes; and both times where its
+edges do not tell, or at the one of which nothing else is seen, because its shot begins with the inset, or ends before it goes."""
 
 
 class Pop(NamedTuple):
@@ -48,14 +58,18 @@ class Pop(NamedTuple):
     frame : int
         First frame with the new content.
     kind : str
-        "came", "went", or "changed" where the rectangle was there before and after.
+        "came", "went", or "changed" where the edges do not tell.
     box : tuple of float
         Left, top, right, bottom, shares of the width and the height.
+    before, after : float32 array (PATCH_PX, PATCH_PX)
+        What it showed, grey and small.
     """
 
     frame: int
     kind: str
     box: tuple[float, float, float, float]
+    before: np.ndarray
+    after: np.ndarray
 
 
 def find_pop(before, after, frame):
@@ -78,26 +92,32 @@ def find_pop(before, after, frame):
     closed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, np.ones((CLOSE_PX, CLOSE_PX), np.uint8))
     # Opened again, so that hands that touch a corner do not count with it.
     solid = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((2 * CLOSE_PX + 1, 2 * CLOSE_PX + 1), np.uint8))
-    count, _, stats, _ = cv2.connectedComponentsWithStats(solid)
-    if count < 2:
+    stats = cv2.connectedComponentsWithStats(solid)[2][1:, : cv2.CC_STAT_AREA]
+    boxes = [box for box in stats.tolist() if _is_rectangle(closed, *box)]
+    if not boxes:
         return None
-    left, top, width, height, _ = stats[1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))].tolist()
-    inside = closed[top : top + height, left : left + width]
+    left, top, width, height = max(boxes, key=lambda box: box[2] * box[3])
     tall, wide = changed.shape
-    if width < LEAST_SIDE * wide or height < LEAST_SIDE * tall or not AREA[0] <= inside.size / changed.size <= AREA[1]:
-        return None
-    # A side may be a pixel or two off, where the closing rounded it or the inset ends within a pixel.
-    ends = inside[:EDGE_PX], inside[-EDGE_PX:], inside[:, :EDGE_PX].T, inside[:, -EDGE_PX:].T
-    filled = [lines.mean(axis=1).max() for lines in ends]
-    if inside.mean() < FILLED or np.mean(filled) < SIDES_FILLED or min(filled) < SIDE_FILLED:
-        return None
     box = (left, top, left + width, top + height)
     if left <= EDGE_PX and left + width >= wide - EDGE_PX:
         # From side to side: a band, such as where notes fall.
         return None
     old, new = _edges(before, box), _edges(after, box)
     kind = "came" if new > EDGE_RATIO * old else "went" if old > EDGE_RATIO * new else "changed"
-    return Pop(frame, kind, (left / wide, top / tall, (left + width) / wide, (top + height) / tall))
+    patches = [_patch(picture[top : top + height, left : left + width]) for picture in (before, after)]
+    return Pop(frame, kind, (left / wide, top / tall, (left + width) / wide, (top + height) / tall), *patches)
+
+
+def _is_rectangle(closed, left, top, width, height):
+    """Whether the changed pixels (gaps closed) fill this box and its sides."""
+    tall, wide = closed.shape
+    inside = closed[top : top + height, left : left + width]
+    if width < LEAST_SIDE * wide or height < LEAST_SIDE * tall or not AREA[0] <= inside.size / closed.size <= AREA[1]:
+        return False
+    # A side may be a pixel or two off, where the closing rounded it or the inset ends within a pixel.
+    ends = inside[:EDGE_PX], inside[-EDGE_PX:], inside[:, :EDGE_PX].T, inside[:, -EDGE_PX:].T
+    filled = [lines.mean(axis=1).max() for lines in ends]
+    return inside.mean() >= FILLED and np.mean(filled) >= SIDES_FILLED and min(filled) >= SIDE_FILLED
 
 
 def stays(pops, breaks, stop):
@@ -105,8 +125,8 @@ def stays(pops, breaks, stop):
 
     Parameters
     ----------
-    pops : list of (Pop, bool)
-        In order; whether each is clear enough to count without a partner that undoes it.
+    pops : list of (Pop, float)
+        In order; with each how many times as much as in any neighbouring frame changed.
     breaks : int array (cut,)
         First frames after cuts and fades, in order: an inset does not outlast them unless it comes again.
     stop : int
@@ -118,20 +138,34 @@ def stays(pops, breaks, stop):
         First frame, the frame after the last, and where.
     """
     found, waiting = [], []
-    for pop, alone in pops:
+    for pop, ratio in pops:
         start, _ = _shot(pop.frame, breaks, stop)
+        lone = ratio >= LONE_RATIO
         partner = next((item for item in waiting if item[0].frame >= start and overlap(item[0].box, pop.box) >= SAME), None)
-        if partner is not None and pop.frame - partner[0].frame < LEAST_FRAMES:
+        if partner is None:
+            if pop.kind == "came" or (pop.kind == "changed" and lone):
+                waiting.append((pop, ratio))
+            elif pop.kind == "went" and lone:
+                found.append((start, pop.frame, pop.box))
             continue
-        if pop.kind == "came" and partner is None:
-            waiting.append((pop, alone))
-        elif pop.kind != "changed" and partner is not None:
+        first, first_ratio = partner
+        told = (first.kind, pop.kind) == ("came", "went") and max(ratio, first_ratio) >= CLEAR_RATIO
+        restored = lone and first_ratio >= LONE_RATIO and _restores(first, pop)
+        if pop.frame - first.frame >= LEAST_FRAMES and (told or restored):
             waiting.remove(partner)
-            found.append((partner[0].frame, pop.frame, pop.box))
-        elif pop.kind == "went" and alone:
-            found.append((start, pop.frame, pop.box))
-    found += [(pop.frame, _shot(pop.frame, breaks, stop)[1], pop.box) for pop, alone in waiting if alone]
+            found.append((first.frame, pop.frame, pop.box))
+    lone = [pop for pop, ratio in waiting if pop.kind == "came" and ratio >= LONE_RATIO]
+    found += [(pop.frame, _shot(pop.frame, breaks, stop)[1], pop.box) for pop in lone]
     return sorted(found)
+
+
+def _restores(came, went):
+    """Whether the picture after the second pop is that before the first."""
+    return float(np.abs(went.after - came.before).mean()) < RESTORED * float(np.abs(came.after - came.before).mean())
+
+
+def _patch(picture):
+    return cv2.resize(picture, (PATCH_PX, PATCH_PX), interpolation=cv2.INTER_AREA).astype(np.float32).mean(axis=2)
 
 
 def overlap(first, second):

@@ -31,10 +31,13 @@ anew, or a line of text comes up."""
 TITLE_SHARE = 0.7
 """Share of its shot for which a title stands still, at least: it may fade or move in."""
 
-ABRUPT = 12.0
-ABRUPT_S = 0.25
-"""A freeze begins abruptly: within this time before it a pixel changes by more grey levels than this. A player who comes to
-rest, in a picture whose noise the coder has taken out, does so gently; that looks the same and does no harm."""
+ABRUPT = 30.0
+ABRUPT_S = 0.07
+"""A short freeze begins abruptly: within this time before it a pixel changes by more grey levels than this. A player who comes to
+rest, in a picture whose noise the coder has taken out, does so gently (25 at most in the demo)."""
+
+LONG_S = 2.0
+"""Nobody rests for longer than this without any pixel changing."""
 
 FREEZE_S = 0.28
 """Shortest freeze: cameras and screen recorders leave out single frames, up to 0.2 s."""
@@ -50,10 +53,6 @@ FLAT = 0.5
 """Least share of a title's pixels that have one grey level, give or take `FLAT_LEVELS`."""
 
 FLAT_LEVELS = 3
-
-LONE_POP_RATIO = 3.0
-"""How many times as much as in any neighbouring frame changes when an inset comes or goes of which nothing else is seen, because its
-shot begins with it, or ends before it goes."""
 
 
 @dataclass(frozen=True)
@@ -200,15 +199,16 @@ class EditFinder:
         return [(start, stop) for start, stop in joined if (stop - start) * frame_s >= FREEZE_S]
 
     def _is_abrupt(self, span, cuts, jumps, frame_s):
-        """Whether the picture moved right before a still stretch, cuts apart, or jumps at its end."""
+        """Whether the picture moved right before a still stretch, cuts apart, or jumps at its end, or the stretch is long."""
         largest, reach = self._changes.largest().copy(), max(2, round(ABRUPT_S / frame_s))
         largest[np.concatenate((cuts, jumps))] = 0.0
         before = largest[max(0, span[0] - reach) : span[0]]
-        return max(before, default=0.0) >= ABRUPT or bool(np.any(np.abs(jumps - span[1]) <= reach))
+        long = (span[1] - span[0]) * frame_s >= LONG_S
+        return long or max(before, default=0.0) >= ABRUPT or bool(np.any(np.abs(jumps - span[1]) <= reach))
 
     def _insets(self, breaks, stop):
         ratio = self._changes.ratio()
-        pops = [(pop, ratio[pop.frame] >= LONE_POP_RATIO) for pop in self._pops if not np.any(np.abs(breaks - pop.frame) <= 1)]
+        pops = [(pop, float(ratio[pop.frame])) for pop in self._pops if not np.any(np.abs(breaks - pop.frame) <= 1)]
         return stays(pops, breaks, stop)
 
     def _is_title(self, span, edges, shots):

@@ -59,7 +59,7 @@ def test_rejected_windows_between_kept_ones_do_not_count(splits):
     }
     clips = {name: np.array(values) for name, values in clips.items()}
     survey = {"pitch": np.zeros(128, int), "velocity": np.zeros(128, int), "values": {}}
-    statistics = describe([], clips, splits, {"shards": []}, survey)
+    statistics = describe([], clips, splits, {"shards": [], "left_out": {}}, survey)
     assert statistics["totals"]["seconds"] == 60.0 and statistics["totals"]["frames"] == 600
     assert statistics["rejections"]["clips"] == {"clip_hands_hidden": 1, "clip_no_notes": 1}
     assert statistics["totals"]["rejected_clips"] == 1
@@ -105,9 +105,11 @@ def test_text_from_outside_shows_as_it_is(text, shown):
 
 
 def test_an_empty_dataset_has_a_card(tmp_path):
-    survey = survey_shards(tmp_path, {"shards": []})
-    statistics = describe([], CLIPS.empty(), SPLITS.empty(), {"shards": []}, survey)
-    assert "None." in card("nothing", statistics, {})
+    survey = survey_shards(tmp_path, {"shards": [], "left_out": {}})
+    left_out = {"permission_unknown": {"videos": 2, "clips": 7, "seconds": 180.0}}
+    statistics = describe([], CLIPS.empty(), SPLITS.empty(), {"shards": [], "left_out": left_out}, survey)
+    text = card("nothing", statistics, {})
+    assert "None." in text and "kept back for their rights: 7 clips of 2 videos (`permission_unknown`, 180 s)" in text
     plot_keys(tmp_path / "keys.png", statistics["notes"]["pitch"])
     plot_velocities(tmp_path / "velocities.png", statistics["notes"]["velocity"])
     json.dumps(statistics, allow_nan=False)
