@@ -1,4 +1,4 @@
-"""What does a video cost that is not good enough, and what does planning cost? Rejected videos through the workflow; many through a dry run.
+"""What does a video cost that is not good enough, and what does planning cost? Rejected videos, run; many videos, planned.
 
     python benchmarks/overhead.py
     python benchmarks/overhead.py --checkout ../older-checkout     # the same of another version, for comparison

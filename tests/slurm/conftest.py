@@ -51,6 +51,13 @@ class Slurm:
         cells = (line.split("|", 2) for line in lines)
         return {job: comment for job, folder, comment in cells if Path(folder) == root}
 
+    def wait_until_none_runs(self, root):
+        """Wait until SLURM has ended all jobs of a project."""
+        end = time.monotonic() + PATIENCE_S
+        while self.jobs(root, "PENDING,RUNNING,COMPLETING"):
+            assert time.monotonic() < end, f"jobs still run after {PATIENCE_S:g} s"
+            time.sleep(POLL_S)
+
     def ended(self, root):
         """(id, state, time limit in minutes) of every finished job of a project, in the order in which they ended."""
         text = (self.folder / "log" / "finished.txt").read_text(encoding="utf-8")

@@ -82,16 +82,16 @@ def on_cluster(slurm, reference, copies, cluster_project, tmp_path_factory):
     root = tmp_path_factory.mktemp("cluster") / "project"
     made = cluster_project(reference, root, results=False)
     process, log = made.start("all")
-    made.wait_for_job(process, log, "detect_hands")
+    made.wait_for_job(process, log, "detect_hands", "anna/one")
     process.send_signal(signal.SIGKILL)
     process.wait()
-    killed = log.read_text(encoding="utf-8")
-    # What docs/cluster.md says to do then.
-    status, locked = made.finish(*made.start("all"))
-    assert status != 0 and "LockException" in locked
     orphans = slurm.jobs(root, "RUNNING,PENDING")
-    run = re.search(r"SLURM run ID: (\S+)", killed)[1]
+    # What docs/cluster.md says to do then.
+    run = re.search(r"SLURM run ID: (\S+)", log.read_text(encoding="utf-8"))[1]
     slurm.ask("scancel", f"--name={run}")
+    slurm.wait_until_none_runs(root)
+    status, said = made.finish(*made.start("all"))
+    assert status != 0 and "LockException" in said, said
     status, said = made.finish(*made.start("--unlock"))
     assert status == 0, said
     process, log = made.start("all")

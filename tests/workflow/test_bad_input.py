@@ -37,9 +37,10 @@ UNFETCHED = ("short", "unwanted")
 
 
 def picture(width, height, number):
-    """A plain picture that changes from frame to frame."""
-    image = np.full((height, width, 3), 90, np.uint8)
-    image[:, : 1 + number * 7 % width] = (160, 120, 90)
+    """A patterned wall, and a bar before it that grows from frame to frame."""
+    image = np.random.default_rng(0).integers(40, 140, (height // 20, width // 20, 1), dtype=np.uint8)
+    image = cv2.cvtColor(cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC), cv2.COLOR_GRAY2RGB)
+    image[height // 3 : height // 2, : 1 + number * 7 % (width // 3)] = (160, 120, 90)
     return image
 
 

@@ -37,7 +37,8 @@ def main(snakemake):
         looked_at = spread(probe["n_frames"], params.settings["samples"])
         frames = list(read_frames(given.video, max_width_px=MAX_WIDTH_PX, indices=looked_at))
         hands = glance(frames)
-        seen = {"time_s": hands.time_s.tolist(), "hands": hands.hands.tolist()}
+        # A video without any hand is rejected for that, not for being cut up.
+        seen = {"time_s": hands.time_s.tolist(), "hands": hands.hands.tolist()} if hands.hands.any() else None
         segments = playable(edits, seen)
         scores = {
             "editing": editing.measure(edits, seen),
@@ -47,7 +48,9 @@ def main(snakemake):
         }
         write_json(made.survey, {"segments": segments, "screen": scores, "edits": edits, "hands": hands.to_dict()})
         save_thumbnails([frame.image for frame in frames], made.thumbnails)
-        log.info("%d playable segments, %.1f s; at most %d hands", len(segments), scores["editing"]["playable_s"], max(seen["hands"]))
+        log.info(
+            "%d playable segments, %.1f s; at most %d hands", len(segments), scores["editing"]["playable_s"], hands.hands.max(initial=0)
+        )
 
 
 if __name__ == "__main__":

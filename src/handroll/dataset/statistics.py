@@ -38,8 +38,8 @@ def describe(verdicts, clips, splits, manifest, survey):
         `totals` and `subjects` (rows: videos, rejected_videos, videos_in_dataset, clips, rejected_clips, seconds,
         clip_seconds, frames), `splits` (rows: videos, clips, seconds, shards, bytes), `rejections` (`videos`, `clips`:
         reason to count, commonest first; one may have several), `visibility` (`accepted`, `all`: quantile to share),
-        `notes` (`count`, `pitch`: 88 counts from A0, `velocity`: counts of 1..127), `left_out` (see `rights.withhold`), `made_by` (column to
-        value to clips).
+        `notes` (`count`, `pitch`: 88 counts from A0, `velocity`: counts of 1..127), `left_out` (see `rights.withhold`),
+        `made_by` (column to value to clips).
     """
     rows = defaultdict(Counter)
     for verdict in verdicts:

@@ -23,6 +23,9 @@ CLOSE_PX = 7
 FILLED = 0.8
 """Least share of the rectangle's pixels that change, gaps closed."""
 
+SURELY_FILLED = 0.93
+"""The same for a rectangle of which nothing else is seen: an arm that is gone at once comes to 0.9."""
+
 SIDES_FILLED = 0.8
 SIDE_FILLED = 0.4
 """Least share along its sides, on average and along each; a logo may lie over one."""
@@ -61,6 +64,8 @@ class Pop(NamedTuple):
         "came", "went", or "changed" where the edges do not tell.
     box : tuple of float
         Left, top, right, bottom, shares of the width and the height.
+    sure : bool
+        The changed pixels fill it so well that it needs no second pop to be believed.
     before, after : float32 array (PATCH_PX, PATCH_PX)
         What it showed, grey and small.
     """
@@ -68,6 +73,7 @@ class Pop(NamedTuple):
     frame: int
     kind: str
     box: tuple[float, float, float, float]
+    sure: bool
     before: np.ndarray
     after: np.ndarray
 
@@ -105,7 +111,8 @@ def find_pop(before, after, frame):
     old, new = _edges(before, box), _edges(after, box)
     kind = "came" if new > EDGE_RATIO * old else "went" if old > EDGE_RATIO * new else "changed"
     patches = [_patch(picture[top : top + height, left : left + width]) for picture in (before, after)]
-    return Pop(frame, kind, (left / wide, top / tall, (left + width) / wide, (top + height) / tall), *patches)
+    sure = bool(closed[top : top + height, left : left + width].mean() >= SURELY_FILLED)
+    return Pop(frame, kind, (left / wide, top / tall, (left + width) / wide, (top + height) / tall), sure, *patches)
 
 
 def _is_rectangle(closed, left, top, width, height):
@@ -145,7 +152,7 @@ def stays(pops, breaks, stop):
         if partner is None:
             if pop.kind == "came" or (pop.kind == "changed" and lone):
                 waiting.append((pop, ratio))
-            elif pop.kind == "went" and lone:
+            elif pop.kind == "went" and lone and pop.sure:
                 found.append((start, pop.frame, pop.box))
             continue
         first, first_ratio = partner
@@ -154,7 +161,7 @@ def stays(pops, breaks, stop):
         if pop.frame - first.frame >= LEAST_FRAMES and (told or restored):
             waiting.remove(partner)
             found.append((first.frame, pop.frame, pop.box))
-    lone = [pop for pop, ratio in waiting if pop.kind == "came" and ratio >= LONE_RATIO]
+    lone = [pop for pop, ratio in waiting if pop.kind == "came" and pop.sure and ratio >= LONE_RATIO]
     found += [(pop.frame, _shot(pop.frame, breaks, stop)[1], pop.box) for pop in lone]
     return sorted(found)
 
