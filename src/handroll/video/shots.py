@@ -12,7 +12,7 @@ from handroll.video.insets import find_pop, stays
 from handroll.video.stance import CameraTracker
 from handroll.video.stands import stands
 
-VERSION = 1
+VERSION = 2
 """Raised by hand when this module, or one of `video` that it uses, finds other edits: what is below is too costly to rerun for a
 refactoring."""
 

@@ -21,7 +21,7 @@ ul { margin: 6px 0; padding-left: 20px; color: #ff9d9d; } code { color: #cdd6e4;
 dl { display: flex; flex-wrap: wrap; gap: 6px 8px; margin: 8px 0 0; }
 dl div { background: #1f2632; border-radius: 5px; padding: 3px 9px; font-size: 13px; } dl div.failed { background: #4a2228; }
 dt { display: inline; color: #969ca6; } dd { display: inline; margin: 0 0 0 6px; } dd i { color: #969ca6; font-style: normal; }
-a { color: #8ab4ff; }
+a { color: #8ab4ff; } summary { color: #969ca6; cursor: pointer; font-size: 13px; margin-top: 8px; }
 """
 
 _SCRIPT = """
@@ -94,8 +94,13 @@ def _article(verdict):
     why = "".join(f"<li><code>{escape(reason)}</code> {escape(Reason(reason).description)}</li>" for reason in verdict["reasons"])
     return f"""<article class="{_kind(verdict)}" data-reasons="{escape(" ".join(verdict["reasons"]))}">
 <h2>{escape(name)}<small>{_VERDICTS[_kind(verdict)]}{by_hand}{link}</small></h2>{picture}{f"<ul>{why}</ul>" if why else ""}
-<dl>{"".join(_criterion(criterion) for criterion in verdict["criteria"])}</dl></article>
+{_scores([c for c in verdict["criteria"] if not c["passed"]])}
+<details><summary>all scores</summary>{_scores(verdict["criteria"])}</details></article>
 """
+
+
+def _scores(criteria):
+    return f"<dl>{''.join(map(_criterion, criteria))}</dl>" if criteria else ""
 
 
 def _criterion(criterion):
@@ -108,4 +113,6 @@ def _criterion(criterion):
 def _plain(value):
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    if value is None:
+        return "not known"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
