@@ -42,7 +42,7 @@ REJECTED = {"tiny": "its probe: too small", "no_hands": "its pictures: no hands"
 
 BEFORE = {
     "tiny": ("fetch_video", "probe_video"),
-    "no_hands": ("fetch_video", "probe_video", "extract_audio", "survey_video", "detect_hands"),
+    "no_hands": ("fetch_video", "probe_video", "extract_audio", "survey_video", "measure_sound"),
 }
 """Rules that run before the rejection is known; what the others cost is waste."""
 

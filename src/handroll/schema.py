@@ -392,7 +392,7 @@ def read_table(path, table):
     except (SchemaError, pa.ArrowException, OSError, UnicodeDecodeError) as error:
         # Arrow calls damage in the middle of a file an OSError.
         raise SchemaError(
-            f"{path}: expected a handroll {table.name} table, found another file or a damaged one ({error}); delete it and run again, and it is made anew"
+            f"{path}: expected a handroll {table.name} table, found another file or a damaged one ({error}); delete it and run again: it is made anew where it is needed"
         ) from error
     return columns, {key.decode(): value.decode() for key, value in (arrow.schema.metadata or {}).items()}
 

@@ -32,7 +32,7 @@ JUMP_RATIO = 3.2
 
 LARGE_SHARE = 0.085
 LARGE_RATIO = 2.4
-"""A jump in which at least this share of the pixels clearly changes needs this ratio only. In 70 made videos hands that play came to
+"""A jump in which at least this share of the pixels clearly changes needs this ratio only. In 74 made videos hands that play came to
 2.3 with so large a share, and jumps began at 2.4 but for two (1.7 and 1.0, amid fast movement): little lies between."""
 
 JUMP_SHARE = 0.003
