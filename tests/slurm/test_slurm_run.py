@@ -157,8 +157,8 @@ def test_group_asks_for_the_summed_time_of_its_members(on_cluster, slurm):
     }
     minutes = sum(ceil(float(found[1]) + float(found[2]) * LENGTH_S / 3600.0) for found in asked.values())
     groups = {job for job, comment in slurm.jobs(project.root).items() if comment == "_".join(("rule_music", *sorted(MUSIC)))}
-    # One more where the kill hit one.
-    assert len(groups) in (3, 4)
+    # Each video's was completed; one that ran when the main process was killed was submitted once more.
+    assert [state for job, state, _ in slurm.ended(project.root) if job in groups].count("COMPLETED") >= 3
     # The two whole videos are as long as each other, that without hands is shorter; less than a minute apart.
     assert {limit for job, _, limit in slurm.ended(project.root) if job in groups} == {minutes}
 
