@@ -43,7 +43,7 @@ THRESHOLDS = {
     "silence": {"min_loud_db": -60.0, "max_silent_share": 0.2},
     "clipping": {"max_clipped_share": 0.002},
     "speech": {"max_speech_share": 0.03},
-    "purity": {"max_foreign_db": -41.0, "max_foreign_share": 0.05, "max_noise_db": -20.0},
+    "purity": {"max_foreign_db": -41.0, "max_lasting_db": -55.0, "max_noise_db": -20.0},
 }
 
 
@@ -58,7 +58,7 @@ class Item:
     share: float
 
 
-def plan(material, first, each, clean, real):
+def plan(material, first, each, clean, real, shares=SHARES, kinds=KINDS):
     """The recordings of a run."""
     pianos, seed, items = [*material.pianos, *real], first, []
     for name in (*material.pianos, "two pianos"):
@@ -68,9 +68,9 @@ def plan(material, first, each, clean, real):
             seed += 1
     for turn in range(each):
         for level_db in LEVELS_DB:
-            for kind in KINDS:
+            for kind in kinds:
                 name = str(seeded("piano", seed).choice(pianos))
-                items.append(Item(seed, name, kind, level_db, SHARES[(seed + turn) % len(SHARES)]))
+                items.append(Item(seed, name, kind, level_db, shares[(seed + turn) % len(shares)]))
                 seed += 1
     return items
 
@@ -150,7 +150,7 @@ def line(name, item, what, scores, reasons):
     """One recording as a line of the printed table."""
     noise = "" if scores.get("noise_db") is None else f"{scores['noise_db']:.1f}"
     level = "" if item is None or item.level_db is None else f"{item.level_db} dB {item.share:.0%}"
-    foreign_db = f"{scores['foreign_db']:8.1f}{scores['foreign_share']:7.2f}{noise:>7}" if "foreign_db" in scores else " " * 22
+    foreign_db = f"{scores['foreign_db']:8.1f}{scores['lasting_db']:8.1f}{noise:>7}" if "foreign_db" in scores else " " * 23
     print(
         f"{name:<14}{what[:22]:<23}{level:<13}{scores['loud_db']:6.1f}{scores['silent_share']:6.2f}{scores['clipped_share']:9.5f}"
         f"{scores['speech_share']:7.3f}{foreign_db}  {', '.join(sorted(reasons))}",
@@ -164,6 +164,8 @@ def main():
     parser.add_argument("--set", choices=sorted(SETS), default="held-out", help="material (default: %(default)s)")
     parser.add_argument("--first-seed", type=int, default=7000, help="(default: %(default)s)")
     parser.add_argument("--each", type=int, default=1, help="mixtures of each kind and level (default: %(default)s)")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="(default: all)")
+    parser.add_argument("--shares", nargs="+", type=float, default=SHARES, help="of the time with the other sound (default: %(default)s)")
     parser.add_argument("--clean", type=int, default=6, help="clean recordings of each piano (default: %(default)s)")
     parser.add_argument("--real", type=Path, metavar="FOLDER", help="recordings of a piano alone")
     parser.add_argument("--cache", type=Path, metavar="FOLDER", required=True, help="keeps sound and notes")
@@ -175,8 +177,8 @@ def main():
         print(f"not installed: {', '.join(lacking)}; what needs them is left out. Debian packages: {PACKAGES}")
     real = [str(path) for path in sorted(options.real.iterdir())] if options.real else []
     results, seconds = [], defaultdict(float)
-    print(f"{'piano':<14}{'kind':<23}{'level':<13}{'loud':>6}{'silent':>6}{'clip':>9}{'speech':>7}{'foreign':>8}{'share':>7}{'noise':>7}")
-    for item in plan(material, options.first_seed, options.each, options.clean, real):
+    print(f"{'piano':<14}{'kind':<23}{'level':<13}{'loud':>6}{'silent':>6}{'clip':>9}{'speech':>7}{'foreign':>8}{'lasting':>8}{'noise':>7}")
+    for item in plan(material, options.first_seed, options.each, options.clean, real, options.shares, options.kinds):
         name = f"{options.set}-{item.seed}"
         if options.cached_only and not (options.cache / f"{name}.parquet").exists():
             continue

@@ -133,7 +133,9 @@ class Purity(Section):
     max_foreign_db: Annotated[float, Field(le=0)] = Field(
         -41.0, description="greatest power of foreign sound (dB of the recording's power)"
     )
-    max_foreign_share: Share = Field(0.05, description="greatest share of the time with plainly foreign sound")
+    max_lasting_db: Annotated[float, Field(le=0)] = Field(
+        -55.0, description="greatest power of foreign sound without the tenth of the time that has most of it (dB of the recording's power)"
+    )
     max_noise_db: Annotated[float, Field(le=0)] = Field(-20.0, description="greatest power of steady noise (dB of the recording's power)")
 
 

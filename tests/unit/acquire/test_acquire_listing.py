@@ -87,10 +87,10 @@ def test_listing_again_adds_only_what_is_new(site, channel, pace, tmp_path):
 def test_a_busy_site_is_asked_again(site, channel, pace, no_waits):
     answer = site.answers["/feed"]
     site.answers["/feed"] = lambda handler, request: (
-        handler.send_status(429, [("Retry-After", "7")]) if len(site.requests) == 1 else answer(handler, request)
+        handler.send_status(429, [("Retry-After", "30")]) if len(site.requests) == 1 else answer(handler, request)
     )
     found = list_entries(f"{site.url}/feed", pace=pace)
-    assert len(found.entries) == 3 and found.failure is None and no_waits == [7.0]
+    assert len(found.entries) == 3 and found.failure is None and no_waits == [30.0]
 
 
 def test_one_channel_that_fails_stops_no_other(site, channel, pace, no_waits):

@@ -37,7 +37,7 @@ def clean(played, heard):
 def test_a_piano_explains_itself(clean):
     found, scores = clean
     assert len(found.start_s) == 16 and found.start_s[1] == pytest.approx(SPAN_S, abs=0.02)
-    assert scores["foreign_db"] < -50.0 and scores["foreign_share"] == 0.0 and scores["noise_db"] < -40.0
+    assert scores["foreign_db"] < -50.0 and scores["lasting_db"] < -60.0 and scores["noise_db"] < -40.0
     assert ((found.counted >= 0.0) & (found.counted <= 1.0)).all() and found.counted.mean() > 0.2
 
 
@@ -62,7 +62,7 @@ def test_notes_that_are_not_given_are_foreign(played, clean):
 def test_without_notes_all_is_foreign(played):
     none = {name: values[:0] for name, values in played.notes.items()}
     found, scores = scores_of(played.samples, none, played.rate_hz)
-    assert scores["foreign_share"] > 0.8 and found.counted[2:-2] == pytest.approx(1.0)
+    assert scores["lasting_db"] > -31.5 and found.counted[2:-2] == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("level_db", [-30.0, -20.0])

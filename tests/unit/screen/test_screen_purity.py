@@ -4,7 +4,7 @@ import pytest
 from handroll.screen import purity
 from handroll.screen.reasons import Reason
 
-LIMITS = {"max_foreign_db": -41.0, "max_foreign_share": 0.05, "max_noise_db": -20.0}
+LIMITS = {"max_foreign_db": -41.0, "max_lasting_db": -55.0, "max_noise_db": -20.0}
 SPANS = 100
 
 
@@ -21,8 +21,8 @@ def spans(foreign_db=-80.0, noise_db=-80.0, counted=0.5, places=slice(None)):
 
 
 def test_clean():
-    scores = purity.measure(**spans())
-    assert scores == {"foreign_db": -70.0, "foreign_share": 0.0, "noise_db": -70.0}
+    scores = purity.measure(**spans(foreign_db=-200.0))
+    assert scores == {"foreign_db": -90.0, "lasting_db": -90.0, "noise_db": pytest.approx(-80.0)}
     assert purity.decide(scores, **LIMITS) == ()
 
 
@@ -31,22 +31,23 @@ def test_what_is_not_counted_adds_nothing():
     assert scores["foreign_db"] == pytest.approx(-20.0 + 10.0 * np.log10(0.25))
 
 
-def test_short_talk_is_forgiven_and_long_talk_is_not():
-    short, long = (purity.measure(**spans(foreign_db=-27.0, places=slice(0, n))) for n in (4, 8))
-    assert short["foreign_share"] == 0.04 and purity.decide(short, **LIMITS) == ()
-    assert long["foreign_share"] == 0.08 and purity.decide(long, **LIMITS) == (Reason.SOUND_IMPURE,)
+def test_what_passes_is_forgiven_and_what_lasts_is_not():
+    short, long = (purity.measure(**spans(foreign_db=-40.0, places=slice(0, n))) for n in (10, 20))
+    assert short["lasting_db"] == -90.0 and purity.decide(short, **LIMITS) == ()
+    # Ten of 100 spans are left, of which half is counted.
+    assert long["lasting_db"] == pytest.approx(-40.0 - 10.0 - 10.0 * np.log10(2.0))
+    assert purity.decide(long, **LIMITS) == (Reason.SOUND_IMPURE,)
 
 
 def test_loud_talk_is_not_forgiven():
     scores = purity.measure(**spans(foreign_db=0.0, places=slice(0, 4)))
-    assert scores["foreign_share"] == 0.04 and purity.decide(scores, **LIMITS) == (Reason.SOUND_IMPURE,)
+    assert scores["lasting_db"] == -90.0 and purity.decide(scores, **LIMITS) == (Reason.SOUND_IMPURE,)
 
 
 def test_a_pause_is_measured_against_the_music():
     values = spans(foreign_db=-45.0, places=slice(0, 3))
     values["power"][:3] = values["foreign"][:3]
     assert purity.levels_db(values["power"], values["foreign"], values["counted"])[:3].max() < -45.0
-    assert purity.measure(**values)["foreign_share"] == 0.0
 
 
 def test_steady_noise():
@@ -64,5 +65,5 @@ def test_noise_behind_dense_music_is_unknown():
 def test_no_sound(size):
     nothing = np.zeros(size)
     scores = purity.measure(nothing, nothing, nothing, nothing)
-    assert scores == {"foreign_db": -70.0, "foreign_share": 0.0, "noise_db": None}
+    assert scores == {"foreign_db": -90.0, "lasting_db": -90.0, "noise_db": None}
     assert purity.decide(scores, **LIMITS) == ()
