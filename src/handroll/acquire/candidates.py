@@ -43,6 +43,9 @@ class Candidate:
 
 
 COLUMNS = tuple(column.name for column in fields(Candidate))
+KEYS = ("subject", "video", "source")
+BY_HAND = ("override", "permission", "licence")
+"""Columns that a person fills: a new sheet has them from the start."""
 
 
 def candidate(entry, subject=None, permission=None, licence=None):
@@ -101,7 +104,7 @@ def merge_into_sheet(path, candidates):
     Parameters
     ----------
     path : path
-        The sheet of videos; made where there is none.
+        The sheet of videos; where there is none it is made, with empty columns for what a person decides (`BY_HAND`).
     candidates : list of Candidate
 
     Returns
@@ -164,7 +167,7 @@ def _extended(text, added):
     cells = [row.cells() for row in added]
     needed = [name for name in COLUMNS if any(row[name] for row in cells)]
     if not text.strip():
-        header, newline = list(needed), "\n"
+        header, newline = [*KEYS, *BY_HAND, *(name for name in needed if name not in (*KEYS, *BY_HAND))], "\n"
         text = "\t".join(header) + newline
     else:
         newline = "\r\n" if "\r\n" in text else "\n"

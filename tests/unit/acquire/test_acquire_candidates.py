@@ -105,7 +105,7 @@ def test_a_sheet_with_problems_is_not_touched(tmp_path):
 def test_a_sheet_is_made_where_there_is_none(tmp_path):
     sheet = tmp_path / "config" / "videos.tsv"
     merge_into_sheet(sheet, [ONE])
-    assert sheet.read_text(encoding="utf-8").splitlines()[0] == "subject\tvideo\tsource\ttitle\tduration_s"
+    assert sheet.read_text(encoding="utf-8").splitlines()[0] == "subject\tvideo\tsource\toverride\tpermission\tlicence\ttitle\tduration_s"
 
 
 def test_a_sheet_that_changes_meanwhile_is_read_again(tmp_path, monkeypatch):
