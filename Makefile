@@ -20,7 +20,7 @@ lint: install            ## ruff, snakefmt and Snakemake's own lint
 	$(RUN) snakemake --lint
 
 docs: install            ## what is generated from code: schemas, configuration, dataset tables
-	$(RUN) python -m handroll.config .
+	$(RUN) python -m handroll.config_reference .
 	$(RUN) python -m handroll.dataset.document docs/dataset.md
 
 synthetic-demo: install  ## render the four demo videos and their truth again

@@ -1,18 +1,12 @@
 """The typed configuration: every key with type, unit and range, checked before anything runs.
 
-`workflow/schemas/*.json` and `docs/configuration.md` are generated from here and from `handroll.sheet`
-(`python -m handroll.config`); a test holds them equal.
+`handroll.config_reference` makes `workflow/schemas/*.json` and `docs/configuration.md` of it.
 """
 
 import difflib
-import json
-import sys
-from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from handroll.sheet import Video
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -388,59 +382,3 @@ def lookup(config, key):
             raise KeyError(f"no configuration key {key!r}")
         value = getattr(value, part)
     return value.model_dump() if isinstance(value, Section) else value
-
-
-def json_schemas():
-    """JSON schemas by file name: what `workflow/schemas` holds."""
-    config, row = Config.model_json_schema(), Video.model_json_schema()
-    return {
-        name: json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2) + "\n"
-        for name, schema in (("config.schema.json", config), ("videos.schema.json", row))
-    }
-
-
-def reference_markdown():
-    """`docs/configuration.md`: every key with type, default and meaning."""
-    lines = ["# Configuration", "", "<!-- Made by `python -m handroll.config`; edit `src/handroll/{config,sheet}.py`. -->", ""]
-    lines += ["Defaults stand in `config/config.yaml`; a file given with `--configfile` changes only the keys it names.", ""]
-    lines += ["| key | type | default | meaning |", "|---|---|---|---|", *_reference_rows(Config, "")]
-    lines += [
-        "",
-        "## The sheet of videos",
-        "",
-        "Tab-separated, one row a video, with a header. Relative paths are relative to the sheet.",
-        "",
-    ]
-    lines += ["| column | needed | meaning |", "|---|---|---|"]
-    lines += [
-        f"| `{name}` | {'yes' if field.is_required() else 'no'} | {field.description}{_choices(field.annotation)} |"
-        for name, field in Video.model_fields.items()
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _reference_rows(section, prefix):
-    for name, field in section.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            yield f"| **{prefix}{name}** | | | {field.annotation.__doc__} |"
-            yield from _reference_rows(field.annotation, f"{prefix}{name}.")
-        else:
-            kind = type(field.default).__name__ if field.default is not None else "float or null"
-            default = f"[{', '.join(field.default)}]" if kind == "list" else json.dumps(field.default) if kind != "str" else field.default
-            yield f"| `{prefix}{name}` | {kind} | {default} | {field.description}{_choices(field.annotation)} |"
-
-
-def _choices(annotation):
-    options = [option for part in (annotation, *get_args(annotation)) for option in get_args(part) if isinstance(option, str)]
-    return f" ({', '.join(dict.fromkeys(options))})" if options else ""
-
-
-def write_references(root):
-    """Write schemas and reference page below a checkout."""
-    texts = {f"workflow/schemas/{name}": text for name, text in json_schemas().items()}
-    for name, text in {**texts, "docs/configuration.md": reference_markdown()}.items():
-        (Path(root) / name).write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    write_references(sys.argv[1] if len(sys.argv) > 1 else ".")

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from handroll.config import Config, ConfigError, json_schemas, lookup, parse_config, reference_markdown
+from handroll.config import Config, ConfigError, lookup, parse_config
+from handroll.config_reference import json_schemas, reference_markdown
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,9 +35,10 @@ def test_shipped_configurations_are_valid(name):
 
 def test_generated_references_are_current():
     for name, text in json_schemas().items():
-        assert (ROOT / "workflow" / "schemas" / name).read_text(encoding="utf-8") == text, "run: python -m handroll.config"
+        assert (ROOT / "workflow" / "schemas" / name).read_text(encoding="utf-8") == text, "run: python -m handroll.config_reference"
         json.loads(text)
-    assert (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8") == reference_markdown(), "run: python -m handroll.config"
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert page == reference_markdown(), "run: python -m handroll.config_reference"
 
 
 def test_lookup():

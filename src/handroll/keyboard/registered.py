@@ -38,7 +38,7 @@ class Problem(StrEnum):
 
 
 MESSAGES = {
-    Problem.NO_MOTION: "the video gives no motion; see its screening",
+    Problem.NO_MOTION: "the video gives no motion; the gallery of the screens says why",
     Problem.NO_KEYBOARD: "no row of black and white keys was found; mark at least four points of it in the sheet's column keyboard",
     Problem.CAMERA_MOVES: "the keys are not where they were at other times of the video; a camera that stands still is needed",
     Problem.CAMERA_ZOOMS: "the keys change their size during the video; a camera that does not zoom is needed",

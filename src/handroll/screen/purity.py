@@ -48,9 +48,9 @@ def measure(power, foreign, noise, counted):
     Returns
     -------
     dict
-        `foreign_db`: foreign power against the power of all the sound, dB, at least -90; `lasting_db`: the same
-        without the tenth of the spans that have most; `noise_db`: steady noise against the sound, dB, or None where the music is too dense to tell.
-        Without sound -90, -90 and None.
+        `foreign_db`: foreign power against the power of all the sound, dB, at least -90; `lasting_db`: the same without the
+        tenth of the spans that have most; `noise_db`: steady noise against the sound, dB, or None where the music is too dense
+        to tell. Without sound -90, -90 and None.
     """
     foreign, mean = _relative(power, foreign, counted)
     if mean <= 0.0:
