@@ -163,7 +163,6 @@ class EditFinder:
         places, moves = stands(self._camera.looks, [(float(a), float(b)) for a, b in shots])
         titles = [span for span in still if self._is_title(span, edges, shots)]
         frozen = [span for span in still if span not in titles and self._is_abrupt(span, cuts, jumps, frame_s)]
-        places, moves = stands(self._camera.looks, [(float(a), float(b)) for a, b in shots])
         popped = {frame for start, stop, _ in insets for frame in (start, stop)}
 
         def spans(runs):
