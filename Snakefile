@@ -46,12 +46,14 @@ rule acquire:
     input:
         probe=per_video(rules.probe_video.output.probe),
         audio=per_video(rules.extract_audio.output.audio),
+        status=rules.summarise_acquire.output.status,
 
 
 rule screen:
-    """Every video's verdict: a table and a gallery."""
+    """Every video's verdict: a table and a gallery; and what became of each download."""
     input:
         rules.screen_videos.output,
+        rules.summarise_acquire.output.status,
 
 
 rule hands:

@@ -125,7 +125,7 @@ class Purity(Section):
     """Piano alone: what the transcribed notes do not explain of the sound."""
 
     max_foreign_db: Annotated[float, Field(le=0)] = Field(
-        -41.0, description="greatest power of foreign sound (dB of the recording's power)"
+        -15.0, description="greatest power of foreign sound (dB of the recording's power)"
     )
     max_lasting_db: Annotated[float, Field(le=0)] = Field(
         -55.0, description="greatest power of foreign sound without the tenth of the time that has most of it (dB of the recording's power)"
