@@ -157,8 +157,11 @@ def stays(pops, breaks, stop):
             continue
         first, first_ratio = partner
         told = (first.kind, pop.kind) == ("came", "went") and max(ratio, first_ratio) >= CLEAR_RATIO
-        restored = lone and first_ratio >= LONE_RATIO and _restores(first, pop)
-        if pop.frame - first.frame >= LEAST_FRAMES and (told or restored):
+        restored = _restores(first, pop)
+        # Small ones change less than the hands do, but nothing else fills a rectangle twice, and leaves what was there before.
+        small = (first.kind, pop.kind) == ("came", "went") and first.sure and pop.sure and restored
+        replaced = restored and lone and first_ratio >= LONE_RATIO
+        if pop.frame - first.frame >= LEAST_FRAMES and (told or small or replaced):
             waiting.remove(partner)
             found.append((first.frame, pop.frame, pop.box))
     lone = [pop for pop, ratio in waiting if pop.kind == "came" and pop.sure and ratio >= LONE_RATIO]

@@ -12,7 +12,7 @@ from handroll.video.insets import find_pop, stays
 from handroll.video.stance import CameraTracker
 from handroll.video.stands import stands
 
-VERSION = 2
+VERSION = 3
 """Raised by hand when this module, or one of `video` that it uses, finds other edits: what is below is too costly to rerun for a
 refactoring."""
 
@@ -198,10 +198,10 @@ class EditFinder:
         return [(start, stop) for start, stop in joined if (stop - start) * frame_s >= FREEZE_S]
 
     def _is_abrupt(self, span, cuts, jumps, frame_s):
-        """Whether the picture moved right before a still stretch, cuts apart, or jumps at its end, or the stretch is long."""
+        """Whether the picture moved right before a still stretch, in the same shot, or jumps at its end, or the stretch is long."""
         largest, reach = self._changes.largest().copy(), max(2, round(ABRUPT_S / frame_s))
         largest[np.concatenate((cuts, jumps))] = 0.0
-        before = largest[max(0, span[0] - reach) : span[0]]
+        before = largest[max([span[0] - reach, 0, *cuts[cuts <= span[0]]]) : span[0]]
         long = (span[1] - span[0]) * frame_s >= LONG_S
         return long or max(before, default=0.0) >= ABRUPT or bool(np.any(np.abs(jumps - span[1]) <= reach))
 
