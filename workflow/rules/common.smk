@@ -4,6 +4,7 @@ from functools import lru_cache
 from math import ceil
 from pathlib import Path
 
+import smart_open
 from snakemake.exceptions import WorkflowError
 
 from handroll.acquire.takedown import read_takedown, taken_down_names
@@ -19,6 +20,9 @@ try:
     TAKEN_DOWN = taken_down_names(read_takedown(CONFIG.acquire.takedown), SHEET.values())
 except (ConfigError, SheetError) as error:
     raise WorkflowError(str(error)) from None
+
+# Snakemake asks this for the script of every job, three times: a seventh of the time that planning takes.
+smart_open.parse_uri = lru_cache(maxsize=None)(smart_open.parse_uri)
 
 if not SHEET:
     raise WorkflowError(f"sheet {CONFIG.sheet}: expected at least one video below the header, found none")
@@ -63,8 +67,12 @@ def version_of(module):
 
 
 def per_video(pattern):
-    """One path a video of the sheet, in its order."""
-    return [pattern.format(subject=subject, video=video) for subject, video in VIDEOS]
+    """For inputs: one path a video of the sheet, in its order.
+
+    A function, since planning takes time with the square of the length of a plain list.
+    """
+    paths = [pattern.format(subject=subject, video=video) for subject, video in VIDEOS]
+    return lambda wildcards: paths
 
 
 @lru_cache(maxsize=None)
