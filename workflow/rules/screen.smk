@@ -3,6 +3,11 @@
 # Takes what results/{acquire,screen,hands,music,keyboard} measured; gives results/screen/{verdicts.json,summary.tsv,gallery.html}.
 
 
+def shown(row):
+    """What a verdict tells of its row of the sheet."""
+    return {"subject": row.subject, "video": row.video, "title": row.title, "source": row.source}
+
+
 rule screen_videos:
     """Every video of the sheet: verdict, reasons, scores beside thresholds; as a table and as a gallery of thumbnails."""
     input:
@@ -23,9 +28,7 @@ rule screen_videos:
         code=code_of("screen_videos.py"),
         steps=list(MEASURED),
         thresholds=THRESHOLDS,
-        videos=[[*name, row.source, row.override] for name, row in VIDEOS.items()],
-        unfetched=[
-            [*name, SHEET[name].source, verdict.to_dict()] for name, verdict in LISTED.items() if name not in VIDEOS
-        ],
+        videos=[[shown(row), row.override] for row in VIDEOS.values()],
+        unfetched=[[shown(SHEET[name]), verdict.to_dict()] for name, verdict in LISTED.items() if name not in VIDEOS],
     script:
         "../scripts/screen_videos.py"

@@ -20,13 +20,12 @@ def main(snakemake):
     with step_log(snakemake.log[0], snakemake.rule) as log:
         verdicts, page = [], Path(made.gallery).parent
         steps = zip(*(given[step] for step in params.steps), strict=True)
-        for (subject, video, source, override), paths, picture in zip(params.videos, steps, given.thumbnails, strict=True):
+        for (row, override), paths, picture in zip(params.videos, steps, given.thumbnails, strict=True):
             measured = [json.loads(Path(path).read_text(encoding="utf-8")) for path in paths]
             thumbnails = os.path.relpath(picture, page) if Path(picture).stat().st_size else None
             verdict = judge(measured, params.thresholds, override).to_dict()
-            verdicts.append({"subject": subject, "video": video, "source": source, "thumbnails": thumbnails, **verdict})
-        for subject, video, source, verdict in params.unfetched:
-            verdicts.append({"subject": subject, "video": video, "source": source, "thumbnails": None, **verdict})
+            verdicts.append({**row, "thumbnails": thumbnails, **verdict})
+        verdicts += [{**row, "thumbnails": None, **verdict} for row, verdict in params.unfetched]
         write_json(made.verdicts, verdicts)
         for path, text in ((made.summary, summary_tsv(verdicts)), (made.gallery, gallery_html(verdicts))):
             with atomic_path(path) as temporary:

@@ -17,7 +17,7 @@ article { background: #161b24; border-left: 5px solid #56d67e; border-radius: 6p
 article.rejected { border-color: #dc5a5a; } article.motion { border-color: #facc48; } article[hidden] { display: none; }
 h2 { font-size: 16px; margin: 0; overflow-wrap: anywhere; } h2 small { color: #969ca6; font-weight: normal; margin-left: 8px; }
 img { display: block; width: 100%; max-width: 1120px; border-radius: 4px; margin: 10px 0; background: #000; }
-ul { margin: 6px 0; padding-left: 20px; color: #ff9d9d; } code { color: #cdd6e4; }
+h2 code { font-weight: normal; } ul { margin: 6px 0; padding-left: 20px; color: #ff9d9d; } code { color: #cdd6e4; }
 dl { display: flex; flex-wrap: wrap; gap: 6px 8px; margin: 8px 0 0; }
 dl div { background: #1f2632; border-radius: 5px; padding: 3px 9px; font-size: 13px; } dl div.failed { background: #4a2228; }
 dt { display: inline; color: #969ca6; } dd { display: inline; margin: 0 0 0 6px; } dd i { color: #969ca6; font-style: normal; }
@@ -52,8 +52,8 @@ def gallery_html(verdicts):
     Parameters
     ----------
     verdicts : list of dict
-        `screen.verdict.Verdict.to_dict()` of each video with `subject`, `video`, `source` and `thumbnails` beside: the last is
-        the path of a picture relative to the page, or None where there is none.
+        `screen.verdict.Verdict.to_dict()` of each video with `subject`, `video`, `title`, `source` and `thumbnails` beside: the last
+        is the path of a picture relative to the page; it and the title may be None.
 
     Returns
     -------
@@ -89,11 +89,13 @@ def _options(titles):
 def _article(verdict):
     name, source = f"{verdict['subject']}/{verdict['video']}", verdict["source"]
     link = f' <a href="{escape(source)}" rel="noreferrer">source</a>' if source.startswith(("http://", "https://")) else ""
+    title = f"{escape(verdict['title'])} " if verdict["title"] else ""
     by_hand = f", {verdict['override']}ed by hand" if verdict["override"] else ""
     picture = f'<img loading="lazy" alt="" src="{escape(quote(verdict["thumbnails"]))}">' if verdict["thumbnails"] else ""
     why = "".join(f"<li><code>{escape(reason)}</code> {escape(Reason(reason).description)}</li>" for reason in verdict["reasons"])
+    heading = f"{title}<code>{escape(name)}</code><small>{_VERDICTS[_kind(verdict)]}{by_hand}{link}</small>"
     return f"""<article class="{_kind(verdict)}" data-reasons="{escape(" ".join(verdict["reasons"]))}">
-<h2>{escape(name)}<small>{_VERDICTS[_kind(verdict)]}{by_hand}{link}</small></h2>{picture}{f"<ul>{why}</ul>" if why else ""}
+<h2>{heading}</h2>{picture}{f"<ul>{why}</ul>" if why else ""}
 {_scores([c for c in verdict["criteria"] if not c["passed"]])}
 <details><summary>all scores</summary>{_scores(verdict["criteria"])}</details></article>
 """
