@@ -24,6 +24,9 @@ except (ConfigError, SheetError) as error:
 # Snakemake asks this for the script of every job, three times: a seventh of the time that planning takes.
 smart_open.parse_uri = lru_cache(maxsize=None)(smart_open.parse_uri)
 
+if not SHEET:
+    raise WorkflowError(f"sheet {CONFIG.sheet}: expected at least one video below the header, found none")
+
 THRESHOLDS = CONFIG.screen.model_dump()
 
 # A video that its listing, a person or the takedown list rejects is never fetched: it has no jobs, only a line in the summary.
@@ -69,13 +72,7 @@ def per_video(pattern):
     A function, since planning takes time with the square of the length of a plain list.
     """
     paths = [pattern.format(subject=subject, video=video) for subject, video in VIDEOS]
-
-    def inputs(wildcards):
-        if not SHEET:
-            raise WorkflowError(f"sheet {CONFIG.sheet}: expected at least one video below the header, found none; `handroll list URL` adds some")
-        return paths
-
-    return inputs
+    return lambda wildcards: paths
 
 
 @lru_cache(maxsize=None)
