@@ -20,7 +20,7 @@ from handroll.video.write import VideoWriter
 
 SHEET = "subject\tvideo\tsource\tsplit\tpermission\n"
 RATE_HZ = 44100
-LENGTH_S = 4.0  # of the small videos
+LENGTH_S = 4.0  # of the small video
 MUSIC = ("transcribe_audio", "check_midi")  # the members of a group
 MANIFEST = "results/dataset/shards.json"
 # As long as a job may take with two attempts' time but not with one.
@@ -42,7 +42,7 @@ def video_without_hands(path):
 def reference(slurm, project, small_videos, tmp_path_factory):
     """The workflow on this machine, without SLURM: what all others must equal. Skips early where there is no SLURM."""
     none = video_without_hands(tmp_path_factory.mktemp("videos") / "none.mp4")
-    sources = zip(("anna\tone", "bela\ttwo", "cleo\tnone"), (*small_videos, none), ("train", "valid", "test"), strict=True)
+    sources = zip(("anna\tone", "cleo\tnone"), (small_videos[0], none), ("train", "test"), strict=True)
     rows = "".join(f"{name}\t{path}\t{split}\tgranted\n" for name, path, split in sources)
     (project.root / "videos.tsv").write_text(SHEET + rows, encoding="utf-8")
     config = project.root / "config" / "test.yaml"
@@ -119,7 +119,7 @@ def whole_files(project):
     assert [path for path in results.rglob("*") if ".part" in path.name] == []
     assert list((project.root / ".snakemake" / "incomplete").glob("*")) == []
     tables = list(results.rglob("*.parquet"))
-    assert len(tables) > 20
+    assert len(tables) > 12
     for path in tables:
         pq.read_table(path)
 
@@ -142,7 +142,7 @@ def test_every_file_of_the_cluster_equals_that_of_one_machine(on_cluster, refere
 def test_nothing_is_left_to_do_on_the_cluster_or_elsewhere(on_cluster):
     project = on_cluster["project"]
     verdicts = json.loads((project.root / "results/screen/verdicts.json").read_text(encoding="utf-8"))
-    assert {verdict["video"]: verdict["usable_for_dataset"] for verdict in verdicts} == {"one": True, "two": True, "none": False}
+    assert {verdict["video"]: verdict["usable_for_dataset"] for verdict in verdicts} == {"one": True, "none": False}
     status, said = project.finish(*project.start("all"))
     assert status == 0 and "Nothing to be done" in said, said
     assert project.planned("all") == {}
@@ -158,8 +158,8 @@ def test_group_asks_for_the_summed_time_of_its_members(on_cluster, slurm):
     minutes = sum(ceil(float(found[1]) + float(found[2]) * LENGTH_S / 3600.0) for found in asked.values())
     groups = {job for job, comment in slurm.jobs(project.root).items() if comment == "_".join(("rule_music", *sorted(MUSIC)))}
     # Each video's was completed; one that ran when the main process was killed was submitted once more.
-    assert [state for job, state, _ in slurm.ended(project.root) if job in groups].count("COMPLETED") >= 3
-    # The two whole videos are as long as each other, that without hands is shorter; less than a minute apart.
+    assert [state for job, state, _ in slurm.ended(project.root) if job in groups].count("COMPLETED") >= 2
+    # The video without hands is shorter, by less than makes a minute.
     assert {limit for job, _, limit in slurm.ended(project.root) if job in groups} == {minutes}
 
 
