@@ -43,7 +43,7 @@ THRESHOLDS = {
     "silence": {"min_loud_db": -60.0, "max_silent_share": 0.2},
     "clipping": {"max_clipped_share": 0.002},
     "speech": {"max_speech_share": 0.03},
-    "purity": {"max_foreign_db": -15.0, "max_lasting_db": -55.0, "max_noise_db": -20.0},
+    "purity": {"max_foreign_db": -8.0, "max_lasting_db": -55.0, "max_noise_db": -20.0},
 }
 
 

@@ -124,9 +124,7 @@ class Speech(Section):
 class Purity(Section):
     """Piano alone: what the transcribed notes do not explain of the sound."""
 
-    max_foreign_db: Annotated[float, Field(le=0)] = Field(
-        -15.0, description="greatest power of foreign sound (dB of the recording's power)"
-    )
+    max_foreign_db: Annotated[float, Field(le=0)] = Field(-8.0, description="greatest power of foreign sound (dB of the recording's power)")
     max_lasting_db: Annotated[float, Field(le=0)] = Field(
         -55.0, description="greatest power of foreign sound without the tenth of the time that has most of it (dB of the recording's power)"
     )

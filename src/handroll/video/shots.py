@@ -36,6 +36,9 @@ ABRUPT_S = 0.07
 """A short freeze begins abruptly: within this time before it a pixel changes by more grey levels than this. A player who comes to
 rest, in a picture whose noise the coder has taken out, does so gently (25 at most in the demo)."""
 
+SETTLED = 2 * REPEATED
+"""Greatest grey level by which a coder still changes a picture that is frozen already, for up to `ABRUPT_S`."""
+
 LONG_S = 2.0
 """Nobody rests for longer than this without any pixel changing."""
 
@@ -201,7 +204,11 @@ class EditFinder:
         """Whether the picture moved right before a still stretch, in the same shot, or jumps at its end, or the stretch is long."""
         largest, reach = self._changes.largest().copy(), max(2, round(ABRUPT_S / frame_s))
         largest[np.concatenate((cuts, jumps))] = 0.0
-        before = largest[max([span[0] - reach, 0, *cuts[cuts <= span[0]]]) : span[0]]
+        first = max([0, *cuts[cuts <= span[0]]])
+        # The coder goes on refining a frozen picture for some frames.
+        moved = np.flatnonzero(largest[first : span[0]] > SETTLED)
+        last = first + moved[-1] + 1 if len(moved) and (span[0] - first - moved[-1] - 1) * frame_s <= ABRUPT_S + 1e-6 else span[0]
+        before = largest[max(first, last - reach) : last]
         long = (span[1] - span[0]) * frame_s >= LONG_S
         return long or max(before, default=0.0) >= ABRUPT or bool(np.any(np.abs(jumps - span[1]) <= reach))
 
