@@ -66,6 +66,11 @@ def version_of(module):
     return module_version(module)
 
 
+def shown(row):
+    """What a verdict tells of its row of the sheet."""
+    return {"subject": row.subject, "video": row.video, "title": row.title, "source": row.source}
+
+
 def per_video(pattern):
     """For inputs: one path a video of the sheet, in its order.
 

@@ -3,11 +3,6 @@
 # Takes what results/{acquire,screen,hands,music,keyboard} measured; gives results/screen/{verdicts.json,summary.tsv,gallery.html}.
 
 
-def shown(row):
-    """What a verdict tells of its row of the sheet."""
-    return {"subject": row.subject, "video": row.video, "title": row.title, "source": row.source}
-
-
 rule screen_videos:
     """Every video of the sheet: verdict, reasons, scores beside thresholds; as a table and as a gallery of thumbnails."""
     input:
