@@ -48,6 +48,7 @@ def test_a_pause_is_measured_against_the_music():
     values = spans(foreign_db=-45.0, places=slice(0, 3))
     values["power"][:3] = values["foreign"][:3]
     assert purity.levels_db(values["power"], values["foreign"], values["counted"])[:3].max() < -45.0
+    assert purity.measure(**values)["lasting_db"] == -90.0
 
 
 def test_steady_noise():
