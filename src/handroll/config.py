@@ -318,6 +318,7 @@ class Config(Section):
     sheet: Annotated[str, Field(min_length=1)] = Field(
         "config/videos.tsv", description="the sheet of videos, relative to the working directory"
     )
+    device: Literal["cpu", "cuda"] = Field("cpu", description="where networks run; cuda: a GPU, without which the rules that want it fail")
     acquire: Acquire = Acquire()
     survey: Survey = Survey()
     detect: Detect = Detect()

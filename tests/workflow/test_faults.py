@@ -95,7 +95,7 @@ def test_a_damaged_table_is_named_and_made_anew(reference):
     assert_same(project, expected)
 
 
-def test_weights_that_are_missing_are_named(reference, tmp_path):
+def test_weights_and_gpus_that_are_missing_are_named(reference, tmp_path, monkeypatch):
     project, _, expected = reference
     installed, bare = Path(find_spec("transkun").origin).parent, tmp_path / "transkun"
     shutil.copytree(installed, bare, ignore=shutil.ignore_patterns("*.pt", "__pycache__"))
@@ -104,6 +104,10 @@ def test_weights_that_are_missing_are_named(reference, tmp_path):
     done = project.run(notes, check=False, python_path=tmp_path)
     assert done.returncode != 0
     assert "expected the weights of Transkun 2, found none" in done.stdout and "pip install" in done.stdout
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    done = project.run(notes, "--config", "device=cuda", check=False)
+    assert done.returncode != 0
+    assert "device: cuda: expected a GPU that PyTorch can use, found none" in done.stdout and "or set `device: cpu`" in done.stdout
     assert not (project.root / notes).exists()
     project.run(*TARGETS, notes)
     assert_same(project, expected)

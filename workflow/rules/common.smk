@@ -27,6 +27,9 @@ smart_open.parse_uri = lru_cache(maxsize=None)(smart_open.parse_uri)
 if not SHEET:
     raise WorkflowError(f"sheet {CONFIG.sheet}: expected at least one video below the header, found none")
 
+# GPUs that a job of a rule that runs networks takes; profiles say how many jobs may have one at a time.
+GPUS = int(CONFIG.device == "cuda")
+
 THRESHOLDS = CONFIG.screen.model_dump()
 
 # A video that its listing, a person or the takedown list rejects is never fetched: it has no jobs, only a line in the summary.

@@ -24,10 +24,11 @@ rule transcribe_audio:
     resources:
         mem_mb=grows(4000, an_hour=6000),
         runtime=grows(10, an_hour=240),
+        gpu=GPUS,
     params:
         code=version_of(f"handroll.music.{CONFIG.music.engine}"),
         rejected=rejected("probe", "survey", "sound", "visibility", reasons_of="dataset"),
-        settings=cfg(engine="music.engine"),
+        settings=cfg(engine="music.engine", device="device"),
     message:
         "Transcribe {wildcards.subject}/{wildcards.video}"
     script:

@@ -19,6 +19,7 @@ import numpy as np
 import soxr
 import torch
 
+from handroll.device import torch_device
 from handroll.logs import progress
 from handroll.music.notes import note_table, pedal_table
 from handroll.provenance import file_sha256
@@ -54,7 +55,7 @@ def transcribe(samples, rate_hz, threads=1, device="cpu", segment_s=SEGMENT_S, h
     threads : int
         Threads of torch while it runs.
     device : str
-        Torch device.
+        Where the model runs, see `handroll.device`.
     segment_s, hop_s : float
         Segments overlap by their difference, which a note's context needs.
 
@@ -65,6 +66,7 @@ def transcribe(samples, rate_hz, threads=1, device="cpu", segment_s=SEGMENT_S, h
     facts : dict
         `weights_sha256` of the checkpoint.
     """
+    device = torch_device(device)
     _keep_freed_memory()
     model, weights_sha256 = load_model(device)
     if rate_hz != model.fs:
@@ -97,8 +99,7 @@ def load_model(device="cpu"):
 
     Parameters
     ----------
-    device : str
-        Torch device.
+    device : torch.device or str
 
     Returns
     -------
