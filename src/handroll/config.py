@@ -256,10 +256,19 @@ class MidiCheck(Section):
     )
 
 
+class Transkun(Section):
+    """The engine Transkun, which hears segments of 16 s, one at a time."""
+
+    hop_s: Annotated[float, Field(gt=0, le=16)] = Field(
+        8.0, description="from one segment's start to the next (s); 16 is twice as fast, with less context where two segments meet"
+    )
+
+
 class Music(Section):
     """Transcription, and whether given notes are those of the sound."""
 
     engine: Literal["transkun"] = Field("transkun", description="which engine transcribes the sound")
+    transkun: Transkun = Transkun()
     check: MidiCheck = MidiCheck()
 
 

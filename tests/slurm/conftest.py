@@ -30,8 +30,7 @@ def _tools_of_workflow_tests():
 
 
 WORKFLOW = _tools_of_workflow_tests()
-project = WORKFLOW.project
-small_videos = WORKFLOW.small_videos
+shared_folder, small_videos, finished = WORKFLOW.shared_folder, WORKFLOW.small_videos, WORKFLOW.finished
 
 
 @dataclass

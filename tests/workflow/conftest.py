@@ -1,4 +1,7 @@
-"""A copy of the project in a temporary folder, small videos, and a way to run Snakemake there and to read what it did."""
+"""A copy of the project in a temporary folder, small videos, and a way to run Snakemake there and to read what it did.
+
+`finished` is such a copy after an undisturbed run, made once for all tests, which copy it before they change anything.
+"""
 
 import os
 import re
@@ -8,7 +11,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "resources" / "demo"
@@ -57,6 +62,18 @@ def copy_project(folder):
     return Project(folder)
 
 
+@pytest.fixture(scope="session")
+def copy_of():
+    """A way to copy a project to a folder that does not exist yet, with its results and Snakemake's records or without."""
+
+    def copy(project, folder, results=True):
+        left_out = () if results else ("results", ".snakemake")
+        shutil.copytree(project.root, folder, symlinks=True, ignore=lambda path, _: left_out if Path(path) == project.root else ())
+        return Project(folder)
+
+    return copy
+
+
 def cut_demo(name, path, start_s, length_s, max_width_px=640):
     """Cut some seconds of a demo video, scaled down, with its sound."""
     from handroll.music.audio import extract_audio, load_audio
@@ -88,6 +105,7 @@ screen:
   resolution: {min_short_side_px: 200, min_long_side_px: 300}
   duration: {min_s: 1.0}
   editing: {min_playable_s: 1.0, min_longest_s: 1.0}
+music: {transkun: {hop_s: 16.0}}
 clips: {length_s: 2.0, hop_s: 1.5}
 dataset: {rights: {permissions: [granted, unknown]}}
 """
@@ -101,14 +119,54 @@ def project(tmp_path_factory):
     return made
 
 
-@pytest.fixture
-def another_project(tmp_path):
-    """Another copy, in another place."""
-    return copy_project(tmp_path / "elsewhere")
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory, request):
+    """A folder that all workers of a test session have in common."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if hasattr(request.config, "workerinput") else folder
 
 
-@pytest.fixture(scope="module")
-def small_videos(tmp_path_factory):
+@pytest.fixture(scope="session")
+def small_videos(shared_folder):
     """Four seconds each of two demo videos, 640 px wide."""
-    folder = tmp_path_factory.mktemp("videos")
-    return [cut_demo(name, folder / f"{name}.mp4", 2.0, 4.0) for name in ("prelude", "ode")]
+    folder = shared_folder / "videos"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            part = shared_folder / "videos.part"
+            part.mkdir()
+            for name in ("prelude", "ode"):
+                cut_demo(name, part / f"{name}.mp4", 2.0, 4.0)
+            part.rename(folder)
+    return [folder / "prelude.mp4", folder / "ode.mp4"]
+
+
+def write_video_without_hands(path):
+    """Three seconds of grey noise and of a struck tone: rejected by what is measured on the way, not by its file."""
+    from handroll.video.write import VideoWriter
+
+    rng, rate_hz = np.random.default_rng(0), 44100
+    time_s = np.arange(3 * rate_hz) / rate_hz
+    tone = 0.2 * np.sin(2 * np.pi * 440.0 * time_s) * np.exp(-4.0 * (time_s % 0.5))
+    with VideoWriter(path, 640, 360, 30, audio=(tone.astype(np.float32), rate_hz)) as writer:
+        for index in range(90):
+            writer.write(rng.integers(120, 136, (360, 640, 3), dtype=np.uint8), index / 30)
+
+
+TARGETS = ("all", "overlays")
+
+
+@pytest.fixture(scope="session")
+def finished(shared_folder, small_videos):
+    """A project after an undisturbed run over a good video and one without hands."""
+    folder = shared_folder / "finished"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            none = shared_folder / "none.mp4"
+            write_video_without_hands(none)
+            made = copy_project(shared_folder / "finished.part")
+            rows = f"anna\tone\t{small_videos[0]}\ttrain\ncleo\tnone\t{none}\ttest\n"
+            (made.root / "videos.tsv").write_text("subject\tvideo\tsource\tsplit\n" + rows, encoding="utf-8")
+            (made.root / "config" / "test.yaml").write_text(TEST_CONFIG, encoding="utf-8")
+            made.run(*TARGETS)
+            made.root.rename(folder)
+    return Project(folder)

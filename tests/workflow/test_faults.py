@@ -5,6 +5,7 @@ A run from nothing is killed at a random moment, once, or as often as HANDROLL_K
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -17,16 +18,20 @@ import pytest
 
 TARGETS = ("all", "overlays")
 KILLS = int(os.environ.get("HANDROLL_KILLS", "1"))
-SHEET = "subject\tvideo\tsource\tpermission\nanna\tone\t{}\tgranted\nanna\tgone\t/nowhere/gone.mp4\tgranted\n"
+PATIENCE_S = 900.0
 
 
 @pytest.fixture(scope="module")
-def reference(project, small_videos):
-    """The project after an undisturbed run, how long that took, and what it made."""
-    (project.root / "videos.tsv").write_text(SHEET.format(small_videos[0]), encoding="utf-8")
-    start = time.monotonic()
-    project.run(*TARGETS)
-    return project, time.monotonic() - start, made(project)
+def reference(finished, copy_of, tmp_path_factory):
+    """A project after an undisturbed run, for tests to break, and what it made."""
+    project = copy_of(finished, tmp_path_factory.mktemp("reference") / "project")
+    return project, made(project)
+
+
+@pytest.fixture
+def unmade(finished, copy_of, tmp_path):
+    """The same project before any run, in another place."""
+    return copy_of(finished, tmp_path / "elsewhere", results=False)
 
 
 def made(project):
@@ -48,39 +53,47 @@ def assert_same(project, expected):
     assert project.planned(*TARGETS) == {}
 
 
-def start(project):
+class Running:
     """Snakemake running in the project, in a process group of its own."""
-    command, environment = project.command(*TARGETS)
-    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen(command, cwd=project.root, env=environment, start_new_session=True, **streams)
 
+    def __init__(self, project):
+        command, environment = project.command(*TARGETS)
+        self.log = project.root / "running.log"
+        with self.log.open("w", encoding="utf-8") as file:
+            streams = {"stdout": file, "stderr": subprocess.STDOUT}
+            self.process = subprocess.Popen(command, cwd=project.root, env=environment, start_new_session=True, **streams)
 
-def kill(running, group):
-    """Kill Snakemake, and with `group` the scripts it has started, at once, as a machine that goes down."""
-    os.killpg(running.pid, signal.SIGKILL) if group else running.kill()
-    running.wait()
+    def wait_for(self, share):
+        """Wait until such a share of the jobs is done."""
+        end = time.monotonic() + PATIENCE_S
+        done, total = 0, 1
+        while done < share * total:
+            assert self.process.poll() is None and time.monotonic() < end, self.log.read_text(encoding="utf-8")
+            time.sleep(0.1)
+            for found in re.finditer(r"^(\d+) of (\d+) steps", self.log.read_text(encoding="utf-8"), flags=re.MULTILINE):
+                done, total = map(int, found.groups())
 
-
-def copy_settings(reference, project):
-    for name in ("videos.tsv", "config/test.yaml"):
-        shutil.copy(reference.root / name, project.root / name)
+    def kill(self, group):
+        """Kill Snakemake, and with `group` the scripts it has started, at once, as a machine that goes down."""
+        os.killpg(self.process.pid, signal.SIGKILL) if group else self.process.kill()
+        self.process.wait()
 
 
 @pytest.mark.parametrize("seed", range(KILLS))
-def test_killed_at_a_random_moment(reference, another_project, seed):
-    original, duration_s, expected = reference
-    copy_settings(original, another_project)
-    running = start(another_project)
-    time.sleep(random.Random(seed).uniform(0.05, 0.95) * duration_s)
+def test_killed_at_a_random_moment(reference, unmade, seed):
+    moment = random.Random(seed)
+    running = Running(unmade)
+    running.wait_for(moment.uniform(0.0, 0.9))
+    time.sleep(moment.uniform(0.0, 3.0))
     # Every other time the scripts go on, and write what nobody waits for.
-    kill(running, group=seed % 2 == 0)
-    another_project.run("--unlock")
-    another_project.run(*TARGETS)
-    assert_same(another_project, expected)
+    running.kill(group=seed % 2 == 0)
+    unmade.run("--unlock")
+    unmade.run(*TARGETS)
+    assert_same(unmade, reference[1])
 
 
 def test_a_damaged_table_is_named_and_made_anew(reference):
-    project, _, expected = reference
+    project, expected = reference
     table = project.root / "results/hands/anna/one/refined.parquet"
     data = bytearray(table.read_bytes())
     data[len(data) // 3] ^= 0xFF
@@ -96,7 +109,7 @@ def test_a_damaged_table_is_named_and_made_anew(reference):
 
 
 def test_weights_and_gpus_that_are_missing_are_named(reference, tmp_path, monkeypatch):
-    project, _, expected = reference
+    project, expected = reference
     installed, bare = Path(find_spec("transkun").origin).parent, tmp_path / "transkun"
     shutil.copytree(installed, bare, ignore=shutil.ignore_patterns("*.pt", "__pycache__"))
     notes = "results/music/anna/one/transcription/notes.parquet"
@@ -114,14 +127,14 @@ def test_weights_and_gpus_that_are_missing_are_named(reference, tmp_path, monkey
 
 
 @pytest.fixture
-def small_disk(another_project):
+def small_disk(unmade):
     """A project whose results lie on a file system of their own, of 300 KiB."""
-    results = another_project.root / "results"
+    results = unmade.root / "results"
     results.mkdir()
     mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", results], capture_output=True, check=False)
     if mount.returncode:
         pytest.skip(f"needs the right to mount a file system: {mount.stderr.decode().strip()}")
-    yield another_project
+    yield unmade
     subprocess.run(["umount", "--lazy", results], check=True)
 
 
@@ -130,8 +143,7 @@ def remount(project, options):
 
 
 def test_a_full_disk_a_read_only_one_and_kills_on_the_way(reference, small_disk):
-    original, duration_s, expected = reference
-    copy_settings(original, small_disk)
+    _, expected = reference
     done = small_disk.run(*TARGETS, check=False)
     assert done.returncode != 0 and "the disk is full; make room on it" in done.stdout
     kept = {path: data for path, data in made(small_disk).items() if path.endswith("detections.parquet")}
@@ -141,9 +153,9 @@ def test_a_full_disk_a_read_only_one_and_kills_on_the_way(reference, small_disk)
     assert done.returncode != 0 and "Read-only file system" in done.stdout
     remount(small_disk, "rw,size=64m")
     for group in (True, False):
-        running = start(small_disk)
-        time.sleep(0.25 * duration_s)
-        kill(running, group)
+        running = Running(small_disk)
+        running.wait_for(0.3)
+        running.kill(group)
         small_disk.run("--unlock")
     small_disk.run(*TARGETS)
     assert_same(small_disk, expected)

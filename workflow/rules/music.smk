@@ -28,7 +28,7 @@ rule transcribe_audio:
     params:
         code=version_of(f"handroll.music.{CONFIG.music.engine}"),
         rejected=rejected("probe", "survey", "sound", "visibility", reasons_of="dataset"),
-        settings=cfg(engine="music.engine", device="device"),
+        settings=cfg(engine="music.engine", device="device", options=f"music.{CONFIG.music.engine}"),
     message:
         "Transcribe {wildcards.subject}/{wildcards.video}"
     script:

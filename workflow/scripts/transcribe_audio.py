@@ -21,8 +21,9 @@ def main(snakemake):
             from handroll.music.transcribe import transcribe
 
             samples, rate_hz = load_audio(snakemake.input.audio)
-            options = {"threads": snakemake.threads, "device": params.settings["device"]}
-            notes, pedal, info = transcribe(samples, rate_hz, params.settings["engine"], options)
+            engine, device, options = (params.settings[name] for name in ("engine", "device", "options"))
+            options = {"threads": snakemake.threads, "device": device, **options}
+            notes, pedal, info = transcribe(samples, rate_hz, engine, options)
             info["transcriber"] = " ".join(str(info[key]) for key in ("engine", "engine_version") if key in info)
             log.info("%d notes, %d pedal presses", len(notes["pitch"]), len(pedal["onset_s"]))
         metadata = stamp(snakemake.rule, params.code, params.settings, **info)

@@ -30,8 +30,11 @@ VERSION = 2
 SUSTAIN_EVENT = -64
 """Transkun's "pitch" of a press of the sustain pedal (MIDI controller 64); -67 is the soft pedal, left out."""
 
-SEGMENT_S, HOP_S = 16.0, 8.0
-"""Length of the segments that are transcribed at a time, and from one to the next: what the model was trained on."""
+SEGMENT_S = 16.0
+"""Length of the segments that are transcribed at a time: what the model was trained on. With shorter ones it misses notes."""
+
+HOP_S = 8.0
+"""From one segment's start to the next, unless another is asked for: the model's own choice."""
 
 LEAD_S = 0.007
 """The model's times come before the sound by about this much, as those of the Disklavier do that it was trained on; added.
@@ -43,7 +46,7 @@ TIME_DECIMALS = 4
 last bits nearly always give the same tables."""
 
 
-def transcribe(samples, rate_hz, threads=1, device="cpu", segment_s=SEGMENT_S, hop_s=HOP_S):
+def transcribe(samples, rate_hz, threads=1, device="cpu", hop_s=HOP_S):
     """Transcribe piano sound.
 
     Parameters
@@ -56,8 +59,8 @@ def transcribe(samples, rate_hz, threads=1, device="cpu", segment_s=SEGMENT_S, h
         Threads of torch while it runs.
     device : str
         Where the model runs, see `handroll.device`.
-    segment_s, hop_s : float
-        Segments overlap by their difference, which a note's context needs.
+    hop_s : float
+        From one segment's start to the next; what they overlap by is a note's context where two of them meet.
 
     Returns
     -------
@@ -65,17 +68,25 @@ def transcribe(samples, rate_hz, threads=1, device="cpu", segment_s=SEGMENT_S, h
         Columns of schema.NOTES and schema.PEDAL.
     facts : dict
         `weights_sha256` of the checkpoint.
+
+    Raises
+    ------
+    ValueError
+        `hop_s` would leave sound between two segments out.
+    handroll.device.DeviceError
     """
+    if not 0.0 < hop_s <= SEGMENT_S:
+        raise ValueError(f"transkun: expected hop_s above 0 and at most the segments' {SEGMENT_S:g} s, found {hop_s:g}")
     device = torch_device(device)
     _keep_freed_memory()
     model, weights_sha256 = load_model(device)
     if rate_hz != model.fs:
         samples = soxr.resample(samples, rate_hz, model.fs)
     sound = torch.from_numpy(np.ascontiguousarray(samples[:, None], dtype=np.float32)).to(device)
-    with _threads(threads), _segments_logged(model, len(samples), segment_s, hop_s), torch.inference_mode(), warnings.catch_warnings():
+    with _threads(threads), _segments_logged(model, len(samples), hop_s), torch.inference_mode(), warnings.catch_warnings():
         # Transkun saves memory by `torch.utils.checkpoint`, which has nothing to do when nothing is trained, and says so.
         warnings.filterwarnings("ignore", module=r"torch\.")
-        events = model.transcribe(sound, stepInSecond=hop_s, segmentSizeInSecond=segment_s)
+        events = model.transcribe(sound, stepInSecond=hop_s, segmentSizeInSecond=SEGMENT_S)
     # Padding with silence at both ends can give events there.
     length_s = len(samples) / model.fs
     events = [e for e in events if e.start + LEAD_S < length_s]
@@ -173,10 +184,10 @@ def _threads(count):
 
 
 @contextmanager
-def _segments_logged(model, n_samples, segment_s, hop_s):
+def _segments_logged(model, n_samples, hop_s):
     """Log progress while the model transcribes, which it does by overlapping segments, one `transcribeFrames` each."""
     step = math.ceil(hop_s * model.fs / model.hopSize) * model.hopSize
-    padding = 2 * math.ceil((segment_s - hop_s) * model.fs)
+    padding = 2 * math.ceil((SEGMENT_S - hop_s) * model.fs)
     total = math.ceil((n_samples + padding) / step)
     done = progress(range(total), total, "segments")
     transcribe_frames = model.transcribeFrames

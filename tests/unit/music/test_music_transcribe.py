@@ -45,3 +45,8 @@ def test_transkun_hears_a_piece_and_agrees_with_its_truth():
     assert set(decide(measure(notes, take.sound, AUDIO_RATE_HZ), LIMITS)) <= {Finding.SHIFTED}
     assert np.all(notes["key_offset_s"] > notes["onset_s"]) and np.all(notes["key_offset_s"] <= 9.0)
     assert info["engine_version"] == 2 and len(info["weights_sha256"]) == 64
+
+
+def test_segments_that_leave_sound_out_are_refused():
+    with pytest.raises(ValueError, match="at most the segments' 16 s"):
+        transcribe(np.ones(RATE), RATE, "transkun", {"hop_s": 17.0})
