@@ -43,7 +43,7 @@ rule list_channels:
 rule fetch_video:
     """Link a local file or download a URL. What cannot be had becomes an empty file with its reason in info.json."""
     input:
-        source=lambda wildcards: local_file(row_of(wildcards).source),
+        source=local_file("source"),
     output:
         video="results/acquire/{subject}/{video}/video",
         info="results/acquire/{subject}/{video}/info.json",
@@ -62,7 +62,7 @@ rule fetch_video:
         other_site=lambda wildcards: int(site_of(row_of(wildcards).source) == "other_site"),
     params:
         code=version_of("handroll.acquire.download"),
-        source=lambda wildcards: row_of(wildcards).source,
+        source=of_row("source"),
         settings=cfg(max_height_px="acquire.max_height_px"),
         # Changes where asking again can help, and only there, so that the next run asks for what failed for the time being.
         tries=lambda wildcards: earlier_tries(

@@ -61,7 +61,7 @@ rule fit_pose:
         code=version_of(f"handroll.pose.{CONFIG.pose.engine}"),
         rejected=rejected(*MEASURED),
         settings=cfg(engine="pose.engine", focal_px="pose.focal_px", hand_length_m="pose.hand_length_m"),
-        focal_px=lambda wildcards: row_of(wildcards).focal_px,
+        focal_px=of_row("focal_px"),
     message:
         "Fit poses to {wildcards.subject}/{wildcards.video}"
     script:

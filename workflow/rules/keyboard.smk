@@ -29,8 +29,8 @@ rule register_keyboard:
         rejected=rejected("probe", "survey", "sound", "visibility", "agreement"),
         frames=cfg(frames="keyboard.frames")["frames"],
         settings=cfg(focal_px="pose.focal_px"),
-        focal_px=lambda wildcards: row_of(wildcards).focal_px,
-        marked=lambda wildcards: row_of(wildcards).keyboard,
+        focal_px=of_row("focal_px"),
+        marked=of_row("keyboard"),
     message:
         "Register the keyboard of {wildcards.subject}/{wildcards.video}"
     script:

@@ -41,7 +41,7 @@ rule check_midi:
         audio=rules.extract_audio.output.audio,
         notes=rules.transcribe_audio.output.notes,
         pedal=rules.transcribe_audio.output.pedal,
-        given=lambda wildcards: local_file(row_of(wildcards).midi),
+        given=local_file("midi"),
     output:
         notes="results/music/{subject}/{video}/notes.parquet",
         pedal="results/music/{subject}/{video}/pedal.parquet",
@@ -60,7 +60,7 @@ rule check_midi:
     params:
         code=code_of("check_midi.py"),
         rejected=rejected("probe", "survey", "sound", "visibility"),
-        given=lambda wildcards: row_of(wildcards).midi,
+        given=of_row("midi"),
         settings=cfg(
             correct="music.check.correct",
             max_offset_s="music.check.max_offset_s",
