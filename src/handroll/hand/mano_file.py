@@ -22,8 +22,10 @@ from handroll.hand.skeleton import N_ROTATIONS
 MAX_FILE_BYTES = 64 * 2**20
 """A released file has 3.8 MB."""
 
-MAX_OPCODES = 1_000_000
-"""A released file has some hundreds; as lists instead of arrays, `shapedirs` would have 23340."""
+MAX_OPCODES = 50_000
+"""A released file has some hundreds, and 24 thousand if its longest index were a list. It also bounds how deep values can nest."""
+
+_LONGEST_MESSAGE = 500  # letters of what was found, which the file may have made long
 
 WHERE = "get MANO_RIGHT.pkl (v1.2) from https://mano.is.tue.mpg.de, under MANO's own licence, and put it at {path}"
 
@@ -142,7 +144,7 @@ def read_mano(path):
     try:
         model = _model(_load(data))
     except ManoError as error:
-        raise ManoError(f"{path}: {error}; {WHERE.format(path=path)}") from None
+        raise ManoError(f"{path}: {str(error)[:_LONGEST_MESSAGE]}; {WHERE.format(path=path)}") from None
     return replace(model, sha256=hashlib.sha256(data).hexdigest())
 
 
@@ -211,7 +213,7 @@ def _floats(content, key, shape):
 def _value(content, key, shape):
     """The array of a key, if it is there and of its shape."""
     if key not in content:
-        raise ManoError(f"expected the key {key}, found only {sorted(map(str, content))}")
+        raise ManoError(f"expected the key {key}, found only {sorted(k for k in content if isinstance(k, str))}")
     try:
         array = _dense(content[key])
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:

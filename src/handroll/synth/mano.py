@@ -88,7 +88,14 @@ def write_mano_pickle(path, model, layout="chumpy"):
     model : ManoModel
     layout : {"chumpy", "plain"}
         As released: Python 2, with `shapedirs` a chumpy object; or as Python 3 saves it again without chumpy.
+
+    Raises
+    ------
+    ValueError
+        Another layout.
     """
+    if layout not in ("chumpy", "plain"):
+        raise ValueError(f"expected the layout chumpy or plain, found {layout!r}")
     tree = np.array([[parent % 2**32 for parent in model.parents], range(N_ROTATIONS)], dtype=np.uint32)
     shape_directions = model.shape_directions.astype(np.float64)
     content = {

@@ -288,10 +288,17 @@ def test_opcodes_that_reach_out_are_refused(path, made, opcodes, message):
         copyreg.remove_extension("posix", "system", 1)
 
 
-def test_endless_opcodes_are_refused(path):
-    path.write_bytes(b"N0" * 600_000 + b"}.")
-    with pytest.raises(ManoError, match="more than 1000000 opcodes"):
-        read_mano(path)
+def test_endless_and_deep_files_are_refused(path):
+    for opcodes, message in (
+        (b"N0" * 30_000 + b"}.", "more than 50000 opcodes"),
+        (b"\x80\x02})" + b"\x85" * 49_000 + b"Ns.", "expected the key"),  # tuples in tuples, as a key
+        (b"\x80\x02}U\nv_template)" + b"\x85" * 49_000 + b"s.", "v_template: .*tuple"),
+        (b"\x80\x02X\x00\x00\x20\x00" + b"A" * 2**21 + b"h\x07.", "can't be read"),
+    ):
+        path.write_bytes(opcodes)
+        with pytest.raises(ManoError, match=message) as caught:
+            read_mano(path)
+        assert len(str(caught.value)) < 1500
 
 
 def test_no_attribute_of_a_box_can_be_changed_for_the_next_file(model, path):
