@@ -7,6 +7,7 @@ other name: nothing is imported, nothing is called.
 """
 
 import pickle
+import warnings
 import zipfile
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
@@ -235,18 +236,26 @@ def _check_bytes(path):
 
 def _load(path):
     """The content of a torch file, its tensors mapped from the file; foreign classes as inert stand-ins."""
-    try:
+    with warnings.catch_warnings():
+        # Of kinds of files and pickles that are refused, or read by the second way, below.
+        warnings.filterwarnings("ignore", module=r"torch\.|handroll\.pose\.hamer\.checkpoint")
         try:
-            return torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-        except pickle.UnpicklingError:
-            # TorchScript archives, which torch.load would hand on, have been refused above, by another error.
-            return torch.load(path, map_location="cpu", mmap=True, weights_only=False, pickle_module=_RESTRICTED_PICKLE)
-    except OSError:
-        raise
-    # A damaged or hostile pickle can make the unpickler fail in any way.
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise _refusal(path, _EXPECTED, f"what torch cannot read ({reason})", _AGAIN) from error
+            return _load_plain(path)
+        except OSError:
+            raise
+        # A damaged or hostile pickle can make the unpickler fail in any way.
+        except Exception as error:
+            reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+            raise _refusal(path, _EXPECTED, f"what torch cannot read ({reason})", _AGAIN) from error
+
+
+def _load_plain(path):
+    """The content by weights_only, or by the restricted unpickler where that refuses."""
+    try:
+        return torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    except pickle.UnpicklingError:
+        # Not so TorchScript archives, which torch.load would hand on: they fail above by another error.
+        return torch.load(path, map_location="cpu", mmap=True, weights_only=False, pickle_module=_RESTRICTED_PICKLE)
 
 
 class _Inert:
