@@ -1,0 +1,158 @@
+"""HaMeR's backbone: a plain vision transformer (ViT-H as in ViTPose) from a normalised crop to 192 tokens.
+
+Axis letters: B crops; Y, X pixel rows and columns (256, 192); R, S patch rows and columns (16, 12); P pixels along a patch's
+side (16); N = R * S tokens, row by row; C channels of a token; H attention heads, D channels of a head (C = H * D).
+
+Y. Xu et al., "ViTPose", NeurIPS 2022, arXiv:2204.12484; A. Dosovitskiy et al., ICLR 2021, arXiv:2010.11929.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from handroll.pose.hamer.settings import PATCH_COLUMNS, PATCH_PX, PATCH_ROWS
+
+NORM_EPS = 1e-6
+"""Of every LayerNorm here; the decoder's is another."""
+
+PADDING_PX = 2
+"""Zeros on each side of the crop before it is cut into patches, so its last two rows and columns are not seen."""
+
+
+class Attention(nn.Module):
+    """Attention of every token to every token."""
+
+    def __init__(self, dim, heads):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, tokens):
+        """Attend, (B, N, C) to (B, N, C)."""
+        batch, count, dim = tokens.shape
+        # (B, N, 3C) -> three of (B, H, N, D): q, k and v lie one after the other, heads within them.
+        q, k, v = self.qkv(tokens).view(batch, count, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
+        mixed = functional.scaled_dot_product_attention(q, k, v)
+        return self.proj(mixed.transpose(1, 2).reshape(batch, count, dim))
+
+
+class Mlp(nn.Module):
+    """Two linear layers with an exact GELU between them."""
+
+    def __init__(self, dim, hidden_dim):
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden_dim)
+        self.fc2 = nn.Linear(hidden_dim, dim)
+
+    def forward(self, tokens):
+        """Transform each token, (B, N, C) to (B, N, C)."""
+        return self.fc2(functional.gelu(self.fc1(tokens)))
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block. Its norms and the sum run in float32, its matrices in theirs."""
+
+    def __init__(self, sizes):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(sizes.dim, NORM_EPS)
+        self.attn = Attention(sizes.dim, sizes.heads)
+        self.norm2 = nn.LayerNorm(sizes.dim, NORM_EPS)
+        self.mlp = Mlp(sizes.dim, sizes.mlp_dim)
+
+    def forward(self, tokens):
+        """Add what the attention and the MLP say, (B, N, C) to (B, N, C), float32."""
+        dtype = self.attn.qkv.weight.dtype
+        tokens = tokens + self.attn(self.norm1(tokens).to(dtype))
+        return tokens + self.mlp(self.norm2(tokens).to(dtype))
+
+
+class Backbone(nn.Module):
+    """Vision transformer over the patches of a crop.
+
+    Parameters
+    ----------
+    sizes : settings.BackboneSizes
+    """
+
+    def __init__(self, sizes):
+        super().__init__()
+        self.patch = nn.Conv2d(3, sizes.dim, PATCH_PX, stride=PATCH_PX, padding=PADDING_PX)
+        self.register_buffer("position", torch.zeros(1, PATCH_ROWS * PATCH_COLUMNS, sizes.dim))
+        self.blocks = nn.ModuleList(Block(sizes) for _ in range(sizes.depth))
+        self.last_norm = nn.LayerNorm(sizes.dim, NORM_EPS)
+
+    def forward(self, images):
+        """Tokens of crops.
+
+        Parameters
+        ----------
+        images : float tensor (B, 3, Y, X)
+            RGB, normalised: 0 is the training pictures' mean colour.
+
+        Returns
+        -------
+        float32 tensor (B, N, C)
+        """
+        images = images.to(self.patch.weight.dtype)
+        # On the CPU the two are as fast, and the convolution rounds as that of the released code does. On a GPU cuDNN's
+        # convolutions round float32 to 10 bits (TF32) unless told otherwise, products of matrices do not.
+        embed = by_convolution if images.device.type == "cpu" else by_product
+        tokens = embed(images, self.patch.weight, self.patch.bias) + self.position
+        for block in self.blocks:
+            tokens = block(tokens)
+        return self.last_norm(tokens)
+
+
+def by_convolution(images, weight, bias):
+    """Embed the patches of images (B, 3, Y, X) as tokens (B, N, C), with a weight (C, 3, P, P) and a bias (C)."""
+    return functional.conv2d(images, weight, bias, stride=PATCH_PX, padding=PADDING_PX).flatten(2).transpose(1, 2)
+
+
+def by_product(images, weight, bias):
+    """The same as one product of matrices."""
+    # A negative padding cuts off: the picture keeps its size and moves by two pixels.
+    moved = functional.pad(images, (PADDING_PX, -PADDING_PX, PADDING_PX, -PADDING_PX))
+    # (B, 3, R, P, S, P) -> (B, R, S, 3, P, P)
+    cut = moved.reshape(-1, 3, PATCH_ROWS, PATCH_PX, PATCH_COLUMNS, PATCH_PX).permute(0, 2, 4, 1, 3, 5)
+    return functional.linear(cut.reshape(-1, PATCH_ROWS * PATCH_COLUMNS, 3 * PATCH_PX * PATCH_PX), weight.flatten(1), bias)
+
+
+def typed_backbone(state, dtype):
+    """The backbone's parameters in the types it runs in: what matrices are made of in `dtype`, norms and positions in float32.
+
+    Parameters
+    ----------
+    state : dict of str to tensor
+        With the released names; those that do not begin with `backbone.` are left out.
+    dtype : torch.dtype
+
+    Returns
+    -------
+    dict of str to tensor; a tensor that has its type already is not copied.
+    """
+    own = {name: value for name, value in state.items() if name.startswith("backbone.")}
+    return {name: value.to(torch.float32 if "norm" in name or "pos_embed" in name else dtype) for name, value in own.items()}
+
+
+def backbone_state(state):
+    """The released parameters as this module names them.
+
+    The slot of a class token, which the network does not have, is added to every token: folded into the positions.
+
+    Parameters
+    ----------
+    state : dict of str to tensor
+        With the released names, `backbone.*`; others are not looked at.
+
+    Returns
+    -------
+    dict of str to tensor, for `Backbone.load_state_dict`
+    """
+    own = {name.removeprefix("backbone."): value for name, value in state.items() if name.startswith("backbone.")}
+    position = own.pop("pos_embed").float()
+    return own | {
+        "position": position[:, 1:] + position[:, :1],
+        "patch.weight": own.pop("patch_embed.proj.weight"),
+        "patch.bias": own.pop("patch_embed.proj.bias"),
+    }

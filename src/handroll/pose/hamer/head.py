@@ -1,0 +1,208 @@
+"""HaMeR's head: one query token looks at the backbone's tokens and is read out as rotations, shape and camera.
+
+Axis letters: B crops; N tokens of the backbone (192) and C their channels; E channels of the query; L layers; H attention
+heads, D channels of a head; M = 96 + 10 + 3 numbers that are read out; J joints of MANO (16).
+
+What is exact and saves most of the work: the query starts the same for every crop, so its first step is a constant; the
+softmax over its one key is 1, so its self-attention is a linear map of its value; and as there is one query, its product
+with the keys (W_k c) is that of (W_k' q) with the tokens c themselves, as is the sum of the values, so neither keys nor
+values of the 192 tokens are ever computed.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from handroll.pose.hamer.layout import BETAS, CAMERA, POSE
+
+JOINTS = 16
+
+NORM_EPS = 1e-5
+"""Of every LayerNorm here; the backbone's is another."""
+
+NORMALIZE_EPS = 1e-12
+"""Least length that a column is divided by."""
+
+
+class HandParameters(NamedTuple):
+    """What the network says of crops of right hands (or of left hands, mirrored).
+
+    Attributes
+    ----------
+    rotations : float32 tensor (B, J, 3, 3)
+        Joint 0 is the hand's orientation in the crop's camera, the others are relative to their parents and to the flat hand.
+    betas : float32 tensor (B, 10)
+        MANO's shape.
+    cam : float32 tensor (B, 3)
+        Weak perspective in the crop: scale s a metre, tx, ty, so that s (X + tx) spans -1..1 over the crop.
+    """
+
+    rotations: torch.Tensor
+    betas: torch.Tensor
+    cam: torch.Tensor
+
+
+class SelfAttention(nn.Module):
+    """Self-attention of a single token: its own value, projected."""
+
+    def __init__(self, sizes):
+        super().__init__()
+        self.norm = nn.LayerNorm(sizes.dim, NORM_EPS)
+        self.to_v = nn.Linear(sizes.dim, sizes.inner_dim, bias=False)
+        self.to_out = nn.Linear(sizes.inner_dim, sizes.dim)
+
+    def forward(self, query):
+        """Attend, (B, E) to (B, E)."""
+        return self.to_out(self.to_v(self.norm(query)))
+
+
+class CrossAttention(nn.Module):
+    """Attention of the query to the tokens."""
+
+    def __init__(self, sizes):
+        super().__init__()
+        self.heads, self.scale = sizes.heads, sizes.dim_head**-0.5
+        self.norm = nn.LayerNorm(sizes.dim, NORM_EPS)
+        self.to_q = nn.Linear(sizes.dim, sizes.inner_dim, bias=False)
+        self.key = nn.Parameter(torch.zeros(sizes.heads, sizes.dim_head, sizes.context_dim))
+        self.value = nn.Parameter(torch.zeros(sizes.heads, sizes.dim_head, sizes.context_dim))
+        self.to_out = nn.Linear(sizes.inner_dim, sizes.dim)
+
+    def forward(self, query, context):
+        """Attend with the query (B, E) to the context (B, N, C), to (B, E)."""
+        q = self.to_q(self.norm(query)).unflatten(-1, (self.heads, -1))
+        in_context = torch.einsum("bhd,hdc->bhc", q * self.scale, self.key)
+        shares = torch.softmax(in_context @ context.transpose(1, 2), dim=-1)
+        mixed = torch.einsum("bhc,hdc->bhd", shares @ context, self.value)
+        return self.to_out(mixed.flatten(1))
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with an exact GELU between them."""
+
+    def __init__(self, sizes):
+        super().__init__()
+        self.norm = nn.LayerNorm(sizes.dim, NORM_EPS)
+        self.fc1 = nn.Linear(sizes.dim, sizes.mlp_dim)
+        self.fc2 = nn.Linear(sizes.mlp_dim, sizes.dim)
+
+    def forward(self, query):
+        """Transform the query, (B, E) to (B, E)."""
+        return self.fc2(functional.gelu(self.fc1(self.norm(query))))
+
+
+class Layer(nn.Module):
+    """Pre-norm decoder layer; without self-attention where its outcome is a constant, which is the first layer's."""
+
+    def __init__(self, sizes, first):
+        super().__init__()
+        self.self_attention = None if first else SelfAttention(sizes)
+        self.cross_attention = CrossAttention(sizes)
+        self.feed_forward = FeedForward(sizes)
+
+    def forward(self, query, context):
+        """Update the query (B, E) by itself and the context (B, N, C)."""
+        if self.self_attention is not None:
+            query = query + self.self_attention(query)
+        query = query + self.cross_attention(query, context)
+        return query + self.feed_forward(query)
+
+
+class Head(nn.Module):
+    """Decoder and readout, in float32.
+
+    Parameters
+    ----------
+    sizes : settings.DecoderSizes
+    """
+
+    def __init__(self, sizes):
+        super().__init__()
+        self.register_buffer("start", torch.zeros(1, sizes.dim))
+        self.layers = nn.ModuleList(Layer(sizes, first=layer == 0) for layer in range(sizes.depth))
+        self.readout = nn.Linear(sizes.dim, POSE + BETAS + CAMERA)
+
+    def forward(self, context):
+        """Read hands off the backbone's tokens (B, N, C), float32.
+
+        Returns
+        -------
+        HandParameters
+        """
+        query = self.start.expand(context.shape[0], -1)
+        for layer in self.layers:
+            query = layer(query, context)
+        pose, betas, cam = self.readout(query).split((POSE, BETAS, CAMERA), dim=-1)
+        return HandParameters(rotations_from_6d(pose.unflatten(-1, (JOINTS, 6))), betas, cam)
+
+
+def rotations_from_6d(numbers):
+    """Rotation matrices of their first two columns, one after the other, made orthonormal (Gram-Schmidt).
+
+    Y. Zhou et al., "On the Continuity of Rotation Representations in Neural Networks", CVPR 2019, arXiv:1812.07035.
+
+    Parameters
+    ----------
+    numbers : float32 tensor (..., 6)
+        The first three numbers are the first column, not every other one as in the code of SPIN and HMR.
+
+    Returns
+    -------
+    float32 tensor (..., 3, 3)
+    """
+    first, second = numbers[..., :3], numbers[..., 3:]
+    x = functional.normalize(first, dim=-1, eps=NORMALIZE_EPS)
+    y = functional.normalize(second - (x * second).sum(-1, keepdim=True) * x, dim=-1, eps=NORMALIZE_EPS)
+    return torch.stack((x, y, torch.linalg.cross(x, y)), dim=-1)
+
+
+def head_state(state, sizes):
+    """The released parameters as this module names them, with what is constant computed once.
+
+    Parameters
+    ----------
+    state : dict of str to tensor
+        With the released names, `mano_head.*`; others are not looked at.
+    sizes : settings.DecoderSizes
+
+    Returns
+    -------
+    dict of str to tensor, for `Head.load_state_dict`
+    """
+    own = {name.removeprefix("mano_head."): value.float() for name, value in state.items() if name.startswith("mano_head.")}
+    result = {}
+    for index in range(sizes.depth):
+        for part, layer in zip(("self_attention", "cross_attention", "feed_forward"), _layer_state(own, index, sizes), strict=True):
+            result |= {f"layers.{index}.{part}.{name}": value for name, value in layer.items()}
+    # The input token is a zero, so that its embedding is the bias.
+    start = own["transformer.to_token_embedding.bias"] + own["transformer.pos_embedding"][0]
+    with torch.device("meta"):
+        first = SelfAttention(sizes)
+    prefix = "layers.0.self_attention."
+    first_state = {name.removeprefix(prefix): result.pop(name) for name in list(result) if name.startswith(prefix)}
+    result["start"] = start + torch.func.functional_call(first, first_state, (start,))
+    readouts = (("decpose", "init_hand_pose"), ("decshape", "init_betas"), ("deccam", "init_cam"))
+    result["readout.weight"] = torch.cat([own[f"{name}.weight"] for name, _ in readouts])
+    result["readout.bias"] = torch.cat([own[f"{name}.bias"] + own[initial][0] for name, initial in readouts])
+    return result
+
+
+def _layer_state(own, index, sizes):
+    """Of one layer: the states of self-attention, cross-attention and feed-forward."""
+    names = f"transformer.transformer.layers.{index}"
+
+    def linear(ours, theirs):
+        return {f"{ours}.{kind}": own[f"{names}.{theirs}.{kind}"] for kind in ("weight", "bias")}
+
+    key, value = own[f"{names}.1.fn.to_kv.weight"].reshape(2, sizes.heads, sizes.dim_head, sizes.context_dim)
+    # Rows of queries and keys never matter: the softmax over one key is 1.
+    to_v = own[f"{names}.0.fn.to_qkv.weight"][2 * sizes.inner_dim :]
+    return (
+        {"to_v.weight": to_v} | linear("norm", "0.norm") | linear("to_out", "0.fn.to_out.0"),
+        {"to_q.weight": own[f"{names}.1.fn.to_q.weight"], "key": key, "value": value}
+        | linear("norm", "1.norm")
+        | linear("to_out", "1.fn.to_out.0"),
+        linear("norm", "2.norm") | linear("fc1", "2.fn.net.0") | linear("fc2", "2.fn.net.3"),
+    )

@@ -1,0 +1,63 @@
+"""Names and shapes of the released parameters that the network needs, for any sizes."""
+
+from handroll.pose.hamer.settings import PATCH_COLUMNS, PATCH_PX, PATCH_ROWS
+
+POSE, BETAS, CAMERA = 96, 10, 3
+"""Numbers that are read out: 16 rotations of 6, the hand's shape, the camera."""
+
+
+def state_shapes(settings):
+    """Names and shapes of the parameters and start values that the network needs, in the released order.
+
+    Parameters
+    ----------
+    settings : settings.HamerSettings
+
+    Returns
+    -------
+    dict of str to tuple of int
+    """
+    return _backbone_shapes(settings.backbone) | _head_shapes(settings.decoder)
+
+
+def _backbone_shapes(sizes):
+    """Names and shapes below `backbone.`."""
+    dim, hidden = sizes.dim, sizes.mlp_dim
+    shapes = {
+        # One position more than patches: of a class token.
+        "pos_embed": (1, PATCH_ROWS * PATCH_COLUMNS + 1, dim),
+        "patch_embed.proj.weight": (dim, 3, PATCH_PX, PATCH_PX),
+        "patch_embed.proj.bias": (dim,),
+    }
+    for index in range(sizes.depth):
+        block = f"blocks.{index}"
+        shapes |= _norm(f"{block}.norm1", dim) | _linear(f"{block}.attn.qkv", dim, 3 * dim) | _linear(f"{block}.attn.proj", dim, dim)
+        shapes |= _norm(f"{block}.norm2", dim) | _linear(f"{block}.mlp.fc1", dim, hidden) | _linear(f"{block}.mlp.fc2", hidden, dim)
+    shapes |= _norm("last_norm", dim)
+    return {f"backbone.{name}": shape for name, shape in shapes.items()}
+
+
+def _head_shapes(sizes):
+    """Names and shapes below `mano_head.`."""
+    dim, inner = sizes.dim, sizes.inner_dim
+    shapes = {"init_hand_pose": (1, POSE), "init_betas": (1, BETAS), "init_cam": (1, CAMERA), "transformer.pos_embedding": (1, 1, dim)}
+    shapes |= _linear("transformer.to_token_embedding", 1, dim)
+    for index in range(sizes.depth):
+        layer = f"transformer.transformer.layers.{index}"
+        shapes |= _norm(f"{layer}.0.norm", dim) | {f"{layer}.0.fn.to_qkv.weight": (3 * inner, dim)}
+        shapes |= _linear(f"{layer}.0.fn.to_out.0", inner, dim) | _norm(f"{layer}.1.norm", dim)
+        shapes |= {f"{layer}.1.fn.to_kv.weight": (2 * inner, sizes.context_dim), f"{layer}.1.fn.to_q.weight": (inner, dim)}
+        shapes |= _linear(f"{layer}.1.fn.to_out.0", inner, dim) | _norm(f"{layer}.2.norm", dim)
+        shapes |= _linear(f"{layer}.2.fn.net.0", dim, sizes.mlp_dim) | _linear(f"{layer}.2.fn.net.3", sizes.mlp_dim, dim)
+    shapes |= _linear("decpose", dim, POSE) | _linear("decshape", dim, BETAS) | _linear("deccam", dim, CAMERA)
+    return {f"mano_head.{name}": shape for name, shape in shapes.items()}
+
+
+def _linear(name, inputs, outputs):
+    """Shapes of a linear layer."""
+    return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
+
+
+def _norm(name, dim):
+    """Shapes of a LayerNorm."""
+    return {f"{name}.weight": (dim,), f"{name}.bias": (dim,)}

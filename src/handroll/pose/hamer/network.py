@@ -1,0 +1,93 @@
+"""HaMeR as one module: crops of right hands in, MANO's parameters out. Without branches on data, so one graph compiles.
+
+Axis letters: B crops; Y, X pixel rows and columns (256, 192).
+"""
+
+import torch
+from torch import nn
+
+from handroll.device import torch_device
+from handroll.pose.hamer.backbone import Backbone, backbone_state, typed_backbone
+from handroll.pose.hamer.compact import compact_checkpoint
+from handroll.pose.hamer.head import Head, head_state
+from handroll.pose.hamer.settings import read_settings
+
+VERSION = 1
+"""Raised by hand when the network's answer to the same crops changes."""
+
+
+class HamerNetwork(nn.Module):
+    """HaMeR, ready to run: evaluation only, no gradients.
+
+    Parameters
+    ----------
+    state : dict of str to tensor
+        `backbone.*` and `mano_head.*` with the released names and shapes; tensors already in the right type are not copied.
+    settings : settings.HamerSettings
+    dtype : torch.dtype
+        Of the backbone's matrices, float32 or bfloat16; its norms and sums, the head and the rotations are float32.
+    checkpoint_sha256 : str, optional
+        Of the file that the state came from; kept for what says what made a table.
+    """
+
+    def __init__(self, state, settings, dtype=torch.float32, checkpoint_sha256=None):
+        super().__init__()
+        self.settings = settings
+        self.checkpoint_sha256 = checkpoint_sha256
+        # On "meta" nothing is allocated: the parameters are the state's own tensors.
+        with torch.device("meta"):
+            self.backbone = Backbone(settings.backbone)
+            self.head = Head(settings.decoder)
+        with torch.no_grad():
+            self.backbone.load_state_dict(backbone_state(typed_backbone(state, dtype)), assign=True)
+            self.head.load_state_dict(head_state(state, settings.decoder), assign=True)
+        for name in ("mean", "std"):
+            levels = 255.0 * torch.tensor(getattr(settings, f"image_{name}"), dtype=torch.float64)
+            self.register_buffer(name, levels.float())
+        self.requires_grad_(False).eval()
+
+    @classmethod
+    def from_files(cls, checkpoint, config, dtype=torch.float32, device="cpu", cache=None):
+        """Load the released files.
+
+        Parameters
+        ----------
+        checkpoint : path of hamer.ckpt
+        config : path of model_config.yaml
+        dtype : torch.dtype
+            Of the backbone's matrices, float32 or bfloat16.
+        device : str
+            See `handroll.device`.
+        cache : path of a folder, optional
+            Of the compact file that is made of the checkpoint once; beside it by default.
+
+        Raises
+        ------
+        settings.HamerError
+            A file is missing or not what it has to be.
+        handroll.device.DeviceError
+            The device is not there.
+        """
+        device = torch_device(device)
+        settings = read_settings(config)
+        compact = compact_checkpoint(checkpoint, settings, dtype, cache)
+        return cls(compact.state, settings, dtype, compact.sha256).to(device)
+
+    def forward(self, crops):
+        """Hands in crops.
+
+        Parameters
+        ----------
+        crops : uint8 tensor (B, Y, X, 3) or float tensor (B, 3, Y, X)
+            RGB, of right hands, or mirrored left ones; float crops are normalised already. On the network's device.
+
+        Returns
+        -------
+        head.HandParameters
+        """
+        images = self.normalise(crops) if crops.dtype == torch.uint8 else crops
+        return self.head(self.backbone(images))
+
+    def normalise(self, crops):
+        """Crops as the backbone takes them: uint8 (B, Y, X, 3), RGB, to float32 (B, 3, Y, X), 0 being the mean colour."""
+        return ((crops.float() - self.mean) / self.std).permute(0, 3, 1, 2)
