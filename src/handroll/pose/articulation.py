@@ -90,7 +90,7 @@ def exponential(rotvec):
     cubic = torch.where(small, 1.0 / 6.0 - squared / 120.0, (1.0 - sine) / safe)
     cross = hat(rotvec)
     twice = cross @ cross
-    identity = torch.eye(3, dtype=rotvec.dtype)
+    identity = torch.eye(3, dtype=rotvec.dtype, device=rotvec.device)
     return identity + sine * cross + cosine * twice, identity + cosine * cross + cubic * twice
 
 
