@@ -35,18 +35,19 @@ from handroll.pose.temporal_noise import (
 )
 from handroll.pose.temporal_problem import Measured, SeriesProblem, minimise_series
 
-ACCELERATION_M_S2 = 1.0
-"""Scale of the Cauchy distribution of joints' accelerations, at `smoothness` 1: between the rest of a hand that holds keys (0.1 to
-0.5) and a stroke (10 to 150); chosen on performances of the synthetic pianist with development seeds."""
+ACCELERATION_M_S2 = 0.5
+"""Scale of the heavy-tailed distribution of joints' accelerations: about that of a hand that holds keys or glides (0.1 to 1), far
+below a stroke (10 to 150). Results hardly depend on it: 0.25 or 1 change the jitter by 5 %."""
+
+ACCELERATION_WEIGHT = 1.0
+"""Weight of an acceleration, at `smoothness` 1. A Cauchy distribution in space would have 4, but the joints of a finger move
+together; this keeps the strokes of the synthetic pianist (development seeds) and takes more than half of the jitter."""
 
 STEPS_TO_SCALE, STEPS_AT_SCALE = 6, 5
 """Steps from the scale of the noise to that of the prior, and at the latter."""
 
 CLOSE_S = 0.1
 """Frames farther apart than this are not joined: a hand can strike a key in between."""
-
-REFERENCE_S = 1.0 / 30.0
-"""An acceleration's weight is the time it stands for in these."""
 
 OVERLAP_S = 0.5
 """Frames on each side that a window looks at beyond those it decides; what is farther away does not show."""
@@ -71,7 +72,7 @@ class TemporalSettings:
     Attributes
     ----------
     smoothness : float
-        Strength of the prior of accelerations; 1 as tuned, 2 takes accelerations half as large for likely.
+        Weight of the accelerations against what is seen; 1 as tuned.
     window_s : float
         Length of the windows that are solved at once, s; more costs memory, less costs time for the overlaps.
     """
@@ -150,15 +151,15 @@ def _refine_hand(pose, landmarks_px, hand, camera, extrinsics, skeleton, setting
     plane = None if extrinsics is None else plane_of(extrinsics) * np.append(flip, 1.0)
     known, start, unbiased = _measure(rotation, place, joints, joints_px, landmarks_px * flip[:2], time_s, camera, plane, pressed_mm)
     depth_share = 1.0 if camera.focal_source != "hamer" else HAMER_DISTANCE_M / float(np.median(joints[:, 0, 2]))
-    scales = _scales(settings, known, joints, camera, time_s)
+    scales = _scales(known, joints, camera, time_s)
     out = [part.copy() for part in start]
     plane = None if plane is None else torch.as_tensor(plane, dtype=torch.float64, device=device)
     batches = _windows(time_s, settings.window_s)
     for windows in progress(batches, len(batches), f"batches of {hand} hands over time"):
         rows = np.stack([rows for rows, _ in windows])
         tensors = {name: _tensor(values[rows], device) for name, values in known.items()}
-        difference, share = (_tensor(values, device) for values in _differences(time_s, rows))
-        problem = SeriesProblem(Measured(**tensors, difference=difference, share=share), joints_of, camera.focal_px, plane, depth_share)
+        measured = Measured(**tensors, difference=_tensor(_differences(time_s, rows), device))
+        problem = SeriesProblem(measured, joints_of, camera.focal_px, plane, depth_share, settings.smoothness * ACCELERATION_WEIGHT)
         state, _ = minimise_series(problem, tuple(_tensor(part[rows], device) for part in start), scales)
         for values, solved in zip(out, state, strict=True):
             solved = solved.cpu().numpy()
@@ -213,19 +214,22 @@ def _angle(first, second):
     return np.arccos(np.clip(0.5 * ((first * second).sum((-1, -2)) - 1.0), -1.0, 1.0))
 
 
-def _scales(settings, known, joints, camera, time_s):
+def _scales(known, joints, camera, time_s):
     """Scales of the accelerations, m / s^2, one a step: from the one that the noise looks like to the prior's."""
-    final = ACCELERATION_M_S2 / settings.smoothness
     noise_m = float(np.median(known["joints_sigma_px"])) * float(np.median(joints[:, 0, 2])) / camera.focal_px
-    pace_s = float(np.median(np.diff(time_s))) if len(time_s) > 1 else REFERENCE_S
-    first = max(np.sqrt(6.0) * noise_m / max(pace_s, 1e-3) ** 2, final)
-    return [*np.geomspace(first, final, STEPS_TO_SCALE, endpoint=False), *[final] * STEPS_AT_SCALE]
+    first = max(np.sqrt(6.0) * noise_m / _pace_s(time_s) ** 2, ACCELERATION_M_S2)
+    return [*np.geomspace(first, ACCELERATION_M_S2, STEPS_TO_SCALE, endpoint=False), *[ACCELERATION_M_S2] * STEPS_AT_SCALE]
+
+
+def _pace_s(time_s):
+    """The usual time from one found frame to the next, s; of one frame alone, any."""
+    return max(float(np.median(np.diff(time_s))) if len(time_s) > 1 else CLOSE_S, 1e-3)
 
 
 def _windows(time_s, window_s):
     """Batches of windows (rows (n,) of frames; slice of those that it decides); n is even and the same for all of a video."""
     frames = len(time_s)
-    pace_s = max(float(np.median(np.diff(time_s))) if frames > 1 else REFERENCE_S, 1e-3)
+    pace_s = _pace_s(time_s)
     core, overlap = max(round(window_s / pace_s), 1), round(OVERLAP_S / pace_s)
     length = max(min(core + 2 * overlap, frames), 4)
     length += length % 2
@@ -240,14 +244,14 @@ def _windows(time_s, window_s):
 
 
 def _differences(time_s, rows):
-    """`Measured.difference` (window, frame - 2, 3) and `Measured.share` (window, frame - 2)."""
+    """`Measured.difference` (window, frame - 2, 3) of such rows (window, frame)."""
     step = np.diff(time_s[rows], axis=-1)
     joined = (step > 0.0) & (step <= CLOSE_S)
     step = np.where(joined, step, 1.0)
     before, behind, both = step[:, :-1], step[:, 1:], joined[:, :-1] & joined[:, 1:]
     whole = before + behind
     coefficients = np.stack([2.0 / (before * whole), -2.0 / (before * behind), 2.0 / (behind * whole)], axis=-1)
-    return np.where(both[..., None], coefficients, 0.0), np.where(both, 0.5 * whole / REFERENCE_S, 0.0)
+    return np.where(both[..., None], coefficients, 0.0)
 
 
 def _tensor(values, device):

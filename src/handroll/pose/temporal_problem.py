@@ -23,9 +23,9 @@ from handroll.pose.block_banded import solve_banded
 from handroll.pose.problem import NEAREST_M
 from handroll.pose.skeletons import joint_jacobian
 
-MEASURED_TAIL, ACCELERATION_TAIL = 9.0, 4.0
-"""Where the losses turn from squares to logarithms, in squared residuals: 3 sigma for what is measured; a Cauchy distribution in
-space for accelerations, since a playing hand mostly rests or glides and now and then strikes."""
+MEASURED_TAIL, ACCELERATION_TAIL = 9.0, 1.0
+"""Where the losses turn from squares to logarithms, in squared residuals: at 3 sigma for what is measured, at 1 for accelerations,
+since a playing hand mostly rests or glides and now and then strikes."""
 
 STEP_DAMPING = 1e-3
 """Relative to the diagonal of the matrix: what the data hardly see stays where it is."""
@@ -56,8 +56,6 @@ class Measured:
         Where a fingertip that holds a key is.
     difference : (series, frame - 2, 3)
         Coefficients of three frames that give the acceleration, 1 / s^2; 0 where they do not belong together.
-    share : (series, frame - 2)
-        Weight of an acceleration: the time it stands for.
     """
 
     rotation: torch.Tensor
@@ -73,7 +71,6 @@ class Measured:
     height_m: torch.Tensor
     height_sigma_m: torch.Tensor
     difference: torch.Tensor
-    share: torch.Tensor
 
 
 class SeriesProblem:
@@ -89,10 +86,12 @@ class SeriesProblem:
         As of `problem.HandProblem`.
     depth_share : float
         What a metre of the wrist's depth counts in accelerations: 1 where depth is metric.
+    smoothness : float
+        Weight of the accelerations.
     """
 
-    def __init__(self, measured, joints_of, focal_px, plane, depth_share):
-        self.measured, self.joints_of, self.focal_px, self.plane = measured, joints_of, focal_px, plane
+    def __init__(self, measured, joints_of, focal_px, plane, depth_share, smoothness):
+        self.measured, self.joints_of, self.focal_px, self.plane, self.smoothness = measured, joints_of, focal_px, plane, smoothness
         self.stretch = torch.tensor([1.0, 1.0, depth_share]).to(measured.place_m)
 
     def _squares(self, rotation, place):
@@ -125,8 +124,7 @@ class SeriesProblem:
         for name, square in squares.items():
             share, tail = 1.0, MEASURED_TAIL
             if name == "acceleration":
-                square, share, tail = square / scale_m_s2**2, self.measured.share[..., None], 1.0
-                share = ACCELERATION_TAIL * share
+                square, share, tail = square / scale_m_s2**2, self.smoothness, ACCELERATION_TAIL
             total = total + (share * tail * torch.log1p(square / tail)).flatten(1).sum(1)
             weights[name] = (share / (1.0 + square / tail)).detach()
         weights["acceleration"] = weights["acceleration"] / scale_m_s2**2
