@@ -165,6 +165,21 @@ class Survey(Section):
     speech_classifier: Literal["silero"] = Field("silero", description="what tells speech from music")
 
 
+class Temporal(Section):
+    """Refinement of the poses over time, for any engine; not part of the paper."""
+
+    enabled: bool = Field(
+        False, description="all poses of a hand are fitted again as one motion, which takes most of an engine's jitter and keeps strokes"
+    )
+    smoothness: Annotated[float, Field(ge=0.01, le=100)] = Field(
+        1.0,
+        description="weight of smooth motion against what is seen, relative to the tuned one; 2 takes up to a tenth of the strokes' speed, 0.5 a third less of the jitter",
+    )
+    window_s: Annotated[float, Field(ge=1, le=600)] = Field(
+        8.0, description="length of what is fitted at once (s), beside 0.5 s on both sides that windows share; memory grows with it"
+    )
+
+
 class Pose(Section):
     """From landmarks to MANO parameters."""
 
@@ -181,6 +196,7 @@ class Pose(Section):
         True,
         description="fingertips that the notes place on keys are fitted at the height of a key held down; false: heights by sight alone",
     )
+    temporal: Temporal = Temporal()
 
 
 class Hampel(Section):

@@ -78,6 +78,7 @@ def test_filter_parameter_reruns_cleaning_and_below(done):
         ("keyboard={min_finger_confidence: 0.9}", BELOW_FINGERING),
         ("keyboard={frames: 24}", BELOW_KEYBOARD),
         ("pose={contacts: false}", BELOW_FIT),
+        ("pose={temporal: {enabled: true}}", BELOW_FIT),
         ("pose={hand_length_m: 0.19}", {"fit_pose": 2, **BELOW_FINGERING}),
         ("pose={focal_px: 600}", BELOW_KEYBOARD),
     ],

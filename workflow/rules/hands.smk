@@ -69,7 +69,7 @@ rule fit_pose:
 
 
 rule refine_pose:
-    """Fit the hands again where labelled notes tell which fingertip holds a key down."""
+    """Fit the hands again where labelled notes tell which fingertip holds a key down, and as one motion if so configured."""
     input:
         pose=rules.fit_pose.output.pose,
         detections=rules.detect_hands.output.detections,
@@ -90,7 +90,7 @@ rule refine_pose:
         code=code_of("refine_pose.py"),
         rejected=rejected(*MEASURED),
         engine_version=version_of(f"handroll.pose.{CONFIG.pose.engine}"),
-        settings=cfg(engine="pose.engine", contacts="pose.contacts"),
+        settings=cfg(engine="pose.engine", contacts="pose.contacts", temporal="pose.temporal"),
     message:
         "Refine the poses of {wildcards.subject}/{wildcards.video}"
     script:

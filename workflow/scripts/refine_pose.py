@@ -1,6 +1,7 @@
 """Refine poses: reads pose.parquet, detections and fingered notes; writes refined.parquet (schema.POSE).
 
-Where no keyboard is registered, or `pose.contacts` is off, the poses stay as they are. A rejected video gives an empty table.
+First by the keys held down, where a keyboard is registered and `pose.contacts` is on; then over time, where `pose.temporal.enabled`
+is. Else the poses stay as they are. A rejected video gives an empty table.
 """
 
 from handroll.logs import step_log
@@ -9,28 +10,35 @@ from handroll.schema import DETECTIONS, FINGERED_NOTES, POSE, by_frame, by_row, 
 
 
 def main(snakemake):
-    """The engine's refinement, or nothing."""
+    """The engine's refinement, then that over time, or nothing."""
     params, given = snakemake.params, snakemake.input
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         columns, facts, contacts = POSE.empty(), {}, False
+        temporal = dict(params.settings["temporal"])
+        over_time = temporal.pop("enabled")
         if params.rejected:
             log.info("rejected: %s", ", ".join(params.rejected))
         else:
             from handroll.camera import camera_of, extrinsics_of
             from handroll.keyboard.contacts import key_tops_held_mm
-            from handroll.pose.engine import refine_pose
+            from handroll.pose.engine import refine_over_time, refine_pose
 
             columns, facts = read_table(given.pose, POSE)
             notes, about = read_table(given.notes, FINGERED_NOTES)
             detections, _ = read_table(given.detections, DETECTIONS)
             extrinsics, engine = extrinsics_of(facts), params.settings["engine"]
             contacts = extrinsics is not None and params.settings["contacts"] and bool((notes["finger"] > 0).any())
+            pose, pressed_mm = by_frame(columns), None
+            seen = by_frame(detections), camera_of(facts), extrinsics
             if contacts:
-                pose = by_frame(columns)
                 pressed_mm = key_tops_held_mm(notes, pose["time_s"][:, 0], float(about["audio_delay_s"]))
-                columns = by_row(refine_pose(engine, pose, by_frame(detections), camera_of(facts), extrinsics, pressed_mm))
+                pose = refine_pose(engine, pose, *seen, pressed_mm)
+            if over_time:
+                pose = refine_over_time(engine, pose, *seen, temporal, pressed_mm, facts)
+            columns = by_row(pose)
             log.info("%s", "keys held down by the labelled notes" if contacts else "as fitted")
-        metadata = facts | stamp(snakemake.rule, params.code, params.settings, contacts=contacts)
+            log.info("%s", "refined over time" if over_time else "frame by frame")
+        metadata = facts | stamp(snakemake.rule, params.code, params.settings, contacts=contacts, temporal=over_time)
         write_table(snakemake.output.pose, POSE, columns, metadata)
 
 

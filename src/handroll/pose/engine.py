@@ -66,6 +66,22 @@ class Engine(Protocol):
             As of `fit`.
         """
 
+    def skeleton(self, facts, options):
+        """The hand whose poses `fit` gives, for whoever must know where other poses put its joints.
+
+        Parameters
+        ----------
+        facts : dict of str to str
+            Metadata of the pose table; what `fit` told has `pose_` before its name.
+        options : dict
+            As of `fit`, for engines that need a file.
+
+        Returns
+        -------
+        handroll.pose.skeletons.Skeleton
+            With betas and bone scale as in the pose table, it gives `joints_m` for rotations, but for the translation.
+        """
+
 
 def load_engine(name):
     """The module of an engine; ValueError with the names that exist where there is none of this name."""
@@ -120,3 +136,31 @@ def refine_pose(engine, pose, detections, camera, extrinsics, pressed_mm, progre
     columns = load_engine(engine).refine(pose, detections, camera, extrinsics, pressed_mm, progress)
     columns["joints_keyboard_mm"] = joints_over_keys(columns["joints_m"], extrinsics)
     return columns
+
+
+def refine_over_time(engine, pose, detections, camera, extrinsics, settings, pressed_mm=None, facts=None, options=None, **how):
+    """Refine the poses of a video as parts of one motion; see `handroll.pose.temporal.refine_over_time`.
+
+    Parameters
+    ----------
+    engine : str
+        One of `ENGINES`: the one that made the poses.
+    pose, detections, camera, extrinsics, pressed_mm
+        As of `Engine.refine`; extrinsics and pressed_mm may be None.
+    settings : dict
+        Values of `handroll.pose.temporal.TemporalSettings`.
+    facts, options : dict, optional
+        As of `Engine.skeleton`.
+    **how
+        progress, device, threads.
+
+    Returns
+    -------
+    dict of str to array (frame, hand 2, ...)
+        `schema.POSE`.
+    """
+    from handroll.pose import temporal
+
+    skeleton = load_engine(engine).skeleton(facts or {}, dict(options or {}))
+    settings = temporal.TemporalSettings(**settings)
+    return temporal.refine_over_time(pose, detections, camera, extrinsics, skeleton, settings, pressed_mm, **how)

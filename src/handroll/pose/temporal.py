@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from handroll.camera import joints_over_keys
-from handroll.device import torch_device
+from handroll.device import torch_device, torch_threads
 from handroll.hand.kinematics import MIRROR
 from handroll.hand.rotations import continuous, matrix_from_rotvec, mirrored, rotvec_from_matrix
-from handroll.hand.skeleton import HANDS, KNUCKLES, LANDMARK_OF_JOINT, N_JOINTS, TIPS
+from handroll.hand.skeleton import HANDS, LANDMARK_OF_JOINT, N_JOINTS, TIPS
 from handroll.logs import progress as log_progress
 from handroll.pose.landmarks import plane_of
 from handroll.pose.priors import HEIGHT_PRESSING_MM
@@ -31,20 +31,21 @@ from handroll.pose.temporal_noise import (
     jitter,
     leaps,
     rotation_jitter,
+    steady_frames,
     without_bias,
 )
 from handroll.pose.temporal_problem import Measured, SeriesProblem, minimise_series
 
 ACCELERATION_M_S2 = 0.5
 """Scale of the heavy-tailed distribution of joints' accelerations: about that of a hand that holds keys or glides (0.1 to 1), far
-below a stroke (10 to 150). Results hardly depend on it: 0.25 or 1 change the jitter by 5 %."""
+below a stroke (10 to 150). Results hardly depend on it: 0.25 or 1 change jitter and errors by at most 3 %."""
 
 ACCELERATION_WEIGHT = 1.0
 """Weight of an acceleration, at `smoothness` 1. A Cauchy distribution in space would have 4, but the joints of a finger move
 together; this keeps the strokes of the synthetic pianist (development seeds) and takes more than half of the jitter."""
 
-STEPS_TO_SCALE, STEPS_AT_SCALE = 6, 5
-"""Steps from the scale of the noise to that of the prior, and at the latter."""
+STEPS_TO_SCALE, STEPS_AT_SCALE = 5, 3
+"""Steps from the scale of the noise to that of the prior, and at the latter; three more of each change the error by 2 %."""
 
 CLOSE_S = 0.1
 """Frames farther apart than this are not joined: a hand can strike a key in between."""
@@ -55,7 +56,7 @@ OVERLAP_S = 0.5
 FRAMES_AT_ONCE = 1024
 """Of all windows that are solved side by side: 100 KB each."""
 
-LOWEST_MM = (HEIGHT_PRESSING_MM[0] - 2.0, 2.0)
+LOWEST_MM = (HEIGHT_PRESSING_MM[0] - 2.0, 1.0)
 """Least height of a fingertip's joint above the white keys, a little under that of a key held down, and how soft it is."""
 
 HAMER_DISTANCE_M = 1.0
@@ -87,7 +88,7 @@ class TemporalSettings:
 
 
 def refine_over_time(
-    pose, detections, camera, extrinsics, skeleton, settings=None, pressed_mm=None, progress=log_progress, device="cpu"
+    pose, detections, camera, extrinsics, skeleton, settings=None, pressed_mm=None, progress=log_progress, device="cpu", threads=1
 ):
     """Refine the poses of a video over time.
 
@@ -109,6 +110,8 @@ def refine_over_time(
         As `handroll.logs.progress`.
     device : str
         Where torch works: as `handroll.device.torch_device`.
+    threads : int
+        CPU threads (part of what fixes the bytes).
 
     Returns
     -------
@@ -117,6 +120,12 @@ def refine_over_time(
         `residual_px` is of the refined joints to the landmarks without their bias (the engine's where there are none).
     """
     settings, device = settings or TemporalSettings(), torch_device(device)
+    with torch_threads(threads):
+        return _refine_video(pose, detections, camera, extrinsics, skeleton, settings, pressed_mm, progress, device)
+
+
+def _refine_video(pose, detections, camera, extrinsics, skeleton, settings, pressed_mm, progress, device):
+    """Columns of both hands; see `refine_over_time`."""
     columns = {name: np.array(values) for name, values in pose.items()}
     whole = np.isfinite(pose["joints_m"]).all((-1, -2)) & np.isfinite(pose["rotation_rad"]).all((-1, -2))
     for side, hand in enumerate(HANDS):
@@ -172,9 +181,7 @@ def _measure(rotation, place, joints, joints_px, landmarks_px, time_s, camera, p
     """What is known of the frames (dict of arrays (frame, ...), as `Measured`), where to start, and the landmarks without bias."""
     frames = len(time_s)
     px_per_m = camera.focal_px / float(np.median(joints[:, 0, 2]))
-    steps = np.diff(time_s)
-    close = (steps > 0.0) & (steps < 1.5 * np.median(steps)) if len(steps) else np.zeros(0, dtype=bool)
-    steady = close[:-2] & close[1:-1] & close[2:] if frames > 3 else np.zeros(0, dtype=bool)
+    steady = steady_frames(time_s)
     sigma_px = np.maximum(jitter(joints_px, steady).max(-1), max(PIXEL, FLOOR_M * px_per_m))
     sigma_rad = np.maximum(rotation_jitter(rotation, steady), FLOOR_RAD)
     sigma_depth = max(float(jitter(np.log(joints[:, 0, 2]), steady)), FLOOR_DEPTH)
@@ -211,7 +218,7 @@ def _measure(rotation, place, joints, joints_px, landmarks_px, time_s, camera, p
 
 def _angle(first, second):
     """Angle, rad, between rotation matrices (..., 3, 3)."""
-    return np.arccos(np.clip(0.5 * ((first * second).sum((-1, -2)) - 1.0), -1.0, 1.0))
+    return np.arccos(np.clip(0.5 * (np.einsum("...ij,...ij->...", first, second) - 1.0), -1.0, 1.0))
 
 
 def _scales(known, joints, camera, time_s):
@@ -264,7 +271,9 @@ def _columns(rotation, place, hand, joints_of, camera, landmarks_px, residual_px
     rotvec = continuous(rotvec_from_matrix(rotation)).astype(np.float32)
     place = place.astype(np.float32)
     # From the stored float32 values, so that the table agrees with itself.
-    joints = joints_of(_tensor(matrix_from_rotvec(rotvec), device)).cpu().numpy() + place[:, None]
+    pieces = np.array_split(np.arange(frames), -(-frames // FRAMES_AT_ONCE))
+    joints = np.concatenate([joints_of(_tensor(matrix_from_rotvec(rotvec[piece]), device)).cpu().numpy() for piece in pieces])
+    joints = joints + place[:, None]
     seen = np.isfinite(landmarks_px).all((-1, -2))
     off = camera.focal_px * joints[..., :2] / joints[..., 2:] - landmarks_px
     residual = np.where(seen, np.sqrt((off**2).sum(-1).mean(-1)), residual_px)

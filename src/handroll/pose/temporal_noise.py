@@ -15,6 +15,9 @@ ROBUST = 1.4826
 _THIRD = np.sqrt(20.0)
 # Standard deviation of the third difference of noise of 1: 1, 3, 3, 1.
 
+SAMPLES = 4096
+"""Places of a video that tell its noise."""
+
 FLOOR_M, FLOOR_RAD, FLOOR_DEPTH = 0.3e-3, 0.01, 0.002
 """Least noise of joints on the hand, of rotations, and of the logarithm of depth: errors that do not change from frame to frame."""
 
@@ -24,26 +27,35 @@ LEAP_SIGMA, LEAP_M, LEAP_RAD = 6.0, 0.02, 0.5
 _PALM_FROM, _PALM_TO = JOINTS.index("wrist"), JOINTS.index("middle1")
 
 
-def jitter(values, steady):
-    """Standard deviation (...) of what is random from frame to frame in a series.
+def steady_frames(time_s):
+    """Frames (sample, 4) that follow each other at the video's pace, `SAMPLES` at most, evenly spread over it."""
+    steps = np.diff(time_s)
+    close = (steps > 0.0) & (steps < 1.5 * np.median(steps)) if len(steps) else np.zeros(0, dtype=bool)
+    first = np.flatnonzero(close[:-2] & close[1:-1] & close[2:]) if len(steps) > 2 else np.zeros(0, dtype=int)
+    first = first[np.linspace(0, len(first) - 1, min(len(first), SAMPLES)).astype(int)]
+    return first[:, None] + np.arange(4)
+
+
+def jitter(values, frames):
+    """Standard deviation (...) of what is random from frame to frame in a series; 0 where no frames tell it.
 
     Parameters
     ----------
     values : array (frame, ...)
-    steady : bool array (frame - 3,)
-        Which four frames in a row follow each other at the video's pace; where there are none, the noise is taken as 0.
+    frames : int array (sample, 4)
+        As `steady_frames` gives.
     """
-    third = np.diff(values, 3, axis=0)[steady]
+    third = np.diff(values[frames], 3, axis=1)[:, 0]
     return ROBUST * np.median(np.abs(third), axis=0) / _THIRD if len(third) else np.zeros(np.shape(values)[1:])
 
 
-def rotation_jitter(matrices, steady):
+def rotation_jitter(matrices, frames):
     """The same, rad, of rotations (frame, ..., 3, 3), per axis."""
-    if not steady.any():
+    if not len(frames):
         return np.zeros(matrices.shape[1:-2])
-    turns = rotvec_from_matrix(np.swapaxes(matrices[:-1], -1, -2) @ matrices[1:])
-    second = np.diff(turns, 2, axis=0)[steady]
-    return ROBUST * np.median(np.abs(second), axis=(0, -1)) / _THIRD
+    four = matrices[frames]
+    turns = rotvec_from_matrix(np.swapaxes(four[:, :-1], -1, -2) @ four[:, 1:])
+    return ROBUST * np.median(np.abs(np.diff(turns, 2, axis=1)), axis=(0, 1, -1)) / _THIRD
 
 
 def without_bias(landmarks_px, joints_px):
@@ -63,10 +75,10 @@ def without_bias(landmarks_px, joints_px):
     sigma_px : array (21,)
         Of an axis; NaN where nothing is found.
     """
-    off, joints = (np.ascontiguousarray(a).view(complex)[..., 0] for a in (landmarks_px - joints_px, np.asarray(joints_px, dtype=np.float64)))
-    palm = joints[:, _PALM_TO, None] - joints[:, _PALM_FROM, None]
-    seen = np.isfinite(off.real)
-    if not seen.any():
+    off, palm = landmarks_px - joints_px, joints_px[:, _PALM_TO] - joints_px[:, _PALM_FROM]
+    off, palm = (np.ascontiguousarray(a, dtype=np.float64).view(complex) for a in (off, palm))
+    off = off[..., 0]
+    if not np.isfinite(off.real).any():
         return landmarks_px, np.full(joints_px.shape[1], np.nan)
     in_hand = off / np.where(np.abs(palm) > 0.0, palm, 1.0)
     bias = np.nanmedian(in_hand.real, axis=0) + 1j * np.nanmedian(in_hand.imag, axis=0)

@@ -27,6 +27,9 @@ MEASURED_TAIL, ACCELERATION_TAIL = 9.0, 1.0
 """Where the losses turn from squares to logarithms, in squared residuals: at 3 sigma for what is measured, at 1 for accelerations,
 since a playing hand mostly rests or glides and now and then strikes."""
 
+NO_TAIL = 1e6
+"""No fingertip is inside a key, however likely another measurement makes it."""
+
 STEP_DAMPING = 1e-3
 """Relative to the diagonal of the matrix: what the data hardly see stays where it is."""
 
@@ -122,7 +125,7 @@ class SeriesProblem:
         """Twice the cost (series,), and the weight of each square by name, at this scale of the accelerations."""
         total, weights = 0.0, {}
         for name, square in squares.items():
-            share, tail = 1.0, MEASURED_TAIL
+            share, tail = 1.0, NO_TAIL if name == "lowest" else MEASURED_TAIL
             if name == "acceleration":
                 square, share, tail = square / scale_m_s2**2, self.smoothness, ACCELERATION_TAIL
             total = total + (share * tail * torch.log1p(square / tail)).flatten(1).sum(1)
