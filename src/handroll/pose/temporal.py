@@ -40,7 +40,7 @@ ACCELERATION_M_S2 = 0.5
 """Scale of the heavy-tailed distribution of joints' accelerations: about that of a hand that holds keys or glides (0.1 to 1), far
 below a stroke (10 to 150). Results hardly depend on it: 0.25 or 1 change jitter and errors by at most 3 %."""
 
-ACCELERATION_WEIGHT = 1.0
+ACCELERATION_WEIGHT = 0.8
 """Weight of an acceleration, at `smoothness` 1. A Cauchy distribution in space would have 4, but the joints of a finger move
 together; this keeps the strokes of the synthetic pianist (development seeds) and takes more than half of the jitter."""
 
@@ -187,12 +187,17 @@ def _measure(rotation, place, joints, joints_px, landmarks_px, time_s, camera, p
     sigma_depth = max(float(jitter(np.log(joints[:, 0, 2]), steady)), FLOOR_DEPTH)
     unbiased, sigma_landmarks = without_bias(landmarks_px, joints_px)
     seen = np.isfinite(unbiased).all(-1)
+    apart = np.where(seen.all(-1), np.median(np.linalg.norm(np.where(seen[..., None], unbiased, 0.0) - joints_px, axis=-1), axis=-1), 0.0)
+    wrong = apart > np.maximum(LEAP_SIGMA * np.median(sigma_landmarks), LEAP_M * px_per_m)
     sigma_landmarks = np.where(seen, np.maximum(sigma_landmarks, sigma_px), np.inf)
 
     far = np.maximum(LEAP_SIGMA * np.median(sigma_px), LEAP_M * px_per_m)
     place_leaps = leaps(frames, lambda i, k: np.median(np.linalg.norm(joints_px[i] - joints_px[k], axis=-1), axis=-1), far)
     turned = np.maximum(LEAP_SIGMA * sigma_rad, LEAP_RAD)
     rotation_leaps = leaps(frames, lambda i, k: _angle(rotation[i], rotation[k]), turned)
+    # Only a start: whether the engine is wrong, or the detector, the series itself decides.
+    place_leaps |= wrong
+    rotation_leaps[:, 0] |= wrong
     start = bridged(rotation, place, time_s, rotation_leaps, place_leaps)
 
     known = {

@@ -73,13 +73,13 @@ def without_bias(landmarks_px, joints_px):
     -------
     landmarks_px : array (frame, 21, 2)
     sigma_px : array (21,)
-        Of an axis; NaN where nothing is found.
+        Of an axis; infinite where nothing is found.
     """
     off, palm = landmarks_px - joints_px, joints_px[:, _PALM_TO] - joints_px[:, _PALM_FROM]
     off, palm = (np.ascontiguousarray(a, dtype=np.float64).view(complex) for a in (off, palm))
     off = off[..., 0]
     if not np.isfinite(off.real).any():
-        return landmarks_px, np.full(joints_px.shape[1], np.nan)
+        return landmarks_px, np.full(joints_px.shape[1], np.inf)
     in_hand = off / np.where(np.abs(palm) > 0.0, palm, 1.0)
     bias = np.nanmedian(in_hand.real, axis=0) + 1j * np.nanmedian(in_hand.imag, axis=0)
     moved = bias * palm
