@@ -1,6 +1,7 @@
 """Clean the poses of a video: reads refined.parquet; writes motion.parquet (schema.MOTION), the same with a state a frame.
 
-Outliers are looked for in pose.parquet, the poses by sight alone. Each playable segment (survey.json) is cleaned by itself:
+Outliers are looked for in pose.parquet, the poses by sight alone, or in refined.parquet where refinement over time has put them
+right. Each playable segment (survey.json) is cleaned by itself:
 what stands on the two sides of a cut does not belong together. A rejected video gives an empty table.
 """
 
@@ -24,7 +25,8 @@ def main(snakemake):
             from handroll.motion.clean import CleanSettings, clean_motion
 
             pose, facts = read_table(given.pose, POSE)
-            sighted = by_frame(read_table(given.sighted, POSE)[0])
+            over_time = facts.get("temporal") == "True"
+            sighted = None if over_time else by_frame(read_table(given.sighted, POSE)[0])
             segments = json.loads(Path(given.survey).read_text(encoding="utf-8"))["segments"]
             settings = CleanSettings(**params.settings)
             motion, counts = clean_motion(by_frame(pose), settings, extrinsics_of(facts), sighted=sighted, segments=segments)

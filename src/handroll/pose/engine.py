@@ -1,4 +1,4 @@
-"""The engines that turn detections into MANO poses, by name. A new engine is a module with `VERSION` and `fit`, and a line here."""
+"""The engines that turn detections into MANO poses, by name. A new engine is a module that offers `Engine`, and a line here."""
 
 from importlib import import_module
 from typing import Protocol

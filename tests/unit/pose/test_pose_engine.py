@@ -17,7 +17,7 @@ JOINTS_M = np.broadcast_to(np.array([0.1, 0.2, 0.9], dtype=np.float32), (3, 2, 2
 def test_every_engine_offers_the_protocol():
     for name in engine.ENGINES:
         module = engine.load_engine(name)
-        assert isinstance(module.VERSION, int) and callable(module.fit) and callable(module.refine)
+        assert isinstance(module.VERSION, int) and all(callable(getattr(module, name)) for name in ("fit", "refine", "skeleton"))
 
 
 def test_an_unknown_engine_names_the_known_ones():
