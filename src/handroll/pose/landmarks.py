@@ -11,11 +11,10 @@ keyboard the size is the one that lets the hands be as high as playing hands are
 length is given. The bones' proportions are the template's. Depth is metric only with a true focal length.
 """
 
-from contextlib import contextmanager
-
 import numpy as np
 import torch
 
+from handroll.device import torch_threads
 from handroll.hand.kinematics import MIRROR, hand_joints, mirrored_pose
 from handroll.hand.rotations import continuous, rotvec_from_matrix
 from handroll.hand.skeleton import HANDS, N_JOINTS, N_ROTATIONS
@@ -87,7 +86,7 @@ def fit(video_path, detections, camera, extrinsics, options, progress):
         raise ValueError(f"pose engine landmarks: unknown options {unknown}; it knows {sorted(OPTIONS)}")
     options = {**OPTIONS, **options}
     bone_scale = _bone_scale(options["hand_length_m"])
-    with _threads(options["threads"]):
+    with torch_threads(options["threads"]):
         if bone_scale is None:
             bone_scale = 1.0 if extrinsics is None else hand_size(*_seen(detections, camera), camera.focal_px, plane_of(extrinsics))
         columns = _fit(detections, camera, extrinsics, None, bone_scale, progress)
@@ -112,19 +111,8 @@ def refine(pose, detections, camera, extrinsics, pressed_mm, progress):
         As of `fit`.
     """
     sizes = pose["bone_scale"][pose["found"]]
-    with _threads(OPTIONS["threads"]):
+    with torch_threads(OPTIONS["threads"]):
         return _fit(detections, camera, extrinsics, pressed_mm, float(sizes[0]) if len(sizes) else 1.0, progress)
-
-
-@contextmanager
-def _threads(count):
-    """Torch with so many threads, for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(int(count))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _seen(detections, camera):
