@@ -6,7 +6,7 @@ from typing import Protocol
 from handroll.camera import joints_over_keys
 from handroll.logs import progress as log_progress
 
-ENGINES = {"landmarks": "handroll.pose.landmarks"}
+ENGINES = {"landmarks": "handroll.pose.landmarks", "hamer": "handroll.pose.hamer.engine"}
 """Name of each engine and the module that holds it; imported when it is used, since engines need heavy libraries."""
 
 
@@ -17,9 +17,12 @@ class Engine(Protocol):
     ----------
     VERSION : int
         Raised by hand when the same input gives other poses.
+    OPTIONS : dict
+        Every option with its default.
     """
 
     VERSION: int
+    OPTIONS: dict
 
     def fit(self, video_path, detections, camera, extrinsics, options, progress):
         """Pose every hand that the detections found.
@@ -48,6 +51,21 @@ class Engine(Protocol):
             What else made the poses (template, weights), for the table's metadata.
         """
 
+    def joints(self, options):
+        """How joints follow from a pose of this engine.
+
+        Parameters
+        ----------
+        options : dict
+            Of the engine's own, those that say where its hand model is.
+
+        Returns
+        -------
+        callable
+            (rotation (..., 48), translation_m (..., 3), betas (..., 10), bone_scale, hand) -> joints_m (..., 21, 3), with the
+            conventions of `handroll.hand.kinematics.hand_joints`.
+        """
+
     def refine(self, pose, detections, camera, extrinsics, pressed_mm, progress):
         """Pose the hands again, now that it is known which fingertip holds which key.
 
@@ -74,7 +92,7 @@ def load_engine(name):
     return import_module(ENGINES[name])
 
 
-def fit_pose(engine, video_path, detections, camera, extrinsics=None, options=None, progress=log_progress):
+def fit_pose(engine, video_path, detections, camera, extrinsics=None, options=None, scratch=None, progress=log_progress):
     """Pose the hands of a video with the engine of this name.
 
     Parameters
@@ -83,6 +101,8 @@ def fit_pose(engine, video_path, detections, camera, extrinsics=None, options=No
         One of `ENGINES`.
     video_path, detections, camera, extrinsics, options, progress
         As of `Engine.fit`.
+    scratch : path, optional
+        A folder in which an engine may keep what is finished, so that a job that is killed goes on from there.
 
     Returns
     -------
@@ -97,7 +117,10 @@ def fit_pose(engine, video_path, detections, camera, extrinsics=None, options=No
         No engine has this name, or it refuses an option.
     """
     module = load_engine(engine)
-    columns, extra = module.fit(video_path, detections, camera, extrinsics, dict(options or {}), progress)
+    options = dict(options or {})
+    if "scratch" in module.OPTIONS:
+        options["scratch"] = scratch
+    columns, extra = module.fit(video_path, detections, camera, extrinsics, options, progress)
     columns["joints_keyboard_mm"] = joints_over_keys(columns["joints_m"], extrinsics)
     return columns, {"engine": engine, "engine_version": str(module.VERSION), **extra}
 

@@ -33,7 +33,8 @@ class Batch:
     Attributes
     ----------
     crops : array (crop B, row 256, column 192, channel 3)
-        RGB, left hands mirrored; uint8, or float32 0..255 where one of them is blurred. Always B crops: those after the last hand are black.
+        RGB, left hands mirrored; uint8, or float32 0..255 where one of them is blurred. Always B of them: those after the last hand
+        are black.
     places : int array (hand n, 2)
         Frame and hand (`skeleton.HANDS`) of the first n crops; by frame, left before right.
     """
