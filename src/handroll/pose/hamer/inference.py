@@ -67,17 +67,15 @@ def look(network, video_path, boxes_px, wanted, batch, rescale, threads, progres
     left = wanted.copy()
     for chunk in done:
         left[chunks.frames_of(chunk)] = False
-    total = int(left.sum())
-    if total:
-        finished = 0
-        fed = batches(video_path, boxes_px, left, batch, rescale, threads)
-        for places, answer in _answers(network, _counted(fed, progress, total), compiled):
+    waiting = [chunk for chunk in range(chunks.count) if left[chunks.frames_of(chunk)].any()]
+    if waiting:
+        fed = _counted(batches(video_path, boxes_px, left, batch, rescale, threads), progress, int(left.sum()))
+        for places, answer in _answers(network, fed, compiled):
             numbers[places[:, 0], places[:, 1]] = answer
             # Batches come by frame: whatever lies before the last one seen is finished.
-            while finished < chunks.count and chunks.frames_of(finished).stop <= places[-1, 0]:
-                if finished not in done:
-                    chunks.save(finished, numbers)
-                finished += 1
+            while chunks.frames_of(waiting[0]).stop <= places[-1, 0]:
+                chunks.save(waiting.pop(0), numbers)
+        chunks.save(waiting.pop(0), numbers)
     rotations, betas, camera = np.split(numbers, (9 * N_ROTATIONS, 9 * N_ROTATIONS + 10), axis=-1)
     return Seen(rotations.reshape(frames, hands, N_ROTATIONS, 3, 3), betas, camera)
 
