@@ -47,10 +47,10 @@ difference, pictures shrunk to `PATCH_PX` squared."""
 LEAST_FRAMES = 8
 """Shortest stay of an inset: what sweeps by fills a rectangle for a frame or two."""
 
-CLEAR_RATIO = 1.3
-LONE_RATIO = 3.0
-"""How many times as much as in any neighbouring frame has to change when an inset comes or when it goes; and both times where its
-edges do not tell, or at the one of which nothing else is seen, because its shot begins with the inset, or ends before it goes."""
+CLEAR_RATIO = 5.0
+"""How many times as much as in any neighbouring frame has to change within an inset when it comes or when it goes; and both times where
+its edges do not tell, or at the one of which nothing else is seen, because its shot begins with the inset, or ends before it goes. Arms
+that sweep by came to 4.3, insets to 11 and more."""
 
 
 class Pop(NamedTuple):
@@ -133,7 +133,7 @@ def stays(pops, breaks, stop):
     Parameters
     ----------
     pops : list of (Pop, float)
-        In order; with each how many times as much as in any neighbouring frame changed.
+        In order; with each how many times as much as in any neighbouring frame changed within it.
     breaks : int array (cut,)
         First frames after cuts and fades, in order: an inset does not outlast them unless it comes again.
     stop : int
@@ -147,24 +147,21 @@ def stays(pops, breaks, stop):
     found, waiting = [], []
     for pop, ratio in pops:
         start, _ = _shot(pop.frame, breaks, stop)
-        lone = ratio >= LONE_RATIO
+        clear = ratio >= CLEAR_RATIO
         partner = next((item for item in waiting if item[0].frame >= start and overlap(item[0].box, pop.box) >= SAME), None)
         if partner is None:
-            if pop.kind == "came" or (pop.kind == "changed" and lone):
+            if pop.kind == "came" or (pop.kind == "changed" and clear):
                 waiting.append((pop, ratio))
-            elif pop.kind == "went" and lone and pop.sure:
+            elif pop.kind == "went" and clear and pop.sure:
                 found.append((start, pop.frame, pop.box))
             continue
         first, first_ratio = partner
         told = (first.kind, pop.kind) == ("came", "went") and max(ratio, first_ratio) >= CLEAR_RATIO
-        restored = _restores(first, pop)
-        # Small ones change less than the hands do, but nothing else fills a rectangle twice, and leaves what was there before.
-        small = (first.kind, pop.kind) == ("came", "went") and first.sure and pop.sure and restored
-        replaced = restored and lone and first_ratio >= LONE_RATIO
-        if pop.frame - first.frame >= LEAST_FRAMES and (told or small or replaced):
+        replaced = _restores(first, pop) and clear and first_ratio >= CLEAR_RATIO
+        if pop.frame - first.frame >= LEAST_FRAMES and (told or replaced):
             waiting.remove(partner)
             found.append((first.frame, pop.frame, pop.box))
-    lone = [pop for pop, ratio in waiting if pop.kind == "came" and pop.sure and ratio >= LONE_RATIO]
+    lone = [pop for pop, ratio in waiting if pop.kind == "came" and pop.sure and ratio >= CLEAR_RATIO]
     found += [(pop.frame, _shot(pop.frame, breaks, stop)[1], pop.box) for pop in lone]
     return sorted(found)
 

@@ -39,6 +39,14 @@ rest, in a picture whose noise the coder has taken out, does so gently (25 at mo
 SETTLED = 2 * REPEATED
 """Greatest grey level by which a coder still changes a picture that is frozen already, for up to `ABRUPT_S`."""
 
+QUIET = 2.0
+"""Greatest median over a freeze of the grey levels by which the most changed pixel differs from the frame before. Where a player rests
+in a picture whose noise the coder has nearly taken out, it is 2.7 and more."""
+
+QUIET_S = 0.5
+QUIET_ABRUPT = 12.0
+"""The same as `ABRUPT` for quiet stretches of at least this length."""
+
 LONG_S = 2.0
 """Nobody rests for longer than this without any pixel changing."""
 
@@ -164,8 +172,10 @@ class EditFinder:
         insets = self._insets(breaks, len(times))
         shots = _shots(edges, cuts, fades)
         places, moves = stands(self._camera.looks, [(float(a), float(b)) for a, b in shots])
-        titles = [span for span in still if self._is_title(span, edges, shots)]
-        frozen = [span for span in still if span not in titles and self._is_abrupt(span, cuts, jumps, frame_s)]
+        # To a dark title from a dark scene the change is no greater than within one.
+        parts = _shots(edges, np.union1d(cuts, _outside(jumps, edges, fades)), fades)
+        titles = [span for span in still if self._is_title(span, edges, parts)]
+        frozen = [span for span in still if span not in titles and self._is_freeze(span, cuts, jumps, frame_s)]
         popped = {frame for start, stop, _ in insets for frame in (start, stop)}
 
         def spans(runs):
@@ -200,21 +210,25 @@ class EditFinder:
                 joined.append((start, stop))
         return [(start, stop) for start, stop in joined if (stop - start) * frame_s >= FREEZE_S]
 
-    def _is_abrupt(self, span, cuts, jumps, frame_s):
-        """Whether the picture moved right before a still stretch, in the same shot, or jumps at its end, or the stretch is long."""
-        largest, reach = self._changes.largest().copy(), max(2, round(ABRUPT_S / frame_s))
+    def _is_freeze(self, span, cuts, jumps, frame_s):
+        """Whether a still stretch is long, or quiet and the picture moved right before it, in the same shot, or jumps at its end."""
+        length_s, largest = (span[1] - span[0]) * frame_s, self._changes.largest().copy()
+        if length_s >= LONG_S:
+            return True
+        if np.median(largest[span[0] : span[1]]) > QUIET:
+            return False
+        reach = max(2, round(ABRUPT_S / frame_s))
         largest[np.concatenate((cuts, jumps))] = 0.0
         first = max([0, *cuts[cuts <= span[0]]])
         # The coder goes on refining a frozen picture for some frames.
         moved = np.flatnonzero(largest[first : span[0]] > SETTLED)
         last = first + moved[-1] + 1 if len(moved) and (span[0] - first - moved[-1] - 1) * frame_s <= ABRUPT_S + 1e-6 else span[0]
-        before = largest[max(first, last - reach) : last]
-        long = (span[1] - span[0]) * frame_s >= LONG_S
-        return long or max(before, default=0.0) >= ABRUPT or bool(np.any(np.abs(jumps - span[1]) <= reach))
+        before = max(largest[max(first, last - reach) : last], default=0.0)
+        return bool(before >= (QUIET_ABRUPT if length_s >= QUIET_S else ABRUPT) or np.any(np.abs(jumps - span[1]) <= reach))
 
     def _insets(self, breaks, stop):
-        ratio = self._changes.ratio()
-        pops = [(pop, float(ratio[pop.frame])) for pop in self._pops if not np.any(np.abs(breaks - pop.frame) <= 1)]
+        clear = [pop for pop in self._pops if not np.any(np.abs(breaks - pop.frame) <= 1)]
+        pops = [(pop, self._changes.ratio_in(pop.frame, pop.box)) for pop in clear]
         return stays(pops, breaks, stop)
 
     def _is_title(self, span, edges, shots):

@@ -39,14 +39,16 @@ def stands(looks, shots):
         mine = [look for look in looks if start_s <= look.time_s < end_s]
         groups = _groups([look for look in mine if not look.plain])
         steady = _joined([g for g in groups if g[-1].time_s - g[0].time_s >= STANDS_S or len(groups) == 1])
-        edge_s = start_s
+        edge_s, before = start_s, None
         for group in steady:
             first_s, last_s = group[0].time_s, group[-1].time_s
-            if _looks_between(groups, steady, edge_s, first_s):
+            # A bump may be over before the next look.
+            bumped = before and SAME_PLACE < apart(before[-1], group[0]) < math.inf
+            if bumped or _looks_between(groups, steady, edge_s, first_s):
                 moves.append((edge_s, first_s, *_extent(mine, edge_s, first_s)))
                 edge_s = first_s
             places.append([edge_s, last_s, _number(known, group[0])])
-            edge_s = last_s
+            edge_s, before = last_s, group
         if steady and not _looks_between(groups, steady, edge_s, end_s):
             places[-1][1] = end_s
         elif groups:
