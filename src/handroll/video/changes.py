@@ -42,6 +42,10 @@ EXCESS_PART = 0.33
 them, do in any neighbouring frame. What goes beyond comes to this mean grey level over the picture, and cells in which it is more than
 `CELL_EXCESS` hold this share of all clearly changed pixels. Hands that play come to 0.22, or to 0.5 in a smaller share of the pixels; jumps began at 0.27."""
 
+BOTH_WAYS = 0.1
+"""Where such cells lie together, at least this share of their pixels becomes brighter and this share darker: a hand covers and uncovers
+black and white keys. A key or a note that lights up does not."""
+
 INSIDE = 0.9
 """Where a picture in the picture comes or goes, this share of that excess lies within it."""
 
@@ -50,7 +54,8 @@ CONTRAST = 40
 begins anew came to 32."""
 
 JUMP_SHARE = 0.012
-"""Least share of pixels that clearly change where time was taken out: a fingertip's worth. A jump between less is not seen."""
+"""Least share of pixels that clearly change where time was taken out: a hand's worth. Two keys that go down within a frame, with their
+fingers, come to 0.010. A jump between less is not seen."""
 
 JUMP_MOVED = 0.3
 JUMP_SOLID = 0.25
@@ -109,7 +114,8 @@ class ChangeMeter:
         if self._before is None:
             self._before, self._seen_moving = small, np.full(small.shape, -np.inf)
         largest = float(cv2.absdiff(small, self._before).max())
-        difference = cv2.absdiff(small, cv2.convertScaleAbs(self._before, alpha=gain(self._before, small)))
+        expected = cv2.convertScaleAbs(self._before, alpha=gain(self._before, small))
+        difference = cv2.absdiff(small, expected)
         beyond = np.minimum(cv2.subtract(difference, TOLERANCE), CEILING)
         clear = cv2.compare(difference, CLEARLY, cv2.CMP_GT)
         share = cv2.countNonZero(clear) / small.size
@@ -121,7 +127,7 @@ class ChangeMeter:
         cells = cv2.resize(cv2.convertScaleAbs(beyond, alpha=CELL_STEP), CELLS, interpolation=cv2.INTER_AREA)
         if share >= JUMP_SHARE and (change >= JUMP_RATIO * lately or _excess(cells, self._lately).mean() >= EXCESS):
             active = self._seen_moving >= time_s - MEMORY_S
-            self._open.append((len(self.times), time_s, clear > 0, active))
+            self._open.append((len(self.times), time_s, clear > 0, small > expected, active))
         self._seen_moving[moving] = time_s
         self.times.append(time_s)
         self._change.append(change)
@@ -135,23 +141,30 @@ class ChangeMeter:
     def _close(self, time_s, moving):
         """Follow the steps that may be jumps a while: do their pixels lie where something moves?"""
         still_open = []
-        for index, start_s, changed, active in self._open:
+        for index, start_s, changed, brighter, active in self._open:
             if time_s is not None and time_s <= start_s + MEMORY_S:
                 active |= moving
-                still_open.append((index, start_s, changed, active))
+                still_open.append((index, start_s, changed, brighter, active))
             else:
                 active = cv2.dilate(active.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
                 self._looks[index] = _like_jump(changed, active)
-                self._stands_out[index] = self._is_apart(index, changed, active)
+                self._stands_out[index] = self._is_apart(index, changed, brighter, active)
         self._open = still_open
 
-    def _is_apart(self, index, changed, active):
+    def _is_apart(self, index, changed, brighter, active):
         """Whether hands are elsewhere at once in some cells, whatever moves in others."""
-        excess = _excess(*self._around(index))
-        held = cv2.resize((excess > CELL_EXCESS).view(np.uint8), changed.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
-        held &= changed
-        enough = excess.mean() >= EXCESS and held.sum() >= EXCESS_PART * changed.sum()
-        return bool(enough and _like_jump(held, active))
+        excess, held = _excess(*self._around(index)), np.zeros(changed.shape, bool)
+        if excess.mean() < EXCESS:
+            return False
+        count, places = cv2.connectedComponents((excess > CELL_EXCESS).view(np.uint8))
+        wide = cv2.resize(places.astype(np.uint8), changed.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        for place in range(1, count):
+            mine = changed & (wide == place)
+            if mine.any() and BOTH_WAYS <= brighter[mine].mean() <= 1.0 - BOTH_WAYS:
+                held |= mine
+            else:
+                excess[places == place] = 0.0
+        return bool(excess.mean() >= EXCESS and held.sum() >= EXCESS_PART * changed.sum() and _like_jump(held, active))
 
     def _around(self, index):
         """Change by cell in a frame, uint8 (row, column), and in its neighbours, (frame, row, column)."""
@@ -184,7 +197,7 @@ class ChangeMeter:
         return change / (_neighbours(change, _reach(self.times)) + FLOOR)
 
     def ratio_in(self, frame, box):
-        """How many times as much as in any neighbouring frame changed in a box; 0 where more than that stands out.
+        """How many times as much as in any neighbouring frame changed in a box; 0 where it does not stand out, or more than it does.
 
         Parameters
         ----------
@@ -195,7 +208,7 @@ class ChangeMeter:
         (left, top), (right, bottom) = np.floor(np.multiply(box[:2], CELLS)).astype(int), np.ceil(np.multiply(box[2:], CELLS)).astype(int)
         cells, near = self._around(frame)
         excess = _excess(cells, near)
-        if excess[top:bottom, left:right].sum() < INSIDE * excess.sum():
+        if excess.mean() < EXCESS or excess[top:bottom, left:right].sum() < INSIDE * excess.sum():
             return 0.0
         own, others = (part[..., top:bottom, left:right].mean(axis=(-2, -1)) / CELL_STEP for part in (cells, near))
         return float(own / (others.max(initial=0.0) + FLOOR))

@@ -78,7 +78,7 @@ class Pop(NamedTuple):
     after: np.ndarray
 
 
-def find_pop(before, after, frame):
+def find_pop(before, after, frame, earlier=None):
     """Compare two consecutive pictures.
 
     Parameters
@@ -86,20 +86,20 @@ def find_pop(before, after, frame):
     before, after : uint8 array (height, width, 3)
     frame : int
         Number of the later one.
+    earlier : uint8 array (height, width, 3), optional
+        The picture before both: what changed since already are hands, which may touch the rectangle.
 
     Returns
     -------
     Pop, or None where what changed is no rectangle
     """
-    difference = cv2.absdiff(before, after).max(axis=2)
-    changed = (difference > CLEARLY).view(np.uint8)
+    changed = _changed(before, after)
     if not 0.5 * AREA[0] * changed.size < cv2.countNonZero(changed) < AREA[1] * changed.size:
         return None
-    closed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, np.ones((CLOSE_PX, CLOSE_PX), np.uint8))
-    # Opened again, so that hands that touch a corner do not count with it.
-    solid = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((2 * CLOSE_PX + 1, 2 * CLOSE_PX + 1), np.uint8))
-    stats = cv2.connectedComponentsWithStats(solid)[2][1:, : cv2.CC_STAT_AREA]
-    boxes = [box for box in stats.tolist() if _is_rectangle(closed, *box)]
+    closed, boxes = _rectangles(changed)
+    if closed is not None and not boxes and earlier is not None:
+        hands = cv2.dilate(_changed(earlier, before), np.ones((CLOSE_PX, CLOSE_PX), np.uint8))
+        closed, boxes = _rectangles(cv2.subtract(changed, hands))
     if not boxes:
         return None
     left, top, width, height = max(boxes, key=lambda box: box[2] * box[3])
@@ -113,6 +113,22 @@ def find_pop(before, after, frame):
     patches = [_patch(picture[top : top + height, left : left + width]) for picture in (before, after)]
     sure = bool(closed[top : top + height, left : left + width].mean() >= SURELY_FILLED)
     return Pop(frame, kind, (left / wide, top / tall, (left + width) / wide, (top + height) / tall), sure, *patches)
+
+
+def _changed(before, after):
+    """Where a pixel shows something else: uint8 array (height, width), 0 or 1."""
+    return (cv2.absdiff(before, after).max(axis=2) > CLEARLY).view(np.uint8)
+
+
+def _rectangles(changed):
+    """The changed pixels with gaps closed, None where no part is large enough, and the boxes (left, top, width, height) they fill."""
+    closed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, np.ones((CLOSE_PX, CLOSE_PX), np.uint8))
+    # Opened again, so that hands that touch a corner do not count with it.
+    solid = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((2 * CLOSE_PX + 1, 2 * CLOSE_PX + 1), np.uint8))
+    stats = cv2.connectedComponentsWithStats(solid)[2][1:]
+    if not len(stats) or stats[:, cv2.CC_STAT_AREA].max() < AREA[0] * changed.size:
+        return None, []
+    return closed, [box for box in stats[:, : cv2.CC_STAT_AREA].tolist() if _is_rectangle(closed, *box)]
 
 
 def _is_rectangle(closed, left, top, width, height):

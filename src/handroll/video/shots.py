@@ -12,7 +12,7 @@ from handroll.video.insets import find_pop, stays
 from handroll.video.stance import CameraTracker
 from handroll.video.stands import stands
 
-VERSION = 3
+VERSION = 4
 """Raised by hand when this module, or one of `video` that it uses, finds other edits: what is below is too costly to rerun for a
 refactoring."""
 
@@ -116,7 +116,7 @@ class EditFinder:
     def __init__(self):
         self._changes, self._fades, self._camera = ChangeMeter(), FadeFinder(), CameraTracker()
         self._spread, self._level, self._flat = (array("f") for _ in range(3))
-        self._pops, self._before = [], None
+        self._pops, self._before, self._earlier = [], None, None
 
     def see(self, image, time_s):
         """Take the next frame.
@@ -139,10 +139,10 @@ class EditFinder:
         counts = np.bincount(small.ravel(), minlength=256)
         self._flat.append(np.convolve(counts, np.ones(2 * FLAT_LEVELS + 1)).max() / small.size)
         if self._before is not None and share > 0.0:
-            pop = find_pop(self._before, image, len(self._spread) - 1)
+            pop = find_pop(self._before, image, len(self._spread) - 1, self._earlier)
             if pop:
                 self._pops.append(pop)
-        self._before = image
+        self._earlier, self._before = self._before, image
 
     def edits(self):
         """What was found.

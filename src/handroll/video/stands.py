@@ -10,7 +10,7 @@ STANDS_S = 0.7
 """A camera that stays in a place for less is on its way."""
 
 MOVED = 0.012
-"""Least movement, measured as for `SAME_PLACE`, for the camera to be called moving. Where hands hide the room, or it is lost, the
+"""Least shift, or zoom by what it does at the ends of the picture, for the camera to be called moving. Where hands hide the room, or it is lost, the
 picture is in no place for a while, and nothing is known of the camera."""
 
 BLIP_S = 0.3
@@ -53,7 +53,7 @@ def stands(looks, shots):
             places[-1][1] = end_s
         elif groups:
             moves.append((edge_s, end_s, *_extent(mine, edge_s, end_s)))
-    moves = [move for move in moves if move[2] + 0.5 * (move[3] - 1.0) >= MOVED]
+    moves = [move for move in moves if max(move[2], 0.5 * (move[3] - 1.0)) >= MOVED]
     return [tuple(place) for place in places], moves
 
 
