@@ -43,8 +43,10 @@ them, do in any neighbouring frame. What goes beyond comes to this mean grey lev
 `CELL_EXCESS` hold this share of all clearly changed pixels. Hands that play come to 0.22, or to 0.5 in a smaller share of the pixels; jumps began at 0.27."""
 
 BOTH_WAYS = 0.1
-"""Where such cells lie together, at least this share of their pixels becomes brighter and this share darker: a hand covers and uncovers
-black and white keys. A key or a note that lights up does not."""
+LIT_SHARE = 0.02
+"""Where such cells lie together, at least this share of their clearly changed pixels becomes brighter and this share darker, or else they
+come to this share of the picture: a hand covers and uncovers black and white keys. A key or a note that lights up does neither (three
+together in a real video came to 0.017)."""
 
 INSIDE = 0.9
 """Where a picture in the picture comes or goes, this share of that excess lies within it."""
@@ -160,7 +162,7 @@ class ChangeMeter:
         wide = cv2.resize(places.astype(np.uint8), changed.shape[::-1], interpolation=cv2.INTER_NEAREST)
         for place in range(1, count):
             mine = changed & (wide == place)
-            if mine.any() and BOTH_WAYS <= brighter[mine].mean() <= 1.0 - BOTH_WAYS:
+            if mine.mean() >= LIT_SHARE or (mine.any() and BOTH_WAYS <= brighter[mine].mean() <= 1.0 - BOTH_WAYS):
                 held |= mine
             else:
                 excess[places == place] = 0.0
