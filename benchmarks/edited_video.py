@@ -41,7 +41,8 @@ class Truth:
     """What was done; frames counted from 0, intervals [start, stop).
 
     `cuts` and `jumps` are the first frames after hard cuts between scenes and after time removed from one where that can be seen,
-    `hidden` those where it cannot; `fades` the intervals of dissolves. `flags` holds a bool array (frame,) a kind: frozen, black, title, inset, moving, transition.
+    `hidden` those where it cannot; `fades` the intervals of dissolves. `flags` holds a bool array (frame,) a kind: frozen, black,
+    title, inset, moving, transition.
     `view` is an int (frame,): equal where the camera stands in the same place before the same scene, -1 elsewhere.
     """
 

@@ -40,7 +40,8 @@ EXCESS = 0.25
 EXCESS_PART = 0.33
 """Where time was taken out while something else moves, some cells change by more than this many times what they, and those beside
 them, do in any neighbouring frame. What goes beyond comes to this mean grey level over the picture, and cells in which it is more than
-`CELL_EXCESS` hold this share of all clearly changed pixels. Hands that play come to 0.22, or to 0.5 in a smaller share of the pixels; jumps began at 0.27."""
+`CELL_EXCESS` hold this share of all clearly changed pixels. Hands that play come to 0.22, or to 0.5 in a smaller share of the pixels;
+jumps began at 0.27."""
 
 BOTH_WAYS = 0.1
 LIT_SHARE = 0.02

@@ -10,8 +10,8 @@ STANDS_S = 0.7
 """A camera that stays in a place for less is on its way."""
 
 MOVED = 0.012
-"""Least shift, or zoom by what it does at the ends of the picture, for the camera to be called moving. Where hands hide the room, or it is lost, the
-picture is in no place for a while, and nothing is known of the camera."""
+"""Least shift, or zoom by what it does at the ends of the picture, for the camera to be called moving. Where hands hide the room, or it
+is lost, the picture is in no place for a while, and nothing is known of the camera."""
 
 BLIP_S = 0.3
 """A camera that is back in the same place so soon was not seen well, rather than moved."""
