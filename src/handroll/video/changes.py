@@ -1,5 +1,6 @@
 """How much a picture differs from the one before: cuts, time that was taken out, and pictures that repeat."""
 
+import itertools
 from array import array
 
 import cv2
@@ -49,6 +50,11 @@ LIT_SHARE = 0.02
 come to this share of the picture: a hand covers and uncovers black and white keys. A key or a note that lights up does neither (three
 together in a real video came to 0.017)."""
 
+SAME_CELLS = 0.6
+RESTORED = 0.5
+"""Where a picture in the picture comes and goes, this share of the cells that stand out are the same, and they differ from before it by
+less than this share of its own difference."""
+
 INSIDE = 0.9
 """Where a picture in the picture comes or goes, this share of that excess lies within it."""
 
@@ -95,7 +101,7 @@ class ChangeMeter:
         self._change, self._share, self._largest = (array("f") for _ in range(3))
         self._before = self._seen_moving = None
         self._cells, self._lately = bytearray(), np.zeros((2, *CELLS[::-1]), np.uint8)
-        self._open, self._looks, self._stands_out = [], {}, {}
+        self._open, self._looks, self._stands_out, self._steps = [], {}, {}, {}
 
     def see(self, grey, time_s):
         """Take the next frame.
@@ -130,7 +136,7 @@ class ChangeMeter:
         cells = cv2.resize(cv2.convertScaleAbs(beyond, alpha=CELL_STEP), CELLS, interpolation=cv2.INTER_AREA)
         if share >= JUMP_SHARE and (change >= JUMP_RATIO * lately or _excess(cells, self._lately).mean() >= EXCESS):
             active = self._seen_moving >= time_s - MEMORY_S
-            self._open.append((len(self.times), time_s, clear > 0, small > expected, active))
+            self._open.append((len(self.times), time_s, (self._before, small), clear > 0, small > expected, active))
         self._seen_moving[moving] = time_s
         self.times.append(time_s)
         self._change.append(change)
@@ -144,14 +150,16 @@ class ChangeMeter:
     def _close(self, time_s, moving):
         """Follow the steps that may be jumps a while: do their pixels lie where something moves?"""
         still_open = []
-        for index, start_s, changed, brighter, active in self._open:
+        for index, start_s, step, changed, brighter, active in self._open:
             if time_s is not None and time_s <= start_s + MEMORY_S:
                 active |= moving
-                still_open.append((index, start_s, changed, brighter, active))
+                still_open.append((index, start_s, step, changed, brighter, active))
             else:
                 active = cv2.dilate(active.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
                 self._looks[index] = _like_jump(changed, active)
                 self._stands_out[index] = self._is_apart(index, changed, brighter, active)
+                if self._stands_out[index]:
+                    self._steps[index] = step
         self._open = still_open
 
     def _is_apart(self, index, changed, brighter, active):
@@ -192,6 +200,8 @@ class ChangeMeter:
         ratio = self.ratio()
         cut = (share >= CUT_SHARE) & (ratio >= CUT_RATIO)
         jump = (share >= JUMP_SHARE) & (share < CUT_SHARE) & (self.largest() >= CONTRAST) & ((ratio >= JUMP_RATIO) & looks | apart)
+        # What begins to move in the last frames goes on, for all that can be told.
+        jump[len(jump) - _reach(self.times) :] = False
         return np.flatnonzero(cut), np.flatnonzero(jump)
 
     def ratio(self):
@@ -215,6 +225,27 @@ class ChangeMeter:
             return 0.0
         own, others = (part[..., top:bottom, left:right].mean(axis=(-2, -1)) / CELL_STEP for part in (cells, near))
         return float(own / (others.max(initial=0.0) + FLOOR))
+
+    def visits(self):
+        """Pairs of frames at which the same part of the picture stands out, and by the second shows again what it did before the first.
+
+        Returns
+        -------
+        list of (int, int, box)
+            In order; the box (left, top, right, bottom) in shares of the picture, to a cell.
+        """
+        parts = {k: _excess(*self._around(k)) > CELL_EXCESS for k in sorted(self._steps)}
+        return [
+            (first, last, _bounds(parts[first] | parts[last]))
+            for first, last in itertools.combinations(parts, 2)
+            if (parts[first] & parts[last]).sum() >= SAME_CELLS * (parts[first] | parts[last]).sum() and self._restores(first, last, parts)
+        ]
+
+    def _restores(self, first, last, parts):
+        (before, came), (_, after) = self._steps[first], self._steps[last]
+        there = cv2.resize((parts[first] & parts[last]).view(np.uint8), before.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+        lasting, own = (float(cv2.absdiff(before, other)[there].mean()) for other in (after, came))
+        return lasting < RESTORED * own
 
     def shares(self):
         """float array (frame,): share of pixels that clearly changed since the frame before."""
@@ -246,6 +277,12 @@ def _excess(cells, near):
     """By how much cells changed beyond `CELL_RATIO` times what they and those beside them did in other frames, in grey levels."""
     beside = cv2.dilate(near.max(axis=0, initial=0), np.ones((3, 3), np.uint8)).astype(np.float32)
     return np.maximum(cells - CELL_RATIO * beside, 0.0) / CELL_STEP
+
+
+def _bounds(cells):
+    """The box around some cells, in shares of the picture."""
+    down, across = (np.flatnonzero(cells.any(axis=axis)) for axis in (1, 0))
+    return across[0] / CELLS[0], down[0] / CELLS[1], (across[-1] + 1) / CELLS[0], (down[-1] + 1) / CELLS[1]
 
 
 def _like_jump(changed, active):

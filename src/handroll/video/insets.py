@@ -143,13 +143,15 @@ def _is_rectangle(closed, left, top, width, height):
     return inside.mean() >= FILLED and np.mean(filled) >= SIDES_FILLED and min(filled) >= SIDE_FILLED
 
 
-def stays(pops, breaks, stop):
+def stays(pops, visits, breaks, stop):
     """When insets are in the picture.
 
     Parameters
     ----------
     pops : list of (Pop, float)
         In order; with each how many times as much as in any neighbouring frame changed within it.
+    visits : list of (int, int, box)
+        Pairs of frames between which a part of the picture shows something else, also where it is no rectangle.
     breaks : int array (cut,)
         First frames after cuts and fades, in order: an inset does not outlast them unless it comes again.
     stop : int
@@ -160,7 +162,7 @@ def stays(pops, breaks, stop):
     list of (int, int, box)
         First frame, the frame after the last, and where.
     """
-    found, waiting = [], []
+    found, waiting, gone = [], [], []
     for pop, ratio in pops:
         start, _ = _shot(pop.frame, breaks, stop)
         clear = ratio >= CLEAR_RATIO
@@ -169,7 +171,7 @@ def stays(pops, breaks, stop):
             if pop.kind == "came" or (pop.kind == "changed" and clear):
                 waiting.append((pop, ratio))
             elif pop.kind == "went" and clear and pop.sure:
-                found.append((start, pop.frame, pop.box))
+                gone.append((start, pop.frame, pop.box))
             continue
         first, first_ratio = partner
         told = (first.kind, pop.kind) == ("came", "went") and max(ratio, first_ratio) >= CLEAR_RATIO
@@ -177,7 +179,13 @@ def stays(pops, breaks, stop):
         if pop.frame - first.frame >= LEAST_FRAMES and (told or replaced):
             waiting.remove(partner)
             found.append((first.frame, pop.frame, pop.box))
-    lone = [pop for pop, ratio in waiting if pop.kind == "came" and pop.sure and ratio >= CLEAR_RATIO]
+    for first, last, box in visits:
+        size = (box[2] - box[0]) * (box[3] - box[1])
+        if last - first >= LEAST_FRAMES and AREA[0] <= size <= AREA[1] and not any(a < last and first < b for a, b, _ in found):
+            found.append((first, last, box))
+    ends = {end for first, last, _ in found for end in (first, last)}
+    lone = [pop for pop, ratio in waiting if pop.kind == "came" and pop.sure and ratio >= CLEAR_RATIO and pop.frame not in ends]
+    found += [span for span in gone if span[1] not in ends]
     found += [(pop.frame, _shot(pop.frame, breaks, stop)[1], pop.box) for pop in lone]
     return sorted(found)
 

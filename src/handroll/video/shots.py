@@ -229,7 +229,9 @@ class EditFinder:
     def _insets(self, breaks, stop):
         clear = [pop for pop in self._pops if not np.any(np.abs(breaks - pop.frame) <= 1)]
         pops = [(pop, self._changes.ratio_in(pop.frame, pop.box)) for pop in clear]
-        return stays(pops, breaks, stop)
+        # What is no clean rectangle, because it is like what it covers, or hands reach into it, is told by its leaving all as it was.
+        visits = [visit for visit in self._changes.visits() if not np.any((breaks >= visit[0]) & (breaks <= visit[1]))]
+        return stays(pops, visits, breaks, stop)
 
     def _is_title(self, span, edges, shots):
         """Mostly one colour, nearly all of its shot, and its view is in no other shot."""

@@ -193,6 +193,15 @@ def test_inset_that_a_moving_hand_touches():
     assert find_pop(before, after, 1, earlier).box == pytest.approx((180 / WIDTH, 4 / HEIGHT, 244 / WIDTH, 44 / HEIGHT), abs=0.03)
 
 
+def test_inset_that_is_no_clean_rectangle():
+    frames = _shot(ROOM, 3.0)
+    for frame in frames[30:60]:
+        frame[4:60, 180:250][np.tri(56, 70, dtype=bool)] = OTHER[:56, :70][np.tri(56, 70, dtype=bool)]
+    edits = _find(frames)
+    ((start_s, end_s, box),) = edits.insets
+    assert (start_s, end_s) == pytest.approx((1.0, 2.0)) and box[0] == pytest.approx(180 / WIDTH, abs=1 / 16) and not edits.jumps
+
+
 @pytest.mark.parametrize(
     "light",
     [lambda t: 1.0 + 0.06 * np.sin(40.0 * t), lambda t: 0.7 if t > 1.0 else 1.0, lambda t: 1.0 - 0.35 * min(1.0, max(0.0, t - 1.0) / 0.6)],
@@ -249,3 +258,8 @@ def test_no_frames():
 def test_a_single_frame():
     edits = _find(_shot(ROOM, 1 / RATE))
     assert edits.frames == 1 and _nothing_but(edits)
+
+
+def test_what_begins_in_the_last_frame_is_no_jump():
+    still = [_shot(ROOM, 1 / RATE, 0.2, seed=k)[0] for k in range(40)]
+    assert not _find([*still, _shot(ROOM, 1 / RATE, 0.9)[0]]).jumps
