@@ -1,6 +1,7 @@
 """Where networks run: the processor or a GPU, asked for by name and never swapped for the other."""
 
 import os
+from contextlib import contextmanager
 
 
 class DeviceError(RuntimeError):
@@ -36,3 +37,16 @@ def torch_device(name):
             "Run on a machine with a GPU and a PyTorch built for it (https://pytorch.org/get-started), or set `device: cpu`"
         )
     return device
+
+
+@contextmanager
+def torch_threads(count):
+    """Let torch use this many threads of the processor while the block runs."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
