@@ -78,7 +78,7 @@ class KongError(ValueError):
 def transcribe(samples, rate_hz, threads=1, device="cpu", *, checkpoint):
     """Transcribe piano sound.
 
-    Needs about 1.3 GB an hour of sound, beside the samples given: 0.2 for the sound at 16 kHz, 0.5 each for the outputs of
+    Needs about 1.4 GB an hour of sound, beside the samples given: 0.2 for the sound at 16 kHz, 0.6 each for the outputs of
     the network and for what is made of them on the way to events.
 
     Parameters
