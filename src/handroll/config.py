@@ -287,11 +287,22 @@ class Transkun(Section):
     )
 
 
+class Kong(Section):
+    """The engine Kong et al. 2021, the paper's; its weights are a file that you put there (docs/weights.md)."""
+
+    checkpoint: Annotated[str, Field(min_length=1)] = Field(
+        "resources/weights/kong/note_F1=0.9677_pedal_F1=0.9186.pth", description="the weights, relative to the working directory"
+    )
+
+
 class Music(Section):
     """Transcription, and whether given notes are those of the sound."""
 
-    engine: Literal["transkun"] = Field("transkun", description="which engine transcribes the sound")
+    engine: Literal["transkun", "kong"] = Field(
+        "transkun", description="which engine transcribes the sound; kong hears the end of a note's sound, not of the key"
+    )
     transkun: Transkun = Transkun()
+    kong: Kong = Kong()
     check: MidiCheck = MidiCheck()
 
 
