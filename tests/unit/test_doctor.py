@@ -14,7 +14,10 @@ import torch
 from handroll import doctor
 from handroll.cli import main
 from handroll.config import Config, ConfigError, parse_config
-from handroll.doctor import Status, Weights, examine, fetch, lacks, read_config, report, weights_finding
+from handroll.doctor import Status, examine, fetch, lacks, read_config, report, weights_finding
+from handroll.synth.hamer import write_toy_checkpoint
+from handroll.synth.mano import synthetic_mano, write_mano_pickle
+from handroll.weights import Weights, all_weights
 
 DATA = b"weights" * 1000
 KONG = {"music": {"engine": "kong"}}
@@ -112,16 +115,35 @@ def test_kong_without_its_weights_is_told_with_its_licence(project, capsys):
     out = capsys.readouterr().out
     assert "MISSING   Kong et al. 2021" in out and "(172 MB): no such file" in out and "zenodo.org/records/4034264" in out
     assert "licence: CC BY 4.0" in out and "OPTIONAL  Transkun 2" in out
-    assert out.splitlines()[-1] == "1 of 11 missing or wrong: Kong et al. 2021"
+    assert out.splitlines()[-1] == "1 of 14 missing or wrong: Kong et al. 2021"
 
 
 def test_kongs_released_file_is_told_from_others_of_its_layout(project, monkeypatch):
     put(DATA, parse_config(KONG))
-    kongs = next(one for one in doctor.all_weights() if one.name == "Kong et al. 2021")
+    kongs = next(one for one in all_weights() if one.name == "Kong et al. 2021")
     for sha256, told in ((kongs.sha256, "the released file"), ("0" * 64, "not the released file, but of its layout")):
         monkeypatch.setattr("handroll.music.kong.load_model", lambda path, sha256=sha256: (None, sha256))
         found = weights_finding(kongs, parse_config(KONG))
         assert found.status is Status.OK and found.found.endswith(f"SHA-256 {sha256}, {told}")
+
+
+def test_hamers_files_are_told_and_checked(project, capsys):
+    config = ["doctor", "--config", "pose={engine: hamer}"]
+    assert main(config) == 1
+    out = capsys.readouterr().out
+    assert "3 of 14 missing or wrong: HaMeR, HaMeR's settings, MANO, right hand" in out
+    assert "mano.is.tue.mpg.de" in out and "hamer_demo_data.tar.gz" in out and "never pass the file on" in out
+    weights = Path("resources/weights")
+    files = write_toy_checkpoint(weights / "hamer/hamer_ckpts")
+    (weights / "hamer/hamer_ckpts/checkpoints").mkdir()
+    files.checkpoint.rename(weights / "hamer/hamer_ckpts/checkpoints/hamer.ckpt")
+    (weights / "mano").mkdir()
+    write_mano_pickle(weights / "mano/MANO_RIGHT.pkl", synthetic_mano())
+    assert main(config) == 0
+    assert "OK        HaMeR " in capsys.readouterr().out
+    (weights / "mano/MANO_RIGHT.pkl").write_bytes(b"cos\nsystem\n(S'touch harmed'\ntR.")
+    assert main(config) == 1
+    assert "WRONG     MANO, right hand" in capsys.readouterr().out and not Path("harmed").exists()
 
 
 def test_another_file_in_kongs_place_is_wrong(project, capsys):
@@ -267,11 +289,11 @@ def test_a_fetch_that_fails_leaves_nothing_and_is_told(server, project, monkeypa
 
 
 def test_only_addresses_that_need_no_agreement_are_fetched():
-    fetched = {one.name: one.url for one in doctor.all_weights() if one.url}
+    fetched = {one.name: one.url for one in all_weights() if one.url}
     assert fetched == {
         "Kong et al. 2021": "https://zenodo.org/records/4034264/files/CRNN_note_F1%3D0.9677_pedal_F1%3D0.9186.pth?download=1"
     }
-    assert all(one.licence and one.source and one.get for one in doctor.all_weights())
+    assert all(one.licence and one.source and one.get for one in all_weights())
 
 
 def test_the_table_says_what_lacks(project):

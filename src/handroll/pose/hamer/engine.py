@@ -29,6 +29,7 @@ from handroll.pose.hamer.crops import square_of_box
 from handroll.pose.hamer.feed import LEFT
 from handroll.pose.hamer.inference import look
 from handroll.pose.hamer.network import HamerNetwork
+from handroll.pose.hamer.settings import settings_path
 from handroll.pose.hamer.shape import refit, robust_mean
 
 OPTIONS = {
@@ -91,9 +92,7 @@ def fit(video_path, detections, camera, extrinsics, options, progress):
     for sentence in mano_differences(load_mano_buffers(checkpoint), model):
         LOGGER.warning("%s is not the MANO that HaMeR was trained with: %s", options["mano"], sentence)
     with torch_threads(options["threads"]):
-        # As the released archive has it.
-        config = checkpoint.parent.parent / "model_config.yaml"
-        network = HamerNetwork.from_files(checkpoint, config, PRECISIONS[options["precision"]], options["device"])
+        network = HamerNetwork.from_files(checkpoint, settings_path(checkpoint), PRECISIONS[options["precision"]], options["device"])
         made_by = {
             "engine": VERSION,
             "checkpoint": network.checkpoint_sha256,
