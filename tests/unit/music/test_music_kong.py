@@ -11,23 +11,13 @@ from torchlibrosa.stft import DFTBase
 from handroll.music import kong
 from handroll.music.kong import RATE_HZ, SEGMENT_SAMPLES, KongError, events_of, load_model, run_network
 from handroll.music.transcribe import transcribe
+from handroll.synth.kong import random_state, struck_strings
 
 NOTE_OUTPUTS = {"reg_onset_output", "reg_offset_output", "frame_output", "velocity_output"}
 PEDAL_OUTPUTS = {"reg_pedal_onset_output", "reg_pedal_offset_output", "pedal_frame_output"}
 
 SHORT = 6400
 """Samples of a segment in most tests: 0.4 s, as the whole network runs on them."""
-
-
-def sound(seconds, seed=3):
-    """Struck strings of random pitch, with some noise."""
-    random = np.random.default_rng(seed)
-    time_s = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
-    samples = 0.003 * random.standard_normal(len(time_s))
-    for onset_s, pitch in zip(np.arange(0.0, seconds, 0.11), random.integers(40, 90, 1000), strict=False):
-        since = np.maximum(time_s - onset_s, 0.0)
-        samples += 0.2 * (time_s >= onset_s) * np.exp(-6 * since) * np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * since)
-    return samples.astype(np.float32)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -46,28 +36,8 @@ def _once(made):
 
 @pytest.fixture(scope="module")
 def states(quick_tables):
-    """Weights of the released layout, random, but with outputs that rise and fall enough to give events."""
-    from piano_transcription_inference.models import Note_pedal
-
-    torch.manual_seed(5)
-    model = Note_pedal(frames_per_second=100, classes_num=88).eval()
-    with torch.no_grad():
-        heads = {
-            "frame_output": model.note_model.frame_fc,
-            "reg_onset_output": model.note_model.reg_onset_fc,
-            "reg_offset_output": model.note_model.reg_offset_model.fc,
-            "velocity_output": model.note_model.velocity_model.fc,
-            "pedal_frame_output": model.pedal_model.reg_pedal_frame_model.fc,
-            "reg_pedal_offset_output": model.pedal_model.reg_pedal_offset_model.fc,
-        }
-        found = model(torch.from_numpy(sound(2.0).reshape(-1, SHORT)))
-        for name, head in heads.items():
-            logit = torch.logit(found[name].double()).flatten(0, 1)
-            # Outputs that hardly move stay low: scaled up they would saturate.
-            scale = torch.where(logit.std(0) > 0.02, 1.0 / logit.std(0), 0.0).float()
-            head.bias.copy_((head.bias - logit.mean(0)) * scale - torch.where(scale > 0, 0.7, 6.0))
-            head.weight.mul_(scale[:, None])
-    return {part: getattr(model, part).state_dict() for part in kong.PARTS}
+    """Weights of the released layout, random, that give events."""
+    return random_state()
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +60,7 @@ def authors(checkpoint):
 @pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
 @pytest.mark.parametrize("samples", [480, SHORT, 2 * SHORT, 3 * SHORT + 1])
 def test_outputs_and_events_are_the_authors(samples, authors, checkpoint):
-    heard = sound(samples / RATE_HZ)
+    heard = struck_strings(samples / RATE_HZ)
     theirs = authors.transcribe(heard, None)
     ours = run_network(load_model(checkpoint)[0], heard, segment_samples=SHORT)
     assert ours.keys() == NOTE_OUTPUTS | PEDAL_OUTPUTS
@@ -141,7 +111,7 @@ def test_tables_hold_the_events(checkpoint, monkeypatch):
     monkeypatch.setattr(kong, "SEGMENT_SAMPLES", SHORT)
     events = []
     monkeypatch.setattr(kong, "events_of", lambda outputs: events.extend(events_of(outputs)) or tuple(events))
-    notes, pedal, info = transcribe(sound(0.7), RATE_HZ, "kong", {"checkpoint": checkpoint})
+    notes, pedal, info = transcribe(struck_strings(0.7), RATE_HZ, "kong", {"checkpoint": checkpoint})
     struck, pressed = events
     assert 20 < len(notes["pitch"]) <= len(struck) and 0 < len(pedal["onset_s"]) <= len(pressed)
     onsets = {(event["midi_note"], np.round(float(event["onset_time"]), 4)) for event in struck}
