@@ -13,13 +13,23 @@ from edited_scenes import Camera, Colour, Empty, Footage, Room, Title, caption
 
 from handroll.video.write import VideoWriter
 
-SIZES = ((854, 480), (854, 480), (1280, 720), (1280, 720), (1280, 720), (1920, 1080))
+SIZES = ((640, 360), (854, 480), (854, 480), (854, 480), (854, 480), (1280, 720))
+"""The survey looks at pictures of 256 pixels; in larger ones noise and coding average out even more, and they take long to make."""
+
 LARGE_SIZE = (3840, 2160)
 RATES = (25, 30, 30, 50, 60)
 GAP_S = (1.5, 4.0)
 """Undisturbed playing between two edits."""
 
 EDITS = ("cut away",) * 2 + ("jump",) * 3 + ("freeze",) * 2 + ("title", "black", "dissolve away") + ("inset",) * 2 + ("move",)
+NEAR_S = 0.15
+VISIBLE_RATIO = 2.0
+CLEARLY = 16
+SMALL_PX = (128, 72)
+"""A jump is visible if by it, in the footage's own picture shrunk to this size, at least this many times as many pixels change by more
+than these grey levels as in any other step this near. What changes no more than by ordinary playing nobody can tell from it: the hands
+are at the same place, or move fast."""
+
 FIELDS = 7
 """Different pictures of noise, drawn anew for each frame."""
 
@@ -30,8 +40,9 @@ HARMLESS = ("flicker", "exposure", "logo", "subtitles")
 class Truth:
     """What was done; frames counted from 0, intervals [start, stop).
 
-    `cuts` and `jumps` are the first frames after hard cuts between scenes and after time removed from one; `fades` the
-    intervals of dissolves. `flags` holds a bool array (frame,) a kind: frozen, black, title, inset, moving, transition.
+    `cuts` and `jumps` are the first frames after hard cuts between scenes and after time removed from one where that can be seen,
+    `hidden` those where it cannot; `fades` the intervals of dissolves. `flags` holds a bool array (frame,) a kind: frozen, black,
+    title, inset, moving, transition.
     `view` is an int (frame,): equal where the camera stands in the same place before the same scene, -1 elsewhere.
     """
 
@@ -40,6 +51,7 @@ class Truth:
     crf: int
     cuts: list = field(default_factory=list)
     jumps: list = field(default_factory=list)
+    hidden: list = field(default_factory=list)
     fades: list = field(default_factory=list)
     flags: dict = field(default_factory=dict)
     view: np.ndarray = None
@@ -71,7 +83,7 @@ class _Film:
         self.gain, self.sigma = (lambda _: 1.0), rng.uniform(0.6, 3.0)
         noise = [np.clip(rng.normal(0.0, self.sigma, (*size[::-1], 3)), -40, 40).astype(np.int8) for _ in range(FIELDS)]
         self.brighter, self.darker = ([np.maximum(sign * field, 0).astype(np.uint8) for field in noise] for sign in (1, -1))
-        self.decorations = []
+        self.decorations, self.clean = [], {}
 
     def grain(self, image):
         """A camera's noise and the lights' level on a picture."""
@@ -136,8 +148,19 @@ def compose(path, footage, seed, seconds=12.0, large=False):
     truth.flags = {name: np.array([row.get(name, False) for row in film.rows]) for name in names}
     truth.view = np.array([row["view"] for row in film.rows])
     truth.hands = np.array([row["hands"] for row in film.rows])
-    truth.cuts, truth.jumps, truth.fades = film.cuts, film.jumps, film.fades
+    truth.cuts, truth.fades = film.cuts, film.fades
+    truth.jumps = [k for k in film.jumps if _visible(film.clean, k, truth.rate)]
+    truth.hidden = [k for k in film.jumps if k not in truth.jumps]
     return truth
+
+
+def _visible(clean, jump, rate):
+    """Whether a jump shows in the footage's pictures (by frame) against the steps around it; also where another edit hides these."""
+    reach = round(NEAR_S * rate)
+    near = [k for k in range(jump - reach, jump + reach + 1) if k in clean and k - 1 in clean]
+    steps = {k: (cv2.absdiff(clean[k], clean[k - 1]) > CLEARLY).mean() for k in near}
+    own = steps.pop(jump, np.inf)
+    return own > VISIBLE_RATIO * max(steps.values(), default=0.0)
 
 
 def _decorate(film, harmless):
@@ -181,7 +204,9 @@ def _main(film, main, advance=True):
     """The next picture of the main scene, with noise, and what is true of it."""
     if advance and main.advance(1.0 / film.truth.rate):
         film.jumps.append(len(film.rows))
-    image = film.grain(main.picture())
+    picture = main.picture()
+    film.clean[len(film.rows)] = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), SMALL_PX, interpolation=cv2.INTER_AREA)
+    image = film.grain(picture)
     return image, {"view": main.camera.place, "hands": 2, "moving": main.camera.moving}
 
 

@@ -1,4 +1,4 @@
-"""The `handroll` command: the workflow on one's own files with no sheet to write, listing channels, taking videos down."""
+"""The `handroll` command: the workflow on one's own files with no sheet to write, listing channels, taking videos down, what is lacking."""
 
 import argparse
 import os
@@ -44,6 +44,11 @@ def main(arguments=None):
     takedown.add_argument("--directory", type=Path, default=Path(), help="folder that holds results/ (default: this one)")
     takedown.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     takedown.set_defaults(call=take_down)
+    doctor = commands.add_parser("doctor", help="say which weights, licences and devices a configuration needs and lacks")
+    doctor.add_argument("--configfile", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help="as of snakemake")
+    doctor.add_argument("--config", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="as of snakemake")
+    doctor.add_argument("--fetch", action="store_true", help="download what is missing and may be downloaded freely")
+    doctor.set_defaults(call=examine)
     options = parser.parse_args(arguments)
     return options.call(options)
 
@@ -181,6 +186,37 @@ def take_down(options):
     for path in removal.not_followed:
         print(f"handroll takedown: {path} is a link, which is not followed; look there yourself", file=sys.stderr)
     return 1 if removal.not_followed else 0
+
+
+def examine(options):
+    """Say what a configuration needs, and what of it is there.
+
+    Returns
+    -------
+    int
+        0 when all is there; 1 where something is missing or wrong; 2 where the configuration is not right.
+    """
+    from handroll import doctor
+    from handroll.acquire.one_file import DownloadError
+    from handroll.config import ConfigError
+
+    defaults = ROOT / "config" / "config.yaml"
+    try:
+        config = doctor.read_config([*([defaults] if defaults.is_file() else []), *options.configfile], options.config)
+    except ConfigError as error:
+        print(f"handroll doctor: {error}", file=sys.stderr)
+        return 2
+    if options.fetch:
+        try:
+            for line in doctor.fetch(config):
+                print(line, flush=True)
+        except (DownloadError, OSError, ValueError) as error:
+            # The table says what to do.
+            print(f"handroll doctor: {error}", file=sys.stderr)
+    findings = doctor.examine(config)
+    for line in doctor.report(findings):
+        print(line)
+    return 1 if doctor.lacks(findings) else 0
 
 
 if __name__ == "__main__":

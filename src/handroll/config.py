@@ -180,10 +180,32 @@ class Temporal(Section):
     )
 
 
-class Pose(Section):
-    """From landmarks to MANO parameters."""
+class Hamer(Section):
+    """The engine HaMeR, whose files you get yourself: docs/hamer.md."""
 
-    engine: Literal["landmarks"] = Field("landmarks", description="which engine fits the pose")
+    checkpoint: Annotated[str, Field(min_length=1)] = Field(
+        "resources/weights/hamer/hamer_ckpts/checkpoints/hamer.ckpt",
+        description="the released checkpoint, with model_config.yaml one folder above its own, as in the archive",
+    )
+    mano: Annotated[str, Field(min_length=1)] = Field("resources/weights/mano/MANO_RIGHT.pkl", description="MANO's right hand, v1.2")
+    precision: Literal["bf16", "fp32"] = Field("bf16", description="of the backbone's matrices; all else is fp32")
+    batch: Annotated[int, Field(ge=1)] = Field(64, description="hands at a time, across frames; on a CPU 2 to 4 are fastest")
+    rescale: Annotated[float, Field(ge=1)] = Field(2.0, description="how much larger than the hand's box its crop is; HaMeR's 2")
+    shape: Literal["video", "frame"] = Field("video", description="one shape a hand and video (robust mean), or HaMeR's own one a frame")
+    refit: bool = Field(True, description="with one shape a video: poses are fitted to it; false: rotations stay as HaMeR gives them")
+    compile: bool = Field(True, description="on a GPU: compile the network, which takes minutes once and pays in long videos")
+
+
+class Pose(Section):
+    """From hands in the picture to MANO parameters."""
+
+    engine: Literal["landmarks", "hamer"] = Field(
+        "landmarks", description="which engine fits the pose: the detected landmarks alone, or HaMeR's network on the picture"
+    )
+    camera: Literal["keyboard", "hamer"] = Field(
+        "keyboard",
+        description="the camera that poses are before: that of the registered keyboard where there is one; or always HaMeR's convention, as in PianoMotion10M, which is over no keys",
+    )
     focal_px: Positive | None = Field(
         None,
         description="true focal length of every camera (px of the shown picture); a sheet's focal_px wins; null: as the keyboard tells it, and where none is registered 5000/256 x longer side, HaMeR's convention",
@@ -197,6 +219,7 @@ class Pose(Section):
         description="fingertips that the notes place on keys are fitted at the height of a key held down; false: heights by sight alone",
     )
     temporal: Temporal = Temporal()
+    hamer: Hamer = Hamer()
 
 
 class Hampel(Section):
@@ -280,11 +303,22 @@ class Transkun(Section):
     )
 
 
+class Kong(Section):
+    """The engine Kong et al. 2021, the paper's; its weights are a file that you put there (docs/weights.md)."""
+
+    checkpoint: Annotated[str, Field(min_length=1)] = Field(
+        "resources/weights/kong/note_F1=0.9677_pedal_F1=0.9186.pth", description="the weights, relative to the working directory"
+    )
+
+
 class Music(Section):
     """Transcription, and whether given notes are those of the sound."""
 
-    engine: Literal["transkun"] = Field("transkun", description="which engine transcribes the sound")
+    engine: Literal["transkun", "kong"] = Field(
+        "transkun", description="which engine transcribes the sound; kong hears the end of a note's sound, not of the key"
+    )
     transkun: Transkun = Transkun()
+    kong: Kong = Kong()
     check: MidiCheck = MidiCheck()
 
 

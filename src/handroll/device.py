@@ -41,11 +41,11 @@ def torch_device(name):
 
 @contextmanager
 def torch_threads(count):
-    """Torch with so many CPU threads, for a while."""
+    """Let torch use this many threads of the processor while the block runs."""
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(int(count))
+    torch.set_num_threads(count)
     try:
         yield
     finally:

@@ -87,6 +87,18 @@ def test_keyboard_and_pose_keys_rerun_what_uses_them_and_below(done, change, job
     assert done.planned(*TARGETS, "--config", change) == jobs
 
 
+@pytest.mark.parametrize(
+    ("change", "jobs"),
+    [
+        ("music={engine: kong}", {"transcribe_audio": 2, "check_midi": 2, **BELOW_KEYBOARD}),
+        # Another engine's section.
+        ("music={kong: {checkpoint: elsewhere.pth}}", {}),
+    ],
+)
+def test_the_engine_and_its_own_section_rerun_the_transcription_and_below(done, change, jobs):
+    assert done.planned(*TARGETS, "--config", change) == jobs
+
+
 def test_marked_points_rerun_their_own_video(done):
     sheet = done.root / "videos.tsv"
     before = sheet.read_text(encoding="utf-8")

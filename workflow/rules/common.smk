@@ -26,8 +26,8 @@ except (ConfigError, SheetError) as error:
     raise WorkflowError(str(error)) from None
 
 # A plan is millions of objects that all stay: searching them for garbage, again and again while they become more, finds nothing
-# and is a fifth of the time that planning takes. What is young is still searched.
-gc.set_threshold(*gc.get_threshold()[:2], 1_000_000)
+# and is a fifth of the time that planning takes. What is young is still searched, and a thousand times less often what is old.
+gc.set_threshold(*gc.get_threshold()[:2], 10_000)
 
 if not SHEET:
     raise WorkflowError(f"sheet {CONFIG.sheet}: expected at least one video below the header, found none")

@@ -2,6 +2,22 @@
 # Takes results/{acquire,screen,keyboard}; gives results/hands/{subject}/{video}/{detections,pose,refined}.parquet and visibility.json.
 
 
+# What the configured pose engine is given of the configuration, and the files that it reads, as far as they are there.
+POSE_OPTIONS = {
+    "landmarks": cfg(hand_length_m="pose.hand_length_m"),
+    "hamer": cfg(
+        device="device",
+        **{
+            name: f"pose.hamer.{name}"
+            for name in ("checkpoint", "mano", "precision", "batch", "rescale", "shape", "refit", "compile")
+        },
+    ),
+}[CONFIG.pose.engine]
+WEIGHTS = [path for name in ("checkpoint", "mano") if Path(path := POSE_OPTIONS.get(name, "")).is_file()]
+# Of these, those that say where the engine's hand model is.
+HAND_MODEL = {name: POSE_OPTIONS[name] for name in ("mano",) if name in POSE_OPTIONS}
+
+
 rule detect_hands:
     """Find both hands in every frame. The detector uses one core: several videos run side by side instead."""
     input:
@@ -45,6 +61,7 @@ rule fit_pose:
         probe=rules.probe_video.output.probe,
         detections=rules.detect_hands.output.detections,
         registration="results/keyboard/{subject}/{video}/registration.json",
+        weights=WEIGHTS,
     output:
         pose="results/hands/{subject}/{video}/pose.parquet",
     log:
@@ -55,12 +72,14 @@ rule fit_pose:
         "../../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=grows(1000, an_hour=4000),
+        mem_mb=grows(8000 if CONFIG.pose.engine == "hamer" else 1000, an_hour=4000),
         runtime=grows(10, an_hour=120),
+        gpu=GPUS if CONFIG.pose.engine == "hamer" else 0,
     params:
         code=version_of(f"handroll.pose.{CONFIG.pose.engine}"),
         rejected=rejected(*MEASURED),
-        settings=cfg(engine="pose.engine", focal_px="pose.focal_px", hand_length_m="pose.hand_length_m"),
+        settings=cfg(engine="pose.engine", camera="pose.camera", focal_px="pose.focal_px"),
+        options=POSE_OPTIONS,
         focal_px=of_row("focal_px"),
     message:
         "Fit poses to {wildcards.subject}/{wildcards.video}"
@@ -90,6 +109,7 @@ rule refine_pose:
         code=code_of("refine_pose.py"),
         rejected=rejected(*MEASURED),
         engine_version=version_of(f"handroll.pose.{CONFIG.pose.engine}"),
+        hand_model=HAND_MODEL if CONFIG.pose.temporal.enabled else {},
         settings=cfg(engine="pose.engine", contacts="pose.contacts", temporal="pose.temporal"),
     message:
         "Refine the poses of {wildcards.subject}/{wildcards.video}"

@@ -23,6 +23,7 @@ rule clean_motion:
     params:
         code=code_of("clean_motion.py"),
         rejected=rejected(*MEASURED),
+        hand_model=HAND_MODEL,
         settings=cfg(
             units="motion.units",
             hampel_window="motion.hampel.window",

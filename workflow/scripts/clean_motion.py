@@ -23,13 +23,15 @@ def main(snakemake):
         else:
             from handroll.camera import extrinsics_of
             from handroll.motion.clean import CleanSettings, clean_motion
+            from handroll.pose.engine import load_engine
 
             pose, facts = read_table(given.pose, POSE)
             over_time = facts.get("temporal") == "True"
             sighted = None if over_time else by_frame(read_table(given.sighted, POSE)[0])
             segments = json.loads(Path(given.survey).read_text(encoding="utf-8"))["segments"]
             settings = CleanSettings(**params.settings)
-            motion, counts = clean_motion(by_frame(pose), settings, extrinsics_of(facts), sighted=sighted, segments=segments)
+            joints_from = load_engine(facts["pose_engine"]).joints(params.hand_model)
+            motion, counts = clean_motion(by_frame(pose), settings, extrinsics_of(facts), joints_from, sighted, segments)
             columns = by_row(motion)
             log.info("%s", ", ".join(f"{name} {count}" for name, count in counts.items()))
         write_table(snakemake.output.motion, MOTION, columns, facts | stamp(snakemake.rule, params.code, params.settings))

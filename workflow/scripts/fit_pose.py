@@ -4,6 +4,7 @@ A rejected video gives an empty table. The camera and the engine stand in the me
 """
 
 import json
+import shutil
 from pathlib import Path
 
 from handroll.logs import step_log
@@ -24,27 +25,33 @@ def assumed_camera(width_px, height_px, sheet_focal_px, config_focal_px):
 def main(snakemake):
     """Fit every found hand."""
     params, given = snakemake.params, snakemake.input
+    # Outlives a job that is killed: Snakemake removes outputs only.
+    scratch = Path(snakemake.output.pose).with_name(".fit_pose")
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         columns, facts = POSE.empty(), {}
         if params.rejected:
             log.info("rejected: %s", ", ".join(params.rejected))
         else:
+            from handroll.camera import hamer_camera
             from handroll.keyboard.registered import RegisteredKeyboard
             from handroll.pose.engine import fit_pose
 
             probe, registration = (json.loads(Path(path).read_text(encoding="utf-8")) for path in (given.probe, given.registration))
             detections, facts = read_table(given.detections, DETECTIONS)
-            settings = dict(params.settings)
-            engine, config_focal_px = settings.pop("engine"), settings.pop("focal_px")
+            engine, config_focal_px = params.settings["engine"], params.settings["focal_px"]
             found = RegisteredKeyboard.from_dict(registration)
             camera, extrinsics = (None, None) if found.problem else (found.camera, found.view.extrinsics)
             camera = camera or assumed_camera(probe["width_px"], probe["height_px"], params.focal_px, config_focal_px)
-            fitted, info = fit_pose(engine, given.video, by_frame(detections), camera, extrinsics, settings)
+            if params.settings["camera"] == "hamer":
+                camera, extrinsics = hamer_camera(probe["width_px"], probe["height_px"]), None
+            options = {**params.options, "threads": snakemake.threads}
+            fitted, info = fit_pose(engine, given.video, by_frame(detections), camera, extrinsics, options, scratch)
             columns = by_row(fitted)
             facts |= {f"pose_{name}": value for name, value in info.items()} | camera.facts()
             facts |= extrinsics.facts() if extrinsics else {}
             log.info("engine %s: %d poses", engine, columns["found"].sum())
         write_table(snakemake.output.pose, POSE, columns, facts | stamp(snakemake.rule, params.code, params.settings))
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 if __name__ == "__main__":

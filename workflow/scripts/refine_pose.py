@@ -34,7 +34,7 @@ def main(snakemake):
                 pressed_mm = key_tops_held_mm(notes, pose["time_s"][:, 0], float(about["audio_delay_s"]))
                 pose = refine_pose(engine, pose, *seen, pressed_mm)
             if over_time:
-                pose = refine_over_time(engine, pose, *seen, temporal, pressed_mm, facts)
+                pose = refine_over_time(engine, pose, *seen, temporal, pressed_mm, params.hand_model)
             columns = by_row(pose)
             log.info("%s", "keys held down by the labelled notes" if contacts else "as fitted")
             log.info("%s", "refined over time" if over_time else "frame by frame")

@@ -26,7 +26,9 @@ def main(snakemake):
             notes, pedal, info = transcribe(samples, rate_hz, engine, options)
             info["transcriber"] = " ".join(str(info[key]) for key in ("engine", "engine_version") if key in info)
             log.info("%d notes, %d pedal presses", len(notes["pitch"]), len(pedal["onset_s"]))
-        metadata = stamp(snakemake.rule, params.code, params.settings, **info)
+        # Weights are told by their hash, not by where a machine keeps them.
+        told = {name: value for name, value in params.settings["options"].items() if name != "checkpoint"}
+        metadata = stamp(snakemake.rule, params.code, {**params.settings, "options": told}, **info)
         write_table(made.notes, NOTES, notes, metadata)
         write_table(made.pedal, PEDAL, pedal, metadata)
         write_midi(made.midi, notes, pedal)

@@ -38,6 +38,11 @@ def hand_joints(rotation, translation_m, bone_scale, hand, template=None):
     return joints
 
 
+def open_hand_joints(rotation, translation_m, betas, bone_scale, hand):
+    """`hand_joints` of the open hand, which has no shape: `betas` (..., 10) are not used."""
+    return hand_joints(rotation, translation_m, bone_scale, hand)
+
+
 def posed_frames(rotation, translation_m, bone_scale, hand, template=None):
     """As `hand_joints`, with the world orientation of every rotating joint.
 

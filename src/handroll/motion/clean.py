@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from handroll.camera import joints_over_keys
-from handroll.hand.kinematics import hand_joints
+from handroll.hand.kinematics import open_hand_joints
 from handroll.hand.rotations import continuous, quaternion_from_rotvec, rotvec_from_quaternion
 from handroll.hand.skeleton import HANDS, N_JOINTS, N_ROTATIONS
 from handroll.motion.gaps import interpolate, short_gaps
@@ -105,7 +105,7 @@ def hand_shape(pose):
     return betas, bone_scale
 
 
-def clean_motion(pose, settings=None, extrinsics=None, joints_from=hand_joints, sighted=None, segments=None):
+def clean_motion(pose, settings=None, extrinsics=None, joints_from=open_hand_joints, sighted=None, segments=None):
     """Clean the pose series of a video, each hand and each segment by itself.
 
     Parameters
@@ -115,9 +115,8 @@ def clean_motion(pose, settings=None, extrinsics=None, joints_from=hand_joints, 
     settings : CleanSettings, optional
     extrinsics : handroll.camera.Extrinsics, optional
         Where the camera is over the keys; None where no keyboard is registered.
-    joints_from : callable (rotation (frame, 48), translation_m (frame, 3), bone_scale, hand) -> joints_m (frame, 21, 3)
-        How joints follow from a pose. `hand_joints`, the open-hand template, by default; an engine with shape
-        parameters passes its own, closed over the betas of `hand_shape`.
+    joints_from : callable (rotation (frame, 48), translation_m (frame, 3), betas (10,), bone_scale, hand) -> joints_m (frame, 21, 3)
+        How joints follow from a pose: that of the engine that made it (`handroll.pose.engine`).
     sighted : dict of str to array (frame, hand, ...), optional
         The same poses as they were before labelled notes refined them: outliers are looked for there, since a finger that
         leaves a held key for a moment is none. `pose` itself where None.
@@ -157,7 +156,7 @@ def clean_motion(pose, settings=None, extrinsics=None, joints_from=hand_joints, 
                 time_s[piece],
                 settings,
                 lengths,
-                lambda r, t, h=h: joints_from(r, t, bone_scale[h], HANDS[h]),
+                lambda r, t, h=h: joints_from(r, t, betas[h], bone_scale[h], HANDS[h]),
                 playable,
             )
             for piece, playable in pieces

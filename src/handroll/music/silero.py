@@ -10,6 +10,8 @@ import soxr
 import torch
 from silero_vad import load_silero_vad
 
+from handroll.device import torch_threads
+
 VERSION = 1
 """Raised by hand when the same sound gives other probabilities."""
 
@@ -27,17 +29,12 @@ def classify(samples, rate_hz, threads=1):
     samples = soxr.resample(samples, rate_hz, RATE_HZ) if rate_hz != RATE_HZ else samples
     samples = samples * (_PEAK / max(np.abs(samples).max(initial=0.0), 1e-9))
     block = round(_BLOCK_S * RATE_HZ / HOP) * HOP
-    before = torch.get_num_threads()
-    try:
+    with torch_threads(threads), torch.inference_mode():
         model = _load_model()
-        torch.set_num_threads(threads)
-        with torch.inference_mode():
-            parts = [
-                model.audio_forward(torch.from_numpy(np.ascontiguousarray(samples[first : first + block], np.float32))[None], sr=RATE_HZ)[0]
-                for first in range(0, len(samples), block)
-            ]
-    finally:
-        torch.set_num_threads(before)
+        parts = [
+            model.audio_forward(torch.from_numpy(np.ascontiguousarray(samples[first : first + block], np.float32))[None], sr=RATE_HZ)[0]
+            for first in range(0, len(samples), block)
+        ]
     return torch.cat(parts).numpy(), HOP / RATE_HZ
 
 

@@ -9,7 +9,7 @@ from handroll.schema import NOTES, PEDAL
 
 LOGGER = logging.getLogger("handroll")
 
-ENGINES = {"transkun": "handroll.music.transkun"}
+ENGINES = {"kong": "handroll.music.kong", "transkun": "handroll.music.transkun"}
 """Engines by name: a module with a `VERSION` and `transcribe(samples, rate_hz, **options) -> (notes, pedal, facts)`."""
 
 SILENCE_PEAK = 1e-4

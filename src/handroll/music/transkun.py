@@ -19,7 +19,7 @@ import numpy as np
 import soxr
 import torch
 
-from handroll.device import torch_device
+from handroll.device import torch_device, torch_threads
 from handroll.logs import progress
 from handroll.music.notes import note_table, pedal_table
 from handroll.provenance import file_sha256
@@ -83,7 +83,7 @@ def transcribe(samples, rate_hz, threads=1, device="cpu", hop_s=HOP_S):
     if rate_hz != model.fs:
         samples = soxr.resample(samples, rate_hz, model.fs)
     sound = torch.from_numpy(np.ascontiguousarray(samples[:, None], dtype=np.float32)).to(device)
-    with _threads(threads), _segments_logged(model, len(samples), hop_s), torch.inference_mode(), warnings.catch_warnings():
+    with torch_threads(threads), _segments_logged(model, len(samples), hop_s), torch.inference_mode(), warnings.catch_warnings():
         # Transkun saves memory by `torch.utils.checkpoint`, which has nothing to do when nothing is trained, and says so.
         warnings.filterwarnings("ignore", module=r"torch\.")
         events = model.transcribe(sound, stepInSecond=hop_s, segmentSizeInSecond=SEGMENT_S)
@@ -170,17 +170,6 @@ def _keep_freed_memory():
     if hasattr(libc, "mallopt"):
         libc.mallopt(m_mmap_max, 0)
         libc.mallopt(m_trim_threshold, 2**31 - 1)
-
-
-@contextmanager
-def _threads(count):
-    """Let torch use this many threads while the block runs."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Protocol
 from handroll.camera import joints_over_keys
 from handroll.logs import progress as log_progress
 
-ENGINES = {"landmarks": "handroll.pose.landmarks"}
+ENGINES = {"landmarks": "handroll.pose.landmarks", "hamer": "handroll.pose.hamer.engine"}
 """Name of each engine and the module that holds it; imported when it is used, since engines need heavy libraries."""
 
 
@@ -17,9 +17,12 @@ class Engine(Protocol):
     ----------
     VERSION : int
         Raised by hand when the same input gives other poses.
+    OPTIONS : dict
+        Every option with its default.
     """
 
     VERSION: int
+    OPTIONS: dict
 
     def fit(self, video_path, detections, camera, extrinsics, options, progress):
         """Pose every hand that the detections found.
@@ -48,6 +51,21 @@ class Engine(Protocol):
             What else made the poses (template, weights), for the table's metadata.
         """
 
+    def joints(self, options):
+        """How joints follow from a pose of this engine.
+
+        Parameters
+        ----------
+        options : dict
+            Of the engine's own, those that say where its hand model is.
+
+        Returns
+        -------
+        callable
+            (rotation (..., 48), translation_m (..., 3), betas (..., 10), bone_scale, hand) -> joints_m (..., 21, 3), with the
+            conventions of `handroll.hand.kinematics.hand_joints`.
+        """
+
     def refine(self, pose, detections, camera, extrinsics, pressed_mm, progress):
         """Pose the hands again, now that it is known which fingertip holds which key.
 
@@ -66,20 +84,18 @@ class Engine(Protocol):
             As of `fit`.
         """
 
-    def skeleton(self, facts, options):
-        """The hand whose poses `fit` gives, for whoever must know where other poses put its joints.
+    def skeleton(self, options):
+        """The hand whose poses `fit` gives, in torch.
 
         Parameters
         ----------
-        facts : dict of str to str
-            Metadata of the pose table; what `fit` told has `pose_` before its name.
         options : dict
-            As of `fit`, for engines that need a file.
+            As of `joints`.
 
         Returns
         -------
         handroll.pose.skeletons.Skeleton
-            With betas and bone scale as in the pose table, it gives `joints_m` for rotations, but for the translation.
+            The right hand of what `joints` gives, without translation.
         """
 
 
@@ -90,7 +106,7 @@ def load_engine(name):
     return import_module(ENGINES[name])
 
 
-def fit_pose(engine, video_path, detections, camera, extrinsics=None, options=None, progress=log_progress):
+def fit_pose(engine, video_path, detections, camera, extrinsics=None, options=None, scratch=None, progress=log_progress):
     """Pose the hands of a video with the engine of this name.
 
     Parameters
@@ -99,6 +115,8 @@ def fit_pose(engine, video_path, detections, camera, extrinsics=None, options=No
         One of `ENGINES`.
     video_path, detections, camera, extrinsics, options, progress
         As of `Engine.fit`.
+    scratch : path, optional
+        A folder in which an engine may keep what is finished, so that a job that is killed goes on from there.
 
     Returns
     -------
@@ -113,7 +131,10 @@ def fit_pose(engine, video_path, detections, camera, extrinsics=None, options=No
         No engine has this name, or it refuses an option.
     """
     module = load_engine(engine)
-    columns, extra = module.fit(video_path, detections, camera, extrinsics, dict(options or {}), progress)
+    options = dict(options or {})
+    if "scratch" in module.OPTIONS:
+        options["scratch"] = scratch
+    columns, extra = module.fit(video_path, detections, camera, extrinsics, options, progress)
     columns["joints_keyboard_mm"] = joints_over_keys(columns["joints_m"], extrinsics)
     return columns, {"engine": engine, "engine_version": str(module.VERSION), **extra}
 
@@ -138,7 +159,7 @@ def refine_pose(engine, pose, detections, camera, extrinsics, pressed_mm, progre
     return columns
 
 
-def refine_over_time(engine, pose, detections, camera, extrinsics, settings, pressed_mm=None, facts=None, options=None, **how):
+def refine_over_time(engine, pose, detections, camera, extrinsics, settings, pressed_mm=None, options=None, **how):
     """Refine the poses of a video as parts of one motion; see `handroll.pose.temporal.refine_over_time`.
 
     Parameters
@@ -149,7 +170,7 @@ def refine_over_time(engine, pose, detections, camera, extrinsics, settings, pre
         As of `Engine.refine`; extrinsics and pressed_mm may be None.
     settings : dict
         Values of `handroll.pose.temporal.TemporalSettings`.
-    facts, options : dict, optional
+    options : dict, optional
         As of `Engine.skeleton`.
     **how
         progress, device, threads.
@@ -161,6 +182,6 @@ def refine_over_time(engine, pose, detections, camera, extrinsics, settings, pre
     """
     from handroll.pose import temporal
 
-    skeleton = load_engine(engine).skeleton(facts or {}, dict(options or {}))
+    skeleton = load_engine(engine).skeleton(dict(options or {}))
     settings = temporal.TemporalSettings(**settings)
     return temporal.refine_over_time(pose, detections, camera, extrinsics, skeleton, settings, pressed_mm, **how)

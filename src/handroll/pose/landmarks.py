@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from handroll.device import torch_threads
-from handroll.hand.kinematics import MIRROR, hand_joints, mirrored_pose
+from handroll.hand.kinematics import MIRROR, hand_joints, mirrored_pose, open_hand_joints
 from handroll.hand.rotations import continuous, rotvec_from_matrix
 from handroll.hand.skeleton import HANDS, N_JOINTS, N_ROTATIONS
 from handroll.hand.template import HAND_LENGTH_M, open_hand
@@ -116,7 +116,12 @@ def refine(pose, detections, camera, extrinsics, pressed_mm, progress):
         return _fit(detections, camera, extrinsics, pressed_mm, float(sizes[0]) if len(sizes) else 1.0, progress)
 
 
-def skeleton(facts, options):
+def joints(options):
+    """How joints follow from a pose of this engine: by the open hand, scaled; see `engine.Engine.joints`."""
+    return open_hand_joints
+
+
+def skeleton(options):
     """The open hand; see `engine.Engine.skeleton`. Its size is `bone_scale` of the poses."""
     return TemplateSkeleton()
 

@@ -1,5 +1,6 @@
 """How much a picture differs from the one before: cuts, time that was taken out, and pictures that repeat."""
 
+import itertools
 from array import array
 
 import cv2
@@ -30,13 +31,40 @@ CUT_RATIO = 2.0
 JUMP_RATIO = 3.2
 """How many times as much as in any neighbouring frame changes at a cut to another scene, and where time was taken out of one."""
 
-LARGE_SHARE = 0.085
-LARGE_RATIO = 2.4
-"""A jump in which at least this share of the pixels clearly changes needs this ratio only. In 74 made videos hands that play came to
-2.3 with so large a share, and jumps began at 2.4 but for two (1.7 and 1.0, amid fast movement): little lies between."""
+CELLS = (16, 9)
+CELL_STEP = 6
+"""Columns and rows of cells in which change is also measured, and steps per grey level in which it is kept in a byte."""
 
-JUMP_SHARE = 0.003
-"""Least share of pixels that clearly change where time was taken out: a fingertip's worth. A jump between less is not seen."""
+CELL_RATIO = 2.0
+CELL_EXCESS = 0.5
+EXCESS = 0.25
+EXCESS_PART = 0.33
+"""Where time was taken out while something else moves, some cells change by more than this many times what they, and those beside
+them, do in any neighbouring frame. What goes beyond comes to this mean grey level over the picture, and cells in which it is more than
+`CELL_EXCESS` hold this share of all clearly changed pixels. Hands that play come to 0.22, or to 0.5 in a smaller share of the pixels;
+jumps began at 0.27."""
+
+BOTH_WAYS = 0.1
+LIT_SHARE = 0.02
+"""Where such cells lie together, at least this share of their clearly changed pixels becomes brighter and this share darker, or else they
+come to this share of the picture: a hand covers and uncovers black and white keys. A key or a note that lights up does neither (three
+together in a real video came to 0.017)."""
+
+SAME_CELLS = 0.6
+RESTORED = 0.5
+"""Where a picture in the picture comes and goes, this share of the cells that stand out are the same, and they differ from before it by
+less than this share of its own difference."""
+
+INSIDE = 0.9
+"""Where a picture in the picture comes or goes, this share of that excess lies within it."""
+
+CONTRAST = 40
+"""Grey levels by which the most changed pixel changes where time was taken out: hands stand out so much against keys. A coder that
+begins anew came to 32."""
+
+JUMP_SHARE = 0.012
+"""Least share of pixels that clearly change where time was taken out: a hand's worth. Two keys that go down within a frame, with their
+fingers, come to 0.010. A jump between less is not seen."""
 
 JUMP_MOVED = 0.3
 JUMP_SOLID = 0.25
@@ -65,14 +93,15 @@ FLOOR = 0.05
 class ChangeMeter:
     """Measures every step from a frame to the next, and tells the cuts at the end.
 
-    Memory: four numbers a frame, 4 MB an hour at 60 frames per second.
+    Memory: 170 bytes a frame, 36 MB an hour at 60 frames per second.
     """
 
     def __init__(self):
         self.times = array("d")
         self._change, self._share, self._largest = (array("f") for _ in range(3))
         self._before = self._seen_moving = None
-        self._open, self._looks = [], {}
+        self._cells, self._lately = bytearray(), np.zeros((2, *CELLS[::-1]), np.uint8)
+        self._open, self._looks, self._stands_out, self._steps = [], {}, {}, {}
 
     def see(self, grey, time_s):
         """Take the next frame.
@@ -94,7 +123,8 @@ class ChangeMeter:
         if self._before is None:
             self._before, self._seen_moving = small, np.full(small.shape, -np.inf)
         largest = float(cv2.absdiff(small, self._before).max())
-        difference = cv2.absdiff(small, cv2.convertScaleAbs(self._before, alpha=gain(self._before, small)))
+        expected = cv2.convertScaleAbs(self._before, alpha=gain(self._before, small))
+        difference = cv2.absdiff(small, expected)
         beyond = np.minimum(cv2.subtract(difference, TOLERANCE), CEILING)
         clear = cv2.compare(difference, CLEARLY, cv2.CMP_GT)
         share = cv2.countNonZero(clear) / small.size
@@ -103,28 +133,56 @@ class ChangeMeter:
         lately = max(self._change[-2:], default=np.inf)
         scene_left = share >= CUT_SHARE and change >= CUT_RATIO * (lately + FLOOR)
         self._close(time_s, moving)
-        if share >= JUMP_SHARE and change >= LARGE_RATIO * lately:
+        cells = cv2.resize(cv2.convertScaleAbs(beyond, alpha=CELL_STEP), CELLS, interpolation=cv2.INTER_AREA)
+        if share >= JUMP_SHARE and (change >= JUMP_RATIO * lately or _excess(cells, self._lately).mean() >= EXCESS):
             active = self._seen_moving >= time_s - MEMORY_S
-            self._open.append((len(self.times), time_s, clear > 0, active))
+            self._open.append((len(self.times), time_s, (self._before, small), clear > 0, small > expected, active))
         self._seen_moving[moving] = time_s
         self.times.append(time_s)
         self._change.append(change)
         self._share.append(share)
         self._largest.append(largest)
+        self._cells += cells.tobytes()
+        self._lately = np.stack((self._lately[1], cells))
         self._before = small
         return share, scene_left
 
     def _close(self, time_s, moving):
         """Follow the steps that may be jumps a while: do their pixels lie where something moves?"""
         still_open = []
-        for index, start_s, changed, active in self._open:
+        for index, start_s, step, changed, brighter, active in self._open:
             if time_s is not None and time_s <= start_s + MEMORY_S:
                 active |= moving
-                still_open.append((index, start_s, changed, active))
+                still_open.append((index, start_s, step, changed, brighter, active))
             else:
                 active = cv2.dilate(active.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
-                self._looks[index] = _like_jump(changed, float(active[changed].mean()))
+                self._looks[index] = _like_jump(changed, active)
+                self._stands_out[index] = self._is_apart(index, changed, brighter, active)
+                if self._stands_out[index]:
+                    self._steps[index] = step
         self._open = still_open
+
+    def _is_apart(self, index, changed, brighter, active):
+        """Whether hands are elsewhere at once in some cells, whatever moves in others."""
+        excess, held = _excess(*self._around(index)), np.zeros(changed.shape, bool)
+        if excess.mean() < EXCESS:
+            return False
+        count, places = cv2.connectedComponents((excess > CELL_EXCESS).view(np.uint8))
+        wide = cv2.resize(places.astype(np.uint8), changed.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        for place in range(1, count):
+            mine = changed & (wide == place)
+            if mine.mean() >= LIT_SHARE or (mine.any() and BOTH_WAYS <= brighter[mine].mean() <= 1.0 - BOTH_WAYS):
+                held |= mine
+            else:
+                excess[places == place] = 0.0
+        return bool(excess.mean() >= EXCESS and held.sum() >= EXCESS_PART * changed.sum() and _like_jump(held, active))
+
+    def _around(self, index):
+        """Change by cell in a frame, uint8 (row, column), and in its neighbours, (frame, row, column)."""
+        reach = _reach(self.times[max(0, index - 30) : index + 30])
+        first, size = max(0, index - reach), CELLS[0] * CELLS[1]
+        near = np.frombuffer(bytes(self._cells[first * size : (index + reach + 1) * size]), np.uint8).reshape(-1, *CELLS[::-1])
+        return near[index - first], np.delete(near, index - first, axis=0)
 
     def cuts(self):
         """Frames at which another scene begins, and those before which time was taken out of one.
@@ -136,20 +194,58 @@ class ChangeMeter:
         """
         self._close(None, None)
         change, share = np.asarray(self._change), np.asarray(self._share)
-        looks = np.array([self._looks.get(k, False) for k in range(len(change))])
+        looks, apart = (np.array([known.get(k, False) for k in range(len(change))]) for known in (self._looks, self._stands_out))
         if len(change) < 3:
             return np.zeros(0, int), np.zeros(0, int)
         ratio = self.ratio()
         cut = (share >= CUT_SHARE) & (ratio >= CUT_RATIO)
-        enough = (ratio >= JUMP_RATIO) | ((share >= LARGE_SHARE) & (ratio >= LARGE_RATIO))
-        jump = (share >= JUMP_SHARE) & (share < CUT_SHARE) & enough & looks
+        jump = (share >= JUMP_SHARE) & (share < CUT_SHARE) & (self.largest() >= CONTRAST) & ((ratio >= JUMP_RATIO) & looks | apart)
+        # What begins to move in the last frames goes on, for all that can be told.
+        jump[len(jump) - _reach(self.times) :] = False
         return np.flatnonzero(cut), np.flatnonzero(jump)
 
     def ratio(self):
         """float array (frame,): how many times as much changed as in any neighbouring frame."""
         change = np.asarray(self._change)
-        frame_s = float(np.median(np.diff(self.times))) if len(change) > 1 else NEIGHBOURS_S
-        return change / (_neighbours(change, max(2, round(NEIGHBOURS_S / frame_s))) + FLOOR)
+        return change / (_neighbours(change, _reach(self.times)) + FLOOR)
+
+    def ratio_in(self, frame, box):
+        """How many times as much as in any neighbouring frame changed in a box; 0 where it does not stand out, or more than it does.
+
+        Parameters
+        ----------
+        frame : int
+        box : (left, top, right, bottom)
+            Shares of the width and the height.
+        """
+        (left, top), (right, bottom) = np.floor(np.multiply(box[:2], CELLS)).astype(int), np.ceil(np.multiply(box[2:], CELLS)).astype(int)
+        cells, near = self._around(frame)
+        excess = _excess(cells, near)
+        if excess.mean() < EXCESS or excess[top:bottom, left:right].sum() < INSIDE * excess.sum():
+            return 0.0
+        own, others = (part[..., top:bottom, left:right].mean(axis=(-2, -1)) / CELL_STEP for part in (cells, near))
+        return float(own / (others.max(initial=0.0) + FLOOR))
+
+    def visits(self):
+        """Pairs of frames at which the same part of the picture stands out, and by the second shows again what it did before the first.
+
+        Returns
+        -------
+        list of (int, int, box)
+            In order; the box (left, top, right, bottom) in shares of the picture, to a cell.
+        """
+        parts = {k: _excess(*self._around(k)) > CELL_EXCESS for k in sorted(self._steps)}
+        return [
+            (first, last, _bounds(parts[first] | parts[last]))
+            for first, last in itertools.combinations(parts, 2)
+            if (parts[first] & parts[last]).sum() >= SAME_CELLS * (parts[first] | parts[last]).sum() and self._restores(first, last, parts)
+        ]
+
+    def _restores(self, first, last, parts):
+        (before, came), (_, after) = self._steps[first], self._steps[last]
+        there = cv2.resize((parts[first] & parts[last]).view(np.uint8), before.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+        lasting, own = (float(cv2.absdiff(before, other)[there].mean()) for other in (after, came))
+        return lasting < RESTORED * own
 
     def shares(self):
         """float array (frame,): share of pixels that clearly changed since the frame before."""
@@ -177,8 +273,21 @@ def gain(before, after):
     return float(np.clip(np.median(second[lit] / first[lit]), *GAIN_RANGE))
 
 
-def _like_jump(changed, moved):
-    """Whether the changed pixels (bool array) are rather of hands that are elsewhere at once than text or coding."""
+def _excess(cells, near):
+    """By how much cells changed beyond `CELL_RATIO` times what they and those beside them did in other frames, in grey levels."""
+    beside = cv2.dilate(near.max(axis=0, initial=0), np.ones((3, 3), np.uint8)).astype(np.float32)
+    return np.maximum(cells - CELL_RATIO * beside, 0.0) / CELL_STEP
+
+
+def _bounds(cells):
+    """The box around some cells, in shares of the picture."""
+    down, across = (np.flatnonzero(cells.any(axis=axis)) for axis in (1, 0))
+    return across[0] / CELLS[0], down[0] / CELLS[1], (across[-1] + 1) / CELLS[0], (down[-1] + 1) / CELLS[1]
+
+
+def _like_jump(changed, active):
+    """Whether the changed pixels are rather of hands that are elsewhere at once than text or coding; bool arrays (row, column)."""
+    moved = active[changed].mean()
     solid = cv2.erode(changed.view(np.uint8), np.ones((3, 3), np.uint8)).sum() / changed.sum()
     return bool(solid >= JUMP_SOLID or (moved >= JUMP_MOVED and not _is_line(changed)))
 
@@ -197,6 +306,11 @@ def _span(counts):
     """First place and the one after the last that hold all counts but `BAND_REST` at either end."""
     below = np.cumsum(counts) / counts.sum()
     return int(np.searchsorted(below, BAND_REST)), int(np.searchsorted(below, 1.0 - BAND_REST)) + 1
+
+
+def _reach(times):
+    """Frames on either side that are neighbours."""
+    return max(2, round(NEIGHBOURS_S / float(np.median(np.diff(times))))) if len(times) > 1 else 2
 
 
 def _neighbours(values, reach):

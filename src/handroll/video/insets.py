@@ -47,10 +47,10 @@ difference, pictures shrunk to `PATCH_PX` squared."""
 LEAST_FRAMES = 8
 """Shortest stay of an inset: what sweeps by fills a rectangle for a frame or two."""
 
-CLEAR_RATIO = 1.3
-LONE_RATIO = 3.0
-"""How many times as much as in any neighbouring frame has to change when an inset comes or when it goes; and both times where its
-edges do not tell, or at the one of which nothing else is seen, because its shot begins with the inset, or ends before it goes."""
+CLEAR_RATIO = 5.0
+"""How many times as much as in any neighbouring frame has to change within an inset when it comes or when it goes; and both times where
+its edges do not tell, or at the one of which nothing else is seen, because its shot begins with the inset, or ends before it goes. Arms
+that sweep by came to 4.3, insets to 11 and more."""
 
 
 class Pop(NamedTuple):
@@ -78,7 +78,7 @@ class Pop(NamedTuple):
     after: np.ndarray
 
 
-def find_pop(before, after, frame):
+def find_pop(before, after, frame, earlier=None):
     """Compare two consecutive pictures.
 
     Parameters
@@ -86,20 +86,20 @@ def find_pop(before, after, frame):
     before, after : uint8 array (height, width, 3)
     frame : int
         Number of the later one.
+    earlier : uint8 array (height, width, 3), optional
+        The picture before both: what changed since already are hands, which may touch the rectangle.
 
     Returns
     -------
     Pop, or None where what changed is no rectangle
     """
-    difference = cv2.absdiff(before, after).max(axis=2)
-    changed = (difference > CLEARLY).view(np.uint8)
+    changed = _changed(before, after)
     if not 0.5 * AREA[0] * changed.size < cv2.countNonZero(changed) < AREA[1] * changed.size:
         return None
-    closed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, np.ones((CLOSE_PX, CLOSE_PX), np.uint8))
-    # Opened again, so that hands that touch a corner do not count with it.
-    solid = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((2 * CLOSE_PX + 1, 2 * CLOSE_PX + 1), np.uint8))
-    stats = cv2.connectedComponentsWithStats(solid)[2][1:, : cv2.CC_STAT_AREA]
-    boxes = [box for box in stats.tolist() if _is_rectangle(closed, *box)]
+    closed, boxes = _rectangles(changed)
+    if closed is not None and not boxes and earlier is not None:
+        hands = cv2.dilate(_changed(earlier, before), np.ones((CLOSE_PX, CLOSE_PX), np.uint8))
+        closed, boxes = _rectangles(cv2.subtract(changed, hands))
     if not boxes:
         return None
     left, top, width, height = max(boxes, key=lambda box: box[2] * box[3])
@@ -115,6 +115,22 @@ def find_pop(before, after, frame):
     return Pop(frame, kind, (left / wide, top / tall, (left + width) / wide, (top + height) / tall), sure, *patches)
 
 
+def _changed(before, after):
+    """Where a pixel shows something else: uint8 array (height, width), 0 or 1."""
+    return (cv2.absdiff(before, after).max(axis=2) > CLEARLY).view(np.uint8)
+
+
+def _rectangles(changed):
+    """The changed pixels with gaps closed, None where no part is large enough, and the boxes (left, top, width, height) they fill."""
+    closed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, np.ones((CLOSE_PX, CLOSE_PX), np.uint8))
+    # Opened again, so that hands that touch a corner do not count with it.
+    solid = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((2 * CLOSE_PX + 1, 2 * CLOSE_PX + 1), np.uint8))
+    stats = cv2.connectedComponentsWithStats(solid)[2][1:]
+    if not len(stats) or stats[:, cv2.CC_STAT_AREA].max() < AREA[0] * changed.size:
+        return None, []
+    return closed, [box for box in stats[:, : cv2.CC_STAT_AREA].tolist() if _is_rectangle(closed, *box)]
+
+
 def _is_rectangle(closed, left, top, width, height):
     """Whether the changed pixels (gaps closed) fill this box and its sides."""
     tall, wide = closed.shape
@@ -127,13 +143,15 @@ def _is_rectangle(closed, left, top, width, height):
     return inside.mean() >= FILLED and np.mean(filled) >= SIDES_FILLED and min(filled) >= SIDE_FILLED
 
 
-def stays(pops, breaks, stop):
+def stays(pops, visits, breaks, stop):
     """When insets are in the picture.
 
     Parameters
     ----------
     pops : list of (Pop, float)
-        In order; with each how many times as much as in any neighbouring frame changed.
+        In order; with each how many times as much as in any neighbouring frame changed within it.
+    visits : list of (int, int, box)
+        Pairs of frames between which a part of the picture shows something else, also where it is no rectangle.
     breaks : int array (cut,)
         First frames after cuts and fades, in order: an inset does not outlast them unless it comes again.
     stop : int
@@ -144,27 +162,30 @@ def stays(pops, breaks, stop):
     list of (int, int, box)
         First frame, the frame after the last, and where.
     """
-    found, waiting = [], []
+    found, waiting, gone = [], [], []
     for pop, ratio in pops:
         start, _ = _shot(pop.frame, breaks, stop)
-        lone = ratio >= LONE_RATIO
+        clear = ratio >= CLEAR_RATIO
         partner = next((item for item in waiting if item[0].frame >= start and overlap(item[0].box, pop.box) >= SAME), None)
         if partner is None:
-            if pop.kind == "came" or (pop.kind == "changed" and lone):
+            if pop.kind == "came" or (pop.kind == "changed" and clear):
                 waiting.append((pop, ratio))
-            elif pop.kind == "went" and lone and pop.sure:
-                found.append((start, pop.frame, pop.box))
+            elif pop.kind == "went" and clear and pop.sure:
+                gone.append((start, pop.frame, pop.box))
             continue
         first, first_ratio = partner
         told = (first.kind, pop.kind) == ("came", "went") and max(ratio, first_ratio) >= CLEAR_RATIO
-        restored = _restores(first, pop)
-        # Small ones change less than the hands do, but nothing else fills a rectangle twice, and leaves what was there before.
-        small = (first.kind, pop.kind) == ("came", "went") and first.sure and pop.sure and restored
-        replaced = restored and lone and first_ratio >= LONE_RATIO
-        if pop.frame - first.frame >= LEAST_FRAMES and (told or small or replaced):
+        replaced = _restores(first, pop) and clear and first_ratio >= CLEAR_RATIO
+        if pop.frame - first.frame >= LEAST_FRAMES and (told or replaced):
             waiting.remove(partner)
             found.append((first.frame, pop.frame, pop.box))
-    lone = [pop for pop, ratio in waiting if pop.kind == "came" and pop.sure and ratio >= LONE_RATIO]
+    for first, last, box in visits:
+        size = (box[2] - box[0]) * (box[3] - box[1])
+        if last - first >= LEAST_FRAMES and AREA[0] <= size <= AREA[1] and not any(a < last and first < b for a, b, _ in found):
+            found.append((first, last, box))
+    ends = {end for first, last, _ in found for end in (first, last)}
+    lone = [pop for pop, ratio in waiting if pop.kind == "came" and pop.sure and ratio >= CLEAR_RATIO and pop.frame not in ends]
+    found += [span for span in gone if span[1] not in ends]
     found += [(pop.frame, _shot(pop.frame, breaks, stop)[1], pop.box) for pop in lone]
     return sorted(found)
 

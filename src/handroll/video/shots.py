@@ -12,7 +12,7 @@ from handroll.video.insets import find_pop, stays
 from handroll.video.stance import CameraTracker
 from handroll.video.stands import stands
 
-VERSION = 3
+VERSION = 4
 """Raised by hand when this module, or one of `video` that it uses, finds other edits: what is below is too costly to rerun for a
 refactoring."""
 
@@ -38,6 +38,14 @@ rest, in a picture whose noise the coder has taken out, does so gently (25 at mo
 
 SETTLED = 2 * REPEATED
 """Greatest grey level by which a coder still changes a picture that is frozen already, for up to `ABRUPT_S`."""
+
+QUIET = 2.0
+"""Greatest median over a freeze of the grey levels by which the most changed pixel differs from the frame before. Where a player rests
+in a picture whose noise the coder has nearly taken out, it is 2.7 and more."""
+
+QUIET_S = 0.5
+QUIET_ABRUPT = 12.0
+"""The same as `ABRUPT` for quiet stretches of at least this length."""
 
 LONG_S = 2.0
 """Nobody rests for longer than this without any pixel changing."""
@@ -102,13 +110,13 @@ class Edits:
 class EditFinder:
     """Takes the frames of a video one by one, and tells its edits at the end.
 
-    Memory: 50 bytes a frame, and 60 kB for each view; 12 MB for an hour of one view at 60 frames per second.
+    Memory: 200 bytes a frame, and 60 kB for each view; 43 MB for an hour of one view at 60 frames per second.
     """
 
     def __init__(self):
         self._changes, self._fades, self._camera = ChangeMeter(), FadeFinder(), CameraTracker()
         self._spread, self._level, self._flat = (array("f") for _ in range(3))
-        self._pops, self._before = [], None
+        self._pops, self._before, self._earlier = [], None, None
 
     def see(self, image, time_s):
         """Take the next frame.
@@ -131,10 +139,10 @@ class EditFinder:
         counts = np.bincount(small.ravel(), minlength=256)
         self._flat.append(np.convolve(counts, np.ones(2 * FLAT_LEVELS + 1)).max() / small.size)
         if self._before is not None and share > 0.0:
-            pop = find_pop(self._before, image, len(self._spread) - 1)
+            pop = find_pop(self._before, image, len(self._spread) - 1, self._earlier)
             if pop:
                 self._pops.append(pop)
-        self._before = image
+        self._earlier, self._before = self._before, image
 
     def edits(self):
         """What was found.
@@ -164,8 +172,10 @@ class EditFinder:
         insets = self._insets(breaks, len(times))
         shots = _shots(edges, cuts, fades)
         places, moves = stands(self._camera.looks, [(float(a), float(b)) for a, b in shots])
-        titles = [span for span in still if self._is_title(span, edges, shots)]
-        frozen = [span for span in still if span not in titles and self._is_abrupt(span, cuts, jumps, frame_s)]
+        # To a dark title from a dark scene the change is no greater than within one.
+        parts = _shots(edges, np.union1d(cuts, _outside(jumps, edges, fades)), fades)
+        titles = [span for span in still if self._is_title(span, edges, parts)]
+        frozen = [span for span in still if span not in titles and self._is_freeze(span, cuts, jumps, frame_s)]
         popped = {frame for start, stop, _ in insets for frame in (start, stop)}
 
         def spans(runs):
@@ -200,22 +210,28 @@ class EditFinder:
                 joined.append((start, stop))
         return [(start, stop) for start, stop in joined if (stop - start) * frame_s >= FREEZE_S]
 
-    def _is_abrupt(self, span, cuts, jumps, frame_s):
-        """Whether the picture moved right before a still stretch, in the same shot, or jumps at its end, or the stretch is long."""
-        largest, reach = self._changes.largest().copy(), max(2, round(ABRUPT_S / frame_s))
+    def _is_freeze(self, span, cuts, jumps, frame_s):
+        """Whether a still stretch is long, or quiet and the picture moved right before it, in the same shot, or jumps at its end."""
+        length_s, largest = (span[1] - span[0]) * frame_s, self._changes.largest().copy()
+        if length_s >= LONG_S:
+            return True
+        if np.median(largest[span[0] : span[1]]) > QUIET:
+            return False
+        reach = max(2, round(ABRUPT_S / frame_s))
         largest[np.concatenate((cuts, jumps))] = 0.0
         first = max([0, *cuts[cuts <= span[0]]])
         # The coder goes on refining a frozen picture for some frames.
         moved = np.flatnonzero(largest[first : span[0]] > SETTLED)
         last = first + moved[-1] + 1 if len(moved) and (span[0] - first - moved[-1] - 1) * frame_s <= ABRUPT_S + 1e-6 else span[0]
-        before = largest[max(first, last - reach) : last]
-        long = (span[1] - span[0]) * frame_s >= LONG_S
-        return long or max(before, default=0.0) >= ABRUPT or bool(np.any(np.abs(jumps - span[1]) <= reach))
+        before = max(largest[max(first, last - reach) : last], default=0.0)
+        return bool(before >= (QUIET_ABRUPT if length_s >= QUIET_S else ABRUPT) or np.any(np.abs(jumps - span[1]) <= reach))
 
     def _insets(self, breaks, stop):
-        ratio = self._changes.ratio()
-        pops = [(pop, float(ratio[pop.frame])) for pop in self._pops if not np.any(np.abs(breaks - pop.frame) <= 1)]
-        return stays(pops, breaks, stop)
+        clear = [pop for pop in self._pops if not np.any(np.abs(breaks - pop.frame) <= 1)]
+        pops = [(pop, self._changes.ratio_in(pop.frame, pop.box)) for pop in clear]
+        # What is no clean rectangle, because it is like what it covers, or hands reach into it, is told by its leaving all as it was.
+        visits = [visit for visit in self._changes.visits() if not np.any((breaks >= visit[0]) & (breaks <= visit[1]))]
+        return stays(pops, visits, breaks, stop)
 
     def _is_title(self, span, edges, shots):
         """Mostly one colour, nearly all of its shot, and its view is in no other shot."""

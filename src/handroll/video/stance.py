@@ -31,6 +31,9 @@ LEAST_IN_PLACE = 0.3
 """Share of the corners found in place that shows a still camera. Two hands and arms leave 0.6 and more; another picture has
 under 0.1 by chance."""
 
+SURELY_IN_PLACE = 0.6
+"""The same between two looks in a row of a camera that had moved and now stands: a mixture of two scenes has less."""
+
 LEAST_AGREE = 0.4
 """Share of the corners that has to follow one shift, turn and zoom for that to be the camera's movement."""
 
@@ -58,9 +61,13 @@ LEVELS = 3
 
 @dataclass(eq=False)
 class _View:
-    """A reference picture, its corners (corner, 2) and their contrast, and how often it was met."""
+    """A reference picture, its corners (corner, 2) and their contrast, and how often it was met.
+
+    Views of one number were followed from one to the next; `base` (2, 3) is the pose of the reference in the first of them.
+    """
 
     number: int
+    base: np.ndarray
     picture: np.ndarray
     corners: np.ndarray
     contrast: np.ndarray
@@ -109,6 +116,7 @@ class CameraTracker:
     _views: list = field(default_factory=list)
     _current: _View | None = None
     _pose: np.ndarray | None = None
+    _before: np.ndarray | None = None
     _numbers: int = 0
     _left: bool = False
 
@@ -127,12 +135,13 @@ class CameraTracker:
             return
         picture = _even(grey)
         pose = self._find(picture)
-        self._left = False
+        self._left, self._before = False, picture
         if pose is None:
             self.looks.append(Look(time_s, -1, plain=True))
             return
         self._pose = pose
         self._current.looks += 1
+        pose = _after(self._current.base, pose)
         height, width = grey.shape
         middle = np.array([width / 2, height / 2])
         shift = (pose[:, :2] @ middle + pose[:, 2] - middle) / max(height, width)
@@ -159,17 +168,28 @@ class CameraTracker:
 
     def _begin(self, picture, small):
         """Begin a new view, unless the picture is plain."""
-        self._leave(None)
         corners = _corners(picture)
         if len(corners) < LEAST_CORNERS:
+            self._leave(None)
             return None
-        self._current = _View(self._numbers, picture, corners, _contrast(picture, corners), small)
-        self._numbers += 1
-        self._views.append(self._current)
+        view = _View(self._numbers, IDENTITY, picture, corners, _contrast(picture, corners), small)
+        gone = self._current is not None and self._pose is not IDENTITY and not self._left
+        if gone and _in_place(view, self._before) >= SURELY_IN_PLACE:
+            # The camera has not moved since the look before; only, from here, too little of the old reference is seen.
+            view.number, view.base = self._current.number, _after(self._current.base, self._pose)
+        else:
+            self._numbers += 1
+        self._leave(view)
+        self._views.append(view)
         return IDENTITY
 
 
 IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+
+
+def _after(first, second):
+    """A pose upon another: array (2, 3)."""
+    return first[:, :2] @ second + np.column_stack((np.zeros((2, 2)), first[:, 2]))
 
 
 def _even(grey):

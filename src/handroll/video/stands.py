@@ -10,8 +10,8 @@ STANDS_S = 0.7
 """A camera that stays in a place for less is on its way."""
 
 MOVED = 0.012
-"""Least movement, measured as for `SAME_PLACE`, for the camera to be called moving. Where hands hide the room, or it is lost, the
-picture is in no place for a while, and nothing is known of the camera."""
+"""Least shift, or zoom by what it does at the ends of the picture, for the camera to be called moving. Where hands hide the room, or it
+is lost, the picture is in no place for a while, and nothing is known of the camera."""
 
 BLIP_S = 0.3
 """A camera that is back in the same place so soon was not seen well, rather than moved."""
@@ -39,19 +39,21 @@ def stands(looks, shots):
         mine = [look for look in looks if start_s <= look.time_s < end_s]
         groups = _groups([look for look in mine if not look.plain])
         steady = _joined([g for g in groups if g[-1].time_s - g[0].time_s >= STANDS_S or len(groups) == 1])
-        edge_s = start_s
+        edge_s, before = start_s, None
         for group in steady:
             first_s, last_s = group[0].time_s, group[-1].time_s
-            if _looks_between(groups, steady, edge_s, first_s):
+            # A bump may be over before the next look.
+            bumped = before and SAME_PLACE < apart(before[-1], group[0]) < math.inf
+            if bumped or _looks_between(groups, steady, edge_s, first_s):
                 moves.append((edge_s, first_s, *_extent(mine, edge_s, first_s)))
                 edge_s = first_s
             places.append([edge_s, last_s, _number(known, group[0])])
-            edge_s = last_s
+            edge_s, before = last_s, group
         if steady and not _looks_between(groups, steady, edge_s, end_s):
             places[-1][1] = end_s
         elif groups:
             moves.append((edge_s, end_s, *_extent(mine, edge_s, end_s)))
-    moves = [move for move in moves if move[2] + 0.5 * (move[3] - 1.0) >= MOVED]
+    moves = [move for move in moves if max(move[2], 0.5 * (move[3] - 1.0)) >= MOVED]
     return [tuple(place) for place in places], moves
 
 

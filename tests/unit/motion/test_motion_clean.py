@@ -152,12 +152,12 @@ def test_joints_belong_to_the_cleaned_pose():
 def test_an_engine_may_make_its_own_joints():
     calls = []
 
-    def joints_from(rotation, translation_m, bone_scale, hand):
-        calls.append((hand, rotation.shape, float(bone_scale)))
+    def joints_from(rotation, translation_m, betas, bone_scale, hand):
+        calls.append((hand, rotation.shape, betas.shape, float(bone_scale)))
         return translation_m[:, None] + np.zeros((1, 21, 1))
 
     motion, _ = clean_motion(make_pose(np.arange(50) / 30, [(RIGHT, 0, 50)]), joints_from=joints_from)
-    assert calls == [("left", (50, 48), 1.0)]
+    assert calls == [("left", (50, 48), (10,), 1.0)]
     np.testing.assert_array_equal(motion["joints_m"][:, LEFT, 7], motion["translation_m"][:, LEFT])
 
 

@@ -17,7 +17,7 @@ LIMITS = Limits(**MidiCheck().model_dump(exclude={"correct"}))
 
 
 def test_an_unknown_engine_is_named_with_those_there_are():
-    with pytest.raises(ValueError, match=r"\['transkun'\], found 'ears'"):
+    with pytest.raises(ValueError, match=r"\['kong', 'transkun'\], found 'ears'"):
         transcribe(np.zeros(10), RATE, "ears")
 
 

@@ -17,7 +17,8 @@ JOINTS_M = np.broadcast_to(np.array([0.1, 0.2, 0.9], dtype=np.float32), (3, 2, 2
 def test_every_engine_offers_the_protocol():
     for name in engine.ENGINES:
         module = engine.load_engine(name)
-        assert isinstance(module.VERSION, int) and all(callable(getattr(module, name)) for name in ("fit", "refine", "skeleton"))
+        assert isinstance(module.VERSION, int) and isinstance(module.OPTIONS, dict)
+        assert all(callable(getattr(module, part)) for part in ("fit", "joints", "skeleton", "refine"))
 
 
 def test_an_unknown_engine_names_the_known_ones():
@@ -41,7 +42,7 @@ def test_info_and_arguments_pass_through(monkeypatch):
         seen.update(pose=pose, extrinsics=extrinsics, pressed_mm=pressed_mm, progress=progress)
         return {"joints_m": JOINTS_M + np.float32(0.001)}
 
-    module = types.SimpleNamespace(VERSION=7, fit=fit, refine=refine)
+    module = types.SimpleNamespace(VERSION=7, OPTIONS={"x": 0}, fit=fit, refine=refine)
     monkeypatch.setitem(engine.ENGINES, "other", "some.module")
     monkeypatch.setattr(engine, "import_module", lambda name: module if name == "some.module" else importlib.import_module(name))
     camera = Camera(640, 360, 512.5, "sheet")
@@ -49,6 +50,9 @@ def test_info_and_arguments_pass_through(monkeypatch):
     assert list(columns) == ["joints_m", "joints_keyboard_mm"] and np.isnan(columns["joints_keyboard_mm"]).all()
     assert info == {"engine": "other", "engine_version": "7", "weights": "abc"}
     assert seen == {"video": "a.mp4", "extrinsics": None, "options": {"x": 1}, "progress": engine.log_progress}
+    module.OPTIONS["scratch"] = None
+    engine.fit_pose("other", "a.mp4", {}, camera, options={"x": 1}, scratch="a folder")
+    assert seen["options"] == {"x": 1, "scratch": "a folder"}
 
     over = Extrinsics(np.array([np.pi, 0.0, 0.0]), np.array([-600.0, 0.0, 1000.0]))
     columns, _ = engine.fit_pose("other", "a.mp4", {}, camera, over)

@@ -300,6 +300,18 @@ def test_by_the_name_of_the_engine(short):
     np.testing.assert_array_equal(got["joints_m"], refine(short)["joints_m"])
 
 
+def test_hamers_hand_is_mano(short, monkeypatch):
+    from handroll.pose.hamer import engine as hamer
+
+    monkeypatch.setattr(hamer, "read_mano", lambda path: synthetic_mano(0))
+    rotation = random_rotations(2)
+    got = hamer.skeleton({"mano": "MANO_RIGHT.pkl"}).joints(rotation, torch.zeros(10, dtype=torch.float64), 1.0)
+    rotvec = rotvec_from_matrix(rotation.numpy()).reshape(2, 48)
+    wanted = hamer.joints({"mano": "MANO_RIGHT.pkl"})(rotvec, np.zeros((2, 3)), np.zeros((2, 10)), 1.0, "right")
+    np.testing.assert_allclose(got, wanted, atol=1e-6)
+    assert hamer.refine(short.pose, None, CAMERA, OVER, None, quiet).keys() == short.pose.keys()
+
+
 def random_rotations(*shape, seed=0):
     return torch.as_tensor(matrix_from_rotvec(0.5 * np.random.default_rng(seed).normal(size=(*shape, 16, 3))))
 

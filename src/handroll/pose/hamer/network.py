@@ -12,9 +12,6 @@ from handroll.pose.hamer.compact import compact_checkpoint
 from handroll.pose.hamer.head import Head, head_state
 from handroll.pose.hamer.settings import read_settings
 
-VERSION = 1
-"""Raised by hand when the network's answer to the same crops changes."""
-
 
 class HamerNetwork(nn.Module):
     """HaMeR, ready to run: evaluation only, no gradients.
@@ -78,16 +75,17 @@ class HamerNetwork(nn.Module):
 
         Parameters
         ----------
-        crops : uint8 tensor (B, Y, X, 3) or float tensor (B, 3, Y, X)
-            RGB, of right hands, or mirrored left ones; float crops are normalised already. On the network's device.
+        crops : uint8 or float32 tensor (B, Y, X, 3), or float32 tensor (B, 3, Y, X)
+            RGB, of right hands, or mirrored left ones, on the network's device. With the channels last 0..255, as `crops.crop` gives
+            them; with the channels first normalised already.
 
         Returns
         -------
         head.HandParameters
         """
-        images = self.normalise(crops) if crops.dtype == torch.uint8 else crops
+        images = self.normalise(crops) if crops.shape[-1] == 3 else crops
         return self.head(self.backbone(images))
 
     def normalise(self, crops):
-        """Crops as the backbone takes them: uint8 (B, Y, X, 3), RGB, to float32 (B, 3, Y, X), 0 being the mean colour."""
+        """Crops as the backbone takes them: (B, Y, X, 3), RGB, 0..255, to float32 (B, 3, Y, X), 0 being the mean colour."""
         return ((crops.float() - self.mean) / self.std).permute(0, 3, 1, 2)

@@ -100,6 +100,11 @@ _DECODER_SIZES = ("depth", "heads", "mlp_dim", "dim_head", "dim", "context_dim")
 _ABSENT = object()
 
 
+def settings_path(checkpoint):
+    """Where the model_config.yaml of a checkpoint is: one folder above the checkpoint's own, as in the released archive."""
+    return Path(checkpoint).parent.parent / "model_config.yaml"
+
+
 def read_settings(path):
     """Read and check `model_config.yaml`.
 

@@ -1,0 +1,71 @@
+"""What the network said of a video's hands, kept in chunks while a job runs, so that one that is killed goes on where it ended."""
+
+import json
+import logging
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from handroll.provenance import atomic_path
+
+LOGGER = logging.getLogger("handroll")
+
+CHUNK_FRAMES = 2048
+"""Frames a chunk: a minute of video, and the most that a killed job loses."""
+
+
+class Chunks:
+    """Finished chunks of a job, in a folder of its own.
+
+    Parameters
+    ----------
+    folder : path or None
+        None keeps nothing.
+    made_by : dict
+        What the numbers depend on. Chunks of another making are removed.
+    shape : (frames, hands, numbers)
+    """
+
+    def __init__(self, folder, made_by, shape):
+        self.folder = None if folder is None else Path(folder)
+        self.shape = shape
+        self.count = -(-shape[0] // CHUNK_FRAMES)
+        if self.folder is None:
+            return
+        note, text = self.folder / "made_by.json", json.dumps({**made_by, "shape": list(shape)}, sort_keys=True)
+        if not note.is_file() or note.read_text(encoding="utf-8") != text:
+            for old in self.folder.glob("*.npz"):
+                old.unlink()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with atomic_path(note) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+
+    def frames_of(self, chunk):
+        """Frames of a chunk, as a slice."""
+        return slice(chunk * CHUNK_FRAMES, min((chunk + 1) * CHUNK_FRAMES, self.shape[0]))
+
+    def load(self, numbers):
+        """Fill in (frame, hand, number) what was finished before; returns the chunks that were, as a set."""
+        done = set()
+        for chunk in range(self.count if self.folder else 0):
+            path = self._path(chunk)
+            if not path.is_file():
+                continue
+            try:
+                with np.load(path, allow_pickle=False) as file:
+                    numbers[self.frames_of(chunk)] = file["numbers"]
+                done.add(chunk)
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                LOGGER.warning("%s: damaged (%s), made again", path, error)
+                path.unlink()
+        return done
+
+    def save(self, chunk, numbers):
+        """Keep a chunk's part of the numbers (frame, hand, number)."""
+        if self.folder:
+            with atomic_path(self._path(chunk)) as temporary:
+                np.savez(temporary, numbers=numbers[self.frames_of(chunk)])
+
+    def _path(self, chunk):
+        return self.folder / f"{chunk:06d}.npz"
