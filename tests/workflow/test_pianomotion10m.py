@@ -62,3 +62,11 @@ def test_the_whole_workflow_runs(project):
     assert row["focal_source"] == "hamer" and row["pose_engine"] == "hamer 1"
     transcribed = pq.read_schema(project.root / "results/music/anna/one/transcription/notes.parquet").metadata
     assert transcribed[b"engine"] == b"kong" and len(transcribed[b"weights_sha256"]) == 64
+
+    # What the paper has not: its poses refined over time, by the same hand.
+    over_time = "pose={temporal: {enabled: true}}"
+    project.run("all", "--config", over_time)
+    refined = pq.read_table(hands / "refined.parquet")
+    assert refined.schema.metadata[b"temporal"] == b"True" and refined["found"] == pose["found"]
+    moved_mm = 1e3 * np.linalg.norm(np.array(refined["joints_m"].to_pylist()) - joints, axis=-1)[found]
+    assert np.median(moved_mm) > 0.01 and np.isfinite(moved_mm).all()

@@ -21,17 +21,20 @@ def main(snakemake):
         else:
             from handroll.camera import camera_of, extrinsics_of
             from handroll.keyboard.contacts import key_tops_held_mm
-            from handroll.pose.engine import refine_over_time, refine_pose
+            from handroll.pose.engine import load_engine, refine_over_time, refine_pose
 
             columns, facts = read_table(given.pose, POSE)
             notes, about = read_table(given.notes, FINGERED_NOTES)
             detections, _ = read_table(given.detections, DETECTIONS)
             extrinsics, engine = extrinsics_of(facts), params.settings["engine"]
-            contacts = extrinsics is not None and params.settings["contacts"] and bool((notes["finger"] > 0).any())
+            knows_keys = load_engine(engine).KNOWS_KEYS
+            held = extrinsics is not None and params.settings["contacts"] and bool((notes["finger"] > 0).any())
+            contacts = held and (knows_keys or over_time)
             pose, pressed_mm = by_frame(columns), None
             seen = by_frame(detections), camera_of(facts), extrinsics
             if contacts:
                 pressed_mm = key_tops_held_mm(notes, pose["time_s"][:, 0], float(about["audio_delay_s"]))
+            if contacts and knows_keys:
                 pose = refine_pose(engine, pose, *seen, pressed_mm)
             if over_time:
                 pose = refine_over_time(engine, pose, *seen, temporal, pressed_mm, params.hand_model)

@@ -19,10 +19,13 @@ class Engine(Protocol):
         Raised by hand when the same input gives other poses.
     OPTIONS : dict
         Every option with its default.
+    KNOWS_KEYS : bool
+        `refine` makes use of the keys held down; else it is not called.
     """
 
     VERSION: int
     OPTIONS: dict
+    KNOWS_KEYS: bool
 
     def fit(self, video_path, detections, camera, extrinsics, options, progress):
         """Pose every hand that the detections found.

@@ -28,6 +28,8 @@ from handroll.pose.skeletons import TemplateSkeleton
 VERSION = 2
 """Raised by hand when the same detections give other poses."""
 
+KNOWS_KEYS = True
+
 OPTIONS = {"hand_length_m": None, "threads": 1}
 """Wrist to middle fingertip of the player, metres, or None where it is not known; CPU threads (part of what fixes the bytes)."""
 

@@ -33,6 +33,9 @@ from handroll.pose.hamer.settings import settings_path
 from handroll.pose.hamer.shape import refit, robust_mean
 from handroll.pose.skeletons import ManoSkeleton
 
+KNOWS_KEYS = False
+"""The network knows no keys. Refinement over time (`handroll.pose.temporal`) does."""
+
 OPTIONS = {
     "checkpoint": None,
     "mano": None,
@@ -127,11 +130,6 @@ def joints(options):
         return mano_joints(model, rotation, translation_m, betas, hand)
 
     return joints_from
-
-
-def refine(pose, detections, camera, extrinsics, pressed_mm, progress):
-    """The poses as they are: the network knows no keys. Refinement over time does (`handroll.pose.temporal`)."""
-    return dict(pose)
 
 
 def skeleton(options):
