@@ -169,6 +169,14 @@ def grows(least, an_hour=0):
     return asked_often(lambda wildcards, attempt: attempt * ceil(least + (an_hour and an_hour * hours_of(wildcards))))
 
 
+def weights(*paths):
+    """For inputs: those of these files that are there, so that others under the same name make their jobs run again.
+
+    One that is missing is an error of the job that needs it, which says where to get it.
+    """
+    return [path for path in paths if Path(path).is_file()]
+
+
 def local_file(column):
     """For inputs: the local file that a job's row names; absent while it is, so that one that appears makes the job run again."""
 

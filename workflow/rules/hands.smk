@@ -2,7 +2,7 @@
 # Takes results/{acquire,screen,keyboard}; gives results/hands/{subject}/{video}/{detections,pose,refined}.parquet and visibility.json.
 
 
-# What the configured pose engine is given of the configuration, and the files that it reads, as far as they are there.
+# What the configured pose engine is given of the configuration.
 POSE_OPTIONS = {
     "landmarks": cfg(hand_length_m="pose.hand_length_m"),
     "hamer": cfg(
@@ -13,8 +13,7 @@ POSE_OPTIONS = {
         },
     ),
 }[CONFIG.pose.engine]
-WEIGHTS = [path for name in ("checkpoint", "mano") if Path(path := POSE_OPTIONS.get(name, "")).is_file()]
-# Of these, those that say where the engine's hand model is.
+# Of this, what says where the engine's hand model is.
 HAND_MODEL = {name: POSE_OPTIONS[name] for name in ("mano",) if name in POSE_OPTIONS}
 
 
@@ -61,7 +60,7 @@ rule fit_pose:
         probe=rules.probe_video.output.probe,
         detections=rules.detect_hands.output.detections,
         registration="results/keyboard/{subject}/{video}/registration.json",
-        weights=WEIGHTS,
+        weights=weights(*(POSE_OPTIONS[name] for name in ("checkpoint", "mano") if name in POSE_OPTIONS)),
     output:
         pose="results/hands/{subject}/{video}/pose.parquet",
     log:

@@ -8,6 +8,7 @@ rule transcribe_audio:
         audio=rules.extract_audio.output.audio,
         sound=rules.measure_sound.output.sound,
         visibility=rules.detect_hands.output.visibility,
+        weights=weights(*([CONFIG.music.kong.checkpoint] if CONFIG.music.engine == "kong" else [])),
     output:
         notes="results/music/{subject}/{video}/transcription/notes.parquet",
         pedal="results/music/{subject}/{video}/transcription/pedal.parquet",
