@@ -37,6 +37,9 @@ rule all:
     """The dataset: shards, card and statistics."""
     default_target: True
     input:
+        steps=steps_to("cut_clips"),
+        splits=rules.split_videos.output,
+        verdicts=rules.screen_videos.output,
         shards=rules.write_shards.output,
         card=rules.describe_dataset.output,
 
@@ -44,45 +47,45 @@ rule all:
 rule acquire:
     """Every video fetched and probed, its sound extracted."""
     input:
-        probe=per_video(rules.probe_video.output.probe),
-        audio=per_video(rules.extract_audio.output.audio),
+        steps=steps_to("extract_audio"),
         status=rules.summarise_acquire.output.status,
 
 
 rule screen:
     """Every video's verdict: a table and a gallery; and what became of each download."""
     input:
-        rules.screen_videos.output,
-        rules.summarise_acquire.output.status,
+        steps=steps_to("register_keyboard"),
+        verdicts=rules.screen_videos.output,
+        status=rules.summarise_acquire.output.status,
 
 
 rule hands:
     """Every video's fitted poses, before cleaning."""
     input:
-        pose=per_video(rules.refine_pose.output.pose),
+        steps=steps_to("refine_pose"),
 
 
 rule motion:
     """Every video's cleaned motion."""
     input:
-        motion=per_video(rules.clean_motion.output.motion),
+        steps=steps_to("clean_motion"),
 
 
 rule music:
     """Every video's notes."""
     input:
+        steps=steps_to("check_midi"),
         midi=per_video(rules.check_midi.output.midi),
 
 
 rule keyboard:
     """Every video's registered keyboard and fingered notes."""
     input:
-        registration=per_video(rules.register_keyboard.output.registration),
-        notes=per_video(rules.label_fingering.output.notes),
+        steps=steps_to("label_fingering"),
 
 
 rule overlays:
     """Every video with its hands drawn on it, and a contact sheet."""
     input:
+        steps=steps_to("clean_motion"),
         overlay=per_video(rules.draw_overlay.output.overlay),
-        contact_sheet=per_video(rules.draw_overlay.output.contact_sheet),

@@ -100,13 +100,41 @@ def shown(row):
     return {"subject": row.subject, "video": row.video, "title": row.title, "source": row.source}
 
 
-def per_video(pattern):
-    """For inputs: one path a video of the sheet, in its order.
+def per_video(*patterns):
+    """For inputs: the path of each pattern for every video of the sheet, in its order.
 
     A function, since planning takes time with the square of the length of a plain list.
     """
-    paths = [pattern.format(subject=subject, video=video) for subject, video in VIDEOS]
+    paths = [pattern.format(subject=subject, video=video) for subject, video in VIDEOS for pattern in patterns]
     return lambda wildcards: paths
+
+
+# The steps of a video in the order in which the data flow.
+STEPS = [
+    "fetch_video",
+    "probe_video",
+    "extract_audio",
+    "survey_video",
+    "measure_sound",
+    "detect_hands",
+    "transcribe_audio",
+    "check_midi",
+    "register_keyboard",
+    "fit_pose",
+    "label_fingering",
+    "refine_pose",
+    "clean_motion",
+    "cut_clips",
+]
+
+
+def steps_to(last):
+    """For the inputs of targets: a file of every step of every video, up to the one named.
+
+    Snakemake makes a missing file only if a target asks for it or a job that runs anyway. Else a job that fails after a change, which
+    takes its files away, would not be tried again: what was made before the change would pass for up to date.
+    """
+    return per_video(*(getattr(rules, step).output[0] for step in STEPS[: STEPS.index(last) + 1]))
 
 
 @lru_cache(maxsize=None)
