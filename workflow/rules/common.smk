@@ -34,6 +34,8 @@ if not SHEET:
 
 # GPUs that a job of a rule that runs networks takes; profiles say how many jobs may have one at a time.
 GPUS = int(CONFIG.device == "cuda")
+# Their environment, relative to the files of rules.
+NETWORKS_ENV = "../../envs/gpu.yaml" if GPUS else "../../envs/base.yaml"
 
 THRESHOLDS = CONFIG.screen.model_dump()
 

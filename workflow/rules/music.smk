@@ -20,7 +20,7 @@ rule transcribe_audio:
     # After the detections, the longest step.
     priority: 50
     conda:
-        "../../envs/base.yaml"
+        NETWORKS_ENV
     threads: 1
     resources:
         mem_mb=grows(4000, an_hour=6000),
