@@ -4,7 +4,7 @@ import errno
 import logging
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LOGGER = logging.getLogger("handroll")
@@ -26,15 +26,18 @@ def step_log(path, name):
     path : log file
     name : what the lines on the terminal are marked with, such as "detect_hands pianist/prelude"
     """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    to_file = logging.FileHandler(path, mode="w", encoding="utf-8")
-    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     to_terminal = logging.StreamHandler(sys.stderr)
     to_terminal.setFormatter(logging.Formatter(f"[{name}] %(message)s"))
-    for handler in (to_file, to_terminal):
-        LOGGER.addHandler(handler)
+    handlers = [to_terminal]
+    LOGGER.addHandler(to_terminal)
     LOGGER.setLevel(logging.INFO)
     try:
+        # A full disk shows here first; what to do about it is then said on the terminal.
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        to_file = logging.FileHandler(path, mode="w", encoding="utf-8")
+        to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handlers.append(to_file)
+        LOGGER.addHandler(to_file)
         yield LOGGER
     except Exception as error:
         LOGGER.exception("failed")
@@ -42,9 +45,11 @@ def step_log(path, name):
             LOGGER.error("%s", advice)
         raise
     finally:
-        for handler in (to_file, to_terminal):
+        for handler in handlers:
             LOGGER.removeHandler(handler)
-            handler.close()
+            # A log that a full disk cuts short is no reason to fail: the step's own files have been written whole.
+            with suppress(OSError):
+                handler.close()
 
 
 def _advice(error):

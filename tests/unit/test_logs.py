@@ -41,6 +41,16 @@ def test_errors_of_the_machine_say_what_to_do(tmp_path, number, advice):
     assert advice in text and "/data/motion.parquet" in text and "run again to go on" in text
 
 
+def test_a_disk_too_full_for_the_log_itself_says_what_to_do(tmp_path, monkeypatch, capsys):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "step.log")
+
+    monkeypatch.setattr(logging, "FileHandler", full)
+    with pytest.raises(OSError), step_log(tmp_path / "step.log", "x"):
+        raise AssertionError("nothing is begun")
+    assert "the disk is full; make room on it" in capsys.readouterr().err and not LOGGER.handlers
+
+
 def test_a_second_run_begins_a_new_file(tmp_path):
     for line in ("first", "second"):
         with step_log(tmp_path / "step.log", "x") as log:

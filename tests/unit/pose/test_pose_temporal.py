@@ -309,7 +309,6 @@ def test_hamers_hand_is_mano(short, monkeypatch):
     rotvec = rotvec_from_matrix(rotation.numpy()).reshape(2, 48)
     wanted = hamer.joints({"mano": "MANO_RIGHT.pkl"})(rotvec, np.zeros((2, 3)), np.zeros((2, 10)), 1.0, "right")
     np.testing.assert_allclose(got, wanted, atol=1e-6)
-    assert hamer.refine(short.pose, None, CAMERA, OVER, None, quiet).keys() == short.pose.keys()
 
 
 def random_rotations(*shape, seed=0):
