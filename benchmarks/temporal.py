@@ -6,8 +6,8 @@
 Poses of synthetic performances are disturbed as HaMeR's are (`handroll.synth.shaken`): 3.3 px of jitter, errors that drift, 2 % of
 the frames missing, 1 % wholly wrong, landmarks biased and drifting. Seeds below 1000 served development.
 
-Jitter is that of the joints in the picture by `handroll.metrics.jitter`, the playing's own is in it; it and the errors are of the
-frames that are not wholly wrong. Strokes are those of all notes: the fingertip's greatest speed about the
+Jitter is that of the joints in the picture by `handroll.metrics.jitter`: of their tracks, in which the playing's own is, and of their
+errors. It and the errors are of the frames that are not wholly wrong. Strokes are those of all notes: the fingertip's greatest speed about the
 onset, and how far it comes down. Both are of series that random errors make larger, so they are compared with the truth's.
 """
 
@@ -58,9 +58,11 @@ def figures(columns, truth, camera, over, performance=None, judged=None):
     judged = columns["found"] & truth["found"] if judged is None else judged
     joints, true = columns["joints_m"].astype(np.float64), truth["joints_m"].astype(np.float64)
     pixels = np.where(judged[..., None, None], camera.project(joints), np.nan)
-    off_px = np.linalg.norm(pixels - camera.project(true), axis=-1)[judged]
+    error_px = pixels - camera.project(true)
+    off_px = np.linalg.norm(error_px, axis=-1)[judged]
     out = {
         "jitter px": jitter_rms(pixels),
+        "jitter of the error px": jitter_rms(error_px),
         "error px": float(off_px.mean()),
         "aligned mm": float(1e3 * np.linalg.norm(procrustes(joints[judged], true[judged]).points - true[judged], axis=-1).mean()),
         "absolute mm": float(1e3 * np.linalg.norm(joints[judged] - true[judged], axis=-1).mean()),
