@@ -141,8 +141,11 @@ def infer(notes, landing, keyboard=STANDARD, weights=WEIGHTS):
     -------
     array (note, candidate 11)
     """
-    links = held_together(notes, keyboard, weights)
     raw = landing.aside_mm
+    if not np.isfinite(raw).any():
+        # No hand is ever seen over the keys: no note can tell anything of another.
+        return np.repeat(np.eye(UNSEEN + 1)[UNSEEN:], len(raw), axis=0)
+    links = held_together(notes, keyboard, weights)
     posterior = propagate(evidence(landing, weights), *links)
     for _ in range(_VIDEO_ROUNDS):
         landing = replace(landing, aside_mm=raw - finger_bias(raw, posterior))

@@ -191,6 +191,16 @@ def test_nothing_to_label():
         assert hidden["finger_confidence"].tolist() == [0.0] and np.isnan(hidden["landing_error_mm"]).all()
 
 
+def test_hands_that_are_over_no_keys_leave_all_notes_unlabelled_however_many_sound_at_once():
+    # All held together: a hundred million pairs, which nothing asks for.
+    count = 15_000
+    pitch = 21 + np.arange(count) % 88
+    notes = note_table(np.linspace(0.0, 1.0, count), np.full(count, 9.0), pitch, np.full(count, 64), pedal_table([], []))
+    time_s, joints = np.arange(300) / 30.0, np.full((300, 2, N_JOINTS, 3), np.nan)
+    labels = label_fingering(notes, time_s, joints, np.full((300, 2), State.OBSERVED))
+    assert not labels["finger"].any() and not labels["finger_confidence"].any() and (labels["hand"] == "").all()
+
+
 def test_a_note_that_no_finger_is_near_is_withheld_but_its_confidence_is_kept():
     notes, time_s, joints, state = hands_play([(0.5, 1.0, 60, "right", 1), (1.5, 2.0, 62, "right", 2)])
     notes["pitch"] = np.array([60, 105], dtype=np.int8)
