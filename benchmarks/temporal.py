@@ -7,8 +7,8 @@ Poses of synthetic performances are disturbed as HaMeR's are (`handroll.synth.sh
 the frames missing, 1 % wholly wrong, landmarks biased and drifting. Seeds below 1000 served development.
 
 Jitter is that of the joints in the picture by `handroll.metrics.jitter`: of their tracks, in which the playing's own is, and of their
-errors. It and the errors are of the frames that are not wholly wrong. Strokes are those of all notes: the fingertip's greatest speed about the
-onset, and how far it comes down. Both are of series that random errors make larger, so they are compared with the truth's.
+errors. It and the errors are of the frames that are not wholly wrong. Strokes are those of all notes: the fingertip's greatest speed
+about the onset, and how far it comes down. Both are of series that random errors make larger, so they are compared with the truth's.
 """
 
 import argparse
