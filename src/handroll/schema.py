@@ -339,22 +339,44 @@ def from_arrow(table, arrow):
     found = arrow.schema.remove_metadata()
     if not found.equals(table.arrow_schema):
         raise SchemaError(f"table {table.name}: expected columns\n{table.arrow_schema}\nfound\n{found}")
-    columns = {}
-    for column in table.columns:
-        chunk = arrow.column(column.name).combine_chunks()
-        if column.varies:
-            items = chunk.flatten()
-            flat = items.flatten() if column.shape else items
-            joined = flat.to_numpy(zero_copy_only=False).reshape(-1, *column.shape).copy()
-            bounds = np.cumsum(chunk.value_lengths().to_numpy(zero_copy_only=False))
-            columns[column.name] = _objects(np.split(joined, bounds)[:-1])
-        elif column.shape:
-            columns[column.name] = chunk.flatten().to_numpy(zero_copy_only=False).reshape(-1, *column.shape).copy()
-        elif column.is_object:
-            columns[column.name] = _objects(chunk.to_pylist())
-        else:
-            columns[column.name] = chunk.to_numpy(zero_copy_only=False).copy()
-    return columns
+    return {column.name: _values(column, arrow.column(column.name).combine_chunks()) for column in table.columns}
+
+
+def _values(column, chunk):
+    """The values of a column from its Arrow array."""
+    if column.varies:
+        items = chunk.flatten()
+        flat = items.flatten() if column.shape else items
+        joined = flat.to_numpy(zero_copy_only=False).reshape(-1, *column.shape).copy()
+        bounds = np.cumsum(chunk.value_lengths().to_numpy(zero_copy_only=False))
+        return _objects(np.split(joined, bounds)[:-1])
+    if column.shape:
+        return chunk.flatten().to_numpy(zero_copy_only=False).reshape(-1, *column.shape).copy()
+    if column.is_object:
+        return _objects(chunk.to_pylist())
+    return chunk.to_numpy(zero_copy_only=False).copy()
+
+
+def read_rows(file, table, group, names):
+    """Some columns of a row group.
+
+    Parameters
+    ----------
+    file : pyarrow.parquet.ParquetFile
+        Of the given definition.
+    table : Table
+    group : int
+        Index of the row group.
+    names : sequence of str
+        Columns to read; others cost nothing.
+
+    Returns
+    -------
+    dict of str to array (rows, *column shape)
+    """
+    columns = {column.name: column for column in table.columns}
+    arrow = file.read_row_group(group, columns=list(names))
+    return {name: _values(columns[name], arrow.column(name).combine_chunks()) for name in names}
 
 
 def _objects(values):

@@ -36,6 +36,9 @@ WHITE_KEYS = np.flatnonzero(~_IS_BLACK)
 BLACK_KEYS = np.flatnonzero(_IS_BLACK)
 """The 36 black keys, left to right, as keys 0..87."""
 
+LEVEL_HAND = np.array([[[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], [[0.0, 0.0, -1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
+"""(hand, 3, 3): global MANO rotation, in the keyboard frame, of a level left and right hand: palm down, fingers towards the fallboard."""
+
 
 @dataclass(frozen=True)
 class Keyboard:

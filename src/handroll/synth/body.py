@@ -17,7 +17,7 @@ from handroll.hand.kinematics import MIRROR
 from handroll.hand.rotations import matrix_from_rotvec, rotvec_from_matrix
 from handroll.hand.skeleton import CHAINS, FINGERS, N_ROTATIONS
 from handroll.hand.template import open_hand
-from handroll.synth.performance import LEVEL_HAND
+from handroll.keyboard.geometry import LEVEL_HAND
 from handroll.synth.surface import cone_distance, gradient, smooth_union, surface_nets
 
 FOREARM = N_ROTATIONS

@@ -12,9 +12,9 @@ from handroll.hand.kinematics import mirrored_pose
 from handroll.hand.rotations import continuous, matrix_from_rotvec, rotvec_from_matrix
 from handroll.hand.skeleton import FINGERS, HANDS, N_ROTATIONS
 from handroll.hand.template import WRIST_M
-from handroll.keyboard.geometry import N_KEYS, STANDARD, tail_edges_mm
+from handroll.keyboard.geometry import LEVEL_HAND, N_KEYS, STANDARD, tail_edges_mm
 from handroll.music.notes import note_table
-from handroll.synth.performance import LEVEL_HAND, Performance
+from handroll.synth.performance import Performance
 from handroll.synth.plan import (
     BLACK_DEPTH_MM,
     LEAVE_S,

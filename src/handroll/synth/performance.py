@@ -8,9 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LEVEL_HAND = np.array([[[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], [[0.0, 0.0, -1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
-"""(hand, 3, 3): global MANO rotation in the world of a level left and right hand, palm down, fingers towards the fallboard."""
-
 
 @dataclass(frozen=True)
 class Performance:

@@ -15,8 +15,7 @@ import numpy as np
 from scipy.linalg import solveh_banded
 from scipy.ndimage import gaussian_filter1d
 
-from handroll.keyboard.geometry import STANDARD, is_black, key_centres_x_mm, key_of_pitch
-from handroll.synth.performance import LEVEL_HAND
+from handroll.keyboard.geometry import LEVEL_HAND, STANDARD, is_black, key_centres_x_mm, key_of_pitch
 from handroll.synth.reach import chains
 
 _PLAYER_FROM_MANO = LEVEL_HAND[1]

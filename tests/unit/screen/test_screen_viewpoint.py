@@ -8,9 +8,9 @@ from handroll.hand.kinematics import hand_joints, mirrored_pose
 from handroll.hand.rotations import matrix_from_rotvec, rotvec_from_matrix
 from handroll.hand.skeleton import CHAINS, HANDS, JOINT_OF_LANDMARK
 from handroll.hand.template import open_hand
+from handroll.keyboard.geometry import LEVEL_HAND
 from handroll.screen import viewpoint
 from handroll.screen.reasons import Reason
-from handroll.synth.performance import LEVEL_HAND
 from handroll.synth.staging import SIDES_RAD, view_from
 
 WIDTH, HEIGHT = 960, 540

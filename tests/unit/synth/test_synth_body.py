@@ -7,8 +7,8 @@ from handroll.hand.kinematics import mirrored_pose, posed_frames
 from handroll.hand.rotations import rotvec_from_matrix
 from handroll.hand.skeleton import CHAINS, JOINTS, TIPS
 from handroll.hand.template import open_hand
+from handroll.keyboard.geometry import LEVEL_HAND
 from handroll.synth.body import FOREARM, build_body, forearm_rotation, skin, vertex_colours
-from handroll.synth.performance import LEVEL_HAND
 from handroll.synth.surface import cone_distance, surface_nets
 
 GRID_MM = 4.0

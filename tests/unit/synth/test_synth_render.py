@@ -9,8 +9,8 @@ from handroll.hand.kinematics import MIRROR, mirrored_pose
 from handroll.hand.rotations import matrix_from_rotvec, rotvec_from_matrix
 from handroll.hand.skeleton import CHAINS
 from handroll.hand.template import open_hand
-from handroll.keyboard.geometry import key_centres_x_mm
-from handroll.synth.performance import LEVEL_HAND, Performance
+from handroll.keyboard.geometry import LEVEL_HAND, key_centres_x_mm
+from handroll.synth.performance import Performance
 from handroll.synth.render import Painter, _disjoint, render_frames, render_video
 from handroll.synth.scene import Look, Scene, View, cover_hand, world_joints
 
