@@ -6,18 +6,10 @@
 import difflib
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Angle = Annotated[float, Field(ge=0, le=180)]
-NotNegative = Annotated[float, Field(ge=0)]
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown keys and wrong types are errors. Numbers may come as text, as Snakemake's --config gives them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from handroll.config_benchmark import Benchmark
+from handroll.config_section import Angle, NotNegative, Positive, Section, Share
 
 
 class Acquire(Section):
@@ -390,6 +382,7 @@ class Config(Section):
     splits: Splits = Splits()
     dataset: Dataset = Dataset()
     overlay: Overlay = Overlay()
+    benchmark: Benchmark = Benchmark()
 
 
 class ConfigError(ValueError):
@@ -411,6 +404,9 @@ def parse_config(values):
         raise ConfigError(f"the configuration has {error.error_count()} problem(s):\n{lines}") from None
     if config.splits.train + config.splits.valid + config.splits.test <= 0:
         raise ConfigError("the configuration: splits.train, valid and test are all 0; give at least one a share above 0")
+    frames = config.benchmark.rate_hz * config.benchmark.window_s
+    if frames != round(frames) or round(frames) % 8:
+        raise ConfigError(f"the configuration: benchmark.window_s x rate_hz: expected a multiple of 8 frames, found {frames:g}")
     return config
 
 

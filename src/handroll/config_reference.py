@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from handroll.config import Config, Section
+from handroll.config import Config
+from handroll.config_section import Section
 from handroll.sheet import Video
 
 
@@ -22,7 +23,7 @@ def reference_markdown():
     """`docs/configuration.md`: every key with type, default and meaning."""
     lines = ["# Configuration", "", "<!-- Made by `python -m handroll.config_reference`; edit `src/handroll/{config,sheet}.py`. -->", ""]
     lines += ["Defaults stand in `config/config.yaml`; a file given with `--configfile` changes only the keys it names.", ""]
-    lines += ["| key | type | default | meaning |", "|---|---|---|---|", *_reference_rows(Config, "")]
+    lines += ["| key | type | default | meaning |", "|---|---|---|---|", *_reference_rows(Config(), "")]
     lines += [
         "",
         "## The sheet of videos",
@@ -39,13 +40,14 @@ def reference_markdown():
 
 
 def _reference_rows(section, prefix):
-    for name, field in section.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            yield f"| **{prefix}{name}** | | | {field.annotation.__doc__} |"
-            yield from _reference_rows(field.annotation, f"{prefix}{name}.")
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            yield f"| **{prefix}{name}** | | | {type(value).__doc__} |"
+            yield from _reference_rows(value, f"{prefix}{name}.")
         else:
-            kind = type(field.default).__name__ if field.default is not None else "float or null"
-            default = f"[{', '.join(field.default)}]" if kind == "list" else json.dumps(field.default) if kind != "str" else field.default
+            kind = type(value).__name__ if value is not None else "float or null"
+            default = f"[{', '.join(map(str, value))}]" if kind == "list" else json.dumps(value) if kind != "str" else value
             yield f"| `{prefix}{name}` | {kind} | {default} | {field.description}{_choices(field.annotation)} |"
 
 

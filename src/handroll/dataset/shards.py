@@ -246,6 +246,40 @@ def cut_flac(path, start_s, end_s):
     return target.getvalue()
 
 
+def read_audio(audio, rate_hz, delay_s=0.0):
+    """The sound of a clip.
+
+    Parameters
+    ----------
+    audio : dict or None
+        The column `audio` of `SHARD`: bytes and path.
+    rate_hz : int
+        The sound is resampled to it.
+    delay_s : float
+        How much later than the motion it comes: so much of it is left out, and silence stands at the end.
+
+    Returns
+    -------
+    array (sample,), float32, mono; sample 0 is at the clip's first frame
+
+    Raises
+    ------
+    ValueError
+        The clip has no sound.
+    """
+    import soxr
+
+    if audio is None:
+        raise ValueError("expected a clip with sound, found none; take features of the notes, or leave out such clips")
+    samples, rate = soundfile.read(io.BytesIO(audio["bytes"]), dtype="float32", always_2d=True)
+    mono = samples.mean(axis=1)
+    shift = round(delay_s * rate)
+    shifted = np.zeros_like(mono)
+    kept = mono[max(shift, 0) : len(mono) + min(shift, 0)]
+    shifted[max(-shift, 0) : max(-shift, 0) + len(kept)] = kept
+    return soxr.resample(shifted, rate, rate_hz) if rate != rate_hz else shifted
+
+
 def survey_shards(folder, manifest):
     """Count what the shards of a folder hold, reading only the columns that it takes.
 

@@ -1,0 +1,231 @@
+"""The training loop: any model, one or many GPUs (accelerate), EMA, and a state from which it goes on after it was killed.
+
+Everything random in a step follows from the seed and the step's number, and so does its batch: training that goes on from a
+state gives the weights that it would have given without being cut off; on a CPU, with as many threads, bit by bit.
+"""
+
+import math
+import resource
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from diffusers.training_utils import EMAModel
+from torch.utils.tensorboard import SummaryWriter
+
+from handroll.dataset.loader import ahead
+from handroll.device import torch_device
+from handroll.logs import LOGGER
+from handroll.provenance import atomic_path
+
+STATE = "state.pt"
+"""Name of the file that training goes on from."""
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How a model is trained.
+
+    Attributes
+    ----------
+    steps : int
+        Optimiser steps in all.
+    learning_rate : float
+        Highest learning rate of AdamW.
+    weight_decay : float
+    warmup : int
+        Steps over which the learning rate rises from 0.
+    schedule : {"constant", "cosine"}
+        After that it stays, or falls to 0 at the last step.
+    clip_norm : float
+        Greatest norm of the gradient; 0: no limit.
+    ema_decay : float
+        Of the exponential moving average of the weights, which is what training gives; 0: the last weights.
+    precision : {"fp32", "bf16"}
+    seed : int
+    save_every, log_every, valid_every : int
+        Steps between states, lines of the log, and looks at the validation windows; 0 for `valid_every`: only at the end.
+    """
+
+    steps: int
+    learning_rate: float
+    weight_decay: float = 0.01
+    warmup: int = 0
+    schedule: str = "constant"
+    clip_norm: float = 0.0
+    ema_decay: float = 0.0
+    precision: str = "fp32"
+    seed: int = 0
+    save_every: int = 1000
+    log_every: int = 50
+    valid_every: int = 0
+
+    def rate(self, step):
+        """Learning rate of a step, from 0."""
+        rising = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+        falling = 0.5 * (1.0 + math.cos(math.pi * step / self.steps)) if self.schedule == "cosine" else 1.0
+        return self.learning_rate * rising * falling
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training gives.
+
+    Attributes
+    ----------
+    state_dict : dict of str to tensor
+        On the CPU; the moving average where there is one.
+    history : list of dict
+        Validation: step and values.
+    windows_per_s : float
+        Throughput since the start or the last state.
+    memory_gb : float
+        Most memory of the GPU; without one, of the process.
+    """
+
+    state_dict: dict
+    history: list
+    windows_per_s: float
+    memory_gb: float
+
+
+def train(model, loss_of, batches, settings, folder, fingerprint, device="cpu", validate=None):
+    """Train a model.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        With its first weights; they must follow from the seed.
+    loss_of : callable (model, dict of str to tensor) -> (loss, dict of str to float)
+        Loss of a batch, and what else to log.
+    batches : loader.Windows or the like
+        `batches[step]` is a dict of arrays, the same one whenever it is asked for; `batches.share` is what part of it this process takes.
+    settings : LoopSettings
+    folder : path
+        Of the state and the TensorBoard log; kept when a job is killed.
+    fingerprint : str
+        Says what is trained on what: a state of another fingerprint is not gone on from.
+    device : str
+        As `handroll.device.torch_device`.
+    validate : callable (model) -> dict of str to float, optional
+
+    Returns
+    -------
+    Trained
+    """
+    torch_device(device)
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if settings.precision == "bf16" else "no")
+    batches.share = accelerator.process_index, accelerator.num_processes
+    optimiser = torch.optim.AdamW(
+        [p for p in model.parameters() if p.requires_grad], lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    average = EMAModel(model.parameters(), decay=settings.ema_decay, use_ema_warmup=True) if settings.ema_decay else None
+    folder = Path(folder)
+    step, history = _resume(folder / STATE, fingerprint, model, optimiser, average)
+    model, optimiser = accelerator.prepare(model, optimiser)
+    bare = accelerator.unwrap_model(model)
+    if average is not None:
+        average.to(accelerator.device)
+    board = SummaryWriter(folder / "tensorboard", purge_step=step) if accelerator.is_main_process else None
+    started, first, told = time.monotonic(), step, time.monotonic()
+    for arrays in ahead(batches, step, settings.steps):
+        torch.manual_seed(settings.seed * 1_000_003 + step * accelerator.num_processes + accelerator.process_index)
+        for group in optimiser.param_groups:
+            group["lr"] = settings.rate(step)
+        batch = {name: torch.from_numpy(values).to(accelerator.device) for name, values in arrays.items()}
+        model.train()
+        with accelerator.autocast():
+            loss, values = loss_of(model, batch)
+        optimiser.zero_grad(set_to_none=True)
+        accelerator.backward(loss)
+        if settings.clip_norm:
+            accelerator.clip_grad_norm_(model.parameters(), settings.clip_norm)
+        optimiser.step()
+        if average is not None:
+            average.step(bare.parameters())
+        step += 1
+        if not math.isfinite(float(loss.detach())):
+            raise FloatingPointError(f"training: the loss is {float(loss)} in step {step}; lower the learning rate, or look at the data")
+        last = step == settings.steps
+        if accelerator.is_main_process and (step % settings.log_every == 0 or last):
+            speed = batches.batch * (step - first) / (time.monotonic() - started)
+            _log(
+                board,
+                step,
+                {
+                    "loss": float(loss),
+                    **values,
+                    "learning_rate": settings.rate(step - 1),
+                    "windows_per_s": speed,
+                    "memory_gb": _memory_gb(),
+                },
+            )
+            if time.monotonic() - told > 5.0 or last:
+                told = time.monotonic()
+                LOGGER.info("step %d of %d: loss %.4g, %.1f windows/s", step, settings.steps, float(loss), speed)
+        if validate is not None and (last or (settings.valid_every and step % settings.valid_every == 0)):
+            found = _validated(validate, bare, average)
+            history.append({"step": step, **found})
+            if accelerator.is_main_process:
+                _log(board, step, {f"valid_{name}": value for name, value in found.items()})
+                LOGGER.info("step %d: %s", step, ", ".join(f"valid {name} {value:.4g}" for name, value in found.items()))
+        if accelerator.is_main_process and (last or step % settings.save_every == 0):
+            _save(folder / STATE, fingerprint, step, history, bare, optimiser, average)
+    if board is not None:
+        board.close()
+    if average is not None:
+        average.copy_to(bare.parameters())
+    weights = {name: value.detach().cpu().clone().contiguous() for name, value in bare.state_dict().items()}
+    seconds = max(time.monotonic() - started, 1e-9)
+    return Trained(weights, history, batches.batch * (step - first) / seconds, _memory_gb())
+
+
+def _validated(validate, model, average):
+    """Values of the validation, of the averaged weights; leaves the model as it was."""
+    if average is not None:
+        average.store(model.parameters())
+        average.copy_to(model.parameters())
+    model.eval()
+    with torch.no_grad():
+        found = validate(model)
+    if average is not None:
+        average.restore(model.parameters())
+    return found
+
+
+def _save(path, fingerprint, step, history, model, optimiser, average):
+    state = {"fingerprint": fingerprint, "step": step, "history": history, "model": model.state_dict(), "optimiser": optimiser.state_dict()}
+    if average is not None:
+        state["average"] = average.state_dict()
+    with atomic_path(path) as temporary:
+        torch.save(state, temporary)
+
+
+def _resume(path, fingerprint, model, optimiser, average):
+    """(step, history) of a state of this fingerprint, loaded; (0, []) where there is none."""
+    if not path.is_file():
+        return 0, []
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if state["fingerprint"] != fingerprint:
+        LOGGER.info("what was trained before had other settings or data: training begins anew")
+        return 0, []
+    model.load_state_dict(state["model"])
+    optimiser.load_state_dict(state["optimiser"])
+    if average is not None:
+        average.load_state_dict(state["average"])
+    LOGGER.info("going on from step %d", state["step"])
+    return state["step"], state["history"]
+
+
+def _log(board, step, values):
+    for name, value in values.items():
+        board.add_scalar(name, value, step)
+
+
+def _memory_gb():
+    """Most memory of the GPU; without one, of the process."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated() / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
