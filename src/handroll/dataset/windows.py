@@ -120,3 +120,10 @@ def measure_scales(clips):
         found |= {f"{kind}_mean": tuple(mean.tolist()), f"{kind}_scale": tuple(scale.tolist())}
     mean, scale = (np.array(found[f"pose_{part}"]) for part in ("mean", "scale"))
     return Scales(**found, most=float((np.maximum(high - mean, mean - low) / scale).max()))
+
+
+def evenly(places, most):
+    """So many of the places, evenly taken; all where `most` is 0 or more than there are."""
+    if not most or most >= len(places):
+        return places
+    return [places[int(index)] for index in np.linspace(0, len(places) - 1, most).round()]

@@ -1,0 +1,201 @@
+"""Scores of a method's motions over the windows of a benchmark: every metric, each with its interval over windows."""
+
+import json
+from collections import defaultdict
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from handroll.dataset.convention import motion_joints, of_channels
+from handroll.dataset.loader import Clips
+from handroll.dataset.windows import Scales
+from handroll.hand.skeleton import HANDS
+from handroll.metrics import released
+from handroll.metrics.confidence import mean_over_clips, statistic_over_clips
+from handroll.metrics.diversity import diversity_mm, multimodality_mm
+from handroll.metrics.frechet import fit_gaussian, frechet_distance, pooled
+from handroll.metrics.joint_error import joint_error_scores
+from handroll.metrics.key_press import key_press_scores
+from handroll.metrics.mixture_wasserstein import mixture_wasserstein
+from handroll.metrics.position import position_scores
+from handroll.metrics.smoothness import smoothness_scores
+
+SET_RESAMPLES = 200
+"""Draws of the bootstrap for distances between sets, each of which takes milliseconds."""
+
+MIXTURE_STRIDE = 6
+"""Of the frames, every so many go into mixtures: 5 a second; neighbours are alike."""
+
+_ROW_COLUMNS = ("notes", "audio_delay_s", *(f"{hand}_{name}" for hand in HANDS for name in ("bone_scale", "betas")))
+_M_TO_MM = 1e3
+
+
+def score_motions(motions, source, windows_path, autoencoder, released_autoencoder=None, mano=None, seed=0):
+    """Score a method.
+
+    Parameters
+    ----------
+    motions : dict of str to array
+        `dataset.generated.GENERATED`; the windows in it are scored, each over all its samples.
+    source : dataset.loader.Source
+    windows_path : path of windows.json
+    autoencoder : callable (place (window, frame, 6), pose (window, frame, 96)) -> array (window, feature)
+        Features of whole windows for `frechet_motion`.
+    released_autoencoder : callable (pose (window, frame, 96)) -> array (window, 256), optional
+        PianoMotion10M's, for its FID.
+    mano : hand.mano.ManoModel, optional
+        The hand that joints are of; handroll's open hand where None.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    dict of str to dict
+        Of each metric the fields of `confidence.Estimate`. Those that compare sets take the first sample of each window.
+    """
+    chosen = json.loads(Path(windows_path).read_text(encoding="utf-8"))
+    clips = Clips(source, chosen["split"])
+    windows = _windows(motions, clips, chosen["frames"], source, mano)
+    means = defaultdict(list)
+    for window in windows:
+        scores = [_sample_scores(window, sample, source) for sample in range(len(window["place"]))]
+        for name in scores[0]:
+            means[name].append([score[name] for score in scores])
+        means["multimodality_mm"].append([multimodality_mm(window["joints"], window["visible"])])
+    found = {name: mean_over_clips(np.array(values), seed) for name, values in means.items()}
+    scales = Scales.from_dict(chosen["scales"])
+    found |= _set_scores(windows, scales, autoencoder, released_autoencoder, seed)
+    return {name: _plain(estimate) for name, estimate in found.items()}
+
+
+def _windows(motions, clips, frames, source, mano):
+    """Of each window its truth, the motions for it, what they are over: dicts of arrays, hands in the order of HANDS."""
+    rows = defaultdict(list)
+    for row in range(len(motions["clip"])):
+        rows[motions["subject"][row], motions["video"][row], int(motions["clip"][row]), int(motions["first_frame"][row])].append(row)
+    number_of = {name: number for number, name in enumerate(clips.names)}
+    windows = []
+    for (subject, video, clip, first), samples in sorted(rows.items()):
+        number = number_of[subject, video, clip]
+        truth, about = clips[number], clips.rows(number, _ROW_COLUMNS)
+        part = slice(first, first + frames)
+        scale = np.array([about[f"{hand}_bone_scale"] for hand in HANDS], dtype=np.float64)
+        betas = np.stack([about[f"{hand}_betas"] for hand in HANDS])
+        to_joints = partial(motion_joints, frame=source.frame, bone_scale=np.where(np.isfinite(scale), scale, 1.0), betas=betas, mano=mano)
+        unit = 1.0 if source.frame == "keyboard" else _M_TO_MM
+        window = {
+            "true_place": truth.place[part],
+            "true_pose": truth.pose[part],
+            "visible": truth.visible[part][:, ::-1],
+            "place": np.stack([motions["place"][row] for row in samples]),
+            "pose": np.stack([motions["pose"][row] for row in samples]),
+            "notes": _notes_of(about["notes"]),
+            "start_s": first / source.rate_hz,
+            "delay_s": float(about["audio_delay_s"]),
+        }
+        window["true_joints"] = unit * to_joints(*of_channels(window["true_place"], window["true_pose"]))
+        window["joints"] = unit * to_joints(*of_channels(window["place"], window["pose"]))
+        windows.append(window)
+    return windows
+
+
+def _notes_of(rows):
+    """Notes of a clip, a list of dicts, as arrays."""
+    return {name: np.array([note[name] for note in rows], dtype=np.float64) for name in ("onset_s", "key_offset_s", "pitch")}
+
+
+def _sample_scores(window, sample, source):
+    """Scores of one motion against the truth of its window."""
+    visible, joints, truth = window["visible"], window["joints"][sample], window["true_joints"]
+    wrist = joints[:, :, 0], truth[:, :, 0]
+    scores = position_scores(*wrist, visible) | joint_error_scores(joints, truth, visible)
+    scores |= smoothness_scores(joints / _M_TO_MM, truth / _M_TO_MM, source.rate_hz, visible)
+    if source.frame == "keyboard":
+        # Where the truth is hidden the motion is not judged: what the hand plays there is missed by the truth as well.
+        shown = np.where(visible[:, :, None, None], joints, np.nan)
+        time_s = window["start_s"] + np.arange(len(joints)) / source.rate_hz
+        end_s = time_s[-1] + 1.0 / source.rate_hz
+        scores |= key_press_scores(window["notes"], time_s, shown, time_s[0], end_s, window["delay_s"])
+    return scores | _released_scores(window, sample, source)
+
+
+def _released_scores(window, sample, source):
+    """PianoMotion10M's own metrics of a clip, by hand, and the mean of both hands."""
+    place, rotation = of_channels(window["place"][sample], window["pose"][sample])
+    true_place, true_rotation = of_channels(window["true_place"], window["true_pose"])
+    unit = 1.0 if source.frame == "camera" else 1.0 / _M_TO_MM
+    scores = {}
+    for side, hand in enumerate(HANDS):
+        poses = (rotation[:, side].reshape(len(rotation), -1), true_rotation[:, side].reshape(len(rotation), -1))
+        scores |= {
+            f"released_{hand}_fgd": released.gesture_distance(*poses),
+            f"released_{hand}_wgd": released.mixture_distance(*poses),
+            f"released_{hand}_pd": released.position_distance(unit * place[:, side], unit * true_place[:, side]),
+            f"released_{hand}_smooth": released.smoothness_difference(*poses),
+        }
+    for name in ("fgd", "wgd", "pd", "smooth"):
+        scores[f"released_{name}"] = np.mean([scores[f"released_{hand}_{name}"] for hand in HANDS])
+    return scores
+
+
+def _set_scores(windows, scales, autoencoder, released_autoencoder, seed):
+    """Scores of the windows as a set."""
+    place, pose = (np.stack([window[name][0] for window in windows]) for name in ("place", "pose"))
+    true_place, true_pose = (np.stack([window[name] for window in windows]) for name in ("true_place", "true_pose"))
+    both = [window["visible"].all(axis=1) for window in windows]
+    joints = [(window["joints"][0], window["true_joints"]) for window in windows]
+    found = {
+        "frechet_pose_rad2": _frechet_of_frames(zip(pose, true_pose, strict=True), both, seed),
+        "frechet_joints_mm2": _frechet_of_frames(joints, both, seed),
+        "frechet_motion": _frechet_of_windows(autoencoder(place, pose), autoencoder(true_place, true_pose), seed),
+    }
+    if released_autoencoder is not None:
+        features = released_autoencoder(pose), released_autoencoder(true_pose)
+        found["released_fid"] = statistic_over_clips(
+            list(np.stack(features, axis=1)), lambda rows: released.feature_distance(*np.stack(rows, axis=1)), seed, SET_RESAMPLES
+        )
+    shown = np.stack(both)[:, ::MIXTURE_STRIDE]
+    mixtures = [scales.scaled("pose", poses[:, ::MIXTURE_STRIDE])[shown] for poses in (pose, true_pose)]
+    found["mixture_wasserstein"] = _bare(mixture_wasserstein(*mixtures), len(windows))
+    visible = [window["visible"] for window in windows]
+    found["diversity_mm"] = _bare(diversity_mm([made for made, _ in joints], visible, seed), len(windows))
+    found["true_diversity_mm"] = _bare(diversity_mm([truth for _, truth in joints], visible, seed), len(windows))
+    return found
+
+
+def _frechet_of_frames(pairs, visible, seed):
+    """Fréchet distance between frames of motions and of truths, (frame, ...) each, over the frames in which both hands are visible."""
+    pairs = [
+        tuple(fit_gaussian(part[shown].reshape(shown.sum(), -1)) for part in pair)
+        for pair, shown in zip(pairs, visible, strict=True)
+        if shown.any()
+    ]
+
+    def distance(numbers):
+        return frechet_distance(*(pooled(pairs[int(number)][side] for number in numbers) for side in range(2)))
+
+    return statistic_over_clips(np.arange(len(pairs)), distance, seed, SET_RESAMPLES)
+
+
+def _frechet_of_windows(features, truth, seed):
+    """Fréchet distance between features (window, feature) of motions and of truths."""
+
+    def distance(numbers):
+        chosen = np.asarray(numbers, dtype=np.int64)
+        return frechet_distance(fit_gaussian(features[chosen]), fit_gaussian(truth[chosen]))
+
+    return statistic_over_clips(np.arange(len(features)), distance, seed, SET_RESAMPLES)
+
+
+def _bare(value, clips):
+    """A score without an interval."""
+    return {"value": value, "low": np.nan, "high": np.nan, "clips": clips, "left_out": 0}
+
+
+def _plain(estimate):
+    """JSON values of an estimate; None where a number is not finite."""
+    values = estimate if isinstance(estimate, dict) else vars(estimate)
+    return {
+        name: (float(value) if np.isfinite(value) else None) if isinstance(value, float) else int(value) for name, value in values.items()
+    }

@@ -1,0 +1,1 @@
+"""Models of hand motion, and of the sound that it follows."""

@@ -1,0 +1,135 @@
+# Benchmark: motions by every method, their scores, and the tables.
+# Takes results/benchmark/<name>/{windows.json,features,models} and shards; gives results/benchmark/<name>/{motion,scores,table.*}.
+
+
+# Rows that every table has: the truth, the truth of other windows, the mean of the training motion, and the training motion that
+# sounds most alike.
+METHODS = {
+    "ground_truth": {"kind": "ground_truth"},
+    "other_half": {"kind": "other_half"},
+    "mean_pose": {"kind": "mean_pose"},
+    f"nearest-{FIRST_FEATURES}": {"kind": "nearest", "features": FIRST_FEATURES},
+}
+METHODS |= {
+    f"two_stage-{features}-{decoder}-{sampler.replace('+', 'p')}-{steps}": {
+        "kind": "two_stage",
+        "features": features,
+        "decoder": decoder,
+        "sampler": sampler,
+        "steps": steps,
+    }
+    for features in BENCHMARK.features
+    for decoder in BENCHMARK.decoders
+    for sampler in BENCHMARK.samplers
+    for steps in BENCHMARK.steps
+}
+if BENCHMARK.weights.released:
+    METHODS |= {
+        f"released-{sampler.replace('+', 'p')}-{steps}": {"kind": "released", "sampler": sampler, "steps": steps}
+        for sampler in BENCHMARK.samplers
+        for steps in BENCHMARK.steps
+    }
+
+
+wildcard_constraints:
+    method="|".join(map(re.escape, METHODS)),
+
+
+def features_of(wildcards):
+    """For inputs: the features that a method hears."""
+    features = METHODS[wildcards.method].get("features")
+    return expand(rules.encode_audio.output.features, features=features) if features else []
+
+
+def models_of(wildcards):
+    """For inputs: the models of a method, position first."""
+    method = METHODS[wildcards.method]
+    if method["kind"] == "released":
+        return weights(BENCHMARK.weights.released)
+    patterns = (rules.train_position.output.model, rules.train_gesture.output.model)
+    chosen = {name: method.get(name) for name in ("features", "decoder")}
+    return [expand(pattern, **chosen)[0] for pattern in patterns] if method["kind"] == "two_stage" else []
+
+
+rule generate_motion:
+    """Give a motion, or several, for the sound of every window."""
+    input:
+        shards=SHARDS,
+        windows=rules.choose_windows.output.windows,
+        features=features_of,
+        models=models_of,
+    output:
+        motion=f"{EXPERIMENT}/motion/{{method}}.parquet",
+    log:
+        f"results/logs/generate_motion/{BENCHMARK.name}/{{method}}.log",
+    benchmark:
+        f"results/benchmarks/generate_motion/{BENCHMARK.name}/{{method}}.tsv"
+    conda:
+        NETWORKS_ENV
+    threads: 2
+    resources:
+        mem_mb=grows(8000),
+        runtime=grows(1440),
+        gpu=GPUS,
+    params:
+        code=code_of("generate_motion.py"),
+        seen=SEEN,
+        method=lambda wildcards: METHODS[wildcards.method],
+        run=cfg(seed="benchmark.seed", samples="benchmark.samples", device="device"),
+        released=BENCHMARK.weights.released,
+    script:
+        "../scripts/generate_motion.py"
+
+
+rule score_motion:
+    """Score a method's motions against the truth."""
+    input:
+        shards=SHARDS,
+        windows=rules.choose_windows.output.windows,
+        motion=rules.generate_motion.output.motion,
+        autoencoder=rules.train_autoencoder.output.model,
+        released=weights(BENCHMARK.weights.released_autoencoder),
+    output:
+        scores=f"{EXPERIMENT}/scores/{{method}}.json",
+    log:
+        f"results/logs/score_motion/{BENCHMARK.name}/{{method}}.log",
+    benchmark:
+        f"results/benchmarks/score_motion/{BENCHMARK.name}/{{method}}.tsv"
+    conda:
+        "../../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=grows(8000),
+        runtime=grows(600),
+    params:
+        code=code_of("score_motion.py"),
+        seen=SEEN,
+        seed=BENCHMARK.seed,
+        released=BENCHMARK.weights.released_autoencoder,
+        mano=HAND_MODEL,
+    script:
+        "../scripts/score_motion.py"
+
+
+rule make_tables:
+    """Set the scores of all methods side by side, with the figures that PianoMotion10M published."""
+    input:
+        scores=expand(rules.score_motion.output.scores, method=METHODS),
+        published="resources/published/pianomotion10m.tsv",
+    output:
+        csv=f"{EXPERIMENT}/table.csv",
+        markdown=f"{EXPERIMENT}/table.md",
+        html=f"{EXPERIMENT}/table.html",
+    log:
+        f"results/logs/make_tables/{BENCHMARK.name}.log",
+    benchmark:
+        f"results/benchmarks/make_tables/{BENCHMARK.name}.tsv"
+    conda:
+        "../../envs/base.yaml"
+    threads: 1
+    params:
+        code=code_of("make_tables.py"),
+        methods=list(METHODS),
+        title=BENCHMARK.name,
+    script:
+        "../scripts/make_tables.py"

@@ -1,0 +1,172 @@
+# Training: windows, features of the sound, and the models of the benchmark.
+# Takes shards (results/dataset, results/synthetic or results/pianomotion10m); gives results/benchmark/<name>/{windows.json,features,models}.
+
+
+BENCHMARK = CONFIG.benchmark
+# All of an experiment lies below.
+EXPERIMENT = f"results/benchmark/{BENCHMARK.name}"
+SHARDS = {
+    "dataset": rules.write_shards.output.manifest,
+    "synthetic": rules.synthesise_corpus.output.manifest,
+    "pianomotion10m": rules.import_pianomotion10m.output.manifest,
+}[BENCHMARK.data]
+# Which clips are seen, and how.
+SEEN = cfg(frame="benchmark.frame", rate_hz="benchmark.rate_hz", subjects="benchmark.subjects")
+# Frames of a window.
+WINDOW = round(BENCHMARK.window_s * BENCHMARK.rate_hz)
+# How every model of the experiment is trained.
+TRAINING = cfg(seed="benchmark.seed", precision="benchmark.precision", gpus="benchmark.gpus", device="device")
+# The features by which the nearest training motion is found: the first ones.
+FIRST_FEATURES = BENCHMARK.features[0]
+
+
+wildcard_constraints:
+    features="|".join(FEATURES),
+    decoder="transformer|ssm",
+
+
+def encoder_folder(wildcards):
+    """For `params`: the folder of the network that gives these features; empty where none does."""
+    return getattr(BENCHMARK.weights, wildcards.features, "")
+
+
+rule choose_windows:
+    """Choose the windows that motions are compared on, and measure the scales of the training motion."""
+    input:
+        shards=SHARDS,
+    output:
+        windows=f"{EXPERIMENT}/windows.json",
+    log:
+        f"results/logs/choose_windows/{BENCHMARK.name}.log",
+    benchmark:
+        f"results/benchmarks/choose_windows/{BENCHMARK.name}.tsv"
+    conda:
+        "../../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=grows(6000),
+        runtime=grows(60),
+    params:
+        code=code_of("choose_windows.py"),
+        seen=SEEN,
+        frames=WINDOW,
+        split=BENCHMARK.split,
+        most=BENCHMARK.max_windows,
+    script:
+        "../scripts/choose_windows.py"
+
+
+rule encode_audio:
+    """Compute the features of every clip's sound, once."""
+    input:
+        shards=SHARDS,
+        encoder=lambda wildcards: weights(f"{encoder_folder(wildcards)}/model.safetensors"),
+    output:
+        features=f"{EXPERIMENT}/features/{{features}}/features.json",
+    log:
+        f"results/logs/encode_audio/{BENCHMARK.name}/{{features}}.log",
+    benchmark:
+        f"results/benchmarks/encode_audio/{BENCHMARK.name}/{{features}}.tsv"
+    conda:
+        NETWORKS_ENV
+    threads: 2
+    resources:
+        mem_mb=grows(6000),
+        runtime=grows(600),
+        gpu=GPUS,
+    params:
+        code=version_of("handroll.models.features"),
+        rate_hz=BENCHMARK.rate_hz,
+        encoder=encoder_folder,
+        device=CONFIG.device,
+    script:
+        "../scripts/encode_audio.py"
+
+
+rule train_position:
+    """Train the first stage: where the hands are."""
+    input:
+        shards=SHARDS,
+        windows=rules.choose_windows.output.windows,
+        features=rules.encode_audio.output.features,
+    output:
+        model=f"{EXPERIMENT}/models/{{features}}-{{decoder}}/position.safetensors",
+    log:
+        f"results/logs/train_position/{BENCHMARK.name}/{{features}}-{{decoder}}.log",
+    benchmark:
+        f"results/benchmarks/train_position/{BENCHMARK.name}/{{features}}-{{decoder}}.tsv"
+    conda:
+        NETWORKS_ENV
+    threads: 2
+    resources:
+        mem_mb=grows(8000),
+        runtime=grows(2880),
+        gpu=GPUS * BENCHMARK.gpus,
+    params:
+        code=version_of("handroll.train.position"),
+        seen=SEEN,
+        model=cfg(**{name: f"benchmark.position.{name}" for name in ("width", "layers", "feed_forward", "context")}),
+        velocity_weight=BENCHMARK.position.velocity_weight,
+        training=cfg(settings="benchmark.position.training"),
+        run=TRAINING,
+    script:
+        "../scripts/train_position.py"
+
+
+rule train_gesture:
+    """Train the second stage: the hands' poses, by diffusion."""
+    input:
+        shards=SHARDS,
+        windows=rules.choose_windows.output.windows,
+        features=rules.encode_audio.output.features,
+        position=rules.train_position.output.model,
+    output:
+        model=f"{EXPERIMENT}/models/{{features}}-{{decoder}}/gesture.safetensors",
+    log:
+        f"results/logs/train_gesture/{BENCHMARK.name}/{{features}}-{{decoder}}.log",
+    benchmark:
+        f"results/benchmarks/train_gesture/{BENCHMARK.name}/{{features}}-{{decoder}}.tsv"
+    conda:
+        NETWORKS_ENV
+    threads: 2
+    resources:
+        mem_mb=grows(8000),
+        runtime=grows(2880),
+        gpu=GPUS * BENCHMARK.gpus,
+    params:
+        code=version_of("handroll.train.gesture"),
+        seen=SEEN,
+        model=cfg(
+            **{name: f"benchmark.gesture.{name}" for name in ("dim", "condition_width", "layers", "feed_forward", "context")}
+        ),
+        training=cfg(settings="benchmark.gesture.training"),
+        run=TRAINING,
+    script:
+        "../scripts/train_gesture.py"
+
+
+rule train_autoencoder:
+    """Train what sees whole windows of motion for the Fréchet distance of motions."""
+    input:
+        shards=SHARDS,
+        windows=rules.choose_windows.output.windows,
+    output:
+        model=f"{EXPERIMENT}/models/autoencoder.safetensors",
+    log:
+        f"results/logs/train_autoencoder/{BENCHMARK.name}.log",
+    benchmark:
+        f"results/benchmarks/train_autoencoder/{BENCHMARK.name}.tsv"
+    conda:
+        NETWORKS_ENV
+    threads: 2
+    resources:
+        mem_mb=grows(8000),
+        runtime=grows(1440),
+        gpu=GPUS * BENCHMARK.gpus,
+    params:
+        code=version_of("handroll.train.autoencoder"),
+        seen=SEEN,
+        training=cfg(settings="benchmark.autoencoder.training"),
+        run=TRAINING,
+    script:
+        "../scripts/train_autoencoder.py"

@@ -1,0 +1,23 @@
+"""Encode the sound of every clip: reads shards; writes a Parquet file of features for each shard, and features.json, which lists them."""
+
+from pathlib import Path
+
+from handroll.dataset.features import write_features
+from handroll.device import torch_threads
+from handroll.logs import step_log
+from handroll.models.features import feature_encoder
+
+
+def main(snakemake):
+    """Open the encoder once, run it over all clips."""
+    params = snakemake.params
+    with step_log(snakemake.log[0], f"{snakemake.rule} {snakemake.wildcards.features}") as log, torch_threads(snakemake.threads):
+        encoder = feature_encoder(snakemake.wildcards.features, params.rate_hz, params.encoder, params.device)
+        about = {"features": snakemake.wildcards.features, "rate_hz": params.rate_hz, "encoder": encoder.version, "code": params.code}
+        shards, folder = Path(snakemake.input.shards).parent, Path(snakemake.output.features).parent
+        made = write_features(shards, folder, encoder.encode, encoder.columns, about)
+        log.info("%d features a frame of %d clips", made["width"], sum(shard["rows"] for shard in made["shards"]))
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821

@@ -1,0 +1,27 @@
+"""Give motions for the windows of a benchmark: reads shards, windows.json, features and models; writes dataset.generated.GENERATED."""
+
+from pathlib import Path
+
+from handroll.dataset.generated import GENERATED
+from handroll.dataset.loader import Source
+from handroll.device import torch_threads
+from handroll.logs import step_log
+from handroll.models.generate import generate
+from handroll.provenance import stamp
+from handroll.schema import write_table
+
+
+def main(snakemake):
+    """By the method's kind."""
+    params, given = snakemake.params, snakemake.input
+    with step_log(snakemake.log[0], f"{snakemake.rule} {snakemake.wildcards.method}") as log, torch_threads(snakemake.threads):
+        features = Path(given.features[0]).parent if given.features else None
+        source = Source(Path(given.shards).parent, features=features, **params.seen)
+        columns, facts = generate(params.method, source, given.windows, list(given.models), **params.run)
+        metadata = stamp(snakemake.rule, params.code, {**params.method, **params.run}, **facts)
+        write_table(snakemake.output.motion, GENERATED, columns, metadata)
+        log.info("%d motions; %s", len(columns["clip"]), ", ".join(f"{name} {value}" for name, value in facts.items()))
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821

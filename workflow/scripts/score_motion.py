@@ -1,0 +1,26 @@
+"""Score a method's motions: reads shards, windows.json, generated motions and the auto-encoder; writes scores, a JSON file."""
+
+from pathlib import Path
+
+from handroll.dataset.generated import GENERATED
+from handroll.dataset.loader import Source
+from handroll.device import torch_threads
+from handroll.logs import step_log
+from handroll.metrics.scoring import score_motions
+from handroll.schema import read_table, write_json
+
+
+def main(snakemake):
+    """Against the truth of the same windows."""
+    params, given = snakemake.params, snakemake.input
+    with step_log(snakemake.log[0], f"{snakemake.rule} {snakemake.wildcards.method}") as log, torch_threads(snakemake.threads):
+        motions, facts = read_table(given.motion, GENERATED)
+        source = Source(Path(given.shards).parent, **params.seen)
+        scores = score_motions(motions, source, given.windows, given.autoencoder, params.released, params.mano, params.seed)
+        write_json(snakemake.output.scores, {"method": snakemake.wildcards.method, "about": facts, "scores": scores})
+        for name, score in scores.items():
+            log.info("%s: %s", name, score)
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821
