@@ -29,7 +29,7 @@ def test_the_figure_known_from_elsewhere():
     assert frechet_distance(fit_gaussian(1.3 * rng.normal(size=(400, 16)) + 0.2), truth) == pytest.approx(2.749040, rel=1e-6)
 
 
-@pytest.mark.parametrize(("index", "expected"), enumerate([1.002954, 1.379240, 0.872207, 1.158787]))
+@pytest.mark.parametrize(("index", "expected"), [*enumerate([1.002954, 1.379240, 0.872207, 1.158787])])
 def test_figures_of_walks_known_from_elsewhere(index, expected, walk):
     truth = walk(1000 + index, 48)
     predicted = 0.7 * truth + 0.3 * walk(5000 + index, 48)
