@@ -1,0 +1,66 @@
+"""How smooth a motion is: true acceleration and jerk of its joints, by successive differences.
+
+Jerk as a measure of smoothness: Flash and Hogan 1985, doi:10.1523/JNEUROSCI.05-07-01688.1985. Smoother isn't better: a frozen
+hand has neither acceleration nor jerk. What tells is the ratio to the truth, 1 where the motion moves as briskly as it does.
+Differences of a noisy motion grow with the rate, so compare only motions of one rate.
+"""
+
+import numpy as np
+
+from handroll.metrics.visibility import checked_visible, visible_mean
+
+_ORDERS = {"acceleration_m_s2": 2, "jerk_m_s3": 3}
+
+
+def smoothness(joints_m, rate_hz, visible):
+    """Mean magnitude of the joints' acceleration and jerk.
+
+    Parameters
+    ----------
+    joints_m : array (frame, ..., xyz 3)
+        Evenly sampled, such as (frame, hand 2, joint 21, xyz 3) in metres.
+    rate_hz : float
+        Frames a second.
+    visible : array (frame, ...), bool
+        The first axes of `joints_m`, such as (frame, hand 2). A difference that touches a hidden frame is left out; NaN
+        policy: `metrics.visibility`.
+
+    Returns
+    -------
+    dict of str to float
+        `acceleration_m_s2` and `jerk_m_s3`; NaN where there are no three, or four, visible frames in a row.
+
+    Raises
+    ------
+    ValueError
+        The shapes don't go together.
+    """
+    joints = np.asarray(joints_m, dtype=np.float64)
+    if joints.shape[-1:] != (3,):
+        raise ValueError(f"expected joints (frame, ..., xyz 3), found the shape {joints.shape}")
+    visible = checked_visible(visible, joints.shape[:-1])
+    scores = {}
+    for name, order in _ORDERS.items():
+        size = np.linalg.norm(np.diff(joints, order, axis=0), axis=-1) * rate_hz**order
+        whole = np.logical_and.reduce([visible[k : k + len(size)] for k in range(order + 1)])
+        scores[name] = visible_mean(size, whole)
+    return scores
+
+
+def smoothness_scores(joints_m, truth_m, rate_hz, visible):
+    """`smoothness` of a motion, and its ratio to that of the truth over the same frames.
+
+    Parameters
+    ----------
+    joints_m, truth_m : array (frame, ..., xyz 3)
+    rate_hz, visible
+        As of `smoothness`.
+
+    Returns
+    -------
+    dict of str to float
+        `acceleration_m_s2`, `jerk_m_s3`, `acceleration_ratio`, `jerk_ratio`; a ratio is NaN where the truth has none.
+    """
+    scores, of_truth = smoothness(joints_m, rate_hz, visible), smoothness(truth_m, rate_hz, visible)
+    ratios = {f"{name.split('_')[0]}_ratio": scores[name] / of_truth[name] if of_truth[name] > 0.0 else float("nan") for name in scores}
+    return scores | ratios
