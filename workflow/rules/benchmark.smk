@@ -42,11 +42,12 @@ def features_of(wildcards):
 
 
 def models_of(wildcards):
-    """For inputs: the models of a method, position first."""
+    """For inputs: the models of a method, position first, and how their training went."""
     method = METHODS[wildcards.method]
     if method["kind"] == "released":
         return weights(BENCHMARK.weights.released)
-    patterns = (rules.train_position.output.model, rules.train_gesture.output.model)
+    stages = (rules.train_position.output, rules.train_gesture.output)
+    patterns = [*(stage.model for stage in stages), *(stage.told for stage in stages)]
     chosen = {name: method.get(name) for name in ("features", "decoder")}
     return [expand(pattern, **chosen)[0] for pattern in patterns] if method["kind"] == "two_stage" else []
 
@@ -60,6 +61,7 @@ rule generate_motion:
         models=models_of,
     output:
         motion=f"{EXPERIMENT}/motion/{{method}}.parquet",
+        told=f"{EXPERIMENT}/motion/{{method}}.json",
     log:
         f"results/logs/generate_motion/{BENCHMARK.name}/{{method}}.log",
     benchmark:
@@ -115,6 +117,7 @@ rule make_tables:
     """Set the scores of all methods side by side, with the figures that PianoMotion10M published."""
     input:
         scores=expand(rules.score_motion.output.scores, method=METHODS),
+        told=expand(rules.generate_motion.output.told, method=METHODS),
         published="resources/published/pianomotion10m.tsv",
     output:
         csv=f"{EXPERIMENT}/table.csv",
@@ -129,7 +132,6 @@ rule make_tables:
     threads: 1
     params:
         code=code_of("make_tables.py"),
-        methods=list(METHODS),
         title=BENCHMARK.name,
     script:
         "../scripts/make_tables.py"

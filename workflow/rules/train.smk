@@ -91,6 +91,7 @@ rule train_position:
         features=rules.encode_audio.output.features,
     output:
         model=f"{EXPERIMENT}/models/{{features}}-{{decoder}}/position.safetensors",
+        told=f"{EXPERIMENT}/models/{{features}}-{{decoder}}/position.json",
     log:
         f"results/logs/train_position/{BENCHMARK.name}/{{features}}-{{decoder}}.log",
     benchmark:
@@ -122,6 +123,7 @@ rule train_gesture:
         position=rules.train_position.output.model,
     output:
         model=f"{EXPERIMENT}/models/{{features}}-{{decoder}}/gesture.safetensors",
+        told=f"{EXPERIMENT}/models/{{features}}-{{decoder}}/gesture.json",
     log:
         f"results/logs/train_gesture/{BENCHMARK.name}/{{features}}-{{decoder}}.log",
     benchmark:
@@ -137,7 +139,10 @@ rule train_gesture:
         code=version_of("handroll.train.gesture"),
         seen=SEEN,
         model=cfg(
-            **{name: f"benchmark.gesture.{name}" for name in ("dim", "condition_width", "layers", "feed_forward", "context")}
+            **{
+                name: f"benchmark.gesture.{name}"
+                for name in ("dim", "condition_width", "layers", "feed_forward", "context")
+            }
         ),
         training=cfg(settings="benchmark.gesture.training"),
         run=TRAINING,
@@ -152,6 +157,7 @@ rule train_autoencoder:
         windows=rules.choose_windows.output.windows,
     output:
         model=f"{EXPERIMENT}/models/autoencoder.safetensors",
+        told=f"{EXPERIMENT}/models/autoencoder.json",
     log:
         f"results/logs/train_autoencoder/{BENCHMARK.name}.log",
     benchmark:

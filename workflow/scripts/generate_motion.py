@@ -1,4 +1,7 @@
-"""Give motions for the windows of a benchmark: reads shards, windows.json, features and models; writes dataset.generated.GENERATED."""
+"""Give motions for the windows of a benchmark: reads shards, windows.json, features and models; writes motions and what they cost.
+
+Motions: `dataset.generated.GENERATED`. Costs, a JSON file: parameters, training and sampling time, as far as they apply.
+"""
 
 from pathlib import Path
 
@@ -8,7 +11,7 @@ from handroll.device import torch_threads
 from handroll.logs import step_log
 from handroll.models.generate import generate
 from handroll.provenance import stamp
-from handroll.schema import write_table
+from handroll.schema import write_json, write_table
 
 
 def main(snakemake):
@@ -18,8 +21,9 @@ def main(snakemake):
         features = Path(given.features[0]).parent if given.features else None
         source = Source(Path(given.shards).parent, features=features, **params.seen)
         columns, facts = generate(params.method, source, given.windows, list(given.models), **params.run)
-        metadata = stamp(snakemake.rule, params.code, {**params.method, **params.run}, **facts)
+        metadata = stamp(snakemake.rule, params.code, {**params.method, **params.run})
         write_table(snakemake.output.motion, GENERATED, columns, metadata)
+        write_json(snakemake.output.told, facts)
         log.info("%d motions; %s", len(columns["clip"]), ", ".join(f"{name} {value}" for name, value in facts.items()))
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 from handroll.dataset.generated import GENERATED
 from handroll.dataset.loader import Source
 from handroll.device import torch_threads
+from handroll.hand.mano_file import read_mano
 from handroll.logs import step_log
 from handroll.metrics.scoring import score_motions
+from handroll.models.motion_features import motion_features, released_features
 from handroll.schema import read_table, write_json
 
 
@@ -14,10 +16,12 @@ def main(snakemake):
     """Against the truth of the same windows."""
     params, given = snakemake.params, snakemake.input
     with step_log(snakemake.log[0], f"{snakemake.rule} {snakemake.wildcards.method}") as log, torch_threads(snakemake.threads):
-        motions, facts = read_table(given.motion, GENERATED)
+        motions, _ = read_table(given.motion, GENERATED)
         source = Source(Path(given.shards).parent, **params.seen)
-        scores = score_motions(motions, source, given.windows, given.autoencoder, params.released, params.mano, params.seed)
-        write_json(snakemake.output.scores, {"method": snakemake.wildcards.method, "about": facts, "scores": scores})
+        released = released_features(params.released) if params.released else None
+        mano = read_mano(params.mano["mano"]) if params.mano else None
+        scores = score_motions(motions, source, given.windows, motion_features(given.autoencoder), released, mano, params.seed)
+        write_json(snakemake.output.scores, {"method": snakemake.wildcards.method, "scores": scores})
         for name, score in scores.items():
             log.info("%s: %s", name, score)
 

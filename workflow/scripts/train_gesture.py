@@ -1,4 +1,4 @@
-"""Train the second stage: reads shards, windows.json, features and the first stage; writes gesture.safetensors.
+"""Train the second stage: reads shards, windows.json, features and the first stage; writes gesture.safetensors and gesture.json.
 
 States to go on from and the TensorBoard log lie beside it, in `gesture.training`.
 """
@@ -8,20 +8,23 @@ from pathlib import Path
 from handroll.dataset.loader import Source
 from handroll.device import torch_threads
 from handroll.logs import step_log
-from handroll.models.checkpoint import save_checkpoint
 from handroll.train.gesture import train_gesture
+from handroll.train.setup import launch
 
 
 def main(snakemake):
-    """Train, save."""
+    """Train; the library saves, in the main process."""
     params, given = snakemake.params, snakemake.input
     with step_log(snakemake.log[0], f"{snakemake.rule} {'-'.join(snakemake.wildcards)}".strip()), torch_threads(snakemake.threads):
         source = Source(Path(given.shards).parent, features=Path(given.features).parent, **params.seen)
         settings = {**params.training["settings"], **params.run}
         # Outlives a job that is killed: Snakemake removes outputs only.
         folder = Path(snakemake.output.model).with_suffix(".training")
-        model = train_gesture(source, given.windows, given.position, params.model, settings, folder)
-        save_checkpoint(snakemake.output.model, model)
+        launch(
+            train_gesture,
+            (source, given.windows, given.position, params.model, settings, folder, snakemake.output.model),
+            settings.pop("gpus"),
+        )
 
 
 if __name__ == "__main__":

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from handroll.dataset.pianomotion10m import adjusted
 from handroll.hand.kinematics import MIRROR, hand_joints
 from handroll.hand.mano import mano_joints
 from handroll.hand.rotations import compose, mirrored, rotvec_from_matrix
 from handroll.hand.skeleton import HANDS, N_ROTATIONS
 from handroll.keyboard.geometry import LEVEL_HAND, STANDARD
+from handroll.motion.resampling import resample
 from handroll.schema import State
 
 FRAMES = ("keyboard", "camera")
@@ -25,9 +27,6 @@ N_PLACE, N_POSE = 6, 2 * 3 * N_ROTATIONS
 
 RIGHT_FIRST = (1, 0)
 """Order of the hands along the channels, as in PianoMotion10M; hand axes elsewhere are left, right."""
-
-MOST_APART_S = 0.1
-"""Between frames further apart than this nothing is known."""
 
 _SAME_TIME_S = 5e-4
 _LEFT = HANDS.index("left")
@@ -85,10 +84,10 @@ def clip_motion(row, rate_hz, frame, adjust_m=None):
         The columns `shard_columns(frame)` of a row of `schema.SHARD`.
     rate_hz : float
         Frames a second of the result, at k / rate_hz since the clip's start. Between a clip's own frames places are interpolated
-        linearly and rotations along the shortest arc; a frame between two of which one is hidden is hidden.
+        linearly and rotations along the shortest arc (`motion.resampling`); a frame between two of which one is hidden is hidden.
     frame : {"keyboard", "camera"}
     adjust_m : array (xyz 3), optional
-        Added to places in the camera frame.
+        Added to places in the camera frame, as PianoMotion10M's clips ask for (`pianomotion10m.adjusted`).
 
     Returns
     -------
@@ -111,7 +110,7 @@ def clip_motion(row, rate_hz, frame, adjust_m=None):
         rotation[:, :, 0] = compose(to_keyboard, rotation[:, :, 0])
     else:
         place = np.stack([hand["translation_m"] for hand in hands], axis=1).astype(np.float64)
-        place += 0.0 if adjust_m is None else np.asarray(adjust_m)
+        place = place if adjust_m is None else adjusted(place, adjust_m)
         place[:, _LEFT] *= MIRROR
     rotation[:, _LEFT] = mirrored(rotation[:, _LEFT])
     if frame == "keyboard":
@@ -126,23 +125,9 @@ def _sampled(time_s, place, rotation, visible, at_s):
     """Place, rotation and visibility at other times (frame,)."""
     if len(time_s) >= len(at_s) and np.abs(time_s[: len(at_s)] - at_s).max(initial=0.0) < _SAME_TIME_S:
         return place[: len(at_s)], rotation[: len(at_s)], visible[: len(at_s)]
-    if not len(time_s):
-        return tuple(np.zeros((len(at_s), *values.shape[1:]), values.dtype) for values in (place, rotation, visible))
-    before = np.clip(np.searchsorted(time_s, at_s + _SAME_TIME_S, side="right") - 1, 0, len(time_s) - 1)
-    after = np.minimum(before + 1, len(time_s) - 1)
-    apart = time_s[after] - time_s[before]
-    # After the last frame, and exactly on one, that frame counts alone.
-    share = np.clip((at_s - time_s[before]) / np.where(apart > 0.0, apart, 1.0), 0.0, 1.0)
-    after = np.where(share * apart < _SAME_TIME_S, before, after)
-    known = (at_s > time_s[before] - MOST_APART_S) & (at_s < time_s[after] + MOST_APART_S) & (time_s[after] - time_s[before] < MOST_APART_S)
-    seen = visible[before] & visible[after] & known[:, None]
-    weight = share[:, None, None]
-    turn = compose(-rotation[before], rotation[after])
-    return (
-        place[before] * (1.0 - weight) + place[after] * weight,
-        compose(rotation[before], turn * weight[..., None]),
-        seen,
-    )
+    hands = [resample(time_s, rotation[:, side], place[:, side], at_s) for side in range(len(HANDS))]
+    rotation, place = (np.stack(parts, axis=1) for parts in zip(*hands, strict=True))
+    return place, rotation, np.isfinite(place).all(axis=-1)
 
 
 def _held(values, visible):

@@ -52,13 +52,15 @@ COSTS = (
 """What a method is, and what it costs."""
 
 
-def benchmark_table(scores, published):
+def benchmark_table(scores, costs, published):
     """Rows of the tables.
 
     Parameters
     ----------
     scores : list of dict
-        As rule `score_motion` writes them: method, about, scores.
+        As rule `score_motion` writes them: method, scores.
+    costs : list of dict
+        Of the same methods, as rule `generate_motion` writes them.
     published : list of dict of str to str
         Rows of resources/published: PianoMotion10M's Tables 3 and 4.
 
@@ -68,9 +70,9 @@ def benchmark_table(scores, published):
         `method`, `about` (dict of str), `scores` (metric to (value, low, high)), `published` (bool), `table` (of the paper, or "").
     """
     rows = []
-    for entry in scores:
+    for entry, about in zip(scores, costs, strict=True):
         values = {name: (score["value"], score["low"], score["high"]) for name, score in entry["scores"].items()}
-        rows.append({"method": entry["method"].split("-")[0], "about": entry["about"], "scores": values, "published": False, "table": ""})
+        rows.append({"method": entry["method"].split("-")[0], "about": about, "scores": values, "published": False, "table": ""})
     for line in published:
         known = {
             name: float(value) for name, value in line.items() if name not in ("table", "method", "features", "decoder", "steps") and value

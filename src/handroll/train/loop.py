@@ -79,27 +79,26 @@ class Trained:
         On the CPU; the moving average where there is one.
     history : list of dict
         Validation: step and values.
-    windows_per_s : float
-        Throughput since the start or the last state.
+    seconds : float
+        Time that it took, validation included; also before it was cut off, as far as that is still of use.
     memory_gb : float
         Most memory of the GPU; without one, of the process.
     """
 
     state_dict: dict
     history: list
-    windows_per_s: float
+    seconds: float
     memory_gb: float
 
 
-def train(model, loss_of, batches, settings, folder, fingerprint, device="cpu", validate=None):
+def train(objective, batches, settings, folder, fingerprint, device="cpu", validate=None):
     """Train a model.
 
     Parameters
     ----------
-    model : torch.nn.Module
-        With its first weights; they must follow from the seed.
-    loss_of : callable (model, dict of str to tensor) -> (loss, dict of str to float)
-        Loss of a batch, and what else to log.
+    objective : torch.nn.Module
+        Around the model, with its first weights, which must follow from the seed. Called with a batch, a dict of str to tensor, it
+        gives the loss and a dict of what else to log.
     batches : loader.Windows or the like
         `batches[step]` is a dict of arrays, the same one whenever it is asked for; `batches.share` is what part of it this process takes.
     settings : LoopSettings
@@ -109,23 +108,25 @@ def train(model, loss_of, batches, settings, folder, fingerprint, device="cpu", 
         Says what is trained on what: a state of another fingerprint is not gone on from.
     device : str
         As `handroll.device.torch_device`.
-    validate : callable (model) -> dict of str to float, optional
+    validate : callable (objective) -> dict of str to float, optional
+        Called with the averaged weights, in evaluation mode.
 
     Returns
     -------
     Trained
+        None in all processes but the main one.
     """
     torch_device(device)
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if settings.precision == "bf16" else "no")
     batches.share = accelerator.process_index, accelerator.num_processes
     optimiser = torch.optim.AdamW(
-        [p for p in model.parameters() if p.requires_grad], lr=settings.learning_rate, weight_decay=settings.weight_decay
+        [p for p in objective.parameters() if p.requires_grad], lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
-    average = EMAModel(model.parameters(), decay=settings.ema_decay, use_ema_warmup=True) if settings.ema_decay else None
+    average = EMAModel(objective.parameters(), decay=settings.ema_decay, use_ema_warmup=True) if settings.ema_decay else None
     folder = Path(folder)
-    step, history = _resume(folder / STATE, fingerprint, model, optimiser, average)
-    model, optimiser = accelerator.prepare(model, optimiser)
-    bare = accelerator.unwrap_model(model)
+    step, history, spent = _resume(folder / STATE, fingerprint, objective, optimiser, average)
+    objective, optimiser = accelerator.prepare(objective, optimiser)
+    bare = accelerator.unwrap_model(objective)
     if average is not None:
         average.to(accelerator.device)
     board = SummaryWriter(folder / "tensorboard", purge_step=step) if accelerator.is_main_process else None
@@ -135,13 +136,13 @@ def train(model, loss_of, batches, settings, folder, fingerprint, device="cpu", 
         for group in optimiser.param_groups:
             group["lr"] = settings.rate(step)
         batch = {name: torch.from_numpy(values).to(accelerator.device) for name, values in arrays.items()}
-        model.train()
+        objective.train()
         with accelerator.autocast():
-            loss, values = loss_of(model, batch)
+            loss, values = objective(batch)
         optimiser.zero_grad(set_to_none=True)
         accelerator.backward(loss)
         if settings.clip_norm:
-            accelerator.clip_grad_norm_(model.parameters(), settings.clip_norm)
+            accelerator.clip_grad_norm_(objective.parameters(), settings.clip_norm)
         optimiser.step()
         if average is not None:
             average.step(bare.parameters())
@@ -172,14 +173,14 @@ def train(model, loss_of, batches, settings, folder, fingerprint, device="cpu", 
                 _log(board, step, {f"valid_{name}": value for name, value in found.items()})
                 LOGGER.info("step %d: %s", step, ", ".join(f"valid {name} {value:.4g}" for name, value in found.items()))
         if accelerator.is_main_process and (last or step % settings.save_every == 0):
-            _save(folder / STATE, fingerprint, step, history, bare, optimiser, average)
-    if board is not None:
-        board.close()
+            _save(folder / STATE, fingerprint, (step, history, spent + time.monotonic() - started), bare, optimiser, average)
+    if board is None:
+        return None
+    board.close()
     if average is not None:
         average.copy_to(bare.parameters())
     weights = {name: value.detach().cpu().clone().contiguous() for name, value in bare.state_dict().items()}
-    seconds = max(time.monotonic() - started, 1e-9)
-    return Trained(weights, history, batches.batch * (step - first) / seconds, _memory_gb())
+    return Trained(weights, history, spent + time.monotonic() - started, _memory_gb())
 
 
 def _validated(validate, model, average):
@@ -195,8 +196,8 @@ def _validated(validate, model, average):
     return found
 
 
-def _save(path, fingerprint, step, history, model, optimiser, average):
-    state = {"fingerprint": fingerprint, "step": step, "history": history, "model": model.state_dict(), "optimiser": optimiser.state_dict()}
+def _save(path, fingerprint, done, model, optimiser, average):
+    state = {"fingerprint": fingerprint, "done": done, "model": model.state_dict(), "optimiser": optimiser.state_dict()}
     if average is not None:
         state["average"] = average.state_dict()
     with atomic_path(path) as temporary:
@@ -204,19 +205,19 @@ def _save(path, fingerprint, step, history, model, optimiser, average):
 
 
 def _resume(path, fingerprint, model, optimiser, average):
-    """(step, history) of a state of this fingerprint, loaded; (0, []) where there is none."""
+    """(step, history, seconds) of a state of this fingerprint, loaded; (0, [], 0) where there is none."""
     if not path.is_file():
-        return 0, []
+        return 0, [], 0.0
     state = torch.load(path, map_location="cpu", weights_only=True)
     if state["fingerprint"] != fingerprint:
         LOGGER.info("what was trained before had other settings or data: training begins anew")
-        return 0, []
+        return 0, [], 0.0
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
     if average is not None:
         average.load_state_dict(state["average"])
-    LOGGER.info("going on from step %d", state["step"])
-    return state["step"], state["history"]
+    LOGGER.info("going on from step %d", state["done"][0])
+    return state["done"]
 
 
 def _log(board, step, values):
