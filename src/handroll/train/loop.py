@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from diffusers.training_utils import EMAModel
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.tensorboard import SummaryWriter
 
 from handroll.dataset.loader import ahead
@@ -122,7 +122,7 @@ def train(objective, batches, settings, folder, fingerprint, device="cpu", valid
     optimiser = torch.optim.AdamW(
         [p for p in objective.parameters() if p.requires_grad], lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
-    average = EMAModel(objective.parameters(), decay=settings.ema_decay, use_ema_warmup=True) if settings.ema_decay else None
+    average = AveragedModel(objective, multi_avg_fn=moving_average(settings.ema_decay)) if settings.ema_decay else None
     folder = Path(folder)
     step, history, spent = _resume(folder / STATE, fingerprint, objective, optimiser, average)
     objective, optimiser = accelerator.prepare(objective, optimiser)
@@ -145,10 +145,11 @@ def train(objective, batches, settings, folder, fingerprint, device="cpu", valid
             accelerator.clip_grad_norm_(objective.parameters(), settings.clip_norm)
         optimiser.step()
         if average is not None:
-            average.step(bare.parameters())
+            average.update_parameters(bare)
         step += 1
-        if not math.isfinite(float(loss.detach())):
-            raise FloatingPointError(f"training: the loss is {float(loss)} in step {step}; lower the learning rate, or look at the data")
+        reached = float(loss.detach())
+        if not math.isfinite(reached):
+            raise FloatingPointError(f"training: the loss is {reached} in step {step}; lower the learning rate, or look at the data")
         last = step == settings.steps
         if accelerator.is_main_process and (step % settings.log_every == 0 or last):
             speed = batches.batch * (step - first) / (time.monotonic() - started)
@@ -156,7 +157,7 @@ def train(objective, batches, settings, folder, fingerprint, device="cpu", valid
                 board,
                 step,
                 {
-                    "loss": float(loss),
+                    "loss": reached,
                     **values,
                     "learning_rate": settings.rate(step - 1),
                     "windows_per_s": speed,
@@ -165,9 +166,9 @@ def train(objective, batches, settings, folder, fingerprint, device="cpu", valid
             )
             if time.monotonic() - told > 5.0 or last:
                 told = time.monotonic()
-                LOGGER.info("step %d of %d: loss %.4g, %.1f windows/s", step, settings.steps, float(loss), speed)
+                LOGGER.info("step %d of %d: loss %.4g, %.1f windows/s", step, settings.steps, reached, speed)
         if validate is not None and (last or (settings.valid_every and step % settings.valid_every == 0)):
-            found = _validated(validate, bare, average)
+            found = _validated(validate, bare if average is None else average.module)
             history.append({"step": step, **found})
             if accelerator.is_main_process:
                 _log(board, step, {f"valid_{name}": value for name, value in found.items()})
@@ -177,23 +178,30 @@ def train(objective, batches, settings, folder, fingerprint, device="cpu", valid
     if board is None:
         return None
     board.close()
-    if average is not None:
-        average.copy_to(bare.parameters())
-    weights = {name: value.detach().cpu().clone().contiguous() for name, value in bare.state_dict().items()}
+    kept = bare if average is None else average.module
+    weights = {name: value.detach().cpu().clone().contiguous() for name, value in kept.state_dict().items()}
     return Trained(weights, history, spent + time.monotonic() - started, _memory_gb())
 
 
-def _validated(validate, model, average):
-    """Values of the validation, of the averaged weights; leaves the model as it was."""
-    if average is not None:
-        average.store(model.parameters())
-        average.copy_to(model.parameters())
-    model.eval()
+def moving_average(decay):
+    """An average for `AveragedModel` whose decay rises to the given one, so that first weights are soon forgotten.
+
+    Of n steps it is at most (1 + n) / (10 + n), as in TensorFlow's `ExponentialMovingAverage`.
+    """
+
+    @torch.no_grad()
+    def update(averages, values, count):
+        now = min(decay, (1.0 + float(count)) / (10.0 + float(count)))
+        torch._foreach_lerp_(averages, values, 1.0 - now)
+
+    return update
+
+
+def _validated(validate, objective):
+    """Values of the validation."""
+    objective.eval()
     with torch.no_grad():
-        found = validate(model)
-    if average is not None:
-        average.restore(model.parameters())
-    return found
+        return validate(objective)
 
 
 def _save(path, fingerprint, done, model, optimiser, average):
