@@ -69,8 +69,8 @@ import duckdb
 duckdb.sql("SELECT split, count(*) AS clips, sum(len(notes)) AS notes FROM 'results/dataset/*-*.parquet' GROUP BY split").show()
 ```
 
-Hugging Face `datasets`, from a folder or from the Hub; the sound of a clip is a FLAC file, decoded here by `soundfile`
-(`cast_column("audio", datasets.Audio())` decodes by torchcodec instead):
+Hugging Face `datasets`, from a folder or from the Hub; the sound of a clip is a FLAC file (in imported datasets an MP3
+file), decoded here by `soundfile` (`cast_column("audio", datasets.Audio())` decodes by torchcodec instead):
 
 ```python
 import io
