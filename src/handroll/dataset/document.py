@@ -27,6 +27,8 @@ one window of a video. There is no picture in it, and no MANO model.
 All clips of a video are in one split. Consecutive clips of a video overlap where the hop is shorter than the clip, so
 count notes and seconds by `start_s`, not by adding up clips.
 
+PianoMotion10M comes in as such shards, and any such folder goes out in its layout: [pianomotion10m.md](pianomotion10m.md).
+
 ## Loading
 
 With handroll, arrays come in their full shape:
