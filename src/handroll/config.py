@@ -357,6 +357,19 @@ class Dataset(Section):
     rights: Rights = Rights()
 
 
+class PianoMotion10M(Section):
+    """The released dataset PianoMotion10M, to import, and its layout, to export to: docs/pianomotion10m.md."""
+
+    folder: Annotated[str, Field(min_length=1)] = Field(
+        "resources/pianomotion10m", description="the released tree: annotation, audio, midi and the lists of videos"
+    )
+    subjects: list[Annotated[str, Field(coerce_numbers_to_str=True)]] = Field([], description="import only these; empty: all")
+    mean_pose: Literal["absolute", "subtracted"] = Field(
+        "absolute",
+        description="what its rotations are relative to, read and written: the flat hand, or MANO's mean pose, which needs the file pose.hamer.mano",
+    )
+
+
 class Overlay(Section):
     """Hands drawn on the video."""
 
@@ -381,6 +394,7 @@ class Config(Section):
     clips: Clips = Clips()
     splits: Splits = Splits()
     dataset: Dataset = Dataset()
+    pianomotion10m: PianoMotion10M = PianoMotion10M()
     overlay: Overlay = Overlay()
     benchmark: Benchmark = Benchmark()
 

@@ -79,6 +79,10 @@ def test_numbers_may_come_as_text():
     assert parse_config({"motion": {"hampel": {"window": "20"}}, "screen": {"sound": {"required": "false"}}}).motion.hampel.window == 20
 
 
+def test_names_may_come_as_numbers():
+    assert parse_config({"pianomotion10m": {"subjects": [1467634, "b"]}}).pianomotion10m.subjects == ["1467634", "b"]
+
+
 def test_every_problem_is_listed():
     with pytest.raises(ConfigError) as caught:
         parse_config({"clips": {"length_s": -1.0, "hops": 2}, "sheet": 5})

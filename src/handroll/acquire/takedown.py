@@ -99,8 +99,8 @@ def remove_taken_down(takedowns, directory, videos=(), dry_run=False):
 
     That is every folder and file of theirs in any phase, partial downloads, logs and benchmarks, Snakemake's records of them,
     and every file made from many videos, which lie in a phase's own folder, that holds or names one of theirs; where a shard does,
-    the dataset's packed files go together, so that the next run packs them anew. A local source stays: only the link to it goes.
-    Links are never followed.
+    the packed files beside it go together, so that the next run packs them anew, and so does an export that holds one. A local
+    source stays: only the link to it goes. Links are never followed.
 
     Parameters
     ----------
@@ -152,9 +152,13 @@ def _source_of(path):
 
 def _of_videos(results, names, not_followed):
     """Paths below the results that are, or hold something, of the videos; links to folders are put into `not_followed`."""
-    packed_goes = False
+    packed = set()
     for place, folders, files in os.walk(results):
         place = Path(place)
+        if place == results / "export":
+            # Made anew from the shards in a moment, and in layouts of others: one that holds a video goes as a whole.
+            yield from (place / name for name in folders if _holds_one(place / name, names))
+            folders[:] = []
         of_subject = _is_of_subject(place.relative_to(results).parts)
         not_followed += [place / name for name in folders if (place / name).is_symlink()]
         gone = [name for name in folders if of_subject and (place.name, name) in names]
@@ -166,9 +170,19 @@ def _of_videos(results, names, not_followed):
             collected = place.parent == results and not path.is_symlink()
             if (of_subject and _is_of(place.name, name, names)) or (collected and _names_one(path, names)):
                 yield path
-                packed_goes |= place == results / "dataset" and _SHARD.fullmatch(name) is not None
-    if packed_goes:
-        yield from (path for path in (results / "dataset").iterdir() if path.is_file() and _is_packed(path))
+                if collected and _SHARD.fullmatch(name):
+                    packed.add(place)
+    for place in packed:
+        yield from (path for path in place.iterdir() if path.is_file() and _is_packed(path))
+
+
+def _holds_one(folder, names):
+    """Whether a folder holds one of the videos anywhere: a folder or file of its name in a folder of its subject's."""
+    for place, folders, files in os.walk(folder):
+        subject = os.path.basename(place)
+        if any((subject, name) in names for name in folders) or any(_is_of(subject, name, names) for name in files):
+            return True
+    return False
 
 
 def _is_of_subject(parts):

@@ -27,6 +27,8 @@ one window of a video. There is no picture in it, and no MANO model.
 All clips of a video are in one split. Consecutive clips of a video overlap where the hop is shorter than the clip, so
 count notes and seconds by `start_s`, not by adding up clips.
 
+PianoMotion10M comes in as such shards, and any such folder goes out in its layout: [pianomotion10m.md](pianomotion10m.md).
+
 ## Loading
 
 With handroll, arrays come in their full shape:
@@ -69,8 +71,8 @@ import duckdb
 duckdb.sql("SELECT split, count(*) AS clips, sum(len(notes)) AS notes FROM 'results/dataset/*-*.parquet' GROUP BY split").show()
 ```
 
-Hugging Face `datasets`, from a folder or from the Hub; the sound of a clip is a FLAC file, decoded here by `soundfile`
-(`cast_column("audio", datasets.Audio())` decodes by torchcodec instead):
+Hugging Face `datasets`, from a folder or from the Hub; the sound of a clip is a FLAC file (in imported datasets an MP3
+file), decoded here by `soundfile` (`cast_column("audio", datasets.Audio())` decodes by torchcodec instead):
 
 ```python
 import io

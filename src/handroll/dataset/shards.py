@@ -21,7 +21,7 @@ from handroll.camera import Camera, Extrinsics
 from handroll.dataset.splits import SPLITS
 from handroll.hand.skeleton import HANDS
 from handroll.provenance import atomic_path, file_sha256
-from handroll.schema import KEY_PRESS_SCORES, SCHEMA_VERSION, SHARD, to_arrow, write_json
+from handroll.schema import KEY_PRESS_SCORES, SCHEMA_VERSION, SHARD, SchemaError, from_arrow, to_arrow, write_json
 
 MANIFEST = "shards.json"
 """Name of the list of shards; written last, so a folder with it is complete."""
@@ -117,10 +117,6 @@ def write_shards(clips, splits, open_video, out_dir, target_bytes=TARGET_BYTES, 
     ValueError
         An accepted clip's video has no split.
     """
-    out_dir = Path(out_dir)
-    out_dir.mkdir(parents=True, exist_ok=True)
-    for path in [out_dir / MANIFEST, *(p for p in out_dir.iterdir() if _SHARD_NAME.fullmatch(p.name))]:
-        path.unlink(missing_ok=True)
     split_of = dict(zip(zip(splits["subject"], splits["video"], strict=True), splits["split"], strict=True))
     windows = defaultdict(lambda: defaultdict(list))
     for row in np.flatnonzero(clips["accepted"]):
@@ -128,13 +124,64 @@ def write_shards(clips, splits, open_video, out_dir, target_bytes=TARGET_BYTES, 
         if name not in split_of:
             raise ValueError(f"{'/'.join(name)} has accepted clips and no split: expected a row in the table of splits")
         windows[split_of[name]][name].append(row)
+    rows = {split: _clip_rows(clips, windows[split], split, open_video) for split in SPLITS}
+    return write_rows(rows, out_dir, target_bytes, row_group_rows, metadata, left_out)
+
+
+def write_rows(rows, out_dir, target_bytes=TARGET_BYTES, row_group_rows=8, metadata=None, left_out=None):
+    """Write rows as shards, of whatever they were made. Memory stays within one row group.
+
+    Parameters
+    ----------
+    rows : dict of split to iterable of dict
+        Rows of `handroll.schema.SHARD`, by subject, video and clip; asked for one after the other.
+    out_dir, target_bytes, row_group_rows, metadata, left_out
+        As of `write_shards`, which this is the writing half of.
+
+    Returns
+    -------
+    dict
+        As `write_shards`.
+    """
+    out_dir = Path(out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    for path in [out_dir / MANIFEST, *(p for p in out_dir.iterdir() if _SHARD_NAME.fullmatch(p.name))]:
+        path.unlink(missing_ok=True)
     shards = []
     for split in SPLITS:
-        rows = _clip_rows(clips, windows[split], split, open_video)
-        shards += _write_split(out_dir, split, rows, target_bytes, row_group_rows, metadata)
+        shards += _write_split(out_dir, split, iter(rows[split]), target_bytes, row_group_rows, metadata)
     manifest = {"schema_version": SCHEMA_VERSION, "shards": shards, "left_out": left_out or {}}
     write_json(out_dir / MANIFEST, manifest)
     return manifest
+
+
+def read_rows(folder):
+    """The rows of a folder of shards, in the order of its manifest. Memory stays within one row group.
+
+    Parameters
+    ----------
+    folder : path
+        As `write_rows` leaves it.
+
+    Yields
+    ------
+    dict of str to value
+        A row of `handroll.schema.SHARD`, frame columns as arrays (frame, ...).
+
+    Raises
+    ------
+    SchemaError
+        The manifest names something else than a shard, or a shard has other columns.
+    """
+    folder = Path(folder)
+    for shard in json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["shards"]:
+        if not _SHARD_NAME.fullmatch(shard["name"]):
+            raise SchemaError(f"{folder / MANIFEST}: expected names such as train-00000.parquet, found {shard['name']!r}")
+        with pq.ParquetFile(folder / shard["name"], page_checksum_verification=True) as file:
+            for group in range(file.num_row_groups):
+                columns = from_arrow(SHARD, file.read_row_group(group))
+                for row in range(len(columns["clip"])):
+                    yield {name: values[row] for name, values in columns.items()}
 
 
 def _clip_rows(clips, windows, split, open_video):
@@ -189,10 +236,7 @@ def clip_row(clip, split, record):
         # Copies: a slice would keep the whole video in memory until the row group is written.
         row |= {f"{hand}_{name}": record.motion[name][frames, side].copy() for name in _FRAME_COLUMNS}
         row |= {f"{hand}_{name}": _constant(record.motion[name][:, side], f"{hand} {name}", clip) for name in _VIDEO_COLUMNS}
-    struck = (record.notes["onset_s"] >= start_s) & (record.notes["onset_s"] < end_s)
-    held = (record.pedal["offset_s"] > start_s) & (record.pedal["onset_s"] < end_s)
-    row["notes"] = _structs(record.notes, struck, start_s)
-    row["pedal"] = _structs(record.pedal, held, start_s)
+    row |= cut_music(record.notes, record.pedal, start_s, end_s)
     row["audio"] = None
     if record.audio_path is not None:
         name = f"{clip['subject']}_{clip['video']}_{int(clip['clip']):05d}.flac"
@@ -216,6 +260,25 @@ def _constant(values, what, clip):
     if not np.array_equal(known, np.broadcast_to(known[0], known.shape)):
         raise ValueError(f"{clip['subject']}/{clip['video']}: {what} changes within the video, expected one value; fit the pose again")
     return known[0].copy()
+
+
+def cut_music(notes, pedal, start_s, end_s):
+    """Notes and pedal of [start_s, end_s), as the columns of a row.
+
+    Parameters
+    ----------
+    notes, pedal : dict of str to array (rows,)
+        `FINGERED_NOTES` and `PEDAL`, seconds since the video's first frame.
+    start_s, end_s : float
+
+    Returns
+    -------
+    dict
+        `notes`: those struck within; `pedal`: presses that overlap, not cut. Lists of dicts, seconds since `start_s`.
+    """
+    struck = (notes["onset_s"] >= start_s) & (notes["onset_s"] < end_s)
+    held = (pedal["offset_s"] > start_s) & (pedal["onset_s"] < end_s)
+    return {"notes": _structs(notes, struck, start_s), "pedal": _structs(pedal, held, start_s)}
 
 
 def _structs(table, chosen, start_s):

@@ -1,5 +1,6 @@
-"""The sound of a video as a FLAC file on the video's clock, and reading such files."""
+"""The sound of a video as a FLAC file on the video's clock; reading such files, and MP3 for those who want it."""
 
+import io
 import logging
 from pathlib import Path
 
@@ -21,6 +22,9 @@ and the shortest block that can be missing is longer (AAC at 96 kHz: 10.7 ms).""
 
 SILENT_RATE_HZ = 44_100
 """The rate that a file without samples is said to have."""
+
+MP3_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+"""The sampling rates that MP3 knows (MPEG-1, 2 and 2.5 Layer III)."""
 
 
 def extract_audio(video_path, out_path, probe=None):
@@ -130,3 +134,32 @@ def load_audio(path, rate_hz=None, mono=True):
     if rate_hz and rate_hz != found_hz:
         samples = soxr.resample(samples, found_hz, rate_hz).astype(np.float32, copy=False)
     return samples, rate_hz or found_hz
+
+
+def is_mp3(data):
+    """Whether bytes begin as an MP3 file does: with an ID3v2 tag or the sync word of a Layer III frame."""
+    return data[:3] == b"ID3" or (len(data) > 1 and data[0] == 0xFF and data[1] & 0xE6 == 0xE2)
+
+
+def as_mp3(data):
+    """A sound file as an MP3 file of the same length, without a shift in time.
+
+    Parameters
+    ----------
+    data : bytes
+        Of a sound file (FLAC, WAV, MP3, ...).
+
+    Returns
+    -------
+    bytes
+        MP3 files as they are. Others encoded, all channels, at their own rate, or the next higher one that MP3 knows.
+    """
+    if is_mp3(data):
+        return data
+    samples, rate_hz = soundfile.read(io.BytesIO(data), dtype="float32")
+    mp3_rate_hz = next((rate for rate in MP3_RATES_HZ if rate >= rate_hz), MP3_RATES_HZ[-1])
+    if mp3_rate_hz != rate_hz:
+        samples = soxr.resample(samples, rate_hz, mp3_rate_hz)
+    target = io.BytesIO()
+    soundfile.write(target, samples, mp3_rate_hz, format="MP3")
+    return target.getvalue()

@@ -78,8 +78,8 @@ def read_midi(path):
     return note_table(*columns, pedal), pedal
 
 
-def write_midi(path, notes, pedal):
-    """Write notes and pedal as a MIDI file of one track (format 0); the same input gives the same bytes.
+def write_midi(path, notes, pedal, tempo_track=False):
+    """Write notes and pedal as a MIDI file; the same input gives the same bytes.
 
     Parameters
     ----------
@@ -87,6 +87,8 @@ def write_midi(path, notes, pedal):
     notes, pedal : dict of str to array
         `schema.NOTES` and `schema.PEDAL`. Notes end where the key is released, the pedal is written as controller 64;
         times before 0 become 0.
+    tempo_track : bool
+        Two tracks (format 1), the first with the tempo alone, as some readers demand; else all in one track (format 0).
     """
     events = []
     for onset_s, release_s, pitch, velocity in zip(*(notes[n] for n in ("onset_s", "key_offset_s", "pitch", "velocity")), strict=True):
@@ -98,14 +100,15 @@ def write_midi(path, notes, pedal):
         events.append((_ticks(onset_s), 1, mido.Message("control_change", control=SUSTAIN, value=127)))
         events.append((_ticks(offset_s), 0, mido.Message("control_change", control=SUSTAIN, value=0)))
     events.sort(key=lambda event: (event[0], event[1], event[2].bytes()))
-    track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=TEMPO_US)])
-    past = 0
+    tempo, end = mido.MetaMessage("set_tempo", tempo=TEMPO_US), mido.MetaMessage("end_of_track")
+    track, past = mido.MidiTrack(), 0
     for tick, _, message in events:
         track.append(message.copy(time=tick - past))
         past = tick
-    track.append(mido.MetaMessage("end_of_track"))
+    track.append(end)
+    tracks = [mido.MidiTrack([tempo, end]), track] if tempo_track else [mido.MidiTrack([tempo, *track])]
     with atomic_path(path) as temporary:
-        mido.MidiFile(type=0, ticks_per_beat=TICKS_PER_BEAT, tracks=[track]).save(temporary)
+        mido.MidiFile(type=int(tempo_track), ticks_per_beat=TICKS_PER_BEAT, tracks=tracks).save(temporary)
 
 
 def _ticks(time_s):

@@ -126,6 +126,16 @@ def test_packed_files_stay_if_no_shard_holds_it(project):
     }
 
 
+def test_an_export_goes_as_a_whole_if_it_holds_the_video(project):
+    exports = project / "results" / "export"
+    for layout, subject, video in (("theirs", "ann", "one"), ("theirs", "bob", "one"), ("other", "ann", "two"), ("other", "bob", "one")):
+        write(exports / layout / "audio" / subject / video / f"{video}_seq_0000.mp3")
+    write(exports / "flat" / "midi" / "ann" / "one.mid")
+    remove_taken_down(listed(project, "ann\tone"), project)
+    assert sorted(path.name for path in exports.iterdir()) == ["other"]
+    assert (exports / "other/audio/ann/two/two_seq_0000.mp3").exists()
+
+
 def test_tables_and_pages_of_many_videos_that_name_it_go(project):
     results = project / "results"
     rows = {

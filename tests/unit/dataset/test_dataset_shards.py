@@ -10,8 +10,8 @@ import pytest
 import soundfile
 
 from handroll.camera import Extrinsics
-from handroll.dataset.shards import clip_row, cut_flac, survey_shards, write_shards
-from handroll.schema import CLIPS, SCHEMA_VERSION, SHARD, read_table, to_arrow
+from handroll.dataset.shards import clip_row, cut_flac, read_rows, survey_shards, write_rows, write_shards
+from handroll.schema import CLIPS, SCHEMA_VERSION, SHARD, SchemaError, read_table, to_arrow, write_json
 
 
 def read_all(folder, manifest):
@@ -183,3 +183,21 @@ def test_frames_are_stored_as_lists_of_fixed_lists(dataset):
     assert found.field("left_rotation_rad").type == pa.list_(pa.list_(pa.float32(), 48))
     assert found.field("right_joints_m").type == pa.list_(pa.list_(pa.float32(), 63))
     assert found.field("left_state").type == pa.list_(pa.int8())
+
+
+def test_rows_are_read_as_they_lie_and_written_again_to_the_same_bytes(tmp_path, dataset):
+    folder = dataset / "results" / "dataset"
+    rows = list(read_rows(folder))
+    assert [(row["subject"], row["clip"], row["split"]) for row in rows] == [
+        *(("ann", clip, "train") for clip in (0, 1)),
+        *(("bob", clip, "test") for clip in (0, 1)),
+    ]
+    assert rows[0]["left_rotation_rad"].shape == (900, 16, 3) and rows[1]["notes"][0]["onset_s"] == 0.0
+    by_split = {split: [row for row in rows if row["split"] == split] for split in ("train", "valid", "test")}
+    assert write_rows(by_split, tmp_path, row_group_rows=2) == json.loads((folder / "shards.json").read_text())
+
+
+def test_a_manifest_leads_nowhere_else(tmp_path):
+    write_json(tmp_path / "shards.json", {"shards": [{"name": "../train-00000.parquet"}]})
+    with pytest.raises(SchemaError, match=r"expected names such as train-00000.parquet, found '../train-00000.parquet'"):
+        list(read_rows(tmp_path))

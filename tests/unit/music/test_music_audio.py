@@ -1,10 +1,12 @@
 """The sound lies on the video's clock, whatever the container did to it."""
 
+import io
+
 import numpy as np
 import pytest
 import soundfile
 
-from handroll.music.audio import extract_audio, load_audio
+from handroll.music.audio import as_mp3, extract_audio, is_mp3, load_audio
 
 TIMES_S = np.arange(60) / 30
 
@@ -75,3 +77,23 @@ def test_load_audio_resamples_and_mixes(tmp_path):
     np.testing.assert_allclose(mono[500:-500], 0.25 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)[500:-500], atol=1e-3)
     stereo, rate = load_audio(tmp_path / "a.wav", mono=False)
     assert stereo.shape == (48000, 2) and rate == 48000
+
+
+def test_mp3_keeps_length_and_time(click_track):
+    clicks = click_track(44100, 1.5, (0.25, 1.0))
+    flac = io.BytesIO()
+    soundfile.write(flac, clicks, 44100, format="FLAC")
+    data = as_mp3(flac.getvalue())
+    assert is_mp3(data) and not is_mp3(flac.getvalue()) and as_mp3(data) is data
+    samples, rate_hz = soundfile.read(io.BytesIO(data), dtype="float32")
+    assert rate_hz == 44100 and len(samples) == len(clicks)
+    shift = np.argmax(np.correlate(samples[:20000], clicks[:20000], "full")) - 19999
+    assert abs(shift) <= 1
+
+
+def test_a_rate_that_mp3_lacks_becomes_the_next_higher_one(click_track):
+    for rate_hz, found_hz in ((37800, 44100), (96000, 48000)):
+        flac = io.BytesIO()
+        soundfile.write(flac, click_track(rate_hz, 1.0, (0.5,)), rate_hz, format="FLAC")
+        samples, mp3_rate_hz = soundfile.read(io.BytesIO(as_mp3(flac.getvalue())))
+        assert mp3_rate_hz == found_hz and abs(len(samples) / mp3_rate_hz - 1.0) < 1e-3

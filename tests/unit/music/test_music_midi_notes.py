@@ -58,6 +58,18 @@ def test_midi_survives_a_round_trip(tmp_path):
     assert (tmp_path / "a.mid").read_bytes() == (tmp_path / "b.mid").read_bytes()
 
 
+def test_the_tempo_may_have_a_track_of_its_own(tmp_path):
+    notes, pedal = notes_of((0.5, 1.0, 60, 64), (1.5, 2.25, 64, 80), pedal=[(0.25, 2.0)])
+    write_midi(tmp_path / "one.mid", notes, pedal)
+    write_midi(tmp_path / "two.mid", notes, pedal, tempo_track=True)
+    file = mido.MidiFile(tmp_path / "two.mid")
+    assert file.type == 1 and [message.type for message in file.tracks[0]] == ["set_tempo", "end_of_track"]
+    assert len(file.tracks) == 2 and len(mido.MidiFile(tmp_path / "one.mid").tracks) == 1
+    for one, two in zip(read_midi(tmp_path / "one.mid"), read_midi(tmp_path / "two.mid"), strict=True):
+        for name, values in one.items():
+            np.testing.assert_array_equal(values, two[name])
+
+
 def test_tempo_changes_tracks_and_unended_notes(tmp_path):
     tempo = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=1_000_000), mido.MetaMessage("set_tempo", tempo=500_000, time=480)])
     right = mido.MidiTrack(
