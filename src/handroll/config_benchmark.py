@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from handroll.config_section import Count, Name, NotNegative, Positive, Section
+from handroll.config_section import Count, Name, NotNegative, Positive, Section, Share
 
 FEATURES = ("logmel", "notes", "hubert", "wav2vec2")
 """Features of sound that models can be given."""
@@ -30,12 +30,15 @@ class Training(Section):
 class Position(Section):
     """The first stage: where the hands are, from the sound."""
 
-    width: Count = Field(128, description="width of the decoder; the released models' 512")
-    layers: Count = Field(2, description="layers of encoder and decoder each, or states of the ssm decoder; base 4, large 8")
-    feed_forward: Count = Field(256, description="width of the encoder's feed-forward layers; the released models' 2048")
-    context: Annotated[int, Field(ge=0)] = Field(
-        3, description="convolutions that look at the neighbouring frames first; 0 for features that know them, as HuBERT's do"
+    width: Annotated[int, Field(ge=4, multiple_of=4)] = Field(128, description="width of the decoder; the released models' 512")
+    layers: Count = Field(2, description="layers of a transformer's encoder, and of its decoder; base 4, large 8")
+    state: Count = Field(16, description="states of a channel of the ssm decoder; the released models' 16")
+    feedforward: Count = Field(256, description="width of the encoder's feed-forward layers; the released models' 2048")
+    context_layers: Annotated[int, Field(ge=0)] = Field(
+        3, description="convolutions that look at neighbouring frames first; 0 for features that know them, as HuBERT's do"
     )
+    context_width: Annotated[int, Field(ge=16, multiple_of=16)] = Field(128, description="width of these")
+    dropout: Share = Field(0.1, description="share that training drops; the released models' 0.1")
     velocity_weight: NotNegative = Field(1.0, description="of the error of the velocity in the loss, beside that of the position")
     training: Training = Training(learning_rate=1e-3)
 
@@ -44,17 +47,21 @@ class Gesture(Section):
     """The second stage: the hands' poses, by diffusion, from the sound and the first stage's positions."""
 
     dim: Annotated[int, Field(ge=8, multiple_of=8)] = Field(32, description="width of the U-Net's first level, doubled at each; base 256")
-    condition_width: Count = Field(128, description="width of the condition encoder; base 768, large 1024")
-    layers: Count = Field(2, description="layers of the condition's encoder and decoder each, or states of its ssm; base 4, large 8")
-    feed_forward: Count = Field(256, description="width of the encoder's feed-forward layers; the released models' 2048")
-    context: Annotated[int, Field(ge=0)] = Field(3, description="as position.context")
+    condition_width: Annotated[int, Field(ge=16, multiple_of=16)] = Field(
+        128, description="width of the condition encoder; base 768, large 1024"
+    )
+    layers: Count = Field(2, description="layers of the condition's encoder, and of its decoder; base 4, large 8")
+    state: Count = Field(8, description="states of a channel of its ssm; base 8, large 16")
+    feedforward: Count = Field(256, description="width of the encoder's feed-forward layers; the released models' 2048")
+    context_layers: Annotated[int, Field(ge=0)] = Field(3, description="as position.context_layers")
+    dropout: Share = Field(0.1, description="share that training drops; the released models' 0.1")
     training: Training = Training(steps=1500, learning_rate=1e-3)
 
 
 class Autoencoder(Section):
     """What sees whole windows of motion for the Fréchet distance of motions (Yoon et al. 2020); one for all methods of an experiment."""
 
-    training: Training = Training(steps=600, learning_rate=1e-3)
+    training: Training = Training(steps=600, learning_rate=1e-3, ema_decay=0.0)
 
 
 class Weights(Section):

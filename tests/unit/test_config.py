@@ -28,7 +28,7 @@ def test_default_file_names_every_key_with_its_default():
             section = section[part]
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "config").glob("*.yaml")))
+@pytest.mark.parametrize("name", sorted(path.relative_to(ROOT / "config").as_posix() for path in (ROOT / "config").rglob("*.yaml")))
 def test_shipped_configurations_are_valid(name):
     parse_config(yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8")))
 

@@ -16,6 +16,8 @@ SEEN = cfg(frame="benchmark.frame", rate_hz="benchmark.rate_hz", subjects="bench
 WINDOW = round(BENCHMARK.window_s * BENCHMARK.rate_hz)
 # How every model of the experiment is trained.
 TRAINING = cfg(seed="benchmark.seed", precision="benchmark.precision", gpus="benchmark.gpus", device="device")
+# Sizes that both stages have.
+SIZES = ("layers", "state", "feedforward", "context_layers", "dropout")
 # The features by which the nearest training motion is found: the first ones.
 FIRST_FEATURES = BENCHMARK.features[0]
 
@@ -106,7 +108,7 @@ rule train_position:
     params:
         code=version_of("handroll.train.position"),
         seen=SEEN,
-        model=cfg(**{name: f"benchmark.position.{name}" for name in ("width", "layers", "feed_forward", "context")}),
+        model=cfg(**{name: f"benchmark.position.{name}" for name in (*SIZES, "context_width", "width")}),
         velocity_weight=BENCHMARK.position.velocity_weight,
         training=cfg(settings="benchmark.position.training"),
         run=TRAINING,
@@ -138,12 +140,7 @@ rule train_gesture:
     params:
         code=version_of("handroll.train.gesture"),
         seen=SEEN,
-        model=cfg(
-            **{
-                name: f"benchmark.gesture.{name}"
-                for name in ("dim", "condition_width", "layers", "feed_forward", "context")
-            }
-        ),
+        model=cfg(**{name: f"benchmark.gesture.{name}" for name in (*SIZES, "condition_width", "dim")}),
         training=cfg(settings="benchmark.gesture.training"),
         run=TRAINING,
     script:

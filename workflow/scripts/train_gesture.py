@@ -18,11 +18,12 @@ def main(snakemake):
     with step_log(snakemake.log[0], f"{snakemake.rule} {'-'.join(snakemake.wildcards)}".strip()), torch_threads(snakemake.threads):
         source = Source(Path(given.shards).parent, features=Path(given.features).parent, **params.seen)
         settings = {**params.training["settings"], **params.run}
+        model = {**params.model, "decoder": snakemake.wildcards.decoder}
         # Outlives a job that is killed: Snakemake removes outputs only.
         folder = Path(snakemake.output.model).with_suffix(".training")
         launch(
             train_gesture,
-            (source, given.windows, given.position, params.model, settings, folder, snakemake.output.model),
+            (source, given.windows, given.position, model, settings, folder, snakemake.output.model),
             settings.pop("gpus"),
         )
 

@@ -53,7 +53,8 @@ def train_position(source, windows_path, model, velocity_weight, settings, folde
     """
     setup = set_up(source, windows_path, settings)
     width = setup.batches.clips[0].features.shape[1]
-    sizes = PositionSettings(features=width, **model)
+    # Features that no convolution looks at go through as wide as they are.
+    sizes = PositionSettings(features=width, **{**model, "context_width": model["context_width"] if model["context_layers"] else width})
     torch.manual_seed(settings["seed"])
     objective = PositionObjective(PositionPredictor(sizes), setup.scales, velocity_weight)
     print_of = fingerprint(source, windows_path, VERSION, asdict(sizes), velocity_weight, settings)
