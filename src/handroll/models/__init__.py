@@ -1,1 +1,1 @@
-"""Models of hand motion, and of the sound that it follows."""
+"""The networks: hand positions and gestures from sound, and what they are made of."""

@@ -1,0 +1,194 @@
+"""The auto-encoder whose features the Fréchet distance between generated and true motion (FID) is taken of.
+
+After the feature extractor of Y. Yoon et al., "Speech Gesture Generation from the Trimodal Context of Text, Audio, and
+Speaker Identity", ACM TOG 39 (2020), doi:10.1145/3414685.3417838, which PianoMotion10M (Gan et al., ICLR 2025) takes for
+both hands' rotations. How the released one was trained is not published. Ours is trained as a variational auto-encoder
+(D. Kingma and M. Welling, ICLR 2014, arXiv:1312.6114) whose divergence weighs so little that features stay informative.
+
+Axis letters: B clip in batch; T frame; M channel of the motion; Z feature (256).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+FEATURES = 256
+"""Z; as released."""
+
+CONVOLUTION_SLOPE = 0.2
+"""Of the leaky ReLUs between convolutions; as released."""
+
+DIVERGENCE_WEIGHT = 1e-3
+"""Of the Kullback-Leibler divergence, a feature, beside the mean absolute error; our choice."""
+
+START_CHANNELS = 4
+"""Channels of each frame that the decoder's convolutions start from; as released."""
+
+_CHANNELS = 32
+# Of most convolutions; as released.
+
+
+@dataclass(frozen=True)
+class AutoencoderSettings:
+    """Sizes of a `MotionAutoencoder`.
+
+    Attributes
+    ----------
+    channels : int
+        M: the right hand's rotations, then the left hand's.
+    frames : int
+        T; 8 s at 30 Hz by default. At least 12.
+    slope : float
+        Of the leaky ReLUs between the linear layers. The released code passes 1 by mistake, which makes them identities,
+        and its weights were trained so.
+    """
+
+    channels: int = 96
+    frames: int = 240
+    slope: float = 0.2
+
+
+class MotionAutoencoder(nn.Module):
+    """Encoder and decoder of a clip's motion.
+
+    Parameters
+    ----------
+    settings : AutoencoderSettings
+    """
+
+    def __init__(self, settings):
+        super().__init__()
+        self.settings = settings
+        self.encoder = Encoder(settings)
+        self.decoder = Decoder(settings)
+
+    def forward(self, motion, noise):
+        """Encode and decode.
+
+        Parameters
+        ----------
+        motion : tensor (B, T, M)
+        noise : tensor (B, Z)
+            Standard normal; 0 for the reconstruction from the features themselves.
+
+        Returns
+        -------
+        reconstruction : tensor (B, T, M)
+        mean, log_variance : tensor (B, Z)
+            Of the distribution of the clip's features.
+        """
+        mean, log_variance = self.encoder(motion)
+        return self.decoder(mean + (0.5 * log_variance).exp() * noise), mean, log_variance
+
+    @torch.no_grad()
+    def features(self, motion):
+        """Features of clips; they do not depend on what else is in the batch.
+
+        Parameters
+        ----------
+        motion : tensor (B, T, M)
+
+        Returns
+        -------
+        tensor (B, Z)
+
+        Raises
+        ------
+        RuntimeError
+            The network is in training mode, where features depend on the batch.
+        """
+        if self.training:
+            raise RuntimeError("features: expected an auto-encoder in evaluation mode, found training mode; call eval() first")
+        return self.encoder(motion)[0]
+
+
+class Encoder(nn.Module):
+    """Convolutions over time, then linear layers.
+
+    Parameters
+    ----------
+    settings : AutoencoderSettings
+
+    Raises
+    ------
+    ValueError
+        There are too few frames for the convolutions.
+    """
+
+    def __init__(self, settings):
+        super().__init__()
+        wide = 2 * _CHANNELS
+        self.net = nn.Sequential(
+            _convolution(settings.channels, _CHANNELS, 3, 1),
+            _convolution(_CHANNELS, wide, 3, 1),
+            _convolution(wide, wide, 4, 2),
+            nn.Conv1d(wide, _CHANNELS, 3),
+        )
+        frames = (settings.frames - 4 - 4) // 2 + 1 - 2
+        if frames < 1:
+            raise ValueError(f"auto-encoder: expected at least 12 frames, found {settings.frames}")
+        self.out_net = nn.Sequential(
+            *_linear(_CHANNELS * frames, 2 * FEATURES, settings.slope),
+            *_linear(2 * FEATURES, FEATURES, settings.slope),
+            nn.Linear(FEATURES, FEATURES),
+        )
+        self.fc_mu, self.fc_logvar = nn.Linear(FEATURES, FEATURES), nn.Linear(FEATURES, FEATURES)
+
+    def forward(self, motion):
+        """Mean and logarithm of the variance, (B, Z) each, of motion (B, T, M)."""
+        hidden = self.out_net(self.net(motion.transpose(1, 2)).flatten(1))
+        return self.fc_mu(hidden), self.fc_logvar(hidden)
+
+
+class Decoder(nn.Module):
+    """Linear layers, then convolutions over time.
+
+    Parameters
+    ----------
+    settings : AutoencoderSettings
+    """
+
+    def __init__(self, settings):
+        super().__init__()
+        self.pre_net = nn.Sequential(
+            *_linear(FEATURES, FEATURES // 2, settings.slope), nn.Linear(FEATURES // 2, START_CHANNELS * settings.frames)
+        )
+        self.net = nn.Sequential(
+            *(nn.ConvTranspose1d(START_CHANNELS, _CHANNELS, 3), nn.BatchNorm1d(_CHANNELS), nn.LeakyReLU(CONVOLUTION_SLOPE)),
+            *(nn.ConvTranspose1d(_CHANNELS, _CHANNELS, 3), nn.BatchNorm1d(_CHANNELS), nn.LeakyReLU(CONVOLUTION_SLOPE)),
+            nn.Conv1d(_CHANNELS, _CHANNELS, 3),
+            nn.Conv1d(_CHANNELS, settings.channels, 3),
+        )
+
+    def forward(self, features):
+        """Motion (B, T, M) of features (B, Z)."""
+        return self.net(self.pre_net(features).unflatten(1, (START_CHANNELS, -1))).transpose(1, 2)
+
+
+def _convolution(inputs, outputs, kernel, stride):
+    """Convolution without padding, norm, leaky ReLU."""
+    return nn.Sequential(nn.Conv1d(inputs, outputs, kernel, stride), nn.BatchNorm1d(outputs), nn.LeakyReLU(CONVOLUTION_SLOPE))
+
+
+def _linear(inputs, outputs, slope):
+    """Linear layer, norm, leaky ReLU, as parts of a larger sequence."""
+    return nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.LeakyReLU(slope)
+
+
+def autoencoder_loss(motion, reconstruction, mean, log_variance, divergence_weight=DIVERGENCE_WEIGHT):
+    """Mean absolute error of the reconstruction, and the divergence of the features from a standard normal distribution.
+
+    Parameters
+    ----------
+    motion, reconstruction : tensor (B, T, M)
+    mean, log_variance : tensor (B, Z)
+    divergence_weight : float
+
+    Returns
+    -------
+    scalar tensor
+    """
+    divergence = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1.0).mean()
+    return functional.l1_loss(reconstruction, motion) + divergence_weight * divergence

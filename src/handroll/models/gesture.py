@@ -1,0 +1,303 @@
+"""Stage two of PianoMotion10M's baseline: the denoiser that makes gestures of noise, guided by sound and hand positions.
+
+W. Gan et al., "PianoMotion10M: Dataset and Benchmark for Hand Motion Generation in Piano Performance", ICLR 2025. The U-Net
+is the one-dimensional form of J. Ho et al., "Denoising Diffusion Probabilistic Models", NeurIPS 2020, arXiv:2006.11239.
+Parts keep the names of the released weights where those say what a part is.
+
+Axis letters: B clip in batch; T frame, a power of two fewer further down; M channel of the motion; F audio feature; C width
+of the condition; G channel of the guide; W channel inside; E width of the step's embedding; H attention head, K channel of a
+head.
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from handroll.models.audio_context import FeatureContext
+from handroll.models.memory_decoder import new_decoder
+
+HEADS, HEAD_WIDTH = 4, 32
+"""Of every attention; as released."""
+
+NORM_GROUPS = 8
+"""Groups of every GroupNorm; as released."""
+
+LONGEST_PERIOD = 10_000
+"""Of the sines that embed a step; A. Vaswani et al., "Attention Is All You Need", NeurIPS 2017, section 3.5."""
+
+
+@dataclass(frozen=True)
+class GestureSettings:
+    """Sizes of a `GestureUNet`; all but the features as in the paper's base model by default.
+
+    Attributes
+    ----------
+    features : int
+        F.
+    condition_width : int
+        C.
+    context_layers : int
+        Blocks of the `FeatureContext`; 0 for features of a speech encoder, where F is C.
+    decoder : str
+        One of `memory_decoder.KINDS`.
+    layers, state, feedforward : int
+        As of `memory_decoder.new_decoder`.
+    dim : int
+        W of the first level; a multiple of `NORM_GROUPS`.
+    multipliers : tuple of int
+        W below each level, over `dim`.
+    channels : int
+        M: the right hand's rotations, then the left hand's.
+    guide : int
+        G: positions.
+    dropout : float
+        Of context and decoder.
+    """
+
+    features: int
+    condition_width: int = 768
+    context_layers: int = 0
+    decoder: str = "transformer"
+    layers: int = 4
+    state: int = 8
+    feedforward: int = 2048
+    dim: int = 256
+    multipliers: tuple[int, ...] = (1, 2, 4, 8)
+    channels: int = 96
+    guide: int = 6
+    dropout: float = 0.1
+
+    @property
+    def frames_multiple(self):
+        """What the number of frames is a multiple of: each level but the last halves it."""
+        return 2 ** (len(self.multipliers) - 1)
+
+
+class GestureUNet(nn.Module):
+    """Predicts v (`handroll.models.diffusion`) of a noisy motion.
+
+    Parameters
+    ----------
+    settings : GestureSettings
+    """
+
+    def __init__(self, settings):
+        super().__init__()
+        self.settings = settings
+        dim, condition = settings.dim, settings.condition_width
+        widths = [dim, *(multiplier * dim for multiplier in settings.multipliers)]
+        levels = list(pairwise(widths))
+        lowest, embedding = widths[-1], 4 * dim
+        self.context = FeatureContext(settings.features, condition, settings.context_layers, settings.dropout)
+        self.decoder = new_decoder(settings.decoder, condition, settings.layers, settings.state, settings.feedforward, settings.dropout)
+        self.project_motion = nn.Linear(settings.channels, condition)
+        self.init_conv = nn.Conv1d(2 * condition + settings.guide, dim, 7, padding=3)
+        self.time_mlp = nn.Sequential(StepEmbedding(dim), nn.Linear(dim, embedding), nn.GELU(), nn.Linear(embedding, embedding))
+        self.downs = nn.ModuleList()
+        for level, (upper, lower) in enumerate(levels):
+            last = level == len(levels) - 1
+            shrink = nn.Conv1d(upper, lower, 3, padding=1) if last else nn.Conv1d(upper, lower, 4, stride=2, padding=1)
+            blocks = ResnetBlock(upper, upper, embedding), ResnetBlock(upper, upper, embedding)
+            self.downs.append(nn.ModuleList([*blocks, LinearAttention(upper), shrink]))
+        self.mid_block1 = ResnetBlock(lowest, lowest, embedding)
+        self.mid_attn = Attention(lowest)
+        self.mid_block2 = ResnetBlock(lowest, lowest, embedding)
+        self.ups = nn.ModuleList()
+        for level, (upper, lower) in reversed(list(enumerate(levels))):
+            widen = nn.Conv1d(lower, upper, 3, padding=1)
+            grow = widen if level == 0 else nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), widen)
+            blocks = ResnetBlock(lower + upper, lower, embedding), ResnetBlock(lower + upper, lower, embedding)
+            self.ups.append(nn.ModuleList([*blocks, LinearAttention(lower), grow]))
+        self.final_res_block = ResnetBlock(2 * dim, dim, embedding)
+        self.final_conv = nn.Conv1d(dim, settings.channels, 1)
+
+    def encode_condition(self, features, released=False):
+        """What the denoiser is told of the sound; the same for every step of a clip.
+
+        Parameters
+        ----------
+        features : tensor (B, T, F)
+        released : bool
+            Mask as the released code does, see `memory_decoder`.
+
+        Returns
+        -------
+        tensor (B, C, T)
+        """
+        return self.decoder(self.context(features), released=released).transpose(1, 2)
+
+    def forward(self, noisy, step, condition, guide):
+        """Predict v.
+
+        Parameters
+        ----------
+        noisy : tensor (B, M, T)
+        step : int tensor (B,)
+            Of the diffusion.
+        condition : tensor (B, C, T)
+            Of `encode_condition`.
+        guide : tensor (B, G, T)
+            Normalised positions.
+
+        Returns
+        -------
+        tensor (B, M, T)
+
+        Raises
+        ------
+        ValueError
+            The number of frames is no multiple of `settings.frames_multiple`.
+        """
+        multiple = self.settings.frames_multiple
+        if noisy.shape[-1] % multiple:
+            raise ValueError(f"gesture U-Net: expected a multiple of {multiple} frames, found {noisy.shape[-1]}; pad the motion")
+        motion = self.project_motion(noisy.transpose(1, 2)).transpose(1, 2)
+        x = start = self.init_conv(torch.cat([condition, motion, guide], dim=1))
+        embedding = self.time_mlp(step)
+        skips = []
+        for block1, block2, attention, shrink in self.downs:
+            x = block1(x, embedding)
+            skips.append(x)
+            x = attention(block2(x, embedding))
+            skips.append(x)
+            x = shrink(x)
+        x = self.mid_block2(self.mid_attn(self.mid_block1(x, embedding)), embedding)
+        for block1, block2, attention, grow in self.ups:
+            x = block1(torch.cat([x, skips.pop()], dim=1), embedding)
+            x = block2(torch.cat([x, skips.pop()], dim=1), embedding)
+            x = grow(attention(x))
+        return self.final_conv(self.final_res_block(torch.cat([x, start], dim=1), embedding))
+
+
+class StepEmbedding(nn.Module):
+    """Sines, then cosines, of a diffusion step.
+
+    Parameters
+    ----------
+    width : int
+        Even.
+    """
+
+    def __init__(self, width):
+        super().__init__()
+        self.half = width // 2
+
+    def forward(self, step):
+        """Embed steps (B,) as (B, width)."""
+        exponents = torch.arange(self.half, device=step.device) / (self.half - 1)
+        angles = step[:, None] * torch.exp(-math.log(LONGEST_PERIOD) * exponents)
+        return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+class ResnetBlock(nn.Module):
+    """Two convolutions, the first scaled and shifted by the step, added to what they see.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels.
+    embedding : int
+        E.
+    """
+
+    def __init__(self, inputs, outputs, embedding):
+        super().__init__()
+        self.mlp = nn.Sequential(nn.SiLU(), nn.Linear(embedding, 2 * outputs))
+        self.block1 = ConvolutionBlock(inputs, outputs)
+        self.block2 = ConvolutionBlock(outputs, outputs)
+        self.res_conv = nn.Conv1d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+
+    def forward(self, x, embedding):
+        """Transform (B, inputs, T) into (B, outputs, T), with the step's embedding (B, E)."""
+        scale, shift = self.mlp(embedding)[..., None].chunk(2, dim=1)
+        return self.block2(self.block1(x, scale, shift)) + self.res_conv(x)
+
+
+class ConvolutionBlock(nn.Module):
+    """Convolution, norm, scale and shift, SiLU.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels.
+    """
+
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.proj = nn.Conv1d(inputs, outputs, 3, padding=1)
+        self.norm = nn.GroupNorm(NORM_GROUPS, outputs)
+
+    def forward(self, x, scale=0.0, shift=0.0):
+        """Transform (B, inputs, T) into (B, outputs, T); scale and shift (B, outputs, 1)."""
+        return functional.silu(self.norm(self.proj(x)) * (scale + 1.0) + shift)
+
+
+class ChannelNorm(nn.Module):
+    """Root mean square norm over channels; B. Zhang and R. Sennrich, NeurIPS 2019, arXiv:1910.07467.
+
+    Parameters
+    ----------
+    channels : int
+    """
+
+    def __init__(self, channels):
+        super().__init__()
+        self.g = nn.Parameter(torch.ones(1, channels, 1))
+
+    def forward(self, x):
+        """Normalise (B, W, T)."""
+        return functional.normalize(x, dim=1) * self.g * x.shape[1] ** 0.5
+
+
+class Attention(nn.Module):
+    """Each frame looks at all, after a norm, and adds what it finds.
+
+    Parameters
+    ----------
+    channels : int
+        W.
+    """
+
+    def __init__(self, channels):
+        super().__init__()
+        self.norm = ChannelNorm(channels)
+        self.to_qkv = nn.Conv1d(channels, 3 * HEADS * HEAD_WIDTH, 1, bias=False)
+        self.to_out = nn.Conv1d(HEADS * HEAD_WIDTH, channels, 1)
+
+    def forward(self, x):
+        """Attend, (B, W, T) to (B, W, T)."""
+        q, k, v = (part.transpose(-1, -2) for part in _split_heads(self.to_qkv(self.norm(x))))
+        found = functional.scaled_dot_product_attention(q, k, v)
+        return x + self.to_out(found.transpose(-1, -2).flatten(1, 2))
+
+
+class LinearAttention(nn.Module):
+    """Attention whose cost is linear in the frames; Z. Shen et al., "Efficient Attention", WACV 2021, arXiv:1812.01243.
+
+    Parameters
+    ----------
+    channels : int
+        W.
+    """
+
+    def __init__(self, channels):
+        super().__init__()
+        self.norm = ChannelNorm(channels)
+        self.to_qkv = nn.Conv1d(channels, 3 * HEADS * HEAD_WIDTH, 1, bias=False)
+        self.to_out = nn.Sequential(nn.Conv1d(HEADS * HEAD_WIDTH, channels, 1), ChannelNorm(channels))
+
+    def forward(self, x):
+        """Attend, (B, W, T) to (B, W, T)."""
+        q, k, v = _split_heads(self.to_qkv(self.norm(x)))
+        q, k = q.softmax(dim=-2) * HEAD_WIDTH**-0.5, k.softmax(dim=-1)
+        context = k @ v.transpose(-1, -2)
+        return x + self.to_out((context.transpose(-1, -2) @ q).flatten(1, 2))
+
+
+def _split_heads(qkv):
+    """Queries, keys, values (B, H, K, T) of (B, 3 H K, T)."""
+    return qkv.unflatten(1, (3, HEADS, HEAD_WIDTH)).unbind(1)

@@ -1,0 +1,380 @@
+"""Reads the checkpoints that the authors of PianoMotion10M publish (Gan et al., ICLR 2025), into the networks here.
+
+Sizes are those of the tensors. Names are mapped by tables, and nothing may be missing or left over but what the released code
+never uses. Nothing in a file is run. With `released=True`, the forward methods of the networks do what the released code does,
+its quirks included: loudness over the whole batch, and a mask for batches of one clip.
+
+What the tensors don't tell is taken as the authors' README trains it: positions end in tanh, and gestures are made from v.
+A speech encoder's file does not tell HuBERT from wav2vec 2.0 either, which compute the same; it is read as HuBERT.
+"""
+
+import math
+import pickle
+import re
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from handroll.models.autoencoder import START_CHANNELS, AutoencoderSettings, MotionAutoencoder
+from handroll.models.diffusion import schedule
+from handroll.models.gesture import GestureSettings, GestureUNet
+from handroll.models.position import PositionPredictor, PositionSettings
+from handroll.models.speech_encoder import KINDS, LARGE, SpeechEncoder
+
+POSITION_SCALE = (1.5, 1.5, 25.0)
+"""Normalised x, y, z of a hand times this is the dataset's translation, in its units."""
+
+ANGLE_SCALE = math.pi
+"""A normalised rotation times this is an axis-angle, in radians."""
+
+SPEECH_HEAD_WIDTH = 64
+"""Width of an attention head in every released HuBERT and wav2vec 2.0; the tensors don't tell."""
+
+SLOPE = 1.0
+"""Of the auto-encoder's leaky ReLUs between linear layers, see `AutoencoderSettings`."""
+
+_DECODER = (
+    (r"^decoder\.encoder\.", "transformer_encoder."),
+    (r"^decoder\.layers\.", "transformer_decoder.layers."),
+    (r"^decoder\.", "mamba_encoder."),
+)
+_ATTENTION = r"^((?:downs|ups)\.\d+\.2|mid_attn)"
+_RENAMED = {
+    SpeechEncoder: ((r"^network\.", "audio_encoder_cont."),),
+    PositionPredictor: (*_DECODER, (r"^project\.", "audio_feature_map_cont."), (r"^head\.", "bs_map_r.")),
+    GestureUNet: (
+        *_DECODER,
+        (r"^project_motion\.", "cond_feature_map."),
+        (_ATTENTION + r"\.norm\.", r"\1.fn.norm."),
+        (_ATTENTION + r"\.to_", r"\1.fn.fn.to_"),
+    ),
+    MotionAutoencoder: ((r"^encoder\.", "pose_encoder."),),
+}
+# Our beginning of a name, and the released one. The first that fits counts.
+
+_WEIGHT_NORM = {".weight_g": ".parametrizations.weight.original0", ".weight_v": ".parametrizations.weight.original1"}
+# Spelling of PyTorch before 2.0, and since.
+
+_UNUSED = tuple(f"{layer}.{kind}" for layer in ("pos_feature_map", "audio_encoder_cont.lm_head") for kind in ("weight", "bias"))
+# Layers of stage one that its code never calls.
+
+_COEFFICIENTS = (
+    "betas",
+    "alphas_cumprod",
+    "alphas_cumprod_prev",
+    "sqrt_alphas_cumprod",
+    "sqrt_one_minus_alphas_cumprod",
+    "log_one_minus_alphas_cumprod",
+    "sqrt_recip_alphas_cumprod",
+    "sqrt_recipm1_alphas_cumprod",
+    "posterior_variance",
+    "posterior_log_variance_clipped",
+    "posterior_mean_coef1",
+    "posterior_mean_coef2",
+    "loss_weight",
+)
+# Of the diffusion, beside stage two's networks.
+
+_COEFFICIENT_TOLERANCE = 1e-3
+# Relative; their last ones are small differences, in single precision.
+
+_LISTED = 6
+# Most names of a kind that a message lists.
+
+
+class ReleasedError(ValueError):
+    """A file is not the released checkpoint that it has to be; the message says what was expected, what was found, and what to do."""
+
+
+@dataclass(frozen=True)
+class ReleasedPosition:
+    """Stage one.
+
+    Attributes
+    ----------
+    speech : SpeechEncoder
+    predictor : PositionPredictor
+    position_scale : tuple of 3 float
+        As `POSITION_SCALE`.
+    """
+
+    speech: SpeechEncoder
+    predictor: PositionPredictor
+    position_scale: tuple[float, float, float] = POSITION_SCALE
+
+
+@dataclass(frozen=True)
+class ReleasedGesture:
+    """Stage two, with the stage one that it was trained behind.
+
+    Attributes
+    ----------
+    position : ReleasedPosition
+    unet : GestureUNet
+    angle_scale : float
+        As `ANGLE_SCALE`.
+    """
+
+    position: ReleasedPosition
+    unet: GestureUNet
+    angle_scale: float = ANGLE_SCALE
+
+
+def load_position(path):
+    """Stage one's networks, ready to predict.
+
+    Parameters
+    ----------
+    path : path
+        A released `piano2posi-*.ckpt`.
+
+    Returns
+    -------
+    ReleasedPosition
+
+    Raises
+    ------
+    ReleasedError
+    """
+    what = "PianoMotion10M's position predictor (piano2posi-*.ckpt)"
+    return _position(path, what, _tensors(path, what, _read(path, what), "state_dict"))
+
+
+def load_gesture(path):
+    """Stage two's networks, ready to make gestures.
+
+    Parameters
+    ----------
+    path : path
+        A released `piano2pose-*.ckpt`.
+
+    Returns
+    -------
+    ReleasedGesture
+
+    Raises
+    ------
+    ReleasedError
+        Also where the diffusion is another.
+    """
+    what = "PianoMotion10M's gesture generator (piano2pose-*.ckpt)"
+    state = _tensors(path, what, _read(path, what), "state_dict")
+    parts = {"model.": {}, "piano2posi.": {}, "": {}}
+    for name, value in state.items():
+        prefix = next(prefix for prefix in parts if name.startswith(prefix))
+        parts[prefix][name.removeprefix(prefix)] = value
+    _check_schedule(path, what, parts[""])
+    unet = _build(path, what, lambda: GestureUNet(_gesture_settings(parts["model."])), parts["model."])
+    _fill(path, what, (unet,), parts["model."])
+    return ReleasedGesture(_position(path, what, parts["piano2posi."]), unet)
+
+
+def load_autoencoder(path):
+    """The auto-encoder of the FID, ready to give features.
+
+    Parameters
+    ----------
+    path : path
+        The released file, with `pose_dim` and `gen_dict`.
+
+    Returns
+    -------
+    MotionAutoencoder
+
+    Raises
+    ------
+    ReleasedError
+    """
+    what = "PianoMotion10M's auto-encoder of the FID"
+    state = _tensors(path, what, _read(path, what), "gen_dict")
+    network = _build(path, what, lambda: MotionAutoencoder(_autoencoder_settings(state)), state)
+    _fill(path, what, (network,), state)
+    return network
+
+
+def released_names(network):
+    """The released name of each of a network's tensors, by our name.
+
+    Parameters
+    ----------
+    network : SpeechEncoder, PositionPredictor, GestureUNet or MotionAutoencoder
+
+    Returns
+    -------
+    dict of str to str
+    """
+    return {name: _released_name(name, _RENAMED[type(network)]) for name in network.state_dict()}
+
+
+def _released_name(name, renamed):
+    for pattern, released in renamed:
+        changed, count = re.subn(pattern, released, name)
+        if count:
+            return changed
+    return name
+
+
+def _speech_sizes(state):
+    """What tensors tell of a speech encoder."""
+    own = {name.removeprefix("audio_encoder_cont."): value.shape for name, value in state.items()}
+    layers = range(_count(own, "feature_extractor.conv_layers"))
+    convolutions = [own[f"feature_extractor.conv_layers.{layer}.conv.weight"] for layer in layers]
+    width, per_group, kernel = own["encoder.pos_conv_embed.conv.parametrizations.weight.original1"]
+    large = LARGE if "feature_extractor.conv_layers.1.layer_norm.weight" in own else {}
+    return {
+        "hidden_size": width,
+        "num_hidden_layers": _count(own, "encoder.layers"),
+        "num_attention_heads": width // SPEECH_HEAD_WIDTH,
+        "intermediate_size": own["encoder.layers.0.feed_forward.intermediate_dense.weight"][0],
+        "conv_dim": [shape[0] for shape in convolutions],
+        "conv_kernel": [shape[2] for shape in convolutions],
+        "num_conv_pos_embeddings": kernel,
+        "num_conv_pos_embedding_groups": width // per_group,
+        **large,
+    }
+
+
+def _position_settings(state):
+    """Settings of a position predictor."""
+    width, features = state["audio_feature_map_cont.weight"].shape
+    return PositionSettings(features, context_width=features, width=width, bounded=True, **_decoder_sizes(state))
+
+
+def _gesture_settings(state):
+    """Settings of a gesture U-Net."""
+    condition, channels = state["cond_feature_map.weight"].shape
+    dim, seen, _ = state["init_conv.weight"].shape
+    return GestureSettings(
+        features=condition,
+        condition_width=condition,
+        dim=dim,
+        multipliers=tuple(state[f"downs.{level}.3.weight"].shape[0] // dim for level in range(_count(state, "downs"))),
+        channels=channels,
+        guide=seen - 2 * condition,
+        **_decoder_sizes(state),
+    )
+
+
+def _autoencoder_settings(state):
+    """Settings of an auto-encoder."""
+    channels = state["pose_encoder.net.0.0.weight"].shape[1]
+    return AutoencoderSettings(channels, frames=state["decoder.pre_net.3.weight"].shape[0] // START_CHANNELS, slope=SLOPE)
+
+
+def _decoder_sizes(state):
+    """What a decoder's tensors tell of it."""
+    if "mamba_encoder.A_log" in state:
+        return {"decoder": "ssm", "state": state["mamba_encoder.A_log"].shape[1]}
+    feedforward = state["transformer_encoder.layers.0.linear1.weight"].shape[0]
+    return {"decoder": "transformer", "layers": _count(state, "transformer_decoder.layers"), "feedforward": feedforward}
+
+
+def _count(names, prefix):
+    """How many parts have names that start with a prefix and a number."""
+    return len({found[1] for name in names if (found := re.match(re.escape(prefix) + r"\.(\d+)\.", name))})
+
+
+def _position(path, what, state):
+    """Stage one of its tensors."""
+    config, network = KINDS["hubert"]
+    predictor = _build(path, what, lambda: PositionPredictor(_position_settings(state)), state)
+    speech = _build(path, what, lambda: SpeechEncoder(network(config(**_speech_sizes(state)))), state)
+    _fill(path, what, (predictor, speech), state, _UNUSED)
+    return ReleasedPosition(speech, predictor)
+
+
+def _build(path, what, make, state):
+    """A network without its tensors, whose sizes are told by those of a state."""
+    try:
+        with torch.device("meta"):
+            return make()
+    except KeyError as error:
+        raise _wrong(path, what, f"a file without {error.args[0]}, which holds {_listed(sorted(state))}") from None
+    except (ValueError, IndexError, ArithmeticError, AssertionError, RuntimeError) as error:
+        # Sizes that don't fit each other fail in whichever layer comes first.
+        raise _wrong(path, what, f"tensors of sizes that make no network ({error})") from None
+
+
+def _fill(path, what, networks, state, unused=()):
+    """Give networks their tensors, each exactly the one it has to have."""
+    named = [(network, released_names(network)) for network in networks]
+    wanted = {names[own]: value.shape for network, names in named for own, value in network.state_dict().items()}
+    problems = []
+    if missing := sorted(wanted.keys() - state.keys()):
+        problems.append(f"without {_listed(missing)}")
+    if unknown := sorted(state.keys() - wanted.keys() - set(unused)):
+        problems.append(f"with unknown {_listed(unknown)}")
+    shapes = {name: (state[name].shape, shape) for name, shape in wanted.items() if name in state}
+    if wrong := [f"{name} {tuple(found)} instead of {tuple(shape)}" for name, (found, shape) in shapes.items() if found != shape]:
+        problems.append(f"with {_listed(wrong)}")
+    if problems:
+        raise _wrong(path, what, f"a file {'; '.join(problems)}")
+    for network, names in named:
+        tensors = {own: state[released] for own, released in names.items()}
+        single = {own: value.float() if value.is_floating_point() else value for own, value in tensors.items()}
+        network.load_state_dict(single, assign=True)
+        network.eval()
+
+
+def _check_schedule(path, what, coefficients):
+    """Raise unless the diffusion is the one that `handroll.models.diffusion` knows."""
+    if unknown := sorted(coefficients.keys() - set(_COEFFICIENTS)):
+        raise _wrong(path, what, f"a file with unknown {_listed(unknown)}")
+    ours = schedule()
+    # The weight of the loss tells what the denoiser predicts: this one is v's.
+    for name, expected in (("betas", ours.betas), ("alphas_cumprod", ours.alphas_cumprod), ("loss_weight", ours.alphas_cumprod)):
+        found, expected = coefficients.get(name), expected.cpu()
+        if found is None or found.shape != expected.shape or not torch.allclose(found.float(), expected, _COEFFICIENT_TOLERANCE, 0.0):
+            raise _wrong(path, what, f"a file whose {name} are not those of 1000 steps of the cosine schedule and the prediction of v")
+
+
+def _read(path, what):
+    """What a torch file holds; nothing in it is run."""
+    path = Path(path)
+    if not path.is_file():
+        raise _wrong(path, what, "no file")
+    try:
+        # Arguments of the authors' programs, plain values.
+        with torch.serialization.safe_globals([Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # A broken pickle raises whatever it stumbles over.
+        raise _wrong(path, what, _problem(error)) from None
+
+
+def _problem(error):
+    """What is wrong with a file that can't be read, without PyTorch's advice to read it unsafely."""
+    if code := re.search(r"GLOBAL (\S+)", str(error)):
+        return f"a file that names the Python code {code.group(1)}, which was not run"
+    if isinstance(error, pickle.UnpicklingError):
+        return "no file of PyTorch"
+    return f"a file that is cut off or damaged ({str(error).splitlines()[0][:80] if str(error) else type(error).__name__})"
+
+
+def _tensors(path, what, content, key):
+    """The tensors under a key, their weight norms in today's spelling."""
+    state = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        found = _listed(list(content)) if isinstance(content, dict) else type(content).__name__
+        raise _wrong(path, what, f"no tensors under {key!r} ({found})")
+    return {_respelled(name): value for name, value in state.items()}
+
+
+def _respelled(name):
+    for old, new in _WEIGHT_NORM.items():
+        if name.endswith(old):
+            return name.removesuffix(old) + new
+    return name
+
+
+def _listed(names):
+    """The first names of a list and how many more there are."""
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(str(name)[:100] for name in names[:_LISTED]) + more
+
+
+def _wrong(path, what, found):
+    return ReleasedError(f"{path}: expected {what}, found {found}; get it again from its authors (github.com/agnJason/PianoMotion10M)")
