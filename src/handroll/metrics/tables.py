@@ -139,7 +139,7 @@ def _best(rows, metrics):
 
 
 def _about(row):
-    return [row["about"].get(key, "") for key, _ in ABOUT]
+    return [str(row["about"].get(key, "")) for key, _ in ABOUT]
 
 
 def _costs(row):
@@ -221,7 +221,7 @@ def _html(rows, title):
         )
         for row in shown:
             scores = [f"<b>{html.escape(text)}</b>" if bold else html.escape(text) for text, bold in _cells(row, metrics, best)]
-            cells = [html.escape(str(cell)) for cell in (_name(row), *_about(row))] + scores + [html.escape(cell) for cell in _costs(row)]
+            cells = [html.escape(cell) for cell in (_name(row), *_about(row))] + scores + [html.escape(cell) for cell in _costs(row)]
             kind = " class='published'" if row["published"] else ""
             parts.append(f"<tr{kind}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
         parts.append("</tbody></table></div>")
