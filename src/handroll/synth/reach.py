@@ -82,18 +82,30 @@ def _cross(a, b):
     return np.stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
 
 
-def _turn(w, v):
-    """Vectors `v` turned by the axis-angle vectors `w` (Rodrigues), component axis first."""
-    angle = np.sqrt(np.sum(w * w, axis=0))
-    once = _cross(w, v)
-    return v + np.sinc(angle / np.pi) * once + 0.5 * np.sinc(angle / (2.0 * np.pi)) ** 2 * _cross(w, once)
+@dataclass(frozen=True)
+class _Turn:
+    """The turns of the axis-angle vectors `w`, with what applying them takes; component axis first."""
 
+    w: np.ndarray
+    angle: np.ndarray
+    sine: np.ndarray
+    versine: np.ndarray
 
-def _left_jacobian(w, v):
-    """How the turn exp(w) spins, in the fixed frame, when `w` changes along `v`."""
-    angle = np.maximum(np.sqrt(np.sum(w * w, axis=0)), 1e-6)
-    once = _cross(w, v)
-    return v + 0.5 * np.sinc(angle / (2.0 * np.pi)) ** 2 * once + (angle - np.sin(angle)) / angle**3 * _cross(w, once)
+    @staticmethod
+    def by(w):
+        angle = np.sqrt(np.sum(w * w, axis=0))
+        return _Turn(w, angle, np.sinc(angle / np.pi), 0.5 * np.sinc(angle / (2.0 * np.pi)) ** 2)
+
+    def of(self, v):
+        """Vectors `v` turned (Rodrigues)."""
+        once = _cross(self.w, v)
+        return v + self.sine * once + self.versine * _cross(self.w, once)
+
+    def spin(self, v):
+        """How the turn exp(w) spins, in the fixed frame, when `w` changes along `v`: its left Jacobian."""
+        angle = np.maximum(self.angle, 1e-6)
+        once = _cross(self.w, v)
+        return v + self.versine * once + (angle - np.sin(angle)) / angle**3 * _cross(self.w, once)
 
 
 def tips_from_angles(angles_rad):
@@ -115,16 +127,17 @@ def _tips_and_jacobian(angles):
     c = chains()
     wide = (slice(None), None)
     along = np.broadcast_to
-    first = angles[FLEXION] * c.flexion[0][wide] + angles[ABDUCTION] * c.abduction[0][wide]
+    first = _Turn.by(angles[FLEXION] * c.flexion[0][wide] + angles[ABDUCTION] * c.abduction[0][wide])
     axis2, axis3 = c.flexion[1][wide], c.flexion[2][wide]
-    shape = first.shape
-    outer = _turn(c.coupling[1] * angles[CURL] * axis3, along(c.bones_m[2][wide], shape))
-    middle = _turn(c.coupling[0] * angles[CURL] * axis2, c.bones_m[1][wide] + outer)
-    finger = _turn(first, c.bones_m[0][wide] + middle)
-    bend3 = _turn(c.coupling[0] * angles[CURL] * axis2, _cross(along(axis3, shape), outer))
+    second = _Turn.by(c.coupling[0] * angles[CURL] * axis2)
+    shape = second.w.shape
+    outer = _Turn.by(c.coupling[1] * angles[CURL] * axis3).of(along(c.bones_m[2][wide], shape))
+    middle = second.of(c.bones_m[1][wide] + outer)
+    finger = first.of(c.bones_m[0][wide] + middle)
+    bend3 = second.of(_cross(along(axis3, shape), outer))
     bend = c.coupling[0] * _cross(along(axis2, shape), middle) + c.coupling[1] * bend3
-    spins = [_left_jacobian(first, along(axis[0][wide], shape)) for axis in (c.flexion, c.abduction)]
-    return c.base_m[wide] + finger, [*(_cross(spin, finger) for spin in spins), _turn(first, bend)]
+    spins = [first.spin(along(axis[0][wide], shape)) for axis in (c.flexion, c.abduction)]
+    return c.base_m[wide] + finger, [*(_cross(spin, finger) for spin in spins), first.of(bend)]
 
 
 def angles_from_tips(tips_m, start_rad=None, iterations=16):
