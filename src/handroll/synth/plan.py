@@ -45,9 +45,9 @@ WRIST_HEIGHT_MM = 50.0
 TIP_HEIGHT_MM = np.array([7.5, 6.2, 6.4, 6.1, 5.4])
 """(finger,): height of a tip joint above the surface that the fingertip touches, bone scale 1: the radius of the fingertip."""
 
-_COMFORT_MM = np.array([(-30.0, 40.0), (-15.0, 14.0), (-14.0, 14.0), (-14.0, 15.0), (-15.0, 13.0)])
-_REACH_MM = np.array([(-46.0, 52.0), (-24.0, 20.0), (-22.0, 22.0), (-22.0, 22.0), (-24.0, 26.0)])
-# (finger, side): how far left and right of its place at rest a finger plays with ease, and at all (so that an octave is held).
+COMFORT_MM = np.array([(-30.0, 40.0), (-15.0, 14.0), (-14.0, 14.0), (-14.0, 15.0), (-15.0, 13.0)])
+REACH_MM = np.array([(-46.0, 52.0), (-24.0, 20.0), (-22.0, 22.0), (-22.0, 22.0), (-24.0, 26.0)])
+"""(finger, side): how far left and right of its place at rest a finger plays with ease, and at all (so that an octave is held)."""
 _BACK_MM = np.array([30.0, 22.0, 22.0, 22.0, 28.0])
 # (finger,): how far back from its place at rest, towards the wrist.
 _STRAIGHTEST = 0.97
@@ -211,7 +211,7 @@ def releases(onset_s, key_offset_s, pitch, hand, finger, bone_scale):
     key = key_of_pitch(np.asarray(pitch, dtype=int))
     mirror, scale = np.where(hand == 0, -1.0, 1.0), np.asarray(bone_scale)[hand]
     x = mirror * key_centres_x_mm()[key]
-    low, high = _corridor(x, finger, scale, _REACH_MM)
+    low, high = corridor(x, finger, scale, REACH_MM)
     released = np.array(key_offset_s, dtype=np.float64)
     first = np.searchsorted(onset_s, onset_s + _CHORD_S, side="right")
     end = np.searchsorted(onset_s, released + 1.0, side="left")
@@ -229,8 +229,24 @@ def releases(onset_s, key_offset_s, pitch, hand, finger, bone_scale):
     return released
 
 
-def _corridor(x_mm, finger, scale, range_mm):
-    """Least and greatest x of the hand's place (press,) from which a finger is on its key, given its range to either side."""
+def corridor(x_mm, finger, scale, range_mm):
+    """Where a hand may be to have its fingers on their keys.
+
+    Parameters
+    ----------
+    x_mm : array (press,)
+        Centres of the keys; mirrored for a left hand.
+    finger : array (press,), int
+    scale : float or array (press,)
+        Bone scale.
+    range_mm : array (finger, side)
+        How far a finger goes to either side: `COMFORT_MM` or `REACH_MM`.
+
+    Returns
+    -------
+    low, high : array (press,)
+        Least and greatest x of the hand's place.
+    """
     middle = x_mm - OFFSETS_MM[finger, 0] * scale
     return middle - range_mm[finger, 1] * scale, middle - range_mm[finger, 0] * scale
 
@@ -308,7 +324,7 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng):
     middle_x = mirror * 0.5 * STANDARD.width_mm
 
     centre = _filled(_mean_where(held, presses.x_mm - OFFSETS_MM[presses.finger, 0] * scale), middle_x + _IDLE_ASIDE_MM)
-    bounds = _common(held, *_corridor(presses.x_mm, presses.finger, scale, _COMFORT_MM))
+    bounds = _common(held, *corridor(presses.x_mm, presses.finger, scale, COMFORT_MM))
     x = smoothest_path(*(bound - noise["x"] for bound in bounds), centre, softness) + noise["x"]
 
     centre = _filled(
