@@ -117,10 +117,6 @@ def write_shards(clips, splits, open_video, out_dir, target_bytes=TARGET_BYTES, 
     ValueError
         An accepted clip's video has no split.
     """
-    out_dir = Path(out_dir)
-    out_dir.mkdir(parents=True, exist_ok=True)
-    for path in [out_dir / MANIFEST, *(p for p in out_dir.iterdir() if _SHARD_NAME.fullmatch(p.name))]:
-        path.unlink(missing_ok=True)
     split_of = dict(zip(zip(splits["subject"], splits["video"], strict=True), splits["split"], strict=True))
     windows = defaultdict(lambda: defaultdict(list))
     for row in np.flatnonzero(clips["accepted"]):
@@ -128,10 +124,32 @@ def write_shards(clips, splits, open_video, out_dir, target_bytes=TARGET_BYTES, 
         if name not in split_of:
             raise ValueError(f"{'/'.join(name)} has accepted clips and no split: expected a row in the table of splits")
         windows[split_of[name]][name].append(row)
+    rows = {split: _clip_rows(clips, windows[split], split, open_video) for split in SPLITS}
+    return write_rows(rows, out_dir, target_bytes, row_group_rows, metadata, left_out)
+
+
+def write_rows(rows, out_dir, target_bytes=TARGET_BYTES, row_group_rows=8, metadata=None, left_out=None):
+    """Write rows as shards and their list, as `write_shards` does.
+
+    Parameters
+    ----------
+    rows : dict of split to iterable of dict
+        Rows as `clip_row` gives them, in the order in which they are written; the splits one after the other.
+    out_dir, target_bytes, row_group_rows, metadata, left_out
+        As of `write_shards`.
+
+    Returns
+    -------
+    dict
+        As of `write_shards`.
+    """
+    out_dir = Path(out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    for path in [out_dir / MANIFEST, *(p for p in out_dir.iterdir() if _SHARD_NAME.fullmatch(p.name))]:
+        path.unlink(missing_ok=True)
     shards = []
     for split in SPLITS:
-        rows = _clip_rows(clips, windows[split], split, open_video)
-        shards += _write_split(out_dir, split, rows, target_bytes, row_group_rows, metadata)
+        shards += _write_split(out_dir, split, iter(rows[split]), target_bytes, row_group_rows, metadata)
     manifest = {"schema_version": SCHEMA_VERSION, "shards": shards, "left_out": left_out or {}}
     write_json(out_dir / MANIFEST, manifest)
     return manifest
