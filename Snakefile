@@ -17,6 +17,7 @@ include: "workflow/rules/music.smk"
 include: "workflow/rules/keyboard.smk"
 include: "workflow/rules/screen.smk"
 include: "workflow/rules/dataset.smk"
+include: "workflow/rules/synthetic.smk"
 include: "workflow/rules/report.smk"
 
 
