@@ -28,9 +28,11 @@ _CELLS = (
     *((0.5, 0.25, 0.25), (0.25, 0.25, 0.5), (-0.5, 0.5), (2.0,), (1.5, 0.5)),
 )
 # Rhythms, in quarters; a rest is negative.
+_HEAVY_S, _HEAVY_CELLS = 0.2, tuple(cell for cell in _CELLS if min(map(abs, cell)) >= 0.5)
+# Textures that need longer between two strokes have no shorter notes, lest the other hand creep.
 _FAMILIAR = 0.6
 # A bar repeats the rhythm before it, with this probability.
-_QUARTER_S, _SLOWER = (0.3, 1.4), (0.9, 1.5)
+_QUARTER_S, _SLOWER = (0.3, 1.1), (0.9, 1.5)
 # Least and greatest; a phrase is slower by a factor in the second than what its fastest notes ask for.
 _RUBATO = 0.03
 _SPLIT_PITCH, _LOWEST, _HIGHEST = (50, 68), 26, 99
@@ -134,7 +136,7 @@ def _phrase(rng, both):
         degrees.append(int(rng.choice(_NEXT_CHORD[degrees[-1]])))
     textures = [_TEXTURES[k] for k in rng.integers(len(_TEXTURES), size=2)]
     silent = rng.integers(2) if not both and rng.random() < _SILENT else None
-    rhythms = [_rhythms(rng, quarters, len(degrees)) for _ in textures]
+    rhythms = [_rhythms(rng, _HEAVY_CELLS if one.least_s > _HEAVY_S else _CELLS, quarters, len(degrees)) for one in textures]
     needed = [texture.least_s / min(abs(length) for bar in bars for length in bar) for texture, bars in zip(textures, rhythms, strict=True)]
     quarter_s = np.clip(max(needed) * rng.uniform(*_SLOWER), *_QUARTER_S)
     notes = [[] for _ in degrees]
@@ -163,9 +165,9 @@ def _ranges(rng, scale, tonic):
     return (max(left_low, steps[0]), left_high), (right_low, min(right_high, steps[-1]))
 
 
-def _rhythms(rng, quarters, n_bars):
-    """For each bar the lengths of its notes, in quarters, rests negative."""
-    cells = [_CELLS[k] for k in rng.choice(len(_CELLS), size=3, replace=False)]
+def _rhythms(rng, known, quarters, n_bars):
+    """For each bar the lengths of its notes, in quarters, rests negative; of three of the known cells."""
+    cells = [known[k] for k in rng.choice(len(known), size=3, replace=False)]
     bars = []
     for _ in range(n_bars):
         if bars and rng.random() < _FAMILIAR:
