@@ -370,7 +370,7 @@ class Synthetic(Section):
 
     hours: Positive = Field(2.0, description="length of all takes (h), rounded up to whole ones")
     seed: Annotated[int, Field(ge=0)] = Field(0, description="another seed makes other music, hands, cameras and pianos")
-    take_s: Annotated[float, Field(ge=20)] = Field(240.0, description="length of a take (s); at least clips.length_s")
+    take_s: Annotated[float, Field(ge=20)] = Field(120.0, description="length of a take (s); at least clips.length_s")
     fps: Annotated[float, Field(ge=10, le=240)] = Field(30.0, description="frames a second")
     sound: bool = Field(True, description="with sound; false: clips have none")
     sound_rate_hz: Annotated[int, Field(ge=8000, le=48000)] = Field(16000, description="sampling rate of the sound (Hz)")

@@ -66,7 +66,7 @@ class Recipe:
     """
 
     seed: int
-    take_s: float = 240.0
+    take_s: float = 120.0
     fps: float = 30.0
     sound_rate_hz: int | None = 16000
     length_s: float = 30.0

@@ -124,9 +124,10 @@ def _tone(pitch, velocity, held_s, cents, uneven_db, rng, rate_hz):
     time = np.arange(len(tone)) / rate_hz
     strike = rng.standard_normal(len(tone)) * np.exp(-time / (0.3 * _HAMMER_S)) * hardness
     tone += _HAMMER_LEVEL * hardness * _low_passed(strike, _HAMMER_HZ, rate_hz)
-    tone *= np.minimum(time / _ATTACK_S, 1.0)
+    attack, released = np.searchsorted(time, (_ATTACK_S, held_s))
+    tone[:attack] *= time[:attack] / _ATTACK_S
     if pitch < _UNDAMPED_PITCH:
-        tone *= np.exp(-np.maximum(time - held_s, 0.0) / damper)
+        tone[released:] *= np.exp(-(time[released:] - held_s) / damper)
     fade = min(int(_FADE_S * rate_hz), len(tone))
     tone[len(tone) - fade :] *= np.linspace(1.0, 0.0, fade)
     return tone
