@@ -18,6 +18,9 @@ include: "workflow/rules/keyboard.smk"
 include: "workflow/rules/screen.smk"
 include: "workflow/rules/dataset.smk"
 include: "workflow/rules/exchange.smk"
+include: "workflow/rules/synthetic.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/benchmark.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -30,6 +33,7 @@ localrules:
     music,
     keyboard,
     overlays,
+    benchmark,
     split_videos,
     screen_videos,
 
@@ -90,3 +94,9 @@ rule overlays:
     input:
         steps=steps_to("clean_motion"),
         overlay=per_video(rules.draw_overlay.output.overlay),
+
+
+rule benchmark:
+    """The experiment's tables: models trained, motions generated and scored."""
+    input:
+        tables=rules.make_tables.output,

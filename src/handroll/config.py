@@ -370,6 +370,17 @@ class PianoMotion10M(Section):
     )
 
 
+class Synthetic(Section):
+    """A training set of invented music, without videos; cut by `clips`, dealt by the shares of `splits`, packed as `dataset` says."""
+
+    hours: Positive = Field(0.5, description="length of all takes (h), rounded up to whole ones")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="another seed makes other music, hands, cameras and pianos")
+    take_s: Annotated[float, Field(ge=20)] = Field(120.0, description="length of a take (s); at least clips.length_s")
+    fps: Annotated[float, Field(ge=10, le=240)] = Field(30.0, description="frames a second")
+    sound: bool = Field(True, description="with sound; false: clips have none")
+    sound_rate_hz: Annotated[int, Field(ge=8000, le=48000)] = Field(16000, description="sampling rate of the sound (Hz)")
+
+
 class Overlay(Section):
     """Hands drawn on the video."""
 
@@ -395,6 +406,7 @@ class Config(Section):
     splits: Splits = Splits()
     dataset: Dataset = Dataset()
     pianomotion10m: PianoMotion10M = PianoMotion10M()
+    synthetic: Synthetic = Synthetic()
     overlay: Overlay = Overlay()
     benchmark: Benchmark = Benchmark()
 

@@ -2,54 +2,8 @@
 # Takes results/benchmark/<name>/{windows.json,features,models} and shards; gives results/benchmark/<name>/{motion,scores,table.*}.
 
 
-# Rows that every table has: the truth, the truth of other windows, the mean of the training motion, and the training motion that
-# sounds most alike.
-METHODS = {
-    "ground_truth": {"kind": "ground_truth"},
-    "other_half": {"kind": "other_half"},
-    "mean_pose": {"kind": "mean_pose"},
-    f"nearest-{FIRST_FEATURES}": {"kind": "nearest", "features": FIRST_FEATURES},
-}
-METHODS |= {
-    f"two_stage-{features}-{decoder}-{sampler.replace('+', 'p')}-{steps}": {
-        "kind": "two_stage",
-        "features": features,
-        "decoder": decoder,
-        "sampler": sampler,
-        "steps": steps,
-    }
-    for features in BENCHMARK.features
-    for decoder in BENCHMARK.decoders
-    for sampler in BENCHMARK.samplers
-    for steps in BENCHMARK.steps
-}
-if BENCHMARK.weights.released:
-    METHODS |= {
-        f"released-{sampler.replace('+', 'p')}-{steps}": {"kind": "released", "sampler": sampler, "steps": steps}
-        for sampler in BENCHMARK.samplers
-        for steps in BENCHMARK.steps
-    }
-
-
 wildcard_constraints:
     method="|".join(map(re.escape, METHODS)),
-
-
-def features_of(wildcards):
-    """For inputs: the features that a method hears."""
-    features = METHODS[wildcards.method].get("features")
-    return expand(rules.encode_audio.output.features, features=features) if features else []
-
-
-def models_of(wildcards):
-    """For inputs: the models of a method, position first, and how their training went."""
-    method = METHODS[wildcards.method]
-    if method["kind"] == "released":
-        return weights(BENCHMARK.weights.released)
-    stages = (rules.train_position.output, rules.train_gesture.output)
-    patterns = [*(stage.model for stage in stages), *(stage.told for stage in stages)]
-    chosen = {name: method.get(name) for name in ("features", "decoder")}
-    return [expand(pattern, **chosen)[0] for pattern in patterns] if method["kind"] == "two_stage" else []
 
 
 rule generate_motion:

@@ -3,6 +3,7 @@ import gc
 import inspect
 import json
 import os
+import re
 from functools import lru_cache
 from math import ceil
 from pathlib import Path
@@ -216,3 +217,71 @@ def local_file(column):
         return [path] if path and not is_url(path) and Path(path).is_file() else []
 
     return file
+
+
+BENCHMARK = CONFIG.benchmark
+# All of an experiment lies below.
+EXPERIMENT = f"results/benchmark/{BENCHMARK.name}"
+# The features by which the nearest training motion is found: the first ones.
+FIRST_FEATURES = BENCHMARK.features[0]
+# Rows that every table has: the truth, the truth of other windows, the mean of the training motion, and the training motion that
+# sounds most alike.
+METHODS = {
+    "ground_truth": {"kind": "ground_truth"},
+    "other_half": {"kind": "other_half"},
+    "mean_pose": {"kind": "mean_pose"},
+    f"nearest-{FIRST_FEATURES}": {"kind": "nearest", "features": FIRST_FEATURES},
+}
+METHODS |= {
+    f"two_stage-{features}-{decoder}-{sampler.replace('+', 'p')}-{steps}": {
+        "kind": "two_stage",
+        "features": features,
+        "decoder": decoder,
+        "sampler": sampler,
+        "steps": steps,
+    }
+    for features in BENCHMARK.features
+    for decoder in BENCHMARK.decoders
+    for sampler in BENCHMARK.samplers
+    for steps in BENCHMARK.steps
+}
+if BENCHMARK.weights.released:
+    METHODS |= {
+        f"released-{sampler.replace('+', 'p')}-{steps}": {"kind": "released", "sampler": sampler, "steps": steps}
+        for sampler in BENCHMARK.samplers
+        for steps in BENCHMARK.steps
+    }
+
+
+def untuned(features):
+    """The folder of a speech encoder as others trained it; empty for features that need none."""
+    return getattr(BENCHMARK.weights, features.removesuffix("_tuned"), "")
+
+
+def encoder_folder(wildcards):
+    """For `params`: the folder of the speech encoder that gives these features; empty where none does."""
+    tuned = wildcards.features.endswith("_tuned")
+    return f"{EXPERIMENT}/encoders/{wildcards.features}" if tuned else untuned(wildcards.features)
+
+
+def encoder_weights(wildcards):
+    """For inputs: its weights, made by the workflow or put there."""
+    path = f"{encoder_folder(wildcards)}/model.safetensors"
+    return path if wildcards.features.endswith("_tuned") else weights(path)
+
+
+def features_of(wildcards):
+    """For inputs: the features that a method hears."""
+    features = METHODS[wildcards.method].get("features")
+    return expand(rules.encode_audio.output.features, features=features) if features else []
+
+
+def models_of(wildcards):
+    """For inputs: the models of a method, position first, and how their training went."""
+    method = METHODS[wildcards.method]
+    if method["kind"] == "released":
+        return weights(BENCHMARK.weights.released)
+    stages = (rules.train_position.output, rules.train_gesture.output)
+    patterns = [*(stage.model for stage in stages), *(stage.told for stage in stages)]
+    chosen = {name: method.get(name) for name in ("features", "decoder")}
+    return [expand(pattern, **chosen)[0] for pattern in patterns] if method["kind"] == "two_stage" else []

@@ -2,9 +2,6 @@
 # Takes shards (results/dataset, results/synthetic or results/pianomotion10m); gives results/benchmark/<name>/{windows.json,features,models}.
 
 
-BENCHMARK = CONFIG.benchmark
-# All of an experiment lies below.
-EXPERIMENT = f"results/benchmark/{BENCHMARK.name}"
 SHARDS = {
     "dataset": rules.write_shards.output.manifest,
     "synthetic": rules.synthesise_corpus.output.manifest,
@@ -18,31 +15,12 @@ WINDOW = round(BENCHMARK.window_s * BENCHMARK.rate_hz)
 TRAINING = cfg(seed="benchmark.seed", precision="benchmark.precision", gpus="benchmark.gpus", device="device")
 # Sizes that both stages have.
 SIZES = ("layers", "state", "feedforward", "context_layers", "dropout")
-# The features by which the nearest training motion is found: the first ones.
-FIRST_FEATURES = BENCHMARK.features[0]
 
 
 wildcard_constraints:
     features="|".join(BENCHMARK.features),
     decoder="transformer|ssm",
     encoder="hubert|wav2vec2",
-
-
-def untuned(features):
-    """The folder of a speech encoder as others trained it; empty for features that need none."""
-    return getattr(BENCHMARK.weights, features.removesuffix("_tuned"), "")
-
-
-def encoder_folder(wildcards):
-    """For `params`: the folder of the speech encoder that gives these features; empty where none does."""
-    tuned = wildcards.features.endswith("_tuned")
-    return f"{EXPERIMENT}/encoders/{wildcards.features}" if tuned else untuned(wildcards.features)
-
-
-def encoder_weights(wildcards):
-    """For inputs: its weights, made by the workflow or put there."""
-    path = f"{encoder_folder(wildcards)}/model.safetensors"
-    return path if wildcards.features.endswith("_tuned") else weights(path)
 
 
 rule choose_windows:

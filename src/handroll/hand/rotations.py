@@ -88,24 +88,27 @@ def continuous(rotvec):
     array (time, ..., 3), float64, rad. Within a series, `|r[t] - r[t-1]|` is the least that any choice of k allows.
     """
     rotvec = np.asarray(rotvec, dtype=np.float64)
-    shape = rotvec.shape
-    series = rotvec.reshape(shape[0], prod(shape[1:-1]), 3)
-    out = series.copy()
-    last = np.zeros(series.shape[1:])
-    for t in range(shape[0]):
-        vector = series[t]
-        angle = np.linalg.norm(vector, axis=-1)
-        # Without an axis (angle 0) every multiple of a whole turn about the last axis is the same rotation.
-        last_angle = np.linalg.norm(last, axis=-1)
-        last_axis = last / np.maximum(last_angle, 1e-12)[:, None]
-        axis = np.where((angle > 1e-9)[:, None], vector / np.maximum(angle, 1e-12)[:, None], last_axis)
-        along = np.einsum("...i,...i->...", last, axis)
-        turns = np.round((along - angle) / TURN)
-        valid = np.isfinite(angle)
-        moved = vector + np.where(valid, turns * TURN, 0.0)[:, None] * axis
-        out[t] = np.where(valid[:, None], moved, np.nan)
-        last = np.where(valid[:, None], moved, last)
-    return out.reshape(shape)
+    series = rotvec.reshape(rotvec.shape[0], prod(rotvec.shape[1:-1]), 3)
+    start = np.zeros((1, *series.shape[1:]))
+    out, turns = _nearest_to(np.concatenate([start, series[:-1]]), series)
+    # A series that stays on its sheet, as those of fingers do, is done; the others go step by step.
+    moving = np.flatnonzero(~(turns == 0.0).all(axis=0))
+    last = start[0, moving]
+    for t in range(len(series) if len(moving) else 0):
+        moved, turns = _nearest_to(last, series[t, moving])
+        out[t, moving] = moved
+        last = np.where(np.isfinite(turns)[:, None], moved, last)
+    return out.reshape(rotvec.shape)
+
+
+def _nearest_to(last, vector):
+    """Vectors (..., 3) of the same rotations, each nearest to the last, and by how many turns (...,); NaN where a vector is."""
+    angle, last_angle = np.linalg.norm(vector, axis=-1), np.linalg.norm(last, axis=-1)
+    # Without an axis (angle 0) every multiple of a whole turn about the last axis is the same rotation.
+    last_axis = last / np.maximum(last_angle, 1e-12)[..., None]
+    axis = np.where((angle > 1e-9)[..., None], vector / np.maximum(angle, 1e-12)[..., None], last_axis)
+    turns = np.round((np.einsum("...i,...i->...", last, axis) - angle) / TURN)
+    return vector + (turns * TURN)[..., None] * axis, turns
 
 
 def slerp(start, end, fraction):

@@ -5,6 +5,8 @@ kinematics (`reach`) bends the fingers so that the tips are there. Keys go down 
 presses them, so that hands, keys and notes tell one story. Lengths are millimetres here, metres in the result.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.ndimage import binary_dilation, gaussian_filter1d
 
@@ -23,6 +25,7 @@ from handroll.synth.plan import (
     TIP_HEIGHT_MM,
     WHITE_DEPTH_MM,
     forward_mm,
+    held_at,
     plan_hand,
     presses_of,
     releases,
@@ -42,6 +45,7 @@ _AIM_S, _AIMED_S = 0.20, 0.03
 # A fingertip begins to move over its key before the onset and is there before the onset.
 _PART_S, _PARTED_S = 0.02, 0.20
 # After the release: the fingertip begins to leave its key, and is back at its place of rest.
+_LEAST_MOVE_S = 0.02
 
 _AIM_SLACK_MM = (3.0, 1.2)
 # How far from the middle of a white key's head, or of a black key or tail, a finger comes down, if that is nearer to its place at rest.
@@ -97,10 +101,12 @@ def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0)):
         presses = presses_of(notes, hand == side, finger, mirror, released)
         away = [(start, end) for resting, start, end in score.rests if resting == name]
         path = plan_hand(presses, away, mirror, scale[side], score.duration_s, rng)
-        pose, moved, key_down = _play(presses, path, mirror, time, scale[side], rng)
+        courses = _courses(presses, time)
+        pose, moved = _play(presses, courses, path, mirror, time, scale[side], rng)
         rotation[:, side] = mirrored_pose(pose.reshape(len(time), -1)).reshape(pose.shape) if name == "left" else pose
         translation[:, side] = moved * np.array([mirror, 1.0, 1.0])
-        np.maximum.at(depth, (slice(None), presses.key), key_down)
+        key_down = np.maximum(courses.down * (HOVER_MM + STANDARD.dip_mm) - HOVER_MM, 0.0)
+        np.maximum.at(depth, (courses.frame, presses.key[courses.press]), key_down)
         for start, end in away:
             present[(time >= start + LEAVE_S) & (time <= end - LEAVE_S), side] = False
     return Performance(
@@ -116,8 +122,8 @@ def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0)):
     )
 
 
-def _play(presses, path, mirror, time, scale, rng):
-    """Poses of one hand (right, or mirrored left): rotation (frame, 16, 3), translation_m (frame, 3), depth_mm (frame, press)."""
+def _play(presses, courses, path, mirror, time, scale, rng):
+    """Poses of one hand (right, or mirrored left): rotation (frame, 16, 3), translation_m (frame, 3)."""
     place = np.stack([np.interp(time, path.time_s, path.place_mm[:, axis]) for axis in (0, 1)], -1)
     height = np.interp(time, path.time_s, path.height_mm)
     yaw, pitch, roll = (np.interp(time, path.time_s, path.turn_rad[:, axis]) for axis in range(3))
@@ -125,16 +131,20 @@ def _play(presses, path, mirror, time, scale, rng):
     flat = _turns(2, yaw)[:, :2, :2]
     wrist = np.concatenate([place - scale * flat @ PLACE_MM, height[:, None]], -1)
 
-    down, aim = _courses(presses, time)
     point = _press_points(presses, path, mirror, scale, rng)
-    of_finger = presses.finger[:, None] == np.arange(len(FINGERS))
-    aims = np.einsum("tp,pf->tf", aim, of_finger)
+    place_in = courses.frame * len(FINGERS) + presses.finger[courses.press]
+
+    def by_finger(values):
+        """Sum (frame, finger) of what is given for each press and frame (pair,)."""
+        return np.bincount(place_in, values, len(time) * len(FINGERS)).reshape(len(time), len(FINGERS))
+
+    aims = by_finger(courses.aim)
     held = np.minimum(aims, 1.0)
 
     rest = OFFSETS_MM * scale - np.array([[_THUMB_ASIDE_MM, 0.0]] + 4 * [[0.0, 0.0]])
     idle = place[:, None] + np.einsum("tij,fj->tfi", flat, rest)
     idle[..., 1] = np.minimum(idle[..., 1], STANDARD.white_length_mm - _FALLBOARD_MM)
-    drawn = np.einsum("tp,pf,px->tfx", aim, of_finger, point[:, :2])
+    drawn = np.stack([by_finger(courses.aim * along[courses.press]) for along in point.T], -1)
     tip = idle * (1.0 - held)[..., None] + drawn / np.maximum(aims, 1.0)[..., None]
     tip[..., 0] = _spaced(tip[..., 0], held)
 
@@ -145,17 +155,16 @@ def _play(presses, path, mirror, time, scale, rng):
     hanging = height[:, None] - _HANG_MM * scale
     idle_z = over_keys * (surface + HOVER_MM) + (1.0 - over_keys) * hanging + wander
     key_top = np.where(presses.black, STANDARD.black_height_mm, 0.0)
-    top = np.einsum("tp,pf,p->tf", aim, of_finger, key_top)
+    top = by_finger(courses.aim * key_top[courses.press])
     poised = idle_z * (1.0 - held) + (top + HOVER_MM * aims) / np.maximum(aims, 1.0)
-    pressed = np.einsum("tp,pf->tf", down, of_finger)
+    pressed = by_finger(courses.down)
     tip_z = poised - pressed * (HOVER_MM + STANDARD.dip_mm)
     target = np.concatenate([tip, (tip_z + TIP_HEIGHT_MM * scale)[..., None]], -1)
 
     wrist, angles = _reached(target, wrist, orientation, scale, pressed, 1.0 / np.median(np.diff(time)))
     rotation = rotation_from_angles(angles)
     rotation[:, 0] = rotvec_from_matrix(orientation)
-    depth = np.maximum(down * (HOVER_MM + STANDARD.dip_mm) - HOVER_MM, 0.0)
-    return rotation, wrist * 1e-3 - scale * np.array(WRIST_M), depth
+    return rotation, wrist * 1e-3 - scale * np.array(WRIST_M)
 
 
 def _reached(target, wrist, orientation, scale, pressed, fps):
@@ -199,8 +208,25 @@ def _in_hand(points, wrist, orientation, scale):
     return np.einsum("tij,tfi->jtf", orientation, points - wrist[:, None]) * 1e-3 / scale
 
 
+@dataclass(frozen=True)
+class Courses:
+    """How far each press is down, and its finger drawn to its key, in the frames in which it is at all.
+
+    Attributes
+    ----------
+    press, frame : array (pair,), int
+        By press, then frame.
+    down, aim : array (pair,), 0..1
+    """
+
+    press: np.ndarray
+    frame: np.ndarray
+    down: np.ndarray
+    aim: np.ndarray
+
+
 def _courses(presses, time):
-    """How far each press is down, and how far its finger is drawn to its key: two arrays (frame, press), 0..1."""
+    """`Courses` of the presses of a hand."""
     onset, release = presses.onset_s, presses.release_s
     before_finger, after_finger = _neighbours(presses, presses.finger)
     before_key, after_key = _neighbours(presses, presses.key)
@@ -209,10 +235,15 @@ def _courses(presses, time):
     strike = np.minimum(strike, 0.5 * (onset - np.maximum(before_finger, before_key)))
     lift = np.minimum(_LIFT_S, 0.5 * (np.minimum(after_finger, after_key) - release))
     aim_start, part_end = np.maximum(onset - _AIM_S, before_finger + _PART_S), np.minimum(release + _PARTED_S, after_finger - _AIMED_S)
-    t = time[:, None]
+    # Before and after, both courses are 0.
+    pairs = held_at(time, np.minimum(aim_start, onset - strike), np.maximum(release + np.maximum(lift, _PART_S + _LEAST_MOVE_S), part_end))
+    onset, release, strike, lift, aim_start, part_end = (
+        values[pairs.press] for values in (onset, release, strike, lift, aim_start, part_end)
+    )
+    t = time[pairs.step]
     down = _ramp((t - onset + strike) / strike) * _ramp((release + lift - t) / lift)
     aim = _window(t, aim_start, onset - _AIMED_S) * (1.0 - _window(t, release + _PART_S, part_end))
-    return down, aim
+    return Courses(pairs.press, pairs.step, down, aim)
 
 
 def _neighbours(presses, group):
@@ -233,8 +264,7 @@ def _press_points(presses, path, mirror, scale, rng):
     finger, black = presses.finger, presses.black
     flat = _turns(2, yaw)[:, :2, :2]
     rest = place + scale * np.einsum("pij,pj->pi", flat, OFFSETS_MM[finger])
-    columns = (series[:, None] for series in (place[:, 0], height, yaw, pitch))
-    farthest = place[:, 1] + forward_mm(presses, *columns, scale)[:, 0]
+    farthest = place[:, 1] + forward_mm(presses, place[:, 0], height, yaw, pitch, scale)
     y = np.clip(np.minimum(rest[:, 1], farthest), *np.where(black[:, None], BLACK_DEPTH_MM, WHITE_DEPTH_MM).T)
     # Deep in, a white key is what the black keys leave of it.
     deep = _ramp((y - STANDARD.black_front_mm + _BLACK_EDGE_MM) / _BLACK_EDGE_MM)
@@ -265,8 +295,8 @@ def _ramp(u):
 
 
 def _window(time, start, end):
-    """Minimum-jerk course from 0 at `start` to 1 at `end`, at least 20 ms long."""
-    return _ramp((time - start) / np.maximum(end - start, 0.02))
+    """Minimum-jerk course from 0 at `start` to 1 at `end`, at least `_LEAST_MOVE_S` long."""
+    return _ramp((time - start) / np.maximum(end - start, _LEAST_MOVE_S))
 
 
 def _turns(axis, angle_rad):

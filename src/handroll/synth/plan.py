@@ -9,7 +9,7 @@ changed in sign. The hand is located by its *place*: the point on the keys below
 Sources: the numbers are handroll's own choice, by what the open hand's fingers reach and by eye.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy.linalg import solveh_banded
@@ -44,9 +44,9 @@ WRIST_HEIGHT_MM = 50.0
 TIP_HEIGHT_MM = np.array([7.5, 6.2, 6.4, 6.1, 5.4])
 """(finger,): height of a tip joint above the surface that the fingertip touches, bone scale 1: the radius of the fingertip."""
 
-_COMFORT_MM = np.array([(-30.0, 40.0), (-15.0, 14.0), (-14.0, 14.0), (-14.0, 15.0), (-15.0, 13.0)])
-_REACH_MM = np.array([(-46.0, 52.0), (-24.0, 20.0), (-22.0, 22.0), (-22.0, 22.0), (-24.0, 26.0)])
-# (finger, side): how far left and right of its place at rest a finger plays with ease, and at all (so that an octave is held).
+COMFORT_MM = np.array([(-30.0, 40.0), (-15.0, 14.0), (-14.0, 14.0), (-14.0, 15.0), (-15.0, 13.0)])
+REACH_MM = np.array([(-46.0, 52.0), (-24.0, 20.0), (-22.0, 22.0), (-22.0, 22.0), (-24.0, 26.0)])
+"""(finger, side): how far left and right of its place at rest a finger plays with ease, and at all (so that an octave is held)."""
 _BACK_MM = np.array([30.0, 22.0, 22.0, 22.0, 28.0])
 # (finger,): how far back from its place at rest, towards the wrist.
 _STRAIGHTEST = 0.97
@@ -112,6 +112,51 @@ class Presses:
     black: np.ndarray
     velocity: np.ndarray
 
+    def at(self, index):
+        """The presses of an index (pair,), each as often as it is named."""
+        return Presses(*(getattr(self, field.name)[index] for field in fields(self)))
+
+
+@dataclass(frozen=True)
+class Held:
+    """Which keys are held at which steps, as pairs: a hand holds few keys at a time, of the thousands in a long piece.
+
+    Attributes
+    ----------
+    press, step : array (pair,), int
+        By press, then step.
+    size : int
+        Number of steps.
+    """
+
+    press: np.ndarray
+    step: np.ndarray
+    size: int
+
+    def least(self, values):
+        """The least value (step,) of those of the pairs (pair,); inf where no key is held."""
+        least = np.full(self.size, np.inf)
+        np.minimum.at(least, self.step, values)
+        return least
+
+    def most(self, values):
+        """The greatest value (step,) of those of the pairs (pair,); -inf where no key is held."""
+        return -self.least(-values)
+
+    def any(self, chosen=True):
+        """Whether a key is held (step,), of the chosen pairs (pair,)."""
+        found = np.zeros(self.size, dtype=bool)
+        found[self.step[np.broadcast_to(chosen, self.step.shape)]] = True
+        return found
+
+
+def held_at(time_s, start_s, end_s):
+    """`Held` of presses from `start_s` to `end_s` (press,), both included, at rising times (step,)."""
+    first = np.searchsorted(time_s, start_s, side="left")
+    count = np.maximum(np.searchsorted(time_s, end_s, side="right") - first, 0)
+    press = np.repeat(np.arange(len(first)), count)
+    return Held(press, np.arange(len(press)) - np.repeat(np.cumsum(count) - count - first, count), len(time_s))
+
 
 @dataclass(frozen=True)
 class HandPath:
@@ -153,6 +198,7 @@ def releases(onset_s, key_offset_s, pitch, hand, finger, bone_scale):
     Parameters
     ----------
     onset_s, key_offset_s : array (note,)
+        By onset.
     pitch : array (note,), MIDI
     hand, finger : array (note,), int, indices into `skeleton.HANDS` and `skeleton.FINGERS`
     bone_scale : array (hand 2,)
@@ -164,10 +210,12 @@ def releases(onset_s, key_offset_s, pitch, hand, finger, bone_scale):
     key = key_of_pitch(np.asarray(pitch, dtype=int))
     mirror, scale = np.where(hand == 0, -1.0, 1.0), np.asarray(bone_scale)[hand]
     x = mirror * key_centres_x_mm()[key]
-    low, high = (side[:, 0] for side in _corridor(x, finger, scale, _REACH_MM))
+    low, high = corridor(x, finger, scale, REACH_MM)
     released = np.array(key_offset_s, dtype=np.float64)
+    first = np.searchsorted(onset_s, onset_s + _CHORD_S, side="right")
+    end = np.searchsorted(onset_s, released + 1.0, side="left")
     for note in range(len(released)):
-        later = np.flatnonzero((onset_s > onset_s[note] + _CHORD_S) & (onset_s < released[note] + 1.0))
+        later = slice(first[note], end[note])
         apart = np.maximum(low[later] - high[note], low[note] - high[later])
         need = np.where(apart > 0.0, _LIFT_S + apart / _TRAVEL_MM_PER_S, -np.inf)
         order = (finger[later] - finger[note]) * np.sign(x[later] - x[note])
@@ -180,10 +228,26 @@ def releases(onset_s, key_offset_s, pitch, hand, finger, bone_scale):
     return released
 
 
-def _corridor(x_mm, finger, scale, range_mm):
-    """Least and greatest x of the hand's place (press,) from which a finger is on its key, given its range to either side."""
+def corridor(x_mm, finger, scale, range_mm):
+    """Where a hand may be to have its fingers on their keys.
+
+    Parameters
+    ----------
+    x_mm : array (press,)
+        Centres of the keys; mirrored for a left hand.
+    finger : array (press,), int
+    scale : float or array (press,)
+        Bone scale.
+    range_mm : array (finger, side)
+        How far a finger goes to either side: `COMFORT_MM` or `REACH_MM`.
+
+    Returns
+    -------
+    low, high : array (press,)
+        Least and greatest x of the hand's place.
+    """
     middle = x_mm - OFFSETS_MM[finger, 0] * scale
-    return (middle - range_mm[finger, 1] * scale)[:, None], (middle - range_mm[finger, 0] * scale)[:, None]
+    return middle - range_mm[finger, 1] * scale, middle - range_mm[finger, 0] * scale
 
 
 def smoothest_path(low, high, centre, softness_s):
@@ -247,18 +311,19 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng):
     """
     time = np.arange(int(np.ceil(end_s / STEP_S)) + 2) * STEP_S
     size = len(time)
-    held = (time >= presses.onset_s[:, None] - _APPROACH_S) & (time <= presses.release_s[:, None])
-    fingers, scale = presses.finger, bone_scale
+    held = held_at(time, presses.onset_s - _APPROACH_S, presses.release_s)
+    # From here on by pairs of press and step.
+    presses, scale = presses.at(held.press), bone_scale
     stretch = _stretch(presses, held, scale)
-    black = (held & presses.black[:, None]).any(0)
+    black = held.any(presses.black)
 
-    any_held = held.any(0)
+    any_held = held.any()
     softness = np.where(any_held, _EASY_S, _IDLE_S)
     noise = {name: slow_noise(size, rng) * sigma for name, sigma in _NOISE.items()}
     middle_x = mirror * 0.5 * STANDARD.width_mm
 
-    centre = _filled(_mean_where(held, presses.x_mm - OFFSETS_MM[fingers, 0] * scale), middle_x + _IDLE_ASIDE_MM)
-    bounds = _common(held, *_corridor(presses.x_mm, fingers, scale, _COMFORT_MM))
+    centre = _filled(_mean_where(held, presses.x_mm - OFFSETS_MM[presses.finger, 0] * scale), middle_x + _IDLE_ASIDE_MM)
+    bounds = _common(held, *corridor(presses.x_mm, presses.finger, scale, COMFORT_MM))
     x = smoothest_path(*(bound - noise["x"] for bound in bounds), centre, softness) + noise["x"]
 
     centre = _filled(
@@ -275,10 +340,10 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng):
 
     centre = _filled(np.where(any_held, np.where(black, 0.5 * (WHITE_PLACE_MM + BLACK_PLACE_MM), WHITE_PLACE_MM), np.nan), WHITE_PLACE_MM)
     depth = np.where(presses.black[:, None], BLACK_DEPTH_MM, WHITE_DEPTH_MM)
-    behind = ((OFFSETS_MM[:, 1] - _BACK_MM) * scale)[fingers, None]
+    behind = ((OFFSETS_MM[:, 1] - _BACK_MM) * scale)[presses.finger]
     # A finger that cannot reach its key sideways is no reason to send the hand in.
-    ahead = np.maximum(forward_mm(presses, x, z, turn[:, 0], turn[:, 1], scale), behind)
-    bounds = _common(held, depth[:, :1] - ahead, depth[:, 1:] - behind)
+    ahead = np.maximum(forward_mm(presses, *(series[held.step] for series in (x, z, turn[:, 0], turn[:, 1])), scale), behind)
+    bounds = _common(held, depth[:, 0] - ahead, depth[:, 1] - behind)
     bounds = tuple(bound - noise["y"] for bound in bounds)
     for start, end in leaves:
         _pin(bounds, centre, (time >= start + LEAVE_S) & (time <= end - LEAVE_S), _LAP_Y_MM)
@@ -292,25 +357,25 @@ def forward_mm(presses, place_x_mm, height_mm, yaw_rad, pitch_rad, scale):
     Parameters
     ----------
     presses : Presses
-    place_x_mm, height_mm, yaw_rad, pitch_rad : array (step,) or (press, 1)
+    place_x_mm, height_mm, yaw_rad, pitch_rad : array (press,)
         x of the hand's place, height of the wrist, turn of the hand, as in `HandPath`.
     scale : float
         Bone scale.
 
     Returns
     -------
-    array (press, step), mm
+    array (press,), mm
         Greatest y of a fingertip, minus y of the hand's place, with the finger nearly straight on the pressed key. A
         finger too short for its key gives the y of its base.
     """
-    base = 1e3 * scale * (_PLAYER_FROM_MANO @ chains().base_m).T[presses.finger][..., None]
-    length = 1e3 * scale * np.linalg.norm(chains().bones_m, axis=1).sum(0)[presses.finger][:, None] * _STRAIGHTEST
+    base = 1e3 * scale * (_PLAYER_FROM_MANO @ chains().base_m).T[presses.finger]
+    length = 1e3 * scale * np.linalg.norm(chains().bones_m, axis=1).sum(0)[presses.finger] * _STRAIGHTEST
     right, ahead = base[:, 0] - scale * PLACE_MM[0], base[:, 1] - scale * PLACE_MM[1]
     base_x = place_x_mm + np.cos(yaw_rad) * right - np.sin(yaw_rad) * ahead
     base_y = np.sin(yaw_rad) * right + np.cos(yaw_rad) * ahead
     base_z = height_mm + np.cos(pitch_rad) * base[:, 2] + np.sin(pitch_rad) * base[:, 1]
     tip_z = TIP_HEIGHT_MM[presses.finger] * scale + STANDARD.black_height_mm * presses.black - STANDARD.dip_mm
-    across = length**2 - (base_z - tip_z[:, None]) ** 2 - (presses.x_mm[:, None] - base_x) ** 2
+    across = length**2 - (base_z - tip_z) ** 2 - (presses.x_mm - base_x) ** 2
     return base_y + np.sqrt(np.maximum(across, 0.0))
 
 
@@ -321,33 +386,31 @@ def _pin(bounds, centre, where, value):
 
 
 def _stretch(presses, held, scale):
-    """How wide the hand is opened at each time (step,): 0 at ease, 1 in an octave with thumb and pinky."""
+    """How wide the hand is opened at each time (step,): 0 at ease, 1 in an octave with thumb and pinky. Presses by pairs."""
     at_rest = presses.x_mm - OFFSETS_MM[presses.finger, 0] * scale
-    widest = np.where(held, at_rest[:, None], -np.inf).max(0, initial=-np.inf)
-    nearest = np.where(held, at_rest[:, None], np.inf).min(0, initial=np.inf)
-    wide = np.where(held.any(0), (widest - nearest) / scale, 0.0)
+    any_held = held.any()
+    wide = np.where(any_held, held.most(at_rest), 0.0) - np.where(any_held, held.least(at_rest), 0.0)
     # Only an opening counts: a thumb passed under draws the fingers together.
-    thumb = (presses.finger == 0)[:, None]
-    inner = np.where(held & ~thumb, presses.x_mm[:, None], -np.inf).max(0, initial=-np.inf)
-    outer = np.where(held & thumb, presses.x_mm[:, None], np.inf).min(0, initial=np.inf)
+    thumb = presses.finger == 0
+    inner = held.most(np.where(thumb, -np.inf, presses.x_mm))
+    outer = held.least(np.where(thumb, presses.x_mm, np.inf))
     crossed = np.isfinite(inner) & np.isfinite(outer) & (inner < outer)
-    return np.where(crossed, 0.0, np.clip((wide - _STRETCH_FREE_MM) / (_STRETCH_FULL_MM - _STRETCH_FREE_MM), 0.0, _STRETCH_MOST))
+    return np.where(crossed, 0.0, np.clip((wide / scale - _STRETCH_FREE_MM) / (_STRETCH_FULL_MM - _STRETCH_FREE_MM), 0.0, _STRETCH_MOST))
 
 
 def _common(held, low, high):
-    """The common part (step,) of the corridors (press, step) of the held keys; where there is none, midway between the two worst."""
-    least = np.where(held, low, -np.inf).max(0, initial=-np.inf)
-    most = np.where(held, high, np.inf).min(0, initial=np.inf)
+    """The common part (step,) of the corridors (pair,) of the held keys; where there is none, midway between the two worst."""
+    least, most = held.most(low), held.least(high)
     empty = least > most
     middle = 0.5 * (np.where(empty, least, 0.0) + np.where(empty, most, 0.0))
     return np.where(empty, middle, least), np.where(empty, middle, most)
 
 
 def _mean_where(held, values):
-    """Mean over the held keys (step,), midway between the least and the greatest; NaN where none is held."""
-    least = np.where(held, values[:, None], np.inf).min(0, initial=np.inf)
-    most = np.where(held, values[:, None], -np.inf).max(0, initial=-np.inf)
-    return np.where(held.any(0), 0.5 * (np.where(held.any(0), least, 0.0) + np.where(held.any(0), most, 0.0)), np.nan)
+    """Midway between the least and the greatest of the values (pair,) at each step (step,); NaN where no key is held."""
+    any_held = held.any()
+    least, most = (np.where(any_held, side(values), 0.0) for side in (held.least, held.most))
+    return np.where(any_held, 0.5 * (least + most), np.nan)
 
 
 def _filled(series, default):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from numba import njit
 
 from handroll.hand.skeleton import CHAINS, FINGERS, N_ROTATIONS
 from handroll.hand.template import open_hand
@@ -78,22 +79,55 @@ def chains():
     )
 
 
+@njit(cache=True)
 def _cross(a, b):
-    return np.stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
+    """Cross products (3, frame, finger)."""
+    out = np.empty(a.shape)
+    for t in range(a.shape[1]):
+        for f in range(a.shape[2]):
+            out[0, t, f] = a[1, t, f] * b[2, t, f] - a[2, t, f] * b[1, t, f]
+            out[1, t, f] = a[2, t, f] * b[0, t, f] - a[0, t, f] * b[2, t, f]
+            out[2, t, f] = a[0, t, f] * b[1, t, f] - a[1, t, f] * b[0, t, f]
+    return out
 
 
-def _turn(w, v):
-    """Vectors `v` turned by the axis-angle vectors `w` (Rodrigues), component axis first."""
-    angle = np.sqrt(np.sum(w * w, axis=0))
-    once = _cross(w, v)
-    return v + np.sinc(angle / np.pi) * once + 0.5 * np.sinc(angle / (2.0 * np.pi)) ** 2 * _cross(w, once)
+@njit(cache=True)
+def _carried(w, v, first, second):
+    """v + first w x v + second w x (w x v), of arrays (3, frame, finger) and factors (frame, finger): one pass over memory."""
+    out = np.empty(w.shape)
+    for t in range(w.shape[1]):
+        for f in range(w.shape[2]):
+            x, y, z = w[0, t, f], w[1, t, f], w[2, t, f]
+            once = y * v[2, t, f] - z * v[1, t, f], z * v[0, t, f] - x * v[2, t, f], x * v[1, t, f] - y * v[0, t, f]
+            twice = y * once[2] - z * once[1], z * once[0] - x * once[2], x * once[1] - y * once[0]
+            out[0, t, f] = v[0, t, f] + first[t, f] * once[0] + second[t, f] * twice[0]
+            out[1, t, f] = v[1, t, f] + first[t, f] * once[1] + second[t, f] * twice[1]
+            out[2, t, f] = v[2, t, f] + first[t, f] * once[2] + second[t, f] * twice[2]
+    return out
 
 
-def _left_jacobian(w, v):
-    """How the turn exp(w) spins, in the fixed frame, when `w` changes along `v`."""
-    angle = np.maximum(np.sqrt(np.sum(w * w, axis=0)), 1e-6)
-    once = _cross(w, v)
-    return v + 0.5 * np.sinc(angle / (2.0 * np.pi)) ** 2 * once + (angle - np.sin(angle)) / angle**3 * _cross(w, once)
+@dataclass(frozen=True)
+class _Turn:
+    """The turns of the axis-angle vectors `w`, with what applying them takes; component axis first."""
+
+    w: np.ndarray
+    angle: np.ndarray
+    sine: np.ndarray
+    versine: np.ndarray
+
+    @staticmethod
+    def by(w):
+        angle = np.sqrt(np.sum(w * w, axis=0))
+        return _Turn(w, angle, np.sinc(angle / np.pi), 0.5 * np.sinc(angle / (2.0 * np.pi)) ** 2)
+
+    def of(self, v):
+        """Vectors `v` turned (Rodrigues)."""
+        return _carried(self.w, v, self.sine, self.versine)
+
+    def spin(self, v):
+        """How the turn exp(w) spins, in the fixed frame, when `w` changes along `v`: its left Jacobian."""
+        angle = np.maximum(self.angle, 1e-6)
+        return _carried(self.w, v, self.versine, (angle - np.sin(angle)) / angle**3)
 
 
 def tips_from_angles(angles_rad):
@@ -107,24 +141,28 @@ def tips_from_angles(angles_rad):
     -------
     array (xyz 3, frame, finger 5), metres, MANO's frame, wrist at the origin
     """
-    return _tips_and_jacobian(angles_rad)[0]
+    return chains().base_m[:, None] + _bent(angles_rad)[-1]
+
+
+def _bent(angles):
+    """Turns of the base and of the middle joint, and vectors (3, frame, finger) to the tip from the outer, middle and base joint."""
+    c = chains()
+    wide = (slice(None), None)
+    first = _Turn.by(angles[FLEXION] * c.flexion[0][wide] + angles[ABDUCTION] * c.abduction[0][wide])
+    second = _Turn.by(c.coupling[0] * angles[CURL] * c.flexion[1][wide])
+    outer = _Turn.by(c.coupling[1] * angles[CURL] * c.flexion[2][wide]).of(np.broadcast_to(c.bones_m[2][wide], angles.shape))
+    middle = second.of(c.bones_m[1][wide] + outer)
+    return first, second, outer, middle, first.of(c.bones_m[0][wide] + middle)
 
 
 def _tips_and_jacobian(angles):
     """Tips (3, frame, finger) and the list over dof of their derivatives, of the same shape."""
     c = chains()
-    wide = (slice(None), None)
-    along = np.broadcast_to
-    first = angles[FLEXION] * c.flexion[0][wide] + angles[ABDUCTION] * c.abduction[0][wide]
-    axis2, axis3 = c.flexion[1][wide], c.flexion[2][wide]
-    shape = first.shape
-    outer = _turn(c.coupling[1] * angles[CURL] * axis3, along(c.bones_m[2][wide], shape))
-    middle = _turn(c.coupling[0] * angles[CURL] * axis2, c.bones_m[1][wide] + outer)
-    finger = _turn(first, c.bones_m[0][wide] + middle)
-    bend3 = _turn(c.coupling[0] * angles[CURL] * axis2, _cross(along(axis3, shape), outer))
-    bend = c.coupling[0] * _cross(along(axis2, shape), middle) + c.coupling[1] * bend3
-    spins = [_left_jacobian(first, along(axis[0][wide], shape)) for axis in (c.flexion, c.abduction)]
-    return c.base_m[wide] + finger, [*(_cross(spin, finger) for spin in spins), _turn(first, bend)]
+    first, second, outer, middle, finger = _bent(angles)
+    flexion, abduction = (np.broadcast_to(axes[:, :, None], (3, *angles.shape)) for axes in (c.flexion, c.abduction))
+    bend3 = second.of(_cross(flexion[2], outer))
+    bend = c.coupling[0] * _cross(flexion[1], middle) + c.coupling[1] * bend3
+    return c.base_m[:, None] + finger, [*(_cross(first.spin(axes[0]), finger) for axes in (flexion, abduction)), first.of(bend)]
 
 
 def angles_from_tips(tips_m, start_rad=None, iterations=16):

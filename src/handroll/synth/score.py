@@ -10,7 +10,7 @@ import numpy as np
 
 from handroll.hand.skeleton import HANDS
 from handroll.music.notes import note_table, pedal_table
-from handroll.synth.pieces import RIGHT, pieces
+from handroll.synth.pieces import RIGHT, Bar, pieces
 
 LEAD_S = (0.6, 1.0)
 """Silence before the first note: least and greatest."""
@@ -87,6 +87,34 @@ class Score:
     covers: tuple[tuple[str, float, float], ...]
 
 
+@dataclass(frozen=True)
+class PlayedBar:
+    """A bar as it is to be played.
+
+    Attributes
+    ----------
+    start_s, quarter_s : float
+        Its start, and seconds a quarter.
+    bar : pieces.Bar
+    swell : float
+        How far the phrase has swollen, 0..1.
+    pedalled : bool
+        The sustain pedal is changed with it.
+    loudness : float
+        Added to the MIDI velocity.
+    hold : float
+        Share of its written length for which a key is held.
+    """
+
+    start_s: float
+    quarter_s: float
+    bar: Bar
+    swell: float
+    pedalled: bool
+    loudness: float = 0.0
+    hold: float = _LEGATO
+
+
 def score(name, seed, duration_s=None):
     """A piece as a score.
 
@@ -123,9 +151,9 @@ def score(name, seed, duration_s=None):
     order = np.arange(number) % len(bars)
     stretch = sounding / natural[order].sum()
     starts = lead + stretch * np.concatenate([[0.0], np.cumsum(natural[order])])
-    swell = [_swell(bar, len(phrase)) for phrase in piece.phrases for bar in range(len(phrase))]
-    played = [(start, stretch * quarter, bars[i], swell[i], piece.pedalled) for start, i in zip(starts, order, strict=False)]
-    return _performed(piece.title, piece.source, duration, played, rng, covers=piece.covered)
+    swells = [swell(bar, len(phrase)) for phrase in piece.phrases for bar in range(len(phrase))]
+    played = [PlayedBar(start, stretch * quarter, bars[i], swells[i], piece.pedalled) for start, i in zip(starts, order, strict=False)]
+    return performed(piece.title, piece.source, duration, played, rng, covers=piece.covered)
 
 
 def random_score(seed, duration_s):
@@ -165,10 +193,10 @@ def random_score(seed, duration_s):
                     # Not even its first bar has room: another phrase may be shorter.
                     late_hands, at = [None, *late_hands], began
                     break
-                return _performed("Medley", "; ".join(dict.fromkeys(titles)), duration, played, rng, covers=True)
+                return performed("Medley", "; ".join(dict.fromkeys(titles)), duration, played, rng, covers=True)
             if at < began + _LATE_S and len({note[3] for note in bar.notes}) == len(HANDS):
                 bar = bar.without(late)
-            played.append((at, quarter, bar, _swell(number, len(phrase)), piece.pedalled))
+            played.append(PlayedBar(at, quarter, bar, swell(number, len(phrase)), piece.pedalled))
             titles.append(f"{piece.title}: {piece.source}")
             at += quarter * bar.quarters
         else:
@@ -181,25 +209,39 @@ def _checked(duration_s):
     return float(duration_s)
 
 
-def _swell(bar, n_bars):
-    """How far a phrase of some bars has swollen in one of them, 0..1."""
+def swell(bar, n_bars):
+    """How far a phrase of `n_bars` bars has swollen in one of them, 0..1."""
     return float(np.sin(np.pi * (bar + 0.5) / n_bars))
 
 
-def _performed(title, source, duration_s, played, rng, covers):
-    """Score of bars given as (start_s, seconds a quarter, Bar, swell 0..1, pedalled)."""
+def performed(title, source, duration_s, played, rng, covers):
+    """A `Score` of bars as they are played.
+
+    Parameters
+    ----------
+    title, source : str
+    duration_s : float
+    played : sequence of PlayedBar
+        With at least one note in all.
+    rng : numpy.random.Generator
+        Of touch, deviations and covers.
+    covers : bool
+        Something covers each hand once.
+    """
     rows, pedal = [], []
-    for start, quarter, bar, swell, pedalled in played:
+    for one in played:
+        start, quarter, bar = one.start_s, one.quarter_s, one.bar
         top = {}
         for at, _, pitch, hand, _ in bar.notes:
             top[at, hand] = max(pitch, top.get((at, hand), 0))
         moment = {key: _deviation(rng, _DEVIATION_S) for key in sorted(top)}
         for at, length, pitch, hand, finger in bar.notes:
             onset = start + quarter * at + moment[at, hand] + _deviation(rng, _CHORD_DEVIATION_S)
-            velocity = _VELOCITY + _VELOCITY_ARCH * (swell - 0.5) + _VELOCITY_BEAT * (at == 0.0) + rng.normal(0.0, _VELOCITY_SPREAD)
+            velocity = _VELOCITY + _VELOCITY_ARCH * (one.swell - 0.5) + _VELOCITY_BEAT * (at == 0.0) + rng.normal(0.0, _VELOCITY_SPREAD)
+            velocity += one.loudness
             velocity += _VELOCITY_VOICES[hand == RIGHT][pitch == top[at, hand]]
-            rows.append((onset, onset + _LEGATO * quarter * length, pitch, np.clip(round(velocity), *_VELOCITY_RANGE), hand, finger - 1))
-        if pedalled:
+            rows.append((onset, onset + one.hold * quarter * length, pitch, np.clip(round(velocity), *_VELOCITY_RANGE), hand, finger - 1))
+        if one.pedalled:
             pedal.append((start + _PEDAL_DOWN_S, start + quarter * bar.quarters + _PEDAL_UP_S))
     onset, offset, pitch, velocity, hand, finger = np.array(sorted(rows, key=lambda row: (row[0], row[2]))).T
     hand, finger = hand.astype(int), finger.astype(int)

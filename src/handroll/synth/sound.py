@@ -10,8 +10,8 @@ from numba import njit
 from scipy.signal import fftconvolve
 
 N_PARTIALS = 24
-_HIGHEST_HZ = 16000.0
-# Partials above are left out.
+_HIGHEST_HZ, _HIGHEST_SHARE = 16000.0, 0.45
+# Partials above are left out, and those above this share of the sampling rate, which would come back as other tones.
 
 _INHARMONICITY, _INHARMONICITY_OCTAVES = 2e-4, 0.75
 # Of middle C, and octaves in which it doubles (Fletcher 1964, doi:10.1121/1.1918971); below C3 it stays as it is there.
@@ -84,7 +84,8 @@ def synthesise(notes, pedal, duration_s, seed, rate_hz=44100):
     time = np.arange(n_samples) / rate_hz
     lifted = np.zeros(n_samples)
     for down, up in zip(pedal["onset_s"], pedal["offset_s"], strict=True):
-        lifted += np.clip((time - down) / _FADE_S, 0.0, 1.0) * np.clip((up - time) / _FADE_S, 0.0, 1.0)
+        during = slice(*np.searchsorted(time, (down, up)))
+        lifted[during] += np.clip((time[during] - down) / _FADE_S, 0.0, 1.0) * np.clip((up - time[during]) / _FADE_S, 0.0, 1.0)
     if len(pedal["onset_s"]):
         sound += lifted * _SYMPATHETIC_LEVEL * fftconvolve(dry * lifted, _tail(_SYMPATHETIC_S, rng, rate_hz))[:n_samples]
     loudest = np.abs(sound).max(initial=0.0)
@@ -100,7 +101,8 @@ def _tone(pitch, velocity, held_s, cents, uneven_db, rng, rate_hz):
     stretch = _INHARMONICITY * 2.0 ** (max(octaves, -1.0) / _INHARMONICITY_OCTAVES)
     k = np.arange(1, N_PARTIALS + 1)
     frequency = fundamental * k * np.sqrt((1.0 + stretch * k**2) / (1.0 + stretch))
-    k, frequency = k[frequency < _HIGHEST_HZ], frequency[frequency < _HIGHEST_HZ]
+    heard = frequency < min(_HIGHEST_HZ, _HIGHEST_SHARE * rate_hz)
+    k, frequency = k[heard], frequency[heard]
 
     bright = _BRIGHT_HZ[0] + (_BRIGHT_HZ[1] - _BRIGHT_HZ[0]) * hardness**2
     amplitude = np.exp(-(frequency - fundamental) / (bright + fundamental)) * (0.15 + np.abs(np.sin(np.pi * k * _STRIKE_POINT))) / k**_SLOPE
@@ -122,9 +124,10 @@ def _tone(pitch, velocity, held_s, cents, uneven_db, rng, rate_hz):
     time = np.arange(len(tone)) / rate_hz
     strike = rng.standard_normal(len(tone)) * np.exp(-time / (0.3 * _HAMMER_S)) * hardness
     tone += _HAMMER_LEVEL * hardness * _low_passed(strike, _HAMMER_HZ, rate_hz)
-    tone *= np.minimum(time / _ATTACK_S, 1.0)
+    attack, released = np.searchsorted(time, (_ATTACK_S, held_s))
+    tone[:attack] *= time[:attack] / _ATTACK_S
     if pitch < _UNDAMPED_PITCH:
-        tone *= np.exp(-np.maximum(time - held_s, 0.0) / damper)
+        tone[released:] *= np.exp(-(time[released:] - held_s) / damper)
     fade = min(int(_FADE_S * rate_hz), len(tone))
     tone[len(tone) - fade :] *= np.linspace(1.0, 0.0, fade)
     return tone
