@@ -6,9 +6,6 @@ from pydantic import Field
 
 from handroll.config_section import Count, Name, NotNegative, Positive, Section, Share
 
-FEATURES = ("logmel", "notes", "hubert", "wav2vec2")
-"""Features of sound that models can be given."""
-
 
 class Training(Section):
     """How a model is trained (AdamW)."""
@@ -64,6 +61,12 @@ class Autoencoder(Section):
     training: Training = Training(steps=600, learning_rate=1e-3, ema_decay=0.0)
 
 
+class Tuning(Section):
+    """Fine-tuning of a speech encoder with the first stage behind it, for features that end in _tuned."""
+
+    training: Training = Training(steps=100000, batch=32, learning_rate=2e-5, warmup=0, schedule="constant", clip_norm=0.0, ema_decay=0.0)
+
+
 class Weights(Section):
     """Files of others that some choices need; docs/weights.md says where to get them."""
 
@@ -92,8 +95,10 @@ class Benchmark(Section):
     split: Literal["valid", "test"] = Field("valid", description="which split is scored on; training looks at valid only")
     rate_hz: Positive = Field(30.0, description="frames a second of all motion (Hz); the paper's 30")
     window_s: Positive = Field(8.0, description="length of a window (s), a multiple of 8 frames; the paper's 8")
-    features: list[Literal["logmel", "notes", "hubert", "wav2vec2"]] = Field(
-        ["notes"], min_length=1, description="what models hear: log-mel spectrograms, transcribed notes, HuBERT or wav2vec 2.0"
+    features: list[Literal["logmel", "notes", "hubert", "wav2vec2", "hubert_tuned", "wav2vec2_tuned"]] = Field(
+        ["notes"],
+        min_length=1,
+        description="what models hear: log-mel spectrograms, transcribed notes, HuBERT or wav2vec 2.0, frozen or tuned with the first stage",
     )
     decoders: list[Literal["transformer", "ssm"]] = Field(["transformer"], min_length=1, description="decoders of both stages")
     samplers: list[Literal["ddpm", "ddim", "dpmsolver++"]] = Field(["dpmsolver++"], min_length=1, description="how diffusion is sampled")
@@ -106,4 +111,5 @@ class Benchmark(Section):
     position: Position = Position()
     gesture: Gesture = Gesture()
     autoencoder: Autoencoder = Autoencoder()
+    tuning: Tuning = Tuning()
     weights: Weights = Weights()

@@ -23,13 +23,26 @@ FIRST_FEATURES = BENCHMARK.features[0]
 
 
 wildcard_constraints:
-    features="|".join(FEATURES),
+    features="|".join(BENCHMARK.features),
     decoder="transformer|ssm",
+    encoder="hubert|wav2vec2",
+
+
+def untuned(features):
+    """The folder of a speech encoder as others trained it; empty for features that need none."""
+    return getattr(BENCHMARK.weights, features.removesuffix("_tuned"), "")
 
 
 def encoder_folder(wildcards):
-    """For `params`: the folder of the network that gives these features; empty where none does."""
-    return getattr(BENCHMARK.weights, wildcards.features, "")
+    """For `params`: the folder of the speech encoder that gives these features; empty where none does."""
+    tuned = wildcards.features.endswith("_tuned")
+    return f"{EXPERIMENT}/encoders/{wildcards.features}" if tuned else untuned(wildcards.features)
+
+
+def encoder_weights(wildcards):
+    """For inputs: its weights, made by the workflow or put there."""
+    path = f"{encoder_folder(wildcards)}/model.safetensors"
+    return path if wildcards.features.endswith("_tuned") else weights(path)
 
 
 rule choose_windows:
@@ -58,11 +71,45 @@ rule choose_windows:
         "../scripts/choose_windows.py"
 
 
+rule tune_encoder:
+    """Fine-tune a speech encoder with the first stage behind it."""
+    input:
+        shards=SHARDS,
+        windows=rules.choose_windows.output.windows,
+        encoder=lambda wildcards: weights(f"{untuned(wildcards.encoder)}/model.safetensors"),
+    output:
+        model=f"{EXPERIMENT}/encoders/{{encoder}}_tuned/model.safetensors",
+        config=f"{EXPERIMENT}/encoders/{{encoder}}_tuned/config.json",
+        told=f"{EXPERIMENT}/encoders/{{encoder}}_tuned/training.json",
+    log:
+        f"results/logs/tune_encoder/{BENCHMARK.name}/{{encoder}}.log",
+    benchmark:
+        f"results/benchmarks/tune_encoder/{BENCHMARK.name}/{{encoder}}.tsv"
+    conda:
+        NETWORKS_ENV
+    threads: 2
+    resources:
+        mem_mb=grows(16000),
+        runtime=grows(5760),
+        gpu=GPUS * BENCHMARK.gpus,
+    params:
+        code=version_of("handroll.train.encoder"),
+        seen=SEEN,
+        encoder=lambda wildcards: untuned(wildcards.encoder),
+        model=cfg(**{name: f"benchmark.position.{name}" for name in (*SIZES, "width")}),
+        decoder=BENCHMARK.decoders[0],
+        velocity_weight=BENCHMARK.position.velocity_weight,
+        training=cfg(settings="benchmark.tuning.training"),
+        run=TRAINING,
+    script:
+        "../scripts/tune_encoder.py"
+
+
 rule encode_audio:
     """Compute the features of every clip's sound, once."""
     input:
         shards=SHARDS,
-        encoder=lambda wildcards: weights(f"{encoder_folder(wildcards)}/model.safetensors"),
+        encoder=encoder_weights,
     output:
         features=f"{EXPERIMENT}/features/{{features}}/features.json",
     log:

@@ -119,7 +119,7 @@ class Clips:
                 chosen = np.flatnonzero(kept)
                 groups += [len(self._groups)] * len(chosen)
                 self._groups.append((path, group, chosen))
-                self.names += [tuple(rows[name][row] for name in _NAMES) for row in chosen]
+                self.names += [(rows["subject"][row], rows["video"][row], int(rows["clip"][row])) for row in chosen]
                 lengths += [round((rows["end_s"][row] - rows["start_s"][row]) * source.rate_hz) for row in chosen]
         self.frames, self.group = np.array(lengths, dtype=np.int64), np.array(groups, dtype=np.int64)
         self._first = np.searchsorted(self.group, np.arange(len(self._groups)))

@@ -115,6 +115,11 @@ def save_trained(path, kind, sizes, network_prefix, source, setup, trained, sett
     about |= {"frame": source.frame, "rate_hz": source.rate_hz, "frames": setup.frames, "settings": settings, "history": trained.history}
     weights = {name.removeprefix(network_prefix): value for name, value in trained.state_dict.items() if name.startswith(network_prefix)}
     save_checkpoint(path, Checkpoint(kind, sizes, setup.scales, about, weights))
+    write_told(Path(path).with_suffix(".json"), setup, trained)
+
+
+def write_told(path, setup, trained):
+    """Write how a training went as JSON: seconds, windows a second, memory, and what validation saw."""
     windows = setup.loop.steps * setup.batches.batch
     told = {"seconds": trained.seconds, "windows_per_s": windows / max(trained.seconds, 1e-9), "memory_gb": trained.memory_gb}
-    write_json(Path(path).with_suffix(".json"), {**told, "history": trained.history})
+    write_json(path, {**told, "history": trained.history})
