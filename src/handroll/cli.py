@@ -1,10 +1,12 @@
-"""The `handroll` command: the workflow on one's own files with no sheet to write, listing channels, taking videos down, what is lacking."""
+"""The `handroll` command: the workflow on one's own files, hands for a recording, listing channels, taking videos down, what is lacking."""
 
 import argparse
+import logging
 import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from handroll import __version__
@@ -32,11 +34,24 @@ def main(arguments=None):
     run.add_argument("--cores", default="all", help="processor cores to use (default: %(default)s)")
     run.add_argument("--configfile", type=Path, action="append", default=[], help="your own settings, over config/own-files.yaml")
     run.set_defaults(call=run_own)
+    hands = commands.add_parser("generate", help="hands that play your recordings, by a trained model: motion, MIDI and video")
+    hands.add_argument("recordings", nargs="+", metavar="AUDIO", help="sound files, videos with sound, or MIDI files")
+    hands.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="position.safetensors and gesture.safetensors")
+    hands.add_argument("--out", type=Path, default=Path("handroll-output"), help="folder for all results (default: %(default)s)")
+    hands.add_argument("--notes", type=Path, metavar="FILE.mid", help="the recording's notes, instead of a transcription")
+    hands.add_argument("--encoder", type=Path, metavar="FOLDER", help="weights of the speech encoder that the model hears")
+    hands.add_argument("--sampler", default="dpmsolver++", help="ddpm, ddim or dpmsolver++ (default: %(default)s)")
+    hands.add_argument("--steps", type=_at_least(1), default=20, metavar="N", help="of the sampler (default: %(default)s)")
+    hands.add_argument("--seed", type=int, default=0, metavar="N", help="another one gives another motion (default: %(default)s)")
+    hands.add_argument("--width", type=_at_least(160), default=1280, metavar="PX", help="of the video (default: %(default)s)")
+    hands.add_argument("--no-video", dest="video", action="store_false", help="draw none")
+    hands.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
+    hands.set_defaults(call=generate)
     listing = commands.add_parser("list", help="add the videos of channels, playlists or search pages to the sheet")
     listing.add_argument("urls", nargs="+", metavar="URL", help="address of a channel, playlist, search page or video")
     listing.add_argument("--sheet", type=Path, default=SHEET, help="sheet of videos to add to (default: %(default)s)")
     listing.add_argument("--subject", help="who plays in all of them (default: the uploader's name)")
-    listing.add_argument("--most", type=_count, default=5000, metavar="N", help="most videos of one address (default: %(default)s)")
+    listing.add_argument("--most", type=_at_least(1), default=5000, metavar="N", help="most videos of one address (default: %(default)s)")
     listing.set_defaults(call=list_videos)
     takedown = commands.add_parser("takedown", help="remove all results of the videos on the takedown list")
     takedown.add_argument("--list", type=Path, default=TAKEDOWN, dest="takedown", help="takedown list (default: %(default)s)")
@@ -121,12 +136,52 @@ def own_sheet(videos, names):
     return "\n".join(["subject\tvideo\tsource", *rows]) + "\n"
 
 
-def _count(text):
-    """A whole number above 0, for an option."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, found {text}")
+def _at_least(least):
+    """The type of an option that is a whole number, this or more."""
+
+    def number(text):
+        if (value := int(text)) < least:
+            raise argparse.ArgumentTypeError(f"expected a number of at least {least}, found {text}")
+        return value
+
     return number
+
+
+def generate(options):
+    """Let a trained model play the recordings, and print where the results are.
+
+    Returns
+    -------
+    int
+        0; 1 where a recording cannot be played, the others are; 2 where the model or an option is not right.
+    """
+    from handroll.device import DeviceError
+    from handroll.models.recording import RecordingError
+    from handroll.view.playing import load_pianist, play
+
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("handroll").setLevel(logging.INFO)
+    if options.notes and len(options.recordings) > 1:
+        print(f"handroll generate: expected one recording for {options.notes}, found {len(options.recordings)}", file=sys.stderr)
+        return 2
+    try:
+        pianist = load_pianist(options.model, options.sampler, options.steps, options.encoder, options.device)
+    except (OSError, ValueError, DeviceError) as error:
+        print(f"handroll generate: {error}", file=sys.stderr)
+        return 2
+    failed = 0
+    for recording, name in zip(options.recordings, video_names(options.recordings), strict=True):
+        started = time.monotonic()
+        try:
+            files = play(pianist, recording, options.out, name, options.notes, options.seed, options.width, options.video)
+        except RecordingError as error:
+            print(f"handroll generate: {error}", file=sys.stderr)
+            failed += 1
+            continue
+        print(f"\n{recording}, in {time.monotonic() - started:.0f} s")
+        for title, where in files.items():
+            print(f"  {title:<14}{where}")
+    return 1 if failed else 0
 
 
 def list_videos(options):

@@ -10,10 +10,14 @@ import numpy as np
 import torch
 
 from handroll.device import torch_device
+from handroll.logs import progress
 from handroll.models.checkpoint import CheckpointError, load_checkpoint
 from handroll.models.diffusion import sample
 from handroll.models.gesture import GestureSettings, GestureUNet
 from handroll.models.position import PositionPredictor, PositionSettings
+
+BATCH = 16
+"""Windows of a long motion that a network sees at a time: its memory does not grow with the length."""
 
 
 class TwoStage:
@@ -75,6 +79,7 @@ class TwoStage:
         Parameters
         ----------
         features : array (T, F)
+            Where the last window is not filled, zeros stand behind them; see `window_starts`.
         sampler, steps, seed
             As of `generate`.
 
@@ -102,13 +107,16 @@ class TwoStage:
             """Windows of one series (1, channel, T)."""
             return torch.cat([series[:, :, first : first + window] for first in starts])
 
-        guide = blended(self._position(heard).transpose(1, 2))
-        condition, guides = self._gesture.encode_condition(heard), cut(guide)
+        guide = blended(_in_batches(self._position, heard).transpose(1, 2))
+        condition, guides = _in_batches(self._gesture.encode_condition, heard), cut(guide)
+        taken = progress(range(steps), steps, "denoising steps")
 
         def denoise(noisy, step):
-            return blended(self._gesture(cut(noisy), step.expand(len(starts)), condition, guides))
+            next(taken, None)
+            return blended(_in_batches(self._gesture, cut(noisy), step.expand(len(starts)), condition, guides))
 
         place, pose = self._sampled(guide.transpose(1, 2), denoise, sampler, steps, [seed])
+        next(taken, None)
         return place[0, :frames], pose[0, :frames]
 
     def _sampled(self, guide, denoise, sampler, steps, seeds):
@@ -126,9 +134,14 @@ def window_starts(frames, window):
     return [hop * number for number in range(max(1, -(-(frames - window) // hop) + 1))]
 
 
+def _in_batches(network, *series):
+    """What a network gives for tensors (window, ...), so many windows at a time."""
+    return torch.cat([network(*parts) for parts in zip(*(part.split(BATCH) for part in series), strict=True)])
+
+
 def _blend(window):
-    """Weights (frame,) of a window in a blend: 1 in its middle, next to nothing at its ends."""
-    return (1.0 - np.abs(np.linspace(-1.0, 1.0, window + 2)[1:-1])).astype(np.float32)
+    """Weights (frame,) of a window in a blend: they rise to its middle and fall; those of windows that overlap by half add up to 1."""
+    return (1.0 - np.abs(2 * np.arange(window) + 1 - window) / window).astype(np.float32)
 
 
 def load_two_stage(position_path, gesture_path, device="cpu"):

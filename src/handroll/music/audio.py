@@ -30,9 +30,9 @@ MP3_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 4
 def extract_audio(video_path, out_path, probe=None):
     """Write the sound of a video as mono FLAC, 16 bit, at its own rate; sample 0 sounds when the first frame is shown.
 
-    Sound from before the first frame is cut off, a late start and gaps are filled with silence, and blocks that cannot
-    be decoded are silent. Where there is no sound, an empty file (zero bytes) is written: FLAC has no valid
-    form without samples that all readers take. `load_audio` reads it as no samples.
+    Channels are averaged. Sound from before the first frame is cut off, a late start and gaps are filled with silence, and
+    blocks that cannot be decoded are silent. Where there is no sound, an empty file (zero bytes) is written: FLAC has no
+    valid form without samples that all readers take. `load_audio` reads it as no samples.
 
     Parameters
     ----------
@@ -93,9 +93,10 @@ def _mono_blocks(container, stream, rate_hz):
             start_s = None if frame.pts is None else float(frame.pts * stream.time_base)
             if form != (frame.format.name, frame.layout.name, frame.sample_rate):
                 form = frame.format.name, frame.layout.name, frame.sample_rate
-                resampler = av.AudioResampler(format="flt", layout="mono", rate=rate_hz)
-            for mono in resampler.resample(frame):
-                yield mono.to_ndarray()[0], start_s
+                resampler = av.AudioResampler(format="fltp", layout=frame.layout, rate=rate_hz)
+            for channels in resampler.resample(frame):
+                # FFmpeg's own mix of floats to mono is their sum over the root of two, which would be clipped.
+                yield channels.to_ndarray().mean(axis=0), start_s
                 start_s = None
     if damaged:
         LOGGER.warning("%s: %d blocks of sound could not be decoded and are silent", container.name, damaged)

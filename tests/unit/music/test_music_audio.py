@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from handroll.music.audio import as_mp3, extract_audio, is_mp3, load_audio
+from handroll.video.write import VideoWriter
 
 TIMES_S = np.arange(60) / 30
 
@@ -42,6 +43,17 @@ def test_rounded_times_of_a_container_make_no_holes(encode, tmp_path):
     tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(44100) / 44100).astype(np.float32)
     extract_audio(encode("video.mkv", times_s=TIMES_S, sound=(tone, 44100), sound_codec="pcm_s16le"), tmp_path / "a.flac")
     np.testing.assert_allclose(load_audio(tmp_path / "a.flac")[0][: len(tone)], tone, atol=1e-4)
+
+
+def test_loud_stereo_is_averaged_and_not_clipped(tmp_path):
+    tone = 0.9 * np.sin(2 * np.pi * 440 * np.arange(48000) / 48000).astype(np.float32)
+    with VideoWriter(tmp_path / "video.mp4", 64, 48, 30, audio=(np.stack([tone, 0.5 * tone], axis=1), 48000)) as video:
+        for time_s in TIMES_S[:30]:
+            video.write(np.zeros((48, 64, 3), np.uint8), time_s)
+    extract_audio(tmp_path / "video.mp4", tmp_path / "a.flac")
+    samples, _ = load_audio(tmp_path / "a.flac")
+    assert np.abs(samples[4800:43200]).max() == pytest.approx(0.75 * 0.9, abs=0.05)
+    assert np.std(samples[4800:43200]) == pytest.approx(0.75 * 0.9 / np.sqrt(2), abs=0.005)
 
 
 def test_no_sound_gives_an_empty_file_and_no_samples(encode, click_track, tmp_path):
