@@ -35,7 +35,7 @@ class Position(Section):
         3, description="convolutions that look at neighbouring frames first; 0 for features that know them, as HuBERT's do"
     )
     context_width: Annotated[int, Field(ge=16, multiple_of=16)] = Field(128, description="width of these")
-    dropout: Share = Field(0.1, description="share that training drops; the released models' 0.1")
+    dropout: Share = Field(0.0, description="share that training drops, at some cost on a CPU; the released models' 0.1")
     velocity_weight: NotNegative = Field(1.0, description="of the error of the velocity in the loss, beside that of the position")
     training: Training = Training(learning_rate=1e-3)
 
@@ -51,7 +51,7 @@ class Gesture(Section):
     state: Count = Field(8, description="states of a channel of its ssm; base 8, large 16")
     feedforward: Count = Field(256, description="width of the encoder's feed-forward layers; the released models' 2048")
     context_layers: Annotated[int, Field(ge=0)] = Field(3, description="as position.context_layers")
-    dropout: Share = Field(0.1, description="share that training drops; the released models' 0.1")
+    dropout: Share = Field(0.0, description="share that training drops, at some cost on a CPU; the released models' 0.1")
     training: Training = Training(steps=1500, learning_rate=1e-3)
 
 
@@ -101,8 +101,11 @@ class Benchmark(Section):
         description="what models hear: log-mel spectrograms, transcribed notes, HuBERT or wav2vec 2.0, frozen or tuned with the first stage",
     )
     decoders: list[Literal["transformer", "ssm"]] = Field(["transformer"], min_length=1, description="decoders of both stages")
-    samplers: list[Literal["ddpm", "ddim", "dpmsolver++"]] = Field(["dpmsolver++"], min_length=1, description="how diffusion is sampled")
-    steps: list[Annotated[int, Field(ge=1, le=1000)]] = Field([20], min_length=1, description="denoising steps, for each sampler")
+    samplings: list[Annotated[str, Field(pattern=r"^(ddpm|ddim|dpmsolver\+\+) ([1-9]\d{0,2}|1000)$")]] = Field(
+        ["dpmsolver++ 20"],
+        min_length=1,
+        description="how diffusion is sampled: ddpm, ddim or dpmsolver++, and in how many steps, at most 1000",
+    )
     samples: Count = Field(2, description="motions generated for each window")
     max_windows: Annotated[int, Field(ge=0)] = Field(0, description="score on so many windows, evenly taken; 0: all")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="of training; bf16 pays on a GPU")

@@ -224,6 +224,13 @@ BENCHMARK = CONFIG.benchmark
 EXPERIMENT = f"results/benchmark/{BENCHMARK.name}"
 # The features by which the nearest training motion is found: the first ones.
 FIRST_FEATURES = BENCHMARK.features[0]
+
+
+def method_name(*parts, sampler, steps):
+    """Name of a method in files."""
+    return "-".join([*parts, sampler.replace("++", "pp"), str(steps)])
+
+
 # Rows that every table has: the truth, the truth of other windows, the mean of the training motion, and the training motion that
 # sounds most alike.
 METHODS = {
@@ -232,25 +239,20 @@ METHODS = {
     "mean_pose": {"kind": "mean_pose"},
     f"nearest-{FIRST_FEATURES}": {"kind": "nearest", "features": FIRST_FEATURES},
 }
+SAMPLINGS = [dict(zip(("sampler", "steps"), (name, int(steps)))) for name, steps in map(str.split, BENCHMARK.samplings)]
 METHODS |= {
-    f"two_stage-{features}-{decoder}-{sampler.replace('+', 'p')}-{steps}": {
+    method_name("two_stage", features, decoder, **sampling): {
         "kind": "two_stage",
         "features": features,
         "decoder": decoder,
-        "sampler": sampler,
-        "steps": steps,
+        **sampling,
     }
     for features in BENCHMARK.features
     for decoder in BENCHMARK.decoders
-    for sampler in BENCHMARK.samplers
-    for steps in BENCHMARK.steps
+    for sampling in SAMPLINGS
 }
 if BENCHMARK.weights.released:
-    METHODS |= {
-        f"released-{sampler.replace('+', 'p')}-{steps}": {"kind": "released", "sampler": sampler, "steps": steps}
-        for sampler in BENCHMARK.samplers
-        for steps in BENCHMARK.steps
-    }
+    METHODS |= {method_name("released", **sampling): {"kind": "released", **sampling} for sampling in SAMPLINGS}
 
 
 def untuned(features):

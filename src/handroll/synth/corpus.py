@@ -36,7 +36,6 @@ from handroll.provenance import code_hash, stamp
 from handroll.schema import FINGERED_NOTES, MOTION, State, frame_keys
 from handroll.synth.invention import LEAST_DURATION_S, invented_score
 from handroll.synth.motion import perform
-from handroll.synth.pianist import HEIGHT_PX, WIDTH_PX
 from handroll.synth.scene import random_scene, to_camera
 from handroll.synth.sound import synthesise
 
@@ -45,6 +44,9 @@ SUBJECT = "synthetic"
 
 SHARES = {"train": 0.8, "valid": 0.1, "test": 0.1}
 """Default shares of the splits."""
+
+_WIDTH_PX, _HEIGHT_PX = 1920, 1080
+# Picture of the camera; nothing is drawn in it.
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ def take_rows(recipe, numbered):
             pedal=score.pedal,
             audio_delay_s=0.0,
             audio_path=audio_path,
-            camera=Camera(WIDTH_PX, HEIGHT_PX, scene.view.focal_widths * WIDTH_PX, "truth", scene.view.k1),
+            camera=Camera(_WIDTH_PX, _HEIGHT_PX, scene.view.focal_widths * _WIDTH_PX, "truth", scene.view.k1),
             extrinsics=place,
             fps=recipe.fps,
             detector="synthetic",

@@ -21,8 +21,8 @@ _SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 11), (0, 2, 3, 5, 7, 8, 10
 _DEGREES = len(_SCALES[0])
 _NEXT_CHORD = ((1, 2, 3, 4, 5), (4, 6, 3), (5, 3, 1), (4, 1, 0, 6), (0, 5, 3), (1, 3, 4, 2), (0, 5))
 # Steps of the scale on whose chords the chord of each step goes on.
-_METRES = (2.0, 3.0, 4.0)
-_BARS = (2, 5)
+_METRES, _BARS = (2.0, 3.0, 4.0), (2, 5)
+# Quarters a bar; bars a phrase, from the first to below the second.
 _CELLS = (
     *((1.0,), (0.5, 0.5), (0.25,) * 4, (1 / 3,) * 3, (0.75, 0.25)),
     *((0.5, 0.25, 0.25), (0.25, 0.25, 0.5), (-0.5, 0.5), (2.0,), (1.5, 0.5)),
@@ -33,15 +33,19 @@ _HEAVY_S, _HEAVY_CELLS = 0.2, tuple(cell for cell in _CELLS if min(map(abs, cell
 _FAMILIAR = 0.6
 # A bar repeats the rhythm before it, with this probability.
 _QUARTER_S, _SLOWER = (0.3, 1.1), (0.9, 1.5)
-# Least and greatest; a phrase is slower by a factor in the second than what its fastest notes ask for.
+# Seconds a quarter, least and greatest; the time that the fastest notes ask for is stretched by a factor in the second.
 _RUBATO = 0.03
+# A bar is slower or faster by up to this share.
 _SPLIT_PITCH, _LOWEST, _HIGHEST = (50, 68), 26, 99
+# MIDI pitches: between the hands, and the least and greatest of all.
 _WIDTH, _APART = (8, 16), (2, 7)
-# Steps of the scale that a hand's part spans, and that the hands stay apart at least.
+# Steps of the scale that a hand's part spans, and from the left hand's highest to the right hand's lowest.
 _SILENT = 0.15
 # Probability that one hand pauses for a phrase.
 _LOUDNESS, _STACCATO, _STACCATO_HOLD, _PEDALLED = (-20.0, 16.0), 0.25, (0.45, 0.8), 0.35
+# Added to the MIDI velocity; probability of detached notes, and the share of their length that they are held; probability of pedal.
 _GAP_S = (0.2, 1.0)
+# Between phrases.
 _CHORD = "chord"
 
 
@@ -52,7 +56,7 @@ class Texture:
     Attributes
     ----------
     least_s : float
-        Shortest time between two strokes.
+        About the shortest time between two strokes.
     along_chord : bool
         It goes along the notes of the chord, else along the scale.
     turn, leap : float

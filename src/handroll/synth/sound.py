@@ -40,6 +40,8 @@ _UNDAMPED_PITCH = 90
 _DAMPER_TAIL = 7.0
 _RING_MOST_S = 8.0
 _HAMMER_S, _HAMMER_HZ, _HAMMER_LEVEL = 0.012, 1800.0, 0.05
+_STRIKE_S = 0.3
+# Of the hammer's noise nothing is left after this time: it has died away to 1e-36.
 _ROOM_S, _ROOM_LEVEL = 0.09, 0.05
 # Time constant and level of the room's reverberation.
 _SYMPATHETIC_S, _SYMPATHETIC_LEVEL = 0.5, 0.03
@@ -122,8 +124,9 @@ def _tone(pitch, velocity, held_s, cents, uneven_db, rng, rate_hz):
     tone = _damped_sines(2.0 * np.pi * frequency / rate_hz, amplitude, np.exp(-rate / rate_hz), int(rings * rate_hz))
 
     time = np.arange(len(tone)) / rate_hz
-    strike = rng.standard_normal(len(tone)) * np.exp(-time / (0.3 * _HAMMER_S)) * hardness
-    tone += _HAMMER_LEVEL * hardness * _low_passed(strike, _HAMMER_HZ, rate_hz)
+    noise, brief = rng.standard_normal(len(tone)), int(_STRIKE_S * rate_hz)
+    strike = noise[:brief] * np.exp(-time[:brief] / (0.3 * _HAMMER_S)) * hardness
+    tone[:brief] += _HAMMER_LEVEL * hardness * _low_passed(strike, _HAMMER_HZ, rate_hz)
     attack, released = np.searchsorted(time, (_ATTACK_S, held_s))
     tone[:attack] *= time[:attack] / _ATTACK_S
     if pitch < _UNDAMPED_PITCH:
