@@ -160,7 +160,7 @@ def test_another_file_in_kongs_place_is_wrong(project, capsys):
 
 def experiment(**benchmark):
     """The configuration of an experiment, and what is found of its weights by their names."""
-    config = parse_config({"benchmark": benchmark})
+    config = parse_config({"benchmark": {"frame": "camera", **benchmark}})
     return config, {finding.name: finding for finding in (weights_finding(one, config) for one in experiment_weights(config))}
 
 
@@ -373,7 +373,13 @@ def test_only_addresses_that_need_no_agreement_are_fetched():
         "Kong et al. 2021": "https://zenodo.org/records/4034264/files/CRNN_note_F1%3D0.9677_pedal_F1%3D0.9186.pth?download=1"
     }
     config = parse_config(
-        {"benchmark": {"features": ["hubert", "wav2vec2"], "weights": {"released": "a.ckpt", "released_autoencoder": "b.ckpt"}}}
+        {
+            "benchmark": {
+                "frame": "camera",
+                "features": ["hubert", "wav2vec2"],
+                "weights": {"released": "a.ckpt", "released_autoencoder": "b.ckpt"},
+            }
+        }
     )
     assert all(one.licence and one.source and one.get for one in (*all_weights(), *experiment_weights(config)))
     assert not any(one.url for one in experiment_weights(config))

@@ -54,7 +54,7 @@ rule tune_encoder:
     input:
         shards=SHARDS,
         windows=rules.choose_windows.output.windows,
-        encoder=lambda wildcards: weights(f"{untuned(wildcards.encoder)}/model.safetensors"),
+        encoder=lambda wildcards: encoder_files(untuned(wildcards.encoder)),
     output:
         model=f"{EXPERIMENT}/encoders/{{encoder}}_tuned/model.safetensors",
         config=f"{EXPERIMENT}/encoders/{{encoder}}_tuned/config.json",
