@@ -433,6 +433,11 @@ def parse_config(values):
     frames = config.benchmark.rate_hz * config.benchmark.window_s
     if frames != round(frames) or round(frames) % 8:
         raise ConfigError(f"the configuration: benchmark.window_s x rate_hz: expected a multiple of 8 frames, found {frames:g}")
+    if config.benchmark.frame == "keyboard":
+        if config.benchmark.data == "pianomotion10m":
+            raise ConfigError("the configuration: benchmark.frame: keyboard: PianoMotion10M has no registered keyboards; set it to camera")
+        if config.benchmark.weights.released:
+            raise ConfigError("the configuration: benchmark.weights.released: the released models see hands in camera; set benchmark.frame to it")
     return config
 
 
