@@ -76,7 +76,7 @@ class Weights(Section):
         "", description="checkpoint of PianoMotion10M's second stage, scored as one more method; needs `frame: camera`; empty: none"
     )
     released_autoencoder: str = Field(
-        "", description="checkpoint of PianoMotion10M's auto-encoder: the released FID is then seen by it; empty: by ours"
+        "", description="checkpoint of PianoMotion10M's auto-encoder, by which its FID sees; empty: no such FID"
     )
 
 

@@ -16,7 +16,7 @@ from handroll.acquire.sites import site_of
 from handroll.config import ConfigError, parse_config
 from handroll.device import DeviceError, torch_device
 from handroll.sheet import SheetError, read_sheet
-from handroll.weights import all_weights
+from handroll.weights import PIANOMOTION10M_URL, all_weights, experiment_weights
 
 RESULTS = Path("results")
 """Where the workflow writes, in the folder that it works in."""
@@ -97,16 +97,17 @@ def examine(config, weights=None):
     ----------
     config : handroll.config.Config
     weights : sequence of Weights, optional
-        `all_weights()` if not given.
+        `all_weights()` and the experiment's if not given.
 
     Returns
     -------
     list of Finding
     """
-    weights = all_weights() if weights is None else weights
+    weights = (*all_weights(), *experiment_weights(config)) if weights is None else weights
     sheet, sites = _sheet(config)
     return [
         *(weights_finding(one, config) for one in weights),
+        *_pianomotion10m(config),
         _device(config, weights),
         sheet,
         _writing(),
@@ -117,27 +118,31 @@ def examine(config, weights=None):
 
 
 def weights_finding(weights, config):
-    """What is found of a file with weights. One that the configuration does not need is not opened."""
+    """What is found of weights. Those that the configuration does not need are not opened."""
     licence = f"licence: {weights.licence}; from {weights.source}"
     try:
-        path = weights.file(config)
+        path = weights.place(config)
     except PackageNotFoundError as error:
         return Finding(Status.MISSING, weights.name, f"no package {error.name}, which holds it", (licence, f"do: {weights.get}"))
     if not weights.is_needed(config):
         key, value = weights.needed_by
-        there = "there, not opened" if path.is_file() else "not there"
+        there = "there, not opened" if path.exists() else "not there"
         return Finding(Status.OPTIONAL, weights.name, f"{path} is {there}; only {key}: {value} needs it", (licence,))
-    if not path.is_file():
+    if not path.exists():
         size = f" ({weights.size_bytes / MB:.0f} MB)" if weights.size_bytes else ""
-        return Finding(Status.MISSING, weights.name, f"{weights.use} needs {path}{size}: no such file", (licence, f"do: {weights.get}"))
+        found = f"{weights.use} needs {path}{size}: no such file or folder"
+        return Finding(Status.MISSING, weights.name, found, (licence, f"do: {weights.get}"))
     try:
         told = weights.check(path)
+    except FileNotFoundError as error:
+        # A folder may lack a file.
+        return Finding(Status.MISSING, weights.name, str(error), (licence, f"do: {weights.get}"))
     except Exception as error:
         # A damaged file raises whatever its reader stumbles over.
         again = f"do: remove it, then {weights.get}"
         return Finding(Status.WRONG, weights.name, str(error) or f"{path}: {type(error).__name__}", (licence, again))
-    size = f"{path.stat().st_size / MB:.1f} MB"
-    return Finding(Status.OK, weights.name, f"{weights.use}: {path}, {size}{f', {told}' if told else ''}", (licence,))
+    size = f", {path.stat().st_size / MB:.1f} MB" if path.is_file() else ""
+    return Finding(Status.OK, weights.name, f"{weights.use}: {path}{size}{f', {told}' if told else ''}", (licence,))
 
 
 def fetch(config, weights=None, schemes=("https",)):
@@ -161,13 +166,31 @@ def fetch(config, weights=None, schemes=("https",)):
     handroll.acquire.one_file.DownloadError
     """
     for one in all_weights() if weights is None else weights:
-        if one.url is None or not one.is_needed(config) or (path := one.file(config)).is_file():
+        if one.url is None or not one.is_needed(config) or (path := one.place(config)).is_file():
             continue
         yield f"fetching {one.name} from {one.url}; {one.licence}"
         limit = round(one.size_bytes * SIZE_SLACK)
         sha256 = download_file(one.url, path, limit, one.sha256, one.check, schemes)
         compared = "as released" if one.sha256 else "nothing to compare it with is known"
         yield f"fetched {path}, {path.stat().st_size} bytes, SHA-256 {sha256} ({compared})"
+
+
+def _pianomotion10m(config):
+    """What is found of the released dataset, where the experiment is on it: one finding, or none."""
+    if config.benchmark.data != "pianomotion10m":
+        return
+    from handroll.dataset.pianomotion10m_import import list_clips
+
+    name, folder = "PianoMotion10M", config.pianomotion10m.folder
+    licence = f"licence: CC BY-NC 4.0: for no commercial use; from {PIANOMOTION10M_URL}"
+    get = f"do: get it as {PIANOMOTION10M_URL} says and unpack it to {folder}; see docs/pianomotion10m.md"
+    try:
+        clips, left_out = list_clips(folder, config.pianomotion10m.subjects)
+    except OSError as error:
+        yield Finding(Status.MISSING, name, str(error), (licence, get))
+        return
+    found = f"benchmark.data: {folder}, {len(clips)} clips listed, {len(left_out)} left out for their names or lists"
+    yield Finding(Status.OK, name, found, (licence,)) if clips else Finding(Status.WRONG, name, found, (licence, get))
 
 
 def _device(config, weights):

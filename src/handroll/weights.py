@@ -1,30 +1,37 @@
-"""The files with weights that a configuration can ask for: where each has to be, where it comes from, its licence, and its check."""
+"""The weights that a configuration can ask for: where each has to be, where it comes from, its licence, and its check."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import distribution
 from pathlib import Path
 
 from handroll.config import lookup
 
+SPEECH_ENCODERS = {"hubert": "HuBERT", "wav2vec2": "wav2vec 2.0"}
+"""Names of the speech encoders, by their features, which are also their keys below `benchmark.weights`."""
+
+PIANOMOTION10M_URL = "https://github.com/agnJason/PianoMotion10M"
+"""Where its authors say how to get their data and weights."""
+
 
 @dataclass(frozen=True)
 class Weights:
-    """A file with weights, or one that belongs to them.
+    """A file with weights, one that belongs to them, or a folder of both.
 
     Attributes
     ----------
     name, use : str
         What it is and what for.
-    file : function of handroll.config.Config to path
+    place : function of handroll.config.Config to path
         Where it has to be; raises PackageNotFoundError where the package that holds it is not installed.
     source : str
         Where it comes from: a page's address, or the package that it lies in.
     licence : str
         Its licence, and what that asks or forbids.
     check : function of path to str or None
-        Opens the file for real, as the engine will; raises where it is not the right one. What it returns is told.
+        Opens it for real, as the engine will; raises where it is not the right one, FileNotFoundError where a folder lacks a file.
+        What it returns is told.
     needed_by : (key, value) or None
         The configuration's value that asks for it; None: every configuration.
     get : str
@@ -39,7 +46,7 @@ class Weights:
 
     name: str
     use: str
-    file: Callable
+    place: Callable
     source: str
     licence: str
     check: Callable
@@ -104,7 +111,7 @@ def _kong():
         name="Kong et al. 2021",
         use="transcription",
         needed_by=("music.engine", "kong"),
-        file=lambda config: Path(config.music.kong.checkpoint),
+        place=lambda config: Path(config.music.kong.checkpoint),
         source=PAGE_URL,
         licence="CC BY 4.0 (as the page states): name the authors where you pass it on",
         get=f"`handroll doctor --fetch` with the same options, or get {FILE_NAME} from {PAGE_URL} and put it there",
@@ -147,7 +154,7 @@ def _hamer():
         Weights(
             name="HaMeR",
             use="poses",
-            file=lambda config: Path(config.pose.hamer.checkpoint),
+            place=lambda config: Path(config.pose.hamer.checkpoint),
             licence="MIT (the code); the weights come without one of their own, and were trained with MANO",
             check=_check_hamer,
             size_bytes=2_689_000_000,
@@ -157,7 +164,7 @@ def _hamer():
         Weights(
             name="HaMeR's settings",
             use="poses",
-            file=lambda config: settings_path(config.pose.hamer.checkpoint),
+            place=lambda config: settings_path(config.pose.hamer.checkpoint),
             licence="as HaMeR's",
             check=_check_hamer_settings,
             **archive,
@@ -166,7 +173,7 @@ def _hamer():
             name="MANO, right hand",
             use="hands of HaMeR's poses",
             needed_by=("pose.engine", "hamer"),
-            file=lambda config: Path(config.pose.hamer.mano),
+            place=lambda config: Path(config.pose.hamer.mano),
             source="https://mano.is.tue.mpg.de",
             licence="MANO's own, for research: sign there; never pass the file on",
             get="sign in at https://mano.is.tue.mpg.de, get MANO v1.2, and put its models/MANO_RIGHT.pkl there",
@@ -176,7 +183,7 @@ def _hamer():
 
 
 def all_weights():
-    """Every file with weights that a configuration can ask for, as a tuple of `Weights`."""
+    """All weights that a configuration can ask for, but those of an experiment, as a tuple of `Weights`."""
     from handroll.detect.mediapipe import MODELS
 
     return (
@@ -184,7 +191,7 @@ def all_weights():
             Weights(
                 name=f"MediaPipe {Path(model).stem}",
                 use="finding hands",
-                file=_in_package("mediapipe", f"mediapipe/modules/{model}"),
+                place=_in_package("mediapipe", f"mediapipe/modules/{model}"),
                 source="the package mediapipe",
                 licence="Apache-2.0",
                 check=_check_mediapipe,
@@ -195,7 +202,7 @@ def all_weights():
             name="Silero VAD",
             use="telling speech from music",
             needed_by=("survey.speech_classifier", "silero"),
-            file=_in_package("silero-vad", "silero_vad/data/silero_vad.jit"),
+            place=_in_package("silero-vad", "silero_vad/data/silero_vad.jit"),
             source="the package silero-vad",
             licence="MIT",
             check=_check_silero,
@@ -204,7 +211,7 @@ def all_weights():
             name="Transkun 2",
             use="transcription",
             needed_by=("music.engine", "transkun"),
-            file=_in_package("transkun", "transkun/pretrained/2.0.pt"),
+            place=_in_package("transkun", "transkun/pretrained/2.0.pt"),
             source="the package transkun",
             licence="MIT",
             check=_check_transkun,
@@ -213,3 +220,91 @@ def all_weights():
         _kong(),
         *_hamer(),
     )
+
+
+def _check_speech_encoder(kind, folder):
+    from handroll.models.speech_encoder import load_speech_encoder
+
+    config = load_speech_encoder(folder).network.config
+    if config.model_type != kind:
+        raise ValueError(f"{folder}: expected a network of type {kind}, found {config.model_type!r}")
+    return f"{config.num_hidden_layers} layers, {config.hidden_size} wide"
+
+
+def _speech_encoder(kind):
+    from handroll.models.speech_encoder import PAGE_URL, RELEASED
+
+    released = " or ".join(name for name in RELEASED if name.startswith(kind))
+    return Weights(
+        name=SPEECH_ENCODERS[kind],
+        use=f"features {kind}",
+        place=lambda config: Path(lookup(config, f"benchmark.weights.{kind}")),
+        source=PAGE_URL,
+        licence="Apache-2.0",
+        get=f"get config.json and model.safetensors (or pytorch_model.bin) of {released} from {PAGE_URL} and put them there",
+        check=partial(_check_speech_encoder, kind),
+        on_device=True,
+    )
+
+
+def _check_gesture(path):
+    from handroll.models.released import load_gesture
+    from handroll.provenance import file_sha256
+
+    load_gesture(path)
+    return f"SHA-256 {file_sha256(path)}"
+
+
+def _check_autoencoder(path):
+    from handroll.models.released import load_autoencoder
+    from handroll.provenance import file_sha256
+
+    load_autoencoder(path)
+    return f"SHA-256 {file_sha256(path)}"
+
+
+def _pianomotion10m(named):
+    """PianoMotion10M's checkpoints, as far as the section `benchmark.weights` names them."""
+    released = {
+        "source": PIANOMOTION10M_URL,
+        "licence": "Apache-2.0 (the code); the weights were trained on data under CC BY-NC 4.0",
+    }
+    get = f"get it as {PIANOMOTION10M_URL} says and put it there, or leave benchmark.weights."
+    if named.released:
+        yield Weights(
+            name="PianoMotion10M's models",
+            use="method released",
+            place=lambda config: Path(config.benchmark.weights.released),
+            get=f"{get}released empty",
+            check=_check_gesture,
+            on_device=True,
+            **released,
+        )
+    if named.released_autoencoder:
+        yield Weights(
+            name="PianoMotion10M's auto-encoder",
+            use="its FID",
+            place=lambda config: Path(config.benchmark.weights.released_autoencoder),
+            get=f"{get}released_autoencoder empty",
+            check=_check_autoencoder,
+            **released,
+        )
+
+
+def experiment_weights(config):
+    """The weights that a configuration's experiment asks for, beside those of `all_weights`.
+
+    None of them has a `url`: handroll knows no checksum that a download could be held against.
+
+    Parameters
+    ----------
+    config : handroll.config.Config
+
+    Returns
+    -------
+    tuple of Weights
+        Speech encoders that give its features, and PianoMotion10M's checkpoints that it names.
+    """
+    heard = {features.removesuffix("_tuned") for features in config.benchmark.features}
+    encoders = (_speech_encoder(kind) for kind in SPEECH_ENCODERS if kind in heard)
+    return (*encoders, *_pianomotion10m(config.benchmark.weights))

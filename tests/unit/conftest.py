@@ -89,3 +89,26 @@ def encode(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory):
+    """A synthetic set of three takes of 30 s, one a split, with features of the notes and windows of 4 s."""
+    from handroll.dataset.features import write_features
+    from handroll.dataset.loader import Clips, Source
+    from handroll.dataset.windows import evaluation_windows, measure_scales
+    from handroll.models.features import feature_encoder
+    from handroll.schema import write_json
+    from handroll.synth.corpus import Recipe, write_corpus
+
+    folder = tmp_path_factory.mktemp("corpus")
+    write_corpus(folder / "shards", 90.0 / 3600.0, Recipe(seed=5, take_s=30.0, length_s=15.0, hop_s=7.5, sound_rate_hz=8000))
+    encoder = feature_encoder("notes", 30.0)
+    about = {"features": "notes", "encoder": encoder.version}
+    write_features(folder / "shards", folder / "features", encoder.encode, encoder.columns, about)
+    source = Source(folder / "shards", features=folder / "features")
+    valid = Clips(source, "valid")
+    windows = [[*valid.names[number], first] for number, first in evaluation_windows(valid, 120)]
+    scales = measure_scales(Clips(source, "train")).to_dict()
+    write_json(folder / "windows.json", {"frames": 120, "split": "valid", "windows": {"valid": windows}, "scales": scales})
+    return folder

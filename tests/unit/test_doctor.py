@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import http.server
+import json
 import threading
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -15,9 +16,12 @@ from handroll import doctor
 from handroll.cli import main
 from handroll.config import Config, ConfigError, parse_config
 from handroll.doctor import Status, examine, fetch, lacks, read_config, report, weights_finding
+from handroll.models.autoencoder import AutoencoderSettings, MotionAutoencoder
+from handroll.models.released import released_names
+from handroll.models.speech_encoder import new_speech_encoder
 from handroll.synth.hamer import write_toy_checkpoint
 from handroll.synth.mano import synthetic_mano, write_mano_pickle
-from handroll.weights import Weights, all_weights
+from handroll.weights import Weights, all_weights, experiment_weights
 
 DATA = b"weights" * 1000
 KONG = {"music": {"engine": "kong"}}
@@ -33,7 +37,7 @@ TOY = Weights(
     name="Toy",
     use="transcription",
     needed_by=("music.engine", "kong"),
-    file=lambda config: Path(config.music.kong.checkpoint),
+    place=lambda config: Path(config.music.kong.checkpoint),
     source="https://x.org",
     licence="research only: never pass it on",
     check=check_toy,
@@ -63,7 +67,7 @@ def named(findings, name):
 
 
 def put(data, config):
-    path = TOY.file(config)
+    path = TOY.place(config)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
 
@@ -72,7 +76,7 @@ def test_weights_are_missing_wrong_right_or_not_needed(project):
     config = parse_config(KONG)
     path = config.music.kong.checkpoint
     missing = weights_finding(TOY, config)
-    assert missing.status is Status.MISSING and missing.found == f"transcription needs {path} (0 MB): no such file"
+    assert missing.status is Status.MISSING and missing.found == f"transcription needs {path} (0 MB): no such file or folder"
     assert missing.more == ("licence: research only: never pass it on; from https://x.org", f"do: {TOY.get}")
     assert (
         weights_finding(TOY, Config()).status is Status.OPTIONAL
@@ -92,10 +96,10 @@ def test_weights_are_missing_wrong_right_or_not_needed(project):
 
 
 def test_a_package_that_is_not_installed_is_missing():
-    def file(config):
+    def place(config):
         raise PackageNotFoundError("transkun")
 
-    found = weights_finding(dataclasses.replace(TOY, file=file, needed_by=None), Config())
+    found = weights_finding(dataclasses.replace(TOY, place=place, needed_by=None), Config())
     assert found.status is Status.MISSING and "no package transkun" in found.found
 
 
@@ -152,6 +156,81 @@ def test_another_file_in_kongs_place_is_wrong(project, capsys):
     out = capsys.readouterr().out
     assert "WRONG     Kong et al. 2021" in out and "found no file of PyTorch" in out and "do: remove it, then" in out
     assert "fetching" not in out, "what a person put there is never written over"
+
+
+def experiment(**benchmark):
+    """The configuration of an experiment, and what is found of its weights by their names."""
+    config = parse_config({"benchmark": {"frame": "camera", **benchmark}})
+    return config, {finding.name: finding for finding in (weights_finding(one, config) for one in experiment_weights(config))}
+
+
+def test_an_experiment_needs_only_what_it_names(project):
+    """Frozen or tuned, features want the same encoder; the demo's want none."""
+    assert experiment()[1] == experiment(features=["notes", "logmel"], decoders=["ssm"])[1] == {}
+    assert list(experiment(features=["wav2vec2"])[1]) == ["wav2vec 2.0"]
+    _, found = experiment(features=["hubert", "hubert_tuned"], weights={"released": "a.ckpt", "released_autoencoder": "b.ckpt"})
+    assert list(found) == ["HuBERT", "PianoMotion10M's models", "PianoMotion10M's auto-encoder"]
+    assert all(finding.status is Status.MISSING and "no such file or folder" in finding.found for finding in found.values())
+    assert "Apache-2.0" in found["HuBERT"].more[0] and "huggingface.co/facebook" in found["HuBERT"].more[1]
+    assert "hubert-base-ls960 or hubert-large-ls960-ft" in found["HuBERT"].more[1] and "wav2vec" not in found["HuBERT"].more[1]
+    assert "CC BY-NC 4.0" in found["PianoMotion10M's models"].more[0]
+    assert "leave benchmark.weights.released empty" in found["PianoMotion10M's models"].more[1]
+
+
+def test_a_speech_encoder_lacks_a_file_is_another_or_right(project):
+    folder = Path("encoder")
+    new_speech_encoder("wav2vec2", "tiny").network.save_pretrained(folder)
+    right = experiment(features=["wav2vec2_tuned"], weights={"wav2vec2": "encoder"})[1]["wav2vec 2.0"]
+    assert right.status is Status.OK and right.found == "features wav2vec2: encoder, 2 layers, 32 wide"
+
+    def hubert():
+        return experiment(features=["hubert_tuned"], weights={"hubert": "encoder"})[1]["HuBERT"]
+
+    wrong = hubert()
+    assert wrong.status is Status.WRONG and wrong.found == "encoder: expected a network of type hubert, found 'wav2vec2'"
+    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps(settings | {"model_type": "bert"}), encoding="utf-8")
+    assert hubert().status is Status.WRONG and "found 'bert'" in hubert().found
+    (folder / "config.json").unlink()
+    assert hubert().status is Status.MISSING and "found model.safetensors" in hubert().found and "do: get config.json" in hubert().more[1]
+
+
+def test_released_checkpoints_are_opened(project, monkeypatch):
+    network = MotionAutoencoder(AutoencoderSettings())
+    state = {released: network.state_dict()[name] for name, released in released_names(network).items()}
+    torch.save({"pose_dim": 96, "gen_dict": state}, "fid.ckpt")
+    _, found = experiment(weights={"released": "fid.ckpt", "released_autoencoder": "fid.ckpt"})
+    sha256 = hashlib.sha256(Path("fid.ckpt").read_bytes()).hexdigest()
+    right, wrong = found["PianoMotion10M's auto-encoder"], found["PianoMotion10M's models"]
+    assert right.status is Status.OK and right.found.endswith(f"SHA-256 {sha256}")
+    assert wrong.status is Status.WRONG and "expected PianoMotion10M's gesture generator" in wrong.found
+    monkeypatch.setattr("handroll.models.released.load_gesture", lambda path: None)
+    assert experiment(weights={"released": "fid.ckpt"})[1]["PianoMotion10M's models"].status is Status.OK
+
+
+def test_the_released_dataset_is_looked_for_where_the_experiment_is_on_it(project):
+    assert not any(finding.name == "PianoMotion10M" for finding in examine(Config(), []))
+    config = parse_config({"benchmark": {"data": "pianomotion10m"}, "pianomotion10m": {"folder": "tree"}})
+
+    def found():
+        return named(examine(config, []), "PianoMotion10M")
+
+    missing = found()
+    assert missing.status is Status.MISSING and "found no folder annotation" in missing.found
+    assert "CC BY-NC 4.0" in missing.more[0] and "unpack it to tree; see docs/pianomotion10m.md" in missing.more[1]
+    Path("tree/annotation/1/BV1a").mkdir(parents=True)
+    assert found().status is Status.MISSING and "tree/train.txt: expected the list" in found().found
+    for split in ("train", "valid", "test"):
+        Path(f"tree/{split}.txt").write_text("1 BV1a\n" if split == "train" else "", encoding="utf-8")
+    assert found().status is Status.WRONG and "0 clips listed, 1 left out" in found().found
+    Path("tree/annotation/1/BV1a/BV1a_seq_0000.json").touch()
+    assert found().status is Status.OK and "1 clips listed, 0 left out" in found().found
+
+
+def test_an_experiment_that_lacks_its_encoder_is_told_and_nothing_is_fetched(project, capsys):
+    assert main(["doctor", "--config", "benchmark={features: [hubert]}", "--fetch"]) == 1
+    out = capsys.readouterr().out
+    assert out.splitlines()[-1] == "1 of 15 missing or wrong: HuBERT" and "fetching" not in out
 
 
 def test_configurations_are_put_together_as_snakemake_does(project):
@@ -293,7 +372,17 @@ def test_only_addresses_that_need_no_agreement_are_fetched():
     assert fetched == {
         "Kong et al. 2021": "https://zenodo.org/records/4034264/files/CRNN_note_F1%3D0.9677_pedal_F1%3D0.9186.pth?download=1"
     }
-    assert all(one.licence and one.source and one.get for one in all_weights())
+    config = parse_config(
+        {
+            "benchmark": {
+                "frame": "camera",
+                "features": ["hubert", "wav2vec2"],
+                "weights": {"released": "a.ckpt", "released_autoencoder": "b.ckpt"},
+            }
+        }
+    )
+    assert all(one.licence and one.source and one.get for one in (*all_weights(), *experiment_weights(config)))
+    assert not any(one.url for one in experiment_weights(config))
 
 
 def test_the_table_says_what_lacks(project):

@@ -268,8 +268,14 @@ def encoder_folder(wildcards):
 
 def encoder_weights(wildcards):
     """For inputs: its weights, made by the workflow or put there."""
-    path = f"{encoder_folder(wildcards)}/model.safetensors"
-    return path if wildcards.features.endswith("_tuned") else weights(path)
+    if wildcards.features.endswith("_tuned"):
+        return f"{encoder_folder(wildcards)}/model.safetensors"
+    return encoder_files(encoder_folder(wildcards))
+
+
+def encoder_files(folder):
+    """For inputs: the files of a speech encoder that somebody put there, those that there are."""
+    return weights(*(f"{folder}/{name}" for name in ("config.json", "model.safetensors", "pytorch_model.bin")))
 
 
 def features_of(wildcards):

@@ -52,7 +52,7 @@ rule tune_encoder:
     input:
         shards=SHARDS,
         training=rules.prepare_training.output.training,
-        encoder=lambda wildcards: weights(f"{untuned(wildcards.encoder)}/model.safetensors"),
+        encoder=lambda wildcards: encoder_files(untuned(wildcards.encoder)),
     output:
         model=f"{EXPERIMENT}/encoders/{{encoder}}_tuned/model.safetensors",
         config=f"{EXPERIMENT}/encoders/{{encoder}}_tuned/config.json",

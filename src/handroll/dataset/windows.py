@@ -13,7 +13,7 @@ LEAST_VISIBLE = 0.5
 """A window in which less than this share of frames x hands is visible is not compared on."""
 
 VALID_WINDOWS = 256
-"""Windows that training looks at, at most: half an hour of motion, which a look takes seconds for."""
+"""Windows that training looks at, at most: half an hour of motion."""
 
 _FLOOR_PLACE = {"keyboard": 1.0, "camera": 1e-3}
 # Least scale of a place: 1 mm.

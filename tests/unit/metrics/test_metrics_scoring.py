@@ -1,0 +1,104 @@
+import json
+
+import numpy as np
+import pytest
+
+from handroll.dataset.generated import GENERATED
+from handroll.dataset.loader import Source
+from handroll.metrics.scoring import score_motions
+from handroll.models.generate import generate
+from handroll.schema import to_arrow
+
+
+@pytest.fixture(scope="module")
+def source(corpus):
+    return Source(corpus / "shards", features=corpus / "features")
+
+
+@pytest.fixture(scope="module")
+def truth(corpus, source):
+    return generate({"kind": "ground_truth"}, source, corpus / "windows.json", [])[0]
+
+
+@pytest.fixture(scope="module")
+def score(corpus, source):
+    """The function that scores motions, with windows' mean pose and place as features."""
+
+    def run(motions):
+        to_arrow(GENERATED, motions)
+        scores = score_motions(motions, source, corpus / "windows.json", lambda place, pose: np.concatenate([place, pose], 2).mean(1))
+        json.dumps(scores, allow_nan=False)
+        return {name: found["value"] for name, found in scores.items()}
+
+    return run
+
+
+def changed(motions, place=lambda values: values, pose=lambda values: values):
+    return motions | {"place": [place(part) for part in motions["place"]], "pose": [pose(part) for part in motions["pose"]]}
+
+
+@pytest.fixture(scope="module")
+def of_truth(score, truth):
+    return score(truth)
+
+
+def test_the_truth_has_no_error(of_truth):
+    zero = (
+        "position_error_mm",
+        "mpjpe_mm",
+        "root_mpjpe_mm",
+        "procrustes_mpjpe_mm",
+        "frechet_pose_rad2",
+        "frechet_joints_mm2",
+        "frechet_motion",
+    )
+    for name in (*zero, "mixture_wasserstein", "released_pd", "released_smooth"):
+        assert of_truth[name] == pytest.approx(0.0, abs=1e-4), name
+    assert of_truth["acceleration_ratio"] == of_truth["jerk_ratio"] == 1.0
+    assert of_truth["key_press_f1"] > 0.9
+    assert of_truth["diversity_mm"] == of_truth["true_diversity_mm"] and of_truth["multimodality_mm"] is None
+    assert "released_fid" not in of_truth
+
+
+def test_an_offset_is_a_position_error_and_plays_other_keys(score, truth, of_truth):
+    moved = score(changed(truth, place=lambda values: values + np.array([30.0, 0, 0, -30.0, 0, 0], np.float32)))
+    assert moved["position_error_mm"] == pytest.approx(30.0, abs=0.01) and moved["mpjpe_mm"] == pytest.approx(30.0, abs=0.01)
+    assert moved["root_mpjpe_mm"] == pytest.approx(0.0, abs=1e-3)
+    assert moved["released_pd"] == pytest.approx(0.03, abs=1e-5)
+    assert moved["key_press_f1"] < 0.4 * of_truth["key_press_f1"]
+    assert moved["frechet_joints_mm2"] == pytest.approx(42 * 30.0**2, rel=0.01) and moved["frechet_pose_rad2"] == pytest.approx(
+        0.0, abs=1e-6
+    )
+
+
+def test_swapped_hands_are_noticed(score, truth):
+    swap = [3, 4, 5, 0, 1, 2], [*range(48, 96), *range(48)]
+    swapped = score(changed(truth, lambda values: values[:, swap[0]], lambda values: values[:, swap[1]]))
+    assert swapped["position_error_mm"] > 50.0 and swapped["root_mpjpe_mm"] > 5.0
+    assert swapped["frechet_pose_rad2"] > 0.05 and swapped["frechet_motion"] > 1.0 and swapped["key_press_f1"] < 0.4
+
+
+def test_a_frozen_motion_presses_nothing(score, truth):
+    still = score(changed(truth, *(lambda values: np.broadcast_to(values[:1], values.shape),) * 2))
+    assert still["acceleration_ratio"] == 0.0 and still["key_press_recall"] == 0.0 and still["key_press_f1"] == 0.0
+
+
+def test_jitter_is_seen_in_acceleration(score, truth):
+    rng = np.random.default_rng(0)
+    shaky = score(changed(truth, pose=lambda values: values + rng.normal(0.0, 0.03, values.shape).astype(np.float32)))
+    assert shaky["acceleration_ratio"] > 2.0 and shaky["jerk_ratio"] > shaky["acceleration_ratio"]
+
+
+def test_samples_of_a_window_are_averaged(score, truth):
+    twice = {name: np.repeat(np.asarray(values, dtype=object), 2) for name, values in truth.items() if name not in ("place", "pose")}
+    twice |= {name: [part for part in truth[name] for _ in range(2)] for name in ("place", "pose")}
+    twice["sample"] = np.tile([0, 1], len(truth["clip"]))
+    twice["place"] = [part + 10.0 * (row % 2) * np.array([1, 0, 0, 1, 0, 0], np.float32) for row, part in enumerate(twice["place"])]
+    scores = score(
+        {
+            name: np.array(list(values), dtype=np.int32) if name in ("clip", "first_frame", "sample") else values
+            for name, values in twice.items()
+        }
+    )
+    assert scores["position_error_mm"] == pytest.approx(5.0, abs=0.01) and scores["multimodality_mm"] == pytest.approx(10.0, abs=0.01)
+    assert scores["frechet_joints_mm2"] == pytest.approx(0.0, abs=1e-3)
