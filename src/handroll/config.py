@@ -432,6 +432,8 @@ def parse_config(values):
         raise ConfigError("the configuration: splits.train, valid and test are all 0; give at least one a share above 0")
     if config.benchmark.weights.released and config.benchmark.frame != "camera":
         raise ConfigError("the configuration: benchmark.weights.released: its motion is before the camera; set benchmark.frame: camera")
+    if config.benchmark.data == "pianomotion10m" and config.benchmark.frame != "camera":
+        raise ConfigError("the configuration: benchmark.data: PianoMotion10M has no registered keyboards; set benchmark.frame: camera")
     frames = config.benchmark.rate_hz * config.benchmark.window_s
     if frames != round(frames) or round(frames) % 8:
         raise ConfigError(f"the configuration: benchmark.window_s x rate_hz: expected a multiple of 8 frames, found {frames:g}")

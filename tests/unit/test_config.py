@@ -69,7 +69,8 @@ def test_lookup():
         ({"dataset": {"rights": {"permissions": ["refused"]}}}, "dataset.rights.permissions.0: input should be 'granted' or 'unknown'"),
         ({"benchmark": {"window_s": 8.1}}, "multiple of 8 frames, found 243"),
         ({"benchmark": {"samplings": ["ddpm 1001"]}}, "benchmark.samplings.0: string should match pattern"),
-        ({"benchmark": {"weights": {"released": "a.ckpt"}}}, "set benchmark.frame: camera"),
+        ({"benchmark": {"weights": {"released": "a.ckpt"}}}, "its motion is before the camera; set benchmark.frame: camera"),
+        ({"benchmark": {"data": "pianomotion10m"}}, "no registered keyboards; set benchmark.frame: camera"),
         ({"dataset": {"rights": {"licenses": []}}}, r"dataset.rights.licenses: unknown key; did you mean licences\?"),
     ],
 )

@@ -1,9 +1,35 @@
-# Benchmark: motions by every method, their scores, and the tables.
-# Takes results/benchmark/<name>/{windows.json,features,models} and shards; gives results/benchmark/<name>/{motion,scores,table.*}.
+# Benchmark: windows to score on, motions by every method, their scores, and the tables.
+# Takes results/benchmark/<name>/{training.json,features,models} and shards; gives results/benchmark/<name>/{windows.json,motion,scores,table.*}.
 
 
 wildcard_constraints:
     method="|".join(map(re.escape, METHODS)),
+
+
+rule choose_windows:
+    """Choose the windows that motions are compared on."""
+    input:
+        shards=SHARDS,
+        training=rules.prepare_training.output.training,
+    output:
+        windows=f"{EXPERIMENT}/windows.json",
+    log:
+        f"results/logs/choose_windows/{BENCHMARK.name}.log",
+    benchmark:
+        f"results/benchmarks/choose_windows/{BENCHMARK.name}.tsv"
+    conda:
+        "../../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=grows(6000),
+        runtime=grows(60),
+    params:
+        code=code_of("choose_windows.py"),
+        seen=SEEN,
+        split=BENCHMARK.split,
+        most=BENCHMARK.max_windows,
+    script:
+        "../scripts/choose_windows.py"
 
 
 rule generate_motion:
@@ -31,8 +57,8 @@ rule generate_motion:
         code=code_of("generate_motion.py"),
         seen=SEEN,
         method=lambda wildcards: METHODS[wildcards.method],
-        run=cfg(seed="benchmark.seed", samples="benchmark.samples", device="device"),
-        released=BENCHMARK.weights.released,
+        run=run_of,
+        released=released_of,
     script:
         "../scripts/generate_motion.py"
 

@@ -284,11 +284,22 @@ def features_of(wildcards):
     return expand(rules.encode_audio.output.features, features=features) if features else []
 
 
+def run_of(wildcards):
+    """For `params`: how a method's models are run; nothing for methods without."""
+    runs = METHODS[wildcards.method]["kind"] in ("two_stage", "released")
+    return cfg(seed="benchmark.seed", samples="benchmark.samples", device="device") if runs else {}
+
+
+def released_of(wildcards):
+    """For `params`: the released checkpoint where a method is that; empty for other methods."""
+    return BENCHMARK.weights.released if METHODS[wildcards.method]["kind"] == "released" else ""
+
+
 def models_of(wildcards):
     """For inputs: the models of a method, position first, and how their training went."""
     method = METHODS[wildcards.method]
     if method["kind"] == "released":
-        return weights(BENCHMARK.weights.released)
+        return weights(released_of(wildcards))
     stages = (rules.train_position.output, rules.train_gesture.output)
     patterns = [*(stage.model for stage in stages), *(stage.told for stage in stages)]
     chosen = {name: method.get(name) for name in ("features", "decoder")}

@@ -1,5 +1,5 @@
-# Training: windows, features of the sound, and the models of the benchmark.
-# Takes shards (results/dataset, results/synthetic or results/pianomotion10m); gives results/benchmark/<name>/{windows.json,features,models}.
+# Training: scales, features of the sound, and the models of the benchmark.
+# Takes shards (results/dataset, results/synthetic or results/pianomotion10m); gives results/benchmark/<name>/{training.json,features,models}.
 
 
 SHARDS = {
@@ -23,16 +23,16 @@ wildcard_constraints:
     encoder="hubert|wav2vec2",
 
 
-rule choose_windows:
-    """Choose the windows that motions are compared on, and measure the scales of the training motion."""
+rule prepare_training:
+    """Measure the scales of the training motion, and choose the windows that training looks at."""
     input:
         shards=SHARDS,
     output:
-        windows=f"{EXPERIMENT}/windows.json",
+        training=f"{EXPERIMENT}/training.json",
     log:
-        f"results/logs/choose_windows/{BENCHMARK.name}.log",
+        f"results/logs/prepare_training/{BENCHMARK.name}.log",
     benchmark:
-        f"results/benchmarks/choose_windows/{BENCHMARK.name}.tsv"
+        f"results/benchmarks/prepare_training/{BENCHMARK.name}.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1
@@ -40,20 +40,18 @@ rule choose_windows:
         mem_mb=grows(6000),
         runtime=grows(60),
     params:
-        code=code_of("choose_windows.py"),
+        code=version_of("handroll.dataset.windows"),
         seen=SEEN,
         frames=WINDOW,
-        split=BENCHMARK.split,
-        most=BENCHMARK.max_windows,
     script:
-        "../scripts/choose_windows.py"
+        "../scripts/prepare_training.py"
 
 
 rule tune_encoder:
     """Fine-tune a speech encoder with the first stage behind it."""
     input:
         shards=SHARDS,
-        windows=rules.choose_windows.output.windows,
+        training=rules.prepare_training.output.training,
         encoder=lambda wildcards: encoder_files(untuned(wildcards.encoder)),
     output:
         model=f"{EXPERIMENT}/encoders/{{encoder}}_tuned/model.safetensors",
@@ -114,7 +112,7 @@ rule train_position:
     """Train the first stage: where the hands are."""
     input:
         shards=SHARDS,
-        windows=rules.choose_windows.output.windows,
+        training=rules.prepare_training.output.training,
         features=rules.encode_audio.output.features,
     output:
         model=f"{EXPERIMENT}/models/{{features}}-{{decoder}}/position.safetensors",
@@ -145,7 +143,7 @@ rule train_gesture:
     """Train the second stage: the hands' poses, by diffusion."""
     input:
         shards=SHARDS,
-        windows=rules.choose_windows.output.windows,
+        training=rules.prepare_training.output.training,
         features=rules.encode_audio.output.features,
         position=rules.train_position.output.model,
     output:
@@ -176,7 +174,7 @@ rule train_autoencoder:
     """Train what sees whole windows of motion for the Fréchet distance of motions."""
     input:
         shards=SHARDS,
-        windows=rules.choose_windows.output.windows,
+        training=rules.prepare_training.output.training,
     output:
         model=f"{EXPERIMENT}/models/autoencoder.safetensors",
         told=f"{EXPERIMENT}/models/autoencoder.json",

@@ -1,37 +1,35 @@
-"""Choose windows and measure scales: reads shards; writes windows.json.
+"""Choose the windows that motions are compared on: reads shards and training.json; writes windows.json.
 
-It holds the scales of the training motion, and the windows of the split that is scored on and of `valid`, which training looks at: for
-each, subject, video, clip and first frame.
+It holds the split, its windows (of each, subject, video, clip and first frame), and what training.json tells of frames and scales.
 """
 
+import json
 from pathlib import Path
 
-from handroll.dataset.loader import Clips, Source
-from handroll.dataset.windows import evaluation_windows, evenly, measure_scales
+from handroll.dataset.loader import Clips, Source, need_clips
+from handroll.dataset.windows import LEAST_VISIBLE, evaluation_windows, evenly, named
 from handroll.logs import step_log
 from handroll.provenance import stamp
 from handroll.schema import write_json
 
 
 def main(snakemake):
-    """Windows of two splits, scales of train."""
-    params = snakemake.params
+    """Windows of the split that is scored on."""
+    params, given = snakemake.params, snakemake.input
     with step_log(snakemake.log[0], snakemake.rule) as log:
-        source = Source(Path(snakemake.input.shards).parent, **params.seen)
-        scales = measure_scales(Clips(source, "train"))
-        windows = {}
-        for split in dict.fromkeys(("valid", params.split)):
-            clips = Clips(source, split)
-            places = evenly(evaluation_windows(clips, params.frames), params.most)
-            windows[split] = [[*clips.names[number], first] for number, first in places]
-            log.info("%s: %d windows of %d clips", split, len(places), len(clips))
-        if not windows[params.split]:
-            raise ValueError(f"{source.shards}: expected windows of {params.frames} frames in split {params.split}, found none")
+        training = json.loads(Path(given.training).read_text(encoding="utf-8"))
+        clips = Clips(Source(Path(given.shards).parent, **params.seen), params.split)
+        need_clips(clips, training["frames"])
+        places = evenly(evaluation_windows(clips, training["frames"]), params.most)
+        if not places:
+            raise ValueError(
+                f"{given.shards}, split {params.split}: expected windows in which hands are visible in {LEAST_VISIBLE:.0%} of the frames, "
+                f"found none in {len(clips)} clips; score on other clips"
+            )
+        chosen = {"split": params.split, "windows": {params.split: named(clips, places)}}
         made = stamp(snakemake.rule, params.code, {"seen": params.seen, "most": params.most})
-        write_json(
-            snakemake.output.windows,
-            {"frames": params.frames, "split": params.split, "windows": windows, "scales": scales.to_dict(), "made": made},
-        )
+        write_json(snakemake.output.windows, training | chosen | {"made": made})
+        log.info("%s: %d windows of %d clips", params.split, len(places), len(clips))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,9 @@ def main(snakemake):
     with step_log(snakemake.log[0], f"{snakemake.rule} {snakemake.wildcards.method}") as log, torch_threads(snakemake.threads):
         features = Path(given.features[0]).parent if given.features else None
         source = Source(Path(given.shards).parent, features=features, **params.seen)
-        columns, facts = generate(params.method, source, given.windows, list(given.models), **params.run)
+        # A released file that is missing is no input: its reader tells where to get it.
+        models = [params.released] if params.released else list(given.models)
+        columns, facts = generate(params.method, source, given.windows, models, **params.run)
         metadata = stamp(snakemake.rule, params.code, {**params.method, **params.run})
         write_table(snakemake.output.motion, GENERATED, columns, metadata)
         write_json(snakemake.output.told, facts)

@@ -1,5 +1,4 @@
-"""Train the auto-encoder: reads shards and windows.json; writes autoencoder.safetensors
-and autoencoder.json.
+"""Train the auto-encoder: reads shards and training.json; writes autoencoder.safetensors and autoencoder.json.
 
 States to go on from and the TensorBoard log lie beside it, in `autoencoder.training`.
 """
@@ -21,7 +20,7 @@ def main(snakemake):
         settings = {**params.training["settings"], **params.run}
         # Outlives a job that is killed: Snakemake removes outputs only.
         folder = Path(snakemake.output.model).with_suffix(".training")
-        launch(train_autoencoder, (source, given.windows, settings, folder, snakemake.output.model), settings.pop("gpus"))
+        launch(train_autoencoder, (source, given.training, settings, folder, snakemake.output.model), settings.pop("gpus"))
 
 
 if __name__ == "__main__":

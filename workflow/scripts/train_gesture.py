@@ -1,4 +1,4 @@
-"""Train the second stage: reads shards, windows.json, features and the first stage; writes gesture.safetensors and gesture.json.
+"""Train the second stage: reads shards, training.json, features and the first stage; writes gesture.safetensors and gesture.json.
 
 States to go on from and the TensorBoard log lie beside it, in `gesture.training`.
 """
@@ -23,7 +23,7 @@ def main(snakemake):
         folder = Path(snakemake.output.model).with_suffix(".training")
         launch(
             train_gesture,
-            (source, given.windows, given.position, model, settings, folder, snakemake.output.model),
+            (source, given.training, given.position, model, settings, folder, snakemake.output.model),
             settings.pop("gpus"),
         )
 

@@ -1,4 +1,4 @@
-"""Train the first stage: reads shards, windows.json and features; writes position.safetensors and position.json.
+"""Train the first stage: reads shards, training.json and features; writes position.safetensors and position.json.
 
 States to go on from and the TensorBoard log lie beside it, in `position.training`.
 """
@@ -23,7 +23,7 @@ def main(snakemake):
         folder = Path(snakemake.output.model).with_suffix(".training")
         launch(
             train_position,
-            (source, given.windows, model, params.velocity_weight, settings, folder, snakemake.output.model),
+            (source, given.training, model, params.velocity_weight, settings, folder, snakemake.output.model),
             settings.pop("gpus"),
         )
 

@@ -1,4 +1,4 @@
-"""Fine-tune a speech encoder: reads shards, windows.json and the encoder; writes it anew in transformers' layout, and training.json.
+"""Fine-tune a speech encoder: reads shards, training.json and the encoder; writes it anew in transformers' layout, and training.json.
 
 States to go on from and the TensorBoard log lie beside its folder, in `<features>.training`.
 """
@@ -22,7 +22,7 @@ def main(snakemake):
         path = Path(snakemake.output.model)
         # Outlives a job that is killed: Snakemake removes outputs only.
         folder = path.parent.with_suffix(".training")
-        arguments = (source, given.windows, params.encoder, model, params.velocity_weight, settings, folder, path)
+        arguments = (source, given.training, params.encoder, model, params.velocity_weight, settings, folder, path)
         launch(tune_encoder, arguments, settings.pop("gpus"))
 
 

@@ -95,6 +95,9 @@ class Clips:
 
     Attributes
     ----------
+    split : str
+    in_split : int
+        Clips of the split, also those that are left out.
     names : list of (subject, video, clip)
         The clips' names, in the order of the shards.
     frames : int array (clip,)
@@ -104,7 +107,7 @@ class Clips:
     """
 
     def __init__(self, source, split, keep_clips=BLOCK_CLIPS):
-        self.source = source
+        self.source, self.split, self.in_split = source, split, 0
         self._keep = keep_clips
         self._kept = OrderedDict()
         self._files = [Path(source.shards) / shard["name"] for shard in _manifest(source.shards) if shard["split"] == split]
@@ -117,6 +120,7 @@ class Clips:
                 rows = read_rows(file, SHARD, group, (*_NAMES, "start_s", "end_s", "keyboard_rotation_rad"))
                 kept = np.array([self._wanted(rows, row) for row in range(len(rows["clip"]))], dtype=bool)
                 chosen = np.flatnonzero(kept)
+                self.in_split += len(kept)
                 groups += [len(self._groups)] * len(chosen)
                 self._groups.append((path, group, chosen))
                 self.names += [(rows["subject"][row], rows["video"][row], int(rows["clip"][row])) for row in chosen]
@@ -184,6 +188,34 @@ def _manifest(folder):
     return json.loads(path.read_text(encoding="utf-8"))["shards"]
 
 
+def need_clips(clips, frames):
+    """Refuse a split that holds no clip as long as a window.
+
+    Parameters
+    ----------
+    clips : Clips
+    frames : int
+        Of a window.
+
+    Raises
+    ------
+    ValueError
+        The split is empty, all its clips are left out, or they are shorter; the message tells which, and what to do.
+    """
+    source, where = clips.source, f"{clips.source.shards}, split {clips.split}"
+    if not clips.in_split:
+        raise ValueError(f"{where}: expected clips, found none; give the split a share (`splits`), or score on another (`benchmark.split`)")
+    if not len(clips):
+        wanted = [f"of {', '.join(source.subjects)} (`benchmark.subjects`)"] if source.subjects else []
+        wanted += ["with a registered keyboard (`benchmark.frame: keyboard`)"] if source.frame == "keyboard" else []
+        raise ValueError(f"{where}: expected clips {' '.join(wanted)}, found none among {clips.in_split}; ask for others")
+    if clips.frames.max() < frames:
+        raise ValueError(
+            f"{where}: expected clips of at least {frames} frames at {source.rate_hz:g} Hz, found none among {len(clips)}, "
+            f"the longest of {clips.frames.max()}; shorten the window (`benchmark.window_s`) or cut longer clips (`clips.length_s`)"
+        )
+
+
 class Windows:
     """Random windows of clips, batch by batch; batch k is the same whichever batches were asked for before.
 
@@ -213,12 +245,8 @@ class Windows:
     def __init__(self, clips, frames, batch, seed, block_clips=BLOCK_CLIPS):
         self.clips, self.frames, self.batch = clips, frames, batch
         self._seed, self._block = seed, block_clips
+        need_clips(clips, frames)
         self._long = np.flatnonzero(clips.frames >= frames)
-        if not len(self._long):
-            raise ValueError(
-                f"{clips.source.shards}: expected clips of at least {frames} frames at {clips.source.rate_hz:g} Hz, "
-                f"found none among {len(clips)}; shorten the window or cut longer clips"
-            )
         self._epoch, self._order = None, None
 
     @property

@@ -6,8 +6,14 @@ import numpy as np
 
 from handroll.dataset.convention import N_PLACE, N_POSE
 
+VERSION = 1
+"""Raised by hand when the same clips give other scales, or training other windows to look at."""
+
 LEAST_VISIBLE = 0.5
 """A window in which less than this share of frames x hands is visible is not compared on."""
+
+VALID_WINDOWS = 256
+"""Windows that training looks at, at most: half an hour of motion."""
 
 _FLOOR_PLACE = {"keyboard": 1.0, "camera": 1e-3}
 # Least scale of a place: 1 mm.
@@ -127,3 +133,8 @@ def evenly(places, most):
     if not most or most >= len(places):
         return places
     return [places[int(index)] for index in np.linspace(0, len(places) - 1, most).round()]
+
+
+def named(clips, places):
+    """Places (clip number, first frame) as JSON values: [subject, video, clip, first frame] of each."""
+    return [[*clips.names[number], first] for number, first in places]

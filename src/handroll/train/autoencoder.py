@@ -35,13 +35,13 @@ class AutoencoderObjective(nn.Module):
         return autoencoder_loss(motion, *self.network(motion, noise)), {}
 
 
-def train_autoencoder(source, windows_path, settings, folder, path):
+def train_autoencoder(source, training_path, settings, folder, path):
     """Train the auto-encoder and save it; parameters as of `train.position.train_position`."""
-    setup = set_up(source, windows_path, settings)
+    setup = set_up(source, training_path, settings)
     sizes = AutoencoderSettings(channels=N_POSE + N_PLACE, frames=setup.frames)
     torch.manual_seed(settings["seed"])
     objective = AutoencoderObjective(MotionAutoencoder(sizes), setup.scales)
-    print_of = fingerprint(source, windows_path, VERSION, asdict(sizes), settings)
+    print_of = fingerprint(source, training_path, VERSION, asdict(sizes), settings)
     trained = train(objective, setup.batches, setup.loop, folder, print_of, setup.device, lambda model: _validate(model, setup))
     if trained is not None:
         save_trained(path, "autoencoder", asdict(sizes), "network.", source, setup, trained, settings)

@@ -48,12 +48,12 @@ class EncoderObjective(nn.Module):
         return position_loss(self.places(batch), target, batch["visible"], velocity_weight=self.velocity_weight), {}
 
 
-def tune_encoder(source, windows_path, encoder, model, velocity_weight, settings, folder, path):
+def tune_encoder(source, training_path, encoder, model, velocity_weight, settings, folder, path):
     """Tune an encoder and save it in transformers' layout.
 
     Parameters
     ----------
-    source, windows_path, velocity_weight, settings, folder
+    source, training_path, velocity_weight, settings, folder
         As of `train.position.train_position`; features are not used.
     encoder : path
         The folder of the encoder to begin with.
@@ -63,13 +63,13 @@ def tune_encoder(source, windows_path, encoder, model, velocity_weight, settings
         Of the weights, `model.safetensors`; the configuration is written beside it.
     """
     source = replace(source, features=None, audio_rate_hz=RATE_HZ)
-    setup = set_up(source, windows_path, settings)
+    setup = set_up(source, training_path, settings)
     torch.manual_seed(settings["seed"])
     speech = load_speech_encoder(encoder, trainable=True)
     sizes = PositionSettings(features=speech.width, **{**model, "context_layers": 0, "context_width": speech.width})
     objective = EncoderObjective(speech, PositionPredictor(sizes), setup.scales, velocity_weight)
     known = [file_sha256(weights) for weights in sorted(Path(encoder).iterdir()) if weights.is_file()]
-    print_of = fingerprint(source, windows_path, VERSION, asdict(sizes), velocity_weight, settings, known)
+    print_of = fingerprint(source, training_path, VERSION, asdict(sizes), velocity_weight, settings, known)
     trained = train(objective, setup.batches, setup.loop, folder, print_of, setup.device, lambda tuned: _validate(tuned, setup))
     if trained is not None:
         prefix = "speech.network."

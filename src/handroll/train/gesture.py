@@ -52,26 +52,26 @@ class GestureObjective(nn.Module):
         return loss, {}
 
 
-def train_gesture(source, windows_path, position_path, model, settings, folder, path):
+def train_gesture(source, training_path, position_path, model, settings, folder, path):
     """Train a gesture generator and save it.
 
     Parameters
     ----------
-    source, windows_path, settings, folder, path
+    source, training_path, settings, folder, path
         As of `train.position.train_position`.
     position_path : path
         Of the first stage.
     model : dict
         Of `GestureSettings`, without the features' width.
     """
-    setup = set_up(source, windows_path, settings)
+    setup = set_up(source, training_path, settings)
     first = load_checkpoint(position_path, "position")
     position = PositionPredictor(PositionSettings(**first.settings))
     position.load_state_dict(first.weights)
     sizes = GestureSettings(features=position.settings.features, **model)
     torch.manual_seed(settings["seed"])
     objective = GestureObjective(GestureUNet(sizes), position, setup.scales)
-    print_of = fingerprint(source, windows_path, VERSION, asdict(sizes), file_sha256(position_path), settings)
+    print_of = fingerprint(source, training_path, VERSION, asdict(sizes), file_sha256(position_path), settings)
     trained = train(objective, setup.batches, setup.loop, folder, print_of, setup.device, lambda model: _validate(model, setup))
     if trained is not None:
         save_trained(path, "gesture", asdict(sizes), "network.", source, setup, trained, settings)

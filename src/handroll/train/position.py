@@ -33,14 +33,14 @@ class PositionObjective(nn.Module):
         return position_loss(self.network(batch["features"]), target, batch["visible"], velocity_weight=self.velocity_weight), {}
 
 
-def train_position(source, windows_path, model, velocity_weight, settings, folder, path):
+def train_position(source, training_path, model, velocity_weight, settings, folder, path):
     """Train a position predictor and save it.
 
     Parameters
     ----------
     source : dataset.loader.Source
         With features.
-    windows_path : path of windows.json
+    training_path : path of training.json
     model : dict
         Of `PositionSettings`, without the features' width.
     velocity_weight : float
@@ -51,13 +51,13 @@ def train_position(source, windows_path, model, velocity_weight, settings, folde
     path : path
         Of the checkpoint.
     """
-    setup = set_up(source, windows_path, settings)
+    setup = set_up(source, training_path, settings)
     width = setup.batches.clips[0].features.shape[1]
     # Features that no convolution looks at go through as wide as they are.
     sizes = PositionSettings(features=width, **{**model, "context_width": model["context_width"] if model["context_layers"] else width})
     torch.manual_seed(settings["seed"])
     objective = PositionObjective(PositionPredictor(sizes), setup.scales, velocity_weight)
-    print_of = fingerprint(source, windows_path, VERSION, asdict(sizes), velocity_weight, settings)
+    print_of = fingerprint(source, training_path, VERSION, asdict(sizes), velocity_weight, settings)
     trained = train(objective, setup.batches, setup.loop, folder, print_of, setup.device, lambda model: _validate(model, setup))
     if trained is not None:
         save_trained(path, "position", asdict(sizes), "network.", source, setup, trained, settings)

@@ -54,13 +54,13 @@ class Setup:
             yield {name: torch.from_numpy(values).to(self.device) for name, values in arrays.items()}
 
 
-def set_up(source, windows_path, settings):
+def set_up(source, training_path, settings):
     """Open the data of a training.
 
     Parameters
     ----------
     source : dataset.loader.Source
-    windows_path : path of windows.json
+    training_path : path of training.json
     settings : dict
         The configuration's `training` section with `seed`, `precision` and `device`.
 
@@ -68,7 +68,7 @@ def set_up(source, windows_path, settings):
     -------
     Setup
     """
-    chosen = json.loads(Path(windows_path).read_text(encoding="utf-8"))
+    chosen = json.loads(Path(training_path).read_text(encoding="utf-8"))
     valid = Clips(source, "valid")
     number_of = {name: number for number, name in enumerate(valid.names)}
     places = [(number_of[tuple(name)], first) for *name, first in chosen["windows"]["valid"]]
@@ -77,9 +77,9 @@ def set_up(source, windows_path, settings):
     return Setup(Scales.from_dict(chosen["scales"]), chosen["frames"], batches, valid, places, loop, settings["device"])
 
 
-def fingerprint(source, windows_path, version, *values):
+def fingerprint(source, training_path, version, *values):
     """What is trained on what, as a hash: data, features, windows, code version and settings (JSON values)."""
-    files = [Path(source.shards) / MANIFEST, Path(windows_path)]
+    files = [Path(source.shards) / MANIFEST, Path(training_path)]
     files += [Path(source.features) / FEATURES_MANIFEST] if source.features else []
     known = [file_sha256(path) for path in files]
     return hashlib.sha256(json.dumps([version, known, *values], sort_keys=True).encode()).hexdigest()

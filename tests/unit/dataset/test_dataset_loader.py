@@ -1,11 +1,12 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 
 from handroll.dataset.features import write_features
-from handroll.dataset.loader import WINDOWS_A_VISIT, Clips, Source, Windows, ahead, cut_windows
+from handroll.dataset.loader import WINDOWS_A_VISIT, Clips, Source, Windows, ahead, cut_windows, need_clips
 from handroll.dataset.shards import read_audio, write_shards
 from handroll.dataset.windows import Scales, evaluation_windows, evenly, measure_scales
 from handroll.schema import CLIPS
@@ -113,8 +114,18 @@ def test_reading_ahead_keeps_the_order(train):
 
 
 def test_windows_longer_than_every_clip_are_an_error(train):
-    with pytest.raises(ValueError, match="at least 301 frames"):
+    with pytest.raises(ValueError, match="split train: expected clips of at least 301 frames.* among 14, the longest of 300; shorten"):
         Windows(train, 301, batch=1, seed=0)
+
+
+def test_splits_without_clips_are_told_from_those_whose_clips_are_left_out(source):
+    for changed, split, message in (
+        ({}, "valid", "split valid: expected clips, found none; give the split a share"),
+        ({"subjects": ("bob", "cleo")}, "train", "expected clips of bob, cleo .* with a registered keyboard .*, found none among 14"),
+        ({"subjects": ("bob",), "frame": "camera"}, "train", r"expected clips of bob \(`benchmark.subjects`\), found none among 14"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            need_clips(Clips(replace(source, **changed), split), 240)
 
 
 def test_subjects_and_keyboards_choose_clips(dataset):

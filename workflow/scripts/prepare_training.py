@@ -1,0 +1,29 @@
+"""Measure scales and choose what training looks at: reads shards; writes training.json.
+
+It holds the frames of a window, the scales of the training motion, and windows of `valid`: of each, subject, video, clip and first frame.
+"""
+
+from pathlib import Path
+
+from handroll.dataset.loader import Clips, Source, need_clips
+from handroll.dataset.windows import VALID_WINDOWS, evaluation_windows, evenly, measure_scales, named
+from handroll.logs import step_log
+from handroll.schema import write_json
+
+
+def main(snakemake):
+    """Scales of train, windows of valid."""
+    params = snakemake.params
+    with step_log(snakemake.log[0], snakemake.rule) as log:
+        source = Source(Path(snakemake.input.shards).parent, **params.seen)
+        train, valid = Clips(source, "train"), Clips(source, "valid")
+        need_clips(train, params.frames)
+        places = evenly(evaluation_windows(valid, params.frames), VALID_WINDOWS)
+        # Nothing tells what made it: training would begin anew wherever its code had been laid out anew.
+        made = {"frames": params.frames, "windows": {"valid": named(valid, places)}, "scales": measure_scales(train).to_dict()}
+        write_json(snakemake.output.training, made)
+        log.info("train: %d clips; valid: %d windows of %d clips", len(train), len(places), len(valid))
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821
