@@ -38,9 +38,14 @@ def matrix_from_rotvec(rotvec):
 
 def rotvec_from_matrix(matrix):
     """Axis-angle vectors, of length at most pi, of rotation matrices (..., 3, 3); NaN where the matrix is."""
+    return _rotvec(matrix, orthonormal=False)
+
+
+def _rotvec(matrix, orthonormal):
+    """As `rotvec_from_matrix`; matrices known to be orthonormal, as products of rotations are, are spared SciPy's costly test."""
     flat = np.asarray(matrix, dtype=np.float64).reshape(-1, 3, 3)
     valid = np.isfinite(flat).all(axis=(1, 2))
-    rotvec = Rotation.from_matrix(np.where(valid[:, None, None], flat, np.eye(3))).as_rotvec()
+    rotvec = Rotation.from_matrix(np.where(valid[:, None, None], flat, np.eye(3)), assume_valid=orthonormal).as_rotvec()
     rotvec[~valid] = np.nan
     return rotvec.reshape(*np.shape(matrix)[:-2], 3)
 
@@ -64,13 +69,13 @@ def rotvec_from_quaternion(quaternion):
 
 def compose(first, second):
     """Axis-angle of rotation `first` after `second`: R(first) R(second); both (..., 3), rad."""
-    return rotvec_from_matrix(matrix_from_rotvec(first) @ matrix_from_rotvec(second))
+    return _rotvec(matrix_from_rotvec(first) @ matrix_from_rotvec(second), orthonormal=True)
 
 
 def angle_between(first, second):
     """Geodesic distance in radians, [0, pi], between rotations given as axis-angle (..., 3)."""
     relative = np.swapaxes(matrix_from_rotvec(first), -1, -2) @ matrix_from_rotvec(second)
-    return np.linalg.norm(rotvec_from_matrix(relative), axis=-1)
+    return np.linalg.norm(_rotvec(relative, orthonormal=True), axis=-1)
 
 
 def continuous(rotvec):
@@ -125,9 +130,9 @@ def slerp(start, end, fraction):
     """
     start, end = np.broadcast_arrays(np.asarray(start, dtype=np.float64), np.asarray(end, dtype=np.float64))
     first = matrix_from_rotvec(start)
-    step = rotvec_from_matrix(np.swapaxes(first, -1, -2) @ matrix_from_rotvec(end))
+    step = _rotvec(np.swapaxes(first, -1, -2) @ matrix_from_rotvec(end), orthonormal=True)
     fraction = np.broadcast_to(fraction, step.shape[:-1])
-    return rotvec_from_matrix(first @ matrix_from_rotvec(step * fraction[..., None]))
+    return _rotvec(first @ matrix_from_rotvec(step * fraction[..., None]), orthonormal=True)
 
 
 def mirrored(rotvec):
