@@ -21,6 +21,7 @@ import json
 import random
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import librosa
@@ -93,13 +94,12 @@ def ours(source):
 
 
 def fingers_differ(tree, source):
-    """Greatest difference (rad) of the fingers' rotations in frames that both sides see, of the first clip."""
-    clips = Clips(source, "train")
-    rows, clip = released_clip(tree, clips.names[0])[0], clips[0]
-    released = np.stack([np.array(rows[hand]) for hand in HANDS], axis=1)
-    seen = clip.visible & (released[: len(clip.visible), :, 0] == 1.0)
-    difference = clip.pose.reshape(-1, 2, 48)[..., 3:] - released[: len(clip.pose), :, 7:52]
-    return np.abs(difference[seen]).max()
+    """Greatest difference (rad) of the fingers' rotations in visible frames of the first clip, at its own rate."""
+    annotation, _ = released_clip(tree, Clips(source, "train").names[0])
+    clip = Clips(replace(source, rate_hz=annotation["fps"]), "train")[0]
+    released = np.stack([np.array(annotation[hand]) for hand in HANDS], axis=1)
+    difference = clip.pose.reshape(-1, 2, 48)[..., 3:] - released[..., 7:52]
+    return np.abs(difference[clip.visible]).max()
 
 
 def folder_mb(folder):

@@ -58,7 +58,7 @@ class ClipMotion:
     def channels(self):
         """Place (frame, 6) and pose (frame, 96), right hand first."""
         frames = len(self.place)
-        return tuple(a[:, RIGHT_FIRST].reshape(frames, -1) for a in (self.place, self.rotation_rad))
+        return tuple(a.take(RIGHT_FIRST, axis=1).reshape(frames, -1) for a in (self.place, self.rotation_rad))
 
 
 def of_channels(place, pose):
