@@ -128,11 +128,13 @@ def slerp(start, end, fraction):
     -------
     array (..., 3), rad, length at most pi (Shoemake 1985, doi:10.1145/325165.325242).
     """
-    start, end = np.broadcast_arrays(np.asarray(start, dtype=np.float64), np.asarray(end, dtype=np.float64))
-    first = matrix_from_rotvec(start)
-    step = _rotvec(np.swapaxes(first, -1, -2) @ matrix_from_rotvec(end), orthonormal=True)
-    fraction = np.broadcast_to(fraction, step.shape[:-1])
-    return _rotvec(first @ matrix_from_rotvec(step * fraction[..., None]), orthonormal=True)
+    first, last = np.broadcast_arrays(quaternion_from_rotvec(start), quaternion_from_rotvec(end))
+    last = np.where((first * last).sum(axis=-1, keepdims=True) < 0.0, -last, last)
+    half_turn = 2.0 * np.arctan2(*(np.linalg.norm(way, axis=-1, keepdims=True) for way in (last - first, last + first)))
+    share = np.asarray(fraction, dtype=np.float64)[..., None]
+    # Weights are sines over the sine of the whole; as quaternions are normalised, a common factor has no say.
+    ends = ((1.0 - share, first), (share, last))
+    return rotvec_from_quaternion(sum(part * np.sinc(part * half_turn / np.pi) * quaternion for part, quaternion in ends))
 
 
 def mirrored(rotvec):
