@@ -95,9 +95,13 @@ def continuous(rotvec):
     rotvec = np.asarray(rotvec, dtype=np.float64)
     series = rotvec.reshape(rotvec.shape[0], prod(rotvec.shape[1:-1]), 3)
     start = np.zeros((1, *series.shape[1:]))
-    out, turns = _nearest_to(np.concatenate([start, series[:-1]]), series)
+    valid = np.isfinite(series).all(axis=-1)
+    # Rows of the series behind `start`: the last valid one before each frame.
+    seen = np.maximum.accumulate(np.where(valid, np.arange(1, len(series) + 1)[:, None], 0), axis=0)
+    before = np.concatenate([np.zeros((1, seen.shape[1]), dtype=seen.dtype), seen[:-1]])
+    out, turns = _nearest_to(np.take_along_axis(np.concatenate([start, series]), before[..., None], axis=0), series)
     # A series that stays on its sheet, as those of fingers do, is done; the others go step by step.
-    moving = np.flatnonzero(~(turns == 0.0).all(axis=0))
+    moving = np.flatnonzero(((turns != 0.0) & valid).any(axis=0))
     last = start[0, moving]
     for t in range(len(series) if len(moving) else 0):
         moved, turns = _nearest_to(last, series[t, moving])
