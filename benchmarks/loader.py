@@ -9,7 +9,7 @@ decodes the whole MP3 and resamples it to 16 kHz, cuts, adds the clip's offset, 
 `Windows`: motion with stored features of the notes or the spectrogram, or with the sound at 16 kHz.
 
 - first pass: three windows of each clip, from opening the folder on; each clip is decoded once.
-- streaming: a later pass, when memory holds a quarter of the clips and a row group; each is decoded anew.
+- streaming: a later pass, when memory holds a quarter of the clips; each is decoded anew.
 - in memory: a later pass, when it holds all.
 
 In turn, in one process, by its processor time: one core. Files are in the system's cache, so disks have no say. Making features is not
@@ -76,21 +76,19 @@ def rate(windows, job):
 def ours(source):
     """Windows a second of the three ways, by name."""
 
-    def dealt(block=10**9, beside=0):
-        return Windows(Clips(source, "train", block + beside), WINDOW_S * RATE_HZ, BATCH, 0, block)
+    def dealt(keep):
+        return Windows(Clips(source, "train", keep), WINDOW_S * RATE_HZ, BATCH, 0, keep)
 
     def read(windows, epoch):
         steps = windows.epoch_windows // BATCH
         for step in range(epoch * steps, (epoch + 1) * steps):
             windows[step]
 
-    every = dealt()
+    every = dealt(10**9)
     count = every.epoch_windows // BATCH * BATCH
-    # Blocks need not end where row groups do.
-    in_group = int(np.bincount(every.clips.group).max())
-    few = dealt(max(in_group, len(every.clips) // 4), in_group)
+    few = dealt(len(every.clips) // 4)
     read(few, 0)
-    rates = {"first pass": rate(count, lambda: read(dealt(), 0)), "streaming": rate(count, lambda: read(few, 1))}
+    rates = {"first pass": rate(count, lambda: read(dealt(10**9), 0)), "streaming": rate(count, lambda: read(few, 1))}
     read(every, 0)
     return rates | {"in memory": rate(count, lambda: read(every, 1))}
 
