@@ -1,6 +1,6 @@
 """Windows of 8 s a second: from shards by `dataset.loader`, and from PianoMotion10M's released layout as its training reads it.
 
-    python benchmarks/loader.py                          # half an hour of synthetic takes at 44.1 kHz, about two minutes
+    python benchmarks/loader.py                          # half an hour of synthetic takes at 44.1 kHz, some minutes
     python benchmarks/loader.py --sound-rate 16000       # nothing to resample, which is in favour of the released layout
     python benchmarks/loader.py --shards results/dataset --frame camera
 

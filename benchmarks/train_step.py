@@ -1,6 +1,6 @@
 """A training step of the first stage: with stored features, and with the speech encoder in every step. Processor only.
 
-    python benchmarks/train_step.py                                     # HuBERT base, batches of 8 windows of 8 s; about 10 minutes
+    python benchmarks/train_step.py                                     # HuBERT base, batches of 8 windows of 8 s, some minutes
     python benchmarks/train_step.py --encoder tiny --batch 2 --steps 2  # shows that it runs
 
 Predictors: "base" is the paper's (512 wide, 4 + 4 layers), "demo" that of config/config.yaml (128 wide, 2 + 2 layers, convolutions
