@@ -119,9 +119,9 @@ def train(objective, batches, settings, folder, fingerprint, device="cpu", valid
     torch_device(device)
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if settings.precision == "bf16" else "no")
     batches.share = accelerator.process_index, accelerator.num_processes
-    optimiser = torch.optim.AdamW(
-        [p for p in objective.parameters() if p.requires_grad], lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
+    trained = [value for value in objective.parameters() if value.requires_grad]
+    # Fused: in one pass over memory, which on a processor is several times as fast.
+    optimiser = torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
     average = AveragedModel(objective, multi_avg_fn=moving_average(settings.ema_decay)) if settings.ema_decay else None
     folder = Path(folder)
     step, history, spent = _resume(folder / STATE, fingerprint, objective, optimiser, average)
