@@ -123,7 +123,8 @@ def _cells(row, metrics, best):
             texts.append(("–", False))
             continue
         spread = "" if low is None else f" ± {(high - low) / 2:.{metric.digits}f}"
-        texts.append((f"{value:.{metric.digits}f}{spread}", best.get(metric.key) == value and not row["published"]))
+        # z: what is rounded to 0 has no sign.
+        texts.append((f"{value:z.{metric.digits}f}{spread}", best.get(metric.key) == value and not row["published"]))
     return texts
 
 
