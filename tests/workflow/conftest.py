@@ -17,6 +17,7 @@ from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "resources" / "demo"
+TARGETS = ("all", "overlays")
 
 
 @dataclass
@@ -40,11 +41,19 @@ class Project:
         assert done.returncode == 0 or not check, done.stdout
         return done
 
+    def start(self, *arguments, cores=2):
+        """Snakemake running in the project, in a process group of its own, and the file that its output goes to."""
+        command, environment = self.command(*arguments, cores=cores)
+        log = self.root / "running.log"
+        with log.open("w", encoding="utf-8") as file:
+            streams = {"stdout": file, "stderr": subprocess.STDOUT}
+            return subprocess.Popen(command, cwd=self.root, env=environment, start_new_session=True, **streams), log
+
     def planned(self, *arguments):
         """Rules that a run would execute now, with the number of jobs of each; targets are left out."""
         output = self.run("--dry-run", *arguments).stdout
         jobs = dict(re.findall(r"^(\w+)\s+(\d+)$", output, flags=re.MULTILINE))
-        return {rule: int(count) for rule, count in jobs.items() if rule not in ("total", "all", "overlays", "screen")}
+        return {rule: int(count) for rule, count in jobs.items() if rule not in ("total", *TARGETS, "screen", "benchmark")}
 
     def edit(self, path, old, new):
         """Replace text in a file of the project; it must be there."""
@@ -56,7 +65,7 @@ class Project:
 
 def copy_project(folder):
     """The parts of the project that the workflow runs on, copied to a folder."""
-    for name in ("src", "workflow", "profiles", "envs", "config"):
+    for name in ("src", "workflow", "profiles", "envs", "config", "resources/published"):
         shutil.copytree(ROOT / name, folder / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copy(ROOT / "Snakefile", folder)
     return Project(folder)
@@ -150,9 +159,6 @@ def write_video_without_hands(path):
     with VideoWriter(path, 640, 360, 30, audio=(tone.astype(np.float32), rate_hz)) as writer:
         for index in range(90):
             writer.write(rng.integers(120, 136, (360, 640, 3), dtype=np.uint8), index / 30)
-
-
-TARGETS = ("all", "overlays")
 
 
 @pytest.fixture(scope="session")

@@ -57,11 +57,7 @@ class Running:
     """Snakemake running in the project, in a process group of its own."""
 
     def __init__(self, project):
-        command, environment = project.command(*TARGETS)
-        self.log = project.root / "running.log"
-        with self.log.open("w", encoding="utf-8") as file:
-            streams = {"stdout": file, "stderr": subprocess.STDOUT}
-            self.process = subprocess.Popen(command, cwd=project.root, env=environment, start_new_session=True, **streams)
+        self.process, self.log = project.start(*TARGETS)
 
     def wait_for(self, share):
         """Wait until such a share of the jobs is done."""

@@ -1,0 +1,202 @@
+"""The benchmark on a tiny synthetic set: its tables, the same again, a training that is killed, and what a change makes run again.
+
+Jobs have one core: networks of this size are no faster on two.
+"""
+
+import csv
+import json
+import os
+import random
+import re
+import signal
+import time
+from itertools import chain
+
+import pytest
+import torch
+
+from handroll.models.speech_encoder import load_speech_encoder, new_speech_encoder
+
+CONFIG = """\
+splits: {train: 2, valid: 1, test: 0}
+clips: {length_s: 10.0, hop_s: 9.0}
+synthetic: {hours: 0.025, take_s: 30.0}
+benchmark:
+  name: tiny
+  window_s: 4.0
+  samplings: ["dpmsolver++ 3"]
+  samples: 1
+  weights: {hubert: hubert}
+  position: {width: 16, layers: 1, feedforward: 16, context_layers: 1, context_width: 16, training: &few {steps: 6, batch: 2}}
+  gesture: {dim: 8, condition_width: 16, layers: 1, feedforward: 16, context_layers: 1, training: {steps: 50, batch: 2, save_every: 5}}
+  autoencoder: {training: *few}
+  tuning: {training: {steps: 2, batch: 2, learning_rate: 1.0e-3}}
+"""
+EXPERIMENT = "results/benchmark/tiny"
+GESTURE = f"{EXPERIMENT}/models/notes-transformer/gesture"
+TWO_STAGE = "two_stage-notes-transformer-dpmsolverpp-3"
+METHODS = ["ground_truth", "other_half", "mean_pose", "nearest-notes", TWO_STAGE]
+PATIENCE_S = 900.0
+
+ONE_METHOD = {"generate_motion": 1, "score_motion": 1, "make_tables": 1}
+BELOW_GESTURE = {"train_gesture": 1, **ONE_METHOD}
+BELOW_POSITION = {"train_position": 1, **BELOW_GESTURE}
+BELOW_AUTOENCODER = {"train_autoencoder": 1, "score_motion": 5, "make_tables": 1}
+BELOW_WINDOWS = {"choose_windows": 1, "generate_motion": 5, "score_motion": 5, "make_tables": 1}
+BELOW_SHARDS = {"prepare_training": 1, "encode_audio": 1, **BELOW_POSITION, **BELOW_AUTOENCODER, **BELOW_WINDOWS}
+
+
+@pytest.fixture(scope="module")
+def done(project):
+    """The project after an undisturbed run; one of the published names has marks of HTML."""
+    (project.root / "config" / "test.yaml").write_text(CONFIG, encoding="utf-8")
+    project.edit("resources/published/pianomotion10m.tsv", "EmoTalk", "Emo<b>Talk & Co")
+    torch.manual_seed(0)
+    new_speech_encoder("hubert", "tiny").network.save_pretrained(project.root / "hubert")
+    project.run("benchmark", cores=1)
+    return project
+
+
+@pytest.fixture
+def spoilt(done, copy_of, tmp_path):
+    """A copy of it, for runs that fail."""
+    return copy_of(done, tmp_path / "spoilt")
+
+
+def no_number(text):
+    raise AssertionError(f"expected JSON, found {text}")
+
+
+def test_tables_have_a_row_for_every_method_and_the_published_ones(done):
+    folder = done.root / EXPERIMENT
+    with (folder / "table.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    own = {row["method"]: row for row in rows if not row["published_table"]}
+    assert list(own) == [method.split("-")[0] for method in METHODS]
+    published = (done.root / "resources/published/pianomotion10m.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    assert len(rows) == len(own) + len(published)
+    markdown, page = ((folder / f"table.{kind}").read_text(encoding="utf-8") for kind in ("md", "html"))
+    for method in own:
+        assert f"\n| {method} |" in markdown and f"<td>{method}</td>" in page
+    assert "<td>Emo&lt;b&gt;Talk &amp; Co (published)</td>" in page and "Emo<b>" not in page
+    assert not re.search(r"-0\.0+\b", markdown + page)
+
+
+def test_the_truth_has_no_error_and_all_else_has(done):
+    scores = {}
+    for method in METHODS:
+        text = (done.root / EXPERIMENT / f"scores/{method}.json").read_text(encoding="utf-8")
+        scores[method] = json.loads(text, parse_constant=no_number)["scores"]
+    errors = ["position_error_mm", "root_mpjpe_mm", "procrustes_mpjpe_mm", "mixture_wasserstein"]
+    errors += ["frechet_motion", "frechet_pose_rad2", "frechet_joints_mm2", "released_left_pd", "released_right_fgd"]
+    for name in errors:
+        assert scores["ground_truth"][name]["value"] == pytest.approx(0.0, abs=1e-3)
+        assert all(scores[method][name]["value"] > 1e-2 for method in METHODS[1:])
+    assert scores["ground_truth"]["key_press_f1"]["value"] > 0.9 and scores["ground_truth"]["jerk_ratio"]["value"] == 1.0
+    windows = json.loads((done.root / EXPERIMENT / "windows.json").read_text(encoding="utf-8"))["windows"]["valid"]
+    assert scores[TWO_STAGE]["position_error_mm"]["clips"] == len(windows) > 2
+
+
+def what_repeats(project):
+    """Bytes of what the same settings give again: all of an experiment but states of training, and times that jobs took."""
+    folder = project.root / "results"
+    files = chain((folder / "synthetic").iterdir(), (project.root / EXPERIMENT).rglob("*"))
+    files = [path for path in files if path.is_file() and ".training/" not in path.as_posix()]
+    timed = [path for path in files if path.suffix == ".json" and path.parent.name in ("motion", "notes-transformer", "models")]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files if path not in timed}
+
+
+def test_a_run_elsewhere_killed_in_training_gives_the_same_bytes(done, copy_of, tmp_path):
+    project, expected = copy_of(done, tmp_path / "elsewhere", results=False), what_repeats(done)
+    target = f"{EXPERIMENT}/scores/{TWO_STAGE}.json"
+    model, state = project.root / f"{GESTURE}.safetensors", project.root / f"{GESTURE}.training/state.pt"
+    running, log = project.start(target, cores=1)
+    end = time.monotonic() + PATIENCE_S
+    while not state.exists():
+        assert running.poll() is None and time.monotonic() < end, log.read_text(encoding="utf-8")
+        time.sleep(0.02)
+    undisturbed_s = json.loads((done.root / f"{GESTURE}.json").read_text(encoding="utf-8"))["seconds"]
+    wait_s = random.uniform(0.0, 0.5 * undisturbed_s)
+    time.sleep(wait_s)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    assert not model.exists(), f"training was to be killed after {wait_s:.2f} s, and had ended"
+    project.run("--unlock")
+    project.run(target, cores=1)
+    assert "going on from step" in (project.root / "results/logs/train_gesture/tiny/notes-transformer.log").read_text(encoding="utf-8")
+    found = what_repeats(project)
+    assert {
+        f"benchmark/tiny/{name}" for name in ("windows.json", f"motion/{TWO_STAGE}.parquet", f"scores/{TWO_STAGE}.json")
+    } <= found.keys()
+    assert sum(name.endswith(".safetensors") for name in found) == 3
+    assert [name for name in found if found[name] != expected[name]] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "jobs"),
+    [
+        ("benchmark={samplings: [dpmsolver++ 3, ddim 2]}", ONE_METHOD),
+        ("benchmark={samples: 2}", ONE_METHOD),
+        ("benchmark={gesture: {training: {steps: 60}}}", BELOW_GESTURE),
+        ("benchmark={position: {width: 32}}", BELOW_POSITION),
+        ("benchmark={autoencoder: {training: {batch: 4}}}", BELOW_AUTOENCODER),
+        ("benchmark={max_windows: 2}", BELOW_WINDOWS),
+        ("benchmark={split: test}", BELOW_WINDOWS),
+        ("benchmark={seed: 1}", {**BELOW_POSITION, **BELOW_AUTOENCODER}),
+        ("benchmark={frame: camera}", {name: count for name, count in BELOW_SHARDS.items() if name != "encode_audio"}),
+        ("synthetic={seed: 1}", {"synthesise_corpus": 1, **BELOW_SHARDS}),
+    ],
+)
+def test_a_change_reruns_what_uses_it_and_below(done, change, jobs):
+    assert done.planned("benchmark", "--config", change) == jobs
+
+
+def test_what_is_added_is_all_that_runs(done):
+    assert done.planned("benchmark") == {}
+    added = "benchmark={features: [notes, logmel], decoders: [transformer, ssm]}"
+    assert done.planned("benchmark", "--config", added) == {
+        "encode_audio": 1,
+        "train_position": 3,
+        "train_gesture": 3,
+        "generate_motion": 3,
+        "score_motion": 3,
+        "make_tables": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("target", "change", "messages"),
+    [
+        (
+            "benchmark",
+            "benchmark={features: [hubert], weights: {hubert: weights/hubert}}",
+            ["weights/hubert: expected a speech encoder's config.json", "https://huggingface.co/facebook and put them there"],
+        ),
+        ("benchmark", "benchmark={split: test}", ["split test: expected clips, found none; give the split a share"]),
+        (
+            "benchmark",
+            "benchmark={window_s: 16.0}",
+            ["expected clips of at least 480 frames", "the longest of 300; shorten the window"],
+        ),
+        (
+            f"{EXPERIMENT}/motion/released-dpmsolverpp-3.parquet",
+            "benchmark={frame: camera, weights: {released: weights/piano2pose.ckpt}}",
+            ["weights/piano2pose.ckpt: expected PianoMotion10M's gesture generator", "found no file; get it again from its authors"],
+        ),
+    ],
+)
+def test_what_is_missing_is_named(spoilt, target, change, messages):
+    failed = spoilt.run(target, "--config", change, cores=1, check=False)
+    assert failed.returncode != 0
+    assert [message for message in messages if message not in failed.stdout] == []
+
+
+def test_a_tuned_encoder_gives_features(done):
+    tuned = ("--config", "benchmark={features: [notes, hubert_tuned]}")
+    features = f"{EXPERIMENT}/features/hubert_tuned/features.json"
+    done.run(features, *tuned, cores=1)
+    assert json.loads((done.root / features).read_text(encoding="utf-8"))["width"] == 32
+    before, after = (load_speech_encoder(done.root / folder).state_dict() for folder in ("hubert", f"{EXPERIMENT}/encoders/hubert_tuned"))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and not any("feature_extractor" in name for name in changed)
+    assert done.planned("benchmark", *tuned) == BELOW_POSITION
