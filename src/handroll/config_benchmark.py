@@ -18,10 +18,10 @@ class Training(Section):
     schedule: Literal["constant", "cosine"] = Field("cosine", description="what follows: the rate stays, or falls to 0 at the last step")
     clip_norm: NotNegative = Field(1.0, description="greatest norm of the gradient; 0: no limit")
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.999, description="moving average of the weights, which is what is kept; 0: the last weights"
+        0.995, description="moving average of the weights, which is what is kept; 0: the last weights"
     )
-    save_every: Count = Field(250, description="steps between states that a killed job goes on from")
-    valid_every: Annotated[int, Field(ge=0)] = Field(500, description="steps between looks at the validation windows; 0: at the end only")
+    save_every: Count = Field(200, description="steps between states that a killed job goes on from")
+    valid_every: Annotated[int, Field(ge=0)] = Field(200, description="steps between looks at the validation windows; 0: at the end only")
 
 
 class Position(Section):
@@ -37,7 +37,7 @@ class Position(Section):
     context_width: Annotated[int, Field(ge=16, multiple_of=16)] = Field(128, description="width of these")
     dropout: Share = Field(0.0, description="share that training drops, at some cost on a CPU; the released models' 0.1")
     velocity_weight: NotNegative = Field(1.0, description="of the error of the velocity in the loss, beside that of the position")
-    training: Training = Training(learning_rate=1e-3)
+    training: Training = Training(steps=600, learning_rate=1e-3)
 
 
 class Gesture(Section):
@@ -52,13 +52,13 @@ class Gesture(Section):
     feedforward: Count = Field(256, description="width of the encoder's feed-forward layers; the released models' 2048")
     context_layers: Annotated[int, Field(ge=0)] = Field(3, description="as position.context_layers")
     dropout: Share = Field(0.0, description="share that training drops, at some cost on a CPU; the released models' 0.1")
-    training: Training = Training(steps=1500, learning_rate=1e-3)
+    training: Training = Training(steps=800, learning_rate=1e-3)
 
 
 class Autoencoder(Section):
     """What sees whole windows of motion for the Fréchet distance of motions (Yoon et al. 2020); one for all methods of an experiment."""
 
-    training: Training = Training(steps=600, learning_rate=1e-3, ema_decay=0.0)
+    training: Training = Training(steps=300, learning_rate=1e-3, ema_decay=0.0)
 
 
 class Tuning(Section):

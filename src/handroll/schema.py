@@ -339,11 +339,13 @@ def from_arrow(table, arrow):
     found = arrow.schema.remove_metadata()
     if not found.equals(table.arrow_schema):
         raise SchemaError(f"table {table.name}: expected columns\n{table.arrow_schema}\nfound\n{found}")
-    return {column.name: _values(column, arrow.column(column.name).combine_chunks()) for column in table.columns}
+    return {column.name: _values(column, arrow.column(column.name)) for column in table.columns}
 
 
-def _values(column, chunk):
-    """The values of a column from its Arrow array."""
+def _values(column, chunked):
+    """The values of a column from its Arrow array in chunks; copies, which may be written to."""
+    # Arrow copies even a single chunk to combine it.
+    chunk = chunked.chunk(0) if chunked.num_chunks == 1 else chunked.combine_chunks()
     if column.varies:
         items = chunk.flatten()
         flat = items.flatten() if column.shape else items
@@ -376,7 +378,7 @@ def read_rows(file, table, group, names):
     """
     columns = {column.name: column for column in table.columns}
     arrow = file.read_row_group(group, columns=list(names))
-    return {name: _values(columns[name], arrow.column(name).combine_chunks()) for name in names}
+    return {name: _values(columns[name], arrow.column(name)) for name in names}
 
 
 def _objects(values):

@@ -58,7 +58,7 @@ class ClipMotion:
     def channels(self):
         """Place (frame, 6) and pose (frame, 96), right hand first."""
         frames = len(self.place)
-        return tuple(a[:, RIGHT_FIRST].reshape(frames, -1) for a in (self.place, self.rotation_rad))
+        return tuple(a.take(RIGHT_FIRST, axis=1).reshape(frames, -1) for a in (self.place, self.rotation_rad))
 
 
 def of_channels(place, pose):
@@ -100,24 +100,24 @@ def clip_motion(row, rate_hz, frame, adjust_m=None):
     """
     hands = [{name: row[f"{hand}_{name}"] for name in _COLUMNS[frame]} for hand in HANDS]
     visible = np.stack([hand["state"] for hand in hands], axis=1) > State.HIDDEN
-    rotation = np.stack([hand["rotation_rad"] for hand in hands], axis=1).astype(np.float64)
+    rotation = np.stack([hand["rotation_rad"] for hand in hands], axis=1)
+    rotation[:, _LEFT] = mirrored(rotation[:, _LEFT])
     if frame == "keyboard":
         to_keyboard = -np.asarray(row["keyboard_rotation_rad"], dtype=np.float64)
         if not np.isfinite(to_keyboard).all():
             raise ValueError("expected a clip with a registered keyboard, found none; take `frame: camera`, or leave out such clips")
         place = np.stack([hand["joints_keyboard_mm"][:, 0] for hand in hands], axis=1).astype(np.float64)
         place[:, _LEFT, 0] = STANDARD.width_mm - place[:, _LEFT, 0]
-        rotation[:, :, 0] = compose(to_keyboard, rotation[:, :, 0])
+        # The mirror of a product is the product of the mirrors.
+        turn = np.stack([mirrored(to_keyboard) if side == _LEFT else to_keyboard for side in range(len(HANDS))])
+        rotation[:, :, 0] = compose(compose(-_LEVEL_RAD, turn), rotation[:, :, 0])
     else:
         place = np.stack([hand["translation_m"] for hand in hands], axis=1).astype(np.float64)
         place = place if adjust_m is None else adjusted(place, adjust_m)
         place[:, _LEFT] *= MIRROR
-    rotation[:, _LEFT] = mirrored(rotation[:, _LEFT])
-    if frame == "keyboard":
-        rotation[:, :, 0] = compose(-_LEVEL_RAD, rotation[:, :, 0])
     frames = round((row["end_s"] - row["start_s"]) * rate_hz)
     place, rotation, visible = _sampled(row["time_s"], place, rotation, visible, np.arange(frames) / rate_hz)
-    place, rotation = (_held(values, visible).astype(np.float32) for values in (place, rotation))
+    place, rotation = (_held(values, visible).astype(np.float32, copy=False) for values in (place, rotation))
     return ClipMotion(place, rotation, visible)
 
 

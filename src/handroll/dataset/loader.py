@@ -227,7 +227,7 @@ class Windows:
     batch : int
     seed : int
     block_clips : int
-        Clips shuffled among each other; `clips` should keep as many.
+        Most clips shuffled among each other: those of whole row groups. Where `clips` keeps as many, an epoch reads each group once.
 
     Attributes
     ----------
@@ -277,9 +277,20 @@ class Windows:
             rank = np.empty(groups.max() + 1, dtype=np.int64)
             rank[rng.permutation(len(rank))] = np.arange(len(rank))
             in_groups = self._long[np.argsort(rank[groups], kind="stable")]
-            blocks = [in_groups[first : first + self._block] for first in range(0, len(in_groups), self._block)]
+            blocks = np.split(in_groups, _block_ends(self.clips.group[in_groups], self._block))
             self._epoch, self._order = epoch, np.concatenate([rng.permutation(np.repeat(block, WINDOWS_A_VISIT)) for block in blocks])
         return self._order
+
+
+def _block_ends(groups, most):
+    """Where to cut clips, given their row groups in runs, so that blocks hold whole groups and at most so many clips, or one group."""
+    ends, first, last = [], 0, 0
+    for edge in [*np.flatnonzero(np.diff(groups)) + 1, len(groups)]:
+        if edge - first > most and last > first:
+            ends.append(last)
+            first = last
+        last = edge
+    return ends
 
 
 def cut_windows(clips, places, frames):

@@ -38,9 +38,14 @@ def matrix_from_rotvec(rotvec):
 
 def rotvec_from_matrix(matrix):
     """Axis-angle vectors, of length at most pi, of rotation matrices (..., 3, 3); NaN where the matrix is."""
+    return _rotvec(matrix, orthonormal=False)
+
+
+def _rotvec(matrix, orthonormal):
+    """As `rotvec_from_matrix`; matrices known to be orthonormal, as products of rotations are, are spared SciPy's costly test."""
     flat = np.asarray(matrix, dtype=np.float64).reshape(-1, 3, 3)
     valid = np.isfinite(flat).all(axis=(1, 2))
-    rotvec = Rotation.from_matrix(np.where(valid[:, None, None], flat, np.eye(3))).as_rotvec()
+    rotvec = Rotation.from_matrix(np.where(valid[:, None, None], flat, np.eye(3)), assume_valid=orthonormal).as_rotvec()
     rotvec[~valid] = np.nan
     return rotvec.reshape(*np.shape(matrix)[:-2], 3)
 
@@ -64,13 +69,13 @@ def rotvec_from_quaternion(quaternion):
 
 def compose(first, second):
     """Axis-angle of rotation `first` after `second`: R(first) R(second); both (..., 3), rad."""
-    return rotvec_from_matrix(matrix_from_rotvec(first) @ matrix_from_rotvec(second))
+    return _rotvec(matrix_from_rotvec(first) @ matrix_from_rotvec(second), orthonormal=True)
 
 
 def angle_between(first, second):
     """Geodesic distance in radians, [0, pi], between rotations given as axis-angle (..., 3)."""
     relative = np.swapaxes(matrix_from_rotvec(first), -1, -2) @ matrix_from_rotvec(second)
-    return np.linalg.norm(rotvec_from_matrix(relative), axis=-1)
+    return np.linalg.norm(_rotvec(relative, orthonormal=True), axis=-1)
 
 
 def continuous(rotvec):
@@ -90,9 +95,13 @@ def continuous(rotvec):
     rotvec = np.asarray(rotvec, dtype=np.float64)
     series = rotvec.reshape(rotvec.shape[0], prod(rotvec.shape[1:-1]), 3)
     start = np.zeros((1, *series.shape[1:]))
-    out, turns = _nearest_to(np.concatenate([start, series[:-1]]), series)
+    valid = np.isfinite(series).all(axis=-1)
+    # Rows of the series behind `start`: the last valid one before each frame.
+    seen = np.maximum.accumulate(np.where(valid, np.arange(1, len(series) + 1)[:, None], 0), axis=0)
+    before = np.concatenate([np.zeros((1, seen.shape[1]), dtype=seen.dtype), seen[:-1]])
+    out, turns = _nearest_to(np.take_along_axis(np.concatenate([start, series]), before[..., None], axis=0), series)
     # A series that stays on its sheet, as those of fingers do, is done; the others go step by step.
-    moving = np.flatnonzero(~(turns == 0.0).all(axis=0))
+    moving = np.flatnonzero(((turns != 0.0) & valid).any(axis=0))
     last = start[0, moving]
     for t in range(len(series) if len(moving) else 0):
         moved, turns = _nearest_to(last, series[t, moving])
@@ -123,11 +132,13 @@ def slerp(start, end, fraction):
     -------
     array (..., 3), rad, length at most pi (Shoemake 1985, doi:10.1145/325165.325242).
     """
-    start, end = np.broadcast_arrays(np.asarray(start, dtype=np.float64), np.asarray(end, dtype=np.float64))
-    first = matrix_from_rotvec(start)
-    step = rotvec_from_matrix(np.swapaxes(first, -1, -2) @ matrix_from_rotvec(end))
-    fraction = np.broadcast_to(fraction, step.shape[:-1])
-    return rotvec_from_matrix(first @ matrix_from_rotvec(step * fraction[..., None]))
+    first, last = np.broadcast_arrays(quaternion_from_rotvec(start), quaternion_from_rotvec(end))
+    last = np.where((first * last).sum(axis=-1, keepdims=True) < 0.0, -last, last)
+    half_turn = 2.0 * np.arctan2(*(np.linalg.norm(way, axis=-1, keepdims=True) for way in (last - first, last + first)))
+    share = np.asarray(fraction, dtype=np.float64)[..., None]
+    # Weights are sines over the sine of the whole; as quaternions are normalised, a common factor has no say.
+    ends = ((1.0 - share, first), (share, last))
+    return rotvec_from_quaternion(sum(part * np.sinc(part * half_turn / np.pi) * quaternion for part, quaternion in ends))
 
 
 def mirrored(rotvec):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from handroll.dataset.windows import Scales
 from handroll.provenance import atomic_path
@@ -51,8 +51,9 @@ def save_checkpoint(path, checkpoint):
         "about": checkpoint.about,
     }
     with atomic_path(path) as temporary:
-        # One entry: the order of several is not kept, and the bytes would differ from run to run.
-        save_file(checkpoint.weights, temporary, {"handroll": json.dumps(head, sort_keys=True, allow_nan=False)})
+        # One entry: the order of several is not kept, and the bytes would differ from run to run. Written by us, since the
+        # package's own file could be read by its owner alone.
+        temporary.write_bytes(save(checkpoint.weights, {"handroll": json.dumps(head, sort_keys=True, allow_nan=False)}))
 
 
 def load_checkpoint(path, kind):

@@ -83,11 +83,15 @@ def test_an_epoch_visits_every_clip_as_often(train):
         assert np.bincount(numbers, minlength=14).tolist() == [WINDOWS_A_VISIT] * 14
 
 
-def test_a_block_is_all_that_is_needed_at_a_time(train):
-    windows = Windows(train, 240, batch=1, seed=0, block_clips=4)
-    numbers = [windows.places(step)[0][0] for step in range(windows.epoch_windows)]
-    for first in range(0, len(numbers), 4 * WINDOWS_A_VISIT):
-        assert len(set(numbers[first : first + 4 * WINDOWS_A_VISIT])) <= 4
+@pytest.mark.parametrize("block", [2, 4, 7])
+def test_an_epoch_reads_each_row_group_once(source, block, monkeypatch):
+    clips, read = Clips(source, "train", keep_clips=block), []
+    decode = clips._read
+    monkeypatch.setattr(clips, "_read", lambda group: read.append(group) or decode(group))
+    windows = Windows(clips, 240, batch=1, seed=0, block_clips=block)
+    for step in range(windows.epoch_windows):
+        windows[step]
+    assert sorted(read) == list(range(len(clips._groups)))
 
 
 def test_windows_begin_anywhere_and_stay_inside(train):
