@@ -163,7 +163,7 @@ rule train_gesture:
     params:
         code=version_of("handroll.train.gesture"),
         seen=SEEN,
-        model=cfg(**{name: f"benchmark.gesture.{name}" for name in (*SIZES, "condition_width", "dim")}),
+        model=cfg(**{name: f"benchmark.gesture.{name}" for name in (*SIZES, "condition_width", "dim", "multipliers")}),
         training=cfg(settings="benchmark.gesture.training"),
         run=TRAINING,
     script:
