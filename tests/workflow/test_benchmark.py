@@ -28,7 +28,9 @@ benchmark:
   samples: 1
   weights: {hubert: hubert}
   position: {width: 16, layers: 1, feedforward: 16, context_layers: 1, context_width: 16, training: &few {steps: 6, batch: 2}}
-  gesture: {dim: 8, multipliers: [1, 1], condition_width: 16, layers: 1, feedforward: 16, context_layers: 1, training: {steps: 50, batch: 2, save_every: 5}}
+  gesture:
+    {dim: 8, multipliers: [1, 1], condition_width: 16, layers: 1, feedforward: 16, context_layers: 1,
+     training: {steps: 50, batch: 2, save_every: 5}}
   autoencoder: {training: *few}
   tuning: {training: {steps: 2, batch: 2, learning_rate: 1.0e-3}}
 """
