@@ -44,7 +44,7 @@ class Gesture(Section):
     """The second stage: the hands' poses, by diffusion, from the sound and the first stage's positions."""
 
     dim: Annotated[int, Field(ge=8, multiple_of=8)] = Field(
-        128, description="width of the U-Net's first level; base 256; below 96, the channels of a pose, noise does not get through whole"
+        96, description="width of the U-Net's first level; base 256; below 96, the channels of a pose, noise does not get through whole"
     )
     multipliers: Annotated[list[Count], Field(min_length=1, max_length=4)] = Field(
         [1, 1, 2, 2], description="widths of the U-Net's levels, as multiples of the first; the released models' 1, 2, 4, 8"
@@ -57,7 +57,7 @@ class Gesture(Section):
     feedforward: Count = Field(256, description="width of the encoder's feed-forward layers; the released models' 2048")
     context_layers: Annotated[int, Field(ge=0)] = Field(3, description="as position.context_layers")
     dropout: Share = Field(0.0, description="share that training drops, at some cost on a CPU; the released models' 0.1")
-    training: Training = Training(steps=1000, batch=8, learning_rate=1e-3)
+    training: Training = Training(steps=500, batch=8, learning_rate=1e-3)
 
 
 class Autoencoder(Section):
