@@ -210,7 +210,7 @@ def test_released_checkpoints_are_opened(project, monkeypatch):
 
 def test_the_released_dataset_is_looked_for_where_the_experiment_is_on_it(project):
     assert not any(finding.name == "PianoMotion10M" for finding in examine(Config(), []))
-    config = parse_config({"benchmark": {"data": "pianomotion10m"}, "pianomotion10m": {"folder": "tree"}})
+    config = parse_config({"benchmark": {"data": "pianomotion10m", "frame": "camera"}, "pianomotion10m": {"folder": "tree"}})
 
     def found():
         return named(examine(config, []), "PianoMotion10M")

@@ -110,6 +110,9 @@ rule make_tables:
     conda:
         "../../envs/base.yaml"
     threads: 1
+    resources:
+        mem_mb=grows(1000),
+        runtime=grows(10),
     params:
         code=code_of("make_tables.py"),
         title=BENCHMARK.name,
