@@ -4,10 +4,10 @@ distance). Unlike one Gaussian a set, it sees several favourite poses; unlike th
 """
 
 import numpy as np
-import ot
 from sklearn.mixture import GaussianMixture
 
 from handroll.metrics.frechet import bures_wasserstein, checked_samples, fit_gaussian
+from handroll.metrics.transport import transport_cost
 
 AXES = 10
 """Default of principal axes kept: as in the released WGD."""
@@ -57,7 +57,7 @@ def mixture_wasserstein(a, b, components=COMPONENTS, axes=AXES, seed=0):
         GaussianMixture(components, random_state=seed, max_iter=_ITERATIONS).fit((samples - centre) @ basis) for samples in (a, b)
     )
     cost = bures_wasserstein(of_a.means_[:, None], of_a.covariances_[:, None], of_b.means_, of_b.covariances_)
-    return float(np.sqrt(ot.emd2(of_a.weights_, of_b.weights_, cost) + outside @ outside))
+    return float(np.sqrt(max(transport_cost(of_a.weights_, of_b.weights_, cost), 0.0) + outside @ outside))
 
 
 def _joint_basis(a, b, axes):

@@ -14,12 +14,13 @@ digit noted (6), `mixture_distance` too with scikit-learn 1.9.1.
 import warnings
 
 import numpy as np
-import ot
 from scipy.linalg import sqrtm
 from scipy.spatial.distance import cdist
 from sklearn.decomposition import IncrementalPCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
+
+from handroll.metrics.transport import transport_cost
 
 PCA_COMPONENTS, PCA_BATCH = 10, 16
 """Of `mixture_distance`: axes kept, and frames that the incremental analysis takes at a time. The release's."""
@@ -99,7 +100,7 @@ def mixture_distance(predicted, truth):
             mixtures.append(GaussianMixture(MIXTURE_COMPONENTS, random_state=0, max_iter=MIXTURE_ITERATIONS).fit(projected))
     cost = cdist(*(mixture.means_ for mixture in mixtures))
     cost /= cost.max()
-    return float((ot.emd(*(mixture.weights_ for mixture in mixtures), cost) * cost).sum())
+    return transport_cost(*(mixture.weights_ for mixture in mixtures), cost)
 
 
 def position_distance(predicted, truth):

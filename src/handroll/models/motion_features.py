@@ -4,7 +4,6 @@ import torch
 
 from handroll.models.autoencoder import AutoencoderSettings, MotionAutoencoder
 from handroll.models.checkpoint import load_checkpoint
-from handroll.models.released import load_autoencoder
 
 FEATURE_BATCH = 64
 """Windows at a time."""
@@ -49,6 +48,8 @@ def released_features(path):
     -------
     callable (pose (window, frame 240, 96)) -> array (window, 256)
     """
+    from handroll.models.released import load_autoencoder
+
     network = load_autoencoder(path)
 
     def features(pose):
