@@ -1,4 +1,4 @@
-"""The configuration of training and of the benchmark; its defaults are the demo experiment, which two cores train in minutes."""
+"""The configuration of training and of the benchmark; its defaults are the demo experiment, small enough for two cores."""
 
 from typing import Annotated, Literal
 

@@ -21,7 +21,7 @@ from handroll.dataset.shards import MANIFEST, read_audio
 from handroll.schema import SHARD, read_rows
 
 BLOCK_CLIPS = 1024
-"""Clips that are shuffled among each other and held in memory: 2 GB with features of 256 numbers, 30 s at 30 Hz."""
+"""Clips that are shuffled among each other and held in memory: 0.9 GB with features of 256 numbers, 30 s at 30 Hz."""
 
 WINDOWS_A_VISIT = 3
 """Windows drawn of a clip each time it is visited: a clip of 30 s holds nearly four of 8 s."""
