@@ -6,14 +6,14 @@
 
 The same clips are exported to the released layout, sound as MP3. For each window its training parses the whole clip's JSON,
 decodes the whole MP3 and resamples it to 16 kHz, cuts, adds the clip's offset, and interpolates what is not at 30 Hz. Ours are batches of
-`Windows`: motion with stored features of the notes or the spectrogram, or with the sound at 16 kHz.
+`Windows`: motion as `prepare_training` keeps it, with stored features of the notes or the spectrogram, or with the sound at 16 kHz.
 
 - first pass: three windows of each clip, from opening the folder on; each clip is decoded once.
 - streaming: a later pass, when memory holds a quarter of the clips; each is decoded anew.
 - in memory: a later pass, when it holds all.
 
-In turn, in one process, by its processor time: one core. Files are in the system's cache, so disks have no say. Making features is not
-counted: it happens once. Fingers' rotations of both sides are compared.
+In turn, in one process, by its processor time: one core. Files are in the system's cache, so disks have no say. Keeping motion and features
+is not counted: it happens once. Fingers' rotations of both sides are compared.
 """
 
 import argparse
@@ -30,9 +30,9 @@ import torch
 from torch.nn import functional
 
 from handroll.dataset.convention import FRAMES
-from handroll.dataset.features import write_features
 from handroll.dataset.loader import Clips, Source, Windows
 from handroll.dataset.pianomotion10m_export import export_tree
+from handroll.dataset.stored import write_features, write_motion
 from handroll.models.features import feature_encoder
 from handroll.synth.corpus import Recipe, write_corpus
 
@@ -96,7 +96,7 @@ def ours(source):
 def fingers_differ(tree, source):
     """Greatest difference (rad) of the fingers' rotations in visible frames of the first clip, at its own rate."""
     annotation, _ = released_clip(tree, Clips(source, "train").names[0])
-    clip = Clips(replace(source, rate_hz=annotation["fps"]), "train")[0]
+    clip = Clips(replace(source, rate_hz=annotation["fps"], motion=None), "train")[0]
     released = np.stack([np.array(annotation[hand]) for hand in HANDS], axis=1)
     difference = clip.pose.reshape(-1, 2, 48)[..., 3:] - released[..., 7:52]
     return np.abs(difference[clip.visible]).max()
@@ -125,14 +125,17 @@ def main():
         if not options.shards:
             write_corpus(shards, options.hours, Recipe(0, fps=options.fps, sound_rate_hz=options.sound_rate), {"train": 1.0})
         export_tree(shards, tree)
-        sources = {"sound": Source(shards, options.frame, RATE_HZ, audio_rate_hz=SOUND_HZ)}
+        seen = Source(shards, options.frame, RATE_HZ, motion=folder / "seen")
+        write_motion(shards, seen.motion, seen.frame, seen.rate_hz)
+        sources = {"sound": replace(seen, audio_rate_hz=SOUND_HZ)}
         for features in ("notes", "logmel"):
             encoder = feature_encoder(features, RATE_HZ)
             write_features(shards, folder / features, encoder.encode, encoder.columns, {})
-            sources[features] = Source(shards, options.frame, RATE_HZ, folder / features)
+            sources[features] = replace(seen, features=folder / features)
         names = Clips(sources["sound"], "train").names
         print(
-            f"{len(names)} clips; MB: " + ", ".join(f"{part.name} {folder_mb(part):.1f}" for part in (tree, shards, *folder.glob("[nl]*")))
+            f"{len(names)} clips; MB: "
+            + ", ".join(f"{part.name} {folder_mb(part):.1f}" for part in (tree, shards, seen.motion, *folder.glob("[nl]*")))
         )
         print(f"fingers' rotations differ by at most {fingers_differ(tree, sources['sound']):.2g} rad")
         random.seed(0)

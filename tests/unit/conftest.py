@@ -94,8 +94,8 @@ def encode(tmp_path):
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory):
     """A synthetic set of three takes of 30 s, one a split, with features of the notes and windows of 4 s."""
-    from handroll.dataset.features import write_features
     from handroll.dataset.loader import Clips, Source
+    from handroll.dataset.stored import write_features
     from handroll.dataset.windows import evaluation_windows, measure_scales
     from handroll.models.features import feature_encoder
     from handroll.schema import write_json

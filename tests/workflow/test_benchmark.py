@@ -197,7 +197,7 @@ def test_a_tuned_encoder_gives_features(done):
     tuned = ("--config", "benchmark={features: [notes, hubert_tuned]}")
     features = f"{EXPERIMENT}/features/hubert_tuned/features.json"
     done.run(features, *tuned, cores=1)
-    assert json.loads((done.root / features).read_text(encoding="utf-8"))["width"] == 32
+    assert json.loads((done.root / features).read_text(encoding="utf-8"))["width"] == {"features": 32}
     before, after = (load_speech_encoder(done.root / folder).state_dict() for folder in ("hubert", f"{EXPERIMENT}/encoders/hubert_tuned"))
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed and not any("feature_extractor" in name for name in changed)

@@ -1,5 +1,5 @@
 # Training: scales, features of the sound, and the models of the benchmark.
-# Takes shards (results/dataset, results/synthetic or results/pianomotion10m); gives results/benchmark/<name>/{training.json,features,models}.
+# Takes shards (results/dataset, results/synthetic or results/pianomotion10m); gives results/benchmark/<name>/{seen,training.json,features,models}.
 
 
 SHARDS = {
@@ -24,10 +24,11 @@ wildcard_constraints:
 
 
 rule prepare_training:
-    """Measure the scales of the training motion, and choose the windows that training looks at."""
+    """Keep all motion as models see it, measure its scales, and choose the windows that training looks at."""
     input:
         shards=SHARDS,
     output:
+        motion=f"{EXPERIMENT}/seen/motion.json",
         training=f"{EXPERIMENT}/training.json",
     log:
         f"results/logs/prepare_training/{BENCHMARK.name}.log",
@@ -51,6 +52,7 @@ rule tune_encoder:
     """Fine-tune a speech encoder with the first stage behind it."""
     input:
         shards=SHARDS,
+        motion=rules.prepare_training.output.motion,
         training=rules.prepare_training.output.training,
         encoder=lambda wildcards: encoder_files(untuned(wildcards.encoder)),
     output:
@@ -112,6 +114,7 @@ rule train_position:
     """Train the first stage: where the hands are."""
     input:
         shards=SHARDS,
+        motion=rules.prepare_training.output.motion,
         training=rules.prepare_training.output.training,
         features=rules.encode_audio.output.features,
     output:
@@ -143,6 +146,7 @@ rule train_gesture:
     """Train the second stage: the hands' poses, by diffusion."""
     input:
         shards=SHARDS,
+        motion=rules.prepare_training.output.motion,
         training=rules.prepare_training.output.training,
         features=rules.encode_audio.output.features,
         position=rules.train_position.output.model,
@@ -174,6 +178,7 @@ rule train_autoencoder:
     """Train what sees whole windows of motion for the Fréchet distance of motions."""
     input:
         shards=SHARDS,
+        motion=rules.prepare_training.output.motion,
         training=rules.prepare_training.output.training,
     output:
         model=f"{EXPERIMENT}/models/autoencoder.safetensors",

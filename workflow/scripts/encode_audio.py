@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from handroll.dataset.features import write_features
+from handroll.dataset.stored import write_features
 from handroll.device import torch_threads
 from handroll.logs import step_log
 from handroll.models.features import feature_encoder
@@ -16,7 +16,7 @@ def main(snakemake):
         about = {"features": snakemake.wildcards.features, "rate_hz": params.rate_hz, "encoder": encoder.version, "code": params.code}
         shards, folder = Path(snakemake.input.shards).parent, Path(snakemake.output.features).parent
         made = write_features(shards, folder, encoder.encode, encoder.columns, about)
-        log.info("%d features a frame of %d clips", made["width"], sum(shard["rows"] for shard in made["shards"]))
+        log.info("%d features a frame of %d clips", made["width"]["features"], sum(shard["rows"] for shard in made["shards"]))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
-"""Measure scales and choose what training looks at: reads shards; writes training.json.
+"""Keep motion as models see it, measure its scales, choose what training looks at: reads shards; writes motion.json, which lists a
+Parquet file for each shard, and training.json.
 
-It holds the frames of a window, the scales of the training motion, and windows of `valid`: of each, subject, video, clip and first frame.
+The latter holds the frames of a window, the scales of the training motion, and windows of `valid`: of each, subject,
+video, clip and first frame.
 """
 
 from pathlib import Path
 
 from handroll.dataset.loader import Clips, Source, need_clips
+from handroll.dataset.stored import write_motion
 from handroll.dataset.windows import VALID_WINDOWS, evaluation_windows, evenly, measure_scales, named
 from handroll.logs import step_log
 from handroll.schema import write_json
@@ -15,7 +18,9 @@ def main(snakemake):
     """Scales of train, windows of valid."""
     params = snakemake.params
     with step_log(snakemake.log[0], snakemake.rule) as log:
-        source = Source(Path(snakemake.input.shards).parent, **params.seen)
+        shards, motion = Path(snakemake.input.shards).parent, Path(snakemake.output.motion).parent
+        write_motion(shards, motion, params.seen["frame"], params.seen["rate_hz"])
+        source = Source(shards, motion=motion, **params.seen)
         train, valid = Clips(source, "train"), Clips(source, "valid")
         need_clips(train, params.frames)
         places = evenly(evaluation_windows(valid, params.frames), VALID_WINDOWS)

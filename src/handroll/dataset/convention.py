@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handroll.dataset.pianomotion10m import adjusted
+from handroll.dataset.pianomotion10m import adjust_of, adjusted
 from handroll.hand.kinematics import MIRROR, hand_joints
 from handroll.hand.mano import mano_joints
 from handroll.hand.rotations import compose, mirrored, rotvec_from_matrix
@@ -119,6 +119,25 @@ def clip_motion(row, rate_hz, frame, adjust_m=None):
     place, rotation, visible = _sampled(row["time_s"], place, rotation, visible, np.arange(frames) / rate_hz)
     place, rotation = (_held(values, visible).astype(np.float32, copy=False) for values in (place, rotation))
     return ClipMotion(place, rotation, visible)
+
+
+def clip_channels(row, rate_hz, frame):
+    """A clip as channels, with the offset of PianoMotion10M's clips added in the camera frame.
+
+    Parameters
+    ----------
+    row, rate_hz, frame
+        As of `clip_motion`.
+
+    Returns
+    -------
+    place : array (frame, 6), float32
+    pose : array (frame, 96), float32
+    visible : array (frame, hand 2), bool
+        All right hand first.
+    """
+    motion = clip_motion(row, rate_hz, frame, adjust_of(row) if frame == "camera" else None)
+    return *motion.channels(), motion.visible[:, RIGHT_FIRST]
 
 
 def _sampled(time_s, place, rotation, visible, at_s):

@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from handroll.dataset.convention import clip_motion, shard_columns
-from handroll.dataset.features import read_features
-from handroll.dataset.pianomotion10m import adjust_of
+from handroll.dataset.convention import clip_channels, shard_columns
 from handroll.dataset.shards import MANIFEST, read_audio
+from handroll.dataset.stored import read_stored
 from handroll.schema import SHARD, read_rows
 
 BLOCK_CLIPS = 1024
@@ -40,6 +39,9 @@ class Source:
     frame : {"keyboard", "camera"}
         As of `convention.clip_motion`; clips without a registered keyboard are left out in the keyboard frame.
     rate_hz : float
+    motion : path, optional
+        The folder of `motion.json` (rule `prepare_training`): the motion of these shards in this frame at this rate, which is then
+        not decoded from them.
     features : path, optional
         The folder of `features.json` (rule `encode_audio`) with features of these shards at the same rate.
     audio_rate_hz : int, optional
@@ -51,6 +53,7 @@ class Source:
     shards: Path
     frame: str = "keyboard"
     rate_hz: float = 30.0
+    motion: Path | None = None
     features: Path | None = None
     audio_rate_hz: int | None = None
     subjects: tuple[str, ...] = ()
@@ -164,19 +167,18 @@ class Clips:
     def _read(self, group):
         """The clips of a row group."""
         source, (path, inner, chosen) = self.source, self._groups[group]
-        columns = shard_columns(source.frame) + (("audio", "audio_delay_s") if source.audio_rate_hz else ())
-        rows = read_rows(self._file(path), SHARD, inner, columns)
-        features = None
-        if source.features is not None:
-            features = read_features(self._file(Path(source.features) / path.name), inner)
+        columns = () if source.motion else shard_columns(source.frame)
+        columns += ("audio", "audio_delay_s") if source.audio_rate_hz else ()
+        rows = read_rows(self._file(path), SHARD, inner, columns) if columns else {}
+        stored = [read_stored(self._file(Path(folder) / path.name), inner) for folder in (source.motion, source.features) if folder]
         clips = []
         for row in chosen:
             values = {name: column[row] for name, column in rows.items()}
-            adjust_m = adjust_of(values) if source.frame == "camera" else None
-            motion = clip_motion(values, source.rate_hz, source.frame, adjust_m)
+            arrays = {name: array for clips_of in stored for name, array in clips_of[row].items()}
+            if not source.motion:
+                arrays |= zip(("place", "pose", "visible"), clip_channels(values, source.rate_hz, source.frame), strict=True)
             audio = read_audio(values["audio"], source.audio_rate_hz, values["audio_delay_s"]) if source.audio_rate_hz else None
-            place, pose = motion.channels()
-            clips.append(Clip(place, pose, motion.visible[:, ::-1].copy(), None if features is None else features[row], audio))
+            clips.append(Clip(**{"features": None, **arrays}, audio=audio))
         return clips
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from handroll.dataset.convention import N_PLACE, N_POSE
 
 VERSION = 1
-"""Raised by hand when the same clips give other scales, or training other windows to look at."""
+"""Raised by hand when the same clips give models other motion or scales, or training other windows to look at."""
 
 LEAST_VISIBLE = 0.5
 """A window in which less than this share of frames x hands is visible is not compared on."""

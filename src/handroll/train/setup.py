@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from accelerate import notebook_launcher
 
-from handroll.dataset.features import FEATURES_MANIFEST
 from handroll.dataset.loader import Clips, Windows, cut_windows
 from handroll.dataset.shards import MANIFEST
+from handroll.dataset.stored import FEATURES, MOTION
 from handroll.dataset.windows import Scales
 from handroll.models.checkpoint import Checkpoint, save_checkpoint
 from handroll.provenance import file_sha256
@@ -80,7 +80,7 @@ def set_up(source, training_path, settings):
 def fingerprint(source, training_path, version, *values):
     """What is trained on what, as a hash: data, features, windows, code version and settings (JSON values)."""
     files = [Path(source.shards) / MANIFEST, Path(training_path)]
-    files += [Path(source.features) / FEATURES_MANIFEST] if source.features else []
+    files += [Path(folder) / name for folder, name in ((source.motion, MOTION), (source.features, FEATURES)) if folder]
     known = [file_sha256(path) for path in files]
     return hashlib.sha256(json.dumps([version, known, *values], sort_keys=True).encode()).hexdigest()
 
@@ -110,8 +110,8 @@ def save_trained(path, kind, sizes, network_prefix, source, setup, trained, sett
     settings : dict
         How it was trained.
     """
-    features = json.loads((Path(source.features) / FEATURES_MANIFEST).read_text(encoding="utf-8")) if source.features else {}
-    about = {name: features.get(name) for name in ("features", "width", "encoder")}
+    features = json.loads((Path(source.features) / FEATURES).read_text(encoding="utf-8")) if source.features else {}
+    about = {name: features.get(name) for name in ("features", "encoder")}
     about |= {"frame": source.frame, "rate_hz": source.rate_hz, "frames": setup.frames, "settings": settings, "history": trained.history}
     weights = {name.removeprefix(network_prefix): value for name, value in trained.state_dict.items() if name.startswith(network_prefix)}
     save_checkpoint(path, Checkpoint(kind, sizes, setup.scales, about, weights))

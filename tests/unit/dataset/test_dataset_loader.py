@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from handroll.dataset.features import write_features
 from handroll.dataset.loader import WINDOWS_A_VISIT, Clips, Source, Windows, ahead, cut_windows, need_clips
 from handroll.dataset.shards import read_audio, write_shards
+from handroll.dataset.stored import write_features, write_motion
 from handroll.dataset.windows import Scales, evaluation_windows, evenly, measure_scales
 from handroll.schema import CLIPS
 
@@ -39,7 +39,7 @@ def source(tmp_path_factory, clips, splits, records):
     }
     write_shards(table, splits, lambda *name: records[name], folder / "shards", target_bytes=200_000, row_group_rows=3)
     write_features(folder / "shards", folder / "features", heard, ("start_s", "end_s"), {"features": "test"})
-    return Source(folder / "shards", "keyboard", 30.0, folder / "features")
+    return Source(folder / "shards", features=folder / "features")
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +58,28 @@ def test_features_are_those_of_their_clip(train):
         assert train[number].features.dtype == np.float16
         np.testing.assert_array_equal(train[number].features[:, 0], number)
         np.testing.assert_array_equal(train[number].features[:, 1], np.arange(300))
+
+
+def same_clips(one, other):
+    assert one.names == other.names and len(one)
+    for number in range(len(one)):
+        for name in ("place", "pose", "visible"):
+            np.testing.assert_array_equal(getattr(one[number], name), getattr(other[number], name))
+
+
+def test_motion_kept_is_that_of_the_shards(source, train, tmp_path):
+    write_motion(source.shards, tmp_path, "keyboard", 30.0)
+    kept = Clips(replace(source, motion=tmp_path), "train")
+    same_clips(kept, train)
+    np.testing.assert_array_equal(kept[5].features, train[5].features)
+
+
+def test_motion_is_kept_of_clips_with_a_keyboard_and_without(dataset, tmp_path):
+    for frame, rate_hz, splits in (("camera", 25.0, ("train", "test")), ("keyboard", 30.0, ("train",))):
+        source = Source(dataset / "results" / "dataset", frame, rate_hz)
+        write_motion(source.shards, tmp_path / frame, frame, rate_hz)
+        for split in splits:
+            same_clips(Clips(replace(source, motion=tmp_path / frame), split), Clips(source, split))
 
 
 def test_memory_holds_no_more_clips_than_asked(source):
