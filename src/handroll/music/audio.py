@@ -27,6 +27,10 @@ MP3_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 4
 """The sampling rates that MP3 knows (MPEG-1, 2 and 2.5 Layer III)."""
 
 
+GROWTH_BYTES = 1 << 20
+"""No buffer of a file is as large."""
+
+
 def extract_audio(video_path, out_path, probe=None):
     """Write the sound of a video as mono FLAC, 16 bit, at its own rate; sample 0 sounds when the first frame is shown.
 
@@ -50,7 +54,11 @@ def extract_audio(video_path, out_path, probe=None):
     with atomic_path(out_path) as temporary:
         samples, rate_hz = 0, SILENT_RATE_HZ
         if probe.readable and probe.has_audio:
-            samples, rate_hz = _extract(video_path, temporary, probe)
+            try:
+                samples, rate_hz = _extract(video_path, temporary, probe)
+            except soundfile.LibsndfileError:
+                _grow(temporary)
+                raise
         if samples == 0:
             temporary.write_bytes(b"")
     return samples / rate_hz
@@ -75,6 +83,12 @@ def _extract(video_path, out_path, probe):
             file.write(block)
             written += len(block)
     return written, rate_hz
+
+
+def _grow(path):
+    """Fail as the system does where a file cannot grow: libsndfile calls a full disk a "System error", and no more."""
+    with path.open("ab") as file:
+        file.write(bytes(GROWTH_BYTES))
 
 
 def _mono_blocks(container, stream, rate_hz):

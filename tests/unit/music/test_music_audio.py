@@ -1,6 +1,8 @@
 """The sound lies on the video's clock, whatever the container did to it."""
 
+import errno
 import io
+import resource
 
 import numpy as np
 import pytest
@@ -54,6 +56,19 @@ def test_loud_stereo_is_averaged_and_not_clipped(tmp_path):
     samples, _ = load_audio(tmp_path / "a.flac")
     assert np.abs(samples[4800:43200]).max() == pytest.approx(0.75 * 0.9, abs=0.05)
     assert np.std(samples[4800:43200]) == pytest.approx(0.75 * 0.9 / np.sqrt(2), abs=0.005)
+
+
+def test_what_stops_a_file_from_growing_is_said(encode, tmp_path):
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 48000).astype(np.float32)
+    video = encode("video.mkv", times_s=TIMES_S, sound=(noise, 48000), sound_codec="pcm_s16le")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(OSError) as raised:
+            extract_audio(video, tmp_path / "a.flac")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert raised.value.errno == errno.EFBIG and list(tmp_path.glob("a.flac*")) == []
 
 
 def test_no_sound_gives_an_empty_file_and_no_samples(encode, click_track, tmp_path):
