@@ -174,12 +174,6 @@ def test_what_is_added_is_all_that_runs(done):
             "benchmark={features: [hubert], weights: {hubert: weights/hubert}}",
             ["weights/hubert: expected a speech encoder's config.json", "https://huggingface.co/facebook and put them there"],
         ),
-        ("benchmark", "benchmark={split: test}", ["split test: expected clips, found none; give the split a share"]),
-        (
-            "benchmark",
-            "benchmark={window_s: 16.0}",
-            ["expected clips of at least 480 frames", "the longest of 300; shorten the window"],
-        ),
         (
             f"{EXPERIMENT}/motion/released-dpmsolverpp-3.parquet",
             "benchmark={frame: camera, weights: {released: weights/piano2pose.ckpt}}",

@@ -3,7 +3,10 @@ doi:10.1137/19M1301047, equation of MW2: optimal transport between the component
 distance). Unlike one Gaussian a set, it sees several favourite poses; unlike the released WGD, it has the samples' unit.
 """
 
+import warnings
+
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from handroll.metrics.frechet import bures_wasserstein, checked_samples, fit_gaussian
@@ -53,9 +56,12 @@ def mixture_wasserstein(a, b, components=COMPONENTS, axes=AXES, seed=0):
         raise ValueError(f"expected sets of the same features, found {a.shape[1]} and {b.shape[1]} of them")
     basis, centre, apart = _joint_basis(fit_gaussian(a), fit_gaussian(b), axes)
     outside = apart - basis @ (basis.T @ apart)
-    of_a, of_b = (
-        GaussianMixture(components, random_state=seed, max_iter=_ITERATIONS).fit((samples - centre) @ basis) for samples in (a, b)
-    )
+    with warnings.catch_warnings():
+        # Motion that stands still has fewer distinct poses than there are components.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        of_a, of_b = (
+            GaussianMixture(components, random_state=seed, max_iter=_ITERATIONS).fit((samples - centre) @ basis) for samples in (a, b)
+        )
     cost = bures_wasserstein(of_a.means_[:, None], of_a.covariances_[:, None], of_b.means_, of_b.covariances_)
     return float(np.sqrt(max(transport_cost(of_a.weights_, of_b.weights_, cost), 0.0) + outside @ outside))
 

@@ -268,14 +268,18 @@ class Attention(nn.Module):
         self.to_qkv = nn.Conv1d(channels, 3 * HEADS * HEAD_WIDTH, 1, bias=False)
         self.to_out = nn.Conv1d(HEADS * HEAD_WIDTH, channels, 1)
 
+    def heads(self, x):
+        """Queries, keys, values (B, H, K, T) of (B, W, T)."""
+        return self.to_qkv(self.norm(x)).unflatten(1, (3, HEADS, HEAD_WIDTH)).unbind(1)
+
     def forward(self, x):
         """Attend, (B, W, T) to (B, W, T)."""
-        q, k, v = (part.transpose(-1, -2) for part in _split_heads(self.to_qkv(self.norm(x))))
+        q, k, v = (part.transpose(-1, -2) for part in self.heads(x))
         found = functional.scaled_dot_product_attention(q, k, v)
         return x + self.to_out(found.transpose(-1, -2).flatten(1, 2))
 
 
-class LinearAttention(nn.Module):
+class LinearAttention(Attention):
     """Attention whose cost is linear in the frames; Z. Shen et al., "Efficient Attention", WACV 2021, arXiv:1812.01243.
 
     Parameters
@@ -285,19 +289,12 @@ class LinearAttention(nn.Module):
     """
 
     def __init__(self, channels):
-        super().__init__()
-        self.norm = ChannelNorm(channels)
-        self.to_qkv = nn.Conv1d(channels, 3 * HEADS * HEAD_WIDTH, 1, bias=False)
-        self.to_out = nn.Sequential(nn.Conv1d(HEADS * HEAD_WIDTH, channels, 1), ChannelNorm(channels))
+        super().__init__(channels)
+        self.to_out = nn.Sequential(self.to_out, ChannelNorm(channels))
 
     def forward(self, x):
         """Attend, (B, W, T) to (B, W, T)."""
-        q, k, v = _split_heads(self.to_qkv(self.norm(x)))
+        q, k, v = self.heads(x)
         q, k = q.softmax(dim=-2) * HEAD_WIDTH**-0.5, k.softmax(dim=-1)
         context = k @ v.transpose(-1, -2)
         return x + self.to_out((context.transpose(-1, -2) @ q).flatten(1, 2))
-
-
-def _split_heads(qkv):
-    """Queries, keys, values (B, H, K, T) of (B, 3 H K, T)."""
-    return qkv.unflatten(1, (3, HEADS, HEAD_WIDTH)).unbind(1)
