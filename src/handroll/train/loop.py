@@ -130,7 +130,7 @@ def train(objective, batches, settings, folder, fingerprint, device="cpu", valid
     if average is not None:
         average.to(accelerator.device)
     board = SummaryWriter(folder / "tensorboard", purge_step=step) if accelerator.is_main_process else None
-    started, first, told = time.monotonic(), step, time.monotonic()
+    started, first, told, losses = time.monotonic(), step, time.monotonic(), []
     for arrays in ahead(batches, step, settings.steps):
         torch.manual_seed(settings.seed * 1_000_003 + step * accelerator.num_processes + accelerator.process_index)
         for group in optimiser.param_groups:
@@ -150,23 +150,18 @@ def train(objective, batches, settings, folder, fingerprint, device="cpu", valid
         reached = float(loss.detach())
         if not math.isfinite(reached):
             raise FloatingPointError(f"training: the loss is {reached} in step {step}; lower the learning rate, or look at the data")
+        losses.append(reached)
         last = step == settings.steps
         if accelerator.is_main_process and (step % settings.log_every == 0 or last):
             speed = batches.batch * (step - first) / (time.monotonic() - started)
-            _log(
-                board,
-                step,
-                {
-                    "loss": reached,
-                    **values,
-                    "learning_rate": settings.rate(step - 1),
-                    "windows_per_s": speed,
-                    "memory_gb": _memory_gb(),
-                },
-            )
+            # Of single batches a curve would be noise.
+            mean = sum(losses) / len(losses)
+            losses.clear()
+            costs = {"learning_rate": settings.rate(step - 1), "windows_per_s": speed, "memory_gb": _memory_gb()}
+            _log(board, step, {"loss": mean, **values, **costs})
             if time.monotonic() - told > 5.0 or last:
                 told = time.monotonic()
-                LOGGER.info("step %d of %d: loss %.4g, %.1f windows/s", step, settings.steps, reached, speed)
+                LOGGER.info("step %d of %d: loss %.4g, %.1f windows/s", step, settings.steps, mean, speed)
         if validate is not None and (last or (settings.valid_every and step % settings.valid_every == 0)):
             found = _validated(validate, bare if average is None else average.module)
             history.append({"step": step, **found})
