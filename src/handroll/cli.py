@@ -40,7 +40,7 @@ def main(arguments=None):
     hands.add_argument("--out", type=Path, default=Path("handroll-output"), help="folder for all results (default: %(default)s)")
     hands.add_argument("--notes", type=Path, metavar="FILE.mid", help="the recording's notes, instead of a transcription")
     hands.add_argument("--encoder", type=Path, metavar="FOLDER", help="weights of the speech encoder that the model hears")
-    hands.add_argument("--sampler", default="dpmsolver++", help="ddpm, ddim or dpmsolver++ (default: %(default)s)")
+    hands.add_argument("--sampler", default="dpmsolver++", help="ddpm, ddim, dpmsolver++ or sde-dpmsolver++ (default: %(default)s)")
     hands.add_argument("--steps", type=_at_least(1), default=20, metavar="N", help="of the sampler (default: %(default)s)")
     hands.add_argument("--seed", type=int, default=0, metavar="N", help="another one gives another motion (default: %(default)s)")
     hands.add_argument("--width", type=_at_least(160), default=1280, metavar="PX", help="of the video (default: %(default)s)")

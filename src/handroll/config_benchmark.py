@@ -106,10 +106,10 @@ class Benchmark(Section):
         description="what models hear: log-mel spectrograms, transcribed notes, HuBERT or wav2vec 2.0, frozen or tuned with the first stage",
     )
     decoders: list[Literal["transformer", "ssm"]] = Field(["transformer"], min_length=1, description="decoders of both stages")
-    samplings: list[Annotated[str, Field(pattern=r"^(ddpm|ddim|dpmsolver\+\+) ([1-9]\d{0,2}|1000)$")]] = Field(
+    samplings: list[Annotated[str, Field(pattern=r"^(ddpm|ddim|(sde-)?dpmsolver\+\+) ([1-9]\d{0,2}|1000)$")]] = Field(
         ["dpmsolver++ 20"],
         min_length=1,
-        description="how diffusion is sampled: ddpm, ddim or dpmsolver++, and in how many steps, at most 1000",
+        description="how diffusion is sampled: ddpm, ddim, dpmsolver++ or sde-dpmsolver++, and in how many steps, at most 1000",
     )
     samples: Count = Field(2, description="motions generated for each window")
     max_windows: Annotated[int, Field(ge=0)] = Field(0, description="score on so many windows, evenly taken; 0: all")

@@ -27,9 +27,9 @@ BETAS = "squaredcos_cap_v2"
 LEAST_SIGNAL = -4.0
 """Logarithm of the ratio of signal to noise (of their deviations) below which no steps are spent."""
 
-SAMPLERS = ("ddpm", "ddim", "dpmsolver++")
+SAMPLERS = ("ddpm", "ddim", "dpmsolver++", "sde-dpmsolver++")
 """Of `sample`: J. Ho et al. 2020, arXiv:2006.11239, with the smaller variance; J. Song et al. 2021, arXiv:2010.02502, without
-noise on the way; C. Lu et al. 2022, arXiv:2211.01095, multistep of order 2."""
+noise on the way; C. Lu et al. 2022, arXiv:2211.01095, multistep of order 2, without noise on the way and with it."""
 
 
 @cache
@@ -166,5 +166,6 @@ def new_sampler(name):
     if name == "ddpm":
         return DDPMScheduler(**sizes, clip_sample=False, variance_type="fixed_small")
     if name in SAMPLERS:
-        return DPMSolverMultistepScheduler(**sizes, solver_order=1 if name == "ddim" else 2, final_sigmas_type="zero")
+        order, algorithm = (1, "dpmsolver++") if name == "ddim" else (2, name)
+        return DPMSolverMultistepScheduler(**sizes, solver_order=order, algorithm_type=algorithm, final_sigmas_type="zero")
     raise ValueError(f"sampler: expected one of {', '.join(SAMPLERS)}, found {name!r}")

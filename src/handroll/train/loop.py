@@ -7,6 +7,7 @@ state gives the weights that it would have given without being cut off; on a CPU
 import math
 import resource
 import time
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,7 +131,7 @@ def train(objective, batches, settings, folder, fingerprint, device="cpu", valid
     if average is not None:
         average.to(accelerator.device)
     board = SummaryWriter(folder / "tensorboard", purge_step=step) if accelerator.is_main_process else None
-    started, first, told, losses = time.monotonic(), step, time.monotonic(), []
+    started, first, told, losses = time.monotonic(), step, time.monotonic(), deque(maxlen=settings.log_every)
     for arrays in ahead(batches, step, settings.steps):
         torch.manual_seed(settings.seed * 1_000_003 + step * accelerator.num_processes + accelerator.process_index)
         for group in optimiser.param_groups:
@@ -156,7 +157,6 @@ def train(objective, batches, settings, folder, fingerprint, device="cpu", valid
             speed = batches.batch * (step - first) / (time.monotonic() - started)
             # Of single batches a curve would be noise.
             mean = sum(losses) / len(losses)
-            losses.clear()
             costs = {"learning_rate": settings.rate(step - 1), "windows_per_s": speed, "memory_gb": _memory_gb()}
             _log(board, step, {"loss": mean, **values, **costs})
             if time.monotonic() - told > 5.0 or last:

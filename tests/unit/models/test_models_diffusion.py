@@ -79,7 +79,10 @@ def drawn_well(motion):
     return abs(found.mean() - true.mean()), abs(found.std() - true.std()), np.abs(found - true).mean()
 
 
-@pytest.mark.parametrize(("name", "steps", "tolerance"), [("ddpm", 1000, 0.015), ("dpmsolver++", 20, 0.015), ("ddim", 100, 0.025)])
+@pytest.mark.parametrize(
+    ("name", "steps", "tolerance"),
+    [("ddpm", 1000, 0.015), ("dpmsolver++", 20, 0.015), ("sde-dpmsolver++", 20, 0.015), ("ddim", 100, 0.025)],
+)
 def test_samples_are_of_the_distribution(name, steps, tolerance):
     motion = sample(exact, (1, 20, 500), name, steps, seeded(0), clip_range=3.0)
     assert max(drawn_well(motion)) < tolerance
@@ -123,7 +126,7 @@ def test_steps_go_down_to_the_clean_motion():
 
 
 def test_what_is_not_there_is_told():
-    with pytest.raises(ValueError, match="expected one of ddpm, ddim, dpmsolver\\+\\+, found 'euler'"):
+    with pytest.raises(ValueError, match="expected one of ddpm, ddim, dpmsolver\\+\\+, sde-dpmsolver\\+\\+, found 'euler'"):
         sample(exact, (1, 4, 8), "euler", 10, seeded(0), clip_range=1.0)
     for steps in (0, 1001):
         with pytest.raises(ValueError, match=f"expected 1 to 1000, found {steps}"):
