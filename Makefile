@@ -12,7 +12,7 @@ demo: install            ## the workflow on the four demo videos: dataset and ov
 	$(RUN) snakemake --cores all all overlays screen
 
 test: lint               ## lint and every test
-	$(RUN) OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
+	$(RUN) OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 10
 
 lint: install            ## ruff, snakefmt and Snakemake's own lint
 	$(RUN) ruff check . && $(RUN) ruff format --check .
