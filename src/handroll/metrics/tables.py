@@ -203,7 +203,7 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 2em; color: #222; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 th, td { padding: .35em .6em; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
 th { white-space: normal; vertical-align: bottom; border-bottom: 2px solid #444; }
-th:first-child, td:first-child { text-align: left; }
+th:nth-child(-n+4), td:nth-child(-n+4) { text-align: left; }
 tr.published td { color: #777; font-style: italic; }
 .scroll { overflow-x: auto; }
 """
