@@ -16,7 +16,7 @@ from handroll.acquire.takedown import read_takedown, taken_down_names
 from handroll.config import ConfigError, lookup, parse_config
 from handroll.provenance import code_hash, module_version
 from handroll.screen.listing import measure_listing
-from handroll.screen.verdict import judge
+from handroll.screen.verdict import MEASURED, judge
 from handroll.sheet import SheetError, is_url, read_sheet
 
 try:
@@ -45,16 +45,6 @@ LISTED = {
     name: judge([measure_listing(row, name in TAKEN_DOWN)], THRESHOLDS, row.override) for name, row in SHEET.items()
 }
 VIDEOS = {name: row for name, row in SHEET.items() if LISTED[name].usable_for_motion}
-
-# Where the steps write what they measure, the earliest first.
-MEASURED = {
-    "probe": "results/acquire/{subject}/{video}/probe.json",
-    "survey": "results/screen/{subject}/{video}/survey.json",
-    "sound": "results/screen/{subject}/{video}/sound.json",
-    "visibility": "results/hands/{subject}/{video}/visibility.json",
-    "agreement": "results/music/{subject}/{video}/agreement.json",
-    "registration": "results/keyboard/{subject}/{video}/registration.json",
-}
 
 
 def once_a_path(get_source):
