@@ -28,6 +28,7 @@ class LogHandler(LogHandlerBase):
 
     def __post_init__(self):
         self.progress = Progress(length_of)
+        self.failed = False
 
     def emit(self, record):
         """Print what an event ends: a stage, a job that fails, or a run that cannot start."""
@@ -49,12 +50,16 @@ class LogHandler(LogHandlerBase):
             line = self.progress.finish(record.job_id, at_s)
             return [line] if line else []
         elif event == LogEvent.JOB_ERROR:
+            self.failed = True
             job = self.progress.fail(record.jobid)
             log = Path(next(iter(record.log or ()), ""))
             why = last_line(log.read_text(encoding="utf-8", errors="replace")) if log.is_file() else "it left no log"
             what = f"{short(job.video)}: " if job and job.video else ""
             return [f"{what}{record.rule_name} failed: {why}" + (f" (log: {log.resolve()})" if log.is_file() else "")]
-        elif event == LogEvent.ERROR and getattr(record, "exception", "") not in ("RuleException", "CalledProcessError"):
+        elif (
+            event == LogEvent.ERROR and not self.failed and getattr(record, "exception", "") not in ("RuleException", "CalledProcessError")
+        ):
+            # These come with a job that fails, and after it Snakemake only says again that one did.
             return [record.getMessage()]
         return []
 

@@ -25,10 +25,16 @@ def end_with(parent):
     threading.Thread(target=watch, daemon=True).start()
 
 
+def interrupt(_number, _frame):
+    """End Snakemake as Ctrl-C does; what it still prints of jobs that this ends goes to the log."""
+    os.dup2(2, 1)
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
     from snakemake.cli import main
 
     end_with(int(sys.argv[1]))
     # A shell starts a command in the background with this signal ignored, and children inherit that.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, interrupt)
     sys.exit(main(sys.argv[2:]))

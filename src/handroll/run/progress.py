@@ -91,7 +91,7 @@ class Progress:
         job = self.running.pop(identity, None)
         if job is None:
             return None
-        self.waiting[job.rule] = self.waiting.get(job.rule, 1) - 1
+        self.waiting[job.rule] = max(self.waiting.get(job.rule, 0) - 1, 0)
         self.finished.append((job, at_s - job.started_s))
         stage = _stage_of(job.rule)
         if stage is None and not job.log:
@@ -104,10 +104,13 @@ class Progress:
         return self.line(job.video, stage or job.rule, took_s, at_s)
 
     def fail(self, identity):
-        """A job has failed; returns it, or None where it is not known."""
+        """A job has failed, so the later jobs of its video will not run; returns it, or None where it is not known."""
         job = self.running.pop(identity, None)
         if job is not None:
-            self.waiting[job.rule] = self.waiting.get(job.rule, 1) - 1
+            order = [rule for rules in STAGES.values() for rule in rules]
+            lost = order[order.index(job.rule) :] if job.video and job.rule in order else [job.rule]
+            for rule in lost:
+                self.waiting[rule] = max(self.waiting.get(rule, 0) - 1, 0)
         return job
 
     def line(self, video, stage, took_s, at_s):

@@ -132,7 +132,7 @@ def read_report(root, row, thresholds):
         warnings += [*_cut(values["survey"]), *doubts, *lacking]
         if fingering.get("labelled"):
             figures.append(f"fingers for {_percent(fingering['labelled'] / fingering['notes'])} of the notes")
-            figures.append(_offset(fingering.get("audio_delay_s")))
+            figures += _offset(fingering)
         else:
             placeholders.add("fingering")
         placeholders |= {"keyboard"} if lacking else set()
@@ -234,11 +234,12 @@ def _keyboard(registration):
     return [about + (", octave assumed" if registration.get("octave_source") == "assumed" else "")], []
 
 
-def _offset(delay_s):
-    """The delay of the audio in words."""
-    if delay_s is None:
-        return "delay of the audio unknown"
-    return f"audio {1e3 * abs(delay_s):.0f} ms {'after' if delay_s >= 0 else 'before'} the picture"
+def _offset(fingering):
+    """The delay of the audio, where it could be measured."""
+    if (fingering.get("delay_estimate") or {}).get("delay_s") is None:
+        return []
+    delay_s = fingering["audio_delay_s"]
+    return [f"audio {1e3 * abs(delay_s):.0f} ms {'after' if delay_s >= 0 else 'before'} the picture"]
 
 
 def _percent(share):
