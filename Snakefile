@@ -22,6 +22,7 @@ include: "workflow/rules/synthetic.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/benchmark.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/evaluation.smk"
 
 
 localrules:
@@ -34,6 +35,7 @@ localrules:
     keyboard,
     overlays,
     benchmark,
+    evaluation,
     split_videos,
     screen_videos,
 
@@ -100,3 +102,9 @@ rule benchmark:
     """The experiment's tables: models trained, motions generated and scored."""
     input:
         tables=rules.make_tables.output,
+
+
+rule evaluation:
+    """How accurate every stage is: simulated performances through these rules, scored against their truth."""
+    input:
+        figures=rules.summarise_evaluation.output,

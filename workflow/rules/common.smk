@@ -14,6 +14,7 @@ from snakemake.exceptions import WorkflowError
 
 from handroll.acquire.takedown import read_takedown, taken_down_names
 from handroll.config import ConfigError, lookup, parse_config
+from handroll.evaluation.videos import distinct_rows, simulated_rows
 from handroll.provenance import code_hash, module_version
 from handroll.screen.listing import measure_listing
 from handroll.screen.verdict import judge
@@ -23,6 +24,14 @@ try:
     CONFIG = parse_config(config)
     SHEET = {(row.subject, row.video): row for row in read_sheet(CONFIG.sheet)}
     TAKEN_DOWN = taken_down_names(read_takedown(CONFIG.acquire.takedown), SHEET.values())
+    SIMULATED = simulated_rows(CONFIG.evaluation)
+    RECORDINGS = (
+        {(row.subject, row.video): row for row in read_sheet(CONFIG.evaluation.recordings)}
+        if CONFIG.evaluation.recordings
+        else {}
+    )
+    # What `evaluation` runs the rules on, beside the sheet: in no dataset, table or target but its own.
+    EVALUATED = distinct_rows(SHEET, RECORDINGS, SIMULATED)
 except (ConfigError, SheetError) as error:
     raise WorkflowError(str(error)) from None
 
@@ -45,6 +54,8 @@ LISTED = {
     name: judge([measure_listing(row, name in TAKEN_DOWN)], THRESHOLDS, row.override) for name, row in SHEET.items()
 }
 VIDEOS = {name: row for name, row in SHEET.items() if LISTED[name].usable_for_motion}
+# Every video that a job may be about.
+ROWS = SHEET | EVALUATED
 
 # Where the steps write what they measure, the earliest first.
 MEASURED = {
@@ -151,7 +162,7 @@ def verdict_of(subject, video, *steps):
     paths = (MEASURED[step].format(subject=subject, video=video) for step in steps)
     # Asked a dozen times a video: `Path` would take twice as long.
     measured = [values_of(path, os.stat(path).st_mtime_ns) for path in paths if os.path.exists(path)]
-    return judge(measured, THRESHOLDS, SHEET[subject, video].override)
+    return judge(measured, THRESHOLDS, ROWS[subject, video].override)
 
 
 def asked_often(function):
@@ -180,7 +191,7 @@ def rejected(*steps, reasons_of="motion"):
 
 def row_of(wildcards):
     """The sheet's row of a job."""
-    return VIDEOS[wildcards.subject, wildcards.video]
+    return ROWS[wildcards.subject, wildcards.video]
 
 
 def of_row(column):
@@ -214,6 +225,8 @@ def local_file(column):
     @asked_often
     def file(wildcards):
         path = getattr(row_of(wildcards), column)
+        if (wildcards.subject, wildcards.video) in SIMULATED:
+            return [path] if path else []  # A rule makes it.
         return [path] if path and not is_url(path) and Path(path).is_file() else []
 
     return file
