@@ -13,7 +13,7 @@ LIBRARIES = {"edited_scenes", "edited_video", "foreign_sound"}
 """Modules that scripts import."""
 
 TOYS = {
-    "check_midi": ["--seeds", "1", "--cache", "{folder}"],
+    "check_midi": ["--seeds", "1", "--seconds", "8", "--cache", "{folder}"],
     "clean_motion": ["--frames", "200", "--compared", "60"],
     "corpus": ["--minutes", "1"],
     "hamer": ["--part", "video", "--frames", "4", "--frame", "640x360", "--rounds", "1", "--batch", "4", "--hand-px", "80"],
@@ -21,7 +21,7 @@ TOYS = {
     "overhead": ["--plan", "20"],
     "screen_editing": ["--seeds", "1"],
     "screen_hands": ["--seeds", "1", "--kinds", "above"],
-    "screen_sound": ["--each", "1", "--kinds", "speech", "--shares", "1.0", "--clean", "1", "--cache", "{folder}"],
+    "screen_sound": ["--kinds", "noise", "--levels", "0", "--clean", "1", "--cache", "{folder}"],
     "temporal": ["--seeds", "12", "--seconds", "4", "--fps", "30", "--keys", "with"],
     "train_step": ["--encoder", "tiny", "--batch", "1", "--steps", "1", "--case", "stored", "--predictor", "demo"],
     "transcription": ["{folder}/recording.flac"],
