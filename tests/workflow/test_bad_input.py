@@ -18,7 +18,10 @@ TARGETS = ("all", "overlays", "screen")
 REASONS = {
     "missing": "source_missing",
     "empty": "source_empty",
-    "text": "unreadable",
+    "text": "source_is_text",
+    "folder": "source_is_folder",
+    "scan": "source_is_picture",
+    "playlist": "source_is_playlist",
     "truncated": "truncated",
     "headless": "unreadable",
     "sound": "no_video_stream",
@@ -111,6 +114,10 @@ def done(project, small_videos):
     times_s = np.arange(60) / 30
     (root / "empty.mp4").touch()
     (root / "text.mp4").write_text("This is not a video.\n" * 100, encoding="utf-8")
+    (root / "folder.mp4").mkdir()
+    cv2.imwrite(str(root / "scan.png"), picture(400, 300, 1))
+    (root / "scan.png").rename(root / "scan.mp4")
+    (root / "playlist.mp4").write_text(f"ffconcat version 1.0\nfile '{small_videos[0]}'\n", encoding="utf-8")
     whole = small_videos[0].read_bytes()
     (root / "truncated.mp4").write_bytes(whole[: len(whole) // 2])
     write_video(root / "headless.mp4", times_s)
@@ -207,4 +214,4 @@ def test_no_accepted_video_at_all(done):
         assert pq.read_table(done.root / f"results/dataset/{split}-00000.parquet").num_rows == 0
     card = (done.root / "results/dataset/README.md").read_text(encoding="utf-8")
     assert "No clip was accepted" in card
-    assert "`source_missing`" in card and "`unreadable`" in card
+    assert "`source_missing`" in card and "`source_is_text`" in card

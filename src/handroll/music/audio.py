@@ -11,6 +11,7 @@ import soxr
 
 from handroll.logs import progress
 from handroll.provenance import atomic_path
+from handroll.video.containers import open_media
 from handroll.video.probe import probe as probe_video
 from handroll.video.streams import audio_stream
 
@@ -68,7 +69,7 @@ def _extract(video_path, out_path, probe):
     """Decode into a FLAC file; (samples written, rate)."""
     rate_hz, written = probe.audio_rate_hz, 0
     with (
-        av.open(str(video_path), metadata_errors="replace") as container,
+        open_media(video_path) as container,
         soundfile.SoundFile(out_path, "w", rate_hz, 1, "PCM_16", format="FLAC") as file,
     ):
         stream = audio_stream(container)

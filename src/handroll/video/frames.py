@@ -8,6 +8,7 @@ import av
 import numpy as np
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
+from handroll.video.containers import MediaError, open_media
 from handroll.video.streams import Clock, nominal_frame_s, showing, video_stream
 
 LOGGER = logging.getLogger("handroll")
@@ -37,10 +38,6 @@ class Frame(NamedTuple):
     image: np.ndarray
 
 
-class MediaError(ValueError):
-    """A file that is not a video that can be read; `handroll.video.probe` tells so beforehand, without raising."""
-
-
 def read_frames(path, max_width_px=None, max_height_px=None, threads=0, indices=None) -> Iterator[Frame]:
     """Decode a video frame by frame.
 
@@ -68,14 +65,10 @@ def read_frames(path, max_width_px=None, max_height_px=None, threads=0, indices=
     MediaError
         The file cannot be opened, or holds no video stream.
     """
-    try:
-        container = av.open(str(path), metadata_errors="replace")
-    except (av.error.FFmpegError, OSError) as error:
-        raise MediaError(f"{path}: expected a video file, found none that can be opened: {error.strerror}") from error
-    with container:
+    with open_media(path) as container:
         stream = video_stream(container)
         if stream is None:
-            raise MediaError(f"{path}: expected a video stream, found {[s.type for s in container.streams]}")
+            raise MediaError(f"{path}: expected a video stream, found {[s.type for s in container.streams]}", "no_video_stream")
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = threads
         clock, reformatter, shown, index = Clock(nominal_frame_s(stream)), VideoReformatter(), None, 0

@@ -1,11 +1,11 @@
 """Says what a file holds and what is wrong with it, without decoding more than its first frames and without raising."""
 
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 
 import av
 import numpy as np
 
+from handroll.video.containers import MediaError, open_media, picture_kind
 from handroll.video.streams import RESTART_S, Clock, audio_stream, nominal_frame_s, showing, video_stream
 
 FIRST_FRAME_PACKETS = 600
@@ -104,15 +104,10 @@ def probe(path):
     -------
     Probe
     """
-    path = Path(path)
-    if not path.is_file():
-        return failed_probe("source_missing", f"{path}: expected a video file, found {'a folder' if path.is_dir() else 'nothing'}")
-    if path.stat().st_size == 0:
-        return failed_probe("source_empty", f"{path}: expected a video file, found an empty file of zero bytes")
     try:
-        container = av.open(str(path), metadata_errors="replace")
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        return failed_probe("unreadable", f"{path}: expected a video file, found {_found(path)} that cannot be opened: {_reason(error)}")
+        container = open_media(path)
+    except MediaError as error:
+        return failed_probe(error.reason, str(error))
     with container:
         video, audio = video_stream(container), audio_stream(container)
         packets = _read_packets(container, video, audio)
@@ -122,7 +117,7 @@ def probe(path):
             return Probe(
                 **{**sound, "audio_start_s": None},
                 problems=("no_video_stream",),
-                message=f"{path}: expected a moving video stream, found {kinds or 'no stream at all'}",
+                message=f"{path}: expected a video stream, found {f'only {kinds}' if kinds else 'no stream at all'}",
             )
         return _video(path, container, video, packets, sound)
 
@@ -130,13 +125,6 @@ def probe(path):
 def _reason(error):
     """What FFmpeg says, without its error number and the path."""
     return getattr(error, "strerror", None) or str(error)
-
-
-def _found(path):
-    """What an unreadable file looks like."""
-    with open(path, "rb") as file:
-        cut_off = file.read(8)[4:] == b"ftyp"
-    return f"{path.stat().st_size} bytes" + (" of an MP4 without its index (cut off while recording or copying?)" if cut_off else "")
 
 
 def failed_probe(problem, message):
@@ -225,8 +213,9 @@ def _video(path, container, video, packets, sound):
         problems.append("truncated")
         messages.append(missing)
     if len(times_s) == 1:
-        problems.append("single_frame")
-        messages.append("expected a video, found a single frame")
+        picture = picture_kind(path)
+        problems.append("source_is_picture" if picture else "single_frame")
+        messages.append(f"expected a video, found {f'a {picture} picture' if picture else 'a single frame'}")
     intervals_s = np.diff(times_s) if len(times_s) > 1 else np.array([nominal_frame_s(video)])
     usual_s = float(np.median(intervals_s))
     shown = showing(video, packets.frame)
