@@ -51,9 +51,12 @@ def main(snakemake):
         hands = Glance.from_dict(survey["hands"])
         scores = {"viewpoint": viewpoint.measure(found.view, found.confidence, hands)} if not found.problem else {}
         write_json(made.registration, found.to_dict() | {"screen": scores})
+        log.info("%s", found.problem or f"keys {found.first_key} to {found.last_key}")
+        if not colour:
+            save_slate(made.picture, name, found.in_words())
+            return
         median = np.median(colour, axis=0).astype(np.uint8)
         save_picture(draw_registration(median, found.drawn, found.edges_mm, found.residual_mm, name, found.in_words()), made.picture)
-        log.info("%s", found.problem or f"keys {found.first_key} to {found.last_key}")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from handroll.acquire.limits import DiskFull, Limits, Watch, check_disk, check_l
 from handroll.acquire.partial import FOLDER, Partial
 from handroll.acquire.sites import without_credentials
 from handroll.provenance import atomic_path, file_sha256
+from handroll.video.containers import MediaError, check_file
 
 LOGGER = logging.getLogger("handroll")
 
@@ -99,11 +100,11 @@ def _write_empty(out_path):
 def _link(source, path, out_path):
     """Link a local file."""
     path = Path(os.path.abspath(path))
-    found = "a folder" if path.is_dir() else "nothing" if not path.is_file() else "an empty file" if path.stat().st_size == 0 else None
-    if found:
+    try:
+        check_file(path)
+    except MediaError as error:
         _write_empty(out_path)
-        failure = Failure.SOURCE_EMPTY if path.is_file() else Failure.SOURCE_MISSING
-        return _info(source, "local", failure, f"{path}: expected a video file, found {found}")
+        return _info(source, "local", Failure(error.reason), str(error))
     with atomic_path(out_path) as temporary:
         temporary.symlink_to(path)
     return _info(source, "local", OK, "", path, title=path.stem)

@@ -15,14 +15,13 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from handroll.acquire.sites import same_video_key
+from handroll.provenance import half_written
 from handroll.sheet import ID_LENGTH, IDENTIFIER, ISO_DATE, read_rows
 
 PACKED = ("shards.json", "README.md", "statistics.json", "croissant.json")
 """Files of a dataset that are made from all of its videos, beside its shards and plots."""
 
-_SHARD = re.compile(r"\.?(train|valid|test)-\d{5}\.(\d+\.part\.)?parquet")
-_HALF_WRITTEN = re.compile(r"\.(.+)\.\d+\.part(\.\w+)?")
-"""A file that a killed job was writing; see `handroll.provenance.atomic_path`."""
+_SHARD = re.compile(r"(train|valid|test)-\d{5}\.parquet")
 
 _COLLECTED = (".json", ".tsv", ".md", ".html", ".log", ".txt", ".csv")
 """Suffixes of files made from many videos that are searched for the names of one."""
@@ -170,7 +169,7 @@ def _of_videos(results, names, not_followed):
             collected = place.parent == results and not path.is_symlink()
             if (of_subject and _is_of(place.name, name, names)) or (collected and _names_one(path, names)):
                 yield path
-                if collected and _SHARD.fullmatch(name):
+                if collected and _is_shard(name):
                     packed.add(place)
     for place in packed:
         yield from (path for path in place.iterdir() if path.is_file() and _is_packed(path))
@@ -193,13 +192,17 @@ def _is_of_subject(parts):
 
 def _is_of(subject, name, names):
     """Whether a file in a subject's folder is named after one of the videos: `prelude.parquet` is of `prelude`, not of `prelude.2`."""
-    written = _HALF_WRITTEN.fullmatch(name)
-    stem = written[1] if written else name.rpartition(".")[0]
+    stem = (half_written(name) or name).rpartition(".")[0]
     return (subject, name) in names or (subject, stem) in names
 
 
 def _is_packed(path):
-    return path.name in PACKED or path.suffix == ".png" or _SHARD.fullmatch(path.name) is not None
+    return path.name in PACKED or path.suffix == ".png" or _is_shard(path.name)
+
+
+def _is_shard(name):
+    """Whether a file is a shard, or one that a killed job was writing."""
+    return _SHARD.fullmatch(half_written(name) or name) is not None
 
 
 def _names_one(path, names):

@@ -20,7 +20,7 @@ import soundfile
 from handroll.camera import Camera, Extrinsics
 from handroll.dataset.splits import SPLITS
 from handroll.hand.skeleton import HANDS
-from handroll.provenance import atomic_path, file_sha256
+from handroll.provenance import atomic_path, file_sha256, half_written
 from handroll.schema import KEY_PRESS_SCORES, SCHEMA_VERSION, SHARD, SchemaError, from_arrow, to_arrow, write_json
 
 MANIFEST = "shards.json"
@@ -29,7 +29,7 @@ MANIFEST = "shards.json"
 TARGET_BYTES = 128 * 1024**2
 """Default size at which a shard is closed: small enough for the Hugging Face viewer, large enough to list by the hundred."""
 
-_SHARD_NAME = re.compile(rf"({'|'.join(SPLITS)})-\d{{5}}\.parquet|\.({'|'.join(SPLITS)})-\d{{5}}\.\d+\.part\.parquet")
+_SHARD_NAME = re.compile(rf"({'|'.join(SPLITS)})-\d{{5}}\.parquet")
 # Dictionaries pay only where a value repeats; the motion shrinks by 40 % when its bytes are stored plane by plane.
 _DICTIONARY = [c.name for c in SHARD.columns if c.dtype == pa.string()]
 _BYTE_PLANES = [c.name + ".list.element" * (1 + bool(c.shape)) for c in SHARD.columns if c.varies and pa.types.is_floating(c.dtype)]
@@ -145,7 +145,7 @@ def write_rows(rows, out_dir, target_bytes=TARGET_BYTES, row_group_rows=8, metad
     """
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    for path in [out_dir / MANIFEST, *(p for p in out_dir.iterdir() if _SHARD_NAME.fullmatch(p.name))]:
+    for path in [out_dir / MANIFEST, *(p for p in out_dir.iterdir() if _SHARD_NAME.fullmatch(half_written(p.name) or p.name))]:
         path.unlink(missing_ok=True)
     shards = []
     for split in SPLITS:

@@ -32,6 +32,7 @@ class Problem(StrEnum):
     """Why a video has no registered keyboard."""
 
     NO_MOTION = "no_motion"
+    NO_USABLE_SEGMENT = "no_usable_segment"
     NO_KEYBOARD = "no_keyboard"
     CAMERA_MOVES = "camera_moves"
     CAMERA_ZOOMS = "camera_zooms"
@@ -39,6 +40,7 @@ class Problem(StrEnum):
 
 MESSAGES = {
     Problem.NO_MOTION: "the video gives no motion; the gallery of the screens says why",
+    Problem.NO_USABLE_SEGMENT: "no part of the video shows one view from a camera at rest; film from a stand, without cuts",
     Problem.NO_KEYBOARD: "no row of black and white keys was found; mark at least four points of it in the sheet's column keyboard",
     Problem.CAMERA_MOVES: "the keys are not where they were at other times of the video; a camera that stands still is needed",
     Problem.CAMERA_ZOOMS: "the keys change their size during the video; a camera that does not zoom is needed",
@@ -151,7 +153,8 @@ def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=Non
     Parameters
     ----------
     windows : list of uint8 array (height, width), grey
-        Medians over frames of consecutive parts of the video, so that hands are gone from most of them.
+        Medians over frames of consecutive parts of the video, so that hands are gone from most of them; none where no segment of
+        the video is usable.
     width_px : int
         Width of the picture as shown; the windows may be smaller.
     notes : dict of str to array (note,)
@@ -168,6 +171,8 @@ def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=Non
     -------
     RegisteredKeyboard
     """
+    if not windows:
+        return RegisteredKeyboard(Problem.NO_USABLE_SEGMENT)
     scale = width_px / windows[0].shape[1]
     picture = np.median(np.stack(windows), axis=0).astype(np.uint8)
     octaves, focal_px = (0,), focal and focal[0] / scale

@@ -113,8 +113,8 @@ def _of_sound(path, flac):
     found = probe(path)
     if not found.has_audio:
         raise RecordingError(f"{path}: expected a sound file, a video with sound, or a MIDI file, found none that can be read")
-    # A file without pictures has its own clock.
-    return Recording(extract_audio(path, flac, replace(found, readable=True, first_frame_s=found.first_frame_s or 0.0)), flac)
+    # Audio is enough here: a file without video is read, too.
+    return Recording(extract_audio(path, flac, replace(found, readable=True)), flac)
 
 
 def transcribed(recording, threads=1, device="cpu"):

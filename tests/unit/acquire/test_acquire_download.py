@@ -197,7 +197,7 @@ def test_a_page_without_a_video(site, get, tmp_path, waits):
     [
         (b"<!DOCTYPE html><html><body>Please prove that you are human.</body></html>", "a web page"),
         (b"#EXTM3U\n#EXTINF:10,\nfile:///etc/hostname\n", "a playlist"),
-        (b"\x7fELF" + bytes(200), "no media file"),
+        (b"\x7fELF" + bytes(200), "a file of an unknown kind (204 bytes)"),
     ],
 )
 def test_a_page_in_place_of_a_video(site, get, tmp_path, waits, content, kind):
@@ -554,4 +554,4 @@ def test_a_missing_or_empty_file_never_touches_an_earlier_link(encode, get, tmp_
     (tmp_path / "empty.mp4").touch()
     assert get("empty.mp4", base_dir=tmp_path)["status"] == "source_empty"
     Path(out).unlink()
-    assert get(".", base_dir=tmp_path)["status"] == "source_missing"
+    assert get(".", base_dir=tmp_path)["status"] == "source_is_folder"

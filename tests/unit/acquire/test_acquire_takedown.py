@@ -44,7 +44,7 @@ def project(tmp_path):
         write(folder / ".fetch.json")
         write(results / "hands" / subject / video / "pose.parquet")
         write(results / "dataset" / "clips" / subject / f"{video}.parquet")
-        write(results / "dataset" / "clips" / subject / f".{video}.4242.part.parquet")
+        write(results / "dataset" / "clips" / subject / f".{video}.parquet.node_4242_0123abcd.part.parquet")
         write(results / "logs" / "fetch_video" / subject / f"{video}.log")
         write(results / "benchmarks" / "fetch_video" / subject / f"{video}.tsv")
         record(tmp_path / "work", f"results/acquire/{subject}/{video}/video")
@@ -71,7 +71,7 @@ def test_all_of_a_video_goes_and_nothing_of_another(project):
         "results/acquire/ann/one/.fetch.json",
         "results/hands/ann/one/pose.parquet",
         "results/dataset/clips/ann/one.parquet",
-        "results/dataset/clips/ann/.one.4242.part.parquet",
+        "results/dataset/clips/ann/.one.parquet.node_4242_0123abcd.part.parquet",
         "results/logs/fetch_video/ann/one.log",
         "results/benchmarks/fetch_video/ann/one.tsv",
         ".snakemake/metadata/" + base64.urlsafe_b64encode(b"results/acquire/ann/one/video").decode(),

@@ -134,7 +134,7 @@ def test_the_same_clips_give_the_same_bytes_in_any_order(tmp_path, dataset, reco
 
 def test_shards_are_closed_at_their_size_and_old_ones_go(tmp_path, records, clips, splits):
     everything = {**splits, "split": np.full(len(splits["split"]), "train", dtype=object)}
-    for name in ("train-00007.parquet", ".test-00000.123.part.parquet"):
+    for name in ("train-00007.parquet", ".test-00000.parquet.node_123_0123abcd.part.parquet"):
         (tmp_path / name).write_bytes(b"old")
     (tmp_path / "splits.parquet").write_bytes(b"kept")
     opened = []
