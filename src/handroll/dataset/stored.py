@@ -95,6 +95,11 @@ def read_stored(file, group):
     return clips
 
 
+def feature_manifest(folder):
+    """The manifest that `write_features` left in a folder."""
+    return json.loads((Path(folder) / FEATURES).read_text(encoding="utf-8"))
+
+
 def _write(shards, manifest_path, compute, columns, kinds, about):
     """Write the arrays that `compute` gives of a row, of these names and dtypes (`kinds`), and the manifest; returns that."""
     width, files = {}, []

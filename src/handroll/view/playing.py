@@ -104,7 +104,10 @@ def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", dev
         raise ValueError(f"{folder}: expected --encoder FOLDER with the weights of {name}, which this model hears; found none")
     encoder = feature_encoder(name, about["rate_hz"], encoder_folder, device)
     if encoder.version != about["encoder"]:
-        raise ValueError(f"{folder}: expected the features that this model was trained on ({about['encoder']}), found {encoder.version}")
+        where = f" in {encoder_folder}; give the folder of that encoder (--encoder)" if encoder_folder else "; train the model again"
+        raise ValueError(
+            f"{folder}: expected the {name} encoder that this model was trained with, {about['encoder']}, found {encoder.version}{where}"
+        )
     version = file_sha256(folder / "gesture.safetensors")[:12]
     return Pianist(model, encoder, about, sampler, steps, device, folder.resolve().name, version)
 
