@@ -118,7 +118,7 @@ def load_checkpoint(path, kind):
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get("handroll", "{}")
-            tensors = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118: not a dict
+            tensors = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             shapes = {name: (tuple(tensor.get_shape()), tensor.get_dtype()) for name, tensor in tensors.items()}
     except Exception as error:
         # safetensors has an error class of its own, which it does not name in its interface.
@@ -158,7 +158,8 @@ def check_features(path, about, features):
 
 
 def _wrong(path, kind, found):
-    return CheckpointError(f"{path}: expected a {kind} model of handroll, format {FORMAT}, found {found}; train it again")
+    article = "an" if kind.startswith("a") else "a"
+    return CheckpointError(f"{path}: expected {article} {kind} model of handroll, format {FORMAT}, found {found}; train it again")
 
 
 def _short(value):
