@@ -16,6 +16,9 @@ from handroll.dataset.shards import MANIFEST, clear_shards
 from handroll.provenance import atomic_path, file_sha256
 from handroll.schema import SHARD, read_rows, write_json
 
+VERSION = 1
+"""Raised by hand when the same clips give other files."""
+
 FEATURES, MOTION = "features.json", "motion.json"
 """Names of the manifests of `write_features` and `write_motion`."""
 

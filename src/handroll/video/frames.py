@@ -10,6 +10,9 @@ from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
 from handroll.video.streams import Clock, nominal_frame_s, showing, video_stream
 
+VERSION = 1
+"""Raised by hand when the same video gives other frames or other times."""
+
 LOGGER = logging.getLogger("handroll")
 
 _UNSPECIFIED_COLORSPACE = 2
