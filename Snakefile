@@ -24,6 +24,7 @@ include: "workflow/rules/benchmark.smk"
 include: "workflow/rules/report.smk"
 
 
+# These take less time than asking a cluster for them.
 localrules:
     all,
     acquire,
@@ -34,6 +35,8 @@ localrules:
     keyboard,
     overlays,
     benchmark,
+    find_segments,
+    measure_visibility,
     split_videos,
     screen_videos,
 

@@ -67,8 +67,6 @@ rule measure_visibility:
     benchmark:
         "results/benchmarks/measure_visibility/{subject}/{video}.tsv"
     priority: 100
-    # Takes less time than asking a cluster for it.
-    localrule: True
     conda:
         "../../envs/base.yaml"
     threads: 1

@@ -42,8 +42,6 @@ rule find_segments:
     benchmark:
         "results/benchmarks/find_segments/{subject}/{video}.tsv"
     priority: 150
-    # Takes less time than asking a cluster for it.
-    localrule: True
     conda:
         "../../envs/base.yaml"
     threads: 1
