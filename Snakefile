@@ -25,6 +25,7 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/evaluation.smk"
 
 
+# These take less time than asking a cluster for them.
 localrules:
     all,
     acquire,
@@ -36,6 +37,8 @@ localrules:
     overlays,
     benchmark,
     evaluation,
+    find_segments,
+    measure_visibility,
     split_videos,
     screen_videos,
 

@@ -449,6 +449,13 @@ def parse_config(values):
         raise ConfigError("the configuration: benchmark.weights.released: its motion is before the camera; set benchmark.frame: camera")
     if config.benchmark.data == "pianomotion10m" and config.benchmark.frame != "camera":
         raise ConfigError("the configuration: benchmark.data: PianoMotion10M has no registered keyboards; set benchmark.frame: camera")
+    for name in ("position", "gesture", "autoencoder", "tuning"):
+        batch = getattr(config.benchmark, name).training.batch
+        if config.device == "cuda" and batch < config.benchmark.gpus:
+            raise ConfigError(
+                f"the configuration: benchmark.{name}.training.batch: expected at least a window for each of {config.benchmark.gpus} GPUs "
+                f"(benchmark.gpus), found {batch}; use fewer GPUs or a larger batch"
+            )
     frames = config.benchmark.rate_hz * config.benchmark.window_s
     if frames != round(frames) or round(frames) % 8:
         raise ConfigError(f"the configuration: benchmark.window_s x rate_hz: expected a multiple of 8 frames, found {frames:g}")

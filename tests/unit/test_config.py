@@ -63,6 +63,10 @@ def test_lookup():
         ({"keyboard": {"min_finger_confidence": 80}}, "keyboard.min_finger_confidence: input should be less than or equal to 1"),
         ({"pose": {"contacts": "perhaps"}}, "pose.contacts: input should be a valid boolean"),
         ({"overlay": 3}, "overlay: "),
+        (
+            {"device": "cuda", "benchmark": {"gpus": 4, "gesture": {"training": {"batch": 2}}}},
+            r"gesture.training.batch: expected at least a window for each of 4 GPUs \(benchmark.gpus\), found 2",
+        ),
         ({"acquire": {"tries": 0}}, "acquire.tries: input should be greater than or equal to 1; found 0"),
         ({"acquire": {"max_size_gb": 0}}, "acquire.max_size_gb: input should be greater than 0"),
         ({"acquire": {"max_rate_mb_s": -1}}, "acquire.max_rate_mb_s: input should be greater than 0"),

@@ -11,8 +11,11 @@ BELOW_MOTION = {"clean_motion": 2, "cut_clips": 2, "write_shards": 1, "describe_
 BELOW_FIT = {"refine_pose": 2, **BELOW_MOTION}
 BELOW_FINGERING = {"label_fingering": 2, **BELOW_FIT}
 BELOW_KEYBOARD = {"register_keyboard": 2, "fit_pose": 2, "screen_videos": 1, **BELOW_FINGERING}
-BELOW_DETECTION = {"detect_hands": 2, "transcribe_audio": 2, "check_midi": 2, **BELOW_KEYBOARD}
-BELOW_PROBE = {"extract_audio": 2, "survey_video": 2, "measure_sound": 2, **BELOW_DETECTION}
+BELOW_TRANSCRIPTION = {"transcribe_audio": 2, "check_midi": 2, **BELOW_KEYBOARD}
+BELOW_VISIBILITY = {"measure_visibility": 2, **BELOW_TRANSCRIPTION}
+BELOW_DETECTION = {"detect_hands": 2, **BELOW_VISIBILITY}
+BELOW_SEGMENTS = {"find_segments": 2, **BELOW_DETECTION}
+BELOW_PROBE = {"extract_audio": 2, "survey_video": 2, "measure_sound": 2, **BELOW_SEGMENTS}
 VERDICTS = {"screen_videos": 1, "describe_dataset": 1}
 VIDEOS = ("anna/one", "bela/two")
 MARKED = "A0-front 37 170; A0-back 40 90; end-front 597 190; end-back 600 110"
@@ -154,6 +157,43 @@ def test_function_of_motion_reruns_cleaning_and_below(done):
     assert done.planned(*TARGETS) == BELOW_MOTION
     path.write_text(before, encoding="utf-8")
     assert done.planned(*TARGETS) == {}
+
+
+@pytest.mark.parametrize(
+    ("module", "jobs"),
+    [
+        # What the survey observed stays: the segments and the scores of the screens are made of it again.
+        ("video/playable.py", BELOW_SEGMENTS),
+        ("screen/camera_motion.py", {**BELOW_SEGMENTS, "screen_videos": 1}),
+        ("screen/visibility.py", {**BELOW_VISIBILITY, "screen_videos": 1}),
+        # Imported by name.
+        ("music/silero.py", {"measure_sound": 2, **BELOW_DETECTION}),
+        ("pose/landmarks.py", BELOW_FIT),
+        # Another engine than the configured one.
+        ("pose/hamer/engine.py", {}),
+    ],
+)
+def test_what_scripts_also_run_reruns_them(done, module, jobs):
+    path = done.root / "src/handroll" / module
+    before = path.read_text(encoding="utf-8")
+    path.write_text(before + "\n\ndef another():\n    return 1\n", encoding="utf-8")
+    planned = done.planned(*TARGETS)
+    path.write_text(before, encoding="utf-8")
+    assert planned == jobs
+    assert done.planned(*TARGETS) == {}
+
+
+def test_a_change_of_the_measures_decodes_no_video_again(done):
+    path = done.root / "src/handroll/video/playable.py"
+    before = path.read_text(encoding="utf-8")
+    unchanged = {name: time for name, time in results(done).items() if not name.startswith("dataset/")}
+    path.write_text(before + "\n\ndef another():\n    return 1\n", encoding="utf-8")
+    ran = done.run(*TARGETS).stdout
+    path.write_text(before, encoding="utf-8")
+    assert "rule find_segments:" in ran and "rule survey_video:" not in ran
+    after = results(done)
+    assert {name for name, time in unchanged.items() if after[name] != time} <= {f"screen/{video}/survey.json" for video in VIDEOS}
+    done.run(*TARGETS)
 
 
 def test_real_rerun_touches_only_what_depends(done):

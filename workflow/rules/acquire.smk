@@ -61,7 +61,7 @@ rule fetch_video:
         bilibili=lambda wildcards: int(site_of(row_of(wildcards).source) == "bilibili"),
         other_site=lambda wildcards: int(site_of(row_of(wildcards).source) == "other_site"),
     params:
-        code=version_of("handroll.acquire.download"),
+        code=versions_of("fetch_video.py", "acquire.download", "acquire.again"),
         source=of_row("source"),
         settings=cfg(max_height_px="acquire.max_height_px"),
         # Changes where asking again can help, and only there, so that the next run asks for what failed for the time being.

@@ -15,7 +15,7 @@ from snakemake.exceptions import WorkflowError
 from handroll.acquire.takedown import read_takedown, taken_down_names
 from handroll.config import ConfigError, lookup, parse_config
 from handroll.evaluation.videos import distinct_rows, simulated_rows
-from handroll.provenance import code_hash, module_version
+from handroll.provenance import code_hash, module_versions
 from handroll.screen.listing import measure_listing
 from handroll.screen.verdict import judge
 from handroll.sheet import SheetError, is_url, read_sheet
@@ -99,14 +99,23 @@ def cfg(**keys):
     return {name: lookup(CONFIG, keys[name]) for name in sorted(keys)}
 
 
-def code_of(script):
-    """For `params`: a hash of what a script and the handroll modules it imports mean; see docs/rerun.md."""
-    return code_hash(Path(workflow.basedir) / "workflow" / "scripts" / script)
+def code_of(script, *chosen):
+    """For `params`: a hash of what a script and the handroll modules that it runs mean; see docs/rerun.md.
+
+    Those that are imported by name, such as engines, are named as `chosen`, without "handroll.".
+    """
+    return code_hash(script_path(script), [f"handroll.{module}" for module in chosen])
 
 
-def version_of(module):
-    """For `params` of steps too costly to rerun for a refactoring: the hand-raised VERSION of their library module."""
-    return module_version(module)
+@lru_cache(maxsize=None)
+def versions_of(script, *modules):
+    """For `params` of steps too costly to rerun for a refactoring: the hand-raised VERSIONs of all that their script runs."""
+    return module_versions(script_path(script), [f"handroll.{module}" for module in modules])
+
+
+def script_path(script):
+    """Path of a rule's script."""
+    return Path(workflow.basedir) / "workflow" / "scripts" / script
 
 
 def shown(row):
@@ -129,8 +138,10 @@ STEPS = [
     "probe_video",
     "extract_audio",
     "survey_video",
+    "find_segments",
     "measure_sound",
     "detect_hands",
+    "measure_visibility",
     "transcribe_audio",
     "check_midi",
     "register_keyboard",
@@ -277,6 +288,11 @@ def encoder_folder(wildcards):
     """For `params`: the folder of the speech encoder that gives these features; empty where none does."""
     tuned = wildcards.features.endswith("_tuned")
     return f"{EXPERIMENT}/encoders/{wildcards.features}" if tuned else untuned(wildcards.features)
+
+
+def encoder_modules(wildcards):
+    """For `params`: what of the library runs the speech encoder of these features, beside what encodes all of them."""
+    return () if wildcards.features in ("notes", "logmel") else ("models.speech_encoder",)
 
 
 def encoder_weights(wildcards):

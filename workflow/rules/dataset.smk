@@ -22,7 +22,7 @@ rule cut_clips:
     """Cut a video into overlapping windows and keep those in which the hands are seen."""
     input:
         motion=rules.clean_motion.output.motion,
-        survey=rules.survey_video.output.survey,
+        survey=rules.find_segments.output.survey,
         notes=rules.label_fingering.output.notes,
         audio=rules.extract_audio.output.audio,
     output:

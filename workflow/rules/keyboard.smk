@@ -7,7 +7,7 @@ rule register_keyboard:
     input:
         video=rules.fetch_video.output.video,
         probe=rules.probe_video.output.probe,
-        survey=rules.survey_video.output.survey,
+        survey=rules.find_segments.output.survey,
         detections=rules.detect_hands.output.detections,
         notes=rules.check_midi.output.notes,
         agreement=rules.check_midi.output.agreement,

@@ -7,7 +7,7 @@ rule transcribe_audio:
     input:
         audio=rules.extract_audio.output.audio,
         sound=rules.measure_sound.output.sound,
-        visibility=rules.detect_hands.output.visibility,
+        visibility=rules.measure_visibility.output.visibility,
         weights=weights(*([CONFIG.music.kong.checkpoint] if CONFIG.music.engine == "kong" else [])),
     output:
         notes="results/music/{subject}/{video}/transcription/notes.parquet",
@@ -27,7 +27,9 @@ rule transcribe_audio:
         runtime=grows(10, an_hour=240),
         gpu=GPUS,
     params:
-        code=version_of(f"handroll.music.{CONFIG.music.engine}"),
+        code=versions_of(
+            "transcribe_audio.py", f"music.{CONFIG.music.engine}", "music.transcribe", "music.audio", "music.midi"
+        ),
         rejected=rejected("probe", "survey", "sound", "visibility", reasons_of="dataset"),
         settings=cfg(engine="music.engine", device="device", options=f"music.{CONFIG.music.engine}"),
     message:

@@ -98,8 +98,10 @@ def remove_taken_down(takedowns, directory, videos=(), dry_run=False):
 
     That is every folder and file of theirs in any phase, partial downloads, logs and benchmarks, Snakemake's records of them,
     and every file made from many videos, which lie in a phase's own folder, that holds or names one of theirs; where a shard does,
-    the packed files beside it go together, so that the next run packs them anew, and so does an export that holds one. A local
-    source stays: only the link to it goes. Links are never followed.
+    the packed files beside it go together, so that the next run packs them again, and so does an export that holds one. An
+    experiment of the benchmark whose motion, features, windows or scored motions hold one goes as a whole, with its scores, its
+    tables, and the models that were trained or validated on it; an experiment on other data stays. A local source stays: only the
+    link to it goes. Links are never followed.
 
     Parameters
     ----------
@@ -158,6 +160,11 @@ def _of_videos(results, names, not_followed):
             # Made anew from the shards in a moment, and in layouts of others: one that holds a video goes as a whole.
             yield from (place / name for name in folders if _holds_one(place / name, names))
             folders[:] = []
+        if place == results / "benchmark":
+            # An experiment's files all derive from all clips that it was made from; the next run makes them again without the video.
+            gone = [name for name in folders if not (place / name).is_symlink() and _experiment_holds_one(place / name, names)]
+            yield from (place / name for name in gone)
+            folders[:] = [name for name in folders if name not in gone]
         of_subject = _is_of_subject(place.relative_to(results).parts)
         not_followed += [place / name for name in folders if (place / name).is_symlink()]
         gone = [name for name in folders if of_subject and (place.name, name) in names]
@@ -184,8 +191,36 @@ def _holds_one(folder, names):
     return False
 
 
+def _experiment_holds_one(folder, names):
+    """Whether an experiment was made from one of the videos: its tables have a row of it, or its lists of windows name it."""
+    for place, _, files in os.walk(folder):
+        for name in files:
+            path = Path(place, name)
+            if path.is_symlink():
+                continue
+            if name in ("training.json", "windows.json") and _windows_name_one(path, names):
+                return True
+            # What a killed job was writing may be unreadable; it is no sign that the experiment has to do with the video.
+            if path.suffix == ".parquet" and not _HALF_WRITTEN.fullmatch(name) and _table_names_one(path, names):
+                return True
+    return False
+
+
+def _windows_name_one(path, names):
+    """Whether a list of windows (rules prepare_training, choose_windows) has one of the videos."""
+    try:
+        windows = json.loads(path.read_text(encoding="utf-8")).get("windows", {})
+        return any((subject, video) in names for entries in windows.values() for subject, video, *_ in entries)
+    except (ValueError, TypeError, AttributeError):
+        # A file that cannot be read might hold it.
+        return True
+
+
 def _is_of_subject(parts):
     """Whether a folder is a subject's, by its parts below the results: a subject may be named like a phase, a rule or `clips`."""
+    if parts[:1] == ("benchmark",):
+        # Experiments, whatever they are called.
+        return False
     nested = parts[:1] in (("logs",), ("benchmarks",)) or parts[:2] == ("dataset", "clips")
     return len(parts) == (3 if nested else 2)
 

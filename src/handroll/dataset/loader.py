@@ -19,6 +19,9 @@ from handroll.dataset.shards import MANIFEST, read_audio
 from handroll.dataset.stored import read_stored
 from handroll.schema import SHARD, read_rows
 
+VERSION = 1
+"""Raised by hand when the same shards give other clips or windows."""
+
 BLOCK_CLIPS = 1024
 """Clips that are shuffled among each other and held in memory: 0.9 GB with features of 256 numbers, 30 s at 30 Hz."""
 

@@ -27,6 +27,9 @@ from handroll.music.midi import MidiError, read_midi
 from handroll.schema import FINGERED_NOTES, KEY_PRESS_SCORES, NOTES, PEDAL
 from handroll.sheet import ID_LENGTH, IDENTIFIER
 
+VERSION = 1
+"""Raised by hand when the same tree gives other shards."""
+
 LOGGER = logging.getLogger("handroll")
 
 _LICENCE = "CC-BY-NC-4.0"  # of the released data, as its authors state it

@@ -144,15 +144,29 @@ def write_rows(rows, out_dir, target_bytes=TARGET_BYTES, row_group_rows=8, metad
         As `write_shards`.
     """
     out_dir = Path(out_dir)
-    out_dir.mkdir(parents=True, exist_ok=True)
-    for path in [out_dir / MANIFEST, *(p for p in out_dir.iterdir() if _SHARD_NAME.fullmatch(half_written(p.name) or p.name))]:
-        path.unlink(missing_ok=True)
+    clear_shards(out_dir, MANIFEST)
     shards = []
     for split in SPLITS:
         shards += _write_split(out_dir, split, iter(rows[split]), target_bytes, row_group_rows, metadata)
     manifest = {"schema_version": SCHEMA_VERSION, "shards": shards, "left_out": left_out or {}}
     write_json(out_dir / MANIFEST, manifest)
     return manifest
+
+
+def clear_shards(folder, manifest):
+    """Make a folder for files a shard: with fewer shards than before, none of an earlier run may stay.
+
+    Parameters
+    ----------
+    folder : path
+        Made where it is missing.
+    manifest : str
+        Name of the list of its files, which is removed first: what is left without it is not complete.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in [folder / manifest, *(path for path in folder.iterdir() if _SHARD_NAME.fullmatch(half_written(path.name) or path.name))]:
+        path.unlink(missing_ok=True)
 
 
 def read_rows(folder):

@@ -21,6 +21,9 @@ KNOWN_FOCAL_SPREAD = 0.15
 """Relative standard deviation below which the keys tell the focal length; above, it is mostly what cameras usually have. Black
 keys that are 1 mm higher than expected look like a focal length that is 9 % shorter, so it is seldom below that."""
 
+VERSION = 1
+"""Raised by hand when the same registration.json gives another camera."""
+
 SEARCH_MM = 3.0
 """How far from the model an edge is looked for when the residuals are measured."""
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from handroll.music.agreement import LATE_S, LEAST_NOTES, measure
+from handroll.music.audio import SILENCE_PEAK
 from handroll.music.clock import Clock, move
 from handroll.music.midi import MidiError, read_midi
-from handroll.music.transcribe import SILENCE_PEAK
 from handroll.screen.reasons import Reason
 
 

@@ -10,6 +10,9 @@ from handroll.provenance import atomic_path
 
 LOGGER = logging.getLogger("handroll")
 
+VERSION = 1
+"""Raised by hand when the same notes give another MIDI file."""
+
 SUSTAIN = 64
 """Controller number of the sustain pedal."""
 

@@ -1,5 +1,7 @@
 import io
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,6 +42,27 @@ def source(tmp_path_factory, clips, splits, records):
     write_shards(table, splits, lambda *name: records[name], folder / "shards", target_bytes=200_000, row_group_rows=3)
     write_features(folder / "shards", folder / "features", heard, ("start_s", "end_s"), {"features": "test"})
     return Source(folder / "shards", features=folder / "features")
+
+
+def test_with_fewer_shards_no_file_of_an_earlier_run_stays(source, tmp_path):
+    fewer = tmp_path / "fewer"
+    fewer.mkdir()
+    manifest = json.loads((Path(source.shards) / "shards.json").read_text(encoding="utf-8"))
+    assert len(manifest["shards"]) > 4
+    chosen = [manifest["shards"][0], *manifest["shards"][-2:]]
+    (fewer / "shards.json").write_text(json.dumps(manifest | {"shards": chosen}), encoding="utf-8")
+    for shard in chosen:
+        (fewer / shard["name"]).symlink_to(Path(source.shards) / shard["name"])
+    for name, write in {
+        "motion": lambda shards, folder: write_motion(shards, folder, "keyboard", 30.0),
+        "features": lambda shards, folder: write_features(shards, folder, heard, ("start_s", "end_s"), {}),
+    }.items():
+        folder = tmp_path / name
+        write(source.shards, folder)
+        (folder / ".train-00003.4242.part.parquet").touch()
+        assert len(list(folder.iterdir())) == len(manifest["shards"]) + 2
+        write(fewer, folder)
+        assert {path.name for path in folder.iterdir()} == {f"{name}.json", *(shard["name"] for shard in chosen)}
 
 
 @pytest.fixture(scope="session")
