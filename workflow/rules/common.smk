@@ -17,7 +17,7 @@ from handroll.config import ConfigError, lookup, parse_config
 from handroll.evaluation.videos import distinct_rows, simulated_rows
 from handroll.provenance import code_hash, module_versions
 from handroll.screen.listing import measure_listing
-from handroll.screen.verdict import judge
+from handroll.screen.verdict import MEASURED, judge
 from handroll.sheet import SheetError, is_url, read_sheet
 
 try:
@@ -56,16 +56,6 @@ LISTED = {
 VIDEOS = {name: row for name, row in SHEET.items() if LISTED[name].usable_for_motion}
 # Every video that a job may be about.
 ROWS = SHEET | EVALUATED
-
-# Where the steps write what they measure, the earliest first.
-MEASURED = {
-    "probe": "results/acquire/{subject}/{video}/probe.json",
-    "survey": "results/screen/{subject}/{video}/survey.json",
-    "sound": "results/screen/{subject}/{video}/sound.json",
-    "visibility": "results/hands/{subject}/{video}/visibility.json",
-    "agreement": "results/music/{subject}/{video}/agreement.json",
-    "registration": "results/keyboard/{subject}/{video}/registration.json",
-}
 
 
 def once_a_path(get_source):

@@ -38,6 +38,16 @@ CRITERIA = {
 }
 """Every criterion by name, in order: a module with `SCORES`, `measure` and `decide`."""
 
+MEASURED = {
+    "probe": "results/acquire/{subject}/{video}/probe.json",
+    "survey": "results/screen/{subject}/{video}/survey.json",
+    "sound": "results/screen/{subject}/{video}/sound.json",
+    "visibility": "results/hands/{subject}/{video}/visibility.json",
+    "agreement": "results/music/{subject}/{video}/agreement.json",
+    "registration": "results/keyboard/{subject}/{video}/registration.json",
+}
+"""Where each step writes what it measures, the earliest first, below the folder that the workflow runs in."""
+
 
 @dataclass(frozen=True)
 class Criterion:
