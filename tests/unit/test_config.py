@@ -33,6 +33,28 @@ def test_shipped_configurations_are_valid(name):
     parse_config(yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8")))
 
 
+def test_the_papers_numbers_are_in_its_file_whatever_the_defaults_are():
+    """Gan et al., ICLR 2025: 1080p, clips of 30 s every 24 s with 80 % of the hands visible, gaps of 30 frames, and so on."""
+    values = yaml.safe_load((ROOT / "config" / "pianomotion10m.yaml").read_text(encoding="utf-8"))
+    paper = {
+        "screen.resolution": {"min_short_side_px": 1080, "min_long_side_px": 1920},
+        "screen.duration": {"min_s": 30.0},
+        "screen.editing": {"min_playable_s": 30.0, "min_longest_s": 30.0},
+        "screen.motion_without_sound": False,
+        "screen.visibility": {"min_both_hands": 0.8, "min_any_hand": 0.8},
+        "clips": {"length_s": 30.0, "hop_s": 24.0, "min_length_s": 30.0, "min_visibility": 0.8},
+        "motion.units": "frames",
+        "motion.gap": {"shorter_than": 30},
+        "motion.run": {"shorter_than": 15},
+        "motion.savgol": {"order": 3, "window": 11},
+    }
+    for key, expected in paper.items():
+        section = values
+        for part in key.split("."):
+            section = section[part]
+        assert section == expected, key
+
+
 def test_generated_references_are_current():
     for name, text in json_schemas().items():
         assert (ROOT / "workflow" / "schemas" / name).read_text(encoding="utf-8") == text, "run: python -m handroll.config_reference"
@@ -43,7 +65,7 @@ def test_generated_references_are_current():
 
 def test_lookup():
     assert lookup(Config(), "motion.hampel.window") == 20
-    assert lookup(Config(), "screen.duration") == {"min_s": 30.0, "max_s": 7200.0}
+    assert lookup(Config(), "screen.duration") == {"min_s": 8.0, "max_s": 7200.0}
     with pytest.raises(KeyError, match=r"motion\.hampel\.windows"):
         lookup(Config(), "motion.hampel.windows")
 
