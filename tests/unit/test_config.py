@@ -55,6 +55,11 @@ def test_the_papers_numbers_are_in_its_file_whatever_the_defaults_are():
         assert section == expected, key
 
 
+def shipped_values(*names):
+    """The plain values of configurations in config/."""
+    return [yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8")) for name in names]
+
+
 def _read_key(values, key):
     for part in key.split("."):
         values = values.get(part, {}) if isinstance(values, dict) else {}
@@ -63,8 +68,9 @@ def _read_key(values, key):
 
 def test_the_table_of_what_passes_is_that_of_the_configurations():
     page = (ROOT / "docs" / "curation.md").read_text(encoding="utf-8")
-    files = [yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8")) for name in ("relaxed", "strict")]
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|") and line.count("|") == 6]
+    files = shipped_values("relaxed", "strict")
+    lines = (line for line in page.splitlines() if line.startswith("|") and line.count("|") == 6)
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     said = {cells[2].strip("`"): cells for cells in rows if cells[2].startswith("`") and "," not in cells[2]}
     shipped = {key for values in files for key in leaves(parse_config(values)) if _read_key(values, key) is not None}
     # Every key of both files is in the table, but for the length of clips, which strict.yaml only repeats.
@@ -78,9 +84,7 @@ def test_the_table_of_what_passes_is_that_of_the_configurations():
 
 
 def test_relaxed_lets_more_pass_and_strict_less():
-    relaxed, default, strict = (
-        parse_config(yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8")) or {}) for name in ("relaxed", "config", "strict")
-    )
+    relaxed, default, strict = map(parse_config, shipped_values("relaxed", "config", "strict"))
     for key in leaves(default.screen):
         values = [lookup(config, f"screen.{key}") for config in (relaxed, default, strict)]
         rising = ".min_" in f".{key}"

@@ -23,7 +23,9 @@ def test_sheet_paths_are_relative_to_the_sheet(tmp_path):
     assert second.source == "https://x.org/v" and second.midi is None and second.permission == "unknown"
 
 
-@pytest.mark.parametrize("spelling", ["media/v.mp4", "./media/v.mp4", "sub/../media/v.mp4", "{project}/media/v.mp4", "{project}/sub/../media/v.mp4"])
+@pytest.mark.parametrize(
+    "spelling", ["media/v.mp4", "./media/v.mp4", "sub/../media/v.mp4", "{project}/media/v.mp4", "{project}/sub/../media/v.mp4"]
+)
 def test_a_path_is_the_same_however_it_is_spelt_and_wherever_the_project_is(tmp_path, monkeypatch, spelling):
     for place in (tmp_path / "here", tmp_path / "elsewhere" / "deeper"):
         project = place / "project"

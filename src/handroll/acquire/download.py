@@ -32,7 +32,8 @@ def fetch(source, out_path, *, max_height_px=1080, limits=None, pace=None, base_
     """Put the video of a source at a path.
 
     A local file becomes a symbolic link; it is relative where the source is, so that it is still right after all of `base_dir` has
-    moved. A URL is downloaded in the best quality up to a height and, where picture and sound come apart, merged into one file (Matroska or MP4, by what they are), which is read-only.
+    moved. A URL is downloaded in the best quality up to a height and, where picture and sound come apart, merged into one file
+    (Matroska or MP4, by what they are), which is read-only.
     Where there is no video to be had, an empty file is written. A download that breaks off stays in the folder `.download`
     beside the path, and the next call goes on with it.
 

@@ -44,6 +44,7 @@ for (const control of [verdict, reason, text]) control.addEventListener('input',
 show();
 """
 
+
 def gallery_html(verdicts):
     """The page.
 
