@@ -61,7 +61,7 @@ class Duration(Section):
 class Sound(Section):
     """Sound of a video."""
 
-    required: bool = Field(True, description="a video without sound is rejected")
+    required: bool = Field(True, description="a video without audio gives no clips")
 
 
 class Editing(Section):
