@@ -211,14 +211,12 @@ def local_path(cell, sheet):
     Returns
     -------
     str
-        Without links and `..` in its folders. Relative to the working directory where the cell is relative, or where the file is
-        below the working directory or below the sheet's folder: such a path is still right after the whole project has moved.
-        Else absolute.
+        Without links and `..` in its folders. Relative to the working directory where the cell is relative or the file is below the
+        working directory: such a path is still right after the whole project has moved. Else absolute.
     """
-    here, folder = Path.cwd(), Path(sheet).resolve().parent
-    given = Path(cell).expanduser()
-    path = Path(os.path.realpath((folder / given).parent), given.name)
-    if given.is_absolute() and not path.is_relative_to(here) and not path.is_relative_to(folder):
+    here, given = Path.cwd(), Path(cell).expanduser()
+    path = Path(os.path.realpath((Path(sheet).resolve().parent / given).parent), given.name)
+    if given.is_absolute() and not path.is_relative_to(here):
         return str(path)
     relative = os.path.relpath(path, here)
     # A name with a colon is not to be taken for an address.

@@ -1,11 +1,12 @@
 import hashlib
 import json
 import os
+import shutil
 
 import pytest
 
 from handroll import __version__, provenance
-from handroll.provenance import atomic_path, code_hash, file_sha256, module_version, stamp
+from handroll.provenance import atomic_path, code_hash, file_identity, file_sha256, module_version, stamp
 
 
 @pytest.fixture
@@ -127,3 +128,17 @@ def test_what_a_killed_writer_left_is_removed(tmp_path):
     with atomic_path(tmp_path / "a[1].parquet") as temporary:
         temporary.write_text("whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == [other.name, "a[1].parquet"]
+
+
+def test_a_file_is_told_by_size_and_time_not_by_its_path(tmp_path):
+    one = tmp_path / "one.mp4"
+    one.write_bytes(b"1234")
+    os.utime(one, (1000, 1000.9))
+    assert file_identity(one) == [4, 1000]
+    (tmp_path / "deep").mkdir()
+    moved = shutil.copy2(one, tmp_path / "deep" / "two.mp4")
+    (tmp_path / "link").symlink_to(moved)
+    assert file_identity(moved) == file_identity(tmp_path / "link") == file_identity(f"{tmp_path}/deep/../one.mp4")
+    os.utime(moved, (2000, 2000))
+    assert file_identity(moved) == [4, 2000]
+    assert file_identity(tmp_path / "none") is None and file_identity(tmp_path) is None

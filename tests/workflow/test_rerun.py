@@ -74,9 +74,9 @@ def test_run_gives_poses_above_the_keys_and_fingers(done):
 def test_the_project_in_another_place_reruns_nothing(done, copy_of, tmp_path):
     moved = copy_of(done, tmp_path / "deeper" / "project")
     assert (moved.root / "results/acquire/anna/one/video").resolve() == moved.root / "media/one.mp4"
-    assert moved.planned(*TARGETS, "acquire") == {}
+    assert moved.planned(*TARGETS) == {}
     moved.root.rename(tmp_path / "moved")
-    assert type(moved)(tmp_path / "moved").planned(*TARGETS, "acquire") == {}
+    assert type(moved)(tmp_path / "moved").planned(*TARGETS) == {}
 
 
 def test_another_spelling_of_the_same_files_reruns_nothing(done, small_videos):
@@ -88,7 +88,7 @@ def test_another_spelling_of_the_same_files_reruns_nothing(done, small_videos):
             (f"{done.root}/config/../media/one.mp4", "media/../media/one.mid", small_videos[1].parent / ".." / "videos" / "ode.mp4"),
         ):
             write_sheet(done, one, midi, two)
-            assert done.planned(*TARGETS, "acquire") == {}
+            assert done.planned(*TARGETS) == {}
     finally:
         write_sheet(done, "media/one.mp4", "media/one.mid", small_videos[1])
 
