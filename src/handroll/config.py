@@ -47,28 +47,28 @@ class Detect(Section):
 class Resolution(Section):
     """Least picture size, whichever way the picture stands."""
 
-    min_short_side_px: Annotated[int, Field(ge=0)] = Field(1080, description="least shorter side (px); the paper's 1080")
-    min_long_side_px: Annotated[int, Field(ge=0)] = Field(1920, description="least longer side (px); the paper's 1920")
+    min_short_side_px: Annotated[int, Field(ge=0)] = Field(720, description="least shorter side (px); the paper's 1080")
+    min_long_side_px: Annotated[int, Field(ge=0)] = Field(960, description="least longer side (px); 960 x 720 is 4:3; the paper's 1920")
 
 
 class Duration(Section):
     """Length of a video."""
 
-    min_s: Annotated[float, Field(ge=0)] = Field(30.0, description="least duration (s): one clip")
+    min_s: Annotated[float, Field(ge=0)] = Field(8.0, description="least duration (s); the paper's 30, one clip")
     max_s: Positive = Field(7200.0, description="greatest duration (s)")
 
 
 class Sound(Section):
     """Sound of a video."""
 
-    required: bool = Field(True, description="a video without sound is rejected")
+    required: bool = Field(True, description="a video without audio gives no clips")
 
 
 class Editing(Section):
     """Cuts, frozen and black pictures, titles, pictures in the picture: they are trimmed, and reject a video where too little is left."""
 
-    min_playable_s: NotNegative = Field(30.0, description="least playable time in all (s): one clip")
-    min_longest_s: NotNegative = Field(30.0, description="least length of the longest playable segment (s): one clip")
+    min_playable_s: NotNegative = Field(8.0, description="least playable time in all (s); the paper's 30, one clip")
+    min_longest_s: NotNegative = Field(8.0, description="least length of the longest playable segment (s); the paper's 30, one clip")
 
 
 class CameraMotion(Section):
@@ -134,7 +134,7 @@ class Screen(Section):
     """Thresholds a video must pass. Scores are measured without them, so changing one reruns only the cheap steps."""
 
     motion_without_sound: bool = Field(
-        False, description="hand motion is taken also from videos whose sound is missing or rejected, which give no clips"
+        True, description="videos whose audio is missing or rejected still give hand motion, though no clips; false: they give nothing"
     )
     resolution: Resolution = Resolution()
     duration: Duration = Duration()
@@ -326,6 +326,10 @@ class Clips(Section):
 
     length_s: Positive = Field(30.0, description="length of a clip (s); the paper's 30")
     hop_s: Positive = Field(24.0, description="from one clip's start to the next (s); the paper's 24")
+    min_length_s: Positive = Field(
+        8.0,
+        description="a playable segment shorter than length_s gives one shorter clip where it is at least this long (s); the paper's 30: none",
+    )
     min_visibility: Share = Field(0.8, description="least share of frames x hands that are observed or interpolated; the paper's 80 %")
 
 

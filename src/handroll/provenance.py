@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import secrets
+import stat
 import time
 from contextlib import contextmanager
 from functools import cache
@@ -90,6 +91,25 @@ def file_sha256(path):
     """SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_identity(path):
+    """What tells a file from others and from its later versions without reading it, wherever it is and whatever its path is called.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    [int, int] or None
+        Bytes, and time of the last change (s since 1970): whole seconds, since some archives keep no more. None where there is no file.
+    """
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return [found.st_size, int(found.st_mtime)] if stat.S_ISREG(found.st_mode) else None
 
 
 @cache

@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -18,7 +19,7 @@ from snakemake.settings.enums import Quietness
 from snakemake.settings.types import ConfigSettings, OutputSettings, ResourceSettings
 
 from handroll import __version__, provenance
-from handroll.provenance import atomic_path, code_hash, file_sha256, half_written, module_versions, stamp
+from handroll.provenance import atomic_path, code_hash, file_identity, file_sha256, half_written, module_versions, stamp
 
 
 @pytest.fixture
@@ -376,3 +377,17 @@ def test_a_file_of_another_machine_is_left_until_nobody_has_written_to_it_for_a_
 @pytest.mark.parametrize("name", ["take.parquet", ".take.parquet", ".take.4242.part.parquet", ".w.part", ".a.json.n_1_0123abcd.part.txt"])
 def test_other_files_are_nobodys(name):
     assert half_written(name) is None
+
+
+def test_a_file_is_told_by_size_and_time_not_by_its_path(tmp_path):
+    one = tmp_path / "one.mp4"
+    one.write_bytes(b"1234")
+    os.utime(one, (1000, 1000.9))
+    assert file_identity(one) == [4, 1000]
+    (tmp_path / "deep").mkdir()
+    moved = shutil.copy2(one, tmp_path / "deep" / "two.mp4")
+    (tmp_path / "link").symlink_to(moved)
+    assert file_identity(moved) == file_identity(tmp_path / "link") == file_identity(f"{tmp_path}/deep/../one.mp4")
+    os.utime(moved, (2000, 2000))
+    assert file_identity(moved) == [4, 2000]
+    assert file_identity(tmp_path / "none") is None and file_identity(tmp_path) is None

@@ -15,10 +15,10 @@ from snakemake.exceptions import WorkflowError
 from handroll.acquire.takedown import read_takedown, taken_down_names
 from handroll.config import ConfigError, lookup, parse_config
 from handroll.evaluation.videos import distinct_rows, simulated_rows
-from handroll.provenance import code_hash, module_versions
+from handroll.provenance import code_hash, file_identity, module_versions
 from handroll.screen.listing import measure_listing
 from handroll.screen.verdict import MEASURED, judge
-from handroll.sheet import SheetError, is_url, read_sheet
+from handroll.sheet import SheetError, is_url, read_sheet, source_name
 
 try:
     CONFIG = parse_config(config)
@@ -110,7 +110,7 @@ def script_path(script):
 
 def shown(row):
     """What a verdict tells of its row of the sheet."""
-    return {"subject": row.subject, "video": row.video, "title": row.title, "source": row.source}
+    return {"subject": row.subject, "video": row.video, "title": row.title, "source": source_name(row.source)}
 
 
 def per_video(*patterns):
@@ -220,17 +220,25 @@ def weights(*paths):
     return [path for path in paths if Path(path).is_file()]
 
 
-def local_file(column):
-    """For inputs: the local file that a job's row names; absent while it is, so that one that appears makes the job run again."""
+def identity(column):
+    """For `params`: what a job's row names in a column. A URL as written, a local file's size and time, the name of a missing file.
+
+    Another spelling of a path or another place of the project changes nothing; another file, or one that appears, does.
+    """
 
     @asked_often
-    def file(wildcards):
-        path = getattr(row_of(wildcards), column)
-        if (wildcards.subject, wildcards.video) in SIMULATED:
-            return [path] if path else []  # A rule makes it.
-        return [path] if path and not is_url(path) and Path(path).is_file() else []
+    def found(wildcards):
+        value = getattr(row_of(wildcards), column)
+        if value is None or is_url(value) or tuple(wildcards) in SIMULATED:
+            return value
+        return file_identity(value) or source_name(value)
 
-    return file
+    return found
+
+
+def path_of(column):
+    """For `params`, beside its `identity`: the path or URL itself. Functions of `input` are not compared."""
+    return lambda wildcards, input: getattr(row_of(wildcards), column)
 
 
 BENCHMARK = CONFIG.benchmark

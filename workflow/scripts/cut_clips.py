@@ -13,7 +13,7 @@ from handroll.schema import CLIPS, FINGERED_NOTES, MOTION, by_frame, read_table,
 
 
 def main(snakemake):
-    """Windows of fixed length inside the playable segments; kept where the hands are seen and the video has sound."""
+    """Windows inside the playable segments; kept where the hands are seen and the video has sound."""
     params, wildcards, given = snakemake.params, snakemake.wildcards, snakemake.input
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(wildcards)}") as log:
         clips = CLIPS.empty()

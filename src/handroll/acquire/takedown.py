@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from handroll.acquire.sites import same_video_key
 from handroll.provenance import half_written
-from handroll.sheet import ID_LENGTH, IDENTIFIER, ISO_DATE, read_rows
+from handroll.sheet import ID_LENGTH, IDENTIFIER, ISO_DATE, is_url, local_path, read_rows
 
 PACKED = ("shards.json", "README.md", "statistics.json", "croissant.json")
 """Files of a dataset that are made from all of its videos, beside its shards and plots."""
@@ -34,7 +34,9 @@ class Takedown(BaseModel):
 
     subject: str | None = Field(None, pattern=IDENTIFIER, max_length=ID_LENGTH, description="performer; together with `video`")
     video: str | None = Field(None, pattern=IDENTIFIER, max_length=ID_LENGTH, description="video id; together with `subject`")
-    source: str | None = Field(None, description="address of the video, in any spelling, instead of its ids")
+    source: str | None = Field(
+        None, description="address of the video, or path of its file relative to this sheet, in any spelling, instead of its ids"
+    )
     reason: str | None = Field(None, description="who asked for it and why, for people to read")
     date: str | None = Field(None, pattern=ISO_DATE, description="day of the request (YYYY-MM-DD)")
 
@@ -68,14 +70,20 @@ class Removal:
 
 
 def read_takedown(path):
-    """The rows of the takedown sheet, a tuple of Takedown; empty where there is no such file.
+    """The rows of the takedown sheet, a tuple of Takedown, paths as of `handroll.sheet.local_path`; empty where there is no such file.
 
     Raises
     ------
     handroll.sheet.SheetError
         Every problem with its line number.
     """
-    return tuple(read_rows(path, Takedown)) if Path(path).exists() else ()
+    return tuple(_with_local_path(row, path) for row in read_rows(path, Takedown)) if Path(path).exists() else ()
+
+
+def _with_local_path(row, sheet):
+    if row.source is None or is_url(row.source):
+        return row
+    return row.model_copy(update={"source": local_path(row.source, sheet)})
 
 
 def taken_down_names(takedowns, videos):
@@ -144,7 +152,10 @@ def _names(takedowns, results, videos):
 
 
 def _source_of(path):
-    """The source that an info.json names; empty where it cannot be read."""
+    """The source of the video beside an info.json: the file that its link leads to, else what info.json names; empty where unreadable."""
+    video = path.with_name("video")
+    if video.is_symlink():
+        return os.path.join(video.parent, os.readlink(video))
     try:
         return str(json.loads(path.read_text(encoding="utf-8"))["source"])
     except (ValueError, KeyError, TypeError):

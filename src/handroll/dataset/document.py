@@ -24,7 +24,9 @@ one window of a video. There is no picture in it, and no MANO model.
 | `statistics.json`, `keys.png`, `velocities.png` | what the dataset holds and what was left out |
 | `croissant.json` | the same description in [Croissant](https://docs.mlcommons.org/croissant/), for search engines and loaders |
 
-All clips of a video are in one split. Consecutive clips of a video overlap where the hop is shorter than the clip, so
+Clips are as long as the configuration says (`clips.length_s`, 30 s); an uncut stretch of video shorter than that is one shorter clip
+(at least `clips.min_length_s`). All clips of a video are in one split.
+Consecutive clips of a video overlap where the hop is shorter than the clip, so
 count notes and seconds by `start_s`, not by adding up clips.
 
 PianoMotion10M comes in as such shards, and any such folder goes out in its layout: [pianomotion10m.md](pianomotion10m.md).

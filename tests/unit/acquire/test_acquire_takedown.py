@@ -215,6 +215,21 @@ def test_a_local_source_stays(project):
     assert source.read_text(encoding="utf-8") == "my own video" and not video.is_symlink()
 
 
+def test_a_local_source_in_any_spelling(project, monkeypatch):
+    source = write(project / "media" / "mine.mp4", "my own video")
+    video = project / "results/acquire/ann/one/video"
+    video.unlink()
+    video.symlink_to("../../../../media/mine.mp4")
+    monkeypatch.chdir(project)
+    row = Video(subject="zoe", video="copy", source="media/mine.mp4")
+    for spelling in ("media/mine.mp4", "./media/../media/mine.mp4", str(source)):
+        takedowns = listed(project, spelling, header="source")
+        assert taken_down_names(takedowns, [row]) == {("zoe", "copy")}
+        # A video that is no longer in the sheet is found by its link.
+        assert ("ann", "one") in remove_taken_down(takedowns, project, dry_run=True).videos
+    assert not taken_down_names(listed(project, "media/other.mp4", header="source"), [row])
+
+
 def test_links_are_not_followed_and_told(project):
     elsewhere = project.parent / "elsewhere"
     kept = [write(elsewhere / "ann" / "one" / "x"), write(elsewhere / "one" / "x")]
