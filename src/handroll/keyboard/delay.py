@@ -9,7 +9,7 @@ Then to a fraction of a frame, with the labels of that delay, from two signs of 
 2. The rest: along and across the keys a fingertip moves until it presses its key, and is still while it holds it. Every view
    shows it, but how early a finger is over its key depends on the music.
 
-Each counts by its mean over its variance in the video itself. How far a tip falls or where it stops does not matter.
+Both count by the inverse of their variance, strokes only where they show. How far a tip falls or where it stops does not matter.
 """
 
 from dataclasses import dataclass, replace
@@ -36,13 +36,13 @@ true motion and motion by detection and pose, measured on development seeds, agr
 touch: the softer the tone, the longer the hammer is on its way (Goebl, Bresin and Galembo 2005, doi:10.1121/1.1944648). And a
 microphone 3 m away records it 9 ms late. Both are taken for delay here."""
 
-REST_BEFORE_S = 0.010
-"""A fingertip comes to rest this long before the note, by the same measure of speeds before and after: in the mean of the
-development seeds in whose views strokes drown."""
+REST_BEFORE_S = 0.020
+"""A fingertip comes to rest this long before the note, by speeds before and after: about 10 ms for the synthetic pianist, and 30
+to 50 ms in two videos of people whose strokes show the delay."""
 
-STROKE_ERROR_S, REST_ERROR_S = 0.006, 0.015
-"""Standard errors of the two signs that are constant in a performance, whatever the number of notes: how hard and how legato is
-played. Measured on performances of the synthetic pianist; see docs/pipeline.md."""
+STROKE_ERROR_S, REST_ERROR_S = 0.006, 0.020
+"""Standard errors of the two signs that are constant in a performance, whatever the number of notes: how hard, how legato, and
+how well prepared somebody plays. Measured on the same performances."""
 
 LEAST_NOTES, COARSE_NOTES = 10, 1000
 """With fewer notes whose fingers are seen there is no estimate; more than these, spread evenly, would not improve the coarse one."""
@@ -50,8 +50,9 @@ LEAST_NOTES, COARSE_NOTES = 10, 1000
 STROKES = replace(WEIGHTS, per_low_mm=0.0, per_drop_mm=0.3)
 """Weights that favour the stroke: the height of a finger says which one plays, not when."""
 
-PER_REST = 2.0
-"""Log odds for a fingertip whose speed falls by a factor of e when the note is struck."""
+PER_REST = 1.0
+"""Log odds for a fingertip whose speed falls by a factor of e when the note is struck: fitted to the lead of the true delay, less
+than the synthetic pianist alone would have it, since people keep their fingers on the keys."""
 
 _COARSE_STEP_S, _FINE_STEP_S, _FINE_S = 0.02, 0.005, 0.1
 _APART_S = 0.1
@@ -67,6 +68,10 @@ _REST_S = np.array([0.03, 0.05, 0.07, 0.09, 0.11])
 _SPEED_STEP_S, _STILL_MM_S = 0.025, 10.0
 # A speed is the way over twice the first; below the second, tips count as still: it is the noise of a resting hand.
 _DEEPEST_MM = 20.0
+_STROKE_FROM_REST_S = 0.05
+# The stroke is searched for so far from the delay by rests: two and a half of its standard errors.
+_STROKE_LEAD = 5.0
+# Strokes count where they fall so many standard errors in the mean: the highest of many delays reaches 3.4 by chance.
 _PEAK_STEPS = 4
 # The top of the fine peak is a parabola over so many steps to either side.
 
@@ -253,18 +258,45 @@ def _refine(notes, observed, tips_mm, delay_s, keyboard):
     delays = delay_s + _FINE_STEP_S * np.arange(-steps, steps + 1)
     wanted_s = np.asarray(notes["onset_s"])[:, None] - delays
     signs = np.stack([np.einsum("ndhf,nhf->dn", sign(observed[0], tips_mm, wanted_s), labels) for sign in (_falls, _comes_to_rest)])
-    # As a linear discriminant weighs signs: by the mean over the variance, both where the mean is highest.
-    best = signs.mean(axis=2).argmax(axis=1)
-    mean = np.maximum(signs.mean(axis=2)[range(2), best], 0.0)
-    signs *= (mean / (signs.var(axis=2)[range(2), best] + 1e-9))[:, None, None]
-    whole = signs.sum(axis=0)
-    top = int(np.clip(whole.sum(axis=1).argmax(), _PEAK_STEPS, len(delays) - 1 - _PEAK_STEPS))
+    rests = _peak(delays, signs[1])
+    # A hand that sinks towards its keys looks like a slow stroke long before the note.
+    beside = np.abs(delays - rests.at_s) <= _STROKE_FROM_REST_S + _PEAK_STEPS * _FINE_STEP_S
+    strokes = _peak(delays[beside], signs[0][beside])
+    found = [(rests, REST_ERROR_S), *([(strokes, STROKE_ERROR_S)] if strokes.lead >= _STROKE_LEAD else [])]
+    at_s = np.array([peak.at_s for peak, _ in found])
+    weight = 1.0 / np.array([peak.chance_s**2 + constant_s**2 for peak, constant_s in found])
+    mean_s = np.average(at_s, weights=weight)
+    # Signs that disagree by more than their errors show that these are too small, by about the root of chi-squared.
+    scale = max(np.sqrt((weight * (at_s - mean_s) ** 2).sum() / max(len(found) - 1, 1)), 1.0)
+    return float(mean_s), float(scale / np.sqrt(weight.sum()))
+
+
+@dataclass(frozen=True)
+class _Peak:
+    """Where the mean of a sign is highest.
+
+    Attributes
+    ----------
+    at_s, chance_s : float
+        The delay, and its standard error by chance among the notes.
+    lead : float
+        The mean there, in standard errors.
+    """
+
+    at_s: float
+    chance_s: float
+    lead: float
+
+
+def _peak(delays, sign):
+    """The `_Peak` of a sign (delay, note)."""
+    top = int(np.clip(sign.sum(axis=1).argmax(), _PEAK_STEPS, len(delays) - 1 - _PEAK_STEPS))
     near = slice(top - _PEAK_STEPS, top + _PEAK_STEPS + 1)
     from_top = delays[near] - delays[top]
-    square, slope, _ = np.polyfit(from_top, whole[near], 2)
+    square, slope, _ = np.polyfit(from_top, sign[near], 2)
     curvature = max(-2.0 * square.sum(), 1e-9)
     vertex = float(np.clip(slope.sum() / curvature, from_top[0], from_top[-1]))
     # Sandwich estimator of the variance of a maximum (Huber 1967): the notes' slopes at the peak over its curvature.
     chance_s = np.sqrt(((2.0 * square * vertex + slope) ** 2).sum()) / curvature
-    of_sign = np.clip([-2.0 * np.polyfit(from_top, sign[near].sum(axis=1), 2)[0] / curvature for sign in signs], 0.0, 1.0)
-    return float(delays[top] + vertex), float(np.sqrt(chance_s**2 + (of_sign @ [STROKE_ERROR_S, REST_ERROR_S]) ** 2))
+    lead = sign[top].sum() / (sign[top].std() * np.sqrt(sign.shape[1]) + 1e-9)
+    return _Peak(float(delays[top] + vertex), float(min(chance_s, _FINE_S)), float(lead))
