@@ -79,7 +79,7 @@ rule write_shards:
         clips=per_video(rules.cut_clips.output.clips),
         motion=per_video(rules.clean_motion.output.motion),
         notes=per_video(rules.label_fingering.output.notes),
-        pedal=per_video(rules.check_midi.output.pedal),
+        pedal=per_video(rules.label_fingering.output.pedal),
         audio=per_video(rules.extract_audio.output.audio),
         info=per_video(rules.fetch_video.output.info),
         probe=per_video(rules.probe_video.output.probe),

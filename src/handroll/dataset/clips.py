@@ -60,6 +60,7 @@ def cut_clips(
     segments=None,
     video_reasons=(),
     audio_path=None,
+    audio_delay_s=0.0,
     note_onset_s=None,
     scores_of=None,
     min_length_s=None,
@@ -83,9 +84,11 @@ def cut_clips(
     video_reasons : sequence of Reason or str
         Why the video as a whole does not enter the dataset; every window is then listed and rejected for these first.
     audio_path : path, optional
-        The video's sound, sample 0 at its first frame; a window in which it is silent, or over, is rejected.
+        The video's audio; a window in which it is silent, or over, is rejected.
+    audio_delay_s : float
+        How much later than the picture the audio comes: the audio of a window starts this much later in the file.
     note_onset_s : array (note,), optional
-        Onsets since the video's first frame; a window without one is rejected.
+        Onsets on the picture's clock, since the video's first frame; a window without one is rejected.
     scores_of : callable (start_s, end_s) -> dict, optional
         Gives a window's `schema.KEY_PRESS_SCORES`; all NaN where None.
     min_length_s : float, optional
@@ -104,7 +107,7 @@ def cut_clips(
         why = list(video_reasons)
         if visibility[k] < min_visibility:
             why.append(Reason.CLIP_HANDS_HIDDEN)
-        if audio_path is not None and _peak(audio_path, start_s[k], end_s[k]) < SILENT_PEAK:
+        if audio_path is not None and _peak(audio_path, start_s[k] + audio_delay_s, end_s[k] + audio_delay_s) < SILENT_PEAK:
             why.append(Reason.CLIP_NO_SOUND)
         if note_onset_s is not None and not np.any((note_onset_s >= start_s[k]) & (note_onset_s < end_s[k])):
             why.append(Reason.CLIP_NO_NOTES)
@@ -137,8 +140,9 @@ def _scores(scores_of, start_s, end_s):
 
 
 def _peak(audio_path, start_s, end_s):
-    """Greatest absolute sample (full scale 1) of [start_s, end_s); 0 behind the end of the sound."""
+    """Greatest absolute sample (full scale 1) of [start_s, end_s); 0 before and after the audio."""
     with soundfile.SoundFile(audio_path) as source:
-        source.seek(min(round(start_s * source.samplerate), source.frames))
-        samples = source.read(round((end_s - start_s) * source.samplerate), dtype="float32")
+        first, stop = (int(np.clip(round(edge_s * source.samplerate), 0, source.frames)) for edge_s in (start_s, end_s))
+        source.seek(first)
+        samples = source.read(stop - first, dtype="float32")
     return float(np.abs(samples).max(initial=0.0))

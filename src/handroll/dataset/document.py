@@ -119,7 +119,8 @@ samples, rate_hz = soundfile.read(io.BytesIO(clip["audio"]["bytes"]))
 - **Left and right** are the player's own hands.
 - **Notes**: `key_offset_s` is when the key is released, `sounding_offset_s` when the sound ends, by the pedal often
   later. A note belongs to the clip in which it is struck. `hand` and `finger` (1 thumb to 5 little finger) are empty and 0 where
-  the label is withheld. Sound and notes are `audio_delay_s` later than the picture.
+  the label is withheld. Motion, notes, pedal and audio of a row are on one clock, that
+  of the picture: audio and notes are moved by the delay that the fingertips show (`provenance`). `audio_delay_s` is what remains: 0.
 - **Key-press scores** ask of the motion alone whether it plays the notes. By default the heights of fingertips that hold
   keys are drawn to the keys by the labelled notes (`pose.contacts`), so the scores then test mostly where the fingers are along
   the keys; with `pose.contacts: false` they test the heights, too.

@@ -120,3 +120,13 @@ def test_windows_behind_the_end_of_the_sound_and_without_notes_are_rejected(tmp_
         motion_of(np.arange(2700) / 30.0), "a", "b", hop_s=30.0, audio_path=tmp_path / "sound.flac", note_onset_s=np.array([5.0, 60.0])
     )
     assert clips["reasons"].tolist() == ["", "clip_no_sound,clip_no_notes", "clip_no_sound"]
+
+
+def test_the_sound_of_a_clip_is_looked_for_where_late_audio_has_it(tmp_path):
+    """Sound in the first 30 s of the picture, and 20 s late in its file."""
+    silence = np.zeros(8000 * 20)
+    soundfile.write(tmp_path / "late.flac", np.concatenate([silence, 0.1 * np.sin(np.arange(8000 * 30) * 0.3)]), 8000)
+    motion = motion_of(np.arange(1800) / 30.0)
+    for delay_s, reasons in ((20.0, ["", "clip_no_sound"]), (-90.0, ["clip_no_sound"] * 2)):
+        clips = cut_clips(motion, "a", "b", hop_s=30.0, audio_path=tmp_path / "late.flac", audio_delay_s=delay_s)
+        assert clips["reasons"].tolist() == reasons
