@@ -15,6 +15,7 @@ STAGES = {
     "detections": rules.detect_hands.output.detections,
     "pose": rules.fit_pose.output.pose,
     "motion": rules.clean_motion.output.motion,
+    "transcribed": rules.check_midi.output.notes,
     "notes": rules.label_fingering.output.notes,
     "fingering": rules.label_fingering.output.summary,
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 from handroll.evaluation import performance
 from handroll.keyboard.registered import RegisteredKeyboard
 from handroll.logs import step_log
-from handroll.schema import DETECTIONS, FINGERED_NOTES, MOTION, POSE, by_frame, read_table, write_json
+from handroll.schema import DETECTIONS, FINGERED_NOTES, MOTION, NOTES, POSE, by_frame, read_table, write_json
 from handroll.synth.truth import read_truth
 
 
@@ -19,15 +19,15 @@ def main(snakemake):
             name: by_frame(read_table(given[name], table)[0])
             for name, table in (("detections", DETECTIONS), ("pose", POSE), ("motion", MOTION))
         }
-        notes = read_table(given.notes, FINGERED_NOTES)[0]
+        transcribed, notes = read_table(given.transcribed, NOTES)[0], read_table(given.notes, FINGERED_NOTES)[0]
         registration, fingering = (json.loads(Path(given[name]).read_text(encoding="utf-8")) for name in ("registration", "fingering"))
         counts = performance.score_detection(truth, tables["detections"])
         counts |= performance.score_motion(truth, tables["motion"], tables["pose"])
         samples = {}
         for more_counts, more_samples in (
             performance.score_registration(truth, RegisteredKeyboard.from_dict(registration)),
-            performance.score_music(truth, notes, fingering["audio_delay_s"]),
-            performance.score_fingering(truth, notes),
+            performance.score_music(truth, transcribed, fingering["audio_delay_s"]),
+            performance.score_fingering(truth, notes, fingering["audio_delay_s"]),
         ):
             counts, samples = counts | more_counts, samples | more_samples
         write_json(snakemake.output.scores, {"counts": counts, "samples": samples})

@@ -25,7 +25,7 @@ def main(snakemake):
         for number, (subject, video) in enumerate(params.recordings):
             detections, motion = (by_frame(read_table(given[n][number], t)[0]) for n, t in (("detections", DETECTIONS), ("motion", MOTION)))
             notes = read_table(given.notes[number], FINGERED_NOTES)[0]
-            facts = score_recording(detections, motion, notes, _read(given.registration[number]), _read(given.fingering[number]))
+            facts = score_recording(detections, motion, notes, _read(given.registration[number]))
             recordings.append({"subject": subject, "video": video} | facts)
         evaluation = {
             "about": {"performances": len(scores), "seeds": params.seeds, **params.settings},

@@ -188,14 +188,16 @@ def score_music(truth, notes, offset_s):
     return counts, {"offset_error_ms": [1e3 * (offset_s - late_s)]}
 
 
-def score_fingering(truth, notes):
+def score_fingering(truth, notes, offset_s):
     """Score the labels of hand and finger on the notes that were both played and transcribed, by texture.
 
     Parameters
     ----------
     truth : synth.truth.Truth
     notes : dict of str to array (note,)
-        `schema.FINGERED_NOTES`, in the time of the sound.
+        `schema.FINGERED_NOTES`, moved to the picture's clock by the offset that was found.
+    offset_s : float
+        That offset: notes are paired as they were transcribed, however wrong it is.
 
     Returns
     -------
@@ -203,7 +205,7 @@ def score_fingering(truth, notes):
         Counts: notes labelled, labels right, hands right; for each of `textures.TEXTURES` as `labelled_<texture>` and
         `label_right_<texture>`. Samples: `label_confidence` and `label_right` of every label.
     """
-    played, heard = match_rows(_later(truth.notes, truth.about["sound_delay_s"]), notes)
+    played, heard = match_rows(_later(truth.notes, truth.about["sound_delay_s"] - offset_s), notes)
     hand, finger = np.array(HANDS, dtype=object)[truth.note_hand[played]], truth.note_finger[played] + 1
     labelled = notes["finger"][heard] > 0
     hand_right = notes["hand"][heard] == hand

@@ -6,7 +6,7 @@ from handroll.metrics.key_press import key_press_scores
 from handroll.schema import State
 
 
-def score_recording(detections, motion, notes, registration, fingering):
+def score_recording(detections, motion, notes, registration):
     """Score what the pipeline wrote about a real recording.
 
     Parameters
@@ -14,9 +14,9 @@ def score_recording(detections, motion, notes, registration, fingering):
     detections, motion : dict of str to array (frame, hand 2, ...)
         `schema.DETECTIONS` and `schema.MOTION` by frame; no frame where the video was rejected.
     notes : dict of str to array (note,)
-        `schema.FINGERED_NOTES`.
-    registration, fingering : dict
-        registration.json and fingering.json.
+        `schema.FINGERED_NOTES`, on the picture's clock.
+    registration : dict
+        registration.json.
 
     Returns
     -------
@@ -27,7 +27,7 @@ def score_recording(detections, motion, notes, registration, fingering):
     """
     frames, heard = len(motion["state"]), len(notes["pitch"])
     on_keys = heard and np.isfinite(motion["joints_keyboard_mm"]).any()
-    presses = on_keys and key_press_scores(notes, motion["time_s"][:, 0], motion["joints_keyboard_mm"], delay_s=fingering["audio_delay_s"])
+    presses = on_keys and key_press_scores(notes, motion["time_s"][:, 0], motion["joints_keyboard_mm"])
     return {
         "both_hands_found": float(detections["found"].all(axis=1).mean()) if len(detections["found"]) else None,
         "observed": float((motion["state"] == State.OBSERVED).mean()) if frames else None,

@@ -116,13 +116,13 @@ def test_offset_is_found_minus_planted(truth):
 def test_labels_are_judged_by_hand_and_finger(truth):
     notes = labels_of(truth)
     number = len(notes["pitch"])
-    assert performance.score_fingering(truth, notes)[0]["label_right"] == (number, number)
+    assert performance.score_fingering(truth, notes, 0.0)[0]["label_right"] == (number, number)
     notes["finger"] = notes["finger"].copy()
     notes["finger"][0] = notes["finger"][0] % 5 + 1
     notes["finger"][1] = 0
     notes["hand"] = notes["hand"].copy()
     notes["hand"][2] = HANDS[1 - truth.note_hand[2]]
-    counts, samples = performance.score_fingering(truth, notes)
+    counts, samples = performance.score_fingering(truth, notes, 0.0)
     assert counts["labelled"] == (number - 1, number)
     assert counts["label_right"] == (number - 3, number - 1) and counts["label_hand_right"] == (number - 2, number - 1)
     assert len(samples["label_right"]) == number - 1 and sum(samples["label_right"]) == number - 3
@@ -131,8 +131,8 @@ def test_labels_are_judged_by_hand_and_finger(truth):
 def test_notes_that_were_never_played_are_not_judged(truth):
     notes = {name: values[:5].copy() for name, values in labels_of(truth).items()}
     notes["pitch"][0] += 1
-    assert performance.score_fingering(truth, notes)[0]["labelled"] == (4, 4)
-    assert performance.score_fingering(truth, {name: values[:0] for name, values in notes.items()})[0]["labelled"] == (0, 0)
+    assert performance.score_fingering(truth, notes, 0.0)[0]["labelled"] == (4, 4)
+    assert performance.score_fingering(truth, {name: values[:0] for name, values in notes.items()}, 0.0)[0]["labelled"] == (0, 0)
 
 
 def test_planted_delays_differ_and_repeat():
