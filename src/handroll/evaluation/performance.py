@@ -8,11 +8,11 @@ from mir_eval.transcription import match_notes
 
 from handroll.evaluation.textures import TEXTURES, note_textures
 from handroll.hand.skeleton import HANDS, JOINTS, LANDMARK_OF_JOINT, TIPS
-from handroll.keyboard.geometry import playing_points_mm
 from handroll.metrics.alignment import procrustes
 from handroll.metrics.key_press import key_press_scores
 from handroll.metrics.transcription import LEAST_NOTE_S, ONSET_TOLERANCE_S, note_scores
 from handroll.schema import State
+from handroll.synth.keyboard_scenes import errors_mm
 
 PALM = JOINTS.index("index1"), JOINTS.index("pinky1")
 """Joints whose distance is the width of the palm: the knuckles of the index finger and of the little finger."""
@@ -22,9 +22,6 @@ MOSTLY = 0.5
 
 GAP_FRAMES = 30
 """Gaps of fewer frames are to be interpolated, longer ones hidden: the limit of PianoMotion10M."""
-
-PICTURE_MARGIN_PX = 5
-"""Keys whose playing point is closer to the edge of the frame are not compared."""
 
 
 def score_detection(truth, detections):
@@ -71,27 +68,8 @@ def score_registration(truth, registered):
     counts = {"registered": (int(not registered.problem), 1)}
     if registered.problem:
         return counts, {}
-    along_mm, across_mm = registration_errors_mm(truth.view, registered.view, truth.width_px, truth.height_px)
-    return counts, {"along_mm": [float(np.percentile(along_mm, 95))], "across_mm": [float(np.percentile(across_mm, 95))]}
-
-
-def registration_errors_mm(true_view, view, width_px, height_px):
-    """Errors of a registration along and across the keys, each an array (key in the frame,), millimetres, absolute.
-
-    Parameters
-    ----------
-    true_view : synth.scene.View
-    view : keyboard.view.KeyboardView
-        Of the same frame.
-    width_px, height_px : int
-        Size of the frame as shown.
-    """
-    points_mm = playing_points_mm()
-    pixels, _ = true_view.project(points_mm * 1e-3, width_px, height_px)
-    size = np.array([width_px, height_px])
-    inside = ((pixels > PICTURE_MARGIN_PX) & (pixels < size - PICTURE_MARGIN_PX)).all(axis=1)
-    back = np.array([view.on_plane(pixel, z) for pixel, z in zip(pixels[inside], points_mm[inside, 2], strict=True)])
-    return np.abs(back - points_mm[inside, :2]).T
+    errors = errors_mm(registered, truth.view)
+    return counts, {"along_mm": [errors["along_p95_mm"]], "across_mm": [errors["across_p95_mm"]]}
 
 
 def score_motion(truth, motion, by_sight):

@@ -1,16 +1,16 @@
-"""The keyboard of a video: registered in its pictures or from marked points, checked against a moving camera, its octave settled."""
+"""The keyboard of a video: registered in its pictures or from marked points, checked, and its octave settled."""
 
 from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
 
 import numpy as np
 
 from handroll.keyboard.edges import LIP, edge_points, find_edges
-from handroll.keyboard.geometry import BLACK_KEYS, Keyboard, playing_points_mm
+from handroll.keyboard.gate import MESSAGES, Problem, find_problem, hands_over
+from handroll.keyboard.geometry import BLACK_KEYS, Keyboard, black_centres_mm, playing_points_mm
 from handroll.keyboard.landmarks import fit_landmarks
 from handroll.keyboard.movement import camera_movement
 from handroll.keyboard.octave import SETTLED, octave_odds
-from handroll.keyboard.registration import register, visible_lines
+from handroll.keyboard.registration import Registration, register, visible_lines
 from handroll.keyboard.view import KeyboardView
 
 MAX_SHIFT_MM, MAX_ZOOM = 2.0, 0.005
@@ -27,27 +27,11 @@ VERSION = 1
 SEARCH_MM = 3.0
 """How far from the model an edge is looked for when the residuals are measured."""
 
-LEAST_CONFIDENCE = 0.5
-"""Least share of the visible keys' edges that must be found."""
+APART_MM = 30.0
+"""Rows of keys that are less than this apart, across the keys, are the same row."""
 
-
-class Problem(StrEnum):
-    """Why a video has no registered keyboard."""
-
-    NO_MOTION = "no_motion"
-    NO_USABLE_SEGMENT = "no_usable_segment"
-    NO_KEYBOARD = "no_keyboard"
-    CAMERA_MOVES = "camera_moves"
-    CAMERA_ZOOMS = "camera_zooms"
-
-
-MESSAGES = {
-    Problem.NO_MOTION: "the video gives no motion; the gallery of the screens says why",
-    Problem.NO_USABLE_SEGMENT: "no part of the video shows one view from a camera at rest; film from a stand, without cuts",
-    Problem.NO_KEYBOARD: "no row of black and white keys was found; mark at least four points of it in the sheet's column keyboard",
-    Problem.CAMERA_MOVES: "the keys are not where they were at other times of the video; a camera that stands still is needed",
-    Problem.CAMERA_ZOOMS: "the keys change their size during the video; a camera that does not zoom is needed",
-}
+SURE_LEAD = 0.15
+"""Lead in confidence over another row of keys that makes the hands dispensable."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +41,9 @@ class RegisteredKeyboard:
     Attributes
     ----------
     problem : Problem or None
-        None where it is registered; else everything below but `shift_mm` and `zoom` is None.
+        None where it is registered; else everything below but `confidence`, `shift_mm` and `zoom` is None.
+    doubt : Problem or None
+        Why `gate` would not believe points that somebody marked; they are used.
     source : str
         "picture", or "sheet" where somebody marked points.
     view : KeyboardView
@@ -86,6 +72,7 @@ class RegisteredKeyboard:
     """
 
     problem: Problem | None
+    doubt: Problem | None = None
     source: str | None = None
     view: KeyboardView | None = None
     keyboard: Keyboard | None = None
@@ -119,7 +106,8 @@ class RegisteredKeyboard:
         focal = f"focal length {self.view.focal_px:.0f} px ({self.focal_source}{known})"
         found = f"found in the {self.source}" if self.source == "picture" else "marked in the sheet"
         octave = f"octave by the {self.octave_source}" if self.octave_source != "assumed" else "octave assumed: nothing tells it"
-        return [f"{found}; {octave}; {100 * self.confidence:.0f} % of the edges found; {focal}"]
+        doubt = [f"check the marked points: {self.doubt}: {MESSAGES[self.doubt]}"] if self.doubt else []
+        return [f"{found}; {octave}; {100 * self.confidence:.0f} % of the edges found; {focal}", *doubt]
 
     def to_dict(self):
         """JSON values; residuals as their median and 95th percentile."""
@@ -137,20 +125,21 @@ class RegisteredKeyboard:
     def from_dict(cls, values):
         """The inverse of `to_dict`, without the edges."""
         plain = {name: values[name] for name in _PLAIN}
+        plain |= {name: Problem(values[name]) for name in ("problem", "doubt") if values[name]}
         if values["problem"]:
-            return cls(**plain | {"problem": Problem(values["problem"])})
+            return cls(**plain)
         view = {name: np.array(value) if isinstance(value, list) else value for name, value in values["view"].items()}
         view["off_centre_px"] = tuple(values["view"]["off_centre_px"])
         return cls(**plain, view=KeyboardView(**view), keyboard=Keyboard(**values["keyboard"]))
 
 
 _PLAIN = (
-    *("problem", "source", "focal_source", "focal_spread", "octave_source", "octave_odds"),
+    *("problem", "doubt", "source", "focal_source", "focal_spread", "octave_source", "octave_odds"),
     *("first_key", "last_key", "confidence", "shift_mm", "zoom"),
 )
 
 
-def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=None, focal=None):
+def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=None, focal=None, hands_tilt_deg=None):
     """Register the keyboard of a video.
 
     Parameters
@@ -166,9 +155,12 @@ def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=Non
     landmarks_px : array (frame, hand 2, landmark 21, xy 2)
         Of `schema.DETECTIONS`, picture as shown.
     marked : (points_px (n, xy 2), points_mm (n, xyz 3)), optional
-        Points that somebody marked in the picture as shown, and what they are (`marks.marked_points`).
+        Points that somebody marked in the picture as shown, and what they are (`marks.marked_points`). They win over `gate`,
+        whose problem becomes a doubt.
     focal : (focal_px, source), optional
         A focal length that is known, of the picture as shown, and "sheet" or "config".
+    hands_tilt_deg : float, optional
+        The camera's tilt by the look of the hands (`screen.viewpoint.axis_from_hands`).
 
     Returns
     -------
@@ -178,20 +170,23 @@ def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=Non
         return RegisteredKeyboard(Problem.NO_USABLE_SEGMENT)
     scale = width_px / windows[0].shape[1]
     picture = np.median(np.stack(windows), axis=0).astype(np.uint8)
-    octaves, focal_px = (0,), focal and focal[0] / scale
+    focal_px = focal and focal[0] / scale
+
+    def problem_of(view, confidence):
+        return find_problem(_scaled(view, scale), confidence, landmarks_px, hands_tilt_deg)
+
     if marked is None:
         # A moving camera blurs the median of all, and no single window.
-        found = next(filter(None, (register(seen, focal_px=focal_px) for seen in (picture, *windows))), None)
+        found = _best_candidate([picture, *windows], focal_px, problem_of, lambda view: hands_over(_scaled(view, scale), landmarks_px))
         if found is None:
             return RegisteredKeyboard(Problem.NO_KEYBOARD)
-        view, keyboard, blacks, octaves = found.view, found.keyboard, found.blacks, found.octaves
         spread = float(np.sqrt(found.covariance[0, 0]))
         focal_source = focal[1] if focal else "keyboard" if spread < KNOWN_FOCAL_SPREAD else "assumed"
     else:
-        view, keyboard = fit_landmarks(marked[0] / scale, marked[1], picture.shape[1], picture.shape[0], focal_px=focal_px)
-        blacks, focal_source, spread = np.arange(len(BLACK_KEYS)), focal[1] if focal else "assumed", None
-    lines = visible_lines(blacks)
-    moved = camera_movement(windows, view, keyboard, lines, blacks)
+        found = _marked_candidate(picture, marked[0] / scale, marked[1], focal_px)
+        focal_source, spread = focal[1] if focal else "assumed", None
+    view, keyboard, blacks, octaves = found.view, found.keyboard, found.blacks, found.octaves
+    moved = camera_movement(windows, view, keyboard, visible_lines(blacks), blacks)
     if moved is None and marked is None:
         return RegisteredKeyboard(Problem.CAMERA_MOVES)
     movement = {"shift_mm": moved and moved.shift_mm, "zoom": moved and moved.zoom}
@@ -209,13 +204,14 @@ def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=Non
         octave = octaves[best[0]] if source == "notes" else min(octaves, key=lambda n: abs(_middle_mm(view, keyboard, n)))
         view, blacks = _moved(view, keyboard, octave), blacks + 5 * octave
     edges_mm, residual_mm = edge_residuals(picture, view, keyboard, blacks)
-    seen = np.isfinite(residual_mm[:, 0])
-    confidence = float(seen.mean()) if len(seen) else 0.0
-    if marked is None and confidence < LEAST_CONFIDENCE:
-        return RegisteredKeyboard(Problem.NO_KEYBOARD, **movement)
+    confidence = _share_found(residual_mm)
+    problem = found.problem or problem_of(view, confidence)
+    if problem and marked is None:
+        return RegisteredKeyboard(problem, confidence=confidence, **movement)
     first, last = visible_keys(view, keyboard)
     return RegisteredKeyboard(
         problem=None,
+        doubt=problem,
         source="picture" if marked is None else "sheet",
         view=_scaled(view, scale),
         keyboard=keyboard,
@@ -230,6 +226,44 @@ def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=Non
         confidence=confidence,
         **movement,
     )
+
+
+def _best_candidate(pictures, focal_px, problem_of, hands_of):
+    """The row of keys that is played: a Registration with its `problem`; None where no picture shows a row of keys."""
+    best = None
+    for picture in pictures:
+        candidates = []
+        for found in register(picture, focal_px=focal_px):
+            confidence = _share_found(edge_residuals(picture, found.view, found.keyboard, found.blacks)[1])
+            candidates.append((problem_of(found.view, confidence), confidence, found))
+        believed = sorted((candidate for candidate in candidates if candidate[0] is None), key=lambda candidate: -candidate[1])
+        if believed:
+            _, confidence, first = believed[0]
+            others = [found for _, share, found in believed[1:] if share > confidence - SURE_LEAD and _elsewhere(found, first)]
+            return replace(first, problem=Problem.AMBIGUOUS if others and hands_of(first.view).on_keys is None else None)
+        for problem, confidence, found in candidates:
+            if best is None or confidence > best[0]:
+                best = confidence, replace(found, problem=problem)
+    return best and best[1]
+
+
+def _elsewhere(found, other):
+    """Whether a Registration has the keys at other places across the keys than another one, or the other way round."""
+    middle = np.array([[x, found.keyboard.black_front_mm, 0.0] for x in black_centres_mm(found.keyboard)[found.blacks[[0, -1]]]])
+    left, right = other.view.on_plane(found.view.project(middle))
+    return bool(right[0] < left[0] or abs((left + right)[1] / 2.0 - other.keyboard.black_front_mm) > APART_MM)
+
+
+def _marked_candidate(picture, points_px, points_mm, focal_px):
+    """The Registration by points that somebody marked, refined on the edges."""
+    height_px, width_px = picture.shape
+    view, keyboard = fit_landmarks(points_px, points_mm, width_px, height_px, focal_px=focal_px)
+    return Registration(view, keyboard, np.arange(len(BLACK_KEYS)), np.nan, (0,), None)
+
+
+def _share_found(residual_mm):
+    """Share of the edges (edge, xy 2) that are found, 0..1."""
+    return float(np.isfinite(residual_mm[:, 0]).mean()) if len(residual_mm) else 0.0
 
 
 def edge_residuals(picture, view, keyboard, blacks):

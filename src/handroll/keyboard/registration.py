@@ -10,6 +10,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from handroll.keyboard.edges import FOCAL_SIGMA, LIP, SIDE, edge_points, find_edges, fit_edges
+from handroll.keyboard.gate import Problem
 from handroll.keyboard.geometry import BLACK_KEYS, N_WHITE, STANDARD, Keyboard, black_centres_mm, white_index
 from handroll.keyboard.pattern import black_mm, find_black_keys
 from handroll.keyboard.view import KeyboardView, straight_down
@@ -32,8 +33,10 @@ class Registration:
         Median distance of the found edges from the model, at the keyboard.
     octaves : tuple of int
         By how many octaves the keys may lie to the right or left of this, given what is seen; (0,) where it is settled.
-    covariance : array (14, 14)
-        As of `edges.fit_edges`.
+    covariance : array (14, 14) or None
+        As of `edges.fit_edges`; None where points were marked.
+    problem : gate.Problem or None
+        Why not to believe it, once it was checked.
     """
 
     view: KeyboardView
@@ -41,7 +44,8 @@ class Registration:
     blacks: np.ndarray
     residual_mm: float
     octaves: tuple
-    covariance: np.ndarray
+    covariance: np.ndarray | None
+    problem: Problem | None = None
 
 
 def register(picture, keyboard=STANDARD, focal_px=None):
@@ -56,11 +60,15 @@ def register(picture, keyboard=STANDARD, focal_px=None):
 
     Returns
     -------
-    Registration, or None where no keyboard is found
+    list of Registration
+        Every row of black keys that has an edge towards white ones gives one, the longest row first: a polished fallboard shows
+        the keys twice. Empty where no keyboard is found.
     """
-    seen = find_black_keys(picture)
-    if seen is None:
-        return None
+    return list(filter(None, (_registered(picture, seen, keyboard, focal_px) for seen in find_black_keys(picture))))
+
+
+def _registered(picture, seen, keyboard, focal_px):
+    """The Registration that begins with `BlackKeys`; None where they are no part of 88 keys."""
     # Any octave will do to begin with: the lowest that puts all keys on the keyboard.
     first = int(seen.black.min())
     shift = -((first + 1) // 5)

@@ -74,11 +74,11 @@ def test_registration_errors_are_those_of_the_camera(truth):
     rotation = truth.view.rotation
     position_mm = 1e3 * np.array(truth.view.position_m)
     view = KeyboardView(WIDTH, HEIGHT, truth.view.focal_widths * WIDTH, rotvec_from_matrix(rotation), -rotation @ position_mm)
-    assert max(map(np.max, performance.registration_errors_mm(truth.view, view, WIDTH, HEIGHT))) < 1e-6
-    moved = replace(view, translation_mm=-rotation @ (position_mm + [2.0, 5.0, 0.0]))
-    along_mm, across_mm = performance.registration_errors_mm(truth.view, moved, WIDTH, HEIGHT)
-    np.testing.assert_allclose(along_mm, 2.0, atol=1e-6)
-    np.testing.assert_allclose(across_mm, 5.0, atol=1e-6)
+    perfect = RegisteredKeyboard(None, view=view, octave_source="keys")
+    counts, samples = performance.score_registration(truth, perfect)
+    assert counts == {"registered": (1, 1)} and max(samples["along_mm"] + samples["across_mm"]) < 1e-6
+    moved = replace(perfect, view=replace(view, translation_mm=-rotation @ (position_mm + [2.0, 5.0, 0.0])))
+    assert performance.score_registration(truth, moved)[1] == pytest.approx({"along_mm": [2.0], "across_mm": [5.0]})
     assert performance.score_registration(truth, RegisteredKeyboard("no_keyboard")) == ({"registered": (0, 1)}, {})
 
 

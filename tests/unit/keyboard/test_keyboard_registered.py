@@ -211,7 +211,7 @@ def test_it_survives_its_file(whole):
 
 @pytest.mark.parametrize("problem", list(Problem))
 def test_a_problem_survives_its_file(problem):
-    moves = {"shift_mm": 3.5, "zoom": 0.002} if "camera" in problem else {}
+    moves = {"shift_mm": 3.5, "zoom": 0.002, "confidence": 0.4} if "camera" in problem else {}
     found = RegisteredKeyboard(problem, **moves)
     values = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert values["problem"] == problem.value and values["message"] == MESSAGES[problem]
