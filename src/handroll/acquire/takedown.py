@@ -212,7 +212,7 @@ def _experiment_holds_one(folder, names):
             if name in ("training.json", "windows.json") and _windows_name_one(path, names):
                 return True
             # What a killed job was writing may be unreadable; it is no sign that the experiment has to do with the video.
-            if path.suffix == ".parquet" and not _HALF_WRITTEN.fullmatch(name) and _table_names_one(path, names):
+            if path.suffix == ".parquet" and not half_written(name) and _table_names_one(path, names):
                 return True
     return False
 
