@@ -327,6 +327,10 @@ class Clips(Section):
     length_s: Positive = Field(30.0, description="length of a clip (s); the paper's 30")
     hop_s: Positive = Field(24.0, description="from one clip's start to the next (s); the paper's 24")
     min_visibility: Share = Field(0.8, description="least share of frames x hands that are observed or interpolated; the paper's 80 %")
+    min_key_press_f1: Share = Field(
+        0.1,
+        description="minimum key press F1 of a clip with a registered keyboard and at least 10 notes; other music scores 0.02, 0 accepts any",
+    )
 
 
 class Splits(Section):

@@ -68,6 +68,11 @@ class Reason(StrEnum):
     NO_HANDS = "no_hands", "motion", "No hand was found in any frame."
     HANDS_RARELY_VISIBLE = "hands_rarely_visible", "motion", "Both hands are found in too small a share of the frames."
     CLIP_HANDS_HIDDEN = "clip_hands_hidden", "motion", "The hands are hidden in too large a share of the clip."
+    CLIP_MOTION_OFF_NOTES = (
+        "clip_motion_off_notes",
+        "motion",
+        "The fingertips press hardly any of the notes: the keyboard, the notes or the hands are wrong.",
+    )
 
     NO_AUDIO = "no_audio", "sound", "The file holds no audio stream."
     AUDIO_EMPTY = "audio_empty", "sound", "The audio stream holds no sound during the video."

@@ -90,3 +90,16 @@ def test_windows_behind_the_end_of_the_sound_and_without_notes_are_rejected(tmp_
         motion_of(np.arange(2700) / 30.0), "a", "b", hop_s=30.0, audio_path=tmp_path / "sound.flac", note_onset_s=np.array([5.0, 60.0])
     )
     assert clips["reasons"].tolist() == ["", "clip_no_sound,clip_no_notes", "clip_no_sound"]
+
+
+@pytest.mark.parametrize(
+    ("f1", "notes", "reasons"),
+    [(0.04, 10, "clip_motion_off_notes"), (0.0, 10, "clip_motion_off_notes"), (0.1, 10, ""), (0.0, 9, ""), (np.nan, 10, "")],
+    ids=["off", "plays none", "plays some", "too few notes to say", "no keyboard"],
+)
+def test_a_clip_whose_motion_does_not_play_its_notes_is_rejected(f1, notes, reasons):
+    onset_s = np.linspace(0.0, 29.0, notes)
+    clips = cut_clips(
+        motion_of(np.arange(900) / 30.0), "a", "b", min_key_press_f1=0.1, note_onset_s=onset_s, scores_of=lambda *_: {"key_press_f1": f1}
+    )
+    assert clips["reasons"].tolist() == [reasons] and clips["accepted"].tolist() == [not reasons]
