@@ -331,6 +331,10 @@ class Clips(Section):
         description="a playable segment shorter than length_s gives one shorter clip where it is at least this long (s); the paper's 30: none",
     )
     min_visibility: Share = Field(0.8, description="least share of frames x hands that are observed or interpolated; the paper's 80 %")
+    min_key_press_f1: Share = Field(
+        0.1,
+        description="minimum key press F1 of a clip with a registered keyboard and at least 10 notes; other music scores 0.02, 0 accepts any",
+    )
 
 
 class Splits(Section):

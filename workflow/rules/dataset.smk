@@ -14,7 +14,7 @@ DATASET_SETTINGS = (
     *("motion.units", "motion.hampel.window", "motion.hampel.n_sigma", "motion.hampel.floor_m"),
     *("motion.hampel.floor_depth", "motion.hampel.floor_rad", "motion.gap.shorter_than"),
     *("motion.run.shorter_than", "motion.savgol.order", "motion.savgol.window", "music.engine"),
-    *("clips.length_s", "clips.hop_s", "clips.min_length_s", "clips.min_visibility"),
+    *("clips.length_s", "clips.hop_s", "clips.min_length_s", "clips.min_visibility", "clips.min_key_press_f1"),
     "screen.visibility.min_both_hands",
 )
 
@@ -46,6 +46,7 @@ rule cut_clips:
             hop_s="clips.hop_s",
             min_length_s="clips.min_length_s",
             min_visibility="clips.min_visibility",
+            min_key_press_f1="clips.min_key_press_f1",
         ),
     message:
         "Cut clips from {wildcards.subject}/{wildcards.video}"

@@ -26,7 +26,7 @@ def main(snakemake):
         import numpy as np
 
         from handroll.detect.glance import Glance
-        from handroll.keyboard.gate import MESSAGES
+        from handroll.keyboard.gate import DOUBTS
         from handroll.keyboard.marks import marked_points
         from handroll.keyboard.registered import register_keyboard
         from handroll.screen import viewpoint
@@ -60,7 +60,7 @@ def main(snakemake):
         median = np.median(colour, axis=0).astype(np.uint8)
         save_picture(draw_registration(median, found.drawn, found.edges_mm, found.residual_mm, name, found.in_words()), made.picture)
         if found.doubt:
-            log.warning("%s: check the marked points: %s", name, MESSAGES[found.doubt])
+            log.warning("%s: %s: %s", name, found.doubt, DOUBTS[found.doubt])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Cuts a video's motion into clips: windows in time, shorter where a video is, kept where the hands can be seen."""
+"""Cuts a video's motion into clips: windows in time, shorter where a video is, kept where the hands can be seen and play the notes."""
 
 import numpy as np
 import soundfile
@@ -10,6 +10,9 @@ from handroll.video.segments import SAME_TIME_S, bounds
 
 SILENT_PEAK = 1e-3
 """A clip that never gets louder than this (full scale 1; -60 dB) has no sound."""
+
+MIN_NOTES = 10
+"""Fewer notes than this in a clip do not show that the motion plays others."""
 
 
 def clip_windows(time_s, length_s, hop_s, segments=None, min_length_s=None):
@@ -57,6 +60,7 @@ def cut_clips(
     length_s=30.0,
     hop_s=24.0,
     min_visibility=0.8,
+    min_key_press_f1=0.0,
     segments=None,
     video_reasons=(),
     audio_path=None,
@@ -79,6 +83,8 @@ def cut_clips(
         Length of a clip and distance of their starts.
     min_visibility : float in [0, 1]
         A clip with a smaller share of frames x hands that are observed or interpolated is rejected.
+    min_key_press_f1 : float in [0, 1]
+        A clip of at least `MIN_NOTES` notes whose motion agrees with them less is rejected; one without a known F1 is not.
     segments : sequence of (start_s, end_s), optional
         The playable parts of the video (s); no window leaves one. The whole video where None.
     video_reasons : sequence of Reason or str
@@ -102,6 +108,9 @@ def cut_clips(
     time_s, visible = motion["time_s"][:, 0], motion["state"] > State.HIDDEN
     start_s, end_s, start_frame, end_frame = clip_windows(time_s, length_s, hop_s, segments, min_length_s)
     visibility = np.array([visible[a:b].sum() / max((b - a) * len(HANDS), 1) for a, b in zip(start_frame, end_frame, strict=True)])
+    scores = _scores(scores_of, start_s, end_s)
+    onset_s = np.empty(0) if note_onset_s is None else note_onset_s
+    struck = [np.sum((onset_s >= start) & (onset_s < end)) for start, end in zip(start_s, end_s, strict=True)]
     reasons = []
     for k in range(len(start_s)):
         why = list(video_reasons)
@@ -109,8 +118,10 @@ def cut_clips(
             why.append(Reason.CLIP_HANDS_HIDDEN)
         if audio_path is not None and _peak(audio_path, start_s[k] + audio_delay_s, end_s[k] + audio_delay_s) < SILENT_PEAK:
             why.append(Reason.CLIP_NO_SOUND)
-        if note_onset_s is not None and not np.any((note_onset_s >= start_s[k]) & (note_onset_s < end_s[k])):
+        if note_onset_s is not None and not struck[k]:
             why.append(Reason.CLIP_NO_NOTES)
+        if scores["key_press_f1"][k] < min_key_press_f1 and struck[k] >= MIN_NOTES:
+            why.append(Reason.CLIP_MOTION_OFF_NOTES)
         reasons.append(join_reasons(why))
     columns = {
         "subject": [subject] * len(start_s),
@@ -121,7 +132,7 @@ def cut_clips(
         "start_frame": start_frame,
         "end_frame": end_frame,
         "visibility": visibility,
-        **_scores(scores_of, start_s, end_s),
+        **scores,
         "accepted": [not cell for cell in reasons],
         "reasons": reasons,
     }

@@ -26,6 +26,9 @@ MAX_DISAGREEMENT_DEG = 25.0
 """Maximum difference from the tilt by the hands. Right registrations differ by up to 19 degrees (two real and 20 synthetic
 videos, tilts to 60 degrees)."""
 
+MAX_MARK_MM = 15.0
+"""A marked point that is farther than this from where the camera fitted to all points has it is a mistake: half a key and more."""
+
 MIN_HANDS = 20
 """Fewer detected hands (frames x hands) than this say nothing about where the keys are."""
 
@@ -34,7 +37,7 @@ FRONT_MM, BACK_MM = -20.0, STANDARD.white_length_mm
 
 
 class Problem(StrEnum):
-    """Why a video has no registered keyboard."""
+    """Why a video has no registered keyboard, or why to doubt marked points."""
 
     NO_MOTION = "no_motion"
     NO_USABLE_SEGMENT = "no_usable_segment"
@@ -46,8 +49,14 @@ class Problem(StrEnum):
     AMBIGUOUS = "ambiguous"
     CAMERA_MOVES = "camera_moves"
     CAMERA_ZOOMS = "camera_zooms"
+    MARKS_DISAGREE = "marks_disagree"
 
 
+_WHAT = {
+    Problem.IMPLAUSIBLE_CAMERA: "no usual camera has the focal length and distortion that were fitted to the keys",
+    Problem.TILT_DISAGREES: "the keys and the hands show the camera at different tilts, so the registration may be wrong",
+    Problem.HANDS_OFF_KEYS: "the fingertips are not over the keys that were found, which may be a reflection",
+}
 _MARK = "mark at least four points of the keyboard in the sheet's column keyboard"
 
 MESSAGES = {
@@ -55,14 +64,17 @@ MESSAGES = {
     Problem.NO_USABLE_SEGMENT: "no part of the video shows one view from a camera at rest; film from a stand, without cuts",
     Problem.NO_KEYBOARD: f"no row of black and white keys was found; {_MARK}",
     Problem.FEW_EDGES: f"too few edges of the keys are where a keyboard would have them, so the registration may be wrong; {_MARK}",
-    Problem.IMPLAUSIBLE_CAMERA: f"no usual camera has the focal length and distortion that were fitted to the keys; {_MARK}",
-    Problem.TILT_DISAGREES: f"the keys and the hands show the camera at different tilts, so the registration may be wrong; {_MARK}",
-    Problem.HANDS_OFF_KEYS: f"the fingertips are not over the keys that were found, which may be a reflection; {_MARK}",
+    **{problem: f"{what}; {_MARK}" for problem, what in _WHAT.items()},
     Problem.AMBIGUOUS: f"two rows of keys were found, one of them a reflection, and the hands do not show which is played; {_MARK}",
     Problem.CAMERA_MOVES: "the keys are not where they were at other times of the video; a camera that stands still is needed",
     Problem.CAMERA_ZOOMS: "the keys change their size during the video; a camera that does not zoom is needed",
+    Problem.MARKS_DISAGREE: "a marked point is far from where the other points put it; correct the sheet's column keyboard",
 }
 """What each problem means and what to do, for reports."""
+
+DOUBTS = {problem: f"{what}; check the points in the sheet's column keyboard" for problem, what in _WHAT.items()}
+DOUBTS |= {Problem.MARKS_DISAGREE: MESSAGES[Problem.MARKS_DISAGREE]}
+"""The same of marked points, which are used all the same."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +151,29 @@ def find_problem(view, confidence, landmarks_px, hands_tilt_deg=None):
     if hands_tilt_deg is not None and abs(tilt_deg(view) - hands_tilt_deg) > MAX_DISAGREEMENT_DEG:
         return Problem.TILT_DISAGREES
     return None
+
+
+def find_doubt(view, keyboard, marked, landmarks_px, hands_tilt_deg=None):
+    """Why to doubt a registration from marked points; edges do not count, since points are marked where they are hard to see.
+
+    Parameters
+    ----------
+    view, landmarks_px, hands_tilt_deg
+        As of `find_problem`.
+    keyboard : handroll.keyboard.geometry.Keyboard
+        With the length of its keys found.
+    marked : (points_px (n, xy 2), points_mm (n, xyz 3))
+        Of `marks.marked_points`, in the picture of the view.
+
+    Returns
+    -------
+    Problem or None
+        One of `DOUBTS`.
+    """
+    points_px, points_mm = marked
+    length = keyboard.white_length_mm / STANDARD.white_length_mm
+    off = np.linalg.norm(view.on_plane(points_px) - points_mm[:, :2] * [1.0, length], axis=-1)
+    return Problem.MARKS_DISAGREE if not (off < MAX_MARK_MM).all() else find_problem(view, 1.0, landmarks_px, hands_tilt_deg)
 
 
 def plausible(view):

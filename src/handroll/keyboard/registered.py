@@ -5,12 +5,11 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from handroll.keyboard.edges import LIP, edge_points, find_edges
-from handroll.keyboard.gate import MESSAGES, Problem, find_problem, hands_over
-from handroll.keyboard.geometry import BLACK_KEYS, Keyboard, black_centres_mm, playing_points_mm
-from handroll.keyboard.landmarks import fit_landmarks
+from handroll.keyboard.gate import DOUBTS, MESSAGES, Problem, find_doubt, find_problem, hands_over
+from handroll.keyboard.geometry import Keyboard, black_centres_mm, playing_points_mm
 from handroll.keyboard.movement import camera_movement
 from handroll.keyboard.octave import SETTLED, octave_odds
-from handroll.keyboard.registration import Registration, register, visible_lines
+from handroll.keyboard.registration import moved, register, register_marked, visible_lines
 from handroll.keyboard.view import KeyboardView
 
 MAX_SHIFT_MM, MAX_ZOOM = 2.0, 0.005
@@ -30,8 +29,8 @@ SEARCH_MM = 3.0
 APART_MM = 30.0
 """Rows of keys that are less than this apart, across the keys, are the same row."""
 
-SURE_LEAD = 0.15
-"""Lead in confidence over another row of keys that makes the hands dispensable."""
+SURE_LEAD = 0.5
+"""Another row of keys with a smaller share of the edges of the first is none that could be played."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class RegisteredKeyboard:
     problem : Problem or None
         None where it is registered; else everything below but `confidence`, `shift_mm` and `zoom` is None.
     doubt : Problem or None
-        Why `gate` would not believe points that somebody marked; they are used.
+        Why `gate` doubts points that somebody marked; they are used all the same.
     source : str
         "picture", or "sheet" where somebody marked points.
     view : KeyboardView
@@ -53,7 +52,7 @@ class RegisteredKeyboard:
     focal_source : str
         "sheet" or "config" where it was given, "keyboard" where the keys tell it, "assumed" where they hardly do.
     focal_spread : float or None
-        Relative standard deviation of the focal length; None where points were marked.
+        Relative standard deviation of the focal length; None where marked points were not refined on the edges.
     octave_source : str
         "keys": the picture shows it; "sheet": marked keys have names; "notes": the fingers stand on the sounding keys;
         "assumed": nothing tells it, so everything may be off by octaves.
@@ -106,13 +105,13 @@ class RegisteredKeyboard:
         focal = f"focal length {self.view.focal_px:.0f} px ({self.focal_source}{known})"
         found = f"found in the {self.source}" if self.source == "picture" else "marked in the sheet"
         octave = f"octave by the {self.octave_source}" if self.octave_source != "assumed" else "octave assumed: nothing tells it"
-        doubt = [f"check the marked points: {self.doubt}: {MESSAGES[self.doubt]}"] if self.doubt else []
+        doubt = [f"{self.doubt}: {DOUBTS[self.doubt]}"] if self.doubt else []
         return [f"{found}; {octave}; {100 * self.confidence:.0f} % of the edges found; {focal}", *doubt]
 
     def to_dict(self):
         """JSON values; residuals as their median and 95th percentile."""
         plain = {name: getattr(self, name) for name in _PLAIN}
-        plain["message"] = MESSAGES.get(self.problem)
+        plain["message"] = DOUBTS[self.doubt] if self.doubt else MESSAGES.get(self.problem)
         if self.problem:
             return plain
         off = np.linalg.norm(self.residual_mm, axis=-1)
@@ -180,18 +179,17 @@ def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=Non
         found = _best_candidate([picture, *windows], focal_px, problem_of, lambda view: hands_over(_scaled(view, scale), landmarks_px))
         if found is None:
             return RegisteredKeyboard(Problem.NO_KEYBOARD)
-        spread = float(np.sqrt(found.covariance[0, 0]))
-        focal_source = focal[1] if focal else "keyboard" if spread < KNOWN_FOCAL_SPREAD else "assumed"
     else:
-        found = _marked_candidate(picture, marked[0] / scale, marked[1], focal_px)
-        focal_source, spread = focal[1] if focal else "assumed", None
+        found = register_marked(picture, marked[0] / scale, marked[1], focal_px)
+    spread = None if found.covariance is None else float(np.sqrt(found.covariance[0, 0]))
+    focal_source = focal[1] if focal else "keyboard" if spread is not None and spread < KNOWN_FOCAL_SPREAD else "assumed"
     view, keyboard, blacks, octaves = found.view, found.keyboard, found.blacks, found.octaves
-    moved = camera_movement(windows, view, keyboard, visible_lines(blacks), blacks)
-    if moved is None and marked is None:
+    motion = camera_movement(windows, view, keyboard, visible_lines(blacks), blacks)
+    if motion is None and marked is None:
         return RegisteredKeyboard(Problem.CAMERA_MOVES)
-    movement = {"shift_mm": moved and moved.shift_mm, "zoom": moved and moved.zoom}
-    if moved and (moved.shift_mm > MAX_SHIFT_MM or moved.zoom > MAX_ZOOM):
-        return RegisteredKeyboard(Problem.CAMERA_ZOOMS if moved.zoom > MAX_ZOOM else Problem.CAMERA_MOVES, **movement)
+    movement = {"shift_mm": motion and motion.shift_mm, "zoom": motion and motion.zoom}
+    if motion and (motion.shift_mm > MAX_SHIFT_MM or motion.zoom > MAX_ZOOM):
+        return RegisteredKeyboard(Problem.CAMERA_ZOOMS if motion.zoom > MAX_ZOOM else Problem.CAMERA_MOVES, **movement)
 
     octave, source, odds = 0, "keys" if marked is None else "sheet", None
     if len(octaves) > 1:
@@ -202,16 +200,20 @@ def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=Non
         source = "notes" if odds >= SETTLED else "assumed"
         # Nothing tells: the pianist sits before the middle of the keyboard, and so does the camera.
         octave = octaves[best[0]] if source == "notes" else min(octaves, key=lambda n: abs(_middle_mm(view, keyboard, n)))
-        view, blacks = _moved(view, keyboard, octave), blacks + 5 * octave
+        view, blacks = moved(view, keyboard, octave), blacks + 5 * octave
     edges_mm, residual_mm = edge_residuals(picture, view, keyboard, blacks)
     confidence = _share_found(residual_mm)
-    problem = found.problem or problem_of(view, confidence)
-    if problem and marked is None:
+    problem, doubt = None, None
+    if marked is None:
+        problem = found.problem or problem_of(view, confidence)
+    else:
+        doubt = find_doubt(_scaled(view, scale), keyboard, marked, landmarks_px, hands_tilt_deg)
+    if problem:
         return RegisteredKeyboard(problem, confidence=confidence, **movement)
     first, last = visible_keys(view, keyboard)
     return RegisteredKeyboard(
         problem=None,
-        doubt=problem,
+        doubt=doubt,
         source="picture" if marked is None else "sheet",
         view=_scaled(view, scale),
         keyboard=keyboard,
@@ -234,16 +236,19 @@ def _best_candidate(pictures, focal_px, problem_of, hands_of):
     for picture in pictures:
         candidates = []
         for found in register(picture, focal_px=focal_px):
-            confidence = _share_found(edge_residuals(picture, found.view, found.keyboard, found.blacks)[1])
-            candidates.append((problem_of(found.view, confidence), confidence, found))
-        believed = sorted((candidate for candidate in candidates if candidate[0] is None), key=lambda candidate: -candidate[1])
+            residual_mm = edge_residuals(picture, found.view, found.keyboard, found.blacks)[1]
+            problem = problem_of(found.view, _share_found(residual_mm))
+            # Of what shows a part of the row and what shows all, the latter: most edges, not the greatest share.
+            candidates.append((int(np.isfinite(residual_mm[:, 0]).sum()), replace(found, problem=problem)))
+        candidates.sort(key=lambda candidate: -candidate[0])
+        believed = [candidate for candidate in candidates if candidate[1].problem is None]
         if believed:
-            _, confidence, first = believed[0]
-            others = [found for _, share, found in believed[1:] if share > confidence - SURE_LEAD and _elsewhere(found, first)]
-            return replace(first, problem=Problem.AMBIGUOUS if others and hands_of(first.view).on_keys is None else None)
-        for problem, confidence, found in candidates:
-            if best is None or confidence > best[0]:
-                best = confidence, replace(found, problem=problem)
+            edges, first = believed[0]
+            others = [found for count, found in believed[1:] if count > SURE_LEAD * edges and _elsewhere(found, first)]
+            unclear = others and hands_of(first.view).on_keys is None
+            return replace(first, problem=Problem.AMBIGUOUS) if unclear else first
+        if candidates and (best is None or candidates[0][0] > best[0]):
+            best = candidates[0]
     return best and best[1]
 
 
@@ -252,13 +257,6 @@ def _elsewhere(found, other):
     middle = np.array([[x, found.keyboard.black_front_mm, 0.0] for x in black_centres_mm(found.keyboard)[found.blacks[[0, -1]]]])
     left, right = other.view.on_plane(found.view.project(middle))
     return bool(right[0] < left[0] or abs((left + right)[1] / 2.0 - other.keyboard.black_front_mm) > APART_MM)
-
-
-def _marked_candidate(picture, points_px, points_mm, focal_px):
-    """The Registration by points that somebody marked, refined on the edges."""
-    height_px, width_px = picture.shape
-    view, keyboard = fit_landmarks(points_px, points_mm, width_px, height_px, focal_px=focal_px)
-    return Registration(view, keyboard, np.arange(len(BLACK_KEYS)), np.nan, (0,), None)
 
 
 def _share_found(residual_mm):
@@ -285,12 +283,6 @@ def visible_keys(view, keyboard):
 def _middle_mm(view, keyboard, octave):
     """How far right of the keyboard's middle the picture's middle is, if the keys are so many octaves farther right."""
     return view.on_plane(view.centre_px)[0] + 7 * octave * keyboard.white_pitch_mm - keyboard.width_mm / 2.0
-
-
-def _moved(view, keyboard, octave):
-    """The view of keys that are so many octaves farther right than it says."""
-    step_mm = np.array([7 * octave * keyboard.white_pitch_mm, 0.0, 0.0])
-    return replace(view, translation_mm=view.translation_mm - view.extrinsics.rotation @ step_mm)
 
 
 def _scaled(view, scale):

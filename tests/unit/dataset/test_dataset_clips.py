@@ -130,3 +130,16 @@ def test_the_sound_of_a_clip_is_looked_for_where_late_audio_has_it(tmp_path):
     for delay_s, reasons in ((20.0, ["", "clip_no_sound"]), (-90.0, ["clip_no_sound"] * 2)):
         clips = cut_clips(motion, "a", "b", hop_s=30.0, audio_path=tmp_path / "late.flac", audio_delay_s=delay_s)
         assert clips["reasons"].tolist() == reasons
+
+
+@pytest.mark.parametrize(
+    ("f1", "notes", "reasons"),
+    [(0.04, 10, "clip_motion_off_notes"), (0.0, 10, "clip_motion_off_notes"), (0.1, 10, ""), (0.0, 9, ""), (np.nan, 10, "")],
+    ids=["off", "plays none", "plays some", "too few notes to say", "no keyboard"],
+)
+def test_a_clip_whose_motion_does_not_play_its_notes_is_rejected(f1, notes, reasons):
+    onset_s = np.linspace(0.0, 29.0, notes)
+    clips = cut_clips(
+        motion_of(np.arange(900) / 30.0), "a", "b", min_key_press_f1=0.1, note_onset_s=onset_s, scores_of=lambda *_: {"key_press_f1": f1}
+    )
+    assert clips["reasons"].tolist() == [reasons] and clips["accepted"].tolist() == [not reasons]
