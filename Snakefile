@@ -44,7 +44,7 @@ localrules:
 
 
 rule all:
-    """The dataset: shards, card and statistics."""
+    """The dataset: shards, card and statistics; overlays that were drawn before are kept up to date."""
     default_target: True
     input:
         steps=steps_to("cut_clips"),
@@ -52,6 +52,7 @@ rule all:
         verdicts=rules.screen_videos.output,
         shards=rules.write_shards.output,
         card=rules.describe_dataset.output,
+        overlays=drawn_before(rules.draw_overlay.output.overlay),
 
 
 rule acquire:

@@ -108,7 +108,28 @@ def test_another_file_reruns_its_own_video(done, small_videos):
 
 
 def test_unused_key_reruns_nothing(done):
-    assert done.planned("all", "--config", "overlay={max_height_px: 360}") == {}
+    assert done.planned("all", "--config", "synthetic={hours: 0.1}") == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "jobs"), [("overlay={max_height_px: 360}", {"draw_overlay": 2}), ("motion={hampel: {n_sigma: 4.0}}", BELOW_MOTION)]
+)
+def test_all_keeps_overlays_that_were_drawn_up_to_date(done, change, jobs):
+    assert done.planned("all", "--config", change) == jobs
+
+
+def test_all_draws_no_overlays_of_its_own_accord(done):
+    report = done.root / "results" / "report"
+    one, two = (report / video for video in VIDEOS)
+    (one / "overlay.mp4").rename(report / "one.mp4")
+    two.rename(report / "two")
+    try:
+        # The folder of the first is there, as after a job that failed; the second was never drawn.
+        assert done.planned("all") == {"draw_overlay": 1}
+        assert done.planned("all", "--config", "motion={hampel: {n_sigma: 4.0}}") == {**BELOW_MOTION, "draw_overlay": 1}
+    finally:
+        (report / "one.mp4").rename(one / "overlay.mp4")
+        (report / "two").rename(two)
 
 
 def test_filter_parameter_reruns_cleaning_and_below(done):

@@ -122,6 +122,15 @@ def per_video(*patterns):
     return lambda wildcards: paths
 
 
+def drawn_before(pattern):
+    """For the input of `all`: the overlays of those videos that have a folder of overlays, so that none is left behind a change.
+
+    The folder counts, not the file: it outlives a job that fails.
+    """
+    paths = per_video(pattern)
+    return lambda wildcards: [path for path in paths(wildcards) if os.path.isdir(os.path.dirname(path))]
+
+
 # The steps of a video in the order in which the data flow.
 STEPS = [
     "fetch_video",

@@ -18,7 +18,7 @@ def main(snakemake):
         if rejected:
             from handroll.view.slate import save_slate
 
-            save_slate(made.contact_sheet, name, [f"{reason}: {Reason(reason).description}" for reason in rejected], made.overlay)
+            save_slate(made.contact_sheet, name, [f"{reason}: {Reason(reason).sentence}" for reason in rejected], made.overlay)
             log.info("rejected: %s", ", ".join(rejected))
             return
         from handroll.camera import camera_of

@@ -1,5 +1,6 @@
 """A page of all videos with thumbnails, verdicts and scores beside thresholds, so that a person can check the machine quickly."""
 
+import re
 from html import escape
 from urllib.parse import quote
 
@@ -87,13 +88,18 @@ def _article(verdict):
     title = f"{escape(verdict['title'])} " if verdict["title"] else ""
     by_hand = f", {verdict['override']}ed by hand" if verdict["override"] else ""
     picture = f'<img loading="lazy" alt="" src="{escape(quote(verdict["thumbnails"]))}">' if verdict["thumbnails"] else ""
-    why = "".join(f"<li><code>{escape(reason)}</code> {escape(Reason(reason).description)}</li>" for reason in verdict["reasons"])
+    why = "".join(f"<li><code>{escape(reason)}</code> {_sentence(reason)}</li>" for reason in verdict["reasons"])
     heading = f"{title}<code>{escape(name)}</code><small>{KINDS[kind_of(verdict)]}{by_hand}{link}</small>"
     return f"""<article class="{kind_of(verdict)}" data-reasons="{escape(" ".join(verdict["reasons"]))}">
 <h2>{heading}</h2>{picture}{f"<ul>{why}</ul>" if why else ""}
 {_scores([c for c in verdict["criteria"] if not c["passed"]])}
 <details><summary>all scores</summary>{_scores(verdict["criteria"])}</details></article>
 """
+
+
+def _sentence(reason):
+    """A reason in words as HTML; names of settings, in backticks, as code."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(Reason(reason).sentence))
 
 
 def _scores(criteria):
