@@ -134,13 +134,17 @@ def list_videos(options):
     """
     from pydantic import ValidationError
 
+    from handroll.acquire.back_off import Pace
     from handroll.acquire.candidates import merge_into_sheet
     from handroll.acquire.channels import Channel, list_channels
     from handroll.acquire.cookies import CookieFileError
 
+    # The report says in one sentence what failed; the words of yt-dlp are for logs.
+    logging.getLogger("handroll").addHandler(logging.NullHandler())
     try:
         channels = [Channel(url=url, subject=options.subject) for url in options.urls]
-        listing = list_channels(channels, options.most)
+        # Somebody waits for the answer: what failed can be listed again with the same command.
+        listing = list_channels(channels, options.most, Pace(tries=2, back_off_s=1.0, max_wait_s=10.0))
         added = merge_into_sheet(options.sheet, listing.candidates)
     except ValidationError as error:
         print(f"handroll list: {'; '.join(problem['msg'] for problem in error.errors())}", file=sys.stderr)
@@ -150,7 +154,7 @@ def list_videos(options):
         return 2
     for line in listing.report():
         print(line)
-    print(f"{len(added)} new rows in {options.sheet}, {len(listing.candidates) - len(added)} videos stood there already")
+    print(f"{len(added)} new rows in {options.sheet}, {len(listing.candidates) - len(added)} videos were there already")
     return 1 if listing.failed else 0
 
 

@@ -15,6 +15,9 @@ from handroll.run.progress import Job, Progress, last_line, short
 
 __all__ = ["LogHandler"]
 
+_OF_JOBS = ("RuleException", "CalledProcessError")
+"""Errors that come with a job that fails."""
+
 
 class LogHandler(LogHandlerBase):
     """Prints the progress; all state is in `handroll.run.progress.Progress`."""

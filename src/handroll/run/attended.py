@@ -26,8 +26,10 @@ def end_with(parent):
 
 
 def interrupt(_number, _frame):
-    """End Snakemake as Ctrl-C does; what it still prints of jobs that this ends goes to the log."""
+    """End Snakemake and its jobs as Ctrl-C does; what it still prints of jobs that this ends goes to the log."""
     os.dup2(2, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.killpg(0, signal.SIGINT)
     raise KeyboardInterrupt
 
 

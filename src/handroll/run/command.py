@@ -190,7 +190,8 @@ def _wait(child):
         print("\nstopping ...", flush=True)
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
-        _signal_group(child, signal.SIGINT)
+        # It passes the signal on to its jobs.
+        child.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             child.wait(GRACE_S)
         raise

@@ -111,8 +111,9 @@ def add_videos(sheet, sources, names=(), midis=()):
         midi = os.path.abspath(midis[number]) if midis else rows[name].midi if name in rows else None
         for path in filter(None, (stored, midi)):
             _check_path(path)
-        old = rows[name].model_dump() if name in rows else {"subject": SUBJECT, "video": name, "override": "accept"}
-        rows[name] = Video.model_validate(old | {"source": stored, "midi": midi})
+        # Another spelling of a source stays out of the sheet: it would be fetched again.
+        old = rows[name].model_dump() if name in rows else {"subject": SUBJECT, "video": name, "source": stored, "override": "accept"}
+        rows[name] = Video.model_validate(old | {"midi": midi})
         known[_key(stored)] = name
         if name not in asked:
             asked.append(name)

@@ -117,7 +117,8 @@ class Progress:
         """The line of a finished stage."""
         left = self.left_s(at_s)
         left = "" if left is None or not any(self.waiting.values()) else f"   about {in_words(left)} left"
-        return f"{clock(at_s - (self.started_s or at_s))}  {short(video):<24}  {stage:<18} {in_words(took_s):>8}{left}"
+        since_s = 0.0 if self.started_s is None else at_s - self.started_s
+        return f"{clock(since_s)}  {short(video):<24}  {stage:<18} {in_words(took_s):>8}{left}"
 
     def left_s(self, at_s):
         """Estimated time until everything has run, s; None while nothing is known to base it on."""

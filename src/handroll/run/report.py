@@ -167,7 +167,7 @@ def report_lines(report, logs):
     elif not report.useful:
         state = "not useful: (almost) no hand was found, so there is no motion"
     else:
-        state = "motion made" if report.verdict.reasons or report.warnings else "motion made, nothing to complain about"
+        state = "motion made, with warnings" if report.verdict.reasons or report.warnings else "motion made"
     lines = [f"{name}: {state}"]
     if report.figures:
         lines.append(f"  {', '.join(report.figures)}")
