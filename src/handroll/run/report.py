@@ -20,9 +20,11 @@ STEPS = {
     "fetch_video": "acquire/{v}/info.json",
     "probe_video": "acquire/{v}/probe.json",
     "extract_audio": "acquire/{v}/audio.flac",
-    "survey_video": "screen/{v}/survey.json",
+    "survey_video": "screen/{v}/observed.json",
+    "find_segments": "screen/{v}/survey.json",
     "measure_sound": "screen/{v}/sound.json",
     "detect_hands": "hands/{v}/detections.parquet",
+    "measure_visibility": "hands/{v}/visibility.json",
     "transcribe_audio": "music/{v}/transcription/notes.parquet",
     "check_midi": "music/{v}/notes.parquet",
     "register_keyboard": "keyboard/{v}/registration.json",
@@ -34,15 +36,21 @@ STEPS = {
 }
 """An output of every step, below `results`, in the order in which the data flow. A step that fails leaves none."""
 
-_MUSIC = ("fetch_video", "probe_video", "extract_audio", "survey_video", "measure_sound", "transcribe_audio", "check_midi")
+
+def _up_to(last):
+    """The steps up to and including the one named."""
+    return tuple(STEPS)[: list(STEPS).index(last) + 1]
+
+
+_MUSIC = ("fetch_video", "probe_video", "extract_audio", "survey_video", "find_segments", "measure_sound", "transcribe_audio", "check_midi")
 
 FILES = {
     "overlay": ("report/{v}/overlay.mp4", tuple(STEPS)),
     "contact sheet": ("report/{v}/contact_sheet.png", tuple(STEPS)),
-    "motion": ("motion/{v}/motion.parquet", tuple(STEPS)[:-1]),
-    "keyboard": ("keyboard/{v}/registration.png", tuple(STEPS)[:9]),
+    "motion": ("motion/{v}/motion.parquet", _up_to("clean_motion")),
+    "keyboard": ("keyboard/{v}/registration.png", _up_to("register_keyboard")),
     "MIDI": ("music/{v}/notes.mid", _MUSIC),
-    "fingering": ("keyboard/{v}/fingering.pig.txt", tuple(STEPS)[:11]),
+    "fingering": ("keyboard/{v}/fingering.pig.txt", _up_to("label_fingering")),
 }
 """What a user looks for, by title: the file below `results`, and the steps without which it is from an earlier run or not there."""
 
