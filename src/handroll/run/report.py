@@ -70,6 +70,8 @@ class VideoReport:
         Share of the frames with a usable pose of at least one hand, 0..1.
     playable_s : float or None
         Length of the usable segments, s; None while not known. Hands are looked for only there.
+    reasons : tuple of Reason
+        Of the verdict, without those that only follow from others.
     figures : tuple of str
         What was found, in words.
     warnings : tuple of str
@@ -84,6 +86,7 @@ class VideoReport:
     failed: str | None
     hands: float
     playable_s: float | None
+    reasons: tuple[Reason, ...]
     figures: tuple[str, ...]
     warnings: tuple[str, ...]
     files: dict[str, Path]
@@ -123,7 +126,7 @@ def read_report(root, row, thresholds):
     failed = None if by_hand else next((step for step in STEPS if step not in there), None)
     fingering = _values(results / f"keyboard/{v}/fingering.json")
     states = _states(results / f"motion/{v}/motion.parquet") if "clean_motion" in there else None
-    report = VideoReport(row.video, row.source, verdict, failed, 0.0, None, (), (), {})
+    report = VideoReport(row.video, row.source, verdict, failed, 0.0, None, (), (), (), {})
     if report.stopped_by:
         return report
     hands, shares = (0.0, ()) if states is None or not len(states) else _hands(states)
@@ -135,7 +138,7 @@ def read_report(root, row, thresholds):
         figures.append(f"both hands in {_percent(both)} of the frames")
         missing = {"left": 1.0 - left, "right": 1.0 - right}
         warnings += [f"{side} hand missing in {_percent(share)} of the frames" for side, share in missing.items() if share > MISSING]
-    about_notes, doubts = _notes(values["agreement"], fingering)
+    about_notes, doubts = _notes(values["agreement"], fingering, values["probe"].get("has_audio", True))
     about_keyboard, lacking = _keyboard(values["registration"])
     placeholders = set() if made else set(FILES)
     if made:
@@ -153,11 +156,18 @@ def read_report(root, row, thresholds):
         for title, (path, steps) in FILES.items()
         if title not in placeholders and there.issuperset(steps) and (results / path.format(v=v)).is_file()
     }
-    return VideoReport(row.video, row.source, verdict, failed, hands, playable_s, tuple(figures), tuple(warnings), files)
-
-
-_OF_HANDS = (Reason.NO_HANDS, Reason.HANDS_RARELY_VISIBLE)
-"""What the screening cannot know of a video without usable segments, in which no hand is looked for."""
+    return VideoReport(
+        row.video,
+        row.source,
+        verdict,
+        failed,
+        hands,
+        playable_s,
+        _reasons(verdict.reasons, values["survey"]),
+        tuple(figures),
+        tuple(warnings),
+        files,
+    )
 
 
 def report_lines(report, logs):
@@ -183,15 +193,14 @@ def report_lines(report, logs):
         why = "no part of the video can be used" if report.playable_s == 0.0 else "(almost) no hand was found"
         state = f"not useful: {why}, so there is no motion"
     else:
-        state = "motion made, with warnings" if report.verdict.reasons or report.warnings else "motion made"
+        state = "motion made, with warnings" if report.reasons or report.warnings else "motion made"
     lines = [f"{name}: {state}"]
     if report.figures:
         lines.append(f"  {', '.join(report.figures)}")
     lines += [f"  warning: {warning}" for warning in report.warnings]
-    reasons = [reason for reason in report.verdict.reasons if report.playable_s != 0.0 or reason not in _OF_HANDS]
-    if reasons:
+    if report.reasons:
         lines.append("  A dataset would not accept this video:" if report.useful else "  What the screening found:")
-        lines += [f"    {reason.sentence}" for reason in reasons]
+        lines += [f"    {reason.sentence}" for reason in report.reasons]
     elif report.useful:
         lines.append("  A dataset would accept this video.")
     return lines + [f"  {title:<14}{path}" for title, path in report.files.items()]
@@ -215,6 +224,17 @@ def _hands(states):
     return float(usable.any(axis=1).mean()), (*(float(share) for share in usable.mean(axis=0)), float(usable.all(axis=1).mean()))
 
 
+def _reasons(reasons, survey):
+    """The reasons of a verdict without those that only follow from others."""
+    left_out = set()
+    if survey.get("screen", {}).get("editing", {}).get("playable_s") == 0.0:
+        # Without usable segments no hand is looked for.
+        left_out |= {Reason.NO_HANDS, Reason.HANDS_RARELY_VISIBLE}
+    if Reason.TOO_SHORT in reasons and not _cut(survey):
+        left_out.add(Reason.CUT_UP)
+    return tuple(reason for reason in reasons if reason not in left_out)
+
+
 def _cut(survey):
     """What is left out of the video."""
     scores = survey.get("screen", {}).get("editing", {})
@@ -222,7 +242,7 @@ def _cut(survey):
     return [f"{_percent(lost)} of the video left out: cuts, titles, still frames or a moving camera"] if lost > MISSING else []
 
 
-def _notes(agreement, fingering):
+def _notes(agreement, fingering, has_audio):
     """Figures and warnings on the notes: how many, where they come from, and what is wrong with a given MIDI file."""
     count = fingering.get("notes", 0)
     problem, correction = agreement.get("problem"), agreement.get("correction")
@@ -232,7 +252,8 @@ def _notes(agreement, fingering):
         drift = ", with drift" if correction.get("drift") else ""
         doubts.append(f"the MIDI file is {abs(offset_s):.2g} s {'early' if offset_s > 0 else 'late'}{drift}: corrected")
     if not count:
-        return [], [*doubts, "no notes were found, so there is no MIDI file and no fingering"]
+        lacking = "no notes were found, so there is no fingering" if has_audio else "no audio, so there are no notes and no fingering"
+        return [], [*doubts, lacking]
     source = "from the MIDI file" if agreement.get("notes") == "given" else "transcribed"
     return [f"{count} notes {source}"], doubts
 

@@ -9,6 +9,7 @@ import pytest
 
 from handroll.config import Config
 from handroll.run.report import FILES, STEPS, read_report, report_lines
+from handroll.screen.editing import SCORES as EDITING
 from handroll.sheet import Video
 
 THRESHOLDS = Config().screen.model_dump() | {"motion_without_sound": True}
@@ -88,7 +89,7 @@ def test_a_video_without_hands_is_not_useful_and_lists_no_file(results):
     assert not report.useful and not report.files
     assert "not useful: (almost) no hand was found" in text and "No hand was found in any frame" in text
     # Where the camera moves throughout, no hand is looked for.
-    write("screen/{v}/survey.json", {"screen": {"editing": {"playable_s": 0.0, "playable_share": 0.0}}})
+    write("screen/{v}/survey.json", {"screen": {"editing": dict.fromkeys(EDITING, 0)}})
     text = told(root)[1]
     assert "not useful: no part of the video can be used" in text and "No hand was found" not in text
 
@@ -113,6 +114,8 @@ def test_own_videos_are_judged_by_the_criteria_of_the_dataset(results):
     )
     report, text = told(root)
     assert report.useful
+    # The whole video is short, not what is left of it after cuts.
+    assert "shorter than the shortest accepted duration" in text and "uninterrupted view" not in text
     assert "A dataset would not accept this video:" in text and "The video has no audio: record with audio" in text
 
 
