@@ -22,8 +22,10 @@ include: "workflow/rules/synthetic.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/benchmark.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/evaluation.smk"
 
 
+# These take less time than asking a cluster for them.
 localrules:
     all,
     acquire,
@@ -34,6 +36,9 @@ localrules:
     keyboard,
     overlays,
     benchmark,
+    evaluation,
+    find_segments,
+    measure_visibility,
     split_videos,
     screen_videos,
 
@@ -101,3 +106,9 @@ rule benchmark:
     """The experiment's tables: models trained, motions generated and scored."""
     input:
         tables=rules.make_tables.output,
+
+
+rule evaluation:
+    """How accurate every stage is: simulated performances through these rules, scored against their truth."""
+    input:
+        figures=rules.summarise_evaluation.output,

@@ -211,7 +211,7 @@ def test_a_video_without_a_keyboard_has_motion_and_no_fingers(done):
     notes = pq.read_table(keyboard / "notes.parquet")
     assert notes.num_rows > 0 and not notes["finger"].to_numpy().any()
     fingering = json.loads((keyboard / "fingering.json").read_text(encoding="utf-8"))
-    assert (fingering["labelled"], fingering["audio_delay_s"], fingering["delay_estimate"]["delay_s"]) == (0, 0.0, None)
+    assert (fingering["labelled"], fingering["audio_delay_s"], fingering["delay"]["estimate_s"]) == (0, 0.0, None)
     (row, *_) = pq.read_table(done.root / "results/dataset/valid-00000.parquet").to_pylist()
     assert row["video"] == "keyless" and row["focal_source"] == "hamer"
     assert np.isnan(row["keyboard_rotation_rad"]).all() and np.isnan(row["key_press_f1"])

@@ -32,8 +32,9 @@ _PART_KEYS = ("format_id", "ext", "protocol", "vcodec", "acodec", "width", "heig
 def fetch(source, out_path, *, max_height_px=1080, limits=None, pace=None, base_dir="."):
     """Put the video of a source at a path.
 
-    A local file becomes a symbolic link to its absolute path; a URL is downloaded in the best quality up to a height and,
-    where picture and sound come apart, merged into one file (Matroska or MP4, by what they are), which is read-only.
+    A local file becomes a symbolic link; it is relative where the source is, so that it is still right after all of `base_dir` has
+    moved. A URL is downloaded in the best quality up to a height and, where picture and sound come apart, merged into one file
+    (Matroska or MP4, by what they are), which is read-only.
     Where there is no video to be had, an empty file is written. A download that breaks off stays in the folder `.download`
     beside the path, and the next call goes on with it.
 
@@ -70,7 +71,7 @@ def fetch(source, out_path, *, max_height_px=1080, limits=None, pace=None, base_
     """
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", source)
     if scheme is None:
-        return _link(source, Path(base_dir, source), out_path)
+        return _link(source, Path(base_dir), Path(out_path))
     if scheme[1].lower() not in ("http", "https"):
         _write_empty(out_path)
         message = f"{source}: expected a path or an http(s) URL, found a {scheme[1]} URL (write a file name with a colon as ./{source})"
@@ -97,17 +98,25 @@ def _write_empty(out_path):
         temporary.touch()
 
 
-def _link(source, path, out_path):
+def _link(source, base_dir, out_path):
     """Link a local file."""
-    path = Path(os.path.abspath(path))
+    path = Path(os.path.abspath(base_dir / source))
     try:
         check_file(path)
     except MediaError as error:
         _write_empty(out_path)
         return _info(source, "local", Failure(error.reason), str(error))
     with atomic_path(out_path) as temporary:
-        temporary.symlink_to(path)
+        temporary.symlink_to(_target(source, base_dir, out_path.parent))
     return _info(source, "local", OK, "", path, title=path.stem)
+
+
+def _target(source, base_dir, folder):
+    """What a link in a folder says to lead to a source: a relative path for a relative source, unless the folder is elsewhere."""
+    base_dir, folder = base_dir.resolve(), folder.resolve()
+    path = (base_dir / source).parent.resolve() / Path(source).name
+    moves_along = not Path(source).is_absolute() and folder.is_relative_to(base_dir)
+    return os.path.relpath(path, folder) if moves_along else path
 
 
 def _download(source, out_path, max_height_px, limits, pace):

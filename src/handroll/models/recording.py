@@ -9,7 +9,8 @@ from handroll.dataset.shards import cut_flac, cut_music
 from handroll.logs import progress
 from handroll.models.two_stage import window_starts
 from handroll.music.audio import extract_audio, load_audio
-from handroll.music.midi import MidiError, read_midi
+from handroll.music.midi import read_midi
+from handroll.music.midi_file import MidiError
 from handroll.music.transcribe import transcribe
 from handroll.video.probe import probe
 

@@ -17,6 +17,9 @@ from handroll.video.joins import decode, offset_of
 from handroll.video.probe import probe as probe_video
 from handroll.video.streams import audio_stream
 
+VERSION = 1
+"""Raised by hand when the same file gives other samples."""
+
 LOGGER = logging.getLogger("handroll")
 
 GAP_S = 0.01
@@ -25,6 +28,9 @@ and the shortest block that can be missing is longer (AAC at 96 kHz: 10.7 ms).""
 
 SILENT_RATE_HZ = 44_100
 """The rate that a file without samples is said to have."""
+
+SILENCE_PEAK = 1e-4
+"""A recording whose loudest sample stays below this (-80 dB of full scale) holds no music."""
 
 MP3_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 """The sampling rates that MP3 knows (MPEG-1, 2 and 2.5 Layer III)."""

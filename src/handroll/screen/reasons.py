@@ -245,6 +245,12 @@ class Reason(StrEnum):
         "The hands are hidden in too large a share of the clip.",
         "use other clips of the video or lower `clips.min_visibility`",
     )
+    CLIP_MOTION_OFF_NOTES = (
+        "clip_motion_off_notes",
+        MOTION,
+        "The fingertips press hardly any of the notes of the clip.",
+        "look at the overlay, since the keyboard, the notes or the hands are wrong, or lower `clips.min_key_press_f1`",
+    )
 
     NO_AUDIO = "no_audio", AUDIO, "The video has no audio.", "record with audio or give the notes as a MIDI file"
     AUDIO_EMPTY = (

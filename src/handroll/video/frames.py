@@ -12,6 +12,9 @@ from handroll.video.joins import decode, offset_of
 from handroll.video.probe import probe
 from handroll.video.streams import Clock, nominal_frame_s, showing, video_stream
 
+VERSION = 1
+"""Raised by hand when the same video gives other frames or other times."""
+
 LOGGER = logging.getLogger("handroll")
 
 _UNSPECIFIED_COLORSPACE = 2
