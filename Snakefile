@@ -22,6 +22,7 @@ include: "workflow/rules/synthetic.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/benchmark.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/evaluation.smk"
 
 
 # These take less time than asking a cluster for them.
@@ -35,6 +36,7 @@ localrules:
     keyboard,
     overlays,
     benchmark,
+    evaluation,
     find_segments,
     measure_visibility,
     split_videos,
@@ -103,3 +105,9 @@ rule benchmark:
     """The experiment's tables: models trained, motions generated and scored."""
     input:
         tables=rules.make_tables.output,
+
+
+rule evaluation:
+    """How accurate every stage is: simulated performances through these rules, scored against their truth."""
+    input:
+        figures=rules.summarise_evaluation.output,

@@ -111,14 +111,15 @@ def first_look(path, frames):
     seconds = (time.process_time() - start) / max(len(pictures), 1)
     grey = np.stack([cv2.cvtColor(picture.image, cv2.COLOR_RGB2GRAY) for picture in pictures])
     windows = [np.median(part, axis=0).astype(np.uint8) for part in np.array_split(grey, min(4, len(grey)))]
-    found = register_keyboard(windows, seen.width_px, NO_NOTES, *NO_FRAMES)
+    tilt_deg = viewpoint.tilt_deg(viewpoint.axis_from_hands(seen))
+    found = register_keyboard(windows, seen.width_px, NO_NOTES, *NO_FRAMES, hands_tilt_deg=tilt_deg)
     return seen, seconds, None if found.problem else found
 
 
 def scores_of(seen, keyboard, detections=None):
     """Scores by criterion; "hands alone" is the viewpoint without the keyboard."""
     scores = {
-        "viewpoint": viewpoint.measure(keyboard and keyboard.view, keyboard.confidence if keyboard else 0.0, seen),
+        "viewpoint": viewpoint.measure(keyboard and keyboard.view, seen),
         "hands alone": viewpoint.measure(hands=seen),
         "performers": performers.measure(seen.time_s, seen.sample, seen.landmarks_px),
     }

@@ -4,9 +4,13 @@ import ast
 import hashlib
 import json
 import os
+import platform
+import re
+import secrets
+import stat
+import time
 from contextlib import contextmanager
 from functools import cache
-from glob import escape
 from pathlib import Path
 
 from handroll import __version__
@@ -17,16 +21,28 @@ PLUMBING = ("device", "logs", "provenance", "schema")
 """Modules that carry data and messages and compute nothing: what a costly step runs of them needs no VERSION."""
 
 
+_HALF_WRITTEN = re.compile(r"\.(?P<name>.+)\.(?P<host>[A-Za-z0-9-]*)_(?P<process>\d+)_[0-9a-f]{8}\.part(\.[^.]*)?")
+"""Names of temporary files: the whole name of the target, so that none belongs to two targets, and who writes it."""
+
+ABANDONED_S = 24 * 3600.0
+"""A temporary file of another machine, whose processes cannot be seen here, is taken for a killed one's when nobody has written to
+it for this long (s)."""
+
+
 @contextmanager
 def atomic_path(path):
-    """A temporary path beside `path`, renamed to it when the block ends well and removed when it does not."""
+    """A temporary path beside `path`, renamed to it when the block ends well and removed when it does not.
+
+    Several processes may write the same path at once: each has a temporary file of its own, and the last one to end wins.
+    What a killed process left behind for this path is removed.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # What a killed process left behind; a file has one writer.
-    for stale in path.parent.glob(f".{escape(path.stem)}.*.part{escape(path.suffix)}"):
-        stale.unlink(missing_ok=True)
+    for file in path.parent.iterdir():
+        if half_written(file.name) == path.name and _abandoned(file):
+            file.unlink(missing_ok=True)
     # The suffix stays last: encoders choose the container by it.
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    temporary = path.with_name(f".{path.name}.{_host()}_{os.getpid()}_{secrets.token_hex(4)}.part{path.suffix}")
     try:
         yield temporary
         os.replace(temporary, path)
@@ -34,10 +50,66 @@ def atomic_path(path):
         temporary.unlink(missing_ok=True)
 
 
+def half_written(name):
+    """The name of the file that `atomic_path` is writing, or was when it was killed; None for the name of any other file.
+
+    Parameters
+    ----------
+    name : str
+        Of a file, without its folder.
+    """
+    found = _HALF_WRITTEN.fullmatch(name)
+    return found["name"] if found and Path(found["name"]).suffix == (found[4] or "") else None
+
+
+def _host():
+    return re.sub("[^A-Za-z0-9-]+", "-", platform.node())
+
+
+def _abandoned(temporary):
+    """Whether nobody writes to a temporary file any more."""
+    found = _HALF_WRITTEN.fullmatch(temporary.name)
+    if found["host"] == _host():
+        return not _alive(int(found["process"]))
+    try:
+        return time.time() - temporary.lstat().st_mtime > ABANDONED_S
+    except FileNotFoundError:
+        return False
+
+
+def _alive(process):
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def file_sha256(path):
     """SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_identity(path):
+    """What tells a file from others and from its later versions without reading it, wherever it is and whatever its path is called.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    [int, int] or None
+        Bytes, and time of the last change (s since 1970): whole seconds, since some archives keep no more. None where there is no file.
+    """
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return [found.st_size, int(found.st_mtime)] if stat.S_ISREG(found.st_mode) else None
 
 
 @cache

@@ -4,6 +4,9 @@ import hashlib
 import importlib.util
 import json
 import os
+import shutil
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +19,7 @@ from snakemake.settings.enums import Quietness
 from snakemake.settings.types import ConfigSettings, OutputSettings, ResourceSettings
 
 from handroll import __version__, provenance
-from handroll.provenance import atomic_path, code_hash, file_sha256, module_versions, stamp
+from handroll.provenance import atomic_path, code_hash, file_identity, file_sha256, half_written, module_versions, stamp
 
 
 @pytest.fixture
@@ -300,10 +303,91 @@ def test_a_stamp_holds_text_only_and_leaves_out_none():
     assert made == {"engine": "landmarks", "focal_px": "1.5"}
 
 
+def killed_while_writing(path):
+    """The temporary file of a process that was killed while it wrote `path`."""
+    code = f"import os, signal\nfrom handroll.provenance import atomic_path\nwith atomic_path({str(path)!r}) as temporary:\n"
+    code += "    temporary.write_text('half')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    before = set(path.parent.iterdir())
+    subprocess.run([sys.executable, "-c", code], check=False, env={**os.environ, "PYTHONPATH": str(Path(provenance.__file__).parents[1])})
+    (temporary,) = set(path.parent.iterdir()) - before
+    return temporary
+
+
 def test_what_a_killed_writer_left_is_removed(tmp_path):
-    stale, other = tmp_path / ".a[1].12345.part.parquet", tmp_path / ".b.12345.part.parquet"
-    stale.touch()
-    other.touch()
-    with atomic_path(tmp_path / "a[1].parquet") as temporary:
+    target = tmp_path / "a[1].parquet"
+    stale, other = killed_while_writing(target), killed_while_writing(tmp_path / "b.parquet")
+    assert half_written(stale.name) == target.name and stale.suffix == ".parquet"
+    with atomic_path(target) as temporary:
         temporary.write_text("whole")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [other.name, "a[1].parquet"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([other.name, target.name])
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner"),
+    [
+        ("take.2.parquet", "take.parquet"),
+        ("take.parquet", "take.2.parquet"),
+        ("take.parquet.gz.parquet", "take.parquet"),
+        ("take.mp4", "take.parquet"),
+        ("take", "take.parquet"),
+        ("take.parquet", "take.parquet"),
+    ],
+)
+def test_writers_at_the_same_time_leave_each_other_alone(tmp_path, outer, inner):
+    with atomic_path(tmp_path / outer) as first:
+        first.write_text("first")
+        with atomic_path(tmp_path / inner) as second:
+            second.write_text("second")
+            assert first.read_text() == "first" and first != second
+        assert first.exists() and (tmp_path / inner).read_text() == "second"
+    assert (tmp_path / outer).read_text() == "first"
+    assert {path.name for path in tmp_path.iterdir()} == {outer, inner}
+
+
+def test_processes_that_write_the_same_file_at_once_each_write_it_whole(tmp_path):
+    target = tmp_path / "weights.bin"
+    code = "import sys\nfrom handroll.provenance import atomic_path\nwith atomic_path(sys.argv[1]) as temporary:\n"
+    code += "    temporary.write_text(sys.argv[2] * 1000)\n    print(flush=True)\n    sys.stdin.read()\n"
+    environment = {**os.environ, "PYTHONPATH": str(Path(provenance.__file__).parents[1])}
+    command = [sys.executable, "-c", code, str(target)]
+    writers = [
+        subprocess.Popen([*command, letter], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True) for letter in "ab"
+    ]
+    for writer in writers:
+        writer.stdout.readline()
+    assert len(list(tmp_path.iterdir())) == 2
+    for letter, writer in zip("ab", writers, strict=True):
+        writer.communicate()
+        assert writer.returncode == 0 and target.read_text() == letter * 1000
+    assert [path.name for path in tmp_path.iterdir()] == ["weights.bin"]
+
+
+def test_a_file_of_another_machine_is_left_until_nobody_has_written_to_it_for_a_day(tmp_path):
+    fresh = tmp_path / ".a.json.node7_1_0123abcd.part.json"
+    old = tmp_path / ".a.json.node7_2_0123abcd.part.json"
+    for path in (fresh, old):
+        path.touch()
+    long_ago = fresh.stat().st_mtime - 2 * provenance.ABANDONED_S
+    os.utime(old, (long_ago, long_ago))
+    with atomic_path(tmp_path / "a.json") as temporary:
+        temporary.touch()
+    assert {path.name for path in tmp_path.iterdir()} == {"a.json", fresh.name}
+
+
+@pytest.mark.parametrize("name", ["take.parquet", ".take.parquet", ".take.4242.part.parquet", ".w.part", ".a.json.n_1_0123abcd.part.txt"])
+def test_other_files_are_nobodys(name):
+    assert half_written(name) is None
+
+
+def test_a_file_is_told_by_size_and_time_not_by_its_path(tmp_path):
+    one = tmp_path / "one.mp4"
+    one.write_bytes(b"1234")
+    os.utime(one, (1000, 1000.9))
+    assert file_identity(one) == [4, 1000]
+    (tmp_path / "deep").mkdir()
+    moved = shutil.copy2(one, tmp_path / "deep" / "two.mp4")
+    (tmp_path / "link").symlink_to(moved)
+    assert file_identity(moved) == file_identity(tmp_path / "link") == file_identity(f"{tmp_path}/deep/../one.mp4")
+    os.utime(moved, (2000, 2000))
+    assert file_identity(moved) == [4, 2000]
+    assert file_identity(tmp_path / "none") is None and file_identity(tmp_path) is None

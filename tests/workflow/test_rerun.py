@@ -1,6 +1,8 @@
 """What runs again after a change: exactly what depends on it. One real run is the ground that the others look at."""
 
 import json
+import os
+import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -23,14 +25,19 @@ MARKED = "A0-front 37 170; A0-back 40 90; end-front 597 190; end-back 600 110"
 
 @pytest.fixture(scope="module")
 def done(finished, copy_of, tmp_path_factory, small_videos):
-    """The project after a complete run on two small videos."""
+    """The project after a complete run on two small videos, one of them in the project and with its notes given."""
     project = copy_of(finished, tmp_path_factory.mktemp("rerun") / "project")
-    one, two = small_videos
-    rows = f"anna\tone\t{one}\ttrain\nbela\ttwo\t{two}\tvalid\n"
-    (project.root / "videos.tsv").write_text("subject\tvideo\tsource\tsplit\n" + rows, encoding="utf-8")
+    shutil.copy(project.root / "results/music/anna/one/notes.mid", project.root / "media/one.mid")
+    write_sheet(project, "media/one.mp4", "media/one.mid", small_videos[1])
     project.run(*TARGETS)
     assert project.planned(*TARGETS) == {}
     return project
+
+
+def write_sheet(project, one, midi, two):
+    """The sheet of both videos, with these spellings of their files."""
+    rows = f"anna\tone\t{one}\ttrain\t{midi}\nbela\ttwo\t{two}\tvalid\n"
+    (project.root / "videos.tsv").write_text("subject\tvideo\tsource\tsplit\tmidi\n" + rows, encoding="utf-8")
 
 
 def results(project):
@@ -65,6 +72,39 @@ def test_run_gives_poses_above_the_keys_and_fingers(done):
     assert 10.0 < joints_mm[seen, 0, 2].mean() < 120.0
     assert np.isfinite(row["keyboard_translation_mm"]).all() and 0.0 <= row["key_press_recall"] <= 1.0
     assert {"hand", "finger", "finger_confidence"} <= set(row["notes"][0])
+
+
+def test_the_project_in_another_place_reruns_nothing(done, copy_of, tmp_path):
+    moved = copy_of(done, tmp_path / "deeper" / "project")
+    assert (moved.root / "results/acquire/anna/one/video").resolve() == moved.root / "media/one.mp4"
+    assert moved.planned(*TARGETS) == {}
+    moved.root.rename(tmp_path / "moved")
+    assert type(moved)(tmp_path / "moved").planned(*TARGETS) == {}
+
+
+def test_another_spelling_of_the_same_files_reruns_nothing(done, small_videos):
+    outside = os.path.relpath(small_videos[1], done.root)
+    try:
+        for one, midi, two in (
+            ("./media/one.mp4", "./media/one.mid", outside),
+            ("results/../media/one.mp4", f"{done.root}/media/one.mid", f"./{outside}"),
+            (f"{done.root}/config/../media/one.mp4", "media/../media/one.mid", small_videos[1].parent / ".." / "videos" / "ode.mp4"),
+        ):
+            write_sheet(done, one, midi, two)
+            assert done.planned(*TARGETS) == {}
+    finally:
+        write_sheet(done, "media/one.mp4", "media/one.mid", small_videos[1])
+
+
+def test_another_file_reruns_its_own_video(done, small_videos):
+    try:
+        write_sheet(done, small_videos[1], "media/one.mid", small_videos[1])
+        assert done.planned(*TARGETS) == {"fetch_video": 1, "probe_video": 1, **dict.fromkeys(BELOW_PROBE, 1)}
+        write_sheet(done, "media/one.mp4", "media/gone.mid", small_videos[1])
+        planned = done.planned(*TARGETS)
+        assert planned["check_midi"] == 1 and "transcribe_audio" not in planned
+    finally:
+        write_sheet(done, "media/one.mp4", "media/one.mid", small_videos[1])
 
 
 def test_unused_key_reruns_nothing(done):
@@ -134,7 +174,7 @@ def test_a_persons_verdict_reruns_its_own_video(done):
     sheet = done.root / "videos.tsv"
     before = sheet.read_text(encoding="utf-8")
     header, one, two = before.splitlines()
-    sheet.write_text(f"{header}\toverride\n{one}\treject\n{two}\taccept\n", encoding="utf-8")
+    sheet.write_text(f"{header}\toverride\n{one}\treject\n{two}\t\taccept\n", encoding="utf-8")
     try:
         planned = done.planned(*TARGETS)
     finally:

@@ -38,12 +38,15 @@ rule register_keyboard:
 
 
 rule label_fingering:
-    """Label every note with hand, finger and confidence; estimate how late the sound is."""
+    """Move the notes to the picture's clock by the fingertips, and label each with hand, finger and confidence."""
     input:
         notes=rules.check_midi.output.notes,
+        pedal=rules.check_midi.output.pedal,
         pose=rules.fit_pose.output.pose,
     output:
         notes="results/keyboard/{subject}/{video}/notes.parquet",
+        pedal="results/keyboard/{subject}/{video}/pedal.parquet",
+        midi="results/keyboard/{subject}/{video}/notes.mid",
         pig="results/keyboard/{subject}/{video}/fingering.pig.txt",
         robopianist="results/keyboard/{subject}/{video}/fingering.textproto",
         summary="results/keyboard/{subject}/{video}/fingering.json",

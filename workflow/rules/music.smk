@@ -44,7 +44,6 @@ rule check_midi:
         audio=rules.extract_audio.output.audio,
         notes=rules.transcribe_audio.output.notes,
         pedal=rules.transcribe_audio.output.pedal,
-        given=local_file("midi"),
     output:
         notes="results/music/{subject}/{video}/notes.parquet",
         pedal="results/music/{subject}/{video}/pedal.parquet",
@@ -63,7 +62,8 @@ rule check_midi:
     params:
         code=code_of("check_midi.py"),
         rejected=rejected("probe", "survey", "sound", "visibility"),
-        given=of_row("midi"),
+        identity=identity("midi"),
+        given=path_of("midi"),
         settings=cfg(
             correct="music.check.correct",
             max_offset_s="music.check.max_offset_s",

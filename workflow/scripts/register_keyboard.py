@@ -26,6 +26,7 @@ def main(snakemake):
         import numpy as np
 
         from handroll.detect.glance import Glance
+        from handroll.keyboard.gate import DOUBTS
         from handroll.keyboard.marks import marked_points
         from handroll.keyboard.registered import register_keyboard
         from handroll.screen import viewpoint
@@ -38,6 +39,7 @@ def main(snakemake):
         notes, _ = read_table(given.notes, NOTES)
         time_s = detections["time_s"][:, 0]
         colour = median_windows(given.video, time_s, survey["segments"], params.frames)
+        hands = Glance.from_dict(survey["hands"])
         focal = next(((px, source) for px, source in ((params.focal_px, "sheet"), (params.settings["focal_px"], "config")) if px), None)
         found = register_keyboard(
             [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in colour],
@@ -47,13 +49,18 @@ def main(snakemake):
             detections["landmarks_px"],
             marked_points(params.marked) if params.marked else None,
             focal,
+            viewpoint.tilt_deg(viewpoint.axis_from_hands(hands)),
         )
-        hands = Glance.from_dict(survey["hands"])
-        scores = {"viewpoint": viewpoint.measure(found.view, found.confidence, hands)} if not found.problem else {}
+        scores = {"viewpoint": viewpoint.measure(found.view, hands)} if not found.problem else {}
         write_json(made.registration, found.to_dict() | {"screen": scores})
+        log.info("%s", found.problem or f"keys {found.first_key} to {found.last_key}")
+        if not colour:
+            save_slate(made.picture, name, found.in_words())
+            return
         median = np.median(colour, axis=0).astype(np.uint8)
         save_picture(draw_registration(median, found.drawn, found.edges_mm, found.residual_mm, name, found.in_words()), made.picture)
-        log.info("%s", found.problem or f"keys {found.first_key} to {found.last_key}")
+        if found.doubt:
+            log.warning("%s: %s: %s", name, found.doubt, DOUBTS[found.doubt])
 
 
 if __name__ == "__main__":

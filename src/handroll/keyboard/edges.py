@@ -27,6 +27,8 @@ SCALE_PX = 0.8
 """Where the robust loss turns from square to linear."""
 FOCAL_SIGMA, K1_SIGMA, CENTRE_SIGMA = 0.35, 0.08, 0.01
 """Weak priors: of the logarithm of the focal length about that start, of k1, of the principal point in picture widths."""
+CLICK_PX = 2.0
+"""How well a point is marked, pixels of a picture 1920 wide."""
 KNOWN_FOCAL_SIGMA = 0.005
 """The same of the focal length where somebody measured it."""
 LIP_WEIGHT = 0.3
@@ -163,7 +165,7 @@ def find_edges(picture, view, edges, search_mm):
     return np.where(clear, steps[best] + shift * STEP_PX, np.nan)
 
 
-def fit_edges(picture, view, keyboard, whites, blacks, focal_px=None):
+def fit_edges(picture, view, keyboard, whites, blacks, focal_px=None, marked=None):
     """Refine a camera on all edges.
 
     Parameters
@@ -176,6 +178,8 @@ def fit_edges(picture, view, keyboard, whites, blacks, focal_px=None):
         As of `edge_points`; keys outside the picture do no harm.
     focal_px : float, optional
         Where it is known.
+    marked : (points_px (n, xy 2), points_mm (n, xyz 3)), optional
+        Points that somebody marked, and where they are on `keyboard`: the camera stays near them.
 
     Returns
     -------
@@ -207,6 +211,7 @@ def fit_edges(picture, view, keyboard, whites, blacks, focal_px=None):
             looseness=looseness,
             start=_pack(view, keyboard),
             focal=(START_FOCAL_WIDTHS * view.width_px, FOCAL_SIGMA) if focal_px is None else (focal_px, KNOWN_FOCAL_SIGMA),
+            marked=(np.empty((0, 2)), np.empty((0, 3))) if marked is None else marked,
         )
         fitted = least_squares(_residual, seen.start, args=(seen,), loss="soft_l1", x_scale=_STEPS, max_nfev=30)
         view, black = _unpack(fitted.x, view)
@@ -222,7 +227,7 @@ def fit_edges(picture, view, keyboard, whites, blacks, focal_px=None):
 
 @dataclass(frozen=True)
 class _Seen:
-    """What `_residual` compares: points and how they move with the black keys' dimensions, and where they were found."""
+    """What `_residual` compares: points and how they move with the black keys' dimensions, where they were found, and marked points."""
 
     points_mm: np.ndarray
     moves: np.ndarray
@@ -233,17 +238,20 @@ class _Seen:
     looseness: float
     start: np.ndarray
     focal: tuple[float, float]
+    marked: tuple[np.ndarray, np.ndarray]
 
 
 def _residual(state, seen):
-    """Weighted distances of the edges along their normals, then the priors."""
+    """Weighted distances of the edges along their normals, then the priors, then the marked points."""
     view, black = _unpack(state, seen.view)
     points = seen.points_mm + seen.moves @ (black - seen.start[len(state) - len(black) :])
     off = ((view.project(points) - seen.target_px) * seen.normal).sum(axis=-1)
     focal = (state[0] - np.log(seen.focal[0])) / seen.focal[1]
     usual = np.array([getattr(STANDARD, name) for name in BLACK_DIMENSIONS])
     priors = np.concatenate([[focal, view.k1 / K1_SIGMA], state[8:10] / CENTRE_SIGMA, (black - usual) / BLACK_SIGMA_MM]) / seen.looseness
-    return np.concatenate([np.nan_to_num(off, nan=1e3) * seen.weight, priors])
+    points_px, points_mm = seen.marked
+    marks = (view.project(points_mm) - points_px).ravel() / (CLICK_PX * view.width_px / 1920.0)
+    return np.concatenate([np.nan_to_num(off, nan=1e3) * seen.weight, priors, np.nan_to_num(marks, nan=1e3)])
 
 
 def _pack(view, keyboard):

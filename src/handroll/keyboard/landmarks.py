@@ -6,15 +6,13 @@ import cv2
 import numpy as np
 from scipy.optimize import least_squares
 
-from handroll.keyboard.edges import FOCAL_SIGMA, K1_SIGMA, KNOWN_FOCAL_SIGMA
+from handroll.keyboard.edges import CLICK_PX, FOCAL_SIGMA, K1_SIGMA, KNOWN_FOCAL_SIGMA
 from handroll.keyboard.geometry import STANDARD
 from handroll.keyboard.marks import MIN_POINTS
 from handroll.keyboard.view import START_FOCAL_WIDTHS, KeyboardView, straight_down
 
 CENTRE_SIGMA = 0.02
 """Weak prior of the principal point, picture widths: real cameras are mounted, cropped and stabilised off their middle."""
-CLICK_PX = 2.0
-"""How well a point is marked, pixels of a picture 1920 wide; where the robust loss turns from square to linear."""
 LENGTH_SIGMA = 0.05
 """Weak prior of the length of the keys, which differs between makers, relative to what is expected."""
 ROUNDS = (0.05, 0.3, 1.0)

@@ -32,6 +32,13 @@ MAX_WIDTH_RATIO = 1.6
 """Between the widths of black keys of a row."""
 MAX_SKIPPED = 3
 """Black keys that may be missing in a row, as under a hand."""
+MAX_HYPOTHESES = 4
+"""Rows of black keys, each with a player's side, that are tried: the keyboard and its reflection, either way round."""
+MIN_ENDS = 4
+"""Fewest black keys of a row that end on white ones."""
+MIN_ENDS_SHARE = 1 / 3
+"""The same as a share of the row's keys. Where it is reached on both sides, the row may be read from either."""
+
 
 OCTAVE_MM = 7 * STANDARD.white_pitch_mm
 _SEED = 6
@@ -80,7 +87,7 @@ class BlackKeys:
 
 
 def find_black_keys(picture):
-    """The black keys of the keyboard in a picture.
+    """The rows of black keys in a picture: that of the keyboard, and of its reflection where the fallboard is polished.
 
     Parameters
     ----------
@@ -88,17 +95,21 @@ def find_black_keys(picture):
 
     Returns
     -------
-    BlackKeys, or None where no row of black keys is found
+    list of BlackKeys
+        The row with the most keys first; of a row that ends on white keys on both sides, one with either side as the player's.
+        Empty where no row is found.
     """
     scale = min(1.0, SEARCH_WIDTH_PX / max(picture.shape))
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1.0 else picture
     found = {angle: sum(len(row.black) for row in _rows(_turned(small, angle)[0], SEARCH_STEP_PX)) for angle in ANGLES_DEG}
     turned, turn = _turned(small, max(found, key=found.get))
-    rows = _rows(turned, ROW_STEP_PX)
-    if not rows:
-        return None
-    rows = _on_a_piano(_same_keys(rows))
-    return _with_fronts(turned, turn, rows, scale) if rows else None
+    left, seen = _rows(turned, ROW_STEP_PX), []
+    while left and len(seen) < MAX_HYPOTHESES:
+        band = _same_keys(left)
+        low, high = band[0].y, band[-1].y
+        left = [row for row in left if not low <= row.y <= high]
+        seen += _with_fronts(turned, turn, _on_a_piano(band), scale)
+    return seen[:MAX_HYPOTHESES]
 
 
 def _turned(picture, angle_deg):
@@ -234,12 +245,14 @@ def _on_a_piano(rows):
 
 
 def _with_fronts(turned, turn, rows, scale):
-    """The keys in the picture's own pixels, counted as the player does, with the ends of the black keys."""
+    """The keys in the picture's own pixels, counted as the player does, by the ends of the black keys: list of BlackKeys."""
+    if not rows:
+        return []
     black = np.concatenate([row.black for row in rows])
     x = np.concatenate([row.x for row in rows])
     y = np.concatenate([np.full(len(row.x), float(row.y)) for row in rows])
     low, high = y.min(), y.max()
-    ends = {}
+    ends = {1: [], -1: []}
     for key in np.unique(black):
         on = black == key
         if on.sum() < 3:
@@ -248,24 +261,25 @@ def _with_fronts(turned, turn, rows, scale):
         for side, edge in ((1, high), (-1, low)):
             end = _end(turned, lambda row, lean=lean, at=at: at + lean * row, (low + high) / 2.0, edge, side, max(high - low, 12.0))
             if end is not None:
-                ends.setdefault(side, []).append((key, at + lean * end, end))
-    if not ends:
-        return None
-    side = max(ends, key=lambda s: len(ends[s]))
-    fronts = np.array(ends[side])
-    row = np.array([row.y for row in rows])
-    order = np.searchsorted(row, y) if side == 1 else len(row) - 1 - np.searchsorted(row, y)
-    count = black if side == 1 else -black
-    front_count = fronts[:, 0].astype(int) if side == 1 else -fronts[:, 0].astype(int)
-    if side == -1:
-        # Read from the other side a pair stays a pair: what was counted as C# D# (0, 1) is D# C# of the mirrored row.
-        count, front_count = count + 6, front_count + 6
+                ends[side].append((key, at + lean * end, end))
+    fewest = max(MIN_ENDS, MIN_ENDS_SHARE * len(np.unique(black)))
+    sides = [side for side in sorted(ends, key=lambda side: -len(ends[side])) if len(ends[side]) >= fewest]
+    row_y = np.array([row.y for row in rows])
     back = np.linalg.inv(np.vstack([turn, [0, 0, 1]]))
 
     def to_picture(points):
         return ((points + 0.5) @ back[:2, :2].T + back[:2, 2]) / scale - 0.5
 
-    return BlackKeys(count, to_picture(np.stack([x, y], axis=1)), order, to_picture(fronts[:, 1:]), front_count)
+    found = []
+    for side in sides:
+        fronts = np.array(ends[side])
+        order = np.searchsorted(row_y, y) if side == 1 else len(row_y) - 1 - np.searchsorted(row_y, y)
+        count, front_count = side * black, side * fronts[:, 0].astype(int)
+        if side == -1:
+            # Read from the other side a pair stays a pair: what was counted as C# D# (0, 1) is D# C# of the mirrored row.
+            count, front_count = count + 6, front_count + 6
+        found.append(BlackKeys(count, to_picture(np.stack([x, y], axis=1)), order, to_picture(fronts[:, 1:]), front_count))
+    return found
 
 
 def _end(turned, x_of, middle, edge, side, length):

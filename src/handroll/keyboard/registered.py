@@ -1,16 +1,15 @@
-"""The keyboard of a video: registered in its pictures or from marked points, checked against a moving camera, its octave settled."""
+"""The keyboard of a video: registered in its pictures or from marked points, checked, and its octave settled."""
 
 from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
 
 import numpy as np
 
 from handroll.keyboard.edges import LIP, edge_points, find_edges
-from handroll.keyboard.geometry import BLACK_KEYS, Keyboard, playing_points_mm
-from handroll.keyboard.landmarks import fit_landmarks
+from handroll.keyboard.gate import DOUBTS, MESSAGES, Problem, find_doubt, find_problem, hands_over
+from handroll.keyboard.geometry import Keyboard, black_centres_mm, playing_points_mm
 from handroll.keyboard.movement import camera_movement
 from handroll.keyboard.octave import SETTLED, octave_odds
-from handroll.keyboard.registration import register, visible_lines
+from handroll.keyboard.registration import moved, register, register_marked, visible_lines
 from handroll.keyboard.view import KeyboardView
 
 MAX_SHIFT_MM, MAX_ZOOM = 2.0, 0.005
@@ -27,25 +26,11 @@ VERSION = 1
 SEARCH_MM = 3.0
 """How far from the model an edge is looked for when the residuals are measured."""
 
-LEAST_CONFIDENCE = 0.5
-"""Least share of the visible keys' edges that must be found."""
+APART_MM = 30.0
+"""Rows of keys that are less than this apart, across the keys, are the same row."""
 
-
-class Problem(StrEnum):
-    """Why a video has no registered keyboard."""
-
-    NO_MOTION = "no_motion"
-    NO_KEYBOARD = "no_keyboard"
-    CAMERA_MOVES = "camera_moves"
-    CAMERA_ZOOMS = "camera_zooms"
-
-
-MESSAGES = {
-    Problem.NO_MOTION: "the video gives no motion; the gallery of the screens says why",
-    Problem.NO_KEYBOARD: "no row of black and white keys was found; mark at least four points of it in the sheet's column keyboard",
-    Problem.CAMERA_MOVES: "the keys are not where they were at other times of the video; a camera that stands still is needed",
-    Problem.CAMERA_ZOOMS: "the keys change their size during the video; a camera that does not zoom is needed",
-}
+SURE_LEAD = 0.5
+"""Another row of keys with a smaller share of the edges of the first is none that could be played."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +40,9 @@ class RegisteredKeyboard:
     Attributes
     ----------
     problem : Problem or None
-        None where it is registered; else everything below but `shift_mm` and `zoom` is None.
+        None where it is registered; else everything below but `confidence`, `shift_mm` and `zoom` is None.
+    doubt : Problem or None
+        Why `gate` doubts points that somebody marked; they are used all the same.
     source : str
         "picture", or "sheet" where somebody marked points.
     view : KeyboardView
@@ -65,7 +52,7 @@ class RegisteredKeyboard:
     focal_source : str
         "sheet" or "config" where it was given, "keyboard" where the keys tell it, "assumed" where they hardly do.
     focal_spread : float or None
-        Relative standard deviation of the focal length; None where points were marked.
+        Relative standard deviation of the focal length; None where marked points were not refined on the edges.
     octave_source : str
         "keys": the picture shows it; "sheet": marked keys have names; "notes": the fingers stand on the sounding keys;
         "assumed": nothing tells it, so everything may be off by octaves.
@@ -84,6 +71,7 @@ class RegisteredKeyboard:
     """
 
     problem: Problem | None
+    doubt: Problem | None = None
     source: str | None = None
     view: KeyboardView | None = None
     keyboard: Keyboard | None = None
@@ -117,12 +105,13 @@ class RegisteredKeyboard:
         focal = f"focal length {self.view.focal_px:.0f} px ({self.focal_source}{known})"
         found = f"found in the {self.source}" if self.source == "picture" else "marked in the sheet"
         octave = f"octave by the {self.octave_source}" if self.octave_source != "assumed" else "octave assumed: nothing tells it"
-        return [f"{found}; {octave}; {100 * self.confidence:.0f} % of the edges found; {focal}"]
+        doubt = [f"{self.doubt}: {DOUBTS[self.doubt]}"] if self.doubt else []
+        return [f"{found}; {octave}; {100 * self.confidence:.0f} % of the edges found; {focal}", *doubt]
 
     def to_dict(self):
         """JSON values; residuals as their median and 95th percentile."""
         plain = {name: getattr(self, name) for name in _PLAIN}
-        plain["message"] = MESSAGES.get(self.problem)
+        plain["message"] = DOUBTS[self.doubt] if self.doubt else MESSAGES.get(self.problem)
         if self.problem:
             return plain
         off = np.linalg.norm(self.residual_mm, axis=-1)
@@ -135,26 +124,28 @@ class RegisteredKeyboard:
     def from_dict(cls, values):
         """The inverse of `to_dict`, without the edges."""
         plain = {name: values[name] for name in _PLAIN}
+        plain |= {name: Problem(values[name]) for name in ("problem", "doubt") if values[name]}
         if values["problem"]:
-            return cls(**plain | {"problem": Problem(values["problem"])})
+            return cls(**plain)
         view = {name: np.array(value) if isinstance(value, list) else value for name, value in values["view"].items()}
         view["off_centre_px"] = tuple(values["view"]["off_centre_px"])
         return cls(**plain, view=KeyboardView(**view), keyboard=Keyboard(**values["keyboard"]))
 
 
 _PLAIN = (
-    *("problem", "source", "focal_source", "focal_spread", "octave_source", "octave_odds"),
+    *("problem", "doubt", "source", "focal_source", "focal_spread", "octave_source", "octave_odds"),
     *("first_key", "last_key", "confidence", "shift_mm", "zoom"),
 )
 
 
-def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=None, focal=None):
+def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=None, focal=None, hands_tilt_deg=None):
     """Register the keyboard of a video.
 
     Parameters
     ----------
     windows : list of uint8 array (height, width), grey
-        Medians over frames of consecutive parts of the video, so that hands are gone from most of them.
+        Medians over frames of consecutive parts of the video, so that hands are gone from most of them; none where no segment of
+        the video is usable.
     width_px : int
         Width of the picture as shown; the windows may be smaller.
     notes : dict of str to array (note,)
@@ -163,35 +154,42 @@ def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=Non
     landmarks_px : array (frame, hand 2, landmark 21, xy 2)
         Of `schema.DETECTIONS`, picture as shown.
     marked : (points_px (n, xy 2), points_mm (n, xyz 3)), optional
-        Points that somebody marked in the picture as shown, and what they are (`marks.marked_points`).
+        Points that somebody marked in the picture as shown, and what they are (`marks.marked_points`). They win over `gate`,
+        whose problem becomes a doubt.
     focal : (focal_px, source), optional
         A focal length that is known, of the picture as shown, and "sheet" or "config".
+    hands_tilt_deg : float, optional
+        The camera's tilt by the look of the hands (`screen.viewpoint.axis_from_hands`).
 
     Returns
     -------
     RegisteredKeyboard
     """
+    if not windows:
+        return RegisteredKeyboard(Problem.NO_USABLE_SEGMENT)
     scale = width_px / windows[0].shape[1]
     picture = np.median(np.stack(windows), axis=0).astype(np.uint8)
-    octaves, focal_px = (0,), focal and focal[0] / scale
+    focal_px = focal and focal[0] / scale
+
+    def problem_of(view, confidence):
+        return find_problem(_scaled(view, scale), confidence, landmarks_px, hands_tilt_deg)
+
     if marked is None:
         # A moving camera blurs the median of all, and no single window.
-        found = next(filter(None, (register(seen, focal_px=focal_px) for seen in (picture, *windows))), None)
+        found = _best_candidate([picture, *windows], focal_px, problem_of, lambda view: hands_over(_scaled(view, scale), landmarks_px))
         if found is None:
             return RegisteredKeyboard(Problem.NO_KEYBOARD)
-        view, keyboard, blacks, octaves = found.view, found.keyboard, found.blacks, found.octaves
-        spread = float(np.sqrt(found.covariance[0, 0]))
-        focal_source = focal[1] if focal else "keyboard" if spread < KNOWN_FOCAL_SPREAD else "assumed"
     else:
-        view, keyboard = fit_landmarks(marked[0] / scale, marked[1], picture.shape[1], picture.shape[0], focal_px=focal_px)
-        blacks, focal_source, spread = np.arange(len(BLACK_KEYS)), focal[1] if focal else "assumed", None
-    lines = visible_lines(blacks)
-    moved = camera_movement(windows, view, keyboard, lines, blacks)
-    if moved is None and marked is None:
+        found = register_marked(picture, marked[0] / scale, marked[1], focal_px)
+    spread = None if found.covariance is None else float(np.sqrt(found.covariance[0, 0]))
+    focal_source = focal[1] if focal else "keyboard" if spread is not None and spread < KNOWN_FOCAL_SPREAD else "assumed"
+    view, keyboard, blacks, octaves = found.view, found.keyboard, found.blacks, found.octaves
+    motion = camera_movement(windows, view, keyboard, visible_lines(blacks), blacks)
+    if motion is None and marked is None:
         return RegisteredKeyboard(Problem.CAMERA_MOVES)
-    movement = {"shift_mm": moved and moved.shift_mm, "zoom": moved and moved.zoom}
-    if moved and (moved.shift_mm > MAX_SHIFT_MM or moved.zoom > MAX_ZOOM):
-        return RegisteredKeyboard(Problem.CAMERA_ZOOMS if moved.zoom > MAX_ZOOM else Problem.CAMERA_MOVES, **movement)
+    movement = {"shift_mm": motion and motion.shift_mm, "zoom": motion and motion.zoom}
+    if motion and (motion.shift_mm > MAX_SHIFT_MM or motion.zoom > MAX_ZOOM):
+        return RegisteredKeyboard(Problem.CAMERA_ZOOMS if motion.zoom > MAX_ZOOM else Problem.CAMERA_MOVES, **movement)
 
     octave, source, odds = 0, "keys" if marked is None else "sheet", None
     if len(octaves) > 1:
@@ -202,15 +200,20 @@ def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=Non
         source = "notes" if odds >= SETTLED else "assumed"
         # Nothing tells: the pianist sits before the middle of the keyboard, and so does the camera.
         octave = octaves[best[0]] if source == "notes" else min(octaves, key=lambda n: abs(_middle_mm(view, keyboard, n)))
-        view, blacks = _moved(view, keyboard, octave), blacks + 5 * octave
+        view, blacks = moved(view, keyboard, octave), blacks + 5 * octave
     edges_mm, residual_mm = edge_residuals(picture, view, keyboard, blacks)
-    seen = np.isfinite(residual_mm[:, 0])
-    confidence = float(seen.mean()) if len(seen) else 0.0
-    if marked is None and confidence < LEAST_CONFIDENCE:
-        return RegisteredKeyboard(Problem.NO_KEYBOARD, **movement)
+    confidence = _share_found(residual_mm)
+    problem, doubt = None, None
+    if marked is None:
+        problem = found.problem or problem_of(view, confidence)
+    else:
+        doubt = find_doubt(_scaled(view, scale), keyboard, marked, landmarks_px, hands_tilt_deg)
+    if problem:
+        return RegisteredKeyboard(problem, confidence=confidence, **movement)
     first, last = visible_keys(view, keyboard)
     return RegisteredKeyboard(
         problem=None,
+        doubt=doubt,
         source="picture" if marked is None else "sheet",
         view=_scaled(view, scale),
         keyboard=keyboard,
@@ -225,6 +228,40 @@ def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=Non
         confidence=confidence,
         **movement,
     )
+
+
+def _best_candidate(pictures, focal_px, problem_of, hands_of):
+    """The row of keys that is played: a Registration with its `problem`; None where no picture shows a row of keys."""
+    best = None
+    for picture in pictures:
+        candidates = []
+        for found in register(picture, focal_px=focal_px):
+            residual_mm = edge_residuals(picture, found.view, found.keyboard, found.blacks)[1]
+            problem = problem_of(found.view, _share_found(residual_mm))
+            # Of what shows a part of the row and what shows all, the latter: most edges, not the greatest share.
+            candidates.append((int(np.isfinite(residual_mm[:, 0]).sum()), replace(found, problem=problem)))
+        candidates.sort(key=lambda candidate: -candidate[0])
+        believed = [candidate for candidate in candidates if candidate[1].problem is None]
+        if believed:
+            edges, first = believed[0]
+            others = [found for count, found in believed[1:] if count > SURE_LEAD * edges and _elsewhere(found, first)]
+            unclear = others and hands_of(first.view).on_keys is None
+            return replace(first, problem=Problem.AMBIGUOUS) if unclear else first
+        if candidates and (best is None or candidates[0][0] > best[0]):
+            best = candidates[0]
+    return best and best[1]
+
+
+def _elsewhere(found, other):
+    """Whether a Registration has the keys at other places across the keys than another one, or the other way round."""
+    middle = np.array([[x, found.keyboard.black_front_mm, 0.0] for x in black_centres_mm(found.keyboard)[found.blacks[[0, -1]]]])
+    left, right = other.view.on_plane(found.view.project(middle))
+    return bool(right[0] < left[0] or abs((left + right)[1] / 2.0 - other.keyboard.black_front_mm) > APART_MM)
+
+
+def _share_found(residual_mm):
+    """Share of the edges (edge, xy 2) that are found, 0..1."""
+    return float(np.isfinite(residual_mm[:, 0]).mean()) if len(residual_mm) else 0.0
 
 
 def edge_residuals(picture, view, keyboard, blacks):
@@ -246,12 +283,6 @@ def visible_keys(view, keyboard):
 def _middle_mm(view, keyboard, octave):
     """How far right of the keyboard's middle the picture's middle is, if the keys are so many octaves farther right."""
     return view.on_plane(view.centre_px)[0] + 7 * octave * keyboard.white_pitch_mm - keyboard.width_mm / 2.0
-
-
-def _moved(view, keyboard, octave):
-    """The view of keys that are so many octaves farther right than it says."""
-    step_mm = np.array([7 * octave * keyboard.white_pitch_mm, 0.0, 0.0])
-    return replace(view, translation_mm=view.translation_mm - view.extrinsics.rotation @ step_mm)
 
 
 def _scaled(view, scale):

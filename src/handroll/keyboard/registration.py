@@ -4,18 +4,23 @@ The temporal median of some frames shows the keyboard without the hands; its bla
 (`pattern`), a camera is put over them, and refined on the edges of all keys (`edges`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import least_squares
 
 from handroll.keyboard.edges import FOCAL_SIGMA, LIP, SIDE, edge_points, find_edges, fit_edges
+from handroll.keyboard.gate import Problem
 from handroll.keyboard.geometry import BLACK_KEYS, N_WHITE, STANDARD, Keyboard, black_centres_mm, white_index
+from handroll.keyboard.landmarks import fit_landmarks
 from handroll.keyboard.pattern import black_mm, find_black_keys
 from handroll.keyboard.view import KeyboardView, straight_down
 
 MIN_SUPPORT = 0.5
 """Share of a black key's edge points that must be found for it to count as there."""
+
+MARKED_SEARCH_MM, MIN_MARKED_BLACKS = 6.0, 5
+"""How far from marked points the sides of black keys are searched for, and with how many of them the points are refined."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,10 @@ class Registration:
         Median distance of the found edges from the model, at the keyboard.
     octaves : tuple of int
         By how many octaves the keys may lie to the right or left of this, given what is seen; (0,) where it is settled.
-    covariance : array (14, 14)
-        As of `edges.fit_edges`.
+    covariance : array (14, 14) or None
+        As of `edges.fit_edges`; None where points were marked.
+    problem : gate.Problem or None
+        Why not to believe it, once it was checked.
     """
 
     view: KeyboardView
@@ -41,7 +48,8 @@ class Registration:
     blacks: np.ndarray
     residual_mm: float
     octaves: tuple
-    covariance: np.ndarray
+    covariance: np.ndarray | None
+    problem: Problem | None = None
 
 
 def register(picture, keyboard=STANDARD, focal_px=None):
@@ -56,11 +64,15 @@ def register(picture, keyboard=STANDARD, focal_px=None):
 
     Returns
     -------
-    Registration, or None where no keyboard is found
+    list of Registration
+        Every row of black keys that has an edge towards white ones gives one, the longest row first: a polished fallboard shows
+        the keys twice. Empty where no keyboard is found.
     """
-    seen = find_black_keys(picture)
-    if seen is None:
-        return None
+    return list(filter(None, (_registered(picture, seen, keyboard, focal_px) for seen in find_black_keys(picture))))
+
+
+def _registered(picture, seen, keyboard, focal_px):
+    """The Registration that begins with `BlackKeys`; None where they are no part of 88 keys."""
     # Any octave will do to begin with: the lowest that puts all keys on the keyboard.
     first = int(seen.black.min())
     shift = -((first + 1) // 5)
@@ -71,14 +83,65 @@ def register(picture, keyboard=STANDARD, focal_px=None):
     blacks = np.arange(black.min(), black.max() + 1)
     for _ in range(3):
         view, keyboard, edges, offset, covariance = fit_edges(picture, view, keyboard, visible_lines(blacks), blacks, focal_px)
+        residual = _residual_mm(view, edges, offset)
+        # Room for more keys to be found on both sides: without it, the end of the row would pass for the end of the keyboard.
+        octave = (_lowest(blacks) + _highest(blacks)) // 2
+        view, blacks = moved(view, keyboard, octave), blacks + 5 * octave
+        grown = _supported(picture, view, keyboard)
+        if np.array_equal(grown, blacks) or not len(grown):
+            break
+        blacks = grown
+    return Registration(view, keyboard, blacks, residual, _octaves(view, keyboard, blacks), covariance)
+
+
+def register_marked(picture, points_px, points_mm, focal_px=None):
+    """Register the keyboard by points that somebody marked, refined on the edges where the picture shows them.
+
+    Parameters
+    ----------
+    picture : uint8 array (height, width), grey
+    points_px : array (n, xy 2)
+        In this picture.
+    points_mm : array (n, xyz 3)
+        As of `landmarks.fit_landmarks`.
+    focal_px : float, optional
+        Where it is known, in pixels of this picture.
+
+    Returns
+    -------
+    Registration
+        Of the points alone, with a covariance of None, where too few edges are found near them.
+
+    Raises
+    ------
+    ValueError
+        As of `landmarks.fit_landmarks`.
+    """
+    height_px, width_px = picture.shape
+    view, keyboard = fit_landmarks(points_px, points_mm, width_px, height_px, focal_px=focal_px)
+    rough = Registration(view, keyboard, np.arange(len(BLACK_KEYS)), np.nan, (0,), None)
+    blacks = _supported(picture, view, keyboard, MARKED_SEARCH_MM)
+    if len(blacks) < MIN_MARKED_BLACKS:
+        return rough
+    on_keyboard = points_mm * [1.0, keyboard.white_length_mm / STANDARD.white_length_mm, 1.0]
+    for _ in range(3):
+        fitted = fit_edges(picture, view, keyboard, visible_lines(blacks), blacks, focal_px, (points_px, on_keyboard))
+        view, keyboard, edges, offset, covariance = fitted
         grown = _supported(picture, view, keyboard)
         if np.array_equal(grown, blacks) or not len(grown):
             break
         blacks = grown
     found = np.isfinite(offset) & (edges.kind != LIP)
+    if found.mean() < MIN_SUPPORT:
+        return rough
+    return Registration(view, keyboard, blacks, _residual_mm(view, edges, offset), (0,), covariance)
+
+
+def _residual_mm(view, edges, offset):
+    """Median distance of the found edges from the model; infinite where none is found."""
+    found = np.isfinite(offset) & (edges.kind != LIP)
     _, _, px_per_mm = edges.seen(view)
-    residual = float(np.median(np.abs(offset[found] / px_per_mm[found]))) if found.any() else np.inf
-    return Registration(view, keyboard, blacks, residual, _octaves(view, keyboard, blacks), covariance)
+    return float(np.median(np.abs(offset[found] / px_per_mm[found]))) if found.any() else np.inf
 
 
 def visible_lines(blacks):
@@ -87,11 +150,11 @@ def visible_lines(blacks):
     return np.arange(max(1, white.min() - 1), min(N_WHITE - 1, white.max() + 2) + 1)
 
 
-def _supported(picture, view, keyboard):
+def _supported(picture, view, keyboard, search_mm=3.0):
     """The longest row of black keys whose edges are seen, with at most three missing in between."""
     everything = np.arange(len(BLACK_KEYS))
     edges = edge_points(view, keyboard, np.arange(1, 2), everything)
-    offset = find_edges(picture.astype(np.float32), view, edges, 3.0)
+    offset = find_edges(picture.astype(np.float32), view, edges, search_mm)
     sides = edges.kind == SIDE
     share = np.array([np.isfinite(offset[sides & (edges.key == key)]).mean() for key in BLACK_KEYS])
     there = np.flatnonzero(share >= MIN_SUPPORT)
@@ -102,10 +165,25 @@ def _supported(picture, view, keyboard):
     return np.arange(best[0], best[-1] + 1)
 
 
+def moved(view, keyboard, octave):
+    """The view of keys that are so many octaves farther right than it says."""
+    step_mm = np.array([7 * octave * keyboard.white_pitch_mm, 0.0, 0.0])
+    return replace(view, translation_mm=view.translation_mm - view.extrinsics.rotation @ step_mm)
+
+
+def _lowest(blacks):
+    """By how many octaves a row of black keys 0..35 can be farther left, at most 0."""
+    return -int(blacks[0] // 5)
+
+
+def _highest(blacks):
+    """By how many octaves it can be farther right."""
+    return int((len(BLACK_KEYS) - 1 - blacks[-1]) // 5)
+
+
 def _octaves(view, keyboard, blacks):
     """Octave shifts that what is seen allows."""
-    lowest, highest = -(blacks[0] // 5), (35 - blacks[-1]) // 5
-    allowed = range(int(lowest), int(highest) + 1)
+    allowed = range(_lowest(blacks), _highest(blacks) + 1)
     margin = np.array([0.01 * view.width_px, 0.01 * view.height_px])
 
     def ends(black):
@@ -118,9 +196,9 @@ def _octaves(view, keyboard, blacks):
     if left and right and len(blacks) < 36:
         return tuple(allowed)  # a keyboard with fewer keys
     if left and blacks[0] % 5 == 0:
-        return (-(int(blacks[0]) // 5),)
+        return (_lowest(blacks),)
     if right and blacks[-1] % 5 == 0:
-        return ((35 - int(blacks[-1])) // 5,)
+        return (_highest(blacks),)
     return tuple(allowed)
 
 

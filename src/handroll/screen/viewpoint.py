@@ -15,18 +15,6 @@ from handroll.screen.reasons import Reason
 
 SCORES = ("tilt_deg", "tilt_source", "tilt_side", "hands_tilt_deg")
 
-MIN_CONFIDENCE = 0.65
-"""Least share of the keys' edges that a registration must have found to be believed. True ones have 0.67 to 1.0 (two real videos: 0.71
-and 0.77; tilts to 69 degrees); false ones, of keys at 45 and 47 degrees, had 0.61 and 0.51."""
-
-MIN_FOCAL_WIDTHS, MIN_K1, MAX_K1 = 0.45, -0.4, 0.12
-"""Cameras with shorter focal lengths (picture widths) or other radial distortion are not believed: an action camera's wide lens has
-about 0.47 and -0.3, and pincushions are weak. Keys at 50 degrees from the left were registered as seen from above, with 0.40 and 0.26."""
-
-MAX_DISAGREEMENT_DEG = 25.0
-"""Where the hands say another tilt by more than this, the registration is a false one. True ones disagree by up to 19 degrees (two real
-and 20 synthetic videos, tilts to 60 degrees)."""
-
 MIN_HANDS = 8
 """Fewest hands from which the tilt is taken."""
 
@@ -47,16 +35,13 @@ _LEAST_OF_A_SIDE = 3
 # So many left, and right, hands make a mean of both.
 
 
-def measure(view=None, confidence=0.0, hands=None):
+def measure(view=None, hands=None):
     """From where the keys are seen.
 
     Parameters
     ----------
     view : object, optional
-        A registered keyboard's camera, such as `RegisteredKeyboard.view`: `extrinsics` (`camera.Extrinsics`), `focal_px`,
-        `width_px`, `k1`.
-    confidence : float, 0..1
-        Of that registration (`RegisteredKeyboard.confidence`).
+        The camera of a registered keyboard without a problem, such as `RegisteredKeyboard.view`: `extrinsics` (`camera.Extrinsics`).
     hands : object, optional
         Hands in samples of the video, such as `detect.glance.Glance`: `width_px`, `height_px`, `right` (hand,), `landmarks_px`
         (hand, landmark 21, xy 2), `landmarks_m` (hand, landmark 21, xyz 3).
@@ -69,22 +54,13 @@ def measure(view=None, confidence=0.0, hands=None):
         without a tilt. `hands_tilt_deg`: what the hands alone say, also where the keyboard is known; None where they do not.
     """
     by_hands = axis_from_hands(hands) if hands is not None else None
-    axis, source = by_hands, "hands"
-    if view is not None and confidence >= MIN_CONFIDENCE and plausible(view):
-        by_keys = view.extrinsics.rotation[2]
-        if by_hands is None or abs(tilt_deg(by_keys) - tilt_deg(by_hands)) <= MAX_DISAGREEMENT_DEG:
-            axis, source = by_keys, "keyboard"
+    axis, source = (by_hands, "hands") if view is None else (view.extrinsics.rotation[2], "keyboard")
     return {
         "tilt_deg": tilt_deg(axis),
         "tilt_source": "none" if axis is None else source,
         "tilt_side": side_of(axis),
         "hands_tilt_deg": tilt_deg(by_hands),
     }
-
-
-def plausible(view):
-    """Whether there are cameras with this focal length and distortion; `view` as of `measure`."""
-    return view.focal_px >= MIN_FOCAL_WIDTHS * view.width_px and MIN_K1 <= view.k1 <= MAX_K1
 
 
 def tilt_deg(axis):

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 
 from handroll.keyboard.geometry import BLACK_KEYS, N_KEYS, STANDARD, WHITE_KEYS, black_tops_mm, key_outlines_mm, tail_edges_mm
-from handroll.synth.raster import BLACK_KEY, FLOOR, PIANO, WHITE_KEY
+from handroll.synth.raster import BLACK_KEY, FALLBOARD, FLOOR, PIANO, WHITE_KEY
 
 PIVOT_Y_MM = 230.0
 """A key turns about a rail this far behind its front edge (concert grand: about 230 mm)."""
@@ -25,6 +25,10 @@ _FELT_RGB = np.array([0.36, 0.06, 0.08])
 _SLIP_Y_MM, _SLIP_TOP_MM = -42.0, -12.0
 _CHEEK_MM, _CHEEK_TOP_MM = 62.0, 20.0
 _FLOOR_Z_MM = -700.0
+FALLBOARD_FOOT_MM = STANDARD.white_length_mm + 5.0
+"""y where the fallboard meets the level of the white keys."""
+FALLBOARD_MM = (25.0, 95.0)
+"""How far the fallboard leans back (y), and how high it is."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class PianoMesh:
         0..255, shading included.
     triangles : array (triangle, 3), int32
     owner : array (triangle,), uint8
-        `raster.WHITE_KEY`, `BLACK_KEY`, `PIANO` or `FLOOR`.
+        `raster.WHITE_KEY`, `BLACK_KEY`, `PIANO`, `FLOOR` or `FALLBOARD`.
     key : array (vertex,), int
         The key 0..87 a vertex belongs to, -1 for what does not move.
     """
@@ -148,13 +152,17 @@ def _black_key(build, key, tail, top):
 
 
 @cache
-def build_piano(first_key=0, last_key=N_KEYS - 1, wood_rgb=(0.075, 0.072, 0.075), floor_rgb=(0.165, 0.175, 0.19)):
+def build_piano(
+    first_key=0, last_key=N_KEYS - 1, wood_rgb=(0.075, 0.072, 0.075), floor_rgb=(0.165, 0.175, 0.19), fallboard_mm=FALLBOARD_MM
+):
     """The instrument with the keys `first_key`..`last_key`, both white; kept in memory, with read-only arrays.
 
     Parameters
     ----------
     first_key, last_key : int, 0..87
     wood_rgb, floor_rgb : tuples, colours 0..1
+    fallboard_mm : (lean, height)
+        As `FALLBOARD_MM`.
 
     Returns
     -------
@@ -192,9 +200,10 @@ def build_piano(first_key=0, last_key=N_KEYS - 1, wood_rgb=(0.075, 0.072, 0.075)
         build.box((a, _SLIP_Y_MM, -75.0), (b, back + 4.0, _CHEEK_TOP_MM), 1.25 * wood, PIANO)
     build.box((left, back + 0.5, -15.0), (right, back + 5.0, 3.0), _FELT_RGB, PIANO, splits=24)
     # Fallboard, leaning back, then the lid behind it.
-    lean = [(x0, back + 5.0, 0.0), (x1, back + 5.0, 0.0), (x1, back + 30.0, 95.0), (x0, back + 30.0, 95.0)]
-    build.face(lean, np.outer([0.55, 0.55, 1.05, 1.05], wood), PIANO, splits=(24, 2))
-    lid = [(x0, back + 30.0, 95.0), (x1, back + 30.0, 95.0), (x1, back + 700.0, 95.0), (x0, back + 700.0, 95.0)]
+    (lean, high), foot = fallboard_mm, FALLBOARD_FOOT_MM
+    front = [(x0, foot, 0.0), (x1, foot, 0.0), (x1, foot + lean, high), (x0, foot + lean, high)]
+    build.face(front, np.outer([0.55, 0.55, 1.05, 1.05], wood), FALLBOARD, splits=(24, 2))
+    lid = [(x0, foot + lean, high), (x1, foot + lean, high), (x1, back + 700.0, high), (x0, back + 700.0, high)]
     build.face(lid, np.outer([1.35, 1.35, 1.0, 1.0], wood), PIANO, splits=(24, 8))
     ground = [
         (left - 2600, -2400, _FLOOR_Z_MM),

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-NOTHING, LEFT_HAND, RIGHT_HAND, COVER, WHITE_KEY, BLACK_KEY, PIANO, FLOOR = range(8)
+NOTHING, LEFT_HAND, RIGHT_HAND, COVER, WHITE_KEY, BLACK_KEY, PIANO, FLOOR, FALLBOARD = range(9)
 """What a sample shows."""
 
-RECEIVES = np.array([0, 0, 0, 0, 1, 1, 1, 0], dtype=np.float32)
+RECEIVES = np.array([0, 0, 0, 0, 1, 1, 1, 0, 1], dtype=np.float32)
 """How much each of these is darkened by the shadow of the hands, which is laid on the plane of the key tops."""
 
 

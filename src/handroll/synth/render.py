@@ -12,7 +12,8 @@ from handroll.hand.skeleton import HANDS, N_JOINTS, N_ROTATIONS
 from handroll.keyboard.geometry import BLACK_KEYS, STANDARD, black_tops_mm
 from handroll.logs import progress
 from handroll.synth.body import build_body, forearm_rotation, skin, vertex_colours
-from handroll.synth.piano import build_piano
+from handroll.synth.gloss import LampLight, Mirror
+from handroll.synth.piano import FALLBOARD_MM, build_piano
 from handroll.synth.raster import COVER, LEFT_HAND, RECEIVES, Canvas, expose, fill_mask, resolve, shade, soften
 from handroll.video.write import VideoWriter
 
@@ -66,12 +67,16 @@ class Painter:
         self.bodies = [build_body(hand, look.sleeve_rgb is not None, grid_mm) for hand in HANDS]
         self.albedo = [vertex_colours(body, look.skin_rgb, look.sleeve_rgb or look.skin_rgb) for body in self.bodies]
         self.owners = [np.full(len(body.triangles), LEFT_HAND + side, np.uint8) for side, body in enumerate(self.bodies)]
-        self.piano = build_piano(look.first_key, look.last_key, look.wood_rgb, look.floor_rgb)
+        gloss = scene.gloss
+        fallboard_mm = (gloss.lean_mm, gloss.height_mm) if gloss else FALLBOARD_MM
+        self.piano = build_piano(look.first_key, look.last_key, look.wood_rgb, look.floor_rgb, fallboard_mm)
         self.resting = self._project(self.piano.vertices_m)
         self.hand_shadow = np.zeros(((height + 1) // 2, (width + 1) // 2), np.float32)
         self.key_shadow = self._shadow_of_keys()
         self.rest = Canvas.empty(width * supersample, height * supersample)
         self._draw_piano(self.rest, np.zeros(88), self.rest.rectangle)
+        self.mirror = Mirror(gloss, self._project, self.piano, self.rest, supersample) if gloss else None
+        self.lamp = LampLight(scene.lamp, scene.view, width, height) if scene.lamp else None
         shadowed = np.flatnonzero(RECEIVES[self.rest.owner].any(axis=1))
         self.shadow_end = int(shadowed[-1]) // supersample + 1 if len(shadowed) else 0
         self.work = Canvas.empty(width * supersample, height * supersample)
@@ -164,8 +169,8 @@ class Painter:
         return boxes
 
     def _paint_hands(self, hands, light):
-        """Draw the hands; their rectangles, and (vertices, lit, triangles) of those that cast a shadow."""
-        boxes, meshes = [], []
+        """Draw the hands; their rectangles, (vertices, lit, triangles) of those that cast a shadow, and what the mirror shows of them."""
+        boxes, meshes, mirrored = [], [], []
         for side, hand in enumerate(hands):
             if hand is None:
                 continue
@@ -176,13 +181,14 @@ class Painter:
             if box is None:
                 continue
             colours = shade(normals, self.albedo[side], light, self.scene.light.ambient)
+            mirrored.append((points, colours, body.triangles))
             self.work.draw(pixels * np.float32(self.supersample), inverse, colours, body.triangles, self.owners[side], self._samples(box))
             boxes.append(box)
             meshes.append((points, normals @ light > -0.1, body.triangles))
-        return boxes, meshes
+        return boxes, meshes, (self.mirror.paint(self.work, mirrored, self._rectangle) if self.mirror else [])
 
     def _paint_covers(self, time_s):
-        """As `_paint_hands`, for the scene's covers."""
+        """As `_paint_hands`, for the scene's covers, which the mirror does not show."""
         boxes, meshes = [], []
         triangles = np.array([(0, 1, 2), (0, 2, 3)], dtype=np.int32)
         for cover in self.scene.covers:
@@ -224,14 +230,16 @@ class Painter:
         """
         light = self.scene.light.at(time_s)[0].astype(np.float32)
         keys = self._paint_keys(key_depth_mm)
-        hands, meshes = self._paint_hands(hands, light)
+        hands, meshes, mirrored = self._paint_hands(hands, light)
         covers, sheets = self._paint_covers(time_s)
         moving = _disjoint(hands + covers + self._cast_shadow(meshes + sheets, light))
-        for box in keys:
+        for box in keys + mirrored:
             self._resolve(picture, box)
         for box in moving:
             self._resolve(picture, box, everything=False)
-        return keys + moving
+        if self.lamp:
+            self.lamp.shine(picture, self.work.owner[:: self.supersample, :: self.supersample])
+        return keys + mirrored + moving
 
     def visible(self, joints_m, side):
         """Which joints (joint,) of a hand just painted can be seen: own samples within a pixel around the projected joint.

@@ -182,6 +182,54 @@ class Cover:
 
 
 @dataclass(frozen=True)
+class Gloss:
+    """A polished fallboard, which mirrors the keys and the hands.
+
+    Attributes
+    ----------
+    share : float
+        Of the light that it mirrors, 0..1: lacquer seen at a grazing angle has 0.1 to 0.5.
+    lean_mm, height_mm : float
+        How far it leans back, and how high it is; with the panel above it, as of an upright piano.
+    """
+
+    share: float = 0.3
+    lean_mm: float = 10.0
+    height_mm: float = 180.0
+
+
+@dataclass(frozen=True)
+class Lamp:
+    """A lamp near the keys.
+
+    Attributes
+    ----------
+    centre_m : (x, y), world
+        Where its light is brightest.
+    reach_m : float
+        Distance at which half of it is left.
+    dark : float
+        Brightness far away from it, 0..1.
+    glare : float
+        Brightness of its mirror image on the keys, 0..1; 1 saturates.
+    glare_at_m : (x, y), world
+        The middle of that image.
+    glare_size_m : (x, y)
+        Its standard deviations.
+    seed : int
+        Of how much of it each key mirrors.
+    """
+
+    centre_m: tuple[float, float] = (0.4, 0.1)
+    reach_m: float = 0.5
+    dark: float = 0.3
+    glare: float = 0.7
+    glare_at_m: tuple[float, float] = (0.4, 0.08)
+    glare_size_m: tuple[float, float] = (0.08, 0.05)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Scene:
     """Everything about a picture but the performance."""
 
@@ -189,6 +237,8 @@ class Scene:
     light: Light = field(default_factory=Light)
     look: Look = field(default_factory=Look)
     covers: tuple[Cover, ...] = ()
+    gloss: Gloss | None = None
+    lamp: Lamp | None = None
 
     def camera(self, width_px, height_px):
         """The pinhole camera of pictures of this size (distortion, where there is any, is not part of it)."""

@@ -44,7 +44,7 @@ def project(tmp_path):
         write(folder / ".fetch.json")
         write(results / "hands" / subject / video / "pose.parquet")
         write(results / "dataset" / "clips" / subject / f"{video}.parquet")
-        write(results / "dataset" / "clips" / subject / f".{video}.4242.part.parquet")
+        write(results / "dataset" / "clips" / subject / f".{video}.parquet.node_4242_0123abcd.part.parquet")
         write(results / "logs" / "fetch_video" / subject / f"{video}.log")
         write(results / "benchmarks" / "fetch_video" / subject / f"{video}.tsv")
         record(tmp_path / "work", f"results/acquire/{subject}/{video}/video")
@@ -71,7 +71,7 @@ def test_all_of_a_video_goes_and_nothing_of_another(project):
         "results/acquire/ann/one/.fetch.json",
         "results/hands/ann/one/pose.parquet",
         "results/dataset/clips/ann/one.parquet",
-        "results/dataset/clips/ann/.one.4242.part.parquet",
+        "results/dataset/clips/ann/.one.parquet.node_4242_0123abcd.part.parquet",
         "results/logs/fetch_video/ann/one.log",
         "results/benchmarks/fetch_video/ann/one.tsv",
         ".snakemake/metadata/" + base64.urlsafe_b64encode(b"results/acquire/ann/one/video").decode(),
@@ -213,6 +213,21 @@ def test_a_local_source_stays(project):
     video.symlink_to(source)
     remove_taken_down(listed(project, "ann\tone"), project)
     assert source.read_text(encoding="utf-8") == "my own video" and not video.is_symlink()
+
+
+def test_a_local_source_in_any_spelling(project, monkeypatch):
+    source = write(project / "media" / "mine.mp4", "my own video")
+    video = project / "results/acquire/ann/one/video"
+    video.unlink()
+    video.symlink_to("../../../../media/mine.mp4")
+    monkeypatch.chdir(project)
+    row = Video(subject="zoe", video="copy", source="media/mine.mp4")
+    for spelling in ("media/mine.mp4", "./media/../media/mine.mp4", str(source)):
+        takedowns = listed(project, spelling, header="source")
+        assert taken_down_names(takedowns, [row]) == {("zoe", "copy")}
+        # A video that is no longer in the sheet is found by its link.
+        assert ("ann", "one") in remove_taken_down(takedowns, project, dry_run=True).videos
+    assert not taken_down_names(listed(project, "media/other.mp4", header="source"), [row])
 
 
 def test_links_are_not_followed_and_told(project):

@@ -90,6 +90,22 @@ def same_clips(one, other):
             np.testing.assert_array_equal(getattr(one[number], name), getattr(other[number], name))
 
 
+def test_a_shorter_clip_gives_fewer_windows(source, clips, splits, records, tmp_path):
+    starts, lengths = np.array([0.0, 10.0, 20.0]), np.array([30.0, 10.0, 16.0])
+    table = {name: np.resize(clips[name][clips["accepted"]], 3) for name in CLIPS.empty()}
+    table |= {"subject": np.array(["ann"] * 3, object), "video": np.array(["long"] * 3, object), "clip": np.arange(3)}
+    table |= {"start_s": starts, "end_s": starts + lengths}
+    table |= {"start_frame": (starts * 30).astype(int), "end_frame": ((starts + lengths) * 30).astype(int)}
+    write_shards(table, splits, lambda *name: records[name], tmp_path / "shards", row_group_rows=2)
+    windows = Windows(Clips(Source(tmp_path / "shards"), "train"), 240, batch=3, seed=1)
+    assert windows.clips.frames.tolist() == [900, 300, 480] and windows.epoch_windows == 6
+    drawn = [place for step in range(4) for place in windows.places(step)]
+    assert np.bincount([clip for clip, _ in drawn]).tolist() == [6, 2, 4]
+    assert all(0 <= first <= windows.clips.frames[clip] - 240 for clip, first in drawn)
+    assert windows[0]["pose"].shape == (3, 240, 96)
+    assert evaluation_windows(windows.clips, 240)[:4] == [(0, 0), (0, 240), (0, 480), (1, 0)]
+
+
 def test_motion_kept_is_that_of_the_shards(source, train, tmp_path):
     write_motion(source.shards, tmp_path, "keyboard", 30.0)
     kept = Clips(replace(source, motion=tmp_path), "train")

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from handroll.keyboard import registered
+from handroll.keyboard.gate import DOUBTS, MESSAGES, Problem
 from handroll.keyboard.geometry import playing_points_mm
 from handroll.keyboard.marks import marked_points
 from handroll.keyboard.octave import TIP_HEIGHT_MM
-from handroll.keyboard.registered import MESSAGES, Problem, RegisteredKeyboard, register_keyboard, visible_keys
+from handroll.keyboard.registered import RegisteredKeyboard, register_keyboard, visible_keys
 from handroll.schema import NOTES
 
 TIME_S = np.arange(300) / 30.0
@@ -166,12 +167,90 @@ def marked(view):
     return marked_points("; ".join(f"{name} {x:.0f} {y:.0f}" for name, (x, y) in zip(NAMES, pixels, strict=True)))
 
 
+@pytest.mark.parametrize("marked", [None, (np.zeros((4, 2)), np.zeros((4, 3)))])
+def test_no_usable_segment(marked):
+    found = register_keyboard([], 640, NOTES.empty(), TIME_S, NO_HANDS, marked)
+    assert found.problem == Problem.NO_USABLE_SEGMENT and found.drawn is None
+    assert found.to_dict()["message"] == MESSAGES[Problem.NO_USABLE_SEGMENT]
+
+
 def test_marked_points_are_used(whole_view, picture_of, error_mm):
     found = register_keyboard(windows(picture_of, whole_view), 2560, NOTES.empty(), TIME_S, NO_HANDS, marked(whole_view))
     assert (found.problem, found.source, found.octave_source) == (None, "sheet", "sheet")
     assert found.view.width_px == 2560 and error_mm(at_windows_size(found.view), whole_view) < 3.0
     assert found.confidence > 0.5 and (found.first_key, found.last_key) == (0, 87)
     assert found.in_words()[0].startswith("marked in the sheet; octave by the sheet")
+
+
+def test_marked_points_are_refined_on_the_edges(whole_view, picture_of, error_mm):
+    """Clicks are a pixel or two off, edges are not."""
+    points_px, points_mm = marked(whole_view)
+    clicked = points_px + np.random.default_rng(1).normal(0.0, 4.0, points_px.shape)
+    seen = register_keyboard(windows(picture_of, whole_view), 2560, NOTES.empty(), TIME_S, NO_HANDS, (clicked, points_mm))
+    blank = [np.full((720, 1280), 128, dtype=np.uint8)]
+    alone = register_keyboard(blank, 2560, NOTES.empty(), TIME_S, NO_HANDS, (clicked, points_mm))
+    assert error_mm(at_windows_size(seen.view), whole_view) < 1.0 < error_mm(at_windows_size(alone.view), whole_view)
+    assert seen.doubt is None and alone.doubt is None and seen.focal_spread is not None and alone.focal_spread is None
+
+
+def test_a_wrong_mark_is_said_and_the_others_are_used(whole_view, picture_of, error_mm):
+    points_px, points_mm = marked(whole_view)
+    points_px[3] += [80.0, 0.0]
+    found = register_keyboard(windows(picture_of, whole_view), 2560, NOTES.empty(), TIME_S, NO_HANDS, (points_px, points_mm))
+    assert found.problem is None and found.doubt == Problem.MARKS_DISAGREE and error_mm(at_windows_size(found.view), whole_view) < 1.0
+    values = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert values["message"] == DOUBTS[Problem.MARKS_DISAGREE] and RegisteredKeyboard.from_dict(values).doubt is Problem.MARKS_DISAGREE
+    assert found.in_words()[-1] == f"marks_disagree: {DOUBTS[Problem.MARKS_DISAGREE]}"
+
+
+def hands_over(view, y_mm):
+    """Landmarks of two hands with their fingertips at this y, wrists towards the player."""
+    hands = np.zeros((300, 2, 21, 3))
+    hands[..., 0] = np.array([400.0, 800.0])[:, None]
+    hands[..., 1] = y_mm - 140.0
+    hands[:, :, [4, 8, 12, 16, 20], 1] = y_mm
+    return 2.0 * view.project(hands)
+
+
+def test_hands_beside_the_keys_are_a_problem_and_only_a_doubt_of_marks(whole_view, picture_of):
+    pictures, aside = windows(picture_of, whole_view), hands_over(whole_view, -85.0)
+    found = register_keyboard(pictures, 2560, NOTES.empty(), TIME_S, aside)
+    assert found.problem == Problem.HANDS_OFF_KEYS and found.view is None and found.drawn is None and found.confidence > 0.6
+    by_hand = register_keyboard(pictures, 2560, NOTES.empty(), TIME_S, aside, marked(whole_view))
+    assert by_hand.problem is None and by_hand.doubt == Problem.HANDS_OFF_KEYS and by_hand.view is not None
+
+
+def mirrored(view, picture):
+    """The picture with the part behind the fallboard as a polished one shows it: the keys once more, the other way round."""
+    y, x = np.mgrid[0:720, 0:1280].astype(np.float64)
+    on_keys = view.on_plane(np.stack([x, y], axis=-1))
+    behind = (on_keys[..., 1] > 152.0) & (on_keys[..., 1] < 310.0)
+    source = view.project(np.stack([on_keys[..., 0], 304.0 - on_keys[..., 1], np.zeros_like(x)], axis=-1)).astype(np.float32)
+    image = cv2.remap(picture, source[..., 0], source[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.where(behind, image, picture)
+
+
+@pytest.fixture(scope="module")
+def reflection(camera, picture_of):
+    """A view, and windows in which the mirror image of the keys is clear and the keys themselves are dim."""
+    view = camera(tilt_deg=12.0, seen_mm=1450.0)
+    dim = [mirrored(view, picture) for picture in windows(picture_of, view)]
+    y, x = np.mgrid[0:720, 0:1280].astype(np.float64)
+    front = view.on_plane(np.stack([x, y], axis=-1))[..., 1] < 151.0
+    return view, [np.where(front, 40 + picture // 4, picture).astype(np.uint8) for picture in dim]
+
+
+def test_the_hands_decide_between_the_keys_and_their_reflection(reflection, error_mm):
+    view, pictures = reflection
+    found = register_keyboard(pictures, 2560, NOTES.empty(), TIME_S, hands_over(view, 60.0))
+    assert found.problem is None and error_mm(at_windows_size(found.view), view) < 2.0
+    front = at_windows_size(found.view).on_plane(view.project([611.0, 52.0, 0.0]))
+    assert front[1] == pytest.approx(52.0, abs=5.0)
+
+
+def test_without_hands_a_reflection_is_refused(reflection):
+    _, pictures = reflection
+    assert register_keyboard(pictures, 2560, NOTES.empty(), TIME_S, NO_HANDS).problem == Problem.AMBIGUOUS
 
 
 def test_marked_points_are_used_where_nothing_is_found(whole_view, error_mm):
@@ -204,7 +283,7 @@ def test_it_survives_its_file(whole):
 
 @pytest.mark.parametrize("problem", list(Problem))
 def test_a_problem_survives_its_file(problem):
-    moves = {"shift_mm": 3.5, "zoom": 0.002} if "camera" in problem else {}
+    moves = {"shift_mm": 3.5, "zoom": 0.002, "confidence": 0.4} if "camera" in problem else {}
     found = RegisteredKeyboard(problem, **moves)
     values = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert values["problem"] == problem.value and values["message"] == MESSAGES[problem]
