@@ -8,10 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from handroll.sheet import read_sheet
 
-from .conftest import ROOT
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,9 @@ def test_two_runs_in_one_folder(films, tmp_path):
     # Only the videos of this call are reported, under a name of their own.
     assert f"take_2 ({films}/again/take.mp4): not useful" in said and "(zero bytes)" not in said
     assert [row.video for row in read_sheet(tmp_path / "out" / "videos.tsv")] == ["take", "take_2"]
+    # Weights are relative to the folder that the command is called in, as for `handroll doctor`.
+    settings = yaml.safe_load((tmp_path / "out" / ".handroll" / "config.yaml").read_text(encoding="utf-8"))
+    assert settings["pose"]["hamer"]["mano"] == str(tmp_path / "resources/weights/mano/MANO_RIGHT.pkl")
     assert (tmp_path / "out" / "results" / "acquire" / "own" / "take" / "info.json").is_file()
 
 

@@ -42,14 +42,12 @@ def _up_to(last):
     return tuple(STEPS)[: list(STEPS).index(last) + 1]
 
 
-_MUSIC = ("fetch_video", "probe_video", "extract_audio", "survey_video", "find_segments", "measure_sound", "transcribe_audio", "check_midi")
-
 FILES = {
     "overlay": ("report/{v}/overlay.mp4", tuple(STEPS)),
     "contact sheet": ("report/{v}/contact_sheet.png", tuple(STEPS)),
     "motion": ("motion/{v}/motion.parquet", _up_to("clean_motion")),
     "keyboard": ("keyboard/{v}/registration.png", _up_to("register_keyboard")),
-    "MIDI": ("music/{v}/notes.mid", _MUSIC),
+    "MIDI": ("music/{v}/notes.mid", _up_to("check_midi")),
     "fingering": ("keyboard/{v}/fingering.pig.txt", _up_to("label_fingering")),
 }
 """What a user looks for, by title: the file below `results`, and the steps without which it is from an earlier run or not there."""

@@ -1,4 +1,6 @@
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -115,9 +117,21 @@ def test_files_of_an_earlier_run_are_not_listed(results):
     (root / "results/keyboard/own/take/registration.json").unlink()
     report, text = told(root)
     assert not report.useful and set(report.files) == {"MIDI"}
+    (root / "results/hands/own/take/visibility.json").unlink()
+    assert not told(root)[0].files
     assert "not finished: the step register_keyboard has no result" in text
 
 
 def test_a_video_that_a_person_rejected(results):
     report, text = told(results[0], ROW.model_copy(update={"override": "reject"}))
     assert not report.useful and "A person rejected the video in the sheet" in text
+
+
+def test_the_steps_are_those_of_the_workflow():
+    rules = Path(__file__).resolve().parents[3] / "workflow" / "rules"
+    text = "".join(path.read_text(encoding="utf-8") for path in sorted(rules.glob("*.smk")))
+    listed = re.search(r"^STEPS = \[(.*?)^\]", text, re.MULTILINE | re.DOTALL)[1]
+    assert [*STEPS] == [step for step in re.findall(r'"(\w+)"', listed) if step != "cut_clips"] + ["draw_overlay"]
+    for step, path in STEPS.items():
+        rule = text.partition(f"rule {step}:")[2].partition("\nrule ")[0]
+        assert f'="results/{path.format(v="{subject}/{video}")}"' in rule, step
