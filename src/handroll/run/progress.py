@@ -118,7 +118,7 @@ class Progress:
     def line(self, video, stage, took_s, at_s):
         """The line of a finished stage."""
         left = self.left_s(at_s)
-        left = "" if left is None or not any(self.waiting.values()) else f"   about {in_words(left)} left"
+        left = f"   about {in_words(left)} left" if left else ""
         since_s = 0.0 if self.started_s is None else at_s - self.started_s
         return f"{clock(since_s)}  {short(video):<24}  {stage:<18} {in_words(took_s):>8}{left}"
 

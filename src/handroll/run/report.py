@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from handroll.screen.reasons import Reason
 from handroll.screen.verdict import MEASURED, Verdict, judge
 
 FEW = 0.05
@@ -67,6 +68,8 @@ class VideoReport:
         The first step that has no result; None where all have.
     hands : float
         Share of the frames with a usable pose of at least one hand, 0..1.
+    playable_s : float or None
+        Length of the usable segments, s; None while not known. Hands are looked for only there.
     figures : tuple of str
         What was found, in words.
     warnings : tuple of str
@@ -80,6 +83,7 @@ class VideoReport:
     verdict: Verdict
     failed: str | None
     hands: float
+    playable_s: float | None
     figures: tuple[str, ...]
     warnings: tuple[str, ...]
     files: dict[str, Path]
@@ -119,13 +123,14 @@ def read_report(root, row, thresholds):
     failed = None if by_hand else next((step for step in STEPS if step not in there), None)
     fingering = _values(results / f"keyboard/{v}/fingering.json")
     states = _states(results / f"motion/{v}/motion.parquet") if "clean_motion" in there else None
-    report = VideoReport(row.video, row.source, verdict, failed, 0.0, (), (), {})
+    report = VideoReport(row.video, row.source, verdict, failed, 0.0, None, (), (), {})
     if report.stopped_by:
         return report
     hands, shares = (0.0, ()) if states is None or not len(states) else _hands(states)
     made = hands >= FEW
+    playable_s = values["survey"].get("screen", {}).get("editing", {}).get("playable_s")
     figures, warnings = [], []
-    if shares:
+    if made:
         left, right, both = shares
         figures.append(f"both hands in {_percent(both)} of the frames")
         missing = {"left": 1.0 - left, "right": 1.0 - right}
@@ -148,7 +153,11 @@ def read_report(root, row, thresholds):
         for title, (path, steps) in FILES.items()
         if title not in placeholders and there.issuperset(steps) and (results / path.format(v=v)).is_file()
     }
-    return VideoReport(row.video, row.source, verdict, failed, hands, tuple(figures), tuple(warnings), files)
+    return VideoReport(row.video, row.source, verdict, failed, hands, playable_s, tuple(figures), tuple(warnings), files)
+
+
+_OF_HANDS = (Reason.NO_HANDS, Reason.HANDS_RARELY_VISIBLE)
+"""What the screening cannot know of a video without usable segments, in which no hand is looked for."""
 
 
 def report_lines(report, logs):
@@ -171,16 +180,18 @@ def report_lines(report, logs):
         log = Path(logs) / report.failed / f"own/{report.name}.log"
         state = f"not finished: the step {report.failed} has no result" + (f"; see {log}" if log.is_file() else "")
     elif not report.useful:
-        state = "not useful: (almost) no hand was found, so there is no motion"
+        why = "no part of the video can be used" if report.playable_s == 0.0 else "(almost) no hand was found"
+        state = f"not useful: {why}, so there is no motion"
     else:
         state = "motion made, with warnings" if report.verdict.reasons or report.warnings else "motion made"
     lines = [f"{name}: {state}"]
     if report.figures:
         lines.append(f"  {', '.join(report.figures)}")
     lines += [f"  warning: {warning}" for warning in report.warnings]
-    if report.verdict.reasons:
-        lines.append("  A dataset would not accept this video:" if report.useful else "  Why:")
-        lines += [f"    {reason.sentence}" for reason in report.verdict.reasons]
+    reasons = [reason for reason in report.verdict.reasons if report.playable_s != 0.0 or reason not in _OF_HANDS]
+    if reasons:
+        lines.append("  A dataset would not accept this video:" if report.useful else "  What the screening found:")
+        lines += [f"    {reason.sentence}" for reason in reasons]
     elif report.useful:
         lines.append("  A dataset would accept this video.")
     return lines + [f"  {title:<14}{path}" for title, path in report.files.items()]

@@ -87,6 +87,10 @@ def test_a_video_without_hands_is_not_useful_and_lists_no_file(results):
     report, text = told(root)
     assert not report.useful and not report.files
     assert "not useful: (almost) no hand was found" in text and "No hand was found in any frame" in text
+    # Where the camera moves throughout, no hand is looked for.
+    write("screen/{v}/survey.json", {"screen": {"editing": {"playable_s": 0.0, "playable_share": 0.0}}})
+    text = told(root)[1]
+    assert "not useful: no part of the video can be used" in text and "No hand was found" not in text
 
 
 def test_no_keyboard_no_notes_and_a_late_midi_file_are_warnings(results):
