@@ -22,8 +22,10 @@ include: "workflow/rules/synthetic.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/benchmark.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/evaluation.smk"
 
 
+# These take less time than asking a cluster for them.
 localrules:
     all,
     acquire,
@@ -34,12 +36,15 @@ localrules:
     keyboard,
     overlays,
     benchmark,
+    evaluation,
+    find_segments,
+    measure_visibility,
     split_videos,
     screen_videos,
 
 
 rule all:
-    """The dataset: shards, card and statistics."""
+    """The dataset: shards, card and statistics; overlays that were drawn before are kept up to date."""
     default_target: True
     input:
         steps=steps_to("cut_clips"),
@@ -47,6 +52,7 @@ rule all:
         verdicts=rules.screen_videos.output,
         shards=rules.write_shards.output,
         card=rules.describe_dataset.output,
+        overlays=drawn_before(rules.draw_overlay.output.overlay),
 
 
 rule acquire:
@@ -100,3 +106,9 @@ rule benchmark:
     """The experiment's tables: models trained, motions generated and scored."""
     input:
         tables=rules.make_tables.output,
+
+
+rule evaluation:
+    """How accurate every stage is: simulated performances through these rules, scored against their truth."""
+    input:
+        figures=rules.summarise_evaluation.output,

@@ -33,7 +33,6 @@ from handroll.schema import NOTES, read_table, write_table
 from handroll.synth.pianist import AUDIO_RATE_HZ, prepare
 from handroll.synth.sound import synthesise
 
-SECONDS = 30.0
 DYNAMICS = 2.5
 LIMITS = Limits(**MidiCheck().model_dump(exclude={"correct"}))
 NO_PEDAL = pedal_table([], [])
@@ -78,13 +77,13 @@ def _moved(notes, clock):
     return move(notes, NO_PEDAL, clock)[0]
 
 
-def performance(seed):
+def performance(seed, seconds):
     """True notes, samples and rate of a medley."""
-    take = prepare(None, seed, SECONDS)
+    take = prepare(None, seed, seconds)
     notes = dict(take.performance.notes)
     middle = np.median(notes["velocity"])
     notes["velocity"] = np.clip(np.round(middle + DYNAMICS * (notes["velocity"] - middle)), 20, 120).astype(np.int8)
-    return notes, synthesise(notes, take.score.pedal, SECONDS, seed, AUDIO_RATE_HZ), AUDIO_RATE_HZ
+    return notes, synthesise(notes, take.score.pedal, seconds, seed, AUDIO_RATE_HZ), AUDIO_RATE_HZ
 
 
 def recording(path):
@@ -150,6 +149,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=8, help="synthetic performances (default: %(default)s)")
     parser.add_argument("--first-seed", type=int, default=2100, help="seed of the first (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=30.0, help="length of each (default: %(default)s)")
     parser.add_argument("--recordings", type=Path, metavar="FOLDER", help="recordings with truth")
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="keeps transcriptions for another run")
     options = parser.parse_args()
@@ -157,7 +157,7 @@ def main():
     print(f"{header}   findings of the clean file by both | sound alone | transcription by sound alone")
     tables = {kind: defaultdict(lambda: defaultdict(Counter)) for kind in ("synthetic", "recorded")}
     for seed in range(options.first_seed, options.first_seed + options.seeds):
-        examine(str(seed), *performance(seed), options.cache, tables["synthetic"], True)
+        examine(str(seed), *performance(seed, options.seconds), options.cache, tables["synthetic"], True)
     paths = sorted(path for path in options.recordings.iterdir() if path.suffix != ".txt") if options.recordings else []
     for path in (path for path in paths if path.with_suffix(".txt").exists()):
         examine(path.stem, *recording(path), options.cache, tables["recorded"], False)

@@ -58,7 +58,7 @@ class Item:
     share: float
 
 
-def plan(material, first, each, clean, real, shares=SHARES, kinds=KINDS):
+def plan(material, first, each, clean, real, shares=SHARES, kinds=KINDS, levels_db=LEVELS_DB):
     """The recordings of a run."""
     pianos, seed, items = [*material.pianos, *real], first, []
     for name in (*material.pianos, "two pianos"):
@@ -67,7 +67,7 @@ def plan(material, first, each, clean, real, shares=SHARES, kinds=KINDS):
             items.append(Item(seed, own, "second piano" if name == "two pianos" else "clean", None, 0.0))
             seed += 1
     for turn in range(each):
-        for level_db in LEVELS_DB:
+        for level_db in levels_db:
             for kind in kinds:
                 name = str(seeded("piano", seed).choice(pianos))
                 items.append(Item(seed, name, kind, level_db, shares[(seed + turn) % len(shares)]))
@@ -166,6 +166,7 @@ def main():
     parser.add_argument("--each", type=int, default=1, help="mixtures of each kind and level (default: %(default)s)")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="(default: all)")
     parser.add_argument("--shares", nargs="+", type=float, default=SHARES, help="of the time with the other sound (default: %(default)s)")
+    parser.add_argument("--levels", nargs="+", type=int, default=LEVELS_DB, help="of the other sound, dB (default: %(default)s)")
     parser.add_argument("--clean", type=int, default=6, help="clean recordings of each piano (default: %(default)s)")
     parser.add_argument("--real", type=Path, metavar="FOLDER", help="recordings of a piano alone")
     parser.add_argument("--cache", type=Path, metavar="FOLDER", required=True, help="keeps sound and notes")
@@ -178,7 +179,7 @@ def main():
     real = [str(path) for path in sorted(options.real.iterdir())] if options.real else []
     results, seconds = [], defaultdict(float)
     print(f"{'piano':<14}{'kind':<23}{'level':<13}{'loud':>6}{'silent':>6}{'clip':>9}{'speech':>7}{'foreign':>8}{'lasting':>8}{'noise':>7}")
-    for item in plan(material, options.first_seed, options.each, options.clean, real, options.shares, options.kinds):
+    for item in plan(material, options.first_seed, options.each, options.clean, real, options.shares, options.kinds, options.levels):
         name = f"{options.set}-{item.seed}"
         if options.cached_only and not (options.cache / f"{name}.parquet").exists():
             continue

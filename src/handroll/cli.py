@@ -2,22 +2,15 @@
 
 import argparse
 import logging
-import os
-import re
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 from handroll import __version__
-from handroll.sheet import SheetError, is_url, read_sheet
+from handroll.sheet import SheetError, read_sheet
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout that holds the Snakefile."""
-
-SUBJECT = "own"
-"""Subject that one's own files are listed under."""
-
 
 SHEET, TAKEDOWN = Path("config/videos.tsv"), Path("config/takedown.tsv")
 """Where sheets lie unless an option says otherwise: as config/config.yaml has them."""
@@ -29,10 +22,17 @@ def main(arguments=None):
     parser.add_argument("--version", action="version", version=f"handroll {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="motion, MIDI and overlay of your own videos")
-    run.add_argument("videos", nargs="+", help="video files or URLs")
+    run.add_argument("videos", nargs="+", metavar="VIDEO", help="video files or URLs")
+    run.add_argument(
+        "--midi", action="append", default=[], metavar="FILE", help="MIDI file of a video, once for each video, in their order"
+    )
+    run.add_argument(
+        "--name", action="append", default=[], metavar="NAME", help="name of a video's results, once for each video, in their order"
+    )
     run.add_argument("--out", type=Path, default=Path("handroll-output"), help="folder for all results (default: %(default)s)")
     run.add_argument("--cores", default="all", help="processor cores to use (default: %(default)s)")
     run.add_argument("--configfile", type=Path, action="append", default=[], help="your own settings, over config/own-files.yaml")
+    run.add_argument("--verbose", action="store_true", help="print Snakemake's whole log instead of one line for each stage")
     run.set_defaults(call=run_own)
     hands = commands.add_parser("generate", help="hands that play your recordings, by a trained model: motion, MIDI and video")
     hands.add_argument("recordings", nargs="+", metavar="AUDIO", help="sound files, videos with sound, or MIDI files")
@@ -69,71 +69,10 @@ def main(arguments=None):
 
 
 def run_own(options):
-    """Run the workflow on the videos given and print where the results are.
+    """Run the workflow on your own videos; returns the exit status of `handroll.run.command.run`."""
+    from handroll.run.command import run
 
-    Returns
-    -------
-    int
-        0 when every step ran; 2 where a file is missing or there is no checkout; else Snakemake's own status.
-    """
-    snakefile = ROOT / "Snakefile"
-    if not snakefile.is_file():
-        print(f"handroll run: expected the workflow at {snakefile}, found none; install from a checkout: pip install -e .", file=sys.stderr)
-        return 2
-    missing = [video for video in options.videos if not is_url(video) and not Path(video).is_file()]
-    if missing:
-        print(f"handroll run: no such file: {', '.join(missing)}", file=sys.stderr)
-        return 2
-    out = options.out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
-    names = video_names(options.videos)
-    sheet = out / "videos.tsv"
-    sheet.write_text(own_sheet(options.videos, names), encoding="utf-8")
-    configs = [ROOT / "config" / "own-files.yaml", *(path.resolve() for path in options.configfile)]
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--directory", str(out), "--cores", str(options.cores)]
-    command += ["--workflow-profile", str(ROOT / "profiles" / "default"), "--configfile", *map(str, configs), "--config", f"sheet={sheet}"]
-    command += ["--", "overlays", "music", "screen"]
-    # The same interpreter must serve the rules, also where its folder is not first on the path.
-    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
-    status = subprocess.run(command, check=False, env={**os.environ, "PATH": path}).returncode
-    for video, name in zip(options.videos, names, strict=True):
-        print(f"\n{video}")
-        for title, where in result_files(out, name).items():
-            print(f"  {title:<14}{where if where.is_file() else f'not made, see {out}/results/logs'}")
-    return status
-
-
-def result_files(out, name):
-    """What a user looks for, by title, of one video below `out`."""
-    results = out / "results"
-    return {
-        "overlay": results / "report" / SUBJECT / name / "overlay.mp4",
-        "contact sheet": results / "report" / SUBJECT / name / "contact_sheet.png",
-        "motion": results / "motion" / SUBJECT / name / "motion.parquet",
-        "MIDI": results / "music" / SUBJECT / name / "notes.mid",
-        "keyboard": results / "keyboard" / SUBJECT / name / "registration.png",
-        "fingering": results / "keyboard" / SUBJECT / name / "fingering.pig.txt",
-        "verdict": results / "screen" / "gallery.html",
-    }
-
-
-def video_names(videos):
-    """A safe, distinct id for each path or URL, from its last part."""
-    names = []
-    for video in videos:
-        stem = Path(re.sub(r"[?#].*$", "", video) if is_url(video) else video).stem
-        base = re.sub(r"[^A-Za-z0-9_.-]+", "_", stem).strip("_.-")[:80] or "video"
-        name, number = base, 2
-        while name in names:
-            name, number = f"{base}_{number}", number + 1
-        names.append(name)
-    return names
-
-
-def own_sheet(videos, names):
-    """The sheet's text for these videos; paths made absolute."""
-    rows = [f"{SUBJECT}\t{name}\t{video if is_url(video) else Path(video).resolve()}" for name, video in zip(names, videos, strict=True)]
-    return "\n".join(["subject\tvideo\tsource", *rows]) + "\n"
+    return run(options)
 
 
 def _at_least(least):
@@ -157,6 +96,7 @@ def generate(options):
     """
     from handroll.device import DeviceError
     from handroll.models.recording import RecordingError
+    from handroll.run.own_sheet import distinct_names
     from handroll.view.playing import load_pianist, play
 
     logging.basicConfig(format="%(message)s")
@@ -170,7 +110,7 @@ def generate(options):
         print(f"handroll generate: {error}", file=sys.stderr)
         return 2
     failed = 0
-    for recording, name in zip(options.recordings, video_names(options.recordings), strict=True):
+    for recording, name in zip(options.recordings, distinct_names(options.recordings), strict=True):
         started = time.monotonic()
         try:
             files = play(pianist, recording, options.out, name, options.notes, options.seed, options.width, options.video)
@@ -194,13 +134,17 @@ def list_videos(options):
     """
     from pydantic import ValidationError
 
+    from handroll.acquire.back_off import Pace
     from handroll.acquire.candidates import merge_into_sheet
     from handroll.acquire.channels import Channel, list_channels
     from handroll.acquire.cookies import CookieFileError
 
+    # The report says in one sentence what failed; the words of yt-dlp are for logs.
+    logging.getLogger("handroll").addHandler(logging.NullHandler())
     try:
         channels = [Channel(url=url, subject=options.subject) for url in options.urls]
-        listing = list_channels(channels, options.most)
+        # Somebody waits for the answer: what failed can be listed again with the same command.
+        listing = list_channels(channels, options.most, Pace(tries=2, back_off_s=1.0, max_wait_s=10.0))
         added = merge_into_sheet(options.sheet, listing.candidates)
     except ValidationError as error:
         print(f"handroll list: {'; '.join(problem['msg'] for problem in error.errors())}", file=sys.stderr)
@@ -210,7 +154,7 @@ def list_videos(options):
         return 2
     for line in listing.report():
         print(line)
-    print(f"{len(added)} new rows in {options.sheet}, {len(listing.candidates) - len(added)} videos stood there already")
+    print(f"{len(added)} new rows in {options.sheet}, {len(listing.candidates) - len(added)} videos were there already")
     return 1 if listing.failed else 0
 
 

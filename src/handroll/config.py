@@ -47,28 +47,28 @@ class Detect(Section):
 class Resolution(Section):
     """Least picture size, whichever way the picture stands."""
 
-    min_short_side_px: Annotated[int, Field(ge=0)] = Field(1080, description="least shorter side (px); the paper's 1080")
-    min_long_side_px: Annotated[int, Field(ge=0)] = Field(1920, description="least longer side (px); the paper's 1920")
+    min_short_side_px: Annotated[int, Field(ge=0)] = Field(720, description="least shorter side (px); the paper's 1080")
+    min_long_side_px: Annotated[int, Field(ge=0)] = Field(960, description="least longer side (px); 960 x 720 is 4:3; the paper's 1920")
 
 
 class Duration(Section):
     """Length of a video."""
 
-    min_s: Annotated[float, Field(ge=0)] = Field(30.0, description="least duration (s): one clip")
+    min_s: Annotated[float, Field(ge=0)] = Field(8.0, description="least duration (s); the paper's 30, one clip")
     max_s: Positive = Field(7200.0, description="greatest duration (s)")
 
 
 class Sound(Section):
     """Sound of a video."""
 
-    required: bool = Field(True, description="a video without sound is rejected")
+    required: bool = Field(True, description="a video without audio gives no clips")
 
 
 class Editing(Section):
     """Cuts, frozen and black pictures, titles, pictures in the picture: they are trimmed, and reject a video where too little is left."""
 
-    min_playable_s: NotNegative = Field(30.0, description="least playable time in all (s): one clip")
-    min_longest_s: NotNegative = Field(30.0, description="least length of the longest playable segment (s): one clip")
+    min_playable_s: NotNegative = Field(8.0, description="least playable time in all (s); the paper's 30, one clip")
+    min_longest_s: NotNegative = Field(8.0, description="least length of the longest playable segment (s); the paper's 30, one clip")
 
 
 class CameraMotion(Section):
@@ -134,7 +134,7 @@ class Screen(Section):
     """Thresholds a video must pass. Scores are measured without them, so changing one reruns only the cheap steps."""
 
     motion_without_sound: bool = Field(
-        False, description="hand motion is taken also from videos whose sound is missing or rejected, which give no clips"
+        True, description="videos whose audio is missing or rejected still give hand motion, though no clips; false: they give nothing"
     )
     resolution: Resolution = Resolution()
     duration: Duration = Duration()
@@ -326,6 +326,10 @@ class Clips(Section):
 
     length_s: Positive = Field(30.0, description="length of a clip (s); the paper's 30")
     hop_s: Positive = Field(24.0, description="from one clip's start to the next (s); the paper's 24")
+    min_length_s: Positive = Field(
+        8.0,
+        description="a playable segment shorter than length_s gives one shorter clip where it is at least this long (s); the paper's 30: none",
+    )
     min_visibility: Share = Field(0.8, description="least share of frames x hands that are observed or interpolated; the paper's 80 %")
     min_key_press_f1: Share = Field(
         0.1,
@@ -391,6 +395,20 @@ class Overlay(Section):
     max_height_px: Annotated[int, Field(ge=144)] = Field(720, description="largest height of the source picture in the overlay (px)")
 
 
+class Evaluation(Section):
+    """How accurate every stage is, against the truth of simulated performances: docs/evaluation.md."""
+
+    performances: Annotated[int, Field(ge=1)] = Field(8, description="simulated performances, each with a seed of its own")
+    first_seed: Annotated[int, Field(ge=0)] = Field(5101, description="seed of the first; those below 1000 served development")
+    seconds: Annotated[float, Field(ge=4)] = Field(24.0, description="length of each (s)")
+    width_px: Annotated[int, Field(ge=320)] = Field(1920, description="width of the frames (px), 16:9")
+    fps: Annotated[float, Field(ge=10, le=240)] = Field(30.0, description="frames a second")
+    scenes: Annotated[int, Field(ge=0)] = Field(12, description="scenes of each kind in which only the registration is scored")
+    recordings: str | None = Field(
+        None, description="a sheet of real videos, relative to the working directory, to measure what needs no truth; null: none"
+    )
+
+
 class Config(Section):
     """All of handroll's configuration."""
 
@@ -412,6 +430,7 @@ class Config(Section):
     pianomotion10m: PianoMotion10M = PianoMotion10M()
     synthetic: Synthetic = Synthetic()
     overlay: Overlay = Overlay()
+    evaluation: Evaluation = Evaluation()
     benchmark: Benchmark = Benchmark()
 
 
@@ -438,6 +457,13 @@ def parse_config(values):
         raise ConfigError("the configuration: benchmark.weights.released: its motion is before the camera; set benchmark.frame: camera")
     if config.benchmark.data == "pianomotion10m" and config.benchmark.frame != "camera":
         raise ConfigError("the configuration: benchmark.data: PianoMotion10M has no registered keyboards; set benchmark.frame: camera")
+    for name in ("position", "gesture", "autoencoder", "tuning"):
+        batch = getattr(config.benchmark, name).training.batch
+        if config.device == "cuda" and batch < config.benchmark.gpus:
+            raise ConfigError(
+                f"the configuration: benchmark.{name}.training.batch: expected at least a window for each of {config.benchmark.gpus} GPUs "
+                f"(benchmark.gpus), found {batch}; use fewer GPUs or a larger batch"
+            )
     frames = config.benchmark.rate_hz * config.benchmark.window_s
     if frames != round(frames) or round(frames) % 8:
         raise ConfigError(f"the configuration: benchmark.window_s x rate_hz: expected a multiple of 8 frames, found {frames:g}")

@@ -130,7 +130,8 @@ def weights_finding(weights, config):
         return Finding(Status.OPTIONAL, weights.name, f"{path} is {there}; only {key}: {value} needs it", (licence,))
     if not path.exists():
         size = f" ({weights.size_bytes / MB:.0f} MB)" if weights.size_bytes else ""
-        found = f"{weights.use} needs {path}{size}: no such file or folder"
+        # Relative to the folder that the command is called in, as of `handroll run` and `snakemake`.
+        found = f"{weights.use} needs {path.absolute()}{size}: no such file or folder"
         return Finding(Status.MISSING, weights.name, found, (licence, f"do: {weights.get}"))
     try:
         told = weights.check(path)

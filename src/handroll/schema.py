@@ -254,7 +254,7 @@ SHARD = Table(
         Column("visibility", pa.float32(), "share of frames x hands that are observed or interpolated, 0..1"),
         *KEY_PRESS_SCORES,
         Column("notes", _rows_of(FINGERED_NOTES), "notes struck within the clip; times since the clip's start, ends may lie behind the clip's"),
-        Column("audio_delay_s", pa.float64(), "how much later than the picture sound and notes come, as the landing fingers tell; 0 where they do not tell it", "s"),
+        Column("audio_delay_s", pa.float64(), "how much later than the motion audio and notes of this row come; 0 in clips that handroll cut, whose audio and notes it moved", "s"),
         Column("pedal", _rows_of(PEDAL), "presses that overlap the clip, not cut to it; times since the clip's start, may be negative"),
         Column("audio", pa.struct([("bytes", pa.binary()), ("path", pa.string())]), "the clip's sound: a FLAC file, mono, or the MP3 file that was imported; null where the video has none"),
         Column("width_px", pa.int32(), "width of the picture as shown", "px"),

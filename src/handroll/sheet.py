@@ -4,6 +4,7 @@ The JSON schema of a row and the columns' reference page are made in `handroll.c
 """
 
 import difflib
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -81,15 +82,14 @@ def read_sheet(path):
     Returns
     -------
     list of Video
-        In the order of the sheet; `source` (unless a URL) and `midi` as absolute paths. Whether they exist is not checked here.
+        In the order of the sheet; paths as of `local_path`. Whether the files exist is not checked here.
 
     Raises
     ------
     SheetError
         Every problem with its line number: unknown or missing columns, unsafe ids, duplicates, bad values.
     """
-    folder = Path(path).resolve().parent
-    return [_with_absolute_paths(video, folder) for video in read_rows(path, Video, ("subject", "video"))]
+    return [_with_local_paths(video, path) for video in read_rows(path, Video, ("subject", "video"))]
 
 
 def read_rows(path, model, key=()):
@@ -193,8 +193,38 @@ def is_url(source):
     return re.match(r"^[A-Za-z][A-Za-z0-9+.-]*://", source) is not None
 
 
-def _with_absolute_paths(video, folder):
-    changes = {"source": video.source if is_url(video.source) else str(folder / Path(video.source).expanduser())}
+def source_name(source):
+    """What to call a source in tables: its URL, or the name of a local file, which stays the same when the file's folder moves."""
+    return source if is_url(source) else Path(source).name
+
+
+def local_path(cell, sheet):
+    """The path of a file that a sheet names, written in one way however the cell spells it.
+
+    Parameters
+    ----------
+    cell : str
+        A path, relative to the sheet; `~` is the home folder.
+    sheet : path
+        The sheet's file.
+
+    Returns
+    -------
+    str
+        Without links and `..` in its folders. Relative to the working directory where the cell is relative or the file is below the
+        working directory: such a path is still right after the whole project has moved. Else absolute.
+    """
+    here, given = Path.cwd(), Path(cell).expanduser()
+    path = Path(os.path.realpath((Path(sheet).resolve().parent / given).parent), given.name)
+    if given.is_absolute() and not path.is_relative_to(here):
+        return str(path)
+    relative = os.path.relpath(path, here)
+    # A name with a colon is not to be taken for an address.
+    return os.path.join(os.curdir, relative) if ":" in relative else relative
+
+
+def _with_local_paths(video, sheet):
+    changes = {} if is_url(video.source) else {"source": local_path(video.source, sheet)}
     if video.midi:
-        changes["midi"] = str(folder / Path(video.midi).expanduser())
+        changes["midi"] = local_path(video.midi, sheet)
     return video.model_copy(update=changes)

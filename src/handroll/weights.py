@@ -6,10 +6,21 @@ from functools import cache, partial
 from importlib.metadata import distribution
 from pathlib import Path
 
-from handroll.config import lookup
+from handroll.config import lookup, parse_config
 
 SPEECH_ENCODERS = {"hubert": "HuBERT", "wav2vec2": "wav2vec 2.0"}
 """Names of the speech encoders, by their features, which are also their keys below `benchmark.weights`."""
+
+PATH_KEYS = (
+    "music.kong.checkpoint",
+    "pose.hamer.checkpoint",
+    "pose.hamer.mano",
+    "benchmark.weights.hubert",
+    "benchmark.weights.wav2vec2",
+    "benchmark.weights.released",
+    "benchmark.weights.released_autoencoder",
+)
+"""Configuration keys of files and folders with weights. Relative paths are relative to the folder that a command is called in."""
 
 PIANOMOTION10M_URL = "https://github.com/agnJason/PianoMotion10M"
 """Where its authors say how to get their data and weights."""
@@ -308,3 +319,27 @@ def experiment_weights(config):
     heard = {features.removesuffix("_tuned") for features in config.benchmark.features}
     encoders = (_speech_encoder(kind) for kind in SPEECH_ENCODERS if kind in heard)
     return (*encoders, *_pianomotion10m(config.benchmark.weights))
+
+
+def with_absolute_paths(config):
+    """The configuration with absolute paths of weights, for a workflow that works in another folder than this one.
+
+    Relative paths are relative to the working directory; an empty path stays empty.
+
+    Parameters
+    ----------
+    config : handroll.config.Config
+
+    Returns
+    -------
+    handroll.config.Config
+    """
+    values = config.model_dump()
+    for key in PATH_KEYS:
+        *sections, name = key.split(".")
+        section = values
+        for part in sections:
+            section = section[part]
+        if section[name]:
+            section[name] = str(Path(section[name]).expanduser().absolute())
+    return parse_config(values)

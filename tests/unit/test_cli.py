@@ -1,36 +1,57 @@
 import http.server
+import os
 import threading
 
 import pytest
 
 from handroll.acquire.back_off import Pace
-from handroll.cli import main, own_sheet, result_files, video_names
+from handroll.cli import main
 from handroll.sheet import read_sheet
 
 
-def test_names_are_safe_and_distinct():
-    videos = ["a/My piece (2).mp4", "b/My piece (2).MOV", "../..mp4", "https://x.org/watch.mp4?v=../1", "ünï.mp4", "CON.mp4"]
-    names = video_names(videos)
-    assert names == ["My_piece_2", "My_piece_2_2", "video", "watch", "n", "CON"]
-
-
-def test_sheet_of_own_files_is_a_valid_sheet(tmp_path):
-    videos = [str(tmp_path / "one two.mp4"), "https://x.org/v.mp4"]
-    sheet = tmp_path / "videos.tsv"
-    sheet.write_text(own_sheet(videos, video_names(videos)), encoding="utf-8")
-    rows = read_sheet(sheet)
-    assert [row.video for row in rows] == ["one_two", "v"]
-    assert [row.source for row in rows] == videos
-
-
-def test_missing_file_is_told_before_anything_runs(tmp_path, capsys):
-    assert main(["run", str(tmp_path / "nowhere.mp4"), "--out", str(tmp_path / "out")]) == 2
-    assert "nowhere.mp4" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{tmp}/nowhere.mp4"], "no such file: {tmp}/nowhere.mp4; check the path"),
+        (["{tmp}/one.mp4", "--midi", "{tmp}/nowhere.mid"], "no such file: {tmp}/nowhere.mid"),
+        (
+            ["{tmp}/one.mp4", "{tmp}/two.mp4", "--midi", "{tmp}/one.mp4"],
+            "expected one --midi for each of 2 videos, in their order, found 1",
+        ),
+        (["{tmp}/one.mp4", "--configfile", "{tmp}/nowhere.yaml"], "no such file: {tmp}/nowhere.yaml"),
+    ],
+)
+def test_run_refuses_wrong_arguments_before_anything_is_made(arguments, message, tmp_path, capsys):
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.mp4").touch()
+    assert main(["run", *(text.format(tmp=tmp_path) for text in arguments), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert message.format(tmp=tmp_path) in said and len(said.splitlines()) == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_result_files_lie_below_the_folder_asked_for(tmp_path):
-    assert all(path.is_relative_to(tmp_path) for path in result_files(tmp_path, "one").values())
+def test_run_says_that_a_configuration_is_wrong(tmp_path, capsys):
+    (tmp_path / "one.mp4").touch()
+    (tmp_path / "mine.yaml").write_text("motion: {hampel: {n_sigmas: 3}}\n", encoding="utf-8")
+    assert main(["run", str(tmp_path / "one.mp4"), "--out", str(tmp_path / "out"), "--configfile", str(tmp_path / "mine.yaml")]) == 2
+    assert "unknown key; did you mean n_sigma?" in capsys.readouterr().err
+
+
+def test_run_says_that_another_run_is_at_work(tmp_path, capsys, monkeypatch):
+    from handroll.run import command
+
+    monkeypatch.setattr(command, "LOCK_WAIT_S", 0.0)
+    (tmp_path / "one.mp4").touch()
+    (tmp_path / "out" / ".handroll").mkdir(parents=True)
+    with command._only_run(tmp_path / "out"):
+        assert main(["run", str(tmp_path / "one.mp4"), "--out", str(tmp_path / "out")]) == 2
+    assert f"another run (process {os.getpid()}) is at work in {tmp_path}/out; wait for it" in capsys.readouterr().err
+
+
+def test_run_says_that_the_folder_cannot_be_written_to(tmp_path, capsys):
+    (tmp_path / "one.mp4").touch()
+    assert main(["run", str(tmp_path / "one.mp4"), "--out", str(tmp_path / "one.mp4" / "out")]) == 2
+    assert "one.mp4/out: not a directory; choose another folder with --out" in capsys.readouterr().err
 
 
 def test_no_command_is_a_usage_error():
@@ -80,7 +101,7 @@ def test_list_adds_to_the_sheet(feed, no_pauses, tmp_path, capsys):
     assert "0 new rows" in capsys.readouterr().out
     assert main(["list", feed.replace("feed", "gone"), feed, "--sheet", str(sheet)]) == 1
     out = capsys.readouterr().out
-    assert "gone: download_gone" in out and "2 videos stood there already" in out
+    assert "gone: The site reports that the video was removed" in out and "2 videos were there already" in out
 
 
 @pytest.mark.parametrize(

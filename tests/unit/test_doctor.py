@@ -76,7 +76,7 @@ def test_weights_are_missing_wrong_right_or_not_needed(project):
     config = parse_config(KONG)
     path = config.music.kong.checkpoint
     missing = weights_finding(TOY, config)
-    assert missing.status is Status.MISSING and missing.found == f"transcription needs {path} (0 MB): no such file or folder"
+    assert missing.status is Status.MISSING and missing.found == f"transcription needs {project / path} (0 MB): no such file or folder"
     assert missing.more == ("licence: research only: never pass it on; from https://x.org", f"do: {TOY.get}")
     assert (
         weights_finding(TOY, Config()).status is Status.OPTIONAL

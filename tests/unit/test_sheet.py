@@ -18,8 +18,45 @@ def write(tmp_path, text):
 def test_sheet_paths_are_relative_to_the_sheet(tmp_path):
     sheet = write(tmp_path, "# a comment\nsubject\tvideo\tsource\tmidi\tfocal_px\n\na\t1\tv.mp4\tv.mid\t1500\nb\t1\thttps://x.org/v\t\n")
     first, second = read_sheet(sheet)
-    assert first.source == str(tmp_path / "v.mp4") and first.midi == str(tmp_path / "v.mid") and first.focal_px == 1500
+    assert Path(first.source).resolve() == tmp_path / "v.mp4" and Path(first.midi).resolve() == tmp_path / "v.mid"
+    assert first.focal_px == 1500
     assert second.source == "https://x.org/v" and second.midi is None and second.permission == "unknown"
+
+
+@pytest.mark.parametrize(
+    "spelling", ["media/v.mp4", "./media/v.mp4", "sub/../media/v.mp4", "{project}/media/v.mp4", "{project}/sub/../media/v.mp4"]
+)
+def test_a_path_is_the_same_however_it_is_spelt_and_wherever_the_project_is(tmp_path, monkeypatch, spelling):
+    for place in (tmp_path / "here", tmp_path / "elsewhere" / "deeper"):
+        project = place / "project"
+        (project / "config").mkdir(parents=True)
+        monkeypatch.chdir(project)
+        cell = spelling.format(project=project)
+        text = f"subject\tvideo\tsource\tmidi\na\t1\t{cell if cell.startswith('/') else f'../{cell}'}\t{cell}\n"
+        (video,) = read_sheet(write(project / "config", text))
+        assert (video.source, video.midi) == ("media/v.mp4", "media/v.mp4" if cell.startswith("/") else "config/media/v.mp4")
+
+
+def test_a_path_out_of_the_project_moves_with_it_only_where_it_is_relative(tmp_path, monkeypatch):
+    project = tmp_path / "project"
+    project.mkdir()
+    monkeypatch.chdir(project)
+    rows = f"a\t1\t../media/v.mp4\na\t2\t{tmp_path}/media/../media/v.mp4\na\t3\ttake:1.mp4\n"
+    assert [video.source for video in read_sheet(write(project, f"subject\tvideo\tsource\n{rows}"))] == [
+        "../media/v.mp4",
+        f"{tmp_path}/media/v.mp4",
+        "./take:1.mp4",
+    ]
+
+
+def test_a_linked_folder_is_its_target(tmp_path, monkeypatch):
+    (tmp_path / "disk" / "media").mkdir(parents=True)
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "media").symlink_to(tmp_path / "disk" / "media")
+    monkeypatch.chdir(tmp_path / "project")
+    # `media/..` is the disk, as for every other program.
+    (video,) = read_sheet(write(tmp_path / "project", "subject\tvideo\tsource\na\t1\tmedia/../v.mp4\n"))
+    assert video.source == "../disk/v.mp4"
 
 
 @pytest.mark.parametrize(

@@ -163,14 +163,16 @@ def write_video_without_hands(path):
 
 @pytest.fixture(scope="session")
 def finished(shared_folder, small_videos):
-    """A project after an undisturbed run over a good video and one without hands."""
+    """A project after an undisturbed run over a good video, which is in its folder `media`, and one without hands elsewhere."""
     folder = shared_folder / "finished"
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
             none = shared_folder / "none.mp4"
             write_video_without_hands(none)
             made = copy_project(shared_folder / "finished.part")
-            rows = f"anna\tone\t{small_videos[0]}\ttrain\ncleo\tnone\t{none}\ttest\n"
+            (made.root / "media").mkdir()
+            shutil.copy2(small_videos[0], made.root / "media" / "one.mp4")
+            rows = f"anna\tone\tmedia/one.mp4\ttrain\ncleo\tnone\t{none}\ttest\n"
             (made.root / "videos.tsv").write_text("subject\tvideo\tsource\tsplit\n" + rows, encoding="utf-8")
             (made.root / "config" / "test.yaml").write_text(TEST_CONFIG, encoding="utf-8")
             made.run(*TARGETS)

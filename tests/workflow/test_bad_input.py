@@ -18,7 +18,10 @@ TARGETS = ("all", "overlays", "screen")
 REASONS = {
     "missing": "source_missing",
     "empty": "source_empty",
-    "text": "unreadable",
+    "text": "source_is_text",
+    "folder": "source_is_folder",
+    "scan": "source_is_picture",
+    "playlist": "source_is_playlist",
     "truncated": "truncated",
     "headless": "unreadable",
     "sound": "no_video_stream",
@@ -104,6 +107,17 @@ def write_keyless(path, source):
             writer.write(np.where(skin[..., None], frame.image, 90).astype(np.uint8), frame.time_s)
 
 
+def write_moving(path, source):
+    """The hands and keys of a video, filmed by a camera that sways all the time."""
+    sound_path = path.with_suffix(".flac")
+    extract_audio(source, sound_path)
+    samples, rate_hz = load_audio(sound_path)
+    with VideoWriter(path, 480, 260, 30, audio=(samples, rate_hz)) as writer:
+        for frame in read_frames(source):
+            left, top = (round(60 * (1 + np.sin(turn * frame.time_s))) for turn in (4.0, 5.3))
+            writer.write(cv2.resize(frame.image, (640, 380))[top : top + 260, left : left + 480], frame.time_s)
+
+
 @pytest.fixture(scope="module")
 def done(project, small_videos):
     """The project after one run over all of them; the run itself must end well."""
@@ -111,6 +125,10 @@ def done(project, small_videos):
     times_s = np.arange(60) / 30
     (root / "empty.mp4").touch()
     (root / "text.mp4").write_text("This is not a video.\n" * 100, encoding="utf-8")
+    (root / "folder.mp4").mkdir()
+    cv2.imwrite(str(root / "scan.png"), picture(400, 300, 1))
+    (root / "scan.png").rename(root / "scan.mp4")
+    (root / "playlist.mp4").write_text(f"ffconcat version 1.0\nfile '{small_videos[0]}'\n", encoding="utf-8")
     whole = small_videos[0].read_bytes()
     (root / "truncated.mp4").write_bytes(whole[: len(whole) // 2])
     write_video(root / "headless.mp4", times_s)
@@ -123,10 +141,11 @@ def done(project, small_videos):
     write_portrait_4k(root / "portrait.mp4")
     write_video(root / "variable.mp4", np.cumsum(np.tile([1 / 30, 2 / 30, 5 / 30], 12)), audio=sound(4.0))
     write_keyless(root / "keyless.mp4", small_videos[1])
+    write_moving(root / "moving.mp4", small_videos[0])
     rows = [f"anna\t{name}\t{name}.mp4" for name in REASONS if name not in UNFETCHED]
     rows += [f"anna\tgood\t{small_videos[1]}\ttrain", "anna\tkeyless\tkeyless.mp4\tvalid"]
     rows += [f"anna\tshort\t{small_videos[0]}\t\t0.9", f"anna\tunwanted\t{small_videos[0]}\t\t\treject"]
-    rows += [f"anna\twanted\t{small_videos[0]}\ttrain\t0.9\taccept"]
+    rows += [f"anna\twanted\t{small_videos[0]}\ttrain\t0.9\taccept", "anna\tmoving\tmoving.mp4\ttrain\t\taccept"]
     header = "subject\tvideo\tsource\tsplit\tduration_s\toverride\n"
     (root / "videos.tsv").write_text(header + "\n".join(rows) + "\n", encoding="utf-8")
     project.run(*TARGETS)
@@ -192,12 +211,27 @@ def test_a_video_without_a_keyboard_has_motion_and_no_fingers(done):
     notes = pq.read_table(keyboard / "notes.parquet")
     assert notes.num_rows > 0 and not notes["finger"].to_numpy().any()
     fingering = json.loads((keyboard / "fingering.json").read_text(encoding="utf-8"))
-    assert (fingering["labelled"], fingering["audio_delay_s"], fingering["delay_estimate"]["delay_s"]) == (0, 0.0, None)
+    assert (fingering["labelled"], fingering["audio_delay_s"], fingering["delay"]["estimate_s"]) == (0, 0.0, None)
     (row, *_) = pq.read_table(done.root / "results/dataset/valid-00000.parquet").to_pylist()
     assert row["video"] == "keyless" and row["focal_source"] == "hamer"
     assert np.isnan(row["keyboard_rotation_rad"]).all() and np.isnan(row["key_press_f1"])
     assert np.isnan(np.array(row["right_joints_keyboard_mm"])).all() and np.isfinite(np.array(row["right_joints_m"])).any()
     assert (done.root / "results/report/anna/keyless/overlay.mp4").stat().st_size > 0
+
+
+def test_an_accepted_video_whose_camera_moves_throughout_gives_motion_without_hands(done):
+    found = screening(done, "moving")
+    assert found["override"] == "accept" and found["reasons"] == []
+    survey = json.loads((done.root / "results/screen/anna/moving/survey.json").read_text(encoding="utf-8"))
+    assert survey["segments"] == [] and survey["screen"]["camera_motion"]["moving_share"] > 0.9
+    registered = registration(done, "moving")
+    assert registered["problem"] == "no_usable_segment" and "camera at rest" in registered["message"]
+    assert (done.root / "results/keyboard/anna/moving/registration.png").stat().st_size > 0
+    motion = pq.read_table(done.root / "results/motion/anna/moving/motion.parquet")
+    assert motion.num_rows == 2 * 120 and set(motion["state"].to_pylist()) == {0}
+    assert pq.read_table(done.root / "results/keyboard/anna/moving/notes.parquet").num_rows > 0
+    assert pq.read_table(done.root / "results/dataset/clips/anna/moving.parquet").num_rows == 0
+    assert (done.root / "results/report/anna/moving/overlay.mp4").stat().st_size > 0
 
 
 def test_no_accepted_video_at_all(done):
@@ -207,4 +241,4 @@ def test_no_accepted_video_at_all(done):
         assert pq.read_table(done.root / f"results/dataset/{split}-00000.parquet").num_rows == 0
     card = (done.root / "results/dataset/README.md").read_text(encoding="utf-8")
     assert "No clip was accepted" in card
-    assert "`source_missing`" in card and "`unreadable`" in card
+    assert "`source_missing`" in card and "`source_is_text`" in card

@@ -12,9 +12,11 @@ import signal
 import time
 from itertools import chain
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 
+from handroll.acquire.takedown import Takedown, remove_taken_down
 from handroll.models.speech_encoder import load_speech_encoder, new_speech_encoder
 
 CONFIG = """\
@@ -196,3 +198,26 @@ def test_a_tuned_encoder_gives_features(done):
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed and not any("feature_extractor" in name for name in changed)
     assert done.planned("benchmark", *tuned) == BELOW_POSITION
+
+
+def test_a_take_that_is_taken_down_leaves_the_experiment(done, copy_of, tmp_path):
+    """On what a real run left: after the takedown no table holds the take, and the next run makes everything again."""
+    project = copy_of(done, tmp_path / "taken")
+    results = project.root / "results"
+
+    def videos(path):
+        names = set(pq.read_schema(path).names)
+        table = (
+            pq.read_table(path, columns=["subject", "video"]).to_pydict() if {"subject", "video"} <= names else {"subject": [], "video": []}
+        )
+        return set(zip(table["subject"], table["video"], strict=True))
+
+    name = next(iter(videos(results / "synthetic" / "train-00000.parquet")))
+    holding = {path for path in results.rglob("*.parquet") if name in videos(path)}
+    assert {path.parent.name for path in holding} >= {"synthetic", "seen", "notes", "motion"}
+    removal = remove_taken_down([Takedown(subject=name[0], video=name[1])], project.root)
+    assert results / "benchmark" / "tiny" in removal.paths
+    assert not [path for path in results.rglob("*.parquet") if name in videos(path)]
+    assert not [path for path in results.rglob("*") if path.suffix in (".safetensors", ".pt")]
+    planned = project.planned("benchmark")
+    assert planned == {"synthesise_corpus": 1, **BELOW_SHARDS}

@@ -1,6 +1,8 @@
 """What runs again after a change: exactly what depends on it. One real run is the ground that the others look at."""
 
 import json
+import os
+import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -11,8 +13,11 @@ BELOW_MOTION = {"clean_motion": 2, "cut_clips": 2, "write_shards": 1, "describe_
 BELOW_FIT = {"refine_pose": 2, **BELOW_MOTION}
 BELOW_FINGERING = {"label_fingering": 2, **BELOW_FIT}
 BELOW_KEYBOARD = {"register_keyboard": 2, "fit_pose": 2, "screen_videos": 1, **BELOW_FINGERING}
-BELOW_DETECTION = {"detect_hands": 2, "transcribe_audio": 2, "check_midi": 2, **BELOW_KEYBOARD}
-BELOW_PROBE = {"extract_audio": 2, "survey_video": 2, "measure_sound": 2, **BELOW_DETECTION}
+BELOW_TRANSCRIPTION = {"transcribe_audio": 2, "check_midi": 2, **BELOW_KEYBOARD}
+BELOW_VISIBILITY = {"measure_visibility": 2, **BELOW_TRANSCRIPTION}
+BELOW_DETECTION = {"detect_hands": 2, **BELOW_VISIBILITY}
+BELOW_SEGMENTS = {"find_segments": 2, **BELOW_DETECTION}
+BELOW_PROBE = {"extract_audio": 2, "survey_video": 2, "measure_sound": 2, **BELOW_SEGMENTS}
 VERDICTS = {"screen_videos": 1, "describe_dataset": 1}
 VIDEOS = ("anna/one", "bela/two")
 MARKED = "A0-front 37 170; A0-back 40 90; end-front 597 190; end-back 600 110"
@@ -20,14 +25,19 @@ MARKED = "A0-front 37 170; A0-back 40 90; end-front 597 190; end-back 600 110"
 
 @pytest.fixture(scope="module")
 def done(finished, copy_of, tmp_path_factory, small_videos):
-    """The project after a complete run on two small videos."""
+    """The project after a complete run on two small videos, one of them in the project and with its notes given."""
     project = copy_of(finished, tmp_path_factory.mktemp("rerun") / "project")
-    one, two = small_videos
-    rows = f"anna\tone\t{one}\ttrain\nbela\ttwo\t{two}\tvalid\n"
-    (project.root / "videos.tsv").write_text("subject\tvideo\tsource\tsplit\n" + rows, encoding="utf-8")
+    shutil.copy(project.root / "results/music/anna/one/notes.mid", project.root / "media/one.mid")
+    write_sheet(project, "media/one.mp4", "media/one.mid", small_videos[1])
     project.run(*TARGETS)
     assert project.planned(*TARGETS) == {}
     return project
+
+
+def write_sheet(project, one, midi, two):
+    """The sheet of both videos, with these spellings of their files."""
+    rows = f"anna\tone\t{one}\ttrain\t{midi}\nbela\ttwo\t{two}\tvalid\n"
+    (project.root / "videos.tsv").write_text("subject\tvideo\tsource\tsplit\tmidi\n" + rows, encoding="utf-8")
 
 
 def results(project):
@@ -64,8 +74,62 @@ def test_run_gives_poses_above_the_keys_and_fingers(done):
     assert {"hand", "finger", "finger_confidence"} <= set(row["notes"][0])
 
 
+def test_the_project_in_another_place_reruns_nothing(done, copy_of, tmp_path):
+    moved = copy_of(done, tmp_path / "deeper" / "project")
+    assert (moved.root / "results/acquire/anna/one/video").resolve() == moved.root / "media/one.mp4"
+    assert moved.planned(*TARGETS) == {}
+    moved.root.rename(tmp_path / "moved")
+    assert type(moved)(tmp_path / "moved").planned(*TARGETS) == {}
+
+
+def test_another_spelling_of_the_same_files_reruns_nothing(done, small_videos):
+    outside = os.path.relpath(small_videos[1], done.root)
+    try:
+        for one, midi, two in (
+            ("./media/one.mp4", "./media/one.mid", outside),
+            ("results/../media/one.mp4", f"{done.root}/media/one.mid", f"./{outside}"),
+            (f"{done.root}/config/../media/one.mp4", "media/../media/one.mid", small_videos[1].parent / ".." / "videos" / "ode.mp4"),
+        ):
+            write_sheet(done, one, midi, two)
+            assert done.planned(*TARGETS) == {}
+    finally:
+        write_sheet(done, "media/one.mp4", "media/one.mid", small_videos[1])
+
+
+def test_another_file_reruns_its_own_video(done, small_videos):
+    try:
+        write_sheet(done, small_videos[1], "media/one.mid", small_videos[1])
+        assert done.planned(*TARGETS) == {"fetch_video": 1, "probe_video": 1, **dict.fromkeys(BELOW_PROBE, 1)}
+        write_sheet(done, "media/one.mp4", "media/gone.mid", small_videos[1])
+        planned = done.planned(*TARGETS)
+        assert planned["check_midi"] == 1 and "transcribe_audio" not in planned
+    finally:
+        write_sheet(done, "media/one.mp4", "media/one.mid", small_videos[1])
+
+
 def test_unused_key_reruns_nothing(done):
-    assert done.planned("all", "--config", "overlay={max_height_px: 360}") == {}
+    assert done.planned("all", "--config", "synthetic={hours: 0.1}") == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "jobs"), [("overlay={max_height_px: 360}", {"draw_overlay": 2}), ("motion={hampel: {n_sigma: 4.0}}", BELOW_MOTION)]
+)
+def test_all_keeps_overlays_that_were_drawn_up_to_date(done, change, jobs):
+    assert done.planned("all", "--config", change) == jobs
+
+
+def test_all_draws_no_overlays_of_its_own_accord(done):
+    report = done.root / "results" / "report"
+    one, two = (report / video for video in VIDEOS)
+    (one / "overlay.mp4").rename(report / "one.mp4")
+    two.rename(report / "two")
+    try:
+        # The folder of the first is there, as after a job that failed; the second was never drawn.
+        assert done.planned("all") == {"draw_overlay": 1}
+        assert done.planned("all", "--config", "motion={hampel: {n_sigma: 4.0}}") == {**BELOW_MOTION, "draw_overlay": 1}
+    finally:
+        (report / "one.mp4").rename(one / "overlay.mp4")
+        (report / "two").rename(two)
 
 
 def test_filter_parameter_reruns_cleaning_and_below(done):
@@ -131,7 +195,7 @@ def test_a_persons_verdict_reruns_its_own_video(done):
     sheet = done.root / "videos.tsv"
     before = sheet.read_text(encoding="utf-8")
     header, one, two = before.splitlines()
-    sheet.write_text(f"{header}\toverride\n{one}\treject\n{two}\taccept\n", encoding="utf-8")
+    sheet.write_text(f"{header}\toverride\n{one}\treject\n{two}\t\taccept\n", encoding="utf-8")
     try:
         planned = done.planned(*TARGETS)
     finally:
@@ -154,6 +218,43 @@ def test_function_of_motion_reruns_cleaning_and_below(done):
     assert done.planned(*TARGETS) == BELOW_MOTION
     path.write_text(before, encoding="utf-8")
     assert done.planned(*TARGETS) == {}
+
+
+@pytest.mark.parametrize(
+    ("module", "jobs"),
+    [
+        # What the survey observed stays: the segments and the scores of the screens are made of it again.
+        ("video/playable.py", BELOW_SEGMENTS),
+        ("screen/camera_motion.py", {**BELOW_SEGMENTS, "screen_videos": 1}),
+        ("screen/visibility.py", {**BELOW_VISIBILITY, "screen_videos": 1}),
+        # Imported by name.
+        ("music/silero.py", {"measure_sound": 2, **BELOW_DETECTION}),
+        ("pose/landmarks.py", BELOW_FIT),
+        # Another engine than the configured one.
+        ("pose/hamer/engine.py", {}),
+    ],
+)
+def test_what_scripts_also_run_reruns_them(done, module, jobs):
+    path = done.root / "src/handroll" / module
+    before = path.read_text(encoding="utf-8")
+    path.write_text(before + "\n\ndef another():\n    return 1\n", encoding="utf-8")
+    planned = done.planned(*TARGETS)
+    path.write_text(before, encoding="utf-8")
+    assert planned == jobs
+    assert done.planned(*TARGETS) == {}
+
+
+def test_a_change_of_the_measures_decodes_no_video_again(done):
+    path = done.root / "src/handroll/video/playable.py"
+    before = path.read_text(encoding="utf-8")
+    unchanged = {name: time for name, time in results(done).items() if not name.startswith("dataset/")}
+    path.write_text(before + "\n\ndef another():\n    return 1\n", encoding="utf-8")
+    ran = done.run(*TARGETS).stdout
+    path.write_text(before, encoding="utf-8")
+    assert "rule find_segments:" in ran and "rule survey_video:" not in ran
+    after = results(done)
+    assert {name for name, time in unchanged.items() if after[name] != time} <= {f"screen/{video}/survey.json" for video in VIDEOS}
+    done.run(*TARGETS)
 
 
 def test_real_rerun_touches_only_what_depends(done):

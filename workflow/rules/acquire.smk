@@ -43,7 +43,8 @@ rule list_channels:
 rule fetch_video:
     """Link a local file or download a URL. What cannot be had becomes an empty file with its reason in info.json."""
     input:
-        source=local_file("source"),
+        # A video of the evaluation is rendered first.
+        rendered=lambda wildcards: row_of(wildcards).source if tuple(wildcards) in SIMULATED else [],
     output:
         video="results/acquire/{subject}/{video}/video",
         info="results/acquire/{subject}/{video}/info.json",
@@ -61,8 +62,9 @@ rule fetch_video:
         bilibili=lambda wildcards: int(site_of(row_of(wildcards).source) == "bilibili"),
         other_site=lambda wildcards: int(site_of(row_of(wildcards).source) == "other_site"),
     params:
-        code=version_of("handroll.acquire.download"),
-        source=of_row("source"),
+        code=versions_of("fetch_video.py", "acquire.download", "acquire.again"),
+        identity=identity("source"),
+        source=path_of("source"),
         settings=cfg(max_height_px="acquire.max_height_px"),
         # Changes where asking again can help, and only there, so that the next run asks for what failed for the time being.
         tries=lambda wildcards: earlier_tries(
@@ -143,7 +145,7 @@ rule summarise_acquire:
         fetched=list(map(list, VIDEOS)),
         # Rejected by their listing or by a person: never asked for.
         unfetched=[
-            [*name, row.source, [str(reason) for reason in LISTED[name].reasons]]
+            [*name, source_name(row.source), [str(reason) for reason in LISTED[name].reasons]]
             for name, row in SHEET.items()
             if name not in VIDEOS
         ],

@@ -14,15 +14,24 @@ from snakemake.exceptions import WorkflowError
 
 from handroll.acquire.takedown import read_takedown, taken_down_names
 from handroll.config import ConfigError, lookup, parse_config
-from handroll.provenance import code_hash, module_version
+from handroll.evaluation.videos import distinct_rows, simulated_rows
+from handroll.provenance import code_hash, file_identity, module_versions
 from handroll.screen.listing import measure_listing
-from handroll.screen.verdict import judge
-from handroll.sheet import SheetError, is_url, read_sheet
+from handroll.screen.verdict import MEASURED, judge
+from handroll.sheet import SheetError, is_url, read_sheet, source_name
 
 try:
     CONFIG = parse_config(config)
     SHEET = {(row.subject, row.video): row for row in read_sheet(CONFIG.sheet)}
     TAKEN_DOWN = taken_down_names(read_takedown(CONFIG.acquire.takedown), SHEET.values())
+    SIMULATED = simulated_rows(CONFIG.evaluation)
+    RECORDINGS = (
+        {(row.subject, row.video): row for row in read_sheet(CONFIG.evaluation.recordings)}
+        if CONFIG.evaluation.recordings
+        else {}
+    )
+    # What `evaluation` runs the rules on, beside the sheet: in no dataset, table or target but its own.
+    EVALUATED = distinct_rows(SHEET, RECORDINGS, SIMULATED)
 except (ConfigError, SheetError) as error:
     raise WorkflowError(str(error)) from None
 
@@ -45,16 +54,8 @@ LISTED = {
     name: judge([measure_listing(row, name in TAKEN_DOWN)], THRESHOLDS, row.override) for name, row in SHEET.items()
 }
 VIDEOS = {name: row for name, row in SHEET.items() if LISTED[name].usable_for_motion}
-
-# Where the steps write what they measure, the earliest first.
-MEASURED = {
-    "probe": "results/acquire/{subject}/{video}/probe.json",
-    "survey": "results/screen/{subject}/{video}/survey.json",
-    "sound": "results/screen/{subject}/{video}/sound.json",
-    "visibility": "results/hands/{subject}/{video}/visibility.json",
-    "agreement": "results/music/{subject}/{video}/agreement.json",
-    "registration": "results/keyboard/{subject}/{video}/registration.json",
-}
+# Every video that a job may be about.
+ROWS = SHEET | EVALUATED
 
 
 def once_a_path(get_source):
@@ -88,19 +89,28 @@ def cfg(**keys):
     return {name: lookup(CONFIG, keys[name]) for name in sorted(keys)}
 
 
-def code_of(script):
-    """For `params`: a hash of what a script and the handroll modules it imports mean; see docs/rerun.md."""
-    return code_hash(Path(workflow.basedir) / "workflow" / "scripts" / script)
+def code_of(script, *chosen):
+    """For `params`: a hash of what a script and the handroll modules that it runs mean; see docs/rerun.md.
+
+    Those that are imported by name, such as engines, are named as `chosen`, without "handroll.".
+    """
+    return code_hash(script_path(script), [f"handroll.{module}" for module in chosen])
 
 
-def version_of(module):
-    """For `params` of steps too costly to rerun for a refactoring: the hand-raised VERSION of their library module."""
-    return module_version(module)
+@lru_cache(maxsize=None)
+def versions_of(script, *modules):
+    """For `params` of steps too costly to rerun for a refactoring: the hand-raised VERSIONs of all that their script runs."""
+    return module_versions(script_path(script), [f"handroll.{module}" for module in modules])
+
+
+def script_path(script):
+    """Path of a rule's script."""
+    return Path(workflow.basedir) / "workflow" / "scripts" / script
 
 
 def shown(row):
     """What a verdict tells of its row of the sheet."""
-    return {"subject": row.subject, "video": row.video, "title": row.title, "source": row.source}
+    return {"subject": row.subject, "video": row.video, "title": row.title, "source": source_name(row.source)}
 
 
 def per_video(*patterns):
@@ -112,14 +122,25 @@ def per_video(*patterns):
     return lambda wildcards: paths
 
 
+def drawn_before(pattern):
+    """For the input of `all`: the overlays of those videos that have a folder of overlays, so that none is left behind a change.
+
+    The folder counts, not the file: it outlives a job that fails.
+    """
+    paths = per_video(pattern)
+    return lambda wildcards: [path for path in paths(wildcards) if os.path.isdir(os.path.dirname(path))]
+
+
 # The steps of a video in the order in which the data flow.
 STEPS = [
     "fetch_video",
     "probe_video",
     "extract_audio",
     "survey_video",
+    "find_segments",
     "measure_sound",
     "detect_hands",
+    "measure_visibility",
     "transcribe_audio",
     "check_midi",
     "register_keyboard",
@@ -151,7 +172,7 @@ def verdict_of(subject, video, *steps):
     paths = (MEASURED[step].format(subject=subject, video=video) for step in steps)
     # Asked a dozen times a video: `Path` would take twice as long.
     measured = [values_of(path, os.stat(path).st_mtime_ns) for path in paths if os.path.exists(path)]
-    return judge(measured, THRESHOLDS, SHEET[subject, video].override)
+    return judge(measured, THRESHOLDS, ROWS[subject, video].override)
 
 
 def asked_often(function):
@@ -180,7 +201,7 @@ def rejected(*steps, reasons_of="motion"):
 
 def row_of(wildcards):
     """The sheet's row of a job."""
-    return VIDEOS[wildcards.subject, wildcards.video]
+    return ROWS[wildcards.subject, wildcards.video]
 
 
 def of_row(column):
@@ -208,15 +229,25 @@ def weights(*paths):
     return [path for path in paths if Path(path).is_file()]
 
 
-def local_file(column):
-    """For inputs: the local file that a job's row names; absent while it is, so that one that appears makes the job run again."""
+def identity(column):
+    """For `params`: what a job's row names in a column. A URL as written, a local file's size and time, the name of a missing file.
+
+    Another spelling of a path or another place of the project changes nothing; another file, or one that appears, does.
+    """
 
     @asked_often
-    def file(wildcards):
-        path = getattr(row_of(wildcards), column)
-        return [path] if path and not is_url(path) and Path(path).is_file() else []
+    def found(wildcards):
+        value = getattr(row_of(wildcards), column)
+        if value is None or is_url(value) or tuple(wildcards) in SIMULATED:
+            return value
+        return file_identity(value) or source_name(value)
 
-    return file
+    return found
+
+
+def path_of(column):
+    """For `params`, beside its `identity`: the path or URL itself. Functions of `input` are not compared."""
+    return lambda wildcards, input: getattr(row_of(wildcards), column)
 
 
 BENCHMARK = CONFIG.benchmark
@@ -264,6 +295,11 @@ def encoder_folder(wildcards):
     """For `params`: the folder of the speech encoder that gives these features; empty where none does."""
     tuned = wildcards.features.endswith("_tuned")
     return f"{EXPERIMENT}/encoders/{wildcards.features}" if tuned else untuned(wildcards.features)
+
+
+def encoder_modules(wildcards):
+    """For `params`: what of the library runs the speech encoder of these features, beside what encodes all of them."""
+    return () if wildcards.features in ("notes", "logmel") else ("models.speech_encoder",)
 
 
 def encoder_weights(wildcards):

@@ -14,7 +14,8 @@ DATASET_SETTINGS = (
     *("motion.units", "motion.hampel.window", "motion.hampel.n_sigma", "motion.hampel.floor_m"),
     *("motion.hampel.floor_depth", "motion.hampel.floor_rad", "motion.gap.shorter_than"),
     *("motion.run.shorter_than", "motion.savgol.order", "motion.savgol.window", "music.engine"),
-    *("clips.length_s", "clips.hop_s", "clips.min_visibility", "clips.min_key_press_f1", "screen.visibility.min_both_hands"),
+    *("clips.length_s", "clips.hop_s", "clips.min_length_s", "clips.min_visibility", "clips.min_key_press_f1"),
+    "screen.visibility.min_both_hands",
 )
 
 
@@ -22,7 +23,7 @@ rule cut_clips:
     """Cut a video into overlapping windows and keep those in which the hands are seen."""
     input:
         motion=rules.clean_motion.output.motion,
-        survey=rules.survey_video.output.survey,
+        survey=rules.find_segments.output.survey,
         notes=rules.label_fingering.output.notes,
         audio=rules.extract_audio.output.audio,
     output:
@@ -43,6 +44,7 @@ rule cut_clips:
         settings=cfg(
             length_s="clips.length_s",
             hop_s="clips.hop_s",
+            min_length_s="clips.min_length_s",
             min_visibility="clips.min_visibility",
             min_key_press_f1="clips.min_key_press_f1",
         ),
@@ -78,7 +80,7 @@ rule write_shards:
         clips=per_video(rules.cut_clips.output.clips),
         motion=per_video(rules.clean_motion.output.motion),
         notes=per_video(rules.label_fingering.output.notes),
-        pedal=per_video(rules.check_midi.output.pedal),
+        pedal=per_video(rules.label_fingering.output.pedal),
         audio=per_video(rules.extract_audio.output.audio),
         info=per_video(rules.fetch_video.output.info),
         probe=per_video(rules.probe_video.output.probe),

@@ -22,7 +22,9 @@ rule import_pianomotion10m:
         runtime=grows(240),
     params:
         # Too much is read to be read again for a refactoring.
-        version=version_of("handroll.dataset.pianomotion10m"),
+        version=versions_of(
+            "import_pianomotion10m.py", "dataset.pianomotion10m", "dataset.pianomotion10m_import", "hand.mano_file"
+        ),
         tree=cfg(
             folder="pianomotion10m.folder", subjects="pianomotion10m.subjects", mean_pose="pianomotion10m.mean_pose"
         ),

@@ -2,6 +2,8 @@
 # Takes results/{acquire,screen,keyboard}; gives results/hands/{subject}/{video}/{detections,pose,refined}.parquet and visibility.json.
 
 
+# The module that is imported by this name.
+POSE_ENGINE = f"pose.{CONFIG.pose.engine}"
 HAMER = CONFIG.pose.engine == "hamer"
 # What the configured pose engine is given of the configuration.
 POSE_OPTIONS = {
@@ -23,11 +25,10 @@ rule detect_hands:
     input:
         video=rules.fetch_video.output.video,
         probe=rules.probe_video.output.probe,
-        survey=rules.survey_video.output.survey,
+        survey=rules.find_segments.output.survey,
         sound=rules.measure_sound.output.sound,
     output:
         detections="results/hands/{subject}/{video}/detections.parquet",
-        visibility="results/hands/{subject}/{video}/visibility.json",
     log:
         "results/logs/detect_hands/{subject}/{video}.log",
     benchmark:
@@ -41,7 +42,7 @@ rule detect_hands:
         mem_mb=grows(2000, an_hour=1000),
         runtime=grows(10, an_hour=180),
     params:
-        code=version_of("handroll.detect.mediapipe"),
+        code=versions_of("detect_hands.py", "detect.mediapipe", "video.frames"),
         rejected=rejected("probe", "survey", "sound"),
         settings=cfg(
             max_width_px="detect.max_width_px",
@@ -52,6 +53,30 @@ rule detect_hands:
         "Find the hands in {wildcards.subject}/{wildcards.video}"
     script:
         "../scripts/detect_hands.py"
+
+
+rule measure_visibility:
+    """Measure how often the hands are seen in the usable segments."""
+    input:
+        detections=rules.detect_hands.output.detections,
+        survey=rules.find_segments.output.survey,
+    output:
+        visibility="results/hands/{subject}/{video}/visibility.json",
+    log:
+        "results/logs/measure_visibility/{subject}/{video}.log",
+    benchmark:
+        "results/benchmarks/measure_visibility/{subject}/{video}.tsv"
+    priority: 100
+    conda:
+        "../../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=grows(500, an_hour=1000),
+        runtime=grows(10),
+    params:
+        code=code_of("measure_visibility.py"),
+    script:
+        "../scripts/measure_visibility.py"
 
 
 rule fit_pose:
@@ -78,7 +103,7 @@ rule fit_pose:
         runtime=grows(10, an_hour=3000 if HAMER and not GPUS else 120),
         gpu=GPUS if HAMER else 0,
     params:
-        code=version_of(f"handroll.pose.{CONFIG.pose.engine}"),
+        code=versions_of("fit_pose.py", POSE_ENGINE, "pose.engine", "keyboard.registered"),
         rejected=rejected(*MEASURED),
         settings=cfg(engine="pose.engine", camera="pose.camera", focal_px="pose.focal_px"),
         options=POSE_OPTIONS,
@@ -108,9 +133,8 @@ rule refine_pose:
         mem_mb=grows(1000, an_hour=4000),
         runtime=grows(10, an_hour=120),
     params:
-        code=code_of("refine_pose.py"),
+        code=code_of("refine_pose.py", POSE_ENGINE),
         rejected=rejected(*MEASURED),
-        engine_version=version_of(f"handroll.pose.{CONFIG.pose.engine}"),
         hand_model=HAND_MODEL if CONFIG.pose.temporal.enabled else {},
         settings=cfg(engine="pose.engine", contacts="pose.contacts", temporal="pose.temporal"),
     message:

@@ -7,7 +7,7 @@ rule register_keyboard:
     input:
         video=rules.fetch_video.output.video,
         probe=rules.probe_video.output.probe,
-        survey=rules.survey_video.output.survey,
+        survey=rules.find_segments.output.survey,
         detections=rules.detect_hands.output.detections,
         notes=rules.check_midi.output.notes,
         agreement=rules.check_midi.output.agreement,
@@ -38,12 +38,15 @@ rule register_keyboard:
 
 
 rule label_fingering:
-    """Label every note with hand, finger and confidence; estimate how late the sound is."""
+    """Move the notes to the picture's clock by the fingertips, and label each with hand, finger and confidence."""
     input:
         notes=rules.check_midi.output.notes,
+        pedal=rules.check_midi.output.pedal,
         pose=rules.fit_pose.output.pose,
     output:
         notes="results/keyboard/{subject}/{video}/notes.parquet",
+        pedal="results/keyboard/{subject}/{video}/pedal.parquet",
+        midi="results/keyboard/{subject}/{video}/notes.mid",
         pig="results/keyboard/{subject}/{video}/fingering.pig.txt",
         robopianist="results/keyboard/{subject}/{video}/fingering.textproto",
         summary="results/keyboard/{subject}/{video}/fingering.json",

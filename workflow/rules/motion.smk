@@ -7,7 +7,7 @@ rule clean_motion:
     input:
         pose=rules.refine_pose.output.pose,
         sighted=rules.fit_pose.output.pose,
-        survey=rules.survey_video.output.survey,
+        survey=rules.find_segments.output.survey,
     output:
         motion="results/motion/{subject}/{video}/motion.parquet",
     log:
@@ -21,7 +21,7 @@ rule clean_motion:
         mem_mb=grows(1000, an_hour=5000),
         runtime=grows(10, an_hour=60),
     params:
-        code=code_of("clean_motion.py"),
+        code=code_of("clean_motion.py", POSE_ENGINE),
         rejected=rejected(*MEASURED),
         hand_model=HAND_MODEL,
         settings=cfg(

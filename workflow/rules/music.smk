@@ -7,7 +7,7 @@ rule transcribe_audio:
     input:
         audio=rules.extract_audio.output.audio,
         sound=rules.measure_sound.output.sound,
-        visibility=rules.detect_hands.output.visibility,
+        visibility=rules.measure_visibility.output.visibility,
         weights=weights(*([CONFIG.music.kong.checkpoint] if CONFIG.music.engine == "kong" else [])),
     output:
         notes="results/music/{subject}/{video}/transcription/notes.parquet",
@@ -27,7 +27,9 @@ rule transcribe_audio:
         runtime=grows(10, an_hour=240),
         gpu=GPUS,
     params:
-        code=version_of(f"handroll.music.{CONFIG.music.engine}"),
+        code=versions_of(
+            "transcribe_audio.py", f"music.{CONFIG.music.engine}", "music.transcribe", "music.audio", "music.midi"
+        ),
         rejected=rejected("probe", "survey", "sound", "visibility", reasons_of="dataset"),
         settings=cfg(engine="music.engine", device="device", options=f"music.{CONFIG.music.engine}"),
     message:
@@ -42,7 +44,6 @@ rule check_midi:
         audio=rules.extract_audio.output.audio,
         notes=rules.transcribe_audio.output.notes,
         pedal=rules.transcribe_audio.output.pedal,
-        given=local_file("midi"),
     output:
         notes="results/music/{subject}/{video}/notes.parquet",
         pedal="results/music/{subject}/{video}/pedal.parquet",
@@ -61,7 +62,8 @@ rule check_midi:
     params:
         code=code_of("check_midi.py"),
         rejected=rejected("probe", "survey", "sound", "visibility"),
-        given=of_row("midi"),
+        identity=identity("midi"),
+        given=path_of("midi"),
         settings=cfg(
             correct="music.check.correct",
             max_offset_s="music.check.max_offset_s",

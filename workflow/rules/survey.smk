@@ -1,14 +1,14 @@
 # Survey: a first, cheap look at every video and its sound, before anything expensive runs.
-# Takes results/acquire; gives results/screen/{subject}/{video}/{survey.json,thumbnails.jpg,sound.json}.
+# Takes results/acquire; gives results/screen/{subject}/{video}/{observed.json,survey.json,thumbnails.jpg,sound.json}.
 
 
 rule survey_video:
-    """Find cuts, overlays and camera motion, glance at the hands; keep the playable segments and some thumbnails."""
+    """Find cuts, overlays and camera motion, and the hands in some frames; keep some thumbnails."""
     input:
         video=rules.fetch_video.output.video,
         probe=rules.probe_video.output.probe,
     output:
-        survey="results/screen/{subject}/{video}/survey.json",
+        observed="results/screen/{subject}/{video}/observed.json",
         thumbnails="results/screen/{subject}/{video}/thumbnails.jpg",
     log:
         "results/logs/survey_video/{subject}/{video}.log",
@@ -22,13 +22,36 @@ rule survey_video:
         mem_mb=grows(2000, an_hour=1000),
         runtime=grows(10, an_hour=120),
     params:
-        code=[version_of(f"handroll.{module}") for module in ("video.shots", "detect.glance")],
+        code=versions_of("survey_video.py", "video.shots", "detect.glance", "video.frames", "view.thumbnails"),
         rejected=rejected("probe"),
         settings=cfg(samples="survey.samples"),
     message:
         "Look over {wildcards.subject}/{wildcards.video}"
     script:
         "../scripts/survey_video.py"
+
+
+rule find_segments:
+    """Find the usable segments, and measure what the screens need, from what the survey observed."""
+    input:
+        observed=rules.survey_video.output.observed,
+    output:
+        survey="results/screen/{subject}/{video}/survey.json",
+    log:
+        "results/logs/find_segments/{subject}/{video}.log",
+    benchmark:
+        "results/benchmarks/find_segments/{subject}/{video}.tsv"
+    priority: 150
+    conda:
+        "../../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=grows(500),
+        runtime=grows(10),
+    params:
+        code=code_of("find_segments.py"),
+    script:
+        "../scripts/find_segments.py"
 
 
 rule measure_sound:
@@ -49,7 +72,7 @@ rule measure_sound:
         mem_mb=grows(2000, an_hour=2000),
         runtime=grows(10, an_hour=60),
     params:
-        code=code_of("measure_sound.py"),
+        code=code_of("measure_sound.py", f"music.{CONFIG.survey.speech_classifier}"),
         rejected=rejected("probe"),
         settings=cfg(classifier="survey.speech_classifier"),
     message:

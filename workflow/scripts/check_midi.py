@@ -37,6 +37,8 @@ def main(snakemake):
             agreement = {"transcription_against_given": note_scores(notes, transcribed) if given else None}
             report |= chosen.report | agreement
             metadata |= {"transcriber": "given MIDI"} if given else {}
+            # A given MIDI file that could not be compared with the audio has a clock of its own.
+            metadata |= {"notes_clock": "midi" if given and report["unchecked"] else "audio"}
             found = ", ".join(report["findings"]) or "nothing wrong"
             log.info("%d notes, %s; %s", len(notes["pitch"]), report["notes"], report["unchecked"] or found)
             if report["problem"]:

@@ -13,7 +13,7 @@ from handroll.schema import CLIPS, FINGERED_NOTES, MOTION, by_frame, read_table,
 
 
 def main(snakemake):
-    """Windows of fixed length inside the playable segments; kept where the hands are seen and the video has sound."""
+    """Windows inside the playable segments; kept where the hands are seen and the video has sound."""
     params, wildcards, given = snakemake.params, snakemake.wildcards, snakemake.input
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(wildcards)}") as log:
         clips = CLIPS.empty()
@@ -25,7 +25,7 @@ def main(snakemake):
             motion = by_frame(columns)
             notes, about = read_table(given.notes, FINGERED_NOTES)
             segments = json.loads(Path(given.survey).read_text(encoding="utf-8"))["segments"]
-            time_s, joints, delay_s = motion["time_s"][:, 0], motion["joints_keyboard_mm"], float(about["audio_delay_s"])
+            time_s, joints = motion["time_s"][:, 0], motion["joints_keyboard_mm"]
             sounds = Path(given.audio).stat().st_size > 0
             clips = cut_clips(
                 motion,
@@ -34,8 +34,9 @@ def main(snakemake):
                 segments=segments,
                 video_reasons=params.rejected,
                 audio_path=Path(given.audio) if sounds else None,
+                audio_delay_s=float(about["audio_delay_s"]),
                 note_onset_s=notes["onset_s"] if sounds else None,
-                scores_of=partial(key_press_scores, notes, time_s, joints, delay_s=delay_s, presses=find_presses(time_s, joints)),
+                scores_of=partial(key_press_scores, notes, time_s, joints, presses=find_presses(time_s, joints)),
             )
         write_table(snakemake.output.clips, CLIPS, clips, stamp(snakemake.rule, params.code, params.settings))
         log.info("%d of %d clips kept", clips["accepted"].sum(), len(clips["accepted"]))

@@ -1,4 +1,4 @@
-"""Find hands: reads the video, probe.json and survey.json; writes detections.parquet (schema.DETECTIONS) and visibility.json.
+"""Find hands: reads the video, probe.json and survey.json; writes detections.parquet (schema.DETECTIONS).
 
 Every frame of the video has its rows; outside the playable segments no hand is looked for. A rejected video gives an empty table.
 """
@@ -9,31 +9,28 @@ from pathlib import Path
 
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.schema import DETECTIONS, by_row, write_json, write_table
+from handroll.schema import DETECTIONS, by_row, write_table
 
 
 def main(snakemake):
-    """Detect in every playable frame, tell left from right, measure how often both are seen."""
+    """Detect in every playable frame, tell left from right."""
     params, given, made = snakemake.params, snakemake.input, snakemake.output
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
-        columns, scores, facts = DETECTIONS.empty(), {}, {}
+        columns, facts = DETECTIONS.empty(), {}
         if params.rejected:
             log.info("rejected: %s", ", ".join(params.rejected))
         else:
             from handroll.detect.mediapipe import detect_hands, engine_info
-            from handroll.screen import visibility
             from handroll.video.frames import read_frames
 
             probe, survey = (json.loads(Path(path).read_text(encoding="utf-8")) for path in (given.probe, given.survey))
             settings = dict(params.settings)
             read = partial(read_frames, given.video, max_width_px=settings.pop("max_width_px"))
             hands = detect_hands(read, probe["width_px"], probe["height_px"], segments=survey["segments"], **settings)
-            scores = {"visibility": visibility.measure(hands["found"], hands["time_s"][:, 0], survey["segments"])}
             columns, engine = by_row(hands), engine_info()
             facts = {"detector": f"{engine['engine']} {engine['engine_version']}", "detector_models": json.dumps(engine)}
-            log.info("both hands in %.1f %% of the playable frames", 100 * scores["visibility"]["both_hands"])
+            log.info("%d hands in %d frames", columns["found"].sum(), len(hands["found"]))
         write_table(made.detections, DETECTIONS, columns, stamp(snakemake.rule, params.code, params.settings, **facts))
-        write_json(made.visibility, {"screen": scores})
 
 
 if __name__ == "__main__":

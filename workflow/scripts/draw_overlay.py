@@ -18,7 +18,7 @@ def main(snakemake):
         if rejected:
             from handroll.view.slate import save_slate
 
-            save_slate(made.contact_sheet, name, [f"{reason}: {Reason(reason).description}" for reason in rejected], made.overlay)
+            save_slate(made.contact_sheet, name, [f"{reason}: {Reason(reason).sentence}" for reason in rejected], made.overlay)
             log.info("rejected: %s", ", ".join(rejected))
             return
         from handroll.camera import camera_of
@@ -30,10 +30,7 @@ def main(snakemake):
 
         columns, facts = read_table(given.motion, MOTION)
         motion, camera = by_frame(columns), camera_of(facts)
-        heard, about = read_table(given.notes, FINGERED_NOTES)
-        # Keys light up when the picture shows them struck, which may be before they are heard.
-        delay_s = float(about["audio_delay_s"])
-        notes = {name: values - delay_s if name.endswith("_s") else values for name, values in heard.items()}
+        notes, _ = read_table(given.notes, FINGERED_NOTES)
         found = RegisteredKeyboard.from_dict(json.loads(Path(given.registration).read_text(encoding="utf-8")))
         samples, rate_hz = load_audio(given.audio)
         sound = (samples, rate_hz) if len(samples) else None

@@ -26,6 +26,9 @@ def main(snakemake):
         info = json.loads(Path(snakemake.input.info).read_text(encoding="utf-8"))
         found = probe(snakemake.input.video) if info["status"] == "ok" else failed_probe(info["status"], info["message"])
         write_json(snakemake.output.probe, found.to_dict() | {"screen": scores_of(found)})
+        if found.joined_at_s:
+            times = ", ".join(f"{time_s:.2f} s" for time_s in found.joined_at_s)
+            log.warning("the file joins several recordings: others begin at %s; their times were made one continuous clock", times)
         log.info("%s", found.message or f"{found.width_px}x{found.height_px}, {found.n_frames} frames in {found.duration_s:.1f} s")
 
 

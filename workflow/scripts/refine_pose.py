@@ -24,7 +24,7 @@ def main(snakemake):
             from handroll.pose.engine import load_engine, refine_over_time, refine_pose
 
             columns, facts = read_table(given.pose, POSE)
-            notes, about = read_table(given.notes, FINGERED_NOTES)
+            notes, _ = read_table(given.notes, FINGERED_NOTES)
             detections, _ = read_table(given.detections, DETECTIONS)
             extrinsics, engine = extrinsics_of(facts), params.settings["engine"]
             knows_keys = load_engine(engine).KNOWS_KEYS
@@ -33,7 +33,7 @@ def main(snakemake):
             pose, pressed_mm = by_frame(columns), None
             seen = by_frame(detections), camera_of(facts), extrinsics
             if contacts:
-                pressed_mm = key_tops_held_mm(notes, pose["time_s"][:, 0], float(about["audio_delay_s"]))
+                pressed_mm = key_tops_held_mm(notes, pose["time_s"][:, 0])
             if contacts and knows_keys:
                 pose = refine_pose(engine, pose, *seen, pressed_mm)
             if over_time:

@@ -53,11 +53,14 @@ def main(snakemake):
         )
         scores = {"viewpoint": viewpoint.measure(found.view, hands)} if not found.problem else {}
         write_json(made.registration, found.to_dict() | {"screen": scores})
+        log.info("%s", found.problem or f"keys {found.first_key} to {found.last_key}")
+        if not colour:
+            save_slate(made.picture, name, found.in_words())
+            return
         median = np.median(colour, axis=0).astype(np.uint8)
         save_picture(draw_registration(median, found.drawn, found.edges_mm, found.residual_mm, name, found.in_words()), made.picture)
         if found.doubt:
             log.warning("%s: %s: %s", name, found.doubt, DOUBTS[found.doubt])
-        log.info("%s", found.problem or f"keys {found.first_key} to {found.last_key}")
 
 
 if __name__ == "__main__":

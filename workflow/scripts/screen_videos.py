@@ -5,13 +5,17 @@ A row a video of the sheet, also of those that are not fetched: what it is usabl
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 from handroll.logs import step_log
 from handroll.provenance import atomic_path
 from handroll.schema import write_json
-from handroll.screen.verdict import judge, summary_tsv
+from handroll.screen.verdict import KINDS, in_words, judge, kind_of, summary_tsv
 from handroll.view.gallery import gallery_html
+
+SAID = 20
+"""Verdicts that the log spells out, at most; all are in summary.tsv."""
 
 
 def main(snakemake):
@@ -30,7 +34,13 @@ def main(snakemake):
         for path, text in ((made.summary, summary_tsv(verdicts)), (made.gallery, gallery_html(verdicts))):
             with atomic_path(path) as temporary:
                 temporary.write_text(text, encoding="utf-8")
-        log.info("%d of %d videos pass", sum(verdict["usable_for_dataset"] for verdict in verdicts), len(verdicts))
+        turned_away = [verdict for verdict in verdicts if kind_of(verdict) != "accepted"]
+        for verdict in turned_away[:SAID]:
+            log.info("%s/%s: %s", verdict["subject"], verdict["video"], in_words(verdict))
+        if len(turned_away) > SAID:
+            log.info("and %d more, see %s", len(turned_away) - SAID, made.summary)
+        counts = Counter(map(kind_of, verdicts))
+        log.info("%s", ", ".join(f"{counts[kind]} {title}" for kind, title in KINDS.items()))
 
 
 if __name__ == "__main__":

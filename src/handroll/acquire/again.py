@@ -12,6 +12,9 @@ from pathlib import Path
 from handroll.acquire.failures import Failure
 from handroll.provenance import atomic_path
 
+VERSION = 1
+"""Raised by hand when another outcome is remembered of the same try."""
+
 OUTCOME = ".fetch.json"
 """Name of the file, beside the video."""
 

@@ -10,6 +10,7 @@ from handroll.acquire.candidates import candidate
 from handroll.acquire.failures import FetchFailed
 from handroll.acquire.listing import list_entries
 from handroll.acquire.sites import without_credentials
+from handroll.screen.reasons import Reason
 from handroll.sheet import ID_LENGTH, IDENTIFIER, is_url, read_rows
 
 
@@ -63,7 +64,7 @@ class Listing:
         """Lines for people: what each channel gave, what was passed over, what failed."""
         yield from (f"{count:6d} videos: {url}" for url, count in self.listed.items())
         yield from (f"{count:6d} entries passed over: {reason}" for reason, count in sorted(self.passed_over.items()))
-        yield from (f"failed: {url}: {failure.failure}: {failure}" for url, failure in self.failed.items())
+        yield from (f"failed: {url}: {Reason(failure.failure).sentence}" for url, failure in self.failed.items())
 
     def raise_if_failed(self):
         """Raise ListingFailed where a channel could not be listed."""

@@ -15,6 +15,7 @@ from handroll.acquire.limits import DiskFull, Limits, Watch, check_disk, check_l
 from handroll.acquire.partial import FOLDER, Partial
 from handroll.acquire.sites import without_credentials
 from handroll.provenance import atomic_path, file_sha256
+from handroll.video.containers import MediaError, check_file
 
 LOGGER = logging.getLogger("handroll")
 
@@ -31,8 +32,9 @@ _PART_KEYS = ("format_id", "ext", "protocol", "vcodec", "acodec", "width", "heig
 def fetch(source, out_path, *, max_height_px=1080, limits=None, pace=None, base_dir="."):
     """Put the video of a source at a path.
 
-    A local file becomes a symbolic link to its absolute path; a URL is downloaded in the best quality up to a height and,
-    where picture and sound come apart, merged into one file (Matroska or MP4, by what they are), which is read-only.
+    A local file becomes a symbolic link; it is relative where the source is, so that it is still right after all of `base_dir` has
+    moved. A URL is downloaded in the best quality up to a height and, where picture and sound come apart, merged into one file
+    (Matroska or MP4, by what they are), which is read-only.
     Where there is no video to be had, an empty file is written. A download that breaks off stays in the folder `.download`
     beside the path, and the next call goes on with it.
 
@@ -69,7 +71,7 @@ def fetch(source, out_path, *, max_height_px=1080, limits=None, pace=None, base_
     """
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", source)
     if scheme is None:
-        return _link(source, Path(base_dir, source), out_path)
+        return _link(source, Path(base_dir), Path(out_path))
     if scheme[1].lower() not in ("http", "https"):
         _write_empty(out_path)
         message = f"{source}: expected a path or an http(s) URL, found a {scheme[1]} URL (write a file name with a colon as ./{source})"
@@ -96,17 +98,25 @@ def _write_empty(out_path):
         temporary.touch()
 
 
-def _link(source, path, out_path):
+def _link(source, base_dir, out_path):
     """Link a local file."""
-    path = Path(os.path.abspath(path))
-    found = "a folder" if path.is_dir() else "nothing" if not path.is_file() else "an empty file" if path.stat().st_size == 0 else None
-    if found:
+    path = Path(os.path.abspath(base_dir / source))
+    try:
+        check_file(path)
+    except MediaError as error:
         _write_empty(out_path)
-        failure = Failure.SOURCE_EMPTY if path.is_file() else Failure.SOURCE_MISSING
-        return _info(source, "local", failure, f"{path}: expected a video file, found {found}")
+        return _info(source, "local", Failure(error.reason), str(error))
     with atomic_path(out_path) as temporary:
-        temporary.symlink_to(path)
+        temporary.symlink_to(_target(source, base_dir, out_path.parent))
     return _info(source, "local", OK, "", path, title=path.stem)
+
+
+def _target(source, base_dir, folder):
+    """What a link in a folder says to lead to a source: a relative path for a relative source, unless the folder is elsewhere."""
+    base_dir, folder = base_dir.resolve(), folder.resolve()
+    path = (base_dir / source).parent.resolve() / Path(source).name
+    moves_along = not Path(source).is_absolute() and folder.is_relative_to(base_dir)
+    return os.path.relpath(path, folder) if moves_along else path
 
 
 def _download(source, out_path, max_height_px, limits, pace):

@@ -8,8 +8,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from handroll.acquire.containers import container_of, told_kind
 from handroll.acquire.failures import Failure, FetchFailed, causes_of
+from handroll.video.containers import MediaError, container_of, file_kind, is_refused, open_media
 
 LOGGER = logging.getLogger("handroll")
 
@@ -130,12 +130,21 @@ def check_length(path, told_s):
     if not told_s:
         return
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with open_media(path) as container:
             found_s = None if container.duration is None else container.duration / av.time_base
-    except (av.error.FFmpegError, ValueError):
+    except MediaError:
         return
     if found_s is not None and found_s < min(SHORTENED_SHARE * told_s, told_s - SHORTENED_S):
         raise FetchFailed(Failure.SHORTENED, f"the site tells {told_s:g} s, the file lasts {found_s:.1f} s: a preview, or cut off")
+
+
+def _is_refused(path):
+    """Whether a file begins like a container and yet is of a format that refers to other files."""
+    try:
+        open_media(path).close()
+    except MediaError as error:
+        return is_refused(error.__cause__)
+    return False
 
 
 class Watch:
@@ -168,10 +177,10 @@ class Watch:
     def _check_file(path, told_bytes):
         """Raise FetchFailed where a finished file is no audio or video, or not whole; such a file is not kept."""
         size = path.stat().st_size
-        if container_of(path) is None:
-            kind = told_kind(path)
+        if container_of(path) is None or _is_refused(path):
+            _, kind = file_kind(path)
             path.unlink()
-            raise FetchFailed(Failure.NOT_A_VIDEO, f"expected a video, found {kind} of {size} bytes")
+            raise FetchFailed(Failure.NOT_A_VIDEO, f"expected a video, found {kind} ({size} bytes)")
         if told_bytes and size < TOLD_SHARE * told_bytes:
             path.unlink()
             raise FetchFailed(Failure.INCOMPLETE, f"the site tells {told_bytes} bytes, {size} came")

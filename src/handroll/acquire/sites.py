@@ -1,5 +1,6 @@
 """What an address tells without asking anybody: whose site it is, and whether two addresses are one video."""
 
+import os
 import re
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -35,11 +36,11 @@ def same_video_key(source):
     """A text that two addresses of one video share: the site's own id where the address shows it, else the address without its trimmings.
 
     `https://youtu.be/ID?t=5` and `https://www.youtube.com/watch?v=ID&list=L` have the same key; so have `http` and `https`,
-    with and without `www.`, with and without parameters that only track. A local path is its own key.
+    with and without `www.`, with and without parameters that only track. The key of a local path is its absolute path without links.
     """
     parts = _split(source)
     if parts is None:
-        return source
+        return source if is_url(source) else os.path.realpath(source)
     site, query = site_of(source), dict(parse_qsl(parts.query))
     if site == "youtube":
         last = parts.path.rstrip("/").rpartition("/")[2]

@@ -15,14 +15,13 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from handroll.acquire.sites import same_video_key
-from handroll.sheet import ID_LENGTH, IDENTIFIER, ISO_DATE, read_rows
+from handroll.provenance import half_written
+from handroll.sheet import ID_LENGTH, IDENTIFIER, ISO_DATE, is_url, local_path, read_rows
 
 PACKED = ("shards.json", "README.md", "statistics.json", "croissant.json")
 """Files of a dataset that are made from all of its videos, beside its shards and plots."""
 
-_SHARD = re.compile(r"\.?(train|valid|test)-\d{5}\.(\d+\.part\.)?parquet")
-_HALF_WRITTEN = re.compile(r"\.(.+)\.\d+\.part(\.\w+)?")
-"""A file that a killed job was writing; see `handroll.provenance.atomic_path`."""
+_SHARD = re.compile(r"(train|valid|test)-\d{5}\.parquet")
 
 _COLLECTED = (".json", ".tsv", ".md", ".html", ".log", ".txt", ".csv")
 """Suffixes of files made from many videos that are searched for the names of one."""
@@ -35,7 +34,9 @@ class Takedown(BaseModel):
 
     subject: str | None = Field(None, pattern=IDENTIFIER, max_length=ID_LENGTH, description="performer; together with `video`")
     video: str | None = Field(None, pattern=IDENTIFIER, max_length=ID_LENGTH, description="video id; together with `subject`")
-    source: str | None = Field(None, description="address of the video, in any spelling, instead of its ids")
+    source: str | None = Field(
+        None, description="address of the video, or path of its file relative to this sheet, in any spelling, instead of its ids"
+    )
     reason: str | None = Field(None, description="who asked for it and why, for people to read")
     date: str | None = Field(None, pattern=ISO_DATE, description="day of the request (YYYY-MM-DD)")
 
@@ -69,14 +70,20 @@ class Removal:
 
 
 def read_takedown(path):
-    """The rows of the takedown sheet, a tuple of Takedown; empty where there is no such file.
+    """The rows of the takedown sheet, a tuple of Takedown, paths as of `handroll.sheet.local_path`; empty where there is no such file.
 
     Raises
     ------
     handroll.sheet.SheetError
         Every problem with its line number.
     """
-    return tuple(read_rows(path, Takedown)) if Path(path).exists() else ()
+    return tuple(_with_local_path(row, path) for row in read_rows(path, Takedown)) if Path(path).exists() else ()
+
+
+def _with_local_path(row, sheet):
+    if row.source is None or is_url(row.source):
+        return row
+    return row.model_copy(update={"source": local_path(row.source, sheet)})
 
 
 def taken_down_names(takedowns, videos):
@@ -99,8 +106,10 @@ def remove_taken_down(takedowns, directory, videos=(), dry_run=False):
 
     That is every folder and file of theirs in any phase, partial downloads, logs and benchmarks, Snakemake's records of them,
     and every file made from many videos, which lie in a phase's own folder, that holds or names one of theirs; where a shard does,
-    the packed files beside it go together, so that the next run packs them anew, and so does an export that holds one. A local
-    source stays: only the link to it goes. Links are never followed.
+    the packed files beside it go together, so that the next run packs them again, and so does an export that holds one. An
+    experiment of the benchmark whose motion, features, windows or scored motions hold one goes as a whole, with its scores, its
+    tables, and the models that were trained or validated on it; an experiment on other data stays. A local source stays: only the
+    link to it goes. Links are never followed.
 
     Parameters
     ----------
@@ -143,7 +152,10 @@ def _names(takedowns, results, videos):
 
 
 def _source_of(path):
-    """The source that an info.json names; empty where it cannot be read."""
+    """The source of the video beside an info.json: the file that its link leads to, else what info.json names; empty where unreadable."""
+    video = path.with_name("video")
+    if video.is_symlink():
+        return os.path.join(video.parent, os.readlink(video))
     try:
         return str(json.loads(path.read_text(encoding="utf-8"))["source"])
     except (ValueError, KeyError, TypeError):
@@ -159,6 +171,11 @@ def _of_videos(results, names, not_followed):
             # Made anew from the shards in a moment, and in layouts of others: one that holds a video goes as a whole.
             yield from (place / name for name in folders if _holds_one(place / name, names))
             folders[:] = []
+        if place == results / "benchmark":
+            # An experiment's files all derive from all clips that it was made from; the next run makes them again without the video.
+            gone = [name for name in folders if not (place / name).is_symlink() and _experiment_holds_one(place / name, names)]
+            yield from (place / name for name in gone)
+            folders[:] = [name for name in folders if name not in gone]
         of_subject = _is_of_subject(place.relative_to(results).parts)
         not_followed += [place / name for name in folders if (place / name).is_symlink()]
         gone = [name for name in folders if of_subject and (place.name, name) in names]
@@ -170,7 +187,7 @@ def _of_videos(results, names, not_followed):
             collected = place.parent == results and not path.is_symlink()
             if (of_subject and _is_of(place.name, name, names)) or (collected and _names_one(path, names)):
                 yield path
-                if collected and _SHARD.fullmatch(name):
+                if collected and _is_shard(name):
                     packed.add(place)
     for place in packed:
         yield from (path for path in place.iterdir() if path.is_file() and _is_packed(path))
@@ -185,21 +202,53 @@ def _holds_one(folder, names):
     return False
 
 
+def _experiment_holds_one(folder, names):
+    """Whether an experiment was made from one of the videos: its tables have a row of it, or its lists of windows name it."""
+    for place, _, files in os.walk(folder):
+        for name in files:
+            path = Path(place, name)
+            if path.is_symlink():
+                continue
+            if name in ("training.json", "windows.json") and _windows_name_one(path, names):
+                return True
+            # What a killed job was writing may be unreadable; it is no sign that the experiment has to do with the video.
+            if path.suffix == ".parquet" and not half_written(name) and _table_names_one(path, names):
+                return True
+    return False
+
+
+def _windows_name_one(path, names):
+    """Whether a list of windows (rules prepare_training, choose_windows) has one of the videos."""
+    try:
+        windows = json.loads(path.read_text(encoding="utf-8")).get("windows", {})
+        return any((subject, video) in names for entries in windows.values() for subject, video, *_ in entries)
+    except (ValueError, TypeError, AttributeError):
+        # A file that cannot be read might hold it.
+        return True
+
+
 def _is_of_subject(parts):
     """Whether a folder is a subject's, by its parts below the results: a subject may be named like a phase, a rule or `clips`."""
+    if parts[:1] == ("benchmark",):
+        # Experiments, whatever they are called.
+        return False
     nested = parts[:1] in (("logs",), ("benchmarks",)) or parts[:2] == ("dataset", "clips")
     return len(parts) == (3 if nested else 2)
 
 
 def _is_of(subject, name, names):
     """Whether a file in a subject's folder is named after one of the videos: `prelude.parquet` is of `prelude`, not of `prelude.2`."""
-    written = _HALF_WRITTEN.fullmatch(name)
-    stem = written[1] if written else name.rpartition(".")[0]
+    stem = (half_written(name) or name).rpartition(".")[0]
     return (subject, name) in names or (subject, stem) in names
 
 
 def _is_packed(path):
-    return path.name in PACKED or path.suffix == ".png" or _SHARD.fullmatch(path.name) is not None
+    return path.name in PACKED or path.suffix == ".png" or _is_shard(path.name)
+
+
+def _is_shard(name):
+    """Whether a file is a shard, or one that a killed job was writing."""
+    return _SHARD.fullmatch(half_written(name) or name) is not None
 
 
 def _names_one(path, names):

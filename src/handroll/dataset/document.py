@@ -24,7 +24,9 @@ one window of a video. There is no picture in it, and no MANO model.
 | `statistics.json`, `keys.png`, `velocities.png` | what the dataset holds and what was left out |
 | `croissant.json` | the same description in [Croissant](https://docs.mlcommons.org/croissant/), for search engines and loaders |
 
-All clips of a video are in one split. Consecutive clips of a video overlap where the hop is shorter than the clip, so
+Clips are as long as the configuration says (`clips.length_s`, 30 s); an uncut stretch of video shorter than that is one shorter clip
+(at least `clips.min_length_s`). All clips of a video are in one split.
+Consecutive clips of a video overlap where the hop is shorter than the clip, so
 count notes and seconds by `start_s`, not by adding up clips.
 
 PianoMotion10M comes in as such shards, and any such folder goes out in its layout: [pianomotion10m.md](pianomotion10m.md).
@@ -117,7 +119,8 @@ samples, rate_hz = soundfile.read(io.BytesIO(clip["audio"]["bytes"]))
 - **Left and right** are the player's own hands.
 - **Notes**: `key_offset_s` is when the key is released, `sounding_offset_s` when the sound ends, by the pedal often
   later. A note belongs to the clip in which it is struck. `hand` and `finger` (1 thumb to 5 little finger) are empty and 0 where
-  the label is withheld. Sound and notes are `audio_delay_s` later than the picture.
+  the label is withheld. Motion, notes, pedal and audio of a row are on one clock, that
+  of the picture: audio and notes are moved by the delay that the fingertips show (`provenance`). `audio_delay_s` is what remains: 0.
 - **Key-press scores** ask of the motion alone whether it plays the notes. By default the heights of fingertips that hold
   keys are drawn to the keys by the labelled notes (`pose.contacts`), so the scores then test mostly where the fingers are along
   the keys; with `pose.contacts: false` they test the heights, too.

@@ -3,8 +3,9 @@
 PIG: Nakamura, Saito and Yoshii 2020, "Statistical learning and estimation of piano fingering", doi:10.1016/j.ins.2019.12.068.
 RoboPianist: Zakka et al. 2023, arXiv:2304.04150, which keeps a finger in the field `part` of a note.
 
-A note whose label is withheld stays in the file, since the music is not whole without it: PIG has no sign for it, so its
-finger is 0; RoboPianist's is -1.
+A note whose label is withheld has no hand and no finger. PIG cannot say so: every note has a channel, 0 for the right hand and
+1 for the left, and its readers take finger 0 for the right hand. Such notes are left out of a PIG file, and their numbers are
+missing there. RoboPianist documents `part` -1 for them, so a note sequence has all notes.
 """
 
 import numpy as np
@@ -34,11 +35,12 @@ _PITCHES = {
 
 
 def write_pig(path, notes):
-    """Write fingered notes as a PIG fingering file.
+    """Write the labelled notes as a PIG fingering file.
 
     A header, then a line a note, separated by tabs: number, onset, offset (key release), pitch in sharps, onset velocity,
-    offset velocity (64), channel, finger. Right hand: channel 0, fingers 1 to 5. Left hand: channel 1, fingers -1 to -5. A
-    withheld label: channel 0, finger 0.
+    offset velocity (64), channel, finger. Right hand: channel 0, fingers 1 to 5. Left hand: channel 1, fingers -1 to -5. The
+    number is the row of `notes`, so that a missing number is a note without a label. The file has no comments beyond its
+    header: many readers skip the first line only.
 
     Parameters
     ----------
@@ -50,6 +52,8 @@ def write_pig(path, notes):
     lines = [PIG_HEADER]
     for number, note in enumerate(_rows(notes)):
         onset_s, offset_s, pitch, velocity, hand, finger = note
+        if not finger:
+            continue
         name = f"{_NAMES[pitch % 12]}{pitch // 12 - 1}"
         channel, signed = (1, -finger) if hand == "left" else (0, finger)
         fields = (number, f"{onset_s:.6f}", f"{offset_s:.6f}", name, velocity, RELEASE_VELOCITY, channel, signed)
@@ -97,8 +101,9 @@ def read_pig(path):
 def write_note_sequence(path, notes):
     """Write fingered notes as a NoteSequence in protobuf's text format, with RoboPianist's fingering in `part`.
 
-    `part` is 0 to 4 for the right thumb to little finger, 5 to 9 for the left, -1 for a withheld label. RoboPianist reads the
-    binary form, which `note_seq` makes of it::
+    `part` is 0 to 4 for the right thumb to little finger, 5 to 9 for the left, -1 for a withheld label, as RoboPianist's
+    `PianoNote` documents it. Its task with two hands still counts every `part` below 5 as the right hand: turn its fingering
+    reward off for such a file, or remove these notes. RoboPianist reads the binary form, which `note_seq` makes of it::
 
         sequence = google.protobuf.text_format.Parse(text, note_seq.NoteSequence())
         open("notes.proto", "wb").write(sequence.SerializeToString())

@@ -19,11 +19,14 @@ from handroll.dataset.shards import MANIFEST, read_audio
 from handroll.dataset.stored import read_stored
 from handroll.schema import SHARD, read_rows
 
+VERSION = 1
+"""Raised by hand when the same shards give other clips or windows."""
+
 BLOCK_CLIPS = 1024
 """Clips that are shuffled among each other and held in memory: 0.9 GB with features of 256 numbers, 30 s at 30 Hz."""
 
 WINDOWS_A_VISIT = 3
-"""Windows drawn of a clip each time it is visited: a clip of 30 s holds nearly four of 8 s."""
+"""Windows drawn of the longest clips each time they are visited: a clip of 30 s holds nearly four of 8 s. Shorter clips give fewer."""
 
 _NAMES = ("subject", "video", "clip")
 
@@ -249,12 +252,14 @@ class Windows:
         self._seed, self._block = seed, block_clips
         need_clips(clips, frames)
         self._long = np.flatnonzero(clips.frames >= frames)
+        # In proportion to its length, so that every second of motion is drawn about as often.
+        self._visits = np.maximum(1, np.round(WINDOWS_A_VISIT * clips.frames / clips.frames.max())).astype(np.int64)
         self._epoch, self._order = None, None
 
     @property
     def epoch_windows(self):
         """Windows until every clip has been visited."""
-        return len(self._long) * WINDOWS_A_VISIT
+        return int(self._visits[self._long].sum())
 
     def places(self, step):
         """(clip number, first frame) of each window of a batch."""
@@ -280,7 +285,7 @@ class Windows:
             rank[rng.permutation(len(rank))] = np.arange(len(rank))
             in_groups = self._long[np.argsort(rank[groups], kind="stable")]
             blocks = np.split(in_groups, _block_ends(self.clips.group[in_groups], self._block))
-            self._epoch, self._order = epoch, np.concatenate([rng.permutation(np.repeat(block, WINDOWS_A_VISIT)) for block in blocks])
+            self._epoch, self._order = epoch, np.concatenate([rng.permutation(np.repeat(block, self._visits[block])) for block in blocks])
         return self._order
 
 

@@ -23,9 +23,13 @@ from handroll.dataset.shards import TARGET_BYTES, cut_music, write_rows
 from handroll.dataset.splits import SPLITS
 from handroll.logs import progress
 from handroll.music.audio import is_mp3
-from handroll.music.midi import MidiError, read_midi
+from handroll.music.midi import read_midi
+from handroll.music.midi_file import MidiError
 from handroll.schema import FINGERED_NOTES, KEY_PRESS_SCORES, NOTES, PEDAL
 from handroll.sheet import ID_LENGTH, IDENTIFIER
+
+VERSION = 1
+"""Raised by hand when the same tree gives other shards."""
 
 LOGGER = logging.getLogger("handroll")
 

@@ -20,7 +20,7 @@ import soundfile
 from handroll.camera import Camera, Extrinsics
 from handroll.dataset.splits import SPLITS
 from handroll.hand.skeleton import HANDS
-from handroll.provenance import atomic_path, file_sha256
+from handroll.provenance import atomic_path, file_sha256, half_written
 from handroll.schema import KEY_PRESS_SCORES, SCHEMA_VERSION, SHARD, SchemaError, from_arrow, to_arrow, write_json
 
 MANIFEST = "shards.json"
@@ -29,7 +29,7 @@ MANIFEST = "shards.json"
 TARGET_BYTES = 128 * 1024**2
 """Default size at which a shard is closed: small enough for the Hugging Face viewer, large enough to list by the hundred."""
 
-_SHARD_NAME = re.compile(rf"({'|'.join(SPLITS)})-\d{{5}}\.parquet|\.({'|'.join(SPLITS)})-\d{{5}}\.\d+\.part\.parquet")
+_SHARD_NAME = re.compile(rf"({'|'.join(SPLITS)})-\d{{5}}\.parquet")
 # Dictionaries pay only where a value repeats; the motion shrinks by 40 % when its bytes are stored plane by plane.
 _DICTIONARY = [c.name for c in SHARD.columns if c.dtype == pa.string()]
 _BYTE_PLANES = [c.name + ".list.element" * (1 + bool(c.shape)) for c in SHARD.columns if c.varies and pa.types.is_floating(c.dtype)]
@@ -48,11 +48,11 @@ class VideoRecord:
     motion : dict of str to array (frame, hand, ...)
         `handroll.schema.MOTION`, by frame.
     notes, pedal : dict of str to array (rows,)
-        `FINGERED_NOTES` and `PEDAL`, seconds since the video's first frame.
+        `FINGERED_NOTES` and `PEDAL`, on the picture's clock: seconds since the video's first frame.
     audio_delay_s : float
-        How much later than the picture they come.
+        How much later than the picture the audio comes: a clip's audio starts this much later in its file.
     audio_path : path or None
-        Sound file whose sample 0 is the video's first frame; None where the video has no sound.
+        Audio file whose sample 0 is the video's first frame, but for that delay; None where the video has none.
     camera : Camera
     extrinsics : Extrinsics or None
         Where it is over the keys; None where no keyboard is registered.
@@ -144,15 +144,29 @@ def write_rows(rows, out_dir, target_bytes=TARGET_BYTES, row_group_rows=8, metad
         As `write_shards`.
     """
     out_dir = Path(out_dir)
-    out_dir.mkdir(parents=True, exist_ok=True)
-    for path in [out_dir / MANIFEST, *(p for p in out_dir.iterdir() if _SHARD_NAME.fullmatch(p.name))]:
-        path.unlink(missing_ok=True)
+    clear_shards(out_dir, MANIFEST)
     shards = []
     for split in SPLITS:
         shards += _write_split(out_dir, split, iter(rows[split]), target_bytes, row_group_rows, metadata)
     manifest = {"schema_version": SCHEMA_VERSION, "shards": shards, "left_out": left_out or {}}
     write_json(out_dir / MANIFEST, manifest)
     return manifest
+
+
+def clear_shards(folder, manifest):
+    """Make a folder for files a shard: with fewer shards than before, none of an earlier run may stay.
+
+    Parameters
+    ----------
+    folder : path
+        Made where it is missing.
+    manifest : str
+        Name of the list of its files, which is removed first: what is left without it is not complete.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in [folder / manifest, *(path for path in folder.iterdir() if _SHARD_NAME.fullmatch(half_written(path.name) or path.name))]:
+        path.unlink(missing_ok=True)
 
 
 def read_rows(folder):
@@ -240,12 +254,13 @@ def clip_row(clip, split, record):
     row["audio"] = None
     if record.audio_path is not None:
         name = f"{clip['subject']}_{clip['video']}_{int(clip['clip']):05d}.flac"
-        row["audio"] = {"bytes": cut_flac(record.audio_path, start_s, end_s), "path": name}
+        row["audio"] = {"bytes": cut_flac(record.audio_path, start_s + record.audio_delay_s, end_s + record.audio_delay_s), "path": name}
     camera = record.camera
     row |= {name: getattr(camera, name) for name in ("width_px", "height_px", "focal_px", "focal_source", "centre_px", "k1")}
     place = record.extrinsics or _UNKNOWN
     row |= {"keyboard_rotation_rad": place.rotation_rad, "keyboard_translation_mm": place.translation_mm}
-    row["audio_delay_s"] = record.audio_delay_s
+    # Audio and notes are on the picture's clock already.
+    row["audio_delay_s"] = 0.0
     row |= {"detector": record.detector, "pose_engine": record.pose_engine, "transcriber": record.transcriber}
     row |= {"permission": record.permission, "licence": record.licence, "source": record.source, "source_sha256": record.source_sha256}
     row["provenance"] = json.dumps(record.provenance, sort_keys=True, ensure_ascii=False, allow_nan=False)
@@ -290,7 +305,7 @@ def _structs(table, chosen, start_s):
 def cut_flac(path, start_s, end_s):
     """The sound of [start_s, end_s) as the bytes of a mono FLAC file, rate and sample width as in the source.
 
-    Channels are averaged; mono samples are kept bit by bit. Silence fills up where the sound ends before `end_s`, so that
+    Channels are averaged; mono samples are kept bit by bit. Silence fills up before sample 0 and after the last one, so that
     the length is round((end_s - start_s) * rate) samples.
 
     Parameters
@@ -301,8 +316,11 @@ def cut_flac(path, start_s, end_s):
     """
     with soundfile.SoundFile(path) as source:
         length = round((end_s - start_s) * source.samplerate)
-        source.seek(min(round(start_s * source.samplerate), source.frames))
-        samples = source.read(length, dtype="int32", always_2d=True, fill_value=0)
+        first = round(start_s * source.samplerate)
+        early = min(max(-first, 0), length)
+        source.seek(min(max(first, 0), source.frames))
+        samples = source.read(length - early, dtype="int32", always_2d=True, fill_value=0)
+        samples = np.concatenate([np.zeros((early, samples.shape[1]), dtype=np.int32), samples])
         mono = samples[:, 0] if samples.shape[1] == 1 else np.floor(samples.mean(axis=1, dtype=np.float64)).astype(np.int32)
         target = io.BytesIO()
         soundfile.write(target, mono, source.samplerate, format="FLAC", subtype=source.subtype)

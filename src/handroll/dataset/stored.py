@@ -12,9 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from handroll.dataset.convention import clip_channels, shard_columns
-from handroll.dataset.shards import MANIFEST
+from handroll.dataset.shards import MANIFEST, clear_shards
 from handroll.provenance import atomic_path, file_sha256
 from handroll.schema import SHARD, read_rows, write_json
+
+VERSION = 1
+"""Raised by hand when the same clips give other files."""
 
 FEATURES, MOTION = "features.json", "motion.json"
 """Names of the manifests of `write_features` and `write_motion`."""
@@ -25,7 +28,7 @@ _MOTION = {"place": "<f4", "pose": "<f4", "visible": "|b1"}
 
 
 def write_features(shards, out_dir, encode, columns, about):
-    """Encode the sound of every clip of a dataset.
+    """Encode the sound of every clip of a dataset. Files of an earlier run are removed.
 
     Parameters
     ----------
@@ -48,7 +51,7 @@ def write_features(shards, out_dir, encode, columns, about):
 
 
 def write_motion(shards, out_dir, frame, rate_hz):
-    """Keep the motion of every clip of a dataset as `convention.clip_channels` gives it.
+    """Keep the motion of every clip of a dataset as `convention.clip_channels` gives it. Files of an earlier run are removed.
 
     Parameters
     ----------
@@ -95,9 +98,15 @@ def read_stored(file, group):
     return clips
 
 
+def feature_manifest(folder):
+    """The manifest that `write_features` left in a folder."""
+    return json.loads((Path(folder) / FEATURES).read_text(encoding="utf-8"))
+
+
 def _write(shards, manifest_path, compute, columns, kinds, about):
     """Write the arrays that `compute` gives of a row, of these names and dtypes (`kinds`), and the manifest; returns that."""
     width, files = {}, []
+    clear_shards(manifest_path.parent, manifest_path.name)
     for shard in json.loads((Path(shards) / MANIFEST).read_text(encoding="utf-8"))["shards"]:
         file = pq.ParquetFile(Path(shards) / shard["name"])
         path, writer = manifest_path.parent / shard["name"], None

@@ -62,8 +62,27 @@ class Scales:
 
     @classmethod
     def from_dict(cls, values):
-        """The inverse of `to_dict`."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        """The inverse of `to_dict`.
+
+        Raises
+        ------
+        ValueError
+            A scale is missing, unknown, not finite, not above 0, or not one a channel; the message names it.
+        """
+        lengths = {"place_mean": N_PLACE, "place_scale": N_PLACE, "pose_mean": N_POSE, "pose_scale": N_POSE}
+        if odd := sorted(values.keys() ^ {*lengths, "most"}):
+            raise ValueError(f"expected {', '.join(lengths)} and most, found {'' if odd[0] in values else 'no '}{odd[0][:50]}")
+        for name, length in lengths.items():
+            _check_numbers(name, values[name], length, name.endswith("_scale"))
+        _check_numbers("most", [values["most"]], 1, True)
+        return cls(**{name: tuple(values[name]) for name in lengths}, most=values["most"])
+
+
+def _check_numbers(name, values, length, positive):
+    """Raise ValueError unless `values` is a list of so many finite numbers, above 0 where `positive`."""
+    numbers = isinstance(values, list) and len(values) == length and all(type(value) in (int, float) for value in values)
+    if not numbers or not all(abs(value) < np.inf and (value > 0.0 or not positive) for value in values):
+        raise ValueError(f"expected {length} finite numbers{' above 0' * positive} as {name}, found {str(values)[:50]}")
 
 
 RELEASED_SCALES = Scales((0.0,) * N_PLACE, (1.5, 1.5, 25.0) * 2, (0.0,) * N_POSE, (float(np.pi),) * N_POSE, 1.0)

@@ -19,6 +19,9 @@ import numpy as np
 from handroll.hand.mano import MANO_PARENTS, N_BETAS, N_FACES, N_POSE_FEATURES, N_VERTICES, TIP_VERTICES, ManoError, ManoModel
 from handroll.hand.skeleton import N_ROTATIONS
 
+VERSION = 1
+"""Raised by hand when the same file gives another hand."""
+
 MAX_FILE_BYTES = 64 * 2**20
 """A released file has 3.8 MB."""
 

@@ -40,6 +40,7 @@ class Problem(StrEnum):
     """Why a video has no registered keyboard, or why to doubt marked points."""
 
     NO_MOTION = "no_motion"
+    NO_USABLE_SEGMENT = "no_usable_segment"
     NO_KEYBOARD = "no_keyboard"
     FEW_EDGES = "few_edges"
     IMPLAUSIBLE_CAMERA = "implausible_camera"
@@ -60,6 +61,7 @@ _MARK = "mark at least four points of the keyboard in the sheet's column keyboar
 
 MESSAGES = {
     Problem.NO_MOTION: "the video gives no motion; the gallery of the screens says why",
+    Problem.NO_USABLE_SEGMENT: "no part of the video shows one view from a camera at rest; film from a stand, without cuts",
     Problem.NO_KEYBOARD: f"no row of black and white keys was found; {_MARK}",
     Problem.FEW_EDGES: f"too few edges of the keys are where a keyboard would have them, so the registration may be wrong; {_MARK}",
     **{problem: f"{what}; {_MARK}" for problem, what in _WHAT.items()},

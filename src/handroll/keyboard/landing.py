@@ -190,24 +190,6 @@ def landings(notes, time_s, joints_keyboard_mm, state, delay_s=0.0, keyboard=STA
     )
 
 
-def tip_heights_mm(time_s, joints_keyboard_mm, state, wanted_s):
-    """Heights of the fingertips at any times.
-
-    Parameters
-    ----------
-    time_s, joints_keyboard_mm, state
-        As of `landings`.
-    wanted_s : array (...)
-
-    Returns
-    -------
-    array (*wanted, hand 2, finger 5), mm
-        NaN where the hand is hidden.
-    """
-    height = np.asarray(joints_keyboard_mm, dtype=np.float64)[:, :, list(TIPS), 2]
-    return at_times(time_s, np.where(np.asarray(state)[..., None] > State.HIDDEN, height, np.nan), wanted_s)
-
-
 def _mean_seen(values):
     """Mean over the second axis of what is known; NaN where nothing is."""
     known = np.isfinite(values)

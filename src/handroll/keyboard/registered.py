@@ -20,6 +20,9 @@ KNOWN_FOCAL_SPREAD = 0.15
 """Relative standard deviation below which the keys tell the focal length; above, it is mostly what cameras usually have. Black
 keys that are 1 mm higher than expected look like a focal length that is 9 % shorter, so it is seldom below that."""
 
+VERSION = 1
+"""Raised by hand when the same registration.json gives another camera."""
+
 SEARCH_MM = 3.0
 """How far from the model an edge is looked for when the residuals are measured."""
 
@@ -141,7 +144,8 @@ def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=Non
     Parameters
     ----------
     windows : list of uint8 array (height, width), grey
-        Medians over frames of consecutive parts of the video, so that hands are gone from most of them.
+        Medians over frames of consecutive parts of the video, so that hands are gone from most of them; none where no segment of
+        the video is usable.
     width_px : int
         Width of the picture as shown; the windows may be smaller.
     notes : dict of str to array (note,)
@@ -161,6 +165,8 @@ def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=Non
     -------
     RegisteredKeyboard
     """
+    if not windows:
+        return RegisteredKeyboard(Problem.NO_USABLE_SEGMENT)
     scale = width_px / windows[0].shape[1]
     picture = np.median(np.stack(windows), axis=0).astype(np.uint8)
     focal_px = focal and focal[0] / scale

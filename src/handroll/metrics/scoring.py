@@ -17,7 +17,7 @@ from handroll.metrics.diversity import diversity_mm, multimodality_mm
 from handroll.metrics.frechet import fit_gaussian, frechet_distance, pooled
 from handroll.metrics.joint_error import joint_error_scores
 from handroll.metrics.key_press import key_press_scores
-from handroll.metrics.mixture_wasserstein import mixture_wasserstein
+from handroll.metrics.mixture_wasserstein import COMPONENTS, mixture_wasserstein
 from handroll.metrics.position import position_scores
 from handroll.metrics.smoothness import smoothness_scores
 
@@ -52,7 +52,8 @@ def score_motions(motions, source, windows_path, autoencoder, released_autoencod
     Returns
     -------
     dict of str to dict
-        Of each metric the fields of `confidence.Estimate`. Those that compare sets take the first sample of each window.
+        Of each metric the fields of `confidence.Estimate`. Those that compare sets take the first sample of each window. A metric
+        without a value has None as "value", and as "undefined" the reason where it is a lack of frames or of clips.
     """
     chosen = json.loads(Path(windows_path).read_text(encoding="utf-8"))
     clips = Clips(source, chosen["split"])
@@ -66,7 +67,30 @@ def score_motions(motions, source, windows_path, autoencoder, released_autoencod
     found = {name: mean_over_clips(np.array(values), seed) for name, values in means.items()}
     scales = Scales.from_dict(chosen["scales"])
     found |= _set_scores(windows, scales, autoencoder, released_autoencoder, seed)
-    return {name: _plain(estimate) for name, estimate in found.items()}
+    reasons = _reasons(windows)
+    plain = {name: _plain(estimate) for name, estimate in found.items()}
+    return {
+        name: values | ({"undefined": reasons[name]} if values["value"] is None and name in reasons else {})
+        for name, values in plain.items()
+    }
+
+
+def _reasons(windows):
+    """Why metrics over several windows or frames have no value, where they have none."""
+    frames = int(sum(window["visible"].all(axis=1).sum() for window in windows))
+    mixed = int(sum(window["visible"].all(axis=1)[::MIXTURE_STRIDE].sum() for window in windows))
+    samples = max(len(window["place"]) for window in windows)
+    few = f"both hands are visible in {frames} frames"
+    reasons = dict.fromkeys(("frechet_pose_rad2", "frechet_joints_mm2"), f"{few}; it needs 1")
+    reasons["mixture_wasserstein"] = (
+        f"both hands are visible in {mixed} of the frames that it takes, every {MIXTURE_STRIDE}th; it needs {COMPONENTS}"
+    )
+    pairs = f"no two of {len(windows)} windows show the same hand in the same frame"
+    reasons |= dict.fromkeys(("diversity_mm", "true_diversity_mm"), pairs)
+    reasons["multimodality_mm"] = f"it needs 2 motions a window that shows a hand, and there {'is' if samples == 1 else 'are'} {samples}"
+    hidden = "no window shows a hand"
+    reasons |= {name: hidden for name in ("position_error_mm", "mpjpe_mm", "root_mpjpe_mm", "procrustes_mpjpe_mm")}
+    return reasons | {name: "no window shows a hand in enough frames in a row" for name in ("acceleration_ratio", "jerk_ratio")}
 
 
 def _windows(motions, clips, frames, source, mano):
@@ -157,7 +181,9 @@ def _set_scores(windows, scales, autoencoder, released_autoencoder, seed):
         )
     shown = np.stack(both)[:, ::MIXTURE_STRIDE]
     mixtures = [scales.scaled("pose", poses[:, ::MIXTURE_STRIDE])[shown] for poses in (pose, true_pose)]
-    found["mixture_wasserstein"] = _bare(mixture_wasserstein(*mixtures), len(windows))
+    # Not an error: other data may hardly ever show both hands.
+    enough = len(mixtures[0]) >= COMPONENTS
+    found["mixture_wasserstein"] = _bare(mixture_wasserstein(*mixtures) if enough else np.nan, len(windows))
     visible = [window["visible"] for window in windows]
     found["diversity_mm"] = _bare(diversity_mm([made for made, _ in joints], visible, seed), len(windows))
     found["true_diversity_mm"] = _bare(diversity_mm([truth for _, truth in joints], visible, seed), len(windows))

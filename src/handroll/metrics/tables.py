@@ -67,12 +67,15 @@ def benchmark_table(scores, costs, published):
     Returns
     -------
     list of dict
-        `method`, `about` (dict of str), `scores` (metric to (value, low, high)), `published` (bool), `table` (of the paper, or "").
+        `method`, `about` (dict of str), `scores` (metric to (value, low, high)), `undefined` (metric to why it has no value),
+        `published` (bool), `table` (of the paper, or "").
     """
     rows = []
     for entry, about in zip(scores, costs, strict=True):
         values = {name: (score["value"], score["low"], score["high"]) for name, score in entry["scores"].items()}
-        rows.append({"method": entry["method"].split("-")[0], "about": about, "scores": values, "published": False, "table": ""})
+        undefined = {name: score["undefined"] for name, score in entry["scores"].items() if "undefined" in score}
+        row = {"method": entry["method"].split("-")[0], "about": about, "scores": values, "undefined": undefined}
+        rows.append({**row, "published": False, "table": ""})
     for line in published:
         known = {
             name: float(value) for name, value in line.items() if name not in ("table", "method", "features", "decoder", "steps") and value
@@ -80,7 +83,8 @@ def benchmark_table(scores, costs, published):
         about = {name: line[name] for name in ("features", "decoder", "steps")}
         about["parameters"] = str(1e6 * known.pop("parameters_million"))
         values = {f"released_{name}": (value, None, None) for name, value in known.items()}
-        rows.append({"method": line["method"], "about": about, "scores": values, "published": True, "table": line["table"]})
+        row = {"method": line["method"], "about": about, "scores": values, "undefined": {}}
+        rows.append({**row, "published": True, "table": line["table"]})
     return rows
 
 
@@ -126,6 +130,16 @@ def _cells(row, metrics, best):
         # z: what is rounded to 0 has no sign.
         texts.append((f"{value:z.{metric.digits}f}{spread}", best.get(metric.key) == value and not row["published"]))
     return texts
+
+
+def _undefined(rows, metrics):
+    """A line for each reason why a metric has no value: its heading, the reason, and the methods."""
+    methods = {}
+    for row in rows:
+        for metric in metrics:
+            if metric.key in row["undefined"]:
+                methods.setdefault((metric.title, row["undefined"][metric.key]), []).append(row["method"])
+    return [f"– in {title}: {reason} ({', '.join(dict.fromkeys(names))})." for (title, reason), names in methods.items()]
 
 
 def _best(rows, metrics):
@@ -194,6 +208,8 @@ def _markdown(rows, title):
         for row in shown:
             scores = [f"**{text}**" if bold else text for text, bold in _cells(row, metrics, best)]
             lines.append(f"| {' | '.join([_name(row), *_about(row), *scores, *_costs(row)])} |")
+        for line in _undefined(shown, metrics):
+            lines += ["", line]
         lines.append("")
     return "\n".join(lines)
 
@@ -226,4 +242,5 @@ def _html(rows, title):
             kind = " class='published'" if row["published"] else ""
             parts.append(f"<tr{kind}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
         parts.append("</tbody></table></div>")
+        parts += [f"<p>{html.escape(line)}</p>" for line in _undefined(shown, metrics)]
     return "\n".join(parts) + "\n"

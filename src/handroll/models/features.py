@@ -26,7 +26,7 @@ class FeatureEncoder:
     columns : tuple of str
         The columns that it needs.
     version : str
-        What made the features.
+        What made the features; for a speech encoder it contains the hash of its weights (`SpeechEncoder.identity`).
     """
 
     encode: Callable
@@ -95,4 +95,4 @@ def _speech(folder, rate_hz, device):
         sound = np.pad(sound, (0, max(0, round(frames / rate_hz * RATE_HZ) - len(sound))))[: round(frames / rate_hz * RATE_HZ)]
         return network(torch.from_numpy(sound)[None].to(where), frames)[0].float().cpu().numpy()
 
-    return FeatureEncoder(encode, ("audio", *_SPAN), f"{network.network.config.model_type} {network.width} wide")
+    return FeatureEncoder(encode, ("audio", *_SPAN), network.identity)

@@ -9,6 +9,7 @@ import numpy as np
 
 from handroll.dataset.generated import GENERATED
 from handroll.dataset.loader import Clips, cut_windows
+from handroll.dataset.stored import feature_manifest
 from handroll.dataset.windows import RELEASED_SCALES, Scales
 from handroll.models.baselines import mean_motion, nearest_motion
 
@@ -72,9 +73,11 @@ def _nearest(method, clips, chosen, places, models, run):
 
 
 def _two_stage(method, clips, chosen, places, models, run):
+    from handroll.models.checkpoint import check_features
     from handroll.models.two_stage import load_two_stage
 
     model, about = load_two_stage(*models[:2], run["device"])
+    check_features(models[1], about, feature_manifest(clips.source.features))
     told = [json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8")) for path in models[:2]]
     facts = {"features": about["features"], "decoder": method["decoder"], "training_s": sum(part["seconds"] for part in told)}
     return _sampled(model, lambda batch: batch["features"], method, clips, chosen, places, run, facts)

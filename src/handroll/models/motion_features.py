@@ -2,7 +2,6 @@
 
 import torch
 
-from handroll.models.autoencoder import AutoencoderSettings, MotionAutoencoder
 from handroll.models.checkpoint import load_checkpoint
 
 FEATURE_BATCH = 64
@@ -26,9 +25,7 @@ def motion_features(path):
     callable (place (window, frame, 6), pose (window, frame, 96)) -> array (window, 256)
     """
     checkpoint = load_checkpoint(path, "autoencoder")
-    network = MotionAutoencoder(AutoencoderSettings(**checkpoint.settings))
-    network.load_state_dict(checkpoint.weights)
-    network.eval()
+    network = checkpoint.network()
 
     def features(place, pose):
         motion = whole_motion(checkpoint.scales, *(torch.from_numpy(part).float() for part in (place, pose)))

@@ -9,7 +9,8 @@ from handroll.dataset.shards import cut_flac, cut_music
 from handroll.logs import progress
 from handroll.models.two_stage import window_starts
 from handroll.music.audio import extract_audio, load_audio
-from handroll.music.midi import MidiError, read_midi
+from handroll.music.midi import read_midi
+from handroll.music.midi_file import MidiError
 from handroll.music.transcribe import transcribe
 from handroll.video.probe import probe
 
@@ -113,8 +114,8 @@ def _of_sound(path, flac):
     found = probe(path)
     if not found.has_audio:
         raise RecordingError(f"{path}: expected a sound file, a video with sound, or a MIDI file, found none that can be read")
-    # A file without pictures has its own clock.
-    return Recording(extract_audio(path, flac, replace(found, readable=True, first_frame_s=found.first_frame_s or 0.0)), flac)
+    # Audio is enough here: a file without video is read, too.
+    return Recording(extract_audio(path, flac, replace(found, readable=True)), flac)
 
 
 def transcribed(recording, threads=1, device="cpu"):

@@ -7,10 +7,12 @@ its convolutions hear is interpolated to the motion's frames before the transfor
 Axis letters: B clip in batch; S sample of sound; T frame; D width.
 """
 
+import hashlib
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from torch import nn
 from torch.nn import functional
 
@@ -34,6 +36,9 @@ def _without_torchaudio():
 
 with _without_torchaudio():
     from transformers import AutoConfig, AutoModel, HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2Model
+
+VERSION = 1
+"""Raised by hand when the same sound and weights give other features."""
 
 RATE_HZ = 16_000
 """What the networks hear."""
@@ -74,6 +79,8 @@ _UNUSED = "masked_spec_embed"
 # For the networks' own training; some released files lack it.
 _LISTED = 4
 # Most names that a message lists.
+_DIGITS = 16
+# Of a hash, in hexadecimal: two encoders of a laboratory never share so many by chance.
 
 
 class SpeechEncoder(nn.Module):
@@ -104,6 +111,19 @@ class SpeechEncoder(nn.Module):
     def train(self, mode=True):
         """Stay in evaluation mode, whichever is asked for."""
         return super().train(False)
+
+    @property
+    def identity(self):
+        """What tells this encoder from every other: its type, its width, and the first digits of the SHA-256 of its weights.
+
+        The weights count by name, type and value, so the same weights in another kind of file have the same identity.
+        """
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.network.state_dict().items()):
+            if name != _UNUSED:
+                digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+                digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+        return f"{self.network.config.model_type} {self.width} wide, weights {digest.hexdigest()[:_DIGITS]}"
 
     def forward(self, sound, frames, released=False):
         """Encode sound.

@@ -13,8 +13,6 @@ from handroll.device import torch_device
 from handroll.logs import progress
 from handroll.models.checkpoint import CheckpointError, load_checkpoint
 from handroll.models.diffusion import sample
-from handroll.models.gesture import GestureSettings, GestureUNet
-from handroll.models.position import PositionPredictor, PositionSettings
 
 BATCH = 16
 """Windows of a long motion that a network sees at a time: its memory does not grow with the length."""
@@ -159,11 +157,13 @@ def load_two_stage(position_path, gesture_path, device="cpu"):
         A checkpoint is missing, not one, or of another kind; or the two are not of one training.
     """
     first, second = load_checkpoint(position_path, "position"), load_checkpoint(gesture_path, "gesture")
-    if first.scales != second.scales:
-        raise CheckpointError(
-            f"{position_path}, {gesture_path}: expected two stages of one training, found other scales; train the second anew"
-        )
-    position, gesture = PositionPredictor(PositionSettings(**first.settings)), GestureUNet(GestureSettings(**second.settings))
-    position.load_state_dict(first.weights)
-    gesture.load_state_dict(second.weights)
-    return TwoStage(position, gesture, second.scales, second.about["frames"], device), second.about
+    shared = [{"scales": stage.scales, "width of features": stage.settings["features"], **stage.about} for stage in (first, second)]
+    for name in ("scales", "width of features", "features", "encoder", "frame", "rate_hz", "frames"):
+        found = [stage.get(name) for stage in shared]
+        if found[0] != found[1]:
+            values = "" if name == "scales" else f" ({found[0]} and {found[1]})"
+            raise CheckpointError(
+                f"{position_path}, {gesture_path}: expected two stages of one training, found different {name}{values}; "
+                "train the second again"
+            )
+    return TwoStage(first.network(), second.network(), second.scales, second.about["frames"], device), second.about

@@ -2,6 +2,7 @@
 
 import io
 import logging
+from functools import partial
 from pathlib import Path
 
 import av
@@ -11,8 +12,13 @@ import soxr
 
 from handroll.logs import progress
 from handroll.provenance import atomic_path
+from handroll.video.containers import open_media
+from handroll.video.joins import decode, offset_of
 from handroll.video.probe import probe as probe_video
 from handroll.video.streams import audio_stream
+
+VERSION = 1
+"""Raised by hand when the same file gives other samples."""
 
 LOGGER = logging.getLogger("handroll")
 
@@ -22,6 +28,9 @@ and the shortest block that can be missing is longer (AAC at 96 kHz: 10.7 ms).""
 
 SILENT_RATE_HZ = 44_100
 """The rate that a file without samples is said to have."""
+
+SILENCE_PEAK = 1e-4
+"""A recording whose loudest sample stays below this (-80 dB of full scale) holds no music."""
 
 MP3_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 """The sampling rates that MP3 knows (MPEG-1, 2 and 2.5 Layer III)."""
@@ -68,12 +77,12 @@ def _extract(video_path, out_path, probe):
     """Decode into a FLAC file; (samples written, rate)."""
     rate_hz, written = probe.audio_rate_hz, 0
     with (
-        av.open(str(video_path), metadata_errors="replace") as container,
+        open_media(video_path) as container,
         soundfile.SoundFile(out_path, "w", rate_hz, 1, "PCM_16", format="FLAC") as file,
     ):
         stream = audio_stream(container)
-        for block, start_s in _mono_blocks(container, stream, rate_hz):
-            start = written if start_s is None else round((start_s - probe.first_frame_s) * rate_hz)
+        for block, start_s in _mono_blocks(container, stream, rate_hz, probe.audio_offsets_s):
+            start = written if start_s is None else round(start_s * rate_hz)
             if written and abs(start - written) < GAP_S * rate_hz:
                 start = written
             if start > written:
@@ -91,37 +100,21 @@ def _grow(path):
         file.write(bytes(GROWTH_BYTES))
 
 
-def _mono_blocks(container, stream, rate_hz):
-    """Decoded blocks (sample,) float32 with the container time in seconds of their first sample, or None."""
-    resampler, form, damaged = None, None, 0
-    for packet in progress(_packets(container, stream), None, "packets of sound"):
-        try:
-            frames = packet.decode()
-        except av.error.FFmpegError:
-            damaged += 1
-            continue
-        for frame in frames:
-            if frame.is_corrupt:
-                damaged += 1
-                continue
-            start_s = None if frame.pts is None else float(frame.pts * stream.time_base)
-            if form != (frame.format.name, frame.layout.name, frame.sample_rate):
-                form = frame.format.name, frame.layout.name, frame.sample_rate
-                resampler = av.AudioResampler(format="fltp", layout=frame.layout, rate=rate_hz)
-            for channels in resampler.resample(frame):
-                # FFmpeg's own mix of floats to mono is their sum over the root of two, which would be clipped.
-                yield channels.to_ndarray().mean(axis=0), start_s
-                start_s = None
-    if damaged:
-        LOGGER.warning("%s: %d blocks of sound could not be decoded and are silent", container.name, damaged)
-
-
-def _packets(container, stream):
-    """The stream's packets, up to where the file breaks off."""
-    try:
-        yield from container.demux(stream)
-    except av.error.FFmpegError as error:
-        LOGGER.warning("%s: the sound breaks off: %s", container.name, error.strerror)
+def _mono_blocks(container, stream, rate_hz, offsets_s):
+    """Decoded blocks (sample,) float32 with the time in seconds, since the first frame, of their first sample, or None."""
+    resampler, form, faults = None, None, {"damaged": 0}
+    blocks = decode(container, stream, partial(offset_of, offsets_s), faults)
+    for frame, offset_s in progress(blocks, None, "blocks of audio"):
+        start_s = None if frame.pts is None else float(frame.pts * stream.time_base) - offset_s
+        if form != (frame.format.name, frame.layout.name, frame.sample_rate):
+            form = frame.format.name, frame.layout.name, frame.sample_rate
+            resampler = av.AudioResampler(format="fltp", layout=frame.layout, rate=rate_hz)
+        for channels in resampler.resample(frame):
+            # FFmpeg's own mix of floats to mono is their sum over the root of two, which would be clipped.
+            yield channels.to_ndarray().mean(axis=0), start_s
+            start_s = None
+    if faults["damaged"]:
+        LOGGER.warning("%s: %d blocks of sound could not be decoded and are silent", container.name, faults["damaged"])
 
 
 def load_audio(path, rate_hz=None, mono=True):

@@ -2,14 +2,14 @@
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from pathlib import Path
 
 import numpy as np
 
 from handroll.music.agreement import LATE_S, LEAST_NOTES, measure
+from handroll.music.audio import SILENCE_PEAK
 from handroll.music.clock import Clock, move
-from handroll.music.midi import MidiError, read_midi
-from handroll.music.transcribe import SILENCE_PEAK
+from handroll.music.midi import read_and_repair
+from handroll.music.midi_file import MidiError, MidiFault
 from handroll.screen.reasons import Reason
 
 
@@ -29,6 +29,8 @@ class Finding(StrEnum):
 CORRECTABLE = frozenset({Finding.SHIFTED, Finding.DRIFTING})
 """Faults of the clock alone: taking them back leaves the performer's own notes."""
 
+MAX_NOTES_A_SECOND = 60.0
+"""More notes a second than anybody plays for long: ten fingers, six times a second."""
 
 _SURE = 3.0
 # An offset is one where it exceeds so many of its standard errors.
@@ -177,32 +179,37 @@ def choose_notes(notes, pedal, midi_path, samples, rate_hz, limits, correct=True
     Returns
     -------
     Chosen
-        Its report holds `notes`: "given" or "transcribed"; `problem`: reason and message where a MIDI file is named and
-        not used, else None; `unchecked`: why nothing was measured, else None; `findings`: name to explanation, of the
+        Its report holds `notes`: "given" or "transcribed"; `problem`: reason, fault (`midi_file.MidiFault`, None for a file
+        that disagrees) and message where a MIDI file is named and not used, else None; `repairs`: `midi.Repairs` of a given
+        MIDI file that can be read, else None; `unchecked`: why nothing was measured, else None; `findings`: name to explanation, of the
         given MIDI where it can be read, else of the transcription; `correction`: offset_s and drift that were taken back,
         else None; `scores` and `limits`: what was compared.
     """
-    given = problem = None
+    given = problem = repairs = None
     if midi_path:
         try:
-            if not Path(midi_path).is_file():
-                raise MidiError(f"{midi_path}: the sheet names this MIDI file; expected it there, found nothing")
-            given = read_midi(midi_path)
+            *given, repairs = read_and_repair(midi_path)
+            if not len(given[0]["pitch"]):
+                raise MidiError(MidiFault.NO_NOTES, f"{midi_path}: expected notes on the keys of a piano, found none")
         except MidiError as error:
-            problem = {"reason": str(Reason.MIDI_UNREADABLE), "message": str(error)}
+            given, message = None, f"{error}. The transcription is used instead"
+            problem = {"reason": str(Reason.MIDI_UNREADABLE), "fault": str(error.fault), "message": message}
     unchecked = _why_unchecked(samples, notes if given is None else given[0], notes)
     scores, findings, clock = None, {}, None
-    if unchecked is None:
+    if unchecked is None and given and (crowded := _too_many(given[0], len(samples) / rate_hz)):
+        findings = {Finding.NOTES_EXTRA: crowded}
+    elif unchecked is None:
         scores = measure(notes, samples, rate_hz) if given is None else measure(given[0], samples, rate_hz, notes)
         findings = decide(scores, limits)
     if given and findings and correct and CORRECTABLE.issuperset(findings):
         clock = correction(scores, findings)
         given = move(*given, clock)
     elif given and findings:
-        given, problem = None, {"reason": str(Reason.MIDI_DISAGREES), "message": _disagrees(midi_path, findings)}
+        given, problem = None, {"reason": str(Reason.MIDI_DISAGREES), "fault": None, "message": _disagrees(midi_path, findings)}
     report = {
         "notes": "given" if given else "transcribed",
         "problem": problem,
+        "repairs": asdict(repairs) if repairs else None,
         "unchecked": unchecked,
         "findings": {str(finding): text for finding, text in findings.items()},
         "correction": asdict(clock) if clock else None,
@@ -219,6 +226,12 @@ def _why_unchecked(samples, notes, transcription):
     if max(len(notes["pitch"]), len(transcription["pitch"])) < LEAST_NOTES:
         return f"fewer than {LEAST_NOTES} notes"
     return None
+
+
+def _too_many(notes, duration_s):
+    """What is wrong with a MIDI file of far more notes than a recording of this length can have, or None: comparing them takes hours."""
+    found, most = len(notes["pitch"]), round(LEAST_NOTES + MAX_NOTES_A_SECOND * duration_s)
+    return f"{found} notes in {duration_s:.0f} s of audio (at most {most})" if found > most else None
 
 
 def _disagrees(path, findings):

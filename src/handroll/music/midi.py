@@ -1,14 +1,20 @@
-"""MIDI files in and out: notes with velocity, and the sustain pedal. Reading and tempo maps are mido's."""
+"""MIDI files in and out: notes with velocity, and the sustain pedal."""
 
 import logging
-from collections import defaultdict
+from collections import defaultdict, deque
+from dataclasses import asdict, dataclass
 
 import mido
+import numpy as np
 
-from handroll.music.notes import HIGHEST_PITCH, LOWEST_PITCH, note_table, pedal_table
+from handroll.music.midi_file import MAX_BYTES, MidiError, MidiFault, read_events
+from handroll.music.notes import HIGHEST_PITCH, LOWEST_PITCH, SAME_STRIKE_S, merge_strikes, note_table, pedal_table
 from handroll.provenance import atomic_path
 
 LOGGER = logging.getLogger("handroll")
+
+VERSION = 1
+"""Raised by hand when the same notes give another MIDI file."""
 
 SUSTAIN = 64
 """Controller number of the sustain pedal."""
@@ -20,13 +26,40 @@ TICKS_PER_BEAT = 480
 TEMPO_US = 500_000
 """Tempo of written files, microseconds a beat: with 480 ticks a beat, a tick is 1.04 ms."""
 
+_NOTE_OFF, _NOTE_ON, _CONTROL = 8, 9, 11
+_DRUMS = 9
+# Channel 10 of General MIDI, counted from 0.
 
-class MidiError(ValueError):
-    """A file that is not a MIDI file that can be read."""
+
+@dataclass(frozen=True)
+class Repairs:
+    """What was put right in a MIDI file, as numbers of notes.
+
+    Attributes
+    ----------
+    doubled : int
+        Strikes of a key that is struck within `notes.SAME_STRIKE_S` already: merged with that strike.
+    lengthened : int
+        Notes shorter than `notes.SAME_STRIKE_S`: ended after that time, or with the next strike of their key.
+    never_ended : int
+        Notes without an end of their own: ended with the last end of their key that follows, else with the file.
+    outside : int
+        Notes outside the piano's 88 keys: left out.
+    """
+
+    doubled: int = 0
+    lengthened: int = 0
+    never_ended: int = 0
+    outside: int = 0
 
 
 def read_midi(path):
-    """Notes and pedal of a MIDI file of any format, all tracks together; drums (channel 10) are left out.
+    """Notes and pedal of a MIDI file, as `read_and_repair` gives them; repairs are counted in the log."""
+    return read_and_repair(path)[:2]
+
+
+def read_and_repair(path):
+    """Notes and pedal of a MIDI file of format 0 or 1, all tracks together; drums (channel 10) are left out.
 
     Parameters
     ----------
@@ -35,47 +68,63 @@ def read_midi(path):
     Returns
     -------
     notes, pedal : dict of str to array
-        `schema.NOTES` and `schema.PEDAL`; seconds from the file's start. A note that is never ended is ended with the
-        file. Notes outside the piano's 88 keys are left out and counted in the log.
+        `schema.NOTES` and `schema.PEDAL`; seconds from the file's start. Every note lasts for some time.
+    repairs : Repairs
 
     Raises
     ------
     MidiError
-        Missing, empty, cut off, or not MIDI.
+        With a `midi_file.MidiFault`: missing, too large, cut off, broken, or not MIDI.
     """
     try:
-        file = mido.MidiFile(path)
-        if file.ticks_per_beat <= 0:
-            raise ValueError("it counts time in SMPTE frames; save it with ticks a beat")
-        messages = list(file)
-    except Exception as error:
-        # mido raises whatever it stumbles over in a broken file: EOFError, KeyError, TypeError, errors of its own.
-        raise MidiError(f"{path}: expected a MIDI file, found none that can be read: {error or type(error).__name__}") from error
-    now_s, down, rows, presses, pressed_s = 0.0, defaultdict(list), [], [], {}
-    for message in messages:
-        now_s += message.time
-        if message.is_meta or not hasattr(message, "channel") or message.channel == 9:
-            continue
-        if message.type == "note_on" and message.velocity > 0:
-            down[message.channel, message.note].append((now_s, message.velocity))
-        elif message.type in ("note_on", "note_off"):
-            # Of several strikes of one key, an end belongs to the oldest.
-            if down[message.channel, message.note]:
-                onset_s, velocity = down[message.channel, message.note].pop(0)
-                rows.append((onset_s, now_s, message.note, velocity))
-        elif message.type == "control_change" and message.control == SUSTAIN:
-            if message.value >= PEDAL_DOWN:
-                pressed_s.setdefault(message.channel, now_s)
-            elif message.channel in pressed_s:
-                presses.append((pressed_s.pop(message.channel), now_s))
-    rows += [(onset_s, now_s, note, velocity) for (_, note), held in down.items() for onset_s, velocity in held]
-    presses += [(since_s, now_s) for since_s in pressed_s.values()]
+        with open(path, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise MidiError(MidiFault.MISSING, f"{path}: expected a MIDI file, found none that can be opened: {error.strerror}") from error
+    try:
+        if len(data) > MAX_BYTES:
+            text = f"expected a MIDI file of at most {MAX_BYTES / 1e6:.0f} MB, found a larger one; give the notes of this video alone"
+            raise MidiError(MidiFault.TOO_LARGE, text)
+        rows, presses, never_ended = _pair_ends(*read_events(data))
+    except MidiError as error:
+        raise MidiError(error.fault, f"{path}: {error}") from None
     kept = [row for row in rows if LOWEST_PITCH <= row[2] <= HIGHEST_PITCH]
-    if len(kept) < len(rows):
-        LOGGER.warning("%s: left out %d notes outside MIDI pitches %d to %d", path, len(rows) - len(kept), LOWEST_PITCH, HIGHEST_PITCH)
+    merged = merge_strikes(kept)
+    onset_s, key_offset_s, pitch, velocity = (np.array(column) for column in zip(*merged, strict=True)) if merged else ([], [], [], [])
+    lengthened = np.maximum(key_offset_s, np.add(onset_s, SAME_STRIKE_S))
+    brief = int(np.count_nonzero(lengthened > key_offset_s))
+    repairs = Repairs(len(kept) - len(merged), brief, never_ended, len(rows) - len(kept))
+    if any(asdict(repairs).values()):
+        LOGGER.warning("%s: repaired notes: %s", path, ", ".join(f"{number} {name}" for name, number in asdict(repairs).items() if number))
     pedal = pedal_table(*zip(*presses, strict=True)) if presses else pedal_table([], [])
-    columns = zip(*kept, strict=True) if kept else ([], [], [], [])
-    return note_table(*columns, pedal), pedal
+    return note_table(onset_s, lengthened, pitch, velocity, pedal), pedal, repairs
+
+
+def _pair_ends(time_s, messages, end_s):
+    """Strikes with their ends: rows (onset_s, key_offset_s, pitch, velocity), presses (onset_s, offset_s), and notes never ended."""
+    down, ended_s, rows, presses, pressed_s = defaultdict(deque), {}, [], [], {}
+    for now_s, (status, first, second) in zip(time_s.tolist(), messages.tolist(), strict=True):
+        kind, channel = status >> 4, status & 0x0F
+        if channel == _DRUMS:
+            continue
+        if kind == _NOTE_ON and second > 0:
+            down[channel, first].append((now_s, second))
+        elif kind in (_NOTE_ON, _NOTE_OFF):
+            ended_s[channel, first] = now_s
+            # Of several strikes of one key, an end belongs to the oldest.
+            if down[channel, first]:
+                onset_s, velocity = down[channel, first].popleft()
+                rows.append((onset_s, now_s, first, velocity))
+        elif kind == _CONTROL and first == SUSTAIN:
+            if second >= PEDAL_DOWN:
+                pressed_s.setdefault(channel, now_s)
+            elif channel in pressed_s:
+                presses.append((pressed_s.pop(channel), now_s))
+    left = [(onset_s, ended_s.get(key, 0.0), key[1], velocity) for key, held in down.items() for onset_s, velocity in held]
+    # Some instruments end a key that was struck twice only once.
+    rows += [(onset_s, last_s if last_s > onset_s else end_s, pitch, velocity) for onset_s, last_s, pitch, velocity in left]
+    presses += [(since_s, end_s) for since_s in pressed_s.values()]
+    return rows, presses, len(left)
 
 
 def write_midi(path, notes, pedal, tempo_track=False):

@@ -7,6 +7,34 @@ from handroll.schema import NOTES, PEDAL
 LOWEST_PITCH, HIGHEST_PITCH = 21, 108
 """MIDI pitches of a piano's first and last key, A0 and C8."""
 
+SAME_STRIKE_S = 0.03
+"""Strikes of one key within this time are one strike, written twice: a key cannot go up and down again so soon. The fastest
+repetitions of pianists are about 15 a second."""
+
+
+def merge_strikes(rows):
+    """Merge strikes of one pitch within `SAME_STRIKE_S`: layered channels and doubled tracks write one note twice.
+
+    Parameters
+    ----------
+    rows : list of (onset_s, key_offset_s, pitch, velocity)
+
+    Returns
+    -------
+    list of (onset_s, key_offset_s, pitch, velocity)
+        In order of onset; a merged note has the first onset, the last release and the highest velocity.
+    """
+    merged, latest = [], {}
+    for onset_s, key_offset_s, pitch, velocity in sorted(rows):
+        row = latest.get(pitch)
+        if row is not None and onset_s - merged[row][0] < SAME_STRIKE_S:
+            first_s, until_s, _, loudest = merged[row]
+            merged[row] = first_s, max(until_s, key_offset_s), pitch, max(loudest, velocity)
+        else:
+            latest[pitch] = len(merged)
+            merged.append((onset_s, key_offset_s, pitch, velocity))
+    return merged
+
 
 def note_table(onset_s, key_offset_s, pitch, velocity, pedal):
     """Notes in order of onset, then pitch, with the end of their sound.

@@ -5,15 +5,16 @@ import logging
 
 import numpy as np
 
+from handroll.music.audio import SILENCE_PEAK
 from handroll.schema import NOTES, PEDAL
+
+VERSION = 1
+"""Raised by hand when the same notes of an engine give another table."""
 
 LOGGER = logging.getLogger("handroll")
 
 ENGINES = {"kong": "handroll.music.kong", "transkun": "handroll.music.transkun"}
 """Engines by name: a module with a `VERSION` and `transcribe(samples, rate_hz, **options) -> (notes, pedal, facts)`."""
-
-SILENCE_PEAK = 1e-4
-"""A recording whose loudest sample stays below this (-80 dB of full scale) holds no music."""
 
 
 def transcribe(samples, rate_hz, engine, options=None):

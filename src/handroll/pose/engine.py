@@ -6,6 +6,9 @@ from typing import Protocol
 from handroll.camera import joints_over_keys
 from handroll.logs import progress as log_progress
 
+VERSION = 1
+"""Raised by hand when the same poses of an engine give another table, or another refinement."""
+
 ENGINES = {"landmarks": "handroll.pose.landmarks", "hamer": "handroll.pose.hamer.engine"}
 """Name of each engine and the module that holds it; imported when it is used, since engines need heavy libraries."""
 

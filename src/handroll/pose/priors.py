@@ -31,7 +31,7 @@ is about that value."""
 HEIGHTS_MM = {"wrist": (50.0, 15.0), "knuckle": (57.0, 12.0), "tip": (22.0, 13.0)}
 """(mean, sigma) above the keys, of joint centres: a fingertip's lies 6 mm inside the finger, and idle fingers hover. Near what
 the synthetic pianist does (wrist 46, knuckles 50 to 57, tips 12 to 27 mm, development seeds), so errors measured on it flatter;
-means that are all 15 mm wrong cost 0.4 mm of aligned joint error there (`benchmarks/accuracy.py --heights-off-mm`)."""
+means that are all 15 mm wrong cost 0.4 mm of aligned joint error there."""
 
 HEIGHT_PRESSING_MM = (-3.0, 3.0)
 """(mean, sigma) of a fingertip's joint centre above the top at rest of the key that it holds down: 9 mm down, 6 mm inside."""

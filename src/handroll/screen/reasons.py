@@ -2,6 +2,9 @@
 
 from enum import StrEnum
 
+MOTION, AUDIO = "motion", "sound"
+"""What a reason stops, see `Reason.stops`."""
+
 
 class Reason(StrEnum):
     """A reason, equal to its name in lower case; tables and JSON files store that name.
@@ -10,85 +13,291 @@ class Reason(StrEnum):
     ----------
     stops : str
         "motion": no hand motion is taken from the video (or clip), so it gives nothing at all. "sound": the motion is
-        good, but without the sound or notes that belong to it there is no dataset clip.
+        good, but without the audio or notes that belong to it there is no dataset clip.
     description : str
-        One sentence for reports.
+        One sentence: what is wrong.
+    advice : str
+        One clause, without a full stop: what the user can do.
     """
 
     stops: str
     description: str
+    advice: str
 
-    def __new__(cls, value, stops, description):
-        """Make the member `value`, carrying what it stops and its description."""
+    def __new__(cls, value, stops, description, advice):
+        """Make the member `value`, carrying what it stops, its description and its advice."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.stops = stops
         member.description = description
+        member.advice = advice
         return member
 
-    REJECTED_BY_HAND = "rejected_by_hand", "motion", "A person rejected the video in the sheet."
-    TAKEN_DOWN = "taken_down", "motion", "The video stands on the takedown list."
+    @property
+    def sentence(self):
+        """What is wrong and what to do, in one plain sentence."""
+        return f"{self.description.removesuffix('.')}: {self.advice}."
 
-    SOURCE_MISSING = "source_missing", "motion", "The file that the video sheet names does not exist."
-    SOURCE_EMPTY = "source_empty", "motion", "The file has zero bytes."
-    DOWNLOAD_GONE = "download_gone", "motion", "The site says that the video was removed, or never existed."
-    DOWNLOAD_PRIVATE = "download_private", "motion", "The site says that the video is private."
-    DOWNLOAD_GEO_BLOCKED = "download_geo_blocked", "motion", "The site does not show the video here, for its country or a law."
-    DOWNLOAD_NEEDS_LOGIN = "download_needs_login", "motion", "The site shows the video only after a login, a payment or a check of the age."
-    DOWNLOAD_TOO_LARGE = "download_too_large", "motion", "The download is larger than the largest accepted."
-    DOWNLOAD_NOT_A_VIDEO = "download_not_a_video", "motion", "The address gives no video, but a page without one, or another file."
-    DOWNLOAD_IS_A_LIST = "download_is_a_list", "motion", "The address is that of a list of videos, which has to be listed first."
-    DOWNLOAD_SHORTENED = "download_shortened", "motion", "The file is much shorter than the site says that the video is, as a preview is."
+    REJECTED_BY_HAND = (
+        "rejected_by_hand",
+        MOTION,
+        "A person rejected the video in the sheet.",
+        "remove `reject` from the column `override` to use it again",
+    )
+    TAKEN_DOWN = "taken_down", MOTION, "The video is on the takedown list.", "remove its row from the sheet of videos"
+
+    SOURCE_MISSING = "source_missing", MOTION, "There is no file at the given path.", "correct the path of the video"
+    SOURCE_EMPTY = "source_empty", MOTION, "The file is empty (zero bytes).", "copy or record the video again"
+    SOURCE_IS_FOLDER = (
+        "source_is_folder",
+        MOTION,
+        "The path leads to a folder, but a video file was expected.",
+        "name the video file in it (one row or one argument for each video)",
+    )
+    SOURCE_IS_PICTURE = (
+        "source_is_picture",
+        MOTION,
+        "The file is a picture (or an animation made of pictures), but a video was expected.",
+        "give a video file such as mp4, mov, mkv or webm",
+    )
+    SOURCE_IS_TEXT = (
+        "source_is_text",
+        MOTION,
+        "The file contains text, but a video was expected.",
+        "check that the path leads to the video itself and not to a page, a list or a note about it",
+    )
+    SOURCE_IS_PLAYLIST = (
+        "source_is_playlist",
+        MOTION,
+        "The file is a playlist or script that only refers to other files, but a video was expected.",
+        "give the video file that it refers to, or join its parts into one mp4 or mkv file first",
+    )
+    DOWNLOAD_GONE = (
+        "download_gone",
+        MOTION,
+        "The site reports that the video was removed or never existed.",
+        "check the address or remove the row",
+    )
+    DOWNLOAD_PRIVATE = "download_private", MOTION, "The site reports that the video is private.", "ask its owner for access or for the file"
+    DOWNLOAD_GEO_BLOCKED = (
+        "download_geo_blocked",
+        MOTION,
+        "The site does not offer the video in this country or blocks it by law.",
+        "leave the video out or ask its owner for the file",
+    )
+    DOWNLOAD_NEEDS_LOGIN = (
+        "download_needs_login",
+        MOTION,
+        "The site offers the video only after a login, a payment or an age check.",
+        "set `HANDROLL_COOKIES` (docs/acquire.md) if the site's terms allow it",
+    )
+    DOWNLOAD_TOO_LARGE = (
+        "download_too_large",
+        MOTION,
+        "The download is larger than the largest accepted size.",
+        "raise `acquire.max_size_gb` or lower `acquire.max_height_px`",
+    )
+    DOWNLOAD_NOT_A_VIDEO = (
+        "download_not_a_video",
+        MOTION,
+        "The address leads to a page without a video or to another kind of file.",
+        "give the address of the video's own page",
+    )
+    DOWNLOAD_IS_A_LIST = (
+        "download_is_a_list",
+        MOTION,
+        "The address is that of a channel or playlist, but a single video was expected.",
+        "add its videos to the sheet with `handroll list`",
+    )
+    DOWNLOAD_SHORTENED = (
+        "download_shortened",
+        MOTION,
+        "The file is much shorter than the site announces, as a preview is.",
+        "set `HANDROLL_COOKIES` (docs/acquire.md) if the site's terms allow it, or leave the video out",
+    )
     DOWNLOAD_REFUSED_ADDRESS = (
         "download_refused_address",
-        "motion",
-        "The address, or one that it leads on to, is not of the public internet.",
+        MOTION,
+        "The address, or one that it redirects to, is not on the public internet.",
+        "download the file yourself and give its path",
     )
-    DOWNLOAD_UNSUPPORTED = "download_unsupported", "motion", "The site gives the video in no way that can be downloaded, as with DRM."
-    DOWNLOAD_LIVE = "download_live", "motion", "The video is a live stream, or is yet to come."
-    DOWNLOAD_NOT_UNDERSTOOD = "download_not_understood", "motion", "The site's answer could not be understood, as when it has changed."
-    DOWNLOAD_FORBIDDEN = "download_forbidden", "motion", "The site refused to give the video, without saying why."
-    DOWNLOAD_THROTTLED = "download_throttled", "motion", "The site asked for patience, and went on asking for it."
-    DOWNLOAD_SERVER_ERROR = "download_server_error", "motion", "The site's server had an error, and went on having it."
-    DOWNLOAD_NETWORK = "download_network", "motion", "The site could not be reached, or the connection kept breaking."
-    DOWNLOAD_INCOMPLETE = "download_incomplete", "motion", "Less came than the site had announced, at every try."
-    UNREADABLE = "unreadable", "motion", "The file is not a media file that can be opened."
-    NO_VIDEO_STREAM = "no_video_stream", "motion", "The file holds no video stream."
-    NO_FRAMES = "no_frames", "motion", "The video stream holds no frame that can be decoded."
-    SINGLE_FRAME = "single_frame", "motion", "The video stream holds one frame only: a picture, not a video."
-    TRUNCATED = "truncated", "motion", "Fewer frames can be decoded than the container promises: the file was cut off or is damaged."
-    TOO_SHORT = "too_short", "motion", "The video is shorter than the shortest duration accepted."
-    TOO_LONG = "too_long", "motion", "The video is longer than the longest duration accepted."
-    LOW_RESOLUTION = "low_resolution", "motion", "The picture is smaller than the smallest size accepted."
-    SIDE_VIEW = "side_view", "motion", "The keys are seen from the side, not from above."
-    TILTED_VIEW = "tilted_view", "motion", "The camera looks at the keys at too large an angle from straight down."
-    MORE_THAN_TWO_HANDS = "more_than_two_hands", "motion", "More than two hands play: several people are seen."
-    CUT_UP = "cut_up", "motion", "Too little of the video is one uninterrupted view of the keys."
-    CAMERA_MOVES = "camera_moves", "motion", "The camera moves during too large a share of the video."
-    NO_HANDS = "no_hands", "motion", "No hand was found in any frame."
-    HANDS_RARELY_VISIBLE = "hands_rarely_visible", "motion", "Both hands are found in too small a share of the frames."
-    CLIP_HANDS_HIDDEN = "clip_hands_hidden", "motion", "The hands are hidden in too large a share of the clip."
+    DOWNLOAD_UNSUPPORTED = (
+        "download_unsupported",
+        MOTION,
+        "The site offers the video in no form that can be downloaded, for example with DRM only.",
+        "ask its owner for the file",
+    )
+    DOWNLOAD_LIVE = "download_live", MOTION, "The video is a live stream or has not started yet.", "run again when the stream has ended"
+    DOWNLOAD_NOT_UNDERSTOOD = (
+        "download_not_understood",
+        MOTION,
+        "The site's answer could not be read, as when the site has changed.",
+        "update yt-dlp and run again",
+    )
+    DOWNLOAD_FORBIDDEN = (
+        "download_forbidden",
+        MOTION,
+        "The site refused the download without a reason.",
+        "run again later, or download the file yourself and give its path",
+    )
+    DOWNLOAD_THROTTLED = (
+        "download_throttled",
+        MOTION,
+        "The site limited the number of downloads, also after several waits.",
+        "run again later",
+    )
+    DOWNLOAD_SERVER_ERROR = "download_server_error", MOTION, "The site's server reported an error at every try.", "run again later"
+    DOWNLOAD_NETWORK = (
+        "download_network",
+        MOTION,
+        "The site could not be reached, or the connection was lost at every try.",
+        "check the address and the network, then run again",
+    )
+    DOWNLOAD_INCOMPLETE = (
+        "download_incomplete",
+        MOTION,
+        "Every try returned less data than the site had announced.",
+        "run again: the download resumes",
+    )
+    UNREADABLE = (
+        "unreadable",
+        MOTION,
+        "The file is not a video in a supported format, or it is damaged.",
+        "check that it plays in a video player, and convert it to mp4 if it does",
+    )
+    NO_VIDEO_STREAM = (
+        "no_video_stream",
+        MOTION,
+        "The file contains no video, only audio or other data.",
+        "give the video file that shows the hands",
+    )
+    NO_FRAMES = (
+        "no_frames",
+        MOTION,
+        "No frame of the video can be decoded.",
+        "check that it plays in a video player, and convert it to H.264 in mp4 if it does",
+    )
+    SINGLE_FRAME = "single_frame", MOTION, "The video consists of a single frame.", "give a video of at least some seconds"
+    TRUNCATED = (
+        "truncated",
+        MOTION,
+        "The file ends before its announced end, because it was cut off or is damaged.",
+        "copy or download it again, or save the readable part as a new file",
+    )
+    TOO_SHORT = (
+        "too_short",
+        MOTION,
+        "The video is shorter than the shortest accepted duration.",
+        "give a longer video or lower `screen.duration.min_s`",
+    )
+    TOO_LONG = (
+        "too_long",
+        MOTION,
+        "The video is longer than the longest accepted duration.",
+        "cut it into parts or raise `screen.duration.max_s`",
+    )
+    LOW_RESOLUTION = (
+        "low_resolution",
+        MOTION,
+        "The frames are smaller than the smallest accepted size.",
+        "give a larger version of the video or lower `screen.resolution`",
+    )
+    SIDE_VIEW = "side_view", MOTION, "The camera sees the keys from the side.", "film from straight above the keys"
+    TILTED_VIEW = (
+        "tilted_view",
+        MOTION,
+        "The camera is tilted too far away from straight down.",
+        "film from more directly above the keys",
+    )
+    MORE_THAN_TWO_HANDS = (
+        "more_than_two_hands",
+        MOTION,
+        "More than two hands are visible: several people play.",
+        "use videos of one pianist, or cut out the part in which one plays",
+    )
+    CUT_UP = (
+        "cut_up",
+        MOTION,
+        "Too little of the video is an uninterrupted view of the keys.",
+        "use the unedited recording from one camera",
+    )
+    CAMERA_MOVES = (
+        "camera_moves",
+        MOTION,
+        "The camera moves during too large a share of the video.",
+        "mount the camera on a stand",
+    )
+    NO_HANDS = (
+        "no_hands",
+        MOTION,
+        "No hand was found in any frame.",
+        "check that both hands are in view, sharp and well lit",
+    )
+    HANDS_RARELY_VISIBLE = (
+        "hands_rarely_visible",
+        MOTION,
+        "Both hands are found in too small a share of the frames.",
+        "check that both hands are in view, sharp and well lit while playing",
+    )
+    CLIP_HANDS_HIDDEN = (
+        "clip_hands_hidden",
+        MOTION,
+        "The hands are hidden in too large a share of the clip.",
+        "use other clips of the video or lower `clips.min_visibility`",
+    )
     CLIP_MOTION_OFF_NOTES = (
         "clip_motion_off_notes",
-        "motion",
-        "The fingertips press hardly any of the notes: the keyboard, the notes or the hands are wrong.",
+        MOTION,
+        "The fingertips press hardly any of the notes of the clip.",
+        "look at the overlay, since the keyboard, the notes or the hands are wrong, or lower `clips.min_key_press_f1`",
     )
 
-    NO_AUDIO = "no_audio", "sound", "The file holds no audio stream."
-    AUDIO_EMPTY = "audio_empty", "sound", "The audio stream holds no sound during the video."
-    SOUND_SILENT = "sound_silent", "sound", "The sound is silent, or falls silent for too large a share of the time."
-    SOUND_CLIPPED = "sound_clipped", "sound", "The sound is clipped: too many of its samples lie at its limit."
-    SPEECH = "speech", "sound", "Somebody speaks during too large a share of the sound."
+    NO_AUDIO = "no_audio", AUDIO, "The video has no audio.", "record with audio or give the notes as a MIDI file"
+    AUDIO_EMPTY = (
+        "audio_empty",
+        AUDIO,
+        "The audio stream contains nothing during the video.",
+        "export the video with its audio again",
+    )
+    SOUND_SILENT = (
+        "sound_silent",
+        AUDIO,
+        "The audio is silent, or silent for too large a share of the time.",
+        "record the piano with a microphone, or give the notes as a MIDI file",
+    )
+    SOUND_CLIPPED = (
+        "sound_clipped",
+        AUDIO,
+        "The audio is clipped: too many samples are at the limit.",
+        "record at a lower level",
+    )
+    SPEECH = "speech", AUDIO, "Somebody speaks during too large a share of the audio.", "cut out the parts with speech"
     SOUND_IMPURE = (
         "sound_impure",
-        "sound",
-        "There is sound that the piano's notes do not explain: a voice, another instrument, passing noise.",
+        AUDIO,
+        "The audio contains more than the piano: a voice, another instrument or passing noise.",
+        "use a recording of the piano alone",
     )
-    SOUND_NOISY = "sound_noisy", "sound", "There is too much steady noise behind the piano."
-    MIDI_UNREADABLE = "midi_unreadable", "sound", "The given MIDI file cannot be read."
-    MIDI_DISAGREES = "midi_disagrees", "sound", "The given MIDI file does not fit the recording."
-    CLIP_NO_SOUND = "clip_no_sound", "sound", "The clip lies outside the sound of the video, or its sound is silent."
-    CLIP_NO_NOTES = "clip_no_notes", "sound", "No note is played during the clip."
+    SOUND_NOISY = "sound_noisy", AUDIO, "There is too much steady noise behind the piano.", "record closer to the piano or remove the noise"
+    MIDI_UNREADABLE = "midi_unreadable", AUDIO, "The given MIDI file cannot be read.", "export it again as a standard MIDI file"
+    MIDI_DISAGREES = (
+        "midi_disagrees",
+        AUDIO,
+        "The given MIDI file does not match the audio.",
+        "give the MIDI file of this very performance, or none to have the audio transcribed",
+    )
+    CLIP_NO_SOUND = (
+        "clip_no_sound",
+        AUDIO,
+        "The clip is silent or outside the video's audio.",
+        "use the parts of the video in which the piano sounds",
+    )
+    CLIP_NO_NOTES = (
+        "clip_no_notes",
+        AUDIO,
+        "No note is played during the clip.",
+        "use the parts of the video in which the piano is played",
+    )
 
 
 def join_reasons(reasons):

@@ -38,6 +38,16 @@ CRITERIA = {
 }
 """Every criterion by name, in order: a module with `SCORES`, `measure` and `decide`."""
 
+MEASURED = {
+    "probe": "results/acquire/{subject}/{video}/probe.json",
+    "survey": "results/screen/{subject}/{video}/survey.json",
+    "sound": "results/screen/{subject}/{video}/sound.json",
+    "visibility": "results/hands/{subject}/{video}/visibility.json",
+    "agreement": "results/music/{subject}/{video}/agreement.json",
+    "registration": "results/keyboard/{subject}/{video}/registration.json",
+}
+"""Where each step writes what it measures, the earliest first, below the folder that the workflow runs in."""
+
 
 @dataclass(frozen=True)
 class Criterion:
@@ -141,8 +151,38 @@ def judge(measured, thresholds, override=None):
     return Verdict(motion, not reasons, reasons, tuple(criteria), override)
 
 
+KINDS = {"accepted": "accepted", "motion": "motion only", "rejected": "rejected"}
+"""Every kind of verdict by name, as people read it."""
+
+
+def kind_of(verdict):
+    """The kind of a `Verdict.to_dict()`: a name in `KINDS`."""
+    return "accepted" if verdict["usable_for_dataset"] else "motion" if verdict["usable_for_motion"] else "rejected"
+
+
+def in_words(verdict):
+    """A verdict in words, on one line: its kind, and for each reason what it means, with the scores and thresholds of its criterion.
+
+    Parameters
+    ----------
+    verdict : dict
+        `Verdict.to_dict()`.
+    """
+    failed = {reason: criterion for criterion in verdict["criteria"] for reason in criterion["reasons"]}
+    why = " ".join(Reason(name).description + _beside(failed.get(name)) for name in verdict["reasons"])
+    return f"{KINDS[kind_of(verdict)]}: {why}" if why else KINDS[kind_of(verdict)]
+
+
+def _beside(criterion):
+    """Scores and thresholds of a criterion, in brackets; empty for a reason that is no criterion's."""
+    if criterion is None:
+        return ""
+    found, wanted = (", ".join(f"{key} {_cell(value)}" for key, value in criterion[part].items()) for part in ("scores", "thresholds"))
+    return f" (found {found}; threshold {wanted})"
+
+
 def summary_tsv(verdicts):
-    """All verdicts as one table, a row a video: what it is usable for, its reasons, every score.
+    """All verdicts as one table, a row a video: what it is usable for, its reasons, every score, and the verdict in words.
 
     Parameters
     ----------
@@ -154,11 +194,11 @@ def summary_tsv(verdicts):
     str, tab separated with a header line; scores that were not measured are empty
     """
     names = [score for module in CRITERIA.values() for score in module.SCORES]
-    lines = [["subject", "video", "usable_for_motion", "usable_for_dataset", "override", "reasons", *names]]
+    lines = [["subject", "video", "usable_for_motion", "usable_for_dataset", "override", "reasons", *names, "verdict"]]
     for verdict in verdicts:
         scores = {name: value for criterion in verdict["criteria"] for name, value in criterion["scores"].items()}
         cells = [verdict["subject"], verdict["video"], verdict["usable_for_motion"], verdict["usable_for_dataset"], verdict["override"]]
-        lines.append([*map(_cell, cells), ",".join(verdict["reasons"]), *(_cell(scores.get(name)) for name in names)])
+        lines.append([*map(_cell, cells), ",".join(verdict["reasons"]), *(_cell(scores.get(name)) for name in names), in_words(verdict)])
     return "".join("\t".join(line) + "\n" for line in lines)
 
 

@@ -123,6 +123,7 @@ def make_video(
     closer=None,
     crf=23,
     preset="veryfast",
+    sound_delay_s=0.0,
 ):
     """Render a video and write its truth beside it, as `<name>.mp4` and `<name>.truth.npz`.
 
@@ -138,6 +139,8 @@ def make_video(
     supersample : {1, 2}
         2 is smoother and takes twice as long.
     crf, preset : as of `video.write.VideoWriter`
+    sound_delay_s : float
+        How late the sound is, as by a slow microphone; negative: early. The truth has it as `about["sound_delay_s"]`.
 
     Returns
     -------
@@ -147,9 +150,11 @@ def make_video(
     take = prepare(piece, seed, duration_s, fps, closer)
     path = Path(folder) / f"{name or f'{piece or MEDLEY}-{seed}'}.mp4"
     LOGGER.info("%s: %s, %.1f s, %d notes", path.name, take.score.title, take.score.duration_s, len(take.score.hand))
-    sound = take.sound, AUDIO_RATE_HZ
+    shift = round(sound_delay_s * AUDIO_RATE_HZ)
+    delayed = np.concatenate([np.zeros(max(shift, 0), take.sound.dtype), take.sound[max(-shift, 0) :]])[: len(take.sound)]
+    sound = delayed, AUDIO_RATE_HZ
     visible = render_video(path, take.performance, take.scene, fps, width_px, height_px, supersample, sound, seed, crf, preset)
-    about = {"title": take.score.title, "source": take.score.source, "piece": piece, "seed": seed}
+    about = {"title": take.score.title, "source": take.score.source, "piece": piece, "seed": seed, "sound_delay_s": sound_delay_s}
     truth = truth_of(take.performance, take.scene, visible, width_px, height_px, take.score.pedal, about)
     write_truth(path.with_suffix(".truth.npz"), truth)
     LOGGER.info("%s: %.2f MB", path, path.stat().st_size / 1e6)

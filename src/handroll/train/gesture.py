@@ -5,15 +5,15 @@ from dataclasses import asdict
 import torch
 from torch import nn
 
-from handroll.models.checkpoint import load_checkpoint
+from handroll.dataset.stored import feature_manifest
+from handroll.models.checkpoint import check_features, load_checkpoint
 from handroll.models.diffusion import STEPS, diffusion_loss
 from handroll.models.gesture import GestureSettings, GestureUNet
-from handroll.models.position import PositionPredictor, PositionSettings
 from handroll.provenance import file_sha256
 from handroll.train.loop import train
 from handroll.train.setup import fingerprint, save_trained, set_up
 
-VERSION = 1
+VERSION = 2
 """Raised by hand when the same settings and data give another model."""
 
 VALID_SEED = 7
@@ -66,8 +66,8 @@ def train_gesture(source, training_path, position_path, model, settings, folder,
     """
     setup = set_up(source, training_path, settings)
     first = load_checkpoint(position_path, "position")
-    position = PositionPredictor(PositionSettings(**first.settings))
-    position.load_state_dict(first.weights)
+    check_features(position_path, first.about, feature_manifest(source.features))
+    position = first.network()
     sizes = GestureSettings(features=position.settings.features, **model)
     torch.manual_seed(settings["seed"])
     objective = GestureObjective(GestureUNet(sizes), position, setup.scales)

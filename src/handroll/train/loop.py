@@ -116,9 +116,21 @@ def train(objective, batches, settings, folder, fingerprint, device="cpu", valid
     -------
     Trained
         None in all processes but the main one.
+
+    Raises
+    ------
+    ValueError
+        There are more processes than windows in a batch. All processes raise it.
+    FloatingPointError
+        The loss of a step is not finite, in whichever process. All processes raise it, so none waits for another.
     """
     torch_device(device)
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if settings.precision == "bf16" else "no")
+    if accelerator.num_processes > batches.batch:
+        raise ValueError(
+            f"training: expected at least one window a process in each batch, found {batches.batch} windows for "
+            f"{accelerator.num_processes} processes; use fewer GPUs (`benchmark.gpus`) or a larger batch (`training.batch`)"
+        )
     batches.share = accelerator.process_index, accelerator.num_processes
     trained = [value for value in objective.parameters() if value.requires_grad]
     # Fused: in one pass over memory, which on a processor is several times as fast.
@@ -148,9 +160,12 @@ def train(objective, batches, settings, folder, fingerprint, device="cpu", valid
         if average is not None:
             average.update_parameters(bare)
         step += 1
-        reached = float(loss.detach())
+        # The mean over processes: what one of them has makes it infinite or NaN in all, which then stop together.
+        reached = float(accelerator.reduce(loss.detach(), reduction="mean"))
         if not math.isfinite(reached):
-            raise FloatingPointError(f"training: the loss is {reached} in step {step}; lower the learning rate, or look at the data")
+            raise FloatingPointError(
+                f"training: expected a finite loss, found {reached} in step {step}; lower the learning rate, or check the data"
+            )
         losses.append(reached)
         last = step == settings.steps
         if accelerator.is_main_process and (step % settings.log_every == 0 or last):

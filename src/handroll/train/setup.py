@@ -10,7 +10,7 @@ from accelerate import notebook_launcher
 
 from handroll.dataset.loader import Clips, Windows, cut_windows
 from handroll.dataset.shards import MANIFEST
-from handroll.dataset.stored import FEATURES, MOTION
+from handroll.dataset.stored import FEATURES, MOTION, feature_manifest
 from handroll.dataset.windows import Scales
 from handroll.models.checkpoint import Checkpoint, save_checkpoint
 from handroll.provenance import file_sha256
@@ -110,7 +110,7 @@ def save_trained(path, kind, sizes, network_prefix, source, setup, trained, sett
     settings : dict
         How it was trained.
     """
-    features = json.loads((Path(source.features) / FEATURES).read_text(encoding="utf-8")) if source.features else {}
+    features = feature_manifest(source.features) if source.features else {}
     about = {name: features.get(name) for name in ("features", "encoder")}
     about |= {"frame": source.frame, "rate_hz": source.rate_hz, "frames": setup.frames, "settings": settings, "history": trained.history}
     weights = {name.removeprefix(network_prefix): value for name, value in trained.state_dict.items() if name.startswith(network_prefix)}

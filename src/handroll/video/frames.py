@@ -4,11 +4,16 @@ import logging
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import av
 import numpy as np
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
+from handroll.video.containers import MediaError, open_media
+from handroll.video.joins import decode, offset_of
+from handroll.video.probe import probe
 from handroll.video.streams import Clock, nominal_frame_s, showing, video_stream
+
+VERSION = 1
+"""Raised by hand when the same video gives other frames or other times."""
 
 LOGGER = logging.getLogger("handroll")
 
@@ -35,10 +40,6 @@ class Frame(NamedTuple):
     index: int
     time_s: float
     image: np.ndarray
-
-
-class MediaError(ValueError):
-    """A file that is not a video that can be read; `handroll.video.probe` tells so beforehand, without raising."""
 
 
 def read_frames(path, max_width_px=None, max_height_px=None, threads=0, indices=None) -> Iterator[Frame]:
@@ -68,19 +69,17 @@ def read_frames(path, max_width_px=None, max_height_px=None, threads=0, indices=
     MediaError
         The file cannot be opened, or holds no video stream.
     """
-    try:
-        container = av.open(str(path), metadata_errors="replace")
-    except (av.error.FFmpegError, OSError) as error:
-        raise MediaError(f"{path}: expected a video file, found none that can be opened: {error.strerror}") from error
-    with container:
+    with open_media(path) as container:
         stream = video_stream(container)
         if stream is None:
-            raise MediaError(f"{path}: expected a video stream, found {[s.type for s in container.streams]}")
+            raise MediaError(f"{path}: expected a video stream, found {[s.type for s in container.streams]}", "no_video_stream")
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = threads
         clock, reformatter, shown, index = Clock(nominal_frame_s(stream)), VideoReformatter(), None, 0
         faults = {"damaged": 0, "unseen": 0}
-        for frame in _decode(container, stream, faults):
+        for frame, offset_s in decode(container, stream, _Offsets(path), faults):
+            if offset_s is not None:
+                clock.join(offset_s)
             pts = frame.dts if frame.pts is None else frame.pts
             time_s = clock.time(None if pts is None else float(pts * stream.time_base))
             if time_s is None:
@@ -94,32 +93,22 @@ def read_frames(path, max_width_px=None, max_height_px=None, threads=0, indices=
         LOGGER.warning("%s: left out %d damaged frames or packets and %d presented no later than the frame before", path, *faults.values())
 
 
-def _decode(container, stream, faults):
-    """Good frames in the order in which the decoder presents them; counts the others in `faults`."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            # The demuxer's last packet is empty: decoding it drains the decoder.
-            packet = next(packets)
-        except StopIteration:
-            return
-        except av.error.FFmpegError as error:
-            LOGGER.warning("%s: the file breaks off: %s", container.name, error.strerror)
-            packet = None
-        try:
-            frames = stream.decode(packet)
-        except av.error.EOFError:
-            return
-        except av.error.FFmpegError:
-            faults["damaged"] += 1
-            frames = []
-        for frame in frames:
-            if frame.is_corrupt:
-                faults["damaged"] += 1
-            else:
-                yield frame
-        if packet is None:
-            return
+class _Offsets:
+    """The offset of a piece of the video by its number; None for those of the first recording, which begins with the first frame.
+
+    Only a file of several pieces is probed as a whole, since their offsets depend on the audio, too.
+    """
+
+    def __init__(self, path):
+        self._path, self._offsets_s = path, None
+
+    def __call__(self, number):
+        if number == 0:
+            return None
+        if self._offsets_s is None:
+            self._offsets_s = probe(self._path).video_offsets_s
+        offset_s = offset_of(self._offsets_s, number)
+        return None if offset_s == self._offsets_s[0] else offset_s
 
 
 def _rgb(frame, reformatter, shown, threads):

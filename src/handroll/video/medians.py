@@ -26,9 +26,11 @@ def median_windows(path, time_s, segments, count=48, windows=4, max_width_px=128
     Returns
     -------
     list of uint8 array (height, width, 3)
-        RGB, in order; fewer than `windows` where there are fewer frames.
+        RGB, in order; fewer than `windows` where there are fewer frames, and none where no frame lies in the segments.
     """
     inside = np.flatnonzero(within(time_s, segments))
+    if not len(inside):
+        return []
     indices = set(inside[np.linspace(0, len(inside) - 1, min(count, len(inside))).astype(int)].tolist())
     images = [frame.image for frame in read_frames(path, max_width_px=max_width_px, indices=indices)]
     parts = np.array_split(np.arange(len(images)), min(windows, len(images)))

@@ -5,9 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from av.stream import Disposition
 
-RESTART_S = 10.0
-"""A time that falls back by more than this is a clock that started again (joined recordings), as in FFmpeg's `-dts_delta_threshold`."""
-
 FALLBACK_RATE = 25.0
 """Frames per second where the container names no rate and no frame carries a time; FFmpeg's own default for raw streams."""
 
@@ -35,8 +32,8 @@ class Clock:
     """Turns the pts of frames in presentation order into times since the first one.
 
     A frame without a pts follows its predecessor by the nominal frame duration. A frame presented no later than its
-    predecessor is never seen by a viewer: it gets no time, and is left out. Where the pts fall back by more than
-    `RESTART_S` the clock was started again, and the frames from there on follow the last one by a nominal duration.
+    predecessor is never seen by a viewer: it gets no time, and is left out. Where recordings are joined (`joins`), the
+    reader sets another offset.
 
     Parameters
     ----------
@@ -55,6 +52,10 @@ class Clock:
         self._offset_s = None
         self._last_s = None
 
+    def join(self, offset_s):
+        """Take another container time as the zero of all times from here on (s); see `joins.find_offsets`."""
+        self._offset_s = offset_s
+
     def time(self, pts_s):
         """The time in seconds since the first frame, or None for a frame that is never seen.
 
@@ -69,8 +70,6 @@ class Clock:
         else:
             if self._offset_s is None:
                 self._offset_s = self.start_s = pts_s - expected_s
-            elif pts_s - self._offset_s < self._last_s - RESTART_S:
-                self._offset_s = pts_s - expected_s
             time_s = pts_s - self._offset_s
             if self._last_s is not None and time_s <= self._last_s:
                 return None

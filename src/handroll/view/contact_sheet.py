@@ -8,13 +8,14 @@ from handroll.schema import State
 from handroll.view.hands import COLOURS
 from handroll.view.overlay import STATE_COLOURS
 from handroll.view.picture import save_picture
-from handroll.view.text import BADGE, BADGE_TEXT, FAINT, draw_text, text_size_px
+from handroll.view.text import BADGE, BADGE_TEXT, FAINT, draw_plate, draw_text, text_size_px
 
 COLUMNS, ROWS = 4, 3
 WIDTH_PX = 1600
 MARGIN_PX = 12
 MAX_CELL_HEIGHT_PX = 420
 TITLE_PX = 56
+STAMP_PX = 14
 LANE_PX = 22
 
 
@@ -48,9 +49,16 @@ def draw_contact_sheet(pictures, states, out_path, title):
         top = TITLE_PX + place // COLUMNS * row_px
         left = MARGIN_PX + place % COLUMNS * (cell_px + MARGIN_PX) + (cell_px - size[0]) // 2
         sheet[top : top + size[1], left : left + size[0]] = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        draw_text(sheet, f"{int(time_s // 60)}:{time_s % 60:04.1f}", left + 6, top + 4, 14, BADGE_TEXT, bold=True)
+        _stamp(sheet, f"{int(time_s // 60)}:{time_s % 60:04.1f}", left, top)
     _timeline(sheet, states, TITLE_PX + rows * row_px + MARGIN_PX)
     save_picture(sheet, out_path)
+
+
+def _stamp(sheet, text, left, top):
+    """A time in the upper left corner of a picture, on a dark plate."""
+    width, height = text_size_px(text, STAMP_PX, bold=True)
+    draw_plate(sheet, left, top, left + width + 12, top + height + 6)
+    draw_text(sheet, text, left + 6, top + 3, STAMP_PX, BADGE_TEXT, bold=True)
 
 
 def _legend(sheet):

@@ -1,9 +1,11 @@
 """A page of all videos with thumbnails, verdicts and scores beside thresholds, so that a person can check the machine quickly."""
 
+import re
 from html import escape
 from urllib.parse import quote
 
 from handroll.screen.reasons import Reason
+from handroll.screen.verdict import KINDS, kind_of
 
 _STYLE = """
 :root { color-scheme: dark; }
@@ -43,8 +45,6 @@ for (const control of [verdict, reason, text]) control.addEventListener('input',
 show();
 """
 
-_VERDICTS = {"accepted": "accepted", "motion": "motion only", "rejected": "rejected"}
-
 
 def gallery_html(verdicts):
     """The page.
@@ -60,9 +60,9 @@ def gallery_html(verdicts):
     str
         HTML that needs nothing else but the thumbnails; all text from outside is escaped.
     """
-    counts = {name: sum(_kind(verdict) == name for verdict in verdicts) for name in _VERDICTS}
+    counts = {name: sum(kind_of(verdict) == name for verdict in verdicts) for name in KINDS}
     reasons = sorted({reason for verdict in verdicts for reason in verdict["reasons"]})
-    total = ", ".join(f"{counts[name]} {title}" for name, title in _VERDICTS.items())
+    total = ", ".join(f"{counts[name]} {title}" for name, title in KINDS.items())
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Screened videos</title>
 <style>{_STYLE}</style></head><body>
@@ -70,16 +70,12 @@ def gallery_html(verdicts):
 <p>{len(verdicts)} videos: {total}. To overrule a verdict, write accept or reject into the column <code>override</code> of the video's
 row in the sheet, and run again.</p>
 <nav><input id="text" type="search" placeholder="search" aria-label="search">
-<select id="verdict" aria-label="verdict"><option value="">all verdicts</option>{_options(_VERDICTS)}</select>
+<select id="verdict" aria-label="verdict"><option value="">all verdicts</option>{_options(KINDS)}</select>
 <select id="reason" aria-label="reason"><option value="">all reasons</option>{_options({name: name for name in reasons})}</select>
 <span id="shown"></span></nav>
 {"".join(map(_article, verdicts))}
 <script>{_SCRIPT}</script></body></html>
 """
-
-
-def _kind(verdict):
-    return "accepted" if verdict["usable_for_dataset"] else "motion" if verdict["usable_for_motion"] else "rejected"
 
 
 def _options(titles):
@@ -92,13 +88,18 @@ def _article(verdict):
     title = f"{escape(verdict['title'])} " if verdict["title"] else ""
     by_hand = f", {verdict['override']}ed by hand" if verdict["override"] else ""
     picture = f'<img loading="lazy" alt="" src="{escape(quote(verdict["thumbnails"]))}">' if verdict["thumbnails"] else ""
-    why = "".join(f"<li><code>{escape(reason)}</code> {escape(Reason(reason).description)}</li>" for reason in verdict["reasons"])
-    heading = f"{title}<code>{escape(name)}</code><small>{_VERDICTS[_kind(verdict)]}{by_hand}{link}</small>"
-    return f"""<article class="{_kind(verdict)}" data-reasons="{escape(" ".join(verdict["reasons"]))}">
+    why = "".join(f"<li><code>{escape(reason)}</code> {_sentence(reason)}</li>" for reason in verdict["reasons"])
+    heading = f"{title}<code>{escape(name)}</code><small>{KINDS[kind_of(verdict)]}{by_hand}{link}</small>"
+    return f"""<article class="{kind_of(verdict)}" data-reasons="{escape(" ".join(verdict["reasons"]))}">
 <h2>{heading}</h2>{picture}{f"<ul>{why}</ul>" if why else ""}
 {_scores([c for c in verdict["criteria"] if not c["passed"]])}
 <details><summary>all scores</summary>{_scores(verdict["criteria"])}</details></article>
 """
+
+
+def _sentence(reason):
+    """A reason in words as HTML; names of settings, in backticks, as code."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(Reason(reason).sentence))
 
 
 def _scores(criteria):

@@ -10,7 +10,7 @@ from handroll.video.write import VideoWriter
 from handroll.view.hands import COLOURS, draw_hands
 from handroll.view.keyboard import KeyboardDrawing
 from handroll.view.keyroll import KeyRoll
-from handroll.view.text import BADGE, BADGE_TEXT, FAINT, draw_text, text_size_px
+from handroll.view.text import BADGE_TEXT, draw_plate, draw_text, text_size_px
 
 ROLL_SHARE = 0.16
 """Height of the key roll relative to the picture's width; it grows no higher than a fifth of the picture's height."""
@@ -96,13 +96,13 @@ def draw_badges(image, states):
         state = State(int(states[side]))
         label = f"{hand}  {state.name.lower()}"
         width, height = text_size_px(label, size)
-        box = image[top : top + height + size // 2, left : left + width + 2 * size]
-        box[:] = (box * 0.35 + np.array(BADGE) * 0.65).astype(np.uint8)
-        box[:, : max(2, size // 4)] = COLOURS[hand]
+        bottom, right = top + height + size // 2, left + width + 2 * size
+        draw_plate(image, left, top, right, bottom)
+        image[top:bottom, left : left + max(2, size // 4)] = COLOURS[hand]
         draw_text(image, label, left + size // 2 + size // 4, top + size // 4, size, BADGE_TEXT)
         dot = top + height // 2 + size // 4
-        box_end = left + width + 2 * size - size // 2
-        image[dot - size // 5 : dot + size // 5 + 1, box_end - size // 5 : box_end + size // 5 + 1] = STATE_COLOURS[state]
+        end = right - size // 2
+        image[dot - size // 5 : dot + size // 5 + 1, end - size // 5 : end + size // 5 + 1] = STATE_COLOURS[state]
         top += height + size
 
 
@@ -113,8 +113,7 @@ def draw_clock(image, time_s, title=""):
     width, height = text_size_px("0:00.00", size, bold=True)
     lead = text_size_px(title, size)[0] + size if title else 0
     left = image.shape[1] - width - lead - 2 * size
-    box = image[size // 2 : size // 2 + height + size // 2, max(left, 0) : image.shape[1] - size // 2]
-    box[:] = (box * 0.35 + np.array(BADGE) * 0.65).astype(np.uint8)
+    draw_plate(image, left, size // 2, image.shape[1] - size // 2, size // 2 + height + size // 2)
     if title:
-        draw_text(image, title, left + size // 2, size // 2 + size // 4, size, FAINT)
+        draw_text(image, title, left + size // 2, size // 2 + size // 4, size, BADGE_TEXT)
     draw_text(image, clock, left + lead + size // 2, size // 2 + size // 4, size, BADGE_TEXT, bold=True)

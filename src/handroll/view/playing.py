@@ -18,7 +18,7 @@ from handroll.keyboard.geometry import N_KEYS, STANDARD, is_black, key_at_point,
 from handroll.logs import LOGGER
 from handroll.models.diffusion import new_sampler, sampling_steps
 from handroll.models.features import FeatureEncoder, feature_encoder
-from handroll.models.recording import SOUND_RATE_HZ, RecordingError, hear, open_recording, transcribed
+from handroll.models.recording import ENGINE, SOUND_RATE_HZ, RecordingError, hear, open_recording, transcribed
 from handroll.models.two_stage import TwoStage, load_two_stage, window_starts
 from handroll.music.audio import load_audio
 from handroll.music.midi import write_midi
@@ -104,7 +104,10 @@ def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", dev
         raise ValueError(f"{folder}: expected --encoder FOLDER with the weights of {name}, which this model hears; found none")
     encoder = feature_encoder(name, about["rate_hz"], encoder_folder, device)
     if encoder.version != about["encoder"]:
-        raise ValueError(f"{folder}: expected the features that this model was trained on ({about['encoder']}), found {encoder.version}")
+        where = f" in {encoder_folder}; give the folder of that encoder (--encoder)" if encoder_folder else "; train the model again"
+        raise ValueError(
+            f"{folder}: expected the {name} encoder that this model was trained with, {about['encoder']}, found {encoder.version}{where}"
+        )
     version = file_sha256(folder / "gesture.safetensors")[:12]
     return Pianist(model, encoder, about, sampler, steps, device, folder.resolve().name, version)
 
@@ -161,7 +164,9 @@ def play(pianist, path, out, name, midi_path=None, seed=0, width_px=1280, video=
             columns, view_facts = before_camera(place, pose, about["rate_hz"]), CAMERA.facts()
         settings = {"features": about["features"], "sampler": pianist.sampler, "steps": pianist.steps, "seed": seed}
         made = {"detector": "generated", "pose_engine": pianist.name, "pose_engine_version": pianist.version}
-        facts = stamp("generate", code_hash(__file__), settings, **made, transcriber=recording.transcriber or None)
+        facts = stamp(
+            "generate", code_hash(__file__, [f"handroll.music.{ENGINE}"]), settings, **made, transcriber=recording.transcriber or None
+        )
         write_table(files["motion"], MOTION, columns, facts | view_facts)
         if recording.notes is None:
             del files["MIDI"]

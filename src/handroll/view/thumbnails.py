@@ -5,6 +5,9 @@ import numpy as np
 
 from handroll.view.picture import save_picture
 
+VERSION = 1
+"""Raised by hand when the same frames give another strip."""
+
 COUNT = 7
 HEIGHT_PX = 90
 """Seven pictures of 16:9 make a strip of 1120 x 90 pixels, about 25 kB."""

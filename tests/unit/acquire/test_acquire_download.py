@@ -197,7 +197,7 @@ def test_a_page_without_a_video(site, get, tmp_path, waits):
     [
         (b"<!DOCTYPE html><html><body>Please prove that you are human.</body></html>", "a web page"),
         (b"#EXTM3U\n#EXTINF:10,\nfile:///etc/hostname\n", "a playlist"),
-        (b"\x7fELF" + bytes(200), "no media file"),
+        (b"\x7fELF" + bytes(200), "a file of an unknown kind (204 bytes)"),
     ],
 )
 def test_a_page_in_place_of_a_video(site, get, tmp_path, waits, content, kind):
@@ -540,8 +540,29 @@ def test_a_local_file_is_linked(encode, get, tmp_path):
     mode = original.stat().st_mode
     info = get(original.name, base_dir=tmp_path)
     out = tmp_path / "video"
-    assert out.is_symlink() and out.readlink() == original and original.stat().st_mode == mode
+    assert out.is_symlink() and str(out.readlink()) == original.name and original.stat().st_mode == mode
     assert info["status"] == "ok" and info["kind"] == "local" and info["sha256"] == file_sha256(original)
+
+
+def test_a_link_is_right_after_the_project_has_moved(encode, tmp_path):
+    project, folder = tmp_path / "project", Path("results/acquire/a/1")
+    (project / "media").mkdir(parents=True)
+    original = encode(times_s=np.arange(10) / 30)
+    original.rename(project / "media" / "v.mp4")
+    fetch("media/v.mp4", project / folder / "video", base_dir=project)
+    fetch(str(project / "media/v.mp4"), project / folder / "fixed", base_dir=project)
+    project.rename(tmp_path / "moved")
+    assert (tmp_path / "moved" / folder / "video").is_file() and not (tmp_path / "moved" / folder / "fixed").is_file()
+
+
+def test_a_link_in_results_on_another_disk_is_absolute(encode, tmp_path):
+    project = tmp_path / "project"
+    (project / "media").mkdir(parents=True)
+    (tmp_path / "disk").mkdir()
+    (project / "results").symlink_to(tmp_path / "disk")
+    encode(times_s=np.arange(10) / 30).rename(project / "media" / "v.mp4")
+    fetch("media/v.mp4", project / "results" / "video", base_dir=project)
+    assert (tmp_path / "disk" / "video").readlink() == project / "media" / "v.mp4"
 
 
 def test_a_missing_or_empty_file_never_touches_an_earlier_link(encode, get, tmp_path):
@@ -554,4 +575,4 @@ def test_a_missing_or_empty_file_never_touches_an_earlier_link(encode, get, tmp_
     (tmp_path / "empty.mp4").touch()
     assert get("empty.mp4", base_dir=tmp_path)["status"] == "source_empty"
     Path(out).unlink()
-    assert get(".", base_dir=tmp_path)["status"] == "source_missing"
+    assert get(".", base_dir=tmp_path)["status"] == "source_is_folder"

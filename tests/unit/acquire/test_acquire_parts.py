@@ -1,10 +1,9 @@
-"""The small parts of a download: waits, containers, cookies, what is kept of a partial one, and who is asked again."""
+"""The small parts of a download: waits, cookies, what is kept of a partial one, and who is asked again."""
 
 import pytest
 
 from handroll.acquire.again import OUTCOME, earlier_tries, limits_for, remember
 from handroll.acquire.back_off import Pace, wait_s
-from handroll.acquire.containers import container_of, told_kind
 from handroll.acquire.cookies import CookieFileError, Cookies, read_cookies
 from handroll.acquire.partial import Partial
 from handroll.acquire.status import status_table
@@ -29,60 +28,6 @@ def test_what_the_site_asks_for_is_never_undercut():
 def test_waits_are_spread():
     waits = {wait_s(Pace(), 1) for _ in range(20)}
     assert len(waits) > 10 and all(2.5 <= wait <= 7.5 for wait in waits)
-
-
-TS = (b"\x47" + bytes(187)) * 3
-
-
-@pytest.mark.parametrize(
-    ("head", "name"),
-    [
-        (b"\0\0\0\x20ftypisom", "iso"),
-        (b"\0\0\0\x08wide\0\0\0\x10mdat", "iso"),
-        (b"\x1a\x45\xdf\xa3\x01", "matroska"),
-        (TS, "mpegts"),
-        (b"RIFF\0\0\0\0AVI LIST", "avi"),
-        (b"OggS\0", "ogg"),
-        (b"\xff\xf1\x50\x80", "aac"),
-        (b"\xff\xfb\x90\x00", "mp3"),
-        (b"ID3\x04", "mp3"),
-        (b"FLV\x01\x05", "flv"),
-        (b"<!DOCTYPE html>", None),
-        (b"The free encyclopedia", None),
-        (b"#EXTM3U\n", None),
-        (b"\xff\xd8\xff\xe0JFIF", None),
-        ("<html>".encode("utf-16"), None),
-        (b"G" * 10, None),
-        (b"", None),
-    ],
-)
-def test_containers(tmp_path, head, name):
-    path = tmp_path / "file"
-    path.write_bytes(head)
-    assert container_of(path) == name
-
-
-def test_real_files_are_recognised(encode, tmp_path):
-    names = {"v.mp4": "iso", "v.mkv": "matroska", "v.ts": "mpegts", "v.avi": "avi", "v.flv": "flv", "v.mov": "iso"}
-    assert {name: container_of(encode(name, times_s=[0.0, 0.04])) for name in names} == names
-
-
-@pytest.mark.parametrize(
-    ("head", "kind"),
-    [
-        (b"\xef\xbb\xbf\n<HTML>", "a web page"),
-        (b"<div><html", "a web page"),
-        (b"#EXTM3U", "a playlist"),
-        (b'{"error": 1}', "a text of markup or data"),
-        (b"Not now.", "text"),
-        (b"PK\x03\x04\0", "no media file"),
-        (b"", "an empty file"),
-    ],
-)
-def test_what_is_told_of_other_files(tmp_path, head, kind):
-    path = tmp_path / "file"
-    path.write_bytes(head)
-    assert told_kind(path) == kind
 
 
 LINE = "x.org\tFALSE\t/\tFALSE\t0\tsession\t{}"

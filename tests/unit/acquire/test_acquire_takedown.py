@@ -44,7 +44,7 @@ def project(tmp_path):
         write(folder / ".fetch.json")
         write(results / "hands" / subject / video / "pose.parquet")
         write(results / "dataset" / "clips" / subject / f"{video}.parquet")
-        write(results / "dataset" / "clips" / subject / f".{video}.4242.part.parquet")
+        write(results / "dataset" / "clips" / subject / f".{video}.parquet.node_4242_0123abcd.part.parquet")
         write(results / "logs" / "fetch_video" / subject / f"{video}.log")
         write(results / "benchmarks" / "fetch_video" / subject / f"{video}.tsv")
         record(tmp_path / "work", f"results/acquire/{subject}/{video}/video")
@@ -71,7 +71,7 @@ def test_all_of_a_video_goes_and_nothing_of_another(project):
         "results/acquire/ann/one/.fetch.json",
         "results/hands/ann/one/pose.parquet",
         "results/dataset/clips/ann/one.parquet",
-        "results/dataset/clips/ann/.one.4242.part.parquet",
+        "results/dataset/clips/ann/.one.parquet.node_4242_0123abcd.part.parquet",
         "results/logs/fetch_video/ann/one.log",
         "results/benchmarks/fetch_video/ann/one.tsv",
         ".snakemake/metadata/" + base64.urlsafe_b64encode(b"results/acquire/ann/one/video").decode(),
@@ -126,6 +126,46 @@ def test_packed_files_stay_if_no_shard_holds_it(project):
     }
 
 
+EXPERIMENT = ("seen/motion.json", "features/notes/features.json", "models/notes-ssm/position.safetensors", "models/autoencoder.json")
+EXPERIMENT += ("models/notes-ssm/position.training/state.pt", "motion/mean_pose.json", "scores/mean_pose.json", "table.md")
+
+
+def experiment(project, name, windows=(), **tables):
+    """An experiment's folder, with the videos of its windows and of its tables, by path below it."""
+    folder = project / "results" / "benchmark" / name
+    for path in EXPERIMENT:
+        write(folder / path, "{}")
+    for path in ("training.json", "windows.json"):
+        write_json(folder / path, {"frames": 240, "windows": {"valid": [[*video, 0, 240] for video in windows]}})
+    for path in ("seen/train-00000", "features/notes/train-00000", "motion/nearest-notes"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        write_table(folder / f"{path}.parquet", SPLITS, splits(*tables.get(path.split("/")[0], [("bob", "one")])))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "holds", [{"windows": [("bob", "one"), ("ann", "one")]}, *({part: [("ann", "one")]} for part in ("seen", "features", "motion"))]
+)
+def test_an_experiment_goes_as_a_whole_if_any_of_it_holds_the_video(project, holds):
+    held, other = experiment(project, "all", **holds), experiment(project, "ann", windows=[("ann", "two"), ("bob", "one")])
+    write(other / "seen" / ".train-00001.parquet.node_4242_0123abcd.part.parquet", "half")
+    # Named like the subject and the video, and neither.
+    write(other / "one" / "table.md")
+    kept = files(other)
+    removal = remove_taken_down(listed(project, "ann\tone"), project)
+    assert not held.exists() and held in removal.paths
+    assert files(other) == kept
+    assert remove_taken_down(listed(project, "ann\tone"), project).paths == []
+
+
+def test_an_experiment_on_another_disk_is_not_followed(project):
+    held = experiment(project, "all", seen=[("ann", "one")])
+    held.rename(project.parent / "disk")
+    held.symlink_to(project.parent / "disk")
+    assert remove_taken_down(listed(project, "ann\tone"), project).not_followed == [held]
+    assert (project.parent / "disk" / "windows.json").exists()
+
+
 def test_an_export_goes_as_a_whole_if_it_holds_the_video(project):
     exports = project / "results" / "export"
     for layout, subject, video in (("theirs", "ann", "one"), ("theirs", "bob", "one"), ("other", "ann", "two"), ("other", "bob", "one")):
@@ -173,6 +213,21 @@ def test_a_local_source_stays(project):
     video.symlink_to(source)
     remove_taken_down(listed(project, "ann\tone"), project)
     assert source.read_text(encoding="utf-8") == "my own video" and not video.is_symlink()
+
+
+def test_a_local_source_in_any_spelling(project, monkeypatch):
+    source = write(project / "media" / "mine.mp4", "my own video")
+    video = project / "results/acquire/ann/one/video"
+    video.unlink()
+    video.symlink_to("../../../../media/mine.mp4")
+    monkeypatch.chdir(project)
+    row = Video(subject="zoe", video="copy", source="media/mine.mp4")
+    for spelling in ("media/mine.mp4", "./media/../media/mine.mp4", str(source)):
+        takedowns = listed(project, spelling, header="source")
+        assert taken_down_names(takedowns, [row]) == {("zoe", "copy")}
+        # A video that is no longer in the sheet is found by its link.
+        assert ("ann", "one") in remove_taken_down(takedowns, project, dry_run=True).videos
+    assert not taken_down_names(listed(project, "media/other.mp4", header="source"), [row])
 
 
 def test_links_are_not_followed_and_told(project):

@@ -30,6 +30,36 @@ def test_a_window_may_end_with_the_last_frame_and_no_later(frames, rate_hz, wind
     assert len(clip_windows(np.arange(frames) / rate_hz, 30.0, 24.0)[0]) == windows
 
 
+@pytest.mark.parametrize(
+    ("frames", "rate_hz", "length_s"),
+    [(300, 30.0, 10.0), (299, 30.0, None), (810, 30.0, 27.0), (899, 30.0, 899 / 30.0), (1620, 60.0, 27.0), (675, 25.0, 27.0)],
+)
+def test_a_video_shorter_than_a_clip_gives_one_shorter_clip(frames, rate_hz, length_s):
+    start_s, end_s, start_frame, end_frame = clip_windows(np.arange(frames) / rate_hz, 30.0, 24.0, min_length_s=10.0)
+    assert (start_s.tolist(), start_frame.tolist(), end_frame.tolist()) == (([0.0], [0], [frames]) if length_s else ([], [], []))
+    np.testing.assert_allclose(end_s, [length_s] if length_s else [])
+
+
+def test_each_short_segment_gives_one_clip_and_a_long_one_whole_clips():
+    time_s = np.arange(3000) / 30.0
+    segments = [(0.0, 12.0), (13.0, 18.0), (20.0, 76.0), (80.0, 100.0)]
+    start_s, end_s, start_frame, end_frame = clip_windows(time_s, 30.0, 24.0, segments, min_length_s=10.0)
+    assert start_s.tolist() == [0.0, 20.0, 44.0, 80.0] and end_s.round(9).tolist() == [12.0, 50.0, 74.0, 100.0]
+    assert start_frame.tolist() == [0, 600, 1320, 2400] and end_frame.tolist() == [360, 1500, 2220, 3000]
+    # A least length above that of a clip, as in the paper, changes nothing about whole clips.
+    assert clip_windows(time_s, 30.0, 24.0, segments, min_length_s=40.0)[0].tolist() == [20.0, 44.0]
+
+
+def test_a_shorter_clip_is_judged_like_any_other(tmp_path):
+    soundfile.write(tmp_path / "sound.flac", 0.1 * np.sin(np.arange(8000 * 12) * 0.3), 8000)
+    motion = motion_of(np.arange(360) / 30.0)
+    clips = cut_clips(motion, "ann", "short", audio_path=tmp_path / "sound.flac", note_onset_s=np.array([11.5]), min_length_s=10.0)
+    assert clips["accepted"].tolist() == [True] and clips["visibility"].tolist() == [1.0]
+    motion["state"][:160] = State.HIDDEN
+    assert cut_clips(motion, "ann", "short", min_length_s=10.0)["reasons"].tolist() == [Reason.CLIP_HANDS_HIDDEN]
+    assert len(cut_clips(motion, "ann", "short")["clip"]) == 0
+
+
 def test_windows_go_by_time_where_the_frame_rate_varies():
     time_s = np.concatenate([np.arange(0, 30, 1 / 60), np.arange(30, 60.1, 1 / 20)])
     _, _, start_frame, end_frame = clip_windows(time_s, 30.0, 30.0)
@@ -90,6 +120,16 @@ def test_windows_behind_the_end_of_the_sound_and_without_notes_are_rejected(tmp_
         motion_of(np.arange(2700) / 30.0), "a", "b", hop_s=30.0, audio_path=tmp_path / "sound.flac", note_onset_s=np.array([5.0, 60.0])
     )
     assert clips["reasons"].tolist() == ["", "clip_no_sound,clip_no_notes", "clip_no_sound"]
+
+
+def test_the_sound_of_a_clip_is_looked_for_where_late_audio_has_it(tmp_path):
+    """Sound in the first 30 s of the picture, and 20 s late in its file."""
+    silence = np.zeros(8000 * 20)
+    soundfile.write(tmp_path / "late.flac", np.concatenate([silence, 0.1 * np.sin(np.arange(8000 * 30) * 0.3)]), 8000)
+    motion = motion_of(np.arange(1800) / 30.0)
+    for delay_s, reasons in ((20.0, ["", "clip_no_sound"]), (-90.0, ["clip_no_sound"] * 2)):
+        clips = cut_clips(motion, "a", "b", hop_s=30.0, audio_path=tmp_path / "late.flac", audio_delay_s=delay_s)
+        assert clips["reasons"].tolist() == reasons
 
 
 @pytest.mark.parametrize(

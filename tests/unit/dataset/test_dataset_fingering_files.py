@@ -43,16 +43,23 @@ def test_a_pig_file_reads_as_its_readers_expect(tmp_path):
     assert lines[0] == PIG_HEADER == "//Version: PianoFingering_v170101"
     assert lines[1].split("\t") == ["0", "0.500000", "1.000000", "A0", "40", "64", "1", "-5"]
     assert lines[2].split("\t") == ["1", "0.500000", "1.125000", "C#4", "64", "64", "0", "1"]
-    assert lines[3].split("\t")[3:] == ["A#4", "90", "64", "0", "0"]
-    assert lines[4].split("\t")[3] == "C8"
-    assert len(lines) == 5
+    assert lines[3].split("\t") == ["3", "2.000000", "2.750000", "C8", "127", "64", "0", "3"]
+    assert len(lines) == 4
+
+
+def test_a_pig_file_gives_no_hand_to_a_note_without_a_label(tmp_path):
+    """PIG's readers know two hands only, and take channel 0 and finger 0 for the right one."""
+    write_pig(tmp_path / "notes.txt", NOTES)
+    written = [line.split("\t") for line in (tmp_path / "notes.txt").read_text(encoding="utf-8").splitlines()[1:]]
+    assert [int(number) for number, *_ in written] == [0, 1, 3], "the missing number is the row of the note that is left out"
+    assert all(finger != "0" and (channel == "1") == finger.startswith("-") for *_, channel, finger in written)
 
 
 def test_pig_files_come_back(tmp_path):
     write_pig(tmp_path / "notes.txt", NOTES)
     back = read_pig(tmp_path / "notes.txt")
     for name in ("onset_s", "key_offset_s", "pitch", "velocity", "hand", "finger"):
-        np.testing.assert_array_equal(back[name], NOTES[name])
+        np.testing.assert_array_equal(back[name], NOTES[name][NOTES["finger"] > 0])
         assert back[name].dtype == NOTES[name].dtype
 
 

@@ -1,5 +1,7 @@
 import io
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,6 +44,27 @@ def source(tmp_path_factory, clips, splits, records):
     return Source(folder / "shards", features=folder / "features")
 
 
+def test_with_fewer_shards_no_file_of_an_earlier_run_stays(source, tmp_path):
+    fewer = tmp_path / "fewer"
+    fewer.mkdir()
+    manifest = json.loads((Path(source.shards) / "shards.json").read_text(encoding="utf-8"))
+    assert len(manifest["shards"]) > 4
+    chosen = [manifest["shards"][0], *manifest["shards"][-2:]]
+    (fewer / "shards.json").write_text(json.dumps(manifest | {"shards": chosen}), encoding="utf-8")
+    for shard in chosen:
+        (fewer / shard["name"]).symlink_to(Path(source.shards) / shard["name"])
+    for name, write in {
+        "motion": lambda shards, folder: write_motion(shards, folder, "keyboard", 30.0),
+        "features": lambda shards, folder: write_features(shards, folder, heard, ("start_s", "end_s"), {}),
+    }.items():
+        folder = tmp_path / name
+        write(source.shards, folder)
+        (folder / ".train-00003.parquet.node_4242_0123abcd.part.parquet").touch()
+        assert len(list(folder.iterdir())) == len(manifest["shards"]) + 2
+        write(fewer, folder)
+        assert {path.name for path in folder.iterdir()} == {f"{name}.json", *(shard["name"] for shard in chosen)}
+
+
 @pytest.fixture(scope="session")
 def train(source):
     return Clips(source, "train")
@@ -65,6 +88,22 @@ def same_clips(one, other):
     for number in range(len(one)):
         for name in ("place", "pose", "visible"):
             np.testing.assert_array_equal(getattr(one[number], name), getattr(other[number], name))
+
+
+def test_a_shorter_clip_gives_fewer_windows(source, clips, splits, records, tmp_path):
+    starts, lengths = np.array([0.0, 10.0, 20.0]), np.array([30.0, 10.0, 16.0])
+    table = {name: np.resize(clips[name][clips["accepted"]], 3) for name in CLIPS.empty()}
+    table |= {"subject": np.array(["ann"] * 3, object), "video": np.array(["long"] * 3, object), "clip": np.arange(3)}
+    table |= {"start_s": starts, "end_s": starts + lengths}
+    table |= {"start_frame": (starts * 30).astype(int), "end_frame": ((starts + lengths) * 30).astype(int)}
+    write_shards(table, splits, lambda *name: records[name], tmp_path / "shards", row_group_rows=2)
+    windows = Windows(Clips(Source(tmp_path / "shards"), "train"), 240, batch=3, seed=1)
+    assert windows.clips.frames.tolist() == [900, 300, 480] and windows.epoch_windows == 6
+    drawn = [place for step in range(4) for place in windows.places(step)]
+    assert np.bincount([clip for clip, _ in drawn]).tolist() == [6, 2, 4]
+    assert all(0 <= first <= windows.clips.frames[clip] - 240 for clip, first in drawn)
+    assert windows[0]["pose"].shape == (3, 240, 96)
+    assert evaluation_windows(windows.clips, 240)[:4] == [(0, 0), (0, 240), (0, 480), (1, 0)]
 
 
 def test_motion_kept_is_that_of_the_shards(source, train, tmp_path):

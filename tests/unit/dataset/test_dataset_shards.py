@@ -59,7 +59,6 @@ def test_the_camera_and_its_place_over_the_keys(dataset):
         assert np.isnan(np.concatenate(bob[f"{hand}_joints_keyboard_mm"])).all()
     assert bob["k1"].tolist() == [0.0] * 2 and bob["centre_px"].tolist() == [[960.0, 540.0]] * 2
     assert np.isnan(bob["keyboard_rotation_rad"]).all() and np.isnan(bob["keyboard_translation_mm"]).all()
-    assert ann["audio_delay_s"].tolist() == [0.04] * 2 and bob["audio_delay_s"].tolist() == [0.0] * 2
 
 
 def test_fingers_and_key_press_scores(dataset, records):
@@ -106,6 +105,22 @@ def test_sound_is_mixed_to_mono_and_filled_with_silence(tmp_path):
     np.testing.assert_array_equal(samples, [*(2 * left[1500:]), *([0] * 500)])
     silence, _ = soundfile.read(io.BytesIO(cut_flac(tmp_path / "stereo.flac", 5.0, 6.0)))
     assert len(silence) == 1000 and not silence.any()
+    early, _ = soundfile.read(io.BytesIO(cut_flac(tmp_path / "stereo.flac", -0.2, 0.3)), dtype="int16")
+    whole, _ = soundfile.read(io.BytesIO(cut_flac(tmp_path / "stereo.flac", 0.0, 0.3)), dtype="int16")
+    assert len(early) == 500 and not early[:200].any() and early[200:].tolist() == whole.tolist()
+    assert not soundfile.read(io.BytesIO(cut_flac(tmp_path / "stereo.flac", -2.0, -1.0)))[0].any()
+
+
+def test_late_audio_is_cut_where_the_picture_shows_it(records, clips):
+    """Its sound, as its notes, comes at the time at which the hands play it: nothing of the delay remains."""
+    rows = {name: values[np.flatnonzero((clips["subject"] == "ann") & clips["accepted"])[0]] for name, values in clips.items()}
+    record = replace(records["ann", "long"], audio_delay_s=0.2511)
+    row = clip_row(rows, "train", record)
+    source, rate_hz = soundfile.read(record.audio_path, dtype="int16")
+    samples, _ = soundfile.read(io.BytesIO(row["audio"]["bytes"]), dtype="int16")
+    first = round((rows["start_s"] + 0.2511) * rate_hz)
+    np.testing.assert_array_equal(samples[:1000], source[first : first + 1000])
+    assert row["audio_delay_s"] == 0.0
 
 
 def test_a_video_without_sound_has_a_null(records, clips):
@@ -134,7 +149,7 @@ def test_the_same_clips_give_the_same_bytes_in_any_order(tmp_path, dataset, reco
 
 def test_shards_are_closed_at_their_size_and_old_ones_go(tmp_path, records, clips, splits):
     everything = {**splits, "split": np.full(len(splits["split"]), "train", dtype=object)}
-    for name in ("train-00007.parquet", ".test-00000.123.part.parquet"):
+    for name in ("train-00007.parquet", ".test-00000.parquet.node_123_0123abcd.part.parquet"):
         (tmp_path / name).write_bytes(b"old")
     (tmp_path / "splits.parquet").write_bytes(b"kept")
     opened = []

@@ -32,7 +32,7 @@ def test_planted_delays_come_back_to_a_fraction_of_a_frame(medleys, planted_s):
     for notes, time_s, joints, state in medleys:
         found = estimate_delay(shifted(notes, planted_s), time_s, joints, state)
         assert found.delay_s == pytest.approx(planted_s, abs=0.008)
-        assert found.error_s < 0.005 and found.lead > 3.0
+        assert found.error_s < 0.010 and found.lead > 3.0
 
 
 def test_other_music_is_not_trusted(medleys):
@@ -41,11 +41,30 @@ def test_other_music_is_not_trusted(medleys):
     assert estimate_delay(shifted(medleys[0][0], 2.3), time_s, joints, state).lead < 3.0
 
 
-def test_a_delay_far_away_is_found_where_none_nearby_is_trusted(medleys):
+@pytest.mark.parametrize("planted_s", [-7.0, 2.3, 3.27, 61.4])
+def test_a_delay_far_away_is_found(medleys, planted_s):
+    """A MIDI file of a silent video starts anywhere."""
+    for notes, time_s, joints, state in medleys:
+        delay_s, estimate = find_delay(shifted(notes, planted_s), time_s, joints, state)
+        assert estimate.trusted and delay_s == pytest.approx(planted_s, abs=0.015)
+
+
+def test_a_video_of_a_part_of_the_notes_finds_its_part(medleys):
     notes, time_s, joints, state = medleys[0]
-    delay_s, estimate = find_delay(shifted(notes, 2.3), time_s, joints, state)
-    assert estimate.trusted and delay_s == pytest.approx(2.3, abs=0.01)
-    assert find_delay(shifted(notes, 0.1), time_s, joints, state)[0] == pytest.approx(0.1, abs=0.008)
+    others = [shifted(medleys[1][0], 21.0 * k) for k in range(1, 9)]
+    whole = {name: np.concatenate([values, *(other[name] for other in others)]) for name, values in notes.items()}
+    delay_s, estimate = find_delay(shifted(whole, 5.0), time_s, joints, state)
+    assert estimate.trusted and delay_s == pytest.approx(5.0, abs=0.015)
+
+
+def test_a_view_without_strokes_shows_when_fingers_come_to_rest(medleys):
+    """In many views from above, the heights of fingertips are noise: the delay was not found, or by 0.1 s wrong."""
+    for seed, (notes, time_s, joints, state) in enumerate(medleys):
+        noise = np.random.default_rng(seed).normal(0.0, 3.0, joints.shape)
+        flat = joints * [1.0, 1.0, 0.0] + noise * [0.2, 0.2, 1.0]
+        delay_s, estimate = find_delay(shifted(notes, 0.12), time_s, flat, state)
+        assert estimate.trusted and abs(delay_s - 0.12) < 2.5 * estimate.error_s
+        assert 0.01 < estimate.error_s < 0.03, "more than where strokes are seen, and it says so"
 
 
 def test_no_delay_is_assumed_where_none_is_trusted(medleys):

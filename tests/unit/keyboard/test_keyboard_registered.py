@@ -167,6 +167,13 @@ def marked(view):
     return marked_points("; ".join(f"{name} {x:.0f} {y:.0f}" for name, (x, y) in zip(NAMES, pixels, strict=True)))
 
 
+@pytest.mark.parametrize("marked", [None, (np.zeros((4, 2)), np.zeros((4, 3)))])
+def test_no_usable_segment(marked):
+    found = register_keyboard([], 640, NOTES.empty(), TIME_S, NO_HANDS, marked)
+    assert found.problem == Problem.NO_USABLE_SEGMENT and found.drawn is None
+    assert found.to_dict()["message"] == MESSAGES[Problem.NO_USABLE_SEGMENT]
+
+
 def test_marked_points_are_used(whole_view, picture_of, error_mm):
     found = register_keyboard(windows(picture_of, whole_view), 2560, NOTES.empty(), TIME_S, NO_HANDS, marked(whole_view))
     assert (found.problem, found.source, found.octave_source) == (None, "sheet", "sheet")

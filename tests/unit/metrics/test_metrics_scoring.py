@@ -1,11 +1,13 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from handroll.dataset.generated import GENERATED
-from handroll.dataset.loader import Source
+from handroll.dataset.loader import Clips, Source
 from handroll.metrics.scoring import score_motions
+from handroll.metrics.tables import benchmark_table, write_tables
 from handroll.models.generate import generate
 from handroll.schema import to_arrow
 
@@ -102,3 +104,38 @@ def test_samples_of_a_window_are_averaged(score, truth):
     )
     assert scores["position_error_mm"] == pytest.approx(5.0, abs=0.01) and scores["multimodality_mm"] == pytest.approx(10.0, abs=0.01)
     assert scores["frechet_joints_mm2"] == pytest.approx(0.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("frames", [0, 1, 5, 40])
+def test_data_that_hardly_ever_shows_both_hands_is_scored(corpus, source, truth, monkeypatch, frames):
+    """Both hands in so many frames of the first window and in none of the others, where one hand is visible at a time."""
+    read, whole = Clips.__getitem__, {}
+
+    def hidden(self, number):
+        clip = read(self, number)
+        whole.setdefault(number, clip)
+        visible = np.ones_like(clip.visible)
+        visible[:, number % 2] = False
+        if number == min(whole):
+            visible[:frames] = True
+        return replace(clip, visible=visible)
+
+    monkeypatch.setattr(Clips, "__getitem__", hidden)
+    scores = score_motions(truth, source, corpus / "windows.json", lambda place, pose: np.concatenate([place, pose], 2).mean(1))
+    json.dumps(scores, allow_nan=False)
+    assert scores["position_error_mm"]["value"] == pytest.approx(0.0, abs=1e-4)
+    assert scores["mixture_wasserstein"]["value"] is None and "it needs 8" in scores["mixture_wasserstein"]["undefined"]
+    assert (scores["frechet_pose_rad2"]["value"] is None) == ("undefined" in scores["frechet_pose_rad2"]) == (frames == 0)
+    rows = benchmark_table([{"method": "ground_truth", "scores": scores}], [{}], [])
+    write_tables(rows, "few", *(corpus / f"few.{kind}" for kind in ("csv", "md", "html")))
+    for kind in ("md", "html"):
+        assert "– in mixture Wasserstein: both hands are visible in " in (corpus / f"few.{kind}").read_text(encoding="utf-8")
+
+
+def test_data_without_any_visible_hand_is_scored(corpus, source, truth, monkeypatch):
+    read = Clips.__getitem__
+    monkeypatch.setattr(Clips, "__getitem__", lambda self, number: replace(c := read(self, number), visible=np.zeros_like(c.visible)))
+    scores = score_motions(truth, source, corpus / "windows.json", lambda place, pose: np.concatenate([place, pose], 2).mean(1))
+    json.dumps(scores, allow_nan=False)
+    for name in ("position_error_mm", "frechet_joints_mm2", "diversity_mm", "multimodality_mm", "jerk_ratio"):
+        assert scores[name]["value"] is None and scores[name]["undefined"], name

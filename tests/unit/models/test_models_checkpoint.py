@@ -1,34 +1,244 @@
+import json
+import shutil
+from copy import deepcopy
+from dataclasses import asdict
+
+import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from handroll.dataset.windows import RELEASED_SCALES
-from handroll.models.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
+from handroll.models.autoencoder import AutoencoderSettings
+from handroll.models.checkpoint import KINDS, Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
+from handroll.models.gesture import GestureSettings
+from handroll.models.motion_features import motion_features
+from handroll.models.position import PositionSettings
+from handroll.models.two_stage import load_two_stage
 
-CHECKPOINT = Checkpoint(
-    "position", {"width": 4}, RELEASED_SCALES, {"frame": "camera", "history": [{"step": 1, "error": 0.5}]}, {"a": torch.arange(3.0)}
-)
+SIZES = {
+    "position": PositionSettings(5, context_width=16, context_layers=1, width=8, layers=1, feedforward=8),
+    "gesture": GestureSettings(5, condition_width=16, context_layers=1, layers=1, feedforward=8, dim=8, multipliers=(1, 2)),
+    "autoencoder": AutoencoderSettings(channels=102, frames=16),
+}
+ABOUT = {"frame": "camera", "rate_hz": 30.0, "frames": 16, "features": "notes", "encoder": "notes 1", "history": [{"error": 0.5}]}
 
 
-def test_a_checkpoint_comes_back_and_has_the_same_bytes(tmp_path):
+@pytest.fixture(scope="module")
+def models():
+    """A small model of each kind."""
+    torch.manual_seed(0)
+    networks = {kind: KINDS[kind][1](sizes) for kind, sizes in SIZES.items()}
+    return {kind: Checkpoint(kind, asdict(SIZES[kind]), RELEASED_SCALES, ABOUT, networks[kind].state_dict()) for kind in SIZES}
+
+
+@pytest.fixture(scope="module")
+def whole(models, tmp_path_factory):
+    """The folder of their files."""
+    folder = tmp_path_factory.mktemp("whole")
+    for kind in models:
+        save_checkpoint(folder / f"{kind}.safetensors", models[kind])
+    return folder
+
+
+@pytest.fixture
+def saved(whole, tmp_path):
+    """Files that a test may change, by kind."""
+    shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
+    return {kind: tmp_path / f"{kind}.safetensors" for kind in SIZES}
+
+
+def rewrite(path, change):
+    """Give a file the header that `change`, of the header as a dict, makes; the tensors stay."""
+    content = path.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    outer = json.loads(content[8:end])
+    head = change(json.loads(outer["__metadata__"]["handroll"]))
+    outer["__metadata__"]["handroll"] = head if isinstance(head, str) else json.dumps(head)
+    text = json.dumps(outer).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[end:])
+
+
+def with_weights(path, weights):
+    """Give a file other tensors; the header stays."""
+    with safe_open(path, framework="pt") as file:
+        head = file.metadata()
+    save_file(weights, path, head)
+
+
+def test_a_checkpoint_comes_back_and_has_the_same_bytes(models, tmp_path):
     paths = [tmp_path / f"{name}.safetensors" for name in "ab"]
     for path in paths:
-        save_checkpoint(path, CHECKPOINT)
+        save_checkpoint(path, models["gesture"])
     assert paths[0].read_bytes() == paths[1].read_bytes()
-    back = load_checkpoint(paths[0], "position")
-    assert (back.settings, back.scales, back.about) == (CHECKPOINT.settings, CHECKPOINT.scales, CHECKPOINT.about)
-    assert torch.equal(back.weights["a"], CHECKPOINT.weights["a"])
+    back = load_checkpoint(paths[0], "gesture")
+    assert (back.scales, back.about) == (RELEASED_SCALES, ABOUT)
+    state = back.network().state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in models["gesture"].weights.items())
 
 
-def test_other_files_are_refused(tmp_path):
-    save_checkpoint(tmp_path / "position.safetensors", CHECKPOINT)
+def test_models_of_checkpoints_run(saved):
+    model, about = load_two_stage(saved["position"], saved["gesture"])
+    place, pose = model.generate(np.zeros((2, 16, 5)), "dpmsolver++", 2, [0, 1])
+    assert place.shape == (2, 16, 6) and pose.shape == (2, 16, 96) and about["features"] == "notes"
+    assert motion_features(saved["autoencoder"])(place, pose).shape == (2, 256)
+
+
+def test_other_files_are_refused(saved, tmp_path):
     with pytest.raises(CheckpointError, match="expected a gesture model .* found a position model"):
-        load_checkpoint(tmp_path / "position.safetensors", "gesture")
+        load_checkpoint(saved["position"], "gesture")
     save_file({"a": torch.zeros(1)}, tmp_path / "foreign.safetensors")
     with pytest.raises(CheckpointError, match="has not written"):
         load_checkpoint(tmp_path / "foreign.safetensors", "position")
-    (tmp_path / "cut.safetensors").write_bytes((tmp_path / "position.safetensors").read_bytes()[:100])
+    (tmp_path / "cut.safetensors").write_bytes(saved["position"].read_bytes()[:100])
     with pytest.raises(CheckpointError, match="cannot be read"):
         load_checkpoint(tmp_path / "cut.safetensors", "position")
     with pytest.raises(FileNotFoundError, match="train it first"):
         load_checkpoint(tmp_path / "none.safetensors", "position")
+
+
+def without(name, *keys):
+    def change(head):
+        part = head
+        for key in keys:
+            part = part[key]
+        del part[name]
+        return head
+
+    return change
+
+
+def with_setting(name, value):
+    return lambda head: head | {"settings": head["settings"] | {name: value}}
+
+
+def with_about(name, value):
+    return lambda head: head | {"about": head["about"] | {name: value}}
+
+
+def with_scale(name, value):
+    return lambda head: head | {"scales": head["scales"] | {name: value}}
+
+
+HOSTILE = {
+    "a list": (lambda head: [head], "has not written"),
+    "a number": (lambda head: 3, "has not written"),
+    "no JSON": (lambda head: "{", "header that cannot be read"),
+    "deeply nested": (lambda head: "[" * 100_000, "header that cannot be read"),
+    "a kind that is a list": (lambda head: head | {"kind": ["position"]}, r"a .'position'. model"),
+    "another format": (lambda head: head | {"format": "2"}, "format 2"),
+    "no scales": (without("scales"), "without 'scales'"),
+    "no settings": (without("settings"), "without 'settings'"),
+    "no about": (without("about"), "without 'about'"),
+    "settings that are a list": (lambda head: head | {"settings": []}, "entry 'settings' is"),
+    "scales that are null": (lambda head: head | {"scales": None}, "entry 'scales' is None"),
+    "a scale less": (without("pose_mean", "scales"), "found no pose_mean"),
+    "a scale more": (with_scale("more", 1.0), "found more"),
+    "a short scale": (with_scale("place_mean", [0.0]), "expected 6 finite numbers as place_mean"),
+    "a scale of 0": (with_scale("place_scale", [0.0] * 6), "above 0 as place_scale"),
+    "a scale that is no number": (with_scale("pose_scale", ["1"] * 96), "as pose_scale"),
+    "a scale that is NaN": (lambda head: json.dumps(with_scale("most", float("nan"))(head)), "the number NaN"),
+    "an infinite scale": (lambda head: json.dumps(head).replace('"most": 1.0', '"most": 1e999'), "as most"),
+    "a setting less": (without("width", "settings"), "settings without width"),
+    "a setting more": (with_setting("more", 1), "unknown setting more"),
+    "a setting that is a text": (with_setting("width", "8"), "the setting width = 8"),
+    "a setting that is true": (with_setting("width", True), "the setting width = True"),
+    "a setting that is null": (with_setting("decoder", None), "the setting decoder = None"),
+    "an unknown decoder": (with_setting("decoder", "other"), "settings that make no network"),
+    "a negative size": (with_setting("width", -8), "the setting width = -8"),
+    "no width": (with_setting("width", 0), "the setting width = 0"),
+    "a width that no head divides": (with_setting("width", 9), "settings that make no network"),
+    "480 GB": (with_setting("width", 200_000), "the setting width = 200000"),
+    "another width": (with_setting("width", 12), "the tensor .* where its settings ask for"),
+    "a billion layers": (with_setting("layers", 10**9), "the setting layers"),
+    "another layer": (with_setting("layers", 2), "without the tensors"),
+    "a layer less": (with_setting("context_layers", 0), "settings that make no network"),
+    "a share above 1": (with_setting("dropout", 2.0), "the setting dropout = 2.0"),
+    "windows of no frames": (with_about("frames", 0), "windows of 0 frames"),
+    "endless windows": (with_about("frames", 10**12), "windows of 1000000000000 frames"),
+    "half a frame": (with_about("frames", 1.5), "windows of 1.5 frames"),
+    "no rate": (without("rate_hz", "about"), "a rate of None Hz"),
+    "an endless rate": (with_about("rate_hz", 1e300), "a rate of 1e"),
+    "another frame": (with_about("frame", "moon"), "the frame moon"),
+    "features that are a list": (with_about("features", ["notes"]), "features = .* where a name is expected"),
+}
+
+
+@pytest.mark.parametrize(("change", "found"), HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_hostile_header_is_one_error(saved, change, found):
+    rewrite(saved["position"], change)
+    with pytest.raises(CheckpointError, match=f"position.safetensors: expected a position model of handroll, format 1, found .*{found}"):
+        load_checkpoint(saved["position"], "position")
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "found"),
+    [
+        ("gesture", with_setting("channels", 48), "the setting channels = 48 where handroll's motion has 96"),
+        ("gesture", with_setting("multipliers", [1, 10**9]), "the setting multipliers"),
+        ("gesture", with_setting("multipliers", [1] * 10**4), "the setting multipliers"),
+        ("gesture", with_setting("multipliers", 3), "the setting multipliers"),
+        ("gesture", with_setting("dim", 12), "settings that make no network"),
+        ("gesture", with_about("frames", 15), "windows of 15 frames"),
+        ("autoencoder", with_setting("frames", 10**8), "the setting frames"),
+        ("autoencoder", with_setting("frames", 8), "settings that make no network"),
+        ("autoencoder", with_about("frames", 32), "windows of 32 frames"),
+    ],
+)
+def test_so_it_is_for_the_other_kinds(saved, kind, change, found):
+    rewrite(saved[kind], change)
+    with pytest.raises(CheckpointError, match=found):
+        load_checkpoint(saved[kind], kind)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda weights: weights | {"more": torch.zeros(1)}, "unknown tensors more"),
+        (lambda weights: {name: value for name, value in weights.items() if name != "head.0.bias"}, "without the tensors head.0.bias"),
+        (lambda weights: weights | {"head.0.bias": torch.zeros(3)}, "the tensor head.0.bias"),
+        (lambda weights: weights | {"head.0.bias": torch.zeros(128, dtype=torch.int8)}, "the tensor head.0.bias"),
+    ],
+)
+def test_other_tensors_are_refused(saved, change, found):
+    with_weights(saved["position"], change(load_file(saved["position"])))
+    with pytest.raises(CheckpointError, match=found):
+        load_checkpoint(saved["position"], "position")
+
+
+VALUES = (None, True, -1, 0, 7, 10**30, 0.5, 1e308, "", "x" * 10_000, [], [[]], {}, {"a": 1}, [0] * 1000)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_headers_changed_at_random_load_or_are_one_error(saved, seed):
+    rng = np.random.default_rng(seed)
+    kind = list(SIZES)[rng.integers(len(SIZES))]
+
+    def change(head):
+        for _ in range(rng.integers(1, 4)):
+            part = head
+            while True:
+                key = list(part)[rng.integers(len(part))] if isinstance(part, dict) else int(rng.integers(len(part)))
+                if not isinstance(part[key], dict | list) or not part[key] or rng.random() < 0.2:
+                    break
+                part = part[key]
+            if rng.random() < 0.2:
+                del part[key]
+            else:
+                part[key] = deepcopy(VALUES[rng.integers(len(VALUES))])
+            if not head:
+                break
+        return head
+
+    rewrite(saved[kind], change)
+    try:
+        load_checkpoint(saved[kind], kind).network()
+    except CheckpointError as error:
+        assert str(saved[kind]) in str(error) and "expected" in str(error) and "found" in str(error) and len(str(error)) < 1000
+
+
+def test_stages_of_two_trainings_are_refused(saved):
+    rewrite(saved["gesture"], with_about("encoder", "notes 2"))
+    with pytest.raises(CheckpointError, match=r"found different encoder \(notes 1 and notes 2\)"):
+        load_two_stage(saved["position"], saved["gesture"])

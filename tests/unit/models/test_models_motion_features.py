@@ -31,7 +31,8 @@ def test_features_of_ours_see_scaled_poses_and_places(tmp_path):
     torch.manual_seed(0)
     network = MotionAutoencoder(AutoencoderSettings(channels=102, frames=24)).eval()
     path = tmp_path / "autoencoder.safetensors"
-    save_checkpoint(path, Checkpoint("autoencoder", {"channels": 102, "frames": 24, "slope": 0.2}, SCALES, {}, network.state_dict()))
+    about = {"frame": "camera", "rate_hz": 30.0, "frames": 24}
+    save_checkpoint(path, Checkpoint("autoencoder", {"channels": 102, "frames": 24, "slope": 0.2}, SCALES, about, network.state_dict()))
     rng = np.random.default_rng(0)
     place, pose = rng.normal(size=(70, 24, 6)), rng.normal(size=(70, 24, 96))
     found = motion_features(path)(place, pose)

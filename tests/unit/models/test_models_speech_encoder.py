@@ -56,6 +56,17 @@ def test_a_saved_folder_is_read(speech, folder, arr):
     assert any(value.requires_grad for value in load_speech_encoder(folder, trainable=True).parameters())
 
 
+def test_an_encoder_is_known_by_its_weights(speech, folder, tmp_path):
+    assert load_speech_encoder(folder).identity == speech.identity
+    torch.save(speech.network.state_dict(), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    assert load_speech_encoder(folder).identity == speech.identity
+    before = speech.identity
+    with torch.no_grad():
+        speech.network.encoder.layer_norm.bias[0] += 1e-6
+    assert speech.identity != before
+
+
 def test_a_missing_folder_or_file_is_told(folder):
     for path in (folder / "absent", folder):
         (folder / "model.safetensors").unlink(missing_ok=True)

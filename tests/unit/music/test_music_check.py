@@ -2,6 +2,7 @@
 
 import json
 
+import mido
 import numpy as np
 import pytest
 
@@ -163,11 +164,44 @@ def test_without_a_given_file_the_transcription_is_checked_and_used(played):
     assert list(chosen.report["findings"]) == ["shifted"] and chosen.report["problem"] is None
 
 
-def test_unreadable_and_missing_files_give_the_transcription(tmp_path, played):
-    (tmp_path / "a.mid").write_bytes(b"no midi")
-    for name in ("a.mid", "missing.mid"):
+def test_files_that_cannot_be_used_give_the_transcription_and_their_fault(tmp_path, played):
+    (tmp_path / "text.mid").write_bytes(b"no midi")
+    write_midi(tmp_path / "empty.mid", note_table([], [], [], [], NO_PEDAL), NO_PEDAL)
+    for name, fault in (("text.mid", "not_midi"), ("empty.mid", "no_notes"), ("missing.mid", "missing")):
         chosen = choose(played, tmp_path / name)
-        assert chosen.notes is played.transcription and chosen.report["problem"]["reason"] == "midi_unreadable"
+        problem = chosen.report["problem"]
+        assert chosen.notes is played.transcription and (problem["reason"], problem["fault"]) == ("midi_unreadable", fault)
+        assert problem["message"].startswith(str(tmp_path / name))
+
+
+def test_a_doubled_file_is_repaired_and_agrees(tmp_path, played):
+    doubled = mido.MidiFile(write(tmp_path, played, moved(0.0)))
+    mido.MidiFile(type=1, ticks_per_beat=doubled.ticks_per_beat, tracks=doubled.tracks * 2).save(tmp_path / "doubled.mid")
+    chosen = choose(played, tmp_path / "doubled.mid")
+    assert chosen.report["notes"] == "given" and chosen.report["findings"] == {}
+    assert chosen.report["repairs"]["doubled"] == len(played.notes["pitch"]) == len(chosen.notes["pitch"])
+
+
+def test_hours_of_notes_are_not_those_of_half_a_minute(tmp_path, played):
+    """Comparing 100,000 notes with the audio took longer than the step may take."""
+    onset_s = np.arange(20_000) * 0.5
+    write_midi(tmp_path / "a.mid", note_table(onset_s, onset_s + 0.1, 21 + np.arange(20_000) % 88, [64] * 20_000, NO_PEDAL), NO_PEDAL)
+    chosen = choose(played, tmp_path / "a.mid")
+    assert chosen.notes is played.transcription and chosen.report["problem"]["reason"] == "midi_disagrees"
+    assert chosen.report["findings"] == {"notes_extra": "20000 notes in 30 s of audio (at most 1810)"}
+
+
+def test_a_file_that_is_seconds_late_is_corrected_throughout(tmp_path, played):
+    late = moved(3.27)(played.notes, None)
+    pedal = pedal_table([4.0], [6.0])
+    write_midi(tmp_path / "a.mid", late, pedal)
+    chosen = choose(played, tmp_path / "a.mid")
+    assert chosen.report["notes"] == "given" and list(chosen.report["findings"]) == ["shifted"]
+    assert chosen.report["correction"]["offset_s"] == pytest.approx(-3.27, abs=0.01)
+    assert len(chosen.notes["pitch"]) == len(played.notes["pitch"])
+    for name in ("onset_s", "key_offset_s"):
+        np.testing.assert_allclose(np.sort(chosen.notes[name]), np.sort(played.notes[name]), atol=0.012)
+    np.testing.assert_allclose(chosen.pedal["onset_s"], [0.73], atol=0.012)
 
 
 def test_few_notes_are_not_judged(tmp_path, played):

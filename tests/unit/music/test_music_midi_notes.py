@@ -2,7 +2,7 @@ import mido
 import numpy as np
 import pytest
 
-from handroll.music.midi import MidiError, read_midi, write_midi
+from handroll.music.midi import Repairs, read_and_repair, read_midi, write_midi
 from handroll.music.notes import damped_at, note_table, pedal_table
 
 
@@ -86,21 +86,53 @@ def test_tempo_changes_tracks_and_unended_notes(tmp_path):
     np.testing.assert_allclose(notes["key_offset_s"], [2.0, 2.0])
 
 
-NOTE = b"MTrk\0\0\0\x0c\0\x90\x3c\x40\x10\x80\x3c\0\0\xff\x2f\0"
+def keyed(*events, tracks=1):
+    """A file of format 1 from (time in ticks of 1/960 s, message type, channel, note); every track has all events."""
+    track, past = mido.MidiTrack(), 0
+    for tick, kind, channel, note in sorted(events, key=lambda event: event[0]):
+        track.append(mido.Message(kind, channel=channel, note=note, velocity=80 if kind == "note_on" else 0, time=tick - past))
+        past = tick
+    return mido.MidiFile(type=1, ticks_per_beat=480, tracks=[track] * tracks)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"not midi at all",
-        b"MThd\0\0\0\6\0\0\0\1\1\xe0MTrk\0\0\0\x20\0",  # cut off
-        b"MThd\0\0\0\6\0\2\0\1\1\xe0" + NOTE,  # format 2: tracks with clocks of their own
-        b"MThd\0\0\0\6\0\0\0\1\xe7\x28" + NOTE,  # SMPTE time
-        b"MThd\0\0\0\6\0\0\0\1\1\xe0MTrk\0\0\0\x0a\0\xff\x59\2\x55\7\0\xff\x2f\0",  # no such key signature
-    ],
-)
-def test_broken_files_are_midi_errors(tmp_path, content):
-    (tmp_path / "a.mid").write_bytes(content)
-    with pytest.raises(MidiError, match="expected a MIDI file"):
-        read_midi(tmp_path / "a.mid")
+def repaired(file, path):
+    file.save(path)
+    notes, _, repairs = read_and_repair(path)
+    lengths_s = notes["key_offset_s"] - notes["onset_s"]
+    assert (lengths_s > 0.0).all() and (notes["sounding_offset_s"] > notes["onset_s"]).all()
+    return notes, repairs
+
+
+def test_doubled_tracks_are_one_performance(tmp_path):
+    played = [(0, "note_on", 0, 60), (480, "note_off", 0, 60), (480, "note_on", 0, 64), (960, "note_off", 0, 64)]
+    notes, repairs = repaired(keyed(*played, tracks=2), tmp_path / "a.mid")
+    assert notes["pitch"].tolist() == [60, 64] and repairs == Repairs(doubled=2)
+    np.testing.assert_allclose(notes["onset_s"], [0.0, 0.5])
+    np.testing.assert_allclose(notes["key_offset_s"], [0.5, 1.0])
+
+
+def test_a_layer_that_is_some_milliseconds_late_is_the_same_strike(tmp_path):
+    played = [(0, "note_on", 0, 60), (10, "note_on", 1, 60), (480, "note_off", 1, 60), (400, "note_off", 0, 60)]
+    notes, repairs = repaired(keyed(*played), tmp_path / "a.mid")
+    assert len(notes["pitch"]) == 1 and repairs.doubled == 1
+    assert (notes["onset_s"][0], notes["key_offset_s"][0]) == (0.0, 0.5)
+
+
+def test_a_key_struck_twice_and_ended_once_does_not_sound_to_the_end_of_the_file(tmp_path):
+    played = [(0, "note_on", 0, 60), (0, "note_on", 0, 60), (480, "note_off", 0, 60), (9600, "note_on", 0, 72), (9700, "note_off", 0, 72)]
+    notes, repairs = repaired(keyed(*played), tmp_path / "a.mid")
+    assert notes["key_offset_s"][0] == pytest.approx(0.5)
+    assert (repairs.doubled, repairs.never_ended) == (1, 1)
+
+
+def test_quick_repetitions_stay(tmp_path):
+    played = [event for k in range(10) for event in ((60 * k, "note_on", 0, 60), (60 * k + 30, "note_off", 0, 60))]
+    notes, repairs = repaired(keyed(*played), tmp_path / "a.mid")
+    assert len(notes["pitch"]) == 10 and repairs == Repairs()
+
+
+def test_notes_of_no_length_are_lengthened(tmp_path):
+    played = [(0, "note_on", 0, 60), (0, "note_off", 0, 60), (48, "note_on", 0, 60), (480, "note_off", 0, 60)]
+    notes, repairs = repaired(keyed(*played), tmp_path / "a.mid")
+    np.testing.assert_allclose(notes["key_offset_s"], [0.03, 0.5])
+    assert repairs == Repairs(lengthened=1)

@@ -1,5 +1,8 @@
+import re
+
 import pytest
 
+from handroll.config import Config
 from handroll.screen.reasons import Reason, join_reasons, split_reasons
 
 
@@ -9,6 +12,25 @@ def test_every_reason_explains_itself():
         assert reason.stops in ("motion", "sound")
         assert reason.description[0].isupper() and reason.description.endswith(".") and reason.description.count(". ") == 0
     assert len({reason.description for reason in Reason}) == len(Reason)
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_says_in_one_sentence_what_is_wrong_and_what_to_do(reason):
+    sentence = reason.sentence
+    assert sentence == f"{reason.description[:-1]}: {reason.advice}."
+    assert reason.advice and reason.advice[0].islower() and not reason.advice.endswith(".")
+    # One sentence: no full stop but the last one, and no name of an enumeration instead of words.
+    assert not re.search(r"[.!?] ", sentence) and "_" not in re.sub(r"`[^`]*`|HANDROLL_\w+", "", sentence)
+    assert len(sentence.split()) <= 45
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_the_settings_that_a_reason_names_exist(reason):
+    for key in re.findall(r"`([a-z_]+\.[a-z_.]+)`", reason.sentence):
+        model = Config
+        for part in key.split("."):
+            assert part in model.model_fields, f"{reason}: no setting {key}"
+            model = model.model_fields[part].annotation
 
 
 def test_a_reason_is_its_name():

@@ -7,7 +7,7 @@ import pytest
 from handroll.config import Screen
 from handroll.screen import duration, resolution, sound, visibility
 from handroll.screen.reasons import Reason
-from handroll.screen.verdict import CRITERIA, judge, summary_tsv
+from handroll.screen.verdict import CRITERIA, in_words, judge, summary_tsv
 
 THRESHOLDS = Screen().model_dump()
 
@@ -48,11 +48,27 @@ def test_what_is_not_measured_is_not_judged():
 
 def test_a_silent_video_gives_motion_where_that_is_wanted():
     silent = [probed(has_audio=False), detected()]
-    verdict = judge(silent, THRESHOLDS)
+    verdict = judge(silent, THRESHOLDS | {"motion_without_sound": False})
     assert not verdict.usable_for_motion and not verdict.usable_for_dataset and verdict.reasons == (Reason.NO_AUDIO,)
-    verdict = judge(silent, THRESHOLDS | {"motion_without_sound": True})
+    verdict = judge(silent, THRESHOLDS)
     assert verdict.usable_for_motion and not verdict.usable_for_dataset
-    assert not judge([probed(duration_s=5.0, has_audio=False)], THRESHOLDS | {"motion_without_sound": True}).usable_for_motion
+    assert not judge([probed(duration_s=5.0, has_audio=False)], THRESHOLDS).usable_for_motion
+
+
+@pytest.mark.parametrize(
+    ("video", "motion", "clips", "reasons"),
+    [
+        ({"width_px": 1280, "height_px": 720, "duration_s": 10.0}, True, True, ()),
+        ({"width_px": 720, "height_px": 1280, "duration_s": 27.0}, True, True, ()),
+        ({"width_px": 960, "height_px": 720}, True, True, ()),
+        ({"width_px": 1280, "height_px": 720, "has_audio": False}, True, False, (Reason.NO_AUDIO,)),
+        ({"width_px": 640, "height_px": 360}, False, False, (Reason.LOW_RESOLUTION,)),
+        ({"duration_s": 7.9}, False, False, (Reason.TOO_SHORT,)),
+    ],
+)
+def test_typical_videos_under_the_defaults(video, motion, clips, reasons):
+    verdict = judge([probed(**video), detected()], THRESHOLDS)
+    assert (verdict.usable_for_motion, verdict.usable_for_dataset, verdict.reasons) == (motion, clips, reasons)
 
 
 def test_all_reasons_are_told_in_order():
@@ -107,7 +123,19 @@ def test_summary_has_one_row_a_video():
         "false",
         "accept",
     )
+    assert first["verdict"] == "accepted" and second["verdict"] == f"rejected: {Reason.UNREADABLE.description}"
     assert summary_tsv([]).startswith("subject\tvideo\t")
+
+
+def test_a_verdict_in_words_says_what_was_found_and_expected():
+    assert in_words(judge([probed(), detected()], THRESHOLDS).to_dict()) == "accepted"
+    words = in_words(judge([probed(width_px=640, height_px=360, duration_s=27.0)], THRESHOLDS).to_dict())
+    assert words == (
+        f"rejected: {Reason.LOW_RESOLUTION.description} (found short_side_px 360, long_side_px 640; "
+        "threshold min_short_side_px 720, min_long_side_px 960)"
+    )
+    words = in_words(judge([probed(has_audio=False)], THRESHOLDS).to_dict())
+    assert words.startswith(f"motion only: {Reason.NO_AUDIO.description} (found has_audio false, sound_s 0; threshold required true)")
 
 
 def test_screening_loads_nothing_heavy():

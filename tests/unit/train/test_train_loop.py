@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -116,6 +117,76 @@ def test_a_loss_that_is_no_number_ends_it(tmp_path):
     with pytest.raises(FloatingPointError, match="lower the learning rate"):
         train(Bad(), Batches(), LoopSettings(**SETTINGS), tmp_path, "a")
     assert not (tmp_path / STATE).exists()
+
+
+TWO = """
+import sys
+sys.path.insert(0, {folder!r})
+import os, torch
+from test_train_loop import Batches, Objective, LoopSettings, SETTINGS, train
+
+rank, windows = int(os.environ["RANK"]), {windows}
+
+
+class Shared(Batches):
+    batch = windows
+
+    def __getitem__(self, step):
+        first, apart = self.share
+        return {{name: values[first:windows:apart] for name, values in super().__getitem__(step).items()}}
+
+
+class Bad(Objective):
+    def forward(self, batch):
+        loss, values = super().forward(batch)
+        Bad.step = getattr(Bad, "step", 0) + 1
+        return loss * (float("nan") if (rank, Bad.step) == {bad} else 1.0), values
+
+
+torch.manual_seed(0)
+trained = train(Bad(), Shared(), LoopSettings(**{{**SETTINGS, "steps": 5}}), {out!r}, "a")
+print("trained" if trained is not None or rank else "nothing")
+"""
+
+
+def in_two_processes(out, windows=4, bad=None):
+    """Train in two processes on the CPU; of each its exit status and the last line that it wrote."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    script = TWO.format(folder=os.path.dirname(__file__), out=str(out), windows=windows, bad=bad)
+    # The network between the two is this machine's own.
+    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", script],
+            env={**os.environ, **world, "RANK": str(rank), "LOCAL_RANK": str(rank), "ACCELERATE_USE_CPU": "true"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    texts = [process.communicate()[0] for process in started]
+    # Torch puts its rank before each line of a traceback.
+    lasts = [text.strip().splitlines()[-1].removeprefix(f"[rank{rank}]: ") for rank, text in enumerate(texts)]
+    return [(process.returncode, last) for process, last in zip(started, lasts, strict=True)]
+
+
+def test_two_processes_train_together(tmp_path):
+    assert in_two_processes(tmp_path) == [(0, "trained")] * 2
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_loss_that_is_no_number_in_one_process_ends_both(tmp_path, rank):
+    message = "FloatingPointError: training: expected a finite loss, found nan in step 3; lower the learning rate, or check the data"
+    assert in_two_processes(tmp_path, bad=(rank, 3)) == [(1, message)] * 2
+
+
+def test_more_processes_than_windows_end_before_the_first_step(tmp_path):
+    ends = in_two_processes(tmp_path, windows=1)
+    assert [status for status, _ in ends] == [1, 1]
+    assert all("ValueError: training: expected at least one window a process in each batch, found 1" in line for _, line in ends)
 
 
 def test_tensorboard_and_learning_rate(tmp_path):

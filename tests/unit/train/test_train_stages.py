@@ -116,6 +116,21 @@ def motions(corpus, source, trained):
     }
 
 
+def test_a_model_refuses_the_features_of_another_encoder(corpus, trained, tmp_path):
+    features = json.loads((corpus / "features" / "features.json").read_text())
+    (tmp_path / "features.json").write_text(json.dumps(features | {"encoder": "hubert 32 wide, weights 0"}))
+    models = [trained / "position.safetensors", trained / "gesture.safetensors"]
+    method = {"kind": "two_stage", "decoder": "transformer", "sampler": "dpmsolver++", "steps": 1}
+    other = Source(corpus / "shards", features=tmp_path)
+    with pytest.raises(
+        ValueError, match="expected a model trained with the encoder .* hubert 32 wide, weights 0, found one trained with handroll notes 1"
+    ):
+        generate(method, other, corpus / "windows.json", models)
+    settings = (other, corpus / "windows.json", models[0], GESTURE, SETTINGS, tmp_path / "gesture", tmp_path / "gesture.safetensors")
+    with pytest.raises(ValueError, match="expected a model trained with the encoder"):
+        train_gesture(*settings)
+
+
 def test_every_method_moves_every_window(corpus, motions):
     windows = len(json.loads((corpus / "windows.json").read_text())["windows"]["valid"])
     rows = {kind: len(columns["clip"]) for kind, (columns, _) in motions.items()}

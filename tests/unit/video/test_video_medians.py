@@ -37,3 +37,8 @@ def test_only_the_segments_are_looked_at(encode):
     first, last = (frame.image for frame in read_frames(path, indices={3, 33}))
     windows = median_windows(path, TIMES_S, [(0.1, 4 / 30), (1.1, 34 / 30)], windows=2)
     np.testing.assert_array_equal(windows, [first, last])
+
+
+def test_no_usable_segment_gives_no_window(encode):
+    assert median_windows(encode(times_s=TIMES_S), TIMES_S, []) == []
+    assert median_windows(encode(times_s=TIMES_S), TIMES_S, [(5.0, 6.0)]) == []

@@ -1,8 +1,8 @@
-"""The clock: frames without a time, seen never, or after a restart."""
+"""The clock: frames without a time, never seen, or of another recording."""
 
 import pytest
 
-from handroll.video.streams import RESTART_S, Clock
+from handroll.video.streams import Clock
 
 
 def run(pts_s, nominal_s=0.1):
@@ -24,5 +24,7 @@ def test_a_frame_not_later_than_its_predecessor_is_not_seen():
     assert run([0.0, 0.1, 0.1, 0.05, 0.2])[1] == [0.0, 0.1, None, None, 0.2]
 
 
-def test_a_clock_that_starts_again_goes_on():
-    assert run([20.0, 20.1, 20.1 - 2 * RESTART_S, 20.2 - 2 * RESTART_S])[1] == pytest.approx([0, 0.1, 0.2, 0.3])
+def test_joined_recordings_have_other_offsets():
+    clock, found = run([20.0, 20.1])
+    clock.join(3.0 - 0.2)
+    assert [*found, clock.time(3.0), clock.time(2.9), clock.time(3.1)] == pytest.approx([0, 0.1, 0.2, None, 0.3])

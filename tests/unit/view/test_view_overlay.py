@@ -10,13 +10,13 @@ from handroll.schema import FINGERED_NOTES, NOTES, State
 from handroll.video.frames import read_frames
 from handroll.video.probe import probe
 from handroll.video.write import VideoWriter
-from handroll.view.contact_sheet import draw_contact_sheet, sheet_frames
+from handroll.view.contact_sheet import MARGIN_PX, TITLE_PX, draw_contact_sheet, sheet_frames
 from handroll.view.hands import COLOURS, draw_hand
 from handroll.view.keyroll import NUMBER, KeyRoll
 from handroll.view.notes import PRESSED, RINGING, NotesInTime, note_colour
-from handroll.view.overlay import draw_overlay
+from handroll.view.overlay import draw_badges, draw_clock, draw_overlay
 from handroll.view.slate import slate, write_slate
-from handroll.view.text import draw_text, text_size_px, wrap
+from handroll.view.text import draw_plate, draw_text, text_size_px, wrap
 
 GREY = 100
 CAMERA = Camera(320, 240, 400.0, "config")
@@ -207,6 +207,58 @@ def test_slate_is_a_playable_video(tmp_path):
 def test_wrapped_lines_fit():
     lines = wrap("a few words that do not fit into one narrow line", 120, 14)
     assert len(lines) > 2 and all(text_size_px(line, 14)[0] <= 120 for line in lines)
+
+
+def luminance(pixels):
+    """Relative luminance of sRGB pixels (..., 3), as WCAG 2.2 has it."""
+    share = np.asarray(pixels, float) / 255.0
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    return linear @ [0.2126, 0.7152, 0.0722]
+
+
+def page(shade):
+    """A picture of one grey, or a white page of notes: dark staves and heads."""
+    image = np.full((360, 640, 3), 255 if shade == "score" else shade, np.uint8)
+    if shade == "score":
+        image[::7] = 0
+        image[5:30:9, 3:640:11] = 0
+    return image
+
+
+def cells_of(image, folder):
+    """The upper left corner of the picture of a contact sheet."""
+    draw_contact_sheet([(image, 0.0)], np.full((3, 2), State.OBSERVED), folder / "sheet.png", "title")
+    sheet = np.asarray(Image.open(folder / "sheet.png"))
+    return sheet[TITLE_PX : TITLE_PX + 24, MARGIN_PX : MARGIN_PX + 64]
+
+
+def clock_of(image, folder):
+    drawn = image.copy()
+    draw_clock(drawn, 61.5, "anna/one")
+    return drawn[5:22, 500:633]
+
+
+def badges_of(image, folder):
+    drawn = image.copy()
+    draw_badges(drawn, (State.OBSERVED, State.HIDDEN))
+    return drawn[6:20, 10:100]
+
+
+@pytest.mark.parametrize("shade", [0, 90, 170, 255, "score"])
+@pytest.mark.parametrize("text_of", [cells_of, clock_of, badges_of])
+def test_text_on_a_picture_is_readable_whatever_it_shows(tmp_path, text_of, shade):
+    """WCAG 2.2 asks for a contrast of 4.5 between letters and what is behind them."""
+    light = np.sort(luminance(text_of(page(shade), tmp_path)).ravel())
+    letters, behind = light[-len(light) // 50 :].mean(), light[: len(light) * 3 // 4].max()
+    assert (letters + 0.05) / (behind + 0.05) > 4.5
+
+
+def test_a_plate_may_reach_over_the_edge():
+    image = np.full((20, 20, 3), 255, np.uint8)
+    draw_plate(image, -5, -5, 10, 10)
+    assert image[0, 0].max() < 90 and image[10, 10].min() == 255
+    draw_plate(image, 15, 15, 40, 40)
+    assert image[-1, -1].max() < 90
 
 
 def test_outlined_text_is_told_from_its_own_colour():

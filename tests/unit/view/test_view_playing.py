@@ -31,7 +31,7 @@ PEDAL = pedal_table([], [])
 NOTES = note_table([0.2, 0.8], [0.6, 1.2], [60, 70], [80, 90], PEDAL)
 KEYBOARD_SCALES = Scales((800.0, -60.0, 60.0) * 2, (60.0, 20.0, 10.0) * 2, (0.0,) * 96, (0.1,) * 96, 3.0)
 CAMERA_SCALES = Scales((0.1, 0.1, 20.0) * 2, (0.1, 0.1, 1.0) * 2, (0.0,) * 96, (0.1,) * 96, 3.0)
-HEARD = {"notes": (177, "handroll notes 1"), "logmel": (256, "handroll log-mel 1"), "hubert": (32, "hubert 32 wide")}
+HEARD = {"notes": (177, "handroll notes 1"), "logmel": (256, "handroll log-mel 1"), "hubert": (32, None)}
 
 
 @pytest.fixture
@@ -118,10 +118,19 @@ def test_a_model_of_sound_needs_no_notes_and_cannot_hear_midi(tmp_path, untraine
 
 
 def test_a_model_of_a_speech_encoder_hears_by_its_weights(tmp_path, untrained, recording):
-    new_speech_encoder("hubert", "tiny").network.save_pretrained(tmp_path / "encoder")
-    pianist = load_pianist(untrained("hubert"), steps=1, encoder_folder=tmp_path / "encoder")
+    encoder = new_speech_encoder("hubert", "tiny")
+    encoder.network.save_pretrained(tmp_path / "encoder")
+    model = untrained("hubert", encoder=encoder.identity)
+    pianist = load_pianist(model, steps=1, encoder_folder=tmp_path / "encoder")
     motion, _ = read_table(play(pianist, recording, tmp_path / "out", "tone", video=False)["motion"], MOTION)
     assert len(motion["frame"]) == 2 * 45 and np.isfinite(motion["joints_keyboard_mm"]).all()
+
+
+def test_an_encoder_of_the_same_kind_with_other_weights_is_refused(tmp_path, untrained):
+    tuned, untuned = (new_speech_encoder("hubert", "tiny") for _ in range(2))
+    untuned.network.save_pretrained(tmp_path / "untuned")
+    with pytest.raises(ValueError, match=f"expected the hubert encoder .* {tuned.identity}, found {untuned.identity} in .*untuned"):
+        load_pianist(untrained("hubert", encoder=tuned.identity), encoder_folder=tmp_path / "untuned")
 
 
 def test_a_model_of_the_camera_frame_gives_a_motion_without_keyboard_or_video(tmp_path, untrained, recording):
@@ -144,8 +153,8 @@ def test_a_model_that_cannot_be_used_says_why(tmp_path, untrained):
     with pytest.raises(FileNotFoundError, match=r"position\.safetensors"):
         load_pianist(tmp_path)
     with pytest.raises(ValueError, match="--encoder FOLDER with the weights of hubert"):
-        load_pianist(untrained("hubert"))
-    with pytest.raises(ValueError, match=r"trained on \(handroll notes 0\), found handroll notes 1"):
+        load_pianist(untrained("hubert", encoder="hubert 32 wide, weights 0"))
+    with pytest.raises(ValueError, match="trained with, handroll notes 0, found handroll notes 1; train"):
         load_pianist(untrained(encoder="handroll notes 0"))
     with pytest.raises(ValueError, match="expected one of ddpm"):
         load_pianist(untrained(), sampler="euler")

@@ -1,0 +1,180 @@
+"""The figures of the evaluation: what each means, and how the scores of single performances become one value with an interval."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import bootstrap
+
+from handroll.evaluation.textures import TEXTURES
+from handroll.metrics.confidence import CONFIDENCE, RESAMPLES
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A line of the table.
+
+    Attributes
+    ----------
+    key : str
+        Name of the counts or samples that it is made of.
+    stage : str
+        Heading that it belongs to.
+    title, unit : str
+        A unit of "%" shows a share in percent, "of" shows "7 of 8".
+    digits : int
+        After the decimal point.
+    statistic : str
+        "ratio" (sum of numerators over sum of denominators), or of samples "mean_abs", "p95_abs", "max_abs".
+    """
+
+    key: str
+    stage: str
+    title: str
+    unit: str
+    digits: int
+    statistic: str = "ratio"
+
+
+_DETECTION, _KEYBOARD, _MUSIC, _FINGERING, _MOTION = "Hands in the frame", "Keyboard", "Notes", "Fingering", "Motion"
+
+FIGURES = (
+    Figure("both_hands_found", _DETECTION, "both hands found, of frames in which both are visible", "%", 1),
+    Figure("hands_lost", _DETECTION, "hands lost while visible", "%", 2),
+    Figure("right_side", _DETECTION, "left and right correct, of hands found", "%", 1),
+    Figure("landmark_error", _DETECTION, "landmark error, of the width of the palm", "%", 1),
+    Figure("registered", _KEYBOARD, "keyboards registered", "of", 0),
+    Figure("along_mm", _KEYBOARD, "error along the keys, worst keyboard (p95 of its keys)", "mm", 2, "max_abs"),
+    Figure("across_mm", _KEYBOARD, "error across the keys, worst keyboard (p95 of its keys)", "mm", 2, "max_abs"),
+    Figure("onset_f1", _MUSIC, "note onset F1 (50 ms)", "", 3),
+    Figure("onset_offset_f1", _MUSIC, "note onset and release F1", "", 3),
+    Figure("offset_error_ms", _MUSIC, "offset between sound and picture, mean error", "ms", 1, "mean_abs"),
+    Figure("offset_error_ms", _MUSIC, "offset between sound and picture, p95 error", "ms", 1, "p95_abs"),
+    Figure("offset_error_ms", _MUSIC, "offset between sound and picture, greatest error", "ms", 1, "max_abs"),
+    Figure("labelled", _FINGERING, "notes labelled", "%", 1),
+    Figure("label_right", _FINGERING, "labels right in hand and finger", "%", 1),
+    Figure("label_hand_right", _FINGERING, "labels right in the hand", "%", 1),
+    *(Figure(f"label_right_{name}", _FINGERING, f"labels right, {name.replace('_', ' ')}", "%", 1) for name in TEXTURES),
+    Figure("observed", _MOTION, "hands observed after cleaning, of visible hands", "%", 1),
+    Figure("short_gaps", _MOTION, "short gaps interpolated", "of", 0),
+    Figure("long_gaps", _MOTION, "long gaps hidden", "of", 0),
+    Figure("joint_error_mm", _MOTION, "joint error, aligned without scale", "mm", 1),
+    Figure("tip_error_mm", _MOTION, "fingertip error in the keyboard frame", "mm", 1),
+    Figure("tip_error_along_mm", _MOTION, "fingertip error along the keys", "mm", 1),
+    Figure("tip_error_across_mm", _MOTION, "fingertip error across the keys", "mm", 1),
+    Figure("tip_error_height_mm", _MOTION, "fingertip error in height", "mm", 1),
+    Figure("tip_error_by_sight_mm", _MOTION, "fingertip error by sight alone, without notes", "mm", 1),
+    Figure("key_press_f1", _MOTION, "key press F1 of the motion against the true notes", "", 3),
+    Figure("key_press_f1_of_truth", _MOTION, "key press F1 of the true motion", "", 3),
+)
+"""Every figure about a performance, in the order of the table."""
+
+_STATISTICS = {
+    "mean_abs": lambda samples: float(np.mean(np.abs(samples))),
+    "p95_abs": lambda samples: float(np.percentile(np.abs(samples), 95)),
+    "max_abs": lambda samples: float(np.max(np.abs(samples))),
+}
+
+
+def summarise(scores, figures=FIGURES, seed=0, resamples=RESAMPLES):
+    """The figures over all performances.
+
+    Parameters
+    ----------
+    scores : sequence of dict
+        Of each performance: `counts` (key to numerator and denominator) and `samples` (key to numbers).
+    figures : sequence of Figure
+    seed, resamples : int
+        Of the bootstrap over performances.
+
+    Returns
+    -------
+    list of dict
+        `key`, `stage`, `title`, `unit`, `digits`, `statistic`, `value`, `low`, `high` (95 % interval; None for extremes, and where
+        fewer than two performances count), `count` (denominator or number of samples), `good` (numerator). A figure that no performance
+        has is left out.
+    """
+    return [row for figure in figures if (row := _summarise(figure, scores, seed, resamples))]
+
+
+def _summarise(figure, scores, seed, resamples):
+    facts = {name: getattr(figure, name) for name in ("key", "stage", "title", "unit", "digits", "statistic")}
+    if figure.statistic == "ratio":
+        pairs = np.array([score["counts"][figure.key] for score in scores if figure.key in score["counts"]], dtype=float).reshape(-1, 2)
+        pairs = pairs[pairs[:, 1] > 0]
+        if not len(pairs):
+            return None
+        good, count = pairs.sum(axis=0)
+        return facts | {"value": good / count, "good": good, "count": count} | _interval(pairs, _ratio, seed, resamples)
+    samples = [np.array(score["samples"][figure.key], dtype=float) for score in scores if score["samples"].get(figure.key)]
+    if not samples:
+        return None
+    pooled, statistic = np.concatenate(samples), _STATISTICS[figure.statistic]
+    bounds = {"low": None, "high": None}
+    if figure.statistic == "mean_abs":
+        sums = np.array([[np.abs(part).sum(), len(part)] for part in samples])
+        bounds = _interval(sums, _ratio, seed, resamples)
+    return facts | {"value": statistic(pooled), "good": None, "count": len(pooled)} | bounds
+
+
+def _ratio(numerator, denominator, axis=-1):
+    return np.sum(numerator, axis=axis) / np.sum(denominator, axis=axis)
+
+
+def _interval(pairs, statistic, seed, resamples):
+    """Ends of the interval of a ratio of sums, by drawing performances (row, 2)."""
+    if len(pairs) < 2:
+        return {"low": None, "high": None}
+    drawn = bootstrap(
+        tuple(pairs.T),
+        statistic,
+        n_resamples=resamples,
+        paired=True,
+        vectorized=True,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return {"low": float(drawn.low), "high": float(drawn.high)}
+
+
+def reliability(scores, edges=(0.0, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)):
+    """How often labels of each confidence are right.
+
+    Parameters
+    ----------
+    scores : sequence of dict
+        As of `summarise`.
+    edges : sequence of float
+        Of the classes of confidence.
+
+    Returns
+    -------
+    list of dict
+        Of each class that has labels: `from`, `to`, `labels`, `confidence` (mean), `right` (share).
+    """
+    confidence, right = (
+        np.array([value for score in scores for value in score["samples"].get(key, ())]) for key in ("label_confidence", "label_right")
+    )
+    group = np.digitize(confidence, edges[1:-1])
+    rows = []
+    for i in np.unique(group):
+        chosen = group == i
+        means = {"confidence": float(confidence[chosen].mean()), "right": float(right[chosen].mean())}
+        rows.append({"from": edges[i], "to": edges[i + 1], "labels": int(chosen.sum()), **means})
+    return rows
+
+
+def value_text(row):
+    """A row's value as text, with unit."""
+    if row["unit"] == "of":
+        return f"{row['good']:.0f} of {row['count']:.0f}"
+    return _number(row, row["value"]) + (f" {row['unit']}" if row["unit"] else "")
+
+
+def interval_text(row):
+    """A row's interval as text; empty where there is none."""
+    return "" if row["low"] is None or row["unit"] == "of" else f"{_number(row, row['low'])} to {_number(row, row['high'])}"
+
+
+def _number(row, value):
+    return f"{(100.0 if row['unit'] == '%' else 1.0) * value:.{row['digits']}f}"

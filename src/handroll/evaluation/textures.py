@@ -1,0 +1,56 @@
+"""What kind of passage a note belongs to: fingering is harder in some than in others."""
+
+import numpy as np
+
+from handroll.hand.skeleton import HANDS
+
+CHORD_S = 0.04
+"""Notes of one hand struck within this time are a chord."""
+
+NEIGHBOUR_S = 0.6
+"""Only notes of one hand that follow one another within this time are compared."""
+
+FAST_S = 0.2
+"""A line whose notes follow one another more quickly is fast."""
+
+LEAP_SEMITONES = 7
+"""A greater interval between two notes of a line is a leap: more than the five fingers span without moving."""
+
+TEXTURES = ("chord", "crossing", "repetition", "leap", "fast_line", "line")
+"""Kinds of passages. The first that fits a note counts."""
+
+
+def note_textures(notes, hand, finger):
+    """The texture of every note, by the hand and finger that truly play it.
+
+    Parameters
+    ----------
+    notes : dict of str to array (note,)
+        `onset_s` and `pitch`, by onset.
+    hand, finger : array (note,), int
+        Indices into `skeleton.HANDS` and `skeleton.FINGERS`.
+
+    Returns
+    -------
+    array (note,) of str
+        Of `TEXTURES`. A crossing is a note with which the thumb passes under, or a finger over the thumb.
+    """
+    textures = np.full(len(notes["pitch"]), "line", dtype=object)
+    for side in range(len(HANDS)):
+        rows = np.flatnonzero(np.asarray(hand) == side)
+        if len(rows) < 2:
+            continue
+        apart_s, step = np.diff(notes["onset_s"][rows]), np.diff(notes["pitch"][rows].astype(int))
+        outward = np.diff(finger[rows].astype(int)) * (1 if side else -1)
+        thumb = (finger[rows][:-1] == 0) | (finger[rows][1:] == 0)
+        together, near = apart_s < CHORD_S, apart_s < NEIGHBOUR_S
+        of_pair = {
+            "fast_line": apart_s < FAST_S,
+            "leap": near & (np.abs(step) > LEAP_SEMITONES),
+            "repetition": near & (step == 0),
+            "crossing": near & thumb & (np.sign(step) * outward < 0),
+        }
+        for name, chosen in of_pair.items():
+            textures[rows[1:][chosen & ~together]] = name
+        textures[rows[:-1][together]] = textures[rows[1:][together]] = "chord"
+    return textures

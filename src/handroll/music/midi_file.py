@@ -1,0 +1,196 @@
+"""Bytes of a Standard MIDI File as events in seconds. Any file gives events or one named fault, in bounded time and memory.
+
+Formats 0 and 1, tempo maps, SMPTE time and running status. mido reads well-formed files; on damaged ones it can run for hours
+(a quantity of variable length may be as long as the file) and raises whatever it meets.
+"""
+
+from array import array
+from enum import StrEnum
+
+import numpy as np
+
+MAX_BYTES = 8 * 1024**2
+"""Longest file that is read. Three hours with 100,000 notes take about 1 MB."""
+
+MAX_DURATION_S = 24 * 3600.0
+"""Latest event that is accepted, seconds."""
+
+MIN_TEMPO_US = 6_000
+"""Shortest beat that is accepted, microseconds: 10,000 beats a minute."""
+
+DEFAULT_TEMPO_US = 500_000
+"""Beat of a file that names no tempo: 120 beats a minute."""
+
+_META, _SYSEX = 0xFF, (0xF0, 0xF7)
+_SET_TEMPO = 0x51
+_VOICE_BYTES = {8: 2, 9: 2, 10: 2, 11: 2, 12: 1, 13: 1, 14: 2}
+# Data bytes of a channel message, by the upper half of its status.
+_SYSTEM_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}
+_SMPTE_HZ = {24: 24.0, 25: 25.0, 29: 30000.0 / 1001.0, 30: 30.0}
+
+
+class MidiFault(StrEnum):
+    """Why a MIDI file is not used."""
+
+    MISSING = "missing"
+    NOT_MIDI = "not_midi"
+    TOO_LARGE = "too_large"
+    CUT_OFF = "cut_off"
+    BROKEN = "broken"
+    SEPARATE_TRACKS = "separate_tracks"
+    NO_TIME = "no_time"
+    BAD_TEMPO = "bad_tempo"
+    TOO_LONG = "too_long"
+    NO_NOTES = "no_notes"
+
+
+class MidiError(ValueError):
+    """A MIDI file that is not used.
+
+    Attributes
+    ----------
+    fault : MidiFault
+    """
+
+    def __init__(self, fault, message):
+        super().__init__(message)
+        self.fault = fault
+
+
+def read_events(data):
+    """Channel messages of all tracks, in order of time.
+
+    Parameters
+    ----------
+    data : bytes
+        A whole file.
+
+    Returns
+    -------
+    time_s : array (event,), float64
+        Seconds from the file's start.
+    message : uint8 array (event, 3)
+        Status byte and data bytes; a missing second data byte is 0. At one time, tracks keep their order.
+    end_s : float
+        Time of the last event of any kind.
+
+    Raises
+    ------
+    MidiError
+        With the fault, and what was expected and found; the message lacks the file's name.
+    """
+    if data[:4] != b"MThd":
+        what = "an empty file" if not data else f"{data[:4]!r} at its start"
+        raise MidiError(MidiFault.NOT_MIDI, f"expected a MIDI file, which starts with MThd, found {what}")
+    if len(data) < 14:
+        raise MidiError(MidiFault.CUT_OFF, f"expected a header of 14 bytes, found a file of {len(data)} bytes; copy the file again")
+    kind, n_tracks, division = (int.from_bytes(data[at : at + 2]) for at in (8, 10, 12))
+    if kind > 1:
+        text = "expected a MIDI file of format 0 or 1, found "
+        text += "format 2, whose tracks share no clock; export it as format 0 or 1" if kind == 2 else f"format {kind}"
+        raise MidiError(MidiFault.SEPARATE_TRACKS if kind == 2 else MidiFault.BROKEN, text)
+    ticks, messages, tempos, end = array("q"), bytearray(), {}, 0
+    for start, stop in _tracks(data, n_tracks):
+        end = max(end, _read_track(data, start, stop, ticks, messages, tempos))
+    seconds = _clock(division, tempos)
+    order = np.argsort(np.frombuffer(ticks, dtype=np.int64), kind="stable")
+    time_s = seconds(np.frombuffer(ticks, dtype=np.int64)[order])
+    end_s = float(seconds(np.array([end]))[0])
+    if end_s > MAX_DURATION_S:
+        found = f"expected at most {MAX_DURATION_S / 3600:g} hours of music, found {end_s / 3600:.0f}; check its tempo"
+        raise MidiError(MidiFault.TOO_LONG, found)
+    return time_s, np.frombuffer(bytes(messages), dtype=np.uint8).reshape(-1, 3)[order], end_s
+
+
+def _tracks(data, n_tracks):
+    """(first, stop) of the bytes of each track; chunks of other kinds are passed over."""
+    at, found = 8 + int.from_bytes(data[4:8]), []
+    while len(found) < n_tracks:
+        stop = at + 8 + int.from_bytes(data[at + 4 : at + 8])
+        if len(data) < at + 8 or stop > len(data):
+            text = f"expected {n_tracks} tracks, found the end of the file in track {len(found) + 1}; copy or export the file again"
+            raise MidiError(MidiFault.CUT_OFF, text)
+        if data[at : at + 4] == b"MTrk":
+            found.append((at + 8, stop))
+        at = stop
+    return found
+
+
+def _read_track(data, at, stop, ticks, messages, tempos):
+    """Append a track's events to `ticks`, `messages` and `tempos` (tick to microseconds a beat); the tick at which it ends."""
+    tick, status = 0, None
+    while at < stop:
+        delta, at = _quantity(data, at, stop)
+        tick += delta
+        if at < stop and data[at] >= 0x80:
+            event, at = data[at], at + 1
+        else:
+            event = status
+        if event is None:
+            raise _broken(at, "a status byte", data, stop)
+        if event == _META:
+            meta = data[at] if at < stop else None
+            length, at = _quantity(data, at + 1, stop)
+            if at + length > stop:
+                raise _broken(at, f"{length} bytes of a meta event", data, stop)
+            if meta == _SET_TEMPO:
+                tempo_us = int.from_bytes(data[at : at + length])
+                if length != 3 or tempo_us < MIN_TEMPO_US:
+                    text = f"expected beats of at least {MIN_TEMPO_US} microseconds in 3 bytes, found {tempo_us} in {length}"
+                    raise MidiError(MidiFault.BAD_TEMPO, text)
+                tempos[tick] = tempo_us
+            at += length
+        elif event in _SYSEX:
+            length, at = _quantity(data, at, stop)
+            if at + length > stop:
+                raise _broken(at, f"{length} bytes of a system message", data, stop)
+            at += length
+        else:
+            length = _VOICE_BYTES.get(event >> 4, _SYSTEM_BYTES.get(event))
+            values = data[at : min(at + (length or 0), stop)]
+            if length is None or len(values) < length or max(values, default=0) > 0x7F:
+                raise _broken(at, "a MIDI message", data, stop)
+            at += length
+            if event < 0xF0:
+                status = event
+                ticks.append(tick)
+                messages += bytes((event, *values, 0))[:3]
+    return tick
+
+
+def _quantity(data, at, stop):
+    """A quantity of variable length, at most four bytes, and where it ends."""
+    value = 0
+    for n in range(4):
+        if at + n >= stop:
+            break
+        value = value << 7 | data[at + n] & 0x7F
+        if data[at + n] < 0x80:
+            return value, at + n + 1
+    raise _broken(at, "a quantity of 1 to 4 bytes", data, stop)
+
+
+def _broken(at, expected, data, stop):
+    found = f"0x{data[at]:02x}" if at < stop else "the end of the track"
+    return MidiError(MidiFault.BROKEN, f"expected {expected} at byte {at}, found {found}; export the file again")
+
+
+def _clock(division, tempos):
+    """Function from ticks (n,) to seconds."""
+    if division & 0x8000:
+        frames_hz, ticks_a_frame = _SMPTE_HZ.get(256 - (division >> 8)), division & 0xFF
+        if frames_hz is None or not ticks_a_frame:
+            raise MidiError(MidiFault.NO_TIME, f"expected SMPTE time of 24, 25, 29 or 30 frames a second, found division 0x{division:04x}")
+        return lambda ticks: ticks / (frames_hz * ticks_a_frame)
+    if not division:
+        raise MidiError(MidiFault.NO_TIME, "expected at least one tick a beat, found 0")
+    changes = sorted({0: DEFAULT_TEMPO_US, **tempos}.items())
+    tick, tempo_us = (np.array(column, dtype=np.float64) for column in zip(*changes, strict=True))
+    tick_s = 1e-6 * tempo_us / division
+    start_s = np.concatenate([[0.0], np.cumsum(np.diff(tick) * tick_s[:-1])])
+
+    def seconds(ticks):
+        change = np.searchsorted(tick, ticks, side="right") - 1
+        return start_s[change] + (ticks - tick[change]) * tick_s[change]
+
+    return seconds

@@ -1,0 +1,1 @@
+"""`handroll run`: the workflow on your own videos, with one line for each stage and a report at the end."""

@@ -1,0 +1,158 @@
+"""The sheet of your own videos: a distinct name for each file or URL, kept from one run to the next.
+
+The output folder holds one sheet with every video that was ever run there. A second run adds rows and never renames or replaces
+those of the first: results lie in folders of these names.
+"""
+
+import os
+import re
+import unicodedata
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+from handroll.acquire.sites import same_video_key, site_of
+from handroll.provenance import atomic_path
+from handroll.sheet import IDENTIFIER, SheetError, Video, is_url, read_rows
+
+SUBJECT = "own"
+"""Subject of your own videos."""
+
+NAME_LENGTH = 80
+"""Longest name made of a file name or address, in characters; a number may follow."""
+
+COLUMNS = ("subject", "video", "source", "midi", "override")
+"""Columns that the sheet always has."""
+
+
+def name_of(source):
+    """A safe name from a path's stem, or from the site and the video id of an address.
+
+    Examples
+    --------
+    >>> name_of("films/My piece (2).mp4"), name_of("https://www.youtube.com/watch?v=dQw4w9WgXcQ")
+    ('My_piece_2', 'youtube_dQw4w9WgXcQ')
+    """
+    if not is_url(source):
+        text = Path(source).stem
+    elif site_of(source) != "other_site" and " " in (key := same_video_key(source)):
+        # "youtube ID", "bilibili ID PART": the first part goes without its number.
+        return re.sub(r"[^A-Za-z0-9_.-]", "_", key.removesuffix(" 1"))
+    else:
+        parts = urlsplit(source)
+        query = dict(parse_qsl(parts.query))
+        page, video = Path(parts.path).stem, query.get("v") or query.get("id")
+        text = "_".join(part for part in (page, video) if part) or (parts.hostname or "")
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", plain).strip("_.-")[:NAME_LENGTH] or "video"
+
+
+def distinct_names(sources, taken=()):
+    """A name for each source, none of them taken; a name that is gets a number behind it.
+
+    Parameters
+    ----------
+    sources : iterable of str
+        Paths and URLs.
+    taken : iterable of str
+        Names in use. Names that differ in case only count as equal, since some file systems do not tell them apart.
+
+    Returns
+    -------
+    list of str
+    """
+    taken, names = {name.casefold() for name in taken}, []
+    for source in sources:
+        base = name_of(source)
+        name, number = base, 2
+        while name.casefold() in taken:
+            name, number = f"{base}_{number}", number + 1
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def add_videos(sheet, sources, names=(), midis=()):
+    """Add videos to the sheet, each once, and return their rows.
+
+    A source that the sheet has keeps its row and its name. New rows have `override: accept`: whatever the screening says of your
+    own video, its motion is made.
+
+    Parameters
+    ----------
+    sheet : path
+        Made where there is none.
+    sources : sequence of str
+        Paths and URLs; a source that is given twice counts once.
+    names, midis : sequence of str, optional
+        Of each source; empty: names are made, and there is no MIDI file.
+
+    Returns
+    -------
+    list of handroll.sheet.Video
+        The rows of these sources, in their order.
+
+    Raises
+    ------
+    SheetError
+        The sheet has problems; a name is not safe, belongs to another source, or the source has another name already; a path holds
+        a character that a sheet cannot hold.
+    """
+    sheet = Path(sheet)
+    rows = {row.video: row for row in read_rows(sheet, Video, ("subject", "video"))} if sheet.is_file() else {}
+    known = {_key(row.source): name for name, row in rows.items()}
+    asked = []
+    for number, source in enumerate(sources):
+        stored = source if is_url(source) else os.path.abspath(source)
+        name = known.get(_key(stored))
+        if names:
+            _check_name(names[number], stored, name, rows)
+            name = names[number]
+        name = name or distinct_names([source], rows)[0]
+        midi = os.path.abspath(midis[number]) if midis else rows[name].midi if name in rows else None
+        for path in filter(None, (stored, midi)):
+            _check_path(path)
+        # Another spelling of a source stays out of the sheet: it would be fetched again.
+        old = rows[name].model_dump() if name in rows else {"subject": SUBJECT, "video": name, "source": stored, "override": "accept"}
+        rows[name] = Video.model_validate(old | {"midi": midi})
+        known[_key(stored)] = name
+        if name not in asked:
+            asked.append(name)
+    write_sheet(sheet, rows.values())
+    return [rows[name] for name in asked]
+
+
+def write_sheet(path, rows):
+    """Write rows as a sheet, with the columns that any of them fills; a sheet that would stay the same is not touched."""
+    cells = [{name: str(value) for name, value in row.model_dump().items() if value is not None} for row in rows]
+    header = [name for name in Video.model_fields if name in COLUMNS or any(name in row for row in cells)]
+    lines = [header, *([row.get(name, "") for name in header] for row in cells)]
+    text = "".join("\t".join(line) + "\n" for line in lines)
+    if not Path(path).is_file() or Path(path).read_bytes() != text.encode():
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def _key(source):
+    """What two spellings of one source share."""
+    return same_video_key(source) if is_url(source) else os.path.normpath(source)
+
+
+def _check_name(name, source, known, rows):
+    if not re.fullmatch(IDENTIFIER, name) or len(name) > NAME_LENGTH:
+        raise SheetError(f"--name {name}: expected at most {NAME_LENGTH} letters, digits, `_`, `.` or `-`, starting with a letter or digit")
+    if known not in (None, name):
+        raise SheetError(
+            f"--name {name}: {source} is in this output folder already, as {known}; leave the name out, or choose another --out"
+        )
+    other = next((row for row in rows.values() if row.video.casefold() == name.casefold() and _key(row.source) != _key(source)), None)
+    if other:
+        raise SheetError(f"--name {name}: the name belongs to {other.source} in this output folder; choose another name or --out")
+
+
+def _check_path(path):
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise SheetError(f"{path!a}: expected a path in UTF-8; rename the file") from None
+    if path != path.strip() or re.search(r"[\t\r\n]", path):
+        raise SheetError(f"{path!r}: expected a path without tabs, line breaks and spaces at its ends; rename the file")

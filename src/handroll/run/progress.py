@@ -1,0 +1,182 @@
+"""Progress of a workflow in plain lines: one for each video and stage, with the time it took and an estimate of what is left.
+
+The estimate rests on finished jobs. How long each rule takes relative to the others is known (`COSTS`); how fast this machine is,
+and how many jobs run at a time, is measured on the jobs that have finished. Before the first one there is no estimate.
+"""
+
+from dataclasses import dataclass, field
+
+from handroll.run.own_sheet import SUBJECT
+
+STAGES = {
+    "reading": ("fetch_video", "probe_video", "extract_audio"),
+    "survey": ("survey_video", "find_segments", "measure_sound"),
+    "hands": ("detect_hands", "measure_visibility"),
+    "notes": ("transcribe_audio", "check_midi"),
+    "keyboard": ("register_keyboard",),
+    "poses": ("fit_pose", "label_fingering", "refine_pose"),
+    "motion": ("clean_motion",),
+    "clips": ("cut_clips",),
+    "overlay": ("draw_overlay",),
+}
+"""The stages of a video and their rules, in order. A stage ends with its last rule; other rules are stages of their own."""
+
+COSTS = {
+    "fetch_video": (0.5, 0.0),
+    "probe_video": (0.5, 0.0),
+    "extract_audio": (0.3, 0.01),
+    "survey_video": (3.0, 0.2),
+    "find_segments": (0.5, 0.0),
+    "measure_sound": (2.5, 0.02),
+    "detect_hands": (2.0, 0.6),
+    "measure_visibility": (0.5, 0.0),
+    "transcribe_audio": (5.0, 2.0),
+    "check_midi": (2.0, 0.02),
+    "register_keyboard": (4.5, 0.0),
+    "fit_pose": (3.5, 0.05),
+    "label_fingering": (1.0, 0.03),
+    "refine_pose": (3.0, 0.02),
+    "clean_motion": (2.3, 0.1),
+    "cut_clips": (2.0, 0.02),
+    "draw_overlay": (2.0, 0.55),
+}
+"""Cost of each rule: seconds of processor time for any video, and for a second of one at 30 frames/s; from `results/benchmarks` of a
+1080p30 and a 720p60 video. Only their ratios matter: how fast a machine is, is measured while it works."""
+
+LEAST_SHARE = 0.05
+"""Share of the expected work that must have finished before an estimate is given."""
+
+
+@dataclass
+class Job:
+    """A job that runs or has run: its rule, its video (empty for jobs of no video) and when it started, s."""
+
+    rule: str
+    video: str
+    started_s: float
+    log: str = ""
+
+
+@dataclass
+class Progress:
+    """What has run and what is left, from the events of a workflow.
+
+    Parameters
+    ----------
+    length_of : function of str to float or None
+        Length of a video (`subject/name`), s of a video with 30 frames/s; 0 where its file is rejected, so that its jobs do nothing;
+        None while not known.
+    """
+
+    length_of: object
+    waiting: dict = field(default_factory=dict)
+    running: dict = field(default_factory=dict)
+    finished: list = field(default_factory=list)
+    started_s: float | None = None
+    videos: list = field(default_factory=list)
+
+    def plan(self, counts, at_s):
+        """The workflow starts: `counts` jobs of each rule have to run."""
+        self.started_s = at_s
+        self.waiting = {rule: count for rule, count in counts.items() if rule != "total"}
+
+    def start(self, identity, job):
+        """A job starts; returns True for the first job of a video."""
+        self.running[identity] = job
+        if job.video and job.video not in self.videos:
+            self.videos.append(job.video)
+            return True
+        return False
+
+    def finish(self, identity, at_s):
+        """A job has finished: the line of the stage that it ends, or None."""
+        job = self.running.pop(identity, None)
+        if job is None:
+            return None
+        self.waiting[job.rule] = max(self.waiting.get(job.rule, 0) - 1, 0)
+        self.finished.append((job, at_s - job.started_s))
+        stage = _stage_of(job.rule)
+        if stage is None and not job.log:
+            # A target without a script of its own, such as `all`.
+            return None
+        rules = STAGES.get(stage, (job.rule,))
+        if job.rule != rules[-1] or (job.video and self.length_of(job.video) == 0.0):
+            return None
+        took_s = sum(took for done, took in self.finished if done.rule in rules and done.video == job.video)
+        return self.line(job.video, stage or job.rule, took_s, at_s)
+
+    def fail(self, identity):
+        """A job has failed, so the later jobs of its video will not run; returns it, or None where it is not known."""
+        job = self.running.pop(identity, None)
+        if job is not None:
+            order = [rule for rules in STAGES.values() for rule in rules]
+            lost = order[order.index(job.rule) :] if job.video and job.rule in order else [job.rule]
+            for rule in lost:
+                self.waiting[rule] = max(self.waiting.get(rule, 0) - 1, 0)
+        return job
+
+    def line(self, video, stage, took_s, at_s):
+        """The line of a finished stage."""
+        left = self.left_s(at_s)
+        left = "" if left is None or not any(self.waiting.values()) else f"   about {in_words(left)} left"
+        since_s = 0.0 if self.started_s is None else at_s - self.started_s
+        return f"{clock(since_s)}  {short(video):<24}  {stage:<18} {in_words(took_s):>8}{left}"
+
+    def left_s(self, at_s):
+        """Estimated time until everything has run, s; None while nothing is known to base it on."""
+        worked_s = sum(took for job, took in self.finished if job.rule in COSTS)
+        lengths = [length for video in self.videos if (length := self.length_of(video)) is not None]
+        if not lengths or worked_s <= 0.0 or self.started_s is None:
+            return None
+        mean_s = sum(lengths) / len(lengths)
+        expected_s = sum(cost(job.rule, self.length_of(job.video) or 0.0) for job, _ in self.finished if job.rule in COSTS)
+        rest_s = sum(count * cost(rule, mean_s) for rule, count in self.waiting.items() if rule in COSTS)
+        if expected_s < LEAST_SHARE * (expected_s + rest_s):
+            return None
+        speed = worked_s / expected_s
+        # What the running jobs have done already is not left.
+        begun_s = sum(min(at_s - job.started_s, speed * cost(job.rule, mean_s)) for job in self.running.values() if job.rule in COSTS)
+        at_once = max((worked_s + begun_s) / max(at_s - self.started_s, 1e-3), 1.0)
+        return max(speed * rest_s - begun_s, 0.0) / at_once
+
+
+def cost(rule, length_s):
+    """Expected seconds of a rule for a video of a length, s, on the machine that `COSTS` was measured on."""
+    least_s, per_s = COSTS[rule]
+    return least_s + per_s * length_s
+
+
+def _stage_of(rule):
+    return next((stage for stage, rules in STAGES.items() if rule in rules), None)
+
+
+def in_words(seconds):
+    """A time in the unit that fits it: `4 s`, `12 min`, `2.5 h`."""
+    if seconds < 99.5:
+        return f"{max(seconds, 1.0):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def clock(seconds):
+    """A time since the start as `m:ss` or `h:mm:ss`."""
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes:>3}:{seconds:02}"
+
+
+def short(video):
+    """A video's name in at most 24 characters; your own videos without their subject."""
+    name = video.removeprefix(f"{SUBJECT}/")
+    return name if len(name) <= 24 else f"{name[:11]}..{name[-11:]}"
+
+
+def last_line(text):
+    """The line of a job's log that says why it failed: the last one, without time, level and class of the error."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        return "no message"
+    words = lines[-1].split(" ")
+    if len(words) > 3 and words[2] in ("ERROR", "WARNING", "INFO"):
+        return " ".join(words[3:])
+    head, colon, rest = lines[-1].partition(": ")
+    return rest if colon and head.replace(".", "").isidentifier() else lines[-1]

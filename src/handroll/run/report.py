@@ -1,0 +1,252 @@
+"""What a run made of a video: figures, warnings and files, read from the results of that one video.
+
+Your own videos are judged by the criteria of the dataset, with the thresholds of the configuration. What they find is a warning:
+motion is made wherever the file can be read.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from handroll.screen.verdict import MEASURED, Verdict, judge
+
+FEW = 0.05
+"""A video in which a smaller share of the frames has a hand is of no use."""
+
+MISSING = 0.1
+"""A hand that is missing in a larger share of the frames is worth a warning, and so is a larger unusable share of the video."""
+
+STEPS = {
+    "fetch_video": "acquire/{v}/info.json",
+    "probe_video": "acquire/{v}/probe.json",
+    "extract_audio": "acquire/{v}/audio.flac",
+    "survey_video": "screen/{v}/observed.json",
+    "find_segments": "screen/{v}/survey.json",
+    "measure_sound": "screen/{v}/sound.json",
+    "detect_hands": "hands/{v}/detections.parquet",
+    "measure_visibility": "hands/{v}/visibility.json",
+    "transcribe_audio": "music/{v}/transcription/notes.parquet",
+    "check_midi": "music/{v}/notes.parquet",
+    "register_keyboard": "keyboard/{v}/registration.json",
+    "fit_pose": "hands/{v}/pose.parquet",
+    "label_fingering": "keyboard/{v}/notes.parquet",
+    "refine_pose": "hands/{v}/refined.parquet",
+    "clean_motion": "motion/{v}/motion.parquet",
+    "draw_overlay": "report/{v}/overlay.mp4",
+}
+"""An output of every step, below `results`, in the order in which the data flow. A step that fails leaves none."""
+
+
+def _up_to(last):
+    """The steps up to and including the one named."""
+    return tuple(STEPS)[: list(STEPS).index(last) + 1]
+
+
+FILES = {
+    "overlay": ("report/{v}/overlay.mp4", tuple(STEPS)),
+    "contact sheet": ("report/{v}/contact_sheet.png", tuple(STEPS)),
+    "motion": ("motion/{v}/motion.parquet", _up_to("clean_motion")),
+    "keyboard": ("keyboard/{v}/registration.png", _up_to("register_keyboard")),
+    "MIDI": ("music/{v}/notes.mid", _up_to("check_midi")),
+    "fingering": ("keyboard/{v}/fingering.pig.txt", _up_to("label_fingering")),
+}
+"""What a user looks for, by title: the file below `results`, and the steps without which it is from an earlier run or not there."""
+
+
+@dataclass(frozen=True)
+class VideoReport:
+    """What a run made of a video.
+
+    Attributes
+    ----------
+    name, source : str
+        As in the sheet.
+    verdict : Verdict
+        By the criteria of the dataset.
+    failed : str or None
+        The first step that has no result; None where all have.
+    hands : float
+        Share of the frames with a usable pose of at least one hand, 0..1.
+    figures : tuple of str
+        What was found, in words.
+    warnings : tuple of str
+        What is missing or doubtful, one sentence each.
+    files : dict of str to Path
+        Title to file, of those that this run made or confirmed.
+    """
+
+    name: str
+    source: str
+    verdict: Verdict
+    failed: str | None
+    hands: float
+    figures: tuple[str, ...]
+    warnings: tuple[str, ...]
+    files: dict[str, Path]
+
+    @property
+    def stopped_by(self):
+        """The reasons for which nothing was made: the file cannot be used at all, or a person rejected it."""
+        found = {reason for criterion in self.verdict.criteria for reason in criterion.reasons}
+        return tuple(reason for reason in self.verdict.reasons if reason.stops == "motion" and reason not in found)
+
+    @property
+    def useful(self):
+        """Whether the run gave motion with hands."""
+        return not self.failed and not self.stopped_by and self.hands >= FEW
+
+
+def read_report(root, row, thresholds):
+    """Read the results of one video.
+
+    Parameters
+    ----------
+    root : path
+        The folder that holds `results`.
+    row : handroll.sheet.Video
+    thresholds : dict
+        The section `screen` of the configuration.
+
+    Returns
+    -------
+    VideoReport
+    """
+    results, v = Path(root) / "results", f"{row.subject}/{row.video}"
+    values = {step: _values(Path(root) / path.format(subject=row.subject, video=row.video)) for step, path in MEASURED.items()}
+    by_hand = row.override if row.override == "reject" else None
+    verdict = judge(values.values(), thresholds, by_hand)
+    there = {step for step, path in STEPS.items() if (results / path.format(v=v)).is_file()}
+    failed = None if by_hand else next((step for step in STEPS if step not in there), None)
+    fingering = _values(results / f"keyboard/{v}/fingering.json")
+    states = _states(results / f"motion/{v}/motion.parquet") if "clean_motion" in there else None
+    report = VideoReport(row.video, row.source, verdict, failed, 0.0, (), (), {})
+    if report.stopped_by:
+        return report
+    hands, shares = (0.0, ()) if states is None or not len(states) else _hands(states)
+    made = hands >= FEW
+    figures, warnings = [], []
+    if shares:
+        left, right, both = shares
+        figures.append(f"both hands in {_percent(both)} of the frames")
+        missing = {"left": 1.0 - left, "right": 1.0 - right}
+        warnings += [f"{side} hand missing in {_percent(share)} of the frames" for side, share in missing.items() if share > MISSING]
+    about_notes, doubts = _notes(values["agreement"], fingering)
+    about_keyboard, lacking = _keyboard(values["registration"])
+    placeholders = set() if made else set(FILES)
+    if made:
+        figures += [*about_notes, *about_keyboard]
+        warnings += [*_cut(values["survey"]), *doubts, *lacking]
+        if fingering.get("labelled"):
+            figures.append(f"fingers for {_percent(fingering['labelled'] / fingering['notes'])} of the notes")
+            figures += _offset(fingering)
+        else:
+            placeholders.add("fingering")
+        placeholders |= {"keyboard"} if lacking else set()
+        placeholders |= set() if fingering.get("notes") else {"MIDI"}
+    files = {
+        title: results / path.format(v=v)
+        for title, (path, steps) in FILES.items()
+        if title not in placeholders and there.issuperset(steps) and (results / path.format(v=v)).is_file()
+    }
+    return VideoReport(row.video, row.source, verdict, failed, hands, tuple(figures), tuple(warnings), files)
+
+
+def report_lines(report, logs):
+    """The report as lines of text.
+
+    Parameters
+    ----------
+    report : VideoReport
+    logs : path
+        The folder of the jobs' logs.
+
+    Returns
+    -------
+    list of str
+    """
+    name = f"{report.name} ({report.source})"
+    if report.stopped_by:
+        return [f"{name}: not useful", *(f"  {reason.sentence}" for reason in report.stopped_by)]
+    if report.failed:
+        log = Path(logs) / report.failed / f"own/{report.name}.log"
+        state = f"not finished: the step {report.failed} has no result" + (f"; see {log}" if log.is_file() else "")
+    elif not report.useful:
+        state = "not useful: (almost) no hand was found, so there is no motion"
+    else:
+        state = "motion made, with warnings" if report.verdict.reasons or report.warnings else "motion made"
+    lines = [f"{name}: {state}"]
+    if report.figures:
+        lines.append(f"  {', '.join(report.figures)}")
+    lines += [f"  warning: {warning}" for warning in report.warnings]
+    if report.verdict.reasons:
+        lines.append("  A dataset would not accept this video:" if report.useful else "  Why:")
+        lines += [f"    {reason.sentence}" for reason in report.verdict.reasons]
+    elif report.useful:
+        lines.append("  A dataset would accept this video.")
+    return lines + [f"  {title:<14}{path}" for title, path in report.files.items()]
+
+
+def _values(path):
+    """The values of a JSON file; none where it is not there."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _states(path):
+    """The states (frame, hand 2) of a motion."""
+    import pyarrow.parquet as pq
+
+    return pq.read_table(path, columns=["state"])["state"].to_numpy().reshape(-1, 2)
+
+
+def _hands(states):
+    """Share of the frames with any hand, and with the left one, the right one and both."""
+    usable = states > 0
+    return float(usable.any(axis=1).mean()), (*(float(share) for share in usable.mean(axis=0)), float(usable.all(axis=1).mean()))
+
+
+def _cut(survey):
+    """What is left out of the video."""
+    scores = survey.get("screen", {}).get("editing", {})
+    lost = 1.0 - scores.get("playable_share", 1.0)
+    return [f"{_percent(lost)} of the video left out: cuts, titles, still frames or a moving camera"] if lost > MISSING else []
+
+
+def _notes(agreement, fingering):
+    """Figures and warnings on the notes: how many, where they come from, and what is wrong with a given MIDI file."""
+    count = fingering.get("notes", 0)
+    problem, correction = agreement.get("problem"), agreement.get("correction")
+    doubts = [problem["message"]] if problem else []
+    if correction:
+        offset_s = correction.get("offset_s", 0.0)
+        drift = ", with drift" if correction.get("drift") else ""
+        doubts.append(f"the MIDI file is {abs(offset_s):.2g} s {'early' if offset_s > 0 else 'late'}{drift}: corrected")
+    if not count:
+        return [], [*doubts, "no notes were found, so there is no MIDI file and no fingering"]
+    source = "from the MIDI file" if agreement.get("notes") == "given" else "transcribed"
+    return [f"{count} notes {source}"], doubts
+
+
+def _keyboard(registration):
+    """Figures and warnings on the keyboard."""
+    problem = registration.get("problem")
+    if problem or not registration:
+        from handroll.keyboard.registered import MESSAGES
+
+        why = MESSAGES.get(problem, problem) if problem else "it was not looked for"
+        return [], [f"no keyboard, so motion is in camera coordinates, without fingering: {why}"]
+    confidence = registration.get("confidence")
+    about = "keyboard marked in the sheet" if registration.get("source") == "sheet" else "keyboard found"
+    about += "" if confidence is None else f" (confidence {confidence:.2f})"
+    return [about + (", octave assumed" if registration.get("octave_source") == "assumed" else "")], []
+
+
+def _offset(fingering):
+    """The delay of the audio, where it could be measured."""
+    if (fingering.get("delay_estimate") or {}).get("delay_s") is None:
+        return []
+    delay_s = fingering["audio_delay_s"]
+    return [f"audio {1e3 * abs(delay_s):.0f} ms {'after' if delay_s >= 0 else 'before'} the picture"]
+
+
+def _percent(share):
+    return f"{100 * share:.0f} %"

@@ -1,0 +1,137 @@
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from handroll.config import Config
+from handroll.run.report import FILES, STEPS, read_report, report_lines
+from handroll.sheet import Video
+
+THRESHOLDS = Config().screen.model_dump() | {"motion_without_sound": True}
+ROW = Video(subject="own", video="take", source="/films/take.mp4", override="accept")
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A folder with all results of a good video, and a function that writes one of them again."""
+    root = tmp_path / "results"
+
+    def write(path, values):
+        file = root / path.format(v="own/take")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values) if isinstance(values, dict) else values, encoding="utf-8")
+
+    for path in (*STEPS.values(), *(path for path, _ in FILES.values())):
+        write(path, "something")
+    for path in ("acquire/{v}/probe.json", "screen/{v}/survey.json", "screen/{v}/sound.json"):
+        write(path, {"problems": [], "screen": {}})
+    shares = {"both_hands": 1.0, "any_hand": 1.0, "left_hand": 1.0, "right_hand": 1.0}
+    write("hands/{v}/visibility.json", {"screen": {"visibility": shares}})
+    write("music/{v}/agreement.json", {"notes": "transcribed", "problem": None, "correction": None})
+    write("keyboard/{v}/registration.json", {"problem": None, "source": "picture", "confidence": 0.93})
+    write("keyboard/{v}/fingering.json", {"notes": 50, "labelled": 48, "audio_delay_s": 0.012, "delay_estimate": {"delay_s": 0.012}})
+    save_states(root, np.full((100, 2), 2))
+    return tmp_path, write
+
+
+def save_states(root, states):
+    pq.write_table(pa.table({"state": states.reshape(-1).astype(np.int8)}), root / "motion/own/take/motion.parquet")
+
+
+def told(root, row=ROW):
+    report = read_report(root, row, THRESHOLDS)
+    return report, "\n".join(report_lines(report, root / "results" / "logs"))
+
+
+def test_a_good_video(results):
+    report, text = told(results[0])
+    assert report.useful and set(report.files) == set(FILES)
+    assert text.splitlines()[:3] == [
+        "take (/films/take.mp4): motion made",
+        "  both hands in 100 % of the frames, 50 notes transcribed, keyboard found (confidence 0.93), fingers for 96 % of the notes, "
+        "audio 12 ms after the picture",
+        "  A dataset would accept this video.",
+    ]
+
+
+def test_a_file_that_cannot_be_used_says_only_why(results):
+    root, write = results
+    write("acquire/{v}/probe.json", {"problems": ["source_empty"], "screen": {}})
+    report, text = told(root)
+    assert not report.useful and not report.files
+    assert text.splitlines() == [
+        "take (/films/take.mp4): not useful",
+        "  The file is empty (zero bytes): copy or record the video again.",
+    ]
+
+
+def test_a_hand_that_is_missing_is_a_warning(results):
+    root, _ = results
+    states = np.full((100, 2), 2)
+    states[:31, 1] = 0
+    save_states(root / "results", states)
+    report, text = told(root)
+    assert report.useful and "warning: right hand missing in 31 % of the frames" in text and "left hand missing" not in text
+
+
+def test_a_video_without_hands_is_not_useful_and_lists_no_file(results):
+    root, write = results
+    save_states(root / "results", np.zeros((100, 2)))
+    write(
+        "hands/{v}/visibility.json", {"screen": {"visibility": dict.fromkeys(("both_hands", "any_hand", "left_hand", "right_hand"), 0.0)}}
+    )
+    report, text = told(root)
+    assert not report.useful and not report.files
+    assert "not useful: (almost) no hand was found" in text and "No hand was found in any frame" in text
+
+
+def test_no_keyboard_no_notes_and_a_late_midi_file_are_warnings(results):
+    root, write = results
+    write("keyboard/{v}/registration.json", {"problem": "no_keyboard", "screen": {}})
+    write("keyboard/{v}/fingering.json", {"notes": 0, "labelled": 0, "audio_delay_s": 0.0})
+    write("music/{v}/agreement.json", {"notes": "given", "problem": None, "correction": {"offset_s": -3.27, "drift": 0.0}})
+    report, text = told(root)
+    assert report.useful and set(report.files) == {"overlay", "contact sheet", "motion"}
+    assert "no keyboard, so motion is in camera coordinates, without fingering: no row of black and white keys was found" in text
+    assert "warning: no notes were found" in text
+    assert "warning: the MIDI file is 3.3 s late: corrected" in text
+
+
+def test_own_videos_are_judged_by_the_criteria_of_the_dataset(results):
+    root, write = results
+    write(
+        "acquire/{v}/probe.json",
+        {"problems": [], "screen": {"duration": {"duration_s": 0.5}, "sound": {"has_audio": False, "sound_s": 0.0}}},
+    )
+    report, text = told(root)
+    assert report.useful
+    assert "A dataset would not accept this video:" in text and "The video has no audio: record with audio" in text
+
+
+def test_files_of_an_earlier_run_are_not_listed(results):
+    root, _ = results
+    (root / "results/keyboard/own/take/registration.json").unlink()
+    report, text = told(root)
+    assert not report.useful and set(report.files) == {"MIDI"}
+    (root / "results/hands/own/take/visibility.json").unlink()
+    assert not told(root)[0].files
+    assert "not finished: the step register_keyboard has no result" in text
+
+
+def test_a_video_that_a_person_rejected(results):
+    report, text = told(results[0], ROW.model_copy(update={"override": "reject"}))
+    assert not report.useful and "A person rejected the video in the sheet" in text
+
+
+def test_the_steps_are_those_of_the_workflow():
+    rules = Path(__file__).resolve().parents[3] / "workflow" / "rules"
+    text = "".join(path.read_text(encoding="utf-8") for path in sorted(rules.glob("*.smk")))
+    listed = re.search(r"^STEPS = \[(.*?)^\]", text, re.MULTILINE | re.DOTALL)[1]
+    assert [*STEPS] == [step for step in re.findall(r'"(\w+)"', listed) if step != "cut_clips"] + ["draw_overlay"]
+    for step, path in STEPS.items():
+        rule = text.partition(f"rule {step}:")[2].partition("\nrule ")[0]
+        assert f'="results/{path.format(v="{subject}/{video}")}"' in rule, step

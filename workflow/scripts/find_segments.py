@@ -1,0 +1,40 @@
+"""Find the usable segments: reads observed.json; writes survey.json.
+
+survey.json: `segments` (start_s, end_s), `screen`, the scores that the screens need, and `edits` and `hands` as observed. A rejected video
+has no segments and no scores.
+"""
+
+import json
+from pathlib import Path
+
+from handroll.logs import step_log
+from handroll.schema import write_json
+
+
+def main(snakemake):
+    """Segments and scores of what was observed."""
+    with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
+        observed = json.loads(Path(snakemake.input.observed).read_text(encoding="utf-8"))
+        if not observed:
+            write_json(snakemake.output.survey, {"segments": [], "screen": {}})
+            return
+        from handroll.detect.glance import Glance
+        from handroll.screen import camera_motion, editing, performers, viewpoint
+        from handroll.video.playable import playable
+
+        edits, hands = observed["edits"], Glance.from_dict(observed["hands"])
+        # A video without any hand is rejected for that, not for being cut up.
+        seen = {"time_s": hands.time_s.tolist(), "hands": hands.hands.tolist()} if hands.hands.any() else None
+        segments = playable(edits, seen)
+        scores = {
+            "editing": editing.measure(edits, seen),
+            "camera_motion": camera_motion.measure(edits),
+            "performers": performers.measure(hands.time_s, hands.sample, hands.landmarks_px, segments),
+            "viewpoint": viewpoint.measure(hands=hands),
+        }
+        write_json(snakemake.output.survey, {"segments": segments, "screen": scores, **observed})
+        log.info("%d usable segments, %.1f s", len(segments), scores["editing"]["playable_s"])
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821

@@ -1,0 +1,23 @@
+"""Render a performance of the simulator: writes the video, and beside it the truth (synth.truth.Truth) with the delay of the sound."""
+
+from pathlib import Path
+
+from handroll.evaluation.videos import frame_size_px, sound_delay_s
+from handroll.logs import step_log
+from handroll.synth.pianist import make_video
+
+
+def main(snakemake):
+    """A medley by the seed in the name."""
+    seed, made, settings = int(snakemake.wildcards.seed), snakemake.output, snakemake.params.settings
+    with step_log(snakemake.log[0], f"{snakemake.rule} {seed}") as log:
+        video = Path(made.video)
+        width_px, height_px = frame_size_px(settings["width_px"])
+        delay_s = sound_delay_s(seed)
+        size = {"width_px": width_px, "height_px": height_px, "supersample": 1}
+        make_video(None, seed, video.parent, settings["duration_s"], video.stem, settings["fps"], **size, sound_delay_s=delay_s)
+        log.info("%g s at %d x %d px, sound %.0f ms late", settings["duration_s"], width_px, height_px, 1e3 * delay_s)
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821

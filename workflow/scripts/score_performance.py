@@ -1,0 +1,38 @@
+"""Score a simulated performance: reads its truth and what every stage wrote; writes counts and samples (evaluation.performance)."""
+
+import json
+from pathlib import Path
+
+from handroll.evaluation import performance
+from handroll.keyboard.registered import RegisteredKeyboard
+from handroll.logs import step_log
+from handroll.schema import DETECTIONS, FINGERED_NOTES, MOTION, NOTES, POSE, by_frame, read_table, write_json
+from handroll.synth.truth import read_truth
+
+
+def main(snakemake):
+    """Stage by stage, in the order of the pipeline."""
+    given = snakemake.input
+    with step_log(snakemake.log[0], f"{snakemake.rule} {snakemake.wildcards.seed}") as log:
+        truth = read_truth(given.truth)
+        tables = {
+            name: by_frame(read_table(given[name], table)[0])
+            for name, table in (("detections", DETECTIONS), ("pose", POSE), ("motion", MOTION))
+        }
+        transcribed, notes = read_table(given.transcribed, NOTES)[0], read_table(given.notes, FINGERED_NOTES)[0]
+        registration, fingering = (json.loads(Path(given[name]).read_text(encoding="utf-8")) for name in ("registration", "fingering"))
+        counts = performance.score_detection(truth, tables["detections"])
+        counts |= performance.score_motion(truth, tables["motion"], tables["pose"])
+        samples = {}
+        for more_counts, more_samples in (
+            performance.score_registration(truth, RegisteredKeyboard.from_dict(registration)),
+            performance.score_music(truth, transcribed, fingering["audio_delay_s"]),
+            performance.score_fingering(truth, notes, fingering["audio_delay_s"]),
+        ):
+            counts, samples = counts | more_counts, samples | more_samples
+        write_json(snakemake.output.scores, {"counts": counts, "samples": samples})
+        log.info("%d figures", len(counts) + len(samples))
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821
