@@ -398,12 +398,14 @@ class Overlay(Section):
 class Evaluation(Section):
     """How accurate every stage is, against the truth of simulated performances: docs/evaluation.md."""
 
-    performances: Annotated[int, Field(ge=1)] = Field(8, description="simulated performances, each with a seed of its own")
+    performances: Annotated[int, Field(ge=1)] = Field(6, description="simulated performances, each with a seed of its own")
     first_seed: Annotated[int, Field(ge=0)] = Field(5101, description="seed of the first; those below 1000 served development")
-    seconds: Annotated[float, Field(ge=4)] = Field(24.0, description="length of each (s)")
+    seconds: Annotated[float, Field(ge=4)] = Field(20.0, description="length of each (s)")
     width_px: Annotated[int, Field(ge=320)] = Field(1920, description="width of the frames (px), 16:9")
     fps: Annotated[float, Field(ge=10, le=240)] = Field(30.0, description="frames a second")
-    scenes: Annotated[int, Field(ge=0)] = Field(12, description="scenes of each kind in which only the registration is scored")
+    scenes: Annotated[int, Field(ge=0)] = Field(
+        8, description="scenes of each kind in which only the registration is scored; twice as many with a reflection or a lamp"
+    )
     recordings: str | None = Field(
         None, description="a sheet of real videos, relative to the working directory, to measure what needs no truth; null: none"
     )

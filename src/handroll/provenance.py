@@ -133,7 +133,8 @@ def _meaning(path):
             ]
             node.body = kept or ([ast.Pass()] if not isinstance(node, ast.Module) else [])
     texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    named = {text for text in texts if text.startswith(f"{PACKAGE.name}.") and _module_path(text)}
+    # Not the beginning of a name that is put together, "handroll.music.": what follows it is not known here.
+    named = {text for text in texts if text.startswith(f"{PACKAGE.name}.") and not text.endswith(".") and _module_path(text)}
     return ast.unparse(tree), frozenset(imported), frozenset(named)
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from handroll.screen.verdict import MEASURED
+
 ROOT = Path(__file__).resolve().parents[2]
 GROWS = re.compile(r"grows\(|attempt")
 
@@ -39,12 +41,9 @@ def local():
 
 
 def measured_by(rules):
-    """Step of `MEASURED` in common.smk to the rule that writes its file."""
-    common = (ROOT / "workflow" / "rules" / "common.smk").read_text(encoding="utf-8")
-    table = re.search(r"^MEASURED = \{\n(.*?)^\}", common, flags=re.MULTILINE | re.DOTALL)[1]
-    files = dict(re.findall(r'"(\w+)": "([^"]+)"', table))
+    """Step of `MEASURED` to the rule that writes its file."""
     writers = {}
-    for step, file in files.items():
+    for step, file in MEASURED.items():
         writers[step] = [name for name, body in rules.items() if file in outputs(body)]
     assert all(len(names) == 1 for names in writers.values()), writers
     return {step: names[0] for step, names in writers.items()}

@@ -1,6 +1,6 @@
 """Register the keyboard in simulated scenes of one kind: writes how many were found, refused and wrong, and their errors."""
 
-from handroll.evaluation.scenes import score_scenes
+from handroll.evaluation.scenes import scene_seeds, score_scenes
 from handroll.logs import progress, step_log
 from handroll.schema import write_json
 
@@ -9,7 +9,7 @@ def main(snakemake):
     """Scene by scene."""
     kind, settings = snakemake.wildcards.kind, snakemake.params.settings
     with step_log(snakemake.log[0], f"{snakemake.rule} {kind}") as log:
-        seeds = range(settings["first_seed"], settings["first_seed"] + settings["number"])
+        seeds = scene_seeds(kind, **settings)
         summary = score_scenes(kind, progress(seeds, len(seeds), "scenes"))
         write_json(snakemake.output.scenes, summary)
         log.info("%d of %d registered, %d wrong", summary["registered"], summary["scenes"], summary["wrong"])

@@ -6,7 +6,15 @@ MAX_ALONG_MM, MAX_ACROSS_MM = 3.0, 10.0
 """A registration that is off by more than this at any key in the frame is wrong: a tenth of a white key, and what moves a fingertip
 from the white keys to the black ones."""
 
-__all__ = ["KINDS", "score_scenes"]
+HARDEST = ("reflection", "lamp")
+"""Kinds of which twice as many scenes are drawn: mirrored keys look like keys."""
+
+__all__ = ["KINDS", "scene_seeds", "score_scenes"]
+
+
+def scene_seeds(kind, number, first_seed):
+    """Seeds of the scenes of a kind."""
+    return range(first_seed, first_seed + number * (2 if kind in HARDEST else 1))
 
 
 def score_scenes(kind, seeds):

@@ -191,16 +191,15 @@ def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=Non
     if motion and (motion.shift_mm > MAX_SHIFT_MM or motion.zoom > MAX_ZOOM):
         return RegisteredKeyboard(Problem.CAMERA_ZOOMS if motion.zoom > MAX_ZOOM else Problem.CAMERA_MOVES, **movement)
 
-    octave, source, odds = 0, "keys" if marked is None else "sheet", None
+    octave, source, odds = octaves[0], "keys" if marked is None else "sheet", None
     if len(octaves) > 1:
-        shown = _scaled(view, scale)
-        likely = octave_odds(shown, keyboard, octaves, notes, time_s, landmarks_px)
+        likely = octave_odds(_scaled(view, scale), keyboard, octaves, notes, time_s, landmarks_px)
         best = np.argsort(-likely, kind="stable")
         odds = float(likely[best[0]] - likely[best[1]])
         source = "notes" if odds >= SETTLED else "assumed"
         # Nothing tells: the pianist sits before the middle of the keyboard, and so does the camera.
         octave = octaves[best[0]] if source == "notes" else min(octaves, key=lambda n: abs(_middle_mm(view, keyboard, n)))
-        view, blacks = moved(view, keyboard, octave), blacks + 5 * octave
+    view, blacks = moved(view, keyboard, octave), blacks + 5 * octave
     edges_mm, residual_mm = edge_residuals(picture, view, keyboard, blacks)
     confidence = _share_found(residual_mm)
     problem, doubt = None, None

@@ -19,6 +19,9 @@ from handroll.keyboard.view import KeyboardView, straight_down
 MIN_SUPPORT = 0.5
 """Share of a black key's edge points that must be found for it to count as there."""
 
+FEW_BEYOND = 3
+"""Fewer black keys than this beyond the end of a row are chance finds."""
+
 MARKED_SEARCH_MM, MIN_MARKED_BLACKS = 6.0, 5
 """How far from marked points the sides of black keys are searched for, and with how many of them the points are refined."""
 
@@ -91,7 +94,7 @@ def _registered(picture, seen, keyboard, focal_px):
         if np.array_equal(grown, blacks) or not len(grown):
             break
         blacks = grown
-    return Registration(view, keyboard, blacks, residual, _octaves(view, keyboard, blacks), covariance)
+    return Registration(view, keyboard, blacks, residual, _octaves(view, keyboard, blacks, _there(picture, view, keyboard)), covariance)
 
 
 def register_marked(picture, points_px, points_mm, focal_px=None):
@@ -151,18 +154,24 @@ def visible_lines(blacks):
 
 
 def _supported(picture, view, keyboard, search_mm=3.0):
-    """The longest row of black keys whose edges are seen, with at most three missing in between."""
+    """The row of black keys whose edges are seen; where something covers some, between pieces of at least `FEW_BEYOND` keys."""
+    there = _there(picture, view, keyboard, search_mm)
+    if not len(there):
+        return there
+    pieces = np.split(there, np.flatnonzero(np.diff(there) > 4) + 1)
+    longest = max(map(len, pieces))
+    kept = np.concatenate([piece for piece in pieces if len(piece) >= min(FEW_BEYOND, longest)])
+    return np.arange(kept[0], kept[-1] + 1)
+
+
+def _there(picture, view, keyboard, search_mm=3.0):
+    """The black keys 0..35 whose edges are seen."""
     everything = np.arange(len(BLACK_KEYS))
     edges = edge_points(view, keyboard, np.arange(1, 2), everything)
     offset = find_edges(picture.astype(np.float32), view, edges, search_mm)
     sides = edges.kind == SIDE
     share = np.array([np.isfinite(offset[sides & (edges.key == key)]).mean() for key in BLACK_KEYS])
-    there = np.flatnonzero(share >= MIN_SUPPORT)
-    if not len(there):
-        return there
-    pieces = np.split(there, np.flatnonzero(np.diff(there) > 4) + 1)
-    best = max(pieces, key=len)
-    return np.arange(best[0], best[-1] + 1)
+    return np.flatnonzero(share >= MIN_SUPPORT)
 
 
 def moved(view, keyboard, octave):
@@ -181,8 +190,8 @@ def _highest(blacks):
     return int((len(BLACK_KEYS) - 1 - blacks[-1]) // 5)
 
 
-def _octaves(view, keyboard, blacks):
-    """Octave shifts that what is seen allows."""
+def _octaves(view, keyboard, blacks, there):
+    """Octave shifts that what is seen allows; `there` are the black keys that are seen, also apart from the row `blacks`."""
     allowed = range(_lowest(blacks), _highest(blacks) + 1)
     margin = np.array([0.01 * view.width_px, 0.01 * view.height_px])
 
@@ -192,7 +201,9 @@ def _octaves(view, keyboard, blacks):
         at = view.project(np.array([x, keyboard.black_front_mm + 20.0, keyboard.black_height_mm]))
         return bool(np.isfinite(at).all() and (at > margin).all() and (at < 2 * view.centre_px - margin).all())
 
-    left, right = ends(blacks[0] - 1), ends(blacks[-1] + 1)
+    # Keys beyond the end of the row: something covers those in between.
+    left = ends(blacks[0] - 1) and (there < blacks[0]).sum() < FEW_BEYOND
+    right = ends(blacks[-1] + 1) and (there > blacks[-1]).sum() < FEW_BEYOND
     if left and right and len(blacks) < 36:
         return tuple(allowed)  # a keyboard with fewer keys
     if left and blacks[0] % 5 == 0:

@@ -29,6 +29,8 @@ class Finding(StrEnum):
 CORRECTABLE = frozenset({Finding.SHIFTED, Finding.DRIFTING})
 """Faults of the clock alone: taking them back leaves the performer's own notes."""
 
+MAX_NOTES_A_SECOND = 60.0
+"""More notes a second than anybody plays for long: ten fingers, six times a second."""
 
 _SURE = 3.0
 # An offset is one where it exceeds so many of its standard errors.
@@ -194,7 +196,9 @@ def choose_notes(notes, pedal, midi_path, samples, rate_hz, limits, correct=True
             problem = {"reason": str(Reason.MIDI_UNREADABLE), "fault": str(error.fault), "message": message}
     unchecked = _why_unchecked(samples, notes if given is None else given[0], notes)
     scores, findings, clock = None, {}, None
-    if unchecked is None:
+    if unchecked is None and given and (crowded := _too_many(given[0], len(samples) / rate_hz)):
+        findings = {Finding.NOTES_EXTRA: crowded}
+    elif unchecked is None:
         scores = measure(notes, samples, rate_hz) if given is None else measure(given[0], samples, rate_hz, notes)
         findings = decide(scores, limits)
     if given and findings and correct and CORRECTABLE.issuperset(findings):
@@ -222,6 +226,12 @@ def _why_unchecked(samples, notes, transcription):
     if max(len(notes["pitch"]), len(transcription["pitch"])) < LEAST_NOTES:
         return f"fewer than {LEAST_NOTES} notes"
     return None
+
+
+def _too_many(notes, duration_s):
+    """What is wrong with a MIDI file of far more notes than a recording of this length can have, or None: comparing them takes hours."""
+    found, most = len(notes["pitch"]), round(LEAST_NOTES + MAX_NOTES_A_SECOND * duration_s)
+    return f"{found} notes in {duration_s:.0f} s of audio (at most {most})" if found > most else None
 
 
 def _disagrees(path, findings):

@@ -6,6 +6,9 @@ from handroll.keyboard.delay import find_delay
 from handroll.keyboard.geometry import STANDARD
 from handroll.music.clock import Clock, move
 
+_AFTER_S = 1.0
+# The last frame is shown for some time, and the delay is known to some milliseconds.
+
 
 def to_picture(notes, pedal, time_s, joints_keyboard_mm, state, notes_clock, keyboard=STANDARD):
     """Move notes and pedal to the picture's clock, by the delay that the fingertips show.
@@ -22,7 +25,7 @@ def to_picture(notes, pedal, time_s, joints_keyboard_mm, state, notes_clock, key
     Returns
     -------
     notes, pedal : dict of str to array
-        What ends before the video begins is left out.
+        What ends before the video begins or is struck after it ends is left out.
     report : dict
         `audio_delay_s`: how much later than the picture the audio comes, 0 where no delay is trusted and for notes of a MIDI
         clock, which say nothing about the audio. `delay`: of which clock (`of`), `corrected_s`, `estimate_s` and `error_s`
@@ -33,6 +36,10 @@ def to_picture(notes, pedal, time_s, joints_keyboard_mm, state, notes_clock, key
     delay_s = round(float(delay_s), 4)
     if delay_s:
         notes, pedal = move(notes, pedal, Clock(-delay_s))
+    # A MIDI file may have hours of notes around a short video.
+    filmed = notes["onset_s"] <= (time_s[-1] if len(time_s) else 0.0) + _AFTER_S
+    if not filmed.all():
+        notes = {name: values[filmed] for name, values in notes.items()}
     known = bool(np.isfinite(estimate.delay_s))
     what = "MIDI" if notes_clock == "midi" else "audio"
     words = f"{what} {abs(delay_s):.2f} s {'late' if delay_s > 0 else 'early'}: corrected (standard error {1e3 * estimate.error_s:.0f} ms)"

@@ -28,6 +28,8 @@ soft and compressed; a polished fallboard; a lamp near polished keys. The last t
 WIDTH, HEIGHT = 1280, 720
 SECONDS, FPS = 8, 10
 PICTURES, WINDOWS, GRID_MM = 16, 2, 5.0
+ALONG_MM, ACROSS_MM = 3.0, 10.0
+"""A registration that is accepted with a larger error, along or across the keys, anywhere in the picture is wrong."""
 LANDMARK_NOISE_HANDS = 0.02
 """Standard deviation of a detected landmark along each axis, in lengths of the palm: about 2 mm."""
 _PALM = (0, 9)
@@ -144,15 +146,19 @@ def measure_scene(kind, seed, with_notes=True):
     Returns
     -------
     dict
-        `kind`, `seed`; `problem`: name of the `Problem`, or None where registered; and then `along_p95_mm`, `along_max_mm`,
-        `across_p95_mm`, `across_max_mm`: errors over the playing points in the picture; where the octave is assumed (`octave_source`),
-        up to whole octaves; `confidence`.
+        `kind`, `seed`; `problem`: name of the `Problem`, or None where registered; `confidence`; `wrong`: registered with an error
+        above `ALONG_MM` or `ACROSS_MM`; and where registered `along_p95_mm`, `along_max_mm`, `across_p95_mm`, `across_max_mm`:
+        errors over the playing points in the picture, up to whole octaves where the octave is assumed (`octave_source`).
     """
     filmed = film(kind, seed)
     notes = filmed.notes if with_notes else {name: values[:0] for name, values in filmed.notes.items()}
     found = register_keyboard(filmed.windows, WIDTH, notes, filmed.time_s, filmed.landmarks_px)
-    row = {"kind": kind, "seed": seed, "problem": found.problem and str(found.problem), "confidence": found.confidence}
-    return row if found.problem else row | {"octave_source": found.octave_source} | errors_mm(found, filmed.view)
+    row = {"kind": kind, "seed": seed, "problem": found.problem and str(found.problem), "confidence": found.confidence, "wrong": False}
+    if found.problem:
+        return row
+    errors = errors_mm(found, filmed.view)
+    wrong = errors["along_max_mm"] > ALONG_MM or errors["across_max_mm"] > ACROSS_MM
+    return row | {"octave_source": found.octave_source, "wrong": wrong} | errors
 
 
 def errors_mm(found, view):

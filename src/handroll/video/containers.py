@@ -1,4 +1,4 @@
-"""Opens media files safely: only containers that hold their own streams. Says what a file is that is none."""
+"""Opens media files safely: only containers that hold their own streams. Names the kind of any other file."""
 
 import os
 from pathlib import Path
@@ -9,35 +9,17 @@ HEAD_BYTES = 512
 """How much of a file is read to find its kind: more than two packets of an MPEG transport stream."""
 
 DEMUXERS = (
-    *("mov", "matroska", "mpegts", "mpeg", "avi", "flv", "asf", "ogg", "mxf", "gxf", "nut", "wtv", "rm", "dv", "ivf", "nsv", "pva", "dhav"),
-    *("gif", "yuv4mpegpipe", "h264", "hevc", "vvc", "av1", "obu", "m4v", "mpegvideo", "mjpeg", "vc1", "h261", "h263", "dirac", "cavsvideo"),
-    *(
-        "wav",
-        "w64",
-        "mp3",
-        "aac",
-        "flac",
-        "aiff",
-        "caf",
-        "ac3",
-        "eac3",
-        "dts",
-        "amr",
-        "au",
-        "ape",
-        "wv",
-        "tta",
-        "tak",
-        "mpc",
-        "mpc8",
-        "voc",
-    ),
+    # Containers of video.
+    "mov,matroska,mpegts,mpeg,avi,flv,asf,ogg,mxf,gxf,nut,wtv,rm,dv,ivf,nsv,pva,dhav,gif,yuv4mpegpipe,"
+    # Video without a container.
+    "h264,hevc,vvc,av1,obu,m4v,mpegvideo,mjpeg,vc1,h261,h263,dirac,cavsvideo,"
+    # Audio, to say that it is audio.
+    "wav,w64,mp3,aac,flac,aiff,caf,ac3,eac3,dts,amr,au,ape,wv,tta,tak,voc"
 )
-"""FFmpeg's demuxers of files that may be opened: video containers, raw video streams, and audio (to say that it is audio). All others
-are refused, above all those of scripts, playlists and descriptions (concat, hls, dash, sdp, imf, image2, ...), which make FFmpeg open
-other files."""
+"""FFmpeg's demuxers of files that may be opened. All others are refused, above all those of scripts, playlists and descriptions (concat,
+hls, dash, sdp, imf, image2, ...), which make FFmpeg open other files."""
 
-OPTIONS = {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "file", "enable_drefs": "0", "use_absolute_path": "0"}
+OPTIONS = {"format_whitelist": DEMUXERS, "protocol_whitelist": "file", "enable_drefs": "0", "use_absolute_path": "0"}
 """Options of FFmpeg's demuxers: no network, and no files that an MP4's data references name."""
 
 _TS_PACKET_BYTES = (188, 192, 204)
@@ -168,7 +150,7 @@ def container_of(path):
 
 
 def file_kind(path):
-    """What a file is that cannot be opened as a video.
+    """The kind of a file that cannot be opened as a video.
 
     Returns
     -------

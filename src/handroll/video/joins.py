@@ -70,7 +70,7 @@ class PieceCounter:
         self._last_s, self._near_s, self._delay = None, None, 0
 
     def number_of(self, packet):
-        """The number of the piece that the next packet of the stream belongs to; puts a wrong presentation time of it right."""
+        """The number of the piece that the next packet of the stream belongs to; corrects a wrong presentation time."""
         pts_s, dts_s = (None if ticks is None else float(ticks * packet.time_base) for ticks in (packet.pts, packet.dts))
         if pts_s is not None and dts_s is not None:
             if _follows(pts_s, dts_s):
@@ -104,6 +104,15 @@ def _follows(time_s, before_s):
     return before_s is None or -BACK_S <= time_s - before_s <= LEAP_S
 
 
+def demux(container, streams):
+    """The packets of some streams, in file order. At the end comes an empty one for each, whose decoding drains the decoder."""
+    try:
+        yield from container.demux(streams)
+    except IndexError:
+        # PyAV 18 also asks for the end of streams that appear within a file, and does not know them. Those named come before.
+        return
+
+
 def decode(container, stream, offset_of, faults):
     """Good frames (or blocks of audio) of a stream, piece by piece, each with the offset of its piece.
 
@@ -123,10 +132,9 @@ def decode(container, stream, offset_of, faults):
     (av.frame.Frame, offset)
         In the order in which the decoder presents them, up to where the file breaks off.
     """
-    pieces, packets, offset = PieceCounter(container), container.demux(stream), offset_of(0)
+    pieces, packets, offset = PieceCounter(container), demux(container, stream), offset_of(0)
     while True:
         try:
-            # The demuxer's last packet is empty: decoding it drains the decoder.
             packet = next(packets)
         except StopIteration:
             return

@@ -8,7 +8,7 @@ import av
 import numpy as np
 
 from handroll.video.containers import MediaError, open_media, picture_kind
-from handroll.video.joins import Piece, PieceCounter, find_offsets, may_leap
+from handroll.video.joins import Piece, PieceCounter, demux, find_offsets, may_leap, offset_of
 from handroll.video.streams import Clock, audio_stream, nominal_frame_s, showing, video_stream
 
 FIRST_FRAME_PACKETS = 600
@@ -187,7 +187,7 @@ def _read_packets(container, video, audio):
     """Pass over all packets, decoding each stream up to its first good frame."""
     found, pending = _Packets(), FIRST_FRAME_PACKETS
     of_video, of_audio = PieceCounter(container), PieceCounter(container)
-    demuxed = enumerate(container.demux([s for s in (video, audio) if s is not None])) if video or audio else iter(())
+    demuxed = enumerate(demux(container, [s for s in (video, audio) if s is not None])) if video or audio else iter(())
     while True:
         try:
             order, packet = next(demuxed)
@@ -261,7 +261,7 @@ def _sound(audio, packets, offsets):
     if packets.sound_start_s is None:
         return {}
     zeros_s = offsets["audio_offsets_s"]
-    start_s = packets.sound_start_s - zeros_s[packets.sound_piece]
+    start_s = packets.sound_start_s - offset_of(zeros_s, packets.sound_piece)
     ends_s = [piece.end_s - zero_s for piece, zero_s in zip(packets.audio, zeros_s, strict=True) if piece.end_s is not None]
     return {
         "has_audio": True,

@@ -148,7 +148,7 @@ def experiment(project, name, windows=(), **tables):
 )
 def test_an_experiment_goes_as_a_whole_if_any_of_it_holds_the_video(project, holds):
     held, other = experiment(project, "all", **holds), experiment(project, "ann", windows=[("ann", "two"), ("bob", "one")])
-    write(other / "seen" / ".train-00001.4242.part.parquet", "half")
+    write(other / "seen" / ".train-00001.parquet.node_4242_0123abcd.part.parquet", "half")
     # Named like the subject and the video, and neither.
     write(other / "one" / "table.md")
     kept = files(other)

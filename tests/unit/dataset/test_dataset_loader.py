@@ -59,7 +59,7 @@ def test_with_fewer_shards_no_file_of_an_earlier_run_stays(source, tmp_path):
     }.items():
         folder = tmp_path / name
         write(source.shards, folder)
-        (folder / ".train-00003.4242.part.parquet").touch()
+        (folder / ".train-00003.parquet.node_4242_0123abcd.part.parquet").touch()
         assert len(list(folder.iterdir())) == len(manifest["shards"]) + 2
         write(fewer, folder)
         assert {path.name for path in folder.iterdir()} == {f"{name}.json", *(shard["name"] for shard in chosen)}

@@ -182,6 +182,15 @@ def test_a_doubled_file_is_repaired_and_agrees(tmp_path, played):
     assert chosen.report["repairs"]["doubled"] == len(played.notes["pitch"]) == len(chosen.notes["pitch"])
 
 
+def test_hours_of_notes_are_not_those_of_half_a_minute(tmp_path, played):
+    """Comparing 100,000 notes with the audio took longer than the step may take."""
+    onset_s = np.arange(20_000) * 0.5
+    write_midi(tmp_path / "a.mid", note_table(onset_s, onset_s + 0.1, 21 + np.arange(20_000) % 88, [64] * 20_000, NO_PEDAL), NO_PEDAL)
+    chosen = choose(played, tmp_path / "a.mid")
+    assert chosen.notes is played.transcription and chosen.report["problem"]["reason"] == "midi_disagrees"
+    assert chosen.report["findings"] == {"notes_extra": "20000 notes in 30 s of audio (at most 1810)"}
+
+
 def test_a_file_that_is_seconds_late_is_corrected_throughout(tmp_path, played):
     late = moved(3.27)(played.notes, None)
     pedal = pedal_table([4.0], [6.0])

@@ -7,7 +7,7 @@ import pytest
 
 from handroll.dataset.shards import cut_music
 from handroll.music.clock import Clock, move
-from handroll.music.notes import pedal_table
+from handroll.music.notes import note_table, pedal_table
 from handroll.music.picture import to_picture
 from handroll.schema import State
 from handroll.synth.motion import perform
@@ -53,3 +53,14 @@ def test_notes_of_an_unknown_delay_stay_and_it_says_so(filmed):
     notes, _, report = to_picture(truth, PEDAL, time_s, joints * np.nan, state, "midi")
     assert notes is truth and report["audio_delay_s"] == 0.0
     assert report["delay"]["words"] == "delay of the MIDI unknown: taken as 0" and report["delay"]["estimate_s"] is None
+
+
+def test_many_minutes_of_notes_around_a_short_video_are_left_out(filmed):
+    truth, hands = filmed
+    rng = np.random.default_rng(1)
+    onset_s = np.sort(rng.uniform(25.0, 1_000.0, 5_000))
+    other = note_table(onset_s, onset_s + 0.1, rng.integers(21, 109, len(onset_s)), np.full(len(onset_s), 64), PEDAL)
+    whole = {name: np.concatenate([values, other[name]]) for name, values in truth.items()}
+    notes, _, report = to_picture(*move(whole, PEDAL, Clock(LATE_S)), *hands, "midi")
+    assert report["delay"]["corrected_s"] == pytest.approx(LATE_S, abs=0.01)
+    assert notes["pitch"].tolist() == truth["pitch"].tolist()

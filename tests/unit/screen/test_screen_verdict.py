@@ -123,7 +123,7 @@ def test_summary_has_one_row_a_video():
         "false",
         "accept",
     )
-    assert first["verdict"] == "accepted" and second["verdict"] == "rejected: The file is not a media file that can be opened."
+    assert first["verdict"] == "accepted" and second["verdict"] == f"rejected: {Reason.UNREADABLE.description}"
     assert summary_tsv([]).startswith("subject\tvideo\t")
 
 
@@ -131,11 +131,11 @@ def test_a_verdict_in_words_says_what_was_found_and_expected():
     assert in_words(judge([probed(), detected()], THRESHOLDS).to_dict()) == "accepted"
     words = in_words(judge([probed(width_px=640, height_px=360, duration_s=27.0)], THRESHOLDS).to_dict())
     assert words == (
-        "rejected: The picture is smaller than the smallest size accepted. (found short_side_px 360, long_side_px 640; "
+        f"rejected: {Reason.LOW_RESOLUTION.description} (found short_side_px 360, long_side_px 640; "
         "threshold min_short_side_px 720, min_long_side_px 960)"
     )
     words = in_words(judge([probed(has_audio=False)], THRESHOLDS).to_dict())
-    assert words.startswith("motion only: The file holds no audio stream. (found has_audio false, sound_s 0; threshold required true)")
+    assert words.startswith(f"motion only: {Reason.NO_AUDIO.description} (found has_audio false, sound_s 0; threshold required true)")
 
 
 def test_screening_loads_nothing_heavy():

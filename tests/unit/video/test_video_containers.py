@@ -215,6 +215,7 @@ def test_containers_of_their_own_streams_are_opened(tmp_path, name):
 
 
 def test_every_accepted_demuxer_exists():
-    assert len(set(DEMUXERS)) == len(DEMUXERS)
-    for name in DEMUXERS:
+    names = DEMUXERS.split(",")
+    assert len(set(names)) == len(names)
+    for name in names:
         assert av.format.ContainerFormat(name, "r").is_input
