@@ -273,11 +273,14 @@ def _keyboard(registration):
 
 
 def _offset(fingering):
-    """The delay of the audio, where it could be measured."""
-    if (fingering.get("delay_estimate") or {}).get("delay_s") is None:
-        return []
-    delay_s = fingering["audio_delay_s"]
-    return [f"audio {1e3 * abs(delay_s):.0f} ms {'after' if delay_s >= 0 else 'before'} the picture"]
+    """The offset between audio (or MIDI file) and picture, in words."""
+    delay = fingering.get("delay") or {}
+    delay_s = delay.get("estimate_s")
+    if delay_s is None:
+        return ["offset between audio and picture not measurable"]
+    size = f"{abs(delay_s):.1f} s" if abs(delay_s) >= 1.0 else f"{1e3 * abs(delay_s):.0f} ms"
+    way = "late" if delay_s >= 0 else "early"
+    return [f"{delay.get('of', 'audio')} {size} {way} ({'corrected' if delay.get('trusted') else 'not certain, so not corrected'})"]
 
 
 def _percent(share):

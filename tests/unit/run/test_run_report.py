@@ -34,7 +34,7 @@ def results(tmp_path):
     write("hands/{v}/visibility.json", {"screen": {"visibility": shares}})
     write("music/{v}/agreement.json", {"notes": "transcribed", "problem": None, "correction": None})
     write("keyboard/{v}/registration.json", {"problem": None, "source": "picture", "confidence": 0.93})
-    write("keyboard/{v}/fingering.json", {"notes": 50, "labelled": 48, "audio_delay_s": 0.012, "delay_estimate": {"delay_s": 0.012}})
+    write("keyboard/{v}/fingering.json", {"notes": 50, "labelled": 48, "delay": {"of": "audio", "estimate_s": 0.012, "trusted": True}})
     save_states(root, np.full((100, 2), 2))
     return tmp_path, write
 
@@ -54,7 +54,7 @@ def test_a_good_video(results):
     assert text.splitlines()[:3] == [
         "take (/films/take.mp4): motion made",
         "  both hands in 100 % of the frames, 50 notes transcribed, keyboard found (confidence 0.93), fingers for 96 % of the notes, "
-        "audio 12 ms after the picture",
+        "audio 12 ms late (corrected)",
         "  A dataset would accept this video.",
     ]
 
