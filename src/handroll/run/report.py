@@ -48,7 +48,7 @@ FILES = {
     "contact sheet": ("report/{v}/contact_sheet.png", tuple(STEPS)),
     "motion": ("motion/{v}/motion.parquet", _up_to("clean_motion")),
     "keyboard": ("keyboard/{v}/registration.png", _up_to("register_keyboard")),
-    "MIDI": ("music/{v}/notes.mid", _up_to("check_midi")),
+    "MIDI": ("keyboard/{v}/notes.mid", _up_to("label_fingering")),
     "fingering": ("keyboard/{v}/fingering.pig.txt", _up_to("label_fingering")),
 }
 """What a user looks for, by title: the file below `results`, and the steps without which it is from an earlier run or not there."""
@@ -139,11 +139,11 @@ def read_report(root, row, thresholds):
         missing = {"left": 1.0 - left, "right": 1.0 - right}
         warnings += [f"{side} hand missing in {_percent(share)} of the frames" for side, share in missing.items() if share > MISSING]
     about_notes, doubts = _notes(values["agreement"], fingering, values["probe"].get("has_audio", True))
-    about_keyboard, lacking = _keyboard(values["registration"])
+    about_keyboard, lacking, doubtful = _keyboard(values["registration"])
     placeholders = set() if made else set(FILES)
     if made:
         figures += [*about_notes, *about_keyboard]
-        warnings += [*_cut(values["survey"]), *doubts, *lacking]
+        warnings += [*_cut(values["survey"]), *doubts, *lacking, *doubtful]
         if fingering.get("labelled"):
             figures.append(f"fingers for {_percent(fingering['labelled'] / fingering['notes'])} of the notes")
             figures += _offset(fingering)
@@ -259,17 +259,15 @@ def _notes(agreement, fingering, has_audio):
 
 
 def _keyboard(registration):
-    """Figures and warnings on the keyboard."""
-    problem = registration.get("problem")
-    if problem or not registration:
-        from handroll.keyboard.registered import MESSAGES
-
-        why = MESSAGES.get(problem, problem) if problem else "it was not looked for"
-        return [], [f"no keyboard, so motion is in camera coordinates, without fingering: {why}"]
+    """Figures, warnings where there is none, and doubts where there is one."""
+    if registration.get("problem") or not registration:
+        why = registration.get("message") or registration.get("problem") or "none was looked for"
+        return [], [f"no keyboard, so motion is in camera coordinates, without fingering: {why}"], []
     confidence = registration.get("confidence")
     about = "keyboard marked in the sheet" if registration.get("source") == "sheet" else "keyboard found"
     about += "" if confidence is None else f" (confidence {confidence:.2f})"
-    return [about + (", octave assumed" if registration.get("octave_source") == "assumed" else "")], []
+    doubts = [registration["message"]] if registration.get("doubt") else []
+    return [about + (", octave assumed" if registration.get("octave_source") == "assumed" else "")], [], doubts
 
 
 def _offset(fingering):
