@@ -124,6 +124,7 @@ def test_files_of_an_earlier_run_are_not_listed(results):
     (root / "results/keyboard/own/take/registration.json").unlink()
     report, text = told(root)
     assert not report.useful and not report.files
+    assert (root / "results/motion/own/take/motion.parquet").is_file()
     assert "not finished: the step register_keyboard has no result" in text
 
 
