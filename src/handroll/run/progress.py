@@ -14,8 +14,7 @@ STAGES = {
     "hands": ("detect_hands", "measure_visibility"),
     "notes": ("transcribe_audio", "check_midi"),
     "keyboard": ("register_keyboard",),
-    "poses": ("fit_pose", "label_fingering", "refine_pose"),
-    "motion": ("clean_motion",),
+    "motion": ("fit_pose", "label_fingering", "refine_pose", "clean_motion"),
     "clips": ("cut_clips",),
     "overlay": ("draw_overlay",),
 }

@@ -190,7 +190,8 @@ def report_lines(report, logs):
         log = Path(logs) / report.failed / f"own/{report.name}.log"
         state = f"not finished: the step {report.failed} has no result" + (f"; see {log}" if log.is_file() else "")
     elif not report.useful:
-        why = "no part of the video can be used" if report.playable_s == 0.0 else "(almost) no hand was found"
+        usable = "" if report.playable_s is None else f" in the {report.playable_s:.1f} s of the video that can be used"
+        why = "no part of the video can be used" if report.playable_s == 0.0 else f"(almost) no hand was found{usable}"
         state = f"not useful: {why}, so there is no motion"
     else:
         state = "motion made, with warnings" if report.reasons or report.warnings else "motion made"
