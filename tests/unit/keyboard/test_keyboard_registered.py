@@ -117,6 +117,12 @@ def test_notes_settle_the_octave_of_a_part(part, part_view, error_mm):
     assert higher.octave_source == "notes" and error_mm(higher.view, part_view, -1) < 2.0
 
 
+def test_the_upper_end_of_the_keyboard_settles_the_octave(camera, picture_of, error_mm):
+    view = camera(x_mm=930.0, seen_mm=780.0)
+    found = register_keyboard(windows(picture_of, view, 1), 1280, NOTES.empty(), TIME_S, NO_HANDS)
+    assert found.octave_source == "keys" and found.last_key == 87 and error_mm(found.view, view) < 2.0
+
+
 def raised(seen):
     """The same fingers, and notes an octave higher."""
     notes, time_s, landmarks_px = seen
