@@ -42,7 +42,7 @@ def test_the_papers_numbers_are_in_its_file_whatever_the_defaults_are():
         "screen.editing": {"min_playable_s": 30.0, "min_longest_s": 30.0},
         "screen.motion_without_sound": False,
         "screen.visibility": {"min_both_hands": 0.8, "min_any_hand": 0.8},
-        "clips": {"length_s": 30.0, "hop_s": 24.0, "min_length_s": 30.0, "min_visibility": 0.8},
+        "clips": {"length_s": 30.0, "hop_s": 24.0, "min_length_s": 30.0, "min_visibility": 0.8, "min_key_press_f1": 0.0},
         "motion.units": "frames",
         "motion.gap": {"shorter_than": 30},
         "motion.run": {"shorter_than": 15},
