@@ -117,6 +117,12 @@ def test_notes_settle_the_octave_of_a_part(part, part_view, error_mm):
     assert higher.octave_source == "notes" and error_mm(higher.view, part_view, -1) < 2.0
 
 
+def test_the_upper_end_of_the_keyboard_settles_the_octave(camera, picture_of, error_mm):
+    view = camera(x_mm=930.0, seen_mm=780.0)
+    found = register_keyboard(windows(picture_of, view, 1), 1280, NOTES.empty(), TIME_S, NO_HANDS)
+    assert found.octave_source == "keys" and found.last_key == 87 and error_mm(found.view, view) < 2.0
+
+
 def raised(seen):
     """The same fingers, and notes an octave higher."""
     notes, time_s, landmarks_px = seen
@@ -218,39 +224,6 @@ def test_hands_beside_the_keys_are_a_problem_and_only_a_doubt_of_marks(whole_vie
     assert found.problem == Problem.HANDS_OFF_KEYS and found.view is None and found.drawn is None and found.confidence > 0.6
     by_hand = register_keyboard(pictures, 2560, NOTES.empty(), TIME_S, aside, marked(whole_view))
     assert by_hand.problem is None and by_hand.doubt == Problem.HANDS_OFF_KEYS and by_hand.view is not None
-
-
-def mirrored(view, picture):
-    """The picture with the part behind the fallboard as a polished one shows it: the keys once more, the other way round."""
-    y, x = np.mgrid[0:720, 0:1280].astype(np.float64)
-    on_keys = view.on_plane(np.stack([x, y], axis=-1))
-    behind = (on_keys[..., 1] > 152.0) & (on_keys[..., 1] < 310.0)
-    source = view.project(np.stack([on_keys[..., 0], 304.0 - on_keys[..., 1], np.zeros_like(x)], axis=-1)).astype(np.float32)
-    image = cv2.remap(picture, source[..., 0], source[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.where(behind, image, picture)
-
-
-@pytest.fixture(scope="module")
-def reflection(camera, picture_of):
-    """A view, and windows in which the mirror image of the keys is clear and the keys themselves are dim."""
-    view = camera(tilt_deg=12.0, seen_mm=1450.0)
-    dim = [mirrored(view, picture) for picture in windows(picture_of, view)]
-    y, x = np.mgrid[0:720, 0:1280].astype(np.float64)
-    front = view.on_plane(np.stack([x, y], axis=-1))[..., 1] < 151.0
-    return view, [np.where(front, 40 + picture // 4, picture).astype(np.uint8) for picture in dim]
-
-
-def test_the_hands_decide_between_the_keys_and_their_reflection(reflection, error_mm):
-    view, pictures = reflection
-    found = register_keyboard(pictures, 2560, NOTES.empty(), TIME_S, hands_over(view, 60.0))
-    assert found.problem is None and error_mm(at_windows_size(found.view), view) < 2.0
-    front = at_windows_size(found.view).on_plane(view.project([611.0, 52.0, 0.0]))
-    assert front[1] == pytest.approx(52.0, abs=5.0)
-
-
-def test_without_hands_a_reflection_is_refused(reflection):
-    _, pictures = reflection
-    assert register_keyboard(pictures, 2560, NOTES.empty(), TIME_S, NO_HANDS).problem == Problem.AMBIGUOUS
 
 
 def test_marked_points_are_used_where_nothing_is_found(whole_view, error_mm):

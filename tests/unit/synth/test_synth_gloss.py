@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from handroll.keyboard.gate import Problem
 from handroll.keyboard.geometry import STANDARD, black_centres_mm
+from handroll.keyboard.registered import register_keyboard
 from handroll.synth.gloss import LampLight
-from handroll.synth.keyboard_scenes import KINDS, draw_scene, film, measure_scene
+from handroll.synth.keyboard_scenes import KINDS, draw_scene, errors_mm, film, measure_scene
 from handroll.synth.piano import FALLBOARD_FOOT_MM
 from handroll.synth.raster import BLACK_KEY, PIANO
 from handroll.synth.render import Painter
@@ -89,11 +91,30 @@ def test_an_unknown_kind_is_an_error():
         draw_scene("foggy", 0, random_scene(0))
 
 
-def test_a_reflection_is_measured_and_not_taken_for_the_keys():
+@pytest.fixture(scope="module")
+def doubled():
     """Seed 122: by the edges alone the reflection wins, 248 mm behind the keys."""
-    row = measure_scene("reflection", 122)
-    assert row["kind"] == "reflection" and row["seed"] == 122 and not row["wrong"]
-    assert row["problem"] is None and row["along_max_mm"] < 3.0 and row["across_max_mm"] < 10.0
+    return film("reflection", 122)
+
+
+def register(filmed, landmarks_px):
+    return register_keyboard(filmed.windows, 1280, filmed.notes, filmed.time_s, landmarks_px)
+
+
+def test_the_hands_decide_between_the_keys_and_their_reflection(doubled):
+    found = register(doubled, doubled.landmarks_px)
+    errors = errors_mm(found, doubled.view)
+    assert found.problem is None and errors["along_max_mm"] < 3.0 and errors["across_max_mm"] < 10.0
+
+
+def test_without_hands_a_reflection_is_refused(doubled):
+    assert register(doubled, np.full_like(doubled.landmarks_px, np.nan)).problem == Problem.AMBIGUOUS
+
+
+def test_a_scene_is_measured():
+    row = measure_scene("plain", 1)
+    assert (row["kind"], row["seed"], row["problem"], row["wrong"]) == ("plain", 1, None, False)
+    assert 0.0 < row["along_p95_mm"] <= row["along_max_mm"] < 3.0 and 0.0 < row["across_p95_mm"] <= row["across_max_mm"] < 10.0
 
 
 def test_what_is_filmed():
