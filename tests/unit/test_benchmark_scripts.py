@@ -18,6 +18,7 @@ TOYS = {
     "corpus": ["--minutes", "1"],
     "hamer": ["--part", "video", "--frames", "4", "--frame", "640x360", "--rounds", "1", "--batch", "4", "--hand-px", "80"],
     "loader": ["--hours", "0.1", "--fps", "10", "--sound-rate", "8000", "--windows", "4", "--rounds", "1"],
+    "marked_keyboards": ["{folder}"],
     "overhead": ["--plan", "20"],
     "screen_editing": ["--seeds", "1"],
     "screen_hands": ["--seeds", "1", "--kinds", "above"],
@@ -36,10 +37,13 @@ def test_every_script_has_a_toy_size():
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder with a recording of one struck note, and its truth."""
+    """A folder with a recording of one struck note and its truth, and with the marked points of a keyboard seen from straight above."""
+    import json
+
     import numpy as np
     import soundfile
 
+    from handroll.keyboard.geometry import STANDARD, white_index
     from handroll.music.notes import note_table, pedal_table
     from handroll.synth.sound import synthesise
 
@@ -47,6 +51,12 @@ def folder(tmp_path):
     pedal = pedal_table(np.empty(0), np.empty(0))
     soundfile.write(tmp_path / "recording.flac", synthesise(notes, pedal, 3.0, 0, 44100), 44100)
     (tmp_path / "recording.txt").write_text("0.5 1.5 60\n", encoding="utf-8")
+    x_mm = [STANDARD.white_pitch_mm * line for line in (2, 9, 16, 26, 37, 44, 51) for _ in range(2)]
+    x_mm += [STANDARD.white_pitch_mm * white_index(key) for key in (9, 21, 33, 52, 69, 81)]
+    y_mm = [STANDARD.white_length_mm, 0.0] * 7 + [STANDARD.black_front_mm] * 6
+    # Seen from straight above, each point a pixel off.
+    pixels = np.stack([300.0 + np.array(x_mm), 700.0 - np.array(y_mm)], axis=1) + np.random.default_rng(0).uniform(-1.0, 1.0, (20, 2))
+    (tmp_path / "marked.json").write_text(json.dumps({"pixel_points": pixels.tolist()}), encoding="utf-8")
     return tmp_path
 
 
