@@ -68,10 +68,11 @@ def run(options):
         print(f"handroll run: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"handroll run: {error.filename}: {(error.strerror or str(error)).lower()}", file=sys.stderr)
+        # A write that fails, on a full disk, names no file.
+        print(f"handroll run: {error.filename or _absolute(options.out)}: {(error.strerror or str(error)).lower()}", file=sys.stderr)
         return 2
     except Ended as ended:
-        print(f"\nhandroll run: stopped. What was finished is kept: the same command resumes. Folder: {options.out.resolve()}", flush=True)
+        _say(f"\nhandroll run: stopped. What was finished is kept: the same command resumes. Folder: {_absolute(options.out)}")
         return 128 + ended.args[0]
 
 
@@ -88,12 +89,12 @@ def _run(options, out, lock):
     if (locks := out / ".snakemake" / "locks").is_dir() and any(locks.iterdir()):
         # No other run is at work here: `_only_run` has made sure.
         shutil.rmtree(locks)
-        print("The last run in this folder was killed. What it left half made is made again.")
+        _say("The last run in this folder was killed. What it left half made is made again.")
     command = [sys.executable, "-m", "handroll.run.attended", str(os.getpid()), "--snakefile", str(ROOT / "Snakefile")]
     command += ["--directory", str(out), "--cores", str(options.cores), "--workflow-profile", str(ROOT / "profiles" / "default")]
     command += ["--configfile", str(private / "config.yaml"), *([] if options.verbose else ["--logger", "handroll"]), "--", *TARGETS]
     log = out / "handroll.log"
-    print(f"{_count(len(rows))} to {out}" + ("" if options.verbose else f"; full log: {log}"), flush=True)
+    _say(f"{_count(len(rows))} to {out}" + ("" if options.verbose else f"; full log: {log}"))
     # The same interpreter must serve the rules, also where its folder is not first on the path.
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
     with log.open("w", encoding="utf-8") as file:
@@ -108,12 +109,12 @@ def _run(options, out, lock):
         status = _wait(child)
     reports = [read_report(out, row, settings.screen.model_dump()) for row in rows]
     for report in reports:
-        print("", *report_lines(report, out / "results" / "logs"), sep="\n", flush=True)
+        _say("", *report_lines(report, out / "results" / "logs"))
     useful = sum(report.useful for report in reports)
     if status and useful == len(reports):
-        print(f"\nSnakemake ended with status {status}: see {log}")
+        _say(f"\nSnakemake ended with status {status}: see {log}")
     if len(reports) > 1:
-        print(f"\n{useful} of {_count(len(reports))} gave motion.")
+        _say(f"\n{useful} of {_count(len(reports))} gave motion.")
     return 0 if useful == len(reports) and not status else 1
 
 
@@ -131,12 +132,28 @@ def _check(options):
 
 def _folder(out):
     """The output folder, made where it is not there."""
-    out = out.resolve()
+    out = _absolute(out)
     try:
         (out / ".handroll").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"cannot write to {out}: {(error.strerror or str(error)).lower()}; choose another folder with --out") from None
     return out
+
+
+def _absolute(path):
+    """A path from the root without links; also of links in a circle, which `Path.resolve` refuses."""
+    return Path(os.path.realpath(path))
+
+
+def _say(*lines):
+    """Print lines. A reader that has gone (`| head`, a terminal that was closed) ends nothing: the results are files."""
+    try:
+        print(*lines, sep="\n", flush=True)
+    except OSError:
+        # What could not be written would be tried again when Python ends.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 @contextmanager
@@ -174,7 +191,9 @@ def _signals():
     def end(number, _frame):
         raise Ended(number)
 
-    before = {number: signal.signal(number, end) for number in SIGNALS}
+    # `nohup` has a closed terminal ignored.
+    ending = [number for number in SIGNALS if (number, signal.getsignal(number)) != (signal.SIGHUP, signal.SIG_IGN)]
+    before = {number: signal.signal(number, end) for number in ending}
     try:
         yield
     finally:
@@ -187,9 +206,9 @@ def _wait(child):
     try:
         return child.wait()
     except Ended:
-        print("\nstopping ...", flush=True)
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
+        _say("\nstopping ...")
         # It passes the signal on to its jobs.
         child.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):

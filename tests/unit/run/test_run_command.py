@@ -1,0 +1,62 @@
+"""`handroll run` where Snakemake does not run: wrong options, readers and disks that have gone."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from argparse import Namespace
+
+import pytest
+
+from handroll.cli import main
+from handroll.run import command
+
+
+@pytest.mark.parametrize("cores", ["0", "-1", "abc", "1.5", ""])
+def test_cores_that_are_none_are_a_wrong_command(cores, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "take.mp4", "--out", str(tmp_path / "out"), f"--cores={cores}"])
+    assert ended.value.code == 2
+    assert f"expected `all` or a whole number of at least 1, found {cores!r}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_folder_of_links_in_a_circle(tmp_path, capsys):
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("one")
+    (tmp_path / "take.mp4").touch()
+    assert main(["run", str(tmp_path / "take.mp4"), "--out", str(tmp_path / "one" / "out")]) == 2
+    assert f"cannot write to {tmp_path}/one/out: too many levels of symbolic links" in capsys.readouterr().err
+
+
+def test_a_write_that_fails_names_the_folder(tmp_path, monkeypatch, capsys):
+    def full(*_):
+        # As a write raises it: without the name of a file.
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(command, "_run", full)
+    (tmp_path / "take.mp4").touch()
+    assert main(["run", str(tmp_path / "take.mp4"), "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err == f"handroll run: {tmp_path}/out: no space left on device\n"
+
+
+def test_a_reader_that_has_gone_ends_nothing():
+    code = "from handroll.run.command import _say\nfor _ in range(3): _say('a line', 'another')\nprint('still printing')\n"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_closed_terminal_ends_the_command_unless_nohup_says_otherwise(ignored, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "_run", lambda *_: signal.raise_signal(signal.SIGHUP) or 0)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    (tmp_path / "take.mp4").touch()
+    options = Namespace(videos=[str(tmp_path / "take.mp4")], midi=[], name=[], configfile=[], out=tmp_path / "out")
+    try:
+        assert command.run(options) == (0 if ignored else 128 + signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
