@@ -17,6 +17,7 @@ from handroll.doctor import read_config
 from handroll.provenance import atomic_path
 from handroll.run.own_sheet import add_videos, write_sheet
 from handroll.run.report import read_report, report_lines
+from handroll.schema import SchemaError
 from handroll.sheet import SheetError, is_url
 from handroll.weights import with_absolute_paths
 
@@ -107,15 +108,23 @@ def _run(options, out, lock):
             start_new_session=True,
         )
         status = _wait(child)
-    reports = [read_report(out, row, settings.screen.model_dump()) for row in rows]
-    for report in reports:
-        _say("", *report_lines(report, out / "results" / "logs"))
-    useful = sum(report.useful for report in reports)
-    if status and useful == len(reports):
+    useful = sum(_report(out, row, settings.screen.model_dump()) for row in rows)
+    if status and useful == len(rows):
         _say(f"\nSnakemake ended with status {status}: see {log}")
-    if len(reports) > 1:
-        _say(f"\n{useful} of {_count(len(reports))} gave motion.")
-    return 0 if useful == len(reports) and not status else 1
+    if len(rows) > 1:
+        _say(f"\n{useful} of {_count(len(rows))} gave motion.")
+    return 0 if useful == len(rows) and not status else 1
+
+
+def _report(out, row, thresholds):
+    """Print what the run made of a video; returns whether it gave motion."""
+    try:
+        report = read_report(out, row, thresholds)
+    except SchemaError as error:
+        _say("", f"{row.video} ({row.source}): not finished", f"  {error}")
+        return False
+    _say("", *report_lines(report, out / "results" / "logs"))
+    return report.useful
 
 
 def _check(options):

@@ -10,7 +10,10 @@ from argparse import Namespace
 import pytest
 
 from handroll.cli import main
+from handroll.config import Config
 from handroll.run import command
+from handroll.run.report import STEPS
+from handroll.sheet import Video
 
 
 @pytest.mark.parametrize("cores", ["0", "-1", "abc", "1.5", ""])
@@ -60,3 +63,17 @@ def test_a_closed_terminal_ends_the_command_unless_nohup_says_otherwise(ignored,
         assert command.run(options) == (0 if ignored else 128 + signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("damaged", ["acquire/own/take/probe.json", "motion/own/take/motion.parquet"])
+def test_a_damaged_result_is_named_beside_the_other_videos(damaged, tmp_path, capsys):
+    for path in STEPS.values():
+        file = tmp_path / "results" / path.format(v="own/take")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("{}", encoding="utf-8")
+    (tmp_path / "results" / damaged).write_text('{"a', encoding="utf-8")
+    row = Video(subject="own", video="take", source="/films/take.mp4", override="accept")
+    assert command._report(tmp_path, row, Config().screen.model_dump()) is False
+    said = capsys.readouterr().out
+    assert said.startswith("\ntake (/films/take.mp4): not finished\n") and f"{tmp_path}/results/{damaged}: expected" in said
+    assert "delete it and run again" in said
