@@ -109,7 +109,9 @@ def _run(options, out, lock):
         )
         status = _wait(child)
     useful = sum(_report(out, row, settings.screen.model_dump()) for row in rows)
-    if status and useful == len(rows):
+    if status < 0:
+        _say(f"\nSnakemake was killed by signal {-status}, perhaps because memory was short. The same command resumes.")
+    elif status and useful == len(rows):
         _say(f"\nSnakemake ended with status {status}: see {log}")
     if len(rows) > 1:
         _say(f"\n{useful} of {_count(len(rows))} gave motion.")

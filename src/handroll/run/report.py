@@ -183,7 +183,7 @@ def report_lines(report, logs):
         return [f"{name}: not useful", *(f"  {reason.sentence}" for reason in report.stopped_by)]
     if report.failed:
         log = Path(logs) / report.failed / f"own/{report.name}.log"
-        state = f"not finished: the step {report.failed} has no result" + (f"; see {log}" if log.is_file() else "")
+        state = f"not finished: the step {report.failed} has no result" + (f"; see {log}" if log.is_file() and log.stat().st_size else "")
     elif not report.useful:
         why = "no part of the video can be used" if report.playable_s == 0.0 else "(almost) no hand was found"
         state = f"not useful: {why}, so there is no motion"
