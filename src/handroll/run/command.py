@@ -14,7 +14,7 @@ import yaml
 
 from handroll.config import ConfigError
 from handroll.doctor import read_config
-from handroll.provenance import atomic_path
+from handroll.provenance import atomic_path, file_identity
 from handroll.run.own_sheet import add_videos, write_sheet
 from handroll.run.report import read_report, report_lines
 from handroll.schema import SchemaError
@@ -98,17 +98,20 @@ def _run(options, out, lock):
     _say(f"{_count(len(rows))} to {out}" + ("" if options.verbose else f"; full log: {log}"))
     # The same interpreter must serve the rules, also where its folder is not first on the path.
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
+    before = [file_identity(row.source) for row in rows]
     with log.open("w", encoding="utf-8") as file:
         child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stderr=None if options.verbose else file,
-            env={**os.environ, "PATH": path},
+            env={**os.environ, "PATH": path, **_cache(private)},
             pass_fds=[lock],
             start_new_session=True,
         )
         status = _wait(child)
-    useful = sum(_report(out, row, settings.screen.model_dump()) for row in rows)
+    useful = 0
+    for row, identity in zip(rows, before, strict=True):
+        useful += _report(out, row, settings.screen.model_dump(), changed=file_identity(row.source) != identity)
     if status < 0:
         _say(f"\nSnakemake was killed by signal {-status}, perhaps because memory was short. The same command resumes.")
     elif status and useful == len(rows):
@@ -118,8 +121,26 @@ def _run(options, out, lock):
     return 0 if useful == len(rows) and not status else 1
 
 
-def _report(out, row, thresholds):
-    """Print what the run made of a video; returns whether it gave motion."""
+def _cache(private):
+    """For the environment of Snakemake, which does not start without its cache: a folder for it where the usual one cannot be made.
+
+    So it is in containers, whose users often have no home folder.
+    """
+    usual = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    try:
+        (usual / "snakemake").mkdir(parents=True, exist_ok=True)
+        if os.access(usual / "snakemake", os.W_OK):
+            return {}
+    except OSError:
+        pass
+    return {"XDG_CACHE_HOME": str(private / "cache")}
+
+
+def _report(out, row, thresholds, changed):
+    """Print what the run made of a video; returns whether it gave motion of one file that did not change meanwhile."""
+    if changed:
+        _say("", f"{row.video} ({row.source}): the file changed during the run, or was still being copied. Run the same command again.")
+        return False
     try:
         report = read_report(out, row, thresholds)
     except SchemaError as error:

@@ -73,7 +73,39 @@ def test_a_damaged_result_is_named_beside_the_other_videos(damaged, tmp_path, ca
         file.write_text("{}", encoding="utf-8")
     (tmp_path / "results" / damaged).write_text('{"a', encoding="utf-8")
     row = Video(subject="own", video="take", source="/films/take.mp4", override="accept")
-    assert command._report(tmp_path, row, Config().screen.model_dump()) is False
+    assert command._report(tmp_path, row, Config().screen.model_dump(), changed=False) is False
     said = capsys.readouterr().out
     assert said.startswith("\ntake (/films/take.mp4): not finished\n") and f"{tmp_path}/results/{damaged}: expected" in said
     assert "delete it and run again" in said
+
+
+@pytest.mark.parametrize("change", [None, "removed", "grown"])
+def test_a_file_that_changes_during_the_run(change, tmp_path, monkeypatch, capsys):
+    take = tmp_path / "take.mp4"
+    take.write_text("words", encoding="utf-8")
+
+    class Snakemake:
+        """A child that changes the file."""
+
+        pid = -1
+
+        def __init__(self, *_, **__):
+            if change:
+                take.unlink() if change == "removed" else take.write_text("more words", encoding="utf-8")
+
+        def wait(self):
+            return 0
+
+    monkeypatch.setattr(command.subprocess, "Popen", Snakemake)
+    monkeypatch.setattr(command, "_signal_group", lambda *_: None)
+    assert main(["run", str(take), "--out", str(tmp_path / "out")]) == 1
+    assert ("the file changed during the run" in capsys.readouterr().out) is bool(change)
+
+
+def test_snakemake_gets_a_cache_where_the_home_folder_is_none(tmp_path, monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert command._cache(tmp_path / "out") == {}
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    assert command._cache(tmp_path / "out") == {"XDG_CACHE_HOME": str(tmp_path / "out" / "cache")}
