@@ -63,8 +63,11 @@ class LogHandler(LogHandlerBase):
             event == LogEvent.ERROR and not self.failed and getattr(record, "exception", "") not in ("RuleException", "CalledProcessError")
         ):
             # These come with a job that fails, and after it Snakemake only says again that one did.
+            message = record.getMessage()
+            if message.startswith("Traceback"):
+                return [f"Snakemake failed: {last_line(message)}"]
             # Behind what is wrong Snakemake prints the job's wildcards and a traceback of its rules.
-            return [record.getMessage().partition("\nWildcards:")[0]]
+            return [message.partition("\nWildcards:")[0]]
         return []
 
 
