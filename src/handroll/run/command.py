@@ -15,6 +15,7 @@ import yaml
 from handroll.config import ConfigError
 from handroll.doctor import read_config
 from handroll.provenance import atomic_path, file_identity
+from handroll.run.clock import date_back
 from handroll.run.own_sheet import add_videos, write_sheet
 from handroll.run.report import read_report, report_lines
 from handroll.schema import SchemaError
@@ -63,7 +64,8 @@ def run(options):
         with _signals():
             _check(options)
             out = _folder(options.out)
-            with _only_run(out) as lock:
+            with _only_run(out) as (lock, killed):
+                _clear_locks(out, killed)
                 return _run(options, out, lock)
     except (UsageError, ConfigError, SheetError) as error:
         print(f"handroll run: {error}", file=sys.stderr)
@@ -87,10 +89,8 @@ def _run(options, out, lock):
     settings = with_absolute_paths(config).model_copy(update={"sheet": str(private / "videos.tsv")})
     with atomic_path(private / "config.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
-    if (locks := out / ".snakemake" / "locks").is_dir() and any(locks.iterdir()):
-        # No other run is at work here: `_only_run` has made sure.
-        shutil.rmtree(locks)
-        _say("The last run in this folder was killed. What it left half made is made again.")
+    if date_back(out / "results"):
+        _say("Results were dated in the future, by a clock that was ahead: they are dated now.")
     command = [sys.executable, "-m", "handroll.run.attended", str(os.getpid()), "--snakefile", str(ROOT / "Snakefile")]
     command += ["--directory", str(out), "--cores", str(options.cores), "--workflow-profile", str(ROOT / "profiles" / "default")]
     command += ["--configfile", str(private / "config.yaml"), *([] if options.verbose else ["--logger", "handroll"]), "--", *TARGETS]
@@ -150,6 +150,26 @@ def _report(out, row, thresholds, changed):
     return report.useful
 
 
+def _clear_locks(out, killed):
+    """Remove the locks that Snakemake left in the folder when the last run was killed; UsageError where they are of somebody else."""
+    locks = out / ".snakemake" / "locks"
+    if not _locked(out):
+        return
+    if not killed:
+        raise UsageError(
+            f"Snakemake is at work in {out}, or was killed there; wait for it, choose another folder with --out, "
+            f"or remove {locks} if no Snakemake runs there"
+        )
+    shutil.rmtree(locks)
+    _say("The last run in this folder was killed. What it left half made is made again.")
+
+
+def _locked(out):
+    """Whether the folder has locks of Snakemake."""
+    locks = out / ".snakemake" / "locks"
+    return locks.is_dir() and any(locks.iterdir())
+
+
 def _check(options):
     """Raise UsageError where the command line is not right."""
     if not (ROOT / "Snakefile").is_file():
@@ -196,6 +216,8 @@ def _only_run(out):
     ------
     int
         File descriptor of the lock, which the child inherits.
+    bool
+        Whether the last run was killed: the lock's file names a process as long as locks of its Snakemake may be there.
     """
     with open(out / ".handroll" / "lock", "a+") as file:
         give_up = time.monotonic() + LOCK_WAIT_S
@@ -210,10 +232,16 @@ def _only_run(out):
                         f"another run (process {file.read().strip()}) is at work in {out}; wait for it, or choose another folder with --out"
                     ) from None
                 time.sleep(0.2)
+        file.seek(0)
+        killed = bool(file.read())
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
-        yield file.fileno()
+        try:
+            yield file.fileno(), killed
+        finally:
+            if not _locked(out):
+                file.truncate(0)
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def test_a_file_that_changes_during_the_run(change, tmp_path, monkeypatch, capsy
         def wait(self):
             return 0
 
-    monkeypatch.setattr(command.subprocess, "Popen", Snakemake)
+    monkeypatch.setattr(command, "subprocess", Namespace(Popen=Snakemake, DEVNULL=subprocess.DEVNULL))
     monkeypatch.setattr(command, "_signal_group", lambda *_: None)
     assert main(["run", str(take), "--out", str(tmp_path / "out")]) == 1
     assert ("the file changed during the run" in capsys.readouterr().out) is bool(change)
@@ -109,3 +109,33 @@ def test_snakemake_gets_a_cache_where_the_home_folder_is_none(tmp_path, monkeypa
     (tmp_path / "file").touch()
     monkeypatch.setenv("HOME", str(tmp_path / "file"))
     assert command._cache(tmp_path / "out") == {"XDG_CACHE_HOME": str(tmp_path / "out" / "cache")}
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_locks_of_a_snakemake_that_another_started_stay(killed, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "_run", lambda *_: 0)
+    (tmp_path / "take.mp4").touch()
+    arguments = ["run", str(tmp_path / "take.mp4"), "--out", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    locks = tmp_path / "out" / ".snakemake" / "locks"
+    locks.mkdir(parents=True)
+    (locks / "0.input.lock").touch()
+    if killed:
+        (tmp_path / "out" / ".handroll" / "lock").write_text("4711\n", encoding="utf-8")
+    assert main(arguments) == (0 if killed else 2)
+    assert locks.exists() is not killed
+    said = capsys.readouterr()
+    assert ("Snakemake is at work in" in said.err, "The last run in this folder was killed." in said.out) == (not killed, killed)
+
+
+def test_a_snakemake_that_was_killed_leaves_locks_for_the_next_run(tmp_path, monkeypatch):
+    locks = tmp_path / "out" / ".snakemake" / "locks"
+
+    def killed(*_):
+        locks.mkdir(parents=True, exist_ok=True)
+        (locks / "0.input.lock").touch()
+        return 1
+
+    monkeypatch.setattr(command, "_run", killed)
+    (tmp_path / "take.mp4").touch()
+    assert [main(["run", str(tmp_path / "take.mp4"), "--out", str(tmp_path / "out")]) for _ in range(2)] == [1, 1]
