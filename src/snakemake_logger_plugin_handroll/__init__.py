@@ -64,7 +64,7 @@ class LogHandler(LogHandlerBase):
         ):
             # These come with a job that fails, and after it Snakemake only says again that one did.
             message = record.getMessage()
-            if message.startswith("Traceback"):
+            if "Traceback (most recent call last)" in message:
                 return [f"Snakemake failed: {last_line(message)}"]
             # Behind what is wrong Snakemake prints the job's wildcards and a traceback of its rules.
             return [message.partition("\nWildcards:")[0]]
