@@ -75,7 +75,8 @@ def test_a_plan_that_fails_says_what_is_wrong_without_a_traceback():
     failed = record(LogEvent.ERROR, level=logging.ERROR, exception="InputFunctionException")
     failed.msg = "probe.json: expected JSON\nWildcards:\n  video=take\nTraceback:\n  File common.smk, line 1"
     assert handler().lines(failed) == ["probe.json: expected JSON"]
-    failed.msg = "OSError: one\n\nDuring handling of the above exception:\n\nTraceback (most recent call last):\n  File pulp.py, line 1\nOSError: [Errno 28] No space left on device\n"
+    chain = "OSError: one\n\nDuring handling of the above exception:\n\n"
+    failed.msg = f"{chain}Traceback (most recent call last):\n  File pulp.py, line 1\nOSError: [Errno 28] No space left on device\n"
     assert handler().lines(failed) == ["Snakemake failed: [Errno 28] No space left on device"]
 
 
