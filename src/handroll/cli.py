@@ -30,7 +30,7 @@ def main(arguments=None):
         "--name", action="append", default=[], metavar="NAME", help="name of a video's results, once for each video, in their order"
     )
     run.add_argument("--out", type=Path, default=Path("handroll-output"), help="folder for all results (default: %(default)s)")
-    run.add_argument("--cores", default="all", help="processor cores to use (default: %(default)s)")
+    run.add_argument("--cores", type=_cores, default="all", help="processor cores to use (default: %(default)s)")
     run.add_argument("--configfile", type=Path, action="append", default=[], help="your own settings, over config/own-files.yaml")
     run.add_argument("--verbose", action="store_true", help="print Snakemake's whole log instead of one line for each stage")
     run.set_defaults(call=run_own)
@@ -84,6 +84,13 @@ def _at_least(least):
         return value
 
     return number
+
+
+def _cores(text):
+    """The type of an option that is `all` or a number of processor cores."""
+    if text != "all" and not (text.isdecimal() and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"expected `all` or a whole number of at least 1, found {text!r}")
+    return text
 
 
 def generate(options):

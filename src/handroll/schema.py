@@ -7,9 +7,11 @@ length, as (frame, joint 16, xyz 3) in a table of clips, the column is a sequenc
 """
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from math import prod
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -278,7 +280,28 @@ SHARD = Table(
 
 
 class SchemaError(ValueError):
-    """A table does not have the columns, types or shapes of its definition."""
+    """A table does not have the columns, types or shapes of its definition, or a file is damaged."""
+
+
+@contextmanager
+def undamaged(path, kind):
+    """Reading a file in the block raises SchemaError, with what to do, where the file is not of its kind or is damaged.
+
+    Parameters
+    ----------
+    path : path
+    kind : str
+        What the file should be, with an article.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:
+        # Arrow calls damage in the middle of a file an OSError.
+        raise SchemaError(
+            f"{path}: expected {kind}, found another file or a damaged one ({error}); delete it and run again: it is made again where it is needed"
+        ) from error
 
 
 def to_arrow(table, columns, metadata=None):
@@ -408,16 +431,9 @@ def read_table(path, table):
     SchemaError
         The file holds another table, or is damaged.
     """
-    try:
+    with undamaged(path, f"a handroll {table.name} table"):
         arrow = pq.read_table(path, page_checksum_verification=True)
         columns = from_arrow(table, arrow)
-    except FileNotFoundError:
-        raise
-    except (SchemaError, pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        # Arrow calls damage in the middle of a file an OSError.
-        raise SchemaError(
-            f"{path}: expected a handroll {table.name} table, found another file or a damaged one ({error}); delete it and run again: it is made anew where it is needed"
-        ) from error
     return columns, {key.decode(): value.decode() for key, value in (arrow.schema.metadata or {}).items()}
 
 
@@ -452,3 +468,15 @@ def write_json(path, value):
     """Write a dict as indented JSON, keys in the order given; atomic."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_json(path):
+    """The values of a JSON file.
+
+    Raises
+    ------
+    SchemaError
+        The file is damaged, such as cut off.
+    """
+    with undamaged(path, "JSON"):
+        return json.loads(Path(path).read_text(encoding="utf-8"))

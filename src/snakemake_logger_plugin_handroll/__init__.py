@@ -56,14 +56,18 @@ class LogHandler(LogHandlerBase):
             self.failed = True
             job = self.progress.fail(record.jobid)
             log = Path(next(iter(record.log or ()), ""))
-            why = last_line(log.read_text(encoding="utf-8", errors="replace")) if log.is_file() else "it left no log"
+            why = last_line(log.read_text(encoding="utf-8", errors="replace") if log.is_file() else "")
             what = f"{short(job.video)}: " if job and job.video else ""
             return [f"{what}{record.rule_name} failed: {why}" + (f" (log: {log.resolve()})" if log.is_file() else "")]
         elif (
             event == LogEvent.ERROR and not self.failed and getattr(record, "exception", "") not in ("RuleException", "CalledProcessError")
         ):
             # These come with a job that fails, and after it Snakemake only says again that one did.
-            return [record.getMessage()]
+            message = record.getMessage()
+            if "Traceback (most recent call last)" in message:
+                return [f"Snakemake failed: {last_line(message)}"]
+            # Behind what is wrong Snakemake prints the job's wildcards and a traceback of its rules.
+            return [message.partition("\nWildcards:")[0]]
         return []
 
 

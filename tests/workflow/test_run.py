@@ -47,6 +47,7 @@ def test_two_runs_in_one_folder(films, tmp_path):
     locks = tmp_path / "out" / ".snakemake" / "locks"
     locks.mkdir(parents=True, exist_ok=True)
     (locks / "0.input.lock").touch()
+    (tmp_path / "out" / ".handroll" / "lock").write_text("4711\n", encoding="utf-8")
     status, said = run(films / "again" / "take.mp4", "--out", "out", cwd=tmp_path)
     assert status == 1
     assert "The last run in this folder was killed." in said

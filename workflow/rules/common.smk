@@ -1,7 +1,6 @@
 # For all phases: the checked configuration, the sheet, and helpers for `params` and paths.
 import gc
 import inspect
-import json
 import os
 import re
 from functools import lru_cache
@@ -16,6 +15,7 @@ from handroll.acquire.takedown import read_takedown, taken_down_names
 from handroll.config import ConfigError, lookup, parse_config
 from handroll.evaluation.videos import distinct_rows, simulated_rows
 from handroll.provenance import code_hash, file_identity, module_versions
+from handroll.schema import SchemaError, read_json
 from handroll.screen.listing import measure_listing
 from handroll.screen.verdict import MEASURED, judge
 from handroll.sheet import SheetError, is_url, read_sheet, source_name
@@ -164,7 +164,10 @@ def steps_to(last):
 @lru_cache(maxsize=None)
 def values_of(path, _mtime_ns):
     """The values of a JSON file, read once for each time it was written."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    try:
+        return read_json(path)
+    except SchemaError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def verdict_of(subject, video, *steps):

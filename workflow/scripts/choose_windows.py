@@ -3,21 +3,20 @@
 It holds the split, its windows (of each, subject, video, clip and first frame), and what training.json tells of frames and scales.
 """
 
-import json
 from pathlib import Path
 
 from handroll.dataset.loader import Clips, Source, need_clips
 from handroll.dataset.windows import LEAST_VISIBLE, evaluation_windows, evenly, named
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.schema import write_json
+from handroll.schema import read_json, write_json
 
 
 def main(snakemake):
     """Windows of the split that is scored on."""
     params, given = snakemake.params, snakemake.input
     with step_log(snakemake.log[0], snakemake.rule) as log:
-        training = json.loads(Path(given.training).read_text(encoding="utf-8"))
+        training = read_json(given.training)
         clips = Clips(Source(Path(given.shards).parent, **params.seen), params.split)
         need_clips(clips, training["frames"])
         places = evenly(evaluation_windows(clips, training["frames"]), params.most)

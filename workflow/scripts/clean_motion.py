@@ -5,12 +5,9 @@ right. Each playable segment (survey.json) is cleaned by itself:
 what stands on the two sides of a cut does not belong together. A rejected video gives an empty table.
 """
 
-import json
-from pathlib import Path
-
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.schema import MOTION, POSE, by_frame, by_row, read_table, write_table
+from handroll.schema import MOTION, POSE, by_frame, by_row, read_json, read_table, write_table
 
 
 def main(snakemake):
@@ -28,7 +25,7 @@ def main(snakemake):
             pose, facts = read_table(given.pose, POSE)
             over_time = facts.get("temporal") == "True"
             sighted = None if over_time else by_frame(read_table(given.sighted, POSE)[0])
-            segments = json.loads(Path(given.survey).read_text(encoding="utf-8"))["segments"]
+            segments = read_json(given.survey)["segments"]
             settings = CleanSettings(**params.settings)
             joints_from = load_engine(facts["pose_engine"]).joints(params.hand_model)
             motion, counts = clean_motion(by_frame(pose), settings, extrinsics_of(facts), joints_from, sighted, segments)

@@ -3,13 +3,12 @@
 A video without motion gives no clip; one whose sound is rejected gives clips that are listed and not kept.
 """
 
-import json
 from functools import partial
 from pathlib import Path
 
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.schema import CLIPS, FINGERED_NOTES, MOTION, by_frame, read_table, write_table
+from handroll.schema import CLIPS, FINGERED_NOTES, MOTION, by_frame, read_json, read_table, write_table
 
 
 def main(snakemake):
@@ -24,7 +23,7 @@ def main(snakemake):
 
             motion = by_frame(columns)
             notes, about = read_table(given.notes, FINGERED_NOTES)
-            segments = json.loads(Path(given.survey).read_text(encoding="utf-8"))["segments"]
+            segments = read_json(given.survey)["segments"]
             time_s, joints = motion["time_s"][:, 0], motion["joints_keyboard_mm"]
             sounds = Path(given.audio).stat().st_size > 0
             clips = cut_clips(

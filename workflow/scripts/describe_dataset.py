@@ -1,6 +1,5 @@
 """Describe the dataset: reads the manifest, shards, splits, clips and verdicts.json; writes the card, statistics and plots."""
 
-import json
 from pathlib import Path
 
 from handroll.dataset.card import card
@@ -11,15 +10,15 @@ from handroll.dataset.shards import survey_shards
 from handroll.dataset.statistics import describe
 from handroll.logs import step_log
 from handroll.provenance import atomic_path
-from handroll.schema import CLIPS, SPLITS, join_rows, read_table, write_json
+from handroll.schema import CLIPS, SPLITS, join_rows, read_json, read_table, write_json
 
 
 def main(snakemake):
     """Count, draw, write."""
     given, made, params = snakemake.input, snakemake.output, snakemake.params
     with step_log(snakemake.log[0], snakemake.rule) as log:
-        manifest = json.loads(Path(given.manifest).read_text(encoding="utf-8"))
-        verdicts = json.loads(Path(given.verdicts).read_text(encoding="utf-8"))
+        manifest = read_json(given.manifest)
+        verdicts = read_json(given.verdicts)
         clips = join_rows(CLIPS, [read_table(path, CLIPS)[0] for path in given.clips])
         clips, _ = withhold(clips, dict(zip(map(tuple, params.videos), params.rights, strict=True)), **params.allowed)
         splits, _ = read_table(given.splits, SPLITS)

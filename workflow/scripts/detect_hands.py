@@ -5,11 +5,10 @@ Every frame of the video has its rows; outside the playable segments no hand is 
 
 import json
 from functools import partial
-from pathlib import Path
 
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.schema import DETECTIONS, by_row, write_table
+from handroll.schema import DETECTIONS, by_row, read_json, write_table
 
 
 def main(snakemake):
@@ -23,7 +22,7 @@ def main(snakemake):
             from handroll.detect.mediapipe import detect_hands, engine_info
             from handroll.video.frames import read_frames
 
-            probe, survey = (json.loads(Path(path).read_text(encoding="utf-8")) for path in (given.probe, given.survey))
+            probe, survey = (read_json(path) for path in (given.probe, given.survey))
             settings = dict(params.settings)
             read = partial(read_frames, given.video, max_width_px=settings.pop("max_width_px"))
             hands = detect_hands(read, probe["width_px"], probe["height_px"], segments=survey["segments"], **settings)

@@ -3,10 +3,8 @@
 A video that gives no motion gets a slate that says why.
 """
 
-import json
-from pathlib import Path
-
 from handroll.logs import step_log
+from handroll.schema import read_json
 from handroll.screen.reasons import Reason
 
 
@@ -31,7 +29,7 @@ def main(snakemake):
         columns, facts = read_table(given.motion, MOTION)
         motion, camera = by_frame(columns), camera_of(facts)
         notes, _ = read_table(given.notes, FINGERED_NOTES)
-        found = RegisteredKeyboard.from_dict(json.loads(Path(given.registration).read_text(encoding="utf-8")))
+        found = RegisteredKeyboard.from_dict(read_json(given.registration))
         samples, rate_hz = load_audio(given.audio)
         sound = (samples, rate_hz) if len(samples) else None
         states = motion["state"]

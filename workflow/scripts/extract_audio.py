@@ -3,10 +3,10 @@
 A video without sound, or a rejected one, gives an empty file, which `handroll.music.audio.load_audio` reads as no samples.
 """
 
-import json
 from pathlib import Path
 
 from handroll.logs import step_log
+from handroll.schema import read_json
 
 
 def main(snakemake):
@@ -19,7 +19,7 @@ def main(snakemake):
         from handroll.music.audio import extract_audio
         from handroll.video.probe import Probe
 
-        probe = Probe.from_dict(json.loads(Path(snakemake.input.probe).read_text(encoding="utf-8")))
+        probe = Probe.from_dict(read_json(snakemake.input.probe))
         seconds = extract_audio(snakemake.input.video, snakemake.output.audio, probe)
         log.info("%.2f s of sound", seconds)
 

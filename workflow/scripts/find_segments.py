@@ -4,17 +4,14 @@ survey.json: `segments` (start_s, end_s), `screen`, the scores that the screens 
 has no segments and no scores.
 """
 
-import json
-from pathlib import Path
-
 from handroll.logs import step_log
-from handroll.schema import write_json
+from handroll.schema import read_json, write_json
 
 
 def main(snakemake):
     """Segments and scores of what was observed."""
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
-        observed = json.loads(Path(snakemake.input.observed).read_text(encoding="utf-8"))
+        observed = read_json(snakemake.input.observed)
         if not observed:
             write_json(snakemake.output.survey, {"segments": [], "screen": {}})
             return

@@ -3,13 +3,12 @@
 A rejected video gives an empty table. The camera and the engine stand in the metadata.
 """
 
-import json
 import shutil
 from pathlib import Path
 
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.schema import DETECTIONS, POSE, by_frame, by_row, read_table, write_table
+from handroll.schema import DETECTIONS, POSE, by_frame, by_row, read_json, read_table, write_table
 
 
 def assumed_camera(width_px, height_px, sheet_focal_px, config_focal_px):
@@ -36,7 +35,7 @@ def main(snakemake):
             from handroll.keyboard.registered import RegisteredKeyboard
             from handroll.pose.engine import fit_pose
 
-            probe, registration = (json.loads(Path(path).read_text(encoding="utf-8")) for path in (given.probe, given.registration))
+            probe, registration = (read_json(path) for path in (given.probe, given.registration))
             detections, facts = read_table(given.detections, DETECTIONS)
             engine, config_focal_px = params.settings["engine"], params.settings["focal_px"]
             found = RegisteredKeyboard.from_dict(registration)

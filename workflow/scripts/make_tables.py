@@ -1,18 +1,17 @@
 """Make the benchmark's tables: reads scores and costs of all methods, and the published figures; writes CSV, Markdown and HTML."""
 
 import csv
-import json
-from pathlib import Path
 
 from handroll.logs import step_log
 from handroll.metrics.tables import benchmark_table, write_tables
+from handroll.schema import read_json
 
 
 def main(snakemake):
     """Own rows first, published ones below."""
     given, made = snakemake.input, snakemake.output
     with step_log(snakemake.log[0], snakemake.rule) as log:
-        scores, costs = ([json.loads(Path(path).read_text(encoding="utf-8")) for path in paths] for paths in (given.scores, given.told))
+        scores, costs = ([read_json(path) for path in paths] for paths in (given.scores, given.told))
         with open(given.published, encoding="utf-8", newline="") as file:
             published = list(csv.DictReader(file, delimiter="\t"))
         table = benchmark_table(scores, costs, published)

@@ -3,11 +3,8 @@
 A rejected video, in which no hand was looked for, has no scores.
 """
 
-import json
-from pathlib import Path
-
 from handroll.logs import step_log
-from handroll.schema import DETECTIONS, by_frame, read_table, write_json
+from handroll.schema import DETECTIONS, by_frame, read_json, read_table, write_json
 from handroll.screen import visibility
 
 
@@ -17,7 +14,7 @@ def main(snakemake):
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         columns, facts = read_table(given.detections, DETECTIONS)
         if "detector" in facts:
-            survey, hands = json.loads(Path(given.survey).read_text(encoding="utf-8")), by_frame(columns)
+            survey, hands = read_json(given.survey), by_frame(columns)
             scores = {"visibility": visibility.measure(hands["found"], hands["time_s"][:, 0], survey["segments"])}
             log.info("both hands in %.1f %% of the playable frames", 100 * scores["visibility"]["both_hands"])
         write_json(snakemake.output.visibility, {"screen": scores})

@@ -1,10 +1,7 @@
 """Measure a video file: reads it and info.json; writes probe.json (size, times, rotation, streams, problems)."""
 
-import json
-from pathlib import Path
-
 from handroll.logs import step_log
-from handroll.schema import write_json
+from handroll.schema import read_json, write_json
 from handroll.screen import duration, resolution, sound
 from handroll.video.probe import failed_probe, probe
 
@@ -23,7 +20,7 @@ def scores_of(found):
 def main(snakemake):
     """Probe the container, or pass on why there is none."""
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
-        info = json.loads(Path(snakemake.input.info).read_text(encoding="utf-8"))
+        info = read_json(snakemake.input.info)
         found = probe(snakemake.input.video) if info["status"] == "ok" else failed_probe(info["status"], info["message"])
         write_json(snakemake.output.probe, found.to_dict() | {"screen": scores_of(found)})
         if found.joined_at_s:

@@ -4,11 +4,8 @@ The picture shows the keys' outlines on the video, and how far off the found edg
 how the camera looks at the keys. A rejected video has no registered keyboard.
 """
 
-import json
-from pathlib import Path
-
 from handroll.logs import step_log
-from handroll.schema import DETECTIONS, NOTES, by_frame, read_table, write_json
+from handroll.schema import DETECTIONS, NOTES, by_frame, read_json, read_table, write_json
 from handroll.view.slate import save_slate
 
 
@@ -34,7 +31,7 @@ def main(snakemake):
         from handroll.view.picture import save_picture
         from handroll.view.registration import draw_registration
 
-        probe, survey = (json.loads(Path(path).read_text(encoding="utf-8")) for path in (given.probe, given.survey))
+        probe, survey = (read_json(path) for path in (given.probe, given.survey))
         detections = by_frame(read_table(given.detections, DETECTIONS)[0])
         notes, _ = read_table(given.notes, NOTES)
         time_s = detections["time_s"][:, 0]

@@ -1,12 +1,9 @@
 """Score a simulated performance: reads its truth and what every stage wrote; writes counts and samples (evaluation.performance)."""
 
-import json
-from pathlib import Path
-
 from handroll.evaluation import performance
 from handroll.keyboard.registered import RegisteredKeyboard
 from handroll.logs import step_log
-from handroll.schema import DETECTIONS, FINGERED_NOTES, MOTION, NOTES, POSE, by_frame, read_table, write_json
+from handroll.schema import DETECTIONS, FINGERED_NOTES, MOTION, NOTES, POSE, by_frame, read_json, read_table, write_json
 from handroll.synth.truth import read_truth
 
 
@@ -20,7 +17,7 @@ def main(snakemake):
             for name, table in (("detections", DETECTIONS), ("pose", POSE), ("motion", MOTION))
         }
         transcribed, notes = read_table(given.transcribed, NOTES)[0], read_table(given.notes, FINGERED_NOTES)[0]
-        registration, fingering = (json.loads(Path(given[name]).read_text(encoding="utf-8")) for name in ("registration", "fingering"))
+        registration, fingering = (read_json(given[name]) for name in ("registration", "fingering"))
         counts = performance.score_detection(truth, tables["detections"])
         counts |= performance.score_motion(truth, tables["motion"], tables["pose"])
         samples = {}

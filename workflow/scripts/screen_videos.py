@@ -3,14 +3,13 @@
 A row a video of the sheet, also of those that are not fetched: what it is usable for, why not for more, scores beside thresholds.
 """
 
-import json
 import os
 from collections import Counter
 from pathlib import Path
 
 from handroll.logs import step_log
 from handroll.provenance import atomic_path
-from handroll.schema import write_json
+from handroll.schema import read_json, write_json
 from handroll.screen.verdict import KINDS, in_words, judge, kind_of, summary_tsv
 from handroll.view.gallery import gallery_html
 
@@ -25,7 +24,7 @@ def main(snakemake):
         verdicts, page = [], Path(made.gallery).parent
         steps = zip(*(given[step] for step in params.steps), strict=True)
         for (row, override), paths, picture in zip(params.videos, steps, given.thumbnails, strict=True):
-            measured = [json.loads(Path(path).read_text(encoding="utf-8")) for path in paths]
+            measured = [read_json(path) for path in paths]
             thumbnails = os.path.relpath(picture, page) if Path(picture).stat().st_size else None
             verdict = judge(measured, params.thresholds, override).to_dict()
             verdicts.append({**row, "thumbnails": thumbnails, **verdict})

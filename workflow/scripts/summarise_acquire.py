@@ -1,20 +1,18 @@
 """Gather what became of every source: reads every info.json; writes status.parquet, one row a video of the sheet (schema.STATUS)."""
 
-import json
 from collections import Counter
-from pathlib import Path
 
 from handroll.acquire.status import status_table
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.schema import STATUS, write_table
+from handroll.schema import STATUS, read_json, write_table
 
 
 def main(snakemake):
     """Read, write, count by status."""
     params = snakemake.params
     with step_log(snakemake.log[0], snakemake.rule) as log:
-        infos = [json.loads(Path(path).read_text(encoding="utf-8")) for path in snakemake.input.info]
+        infos = [read_json(path) for path in snakemake.input.info]
         table = status_table(zip(map(tuple, params.fetched), infos, strict=True), params.unfetched)
         write_table(snakemake.output.status, STATUS, table, stamp(snakemake.rule, params.code))
         for status, count in sorted(Counter(table["status"]).items(), key=lambda item: (-item[1], item[0])):

@@ -1,19 +1,16 @@
 """Summarise the evaluation: reads all scores, and the results of real recordings; writes evaluation.json, a page and a diagram."""
 
-import json
-from pathlib import Path
-
 from handroll.evaluation.figures import reliability, summarise
 from handroll.evaluation.plots import save_reliability
 from handroll.evaluation.recordings import score_recording
 from handroll.evaluation.table import full_table
 from handroll.logs import step_log
 from handroll.provenance import atomic_path
-from handroll.schema import DETECTIONS, FINGERED_NOTES, MOTION, by_frame, read_table, write_json
+from handroll.schema import DETECTIONS, FINGERED_NOTES, MOTION, by_frame, read_json, read_table, write_json
 
 
 def _read(path):
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    return read_json(path)
 
 
 def main(snakemake):

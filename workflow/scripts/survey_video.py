@@ -4,12 +4,11 @@ observed.json: `edits` (video.shots.Edits) and `hands` (detect.glance.Glance), o
 rejected video is not decoded: an empty object, an empty picture.
 """
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 from handroll.logs import progress, step_log
-from handroll.schema import write_json
+from handroll.schema import read_json, write_json
 
 
 def main(snakemake):
@@ -27,7 +26,7 @@ def main(snakemake):
         from handroll.video.shots import WIDTH_PX, EditFinder
         from handroll.view.thumbnails import save_thumbnails
 
-        probe = json.loads(Path(given.probe).read_text(encoding="utf-8"))
+        probe = read_json(given.probe)
         finder = EditFinder()
         for frame in progress(read_frames(given.video, max_width_px=WIDTH_PX, max_height_px=WIDTH_PX), probe["n_frames"], "frames"):
             finder.see(frame.image, frame.time_s)

@@ -11,14 +11,14 @@ from handroll.dataset.rights import published_source, withhold
 from handroll.dataset.shards import VideoRecord, write_shards
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.schema import CLIPS, FINGERED_NOTES, MOTION, PEDAL, SPLITS, by_frame, join_rows, read_table
+from handroll.schema import CLIPS, FINGERED_NOTES, MOTION, PEDAL, SPLITS, by_frame, join_rows, read_json, read_table
 
 
 def open_video(files, rights):
     """What the shards need of a video, from its files and its rights (permission, licence)."""
     motion, made = read_table(files["motion"], MOTION)
     notes, heard = read_table(files["notes"], FINGERED_NOTES)
-    info, probe = (json.loads(Path(files[name]).read_text(encoding="utf-8")) for name in ("info", "probe"))
+    info, probe = (read_json(files[name]) for name in ("info", "probe"))
     return VideoRecord(
         motion=by_frame(motion),
         notes=notes,

@@ -49,11 +49,11 @@ def earlier_tries(folder, limits):
     Returns
     -------
     int
-        0 where it has never been asked for.
+        0 where it has never been asked for, or that file is damaged.
     """
     try:
         outcome = json.loads((Path(folder) / OUTCOME).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return 0
     return outcome["tries"] - (0 if _can_help(outcome, limits) else 1)
 

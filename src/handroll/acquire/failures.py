@@ -36,6 +36,8 @@ class Failure(StrEnum):
     SOURCE_MISSING = "source_missing", False, False
     SOURCE_EMPTY = "source_empty", False, False
     SOURCE_IS_FOLDER = "source_is_folder", False, False
+    # Permissions can change while size and time of a file do not.
+    SOURCE_LOCKED = "source_locked", True, False
     TOO_SHORT = "too_short", False, False
     TOO_LONG = "too_long", False, False
     GONE = "download_gone", False, False

@@ -45,6 +45,9 @@ COSTS = {
 LEAST_SHARE = 0.05
 """Share of the expected work that must have finished before an estimate is given."""
 
+NO_ERROR = "its process ended without an error message; it may have been killed, for example because memory was short"
+"""Why a job failed whose log says nothing of it."""
+
 
 @dataclass
 class Job:
@@ -170,12 +173,15 @@ def short(video):
 
 
 def last_line(text):
-    """The line of a job's log that says why it failed: the last one, without time, level and class of the error."""
+    """The line of a job's log that says why it failed: the last one, without time, level and class of the error.
+
+    A log that ends with no error is one of a job that was killed: `NO_ERROR`.
+    """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not lines:
-        return "no message"
-    words = lines[-1].split(" ")
-    if len(words) > 3 and words[2] in ("ERROR", "WARNING", "INFO"):
+    words = lines[-1].split(" ") if lines else []
+    if not lines or (len(words) > 3 and words[2] in ("WARNING", "INFO")):
+        return NO_ERROR
+    if len(words) > 3 and words[2] == "ERROR":
         return " ".join(words[3:])
     head, colon, rest = lines[-1].partition(": ")
     return rest if colon and head.replace(".", "").isidentifier() else lines[-1]

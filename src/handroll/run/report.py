@@ -4,10 +4,10 @@ Your own videos are judged by the criteria of the dataset, with the thresholds o
 motion is made wherever the file can be read.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from handroll.schema import read_json, undamaged
 from handroll.screen.reasons import Reason
 from handroll.screen.verdict import MEASURED, Verdict, judge
 
@@ -117,6 +117,11 @@ def read_report(root, row, thresholds):
     Returns
     -------
     VideoReport
+
+    Raises
+    ------
+    SchemaError
+        A result is damaged.
     """
     results, v = Path(root) / "results", f"{row.subject}/{row.video}"
     values = {step: _values(Path(root) / path.format(subject=row.subject, video=row.video)) for step, path in MEASURED.items()}
@@ -188,7 +193,7 @@ def report_lines(report, logs):
         return [f"{name}: not useful", *(f"  {reason.sentence}" for reason in report.stopped_by)]
     if report.failed:
         log = Path(logs) / report.failed / f"own/{report.name}.log"
-        state = f"not finished: the step {report.failed} has no result" + (f"; see {log}" if log.is_file() else "")
+        state = f"not finished: the step {report.failed} has no result" + (f"; see {log}" if log.is_file() and log.stat().st_size else "")
     elif not report.useful:
         usable = "" if report.playable_s is None else f" in the {report.playable_s:.1f} s of the video that can be used"
         why = "no part of the video can be used" if report.playable_s == 0.0 else f"(almost) no hand was found{usable}"
@@ -209,14 +214,15 @@ def report_lines(report, logs):
 
 def _values(path):
     """The values of a JSON file; none where it is not there."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return read_json(path) if path.is_file() else {}
 
 
 def _states(path):
     """The states (frame, hand 2) of a motion."""
     import pyarrow.parquet as pq
 
-    return pq.read_table(path, columns=["state"])["state"].to_numpy().reshape(-1, 2)
+    with undamaged(path, "a handroll motion table"):
+        return pq.read_table(path, columns=["state"])["state"].to_numpy().reshape(-1, 2)
 
 
 def _hands(states):

@@ -48,6 +48,12 @@ class Reason(StrEnum):
 
     SOURCE_MISSING = "source_missing", MOTION, "There is no file at the given path.", "correct the path of the video"
     SOURCE_EMPTY = "source_empty", MOTION, "The file is empty (zero bytes).", "copy or record the video again"
+    SOURCE_LOCKED = (
+        "source_locked",
+        MOTION,
+        "You have no permission to read the file.",
+        "change the permissions of the file and of the folders above it",
+    )
     SOURCE_IS_FOLDER = (
         "source_is_folder",
         MOTION,

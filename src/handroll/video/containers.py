@@ -1,6 +1,7 @@
 """Opens media files safely: only containers that hold their own streams. Names the kind of any other file."""
 
 import os
+import stat
 from pathlib import Path
 
 import av
@@ -111,14 +112,26 @@ def is_refused(error):
 
 
 def check_file(path):
-    """Raise `MediaError` where there is no file with at least one byte."""
+    """Raise `MediaError` where there is no file with at least one byte that may be read."""
     path = Path(path)
-    if path.is_dir():
+    try:
+        found = path.stat()
+    except PermissionError:
+        raise _locked(path) from None
+    except (OSError, ValueError):
+        found = None
+    if found and stat.S_ISDIR(found.st_mode):
         raise MediaError(f"{path}: expected a video file, found a folder", "source_is_folder")
-    if not path.is_file():
+    if not found or not stat.S_ISREG(found.st_mode):
         raise MediaError(f"{path}: expected a video file, found nothing", "source_missing")
-    if path.stat().st_size == 0:
+    if found.st_size == 0:
         raise MediaError(f"{path}: expected a video file, found an empty file of zero bytes", "source_empty")
+    if not os.access(path, os.R_OK):
+        raise _locked(path)
+
+
+def _locked(path):
+    return MediaError(f"{path}: expected a video file, found one that you have no permission to read", "source_locked")
 
 
 def container_of(path):

@@ -139,3 +139,8 @@ def test_status_has_a_row_a_video(tmp_path):
     ]
     assert rows["message"][0] == "too_long, low_resolution" and rows["source"][0] == "https://x.org/a" and rows["sha256"][1] == ""
     assert status_table([], [])["subject"].shape == (0,)
+
+
+def test_a_memory_that_is_damaged_is_none(tmp_path):
+    (tmp_path / ".fetch.json").write_text('{"tries": 1, "sta', encoding="utf-8")
+    assert earlier_tries(tmp_path, {}) == 0

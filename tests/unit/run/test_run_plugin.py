@@ -7,6 +7,7 @@ from pathlib import Path
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.tests import TestLogHandlerBase as LogHandlerContract
 
+from handroll.run.progress import NO_ERROR
 from snakemake_logger_plugin_handroll import LogHandler
 
 
@@ -68,3 +69,22 @@ def test_lines_hold_no_control_characters(capsys):
     made.emit(record(LogEvent.JOB_FINISHED, created=5.0, job_id=1))
     said = capsys.readouterr().out
     assert said.endswith("\n") and said.strip().isprintable()
+
+
+def test_a_plan_that_fails_says_what_is_wrong_without_a_traceback():
+    failed = record(LogEvent.ERROR, level=logging.ERROR, exception="InputFunctionException")
+    failed.msg = "probe.json: expected JSON\nWildcards:\n  video=take\nTraceback:\n  File common.smk, line 1"
+    assert handler().lines(failed) == ["probe.json: expected JSON"]
+    chain = "OSError: one\n\nDuring handling of the above exception:\n\n"
+    failed.msg = f"{chain}Traceback (most recent call last):\n  File pulp.py, line 1\nOSError: [Errno 28] No space left on device\n"
+    assert handler().lines(failed) == ["Snakemake failed: [Errno 28] No space left on device"]
+
+
+def test_a_job_that_is_killed_is_no_matter_of_its_last_line(tmp_path):
+    log = tmp_path / "survey_video.log"
+    job = {"jobid": 1, "rule_name": "survey_video", "log": [str(log)]}
+    (line,) = handler().lines(record(LogEvent.JOB_ERROR, **job))
+    assert line == f"survey_video failed: {NO_ERROR}"
+    log.write_text("2026-01-01 10:00:00,000 INFO 75 frames in 0.2 s\n", encoding="utf-8")
+    (line,) = handler().lines(record(LogEvent.JOB_ERROR, **job))
+    assert line == f"survey_video failed: {NO_ERROR} (log: {log})"

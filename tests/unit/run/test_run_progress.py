@@ -1,6 +1,6 @@
 import pytest
 
-from handroll.run.progress import COSTS, STAGES, Job, Progress, clock, cost, in_words, last_line, short
+from handroll.run.progress import COSTS, NO_ERROR, STAGES, Job, Progress, clock, cost, in_words, last_line, short
 
 RULES = [rule for rules in STAGES.values() for rule in rules]
 
@@ -86,4 +86,6 @@ def test_words():
     assert short("own/" + "x" * 40) == "x" * 11 + ".." + "x" * 11 and short("ann/one") == "ann/one"
     assert last_line("Traceback\nValueError: too small\n") == "too small"
     assert last_line("2026-11-30 07:00:00,123 ERROR the disk is full; make room on it") == "the disk is full; make room on it"
-    assert last_line(" \n") == "no message"
+    # Nothing said of an error: not what it did last, but that it was killed.
+    assert last_line(" \n") == NO_ERROR
+    assert last_line("2026-01-01 10:00:00,000 INFO 75 frames in 0.2 s\n") == NO_ERROR

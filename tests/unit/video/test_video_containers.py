@@ -219,3 +219,11 @@ def test_every_accepted_demuxer_exists():
     assert len(set(names)) == len(names)
     for name in names:
         assert av.format.ContainerFormat(name, "r").is_input
+
+
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    take = tmp_path / "take.mp4"
+    take.write_bytes(b"bytes")
+    monkeypatch.setattr("handroll.video.containers.os.access", lambda path, mode: False)
+    seen = probe(take)
+    assert seen.problems == ("source_locked",) and "no permission to read" in seen.message and Reason("source_locked").sentence
