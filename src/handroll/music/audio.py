@@ -46,9 +46,10 @@ GROWTH_BYTES = 1 << 20
 def extract_audio(video_path, out_path, probe=None):
     """Write the sound of a video as mono FLAC, 16 bit; sample 0 sounds when the first frame is shown.
 
-    The sampling rate is the video's own, at most `MAX_RATE_HZ`. Channels are averaged. Sound from before the first frame is cut off, a late start and gaps are filled with silence, and
-    blocks that cannot be decoded are silent. Where there is no sound, an empty file (zero bytes) is written: FLAC has no
-    valid form without samples that all readers take. `load_audio` reads it as no samples.
+    The sampling rate is the video's own, at most `MAX_RATE_HZ`. Channels are averaged. Sound from before the first frame is cut
+    off, a late start and gaps are filled with silence, and blocks that cannot be decoded are silent. Where there is no sound, an
+    empty file (zero bytes) is written: FLAC has no valid form without samples that all readers take. `load_audio` reads it as no
+    samples.
 
     Parameters
     ----------
