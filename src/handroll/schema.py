@@ -344,6 +344,9 @@ def from_arrow(table, arrow):
 
 def _values(column, chunked):
     """The values of a column from its Arrow array in chunks; copies, which may be written to."""
+    if (column.varies or not column.is_object) and chunked.null_count:
+        # Numbers would become floats, and rows of arrays would be left out.
+        raise SchemaError(f"column {column.name}: expected a value in every row, found {chunked.null_count} without one")
     # Arrow copies even a single chunk to combine it.
     chunk = chunked.chunk(0) if chunked.num_chunks == 1 else chunked.combine_chunks()
     if column.varies:

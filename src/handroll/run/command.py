@@ -16,8 +16,9 @@ from handroll.config import ConfigError
 from handroll.doctor import read_config
 from handroll.provenance import atomic_path
 from handroll.run.own_sheet import add_videos, write_sheet
-from handroll.run.report import read_report, report_lines
+from handroll.run.report import DamagedResultError, read_report, report_lines
 from handroll.sheet import SheetError, is_url
+from handroll.shown import plain
 from handroll.weights import with_absolute_paths
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -106,15 +107,19 @@ def _run(options, out, lock):
             start_new_session=True,
         )
         status = _wait(child)
-    reports = [read_report(out, row, settings.screen.model_dump()) for row in rows]
-    for report in reports:
-        print("", *report_lines(report, out / "results" / "logs"), sep="\n", flush=True)
-    useful = sum(report.useful for report in reports)
-    if status and useful == len(reports):
+    useful = 0
+    for row in rows:
+        try:
+            report = read_report(out, row, settings.screen.model_dump())
+            lines, useful = report_lines(report, out / "results" / "logs"), useful + report.useful
+        except DamagedResultError as error:
+            lines = [f"{row.video} ({row.source}): not finished: {error}"]
+        print("", *lines, sep="\n", flush=True)
+    if status and useful == len(rows):
         print(f"\nSnakemake ended with status {status}: see {log}")
-    if len(reports) > 1:
-        print(f"\n{useful} of {_count(len(reports))} gave motion.")
-    return 0 if useful == len(reports) and not status else 1
+    if len(rows) > 1:
+        print(f"\n{useful} of {_count(len(rows))} gave motion.")
+    return 0 if useful == len(rows) and not status else 1
 
 
 def _check(options):
@@ -126,7 +131,7 @@ def _check(options):
             raise UsageError(f"expected one {option} for each of {_count(len(options.videos))}, in their order, found {len(given)}")
     files = [*(video for video in options.videos if not is_url(video)), *options.midi, *map(str, options.configfile)]
     if missing := [file for file in files if not os.path.lexists(file)]:
-        raise UsageError(f"no such file: {', '.join(missing)}; check the path")
+        raise UsageError(f"no such file: {plain(', '.join(missing))}; check the path")
 
 
 def _folder(out):

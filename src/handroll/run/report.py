@@ -54,6 +54,13 @@ FILES = {
 """What a user looks for, by title: the file below `results`, and the steps without which it is from an earlier run or not there."""
 
 
+class DamagedResultError(ValueError):
+    """A result that cannot be read; the message names the file and says what to do."""
+
+    def __init__(self, path):
+        super().__init__(f"{path}: expected a result of an earlier step, found a damaged file; delete it and run again: it is made again")
+
+
 @dataclass(frozen=True)
 class VideoReport:
     """What a run made of a video.
@@ -114,6 +121,10 @@ def read_report(root, row, thresholds):
     Returns
     -------
     VideoReport
+
+    Raises
+    ------
+    DamagedResultError
     """
     results, v = Path(root) / "results", f"{row.subject}/{row.video}"
     values = {step: _values(Path(root) / path.format(subject=row.subject, video=row.video)) for step, path in MEASURED.items()}
@@ -199,14 +210,24 @@ def report_lines(report, logs):
 
 def _values(path):
     """The values of a JSON file; none where it is not there."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    try:
+        values = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        raise DamagedResultError(path)
+    return values
 
 
 def _states(path):
     """The states (frame, hand 2) of a motion."""
     import pyarrow.parquet as pq
 
-    return pq.read_table(path, columns=["state"])["state"].to_numpy().reshape(-1, 2)
+    try:
+        return pq.read_table(path, columns=["state"])["state"].to_numpy().reshape(-1, 2)
+    except (KeyError, OSError, ValueError):
+        # Damage is any of these; so is another table, and an odd number of rows.
+        raise DamagedResultError(path) from None
 
 
 def _hands(states):
