@@ -8,6 +8,7 @@ from pathlib import Path
 
 from handroll import __version__
 from handroll.sheet import SheetError, read_sheet
+from handroll.shown import plain
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout that holds the Snakefile."""
@@ -122,10 +123,10 @@ def generate(options):
         try:
             files = play(pianist, recording, options.out, name, options.notes, options.seed, options.width, options.video)
         except RecordingError as error:
-            print(f"handroll generate: {error}", file=sys.stderr)
+            print(f"handroll generate: {plain(error)}", file=sys.stderr)
             failed += 1
             continue
-        print(f"\n{recording}, in {time.monotonic() - started:.0f} s")
+        print(f"\n{plain(recording)}, in {time.monotonic() - started:.0f} s")
         for title, where in files.items():
             print(f"  {title:<14}{where}")
     return 1 if failed else 0
@@ -160,7 +161,7 @@ def list_videos(options):
         print(f"handroll list: {error}", file=sys.stderr)
         return 2
     for line in listing.report():
-        print(line)
+        print(plain(line))
     print(f"{len(added)} new rows in {options.sheet}, {len(listing.candidates) - len(added)} videos were there already")
     return 1 if listing.failed else 0
 
@@ -221,7 +222,7 @@ def examine(options):
             print(f"handroll doctor: {error}", file=sys.stderr)
     findings = doctor.examine(config)
     for line in doctor.report(findings):
-        print(line)
+        print(plain(line))
     return 1 if doctor.lacks(findings) else 0
 
 

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from handroll.config_benchmark import Benchmark
 from handroll.config_section import Angle, NotNegative, Positive, Section, Share
+from handroll.shown import LONGEST, plain, shown
 
 
 class Acquire(Section):
@@ -474,13 +475,13 @@ def parse_config(values):
 
 def _explain(problem):
     """One line on a pydantic error: where, what was expected, what was found."""
-    where = ".".join(str(part) for part in problem["loc"])
+    where = plain(".".join(str(part) for part in problem["loc"]))
     if problem["type"] == "extra_forbidden":
         known = _keys_of(problem["loc"][:-1])
-        close = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
+        close = difflib.get_close_matches(str(problem["loc"][-1])[:LONGEST], known, n=1, cutoff=0.5)
         hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
         return f"{where}: unknown key; {hint}"
-    return f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}; found {problem['input']!r}"
+    return f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}; found {shown(problem['input'])}"
 
 
 def _keys_of(path):

@@ -13,9 +13,9 @@ Name = Annotated[str, Field(min_length=1)]
 
 
 class Section(BaseModel):
-    """A part of the configuration: unknown keys and wrong types are errors.
+    """A part of the configuration: unknown keys, wrong types and infinite numbers are errors.
 
     Numbers may come as text, as Snakemake's --config gives them.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -16,6 +16,7 @@ from handroll.acquire.sites import site_of
 from handroll.config import ConfigError, parse_config
 from handroll.device import DeviceError, torch_device
 from handroll.sheet import SheetError, read_sheet
+from handroll.shown import shown
 from handroll.weights import PIANOMOTION10M_URL, all_weights, experiment_weights
 
 RESULTS = Path("results")
@@ -62,24 +63,45 @@ def read_config(files, settings=()):
     values = {}
     for file in files:
         try:
-            found = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
+            found = _load_yaml(Path(file).read_text(encoding="utf-8")) or {}
         except OSError as error:
             raise ConfigError(f"{file}: expected a configuration file, found: {error.strerror}") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except ValueError as error:
             raise ConfigError(f"{file}: expected YAML, found: {error}") from None
         if not isinstance(found, dict):
-            raise ConfigError(f"{file}: expected keys with values, found {found!r}")
+            raise ConfigError(f"{file}: expected keys with values, found {shown(found)}")
         _merge(values, found)
     for setting in settings:
         key, equals, value = setting.partition("=")
         try:
-            found = yaml.safe_load(value)
-        except yaml.YAMLError:
+            found = _load_yaml(value)
+        except ValueError:
             equals = ""
         if not equals or not key:
-            raise ConfigError(f"--config: expected KEY=VALUE, such as 'music={{engine: kong}}', found {setting!r}")
+            raise ConfigError(f"--config: expected KEY=VALUE, such as 'music={{engine: kong}}', found {shown(setting)}")
         _merge(values, {key: found})
     return parse_config(values)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that is written twice is an error; the later value would silently replace the earlier one."""
+
+    def construct_mapping(self, node, deep=False):
+        """As of the base class."""
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if twice := [key for key in dict.fromkeys(keys) if keys.count(key) > 1]:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {shown(twice[0])} twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _load_yaml(text):
+    """The values of a YAML text; raises ValueError where there are none, saying what is wrong."""
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+    except RecursionError:
+        raise ValueError("lists or keys nested too deep") from None
 
 
 def _merge(values, more):

@@ -297,7 +297,7 @@ def undamaged(path, kind):
         yield
     except FileNotFoundError:
         raise
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, KeyError, OSError, TypeError, ValueError) as error:
         # Arrow calls damage in the middle of a file an OSError.
         raise SchemaError(
             f"{path}: expected {kind}, found another file or a damaged one ({error}); delete it and run again: it is made again where it is needed"
@@ -367,6 +367,9 @@ def from_arrow(table, arrow):
 
 def _values(column, chunked):
     """The values of a column from its Arrow array in chunks; copies, which may be written to."""
+    if (column.varies or not column.is_object) and chunked.null_count:
+        # Numbers would become floats, and rows of arrays would be left out.
+        raise SchemaError(f"column {column.name}: expected a value in every row, found {chunked.null_count} without one")
     # Arrow copies even a single chunk to combine it.
     chunk = chunked.chunk(0) if chunked.num_chunks == 1 else chunked.combine_chunks()
     if column.varies:

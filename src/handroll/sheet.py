@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from handroll.shown import CONTROL, plain, shown
+
 IDENTIFIER = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 """What a subject or video id may look like: safe as a folder name, and never `..` or hidden."""
 
@@ -25,6 +27,9 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 
 Size = Annotated[int, Field(ge=1)]
 
+MOST_PROBLEMS = 20
+"""Problems that an error lists; a sheet of another kind has one in every line."""
+
 
 class SheetError(ValueError):
     """A sheet is not right; the message lists every problem with its line."""
@@ -33,7 +38,7 @@ class SheetError(ValueError):
 class Video(BaseModel):
     """A row of the sheet of videos."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     subject: str = Field(pattern=IDENTIFIER, max_length=ID_LENGTH, description="performer; letters, digits, `_ . -`")
     video: str = Field(pattern=IDENTIFIER, max_length=ID_LENGTH, description="video id, unique for its subject; letters, digits, `_ . -`")
@@ -87,7 +92,7 @@ def read_sheet(path):
     Raises
     ------
     SheetError
-        Every problem with its line number: unknown or missing columns, unsafe ids, duplicates, bad values.
+        Problems with their line numbers: unknown or missing columns, unsafe ids, duplicates, bad values, control characters.
     """
     return [_with_local_paths(video, path) for video in read_rows(path, Video, ("subject", "video"))]
 
@@ -112,7 +117,7 @@ def read_rows(path, model, key=()):
     Raises
     ------
     SheetError
-        Every problem with its line number.
+        The problems with their line numbers, at most `MOST_PROBLEMS` of them.
     """
     lines = numbered_lines(read_text(path))
     if not lines:
@@ -126,6 +131,11 @@ def read_rows(path, model, key=()):
             problems.append(f"line {number}: expected {len(header)} tab-separated cells, found {len(cells)}")
             continue
         values = {name: cell.strip() for name, cell in zip(header, cells, strict=False) if cell.strip()}
+        if hidden := [name for name, value in values.items() if CONTROL.search(value)]:
+            problems += [
+                f"line {number}, column {name}: expected text without control characters, found {shown(values[name])}" for name in hidden
+            ]
+            continue
         try:
             row = model.model_validate(values)
         except ValidationError as error:
@@ -139,16 +149,28 @@ def read_rows(path, model, key=()):
         seen[name] = number
         rows.append(row)
     if problems:
-        raise SheetError(f"sheet {path} has {len(problems)} problem(s):\n" + "\n".join(f"  {problem}" for problem in problems))
+        lines = [f"sheet {path} has {len(problems)} problem(s):", *(f"  {problem}" for problem in problems[:MOST_PROBLEMS])]
+        more = len(problems) - MOST_PROBLEMS
+        raise SheetError("\n".join([*lines, f"  and {more} more"] if more > 0 else lines))
     return rows
 
 
 def read_text(path):
     """A sheet's text, line ends as they are; raises SheetError where there is no UTF-8 text."""
     try:
-        return Path(path).read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SheetError(f"sheet {path}: expected a tab-separated UTF-8 file, found: {error}") from None
+        data = Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        # A path with a zero byte is a ValueError.
+        raise SheetError(f"sheet {plain(path)}: expected a tab-separated UTF-8 file, found: {error}") from None
+    # Without a byte order mark, UTF-16 of English text is valid UTF-8 with a zero byte in every character.
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:4]:
+        raise SheetError(f"sheet {path}: expected a tab-separated UTF-8 file, found UTF-16; save it as UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        found = f"the byte 0x{data[error.start]:02x} in line {line}, which is of another encoding"
+        raise SheetError(f"sheet {path}: expected a tab-separated UTF-8 file, found {found}; save it as UTF-8") from None
 
 
 def numbered_lines(text):
@@ -162,13 +184,13 @@ def _header_problems(header, number, model):
     problems = []
     for name in header:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            close = difflib.get_close_matches(name[:ID_LENGTH], known, n=1, cutoff=0.5)
             problems.append(
-                f"line {number}: unknown column {name!r}; " + (f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}")
+                f"line {number}: unknown column {shown(name)}; " + (f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}")
             )
     needed = [name for name, field in model.model_fields.items() if field.is_required()]
     problems += [f"line {number}: column {name!r} is missing" for name in needed if name not in header]
-    problems += [f"line {number}: column {name!r} stands twice" for name in sorted({n for n in header if header.count(n) > 1})]
+    problems += [f"line {number}: column {shown(name)} stands twice" for name in sorted({n for n in header if header.count(n) > 1})]
     return problems
 
 
@@ -180,12 +202,14 @@ def _explain_cell(problem):
     if problem["type"] == "missing":
         return f", column {name}: expected a value, found an empty cell"
     if problem["type"] == "string_pattern_mismatch" and problem["ctx"]["pattern"] == IDENTIFIER:
-        return f", column {name}: expected letters, digits, '_', '.' or '-', starting with a letter or digit, found {problem['input']!r}"
+        return (
+            f", column {name}: expected letters, digits, '_', '.' or '-', starting with a letter or digit, found {shown(problem['input'])}"
+        )
     if problem["type"] == "string_pattern_mismatch" and problem["ctx"]["pattern"] == ISO_DATE:
-        return f", column {name}: expected a day as YYYY-MM-DD, found {problem['input']!r}"
+        return f", column {name}: expected a day as YYYY-MM-DD, found {shown(problem['input'])}"
     if problem["type"] == "value_error":
         return f", column {name}: {problem['ctx']['error']}"
-    return f", column {name}: {problem['msg'][0].lower()}{problem['msg'][1:]}; found {problem['input']!r}"
+    return f", column {name}: {problem['msg'][0].lower()}{problem['msg'][1:]}; found {shown(problem['input'])}"
 
 
 def is_url(source):
@@ -214,7 +238,8 @@ def local_path(cell, sheet):
         Without links and `..` in its folders. Relative to the working directory where the cell is relative or the file is below the
         working directory: such a path is still right after the whole project has moved. Else absolute.
     """
-    here, given = Path.cwd(), Path(cell).expanduser()
+    # Unlike Path.expanduser, os.path's leaves the name of a user whom the system does not know as it is.
+    here, given = Path.cwd(), Path(os.path.expanduser(cell))
     path = Path(os.path.realpath((Path(sheet).resolve().parent / given).parent), given.name)
     if given.is_absolute() and not path.is_relative_to(here):
         return str(path)

@@ -153,3 +153,26 @@ def test_every_problem_is_listed():
     with pytest.raises(ConfigError) as caught:
         parse_config({"clips": {"length_s": -1.0, "hops": 2}, "sheet": 5})
     assert str(caught.value).startswith("the configuration has 3 problem(s)")
+
+
+def test_an_error_is_short_and_harmless_whatever_the_values_are():
+    """A few lines of YAML with aliases are a list of 10^9 items."""
+    nested = ["x"] * 10
+    for _ in range(8):
+        nested = [nested] * 10
+    with pytest.raises(ConfigError, match="device: input should be 'cpu' or 'cuda'; found \\[\\[\\[") as caught:
+        parse_config({"device": nested})
+    assert len(str(caught.value)) < 2000
+    with pytest.raises(ConfigError, match=r"^[^\x1b]*\\x1b\[2J: unknown key"):
+        parse_config({"\x1b[2J": 1})
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"device": "x" * 1_000_000})
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "values", [{"benchmark": {"rate_hz": float("inf")}}, {"evaluation": {"seconds": float("inf")}}, {"clips": {"length_s": float("nan")}}]
+)
+def test_numbers_are_finite(values):
+    with pytest.raises(ConfigError, match="input should be a finite number"):
+        parse_config(values)

@@ -248,6 +248,9 @@ def test_configurations_are_put_together_as_snakemake_does(project):
         (None, "devise=cpu", "did you mean device"),
         ("- a list", None, r"expected keys with values, found \['a list'\]"),
         ("a: [", None, "expected YAML"),
+        ("device: cuda\ndevice: cpu", None, "expected YAML, found: the key 'device' twice"),
+        (f"sheet: {'[' * 3000}{']' * 3000}", None, "expected YAML, found: lists or keys nested too deep"),
+        (f"benchmark: {{gpus: {'9' * 5000}}}", None, "expected YAML, found: Exceeds the limit"),
         (None, None, "nowhere.yaml: expected a configuration file, found: No such file"),
     ],
 )

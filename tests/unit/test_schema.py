@@ -130,6 +130,16 @@ def test_another_table_is_refused_with_its_path(tmp_path):
         read_table(tmp_path / "text.parquet", MOTION)
 
 
+@pytest.mark.parametrize("name", ["count", "time_s"])
+def test_missing_numbers_are_refused(tmp_path, name):
+    """Arrow would turn integers with gaps into floats, and leave rows of arrays out."""
+    whole = to_arrow(SAMPLE, sample())
+    values = pa.array([None, *whole[name].to_pylist()[1:]], whole[name].type)
+    pq.write_table(whole.set_column(whole.column_names.index(name), whole.schema.field(name), values), tmp_path / "a.parquet")
+    with pytest.raises(SchemaError, match=f"column {name}: expected a value in every row, found 1 without one"):
+        read_table(tmp_path / "a.parquet", SAMPLE)
+
+
 def test_damage_anywhere_is_noticed(tmp_path):
     path = tmp_path / "notes.parquet"
     rng = np.random.default_rng(0)

@@ -129,3 +129,52 @@ def test_sheet_of_the_demo_is_valid():
     videos = read_sheet(ROOT / "config" / "videos.tsv")
     assert len(videos) == 4
     assert {video.split for video in videos} == {"train", "valid", "test"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a\t1\tv\0.mp4\t\t", r"line 2, column source: expected text without control characters, found 'v\\x00.mp4'"),
+        ("a\t1\tv\x1b]0;x\x07.mp4\t\t", r"line 2, column source: expected text without control characters, found 'v\\x1b\]0;x\\x07.mp4'"),
+        ("a\t1\tv.mp4\tt\x9b2Jx\t", r"line 2, column title: expected text without control characters, found 't\\x9b2Jx'"),
+        ("a\t1\tv.mp4\t\tinf", "line 2, column focal_px: input should be a finite number; found 'inf'"),
+    ],
+)
+def test_cells_that_no_terminal_or_file_system_should_get_are_refused(tmp_path, text, message):
+    with pytest.raises(SheetError, match=message):
+        read_sheet(write(tmp_path, f"subject\tvideo\tsource\ttitle\tfocal_px\n{text}\n"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_sheet_in_utf_16_is_named(tmp_path, encoding):
+    path = tmp_path / "videos.tsv"
+    path.write_bytes("subject\tvideo\tsource\na\t1\tv.mp4\n".encode(encoding))
+    with pytest.raises(SheetError, match="UTF-8 file, found UTF-16; save it as UTF-8"):
+        read_sheet(path)
+
+
+def test_the_line_of_another_encoding_is_named(tmp_path):
+    path = tmp_path / "videos.tsv"
+    path.write_bytes("subject\tvideo\tsource\na\t1\tcafé.mp4\n".encode("latin-1"))
+    with pytest.raises(SheetError, match="found the byte 0xe9 in line 2, which is of another encoding; save it as UTF-8"):
+        read_sheet(path)
+
+
+def test_an_error_is_short_however_long_the_sheet_and_its_cells_are(tmp_path):
+    with pytest.raises(SheetError, match=r"(?s)has 500 problem.*and 480 more$") as caught:
+        read_sheet(write(tmp_path, "subject\tvideo\tsource\n" + f"{'x' * 100_000}\t1\tv.mp4\n" * 500))
+    assert len(str(caught.value)) < 20 * 400
+    with pytest.raises(SheetError, match="unknown column 'xx") as caught:
+        read_sheet(write(tmp_path, f"subject\tvideo\tsource\t{'x' * 100_000}\n"))
+    assert len(str(caught.value)) < 1000
+
+
+def test_the_home_of_an_unknown_user_is_a_folder_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (video,) = read_sheet(write(tmp_path, "subject\tvideo\tsource\na\t1\t~no_such_user/v.mp4\n"))
+    assert video.source == "~no_such_user/v.mp4"
+
+
+def test_a_path_that_no_file_system_has_is_no_sheet():
+    with pytest.raises(SheetError, match=r"sheet a\\x00b: expected a tab-separated UTF-8 file, found: embedded null byte"):
+        read_sheet("a\0b")

@@ -20,6 +20,9 @@ CELL_LENGTH = 300
 _DIRECTIONS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
 """Marks that turn the direction of text, so that it reads otherwise than it is, and the byte order mark."""
 
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", '"')
+"""How a cell begins that a spreadsheet may run as a formula: also in full-width characters, and in quotes, which it takes off."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -192,7 +195,7 @@ def _cell(value):
         return f"{value:g}" if value < 1e5 else f"{value:.0f}"
     text = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") else c for c in str(value) if c not in _DIRECTIONS)
     text = " ".join(text.split())[:CELL_LENGTH].rstrip()
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _last_part(url):

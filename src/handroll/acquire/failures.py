@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
+from handroll.shown import plain
+
 OK = "ok"
 """Status of a video that was fetched or linked."""
 
@@ -53,6 +55,8 @@ class Failure(StrEnum):
     # A premiere or a live stream can be fetched when it is over; a changed site, when yt-dlp knows it again.
     LIVE = "download_live", True, False
     NOT_UNDERSTOOD = "download_not_understood", True, False
+    # Trying again at once would take as long.
+    TOO_SLOW = "download_too_slow", True, False
     FORBIDDEN = "download_forbidden", True, True
     THROTTLED = "download_throttled", True, True
     SERVER_ERROR = "download_server_error", True, True
@@ -73,7 +77,7 @@ class FetchFailed(RuntimeError):
     """
 
     def __init__(self, failure, message, wait_s=None, **facts):
-        super().__init__(message)
+        super().__init__(plain(message))
         self.failure, self.wait_s, self.facts = failure, wait_s, facts
 
 
@@ -136,7 +140,8 @@ def plain_message(error):
     """An exception's message without terminal colours and advice to report bugs to yt-dlp; its type where it says nothing."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).removeprefix("ERROR: ")
     text = re.split(r"; please report this issue| Use --cookies|\. See +https?://github\.com/yt-dlp", text)[0]
-    return " ".join(text.split()) or type(error).__name__
+    # Servers choose some of the words.
+    return plain(" ".join(text.split())) or type(error).__name__
 
 
 def failure_of(error, extracted=False):

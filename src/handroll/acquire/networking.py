@@ -19,6 +19,7 @@ from yt_dlp.utils.networking import select_proxy
 
 from handroll.acquire.addresses import AddressRefused
 from handroll.acquire.failures import Failure, FetchFailed, plain_message
+from handroll.acquire.slow import watched
 
 LOGGER = logging.getLogger("handroll")
 
@@ -54,6 +55,13 @@ class PageTooLarge(RequestError):
         super().__init__(message, cause=FetchFailed(Failure.TOO_LARGE, message))
 
 
+class TooSlow(RequestError):
+    """A server sends next to nothing."""
+
+    def __init__(self, message):
+        super().__init__(message, cause=FetchFailed(Failure.TOO_SLOW, message))
+
+
 class GatedHandler(HTTPHandler):
     """Opens connections through a gate, and unpacks compressed answers only up to `PAGE_BYTES`."""
 
@@ -85,6 +93,7 @@ class GatedHandler(HTTPHandler):
 
         def make(*arguments, **options):
             connection = self._make_conn_class(base, req)(*arguments, **options)
+            connection.response_class = watched(TooSlow)
             # A connection to a proxy leads to where the person pointed it; what is asked of the proxy is checked above.
             if not by_proxy:
                 connection._create_connection = connect
@@ -190,6 +199,9 @@ class GatedRH(UrllibRH):
         except HTTPError as error:
             error.response.__class__ = BoundedResponse
             raise
+        if not (response.headers.get("Content-Length") or "0").isdecimal():
+            # http.client reads to the end then; yt-dlp would take it for a number.
+            del response.headers["Content-Length"]
         version = next((response.headers[name] for name in _VALIDATORS if response.headers.get(name)), None)
         # A weak ETag does not promise the same bytes, so it must not be sent back.
         if partial is not None and not (version or "").startswith("W/"):

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from handroll import __version__
 from handroll.acquire.limits import free_bytes
+from handroll.acquire.slow import watched_handlers
 from handroll.provenance import file_sha256
+from handroll.shown import plain
 
 BLOCK_BYTES = 2**20
 TIMEOUT_S = 30.0
@@ -27,6 +29,14 @@ _PASSING = {408, 425, 429, 500, 502, 503, 504}
 
 class DownloadError(RuntimeError):
     """A file can't be had; the message says what was expected, what was found, and what to do."""
+
+    def __init__(self, message):
+        # Servers choose some of the words.
+        super().__init__(plain(message))
+
+
+class _TooSlow(Exception):
+    """The server sends next to nothing."""
 
 
 class _Break(Exception):
@@ -82,7 +92,7 @@ def download_file(url, path, max_bytes, sha256=None, check=None, schemes=("https
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    opener = urllib.request.build_opener(_Redirects(schemes))
+    opener = urllib.request.build_opener(_Redirects(schemes), *watched_handlers(_TooSlow))
     failed = 0
     while True:
         before = _size(part)
@@ -143,6 +153,12 @@ def _fetch(opener, url, part, max_bytes, sha256):
         if error.code in _PASSING:
             raise _Break(f"the server answers {error.code} {error.reason}") from error
         raise DownloadError(f"{url}: expected a file, found the answer {error.code} {error.reason}") from error
+    except _TooSlow as error:
+        raise DownloadError(f"{url}: {error}; {_size(part)} bytes are kept in {part}, the next call asks for the rest") from error
+    except ValueError as error:
+        raise DownloadError(
+            f"{url}: expected an address that can be read, found that it, or one that it leads to, is none: {error}"
+        ) from error
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         raise _Break(f"the connection failed ({getattr(error, 'reason', error) or type(error).__name__})") from error
 
@@ -152,7 +168,8 @@ def _write(answer, part, start, total, max_bytes, url):
     with open(part, "r+b" if part.exists() else "w+b") as file:
         file.seek(start)
         done = start
-        while block := answer.read(BLOCK_BYTES):
+        # As much as is there: what arrived before a break is kept.
+        while block := answer.read1(BLOCK_BYTES):
             done += len(block)
             if done > max_bytes:
                 file.close()

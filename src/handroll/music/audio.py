@@ -36,16 +36,20 @@ MP3_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 4
 """The sampling rates that MP3 knows (MPEG-1, 2 and 2.5 Layer III)."""
 
 
+MAX_RATE_HZ = 192_000
+"""Highest sampling rate that is written; FLAC has none above 655 kHz, and no microphone needs more than this."""
+
 GROWTH_BYTES = 1 << 20
 """No buffer of a file is as large."""
 
 
 def extract_audio(video_path, out_path, probe=None):
-    """Write the sound of a video as mono FLAC, 16 bit, at its own rate; sample 0 sounds when the first frame is shown.
+    """Write the sound of a video as mono FLAC, 16 bit; sample 0 sounds when the first frame is shown.
 
-    Channels are averaged. Sound from before the first frame is cut off, a late start and gaps are filled with silence, and
-    blocks that cannot be decoded are silent. Where there is no sound, an empty file (zero bytes) is written: FLAC has no
-    valid form without samples that all readers take. `load_audio` reads it as no samples.
+    The sampling rate is the video's own, at most `MAX_RATE_HZ`. Channels are averaged. Sound from before the first frame is cut
+    off, a late start and gaps are filled with silence, and blocks that cannot be decoded are silent. Where there is no sound, an
+    empty file (zero bytes) is written: FLAC has no valid form without samples that all readers take. `load_audio` reads it as no
+    samples.
 
     Parameters
     ----------
@@ -75,7 +79,7 @@ def extract_audio(video_path, out_path, probe=None):
 
 def _extract(video_path, out_path, probe):
     """Decode into a FLAC file; (samples written, rate)."""
-    rate_hz, written = probe.audio_rate_hz, 0
+    rate_hz, written = min(probe.audio_rate_hz, MAX_RATE_HZ), 0
     with (
         open_media(video_path) as container,
         soundfile.SoundFile(out_path, "w", rate_hz, 1, "PCM_16", format="FLAC") as file,
@@ -108,10 +112,11 @@ def _mono_blocks(container, stream, rate_hz, offsets_s):
         start_s = None if frame.pts is None else float(frame.pts * stream.time_base) - offset_s
         if form != (frame.format.name, frame.layout.name, frame.sample_rate):
             form = frame.format.name, frame.layout.name, frame.sample_rate
-            resampler = av.AudioResampler(format="fltp", layout=frame.layout, rate=rate_hz)
-        for channels in resampler.resample(frame):
+            # Not one plane a channel: of more than eight, PyAV reads beyond the end of a list, and the process dies.
+            resampler = av.AudioResampler(format="flt", layout=frame.layout, rate=rate_hz)
+        for block in resampler.resample(frame):
             # FFmpeg's own mix of floats to mono is their sum over the root of two, which would be clipped.
-            yield channels.to_ndarray().mean(axis=0), start_s
+            yield block.to_ndarray().reshape(-1, block.layout.nb_channels).mean(axis=1), start_s
             start_s = None
     if faults["damaged"]:
         LOGGER.warning("%s: %d blocks of sound could not be decoded and are silent", container.name, faults["damaged"])

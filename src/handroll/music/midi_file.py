@@ -134,9 +134,11 @@ def _read_track(data, at, stop, ticks, messages, tempos):
             if at + length > stop:
                 raise _broken(at, f"{length} bytes of a meta event", data, stop)
             if meta == _SET_TEMPO:
-                tempo_us = int.from_bytes(data[at : at + length])
+                # Three bytes are a tempo; one of thousands is a number that Python does not write out.
+                tempo_us = int.from_bytes(data[at : at + 3])
                 if length != 3 or tempo_us < MIN_TEMPO_US:
-                    text = f"expected beats of at least {MIN_TEMPO_US} microseconds in 3 bytes, found {tempo_us} in {length}"
+                    found = f"{length} bytes" if length != 3 else f"{tempo_us}"
+                    text = f"expected beats of at least {MIN_TEMPO_US} microseconds in 3 bytes, found {found}"
                     raise MidiError(MidiFault.BAD_TEMPO, text)
                 tempos[tick] = tempo_us
             at += length

@@ -20,6 +20,7 @@ from handroll.run.own_sheet import add_videos, write_sheet
 from handroll.run.report import read_report, report_lines
 from handroll.schema import SchemaError
 from handroll.sheet import SheetError, is_url
+from handroll.shown import plain
 from handroll.weights import with_absolute_paths
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -179,7 +180,7 @@ def _check(options):
             raise UsageError(f"expected one {option} for each of {_count(len(options.videos))}, in their order, found {len(given)}")
     files = [*(video for video in options.videos if not is_url(video)), *options.midi, *map(str, options.configfile)]
     if missing := [file for file in files if not os.path.lexists(file)]:
-        raise UsageError(f"no such file: {', '.join(missing)}; check the path")
+        raise UsageError(f"no such file: {plain(', '.join(missing))}; check the path")
 
 
 def _folder(out):

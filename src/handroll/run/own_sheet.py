@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 from handroll.acquire.sites import same_video_key, site_of
 from handroll.provenance import atomic_path
 from handroll.sheet import IDENTIFIER, SheetError, Video, is_url, read_rows
+from handroll.shown import CONTROL
 
 SUBJECT = "own"
 """Subject of your own videos."""
@@ -154,5 +155,7 @@ def _check_path(path):
         path.encode()
     except UnicodeEncodeError:
         raise SheetError(f"{path!a}: expected a path in UTF-8; rename the file") from None
-    if path != path.strip() or re.search(r"[\t\r\n]", path):
-        raise SheetError(f"{path!r}: expected a path without tabs, line breaks and spaces at its ends; rename the file")
+    if path != path.strip() or CONTROL.search(path):
+        raise SheetError(
+            f"{path!r}: expected a path without tabs, line breaks, other control characters and spaces at its ends; rename the file"
+        )

@@ -214,7 +214,9 @@ def report_lines(report, logs):
 
 def _values(path):
     """The values of a JSON file; none where it is not there."""
-    return read_json(path) if path.is_file() else {}
+    values = read_json(path) if path.is_file() else {}
+    with undamaged(path, "a JSON object"):
+        return dict(values)
 
 
 def _states(path):

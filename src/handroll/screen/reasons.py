@@ -165,6 +165,12 @@ class Reason(StrEnum):
         "Every try returned less data than the site had announced.",
         "run again: the download resumes",
     )
+    DOWNLOAD_TOO_SLOW = (
+        "download_too_slow",
+        MOTION,
+        "The site's server sends less than 1 kB/s.",
+        "run again later: the download resumes",
+    )
     UNREADABLE = (
         "unreadable",
         MOTION,

@@ -20,6 +20,9 @@ VARIABLE_SHARE = 0.1
 VARIABLE_S = 0.002
 """... but not by less than this: containers round times to milliseconds (Matroska)."""
 
+MAX_AUDIO_RATE_HZ = 10_000_000
+"""A file that announces a higher sampling rate is damaged, and its audio counts as missing; DSD, the fastest in use, has 5.6 MHz."""
+
 TRUNCATED_S, TRUNCATED_SHARE = 1.0, 0.02
 """How much of the announced duration may be missing where the container does not count its frames, in seconds and as a share."""
 
@@ -258,7 +261,7 @@ def _offsets(container, video, packets):
 
 def _sound(audio, packets, offsets):
     """The audio fields of a `Probe`."""
-    if packets.sound_start_s is None:
+    if packets.sound_start_s is None or audio.rate > MAX_AUDIO_RATE_HZ:
         return {}
     zeros_s = offsets["audio_offsets_s"]
     start_s = packets.sound_start_s - offset_of(zeros_s, packets.sound_piece)

@@ -130,3 +130,20 @@ def test_candidates_are_a_sheet_with_all_columns(tmp_path):
     text = (tmp_path / "candidates.tsv").read_text(encoding="utf-8")
     assert text.splitlines()[0].split("\t") == list(COLUMNS) and len(read_sheet(tmp_path / "candidates.tsv")) == 2
     assert set(COLUMNS) <= set(Video.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("title", "cell"),
+    [
+        ('=HYPERLINK("http://x")', '\'=HYPERLINK("http://x")'),
+        ('"=1+1"', '\'"=1+1"'),
+        ('"an open quote', "'\"an open quote"),
+        ("＝1+1", "'＝1+1"),
+        ("\t\r\n@SUM(1)", "'@SUM(1)"),
+        ("\u202e-1\x1b[2J", "'-1 [2J"),
+        ('Étude "Winter Wind" = op. 25', 'Étude "Winter Wind" = op. 25'),
+    ],
+)
+def test_no_title_is_a_formula_of_a_spreadsheet(title, cell):
+    """A spreadsheet takes quotes around a cell off, and joins lines up to the end of a quote."""
+    assert replace(ONE, title=title, uploader=title).cells()["title"] == cell == replace(ONE, uploader=title).cells()["uploader"]

@@ -54,6 +54,53 @@ def test_a_slow_one(site, clip, get, tmp_path):
     assert (tmp_path / "video").read_bytes() == clip
 
 
+def drip(part):
+    """An answer of which this part comes byte by byte, 50 a second, and which ends after 150 bytes."""
+
+    def answer(handler, request):
+        sent = {"header": b"HTTP/1.1 200 OK\r\n", "page": b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n"}
+        sent["video"] = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: 200000\r\n\r\n"
+        handler.wfile.write(sent[part])
+        for _ in range(0 if request.method == "HEAD" else 150):
+            handler.wfile.write(b"a")
+            time.sleep(0.02)
+
+    return answer
+
+
+@pytest.mark.parametrize("part", ["header", "page", "video"])
+def test_a_byte_at_a_time_is_given_up(site, get, tmp_path, waits, monkeypatch, part):
+    monkeypatch.setattr("handroll.acquire.slow.SLOW_S", 0.5)
+    site.answers["/drip.mp4"] = drip(part)
+    info = get(f"{site.url}/drip.mp4")
+    assert_nothing_came(info, tmp_path, "download_too_slow", transient=True)
+    assert waits == [] and "expected at least 60000" in info["message"]
+
+
+def test_a_pause_of_the_reader_is_not_the_servers(site, clip, get, monkeypatch):
+    monkeypatch.setattr("handroll.acquire.slow.SLOW_S", 0.5)
+    site.answers["/piece.mp4"] = clip
+    assert get(f"{site.url}/piece.mp4", pace=Pace(pause_s=0.0, max_rate_mb_s=0.1))["status"] == "ok"
+
+
+@pytest.mark.parametrize("length", ["many", "-5"])
+def test_a_length_that_is_no_number_is_not_used(site, clip, get, tmp_path, length):
+    site.answers["/piece.mp4"] = lambda handler, request: handler.send_file(clip, request, length=length)
+    assert get(f"{site.url}/piece.mp4")["status"] == "ok" and (tmp_path / "video").read_bytes() == clip
+
+
+def test_servers_send_no_commands_to_the_terminal(site, get, tmp_path, waits, caplog):
+    """By the words of a status."""
+
+    def answer(handler, _request):
+        handler.wfile.write(b"HTTP/1.1 503 \x1b]0;owned\x07\x1b[2JNo\r\nContent-Length: 0\r\n\r\n")
+
+    site.answers["/x.mp4"] = answer
+    info = get(f"{site.url}/x.mp4")
+    assert_nothing_came(info, tmp_path, "download_server_error", transient=True)
+    assert r"\x1b]0;owned\x07\x1b[2JNo" in info["message"] and "\x1b" not in info["message"] + caplog.text
+
+
 def test_bandwidth_limit(site, clip, get):
     site.answers["/piece.mp4"] = clip
     started = time.monotonic()

@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -17,13 +18,15 @@ HTTP = {"schemes": ("http",), "pause_s": 0.0}
 @pytest.fixture
 def server():
     """A server of one file; `breaks` are the numbers of bytes after which its next answers end."""
-    state = SimpleNamespace(data=DATA, etag='"one"', breaks=[], asked=[], status=None, to=None, ranges=True, length=True)
+    state = SimpleNamespace(
+        data=DATA, etag='"one"', breaks=[], asked=[], status=None, to=None, ranges=True, length=True, reason=None, drip_s=0.0
+    )
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             state.asked.append((self.headers.get("Range"), self.headers.get("If-Range")))
             if state.to or state.status:
-                self.send_response(302 if state.to else state.status)
+                self.send_response(302 if state.to else state.status, state.reason)
                 self.send_header("Location", state.to or "")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -43,7 +46,12 @@ def server():
             if state.length:
                 self.send_header("Content-Length", str(len(rest)))
             self.end_headers()
-            self.wfile.write(rest[: state.breaks.pop(0)] if state.breaks else rest)
+            # No more than a few seconds of a drip: a client that waits for its end is then cut off.
+            for at in range(150 if state.drip_s else 0):
+                self.wfile.write(rest[at : at + 1])
+                time.sleep(state.drip_s)
+            if not state.drip_s:
+                self.wfile.write(rest[: state.breaks.pop(0)] if state.breaks else rest)
 
         def log_message(self, *_):
             pass
@@ -152,3 +160,23 @@ def test_a_full_disk_is_told_before_anything_comes(server, tmp_path, monkeypatch
     with pytest.raises(DownloadError, match=f"expected space for {len(DATA)} bytes, found 100"):
         download_file(server.url, tmp_path / "w", 10**7, **HTTP)
     assert left(tmp_path) == []
+
+
+def test_a_byte_at_a_time_is_given_up_and_kept(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("handroll.acquire.slow.SLOW_S", 0.5)
+    server.drip_s = 0.02
+    with pytest.raises(DownloadError, match=r"the server sent \d+ bytes in \d s, expected at least 60000; \d+ bytes are kept"):
+        download_file(f"{server.url}/a.pth", tmp_path / "a.pth", len(DATA), SHA256, **HTTP)
+    assert DATA.startswith((tmp_path / ".a.pth.part").read_bytes())
+
+
+def test_servers_send_no_commands_to_the_terminal(server, tmp_path):
+    server.status, server.reason = 404, "\x1b[2JGone"
+    with pytest.raises(DownloadError, match=r"found the answer 404 \\x1b\[2JGone"):
+        download_file(f"{server.url}/a.pth", tmp_path / "a.pth", len(DATA), SHA256, **HTTP)
+
+
+def test_a_redirect_to_what_is_no_address(server, tmp_path):
+    server.to = "https://[x/"
+    with pytest.raises(DownloadError, match="expected an address that can be read"):
+        download_file(f"{server.url}/a.pth", tmp_path / "a.pth", len(DATA), SHA256, **HTTP)

@@ -8,7 +8,7 @@ import pytest
 from handroll.keyboard import registered
 from handroll.keyboard.gate import DOUBTS, MESSAGES, Problem
 from handroll.keyboard.geometry import playing_points_mm
-from handroll.keyboard.marks import marked_points
+from handroll.keyboard.marks import marked_points, point_mm
 from handroll.keyboard.octave import TIP_HEIGHT_MM
 from handroll.keyboard.registered import RegisteredKeyboard, register_keyboard, visible_keys
 from handroll.schema import NOTES
@@ -168,7 +168,7 @@ def test_no_keyboard():
 
 def marked(view):
     """Points of `NAMES`, marked in a picture of twice the view's size, as text of the sheet gives them."""
-    _, points_mm = marked_points("; ".join(f"{name} 0 0" for name in NAMES))
+    points_mm = np.array([point_mm(*name.split("-")) for name in NAMES])
     pixels = 2.0 * view.project(points_mm)
     return marked_points("; ".join(f"{name} {x:.0f} {y:.0f}" for name, (x, y) in zip(NAMES, pixels, strict=True)))
 

@@ -3,12 +3,16 @@
 import errno
 import io
 import resource
+import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import soundfile
 
-from handroll.music.audio import as_mp3, extract_audio, is_mp3, load_audio
+from handroll.music.audio import MAX_RATE_HZ, as_mp3, extract_audio, is_mp3, load_audio
+from handroll.video.probe import probe
 from handroll.video.write import VideoWriter
 
 TIMES_S = np.arange(60) / 30
@@ -56,6 +60,36 @@ def test_loud_stereo_is_averaged_and_not_clipped(tmp_path):
     samples, _ = load_audio(tmp_path / "a.flac")
     assert np.abs(samples[4800:43200]).max() == pytest.approx(0.75 * 0.9, abs=0.05)
     assert np.std(samples[4800:43200]) == pytest.approx(0.75 * 0.9 / np.sqrt(2), abs=0.005)
+
+
+def a_wav(path, rate_hz, channels, samples):
+    """A WAV file (16 bit) with a rate that a writer of sound files might refuse."""
+    form = struct.pack("<IHHIIHH", 16, 1, channels, rate_hz, rate_hz * 2 * channels & 0xFFFFFFFF, 2 * channels, 16)
+    data = np.asarray(samples, "<i2").tobytes()
+    path.write_bytes(b"RIFF" + struct.pack("<I", 36 + len(data)) + b"WAVEfmt " + form + b"data" + struct.pack("<I", len(data)) + data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "channels", "written_hz"), [(48_000, 1, 48_000), (48_000, 9, 48_000), (8_000, 64, 8_000), (768_000, 2, MAX_RATE_HZ)]
+)
+def test_odd_rates_and_numbers_of_channels(tmp_path, rate_hz, channels, written_hz):
+    """In a process of its own, which might die; every other channel is silent."""
+    samples = np.zeros((rate_hz, channels), np.int16)
+    samples[:, ::2] = 8_000
+    file = a_wav(tmp_path / "a.wav", rate_hz, channels, samples)
+    code = (
+        "import sys, dataclasses; from handroll.video.probe import probe; from handroll.music.audio import extract_audio; "
+        "extract_audio(sys.argv[1], sys.argv[2], dataclasses.replace(probe(sys.argv[1]), readable=True))"
+    )
+    subprocess.run([sys.executable, "-c", code, file, tmp_path / "a.flac"], check=True)
+    heard, found_hz = load_audio(tmp_path / "a.flac")
+    assert found_hz == written_hz and len(heard) / found_hz == pytest.approx(1.0, abs=0.01)
+    assert np.median(heard) == pytest.approx(8_000 / 32_768 * -(-channels // 2) / channels, abs=1e-3)
+
+
+def test_a_rate_that_no_recorder_has_is_damage(tmp_path):
+    assert not probe(a_wav(tmp_path / "a.wav", 2**31 - 1, 1, np.zeros(80_000))).has_audio
 
 
 def test_what_stops_a_file_from_growing_is_said(encode, tmp_path):

@@ -36,6 +36,7 @@ FAULTY = {
     "a number without end": (a_file(b"\xff" * 1_000_000), MidiFault.BROKEN),
     "beats of no length": (a_file(b"\0\xff\x51\3\0\0\0" + PLAYED), MidiFault.BAD_TEMPO),
     "a tempo of two bytes": (a_file(b"\0\xff\x51\2\7\7" + PLAYED), MidiFault.BAD_TEMPO),
+    "a tempo of 3000 bytes": (a_file(b"\0\xff\x51\x97\x38" + b"\7" * 3000 + PLAYED), MidiFault.BAD_TEMPO),
     "weeks of rest": (a_file(b"\xff\xff\xff\x7f\x90\x3c\x40" * 3), MidiFault.TOO_LONG),
 }
 

@@ -62,7 +62,9 @@ def test_given_names(tmp_path):
     assert [row.video for row in read_sheet(sheet)] == ["morning"]
 
 
-@pytest.mark.parametrize("path", ["/a/ta\tke.mp4", "/a/take.mp4 ", "/a/ta\nke.mp4", "/a/\udcff.mp4"])
+@pytest.mark.parametrize(
+    "path", ["/a/ta\tke.mp4", "/a/take.mp4 ", "/a/ta\nke.mp4", "/a/\x1b]0;x\x07.mp4", "/a/\x9b2J.mp4", "/a/\udcff.mp4"]
+)
 def test_paths_that_no_sheet_can_hold(path, tmp_path):
     with pytest.raises(SheetError, match="rename the file"):
         add_videos(tmp_path / "videos.tsv", [path])

@@ -9,6 +9,7 @@ import pytest
 
 from handroll.config import Config
 from handroll.run.report import FILES, STEPS, read_report, report_lines
+from handroll.schema import SchemaError
 from handroll.screen.editing import SCORES as EDITING
 from handroll.sheet import Video
 
@@ -126,6 +127,24 @@ def test_files_of_an_earlier_run_are_not_listed(results):
     assert not report.useful and not report.files
     assert (root / "results/motion/own/take/motion.parquet").is_file()
     assert "not finished: the step register_keyboard has no result" in text
+
+
+@pytest.mark.parametrize("content", ["", '{"problems": [', "[1, 2]"])
+@pytest.mark.parametrize("path", ["acquire/{v}/probe.json", "keyboard/{v}/fingering.json", "motion/{v}/motion.parquet"])
+def test_a_damaged_result_is_named(results, path, content):
+    root, write = results
+    write(path, content)
+    with pytest.raises(
+        SchemaError, match=f"{Path(path).name}: expected .*, found another file or a damaged one.*; delete it and run again"
+    ):
+        told(root)
+
+
+def test_another_table_in_place_of_the_motion_is_named(results):
+    for table in (pa.table({"a": [1]}), pa.table({"state": [1, 2, 3]})):
+        pq.write_table(table, results[0] / "results/motion/own/take/motion.parquet")
+        with pytest.raises(SchemaError, match=r"motion.parquet: expected"):
+            told(results[0])
 
 
 def test_a_video_that_a_person_rejected(results):

@@ -56,7 +56,8 @@ class Chunks:
                 with np.load(path, allow_pickle=False) as file:
                     numbers[self.frames_of(chunk)] = file["numbers"]
                 done.add(chunk)
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+                # A header may announce an array of any size.
                 LOGGER.warning("%s: damaged (%s), made again", path, error)
                 path.unlink()
         return done
