@@ -17,6 +17,7 @@ from handroll.doctor import read_config
 from handroll.provenance import atomic_path, file_identity
 from handroll.run.clock import date_back
 from handroll.run.own_sheet import add_videos, write_sheet
+from handroll.run.records import drop_damaged
 from handroll.run.report import read_report, report_lines
 from handroll.schema import SchemaError
 from handroll.sheet import SheetError, is_url
@@ -90,6 +91,8 @@ def _run(options, out, lock):
     settings = with_absolute_paths(config).model_copy(update={"sheet": str(private / "videos.tsv")})
     with atomic_path(private / "config.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
+    if drop_damaged(out):
+        _say("Some of Snakemake's records in this folder are damaged: the results that they are of are made again.")
     if date_back(out / "results"):
         _say("Results were dated in the future, by a clock that was ahead: they are dated now.")
     command = [sys.executable, "-m", "handroll.run.attended", str(os.getpid()), "--snakefile", str(ROOT / "Snakefile")]
