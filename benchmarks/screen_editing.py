@@ -199,7 +199,8 @@ def synthetic(options):
         print(f"{kind:<14}{tally}")
     print(f"\njumps that nobody can see: {hidden}")
     errors = tallies["cut"].errors + tallies["jump"].errors
-    print(f"frames from a cut found to the true one: mean {np.mean(errors):.2f}, greatest {max(errors)}")
+    if errors:
+        print(f"frames from a cut found to the true one: mean {np.mean(errors):.2f}, greatest {max(errors)}")
     figures = f"mean {np.nanmean(overlaps):.3f}, median {np.nanmedian(overlaps):.3f}, least {np.nanmin(overlaps):.3f}"
     print(f"playable segments, intersection over union: {figures}")
     for height in sorted(set(size)):

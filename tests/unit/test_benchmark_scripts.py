@@ -20,7 +20,7 @@ TOYS = {
     "loader": ["--hours", "0.1", "--fps", "10", "--sound-rate", "8000", "--windows", "4", "--rounds", "1"],
     "marked_keyboards": ["{folder}"],
     "overhead": ["--plan", "20"],
-    "screen_editing": ["--seeds", "1"],
+    "screen_editing": ["--seeds", "1", "--footage", "{folder}"],
     "screen_hands": ["--seeds", "1", "--kinds", "above"],
     "screen_sound": ["--kinds", "noise", "--levels", "0", "--clean", "1", "--cache", "{folder}"],
     "temporal": ["--seeds", "12", "--seconds", "4", "--fps", "30", "--keys", "with"],
@@ -37,7 +37,7 @@ def test_every_script_has_a_toy_size():
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder with a recording of one struck note and its truth, and with the marked points of a keyboard seen from straight above."""
+    """A folder with a recording of one struck note and its truth, the marked points of a keyboard, and two demo videos."""
     import json
 
     import numpy as np
@@ -57,6 +57,8 @@ def folder(tmp_path):
     # Seen from straight above, each point a pixel off.
     pixels = np.stack([300.0 + np.array(x_mm), 700.0 - np.array(y_mm)], axis=1) + np.random.default_rng(0).uniform(-1.0, 1.0, (20, 2))
     (tmp_path / "marked.json").write_text(json.dumps({"pixel_points": pixels.tolist()}), encoding="utf-8")
+    for name in ("ode", "prelude"):
+        (tmp_path / f"{name}.mp4").symlink_to(BENCHMARKS.parent / "resources" / "demo" / f"{name}.mp4")
     return tmp_path
 
 
