@@ -400,7 +400,7 @@ class Evaluation(Section):
     """How accurate every stage is, against the truth of simulated performances: docs/evaluation.md."""
 
     performances: Annotated[int, Field(ge=1)] = Field(6, description="simulated performances, each with a seed of its own")
-    first_seed: Annotated[int, Field(ge=0)] = Field(5201, description="seed of the first; those below 1000 served development")
+    first_seed: Annotated[int, Field(ge=0)] = Field(5101, description="seed of the first; those below 1000 served development")
     seconds: Annotated[float, Field(ge=4)] = Field(20.0, description="length of each (s)")
     width_px: Annotated[int, Field(ge=320)] = Field(1920, description="width of the frames (px), 16:9")
     fps: Annotated[float, Field(ge=10, le=240)] = Field(30.0, description="frames a second")
