@@ -287,7 +287,8 @@ def _offset(fingering):
         return ["offset between audio and picture not measurable"]
     size = f"{abs(delay_s):.1f} s" if abs(delay_s) >= 1.0 else f"{1e3 * abs(delay_s):.0f} ms"
     way = "late" if delay_s >= 0 else "early"
-    return [f"{delay.get('of', 'audio')} {size} {way} ({'corrected' if delay.get('trusted') else 'not certain, so not corrected'})"]
+    what = "MIDI file" if delay.get("of") == "midi" else "audio"
+    return [f"{what} {size} {way} ({'corrected' if delay.get('trusted') else 'not certain, so not corrected'})"]
 
 
 def _percent(share):
