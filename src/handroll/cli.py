@@ -148,7 +148,9 @@ def list_videos(options):
     from handroll.acquire.cookies import CookieFileError
 
     # The report says in one sentence what failed; the words of yt-dlp are for logs.
-    logging.getLogger("handroll").addHandler(logging.NullHandler())
+    logger = logging.getLogger("handroll")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
     try:
         channels = [Channel(url=url, subject=options.subject) for url in options.urls]
         # Somebody waits for the answer: what failed can be listed again with the same command.

@@ -212,7 +212,7 @@ def test_a_take_that_is_taken_down_leaves_the_experiment(done, copy_of, tmp_path
         )
         return set(zip(table["subject"], table["video"], strict=True))
 
-    name = next(iter(videos(results / "synthetic" / "train-00000.parquet")))
+    name = next(iter(videos(results / "synthetic" / "valid-00000.parquet")))
     holding = {path for path in results.rglob("*.parquet") if name in videos(path)}
     assert {path.parent.name for path in holding} >= {"synthetic", "seen", "notes", "motion"}
     removal = remove_taken_down([Takedown(subject=name[0], video=name[1])], project.root)
