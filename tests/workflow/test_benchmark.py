@@ -110,21 +110,30 @@ def what_repeats(project):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files if path not in timed}
 
 
-def test_a_run_elsewhere_killed_in_training_gives_the_same_bytes(done, copy_of, tmp_path):
-    project, expected = copy_of(done, tmp_path / "elsewhere", results=False), what_repeats(done)
-    target = f"{EXPERIMENT}/scores/{TWO_STAGE}.json"
+def killed_in_training(project, target, wait_s):
+    """Start a run and kill it so long after the first state of the second stage is kept; False where training had ended by then."""
     model, state = project.root / f"{GESTURE}.safetensors", project.root / f"{GESTURE}.training/state.pt"
     running, log = project.start(target, cores=1)
     end = time.monotonic() + PATIENCE_S
     while not state.exists():
         assert running.poll() is None and time.monotonic() < end, log.read_text(encoding="utf-8")
         time.sleep(0.02)
-    undisturbed_s = json.loads((done.root / f"{GESTURE}.json").read_text(encoding="utf-8"))["seconds"]
-    wait_s = random.uniform(0.0, 0.5 * undisturbed_s)
     time.sleep(wait_s)
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
-    assert not model.exists(), f"training was to be killed after {wait_s:.2f} s, and had ended"
+    return not model.exists()
+
+
+def test_a_run_elsewhere_killed_in_training_gives_the_same_bytes(done, copy_of, tmp_path):
+    expected, target = what_repeats(done), f"{EXPERIMENT}/scores/{TWO_STAGE}.json"
+    # A busy machine may have made the undisturbed run slow: then training ends before a late kill, and an earlier one is tried.
+    undisturbed_s = json.loads((done.root / f"{GESTURE}.json").read_text(encoding="utf-8"))["seconds"]
+    for share in (0.5, 0.1, 0.0):
+        project = copy_of(done, tmp_path / f"elsewhere_{share}", results=False)
+        if killed_in_training(project, target, random.uniform(0.0, share * undisturbed_s)):
+            break
+    else:
+        raise AssertionError("training ended before it could be killed")
     project.run("--unlock")
     project.run(target, cores=1)
     assert "going on from step" in (project.root / "results/logs/train_gesture/tiny/notes-transformer.log").read_text(encoding="utf-8")
