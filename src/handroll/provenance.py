@@ -94,7 +94,7 @@ def file_sha256(path):
 
 
 def file_identity(path):
-    """What tells a file from others and from its later versions without reading it, wherever it is and whatever its path is called.
+    """Identity of a file version without reading the file, independent of its path.
 
     Parameters
     ----------

@@ -114,7 +114,7 @@ class SpeechEncoder(nn.Module):
 
     @property
     def identity(self):
-        """What tells this encoder from every other: its type, its width, and the first digits of the SHA-256 of its weights.
+        """The identity of this encoder: its type, its width, and the first digits of the SHA-256 of its weights.
 
         The weights count by name, type and value, so the same weights in another kind of file have the same identity.
         """

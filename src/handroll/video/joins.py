@@ -22,7 +22,7 @@ LEAP_S = 10.0
 
 ALONE_S = 10.0
 """Where one stream falls back and the other does not, the repeated time is left out, up to this much (s); beyond it the stream
-goes on after its last moment."""
+continues after its last moment."""
 
 NEAR_S, NEAR_PACKETS = 1.0, 500
 """A piece of the audio belongs to the piece of the video that is nearest in the file, at most so many packets away, among the packets

@@ -44,13 +44,13 @@ def save_states(root, states):
     pq.write_table(pa.table({"state": states.reshape(-1).astype(np.int8)}), root / "motion/own/take/motion.parquet")
 
 
-def told(root, row=ROW):
+def report_of(root, row=ROW):
     report = read_report(root, row, THRESHOLDS)
     return report, "\n".join(report_lines(report, root / "results" / "logs"))
 
 
 def test_a_good_video(results):
-    report, text = told(results[0])
+    report, text = report_of(results[0])
     assert report.useful and set(report.files) == set(FILES)
     assert text.splitlines()[:3] == [
         "take (/films/take.mp4): motion made",
@@ -63,7 +63,7 @@ def test_a_good_video(results):
 def test_a_file_that_cannot_be_used_says_only_why(results):
     root, write = results
     write("acquire/{v}/probe.json", {"problems": ["source_empty"], "screen": {}})
-    report, text = told(root)
+    report, text = report_of(root)
     assert not report.useful and not report.files
     assert text.splitlines() == [
         "take (/films/take.mp4): not useful",
@@ -76,7 +76,7 @@ def test_a_hand_that_is_missing_is_a_warning(results):
     states = np.full((100, 2), 2)
     states[:31, 1] = 0
     save_states(root / "results", states)
-    report, text = told(root)
+    report, text = report_of(root)
     assert report.useful and "warning: right hand missing in 31 % of the frames" in text and "left hand missing" not in text
 
 
@@ -86,12 +86,12 @@ def test_a_video_without_hands_is_not_useful_and_lists_no_file(results):
     write(
         "hands/{v}/visibility.json", {"screen": {"visibility": dict.fromkeys(("both_hands", "any_hand", "left_hand", "right_hand"), 0.0)}}
     )
-    report, text = told(root)
+    report, text = report_of(root)
     assert not report.useful and not report.files
     assert "not useful: (almost) no hand was found" in text and "No hand was found in any frame" in text
     # Where the camera moves throughout, no hand is looked for.
     write("screen/{v}/survey.json", {"screen": {"editing": dict.fromkeys(EDITING, 0)}})
-    text = told(root)[1]
+    text = report_of(root)[1]
     assert "not useful: no part of the video can be used" in text and "No hand was found" not in text
 
 
@@ -100,7 +100,7 @@ def test_no_keyboard_no_notes_and_a_late_midi_file_are_warnings(results):
     write("keyboard/{v}/registration.json", {"problem": "no_keyboard", "message": "no row of keys was found", "screen": {}})
     write("keyboard/{v}/fingering.json", {"notes": 0, "labelled": 0, "audio_delay_s": 0.0})
     write("music/{v}/agreement.json", {"notes": "given", "problem": None, "correction": {"offset_s": -3.27, "drift": 0.0}})
-    report, text = told(root)
+    report, text = report_of(root)
     assert report.useful and set(report.files) == {"overlay", "contact sheet", "motion"}
     assert "no keyboard, so motion is in camera coordinates, without fingering: no row of keys was found" in text
     assert "warning: no notes were found" in text
@@ -113,7 +113,7 @@ def test_own_videos_are_judged_by_the_criteria_of_the_dataset(results):
         "acquire/{v}/probe.json",
         {"problems": [], "screen": {"duration": {"duration_s": 0.5}, "sound": {"has_audio": False, "sound_s": 0.0}}},
     )
-    report, text = told(root)
+    report, text = report_of(root)
     assert report.useful
     # The whole video is short, not what is left of it after cuts.
     assert "shorter than the shortest accepted duration" in text and "uninterrupted view" not in text
@@ -123,7 +123,7 @@ def test_own_videos_are_judged_by_the_criteria_of_the_dataset(results):
 def test_files_of_an_earlier_run_are_not_listed(results):
     root, _ = results
     (root / "results/keyboard/own/take/registration.json").unlink()
-    report, text = told(root)
+    report, text = report_of(root)
     assert not report.useful and not report.files
     assert (root / "results/motion/own/take/motion.parquet").is_file()
     assert "not finished: the step register_keyboard has no result" in text
@@ -137,18 +137,18 @@ def test_a_damaged_result_is_named(results, path, content):
     with pytest.raises(
         SchemaError, match=f"{Path(path).name}: expected .*, found another file or a damaged one.*; delete it and run again"
     ):
-        told(root)
+        report_of(root)
 
 
 def test_another_table_in_place_of_the_motion_is_named(results):
     for table in (pa.table({"a": [1]}), pa.table({"state": [1, 2, 3]})):
         pq.write_table(table, results[0] / "results/motion/own/take/motion.parquet")
         with pytest.raises(SchemaError, match=r"motion.parquet: expected"):
-            told(results[0])
+            report_of(results[0])
 
 
 def test_a_video_that_a_person_rejected(results):
-    report, text = told(results[0], ROW.model_copy(update={"override": "reject"}))
+    report, text = report_of(results[0], ROW.model_copy(update={"override": "reject"}))
     assert not report.useful and "A person rejected the video in the sheet" in text
 
 
