@@ -22,11 +22,11 @@ lint: install            ## ruff, snakefmt and Snakemake's own lint
 	$(RUN) snakemake --lint
 
 docs: install            ## what is generated from code: schemas, configuration, dataset tables
-	$(RUN) python -m handroll.config_reference .
-	$(RUN) python -m handroll.dataset.document docs/dataset.md
+	$(RUN) python -m handroll.config.reference .
+	$(RUN) python -m handroll.dataset.schema_docs docs/dataset.md
 
 synthetic-demo: install  ## render the four demo videos and their truth again
-	$(RUN) python -m handroll.synth.pianist --demo resources/demo
+	$(RUN) python -m handroll.simulator.video --demo resources/demo
 
 install: $(VENV)/installed
 

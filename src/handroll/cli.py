@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from handroll import __version__
-from handroll.sheet import SheetError, read_sheet
-from handroll.shown import plain
+from handroll.config.sheet import SheetError, read_sheet
+from handroll.text import plain
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout that holds the Snakefile."""
@@ -103,9 +103,9 @@ def generate(options):
         0; 1 where a recording cannot be played, the others are; 2 where the model or an option is not right.
     """
     from handroll.device import DeviceError
-    from handroll.models.recording import RecordingError
+    from handroll.generation.generate import load_pianist, play
+    from handroll.generation.recording import RecordingError
     from handroll.run.own_sheet import distinct_names
-    from handroll.view.playing import load_pianist, play
 
     logging.basicConfig(format="%(message)s")
     logging.getLogger("handroll").setLevel(logging.INFO)
@@ -205,9 +205,9 @@ def examine(options):
     int
         0 when all is there; 1 where something is missing or wrong; 2 where the configuration is not right.
     """
-    from handroll import doctor
-    from handroll.acquire.one_file import DownloadError
-    from handroll.config import ConfigError
+    from handroll.acquire.http_file import DownloadError
+    from handroll.config.pipeline import ConfigError
+    from handroll.setup import doctor
 
     defaults = ROOT / "config" / "config.yaml"
     try:

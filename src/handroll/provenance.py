@@ -219,7 +219,7 @@ def code_hash(script, chosen=()):
 
 
 def module_versions(script, modules):
-    """Names and integers `VERSION` of modules, such as "handroll.detect.tracks 3", for a step too costly to rerun for a refactoring.
+    """Names and integers `VERSION` of modules, such as "handroll.detection.hand_tracks 3", for a step too costly to rerun.
 
     The number is raised by hand when the results of a module change, or those of anything that it runs. Together these modules
     have to run all that the script runs, but for `PLUMBING`: so no module is forgotten.

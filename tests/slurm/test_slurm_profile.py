@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from handroll.screen.verdict import MEASURED
+from handroll.screening.verdict import MEASURED
 
 ROOT = Path(__file__).resolve().parents[2]
 GROWS = re.compile(r"grows\(|attempt")

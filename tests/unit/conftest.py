@@ -94,12 +94,12 @@ def encode(tmp_path):
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory):
     """A synthetic set of three takes of 30 s, one a split, with features of the notes and windows of 4 s."""
-    from handroll.dataset.loader import Clips, Source
-    from handroll.dataset.stored import write_features
-    from handroll.dataset.windows import evaluation_windows, measure_scales
-    from handroll.models.features import feature_encoder
-    from handroll.schema import write_json
-    from handroll.synth.corpus import Recipe, write_corpus
+    from handroll.models.audio_features import feature_encoder
+    from handroll.simulator.corpus import Recipe, write_corpus
+    from handroll.tables import write_json
+    from handroll.training_data.feature_cache import write_features
+    from handroll.training_data.loader import Clips, Source
+    from handroll.training_data.windows import evaluation_windows, measure_scales
 
     folder = tmp_path_factory.mktemp("corpus")
     write_corpus(folder / "shards", 90.0 / 3600.0, Recipe(seed=5, take_s=30.0, length_s=15.0, hop_s=7.5, sound_rate_hz=8000))

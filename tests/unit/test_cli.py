@@ -6,7 +6,7 @@ import pytest
 
 from handroll.acquire.back_off import Pace
 from handroll.cli import main
-from handroll.sheet import read_sheet
+from handroll.config.sheet import read_sheet
 
 
 @pytest.mark.parametrize(

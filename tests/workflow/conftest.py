@@ -85,9 +85,9 @@ def copy_of():
 
 def cut_demo(name, path, start_s, length_s, max_width_px=640):
     """Cut some seconds of a demo video, scaled down, with its sound."""
-    from handroll.music.audio import extract_audio, load_audio
-    from handroll.video.frames import read_frames
-    from handroll.video.write import VideoWriter
+    from handroll.media.audio import extract_audio, load_audio
+    from handroll.media.frames import read_frames
+    from handroll.media.write import VideoWriter
 
     source = DEMO / f"{name}.mp4"
     sound = path.with_suffix(".flac")
@@ -151,7 +151,7 @@ def small_videos(shared_folder):
 
 def write_video_without_hands(path):
     """Three seconds of grey noise and of a struck tone: rejected by what is measured on the way, not by its file."""
-    from handroll.video.write import VideoWriter
+    from handroll.media.write import VideoWriter
 
     rng, rate_hz = np.random.default_rng(0), 44100
     time_s = np.arange(3 * rate_hz) / rate_hz

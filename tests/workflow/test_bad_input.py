@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from handroll.music.audio import extract_audio, load_audio
-from handroll.video.frames import read_frames
-from handroll.video.write import VideoWriter
+from handroll.media.audio import extract_audio, load_audio
+from handroll.media.frames import read_frames
+from handroll.media.write import VideoWriter
 
 TARGETS = ("all", "overlays", "screen")
 

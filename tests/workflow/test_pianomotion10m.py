@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from handroll.synth.hamer import write_toy_checkpoint
-from handroll.synth.kong import write_toy_checkpoint as write_toy_kong
-from handroll.synth.mano import synthetic_mano, write_mano_pickle
+from support.toy_kong import write_toy_checkpoint as write_toy_kong
+from support.toy_mano import synthetic_mano, write_mano_pickle
+from toy_hamer import write_toy_checkpoint
 
 TARGETS = ("all", "overlays")
 

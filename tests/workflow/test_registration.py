@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pyarrow.parquet as pq
 
-from handroll.keyboard.gate import MESSAGES, Problem
 from handroll.keyboard.registered import RegisteredKeyboard
+from handroll.keyboard.registration_check import MESSAGES, Problem
 
 
 def test_a_registration_with_a_problem_is_used_by_nothing(finished, copy_of, tmp_path):

@@ -224,9 +224,9 @@ def test_function_of_motion_reruns_cleaning_and_below(done):
     ("module", "jobs"),
     [
         # What the survey observed stays: the segments and the scores of the screens are made of it again.
-        ("video/playable.py", BELOW_SEGMENTS),
-        ("screen/camera_motion.py", {**BELOW_SEGMENTS, "screen_videos": 1}),
-        ("screen/visibility.py", {**BELOW_VISIBILITY, "screen_videos": 1}),
+        ("editing/usable_segments.py", BELOW_SEGMENTS),
+        ("screening/camera_motion.py", {**BELOW_SEGMENTS, "screen_videos": 1}),
+        ("screening/visibility.py", {**BELOW_VISIBILITY, "screen_videos": 1}),
         # Imported by name.
         ("music/silero.py", {"measure_sound": 2, **BELOW_DETECTION}),
         ("pose/landmarks.py", BELOW_FIT),
@@ -245,7 +245,7 @@ def test_what_scripts_also_run_reruns_them(done, module, jobs):
 
 
 def test_a_change_of_the_measures_repeats_no_survey(done):
-    path = done.root / "src/handroll/video/playable.py"
+    path = done.root / "src/handroll/editing/usable_segments.py"
     before = path.read_text(encoding="utf-8")
     path.write_text(before + "\n\ndef another():\n    return 1\n", encoding="utf-8")
     planned = done.planned(*TARGETS)

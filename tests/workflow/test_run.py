@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from handroll.sheet import read_sheet
+from handroll.config.sheet import read_sheet
 
 ROOT = Path(__file__).resolve().parents[2]
 

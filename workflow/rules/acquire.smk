@@ -1,7 +1,7 @@
 # Acquire: a row of the sheet becomes a video file, what is in it, and its sound.
 # Takes config/{videos,channels}.tsv; gives results/acquire/{subject}/{video}/{video,info.json,probe.json,audio.flac}, status.parquet
 # and, when asked for by name, candidates.tsv.
-from handroll.acquire.again import earlier_tries, limits_for
+from handroll.acquire.refetch import earlier_tries, limits_for
 from handroll.acquire.sites import site_of
 
 LIMITS = cfg(
@@ -62,7 +62,7 @@ rule fetch_video:
         bilibili=lambda wildcards: int(site_of(row_of(wildcards).source) == "bilibili"),
         other_site=lambda wildcards: int(site_of(row_of(wildcards).source) == "other_site"),
     params:
-        code=versions_of("fetch_video.py", "acquire.download", "acquire.again"),
+        code=versions_of("fetch_video.py", "acquire.download", "acquire.refetch"),
         identity=identity("source"),
         source=path_of("source"),
         settings=cfg(max_height_px="acquire.max_height_px"),

@@ -12,13 +12,13 @@ import snakemake.script
 from snakemake.exceptions import WorkflowError
 
 from handroll.acquire.takedown import read_takedown, taken_down_names
-from handroll.config import ConfigError, lookup, parse_config
+from handroll.config.pipeline import ConfigError, lookup, parse_config
 from handroll.evaluation.videos import distinct_rows, simulated_rows
 from handroll.provenance import code_hash, file_identity, module_versions
-from handroll.schema import SchemaError, read_json
-from handroll.screen.listing import measure_listing
-from handroll.screen.verdict import MEASURED, judge
-from handroll.sheet import SheetError, is_url, read_sheet, source_name
+from handroll.tables import SchemaError, read_json
+from handroll.screening.listing import measure_listing
+from handroll.screening.verdict import MEASURED, judge
+from handroll.config.sheet import SheetError, is_url, read_sheet, source_name
 
 try:
     CONFIG = parse_config(config)

@@ -23,7 +23,7 @@ rule import_pianomotion10m:
     params:
         # Too much is read to be read again for a refactoring.
         version=versions_of(
-            "import_pianomotion10m.py", "dataset.pianomotion10m", "dataset.pianomotion10m_import", "hand.mano_file"
+            "import_pianomotion10m.py", "exchange.pianomotion10m", "exchange.pianomotion10m_import", "hand.mano_file"
         ),
         tree=cfg(
             folder="pianomotion10m.folder", subjects="pianomotion10m.subjects", mean_pose="pianomotion10m.mean_pose"

@@ -42,7 +42,7 @@ rule detect_hands:
         mem_mb=grows(2000, an_hour=1000),
         runtime=grows(10, an_hour=180),
     params:
-        code=versions_of("detect_hands.py", "detect.mediapipe", "video.frames"),
+        code=versions_of("detect_hands.py", "detection.hand_tracker", "media.frames"),
         rejected=rejected("probe", "survey", "sound"),
         settings=cfg(
             max_width_px="detect.max_width_px",

@@ -28,7 +28,7 @@ rule transcribe_audio:
         gpu=GPUS,
     params:
         code=versions_of(
-            "transcribe_audio.py", f"music.{CONFIG.music.engine}", "music.transcribe", "music.audio", "music.midi"
+            "transcribe_audio.py", f"music.{CONFIG.music.engine}", "music.transcribe", "media.audio", "music.midi"
         ),
         rejected=rejected("probe", "survey", "sound", "visibility", reasons_of="dataset"),
         settings=cfg(engine="music.engine", device="device", options=f"music.{CONFIG.music.engine}"),

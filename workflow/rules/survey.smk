@@ -22,7 +22,7 @@ rule survey_video:
         mem_mb=grows(2000, an_hour=1000),
         runtime=grows(10, an_hour=120),
     params:
-        code=versions_of("survey_video.py", "video.shots", "detect.glance", "video.frames", "view.thumbnails"),
+        code=versions_of("survey_video.py", "editing.edit_detection", "detection.frame_sampling", "media.frames", "drawing.thumbnails"),
         rejected=rejected("probe"),
         settings=cfg(samples="survey.samples"),
     message:

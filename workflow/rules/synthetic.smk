@@ -17,7 +17,7 @@ rule synthesise_corpus:
         mem_mb=grows(4000),
         runtime=grows(30 + ceil(3 * CONFIG.synthetic.hours)),
     params:
-        code=versions_of("synthesise_corpus.py", "synth.corpus"),
+        code=versions_of("synthesise_corpus.py", "simulator.corpus"),
         recipe=cfg(
             seed="synthetic.seed",
             take_s="synthetic.take_s",

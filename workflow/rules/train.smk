@@ -41,7 +41,7 @@ rule prepare_training:
         mem_mb=grows(6000),
         runtime=grows(60),
     params:
-        code=versions_of("prepare_training.py", "dataset.windows", "dataset.stored", "dataset.loader"),
+        code=versions_of("prepare_training.py", "training_data.windows", "training_data.feature_cache", "training_data.loader"),
         seen=SEEN,
         frames=WINDOW,
     script:
@@ -71,7 +71,7 @@ rule tune_encoder:
         runtime=grows(5760),
         gpu=GPUS * BENCHMARK.gpus,
     params:
-        code=versions_of("tune_encoder.py", "train.encoder"),
+        code=versions_of("tune_encoder.py", "training.speech_encoder"),
         seen=SEEN,
         encoder=lambda wildcards: untuned(wildcards.encoder),
         model=cfg(**{name: f"benchmark.position.{name}" for name in (*SIZES, "width")}),
@@ -103,7 +103,7 @@ rule encode_audio:
         gpu=GPUS,
     params:
         code=lambda wildcards: versions_of(
-            "encode_audio.py", "models.features", "dataset.stored", *encoder_modules(wildcards)
+            "encode_audio.py", "models.audio_features", "training_data.feature_cache", *encoder_modules(wildcards)
         ),
         rate_hz=BENCHMARK.rate_hz,
         encoder=encoder_folder,
@@ -134,7 +134,7 @@ rule train_position:
         runtime=grows(2880),
         gpu=GPUS * BENCHMARK.gpus,
     params:
-        code=versions_of("train_position.py", "train.position"),
+        code=versions_of("train_position.py", "training.position"),
         seen=SEEN,
         model=cfg(**{name: f"benchmark.position.{name}" for name in (*SIZES, "context_width", "width")}),
         velocity_weight=BENCHMARK.position.velocity_weight,
@@ -167,7 +167,7 @@ rule train_gesture:
         runtime=grows(2880),
         gpu=GPUS * BENCHMARK.gpus,
     params:
-        code=versions_of("train_gesture.py", "train.gesture"),
+        code=versions_of("train_gesture.py", "training.gesture"),
         seen=SEEN,
         model=cfg(**{name: f"benchmark.gesture.{name}" for name in (*SIZES, "condition_width", "dim", "multipliers")}),
         training=cfg(settings="benchmark.gesture.training"),
@@ -197,7 +197,7 @@ rule train_autoencoder:
         runtime=grows(1440),
         gpu=GPUS * BENCHMARK.gpus,
     params:
-        code=versions_of("train_autoencoder.py", "train.autoencoder"),
+        code=versions_of("train_autoencoder.py", "training.autoencoder"),
         seen=SEEN,
         training=cfg(settings="benchmark.autoencoder.training"),
         run=TRAINING,

@@ -8,7 +8,7 @@ how much of the sound the notes explain. A rejected video has no notes.
 from handroll.logs import step_log
 from handroll.music.midi import write_midi
 from handroll.provenance import stamp
-from handroll.schema import NOTES, PEDAL, read_table, write_json, write_table
+from handroll.tables import NOTES, PEDAL, read_table, write_json, write_table
 
 
 def main(snakemake):
@@ -19,11 +19,11 @@ def main(snakemake):
         if params.rejected:
             log.info("rejected: %s", ", ".join(params.rejected))
         else:
+            from handroll.media.audio import load_audio
             from handroll.metrics.transcription import note_scores
-            from handroll.music.audio import load_audio
-            from handroll.music.check import Limits, choose_notes
-            from handroll.music.explained import explain
-            from handroll.screen import purity
+            from handroll.music.alignment.midi_selection import Limits, choose_notes
+            from handroll.music.alignment.unexplained_energy import explain
+            from handroll.screening import purity
 
             transcribed, metadata = read_table(snakemake.input.notes, NOTES)
             heard, _ = read_table(snakemake.input.pedal, PEDAL)

@@ -5,11 +5,11 @@ It holds the split, its windows (of each, subject, video, clip and first frame),
 
 from pathlib import Path
 
-from handroll.dataset.loader import Clips, Source, need_clips
-from handroll.dataset.windows import LEAST_VISIBLE, evaluation_windows, evenly, named
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.schema import read_json, write_json
+from handroll.tables import read_json, write_json
+from handroll.training_data.loader import Clips, Source, need_clips
+from handroll.training_data.windows import LEAST_VISIBLE, evaluation_windows, evenly, named
 
 
 def main(snakemake):

@@ -7,7 +7,7 @@ what stands on the two sides of a cut does not belong together. A rejected video
 
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.schema import MOTION, POSE, by_frame, by_row, read_json, read_table, write_table
+from handroll.tables import MOTION, POSE, by_frame, by_row, read_json, read_table, write_table
 
 
 def main(snakemake):

@@ -8,7 +8,7 @@ from functools import partial
 
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.schema import DETECTIONS, by_row, read_json, write_table
+from handroll.tables import DETECTIONS, by_row, read_json, write_table
 
 
 def main(snakemake):
@@ -19,8 +19,8 @@ def main(snakemake):
         if params.rejected:
             log.info("rejected: %s", ", ".join(params.rejected))
         else:
-            from handroll.detect.mediapipe import detect_hands, engine_info
-            from handroll.video.frames import read_frames
+            from handroll.detection.hand_tracker import detect_hands, engine_info
+            from handroll.media.frames import read_frames
 
             probe, survey = (read_json(path) for path in (given.probe, given.survey))
             settings = dict(params.settings)

@@ -4,8 +4,8 @@ A video that gives no motion gets a slate that says why.
 """
 
 from handroll.logs import step_log
-from handroll.schema import read_json
-from handroll.screen.reasons import Reason
+from handroll.reasons import Reason
+from handroll.tables import read_json
 
 
 def main(snakemake):
@@ -14,17 +14,17 @@ def main(snakemake):
     name = "/".join(snakemake.wildcards)
     with step_log(snakemake.log[0], f"{snakemake.rule} {name}") as log:
         if rejected:
-            from handroll.view.slate import save_slate
+            from handroll.drawing.placeholder import save_slate
 
             save_slate(made.contact_sheet, name, [f"{reason}: {Reason(reason).sentence}" for reason in rejected], made.overlay)
             log.info("rejected: %s", ", ".join(rejected))
             return
         from handroll.camera import camera_of
+        from handroll.drawing.contact_sheet import draw_contact_sheet, sheet_frames
+        from handroll.drawing.overlay import draw_overlay
         from handroll.keyboard.registered import RegisteredKeyboard
-        from handroll.music.audio import load_audio
-        from handroll.schema import FINGERED_NOTES, MOTION, by_frame, read_table
-        from handroll.view.contact_sheet import draw_contact_sheet, sheet_frames
-        from handroll.view.overlay import draw_overlay
+        from handroll.media.audio import load_audio
+        from handroll.tables import FINGERED_NOTES, MOTION, by_frame, read_table
 
         columns, facts = read_table(given.motion, MOTION)
         motion, camera = by_frame(columns), camera_of(facts)

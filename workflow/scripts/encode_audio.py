@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from handroll.dataset.stored import write_features
 from handroll.device import torch_threads
 from handroll.logs import step_log
-from handroll.models.features import feature_encoder
+from handroll.models.audio_features import feature_encoder
+from handroll.training_data.feature_cache import write_features
 
 
 def main(snakemake):

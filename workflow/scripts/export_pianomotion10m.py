@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from handroll.dataset.pianomotion10m_export import export_tree
+from handroll.exchange.pianomotion10m_export import export_tree
 from handroll.hand.mano_file import read_mano
 from handroll.logs import step_log
 

@@ -1,12 +1,12 @@
 """Extract the sound: reads the video and probe.json; writes audio.flac, mono, sample 0 at the video's first frame.
 
-A video without sound, or a rejected one, gives an empty file, which `handroll.music.audio.load_audio` reads as no samples.
+A video without sound, or a rejected one, gives an empty file, which `handroll.media.audio.load_audio` reads as no samples.
 """
 
 from pathlib import Path
 
 from handroll.logs import step_log
-from handroll.schema import read_json
+from handroll.tables import read_json
 
 
 def main(snakemake):
@@ -16,8 +16,8 @@ def main(snakemake):
             Path(snakemake.output.audio).touch()
             log.info("rejected: %s", ", ".join(snakemake.params.rejected))
             return
-        from handroll.music.audio import extract_audio
-        from handroll.video.probe import Probe
+        from handroll.media.audio import extract_audio
+        from handroll.media.probe import Probe
 
         probe = Probe.from_dict(read_json(snakemake.input.probe))
         seconds = extract_audio(snakemake.input.video, snakemake.output.audio, probe)

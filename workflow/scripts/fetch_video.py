@@ -6,12 +6,12 @@ extractor, format, width_px, height_px, fps, duration_s. A video that cannot be 
 
 from pathlib import Path
 
-from handroll.acquire.again import remember
 from handroll.acquire.back_off import Pace
 from handroll.acquire.download import fetch
 from handroll.acquire.limits import Limits
+from handroll.acquire.refetch import remember
 from handroll.logs import step_log
-from handroll.schema import write_json
+from handroll.tables import write_json
 
 
 def main(snakemake):

@@ -5,7 +5,7 @@ has no segments and no scores.
 """
 
 from handroll.logs import step_log
-from handroll.schema import read_json, write_json
+from handroll.tables import read_json, write_json
 
 
 def main(snakemake):
@@ -15,9 +15,9 @@ def main(snakemake):
         if not observed:
             write_json(snakemake.output.survey, {"segments": [], "screen": {}})
             return
-        from handroll.detect.glance import Glance
-        from handroll.screen import camera_motion, editing, performers, viewpoint
-        from handroll.video.playable import playable
+        from handroll.detection.frame_sampling import Glance
+        from handroll.editing.usable_segments import playable
+        from handroll.screening import camera_motion, editing, performers, viewpoint
 
         edits, hands = observed["edits"], Glance.from_dict(observed["hands"])
         # A video without any hand is rejected for that, not for being cut up.

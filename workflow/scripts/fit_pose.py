@@ -8,7 +8,7 @@ from pathlib import Path
 
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.schema import DETECTIONS, POSE, by_frame, by_row, read_json, read_table, write_table
+from handroll.tables import DETECTIONS, POSE, by_frame, by_row, read_json, read_table, write_table
 
 
 def assumed_camera(width_px, height_px, sheet_focal_px, config_focal_px):

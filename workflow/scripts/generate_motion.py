@@ -1,17 +1,17 @@
 """Give motions for the windows of a benchmark: reads shards, windows.json, features and models; writes motions and what they cost.
 
-Motions: `dataset.generated.GENERATED`. Costs, a JSON file: parameters, training and sampling time, as far as they apply.
+Motions: `generation.motion_file.GENERATED`. Costs, a JSON file: parameters, training and sampling time, as far as they apply.
 """
 
 from pathlib import Path
 
-from handroll.dataset.generated import GENERATED
-from handroll.dataset.loader import Source
 from handroll.device import torch_threads
+from handroll.generation.method_motion import generate
+from handroll.generation.motion_file import GENERATED
 from handroll.logs import step_log
-from handroll.models.generate import generate
 from handroll.provenance import stamp
-from handroll.schema import write_json, write_table
+from handroll.tables import write_json, write_table
+from handroll.training_data.loader import Source
 
 
 def main(snakemake):

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from handroll.dataset.pianomotion10m_import import import_tree
+from handroll.exchange.pianomotion10m_import import import_tree
 from handroll.hand.mano_file import read_mano
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.schema import write_json
+from handroll.tables import write_json
 
 
 def main(snakemake):

@@ -5,11 +5,11 @@ tables: the notes as MIDI and in the text formats of PIG and of RoboPianist, and
 are those before notes refine them, so that heights do not come from the notes. A rejected video has no notes.
 """
 
-from handroll.dataset.fingering_files import write_note_sequence, write_pig
+from handroll.exchange.fingering_files import write_note_sequence, write_pig
 from handroll.logs import step_log
 from handroll.music.midi import write_midi
 from handroll.provenance import stamp
-from handroll.schema import FINGERED_NOTES, NOTES, PEDAL, POSE, State, by_frame, read_table, write_json, write_table
+from handroll.tables import FINGERED_NOTES, NOTES, PEDAL, POSE, State, by_frame, read_table, write_json, write_table
 
 
 def main(snakemake):
@@ -21,7 +21,7 @@ def main(snakemake):
             log.info("rejected: %s", ", ".join(params.rejected))
         else:
             from handroll.keyboard.fingering import label_fingering
-            from handroll.music.picture import to_picture
+            from handroll.music.alignment.video_clock import to_picture
 
             notes, facts = read_table(snakemake.input.notes, NOTES)
             pedal, _ = read_table(snakemake.input.pedal, PEDAL)

@@ -1,6 +1,6 @@
 """List channels: reads the sheet of channels; writes candidates.tsv, a row a video, and adds what is new to the sheet of videos.
 
-The sheet of videos is changed in place, never removed: rows that stand there stay byte for byte. Columns: `handroll.sheet.Video`.
+The sheet of videos is changed in place, never removed: rows that stand there stay byte for byte. Columns: `handroll.config.sheet.Video`.
 """
 
 from handroll.acquire.back_off import Pace

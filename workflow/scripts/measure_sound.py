@@ -4,7 +4,7 @@ A rejected video, and one without sound, has no scores.
 """
 
 from handroll.logs import step_log
-from handroll.schema import write_json
+from handroll.tables import write_json
 
 
 def main(snakemake):
@@ -15,9 +15,9 @@ def main(snakemake):
         if params.rejected:
             log.info("rejected: %s", ", ".join(params.rejected))
         else:
-            from handroll.music.audio import load_audio
+            from handroll.media.audio import load_audio
             from handroll.music.speech import speech_probability
-            from handroll.screen import clipping, silence, speech
+            from handroll.screening import clipping, silence, speech
 
             samples, rate_hz = load_audio(snakemake.input.audio)
             if len(samples):

@@ -4,8 +4,8 @@ A rejected video, in which no hand was looked for, has no scores.
 """
 
 from handroll.logs import step_log
-from handroll.schema import DETECTIONS, by_frame, read_json, read_table, write_json
-from handroll.screen import visibility
+from handroll.screening import visibility
+from handroll.tables import DETECTIONS, by_frame, read_json, read_table, write_json
 
 
 def main(snakemake):

@@ -7,11 +7,11 @@ video, clip and first frame.
 
 from pathlib import Path
 
-from handroll.dataset.loader import Clips, Source, need_clips
-from handroll.dataset.stored import write_motion
-from handroll.dataset.windows import VALID_WINDOWS, evaluation_windows, evenly, measure_scales, named
 from handroll.logs import step_log
-from handroll.schema import write_json
+from handroll.tables import write_json
+from handroll.training_data.feature_cache import write_motion
+from handroll.training_data.loader import Clips, Source, need_clips
+from handroll.training_data.windows import VALID_WINDOWS, evaluation_windows, evenly, measure_scales, named
 
 
 def main(snakemake):

@@ -1,9 +1,9 @@
 """Measure a video file: reads it and info.json; writes probe.json (size, times, rotation, streams, problems)."""
 
 from handroll.logs import step_log
-from handroll.schema import read_json, write_json
-from handroll.screen import duration, resolution, sound
-from handroll.video.probe import failed_probe, probe
+from handroll.media.probe import failed_probe, probe
+from handroll.screening import audio, duration, resolution
+from handroll.tables import read_json, write_json
 
 
 def scores_of(found):
@@ -13,7 +13,7 @@ def scores_of(found):
     return {
         "resolution": resolution.measure(found.width_px, found.height_px),
         "duration": duration.measure(found.duration_s),
-        "sound": sound.measure(found.has_audio, found.audio_start_s, found.audio_duration_s, found.duration_s),
+        "sound": audio.measure(found.has_audio, found.audio_start_s, found.audio_duration_s, found.duration_s),
     }
 
 

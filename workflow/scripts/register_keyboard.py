@@ -4,9 +4,9 @@ The picture shows the keys' outlines on the video, and how far off the found edg
 how the camera looks at the keys. A rejected video has no registered keyboard.
 """
 
+from handroll.drawing.placeholder import save_slate
 from handroll.logs import step_log
-from handroll.schema import DETECTIONS, NOTES, by_frame, read_json, read_table, write_json
-from handroll.view.slate import save_slate
+from handroll.tables import DETECTIONS, NOTES, by_frame, read_json, read_table, write_json
 
 
 def main(snakemake):
@@ -22,14 +22,14 @@ def main(snakemake):
         import cv2
         import numpy as np
 
-        from handroll.detect.glance import Glance
-        from handroll.keyboard.gate import DOUBTS
-        from handroll.keyboard.marks import marked_points
+        from handroll.detection.frame_sampling import Glance
+        from handroll.drawing.image import save_picture
+        from handroll.drawing.registration import draw_registration
+        from handroll.editing.background import median_windows
+        from handroll.keyboard.marked_points import marked_points
         from handroll.keyboard.registered import register_keyboard
-        from handroll.screen import viewpoint
-        from handroll.video.medians import median_windows
-        from handroll.view.picture import save_picture
-        from handroll.view.registration import draw_registration
+        from handroll.keyboard.registration_check import DOUBTS
+        from handroll.screening import viewpoint
 
         probe, survey = (read_json(path) for path in (given.probe, given.survey))
         detections = by_frame(read_table(given.detections, DETECTIONS)[0])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from handroll.evaluation.videos import frame_size_px, sound_delay_s
 from handroll.logs import step_log
-from handroll.synth.pianist import make_video
+from handroll.simulator.video import make_video
 
 
 def main(snakemake):

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from handroll.dataset.generated import GENERATED
-from handroll.dataset.loader import Source
 from handroll.device import torch_threads
+from handroll.generation.motion_file import GENERATED
 from handroll.hand.mano_file import read_mano
 from handroll.logs import step_log
 from handroll.metrics.scoring import score_motions
 from handroll.models.motion_features import motion_features, released_features
-from handroll.schema import read_table, write_json
+from handroll.tables import read_table, write_json
+from handroll.training_data.loader import Source
 
 
 def main(snakemake):

@@ -3,8 +3,8 @@
 from handroll.evaluation import performance
 from handroll.keyboard.registered import RegisteredKeyboard
 from handroll.logs import step_log
-from handroll.schema import DETECTIONS, FINGERED_NOTES, MOTION, NOTES, POSE, by_frame, read_json, read_table, write_json
-from handroll.synth.truth import read_truth
+from handroll.simulator.truth import read_truth
+from handroll.tables import DETECTIONS, FINGERED_NOTES, MOTION, NOTES, POSE, by_frame, read_json, read_table, write_json
 
 
 def main(snakemake):

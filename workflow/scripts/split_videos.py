@@ -5,7 +5,7 @@ from collections import Counter
 from handroll.dataset.splits import split_videos
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.schema import SPLITS, write_table
+from handroll.tables import SPLITS, write_table
 
 
 def main(snakemake):

@@ -5,7 +5,7 @@ from collections import Counter
 from handroll.acquire.status import status_table
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.schema import STATUS, read_json, write_table
+from handroll.tables import STATUS, read_json, write_table
 
 
 def main(snakemake):

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from handroll.logs import progress, step_log
-from handroll.schema import read_json, write_json
+from handroll.tables import read_json, write_json
 
 
 def main(snakemake):
@@ -20,11 +20,11 @@ def main(snakemake):
             Path(made.thumbnails).touch()
             log.info("rejected: %s", ", ".join(params.rejected))
             return
-        from handroll.detect.glance import glance, spread
-        from handroll.detect.mediapipe import MAX_WIDTH_PX
-        from handroll.video.frames import read_frames
-        from handroll.video.shots import WIDTH_PX, EditFinder
-        from handroll.view.thumbnails import save_thumbnails
+        from handroll.detection.frame_sampling import glance, spread
+        from handroll.detection.hand_tracker import MAX_WIDTH_PX
+        from handroll.drawing.thumbnails import save_thumbnails
+        from handroll.editing.edit_detection import WIDTH_PX, EditFinder
+        from handroll.media.frames import read_frames
 
         probe = read_json(given.probe)
         finder = EditFinder()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from handroll.logs import step_log
-from handroll.synth.corpus import Recipe, write_corpus
+from handroll.simulator.corpus import Recipe, write_corpus
 
 
 def main(snakemake):

@@ -5,11 +5,11 @@ States to go on from and the TensorBoard log lie beside it, in `gesture.training
 
 from pathlib import Path
 
-from handroll.dataset.loader import Source
 from handroll.device import torch_threads
 from handroll.logs import step_log
-from handroll.train.gesture import train_gesture
-from handroll.train.setup import launch
+from handroll.training.gesture import train_gesture
+from handroll.training.setup import launch
+from handroll.training_data.loader import Source
 
 
 def main(snakemake):

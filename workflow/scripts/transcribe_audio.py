@@ -6,7 +6,7 @@ A rejected video is not transcribed, and one without sound has no notes: both gi
 from handroll.logs import step_log
 from handroll.music.midi import write_midi
 from handroll.provenance import stamp
-from handroll.schema import NOTES, PEDAL, write_table
+from handroll.tables import NOTES, PEDAL, write_table
 
 
 def main(snakemake):
@@ -17,7 +17,7 @@ def main(snakemake):
         if params.rejected:
             log.info("rejected: %s", ", ".join(params.rejected))
         else:
-            from handroll.music.audio import load_audio
+            from handroll.media.audio import load_audio
             from handroll.music.transcribe import transcribe
 
             samples, rate_hz = load_audio(snakemake.input.audio)

@@ -5,11 +5,11 @@ States to go on from and the TensorBoard log lie beside its folder, in `<feature
 
 from pathlib import Path
 
-from handroll.dataset.loader import Source
 from handroll.device import torch_threads
 from handroll.logs import step_log
-from handroll.train.encoder import tune_encoder
-from handroll.train.setup import launch
+from handroll.training.setup import launch
+from handroll.training.speech_encoder import tune_encoder
+from handroll.training_data.loader import Source
 
 
 def main(snakemake):

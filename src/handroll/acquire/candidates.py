@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from handroll.acquire.sites import same_video_key
+from handroll.config.sheet import ID_LENGTH, IDENTIFIER, Video, numbered_lines, read_rows, read_text
 from handroll.provenance import atomic_path
-from handroll.sheet import ID_LENGTH, IDENTIFIER, Video, numbered_lines, read_rows, read_text
 
 SUBJECT_LENGTH = 60
 """Longest subject made of an uploader's name, in characters."""
@@ -26,7 +26,7 @@ _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", '"')
 
 @dataclass(frozen=True)
 class Candidate:
-    """A row for the sheet: the columns of `handroll.sheet.Video` that a listing can fill; None where it does not."""
+    """A row for the sheet: the columns of `handroll.config.sheet.Video` that a listing can fill; None where it does not."""
 
     subject: str
     video: str

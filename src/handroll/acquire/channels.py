@@ -10,8 +10,8 @@ from handroll.acquire.candidates import candidate
 from handroll.acquire.failures import FetchFailed
 from handroll.acquire.listing import list_entries
 from handroll.acquire.sites import without_credentials
-from handroll.screen.reasons import Reason
-from handroll.sheet import ID_LENGTH, IDENTIFIER, is_url, read_rows
+from handroll.config.sheet import ID_LENGTH, IDENTIFIER, is_url, read_rows
+from handroll.reasons import Reason
 
 
 class Channel(BaseModel):
@@ -81,7 +81,7 @@ def read_channels(path):
 
     Raises
     ------
-    handroll.sheet.SheetError
+    handroll.config.sheet.SheetError
         Every problem with its line number.
     """
     return read_rows(path, Channel, ("url",))

@@ -12,10 +12,10 @@ from handroll.acquire.back_off import Pace, wait, wait_s
 from handroll.acquire.cookies import read_cookies
 from handroll.acquire.failures import OK, Failure, FetchFailed, causes_of, failure_of
 from handroll.acquire.limits import DiskFull, Limits, Watch, check_disk, check_length, check_told, is_disk_full
-from handroll.acquire.partial import FOLDER, Partial
+from handroll.acquire.resume import FOLDER, Partial
 from handroll.acquire.sites import without_credentials
+from handroll.media.file_signatures import MediaError, check_file
 from handroll.provenance import atomic_path, file_sha256
-from handroll.video.containers import MediaError, check_file
 
 LOGGER = logging.getLogger("handroll")
 

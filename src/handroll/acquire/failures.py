@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
-from handroll.shown import plain
+from handroll.text import plain
 
 OK = "ok"
 """Status of a video that was fetched or linked."""
 
 
 class Failure(StrEnum):
-    """Why there is no video; each is a `handroll.screen.reasons.Reason`, which describes it.
+    """Why there is no video; each is a `handroll.reasons.Reason`, which describes it.
 
     Attributes
     ----------

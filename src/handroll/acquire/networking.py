@@ -243,7 +243,7 @@ class Downloader(yt_dlp.YoutubeDL):
 
     Attributes
     ----------
-    partial : handroll.acquire.partial.Partial or None
+    partial : handroll.acquire.resume.Partial or None
         Set while files are downloaded: takes note of their versions.
     """
 

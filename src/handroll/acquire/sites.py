@@ -4,7 +4,7 @@ import os
 import re
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from handroll.sheet import is_url
+from handroll.config.sheet import is_url
 
 SITES = ("youtube", "bilibili", "other_site")
 """Names of the counted resources: each site has its own limit of downloads at a time."""

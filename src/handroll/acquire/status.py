@@ -3,7 +3,7 @@
 import numpy as np
 
 from handroll.acquire.sites import without_credentials
-from handroll.schema import STATUS
+from handroll.tables import STATUS
 
 NOT_FETCHED = "not_fetched"
 """Status of a video that is never asked for: its listing or a person rejects it."""
@@ -22,7 +22,7 @@ def status_table(fetched, unfetched):
     Returns
     -------
     dict of str to array (rows,)
-        `handroll.schema.STATUS`, by subject, then video.
+        `handroll.tables.STATUS`, by subject, then video.
     """
     names = [column.name for column in STATUS.columns]
     rows = [{**info, "subject": subject, "video": video} for (subject, video), info in fetched]

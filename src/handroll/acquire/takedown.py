@@ -15,8 +15,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from handroll.acquire.sites import same_video_key
+from handroll.config.sheet import ID_LENGTH, IDENTIFIER, ISO_DATE, is_url, local_path, read_rows
 from handroll.provenance import half_written
-from handroll.sheet import ID_LENGTH, IDENTIFIER, ISO_DATE, is_url, local_path, read_rows
 
 PACKED = ("shards.json", "README.md", "statistics.json", "croissant.json")
 """Files of a dataset that are made from all of its videos, beside its shards and plots."""
@@ -70,11 +70,11 @@ class Removal:
 
 
 def read_takedown(path):
-    """The rows of the takedown sheet, a tuple of Takedown, paths as of `handroll.sheet.local_path`; empty where there is no such file.
+    """Read the takedown sheet as a tuple of Takedown, with local paths resolved; empty where there is no such file.
 
     Raises
     ------
-    handroll.sheet.SheetError
+    handroll.config.sheet.SheetError
         Every problem with its line number.
     """
     return tuple(_with_local_path(row, path) for row in read_rows(path, Takedown)) if Path(path).exists() else ()
@@ -92,7 +92,7 @@ def taken_down_names(takedowns, videos):
     Parameters
     ----------
     takedowns : iterable of Takedown
-    videos : iterable of handroll.sheet.Video
+    videos : iterable of handroll.config.sheet.Video
     """
     names = {(row.subject, row.video) for row in takedowns if row.source is None}
     keys = {same_video_key(row.source) for row in takedowns if row.source is not None}
@@ -116,7 +116,7 @@ def remove_taken_down(takedowns, directory, videos=(), dry_run=False):
     takedowns : iterable of Takedown
     directory : path
         The working directory: the folder of `results`.
-    videos : iterable of handroll.sheet.Video
+    videos : iterable of handroll.config.sheet.Video
         The sheet; a row that names a source is also looked up among the results, for a video that no longer stands there.
     dry_run : bool
         Only say what would be removed.

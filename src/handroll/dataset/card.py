@@ -3,10 +3,10 @@
 import json
 
 from handroll import __version__
-from handroll.dataset.document import column_table_markdown
+from handroll.dataset.schema_docs import column_table_markdown
 from handroll.dataset.splits import SPLITS
-from handroll.schema import SHARD, State
-from handroll.screen.reasons import Reason
+from handroll.reasons import Reason
+from handroll.tables import SHARD, State
 
 _SPDX = "CC0-1.0 CC-BY-4.0 CC-BY-SA-4.0 CC-BY-NC-4.0 CC-BY-NC-SA-4.0 CC-BY-ND-4.0 CC-BY-NC-ND-4.0 MIT Apache-2.0"
 HUB_LICENCES = {name: name.lower() for name in _SPDX.split()}

@@ -3,10 +3,10 @@
 import numpy as np
 import soundfile
 
+from handroll.editing.segments import SAME_TIME_S, bounds
 from handroll.hand.skeleton import HANDS
-from handroll.schema import CLIPS, KEY_PRESS_SCORES, State
-from handroll.screen.reasons import Reason, join_reasons
-from handroll.video.segments import SAME_TIME_S, bounds
+from handroll.reasons import Reason, join_reasons
+from handroll.tables import CLIPS, KEY_PRESS_SCORES, State
 
 SILENT_PEAK = 1e-3
 """A clip that never gets louder than this (full scale 1; -60 dB) has no sound."""
@@ -77,7 +77,7 @@ def cut_clips(
     Parameters
     ----------
     motion : dict of str to array (frame, hand, ...)
-        `time_s` (s) and `state` of `handroll.schema.MOTION`, by frame; other columns are not used.
+        `time_s` (s) and `state` of `handroll.tables.MOTION`, by frame; other columns are not used.
     subject, video : str
     length_s, hop_s : float
         Length of a clip and distance of their starts.
@@ -96,14 +96,14 @@ def cut_clips(
     note_onset_s : array (note,), optional
         Onsets on the picture's clock, since the video's first frame; a window without one is rejected.
     scores_of : callable (start_s, end_s) -> dict, optional
-        Gives a window's `schema.KEY_PRESS_SCORES`; all NaN where None.
+        Gives a window's `tables.KEY_PRESS_SCORES`; all NaN where None.
     min_length_s : float, optional
         A segment shorter than a clip gives one shorter clip where it is at least this long. None: it gives none.
 
     Returns
     -------
     dict of str to array (window,)
-        `handroll.schema.CLIPS`; no rows where every segment is too short for a clip, or there are no frames.
+        `handroll.tables.CLIPS`; no rows where every segment is too short for a clip, or there are no frames.
     """
     time_s, visible = motion["time_s"][:, 0], motion["state"] > State.HIDDEN
     start_s, end_s, start_frame, end_frame = clip_windows(time_s, length_s, hop_s, segments, min_length_s)

@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 from handroll.dataset.card import HUB_LICENCES
-from handroll.schema import SHARD
+from handroll.tables import SHARD
 
 _CROISSANT_TERMS = (
     *("arrayShape", "citeAs", "column", "containedIn", "equivalentProperty", "extract", "field", "fileObject", "fileProperty"),
@@ -29,7 +29,7 @@ CONTEXT = {
 
 
 def croissant(name, statistics, manifest):
-    """The Croissant description of a dataset folder: its shards with checksums, and the columns of `handroll.schema.SHARD`.
+    """The Croissant description of a dataset folder: its shards with checksums, and the columns of `handroll.tables.SHARD`.
 
     Parameters
     ----------

@@ -85,7 +85,7 @@ def withhold(clips, rights, permissions, licences):
     Parameters
     ----------
     clips : dict of str to array (windows,)
-        `handroll.schema.CLIPS` of all videos.
+        `handroll.tables.CLIPS` of all videos.
     rights : dict of (str, str) to (str, str or None)
         Permission and licence of each (subject, video).
     permissions, licences : iterable of str

@@ -21,7 +21,7 @@ from handroll.camera import Camera, Extrinsics
 from handroll.dataset.splits import SPLITS
 from handroll.hand.skeleton import HANDS
 from handroll.provenance import atomic_path, file_sha256, half_written
-from handroll.schema import KEY_PRESS_SCORES, SCHEMA_VERSION, SHARD, SchemaError, from_arrow, to_arrow, write_json
+from handroll.tables import KEY_PRESS_SCORES, SCHEMA_VERSION, SHARD, SchemaError, from_arrow, to_arrow, write_json
 
 MANIFEST = "shards.json"
 """Name of the list of shards; written last, so a folder with it is complete."""
@@ -46,7 +46,7 @@ class VideoRecord:
     Attributes
     ----------
     motion : dict of str to array (frame, hand, ...)
-        `handroll.schema.MOTION`, by frame.
+        `handroll.tables.MOTION`, by frame.
     notes, pedal : dict of str to array (rows,)
         `FINGERED_NOTES` and `PEDAL`, on the picture's clock: seconds since the video's first frame.
     audio_delay_s : float
@@ -85,7 +85,7 @@ class VideoRecord:
 
 
 def write_shards(clips, splits, open_video, out_dir, target_bytes=TARGET_BYTES, row_group_rows=8, metadata=None, left_out=None):
-    """Write the accepted clips as `{split}-NNNNN.parquet` (`handroll.schema.SHARD`) and their list as `shards.json`.
+    """Write the accepted clips as `{split}-NNNNN.parquet` (`handroll.tables.SHARD`) and their list as `shards.json`.
 
     Every split gets at least one shard, without rows where it has no clips. Shards of an earlier run are removed.
 
@@ -134,7 +134,7 @@ def write_rows(rows, out_dir, target_bytes=TARGET_BYTES, row_group_rows=8, metad
     Parameters
     ----------
     rows : dict of split to iterable of dict
-        Rows of `handroll.schema.SHARD`, by subject, video and clip; asked for one after the other.
+        Rows of `handroll.tables.SHARD`, by subject, video and clip; asked for one after the other.
     out_dir, target_bytes, row_group_rows, metadata, left_out
         As of `write_shards`, which this is the writing half of.
 
@@ -180,7 +180,7 @@ def read_rows(folder):
     Yields
     ------
     dict of str to value
-        A row of `handroll.schema.SHARD`, frame columns as arrays (frame, ...).
+        A row of `handroll.tables.SHARD`, frame columns as arrays (frame, ...).
 
     Raises
     ------
@@ -226,7 +226,7 @@ def _write_split(out_dir, split, rows, target_bytes, row_group_rows, metadata):
 
 
 def clip_row(clip, split, record):
-    """A clip as a row of `handroll.schema.SHARD`.
+    """A clip as a row of `handroll.tables.SHARD`.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ def split_videos(videos, ratios, seed, by="video"):
     Returns
     -------
     dict of str to array (videos,)
-        `handroll.schema.SPLITS`, by subject, then video.
+        `handroll.tables.SPLITS`, by subject, then video.
 
     Raises
     ------

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from handroll.dataset.splits import SPLITS
-from handroll.screen.reasons import Reason, split_reasons
+from handroll.reasons import Reason, split_reasons
 
 LOWEST_PITCH, HIGHEST_PITCH = 21, 108
 """MIDI pitches of the piano's lowest and highest key, A0 and C8."""
@@ -22,9 +22,9 @@ def describe(verdicts, clips, splits, manifest, survey):
     ----------
     verdicts : list of dict
         Of every video of the sheet: `subject`, `video`, `usable_for_dataset` (bool) and `reasons` (names of
-        `handroll.screen.reasons.Reason`).
+        `handroll.reasons.Reason`).
     clips : dict of str to array (windows,)
-        `handroll.schema.CLIPS` of all videos.
+        `handroll.tables.CLIPS` of all videos.
     splits : dict of str to array (videos,)
         `SPLITS`.
     manifest : dict

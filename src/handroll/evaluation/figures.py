@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import bootstrap
 
 from handroll.evaluation.textures import TEXTURES
-from handroll.metrics.confidence import CONFIDENCE, RESAMPLES
+from handroll.metrics.bootstrap import CONFIDENCE, RESAMPLES
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ A figure is either a pair of numbers (numerator, denominator), so that performan
 import numpy as np
 from mir_eval.transcription import match_notes
 
+from handroll.evaluation.keyboard_scenes import errors_mm
 from handroll.evaluation.textures import TEXTURES, note_textures
 from handroll.hand.skeleton import HANDS, JOINTS, LANDMARK_OF_JOINT, TIPS
 from handroll.metrics.alignment import procrustes
 from handroll.metrics.key_press import key_press_scores
 from handroll.metrics.transcription import LEAST_NOTE_S, ONSET_TOLERANCE_S, note_scores
-from handroll.schema import State
-from handroll.synth.keyboard_scenes import errors_mm
+from handroll.tables import State
 
 PALM = JOINTS.index("index1"), JOINTS.index("pinky1")
 """Joints whose distance is the width of the palm: the knuckles of the index finger and of the little finger."""
@@ -31,7 +31,7 @@ def score_detection(truth, detections):
     ----------
     truth : synth.truth.Truth
     detections : dict of str to array (frame, hand 2, ...)
-        `schema.DETECTIONS` by frame.
+        `tables.DETECTIONS` by frame.
 
     Returns
     -------
@@ -79,9 +79,9 @@ def score_motion(truth, motion, by_sight):
     ----------
     truth : synth.truth.Truth
     motion : dict of str to array (frame, hand 2, ...)
-        `schema.MOTION` by frame.
+        `tables.MOTION` by frame.
     by_sight : dict of str to array (frame, hand 2, ...)
-        `schema.POSE` by frame, as the pose engine fitted it: before notes refined it, and before cleaning.
+        `tables.POSE` by frame, as the pose engine fitted it: before notes refined it, and before cleaning.
 
     Returns
     -------
@@ -151,7 +151,7 @@ def score_music(truth, notes, offset_s):
     truth : synth.truth.Truth
         `about["sound_delay_s"]` says how late the sound was made.
     notes : dict of str to array (note,)
-        `schema.NOTES`, in the time of the sound.
+        `tables.NOTES`, in the time of the sound.
     offset_s : float
         How late the sound was found to be.
 
@@ -173,7 +173,7 @@ def score_fingering(truth, notes, offset_s):
     ----------
     truth : synth.truth.Truth
     notes : dict of str to array (note,)
-        `schema.FINGERED_NOTES`, moved to the picture's clock by the offset that was found.
+        `tables.FINGERED_NOTES`, moved to the picture's clock by the offset that was found.
     offset_s : float
         That offset: notes are paired as they were transcribed, however wrong it is.
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from handroll.metrics.key_press import key_press_scores
-from handroll.schema import State
+from handroll.tables import State
 
 
 def score_recording(detections, motion, notes, registration):
@@ -12,9 +12,9 @@ def score_recording(detections, motion, notes, registration):
     Parameters
     ----------
     detections, motion : dict of str to array (frame, hand 2, ...)
-        `schema.DETECTIONS` and `schema.MOTION` by frame; no frame where the video was rejected.
+        `tables.DETECTIONS` and `tables.MOTION` by frame; no frame where the video was rejected.
     notes : dict of str to array (note,)
-        `schema.FINGERED_NOTES`, on the picture's clock.
+        `tables.FINGERED_NOTES`, on the picture's clock.
     registration : dict
         registration.json.
 

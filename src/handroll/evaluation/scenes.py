@@ -1,6 +1,6 @@
 """Registration of the keyboard by kind of scene, summarised."""
 
-from handroll.synth.keyboard_scenes import KINDS, measure_scene
+from handroll.evaluation.keyboard_scenes import KINDS, measure_scene
 
 HARDEST = ("reflection", "lamp")
 """Kinds of which twice as many scenes are drawn: mirrored keys look like keys."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from handroll.sheet import SheetError, Video
+from handroll.config.sheet import SheetError, Video
 
 SUBJECT = "evaluation"
 """Subject of the simulated performances; their results are in folders of this name."""
@@ -45,7 +45,7 @@ def distinct_rows(sheet, *others):
 
     Raises
     ------
-    handroll.sheet.SheetError
+    handroll.config.sheet.SheetError
         Two rows have the same name.
     """
     rows = {}

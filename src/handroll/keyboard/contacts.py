@@ -12,7 +12,7 @@ def key_tops_held_mm(notes, time_s, delay_s=0.0, keyboard=STANDARD):
     Parameters
     ----------
     notes : dict of str to array (note,)
-        `schema.FINGERED_NOTES`; a note without a label holds nobody.
+        `tables.FINGERED_NOTES`; a note without a label holds nobody.
     time_s : array (frame,)
         Presentation times.
     delay_s : float

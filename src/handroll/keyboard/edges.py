@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from handroll.keyboard.geometry import BLACK_KEYS, STANDARD, black_centres_mm
-from handroll.keyboard.view import START_FOCAL_WIDTHS, KeyboardView
+from handroll.keyboard.projection import START_FOCAL_WIDTHS, KeyboardView
 
 SIDE, FRONT, GAP, LIP = range(4)
 """Kinds of edges: sides and fronts of black keys, gaps between white heads, the front edge of the white keys."""

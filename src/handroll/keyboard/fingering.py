@@ -14,9 +14,9 @@ import numpy as np
 from scipy.special import logsumexp, ndtr
 
 from handroll.hand.skeleton import FINGERS, HANDS
+from handroll.keyboard.fingertips_at_onsets import landings
 from handroll.keyboard.geometry import LOWEST_PITCH, STANDARD, key_centres_x_mm
-from handroll.keyboard.landing import landings
-from handroll.schema import FINGERED_NOTES
+from handroll.tables import FINGERED_NOTES
 
 THRESHOLD = 0.7
 """Least confidence of a label that is given. Confidence is calibrated, so of the notes just above it 7 in 10 are right; there
@@ -87,13 +87,13 @@ def label_fingering(notes, time_s, joints_keyboard_mm, state, delay_s=0.0, thres
     Parameters
     ----------
     notes : dict of str to array (note,)
-        `schema.NOTES`.
+        `tables.NOTES`.
     time_s : array (frame,)
         Presentation times.
     joints_keyboard_mm : array (frame, hand 2, joint 21, xyz 3)
         Keyboard frame; NaN where hidden or where no keyboard is registered. Poses as fitted or cleaned: labels are as good.
     state : array (frame, hand 2)
-        `schema.State`; joints of hidden hands are not looked at. Gaps under a second are bridged, and count less.
+        `tables.State`; joints of hidden hands are not looked at. Gaps under a second are bridged, and count less.
     delay_s : float
         How much later than the picture the sound comes (`delay.estimate_delay`).
     threshold : float
@@ -104,7 +104,7 @@ def label_fingering(notes, time_s, joints_keyboard_mm, state, delay_s=0.0, thres
     Returns
     -------
     dict of str to array (note,)
-        `hand`, `finger`, `finger_confidence` and `landing_error_mm` of `schema.FINGERED_NOTES`.
+        `hand`, `finger`, `finger_confidence` and `landing_error_mm` of `tables.FINGERED_NOTES`.
     """
     landing = landings(notes, time_s, joints_keyboard_mm, state, delay_s, keyboard)
     posterior = infer(notes, landing, keyboard, weights)
@@ -132,7 +132,7 @@ def infer(notes, landing, keyboard=STANDARD, weights=WEIGHTS):
     Parameters
     ----------
     notes : dict of str to array (note,)
-        `schema.NOTES`.
+        `tables.NOTES`.
     landing : Landing
     keyboard : Keyboard
     weights : Weights

@@ -31,15 +31,15 @@ def octave_odds(view, keyboard, octaves, notes, time_s, landmarks_px):
 
     Parameters
     ----------
-    view : handroll.keyboard.view.KeyboardView
+    view : handroll.keyboard.projection.KeyboardView
     keyboard : handroll.keyboard.geometry.Keyboard
     octaves : sequence of int
         How many octaves farther right the keys are than `view` says.
     notes : dict of str to array (note,)
-        `onset_s` and `pitch` of `schema.NOTES`.
+        `onset_s` and `pitch` of `tables.NOTES`.
     time_s : array (frame,)
     landmarks_px : array (frame, hand 2, landmark 21, xy 2)
-        Of `schema.DETECTIONS`; NaN where no hand is found.
+        Of `tables.DETECTIONS`; NaN where no hand is found.
 
     Returns
     -------

@@ -4,13 +4,13 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
+from handroll.keyboard.automatic_registration import moved, register, register_marked, visible_lines
+from handroll.keyboard.camera_shift import camera_movement
 from handroll.keyboard.edges import LIP, edge_points, find_edges
-from handroll.keyboard.gate import DOUBTS, MESSAGES, Problem, find_doubt, find_problem, hands_over
 from handroll.keyboard.geometry import Keyboard, black_centres_mm, playing_points_mm
-from handroll.keyboard.movement import camera_movement
 from handroll.keyboard.octave import SETTLED, octave_odds
-from handroll.keyboard.registration import moved, register, register_marked, visible_lines
-from handroll.keyboard.view import KeyboardView
+from handroll.keyboard.projection import KeyboardView
+from handroll.keyboard.registration_check import DOUBTS, MESSAGES, Problem, find_doubt, find_problem, hands_over
 
 MAX_SHIFT_MM, MAX_ZOOM = 2.0, 0.005
 """A camera that moves the keys farther, or changes their size by more, does not stand still. Fixed cameras measure at most 0.05 mm
@@ -149,17 +149,17 @@ def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=Non
     width_px : int
         Width of the picture as shown; the windows may be smaller.
     notes : dict of str to array (note,)
-        `schema.NOTES`; may be empty.
+        `tables.NOTES`; may be empty.
     time_s : array (frame,)
     landmarks_px : array (frame, hand 2, landmark 21, xy 2)
-        Of `schema.DETECTIONS`, picture as shown.
+        Of `tables.DETECTIONS`, picture as shown.
     marked : (points_px (n, xy 2), points_mm (n, xyz 3)), optional
         Points that somebody marked in the picture as shown, and what they are (`marks.marked_points`). They win over `gate`,
         whose problem becomes a doubt.
     focal : (focal_px, source), optional
         A focal length that is known, of the picture as shown, and "sheet" or "config".
     hands_tilt_deg : float, optional
-        The camera's tilt by the look of the hands (`screen.viewpoint.axis_from_hands`).
+        The camera's tilt by the look of the hands (`screening.viewpoint.axis_from_hands`).
 
     Returns
     -------

@@ -19,9 +19,9 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from handroll.hand.skeleton import TIPS
+from handroll.keyboard.fingertips_at_onsets import LANDED_S, POISED_S, at_times, landings, playing_width_mm
 from handroll.keyboard.geometry import LOWEST_PITCH, STANDARD, is_black, key_at_point
-from handroll.keyboard.landing import LANDED_S, POISED_S, at_times, landings, playing_width_mm
-from handroll.schema import State
+from handroll.tables import State
 
 TOLERANCE_S = 0.1
 """A press belongs to a note struck within this time. Strokes of a motion filmed at 24 to 60 Hz are not sharper by much."""
@@ -122,7 +122,7 @@ def key_press_scores(
     Parameters
     ----------
     notes : dict of str to array (note,)
-        `schema.NOTES`.
+        `tables.NOTES`.
     time_s : array (frame,)
     joints_keyboard_mm : array (frame, hand 2, joint 21, xyz 3)
         Keyboard frame; NaN where hidden. All of a video's or motion's frames, also where a part is scored: the lowest that a
@@ -140,7 +140,7 @@ def key_press_scores(
     Returns
     -------
     dict of str to float
-        `schema.KEY_PRESS_SCORES`. Every press matches at most one note, and the other way round. A note whose hand is hidden
+        `tables.KEY_PRESS_SCORES`. Every press matches at most one note, and the other way round. A note whose hand is hidden
         is missed; it does not count for the landing error, nor does any while a hand is hidden, since that may be the one. All
         are NaN where no joint is known; precision where nothing is pressed, recall where there is no note, F1 where there is
         neither. F1 is the share of presses and notes together that are matched, which is the harmonic mean.

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from handroll.metrics.frechet import bures_wasserstein, checked_samples, fit_gaussian
-from handroll.metrics.transport import transport_cost
+from handroll.metrics.optimal_transport import transport_cost
 
 AXES = 10
 """Default of principal axes kept: as in the released WGD."""

@@ -7,12 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from handroll.dataset.convention import motion_joints, of_channels
-from handroll.dataset.loader import Clips
-from handroll.dataset.windows import Scales
 from handroll.hand.skeleton import HANDS
-from handroll.metrics import released
-from handroll.metrics.confidence import mean_over_clips, statistic_over_clips
+from handroll.metrics import pianomotion10m
+from handroll.metrics.bootstrap import mean_over_clips, statistic_over_clips
 from handroll.metrics.diversity import diversity_mm, multimodality_mm
 from handroll.metrics.frechet import fit_gaussian, frechet_distance, pooled
 from handroll.metrics.joint_error import joint_error_scores
@@ -20,6 +17,9 @@ from handroll.metrics.key_press import key_press_scores
 from handroll.metrics.mixture_wasserstein import COMPONENTS, mixture_wasserstein
 from handroll.metrics.position import position_scores
 from handroll.metrics.smoothness import smoothness_scores
+from handroll.training_data.loader import Clips
+from handroll.training_data.model_frame import motion_joints, of_channels
+from handroll.training_data.windows import Scales
 
 SET_RESAMPLES = 200
 """Draws of the bootstrap for distances between sets, each of which takes milliseconds."""
@@ -37,7 +37,7 @@ def score_motions(motions, source, windows_path, autoencoder, released_autoencod
     Parameters
     ----------
     motions : dict of str to array
-        `dataset.generated.GENERATED`; the windows in it are scored, each over all its samples.
+        `generation.motion_file.GENERATED`; the windows in it are scored, each over all its samples.
     source : dataset.loader.Source
     windows_path : path of windows.json
     autoencoder : callable (place (window, frame, 6), pose (window, frame, 96)) -> array (window, feature)
@@ -153,10 +153,10 @@ def _released_scores(window, sample, source):
     for side, hand in enumerate(HANDS):
         poses = (rotation[:, side].reshape(len(rotation), -1), true_rotation[:, side].reshape(len(rotation), -1))
         scores |= {
-            f"released_{hand}_fgd": released.gesture_distance(*poses),
-            f"released_{hand}_wgd": released.mixture_distance(*poses),
-            f"released_{hand}_pd": released.position_distance(unit * place[:, side], unit * true_place[:, side]),
-            f"released_{hand}_smooth": released.smoothness_difference(*poses),
+            f"released_{hand}_fgd": pianomotion10m.gesture_distance(*poses),
+            f"released_{hand}_wgd": pianomotion10m.mixture_distance(*poses),
+            f"released_{hand}_pd": pianomotion10m.position_distance(unit * place[:, side], unit * true_place[:, side]),
+            f"released_{hand}_smooth": pianomotion10m.smoothness_difference(*poses),
         }
     for name in ("fgd", "wgd", "pd", "smooth"):
         scores[f"released_{name}"] = np.mean([scores[f"released_{hand}_{name}"] for hand in HANDS])
@@ -177,7 +177,7 @@ def _set_scores(windows, scales, autoencoder, released_autoencoder, seed):
     if released_autoencoder is not None:
         features = released_autoencoder(pose), released_autoencoder(true_pose)
         found["released_fid"] = statistic_over_clips(
-            list(np.stack(features, axis=1)), lambda rows: released.feature_distance(*np.stack(rows, axis=1)), seed, SET_RESAMPLES
+            list(np.stack(features, axis=1)), lambda rows: pianomotion10m.feature_distance(*np.stack(rows, axis=1)), seed, SET_RESAMPLES
         )
     shown = np.stack(both)[:, ::MIXTURE_STRIDE]
     mixtures = [scales.scaled("pose", poses[:, ::MIXTURE_STRIDE])[shown] for poses in (pose, true_pose)]

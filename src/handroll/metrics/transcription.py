@@ -17,7 +17,7 @@ def note_scores(reference, estimate, onset_tolerance_s=ONSET_TOLERANCE_S):
     Parameters
     ----------
     reference, estimate : dict of str to array (note,)
-        `onset_s`, `pitch`, and for the stricter scores `key_offset_s` and `velocity`, as in `schema.NOTES`.
+        `onset_s`, `pitch`, and for the stricter scores `key_offset_s` and `velocity`, as in `tables.NOTES`.
     onset_tolerance_s : float
 
     Returns

@@ -13,12 +13,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save
 
-from handroll.dataset.convention import FRAMES, N_PLACE, N_POSE
-from handroll.dataset.windows import Scales
 from handroll.models.autoencoder import AutoencoderSettings, MotionAutoencoder
 from handroll.models.gesture import GestureSettings, GestureUNet
 from handroll.models.position import PositionPredictor, PositionSettings
 from handroll.provenance import atomic_path
+from handroll.training_data.model_frame import FRAMES, N_PLACE, N_POSE
+from handroll.training_data.windows import Scales
 
 FORMAT = "1"
 """Raised by hand when a file's meaning changes."""
@@ -143,7 +143,7 @@ def check_features(path, about, features):
     about : dict
         As of `Checkpoint`.
     features : dict
-        The manifest of the features (`dataset.stored.feature_manifest`).
+        The manifest of the features (`training_data.feature_cache.feature_manifest`).
 
     Raises
     ------

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from handroll.camera import joints_over_keys
+from handroll.editing.segments import bounds
 from handroll.hand.kinematics import open_hand_joints
 from handroll.hand.rotations import continuous, quaternion_from_rotvec, rotvec_from_quaternion
 from handroll.hand.skeleton import HANDS, N_JOINTS, N_ROTATIONS
@@ -16,8 +17,7 @@ from handroll.motion.gaps import interpolate, short_gaps
 from handroll.motion.outliers import FLOOR_DEPTH, FLOOR_M, FLOOR_RAD, find_outliers
 from handroll.motion.runs import flicker
 from handroll.motion.smoothing import smooth, smooth_rotation
-from handroll.schema import State
-from handroll.video.segments import bounds
+from handroll.tables import State
 
 UNITS = ("frames", "seconds")
 
@@ -87,7 +87,7 @@ def hand_shape(pose):
     Parameters
     ----------
     pose : dict of str to array (frame, hand, ...)
-        Columns of `schema.POSE`.
+        Columns of `tables.POSE`.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def clean_motion(pose, settings=None, extrinsics=None, joints_from=open_hand_joi
     Parameters
     ----------
     pose : dict of str to array (frame, hand, ...)
-        Columns of `schema.POSE`, by frame; NaN where not found. No frames at all is valid.
+        Columns of `tables.POSE`, by frame; NaN where not found. No frames at all is valid.
     settings : CleanSettings, optional
     extrinsics : handroll.camera.Extrinsics, optional
         Where the camera is over the keys; None where no keyboard is registered.
@@ -127,7 +127,7 @@ def clean_motion(pose, settings=None, extrinsics=None, joints_from=open_hand_joi
     Returns
     -------
     motion : dict of str to array (frame, hand, ...)
-        Columns of `schema.MOTION`. Rotations are continuous in time; shape and bone scale are constant; joints belong
+        Columns of `tables.MOTION`. Rotations are continuous in time; shape and bone scale are constant; joints belong
         to the cleaned pose; the residual is that of the engine where observed. NaN where hidden.
     counts : dict of str to dict of str to int
         A hand: `frames`, `missing` (no pose came in), `outliers` and of them by signal `outliers_translation`,

@@ -29,7 +29,7 @@ from handroll.device import torch_device, torch_threads
 from handroll.logs import progress
 from handroll.music.notes import note_table, pedal_table
 from handroll.provenance import file_sha256
-from handroll.schema import PEDAL
+from handroll.tables import PEDAL
 
 LOGGER = logging.getLogger("handroll")
 

@@ -68,7 +68,7 @@ def read_and_repair(path):
     Returns
     -------
     notes, pedal : dict of str to array
-        `schema.NOTES` and `schema.PEDAL`; seconds from the file's start. Every note lasts for some time.
+        `tables.NOTES` and `tables.PEDAL`; seconds from the file's start. Every note lasts for some time.
     repairs : Repairs
 
     Raises
@@ -134,7 +134,7 @@ def write_midi(path, notes, pedal, tempo_track=False):
     ----------
     path : path
     notes, pedal : dict of str to array
-        `schema.NOTES` and `schema.PEDAL`. Notes end where the key is released, the pedal is written as controller 64;
+        `tables.NOTES` and `tables.PEDAL`. Notes end where the key is released, the pedal is written as controller 64;
         times before 0 become 0.
     tempo_track : bool
         Two tracks (format 1), the first with the tempo alone, as some readers demand; else all in one track (format 0).

@@ -1,8 +1,8 @@
-"""Notes and pedal as tables (`schema.NOTES`, `schema.PEDAL`): building them in order, and when a note stops sounding."""
+"""Notes and pedal as tables (`tables.NOTES`, `tables.PEDAL`): building them in order, and when a note stops sounding."""
 
 import numpy as np
 
-from handroll.schema import NOTES, PEDAL
+from handroll.tables import NOTES, PEDAL
 
 LOWEST_PITCH, HIGHEST_PITCH = 21, 108
 """MIDI pitches of a piano's first and last key, A0 and C8."""
@@ -48,12 +48,12 @@ def note_table(onset_s, key_offset_s, pitch, velocity, pedal):
     velocity : array (note,)
         MIDI velocity; clipped to 1..127.
     pedal : dict of str to array (press,)
-        `schema.PEDAL`.
+        `tables.PEDAL`.
 
     Returns
     -------
     dict of str to array (note,)
-        `schema.NOTES`.
+        `tables.NOTES`.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def damped_at(key_offset_s, pedal):
     ----------
     key_offset_s : array (note,), s
     pedal : dict of str to array (press,)
-        `schema.PEDAL`, in order, not overlapping.
+        `tables.PEDAL`, in order, not overlapping.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def pedal_table(onset_s, offset_s):
     Returns
     -------
     dict of str to array (press,)
-        `schema.PEDAL`.
+        `tables.PEDAL`.
     """
     joined = []
     for down_s, up_s in sorted(zip(onset_s, offset_s, strict=True)):

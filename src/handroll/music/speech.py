@@ -4,7 +4,7 @@ import importlib
 
 import numpy as np
 
-from handroll.music.audio import SILENCE_PEAK
+from handroll.media.audio import SILENCE_PEAK
 
 CLASSIFIERS = {"silero": "handroll.music.silero"}
 """Classifiers by name: a module with a `VERSION` and `classify(samples, rate_hz, threads) -> (probability, hop_s)`; imported

@@ -5,8 +5,8 @@ import logging
 
 import numpy as np
 
-from handroll.music.audio import SILENCE_PEAK
-from handroll.schema import NOTES, PEDAL
+from handroll.media.audio import SILENCE_PEAK
+from handroll.tables import NOTES, PEDAL
 
 VERSION = 1
 """Raised by hand when the same notes of an engine give another table."""

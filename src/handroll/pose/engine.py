@@ -38,7 +38,7 @@ class Engine(Protocol):
         video_path : path
             For engines that look at the picture.
         detections : dict of str to array (frame, hand 2, ...)
-            `schema.DETECTIONS` by `schema.by_frame`; NaN where nothing is found.
+            `tables.DETECTIONS` by `schema.by_frame`; NaN where nothing is found.
         camera : handroll.camera.Camera
             Of the shown picture, whose pixels the detections are in.
         extrinsics : handroll.camera.Extrinsics or None
@@ -51,7 +51,7 @@ class Engine(Protocol):
         Returns
         -------
         columns : dict of str to array (frame, hand 2, ...)
-            `schema.POSE` without `joints_keyboard_mm`: left hands are true left hands in the camera frame, rotations continuous
+            `tables.POSE` without `joints_keyboard_mm`: left hands are true left hands in the camera frame, rotations continuous
             in time, `joints_m` what rotation, translation and shape give, NaN where not found.
         info : dict of str to str
             What else made the poses (template, weights), for the table's metadata.
@@ -127,7 +127,7 @@ def fit_pose(engine, video_path, detections, camera, extrinsics=None, options=No
     Returns
     -------
     columns : dict of str to array (frame, hand 2, ...)
-        `schema.POSE`.
+        `tables.POSE`.
     info : dict of str to str
         engine, engine_version, and what the engine adds.
 
@@ -158,7 +158,7 @@ def refine_pose(engine, pose, detections, camera, extrinsics, pressed_mm, progre
     Returns
     -------
     dict of str to array (frame, hand 2, ...)
-        `schema.POSE`.
+        `tables.POSE`.
     """
     columns = load_engine(engine).refine(pose, detections, camera, extrinsics, pressed_mm, progress)
     columns["joints_keyboard_mm"] = joints_over_keys(columns["joints_m"], extrinsics)
@@ -184,7 +184,7 @@ def refine_over_time(engine, pose, detections, camera, extrinsics, settings, pre
     Returns
     -------
     dict of str to array (frame, hand 2, ...)
-        `schema.POSE`.
+        `tables.POSE`.
     """
     from handroll.pose import temporal
 

@@ -20,9 +20,9 @@ from handroll.hand.rotations import continuous, rotvec_from_matrix
 from handroll.hand.skeleton import HANDS, N_JOINTS, N_ROTATIONS
 from handroll.hand.template import HAND_LENGTH_M, open_hand
 from handroll.pose.articulation import BENDS, articulation
+from handroll.pose.fit_problem import HandProblem, level_start, retract, wrist_m
 from handroll.pose.levenberg_marquardt import choose, minimise
 from handroll.pose.priors import landmark_offsets_m
-from handroll.pose.problem import HandProblem, level_start, retract, wrist_m
 from handroll.pose.skeletons import TemplateSkeleton
 
 VERSION = 2
@@ -65,7 +65,7 @@ def fit(video_path, detections, camera, extrinsics, options, progress):
     video_path : path
         Not read: landmarks are enough.
     detections : dict of str to array (frame, hand 2, ...)
-        `schema.DETECTIONS` by `schema.by_frame`.
+        `tables.DETECTIONS` by `schema.by_frame`.
     camera : handroll.camera.Camera
     extrinsics : handroll.camera.Extrinsics or None
     options : dict
@@ -76,7 +76,7 @@ def fit(video_path, detections, camera, extrinsics, options, progress):
     Returns
     -------
     columns : dict of str to array (frame, hand 2, ...)
-        `schema.POSE` without `joints_keyboard_mm`; float columns are NaN where no hand is found.
+        `tables.POSE` without `joints_keyboard_mm`; float columns are NaN where no hand is found.
     info : dict of str to str
 
     Raises

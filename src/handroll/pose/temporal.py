@@ -95,9 +95,9 @@ def refine_over_time(
     Parameters
     ----------
     pose : dict of str to array (frame, hand 2, ...)
-        `schema.POSE` by frame, of any engine.
+        `tables.POSE` by frame, of any engine.
     detections : dict of str to array (frame, hand 2, ...)
-        `schema.DETECTIONS` by frame, of the same frames.
+        `tables.DETECTIONS` by frame, of the same frames.
     camera : handroll.camera.Camera
     extrinsics : handroll.camera.Extrinsics or None
         Where it is over the keys; None where no keyboard is registered.
@@ -116,7 +116,7 @@ def refine_over_time(
     Returns
     -------
     dict of str to array (frame, hand 2, ...)
-        `schema.POSE`: the same frames found, NaN elsewhere. The shape is the median of each hand's, rotations are continuous,
+        `tables.POSE`: the same frames found, NaN elsewhere. The shape is the median of each hand's, rotations are continuous,
         `residual_px` is of the refined joints to the landmarks without their bias (the engine's where there are none).
     """
     settings, device = settings or TemporalSettings(), torch_device(device)

@@ -22,7 +22,7 @@ import torch
 from handroll.hand.skeleton import TIPS
 from handroll.pose.articulation import exponential
 from handroll.pose.block_banded import solve_banded
-from handroll.pose.problem import NEAREST_M
+from handroll.pose.fit_problem import NEAREST_M
 from handroll.pose.skeletons import joint_jacobian
 
 MEASURED_TAIL, ACCELERATION_TAIL = 9.0, 1.0

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import yaml
 
-from handroll.config import ConfigError
-from handroll.doctor import read_config
+from handroll.config.pipeline import ConfigError
+from handroll.config.sheet import SheetError, is_url
 from handroll.provenance import atomic_path, file_identity
 from handroll.run.clock import date_back
 from handroll.run.own_sheet import add_videos, write_sheet
 from handroll.run.records import drop_damaged
 from handroll.run.report import read_report, report_lines
-from handroll.schema import SchemaError
-from handroll.sheet import SheetError, is_url
-from handroll.shown import plain
-from handroll.weights import with_absolute_paths
+from handroll.setup.doctor import read_config
+from handroll.setup.weights import with_absolute_paths
+from handroll.tables import SchemaError
+from handroll.text import plain
 
 ROOT = Path(__file__).resolve().parents[3]
 """The checkout that holds the Snakefile."""

@@ -11,9 +11,9 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from handroll.acquire.sites import same_video_key, site_of
+from handroll.config.sheet import IDENTIFIER, SheetError, Video, is_url, read_rows
 from handroll.provenance import atomic_path
-from handroll.sheet import IDENTIFIER, SheetError, Video, is_url, read_rows
-from handroll.shown import CONTROL
+from handroll.text import CONTROL
 
 SUBJECT = "own"
 """Subject of your own videos."""
@@ -89,7 +89,7 @@ def add_videos(sheet, sources, names=(), midis=()):
 
     Returns
     -------
-    list of handroll.sheet.Video
+    list of handroll.config.sheet.Video
         The rows of these sources, in their order.
 
     Raises

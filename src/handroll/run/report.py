@@ -7,9 +7,9 @@ motion is made wherever the file can be read.
 from dataclasses import dataclass
 from pathlib import Path
 
-from handroll.schema import read_json, undamaged
-from handroll.screen.reasons import Reason
-from handroll.screen.verdict import MEASURED, Verdict, judge
+from handroll.reasons import Reason
+from handroll.screening.verdict import MEASURED, Verdict, judge
+from handroll.tables import read_json, undamaged
 
 FEW = 0.05
 """A video in which a smaller share of the frames has a hand is of no use."""
@@ -110,7 +110,7 @@ def read_report(root, row, thresholds):
     ----------
     root : path
         The folder that holds `results`.
-    row : handroll.sheet.Video
+    row : handroll.config.sheet.Video
     thresholds : dict
         The section `screen` of the configuration.
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from handroll.acquire.candidates import COLUMNS, Candidate, merge_into_sheet, subject_id, video_id, write_candidates
-from handroll.sheet import SheetError, Video, read_sheet
+from handroll.config.sheet import SheetError, Video, read_sheet
 
 ONE = Candidate("ann", "aaa", "https://www.youtube.com/watch?v=aaaaaaaaaaa", title="One", duration_s=125.0)
 TWO = Candidate("ann", "bbb", "https://www.bilibili.com/video/BV13x41117TL", title="Two", width_px=1920, height_px=1080)

@@ -14,8 +14,8 @@ import pytest
 from handroll.acquire.back_off import Pace
 from handroll.acquire.download import fetch
 from handroll.acquire.limits import DiskFull, Limits
+from handroll.media.probe import probe
 from handroll.provenance import file_sha256
-from handroll.video.probe import probe
 
 QUICK = Pace(tries=1, pause_s=0.0)
 

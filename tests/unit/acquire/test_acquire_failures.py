@@ -4,7 +4,7 @@ import pytest
 from yt_dlp.utils import DownloadError, ExtractorError, GeoRestrictedError, UnsupportedError, UserNotLive
 
 from handroll.acquire.failures import Failure, FetchFailed, causes_of, failure_of, plain_message, retry_after_s
-from handroll.screen.reasons import Reason
+from handroll.reasons import Reason
 
 
 def wrapped(error):

@@ -6,7 +6,7 @@ from handroll.acquire import listing
 from handroll.acquire.candidates import merge_into_sheet
 from handroll.acquire.channels import Channel, ListingFailed, list_channels, read_channels
 from handroll.acquire.listing import entry_of, list_entries
-from handroll.sheet import SheetError, read_sheet
+from handroll.config.sheet import SheetError, read_sheet
 
 ITEM = """<item><title>{title}</title><link>{link}</link><pubDate>{date}</pubDate>
 <itunes:duration xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd">{seconds}</itunes:duration></item>"""

@@ -2,13 +2,13 @@
 
 import pytest
 
-from handroll.acquire.again import OUTCOME, earlier_tries, limits_for, remember
 from handroll.acquire.back_off import Pace, wait_s
 from handroll.acquire.cookies import CookieFileError, Cookies, read_cookies
-from handroll.acquire.partial import Partial
+from handroll.acquire.refetch import OUTCOME, earlier_tries, limits_for, remember
+from handroll.acquire.resume import Partial
 from handroll.acquire.status import status_table
-from handroll.schema import STATUS, read_table, write_table
-from handroll.sheet import Video
+from handroll.config.sheet import Video
+from handroll.tables import STATUS, read_table, write_table
 
 
 def middle(low, high):

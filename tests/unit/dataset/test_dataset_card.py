@@ -9,7 +9,7 @@ from handroll.dataset.croissant import croissant
 from handroll.dataset.plots import plot_keys, plot_velocities
 from handroll.dataset.shards import survey_shards
 from handroll.dataset.statistics import describe
-from handroll.schema import CLIPS, FINGERED_NOTES, SHARD, SPLITS
+from handroll.tables import CLIPS, FINGERED_NOTES, SHARD, SPLITS
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ import pytest
 import soundfile
 
 from handroll.dataset.clips import clip_windows, cut_clips
-from handroll.schema import CLIPS, State, frame_keys, to_arrow
-from handroll.screen.reasons import Reason
+from handroll.reasons import Reason
+from handroll.tables import CLIPS, State, frame_keys, to_arrow
 
 
 def motion_of(time_s, state=State.OBSERVED):

@@ -6,7 +6,7 @@ import pytest
 
 from handroll.dataset.rights import licence_key, withheld, withhold
 from handroll.dataset.shards import write_shards
-from handroll.schema import SHARD
+from handroll.tables import SHARD
 
 RIGHTS = {"permissions": ["granted"], "licences": ["CC0-1.0", "CC-BY-4.0"]}
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from handroll.config import Evaluation
+from handroll.config.pipeline import Evaluation
+from handroll.config.sheet import SheetError
 from handroll.evaluation.figures import FIGURES, reliability, summarise, value_text
 from handroll.evaluation.table import full_table, headline_table, insert, pages
 from handroll.evaluation.videos import distinct_rows, simulated_rows
-from handroll.sheet import SheetError
 
 ROOT = Path(__file__).resolve().parents[3]
 

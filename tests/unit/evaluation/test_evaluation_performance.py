@@ -9,11 +9,11 @@ from handroll.evaluation import performance
 from handroll.evaluation.videos import sound_delay_s
 from handroll.hand.rotations import rotvec_from_matrix
 from handroll.hand.skeleton import HANDS, LANDMARK_OF_JOINT
+from handroll.keyboard.projection import KeyboardView
 from handroll.keyboard.registered import RegisteredKeyboard
-from handroll.keyboard.view import KeyboardView
-from handroll.schema import State
-from handroll.synth.pianist import prepare
-from handroll.synth.truth import truth_of
+from handroll.simulator.truth import truth_of
+from handroll.simulator.video import prepare
+from handroll.tables import State
 
 WIDTH, HEIGHT = 1280, 720
 

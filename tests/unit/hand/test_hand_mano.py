@@ -10,7 +10,7 @@ from handroll.hand.rotations import matrix_from_rotvec
 from handroll.hand.skeleton import CHAINS, FINGERS
 from handroll.hand.skinning import Skinning
 from handroll.hand.template import open_hand
-from handroll.synth.mano import synthetic_mano
+from support.toy_mano import synthetic_mano
 
 
 @pytest.fixture(scope="module")

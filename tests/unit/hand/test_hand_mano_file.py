@@ -14,8 +14,8 @@ from handroll.hand.kinematics import MIRROR
 from handroll.hand.mano import ManoError
 from handroll.hand.mano_file import read_mano
 from handroll.provenance import file_sha256
-from handroll.synth.mano import synthetic_mano, write_mano_pickle
-from handroll.synth.python2_pickle import Instance, python2_dumps
+from support.python2_pickle import Instance, python2_dumps
+from support.toy_mano import synthetic_mano, write_mano_pickle
 
 OFFICIAL = Path(__file__).resolve().parents[4] / "shared" / "fixtures" / "hamer" / "tiny" / "data" / "mano"
 

@@ -12,7 +12,7 @@ from handroll.hand.mano_file import read_mano
 from handroll.hand.rotations import matrix_from_rotvec
 from handroll.hand.skeleton import JOINT_OF_LANDMARK
 from handroll.hand.skinning import Skinning
-from handroll.synth.mano import synthetic_mano
+from support.toy_mano import synthetic_mano
 
 OFFICIAL = Path(__file__).resolve().parents[4] / "shared" / "fixtures" / "hamer" / "tiny"
 

@@ -6,7 +6,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from handroll.keyboard.geometry import BLACK_KEYS, N_KEYS, black_tops_mm, key_outlines_mm, playing_points_mm
-from handroll.keyboard.view import KeyboardView
+from handroll.keyboard.projection import KeyboardView
 
 WIDTH, HEIGHT = 1280, 720
 

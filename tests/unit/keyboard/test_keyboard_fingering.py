@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter1d
 
+from handroll.generation.pianist import perform
 from handroll.hand.skeleton import HANDS, N_JOINTS, TIPS
 from handroll.keyboard.fingering import UNSEEN, WEIGHTS, infer, label_fingering, propagate
+from handroll.keyboard.fingertips_at_onsets import at_times, landings, playing_width_mm
 from handroll.keyboard.geometry import key_of_pitch, playing_points_mm
-from handroll.keyboard.landing import at_times, landings, playing_width_mm
 from handroll.music.notes import note_table, pedal_table
-from handroll.schema import FINGERED_NOTES, State, to_arrow
-from handroll.synth.motion import perform
-from handroll.synth.scene import world_joints
-from handroll.synth.score import random_score
+from handroll.rendering.scene import world_joints
+from handroll.simulator.score import random_score
+from handroll.tables import FINGERED_NOTES, State, to_arrow
 
 HOVER_MM, PRESSED_MM = 20.0, -3.0
 SPACING_MM = 23.5

@@ -3,13 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from handroll.generation.pianist import perform
 from handroll.hand.skeleton import JOINT_OF_LANDMARK
 from handroll.keyboard.geometry import STANDARD, playing_points_mm
 from handroll.keyboard.octave import SETTLED, octave_odds
-from handroll.schema import NOTES
-from handroll.synth.motion import perform
-from handroll.synth.scene import world_joints
-from handroll.synth.score import score
+from handroll.rendering.scene import world_joints
+from handroll.simulator.score import score
+from handroll.tables import NOTES
 
 OCTAVES = (-2, -1, 0, 1, 2)
 

@@ -5,13 +5,13 @@ import cv2
 import numpy as np
 import pytest
 
-from handroll.keyboard import registered
-from handroll.keyboard.gate import DOUBTS, MESSAGES, Problem
+from handroll.keyboard import registered as registration
 from handroll.keyboard.geometry import playing_points_mm
-from handroll.keyboard.marks import marked_points, point_mm
+from handroll.keyboard.marked_points import marked_points, point_mm
 from handroll.keyboard.octave import TIP_HEIGHT_MM
 from handroll.keyboard.registered import RegisteredKeyboard, register_keyboard, visible_keys
-from handroll.schema import NOTES
+from handroll.keyboard.registration_check import DOUBTS, MESSAGES, Problem
+from handroll.tables import NOTES
 
 TIME_S = np.arange(300) / 30.0
 NO_HANDS = np.full((300, 2, 21, 2), np.nan)
@@ -88,7 +88,7 @@ def test_its_camera(whole, whole_view):
 
 
 def test_a_focal_length_that_the_keys_hardly_tell_is_assumed(camera, picture_of, monkeypatch):
-    monkeypatch.setattr(registered, "KNOWN_FOCAL_SPREAD", 0.01)
+    monkeypatch.setattr(registration, "KNOWN_FOCAL_SPREAD", 0.01)
     found = register_keyboard(windows(picture_of, camera(), 1), 1280, NOTES.empty(), TIME_S, NO_HANDS)
     assert found.focal_source == found.camera.focal_source == "assumed" and found.focal_spread > 0.01
     assert "(assumed, give or take" in found.in_words()[0]

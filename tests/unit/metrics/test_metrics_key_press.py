@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
+from handroll.generation.pianist import perform
 from handroll.hand.skeleton import TIPS
 from handroll.keyboard.geometry import playing_points_mm
 from handroll.metrics.key_press import KeyPresses, find_presses, key_press_scores, match_presses
 from handroll.music.notes import note_table, pedal_table
-from handroll.schema import KEY_PRESS_SCORES
-from handroll.synth.motion import perform
-from handroll.synth.scene import world_joints
-from handroll.synth.score import random_score
+from handroll.rendering.scene import world_joints
+from handroll.simulator.score import random_score
+from handroll.tables import KEY_PRESS_SCORES
 
 C4 = 60 - 21
 

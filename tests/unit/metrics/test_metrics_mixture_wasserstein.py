@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from handroll.metrics.mixture_wasserstein import mixture_wasserstein
-from handroll.metrics.released import mixture_distance
+from handroll.metrics.pianomotion10m import mixture_distance
 
 
 def test_equal_sets_are_at_distance_zero(walk):

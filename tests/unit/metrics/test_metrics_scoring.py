@@ -4,12 +4,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from handroll.dataset.generated import GENERATED
-from handroll.dataset.loader import Clips, Source
+from handroll.generation.method_motion import generate
+from handroll.generation.motion_file import GENERATED
 from handroll.metrics.scoring import score_motions
 from handroll.metrics.tables import benchmark_table, write_tables
-from handroll.models.generate import generate
-from handroll.schema import to_arrow
+from handroll.tables import to_arrow
+from handroll.training_data.loader import Clips, Source
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from handroll.hand.kinematics import hand_joints
-from handroll.metrics import released
+from handroll.metrics import pianomotion10m
 from handroll.metrics.smoothness import smoothness, smoothness_scores
 
 RATE_HZ = 30.0
@@ -44,7 +44,7 @@ def test_frozen_then_drift_then_jitter_where_the_released_one_is_in_disorder(toy
     for measure in ("acceleration_m_s2", "jerk_m_s3"):
         frozen, drift, truth, jitter = (ours[name][measure] for name in ("frozen", "drift", "truth", "jitter"))
         assert frozen == 0.0 < drift < 0.01 * truth < truth < 0.1 * jitter
-    theirs = {name: released.acceleration(pose) for name, pose in toys.items()}
+    theirs = {name: pianomotion10m.acceleration(pose) for name, pose in toys.items()}
     assert theirs["jitter"] < theirs["frozen"] < theirs["truth"] < theirs["drift"]
 
 
@@ -55,7 +55,9 @@ def test_the_ratio_tells_a_shaken_truth_which_the_released_score_takes_for_bette
     assert smoothness_scores(joints(toys["frozen"]), truth, RATE_HZ, visible)["acceleration_ratio"] == 0.0
     equal = smoothness_scores(truth, truth, RATE_HZ, visible)
     assert equal["acceleration_ratio"] == equal["jerk_ratio"] == 1.0
-    drift, shaken, frozen = (released.smoothness_difference(toys[name], toys["truth"]) for name in ("drift", "shaken truth", "frozen"))
+    drift, shaken, frozen = (
+        pianomotion10m.smoothness_difference(toys[name], toys["truth"]) for name in ("drift", "shaken truth", "frozen")
+    )
     assert drift < shaken < frozen
     still = smoothness_scores(truth, joints(toys["frozen"]), RATE_HZ, visible)
     assert np.isnan(still["acceleration_ratio"]) and np.isnan(still["jerk_ratio"])

@@ -9,13 +9,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from handroll.dataset.windows import RELEASED_SCALES
 from handroll.models.autoencoder import AutoencoderSettings
 from handroll.models.checkpoint import KINDS, Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from handroll.models.gesture import GestureSettings
 from handroll.models.motion_features import motion_features
 from handroll.models.position import PositionSettings
 from handroll.models.two_stage import load_two_stage
+from handroll.training_data.windows import RELEASED_SCALES
 
 SIZES = {
     "position": PositionSettings(5, context_width=16, context_layers=1, width=8, layers=1, feedforward=8),

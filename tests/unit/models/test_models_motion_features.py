@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from handroll.dataset.windows import Scales
-from handroll.metrics import released
+from handroll.metrics import pianomotion10m
 from handroll.models.autoencoder import AutoencoderSettings, MotionAutoencoder
 from handroll.models.checkpoint import Checkpoint, save_checkpoint
 from handroll.models.motion_features import motion_features, released_features
+from handroll.training_data.windows import Scales
 
 SCALES = Scales((0.0,) * 6, (2.0,) * 6, (0.1,) * 96, (0.5,) * 96, 5.0)
 
@@ -23,8 +23,8 @@ def test_fid_of_400_clips_as_the_released_evaluation(released_state, write):
         network = MotionAutoencoder(AutoencoderSettings(slope=1.0))
     features = released_features(write({"pose_dim": 96, "gen_dict": released_state(network)}))
     truth, other = (features(np.stack([walk(first + k) for k in range(400)])) for first in (20000, 30000))
-    assert released.feature_distance(other, truth) == pytest.approx(0.028348, rel=1e-3)
-    assert released.paired_feature_distance(other, truth) == pytest.approx(14.72847, rel=1e-5)
+    assert pianomotion10m.feature_distance(other, truth) == pytest.approx(0.028348, rel=1e-3)
+    assert pianomotion10m.paired_feature_distance(other, truth) == pytest.approx(14.72847, rel=1e-5)
 
 
 def test_features_of_ours_see_scaled_poses_and_places(tmp_path):

@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from handroll.dataset.windows import Scales
 from handroll.models.diffusion import schedule
 from handroll.models.gesture import GestureSettings, GestureUNet
 from handroll.models.position import PositionPredictor, PositionSettings
 from handroll.models.two_stage import BATCH, TwoStage, window_starts
+from handroll.training_data.windows import Scales
 
 WINDOW, FEATURES = 32, 5
 SCALES = Scales((500.0,) * 6, (100.0,) * 6, (0.1,) * 96, (0.2,) * 96, 3.0)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from handroll.synth.score import random_score
-from handroll.synth.sound import synthesise
+from handroll.music.synthesis import synthesise
+from handroll.simulator.score import random_score
 
 RATE_HZ = 44100
 SEED = 2106

@@ -11,7 +11,7 @@ from torchlibrosa.stft import DFTBase
 from handroll.music import kong
 from handroll.music.kong import RATE_HZ, SEGMENT_SAMPLES, KongError, events_of, load_model, run_network
 from handroll.music.transcribe import transcribe
-from handroll.synth.kong import random_state, struck_strings
+from support.toy_kong import random_state, struck_strings
 
 NOTE_OUTPUTS = {"reg_onset_output", "reg_offset_output", "frame_output", "velocity_output"}
 PEDAL_OUTPUTS = {"reg_pedal_onset_output", "reg_pedal_offset_output", "pedal_frame_output"}

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from handroll.media.audio import load_audio
 from handroll.music import silero
-from handroll.music.audio import load_audio
 
 SPOKEN = Path("/usr/share/sounds/alsa/Front_Center.wav")
 

@@ -5,12 +5,12 @@ import sys
 import numpy as np
 import pytest
 
-from handroll.config import MidiCheck
+from handroll.config.pipeline import MidiCheck
 from handroll.metrics.transcription import note_scores
-from handroll.music.agreement import measure
-from handroll.music.check import Finding, Limits, decide
+from handroll.music.alignment.midi_audio_scores import measure
+from handroll.music.alignment.midi_selection import Finding, Limits, decide
 from handroll.music.transcribe import transcribe
-from handroll.synth.pianist import AUDIO_RATE_HZ, prepare
+from handroll.simulator.video import AUDIO_RATE_HZ, prepare
 
 RATE = 44100
 LIMITS = Limits(**MidiCheck().model_dump(exclude={"correct"}))

@@ -8,7 +8,7 @@ from torch.nn import functional
 from handroll.pose.hamer.backbone import Backbone, backbone_state, by_convolution, by_product, typed_backbone
 from handroll.pose.hamer.checkpoint import load_checkpoint
 from handroll.pose.hamer.settings import RELEASED, read_settings
-from handroll.synth.hamer import TOY, random_state
+from toy_hamer import TOY, random_state
 
 TINY = Path(__file__).resolve().parents[4] / "shared" / "fixtures" / "hamer" / "tiny"
 

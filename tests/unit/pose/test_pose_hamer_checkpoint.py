@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from handroll.pose.hamer import compact as compact_module
+from handroll.pose.hamer import weights_cache as compact_module
 from handroll.pose.hamer.checkpoint import URL, load_checkpoint, load_mano_buffers, mano_differences
-from handroll.pose.hamer.compact import compact_checkpoint
 from handroll.pose.hamer.layout import state_shapes
 from handroll.pose.hamer.settings import RELEASED, HamerError, read_settings
+from handroll.pose.hamer.weights_cache import compact_checkpoint
 from handroll.provenance import file_sha256
-from handroll.synth.hamer import TOY, random_state, write_toy_checkpoint
+from toy_hamer import TOY, random_state, write_toy_checkpoint
 
 SHARED = Path(__file__).resolve().parents[4] / "shared"
 TINY = SHARED / "fixtures" / "hamer" / "tiny"

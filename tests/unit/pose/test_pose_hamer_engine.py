@@ -4,25 +4,25 @@ import numpy as np
 import pytest
 import torch
 
-from handroll import schema
+from handroll import tables
 from handroll.camera import Camera, hamer_camera
 from handroll.hand.mano import ManoError, mano_joints
 from handroll.hand.rotations import angle_between, compose, matrix_from_rotvec, rotvec_from_matrix
 from handroll.hand.skeleton import JOINT_OF_LANDMARK
 from handroll.hand.skinning import Skinning
-from handroll.pose import problem
+from handroll.media.write import VideoWriter
+from handroll.pose import fit_problem
 from handroll.pose.engine import fit_pose
 from handroll.pose.hamer import chunks, engine
 from handroll.pose.hamer.cameras import full_frame_translation, mirrored_rotations
+from handroll.pose.hamer.crop_stream import batches
 from handroll.pose.hamer.crops import square_of_box
-from handroll.pose.hamer.feed import batches
 from handroll.pose.hamer.head import HandParameters
 from handroll.pose.hamer.inference import look
 from handroll.pose.hamer.settings import HamerError
 from handroll.pose.hamer.shape import refit, robust_mean
-from handroll.synth.hamer import write_toy_checkpoint
-from handroll.synth.mano import synthetic_mano, write_mano_pickle
-from handroll.video.write import VideoWriter
+from support.toy_mano import synthetic_mano, write_mano_pickle
+from toy_hamer import write_toy_checkpoint
 
 WIDTH, HEIGHT, FRAMES = 1280, 720, 24
 SIDES = ("left", "right")
@@ -43,7 +43,7 @@ def playing(camera, seed=0):
     rng = np.random.default_rng(seed)
     rotation = np.zeros((FRAMES, 2, 16, 3))
     rotation[:, :, 1:] = 0.15 * rng.standard_normal((FRAMES, 2, 15, 3))
-    level = rotvec_from_matrix(np.array(problem.LEVEL_HAND))
+    level = rotvec_from_matrix(np.array(fit_problem.LEVEL_HAND))
     rotation[:, 1, 0] = compose(0.25 * rng.standard_normal((FRAMES, 3)), np.broadcast_to(level, (FRAMES, 3)))
     rotation[:, 0, 0] = compose(0.25 * rng.standard_normal((FRAMES, 3)), np.broadcast_to(level * [1, -1, -1], (FRAMES, 3)))
     betas = np.broadcast_to(0.7 * rng.standard_normal((2, 10)), (FRAMES, 2, 10)).astype(np.float32)
@@ -126,11 +126,11 @@ def _linear(cam, points, flat):
 
 
 def found(joints_px):
-    """`schema.DETECTIONS` columns of hands whose landmarks are the joints' pixels."""
-    columns = schema.by_frame(schema.DETECTIONS.empty())
+    """`tables.DETECTIONS` columns of hands whose landmarks are the joints' pixels."""
+    columns = tables.by_frame(tables.DETECTIONS.empty())
     columns = {name: np.zeros((FRAMES, *values.shape[1:]), values.dtype) for name, values in columns.items()}
     landmarks = joints_px[:, :, list(JOINT_OF_LANDMARK)].astype(np.float32)
-    columns.update(schema.frame_keys(np.arange(FRAMES) / 30.0), landmarks_px=landmarks)
+    columns.update(tables.frame_keys(np.arange(FRAMES) / 30.0), landmarks_px=landmarks)
     columns["box_px"] = np.concatenate([landmarks.min(2), landmarks.max(2)], axis=-1)
     columns["found"] = np.ones((FRAMES, 2), bool)
     return columns

@@ -4,7 +4,7 @@ import torch
 
 from handroll.pose.hamer.head import Head, head_state, rotations_from_6d
 from handroll.pose.hamer.settings import RELEASED
-from handroll.synth.hamer import TOY, random_state
+from toy_hamer import TOY, random_state
 
 
 def build(state, sizes):

@@ -9,7 +9,7 @@ from handroll.device import DeviceError
 from handroll.pose.hamer.network import HamerNetwork
 from handroll.pose.hamer.settings import HamerError
 from handroll.provenance import file_sha256
-from handroll.synth.hamer import TOY, random_network, random_state, write_toy_checkpoint
+from toy_hamer import TOY, random_network, random_state, write_toy_checkpoint
 
 TINY = Path(__file__).resolve().parents[4] / "shared" / "fixtures" / "hamer" / "tiny"
 needs_fixtures = pytest.mark.skipif(not TINY.exists(), reason="needs the shared fixtures")

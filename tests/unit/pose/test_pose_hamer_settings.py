@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from handroll.pose.hamer.settings import RELEASED, HamerError, read_settings
-from handroll.synth.hamer import TOY, write_toy_checkpoint
+from toy_hamer import TOY, write_toy_checkpoint
 
 TINY = Path(__file__).resolve().parents[4] / "shared" / "fixtures" / "hamer" / "tiny"
 

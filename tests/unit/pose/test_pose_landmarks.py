@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from handroll import schema
+from handroll import tables
 from handroll.camera import Camera, Extrinsics, hamer_camera
 from handroll.hand.kinematics import MIRROR, hand_joints, mirrored_pose
 from handroll.hand.rotations import compose, rotvec_from_matrix
 from handroll.hand.skeleton import JOINT_OF_LANDMARK, JOINTS
 from handroll.hand.template import open_hand
 from handroll.metrics.alignment import procrustes
-from handroll.pose import articulation, landmarks, priors, problem
+from handroll.pose import articulation, fit_problem, landmarks, priors
 from handroll.pose.engine import fit_pose
 from handroll.pose.levenberg_marquardt import minimise
 
@@ -35,7 +35,7 @@ def playing_poses(frames, seed=0):
     zero = np.zeros(frames)
     turn = compose(compose(np.stack([zero, zero, yaw], -1), np.stack([pitch, zero, zero], -1)), np.stack([zero, roll, zero], -1))
     rotation = np.zeros((frames, 16, 3))
-    rotation[:, 0] = compose(turn, np.broadcast_to(rotvec_from_matrix(np.array(problem.LEVEL_HAND)), (frames, 3)))
+    rotation[:, 0] = compose(turn, np.broadcast_to(rotvec_from_matrix(np.array(fit_problem.LEVEL_HAND)), (frames, 3)))
     rotation[:, articulation.BENDS] = np.einsum("tfba,fbax->tfbx", np.radians(angles), template.axes[articulation.BENDS])
     wrist = np.stack([rng.uniform(-0.4, 0.4, frames), rng.uniform(-0.05, 0.1, frames), 0.92 + zero], -1)
     translation = wrist - template.joints_m[0]
@@ -43,11 +43,11 @@ def playing_poses(frames, seed=0):
 
 
 def detections(*pixels):
-    """`schema.DETECTIONS` columns with landmarks (frame, 21, 2) of the left and right hand."""
+    """`tables.DETECTIONS` columns with landmarks (frame, 21, 2) of the left and right hand."""
     frames = len(pixels[0])
-    columns = schema.by_frame(schema.DETECTIONS.empty())
+    columns = tables.by_frame(tables.DETECTIONS.empty())
     columns = {name: np.zeros((frames, *values.shape[1:]), values.dtype) for name, values in columns.items()}
-    columns.update(schema.frame_keys(np.arange(frames) / 30.0), landmarks_px=np.stack(pixels, 1).astype(np.float32))
+    columns.update(tables.frame_keys(np.arange(frames) / 30.0), landmarks_px=np.stack(pixels, 1).astype(np.float32))
     columns["found"] = np.isfinite(columns["landmarks_px"]).all(axis=(-1, -2))
     return columns
 
@@ -92,17 +92,17 @@ def test_gradient_and_matrix_are_those_of_the_cost(held):
     template = open_hand()
     model = articulation.articulation(template, 1.0, priors.landmark_offsets_m(), torch.float64)
     pixels = torch.as_tensor(seen_by(CAMERA, playing_poses(1)[2]) - np.array(CAMERA.centre_px))
-    start, px_per_m = problem.level_start(model, CAMERA.focal_px, pixels)
+    start, px_per_m = fit_problem.level_start(model, CAMERA.focal_px, pixels)
     # Away from the start, with some joints beyond their limits.
-    start = problem.retract(start, 0.3 * torch.randn(1, 51, dtype=torch.float64) * torch.tensor([50.0] * 2 + [0.1] + [1.0] * 48))
-    one = problem.HandProblem(model, template, CAMERA.focal_px, pixels, px_per_m, plane, pressed)
+    start = fit_problem.retract(start, 0.3 * torch.randn(1, 51, dtype=torch.float64) * torch.tensor([50.0] * 2 + [0.1] + [1.0] * 48))
+    one = fit_problem.HandProblem(model, template, CAMERA.focal_px, pixels, px_per_m, plane, pressed)
     many = pixels.repeat(102, 1, 1), px_per_m.repeat(102), plane, None if pressed is None else pressed.repeat(102, 1)
-    all_at_once = problem.HandProblem(model, template, CAMERA.focal_px, *many)
+    all_at_once = fit_problem.HandProblem(model, template, CAMERA.focal_px, *many)
     _, gradient, matrix = one.evaluate(start)
     assert ((start[2] > one.high) | (start[2] < one.low)).any()
 
     steps = 1e-6 * torch.cat([torch.eye(51), -torch.eye(51)]).double()
-    cost, _, _ = all_at_once.evaluate(problem.retract(tuple(part.repeat(102, *[1] * (part.dim() - 1)) for part in start), steps))
+    cost, _, _ = all_at_once.evaluate(fit_problem.retract(tuple(part.repeat(102, *[1] * (part.dim() - 1)) for part in start), steps))
     torch.testing.assert_close(gradient[0], (cost[:51] - cost[51:]) / 2e-6, rtol=1e-5, atol=1e-3)
     torch.testing.assert_close(matrix, matrix.mT)
     assert torch.linalg.eigvalsh(matrix).min() > 0.0
@@ -167,7 +167,7 @@ def test_the_table_agrees_with_itself_and_its_schema():
     left[10:20] = np.nan
     table = detections(left, pixels)
     columns, _ = fit_pose("landmarks", None, table, CAMERA, options={"hand_length_m": 0.2046})
-    schema.to_arrow(schema.POSE, schema.by_row(columns))
+    tables.to_arrow(tables.POSE, tables.by_row(columns))
     np.testing.assert_array_equal(columns["found"], table["found"])
     for name in ("rotation_rad", "translation_m", "betas", "bone_scale", "joints_m", "residual_px"):
         gone = np.isnan(columns[name]).reshape(30, 2, -1)
@@ -234,12 +234,12 @@ def test_without_a_keyboard_heights_count_only_relative_to_each_other(monkeypatc
     assert mean[0] == pytest.approx(0.050) and sigma[0] == pytest.approx(0.015)
     model = articulation.articulation(open_hand(), 1.0, priors.landmark_offsets_m(), torch.float64)
     pixels = torch.as_tensor(seen_by(CAMERA, playing_poses(1)[2]) - CAMERA.centre_px)
-    state, px_per_m = problem.level_start(model, CAMERA.focal_px, pixels)
+    state, px_per_m = fit_problem.level_start(model, CAMERA.focal_px, pixels)
     plane = torch.as_tensor(landmarks.plane_of(OVER_KEYS))
 
     def costs():
         seen = model, open_hand(), CAMERA.focal_px, pixels, px_per_m
-        return [float(problem.HandProblem(*seen, p).evaluate(state)[0]) for p in (None, plane)]
+        return [float(fit_problem.HandProblem(*seen, p).evaluate(state)[0]) for p in (None, plane)]
 
     before = costs()
     higher = {kind: (height + 40.0, spread) for kind, (height, spread) in priors.HEIGHTS_MM.items()}

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from handroll import schema
+from handroll import tables
 from handroll.camera import Camera, Extrinsics
+from handroll.generation.pianist import perform
 from handroll.hand.kinematics import MIRROR
 from handroll.hand.skeleton import FINGERS, HANDS, JOINT_OF_LANDMARK, TIPS
 from handroll.keyboard.contacts import key_tops_held_mm
 from handroll.metrics.alignment import procrustes
 from handroll.pose import landmarks, priors
 from handroll.pose.engine import fit_pose, refine_pose
-from handroll.synth.motion import perform
-from handroll.synth.scene import world_joints
-from handroll.synth.score import score
+from handroll.rendering.scene import world_joints
+from handroll.simulator.score import score
 
 CAMERA = Camera(1920, 1080, 1500.0, "keyboard", -0.03, (8.0, -5.0))
 SMALL, LARGE = 0.9, 1.1
@@ -45,11 +45,11 @@ def joints_mm(performance):
 
 
 def detections(truth_mm, time_s, over, camera=CAMERA):
-    """`schema.DETECTIONS` with the landmarks where the camera sees the joints."""
-    columns = schema.by_frame(schema.DETECTIONS.empty())
+    """`tables.DETECTIONS` with the landmarks where the camera sees the joints."""
+    columns = tables.by_frame(tables.DETECTIONS.empty())
     columns = {name: np.zeros((len(time_s), *values.shape[1:]), values.dtype) for name, values in columns.items()}
     pixels = camera.project(over.to_camera(truth_mm))[:, :, list(JOINT_OF_LANDMARK)]
-    columns.update(schema.frame_keys(time_s), landmarks_px=pixels.astype(np.float32), found=np.isfinite(pixels).all(axis=(-1, -2)))
+    columns.update(tables.frame_keys(time_s), landmarks_px=pixels.astype(np.float32), found=np.isfinite(pixels).all(axis=(-1, -2)))
     return columns
 
 
@@ -78,7 +78,7 @@ def test_size_and_place_of_hands_of_two_sizes(played):
     for size, performance in played.items():
         truth_mm = joints_mm(performance)
         columns, found[size] = fit(performance)
-        schema.to_arrow(schema.POSE, schema.by_row(columns))
+        tables.to_arrow(tables.POSE, tables.by_row(columns))
         off = np.linalg.norm(columns["joints_keyboard_mm"] - truth_mm, axis=-1)[columns["found"]]
         assert off.mean() < 8.0 and off[:, list(TIPS)].mean() < 8.0
         assert aligned_error_mm(columns, truth_mm) < 6.0
@@ -138,7 +138,7 @@ def test_keys_held_down_bring_the_fingertips_to_them(played):
     }
     pressed_mm = key_tops_held_mm(fingered, time_s)
     refined = refine_pose("landmarks", fitted, seen, CAMERA, over, pressed_mm)
-    schema.to_arrow(schema.POSE, schema.by_row(refined))
+    tables.to_arrow(tables.POSE, tables.by_row(refined))
     held = np.isfinite(pressed_mm) & fitted["found"][..., None]
     assert held.sum() > 20 and pressed_mm.shape == (*fitted["found"].shape, len(FINGERS))
 

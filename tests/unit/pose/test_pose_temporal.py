@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from handroll import schema
+from handroll import tables
 from handroll.camera import Camera, Extrinsics, hamer_camera, joints_over_keys
+from handroll.generation.pianist import perform
 from handroll.hand.kinematics import MIRROR, hand_joints
 from handroll.hand.mano import mano_joints
 from handroll.hand.rotations import matrix_from_rotvec, mirrored, rotvec_from_matrix
@@ -21,11 +22,10 @@ from handroll.pose.block_banded import solve_banded
 from handroll.pose.skeletons import ManoSkeleton, TemplateSkeleton, joint_jacobian
 from handroll.pose.temporal import TemporalSettings, refine_over_time
 from handroll.pose.temporal_problem import Measured, SeriesProblem, minimise_series
-from handroll.synth.mano import synthetic_mano
-from handroll.synth.motion import perform
-from handroll.synth.scene import View, to_camera
-from handroll.synth.score import score
-from handroll.synth.shaken import from_afar, shaken
+from handroll.rendering.scene import View, to_camera
+from handroll.simulator.score import score
+from pose_noise import from_afar, shaken
+from support.toy_mano import synthetic_mano
 
 VIEW = View(tilt_rad=0.15)
 OVER = Extrinsics(rotvec_from_matrix(VIEW.rotation), -1e3 * VIEW.rotation @ np.array(VIEW.position_m))
@@ -102,7 +102,7 @@ def check_calmer_and_nearer(given, refined, camera):
     before, after = figures(given.pose, given, camera), figures(refined, given, camera)
     assert before[0] > 3.0 and after[0] < 0.5 * before[0]
     assert (after[1:] < 0.9 * before[1:]).all()
-    schema.to_arrow(schema.POSE, schema.by_row(refined))
+    tables.to_arrow(tables.POSE, tables.by_row(refined))
 
 
 def keys_held_mm(performance):
@@ -241,7 +241,7 @@ def test_few_frames(short, kept):
 def test_no_frames_at_all(short):
     nothing = {name: values[:0] for name, values in short.pose.items()}
     refined = refine(replace(short, pose=nothing, detections={name: values[:0] for name, values in short.detections.items()}))
-    schema.to_arrow(schema.POSE, schema.by_row(refined))
+    tables.to_arrow(tables.POSE, tables.by_row(refined))
 
 
 def test_no_landmarks(short):

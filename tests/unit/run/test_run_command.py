@@ -10,10 +10,10 @@ from argparse import Namespace
 import pytest
 
 from handroll.cli import main
-from handroll.config import Config
+from handroll.config.pipeline import Config
+from handroll.config.sheet import Video
 from handroll.run import command
 from handroll.run.report import STEPS
-from handroll.sheet import Video
 
 
 @pytest.mark.parametrize("cores", ["0", "-1", "abc", "1.5", ""])

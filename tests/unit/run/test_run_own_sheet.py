@@ -1,7 +1,7 @@
 import pytest
 
+from handroll.config.sheet import SheetError, read_sheet
 from handroll.run.own_sheet import add_videos, distinct_names, name_of
-from handroll.sheet import SheetError, read_sheet
 
 
 def test_names_are_safe_and_distinct():

@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from handroll.config import Config
+from handroll.config.pipeline import Config
+from handroll.config.sheet import Video
 from handroll.run.report import FILES, STEPS, read_report, report_lines
-from handroll.schema import SchemaError
-from handroll.screen.editing import SCORES as EDITING
-from handroll.sheet import Video
+from handroll.screening.editing import SCORES as EDITING
+from handroll.tables import SchemaError
 
 THRESHOLDS = Config().screen.model_dump() | {"motion_without_sound": True}
 ROW = Video(subject="own", video="take", source="/films/take.mp4", override="accept")

@@ -25,8 +25,8 @@ from handroll.hand.skinning import Skinning
 from handroll.pose.hamer import VERSION
 from handroll.pose.hamer.cameras import full_frame_translation, keypoints_in_crop, keypoints_in_frame, mirrored_rotations, translation_in
 from handroll.pose.hamer.checkpoint import load_mano_buffers, mano_differences
+from handroll.pose.hamer.crop_stream import LEFT
 from handroll.pose.hamer.crops import square_of_box
-from handroll.pose.hamer.feed import LEFT
 from handroll.pose.hamer.inference import look
 from handroll.pose.hamer.network import HamerNetwork
 from handroll.pose.hamer.settings import settings_path
@@ -66,7 +66,7 @@ def fit(video_path, detections, camera, extrinsics, options, progress):
     ----------
     video_path : path
     detections : dict of str to array (frame, hand 2, ...)
-        `schema.DETECTIONS` by `schema.by_frame`.
+        `tables.DETECTIONS` by `schema.by_frame`.
     camera : handroll.camera.Camera
     extrinsics : handroll.camera.Extrinsics or None
         Not used: the network knows no keyboard.
@@ -78,7 +78,7 @@ def fit(video_path, detections, camera, extrinsics, options, progress):
     Returns
     -------
     columns : dict of str to array (frame, hand 2, ...)
-        `schema.POSE` without `joints_keyboard_mm`; float columns are NaN where no hand is found.
+        `tables.POSE` without `joints_keyboard_mm`; float columns are NaN where no hand is found.
     info : dict of str to str
         Hashes of the weights, precision, and how the shape was made.
 

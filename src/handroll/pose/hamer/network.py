@@ -8,9 +8,9 @@ from torch import nn
 
 from handroll.device import torch_device
 from handroll.pose.hamer.backbone import Backbone, backbone_state, typed_backbone
-from handroll.pose.hamer.compact import compact_checkpoint
 from handroll.pose.hamer.head import Head, head_state
 from handroll.pose.hamer.settings import read_settings
+from handroll.pose.hamer.weights_cache import compact_checkpoint
 
 
 class HamerNetwork(nn.Module):

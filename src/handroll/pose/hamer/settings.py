@@ -1,7 +1,7 @@
 """What HaMeR's `model_config.yaml` says, checked against the released file; sizes of the network.
 
 The released file does not hold the sizes of the backbone: they are those of ViT-H. Toy checkpoints, which tests and demos
-make (`handroll.synth.hamer`), hold a section `_PARITY` with `embed_dim`, `depth` and `num_heads` of theirs, and their
+make (`toy_hamer`), hold a section `_PARITY` with `embed_dim`, `depth` and `num_heads` of theirs, and their
 decoder may have any size. Without this section every size has to be the released one.
 """
 

@@ -1,0 +1,173 @@
+"""Which planted faults of a MIDI file are found and named, and what is named that is not there?
+
+    python evaluation/check_midi.py --seeds 8
+    python evaluation/check_midi.py --seeds 0 --recordings FOLDER
+
+Performances of the synthetic pianist (30 s, dynamics widened 2.5 times to those of people) and recordings
+with truth: a sound file, and beside it a text file of the same stem with onset s, offset s, MIDI pitch a line. Each fault is
+planted in the true notes, and these are compared with the sound and its transcription, and with the sound alone; and it
+is planted in the transcription, which is compared with the sound alone. Printed is how often the fault was named, and what
+else. Notes that a transposition takes off the keyboard are put on its last key, and are then wrong in pitch besides.
+
+Recordings have no true velocities, so that those of the transcription stand in and faults of velocity are left out; their
+truth's own offset and drift are printed and taken back before faults are planted.
+"""
+
+import argparse
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from handroll.config.pipeline import MidiCheck
+from handroll.media.audio import load_audio
+from handroll.music.alignment.midi_audio_scores import measure
+from handroll.music.alignment.midi_selection import Finding, Limits, decide
+from handroll.music.alignment.note_matching import align, pair
+from handroll.music.alignment.time_map import Clock, move
+from handroll.music.notes import note_table, pedal_table
+from handroll.music.synthesis import synthesise
+from handroll.music.transcribe import transcribe
+from handroll.simulator.video import AUDIO_RATE_HZ, prepare
+from handroll.tables import NOTES, read_table, write_table
+from transcription import read_truth
+
+DYNAMICS = 2.5
+LIMITS = Limits(**MidiCheck().model_dump(exclude={"correct"}))
+NO_PEDAL = pedal_table([], [])
+
+
+def faults(notes, rng, velocities=True):
+    """Faulty notes by name of the fault, each with the findings it should give."""
+    count, velocity = len(notes["pitch"]), notes["velocity"].astype(float)
+    some = np.sort(rng.permutation(count)[: round(0.05 * count)])
+    tenth = rng.permutation(count)[: round(0.1 * count)]
+    upper = notes["pitch"].copy()
+    upper[tenth] += np.where(upper[tenth] > 96, -12, 12).astype(upper.dtype)
+    added = _changed(notes, onset_s=rng.uniform(notes["onset_s"][0], notes["onset_s"][-1], count), pitch=rng.permutation(notes["pitch"]))
+    yield "clean", notes, set()
+    for shift_ms in (10, -10, 30, 60, -60, 3000):
+        yield f"shift {shift_ms:+d} ms", _moved(notes, Clock(shift_ms * 1e-3)), {Finding.SHIFTED}
+    yield "drift 0.1 %", _moved(notes, Clock(0.0, 1e-3)), {Finding.DRIFTING}
+    yield "drift -0.1 %, shift 1 s", _moved(notes, Clock(1.0, -1e-3)), {Finding.DRIFTING, Finding.SHIFTED}
+    yield "times spread by 40 ms", _changed(notes, onset_s=notes["onset_s"] + rng.normal(0.0, 0.04, count)), {Finding.TIMING_OFF}
+    for octaves in (1, -1, 2):
+        yield f"{octaves:+d} octave", _changed(notes, pitch=np.clip(notes["pitch"] + 12 * octaves, 21, 108)), {Finding.WRONG_OCTAVE}
+    yield "10 % an octave off", _changed(notes, pitch=upper), {Finding.WRONG_OCTAVE}
+    yield "all a semitone up", _changed(notes, pitch=np.clip(notes["pitch"] + 1, 21, 108)), {Finding.WRONG_PITCH}
+    yield "5 % deleted", {name: np.delete(values, some) for name, values in notes.items()}, {Finding.NOTES_MISSING}
+    both = {name: np.concatenate([notes[name], added[name][tenth]]) for name in notes}
+    yield "10 % added", _changed(both), {Finding.NOTES_EXTRA}
+    if velocities:
+        middle = np.median(velocity)
+        yield "velocities x 0.7", _changed(notes, velocity=0.7 * velocity), {Finding.LEVELS_OFF}
+        yield "velocities squared", _changed(notes, velocity=velocity**2 / middle), {Finding.LEVELS_OFF}
+        yield "velocities shuffled", _changed(notes, velocity=rng.permutation(velocity)), {Finding.LEVELS_OFF}
+
+
+def _changed(notes, **columns):
+    """Notes with other columns, in order again; they keep their lengths."""
+    new = notes | columns
+    length_s = notes["key_offset_s"] - notes["onset_s"]
+    return note_table(new["onset_s"], new["onset_s"] + length_s, new["pitch"], np.round(new["velocity"]), NO_PEDAL)
+
+
+def _moved(notes, clock):
+    return move(notes, NO_PEDAL, clock)[0]
+
+
+def performance(seed, seconds):
+    """True notes, samples and rate of a medley."""
+    take = prepare(None, seed, seconds)
+    notes = dict(take.performance.notes)
+    middle = np.median(notes["velocity"])
+    notes["velocity"] = np.clip(np.round(middle + DYNAMICS * (notes["velocity"] - middle)), 20, 120).astype(np.int8)
+    return notes, synthesise(notes, take.score.pedal, seconds, seed, AUDIO_RATE_HZ), AUDIO_RATE_HZ
+
+
+def recording(path):
+    """True notes, samples and rate of a recording."""
+    truth = read_truth(path.with_suffix(".txt"))
+    return note_table(*(truth[name] for name in ("onset_s", "key_offset_s", "pitch", "velocity")), NO_PEDAL), *load_audio(path)
+
+
+def transcription(name, samples, rate_hz, cache):
+    """The transcription, kept in a folder where one is given."""
+    path = cache / f"{name}.parquet" if cache else None
+    if path and path.exists():
+        return read_table(path, NOTES)[0]
+    notes, _, _ = transcribe(samples, rate_hz, "transkun", {})
+    if path:
+        write_table(path, NOTES, notes)
+    return notes
+
+
+def lend_velocities(notes, heard):
+    """Notes with the velocities of their partners in the transcription; the others with its median."""
+    _, clock = align(notes, heard)
+    mine, other = pair(clock(notes["onset_s"]), notes["pitch"], heard["onset_s"], heard["pitch"])
+    velocity = np.full(len(notes["pitch"]), np.median(heard["velocity"]))
+    velocity[mine] = heard["velocity"][other]
+    return _changed(notes, velocity=velocity)
+
+
+def examine(name, truth, samples, rate_hz, cache, tables, true_velocities):
+    """Plant every fault in one performance and count into tables: way to fault to outcomes."""
+    heard = transcription(name, samples, rate_hz, cache)
+    if not true_velocities:
+        truth = lend_velocities(truth, heard)
+    started = time.perf_counter()
+    clean = measure(truth, samples, rate_hz, heard)
+    seconds = (time.perf_counter() - started) / (len(samples) / rate_hz) * 60.0
+    alone, own, clock = measure(truth, samples, rate_hz), measure(heard, samples, rate_hz), clean["clock"]
+    found = [", ".join(decide(scores, LIMITS)) or "none" for scores in (clean, alone, own)]
+    print(
+        f"{name:<12}{len(truth['pitch']):>6}{len(heard['pitch']):>6}{1e3 * clock['lag_s']:>8.1f}{1e6 * clock['drift']:>7.0f}"
+        f"{1e3 * alone['sound']['timing_p95_s']:>7.1f}{1e3 * clean['transcription']['timing_p95_s']:>7.1f}"
+        f"{1e3 * own['clock']['lag_s']:>8.1f}{seconds:>7.1f}   {' | '.join(found)}",
+        flush=True,
+    )
+    if not true_velocities:
+        truth = _moved(truth, Clock(clock["offset_s"], clock["drift"]))
+    ways = (
+        ("notes, sound and transcription", truth, heard),
+        ("notes, sound alone", truth, None),
+        ("transcription, sound alone", heard, None),
+    )
+    for way, notes, reference in ways:
+        for fault, faulty, expected in faults(notes, np.random.default_rng(0), true_velocities or notes is heard):
+            findings = set(decide(measure(faulty, samples, rate_hz, reference), LIMITS))
+            tables[way][fault]["right"] += expected <= findings
+            tables[way][fault]["all"] += 1
+            for finding in sorted(findings - expected):
+                tables[way][fault][str(finding)] += 1
+
+
+def main():
+    """Print a line a performance, then the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=8, help="synthetic performances (default: %(default)s)")
+    parser.add_argument("--first-seed", type=int, default=2100, help="seed of the first (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=30.0, help="length of each (default: %(default)s)")
+    parser.add_argument("--recordings", type=Path, metavar="FOLDER", help="recordings with truth")
+    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="keeps transcriptions for another run")
+    options = parser.parse_args()
+    header = f"{'':<12}{'notes':>6}{'heard':>6}{'lag ms':>8}{'ppm':>7}{'p95 ms':>7}{'vs tr.':>7}{'tr. lag':>8}{'s/min':>7}"
+    print(f"{header}   findings of the clean file by both | sound alone | transcription by sound alone")
+    tables = {kind: defaultdict(lambda: defaultdict(Counter)) for kind in ("synthetic", "recorded")}
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
+        examine(str(seed), *performance(seed, options.seconds), options.cache, tables["synthetic"], True)
+    paths = sorted(path for path in options.recordings.iterdir() if path.suffix != ".txt") if options.recordings else []
+    for path in (path for path in paths if path.with_suffix(".txt").exists()):
+        examine(path.stem, *recording(path), options.cache, tables["recorded"], False)
+    for kind, ways in tables.items():
+        for way, rows in ways.items():
+            print(f"\n{kind}: {way}\n{'fault':<26}{'named':>9}   named besides")
+            for fault, counts in rows.items():
+                besides = ", ".join(f"{name} {n}" for name, n in counts.items() if name not in ("right", "all"))
+                print(f"{fault:<26}{counts['right']:>5}/{counts['all']}   {besides}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,355 @@
+"""Makes edited videos with known edits out of plain footage: cuts, dissolves, freezes, title cards, insets, camera motion.
+
+`compose(path, footage, seed)` writes one video and returns what was done to it, frame by frame. Everything is drawn from the
+seed: size, frame rate, quality, sensor noise, the order of shots and their disturbances, also those that are no edits
+(flicker of lights, exposure, logos, subtitles).
+"""
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from edited_scenes import Camera, Colour, Empty, Footage, Room, Title, caption
+from handroll.media.write import VideoWriter
+
+SIZES = ((640, 360), (854, 480), (854, 480), (854, 480), (854, 480), (1280, 720))
+"""The survey looks at pictures of 256 pixels; in larger ones noise and coding average out even more, and they take long to make."""
+
+LARGE_SIZE = (3840, 2160)
+RATES = (25, 30, 30, 50, 60)
+GAP_S = (1.5, 4.0)
+"""Undisturbed playing between two edits."""
+
+EDITS = ("cut away",) * 2 + ("jump",) * 3 + ("freeze",) * 2 + ("title", "black", "dissolve away") + ("inset",) * 2 + ("move",)
+NEAR_S = 0.15
+VISIBLE_RATIO = 2.0
+CLEARLY = 16
+SMALL_PX = (128, 72)
+"""A jump is visible if by it, in the footage's own picture shrunk to this size, at least this many times as many pixels change by more
+than these grey levels as in any other step this near. What changes no more than by ordinary playing nobody can tell from it: the hands
+are at the same place, or move fast."""
+
+FIELDS = 7
+"""Different pictures of noise, drawn anew for each frame."""
+
+HARMLESS = ("flicker", "exposure", "logo", "subtitles")
+
+
+@dataclass
+class Truth:
+    """What was done; frames counted from 0, intervals [start, stop).
+
+    `cuts` and `jumps` are the first frames after hard cuts between scenes and after time removed from one where that can be seen,
+    `hidden` those where it cannot; `fades` the intervals of dissolves. `flags` holds a bool array (frame,) a kind: frozen, black,
+    title, inset, moving, transition.
+    `view` is an int (frame,): equal where the camera stands in the same place before the same scene, -1 elsewhere.
+    """
+
+    rate: float
+    size: tuple
+    crf: int
+    cuts: list = field(default_factory=list)
+    jumps: list = field(default_factory=list)
+    hidden: list = field(default_factory=list)
+    fades: list = field(default_factory=list)
+    flags: dict = field(default_factory=dict)
+    view: np.ndarray = None
+    hands: np.ndarray = None
+    story: list = field(default_factory=list)
+
+    def playable(self, view):
+        """bool array (frame,): one view of hands at the keys, undisturbed."""
+        bad = np.logical_or.reduce(list(self.flags.values()))
+        seen = np.flatnonzero((self.hands > 0) & (self.view == view))
+        ends = np.zeros(len(bad), bool)
+        if len(seen):
+            ends[seen[0] : seen[-1] + 1] = True
+        return (self.view == view) & ~bad & ends
+
+    def main_views(self):
+        """Views with hands as long as the longest, or nearly: any of them may be called the main one."""
+        views = np.unique(self.view[self.view >= 0])
+        lengths = np.array([((self.view == v) & (self.hands > 0)).sum() for v in views])
+        return views[lengths >= 0.85 * lengths.max()].tolist()
+
+
+class _Film:
+    """Frames in the making, and the truth about them."""
+
+    def __init__(self, truth, size, rng):
+        self.truth, self.size, self.rng, self.images = truth, size, rng, 0
+        self.rows, self.cuts, self.jumps, self.fades = [], [], [], []
+        self.gain, self.sigma = (lambda _: 1.0), rng.uniform(0.6, 3.0)
+        noise = [np.clip(rng.normal(0.0, self.sigma, (*size[::-1], 3)), -40, 40).astype(np.int8) for _ in range(FIELDS)]
+        self.brighter, self.darker = ([np.maximum(sign * field, 0).astype(np.uint8) for field in noise] for sign in (1, -1))
+        self.decorations, self.clean = [], {}
+
+    def grain(self, image):
+        """A camera's noise and the lights' level on a picture."""
+        gain = self.gain(len(self.rows))
+        if gain != 1.0:
+            image = cv2.convertScaleAbs(image, alpha=gain)
+        k = int(self.rng.integers(FIELDS))
+        return cv2.subtract(cv2.add(image, self.brighter[k]), self.darker[k])
+
+    def put(self, writer, image, view=-1, hands=0, **flags):
+        """Write one frame; `flags` tell what is wrong with it. Cards and blank pictures carry no logo."""
+        for decorate in self.decorations if view >= 0 or flags.get("other") else ():
+            image = decorate(image, len(self.rows))
+        writer.write(image, len(self.rows) / self.truth.rate)
+        self.rows.append({"view": view, "hands": hands, **flags})
+
+
+def compose(path, footage, seed, seconds=12.0, large=False):
+    """Write one edited video.
+
+    Parameters
+    ----------
+    path : path ending in .mp4
+    footage : list of path
+        Plain videos of playing, each from one fixed camera.
+    seed : int
+    seconds : float
+        About how long; what is begun is finished.
+    large : bool
+        4K.
+
+    Returns
+    -------
+    Truth
+    """
+    rng = np.random.default_rng(seed)
+    size = LARGE_SIZE if large else SIZES[rng.integers(len(SIZES))]
+    truth = Truth(float(rng.choice(RATES)), size, int(rng.integers(20, 36)))
+    film = _Film(truth, size, rng)
+    order = rng.permutation(len(footage))
+    main, other = (Footage(footage[k], size, rng.uniform(0.0, 4.0)) for k in order[:2])
+    if rng.random() < 0.15:
+        main.camera.wander(size, rng)
+        truth.story.append("hand-held throughout")
+    kinds = list(rng.permutation(EDITS)[: int(rng.integers(2, 6))]) if rng.random() < 0.9 else []
+    if main.camera.moving_for_ever:
+        kinds = [kind for kind in kinds if kind != "move"]
+    harmless = [kind for kind in HARMLESS if rng.random() < 0.3]
+    with VideoWriter(path, *size, truth.rate, crf=truth.crf, preset="veryfast") as writer:
+        _decorate(film, harmless)
+        _begin(film, writer, main)
+        while kinds or len(film.rows) < seconds * truth.rate:
+            _play(film, writer, main, rng.uniform(*GAP_S))
+            if kinds:
+                kind = kinds.pop()
+                truth.story.append(f"{len(film.rows) / truth.rate:.2f} {kind}")
+                _EDIT[kind](film, writer, main, other)
+        if rng.random() < 0.3:
+            _empty(film, writer, main, rng.uniform(4.0, 6.0))
+    truth.story += harmless
+    names = ("frozen", "black", "title", "inset", "moving", "transition", "other")
+    truth.flags = {name: np.array([row.get(name, False) for row in film.rows]) for name in names}
+    truth.view = np.array([row["view"] for row in film.rows])
+    truth.hands = np.array([row["hands"] for row in film.rows])
+    truth.cuts, truth.fades = film.cuts, film.fades
+    truth.jumps = [k for k in film.jumps if _visible(film.clean, k, truth.rate)]
+    truth.hidden = [k for k in film.jumps if k not in truth.jumps]
+    return truth
+
+
+def _visible(clean, jump, rate):
+    """Whether a jump shows in the footage's pictures (by frame) against the steps around it; also where another edit hides these."""
+    reach = round(NEAR_S * rate)
+    near = [k for k in range(jump - reach, jump + reach + 1) if k in clean and k - 1 in clean]
+    steps = {k: (cv2.absdiff(clean[k], clean[k - 1]) > CLEARLY).mean() for k in near}
+    own = steps.pop(jump, np.inf)
+    return own > VISIBLE_RATIO * max(steps.values(), default=0.0)
+
+
+def _decorate(film, harmless):
+    """Things that are no edits, over the whole video."""
+    rng, rate = film.rng, film.truth.rate
+    if "flicker" in harmless:
+        depth, hz = rng.uniform(0.01, 0.06), rng.uniform(0.5, 9.0)
+        film.gain = lambda k: 1.0 + depth * np.sin(2 * np.pi * hz * k / rate)
+    if "exposure" in harmless:
+        at, after, ramp = rng.uniform(3.0, 12.0), rng.uniform(0.6, 1.3), rng.uniform(0.01, 1.0)
+        before = film.gain
+        film.gain = lambda k: before(k) * (1.0 + (after - 1.0) * np.clip((k / rate - at) / ramp, 0.0, 1.0))
+    if "logo" in harmless:
+        film.decorations.append(caption("handroll", film.size, (0.8, 0.06), 0.03, rng))
+    if "subtitles" in harmless:
+        lines = [caption(f"Bars {n} to {n + 7}, a little slower", film.size, (0.3, 0.93), 0.045, rng) for n in (1, 9, 17, 25)]
+        film.decorations.append(lambda image, k: lines[int(k / rate / 3) % 4](image, k) if k / rate % 3 < 2.2 else image)
+
+
+def _begin(film, writer, main):
+    """How videos begin: at once, with a title, with an empty keyboard, out of black."""
+    way = film.rng.choice(["at once", "title", "empty", "black"], p=[0.4, 0.25, 0.2, 0.15])
+    film.truth.story.append(f"begins {way}")
+    if way == "empty":
+        _empty(film, writer, main, film.rng.uniform(4.0, 6.0))
+    elif way == "title":
+        card = Title(film.size, film.rng).picture
+        _still(film, writer, card, film.rng.uniform(1.0, 3.0), title=True)
+        _enter(film, writer, card, main, cut=film.rng.random() < 0.5)
+    elif way == "black":
+        black = np.zeros((*film.size[::-1], 3), np.uint8)
+        _still(film, writer, black, film.rng.uniform(0.4, 1.5), black=True)
+        _enter(film, writer, black, main, cut=film.rng.random() < 0.4)
+
+
+def _frames(film, seconds):
+    return range(max(1, round(seconds * film.truth.rate)))
+
+
+def _main(film, main, advance=True):
+    """The next picture of the main scene, with noise, and what is true of it."""
+    if advance and main.advance(1.0 / film.truth.rate):
+        film.jumps.append(len(film.rows))
+    picture = main.picture()
+    film.clean[len(film.rows)] = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), SMALL_PX, interpolation=cv2.INTER_AREA)
+    image = film.grain(picture)
+    return image, {"view": main.camera.place, "hands": 2, "moving": main.camera.moving}
+
+
+def _play(film, writer, main, seconds):
+    for _ in _frames(film, seconds):
+        image, row = _main(film, main)
+        film.put(writer, image, **row)
+
+
+def _empty(film, writer, main, seconds):
+    """The main view without hands but for a ghost of them, where they lie in most of the footage."""
+    empty = Empty(main)
+    for _ in _frames(film, seconds):
+        film.put(writer, film.grain(main.camera.view(empty.picture)), view=main.camera.place, moving=main.camera.moving)
+        main.camera.step(1.0 / film.truth.rate)
+
+
+def _still(film, writer, picture, seconds, **flags):
+    for _ in _frames(film, seconds):
+        film.put(writer, picture, **flags)
+
+
+def _enter(film, writer, picture, main, cut):
+    """From a still picture to the main scene."""
+    if cut:
+        film.cuts.append(len(film.rows))
+        return
+    _mix(film, writer, lambda: picture, lambda: _main(film, main)[0])
+
+
+def _mix(film, writer, before, after):
+    """A dissolve."""
+    count = len(_frames(film, film.rng.uniform(0.3, 1.0)))
+    start = len(film.rows)
+    for k in range(count):
+        share = (k + 1) / (count + 1)
+        film.put(writer, cv2.addWeighted(before(), 1.0 - share, after(), share, 0.0), transition=True)
+    film.fades.append((start, len(film.rows)))
+
+
+def _visit(film, writer, main, scene, seconds, dissolve, grainy=True, **row):
+    """Leave the main scene for another and come back."""
+
+    def pictures():
+        image = scene(1.0 / film.truth.rate)
+        return film.grain(image) if grainy else image
+
+    if dissolve:
+        _mix(film, writer, lambda: _main(film, main)[0], pictures)
+    else:
+        film.cuts.append(len(film.rows))
+    for _ in _frames(film, seconds):
+        film.put(writer, pictures(), **row)
+    main.advance(film.rng.uniform(0.0, 3.0))
+    if dissolve:
+        _mix(film, writer, pictures, lambda: _main(film, main)[0])
+    else:
+        film.cuts.append(len(film.rows))
+
+
+def _elsewhere(film, main, other):
+    """Another scene: other playing, a room with a face, a detail of this playing, or a colour."""
+    way = film.rng.integers(3)
+    if way == 0:
+        return other.follow, 2
+    if way == 1:
+        return Room(film.size, film.rng).follow, 0
+    detail = Camera(film.size)
+    detail.zoom, detail.shift = film.rng.uniform(1.6, 2.5), film.rng.uniform(-0.15, 0.15, 2)
+
+    def follow(seconds):
+        main.advance(seconds)
+        return detail.view(main.image)
+
+    return follow, 2
+
+
+def _cut_away(film, writer, main, other, dissolve=False):
+    scene, hands = _elsewhere(film, main, other)
+    _visit(film, writer, main, scene, film.rng.uniform(1.0, 3.5), dissolve, hands=hands, other=True)
+
+
+def _dissolve_away(film, writer, main, other):
+    _cut_away(film, writer, main, other, dissolve=True)
+
+
+def _jump(film, writer, main, other):
+    main.advance(film.rng.uniform(1.0, 6.0))
+    film.jumps.append(len(film.rows))
+
+
+def _freeze(film, writer, main, other):
+    image, row = _main(film, main)
+    seconds = film.rng.uniform(0.3, 5.0)
+    for _ in _frames(film, seconds):
+        film.put(writer, image, **(row | {"frozen": True}))
+    if film.rng.random() < 0.5:
+        main.advance(seconds)
+
+
+def _title(film, writer, main, other):
+    card = Title(film.size, film.rng)
+    _visit(film, writer, main, lambda _: card.picture, film.rng.uniform(1.0, 3.0), film.rng.random() < 0.5, False, title=True)
+
+
+def _black(film, writer, main, other):
+    colour = Colour(film.size, film.rng)
+    _visit(film, writer, main, lambda _: colour.picture, film.rng.uniform(0.3, 2.0), film.rng.random() < 0.6, False, black=True)
+
+
+def _inset(film, writer, main, other):
+    rng, (width, height) = film.rng, film.size
+    share = rng.uniform(0.2, 0.4)
+    w, h = round(width * share), round(height * share)
+    margin = rng.choice([0.0, 0.03])
+    x = round(rng.choice([margin, 1.0 - margin]) * (width - w)) if rng.random() < 0.8 else round(rng.uniform(0.1, 0.9) * (width - w))
+    y = round(rng.choice([margin, 1.0 - margin]) * (height - h))
+    still = rng.random() < 0.4
+    scene = Room(film.size, rng) if rng.random() < 0.5 else other
+    film.truth.story[-1] += f" {'still' if still else 'moving'} {w}x{h}+{x}+{y}"
+    for k in _frames(film, rng.uniform(2.0, 5.0)):
+        image, row = _main(film, main)
+        if k == 0 or not still:
+            small = cv2.resize(scene.follow(1.0 / film.truth.rate), (w, h), interpolation=cv2.INTER_AREA)
+        image[y : y + h, x : x + w] = small
+        film.put(writer, image, **(row | {"inset": True}))
+
+
+def _move(film, writer, main, other):
+    way = main.camera.plan(film.rng)
+    film.truth.story[-1] += " " + way
+    while main.camera.busy:
+        image, row = _main(film, main)
+        film.put(writer, image, **row)
+
+
+_EDIT = {
+    "cut away": _cut_away,
+    "dissolve away": _dissolve_away,
+    "jump": _jump,
+    "freeze": _freeze,
+    "title": _title,
+    "black": _black,
+    "inset": _inset,
+    "move": _move,
+}

@@ -1,0 +1,238 @@
+"""Is other sound than piano found, and is clean piano let through? Precision and recall of the criteria of sound.
+
+    python evaluation/screen_sound.py --cache FOLDER
+    python evaluation/screen_sound.py --cache FOLDER --real RECORDINGS
+
+Pianos (synthetic and sampled, in rooms, often through a codec) play medleys of 16 s. Speech, singing, choirs, instruments,
+drums or noise are mixed in at -20 to 0 dB against the piano while both sound, during 25, 50 or 100 % of the time; clean
+ones stay as they are, two pianos together are clean as well. Clean ones are also muted and clipped. All are transcribed by
+the configured engine, which takes the time: the cache keeps sound and notes for another run. A folder of real recordings of a
+piano alone gives further clean ones, whole up to a minute, and excerpts to mix into. Sources that are not installed are
+named, and what needs them is left out; `foreign_sound.py` names the Debian packages.
+
+Printed are the scores of each recording, the share found by kind and level, and precision and recall of each criterion:
+"impure" is what speech, foreign sound and noise together reject.
+"""
+
+import argparse
+import json
+import time
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from foreign_sound import KINDS, PACKAGES, RATE_HZ, SECONDS, SETS, coded, fitted, foreign, in_room, missing, mixed, notes_of, piano, seeded
+from handroll.media.audio import load_audio
+from handroll.music.alignment.unexplained_energy import explain
+from handroll.music.speech import speech_probability
+from handroll.music.transcribe import transcribe
+from handroll.reasons import Reason
+from handroll.screening import clipping, purity, silence, speech
+from handroll.tables import NOTES, read_table, write_table
+
+LEVELS_DB = (-20, -15, -10, -5, 0)
+SHARES = (0.25, 0.5, 1.0)
+REAL_S = 60.0
+CLIPPED = (0.003, 0.01, 0.03)
+"""Shares of the samples that are cut off."""
+IMPURE = {Reason.SPEECH, Reason.SOUND_IMPURE, Reason.SOUND_NOISY}
+THRESHOLDS = {
+    "silence": {"min_loud_db": -60.0, "max_silent_share": 0.2},
+    "clipping": {"max_clipped_share": 0.002},
+    "speech": {"max_speech_share": 0.03},
+    "purity": {"max_foreign_db": -8.0, "max_lasting_db": -55.0, "max_noise_db": -20.0},
+}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One recording: its piano, what is wrong with it, at which level and for which share of the time."""
+
+    seed: int
+    piano: str
+    kind: str
+    level_db: int | None
+    share: float
+
+
+def plan(material, first, each, clean, real, shares=SHARES, kinds=KINDS, levels_db=LEVELS_DB):
+    """The recordings of a run."""
+    pianos, seed, items = [*material.pianos, *real], first, []
+    for name in (*material.pianos, "two pianos"):
+        for _ in range(clean):
+            own = material.pianos[seed % len(material.pianos)] if name == "two pianos" else name
+            items.append(Item(seed, own, "second piano" if name == "two pianos" else "clean", None, 0.0))
+            seed += 1
+    for turn in range(each):
+        for level_db in levels_db:
+            for kind in kinds:
+                name = str(seeded("piano", seed).choice(pianos))
+                items.append(Item(seed, name, kind, level_db, shares[(seed + turn) % len(shares)]))
+                seed += 1
+    return items
+
+
+def sound(item, material):
+    """Sound (sample,) of a recording, and what was mixed in."""
+    rng, what, recorded = seeded("mix", item.seed), "", item.piano not in material.pianos
+    if recorded:
+        samples, _ = load_audio(item.piano, RATE_HZ)
+        first = int(rng.integers(0, max(len(samples) - round(SECONDS * RATE_HZ), 0) + 1))
+        samples, notes = fitted(samples[first:].astype(float)), notes_of(item.seed)[0]
+    else:
+        samples, notes = piano(item.piano, item.seed)
+    if item.kind == "second piano":
+        other, _ = piano(item.piano, item.seed + 50_000)
+        samples = samples / np.std(samples) + other / np.std(other) * 10.0 ** (rng.uniform(-12.0, 0.0) / 20.0)
+    elif item.kind != "clean":
+        other, what = foreign(item.kind, material, item.seed, notes)
+        samples, _ = mixed(samples, other, item.level_db, item.share, rng)
+    return (samples / max(1.0, np.abs(samples).max() / 0.95) if recorded else in_room(samples, item.seed)), what
+
+
+def kept(item, material, cache, name):
+    """Sound, what was mixed in, and its transcription, from the cache or made for it."""
+    audio, table, facts = (cache / f"{name}{suffix}" for suffix in (".flac", ".parquet", ".json"))
+    if not facts.exists():
+        samples, what = sound(item, material)
+        soundfile.write(audio, samples, RATE_HZ)
+        facts.write_text(json.dumps({"what": what, **asdict(item)}), encoding="utf-8")
+    samples, _ = load_audio(audio)
+    if not table.exists():
+        write_table(table, NOTES, transcribe(samples, RATE_HZ, "transkun", {})[0])
+    return samples, json.loads(facts.read_text(encoding="utf-8"))["what"], read_table(table, NOTES)[0]
+
+
+def judge(samples, notes, seconds):
+    """All scores of a recording, and the reasons against it; adds the time each measure takes to `seconds`."""
+    scores = {}
+
+    def timed(name, measured):
+        began = time.process_time()
+        scores[name] = measured()
+        seconds[name] += time.process_time() - began
+
+    timed("silence", lambda: silence.measure(samples, RATE_HZ))
+    timed("clipping", lambda: clipping.measure(samples))
+    timed("speech", lambda: speech.measure(speech_probability(samples, RATE_HZ, "silero")[0]))
+    if notes is not None:
+        timed("purity", lambda: _purity(samples, notes))
+    seconds["sound"] += len(samples) / RATE_HZ
+    modules = {"silence": silence, "clipping": clipping, "speech": speech, "purity": purity}
+    reasons = {reason for name in scores for reason in modules[name].decide(scores[name], **THRESHOLDS[name])}
+    return {name: value for measured in scores.values() for name, value in measured.items()}, reasons
+
+
+def _purity(samples, notes):
+    found = explain(samples, RATE_HZ, notes)
+    return purity.measure(found.power, found.foreign, found.noise, found.counted)
+
+
+def spoilt(samples, seed):
+    """A clean recording muted and clipped: name, sound, reason that should be found."""
+    rng = seeded("spoilt", seed)
+    yield "silent", 10.0 ** (-85.0 / 20.0) * rng.standard_normal(len(samples)), Reason.SOUND_SILENT
+    muted = samples.copy()
+    first = int(rng.integers(0, 0.6 * len(samples)))
+    muted[first : first + round(0.4 * len(samples))] = 0.0
+    yield "muted 40 %", muted, Reason.SOUND_SILENT
+    share = CLIPPED[seed % len(CLIPPED)]
+    limit = np.quantile(np.abs(samples), 1.0 - share)
+    cut = np.clip(samples, -limit, limit) / limit * 0.99
+    coded_too = seed % 2 == 0
+    yield f"clipped {share:.1%}{', coded' * coded_too}", coded(cut, 96) if coded_too else cut, Reason.SOUND_CLIPPED
+
+
+def line(name, item, what, scores, reasons):
+    """One recording as a line of the printed table."""
+    noise = "" if scores.get("noise_db") is None else f"{scores['noise_db']:.1f}"
+    level = "" if item is None or item.level_db is None else f"{item.level_db} dB {item.share:.0%}"
+    foreign_db = f"{scores['foreign_db']:8.1f}{scores['lasting_db']:8.1f}{noise:>7}" if "foreign_db" in scores else " " * 23
+    print(
+        f"{name:<14}{what[:22]:<23}{level:<13}{scores['loud_db']:6.1f}{scores['silent_share']:6.2f}{scores['clipped_share']:9.5f}"
+        f"{scores['speech_share']:7.3f}{foreign_db}  {', '.join(sorted(reasons))}",
+        flush=True,
+    )
+
+
+def main():
+    """Make, transcribe, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--set", choices=sorted(SETS), default="held-out", help="material (default: %(default)s)")
+    parser.add_argument("--first-seed", type=int, default=7000, help="(default: %(default)s)")
+    parser.add_argument("--each", type=int, default=1, help="mixtures of each kind and level (default: %(default)s)")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="(default: all)")
+    parser.add_argument("--shares", nargs="+", type=float, default=SHARES, help="of the time with the other sound (default: %(default)s)")
+    parser.add_argument("--levels", nargs="+", type=int, default=LEVELS_DB, help="of the other sound, dB (default: %(default)s)")
+    parser.add_argument("--clean", type=int, default=6, help="clean recordings of each piano (default: %(default)s)")
+    parser.add_argument("--real", type=Path, metavar="FOLDER", help="recordings of a piano alone")
+    parser.add_argument("--cache", type=Path, metavar="FOLDER", required=True, help="keeps sound and notes")
+    parser.add_argument("--cached-only", action="store_true", help="leave out what the cache does not hold yet")
+    options = parser.parse_args()
+    options.cache.mkdir(parents=True, exist_ok=True)
+    material, lacking = SETS[options.set], missing(SETS[options.set])
+    if lacking:
+        print(f"not installed: {', '.join(lacking)}; what needs them is left out. Debian packages: {PACKAGES}")
+    real = [str(path) for path in sorted(options.real.iterdir())] if options.real else []
+    results, seconds = [], defaultdict(float)
+    print(f"{'piano':<14}{'kind':<23}{'level':<13}{'loud':>6}{'silent':>6}{'clip':>9}{'speech':>7}{'foreign':>8}{'lasting':>8}{'noise':>7}")
+    for item in plan(material, options.first_seed, options.each, options.clean, real, options.shares, options.kinds, options.levels):
+        name = f"{options.set}-{item.seed}"
+        if options.cached_only and not (options.cache / f"{name}.parquet").exists():
+            continue
+        try:
+            samples, what, notes = kept(item, material, options.cache, name)
+        except FileNotFoundError as error:
+            print(f"left out: {item.kind} with {Path(item.piano).stem}, {error}")
+            continue
+        scores, reasons = judge(samples, notes, seconds)
+        line(Path(item.piano).stem, item, f"{item.kind} {what}".strip(), scores, reasons)
+        expected = None if item.kind in ("clean", "second piano") else "impure"
+        results.append((item.kind, item.level_db, expected, reasons))
+        if item.kind == "clean":
+            for name, changed, reason in spoilt(samples, item.seed):
+                scores, reasons = judge(changed, None, seconds)
+                line(item.piano, None, name, scores, reasons)
+                results.append((name, None, reason, reasons))
+    for path in real:
+        samples, _ = load_audio(path, RATE_HZ)
+        samples, table = samples[: round(REAL_S * RATE_HZ)], options.cache / f"{Path(path).stem}.parquet"
+        if not table.exists():
+            write_table(table, NOTES, transcribe(samples, RATE_HZ, "transkun", {})[0])
+        scores, reasons = judge(samples, read_table(table, NOTES)[0], seconds)
+        line(Path(path).stem, None, "real, clean", scores, reasons)
+        results.append(("real", None, None, reasons))
+    summarise(results, seconds)
+
+
+def summarise(results, seconds):
+    """Print what was found by kind and level, precision and recall, and the time each measure takes."""
+    print(f"\n{'found of':<18}" + "".join(f"{level} dB".rjust(9) for level in LEVELS_DB))
+    for kind in KINDS:
+        cells = []
+        for level in LEVELS_DB:
+            found = [bool(reasons & IMPURE) for name, level_db, _, reasons in results if (name, level_db) == (kind, level)]
+            cells.append(f"{sum(found)}/{len(found)}".rjust(9))
+        print(f"{kind:<18}{''.join(cells)}")
+    print(f"\n{'criterion':<18}{'right':>7}{'missed':>7}{'wrong':>7}{'clean':>7}{'precision':>11}{'recall':>8}")
+    for name, names in (("impure", IMPURE), ("silent", {Reason.SOUND_SILENT}), ("clipped", {Reason.SOUND_CLIPPED})):
+        # Recordings that were spoilt otherwise have no notes, and may sound like anything: "impure" is not asked of them.
+        asked = [row for row in results if name != "impure" or row[2] in (None, "impure")]
+        wanted = [row[2] == name if name == "impure" else row[2] in names for row in asked]
+        said = [bool(row[3] & names) for row in asked]
+        right = sum(w and s for w, s in zip(wanted, said, strict=True))
+        wrong, total, others = sum(said) - right, sum(wanted), len(asked) - sum(wanted)
+        precision, recall = right / max(right + wrong, 1), right / max(total, 1)
+        print(f"{name:<18}{right:>7}{total - right:>7}{wrong:>7}{others:>7}{precision:>11.3f}{recall:>8.3f}")
+    minutes = max(seconds["sound"], 1e-9) / 60.0
+    print(
+        "\nseconds of CPU a minute of sound:",
+        ", ".join(f"{name} {value / minutes:.2f}" for name, value in seconds.items() if name != "sound"),
+    )
+
+
+if __name__ == "__main__":
+    main()

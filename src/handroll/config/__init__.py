@@ -1,0 +1,1 @@
+"""Typed configuration, experiment settings and the sheet of videos."""

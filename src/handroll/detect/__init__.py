@@ -1,1 +1,0 @@
-"""Finding hands in frames, and telling left from right over time."""

@@ -1,0 +1,1 @@
+"""Detection of hands in frames, and left and right hands over time."""

@@ -1,0 +1,1 @@
+"""Drawings for people: hands and keys on frames, contact sheets, galleries."""

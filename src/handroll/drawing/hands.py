@@ -1,0 +1,78 @@
+"""Draws the joints of hands on a picture: tapered bones with an outline, one colour a hand."""
+
+import cv2
+import numpy as np
+
+from handroll.hand.skeleton import BONES, HANDS, JOINTS, TIPS
+from handroll.tables import State
+
+COLOURS = {"left": (64, 196, 255), "right": (255, 160, 48)}
+"""RGB of each hand; a pair that is told apart with every common kind of colour blindness."""
+
+OUTLINE, TIP = (12, 16, 24), (255, 255, 255)
+OPACITY = {State.OBSERVED: 0.85, State.INTERPOLATED: 0.45}
+"""A guessed frame is drawn paler than a seen one."""
+
+RADIUS_OF_PALM = np.array([0.085, *[0.062] * 15, *[0.045] * 5])
+"""Radius of each joint's dot relative to the palm's length on the picture: wrist, joints, tips."""
+
+BONE_WIDTH, BONE_SHADE = 0.72, 0.82
+"""Half width of a bone relative to its joints' radii, and its brightness relative to theirs."""
+
+_PALM = JOINTS.index("wrist"), JOINTS.index("middle1")
+_SHIFT = 4  # OpenCV's fixed point: sixteenths of a pixel
+_TURN = np.linspace(0, 2 * np.pi, 13)[:-1]
+_CIRCLE = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
+
+
+def draw_hand(image, joints_px, hand, state):
+    """Draw one hand onto a uint8 RGB picture (height, width, 3), in place.
+
+    Parameters
+    ----------
+    image : uint8 array (height, width, 3)
+    joints_px : array (joint 21, xy 2)
+        `skeleton.JOINTS` in pixels of this picture. A hand with a NaN is not drawn.
+    hand : {"left", "right"}
+    state : State
+        Observed hands are drawn strong, interpolated ones pale, hidden ones not.
+    """
+    if state == State.HIDDEN or not np.isfinite(joints_px).all():
+        return
+    palm = np.linalg.norm(joints_px[_PALM[1]] - joints_px[_PALM[0]])
+    radius = np.maximum(RADIUS_OF_PALM * palm, 1.2)
+    low = np.floor(joints_px.min(axis=0) - 2 * radius.max() - 2).astype(int)
+    high = np.ceil(joints_px.max(axis=0) + 2 * radius.max() + 2).astype(int)
+    low, high = np.maximum(low, 0), np.minimum(high, (image.shape[1], image.shape[0]))
+    if (high <= low).any():
+        return
+    under = image[low[1] : high[1], low[0] : high[0]]
+    over = under.copy()
+    points = joints_px - low
+    edge = max(1.0, 0.02 * palm)
+    colour = COLOURS[hand]
+    for grow, shade in ((edge, OUTLINE), (0.0, tuple(BONE_SHADE * part for part in colour))):
+        for parent, joint in BONES:
+            _bone(over, points[parent], points[joint], BONE_WIDTH * radius[parent] + grow, BONE_WIDTH * radius[joint] + grow, shade)
+    for joint, point in enumerate(points):
+        _dot(over, point, radius[joint] + 0.6 * edge, OUTLINE)
+        _dot(over, point, radius[joint], TIP if joint in TIPS else colour)
+    cv2.addWeighted(over, OPACITY[state], under, 1.0 - OPACITY[state], 0.0, dst=under)
+
+
+def draw_hands(image, joints_px, states):
+    """Draw both hands of a frame: joints_px (hand, joint 21, xy 2), states (hand,); see `draw_hand`."""
+    for side, hand in enumerate(HANDS):
+        draw_hand(image, joints_px[side], hand, State(int(states[side])))
+
+
+def _bone(image, start, end, start_radius, end_radius, colour):
+    """A capsule whose two ends differ in radius: the hull of two circles, as a polygon."""
+    outline = np.concatenate([start + _CIRCLE * start_radius, end + _CIRCLE * end_radius])
+    hull = cv2.convexHull((outline * 2**_SHIFT).astype(np.int32))
+    cv2.fillConvexPoly(image, hull, colour, cv2.LINE_AA, _SHIFT)
+
+
+def _dot(image, centre, radius, colour):
+    x, y = (centre * 2**_SHIFT).astype(int).tolist()
+    cv2.circle(image, (x, y), round(radius * 2**_SHIFT), colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)

@@ -1,0 +1,265 @@
+"""Draws a registered keyboard on the picture: the grid of its keys, the keys that sound, and the fingers that play them."""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from handroll.drawing.hands import OUTLINE
+from handroll.drawing.notes import NotesInTime, note_colour
+from handroll.drawing.text import draw_text, text_size_px
+from handroll.keyboard.geometry import BLACK_KEYS, black_tops_mm, is_black, key_centres_x_mm, key_outlines_mm
+
+GRID, GRID_OPACITY = (236, 92, 214), 0.55
+"""RGB of the grid: neither hand's colour, and told from white keys and from black ones."""
+
+FULL_GRID_PITCH_PX = 20.0
+"""Where white keys are narrower than this, their lines would cover them, and are drawn paler."""
+
+FILL_OPACITY = {True: 0.6, False: 0.3}
+"""Of a key that is held, and of one that only rings by the pedal."""
+
+NUMBER_PITCHES, LEAST_NUMBER_PX = 0.9, 10
+"""Font size of the finger numbers in pitches of the white keys as seen: neighbours just do not touch."""
+
+STEP_MM = 10.0
+"""Lines are cut into pieces of this length, so that they bend with the lens."""
+
+_SHIFT = 4  # OpenCV's fixed point: sixteenths of a pixel
+
+
+class KeyShape(NamedTuple):
+    """How a key is seen: polygons (n, xy 2) in pixels.
+
+    Attributes
+    ----------
+    face_px : the top of the key, that of a black key at its height.
+    body_px : all that is seen of the key if nothing is before it; a black key has flanks.
+    """
+
+    face_px: np.ndarray
+    body_px: np.ndarray
+
+
+class Glaze(NamedTuple):
+    """A colour that lies, more or less see-through, over a part of a picture.
+
+    Attributes
+    ----------
+    left_px, top_px : int
+        Where the part lies in the picture.
+    keep : uint8 array (height, width, 3)
+        How much of the picture stays, of 255.
+    tint : uint8 array (height, width, 3)
+        What is added to it.
+    """
+
+    left_px: int
+    top_px: int
+    keep: np.ndarray
+    tint: np.ndarray
+
+    def lay(self, image):
+        """Lay the colour over a uint8 RGB picture (height, width, 3), in place."""
+        height, width = self.tint.shape[:2]
+        if self.tint.size:
+            under = image[self.top_px : self.top_px + height, self.left_px : self.left_px + width]
+            cv2.multiply(under, self.keep, dst=under, scale=1.0 / 255.0)
+            cv2.add(under, self.tint, dst=under)
+
+
+class KeyboardDrawing:
+    """Draws the keyboard of any moment of a piece.
+
+    Parameters
+    ----------
+    view : handroll.keyboard.projection.KeyboardView
+    keyboard : handroll.keyboard.geometry.Keyboard
+    keys : range or int array
+        The keys 0..87 that are seen; the others are not drawn.
+    notes : dict of str to array (note,) or None
+        `tables.NOTES` or `tables.FINGERED_NOTES`.
+    width_px, height_px : int
+        Size of the pictures to draw on, of the shape of the view's picture.
+    """
+
+    def __init__(self, view, keyboard, keys, notes, width_px, height_px):
+        scale = width_px / view.width_px
+        shapes = key_shapes_px(view, keyboard, keys, scale)
+        size = width_px, height_px
+        pitch_px = seen_pitch_px(view, keyboard, list(shapes)) * scale
+        opacity = GRID_OPACITY * float(np.clip(pitch_px / FULL_GRID_PITCH_PX, 0.5, 1.0))
+        self._grid = glaze(grid_mask(shapes, size), GRID, opacity)
+        self._masks = {key: _key_mask(key, shapes, size) for key in shapes}
+        self._fills = {}
+        self._font_px = max(LEAST_NUMBER_PX, round(NUMBER_PITCHES * pitch_px))
+        self._places = _number_places_px(view, keyboard, list(shapes), scale, size, self._font_px)
+        self._notes = NotesInTime(notes) if notes is not None else None
+
+    def draw_keys(self, image, time_s):
+        """Draw the grid and the keys that sound on a uint8 RGB picture (height, width, 3), in place."""
+        self._grid.lay(image)
+        for row, held in self._sounding(time_s):
+            self._fill(self._notes.key[row], self._notes.hand[row], held).lay(image)
+
+    def draw_fingers(self, image, time_s):
+        """Write the fingers of the keys that are held behind these keys, on a uint8 RGB picture, in place."""
+        for row, held in self._sounding(time_s):
+            if held and self._notes.finger[row]:
+                number, place = str(self._notes.finger[row]), self._places[self._notes.key[row]]
+                draw_number(image, number, place, self._font_px, note_colour(self._notes.hand[row]))
+
+    def _fill(self, key, hand, held):
+        """What lies over a key that sounds; each is made once."""
+        if (key, hand, held) not in self._fills:
+            mask, corner = self._masks[key]
+            self._fills[key, hand, held] = glaze(mask, note_colour(hand), FILL_OPACITY[held], *corner)
+        return self._fills[key, hand, held]
+
+    def _sounding(self, time_s):
+        sounding = self._notes.sounding(time_s) if self._notes else []
+        return [(row, held) for row, held in sounding if self._notes.key[row] in self._masks]
+
+
+def key_shapes_px(view, keyboard, keys, scale=1.0):
+    """How keys are seen.
+
+    Parameters
+    ----------
+    view : KeyboardView
+    keyboard : Keyboard
+    keys : range or int array
+        Keys 0..87.
+    scale : float
+        Pixels of the picture that is drawn on, of one of the view's.
+
+    Returns
+    -------
+    dict of int to KeyShape
+        By key, white keys first; without keys that reach behind the camera.
+    """
+    outlines, tops = key_outlines_mm(keyboard), black_tops_mm(keyboard)
+    shapes = {}
+    for key in sorted((int(key) for key in keys), key=lambda key: (is_black(key), key)):
+        base = face = _seen_px(view, np.pad(outlines[key], ((0, 0), (0, 1))), scale)
+        body = base
+        if is_black(key):
+            face = _seen_px(view, tops[np.searchsorted(BLACK_KEYS, key)], scale)
+            body = cv2.convexHull(np.concatenate([base, face]).astype(np.float32))[:, 0]
+        if np.isfinite(body).all():
+            shapes[key] = KeyShape(face, body)
+    return shapes
+
+
+def seen_pitch_px(view, keyboard, keys):
+    """How wide a white key is seen, in pixels of the view's picture: the median over keys 0..87, at their ends; 0 for no keys."""
+    x = key_centres_x_mm(keyboard)[np.asarray(keys, dtype=int)]
+    half = keyboard.white_pitch_mm / 2
+    sides = [view.project(np.stack([x + dx, np.full(len(x), keyboard.white_length_mm), np.zeros(len(x))], axis=-1)) for dx in (-half, half)]
+    return float(np.median(np.linalg.norm(sides[1] - sides[0], axis=-1))) if len(x) else 0.0
+
+
+def grid_mask(shapes, size):
+    """Lines around the faces of keys, those of white keys hidden behind black ones.
+
+    Parameters
+    ----------
+    shapes : dict of int to KeyShape
+        White keys first, as `key_shapes_px` gives them.
+    size : (width, height)
+
+    Returns
+    -------
+    uint8 array (height, width), 0..255
+    """
+    mask = np.zeros(size[::-1], np.uint8)
+    for key, shape in shapes.items():
+        if is_black(key):
+            cv2.fillPoly(mask, [_fixed(shape.body_px)], 0, cv2.LINE_8, _SHIFT)
+        cv2.polylines(mask, [_fixed(shape.face_px)], True, 255, 1, cv2.LINE_AA, _SHIFT)
+    return mask
+
+
+def glaze(mask, colour, opacity, left_px=0, top_px=0):
+    """A colour where a mask covers a picture.
+
+    Parameters
+    ----------
+    mask : uint8 array (height, width), 0..255
+    colour : tuple of 3 int
+        RGB.
+    opacity : float, 0..1
+        Where the mask is 255.
+    left_px, top_px : int
+        Where the mask lies in the picture.
+
+    Returns
+    -------
+    Glaze
+        No larger than what is covered.
+    """
+    left, top, width, height = cv2.boundingRect(mask) if mask.size else (0, 0, 0, 0)
+    cover = mask[top : top + height, left : left + width, None] * (opacity / 255.0)
+    keep = np.rint(255.0 * (1.0 - cover)).astype(np.uint8).repeat(3, axis=2)
+    return Glaze(left_px + left, top_px + top, keep, np.rint(cover * colour).astype(np.uint8))
+
+
+def draw_number(image, number, centre_px, size_px, colour):
+    """Write a number around a point (x, y) of a uint8 RGB picture, with a dark outline, in place."""
+    width, height = text_size_px(number, size_px, bold=True)
+    left, top = np.rint(np.asarray(centre_px) - [width / 2, height / 2]).astype(int).tolist()
+    draw_text(image, number, left, top, size_px, colour, bold=True, outline=OUTLINE)
+
+
+def _seen_px(view, corners_mm, scale):
+    """A polygon (corner, xyz 3) of the keyboard frame in the picture, cut into short pieces: (n, xy 2) pixels."""
+    points = []
+    for start, end in zip(corners_mm, np.roll(corners_mm, -1, axis=0), strict=True):
+        pieces = int(np.ceil(np.linalg.norm(end - start) / STEP_MM))
+        points.append(start + (end - start) * (np.arange(pieces) / pieces)[:, None])
+    return view.project(np.concatenate(points)) * scale
+
+
+def _fixed(points_px):
+    """Pixels (n, xy 2) in OpenCV's fixed point."""
+    return np.rint(points_px * 2**_SHIFT).astype(np.int32)
+
+
+def _key_mask(key, shapes, size):
+    """What is seen of a key: its body, without the black keys before a white one.
+
+    Returns
+    -------
+    mask : uint8 array (height, width), 0..255
+    corner : (x, y)
+        Of the mask in the picture.
+    """
+    body = shapes[key].body_px
+    low = np.clip(np.floor(body.min(axis=0)) - 1, 0, size).astype(int)
+    high = np.clip(np.ceil(body.max(axis=0)) + 2, 0, size).astype(int)
+    mask = np.zeros((high - low)[::-1], np.uint8)
+    if mask.size:
+        cv2.fillPoly(mask, [_fixed(body - low)], 255, cv2.LINE_AA, _SHIFT)
+        for neighbour in (key - 1, key + 1):
+            if not is_black(key) and neighbour in shapes and is_black(neighbour):
+                cv2.fillPoly(mask, [_fixed(shapes[neighbour].body_px - low)], 0, cv2.LINE_AA, _SHIFT)
+    return mask, low.tolist()
+
+
+def _number_places_px(view, keyboard, keys, scale, size, font_px):
+    """Centre of the finger number of each key: dict of int to array (xy 2).
+
+    Behind the keys, where no hand covers them: a row for the white keys, behind it one for the black keys, so that the
+    numbers of a chord never overlap.
+    """
+    keys = np.asarray(keys, dtype=int)
+    black = is_black(keys)[:, None]
+    end_mm = np.full((len(keys), 3), keyboard.white_length_mm)
+    end_mm[:, 0] = key_centres_x_mm(keyboard)[keys]
+    end_mm[:, 2:] = np.where(black, keyboard.black_height_mm, 0.0)
+    end = view.project(end_mm) * scale
+    behind = view.project(end_mm + [0.0, STEP_MM, 0.0]) * scale - end
+    behind /= np.linalg.norm(behind, axis=-1, keepdims=True)
+    # The far row must be in the picture; the near one keeps its distance from it.
+    far = np.clip(end + 1.8 * font_px * behind, 0.6 * font_px, np.array(size) - 0.6 * font_px)
+    return dict(zip(keys.tolist(), np.where(black, far, far - font_px * behind), strict=True))

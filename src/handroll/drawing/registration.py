@@ -1,0 +1,279 @@
+"""One picture that shows how well a keyboard is registered: the keys on the picture, the rectified keyboard, its residuals."""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from handroll.drawing.hands import OUTLINE
+from handroll.drawing.keyboard import GRID, KeyShape, glaze, grid_mask, key_shapes_px
+from handroll.drawing.text import BADGE, BADGE_TEXT, FAINT, draw_text, text_size_px, wrap
+from handroll.keyboard.geometry import N_WHITE, pitch_of_key, playing_points_mm, tail_edges_mm
+
+WIDTH_PX, MARGIN_PX = 1600, 16
+MAX_PICTURE_HEIGHT_PX = 900
+MAX_PX_PER_MM = 3.0
+TITLE_PX, TEXT_PX = 22, 16
+
+AROUND_MM = 12.0
+"""What the rectified keyboard shows around the keys."""
+
+MAGNIFIED = 10.0
+"""Residuals are drawn this many times as long as they are."""
+
+RAMP_MM = (0.0, 1.0, 2.0)
+RAMP = np.array([(64, 200, 120), (250, 204, 72), (235, 60, 60)], dtype=float)
+"""Sizes of a residual, and the RGB of each; those in between are mixed."""
+
+STRIP_HEIGHT_PX, STRIP_MM = 170, 2.0
+"""Height of the strip of residuals, and what it shows up and down; larger ones lie on its edge."""
+
+PAPER, RULE = (24, 28, 36), (62, 68, 80)
+_SHIFT = 4  # OpenCV's fixed point: sixteenths of a pixel
+
+NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+
+
+class Paper(NamedTuple):
+    """A drawing of the keyboard plane, as large as a part of it: left and far end of the keyboard frame, millimetres, and scale."""
+
+    left_mm: float
+    far_mm: float
+    px_per_mm: float
+
+    def to_px(self, points_mm):
+        """Pixels (..., xy 2) of x, y (..., 2) of the keyboard frame; the player's edge is below."""
+        return (np.asarray(points_mm) - [self.left_mm, self.far_mm]) * [self.px_per_mm, -self.px_per_mm]
+
+    def to_mm(self, points_px):
+        """The inverse of `to_px`."""
+        return np.asarray(points_px) / [self.px_per_mm, -self.px_per_mm] + [self.left_mm, self.far_mm]
+
+
+def draw_registration(picture, registered, points_mm, residual_mm, title, lines=()):
+    """Draw a registration.
+
+    Parameters
+    ----------
+    picture : uint8 array (height, width) or (height, width, 3)
+        What was registered, such as the temporal median of a video's frames; grey or RGB, of the shape of the view's picture
+        and of any size.
+    registered : tuple (KeyboardView, Keyboard, keys) or None
+        The camera over the keyboard, its dimensions, and the keys 0..87 that are seen. None where no keyboard was found: the
+        picture and the lines are drawn alone.
+    points_mm : array (n, xyz 3)
+        Points of the model that were looked for, keyboard frame.
+    residual_mm : array (n, xy 2)
+        From each point to where it was found, keyboard frame; NaN where it was not. An edge is found across itself only: its
+        other component is 0, and does not count in the strip.
+    title : str
+    lines : sequence of str
+        What else is to be said; long ones are wrapped.
+
+    Returns
+    -------
+    uint8 array (height, 1600, 3)
+        RGB.
+    """
+    image = picture if picture.ndim == 3 else cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
+    if registered is None or not len(registered[2]):
+        return np.concatenate([_heading(title, lines), _centred(_fitted(image))])
+    view, keyboard, keys = registered
+    edges_mm = tail_edges_mm(keyboard)[np.asarray(keys)]
+    left, right = edges_mm.min() - AROUND_MM, edges_mm.max() + AROUND_MM
+    paper = Paper(left, keyboard.white_length_mm + AROUND_MM, min((WIDTH_PX - 2 * MARGIN_PX) / (right - left), MAX_PX_PER_MM))
+    size = round((right - left) * paper.px_per_mm), round((keyboard.white_length_mm + 2 * AROUND_MM) * paper.px_per_mm)
+    flat = rectified(image, view, paper, size)
+    _draw_model(flat, view, keyboard, keys, paper)
+    _draw_residuals(flat, view, points_mm, residual_mm, paper)
+    strip = _strip(np.asarray(points_mm), np.asarray(residual_mm), keyboard, paper, size[0])
+    parts = [
+        _heading(title, [_summary(residual_mm, keys), *lines]),
+        _centred(_picture_with_keys(image, view, keyboard, keys)),
+        _caption(f"the keyboard from above; residuals {MAGNIFIED:.0f} times as long, coloured by size", ramp=True),
+        _centred(flat),
+        _caption("residuals along the keys, mm, positive to the right: each edge, and the mean at each line between white keys"),
+        _centred(strip),
+    ]
+    return np.concatenate(parts)
+
+
+def key_name(key):
+    """Name of keys 0..87, "A0" to "C8"."""
+    pitch = int(pitch_of_key(key))
+    return f"{NAMES[pitch % 12]}{pitch // 12 - 1}"
+
+
+def rectified(image, view, paper, size):
+    """A picture as seen from straight above the white keys.
+
+    Parameters
+    ----------
+    image : uint8 array (height, width, 3)
+        Of the shape of the view's picture, of any size.
+    view : KeyboardView
+    paper : Paper
+    size : (width, height)
+        Of the result.
+
+    Returns
+    -------
+    uint8 array (height, width, 3)
+        Black keys, which stand higher, are seen aside of their places. Black where the picture does not reach.
+    """
+    mm = paper.to_mm(np.stack(np.meshgrid(np.arange(size[0]), np.arange(size[1])), axis=-1))
+    at = view.project(np.concatenate([mm, np.zeros((*mm.shape[:2], 1))], axis=-1))
+    at = np.nan_to_num(at * (image.shape[1] / view.width_px), nan=-9.0).astype(np.float32)
+    return cv2.remap(image, at[..., 0], at[..., 1], cv2.INTER_LINEAR)
+
+
+def residual_colours(sizes_mm):
+    """RGB (n, 3), int, of residuals of these sizes (n,), millimetres."""
+    return np.stack([np.interp(sizes_mm, RAMP_MM, channel) for channel in RAMP.T], axis=-1).round().astype(int)
+
+
+def mean_per_line_mm(points_mm, residual_mm, keyboard):
+    """Mean residual along the keys at each line between white keys; the black key over a line belongs to it.
+
+    Parameters
+    ----------
+    points_mm : array (n, xyz 3)
+    residual_mm : array (n, xy 2)
+        NaN where not found; 0 along the keys where an edge does not tell.
+    keyboard : Keyboard
+
+    Returns
+    -------
+    array (line 53,)
+        From the left end of A0 to the right end of C8, millimetres; NaN without a residual.
+    """
+    told = np.isfinite(residual_mm[:, 0]) & (residual_mm[:, 0] != 0.0)
+    line = np.rint(points_mm[told, 0] / keyboard.white_pitch_mm).astype(int).clip(0, N_WHITE)
+    count = np.bincount(line, minlength=N_WHITE + 1)
+    total = np.bincount(line, residual_mm[told, 0], minlength=N_WHITE + 1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _summary(residual_mm, keys):
+    """Residuals and keys in a line of text."""
+    sizes = np.linalg.norm(residual_mm, axis=-1)
+    found = sizes[np.isfinite(sizes)]
+    seen = f"keys {key_name(min(keys))} to {key_name(max(keys))} are seen"
+    if not len(found):
+        return f"no edges found; {seen}"
+    median, p95 = np.percentile(found, [50, 95])
+    return f"residual: median {median:.2f} mm, p95 {p95:.2f} mm, of {len(found)} found of {len(sizes)} edges; {seen}"
+
+
+def _picture_with_keys(image, view, keyboard, keys):
+    """The picture with the grid of keys, and names before the first, the last and each C."""
+    shown = _fitted(image)
+    scale = shown.shape[1] / view.width_px
+    size = shown.shape[1], shown.shape[0]
+    glaze(grid_mask(key_shapes_px(view, keyboard, keys, scale), size), GRID, 0.75).lay(shown)
+    ends = (min(keys), max(keys))
+    taken = []
+    front = playing_points_mm(keyboard) * [1.0, 0.0, 0.0]
+    for key in [*ends, *(key for key in keys if pitch_of_key(key) % 12 == 0)]:
+        at, away = view.project(front[key] - [[0.0, 0.0, 0.0], [0.0, 10.0, 0.0]]) * scale
+        place = np.clip(at + (away - at) / np.linalg.norm(away - at) * TEXT_PX, TEXT_PX, np.array(size) - TEXT_PX)
+        if all(np.linalg.norm(place - other) > 2 * TEXT_PX for other in taken):
+            width, height = text_size_px(key_name(key), TEXT_PX, bold=True)
+            left, top = np.rint(place - [width / 2, height / 2]).astype(int).tolist()
+            draw_text(shown, key_name(key), left, top, TEXT_PX, GRID if key in ends else BADGE_TEXT, bold=True, outline=OUTLINE)
+            taken.append(place)
+    return shown
+
+
+def _draw_model(flat, view, keyboard, keys, paper):
+    """The grid of keys where the rectified picture shows it, in place."""
+
+    def on_paper(pixels):
+        return paper.to_px(view.on_plane(pixels))
+
+    shapes = {key: KeyShape(*map(on_paper, shape)) for key, shape in key_shapes_px(view, keyboard, keys).items()}
+    glaze(grid_mask(shapes, flat.shape[1::-1]), GRID, 0.6).lay(flat)
+
+
+def _draw_residuals(flat, view, points_mm, residual_mm, paper):
+    """A line from each point of the model towards where it was found, a grey dot where it was not, in place."""
+
+    def on_paper(points):
+        return paper.to_px(view.on_plane(view.project(points)))
+
+    start = on_paper(points_mm)
+    end = start + MAGNIFIED * (on_paper(points_mm + np.pad(residual_mm, ((0, 0), (0, 1)))) - start)
+    sizes = np.linalg.norm(residual_mm, axis=-1)
+    colours = residual_colours(np.nan_to_num(sizes)).tolist()
+    for n in np.argsort(sizes):  # the largest on top; NaN sorts last
+        if np.isfinite(end[n]).all():
+            cv2.line(flat, _fixed(start[n]), _fixed(end[n]), colours[n], 2, cv2.LINE_AA, _SHIFT)
+        elif np.isfinite(start[n]).all():
+            cv2.circle(flat, _fixed(start[n]), 1 << _SHIFT, FAINT, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+
+
+def _fixed(point_px):
+    """A pixel (x, y) in OpenCV's fixed point."""
+    return tuple(np.rint(point_px * 2**_SHIFT).astype(int).tolist())
+
+
+def _strip(points_mm, residual_mm, keyboard, paper, width_px):
+    """Residuals along the keys over the place along the keys, as wide as the rectified keyboard and in line with it."""
+    strip = np.full((STRIP_HEIGHT_PX, width_px, 3), PAPER, np.uint8)
+    middle, px_per_mm = STRIP_HEIGHT_PX / 2, (STRIP_HEIGHT_PX / 2 - 8) / STRIP_MM
+
+    def row(mm):
+        return round(middle - float(np.clip(mm, -STRIP_MM, STRIP_MM)) * px_per_mm)
+
+    for level in (-1.0, 0.0, 1.0):
+        strip[row(level)] = RULE if level else FAINT
+    told = np.isfinite(residual_mm[:, 0]) & (residual_mm[:, 0] != 0.0)
+    for x, mm in zip(paper.to_px(points_mm[told, :2])[:, 0], residual_mm[told, 0], strict=True):
+        cv2.circle(strip, (round(x), row(mm)), 1, FAINT, cv2.FILLED, cv2.LINE_AA)
+    means = mean_per_line_mm(points_mm, residual_mm, keyboard)
+    half = max(2, round(0.25 * keyboard.white_pitch_mm * paper.px_per_mm))
+    for line in np.flatnonzero(np.isfinite(means)):
+        x = round((line * keyboard.white_pitch_mm - paper.left_mm) * paper.px_per_mm)
+        low, high = sorted((row(means[line]), row(0.0)))
+        strip[low : high + 1, max(x - half, 0) : x + half] = residual_colours(np.abs(means[line : line + 1]))[0]
+    for level in (-1.0, 1.0):
+        draw_text(strip, f"{level:+.0f} mm", 4, row(level) - 18, 13, FAINT, outline=PAPER)
+    return strip
+
+
+def _heading(title, lines):
+    """Title and lines of text, on a block of the whole width."""
+    wrapped = [part for line in lines for part in wrap(line, WIDTH_PX - 2 * MARGIN_PX, TEXT_PX)]
+    block = np.full((MARGIN_PX + TITLE_PX + 14 + len(wrapped) * (TEXT_PX + 8), WIDTH_PX, 3), BADGE, np.uint8)
+    draw_text(block, title, MARGIN_PX, MARGIN_PX - 4, TITLE_PX, BADGE_TEXT, bold=True)
+    for n, line in enumerate(wrapped):
+        draw_text(block, line, MARGIN_PX, MARGIN_PX + TITLE_PX + 8 + n * (TEXT_PX + 8), TEXT_PX, BADGE_TEXT)
+    return block
+
+
+def _caption(text, ramp=False):
+    """A line of text over a part; with the colours of residuals at the right end."""
+    block = np.full((TEXT_PX + 12, WIDTH_PX, 3), BADGE, np.uint8)
+    draw_text(block, text, MARGIN_PX, 4, TEXT_PX, FAINT)
+    if ramp:
+        width = 160
+        left = WIDTH_PX - MARGIN_PX - width - 50
+        block[8:-8, left : left + width] = residual_colours(np.linspace(RAMP_MM[0], RAMP_MM[-1], width))
+        draw_text(block, f"{RAMP_MM[0]:.0f}", left - 16, 4, TEXT_PX, FAINT)
+        draw_text(block, f"{RAMP_MM[-1]:.0f} mm", left + width + 6, 4, TEXT_PX, FAINT)
+    return block
+
+
+def _fitted(image):
+    """A picture as large as fits."""
+    scale = min((WIDTH_PX - 2 * MARGIN_PX) / image.shape[1], MAX_PICTURE_HEIGHT_PX / image.shape[0])
+    size = round(image.shape[1] * scale), round(image.shape[0] * scale)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+
+
+def _centred(image):
+    """A picture in the middle of a block of the whole width, with room below."""
+    block = np.full((image.shape[0] + MARGIN_PX, WIDTH_PX, 3), BADGE, np.uint8)
+    left = (WIDTH_PX - image.shape[1]) // 2
+    block[: image.shape[0], left : left + image.shape[1]] = image
+    return block

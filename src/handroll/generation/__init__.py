@@ -1,0 +1,1 @@
+"""Motion for music: the kinematic pianist, and trained models."""

@@ -1,0 +1,312 @@
+"""Plays a recording with a trained model: a motion of both hands, the notes, and a video of the hands over a drawn piano."""
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from handroll.camera import Extrinsics, joints_over_keys
+from handroll.exchange.pianomotion10m_rows import CAMERA
+from handroll.generation.performance import Performance
+from handroll.generation.recording import ENGINE, SOUND_RATE_HZ, RecordingError, hear, open_recording, transcribed
+from handroll.generation.wrist_trajectory import TIP_HEIGHT_MM
+from handroll.hand.kinematics import MIRROR, hand_joints
+from handroll.hand.rotations import continuous, rotvec_from_matrix
+from handroll.hand.skeleton import HANDS, N_ROTATIONS, TIPS
+from handroll.hand.template import WRIST_M
+from handroll.keyboard.geometry import N_KEYS, STANDARD, is_black, key_at_point, key_of_pitch
+from handroll.logs import LOGGER
+from handroll.media.audio import load_audio
+from handroll.models.audio_features import FeatureEncoder, feature_encoder
+from handroll.models.diffusion import new_sampler, sampling_steps
+from handroll.models.two_stage import TwoStage, load_two_stage, window_starts
+from handroll.music.midi import write_midi
+from handroll.music.synthesis import synthesise
+from handroll.provenance import code_hash, file_sha256, stamp
+from handroll.rendering.render import render_video
+from handroll.rendering.scene import Look, Scene, View, to_camera, world_joints
+from handroll.tables import MOTION, NOTES, State, by_row, frame_keys, write_table
+from handroll.training_data.model_frame import of_channels, true_hands
+
+BONE_SCALE = 1.0
+"""Size of generated hands: models tell poses, and a hand's size is nobody's."""
+
+SCENE = Scene(View(position_m=(0.611, -0.04, 1.02)), look=Look(noise_sigma=0.0))
+"""Straight down on all keys and the forearms before them; a picture without noise."""
+
+STRIKE_S, LIFT_S = 0.06, 0.08
+"""A key goes down in the first before a note's onset, and comes up in the second after its release; as the synthetic pianist's."""
+
+_NEED_NOTHING = ("notes", "logmel")
+# Features that are made without a network.
+
+
+@dataclass(frozen=True)
+class Pianist:
+    """A trained model with all that playing takes.
+
+    Attributes
+    ----------
+    model : TwoStage
+    encoder : FeatureEncoder
+        Of the features that it hears.
+    about : dict
+        Of its checkpoint: features, rate_hz, frame, frames.
+    sampler : str
+    steps : int
+        As of `models.diffusion.sample`.
+    device : str
+    name, version : str
+        Of the checkpoint: its folder's name, and the first digits of its second stage's SHA-256.
+    """
+
+    model: TwoStage
+    encoder: FeatureEncoder
+    about: dict
+    sampler: str
+    steps: int
+    device: str
+    name: str
+    version: str
+
+
+def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", device="cpu"):
+    """Open a trained model.
+
+    Parameters
+    ----------
+    folder : path
+        Of `position.safetensors` and `gesture.safetensors`.
+    sampler, steps
+        As of `models.diffusion.sample`.
+    encoder_folder : path, optional
+        Of a speech encoder's weights, for models that hear one.
+    device : str
+        See `handroll.device`.
+
+    Returns
+    -------
+    Pianist
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        A checkpoint or the encoder is missing or not the right one, there is no such sampler, or not so many steps.
+    handroll.device.DeviceError
+    """
+    new_sampler(sampler), sampling_steps(steps)
+    folder = Path(folder)
+    model, about = load_two_stage(folder / "position.safetensors", folder / "gesture.safetensors", device)
+    name = about["features"]
+    if name not in _NEED_NOTHING and not encoder_folder:
+        raise ValueError(f"{folder}: expected --encoder FOLDER with the weights of {name}, which this model hears; found none")
+    encoder = feature_encoder(name, about["rate_hz"], encoder_folder, device)
+    if encoder.version != about["encoder"]:
+        where = f" in {encoder_folder}; give the folder of that encoder (--encoder)" if encoder_folder else "; train the model again"
+        raise ValueError(
+            f"{folder}: expected the {name} encoder that this model was trained with, {about['encoder']}, found {encoder.version}{where}"
+        )
+    version = file_sha256(folder / "gesture.safetensors")[:12]
+    return Pianist(model, encoder, about, sampler, steps, device, folder.resolve().name, version)
+
+
+def play(pianist, path, out, name, midi_path=None, seed=0, width_px=1280, video=True):
+    """Play a recording: write `<name>.motion.parquet`, and `<name>.mid` and `<name>.mp4` where there is something to write.
+
+    Parameters
+    ----------
+    pianist : Pianist
+    path : path
+        As of `generation.recording.open_recording`.
+    out : path of a folder
+    name : str
+        Of the files, without a folder.
+    midi_path : path, optional
+        The recording's notes; transcribed where the model hears notes and none are given.
+    seed : int
+        Of the motion's noise.
+    width_px : int
+        Of the video, whose height is 9/16 of it.
+    video : bool
+        Draw one. Models of the camera frame have no piano to draw, so of them there is none.
+
+    Returns
+    -------
+    dict of str to path
+        The files written, by what they are: motion, MIDI, video.
+
+    Raises
+    ------
+    RecordingError
+        The recording cannot be played, or a file would be written over it.
+    """
+    about, out = pianist.about, Path(out)
+    files = {what: out / f"{name}{suffix}" for what, suffix in (("motion", ".motion.parquet"), ("MIDI", ".mid"), ("video", ".mp4"))}
+    for target in files.values():
+        if any(target.exists() and Path(given).exists() and target.samefile(given) for given in (path, midi_path) if given):
+            raise RecordingError(f"{target}: expected to write a result here, found what is to be played; choose another --out")
+    with tempfile.TemporaryDirectory() as folder:
+        recording = open_recording(path, folder, midi_path)
+        by_notes = about["features"] == "notes"
+        if by_notes and recording.notes is None:
+            recording = transcribed(recording, torch.get_num_threads(), pianist.device)
+        if not by_notes and recording.sound is None:
+            raise RecordingError(f"{path}: expected sound, which this model hears ({about['features']}), found a MIDI file")
+        place, pose = _generated(pianist, recording, seed)
+        size = width_px // 2 * 2, width_px * 9 // 32 * 2
+        over_keys = about["frame"] == "keyboard"
+        performance = performance_of(place, pose, about["rate_hz"], recording.notes) if over_keys else None
+        if over_keys:
+            columns, view_facts = over_piano(performance, SCENE, *size)
+        else:
+            columns, view_facts = before_camera(place, pose, about["rate_hz"]), CAMERA.facts()
+        settings = {"features": about["features"], "sampler": pianist.sampler, "steps": pianist.steps, "seed": seed}
+        made = {"detector": "generated", "pose_engine": pianist.name, "pose_engine_version": pianist.version}
+        facts = stamp(
+            "generate", code_hash(__file__, [f"handroll.music.{ENGINE}"]), settings, **made, transcriber=recording.transcriber or None
+        )
+        write_table(files["motion"], MOTION, columns, facts | view_facts)
+        if recording.notes is None:
+            del files["MIDI"]
+        else:
+            write_midi(files["MIDI"], recording.notes, recording.pedal)
+        if video and over_keys:
+            sound = _sound(recording, seed)
+            render_video(files["video"], performance, SCENE, about["rate_hz"], *size, audio=sound, seed=seed)
+        else:
+            del files["video"]
+            if video:
+                LOGGER.info("no video: this model moves hands before a camera, and knows of no piano to draw them over")
+    return files
+
+
+def _generated(pianist, recording, seed):
+    """Places (frame, 6) and poses (frame, 96) for a recording."""
+    rate_hz, window = pianist.about["rate_hz"], pianist.about["frames"]
+    frames = int(np.ceil(recording.duration_s * rate_hz))
+    # As many as fill the last window: the model hears the silence behind the end, and not nothing at all.
+    heard = hear(recording, pianist.encoder, rate_hz, window_starts(frames, window)[-1] + window)
+    place, pose = pianist.model.generate_long(heard, pianist.sampler, pianist.steps, seed)
+    return place[:frames], pose[:frames]
+
+
+def _sound(recording, seed):
+    """What is heard in the video: the recording, or its notes on the synthetic piano; (samples, rate)."""
+    if recording.sound is not None:
+        return load_audio(recording.sound, SOUND_RATE_HZ)
+    return synthesise(recording.notes, recording.pedal, recording.duration_s, seed, SOUND_RATE_HZ), SOUND_RATE_HZ
+
+
+def performance_of(place, pose, rate_hz, notes=None):
+    """A motion in the keyboard frame as a performance that can be drawn.
+
+    Parameters
+    ----------
+    place : array (frame, 6)
+    pose : array (frame, 96)
+        As models give them, see `training_data.model_frame`.
+    rate_hz : float
+    notes : dict of str to array (note,), optional
+        `tables.NOTES`: what the keys do; where None they give way to the fingertips.
+
+    Returns
+    -------
+    Performance
+        Both hands are there all the time. No notes are told: nobody knows which finger plays them.
+    """
+    wrist_mm, rotation = true_hands(*of_channels(place, pose), "keyboard")
+    frames, rest_m = len(wrist_mm), np.stack([np.array(WRIST_M) * (MIRROR if hand == "left" else 1.0) for hand in HANDS])
+    performance = Performance(
+        time_s=np.arange(frames) / rate_hz,
+        rotation_rad=continuous(rotation),
+        translation_m=1e-3 * wrist_mm - BONE_SCALE * rest_m,
+        bone_scale=np.full(len(HANDS), BONE_SCALE),
+        key_depth_mm=np.zeros((frames, N_KEYS)),
+        present=np.ones((frames, len(HANDS)), dtype=bool),
+        notes=NOTES.empty(),
+        note_hand=np.empty(0, dtype=int),
+        note_finger=np.empty(0, dtype=int),
+    )
+    if notes is None:
+        depth_mm = keys_under_mm(1e3 * world_joints(performance)[:, :, list(TIPS)])
+    else:
+        depth_mm = keys_played_mm(notes, performance.time_s)
+    return replace(performance, key_depth_mm=depth_mm)
+
+
+def keys_played_mm(notes, time_s):
+    """How far each key is down, by the notes: array (frame, key 88).
+
+    Parameters
+    ----------
+    notes : dict of str to array (note,)
+        `tables.NOTES`.
+    time_s : array (frame,)
+    """
+    depth_mm = np.zeros((len(time_s), N_KEYS))
+    columns = (notes[name] for name in ("onset_s", "key_offset_s", "pitch"))
+    for onset_s, release_s, pitch in zip(*columns, strict=True):
+        frames = slice(*np.searchsorted(time_s, (onset_s - STRIKE_S, release_s + LIFT_S)))
+        course = np.minimum((time_s[frames] - onset_s) / STRIKE_S + 1.0, (release_s - time_s[frames]) / LIFT_S + 1.0)
+        key = key_of_pitch(int(pitch))
+        depth_mm[frames, key] = np.maximum(depth_mm[frames, key], STANDARD.dip_mm * np.minimum(course, 1.0))
+    return depth_mm
+
+
+def keys_under_mm(tips_mm):
+    """How far each key is down, by the fingertips that are below its top at rest: array (frame, key 88).
+
+    Parameters
+    ----------
+    tips_mm : array (frame, hand 2, finger 5, xyz 3)
+        Joints in the fingertips, keyboard frame; half a finger's thickness below them it touches.
+    """
+    depth_mm = np.zeros((len(tips_mm), N_KEYS))
+    key = key_at_point(tips_mm[..., 0], tips_mm[..., 1])
+    top_mm = np.where(is_black(np.maximum(key, 0)), STANDARD.black_height_mm, 0.0)
+    below_mm = np.clip(top_mm + BONE_SCALE * TIP_HEIGHT_MM - tips_mm[..., 2], 0.0, STANDARD.dip_mm)
+    frame = np.broadcast_to(np.arange(len(tips_mm))[:, None, None], key.shape)
+    np.maximum.at(depth_mm, (frame[key >= 0], key[key >= 0]), below_mm[key >= 0])
+    return depth_mm
+
+
+def over_piano(performance, scene, width_px, height_px):
+    """A performance as a motion seen by a scene's camera.
+
+    Returns
+    -------
+    columns : dict of str to array (row, ...)
+        `tables.MOTION`.
+    facts : dict of str to str
+        The camera, and where it is over the keys.
+    """
+    view = scene.view
+    extrinsics = Extrinsics(rotvec_from_matrix(view.rotation), 1e3 * view.to_camera(np.zeros(3)))
+    columns = _rows(performance.time_s, *to_camera(performance, scene), extrinsics)
+    return columns, scene.camera(width_px, height_px).facts() | extrinsics.facts()
+
+
+def before_camera(place, pose, rate_hz):
+    """A motion (frame, 6), (frame, 96) in the camera frame, as models give it, as rows of `tables.MOTION`."""
+    place_m, rotation = true_hands(*of_channels(place, pose), "camera")
+    return _rows(np.arange(len(place_m)) / rate_hz, continuous(rotation), place_m, None)
+
+
+def _rows(time_s, rotation_rad, translation_m, extrinsics):
+    """Poses (frame, hand, ...) of the open hand in the camera frame as rows of `tables.MOTION`."""
+    flat = rotation_rad.reshape(*rotation_rad.shape[:2], 3 * N_ROTATIONS)
+    joints_m = np.stack([hand_joints(flat[:, side], translation_m[:, side], BONE_SCALE, hand) for side, hand in enumerate(HANDS)], axis=1)
+    shape = joints_m.shape[:2]
+    columns = frame_keys(time_s) | {
+        "state": np.full(shape, State.OBSERVED, dtype=np.int8),
+        "rotation_rad": rotation_rad.astype(np.float32),
+        "translation_m": translation_m.astype(np.float32),
+        "betas": np.zeros((*shape, 10), dtype=np.float32),
+        "bone_scale": np.full(shape, BONE_SCALE, dtype=np.float32),
+        "joints_m": joints_m.astype(np.float32),
+        "joints_keyboard_mm": joints_over_keys(joints_m, extrinsics),
+        "residual_px": np.full(shape, np.nan, dtype=np.float32),
+    }
+    return by_row(columns)

@@ -1,0 +1,304 @@
+"""The playing of the synthetic pianist: a fingered score becomes poses of two hands and depths of the keys, frame by frame.
+
+The wrist follows the plan (`plan`), every fingertip follows its own course between the keys it presses, and inverse
+kinematics (`reach`) bends the fingers so that the tips are there. Keys go down by the very course of the fingertip that
+presses them, so that hands, keys and notes tell one story. Lengths are millimetres here, metres in the result.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import binary_dilation, gaussian_filter1d
+
+from handroll.generation.inverse_kinematics import angles_from_tips, rotation_from_angles, tips_from_angles
+from handroll.generation.performance import Performance
+from handroll.generation.wrist_trajectory import (
+    BLACK_DEPTH_MM,
+    LEAVE_S,
+    OFFSETS_MM,
+    PLACE_MM,
+    TIP_HEIGHT_MM,
+    WHITE_DEPTH_MM,
+    forward_mm,
+    held_at,
+    plan_hand,
+    presses_of,
+    releases,
+    slow_noise,
+)
+from handroll.hand.kinematics import mirrored_pose
+from handroll.hand.rotations import continuous, matrix_from_rotvec, rotvec_from_matrix
+from handroll.hand.skeleton import FINGERS, HANDS, N_ROTATIONS
+from handroll.hand.template import WRIST_M
+from handroll.keyboard.geometry import LEVEL_HAND, N_KEYS, STANDARD, tail_edges_mm
+from handroll.music.notes import note_table
+
+HOVER_MM = 13.0
+"""How high an idle fingertip is above the keys."""
+_THUMB_ASIDE_MM = 9.0
+# An idle thumb keeps so far out: from above it has to be seen beside the index.
+
+_STRIKE_S = (0.085, 0.055)
+# From the hover to the bottom of the key, for MIDI velocity 1 and 127.
+_LIFT_S = 0.08
+_AIM_S, _AIMED_S = 0.20, 0.03
+# A fingertip begins to move over its key before the onset and is there before the onset.
+_PART_S, _PARTED_S = 0.02, 0.20
+# After the release: the fingertip begins to leave its key, and is back at its place of rest.
+_LEAST_MOVE_S = 0.02
+
+_AIM_SLACK_MM = (3.0, 1.2)
+# How far from the middle of a white key's head, or of a black key or tail, a finger comes down, if that is nearer to its place at rest.
+_AIM_NOISE_MM = (0.8, 0.5)
+_HOVER_NOISE_MM = 1.5
+_FALLBOARD_MM = 12.0
+# Least distance of an idle fingertip from the fallboard.
+_HANG_MM = 40.0
+# An idle fingertip away from the keys, below the wrist.
+_TIP_SPACING_MM = 15.0
+# Least distance along the keys of neighbouring fingertips, save where fingers press nearer keys.
+_SPACING_ROUNDS = 8
+_FIRST_ITERATIONS, _FOLLOW_ITERATIONS = 12, 4
+_FOLLOW_ROUNDS = 12
+# Times that the wrist is moved by what the pressing fingers are short of: alternating projections on what each can reach.
+_FOLLOW_S = 0.04
+_SHORT_MM = 0.5
+# The movement is smoothed over the first; fingers nearer their targets than the second do not hold it back.
+_BLACK_EDGE_MM = 10.0
+# Over this depth the idle fingertips rise from the level of the white keys to that of the black ones.
+
+
+def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0)):
+    """Play a score.
+
+    Parameters
+    ----------
+    score : score.Score
+    seed : int
+        Of the small movements that no note asks for.
+    fps : float
+        Frames a second.
+    hand_scale : (float, float)
+        Bone scale of the left and the right hand.
+
+    Returns
+    -------
+    Performance
+        Its notes are the score's, with `key_offset_s` where the key was really let go: earlier than written where a
+        finger or a hand had to leave; and `sounding_offset_s` follows.
+    """
+    notes, hand, finger = score.notes, score.hand, score.finger
+    time = np.arange(int(round(score.duration_s * fps))) / fps
+    scale = np.asarray(hand_scale, dtype=np.float64)
+    released = releases(notes["onset_s"], notes["key_offset_s"], notes["pitch"], hand, finger, scale)
+    rotation = np.zeros((len(time), 2, N_ROTATIONS, 3))
+    translation = np.zeros((len(time), 2, 3))
+    depth = np.zeros((len(time), N_KEYS))
+    present = np.ones((len(time), 2), dtype=bool)
+    for side, name in enumerate(HANDS):
+        rng = np.random.default_rng([seed, side])
+        mirror = -1.0 if name == "left" else 1.0
+        presses = presses_of(notes, hand == side, finger, mirror, released)
+        away = [(start, end) for resting, start, end in score.rests if resting == name]
+        path = plan_hand(presses, away, mirror, scale[side], score.duration_s, rng)
+        courses = _courses(presses, time)
+        pose, moved = _play(presses, courses, path, mirror, time, scale[side], rng)
+        rotation[:, side] = mirrored_pose(pose.reshape(len(time), -1)).reshape(pose.shape) if name == "left" else pose
+        translation[:, side] = moved * np.array([mirror, 1.0, 1.0])
+        key_down = np.maximum(courses.down * (HOVER_MM + STANDARD.dip_mm) - HOVER_MM, 0.0)
+        np.maximum.at(depth, (courses.frame, presses.key[courses.press]), key_down)
+        for start, end in away:
+            present[(time >= start + LEAVE_S) & (time <= end - LEAVE_S), side] = False
+    return Performance(
+        time_s=time,
+        rotation_rad=continuous(rotation),
+        translation_m=translation,
+        bone_scale=scale,
+        key_depth_mm=depth,
+        present=present,
+        notes=note_table(notes["onset_s"], released, notes["pitch"], notes["velocity"], score.pedal),
+        note_hand=hand,
+        note_finger=finger,
+    )
+
+
+def _play(presses, courses, path, mirror, time, scale, rng):
+    """Poses of one hand (right, or mirrored left): rotation (frame, 16, 3), translation_m (frame, 3)."""
+    place = np.stack([np.interp(time, path.time_s, path.place_mm[:, axis]) for axis in (0, 1)], -1)
+    height = np.interp(time, path.time_s, path.height_mm)
+    yaw, pitch, roll = (np.interp(time, path.time_s, path.turn_rad[:, axis]) for axis in range(3))
+    orientation = _turns(2, yaw) @ _turns(0, pitch) @ _turns(1, roll) @ LEVEL_HAND[1]
+    flat = _turns(2, yaw)[:, :2, :2]
+    wrist = np.concatenate([place - scale * flat @ PLACE_MM, height[:, None]], -1)
+
+    point = _press_points(presses, path, mirror, scale, rng)
+    place_in = courses.frame * len(FINGERS) + presses.finger[courses.press]
+
+    def by_finger(values):
+        """Sum (frame, finger) of what is given for each press and frame (pair,)."""
+        return np.bincount(place_in, values, len(time) * len(FINGERS)).reshape(len(time), len(FINGERS))
+
+    aims = by_finger(courses.aim)
+    held = np.minimum(aims, 1.0)
+
+    rest = OFFSETS_MM * scale - np.array([[_THUMB_ASIDE_MM, 0.0]] + 4 * [[0.0, 0.0]])
+    idle = place[:, None] + np.einsum("tij,fj->tfi", flat, rest)
+    idle[..., 1] = np.minimum(idle[..., 1], STANDARD.white_length_mm - _FALLBOARD_MM)
+    drawn = np.stack([by_finger(courses.aim * along[courses.press]) for along in point.T], -1)
+    tip = idle * (1.0 - held)[..., None] + drawn / np.maximum(aims, 1.0)[..., None]
+    tip[..., 0] = _spaced(tip[..., 0], held)
+
+    surface = STANDARD.black_height_mm * _ramp((tip[..., 1] - STANDARD.black_front_mm + _BLACK_EDGE_MM) / _BLACK_EDGE_MM)
+    over_keys = _ramp((tip[..., 1] + 60.0) / 60.0)
+    wander = np.stack([np.interp(time, path.time_s, slow_noise(len(path.time_s), rng)) for _ in FINGERS], -1) * _HOVER_NOISE_MM
+    # Away from the keys the fingers hang from the hand; over them they keep their height above the keys.
+    hanging = height[:, None] - _HANG_MM * scale
+    idle_z = over_keys * (surface + HOVER_MM) + (1.0 - over_keys) * hanging + wander
+    key_top = np.where(presses.black, STANDARD.black_height_mm, 0.0)
+    top = by_finger(courses.aim * key_top[courses.press])
+    poised = idle_z * (1.0 - held) + (top + HOVER_MM * aims) / np.maximum(aims, 1.0)
+    pressed = by_finger(courses.down)
+    tip_z = poised - pressed * (HOVER_MM + STANDARD.dip_mm)
+    target = np.concatenate([tip, (tip_z + TIP_HEIGHT_MM * scale)[..., None]], -1)
+
+    wrist, angles = _reached(target, wrist, orientation, scale, pressed, 1.0 / np.median(np.diff(time)))
+    rotation = rotation_from_angles(angles)
+    rotation[:, 0] = rotvec_from_matrix(orientation)
+    return rotation, wrist * 1e-3 - scale * np.array(WRIST_M)
+
+
+def _reached(target, wrist, orientation, scale, pressed, fps):
+    """Angles whose fingertips are at their targets, with the wrist drawn after the fingers that are too short for their keys.
+
+    Parameters
+    ----------
+    target : array (frame, finger, xyz 3), mm, world
+    wrist : array (frame, xyz 3), mm, world
+    orientation : array (frame, 3, 3), from MANO's frame to the world
+    scale : float
+    pressed : array (frame, finger), 0..1
+    fps : float
+
+    Returns
+    -------
+    wrist : array (frame, xyz 3), mm
+    angles : array (dof 3, frame, finger)
+    """
+    wrist = wrist.copy()
+    local = _in_hand(target, wrist, orientation, scale)
+    angles = angles_from_tips(local, iterations=_FIRST_ITERATIONS)
+    short = np.linalg.norm(local - tips_from_angles(angles), axis=0) * pressed > _SHORT_MM * 1e-3 / scale
+    sigma = _FOLLOW_S * fps
+    # The other frames, farther away than the smoothing carries, are done.
+    frames = np.flatnonzero(binary_dilation(short.any(1), np.ones(2 * int(np.ceil(4.0 * sigma)) + 1)))
+    for _ in range(_FOLLOW_ROUNDS if len(frames) else 0):
+        missing = local[:, frames] - tips_from_angles(angles[:, frames])
+        missing = np.einsum("tij,jtf->tfi", orientation[frames], missing) * 1e3 * scale * pressed[frames, :, None]
+        number = (np.linalg.norm(missing, axis=-1) > _SHORT_MM).sum(1)
+        pull = np.zeros_like(wrist)
+        pull[frames] = missing.sum(1) / np.maximum(number, 1)[:, None]
+        wrist += gaussian_filter1d(pull, sigma, axis=0, mode="nearest")
+        local[:, frames] = _in_hand(target[frames], wrist[frames], orientation[frames], scale)
+        angles[:, frames] = angles_from_tips(local[:, frames], angles[:, frames], _FOLLOW_ITERATIONS)
+    return wrist, angles
+
+
+def _in_hand(points, wrist, orientation, scale):
+    """World points (frame, finger, 3), mm, as `reach` has them: (3, frame, finger), metres at bone scale 1 from the wrist."""
+    return np.einsum("tij,tfi->jtf", orientation, points - wrist[:, None]) * 1e-3 / scale
+
+
+@dataclass(frozen=True)
+class Courses:
+    """How far each press is down, and its finger drawn to its key, in the frames in which it is at all.
+
+    Attributes
+    ----------
+    press, frame : array (pair,), int
+        By press, then frame.
+    down, aim : array (pair,), 0..1
+    """
+
+    press: np.ndarray
+    frame: np.ndarray
+    down: np.ndarray
+    aim: np.ndarray
+
+
+def _courses(presses, time):
+    """`Courses` of the presses of a hand."""
+    onset, release = presses.onset_s, presses.release_s
+    before_finger, after_finger = _neighbours(presses, presses.finger)
+    before_key, after_key = _neighbours(presses, presses.key)
+    hardness = (presses.velocity - 1.0) / 126.0
+    strike = _STRIKE_S[0] + (_STRIKE_S[1] - _STRIKE_S[0]) * hardness
+    strike = np.minimum(strike, 0.5 * (onset - np.maximum(before_finger, before_key)))
+    lift = np.minimum(_LIFT_S, 0.5 * (np.minimum(after_finger, after_key) - release))
+    aim_start, part_end = np.maximum(onset - _AIM_S, before_finger + _PART_S), np.minimum(release + _PARTED_S, after_finger - _AIMED_S)
+    # Before and after, both courses are 0.
+    pairs = held_at(time, np.minimum(aim_start, onset - strike), np.maximum(release + np.maximum(lift, _PART_S + _LEAST_MOVE_S), part_end))
+    onset, release, strike, lift, aim_start, part_end = (
+        values[pairs.press] for values in (onset, release, strike, lift, aim_start, part_end)
+    )
+    t = time[pairs.step]
+    down = _ramp((t - onset + strike) / strike) * _ramp((release + lift - t) / lift)
+    aim = _window(t, aim_start, onset - _AIMED_S) * (1.0 - _window(t, release + _PART_S, part_end))
+    return Courses(pairs.press, pairs.step, down, aim)
+
+
+def _neighbours(presses, group):
+    """(release before, onset after) each press (press,) within its group: one finger, or one key; infinite where there is none."""
+    before, after = np.full(len(group), -np.inf), np.full(len(group), np.inf)
+    order = np.lexsort((presses.onset_s, group))
+    same = group[order][1:] == group[order][:-1]
+    before[order[1:][same]] = presses.release_s[order[:-1][same]]
+    after[order[:-1][same]] = presses.onset_s[order[1:][same]]
+    return before, after
+
+
+def _press_points(presses, path, mirror, scale, rng):
+    """Where each press comes down: array (press, xy 2), millimetres; near the finger's place at rest and within its length."""
+    courses = (*path.place_mm.T, path.height_mm, *path.turn_rad.T)
+    *place, height, yaw, pitch, _ = (np.interp(presses.onset_s, path.time_s, course) for course in courses)
+    place = np.stack(place, -1)
+    finger, black = presses.finger, presses.black
+    flat = _turns(2, yaw)[:, :2, :2]
+    rest = place + scale * np.einsum("pij,pj->pi", flat, OFFSETS_MM[finger])
+    farthest = place[:, 1] + forward_mm(presses, place[:, 0], height, yaw, pitch, scale)
+    y = np.clip(np.minimum(rest[:, 1], farthest), *np.where(black[:, None], BLACK_DEPTH_MM, WHITE_DEPTH_MM).T)
+    # Deep in, a white key is what the black keys leave of it.
+    deep = _ramp((y - STANDARD.black_front_mm + _BLACK_EDGE_MM) / _BLACK_EDGE_MM)
+    middle = presses.x_mm + deep * (mirror * tail_edges_mm()[presses.key].mean(1) - presses.x_mm)
+    narrow = np.maximum(deep, black)
+    slack, sigma = (wide + narrow * (tight - wide) for wide, tight in (_AIM_SLACK_MM, _AIM_NOISE_MM))
+    x = middle + np.clip(rest[:, 0] - middle, -slack, slack) + sigma * np.clip(rng.standard_normal(len(y)), -2.0, 2.0)
+    return np.stack([x, y], -1)
+
+
+def _spaced(x_mm, held):
+    """Fingertip x (frame, finger) with the idle fingers from index to pinky moved aside for their neighbours."""
+    x, mobile = x_mm.copy(), 1.0 - held + 1e-3
+    for _ in range(_SPACING_ROUNDS):
+        for near in range(1, len(FINGERS) - 1):
+            short = np.maximum(_TIP_SPACING_MM - (x[:, near + 1] - x[:, near]), 0.0)
+            share = mobile[:, near] / (mobile[:, near] + mobile[:, near + 1])
+            short = short * np.maximum(mobile[:, near], mobile[:, near + 1])
+            x[:, near] -= short * share
+            x[:, near + 1] += short * (1.0 - share)
+    return x
+
+
+def _ramp(u):
+    """Minimum-jerk course from 0 at u = 0 to 1 at u = 1 (Flash and Hogan 1985)."""
+    u = np.clip(u, 0.0, 1.0)
+    return u**3 * (10.0 - 15.0 * u + 6.0 * u**2)
+
+
+def _window(time, start, end):
+    """Minimum-jerk course from 0 at `start` to 1 at `end`, at least `_LEAST_MOVE_S` long."""
+    return _ramp((time - start) / np.maximum(end - start, _LEAST_MOVE_S))
+
+
+def _turns(axis, angle_rad):
+    """Rotation matrices (..., 3, 3) about the world axis 0, 1 or 2."""
+    return matrix_from_rotvec(np.asarray(angle_rad)[..., None] * np.eye(3)[axis])

@@ -1,0 +1,88 @@
+"""Fits a camera to points of the keyboard that somebody marked in a picture."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from scipy.optimize import least_squares
+
+from handroll.keyboard.edges import CLICK_PX, FOCAL_SIGMA, K1_SIGMA, KNOWN_FOCAL_SIGMA
+from handroll.keyboard.geometry import STANDARD
+from handroll.keyboard.marked_points import MIN_POINTS
+from handroll.keyboard.projection import START_FOCAL_WIDTHS, KeyboardView, straight_down
+
+CENTRE_SIGMA = 0.02
+"""Weak prior of the principal point, picture widths: real cameras are mounted, cropped and stabilised off their middle."""
+LENGTH_SIGMA = 0.05
+"""Weak prior of the length of the keys, which differs between makers, relative to what is expected."""
+ROUNDS = (0.05, 0.3, 1.0)
+"""Factor of the priors' widths, round by round, so that the fit comes from a usual camera to the one that was used."""
+_STEPS = np.array([0.1, 0.01, 0.01, 0.01, 10.0, 10.0, 30.0, 0.02, 0.01, 0.01, 0.03])
+
+
+def fit_landmarks(points_px, points_mm, width_px, height_px, keyboard=STANDARD, focal_px=None):
+    """The camera that sees points of the keyboard where they were marked, and how long the keys are.
+
+    Squarely from above, keys that are shorter than expected look as if seen at a slant: so their length is fitted, too.
+
+    Parameters
+    ----------
+    points_px : array (n, xy 2)
+        In the picture as shown.
+    points_mm : array (n, xyz 3)
+        The same in the frame of `keyboard`. At least 4, not on one line; both ends of the keyboard should be among them, since
+        distortion is not to be known beyond the outermost.
+    width_px, height_px : int
+    keyboard : Keyboard
+    focal_px : float, optional
+        Where it is known.
+
+    Returns
+    -------
+    view : KeyboardView
+    keyboard : Keyboard
+        With the length of its keys, white and black, scaled to what was found.
+
+    Raises
+    ------
+    ValueError
+        Too few points, or all on a line.
+    """
+    points_px, points_mm = np.asarray(points_px, dtype=np.float64), np.asarray(points_mm, dtype=np.float64)
+    if points_px.shape != (len(points_mm), 2) or points_mm.shape[1:] != (3,) or len(points_mm) < MIN_POINTS:
+        raise ValueError(
+            f"keyboard landmarks: expected at least {MIN_POINTS} points (n, 2) px and as many (n, 3) mm, "
+            f"found {points_px.shape} and {points_mm.shape}"
+        )
+    homography, _ = cv2.findHomography(points_mm[:, :2], points_px)
+    spread = np.linalg.svd(points_mm[:, :2] - points_mm[:, :2].mean(axis=0), compute_uv=False)
+    if homography is None or spread[1] < 1.0:
+        raise ValueError("keyboard landmarks: expected points that are not all on one line, found them on one")
+    state = _start(homography, points_mm, width_px, height_px)
+    scale = CLICK_PX * width_px / 1920.0
+    for looseness in ROUNDS:
+        arguments = points_px, points_mm, width_px, height_px, scale, looseness, focal_px
+        state = least_squares(_residual, state, args=arguments, loss="soft_l1", x_scale=_STEPS, max_nfev=200).x
+    lengths = {name: float(state[10]) * getattr(keyboard, name) for name in ("white_length_mm", "black_length_mm")}
+    return _view(state, width_px, height_px), replace(keyboard, **lengths)
+
+
+def _start(homography, points_mm, width_px, height_px):
+    """A camera that looks straight down, with the place, turn and scale of a homography at the points' middle."""
+    middle = points_mm[:, :2].mean(axis=0)
+    at, beside = cv2.perspectiveTransform(np.array([[middle, middle + [1.0, 0.0]]]), homography)[0]
+    above = straight_down(width_px, height_px, np.append(middle, 0.0), at, beside - at)
+    return np.concatenate([[np.log(above.focal_px)], above.rotation_rad, above.translation_mm, np.zeros(3), [1.0]])
+
+
+def _view(state, width_px, height_px):
+    off_centre = tuple((state[8:10] * width_px).tolist())
+    return KeyboardView(width_px, height_px, float(np.exp(state[0])), state[1:4], state[4:7], float(state[7]), off_centre)
+
+
+def _residual(state, points_px, points_mm, width_px, height_px, scale, looseness, focal_px):
+    off = (_view(state, width_px, height_px).project(points_mm * [1.0, state[10], 1.0]) - points_px) / scale
+    usual, sigma = (START_FOCAL_WIDTHS * width_px, FOCAL_SIGMA) if focal_px is None else (focal_px, KNOWN_FOCAL_SIGMA)
+    focal = (state[0] - np.log(usual)) / sigma
+    priors = np.concatenate([[focal, state[7] / K1_SIGMA], state[8:10] / CENTRE_SIGMA, [(state[10] - 1.0) / LENGTH_SIGMA]]) / looseness
+    return np.concatenate([np.nan_to_num(off, nan=1e3).ravel(), priors])

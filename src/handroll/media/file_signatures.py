@@ -1,0 +1,209 @@
+"""Opens media files safely: only containers that hold their own streams. Names the kind of any other file."""
+
+import os
+import stat
+from pathlib import Path
+
+import av
+
+HEAD_BYTES = 512
+"""How much of a file is read to find its kind: more than two packets of an MPEG transport stream."""
+
+DEMUXERS = (
+    # Containers of video.
+    "mov,matroska,mpegts,mpeg,avi,flv,asf,ogg,mxf,gxf,nut,wtv,rm,dv,ivf,nsv,pva,dhav,gif,yuv4mpegpipe,"
+    # Video without a container.
+    "h264,hevc,vvc,av1,obu,m4v,mpegvideo,mjpeg,vc1,h261,h263,dirac,cavsvideo,"
+    # Audio, to say that it is audio.
+    "wav,w64,mp3,aac,flac,aiff,caf,ac3,eac3,dts,amr,au,ape,wv,tta,tak,voc"
+)
+"""FFmpeg's demuxers of files that may be opened. All others are refused, above all those of scripts, playlists and descriptions (concat,
+hls, dash, sdp, imf, image2, ...), which make FFmpeg open other files."""
+
+OPTIONS = {"format_whitelist": DEMUXERS, "protocol_whitelist": "file", "enable_drefs": "0", "use_absolute_path": "0"}
+"""Options of FFmpeg's demuxers: no network, and no files that an MP4's data references name."""
+
+_TS_PACKET_BYTES = (188, 192, 204)
+"""Lengths of a transport stream's packets: plain, with a time code, with error correction (ISO/IEC 13818-1, Blu-ray, DVB)."""
+
+_AT_START = (
+    (b"\x1a\x45\xdf\xa3", "matroska"),
+    (b"FLV\x01", "flv"),
+    (b"OggS", "ogg"),
+    (b"\x00\x00\x01\xba", "mpeg"),
+    (b"\x00\x00\x01\xb3", "mpeg"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "asf"),
+    (b"fLaC", "flac"),
+    (b"ID3", "mp3"),
+)
+"""First bytes of containers, as their specifications and FFmpeg's probing have them."""
+
+_ISO_BOXES = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"wide", b"free", b"skip", b"sidx")
+"""Types of boxes that an MP4, QuickTime or fragmented MP4 file starts with (ISO/IEC 14496-12), after four bytes of length."""
+
+_PICTURES = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF8", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+    (b"8BPS", "Photoshop"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
+    (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
+)
+"""First bytes of pictures, as their specifications have them."""
+
+_PICTURE_BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"heis": "HEIC", b"mif1": "HEIF", b"avif": "AVIF"}
+"""Brands of ISO files that hold still pictures (ISO/IEC 23008-12, AV1 Image File Format)."""
+
+_PLAYLISTS = (b"#extm3u", b"ffconcat", b"v=0\r\n", b"v=0\n", b"[playlist]", b"[reference]", b"<asx", b"<smil", b"<mpd", b"# vobsub")
+_PLAYLIST_ELEMENTS = (b"<mpd", b"<smil", b"<asx", b"<playlist", b"<smoothstreamingmedia", b"<compositionplaylist")
+_PAGES = (b"<!doctype html", b"<html", b"<head", b"<body", b"<script")
+
+
+class MediaError(ValueError):
+    """A file that cannot be read as a video.
+
+    Attributes
+    ----------
+    reason : str
+        Name of the `handroll.reasons.Reason`.
+    """
+
+    def __init__(self, message, reason="unreadable"):
+        super().__init__(message)
+        self.reason = reason
+
+
+def open_media(path):
+    """Open a media file for reading with PyAV. Everything that opens an input file calls this.
+
+    FFmpeg finds the format by the content, as always, but only those of `DEMUXERS` are accepted, so no other file is ever opened.
+
+    Parameters
+    ----------
+    path : path of a file
+
+    Returns
+    -------
+    av.container.InputContainer
+
+    Raises
+    ------
+    MediaError
+        There is no such file, or it is not a media file that holds its own streams.
+    """
+    check_file(path)
+    try:
+        # An absolute path is never taken for an address or a protocol of FFmpeg (`concat:a|b`, `subfile,,...`).
+        return av.open(os.path.abspath(path), options=dict(OPTIONS), metadata_errors="replace")
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        reason, found = file_kind(path)
+        if reason == "unreadable" and not is_refused(error):
+            found = f"{found} that cannot be opened: {getattr(error, 'strerror', None) or error}"
+        raise MediaError(f"{path}: expected a video file, found {found}", reason) from error
+
+
+def is_refused(error):
+    """Whether an exception of `av.open` says that the format is not one of `DEMUXERS`, rather than that the file is damaged."""
+    return isinstance(error, av.error.ArgumentError)
+
+
+def check_file(path):
+    """Raise `MediaError` where there is no file with at least one byte that may be read."""
+    path = Path(path)
+    try:
+        found = path.stat()
+    except PermissionError:
+        raise _locked(path) from None
+    except (OSError, ValueError):
+        found = None
+    if found and stat.S_ISDIR(found.st_mode):
+        raise MediaError(f"{path}: expected a video file, found a folder", "source_is_folder")
+    if not found or not stat.S_ISREG(found.st_mode):
+        raise MediaError(f"{path}: expected a video file, found nothing", "source_missing")
+    if found.st_size == 0:
+        raise MediaError(f"{path}: expected a video file, found an empty file of zero bytes", "source_empty")
+    if not os.access(path, os.R_OK):
+        raise _locked(path)
+
+
+def _locked(path):
+    return MediaError(f"{path}: expected a video file, found one that you have no permission to read", "source_locked")
+
+
+def container_of(path):
+    """Name of a media file's container by its first bytes: iso, matroska, mpegts, flv, avi, wav, ogg, mpeg, asf, flac, mp3, aac.
+
+    Returns
+    -------
+    str or None
+        None for everything else: text (web pages, HLS and other playlists), pictures, archives, an empty file.
+    """
+    head = _head(path)
+    for start, name in _AT_START:
+        if head.startswith(start):
+            return name
+    # The first byte of a length is never that of a letter, but for a first box of hundreds of megabytes.
+    if head[4:8] in _ISO_BOXES and (head[4:8] == b"ftyp" or not 0x20 <= head[0] < 0x7F):
+        return "iso"
+    if head[:4] == b"RIFF":
+        return {b"AVI ": "avi", b"WAVE": "wav"}.get(head[8:12])
+    # A sync byte at the start of three packets; those with a time code carry it four bytes later.
+    for length in _TS_PACKET_BYTES:
+        first = 4 if length == 192 else 0
+        if len(head) > first + 2 * length and all(head[first + n * length] == 0x47 for n in range(3)):
+            return "mpegts"
+    if len(head) > 2 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] != 0xFE:
+        # The layer's bits tell AAC in ADTS (0) from MPEG audio. FF FE starts a text in UTF-16.
+        return "aac" if head[1] & 0x06 == 0 else "mp3"
+    return None
+
+
+def file_kind(path):
+    """The kind of a file that cannot be opened as a video.
+
+    Returns
+    -------
+    reason : str
+        Name of the `handroll.reasons.Reason`; "unreadable" where the kind is not known.
+    found : str
+        The kind in words, for a message: "a JPEG picture", "a web page", "a file of an unknown kind".
+    """
+    head = _head(path)
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    picture = picture_kind(path)
+    if not head:
+        return "source_empty", "an empty file"
+    if picture:
+        return "source_is_picture", f"a {picture} picture"
+    if not _is_text(head):
+        cut_off = head[4:8] == b"ftyp"
+        return "unreadable", "an MP4 without its index (cut off while recording or copying?)" if cut_off else "a file of an unknown kind"
+    if text.startswith(_PLAYLISTS) or (text.startswith(b"<") and any(element in text for element in _PLAYLIST_ELEMENTS)):
+        return "source_is_playlist", "a playlist"
+    if text.startswith(_PAGES) or b"<html" in text:
+        return "source_is_text", "a web page"
+    return "source_is_text", "a text of markup or data" if text.startswith((b"{", b"[", b"<")) else "text"
+
+
+def picture_kind(path):
+    """The format of a picture by its first bytes, such as "JPEG"; None for any other file."""
+    head = _head(path)
+    if head[4:8] == b"ftyp":
+        return _PICTURE_BRANDS.get(head[8:12])
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WebP"
+    return next((name for start, name in _PICTURES if head.startswith(start)), None)
+
+
+def _is_text(head):
+    """Whether bytes are text: UTF-16 with a byte order mark, or without any control character but white space and escape."""
+    return head.startswith((b"\xff\xfe", b"\xfe\xff")) or all(byte >= 32 or byte in b"\t\n\v\f\r\x1b" for byte in head)
+
+
+def _head(path):
+    with open(path, "rb") as file:
+        return file.read(HEAD_BYTES)

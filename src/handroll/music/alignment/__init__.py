@@ -1,0 +1,1 @@
+"""Whether notes match a recording, and how their times map onto it."""

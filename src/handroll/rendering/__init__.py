@@ -1,0 +1,1 @@
+"""Rendered video of hands and piano: meshes, scenes, rasteriser."""

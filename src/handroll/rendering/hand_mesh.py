@@ -1,0 +1,378 @@
+"""The synthetic pianist's hand and forearm: a mesh over the open-hand template, its skinning weights and its colours.
+
+The body is a smooth union of cones along the template's bones (`surface`), meshed once and then bent by linear blend
+skinning with exactly the frames of `kinematics.posed_frames`, so what is drawn has the pose that the truth says.
+It is built as a right hand in the player's frame of `template` (mm; x to the player's right, y distal, z dorsal, wrist at
+the origin); the left hand is its mirror image. Radii and blends are handroll's own choice, by eye and by what a hand
+detector finds: it wants a warm skin and a thumb that stands off.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from scipy.interpolate import PchipInterpolator
+
+from handroll.hand.kinematics import MIRROR
+from handroll.hand.rotations import matrix_from_rotvec, rotvec_from_matrix
+from handroll.hand.skeleton import CHAINS, FINGERS, N_ROTATIONS
+from handroll.hand.template import open_hand
+from handroll.keyboard.geometry import LEVEL_HAND
+from handroll.rendering.sdf import cone_distance, gradient, smooth_union, surface_nets
+
+FOREARM = N_ROTATIONS
+"""Index of the forearm's frame, behind MANO's 16."""
+
+_PLAYER_FROM_MANO = LEVEL_HAND[1]
+
+_RADII_MM = {  # at the finger's base joint, second joint, third joint and tip
+    "thumb": (14.0, 11.5, 9.6, 8.0),
+    "index": (10.5, 8.8, 7.6, 6.4),
+    "middle": (10.5, 9.0, 7.8, 6.6),
+    "ring": (10.0, 8.6, 7.4, 6.3),
+    "pinky": (8.8, 7.3, 6.4, 5.5),
+}
+_PALM_MM = {  # finger: (start near the wrist, radius there, radius at the knuckle)
+    "index": ((-11.0, 3.0, 0.0), 15.0, 12.5),
+    "middle": ((-4.0, 2.0, 0.0), 16.0, 13.0),
+    "ring": ((5.0, 2.0, 0.0), 15.5, 12.5),
+    "pinky": ((12.0, 4.0, -1.0), 14.0, 11.5),
+}
+_FLESH_MM = (  # start, end, start radius, end radius: ball of the thumb, edge of the hand, web of the thumb
+    ((-10.0, 10.0, -6.0), (-31.0, 42.0, -12.0), 15.0, 12.0),
+    ((14.0, 12.0, -6.0), (27.0, 60.0, -7.0), 14.0, 11.0),
+    ((-22.0, 66.0, -5.0), (-36.0, 50.0, -12.0), 7.5, 8.0),
+)
+_PALM_SQUEEZE = (1.0, 1.0, 1.15)
+_TENDON_RADIUS_MM = 2.4
+_KNUCKLE_RADIUS_MM = 8.6
+_FINGER_BLEND_MM, _JOIN_BLEND_MM, _PALM_BLEND_MM, _WRIST_BLEND_MM = 2.5, 7.5, 9.0, 22.0
+
+# The forearm: (y, half width, half thickness) of its elliptic section.
+# Towards the hand it narrows until it is inside the palm, so that no end of it shows.
+_ARM_MM = np.array(
+    [
+        (36.0, 8.0, 4.0),
+        (18.0, 21.0, 13.5),
+        (0.0, 25.0, 17.0),
+        (-35.0, 26.0, 18.5),
+        (-120.0, 31.0, 25.0),
+        (-230.0, 39.0, 34.0),
+        (-400.0, 42.0, 38.0),
+    ]
+)
+# The field is meshed down to here, under a sleeve or bare; a plain tube goes on to the end of the arm.
+_SLEEVED_MESH_END_MM, _BARE_MESH_END_MM, _ARM_END_MM = -75.0, -112.0, -470.0
+_ARM_Z_MM = -1.5
+_CUFF_MM = -52.0
+_SLEEVE_MARGIN_MM = 4.5
+
+# Skinning: half widths of the bends along a finger, in radii at that joint; the thumb's base bends over a fixed length.
+_BEND_RADII = (1.25, 1.0, 1.0)
+_THUMB_BASE_BEND_MM = 14.0
+_WRIST_BEND_MM = 18.0
+_FINGER_SOFTNESS_MM = 2.0
+_FADE_MM = (3.0, 17.0)
+
+
+@dataclass(frozen=True)
+class Body:
+    """A hand with its forearm at rest, ready to be bent.
+
+    Attributes
+    ----------
+    vertices_m : array (vertex, 3), float32
+        Rest positions relative to the wrist in MANO's frame, metres, at bone scale 1.
+    normals : array (vertex, 3), float32
+        Unit outward normals at rest.
+    triangles : array (triangle, 3), int32
+        Counter-clockwise seen from outside.
+    weights : array (vertex, 17), float32
+        Shares of MANO's 16 joints and of the forearm, summing to 1.
+    anchors_m : array (17, 3)
+        Rest positions of the 17 frames relative to the wrist.
+    tint : array (vertex, 3), float32
+        What the skin's colour is multiplied by: creases, knuckles, mottling.
+    nail, sleeve : array (vertex,), float32
+        How much a vertex is nail, and sleeve, 0..1.
+    """
+
+    vertices_m: np.ndarray
+    normals: np.ndarray
+    triangles: np.ndarray
+    weights: np.ndarray
+    anchors_m: np.ndarray
+    tint: np.ndarray
+    nail: np.ndarray
+    sleeve: np.ndarray
+
+
+@cache
+def _joints_mm():
+    """Rest joints (21, 3) of the right hand in the player's frame, mm."""
+    joints = open_hand().joints_m
+    return ((joints - joints[0]) @ _PLAYER_FROM_MANO.T * 1e3).astype(np.float32)
+
+
+def _finger_distance(points, finger):
+    """Distance (point,) to one finger alone."""
+    joints = _joints_mm()[list(CHAINS[finger])]
+    radii = _RADII_MM[finger]
+    distance = cone_distance(points, joints[0], joints[1], radii[0], radii[1])
+    for bone in (1, 2):
+        part = cone_distance(points, joints[bone], joints[bone + 1], radii[bone], radii[bone + 1])
+        distance = smooth_union(distance, part, _FINGER_BLEND_MM)
+    return distance
+
+
+def _palm_distance(points):
+    """Distance (point,) to the hand without its fingers and forearm."""
+    distance = None
+    for finger, (start, near, far) in _PALM_MM.items():
+        knuckle = _joints_mm()[CHAINS[finger][0]]
+        part = cone_distance(points, start, knuckle, near, far, _PALM_SQUEEZE)
+        distance = part if distance is None else smooth_union(distance, part, _PALM_BLEND_MM)
+    for start, end, near, far in _FLESH_MM:
+        distance = smooth_union(distance, cone_distance(points, start, end, near, far), _PALM_BLEND_MM)
+    for finger, (start, _, far) in _PALM_MM.items():
+        knuckle = _joints_mm()[CHAINS[finger][0]]
+        ridge_start = (0.55 * start[0], 8.0, 13.0)
+        ridge_end = knuckle + np.array([0.0, -4.0, far / _PALM_SQUEEZE[2] - 0.6])
+        tendon = cone_distance(points, ridge_start, ridge_end, _TENDON_RADIUS_MM, _TENDON_RADIUS_MM)
+        distance = smooth_union(distance, tendon, 3.5)
+        bump = cone_distance(points, knuckle + (0.0, -2.0, 3.6), knuckle + (0.0, 3.0, 3.6), _KNUCKLE_RADIUS_MM, _KNUCKLE_RADIUS_MM - 0.4)
+        distance = smooth_union(distance, bump, 5.0)
+    return distance
+
+
+def _arm_section(y_mm):
+    """Half width and half thickness of the forearm at these y."""
+    return np.moveaxis(PchipInterpolator(_ARM_MM[::-1, 0], _ARM_MM[::-1, 1:])(np.clip(y_mm, *_ARM_MM[[-1, 0], 0])), -1, 0)
+
+
+def _arm_distance(points, end_mm):
+    """Distance (point,) to the forearm, up to where it ends in the palm and down to `end_mm`."""
+    width, thickness = _arm_section(points[:, 1])
+    radial = np.hypot(points[:, 0] / width, (points[:, 2] - _ARM_Z_MM) / thickness)
+    around = (radial - 1.0) * np.minimum(width, thickness)
+    return np.maximum(around, np.maximum(points[:, 1] - _ARM_MM[0, 0], end_mm - points[:, 1])).astype(points.dtype)
+
+
+def _distance(points, end_mm):
+    """Distance (point,) to the whole body. Fingers join the palm one by one, so they do not web with each other."""
+    rest = smooth_union(_palm_distance(points), _arm_distance(points, end_mm), _WRIST_BLEND_MM)
+    distance = rest
+    for finger in FINGERS:
+        distance = np.minimum(distance, smooth_union(rest, _finger_distance(points, finger), _JOIN_BLEND_MM))
+    return distance
+
+
+def _smoothstep(x, low, high):
+    """0 at and before `low`, 1 at and after `high`, smooth between."""
+    t = np.clip((x - low) / (high - low), 0.0, 1.0)
+    return t * t * (3.0 - 2.0 * t)
+
+
+def _skin_weights(points):
+    """Weights (point, 17): nearest finger, along its chain, faded into the palm, the wrist blended into the forearm."""
+    joints = _joints_mm()
+    near = np.stack([_finger_distance(points, finger) for finger in FINGERS], axis=1)
+    share = np.exp(-(near - near.min(axis=1, keepdims=True)) / _FINGER_SOFTNESS_MM)
+    share /= share.sum(axis=1, keepdims=True)
+    share *= 1.0 - _smoothstep(near, *_FADE_MM)
+    weights = np.zeros((len(points), FOREARM + 1))
+    for k, finger in enumerate(FINGERS):
+        chain = CHAINS[finger]
+        bones = np.diff(joints[list(chain)], axis=0)
+        bones /= np.linalg.norm(bones, axis=1, keepdims=True)
+        passed = share[:, k]
+        for level in range(3):
+            direction = bones[level] + (bones[level - 1] if level else 0.0)
+            direction /= np.linalg.norm(direction)
+            width = _THUMB_BASE_BEND_MM if finger == "thumb" and level == 0 else _BEND_RADII[level] * _RADII_MM[finger][level]
+            beyond = passed * _smoothstep((points - joints[chain[level]]) @ direction, -width, width)
+            if level:
+                weights[:, chain[level - 1]] -= beyond
+            weights[:, chain[level]] += beyond
+            passed = beyond
+    weights[:, 0] = 1.0 - weights.sum(axis=1)
+    arm = _smoothstep(-points[:, 1], -_WRIST_BEND_MM, _WRIST_BEND_MM)
+    weights *= 1.0 - arm[:, None]
+    weights[:, FOREARM] += arm
+    return weights
+
+
+def _dorsal(finger, level):
+    """(along, dorsal) unit vectors of a finger's bone in the player's frame."""
+    axes = open_hand().axes[CHAINS[finger][level]] @ _PLAYER_FROM_MANO.T
+    return axes[2], axes[1]
+
+
+def _nail_and_tint(points, normals):
+    """Nail share (point,) and skin tint (point, 3): nails, dorsal creases over the joints, red knuckles and tips, mottling."""
+    joints = _joints_mm()
+    nail = np.zeros(len(points))
+    dark, red = np.zeros(len(points)), np.zeros(len(points))
+    for finger in FINGERS:
+        chain, radii = CHAINS[finger], _RADII_MM[finger]
+        along, dorsal = _dorsal(finger, 2)
+        side = np.cross(along, dorsal)
+        tip = joints[chain[3]]
+        offset = points - tip
+        radius = radii[3]
+        own = np.linalg.norm(offset, axis=1) < 3.2 * radius
+        u, v = (offset @ along + 0.35 * radius) / (1.05 * radius), offset @ side / (0.80 * radius)
+        edge = np.abs(u) ** 3 + np.abs(v) ** 3
+        nail = np.maximum(nail, own * (normals @ dorsal > 0.25) * (1.0 - _smoothstep(edge, 0.75, 1.25)))
+        red = np.maximum(red, np.exp(-((np.linalg.norm(offset, axis=1) / (1.6 * radius)) ** 2)))
+        for level in (1, 2):
+            along, dorsal = _dorsal(finger, level)
+            offset = points - joints[chain[level]]
+            place, reach = offset @ along, np.linalg.norm(offset, axis=1) < 1.7 * radii[level]
+            back = _smoothstep(normals @ dorsal, 0.1, 0.7)
+            folds = sum(np.exp(-(((place - shift) / 1.3) ** 2)) for shift in (-3.4, 0.4, 4.0))
+            dark = np.maximum(dark, reach * back * folds * (1.0 if level == 1 else 0.7))
+            red = np.maximum(red, 0.6 * reach * back * np.exp(-((place / (0.9 * radii[level])) ** 2)))
+        knuckle = joints[chain[0]] if finger != "thumb" else joints[chain[1]]
+        red = np.maximum(red, 0.7 * np.exp(-((np.linalg.norm(points - knuckle - (0.0, 0.0, 9.0), axis=1) / 10.0) ** 2)))
+    waves = sum(
+        np.sin(points @ np.array(wave) + phase)
+        for wave, phase in (((0.11, 0.07, 0.05), 0.3), ((-0.06, 0.13, 0.09), 1.9), ((0.19, -0.16, 0.1), 4.0), ((-0.27, -0.21, 0.2), 2.2))
+    )
+    tint = np.ones((len(points), 3)) * (1.0 + 0.012 * waves)[:, None]
+    tint *= 1.0 - dark[:, None] * np.array([0.13, 0.17, 0.19])
+    tint *= 1.0 - red[:, None] * np.array([0.01, 0.075, 0.08])
+    return nail, tint
+
+
+def _tube(sleeved):
+    """Mesh of the sleeve, or of the rest of a bare arm, in the player's frame, mm: vertices, normals, triangles.
+
+    The cuff turns in, so no edge shows. The bare tube begins over the meshed arm, with a hair more than its section.
+    """
+    around = np.linspace(0.0, 2.0 * np.pi, 49)[:-1]
+    if sleeved:
+        # (y, margin beyond the arm): the inside of the cuff, its rim, the sleeve.
+        y = np.concatenate([[_CUFF_MM - 14.0, _CUFF_MM - 1.0], np.arange(_CUFF_MM, _ARM_END_MM - 8.0, -8.0)])
+        margin = np.concatenate([[0.3, 2.6], np.full(len(y) - 2, _SLEEVE_MARGIN_MM)]) + np.clip((_CUFF_MM - y) * 0.02, 0.0, 4.0)
+    else:
+        y = np.arange(_BARE_MESH_END_MM + 12.0, _ARM_END_MM - 8.0, -8.0)
+        margin = np.full(len(y), 0.15)
+    width, thickness = (section + margin for section in _arm_section(y))
+    down = y[:, None]
+    # Folds that run askew around the arm.
+    depth = np.clip((_CUFF_MM - 12.0 - down) / 60.0, 0.0, 1.0) * (0.55 if sleeved else 0.0)
+    waves = np.sin(0.11 * down + 2.3 * np.sin(around)) + 0.8 * np.sin(0.073 * down - 3.1 * np.cos(around))
+    ripple = depth * (waves + 0.6 * np.sin(0.19 * down + 3 * around))
+    x, z = (width[:, None] + ripple) * np.cos(around), (thickness[:, None] + ripple) * np.sin(around) + _ARM_Z_MM
+    vertices = np.stack([x, np.broadcast_to(down, ripple.shape), z], axis=-1)
+    rings, sectors = ripple.shape
+    here = np.arange(rings - 1)[:, None] * sectors + np.arange(sectors)
+    right = np.arange(rings - 1)[:, None] * sectors + (np.arange(sectors) + 1) % sectors
+    triangles = np.stack([np.stack([here, right, right + sectors], -1), np.stack([here, right + sectors, here + sectors], -1)], axis=2)
+    normals = np.cross(np.roll(vertices, -1, axis=1) - np.roll(vertices, 1, axis=1), np.gradient(vertices, axis=0))
+    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    return vertices.reshape(-1, 3), normals.reshape(-1, 3), triangles.reshape(-1, 3)
+
+
+@cache
+def build_body(hand, sleeved=True, grid_mm=3.0):
+    """The hand's mesh; built on the first call and kept in memory.
+
+    Parameters
+    ----------
+    hand : {"left", "right"}
+    sleeved : bool
+        With a sleeve from above the wrist, or a bare arm.
+    grid_mm : float
+        Spacing of the grid it is meshed on; 3 for speed, 2.2 for a smoother outline.
+
+    Returns
+    -------
+    Body, with read-only arrays
+    """
+    if hand == "left":
+        right = build_body("right", sleeved, grid_mm)
+        flip = MIRROR.astype(np.float32)
+        parts = (right.vertices_m * flip, right.normals * flip, np.ascontiguousarray(right.triangles[:, ::-1]), right.weights)
+        body = Body(*parts, right.anchors_m * MIRROR, right.tint, right.nail, right.sleeve)
+    else:
+        end = _SLEEVED_MESH_END_MM if sleeved else _BARE_MESH_END_MM
+
+        def field(points):
+            return _distance(points, end)
+
+        low = np.array([-92.0, end - 6.0, -48.0])
+        vertices, triangles = surface_nets(field, low, np.array([62.0, 196.0, 40.0]), grid_mm)
+        normals = gradient(field, vertices, 0.4)
+        tube, tube_normals, tube_triangles = _tube(sleeved)
+        sleeve = np.repeat([0.0, float(sleeved)], [len(vertices), len(tube)])
+        triangles = np.concatenate([triangles, tube_triangles + len(vertices)]).astype(np.int32)
+        vertices, normals = np.concatenate([vertices, tube]), np.concatenate([normals, tube_normals])
+        weights = _skin_weights(vertices)
+        nail, tint = _nail_and_tint(vertices, normals)
+        joints = open_hand().joints_m
+        anchors = np.concatenate([joints[:N_ROTATIONS] - joints[0], np.zeros((1, 3))])
+        floats = (vertices * 1e-3 @ _PLAYER_FROM_MANO, normals @ _PLAYER_FROM_MANO, weights, tint, nail, sleeve)
+        vertices_m, normals, weights, tint, nail, sleeve = (np.ascontiguousarray(a, dtype=np.float32) for a in floats)
+        body = Body(vertices_m, normals, triangles, weights, anchors, tint, nail, sleeve)
+    for array in vars(body).values():
+        array.setflags(write=False)
+    return body
+
+
+def skin(body, joints_m, orientation, forearm, bone_scale):
+    """Bend the body into a pose by linear blend skinning.
+
+    Parameters
+    ----------
+    body : Body
+    joints_m : array (21, 3)
+    orientation : array (16, 3, 3)
+        Both of one frame, from `kinematics.posed_frames` of the body's own hand.
+    forearm : array (3, 3)
+        World rotation of the forearm from the rest pose (`forearm_rotation`).
+    bone_scale : float
+
+    Returns
+    -------
+    vertices_m, normals : array (vertex, 3), float32
+        In the frame of the joints; the normals are of unit length.
+    """
+    turn = np.concatenate([orientation, forearm[None]])
+    origin = np.concatenate([joints_m[:N_ROTATIONS], joints_m[:1]])
+    shift = origin - np.einsum("kij,kj->ki", turn, bone_scale * body.anchors_m)
+    blended = body.weights @ np.concatenate([turn.reshape(-1, 9), shift], axis=1).astype(np.float32)
+    matrices = blended[:, :9].reshape(-1, 3, 3)
+    vertices = np.einsum("vij,vj->vi", matrices, body.vertices_m * np.float32(bone_scale)) + blended[:, 9:]
+    normals = np.einsum("vij,vj->vi", matrices, body.normals)
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    return vertices, normals
+
+
+def forearm_rotation(palm, hand):
+    """World rotation of the forearm: half of how the palm is turned from level, as an arm shares in what the hand does.
+
+    Parameters
+    ----------
+    palm : array (3, 3)
+        World rotation of the wrist joint.
+    hand : int
+        Index into `skeleton.HANDS`.
+
+    Returns
+    -------
+    array (3, 3)
+    """
+    level = LEVEL_HAND[hand]
+    return matrix_from_rotvec(0.5 * rotvec_from_matrix(palm @ level.T)) @ level
+
+
+def vertex_colours(body, skin_rgb, sleeve_rgb):
+    """Colours (vertex, 3), 0..1, of a body in a skin tone and a sleeve (both RGB, 0..1)."""
+    skin_rgb = np.asarray(skin_rgb, dtype=np.float32)
+    # A nail lets the flesh shine through: a lighter, pinker skin.
+    nail_rgb = np.clip(0.62 * skin_rgb + 0.38 * np.array([1.0, 0.93, 0.90]) * (0.35 + 0.65 * skin_rgb.max()), 0.0, 1.0)
+    colour = skin_rgb * body.tint
+    colour = colour + body.nail[:, None] * (nail_rgb - colour)
+    return (colour + body.sleeve[:, None] * (np.asarray(sleeve_rgb) - colour)).astype(np.float32)

@@ -1,1 +1,0 @@
-"""Which videos and clips are good enough: one module a criterion, measure then decide."""

@@ -1,0 +1,1 @@
+"""Screening of videos: measure scores, then compare them with thresholds."""

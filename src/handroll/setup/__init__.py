@@ -1,0 +1,1 @@
+"""What a configuration needs from outside: weights, licences, devices, disk space."""

@@ -1,0 +1,1 @@
+"""The synthetic pianist: music, motion, video and audio with known truth."""

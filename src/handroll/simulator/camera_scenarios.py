@@ -1,0 +1,133 @@
+"""Playing and cameras that a dataset of hands seen from above does not want: from any side, with one hand, with four, with pauses.
+
+World frame: `performance`.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from handroll.generation.performance import Performance
+from handroll.hand.rotations import matrix_from_rotvec
+from handroll.hand.skeleton import HANDS
+from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH
+from handroll.rendering.scene import View
+
+SIDES_RAD = {"player": 0.0, "left": -0.5 * np.pi, "front": np.pi, "right": 0.5 * np.pi}
+"""Where a tilted camera stands, as `TurnedView.turn_rad`: behind the player, at the bass end, beyond the fallboard, at the treble end."""
+
+
+@dataclass(frozen=True)
+class TurnedView(View):
+    """A camera that may stand at any side.
+
+    Attributes
+    ----------
+    turn_rad : float
+        The tilted camera is carried round the vertical by this, counter-clockwise seen from above: 0 stands on the player's
+        side where the tilt is positive, see `SIDES_RAD`.
+    """
+
+    turn_rad: float = 0.0
+
+    @property
+    def rotation(self):
+        """Matrix (3, 3) from world to camera directions."""
+        return super().rotation @ matrix_from_rotvec(np.array([0.0, 0.0, -self.turn_rad]))
+
+
+def view_from(aim_m, distance_m, tilt_rad, turn_rad=0.0, roll_rad=0.0, focal_widths=0.8, k1=0.0):
+    """A camera that has a point in the middle of its picture.
+
+    Parameters
+    ----------
+    aim_m : (x, y, z), world
+    distance_m : float
+        From the camera to that point.
+    tilt_rad, turn_rad, roll_rad, focal_widths, k1 : float
+        As of `TurnedView`.
+
+    Returns
+    -------
+    TurnedView
+    """
+    view = TurnedView((0.0, 0.0, 0.0), tilt_rad, roll_rad, focal_widths, k1, turn_rad)
+    position = np.asarray(aim_m) - distance_m * view.rotation[2]
+    return replace(view, position_m=tuple(position.tolist()))
+
+
+def shifted(score, semitones):
+    """A score played higher (or lower, below 0); notes that would lie beyond the keyboard are left out."""
+    pitch = score.notes["pitch"] + semitones
+    on = (pitch >= LOWEST_PITCH) & (pitch <= HIGHEST_PITCH)
+    notes = {name: values[on] for name, values in score.notes.items()} | {"pitch": pitch[on].astype(score.notes["pitch"].dtype)}
+    return replace(score, notes=notes, hand=score.hand[on], finger=score.finger[on])
+
+
+def resting(score, rests):
+    """A score whose hands leave the keys at some times: what they would play then is left out.
+
+    Parameters
+    ----------
+    score : Score
+    rests : sequence of (hand name, start_s, end_s)
+        Beside those that the score has; each more than 2 s.
+
+    Returns
+    -------
+    Score
+    """
+    onset, offset = score.notes["onset_s"], score.notes["key_offset_s"]
+    on = np.ones(len(onset), dtype=bool)
+    for name, start_s, end_s in rests:
+        on &= (score.hand != HANDS.index(name)) | (offset < start_s) | (onset > end_s)
+    notes = {name: values[on] for name, values in score.notes.items()}
+    return replace(score, notes=notes, hand=score.hand[on], finger=score.finger[on], rests=(*score.rests, *rests))
+
+
+def without(performance, hand):
+    """The performance with one hand ("left" or "right") out of the picture all the time."""
+    present = performance.present.copy()
+    present[:, HANDS.index(hand)] = False
+    return replace(performance, present=present)
+
+
+def together(first, second):
+    """Two performances at one piano, as one whose hand axis holds left, right of the first and left, right of the second player.
+
+    Parameters
+    ----------
+    first, second : Performance
+        With the same times; notes that both strike are told twice. Of one player each: `truth` knows two hands only, so this is
+        to be drawn and counted, not to be told apart.
+
+    Returns
+    -------
+    Performance
+
+    Raises
+    ------
+    ValueError
+        Their times differ.
+    """
+    if not np.array_equal(first.time_s, second.time_s):
+        raise ValueError(f"expected performances with the same times, found {len(first.time_s)} and {len(second.time_s)} frames")
+    pairs = {
+        name: np.concatenate([getattr(first, name), getattr(second, name)], axis=axis)
+        for name, axis in (("rotation_rad", 1), ("translation_m", 1), ("bone_scale", 0), ("present", 1))
+    }
+    order = np.argsort(np.concatenate([first.notes["onset_s"], second.notes["onset_s"]]), kind="stable")
+    return Performance(
+        time_s=first.time_s,
+        key_depth_mm=np.maximum(first.key_depth_mm, second.key_depth_mm),
+        notes={name: np.concatenate([first.notes[name], second.notes[name]])[order] for name in first.notes},
+        note_hand=np.concatenate([first.note_hand, second.note_hand + len(HANDS)])[order],
+        note_finger=np.concatenate([first.note_finger, second.note_finger])[order],
+        **pairs,
+    )
+
+
+def every(performance, step):
+    """Every so many frames of a performance alone: samples of it, cheap to draw."""
+    frames = ("time_s", "rotation_rad", "translation_m", "key_depth_mm", "present")
+    return replace(performance, **{name: getattr(performance, name)[::step] for name in frames})

@@ -1,0 +1,333 @@
+"""A training set without videos: takes of invented music with motion, notes and sound, packed as shards like any dataset.
+
+Each take has its own music, hand size, camera and piano. Nothing is rendered, so an hour takes about a minute of one core. What
+results on it mean: docs/synthetic.md. Command line::
+
+    python -m handroll.simulator.corpus --hours 2 --seed 1 --out FOLDER --jobs 2
+"""
+
+import argparse
+import logging
+import tempfile
+from collections import Counter, deque
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import chain, islice
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from handroll import __version__
+from handroll.camera import Camera, Extrinsics, joints_over_keys
+from handroll.dataset.clips import cut_clips
+from handroll.dataset.shards import TARGET_BYTES, VideoRecord, clip_row, write_rows
+from handroll.dataset.splits import SPLITS
+from handroll.generation.pianist import perform
+from handroll.hand.kinematics import hand_joints
+from handroll.hand.rotations import rotvec_from_matrix
+from handroll.hand.skeleton import HANDS, N_ROTATIONS
+from handroll.keyboard.fingertips_at_onsets import landings
+from handroll.logs import LOGGER, progress
+from handroll.metrics.key_press import find_presses, key_press_scores
+from handroll.music.synthesis import synthesise
+from handroll.provenance import stamp
+from handroll.rendering.scene import random_scene, to_camera
+from handroll.simulator.composition import LEAST_DURATION_S, invented_score
+from handroll.tables import FINGERED_NOTES, MOTION, State, frame_keys
+
+VERSION = 1
+"""Raised by hand when the same recipe gives other takes."""
+
+SUBJECT = "synthetic"
+"""Subject of all takes."""
+
+SHARES = {"train": 0.8, "valid": 0.1, "test": 0.1}
+"""Default shares of the splits."""
+
+_WIDTH_PX, _HEIGHT_PX = 1920, 1080
+# Picture of the camera; nothing is drawn in it.
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How takes are made, and cut into clips.
+
+    Attributes
+    ----------
+    seed : int
+        Of everything.
+    take_s : float
+        Length of a take.
+    fps : float
+        Frames a second.
+    sound_rate_hz : int or None
+        Sampling rate of the sound; None: no sound.
+    length_s, hop_s, min_visibility : float
+        As of `dataset.clips.cut_clips`.
+    """
+
+    seed: int
+    take_s: float = 120.0
+    fps: float = 30.0
+    sound_rate_hz: int | None = 16000
+    length_s: float = 30.0
+    hop_s: float = 24.0
+    min_visibility: float = 0.8
+
+    def __post_init__(self):
+        least_s = max(LEAST_DURATION_S, self.length_s)
+        if self.take_s < least_s:
+            raise ValueError(f"take_s: expected at least {least_s} s, so that music and a clip have room, found {self.take_s}")
+
+
+def write_corpus(out_dir, hours, recipe, shares=SHARES, jobs=1, target_bytes=TARGET_BYTES, row_group_rows=8):
+    """Make takes and write them as shards and `shards.json`.
+
+    Parameters
+    ----------
+    out_dir : path
+    hours : float
+        Of music; rounded up to whole takes, at least one for each split that has a share.
+    recipe : Recipe
+    shares : dict of split to float
+        Relative to their sum.
+    jobs : int
+        Processes that make takes; how many does not change what is written.
+    target_bytes, row_group_rows : int
+        As of `dataset.shards.write_shards`.
+
+    Returns
+    -------
+    dict
+        As of `dataset.shards.write_shards`.
+
+    Raises
+    ------
+    ValueError
+        There is nothing to make: no hours, no jobs, or no shares.
+    """
+    if hours <= 0.0 or jobs < 1:
+        raise ValueError(f"expected hours above 0 and at least 1 job, found {hours} hours and {jobs} jobs")
+    splits = deal_takes(ceil(hours * 3600.0 / recipe.take_s), shares)
+    counts = Counter(splits.values())
+    metadata = stamp("synthesise_corpus", str(VERSION), asdict(recipe) | {"hours": hours, "shares": shares})
+    with closing(_in_order(partial(take_rows, recipe), splits.items(), jobs)) as made:
+        takes = progress(made, len(splits), "takes")
+        rows = {split: chain.from_iterable(islice(takes, counts[split])) for split in SPLITS}
+        return write_rows(rows, out_dir, target_bytes, row_group_rows, metadata)
+
+
+def deal_takes(count, shares):
+    """Split of each take, by its number: the first ones train, then valid, then test.
+
+    Takes share nothing but the recipe, so that it does not matter which go where.
+
+    Parameters
+    ----------
+    count : int
+        Takes asked for.
+    shares : dict of split to float
+        Relative to their sum; a split with a share has at least one take.
+
+    Returns
+    -------
+    dict of int to str
+        As many takes as asked for, or as there are splits with a share.
+
+    Raises
+    ------
+    ValueError
+        No split has a share.
+    """
+    wanted = [split for split in SPLITS if shares.get(split, 0.0) > 0.0]
+    if not wanted:
+        raise ValueError(f"shares of the splits {shares}: expected at least one above 0")
+    count, total = max(count, len(wanted)), sum(shares[split] for split in wanted)
+    counts = {split: max(1, round(count * shares[split] / total)) for split in wanted}
+    # The largest split takes what rounding leaves or lacks.
+    largest = max(wanted, key=counts.get)
+    counts[largest] += count - sum(counts.values())
+    return dict(enumerate(split for split in wanted for _ in range(counts[split])))
+
+
+def _in_order(function, items, jobs):
+    """What a function gives for each item, in their order, worked out by `jobs` processes that are hardly ahead of whoever asks."""
+    if jobs == 1:
+        yield from map(function, items)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        pending = deque()
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) > jobs:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def take_rows(recipe, numbered):
+    """The clips of a take.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    numbered : (int, str)
+        Number of the take, and its split.
+
+    Returns
+    -------
+    list of dict
+        Rows of `tables.SHARD`, as `dataset.shards.clip_row` gives them.
+    """
+    number, split = numbered
+    seed = int(np.random.SeedSequence([recipe.seed, number]).generate_state(1, np.uint64)[0])
+    scene = random_scene(seed, closer=False)
+    score = invented_score(seed, recipe.take_s)
+    performance = perform(score, seed, recipe.fps, (scene.look.hand_size,) * len(HANDS))
+    place = keyboard_extrinsics(scene.view)
+    motion = motion_of(performance, scene, place)
+    notes = fingered_notes(performance, motion)
+    with tempfile.TemporaryDirectory() as folder:
+        audio_path = None
+        if recipe.sound_rate_hz is not None:
+            audio_path = Path(folder) / "sound.wav"
+            sound = synthesise(performance.notes, score.pedal, recipe.take_s, seed, recipe.sound_rate_hz)
+            soundfile.write(audio_path, sound, recipe.sound_rate_hz, subtype="PCM_16")
+        record = VideoRecord(
+            motion=motion,
+            notes=notes,
+            pedal=score.pedal,
+            audio_delay_s=0.0,
+            audio_path=audio_path,
+            camera=Camera(_WIDTH_PX, _HEIGHT_PX, scene.view.focal_widths * _WIDTH_PX, "truth", scene.view.k1),
+            extrinsics=place,
+            fps=recipe.fps,
+            detector="synthetic",
+            pose_engine="synthetic",
+            transcriber="synthetic score",
+            permission="granted",
+            licence="CC0-1.0",
+            source="synthetic",
+            source_sha256="",
+            provenance={"handroll_version": __version__, "take": number} | asdict(recipe),
+        )
+        clips = _clips_of(record, f"take-{number:05d}", recipe)
+        accepted = np.flatnonzero(clips["accepted"])
+        return [clip_row({name: values[row] for name, values in clips.items()}, split, record) for row in accepted]
+
+
+def _clips_of(record, video, recipe):
+    """The windows of a take (`tables.CLIPS`) with their key-press scores."""
+    time_s, joints = record.motion["time_s"][:, 0], record.motion["joints_keyboard_mm"]
+    return cut_clips(
+        record.motion,
+        SUBJECT,
+        video,
+        recipe.length_s,
+        recipe.hop_s,
+        recipe.min_visibility,
+        audio_path=record.audio_path,
+        note_onset_s=record.notes["onset_s"],
+        scores_of=partial(key_press_scores, record.notes, time_s, joints, presses=find_presses(time_s, joints)),
+    )
+
+
+def keyboard_extrinsics(view):
+    """The `Extrinsics` of a scene's view: the world is the keyboard's frame in metres."""
+    return Extrinsics(rotvec_from_matrix(view.rotation), -1e3 * view.rotation @ np.array(view.position_m))
+
+
+def motion_of(performance, scene, place):
+    """A performance as the camera of a scene has it.
+
+    Parameters
+    ----------
+    performance : Performance
+    scene : scene.Scene
+    place : Extrinsics
+        Of its view.
+
+    Returns
+    -------
+    dict of str to array (frame, hand 2, ...)
+        `tables.MOTION`, by frame: observed, and hidden (NaN) where a hand is out of the picture.
+    """
+    rotation, translation = to_camera(performance, scene)
+    frames, absent = len(performance.time_s), ~performance.present
+    joints = np.stack(
+        [
+            hand_joints(rotation[:, side].reshape(frames, 3 * N_ROTATIONS), translation[:, side], performance.bone_scale[side], hand)
+            for side, hand in enumerate(HANDS)
+        ],
+        axis=1,
+    )
+    pose = {
+        "rotation_rad": rotation,
+        "translation_m": translation,
+        "betas": np.zeros((frames, len(HANDS), 10)),
+        "bone_scale": np.broadcast_to(performance.bone_scale, (frames, len(HANDS))),
+        "joints_m": joints,
+        "joints_keyboard_mm": joints_over_keys(joints, place),
+        "residual_px": np.zeros((frames, len(HANDS))),
+    }
+    pose = {name: values.astype(np.float32) for name, values in pose.items()}
+    for values in pose.values():
+        values[absent] = np.nan
+    state = np.where(absent, State.HIDDEN, State.OBSERVED).astype(MOTION.empty()["state"].dtype)
+    return frame_keys(performance.time_s) | {"state": state} | pose
+
+
+def fingered_notes(performance, motion):
+    """The notes of a performance with hand and finger as they were played.
+
+    Parameters
+    ----------
+    performance : Performance
+    motion : dict of str to array (frame, hand 2, ...)
+        `tables.MOTION` of it, by frame.
+
+    Returns
+    -------
+    dict of str to array (note,)
+        `tables.FINGERED_NOTES`; the landing error is that of the finger that plays.
+    """
+    landing = landings(performance.notes, motion["time_s"][:, 0], motion["joints_keyboard_mm"], motion["state"])
+    hand, finger = performance.note_hand, performance.note_finger
+    outside = np.maximum(np.abs(landing.aside_mm) - landing.half_width_mm, 0.0)
+    labels = {
+        "hand": np.array(HANDS, dtype=object)[hand],
+        "finger": finger + 1,
+        "finger_confidence": np.ones(len(hand)),
+        "landing_error_mm": outside[np.arange(len(hand)), hand, finger],
+    }
+    columns = performance.notes | labels
+    return {name: columns[name].astype(blank.dtype) for name, blank in FINGERED_NOTES.empty().items()}
+
+
+def main(arguments=None):
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m handroll.simulator.corpus", description=__doc__.splitlines()[0])
+    parser.add_argument("--hours", type=float, required=True, help="of music, rounded up to whole takes")
+    parser.add_argument("--seed", type=int, default=0, help="another seed makes other music, hands, cameras and pianos (default: 0)")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the shards and shards.json go")
+    parser.add_argument("--take-s", type=float, default=Recipe.take_s, help="length of a take (default: %(default)s)")
+    parser.add_argument("--no-sound", action="store_true", help="leave the sound out")
+    parser.add_argument("--jobs", type=int, default=1, help="processes that make takes (default: 1)")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    rate_hz = None if options.no_sound else Recipe.sound_rate_hz
+    try:
+        recipe = Recipe(options.seed, options.take_s, sound_rate_hz=rate_hz)
+        made = write_corpus(options.out, options.hours, recipe, jobs=options.jobs)
+    except ValueError as error:
+        parser.error(str(error))
+    for shard in made["shards"]:
+        LOGGER.info("%s: %d clips, %.1f MB", shard["name"], shard["rows"], shard["bytes"] / 1e6)
+
+
+if __name__ == "__main__":
+    main()

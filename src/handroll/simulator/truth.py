@@ -1,0 +1,203 @@
+"""The truth beside a synthetic video: poses, camera, keys, notes, fingering, and which joints can be seen.
+
+One compressed NumPy archive, `<video>.truth.npz`, without pickles. What follows from the poses and the camera (joints in
+space and in the picture) is not stored but worked out, so that it cannot disagree with them.
+"""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+
+import numpy as np
+
+from handroll.camera import Camera
+from handroll.hand.kinematics import hand_joints
+from handroll.hand.skeleton import HANDS, N_JOINTS, N_ROTATIONS
+from handroll.keyboard.geometry import STANDARD
+from handroll.provenance import atomic_path
+from handroll.rendering.scene import View, to_camera
+from handroll.simulator.camera_scenarios import TurnedView
+from handroll.tables import NOTES, PEDAL
+
+TRUTH_VERSION = 1
+"""Raised when a field changes its meaning."""
+
+PRESSED_MM = 0.5 * STANDARD.dip_mm
+"""A key further down than this is pressed."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is true of a synthetic video. Hands in the order of `skeleton.HANDS`; frame axes follow `time_s`.
+
+    Attributes
+    ----------
+    time_s : array (frame,)
+        Presentation times.
+    rotation_rad : array (frame, hand 2, joint 16, xyz 3), float32
+        MANO pose in the camera frame, zero = flat open hand; continuous in time. NaN where the hand is not present.
+    translation_m : array (frame, hand 2, xyz 3), float32
+        MANO translation in the camera frame; NaN where the hand is not present.
+    bone_scale : array (hand 2,)
+        Size relative to `template.open_hand`.
+    present : array (frame, hand 2), bool
+        The hand is in the scene, if perhaps covered or beyond the picture's edge.
+    visible : array (frame, hand 2, joint 21), bool
+        The joint is inside the picture and nothing but its own hand is before it.
+    press_key, press_start_frame, press_end_frame : array (press,), int
+        Key 0..87, the first frame in which it is more than half down, and the frame after the last; by start, then key.
+    notes : dict of str to array (note,), `tables.NOTES`
+    pedal : dict of str to array (press,), `tables.PEDAL`
+    note_hand, note_finger : array (note,), int
+        Indices into `skeleton.HANDS` and `skeleton.FINGERS`.
+    view : scene.View
+        The camera's pose in the world, its focal length and distortion.
+    width_px, height_px : int
+    about : dict
+        Whatever else is to be known, as JSON: title, seeds.
+    """
+
+    time_s: np.ndarray
+    rotation_rad: np.ndarray
+    translation_m: np.ndarray
+    bone_scale: np.ndarray
+    present: np.ndarray
+    visible: np.ndarray
+    press_key: np.ndarray
+    press_start_frame: np.ndarray
+    press_end_frame: np.ndarray
+    notes: dict[str, np.ndarray]
+    pedal: dict[str, np.ndarray]
+    note_hand: np.ndarray
+    note_finger: np.ndarray
+    view: View
+    width_px: int
+    height_px: int
+    about: dict
+
+    @property
+    def camera(self):
+        """The pinhole `Camera`; `view.k1` is not part of it."""
+        return Camera(self.width_px, self.height_px, self.view.focal_widths * self.width_px, "truth")
+
+    @cached_property
+    def joints_m(self):
+        """Joints (frame, hand 2, joint 21, xyz 3) in the camera frame, metres; NaN where the hand is not present."""
+        poses = self.rotation_rad.reshape(len(self.time_s), 2, 3 * N_ROTATIONS)
+        return np.stack([hand_joints(poses[:, k], self.translation_m[:, k], self.bone_scale[k], hand) for k, hand in enumerate(HANDS)], 1)
+
+    @cached_property
+    def joints_px(self):
+        """Joints (frame, hand 2, joint 21, xy 2) in the picture, lens distortion included; NaN where absent or behind the camera."""
+        world = self.joints_m @ self.view.rotation + np.array(self.view.position_m)
+        pixels, inverse_depth = self.view.project(world, self.width_px, self.height_px)
+        return np.where(inverse_depth[..., None] > 0.0, pixels, np.nan)
+
+
+def truth_of(performance, scene, visible, width_px, height_px, pedal, about):
+    """The `Truth` of a performance as a scene's camera has it.
+
+    Parameters
+    ----------
+    performance : Performance
+    scene : Scene
+    visible : array (frame, hand 2, joint 21), bool
+        What `render.render_video` returns.
+    width_px, height_px : int
+    pedal : dict of str to array (press,)
+        `tables.PEDAL`, such as the score's.
+    about : dict
+        Kept as JSON.
+
+    Raises
+    ------
+    ValueError
+        `visible` does not have the frames of the performance.
+    """
+    frames = len(performance.time_s)
+    if np.shape(visible) != (frames, len(HANDS), N_JOINTS):
+        raise ValueError(
+            f"visible: expected shape {(frames, len(HANDS), N_JOINTS)}, as the performance has frames, found {np.shape(visible)}"
+        )
+    rotation, translation = to_camera(performance, scene)
+    absent = ~performance.present
+    rotation[absent], translation[absent] = np.nan, np.nan
+    key, start, end = _intervals(performance.key_depth_mm > PRESSED_MM)
+    return Truth(
+        time_s=performance.time_s,
+        rotation_rad=rotation.astype(np.float32),
+        translation_m=translation.astype(np.float32),
+        bone_scale=np.asarray(performance.bone_scale, dtype=np.float64),
+        present=performance.present,
+        visible=np.asarray(visible, dtype=bool),
+        press_key=key,
+        press_start_frame=start,
+        press_end_frame=end,
+        notes=performance.notes,
+        pedal=pedal,
+        note_hand=performance.note_hand.astype(np.int8),
+        note_finger=performance.note_finger.astype(np.int8),
+        view=scene.view,
+        width_px=width_px,
+        height_px=height_px,
+        about=about,
+    )
+
+
+def _intervals(down):
+    """(key, first frame, frame after the last) of the runs of True in an array (frame, key), by first frame, then key."""
+    edges = np.diff(down.astype(np.int8), axis=0, prepend=0, append=0)
+    # Transposed, so that starts and ends of one key pair up in order.
+    key, start = np.nonzero(edges.T == 1)
+    _, end = np.nonzero(edges.T == -1)
+    order = np.lexsort((key, start))
+    return key[order].astype(np.int8), start[order].astype(np.int32), end[order].astype(np.int32)
+
+
+_TABLES = {"notes": NOTES, "pedal": PEDAL}
+_SCALARS = ("view", "width_px", "height_px", "about")
+
+
+def write_truth(path, truth):
+    """Write a truth as a compressed archive; atomic; the same truth gives the same bytes.
+
+    Parameters
+    ----------
+    path : path ending in .npz
+    truth : Truth
+    """
+    arrays = {field.name: getattr(truth, field.name) for field in fields(Truth) if field.name not in (*_TABLES, *_SCALARS)}
+    for name, table in _TABLES.items():
+        arrays |= {f"{name}/{column.name}": getattr(truth, name)[column.name] for column in table.columns}
+    words = {
+        "version": TRUTH_VERSION,
+        "view": asdict(truth.view),
+        "width_px": truth.width_px,
+        "height_px": truth.height_px,
+        "about": truth.about,
+    }
+    arrays["json"] = np.array(json.dumps(words, sort_keys=True, allow_nan=False))
+    with atomic_path(path) as temporary:
+        np.savez_compressed(temporary, **arrays)
+
+
+def read_truth(path):
+    """Read what `write_truth` wrote.
+
+    Raises
+    ------
+    ValueError
+        The file is not a truth, or one of another version.
+    """
+    with np.load(path, allow_pickle=False) as archive:
+        arrays = dict(archive)
+    if "json" not in arrays:
+        raise ValueError(f"{path}: expected the truth of a synthetic video, found an archive of {sorted(arrays)}")
+    words = json.loads(str(arrays.pop("json")))
+    if words.pop("version") != TRUTH_VERSION:
+        raise ValueError(f"{path}: expected a truth of version {TRUTH_VERSION}, found another; make the video anew")
+    tables = {name: {column.name: arrays.pop(f"{name}/{column.name}") for column in table.columns} for name, table in _TABLES.items()}
+    view = words.pop("view")
+    view["position_m"] = tuple(view["position_m"])
+    kind = TurnedView if "turn_rad" in view else View
+    return Truth(**arrays, **tables, **words, view=kind(**view))

@@ -1,0 +1,186 @@
+"""The synthetic pianist: a piece and a seed become a video with sound, and beside it the truth about everything in it.
+
+Command line::
+
+    python -m handroll.simulator.video --demo resources/demo
+    python -m handroll.simulator.video --piece minuet --seed 7 --out videos
+    python -m handroll.simulator.video --seed 1001 --seconds 20 --out videos     # a medley
+"""
+
+import argparse
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from handroll.generation.performance import Performance
+from handroll.generation.pianist import perform
+from handroll.hand.skeleton import HANDS
+from handroll.music.synthesis import synthesise
+from handroll.rendering.render import render_video
+from handroll.rendering.scene import Scene, cover_hand, random_scene, world_joints
+from handroll.simulator.pieces import pieces
+from handroll.simulator.score import Score, random_score, score
+from handroll.simulator.truth import truth_of, write_truth
+
+LOGGER = logging.getLogger("handroll")
+
+MEDLEY = "medley"
+"""Name of what is played where no piece is chosen."""
+
+FPS = 30.0
+WIDTH_PX, HEIGHT_PX = 1920, 1080
+AUDIO_RATE_HZ = 44100
+
+DEMO_SEEDS = {"prelude": 20, "study": 28, "ode": 45, "minuet": 35}
+"""The demo videos: piece to seed."""
+DEMO_CRF = 26
+"""x264's rate factor of the demo videos, so that each stays below 4 MB."""
+
+_COVER_SLIDE_S, _COVER_LEAD_S = 0.40, 0.26
+# A cover slides in for the first; its edge reaches the hand after the second.
+_COVER_MARGIN_M = 0.03
+# What it is wider and longer than the hand. No more: it must not cover the other hand.
+_COVER_COLOURS = ((0.88, 0.87, 0.83), (0.80, 0.74, 0.60), (0.25, 0.30, 0.42), (0.15, 0.15, 0.16))
+_LONG_SIDE_M = 0.30
+
+
+@dataclass(frozen=True)
+class Take:
+    """A performance ready to be filmed.
+
+    Attributes
+    ----------
+    score : Score
+    performance : Performance
+    scene : Scene
+    sound : array (sample,), float32, mono, at 44100 Hz; sample 0 is at time 0
+    """
+
+    score: Score
+    performance: Performance
+    scene: Scene
+    sound: np.ndarray
+
+
+def prepare(piece, seed, duration_s=None, fps=FPS, closer=None):
+    """Everything of a video but the pictures.
+
+    Parameters
+    ----------
+    piece : str or None
+        One of `pieces.pieces`; None for a medley (`score.random_score`), which needs a duration.
+    seed : int
+        Of music, touch, hands, scene and sound.
+    duration_s : float, optional
+        The piece's own length if None.
+    fps : float
+    closer : bool, optional
+        As of `scene.random_scene`.
+
+    Returns
+    -------
+    Take
+    """
+    if piece is None and duration_s is None:
+        raise ValueError("expected a duration for a medley (no piece is given), found none")
+    music = random_score(seed, duration_s) if piece is None else score(piece, seed, duration_s)
+    scene = random_scene(seed, closer)
+    performance = perform(music, seed, fps, (scene.look.hand_size,) * len(HANDS))
+    rng = np.random.default_rng([seed, 0])
+    scene = replace(scene, covers=tuple(_cover(performance, *interval, rng) for interval in music.covers))
+    return Take(music, performance, scene, synthesise(performance.notes, music.pedal, music.duration_s, seed, AUDIO_RATE_HZ))
+
+
+def _cover(performance, hand, start_s, end_s, rng):
+    """A sheet of about the hand's width that hides it from `start_s` to `end_s`."""
+    during = (performance.time_s >= start_s) & (performance.time_s <= end_s)
+    joints = world_joints(performance)[during, HANDS.index(hand)].reshape(-1, 3)
+    width, length = np.ptp(joints[:, :2], axis=0) + 2.0 * _COVER_MARGIN_M
+    return cover_hand(
+        performance,
+        hand,
+        start_s - _COVER_LEAD_S,
+        end_s + _COVER_LEAD_S,
+        size_m=(float(width), float(max(length, _LONG_SIDE_M))),
+        slide_s=_COVER_SLIDE_S,
+        yaw_rad=0.0,
+        rgb=_COVER_COLOURS[rng.integers(len(_COVER_COLOURS))],
+    )
+
+
+def make_video(
+    piece,
+    seed,
+    folder,
+    duration_s=None,
+    name=None,
+    fps=FPS,
+    width_px=WIDTH_PX,
+    height_px=HEIGHT_PX,
+    supersample=2,
+    closer=None,
+    crf=23,
+    preset="veryfast",
+    sound_delay_s=0.0,
+):
+    """Render a video and write its truth beside it, as `<name>.mp4` and `<name>.truth.npz`.
+
+    Parameters
+    ----------
+    piece, seed, duration_s, fps, closer
+        As of `prepare`.
+    folder : path
+        Made if it does not exist.
+    name : str, optional
+        Of the files; by default the piece (or "medley") and the seed, such as "minuet-7".
+    width_px, height_px : int
+    supersample : {1, 2}
+        2 is smoother and takes twice as long.
+    crf, preset : as of `media.write.VideoWriter`
+    sound_delay_s : float
+        How late the sound is, as by a slow microphone; negative: early. The truth has it as `about["sound_delay_s"]`.
+
+    Returns
+    -------
+    pathlib.Path
+        Of the video.
+    """
+    take = prepare(piece, seed, duration_s, fps, closer)
+    path = Path(folder) / f"{name or f'{piece or MEDLEY}-{seed}'}.mp4"
+    LOGGER.info("%s: %s, %.1f s, %d notes", path.name, take.score.title, take.score.duration_s, len(take.score.hand))
+    shift = round(sound_delay_s * AUDIO_RATE_HZ)
+    delayed = np.concatenate([np.zeros(max(shift, 0), take.sound.dtype), take.sound[max(-shift, 0) :]])[: len(take.sound)]
+    sound = delayed, AUDIO_RATE_HZ
+    visible = render_video(path, take.performance, take.scene, fps, width_px, height_px, supersample, sound, seed, crf, preset)
+    about = {"title": take.score.title, "source": take.score.source, "piece": piece, "seed": seed, "sound_delay_s": sound_delay_s}
+    truth = truth_of(take.performance, take.scene, visible, width_px, height_px, take.score.pedal, about)
+    write_truth(path.with_suffix(".truth.npz"), truth)
+    LOGGER.info("%s: %.2f MB", path, path.stat().st_size / 1e6)
+    return path
+
+
+def main(arguments=None):
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m handroll.simulator.video", description=__doc__.splitlines()[0])
+    parser.add_argument("--demo", type=Path, metavar="FOLDER", help="render the four demo videos into this folder")
+    parser.add_argument("--piece", choices=list(pieces()), help="what is played; a medley where it is left out")
+    parser.add_argument("--seed", type=int, default=0, help="of music, touch, hands, scene and sound")
+    parser.add_argument("--seconds", type=float, help="length of the video; the piece's own where it is left out")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="render one video into this folder")
+    options = parser.parse_args(arguments)
+    if (options.demo is None) == (options.out is None):
+        parser.error("expected either --demo FOLDER or --out FOLDER")
+    if options.out and options.piece is None and options.seconds is None:
+        parser.error("expected --piece, or --seconds for a medley")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if options.out:
+        make_video(options.piece, options.seed, options.out, options.seconds)
+        return
+    for piece, seed in DEMO_SEEDS.items():
+        make_video(piece, seed, options.demo, name=piece, closer=False, crf=DEMO_CRF, preset="medium")
+
+
+if __name__ == "__main__":
+    main()

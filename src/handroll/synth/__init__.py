@@ -1,1 +1,0 @@
-"""A synthetic pianist with known truth: score, hands, picture and sound."""

@@ -1,1 +1,0 @@
-"""Training of the motion models: one loop, and what each model is trained on."""

@@ -1,0 +1,84 @@
+"""Training of the second stage: poses of both hands by diffusion, from the sound and the first stage's places (Gan et al., ICLR 2025)."""
+
+from dataclasses import asdict
+
+import torch
+from torch import nn
+
+from handroll.models.checkpoint import check_features, load_checkpoint
+from handroll.models.diffusion import STEPS, diffusion_loss
+from handroll.models.gesture import GestureSettings, GestureUNet
+from handroll.provenance import file_sha256
+from handroll.training.loop import train
+from handroll.training.setup import fingerprint, save_trained, set_up
+from handroll.training_data.feature_cache import feature_manifest
+
+VERSION = 2
+"""Raised by hand when the same settings and data give another model."""
+
+VALID_SEED = 7
+"""Of noise and steps on the validation windows: the same at each look."""
+
+
+class GestureObjective(nn.Module):
+    """The loss of a batch; the first stage, whose places guide, is frozen and never in training mode.
+
+    Parameters
+    ----------
+    network : GestureUNet
+    position : PositionPredictor
+    scales : dataset.windows.Scales
+    """
+
+    def __init__(self, network, position, scales):
+        super().__init__()
+        self.network, self.position, self.scales = network, position.requires_grad_(False), scales
+
+    def train(self, mode=True):
+        """Keep the first stage in evaluation mode."""
+        super().train(mode)
+        self.position.eval()
+        return self
+
+    def forward(self, batch, generator=None):
+        """Loss, and nothing else to log; noise and steps of torch's generator where None is given."""
+        clean = self.scales.scaled("pose", batch["pose"]).transpose(1, 2)
+        noise = torch.randn(clean.shape, generator=generator).to(clean)
+        step = torch.randint(STEPS, (len(clean),), generator=generator).to(clean.device)
+        with torch.no_grad():
+            guide = self.position(batch["features"]).transpose(1, 2)
+        condition = self.network.encode_condition(batch["features"])
+        loss = diffusion_loss(lambda noisy, at: self.network(noisy, at, condition, guide), clean, noise, step, batch["visible"])
+        return loss, {}
+
+
+def train_gesture(source, training_path, position_path, model, settings, folder, path):
+    """Train a gesture generator and save it.
+
+    Parameters
+    ----------
+    source, training_path, settings, folder, path
+        As of `training.position.train_position`.
+    position_path : path
+        Of the first stage.
+    model : dict
+        Of `GestureSettings`, without the features' width.
+    """
+    setup = set_up(source, training_path, settings)
+    first = load_checkpoint(position_path, "position")
+    check_features(position_path, first.about, feature_manifest(source.features))
+    position = first.network()
+    sizes = GestureSettings(features=position.settings.features, **model)
+    torch.manual_seed(settings["seed"])
+    objective = GestureObjective(GestureUNet(sizes), position, setup.scales)
+    print_of = fingerprint(source, training_path, VERSION, asdict(sizes), file_sha256(position_path), settings)
+    trained = train(objective, setup.batches, setup.loop, folder, print_of, setup.device, lambda model: _validate(model, setup))
+    if trained is not None:
+        save_trained(path, "gesture", asdict(sizes), "network.", source, setup, trained, settings)
+
+
+def _validate(objective, setup):
+    """Loss of the validation windows, with the same noise and steps each time."""
+    generator = torch.Generator().manual_seed(VALID_SEED)
+    losses = [(float(objective(batch, generator)[0]), len(batch["pose"])) for batch in setup.valid_batches()]
+    return {"loss": sum(loss * count for loss, count in losses) / max(sum(count for _, count in losses), 1)}

@@ -1,0 +1,93 @@
+"""Features of music at the rate of the motion that need no network: log-mel spectrograms, and the notes as a roll."""
+
+import librosa
+import numpy as np
+
+from handroll.keyboard.geometry import N_KEYS
+from handroll.music.notes import LOWEST_PITCH
+
+HOP = 256
+"""Samples from one spectrum to the next."""
+
+SPECTRA_A_FRAME = 2
+"""Spectra in a frame: strokes are told to half a frame."""
+
+N_FFT = 2048
+"""Samples a spectrum sees: 133 ms at a rate of 30 Hz, so that semitones are apart from C4 upwards."""
+
+N_MELS = 128
+LOWEST_HZ = 27.5
+"""A0."""
+
+_FLOOR = 1e-5
+_LOG_MEAN, _LOG_SCALE = -4.0, 4.0
+# Of natural logarithms of mel energies of piano sound, so that features are near 1.
+
+
+def log_mel_rate_hz(rate_hz):
+    """The rate of the sound that `log_mel` takes for features at `rate_hz`: 15,360 Hz for 30."""
+    return round(rate_hz * HOP * SPECTRA_A_FRAME)
+
+
+def log_mel(samples, rate_hz, frames):
+    """Log-mel spectrogram at the rate of the motion.
+
+    Parameters
+    ----------
+    samples : array (sample,)
+        Mono, at `log_mel_rate_hz(rate_hz)`; sample 0 is at the first frame.
+    rate_hz : float
+    frames : int
+
+    Returns
+    -------
+    array (frame, 2 * 128), float32
+        Of each frame the spectrum around its moment, and the one half a frame later.
+    """
+    energy = librosa.feature.melspectrogram(
+        y=np.asarray(samples, dtype=np.float32), sr=log_mel_rate_hz(rate_hz), n_fft=N_FFT, hop_length=HOP, n_mels=N_MELS, fmin=LOWEST_HZ
+    )
+    spectra = (np.log(energy.T + _FLOOR) - _LOG_MEAN) / _LOG_SCALE
+    short = SPECTRA_A_FRAME * frames - len(spectra)
+    if short > 0:
+        spectra = np.concatenate([spectra, np.full((short, N_MELS), (np.log(_FLOOR) - _LOG_MEAN) / _LOG_SCALE)])
+    return spectra[: SPECTRA_A_FRAME * frames].reshape(frames, -1).astype(np.float32)
+
+
+def note_roll(notes, pedal, rate_hz, frames, delay_s=0.0):
+    """The notes as a roll.
+
+    Parameters
+    ----------
+    notes, pedal : dict of str to array
+        `tables.NOTES` and `tables.PEDAL`; seconds since the first frame.
+    rate_hz : float
+    frames : int
+    delay_s : float
+        How much later than the motion they come.
+
+    Returns
+    -------
+    array (frame, 2 * 88 + 1), float32
+        Onsets: 0.5 and half the velocity (as a share of 127), shared by the two frames around each; keys held down: the share of the
+        frame; the pedal.
+    """
+    roll = np.zeros((frames, 2 * N_KEYS + 1), dtype=np.float32)
+    columns = (np.asarray(notes[name], dtype=np.float64) for name in ("onset_s", "key_offset_s", "pitch", "velocity"))
+    for onset_s, release_s, pitch, velocity in zip(*columns, strict=True):
+        key = int(pitch) - LOWEST_PITCH
+        at = (onset_s - delay_s) * rate_hz
+        before, level = int(np.floor(at)), 0.5 + 0.5 * velocity / 127.0
+        for frame, share in ((before, before + 1 - at), (before + 1, at - before)):
+            if 0 <= frame < frames:
+                roll[frame, key] = max(roll[frame, key], level * share)
+        roll[:, N_KEYS + key] = np.maximum(roll[:, N_KEYS + key], _held(at, (release_s - delay_s) * rate_hz, frames))
+    for onset_s, offset_s in zip(pedal["onset_s"], pedal["offset_s"], strict=True):
+        roll[:, -1] = np.maximum(roll[:, -1], _held((onset_s - delay_s) * rate_hz, (offset_s - delay_s) * rate_hz, frames))
+    return roll
+
+
+def _held(start, end, frames):
+    """Share (frame,) of each frame [k - 0.5, k + 0.5) that lies in [start, end), in frames."""
+    index = np.arange(frames)
+    return np.clip(np.minimum(end, index + 0.5) - np.maximum(start, index - 0.5), 0.0, 1.0)

@@ -1,1 +1,0 @@
-"""Media files: what they hold, their frames by presentation time, and where they come from."""

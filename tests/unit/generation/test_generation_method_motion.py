@@ -1,0 +1,62 @@
+import json
+
+import numpy as np
+import pytest
+
+from handroll.generation.method_motion import generate
+from handroll.metrics.scoring import score_motions
+from handroll.training_data.loader import Clips, Source
+
+METHOD = {"kind": "released", "sampler": "ddim", "steps": 2}
+
+
+@pytest.fixture
+def released(write, gesture_state):
+    """A checkpoint of the released layout and toy size."""
+    return write({"state_dict": gesture_state(dim=16, multipliers=(1,))})
+
+
+@pytest.fixture
+def chosen(corpus, tmp_path):
+    """The set before the camera, and a file of two windows of 8 s."""
+    source = Source(corpus / "shards", frame="camera")
+    names = Clips(source, "valid").names[:2]
+    values = json.loads((corpus / "windows.json").read_text()) | {"frames": 240, "windows": {"valid": [[*name, 30] for name in names]}}
+    path = tmp_path / "windows.json"
+    path.write_text(json.dumps(values))
+    return source, path
+
+
+def test_a_released_checkpoint_is_one_more_method(chosen, released):
+    source, windows = chosen
+    columns, facts = generate(METHOD, source, windows, [released], seed=3, samples=2)
+    place, pose = (np.stack(columns[kind]) for kind in ("place", "pose"))
+    assert place.shape == (4, 240, 6) and pose.shape == (4, 240, 96) and columns["sample"].tolist() == [0, 1, 0, 1]
+    # Positions end in tanh, and gestures are kept within a turn.
+    assert (np.abs(place) <= np.array([1.5, 1.5, 25.0] * 2)).all() and np.abs(pose).max() <= np.pi + 1e-5
+    assert np.abs(place[0] - place[2]).max() > 1e-3 and np.array_equal(place[0], place[1]) and np.abs(pose[0] - pose[1]).max() > 1e-3
+    assert facts["features"] == "hubert 64" and (facts["sampler"], facts["steps"]) == ("ddim", 2)
+    assert facts["parameters"] > 0 and facts["sampling_ms"] > 0 and "training_s" not in facts
+
+    scores = score_motions(columns, source, windows, lambda place, pose: pose.mean(axis=1))
+    assert scores["released_pd"]["value"] > 0 and scores["multimodality_mm"]["value"] > 0 and "key_press_f1" not in scores
+
+
+def test_a_released_motion_does_not_depend_on_other_windows(chosen, released, tmp_path):
+    source, windows = chosen
+    both, _ = generate(METHOD, source, windows, [released])
+    values = json.loads(windows.read_text())
+    values["windows"]["valid"] = values["windows"]["valid"][:1]
+    (tmp_path / "one.json").write_text(json.dumps(values))
+    alone, _ = generate(METHOD, source, tmp_path / "one.json", [released])
+    for kind in ("place", "pose"):
+        np.testing.assert_allclose(alone[kind][0], both[kind][0], atol=1e-4)
+
+
+def test_no_other_half_of_one_window(chosen):
+    source, windows = chosen
+    values = json.loads(windows.read_text())
+    values["windows"]["valid"] = values["windows"]["valid"][:1]
+    windows.write_text(json.dumps(values))
+    with pytest.raises(ValueError, match="expected at least 2 windows, found 1; score on more clips"):
+        generate({"kind": "other_half"}, source, windows, [])

@@ -1,0 +1,65 @@
+"""What is written can be read back: times, colours, sound; and the same input gives the same bytes."""
+
+import numpy as np
+import pytest
+
+from handroll.media.frames import read_frames
+from handroll.media.probe import probe
+from handroll.media.write import VideoWriter
+from handroll.provenance import file_sha256
+
+TIMES_S = np.cumsum([0.0, *([1 / 30, 1 / 24, 1 / 60] * 10)])
+
+
+@pytest.fixture
+def write(corner_picture):
+    def write(path, audio=None, size=(48, 64)):
+        with VideoWriter(path, size[1], size[0], 30, audio=audio) as writer:
+            for time_s in TIMES_S:
+                writer.write(corner_picture(*size), time_s)
+        return path
+
+    return write
+
+
+def test_times_and_sound_come_back(write, tmp_path, click_track):
+    path = write(tmp_path / "a.mp4", audio=(click_track(44100, 2.0, [0.5]), 44100))
+    seen = probe(path)
+    assert not seen.problems and seen.variable_frame_rate and seen.n_frames == len(TIMES_S)
+    assert seen.audio_start_s == pytest.approx(0, abs=1e-6) and seen.audio_duration_s == pytest.approx(2.0, abs=0.05)
+    np.testing.assert_allclose([f.time_s for f in read_frames(path)], TIMES_S, atol=1e-5)
+    data = path.read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+
+
+def test_same_bytes_twice(write, tmp_path):
+    stereo = np.random.default_rng(0).normal(0, 0.1, (48000, 2)).astype(np.float32)
+    first, second = (write(tmp_path / name, audio=(stereo, 48000)) for name in ("a.mp4", "b.mp4"))
+    assert file_sha256(first) == file_sha256(second)
+    assert probe(first).audio_channels == 2
+
+
+@pytest.mark.parametrize("size", [(360, 480), (720, 960)])
+def test_colours_survive_in_small_and_large_pictures(tmp_path, size):
+    path, colour = tmp_path / "a.mp4", (200, 30, 60)
+    with VideoWriter(path, size[1], size[0], 30, crf=10) as writer:
+        writer.write(np.full((*size, 3), colour, np.uint8), 0.0)
+    np.testing.assert_allclose(next(read_frames(path)).image[100, 100], colour, atol=6)
+
+
+def test_an_odd_edge_is_cut_off(write, tmp_path):
+    seen = probe(write(tmp_path / "a.mp4", size=(49, 65)))
+    assert (seen.height_px, seen.width_px) == (48, 64)
+
+
+def test_misuse_is_named_and_leaves_no_file(tmp_path, corner_picture):
+    path = tmp_path / "a.mp4"
+    picture = corner_picture(48, 64)
+    with pytest.raises(ValueError, match="expected a uint8 picture"), VideoWriter(path, 64, 48, 30) as writer:
+        writer.write(picture[:-1], 0.0)
+    with pytest.raises(ValueError, match="rising times"), VideoWriter(path, 64, 48, 30) as writer:
+        writer.write(picture, 0.1)
+        writer.write(picture, 0.1)
+    with pytest.raises(ValueError, match="at least one picture"), VideoWriter(path, 64, 48, 30):
+        pass
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,166 @@
+import json
+
+import numpy as np
+import pytest
+
+from handroll.generation.method_motion import generate
+from handroll.models.audio_features import feature_encoder
+from handroll.models.checkpoint import load_checkpoint
+from handroll.models.motion_features import motion_features
+from handroll.models.two_stage import load_two_stage
+from handroll.training.autoencoder import train_autoencoder
+from handroll.training.gesture import train_gesture
+from handroll.training.position import train_position
+from handroll.training.setup import launch
+from handroll.training_data.loader import Clips, Source, cut_windows
+
+SETTINGS = {
+    "steps": 6,
+    "batch": 4,
+    "learning_rate": 1e-3,
+    "save_every": 2,
+    "valid_every": 3,
+    "seed": 0,
+    "precision": "fp32",
+    "device": "cpu",
+}
+POSITION = {"width": 16, "layers": 1, "feedforward": 16, "context_layers": 1, "context_width": 16, "dropout": 0.0}
+GESTURE = {"dim": 8, "condition_width": 16, "layers": 1, "feedforward": 16, "context_layers": 1, "dropout": 0.0}
+
+
+@pytest.fixture(scope="module")
+def source(corpus):
+    return Source(corpus / "shards", features=corpus / "features")
+
+
+@pytest.fixture(scope="module")
+def trained(corpus, source, tmp_path_factory):
+    """Both stages and the auto-encoder, after a few steps."""
+    folder = tmp_path_factory.mktemp("trained")
+    windows = corpus / "windows.json"
+    settings = {**SETTINGS, "steps": 40, "learning_rate": 5e-3}
+    train_position(source, windows, POSITION, 1.0, settings, folder / "position", folder / "position.safetensors")
+    arguments = (source, windows, folder / "position.safetensors", GESTURE, SETTINGS, folder / "gesture", folder / "gesture.safetensors")
+    launch(train_gesture, arguments, gpus=1)
+    train_autoencoder(source, windows, SETTINGS, folder / "autoencoder", folder / "autoencoder.safetensors")
+    return folder
+
+
+def test_position_learns_where_the_hands_are(source, trained):
+    model, _ = load_two_stage(trained / "position.safetensors", trained / "gesture.safetensors")
+    clips = Clips(source, "train")
+    places = [(number, 0) for number in range(len(clips))]
+    batch = cut_windows(clips, places, 120)
+    made, _ = model.generate(batch["features"], "dpmsolver++", 1, range(len(places)))
+    mean = np.array(load_checkpoint(trained / "position.safetensors", "position").scales.place_mean)
+    assert np.abs(made - batch["place"]).mean() < 0.8 * np.abs(mean - batch["place"]).mean()
+
+
+def test_training_tells_how_it_went(trained):
+    told = json.loads((trained / "position.json").read_text())
+    assert [entry["step"] for entry in told["history"]] == [*range(3, 40, 3), 40]
+    assert len({entry["error_of_mean"] for entry in told["history"]}) == 1 and all(entry["error"] > 0.0 for entry in told["history"])
+    assert told["windows_per_s"] > 0 and told["memory_gb"] > 0 and told["seconds"] > 0
+
+
+def test_checkpoints_say_what_they_are(trained):
+    for kind in ("position", "gesture", "autoencoder"):
+        checkpoint = load_checkpoint(trained / f"{kind}.safetensors", kind)
+        assert checkpoint.about["frames"] == 120 and checkpoint.about["rate_hz"] == 30.0 and checkpoint.about["frame"] == "keyboard"
+        assert checkpoint.about["features"] == "notes"
+    assert not any(name.startswith("position.") for name in load_checkpoint(trained / "gesture.safetensors", "gesture").weights)
+
+
+def test_the_first_stage_stays_as_it_was(trained):
+    before = load_checkpoint(trained / "position.safetensors", "position").weights
+    model, _ = load_two_stage(trained / "position.safetensors", trained / "gesture.safetensors")
+    assert all(np.array_equal(before[name], value) for name, value in model._position.state_dict().items())
+
+
+def test_training_repeats(corpus, source, trained, tmp_path):
+    for name in "ab":
+        path = tmp_path / f"{name}.safetensors"
+        train_gesture(source, corpus / "windows.json", trained / "position.safetensors", GESTURE, SETTINGS, tmp_path / name, path)
+        assert path.read_bytes() == (trained / "gesture.safetensors").read_bytes()
+
+
+def test_the_auto_encoder_gives_features(corpus, trained, source):
+    clips = Clips(source, "valid")
+    place, pose = (np.stack([getattr(clips[k], kind)[:120] for k in range(3)]) for kind in ("place", "pose"))
+    features = motion_features(trained / "autoencoder.safetensors")(place, pose)
+    assert features.shape == (3, 256) and np.isfinite(features).all()
+
+
+def test_log_mel_features_fit_the_clips(source):
+    clips, encoder = Clips(source, "valid"), feature_encoder("logmel", 30.0)
+    features = encoder.encode(clips.rows(0, encoder.columns))
+    assert features.shape == (clips.frames[0], 256)
+    with pytest.raises(FileNotFoundError, match="hubert-base-ls960"):
+        feature_encoder("hubert", 30.0, "resources/weights/none")
+
+
+@pytest.fixture(scope="module")
+def motions(corpus, source, trained):
+    """Motions by every method, and what they cost."""
+    models = [trained / "position.safetensors", trained / "gesture.safetensors"]
+    methods = {
+        "ground_truth": {},
+        "other_half": {},
+        "mean_pose": {},
+        "nearest": {"features": "notes"},
+        "two_stage": {"decoder": "transformer", "sampler": "dpmsolver++", "steps": 3},
+    }
+    return {
+        kind: generate({"kind": kind, **method}, source, corpus / "windows.json", models, seed=1, samples=2)
+        for kind, method in methods.items()
+    }
+
+
+def test_a_model_refuses_the_features_of_another_encoder(corpus, trained, tmp_path):
+    features = json.loads((corpus / "features" / "features.json").read_text())
+    (tmp_path / "features.json").write_text(json.dumps(features | {"encoder": "hubert 32 wide, weights 0"}))
+    models = [trained / "position.safetensors", trained / "gesture.safetensors"]
+    method = {"kind": "two_stage", "decoder": "transformer", "sampler": "dpmsolver++", "steps": 1}
+    other = Source(corpus / "shards", features=tmp_path)
+    with pytest.raises(
+        ValueError, match="expected a model trained with the encoder .* hubert 32 wide, weights 0, found one trained with handroll notes 1"
+    ):
+        generate(method, other, corpus / "windows.json", models)
+    settings = (other, corpus / "windows.json", models[0], GESTURE, SETTINGS, tmp_path / "gesture", tmp_path / "gesture.safetensors")
+    with pytest.raises(ValueError, match="expected a model trained with the encoder"):
+        train_gesture(*settings)
+
+
+def test_every_method_moves_every_window(corpus, motions):
+    windows = len(json.loads((corpus / "windows.json").read_text())["windows"]["valid"])
+    rows = {kind: len(columns["clip"]) for kind, (columns, _) in motions.items()}
+    assert rows == {"ground_truth": windows, "other_half": windows // 2, "mean_pose": windows, "nearest": windows, "two_stage": 2 * windows}
+    for columns, _ in motions.values():
+        assert {part.shape for part in columns["place"]} == {(120, 6)} and {part.shape for part in columns["pose"]} == {(120, 96)}
+        assert all(np.isfinite(part).all() for part in columns["pose"])
+
+
+def test_samples_differ_and_windows_do_not_depend_on_each_other(corpus, source, motions, trained, tmp_path):
+    columns, facts = motions["two_stage"]
+    assert np.abs(columns["pose"][0] - columns["pose"][1]).max() > 1e-3
+    assert np.array_equal(columns["place"][0], columns["place"][1])
+    chosen = json.loads((corpus / "windows.json").read_text())
+    chosen["windows"]["valid"] = chosen["windows"]["valid"][:1]
+    (tmp_path / "windows.json").write_text(json.dumps(chosen))
+    models = [trained / "position.safetensors", trained / "gesture.safetensors"]
+    method = {"kind": "two_stage", "decoder": "transformer", "sampler": "dpmsolver++", "steps": 3}
+    alone, _ = generate(method, source, tmp_path / "windows.json", models, seed=1, samples=2)
+    np.testing.assert_allclose(alone["pose"][1], columns["pose"][1], atol=1e-4)
+    assert facts["parameters"] > 0 and facts["sampling_ms"] > 0 and facts["training_s"] > 0
+
+
+def test_the_nearest_motion_is_one_of_the_training_split(source, motions):
+    train = Clips(source, "train")
+    place = motions["nearest"][0]["place"][0]
+    found = [
+        number
+        for number in range(len(train))
+        for first in range(0, int(train.frames[number]) - 119, 30)
+        if np.array_equal(train[number].place[first : first + 120], place)
+    ]
+    assert found
