@@ -24,7 +24,7 @@ from handroll.detection.frame_sampling import glance, spread
 from handroll.detection.hand_tracker import MAX_WIDTH_PX, detect_hands
 from handroll.generation.pianist import perform
 from handroll.hand.skeleton import HANDS
-from handroll.keyboard.registered import register_keyboard
+from handroll.keyboard.registration import register_keyboard
 from handroll.media.frames import read_frames
 from handroll.media.probe import probe
 from handroll.rendering.render import render_video

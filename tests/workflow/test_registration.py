@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pyarrow.parquet as pq
 
-from handroll.keyboard.registered import RegisteredKeyboard
+from handroll.keyboard.registration import RegisteredKeyboard
 from handroll.keyboard.registration_check import MESSAGES, Problem
 
 

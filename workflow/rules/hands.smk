@@ -103,7 +103,7 @@ rule fit_pose:
         runtime=grows(10, an_hour=3000 if HAMER and not GPUS else 120),
         gpu=GPUS if HAMER else 0,
     params:
-        code=versions_of("fit_pose.py", POSE_ENGINE, "pose.engine", "keyboard.registered"),
+        code=versions_of("fit_pose.py", POSE_ENGINE, "pose.engine", "keyboard.registration"),
         rejected=rejected(*MEASURED),
         settings=cfg(engine="pose.engine", camera="pose.camera", focal_px="pose.focal_px"),
         options=POSE_OPTIONS,

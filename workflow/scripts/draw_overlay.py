@@ -22,7 +22,7 @@ def main(snakemake):
         from handroll.camera import camera_of
         from handroll.drawing.contact_sheet import draw_contact_sheet, sheet_frames
         from handroll.drawing.overlay import draw_overlay
-        from handroll.keyboard.registered import RegisteredKeyboard
+        from handroll.keyboard.registration import RegisteredKeyboard
         from handroll.media.audio import load_audio
         from handroll.tables import FINGERED_NOTES, MOTION, by_frame, read_table
 

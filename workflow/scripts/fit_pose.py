@@ -32,7 +32,7 @@ def main(snakemake):
             log.info("rejected: %s", ", ".join(params.rejected))
         else:
             from handroll.camera import hamer_camera
-            from handroll.keyboard.registered import RegisteredKeyboard
+            from handroll.keyboard.registration import RegisteredKeyboard
             from handroll.pose.engine import fit_pose
 
             probe, registration = (read_json(path) for path in (given.probe, given.registration))

@@ -27,7 +27,7 @@ def main(snakemake):
         from handroll.drawing.registration import draw_registration
         from handroll.editing.background import median_windows
         from handroll.keyboard.marked_points import marked_points
-        from handroll.keyboard.registered import register_keyboard
+        from handroll.keyboard.registration import register_keyboard
         from handroll.keyboard.registration_check import DOUBTS
         from handroll.screening import viewpoint
 

@@ -1,7 +1,7 @@
 """Score a simulated performance: reads its truth and what every stage wrote; writes counts and samples (evaluation.performance)."""
 
 from handroll.evaluation import performance
-from handroll.keyboard.registered import RegisteredKeyboard
+from handroll.keyboard.registration import RegisteredKeyboard
 from handroll.logs import step_log
 from handroll.simulator.truth import read_truth
 from handroll.tables import DETECTIONS, FINGERED_NOTES, MOTION, NOTES, POSE, by_frame, read_json, read_table, write_json

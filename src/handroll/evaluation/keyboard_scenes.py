@@ -14,7 +14,7 @@ from handroll.generation.pianist import perform
 from handroll.hand.skeleton import HANDS, JOINT_OF_LANDMARK
 from handroll.keyboard.black_keys import OCTAVE_MM
 from handroll.keyboard.geometry import playing_points_mm
-from handroll.keyboard.registered import register_keyboard
+from handroll.keyboard.registration import register_keyboard
 from handroll.rendering.render import render_frames
 from handroll.rendering.scene import Gloss, Lamp, Light, View, random_scene
 from handroll.simulator.camera_scenarios import every

@@ -10,7 +10,7 @@ from handroll.evaluation.videos import sound_delay_s
 from handroll.hand.rotations import rotvec_from_matrix
 from handroll.hand.skeleton import HANDS, LANDMARK_OF_JOINT
 from handroll.keyboard.projection import KeyboardView
-from handroll.keyboard.registered import RegisteredKeyboard
+from handroll.keyboard.registration import RegisteredKeyboard
 from handroll.simulator.truth import truth_of
 from handroll.simulator.video import prepare
 from handroll.tables import State

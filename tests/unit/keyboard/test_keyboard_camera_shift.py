@@ -6,7 +6,7 @@ import pytest
 from handroll.keyboard.automatic_registration import visible_lines
 from handroll.keyboard.camera_shift import camera_movement
 from handroll.keyboard.geometry import STANDARD
-from handroll.keyboard.registered import MAX_SHIFT_MM, MAX_ZOOM
+from handroll.keyboard.registration import MAX_SHIFT_MM, MAX_ZOOM
 
 BLACKS = np.arange(36)
 

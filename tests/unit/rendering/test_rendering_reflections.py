@@ -5,7 +5,7 @@ import pytest
 
 from handroll.evaluation.keyboard_scenes import KINDS, draw_scene, errors_mm, film, measure_scene
 from handroll.keyboard.geometry import STANDARD, black_centres_mm
-from handroll.keyboard.registered import register_keyboard
+from handroll.keyboard.registration import register_keyboard
 from handroll.keyboard.registration_check import Problem
 from handroll.rendering.piano import FALLBOARD_FOOT_MM
 from handroll.rendering.raster import BLACK_KEY, PIANO

@@ -5,11 +5,11 @@ import cv2
 import numpy as np
 import pytest
 
-from handroll.keyboard import registered as registration
+from handroll.keyboard import registration
 from handroll.keyboard.geometry import playing_points_mm
 from handroll.keyboard.marked_points import marked_points, point_mm
 from handroll.keyboard.octave import TIP_HEIGHT_MM
-from handroll.keyboard.registered import RegisteredKeyboard, register_keyboard, visible_keys
+from handroll.keyboard.registration import RegisteredKeyboard, register_keyboard, visible_keys
 from handroll.keyboard.registration_check import DOUBTS, MESSAGES, Problem
 from handroll.tables import NOTES
 
