@@ -11,7 +11,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 demo: install            ## the workflow on the four demo videos: dataset and overlays below results/
 	@mkdir -p results && echo "four demo videos to results/; full log: results/demo.log"
 	@$(RUN) snakemake --cores all --logger handroll -- all overlays screen 2> results/demo.log || { tail -n 20 results/demo.log; exit 1; }
-	@echo "dataset: results/dataset/README.md; overlays: results/report/synthetic; verdicts: results/screen/gallery.html"
+	@echo "dataset: results/dataset/README.md; overlays: results/report/synthetic; verdicts: results/screening/gallery.html"
 
 test: lint               ## lint and every test
 	$(RUN) OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 10

@@ -61,7 +61,7 @@ def main():
             motion = motion_of(performance, scene, keyboard_extrinsics(scene.view))
             fingered_notes(performance, motion)
         with timed(spent, "sound"):
-            synthesise(performance.notes, score.pedal, recipe.take_s, seed, recipe.sound_rate_hz)
+            synthesise(performance.notes, score.pedal, recipe.take_s, seed, recipe.audio_rate_hz)
         pitches.append(score.notes["pitch"])
     f1 = []
     with tempfile.TemporaryDirectory() as folder:
@@ -69,7 +69,7 @@ def main():
             made = write_corpus(folder, takes * recipe.take_s / 3600.0, replace(recipe, seed=recipe.seed + 1))
         size = sum(shard["bytes"] for shard in made["shards"])
     for number in range(min(takes, 20)):
-        f1 += [row["key_press_f1"] for row in take_rows(replace(recipe, sound_rate_hz=None), (number, "train"))]
+        f1 += [row["key_press_f1"] for row in take_rows(replace(recipe, audio_rate_hz=None), (number, "train"))]
     music_s = takes * recipe.take_s
     spent["packing"] = spent["all"] - spent["score"] - spent["motion"] - spent["sound"]
     for stage in ("score", "motion", "sound", "packing", "all"):

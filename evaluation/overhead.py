@@ -43,11 +43,11 @@ REJECTED = {"tiny": "its probe: too small", "no_hands": "its pictures: no hands"
 
 BEFORE = {
     "tiny": ("fetch_video", "probe_video"),
-    "no_hands": ("fetch_video", "probe_video", "extract_audio", "survey_video", "measure_sound"),
+    "no_hands": ("fetch_video", "probe_video", "extract_audio", "survey_video", "measure_audio"),
 }
 """Rules that run before the rejection is known; what the others cost is waste."""
 
-CONFIG = "sheet: videos.tsv\nscreen:\n  resolution: {min_short_side_px: 300, min_long_side_px: 400}\n  duration: {min_s: 1.0}\n"
+CONFIG = "sheet: videos.tsv\nscreening:\n  resolution: {min_short_side_px: 300, min_long_side_px: 400}\n  duration: {min_s: 1.0}\n"
 
 
 def write_video(path, width, height, seconds=2.0):

@@ -150,7 +150,7 @@ def compare(name, truth, edits, tallies):
     for start_s, end_s in playable(edits, hands):
         mine[round(start_s * rate) : round(end_s * rate)] = True
     best = max((truth.playable(view) for view in truth.main_views()), key=lambda mask: (mask & mine).sum(), default=np.zeros(count, bool))
-    shares = best.mean(), editing.measure(edits, hands)["playable_share"]
+    shares = best.mean(), editing.measure(edits, hands)["usable_share"]
     if abs(shares[0] - MIN_PLAYABLE) > MARGIN:
         tallies["CUT UP"].verdict(name, "verdict", shares[0] < MIN_PLAYABLE, shares[1] < MIN_PLAYABLE)
     moves = moving.mean(), camera_motion.measure(edits)["moving_share"]

@@ -116,7 +116,7 @@ def test_every_file_of_the_cluster_equals_that_of_one_machine(on_cluster, refere
 
 def test_nothing_is_left_to_do_on_the_cluster_or_elsewhere(on_cluster):
     project = on_cluster["project"]
-    verdicts = json.loads((project.root / "results/screen/verdicts.json").read_text(encoding="utf-8"))
+    verdicts = json.loads((project.root / "results/screening/verdicts.json").read_text(encoding="utf-8"))
     assert {verdict["video"]: verdict["usable_for_dataset"] for verdict in verdicts} == {"one": True, "none": False}
     status, said = project.finish(*project.start("all"))
     assert status == 0 and "Nothing to be done" in said, said

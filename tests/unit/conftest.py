@@ -102,7 +102,7 @@ def corpus(tmp_path_factory):
     from handroll.training_data.windows import evaluation_windows, measure_scales
 
     folder = tmp_path_factory.mktemp("corpus")
-    write_corpus(folder / "shards", 90.0 / 3600.0, Recipe(seed=5, take_s=30.0, length_s=15.0, hop_s=7.5, sound_rate_hz=8000))
+    write_corpus(folder / "shards", 90.0 / 3600.0, Recipe(seed=5, take_s=30.0, length_s=15.0, hop_s=7.5, audio_rate_hz=8000))
     encoder = feature_encoder("notes", 30.0)
     about = {"features": "notes", "encoder": encoder.version}
     write_features(folder / "shards", folder / "features", encoder.encode, encoder.columns, about)

@@ -110,10 +110,10 @@ def cut_demo(name, path, start_s, length_s, max_width_px=640):
 
 TEST_CONFIG = """\
 sheet: videos.tsv
-screen:
+screening:
   resolution: {min_short_side_px: 200, min_long_side_px: 300}
   duration: {min_s: 1.0}
-  editing: {min_playable_s: 1.0, min_longest_s: 1.0}
+  editing: {min_usable_s: 1.0, min_longest_s: 1.0}
 music: {transkun: {hop_s: 16.0}}
 clips: {length_s: 2.0, hop_s: 1.5}
 dataset: {rights: {permissions: [granted, unknown]}}

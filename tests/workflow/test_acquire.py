@@ -102,7 +102,7 @@ def test_only_what_can_succeed_is_planned_again(done):
         "summarise_acquire": 1,
     }
     assert done.planned(*TARGETS, "--config", "acquire={max_size_gb: 1.0}") == {"fetch_video": 2, "summarise_acquire": 1}
-    assert done.planned(*TARGETS, "--config", "screen={duration: {min_s: 2.0}}") == {"fetch_video": 1, "summarise_acquire": 1}
+    assert done.planned(*TARGETS, "--config", "screening={duration: {min_s: 2.0}}") == {"fetch_video": 1, "summarise_acquire": 1}
 
 
 def test_the_next_run_asks_again_until_it_succeeds(done, small_videos):

@@ -153,7 +153,7 @@ def done(project, small_videos):
 
 
 def screening(project, video):
-    verdicts = json.loads((project.root / "results/screen/verdicts.json").read_text(encoding="utf-8"))
+    verdicts = json.loads((project.root / "results/screening/verdicts.json").read_text(encoding="utf-8"))
     return next(verdict for verdict in verdicts if verdict["video"] == video)
 
 
@@ -166,9 +166,9 @@ def test_reason(done, video, reason):
     found = screening(done, video)
     assert reason in found["reasons"]
     assert found["usable_for_dataset"] is False
-    summary = (done.root / "results/screen/summary.tsv").read_text(encoding="utf-8")
+    summary = (done.root / "results/screening/summary.tsv").read_text(encoding="utf-8")
     assert any(line.split("\t")[:2] == ["anna", video] and reason in line for line in summary.splitlines())
-    gallery = (done.root / "results/screen/gallery.html").read_text(encoding="utf-8")
+    gallery = (done.root / "results/screening/gallery.html").read_text(encoding="utf-8")
     assert f"anna/{video}<" in gallery and f"<code>{reason}</code>" in gallery
     if video in UNFETCHED:
         assert not (done.root / "results/acquire/anna" / video).exists()
@@ -184,7 +184,7 @@ def test_rotation_and_variable_rate_are_read_right(done):
     assert (portrait["width_px"], portrait["height_px"]) == (2160, 3840)
     variable = json.loads((folder / "variable/probe.json").read_text(encoding="utf-8"))
     assert variable["variable_frame_rate"] is True
-    survey = json.loads((done.root / "results/screen/anna/variable/survey.json").read_text(encoding="utf-8"))
+    survey = json.loads((done.root / "results/screening/anna/variable/survey.json").read_text(encoding="utf-8"))
     times_s = survey["hands"]["time_s"]
     expected = np.cumsum(np.tile([1 / 30, 2 / 30, 5 / 30], 12))
     np.testing.assert_allclose(times_s, expected - expected[0], atol=2e-3)
@@ -222,8 +222,8 @@ def test_a_video_without_a_keyboard_has_motion_and_no_fingers(done):
 def test_an_accepted_video_whose_camera_moves_throughout_gives_motion_without_hands(done):
     found = screening(done, "moving")
     assert found["override"] == "accept" and found["reasons"] == []
-    survey = json.loads((done.root / "results/screen/anna/moving/survey.json").read_text(encoding="utf-8"))
-    assert survey["segments"] == [] and survey["screen"]["camera_motion"]["moving_share"] > 0.9
+    survey = json.loads((done.root / "results/screening/anna/moving/survey.json").read_text(encoding="utf-8"))
+    assert survey["segments"] == [] and survey["scores"]["camera_motion"]["moving_share"] > 0.9
     registered = registration(done, "moving")
     assert registered["problem"] == "no_usable_segment" and "camera at rest" in registered["message"]
     assert (done.root / "results/keyboard/anna/moving/registration.png").stat().st_size > 0

@@ -26,7 +26,7 @@ synthetic: {hours: 0.025, take_s: 30.0}
 benchmark:
   name: tiny
   window_s: 4.0
-  samplings: ["dpmsolver++ 3"]
+  samplers: ["dpmsolver++ 3"]
   samples: 1
   weights: {hubert: hubert}
   position: {width: 16, layers: 1, feedforward: 16, context_layers: 1, context_width: 16, training: &few {steps: 6, batch: 2}}
@@ -36,7 +36,7 @@ benchmark:
   autoencoder: {training: *few}
   tuning: {training: {steps: 2, batch: 2, learning_rate: 1.0e-3}}
 """
-EXPERIMENT = "results/benchmark/tiny"
+EXPERIMENT = "results/experiments/tiny"
 GESTURE = f"{EXPERIMENT}/models/notes-transformer/gesture"
 TWO_STAGE = "two_stage-notes-transformer-dpmsolverpp-3"
 METHODS = ["ground_truth", "other_half", "mean_pose", "nearest-notes", TWO_STAGE]
@@ -148,7 +148,7 @@ def test_a_run_elsewhere_killed_in_training_gives_the_same_bytes(done, copy_of, 
 @pytest.mark.parametrize(
     ("change", "jobs"),
     [
-        ("benchmark={samplings: [dpmsolver++ 3, ddim 2]}", ONE_METHOD),
+        ("benchmark={samplers: [dpmsolver++ 3, ddim 2]}", ONE_METHOD),
         ("benchmark={samples: 2}", ONE_METHOD),
         ("benchmark={gesture: {training: {steps: 60}}}", BELOW_GESTURE),
         ("benchmark={position: {width: 32}}", BELOW_POSITION),

@@ -21,7 +21,7 @@ def project(finished, copy_of, tmp_path_factory):
     settings, small = (
         yaml.safe_load((made.root / "config" / name).read_text(encoding="utf-8")) for name in ("pianomotion10m.yaml", "test.yaml")
     )
-    for section in ("screen", "clips", "dataset"):
+    for section in ("screening", "clips", "dataset"):
         settings[section] = {**settings.get(section, {}), **small[section]}
     settings["sheet"], settings["splits"] = small["sheet"], {"train": 1, "valid": 0, "test": 0}
     (made.root / "config" / "test.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")

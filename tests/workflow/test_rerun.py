@@ -17,7 +17,7 @@ BELOW_TRANSCRIPTION = {"transcribe_audio": 2, "check_midi": 2, **BELOW_KEYBOARD}
 BELOW_VISIBILITY = {"measure_visibility": 2, **BELOW_TRANSCRIPTION}
 BELOW_DETECTION = {"detect_hands": 2, **BELOW_VISIBILITY}
 BELOW_SEGMENTS = {"find_segments": 2, **BELOW_DETECTION}
-BELOW_PROBE = {"extract_audio": 2, "survey_video": 2, "measure_sound": 2, **BELOW_SEGMENTS}
+BELOW_PROBE = {"extract_audio": 2, "survey_video": 2, "measure_audio": 2, **BELOW_SEGMENTS}
 VERDICTS = {"screen_videos": 1, "describe_dataset": 1}
 VIDEOS = ("anna/one", "bela/two")
 MARKED = "A0-front 37 170; A0-back 40 90; end-front 597 190; end-back 600 110"
@@ -180,11 +180,11 @@ def test_marked_points_rerun_their_own_video(done):
     ("change", "jobs"),
     [
         # No verdict changes.
-        ("screen={visibility: {min_both_hands: 0.7}}", VERDICTS),
-        ("screen={duration: {min_s: 2.0}}", VERDICTS),
+        ("screening={visibility: {min_both_hands: 0.7}}", VERDICTS),
+        ("screening={duration: {min_s: 2.0}}", VERDICTS),
         # Both videos are rejected: everything below the rule that measured becomes empty, and nothing above it runs.
-        ("screen={duration: {min_s: 100.0}}", BELOW_PROBE),
-        ("screen={resolution: {min_short_side_px: 1080, min_long_side_px: 1920}}", BELOW_PROBE),
+        ("screening={duration: {min_s: 100.0}}", BELOW_PROBE),
+        ("screening={resolution: {min_short_side_px: 1080, min_long_side_px: 1920}}", BELOW_PROBE),
     ],
 )
 def test_screening_threshold_reruns_the_videos_whose_verdict_changes(done, change, jobs):
@@ -228,7 +228,7 @@ def test_function_of_motion_reruns_cleaning_and_below(done):
         ("screening/camera_motion.py", {**BELOW_SEGMENTS, "screen_videos": 1}),
         ("screening/visibility.py", {**BELOW_VISIBILITY, "screen_videos": 1}),
         # Imported by name.
-        ("music/silero.py", {"measure_sound": 2, **BELOW_DETECTION}),
+        ("music/silero.py", {"measure_audio": 2, **BELOW_DETECTION}),
         ("pose/landmarks.py", BELOW_FIT),
         # Another engine than the configured one.
         ("pose/hamer/engine.py", {}),

@@ -5,8 +5,8 @@ from handroll.acquire.refetch import earlier_tries, limits_for
 from handroll.acquire.sites import site_of
 
 LIMITS = cfg(
-    min_s="screen.duration.min_s",
-    max_s="screen.duration.max_s",
+    min_s="screening.duration.min_s",
+    max_s="screening.duration.max_s",
     max_size_gb="acquire.max_size_gb",
     min_free_gb="acquire.min_free_gb",
 )
@@ -23,7 +23,7 @@ rule list_channels:
     log:
         "results/logs/list_channels.log",
     benchmark:
-        "results/benchmarks/list_channels.tsv"
+        "results/timings/list_channels.tsv"
     localrule: True
     conda:
         "../../envs/base.yaml"
@@ -51,7 +51,7 @@ rule fetch_video:
     log:
         "results/logs/fetch_video/{subject}/{video}.log",
     benchmark:
-        "results/benchmarks/fetch_video/{subject}/{video}.tsv"
+        "results/timings/fetch_video/{subject}/{video}.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1
@@ -87,7 +87,7 @@ rule probe_video:
     log:
         "results/logs/probe_video/{subject}/{video}.log",
     benchmark:
-        "results/benchmarks/probe_video/{subject}/{video}.tsv"
+        "results/timings/probe_video/{subject}/{video}.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1
@@ -110,7 +110,7 @@ rule extract_audio:
     log:
         "results/logs/extract_audio/{subject}/{video}.log",
     benchmark:
-        "results/benchmarks/extract_audio/{subject}/{video}.tsv"
+        "results/timings/extract_audio/{subject}/{video}.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1
@@ -135,7 +135,7 @@ rule summarise_acquire:
     log:
         "results/logs/summarise_acquire.log",
     benchmark:
-        "results/benchmarks/summarise_acquire.tsv"
+        "results/timings/summarise_acquire.tsv"
     localrule: True
     conda:
         "../../envs/base.yaml"

@@ -1,5 +1,5 @@
 # Benchmark: windows to score on, motions by every method, their scores, and the tables.
-# Takes results/benchmark/<name>/{training.json,features,models} and shards; gives results/benchmark/<name>/{windows.json,motion,scores,table.*}.
+# Takes results/experiments/<name>/{training.json,features,models} and shards; gives results/experiments/<name>/{windows.json,motion,scores,table.*}.
 
 
 wildcard_constraints:
@@ -16,7 +16,7 @@ rule choose_windows:
     log:
         f"results/logs/choose_windows/{BENCHMARK.name}.log",
     benchmark:
-        f"results/benchmarks/choose_windows/{BENCHMARK.name}.tsv"
+        f"results/timings/choose_windows/{BENCHMARK.name}.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1
@@ -25,7 +25,7 @@ rule choose_windows:
         runtime=grows(60),
     params:
         code=code_of("choose_windows.py"),
-        seen=SEEN,
+        source=SOURCE,
         split=BENCHMARK.split,
         most=BENCHMARK.max_windows,
     script:
@@ -41,11 +41,11 @@ rule generate_motion:
         models=models_of,
     output:
         motion=f"{EXPERIMENT}/motion/{{method}}.parquet",
-        told=f"{EXPERIMENT}/motion/{{method}}.json",
+        report=f"{EXPERIMENT}/motion/{{method}}.json",
     log:
         f"results/logs/generate_motion/{BENCHMARK.name}/{{method}}.log",
     benchmark:
-        f"results/benchmarks/generate_motion/{BENCHMARK.name}/{{method}}.tsv"
+        f"results/timings/generate_motion/{BENCHMARK.name}/{{method}}.tsv"
     conda:
         NETWORKS_ENV
     threads: 2
@@ -55,7 +55,7 @@ rule generate_motion:
         gpu=GPUS,
     params:
         code=code_of("generate_motion.py"),
-        seen=SEEN,
+        source=SOURCE,
         method=lambda wildcards: METHODS[wildcards.method],
         run=run_of,
         released=released_of,
@@ -76,7 +76,7 @@ rule score_motion:
     log:
         f"results/logs/score_motion/{BENCHMARK.name}/{{method}}.log",
     benchmark:
-        f"results/benchmarks/score_motion/{BENCHMARK.name}/{{method}}.tsv"
+        f"results/timings/score_motion/{BENCHMARK.name}/{{method}}.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1
@@ -85,7 +85,7 @@ rule score_motion:
         runtime=grows(600),
     params:
         code=code_of("score_motion.py"),
-        seen=SEEN,
+        source=SOURCE,
         seed=BENCHMARK.seed,
         released=BENCHMARK.weights.released_autoencoder,
         mano=HAND_MODEL,
@@ -97,7 +97,7 @@ rule make_tables:
     """Set the scores of all methods side by side, with the figures that PianoMotion10M published."""
     input:
         scores=expand(rules.score_motion.output.scores, method=METHODS),
-        told=expand(rules.generate_motion.output.told, method=METHODS),
+        reports=expand(rules.generate_motion.output.report, method=METHODS),
         published="resources/published/pianomotion10m.tsv",
     output:
         csv=f"{EXPERIMENT}/table.csv",
@@ -106,7 +106,7 @@ rule make_tables:
     log:
         f"results/logs/make_tables/{BENCHMARK.name}.log",
     benchmark:
-        f"results/benchmarks/make_tables/{BENCHMARK.name}.tsv"
+        f"results/timings/make_tables/{BENCHMARK.name}.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1

@@ -47,7 +47,7 @@ GPUS = int(CONFIG.device == "cuda")
 # Their environment, relative to the files of rules.
 NETWORKS_ENV = "../../envs/gpu.yaml" if GPUS else "../../envs/base.yaml"
 
-THRESHOLDS = CONFIG.screen.model_dump()
+THRESHOLDS = CONFIG.screening.model_dump()
 
 # A video that its listing, a person or the takedown list rejects is never fetched: it has no jobs, only a line in the summary.
 LISTED = {
@@ -138,7 +138,7 @@ STEPS = [
     "extract_audio",
     "survey_video",
     "find_segments",
-    "measure_sound",
+    "measure_audio",
     "detect_hands",
     "measure_visibility",
     "transcribe_audio",
@@ -255,7 +255,7 @@ def path_of(column):
 
 BENCHMARK = CONFIG.benchmark
 # All of an experiment lies below.
-EXPERIMENT = f"results/benchmark/{BENCHMARK.name}"
+EXPERIMENT = f"results/experiments/{BENCHMARK.name}"
 # The features by which the nearest training motion is found: the first ones.
 FIRST_FEATURES = BENCHMARK.features[0]
 
@@ -273,7 +273,7 @@ METHODS = {
     "mean_pose": {"kind": "mean_pose"},
     f"nearest-{FIRST_FEATURES}": {"kind": "nearest", "features": FIRST_FEATURES},
 }
-SAMPLINGS = [dict(zip(("sampler", "steps"), (name, int(steps)))) for name, steps in map(str.split, BENCHMARK.samplings)]
+SAMPLINGS = [dict(zip(("sampler", "steps"), (name, int(steps)))) for name, steps in map(str.split, BENCHMARK.samplers)]
 METHODS |= {
     method_name("two_stage", features, decoder, **sampling): {
         "kind": "two_stage",
@@ -340,6 +340,6 @@ def models_of(wildcards):
     if method["kind"] == "released":
         return weights(released_of(wildcards))
     stages = (rules.train_position.output, rules.train_gesture.output)
-    patterns = [*(stage.model for stage in stages), *(stage.told for stage in stages)]
+    patterns = [*(stage.model for stage in stages), *(stage.training_log for stage in stages)]
     chosen = {name: method.get(name) for name in ("features", "decoder")}
     return [expand(pattern, **chosen)[0] for pattern in patterns] if method["kind"] == "two_stage" else []

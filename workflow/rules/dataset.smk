@@ -1,5 +1,5 @@
 # Dataset: clean motion and notes become clips, splits, Parquet shards and a card.
-# Takes results/{acquire,screen,motion,music,keyboard}; gives results/dataset/.
+# Takes results/{acquire,screening,motion,music,keyboard}; gives results/dataset/.
 
 
 DATASET_SETTINGS = (
@@ -15,7 +15,7 @@ DATASET_SETTINGS = (
     *("motion.hampel.floor_depth", "motion.hampel.floor_rad", "motion.gap.shorter_than"),
     *("motion.run.shorter_than", "motion.savgol.order", "motion.savgol.window", "music.engine"),
     *("clips.length_s", "clips.hop_s", "clips.min_length_s", "clips.min_visibility", "clips.min_key_press_f1"),
-    "screen.visibility.min_both_hands",
+    "screening.visibility.min_both_hands",
 )
 
 
@@ -31,7 +31,7 @@ rule cut_clips:
     log:
         "results/logs/cut_clips/{subject}/{video}.log",
     benchmark:
-        "results/benchmarks/cut_clips/{subject}/{video}.tsv"
+        "results/timings/cut_clips/{subject}/{video}.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1
@@ -61,7 +61,7 @@ rule split_videos:
     log:
         "results/logs/split_videos.log",
     benchmark:
-        "results/benchmarks/split_videos.tsv"
+        "results/timings/split_videos.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1
@@ -89,7 +89,7 @@ rule write_shards:
     log:
         "results/logs/write_shards.log",
     benchmark:
-        "results/benchmarks/write_shards.tsv"
+        "results/timings/write_shards.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1
@@ -122,7 +122,7 @@ rule describe_dataset:
     log:
         "results/logs/describe_dataset.log",
     benchmark:
-        "results/benchmarks/describe_dataset.tsv"
+        "results/timings/describe_dataset.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1

@@ -29,7 +29,7 @@ rule render_performance:
     log:
         "results/logs/render_performance/{seed}.log",
     benchmark:
-        "results/benchmarks/render_performance/{seed}.tsv"
+        "results/timings/render_performance/{seed}.tsv"
     # Everything else waits for the videos.
     priority: 200
     conda:
@@ -40,7 +40,7 @@ rule render_performance:
         runtime=grows(60),
     params:
         code=code_of("render_performance.py"),
-        settings=cfg(duration_s="evaluation.seconds", width_px="evaluation.width_px", fps="evaluation.fps"),
+        settings=cfg(duration_s="evaluation.duration_s", width_px="evaluation.width_px", fps="evaluation.fps"),
     script:
         "../scripts/render_performance.py"
 
@@ -55,7 +55,7 @@ rule score_performance:
     log:
         "results/logs/score_performance/{seed}.log",
     benchmark:
-        "results/benchmarks/score_performance/{seed}.tsv"
+        "results/timings/score_performance/{seed}.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1
@@ -75,7 +75,7 @@ rule score_scenes:
     log:
         "results/logs/score_scenes/{kind}.log",
     benchmark:
-        "results/benchmarks/score_scenes/{kind}.tsv"
+        "results/timings/score_scenes/{kind}.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1
@@ -105,7 +105,7 @@ rule summarise_evaluation:
     log:
         "results/logs/summarise_evaluation.log",
     benchmark:
-        "results/benchmarks/summarise_evaluation.tsv"
+        "results/timings/summarise_evaluation.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1
@@ -115,7 +115,7 @@ rule summarise_evaluation:
     params:
         code=code_of("summarise_evaluation.py"),
         seeds=seeds(CONFIG.evaluation),
-        settings=cfg(seconds="evaluation.seconds", width_px="evaluation.width_px", fps="evaluation.fps"),
+        settings=cfg(seconds="evaluation.duration_s", width_px="evaluation.width_px", fps="evaluation.fps"),
         recordings=list(map(list, RECORDINGS)),
     script:
         "../scripts/summarise_evaluation.py"

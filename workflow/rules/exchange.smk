@@ -13,7 +13,7 @@ rule import_pianomotion10m:
     log:
         "results/logs/import_pianomotion10m.log",
     benchmark:
-        "results/benchmarks/import_pianomotion10m.tsv"
+        "results/timings/import_pianomotion10m.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1
@@ -44,7 +44,7 @@ rule export_pianomotion10m:
     log:
         "results/logs/export_pianomotion10m.log",
     benchmark:
-        "results/benchmarks/export_pianomotion10m.tsv"
+        "results/timings/export_pianomotion10m.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1

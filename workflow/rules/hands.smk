@@ -1,5 +1,5 @@
 # Hands: where they are in the picture, and their pose.
-# Takes results/{acquire,screen,keyboard}; gives results/hands/{subject}/{video}/{detections,pose,refined}.parquet and visibility.json.
+# Takes results/{acquire,screening,keyboard}; gives results/hands/{subject}/{video}/{detections,pose,refined}.parquet and visibility.json.
 
 
 # The module that is imported by this name.
@@ -26,13 +26,13 @@ rule detect_hands:
         video=rules.fetch_video.output.video,
         probe=rules.probe_video.output.probe,
         survey=rules.find_segments.output.survey,
-        sound=rules.measure_sound.output.sound,
+        audio_scores=rules.measure_audio.output.scores,
     output:
         detections="results/hands/{subject}/{video}/detections.parquet",
     log:
         "results/logs/detect_hands/{subject}/{video}.log",
     benchmark:
-        "results/benchmarks/detect_hands/{subject}/{video}.tsv"
+        "results/timings/detect_hands/{subject}/{video}.tsv"
     # The longest steps first, so that no core is idle in the end.
     priority: 100
     conda:
@@ -43,11 +43,11 @@ rule detect_hands:
         runtime=grows(10, an_hour=180),
     params:
         code=versions_of("detect_hands.py", "detection.hand_tracker", "media.frames"),
-        rejected=rejected("probe", "survey", "sound"),
+        rejected=rejected("probe", "survey", "audio"),
         settings=cfg(
-            max_width_px="detect.max_width_px",
-            min_detection_confidence="detect.min_detection_confidence",
-            min_tracking_confidence="detect.min_tracking_confidence",
+            max_width_px="detection.max_width_px",
+            min_detection_confidence="detection.min_detection_confidence",
+            min_tracking_confidence="detection.min_tracking_confidence",
         ),
     message:
         "Find the hands in {wildcards.subject}/{wildcards.video}"
@@ -65,7 +65,7 @@ rule measure_visibility:
     log:
         "results/logs/measure_visibility/{subject}/{video}.log",
     benchmark:
-        "results/benchmarks/measure_visibility/{subject}/{video}.tsv"
+        "results/timings/measure_visibility/{subject}/{video}.tsv"
     priority: 100
     conda:
         "../../envs/base.yaml"
@@ -92,7 +92,7 @@ rule fit_pose:
     log:
         "results/logs/fit_pose/{subject}/{video}.log",
     benchmark:
-        "results/benchmarks/fit_pose/{subject}/{video}.tsv"
+        "results/timings/fit_pose/{subject}/{video}.tsv"
     conda:
         NETWORKS_ENV
     # HaMeR decodes, cuts and, without a GPU, multiplies with them.
@@ -125,7 +125,7 @@ rule refine_pose:
     log:
         "results/logs/refine_pose/{subject}/{video}.log",
     benchmark:
-        "results/benchmarks/refine_pose/{subject}/{video}.tsv"
+        "results/timings/refine_pose/{subject}/{video}.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1

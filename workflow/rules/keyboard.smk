@@ -1,5 +1,5 @@
 # Keyboard: where the keys are, and which finger plays each note.
-# Takes results/{acquire,screen,hands,music}; gives results/keyboard/{subject}/{video}/{registration.json,notes.parquet,...}.
+# Takes results/{acquire,screening,hands,music}; gives results/keyboard/{subject}/{video}/{registration.json,notes.parquet,...}.
 
 
 rule register_keyboard:
@@ -17,7 +17,7 @@ rule register_keyboard:
     log:
         "results/logs/register_keyboard/{subject}/{video}.log",
     benchmark:
-        "results/benchmarks/register_keyboard/{subject}/{video}.tsv"
+        "results/timings/register_keyboard/{subject}/{video}.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1
@@ -26,7 +26,7 @@ rule register_keyboard:
         runtime=grows(10, an_hour=60),
     params:
         code=code_of("register_keyboard.py"),
-        rejected=rejected("probe", "survey", "sound", "visibility", "agreement"),
+        rejected=rejected("probe", "survey", "audio", "visibility", "agreement"),
         frames=cfg(frames="keyboard.frames")["frames"],
         settings=cfg(focal_px="pose.focal_px"),
         focal_px=of_row("focal_px"),
@@ -53,7 +53,7 @@ rule label_fingering:
     log:
         "results/logs/label_fingering/{subject}/{video}.log",
     benchmark:
-        "results/benchmarks/label_fingering/{subject}/{video}.tsv"
+        "results/timings/label_fingering/{subject}/{video}.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1

@@ -13,7 +13,7 @@ rule clean_motion:
     log:
         "results/logs/clean_motion/{subject}/{video}.log",
     benchmark:
-        "results/benchmarks/clean_motion/{subject}/{video}.tsv"
+        "results/timings/clean_motion/{subject}/{video}.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1

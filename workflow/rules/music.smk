@@ -6,7 +6,7 @@ rule transcribe_audio:
     """Transcribe the sound into notes and pedal."""
     input:
         audio=rules.extract_audio.output.audio,
-        sound=rules.measure_sound.output.sound,
+        audio_scores=rules.measure_audio.output.scores,
         visibility=rules.measure_visibility.output.visibility,
         weights=weights(*([CONFIG.music.kong.checkpoint] if CONFIG.music.engine == "kong" else [])),
     output:
@@ -16,7 +16,7 @@ rule transcribe_audio:
     log:
         "results/logs/transcribe_audio/{subject}/{video}.log",
     benchmark:
-        "results/benchmarks/transcribe_audio/{subject}/{video}.tsv"
+        "results/timings/transcribe_audio/{subject}/{video}.tsv"
     # After the detections, the longest step.
     priority: 50
     conda:
@@ -30,7 +30,7 @@ rule transcribe_audio:
         code=versions_of(
             "transcribe_audio.py", f"music.{CONFIG.music.engine}", "music.transcribe", "media.audio", "music.midi"
         ),
-        rejected=rejected("probe", "survey", "sound", "visibility", reasons_of="dataset"),
+        rejected=rejected("probe", "survey", "audio", "visibility", reasons_of="dataset"),
         settings=cfg(engine="music.engine", device="device", options=f"music.{CONFIG.music.engine}"),
     message:
         "Transcribe {wildcards.subject}/{wildcards.video}"
@@ -52,7 +52,7 @@ rule check_midi:
     log:
         "results/logs/check_midi/{subject}/{video}.log",
     benchmark:
-        "results/benchmarks/check_midi/{subject}/{video}.tsv"
+        "results/timings/check_midi/{subject}/{video}.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1
@@ -61,21 +61,21 @@ rule check_midi:
         runtime=grows(10, an_hour=60),
     params:
         code=code_of("check_midi.py"),
-        rejected=rejected("probe", "survey", "sound", "visibility"),
+        rejected=rejected("probe", "survey", "audio", "visibility"),
         identity=identity("midi"),
         given=path_of("midi"),
         settings=cfg(
-            correct="music.check.correct",
-            max_offset_s="music.check.max_offset_s",
-            max_drift_s="music.check.max_drift_s",
-            max_late_share="music.check.max_late_share",
-            max_silent_share="music.check.max_silent_share",
-            max_wrong_share="music.check.max_wrong_share",
-            max_missing_share="music.check.max_missing_share",
-            max_extra_share="music.check.max_extra_share",
-            max_level_deviation="music.check.max_level_deviation",
-            max_level_scale="music.check.max_level_scale",
-            min_level_correlation="music.check.min_level_correlation",
+            correct="music.midi_check.correct",
+            max_offset_s="music.midi_check.max_offset_s",
+            max_drift_s="music.midi_check.max_drift_s",
+            max_late_share="music.midi_check.max_late_share",
+            max_silent_share="music.midi_check.max_silent_share",
+            max_wrong_share="music.midi_check.max_wrong_share",
+            max_missing_share="music.midi_check.max_missing_share",
+            max_extra_share="music.midi_check.max_extra_share",
+            max_level_deviation="music.midi_check.max_level_deviation",
+            max_level_scale="music.midi_check.max_level_scale",
+            min_level_correlation="music.midi_check.min_level_correlation",
         ),
     message:
         "Choose the notes of {wildcards.subject}/{wildcards.video}"

@@ -1,5 +1,5 @@
 # Report: what people look at.
-# Takes results/{acquire,screen,motion,keyboard}; gives results/report/{subject}/{video}/{overlay.mp4,contact_sheet.png}.
+# Takes results/{acquire,screening,motion,keyboard}; gives results/report/{subject}/{video}/{overlay.mp4,contact_sheet.png}.
 
 
 rule draw_overlay:
@@ -16,7 +16,7 @@ rule draw_overlay:
     log:
         "results/logs/draw_overlay/{subject}/{video}.log",
     benchmark:
-        "results/benchmarks/draw_overlay/{subject}/{video}.tsv"
+        "results/timings/draw_overlay/{subject}/{video}.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1

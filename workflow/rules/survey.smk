@@ -1,5 +1,5 @@
 # Survey: a first, cheap look at every video and its sound, before anything expensive runs.
-# Takes results/acquire; gives results/screen/{subject}/{video}/{observed.json,survey.json,thumbnails.jpg,sound.json}.
+# Takes results/acquire; gives results/screening/{subject}/{video}/{observed.json,survey.json,thumbnails.jpg,audio.json}.
 
 
 rule survey_video:
@@ -8,12 +8,12 @@ rule survey_video:
         video=rules.fetch_video.output.video,
         probe=rules.probe_video.output.probe,
     output:
-        observed="results/screen/{subject}/{video}/observed.json",
-        thumbnails="results/screen/{subject}/{video}/thumbnails.jpg",
+        observed="results/screening/{subject}/{video}/observed.json",
+        thumbnails="results/screening/{subject}/{video}/thumbnails.jpg",
     log:
         "results/logs/survey_video/{subject}/{video}.log",
     benchmark:
-        "results/benchmarks/survey_video/{subject}/{video}.tsv"
+        "results/timings/survey_video/{subject}/{video}.tsv"
     priority: 150
     conda:
         "../../envs/base.yaml"
@@ -36,11 +36,11 @@ rule find_segments:
     input:
         observed=rules.survey_video.output.observed,
     output:
-        survey="results/screen/{subject}/{video}/survey.json",
+        survey="results/screening/{subject}/{video}/survey.json",
     log:
         "results/logs/find_segments/{subject}/{video}.log",
     benchmark:
-        "results/benchmarks/find_segments/{subject}/{video}.tsv"
+        "results/timings/find_segments/{subject}/{video}.tsv"
     priority: 150
     conda:
         "../../envs/base.yaml"
@@ -54,17 +54,17 @@ rule find_segments:
         "../scripts/find_segments.py"
 
 
-rule measure_sound:
+rule measure_audio:
     """Measure silence, clipping and speech in the sound."""
     input:
         audio=rules.extract_audio.output.audio,
         probe=rules.probe_video.output.probe,
     output:
-        sound="results/screen/{subject}/{video}/sound.json",
+        scores="results/screening/{subject}/{video}/audio.json",
     log:
-        "results/logs/measure_sound/{subject}/{video}.log",
+        "results/logs/measure_audio/{subject}/{video}.log",
     benchmark:
-        "results/benchmarks/measure_sound/{subject}/{video}.tsv"
+        "results/timings/measure_audio/{subject}/{video}.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1
@@ -72,10 +72,10 @@ rule measure_sound:
         mem_mb=grows(2000, an_hour=2000),
         runtime=grows(10, an_hour=60),
     params:
-        code=code_of("measure_sound.py", f"music.{CONFIG.survey.speech_classifier}"),
+        code=code_of("measure_audio.py", f"music.{CONFIG.survey.speech_classifier}"),
         rejected=rejected("probe"),
         settings=cfg(classifier="survey.speech_classifier"),
     message:
         "Measure the sound of {wildcards.subject}/{wildcards.video}"
     script:
-        "../scripts/measure_sound.py"
+        "../scripts/measure_audio.py"

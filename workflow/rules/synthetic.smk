@@ -9,7 +9,7 @@ rule synthesise_corpus:
     log:
         "results/logs/synthesise_corpus.log",
     benchmark:
-        "results/benchmarks/synthesise_corpus.tsv"
+        "results/timings/synthesise_corpus.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 2
@@ -22,12 +22,12 @@ rule synthesise_corpus:
             seed="synthetic.seed",
             take_s="synthetic.take_s",
             fps="synthetic.fps",
-            sound_rate_hz="synthetic.sound_rate_hz",
+            audio_rate_hz="synthetic.audio_rate_hz",
             length_s="clips.length_s",
             hop_s="clips.hop_s",
             min_visibility="clips.min_visibility",
         ),
-        sound=CONFIG.synthetic.sound,
+        audio=CONFIG.synthetic.audio,
         hours=CONFIG.synthetic.hours,
         shares=cfg(train="splits.train", valid="splits.valid", test="splits.test"),
         settings=cfg(shard_mb="dataset.shard_mb", row_group_rows="dataset.row_group_rows"),

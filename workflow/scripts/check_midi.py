@@ -15,7 +15,7 @@ def main(snakemake):
     """Take the performer's MIDI where it is given and agrees with the sound, else the transcription."""
     params, made = snakemake.params, snakemake.output
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
-        notes, pedal, metadata, report = NOTES.empty(), PEDAL.empty(), {}, {"screen": {}}
+        notes, pedal, metadata, report = NOTES.empty(), PEDAL.empty(), {}, {"scores": {}}
         if params.rejected:
             log.info("rejected: %s", ", ".join(params.rejected))
         else:
@@ -33,7 +33,7 @@ def main(snakemake):
             notes, pedal, given = chosen.notes, chosen.pedal, chosen.report["notes"] == "given"
             if len(audio[0]) and "engine" in metadata:
                 heard_as = explain(*audio, transcribed)
-                report["screen"] = {"purity": purity.measure(heard_as.power, heard_as.foreign, heard_as.noise, heard_as.counted)}
+                report["scores"] = {"purity": purity.measure(heard_as.power, heard_as.foreign, heard_as.noise, heard_as.counted)}
             agreement = {"transcription_against_given": note_scores(notes, transcribed) if given else None}
             report |= chosen.report | agreement
             metadata |= {"transcriber": "given MIDI"} if given else {}

@@ -17,7 +17,7 @@ def main(snakemake):
     params, given = snakemake.params, snakemake.input
     with step_log(snakemake.log[0], snakemake.rule) as log:
         training = read_json(given.training)
-        clips = Clips(Source(Path(given.shards).parent, **params.seen), params.split)
+        clips = Clips(Source(Path(given.shards).parent, **params.source), params.split)
         need_clips(clips, training["frames"])
         places = evenly(evaluation_windows(clips, training["frames"]), params.most)
         if not places:
@@ -26,7 +26,7 @@ def main(snakemake):
                 f"found none in {len(clips)} clips; score on other clips"
             )
         chosen = {"split": params.split, "windows": {params.split: named(clips, places)}}
-        made = stamp(snakemake.rule, params.code, {"seen": params.seen, "most": params.most})
+        made = stamp(snakemake.rule, params.code, {"source": params.source, "most": params.most})
         write_json(snakemake.output.windows, training | chosen | {"made": made})
         log.info("%s: %d windows of %d clips", params.split, len(places), len(clips))
 

@@ -13,7 +13,7 @@ def main(snakemake):
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         observed = read_json(snakemake.input.observed)
         if not observed:
-            write_json(snakemake.output.survey, {"segments": [], "screen": {}})
+            write_json(snakemake.output.survey, {"segments": [], "scores": {}})
             return
         from handroll.detection.frame_sampling import Glance
         from handroll.editing.usable_segments import playable
@@ -29,8 +29,8 @@ def main(snakemake):
             "performers": performers.measure(hands.time_s, hands.sample, hands.landmarks_px, segments),
             "viewpoint": viewpoint.measure(hands=hands),
         }
-        write_json(snakemake.output.survey, {"segments": segments, "screen": scores, **observed})
-        log.info("%d usable segments, %.1f s", len(segments), scores["editing"]["playable_s"])
+        write_json(snakemake.output.survey, {"segments": segments, "scores": scores, **observed})
+        log.info("%d usable segments, %.1f s", len(segments), scores["editing"]["usable_s"])
 
 
 if __name__ == "__main__":

@@ -19,13 +19,13 @@ def main(snakemake):
     params, given = snakemake.params, snakemake.input
     with step_log(snakemake.log[0], f"{snakemake.rule} {snakemake.wildcards.method}") as log, torch_threads(snakemake.threads):
         features = Path(given.features[0]).parent if given.features else None
-        source = Source(Path(given.shards).parent, features=features, **params.seen)
+        source = Source(Path(given.shards).parent, features=features, **params.source)
         # A released file that is missing is no input: its reader tells where to get it.
         models = [params.released] if params.released else list(given.models)
         columns, facts = generate(params.method, source, given.windows, models, **params.run)
         metadata = stamp(snakemake.rule, params.code, {**params.method, **params.run})
         write_table(snakemake.output.motion, GENERATED, columns, metadata)
-        write_json(snakemake.output.told, facts)
+        write_json(snakemake.output.report, facts)
         log.info("%d motions; %s", len(columns["clip"]), ", ".join(f"{name} {value}" for name, value in facts.items()))
 
 

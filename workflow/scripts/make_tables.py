@@ -11,7 +11,7 @@ def main(snakemake):
     """Own rows first, published ones below."""
     given, made = snakemake.input, snakemake.output
     with step_log(snakemake.log[0], snakemake.rule) as log:
-        scores, costs = ([read_json(path) for path in paths] for paths in (given.scores, given.told))
+        scores, costs = ([read_json(path) for path in paths] for paths in (given.scores, given.reports))
         with open(given.published, encoding="utf-8", newline="") as file:
             published = list(csv.DictReader(file, delimiter="\t"))
         table = benchmark_table(scores, costs, published)

@@ -17,7 +17,7 @@ def main(snakemake):
             survey, hands = read_json(given.survey), by_frame(columns)
             scores = {"visibility": visibility.measure(hands["found"], hands["time_s"][:, 0], survey["segments"])}
             log.info("both hands in %.1f %% of the playable frames", 100 * scores["visibility"]["both_hands"])
-        write_json(snakemake.output.visibility, {"screen": scores})
+        write_json(snakemake.output.visibility, {"scores": scores})
 
 
 if __name__ == "__main__":

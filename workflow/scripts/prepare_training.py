@@ -19,8 +19,8 @@ def main(snakemake):
     params = snakemake.params
     with step_log(snakemake.log[0], snakemake.rule) as log:
         shards, motion = Path(snakemake.input.shards).parent, Path(snakemake.output.motion).parent
-        write_motion(shards, motion, params.seen["frame"], params.seen["rate_hz"])
-        source = Source(shards, motion=motion, **params.seen)
+        write_motion(shards, motion, params.source["frame"], params.source["rate_hz"])
+        source = Source(shards, motion=motion, **params.source)
         train, valid = Clips(source, "train"), Clips(source, "valid")
         need_clips(train, params.frames)
         places = evenly(evaluation_windows(valid, params.frames), VALID_WINDOWS)

@@ -13,7 +13,7 @@ def scores_of(found):
     return {
         "resolution": resolution.measure(found.width_px, found.height_px),
         "duration": duration.measure(found.duration_s),
-        "sound": audio.measure(found.has_audio, found.audio_start_s, found.audio_duration_s, found.duration_s),
+        "audio": audio.measure(found.has_audio, found.audio_start_s, found.audio_duration_s, found.duration_s),
     }
 
 
@@ -22,7 +22,7 @@ def main(snakemake):
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         info = read_json(snakemake.input.info)
         found = probe(snakemake.input.video) if info["status"] == "ok" else failed_probe(info["status"], info["message"])
-        write_json(snakemake.output.probe, found.to_dict() | {"screen": scores_of(found)})
+        write_json(snakemake.output.probe, found.to_dict() | {"scores": scores_of(found)})
         if found.joined_at_s:
             times = ", ".join(f"{time_s:.2f} s" for time_s in found.joined_at_s)
             log.warning("the file joins several recordings: others begin at %s; their times were made one continuous clock", times)

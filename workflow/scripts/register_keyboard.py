@@ -15,7 +15,7 @@ def main(snakemake):
     name = "/".join(snakemake.wildcards)
     with step_log(snakemake.log[0], f"{snakemake.rule} {name}") as log:
         if params.rejected:
-            write_json(made.registration, {"problem": "no_motion", "screen": {}})
+            write_json(made.registration, {"problem": "no_motion", "scores": {}})
             save_slate(made.picture, name, [f"rejected: {', '.join(params.rejected)}"])
             log.info("rejected: %s", ", ".join(params.rejected))
             return
@@ -49,7 +49,7 @@ def main(snakemake):
             viewpoint.tilt_deg(viewpoint.axis_from_hands(hands)),
         )
         scores = {"viewpoint": viewpoint.measure(found.view, hands)} if not found.problem else {}
-        write_json(made.registration, found.to_dict() | {"screen": scores})
+        write_json(made.registration, found.to_dict() | {"scores": scores})
         log.info("%s", found.problem or f"keys {found.first_key} to {found.last_key}")
         if not colour:
             save_slate(made.picture, name, found.in_words())

@@ -17,7 +17,7 @@ def main(snakemake):
     params, given = snakemake.params, snakemake.input
     with step_log(snakemake.log[0], f"{snakemake.rule} {snakemake.wildcards.method}") as log, torch_threads(snakemake.threads):
         motions, _ = read_table(given.motion, GENERATED)
-        source = Source(Path(given.shards).parent, **params.seen)
+        source = Source(Path(given.shards).parent, **params.source)
         released = released_features(params.released) if params.released else None
         mano = read_mano(params.mano["mano"]) if params.mano else None
         scores = score_motions(motions, source, given.windows, motion_features(given.autoencoder), released, mano, params.seed)

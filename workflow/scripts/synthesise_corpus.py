@@ -10,7 +10,7 @@ def main(snakemake):
     """Make the takes on as many processes as the job has threads, and pack them."""
     params = snakemake.params
     with step_log(snakemake.log[0], snakemake.rule) as log:
-        recipe = Recipe(**params.recipe if params.sound else params.recipe | {"sound_rate_hz": None})
+        recipe = Recipe(**params.recipe if params.audio else params.recipe | {"audio_rate_hz": None})
         target = {"target_bytes": round(params.settings["shard_mb"] * 1e6), "row_group_rows": params.settings["row_group_rows"]}
         made = write_corpus(Path(snakemake.output.manifest).parent, params.hours, recipe, params.shares, snakemake.threads, **target)
         for shard in made["shards"]:

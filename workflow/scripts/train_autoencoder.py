@@ -16,7 +16,7 @@ def main(snakemake):
     """Train; the library saves, in the main process."""
     params, given = snakemake.params, snakemake.input
     with step_log(snakemake.log[0], f"{snakemake.rule} {'-'.join(snakemake.wildcards)}".strip()), torch_threads(snakemake.threads):
-        source = Source(Path(given.shards).parent, motion=Path(given.motion).parent, **params.seen)
+        source = Source(Path(given.shards).parent, motion=Path(given.motion).parent, **params.source)
         settings = {**params.training["settings"], **params.run}
         # Outlives a job that is killed: Snakemake removes outputs only.
         folder = Path(snakemake.output.model).with_suffix(".training")

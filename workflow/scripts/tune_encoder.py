@@ -16,7 +16,7 @@ def main(snakemake):
     """Tune; the library saves, in the main process."""
     params, given = snakemake.params, snakemake.input
     with step_log(snakemake.log[0], f"{snakemake.rule} {snakemake.wildcards.encoder}"), torch_threads(snakemake.threads):
-        source = Source(Path(given.shards).parent, motion=Path(given.motion).parent, **params.seen)
+        source = Source(Path(given.shards).parent, motion=Path(given.motion).parent, **params.source)
         settings = {**params.training["settings"], **params.run}
         model = {**params.model, "decoder": params.decoder}
         path = Path(snakemake.output.model)

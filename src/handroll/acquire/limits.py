@@ -96,9 +96,11 @@ def check_told(found, folder, limits):
         raise FetchFailed(Failure.LIVE, "is a live stream, or a premiere that is yet to come")
     seconds = found.get("duration")
     if seconds is not None and seconds < limits.min_s:
-        raise FetchFailed(Failure.TOO_SHORT, f"the site tells {seconds:g} s, at least {limits.min_s:g} s are asked for (screen.duration)")
+        raise FetchFailed(
+            Failure.TOO_SHORT, f"the site tells {seconds:g} s, at least {limits.min_s:g} s are asked for (screening.duration)"
+        )
     if seconds is not None and seconds > limits.max_s:
-        raise FetchFailed(Failure.TOO_LONG, f"the site tells {seconds:g} s, at most {limits.max_s:g} s are asked for (screen.duration)")
+        raise FetchFailed(Failure.TOO_LONG, f"the site tells {seconds:g} s, at most {limits.max_s:g} s are asked for (screening.duration)")
     formats = found.get("requested_formats") or [found]
     sizes = [part.get("filesize") for part in formats]
     if None not in sizes:

@@ -106,7 +106,7 @@ class Benchmark(Section):
         description="what models hear: log-mel spectrograms, transcribed notes, HuBERT or wav2vec 2.0, frozen or tuned with the first stage",
     )
     decoders: list[Literal["transformer", "ssm"]] = Field(["transformer"], min_length=1, description="decoders of both stages")
-    samplings: list[Annotated[str, Field(pattern=r"^(ddpm|ddim|(sde-)?dpmsolver\+\+) ([1-9]\d{0,2}|1000)$")]] = Field(
+    samplers: list[Annotated[str, Field(pattern=r"^(ddpm|ddim|(sde-)?dpmsolver\+\+) ([1-9]\d{0,2}|1000)$")]] = Field(
         ["dpmsolver++ 20"],
         min_length=1,
         description="how diffusion is sampled: ddpm, ddim, dpmsolver++ or sde-dpmsolver++, and in how many steps, at most 1000",

@@ -37,7 +37,7 @@ class Acquire(Section):
     max_rate_mb_s: Positive | None = Field(None, description="bandwidth of one download (MB/s); null: no limit")
 
 
-class Detect(Section):
+class Detection(Section):
     """Finding hands (MediaPipe, tracking mode)."""
 
     max_width_px: Annotated[int, Field(ge=160)] = Field(960, description="frames are scaled down to this width before detection (px)")
@@ -59,7 +59,7 @@ class Duration(Section):
     max_s: Positive = Field(7200.0, description="greatest duration (s)")
 
 
-class Sound(Section):
+class Audio(Section):
     """Sound of a video."""
 
     required: bool = Field(True, description="a video without audio gives no clips")
@@ -68,7 +68,7 @@ class Sound(Section):
 class Editing(Section):
     """Cuts, frozen and black pictures, titles, pictures in the picture: they are trimmed, and reject a video where too little is left."""
 
-    min_playable_s: NotNegative = Field(8.0, description="least playable time in all (s); the paper's 30, one clip")
+    min_usable_s: NotNegative = Field(8.0, description="least playable time in all (s); the paper's 30, one clip")
     min_longest_s: NotNegative = Field(8.0, description="least length of the longest playable segment (s); the paper's 30, one clip")
 
 
@@ -131,15 +131,15 @@ class Visibility(Section):
     min_any_hand: Share = Field(0.8, description="least share of frames with at least one hand found")
 
 
-class Screen(Section):
+class Screening(Section):
     """Thresholds a video must pass. Scores are measured without them, so changing one reruns only the cheap steps."""
 
-    motion_without_sound: bool = Field(
+    motion_without_audio: bool = Field(
         True, description="videos whose audio is missing or rejected still give hand motion, though no clips; false: they give nothing"
     )
     resolution: Resolution = Resolution()
     duration: Duration = Duration()
-    sound: Sound = Sound()
+    audio: Audio = Audio()
     editing: Editing = Editing()
     camera_motion: CameraMotion = CameraMotion()
     performers: Performers = Performers()
@@ -312,7 +312,7 @@ class Music(Section):
     )
     transkun: Transkun = Transkun()
     kong: Kong = Kong()
-    check: MidiCheck = MidiCheck()
+    midi_check: MidiCheck = MidiCheck()
 
 
 class Keyboard(Section):
@@ -386,8 +386,8 @@ class Synthetic(Section):
     seed: Annotated[int, Field(ge=0)] = Field(0, description="another seed makes other music, hands, cameras and pianos")
     take_s: Annotated[float, Field(ge=20)] = Field(120.0, description="length of a take (s); at least clips.length_s")
     fps: Annotated[float, Field(ge=10, le=240)] = Field(30.0, description="frames a second")
-    sound: bool = Field(True, description="with sound; false: clips have none")
-    sound_rate_hz: Annotated[int, Field(ge=8000, le=48000)] = Field(16000, description="sampling rate of the sound (Hz)")
+    audio: bool = Field(True, description="with audio; false: clips have none")
+    audio_rate_hz: Annotated[int, Field(ge=8000, le=48000)] = Field(16000, description="sampling rate of the sound (Hz)")
 
 
 class Overlay(Section):
@@ -401,7 +401,7 @@ class Evaluation(Section):
 
     performances: Annotated[int, Field(ge=1)] = Field(6, description="simulated performances, each with a seed of its own")
     first_seed: Annotated[int, Field(ge=0)] = Field(5101, description="seed of the first; those below 1000 served development")
-    seconds: Annotated[float, Field(ge=4)] = Field(20.0, description="length of each (s)")
+    duration_s: Annotated[float, Field(ge=4)] = Field(20.0, description="length of each (s)")
     width_px: Annotated[int, Field(ge=320)] = Field(1920, description="width of the frames (px), 16:9")
     fps: Annotated[float, Field(ge=10, le=240)] = Field(30.0, description="frames a second")
     scenes: Annotated[int, Field(ge=0)] = Field(
@@ -421,8 +421,8 @@ class Config(Section):
     device: Literal["cpu", "cuda"] = Field("cpu", description="where networks run; cuda: a GPU, without which the rules that want it fail")
     acquire: Acquire = Acquire()
     survey: Survey = Survey()
-    detect: Detect = Detect()
-    screen: Screen = Screen()
+    detection: Detection = Detection()
+    screening: Screening = Screening()
     pose: Pose = Pose()
     motion: Motion = Motion()
     music: Music = Music()
@@ -435,6 +435,21 @@ class Config(Section):
     overlay: Overlay = Overlay()
     evaluation: Evaluation = Evaluation()
     benchmark: Benchmark = Benchmark()
+
+
+RENAMED = {
+    "screen": "screening",
+    "detect": "detection",
+    "screening.sound": "screening.audio",
+    "screening.motion_without_sound": "screening.motion_without_audio",
+    "screening.editing.min_playable_s": "screening.editing.min_usable_s",
+    "music.check": "music.midi_check",
+    "synthetic.sound": "synthetic.audio",
+    "synthetic.sound_rate_hz": "synthetic.audio_rate_hz",
+    "evaluation.seconds": "evaluation.duration_s",
+    "benchmark.samplings": "benchmark.samplers",
+}
+"""Keys of earlier versions and what they are called now; a configuration that uses one is rejected with the new name."""
 
 
 class ConfigError(ValueError):
@@ -477,6 +492,8 @@ def _explain(problem):
     """One line on a pydantic error: where, what was expected, what was found."""
     where = plain(".".join(str(part) for part in problem["loc"]))
     if problem["type"] == "extra_forbidden":
+        if where in RENAMED:
+            return f"{where}: this key is now called {RENAMED[where]}; rename it"
         known = _keys_of(problem["loc"][:-1])
         close = difflib.get_close_matches(str(problem["loc"][-1])[:LONGEST], known, n=1, cutoff=0.5)
         hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"

@@ -115,7 +115,7 @@ def _run(options, out, lock):
         status = _wait(child)
     useful = 0
     for row, identity in zip(rows, before, strict=True):
-        useful += _report(out, row, settings.screen.model_dump(), changed=file_identity(row.source) != identity)
+        useful += _report(out, row, settings.screening.model_dump(), changed=file_identity(row.source) != identity)
     if status < 0:
         _say(f"\nSnakemake was killed by signal {-status}, perhaps because memory was short. The same command resumes.")
     elif status and useful == len(rows):

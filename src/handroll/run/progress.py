@@ -10,7 +10,7 @@ from handroll.run.own_sheet import SUBJECT
 
 STAGES = {
     "reading": ("fetch_video", "probe_video", "extract_audio"),
-    "survey": ("survey_video", "find_segments", "measure_sound"),
+    "survey": ("survey_video", "find_segments", "measure_audio"),
     "hands": ("detect_hands", "measure_visibility"),
     "notes": ("transcribe_audio", "check_midi"),
     "keyboard": ("register_keyboard",),
@@ -26,7 +26,7 @@ COSTS = {
     "extract_audio": (0.3, 0.01),
     "survey_video": (3.0, 0.2),
     "find_segments": (0.5, 0.0),
-    "measure_sound": (2.5, 0.02),
+    "measure_audio": (2.5, 0.02),
     "detect_hands": (2.0, 0.6),
     "measure_visibility": (0.5, 0.0),
     "transcribe_audio": (5.0, 2.0),

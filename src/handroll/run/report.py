@@ -21,9 +21,9 @@ STEPS = {
     "fetch_video": "acquire/{v}/info.json",
     "probe_video": "acquire/{v}/probe.json",
     "extract_audio": "acquire/{v}/audio.flac",
-    "survey_video": "screen/{v}/observed.json",
-    "find_segments": "screen/{v}/survey.json",
-    "measure_sound": "screen/{v}/sound.json",
+    "survey_video": "screening/{v}/observed.json",
+    "find_segments": "screening/{v}/survey.json",
+    "measure_audio": "screening/{v}/audio.json",
     "detect_hands": "hands/{v}/detections.parquet",
     "measure_visibility": "hands/{v}/visibility.json",
     "transcribe_audio": "music/{v}/transcription/notes.parquet",
@@ -68,7 +68,7 @@ class VideoReport:
         The first step that has no result; None where all have.
     hands : float
         Share of the frames with a usable pose of at least one hand, 0..1.
-    playable_s : float or None
+    usable_s : float or None
         Length of the usable segments, s; None while not known. Hands are looked for only there.
     reasons : tuple of Reason
         Of the verdict, without those that only follow from others.
@@ -85,7 +85,7 @@ class VideoReport:
     verdict: Verdict
     failed: str | None
     hands: float
-    playable_s: float | None
+    usable_s: float | None
     reasons: tuple[Reason, ...]
     figures: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -136,7 +136,7 @@ def read_report(root, row, thresholds):
         return report
     hands, shares = (0.0, ()) if states is None or not len(states) else _hands(states)
     made = hands >= FEW
-    playable_s = values["survey"].get("screen", {}).get("editing", {}).get("playable_s")
+    usable_s = values["survey"].get("scores", {}).get("editing", {}).get("usable_s")
     figures, warnings = [], []
     if made:
         left, right, both = shares
@@ -167,7 +167,7 @@ def read_report(root, row, thresholds):
         verdict,
         failed,
         hands,
-        playable_s,
+        usable_s,
         _reasons(verdict.reasons, values["survey"]),
         tuple(figures),
         tuple(warnings),
@@ -195,8 +195,8 @@ def report_lines(report, logs):
         log = Path(logs) / report.failed / f"own/{report.name}.log"
         state = f"not finished: the step {report.failed} has no result" + (f"; see {log}" if log.is_file() and log.stat().st_size else "")
     elif not report.useful:
-        usable = "" if report.playable_s is None else f" in the {report.playable_s:.1f} s of the video that can be used"
-        why = "no part of the video can be used" if report.playable_s == 0.0 else f"(almost) no hand was found{usable}"
+        usable = "" if report.usable_s is None else f" in the {report.usable_s:.1f} s of the video that can be used"
+        why = "no part of the video can be used" if report.usable_s == 0.0 else f"(almost) no hand was found{usable}"
         state = f"not useful: {why}, so there is no motion"
     else:
         state = "motion made, with warnings" if report.reasons or report.warnings else "motion made"
@@ -236,7 +236,7 @@ def _hands(states):
 def _reasons(reasons, survey):
     """The reasons of a verdict without those that only follow from others."""
     left_out = set()
-    if survey.get("screen", {}).get("editing", {}).get("playable_s") == 0.0:
+    if survey.get("scores", {}).get("editing", {}).get("usable_s") == 0.0:
         # Without usable segments no hand is looked for.
         left_out |= {Reason.NO_HANDS, Reason.HANDS_RARELY_VISIBLE}
     if Reason.TOO_SHORT in reasons and not _cut(survey):
@@ -246,8 +246,8 @@ def _reasons(reasons, survey):
 
 def _cut(survey):
     """What is left out of the video."""
-    scores = survey.get("screen", {}).get("editing", {})
-    lost = 1.0 - scores.get("playable_share", 1.0)
+    scores = survey.get("scores", {}).get("editing", {})
+    lost = 1.0 - scores.get("usable_share", 1.0)
     return [f"{_percent(lost)} of the video left out: cuts, titles, still frames or a moving camera"] if lost > MISSING else []
 
 

@@ -4,9 +4,9 @@ from handroll.editing.usable_segments import playable
 from handroll.reasons import Reason
 
 SCORES = (
-    "playable_s",
-    "playable_share",
-    "longest_playable_s",
+    "usable_s",
+    "usable_share",
+    "longest_usable_s",
     "segments",
     "cuts",
     "jumps",
@@ -33,14 +33,14 @@ def measure(edits, hands=None, min_segment_s=0.0):
     Returns
     -------
     dict
-        `playable_s` and `longest_playable_s` (s), `playable_share` of the duration (0..1), `segments`, `cuts`, `jumps`, `fades`
+        `usable_s` and `longest_usable_s` (s), `usable_share` of the duration (0..1), `segments`, `cuts`, `jumps`, `fades`
         (counts), `black_s` (also of other single colours), `frozen_s`, `title_s`, `inset_s` (s).
     """
     lengths = [end_s - start_s for start_s, end_s in playable(edits, hands, min_segment_s)]
     return {
-        "playable_s": float(sum(lengths)),
-        "playable_share": float(sum(lengths)) / edits["duration_s"] if edits["duration_s"] > 0.0 else 0.0,
-        "longest_playable_s": float(max(lengths, default=0.0)),
+        "usable_s": float(sum(lengths)),
+        "usable_share": float(sum(lengths)) / edits["duration_s"] if edits["duration_s"] > 0.0 else 0.0,
+        "longest_usable_s": float(max(lengths, default=0.0)),
         "segments": len(lengths),
         "cuts": len(edits["cuts"]),
         "jumps": len(edits["jumps"]),
@@ -52,7 +52,7 @@ def measure(edits, hands=None, min_segment_s=0.0):
     }
 
 
-def decide(scores, min_playable_s, min_longest_s):
+def decide(scores, min_usable_s, min_longest_s):
     """Compare with the least playable time in all, and the least in one stretch (s).
 
     Returns
@@ -60,7 +60,7 @@ def decide(scores, min_playable_s, min_longest_s):
     tuple of Reason
         Empty where enough is left.
     """
-    enough = scores["playable_s"] >= min_playable_s and scores["longest_playable_s"] >= min_longest_s
+    enough = scores["usable_s"] >= min_usable_s and scores["longest_usable_s"] >= min_longest_s
     return () if enough else (Reason.CUT_UP,)
 
 

@@ -25,4 +25,4 @@ def measure_listing(row, taken_down=False):
         scores["duration"] = duration.measure(row.duration_s)
     if row.width_px is not None and row.height_px is not None:
         scores["resolution"] = resolution.measure(row.width_px, row.height_px)
-    return {"problems": [str(Reason.TAKEN_DOWN)] if taken_down else [], "screen": scores}
+    return {"problems": [str(Reason.TAKEN_DOWN)] if taken_down else [], "scores": scores}

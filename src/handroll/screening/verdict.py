@@ -25,7 +25,7 @@ from handroll.screening import (
 CRITERIA = {
     "resolution": resolution,
     "duration": duration,
-    "sound": audio,
+    "audio": audio,
     "editing": editing,
     "camera_motion": camera_motion,
     "performers": performers,
@@ -40,8 +40,8 @@ CRITERIA = {
 
 MEASURED = {
     "probe": "results/acquire/{subject}/{video}/probe.json",
-    "survey": "results/screen/{subject}/{video}/survey.json",
-    "sound": "results/screen/{subject}/{video}/sound.json",
+    "survey": "results/screening/{subject}/{video}/survey.json",
+    "audio": "results/screening/{subject}/{video}/audio.json",
     "visibility": "results/hands/{subject}/{video}/visibility.json",
     "agreement": "results/music/{subject}/{video}/agreement.json",
     "registration": "results/keyboard/{subject}/{video}/registration.json",
@@ -119,7 +119,7 @@ def judge(measured, thresholds, override=None):
         earlier ones.
     thresholds : dict
         The section `screen` of the configuration: of each criterion the keyword arguments of its `decide`, and
-        `motion_without_sound` (bool).
+        `motion_without_audio` (bool).
     override : "accept", "reject" or None
         A person's verdict. "accept" overrules the criteria, though not a file that cannot be read or is not there.
 
@@ -137,7 +137,7 @@ def judge(measured, thresholds, override=None):
     problems, scores = [], {}
     for values in measured:
         problems += [Reason(name) for name in values.get("problems", ())]
-        scores |= values.get("screen", {})
+        scores |= values.get("scores", {})
     criteria = []
     for name, criterion in CRITERIA.items():
         if name in scores:
@@ -147,7 +147,7 @@ def judge(measured, thresholds, override=None):
     by_hand = (Reason.REJECTED_BY_HAND,) if override == "reject" else ()
     by_score = () if override == "accept" else tuple(reason for c in criteria for reason in c.reasons)
     reasons = tuple(dict.fromkeys((*by_hand, *problems, *by_score)))
-    motion = not reasons or (thresholds["motion_without_sound"] and all(reason.stops != "motion" for reason in reasons))
+    motion = not reasons or (thresholds["motion_without_audio"] and all(reason.stops != "motion" for reason in reasons))
     return Verdict(motion, not reasons, reasons, tuple(criteria), override)
 
 

@@ -64,7 +64,7 @@ class Recipe:
         Length of a take.
     fps : float
         Frames a second.
-    sound_rate_hz : int or None
+    audio_rate_hz : int or None
         Sampling rate of the sound; None: no sound.
     length_s, hop_s, min_visibility : float
         As of `dataset.clips.cut_clips`.
@@ -73,7 +73,7 @@ class Recipe:
     seed: int
     take_s: float = 120.0
     fps: float = 30.0
-    sound_rate_hz: int | None = 16000
+    audio_rate_hz: int | None = 16000
     length_s: float = 30.0
     hop_s: float = 24.0
     min_visibility: float = 0.8
@@ -193,10 +193,10 @@ def take_rows(recipe, numbered):
     notes = fingered_notes(performance, motion)
     with tempfile.TemporaryDirectory() as folder:
         audio_path = None
-        if recipe.sound_rate_hz is not None:
+        if recipe.audio_rate_hz is not None:
             audio_path = Path(folder) / "sound.wav"
-            sound = synthesise(performance.notes, score.pedal, recipe.take_s, seed, recipe.sound_rate_hz)
-            soundfile.write(audio_path, sound, recipe.sound_rate_hz, subtype="PCM_16")
+            sound = synthesise(performance.notes, score.pedal, recipe.take_s, seed, recipe.audio_rate_hz)
+            soundfile.write(audio_path, sound, recipe.audio_rate_hz, subtype="PCM_16")
         record = VideoRecord(
             motion=motion,
             notes=notes,
@@ -319,9 +319,9 @@ def main(arguments=None):
     parser.add_argument("--jobs", type=int, default=1, help="processes that make takes (default: 1)")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    rate_hz = None if options.no_sound else Recipe.sound_rate_hz
+    rate_hz = None if options.no_sound else Recipe.audio_rate_hz
     try:
-        recipe = Recipe(options.seed, options.take_s, sound_rate_hz=rate_hz)
+        recipe = Recipe(options.seed, options.take_s, audio_rate_hz=rate_hz)
         made = write_corpus(options.out, options.hours, recipe, jobs=options.jobs)
     except ValueError as error:
         parser.error(str(error))

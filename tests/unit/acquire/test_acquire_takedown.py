@@ -73,7 +73,7 @@ def test_all_of_a_video_goes_and_nothing_of_another(project):
         "results/dataset/clips/ann/one.parquet",
         "results/dataset/clips/ann/.one.parquet.node_4242_0123abcd.part.parquet",
         "results/logs/fetch_video/ann/one.log",
-        "results/benchmarks/fetch_video/ann/one.tsv",
+        "results/timings/fetch_video/ann/one.tsv",
         ".snakemake/metadata/" + base64.urlsafe_b64encode(b"results/acquire/ann/one/video").decode(),
     }
     assert removal.videos == [("ann", "one")] and removal.not_followed == [] and removal.size_bytes > 100
@@ -186,11 +186,11 @@ def test_tables_and_pages_of_many_videos_that_name_it_go(project):
         "transient": [False],
     }
     write_table(results / "acquire" / "status.parquet", STATUS, rows)
-    write(results / "screen" / "gallery.html", "<p>ann/one</p>")
-    write(results / "screen" / "summary.tsv", "subject\tvideo\nann\tone.2\nbob\ttwo\n")
+    write(results / "screening" / "gallery.html", "<p>ann/one</p>")
+    write(results / "screening" / "summary.tsv", "subject\tvideo\nann\tone.2\nbob\ttwo\n")
     write(results / "logs" / "write_shards.log", "ann/someone")
     remove_taken_down(listed(project, "ann\tone"), project)
-    assert not (results / "acquire" / "status.parquet").exists() and not (results / "screen" / "gallery.html").exists()
+    assert not (results / "acquire" / "status.parquet").exists() and not (results / "screening" / "gallery.html").exists()
     assert (results / "logs" / "write_shards.log").exists() and (results / "acquire" / "ann" / "two" / "info.json").exists()
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from handroll.config.pipeline import Config, ConfigError, lookup, parse_config
+from handroll.config.pipeline import RENAMED, Config, ConfigError, lookup, parse_config
 from handroll.config.reference import json_schemas, reference_markdown
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def leaves(model, prefix=""):
@@ -37,11 +37,11 @@ def test_the_papers_numbers_are_in_its_file_whatever_the_defaults_are():
     """Gan et al., ICLR 2025: 1080p, clips of 30 s every 24 s with 80 % of the hands visible, gaps of 30 frames, and so on."""
     values = yaml.safe_load((ROOT / "config" / "pianomotion10m.yaml").read_text(encoding="utf-8"))
     paper = {
-        "screen.resolution": {"min_short_side_px": 1080, "min_long_side_px": 1920},
-        "screen.duration": {"min_s": 30.0},
-        "screen.editing": {"min_playable_s": 30.0, "min_longest_s": 30.0},
-        "screen.motion_without_sound": False,
-        "screen.visibility": {"min_both_hands": 0.8, "min_any_hand": 0.8},
+        "screening.resolution": {"min_short_side_px": 1080, "min_long_side_px": 1920},
+        "screening.duration": {"min_s": 30.0},
+        "screening.editing": {"min_usable_s": 30.0, "min_longest_s": 30.0},
+        "screening.motion_without_audio": False,
+        "screening.visibility": {"min_both_hands": 0.8, "min_any_hand": 0.8},
         "clips": {"length_s": 30.0, "hop_s": 24.0, "min_length_s": 30.0, "min_visibility": 0.8, "min_key_press_f1": 0.0},
         "motion.units": "frames",
         "motion.gap": {"shorter_than": 30},
@@ -85,8 +85,8 @@ def test_the_table_of_what_passes_is_that_of_the_configurations():
 
 def test_relaxed_lets_more_pass_and_strict_less():
     relaxed, default, strict = map(parse_config, shipped_values("relaxed", "config", "strict"))
-    for key in leaves(default.screen):
-        values = [lookup(config, f"screen.{key}") for config in (relaxed, default, strict)]
+    for key in leaves(default.screening):
+        values = [lookup(config, f"screening.{key}") for config in (relaxed, default, strict)]
         rising = ".min_" in f".{key}"
         assert values == sorted(values, reverse=not rising), key
 
@@ -101,7 +101,7 @@ def test_generated_references_are_current():
 
 def test_lookup():
     assert lookup(Config(), "motion.hampel.window") == 20
-    assert lookup(Config(), "screen.duration") == {"min_s": 8.0, "max_s": 7200.0}
+    assert lookup(Config(), "screening.duration") == {"min_s": 8.0, "max_s": 7200.0}
     with pytest.raises(KeyError, match=r"motion\.hampel\.windows"):
         lookup(Config(), "motion.hampel.windows")
 
@@ -113,7 +113,7 @@ def test_lookup():
         ({"motion": {"hampel": {"windw": 3}}}, r"motion\.hampel\.windw: unknown key; did you mean window\?"),
         ({"motion": {"hampel": {"window": "twenty"}}}, "motion.hampel.window: input should be a valid number, .* found 'twenty'"),
         ({"motion": {"hampel": {"window": [20]}}}, r"motion.hampel.window: input should be a valid number; found \[20\]"),
-        ({"screen": {"sound": {"required": "maybe"}}}, "screen.sound.required: input should be a valid boolean"),
+        ({"screening": {"audio": {"required": "maybe"}}}, "screening.audio.required: input should be a valid boolean"),
         ({"clips": {"min_visibility": 1.5}}, "less than or equal to 1; found 1.5"),
         ({"pose": {"engine": "magic"}}, "pose.engine: input should be 'landmarks'"),
         ({"splits": {"train": 0.0, "valid": 0.0, "test": 0.0}}, "all 0"),
@@ -130,7 +130,7 @@ def test_lookup():
         ({"acquire": {"max_rate_mb_s": -1}}, "acquire.max_rate_mb_s: input should be greater than 0"),
         ({"dataset": {"rights": {"permissions": ["refused"]}}}, "dataset.rights.permissions.0: input should be 'granted' or 'unknown'"),
         ({"benchmark": {"window_s": 8.1}}, "multiple of 8 frames, found 243"),
-        ({"benchmark": {"samplings": ["ddpm 1001"]}}, "benchmark.samplings.0: string should match pattern"),
+        ({"benchmark": {"samplers": ["ddpm 1001"]}}, "benchmark.samplers.0: string should match pattern"),
         ({"benchmark": {"weights": {"released": "a.ckpt"}}}, "its motion is before the camera; set benchmark.frame: camera"),
         ({"benchmark": {"data": "pianomotion10m"}}, "no registered keyboards; set benchmark.frame: camera"),
         ({"dataset": {"rights": {"licenses": []}}}, r"dataset.rights.licenses: unknown key; did you mean licences\?"),
@@ -142,7 +142,7 @@ def test_bad_values(values, message):
 
 
 def test_numbers_may_come_as_text():
-    assert parse_config({"motion": {"hampel": {"window": "20"}}, "screen": {"sound": {"required": "false"}}}).motion.hampel.window == 20
+    assert parse_config({"motion": {"hampel": {"window": "20"}}, "screening": {"audio": {"required": "false"}}}).motion.hampel.window == 20
 
 
 def test_names_may_come_as_numbers():
@@ -170,8 +170,21 @@ def test_an_error_is_short_and_harmless_whatever_the_values_are():
     assert len(str(caught.value)) < 500
 
 
+@pytest.mark.parametrize("old", sorted(RENAMED))
+def test_a_key_of_an_earlier_version_gives_its_new_name(old):
+    section, _, key = old.rpartition(".")
+    values = {key: {}}
+    for name in reversed(section.split(".") if section else []):
+        values = {name: values}
+    with pytest.raises(ConfigError) as error:
+        parse_config(values)
+    assert f"{old}: this key is now called {RENAMED[old]}; rename it" in str(error.value)
+    lookup(Config(), RENAMED[old])
+
+
 @pytest.mark.parametrize(
-    "values", [{"benchmark": {"rate_hz": float("inf")}}, {"evaluation": {"seconds": float("inf")}}, {"clips": {"length_s": float("nan")}}]
+    "values",
+    [{"benchmark": {"rate_hz": float("inf")}}, {"evaluation": {"duration_s": float("inf")}}, {"clips": {"length_s": float("nan")}}],
 )
 def test_numbers_are_finite(values):
     with pytest.raises(ConfigError, match="input should be a finite number"):

@@ -6,7 +6,7 @@ import pytest
 
 from handroll.config.sheet import SheetError, read_sheet
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def write(tmp_path, text):

@@ -73,7 +73,7 @@ def test_a_damaged_result_is_named_beside_the_other_videos(damaged, tmp_path, ca
         file.write_text("{}", encoding="utf-8")
     (tmp_path / "results" / damaged).write_text('{"a', encoding="utf-8")
     row = Video(subject="own", video="take", source="/films/take.mp4", override="accept")
-    assert command._report(tmp_path, row, Config().screen.model_dump(), changed=False) is False
+    assert command._report(tmp_path, row, Config().screening.model_dump(), changed=False) is False
     said = capsys.readouterr().out
     assert said.startswith("\ntake (/films/take.mp4): not finished\n") and f"{tmp_path}/results/{damaged}: expected" in said
     assert "delete it and run again" in said

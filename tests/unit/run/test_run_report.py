@@ -13,7 +13,7 @@ from handroll.run.report import FILES, STEPS, read_report, report_lines
 from handroll.screening.editing import SCORES as EDITING
 from handroll.tables import SchemaError
 
-THRESHOLDS = Config().screen.model_dump() | {"motion_without_sound": True}
+THRESHOLDS = Config().screening.model_dump() | {"motion_without_audio": True}
 ROW = Video(subject="own", video="take", source="/films/take.mp4", override="accept")
 
 
@@ -29,10 +29,10 @@ def results(tmp_path):
 
     for path in (*STEPS.values(), *(path for path, _ in FILES.values())):
         write(path, "something")
-    for path in ("acquire/{v}/probe.json", "screen/{v}/survey.json", "screen/{v}/sound.json"):
-        write(path, {"problems": [], "screen": {}})
+    for path in ("acquire/{v}/probe.json", "screening/{v}/survey.json", "screening/{v}/audio.json"):
+        write(path, {"problems": [], "scores": {}})
     shares = {"both_hands": 1.0, "any_hand": 1.0, "left_hand": 1.0, "right_hand": 1.0}
-    write("hands/{v}/visibility.json", {"screen": {"visibility": shares}})
+    write("hands/{v}/visibility.json", {"scores": {"visibility": shares}})
     write("music/{v}/agreement.json", {"notes": "transcribed", "problem": None, "correction": None})
     write("keyboard/{v}/registration.json", {"problem": None, "source": "picture", "confidence": 0.93})
     write("keyboard/{v}/fingering.json", {"notes": 50, "labelled": 48, "delay": {"of": "audio", "estimate_s": 0.012, "trusted": True}})
@@ -62,7 +62,7 @@ def test_a_good_video(results):
 
 def test_a_file_that_cannot_be_used_says_only_why(results):
     root, write = results
-    write("acquire/{v}/probe.json", {"problems": ["source_empty"], "screen": {}})
+    write("acquire/{v}/probe.json", {"problems": ["source_empty"], "scores": {}})
     report, text = report_of(root)
     assert not report.useful and not report.files
     assert text.splitlines() == [
@@ -84,20 +84,20 @@ def test_a_video_without_hands_is_not_useful_and_lists_no_file(results):
     root, write = results
     save_states(root / "results", np.zeros((100, 2)))
     write(
-        "hands/{v}/visibility.json", {"screen": {"visibility": dict.fromkeys(("both_hands", "any_hand", "left_hand", "right_hand"), 0.0)}}
+        "hands/{v}/visibility.json", {"scores": {"visibility": dict.fromkeys(("both_hands", "any_hand", "left_hand", "right_hand"), 0.0)}}
     )
     report, text = report_of(root)
     assert not report.useful and not report.files
     assert "not useful: (almost) no hand was found" in text and "No hand was found in any frame" in text
     # Where the camera moves throughout, no hand is looked for.
-    write("screen/{v}/survey.json", {"screen": {"editing": dict.fromkeys(EDITING, 0)}})
+    write("screening/{v}/survey.json", {"scores": {"editing": dict.fromkeys(EDITING, 0)}})
     text = report_of(root)[1]
     assert "not useful: no part of the video can be used" in text and "No hand was found" not in text
 
 
 def test_no_keyboard_no_notes_and_a_late_midi_file_are_warnings(results):
     root, write = results
-    write("keyboard/{v}/registration.json", {"problem": "no_keyboard", "message": "no row of keys was found", "screen": {}})
+    write("keyboard/{v}/registration.json", {"problem": "no_keyboard", "message": "no row of keys was found", "scores": {}})
     write("keyboard/{v}/fingering.json", {"notes": 0, "labelled": 0, "audio_delay_s": 0.0})
     write("music/{v}/agreement.json", {"notes": "given", "problem": None, "correction": {"offset_s": -3.27, "drift": 0.0}})
     report, text = report_of(root)
@@ -111,7 +111,7 @@ def test_own_videos_are_judged_by_the_criteria_of_the_dataset(results):
     root, write = results
     write(
         "acquire/{v}/probe.json",
-        {"problems": [], "screen": {"duration": {"duration_s": 0.5}, "sound": {"has_audio": False, "sound_s": 0.0}}},
+        {"problems": [], "scores": {"duration": {"duration_s": 0.5}, "audio": {"has_audio": False, "sound_s": 0.0}}},
     )
     report, text = report_of(root)
     assert report.useful

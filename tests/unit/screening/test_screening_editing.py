@@ -16,18 +16,18 @@ def test_editing_scores():
     scores = editing.measure(edits, min_segment_s=3.0)
     assert tuple(scores) == editing.SCORES
     assert scores["black_s"] == 1.5 and scores["title_s"] == 2.5 and scores["inset_s"] == 3.0
-    assert (scores["playable_s"], scores["longest_playable_s"], scores["segments"]) == (11.0, 6.0, 2)
-    assert scores["playable_share"] == pytest.approx(0.55)
+    assert (scores["usable_s"], scores["longest_usable_s"], scores["segments"]) == (11.0, 6.0, 2)
+    assert scores["usable_share"] == pytest.approx(0.55)
 
 
 def test_editing_counts_what_is_playable_only():
     few = editing.measure(_edits(jumps=[float(k) for k in range(1, 20)]), min_segment_s=2.0)
-    assert few["playable_s"] == 0.0 and few["jumps"] == 19
-    assert editing.decide(few, min_playable_s=5.0, min_longest_s=2.0) == (Reason.CUT_UP,)
+    assert few["usable_s"] == 0.0 and few["jumps"] == 19
+    assert editing.decide(few, min_usable_s=5.0, min_longest_s=2.0) == (Reason.CUT_UP,)
     whole = editing.measure(_edits())
-    assert editing.decide(whole, min_playable_s=20.0, min_longest_s=20.0) == ()
-    assert editing.decide(whole, min_playable_s=20.1, min_longest_s=5.0) == (Reason.CUT_UP,)
-    assert editing.decide(whole, min_playable_s=5.0, min_longest_s=20.1) == (Reason.CUT_UP,)
+    assert editing.decide(whole, min_usable_s=20.0, min_longest_s=20.0) == ()
+    assert editing.decide(whole, min_usable_s=20.1, min_longest_s=5.0) == (Reason.CUT_UP,)
+    assert editing.decide(whole, min_usable_s=5.0, min_longest_s=20.1) == (Reason.CUT_UP,)
 
 
 def test_camera_motion():

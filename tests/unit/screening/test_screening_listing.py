@@ -12,7 +12,7 @@ def row(**facts):
 
 
 def test_what_a_listing_does_not_tell_is_not_judged():
-    assert measure_listing(row()) == {"problems": [], "screen": {}}
+    assert measure_listing(row()) == {"problems": [], "scores": {}}
     assert judge([measure_listing(row(width_px=640))], THRESHOLDS).reasons == ()
 
 

@@ -29,7 +29,7 @@ def test_shares():
     assert tuple(scores) == performers.SCORES
 
 
-def test_only_the_playable_segments_count():
+def test_only_the_usable_segments_count():
     time_s, sample, landmarks = glanced([4, 4, 2, 2, 2, 4])
     assert performers.measure(time_s, sample, landmarks, [(3.9, 9.9)])["more_than_two_hands"] == 0.0
     assert performers.measure(time_s, sample, landmarks, [(0.0, 3.9)])["more_than_two_hands"] == 1.0

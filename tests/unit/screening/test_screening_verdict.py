@@ -17,14 +17,14 @@ def probed(width_px=1920, height_px=1080, duration_s=60.0, has_audio=True, probl
     scores = {
         "resolution": resolution.measure(width_px, height_px),
         "duration": duration.measure(duration_s),
-        "sound": audio.measure(has_audio, 0.0, duration_s, duration_s),
+        "audio": audio.measure(has_audio, 0.0, duration_s, duration_s),
     }
-    return {"problems": list(problems), "screen": {} if problems else scores}
+    return {"problems": list(problems), "scores": {} if problems else scores}
 
 
 def detected(both=1.0):
     """What visibility.json holds."""
-    return {"screen": {"visibility": {**dict.fromkeys(visibility.SCORES, 1.0), "both_hands": both}}}
+    return {"scores": {"visibility": {**dict.fromkeys(visibility.SCORES, 1.0), "both_hands": both}}}
 
 
 def test_every_criterion_has_its_section_of_the_configuration():
@@ -48,7 +48,7 @@ def test_what_is_not_measured_is_not_judged():
 
 def test_a_silent_video_gives_motion_where_that_is_wanted():
     silent = [probed(has_audio=False), detected()]
-    verdict = judge(silent, THRESHOLDS | {"motion_without_sound": False})
+    verdict = judge(silent, THRESHOLDS | {"motion_without_audio": False})
     assert not verdict.usable_for_motion and not verdict.usable_for_dataset and verdict.reasons == (Reason.NO_AUDIO,)
     verdict = judge(silent, THRESHOLDS)
     assert verdict.usable_for_motion and not verdict.usable_for_dataset
@@ -78,13 +78,13 @@ def test_all_reasons_are_told_in_order():
 
 @pytest.mark.parametrize("problem", ["source_missing", "unreadable", "no_frames"])
 def test_a_file_at_fault_has_no_secondary_reasons(problem):
-    verdict = judge([probed(problems=[problem]), {"screen": {}}], THRESHOLDS)
+    verdict = judge([probed(problems=[problem]), {"scores": {}}], THRESHOLDS)
     assert verdict.reasons == (Reason(problem),) and verdict.criteria == ()
     assert not verdict.usable_for_motion and not verdict.usable_for_dataset
 
 
 def test_the_later_measurement_counts():
-    rough, exact = ({"screen": {"duration": {"duration_s": value}}} for value in (1.0, 60.0))
+    rough, exact = ({"scores": {"duration": {"duration_s": value}}} for value in (1.0, 60.0))
     assert judge([rough], THRESHOLDS).reasons == (Reason.TOO_SHORT,)
     assert judge([rough, exact], THRESHOLDS).reasons == ()
 

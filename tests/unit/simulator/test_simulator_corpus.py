@@ -91,8 +91,8 @@ def test_processes_do_not_change_a_byte(folder, tmp_path):
 
 
 def test_another_seed_and_no_sound():
-    still = Recipe(seed=3, take_s=30.0, sound_rate_hz=None)
-    row, other = take_rows(still, (0, "train"))[0], take_rows(Recipe(seed=4, take_s=30.0, sound_rate_hz=None), (0, "train"))[0]
+    still = Recipe(seed=3, take_s=30.0, audio_rate_hz=None)
+    row, other = take_rows(still, (0, "train"))[0], take_rows(Recipe(seed=4, take_s=30.0, audio_rate_hz=None), (0, "train"))[0]
     assert row["audio"] is None and row["left_bone_scale"] != other["left_bone_scale"]
     assert [note["pitch"] for note in row["notes"]] != [note["pitch"] for note in other["notes"]]
 

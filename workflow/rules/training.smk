@@ -1,5 +1,5 @@
 # Training: scales, features of the sound, and the models of the benchmark.
-# Takes shards (results/dataset, results/synthetic or results/pianomotion10m); gives results/benchmark/<name>/{seen,training.json,features,models}.
+# Takes shards (results/dataset, results/synthetic or results/pianomotion10m); gives results/experiments/<name>/{motion_cache,training.json,features,models}.
 
 
 SHARDS = {
@@ -8,7 +8,7 @@ SHARDS = {
     "pianomotion10m": rules.import_pianomotion10m.output.manifest,
 }[BENCHMARK.data]
 # Which clips are seen, and how.
-SEEN = cfg(frame="benchmark.frame", rate_hz="benchmark.rate_hz", subjects="benchmark.subjects")
+SOURCE = cfg(frame="benchmark.frame", rate_hz="benchmark.rate_hz", subjects="benchmark.subjects")
 # Frames of a window.
 WINDOW = round(BENCHMARK.window_s * BENCHMARK.rate_hz)
 # How every model of the experiment is trained.
@@ -28,12 +28,12 @@ rule prepare_training:
     input:
         shards=SHARDS,
     output:
-        motion=f"{EXPERIMENT}/seen/motion.json",
+        motion=f"{EXPERIMENT}/motion_cache/motion.json",
         training=f"{EXPERIMENT}/training.json",
     log:
         f"results/logs/prepare_training/{BENCHMARK.name}.log",
     benchmark:
-        f"results/benchmarks/prepare_training/{BENCHMARK.name}.tsv"
+        f"results/timings/prepare_training/{BENCHMARK.name}.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1
@@ -42,7 +42,7 @@ rule prepare_training:
         runtime=grows(60),
     params:
         code=versions_of("prepare_training.py", "training_data.windows", "training_data.feature_cache", "training_data.loader"),
-        seen=SEEN,
+        source=SOURCE,
         frames=WINDOW,
     script:
         "../scripts/prepare_training.py"
@@ -58,11 +58,11 @@ rule tune_encoder:
     output:
         model=f"{EXPERIMENT}/encoders/{{encoder}}_tuned/model.safetensors",
         config=f"{EXPERIMENT}/encoders/{{encoder}}_tuned/config.json",
-        told=f"{EXPERIMENT}/encoders/{{encoder}}_tuned/training.json",
+        training_log=f"{EXPERIMENT}/encoders/{{encoder}}_tuned/training.json",
     log:
         f"results/logs/tune_encoder/{BENCHMARK.name}/{{encoder}}.log",
     benchmark:
-        f"results/benchmarks/tune_encoder/{BENCHMARK.name}/{{encoder}}.tsv"
+        f"results/timings/tune_encoder/{BENCHMARK.name}/{{encoder}}.tsv"
     conda:
         NETWORKS_ENV
     threads: 2
@@ -72,7 +72,7 @@ rule tune_encoder:
         gpu=GPUS * BENCHMARK.gpus,
     params:
         code=versions_of("tune_encoder.py", "training.speech_encoder"),
-        seen=SEEN,
+        source=SOURCE,
         encoder=lambda wildcards: untuned(wildcards.encoder),
         model=cfg(**{name: f"benchmark.position.{name}" for name in (*SIZES, "width")}),
         decoder=BENCHMARK.decoders[0],
@@ -93,7 +93,7 @@ rule encode_audio:
     log:
         f"results/logs/encode_audio/{BENCHMARK.name}/{{features}}.log",
     benchmark:
-        f"results/benchmarks/encode_audio/{BENCHMARK.name}/{{features}}.tsv"
+        f"results/timings/encode_audio/{BENCHMARK.name}/{{features}}.tsv"
     conda:
         NETWORKS_ENV
     threads: 2
@@ -121,11 +121,11 @@ rule train_position:
         features=rules.encode_audio.output.features,
     output:
         model=f"{EXPERIMENT}/models/{{features}}-{{decoder}}/position.safetensors",
-        told=f"{EXPERIMENT}/models/{{features}}-{{decoder}}/position.json",
+        training_log=f"{EXPERIMENT}/models/{{features}}-{{decoder}}/position.json",
     log:
         f"results/logs/train_position/{BENCHMARK.name}/{{features}}-{{decoder}}.log",
     benchmark:
-        f"results/benchmarks/train_position/{BENCHMARK.name}/{{features}}-{{decoder}}.tsv"
+        f"results/timings/train_position/{BENCHMARK.name}/{{features}}-{{decoder}}.tsv"
     conda:
         NETWORKS_ENV
     threads: 2
@@ -135,7 +135,7 @@ rule train_position:
         gpu=GPUS * BENCHMARK.gpus,
     params:
         code=versions_of("train_position.py", "training.position"),
-        seen=SEEN,
+        source=SOURCE,
         model=cfg(**{name: f"benchmark.position.{name}" for name in (*SIZES, "context_width", "width")}),
         velocity_weight=BENCHMARK.position.velocity_weight,
         training=cfg(settings="benchmark.position.training"),
@@ -154,11 +154,11 @@ rule train_gesture:
         position=rules.train_position.output.model,
     output:
         model=f"{EXPERIMENT}/models/{{features}}-{{decoder}}/gesture.safetensors",
-        told=f"{EXPERIMENT}/models/{{features}}-{{decoder}}/gesture.json",
+        training_log=f"{EXPERIMENT}/models/{{features}}-{{decoder}}/gesture.json",
     log:
         f"results/logs/train_gesture/{BENCHMARK.name}/{{features}}-{{decoder}}.log",
     benchmark:
-        f"results/benchmarks/train_gesture/{BENCHMARK.name}/{{features}}-{{decoder}}.tsv"
+        f"results/timings/train_gesture/{BENCHMARK.name}/{{features}}-{{decoder}}.tsv"
     conda:
         NETWORKS_ENV
     threads: 2
@@ -168,7 +168,7 @@ rule train_gesture:
         gpu=GPUS * BENCHMARK.gpus,
     params:
         code=versions_of("train_gesture.py", "training.gesture"),
-        seen=SEEN,
+        source=SOURCE,
         model=cfg(**{name: f"benchmark.gesture.{name}" for name in (*SIZES, "condition_width", "dim", "multipliers")}),
         training=cfg(settings="benchmark.gesture.training"),
         run=TRAINING,
@@ -184,11 +184,11 @@ rule train_autoencoder:
         training=rules.prepare_training.output.training,
     output:
         model=f"{EXPERIMENT}/models/autoencoder.safetensors",
-        told=f"{EXPERIMENT}/models/autoencoder.json",
+        training_log=f"{EXPERIMENT}/models/autoencoder.json",
     log:
         f"results/logs/train_autoencoder/{BENCHMARK.name}.log",
     benchmark:
-        f"results/benchmarks/train_autoencoder/{BENCHMARK.name}.tsv"
+        f"results/timings/train_autoencoder/{BENCHMARK.name}.tsv"
     conda:
         NETWORKS_ENV
     threads: 2
@@ -198,7 +198,7 @@ rule train_autoencoder:
         gpu=GPUS * BENCHMARK.gpus,
     params:
         code=versions_of("train_autoencoder.py", "training.autoencoder"),
-        seen=SEEN,
+        source=SOURCE,
         training=cfg(settings="benchmark.autoencoder.training"),
         run=TRAINING,
     script:

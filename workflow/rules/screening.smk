@@ -1,6 +1,6 @@
 # Screen: which videos are good enough, and why the others are not. The verdicts themselves are params of the rules that
 # act on them (common.smk: rejected); here they become a table and pages for people.
-# Takes what results/{acquire,screen,hands,music,keyboard} measured; gives results/screen/{verdicts.json,summary.tsv,gallery.html}.
+# Takes what results/{acquire,screening,hands,music,keyboard} measured; gives results/screening/{verdicts.json,summary.tsv,gallery.html}.
 
 
 rule screen_videos:
@@ -9,13 +9,13 @@ rule screen_videos:
         **{step: per_video(path) for step, path in MEASURED.items()},
         thumbnails=per_video(rules.survey_video.output.thumbnails),
     output:
-        verdicts="results/screen/verdicts.json",
-        summary="results/screen/summary.tsv",
-        gallery="results/screen/gallery.html",
+        verdicts="results/screening/verdicts.json",
+        summary="results/screening/summary.tsv",
+        gallery="results/screening/gallery.html",
     log:
         "results/logs/screen_videos.log",
     benchmark:
-        "results/benchmarks/screen_videos.tsv"
+        "results/timings/screen_videos.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 1

@@ -1,4 +1,4 @@
-"""Measure the sound: reads audio.flac; writes sound.json: for the screens, how silent, clipped and spoken over it is.
+"""Measure the sound: reads audio.flac; writes audio.json: for the screens, how silent, clipped and spoken over it is.
 
 A rejected video, and one without sound, has no scores.
 """
@@ -28,7 +28,7 @@ def main(snakemake):
                     "speech": speech.measure(probability),
                 }
                 log.info("%.1f %% of the time spoken", 100 * scores["speech"]["speech_share"])
-        write_json(snakemake.output.sound, {"screen": scores})
+        write_json(snakemake.output.scores, {"scores": scores})
 
 
 if __name__ == "__main__":
