@@ -13,7 +13,7 @@ rule register_keyboard:
         agreement=rules.check_midi.output.agreement,
     output:
         registration="results/keyboard/{subject}/{video}/registration.json",
-        picture="results/keyboard/{subject}/{video}/registration.png",
+        image="results/keyboard/{subject}/{video}/registration.png",
     log:
         "results/logs/register_keyboard/{subject}/{video}.log",
     benchmark:

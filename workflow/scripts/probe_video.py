@@ -1,4 +1,4 @@
-"""Measure a video file: reads it and info.json; writes probe.json (size, times, rotation, streams, problems)."""
+"""Probe a video file: reads it and info.json; writes probe.json (size, times, rotation, streams, problems)."""
 
 from handroll.logs import step_log
 from handroll.media.probe import failed_probe, probe
@@ -7,7 +7,7 @@ from handroll.tables import read_json, write_json
 
 
 def scores_of(found):
-    """What the screens need of a probe, by criterion; nothing where the file itself is at fault."""
+    """Screening scores of a probe, by criterion; empty if the file has problems."""
     if found.problems:
         return {}
     return {
@@ -18,14 +18,14 @@ def scores_of(found):
 
 
 def main(snakemake):
-    """Probe the container, or pass on why there is none."""
+    """Probe the container, or record why there is no video."""
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         info = read_json(snakemake.input.info)
         found = probe(snakemake.input.video) if info["status"] == "ok" else failed_probe(info["status"], info["message"])
         write_json(snakemake.output.probe, found.to_dict() | {"scores": scores_of(found)})
         if found.joined_at_s:
             times = ", ".join(f"{time_s:.2f} s" for time_s in found.joined_at_s)
-            log.warning("the file joins several recordings: others begin at %s; their times were made one continuous clock", times)
+            log.warning("the file is a concatenation of recordings, which begin at %s; their times were made continuous", times)
         log.info("%s", found.message or f"{found.width_px}x{found.height_px}, {found.n_frames} frames in {found.duration_s:.1f} s")
 
 

@@ -1,7 +1,7 @@
 """Survey a video cheaply: reads the video and probe.json; writes observed.json and a strip of thumbnails.
 
-observed.json: `edits` (video.shots.Edits) and `hands` (detect.glance.Glance), of which rule find_segments makes the usable segments. A
-rejected video is not decoded: an empty object, an empty picture.
+observed.json: `edits` (editing.edit_detection.Edits) and `hands` (detection.frame_sampling), from which rule find_segments computes the
+usable segments. A rejected video is not decoded; its outputs are an empty object and an empty file.
 """
 
 from dataclasses import asdict
@@ -12,7 +12,7 @@ from handroll.tables import read_json, write_json
 
 
 def main(snakemake):
-    """One pass over all frames at small size, one over some at the detector's."""
+    """Detect edits in all frames at a small size, and hands in some frames at the detector's size."""
     params, given, made = snakemake.params, snakemake.input, snakemake.output
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         if params.rejected:

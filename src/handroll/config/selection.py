@@ -82,9 +82,7 @@ def values_of(config, key=""):
     if not isinstance(value, Section):
         return {key: value}
     prefix = f"{key}." if key else ""
-    return {
-        name: found for field in type(value).model_fields for name, found in values_of(config, f"{prefix}{field}").items()
-    }
+    return {name: found for field in type(value).model_fields for name, found in values_of(config, f"{prefix}{field}").items()}
 
 
 def dataset_settings(config):
