@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from handroll.camera import Camera, Extrinsics, camera_of, extrinsics_of, hamer_camera, joints_over_keys
+from handroll.camera import Camera, Extrinsics, assumed_camera, camera_of, configured_focal, extrinsics_of, hamer_camera, joints_over_keys
 
 
 def test_projection_of_known_points():
@@ -83,3 +83,16 @@ def test_joints_over_the_keys():
     np.testing.assert_allclose(OVER_KEYS.to_camera(over[0]), 1e3 * joints_m[0], atol=1e-3)
     nowhere = joints_over_keys(joints_m, None)
     assert nowhere.shape == joints_m.shape and nowhere.dtype == np.float32 and np.isnan(nowhere).all()
+
+
+@pytest.mark.parametrize(
+    ("sheet_px", "config_px", "focal"),
+    [(600.0, 700.0, (600.0, "sheet")), (None, 700.0, (700.0, "config")), (600.0, None, (600.0, "sheet")), (None, None, None)],
+)
+def test_the_sheets_focal_length_wins_over_the_configurations(sheet_px, config_px, focal):
+    assert configured_focal(sheet_px, config_px) == focal
+
+
+def test_a_camera_without_a_keyboard_has_the_given_focal_length_or_hamers():
+    assert assumed_camera(640, 480, (600.0, "sheet")) == Camera(640, 480, 600.0, "sheet")
+    assert assumed_camera(640, 480, None) == hamer_camera(640, 480)

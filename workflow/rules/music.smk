@@ -31,7 +31,9 @@ rule transcribe_audio:
             "transcribe_audio.py", f"music.{CONFIG.music.engine}", "music.transcribe", "media.audio", "music.midi"
         ),
         rejected=rejected("probe", "survey", "audio", "visibility", purpose="dataset"),
-        settings=cfg("music.engine", "device", options=f"music.{CONFIG.music.engine}"),
+        settings=cfg(
+            "music", "device", without=("transkun", "kong", "midi_check"), options=f"music.{CONFIG.music.engine}"
+        ),
     message:
         "Transcribe {wildcards.subject}/{wildcards.video}"
     script:
