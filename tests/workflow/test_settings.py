@@ -104,7 +104,7 @@ def extended(project):
         path = project.root / model
 
         def with_key(match):
-            return f'{match[0]}    new_key: int = Field({NUMBERS[match[1]]}, description="a new key")\n'
+            return f'{match[0]}    new_{match[1].lower()}: int = Field({NUMBERS[match[1]]}, description="a new key")\n'
 
         text = path.read_text(encoding="utf-8")
         path.write_text(re.sub(r'^class (\w+)\(Section\):\n    """.*?"""\n\n', with_key, text, flags=re.M | re.S), encoding="utf-8")
@@ -126,14 +126,15 @@ def test_every_section_is_in_the_table_above():
 @pytest.mark.parametrize("section", RULES)
 def test_a_new_key_reaches_everything_that_lists_keys(extended, section):
     root, params, card = extended
-    name, number = f"{section}.new_key".removeprefix("."), NUMBERS[CLASSES[section]]
+    new, number = f"new_{CLASSES[section].lower()}", NUMBERS[CLASSES[section]]
+    name = f"{section}.{new}".removeprefix(".")
     value = yaml.safe_load((root / "config/config.yaml").read_text(encoding="utf-8"))
     for part in name.split("."):
         value = value[part]
     assert value == number
     schema = json.loads((root / "workflow/schemas/config.schema.json").read_text(encoding="utf-8"))
     model = schema["$defs"][CLASSES[section]] if section else schema
-    assert model["properties"]["new_key"]["description"] == "a new key"
+    assert model["properties"][new]["description"] == "a new key"
     assert f"| `{name}` | int | {number} | a new key |" in (root / "docs/configuration.md").read_text(encoding="utf-8")
 
     same_class = [key for key in CLASSES if CLASSES[key] == CLASSES[section]]
