@@ -3,41 +3,9 @@
 # results/experiments/<name>/{windows.json,motion,scores,table.*}.
 import re
 
-from handroll.models.methods import comparison_methods, is_sampled
-
-METHODS = comparison_methods(BENCHMARK)
-
 
 wildcard_constraints:
     method="|".join(map(re.escape, METHODS)),
-
-
-def features_of(wildcards):
-    """For inputs: the audio features that a method reads."""
-    features = METHODS[wildcards.method].get("features")
-    return expand(rules.encode_audio.output.features, features=features) if features else []
-
-
-def run_of(wildcards):
-    """For `params`: settings of the sampling; empty for methods that do not sample."""
-    return cfg("benchmark.seed", "benchmark.samples", "device") if is_sampled(METHODS[wildcards.method]) else {}
-
-
-def released_of(wildcards):
-    """For `params`: path of the released checkpoint; empty for other methods."""
-    return BENCHMARK.weights.released if METHODS[wildcards.method]["kind"] == "released" else ""
-
-
-def models_of(wildcards):
-    """For inputs: models of a method, the first stage first, then the logs of their training."""
-    method = METHODS[wildcards.method]
-    if method["kind"] == "released":
-        return existing_files(released_of(wildcards))
-    if method["kind"] != "two_stage":
-        return []
-    stages = (rules.train_position.output, rules.train_gesture.output)
-    patterns = [*(stage.model for stage in stages), *(stage.training_log for stage in stages)]
-    return expand(patterns, features=method["features"], decoder=method["decoder"])
 
 
 rule choose_windows:

@@ -1,4 +1,4 @@
-# Shared by all rule files: the checked configuration, the sheet, and helpers for paths, params and resources.
+# Shared by all files of rules: the checked configuration, the sheet, and helpers for paths, params and resources.
 import os
 from functools import cache
 from pathlib import Path
@@ -42,6 +42,7 @@ LISTED = {
 VIDEOS = {name: row for name, row in SHEET.items() if LISTED[name].usable_for_motion}
 # Every video that can have a job.
 ROWS = SHEET | EVALUATED
+SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
 
 
 wildcard_constraints:
@@ -54,39 +55,31 @@ def cfg(*keys, without=(), **renamed):
     return select(CONFIG, *keys, without=without, **renamed)
 
 
-def script_path(script):
-    """Path of a script of the workflow."""
-    return Path(workflow.basedir, "workflow", "scripts", script)
-
-
 def code_of(script, *chosen):
-    """For `params`: hash of the code of a script and of all handroll modules that it runs; see docs/rerun.md.
+    """For `params`: hash of the code of a script and of all handroll modules that it runs.
 
     `chosen` are the modules, without "handroll.", that the script imports by a configured name, such as engines.
     """
-    return code_hash(script_path(script), [f"handroll.{module}" for module in chosen])
+    return code_hash(SCRIPTS / script, [f"handroll.{module}" for module in chosen])
 
 
 @cache
 def versions_of(script, *modules):
     """For `params` of rules that are too costly to rerun after a refactoring: the VERSION numbers of these modules."""
-    return module_versions(script_path(script), [f"handroll.{module}" for module in modules])
+    return module_versions(SCRIPTS / script, [f"handroll.{module}" for module in modules])
 
 
 def per_video(*patterns):
     """For inputs: the path of each pattern for every video of the sheet, in the order of the sheet.
 
-    It is a function because the planning time of a plain list grows with the square of its length.
+    The result is a function, because the planning time of a list grows with the square of its length.
     """
     paths = [pattern.format(subject=subject, video=video) for subject, video in VIDEOS for pattern in patterns]
     return lambda wildcards: paths
 
 
 def existing_files(*paths):
-    """For inputs: those of these files that exist, so that replacing one reruns the jobs that use it.
-
-    The job that needs a missing file fails with a message that says where to get it.
-    """
+    """For inputs: those of these files that exist. A job that needs a missing one fails and says where to get it."""
     return [path for path in paths if Path(path).is_file()]
 
 
@@ -145,9 +138,7 @@ def rejected(*steps, purpose="motion"):
 
 def grows(base, per_hour=0):
     """For `resources`: an amount for any video plus an amount for each hour of video, multiplied by the attempt."""
-    if not per_hour:
-        return lambda wildcards, attempt: request(base, attempt=attempt)
-    return lambda wildcards, attempt: request(base, per_hour, hours_of(wildcards), attempt)
+    return lambda wildcards, attempt: request(base, per_hour, per_hour and hours_of(wildcards), attempt)
 
 
 def hours_of(wildcards):

@@ -2,10 +2,11 @@
 # as a param (common.smk: rejected).
 # Reads the scores in results/{acquire,screening,hands,music,keyboard}. Writes results/screening/{verdicts.json,summary.tsv,gallery.html}.
 
-
-def facts_of(row):
-    """Values of a row of the sheet that stand next to its verdict."""
-    return {"subject": row.subject, "video": row.video, "title": row.title, "source": source_name(row.source)}
+# Values of a row of the sheet that stand next to its verdict.
+FACTS = {
+    name: {"subject": row.subject, "video": row.video, "title": row.title, "source": source_name(row.source)}
+    for name, row in SHEET.items()
+}
 
 
 rule screen_videos:
@@ -28,7 +29,7 @@ rule screen_videos:
         code=code_of("screen_videos.py"),
         steps=list(MEASURED),
         thresholds=THRESHOLDS,
-        videos=[[facts_of(row), row.override] for row in VIDEOS.values()],
-        unfetched=[[facts_of(SHEET[name]), verdict.to_dict()] for name, verdict in LISTED.items() if name not in VIDEOS],
+        videos=[[FACTS[name], row.override] for name, row in VIDEOS.items()],
+        unfetched=[[FACTS[name], verdict.to_dict()] for name, verdict in LISTED.items() if name not in VIDEOS],
     script:
         "../scripts/screen_videos.py"

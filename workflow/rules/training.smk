@@ -1,11 +1,6 @@
 # Training: prepare motion and audio features, and train the models of an experiment.
 # Reads shards of results/{dataset,synthetic,pianomotion10m}. Writes
 # results/experiments/<name>/{motion_cache,training.json,features,encoders,models}.
-from handroll.models.methods import encoder_files, encoder_modules, is_tuned, pretrained_encoder
-
-BENCHMARK = CONFIG.benchmark
-# Folder of the experiment.
-EXPERIMENT = f"results/experiments/{BENCHMARK.name}"
 SHARDS = {
     "dataset": rules.write_shards.output.manifest,
     "synthetic": rules.synthesise_corpus.output.manifest,
@@ -23,20 +18,6 @@ wildcard_constraints:
     features="|".join(BENCHMARK.features),
     decoder="transformer|ssm",
     encoder="hubert|wav2vec2",
-
-
-def encoder_folder(wildcards):
-    """For `params`: folder of the speech encoder of these features; empty for features without one."""
-    if is_tuned(wildcards.features):
-        return f"{EXPERIMENT}/encoders/{wildcards.features}"
-    return pretrained_encoder(wildcards.features, BENCHMARK.weights)
-
-
-def encoder_weights(wildcards):
-    """For inputs: weights of this encoder, made by the workflow or supplied by the user."""
-    if is_tuned(wildcards.features):
-        return f"{encoder_folder(wildcards)}/model.safetensors"
-    return existing_files(*encoder_files(encoder_folder(wildcards)))
 
 
 rule prepare_training:
@@ -72,9 +53,7 @@ rule tune_encoder:
         shards=SHARDS,
         motion=rules.prepare_training.output.motion,
         training=rules.prepare_training.output.training,
-        encoder=lambda wildcards: existing_files(
-            *encoder_files(pretrained_encoder(wildcards.encoder, BENCHMARK.weights))
-        ),
+        encoder=pretrained_files,
     output:
         model=f"{EXPERIMENT}/encoders/{{encoder}}_tuned/model.safetensors",
         config=f"{EXPERIMENT}/encoders/{{encoder}}_tuned/config.json",
