@@ -225,7 +225,7 @@ def test_a_take_that_is_taken_down_leaves_the_experiment(done, copy_of, tmp_path
     holding = {path for path in results.rglob("*.parquet") if name in videos(path)}
     assert {path.parent.name for path in holding} >= {"synthetic", "seen", "notes", "motion"}
     removal = remove_taken_down([Takedown(subject=name[0], video=name[1])], project.root)
-    assert results / "benchmark" / "tiny" in removal.paths
+    assert results / "experiments" / "tiny" in removal.paths
     assert not [path for path in results.rglob("*.parquet") if name in videos(path)]
     assert not [path for path in results.rglob("*") if path.suffix in (".safetensors", ".pt")]
     planned = project.planned("benchmark")

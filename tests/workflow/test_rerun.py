@@ -41,9 +41,9 @@ def write_sheet(project, one, midi, two):
 
 
 def results(project):
-    """Modification time of every result file but logs and benchmarks."""
+    """Modification time of every result file but logs and timings."""
     folder = project.root / "results"
-    files = (path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).parts[0] not in ("logs", "benchmarks"))
+    files = (path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).parts[0] not in ("logs", "timings"))
     return {str(path.relative_to(folder)): path.lstat().st_mtime_ns for path in files}
 
 

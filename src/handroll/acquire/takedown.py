@@ -104,7 +104,7 @@ def taken_down_names(takedowns, videos):
 def remove_taken_down(takedowns, directory, videos=(), dry_run=False):
     """Remove all results that derive from the videos on the list.
 
-    That is every folder and file of theirs in any phase, partial downloads, logs and benchmarks, Snakemake's records of them,
+    That is every folder and file of theirs in any phase, partial downloads, logs and timings, Snakemake's records of them,
     and every file made from many videos, which lie in a phase's own folder, that holds or names one of theirs; where a shard does,
     the packed files beside it go together, so that the next run packs them again, and so does an export that holds one. An
     experiment of the benchmark whose motion, features, windows or scored motions hold one goes as a whole, with its scores, its
@@ -171,7 +171,7 @@ def _of_videos(results, names, not_followed):
             # Made anew from the shards in a moment, and in layouts of others: one that holds a video goes as a whole.
             yield from (place / name for name in folders if _holds_one(place / name, names))
             folders[:] = []
-        if place == results / "benchmark":
+        if place == results / "experiments":
             # An experiment's files all derive from all clips that it was made from; the next run makes them again without the video.
             gone = [name for name in folders if not (place / name).is_symlink() and _experiment_holds_one(place / name, names)]
             yield from (place / name for name in gone)
@@ -229,10 +229,10 @@ def _windows_name_one(path, names):
 
 def _is_of_subject(parts):
     """Whether a folder is a subject's, by its parts below the results: a subject may be named like a phase, a rule or `clips`."""
-    if parts[:1] == ("benchmark",):
+    if parts[:1] == ("experiments",):
         # Experiments, whatever they are called.
         return False
-    nested = parts[:1] in (("logs",), ("benchmarks",)) or parts[:2] == ("dataset", "clips")
+    nested = parts[:1] in (("logs",), ("timings",)) or parts[:2] == ("dataset", "clips")
     return len(parts) == (3 if nested else 2)
 
 

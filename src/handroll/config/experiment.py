@@ -86,9 +86,9 @@ class Weights(Section):
 
 
 class Benchmark(Section):
-    """Training the models and scoring what they generate; experiments stand in config/experiment."""
+    """Training the models and scoring what they generate; experiments are in config/experiments."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = Field("demo", description="folder below results/benchmark")
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = Field("demo", description="folder below results/experiments")
     data: Literal["synthetic", "dataset", "pianomotion10m"] = Field(
         "synthetic",
         description="what is trained and scored on: the synthetic set, the dataset of this workflow, or the imported PianoMotion10M",

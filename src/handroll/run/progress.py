@@ -39,7 +39,7 @@ COSTS = {
     "cut_clips": (2.0, 0.02),
     "draw_overlay": (2.0, 0.55),
 }
-"""Cost of each rule: seconds of processor time for any video, and for a second of one at 30 frames/s; from `results/benchmarks` of a
+"""Cost of each rule: seconds of processor time for any video, and for a second of one at 30 frames/s; from `results/timings` of a
 1080p30 and a 720p60 video. Only their ratios matter: how fast a machine is, is measured while it works."""
 
 LEAST_SHARE = 0.05

@@ -46,7 +46,7 @@ def project(tmp_path):
         write(results / "dataset" / "clips" / subject / f"{video}.parquet")
         write(results / "dataset" / "clips" / subject / f".{video}.parquet.node_4242_0123abcd.part.parquet")
         write(results / "logs" / "fetch_video" / subject / f"{video}.log")
-        write(results / "benchmarks" / "fetch_video" / subject / f"{video}.tsv")
+        write(results / "timings" / "fetch_video" / subject / f"{video}.tsv")
         record(tmp_path / "work", f"results/acquire/{subject}/{video}/video")
     return tmp_path / "work"
 
@@ -132,7 +132,7 @@ EXPERIMENT += ("models/notes-ssm/position.training/state.pt", "motion/mean_pose.
 
 def experiment(project, name, windows=(), **tables):
     """An experiment's folder, with the videos of its windows and of its tables, by path below it."""
-    folder = project / "results" / "benchmark" / name
+    folder = project / "results" / "experiments" / name
     for path in EXPERIMENT:
         write(folder / path, "{}")
     for path in ("training.json", "windows.json"):
