@@ -15,11 +15,11 @@ def main(snakemake):
         if not observed:
             write_json(snakemake.output.survey, {"segments": [], "scores": {}})
             return
-        from handroll.detection.frame_sampling import Glance
+        from handroll.detection.frame_sampling import HandSamples
         from handroll.editing.usable_segments import usable_segments
         from handroll.screening import camera_motion, editing, performers, viewpoint
 
-        edits, hands = observed["edits"], Glance.from_dict(observed["hands"])
+        edits, hands = observed["edits"], HandSamples.from_dict(observed["hands"])
         # A video without any hand is rejected for that, not for being cut up.
         seen = {"time_s": hands.time_s.tolist(), "hands": hands.hands.tolist()} if hands.hands.any() else None
         segments = usable_segments(edits, seen)
