@@ -166,7 +166,7 @@ def test_hands_cross_and_return(distance_px):
         scene.add(frame, "right" if covered else "left", x["left"][frame], 500)
     columns = scene.assign(150)
     found = columns["found"]
-    assert found[:, RIGHT].mean() > 0.95 and seen[:, LEFT].mean() > 0.9
+    assert found[:, RIGHT].mean() > 0.95 and found[:, LEFT].mean() > 0.9
     truth = np.stack([x["left"], x["right"]], axis=1)
     far = np.abs(x["left"] - x["right"]) > 50
     assert np.nanmax(np.abs(wrist_x(columns) - truth)[far]) < 1.0
