@@ -1,6 +1,6 @@
 """Detect insets (picture-in-picture): rectangles whose content appears, disappears or changes abruptly while the rest continues.
 
-An inset that covers a whole shot and has no cut of its own is not detected: it looks like a tablet.
+An inset that covers a whole shot and has no cut of its own is not detected, because it cannot be distinguished from a tablet in the scene.
 """
 
 from typing import NamedTuple

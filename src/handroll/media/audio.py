@@ -120,28 +120,25 @@ def _mono_blocks(container, stream, rate_hz, offsets_s):
         LOGGER.warning("%s: %d audio blocks cannot be decoded and are replaced by silence", container.name, faults["damaged"])
 
 
-def load_audio(path, rate_hz=None, mono=True):
-    """Read an audio file (FLAC, WAV, MP3, ...).
+def load_audio(path, rate_hz=None):
+    """Read an audio file (FLAC, WAV, MP3, ...) as mono; channels are averaged.
 
     Parameters
     ----------
     path : path of an audio file; an empty one (see `extract_audio`) has no samples
     rate_hz : int, optional
         Resample to this rate (soxr, high quality).
-    mono : bool
-        Average the channels.
 
     Returns
     -------
-    samples : float32 array (sample,), or (sample, channel) where not mono; -1..1
+    samples : float32 array (sample,), -1..1
     rate_hz : int
     """
     path = Path(path)
     if path.stat().st_size == 0:
-        return np.zeros(0 if mono else (0, 1), np.float32), rate_hz or SILENT_RATE_HZ
+        return np.zeros(0, np.float32), rate_hz or SILENT_RATE_HZ
     samples, found_hz = soundfile.read(path, dtype="float32", always_2d=True)
-    if mono:
-        samples = samples.mean(axis=1)
+    samples = samples.mean(axis=1)
     if rate_hz and rate_hz != found_hz:
         samples = soxr.resample(samples, found_hz, rate_hz).astype(np.float32, copy=False)
     return samples, rate_hz or found_hz

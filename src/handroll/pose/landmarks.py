@@ -42,7 +42,8 @@ ITERATIONS = 8
 POOR_COST_RATIO = 2.0
 """A fit whose cost exceeds the median of its hand and video by this factor is repeated, starting at the nearest better frame."""
 
-SHORTEST_HAND_M, LONGEST_HAND_M = 0.10, 0.26
+MIN_HAND_M, MAX_HAND_M = 0.10, 0.26
+"""Range of accepted hand lengths, wrist to middle fingertip, metres."""
 
 SIZES = np.linspace(0.80, 1.20, 9)
 """Sizes of the hand, relative to the template, that are tried over a registered keyboard. The result is the minimum of the parabola through
@@ -198,8 +199,8 @@ def hand_size(flat, found, focal_px, plane):
         cost[k] += SIZE_WEIGHT * float(costs.median())
     best = int(np.clip(cost.argmin(), 1, len(SIZES) - 2))
     before, at, after = cost[best - 1 : best + 2]
-    bend = before - 2.0 * at + after
-    shift = np.clip(0.5 * (before - after) / bend, -1.0, 1.0) if bend > 0.0 else 0.0
+    curvature = before - 2.0 * at + after
+    shift = np.clip(0.5 * (before - after) / curvature, -1.0, 1.0) if curvature > 0.0 else 0.0
     return float(SIZES[best] + shift * (SIZES[1] - SIZES[0]))
 
 
@@ -290,8 +291,8 @@ def _bone_scale(hand_length_m):
     """Return the size of a hand of this length relative to the template; None where the length is unknown."""
     if hand_length_m is None:
         return None
-    if not SHORTEST_HAND_M <= hand_length_m <= LONGEST_HAND_M:
+    if not MIN_HAND_M <= hand_length_m <= MAX_HAND_M:
         raise ValueError(
-            f"hand_length_m: expected metres from {SHORTEST_HAND_M} to {LONGEST_HAND_M}, wrist to middle fingertip, found {hand_length_m}"
+            f"hand_length_m: expected metres from {MIN_HAND_M} to {MAX_HAND_M}, wrist to middle fingertip, found {hand_length_m}"
         )
     return hand_length_m / HAND_LENGTH_M

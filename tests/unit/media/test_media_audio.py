@@ -136,8 +136,8 @@ def test_load_audio_resamples_and_mixes(tmp_path):
     mono, rate = load_audio(tmp_path / "a.wav", rate_hz=16000)
     assert rate == 16000 and mono.dtype == np.float32
     np.testing.assert_allclose(mono[500:-500], 0.25 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)[500:-500], atol=1e-3)
-    stereo, rate = load_audio(tmp_path / "a.wav", mono=False)
-    assert stereo.shape == (48000, 2) and rate == 48000
+    mono, rate = load_audio(tmp_path / "a.wav")
+    assert mono.shape == (48000,) and rate == 48000
 
 
 def test_mp3_keeps_length_and_time(click_track):
