@@ -11,6 +11,7 @@ from handroll.editing.fades import FadeDetector
 from handroll.editing.frame_difference import FrameDifference, shrink
 from handroll.editing.insets import find_rectangle_change, inset_spans
 from handroll.editing.static_views import static_views
+from handroll.runs import runs
 
 VERSION = 4
 """Raised by hand when this module, or a module of `editing` that it uses, detects other edits. The detection is too costly to rerun
@@ -169,7 +170,7 @@ class EditDetector:
         cuts = _outside(cuts, edges, fades)
         ends = np.searchsorted(times, [end for _, end in fades]).astype(int)
         breaks = np.unique(np.concatenate((cuts, ends)))
-        blank = _runs(np.asarray(self._spread) <= MAX_BLANK_SPREAD, MIN_BLANK_S, frame_s)
+        blank = _long_runs(np.asarray(self._spread) <= MAX_BLANK_SPREAD, MIN_BLANK_S, frame_s)
         black = [span for span in blank if np.mean(self._level[span[0] : span[1]]) < BLACK_LEVEL]
         still = self._still(frame_s)
         insets = self._insets(breaks, len(times))
@@ -181,8 +182,8 @@ class EditDetector:
         frozen = [span for span in still if span not in titles and self._is_freeze(span, cuts, jumps, frame_s)]
         inset_edges = {frame for start, stop, _ in insets for frame in (start, stop)}
 
-        def spans(runs):
-            return [(float(edges[a]), float(edges[b])) for a, b in runs]
+        def spans(frames):
+            return [(float(edges[a]), float(edges[b])) for a, b in frames]
 
         return Edits(
             frames=len(times),
@@ -205,7 +206,7 @@ class EditDetector:
         repeated = (self._difference.largest() <= MAX_REPEATED) & (np.asarray(self._spread) > MAX_BLANK_SPREAD)
         repeated[0] = False
         shares, joined = self._difference.shares(), []
-        for start, stop in _runs(repeated, 0.0, frame_s):
+        for start, stop in _long_runs(repeated, 0.0, frame_s):
             gap = shares[joined[-1][1] : start] if joined else None
             if gap is not None and len(gap) * frame_s <= GAP_S and gap.max() <= GAP_SHARE and _is_long(joined[-1], start, stop, frame_s):
                 joined[-1] = (joined[-1][0], stop)
@@ -261,10 +262,9 @@ def _is_long(before, start, stop, frame_s):
     return before[1] - before[0] > 2 * gap and stop - start > 2 * gap
 
 
-def _runs(mask, min_s, frame_s):
+def _long_runs(mask, min_s, frame_s):
     """Return the intervals [start, stop) of true frames with a minimum duration."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], np.asarray(mask, np.int8), [0]))))
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2) if (b - a) * frame_s >= min_s]
+    return [(int(a), int(b)) for a, b in zip(*runs(mask), strict=True) if (b - a) * frame_s >= min_s]
 
 
 def _outside(frames, edges, fades):

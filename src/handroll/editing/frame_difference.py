@@ -210,7 +210,9 @@ class FrameDifference:
         return change / (_neighbour_maximum(change, _neighbour_count(self.times)) + FLOOR)
 
     def ratio_in(self, frame, box):
-        """Return the ratio of the change in a box to the maximum of the neighbouring frames; 0 where the excess is not inside the box.
+        """Return the ratio of the change in a box to the maximum of the neighbouring frames.
+
+        It is 0 where the excess of the frame is below `EXCESS`, or where less than `INSIDE` of it is inside the box.
 
         Parameters
         ----------

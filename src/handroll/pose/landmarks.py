@@ -50,8 +50,8 @@ SIZES = np.linspace(0.80, 1.20, 9)
 the best size and its neighbours."""
 
 SIZE_SIGMA = 0.08
-"""Relative standard deviation of hand lengths around the template's. It is chosen wide enough that the plane of the keys determines the
-size. On performances of the synthetic pianist the result is 1 to 7 % too small."""
+"""Relative standard deviation of hand lengths around the template's: handroll's own choice, wide enough that the plane of the keys
+determines the size. On performances of the synthetic pianist the result is 1 to 7 % too small."""
 
 SIZE_FRAMES, SIZE_WEIGHT = 64, 20.0
 """Number of evenly spaced frames of each hand from which the size is estimated, and the number of independent frames that they count as,
