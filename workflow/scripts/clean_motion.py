@@ -1,8 +1,7 @@
-"""Clean the poses of a video: reads refined.parquet; writes motion.parquet (tables.MOTION), with a state for each frame and hand.
+"""Clean the poses of a video: reads refined.parquet; writes motion.parquet (tables.MOTION), which adds a state for every frame.
 
-Outliers are searched in pose.parquet, the poses before refinement, or in refined.parquet if refinement over time has already removed
-them. Each usable segment (survey.json) is cleaned separately, because motion is not continuous across a cut. A rejected video gives
-an empty table.
+Outliers are searched in pose.parquet, the poses without the notes; if the poses were refined over time, in refined.parquet. Each usable
+segment (survey.json) is cleaned separately, because motion does not continue across a cut. A rejected video gives an empty table.
 """
 
 from handroll.logs import step_log

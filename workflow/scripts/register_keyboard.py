@@ -23,10 +23,10 @@ def main(snakemake):
         import numpy as np
 
         from handroll.camera import configured_focal
-        from handroll.detection.frame_sampling import Glance
+        from handroll.detection.frame_sampling import HandSamples
         from handroll.drawing.image import save_picture
         from handroll.drawing.registration import draw_registration
-        from handroll.editing.background import median_windows
+        from handroll.editing.background import background_images
         from handroll.keyboard.marked_points import marked_points
         from handroll.keyboard.registration import register_keyboard
         from handroll.keyboard.registration_check import DOUBTS
@@ -35,8 +35,8 @@ def main(snakemake):
         probe, survey = (read_json(path) for path in (given.probe, given.survey))
         detections = by_frame(read_table(given.detections, DETECTIONS)[0])
         notes, time_s = read_table(given.notes, NOTES)[0], detections["time_s"][:, 0]
-        colour = median_windows(given.video, time_s, survey["segments"], params.settings["frames"])
-        hands = Glance.from_dict(survey["hands"])
+        colour = background_images(given.video, time_s, survey["segments"], params.settings["frames"])
+        hands = HandSamples.from_dict(survey["hands"])
         grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in colour]
         observed = (probe["width_px"], notes, time_s, detections["landmarks_px"])
         marked = marked_points(params.marked) if params.marked else None
