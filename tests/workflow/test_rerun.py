@@ -205,7 +205,7 @@ def test_a_persons_verdict_reruns_its_own_video(done):
 
 
 def test_comment_reruns_nothing(done):
-    done.edit("src/handroll/motion/outliers.py", '"""Frames that do not fit', '"""All the frames that do not fit')
+    done.edit("src/handroll/motion/outliers.py", '"""Detect outlier frames', '"""Detect all outlier frames')
     with (done.root / "src/handroll/motion/clean.py").open("a", encoding="utf-8") as file:
         file.write("\n# A comment.\n")
     assert done.planned(*TARGETS) == {}
