@@ -3,7 +3,7 @@ import pytest
 
 from handroll.config.pipeline import Purity
 from handroll.music.alignment import unexplained_energy
-from handroll.music.alignment.unexplained_energy import SPAN_S, explain
+from handroll.music.alignment.unexplained_energy import SPAN_S, measure_unexplained_energy
 from handroll.screening import purity
 
 
@@ -19,7 +19,7 @@ def at_level(other, samples, level_db):
 
 
 def scores_of(samples, notes, rate_hz):
-    found = explain(samples, rate_hz, notes)
+    found = measure_unexplained_energy(samples, rate_hz, notes)
     return found, purity.measure(found.power, found.foreign, found.noise, found.counted)
 
 
@@ -102,6 +102,6 @@ def test_blocks_leave_no_seams(played, heard, clean, monkeypatch):
 
 def test_nothing():
     none = {"onset_s": np.zeros(0), "sounding_offset_s": np.zeros(0), "pitch": np.zeros(0, np.int8)}
-    assert len(explain(np.zeros(0, np.float32), 44_100, none).power) == 0
-    silent = explain(np.zeros(44_100 * 5, np.float32), 44_100, none)
+    assert len(measure_unexplained_energy(np.zeros(0, np.float32), 44_100, none).power) == 0
+    silent = measure_unexplained_energy(np.zeros(44_100 * 5, np.float32), 44_100, none)
     assert len(silent.power) == 3 and silent.foreign.max() < 1e-8
