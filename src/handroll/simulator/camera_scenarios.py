@@ -56,7 +56,7 @@ def view_from(aim_m, distance_m, tilt_rad, turn_rad=0.0, roll_rad=0.0, focal_wid
     return replace(view, position_m=tuple(position.tolist()))
 
 
-def shifted(score, semitones):
+def transposed(score, semitones):
     """A score played higher (or lower, below 0); notes that would lie beyond the keyboard are left out."""
     pitch = score.notes["pitch"] + semitones
     on = (pitch >= LOWEST_PITCH) & (pitch <= HIGHEST_PITCH)
@@ -64,7 +64,7 @@ def shifted(score, semitones):
     return replace(score, notes=notes, hand=score.hand[on], finger=score.finger[on])
 
 
-def resting(score, rests):
+def with_rests(score, rests):
     """A score whose hands leave the keys at some times: what they would play then is left out.
 
     Parameters
@@ -85,14 +85,14 @@ def resting(score, rests):
     return replace(score, notes=notes, hand=score.hand[on], finger=score.finger[on], rests=(*score.rests, *rests))
 
 
-def without(performance, hand):
+def without_hand(performance, hand):
     """The performance with one hand ("left" or "right") out of the picture all the time."""
     present = performance.present.copy()
     present[:, HANDS.index(hand)] = False
     return replace(performance, present=present)
 
 
-def together(first, second):
+def merge_performances(first, second):
     """Two performances at one piano, as one whose hand axis holds left, right of the first and left, right of the second player.
 
     Parameters
@@ -127,7 +127,7 @@ def together(first, second):
     )
 
 
-def every(performance, step):
+def subsample_frames(performance, step):
     """Every so many frames of a performance alone: samples of it, cheap to draw."""
     frames = ("time_s", "rotation_rad", "translation_m", "key_depth_mm", "present")
     return replace(performance, **{name: getattr(performance, name)[::step] for name in frames})

@@ -11,9 +11,9 @@ import numpy as np
 
 from handroll.generation.fingering import finger
 from handroll.simulator.pieces import Bar
-from handroll.simulator.score import LEAD_S, TAIL_S, PlayedBar, performed, swell
+from handroll.simulator.score import LEAD_S, TAIL_S, PlayedBar, build_score, swell
 
-LEAST_DURATION_S = 20.0
+MIN_DURATION_S = 20.0
 """Shortest invented score: any first phrase has room."""
 
 _SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 11), (0, 2, 3, 5, 7, 8, 10))
@@ -94,14 +94,14 @@ _TEXTURES = (
 )
 
 
-def invented_score(seed, duration_s):
+def compose_score(seed, duration_s):
     """A score of phrases that nobody wrote.
 
     Parameters
     ----------
     seed : int or sequence of int
     duration_s : float
-        Length of what is made of it, at least `LEAST_DURATION_S`.
+        Length of what is made of it, at least `MIN_DURATION_S`.
 
     Returns
     -------
@@ -113,8 +113,8 @@ def invented_score(seed, duration_s):
     ValueError
         The duration is too short.
     """
-    if duration_s < LEAST_DURATION_S:
-        raise ValueError(f"expected a duration of at least {LEAST_DURATION_S} s, found {duration_s}")
+    if duration_s < MIN_DURATION_S:
+        raise ValueError(f"expected a duration of at least {MIN_DURATION_S} s, found {duration_s}")
     rng = np.random.default_rng(seed)
     at, end, played, first = rng.uniform(*LEAD_S), duration_s - TAIL_S, [], True
     while True:
@@ -125,7 +125,7 @@ def invented_score(seed, duration_s):
         for number, bar in enumerate(bars):
             quarter = quarter_s * np.exp(rng.uniform(-_RUBATO, _RUBATO))
             if at + quarter * bar.quarters > end:
-                return performed("Invention", "handroll's own", float(duration_s), played, rng, covers=False)
+                return build_score("Invention", "handroll's own", float(duration_s), played, rng, covers=False)
             played.append(PlayedBar(at, quarter, bar, swell(number, len(bars)), pedalled, loudness, **hold))
             at += quarter * bar.quarters
         at += rng.uniform(*_GAP_S)

@@ -36,7 +36,7 @@ from handroll.metrics.key_press import find_presses, key_press_scores
 from handroll.music.synthesis import synthesise
 from handroll.provenance import stamp
 from handroll.rendering.scene import random_scene, to_camera
-from handroll.simulator.composition import LEAST_DURATION_S, invented_score
+from handroll.simulator.composition import MIN_DURATION_S, compose_score
 from handroll.tables import FINGERED_NOTES, MOTION, State, frame_keys
 
 VERSION = 1
@@ -79,7 +79,7 @@ class Recipe:
     min_visibility: float = 0.8
 
     def __post_init__(self):
-        least_s = max(LEAST_DURATION_S, self.length_s)
+        least_s = max(MIN_DURATION_S, self.length_s)
         if self.take_s < least_s:
             raise ValueError(f"take_s: expected at least {least_s} s, so that music and a clip have room, found {self.take_s}")
 
@@ -112,7 +112,7 @@ def write_corpus(out_dir, hours, recipe, shares=SHARES, jobs=1, target_bytes=TAR
     """
     if hours <= 0.0 or jobs < 1:
         raise ValueError(f"expected hours above 0 and at least 1 job, found {hours} hours and {jobs} jobs")
-    splits = deal_takes(ceil(hours * 3600.0 / recipe.take_s), shares)
+    splits = assign_splits(ceil(hours * 3600.0 / recipe.take_s), shares)
     counts = Counter(splits.values())
     metadata = stamp("synthesise_corpus", str(VERSION), asdict(recipe) | {"hours": hours, "shares": shares})
     with closing(_in_order(partial(take_rows, recipe), splits.items(), jobs)) as made:
@@ -121,7 +121,7 @@ def write_corpus(out_dir, hours, recipe, shares=SHARES, jobs=1, target_bytes=TAR
         return write_rows(rows, out_dir, target_bytes, row_group_rows, metadata)
 
 
-def deal_takes(count, shares):
+def assign_splits(count, shares):
     """Split of each take, by its number: the first ones train, then valid, then test.
 
     Takes share nothing but the recipe, so that it does not matter which go where.
@@ -186,9 +186,9 @@ def take_rows(recipe, numbered):
     number, split = numbered
     seed = int(np.random.SeedSequence([recipe.seed, number]).generate_state(1, np.uint64)[0])
     scene = random_scene(seed, closer=False)
-    score = invented_score(seed, recipe.take_s)
-    performance = perform(score, seed, recipe.fps, (scene.look.hand_size,) * len(HANDS))
-    place = keyboard_extrinsics(scene.view)
+    score = compose_score(seed, recipe.take_s)
+    performance = perform(score, seed, recipe.fps, (scene.appearance.hand_size,) * len(HANDS))
+    place = view_extrinsics(scene.view)
     motion = motion_of(performance, scene, place)
     notes = fingered_notes(performance, motion)
     with tempfile.TemporaryDirectory() as folder:
@@ -236,7 +236,7 @@ def _clips_of(record, video, recipe):
     )
 
 
-def keyboard_extrinsics(view):
+def view_extrinsics(view):
     """The `Extrinsics` of a scene's view: the world is the keyboard's frame in metres."""
     return Extrinsics(rotvec_from_matrix(view.rotation), -1e3 * view.rotation @ np.array(view.position_m))
 

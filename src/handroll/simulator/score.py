@@ -16,7 +16,7 @@ LEAD_S = (0.6, 1.0)
 """Silence before the first note: least and greatest."""
 TAIL_S = 1.0
 """Silence after the last note."""
-LEAST_DURATION_S = 4.0
+MIN_DURATION_S = 4.0
 """Shortest score: silence and a bar of any piece."""
 
 REST_S = (2.3, 3.6)
@@ -135,7 +135,7 @@ def score(name, seed, duration_s=None):
     Raises
     ------
     ValueError
-        There is no such piece, or the duration is below `LEAST_DURATION_S`.
+        There is no such piece, or the duration is below `MIN_DURATION_S`.
     """
     if name not in pieces():
         raise ValueError(f"expected one of {', '.join(pieces())} as piece, found {name!r}")
@@ -153,7 +153,7 @@ def score(name, seed, duration_s=None):
     starts = lead + stretch * np.concatenate([[0.0], np.cumsum(natural[order])])
     swells = [swell(bar, len(phrase)) for phrase in piece.phrases for bar in range(len(phrase))]
     played = [PlayedBar(start, stretch * quarter, bars[i], swells[i], piece.pedalled) for start, i in zip(starts, order, strict=False)]
-    return performed(piece.title, piece.source, duration, played, rng, covers=piece.covered)
+    return build_score(piece.title, piece.source, duration, played, rng, covers=piece.covered)
 
 
 def random_score(seed, duration_s):
@@ -165,7 +165,7 @@ def random_score(seed, duration_s):
     ----------
     seed : int
     duration_s : float
-        Length of the video, at least `LEAST_DURATION_S`.
+        Length of the video, at least `MIN_DURATION_S`.
 
     Returns
     -------
@@ -193,7 +193,7 @@ def random_score(seed, duration_s):
                     # Not even its first bar has room: another phrase may be shorter.
                     late_hands, at = [None, *late_hands], began
                     break
-                return performed("Medley", "; ".join(dict.fromkeys(titles)), duration, played, rng, covers=True)
+                return build_score("Medley", "; ".join(dict.fromkeys(titles)), duration, played, rng, covers=True)
             if at < began + _LATE_S and len({note[3] for note in bar.notes}) == len(HANDS):
                 bar = bar.without(late)
             played.append(PlayedBar(at, quarter, bar, swell(number, len(phrase)), piece.pedalled))
@@ -204,8 +204,8 @@ def random_score(seed, duration_s):
 
 
 def _checked(duration_s):
-    if duration_s < LEAST_DURATION_S:
-        raise ValueError(f"expected a duration of at least {LEAST_DURATION_S} s, found {duration_s}")
+    if duration_s < MIN_DURATION_S:
+        raise ValueError(f"expected a duration of at least {MIN_DURATION_S} s, found {duration_s}")
     return float(duration_s)
 
 
@@ -214,7 +214,7 @@ def swell(bar, n_bars):
     return float(np.sin(np.pi * (bar + 0.5) / n_bars))
 
 
-def performed(title, source, duration_s, played, rng, covers):
+def build_score(title, source, duration_s, played, rng, covers):
     """A `Score` of bars as they are played.
 
     Parameters

@@ -94,7 +94,7 @@ class Truth:
         return np.where(inverse_depth[..., None] > 0.0, pixels, np.nan)
 
 
-def truth_of(performance, scene, visible, width_px, height_px, pedal, about):
+def build_truth(performance, scene, visible, width_px, height_px, pedal, about):
     """The `Truth` of a performance as a scene's camera has it.
 
     Parameters

@@ -22,7 +22,7 @@ from handroll.rendering.render import render_video
 from handroll.rendering.scene import Scene, cover_hand, random_scene, world_joints
 from handroll.simulator.pieces import pieces
 from handroll.simulator.score import Score, random_score, score
-from handroll.simulator.truth import truth_of, write_truth
+from handroll.simulator.truth import build_truth, write_truth
 
 LOGGER = logging.getLogger("handroll")
 
@@ -87,7 +87,7 @@ def prepare(piece, seed, duration_s=None, fps=FPS, closer=None):
         raise ValueError("expected a duration for a medley (no piece is given), found none")
     music = random_score(seed, duration_s) if piece is None else score(piece, seed, duration_s)
     scene = random_scene(seed, closer)
-    performance = perform(music, seed, fps, (scene.look.hand_size,) * len(HANDS))
+    performance = perform(music, seed, fps, (scene.appearance.hand_size,) * len(HANDS))
     rng = np.random.default_rng([seed, 0])
     scene = replace(scene, covers=tuple(_cover(performance, *interval, rng) for interval in music.covers))
     return Take(music, performance, scene, synthesise(performance.notes, music.pedal, music.duration_s, seed, AUDIO_RATE_HZ))
@@ -155,7 +155,7 @@ def make_video(
     sound = delayed, AUDIO_RATE_HZ
     visible = render_video(path, take.performance, take.scene, fps, width_px, height_px, supersample, sound, seed, crf, preset)
     about = {"title": take.score.title, "source": take.score.source, "piece": piece, "seed": seed, "sound_delay_s": sound_delay_s}
-    truth = truth_of(take.performance, take.scene, visible, width_px, height_px, take.score.pedal, about)
+    truth = build_truth(take.performance, take.scene, visible, width_px, height_px, take.score.pedal, about)
     write_truth(path.with_suffix(".truth.npz"), truth)
     LOGGER.info("%s: %.2f MB", path, path.stat().st_size / 1e6)
     return path

@@ -11,7 +11,7 @@ from handroll.hand.rotations import rotvec_from_matrix
 from handroll.hand.skeleton import HANDS, LANDMARK_OF_JOINT
 from handroll.keyboard.projection import KeyboardView
 from handroll.keyboard.registration import RegisteredKeyboard
-from handroll.simulator.truth import truth_of
+from handroll.simulator.truth import build_truth
 from handroll.simulator.video import prepare
 from handroll.tables import State
 
@@ -24,7 +24,7 @@ def truth():
     scene = replace(take.scene, view=replace(take.scene.view, k1=0.0))
     frames = len(take.performance.time_s)
     visible = np.ones((frames, 2, 21), dtype=bool)
-    return truth_of(take.performance, scene, visible, WIDTH, HEIGHT, take.score.pedal, {"sound_delay_s": 0.1})
+    return build_truth(take.performance, scene, visible, WIDTH, HEIGHT, take.score.pedal, {"sound_delay_s": 0.1})
 
 
 @pytest.fixture
