@@ -29,7 +29,7 @@ from handroll.music.alignment.time_map import TimeMap, map_times
 from handroll.music.notes import note_table, pedal_table
 from handroll.music.synthesis import synthesise
 from handroll.music.transcribe import transcribe
-from handroll.simulator.video import AUDIO_RATE_HZ, prepare
+from handroll.simulator.video import AUDIO_RATE_HZ, prepare_take
 from handroll.tables import NOTES, read_table, write_table
 from transcription import read_truth
 
@@ -79,7 +79,7 @@ def _moved(notes, clock):
 
 def performance(seed, seconds):
     """True notes, samples and rate of a medley."""
-    take = prepare(None, seed, seconds)
+    take = prepare_take(None, seed, seconds)
     notes = dict(take.performance.notes)
     middle = np.median(notes["velocity"])
     notes["velocity"] = np.clip(np.round(middle + DYNAMICS * (notes["velocity"] - middle)), 20, 120).astype(np.int8)
