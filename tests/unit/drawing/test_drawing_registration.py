@@ -9,11 +9,11 @@ from handroll.drawing.registration import (
     MAGNIFIED,
     RAMP,
     WIDTH_PX,
-    Paper,
+    RectifiedPlane,
     draw_registration,
     key_name,
     mean_per_line_mm,
-    rectified,
+    rectify,
     residual_colours,
 )
 from handroll.keyboard.geometry import BLACK_KEYS, STANDARD, playing_points_mm
@@ -42,21 +42,21 @@ def test_key_names(key, name):
 
 @pytest.mark.parametrize("scale", [1, 2])
 def test_rectified_lines_are_straight_and_where_the_keyboard_has_them(scale):
-    paper = Paper(0.0, STANDARD.white_length_mm, 1.0)
+    plane = RectifiedPlane(0.0, STANDARD.white_length_mm, 1.0)
     size = round(STANDARD.width_mm), round(STANDARD.white_length_mm)
     image = cv2.resize(np.repeat(picture()[..., None], 3, axis=2), None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
-    flat = rectified(image, VIEW, paper, size)[..., 0].astype(int)
-    rows = np.rint(paper.to_px(points_on_lines()[:, :2])).astype(int)
+    flat = rectify(image, VIEW, plane, size)[..., 0].astype(int)
+    rows = np.rint(plane.to_px(points_on_lines()[:, :2])).astype(int)
     near = np.stack([flat[rows[:, 1], rows[:, 0] + dx] for dx in (-1, 0, 1)]).max(axis=0)
     between = flat[rows[:, 1], rows[:, 0] - 12]
     assert near.min() > 110 and between.max() < 80
 
 
 def test_paper_there_and_back():
-    paper = Paper(-12.0, 162.0, 1.3)
+    plane = RectifiedPlane(-12.0, 162.0, 1.3)
     points = np.array([[0.0, 0.0], [1222.0, 150.0]])
-    np.testing.assert_allclose(paper.to_mm(paper.to_px(points)), points)
-    assert paper.to_px([0.0, 0.0])[1] > paper.to_px([0.0, 150.0])[1]
+    np.testing.assert_allclose(plane.to_mm(plane.to_px(points)), points)
+    assert plane.to_px([0.0, 0.0])[1] > plane.to_px([0.0, 150.0])[1]
 
 
 def test_mean_per_line_takes_black_keys_along_and_leaves_out_what_does_not_tell():
