@@ -106,7 +106,7 @@ def draw_badges(image, states):
         top += height + size
 
 
-def draw_time(image, time_s, title=""):
+def draw_time(image, time_s, title):
     """Write title and time in the upper right corner of a uint8 RGB image, in place."""
     size = max(11, image.shape[0] // 42)
     clock = f"{int(time_s // 60)}:{time_s % 60:05.2f}"

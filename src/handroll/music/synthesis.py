@@ -9,12 +9,12 @@ import numpy as np
 from numba import njit
 from scipy.signal import fftconvolve
 
+from handroll.music.strings import inharmonicity, partials_hz
+
 N_PARTIALS = 24
 _HIGHEST_HZ, _HIGHEST_SHARE = 16000.0, 0.45
 # Partials above this frequency are omitted, and those above this share of the sampling rate, which would alias.
 
-_INHARMONICITY, _INHARMONICITY_OCTAVES = 2e-4, 0.75
-# Of middle C, and octaves in which it doubles (Fletcher 1964, doi:10.1121/1.1918971); constant below C3.
 _STRIKE_POINT = 1.0 / 8.0
 # Position of the hammer as a share of the string's length: partials with a node there are weak.
 _SLOPE = 1.0
@@ -101,9 +101,8 @@ def _tone(pitch, velocity, held_s, cents, uneven_db, rng, rate_hz):
     octaves = (pitch - 60.0) / 12.0
     hardness = velocity / 127.0
     fundamental = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0 + cents / 1200.0)
-    stretch = _INHARMONICITY * 2.0 ** (max(octaves, -1.0) / _INHARMONICITY_OCTAVES)
     k = np.arange(1, N_PARTIALS + 1)
-    frequency = fundamental * k * np.sqrt((1.0 + stretch * k**2) / (1.0 + stretch))
+    frequency = partials_hz(fundamental, inharmonicity(pitch), N_PARTIALS)
     kept = frequency < min(_HIGHEST_HZ, _HIGHEST_SHARE * rate_hz)
     k, frequency = k[kept], frequency[kept]
 

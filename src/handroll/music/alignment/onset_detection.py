@@ -12,6 +12,8 @@ recordings of a digital piano in a room it is 1 ms before and 7 ms after the tim
 import numpy as np
 from scipy import fft
 
+from handroll.music.strings import INHARMONICITY, fundamental_hz, partials_hz
+
 WINDOW_S = 0.046
 """Length of the Hann window."""
 HOP_S = 0.003
@@ -25,20 +27,11 @@ _LOWEST_HZ, _HIGHEST_HZ = 150.0, 6000.0
 # Below this range the window does not resolve partials; above it they are weak.
 _BAND = 0.015
 # Half width of a partial's band, as a share of its frequency: about a quarter tone.
-_INHARMONICITY = 2e-4
-# Of middle C (Fletcher 1964, doi:10.1121/1.1918971); taken for all strings.
 _BLOCK_S = 10.0
 # The audio is transformed in blocks of this length, so that memory does not grow with its duration.
 _LAG_SIGMA_S = 0.03
 # Standard deviation of a note's lag around the lag expected from all notes. Without it, one in ten onsets would be that of another
 # note.
-
-
-def partials_hz(pitch, highest_hz, lowest_hz=0.0, count=_PARTIALS):
-    """Frequencies (partial,) of a piano string's partials within limits; equal temperament, A4 = 440 Hz."""
-    number = np.arange(1, count + 1)
-    hz = 440.0 * 2.0 ** ((pitch - 69) / 12) * number * np.sqrt((1.0 + _INHARMONICITY * number**2) / (1.0 + _INHARMONICITY))
-    return hz[(hz >= lowest_hz) & (hz <= highest_hz)]
 
 
 def onset_curves(samples, rate_hz, onset_s, pitch):
@@ -75,7 +68,9 @@ def onset_curves(samples, rate_hz, onset_s, pitch):
             continue
         summed = np.cumsum(_spectra(samples, start, stop, hop, window), axis=1, dtype=np.float64)
         for value in np.unique(np.asarray(pitch)[here]):
-            curve = _pitch_curve(summed, hz, partials_hz(value, highest_hz, _LOWEST_HZ))
+            # The inharmonicity of middle C is used for all strings.
+            partials = partials_hz(fundamental_hz(value), INHARMONICITY, _PARTIALS)
+            curve = _pitch_curve(summed, hz, partials[(partials >= _LOWEST_HZ) & (partials <= highest_hz)])
             if curve is not None:
                 for note in here[np.asarray(pitch)[here] == value]:
                     curves[note] = curve[middle[note] - first :][: 2 * reach + 1]

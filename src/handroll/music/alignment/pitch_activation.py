@@ -10,7 +10,7 @@ from scipy import fft
 from scipy.optimize import nnls
 
 from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH
-from handroll.music.alignment.onset_detection import partials_hz
+from handroll.music.strings import INHARMONICITY, fundamental_hz, partials_hz
 
 WINDOW_S = 0.093
 """Length of the Hann windows before and after the onset."""
@@ -73,7 +73,8 @@ def _note_spectra(hz, resolution_hz):
     """Spectra (frequency, pitch 88) of norm 1 of ideal strings, whose partials get weaker with their number."""
     columns = []
     for pitch in range(LOWEST_PITCH, HIGHEST_PITCH + 1):
-        partials = partials_hz(pitch, hz[-1], count=_PARTIALS)
+        partials = partials_hz(fundamental_hz(pitch), INHARMONICITY, _PARTIALS)
+        partials = partials[partials <= hz[-1]]
         amplitude = 1.0 / np.arange(1, len(partials) + 1) / (1.0 + (_RADIATION_HZ / partials) ** 2)
         # The main lobe of a Hann window, two bins to each side.
         lobe = np.cos(np.clip((hz[:, None] - partials) / (2.0 * resolution_hz), -1.0, 1.0) * np.pi / 2.0) ** 2

@@ -21,6 +21,7 @@ import soxr
 from scipy import fft, ndimage
 
 from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH
+from handroll.music.strings import fundamental_hz, inharmonicity, partials_hz
 
 RATE_HZ = 22_050
 """Sampling rate of the analysis; frequencies above half of it are ignored."""
@@ -35,12 +36,10 @@ _LOWEST_HZ, _LOWEST_FOREIGN_HZ = 100.0, 350.0
 # Lowest frequencies of the total power and of foreign power and noise. Between them, keys, pedals and actions thud up to 0.3 s after
 # the onset (on a recording of a keyboard in a room, 24 dB below the tone).
 _PARTIALS = 60
-_INHARMONICITY, _INHARMONICITY_OCTAVES = 2e-4, 0.75
-# Of middle C, and octaves in which it doubles above C3 (Fletcher 1964, doi:10.1121/1.1918971); times a factor fitted to each recording.
 _STRETCHES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 _CENTS = np.arange(-48.0, 49.0, 8.0)
-# Candidates of the fit: inharmonicity relative to Fletcher's, and tuning relative to A4 = 440 Hz. Transcription engines round to the
-# nearest semitone.
+# Candidates of the fit: factor of the inharmonicity, and tuning relative to A4 = 440 Hz. Transcription engines round to the nearest
+# semitone.
 _FIT_HZ, _FIT_NOTES, _FIT_AFTER_S = (150.0, 3500.0), 200, 0.08
 # The fit uses partials in this range, of at most this many notes, this long after their onsets.
 _HALF_HZ, _HALF_SHARE = 30.0, 0.008
@@ -160,9 +159,7 @@ def _spectra(samples, frames):
 
 def _partial_hz(pitch, stretch, cents):
     """Frequencies (partial,) of a string's partials, up to half the sampling rate."""
-    number = np.arange(1, _PARTIALS + 1)
-    stiff = stretch * _INHARMONICITY * 2.0 ** (max((pitch - 60) / 12.0, -1.0) / _INHARMONICITY_OCTAVES)
-    hz = 440.0 * 2.0 ** ((pitch - 69 + cents / 100.0) / 12.0) * number * np.sqrt((1.0 + stiff * number**2) / (1.0 + stiff))
+    hz = partials_hz(fundamental_hz(pitch, cents), inharmonicity(pitch, stretch), _PARTIALS)
     return hz[hz < _HZ[-1]]
 
 
