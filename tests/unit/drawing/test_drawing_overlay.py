@@ -219,7 +219,7 @@ def luminance(pixels):
 
 
 def page(shade):
-    """A picture of one grey, or a white page of notes: dark staves and heads."""
+    """An image of one grey, or a white page of sheet music: dark staves and note heads."""
     image = np.full((360, 640, 3), 255 if shade == "score" else shade, np.uint8)
     if shade == "score":
         image[::7] = 0
@@ -228,7 +228,7 @@ def page(shade):
 
 
 def cells_of(image, folder):
-    """The upper left corner of the picture of a contact sheet."""
+    """The upper left corner of the first image on a contact sheet."""
     draw_contact_sheet([(image, 0.0)], np.full((3, 2), State.OBSERVED), folder / "sheet.png", "title")
     sheet = np.asarray(Image.open(folder / "sheet.png"))
     return sheet[TITLE_PX : TITLE_PX + 24, MARGIN_PX : MARGIN_PX + 64]
@@ -263,7 +263,7 @@ def test_a_plate_may_reach_over_the_edge():
     assert image[-1, -1].max() < 90
 
 
-def test_outlined_text_is_told_from_its_own_colour():
+def test_outlined_text_is_visible_on_its_own_colour():
     image = np.full((40, 40, 3), 255, np.uint8)
     draw_text(image, "1", 10, 5, 20, (255, 255, 255), bold=True, outline=(0, 0, 0))
     dark = np.argwhere((image < 60).all(axis=2))

@@ -52,14 +52,14 @@ def test_rectified_lines_are_straight_and_where_the_keyboard_has_them(scale):
     assert near.min() > 110 and between.max() < 80
 
 
-def test_paper_there_and_back():
+def test_rectified_plane_round_trip():
     plane = RectifiedPlane(-12.0, 162.0, 1.3)
     points = np.array([[0.0, 0.0], [1222.0, 150.0]])
     np.testing.assert_allclose(plane.to_mm(plane.to_px(points)), points)
     assert plane.to_px([0.0, 0.0])[1] > plane.to_px([0.0, 150.0])[1]
 
 
-def test_mean_per_line_takes_black_keys_along_and_leaves_out_what_does_not_tell():
+def test_mean_per_line_includes_black_keys_and_ignores_edges_not_measured_along_the_keys():
     gap, black, front = [47.0, 20.0, 0.0], [playing_points_mm()[BLACK_KEYS[0], 0], 90.0, 11.0], [47.0, 52.0, 0.0]
     points = np.array([gap, gap, front, gap, black])
     residual = np.array([[1.0, 0.0], [0.5, 0.0], [0.0, 9.0], [np.nan, 0.0], [-0.4, 0.0]])
@@ -69,7 +69,7 @@ def test_mean_per_line_takes_black_keys_along_and_leaves_out_what_does_not_tell(
     assert np.isnan(np.delete(means, [1, 2])).all()
 
 
-def test_colours_go_from_small_to_large_and_stay():
+def test_residual_colours_follow_the_colour_map_and_are_clipped():
     colours = residual_colours(np.array([0.0, 1.0, 2.0, 50.0]))
     np.testing.assert_array_equal(colours, RAMP[[0, 1, 2, 2]])
 

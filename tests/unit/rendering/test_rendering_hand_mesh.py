@@ -1,4 +1,4 @@
-"""The hand's mesh is closed and sound, and bends exactly as the kinematics say."""
+"""The hand's mesh is closed and valid, and deforms exactly by the kinematics."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A polished fallboard mirrors what is before it; a lamp lights and dazzles; without either nothing changes."""
+"""A polished fallboard mirrors keys and hands; a lamp adds light and glare; without them nothing changes."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def test_a_dull_fallboard_shows_nothing_there(polished):
     np.testing.assert_array_equal(dull[at(keys)], polished[at(keys)])
 
 
-def test_the_hands_are_in_the_mirror_and_gone_with_them():
+def test_the_mirror_shows_the_hands_and_is_restored():
     scene = Scene(TILTED, Light(), Appearance(noise_sigma=0.0), gloss=STEEP)
     renderer = Renderer(scene, WIDTH, HEIGHT, 1, grid_mm=8.0)
     body = renderer.hand_meshes[1]
@@ -66,7 +66,7 @@ def test_the_hands_are_in_the_mirror_and_gone_with_them():
     np.testing.assert_array_equal(renderer.work.colour, rest)
 
 
-def test_a_lamp_dims_what_is_far_and_dazzles_keys_only():
+def test_a_lamp_is_dim_far_away_and_its_glare_is_on_keys_only():
     lamp = Lamp(centre_m=(0.2, 0.1), reach_m=0.3, dark=0.2, glare=1.0, glare_at_m=(0.9, 0.05), glare_size_m=(0.05, 0.05))
     light = LampMap(lamp, TILTED, WIDTH, HEIGHT)
     keys, wood = (np.full((HEIGHT, WIDTH, 3), 100, np.uint8) for _ in range(2))

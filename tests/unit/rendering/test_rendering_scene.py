@@ -1,4 +1,4 @@
-"""Cameras, lamps and covers are where they say, and the truth in the camera frame is the same hand."""
+"""Cameras, lamps and covers are at their stated positions, and a performance in the camera frame has the same joints."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Cameras stand where they say, and players of one piano keep their hands and keys."""
+"""Cameras are at their stated sides, and merged performances keep hands and keys of both players."""
 
 import dataclasses
 
@@ -37,7 +37,7 @@ def performance(music):
 
 
 @pytest.mark.parametrize(("side", "axis", "sign"), [("player", 1, -1), ("front", 1, 1), ("left", 0, -1), ("right", 0, 1)])
-def test_a_tilted_camera_stands_at_its_side_and_sees_its_aim_in_the_middle(side, axis, sign):
+def test_a_tilted_camera_is_at_its_side_and_has_its_aim_in_the_centre(side, axis, sign):
     view = view_from(AIM, 1.2, np.radians(50.0), SIDES_RAD[side], roll_rad=0.2)
     away = np.array(view.position_m) - AIM
     assert np.linalg.norm(away) == pytest.approx(1.2) and away[2] == pytest.approx(1.2 * np.cos(np.radians(50.0)))

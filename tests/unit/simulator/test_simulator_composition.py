@@ -12,7 +12,7 @@ def scores():
 
 
 def runs(score, length):
-    """Every run of so many notes, as it is heard in any key."""
+    """All runs of `length` notes, relative to their first pitch, so that transposed runs are equal."""
     pitch = score.notes["pitch"].astype(int)
     return {tuple(pitch[first : first + length] - pitch[first]) for first in range(len(pitch) - length + 1)}
 
@@ -54,7 +54,7 @@ def test_too_short_a_score_is_refused():
 
 
 def test_the_hands_can_play_it(scores):
-    """What the score holds is held: hands rarely let go much earlier than written."""
+    """Played notes are not much shorter than written ones."""
     score = compose_score([7, 9], 30.0)
     played = perform(score, 9)
     written, held = (np.median(notes["key_offset_s"] - notes["onset_s"]) for notes in (score.notes, played.notes))

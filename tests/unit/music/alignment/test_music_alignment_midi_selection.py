@@ -1,4 +1,4 @@
-"""Planted faults are found and named, nothing else is; what then happens to a given MIDI."""
+"""Planted faults give exactly the expected findings; findings decide whether a given MIDI file is used."""
 
 import json
 

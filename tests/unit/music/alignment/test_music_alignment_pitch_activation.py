@@ -10,7 +10,7 @@ def test_true_notes_sound_and_others_do_not(played):
     assert np.mean(relative_activations(activation, played.notes["pitch"], 2) > 0.03) < 0.1
 
 
-def test_silence_and_keys_that_there_are_not():
+def test_silence_and_pitches_outside_the_keyboard_have_no_activation():
     activation = activations(np.zeros(1000, np.float32), 16000, np.array([0.01, 0.5, 30.0]))
     assert not activation.any()
     assert relative_activations(np.ones((2, 88)), np.array([108, 60]), 1).tolist() == [0.0, 1.0]

@@ -5,7 +5,7 @@ from handroll.music.alignment.time_map import TimeMap, fit_time_map, map_times
 from handroll.music.notes import note_table, pedal_table
 
 
-def test_clocks_follow_one_another():
+def test_time_maps_compose():
     both = TimeMap(1.0, 0.01).then(TimeMap(-0.5, 0.02))
     np.testing.assert_allclose(both([0.0, 10.0]), TimeMap(-0.5, 0.02)(TimeMap(1.0, 0.01)([0.0, 10.0])))
 
@@ -38,7 +38,7 @@ def test_all_times_move():
     assert moved["pitch"].tolist() == [60, 64] and moved["velocity"].tolist() == [70, 80]
 
 
-def test_what_ended_before_the_video_is_left_out():
+def test_notes_that_end_before_the_video_are_dropped():
     pedal = pedal_table([0.2, 2.0], [0.4, 3.0])
     notes = note_table([0.1, 0.8, 2.0], [0.5, 1.5, 2.5], [60, 62, 64], [70] * 3, pedal)
     moved, moved_pedal = map_times(notes, pedal, TimeMap(-1.0))

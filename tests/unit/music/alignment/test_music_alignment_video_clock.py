@@ -1,4 +1,4 @@
-"""Notes of another clock come to the picture's: a silent video with a MIDI file that starts anywhere keeps all its notes."""
+"""Notes are mapped to the video's clock: a silent video keeps all notes of a MIDI file with any offset."""
 
 import json
 
@@ -26,7 +26,7 @@ def filmed():
 
 
 @pytest.mark.parametrize("clock, audio_delay_s", [("midi", 0.0), ("audio", LATE_S)])
-def test_late_notes_come_to_the_picture_with_their_pedal(filmed, clock, audio_delay_s):
+def test_late_notes_and_their_pedal_are_mapped_to_the_video_clock(filmed, clock, audio_delay_s):
     truth, hands = filmed
     late = map_times(truth, PEDAL, TimeMap(LATE_S))
     notes, pedal, report = to_video_clock(*late, *hands, clock)
@@ -48,7 +48,7 @@ def test_clips_lose_no_notes_of_a_late_midi_file(filmed):
     assert max(note["onset_s"] for note in cut["notes"]) > 10.0 - LATE_S
 
 
-def test_notes_of_an_unknown_delay_stay_and_it_says_so(filmed):
+def test_notes_with_an_unknown_delay_stay_and_the_report_says_so(filmed):
     truth, (time_s, joints, state) = filmed
     notes, _, report = to_video_clock(truth, PEDAL, time_s, joints * np.nan, state, "midi")
     assert notes is truth and report["audio_delay_s"] == 0.0
