@@ -70,7 +70,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def send_file(self, data, request, kind="video/mp4", length=None, stop_after=None, slow_s=0.0, etag=None, ranges=True):
+    def send_file(self, data, request, kind="video/mp4", length=None, stop_after=None, slow_s=0.0, step=1 << 12, etag=None, ranges=True):
         """A file from where it is asked; `length`: what is promised in place of its own; `stop_after`: bytes after which it breaks off."""
         matches = "If-Range" not in request.headers or request.headers["If-Range"] == etag
         first = request.first_byte if ranges and matches else 0
@@ -89,7 +89,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if request.method == "HEAD":
             return
         rest = rest[:stop_after]
-        step = 1 << 12 if slow_s else len(rest) or 1
+        step = step if slow_s else len(rest) or 1
         for start in range(0, len(rest), step):
             self.wfile.write(rest[start : start + step])
             time.sleep(slow_s)

@@ -46,7 +46,7 @@ def project(tmp_path):
         write(results / "dataset" / "clips" / subject / f"{video}.parquet")
         write(results / "dataset" / "clips" / subject / f".{video}.parquet.node_4242_0123abcd.part.parquet")
         write(results / "logs" / "fetch_video" / subject / f"{video}.log")
-        write(results / "benchmarks" / "fetch_video" / subject / f"{video}.tsv")
+        write(results / "timings" / "fetch_video" / subject / f"{video}.tsv")
         record(tmp_path / "work", f"results/acquire/{subject}/{video}/video")
     return tmp_path / "work"
 
@@ -126,29 +126,34 @@ def test_packed_files_stay_if_no_shard_holds_it(project):
     }
 
 
-EXPERIMENT = ("seen/motion.json", "features/notes/features.json", "models/notes-ssm/position.safetensors", "models/autoencoder.json")
+EXPERIMENT = (
+    "motion_cache/motion.json",
+    "features/notes/features.json",
+    "models/notes-ssm/position.safetensors",
+    "models/autoencoder.json",
+)
 EXPERIMENT += ("models/notes-ssm/position.training/state.pt", "motion/mean_pose.json", "scores/mean_pose.json", "table.md")
 
 
 def experiment(project, name, windows=(), **tables):
     """An experiment's folder, with the videos of its windows and of its tables, by path below it."""
-    folder = project / "results" / "benchmark" / name
+    folder = project / "results" / "experiments" / name
     for path in EXPERIMENT:
         write(folder / path, "{}")
     for path in ("training.json", "windows.json"):
         write_json(folder / path, {"frames": 240, "windows": {"valid": [[*video, 0, 240] for video in windows]}})
-    for path in ("seen/train-00000", "features/notes/train-00000", "motion/nearest-notes"):
+    for path in ("motion_cache/train-00000", "features/notes/train-00000", "motion/nearest-notes"):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         write_table(folder / f"{path}.parquet", SPLITS, splits(*tables.get(path.split("/")[0], [("bob", "one")])))
     return folder
 
 
 @pytest.mark.parametrize(
-    "holds", [{"windows": [("bob", "one"), ("ann", "one")]}, *({part: [("ann", "one")]} for part in ("seen", "features", "motion"))]
+    "holds", [{"windows": [("bob", "one"), ("ann", "one")]}, *({part: [("ann", "one")]} for part in ("motion_cache", "features", "motion"))]
 )
 def test_an_experiment_goes_as_a_whole_if_any_of_it_holds_the_video(project, holds):
     held, other = experiment(project, "all", **holds), experiment(project, "ann", windows=[("ann", "two"), ("bob", "one")])
-    write(other / "seen" / ".train-00001.parquet.node_4242_0123abcd.part.parquet", "half")
+    write(other / "motion_cache" / ".train-00001.parquet.node_4242_0123abcd.part.parquet", "half")
     # Named like the subject and the video, and neither.
     write(other / "one" / "table.md")
     kept = files(other)
@@ -159,7 +164,7 @@ def test_an_experiment_goes_as_a_whole_if_any_of_it_holds_the_video(project, hol
 
 
 def test_an_experiment_on_another_disk_is_not_followed(project):
-    held = experiment(project, "all", seen=[("ann", "one")])
+    held = experiment(project, "all", motion_cache=[("ann", "one")])
     held.rename(project.parent / "disk")
     held.symlink_to(project.parent / "disk")
     assert remove_taken_down(listed(project, "ann\tone"), project).not_followed == [held]
