@@ -303,6 +303,18 @@ def test_a_stream_whose_part_is_a_local_file(site, encode, get, tmp_path, waits)
     assert info["status"] != "ok" and (tmp_path / "video").read_bytes() == b""
 
 
+def test_a_stream_that_yt_dlp_leaves_to_ffmpeg_ends_at_the_size_limit(site, encode, get, tmp_path, waits):
+    site.answers["/1.ts"] = encode("1.ts", times_s=np.arange(60) / 30).read_bytes()
+    parts = "#EXTINF:2,\n1.ts\n" * 3000
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-KEY:METHOD=SAMPLE-AES-CTR\n{parts}#EXT-X-ENDLIST\n"
+    site.answers["/list.m3u8"] = lambda handler, request: handler.send_file(
+        playlist.encode(), request, kind="application/vnd.apple.mpegurl"
+    )
+    info = get(f"{site.url}/list.m3u8", limits=Limits(max_size_gb=2e-5))
+    assert_nothing_came(info, tmp_path, "download_too_large", transient=False)
+    assert len(site.gets("/1.ts")) < 3000
+
+
 def test_a_stream_in_parts(site, get, encode, tmp_path, waits):
     parts = [encode(f"{n}.ts", times_s=np.arange(10) / 30, first_s=n).read_bytes() for n in (1, 2)]
     lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:1", "#EXTINF:1.0,", "1.ts", "#EXTINF:1.0,", "2.ts", "#EXT-X-ENDLIST"]
