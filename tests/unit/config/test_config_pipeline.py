@@ -123,7 +123,7 @@ def test_lookup():
         ({"overlay": 3}, "overlay: "),
         (
             {"device": "cuda", "benchmark": {"gpus": 4, "gesture": {"training": {"batch": 2}}}},
-            r"gesture.training.batch: expected at least a window for each of 4 GPUs \(benchmark.gpus\), found 2",
+            r"gesture.training.batch: expected at least one window for each of 4 GPUs \(benchmark.gpus\), found 2",
         ),
         ({"acquire": {"tries": 0}}, "acquire.tries: input should be greater than or equal to 1; found 0"),
         ({"acquire": {"max_size_gb": 0}}, "acquire.max_size_gb: input should be greater than 0"),
@@ -131,7 +131,7 @@ def test_lookup():
         ({"dataset": {"rights": {"permissions": ["refused"]}}}, "dataset.rights.permissions.0: input should be 'granted' or 'unknown'"),
         ({"benchmark": {"window_s": 8.1}}, "multiple of 8 frames, found 243"),
         ({"benchmark": {"samplers": ["ddpm 1001"]}}, "benchmark.samplers.0: string should match pattern"),
-        ({"benchmark": {"weights": {"released": "a.ckpt"}}}, "its motion is before the camera; set benchmark.frame: camera"),
+        ({"benchmark": {"weights": {"released": "a.ckpt"}}}, "its motion is in the camera frame; set benchmark.frame: camera"),
         ({"benchmark": {"data": "pianomotion10m"}}, "no registered keyboards; set benchmark.frame: camera"),
         ({"dataset": {"rights": {"licenses": []}}}, r"dataset.rights.licenses: unknown key; did you mean licences\?"),
     ],

@@ -63,10 +63,10 @@ def test_a_linked_folder_is_its_target(tmp_path, monkeypatch):
     ("text", "message"),
     [
         ("subject\tvideo\nx\ty\n", "column 'source' is missing"),
-        ("subject\tvideo\tsource\tvideo\n", "column 'video' stands twice"),
+        ("subject\tvideo\tsource\tvideo\n", "column 'video' occurs twice"),
         ("subject\tvideo\tsource\tlicense\n", "line 1: unknown column 'license'; did you mean licence?"),
         ("subject\tvideo\tsource\na\tb\tc\td\n", "line 2: expected 3 tab-separated cells, found 4"),
-        ("subject\tvideo\tsource\n\na\tb\tc\na\tb\td\n", "line 4: subject a, video b stands already in line 3"),
+        ("subject\tvideo\tsource\n\na\tb\tc\na\tb\td\n", "line 4: subject a, video b is already in line 3"),
         ("subject\tvideo\tsource\na\t../b\tc\n", "line 2, column video: expected letters"),
         ("subject\tvideo\tsource\n..\tb\tc\n", "line 2, column subject: expected letters"),
         ("subject\tvideo\tsource\tsplit\na\tb\tc\tdev\n", "line 2, column split: input should be 'train'"),
@@ -155,7 +155,7 @@ def test_a_sheet_in_utf_16_is_named(tmp_path, encoding):
 def test_the_line_of_another_encoding_is_named(tmp_path):
     path = tmp_path / "videos.tsv"
     path.write_bytes("subject\tvideo\tsource\na\t1\tcafé.mp4\n".encode("latin-1"))
-    with pytest.raises(SheetError, match="found the byte 0xe9 in line 2, which is of another encoding; save it as UTF-8"):
+    with pytest.raises(SheetError, match="found the byte 0xe9 in line 2, which has another encoding; save it as UTF-8"):
         read_sheet(path)
 
 
