@@ -43,9 +43,9 @@ def test_run_says_that_another_run_is_at_work(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(command, "LOCK_WAIT_S", 0.0)
     (tmp_path / "one.mp4").touch()
     (tmp_path / "out" / ".handroll").mkdir(parents=True)
-    with command._only_run(tmp_path / "out"):
+    with command._exclusive(tmp_path / "out"):
         assert main(["run", str(tmp_path / "one.mp4"), "--out", str(tmp_path / "out")]) == 2
-    assert f"another run (process {os.getpid()}) is at work in {tmp_path}/out; wait for it" in capsys.readouterr().err
+    assert f"another run (process {os.getpid()}) is active in {tmp_path}/out; wait for it" in capsys.readouterr().err
 
 
 def test_run_says_that_the_folder_cannot_be_written_to(tmp_path, capsys):

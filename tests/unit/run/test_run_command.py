@@ -125,7 +125,7 @@ def test_locks_of_a_snakemake_that_another_started_stay(killed, tmp_path, monkey
     assert main(arguments) == (0 if killed else 2)
     assert locks.exists() is not killed
     said = capsys.readouterr()
-    assert ("Snakemake is at work in" in said.err, "The last run in this folder was killed." in said.out) == (not killed, killed)
+    assert ("Snakemake is running in" in said.err, "The last run in this folder was killed." in said.out) == (not killed, killed)
 
 
 def test_a_snakemake_that_was_killed_leaves_locks_for_the_next_run(tmp_path, monkeypatch):
