@@ -97,11 +97,11 @@ def test_list_adds_to_the_sheet(feed, no_pauses, tmp_path, capsys):
     assert main(["list", feed, "--sheet", str(sheet), "--subject", "ann"]) == 0
     assert "2 new rows" in capsys.readouterr().out
     assert [(row.subject, row.video, row.title) for row in read_sheet(sheet)] == [("ann", "one", "One"), ("ann", "two", "Two")]
-    assert main(["list", feed, "--sheet", str(sheet), "--most", "1"]) == 0
+    assert main(["list", feed, "--sheet", str(sheet), "--max-listed", "1"]) == 0
     assert "0 new rows" in capsys.readouterr().out
     assert main(["list", feed.replace("feed", "gone"), feed, "--sheet", str(sheet)]) == 1
     out = capsys.readouterr().out
-    assert "gone: The site reports that the video was removed" in out and "2 videos were there already" in out
+    assert "gone: The site reports that the video was removed" in out and "2 videos were in it already" in out
 
 
 @pytest.mark.parametrize(
@@ -119,4 +119,4 @@ def test_list_leaves_a_bad_sheet_alone(feed, no_pauses, tmp_path, capsys):
     assert main(["list", feed, "--sheet", str(sheet)]) == 2
     assert "column 'source' is missing" in capsys.readouterr().err and sheet.read_text(encoding="utf-8") == "subject\tvideo\n"
     with pytest.raises(SystemExit):
-        main(["list", feed, "--most", "0"])
+        main(["list", feed, "--max-listed", "0"])

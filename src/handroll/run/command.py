@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from handroll.config.files import read_config
 from handroll.config.pipeline import ConfigError
 from handroll.config.sheet import SheetError, is_url
 from handroll.provenance import atomic_path, file_identity
@@ -19,7 +20,6 @@ from handroll.run.future_dates import correct_future_dates
 from handroll.run.own_sheet import add_videos, write_sheet
 from handroll.run.records import drop_damaged
 from handroll.run.report import read_report, report_lines
-from handroll.setup.doctor import read_config
 from handroll.setup.weights import with_absolute_paths
 from handroll.tables import SchemaError
 from handroll.text import plain
