@@ -21,7 +21,7 @@ from handroll.config.sheet import read_sheet
         (["{tmp}/one.mp4", "--configfile", "{tmp}/nowhere.yaml"], "no such file: {tmp}/nowhere.yaml"),
     ],
 )
-def test_run_refuses_wrong_arguments_before_anything_is_made(arguments, message, tmp_path, capsys):
+def test_run_rejects_wrong_arguments_before_anything_is_made(arguments, message, tmp_path, capsys):
     for name in ("one", "two"):
         (tmp_path / f"{name}.mp4").touch()
     assert main(["run", *(text.format(tmp=tmp_path) for text in arguments), "--out", str(tmp_path / "out")]) == 2
@@ -30,14 +30,14 @@ def test_run_refuses_wrong_arguments_before_anything_is_made(arguments, message,
     assert not (tmp_path / "out").exists()
 
 
-def test_run_says_that_a_configuration_is_wrong(tmp_path, capsys):
+def test_run_reports_an_invalid_configuration(tmp_path, capsys):
     (tmp_path / "one.mp4").touch()
     (tmp_path / "mine.yaml").write_text("motion: {hampel: {n_sigmas: 3}}\n", encoding="utf-8")
     assert main(["run", str(tmp_path / "one.mp4"), "--out", str(tmp_path / "out"), "--configfile", str(tmp_path / "mine.yaml")]) == 2
     assert "unknown key; did you mean n_sigma?" in capsys.readouterr().err
 
 
-def test_run_says_that_another_run_is_at_work(tmp_path, capsys, monkeypatch):
+def test_run_reports_another_active_run(tmp_path, capsys, monkeypatch):
     from handroll.run import command
 
     monkeypatch.setattr(command, "LOCK_WAIT_S", 0.0)
@@ -48,7 +48,7 @@ def test_run_says_that_another_run_is_at_work(tmp_path, capsys, monkeypatch):
     assert f"another run (process {os.getpid()}) is active in {tmp_path}/out; wait for it" in capsys.readouterr().err
 
 
-def test_run_says_that_the_folder_cannot_be_written_to(tmp_path, capsys):
+def test_run_reports_an_unwritable_folder(tmp_path, capsys):
     (tmp_path / "one.mp4").touch()
     assert main(["run", str(tmp_path / "one.mp4"), "--out", str(tmp_path / "one.mp4" / "out")]) == 2
     assert "one.mp4/out: not a directory; choose another folder with --out" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Downloads by yt-dlp from a server of our own that misbehaves in every way we know, and what comes of each."""
+"""Downloads by yt-dlp from a local server that fails in many ways, and the status of each."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ QUICK = Pace(tries=1, pause_s=0.0)
 
 
 def leftovers(tmp_path):
-    """Names of what lies beside the video."""
+    """Names of the files and folders beside the video."""
     return sorted(path.name for path in tmp_path.iterdir() if path.name not in ("video", "video.mp4"))
 
 
@@ -58,19 +58,19 @@ def test_fetching_again_gives_the_same_over_a_read_only_file(site, clip, get):
     assert get(f"{site.url}/piece.mp4") == get(f"{site.url}/piece.mp4")
 
 
-def test_a_slow_one(site, clip, get, tmp_path):
+def test_a_slow_download(site, clip, get, tmp_path):
     site.answers["/slow.mp4"] = lambda handler, request: handler.send_file(clip, request, slow_s=0.005)
     assert get(f"{site.url}/slow.mp4")["status"] == "ok"
     assert (tmp_path / "video").read_bytes() == clip
 
 
-def test_a_server_that_sends_next_to_nothing_is_given_up(site, clip, get, tmp_path, waits, monkeypatch):
+def test_a_download_that_is_too_slow_is_stopped_and_kept(site, clip, get, tmp_path, waits, monkeypatch):
     monkeypatch.setattr("handroll.acquire.limits.SLOW_S", 0.1)
     site.answers["/drip.mp4"] = lambda handler, request: handler.send_file(clip, request, slow_s=0.03, step=1 << 10)
     info = get(f"{site.url}/drip.mp4")
     assert_nothing_came(info, tmp_path, "download_too_slow", transient=True)
     assert waits == [] and "expected at least 60000 bytes in 0.1 s" in info["message"]
-    # What came is kept for the next run.
+    # The partial file is kept for the next run.
     monkeypatch.undo()
     site.answers["/drip.mp4"] = clip
     site.requests.clear()
@@ -78,8 +78,8 @@ def test_a_server_that_sends_next_to_nothing_is_given_up(site, clip, get, tmp_pa
     assert any(request.first_byte for request in site.gets("/drip.mp4"))
 
 
-def test_servers_send_no_commands_to_the_terminal(site, get, tmp_path, waits, caplog):
-    """By the words of a status."""
+def test_control_characters_of_a_server_are_escaped(site, get, tmp_path, waits, caplog):
+    """In the reason phrase of a status."""
 
     def answer(handler, _request):
         handler.wfile.write(b"HTTP/1.1 503 \x1b]0;owned\x07\x1b[2JNo\r\nContent-Length: 0\r\n\r\n")
@@ -98,7 +98,7 @@ def test_bandwidth_limit(site, clip, get):
     assert time.monotonic() - started > 0.16
 
 
-def test_cut_off_in_the_middle_goes_on_by_range(site, clip, get, tmp_path, waits):
+def test_a_lost_connection_resumes_by_range(site, clip, get, tmp_path, waits):
     def answer(handler, request):
         cut = len(site.gets("/cut.mp4")) < 3 and request.method == "GET"
         handler.send_file(clip, request, stop_after=120_000 if cut else None)
@@ -111,7 +111,7 @@ def test_cut_off_in_the_middle_goes_on_by_range(site, clip, get, tmp_path, waits
     assert 60_000 <= resumed_at <= 120_000 and len(waits) == 1
 
 
-def test_a_connection_that_always_breaks_is_taken_up_as_long_as_more_comes(site, clip, get, tmp_path, waits):
+def test_a_connection_that_is_often_lost_is_retried_as_long_as_there_is_progress(site, clip, get, tmp_path, waits):
     site.answers["/cut.mp4"] = lambda handler, request: handler.send_file(clip, request, stop_after=20_000)
     assert get(f"{site.url}/cut.mp4")["status"] == "ok"
     assert (tmp_path / "video").read_bytes() == clip
@@ -119,7 +119,7 @@ def test_a_connection_that_always_breaks_is_taken_up_as_long_as_more_comes(site,
     assert len(waits) >= 9 and max(waits) <= 7.5
 
 
-def test_another_run_goes_on_where_one_gave_up(site, clip, get, tmp_path, waits):
+def test_the_next_run_resumes_a_failed_download(site, clip, get, tmp_path, waits):
     site.answers["/cut.mp4"] = lambda handler, request: handler.send_file(clip, request, stop_after=max(0, 90_000 - request.first_byte))
     assert_nothing_came(get(f"{site.url}/cut.mp4"), tmp_path, "download_incomplete", transient=True)
     kept = partial_bytes(tmp_path)
@@ -144,7 +144,7 @@ def test_a_partial_file_that_is_as_long_as_the_file_or_longer(site, clip, get, t
     assert (tmp_path / "video").read_bytes() == clip and leftovers(tmp_path) == []
 
 
-def test_what_came_of_another_source_is_not_gone_on_with(site, clip, get, tmp_path, waits):
+def test_a_partial_download_of_another_source_is_not_resumed(site, clip, get, tmp_path, waits):
     site.answers["/cut.mp4"] = lambda handler, request: handler.send_file(clip, request, stop_after=max(0, 90_000 - request.first_byte))
     get(f"{site.url}/cut.mp4")
     site.answers["/other.mp4"] = clip
@@ -187,18 +187,18 @@ def test_server_errors_three_times_then_good(site, clip, get, waits):
         (412, [], "throttled", 4),
         (503, [("Retry-After", "1")], "server_error", 4),
         (403, [], "forbidden", 4),
-        # Asks for more than is waited: left for the next run at once.
+        # The site asks for more than the maximum wait: left for the next run at once.
         (429, [("Retry-After", "3600")], "throttled", 1),
     ],
 )
-def test_lasting_trouble_is_a_row_that_the_next_run_tries_again(site, get, tmp_path, waits, status, headers, name, tries):
+def test_a_transient_failure_at_every_try_is_left_for_the_next_run(site, get, tmp_path, waits, status, headers, name, tries):
     site.answers["/piece.mp4"] = lambda handler, _: handler.send_status(status, headers)
     assert_nothing_came(get(f"{site.url}/piece.mp4"), tmp_path, f"download_{name}", transient=True)
     assert len(site.requests) == tries and len(waits) == tries - 1
     assert leftovers(tmp_path) == []
 
 
-def test_nobody_there(get, tmp_path, waits):
+def test_no_server(get, tmp_path, waits):
     assert_nothing_came(get("http://127.0.0.1:9/video.mp4"), tmp_path, "download_network", transient=True)
     assert len(waits) == 3
 
@@ -225,7 +225,7 @@ def test_a_page_without_a_video(site, get, tmp_path, waits):
     ],
 )
 def test_a_page_in_place_of_a_video(site, get, tmp_path, waits, content, kind):
-    """The site says that it is a video, in its headers and by the file's name; what comes is none."""
+    """Headers and name are those of a video, the content is not."""
     site.answers["/piece.mp4"] = lambda handler, request: handler.send_file(b"\0" * 600 if request.method == "HEAD" else content, request)
     page = f'<html><head><meta property="og:video" content="{site.url}/piece.mp4"><title>A piece</title></head></html>'
     site.answers["/watch"] = lambda handler, _: handler.send_page(page)
@@ -253,7 +253,7 @@ def test_an_endless_stream_ends_at_the_size_limit(site, clip, get, tmp_path, wai
     assert "acquire.max_size_gb" in info["message"] and waits == [] and leftovers(tmp_path) == []
 
 
-def test_an_announced_size_is_enough(site, clip, get, tmp_path, waits):
+def test_a_reported_size_above_the_limit_stops_the_download_early(site, clip, get, tmp_path, waits):
     site.answers["/large.mp4"] = lambda handler, request: handler.send_file(clip, request, length=10**12)
     info = get(f"{site.url}/large.mp4", limits=Limits(max_size_gb=1.0))
     assert_nothing_came(info, tmp_path, "download_too_large", transient=False)
@@ -315,7 +315,7 @@ def test_a_stream_that_yt_dlp_leaves_to_ffmpeg_ends_at_the_size_limit(site, enco
     assert len(site.gets("/1.ts")) < 3000
 
 
-def test_a_stream_in_parts(site, get, encode, tmp_path, waits):
+def test_a_stream_in_fragments(site, get, encode, tmp_path, waits):
     parts = [encode(f"{n}.ts", times_s=np.arange(10) / 30, first_s=n).read_bytes() for n in (1, 2)]
     lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:1", "#EXTINF:1.0,", "1.ts", "#EXTINF:1.0,", "2.ts", "#EXT-X-ENDLIST"]
     site.answers |= {"/1.ts": parts[0], "/2.ts": parts[1]}
@@ -326,12 +326,12 @@ def test_a_stream_in_parts(site, get, encode, tmp_path, waits):
     found = probe(tmp_path / "video")
     # FFmpeg may lose a frame where it joins the parts.
     assert found.n_frames >= 18 and found.duration_s > 1.2
-    # A part that is missing is not passed over.
+    # A missing fragment is not skipped.
     del site.answers["/2.ts"]
     assert get(f"{site.url}/list.m3u8", pace=QUICK)["status"] == "download_incomplete"
 
 
-def test_picture_and_sound_that_come_apart_are_merged(site, get, encode, click_track, tmp_path):
+def test_separate_video_and_audio_are_merged(site, get, encode, click_track, tmp_path):
     times_s = np.arange(30) / 30
     site.answers["/picture.mp4"] = encode("picture.mp4", times_s=times_s).read_bytes()
     site.answers["/sound.m4a"] = encode("sound.m4a", sound=(click_track(44100, 1.0, [0.5]), 44100)).read_bytes()
@@ -351,14 +351,14 @@ VIDEO = '{{"@context": "https://schema.org", "@type": "VideoObject", "name": "A 
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(20, "too_short"), (7201, "too_long"), (60, "download_shortened")])
-def test_a_duration_that_the_site_tells(site, clip, get, tmp_path, waits, seconds, status):
+def test_a_duration_that_the_site_reports(site, clip, get, tmp_path, waits, seconds, status):
     site.answers["/piece.mp4"] = clip
     text = PAGE.format(VIDEO.format(url=f"{site.url}/piece.mp4", seconds=seconds))
     site.answers["/watch"] = lambda handler, _: handler.send_page(text)
     info = get(f"{site.url}/watch", limits=Limits(min_s=30.0, max_s=7200.0))
     assert_nothing_came(info, tmp_path, status, transient=False)
     assert info["duration_s"] == seconds and info["title"] == "A piece" and str(seconds) in info["message"]
-    # A look at the first bytes, and the download: not of what is too short or too long by the page. A third of a second is no minute.
+    # One request for the first bytes, and one for the download, except of a video that the page reports as too short or too long.
     assert len(site.gets("/piece.mp4")) == (2 if status == "download_shortened" else 1)
 
 
@@ -380,7 +380,7 @@ print(fetch(sys.argv[1], sys.argv[2], pace=Pace(pause_s=0.0))["status"])
 """
 
 
-def test_a_killed_download_goes_on(site, clip, get, tmp_path):
+def test_a_killed_download_is_resumed(site, clip, get, tmp_path):
     site.answers["/slow.mp4"] = lambda handler, request: handler.send_file(clip, request, slow_s=0.02)
     with subprocess.Popen([sys.executable, "-c", SCRIPT, f"{site.url}/slow.mp4", str(tmp_path / "video")]) as process:
         deadline = time.monotonic() + 20
@@ -396,14 +396,14 @@ def test_a_killed_download_goes_on(site, clip, get, tmp_path):
     assert [request.first_byte for request in site.gets("/slow.mp4")][-1] == kept and leftovers(tmp_path) == []
 
 
-def test_too_little_space_fails_before_anything_is_asked(site, clip, get, tmp_path):
+def test_too_little_disk_space_fails_before_any_request(site, clip, get, tmp_path):
     site.answers["/piece.mp4"] = clip
     with pytest.raises(DiskFull, match=r"reserve of 1e\+09 GB \(acquire.min_free_gb\).*free some disk space and run again"):
         get(f"{site.url}/piece.mp4", limits=Limits(min_free_gb=1e9))
     assert site.requests == [] and not (tmp_path / "video").exists()
 
 
-def test_a_disk_that_fills_up_keeps_what_came(site, clip, get, tmp_path, monkeypatch):
+def test_a_download_on_a_full_disk_is_resumed(site, clip, get, tmp_path, monkeypatch):
     from handroll.acquire import limits
 
     site.answers["/piece.mp4"] = lambda handler, request: handler.send_file(clip, request, slow_s=0.001)
@@ -442,7 +442,7 @@ def cookie_file(tmp_path, value=COOKIE):
     return path
 
 
-def test_cookies_are_sent_and_shown_nowhere(site, clip, get, tmp_path, waits, monkeypatch, caplog, capfd):
+def test_cookies_are_sent_and_never_printed(site, clip, get, tmp_path, waits, monkeypatch, caplog, capfd):
     path = cookie_file(tmp_path)
     before = path.read_bytes()
     monkeypatch.setenv("HANDROLL_COOKIES", str(path))
@@ -451,7 +451,7 @@ def test_cookies_are_sent_and_shown_nowhere(site, clip, get, tmp_path, waits, mo
         if f"session={COOKIE}" not in request.headers.get("Cookie", ""):
             handler.send_status(401)
         elif len(site.requests) == 1:
-            # The site says it back, in what becomes the message.
+            # The site repeats the cookie in its reason phrase, which is part of the message.
             handler.send_response(500, f"no room for {COOKIE}")
             handler.end_headers()
         else:
@@ -480,7 +480,7 @@ def test_cookies_do_not_go_to_other_sites(site, serve, clip, get, tmp_path, wait
     assert all("Cookie" not in request.headers for request in other.requests)
 
 
-def test_a_cookie_file_that_is_none(site, get, tmp_path, monkeypatch):
+def test_an_invalid_cookie_file(site, get, tmp_path, monkeypatch):
     from handroll.acquire.cookies import CookieFileError
 
     path = tmp_path / "cookies.txt"
@@ -503,7 +503,7 @@ def test_urls_that_cannot_be_read(source, get, tmp_path, waits):
     assert_nothing_came(get(source), tmp_path, "download_refused_address", transient=False)
 
 
-def test_names_and_passwords_of_an_address_stay_here(site, clip, get, tmp_path):
+def test_credentials_of_an_address_are_used_and_not_stored(site, clip, get, tmp_path):
     site.answers["/piece.mp4"] = clip
     info = get(site.url.replace("http://", "http://me:pass@") + "/piece.mp4")
     assert info["status"] == "ok" and info["source"] == f"{site.url}/piece.mp4" and "pass" not in str(info)
@@ -519,7 +519,7 @@ def test_a_local_file_is_linked(encode, get, tmp_path):
     assert info["status"] == "ok" and info["kind"] == "local" and info["sha256"] == file_sha256(original)
 
 
-def test_a_link_is_right_after_the_project_has_moved(encode, tmp_path):
+def test_a_link_is_valid_after_the_project_has_moved(encode, tmp_path):
     project, folder = tmp_path / "project", Path("results/acquire/a/1")
     (project / "media").mkdir(parents=True)
     original = encode(times_s=np.arange(10) / 30)
@@ -540,7 +540,7 @@ def test_a_link_in_results_on_another_disk_is_absolute(encode, tmp_path):
     assert (tmp_path / "disk" / "video").readlink() == project / "media" / "v.mp4"
 
 
-def test_a_missing_or_empty_file_never_touches_an_earlier_link(encode, get, tmp_path):
+def test_a_missing_or_empty_file_never_changes_an_earlier_source(encode, get, tmp_path):
     original = encode(times_s=np.arange(10) / 30)
     size = original.stat().st_size
     out = tmp_path / "video"

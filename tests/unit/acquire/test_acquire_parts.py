@@ -15,17 +15,17 @@ def middle(low, high):
     return (low + high) / 2
 
 
-def test_waits_double_up_to_the_longest():
+def test_waits_double_up_to_the_maximum():
     pace = Pace(back_off_s=5.0, max_wait_s=30.0)
     assert [wait_s(pace, failed, jitter=middle) for failed in (1, 2, 3, 4, 9)] == [5.0, 10.0, 20.0, 30.0, 30.0]
 
 
-def test_what_the_site_asks_for_is_never_undercut():
+def test_a_wait_is_never_shorter_than_the_site_asks():
     pace = Pace(back_off_s=5.0, max_wait_s=30.0)
     assert wait_s(pace, 1, 12.0, middle) == 12.0 and wait_s(pace, 2, 1.0, middle) == 10.0 and wait_s(pace, 1, 31.0, middle) is None
 
 
-def test_waits_are_spread():
+def test_waits_are_random():
     waits = {wait_s(Pace(), 1) for _ in range(20)}
     assert len(waits) > 10 and all(2.5 <= wait <= 7.5 for wait in waits)
 
@@ -33,7 +33,7 @@ def test_waits_are_spread():
 LINE = "x.org\tFALSE\t/\tFALSE\t0\tsession\t{}"
 
 
-def test_cookies_are_read_and_not_shown(tmp_path):
+def test_cookies_are_read_and_redacted(tmp_path):
     path = tmp_path / "cookies.txt"
     lines = [
         "# Netscape HTTP Cookie File",
@@ -53,7 +53,7 @@ def test_no_cookies():
 
 
 @pytest.mark.parametrize("text", ['{"a": "hidden-value"}', "hidden-value", ""])
-def test_files_that_hold_no_cookies(tmp_path, text):
+def test_files_without_cookies(tmp_path, text):
     path = tmp_path / "cookies.txt"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(CookieFileError) as caught:
@@ -96,7 +96,7 @@ def outcome(status, transient=False, duration_s=None, tries=1):
         (outcome("ok"), {**LIMITS, "max_size_gb": 0.1}, False),
     ],
 )
-def test_who_is_asked_again(tmp_path, info, limits, again):
+def test_which_videos_are_fetched_again(tmp_path, info, limits, again):
     assert earlier_tries(tmp_path, limits) == 0
     before = 3
     write_outcome(tmp_path, {**info, "tries": before + 1}, LIMITS)
@@ -105,7 +105,7 @@ def test_who_is_asked_again(tmp_path, info, limits, again):
     assert [path.name for path in tmp_path.iterdir()] == [OUTCOME]
 
 
-def test_a_person_who_accepts_a_video_accepts_its_length(tmp_path):
+def test_override_accept_also_accepts_the_length(tmp_path):
     accepted = limits_for(Video(subject="a", video="b", source="c", override="accept"), LIMITS)
     write_outcome(tmp_path, outcome("too_long", duration_s=1e5), LIMITS)
     assert earlier_tries(tmp_path, accepted) == 1 and accepted["max_size_gb"] == 8.0
@@ -129,6 +129,6 @@ def test_status_has_a_row_a_video(tmp_path):
     assert status_table([], [])["subject"].shape == (0,)
 
 
-def test_a_memory_that_is_damaged_is_none(tmp_path):
+def test_a_damaged_outcome_is_ignored(tmp_path):
     (tmp_path / ".fetch.json").write_text('{"tries": 1, "sta', encoding="utf-8")
     assert earlier_tries(tmp_path, {}) == 0

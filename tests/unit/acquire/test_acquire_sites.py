@@ -79,6 +79,6 @@ def test_only_http_addresses_with_a_host_are_downloaded(address, problem):
     assert found is None if problem is None else problem in found and "pass@" not in found
 
 
-def test_credentials_go():
+def test_credentials_are_removed():
     assert without_credentials("https://me:pass@x.org:8080/v?a=1") == "https://x.org:8080/v?a=1"
     assert without_credentials("/data/me@home.mp4") == "/data/me@home.mp4"

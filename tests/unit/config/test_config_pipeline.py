@@ -66,7 +66,7 @@ def _read_key(values, key):
     return None if values == {} else values
 
 
-def test_the_table_of_what_passes_is_that_of_the_configurations():
+def test_the_table_of_thresholds_equals_the_configurations():
     page = (ROOT / "docs" / "curation.md").read_text(encoding="utf-8")
     files = shipped_values("relaxed", "strict")
     lines = (line for line in page.splitlines() if line.startswith("|") and line.count("|") == 6)
@@ -141,11 +141,11 @@ def test_bad_values(values, message):
         parse_config(values)
 
 
-def test_numbers_may_come_as_text():
+def test_numbers_may_be_text():
     assert parse_config({"motion": {"hampel": {"window": "20"}}, "screening": {"audio": {"required": "false"}}}).motion.hampel.window == 20
 
 
-def test_names_may_come_as_numbers():
+def test_names_may_be_numbers():
     assert parse_config({"pianomotion10m": {"subjects": [1467634, "b"]}}).pianomotion10m.subjects == ["1467634", "b"]
 
 

@@ -6,7 +6,7 @@ NOW_NS = 1_800_000_000_000_000_000
 HOUR_NS = 3_600_000_000_000
 
 
-def test_only_what_is_dated_in_the_future_changes_and_keeps_its_order(tmp_path):
+def test_only_dates_in_the_future_change_and_keep_their_order(tmp_path):
     hours = {"old": -1, "first": 1, "second": 2, "twin": 2, "last": 48}
     source = tmp_path / "source.mp4"
     folder = tmp_path / "results"

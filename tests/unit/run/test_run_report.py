@@ -60,7 +60,7 @@ def test_a_good_video(results):
     ]
 
 
-def test_a_file_that_cannot_be_used_says_only_why(results):
+def test_the_report_of_an_unusable_file_contains_only_the_reason(results):
     root, write = results
     write("acquire/{v}/probe.json", {"problems": ["source_empty"], "scores": {}})
     report, text = report_of(root)
@@ -107,7 +107,7 @@ def test_no_keyboard_no_notes_and_a_late_midi_file_are_warnings(results):
     assert "warning: the MIDI file is 3.3 s late: corrected" in text
 
 
-def test_own_videos_are_judged_by_the_criteria_of_the_dataset(results):
+def test_own_videos_are_screened_by_the_criteria_of_the_dataset(results):
     root, write = results
     write(
         "acquire/{v}/probe.json",
@@ -131,7 +131,7 @@ def test_files_of_an_earlier_run_are_not_listed(results):
 
 @pytest.mark.parametrize("content", ["", '{"problems": [', "[1, 2]"])
 @pytest.mark.parametrize("path", ["acquire/{v}/probe.json", "keyboard/{v}/fingering.json", "motion/{v}/motion.parquet"])
-def test_a_damaged_result_is_named(results, path, content):
+def test_a_damaged_result_raises_an_error_with_its_path(results, path, content):
     root, write = results
     write(path, content)
     with pytest.raises(
@@ -140,7 +140,7 @@ def test_a_damaged_result_is_named(results, path, content):
         report_of(root)
 
 
-def test_another_table_in_place_of_the_motion_is_named(results):
+def test_another_table_in_place_of_the_motion_raises_an_error(results):
     for table in (pa.table({"a": [1]}), pa.table({"state": [1, 2, 3]})):
         pq.write_table(table, results[0] / "results/motion/own/take/motion.parquet")
         with pytest.raises(SchemaError, match=r"motion.parquet: expected"):

@@ -1,4 +1,4 @@
-"""The doctor: what a configuration needs and lacks, in one table, and nothing fetched but what may be."""
+"""The table of requirements of a configuration, and the download of free weights."""
 
 import dataclasses
 import hashlib
@@ -103,8 +103,8 @@ def test_a_package_that_is_not_installed_is_missing():
     assert found.status is Status.MISSING and "the package transkun" in found.found
 
 
-def test_the_demo_needs_nothing_from_outside(project, capsys):
-    """Opens the weights inside the packages for real."""
+def test_the_demo_has_no_missing_requirements(project, capsys):
+    """Opens the weights in the packages."""
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
     assert out.endswith("\nAll requirements are satisfied.\n")
@@ -114,7 +114,7 @@ def test_the_demo_needs_nothing_from_outside(project, capsys):
     assert not (project / "results").exists()
 
 
-def test_kong_without_its_weights_is_told_with_its_licence(project, capsys):
+def test_missing_weights_of_kong_are_reported_with_their_licence(project, capsys):
     assert main(["doctor", "--config", "music={engine: kong}"]) == 1
     out = capsys.readouterr().out
     assert "MISSING   Kong et al. 2021" in out and "(172 MB): no such file" in out and "zenodo.org/records/4034264" in out
@@ -122,7 +122,7 @@ def test_kong_without_its_weights_is_told_with_its_licence(project, capsys):
     assert out.splitlines()[-1] == "1 of 14 requirements are missing or wrong: Kong et al. 2021"
 
 
-def test_kongs_released_file_is_told_from_others_of_its_layout(project, monkeypatch):
+def test_kongs_released_file_is_distinguished_from_others_of_its_layout(project, monkeypatch):
     put(DATA, parse_config(KONG))
     kongs = next(one for one in all_weights() if one.name == "Kong et al. 2021")
     for sha256, told in ((kongs.sha256, "the released file"), ("0" * 64, "another file of the same layout")):
@@ -131,7 +131,7 @@ def test_kongs_released_file_is_told_from_others_of_its_layout(project, monkeypa
         assert found.status is Status.OK and found.found.endswith(f"SHA-256 {sha256}, {told}")
 
 
-def test_hamers_files_are_told_and_checked(project, capsys):
+def test_hamers_files_are_listed_and_checked(project, capsys):
     config = ["doctor", "--config", "pose={engine: hamer}"]
     assert main(config) == 1
     out = capsys.readouterr().out
@@ -150,7 +150,7 @@ def test_hamers_files_are_told_and_checked(project, capsys):
     assert "WRONG     MANO, right hand" in capsys.readouterr().out and not Path("harmed").exists()
 
 
-def test_another_file_in_kongs_place_is_wrong(project, capsys):
+def test_another_file_at_kongs_path_is_wrong(project, capsys):
     put(b"<!doctype html>", parse_config(KONG))
     assert main(["doctor", "--config", "music={engine: kong}", "--fetch"]) == 1
     out = capsys.readouterr().out
@@ -164,8 +164,8 @@ def experiment(**benchmark):
     return config, {finding.name: finding for finding in (weights_finding(one, config) for one in experiment_weights(config))}
 
 
-def test_an_experiment_needs_only_what_it_names(project):
-    """Frozen or tuned, features want the same encoder; the demo's want none."""
+def test_an_experiment_needs_only_the_weights_that_it_uses(project):
+    """Frozen and tuned features need the same encoder; those of the demo need none."""
     assert experiment()[1] == experiment(features=["notes", "logmel"], decoders=["ssm"])[1] == {}
     assert list(experiment(features=["wav2vec2"])[1]) == ["wav2vec 2.0"]
     _, found = experiment(features=["hubert", "hubert_tuned"], weights={"released": "a.ckpt", "released_autoencoder": "b.ckpt"})
@@ -177,7 +177,7 @@ def test_an_experiment_needs_only_what_it_names(project):
     assert "leave benchmark.weights.released empty" in found["PianoMotion10M's models"].more[1]
 
 
-def test_a_speech_encoder_lacks_a_file_is_another_or_right(project):
+def test_a_speech_encoder_is_incomplete_of_another_kind_or_right(project):
     folder = Path("encoder")
     new_speech_encoder("wav2vec2", "tiny").network.save_pretrained(folder)
     right = experiment(features=["wav2vec2_tuned"], weights={"wav2vec2": "encoder"})[1]["wav2vec 2.0"]
@@ -210,7 +210,7 @@ def test_released_checkpoints_are_opened(project, monkeypatch):
     assert experiment(weights={"released": "fid.ckpt"})[1]["PianoMotion10M's models"].status is Status.OK
 
 
-def test_the_released_dataset_is_looked_for_where_the_experiment_is_on_it(project):
+def test_the_released_dataset_is_checked_if_the_experiment_uses_it(project):
     assert not any(finding.name == "PianoMotion10M" for finding in examine(Config(), []))
     config = parse_config({"benchmark": {"data": "pianomotion10m", "frame": "camera"}, "pianomotion10m": {"folder": "tree"}})
 
@@ -229,20 +229,20 @@ def test_the_released_dataset_is_looked_for_where_the_experiment_is_on_it(projec
     assert found().status is Status.OK and "1 clips listed, 0 left out" in found().found
 
 
-def test_an_experiment_that_lacks_its_encoder_is_told_and_nothing_is_fetched(project, capsys):
+def test_a_missing_encoder_is_reported_and_not_downloaded(project, capsys):
     assert main(["doctor", "--config", "benchmark={features: [hubert]}", "--fetch"]) == 1
     out = capsys.readouterr().out
     assert out.splitlines()[-1] == "1 of 15 requirements are missing or wrong: HuBERT" and "downloading" not in out
 
 
-def test_a_gpu_that_is_not_there_is_missing(project, monkeypatch):
+def test_a_gpu_that_does_not_exist_is_missing(project, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     found = named(examine(parse_config({"device": "cuda"}), []), "device: cuda")
     assert found.status is Status.MISSING and "set `device: cpu`" in found.found
 
 
 @pytest.mark.parametrize(("free", "status"), [(len(DATA) - 1, Status.WRONG), (len(DATA), Status.OK)])
-def test_a_gpu_has_to_hold_the_weights(free, status, project, monkeypatch):
+def test_the_memory_of_a_gpu_must_hold_the_weights(free, status, project, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 8 * 10**9))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Some GPU")
@@ -250,7 +250,7 @@ def test_a_gpu_has_to_hold_the_weights(free, status, project, monkeypatch):
     assert found.status is status and found.found == "Some GPU, 0.0 of 8.0 GB free"
 
 
-def test_space_counts_where_something_is_downloaded(project, monkeypatch):
+def test_disk_space_matters_if_videos_are_downloaded(project, monkeypatch):
     monkeypatch.setattr(doctor, "free_bytes", lambda folder: 10**9)
     assert named(examine(Config(), []), "disk space").status is Status.OPTIONAL
     sheet("one.mp4", "https://x.org/two.mp4")
@@ -258,20 +258,20 @@ def test_space_counts_where_something_is_downloaded(project, monkeypatch):
     assert named(findings, "disk space").status is Status.WRONG and "other_site" in named(findings, "sheet of videos").found
 
 
-def test_results_that_cannot_be_written_are_told(project):
+def test_an_unwritable_folder_of_results_is_reported(project):
     Path("results").write_text("a file", encoding="utf-8")
     found = named(examine(Config(), []), "writing results/")
     assert found.status is Status.WRONG and "Not a directory" in found.found
 
 
-def test_a_sheet_that_is_not_right_is_told_whole(project):
+def test_all_problems_of_an_invalid_sheet_are_reported(project):
     Path("config/videos.tsv").write_text("subject\tvideo\n", encoding="utf-8")
     findings = examine(Config(), [])
     assert named(findings, "sheet of videos").status is Status.WRONG
     assert any("column 'source' is missing" in line for line in report(findings))
 
 
-def test_cookies_are_counted_and_never_shown(project, monkeypatch):
+def test_cookies_are_counted_and_never_printed(project, monkeypatch):
     assert named(examine(Config(), []), "cookies").status is Status.OPTIONAL
     Path("cookies.txt").write_text(".x.org\tTRUE\t/\tTRUE\t0\tid\tvery-secret\n", encoding="utf-8")
     monkeypatch.setenv("HANDROLL_COOKIES", "cookies.txt")
@@ -281,7 +281,7 @@ def test_cookies_are_counted_and_never_shown(project, monkeypatch):
     assert named(examine(Config(), []), "cookies").status is Status.WRONG
 
 
-def test_a_runtime_for_youtube_is_advised_where_its_videos_are(project, monkeypatch):
+def test_a_javascript_runtime_is_advised_for_videos_of_youtube(project, monkeypatch):
     runtime = SimpleNamespace(info=None)
     monkeypatch.setattr("yt_dlp.YoutubeDL._js_runtimes", property(lambda self: {"deno": runtime}))
     found = named(examine(Config(), []), "JavaScript runtime")
@@ -315,7 +315,7 @@ def server():
         running.shutdown()
 
 
-def test_what_may_be_fetched_is_fetched_once_and_compared(server, project):
+def test_free_weights_are_downloaded_once_and_verified(server, project):
     config, sha256 = parse_config(KONG), hashlib.sha256(DATA).hexdigest()
     toy = dataclasses.replace(TOY, url=server.url, sha256=sha256)
     unneeded, licensed = dataclasses.replace(toy, needed_by=("music.engine", "transkun")), TOY
@@ -330,7 +330,7 @@ def test_what_may_be_fetched_is_fetched_once_and_compared(server, project):
     )
 
 
-def test_a_fetch_that_fails_leaves_nothing_and_is_told(server, project, monkeypatch, capsys):
+def test_a_failed_download_leaves_nothing_and_is_reported(server, project, monkeypatch, capsys):
     toy = dataclasses.replace(TOY, url=server.url, sha256="0" * 64)
     monkeypatch.setattr(doctor, "all_weights", lambda: (toy,))
     assert main(["doctor", "--config", "music={engine: kong}", "--fetch"]) == 1
@@ -341,7 +341,7 @@ def test_a_fetch_that_fails_leaves_nothing_and_is_told(server, project, monkeypa
     assert list(Path(parse_config(KONG).music.kong.checkpoint).parent.iterdir()) == []
 
 
-def test_only_addresses_that_need_no_agreement_are_fetched():
+def test_only_weights_that_need_no_consent_have_an_address():
     fetched = {one.name: one.url for one in all_weights() if one.url}
     assert fetched == {
         "Kong et al. 2021": "https://zenodo.org/records/4034264/files/CRNN_note_F1%3D0.9677_pedal_F1%3D0.9186.pth?download=1"
@@ -359,7 +359,7 @@ def test_only_addresses_that_need_no_agreement_are_fetched():
     assert not any(one.url for one in experiment_weights(config))
 
 
-def test_the_table_says_what_lacks(project):
+def test_the_table_ends_with_the_missing_requirements(project):
     findings = [weights_finding(TOY, parse_config(KONG)), weights_finding(TOY, Config())]
     lines = list(report(findings))
     assert lines[0].startswith("MISSING   Toy  transcription needs") and lines[2] == f"               do: {TOY.get}"
