@@ -33,9 +33,9 @@ _CHORD_DEVIATION_S = 0.004
 _LEGATO = 0.96
 # Share of its written length for which a key is held.
 _REPEAT_GAP_S = 0.09
-# A finger or a key is released this long before its next use,
+# A key and a finger are released this long before their next onset.
 _MIN_HOLD = 0.5
-# but not before this share of the time between the two onsets.
+# Minimum hold, as a share of the time to the next onset; it has priority over `_REPEAT_GAP_S`.
 
 _VELOCITY = 66.0
 _VELOCITY_ARCH, _VELOCITY_BEAT, _VELOCITY_SPREAD = 14.0, 6.0, 2.5
