@@ -4,7 +4,7 @@ The image shows the outlines of the keys on the video, and the residuals of the 
 viewpoint scores for the screening. A rejected video has no registered keyboard.
 """
 
-from handroll.drawing.placeholder import save_slate
+from handroll.drawing.placeholder import save_placeholder
 from handroll.logs import step_log
 from handroll.tables import DETECTIONS, NOTES, by_frame, read_json, read_table, write_json
 
@@ -16,7 +16,7 @@ def main(snakemake):
     with step_log(snakemake.log[0], f"{snakemake.rule} {name}") as log:
         if params.rejected:
             write_json(made.registration, {"problem": "no_motion", "scores": {}})
-            save_slate(made.image, name, [f"rejected: {', '.join(params.rejected)}"])
+            save_placeholder(made.image, name, [f"rejected: {', '.join(params.rejected)}"])
             log.info("rejected: %s", ", ".join(params.rejected))
             return
         import cv2
@@ -24,7 +24,7 @@ def main(snakemake):
 
         from handroll.camera import configured_focal
         from handroll.detection.frame_sampling import HandSamples
-        from handroll.drawing.image import save_picture
+        from handroll.drawing.image import save_image
         from handroll.drawing.registration import draw_registration
         from handroll.editing.background import background_images
         from handroll.keyboard.marked_points import marked_points
@@ -50,9 +50,9 @@ def main(snakemake):
             log.warning("%s: %s: %s", name, found.doubt, DOUBTS[found.doubt])
         if colour:
             median = np.median(colour, axis=0).astype(np.uint8)
-            save_picture(draw_registration(median, found.drawn, found.edges_mm, found.residual_mm, name, found.in_words()), made.image)
+            save_image(draw_registration(median, found.drawn, found.edges_mm, found.residual_mm, name, found.in_words()), made.image)
         else:
-            save_slate(made.image, name, found.in_words())
+            save_placeholder(made.image, name, found.in_words())
 
 
 if __name__ == "__main__":
