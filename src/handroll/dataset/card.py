@@ -29,9 +29,9 @@ _STEPS = {
 _BODY = """\
 # {{ name }}
 
-3D motion of both hands of people playing the piano, seen from above, with the notes, the pedal and the audio: {{ totals.clips | count }} clips
-of {{ totals.videos_in_dataset | count }} videos and {{ performers | count }} performers, {{ totals.seconds | hours }} hours. Made from videos
-by handroll {{ version }}, without manual labels.
+3D motion of both hands of people playing the piano, seen from above, with notes, pedal and audio: {{ totals.clips | count }} clips
+of {{ totals.videos_in_dataset | count }} videos and {{ performers | count }} performers, {{ totals.seconds | hours }} hours.
+Made from videos by handroll {{ version }}, without manual labels.
 
 ## Contents
 
@@ -42,7 +42,8 @@ by handroll {{ version }}, without manual labels.
 | split | videos | clips | hours | shards | MB |
 | --- | --- | --- | --- | --- | --- |
 {% for row in splits %}
-| {{ row.split }} | {{ row.videos | count }} | {{ row.clips | count }} | {{ row.seconds | hours }} | {{ row.shards }} | {{ "%.1f" % (row.bytes / 1e6) }} |
+| {{ row.split }} | {{ row.videos | count }} | {{ row.clips | count }} | {{ row.seconds | hours }} |
+{#- Same line. #} {{ row.shards }} | {{ "%.1f" % (row.bytes / 1e6) }} |
 {% endfor %}
 
 | performer | videos | rejected videos | clips | rejected clips | seconds | frames |
@@ -117,7 +118,8 @@ None.
 {% if left_out %}
 Accepted, but withheld for their rights:
 {%- for reason, n in left_out.items() %}
- {{ n.clips | count }} clips of {{ n.videos | count }} videos (`{{ reason | markdown }}`, {{ n.seconds | count }} s){{ "." if loop.last else ";" }}
+ {{ n.clips | count }} clips of {{ n.videos | count }} videos (`{{ reason | markdown }}`, {{ n.seconds | count }} s)
+{{- "." if loop.last else ";" }}
 {%- endfor +%}
 {% else %}
 No clip was withheld for its rights.
@@ -138,14 +140,15 @@ None.
 ## Limits
 
 {% if "hamer" in made_by.focal_source %}
-- **Depth is not metric** where `focal_source` is `hamer`. The focal length is then HaMeR's convention (5000/256 times the longer side of the
-  frame), not a measurement. Positions parallel to the image plane keep their scale; distances from the camera do not.
+- **Depth is not metric** where `focal_source` is `hamer`. The focal length is then HaMeR's convention (5000/256 times the longer side
+  of the frame), not a measurement. Positions parallel to the image plane keep their scale; distances from the camera do not.
 {% endif %}
-- Each hand is reconstructed from one camera. Where a keyboard is registered, the size of the hands is the one that places them above the keys
-  like playing hands. Otherwise every length in metres depends on an assumed hand size.
+- Each hand is reconstructed from one camera. Where a keyboard is registered, the size of the hands is the one that places them above
+  the keys like playing hands. Otherwise every length in metres depends on an assumed hand size.
 - Poses are estimates by the engines above, not motion capture. Occluded fingers are guessed. `residual_px` measures the agreement with the
   detector, not with the truth.
-- Interpolated frames (state 1) are estimated from neighbouring frames. Observed frames are smoothed, which reduces the speed of fast strokes.
+- Interpolated frames (state 1) are estimated from neighbouring frames. Observed frames are smoothed, which reduces the speed of fast
+  strokes.
 - Notes from a transcriber are automatic and contain errors. `sounding_offset_s` includes the pedal. `key_offset_s`, the release of the key,
   is the less certain one.
 - A split contains whole videos. The same piece, and the same performer, may be in several splits.
