@@ -1,6 +1,6 @@
 """Measure edits and camera motion: how much of the video is an uninterrupted view of the keyboard."""
 
-from handroll.editing.usable_segments import playable
+from handroll.editing.usable_segments import usable_segments
 
 
 def measure_editing(edits, hands=None):
@@ -11,7 +11,7 @@ def measure_editing(edits, hands=None):
     edits : dict
         `dataclasses.asdict` of `editing.edit_detection.Edits`.
     hands : dict, optional
-        Samples of the number of hands, as for `editing.usable_segments`.
+        Samples of the number of hands, as for `editing.usable_segments.usable_segments`.
 
     Returns
     -------
@@ -19,7 +19,7 @@ def measure_editing(edits, hands=None):
         `usable_s` and `longest_usable_s` (s); `usable_share` of the duration (0..1); `segments`, `cuts`, `jumps`, `fades` (counts);
         `black_s` (includes frames of another single colour), `frozen_s`, `title_s`, `inset_s` (s).
     """
-    lengths = [end_s - start_s for start_s, end_s in playable(edits, hands)]
+    lengths = [end_s - start_s for start_s, end_s in usable_segments(edits, hands)]
     return {
         "usable_s": float(sum(lengths)),
         "usable_share": float(sum(lengths)) / edits["duration_s"] if edits["duration_s"] > 0.0 else 0.0,

@@ -40,7 +40,7 @@ def measure_viewpoint(view=None, hands=None):
     view : object, optional
         Camera of a registered keyboard without a problem, such as `RegisteredKeyboard.view`: `extrinsics` (`camera.Extrinsics`).
     hands : object, optional
-        Hands in sampled frames, such as `detection.frame_sampling.Glance`: `width_px`, `height_px`, `right` (hand,), `landmarks_px`
+        Hands in sampled frames, such as `detection.frame_sampling.HandSamples`: `width_px`, `height_px`, `right` (hand,), `landmarks_px`
         (hand, landmark 21, xy 2), `landmarks_m` (hand, landmark 21, xyz 3).
 
     Returns
