@@ -1,7 +1,7 @@
-"""The report on one video after a run: figures, warnings and files, read from the results of that video.
+"""The report on a video of `handroll run`: figures, warnings and files, read from the results of the video.
 
-The criteria of the dataset, with the thresholds of the configuration, also apply to your own videos. Their reasons are only warnings:
-every readable file gives motion.
+Your own videos are screened by the criteria of the dataset, with the thresholds of the configuration. Rejection reasons are
+warnings: motion is made of every readable file.
 """
 
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from handroll.screening.verdict import MEASURED, Verdict, judge
 from handroll.tables import read_json, undamaged
 
 MIN_HANDS_SHARE = 0.05
-"""Minimum share of the frames with a hand in a useful video."""
+"""Minimum share of frames with a hand; a video with a smaller share gives no useful motion."""
 
 MAX_MISSING_SHARE = 0.1
-"""Maximum share of the frames in which a hand is missing, and of the video that is not usable, without a warning."""
+"""A hand that is missing in a larger share of the frames gives a warning, and so does a larger unusable share of the video."""
 
 STEPS = {
     "fetch_video": "acquire/{v}/info.json",
@@ -35,11 +35,11 @@ STEPS = {
     "clean_motion": "motion/{v}/motion.parquet",
     "draw_overlay": "report/{v}/overlay.mp4",
 }
-"""One output of every step, relative to `results`, in the order of the steps. A failed step leaves none."""
+"""An output of every step, below `results`, in the order of the data flow. A failed step leaves none."""
 
 
 def _up_to(last):
-    """Return the names of the steps up to this one, inclusive."""
+    """List the steps up to and including one."""
     return tuple(STEPS)[: list(STEPS).index(last) + 1]
 
 
@@ -51,34 +51,33 @@ FILES = {
     "MIDI": ("keyboard/{v}/notes.mid", _up_to("label_fingering")),
     "fingering": ("keyboard/{v}/fingering.pig.txt", _up_to("label_fingering")),
 }
-"""Files for the user, by title: the path relative to `results`, and the steps that must have results. Without them the file is missing or
-from an earlier run."""
+"""Files for the user by title: the path below `results`, and the steps that must have succeeded, else the file is from an earlier run."""
 
 
 @dataclass(frozen=True)
 class VideoReport:
-    """The results of a run on one video.
+    """Report on a video.
 
     Attributes
     ----------
     name, source : str
-        As in the sheet.
+        From the sheet.
     verdict : Verdict
-        Decision by the criteria of the dataset.
+        Of the dataset's criteria.
     failed : str or None
-        The first step without a result; None if all have results.
+        The first step without a result; None if all have one.
     hands : float
         Share of the frames with a usable pose of at least one hand, 0..1.
     usable_s : float or None
-        Length of the usable segments, s; None if unknown. Hands are detected only there.
+        Total length of the usable segments, in which hands are detected (s); None if unknown.
     reasons : tuple of Reason
-        Reasons of the verdict, without those that only follow from others.
+        Of the verdict, without those that follow from others.
     figures : tuple of str
-        Results in words.
+        Results as text.
     warnings : tuple of str
-        Missing or uncertain results, one sentence each.
+        Missing or uncertain results, one phrase each.
     files : dict of str to Path
-        Title to file, for files that this run wrote or confirmed.
+        Title to file, for files that this run made or confirmed.
     """
 
     name: str
@@ -94,13 +93,13 @@ class VideoReport:
 
     @property
     def stopped_by(self):
-        """Reasons why there are no results: problems of the file, or a rejection by a person."""
+        """Reasons why there is no motion: the file is unusable, or a person rejected it."""
         of_criteria = {reason for criterion in self.verdict.criteria for reason in criterion.reasons}
         return tuple(reason for reason in self.verdict.reasons if reason.stops == MOTION and reason not in of_criteria)
 
     @property
     def useful(self):
-        """Whether the run gave motion of hands."""
+        """Whether the run gave motion with hands."""
         return not self.failed and not self.stopped_by and self.hands >= MIN_HANDS_SHARE
 
 
@@ -110,7 +109,7 @@ def read_report(root, row, thresholds):
     Parameters
     ----------
     root : path
-        The folder that contains `results`.
+        Folder of `results`.
     row : handroll.config.sheet.Video
     thresholds : dict
         The section `screening` of the configuration.
@@ -128,41 +127,41 @@ def read_report(root, row, thresholds):
     values = {step: _values(Path(root) / path.format(subject=row.subject, video=row.video)) for step, path in MEASURED.items()}
     by_hand = row.override if row.override == "reject" else None
     verdict = judge(values.values(), thresholds, by_hand)
-    completed = {step for step, path in STEPS.items() if (results / path.format(v=v)).is_file()}
-    failed = None if by_hand else next((step for step in STEPS if step not in completed), None)
+    finished = {step for step, path in STEPS.items() if (results / path.format(v=v)).is_file()}
+    failed = None if by_hand else next((step for step in STEPS if step not in finished), None)
     fingering = _values(results / f"keyboard/{v}/fingering.json")
-    states = _states(results / f"motion/{v}/motion.parquet") if "clean_motion" in completed else None
+    states = _states(results / f"motion/{v}/motion.parquet") if "clean_motion" in finished else None
     report = VideoReport(row.video, row.source, verdict, failed, 0.0, None, (), (), (), {})
     if report.stopped_by:
         return report
     hands, shares = (0.0, ()) if states is None or not len(states) else _hands(states)
-    has_motion = hands >= MIN_HANDS_SHARE
+    made = hands >= MIN_HANDS_SHARE
     usable_s = values["survey"].get("scores", {}).get("editing", {}).get("usable_s")
     figures, warnings = [], []
-    if has_motion:
+    if made:
         left, right, both = shares
         figures.append(f"both hands in {_percent(both)} of the frames")
         missing = {"left": 1.0 - left, "right": 1.0 - right}
         warnings += [
             f"{side} hand missing in {_percent(share)} of the frames" for side, share in missing.items() if share > MAX_MISSING_SHARE
         ]
-    note_figures, doubts = _notes(values["agreement"], fingering, values["probe"].get("has_audio", True))
-    keyboard_figures, missing_keyboard, keyboard_doubts = _keyboard(values["registration"])
-    placeholders = set() if has_motion else set(FILES)
-    if has_motion:
+    note_figures, note_warnings = _notes(values["agreement"], fingering, values["probe"].get("has_audio", True))
+    keyboard_figures, no_keyboard, keyboard_warnings = _keyboard(values["registration"])
+    placeholders = set() if made else set(FILES)
+    if made:
         figures += [*note_figures, *keyboard_figures]
-        warnings += [*_cut(values["survey"]), *doubts, *missing_keyboard, *keyboard_doubts]
+        warnings += [*_cut(values["survey"]), *note_warnings, *no_keyboard, *keyboard_warnings]
         if fingering.get("labelled"):
             figures.append(f"fingers for {_percent(fingering['labelled'] / fingering['notes'])} of the notes")
             figures += _offset(fingering)
         else:
             placeholders.add("fingering")
-        placeholders |= {"keyboard"} if missing_keyboard else set()
+        placeholders |= {"keyboard"} if no_keyboard else set()
         placeholders |= set() if fingering.get("notes") else {"MIDI"}
     files = {
         title: results / path.format(v=v)
         for title, (path, steps) in FILES.items()
-        if title not in placeholders and completed.issuperset(steps) and (results / path.format(v=v)).is_file()
+        if title not in placeholders and finished.issuperset(steps) and (results / path.format(v=v)).is_file()
     }
     return VideoReport(
         row.video,
@@ -179,13 +178,13 @@ def read_report(root, row, thresholds):
 
 
 def report_lines(report, logs):
-    """Return the report as lines of text.
+    """Format the report as lines of text.
 
     Parameters
     ----------
     report : VideoReport
     logs : path
-        The folder of the jobs' logs.
+        Folder of the jobs' logs.
 
     Returns
     -------
@@ -198,7 +197,7 @@ def report_lines(report, logs):
         log = Path(logs) / report.failed / f"own/{report.name}.log"
         state = f"not finished: the step {report.failed} has no result" + (f"; see {log}" if log.is_file() and log.stat().st_size else "")
     elif not report.useful:
-        usable = "" if report.usable_s is None else f" in the {report.usable_s:.1f} usable s of the video"
+        usable = "" if report.usable_s is None else f" in the usable {report.usable_s:.1f} s of the video"
         why = "no part of the video is usable" if report.usable_s == 0.0 else f"(almost) no hand was detected{usable}"
         state = f"not useful: {why}, so there is no motion"
     else:
@@ -208,7 +207,7 @@ def report_lines(report, logs):
         lines.append(f"  {', '.join(report.figures)}")
     lines += [f"  warning: {warning}" for warning in report.warnings]
     if report.reasons:
-        lines.append("  A dataset would not accept this video:" if report.useful else "  Reasons of the screening:")
+        lines.append("  A dataset would not accept this video:" if report.useful else "  Rejection reasons of the screening:")
         lines += [f"    {reason.sentence}" for reason in report.reasons]
     elif report.useful:
         lines.append("  A dataset would accept this video.")
@@ -216,14 +215,14 @@ def report_lines(report, logs):
 
 
 def _values(path):
-    """Return the values of a JSON file; empty if it does not exist."""
+    """Read a JSON file; empty if it does not exist."""
     values = read_json(path) if path.is_file() else {}
     with undamaged(path, "a JSON object"):
         return dict(values)
 
 
 def _states(path):
-    """Return the states (frame, hand 2) of a motion."""
+    """Read the states (frame, hand 2) of a motion."""
     import pyarrow.parquet as pq
 
     with undamaged(path, "a handroll motion table"):
@@ -231,13 +230,13 @@ def _states(path):
 
 
 def _hands(states):
-    """Return the share of the frames with any hand, and the shares with the left one, the right one and both."""
+    """Compute the share of frames with any hand, and with the left, the right and both hands."""
     usable = states > 0
     return float(usable.any(axis=1).mean()), (*(float(share) for share in usable.mean(axis=0)), float(usable.all(axis=1).mean()))
 
 
 def _reasons(reasons, survey):
-    """Return the reasons of a verdict without those that only follow from others."""
+    """Select the reasons of a verdict that do not follow from others."""
     left_out = set()
     if survey.get("scores", {}).get("editing", {}).get("usable_s") == 0.0:
         # Hands are detected only in usable segments.
@@ -248,14 +247,16 @@ def _reasons(reasons, survey):
 
 
 def _cut(survey):
-    """Return a warning if much of the video is not usable."""
+    """Warn of a large unusable share of the video."""
     scores = survey.get("scores", {}).get("editing", {})
     lost = 1.0 - scores.get("usable_share", 1.0)
-    return [f"{_percent(lost)} of the video left out: cuts, titles, still frames or a moving camera"] if lost > MAX_MISSING_SHARE else []
+    return (
+        [f"{_percent(lost)} of the video is not usable: cuts, titles, freeze frames or a moving camera"] if lost > MAX_MISSING_SHARE else []
+    )
 
 
 def _notes(agreement, fingering, has_audio):
-    """Return figures (number and source of the notes) and warnings (missing notes, faults of a given MIDI file)."""
+    """Figures and warnings on the notes: number, source, and problems of a given MIDI file."""
     count = fingering.get("notes", 0)
     problem, correction = agreement.get("problem"), agreement.get("correction")
     doubts = [problem["message"]] if problem else []
@@ -264,34 +265,34 @@ def _notes(agreement, fingering, has_audio):
         drift = ", with drift" if correction.get("drift") else ""
         doubts.append(f"the MIDI file is {abs(offset_s):.2g} s {'early' if offset_s > 0 else 'late'}{drift}: corrected")
     if not count:
-        warning = "no notes were detected, so there is no fingering" if has_audio else "no audio, so there are no notes and no fingering"
-        return [], [*doubts, warning]
+        missing = "no notes were detected, so there is no fingering" if has_audio else "no audio, so there are no notes and no fingering"
+        return [], [*doubts, missing]
     source = "from the MIDI file" if agreement.get("notes") == "given" else "transcribed"
     return [f"{count} notes {source}"], doubts
 
 
 def _keyboard(registration):
-    """Return figures, warnings about a missing keyboard, and doubts about a registered one."""
+    """Figures and warnings on the keyboard: (figures, warning of a missing keyboard, warnings on a registered one)."""
     if registration.get("problem") or not registration:
-        reason = registration.get("message") or registration.get("problem") or "the step did not run"
-        return [], [f"no keyboard, so motion is in camera coordinates, without fingering: {reason}"], []
+        why = registration.get("message") or registration.get("problem") or "no detection was run"
+        return [], [f"no keyboard, so motion is in the camera frame, without fingering: {why}"], []
     confidence = registration.get("confidence")
-    about = "keyboard marked in the sheet" if registration.get("source") == "sheet" else "keyboard found"
-    about += "" if confidence is None else f" (confidence {confidence:.2f})"
+    figure = "keyboard marked in the sheet" if registration.get("source") == "sheet" else "keyboard detected"
+    figure += "" if confidence is None else f" (confidence {confidence:.2f})"
     doubts = [registration["message"]] if registration.get("doubt") else []
-    return [about + (", octave assumed" if registration.get("octave_source") == "assumed" else "")], [], doubts
+    return [figure + (", octave assumed" if registration.get("octave_source") == "assumed" else "")], [], doubts
 
 
 def _offset(fingering):
-    """Return the offset between the audio (or MIDI file) and the frames, in words."""
+    """Describe the offset between audio (or MIDI file) and video."""
     delay = fingering.get("delay") or {}
     delay_s = delay.get("estimate_s")
     if delay_s is None:
         return ["offset between audio and video not measurable"]
-    amount = f"{abs(delay_s):.1f} s" if abs(delay_s) >= 1.0 else f"{1e3 * abs(delay_s):.0f} ms"
+    size = f"{abs(delay_s):.1f} s" if abs(delay_s) >= 1.0 else f"{1e3 * abs(delay_s):.0f} ms"
     direction = "late" if delay_s >= 0 else "early"
-    stream = "MIDI file" if delay.get("of") == "midi" else "audio"
-    return [f"{stream} {amount} {direction} ({'corrected' if delay.get('trusted') else 'uncertain, so not corrected'})"]
+    source = "MIDI file" if delay.get("of") == "midi" else "audio"
+    return [f"{source} {size} {direction} ({'corrected' if delay.get('trusted') else 'uncertain, so not corrected'})"]
 
 
 def _percent(share):
