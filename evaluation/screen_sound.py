@@ -31,7 +31,8 @@ from handroll.music.speech import speech_probability
 from handroll.music.transcribe import transcribe
 from handroll.reasons import Reason
 from handroll.screening import clipping, purity, silence, speech
-from handroll.tables import NOTES, read_table, write_table
+from handroll.storage import read_table, write_table
+from handroll.tables import NOTES
 
 LEVELS_DB = (-20, -15, -10, -5, 0)
 SHARES = (0.25, 0.5, 1.0)

@@ -17,7 +17,7 @@ from handroll import __version__
 
 PACKAGE = Path(__file__).resolve().parent
 
-PLUMBING = ("device", "logs", "provenance", "tables")
+PLUMBING = ("device", "logs", "provenance", "storage", "tables")
 """Modules that carry data and messages and compute nothing: what a costly step runs of them needs no VERSION."""
 
 

@@ -7,7 +7,8 @@ what stands on the two sides of a cut does not belong together. A rejected video
 
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.tables import MOTION, POSE, by_frame, by_row, read_json, read_table, write_table
+from handroll.storage import read_json, read_table, write_table
+from handroll.tables import MOTION, POSE, by_frame, by_row
 
 
 def main(snakemake):

@@ -5,7 +5,7 @@ A video that gives no motion gets a slate that says why.
 
 from handroll.logs import step_log
 from handroll.reasons import Reason
-from handroll.tables import read_json
+from handroll.storage import read_json
 
 
 def main(snakemake):
@@ -24,7 +24,8 @@ def main(snakemake):
         from handroll.drawing.overlay import draw_overlay
         from handroll.keyboard.registration import RegisteredKeyboard
         from handroll.media.audio import load_audio
-        from handroll.tables import FINGERED_NOTES, MOTION, by_frame, read_table
+        from handroll.storage import read_table
+        from handroll.tables import FINGERED_NOTES, MOTION, by_frame
 
         columns, facts = read_table(given.motion, MOTION)
         motion, camera = by_frame(columns), camera_of(facts)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.tables import DETECTIONS, POSE, by_frame, by_row, read_json, read_table, write_table
+from handroll.storage import read_json, read_table, write_table
+from handroll.tables import DETECTIONS, POSE, by_frame, by_row
 
 
 def assumed_camera(width_px, height_px, sheet_focal_px, config_focal_px):

@@ -6,7 +6,8 @@ is. Else the poses stay as they are. A rejected video gives an empty table.
 
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.tables import DETECTIONS, FINGERED_NOTES, POSE, by_frame, by_row, read_table, write_table
+from handroll.storage import read_table, write_table
+from handroll.tables import DETECTIONS, FINGERED_NOTES, POSE, by_frame, by_row
 
 
 def main(snakemake):

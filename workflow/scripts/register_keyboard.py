@@ -6,7 +6,8 @@ how the camera looks at the keys. A rejected video has no registered keyboard.
 
 from handroll.drawing.placeholder import save_slate
 from handroll.logs import step_log
-from handroll.tables import DETECTIONS, NOTES, by_frame, read_json, read_table, write_json
+from handroll.storage import read_json, read_table, write_json
+from handroll.tables import DETECTIONS, NOTES, by_frame
 
 
 def main(snakemake):

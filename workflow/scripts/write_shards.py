@@ -11,7 +11,8 @@ from handroll.dataset.rights import published_source, withhold
 from handroll.dataset.shards import VideoRecord, write_shards
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.tables import CLIPS, FINGERED_NOTES, MOTION, PEDAL, SPLITS, by_frame, join_rows, read_json, read_table
+from handroll.storage import read_json, read_table
+from handroll.tables import CLIPS, FINGERED_NOTES, MOTION, PEDAL, SPLITS, by_frame, join_rows
 
 
 def open_video(files, rights):

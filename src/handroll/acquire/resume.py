@@ -8,7 +8,7 @@ import json
 import shutil
 from pathlib import Path
 
-from handroll.tables import write_json
+from handroll.storage import write_json
 
 FOLDER = ".download"
 """Name of the folder, beside the video."""

@@ -36,7 +36,8 @@ PianoMotion10M comes in as such shards, and any such folder goes out in its layo
 With handroll, arrays come in their full shape:
 
 ```python
-from handroll.tables import SHARD, read_table
+from handroll.storage import read_table
+from handroll.tables import SHARD
 
 clips, metadata = read_table("results/dataset/train-00000.parquet", SHARD)
 joints_m = clips["left_joints_m"][0]  # (frame, joint 21, xyz 3)

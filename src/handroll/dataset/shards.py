@@ -21,7 +21,8 @@ from handroll.camera import Camera, Extrinsics
 from handroll.dataset.splits import SPLITS
 from handroll.hand.skeleton import HANDS
 from handroll.provenance import atomic_path, file_sha256, half_written
-from handroll.tables import KEY_PRESS_SCORES, SCHEMA_VERSION, SHARD, SchemaError, from_arrow, to_arrow, write_json
+from handroll.storage import SchemaError, from_arrow, to_arrow, write_json
+from handroll.tables import KEY_PRESS_SCORES, SCHEMA_VERSION, SHARD
 
 MANIFEST = "shards.json"
 """Name of the list of shards; written last, so a folder with it is complete."""

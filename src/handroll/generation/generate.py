@@ -27,7 +27,8 @@ from handroll.music.synthesis import synthesise
 from handroll.provenance import code_hash, file_sha256, stamp
 from handroll.rendering.render import render_video
 from handroll.rendering.scene import Look, Scene, View, to_camera, world_joints
-from handroll.tables import MOTION, NOTES, State, by_row, frame_keys, write_table
+from handroll.storage import write_table
+from handroll.tables import MOTION, NOTES, State, by_row, frame_keys
 from handroll.training_data.model_frame import of_channels, true_hands
 
 BONE_SCALE = 1.0

@@ -21,7 +21,7 @@ from handroll.run.records import drop_damaged
 from handroll.run.report import read_report, report_lines
 from handroll.setup.doctor import read_config
 from handroll.setup.weights import with_absolute_paths
-from handroll.tables import SchemaError
+from handroll.storage import SchemaError
 from handroll.text import plain
 
 ROOT = Path(__file__).resolve().parents[3]

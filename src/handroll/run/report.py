@@ -9,7 +9,7 @@ from pathlib import Path
 
 from handroll.reasons import Reason
 from handroll.screening.verdict import MEASURED, Verdict, judge
-from handroll.tables import read_json, undamaged
+from handroll.storage import read_json, undamaged
 
 FEW = 0.05
 """A video in which a smaller share of the frames has a hand is of no use."""

@@ -8,7 +8,8 @@ from handroll.acquire.refetch import OUTCOME, earlier_tries, limits_for, remembe
 from handroll.acquire.resume import Partial
 from handroll.acquire.status import status_table
 from handroll.config.sheet import Video
-from handroll.tables import STATUS, read_table, write_table
+from handroll.storage import read_table, write_table
+from handroll.tables import STATUS
 
 
 def middle(low, high):

@@ -12,7 +12,8 @@ from handroll.dataset.shards import VideoRecord, survey_shards, write_shards
 from handroll.dataset.splits import split_videos
 from handroll.dataset.statistics import describe
 from handroll.hand.skeleton import HANDS
-from handroll.tables import CLIPS, MOTION, SPLITS, State, frame_keys, join_rows, write_json, write_table
+from handroll.storage import write_json, write_table
+from handroll.tables import CLIPS, MOTION, SPLITS, State, frame_keys, join_rows
 
 RATE_HZ = 16000
 VIDEOS = {("ann", "long"): 70.0, ("bob", "long"): 70.0, ("bob", "short"): 20.0}

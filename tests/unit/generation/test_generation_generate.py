@@ -23,7 +23,8 @@ from handroll.music.midi import read_midi, write_midi
 from handroll.music.notes import note_table, pedal_table
 from handroll.rendering.scene import world_joints
 from handroll.simulator.score import score
-from handroll.tables import MOTION, State, by_frame, read_table
+from handroll.storage import read_table
+from handroll.tables import MOTION, State, by_frame
 from handroll.training_data.model_frame import clip_motion
 from handroll.training_data.windows import Scales
 

@@ -15,7 +15,8 @@ from handroll.keyboard.geometry import key_of_pitch, playing_points_mm
 from handroll.music.notes import note_table, pedal_table
 from handroll.rendering.scene import world_joints
 from handroll.simulator.score import random_score
-from handroll.tables import FINGERED_NOTES, State, to_arrow
+from handroll.storage import to_arrow
+from handroll.tables import FINGERED_NOTES, State
 
 HOVER_MM, PRESSED_MM = 20.0, -3.0
 SPACING_MM = 23.5

@@ -5,7 +5,8 @@ from handroll.camera import Extrinsics
 from handroll.hand.kinematics import hand_joints
 from handroll.hand.rotations import angle_between
 from handroll.motion.clean import CleanSettings, clean_motion, hand_shape
-from handroll.tables import MOTION, POSE, State, by_frame, by_row, frame_keys, to_arrow
+from handroll.storage import to_arrow
+from handroll.tables import MOTION, POSE, State, by_frame, by_row, frame_keys
 
 LEFT, RIGHT = 0, 1
 

@@ -24,6 +24,7 @@ from handroll.pose.temporal import TemporalSettings, refine_over_time
 from handroll.pose.temporal_problem import Measured, SeriesProblem, minimise_series
 from handroll.rendering.scene import View, to_camera
 from handroll.simulator.score import score
+from handroll.storage import to_arrow
 from pose_noise import from_afar, shaken
 from support.toy_mano import synthetic_mano
 
@@ -102,7 +103,7 @@ def check_calmer_and_nearer(given, refined, camera):
     before, after = figures(given.pose, given, camera), figures(refined, given, camera)
     assert before[0] > 3.0 and after[0] < 0.5 * before[0]
     assert (after[1:] < 0.9 * before[1:]).all()
-    tables.to_arrow(tables.POSE, tables.by_row(refined))
+    to_arrow(tables.POSE, tables.by_row(refined))
 
 
 def keys_held_mm(performance):
@@ -241,7 +242,7 @@ def test_few_frames(short, kept):
 def test_no_frames_at_all(short):
     nothing = {name: values[:0] for name, values in short.pose.items()}
     refined = refine(replace(short, pose=nothing, detections={name: values[:0] for name, values in short.detections.items()}))
-    tables.to_arrow(tables.POSE, tables.by_row(refined))
+    to_arrow(tables.POSE, tables.by_row(refined))
 
 
 def test_no_landmarks(short):

@@ -11,7 +11,7 @@ from handroll.config.pipeline import Config
 from handroll.config.sheet import Video
 from handroll.run.report import FILES, STEPS, read_report, report_lines
 from handroll.screening.editing import SCORES as EDITING
-from handroll.tables import SchemaError
+from handroll.storage import SchemaError
 
 THRESHOLDS = Config().screening.model_dump() | {"motion_without_audio": True}
 ROW = Video(subject="own", video="take", source="/films/take.mp4", override="accept")
