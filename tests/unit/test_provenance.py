@@ -43,19 +43,19 @@ def package(tmp_path, monkeypatch):
 
 
 def hash_of(package, script=None, chosen=()):
-    provenance._meaning.cache_clear()
+    provenance._parsed.cache_clear()
     return code_hash(script or package.parents[1] / "script.py", chosen)
 
 
 def versions_of(package, *modules):
-    provenance._meaning.cache_clear()
+    provenance._parsed.cache_clear()
     return module_versions(package.parents[1] / "script.py", modules)
 
 
 @pytest.fixture(autouse=True)
 def fresh_cache():
     yield
-    provenance._meaning.cache_clear()
+    provenance._parsed.cache_clear()
 
 
 def test_the_hash_follows_imports_of_imports(package):
@@ -130,19 +130,19 @@ def test_the_hash_follows_the_engine_that_is_chosen_and_no_other(engines):
 
 
 def test_an_engine_that_no_rule_names_is_an_error(engines):
-    message = r"engine\.py: names handroll\.one, handroll\.two\.engine, found none of them"
+    message = r"engine\.py: expected one of handroll\.one, handroll\.two\.engine among the modules that the step lists"
     with pytest.raises(ValueError, match=message):
         hash_of(engines)
     with pytest.raises(ValueError, match=message):
         versions_of(engines, "handroll.other")
-    with pytest.raises(ValueError, match=r"handroll\.three: expected a module of handroll"):
+    with pytest.raises(ValueError, match=r"handroll\.three: expected the name of a handroll module"):
         hash_of(engines, chosen=["handroll.three"])
 
 
 def test_versions_cover_all_that_a_script_runs(engines):
     (engines / "engine.py").write_text("VERSION = 5\n" + (engines / "engine.py").read_text())
     (engines / "hand/bones.py").write_text("VERSION = 6\nfrom handroll.base import STEP\n")
-    with pytest.raises(ValueError, match=r"script\.py: runs base\.py, hand/bones\.py, which no VERSION of handroll\.two, "):
+    with pytest.raises(ValueError, match=r"script\.py: imports base\.py, hand/bones\.py, which no VERSION of handroll\.two, "):
         versions_of(engines, "handroll.two", "handroll.engine")
     found = versions_of(engines, "handroll.two", "handroll.engine", "handroll.hand.bones")
     assert found == ["handroll.two 2", "handroll.engine 5", "handroll.hand.bones 6"]
@@ -150,7 +150,7 @@ def test_versions_cover_all_that_a_script_runs(engines):
     (engines / "hand/bones.py").write_text("VERSION = 6\nfrom handroll.base import STEP\nfrom handroll import other\n")
     assert versions_of(engines, "handroll.two", "handroll.engine", "handroll.hand.bones") == found
     (engines.parents[1] / "script.py").write_text("from handroll import engine\nfrom handroll import base, other\n")
-    with pytest.raises(ValueError, match=r"runs base\.py, other\.py"):
+    with pytest.raises(ValueError, match=r"imports base\.py, other\.py"):
         versions_of(engines, "handroll.two", "handroll.engine")
 
 
@@ -160,7 +160,7 @@ def test_the_version_of_a_module_is_read_without_importing_it(package):
         (package / f"{name}.py").touch()
     assert versions_of(package, "handroll.other") == ["handroll.other 3"]
     for name in ("handroll.nowhere", "numpy"):
-        with pytest.raises(ValueError, match="expected a module of handroll"):
+        with pytest.raises(ValueError, match="expected the name of a handroll module"):
             versions_of(package, name)
     with pytest.raises(ValueError, match=r"base\.py: expected a line such as `VERSION = 1`"):
         versions_of(package, "handroll.base")
@@ -217,12 +217,12 @@ def test_every_module_that_a_rule_runs_is_hashed_or_has_a_version(values, monkey
     steps = {}
 
     def hashed(script, chosen=()):
-        steps[Path(script).stem] = chosen, set(provenance._reached([Path(script).resolve()], chosen))
+        steps[Path(script).stem] = chosen, set(provenance._imported_files([Path(script).resolve()], chosen))
         return code_hash(script, chosen)
 
     def versioned(script, modules):
         covered = [path for module in (*modules, *(f"handroll.{name}" for name in provenance.PLUMBING)) for path in files_of(module)]
-        steps[Path(script).stem] = modules, set(provenance._reached(covered, modules))
+        steps[Path(script).stem] = modules, set(provenance._imported_files(covered, modules))
         return module_versions(script, modules)
 
     monkeypatch.setattr(provenance, "code_hash", hashed)
