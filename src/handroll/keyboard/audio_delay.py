@@ -21,7 +21,6 @@ from scipy.special import logsumexp
 from handroll.hand.skeleton import FINGERS, HANDS, TIPS
 from handroll.keyboard.fingering import UNSEEN, WEIGHTS, evidence, infer
 from handroll.keyboard.fingertips_at_onsets import at_times, landings
-from handroll.keyboard.geometry import STANDARD
 from handroll.tables import State
 
 SEARCH_S = 0.3
@@ -112,12 +111,12 @@ class Delay:
         return self.lead >= TRUSTED_LEAD or self.lead_over_none >= REFUTED_LEAD
 
 
-def find_delay(notes, time_s, joints_keyboard_mm, state, keyboard=STANDARD):
+def find_delay(notes, time_s, joints_keyboard_mm, state):
     """The trusted delay, searched for as far as video and notes overlap; a delay nearby needs to lead those nearby only.
 
     Parameters
     ----------
-    notes, time_s, joints_keyboard_mm, state, keyboard
+    notes, time_s, joints_keyboard_mm, state
         As of `estimate_delay`.
 
     Returns
@@ -127,21 +126,21 @@ def find_delay(notes, time_s, joints_keyboard_mm, state, keyboard=STANDARD):
     estimate : Delay
         The trusted one, or that of nearby, which is not trusted then.
     """
-    near = estimate_delay(notes, time_s, joints_keyboard_mm, state, keyboard)
+    near = estimate_delay(notes, time_s, joints_keyboard_mm, state)
     # Music repeats itself from beat to beat, so that a wrong delay nearby may lead its neighbours: the far search has them all.
-    far = estimate_far_delay(notes, time_s, joints_keyboard_mm, state, keyboard)
+    far = estimate_far_delay(notes, time_s, joints_keyboard_mm, state)
     found = far if far.trusted and not abs(far.delay_s - near.delay_s) < _APART_S else near
     return (found.delay_s if found.trusted else 0.0), found
 
 
-def estimate_delay(notes, time_s, joints_keyboard_mm, state, keyboard=STANDARD):
+def estimate_delay(notes, time_s, joints_keyboard_mm, state):
     """Estimate by how much audio and notes come later than the picture, within `SEARCH_S`.
 
     Parameters
     ----------
     notes : dict of str to array (note,)
         `tables.NOTES`, on the audio's clock.
-    time_s, joints_keyboard_mm, state, keyboard
+    time_s, joints_keyboard_mm, state
         As of `fingering.label_fingering`. Poses before they are cleaned: smoothing over 11 frames of 30 Hz spreads a stroke into
         its neighbours, and the delay comes out 30 ms too long.
 
@@ -156,17 +155,17 @@ def estimate_delay(notes, time_s, joints_keyboard_mm, state, keyboard=STANDARD):
     some = {name: values[enough] for name, values in notes.items()}
     tips_mm = _tips(joints_keyboard_mm, state)
     rests = (_comes_to_rest(time_s, tips_mm, some["onset_s"] - delay) for delay in delays)
-    fit = np.stack([_fit(landings(some, *observed, delay, keyboard), rest) for delay, rest in zip(delays, rests, strict=True)])
+    fit = np.stack([_fit(landings(some, *observed, delay), rest) for delay, rest in zip(delays, rests, strict=True)])
     fit = fit[:, np.isfinite(fit).all(axis=0)]
     if fit.shape[1] < LEAST_NOTES:
         return Delay(np.nan, np.nan, 0.0, fit.shape[1])
     top = fit.sum(axis=1).argmax()
     lead = _lead(fit[top] - fit[np.abs(delays - delays[top]) >= _APART_S])
     over_none = _lead(fit[top] - fit[[steps]]) if abs(delays[top]) >= _APART_S else 0.0
-    return Delay(*_refine(notes, observed, tips_mm, delays[top], keyboard), lead, fit.shape[1], over_none)
+    return Delay(*_refine(notes, observed, tips_mm, delays[top]), lead, fit.shape[1], over_none)
 
 
-def estimate_far_delay(notes, time_s, joints_keyboard_mm, state, keyboard=STANDARD):
+def estimate_far_delay(notes, time_s, joints_keyboard_mm, state):
     """Estimate by how much notes come later than the picture, wherever they start: a MIDI file of a silent video.
 
     The evidence of every key being struck at every moment of the video is correlated with the notes, so that the cost hardly
@@ -174,7 +173,7 @@ def estimate_far_delay(notes, time_s, joints_keyboard_mm, state, keyboard=STANDA
 
     Parameters
     ----------
-    notes, time_s, joints_keyboard_mm, state, keyboard
+    notes, time_s, joints_keyboard_mm, state
         As of `estimate_delay`.
 
     Returns
@@ -192,7 +191,7 @@ def estimate_far_delay(notes, time_s, joints_keyboard_mm, state, keyboard=STANDA
     rest = _comes_to_rest(time_s, tips_mm, moments_s)
     for column, pitch in enumerate(pitches):
         everywhere = {"onset_s": moments_s, "pitch": np.full(len(moments_s), pitch)}
-        struck[:, column] = _fit(landings(everywhere, *observed, 0.0, keyboard), rest)
+        struck[:, column] = _fit(landings(everywhere, *observed, 0.0), rest)
     known = np.isfinite(struck)
     if not known.any():
         return none
@@ -216,7 +215,7 @@ def estimate_far_delay(notes, time_s, joints_keyboard_mm, state, keyboard=STANDA
     number = int(inside[0].sum())
     if number < LEAST_NOTES or not len(others):
         return replace(none, notes=number)
-    return Delay(*_refine(notes, observed, tips_mm, lags[top] * _COARSE_STEP_S, keyboard), _lead(fit[0] - fit[1:]), number)
+    return Delay(*_refine(notes, observed, tips_mm, lags[top] * _COARSE_STEP_S), _lead(fit[0] - fit[1:]), number)
 
 
 def _lead(ahead):
@@ -261,11 +260,11 @@ def _falls(time_s, tips_mm, wanted_s):
     return np.where(np.isfinite(fall), np.clip(fall, -_DEEPEST_MM, _DEEPEST_MM), 0.0)
 
 
-def _refine(notes, observed, tips_mm, delay_s, keyboard):
+def _refine(notes, observed, tips_mm, delay_s):
     """Near `delay_s`, the delay with which the notes meet strokes and rests best, and its standard error."""
     filmed = np.flatnonzero((notes["onset_s"] - delay_s >= observed[0][0]) & (notes["onset_s"] - delay_s <= observed[0][-1]))
     notes = {name: values[filmed] for name, values in notes.items()}
-    labels = infer(notes, landings(notes, *observed, delay_s, keyboard), keyboard)[:, :UNSEEN].reshape(-1, len(HANDS), len(FINGERS))
+    labels = infer(notes, landings(notes, *observed, delay_s))[:, :UNSEEN].reshape(-1, len(HANDS), len(FINGERS))
     # By chance the delay of so many notes errs by less than a millisecond, and memory stays bounded.
     some = np.linspace(0, len(labels) - 1, min(len(labels), FINE_NOTES)).astype(int)
     labels = labels[some]

@@ -55,13 +55,12 @@ class Registration:
     problem: Problem | None = None
 
 
-def register(picture, keyboard=STANDARD, focal_px=None):
+def register(picture, focal_px=None):
     """Register the keyboard in a picture without hands, as the temporal median of a video's frames.
 
     Parameters
     ----------
     picture : uint8 array (height, width), grey
-    keyboard : Keyboard
     focal_px : float, optional
         Where it is known, in pixels of this picture.
 
@@ -71,10 +70,10 @@ def register(picture, keyboard=STANDARD, focal_px=None):
         Every row of black keys that has an edge towards white ones gives one, the longest row first: a polished fallboard shows
         the keys twice. Empty where no keyboard is found.
     """
-    return list(filter(None, (_registered(picture, seen, keyboard, focal_px) for seen in find_black_keys(picture))))
+    return list(filter(None, (_registered(picture, seen, focal_px) for seen in find_black_keys(picture))))
 
 
-def _registered(picture, seen, keyboard, focal_px):
+def _registered(picture, seen, focal_px):
     """The Registration that begins with `BlackKeys`; None where they are no part of 88 keys."""
     # Any octave will do to begin with: the lowest that puts all keys on the keyboard.
     first = int(seen.black.min())
@@ -82,7 +81,8 @@ def _registered(picture, seen, keyboard, focal_px):
     if int(seen.black.max()) + 1 + 5 * shift > 35:
         return None
     black, front_black = seen.black + 1 + 5 * shift, seen.front_black + 1 + 5 * shift
-    view = _first_view(seen, black, front_black, picture.shape[1], picture.shape[0], keyboard)
+    view = _first_view(seen, black, front_black, picture.shape[1], picture.shape[0])
+    keyboard = STANDARD
     blacks = np.arange(black.min(), black.max() + 1)
     for _ in range(3):
         view, keyboard, edges, offset, covariance = fit_edges(picture, view, keyboard, visible_lines(blacks), blacks, focal_px)
@@ -213,21 +213,21 @@ def _octaves(view, keyboard, blacks, there):
     return tuple(allowed)
 
 
-def _first_view(seen, black, front_black, width_px, height_px, keyboard):
+def _first_view(seen, black, front_black, width_px, height_px):
     """A camera over the black keys: from the lines across them, whose places along the keys are not known, and their fronts."""
     rows = np.unique(seen.row)
     rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), 12)).astype(int)]
     use = np.isin(seen.row, rows)
     points, key = seen.points_px[use], black[use]
     nth = np.searchsorted(rows, seen.row[use])
-    x_mm, front_mm = black_centres_mm(keyboard)[key], black_centres_mm(keyboard)[front_black]
+    x_mm, front_mm = black_centres_mm()[key], black_centres_mm()[front_black]
     widest = nth == np.bincount(nth).argmax()
     slope = np.polyfit(x_mm[widest], points[widest], 1)[0]
-    middle_px, middle_mm = np.median(seen.front_px, axis=0), np.array([np.median(front_mm), keyboard.black_front_mm, 0.0])
+    middle_px, middle_mm = np.median(seen.front_px, axis=0), np.array([np.median(front_mm), STANDARD.black_front_mm, 0.0])
     above = straight_down(width_px, height_px, middle_mm, middle_px, slope)
     focal = above.focal_px
-    high = keyboard.black_height_mm
-    fronts = np.stack([front_mm, np.full(len(front_mm), keyboard.black_front_mm), np.zeros(len(front_mm))], axis=-1)
+    high = STANDARD.black_height_mm
+    fronts = np.stack([front_mm, np.full(len(front_mm), STANDARD.black_front_mm), np.zeros(len(front_mm))], axis=-1)
 
     def view_of(state):
         return KeyboardView(width_px, height_px, float(np.exp(state[0])), state[1:4], state[4:7], 0.0)
@@ -240,7 +240,7 @@ def _first_view(seen, black, front_black, width_px, height_px, keyboard):
         prior = 10.0 * (state[0] - np.log(focal)) / FOCAL_SIGMA  # not to be told from these points
         return np.concatenate([np.nan_to_num(off, nan=1e3).ravel(), np.nan_to_num(front, nan=1e3).ravel(), [prior]])
 
-    y_start = np.linspace(keyboard.white_length_mm - 10.0, keyboard.black_front_mm + 5.0, len(rows))
+    y_start = np.linspace(STANDARD.white_length_mm - 10.0, STANDARD.black_front_mm + 5.0, len(rows))
     start = np.concatenate([[np.log(focal)], above.rotation_rad, above.translation_mm, [0.0], y_start])
     steps = np.concatenate([[0.1], [0.05] * 3, [30.0, 30.0, 100.0], [0.02], [20.0] * len(rows)])
     fitted = least_squares(residual, start, loss="soft_l1", f_scale=3.0, x_scale=steps, max_nfev=200)

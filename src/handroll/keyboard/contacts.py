@@ -6,7 +6,7 @@ from handroll.hand.skeleton import FINGERS, HANDS
 from handroll.keyboard.geometry import STANDARD, is_black, key_of_pitch
 
 
-def key_tops_held_mm(notes, time_s, delay_s=0.0, keyboard=STANDARD):
+def key_tops_held_mm(notes, time_s):
     """Height of the key under each fingertip that holds one.
 
     Parameters
@@ -15,9 +15,6 @@ def key_tops_held_mm(notes, time_s, delay_s=0.0, keyboard=STANDARD):
         `tables.FINGERED_NOTES`; a note without a label holds nobody.
     time_s : array (frame,)
         Presentation times.
-    delay_s : float
-        How much later than the picture the sound comes.
-    keyboard : Keyboard
 
     Returns
     -------
@@ -25,9 +22,9 @@ def key_tops_held_mm(notes, time_s, delay_s=0.0, keyboard=STANDARD):
         Height of that key's top at rest above the white keys, mm; NaN for a fingertip that holds no key.
     """
     tops_mm = np.full((len(time_s), len(HANDS), len(FINGERS)), np.nan)
-    first = np.searchsorted(time_s, notes["onset_s"] - delay_s)
-    last = np.searchsorted(time_s, notes["key_offset_s"] - delay_s)
-    height_mm = np.where(is_black(key_of_pitch(notes["pitch"])), keyboard.black_height_mm, 0.0)
+    first = np.searchsorted(time_s, notes["onset_s"])
+    last = np.searchsorted(time_s, notes["key_offset_s"])
+    height_mm = np.where(is_black(key_of_pitch(notes["pitch"])), STANDARD.black_height_mm, 0.0)
     for note in np.flatnonzero(notes["finger"] > 0):
         tops_mm[first[note] : last[note], HANDS.index(notes["hand"][note]), notes["finger"][note] - 1] = height_mm[note]
     return tops_mm

@@ -15,7 +15,7 @@ from scipy.special import logsumexp, ndtr
 
 from handroll.hand.skeleton import FINGERS, HANDS
 from handroll.keyboard.fingertips_at_onsets import landings
-from handroll.keyboard.geometry import LOWEST_PITCH, STANDARD, key_centres_x_mm
+from handroll.keyboard.geometry import LOWEST_PITCH, key_centres_x_mm
 from handroll.tables import FINGERED_NOTES
 
 THRESHOLD = 0.7
@@ -81,7 +81,7 @@ _SIGMA_PRIOR = 20.0
 # Strength with which the spread of a video is drawn towards the usual: little against a hundred notes.
 
 
-def label_fingering(notes, time_s, joints_keyboard_mm, state, delay_s=0.0, threshold=THRESHOLD, keyboard=STANDARD, weights=WEIGHTS):
+def label_fingering(notes, time_s, joints_keyboard_mm, state, threshold=THRESHOLD):
     """Label every note with the hand and finger that plays it.
 
     Parameters
@@ -94,20 +94,16 @@ def label_fingering(notes, time_s, joints_keyboard_mm, state, delay_s=0.0, thres
         Keyboard frame; NaN where hidden or where no keyboard is registered. Poses as fitted or cleaned: labels are as good.
     state : array (frame, hand 2)
         `tables.State`; joints of hidden hands are not looked at. Gaps under a second are bridged, and count less.
-    delay_s : float
-        How much later than the picture the sound comes (`delay.estimate_delay`).
     threshold : float
         Labels of less confidence are withheld, 0..1.
-    keyboard : Keyboard
-    weights : Weights
 
     Returns
     -------
     dict of str to array (note,)
         `hand`, `finger`, `finger_confidence` and `landing_error_mm` of `tables.FINGERED_NOTES`.
     """
-    landing = landings(notes, time_s, joints_keyboard_mm, state, delay_s, keyboard)
-    posterior = infer(notes, landing, keyboard, weights)
+    landing = landings(notes, time_s, joints_keyboard_mm, state)
+    posterior = infer(notes, landing)
     best = posterior[:, :UNSEEN].argmax(axis=1)
     side, finger = np.divmod(best, len(FINGERS))
     rows = np.arange(len(best))
@@ -124,7 +120,7 @@ def label_fingering(notes, time_s, joints_keyboard_mm, state, delay_s=0.0, thres
     }
 
 
-def infer(notes, landing, keyboard=STANDARD, weights=WEIGHTS):
+def infer(notes, landing, weights=WEIGHTS):
     """Posterior of each note's candidates.
 
     The fingers' biases along the keys, and the spread, are estimated on the way and taken into account.
@@ -134,7 +130,6 @@ def infer(notes, landing, keyboard=STANDARD, weights=WEIGHTS):
     notes : dict of str to array (note,)
         `tables.NOTES`.
     landing : Landing
-    keyboard : Keyboard
     weights : Weights
 
     Returns
@@ -145,7 +140,7 @@ def infer(notes, landing, keyboard=STANDARD, weights=WEIGHTS):
     if not np.isfinite(raw).any():
         # No hand is ever seen over the keys: no note can tell anything of another.
         return np.repeat(np.eye(UNSEEN + 1)[UNSEEN:], len(raw), axis=0)
-    links = held_together(notes, keyboard, weights)
+    links = held_together(notes, weights)
     posterior = propagate(evidence(landing, weights), *links)
     for _ in range(_VIDEO_ROUNDS):
         landing = replace(landing, aside_mm=raw - finger_bias(raw, posterior))
@@ -192,7 +187,7 @@ def _aside_odds(landing, sigma_mm):
     return np.log(((1.0 - _STRAYS) * close + _STRAYS * stray) / _CHANCE + _LEAST_ODDS)
 
 
-def held_together(notes, keyboard=STANDARD, weights=WEIGHTS):
+def held_together(notes, weights=WEIGHTS):
     """Pairs of notes that are struck or held together, and the log odds of their candidates.
 
     Returns
@@ -212,7 +207,7 @@ def held_together(notes, keyboard=STANDARD, weights=WEIGHTS):
         first += [note] * len(later)
         second += later.tolist()
     first, second = np.array(first, dtype=np.int64), np.array(second, dtype=np.int64)
-    x = key_centres_x_mm(keyboard)
+    x = key_centres_x_mm()
     chord = onset[second] - onset[first] < _CHORD_S
     overlap = np.clip((release[first] - onset[second]) / _RELEASE_SLACK_S, 0.0, 1.0)
     share = np.where(chord, 1.0, overlap)

@@ -87,7 +87,7 @@ def at_times(time_s, values, wanted_s, longest_s=np.inf):
     return values[frame] * (1.0 - share) + values[frame + 1] * share
 
 
-def playing_width_mm(key, y_mm, keyboard=STANDARD):
+def playing_width_mm(key, y_mm):
     """Left and right edge of what can be played of a key at a depth.
 
     Parameters
@@ -100,24 +100,24 @@ def playing_width_mm(key, y_mm, keyboard=STANDARD):
     left, right : arrays of the common shape, mm
         White keys: the head's edges before the black keys, the tail's between them. Black keys: those of the top.
     """
-    head = key_centres_x_mm(keyboard)[key, None] + np.array([-0.5, 0.5]) * keyboard.white_pitch_mm
-    top = key_centres_x_mm(keyboard)[key, None] + np.array([-0.5, 0.5]) * keyboard.black_width_mm
-    deep = between_blacks(key, y_mm, keyboard)[..., None]
-    white = head * (1.0 - deep) + tail_edges_mm(keyboard)[key] * deep
+    head = key_centres_x_mm()[key, None] + np.array([-0.5, 0.5]) * STANDARD.white_pitch_mm
+    top = key_centres_x_mm()[key, None] + np.array([-0.5, 0.5]) * STANDARD.black_width_mm
+    deep = between_blacks(key, y_mm)[..., None]
+    white = head * (1.0 - deep) + tail_edges_mm()[key] * deep
     edges = np.where(is_black(key)[..., None], top, white)
     return edges[..., 0], edges[..., 1]
 
 
-def between_blacks(key, y_mm, keyboard=STANDARD):
+def between_blacks(key, y_mm):
     """How far (0..1) a depth is from the head of a white key to its tail; 0 for black keys. Shapes as in `playing_width_mm`."""
-    deep = np.clip((y_mm - keyboard.black_front_mm) / (2.0 * _BLEND_MM) + 0.5, 0.0, 1.0)
+    deep = np.clip((y_mm - STANDARD.black_front_mm) / (2.0 * _BLEND_MM) + 0.5, 0.0, 1.0)
     return np.where(is_black(key), 0.0, deep)
 
 
-def beyond_mm(key, y_mm, keyboard=STANDARD):
+def beyond_mm(key, y_mm):
     """How far y is outside of the part of a key that can be played; 0 inside. Shapes as in `playing_width_mm`."""
     black = is_black(key)
-    front, back = np.where(black, keyboard.black_front_mm, 0.0), np.where(black, _BLACK_DEEPEST_MM, _WHITE_DEEPEST_MM)
+    front, back = np.where(black, STANDARD.black_front_mm, 0.0), np.where(black, _BLACK_DEEPEST_MM, _WHITE_DEEPEST_MM)
     return np.maximum(np.maximum(front - y_mm, y_mm - back), 0.0)
 
 
@@ -142,7 +142,7 @@ def relative_heights_mm(tips_mm):
     return height - usual
 
 
-def landings(notes, time_s, joints_keyboard_mm, state, delay_s=0.0, keyboard=STANDARD):
+def landings(notes, time_s, joints_keyboard_mm, state, delay_s=0.0):
     """The fingertips at the onset of each note.
 
     Parameters
@@ -157,7 +157,6 @@ def landings(notes, time_s, joints_keyboard_mm, state, delay_s=0.0, keyboard=STA
         `tables.State`; joints of hidden hands are not looked at. Short gaps are bridged.
     delay_s : float
         How much later than the picture the sound comes.
-    keyboard : Keyboard
 
     Returns
     -------
@@ -177,12 +176,12 @@ def landings(notes, time_s, joints_keyboard_mm, state, delay_s=0.0, keyboard=STA
     landed, poised, guessed = (np.stack(parts, axis=1) for parts in (landed, poised, guessed))
     x, y, z, height = np.moveaxis(landed, -1, 0)
     key = np.broadcast_to((np.asarray(notes["pitch"]).astype(np.int64) - LOWEST_PITCH)[:, None, None], x.shape)
-    left, right = playing_width_mm(key, y, keyboard)
+    left, right = playing_width_mm(key, y)
     return Landing(
         aside_mm=x - (left + right) / 2.0,
         half_width_mm=(right - left) / 2.0,
-        deep=between_blacks(key, y, keyboard),
-        beyond_mm=beyond_mm(key, y, keyboard),
+        deep=between_blacks(key, y),
+        beyond_mm=beyond_mm(key, y),
         height_mm=height,
         # A hand that has just come into the picture was not seen poised.
         drop_mm=np.where(np.isfinite(poised), poised - z, np.where(np.isfinite(z), 0.0, np.nan)),

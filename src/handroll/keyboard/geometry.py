@@ -185,7 +185,7 @@ def black_tops_mm(keyboard=STANDARD):
     return tops
 
 
-def key_at_point(x_mm, y_mm, keyboard=STANDARD):
+def key_at_point(x_mm, y_mm):
     """The key seen from above at points of the keyboard frame.
 
     Parameters
@@ -199,8 +199,8 @@ def key_at_point(x_mm, y_mm, keyboard=STANDARD):
         Key 0..87; -1 beside the keyboard. A point on a line between two keys belongs to the right one.
     """
     x, y = np.broadcast_arrays(np.asarray(x_mm, dtype=float), np.asarray(y_mm, dtype=float))
-    inside = (x >= 0) & (x < keyboard.width_mm) & (y >= 0) & (y < keyboard.white_length_mm)
+    inside = (x >= 0) & (x < STANDARD.width_mm) & (y >= 0) & (y < STANDARD.white_length_mm)
     x = np.where(inside, x, 0.0)
-    head = WHITE_KEYS[np.minimum((x / keyboard.white_pitch_mm).astype(np.int64), N_WHITE - 1)]
-    tail = np.searchsorted(tail_edges_mm(keyboard)[:, 1], x, side="right").clip(max=N_KEYS - 1)
-    return np.where(inside, np.where(y < keyboard.black_front_mm, head, tail), -1)
+    head = WHITE_KEYS[np.minimum((x / STANDARD.white_pitch_mm).astype(np.int64), N_WHITE - 1)]
+    tail = np.searchsorted(tail_edges_mm()[:, 1], x, side="right").clip(max=N_KEYS - 1)
+    return np.where(inside, np.where(y < STANDARD.black_front_mm, head, tail), -1)

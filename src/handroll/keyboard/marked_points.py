@@ -15,7 +15,7 @@ _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _MARKED = re.compile(r"(?P<key>(?:[A-G]|[ACDFG]#)\d|end)-(?P<side>front|back)\s+(?P<x>-?\d+(\.\d*)?)[\s,]+(?P<y>-?\d+(\.\d*)?)")
 
 
-def marked_points(text, keyboard=STANDARD):
+def marked_points(text):
     """Points of the keyboard that somebody marked, as text: `A0-front 102 655; A0-back 110 401; end-front 1820 650; F#4-front ...`.
 
     A name is a key and which end of its left edge, towards the player (front) or the fallboard (back); `end` is the right
@@ -25,7 +25,6 @@ def marked_points(text, keyboard=STANDARD):
     ----------
     text : str
         At least 4 points, separated by semicolons.
-    keyboard : Keyboard
 
     Returns
     -------
@@ -43,7 +42,7 @@ def marked_points(text, keyboard=STANDARD):
         match = _MARKED.fullmatch(part)
         if match is None:
             raise ValueError(f"expected KEY-front X Y or KEY-back X Y, as in 'C4-front 911 640', found {shown(part)}")
-        points_mm.append(point_mm(match["key"], match["side"], keyboard))
+        points_mm.append(point_mm(match["key"], match["side"]))
         points_px.append((float(match["x"]), float(match["y"])))
         if max(map(abs, points_px[-1])) > MAX_PX:
             raise ValueError(f"expected coordinates of at most {MAX_PX} px, found {shown(part)}")
@@ -67,17 +66,17 @@ def _fix_plane(points):
     return len(points) >= MIN_POINTS and all(np.linalg.svd(rest - rest.mean(axis=0), compute_uv=False)[-1] >= 1.0 for rest in rests)
 
 
-def point_mm(name, side, keyboard=STANDARD):
+def point_mm(name, side):
     """Position (x, y, z) of the "front" or "back" of a key such as "F#4", or of "end", mm; raises ValueError where there is none."""
-    y = 0.0 if side == "front" else keyboard.white_length_mm
+    y = 0.0 if side == "front" else STANDARD.white_length_mm
     if name == "end":
-        return keyboard.width_mm, y, 0.0
+        return STANDARD.width_mm, y, 0.0
     pitch = 12 * (int(name[-1]) + 1) + _NAMES.index(name[:-1])
     if not LOWEST_PITCH <= pitch <= HIGHEST_PITCH:
         raise ValueError(f"expected keys A0 to C8, found {name}")
     key = int(key_of_pitch(pitch))
     if not is_black(key):
-        return white_index(key) * keyboard.white_pitch_mm, y, 0.0
+        return white_index(key) * STANDARD.white_pitch_mm, y, 0.0
     if side == "back":
         raise ValueError(f"of a black key expected its front, found {name}-back")
-    return key_centres_x_mm(keyboard)[key], keyboard.black_front_mm, 0.0
+    return key_centres_x_mm()[key], STANDARD.black_front_mm, 0.0

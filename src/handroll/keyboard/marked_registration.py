@@ -20,7 +20,7 @@ ROUNDS = (0.05, 0.3, 1.0)
 _STEPS = np.array([0.1, 0.01, 0.01, 0.01, 10.0, 10.0, 30.0, 0.02, 0.01, 0.01, 0.03])
 
 
-def fit_landmarks(points_px, points_mm, width_px, height_px, keyboard=STANDARD, focal_px=None):
+def fit_landmarks(points_px, points_mm, width_px, height_px, focal_px=None):
     """The camera that sees points of the keyboard where they were marked, and how long the keys are.
 
     Squarely from above, keys that are shorter than expected look as if seen at a slant: so their length is fitted, too.
@@ -30,10 +30,9 @@ def fit_landmarks(points_px, points_mm, width_px, height_px, keyboard=STANDARD, 
     points_px : array (n, xy 2)
         In the picture as shown.
     points_mm : array (n, xyz 3)
-        The same in the frame of `keyboard`. At least 4, not on one line; both ends of the keyboard should be among them, since
+        The same in the keyboard frame. At least 4, not on one line; both ends of the keyboard should be among them, since
         distortion is not to be known beyond the outermost.
     width_px, height_px : int
-    keyboard : Keyboard
     focal_px : float, optional
         Where it is known.
 
@@ -63,8 +62,8 @@ def fit_landmarks(points_px, points_mm, width_px, height_px, keyboard=STANDARD, 
     for looseness in ROUNDS:
         arguments = points_px, points_mm, width_px, height_px, scale, looseness, focal_px
         state = least_squares(_residual, state, args=arguments, loss="soft_l1", x_scale=_STEPS, max_nfev=200).x
-    lengths = {name: float(state[10]) * getattr(keyboard, name) for name in ("white_length_mm", "black_length_mm")}
-    return _view(state, width_px, height_px), replace(keyboard, **lengths)
+    lengths = {name: float(state[10]) * getattr(STANDARD, name) for name in ("white_length_mm", "black_length_mm")}
+    return _view(state, width_px, height_px), replace(STANDARD, **lengths)
 
 
 def _start(homography, points_mm, width_px, height_px):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from handroll.keyboard.geometry import STANDARD, Keyboard, key_centres_x_mm, key_of_pitch
+from handroll.keyboard.geometry import STANDARD, key_centres_x_mm, key_of_pitch
 from handroll.keyboard.marked_points import marked_points, point_mm
 from handroll.keyboard.marked_registration import fit_landmarks
 
@@ -15,12 +15,6 @@ def test_names_and_places():
     expected = [(0, 0), (0, 150), (1222, 0), (1222, 150), (f_sharp, STANDARD.black_front_mm), (23 * 23.5, 0)]
     np.testing.assert_allclose(points_mm[:, :2], expected)
     assert not points_mm[:, 2].any()
-
-
-def test_of_another_keyboard():
-    short = Keyboard(white_pitch_mm=22.0, white_length_mm=140.0, black_length_mm=90.0)
-    _, points_mm = marked_points("A0-back 0 0; B0-front 20 90; end-back 900 0; A#0-front 10 80", short)
-    assert points_mm[:3, :2].tolist() == [[0.0, 140.0], [22.0, 0.0], [1144.0, 140.0]] and points_mm[3, 1] == 50.0
 
 
 @pytest.mark.parametrize(

@@ -3,21 +3,20 @@
 import numpy as np
 
 from handroll.keyboard.audio_delay import find_delay
-from handroll.keyboard.geometry import STANDARD
 from handroll.music.alignment.time_map import Clock, move
 
 _AFTER_S = 1.0
 # The last frame is shown for some time, and the delay is known to some milliseconds.
 
 
-def to_picture(notes, pedal, time_s, joints_keyboard_mm, state, notes_clock, keyboard=STANDARD):
+def to_picture(notes, pedal, time_s, joints_keyboard_mm, state, notes_clock):
     """Move notes and pedal to the picture's clock, by the delay that the fingertips show.
 
     Parameters
     ----------
     notes, pedal : dict of str to array
         `tables.NOTES` and `tables.PEDAL`.
-    time_s, joints_keyboard_mm, state, keyboard
+    time_s, joints_keyboard_mm, state
         As of `estimate_delay`.
     notes_clock : {"audio", "midi"}
         Whose clock the notes are on: the audio's, or that of a MIDI file which could not be compared with any audio.
@@ -31,7 +30,7 @@ def to_picture(notes, pedal, time_s, joints_keyboard_mm, state, notes_clock, key
         clock, which say nothing about the audio. `delay`: of which clock (`of`), `corrected_s`, `estimate_s` and `error_s`
         (None where there is no estimate), `trusted`, `notes` that count, and all of it in `words`.
     """
-    delay_s, estimate = find_delay(notes, time_s, joints_keyboard_mm, state, keyboard)
+    delay_s, estimate = find_delay(notes, time_s, joints_keyboard_mm, state)
     # Far below what can be measured, so that machines whose arithmetic differs in its last bits give the same times.
     delay_s = round(float(delay_s), 4)
     if delay_s:
