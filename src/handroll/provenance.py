@@ -48,7 +48,7 @@ def atomic_path(path):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     for file in path.parent.iterdir():
-        if half_written(file.name) == path.name and _abandoned(file):
+        if temporary_target(file.name) == path.name and _abandoned(file):
             file.unlink(missing_ok=True)
     # The suffix comes last, since encoders choose the container by it.
     temporary = path.with_name(f".{path.name}.{_host()}_{os.getpid()}_{secrets.token_hex(4)}.part{path.suffix}")
@@ -59,7 +59,7 @@ def atomic_path(path):
         temporary.unlink(missing_ok=True)
 
 
-def half_written(name):
+def temporary_target(name):
     """Return the target's name for a temporary file of `atomic_path`, None for any other file.
 
     Parameters

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from handroll.camera import Camera, Extrinsics, joints_over_keys
+from handroll.camera import Camera, Extrinsics, joints_in_keyboard_frame
 from handroll.dataset.card import card
 from handroll.dataset.clips import cut_clips
 from handroll.dataset.plots import plot_keys, plot_velocities
@@ -37,7 +37,7 @@ def make_motion(duration_s, fps=30.0, seed=0, extrinsics=None):
         columns[name][:] = columns[name][-1]
     for column in MOTION.columns[4:]:
         columns[column.name][columns["state"] == State.HIDDEN] = np.nan
-    columns["joints_keyboard_mm"] = joints_over_keys(columns["joints_m"], extrinsics)
+    columns["joints_keyboard_mm"] = joints_in_keyboard_frame(columns["joints_m"], extrinsics)
     assert set(columns) == {c.name for c in MOTION.columns} and shape[1] == len(HANDS)
     return columns
 

@@ -19,7 +19,7 @@ from snakemake.settings.enums import Quietness
 from snakemake.settings.types import ConfigSettings, OutputSettings, ResourceSettings
 
 from handroll import __version__, provenance
-from handroll.provenance import atomic_path, code_hash, file_identity, file_sha256, half_written, module_versions, stamp
+from handroll.provenance import atomic_path, code_hash, file_identity, file_sha256, module_versions, stamp, temporary_target
 
 
 @pytest.fixture
@@ -316,7 +316,7 @@ def killed_while_writing(path):
 def test_what_a_killed_writer_left_is_removed(tmp_path):
     target = tmp_path / "a[1].parquet"
     stale, other = killed_while_writing(target), killed_while_writing(tmp_path / "b.parquet")
-    assert half_written(stale.name) == target.name and stale.suffix == ".parquet"
+    assert temporary_target(stale.name) == target.name and stale.suffix == ".parquet"
     with atomic_path(target) as temporary:
         temporary.write_text("whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([other.name, target.name])
@@ -376,7 +376,7 @@ def test_a_file_of_another_machine_is_left_until_nobody_has_written_to_it_for_a_
 
 @pytest.mark.parametrize("name", ["take.parquet", ".take.parquet", ".take.4242.part.parquet", ".w.part", ".a.json.n_1_0123abcd.part.txt"])
 def test_other_files_are_nobodys(name):
-    assert half_written(name) is None
+    assert temporary_target(name) is None
 
 
 def test_a_file_is_told_by_size_and_time_not_by_its_path(tmp_path):

@@ -142,7 +142,7 @@ def remount(project, options):
 def test_a_full_disk_a_read_only_one_and_kills_on_the_way(reference, small_disk):
     _, expected = reference
     done = small_disk.run(*TARGETS, check=False)
-    assert done.returncode != 0 and "the disk is full; make room on it" in done.stdout
+    assert done.returncode != 0 and "the disk is full; free some space" in done.stdout
     kept = {path: data for path, data in made(small_disk).items() if path.endswith("detections.parquet")}
     assert all(data == expected[path] for path, data in kept.items())
     remount(small_disk, "ro")

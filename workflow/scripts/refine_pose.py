@@ -20,19 +20,19 @@ def main(snakemake):
         if params.rejected:
             log.info("rejected: %s", ", ".join(params.rejected))
         else:
-            from handroll.camera import camera_of, extrinsics_of
+            from handroll.camera import camera_from_metadata, extrinsics_from_metadata
             from handroll.keyboard.contacts import key_tops_held_mm
             from handroll.pose.engine import load_engine, refine_over_time, refine_pose
 
             columns, facts = read_table(given.pose, POSE)
             notes, _ = read_table(given.notes, FINGERED_NOTES)
             detections, _ = read_table(given.detections, DETECTIONS)
-            extrinsics, engine = extrinsics_of(facts), params.settings["engine"]
+            extrinsics, engine = extrinsics_from_metadata(facts), params.settings["engine"]
             knows_keys = load_engine(engine).KNOWS_KEYS
             held = extrinsics is not None and params.settings["contacts"] and bool((notes["finger"] > 0).any())
             contacts = held and (knows_keys or over_time)
             pose, pressed_mm = by_frame(columns), None
-            seen = by_frame(detections), camera_of(facts), extrinsics
+            seen = by_frame(detections), camera_from_metadata(facts), extrinsics
             if contacts:
                 pressed_mm = key_tops_held_mm(notes, pose["time_s"][:, 0])
             if contacts and knows_keys:

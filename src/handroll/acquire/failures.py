@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
-from handroll.text import plain
+from handroll.text import printable
 
 OK = "ok"
 """Status of a video that was fetched or linked."""
@@ -77,7 +77,7 @@ class FetchFailed(RuntimeError):
     """
 
     def __init__(self, failure, message, wait_s=None, **facts):
-        super().__init__(plain(message))
+        super().__init__(printable(message))
         self.failure, self.wait_s, self.facts = failure, wait_s, facts
 
 
@@ -141,7 +141,7 @@ def plain_message(error):
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).removeprefix("ERROR: ")
     text = re.split(r"; please report this issue| Use --cookies|\. See +https?://github\.com/yt-dlp", text)[0]
     # Servers choose some of the words.
-    return plain(" ".join(text.split())) or type(error).__name__
+    return printable(" ".join(text.split())) or type(error).__name__
 
 
 def failure_of(error, extracted=False):

@@ -11,7 +11,7 @@ from handroll import __version__
 from handroll.acquire.limits import free_bytes
 from handroll.acquire.slow import watched_handlers
 from handroll.provenance import file_sha256
-from handroll.text import plain
+from handroll.text import printable
 
 BLOCK_BYTES = 2**20
 TIMEOUT_S = 30.0
@@ -32,7 +32,7 @@ class DownloadError(RuntimeError):
 
     def __init__(self, message):
         # Servers choose some of the words.
-        super().__init__(plain(message))
+        super().__init__(printable(message))
 
 
 class _TooSlow(Exception):

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from handroll.acquire.sites import same_video_key
 from handroll.config.sheet import ID_LENGTH, IDENTIFIER, ISO_DATE, is_url, local_path, read_rows
-from handroll.provenance import half_written
+from handroll.provenance import temporary_target
 
 PACKED = ("shards.json", "README.md", "statistics.json", "croissant.json")
 """Files of a dataset that are made from all of its videos, beside its shards and plots."""
@@ -212,7 +212,7 @@ def _experiment_holds_one(folder, names):
             if name in ("training.json", "windows.json") and _windows_name_one(path, names):
                 return True
             # What a killed job was writing may be unreadable; it is no sign that the experiment has to do with the video.
-            if path.suffix == ".parquet" and not half_written(name) and _table_names_one(path, names):
+            if path.suffix == ".parquet" and not temporary_target(name) and _table_names_one(path, names):
                 return True
     return False
 
@@ -238,7 +238,7 @@ def _is_of_subject(parts):
 
 def _is_of(subject, name, names):
     """Whether a file in a subject's folder is named after one of the videos: `prelude.parquet` is of `prelude`, not of `prelude.2`."""
-    stem = (half_written(name) or name).rpartition(".")[0]
+    stem = (temporary_target(name) or name).rpartition(".")[0]
     return (subject, name) in names or (subject, stem) in names
 
 
@@ -248,7 +248,7 @@ def _is_packed(path):
 
 def _is_shard(name):
     """Whether a file is a shard, or one that a killed job was writing."""
-    return _SHARD.fullmatch(half_written(name) or name) is not None
+    return _SHARD.fullmatch(temporary_target(name) or name) is not None
 
 
 def _names_one(path, names):

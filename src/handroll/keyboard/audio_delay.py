@@ -19,7 +19,7 @@ from scipy.signal import correlate
 from scipy.special import logsumexp
 
 from handroll.hand.skeleton import FINGERS, HANDS, TIPS
-from handroll.keyboard.fingering import UNSEEN, WEIGHTS, evidence, infer
+from handroll.keyboard.fingering import UNDETECTED, WEIGHTS, evidence, infer
 from handroll.keyboard.fingertips_at_onsets import at_times, landings
 from handroll.tables import State
 
@@ -236,7 +236,7 @@ def _tips(joints_keyboard_mm, state):
 
 def _fit(landing, rest):
     """How well a landing fits each note (note,), log odds; NaN where no hand is seen. `rest`: as of `_comes_to_rest`."""
-    odds = evidence(landing, STROKES)[:, :UNSEEN]
+    odds = evidence(landing, STROKES)[:, :UNDETECTED]
     fit = logsumexp(odds + PER_REST * rest.reshape(odds.shape), axis=1)
     return np.where(np.isfinite(fit), fit, np.nan)
 
@@ -264,7 +264,7 @@ def _refine(notes, observed, tips_mm, delay_s):
     """Near `delay_s`, the delay with which the notes meet strokes and rests best, and its standard error."""
     filmed = np.flatnonzero((notes["onset_s"] - delay_s >= observed[0][0]) & (notes["onset_s"] - delay_s <= observed[0][-1]))
     notes = {name: values[filmed] for name, values in notes.items()}
-    labels = infer(notes, landings(notes, *observed, delay_s))[:, :UNSEEN].reshape(-1, len(HANDS), len(FINGERS))
+    labels = infer(notes, landings(notes, *observed, delay_s))[:, :UNDETECTED].reshape(-1, len(HANDS), len(FINGERS))
     # By chance the delay of so many notes errs by less than a millisecond, and memory stays bounded.
     some = np.linspace(0, len(labels) - 1, min(len(labels), FINE_NOTES)).astype(int)
     labels = labels[some]

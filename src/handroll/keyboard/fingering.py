@@ -25,7 +25,7 @@ are few of them."""
 N_CANDIDATES = len(HANDS) * len(FINGERS) + 1
 """Left thumb to left little finger, right thumb to right little finger, not seen."""
 
-UNSEEN = N_CANDIDATES - 1
+UNDETECTED = N_CANDIDATES - 1
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def label_fingering(notes, time_s, joints_keyboard_mm, state, threshold=THRESHOL
     """
     landing = landings(notes, time_s, joints_keyboard_mm, state)
     posterior = infer(notes, landing)
-    best = posterior[:, :UNSEEN].argmax(axis=1)
+    best = posterior[:, :UNDETECTED].argmax(axis=1)
     side, finger = np.divmod(best, len(FINGERS))
     rows = np.arange(len(best))
     seen = np.isfinite(landing.aside_mm[rows, side, finger])
@@ -139,7 +139,7 @@ def infer(notes, landing, weights=WEIGHTS):
     raw = landing.aside_mm
     if not np.isfinite(raw).any():
         # No hand is ever seen over the keys: no note can tell anything of another.
-        return np.repeat(np.eye(UNSEEN + 1)[UNSEEN:], len(raw), axis=0)
+        return np.repeat(np.eye(UNDETECTED + 1)[UNDETECTED:], len(raw), axis=0)
     links = held_together(notes, weights)
     posterior = propagate(evidence(landing, weights), *links)
     for _ in range(_VIDEO_ROUNDS):
@@ -151,14 +151,14 @@ def infer(notes, landing, weights=WEIGHTS):
 
 def finger_bias(aside_mm, posterior):
     """Mean error of each finger along the keys (hand 2, finger 5), mm: weighted by the posterior, drawn towards 0."""
-    share = posterior[:, :UNSEEN].reshape(-1, len(HANDS), len(FINGERS))
+    share = posterior[:, :UNDETECTED].reshape(-1, len(HANDS), len(FINGERS))
     error = np.clip(np.where(np.isfinite(aside_mm), aside_mm, 0.0), -_BIAS_CLIP_MM, _BIAS_CLIP_MM)
     return (share * error).sum(axis=0) / (share.sum(axis=0) + _BIAS_PRIOR_NOTES)
 
 
 def spread(landing, posterior):
     """Likeliest of `_SIGMAS_MM` as the error of fingertips along the keys, weighted by the posterior, drawn towards the usual."""
-    share = posterior[:, :UNSEEN].reshape(landing.aside_mm.shape) * ~landing.guessed[:, :, None]
+    share = posterior[:, :UNDETECTED].reshape(landing.aside_mm.shape) * ~landing.guessed[:, :, None]
     fit = [np.nansum(share * _aside_odds(landing, sigma)) - _SIGMA_PRIOR * np.log(sigma / WEIGHTS.sigma_mm) ** 2 for sigma in _SIGMAS_MM]
     return float(_SIGMAS_MM[np.argmax(fit)])
 
@@ -174,7 +174,7 @@ def evidence(landing, weights=WEIGHTS):
     seen = np.isfinite(odds)
     hidden_hands = (~seen.any(axis=2)).sum(axis=1)
     unseen = np.log(_UNSEEN_PRIOR + _HIDDEN_PRIOR * hidden_hands)
-    return np.column_stack([np.where(seen, odds, -np.inf).reshape(len(odds), UNSEEN), unseen])
+    return np.column_stack([np.where(seen, odds, -np.inf).reshape(len(odds), UNDETECTED), unseen])
 
 
 def _aside_odds(landing, sigma_mm):
@@ -217,14 +217,14 @@ def held_together(notes, weights=WEIGHTS):
 
 def _against(weights):
     """Log odds (candidate 11, candidate 11) against two candidates: the second note to the right of the first, and to the left."""
-    side, finger = np.divmod(np.arange(UNSEEN), len(FINGERS))
+    side, finger = np.divmod(np.arange(UNDETECTED), len(FINGERS))
     # From left to right fingers go 5 to 1 in the left hand, 1 to 5 in the right.
     place = np.where(side == 0, -finger, finger)
     same_hand = side[:, None] == side
     with_thumb = (finger[:, None] == 0) | (finger == 0)
     wrong = np.where(with_thumb, weights.crossed_thumb, weights.crossed) * (place[:, None] > place)
     right = np.zeros((N_CANDIDATES, N_CANDIDATES))
-    right[:UNSEEN, :UNSEEN] = same_hand * np.where(place[:, None] == place, weights.same_finger, wrong)
+    right[:UNDETECTED, :UNDETECTED] = same_hand * np.where(place[:, None] == place, weights.same_finger, wrong)
     return right, right.T
 
 

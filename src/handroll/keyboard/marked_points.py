@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH, STANDARD, is_black, key_centres_x_mm, key_of_pitch, white_index
-from handroll.text import shown
+from handroll.text import short_repr
 
 MIN_POINTS = 4
 MAX_PX = 100_000
@@ -41,21 +41,23 @@ def marked_points(text):
     for part in filter(None, (part.strip() for part in text.split(";"))):
         match = _MARKED.fullmatch(part)
         if match is None:
-            raise ValueError(f"expected KEY-front X Y or KEY-back X Y, as in 'C4-front 911 640', found {shown(part)}")
+            raise ValueError(f"expected KEY-front X Y or KEY-back X Y, as in 'C4-front 911 640', found {short_repr(part)}")
         points_mm.append(point_mm(match["key"], match["side"]))
         points_px.append((float(match["x"]), float(match["y"])))
         if max(map(abs, points_px[-1])) > MAX_PX:
-            raise ValueError(f"expected coordinates of at most {MAX_PX} px, found {shown(part)}")
+            raise ValueError(f"expected coordinates of at most {MAX_PX} px, found {short_repr(part)}")
     if len(points_px) < MIN_POINTS:
-        raise ValueError(f"expected at least {MIN_POINTS} points, found {len(points_px)} in {shown(text)}")
+        raise ValueError(f"expected at least {MIN_POINTS} points, found {len(points_px)} in {short_repr(text)}")
     points_px, points_mm = np.array(points_px), np.array(points_mm)
     for points, where in ((points_mm[:, :2], "on the keyboard"), (points_px, "in the picture")):
         if not _fix_plane(points):
-            raise ValueError(f"expected 4 points {where} of which no 3 are on one line, found {shown(text)}")
+            raise ValueError(f"expected 4 points {where} of which no 3 are on one line, found {short_repr(text)}")
     # Linear map from the keyboard to the picture, whose y points down: from above it turns a corner the other way round.
     linear = np.linalg.lstsq(points_mm[:, :2] - points_mm[:, :2].mean(axis=0), points_px - points_px.mean(axis=0), rcond=None)[0]
     if np.linalg.det(linear) > 0.0:
-        raise ValueError(f"expected a keyboard seen from above, found its mirror image in {shown(text)}; check left, right, front and back")
+        raise ValueError(
+            f"expected a keyboard seen from above, found its mirror image in {short_repr(text)}; check left, right, front and back"
+        )
     return points_px, points_mm
 
 

@@ -22,7 +22,7 @@ the keys of one are empty where they can be seen tells them apart."""
 AFTER_S = 0.1
 """A fingertip counts that stands on the key within this time of the onset."""
 
-SETTLED = 10.0
+MIN_LOG_ODDS = 10.0
 """Least log odds of the best octave against the next."""
 
 

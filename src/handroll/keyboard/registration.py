@@ -8,7 +8,7 @@ from handroll.keyboard.automatic_registration import moved, register, register_m
 from handroll.keyboard.camera_shift import camera_movement
 from handroll.keyboard.edges import LIP, edge_points, find_edges
 from handroll.keyboard.geometry import Keyboard, black_centres_mm, playing_points_mm
-from handroll.keyboard.octave import SETTLED, octave_odds
+from handroll.keyboard.octave import MIN_LOG_ODDS, octave_odds
 from handroll.keyboard.projection import KeyboardView
 from handroll.keyboard.registration_check import DOUBTS, MESSAGES, Problem, find_doubt, find_problem, hands_over
 
@@ -93,11 +93,11 @@ class RegisteredKeyboard:
         return replace(self.view.camera, focal_source=self.focal_source)
 
     @property
-    def drawn(self):
+    def drawing_inputs(self):
         """(view, keyboard, visible keys), what pictures of it need; None where none is registered."""
         return None if self.problem else (self.view, self.keyboard, np.arange(self.first_key, self.last_key + 1))
 
-    def in_words(self):
+    def summary_lines(self):
         """What there is to say beside a picture of it, as lines."""
         if self.problem:
             return [f"{self.problem}: {MESSAGES[self.problem]}"]
@@ -196,7 +196,7 @@ def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=Non
         likely = octave_odds(_scaled(view, scale), keyboard, octaves, notes, time_s, landmarks_px)
         best = np.argsort(-likely, kind="stable")
         odds = float(likely[best[0]] - likely[best[1]])
-        source = "notes" if odds >= SETTLED else "assumed"
+        source = "notes" if odds >= MIN_LOG_ODDS else "assumed"
         # Nothing tells: the pianist sits before the middle of the keyboard, and so does the camera.
         octave = octaves[best[0]] if source == "notes" else min(octaves, key=lambda n: abs(_middle_mm(view, keyboard, n)))
     view, blacks = moved(view, keyboard, octave), blacks + 5 * octave

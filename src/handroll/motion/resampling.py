@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from handroll.hand.rotations import continuous, slerp
+from handroll.hand.rotations import slerp, unwrap_rotvec
 
 
 def resample(time_s, rotation_rad, translation_m, wanted_s):
@@ -37,4 +37,4 @@ def resample(time_s, rotation_rad, translation_m, wanted_s):
     after = np.where(share > 0.0, after, before)
     turned = slerp(rotation_rad[before], rotation_rad[after], share[:, None])
     moved = translation_m[before] * (1.0 - share[:, None]) + translation_m[after] * share[:, None]
-    return continuous(turned), moved
+    return unwrap_rotvec(turned), moved

@@ -17,7 +17,7 @@ from handroll.config.pipeline import ConfigError, parse_config
 from handroll.config.sheet import SheetError, read_sheet
 from handroll.device import DeviceError, torch_device
 from handroll.setup.weights import PIANOMOTION10M_URL, all_weights, experiment_weights
-from handroll.text import shown
+from handroll.text import short_repr
 
 RESULTS = Path("results")
 """Where the workflow writes, in the folder that it works in."""
@@ -69,7 +69,7 @@ def read_config(files, settings=()):
         except ValueError as error:
             raise ConfigError(f"{file}: expected YAML, found: {error}") from None
         if not isinstance(found, dict):
-            raise ConfigError(f"{file}: expected keys with values, found {shown(found)}")
+            raise ConfigError(f"{file}: expected keys with values, found {short_repr(found)}")
         _merge(values, found)
     for setting in settings:
         key, equals, value = setting.partition("=")
@@ -78,7 +78,7 @@ def read_config(files, settings=()):
         except ValueError:
             equals = ""
         if not equals or not key:
-            raise ConfigError(f"--config: expected KEY=VALUE, such as 'music={{engine: kong}}', found {shown(setting)}")
+            raise ConfigError(f"--config: expected KEY=VALUE, such as 'music={{engine: kong}}', found {short_repr(setting)}")
         _merge(values, {key: found})
     return parse_config(values)
 
@@ -90,7 +90,7 @@ class _Loader(yaml.SafeLoader):
         """As of the base class."""
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         if twice := [key for key in dict.fromkeys(keys) if keys.count(key) > 1]:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {shown(twice[0])} twice", node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, f"the key {short_repr(twice[0])} twice", node.start_mark)
         return super().construct_mapping(node, deep)
 
 

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from handroll.generation.pianist import perform
 from handroll.hand.skeleton import HANDS, N_JOINTS, TIPS
-from handroll.keyboard.fingering import UNSEEN, WEIGHTS, infer, label_fingering, propagate
+from handroll.keyboard.fingering import UNDETECTED, WEIGHTS, infer, label_fingering, propagate
 from handroll.keyboard.fingertips_at_onsets import at_times, landings, playing_width_mm
 from handroll.keyboard.geometry import key_of_pitch, playing_points_mm
 from handroll.music.notes import note_table, pedal_table
@@ -231,9 +231,9 @@ def test_short_gaps_are_bridged_with_less_confidence():
 
 def test_belief_propagation_is_exact_on_a_chain():
     rng = np.random.default_rng(1)
-    odds, pairs = rng.normal(0.0, 2.0, (3, UNSEEN + 1)), -rng.exponential(2.0, (2, UNSEEN + 1, UNSEEN + 1))
+    odds, pairs = rng.normal(0.0, 2.0, (3, UNDETECTED + 1)), -rng.exponential(2.0, (2, UNDETECTED + 1, UNDETECTED + 1))
     exact = np.zeros_like(odds)
-    for a, b, c in product(range(UNSEEN + 1), repeat=3):
+    for a, b, c in product(range(UNDETECTED + 1), repeat=3):
         weight = np.exp(odds[0, a] + odds[1, b] + odds[2, c] + pairs[0, a, b] + pairs[1, b, c])
         exact[[0, 1, 2], [a, b, c]] += weight
     found = propagate(odds, np.array([0, 1]), np.array([1, 2]), pairs)

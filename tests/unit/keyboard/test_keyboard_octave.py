@@ -6,7 +6,7 @@ import pytest
 from handroll.generation.pianist import perform
 from handroll.hand.skeleton import JOINT_OF_LANDMARK
 from handroll.keyboard.geometry import STANDARD, playing_points_mm
-from handroll.keyboard.octave import SETTLED, octave_odds
+from handroll.keyboard.octave import MIN_LOG_ODDS, octave_odds
 from handroll.rendering.scene import world_joints
 from handroll.simulator.score import score
 from handroll.tables import NOTES
@@ -37,7 +37,7 @@ def test_fingers_on_the_sounding_keys_tell_the_octave(played, right):
     odds = octave_odds(shifted(view, -right), STANDARD, OCTAVES, *seen)
     order = np.argsort(-odds)
     assert OCTAVES[order[0]] == right and odds[order[0]] == 0.0
-    assert odds[order[0]] - odds[order[1]] > SETTLED
+    assert odds[order[0]] - odds[order[1]] > MIN_LOG_ODDS
 
 
 def test_notes_that_nobody_plays_do_not_change_it(played):
@@ -48,7 +48,7 @@ def test_notes_that_nobody_plays_do_not_change_it(played):
     pitch = np.append(notes["pitch"], rng.integers(21, 109, extra)).astype(np.int8)
     order = np.argsort(onset_s)
     odds = octave_odds(view, STANDARD, OCTAVES, {"onset_s": onset_s[order], "pitch": pitch[order]}, *seen)
-    assert OCTAVES[odds.argmax()] == 0 and np.sort(odds)[-2] < -SETTLED
+    assert OCTAVES[odds.argmax()] == 0 and np.sort(odds)[-2] < -MIN_LOG_ODDS
 
 
 def test_notes_alone_tell_nothing(played):
@@ -56,7 +56,7 @@ def test_notes_alone_tell_nothing(played):
     view, notes, *seen = played
     rng = np.random.default_rng(2)
     some = {"onset_s": notes["onset_s"][:8], "pitch": rng.integers(21, 109, 8).astype(np.int8)}
-    assert np.sort(octave_odds(view, STANDARD, OCTAVES, some, *seen))[-2] > -SETTLED
+    assert np.sort(octave_odds(view, STANDARD, OCTAVES, some, *seen))[-2] > -MIN_LOG_ODDS
 
 
 def test_nothing_is_told_without_notes_or_hands(played):
@@ -77,8 +77,8 @@ def test_keys_that_can_be_seen_to_be_empty_count_against_an_octave(camera):
     landmarks_px[:, 0] = view.project(keys_mm)[:, None]
     notes = {"onset_s": np.repeat(time_s, 2), "pitch": np.stack([low, low + 24], axis=1).ravel()}
     odds = octave_odds(view, STANDARD, (0, 2), notes, time_s, landmarks_px)
-    assert odds[0] == 0.0 and odds[1] < -SETTLED
+    assert odds[0] == 0.0 and odds[1] < -MIN_LOG_ODDS
     # In a picture of that hand alone, nothing tells which of the two it is.
     narrow = camera(x_mm=430.0, seen_mm=200.0)
     landmarks_px[:, 0] = narrow.project(keys_mm)[:, None]
-    assert abs(np.subtract(*octave_odds(narrow, STANDARD, (0, 2), notes, time_s, landmarks_px))) < SETTLED
+    assert abs(np.subtract(*octave_odds(narrow, STANDARD, (0, 2), notes, time_s, landmarks_px))) < MIN_LOG_ODDS

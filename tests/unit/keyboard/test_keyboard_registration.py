@@ -68,7 +68,7 @@ def test_a_whole_keyboard(whole):
     found = np.linalg.norm(whole.residual_mm, axis=1)
     assert whole.edges_mm.shape == (len(found), 3) and np.isfinite(found).mean() == pytest.approx(whole.confidence)
     assert np.nanmedian(found) < 0.6
-    view, keyboard, keys = whole.drawn
+    view, keyboard, keys = whole.drawing_inputs
     assert view is whole.view and keyboard is whole.keyboard and len(keys) == 88
 
 
@@ -91,7 +91,7 @@ def test_a_focal_length_that_the_keys_hardly_tell_is_assumed(camera, picture_of,
     monkeypatch.setattr(registration, "KNOWN_FOCAL_SPREAD", 0.01)
     found = register_keyboard(windows(picture_of, camera(), 1), 1280, NOTES.empty(), TIME_S, NO_HANDS)
     assert found.focal_source == found.camera.focal_source == "assumed" and found.focal_spread > 0.01
-    assert "(assumed, give or take" in found.in_words()[0]
+    assert "(assumed, give or take" in found.summary_lines()[0]
 
 
 def test_a_known_focal_length_is_kept(camera, picture_of):
@@ -135,7 +135,7 @@ def test_nothing_settles_the_octave_of_a_part(part, part_view, error_mm):
     assert found.octave_source == "assumed" and found.octave_odds == 0.0
     assert abs(found.view.on_plane(found.view.centre_px)[0] - 611.0) < 90.0
     assert error_mm(found.view, part_view, -1) < 2.0
-    assert "octave assumed" in found.in_words()[0]
+    assert "octave assumed" in found.summary_lines()[0]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_moving_camera_is_reported(whole_view, picture_of, change, problem):
     )
     before, after = windows(picture_of, whole_view, 2), windows(picture_of, moved, 2)
     found = register_keyboard([*before, *after], 1280, NOTES.empty(), TIME_S, NO_HANDS)
-    assert found.problem == problem and found.view is None and found.drawn is None
+    assert found.problem == problem and found.view is None and found.drawing_inputs is None
 
 
 def test_no_keyboard():
@@ -176,7 +176,7 @@ def marked(view):
 @pytest.mark.parametrize("marked", [None, (np.zeros((4, 2)), np.zeros((4, 3)))])
 def test_no_usable_segment(marked):
     found = register_keyboard([], 640, NOTES.empty(), TIME_S, NO_HANDS, marked)
-    assert found.problem == Problem.NO_USABLE_SEGMENT and found.drawn is None
+    assert found.problem == Problem.NO_USABLE_SEGMENT and found.drawing_inputs is None
     assert found.to_dict()["message"] == MESSAGES[Problem.NO_USABLE_SEGMENT]
 
 
@@ -185,7 +185,7 @@ def test_marked_points_are_used(whole_view, picture_of, error_mm):
     assert (found.problem, found.source, found.octave_source) == (None, "sheet", "sheet")
     assert found.view.width_px == 2560 and error_mm(at_windows_size(found.view), whole_view) < 3.0
     assert found.confidence > 0.5 and (found.first_key, found.last_key) == (0, 87)
-    assert found.in_words()[0].startswith("marked in the sheet; octave by the sheet")
+    assert found.summary_lines()[0].startswith("marked in the sheet; octave by the sheet")
 
 
 def test_marked_points_are_refined_on_the_edges(whole_view, picture_of, error_mm):
@@ -206,7 +206,7 @@ def test_a_wrong_mark_is_said_and_the_others_are_used(whole_view, picture_of, er
     assert found.problem is None and found.doubt == Problem.MARKS_DISAGREE and error_mm(at_windows_size(found.view), whole_view) < 1.0
     values = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert values["message"] == DOUBTS[Problem.MARKS_DISAGREE] and RegisteredKeyboard.from_dict(values).doubt is Problem.MARKS_DISAGREE
-    assert found.in_words()[-1] == f"marks_disagree: {DOUBTS[Problem.MARKS_DISAGREE]}"
+    assert found.summary_lines()[-1] == f"marks_disagree: {DOUBTS[Problem.MARKS_DISAGREE]}"
 
 
 def hands_over(view, y_mm):
@@ -221,7 +221,7 @@ def hands_over(view, y_mm):
 def test_hands_beside_the_keys_are_a_problem_and_only_a_doubt_of_marks(whole_view, picture_of):
     pictures, aside = windows(picture_of, whole_view), hands_over(whole_view, -85.0)
     found = register_keyboard(pictures, 2560, NOTES.empty(), TIME_S, aside)
-    assert found.problem == Problem.HANDS_OFF_KEYS and found.view is None and found.drawn is None and found.confidence > 0.6
+    assert found.problem == Problem.HANDS_OFF_KEYS and found.view is None and found.drawing_inputs is None and found.confidence > 0.6
     by_hand = register_keyboard(pictures, 2560, NOTES.empty(), TIME_S, aside, marked(whole_view))
     assert by_hand.problem is None and by_hand.doubt == Problem.HANDS_OFF_KEYS and by_hand.view is not None
 
@@ -247,7 +247,7 @@ def test_it_survives_its_file(whole):
     assert values["problem"] is None and values["message"] is None
     assert values["edges"] == np.isfinite(whole.residual_mm[:, 0]).sum() and values["edge_residual_mm"]["median"] < 0.6
     again = RegisteredKeyboard.from_dict({"subject": "anna", **values})
-    assert again.keyboard == whole.keyboard and again.camera == whole.camera and again.in_words() == whole.in_words()
+    assert again.keyboard == whole.keyboard and again.camera == whole.camera and again.summary_lines() == whole.summary_lines()
     points = playing_points_mm()
     np.testing.assert_array_equal(again.view.project(points), whole.view.project(points))
     assert (again.first_key, again.last_key, again.shift_mm, again.zoom) == (0, 87, whole.shift_mm, whole.zoom)
@@ -261,8 +261,8 @@ def test_a_problem_survives_its_file(problem):
     values = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert values["problem"] == problem.value and values["message"] == MESSAGES[problem]
     again = RegisteredKeyboard.from_dict(values)
-    assert again == found and isinstance(again.problem, Problem) and again.drawn is None
-    assert again.in_words() == [f"{problem.value}: {MESSAGES[problem]}"]
+    assert again == found and isinstance(again.problem, Problem) and again.drawing_inputs is None
+    assert again.summary_lines() == [f"{problem.value}: {MESSAGES[problem]}"]
 
 
 def test_half_size_windows_give_the_same_keys(whole_view, picture_of, whole, error_mm):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from handroll import tables
-from handroll.camera import Camera, Extrinsics, hamer_camera, joints_over_keys
+from handroll.camera import Camera, Extrinsics, hamer_camera, joints_in_keyboard_frame
 from handroll.generation.pianist import perform
 from handroll.hand.kinematics import MIRROR, hand_joints
 from handroll.hand.mano import mano_joints
@@ -88,7 +88,7 @@ def figures(columns, given, camera):
 
 def strokes(columns, performance):
     """Sum over the notes of the fingertip's greatest speed, and of how far it comes down, where it is seen throughout."""
-    tips = joints_over_keys(columns["joints_m"], OVER)[:, :, list(TIPS)].astype(float)
+    tips = joints_in_keyboard_frame(columns["joints_m"], OVER)[:, :, list(TIPS)].astype(float)
     out = []
     for onset, hand, finger in zip(performance.notes["onset_s"], performance.note_hand, performance.note_finger, strict=True):
         rows = (performance.time_s > onset - 0.15) & (performance.time_s < onset + 0.07)
@@ -175,7 +175,7 @@ def test_the_table_agrees_with_itself(short):
             rotation.reshape(-1, 48), refined["translation_m"][:, side], short.pose["bone_scale"][short.pose["found"]][0], hand
         )
         np.testing.assert_allclose(refined["joints_m"][:, side], joints, atol=1e-6)
-    np.testing.assert_allclose(refined["joints_keyboard_mm"], joints_over_keys(refined["joints_m"], OVER), atol=1e-3)
+    np.testing.assert_allclose(refined["joints_keyboard_mm"], joints_in_keyboard_frame(refined["joints_m"], OVER), atol=1e-3)
     seen = refined["found"]
     assert 1.0 < refined["residual_px"][seen].mean() < 10.0 and np.isnan(refined["residual_px"][~seen]).all()
     assert refined["rotation_rad"].dtype == short.pose["rotation_rad"].dtype and list(refined) == list(short.pose)
@@ -258,7 +258,7 @@ def test_fingertips_stay_on_the_keys_that_they_hold(at_60):
     held = np.isfinite(pressed_mm) & given.pose["found"][..., None]
 
     def off_mm(columns):
-        over = [joints_over_keys(c["joints_m"], OVER)[:, :, list(TIPS), 2][held] for c in (columns, given.truth)]
+        over = [joints_in_keyboard_frame(c["joints_m"], OVER)[:, :, list(TIPS), 2][held] for c in (columns, given.truth)]
         return np.abs(over[0] - over[1]).mean()
 
     assert held.sum() > 50
@@ -276,7 +276,7 @@ def test_fingertips_do_not_sink_into_the_keys(short):
     found = short.pose["found"]
 
     def heights(columns):
-        return joints_over_keys(columns["joints_m"], OVER)[:, :, list(TIPS), 2]
+        return joints_in_keyboard_frame(columns["joints_m"], OVER)[:, :, list(TIPS), 2]
 
     def sunk_mm(columns):
         return (temporal.LOWEST_MM[0] - heights(columns)[found]).clip(min=0.0).max(axis=-1).mean()
