@@ -1,4 +1,4 @@
-"""Which fingertip holds which key down, frame by frame, as the labelled notes have it."""
+"""Contacts of fingertips on keys, frame by frame, from notes with fingering."""
 
 import numpy as np
 
@@ -7,19 +7,19 @@ from handroll.keyboard.geometry import STANDARD, is_black, key_of_pitch
 
 
 def key_tops_held_mm(notes, time_s):
-    """Height of the key under each fingertip that holds one.
+    """Return the height of the key that each fingertip holds down.
 
     Parameters
     ----------
     notes : dict of str to array (note,)
-        `tables.FINGERED_NOTES`; a note without a label holds nobody.
+        `tables.FINGERED_NOTES`, with times as in the video; a note without a fingering label makes no contact.
     time_s : array (frame,)
-        Presentation times.
+        Presentation times, rising.
 
     Returns
     -------
     array (frame, hand 2, finger 5)
-        Height of that key's top at rest above the white keys, mm; NaN for a fingertip that holds no key.
+        Height above the white keys of that key's top at rest, mm, for the standard keyboard; NaN for a fingertip that holds no key.
     """
     tops_mm = np.full((len(time_s), len(HANDS), len(FINGERS)), np.nan)
     first = np.searchsorted(time_s, notes["onset_s"])

@@ -1,4 +1,4 @@
-"""Points of the keyboard that somebody marked in a picture, as text of a sheet's cell."""
+"""Points of the keyboard that a person marked in a frame: parsing of the sheet's column `keyboard`."""
 
 import re
 
@@ -9,17 +9,18 @@ from handroll.text import short_repr
 
 MIN_POINTS = 4
 MAX_PX = 100_000
-"""Largest coordinate, px: no picture is larger, though points may be outside it."""
+"""Maximum absolute coordinate, px. Points may be outside the frame, but no frame is larger."""
 
 _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _MARKED = re.compile(r"(?P<key>(?:[A-G]|[ACDFG]#)\d|end)-(?P<side>front|back)\s+(?P<x>-?\d+(\.\d*)?)[\s,]+(?P<y>-?\d+(\.\d*)?)")
 
 
 def marked_points(text):
-    """Points of the keyboard that somebody marked, as text: `A0-front 102 655; A0-back 110 401; end-front 1820 650; F#4-front ...`.
+    """Parse marked points, such as `A0-front 102 655; A0-back 110 401; end-front 1820 650; F#4-front ...`.
 
-    A name is a key and which end of its left edge, towards the player (front) or the fallboard (back); `end` is the right
-    edge of C8; of a black key there is the middle of its front only. Then x and y, pixels of the picture as shown.
+    Each point is a name, then x and y in pixels of the frame as shown. A name is a key and an end of its left edge: `front` towards
+    the player or `back` towards the fallboard. `end` stands for the right edge of C8. A black key has only `front`, the middle of
+    its front edge.
 
     Parameters
     ----------
@@ -29,13 +30,15 @@ def marked_points(text):
     Returns
     -------
     points_px : array (n, xy 2)
+        Pixels of the frame as shown.
     points_mm : array (n, xyz 3)
+        Keyboard frame, millimetres, on the standard keyboard.
 
     Raises
     ------
     ValueError
-        Saying which point is wrong, and how; or that the points do not fix the keyboard's plane, since all, or all but one, are on one
-        line, in the picture or on the keyboard; or that they are mirrored.
+        A point is malformed or does not exist. Or all points, or all but one, are on one line, in the frame or on the keyboard, so
+        that they do not determine the keyboard's plane. Or the points show a mirrored keyboard.
     """
     points_px, points_mm = [], []
     for part in filter(None, (part.strip() for part in text.split(";"))):
@@ -49,10 +52,10 @@ def marked_points(text):
     if len(points_px) < MIN_POINTS:
         raise ValueError(f"expected at least {MIN_POINTS} points, found {len(points_px)} in {short_repr(text)}")
     points_px, points_mm = np.array(points_px), np.array(points_mm)
-    for points, where in ((points_mm[:, :2], "on the keyboard"), (points_px, "in the picture")):
+    for points, where in ((points_mm[:, :2], "on the keyboard"), (points_px, "in the frame")):
         if not _fix_plane(points):
             raise ValueError(f"expected 4 points {where} of which no 3 are on one line, found {short_repr(text)}")
-    # Linear map from the keyboard to the picture, whose y points down: from above it turns a corner the other way round.
+    # Linear map from the keyboard to the frame. The frame's y points down, so the determinant is negative for a view from above.
     linear = np.linalg.lstsq(points_mm[:, :2] - points_mm[:, :2].mean(axis=0), points_px - points_px.mean(axis=0), rcond=None)[0]
     if np.linalg.det(linear) > 0.0:
         raise ValueError(
@@ -62,14 +65,17 @@ def marked_points(text):
 
 
 def _fix_plane(points):
-    """Whether points (n, xy 2), px or mm, fix a plane's place in a picture: no line is within 1 of all of them, or of all but one."""
+    """Whether points (n, xy 2), px or mm, determine a plane: no line is within 1 px or mm of all of them, or of all but one."""
     points = np.unique(points, axis=0)
-    rests = (np.delete(points, one, axis=0) for one in range(len(points)))
-    return len(points) >= MIN_POINTS and all(np.linalg.svd(rest - rest.mean(axis=0), compute_uv=False)[-1] >= 1.0 for rest in rests)
+    subsets = (np.delete(points, one, axis=0) for one in range(len(points)))
+    return len(points) >= MIN_POINTS and all(np.linalg.svd(part - part.mean(axis=0), compute_uv=False)[-1] >= 1.0 for part in subsets)
 
 
 def point_mm(name, side):
-    """Position (x, y, z) of the "front" or "back" of a key such as "F#4", or of "end", mm; raises ValueError where there is none."""
+    """Return the position (x, y, z), keyboard frame, mm, of the "front" or "back" of a key such as "F#4" or of "end".
+
+    Raises ValueError where the key or the point does not exist.
+    """
     y = 0.0 if side == "front" else STANDARD.white_length_mm
     if name == "end":
         return STANDARD.width_mm, y, 0.0
@@ -80,5 +86,5 @@ def point_mm(name, side):
     if not is_black(key):
         return white_index(key) * STANDARD.white_pitch_mm, y, 0.0
     if side == "back":
-        raise ValueError(f"of a black key expected its front, found {name}-back")
+        raise ValueError(f"expected {name}-front for a black key, found {name}-back")
     return key_centres_x_mm()[key], STANDARD.black_front_mm, 0.0

@@ -84,7 +84,7 @@ def test_licensed_arrays_stay_out_of_checkpoints(model):
 
 
 def test_another_tree_is_refused(model):
-    with pytest.raises(ManoError, match="tree of joints"):
+    with pytest.raises(ManoError, match="joint tree"):
         Skinning(replace(model, parents=(-1, *range(15))))
 
 

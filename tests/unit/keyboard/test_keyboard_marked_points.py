@@ -39,11 +39,11 @@ def test_names_and_places():
         ),
         ("A0-front 1 2; A0-back 3 4; A0-front 5 6; A0-back 7 8", "on the keyboard of which no 3 are on one line"),
         ("A0-front 50 300; C4-front 300 301; end-front 600 300; A0-back 60 200", "on the keyboard of which no 3 are on one line"),
-        ("A0-front 1 1; A0-back 90 90; end-front 300 300; end-back 400 400", "in the picture of which no 3 are on one line"),
-        ("A0-front 1 1; A0-back 1 1; end-front 300 1; end-back 400 400", "in the picture of which no 3 are on one line"),
+        ("A0-front 1 1; A0-back 90 90; end-front 300 300; end-back 400 400", "in the frame of which no 3 are on one line"),
+        ("A0-front 1 1; A0-back 1 1; end-front 300 1; end-back 400 400", "in the frame of which no 3 are on one line"),
         ("A0-front 600 300; A0-back 590 200; end-front 50 300; end-back 60 200", "from above, found its mirror image in 'A0"),
         (f"A0-front {'9' * 400} 1", "coordinates of at most 100000 px, found 'A0-front 9"),
-        ("C#4-back 1 2", "of a black key expected its front, found C#4-back"),
+        ("C#4-back 1 2", "expected C#4-front for a black key, found C#4-back"),
     ],
 )
 def test_what_is_wrong_is_said(text, message):

@@ -91,7 +91,7 @@ def test_a_focal_length_that_the_keys_hardly_tell_is_assumed(camera, picture_of,
     monkeypatch.setattr(registration, "KNOWN_FOCAL_SPREAD", 0.01)
     found = register_keyboard(windows(picture_of, camera(), 1), 1280, NOTES.empty(), TIME_S, NO_HANDS)
     assert found.focal_source == found.camera.focal_source == "assumed" and found.focal_spread > 0.01
-    assert "(assumed, give or take" in found.summary_lines()[0]
+    assert "(assumed, +- " in found.summary_lines()[0]
 
 
 def test_a_known_focal_length_is_kept(camera, picture_of):
@@ -185,7 +185,7 @@ def test_marked_points_are_used(whole_view, picture_of, error_mm):
     assert (found.problem, found.source, found.octave_source) == (None, "sheet", "sheet")
     assert found.view.width_px == 2560 and error_mm(at_windows_size(found.view), whole_view) < 3.0
     assert found.confidence > 0.5 and (found.first_key, found.last_key) == (0, 87)
-    assert found.summary_lines()[0].startswith("marked in the sheet; octave by the sheet")
+    assert found.summary_lines()[0].startswith("marked in the sheet; octave from the sheet")
 
 
 def test_marked_points_are_refined_on_the_edges(whole_view, picture_of, error_mm):
