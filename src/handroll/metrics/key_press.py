@@ -200,7 +200,7 @@ def _landing_error_mm(notes, time_s, joints, delay_s):
     """
     shown = np.where(np.isfinite(joints).any(axis=(2, 3)), State.OBSERVED, State.HIDDEN)
     landing = landings(notes, time_s, joints, shown, delay_s)
-    outside = np.maximum(np.abs(landing.aside_mm) - landing.half_width_mm, 0.0)
+    outside = np.maximum(np.abs(landing.offset_mm) - landing.half_width_mm, 0.0)
     nearest = outside.min(axis=(1, 2))
     return float(np.nanmean(nearest)) if np.isfinite(nearest).any() else float("nan")
 

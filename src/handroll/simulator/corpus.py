@@ -297,7 +297,7 @@ def fingered_notes(performance, motion):
     """
     landing = landings(performance.notes, motion["time_s"][:, 0], motion["joints_keyboard_mm"], motion["state"])
     hand, finger = performance.note_hand, performance.note_finger
-    outside = np.maximum(np.abs(landing.aside_mm) - landing.half_width_mm, 0.0)
+    outside = np.maximum(np.abs(landing.offset_mm) - landing.half_width_mm, 0.0)
     labels = {
         "hand": np.array(HANDS, dtype=object)[hand],
         "finger": finger + 1,

@@ -250,6 +250,6 @@ def test_white_keys_are_narrower_between_the_black_keys():
 
 def test_series_are_interpolated_at_true_times_and_not_across_holes():
     time_s, values = np.array([0.0, 0.1, 0.3, 2.0]), np.array([0.0, 1.0, 3.0, 5.0])
-    found = at_times(time_s, values, [-0.1, 0.05, 0.2, 1.0, 2.0, 2.1], longest_s=1.0)
+    found = at_times(time_s, values, [-0.1, 0.05, 0.2, 1.0, 2.0, 2.1], max_gap_s=1.0)
     np.testing.assert_allclose(found, [np.nan, 0.5, 2.0, np.nan, np.nan, np.nan])
     np.testing.assert_allclose(at_times(time_s, values, 2.0), 5.0)
