@@ -70,7 +70,7 @@ def _advice(error):
 
 
 def progress(items, total, unit):
-    """Yield the items and log how many are done, how fast, and the estimated time left, at most every `PROGRESS_S`.
+    """Yield the items and log how many are done, how fast, and the time left, at intervals of `PROGRESS_S` or more.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from handroll.logs import LOGGER, progress, step_log
 
 
 def file_handlers():
-    """What a step leaves behind unless it cleans up; whoever imports the package may have added others."""
+    """Handlers that a step must remove; importing the package may have added null handlers."""
     return [handler for handler in LOGGER.handlers if not isinstance(handler, logging.NullHandler)]
 
 

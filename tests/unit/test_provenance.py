@@ -24,7 +24,7 @@ from handroll.provenance import atomic_path, code_hash, file_identity, file_sha2
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A package `handroll` of its own, with a script that imports half of it."""
+    """A separate package `handroll`, with a script that imports half of it."""
     root = tmp_path / "src" / "handroll"
     files = {
         "__init__.py": "",
@@ -90,7 +90,7 @@ def test_cycles_of_imports_end(package):
     assert hash_of(package)
 
 
-def test_the_place_of_script_and_package_does_not_count(package, tmp_path):
+def test_the_folder_of_script_and_package_does_not_count(package, tmp_path):
     before = hash_of(package)
     for folder in ("aaa", "zzz"):
         script = tmp_path / folder / "script.py"
@@ -175,7 +175,7 @@ CONFIGURATIONS = [
 
 
 def run_by(path, chosen):
-    """All handroll files that a script imports, by a way of its own: Python's own finder of modules, and the chosen engines."""
+    """All handroll files that a script imports, found independently with Python's own module finder, and the chosen engines."""
     files, pending = set(), [path, *(file for module in chosen for file in files_of(module))]
     while pending:
         file = pending.pop()
@@ -188,7 +188,7 @@ def run_by(path, chosen):
 
 @cache
 def imported_by(file):
-    """Files of handroll that a file imports itself."""
+    """Files of handroll that a file imports directly."""
     names = []
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -213,7 +213,7 @@ def files_of(module, whole=True):
 
 @pytest.mark.parametrize("values", CONFIGURATIONS)
 def test_every_module_that_a_rule_runs_is_hashed_or_has_a_version(values, monkeypatch):
-    """Of each rule as Snakemake plans it: what its script imports is in its hash, or run by a module whose VERSION it carries."""
+    """For each planned rule, every import of its script is part of its hash, or is imported by a module with a VERSION."""
     steps = {}
 
     def hashed(script, chosen=()):
@@ -227,7 +227,7 @@ def test_every_module_that_a_rule_runs_is_hashed_or_has_a_version(values, monkey
 
     monkeypatch.setattr(provenance, "code_hash", hashed)
     monkeypatch.setattr(provenance, "module_versions", versioned)
-    # What the rules set in this process is set back at the end.
+    # Values that the rules set in this process are restored at the end.
     for module, name in ((snakemake.script, "get_source"), (smart_open, "parse_uri")):
         monkeypatch.setattr(module, name, getattr(module, name))
     monkeypatch.setattr(gc, "set_threshold", lambda *_: None)
@@ -263,7 +263,7 @@ def planned_code(values):
 
 
 def test_modules_are_imported_by_name_from_tables_of_literals_only():
-    """So that what is imported can be read from the code without running it."""
+    """The imports can then be read from the code without running it."""
     for path in (ROOT / "src" / "handroll").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
@@ -313,7 +313,7 @@ def killed_while_writing(path):
     return temporary
 
 
-def test_what_a_killed_writer_left_is_removed(tmp_path):
+def test_temporary_files_of_a_killed_writer_are_removed(tmp_path):
     target = tmp_path / "a[1].parquet"
     stale, other = killed_while_writing(target), killed_while_writing(tmp_path / "b.parquet")
     assert temporary_target(stale.name) == target.name and stale.suffix == ".parquet"
@@ -344,7 +344,7 @@ def test_writers_at_the_same_time_leave_each_other_alone(tmp_path, outer, inner)
     assert {path.name for path in tmp_path.iterdir()} == {outer, inner}
 
 
-def test_processes_that_write_the_same_file_at_once_each_write_it_whole(tmp_path):
+def test_processes_that_write_the_same_file_at_once_leave_a_complete_file(tmp_path):
     target = tmp_path / "weights.bin"
     code = "import sys\nfrom handroll.provenance import atomic_path\nwith atomic_path(sys.argv[1]) as temporary:\n"
     code += "    temporary.write_text(sys.argv[2] * 1000)\n    print(flush=True)\n    sys.stdin.read()\n"
@@ -362,7 +362,7 @@ def test_processes_that_write_the_same_file_at_once_each_write_it_whole(tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["weights.bin"]
 
 
-def test_a_file_of_another_machine_is_left_until_nobody_has_written_to_it_for_a_day(tmp_path):
+def test_a_temporary_file_of_another_host_is_kept_for_a_day(tmp_path):
     fresh = tmp_path / ".a.json.node7_1_0123abcd.part.json"
     old = tmp_path / ".a.json.node7_2_0123abcd.part.json"
     for path in (fresh, old):
@@ -375,11 +375,11 @@ def test_a_file_of_another_machine_is_left_until_nobody_has_written_to_it_for_a_
 
 
 @pytest.mark.parametrize("name", ["take.parquet", ".take.parquet", ".take.4242.part.parquet", ".w.part", ".a.json.n_1_0123abcd.part.txt"])
-def test_other_files_are_nobodys(name):
+def test_other_names_are_not_temporary_files(name):
     assert temporary_target(name) is None
 
 
-def test_a_file_is_told_by_size_and_time_not_by_its_path(tmp_path):
+def test_file_identity_depends_on_size_and_time_but_not_on_the_path(tmp_path):
     one = tmp_path / "one.mp4"
     one.write_bytes(b"1234")
     os.utime(one, (1000, 1000.9))

@@ -94,7 +94,7 @@ def test_the_same_table_gives_the_same_bytes(tmp_path):
         ({"events": [[]]}, r"column events: expected shape \(3,\), found \(1,\)"),
     ],
 )
-def test_what_does_not_fit_is_refused_by_name(change, message):
+def test_a_column_that_does_not_fit_is_rejected_by_name(change, message):
     columns = {name: value for name, value in {**sample(), **change}.items() if value is not None}
     with pytest.raises(SchemaError, match=f"table sample.*{message}"):
         to_arrow(SAMPLE, columns)
@@ -116,7 +116,7 @@ def test_another_table_is_refused_with_its_path(tmp_path):
 
 @pytest.mark.parametrize("name", ["count", "time_s"])
 def test_missing_numbers_are_refused(tmp_path, name):
-    """Arrow would turn integers with gaps into floats, and leave rows of arrays out."""
+    """Arrow would turn integers with gaps into floats, and leave out rows of arrays."""
     whole = to_arrow(SAMPLE, sample())
     values = pa.array([None, *whole[name].to_pylist()[1:]], whole[name].type)
     pq.write_table(whole.set_column(whole.column_names.index(name), whole.schema.field(name), values), tmp_path / "a.parquet")
@@ -139,7 +139,7 @@ def test_damage_anywhere_is_noticed(tmp_path):
         except SchemaError as error:
             assert "delete it and run again" in str(error)
         else:
-            # Not every byte counts: some are reserved, or say who wrote the file.
+            # Not every byte matters: some are reserved or name the writer of the file.
             assert all(np.array_equal(columns[name], notes[name]) for name in notes)
 
 

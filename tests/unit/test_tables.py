@@ -39,7 +39,7 @@ def test_rows_are_joined_in_order():
     assert join_rows(NOTES, [])["pitch"].dtype == np.int8
 
 
-def test_frames_and_hands_become_rows_and_come_back():
+def test_by_row_and_by_frame_are_inverse():
     keys = frame_keys([0.0, 0.04, 0.1])
     rows = by_row({**keys, "points_m": np.arange(3 * 2 * 4 * 3).reshape(3, 2, 4, 3)})
     assert rows["hand"].tolist() == ["left", "right"] * 3

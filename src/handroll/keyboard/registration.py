@@ -50,7 +50,7 @@ class RegisteredKeyboard:
     keyboard : Keyboard
         With the fitted dimensions.
     focal_source : str
-        "sheet" or "config" where it was given, "keyboard" where the keys tell it, "assumed" where they hardly do.
+        "sheet" or "config" for a given focal length, "keyboard" where the keys constrain it, "assumed" where they barely do.
     focal_spread : float or None
         Relative standard deviation of the focal length; None where marked points were not refined on the edges.
     octave_source : str

@@ -13,14 +13,14 @@ def vectors():
     return Rotation.random(60, random_state=1).as_rotvec().reshape(5, 4, 3, 3)
 
 
-def test_conversions_are_scipys_and_inverse(vectors):
+def test_conversions_agree_with_scipy_and_are_inverse(vectors):
     matrix = rotations.matrix_from_rotvec(vectors)
     np.testing.assert_allclose(matrix, Rotation.from_rotvec(vectors.reshape(-1, 3)).as_matrix().reshape(5, 4, 3, 3, 3), atol=1e-12)
     np.testing.assert_allclose(rotations.rotvec_from_matrix(matrix), vectors, atol=1e-9)
     np.testing.assert_allclose(rotations.rotvec_from_quaternion(rotations.quaternion_from_rotvec(vectors)), vectors, atol=1e-9)
 
 
-def test_nan_touches_only_itself(vectors):
+def test_nan_affects_only_itself(vectors):
     broken = vectors.copy()
     broken[2, 1, 0, 2] = np.nan
     for there, back in (
@@ -41,7 +41,7 @@ def test_compose_and_angle_between():
 
 
 @pytest.mark.parametrize("axis", [(0.0, 0.0, 1.0), (0.6, 0.0, -0.8), (1.0, 2.0, 3.0)])
-def test_a_turning_series_becomes_continuous(axis):
+def test_a_turning_series_is_unwrapped(axis):
     axis = np.array(axis) / np.linalg.norm(axis)
     angle = np.linspace(0.1, 8.0 * np.pi, 200)
     wrapped = rotations.rotvec_from_matrix(rotations.matrix_from_rotvec(angle[:, None] * axis))
@@ -49,7 +49,7 @@ def test_a_turning_series_becomes_continuous(axis):
     np.testing.assert_allclose(rotations.unwrap_rotvec(wrapped), angle[:, None] * axis, atol=1e-6)
 
 
-def test_continuous_keeps_the_rotation_and_skips_nan():
+def test_unwrapping_keeps_the_rotation_and_skips_nan():
     rng = np.random.default_rng(0)
     path = np.array([2.0, 2.0, -1.0]) + np.cumsum(rng.normal(0.0, 0.05, (300, 2, 3)), axis=0)
     wrapped = rotations.rotvec_from_matrix(rotations.matrix_from_rotvec(path))
@@ -58,11 +58,11 @@ def test_continuous_keeps_the_rotation_and_skips_nan():
     assert np.isnan(series[40:60, 1]).all() and np.isfinite(series).sum() == series.size - 60
     np.testing.assert_allclose(rotations.matrix_from_rotvec(series), rotations.matrix_from_rotvec(wrapped), atol=1e-9)
     assert np.nanmax(np.linalg.norm(np.diff(series, axis=0), axis=-1)) < 0.5
-    # Across the gap too, the sheet is the one nearest to the last valid frame.
+    # Also across the gap, the vector is the one nearest to the last valid frame.
     assert np.linalg.norm(series[60, 1] - series[39, 1]) < np.pi
 
 
-def test_continuous_is_the_nearest_sheet(vectors):
+def test_unwrapping_chooses_the_nearest_vector(vectors):
     series = rotations.unwrap_rotvec(vectors.reshape(20, 3, 3))
     step = np.linalg.norm(np.diff(series, axis=0), axis=-1)
     axis = series[1:] / np.linalg.norm(series[1:], axis=-1, keepdims=True)
@@ -70,15 +70,15 @@ def test_continuous_is_the_nearest_sheet(vectors):
         assert (np.linalg.norm(series[1:] + turn * axis - series[:-1], axis=-1) >= step - 1e-9).all()
 
 
-def test_continuous_through_a_whole_turn_at_rest():
-    """The identity at the end of a turn is the whole turn, not zero."""
+def test_unwrapping_of_a_full_turn():
+    """The identity at the end of a full turn becomes the full turn instead of zero."""
     angles = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 2 * np.pi, 6.5])
     wrapped = rotations.rotvec_from_matrix(rotations.matrix_from_rotvec(angles[:, None] * np.array([1.0, 0.0, 0.0])))
     wrapped[6] = 0.0
     np.testing.assert_allclose(rotations.unwrap_rotvec(wrapped)[:, 0], angles, atol=1e-6)
 
 
-def test_slerp_is_scipys(vectors):
+def test_slerp_agrees_with_scipy(vectors):
     start, end = vectors.reshape(-1, 3)[:30], vectors.reshape(-1, 3)[30:]
     for fraction in (0.0, 0.3, 1.0):
         ours = rotations.slerp(start, end, fraction)

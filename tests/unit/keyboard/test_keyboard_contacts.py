@@ -32,7 +32,7 @@ def test_a_key_held_beyond_the_last_frame():
     assert np.flatnonzero(np.isfinite(held[:, 0, 4])).tolist() == list(range(25, 30))
 
 
-def test_a_withheld_label_holds_nobody():
+def test_a_withheld_label_makes_no_contact():
     assert np.isnan(key_tops_held_mm(notes((0.0, 3.0, 60, "", 0), (0.0, 3.0, 61, "", 0)), TIME_S)).all()
 
 
@@ -43,6 +43,6 @@ def test_no_notes_and_no_frames():
     assert key_tops_held_mm(notes((0.0, 1.0, 60, "left", 1)), np.empty(0)).shape == (0, 2, 5)
 
 
-def test_one_finger_that_goes_to_the_next_key_holds_that():
+def test_a_finger_that_moves_to_the_next_key_holds_the_next_key():
     held = key_tops_held_mm(notes((0.0, 1.0, 60, "right", 2), (0.8, 2.0, 61, "right", 2)), TIME_S)
     assert held[7, 1, 1] == 0.0 and held[8, 1, 1] == held[19, 1, 1] == STANDARD.black_height_mm and np.isnan(held[20, 1, 1])

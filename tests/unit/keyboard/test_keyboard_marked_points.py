@@ -8,7 +8,7 @@ from handroll.keyboard.marked_registration import fit_landmarks
 TEXT = "A0-front 102 655; A0-back 110.5 401 ;end-front 1820,650; end-back 1811 398.;F#4-front -3 520; C4-front 911 640;"
 
 
-def test_names_and_places():
+def test_names_and_positions():
     points_px, points_mm = marked_points(TEXT)
     np.testing.assert_array_equal(points_px, [(102, 655), (110.5, 401), (1820, 650), (1811, 398), (-3, 520), (911, 640)])
     f_sharp = key_centres_x_mm()[key_of_pitch(66)]
@@ -46,12 +46,12 @@ def test_names_and_places():
         ("C#4-back 1 2", "expected C#4-front for a black key, found C#4-back"),
     ],
 )
-def test_what_is_wrong_is_said(text, message):
+def test_errors_name_the_problem(text, message):
     with pytest.raises(ValueError, match=message):
         marked_points(text)
 
 
-def test_marked_points_give_the_camera_back(camera, error_mm):
+def test_marked_points_recover_the_camera(camera, error_mm):
     view = camera(tilt_deg=12.0, roll_deg=3.0, k1=-0.03)
     names = ["A0-front", "A0-back", "C2-front", "C4-back", "F#4-front", "C6-front", "C6-back", "end-front", "end-back"]
     points_mm = np.array([point_mm(*name.split("-")) for name in names])
