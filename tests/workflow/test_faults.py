@@ -96,7 +96,7 @@ def test_a_damaged_table_is_named_and_made_anew(reference):
     table.write_bytes(data)
     done = project.run(*TARGETS, check=False)
     assert done.returncode != 0
-    assert "refined.parquet: expected a handroll pose table, found another file or a damaged one" in done.stdout
+    assert "refined.parquet: expected a handroll pose table, found another kind of file or a damaged one" in done.stdout
     assert "delete it and run again" in done.stdout
     table.unlink()
     project.run(*TARGETS)

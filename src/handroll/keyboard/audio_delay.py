@@ -68,7 +68,7 @@ _SEPARATION_S = 0.1
 _N_ALTERNATIVES = 50
 # Maximum length of the part of a video, around its middle, that the far search uses.
 _MAX_FAR_S = 120.0
-# Times before and after the middle of a stroke; the descent is the difference of the mean heights. Half a stroke is as long.
+# Times before and after the middle of a stroke; the descent is the difference of the mean heights over them.
 _FLANK_S = np.array([0.01, 0.02, 0.03, 0.04])
 # Times before and after the rest at which speeds are compared.
 _REST_S = np.array([0.03, 0.05, 0.07, 0.09, 0.11])

@@ -135,7 +135,7 @@ def test_a_damaged_result_is_named(results, path, content):
     root, write = results
     write(path, content)
     with pytest.raises(
-        SchemaError, match=f"{Path(path).name}: expected .*, found another file or a damaged one.*; delete it and run again"
+        SchemaError, match=f"{Path(path).name}: expected .*, found another kind of file or a damaged one.*; delete it and run again"
     ):
         report_of(root)
 
