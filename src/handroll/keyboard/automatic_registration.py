@@ -38,8 +38,6 @@ class Registration:
         With the fitted dimensions.
     blacks : int array
         Visible black keys, 0..35.
-    residual_mm : float
-        Median distance of the found edges from the model, millimetres on the keyboard.
     octaves : tuple of int
         Octave shifts that the visible keys allow, positive to the right; (0,) where the octave is certain.
     covariance : array (14, 14) or None
@@ -51,7 +49,6 @@ class Registration:
     view: KeyboardView
     keyboard: Keyboard
     blacks: np.ndarray
-    residual_mm: float
     octaves: tuple
     covariance: np.ndarray | None
     problem: Problem | None = None
@@ -87,8 +84,7 @@ def _register_row(image, row, focal_px):
     keyboard = STANDARD
     blacks = np.arange(black.min(), black.max() + 1)
     for _ in range(3):
-        view, keyboard, edges, offset, covariance = fit_edges(image, view, keyboard, visible_lines(blacks), blacks, focal_px)
-        residual = _residual_mm(view, edges, offset)
+        view, keyboard, _, _, covariance = fit_edges(image, view, keyboard, visible_lines(blacks), blacks, focal_px)
         # Centre the row, so that more keys can be found on both sides; otherwise its end would look like the end of the keyboard.
         octave = (_min_octave(blacks) + _max_octave(blacks)) // 2
         view, blacks = shift_octaves(view, keyboard, octave), blacks + 5 * octave
@@ -97,7 +93,7 @@ def _register_row(image, row, focal_px):
             break
         blacks = grown
     octaves = _possible_octaves(view, keyboard, blacks, _visible_blacks(image, view, keyboard))
-    return Registration(view, keyboard, blacks, residual, octaves, covariance)
+    return Registration(view, keyboard, blacks, octaves, covariance)
 
 
 def register_marked(image, points_px, points_mm, focal_px=None):
@@ -125,7 +121,7 @@ def register_marked(image, points_px, points_mm, focal_px=None):
     """
     height_px, width_px = image.shape
     view, keyboard = fit_landmarks(points_px, points_mm, width_px, height_px, focal_px=focal_px)
-    rough = Registration(view, keyboard, np.arange(len(BLACK_KEYS)), np.nan, (0,), None)
+    rough = Registration(view, keyboard, np.arange(len(BLACK_KEYS)), (0,), None)
     blacks = _visible_row(image, view, keyboard, MARKED_SEARCH_MM)
     if len(blacks) < MIN_MARKED_BLACKS:
         return rough
@@ -140,14 +136,7 @@ def register_marked(image, points_px, points_mm, focal_px=None):
     found = np.isfinite(offset) & (edges.kind != LIP)
     if found.mean() < MIN_SUPPORT:
         return rough
-    return Registration(view, keyboard, blacks, _residual_mm(view, edges, offset), (0,), covariance)
-
-
-def _residual_mm(view, edges, offset):
-    """Return the median distance of the found edges from the model, mm; infinity where none is found."""
-    found = np.isfinite(offset) & (edges.kind != LIP)
-    _, _, px_per_mm = edges.project(view)
-    return float(np.median(np.abs(offset[found] / px_per_mm[found]))) if found.any() else np.inf
+    return Registration(view, keyboard, blacks, (0,), covariance)
 
 
 def visible_lines(blacks):
