@@ -4,7 +4,7 @@ The picture shows the keys' outlines on the video, and how far off the found edg
 how the camera looks at the keys. A rejected video has no registered keyboard.
 """
 
-from handroll.drawing.placeholder import save_slate
+from handroll.drawing.placeholder import save_placeholder
 from handroll.logs import step_log
 from handroll.storage import read_json, read_table, write_json
 from handroll.tables import DETECTIONS, NOTES, by_frame
@@ -17,16 +17,16 @@ def main(snakemake):
     with step_log(snakemake.log[0], f"{snakemake.rule} {name}") as log:
         if params.rejected:
             write_json(made.registration, {"problem": "no_motion", "scores": {}})
-            save_slate(made.picture, name, [f"rejected: {', '.join(params.rejected)}"])
+            save_placeholder(made.picture, name, [f"rejected: {', '.join(params.rejected)}"])
             log.info("rejected: %s", ", ".join(params.rejected))
             return
         import cv2
         import numpy as np
 
-        from handroll.detection.frame_sampling import Glance
-        from handroll.drawing.image import save_picture
+        from handroll.detection.frame_sampling import HandSamples
+        from handroll.drawing.image import save_image
         from handroll.drawing.registration import draw_registration
-        from handroll.editing.background import median_windows
+        from handroll.editing.background import background_images
         from handroll.keyboard.marked_points import marked_points
         from handroll.keyboard.registration import register_keyboard
         from handroll.keyboard.registration_check import DOUBTS
@@ -36,8 +36,8 @@ def main(snakemake):
         detections = by_frame(read_table(given.detections, DETECTIONS)[0])
         notes, _ = read_table(given.notes, NOTES)
         time_s = detections["time_s"][:, 0]
-        colour = median_windows(given.video, time_s, survey["segments"], params.frames)
-        hands = Glance.from_dict(survey["hands"])
+        colour = background_images(given.video, time_s, survey["segments"], params.frames)
+        hands = HandSamples.from_dict(survey["hands"])
         focal = next(((px, source) for px, source in ((params.focal_px, "sheet"), (params.settings["focal_px"], "config")) if px), None)
         found = register_keyboard(
             [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in colour],
@@ -53,10 +53,10 @@ def main(snakemake):
         write_json(made.registration, found.to_dict() | {"scores": scores})
         log.info("%s", found.problem or f"keys {found.first_key} to {found.last_key}")
         if not colour:
-            save_slate(made.picture, name, found.summary_lines())
+            save_placeholder(made.picture, name, found.summary_lines())
             return
         median = np.median(colour, axis=0).astype(np.uint8)
-        save_picture(
+        save_image(
             draw_registration(median, found.drawing_inputs, found.edges_mm, found.residual_mm, name, found.summary_lines()), made.picture
         )
         if found.doubt:
