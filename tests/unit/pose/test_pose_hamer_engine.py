@@ -7,7 +7,7 @@ import torch
 from handroll import tables
 from handroll.camera import Camera, hamer_camera
 from handroll.hand.mano import ManoError, mano_joints
-from handroll.hand.rotations import angle_between, compose, matrix_from_rotvec, rotvec_from_matrix
+from handroll.hand.rotations import compose, matrix_from_rotvec, rotvec_from_matrix
 from handroll.hand.skeleton import JOINT_OF_LANDMARK
 from handroll.hand.skinning import Skinning
 from handroll.media.write import VideoWriter
@@ -21,6 +21,7 @@ from handroll.pose.hamer.head import HandParameters
 from handroll.pose.hamer.inference import look
 from handroll.pose.hamer.settings import HamerError
 from handroll.pose.hamer.shape import refit, robust_mean
+from support.rotation_angle import angle_between
 from support.toy_mano import synthetic_mano, write_mano_pickle
 from toy_hamer import write_toy_checkpoint
 

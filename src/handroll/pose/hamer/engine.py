@@ -19,7 +19,7 @@ from handroll.camera import hamer_camera
 from handroll.device import torch_threads
 from handroll.hand.mano import mano_joints
 from handroll.hand.mano_file import read_mano
-from handroll.hand.rotations import continuous, rotvec_from_matrix
+from handroll.hand.rotations import rotvec_from_matrix, unwrap_rotvec
 from handroll.hand.skeleton import HANDS, JOINT_OF_LANDMARK, N_JOINTS, N_ROTATIONS
 from handroll.hand.skinning import Skinning
 from handroll.pose.hamer import VERSION
@@ -195,7 +195,7 @@ def poses(seen, detections, camera, model, rescale, shape, refitted):
         if not own:
             rotations[:, 0] = towards(camera.rays(square[0])) @ rotations[:, 0]
             start = start * [1.0, 1.0, camera.focal_px / hamer_camera(camera.width_px, camera.height_px).focal_px]
-        columns["rotation_rad"][rows, side] = continuous(rotvec_from_matrix(rotations))
+        columns["rotation_rad"][rows, side] = unwrap_rotvec(rotvec_from_matrix(rotations))
         columns["betas"][rows, side] = betas
         # From the stored float32 values, so that the table agrees with itself.
         stored = [columns[name][rows, side] for name in ("rotation_rad", "betas")]
