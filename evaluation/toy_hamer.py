@@ -7,8 +7,8 @@ import numpy as np
 import torch
 import yaml
 
-from handroll.pose.hamer.layout import state_shapes
 from handroll.pose.hamer.network import HamerNetwork
+from handroll.pose.hamer.parameter_layout import state_shapes
 from handroll.pose.hamer.settings import RELEASED, BackboneSizes, DecoderSizes, HamerSettings
 
 TOY = HamerSettings(

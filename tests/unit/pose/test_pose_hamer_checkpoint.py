@@ -14,7 +14,7 @@ import torch
 
 from handroll.pose.hamer import weights_cache as compact_module
 from handroll.pose.hamer.checkpoint import URL, load_checkpoint, load_mano_buffers, mano_differences
-from handroll.pose.hamer.layout import state_shapes
+from handroll.pose.hamer.parameter_layout import state_shapes
 from handroll.pose.hamer.settings import RELEASED, HamerError, read_settings
 from handroll.pose.hamer.weights_cache import compact_checkpoint
 from handroll.provenance import file_sha256

@@ -13,7 +13,7 @@ from handroll.hand.skinning import Skinning
 from handroll.media.write import VideoWriter
 from handroll.pose import fit_problem
 from handroll.pose.engine import fit_pose
-from handroll.pose.hamer import chunks, engine
+from handroll.pose.hamer import engine, resumable_results
 from handroll.pose.hamer.cameras import full_frame_translation, mirrored_rotations
 from handroll.pose.hamer.crop_stream import batches
 from handroll.pose.hamer.crops import square_of_box
@@ -279,7 +279,7 @@ class Counting(torch.nn.Module):
 
 def test_a_job_that_breaks_off_goes_on_where_it_ended(toy, tmp_path, monkeypatch):
     _, video, detections, _ = toy
-    monkeypatch.setattr(chunks, "CHUNK_FRAMES", 4)
+    monkeypatch.setattr(resumable_results, "CHUNK_FRAMES", 4)
     wanted = engine.hands_to_see(detections)
 
     def run(network, boxes=detections["box_px"], kept=tmp_path / "kept"):

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from handroll.pose.hamer.layout import state_shapes
+from handroll.pose.hamer.parameter_layout import state_shapes
 from handroll.pose.hamer.settings import HamerError
 from handroll.provenance import file_sha256
 

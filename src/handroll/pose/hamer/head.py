@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from handroll.pose.hamer.layout import BETAS, CAMERA, POSE
+from handroll.pose.hamer.parameter_layout import BETAS, CAMERA, POSE
 
 JOINTS = 16
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from handroll.hand.skeleton import N_ROTATIONS
-from handroll.pose.hamer.chunks import Chunks
 from handroll.pose.hamer.crop_stream import batches
+from handroll.pose.hamer.resumable_results import Chunks
 
 N_NUMBERS = 9 * N_ROTATIONS + 10 + 3
 """Rotation matrices, betas and camera of a hand."""

@@ -5,7 +5,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from handroll.pose.hamer.chunks import Chunks
+from handroll.pose.hamer.resumable_results import Chunks
 
 
 def an_archive(shape):
