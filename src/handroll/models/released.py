@@ -9,12 +9,8 @@ A speech encoder's file does not tell HuBERT from wav2vec 2.0 either, which comp
 """
 
 import math
-import pickle
 import re
-from argparse import Namespace
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -23,6 +19,8 @@ from handroll.models.diffusion import schedule
 from handroll.models.gesture import GestureSettings, GestureUNet
 from handroll.models.position import PositionPredictor, PositionSettings
 from handroll.models.speech_encoder import KINDS, LARGE, SpeechEncoder
+from handroll.safe_pickle import UnreadableError, load_torch
+from handroll.state_dicts import layout_problems, listed, state_dict_at
 
 POSITION_SCALE = (1.5, 1.5, 25.0)
 """Normalised x, y, z of a hand times this is the dataset's translation, in its units."""
@@ -81,9 +79,6 @@ _COEFFICIENTS = (
 _COEFFICIENT_TOLERANCE = 1e-3
 # Relative; their last ones are small differences, in single precision.
 
-_LISTED = 6
-# Most names of a kind that a message lists.
-
 
 class ReleasedError(ValueError):
     """A file is not the released checkpoint that it has to be; the message says what was expected, what was found, and what to do."""
@@ -140,7 +135,7 @@ def load_position(path):
     ReleasedError
     """
     what = "PianoMotion10M's position predictor (piano2posi-*.ckpt)"
-    return _position(path, what, _tensors(path, what, _read(path, what), "state_dict"))
+    return _position(path, what, _read_state(path, what, "state_dict"))
 
 
 def load_gesture(path):
@@ -161,7 +156,7 @@ def load_gesture(path):
         Also where the diffusion is another.
     """
     what = "PianoMotion10M's gesture generator (piano2pose-*.ckpt)"
-    state = _tensors(path, what, _read(path, what), "state_dict")
+    state = _read_state(path, what, "state_dict")
     parts = {"model.": {}, "piano2posi.": {}, "": {}}
     for name, value in state.items():
         prefix = next(prefix for prefix in parts if name.startswith(prefix))
@@ -189,7 +184,7 @@ def load_autoencoder(path):
     ReleasedError
     """
     what = "PianoMotion10M's auto-encoder of the FID"
-    state = _tensors(path, what, _read(path, what), "gen_dict")
+    state = _read_state(path, what, "gen_dict")
     network = _build(path, what, lambda: MotionAutoencoder(_autoencoder_settings(state)), state)
     _fill(path, what, (network,), state)
     return network
@@ -292,26 +287,19 @@ def _build(path, what, make, state):
         with torch.device("meta"):
             return make()
     except KeyError as error:
-        raise _wrong(path, what, f"a file without {error.args[0]}, which holds {_listed(sorted(state))}") from None
+        raise _rejection(path, what, f"a file without {error.args[0]}, which holds {listed(sorted(state))}") from None
     except (ValueError, IndexError, ArithmeticError, AssertionError, RuntimeError) as error:
         # Sizes that don't fit each other fail in whichever layer comes first.
-        raise _wrong(path, what, f"tensors of sizes that make no network ({error})") from None
+        raise _rejection(path, what, f"tensors of sizes that make no network ({error})") from None
 
 
 def _fill(path, what, networks, state, unused=()):
-    """Give networks their tensors, each exactly the one it has to have."""
+    """Assign tensors to networks after checking their layout."""
     named = [(network, released_names(network)) for network in networks]
-    wanted = {names[own]: value.shape for network, names in named for own, value in network.state_dict().items()}
-    problems = []
-    if missing := sorted(wanted.keys() - state.keys()):
-        problems.append(f"without {_listed(missing)}")
-    if unknown := sorted(state.keys() - wanted.keys() - set(unused)):
-        problems.append(f"with unknown {_listed(unknown)}")
-    shapes = {name: (state[name].shape, shape) for name, shape in wanted.items() if name in state}
-    if wrong := [f"{name} {tuple(found)} instead of {tuple(shape)}" for name, (found, shape) in shapes.items() if found != shape]:
-        problems.append(f"with {_listed(wrong)}")
-    if problems:
-        raise _wrong(path, what, f"a file {'; '.join(problems)}")
+    # Of any type: they are converted to single precision below.
+    expected = {names[own]: (value.shape, None) for network, names in named for own, value in network.state_dict().items()}
+    if problems := layout_problems(state, expected, unused):
+        raise _rejection(path, what, f"a file {problems}")
     for network, names in named:
         tensors = {own: state[released] for own, released in names.items()}
         single = {own: value.float() if value.is_floating_point() else value for own, value in tensors.items()}
@@ -322,59 +310,30 @@ def _fill(path, what, networks, state, unused=()):
 def _check_schedule(path, what, coefficients):
     """Raise unless the diffusion is the one that `handroll.models.diffusion` knows."""
     if unknown := sorted(coefficients.keys() - set(_COEFFICIENTS)):
-        raise _wrong(path, what, f"a file with unknown {_listed(unknown)}")
+        raise _rejection(path, what, f"a file with unknown {listed(unknown)}")
     ours = schedule()
     # The weight of the loss tells what the denoiser predicts: this one is v's.
     for name, expected in (("betas", ours.betas), ("alphas_cumprod", ours.alphas_cumprod), ("loss_weight", ours.alphas_cumprod)):
         found, expected = coefficients.get(name), expected.cpu()
         if found is None or found.shape != expected.shape or not torch.allclose(found.float(), expected, _COEFFICIENT_TOLERANCE, 0.0):
-            raise _wrong(path, what, f"a file whose {name} are not those of 1000 steps of the cosine schedule and the prediction of v")
+            raise _rejection(path, what, f"a file whose {name} are not those of 1000 steps of the cosine schedule and the prediction of v")
 
 
-def _read(path, what):
-    """What a torch file holds; nothing in it is run."""
-    path = Path(path)
-    if not path.is_file():
-        raise _wrong(path, what, "no file")
+def _read_state(path, what, key):
+    """Return the tensors under a key, with their weight norms in PyTorch's current spelling."""
     try:
-        # Arguments of the authors' programs, plain values.
-        with torch.serialization.safe_globals([Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # A broken pickle raises whatever it stumbles over.
-        raise _wrong(path, what, _problem(error)) from None
+        state = state_dict_at(load_torch(path), key)
+    except UnreadableError as error:
+        raise _rejection(path, what, error) from error
+    return {_current_name(name): value for name, value in state.items()}
 
 
-def _problem(error):
-    """What is wrong with a file that can't be read, without PyTorch's advice to read it unsafely."""
-    if code := re.search(r"GLOBAL (\S+)", str(error)):
-        return f"a file that names the Python code {code.group(1)}, which was not run"
-    if isinstance(error, pickle.UnpicklingError):
-        return "no file of PyTorch"
-    return f"a file that is cut off or damaged ({str(error).splitlines()[0][:80] if str(error) else type(error).__name__})"
-
-
-def _tensors(path, what, content, key):
-    """The tensors under a key, their weight norms in today's spelling."""
-    state = content.get(key) if isinstance(content, dict) else None
-    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        found = _listed(list(content)) if isinstance(content, dict) else type(content).__name__
-        raise _wrong(path, what, f"no tensors under {key!r} ({found})")
-    return {_respelled(name): value for name, value in state.items()}
-
-
-def _respelled(name):
+def _current_name(name):
     for old, new in _WEIGHT_NORM.items():
         if name.endswith(old):
             return name.removesuffix(old) + new
     return name
 
 
-def _listed(names):
-    """The first names of a list and how many more there are."""
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(str(name)[:100] for name in names[:_LISTED]) + more
-
-
-def _wrong(path, what, found):
+def _rejection(path, what, found):
     return ReleasedError(f"{path}: expected {what}, found {found}; get it again from its authors (github.com/agnJason/PianoMotion10M)")

@@ -15,9 +15,6 @@ latest possible where it is down. Fingertips that are held at their keys (`pose.
 
 import logging
 import math
-import pickle
-import re
-import zipfile
 from functools import cache
 from pathlib import Path
 
@@ -29,6 +26,8 @@ from handroll.device import torch_device, torch_threads
 from handroll.logs import progress
 from handroll.music.notes import note_table, pedal_table
 from handroll.provenance import file_sha256
+from handroll.safe_pickle import UnreadableError, load_torch
+from handroll.state_dicts import expected_of, layout_problems, listed, non_finite, state_dict_at
 from handroll.tables import PEDAL
 
 LOGGER = logging.getLogger("handroll")
@@ -66,9 +65,6 @@ SIZE_BYTES = 171_966_578
 
 PARTS = ("note_model", "pedal_model")
 """The networks of a checkpoint, both under the key `model`."""
-
-_LISTED = 4
-# Most names of a kind that a message lists.
 
 
 class KongError(ValueError):
@@ -233,13 +229,16 @@ def load_model(checkpoint, device="cpu"):
         parameter and buffer has to be there, with its shape and type, and no other.
     """
     path = Path(checkpoint)
-    states = _read(path)
+    states = _read_states(path)
     from piano_transcription_inference.models import Note_pedal
 
     model = Note_pedal(frames_per_second=FRAMES_PER_S, classes_num=KEYS)
     for part in PARTS:
         network = getattr(model, part)
-        _check(path, part, states[part], network.state_dict())
+        if problems := layout_problems(states[part], expected_of(network)):
+            raise _rejection(path, f"another network's {part}, {problems}")
+        if wrong := non_finite(states[part]):
+            raise _rejection(path, f"a {part} with numbers that are not finite in {listed(wrong)}")
         # Part by part: the package's own method for both takes any file, also one without a single weight.
         network.load_state_dict(states[part], strict=True)
     weights_sha256 = file_sha256(path)
@@ -248,72 +247,19 @@ def load_model(checkpoint, device="cpu"):
     return model.to(device).eval(), weights_sha256
 
 
-def _read(path):
-    """The two dictionaries of tensors of a checkpoint; nothing in the file is run."""
+def _read_states(path):
+    """Return the state dictionary of each of `PARTS`."""
     if not path.is_file():
         raise KongError(
-            f"{path}: expected the weights of Kong et al. 2021, found no file. `handroll doctor --fetch` fetches them, or put them there "
+            f"{path}: expected the weights of Kong et al. 2021, found no file. `handroll doctor --fetch` downloads them, or put them there "
             f"yourself (music.kong.checkpoint): {FILE_NAME} (172 MB, CC BY 4.0) from {PAGE_URL}"
         )
     try:
-        # The released file is of PyTorch's old kind, before 1.6, which can't be mapped.
-        mapped = zipfile.is_zipfile(path)
-        if mapped and (damaged := _damaged(path)):
-            raise EOFError(f"damaged in {damaged}")
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except Exception as error:
-        # A broken pickle raises whatever it stumbles over.
-        raise _wrong(path, _problem(error)) from None
-    model = content.get("model") if isinstance(content, dict) else None
-    if not isinstance(model, dict) or not all(isinstance(model.get(part), dict) for part in PARTS):
-        names = list(model if isinstance(model, dict) else content) if isinstance(content, dict) else [type(content).__name__]
-        raise _wrong(path, f"another network's file, which holds {_listed(names)}")
-    return {part: dict(model[part]) for part in PARTS}
+        content = load_torch(path, mapped=True)
+        return {part: state_dict_at(content, "model", part) for part in PARTS}
+    except UnreadableError as error:
+        raise _rejection(path, error) from error
 
 
-def _damaged(path):
-    """The first part of a zip archive that is not what its checksum says, or None."""
-    with zipfile.ZipFile(path) as archive:
-        return archive.testzip()
-
-
-def _problem(error):
-    """What is wrong with a file that can't be read, without PyTorch's advice to read it unsafely."""
-    if code := re.search(r"GLOBAL (\S+)", str(error)):
-        return f"a file that names the Python code {code.group(1)}, which no weights need; nothing of it was run"
-    if isinstance(error, pickle.UnpicklingError):
-        return "no file of PyTorch"
-    return f"a file that is cut off or damaged ({str(error).splitlines()[0][:80] if str(error) else type(error).__name__})"
-
-
-def _check(path, part, state, expected):
-    """Raise unless a part's tensors are exactly those of its network: names, shapes, types, finite."""
-    problems = []
-    if missing := [name for name in expected if name not in state]:
-        problems.append(f"without {_listed(missing)}")
-    if unknown := [name for name in state if name not in expected]:
-        problems.append(f"with unknown {_listed(unknown)}")
-    kinds = {name: (_kind(state[name]), _kind(value)) for name, value in expected.items() if name in state}
-    if wrong := [f"{name} {found} instead of {kind}" for name, (found, kind) in kinds.items() if found != kind]:
-        problems.append(f"with {_listed(wrong)}")
-    elif infinite := [name for name in kinds if not torch.isfinite(state[name]).all()]:
-        problems.append(f"with numbers that are not finite in {_listed(infinite)}")
-    if problems:
-        raise _wrong(path, f"another network's {part}, {'; '.join(problems)}")
-
-
-def _kind(value):
-    """Shape and type of a tensor, as text."""
-    if type(value) not in (torch.Tensor, torch.nn.Parameter) or value.layout != torch.strided:
-        return type(value).__name__
-    return f"{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
-
-
-def _listed(names):
-    """The first names of a list and how many more there are."""
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(str(name)[:100] for name in names[:_LISTED]) + more
-
-
-def _wrong(path, found):
+def _rejection(path, found):
     return KongError(f"{path}: expected the weights of Kong et al. 2021, found {found}; get {FILE_NAME} again from {PAGE_URL}")

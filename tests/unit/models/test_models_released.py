@@ -231,7 +231,7 @@ def test_code_in_a_file_is_not_run(write, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_what_is_no_checkpoint_is_refused(write, tmp_path, position_state):
+def test_other_files_are_refused(write, tmp_path, position_state):
     assert "no file" in message_of(load_position, tmp_path / "absent.ckpt")
     (tmp_path / "page.ckpt").write_text("<html>")
     message_of(load_position, tmp_path / "page.ckpt")

@@ -167,16 +167,16 @@ def with_(states, part, name, value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: {"model": Code()}, "names the Python code .*mkdir, which no weights need; nothing of it was run"),
-        (lambda s: {"state_dict": {}}, "another network's file, which holds state_dict"),
-        (lambda s: {"model": {"note_model": s["note_model"]}}, "another network's file, which holds note_model"),
-        (lambda s: torch.zeros(3), "another network's file, which holds Tensor"),
+        (lambda s: {"model": Code()}, "names the Python code .*mkdir; none of it was run"),
+        (lambda s: {"state_dict": {}}, "no dictionary `model`, but a dictionary of state_dict"),
+        (lambda s: {"model": {"note_model": s["note_model"]}}, "no dictionary `pedal_model`, but a dictionary of note_model"),
+        (lambda s: torch.zeros(3), "no dictionary `model`, but a Tensor"),
         (lambda s: {"model": without(s, "note_model", "logmel_extractor.melW")}, "note_model, without logmel_extractor.melW"),
         (lambda s: {"model": without(s, "pedal_model", "bn0.running_var")}, "pedal_model, without bn0.running_var"),
         (lambda s: {"model": with_(s, "note_model", "more.weight", torch.zeros(2))}, "with unknown more.weight"),
         (lambda s: {"model": with_(s, "note_model", "frame_fc.bias", torch.zeros(87))}, r"frame_fc.bias \(87,\) .* instead of \(88,\)"),
         (lambda s: {"model": with_(s, "note_model", "frame_fc.bias", torch.zeros(88).double())}, "float64 instead of"),
-        (lambda s: {"model": with_(s, "note_model", "frame_fc.bias", 3)}, "frame_fc.bias int instead of"),
+        (lambda s: {"model": with_(s, "note_model", "frame_fc.bias", 3)}, "other objects than tensors: frame_fc.bias"),
         (lambda s: {"model": with_(s, "note_model", "frame_fc.bias", torch.full((88,), torch.nan))}, "not finite in frame_fc.bias"),
         (lambda s: {"model": {"note_model": s["pedal_model"], "pedal_model": s["note_model"]}}, "note_model, without .* with unknown"),
     ],
@@ -194,17 +194,14 @@ def test_damaged_files_are_refused(states, checkpoint, tmp_path):
     with pytest.raises(KongError, match=r"found no file. `handroll doctor --fetch` .*172 MB, CC BY 4.0.*zenodo.org/records/4034264"):
         load_model(path)
     path.write_text("<!doctype html>", encoding="utf-8")
-    with pytest.raises(KongError, match="found no file of PyTorch; get"):
-        load_model(path)
-    path.write_bytes(b"")
-    with pytest.raises(KongError, match="found a file that is cut off or damaged"):
+    with pytest.raises(KongError, match="found a web page.*; get"):
         load_model(path)
     path.write_bytes(checkpoint.read_bytes()[:-1000])
-    with pytest.raises(KongError, match="found a file that is cut off or damaged"):
+    with pytest.raises(KongError, match="found a damaged file"):
         load_model(path)
     torch.save({"model": states}, path)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 255
     path.write_bytes(data)
-    with pytest.raises(KongError, match=r"cut off or damaged \(damaged in"):
+    with pytest.raises(KongError, match="found a damaged file"):
         load_model(path)

@@ -23,7 +23,7 @@ from handroll.provenance import atomic_path, file_sha256
 LOGGER = logging.getLogger("handroll")
 
 FORMAT = "handroll hamer 1"
-"""Raised when the content of compact files changes; files of another are made anew."""
+"""Raised when the content of compact files changes; files of another are written again."""
 
 _TYPES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 
@@ -86,7 +86,7 @@ def compact_checkpoint(path, settings, dtype=torch.float32, cache=None):
             try:
                 return _read(compact, path, sha256, settings, dtype)
             except _DamagedError as error:
-                LOGGER.warning("%s: %s; made anew", compact, error)
+                LOGGER.warning("%s: %s; written again", compact, error)
         checkpoint = load_checkpoint(path, settings)
         if checkpoint.sha256 != sha256:
             raise _changing(path)
@@ -108,7 +108,7 @@ def _writing(folder):
     except (OSError, RuntimeError) as error:
         raise HamerError(
             f"{folder}: expected a folder for the compact form of the checkpoint, with 3 GB of room and allowed to be written to, "
-            f"found {error}; make room or give another folder as the cache"
+            f"found {error}; make room or choose another folder for the cache"
         ) from error
 
 
