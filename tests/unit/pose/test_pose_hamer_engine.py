@@ -15,10 +15,10 @@ from handroll.pose import fit_problem
 from handroll.pose.engine import fit_pose
 from handroll.pose.hamer import engine, resumable_results
 from handroll.pose.hamer.cameras import full_frame_translation, mirrored_rotations
-from handroll.pose.hamer.crop_stream import batches
+from handroll.pose.hamer.crop_stream import crop_batches
 from handroll.pose.hamer.crops import square_of_box
 from handroll.pose.hamer.head import HandParameters
-from handroll.pose.hamer.inference import look
+from handroll.pose.hamer.inference import run_inference
 from handroll.pose.hamer.settings import HamerError
 from handroll.pose.hamer.shape import refit, robust_mean
 from support.toy_mano import synthetic_mano, write_mano_pickle
@@ -148,7 +148,7 @@ def scene(request, tmp_path_factory):
     if request.param == "real":
         # What a crop shows is seen along its own ray.
         centre, _ = square_of_box(detections["box_px"].astype(float), 2.0)
-        matrices[:, :, 0] = np.swapaxes(engine.towards(camera.rays(centre)), -1, -2) @ matrices[:, :, 0]
+        matrices[:, :, 0] = np.swapaxes(engine.rotations_to(camera.rays(centre)), -1, -2) @ matrices[:, :, 0]
     matrices[:, 0] = mirrored_rotations(matrices[:, 0])
     centre, size = square_of_box(detections["box_px"].astype(float), 2.0)
     marks = (camera.project(joints)[:, :, list(MARKED)] - centre[:, :, None]) * [[[[-1.0, 1.0]], [[1.0, 1.0]]]]
@@ -159,7 +159,7 @@ def scene(request, tmp_path_factory):
     apart = np.linalg.norm(marks[:, :, :, None] - marks[:, :, None], axis=-1)
     marks[cut | ((apart < 12.0).sum(-1) > 1)] = np.nan
     oracle = Oracle(matrices.reshape(-1, 16, 3, 3).astype(np.float32), betas.reshape(-1, 10), marks.reshape(-1, len(MARKED), 2))
-    seen = look(oracle, video, detections["box_px"], engine.hands_to_see(detections), 7, 2.0, 2, plain_progress)
+    seen = run_inference(oracle, video, detections["box_px"], engine.detected_hands(detections), 7, 2.0, 2, plain_progress)
     return camera, (rotation, translation, betas, joints), detections, seen, oracle
 
 
@@ -218,7 +218,7 @@ def test_poses_are_fitted_to_another_shape():
 
 def test_the_least_turn_towards_a_ray():
     rays = np.array([[0.0, 0.0, 1.0], [0.3, -0.2, 1.0], [-2.0, 1.0, 1.0]])
-    turns = engine.towards(rays)
+    turns = engine.rotations_to(rays)
     np.testing.assert_allclose(turns @ np.swapaxes(turns, -1, -2), np.broadcast_to(np.eye(3), (3, 3, 3)), atol=1e-12)
     np.testing.assert_allclose(turns @ [0.0, 0.0, 1.0], rays / np.linalg.norm(rays, axis=1)[:, None], atol=1e-12)
     np.testing.assert_allclose(np.linalg.norm(rotvec_from_matrix(turns), axis=1), np.arccos(turns[:, 2, 2]), atol=1e-9)
@@ -280,20 +280,20 @@ class Counting(torch.nn.Module):
 def test_a_job_that_breaks_off_goes_on_where_it_ended(toy, tmp_path, monkeypatch):
     _, video, detections, _ = toy
     monkeypatch.setattr(resumable_results, "CHUNK_FRAMES", 4)
-    wanted = engine.hands_to_see(detections)
+    wanted = engine.detected_hands(detections)
 
-    def run(network, boxes=detections["box_px"], kept=tmp_path / "kept"):
-        return look(network, video, boxes, wanted, 2, 2.0, 1, plain_progress, kept, {"weights": "a"})
+    def run(network, boxes=detections["box_px"], scratch=tmp_path / "scratch"):
+        return run_inference(network, video, boxes, wanted, 2, 2.0, 1, plain_progress, scratch, {"weights": "a"})
 
-    whole = run(Counting(), kept=None)
+    whole = run(Counting(), scratch=None)
     with pytest.raises(Broken):
         run(Counting(last=20))
-    assert len(list((tmp_path / "kept").glob("*.npz"))) == 2
+    assert len(list((tmp_path / "scratch").glob("*.npz"))) == 2
     again = Counting()
     np.testing.assert_array_equal(run(again).camera, whole.camera)
     assert again.hands == wanted[8:].sum() + wanted[8:].sum() % 2
     # One that is damaged is made again; other boxes make everything again.
-    (tmp_path / "kept/000001.npz").write_bytes(b"PK\x03\x04")
+    (tmp_path / "scratch/000001.npz").write_bytes(b"PK\x03\x04")
     third = Counting()
     np.testing.assert_array_equal(run(third).camera, whole.camera)
     assert third.hands == wanted[4:8].sum() + wanted[4:8].sum() % 2
@@ -304,24 +304,24 @@ def test_a_job_that_breaks_off_goes_on_where_it_ended(toy, tmp_path, monkeypatch
 
 def test_batches_have_one_size_and_come_in_order(toy):
     _, video, detections, _ = toy
-    wanted = engine.hands_to_see(detections)
-    made = list(batches(video, detections["box_px"], wanted, 10, 2.0, 2))
+    wanted = engine.detected_hands(detections)
+    made = list(crop_batches(video, detections["box_px"], wanted, 10, 2.0, 2))
     assert [batch.crops.shape for batch in made] == [(10, 256, 192, 3)] * 5
-    np.testing.assert_array_equal(np.concatenate([batch.places for batch in made]), np.argwhere(wanted))
-    assert made[0].crops.dtype == np.uint8 and not made[-1].crops[len(made[-1].places) :].any()
+    np.testing.assert_array_equal(np.concatenate([batch.hands for batch in made]), np.argwhere(wanted))
+    assert made[0].crops.dtype == np.uint8 and not made[-1].crops[len(made[-1].hands) :].any()
     # A box above 4K's usual size is blurred: float crops.
     large = detections["box_px"].copy()
     large[..., :2] -= 300.0
     large[..., 2:] += 300.0
-    assert next(batches(video, large, wanted, 4, 2.0, 1)).crops.dtype == np.float32
+    assert next(crop_batches(video, large, wanted, 4, 2.0, 1)).crops.dtype == np.float32
 
 
 def test_errors_of_the_feed_are_raised(toy, tmp_path):
     _, video, detections, _ = toy
-    longer = np.concatenate([engine.hands_to_see(detections)] * 2)
+    longer = np.concatenate([engine.detected_hands(detections)] * 2)
     boxes = np.concatenate([detections["box_px"]] * 2)
     with pytest.raises(ValueError, match="expected 48 frames"):
-        list(batches(video, boxes, longer, 8, 2.0, 1))
+        list(crop_batches(video, boxes, longer, 8, 2.0, 1))
 
 
 @pytest.mark.parametrize(
