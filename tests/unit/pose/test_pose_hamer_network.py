@@ -47,7 +47,7 @@ def tiny(tmp_path):
 
 
 @needs_fixtures
-def test_as_the_released_code(tiny):
+def test_it_equals_the_released_code(tiny):
     images, rotations, betas, cam = official()
     network = HamerNetwork.from_files(*tiny)
     hands = network(images)
@@ -122,7 +122,7 @@ def test_missing_files_and_devices_are_errors(tmp_path):
             HamerNetwork.from_files(files.checkpoint, files.config, device="cuda")
 
 
-def test_two_at_once_make_one_compact_file(tmp_path):
+def test_threads_write_one_compact_file(tmp_path):
     files = write_toy_checkpoint(tmp_path)
     networks = []
     threads = [threading.Thread(target=lambda: networks.append(HamerNetwork.from_files(files.checkpoint, files.config))) for _ in range(4)]
