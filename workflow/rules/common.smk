@@ -14,7 +14,7 @@ from handroll.evaluation.videos import distinct_rows, simulated_rows
 from handroll.provenance import code_hash, file_identity, module_versions
 from handroll.screening.listing import measure_listing
 from handroll.screening.verdict import MEASURED, judge, read_measured
-from handroll.tables import SchemaError
+from handroll.storage import SchemaError
 
 try:
     CONFIG = parse_config(config)

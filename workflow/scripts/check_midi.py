@@ -8,7 +8,8 @@ for the screening. A rejected video has no notes.
 from handroll.logs import step_log
 from handroll.music.midi import write_midi
 from handroll.provenance import stamp
-from handroll.tables import NOTES, PEDAL, read_table, write_json, write_table
+from handroll.storage import read_table, write_json, write_table
+from handroll.tables import NOTES, PEDAL
 
 
 def main(snakemake):
@@ -23,7 +24,7 @@ def main(snakemake):
             from handroll.metrics.transcription import note_scores
             from handroll.music.alignment.midi_selection import Limits, select_notes
             from handroll.music.alignment.unexplained_energy import measure_unexplained_energy
-            from handroll.screening import purity
+            from handroll.screening.purity import measure_purity
 
             transcribed, metadata = read_table(snakemake.input.notes, NOTES)
             transcribed_pedal, _ = read_table(snakemake.input.pedal, PEDAL)
@@ -33,7 +34,7 @@ def main(snakemake):
             notes, pedal, given = chosen.notes, chosen.pedal, chosen.report["notes"] == "given"
             if len(audio[0]) and "engine" in metadata:
                 energy = measure_unexplained_energy(*audio, transcribed)
-                report["scores"] = {"purity": purity.measure(energy.power, energy.foreign, energy.noise, energy.counted)}
+                report["scores"] = {"purity": measure_purity(energy.power, energy.foreign, energy.noise, energy.counted)}
             agreement = {"transcription_against_given": note_scores(notes, transcribed) if given else None}
             report |= chosen.report | agreement
             metadata |= {"transcriber": "given MIDI"} if given else {}

@@ -6,7 +6,8 @@ viewpoint scores for the screening. A rejected video has no registered keyboard.
 
 from handroll.drawing.placeholder import save_placeholder
 from handroll.logs import step_log
-from handroll.tables import DETECTIONS, NOTES, by_frame, read_json, read_table, write_json
+from handroll.storage import read_json, read_table, write_json
+from handroll.tables import DETECTIONS, NOTES, by_frame
 
 
 def main(snakemake):
@@ -15,10 +16,10 @@ def main(snakemake):
     name = "/".join(snakemake.wildcards)
     with step_log(snakemake.log[0], f"{snakemake.rule} {name}") as log:
         if params.rejected:
+            reasons = f"rejected: {', '.join(params.rejected)}"
             write_json(made.registration, {"problem": "no_motion", "scores": {}})
-            save_placeholder(made.image, name, [f"rejected: {', '.join(params.rejected)}"])
-            log.info("rejected: %s", ", ".join(params.rejected))
-            return
+            save_placeholder(made.image, name, [reasons])
+            return log.info("%s", reasons)
         import cv2
         import numpy as np
 
@@ -30,7 +31,7 @@ def main(snakemake):
         from handroll.keyboard.marked_points import marked_points
         from handroll.keyboard.registration import register_keyboard
         from handroll.keyboard.registration_check import DOUBTS
-        from handroll.screening import viewpoint
+        from handroll.screening.viewpoint import axis_from_hands, measure_viewpoint, tilt_deg
 
         probe, survey = (read_json(path) for path in (given.probe, given.survey))
         detections = by_frame(read_table(given.detections, DETECTIONS)[0])
@@ -41,18 +42,18 @@ def main(snakemake):
         observed = (probe["width_px"], notes, time_s, detections["landmarks_px"])
         marked = marked_points(params.marked) if params.marked else None
         focal = configured_focal(params.focal_px, params.settings["focal_px"])
-        tilt_deg = viewpoint.tilt_deg(viewpoint.axis_from_hands(hands))
-        found = register_keyboard(grey, *observed, marked, focal, tilt_deg)
-        scores = {} if found.problem else {"viewpoint": viewpoint.measure(found.view, hands)}
+        found = register_keyboard(grey, *observed, marked, focal, tilt_deg(axis_from_hands(hands)))
+        scores = {} if found.problem else {"viewpoint": measure_viewpoint(found.view, hands)}
         write_json(made.registration, found.to_dict() | {"scores": scores})
         log.info("%s", found.problem or f"keys {found.first_key} to {found.last_key}")
         if found.doubt:
             log.warning("%s: %s: %s", name, found.doubt, DOUBTS[found.doubt])
         if colour:
             median = np.median(colour, axis=0).astype(np.uint8)
-            save_image(draw_registration(median, found.drawn, found.edges_mm, found.residual_mm, name, found.in_words()), made.image)
+            image = draw_registration(median, found.drawing_inputs, found.edges_mm, found.residual_mm, name, found.summary_lines())
+            save_image(image, made.image)
         else:
-            save_placeholder(made.image, name, found.in_words())
+            save_placeholder(made.image, name, found.summary_lines())
 
 
 if __name__ == "__main__":

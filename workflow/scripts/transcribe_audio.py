@@ -6,7 +6,8 @@ A rejected video, and one without audio, gives empty tables.
 from handroll.logs import step_log
 from handroll.music.midi import write_midi
 from handroll.provenance import stamp
-from handroll.tables import NOTES, PEDAL, write_table
+from handroll.storage import write_table
+from handroll.tables import NOTES, PEDAL
 
 
 def main(snakemake):

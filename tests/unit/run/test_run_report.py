@@ -10,8 +10,8 @@ import pytest
 from handroll.config.pipeline import Config
 from handroll.config.sheet import Video
 from handroll.run.report import FILES, STEPS, read_report, report_lines
-from handroll.screening.editing import SCORES as EDITING
-from handroll.tables import SchemaError
+from handroll.screening.criteria import CRITERIA
+from handroll.storage import SchemaError
 
 THRESHOLDS = Config().screening.model_dump() | {"motion_without_audio": True}
 ROW = Video(subject="own", video="take", source="/films/take.mp4", override="accept")
@@ -90,7 +90,7 @@ def test_a_video_without_hands_is_not_useful_and_lists_no_file(results):
     assert not report.useful and not report.files
     assert "not useful: (almost) no hand was detected" in text and "No hand was found in any frame" in text
     # Where the camera moves throughout, no hand is looked for.
-    write("screening/{v}/survey.json", {"scores": {"editing": dict.fromkeys(EDITING, 0)}})
+    write("screening/{v}/survey.json", {"scores": {"editing": dict.fromkeys(CRITERIA["editing"].scores, 0)}})
     text = report_of(root)[1]
     assert "not useful: no part of the video is usable" in text and "No hand was found" not in text
 
@@ -135,7 +135,7 @@ def test_a_damaged_result_raises_an_error_with_its_path(results, path, content):
     root, write = results
     write(path, content)
     with pytest.raises(
-        SchemaError, match=f"{Path(path).name}: expected .*, found another file or a damaged one.*; delete it and run again"
+        SchemaError, match=f"{Path(path).name}: expected .*, found another kind of file or a damaged one.*; delete it and run again"
     ):
         report_of(root)
 
