@@ -4,9 +4,9 @@ import os
 import pytest
 
 from handroll.config.pipeline import Config
-from handroll.screening import duration, resolution
+from handroll.screening.metadata import measure_resolution
 from handroll.screening.verdict import MEASURED, judge, read_measured
-from handroll.tables import SchemaError
+from handroll.storage import SchemaError
 
 THRESHOLDS = Config().screening.model_dump()
 
@@ -48,7 +48,7 @@ def test_a_damaged_file_is_an_error_that_names_it(write):
 
 
 def test_a_verdict_gives_the_reasons_that_reject_a_purpose():
-    good = {"scores": {"resolution": resolution.measure(1920, 1080), "duration": duration.measure(60.0)}}
+    good = {"scores": {"resolution": measure_resolution(1920, 1080), "duration": {"duration_s": 60.0}}}
     assert judge([good], THRESHOLDS).rejection("motion") == judge([good], THRESHOLDS).rejection("dataset") == []
     silent = {"scores": {"silence": {"loud_db": -90.0, "silent_share": 1.0}}}
     verdict = judge([good, silent], THRESHOLDS)
