@@ -130,29 +130,34 @@ def _parsed(path):
     -------
     normal_form : str
         Its code without comments, docstrings and layout.
-    imported : frozenset of str
-        Names that import statements name.
+    imported : frozenset of path
+        Files of handroll that import statements run: those of modules and of the packages around them.
     named : frozenset of str
         Modules whose name is a string in the file, as in a table of engines that are imported when they are used.
     """
     tree = ast.parse(Path(path).read_text(encoding="utf-8"), filename=str(path))
-    imported = set()
+    imported, texts, docstrings = set(), set(), set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
+        if isinstance(node, ast.Constant):
+            if isinstance(node.value, str) and node not in docstrings:
+                texts.add(node.value)
+        elif isinstance(node, ast.Import):
             imported.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             imported.update((node.module, *(f"{node.module}.{alias.name}" for alias in node.names)))
         body = getattr(node, "body", None)
         if isinstance(body, list):
             # A bare string is the docstring of a module, class, function or attribute.
-            kept = [
-                s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant) and isinstance(s.value.value, str))
-            ]
-            node.body = kept or ([ast.Pass()] if not isinstance(node, ast.Module) else [])
-    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+            bare = [s for s in body if isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant) and isinstance(s.value.value, str)]
+            docstrings.update(s.value for s in bare)
+            node.body = [s for s in body if s not in bare] or ([ast.Pass()] if not isinstance(node, ast.Module) else [])
     # "handroll.music." is the beginning of a name that is completed at run time, and names no module.
     named = {text for text in texts if text.startswith(f"{PACKAGE.name}.") and not text.endswith(".") and _module_path(text)}
-    return ast.unparse(tree), frozenset(imported), frozenset(named)
+    # Python also runs the packages around a module; the root package counts only where it is imported by name.
+    parts = [name.split(".") for name in imported]
+    modules = {".".join(name[:end]) for name in parts for end in range(min(2, len(name)), len(name) + 1)}
+    files = frozenset(path for path in map(_module_path, modules) if path)
+    return ast.unparse(tree), files, frozenset(named)
 
 
 def _module_path(name):
@@ -205,10 +210,7 @@ def _imported_files(files, chosen=()):
                 f"{path}: expected one of {', '.join(sorted(named))} among the modules that the step lists, found none; "
                 "list the module that the step runs"
             )
-        for name in imported:
-            parts = name.split(".")
-            # Python also runs the packages around a module; the root package counts only where it is imported by name.
-            pending.extend(p for p in (_module_path(".".join(parts[:end])) for end in range(min(2, len(parts)), len(parts) + 1)) if p)
+        pending.extend(imported)
     return found
 
 
