@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from handroll.evaluation.scene_kinds import KINDS
 from handroll.generation.pianist import perform
 from handroll.hand.skeleton import HANDS, JOINT_OF_LANDMARK
 from handroll.keyboard.black_keys import OCTAVE_MM
@@ -20,10 +21,6 @@ from handroll.rendering.scene import Gloss, Lamp, Light, View, random_scene
 from handroll.simulator.camera_scenarios import subsample_frames
 from handroll.simulator.score import random_score
 from handroll.simulator.truth import build_truth
-
-KINDS = ("plain", "partial", "dark", "crooked", "zoomed", "reflection", "lamp")
-"""The whole keyboard; a part of it; little light; a camera that is tilted, rolled and distorts; a telephone zoomed in, its picture
-soft and compressed; a polished fallboard; a lamp near polished keys. The last two also of parts of the keyboard."""
 
 WIDTH, HEIGHT = 1280, 720
 SECONDS, FPS = 8, 10

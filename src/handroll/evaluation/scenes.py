@@ -1,11 +1,7 @@
 """Registration of the keyboard by kind of scene, summarised."""
 
-from handroll.evaluation.keyboard_scenes import KINDS, measure_scene
-
-HARDEST = ("reflection", "lamp")
-"""Kinds of which twice as many scenes are drawn: mirrored keys look like keys."""
-
-__all__ = ["KINDS", "scene_seeds", "score_scenes"]
+from handroll.evaluation.keyboard_scenes import measure_scene
+from handroll.evaluation.scene_kinds import HARDEST
 
 
 def scene_seeds(kind, number, first_seed):
@@ -19,7 +15,7 @@ def score_scenes(kind, seeds):
     Parameters
     ----------
     kind : str
-        One of `KINDS`.
+        One of `scene_kinds.KINDS`.
     seeds : iterable of int
 
     Returns

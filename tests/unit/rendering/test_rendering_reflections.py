@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from handroll.evaluation.keyboard_scenes import KINDS, draw_scene, errors_mm, film, measure_scene
+from handroll.evaluation.keyboard_scenes import draw_scene, errors_mm, film, measure_scene
+from handroll.evaluation.scene_kinds import KINDS
 from handroll.keyboard.geometry import STANDARD, black_centres_mm
 from handroll.keyboard.registration import register_keyboard
 from handroll.keyboard.registration_check import Problem
