@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from handroll.config.sheet import read_sheet
+from support import warm_python
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,18 +26,24 @@ def films(tmp_path_factory):
     return folder
 
 
-def start(*arguments, cwd):
+def command(arguments):
+    """Arguments of Python for `handroll run`, and the environment they need."""
     path = os.pathsep.join(filter(None, (str(ROOT / "src"), os.environ.get("PYTHONPATH"))))
+    return ["-m", "handroll.cli", "run", *map(str, arguments)], {**os.environ, "PYTHONPATH": path}
+
+
+def start(*arguments, cwd):
+    words, environment = command(arguments)
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    command = [sys.executable, "-m", "handroll.cli", "run", *map(str, arguments)]
-    return subprocess.Popen(command, cwd=cwd, env={**os.environ, "PYTHONPATH": path}, start_new_session=True, **streams)
+    return subprocess.Popen([sys.executable, *words], cwd=cwd, env=environment, start_new_session=True, **streams)
 
 
 def run(*arguments, cwd):
-    process = start(*arguments, cwd=cwd)
-    said, _ = process.communicate()
+    words, environment = command(arguments)
+    done = warm_python.run(words, cwd, environment)
+    said = done.stdout
     assert len(said.splitlines()) <= 40 and "Traceback" not in said and "[Errno" not in said, said
-    return process.returncode, said
+    return done.returncode, said
 
 
 def test_two_runs_in_one_folder(films, tmp_path):
