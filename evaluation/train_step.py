@@ -124,7 +124,7 @@ def seconds(job, times):
 def measure_case(options):
     """Seconds a step and memory of one case."""
     objective, width = objective_of(options.case, options.predictor, options.encoder)
-    batch = {"place": torch.randn(options.batch, FRAMES, 6), "visible": torch.rand(options.batch, FRAMES, 2) > 0.1}
+    batch = {"position": torch.randn(options.batch, FRAMES, 6), "visible": torch.rand(options.batch, FRAMES, 2) > 0.1}
     if options.case == "stored":
         batch["features"] = torch.randn(options.batch, FRAMES, width)
     else:

@@ -17,10 +17,10 @@ from handroll.models.autoencoder import AutoencoderSettings, MotionAutoencoder
 from handroll.models.gesture import GestureSettings, GestureUNet
 from handroll.models.position import PositionPredictor, PositionSettings
 from handroll.provenance import atomic_path
-from handroll.training_data.model_frame import FRAMES, N_PLACE, N_POSE
+from handroll.training_data.model_frame import FRAMES, N_POSE, N_POSITION
 from handroll.training_data.windows import Scales
 
-FORMAT = "1"
+FORMAT = "2"
 """Raised by hand when a file's meaning changes."""
 
 KINDS = {
@@ -36,7 +36,7 @@ MAX_FRAMES = 100_000
 MAX_RATE_HZ = 1000.0
 """Highest rate of motion that a file may ask for (Hz)."""
 
-_FIXED = {"gesture": {"channels": N_POSE, "guide": N_PLACE}, "autoencoder": {"channels": N_POSE + N_PLACE}}
+_FIXED = {"gesture": {"channels": N_POSE, "guide": N_POSITION}, "autoencoder": {"channels": N_POSE + N_POSITION}}
 # Settings that follow from the motion that models are given.
 _REPEATED = ("layers", "context_layers")
 # Settings that are numbers of layers, each with tensors of its own.

@@ -12,7 +12,7 @@ import soundfile
 from handroll.dataset.shards import read_rows, write_rows
 from handroll.exchange.pianomotion10m import LeftOut
 from handroll.exchange.pianomotion10m_export import export_tree
-from handroll.exchange.pianomotion10m_import import import_tree, what_mean_pose
+from handroll.exchange.pianomotion10m_import import guess_mean_pose, import_tree
 from handroll.hand.mano import mano_joints
 from handroll.music.midi import read_midi, write_midi
 from handroll.music.notes import note_table, pedal_table
@@ -213,9 +213,9 @@ def test_nothing_to_import_is_an_error(tree, tmp_path):
     with pytest.raises(FileNotFoundError, match="found no folder annotation"):
         import_tree(tmp_path, tmp_path / "shards")
     (tmp_path / "annotation").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"train.txt: expected the list of the videos of train"):
+    with pytest.raises(FileNotFoundError, match=r"train.txt: expected the list of videos of train"):
         import_tree(tmp_path, tmp_path / "shards")
-    with pytest.raises(ValueError, match=r"found none that can be imported \(1 no_clips\); the first: .*'300'"):
+    with pytest.raises(ValueError, match=r"found none that can be imported \(1 no_clips\); first: .*'300'"):
         import_tree(tree, tmp_path / "shards", subjects=["300"])
 
 
@@ -234,7 +234,7 @@ def test_the_mean_pose_is_measured_and_a_wrong_setting_is_said(tmp_path, caplog)
     both = np.concatenate([np.array(stored(300, seed))[np.r_[:20, 40:300], 7:52] for seed in (5, 0)])
     np.testing.assert_allclose(found["mean_rad"], both.mean(axis=0), atol=1e-6)
     assert found["to_zero_rad"] == pytest.approx(np.linalg.norm(both.mean(axis=0)), abs=1e-6)
-    assert what_mean_pose(np.zeros(45), None)["looks"] == "unknown"
+    assert guess_mean_pose(np.zeros(45), None)["looks"] == "unknown"
 
 
 def test_rotations_relative_to_the_mean_pose_survive_both_ways(tree, tmp_path):
@@ -254,7 +254,7 @@ def test_rotations_relative_to_the_mean_pose_survive_both_ways(tree, tmp_path):
 def test_an_export_takes_no_folder_with_files_and_no_unsafe_name(imported, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "file").write_text("x")
-    with pytest.raises(FileExistsError, match="expected an empty folder"):
+    with pytest.raises(FileExistsError, match="expected an empty or missing folder"):
         export_tree(imported[0], tmp_path / "mine")
     row = next(read_rows(imported[0])) | {"video": "../up"}
     write_rows({"train": [row], "valid": [], "test": []}, tmp_path / "shards")

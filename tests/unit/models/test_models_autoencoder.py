@@ -60,11 +60,12 @@ def test_noise_moves_the_reconstruction_by_the_variance(network, arr):
     assert torch.allclose(network(motion, arr(6, 2, 256))[0], still, atol=1e-6)
 
 
-def test_the_divergence_is_that_of_normal_distributions(arr):
+def test_the_divergence_is_that_of_normal_distributions(arr, monkeypatch):
+    monkeypatch.setattr("handroll.models.autoencoder.DIVERGENCE_WEIGHT", 2.0)
     motion, mean, log_variance = arr(7, 2, 24, 6), arr(8, 2, 256), arr(9, 2, 256)
     normal = torch.distributions.Normal
     expected = torch.distributions.kl_divergence(normal(mean, (0.5 * log_variance).exp()), normal(0.0, 1.0)).mean()
-    loss = autoencoder_loss(motion, motion + 0.5, mean, log_variance, divergence_weight=2.0)
+    loss = autoencoder_loss(motion, motion + 0.5, mean, log_variance)
     assert loss.item() == pytest.approx(0.5 + 2.0 * expected.item(), rel=1e-5)
 
 

@@ -53,7 +53,7 @@ def test_training_drops_whole_heads_of_the_memory():
     layer = DecoderLayer(32, dropout=0.5).train()
     with torch.no_grad():
         layer.multihead_attn.out_proj.weight.copy_(torch.eye(32))
-    own = layer._own_memory(torch.randn(4, 25, 32)).detach().reshape(100, HEADS, 8)
+    own = layer._same_frame_attention(torch.randn(4, 25, 32)).detach().reshape(100, HEADS, 8)
     dropped = (own == 0.0).float().mean(-1)
     assert set(dropped.unique().tolist()) == {0.0, 1.0}
     assert 0.35 < dropped.mean() < 0.65

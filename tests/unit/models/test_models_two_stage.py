@@ -46,8 +46,8 @@ def test_windows_fill_what_they_cover():
 def test_series_of_one_window_is_that_window(model, sampler):
     features = heard(0, WINDOW)
     long = model.generate_long(features, sampler, 4, 11)
-    place, pose = model.generate(features[None], sampler, 4, [11])
-    np.testing.assert_allclose(long[0], place[0], atol=1e-3)
+    position, pose = model.generate(features[None], sampler, 4, [11])
+    np.testing.assert_allclose(long[0], position[0], atol=1e-3)
     np.testing.assert_allclose(long[1], pose[0], atol=1e-5)
     assert np.abs(model.generate_long(features, sampler, 4, 12)[1] - long[1]).max() > 0.05
 
