@@ -11,7 +11,7 @@ missing. RoboPianist documents `part` -1 for such notes, so a note sequence cont
 import numpy as np
 
 from handroll.hand.skeleton import FINGERS, HANDS
-from handroll.music.notes import HIGHEST_PITCH, LOWEST_PITCH
+from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH
 from handroll.provenance import atomic_path
 
 PIG_HEADER = "//Version: PianoFingering_v170101"
