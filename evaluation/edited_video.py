@@ -13,7 +13,7 @@ from edited_scenes import Camera, Colour, Empty, Footage, Room, Title, caption
 from handroll.media.write import VideoWriter
 
 SIZES = ((640, 360), (854, 480), (854, 480), (854, 480), (854, 480), (1280, 720))
-"""Frame sizes, px. The survey scales frames down to 256 px; larger sizes reduce noise and coding errors further, and take long to encode."""
+"""Frame sizes, px. The survey scales frames down to 256 px; larger sizes reduce noise and coding errors further, but are slow to encode."""
 
 RATES = (25, 30, 30, 50, 60)
 GAP_S = (1.5, 4.0)

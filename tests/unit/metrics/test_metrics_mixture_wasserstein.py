@@ -55,7 +55,7 @@ def test_both_ways_and_uneven_sets(walk):
 
 def test_what_can_not_be_compared_is_refused(walk):
     poses = walk(1, 12)
-    with pytest.raises(ValueError, match=r"of 8 samples or more, found the shape \(7, 12\)"):
+    with pytest.raises(ValueError, match=r"with at least 8 samples, found the shape \(7, 12\)"):
         mixture_wasserstein(poses[:7], poses)
     with pytest.raises(ValueError, match="found 12 and 11"):
         mixture_wasserstein(poses, poses[:, 1:])

@@ -186,7 +186,7 @@ def test_a_loss_that_is_no_number_in_one_process_ends_both(tmp_path, rank):
 def test_more_processes_than_windows_end_before_the_first_step(tmp_path):
     ends = in_two_processes(tmp_path, windows=1)
     assert [status for status, _ in ends] == [1, 1]
-    assert all("ValueError: training: expected at least one window a process in each batch, found 1" in line for _, line in ends)
+    assert all("ValueError: training: expected at least one window per process in each batch, found 1" in line for _, line in ends)
 
 
 def test_tensorboard_and_learning_rate(tmp_path):

@@ -218,7 +218,7 @@ def test_audio_is_moved_by_its_delay():
     audio = {"bytes": file.getvalue(), "path": "a.flac"}
     for delay_s in (0.1, -0.1, 0.0):
         assert np.argmax(read_audio(audio, 1000, delay_s)) == 500 - round(1000 * delay_s)
-    with pytest.raises(ValueError, match="clip with sound"):
+    with pytest.raises(ValueError, match="clip with audio"):
         read_audio(None, 1000)
 
 
