@@ -1,4 +1,4 @@
-"""Whole trees of PianoMotion10M's layout: imported, exported, and imported again."""
+"""Folders in PianoMotion10M's layout: imported, exported, and imported again."""
 
 import io
 import json
@@ -219,7 +219,7 @@ def test_nothing_to_import_is_an_error(tree, tmp_path):
         import_tree(tree, tmp_path / "shards", subjects=["300"])
 
 
-def test_the_mean_pose_is_measured_and_a_wrong_setting_is_said(tmp_path, caplog):
+def test_the_mean_pose_is_guessed_and_a_wrong_setting_is_logged(tmp_path, caplog):
     tree = tmp_path / "released"
     for fingers_rad, setting, looks in ((MODEL.hands_mean, "absolute", "absolute"), (0.0, "absolute", "subtracted")):
         right = stored(300, 0, fingers_rad)
@@ -237,7 +237,7 @@ def test_the_mean_pose_is_measured_and_a_wrong_setting_is_said(tmp_path, caplog)
     assert guess_mean_pose(np.zeros(45), None)["looks"] == "unknown"
 
 
-def test_rotations_relative_to_the_mean_pose_survive_both_ways(tree, tmp_path):
+def test_rotations_relative_to_the_mean_pose_are_imported_and_exported(tree, tmp_path):
     _, report = import_tree(tree, tmp_path / "shards", mean_pose="subtracted", model=MODEL)
     assert report["mean_pose"]["setting"] == "subtracted"
     export_tree(tmp_path / "shards", tmp_path / "again", mean_pose="subtracted", model=MODEL)
@@ -282,7 +282,7 @@ def test_handrolls_own_clips_are_exported_with_their_notes_once(dataset, records
     assert len(samples) == 30 * rate_hz
 
 
-def test_a_clip_without_sound_is_left_out_by_name(imported, tmp_path):
+def test_a_clip_without_audio_is_left_out_and_reported(imported, tmp_path):
     first, second, *_ = read_rows(imported[0])
     write_rows({"train": [first | {"audio": None}, second], "valid": [], "test": []}, tmp_path / "shards")
     made = export_tree(tmp_path / "shards", tmp_path / "out")

@@ -45,7 +45,7 @@ HEARD = {"notes": (177, "handroll notes 1"), "logmel": (256, "handroll log-mel 1
 
 @pytest.fixture
 def untrained(tmp_path):
-    """A function that saves a tiny model with random weights, by the features that it hears and its frame; its folder."""
+    """A function that saves a tiny model with random weights, by features and coordinate frame; returns its folder."""
 
     def save(features="notes", frame="keyboard", encoder=None):
         width, version = HEARD[features]
@@ -126,7 +126,7 @@ def test_a_model_of_audio_features_needs_no_notes_and_refuses_midi(tmp_path, unt
         play(pianist, midi, tmp_path / "out", "tone")
 
 
-def test_a_model_of_a_speech_encoder_hears_by_its_weights(tmp_path, untrained, recording):
+def test_a_model_of_a_speech_encoder_uses_its_weights(tmp_path, untrained, recording):
     encoder = new_speech_encoder("hubert", "tiny")
     encoder.network.save_pretrained(tmp_path / "encoder")
     model = untrained("hubert", encoder=encoder.identity)
@@ -151,7 +151,7 @@ def test_a_model_of_the_camera_frame_gives_a_motion_without_keyboard_or_video(tm
     assert np.median(columns["translation_m"][:, 2]) == pytest.approx(20.0, abs=5.0)
 
 
-def test_what_is_played_is_not_written_over(tmp_path, untrained, midi):
+def test_inputs_are_not_overwritten(tmp_path, untrained, midi):
     before = midi.read_bytes()
     with pytest.raises(RecordingError, match="choose another --out"):
         play(load_pianist(untrained(), steps=1), midi, midi.parent, "tone")
@@ -171,7 +171,7 @@ def test_a_model_that_cannot_be_used_says_why(tmp_path, untrained):
         load_pianist(untrained(), steps=1001)
 
 
-def test_command_plays_all_that_it_can_and_tells_the_rest(tmp_path, untrained, recording, midi, capsys):
+def test_command_continues_after_a_recording_that_fails(tmp_path, untrained, recording, midi, capsys):
     model, out = str(untrained()), str(tmp_path / "out")
     call = ["generate", "--model", model, "--out", out, "--no-video", "--steps", "1"]
     assert main([*call, str(midi)]) == 0
@@ -214,7 +214,7 @@ def test_keys_go_down_with_the_notes_or_under_the_fingertips(played):
         assert performance.key_depth_mm.min() >= 0.0 and performance.key_depth_mm.max() <= STANDARD.dip_mm
 
 
-def test_a_key_is_all_down_from_onset_to_release():
+def test_a_key_is_fully_down_from_onset_to_release():
     time_s = np.arange(60) / 30
     depth_mm = key_depth_from_notes_mm(NOTES, time_s)
     assert set(np.flatnonzero(depth_mm.any(axis=0))) == {39, 49}
@@ -223,7 +223,7 @@ def test_a_key_is_all_down_from_onset_to_release():
     assert not depth_mm[(time_s < 0.13) | (time_s > 0.69), 39].any()
 
 
-def test_a_fingertip_on_a_key_leaves_it_and_one_below_takes_it_down():
+def test_only_a_fingertip_below_the_key_top_pushes_the_key_down():
     tips_mm = np.zeros((1, 2, 5, 3))
     tips_mm[:] = (600.0, -200.0, 5.0)
     x_mm, y_mm, top_mm = playing_points_mm()[40]
@@ -234,7 +234,7 @@ def test_a_fingertip_on_a_key_leaves_it_and_one_below_takes_it_down():
     assert not key_depth_from_fingertips_mm(tips_mm).any()
 
 
-def test_all_keys_and_both_hands_are_in_the_picture(played):
+def test_all_keys_and_both_hands_are_in_the_frame(played):
     true, *_ = played
     columns, facts = project_to_scene(true, SCENE, 640, 360)
     camera, extrinsics = camera_from_metadata(facts), extrinsics_from_metadata(facts)

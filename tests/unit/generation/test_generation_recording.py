@@ -66,7 +66,7 @@ def test_a_midi_file_is_a_recording_of_its_own_or_the_notes_of_one(tmp_path, mid
         (b"MThd and then nothing", "expected a MIDI file"),
     ],
 )
-def test_what_is_no_recording_is_told(tmp_path, content, message):
+def test_files_that_are_no_recording_are_refused(tmp_path, content, message):
     path = tmp_path / "given.wav"
     if content is not None:
         path.write_bytes(content)
@@ -75,7 +75,7 @@ def test_what_is_no_recording_is_told(tmp_path, content, message):
     assert str(path) in str(raised.value)
 
 
-def test_too_short_without_notes_and_notes_twice_are_told(tmp_path, midi):
+def test_too_short_or_empty_recordings_and_two_midi_files_are_refused(tmp_path, midi):
     soundfile.write(tmp_path / "a.wav", chirp(0.7), 22_050)
     with pytest.raises(RecordingError, match=r"at least 1 s, found 0\.70 s"):
         open_recording(tmp_path / "a.wav", tmp_path)
@@ -97,7 +97,7 @@ def test_silence_has_no_notes(tmp_path):
     assert not encode_recording(recording, feature_encoder("notes", RATE_HZ), RATE_HZ, 60).any()
 
 
-def test_notes_are_heard_whole_however_long(tmp_path, midi, monkeypatch):
+def test_notes_are_encoded_in_one_piece(tmp_path, midi, monkeypatch):
     monkeypatch.setattr("handroll.generation.recording.PIECE_S", 1.0)
     recording = open_recording(midi, tmp_path)
     features = encode_recording(recording, feature_encoder("notes", RATE_HZ), RATE_HZ, 150)

@@ -71,7 +71,7 @@ def test_swapped_hands_are_noticed_in_features_of_both():
     assert frechet_distance(true, swapped) > 10.0
 
 
-def test_what_can_not_be_fitted_is_refused():
+def test_invalid_samples_are_refused():
     data = samples(7)
     data[12, 3] = np.nan
     with pytest.raises(ValueError, match="1 of 300 with other values, first at sample 12"):

@@ -24,7 +24,7 @@ def truth(corpus, source):
 
 @pytest.fixture(scope="module")
 def score(corpus, source):
-    """The function that scores motions, with windows' mean pose and place as features."""
+    """The function that scores motions, with mean pose and position of windows as features."""
 
     def run(motions):
         to_arrow(GENERATED, motions)
@@ -107,8 +107,8 @@ def test_samples_of_a_window_are_averaged(score, truth):
 
 
 @pytest.mark.parametrize("frames", [0, 1, 5, 40])
-def test_data_that_hardly_ever_shows_both_hands_is_scored(corpus, source, truth, monkeypatch, frames):
-    """Both hands in so many frames of the first window and in none of the others, where one hand is visible at a time."""
+def test_data_that_rarely_shows_both_hands_is_scored(corpus, source, truth, monkeypatch, frames):
+    """Both hands in `frames` frames of the first window; elsewhere one hand is visible at a time."""
     read, whole = Clips.__getitem__, {}
 
     def hidden(self, number):

@@ -186,7 +186,7 @@ def test_a_hostile_header_is_one_error(saved, change, found):
         ("autoencoder", with_about("frames", 32), "windows of 32 frames"),
     ],
 )
-def test_so_it_is_for_the_other_kinds(saved, kind, change, found):
+def test_a_hostile_header_of_other_kinds_is_one_error(saved, kind, change, found):
     rewrite(saved[kind], change)
     with pytest.raises(CheckpointError, match=found):
         load_checkpoint(saved[kind], kind)

@@ -59,7 +59,7 @@ def test_training_drops_whole_heads_of_the_memory():
     assert 0.35 < dropped.mean() < 0.65
 
 
-def test_a_state_space_in_its_place(arr):
+def test_a_state_space_decoder(arr):
     torch.manual_seed(2)
     block, frames = new_decoder("ssm", 32, 2, 4, 48, 0.1), arr(4, 1, 10, 32)
     assert not isinstance(block, MemoryDecoder)
@@ -67,6 +67,6 @@ def test_a_state_space_in_its_place(arr):
     assert torch.equal(block(frames, released=True), block(frames))
 
 
-def test_an_unknown_kind_is_told():
+def test_an_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="expected one of transformer, ssm, found 'mlp'"):
         new_decoder("mlp", 32, 2, 4, 48, 0.1)

@@ -24,7 +24,7 @@ SETTINGS = {
 
 
 class Batches:
-    """Batch k follows from k alone, as the loader's do; `stop_at` breaks off, `pause_s` makes a step slow."""
+    """Batch k depends on k only, as in the loader; `stop_at` interrupts training, `pause_s` delays a step."""
 
     batch = 4
     share = (0, 1)
@@ -41,7 +41,7 @@ class Batches:
 
 
 class Objective(nn.Module):
-    """Regression through a layer that drops out, so that torch's own random numbers count."""
+    """Regression with dropout, so that torch's random numbers have an effect."""
 
     def __init__(self):
         super().__init__()
@@ -72,28 +72,28 @@ def test_it_learns_and_repeats(undisturbed, tmp_path):
 
 
 @pytest.mark.parametrize("stop_at", [3, 7, 20, 39])
-def test_training_goes_on_where_it_was(undisturbed, tmp_path, stop_at):
+def test_interrupted_training_resumes_exactly(undisturbed, tmp_path, stop_at):
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, Batches(stop_at))
     assert (tmp_path / STATE).exists() == (stop_at >= 7)
     assert same(run(tmp_path).state_dict, undisturbed.state_dict)
 
 
-def test_finished_training_is_not_done_again(undisturbed, tmp_path):
+def test_finished_training_is_not_repeated(undisturbed, tmp_path):
     run(tmp_path)
     assert same(run(tmp_path, Batches(stop_at=0)).state_dict, undisturbed.state_dict)
 
 
-def test_other_settings_or_data_begin_anew(undisturbed, tmp_path):
+def test_other_settings_or_data_start_from_scratch(undisturbed, tmp_path):
     run(tmp_path, fingerprint="another", learning_rate=1e-3)
     assert same(run(tmp_path).state_dict, undisturbed.state_dict)
 
 
-def test_the_average_is_what_is_kept(undisturbed, tmp_path):
+def test_the_moving_average_is_the_result(undisturbed, tmp_path):
     assert not same(run(tmp_path, ema_decay=0.0).state_dict, undisturbed.state_dict)
 
 
-def test_validation_sees_the_average_and_changes_nothing(undisturbed, tmp_path):
+def test_validation_uses_the_average_and_changes_nothing(undisturbed, tmp_path):
     seen = []
 
     def validate(objective):
@@ -107,7 +107,7 @@ def test_validation_sees_the_average_and_changes_nothing(undisturbed, tmp_path):
     assert same(seen[-1], trained.state_dict) and same(trained.state_dict, undisturbed.state_dict)
 
 
-def test_a_loss_that_is_no_number_ends_it(tmp_path):
+def test_a_loss_that_is_not_finite_ends_training(tmp_path):
     class Bad(Objective):
         def forward(self, batch):
             loss, values = super().forward(batch)
@@ -196,7 +196,7 @@ def test_two_processes_train_together(tmp_path):
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_loss_that_is_no_number_in_one_process_ends_both(tmp_path, rank):
+def test_a_loss_that_is_not_finite_in_one_process_ends_both(tmp_path, rank):
     message = "FloatingPointError: training: expected a finite loss, found nan in step 3; lower the learning rate, or check the data"
     assert in_two_processes(tmp_path, bad=(rank, 3)) == [(1, message)] * 2
 

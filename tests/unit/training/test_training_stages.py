@@ -56,14 +56,14 @@ def test_position_learns_where_the_hands_are(source, trained):
     assert np.abs(made - batch["position"]).mean() < 0.8 * np.abs(mean - batch["position"]).mean()
 
 
-def test_training_tells_how_it_went(trained):
+def test_the_training_log(trained):
     told = json.loads((trained / "position.json").read_text())
     assert [entry["step"] for entry in told["history"]] == [*range(3, 40, 3), 40]
     assert len({entry["error_of_mean"] for entry in told["history"]}) == 1 and all(entry["error"] > 0.0 for entry in told["history"])
     assert told["windows_per_s"] > 0 and told["memory_gb"] > 0 and told["seconds"] > 0
 
 
-def test_checkpoints_say_what_they_are(trained):
+def test_checkpoints_contain_their_origin(trained):
     for kind in ("position", "gesture", "autoencoder"):
         checkpoint = load_checkpoint(trained / f"{kind}.safetensors", kind)
         assert checkpoint.about["frames"] == 120 and checkpoint.about["rate_hz"] == 30.0 and checkpoint.about["frame"] == "keyboard"
@@ -71,7 +71,7 @@ def test_checkpoints_say_what_they_are(trained):
     assert not any(name.startswith("position.") for name in load_checkpoint(trained / "gesture.safetensors", "gesture").weights)
 
 
-def test_the_first_stage_stays_as_it_was(trained):
+def test_the_second_stage_does_not_change_the_first(trained):
     before = load_checkpoint(trained / "position.safetensors", "position").weights
     model, _ = load_two_stage(trained / "position.safetensors", trained / "gesture.safetensors")
     assert all(np.array_equal(before[name], value) for name, value in model._position.state_dict().items())

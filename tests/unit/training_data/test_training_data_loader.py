@@ -17,7 +17,7 @@ WIDTH = 5
 
 
 def heard(row):
-    """Features that tell where they are from: the clip's number and the frame's."""
+    """Features that encode the numbers of clip and frame."""
     frames = round((row["end_s"] - row["start_s"]) * 30.0)
     return np.concatenate([np.full((frames, 1), row["clip"]), np.arange(frames)[:, None] * np.ones(WIDTH - 1)], axis=1)
 
@@ -106,14 +106,14 @@ def test_a_shorter_clip_gives_fewer_windows(source, clips, splits, records, tmp_
     assert evaluation_windows(windows.clips, 240)[:4] == [(0, 0), (0, 240), (0, 480), (1, 0)]
 
 
-def test_motion_kept_is_that_of_the_shards(source, train, tmp_path):
+def test_cached_motion_is_that_of_the_shards(source, train, tmp_path):
     write_motion(source.shards, tmp_path, "keyboard", 30.0)
     kept = Clips(replace(source, motion=tmp_path), "train")
     same_clips(kept, train)
     np.testing.assert_array_equal(kept[5].features, train[5].features)
 
 
-def test_motion_is_kept_of_clips_with_a_keyboard_and_without(dataset, tmp_path):
+def test_motion_is_cached_for_clips_with_and_without_a_keyboard(dataset, tmp_path):
     for frame, rate_hz, splits in (("camera", 25.0, ("train", "test")), ("keyboard", 30.0, ("train",))):
         source = Source(dataset / "results" / "dataset", frame, rate_hz)
         write_motion(source.shards, tmp_path / frame, frame, rate_hz)
@@ -121,14 +121,14 @@ def test_motion_is_kept_of_clips_with_a_keyboard_and_without(dataset, tmp_path):
             same_clips(Clips(replace(source, motion=tmp_path / frame), split), Clips(source, split))
 
 
-def test_memory_holds_no_more_clips_than_asked(source):
+def test_memory_holds_at_most_the_given_number_of_clips(source):
     clips = Clips(source, "train", keep_clips=6)
     for number in range(len(clips)):
         clips[number]
         assert sum(map(len, clips._kept.values())) <= 6
 
 
-def test_a_batch_is_the_same_whatever_was_asked_before(train, source):
+def test_a_batch_does_not_depend_on_earlier_ones(train, source):
     windows = Windows(train, 240, batch=4, seed=3)
     again = Windows(Clips(source, "train", keep_clips=3), 240, batch=4, seed=3)
     for step in (40, 2, 0):
@@ -183,7 +183,7 @@ def test_windows_longer_than_every_clip_are_an_error(train):
         Windows(train, 301, batch=1, seed=0)
 
 
-def test_splits_without_clips_are_told_from_those_whose_clips_are_left_out(source):
+def test_empty_splits_and_splits_whose_clips_are_left_out_have_different_errors(source):
     for changed, split, message in (
         ({}, "valid", "split valid: expected clips, found none; give the split a share"),
         ({"subjects": ("bob", "cleo")}, "train", "expected clips of bob, cleo .* with a registered keyboard .*, found none among 14"),

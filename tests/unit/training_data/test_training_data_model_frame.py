@@ -70,7 +70,7 @@ def test_mirrored_hands_look_alike():
     assert set(left) <= {name.removeprefix("left_") for name in row}
 
 
-def test_a_level_hand_does_not_turn():
+def test_a_level_hand_has_no_rotation():
     motion = clip_motion(make_row(), 30.0, "keyboard")
     assert np.linalg.norm(motion.rotation_rad[:, :, 0], axis=-1).max() < 0.2
 
@@ -84,7 +84,7 @@ def test_other_rates_are_resampled_between_frames(fps):
     assert angle_between(motion.rotation_rad, exact.rotation_rad)[inner].max() < 2e-3
 
 
-def test_hidden_frames_hold_the_nearest_visible_one():
+def test_hidden_frames_get_the_values_of_the_nearest_visible_one():
     row = make_row(hidden=[(0, 4), (20, 30)])
     motion, whole = clip_motion(row, 30.0, "keyboard"), clip_motion(make_row(), 30.0, "keyboard")
     assert not motion.visible[:4, 0].any() and not motion.visible[20:30, 0].any() and motion.visible[:, 1].all()
@@ -101,7 +101,7 @@ def test_frames_beside_hidden_ones_are_hidden_when_resampled():
     assert hidden.min() > 9 / 25.0 and hidden.max() < 20 / 25.0 and len(hidden) > 10
 
 
-def test_a_hand_that_is_never_seen_is_zeros():
+def test_a_hand_that_is_never_visible_is_zeros():
     motion = clip_motion(make_row(hidden=[(0, 60)]), 30.0, "keyboard")
     assert not motion.visible[:, 0].any() and not motion.position[:, 0].any() and not motion.rotation_rad[:, 0].any()
 
@@ -121,7 +121,7 @@ def test_without_a_keyboard_there_is_no_keyboard_frame():
     assert clip_motion(row, 30.0, "camera").visible.all()
 
 
-def test_channels_go_and_come_back():
+def test_channels_are_inverted():
     rng = np.random.default_rng(0)
     motion = ClipMotion(rng.normal(size=(5, 2, 3)), rng.normal(size=(5, 2, 16, 3)), np.ones((5, 2), bool))
     position, pose = motion.channels()
@@ -130,7 +130,7 @@ def test_channels_go_and_come_back():
         np.testing.assert_array_equal(back, there)
 
 
-def test_columns_are_enough():
+def test_shard_columns_are_sufficient():
     for frame in ("keyboard", "camera"):
         row = make_row()
         clip_motion({name: row[name] for name in shard_columns(frame)}, 30.0, frame)
