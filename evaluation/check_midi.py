@@ -105,27 +105,27 @@ def transcription(name, samples, rate_hz, cache):
     return notes
 
 
-def lend_velocities(notes, heard):
+def lend_velocities(notes, transcribed):
     """Notes with the velocities of their partners in the transcription; the others with its median."""
-    _, clock = align(notes, heard)
-    mine, other = match_notes(clock(notes["onset_s"]), notes["pitch"], heard["onset_s"], heard["pitch"])
-    velocity = np.full(len(notes["pitch"]), np.median(heard["velocity"]))
-    velocity[mine] = heard["velocity"][other]
+    _, clock = align(notes, transcribed)
+    mine, other = match_notes(clock(notes["onset_s"]), notes["pitch"], transcribed["onset_s"], transcribed["pitch"])
+    velocity = np.full(len(notes["pitch"]), np.median(transcribed["velocity"]))
+    velocity[mine] = transcribed["velocity"][other]
     return _changed(notes, velocity=velocity)
 
 
 def examine(name, truth, samples, rate_hz, cache, tables, true_velocities):
     """Simulate every fault in one performance, and count outcomes in `tables`: comparison to fault to outcomes."""
-    heard = transcription(name, samples, rate_hz, cache)
+    transcribed = transcription(name, samples, rate_hz, cache)
     if not true_velocities:
-        truth = lend_velocities(truth, heard)
+        truth = lend_velocities(truth, transcribed)
     started = time.perf_counter()
-    clean = measure(truth, samples, rate_hz, heard)
+    clean = measure(truth, samples, rate_hz, transcribed)
     seconds = (time.perf_counter() - started) / (len(samples) / rate_hz) * 60.0
-    alone, own, clock = measure(truth, samples, rate_hz), measure(heard, samples, rate_hz), clean["clock"]
+    alone, own, clock = measure(truth, samples, rate_hz), measure(transcribed, samples, rate_hz), clean["clock"]
     found = [", ".join(decide(scores, LIMITS)) or "none" for scores in (clean, alone, own)]
     print(
-        f"{name:<12}{len(truth['pitch']):>6}{len(heard['pitch']):>6}{1e3 * clock['lag_s']:>8.1f}{1e6 * clock['drift']:>7.0f}"
+        f"{name:<12}{len(truth['pitch']):>6}{len(transcribed['pitch']):>6}{1e3 * clock['lag_s']:>8.1f}{1e6 * clock['drift']:>7.0f}"
         f"{1e3 * alone['sound']['timing_p95_s']:>7.1f}{1e3 * clean['transcription']['timing_p95_s']:>7.1f}"
         f"{1e3 * own['clock']['lag_s']:>8.1f}{seconds:>7.1f}   {' | '.join(found)}",
         flush=True,
@@ -133,12 +133,12 @@ def examine(name, truth, samples, rate_hz, cache, tables, true_velocities):
     if not true_velocities:
         truth = _moved(truth, TimeMap(clock["offset_s"], clock["drift"]))
     ways = (
-        ("notes, sound and transcription", truth, heard),
-        ("notes, sound alone", truth, None),
-        ("transcription, sound alone", heard, None),
+        ("notes, audio and transcription", truth, transcribed),
+        ("notes, audio alone", truth, None),
+        ("transcription, audio alone", transcribed, None),
     )
     for way, notes, reference in ways:
-        for fault, faulty, expected in faults(notes, np.random.default_rng(0), true_velocities or notes is heard):
+        for fault, faulty, expected in faults(notes, np.random.default_rng(0), true_velocities or notes is transcribed):
             findings = set(decide(measure(faulty, samples, rate_hz, reference), LIMITS))
             tables[way][fault]["right"] += expected <= findings
             tables[way][fault]["all"] += 1
@@ -156,7 +156,7 @@ def main():
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="folder that keeps transcriptions for later runs")
     options = parser.parse_args()
     header = f"{'':<12}{'notes':>6}{'trans.':>7}{'lag ms':>8}{'ppm':>7}{'p95 ms':>7}{'vs tr.':>7}{'tr. lag':>8}{'s/min':>7}"
-    print(f"{header}   findings of the clean file by both | sound alone | transcription by sound alone")
+    print(f"{header}   findings of the clean file by both | audio alone | transcription by audio alone")
     tables = {kind: defaultdict(lambda: defaultdict(Counter)) for kind in ("synthetic", "recorded")}
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         examine(str(seed), *performance(seed, options.seconds), options.cache, tables["synthetic"], True)

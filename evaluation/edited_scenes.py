@@ -130,14 +130,14 @@ class Footage:
         """Current frame of the file."""
         return self._image
 
-    def picture(self):
+    def view(self):
         """Render the camera's view of the current frame."""
         return self.camera.view(self._image)
 
     def follow(self, seconds):
         """Advance the time, and render the camera's view."""
         self.advance(seconds)
-        return self.picture()
+        return self.view()
 
 
 class Empty:
@@ -145,7 +145,7 @@ class Empty:
 
     def __init__(self, footage):
         images = [f.image for f in itertools.islice(read_frames(footage.path, max_width_px=footage.size[0]), 0, None, 60)]
-        self.picture = np.median(np.stack(images), axis=0).astype(np.uint8)
+        self.image = np.median(np.stack(images), axis=0).astype(np.uint8)
 
 
 class Room:
@@ -182,12 +182,12 @@ class Title:
         width, height = size
         colour = rng.integers(0, 256, 3).tolist() if rng.random() < 0.6 else [0, 0, 0]
         ink = (0, 0, 0) if np.mean(colour) > 128 else (255, 255, 255)
-        self.picture = np.full((height, width, 3), colour, np.uint8)
+        self.image = np.full((height, width, 3), colour, np.uint8)
         for line in range(int(rng.integers(1, 4))):
             scale = height / 400 * rng.uniform(0.7, 1.6)
             at = (round(width * rng.uniform(0.1, 0.4)), round(height * (0.3 + 0.2 * line)))
             text, thick = str(rng.choice(WORDS)), max(1, round(scale * 2))
-            cv2.putText(self.picture, text, at, cv2.FONT_HERSHEY_DUPLEX, scale, ink, thick, cv2.LINE_AA)
+            cv2.putText(self.image, text, at, cv2.FONT_HERSHEY_DUPLEX, scale, ink, thick, cv2.LINE_AA)
 
 
 class Colour:
@@ -195,7 +195,7 @@ class Colour:
 
     def __init__(self, size, rng):
         colour = [0, 0, 0] if rng.random() < 0.75 else rng.integers(0, 256, 3).tolist()
-        self.picture = np.full((size[1], size[0], 3), colour, np.uint8)
+        self.image = np.full((size[1], size[0], 3), colour, np.uint8)
 
 
 def caption(text, size, at, height):

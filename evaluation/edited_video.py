@@ -184,7 +184,7 @@ def _begin(film, writer, main):
     if start == "empty":
         _empty(film, writer, main, film.rng.uniform(4.0, 6.0))
     elif start == "title":
-        card = Title(film.size, film.rng).picture
+        card = Title(film.size, film.rng).image
         _still(film, writer, card, film.rng.uniform(1.0, 3.0), title=True)
         _enter(film, writer, card, main, cut=film.rng.random() < 0.5)
     elif start == "black":
@@ -201,9 +201,9 @@ def _main(film, main, advance=True):
     """Render the next frame of the main scene, with noise; returns it and its flags."""
     if advance and main.advance(1.0 / film.truth.rate):
         film.jumps.append(len(film.rows))
-    picture = main.picture()
-    film.clean[len(film.rows)] = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), SMALL_PX, interpolation=cv2.INTER_AREA)
-    image = film.grain(picture)
+    view = main.view()
+    film.clean[len(film.rows)] = cv2.resize(cv2.cvtColor(view, cv2.COLOR_RGB2GRAY), SMALL_PX, interpolation=cv2.INTER_AREA)
+    image = film.grain(view)
     return image, {"view": main.camera.view_id, "hands": 2, "moving": main.camera.moving}
 
 
@@ -217,21 +217,21 @@ def _empty(film, writer, main, seconds):
     """Show the main view without hands, except where they rest in most of the footage."""
     empty = Empty(main)
     for _ in _frames(film, seconds):
-        film.put(writer, film.grain(main.camera.view(empty.picture)), view=main.camera.view_id, moving=main.camera.moving)
+        film.put(writer, film.grain(main.camera.view(empty.image)), view=main.camera.view_id, moving=main.camera.moving)
         main.camera.step(1.0 / film.truth.rate)
 
 
-def _still(film, writer, picture, seconds, **flags):
+def _still(film, writer, image, seconds, **flags):
     for _ in _frames(film, seconds):
-        film.put(writer, picture, **flags)
+        film.put(writer, image, **flags)
 
 
-def _enter(film, writer, picture, main, cut):
+def _enter(film, writer, image, main, cut):
     """Change from a still image to the main scene."""
     if cut:
         film.cuts.append(len(film.rows))
         return
-    _mix(film, writer, lambda: picture, lambda: _main(film, main)[0])
+    _mix(film, writer, lambda: image, lambda: _main(film, main)[0])
 
 
 def _mix(film, writer, before, after):
@@ -306,12 +306,12 @@ def _freeze(film, writer, main, other):
 
 def _title(film, writer, main, other):
     card = Title(film.size, film.rng)
-    _visit(film, writer, main, lambda _: card.picture, film.rng.uniform(1.0, 3.0), film.rng.random() < 0.5, False, title=True)
+    _visit(film, writer, main, lambda _: card.image, film.rng.uniform(1.0, 3.0), film.rng.random() < 0.5, False, title=True)
 
 
 def _black(film, writer, main, other):
     colour = Colour(film.size, film.rng)
-    _visit(film, writer, main, lambda _: colour.picture, film.rng.uniform(0.3, 2.0), film.rng.random() < 0.6, False, black=True)
+    _visit(film, writer, main, lambda _: colour.image, film.rng.uniform(0.3, 2.0), film.rng.random() < 0.6, False, black=True)
 
 
 def _inset(film, writer, main, other):

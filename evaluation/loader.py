@@ -51,12 +51,12 @@ def released_clip(tree, name):
 
 def released_window(tree, name):
     """Read a random window: audio (sample,), and rows (frame, 52) of each hand."""
-    annotation, sound = released_clip(tree, name)
+    annotation, audio = released_clip(tree, name)
     fps, frames = annotation["fps"], len(annotation["left"])
     window = WINDOW_S * fps
-    begin = random.randint(0, min(frames, int(len(sound) / AUDIO_HZ * fps)) - window)
-    first = -(-len(sound) * begin // frames)
-    item = {"audio": sound[first : first + WINDOW_S * AUDIO_HZ]}
+    begin = random.randint(0, min(frames, int(len(audio) / AUDIO_HZ * fps)) - window)
+    first = -(-len(audio) * begin // frames)
+    item = {"audio": audio[first : first + WINDOW_S * AUDIO_HZ]}
     for hand in HANDS:
         rows = np.array(annotation[hand][begin : begin + window], dtype=np.float32)[:, :52]
         rows[:, 2:4] += np.array(annotation["adjust"][1:3], dtype=np.float32)
@@ -111,9 +111,7 @@ def main():
     """Make the data, measure, and print the rates."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shards", type=Path, help="dataset with audio (default: synthetic takes)")
-    parser.add_argument(
-        "--frame", choices=FRAMES, default="keyboard", help="coordinate frame of shards (default: %(default)s)"
-    )
+    parser.add_argument("--frame", choices=FRAMES, default="keyboard", help="coordinate frame of shards (default: %(default)s)")
     parser.add_argument("--hours", type=float, default=0.5, help="duration of synthetic takes (default: %(default)s)")
     parser.add_argument("--fps", type=float, default=30.0, help="frame rate of synthetic takes (default: %(default)s)")
     parser.add_argument("--sound-rate", type=int, default=44100, help="of synthetic takes, Hz (default: %(default)s)")
