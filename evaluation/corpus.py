@@ -26,6 +26,9 @@ from handroll.simulator.corpus import Recipe, fingered_notes, motion_of, take_ro
 SEQUENCE_NOTES = 12, 16, 24
 """Lengths of the compared note sequences."""
 
+MIN_TAKES, MIN_TAKE_S = 3, 30.0
+"""Minimum number and duration of takes. For few minutes of music, takes are shorter than usual."""
+
 
 @contextmanager
 def timed(spent, stage):
@@ -46,10 +49,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=20.0, help="minutes of music (default: 20)")
     options = parser.parse_args()
-    recipe = Recipe(0)
-    takes = max(3, ceil(60.0 * options.minutes / recipe.take_s))
+    recipe = Recipe(0, take_s=min(Recipe.take_s, max(60.0 * options.minutes / MIN_TAKES, MIN_TAKE_S)))
+    takes = max(MIN_TAKES, ceil(60.0 * options.minutes / recipe.take_s))
     # Compile before the measurement.
-    take_rows(replace(recipe, take_s=30.0), (0, "train"))
+    take_rows(replace(recipe, take_s=MIN_TAKE_S), (0, "train"))
 
     spent, pitches = Counter(), []
     for seed in range(takes):

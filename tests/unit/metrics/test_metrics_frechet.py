@@ -80,5 +80,5 @@ def test_invalid_samples_are_refused():
         fit_gaussian(data[:0])
     with pytest.raises(ValueError, match="found none"):
         pooled([])
-    with pytest.raises(ValueError, match="found 12 and 11 of them"):
+    with pytest.raises(ValueError, match="found 12 and 11 features"):
         frechet_distance(fit_gaussian(samples(1)), fit_gaussian(samples(1)[:, :11]))
