@@ -197,9 +197,9 @@ def _frames(film, seconds):
     return range(max(1, round(seconds * film.truth.rate)))
 
 
-def _main(film, main, advance=True):
+def _main(film, main):
     """Render the next frame of the main scene, with noise; returns it and its flags."""
-    if advance and main.advance(1.0 / film.truth.rate):
+    if main.advance(1.0 / film.truth.rate):
         film.jumps.append(len(film.rows))
     view = main.view()
     film.clean[len(film.rows)] = cv2.resize(cv2.cvtColor(view, cv2.COLOR_RGB2GRAY), SMALL_PX, interpolation=cv2.INTER_AREA)

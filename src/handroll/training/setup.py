@@ -1,4 +1,4 @@
-"""What every training needs: windows, scales, settings, a fingerprint, and one process or several."""
+"""Common parts of all trainings: data, settings, fingerprint, processes, and saving of results."""
 
 import hashlib
 import json
@@ -92,21 +92,21 @@ def run_training(train, files, source, settings, arguments, path, folder=None):
     Parameters
     ----------
     train : function (source, training_path, *arguments, settings, folder, path)
-        Such as `training.position.train_position`.
+        For example `training.position.train_position`.
     files : mapping
-        Paths of the manifest `shards`, of `motion` and `training` as rule prepare_training writes them, and, for trainings that read
-        audio features, of the manifest `features`.
+        Paths of the manifest `shards`, of `motion` and `training` from rule prepare_training, and, for trainings with audio features, of
+        the manifest `features`.
     source : dict
-        The other arguments of `training_data.loader.Source`.
+        Other arguments of `training_data.loader.Source`.
     settings : dict
-        As of `set_up`, with `gpus`, the number of GPUs.
+        As of `set_up`, plus `gpus`, the number of GPUs.
     arguments : tuple
-        What this training takes besides data and settings.
+        Arguments of `train` besides data and settings.
     path : path
-        Of the weights to write.
+        Weights to write.
     folder : path, optional
-        Where states of the training are kept, from which a later run resumes, and its TensorBoard log; as `path` with the suffix
-        `.training` unless given.
+        Folder of the training state, from which a later run resumes, and of the TensorBoard log. Default: `path` with the suffix
+        `.training`.
     """
     folders = {name: Path(files[name]).parent for name in ("shards", "motion", "features") if name in files}
     settings = dict(settings)

@@ -149,10 +149,6 @@ class Clips:
         self._kept.move_to_end(group)
         return self._kept[group][number - self._first[group]]
 
-    def index_of(self, name):
-        """Return the number of the clip with this name (subject, video, clip)."""
-        return self.names.index(tuple(name))
-
     def rows(self, number, columns):
         """Read columns of `tables.SHARD` of a clip, as a dict."""
         path, group, chosen = self._groups[self.group[number]]
