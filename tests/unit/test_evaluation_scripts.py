@@ -25,7 +25,7 @@ LIBRARIES = {"toy_hamer", "pose_noise", "edited_scenes", "edited_video", "foreig
 """Modules that scripts import."""
 
 TOYS = {
-    "check_midi": ["--seeds", "1", "--seconds", "5", "--cache", "{cache}"],
+    "check_midi": ["--seeds", "1", "--seconds", "8", "--cache", "{cache}"],
     "clean_motion": ["--frames", "200", "--compared", "60"],
     "corpus": ["--minutes", "1"],
     "hamer": ["--part", "video", "--frames", "4", "--frame", "640x360", "--rounds", "1", "--batch", "4", "--hand-px", "80"],
@@ -77,7 +77,7 @@ def cache(tmp_path, monkeypatch):
     from check_midi import performance
     from foreign_sound import notes_of
 
-    write_table(tmp_path / "2100.parquet", NOTES, performance(2100, 5.0)[0])
+    write_table(tmp_path / "2100.parquet", NOTES, performance(2100, 8.0)[0])
     for seed in range(7000, 7010):
         write_table(tmp_path / f"held-out-{seed}.parquet", NOTES, notes_of(seed)[0])
     return tmp_path
