@@ -21,7 +21,7 @@ from handroll.hand.kinematics import hand_joints
 from handroll.hand.skeleton import HANDS, N_JOINTS
 from handroll.motion.clean import CleanSettings, clean_motion
 from handroll.motion.outliers import translation_floors
-from handroll.motion.runs import runs
+from handroll.runs import runs
 from handroll.tables import State, frame_keys
 
 RATE_HZ = 30.0

@@ -123,7 +123,7 @@ def main():
         folder = Path(folder)
         shards, tree = options.shards or folder / "shards", folder / "released"
         if not options.shards:
-            write_corpus(shards, options.hours, Recipe(0, fps=options.fps, sound_rate_hz=options.sound_rate), {"train": 1.0})
+            write_corpus(shards, options.hours, Recipe(0, fps=options.fps, audio_rate_hz=options.sound_rate), {"train": 1.0})
         export_tree(shards, tree)
         seen = Source(shards, options.frame, RATE_HZ, motion=folder / "seen")
         write_motion(shards, seen.motion, seen.frame, seen.rate_hz)

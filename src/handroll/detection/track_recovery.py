@@ -21,7 +21,7 @@ from handroll.detection.hand_tracks import (
     place_hands,
     side_evidence,
 )
-from handroll.motion.runs import runs
+from handroll.runs import runs
 
 MAX_LOST_S = 1.0
 """A hand lost for longer is taken to be away."""

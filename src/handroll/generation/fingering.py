@@ -12,9 +12,8 @@ from itertools import combinations, pairwise
 import numpy as np
 
 from handroll.generation.wrist_trajectory import COMFORT_MM, REACH_MM, corridor
-from handroll.hand.skeleton import FINGERS
+from handroll.hand.skeleton import FINGERS, HANDS
 from handroll.keyboard.geometry import STANDARD, is_black, key_centres_x_mm, key_of_pitch
-from handroll.simulator.pieces import LEFT
 
 _STRETCH = 3.0
 # What a millimetre beyond the easy range of the fingers costs, where a millimetre that the hand moves costs 1.
@@ -25,6 +24,7 @@ _PASS, _LEAP, _SAME_FINGER = 35.0, 120.0, 60.0
 # The thumb passed under or a finger over it; any other crossing; one finger on two keys in turn.
 _PASS_MOST_MM = 2.2 * STANDARD.white_pitch_mm
 # Farther, or under the pinky, no thumb passes.
+_LEFT = HANDS.index("left")
 _THUMB, _PINKY = 0, len(FINGERS) - 1
 
 
@@ -63,7 +63,7 @@ def finger(chords, hand):
     """
     if not chords:
         return []
-    mirror = -1.0 if hand == LEFT else 1.0
+    mirror = -1.0 if hand == _LEFT else 1.0
     grips = [_grips(tuple(chord), mirror) for chord in chords]
     total, origin = grips[0].cost, []
     for before, now in pairwise(grips):

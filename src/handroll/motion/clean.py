@@ -15,8 +15,8 @@ from handroll.hand.rotations import continuous, quaternion_from_rotvec, rotvec_f
 from handroll.hand.skeleton import HANDS, N_JOINTS, N_ROTATIONS
 from handroll.motion.gaps import interpolate, short_gaps
 from handroll.motion.outliers import FLOOR_DEPTH, FLOOR_M, FLOOR_RAD, find_outliers
-from handroll.motion.runs import flicker
 from handroll.motion.smoothing import smooth, smooth_rotation
+from handroll.runs import flicker
 from handroll.tables import State
 
 UNITS = ("frames", "seconds")

@@ -14,7 +14,7 @@ speed about a fixed axis exactly: a symmetric window only scales the cosine and 
 import numpy as np
 from scipy.signal import savgol_filter
 
-from handroll.motion.runs import runs
+from handroll.runs import runs
 
 LEAST_NORM = 1e-6
 """Below this length the weighted sum of unit quaternions has no direction: the window spreads over all rotations."""

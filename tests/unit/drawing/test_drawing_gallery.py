@@ -2,11 +2,11 @@
 
 from html.parser import HTMLParser
 
-from handroll.config.pipeline import Screen
+from handroll.config.pipeline import Config
 from handroll.drawing.gallery import gallery_html
 from handroll.screening.verdict import judge
 
-THRESHOLDS = Screen().model_dump() | {"motion_without_audio": True}
+THRESHOLDS = Config().screening.model_dump() | {"motion_without_audio": True}
 
 
 def listed(video, measured=(), source="one.mp4", override=None, thumbnails=None, title=None):

@@ -123,7 +123,7 @@ TWO = """
 import sys
 sys.path.insert(0, {folder!r})
 import os, torch
-from test_train_loop import Batches, Objective, LoopSettings, SETTINGS, train
+from test_training_loop import Batches, Objective, LoopSettings, SETTINGS, train
 
 rank, windows = int(os.environ["RANK"]), {windows}
 
@@ -204,7 +204,7 @@ SCRIPT = """
 import sys
 sys.path.insert(0, {folder!r})
 import torch
-from test_train_loop import Batches, run
+from test_training_loop import Batches, run
 trained = run({out!r}, Batches(pause_s=0.05))
 torch.save(trained.state_dict, {out!r} + "/weights.pt")
 """
