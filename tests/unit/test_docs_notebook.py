@@ -22,4 +22,6 @@ def test_the_notebook_opens_plots_and_plays_a_dataset(corpus, tmp_path):
 
 
 def test_the_notebook_is_stored_without_outputs():
-    assert all(not cell.outputs and cell.execution_count is None for cell in nbformat.read(NOTEBOOK, as_version=4).cells if "outputs" in cell)
+    assert all(
+        not cell.outputs and cell.execution_count is None for cell in nbformat.read(NOTEBOOK, as_version=4).cells if "outputs" in cell
+    )
