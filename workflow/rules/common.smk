@@ -90,7 +90,7 @@ def cfg(**keys):
 
 
 def code_of(script, *chosen):
-    """For `params`: a hash of what a script and the handroll modules that it runs mean; see docs/how-to/change-a-threshold.md.
+    """For `params`: a hash of what a script and the handroll modules that it runs mean; see docs/rerun.md.
 
     Those that are imported by name, such as engines, are named as `chosen`, without "handroll.".
     """

@@ -73,7 +73,7 @@ class Tuning(Section):
 
 
 class Weights(Section):
-    """Files of others that some choices need; docs/how-to/weights.md says where to get them."""
+    """Files of others that some choices need; docs/weights.md says where to get them."""
 
     hubert: Name = Field("resources/weights/hubert-base-ls960", description="folder of a HuBERT model in transformers' layout")
     wav2vec2: Name = Field("resources/weights/wav2vec2-base-960h", description="folder of a wav2vec 2.0 model in transformers' layout")

@@ -174,7 +174,7 @@ class Temporal(Section):
 
 
 class Hamer(Section):
-    """The engine HaMeR, whose files you get yourself: docs/tutorials/hamer.md."""
+    """The engine HaMeR, whose files you get yourself: docs/hamer.md."""
 
     checkpoint: Annotated[str, Field(min_length=1)] = Field(
         "resources/weights/hamer/hamer_ckpts/checkpoints/hamer.ckpt",
@@ -297,7 +297,7 @@ class Transkun(Section):
 
 
 class Kong(Section):
-    """The engine Kong et al. 2021, the paper's; its weights are a file that you put there (docs/how-to/weights.md)."""
+    """The engine Kong et al. 2021, the paper's; its weights are a file that you put there (docs/weights.md)."""
 
     checkpoint: Annotated[str, Field(min_length=1)] = Field(
         "resources/weights/kong/note_F1=0.9677_pedal_F1=0.9186.pth", description="the weights, relative to the working directory"
@@ -367,7 +367,7 @@ class Dataset(Section):
 
 
 class PianoMotion10M(Section):
-    """The released dataset PianoMotion10M, to import, and its layout, to export to: docs/how-to/pianomotion10m.md."""
+    """The released dataset PianoMotion10M, to import, and its layout, to export to: docs/pianomotion10m.md."""
 
     folder: Annotated[str, Field(min_length=1)] = Field(
         "resources/pianomotion10m", description="the released tree: annotation, audio, midi and the lists of videos"
@@ -397,7 +397,7 @@ class Overlay(Section):
 
 
 class Evaluation(Section):
-    """How accurate every stage is, against the truth of simulated performances: docs/measurements.md."""
+    """How accurate every stage is, against the truth of simulated performances: docs/evaluation.md."""
 
     performances: Annotated[int, Field(ge=1)] = Field(6, description="simulated performances, each with a seed of its own")
     first_seed: Annotated[int, Field(ge=0)] = Field(5101, description="seed of the first; those below 1000 served development")

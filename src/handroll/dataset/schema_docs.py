@@ -11,29 +11,29 @@ from handroll.provenance import atomic_path
 _PAGE = """\
 <!-- Written by `python -m handroll.dataset.schema_docs docs/dataset.md` from src/handroll/tables.py. Edit those. -->
 
-# Dataset and tables
+# The dataset
 
-This page describes every file, column and coordinate frame of a dataset, for everyone who reads one. A dataset is a
-folder of Parquet shards. One row is one clip: the motion of both hands, the notes, the pedal and the audio of one
-window of a video. It contains no frames of the video and no MANO model.
+handroll writes a folder of Parquet shards, one row a clip: the motion of both hands, the notes, the pedal and the sound of
+one window of a video. There is no picture in it, and no MANO model.
 
-| file | content |
+| file | what it is |
 |---|---|
 | `train-NNNNN.parquet`, `valid-NNNNN.parquet`, `test-NNNNN.parquet` | the clips; every split has at least one shard, maybe without rows |
-| `shards.json` | rows, bytes and SHA-256 of every shard; written last, so a folder with it is complete |
-| `README.md` | the dataset card; it lists the splits with clips, since the Hugging Face Hub and `datasets` load no empty ones |
-| `statistics.json`, `keys.png`, `velocities.png` | statistics of the clips, and of what was left out |
+| `shards.json` | every shard's rows, bytes and SHA-256; written last, so a folder with it is complete |
+| `README.md` | the dataset card; it names the splits that have clips for the Hugging Face Hub and `datasets`, which loads no empty ones |
+| `statistics.json`, `keys.png`, `velocities.png` | what the dataset holds and what was left out |
 | `croissant.json` | the same description in [Croissant](https://docs.mlcommons.org/croissant/), for search engines and loaders |
 
-A clip is as long as `clips.length_s` (30 s). A usable segment that is shorter gives one shorter clip of at least
-`clips.min_length_s`. All clips of a video are in one split. Consecutive clips of a video overlap if the hop is shorter
-than the clip. To count notes and seconds, use `start_s`; do not add up clips.
+Clips are as long as the configuration says (`clips.length_s`, 30 s); an uncut stretch of video shorter than that is one shorter clip
+(at least `clips.min_length_s`). All clips of a video are in one split.
+Consecutive clips of a video overlap where the hop is shorter than the clip, so
+count notes and seconds by `start_s`, not by adding up clips.
 
-Datasets can be [imported from and exported to PianoMotion10M](how-to/pianomotion10m.md).
+PianoMotion10M comes in as such shards, and any such folder goes out in its layout: [pianomotion10m.md](pianomotion10m.md).
 
 ## Loading
 
-With handroll, arrays have their full shape:
+With handroll, arrays come in their full shape:
 
 ```python
 from handroll.tables import SHARD, read_table
@@ -42,8 +42,7 @@ clips, metadata = read_table("results/dataset/train-00000.parquet", SHARD)
 joints_m = clips["left_joints_m"][0]  # (frame, joint 21, xyz 3)
 ```
 
-Without handroll, each array of fixed shape is one flat list in C order, which you reshape. With PyArrow, one row group
-at a time:
+Without it, each fixed shape is one flat list in C order, to be reshaped. PyArrow, a row group at a time:
 
 ```python
 import numpy as np
@@ -56,7 +55,7 @@ rotation_rad = clips["right_rotation_rad"][0].values.flatten().to_numpy().reshap
 visible = clips["right_state"][0].values.to_numpy() > 0
 ```
 
-With Polars:
+Polars:
 
 ```python
 import polars as pl
@@ -66,7 +65,7 @@ joints_m = clips.select("left_joints_m").head(1).collect()["left_joints_m"][0].t
 pitches = clips.select(pl.col("notes").explode().struct.unnest()).group_by("pitch").len().sort("pitch").collect()
 ```
 
-With DuckDB:
+DuckDB:
 
 ```python
 import duckdb
@@ -74,8 +73,8 @@ import duckdb
 duckdb.sql("SELECT split, count(*) AS clips, sum(len(notes)) AS notes FROM 'results/dataset/*-*.parquet' GROUP BY split").show()
 ```
 
-With Hugging Face `datasets`, from a folder or from the Hub. The audio of a clip is a FLAC file (in imported datasets an
-MP3 file). Here `soundfile` decodes it; `cast_column("audio", datasets.Audio())` decodes it with torchcodec instead:
+Hugging Face `datasets`, from a folder or from the Hub; the sound of a clip is a FLAC file (in imported datasets an MP3
+file), decoded here by `soundfile` (`cast_column("audio", datasets.Audio())` decodes by torchcodec instead):
 
 ```python
 import io
@@ -97,36 +96,34 @@ samples, rate_hz = soundfile.read(io.BytesIO(clip["audio"]["bytes"]))
 
 | code | name | meaning |
 |---|---|---|
-| {hidden} | hidden | the hand is outside the frame, or not detected for too long: every value is NaN |
-| {interpolated} | interpolated | not detected, or an outlier, for a short time: the values are estimated from nearby frames |
-| {observed} | observed | detected in this frame; the values are smoothed over its neighbours |
+| {hidden} | hidden | the hand is not in the picture, or not found for too long: every value is NaN |
+| {interpolated} | interpolated | not found, or an outlier, for a short while: the values are a guess from the frames around |
+| {observed} | observed | found in this frame; the values are smoothed over its neighbours |
 
 ## Coordinates and units
 
-- **Time** is seconds from the presentation timestamps, not frame number / fps. A clip contains the frames that begin in
-  [`start_s`, `end_s`). `time_s` and the times of notes and pedal count from `start_s`.
-- **Camera frame**: x right, y down, z forward, metres (OpenCV). A point (x, y, z) projects to `focal_px * d * (x / z, y
-  / z) + centre_px`, where `d = 1 + k1 * r^2` and `r^2 = (x^2 + y^2) / z^2`.
-- **Keyboard frame**: millimetres, x along the keys from the left end of A0 (1222 mm to the right end of C8), y from the
-  player's edge towards the fallboard, z up from the white keys. A point p in it is R p + `keyboard_translation_mm` in
-  the camera frame (in millimetres), with R the rotation of `keyboard_rotation_rad`.
-- **Depth** is metric if a keyboard is registered (`joints_keyboard_mm` is not NaN), within the priors of the hand's
-  height above the keys: the height of fingertips has an error of about 5 mm. Without a keyboard, depth is metric only
-  if `focal_source` is `sheet`, `config` or `truth`, up to the assumed size of the hand. If it is `hamer`, the focal
-  length is a convention (5000/256 times the longer side of the frame): positions parallel to the image plane keep their
-  scale, depth does not.
+- **Time** is seconds from the presentation timestamps, not frame number / fps. A clip holds the frames that begin in
+  [`start_s`, `end_s`); `time_s`, and the times of notes and pedal, count from `start_s`.
+- **Camera frame**: x right, y down, z forward, metres (OpenCV). A point (x, y, z) is seen at
+  `focal_px * d * (x / z, y / z) + centre_px`, where `d = 1 + k1 * r^2` and `r^2 = (x^2 + y^2) / z^2`.
+- **Keyboard frame**: millimetres, x along the keys from the left end of A0 (1222 mm to the right end of C8), y from the player's
+  edge towards the fallboard, z up from the white keys. A point p of it is at R p + `keyboard_translation_mm` in the camera
+  frame (in millimetres), with R the rotation of `keyboard_rotation_rad`.
+- **Depth** is metric where a keyboard is registered (`joints_keyboard_mm` is not NaN), within what the priors of the hand's heights
+  above the keys allow: fingertips err by about 5 mm up and down. Without one it is metric only where `focal_source` is `sheet`,
+  `config` or `truth`, up to the assumed size of the hand; where it is `hamer`, the focal length is a convention (5000/256 times
+  the longer side of the picture): positions across the picture keep their scale, depth does not.
 - **Pose** is MANO's: 16 rotations, axis-angle, the first global, the others relative to the parent joint. Zero is the
   flat open hand (the mean pose is not subtracted). The left hand is a true left hand, not a mirrored right one.
-  Consecutive rotations are continuous: a plotted series has no jumps by 2 pi.
+  Consecutive rotations are on the same sheet: a plotted series has no jumps by 2 pi.
 - **Left and right** are the player's own hands.
-- **Notes**: `key_offset_s` is the key release. `sounding_offset_s` is the end of the sounding note, which is often
-  later because of the pedal. A note belongs to the clip that contains its onset. `hand` (empty) and `finger` (0; 1 is
-  the thumb, 5 the little finger) have no value if the label is withheld.
-- **Clock**: motion, notes, pedal and audio of a row are on the clock of the video. Audio and notes are moved by the
-  delay that the fingertips show (`provenance`). `audio_delay_s` is the remaining delay: 0.
-- **Key press scores** measure, from the motion alone, whether it plays the notes. By default, the labelled notes pull
-  the heights of fingertips on held keys to the keys (`pose.contacts`). The scores then test mostly the positions of the
-  fingers along the keys. With `pose.contacts: false` they also test the heights.
+- **Notes**: `key_offset_s` is when the key is released, `sounding_offset_s` when the sound ends, by the pedal often
+  later. A note belongs to the clip in which it is struck. `hand` and `finger` (1 thumb to 5 little finger) are empty and 0 where
+  the label is withheld. Motion, notes, pedal and audio of a row are on one clock, that
+  of the picture: audio and notes are moved by the delay that the fingertips show (`provenance`). `audio_delay_s` is what remains: 0.
+- **Key-press scores** ask of the motion alone whether it plays the notes. By default the heights of fingertips that hold
+  keys are drawn to the keys by the labelled notes (`pose.contacts`), so the scores then test mostly where the fingers are along
+  the keys; with `pose.contacts: false` they test the heights, too.
 
 ## Joints
 
@@ -134,7 +131,7 @@ samples, rate_hz = soundfile.read(io.BytesIO(clip["audio"]["bytes"]))
 
 ## Tables between the steps
 
-Each step writes one Parquet file for each video. In these tables and in the shards, the file's metadata contains
+Each step writes one Parquet file a video. In these tables and in the shards, the file's metadata holds
 `handroll_schema_version` (now {version}) and `handroll_table`.
 {tables}
 """

@@ -1,7 +1,7 @@
 """A training set without videos: takes of invented music with motion, notes and sound, packed as shards like any dataset.
 
 Each take has its own music, hand size, camera and piano. Nothing is rendered, so an hour takes about a minute of one core. What
-results on it mean: docs/how-to/synthetic-data.md. Command line::
+results on it mean: docs/synthetic.md. Command line::
 
     python -m handroll.simulator.corpus --hours 2 --seed 1 --out FOLDER --jobs 2
 """
