@@ -29,8 +29,8 @@ from pathlib import Path
 import numpy as np
 
 from edited_video import compose
-from handroll.editing.edit_detection import WIDTH_PX, EditFinder
-from handroll.editing.usable_segments import playable
+from handroll.editing.edit_detection import MAX_SIDE_PX, EditDetector
+from handroll.editing.usable_segments import usable_segments
 from handroll.media.frames import read_frames
 from handroll.media.write import VideoWriter
 from handroll.screening import camera_motion, editing
@@ -52,10 +52,10 @@ KINDS = {"frozen": ("frozen",), "black": ("black", "blank"), "title": ("titles",
 
 def survey(path):
     """Edits of a video as a dict, and frames per second of one core, decoding included."""
-    started, finder = time.process_time(), EditFinder()
-    for frame in read_frames(path, max_width_px=WIDTH_PX, max_height_px=WIDTH_PX, threads=1):
-        finder.see(frame.image, frame.time_s)
-    edits = finder.edits()
+    started, detector = time.process_time(), EditDetector()
+    for frame in read_frames(path, max_width_px=MAX_SIDE_PX, max_height_px=MAX_SIDE_PX, threads=1):
+        detector.add_frame(frame.image, frame.time_s)
+    edits = detector.edits()
     return dataclasses.asdict(edits), edits.frames / (time.process_time() - started)
 
 
@@ -147,7 +147,7 @@ def compare(name, truth, edits, tallies):
     hands = {"time_s": (np.arange(0, count, round(SAMPLES_S * rate)) / rate).tolist()}
     hands["hands"] = truth.hands[:: round(SAMPLES_S * rate)].tolist()
     mine = np.zeros(count, bool)
-    for start_s, end_s in playable(edits, hands):
+    for start_s, end_s in usable_segments(edits, hands):
         mine[round(start_s * rate) : round(end_s * rate)] = True
     best = max((truth.playable(view) for view in truth.main_views()), key=lambda mask: (mask & mine).sum(), default=np.zeros(count, bool))
     shares = best.mean(), editing.measure(edits, hands)["usable_share"]
@@ -215,7 +215,7 @@ def real(folder):
         edits, speed = survey(path)
         scores = editing.measure(edits) | camera_motion.measure(edits)
         print(f"{path.name}  {speed:.0f} fps  " + "  ".join(f"{key} {value:.4g}" for key, value in scores.items()))
-        print("   playable " + ", ".join(f"{a:.2f}-{b:.2f}" for a, b in playable(edits)))
+        print("   playable " + ", ".join(f"{a:.2f}-{b:.2f}" for a, b in usable_segments(edits)))
 
 
 def main():

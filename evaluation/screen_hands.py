@@ -20,7 +20,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from handroll.detection.frame_sampling import glance, spread
+from handroll.detection.frame_sampling import evenly_spaced, sample_hands
 from handroll.detection.hand_tracker import MAX_WIDTH_PX, detect_hands
 from handroll.generation.pianist import perform
 from handroll.hand.skeleton import HANDS
@@ -104,10 +104,10 @@ def film(kind, seed, path):
 
 
 def first_look(path, frames):
-    """(Glance, its CPU seconds a sample, RegisteredKeyboard or None) of a video with so many frames."""
-    pictures = list(read_frames(path, max_width_px=MAX_WIDTH_PX, indices=spread(frames)))
+    """(HandSamples, its CPU seconds a sample, RegisteredKeyboard or None) of a video with so many frames."""
+    pictures = list(read_frames(path, max_width_px=MAX_WIDTH_PX, indices=evenly_spaced(frames)))
     start = time.process_time()
-    seen = glance(pictures)
+    seen = sample_hands(pictures)
     seconds = (time.process_time() - start) / max(len(pictures), 1)
     grey = np.stack([cv2.cvtColor(picture.image, cv2.COLOR_RGB2GRAY) for picture in pictures])
     windows = [np.median(part, axis=0).astype(np.uint8) for part in np.array_split(grey, min(4, len(grey)))]

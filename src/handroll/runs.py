@@ -1,10 +1,10 @@
-"""Runs: unbroken stretches of frames, and the visible ones too short to be trusted."""
+"""Find runs of consecutive true frames, and the flicker of short visible runs."""
 
 import numpy as np
 
 
 def runs(mask):
-    """Unbroken stretches of true frames.
+    """Find the runs of consecutive true frames.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def runs(mask):
 
 
 def in_runs(start, stop, frames):
-    """The inverse of `runs`: bool array (time,), true in these disjoint runs of a series of `frames` frames."""
+    """Return a mask (time,) that is true in these disjoint runs of a series of `frames` frames; the inverse of `runs`."""
     edges = np.zeros(frames + 1, dtype=np.int8)
     edges[start] += 1
     edges[stop] -= 1
@@ -28,14 +28,14 @@ def in_runs(start, stop, frames):
 
 
 def flicker(visible, min_run):
-    """Visible frames in runs too short to be a hand: a detector's flicker between hidden stretches.
+    """Find visible frames in short runs, which are flicker of the detector rather than a hand.
 
     Parameters
     ----------
     visible : bool array (time,)
-        Observed, or interpolated over a short gap: a short run next to a filled gap belongs to a longer one.
+        Observed, or interpolated over a short gap: a short run next to a filled gap is part of a longer run.
     min_run : int
-        Runs of fewer frames are flicker (PianoMotion10M: 15). Before and after the video everything is hidden.
+        Runs of fewer frames are flicker (PianoMotion10M: 15). Frames before and after the video count as hidden.
 
     Returns
     -------

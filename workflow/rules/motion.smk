@@ -6,7 +6,7 @@ rule clean_motion:
     """Drop outliers, interpolate short gaps, hide flicker, smooth."""
     input:
         pose=rules.refine_pose.output.pose,
-        sighted=rules.fit_pose.output.pose,
+        unrefined=rules.fit_pose.output.pose,
         survey=rules.find_segments.output.survey,
     output:
         motion="results/motion/{subject}/{video}/motion.parquet",

@@ -1,8 +1,7 @@
-"""Clean the poses of a video: reads refined.parquet; writes motion.parquet (schema.MOTION), the same with a state a frame.
+"""Clean the poses of a video: reads refined.parquet; writes motion.parquet (tables.MOTION), which adds a state for every frame.
 
-Outliers are looked for in pose.parquet, the poses by sight alone, or in refined.parquet where refinement over time has put them
-right. Each playable segment (survey.json) is cleaned by itself:
-what stands on the two sides of a cut does not belong together. A rejected video gives an empty table.
+Outliers are searched in pose.parquet, the poses without the notes; if the poses were refined over time, in refined.parquet. Each usable
+segment (survey.json) is cleaned separately, because motion does not continue across a cut. A rejected video gives an empty table.
 """
 
 from handroll.logs import step_log
@@ -24,11 +23,11 @@ def main(snakemake):
 
             pose, facts = read_table(given.pose, POSE)
             over_time = facts.get("temporal") == "True"
-            sighted = None if over_time else by_frame(read_table(given.sighted, POSE)[0])
+            unrefined = None if over_time else by_frame(read_table(given.unrefined, POSE)[0])
             segments = read_json(given.survey)["segments"]
             settings = CleanSettings(**params.settings)
             joints_from = load_engine(facts["pose_engine"]).joints(params.hand_model)
-            motion, counts = clean_motion(by_frame(pose), settings, extrinsics_of(facts), joints_from, sighted, segments)
+            motion, counts = clean_motion(by_frame(pose), settings, extrinsics_of(facts), joints_from, unrefined, segments)
             columns = by_row(motion)
             log.info("%s", ", ".join(f"{name} {count}" for name, count in counts.items()))
         write_table(snakemake.output.motion, MOTION, columns, facts | stamp(snakemake.rule, params.code, params.settings))

@@ -15,14 +15,14 @@ def main(snakemake):
         if not observed:
             write_json(snakemake.output.survey, {"segments": [], "scores": {}})
             return
-        from handroll.detection.frame_sampling import Glance
-        from handroll.editing.usable_segments import playable
+        from handroll.detection.frame_sampling import HandSamples
+        from handroll.editing.usable_segments import usable_segments
         from handroll.screening import camera_motion, editing, performers, viewpoint
 
-        edits, hands = observed["edits"], Glance.from_dict(observed["hands"])
+        edits, hands = observed["edits"], HandSamples.from_dict(observed["hands"])
         # A video without any hand is rejected for that, not for being cut up.
         seen = {"time_s": hands.time_s.tolist(), "hands": hands.hands.tolist()} if hands.hands.any() else None
-        segments = playable(edits, seen)
+        segments = usable_segments(edits, seen)
         scores = {
             "editing": editing.measure(edits, seen),
             "camera_motion": camera_motion.measure(edits),

@@ -27,14 +27,14 @@ def main(snakemake):
             notes, _ = read_table(given.notes, FINGERED_NOTES)
             detections, _ = read_table(given.detections, DETECTIONS)
             extrinsics, engine = extrinsics_of(facts), params.settings["engine"]
-            knows_keys = load_engine(engine).KNOWS_KEYS
+            uses_key_presses = load_engine(engine).USES_KEY_PRESSES
             held = extrinsics is not None and params.settings["contacts"] and bool((notes["finger"] > 0).any())
-            contacts = held and (knows_keys or over_time)
+            contacts = held and (uses_key_presses or over_time)
             pose, pressed_mm = by_frame(columns), None
             seen = by_frame(detections), camera_of(facts), extrinsics
             if contacts:
                 pressed_mm = key_tops_held_mm(notes, pose["time_s"][:, 0])
-            if contacts and knows_keys:
+            if contacts and uses_key_presses:
                 pose = refine_pose(engine, pose, *seen, pressed_mm)
             if over_time:
                 pose = refine_over_time(engine, pose, *seen, temporal, pressed_mm, params.hand_model)

@@ -22,10 +22,10 @@ def main(snakemake):
         import cv2
         import numpy as np
 
-        from handroll.detection.frame_sampling import Glance
+        from handroll.detection.frame_sampling import HandSamples
         from handroll.drawing.image import save_picture
         from handroll.drawing.registration import draw_registration
-        from handroll.editing.background import median_windows
+        from handroll.editing.background import background_images
         from handroll.keyboard.marked_points import marked_points
         from handroll.keyboard.registration import register_keyboard
         from handroll.keyboard.registration_check import DOUBTS
@@ -35,8 +35,8 @@ def main(snakemake):
         detections = by_frame(read_table(given.detections, DETECTIONS)[0])
         notes, _ = read_table(given.notes, NOTES)
         time_s = detections["time_s"][:, 0]
-        colour = median_windows(given.video, time_s, survey["segments"], params.frames)
-        hands = Glance.from_dict(survey["hands"])
+        colour = background_images(given.video, time_s, survey["segments"], params.frames)
+        hands = HandSamples.from_dict(survey["hands"])
         focal = next(((px, source) for px, source in ((params.focal_px, "sheet"), (params.settings["focal_px"], "config")) if px), None)
         found = register_keyboard(
             [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in colour],

@@ -1,7 +1,7 @@
 """Survey a video cheaply: reads the video and probe.json; writes observed.json and a strip of thumbnails.
 
-observed.json: `edits` (video.shots.Edits) and `hands` (detect.glance.Glance), of which rule find_segments makes the usable segments. A
-rejected video is not decoded: an empty object, an empty picture.
+observed.json contains `edits` (editing.edit_detection.Edits) and `hands` (detection.frame_sampling.HandSamples). Rule find_segments
+finds the usable segments in it. A rejected video is not decoded and gives an empty object and an empty image.
 """
 
 from dataclasses import asdict
@@ -20,20 +20,20 @@ def main(snakemake):
             Path(made.thumbnails).touch()
             log.info("rejected: %s", ", ".join(params.rejected))
             return
-        from handroll.detection.frame_sampling import glance, spread
+        from handroll.detection.frame_sampling import evenly_spaced, sample_hands
         from handroll.detection.hand_tracker import MAX_WIDTH_PX
         from handroll.drawing.thumbnails import save_thumbnails
-        from handroll.editing.edit_detection import WIDTH_PX, EditFinder
+        from handroll.editing.edit_detection import MAX_SIDE_PX, EditDetector
         from handroll.media.frames import read_frames
 
         probe = read_json(given.probe)
-        finder = EditFinder()
-        for frame in progress(read_frames(given.video, max_width_px=WIDTH_PX, max_height_px=WIDTH_PX), probe["n_frames"], "frames"):
-            finder.see(frame.image, frame.time_s)
-        sampled = spread(probe["n_frames"], params.settings["samples"])
+        detector = EditDetector()
+        for frame in progress(read_frames(given.video, max_width_px=MAX_SIDE_PX, max_height_px=MAX_SIDE_PX), probe["n_frames"], "frames"):
+            detector.add_frame(frame.image, frame.time_s)
+        sampled = evenly_spaced(probe["n_frames"], params.settings["samples"])
         frames = list(read_frames(given.video, max_width_px=MAX_WIDTH_PX, indices=sampled))
-        hands = glance(frames)
-        write_json(made.observed, {"edits": asdict(finder.edits()), "hands": hands.to_dict()})
+        hands = sample_hands(frames)
+        write_json(made.observed, {"edits": asdict(detector.edits()), "hands": hands.to_dict()})
         save_thumbnails([frame.image for frame in frames], made.thumbnails)
         log.info("at most %d hands in %d frames", hands.hands.max(initial=0), len(frames))
 

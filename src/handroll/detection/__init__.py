@@ -1,1 +1,1 @@
-"""Detection of hands in frames, and left and right hands over time."""
+"""Detection of hands in frames: hand tracking, left/right assignment, and track recovery."""

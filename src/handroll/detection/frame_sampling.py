@@ -1,8 +1,8 @@
-"""A first look at some frames of a video: how many hands there are, and how they are held. Much cheaper than `detection.hand_tracker`.
+"""Detect hands in sampled frames of a video: their number and poses. Much cheaper than `detection.hand_tracker`.
 
-MediaPipe Hands in image mode (Zhang et al. 2020, arXiv:2006.10214), with up to six hands, on frames spread evenly over the
-video. Nothing is tracked: each frame is a sample of its own, so what is taken for a hand by mistake stays a small share.
-The palm detector sees 192 pixels, in which a hand over a whole keyboard is small: each frame is looked at in two halves.
+MediaPipe Hands in image mode (Zhang et al. 2020, arXiv:2006.10214), with up to six hands, on evenly spaced frames. Nothing is
+tracked: each frame is an independent sample, so false detections remain a small share. The palm detector scales its input to 192 pixels,
+in which a hand over a whole keyboard is small, so each frame is processed in two overlapping halves.
 """
 
 from contextlib import contextmanager
@@ -10,47 +10,47 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handroll.detection.hand_tracker import MODEL_COMPLEXITY, Engine, silent_stderr
+from handroll.detection.hand_tracker import MODEL_COMPLEXITY, MediaPipeHands, silent_stderr
 from handroll.detection.hand_tracks import DUPLICATE_PALMS, MIDDLE_MCP, PALM, WRIST
 
 VERSION = 1
 """Raised by hand when this module gives other hands for the same frames."""
 
 MAX_HANDS = 6
-"""Hands looked for in a frame: four of two players, and what is taken for hands beside them."""
+"""Maximum number of hands in a frame: four of two players, and false detections."""
 
-WINDOW = 0.62
-"""Length of the two parts of a picture, of its longer side. They share a quarter of it, more than a hand, so none is cut by both."""
+HALF_SHARE = 0.62
+"""Length of each half, as a share of the frame's longer side. They share a quarter of it, more than a hand, so none is cut by both."""
 
 MIN_CONFIDENCE = 0.3
-"""Least score of the palm detector. Lower than where hands are followed (0.5), as each frame has one chance only."""
+"""Minimum score of the palm detector. Lower than for tracking (0.5), because each frame is processed only once."""
 
 DUPLICATE_SHARE = 0.6
-"""Two finds are one hand if they share this much of the smaller one's box: a hand that one window cuts is found there, smaller."""
+"""Two detections are one hand if they share this much of the smaller box: one half may contain only a part of a hand."""
 
 SAMPLES = 48
-"""Frames looked at by default: a share of them is known within 0.07 (one standard deviation), in about 2 s."""
+"""Default number of sampled frames: gives a share of frames with a standard deviation of 0.07, in about 2 s."""
 
 _WORLD_UNIT_M = 1e-4
-"""World landmarks are kept in whole tenths of a millimetre: far finer than they are known."""
+"""World landmarks are stored in whole tenths of a millimetre, far finer than their accuracy."""
 
 
 @dataclass(frozen=True)
-class Glance:
-    """Hands in samples of a video. Rows are hands, by sample; landmarks are whole pixels and tenths of a millimetre.
+class HandSamples:
+    """Hands in sampled frames of a video. Rows are hands, ordered by sample; landmarks are rounded to whole pixels and 0.1 mm.
 
     Attributes
     ----------
     width_px, height_px : int
-        Of the pictures looked at; 0 where there was none.
+        Size of the sampled frames; 0 without frames.
     time_s : array (sample,)
         Presentation times.
     sample : int array (hand,)
-        The sample that a hand was seen in, not decreasing.
+        Number of the sample that contains the hand, not decreasing.
     right : array (hand,)
         The detector's probability that it is the player's right hand, 0..1.
     landmarks_px : array (hand, landmark 21, xy 2)
-        In those pictures.
+        In pixels of the sampled frames.
     landmarks_m : array (hand, landmark 21, xyz 3)
         World landmarks, origin at the hand's centre: x right, y down, z away from the camera.
     """
@@ -65,11 +65,11 @@ class Glance:
 
     @property
     def hands(self):
-        """How many hands each sample shows, int array (sample,)."""
+        """Number of hands in each sample, int array (sample,)."""
         return np.bincount(self.sample, minlength=len(self.time_s))
 
     def to_dict(self):
-        """JSON values, all numbers short: about 0.5 KB a hand."""
+        """Convert to JSON values with rounded numbers: about 0.5 KB a hand."""
         return {
             "width_px": self.width_px,
             "height_px": self.height_px,
@@ -94,39 +94,37 @@ class Glance:
         )
 
 
-def spread(n_frames, count=SAMPLES):
-    """Indices (set of int) of frames spread evenly over a video, without its very ends; all where there are no more than `count`."""
+def evenly_spaced(n_frames, count=SAMPLES):
+    """Return indices (set of int) of evenly spaced frames, not at the ends of the video; all frames where there are at most `count`."""
     return set(((np.arange(min(count, n_frames)) + 0.5) * (n_frames / max(min(count, n_frames), 1))).astype(int).tolist())
 
 
-def glance(frames, max_hands=MAX_HANDS, min_confidence=MIN_CONFIDENCE):
-    """Look for hands in some frames of a video.
+def sample_hands(frames):
+    """Detect hands in sampled frames of a video.
 
     Parameters
     ----------
     frames : iterable of handroll.media.frames.Frame
-        Such as `read_frames(path, max_width_px=detect.mediapipe.MAX_WIDTH_PX, indices=spread(n_frames))`; all of one size.
-    max_hands : int
-    min_confidence : float in [0, 1]
-        Least score of the palm detector.
+        For example `read_frames(path, max_width_px=hand_tracker.MAX_WIDTH_PX, indices=evenly_spaced(n_frames))`; all of one size.
 
     Returns
     -------
-    Glance
-        Two finds of one hand count once. As it comes back from JSON: scores taken from it can be taken again from there.
+    HandSamples
+        Without duplicates, and rounded as in JSON, so that scores from the object and from the file agree.
     """
     time_s, found, size_px = [], [], (0, 0)
-    with _image_engine(max_hands, min_confidence) as engine:
+    with _image_engine() as engine:
         for sample, frame in enumerate(frames):
             time_s.append(frame.time_s)
             size_px = frame.image.shape[1], frame.image.shape[0]
             hands = [
-                (right, shown * (part.shape[1], part.shape[0]) + corner, world)
-                for corner, part in windows(frame.image)
-                for right, shown, world in engine.find(part)
+                (right, landmarks * (half.shape[1], half.shape[0]) + corner, world)
+                for corner, half in overlapping_halves(frame.image)
+                for right, landmarks, world in engine.detect(half)
             ]
-            found += [(sample, *hands[k]) for k in distinct(np.array([shown for _, shown, _ in hands]).reshape(-1, 21, 2))]
-    whole = Glance(
+            kept = without_duplicates(np.array([landmarks for _, landmarks, _ in hands]).reshape(-1, 21, 2))
+            found += [(sample, *hands[k]) for k in kept]
+    samples = HandSamples(
         *size_px,
         np.array(time_s, dtype=np.float64),
         np.array([row[0] for row in found], dtype=np.int64),
@@ -134,21 +132,21 @@ def glance(frames, max_hands=MAX_HANDS, min_confidence=MIN_CONFIDENCE):
         np.array([row[2] for row in found], dtype=np.float64).reshape(-1, 21, 2),
         np.array([row[3] for row in found], dtype=np.float64).reshape(-1, 21, 3),
     )
-    return Glance.from_dict(whole.to_dict())
+    return HandSamples.from_dict(samples.to_dict())
 
 
-def windows(image):
-    """[((left, top), part)] of a picture (height, width, 3): its two ends along its longer side, which share the middle."""
+def overlapping_halves(image):
+    """Divide an image (height, width, 3) along its longer side into two overlapping parts: [((left, top), part)]."""
     height, width = image.shape[:2]
     if width >= height:
-        length = round(WINDOW * width)
+        length = round(HALF_SHARE * width)
         return [((0, 0), image[:, :length]), ((width - length, 0), image[:, width - length :])]
-    length = round(WINDOW * height)
+    length = round(HALF_SHARE * height)
     return [((0, 0), image[:length]), ((0, height - length), image[height - length :])]
 
 
-def distinct(landmarks_px):
-    """Which finds of one picture are hands of their own: of two that lie on each other, the larger stays.
+def without_duplicates(landmarks_px):
+    """Select the detections of one frame that are different hands; of overlapping ones keep the larger.
 
     Parameters
     ----------
@@ -156,7 +154,7 @@ def distinct(landmarks_px):
 
     Returns
     -------
-    list of int, rising
+    list of int, increasing
     """
     low, high = landmarks_px.min(axis=1), landmarks_px.max(axis=1)
     area = (high - low).prod(axis=-1)
@@ -172,16 +170,17 @@ def distinct(landmarks_px):
 
 
 @contextmanager
-def _image_engine(max_hands, min_confidence):
-    """MediaPipe's detector that looks at each picture anew, closed at the end."""
+def _image_engine():
+    """Open MediaPipe's detector for independent images; close it at the end."""
     with silent_stderr():
         from mediapipe.python.solutions.hands import Hands
 
         hands = Hands(
-            static_image_mode=True, max_num_hands=max_hands, model_complexity=MODEL_COMPLEXITY, min_detection_confidence=min_confidence
+            static_image_mode=True, max_num_hands=MAX_HANDS, model_complexity=MODEL_COMPLEXITY, min_detection_confidence=MIN_CONFIDENCE
         )
-        hands.process(np.zeros((8, 8, 3), dtype=np.uint8))  # it starts in the background: an answer means that it has started
+        # MediaPipe starts in the background; it has started when it returns a result.
+        hands.process(np.zeros((8, 8, 3), dtype=np.uint8))
     try:
-        yield Engine(hands)
+        yield MediaPipeHands(hands)
     finally:
         hands.close()

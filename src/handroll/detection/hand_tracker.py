@@ -1,6 +1,6 @@
-"""MediaPipe Hands: two hands, 21 landmarks each, in every frame of a video.
+"""Detect and track two hands, 21 landmarks each, in every frame of a video with MediaPipe Hands.
 
-Zhang et al. 2020, "MediaPipe Hands: On-device Real-time Hand Tracking", arXiv:2006.10214. The models lie in the
+Zhang et al. 2020, "MediaPipe Hands: On-device Real-time Hand Tracking", arXiv:2006.10214. The models are part of the
 package; nothing is downloaded.
 """
 
@@ -15,24 +15,25 @@ from pathlib import Path
 import numpy as np
 
 from handroll.detection.hand_tracks import RawHands, assign_hands
-from handroll.detection.track_recovery import fill_lost, lost_stretches
+from handroll.detection.track_recovery import fill_lost_hands, lost_intervals
 from handroll.editing.segments import SAME_TIME_S, within
 from handroll.provenance import file_sha256
 
 VERSION = 2
-"""Raised by hand when this module, `tracks` or `second_look` gives other detections: the step is too costly to rerun for a refactoring."""
+"""Raised by hand when this module, `hand_tracks` or `track_recovery` gives other detections. The step is too costly to rerun after every
+refactoring."""
 
 MAX_WIDTH_PX = 960
-"""Frames are read at most this wide: on 1920 wide frames it finds the same landmarks (6.3 against 6.2 px mean error) in less time."""
+"""Maximum width of the frames. On 1920 wide frames the landmarks are equally accurate (6.3 against 6.2 px mean error), but slower."""
 
 MODEL_COMPLEXITY = 1
-"""The full landmark model; the lite one takes half the time, mirrors hands in 2.7 % of frames and makes them 1.4 times too small."""
+"""The full landmark model. The lite one takes half the time, mirrors hands in 2.7 % of frames and makes them 1.4 times too small."""
 
 MODELS = ("palm_detection/palm_detection_full.tflite", "hand_landmark/hand_landmark_full.tflite")
 
 
 def engine_info():
-    """Name, version and model hashes of the engine, for provenance; does not load it.
+    """Return name, version and model hashes of the engine for provenance; does not load the engine.
 
     Returns
     -------
@@ -46,99 +47,99 @@ def engine_info():
 
 
 def detect_hands(read, width_px, height_px, min_detection_confidence=0.5, min_tracking_confidence=0.5, segments=None):
-    """Find the player's hands in every frame of a video, and tell left from right.
+    """Detect the player's left and right hand in every frame of a video.
 
-    Where a hand is lost for a short time, or is taken for its mirror image, the tracker looks a second time at that
-    stretch: mirrored, backwards in time, and both (see `handroll.detection.track_recovery`).
+    Intervals in which a hand is lost for a short time, or taken for its mirror image, are tracked again: mirrored, backwards in
+    time, and both (see `handroll.detection.track_recovery`).
 
     Parameters
     ----------
-    read : function without arguments that gives an iterator of handroll.media.frames.Frame
-        In presentation order, at most `MAX_WIDTH_PX` wide, the same each time. Landmarks do not depend on the scale.
+    read : function without arguments that returns an iterator of handroll.media.frames.Frame
+        In presentation order, at most `MAX_WIDTH_PX` wide; called once or twice. Landmarks do not depend on the scale.
     width_px, height_px : int
-        Size of the original shown frame, the unit of `landmarks_px`.
+        Size of the original displayed frame, the unit of `landmarks_px`.
     min_detection_confidence : float in [0, 1]
-        Least score of the palm detector, which looks for hands wherever fewer than two are being followed.
+        Minimum score of the palm detector, which runs wherever fewer than two hands are tracked.
     min_tracking_confidence : float in [0, 1]
-        Least score of the landmark model that keeps following a hand.
+        Minimum score of the landmark model for a hand to remain tracked.
     segments : sequence of (start_s, end_s), optional
-        The playable parts of the video (s), in order: in other frames no hand is looked for. The whole video where None.
+        Usable segments of the video (s), in order; other frames get no detections. The whole video where None.
 
     Returns
     -------
     dict of str to array (frame, hand, ...)
-        The columns of `tables.DETECTIONS`, for the frames that came; NaN where a hand is not found.
+        The columns of `tables.DETECTIONS`, for all frames; NaN where a hand is not found.
     """
     size_px = (width_px, height_px)
     segments = [(0.0, np.inf)] if segments is None else segments
     with _engine(min_detection_confidence, min_tracking_confidence) as engine:
-        time_s, hands, followed = [], [], None
-        for at, picture in enumerate(read()):
-            time_s.append(picture.time_s)
-            segment = _segment_at(picture.time_s, segments)
+        time_s, hands, last_segment = [], [], None
+        for number, frame in enumerate(read()):
+            time_s.append(frame.time_s)
+            segment = _segment_at(frame.time_s, segments)
             if segment is None:
                 continue
-            if followed not in (None, segment):
-                engine.start_over()
-            followed = segment
-            hands += [(at, hand) for hand in engine.find(picture.image)]
+            if last_segment not in (None, segment):
+                engine.reset()
+            last_segment = segment
+            hands += [(number, hand) for hand in engine.detect(frame.image)]
         columns = assign_hands(_raw(hands, size_px), np.array(time_s, dtype=np.float64))
-        playable = within(columns["time_s"][:, 0], segments)
-        stretches = [(start, stop) for start, stop in lost_stretches(columns) if playable[start:stop].all()]
-        if stretches:
+        usable = within(columns["time_s"][:, 0], segments)
+        intervals = [(start, stop) for start, stop in lost_intervals(columns) if usable[start:stop].all()]
+        if intervals:
             hands = []
-            for start, images in _images(iter(read()), stretches):
-                hands += _look_again(engine, start, images)
-            fill_lost(columns, _raw(hands, size_px))
+            for start, images in _images(iter(read()), intervals):
+                hands += _track_again(engine, start, images)
+            fill_lost_hands(columns, _raw(hands, size_px))
     return columns
 
 
 def _segment_at(time_s, segments):
-    """Index of the segment that a frame lies in; None where it lies in none."""
+    """Return the index of the segment that contains a time; None where no segment does."""
     return next((n for n, (start_s, end_s) in enumerate(segments) if start_s - SAME_TIME_S <= time_s < end_s - SAME_TIME_S), None)
 
 
-def _images(frames, stretches):
-    """(start, [images]) of the stretches (start, stop) of a video; they follow each other."""
-    at = 0
-    for start, stop in stretches:
-        for _ in itertools.islice(frames, start - at):
+def _images(frames, intervals):
+    """Yield (start, [images]) for the intervals (start, stop) of frames, in order."""
+    position = 0
+    for start, stop in intervals:
+        for _ in itertools.islice(frames, start - position):
             pass
-        yield start, [picture.image for picture in itertools.islice(frames, stop - start)]
-        at = stop
+        yield start, [frame.image for frame in itertools.islice(frames, stop - start)]
+        position = stop
 
 
-def _look_again(engine, start, images):
-    """[(frame, hand)] of the other ways to see a stretch: mirrored, backwards in time, and both."""
+def _track_again(engine, start, images):
+    """Track the hands of an interval mirrored, backwards in time, and both; return [(frame, hand)]."""
     forwards = list(enumerate(images, start))
     hands = []
-    for mirror, pictures in ((True, forwards), (False, forwards[::-1]), (True, forwards[::-1])):
-        engine.start_over()
-        for at, image in pictures:
-            found = engine.find(image[:, ::-1] if mirror else image)
-            hands += [(at, _mirrored(hand) if mirror else hand) for hand in found]
+    for mirror, frames in ((True, forwards), (False, forwards[::-1]), (True, forwards[::-1])):
+        engine.reset()
+        for number, image in frames:
+            found = engine.detect(image[:, ::-1] if mirror else image)
+            hands += [(number, _mirrored(hand) if mirror else hand) for hand in found]
     return hands
 
 
 def _mirrored(hand):
-    """The hand in the picture whose mirror image it was found in."""
-    right, shown, world = hand
-    return 1.0 - right, np.stack([1.0 - shown[:, 0], shown[:, 1]], axis=-1), world * [-1.0, 1.0, 1.0]
+    """Convert a hand detected in the mirror image to the original image."""
+    right, landmarks, world = hand
+    return 1.0 - right, np.stack([1.0 - landmarks[:, 0], landmarks[:, 1]], axis=-1), world * [-1.0, 1.0, 1.0]
 
 
 def _raw(hands, size_px):
-    """Detections as arrays, from [(frame, (probability of the right hand, landmarks in 0..1, world landmarks))]."""
+    """Collect detections [(frame, (probability of the right hand, landmarks in 0..1, world landmarks))] in arrays."""
     return RawHands(
         frame=np.array([frame for frame, _ in hands], dtype=np.int64),
         right=np.array([right for _, (right, _, _) in hands], dtype=np.float64),
-        landmarks_px=np.array([shown for _, (_, shown, _) in hands], dtype=np.float64).reshape(-1, 21, 2) * size_px,
+        landmarks_px=np.array([landmarks for _, (_, landmarks, _) in hands], dtype=np.float64).reshape(-1, 21, 2) * size_px,
         landmarks_m=np.array([world for _, (_, _, world) in hands], dtype=np.float64).reshape(-1, 21, 3),
     )
 
 
 @contextmanager
 def _engine(min_detection_confidence, min_tracking_confidence):
-    """An `Engine`, closed at the end."""
+    """Open a `MediaPipeHands` tracker; close it at the end."""
     with silent_stderr():
         from mediapipe.python.solutions.hands import Hands
 
@@ -149,28 +150,28 @@ def _engine(min_detection_confidence, min_tracking_confidence):
             min_detection_confidence=min_detection_confidence,
             min_tracking_confidence=min_tracking_confidence,
         )
-        # It starts in the background; an answer, here that a black picture shows no hand, means that it has started.
+        # MediaPipe starts in the background. It has started when it returns a result, here for a black image without hands.
         hands.process(np.zeros((8, 8, 3), dtype=np.uint8))
     try:
-        yield Engine(hands)
+        yield MediaPipeHands(hands)
     finally:
         hands.close()
 
 
-class Engine:
-    """MediaPipe's tracker, which remembers where the hands were in the picture before."""
+class MediaPipeHands:
+    """MediaPipe's hand tracker, which starts from the hands of the previous image."""
 
     def __init__(self, hands):
         self._hands = hands
 
-    def start_over(self):
-        """Forget the pictures seen so far."""
+    def reset(self):
+        """Forget the tracked hands."""
         with silent_stderr():
             self._hands.reset()
 
-    def find(self, image):
-        """[(probability of the right hand, landmarks (21, 2) in 0..1, world landmarks (21, 3))] in an RGB picture."""
-        # The library warns on its first pictures and on its first hand, whenever that comes.
+    def detect(self, image):
+        """Detect hands in an RGB image: [(probability of the right hand, landmarks (21, 2) in 0..1, world landmarks (21, 3))]."""
+        # The library logs warnings on its first images and on its first hand.
         with silent_stderr():
             result = self._hands.process(np.ascontiguousarray(image))
         if not result.multi_hand_landmarks:
@@ -178,23 +179,23 @@ class Engine:
         return [
             (
                 _right_probability(label.classification[0]),
-                np.array([(point.x, point.y) for point in shown.landmark]),
+                np.array([(point.x, point.y) for point in landmarks.landmark]),
                 np.array([(point.x, point.y, point.z) for point in world.landmark]),
             )
-            for label, shown, world in zip(
+            for label, landmarks, world in zip(
                 result.multi_handedness, result.multi_hand_landmarks, result.multi_hand_world_landmarks, strict=True
             )
         ]
 
 
 def _right_probability(label):
-    """Probability of the player's right hand. MediaPipe takes the picture for a mirrored selfie, so it calls a right hand "Left"."""
+    """Return the probability of the player's right hand. MediaPipe expects a mirrored selfie, so it labels a right hand "Left"."""
     return label.score if label.label == "Left" else 1.0 - label.score
 
 
 @contextmanager
 def silent_stderr():
-    """Keep the C++ library's log off the terminal while the block runs; it is shown if the block raises."""
+    """Suppress the log of the C++ library while the block runs; print it if the block raises."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as log:

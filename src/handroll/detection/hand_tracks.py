@@ -1,12 +1,12 @@
-"""Which detection is the left hand and which the right: tracks over time, and one vote a track.
+"""Assign detections to the left and the right hand: link them into tracks over time, then choose one side for each track.
 
-A hand detector looks at one frame: it takes a hand for its mirror image now and then, sees one hand twice, and its
-labels say nothing about hands that cross. Here (1) the second detection of one hand is dropped, (2) the detections of
-consecutive frames are linked into tracks wherever that is beyond doubt, (3) a dynamic programme over the tracks gives
-each a side, left or right, or none, so that two tracks at one time never share a side. It maximises the sum of what
-the labels and the shape say, of what is gained where a side's next track begins close to where its last one ended,
-and of a weak preference for the right hand being on the right. Frames that contradict the side of their track are
-masked, not relabelled: the landmarks of a mirrored hand lie on the wrong fingers.
+A hand detector processes each frame alone. It sometimes takes a hand for its mirror image or detects one hand twice, and its labels
+are unreliable when hands cross. Three steps solve this: (1) drop duplicate detections of one hand; (2) link the detections of
+consecutive frames into tracks wherever the link is unambiguous; (3) assign each track to the left hand, the right hand, or none, by
+dynamic programming, so that simultaneous tracks never share a side. The score sums three terms: the labels and palm shapes; a
+gain where a track begins near the end of the previous track of its side; and a weak preference for the right hand being on the
+right. Detections that contradict the side of their track are masked, not relabelled, because the landmarks of a mirrored hand are
+on the wrong fingers.
 """
 
 from dataclasses import dataclass
@@ -19,46 +19,48 @@ from handroll.tables import DETECTIONS, frame_keys
 
 WRIST, INDEX_MCP, MIDDLE_MCP, PINKY_MCP = 0, 5, 9, 17
 PALM = (0, 5, 9, 13, 17)
-"""MediaPipe landmarks around the palm. Their mean does not move when a hand is taken for its mirror image."""
+"""MediaPipe landmarks around the palm. Their mean stays the same when a hand is taken for its mirror image."""
 
 LEFT, RIGHT, NO_SIDE = HANDS.index("left"), HANDS.index("right"), -1
 
-# Lengths are in palms: the video's median distance from wrist to middle knuckle, about 0.09 m on a grown-up's hand.
+# Lengths are in palms: the video's median distance from wrist to middle knuckle, about 0.09 m for an adult.
 DUPLICATE_PALMS = 0.4
-"""Two detections with palm centres closer than this are one hand. Hands that play do not come closer than one palm."""
+"""Two detections with palm centres closer than this are one hand. Playing hands stay at least one palm apart."""
 REACH_PALMS = 0.6
-"""A link spans at most this, plus `SPEED_PALMS_S` times the time that passed."""
+"""Maximum length of a link, plus `SPEED_PALMS_S` times the elapsed time."""
 SPEED_PALMS_S = 8.0
+"""Maximum speed of a hand, palms per second."""
 MAX_GAP_S = 0.15
-"""A track survives this long without a detection; after it, another track may follow on the same side."""
+"""Maximum time without a detection in a track; after it, another track may follow on the same side."""
 MARGIN = 2.0
-"""A link is beyond doubt if every rival of its track and of its detection is this many times farther away."""
+"""A link is unambiguous if all alternatives of its track and of its detection are at least this many times farther away."""
 FLIP_PALMS = 0.3
-"""A change of `side_evidence` by 1 (it spans 2) counts as this distance against rivals."""
+"""A change of `side_evidence` by 1 (its range is 2) adds this to the distance where there are alternatives."""
 
 FULL_AREA = 0.3
 """Signed area of the palm (palm units) from which the shape counts fully; a palm seen from above has 0.5 to 0.7."""
 MIN_AGREEMENT = 0.2
-"""A detection is trusted if its `side_evidence` for the side of its track is above this; below, it is (half) mirrored."""
+"""A detection is used if its `side_evidence` for the side of its track is above this; otherwise it is at least partly mirrored."""
 
-# What the dynamic programme adds up, in the unit of a log-likelihood. Only their ratios matter.
+# Terms of the dynamic programme, in the unit of a log-likelihood. Only their ratios matter.
 SIDE_RATE_HZ = 8.0
-"""Weight of a second of labels and shapes that all say the same: errors come in runs of about 0.1 to 0.5 s."""
+"""Weight of a second of labels and shapes that all agree: errors come in runs of about 0.1 to 0.5 s."""
 PRESENCE_RATE_HZ = 2.0
-"""Weight of a second of detections being a hand at all: a track whose sides are taken or denied goes to none."""
+"""Weight of a second of detections. A track whose sides are occupied or contradicted by its evidence is assigned to no side."""
 ORDER_RATE_HZ = 1.0
 """Weight of a second with the right hand right of the left one. Hands cross, so it is far below `SIDE_RATE_HZ`."""
 CONTINUITY = 10.0
-"""Gain where a track begins at the very place and time where the last track of its side ended: over a second of labels."""
+"""Gain where a track begins at the position and time where the previous track of its side ended: more than a second of labels."""
 CONTINUITY_S = 1.0
 CONTINUITY_PALMS = 1.0
+"""Time (s) and distance (palms) over which this gain decays."""
 BEAM = 16
-"""Hypotheses kept a track. On videos of playing hands a single one gives the same; more bound the cost of a chaotic video."""
+"""Maximum number of hypotheses for each track. On videos of playing hands one is enough; a limit bounds the cost of a chaotic video."""
 
 
 @dataclass(frozen=True)
 class RawHands:
-    """Detections of a video, one row a detection, by frame; several rows may share a frame.
+    """Detections of a video, one row each, ordered by frame; several rows may share a frame.
 
     Attributes
     ----------
@@ -78,10 +80,10 @@ class RawHands:
 
 
 def side_evidence(right, landmarks_px):
-    """What a detection alone says about its side: half its label, half the shape of its palm.
+    """Compute the evidence of single detections for a side: half from the label, half from the shape of the palm.
 
-    The back of the hand is seen from above. Then the turn from the index knuckle over the wrist to the pinky knuckle is
-    clockwise on the screen for a right hand, whichever way the hand points; a hand seen edge-on has no turn and says little.
+    The camera sees the back of the hand. The rotation from the index knuckle over the wrist to the pinky knuckle is then clockwise
+    on the screen for a right hand, in any direction of the hand. A hand seen edge-on gives little evidence.
 
     Parameters
     ----------
@@ -91,18 +93,18 @@ def side_evidence(right, landmarks_px):
 
     Returns
     -------
-    float array (row,), -1 (surely left) to 1 (surely right)
+    float array (row,), -1 (left) to 1 (right)
     """
     index = landmarks_px[:, INDEX_MCP] - landmarks_px[:, WRIST]
     pinky = landmarks_px[:, PINKY_MCP] - landmarks_px[:, WRIST]
     middle = landmarks_px[:, MIDDLE_MCP] - landmarks_px[:, WRIST]
-    turn = index[:, 0] * pinky[:, 1] - index[:, 1] * pinky[:, 0]
-    area = turn / np.maximum((middle**2).sum(axis=-1), 1e-9)
+    cross = index[:, 0] * pinky[:, 1] - index[:, 1] * pinky[:, 0]
+    area = cross / np.maximum((middle**2).sum(axis=-1), 1e-9)
     return 0.5 * (2.0 * np.asarray(right) - 1.0) + 0.5 * np.clip(area / FULL_AREA, -1.0, 1.0)
 
 
 def palm_centres(landmarks_px):
-    """Palm centres in units of the video's median palm length.
+    """Compute palm centres in units of the video's median palm length.
 
     Parameters
     ----------
@@ -118,8 +120,8 @@ def palm_centres(landmarks_px):
     return landmarks_px[:, PALM].mean(axis=1) / max(np.median(length_px), 1e-9)
 
 
-def single_rows(frame, centre, confidence):
-    """Rows without the duplicates: of two detections of one hand in one frame, the less confident one goes.
+def unique_rows(frame, centre, confidence):
+    """Select rows without duplicates: of two detections of one hand in one frame, keep the more confident one.
 
     Parameters
     ----------
@@ -143,11 +145,11 @@ def single_rows(frame, centre, confidence):
 
 
 def link_tracks(frame, time_s, centre, evidence):
-    """Tracks of detections that are beyond doubt the same hand.
+    """Link detections that are unambiguously the same hand into tracks.
 
-    A detection continues a track if both are each other's nearest by `MARGIN` and the step is one that a hand can make.
-    A change of side does not end a track, but counts as distance where there is a rival. In all other cases a new track
-    begins: `choose_sides` joins the pieces with more to go by.
+    A detection continues a track if each is the nearest of the other by `MARGIN`, and if a hand can move that far. A change of
+    side does not end a track, but adds to the distance where there are alternatives. Otherwise a new track begins, and
+    `choose_sides` joins the parts with more evidence.
 
     Parameters
     ----------
@@ -170,7 +172,7 @@ def link_tracks(frame, time_s, centre, evidence):
         step = np.linalg.norm(centre[last][:, None] - centre[rows][None], axis=-1)
         far = step + FLIP_PALMS * np.abs(evidence[last][:, None] - evidence[rows][None])
         reach = REACH_PALMS + SPEED_PALMS_S * (time_s[rows][None] - time_s[last][:, None])
-        certain, doubtful = set(), set()
+        continued, ambiguous = set(), set()
         started = []
         for column, row in enumerate(rows):
             near = set(np.flatnonzero(step[:, column] <= reach[:, column]).tolist())
@@ -179,21 +181,21 @@ def link_tracks(frame, time_s, centre, evidence):
                 rivals = np.concatenate([np.delete(far[:, column], nearest), np.delete(far[nearest], column)])
                 if (MARGIN * far[nearest, column] < rivals).all():
                     active[nearest].append(row)
-                    certain.add(nearest)
+                    continued.add(nearest)
                     continue
-            doubtful |= near
+            ambiguous |= near
             started.append([row])
         tracks += started
-        # A track that a new one may have followed is over, else both could go on in turns.
-        active = [track for index, track in enumerate(active) if index in certain or index not in doubtful] + started
+        # A track that a new one may continue ends here; otherwise both could alternate.
+        active = [track for index, track in enumerate(active) if index in continued or index not in ambiguous] + started
     return [np.array(track) for track in tracks]
 
 
 def choose_sides(tracks, frame, time_s, centre, evidence, frame_s):
-    """The side of every track: the best joint choice, by dynamic programming over the tracks in order of their start.
+    """Choose the sides of all tracks jointly, by dynamic programming over the tracks in order of their start.
 
-    A state is the last track of either side; two states with the same pair have the same future, so the better one is
-    kept.
+    A state is the last track of each side. Of two hypotheses with the same state the better one is kept, because both have the
+    same future.
 
     Parameters
     ----------
@@ -261,7 +263,7 @@ def choose_sides(tracks, frame, time_s, centre, evidence, frame_s):
 
 
 def assign_hands(raw, time_s):
-    """The detections table of a video from raw detections.
+    """Build the detections table of a video from raw detections.
 
     Parameters
     ----------
@@ -278,7 +280,7 @@ def assign_hands(raw, time_s):
     columns = empty_detections(time_s)
     all_evidence = side_evidence(raw.right, raw.landmarks_px)
     all_centres = palm_centres(raw.landmarks_px)
-    kept = single_rows(raw.frame, all_centres, np.abs(all_evidence))
+    kept = unique_rows(raw.frame, all_centres, np.abs(all_evidence))
     if not len(kept):
         return columns
     frame, centre, evidence = raw.frame[kept], all_centres[kept], all_evidence[kept]
@@ -295,22 +297,22 @@ def assign_hands(raw, time_s):
     columns["mirrored"][frame[mirrored], row_side[mirrored]] = True
 
     found = (row_side != NO_SIDE) & agrees
-    place_hands(columns, frame[found], row_side[found], raw, kept[found])
+    write_detections(columns, frame[found], row_side[found], raw, kept[found])
     return columns
 
 
-def place_hands(columns, frame, side, raw, rows):
-    """Write detections into the table.
+def write_detections(columns, frame, side, raw, rows):
+    """Write detections into the detections table.
 
     Parameters
     ----------
     columns : dict of str to array (frame, hand, ...)
         Changed in place.
     frame, side : int arrays (n,)
-        Where they go.
+        Target cells.
     raw : RawHands
     rows : int array (n,)
-        Which ones.
+        Source rows.
     """
     at = frame, side
     landmarks_px = raw.landmarks_px[rows]
@@ -323,7 +325,7 @@ def place_hands(columns, frame, side, raw, rows):
 
 
 def empty_detections(time_s):
-    """The detections table of frames (frame,) without a hand, as arrays (frame, hand, ...)."""
+    """Build the detections table of frames at these times (frame,) without any hand, as arrays (frame, hand, ...)."""
     frames = len(time_s)
     columns = frame_keys(time_s)
     for column in DETECTIONS.columns:
@@ -334,7 +336,7 @@ def empty_detections(time_s):
 
 
 def _rows_by_frame(frame):
-    """Row indices of every frame that has rows, by frame."""
+    """Return the row indices of every frame that has rows, in order of frames."""
     if not len(frame):
         return []
     return np.split(np.arange(len(frame)), np.flatnonzero(np.diff(frame)) + 1)

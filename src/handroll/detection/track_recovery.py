@@ -1,10 +1,9 @@
-"""A second look at the moments in which a hand is lost.
+"""Recover lost hands: track short intervals around a loss again, mirrored and backwards in time.
 
-A tracker follows a hand from frame to frame, so what it loses depends on where it came from. Seen backwards in time, in
-a mirror, or both, the same frames put it before another task: it comes to a hand that another one covers from the side where
-it was still free, and a blurred hand that it takes for its mirror image it often takes rightly in the mirrored picture.
-On a real video with crossing hands and motion blur these looks found 69 of 105 lost hands, an enlarged cut-out of the picture
-at most 17.
+A tracker follows a hand from frame to frame, so its result depends on the previous frames. Backwards in time it reaches a covered
+hand from the side where the hand was still visible. In the mirror image it often detects a blurred hand correctly that it took for its
+mirror image before. On a real video with crossing hands and motion blur these passes found 69 of 105 lost hands; an enlarged crop
+of the image found at most 17.
 """
 
 import numpy as np
@@ -18,21 +17,21 @@ from handroll.detection.hand_tracks import (
     REACH_PALMS,
     SPEED_PALMS_S,
     WRIST,
-    place_hands,
     side_evidence,
+    write_detections,
 )
 from handroll.runs import runs
 
 MAX_LOST_S = 1.0
-"""A hand lost for longer is taken to be away."""
+"""A hand that is lost for longer counts as absent."""
 LEAD_S = 0.3
-"""The second look begins and ends this long before and after, so that the tracker gets hold of both hands."""
+"""The new passes start and end this long before and after a loss, so that the tracker finds both hands."""
 MAX_FRAMES = 120
-"""Longer stretches, as where losses follow close upon each other, are looked at in parts: their pictures are in memory."""
+"""Longer intervals, with several losses in short succession, are split, because their images are held in memory."""
 
 
-def lost_stretches(columns):
-    """Frames to look at again: around all losses of a hand that has been or will be there, if they are short.
+def lost_intervals(columns):
+    """Find the intervals to track again: around all short losses of a hand that is found elsewhere in the video.
 
     Parameters
     ----------
@@ -41,7 +40,7 @@ def lost_stretches(columns):
 
     Returns
     -------
-    list of (start, stop) frames, increasing, apart from each other
+    list of (start, stop) frames, increasing and disjoint
     """
     time_s = columns["time_s"][:, 0]
     wanted = np.zeros(len(time_s), dtype=bool)
@@ -55,19 +54,19 @@ def lost_stretches(columns):
     ]
 
 
-def fill_lost(columns, raw):
-    """Take from the second look the hands that were lost, where there is no doubt about which hand it is.
+def fill_lost_hands(columns, raw):
+    """Fill lost hands with detections of the new passes, where the hand is unambiguous.
 
-    A detection fills a loss if it says itself that it is that hand, lies where the hand can have come from and can have
-    gone to, nearer to its expected place than to the other hand's, and is not the other hand seen twice. Of several the
-    one nearest to the expected place is taken. What was found before is not touched.
+    A detection fills a loss if its own evidence is for that hand, if the hand can reach it from its positions before and after, if it
+    is nearer to the expected position of that hand than to that of the other, and if it is no duplicate of the other hand. Of several
+    detections the one nearest to the expected position is used. Earlier detections are never changed.
 
     Parameters
     ----------
     columns : dict of str to array (frame, hand, ...)
         Of `tables.DETECTIONS`; changed in place.
     raw : handroll.detection.hand_tracks.RawHands
-        Detections of the second look, in any order.
+        Detections of the new passes, in any order.
     """
     found, time_s = columns["found"].copy(), columns["time_s"][:, 0]
     wrist, knuckle = columns["landmarks_px"][found][:, WRIST], columns["landmarks_px"][found][:, MIDDLE_MCP]
@@ -75,7 +74,7 @@ def fill_lost(columns, raw):
     centre = columns["landmarks_px"][:, :, PALM].mean(axis=2) / palm_px
     expected = np.stack([_expected(centre[:, hand], found[:, hand], time_s) for hand in range(2)], axis=1)
     evidence = side_evidence(raw.right, raw.landmarks_px)
-    place = raw.landmarks_px[:, PALM].mean(axis=1) / palm_px
+    position = raw.landmarks_px[:, PALM].mean(axis=1) / palm_px
 
     lost = np.zeros(found.shape, dtype=bool)
     for hand in range(2):
@@ -85,35 +84,35 @@ def fill_lost(columns, raw):
     for row, frame in enumerate(raw.frame):
         for hand in np.flatnonzero(lost[frame]):
             other = 1 - hand
-            off = np.linalg.norm(place[row] - expected[frame, hand])
+            off = np.linalg.norm(position[row] - expected[frame, hand])
             agrees = (-evidence[row] if hand == LEFT else evidence[row]) > MIN_AGREEMENT
-            own = not off >= np.linalg.norm(place[row] - expected[frame, other])
-            single = not found[frame, other] or np.linalg.norm(place[row] - centre[frame, other]) >= DUPLICATE_PALMS
-            reached = _reached(place[row], time_s[frame], centre[:, hand], found[:, hand], time_s, frame)
-            if agrees and own and single and reached and off < chosen.get((frame, hand), (np.inf,))[0]:
+            own = not off >= np.linalg.norm(position[row] - expected[frame, other])
+            single = not found[frame, other] or np.linalg.norm(position[row] - centre[frame, other]) >= DUPLICATE_PALMS
+            reachable = _is_reachable(position[row], time_s[frame], centre[:, hand], found[:, hand], time_s, frame)
+            if agrees and own and single and reachable and off < chosen.get((frame, hand), (np.inf,))[0]:
                 chosen[frame, hand] = off, row
     if chosen:
         frame, hand = np.array(list(chosen)).T
-        place_hands(columns, frame, hand, raw, np.array([row for _, row in chosen.values()]))
+        write_detections(columns, frame, hand, raw, np.array([row for _, row in chosen.values()]))
 
 
 def _expected(centre, found, time_s):
-    """Palm centres (frame, xy 2) of one hand, between the frames in which it was found on a straight line; NaN if never."""
+    """Interpolate the palm centres (frame, xy 2) of one hand linearly between the frames in which it is found; NaN if never found."""
     if not found.any():
         return np.full_like(centre, np.nan)
     return np.stack([np.interp(time_s, time_s[found], centre[found, axis]) for axis in range(2)], axis=-1)
 
 
-def _reached(place, at_s, centre, found, time_s, frame):
-    """Whether a hand can have been at a place, given the last place where it was found and the next."""
+def _is_reachable(position, at_s, centre, found, time_s, frame):
+    """Whether a hand can be at a position, given its previous and its next found position."""
     around = [np.flatnonzero(found[:frame])[-1:], frame + np.flatnonzero(found[frame:])[:1]]
     return all(
-        np.linalg.norm(place - centre[near]) <= REACH_PALMS + SPEED_PALMS_S * abs(at_s - time_s[near]) for near in np.concatenate(around)
+        np.linalg.norm(position - centre[near]) <= REACH_PALMS + SPEED_PALMS_S * abs(at_s - time_s[near]) for near in np.concatenate(around)
     )
 
 
 def _short_losses(found, time_s):
-    """(start, stop) of all runs of frames without the hand, at most `MAX_LOST_S` long, of hands (frame, hand) ever found."""
+    """Yield (start, stop) of all runs of frames without a hand of at most `MAX_LOST_S`, for each hand (frame, hand) found at least once."""
     for hand in range(found.shape[1]):
         if found[:, hand].any():
             for start, stop in zip(*runs(~found[:, hand]), strict=True):

@@ -1,1 +1,1 @@
-"""Edits of a video and its camera: cuts, fades, freeze frames, insets, and the segments that are usable."""
+"""Edits of a video: cuts, fades, freeze frames, insets, camera motion, and the usable segments."""

@@ -1,4 +1,4 @@
-"""Pictures without what moves: temporal medians over parts of a video."""
+"""Compute background images: temporal medians without moving objects, over parts of a video."""
 
 import numpy as np
 
@@ -6,8 +6,8 @@ from handroll.editing.segments import within
 from handroll.media.frames import read_frames
 
 
-def median_windows(path, time_s, segments, count=48, windows=4, max_width_px=1280):
-    """Medians of consecutive parts of a video, of frames spread evenly over it.
+def background_images(path, time_s, segments, count=48, windows=4, max_width_px=1280):
+    """Compute the medians of consecutive parts of a video, over evenly spaced frames.
 
     Parameters
     ----------
@@ -15,18 +15,18 @@ def median_windows(path, time_s, segments, count=48, windows=4, max_width_px=128
     time_s : array (frame,)
         Presentation times of all frames.
     segments : sequence of (start_s, end_s)
-        Parts of the video to look at.
+        Usable segments of the video; other frames are ignored.
     count : int
-        Frames that are taken, spread evenly over the segments; all of them where there are fewer.
+        Number of frames, evenly spaced over the segments; all frames where there are fewer.
     windows : int
-        Parts of as many frames each.
+        Number of parts, each with the same number of frames.
     max_width_px : int
-        Larger pictures are scaled down to this width.
+        Larger frames are scaled down to this width.
 
     Returns
     -------
     list of uint8 array (height, width, 3)
-        RGB, in order; fewer than `windows` where there are fewer frames, and none where no frame lies in the segments.
+        RGB, in order; fewer than `windows` where there are fewer frames, and none where no frame is in the segments.
     """
     inside = np.flatnonzero(within(time_s, segments))
     if not len(inside):

@@ -1,9 +1,9 @@
-"""Where the camera stands: the same place as before, a place seen earlier, moving, or elsewhere.
+"""Track the camera over a video: static, back at an earlier view, moving, or at a new view.
 
-Every few frames the corners of a reference picture are looked for near where they were. Hands, arms and falling notes hide or carry
-off some of them; as long as a good part is found in place, the camera stands still, whatever else moves. Where too few are in
-place, a shift, a turn and a zoom that most corners follow tell how the camera moved (Lucas and Kanade 1981 as in Bouguet's
-pyramids, and RANSAC). Where none does, the picture shows something else: one of the views met before, or a new one.
+Every few frames the corners of a reference frame are searched near their positions. Hands, arms and falling notes hide or displace
+some of them. The camera counts as static if a good share of the corners is in place, whatever else moves. Otherwise a translation,
+rotation and zoom that most corners follow is the camera motion (Lucas and Kanade 1981 with Bouguet's pyramids, and RANSAC). If no
+such motion exists, the frame shows another view: an earlier one, or a new one.
 """
 
 from dataclasses import dataclass, field
@@ -14,82 +14,88 @@ import numpy as np
 CORNERS = 500
 CELLS = (8, 5)
 CELL_CORNERS = 6
-"""Corners (Shi and Tomasi 1994) looked for in a reference picture, and those kept, the strongest in each of this many columns and
-rows of cells, lest one thing full of corners outweigh the room."""
+"""Maximum number of corners (Shi and Tomasi 1994) in a reference frame. Of these the strongest are kept in each cell of a grid of this
+many columns and rows, so that one object full of corners does not outweigh the room."""
 
-LEAST_CORNERS = 16
-"""Fewer corners than this tell nothing: a colour, or a title."""
+MIN_CORNERS = 16
+"""A frame with fewer corners, such as a plain colour or a title, gives no information about the camera."""
 
 STEP_S = 0.12
-"""Time between two looks: several a period of a shake by hand (1 to 5 Hz)."""
+"""Time between two samples: several in a period of hand shake (1 to 5 Hz)."""
 
 IN_PLACE = 0.004
-"""Share of the longer side by which a corner in place may be off: a pixel of 256, half a white key where the keyboard fills
+"""Maximum offset of a corner in place, as a share of the longer side: a pixel of 256, half a white key where the keyboard fills
 the width."""
 
-LEAST_IN_PLACE = 0.3
-"""Share of the corners found in place that shows a still camera. Two hands and arms leave 0.6 and more; another picture has
-under 0.1 by chance."""
+MIN_IN_PLACE = 0.3
+"""Minimum share of corners in place for a static camera. Two hands and arms leave 0.6 and more; a different scene gives less than 0.1
+by chance."""
 
-SURELY_IN_PLACE = 0.6
-"""The same between two looks in a row of a camera that had moved and now stands: a mixture of two scenes has less."""
+MIN_IN_PLACE_STILL = 0.6
+"""The same between two consecutive samples of a camera that moved and is now static: a mixture of two scenes has less."""
 
-LEAST_AGREE = 0.4
-"""Share of the corners that has to follow one shift, turn and zoom for that to be the camera's movement."""
+MIN_AGREEMENT = 0.4
+"""Minimum share of corners that follow one translation, rotation and zoom for it to be a camera motion."""
 
-SPREAD = 0.4
-"""Share of the longer side over which these corners have to be spread (5th to 95th percentile): an arm that sweeps by is narrower."""
+MIN_SPREAD = 0.4
+"""Minimum extent of these corners (5th to 95th percentile), as a share of the longer side: a passing arm is narrower."""
 
-UNLIKE = 0.6
-"""Greatest mean difference of a corner's surroundings from the reference, as a share of their own mean contrast."""
+MAX_ERROR = 0.6
+"""Maximum mean difference of a corner's neighbourhood from the reference, as a share of the mean contrast of the neighbourhood."""
 
-ZOOMS = (0.5, 2.0)
-"""Zooms, from the reference, that are still followed."""
+ZOOM_RANGE = (0.5, 2.0)
+"""Range of zooms, relative to the reference, that are tracked."""
 
-LIKE = 0.3
-"""Least correlation of small pictures for a view met before to be tried."""
+MIN_CORRELATION = 0.3
+"""Minimum correlation of thumbnails for an earlier view to be tried."""
 
-TRIED = 5
-"""Views met before that are tried at most, the most alike first."""
+MAX_TRIED = 5
+"""Maximum number of earlier views that are tried, those with the highest correlation first."""
 
-KEPT = 4
-"""Looks that a view has to be seen in to be kept once it is left."""
+MIN_SAMPLES = 4
+"""Views with fewer samples are forgotten when the camera leaves them."""
 
 WINDOW_PX = (15, 15)
+"""Window of the optical flow, pixels."""
+
 LEVELS = 3
+"""Pyramid levels of the optical flow for camera motion."""
+
+IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+"""The pose (2, 3) of a camera that has not moved."""
 
 
 @dataclass(eq=False)
 class _View:
-    """A reference picture, its corners (corner, 2) and their contrast, and how often it was met.
+    """A reference frame, its corners (corner, 2), their contrast, its thumbnail, and its number of samples.
 
-    Views of one number were followed from one to the next; `base` (2, 3) is the pose of the reference in the first of them.
+    Views with the same number were tracked from one to the next; `base` (2, 3) is the pose of this reference relative to the first one.
     """
 
     number: int
     base: np.ndarray
-    picture: np.ndarray
+    image: np.ndarray
     corners: np.ndarray
     contrast: np.ndarray
-    small: np.ndarray
-    looks: int = 0
+    thumbnail: np.ndarray
+    samples: int = 0
 
 
 @dataclass(frozen=True)
-class Look:
-    """What one look at the picture told.
+class CameraSample:
+    """Position of the camera at one time.
 
     Attributes
     ----------
     time_s : float
     view : int
-        Number of the reference picture, -1 where the picture has too few corners or is lost.
+        Number of the view; -1 where the frame has too few corners.
     x, y : float
-        Shift of the picture's middle from the reference, shares of the longer side; right and down positive.
+        Shift of the frame's centre from the reference, shares of the longer side; right and down positive.
     zoom : float
         Ratio of sizes; 1.1 is ten per cent larger than in the reference.
-    plain : bool
-        There are too few corners to tell anything.
+    featureless : bool
+        The frame has too few corners to locate the camera.
     """
 
     time_s: float
@@ -97,161 +103,158 @@ class Look:
     x: float = 0.0
     y: float = 0.0
     zoom: float = 1.0
-    plain: bool = False
+    featureless: bool = False
 
 
 @dataclass
 class CameraTracker:
-    """Follows the camera through a video, one frame after the other.
+    """Track the camera frame by frame.
 
-    It holds the reference picture of every view, 60 kB each.
+    Memory: the reference frame of every view, 60 kB each.
 
     Attributes
     ----------
-    looks : list of Look
-        In order; one every `STEP_S`.
+    samples : list of CameraSample
+        In order, one every `STEP_S`.
     """
 
-    looks: list = field(default_factory=list)
+    samples: list = field(default_factory=list)
     _views: list = field(default_factory=list)
     _current: _View | None = None
     _pose: np.ndarray | None = None
-    _before: np.ndarray | None = None
-    _numbers: int = 0
-    _left: bool = False
+    _last_image: np.ndarray | None = None
+    _n_views: int = 0
+    _new_scene: bool = False
 
-    def see(self, grey, time_s, scene_left=False):
-        """Take the next frame; most are passed over.
+    def add_frame(self, grey, time_s, new_scene=False):
+        """Process the next frame; frames between two samples are skipped.
 
         Parameters
         ----------
         grey : uint8 array (height, width)
         time_s : float
-        scene_left : bool
-            Another scene begins, so that what is like the last one is not the same camera on the move.
+        new_scene : bool
+            A new scene begins, so a similar view is not the same camera in motion.
         """
-        self._left |= scene_left
-        if self.looks and time_s < self.looks[-1].time_s + STEP_S:
+        self._new_scene |= new_scene
+        if self.samples and time_s < self.samples[-1].time_s + STEP_S:
             return
-        picture = _even(grey)
-        pose = self._find(picture)
-        self._left, self._before = False, picture
+        image = _normalise(grey)
+        pose = self._locate(image)
+        self._new_scene, self._last_image = False, image
         if pose is None:
-            self.looks.append(Look(time_s, -1, plain=True))
+            self.samples.append(CameraSample(time_s, -1, featureless=True))
             return
         self._pose = pose
-        self._current.looks += 1
-        pose = _after(self._current.base, pose)
+        self._current.samples += 1
+        pose = _compose(self._current.base, pose)
         height, width = grey.shape
         middle = np.array([width / 2, height / 2])
         shift = (pose[:, :2] @ middle + pose[:, 2] - middle) / max(height, width)
-        self.looks.append(Look(time_s, self._current.number, *shift.round(5).tolist(), round(float(np.hypot(*pose[:, 0])), 5)))
+        self.samples.append(CameraSample(time_s, self._current.number, *shift.round(5).tolist(), round(float(np.hypot(*pose[:, 0])), 5)))
 
-    def _find(self, picture):
-        """The pose in which a view's reference is seen, which becomes the current view; None where the picture is plain."""
-        small = _small(picture)
-        if self._current and _in_place(self._current, picture) >= LEAST_IN_PLACE:
+    def _locate(self, image):
+        """Return the pose (2, 3) relative to the matching view, which becomes the current one; None where the frame is featureless."""
+        thumbnail = _thumbnail(image)
+        if self._current and _share_in_place(self._current, image) >= MIN_IN_PLACE:
             return IDENTITY
-        likeness = [(float((view.small * small).mean()), view) for view in self._views if view is not self._current]
-        for like, view in sorted(likeness, key=lambda pair: -pair[0])[:TRIED]:
-            if like >= LIKE and _in_place(view, picture) >= LEAST_IN_PLACE:
-                self._leave(view)
+        candidates = [(float((view.thumbnail * thumbnail).mean()), view) for view in self._views if view is not self._current]
+        for correlation, view in sorted(candidates, key=lambda pair: -pair[0])[:MAX_TRIED]:
+            if correlation >= MIN_CORRELATION and _share_in_place(view, image) >= MIN_IN_PLACE:
+                self._switch_to(view)
                 return IDENTITY
-        pose = _moved(self._current, picture, self._pose) if self._current and not self._left else None
-        return self._begin(picture, small) if pose is None else pose
+        pose = _estimate_motion(self._current, image, self._pose) if self._current and not self._new_scene else None
+        return self._add_view(image, thumbnail) if pose is None else pose
 
-    def _leave(self, other):
-        """Go on with another view; one that was hardly met is forgotten."""
-        if self._current is not None and self._current.looks < KEPT:
+    def _switch_to(self, other):
+        """Make another view the current one; forget the old one if it has few samples."""
+        if self._current is not None and self._current.samples < MIN_SAMPLES:
             self._views.remove(self._current)
         self._current = other
 
-    def _begin(self, picture, small):
-        """Begin a new view, unless the picture is plain."""
-        corners = _corners(picture)
-        if len(corners) < LEAST_CORNERS:
-            self._leave(None)
+    def _add_view(self, image, thumbnail):
+        """Add a new view and return its pose; None where the frame is featureless."""
+        corners = _corners(image)
+        if len(corners) < MIN_CORNERS:
+            self._switch_to(None)
             return None
-        view = _View(self._numbers, IDENTITY, picture, corners, _contrast(picture, corners), small)
-        gone = self._current is not None and self._pose is not IDENTITY and not self._left
-        if gone and _in_place(view, self._before) >= SURELY_IN_PLACE:
-            # The camera has not moved since the look before; only, from here, too little of the old reference is seen.
-            view.number, view.base = self._current.number, _after(self._current.base, self._pose)
+        view = _View(self._n_views, IDENTITY, image, corners, _contrast(image, corners), thumbnail)
+        moved = self._current is not None and self._pose is not IDENTITY and not self._new_scene
+        if moved and _share_in_place(view, self._last_image) >= MIN_IN_PLACE_STILL:
+            # The camera is static since the last sample, but too little of the old reference is visible from here.
+            view.number, view.base = self._current.number, _compose(self._current.base, self._pose)
         else:
-            self._numbers += 1
-        self._leave(view)
+            self._n_views += 1
+        self._switch_to(view)
         self._views.append(view)
         return IDENTITY
 
 
-IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-
-
-def _after(first, second):
-    """A pose upon another: array (2, 3)."""
+def _compose(first, second):
+    """Compose two poses: array (2, 3)."""
     return first[:, :2] @ second + np.column_stack((np.zeros((2, 2)), first[:, 2]))
 
 
-def _even(grey):
-    """A picture without differences of light: each pixel against its surroundings, by the contrast of the whole."""
+def _normalise(grey):
+    """Remove lighting differences: subtract the local mean and divide by the contrast of the whole frame."""
     fine = grey.astype(np.float32) - cv2.blur(grey, (31, 31)).astype(np.float32)
     spread = float(np.abs(fine).mean())
     return np.clip(128.0 + fine * (16.0 / max(spread, 1.0)), 0, 255).astype(np.uint8)
 
 
-def _small(picture):
-    """A small picture of mean 0 and standard deviation 1, of a little blur so that a shift of a pixel matters little."""
-    small = cv2.resize(cv2.GaussianBlur(picture, (0, 0), 2.0), (64, 36), interpolation=cv2.INTER_AREA).astype(np.float32)
-    return (small - small.mean()) / max(float(small.std()), 1e-3)
+def _thumbnail(image):
+    """Return a slightly blurred thumbnail of mean 0 and standard deviation 1; with the blur a shift of a pixel matters little."""
+    thumbnail = cv2.resize(cv2.GaussianBlur(image, (0, 0), 2.0), (64, 36), interpolation=cv2.INTER_AREA).astype(np.float32)
+    return (thumbnail - thumbnail.mean()) / max(float(thumbnail.std()), 1e-3)
 
 
-def _corners(picture):
-    """Corners of a picture, spread over it: float32 array (corner, 2)."""
-    found = cv2.goodFeaturesToTrack(picture, CORNERS, 0.02, 4)
+def _corners(image):
+    """Find corners distributed over a frame: float32 array (corner, 2)."""
+    found = cv2.goodFeaturesToTrack(image, CORNERS, 0.02, 4)
     if found is None:
         return np.zeros((0, 2), np.float32)
     corners, counts, kept = found[:, 0], {}, []
-    for corner, cell in zip(corners, (corners * CELLS // picture.shape[::-1]).astype(int).tolist(), strict=True):
+    for corner, cell in zip(corners, (corners * CELLS // image.shape[::-1]).astype(int).tolist(), strict=True):
         counts[tuple(cell)] = counts.get(tuple(cell), 0) + 1
         if counts[tuple(cell)] <= CELL_CORNERS:
             kept.append(corner)
     return np.array(kept, np.float32)
 
 
-def _contrast(picture, corners):
-    """Mean absolute deviation around each corner: float array (corner,)."""
-    image = picture.astype(np.float32)
+def _contrast(image, corners):
+    """Return the mean absolute deviation around each corner: float array (corner,)."""
+    image = image.astype(np.float32)
     deviation = cv2.blur(np.abs(image - cv2.blur(image, WINDOW_PX)), WINDOW_PX)
-    x, y = np.clip(corners.round().astype(int), 0, np.array(picture.shape[::-1]) - 1).T
+    x, y = np.clip(corners.round().astype(int), 0, np.array(image.shape[::-1]) - 1).T
     return np.maximum(deviation[y, x], 1.0)
 
 
-def _track(view, picture, guess, levels):
-    """Where the corners of a view are in a picture, and which were found: arrays (corner, 2) and bool (corner,)."""
+def _track(view, image, guess, levels):
+    """Find the corners of a view in a frame: positions (corner, 2), and whether each was found (corner,)."""
     found, status, error = cv2.calcOpticalFlowPyrLK(
-        view.picture, picture, view.corners, guess.copy(), winSize=WINDOW_PX, maxLevel=levels, flags=cv2.OPTFLOW_USE_INITIAL_FLOW
+        view.image, image, view.corners, guess.copy(), winSize=WINDOW_PX, maxLevel=levels, flags=cv2.OPTFLOW_USE_INITIAL_FLOW
     )
-    return found, (status[:, 0] > 0) & (error[:, 0] < UNLIKE * view.contrast)
+    return found, (status[:, 0] > 0) & (error[:, 0] < MAX_ERROR * view.contrast)
 
 
-def _in_place(view, picture):
-    """Share of a view's corners that a picture shows where they were."""
-    # Without coarser levels: on these, what moves beside a corner would carry it off.
-    found, good = _track(view, picture, view.corners, levels=0)
+def _share_in_place(view, image):
+    """Return the share of a view's corners that are at their positions in a frame."""
+    # Without coarser levels, on which moving objects next to a corner would displace it.
+    found, good = _track(view, image, view.corners, levels=0)
     off = np.linalg.norm(found - view.corners, axis=1)
-    return float((good & (off <= IN_PLACE * max(picture.shape))).mean())
+    return float((good & (off <= IN_PLACE * max(image.shape))).mean())
 
 
-def _moved(view, picture, pose):
-    """How the camera moved from a view's reference, by a guess of it (2, 3); None where too few corners agree."""
+def _estimate_motion(view, image, pose):
+    """Estimate the camera motion (2, 3) from a view's reference, starting at `pose`; None where too few corners agree."""
     guess = (view.corners @ pose[:, :2].T + pose[:, 2]).astype(np.float32)
-    found, good = _track(view, picture, guess, LEVELS)
-    inside = ((guess >= 0) & (guess < picture.shape[::-1])).all(axis=1)
-    least = max(LEAST_CORNERS // 2, LEAST_AGREE * inside.sum())
-    if good.sum() < least:
+    found, good = _track(view, image, guess, LEVELS)
+    inside = ((guess >= 0) & (guess < image.shape[::-1])).all(axis=1)
+    minimum = max(MIN_CORNERS // 2, MIN_AGREEMENT * inside.sum())
+    if good.sum() < minimum:
         return None
-    motion, inliers = cv2.estimateAffinePartial2D(view.corners[good], found[good], ransacReprojThreshold=IN_PLACE * max(picture.shape))
-    if motion is None or inliers.sum() < least or not ZOOMS[0] < np.hypot(*motion[:, 0]) < ZOOMS[1]:
+    motion, inliers = cv2.estimateAffinePartial2D(view.corners[good], found[good], ransacReprojThreshold=IN_PLACE * max(image.shape))
+    if motion is None or inliers.sum() < minimum or not ZOOM_RANGE[0] < np.hypot(*motion[:, 0]) < ZOOM_RANGE[1]:
         return None
     low, high = np.percentile(view.corners[good][inliers[:, 0] > 0], [5, 95], axis=0)
-    return motion if max(high - low) >= SPREAD * max(picture.shape) else None
+    return motion if max(high - low) >= MIN_SPREAD * max(image.shape) else None

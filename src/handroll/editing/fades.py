@@ -1,4 +1,4 @@
-"""Finds where one picture gradually gives way to another: dissolves, fades to and from a colour."""
+"""Detect gradual transitions between scenes: dissolves, fades to and from a colour."""
 
 from collections import deque
 
@@ -6,64 +6,64 @@ import cv2
 import numpy as np
 
 WIDTH_PX = 64
-"""Width of the pictures that are compared."""
+"""Width of the compared frames."""
 
 WINDOWS_S = (0.45, 0.6, 0.8, 1.0, 1.25, 1.6)
-"""Lengths of time over which a fade is looked for; the picture before and after it has to stand still for a part of it."""
+"""Lengths of the windows in which a fade is searched; the scene before and after the fade fills a part of the window."""
 
-STEP_S = 0.1
-"""Time between two looks."""
+CHECK_S = 0.1
+"""Time between two searches."""
 
-LEAST_CHANGE = 6.0
-"""Mean grey levels between the pictures before and after."""
+MIN_CHANGE = 6.0
+"""Minimum mean difference between the first and the last frame of a window, grey levels."""
 
-MIXED = (0.07, 0.93)
-"""Shares of the later picture between which a frame is a mixture."""
+MIXED_RANGE = (0.07, 0.93)
+"""Range of the later scene's share in a mixed frame."""
 
-LEAST_MIXED = 4
-"""Frames that have to be mixtures: fewer are a cut in a video whose frames were blended for another rate."""
+MIN_MIXED = 4
+"""Minimum number of mixed frames: fewer are a cut in a video whose frames were blended for another frame rate."""
 
-STANDS = 2
-"""Frames at either end of the window that have to be the picture before, and that after."""
+STILL_FRAMES = 2
+"""Frames at the start and end of the window that must show only the earlier and only the later scene."""
 
-APART = 0.3
-"""Greatest interquartile range, over the pixels that change, of how much of the later picture each shows half-way. In a fade all
-agree (0.1 at most was seen); where things move, some have changed already and others have not (0.44 at least)."""
+MAX_SPREAD = 0.3
+"""Maximum interquartile range, over the changing pixels, of the later scene's share half-way. In a fade all pixels agree (at most 0.1 in
+tests). With moving objects some pixels have changed already and others have not (at least 0.44)."""
 
-OFF_RAMP = 0.2
-"""Greatest difference between how much of the later picture a mixture shows and a straight line over time (one that eases in and
-out comes to 0.1): a short visit to a third picture is a plateau."""
+MAX_OFF_RAMP = 0.2
+"""Maximum difference between the later scene's share and a straight line over time. A fade that eases in and out reaches 0.1; a
+short visit to a third scene is a plateau."""
 
-CLEARLY = 12.0
-"""Grey levels by which a pixel has to change to be asked."""
+CHANGED = 12.0
+"""Minimum change of a changing pixel, grey levels."""
 
-LEAST_AREA = 0.2
-"""Share of the pixels that have to change so much. Hands and arms that move come to 0.19, fades to 0.3 and more."""
+MIN_AREA = 0.2
+"""Minimum share of changing pixels. Moving hands and arms reach 0.19, fades 0.3 and more."""
 
-LEAST_S = 0.15
-"""Shortest fade."""
+MIN_FADE_S = 0.15
+"""Minimum duration of a fade."""
 
-BACKWARDS = 0.04
-"""How much a later frame may show less of the later picture than an earlier one."""
+MAX_BACKWARDS = 0.04
+"""Maximum decrease of the later scene's share from one frame to the next."""
 
-GAINS = (0.3, 3.3)
-"""A later picture that is the earlier one times a factor between these, but for less than `LEAST_AREA` of its pixels, is one scene
-in other light. Beyond them it faded to black, or from it."""
+GAIN_RANGE = (0.3, 3.3)
+"""If the later frame is the earlier one times a factor in this range, except for less than `MIN_AREA` of the pixels, the lighting of one
+scene changed. Factors outside this range are a fade to or from black."""
 
-LIT = 12.0
-"""Least grey level of the pixels that are asked for the factor."""
+MIN_LEVEL = 12.0
+"""Minimum grey level of the pixels from which this factor is computed."""
 
 
-class FadeFinder:
-    """Looks at a video's frames, one by one, for gradual transitions. It holds two seconds of small pictures."""
+class FadeDetector:
+    """Detect gradual transitions frame by frame. Memory: two seconds of small frames."""
 
     def __init__(self):
         self.fades = []
-        self._times, self._pictures = deque(), deque()
-        self._looked_s = -np.inf
+        self._times, self._frames = deque(), deque()
+        self._checked_s = -np.inf
 
-    def see(self, grey, time_s):
-        """Take the next frame.
+    def add_frame(self, grey, time_s):
+        """Process the next frame.
 
         Parameters
         ----------
@@ -73,77 +73,77 @@ class FadeFinder:
         height, width = grey.shape
         size = (WIDTH_PX, max(1, round(height * WIDTH_PX / width)))
         self._times.append(time_s)
-        self._pictures.append(cv2.resize(grey, size, interpolation=cv2.INTER_AREA).ravel())
-        while self._times[0] < time_s - WINDOWS_S[-1] - STEP_S:
+        self._frames.append(cv2.resize(grey, size, interpolation=cv2.INTER_AREA).ravel())
+        while self._times[0] < time_s - WINDOWS_S[-1] - CHECK_S:
             self._times.popleft()
-            self._pictures.popleft()
-        if time_s >= self._looked_s + STEP_S:
-            self._looked_s = time_s
-            self._look()
+            self._frames.popleft()
+        if time_s >= self._checked_s + CHECK_S:
+            self._checked_s = time_s
+            self._check()
 
-    def _look(self):
+    def _check(self):
         times = np.array(self._times)
-        pictures = None
-        last = self._pictures[-1].astype(np.float32)
+        frames = None
+        last = self._frames[-1].astype(np.float32)
         for window_s in WINDOWS_S:
             first = int(np.searchsorted(times, times[-1] - window_s - 1e-6))
-            if times[-1] - times[0] < window_s - STEP_S or len(times) - first < 2 * STANDS + LEAST_MIXED:
+            if times[-1] - times[0] < window_s - CHECK_S or len(times) - first < 2 * STILL_FRAMES + MIN_MIXED:
                 continue
-            if np.abs(last - self._pictures[first]).mean() < LEAST_CHANGE:
+            if np.abs(last - self._frames[first]).mean() < MIN_CHANGE:
                 continue
-            if pictures is None:
-                pictures = np.stack(self._pictures).astype(np.float32)
-            found = fade_span(pictures[first:])
-            if found and times[first + found[1]] - times[first + found[0]] >= LEAST_S:
+            if frames is None:
+                frames = np.stack(self._frames).astype(np.float32)
+            found = fade_span(frames[first:])
+            if found and times[first + found[1]] - times[first + found[0]] >= MIN_FADE_S:
                 self._add(times[first + found[0]], times[first + found[1]])
 
     def _add(self, start_s, end_s):
-        """Join those that overlap: windows that begin or end within a fade see a part of it."""
+        """Add a fade; merge overlapping ones, because a window that starts or ends within a fade contains only a part of it."""
         if self.fades and start_s < self.fades[-1][1]:
             old = self.fades.pop()
             start_s, end_s = min(old[0], start_s), max(old[1], end_s)
         self.fades.append((float(start_s), float(end_s)))
 
 
-def fade_span(pictures):
-    """Where among some frames the first gives way to the last.
+def fade_span(frames):
+    """Find the fade from the first to the last of some frames.
 
     Parameters
     ----------
-    pictures : float32 array (frame, pixel)
+    frames : float32 array (frame, pixel)
 
     Returns
     -------
     (int, int) or None
-        First mixed frame, and the first that is the later picture; None where the one does not fade into the other.
+        First mixed frame, and first frame that shows only the later scene; None where there is no fade.
     """
-    before, after = pictures[:STANDS].mean(axis=0), pictures[-STANDS:].mean(axis=0)
-    way = after - before
-    length = float(way @ way)
-    if length <= 0.0 or _same_in_other_light(before, after):
+    before, after = frames[:STILL_FRAMES].mean(axis=0), frames[-STILL_FRAMES:].mean(axis=0)
+    change = after - before
+    length = float(change @ change)
+    if length <= 0.0 or _is_lighting_change(before, after):
         return None
-    clear = np.abs(way) > CLEARLY
-    if clear.mean() < LEAST_AREA:
+    changing = np.abs(change) > CHANGED
+    if changing.mean() < MIN_AREA:
         return None
-    # The median over the pixels, so that hands that play on do not count.
-    shares = (pictures[:, clear] - before[clear]) / way[clear]
+    # The median over the pixels ignores hands that move during the fade.
+    shares = (frames[:, changing] - before[changing]) / change[changing]
     share = np.median(shares, axis=1)
-    mixed = (share > MIXED[0]) & (share < MIXED[1])
-    if mixed.sum() < LEAST_MIXED or mixed[:STANDS].any() or mixed[-STANDS:].any() or (np.diff(share) < -BACKWARDS).any():
+    mixed = (share > MIXED_RANGE[0]) & (share < MIXED_RANGE[1])
+    if mixed.sum() < MIN_MIXED or mixed[:STILL_FRAMES].any() or mixed[-STILL_FRAMES:].any() or (np.diff(share) < -MAX_BACKWARDS).any():
         return None
-    start, stop = int(np.argmax(share > MIXED[0])), int(len(share) - np.argmax(share[::-1] < MIXED[1]))
+    start, stop = int(np.argmax(share > MIXED_RANGE[0])), int(len(share) - np.argmax(share[::-1] < MIXED_RANGE[1]))
     if not mixed[start:stop].all():
         return None
     ramp = np.linspace(0.0, 1.0, stop - start + 2)[1:-1]
-    if np.abs(share[start:stop] - ramp).max() > OFF_RAMP:
+    if np.abs(share[start:stop] - ramp).max() > MAX_OFF_RAMP:
         return None
     low, high = np.percentile(shares[start + int(np.argmin(np.abs(share[start:stop] - 0.5)))], [25, 75])
-    return (start, stop) if high - low <= APART else None
+    return (start, stop) if high - low <= MAX_SPREAD else None
 
 
-def _same_in_other_light(before, after):
-    lit = before > LIT
-    if lit.mean() < LEAST_AREA:
+def _is_lighting_change(before, after):
+    lit = before > MIN_LEVEL
+    if lit.mean() < MIN_AREA:
         return False
     factor = float(np.median(after[lit] / before[lit]))
-    return GAINS[0] < factor < GAINS[1] and float((np.abs(after - factor * before) > CLEARLY).mean()) < LEAST_AREA
+    return GAIN_RANGE[0] < factor < GAIN_RANGE[1] and float((np.abs(after - factor * before) > CHANGED).mean()) < MIN_AREA

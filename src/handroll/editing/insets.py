@@ -1,6 +1,6 @@
-"""Finds pictures in the picture: rectangles whose content comes, goes or is replaced at once while the rest goes on.
+"""Detect insets (picture-in-picture): rectangles whose content appears, disappears or changes abruptly while the rest continues.
 
-An inset that stays from a shot's first frame to its last and has no cut of its own is not found: it looks like a tablet.
+An inset that covers a whole shot and has no cut of its own is not detected, because it cannot be distinguished from a tablet in the scene.
 """
 
 from typing import NamedTuple
@@ -8,52 +8,52 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-LEAST_SIDE = 0.1
-"""Least width and height, as a share of the picture's. Lines of text are lower."""
+MIN_SIDE = 0.1
+"""Minimum width and height, as a share of the frame's. Lines of text are lower."""
 
-AREA = (0.015, 0.6)
-"""Least and greatest share of the picture that an inset takes."""
+AREA_RANGE = (0.015, 0.6)
+"""Minimum and maximum area of an inset, as a share of the frame."""
 
-CLEARLY = 14
-"""Grey levels, in any colour, by which a pixel shows something else."""
+CHANGED = 14
+"""Minimum difference of a changed pixel in any colour channel, grey levels."""
 
 CLOSE_PX = 7
-"""Gaps in the changed pixels up to this size, of 256, are closed: places where the inset is like what it covers."""
+"""Gaps in the changed pixels up to this size, of 256, are closed: there the inset is similar to the covered content."""
 
-FILLED = 0.8
-"""Least share of the rectangle's pixels that change, gaps closed."""
+MIN_FILLED = 0.8
+"""Minimum share of changed pixels in the rectangle, after gaps are closed."""
 
-SURELY_FILLED = 0.93
-"""The same for a rectangle of which nothing else is seen: an arm that is gone at once comes to 0.9."""
+MIN_FILLED_ALONE = 0.93
+"""The same for a rectangle that appears or disappears only once: an arm that disappears abruptly reaches 0.9."""
 
-SIDES_FILLED = 0.8
-SIDE_FILLED = 0.4
-"""Least share along its sides, on average and along each; a logo may lie over one."""
+MIN_SIDES_FILLED = 0.8
+MIN_SIDE_FILLED = 0.4
+"""Minimum share of changed pixels along the sides, on average and for each side; a logo may cover one."""
 
 EDGE_PX = 3
-"""How far from the sides of the rectangle the edges are looked for."""
+"""Maximum distance of edges from the sides of the rectangle."""
 
 EDGE_RATIO = 1.3
-"""The picture with the inset has edges along its sides that are stronger by this factor."""
+"""With the inset, the edges along the sides of the rectangle are stronger by at least this factor."""
 
-SAME = 0.8
-"""Least overlap (intersection over union) of two rectangles that are one inset."""
+MIN_OVERLAP = 0.8
+"""Minimum overlap (intersection over union) of two rectangles of one inset."""
 
 PATCH_PX = 12
-RESTORED = 0.4
-"""A rectangle shows again what it showed before the inset came if it differs from that by less than this share of the inset's own
-difference, pictures shrunk to `PATCH_PX` squared."""
+MAX_RESTORED = 0.4
+"""A rectangle shows its earlier content again if the difference is less than this share of the inset's own difference, both as patches of
+`PATCH_PX` squared."""
 
-LEAST_FRAMES = 8
-"""Shortest stay of an inset: what sweeps by fills a rectangle for a frame or two."""
+MIN_FRAMES = 8
+"""Minimum duration of an inset, frames: passing objects fill a rectangle for a frame or two."""
 
 CLEAR_RATIO = 5.0
-"""How many times as much as in any neighbouring frame has to change within an inset when it comes or when it goes; and both times where
-its edges do not tell, or at the one of which nothing else is seen, because its shot begins with the inset, or ends before it goes. Arms
-that sweep by came to 4.3, insets to 11 and more."""
+"""Minimum ratio of the change inside an inset to that of the neighbouring frames, when it appears or when it disappears. Both changes need
+this ratio if the edges are inconclusive. An inset that appears or disappears only once, because its shot begins or ends with it, also
+needs it. Passing arms reached 4.3, insets 11 and more."""
 
 
-class Pop(NamedTuple):
+class RectangleChange(NamedTuple):
     """A rectangle whose content was replaced between two frames.
 
     Attributes
@@ -61,40 +61,40 @@ class Pop(NamedTuple):
     frame : int
         First frame with the new content.
     kind : str
-        "came", "went", or "changed" where the edges do not tell.
+        "appears", "disappears", or "changes" where the edges are inconclusive.
     box : tuple of float
         Left, top, right, bottom, shares of the width and the height.
-    sure : bool
-        The changed pixels fill it so well that it needs no second pop to be believed.
+    well_filled : bool
+        The changed pixels fill at least `MIN_FILLED_ALONE` of it, so that no second change is needed.
     before, after : float32 array (PATCH_PX, PATCH_PX)
-        What it showed, grey and small.
+        Its content before and after, grey and scaled down.
     """
 
     frame: int
     kind: str
     box: tuple[float, float, float, float]
-    sure: bool
+    well_filled: bool
     before: np.ndarray
     after: np.ndarray
 
 
-def find_pop(before, after, frame, earlier=None):
-    """Compare two consecutive pictures.
+def find_rectangle_change(before, after, frame, earlier=None):
+    """Find the rectangle that changed between two consecutive frames.
 
     Parameters
     ----------
     before, after : uint8 array (height, width, 3)
     frame : int
-        Number of the later one.
+        Number of the later frame.
     earlier : uint8 array (height, width, 3), optional
-        The picture before both: what changed since already are hands, which may touch the rectangle.
+        The frame before both. Pixels that changed since then are hands, which may touch the rectangle.
 
     Returns
     -------
-    Pop, or None where what changed is no rectangle
+    RectangleChange, or None where the changed pixels are not a rectangle
     """
     changed = _changed(before, after)
-    if not 0.5 * AREA[0] * changed.size < cv2.countNonZero(changed) < AREA[1] * changed.size:
+    if not 0.5 * AREA_RANGE[0] * changed.size < cv2.countNonZero(changed) < AREA_RANGE[1] * changed.size:
         return None
     closed, boxes = _rectangles(changed)
     if closed is not None and not boxes and earlier is not None:
@@ -103,104 +103,114 @@ def find_pop(before, after, frame, earlier=None):
     if not boxes:
         return None
     left, top, width, height = max(boxes, key=lambda box: box[2] * box[3])
-    tall, wide = changed.shape
+    frame_height, frame_width = changed.shape
     box = (left, top, left + width, top + height)
-    if left <= EDGE_PX and left + width >= wide - EDGE_PX:
-        # From side to side: a band, such as where notes fall.
+    if left <= EDGE_PX and left + width >= frame_width - EDGE_PX:
+        # A band across the whole width, such as falling notes.
         return None
     old, new = _edges(before, box), _edges(after, box)
-    kind = "came" if new > EDGE_RATIO * old else "went" if old > EDGE_RATIO * new else "changed"
-    patches = [_patch(picture[top : top + height, left : left + width]) for picture in (before, after)]
-    sure = bool(closed[top : top + height, left : left + width].mean() >= SURELY_FILLED)
-    return Pop(frame, kind, (left / wide, top / tall, (left + width) / wide, (top + height) / tall), sure, *patches)
+    kind = "appears" if new > EDGE_RATIO * old else "disappears" if old > EDGE_RATIO * new else "changes"
+    patches = [_patch(image[top : top + height, left : left + width]) for image in (before, after)]
+    well_filled = bool(closed[top : top + height, left : left + width].mean() >= MIN_FILLED_ALONE)
+    shares = (left / frame_width, top / frame_height, (left + width) / frame_width, (top + height) / frame_height)
+    return RectangleChange(frame, kind, shares, well_filled, *patches)
 
 
 def _changed(before, after):
-    """Where a pixel shows something else: uint8 array (height, width), 0 or 1."""
-    return (cv2.absdiff(before, after).max(axis=2) > CLEARLY).view(np.uint8)
+    """Find changed pixels: uint8 array (height, width), 0 or 1."""
+    return (cv2.absdiff(before, after).max(axis=2) > CHANGED).view(np.uint8)
 
 
 def _rectangles(changed):
-    """The changed pixels with gaps closed, None where no part is large enough, and the boxes (left, top, width, height) they fill."""
+    """Close gaps in the changed pixels (None where no part is large enough); find the boxes (left, top, width, height) that they fill."""
     closed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, np.ones((CLOSE_PX, CLOSE_PX), np.uint8))
-    # Opened again, so that hands that touch a corner do not count with it.
+    # Opening separates hands that touch a corner.
     solid = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((2 * CLOSE_PX + 1, 2 * CLOSE_PX + 1), np.uint8))
     stats = cv2.connectedComponentsWithStats(solid)[2][1:]
-    if not len(stats) or stats[:, cv2.CC_STAT_AREA].max() < AREA[0] * changed.size:
+    if not len(stats) or stats[:, cv2.CC_STAT_AREA].max() < AREA_RANGE[0] * changed.size:
         return None, []
     return closed, [box for box in stats[:, : cv2.CC_STAT_AREA].tolist() if _is_rectangle(closed, *box)]
 
 
 def _is_rectangle(closed, left, top, width, height):
     """Whether the changed pixels (gaps closed) fill this box and its sides."""
-    tall, wide = closed.shape
+    frame_height, frame_width = closed.shape
     inside = closed[top : top + height, left : left + width]
-    if width < LEAST_SIDE * wide or height < LEAST_SIDE * tall or not AREA[0] <= inside.size / closed.size <= AREA[1]:
+    if (
+        width < MIN_SIDE * frame_width
+        or height < MIN_SIDE * frame_height
+        or not AREA_RANGE[0] <= inside.size / closed.size <= AREA_RANGE[1]
+    ):
         return False
-    # A side may be a pixel or two off, where the closing rounded it or the inset ends within a pixel.
+    # A side may be off by a pixel or two, because closing rounds it or the inset ends within a pixel.
     ends = inside[:EDGE_PX], inside[-EDGE_PX:], inside[:, :EDGE_PX].T, inside[:, -EDGE_PX:].T
     filled = [lines.mean(axis=1).max() for lines in ends]
-    return inside.mean() >= FILLED and np.mean(filled) >= SIDES_FILLED and min(filled) >= SIDE_FILLED
+    return inside.mean() >= MIN_FILLED and np.mean(filled) >= MIN_SIDES_FILLED and min(filled) >= MIN_SIDE_FILLED
 
 
-def stays(pops, visits, breaks, stop):
-    """When insets are in the picture.
+def inset_spans(changes, temporary_changes, breaks, stop):
+    """Find the time spans of insets.
 
     Parameters
     ----------
-    pops : list of (Pop, float)
-        In order; with each how many times as much as in any neighbouring frame changed within it.
-    visits : list of (int, int, box)
-        Pairs of frames between which a part of the picture shows something else, also where it is no rectangle.
+    changes : list of (RectangleChange, float)
+        In order, each with the ratio of its change to that of the neighbouring frames.
+    temporary_changes : list of (int, int, box)
+        Pairs of frames between which a part of the frame shows other content, also where it is not a rectangle.
     breaks : int array (cut,)
-        First frames after cuts and fades, in order: an inset does not outlast them unless it comes again.
+        First frames after cuts and fades, in order. An inset ends there unless it appears again.
     stop : int
         Number of frames.
 
     Returns
     -------
     list of (int, int, box)
-        First frame, the frame after the last, and where.
+        First frame, the frame after the last one, and the box.
     """
-    found, waiting, gone = [], [], []
-    for pop, ratio in pops:
-        start, _ = _shot(pop.frame, breaks, stop)
+    found, waiting, disappearances = [], [], []
+    for change, ratio in changes:
+        start, _ = _shot(change.frame, breaks, stop)
         clear = ratio >= CLEAR_RATIO
-        partner = next((item for item in waiting if item[0].frame >= start and overlap(item[0].box, pop.box) >= SAME), None)
+        partner = next((item for item in waiting if item[0].frame >= start and overlap(item[0].box, change.box) >= MIN_OVERLAP), None)
         if partner is None:
-            if pop.kind == "came" or (pop.kind == "changed" and clear):
-                waiting.append((pop, ratio))
-            elif pop.kind == "went" and clear and pop.sure:
-                gone.append((start, pop.frame, pop.box))
+            if change.kind == "appears" or (change.kind == "changes" and clear):
+                waiting.append((change, ratio))
+            elif change.kind == "disappears" and clear and change.well_filled:
+                disappearances.append((start, change.frame, change.box))
             continue
         first, first_ratio = partner
-        told = (first.kind, pop.kind) == ("came", "went") and max(ratio, first_ratio) >= CLEAR_RATIO
-        replaced = _restores(first, pop) and clear and first_ratio >= CLEAR_RATIO
-        if pop.frame - first.frame >= LEAST_FRAMES and (told or replaced):
+        appeared_and_disappeared = (first.kind, change.kind) == ("appears", "disappears") and max(ratio, first_ratio) >= CLEAR_RATIO
+        replaced = _restores(first, change) and clear and first_ratio >= CLEAR_RATIO
+        if change.frame - first.frame >= MIN_FRAMES and (appeared_and_disappeared or replaced):
             waiting.remove(partner)
-            found.append((first.frame, pop.frame, pop.box))
-    for first, last, box in visits:
+            found.append((first.frame, change.frame, change.box))
+    for first, last, box in temporary_changes:
         size = (box[2] - box[0]) * (box[3] - box[1])
-        if last - first >= LEAST_FRAMES and AREA[0] <= size <= AREA[1] and not any(a < last and first < b for a, b, _ in found):
+        if last - first >= MIN_FRAMES and AREA_RANGE[0] <= size <= AREA_RANGE[1] and not any(a < last and first < b for a, b, _ in found):
             found.append((first, last, box))
     ends = {end for first, last, _ in found for end in (first, last)}
-    lone = [pop for pop, ratio in waiting if pop.kind == "came" and pop.sure and ratio >= CLEAR_RATIO and pop.frame not in ends]
-    found += [span for span in gone if span[1] not in ends]
-    found += [(pop.frame, _shot(pop.frame, breaks, stop)[1], pop.box) for pop in lone]
+    unpaired = [
+        change
+        for change, ratio in waiting
+        if change.kind == "appears" and change.well_filled and ratio >= CLEAR_RATIO and change.frame not in ends
+    ]
+    found += [span for span in disappearances if span[1] not in ends]
+    found += [(change.frame, _shot(change.frame, breaks, stop)[1], change.box) for change in unpaired]
     return sorted(found)
 
 
-def _restores(came, went):
-    """Whether the picture after the second pop is that before the first."""
-    return float(np.abs(went.after - came.before).mean()) < RESTORED * float(np.abs(came.after - came.before).mean())
+def _restores(first, last):
+    """Whether the second change restores the content before the first."""
+    return float(np.abs(last.after - first.before).mean()) < MAX_RESTORED * float(np.abs(first.after - first.before).mean())
 
 
-def _patch(picture):
-    return cv2.resize(picture, (PATCH_PX, PATCH_PX), interpolation=cv2.INTER_AREA).astype(np.float32).mean(axis=2)
+def _patch(image):
+    """Scale an image (height, width, 3) down to a grey patch (PATCH_PX, PATCH_PX)."""
+    return cv2.resize(image, (PATCH_PX, PATCH_PX), interpolation=cv2.INTER_AREA).astype(np.float32).mean(axis=2)
 
 
 def overlap(first, second):
-    """Intersection over union of two boxes (left, top, right, bottom)."""
+    """Return the intersection over union of two boxes (left, top, right, bottom)."""
     width = min(first[2], second[2]) - max(first[0], second[0])
     height = min(first[3], second[3]) - max(first[1], second[1])
     if width <= 0 or height <= 0:
@@ -210,18 +220,18 @@ def overlap(first, second):
 
 
 def _shot(frame, breaks, stop):
-    """First frame of the shot that a frame lies in, and the frame after its last."""
+    """Return the first frame of the shot that contains a frame, and the frame after its last one."""
     earlier, later = [b for b in breaks if b < frame], [b for b in breaks if b > frame]
     return max(earlier, default=0), min(later, default=stop)
 
 
-def _edges(picture, box):
-    """Mean strength of the edges along the sides of a box that are not the picture's own: each the strongest nearby."""
-    grey = picture.mean(axis=2)
+def _edges(image, box):
+    """Return the mean strength of the edges along the sides of a box, without those at the frame's border; each the strongest nearby."""
+    grey = image.mean(axis=2)
     strengths = []
-    for image, (first, last), places in ((grey, (box[1], box[3]), (box[0], box[2])), (grey.T, (box[0], box[2]), (box[1], box[3]))):
+    for image, (first, last), positions in ((grey, (box[1], box[3]), (box[0], box[2])), (grey.T, (box[0], box[2]), (box[1], box[3]))):
         steps = np.abs(np.diff(image[first:last], axis=1)).mean(axis=0)
-        for place in places:
-            if EDGE_PX < place < image.shape[1] - EDGE_PX:
-                strengths.append(steps[place - EDGE_PX : place + EDGE_PX].max())
+        for position in positions:
+            if EDGE_PX < position < image.shape[1] - EDGE_PX:
+                strengths.append(steps[position - EDGE_PX : position + EDGE_PX].max())
     return float(np.mean(strengths)) if strengths else 0.0

@@ -1,20 +1,20 @@
-"""Parts of a video's time: which of its frames lie in them."""
+"""Find the frames in segments, which are time intervals of a video."""
 
 import numpy as np
 
 SAME_TIME_S = 1e-6
-"""Two times closer than this are the same: container clocks tick in microseconds or more, sums of floats err by far less."""
+"""Times closer than this are equal: container clocks tick in microseconds or more, and rounding errors of sums are far smaller."""
 
 
 def within(time_s, segments):
-    """Which moments lie in one of the segments.
+    """Find the times that are in one of the segments.
 
     Parameters
     ----------
     time_s : array (n,)
-        s, rising.
+        s, increasing.
     segments : sequence of (start_s, end_s)
-        The start belongs to a segment, the end does not.
+        s. The start belongs to a segment, the end does not.
 
     Returns
     -------
@@ -28,12 +28,12 @@ def within(time_s, segments):
 
 
 def bounds(time_s, segments):
-    """First frame of each segment, and the frame after its last one.
+    """Find the first frame of each segment, and the frame after its last one.
 
     Parameters
     ----------
     time_s : array (frame,)
-        Presentation times, s, rising.
+        Presentation times, s, increasing.
     segments : sequence of (start_s, end_s)
         s.
 

@@ -1,68 +1,61 @@
-"""What can be used of an edited video: the stretches of its main view with nothing in the way."""
+"""Find the usable segments of an edited video: unobstructed intervals of its main view."""
 
 from itertools import pairwise
 
 MARGIN_FRAMES = 1
-"""Frames left out on both sides of what is in the way, since fades and freezes are found to about a frame."""
+"""Frames left out on both sides of an obstruction, since fades and freezes are found to about a frame."""
 
 HAND_FREE_S = 3.0
-"""A stretch without hands at either end is an intro or outro if it is longer than this; a breath before playing is not."""
+"""An interval without hands at the start or end is an intro or outro if it is longer than this; pauses before playing are shorter."""
 
 
-def playable(edits, hands=None, min_s=0.0, hand_free_s=HAND_FREE_S):
-    """Stretches of the main view without cuts, fades, blank or frozen pictures, titles, insets or camera motion.
+def usable_segments(edits, hands=None, min_s=0.0):
+    """Find intervals of the main view without cuts, fades, blank or frozen frames, titles, insets or camera motion.
 
-    The main view is the place of the camera in which hands were seen for the greatest time: the time spent there, where nothing
-    is in the way, times the share of the samples taken in it that show a hand.
+    The main view is the static view that shows hands for the longest time: its unobstructed time, multiplied by the share of its
+    samples that contain a hand. Intros and outros without hands (`HAND_FREE_S`) are trimmed to the middle between the last sample
+    without hands and the first with hands.
 
     Parameters
     ----------
     edits : dict
-        `dataclasses.asdict` of `shots.Edits`, also as read from JSON.
+        `dataclasses.asdict` of `edit_detection.Edits`, also as read from JSON.
     hands : dict, optional
-        Samples of how many hands are seen: `time_s`, rising, and `hands`, sequences of equal length. Without, or with none in a
-        place, the time alone counts, and nothing is trimmed.
+        Number of hands in sampled frames: `time_s`, increasing, and `hands`, sequences of equal length. Without samples in a view
+        only its time counts, and nothing is trimmed.
     min_s : float
-        Shorter stretches are left out.
-    hand_free_s : float
-        Stretches without hands longer than this, at either end of the main view, are trimmed, to half-way between the last
-        sample without hands and the first with.
+        Shorter segments are left out.
 
     Returns
     -------
     list of (start_s, end_s)
-        In order, disjoint. A jump (time taken out in the same view) ends a stretch and begins the next.
+        In order, disjoint. A jump cut ends a segment and begins the next.
     """
-    segments = _clear(edits)
+    segments = _unobstructed(edits)
     samples = list(zip(hands["time_s"], hands["hands"], strict=True)) if hands else []
-    main = _main_place(segments, samples)
-    mine = [(start_s, end_s) for start_s, end_s, place in segments if place == main]
-    return [(a, b) for a, b in _trimmed(mine, samples, hand_free_s) if b > a and b - a >= min_s]
+    main = _main_view(segments, samples)
+    own = [(start_s, end_s) for start_s, end_s, view in segments if view == main]
+    return [(a, b) for a, b in _trim(own, samples) if b > a and b - a >= min_s]
 
 
-def obstructed(edits):
-    """Intervals in which the picture cannot be used, whatever it shows: list of (start_s, end_s), unordered, overlapping."""
-    spans = [span for name in ("fades", "black", "blank", "frozen", "titles", "insets", "moves") for span in edits[name]]
-    return [(span[0], span[1]) for span in spans]
-
-
-def _clear(edits):
-    """Unobstructed stretches as (start_s, end_s, place), also of places other than the main one."""
+def _unobstructed(edits):
+    """Return the unobstructed intervals of all static views as (start_s, end_s, view)."""
     margin_s = MARGIN_FRAMES * edits["frame_s"]
-    blocks = [(start_s - margin_s, end_s + margin_s) for start_s, end_s in obstructed(edits)]
+    names = ("fades", "black", "blank", "frozen", "titles", "insets", "moves")
+    obstructed = [(span[0] - margin_s, span[1] + margin_s) for name in names for span in edits[name]]
     points = sorted(edits["cuts"] + edits["jumps"])
     segments = []
-    for start_s, end_s, place in edits["places"]:
-        inner = [start_s, *(t for t in points if start_s < t < end_s), end_s]
-        for left_s, right_s in pairwise(inner):
-            segments += [(a, b, place) for a, b in without((left_s, right_s), blocks)]
+    for start_s, end_s, view in edits["places"]:
+        edges = [start_s, *(t for t in points if start_s < t < end_s), end_s]
+        for span in pairwise(edges):
+            segments += [(a, b, view) for a, b in subtract_intervals(span, obstructed)]
     return sorted(segments)
 
 
-def without(span, blocks):
-    """The parts of an interval outside some others: list of (start, end)."""
+def subtract_intervals(span, others):
+    """Return the parts of an interval (start, end) outside some others: list of (start, end)."""
     parts, at = [], span[0]
-    for start, end in sorted(blocks):
+    for start, end in sorted(others):
         if start > at:
             parts.append((at, min(start, span[1])))
         at = max(at, end)
@@ -73,29 +66,29 @@ def without(span, blocks):
     return [(a, b) for a, b in parts if b > a]
 
 
-def _main_place(segments, samples):
-    """The place with the greatest time of hands, the first of equals; None without segments."""
+def _main_view(segments, samples):
+    """Return the view with the longest time of hands, the first of equals; None without segments."""
     weights = {}
-    for place in sorted({place for _, _, place in segments}):
-        mine = [(a, b) for a, b, other in segments if other == place]
-        seen = [count > 0 for time_s, count in samples if any(a <= time_s < b for a, b in mine)]
-        share = sum(seen) / len(seen) if seen else 1.0
-        weights[place] = share * sum(b - a for a, b in mine)
-    return max(weights, key=lambda place: (weights[place], -place), default=None)
+    for view in sorted({view for _, _, view in segments}):
+        own = [(a, b) for a, b, other in segments if other == view]
+        with_hands = [count > 0 for time_s, count in samples if any(a <= time_s < b for a, b in own)]
+        share = sum(with_hands) / len(with_hands) if with_hands else 1.0
+        weights[view] = share * sum(b - a for a, b in own)
+    return max(weights, key=lambda view: (weights[view], -view), default=None)
 
 
-def _trimmed(segments, samples, hand_free_s):
-    """Segments without the hand-free stretches at either end; all go where no sample in them shows a hand."""
+def _trim(segments, samples):
+    """Cut off intros and outros without hands; return no segments where samples exist and none contains a hand."""
     inside = [(time_s, count) for time_s, count in samples if any(a <= time_s < b for a, b in segments)]
     if not inside:
         return segments
-    shown = [k for k, (_, count) in enumerate(inside) if count > 0]
-    if not shown:
+    with_hands = [k for k, (_, count) in enumerate(inside) if count > 0]
+    if not with_hands:
         return []
     start_s, end_s = segments[0][0], segments[-1][1]
-    first, last = shown[0], shown[-1]
-    if first and inside[first][0] - start_s > hand_free_s:
+    first, last = with_hands[0], with_hands[-1]
+    if first and inside[first][0] - start_s > HAND_FREE_S:
         start_s = 0.5 * (inside[first - 1][0] + inside[first][0])
-    if last < len(inside) - 1 and end_s - inside[last][0] > hand_free_s:
+    if last < len(inside) - 1 and end_s - inside[last][0] > HAND_FREE_S:
         end_s = 0.5 * (inside[last][0] + inside[last + 1][0])
     return [(max(a, start_s), min(b, end_s)) for a, b in segments]

@@ -1,4 +1,4 @@
-"""Opens media files safely: only containers that hold their own streams. Names the kind of any other file."""
+"""Open media files safely: only containers that hold their own streams. Identify the kind of any other file."""
 
 import os
 import stat
@@ -7,24 +7,24 @@ from pathlib import Path
 import av
 
 HEAD_BYTES = 512
-"""How much of a file is read to find its kind: more than two packets of an MPEG transport stream."""
+"""Bytes read to identify a file: more than two packets of an MPEG transport stream."""
 
 DEMUXERS = (
-    # Containers of video.
+    # Video containers.
     "mov,matroska,mpegts,mpeg,avi,flv,asf,ogg,mxf,gxf,nut,wtv,rm,dv,ivf,nsv,pva,dhav,gif,yuv4mpegpipe,"
     # Video without a container.
     "h264,hevc,vvc,av1,obu,m4v,mpegvideo,mjpeg,vc1,h261,h263,dirac,cavsvideo,"
-    # Audio, to say that it is audio.
+    # Audio, so that an error can report an audio file.
     "wav,w64,mp3,aac,flac,aiff,caf,ac3,eac3,dts,amr,au,ape,wv,tta,tak,voc"
 )
-"""FFmpeg's demuxers of files that may be opened. All others are refused, above all those of scripts, playlists and descriptions (concat,
-hls, dash, sdp, imf, image2, ...), which make FFmpeg open other files."""
+"""The allowed demuxers of FFmpeg. All others are refused, above all scripts, playlists and descriptions (concat, hls, dash, sdp, imf,
+image2, ...), because they make FFmpeg open other files."""
 
 OPTIONS = {"format_whitelist": DEMUXERS, "protocol_whitelist": "file", "enable_drefs": "0", "use_absolute_path": "0"}
-"""Options of FFmpeg's demuxers: no network, and no files that an MP4's data references name."""
+"""Options of FFmpeg's demuxers: no network, and no external files referenced by an MP4."""
 
 _TS_PACKET_BYTES = (188, 192, 204)
-"""Lengths of a transport stream's packets: plain, with a time code, with error correction (ISO/IEC 13818-1, Blu-ray, DVB)."""
+"""Packet lengths of a transport stream: plain, with a time code, with error correction (ISO/IEC 13818-1, Blu-ray, DVB)."""
 
 _AT_START = (
     (b"\x1a\x45\xdf\xa3", "matroska"),
@@ -36,12 +36,12 @@ _AT_START = (
     (b"fLaC", "flac"),
     (b"ID3", "mp3"),
 )
-"""First bytes of containers, as their specifications and FFmpeg's probing have them."""
+"""First bytes of containers, from their specifications and FFmpeg's probing."""
 
 _ISO_BOXES = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"wide", b"free", b"skip", b"sidx")
-"""Types of boxes that an MP4, QuickTime or fragmented MP4 file starts with (ISO/IEC 14496-12), after four bytes of length."""
+"""Box types that an MP4, QuickTime or fragmented MP4 file starts with (ISO/IEC 14496-12), after four bytes of length."""
 
-_PICTURES = (
+_IMAGES = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"GIF8", "GIF"),
@@ -53,10 +53,10 @@ _PICTURES = (
     (b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
     (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
 )
-"""First bytes of pictures, as their specifications have them."""
+"""First bytes of image files, from their specifications."""
 
-_PICTURE_BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"heis": "HEIC", b"mif1": "HEIF", b"avif": "AVIF"}
-"""Brands of ISO files that hold still pictures (ISO/IEC 23008-12, AV1 Image File Format)."""
+_IMAGE_BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"heis": "HEIC", b"mif1": "HEIF", b"avif": "AVIF"}
+"""Brands of ISO files that hold still images (ISO/IEC 23008-12, AV1 Image File Format)."""
 
 _PLAYLISTS = (b"#extm3u", b"ffconcat", b"v=0\r\n", b"v=0\n", b"[playlist]", b"[reference]", b"<asx", b"<smil", b"<mpd", b"# vobsub")
 _PLAYLIST_ELEMENTS = (b"<mpd", b"<smil", b"<asx", b"<playlist", b"<smoothstreamingmedia", b"<compositionplaylist")
@@ -78,9 +78,9 @@ class MediaError(ValueError):
 
 
 def open_media(path):
-    """Open a media file for reading with PyAV. Everything that opens an input file calls this.
+    """Open a media file for reading with PyAV. All code that opens an input file uses this function.
 
-    FFmpeg finds the format by the content, as always, but only those of `DEMUXERS` are accepted, so no other file is ever opened.
+    FFmpeg detects the format from the content, but accepts only the formats of `DEMUXERS`, so it never opens another file.
 
     Parameters
     ----------
@@ -93,11 +93,11 @@ def open_media(path):
     Raises
     ------
     MediaError
-        There is no such file, or it is not a media file that holds its own streams.
+        The file does not exist, or is not a media file that holds its own streams.
     """
     check_file(path)
     try:
-        # An absolute path is never taken for an address or a protocol of FFmpeg (`concat:a|b`, `subfile,,...`).
+        # FFmpeg never reads an absolute path as an address or a protocol (`concat:a|b`, `subfile,,...`).
         return av.open(os.path.abspath(path), options=dict(OPTIONS), metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError) as error:
         reason, found = file_kind(path)
@@ -107,17 +107,17 @@ def open_media(path):
 
 
 def is_refused(error):
-    """Whether an exception of `av.open` says that the format is not one of `DEMUXERS`, rather than that the file is damaged."""
+    """Whether an exception of `av.open` means that the format is not in `DEMUXERS`; otherwise the file is damaged."""
     return isinstance(error, av.error.ArgumentError)
 
 
 def check_file(path):
-    """Raise `MediaError` where there is no file with at least one byte that may be read."""
+    """Raise `MediaError` unless the path is a readable file of at least one byte."""
     path = Path(path)
     try:
         found = path.stat()
     except PermissionError:
-        raise _locked(path) from None
+        raise _no_permission(path) from None
     except (OSError, ValueError):
         found = None
     if found and stat.S_ISDIR(found.st_mode):
@@ -127,58 +127,58 @@ def check_file(path):
     if found.st_size == 0:
         raise MediaError(f"{path}: expected a video file, found an empty file of zero bytes", "source_empty")
     if not os.access(path, os.R_OK):
-        raise _locked(path)
+        raise _no_permission(path)
 
 
-def _locked(path):
+def _no_permission(path):
     return MediaError(f"{path}: expected a video file, found one that you have no permission to read", "source_locked")
 
 
 def container_of(path):
-    """Name of a media file's container by its first bytes: iso, matroska, mpegts, flv, avi, wav, ogg, mpeg, asf, flac, mp3, aac.
+    """Identify a media container by its first bytes: iso, matroska, mpegts, flv, avi, wav, ogg, mpeg, asf, flac, mp3, aac.
 
     Returns
     -------
     str or None
-        None for everything else: text (web pages, HLS and other playlists), pictures, archives, an empty file.
+        None for everything else: text (web pages, HLS and other playlists), images, archives, an empty file.
     """
     head = _head(path)
     for start, name in _AT_START:
         if head.startswith(start):
             return name
-    # The first byte of a length is never that of a letter, but for a first box of hundreds of megabytes.
+    # The first byte of the length is a printable character only if the first box has hundreds of megabytes.
     if head[4:8] in _ISO_BOXES and (head[4:8] == b"ftyp" or not 0x20 <= head[0] < 0x7F):
         return "iso"
     if head[:4] == b"RIFF":
         return {b"AVI ": "avi", b"WAVE": "wav"}.get(head[8:12])
-    # A sync byte at the start of three packets; those with a time code carry it four bytes later.
+    # A sync byte at the start of three packets; in packets with a time code it comes four bytes later.
     for length in _TS_PACKET_BYTES:
         first = 4 if length == 192 else 0
         if len(head) > first + 2 * length and all(head[first + n * length] == 0x47 for n in range(3)):
             return "mpegts"
     if len(head) > 2 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] != 0xFE:
-        # The layer's bits tell AAC in ADTS (0) from MPEG audio. FF FE starts a text in UTF-16.
+        # The layer bits distinguish AAC in ADTS (0) from MPEG audio. FF FE starts a text in UTF-16.
         return "aac" if head[1] & 0x06 == 0 else "mp3"
     return None
 
 
 def file_kind(path):
-    """The kind of a file that cannot be opened as a video.
+    """Identify a file that cannot be opened as a video.
 
     Returns
     -------
     reason : str
-        Name of the `handroll.reasons.Reason`; "unreadable" where the kind is not known.
+        Name of the `handroll.reasons.Reason`; "unreadable" where the kind is unknown.
     found : str
-        The kind in words, for a message: "a JPEG picture", "a web page", "a file of an unknown kind".
+        The kind in words, for a message: "a JPEG image", "a web page", "a file of an unknown kind".
     """
     head = _head(path)
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    picture = picture_kind(path)
+    image = image_format(path)
     if not head:
         return "source_empty", "an empty file"
-    if picture:
-        return "source_is_picture", f"a {picture} picture"
+    if image:
+        return "source_is_picture", f"a {image} image"
     if not _is_text(head):
         cut_off = head[4:8] == b"ftyp"
         return "unreadable", "an MP4 without its index (cut off while recording or copying?)" if cut_off else "a file of an unknown kind"
@@ -189,18 +189,18 @@ def file_kind(path):
     return "source_is_text", "a text of markup or data" if text.startswith((b"{", b"[", b"<")) else "text"
 
 
-def picture_kind(path):
-    """The format of a picture by its first bytes, such as "JPEG"; None for any other file."""
+def image_format(path):
+    """Return the format of an image file by its first bytes, such as "JPEG"; None for any other file."""
     head = _head(path)
     if head[4:8] == b"ftyp":
-        return _PICTURE_BRANDS.get(head[8:12])
+        return _IMAGE_BRANDS.get(head[8:12])
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WebP"
-    return next((name for start, name in _PICTURES if head.startswith(start)), None)
+    return next((name for start, name in _IMAGES if head.startswith(start)), None)
 
 
 def _is_text(head):
-    """Whether bytes are text: UTF-16 with a byte order mark, or without any control character but white space and escape."""
+    """Whether bytes are text: UTF-16 with a byte order mark, or no control characters except white space and escape."""
     return head.startswith((b"\xff\xfe", b"\xfe\xff")) or all(byte >= 32 or byte in b"\t\n\v\f\r\x1b" for byte in head)
 
 

@@ -1,4 +1,4 @@
-"""Writes pictures and sound as an MP4 that any browser plays; the same input gives the same bytes."""
+"""Write frames and audio as an MP4 that any browser plays; the same input gives the same bytes."""
 
 from contextlib import ExitStack
 from fractions import Fraction
@@ -10,7 +10,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from handroll.provenance import atomic_path
 
 TIME_BASE = Fraction(1, 90_000)
-"""Seconds a tick of the video's clock: MPEG's 90 kHz, in which all usual frame rates, 30000/1001 too, are whole numbers."""
+"""Seconds per tick of the video: MPEG's 90 kHz clock, in which frames of all usual rates (30000/1001, too) last whole ticks."""
 
 AAC_BLOCK = 1024
 """Samples in a block of AAC-LC (ISO/IEC 14496-3)."""
@@ -19,30 +19,30 @@ AUDIO_BIT_RATE = 192_000
 """Bits per second: transparent for stereo music in AAC-LC."""
 
 ENCODER_THREADS = 2
-"""Fixed, because x264 cuts its work, and with it the bytes, by the number of threads."""
+"""Fixed, because x264 divides its work by the number of threads, which changes the bytes."""
 
 CONVERSION = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
-"""Accurate rounding keeps the pixels the same whichever vector instructions a machine has."""
+"""With accurate rounding the pixels do not depend on the vector instructions of the processor."""
 
 
 class VideoWriter:
-    """A context manager that writes H.264 (yuv420p) and AAC into an MP4, its index at the front.
+    """Context manager that writes H.264 (yuv420p) and AAC into an MP4 with its index at the front.
 
-    The file appears under its name when the block ends well, and not at all when it does not.
+    The file gets its name when the block ends without an error; after an error there is no file.
 
     Parameters
     ----------
     path : path of the file to write, ending in .mp4
     width_px, height_px : int
-        Size of the pictures given; an odd last column or row is cut off, as yuv420p has none.
+        Size of the frames. An odd last column or row is cut off, because yuv420p needs even sizes.
     rate : float or Fraction
-        Nominal frames per second: how long the last frame lasts, and what the encoder plans with.
+        Nominal frames per second: sets the duration of the last frame and the rate control of the encoder.
     crf : int
         x264's constant rate factor, 0 (lossless) to 51.
     preset : str
         x264's preset.
     audio : tuple (samples, rate_hz), optional
-        float32 samples (sample,) or (sample, channel 1 or 2), -1..1; sample 0 sounds at time 0. AAC takes the
+        float32 samples (sample,) or (sample, channel 1 or 2), -1..1; sample 0 is at time 0. AAC supports the
         usual rates from 8000 to 96000 Hz.
     """
 
@@ -53,7 +53,7 @@ class VideoWriter:
         self._rate = Fraction(rate).limit_denominator(1001 * 60)
         self._x264 = {"crf": str(crf), "preset": preset, "threads": str(ENCODER_THREADS)}
         self._samples, self._audio_rate = _planar(audio)
-        self._sounded = 0
+        self._encoded_samples = 0
         self._last_tick = None
 
     def __enter__(self):
@@ -80,43 +80,45 @@ class VideoWriter:
         return self
 
     def __exit__(self, kind, error, trace):
-        """Write what the encoders still hold, close the file, and give it its name; on an error, remove it."""
+        """Drain the encoders, close the file and give it its name; on an error, remove it."""
         return self._stack.__exit__(kind, error, trace)
 
     def _finish(self, kind, error, trace):
         if kind is not None:
             return
         if self._last_tick is None:
-            raise ValueError(f"{self._path}: expected at least one picture, none was written")
+            raise ValueError(f"{self._path}: expected at least one frame, none was written")
         if self._audio is not None:
-            self._sound_until(None)
+            self._encode_audio_until(None)
             self._container.mux(self._audio.encode(None))
         self._container.mux(self._video.encode(None))
 
     def write(self, image, time_s):
-        """Add a picture.
+        """Add a frame.
 
         Parameters
         ----------
         image : uint8 array (height, width, 3)
-            RGB, of the size given at the start.
+            RGB, of the size given to the constructor.
         time_s : float
-            Presentation time in seconds, at least 0; later than the picture before.
+            Presentation time in seconds, at least 0 and later than that of the previous frame.
 
         Raises
         ------
         ValueError
-            Another size or type, or a time that does not advance by at least a tick of the 90 kHz clock.
+            The size or type differs, or the time does not advance by at least a tick of the 90 kHz clock.
         """
         image = np.asarray(image)
         if image.shape != self._shape or image.dtype != np.uint8:
-            raise ValueError(f"{self._path}: expected a uint8 picture {self._shape}, found {image.dtype} {image.shape}")
+            raise ValueError(f"{self._path}: expected a uint8 frame {self._shape}, found {image.dtype} {image.shape}")
         tick = round(time_s / TIME_BASE)
         if tick < 0 or (self._last_tick is not None and tick <= self._last_tick):
-            raise ValueError(f"{self._path}: expected rising times from 0, found {time_s} s after {self._last_tick} ticks of {TIME_BASE} s")
+            raise ValueError(
+                f"{self._path}: expected increasing times from 0, found {time_s} s after {self._last_tick} ticks of {TIME_BASE} s"
+            )
         self._last_tick = tick
         if self._audio is not None:
-            self._sound_until(time_s)
+            self._encode_audio_until(time_s)
         width, height = self._size
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image[:height, :width]), format="rgb24")
         frame = frame.reformat(
@@ -126,20 +128,20 @@ class VideoWriter:
         frame.duration = round(1 / self._rate / TIME_BASE)
         self._container.mux(self._video.encode(frame))
 
-    def _sound_until(self, time_s):
-        """Encode the sound up to a time, or all that is left for None, so that both streams lie side by side in the file."""
+    def _encode_audio_until(self, time_s):
+        """Encode the audio up to a time, or to its end for None, so that both streams are interleaved in the file."""
         length = self._samples.shape[1]
         until = length if time_s is None else min(length, int(time_s * self._audio_rate))
-        while self._sounded < until:
-            block = self._samples[:, self._sounded : self._sounded + AAC_BLOCK]
+        while self._encoded_samples < until:
+            block = self._samples[:, self._encoded_samples : self._encoded_samples + AAC_BLOCK]
             frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout=self._audio.layout)
-            frame.sample_rate, frame.time_base, frame.pts = self._audio_rate, Fraction(1, self._audio_rate), self._sounded
-            self._sounded += block.shape[1]
+            frame.sample_rate, frame.time_base, frame.pts = self._audio_rate, Fraction(1, self._audio_rate), self._encoded_samples
+            self._encoded_samples += block.shape[1]
             self._container.mux(self._audio.encode(frame))
 
 
 def _planar(audio):
-    """(samples (channel, sample) float32, rate) of an `audio` argument, or (None, None)."""
+    """Return (samples (channel, sample) float32, rate) of an `audio` argument, or (None, None)."""
     if audio is None:
         return None, None
     samples, rate_hz = audio

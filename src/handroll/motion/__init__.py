@@ -1,1 +1,1 @@
-"""From poses to motion: outliers, gaps, runs, smoothing."""
+"""Clean motion from poses: outliers, gaps, flicker, smoothing, and resampling."""

@@ -1,7 +1,7 @@
-"""From a pose a frame to a motion: drop outliers, fill short gaps, hide flicker, smooth; PianoMotion10M's order and numbers.
+"""Clean a series of poses: drop outliers, interpolate short gaps, hide flicker, smooth; in PianoMotion10M's order with its numbers.
 
-Gan et al., ICLR 2025: frames that a Hampel filter rejects, and undetected ones, are missing; missing segments shorter
-than 30 frames are interpolated; visible runs shorter than 15 frames are hidden; the rest is smoothed by Savitzky-Golay.
+Gan et al., ICLR 2025: frames that a Hampel filter rejects and frames without a detection are missing. Missing segments shorter
+than 30 frames are interpolated, and visible runs shorter than 15 frames are hidden. The rest is smoothed by Savitzky-Golay.
 """
 
 from dataclasses import dataclass, fields
@@ -24,16 +24,16 @@ UNITS = ("frames", "seconds")
 
 @dataclass(frozen=True)
 class CleanSettings:
-    """How a motion is cleaned. The defaults are PianoMotion10M's, and least scales of the outlier filter, which it has not.
+    """Settings of the cleaning. The defaults are PianoMotion10M's, plus minimum scales of the outlier filter, which it does not have.
 
     Attributes
     ----------
     hampel_window : float
         Width of the outlier window, in `units`.
     hampel_n_sigma : float
-        Distance from the window's median, in its scale, from which a sample is an outlier.
+        Distance from the window's median from which a sample is an outlier, in scales of the window.
     hampel_floor_m, hampel_floor_depth, hampel_floor_rad : float
-        Least scale of x and y, of depth as a share of it, and of angles; see `handroll.motion.outliers`.
+        Minimum scale of x and y, of depth as a share of the depth, and of angles; see `handroll.motion.outliers`.
     gap_shorter_than : float
         Gaps shorter than this are interpolated, in `units`.
     run_shorter_than : float
@@ -43,7 +43,7 @@ class CleanSettings:
     savgol_window : float
         Width of the smoothing window, in `units`.
     units : {"frames", "seconds"}
-        "seconds" makes the four lengths independent of the frame rate; they are converted by the video's median frame
+        With "seconds" the four lengths do not depend on the frame rate. They are converted with the video's median frame
         interval and rounded.
     """
 
@@ -66,7 +66,7 @@ class CleanSettings:
                 raise ValueError(f"CleanSettings.{name}: expected a number of at least 0, found {getattr(self, name)!r}")
 
     def in_frames(self, time_s):
-        """The four lengths in frames of a video with these presentation times (frame,).
+        """Convert the four lengths to frames, for a video with these presentation times (frame,).
 
         Returns
         -------
@@ -82,7 +82,7 @@ class CleanSettings:
 
 
 def hand_shape(pose):
-    """Shape and size of each hand, one value for the whole video: the median over the frames with a pose.
+    """Return one shape and size of each hand for the whole video: the median over the frames with a pose.
 
     Parameters
     ----------
@@ -105,34 +105,34 @@ def hand_shape(pose):
     return betas, bone_scale
 
 
-def clean_motion(pose, settings=None, extrinsics=None, joints_from=open_hand_joints, sighted=None, segments=None):
-    """Clean the pose series of a video, each hand and each segment by itself.
+def clean_motion(pose, settings=None, extrinsics=None, joints_from=open_hand_joints, unrefined=None, segments=None):
+    """Clean the pose series of a video, each hand and each segment separately.
 
     Parameters
     ----------
     pose : dict of str to array (frame, hand, ...)
-        Columns of `tables.POSE`, by frame; NaN where not found. No frames at all is valid.
+        Columns of `tables.POSE`, by frame; NaN where not found. A series without frames is valid.
     settings : CleanSettings, optional
     extrinsics : handroll.camera.Extrinsics, optional
-        Where the camera is over the keys; None where no keyboard is registered.
+        Pose of the camera in the keyboard frame; None where no keyboard is registered.
     joints_from : callable (rotation (frame, 48), translation_m (frame, 3), betas (10,), bone_scale, hand) -> joints_m (frame, 21, 3)
-        How joints follow from a pose: that of the engine that made it (`handroll.pose.engine`).
-    sighted : dict of str to array (frame, hand, ...), optional
-        The same poses as they were before labelled notes refined them: outliers are looked for there, since a finger that
-        leaves a held key for a moment is none. `pose` itself where None.
+        Computes the joints of a pose, with the hand model of the engine that made the poses (`handroll.pose.engine`).
+    unrefined : dict of str to array (frame, hand, ...), optional
+        The poses before they were refined with the notes. Outliers are searched in them, since a finger that leaves a held key
+        for a moment is no outlier. `pose` itself where None.
     segments : sequence of (start_s, end_s), optional
-        The playable parts of the video: what stands on the two sides of a cut does not belong together, and what lies
-        outside is hidden. The whole video where None.
+        The usable segments of the video. Motion is not continued across a cut, and frames outside the segments are hidden. The
+        whole video where None.
 
     Returns
     -------
     motion : dict of str to array (frame, hand, ...)
-        Columns of `tables.MOTION`. Rotations are continuous in time; shape and bone scale are constant; joints belong
-        to the cleaned pose; the residual is that of the engine where observed. NaN where hidden.
+        Columns of `tables.MOTION`. Rotations are continuous in time; shape and bone scale are constant; joints are those of
+        the cleaned pose; the residual is that of the engine where observed. NaN where hidden.
     counts : dict of str to dict of str to int
-        A hand: `frames`, `missing` (no pose came in), `outliers` and of them by signal `outliers_translation`,
-        `outliers_orientation`, `outliers_pose` (a frame may count in several), `flicker` (visible frames hidden for
-        their short run), and the frames of each final state `observed`, `interpolated`, `hidden`.
+        For each hand: `frames`, `missing` (no input pose), `outliers` and their numbers by signal `outliers_translation`,
+        `outliers_orientation`, `outliers_pose` (a frame may count in several), `flicker` (visible frames hidden because
+        their run is short), and the frames of each final state `observed`, `interpolated`, `hidden`.
 
     Raises
     ------
@@ -145,27 +145,27 @@ def clean_motion(pose, settings=None, extrinsics=None, joints_from=open_hand_joi
         raise ValueError("pose: expected time_s to be finite and in presentation order, found a frame that is not")
     lengths = settings.in_frames(time_s)
     betas, bone_scale = hand_shape(pose)
-    sighted = pose if sighted is None else sighted
+    unrefined = pose if unrefined is None else unrefined
     pieces = _pieces(time_s, segments)
     series, counts = [], {}
     for h, name in enumerate(HANDS):
         cleaned = [
             _clean_hand(
-                *({column: values[piece] for column, values in table.items()} for table in (pose, sighted)),
+                *({column: values[piece] for column, values in table.items()} for table in (pose, unrefined)),
                 h,
                 time_s[piece],
                 settings,
                 lengths,
                 lambda r, t, h=h: joints_from(r, t, betas[h], bone_scale[h], HANDS[h]),
-                playable,
+                usable,
             )
-            for piece, playable in pieces
+            for piece, usable in pieces
         ]
         series.append({column: np.concatenate([hand[column] for hand, _ in cleaned]) for column in cleaned[0][0]})
         counts[name] = {key: sum(count[key] for _, count in cleaned) for key in cleaned[0][1]}
     motion = {name: pose[name] for name in ("frame", "time_s", "hand")}
     motion |= {name: np.stack([hand[name] for hand in series], axis=1) for name in series[0]}
-    motion["rotation_rad"] = _on_one_sheet(motion["rotation_rad"]).astype(np.float32)
+    motion["rotation_rad"] = _unwrap(motion["rotation_rad"]).astype(np.float32)
     motion["joints_keyboard_mm"] = joints_over_keys(motion["joints_m"], extrinsics)
     hidden = motion["state"] == State.HIDDEN
     motion["betas"] = np.where(hidden[..., None], np.nan, betas).astype(np.float32)
@@ -175,28 +175,27 @@ def clean_motion(pose, settings=None, extrinsics=None, joints_from=open_hand_joi
 
 
 def _pieces(time_s, segments):
-    """[(slice of frames, whether they are playable)]: the segments and what lies between, in order."""
+    """Divide the frames into the segments and the intervals between them: [(slice of frames, whether they are usable)], in order."""
     if segments is None or not len(time_s):
         return [(slice(None), True)]
-    pieces, reached = [], 0
+    pieces, end = [], 0
     for start, stop in bounds(time_s, segments):
-        pieces += [(slice(reached, start), False)] if start > reached else []
+        pieces += [(slice(end, start), False)] if start > end else []
         pieces.append((slice(start, stop), True))
-        reached = stop
-    return pieces + ([(slice(reached, len(time_s)), False)] if reached < len(time_s) else [])
+        end = stop
+    return pieces + ([(slice(end, len(time_s)), False)] if end < len(time_s) else [])
 
 
 def _observed(pose):
-    """Frames and hands (frame, hand) that have a whole pose."""
+    """Find the frames and hands (frame, hand) that have a complete pose."""
     rotation, translation = pose["rotation_rad"], pose["translation_m"]
     return pose["found"] & np.isfinite(rotation).all(axis=(2, 3)) & np.isfinite(translation).all(axis=2)
 
 
-def _on_one_sheet(rotation):
-    """`continuous` of rotations (frame, hand, joint, 3) no longer than pi, for the joints that need it.
+def _unwrap(rotation):
+    """Remove jumps by 2 pi from rotation vectors (frame, hand, joint, 3) of at most pi, in place.
 
-    Vectors that never step by more than pi are on the nearest sheet already. The choice goes frame by frame and is slow,
-    so nearly all joints are spared it.
+    `continuous` works frame by frame and is slow. It is applied only to joints with a step of more than pi, which are few.
     """
     jumps = np.zeros(rotation.shape[1:3], dtype=bool)
     for h in range(rotation.shape[1]):
@@ -208,20 +207,20 @@ def _on_one_sheet(rotation):
 
 
 def _series(pose, h, found):
-    """Rotations (frame, joint, 3) and translations (frame, 3) of a hand, float64; NaN where it is not found."""
+    """Return the rotations (frame, joint, 3) and translations (frame, 3) of a hand, float64; NaN where it is not found."""
     rotation = np.where(found[:, None, None], pose["rotation_rad"][:, h].astype(np.float64), np.nan)
     return rotation, np.where(found[:, None], pose["translation_m"][:, h].astype(np.float64), np.nan)
 
 
-def _clean_hand(pose, sighted, h, time_s, settings, lengths, joints_from, playable):
-    """One hand in one piece of a video, hidden where that is not playable.
+def _clean_hand(pose, unrefined, h, time_s, settings, lengths, joints_from, usable):
+    """Clean one hand in one interval of a video; hide it where the interval is not usable.
 
     Returns (dict of state, rotation_rad, translation_m and joints_m, each (frame, ...); counts).
     """
-    found = _observed(pose)[:, h] & playable
+    found = _observed(pose)[:, h] & usable
     rotation, translation = _series(pose, h, found)
     by_signal = find_outliers(
-        *_series(sighted, h, found),
+        *_series(unrefined, h, found),
         lengths["hampel_window"],
         settings.hampel_n_sigma,
         settings.hampel_floor_m,

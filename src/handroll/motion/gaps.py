@@ -1,4 +1,4 @@
-"""Short gaps between observed frames: which to fill, and what with. Time is presentation time, so rates may vary."""
+"""Interpolate short gaps between observed frames, in presentation time, so that the frame rate may vary."""
 
 import numpy as np
 
@@ -7,13 +7,13 @@ from handroll.runs import in_runs, runs
 
 
 def short_gaps(observed, max_gap):
-    """Missing frames that can be interpolated.
+    """Find the missing frames that are interpolated.
 
     Parameters
     ----------
     observed : bool array (time,)
     max_gap : int
-        Runs of fewer missing frames are filled (PianoMotion10M: 30). Those at the ends have one neighbour only and stay.
+        Runs of fewer missing frames are filled (PianoMotion10M: 30). Runs at the ends have only one neighbour and stay missing.
 
     Returns
     -------
@@ -26,14 +26,14 @@ def short_gaps(observed, max_gap):
 
 
 def interpolate(rotation_rad, translation_m, time_s, observed, fill):
-    """Values at the frames of `fill`, between the observed frames on both sides of each.
+    """Interpolate the frames of `fill` between the observed frames before and after them.
 
     Parameters
     ----------
     rotation_rad : array (time, joint, xyz 3), rad
-        Filled along the shortest rotation of each joint, at constant speed (slerp).
+        Interpolated along the shortest rotation of each joint, at constant speed (slerp).
     translation_m : array (time, xyz 3), m
-        Filled linearly.
+        Interpolated linearly.
     time_s : array (time,), s
         Presentation times, not decreasing.
     observed, fill : bool array (time,)
@@ -42,7 +42,7 @@ def interpolate(rotation_rad, translation_m, time_s, observed, fill):
     Returns
     -------
     rotation_rad, translation_m
-        Copies, float64. What is neither observed nor filled becomes NaN.
+        Copies, float64. NaN where neither observed nor filled.
     """
     rotation = np.where(observed[:, None, None], np.asarray(rotation_rad, dtype=np.float64), np.nan)
     translation = np.where(observed[:, None], np.asarray(translation_m, dtype=np.float64), np.nan)
@@ -50,7 +50,9 @@ def interpolate(rotation_rad, translation_m, time_s, observed, fill):
     known = np.flatnonzero(observed)
     after = np.searchsorted(known, gap)
     if gap.size and (after.min() == 0 or after.max() == known.size):
-        raise ValueError("fill: expected an observed frame before and after every frame to fill, found one at an end; use short_gaps")
+        raise ValueError(
+            "fill: expected an observed frame before and after every frame to fill, found one at an end of the series; use short_gaps"
+        )
     before, after = known[after - 1], known[after]
     time_s = np.asarray(time_s, dtype=np.float64)
     span = time_s[after] - time_s[before]

@@ -1,14 +1,14 @@
-"""Frames that do not fit their neighbourhood: the Hampel filter on translations and on rotations.
+"""Detect outlier frames with the Hampel filter, on translations and on rotations.
 
-A sample is an outlier where its distance to the median of the window around it exceeds `n_sigma` times the window's
-scale, 1.4826 * MAD (Hampel 1974, doi:10.1080/01621459.1974.10482962; Pearson 2002, doi:10.1109/87.974338).
-On a channel of numbers that is the usual filter. On rotations it is the same rule with the geodesic angle as distance
-and the medoid, the sample with the least sum of distances to the others, as median: for numbers, and for rotations
-about one axis, the medoid of an odd count is the median. Angles know no sheet, so a series through pi is nothing special.
+A sample is an outlier if its distance to the median of the window around it exceeds `n_sigma` times the scale of the
+window, 1.4826 * MAD (Hampel 1974, doi:10.1080/01621459.1974.10482962; Pearson 2002, doi:10.1109/87.974338).
+Channels of numbers use this filter directly. Rotations use the geodesic angle as distance and the medoid as median: the
+sample with the smallest sum of distances to the others. For numbers, and for rotations about one axis, the medoid of an
+odd count is the median. The geodesic angle has no jumps by 2 pi, so a rotation through pi needs no special case.
 
 A window of w frames has 2 * (w // 2) + 1 samples, centred; 20 frames are 21 samples, as in the PyPI package `hampel`.
 At the ends of the series the window shrinks. NaN policy: missing samples are left out of the windows and are never
-flagged; a window with less than half of its samples flags nothing.
+outliers; a window with less than half of its samples has no outliers.
 """
 
 import numpy as np
@@ -19,17 +19,17 @@ from handroll.hand.rotations import quaternion_from_rotvec
 MAD_TO_SIGMA = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation, 1 / Phi^-1(3/4)."""
 
-# Least scales. Without them a hand that was still is flagged for its next ordinary move, and the repair loses what was
-# right: on the demo videos 4 to 13 % of the frames go, and the error of the wrist against truth is larger (4.08 mm against
-# 4.03 mm; without any filter 4.08 mm). PianoMotion10M has none: set them to 0 for its filter.
+# Minimum scales. Without them the first ordinary movement of a hand at rest is an outlier, and interpolation replaces correct
+# poses. On the demo videos this affects 4 to 13 % of the frames, and the wrist error is larger (4.08 mm against 4.03 mm; without any
+# filter 4.08 mm). PianoMotion10M has no minimum scales: set them to 0 for its filter.
 FLOOR_M = 0.008
-"""Of x and y, metres: at 3 sigma a still hand may move by one white key."""
+"""Minimum scale of x and y, metres: at 3 sigma a hand at rest may move by one white key."""
 
 FLOOR_DEPTH = 0.03
-"""Of z, as a share of it. One camera tells depth by the hand's size, so its error goes with the depth."""
+"""Minimum scale of z, as a share of it. One camera measures depth by the hand's size, so the error is proportional to the depth."""
 
 FLOOR_RAD = 0.0175
-"""Of an angle, radians, one degree: what 2 px of jitter do to a bone of 100 px."""
+"""Minimum scale of an angle, radians, one degree: the effect of 2 px of jitter on a bone of 100 px."""
 
 
 def find_outliers(
@@ -41,10 +41,10 @@ def find_outliers(
     floor_depth=FLOOR_DEPTH,
     floor_rad=FLOOR_RAD,
 ):
-    """Outlying frames of one hand, by what gave them away.
+    """Find the outlier frames of one hand, by signal.
 
-    Three signals decide, not 51 channels: at 3 sigma the noise of so many channels would flag most frames, and the
-    repair, an interpolated frame, is worse than one noisy finger. A pose is judged as a whole.
+    Three signals are tested, not 51 channels: at 3 sigma most frames have noise in one of so many channels, and an interpolated
+    frame is worse than one noisy finger. The finger pose is tested as a whole.
 
     Parameters
     ----------
@@ -55,9 +55,9 @@ def find_outliers(
     window : int
         Width of the window in frames.
     n_sigma : float
-        How many scales away a sample is an outlier.
+        Distance from the median from which a sample is an outlier, in scales.
     floor_m, floor_depth, floor_rad : float
-        Least scale of x and y, of z as a share of its median, and of the angles.
+        Minimum scale of x and y, of z as a share of its median, and of the angles.
 
     Returns
     -------
@@ -75,24 +75,24 @@ def find_outliers(
 
 
 def translation_floors(translation_m, floor_m, floor_depth):
-    """Least scales (xyz 3) of translations (time, xyz 3), metres."""
+    """Return the minimum scales (xyz 3) of translations (time, xyz 3), metres."""
     depth_m = np.abs(translation_m[np.isfinite(translation_m[:, 2]), 2])
     return np.array([floor_m, floor_m, floor_depth * np.median(depth_m) if len(depth_m) else 0.0])
 
 
 def hampel(values, window, n_sigma, min_scale=0.0):
-    """Outliers of channels of numbers, each channel by itself.
+    """Find the outliers of channels of numbers, each channel separately.
 
     Parameters
     ----------
     values : array (time, ...)
         NaN where missing.
     window : int
-        Width in frames, at least 1; see the module.
+        Width in frames, at least 1; see the module docstring.
     n_sigma : float
     min_scale : float or array (...)
-        Least scale, of all channels or of each, in the unit of `values`: deviations up to `n_sigma * min_scale` are never
-        outliers.
+        Minimum scale, one for all channels or one each, in the unit of `values`: deviations up to `n_sigma * min_scale` are
+        never outliers.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def hampel(values, window, n_sigma, min_scale=0.0):
 
 
 def hampel_rotation(quaternion, window, n_sigma, min_scale=0.0):
-    """Outliers of a series of rotations, or of poses of several joints.
+    """Find the outliers of a series of rotations, or of poses of several joints.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def hampel_rotation(quaternion, window, n_sigma, min_scale=0.0):
     window : int
     n_sigma : float
     min_scale : float
-        Least scale, radians.
+        Minimum scale, radians.
 
     Returns
     -------
@@ -139,27 +139,27 @@ def _middle(ordered, count):
 
 @njit(cache=True, nogil=True)
 def _insert(ordered, count, value):
-    """Put a value into the first `count` entries of a sorted array."""
-    place = count
-    while place > 0 and ordered[place - 1] > value:
-        ordered[place] = ordered[place - 1]
-        place -= 1
-    ordered[place] = value
+    """Insert a value into the first `count` entries of a sorted array."""
+    position = count
+    while position > 0 and ordered[position - 1] > value:
+        ordered[position] = ordered[position - 1]
+        position -= 1
+    ordered[position] = value
 
 
 @njit(cache=True, nogil=True)
 def _remove(ordered, count, value):
-    """Take a value out of the first `count` entries of a sorted array."""
-    place = 0
-    while ordered[place] != value:
-        place += 1
-    for k in range(place, count - 1):
+    """Remove a value from the first `count` entries of a sorted array."""
+    position = 0
+    while ordered[position] != value:
+        position += 1
+    for k in range(position, count - 1):
         ordered[k] = ordered[k + 1]
 
 
 @njit(cache=True, nogil=True)
 def _median_deviation(ordered, count, median):
-    """Median of |x - median| over sorted entries: they are taken from the middle outwards, nearest first."""
+    """Median of |x - median| over sorted entries, which are visited from the median outwards, nearest first."""
     right = 0
     while right < count and ordered[right] < median:
         right += 1
@@ -183,16 +183,16 @@ def _hampel(channels, half, n_sigma, min_scale, outlier):
     ordered = np.empty(2 * half + 2)
     for c in range(channels.shape[0]):
         series = channels[c]
-        count = ahead = 0
+        count = following = 0
         for t in range(frames):
             if t > half and np.isfinite(series[t - half - 1]):
                 _remove(ordered, count, series[t - half - 1])
                 count -= 1
-            while ahead <= min(t + half, frames - 1):
-                if np.isfinite(series[ahead]):
-                    _insert(ordered, count, series[ahead])
+            while following <= min(t + half, frames - 1):
+                if np.isfinite(series[following]):
+                    _insert(ordered, count, series[following])
                     count += 1
-                ahead += 1
+                following += 1
             if count <= half or not np.isfinite(series[t]):
                 continue
             median = _middle(ordered, count)
@@ -213,7 +213,7 @@ def _pose_distance(first, second):
 
 @njit(cache=True, nogil=True)
 def _hampel_rotation(quaternion, observed, half, n_sigma, min_scale, outlier):
-    """Fill `outlier` (time,): distances of all pairs within a window once, then the medoid of each window."""
+    """Fill `outlier` (time,): compute the distances of all pairs within a window once, then the medoid of each window."""
     frames, width = quaternion.shape[0], 2 * half + 1
     distance = np.empty((frames, width))  # of frame t to frame t + k
     for t in range(frames):
@@ -252,5 +252,5 @@ def _hampel_rotation(quaternion, observed, half, n_sigma, min_scale, outlier):
 
 @njit(cache=True, nogil=True)
 def _between(distance, i, j):
-    """Distance of two frames in the band (time, ahead)."""
+    """Return the distance of two frames from the band (time, offset)."""
     return 0.0 if i == j else distance[min(i, j), abs(i - j)]

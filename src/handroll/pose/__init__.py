@@ -1,1 +1,1 @@
-"""From detections to MANO parameters: one interface, one module an engine."""
+"""Pose engines, which estimate MANO parameters from detections, and the refinement of poses over time."""

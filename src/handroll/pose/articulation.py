@@ -1,8 +1,8 @@
-"""The template hand in torch: where its landmarks stand for given joint angles, and how they move with each unknown.
+"""The template hand in torch: landmark positions for given joint angles, and their derivatives.
 
-Everything is batched over hands (axis `hand`) and finger-major inside: finger 5 (thumb to pinky), bend 3 (base, middle,
-end joint), point 4 (the three joints and the tip). Positions are metres relative to the wrist, in the axes of the camera
-frame; depth is left to `landmarks`, since a number of tens of metres would eat float32's digits.
+Tensors are batched over hands (axis `hand`). Within a hand they are finger-major: finger 5 (thumb to pinky), bend 3 (base, middle,
+end joint), point 4 (the three joints and the tip). Positions are metres relative to the wrist, along the axes of the camera
+frame. `landmarks` adds the depth, because adding tens of metres here would lose digits of float32.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ BENDS = np.array([CHAINS[finger][:3] for finger in FINGERS])
 """`JOINTS` indices (finger 5, bend 3) of the joints that bend."""
 
 POINTS = np.array([CHAINS[finger] for finger in FINGERS])
-"""`JOINTS` indices (finger 5, point 4) of the points along the fingers; the wrist is apart."""
+"""`JOINTS` indices (finger 5, point 4) of the points along the fingers, without the wrist."""
 
 N_ANGLES = 45
 
@@ -28,11 +28,11 @@ class Articulation:
     Attributes
     ----------
     bones_m : tensor (finger 5, point 4, xyz 3)
-        Rest vector from the point before (for the first: from the wrist) to each point, template frame.
+        Rest vector from the previous point (for the first: from the wrist) to each point, template frame.
     offsets_m : tensor (finger 5, point 4, xyz 3)
-        Added to a point, in the frame of the bone that ends there, to get the detected landmark.
+        Offset from a point to the detected landmark, in the frame of the bone that ends at the point.
     wrist_offset_m : tensor (xyz 3)
-        The same for the wrist, in the frame of the palm.
+        Offset from the wrist to its landmark, in the frame of the palm.
     axes : tensor (finger 5, bend 3, xyz 3, axis 3)
         Columns are the anatomical axes: flexion, abduction, twist.
     """
@@ -44,7 +44,7 @@ class Articulation:
 
 
 def articulation(template, bone_scale, offsets_m, dtype=torch.float32):
-    """The `Articulation` of a template.
+    """Build the `Articulation` of a template.
 
     Parameters
     ----------
@@ -62,14 +62,14 @@ def articulation(template, bone_scale, offsets_m, dtype=torch.float32):
 
 
 def hat(vector):
-    """Cross-product matrices (..., 3, 3) of vectors (..., 3): hat(a) @ b = a x b."""
+    """Return the cross-product matrices (..., 3, 3) of vectors (..., 3): hat(a) @ b = a x b."""
     x, y, z = vector.unbind(-1)
     zero = torch.zeros_like(x)
     return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
 
 
 def exponential(rotvec):
-    """Rotation matrices and left Jacobians of axis-angle vectors.
+    """Compute the rotation matrices and left Jacobians of axis-angle vectors.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def exponential(rotvec):
     small = squared < 1e-4
     safe = torch.where(small, 1.0, squared)
     angle = safe.sqrt()
-    # Below 0.01 rad the closed forms lose float32 digits; their Taylor series do not.
+    # Below 0.01 rad the closed forms lose digits of float32, so their Taylor series are used.
     sine = torch.where(small, 1.0 - squared / 6.0, angle.sin() / angle)
     cosine = torch.where(small, 0.5 - squared / 24.0, (1.0 - angle.cos()) / safe)
     cubic = torch.where(small, 1.0 / 6.0 - squared / 120.0, (1.0 - sine) / safe)
@@ -95,7 +95,7 @@ def exponential(rotvec):
 
 
 def pose_landmarks(model, root, angles):
-    """Landmark positions relative to the wrist, with their derivatives.
+    """Compute landmark positions relative to the wrist, and their derivatives.
 
     Parameters
     ----------
@@ -110,22 +110,22 @@ def pose_landmarks(model, root, angles):
     landmarks_m : tensor (hand, 21, 3)
         The wrist, then (finger 5, point 4) in finger-major order: `JOINT_OF_LANDMARK`. This is also MediaPipe's order.
     jacobian : tensor (hand, 21, 3, 48)
-        By a small rotation of the root (3, axis-angle in the camera frame, applied from the left), then by the angles.
+        By a small rotation of the root (3, axis-angle in the camera frame, applied from the left), and by the angles (45).
     """
     hands = len(root)
     rotvec = (model.axes @ angles.view(hands, 5, 3, 3, 1)).squeeze(-1)
-    turn, left = exponential(rotvec)
+    rotation, left_jacobian = exponential(rotvec)
     orientation = root[:, None]
     base = root.new_zeros(hands, 1, 3)
     joints, points, world_axes = [], [], []
     for level in range(4):
-        # A landmark belongs to the bone that ends at its joint; the next bone starts at the joint itself.
+        # A landmark is attached to the bone that ends at its joint; the next bone starts at the joint itself.
         points.append(base + (orientation @ (model.bones_m + model.offsets_m)[:, level, :, None]).squeeze(-1))
         if level < 3:
             base = base + (orientation @ model.bones_m[:, level, :, None]).squeeze(-1)
             joints.append(base)
-            world_axes.append(orientation @ left[:, :, level] @ model.axes[:, level])
-            orientation = orientation @ turn[:, :, level]
+            world_axes.append(orientation @ left_jacobian[:, :, level] @ model.axes[:, level])
+            orientation = orientation @ rotation[:, :, level]
     points = torch.stack(points, dim=2)
     wrist = (root @ model.wrist_offset_m)[:, None]
     landmarks = torch.cat([wrist, points.flatten(1, 2)], dim=1)
@@ -135,8 +135,8 @@ def pose_landmarks(model, root, angles):
     for level in range(3):
         lever = points[:, :, level + 1 :] - joints[level][:, :, None]
         # d point / d angle = axis x lever: (hand, finger, point, xyz, axis).
-        moved = -hat(lever) @ world_axes[level][:, :, None]
+        derivative = -hat(lever) @ world_axes[level][:, :, None]
         for finger in range(5):
             row, column = 1 + 4 * finger, 3 + 9 * finger + 3 * level
-            jacobian[:, row + level + 1 : row + 4, :, column : column + 3] = moved[:, finger]
+            jacobian[:, row + level + 1 : row + 4, :, column : column + 3] = derivative[:, finger]
     return landmarks, jacobian

@@ -1,4 +1,7 @@
-"""The engines that turn detections into MANO poses, by name. A new engine is a module that offers `Engine`, and a line here."""
+"""Select a pose engine by name: engines estimate MANO poses from detections.
+
+A new engine is a module that implements `Engine`, and an entry in `ENGINES`.
+"""
 
 from importlib import import_module
 from typing import Protocol
@@ -7,14 +10,14 @@ from handroll.camera import joints_over_keys
 from handroll.logs import progress as log_progress
 
 VERSION = 1
-"""Raised by hand when the same poses of an engine give another table, or another refinement."""
+"""Raised by hand when the same poses of an engine give a different table or a different refinement."""
 
 ENGINES = {"landmarks": "handroll.pose.landmarks", "hamer": "handroll.pose.hamer.engine"}
-"""Name of each engine and the module that holds it; imported when it is used, since engines need heavy libraries."""
+"""Module of each engine by name; imported only when used, because engines need heavy libraries."""
 
 
 class Engine(Protocol):
-    """What a module must offer to be an engine.
+    """Interface that the module of an engine implements.
 
     Attributes
     ----------
@@ -22,48 +25,48 @@ class Engine(Protocol):
         Raised by hand when the same input gives other poses.
     OPTIONS : dict
         Every option with its default.
-    KNOWS_KEYS : bool
-        `refine` makes use of the keys held down; else it is not called.
+    USES_KEY_PRESSES : bool
+        Whether the engine has `refine`, which uses the keys held down.
     """
 
     VERSION: int
     OPTIONS: dict
-    KNOWS_KEYS: bool
+    USES_KEY_PRESSES: bool
 
     def fit(self, video_path, detections, camera, extrinsics, options, progress):
-        """Pose every hand that the detections found.
+        """Estimate the pose of every detected hand.
 
         Parameters
         ----------
         video_path : path
-            For engines that look at the picture.
+            For engines that read the frames.
         detections : dict of str to array (frame, hand 2, ...)
-            `tables.DETECTIONS` by `schema.by_frame`; NaN where nothing is found.
+            `tables.DETECTIONS` by `tables.by_frame`; NaN where nothing is found.
         camera : handroll.camera.Camera
-            Of the shown picture, whose pixels the detections are in.
+            Camera of the displayed frames, whose pixels are the unit of the detections.
         extrinsics : handroll.camera.Extrinsics or None
-            Where it is over the keys; None where no keyboard is registered.
+            Pose of the camera in the keyboard frame; None where no keyboard is registered.
         options : dict
-            The engine's own; an unknown one is a ValueError.
+            Options of the engine; an unknown one raises a ValueError.
         progress : callable
             (items, total, unit) -> iterator over the items, as `handroll.logs.progress`.
 
         Returns
         -------
         columns : dict of str to array (frame, hand 2, ...)
-            `tables.POSE` without `joints_keyboard_mm`: left hands are true left hands in the camera frame, rotations continuous
-            in time, `joints_m` what rotation, translation and shape give, NaN where not found.
+            `tables.POSE` without `joints_keyboard_mm`. Left hands are true left hands in the camera frame, rotations are continuous
+            in time, and `joints_m` follows from rotation, translation and shape. NaN where not found.
         info : dict of str to str
-            What else made the poses (template, weights), for the table's metadata.
+            Provenance of the poses (template, weights), for the table's metadata.
         """
 
     def joints(self, options):
-        """How joints follow from a pose of this engine.
+        """Return the function that computes joints from a pose of this engine.
 
         Parameters
         ----------
         options : dict
-            Of the engine's own, those that say where its hand model is.
+            The options of the engine that locate its hand model.
 
         Returns
         -------
@@ -73,68 +76,68 @@ class Engine(Protocol):
         """
 
     def refine(self, pose, detections, camera, extrinsics, pressed_mm, progress):
-        """Pose the hands again, now that it is known which fingertip holds which key.
+        """Estimate the poses again, from the detections and the keys held down by each fingertip.
 
         Parameters
         ----------
         pose : dict of str to array (frame, hand 2, ...)
-            What `fit` gave.
+            Result of `fit`.
         detections, camera, extrinsics, progress
-            As of `fit`.
+            See `fit`.
         pressed_mm : array (frame, hand 2, finger 5)
-            Height above the white keys of the top at rest of the key that a fingertip holds down; NaN where it holds none.
+            Height of the resting top of the key that a fingertip holds down above the white keys; NaN where it holds none.
 
         Returns
         -------
         dict of str to array (frame, hand 2, ...)
-            As of `fit`.
+            Columns as of `fit`.
         """
 
     def skeleton(self, options):
-        """The hand whose poses `fit` gives, in torch.
+        """Return the hand model of this engine in torch.
 
         Parameters
         ----------
         options : dict
-            As of `joints`.
+            See `joints`.
 
         Returns
         -------
         handroll.pose.skeletons.Skeleton
-            The right hand of what `joints` gives, without translation.
+            The right hand of `joints`, without translation.
         """
 
 
 def load_engine(name):
-    """The module of an engine; ValueError with the names that exist where there is none of this name."""
+    """Import the module of an engine; raise ValueError for an unknown name."""
     if name not in ENGINES:
         raise ValueError(f"pose engine: expected one of {', '.join(sorted(ENGINES))}, found {name!r}; set it in the config as pose.engine")
     return import_module(ENGINES[name])
 
 
 def fit_pose(engine, video_path, detections, camera, extrinsics=None, options=None, scratch=None, progress=log_progress):
-    """Pose the hands of a video with the engine of this name.
+    """Estimate the hand poses of a video with the engine of this name.
 
     Parameters
     ----------
     engine : str
         One of `ENGINES`.
     video_path, detections, camera, extrinsics, options, progress
-        As of `Engine.fit`.
+        See `Engine.fit`.
     scratch : path, optional
-        A folder in which an engine may keep what is finished, so that a job that is killed goes on from there.
+        Folder for intermediate results of an engine, from which an interrupted job resumes.
 
     Returns
     -------
     columns : dict of str to array (frame, hand 2, ...)
         `tables.POSE`.
     info : dict of str to str
-        engine, engine_version, and what the engine adds.
+        engine, engine_version, and the provenance of `Engine.fit`.
 
     Raises
     ------
     ValueError
-        No engine has this name, or it refuses an option.
+        The name of the engine or an option is unknown or invalid.
     """
     module = load_engine(engine)
     options = dict(options or {})
@@ -153,7 +156,7 @@ def refine_pose(engine, pose, detections, camera, extrinsics, pressed_mm, progre
     engine : str
         One of `ENGINES`.
     pose, detections, camera, extrinsics, pressed_mm, progress
-        As of `Engine.refine`.
+        See `Engine.refine`.
 
     Returns
     -------
@@ -165,21 +168,19 @@ def refine_pose(engine, pose, detections, camera, extrinsics, pressed_mm, progre
     return columns
 
 
-def refine_over_time(engine, pose, detections, camera, extrinsics, settings, pressed_mm=None, options=None, **how):
-    """Refine the poses of a video as parts of one motion; see `handroll.pose.temporal.refine_over_time`.
+def refine_over_time(engine, pose, detections, camera, extrinsics, settings, pressed_mm=None, options=None, progress=log_progress):
+    """Refine the poses of a video as one motion; see `handroll.pose.temporal.refine_over_time`.
 
     Parameters
     ----------
     engine : str
-        One of `ENGINES`: the one that made the poses.
-    pose, detections, camera, extrinsics, pressed_mm
-        As of `Engine.refine`; extrinsics and pressed_mm may be None.
+        One of `ENGINES`: the engine that estimated the poses.
+    pose, detections, camera, extrinsics, pressed_mm, progress
+        See `Engine.refine`; extrinsics and pressed_mm may be None.
     settings : dict
         Values of `handroll.pose.temporal.TemporalSettings`.
     options : dict, optional
-        As of `Engine.skeleton`.
-    **how
-        progress, device, threads.
+        See `Engine.skeleton`.
 
     Returns
     -------
@@ -190,4 +191,4 @@ def refine_over_time(engine, pose, detections, camera, extrinsics, settings, pre
 
     skeleton = load_engine(engine).skeleton(dict(options or {}))
     settings = temporal.TemporalSettings(**settings)
-    return temporal.refine_over_time(pose, detections, camera, extrinsics, skeleton, settings, pressed_mm, **how)
+    return temporal.refine_over_time(pose, detections, camera, extrinsics, skeleton, settings, pressed_mm, progress)

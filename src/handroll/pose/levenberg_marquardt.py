@@ -1,41 +1,43 @@
-"""Batched Levenberg-Marquardt: many small least-squares problems at once, each with its own damping.
+"""Batched Levenberg-Marquardt: solve many small least-squares problems in parallel, each with its own damping.
 
 Levenberg 1944 (doi:10.1090/qam/10666), Marquardt 1963 (doi:10.1137/0111030). The step of each problem solves
-(H + damping * diag(H)) step = -gradient by a batched Cholesky factorisation; it is kept where it lowers the cost.
+(H + damping * diag(H)) step = -gradient by a batched Cholesky factorisation. A step is accepted if it lowers the cost.
 """
 
 import torch
 
 FIRST_DAMPING = 1e-2
-"""Relative to the diagonal of H. Small enough for nearly full first steps, large enough to damp directions the data do not see."""
+"""Initial damping, relative to the diagonal of H: small enough for nearly full first steps, large enough to damp directions that the data
+do not constrain."""
 
-RELAX, TIGHTEN = 0.2, 5.0
-"""Factors on the damping after a step that was kept, and after one that was not."""
+DAMPING_DECREASE, DAMPING_INCREASE = 0.2, 5.0
+"""Factors on the damping after an accepted step, and after a rejected one."""
 
 DAMPING_RANGE = (1e-6, 1e6)
+"""Minimum and maximum of the damping."""
 
 
 def minimise(state, evaluate, retract, iterations):
-    """Lower the cost of every problem.
+    """Minimise the cost of every problem.
 
     Parameters
     ----------
     state : tuple of tensors (problem, ...)
-        Where to start.
+        Initial state.
     evaluate : callable
         state -> cost (problem,), gradient (problem, n), matrix H (problem, n, n); cost = 1/2 sum of squared residuals,
         gradient = J^T r, H = J^T J.
     retract : callable
-        (state, step (problem, n)) -> state: the step applied.
+        (state, step (problem, n)) -> state after the step.
     iterations : int
-        Steps tried; the run time does not depend on the data.
+        Number of steps; the run time does not depend on the data.
 
     Returns
     -------
     state : tuple of tensors
-        The best state seen; never worse than the start.
+        The best state; never worse than the initial one.
     cost : tensor (problem,)
-        Its cost; not finite only where the start's was not.
+        Its cost; not finite only where the initial cost is not.
     """
     cost, gradient, matrix = evaluate(state)
     damping = torch.full_like(cost, FIRST_DAMPING)
@@ -51,17 +53,17 @@ def minimise(state, evaluate, retract, iterations):
         cost = choose(better, trial_cost, cost)
         gradient = choose(better, trial_gradient, gradient)
         matrix = choose(better, trial_matrix, matrix)
-        damping = torch.where(better, damping * RELAX, damping * TIGHTEN).clamp(*DAMPING_RANGE)
+        damping = torch.where(better, damping * DAMPING_DECREASE, damping * DAMPING_INCREASE).clamp(*DAMPING_RANGE)
     return state, cost
 
 
 def choose(mask, first, second):
-    """`first` where the mask (problem,) holds, else `second`; both (problem, ...)."""
+    """Select `first` where the mask (problem,) is true, else `second`; both (problem, ...)."""
     return torch.where(mask.view(-1, *[1] * (first.dim() - 1)), first, second)
 
 
 def diagonal_add(matrix, diagonal):
-    """A copy of the matrices (problem, n, n) with `diagonal` (problem, n) added to their diagonals."""
+    """Return a copy of the matrices (problem, n, n) with `diagonal` (problem, n) added to their diagonals."""
     out = matrix.clone()
     out.diagonal(dim1=-2, dim2=-1).add_(diagonal)
     return out

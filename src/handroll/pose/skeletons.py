@@ -1,6 +1,6 @@
-"""Hands that tell in torch where their joints are: what refining over time needs to know of an engine's hand.
+"""Skeletons: differentiable joint positions of a hand model in torch, for the refinement over time.
 
-A skeleton is the right hand's, without translation: `translation_m` is added to what it gives, as in `hand.kinematics`.
+A skeleton is a right hand without translation; `translation_m` is added to its joints, as in `hand.kinematics`.
 """
 
 from typing import Protocol
@@ -13,31 +13,31 @@ from handroll.hand.skinning import Skinning
 from handroll.hand.template import open_hand
 
 _FINGERS, _LEVELS = 5, 3
-# MANO's joints behind the wrist: five fingers of three joints, finger by finger.
+# MANO's joints after the wrist: five fingers with three joints each, finger by finger.
 
 
 class Skeleton(Protocol):
     """A right hand of MANO's topology."""
 
     def joints(self, rotation, betas, bone_scale):
-        """Where the joints of posed hands are.
+        """Compute the joints of posed hands.
 
         Parameters
         ----------
         rotation : tensor (..., joint 16, 3, 3)
-            0 is global, the others relative to their parents. The result has its float and device, and its gradient flows.
+            0 is global, the others relative to their parents. The result has its dtype and device, and is differentiable.
         betas : tensor (10,)
         bone_scale : float
 
         Returns
         -------
         tensor (..., 21, 3)
-            `skeleton.JOINTS`, metres; the wrist at its place at rest.
+            `skeleton.JOINTS`, metres; the wrist at its rest position.
         """
 
 
 class TemplateSkeleton:
-    """The open hand of `hand.template`: `hand.kinematics.hand_joints` in torch. It has no shape but its size."""
+    """The open hand of `hand.template`: `hand.kinematics.hand_joints` in torch. Its only shape parameter is its size."""
 
     def __init__(self):
         self._bones = np.diff(open_hand().joints_m[np.array([PARENTS, range(N_JOINTS)])], axis=0)[0]
@@ -47,11 +47,11 @@ class TemplateSkeleton:
         """See `Skeleton.joints`; `betas` are ignored."""
         bones = torch.as_tensor(bone_scale * self._bones, dtype=rotation.dtype, device=rotation.device)
         world = orientations(rotation)
-        places = [bones[0].expand(*world.shape[:-3], 3)]
+        positions = [bones[0].expand(*world.shape[:-3], 3)]
         turned = (world[..., PARENTS[1:], :, :] @ bones[1:, :, None]).squeeze(-1)
         for joint in range(1, N_JOINTS):
-            places.append(places[PARENTS[joint]] + turned[..., joint - 1, :])
-        return torch.stack(places, dim=-2)
+            positions.append(positions[PARENTS[joint]] + turned[..., joint - 1, :])
+        return torch.stack(positions, dim=-2)
 
 
 class ManoSkeleton:
@@ -66,13 +66,13 @@ class ManoSkeleton:
         self._skinning = Skinning(model)
 
     def joints(self, rotation, betas, bone_scale):
-        """See `Skeleton.joints`; `bone_scale` is ignored: MANO's size is in its betas."""
+        """See `Skeleton.joints`; `bone_scale` is ignored, because the betas determine MANO's size."""
         betas = betas.to(rotation).expand(*rotation.shape[:-3], -1)
         return self._skinning.to(rotation.device, rotation.dtype).joints(rotation, betas)
 
 
 def orientations(rotation):
-    """World orientations (..., joint 16, 3, 3) of MANO's joints from their rotations relative to the parents."""
+    """Compute the world orientations (..., joint 16, 3, 3) of MANO's joints from their rotations relative to the parents."""
     root = rotation[..., :1, :, :]
     fingers = rotation[..., 1:, :, :].unflatten(-3, (_FINGERS, _LEVELS))
     world, levels = root, []
@@ -83,20 +83,22 @@ def orientations(rotation):
 
 
 def _ancestors():
-    """Which rotations move which joints: bool array (joint 21, rotation 16). A rotation does not move its own joint."""
-    moved = np.zeros((N_JOINTS, N_ROTATIONS), dtype=bool)
+    """Return which rotations move which joints: bool array (joint 21, rotation 16). A rotation does not move its own joint."""
+    moves = np.zeros((N_JOINTS, N_ROTATIONS), dtype=bool)
     for joint in range(1, N_JOINTS):
         parent = PARENTS[joint]
-        moved[joint] = moved[parent]
-        moved[joint, parent] = True
-    return moved
+        moves[joint] = moves[parent]
+        moves[joint, parent] = True
+    return moves
 
 
-_MOVED = torch.from_numpy(_ancestors())
+_MOVES = torch.from_numpy(_ancestors())
 
 
 def joint_jacobian(rotation, joints_m):
-    """How joints move with the pose, as bones turn rigidly about joints; near enough for steps where skin follows a blend.
+    """Compute the derivatives of joints by the pose, with bones that rotate rigidly about joints.
+
+    For a skinned hand model this is an approximation, accurate enough for optimisation steps.
 
     Parameters
     ----------
@@ -106,11 +108,11 @@ def joint_jacobian(rotation, joints_m):
     Returns
     -------
     tensor (..., 21, xyz 3, 51)
-        By small turns d of each joint (R becomes R exp(d); 16 x 3), then by the translation.
+        By small rotations d of each joint (R becomes R exp(d); 16 x 3), and by the translation (3).
     """
     axes = orientations(rotation).mT  # (..., 16, axis 3, xyz)
     lever = joints_m[..., :, None, :] - joints_m[..., None, :N_ROTATIONS, :]
-    lever = torch.where(_MOVED.to(rotation.device)[..., None], lever, 0.0)
-    by_turns = torch.linalg.cross(axes[..., None, :, :, :], lever[..., None, :]).flatten(-3, -2).mT
-    by_place = torch.eye(3, dtype=rotation.dtype, device=rotation.device).expand(*by_turns.shape[:-1], 3)
-    return torch.cat([by_turns, by_place], dim=-1)
+    lever = torch.where(_MOVES.to(rotation.device)[..., None], lever, 0.0)
+    by_rotations = torch.linalg.cross(axes[..., None, :, :, :], lever[..., None, :]).flatten(-3, -2).mT
+    by_translation = torch.eye(3, dtype=rotation.dtype, device=rotation.device).expand(*by_rotations.shape[:-1], 3)
+    return torch.cat([by_rotations, by_translation], dim=-1)

@@ -1,10 +1,10 @@
-"""Refinement over time: the poses that an engine gave frame by frame, as parts of one motion.
+"""Refine the poses of a video over time: fit the frame-by-frame poses of an engine as one motion.
 
-What an engine and a detector see is uncertain in each frame; how a hand can move joins the frames. For each hand and video
-the most likely series is found of all poses together, given the engine's poses, the detector's landmarks, the keys' plane
-and the accelerations of playing hands (`temporal_problem`). It works for any engine whose `Skeleton` is known.
+The poses of an engine and the landmarks of the detector are uncertain in each frame, and the motion of a hand connects the frames. For
+each hand and video the most likely series of poses is computed, given the engine's poses, the detected landmarks, the plane of the
+keys and the typical accelerations of playing hands (`temporal_problem`). This works for any engine with a `Skeleton`.
 
-Frames that are not found stay so; frames too far apart in time are not joined. Long series are solved in windows that overlap.
+Frames without a hand stay without one. Frames far apart in time are not connected. Long series are solved in overlapping windows.
 """
 
 from dataclasses import dataclass
@@ -24,58 +24,58 @@ from handroll.pose.temporal_noise import (
     FLOOR_DEPTH,
     FLOOR_M,
     FLOOR_RAD,
-    LEAP_M,
-    LEAP_RAD,
-    LEAP_SIGMA,
-    bridged,
+    SPIKE_M,
+    SPIKE_RAD,
+    SPIKE_SIGMA,
+    find_spikes,
+    interpolate_spikes,
     jitter,
-    leaps,
+    remove_bias,
     rotation_jitter,
     steady_frames,
-    without_bias,
 )
-from handroll.pose.temporal_problem import Measured, SeriesProblem, minimise_series
+from handroll.pose.temporal_problem import Measurements, SeriesProblem, minimise_series
 
 ACCELERATION_M_S2 = 0.5
-"""Scale of the heavy-tailed distribution of joints' accelerations: about that of a hand that holds keys or glides (0.1 to 1), far
-below a stroke (10 to 150). Results hardly depend on it: 0.25 or 1 change jitter and errors by at most 3 %."""
+"""Scale of the heavy-tailed distribution of joint accelerations: about that of a hand that holds keys or glides (0.1 to 1), far below
+that of a stroke (10 to 150). Results hardly depend on it: 0.25 or 1 change jitter and errors by at most 3 %."""
 
 ACCELERATION_WEIGHT = 0.8
-"""Weight of an acceleration, at `smoothness` 1. A Cauchy distribution in space would have 4, but the joints of a finger move
-together; this keeps the strokes of the synthetic pianist (development seeds) and takes more than half of the jitter."""
+"""Weight of an acceleration at `smoothness` 1. A Cauchy distribution in space would have 4, but the joints of a finger move together.
+This value keeps the strokes of the synthetic pianist (development seeds) and removes more than half of the jitter."""
 
 STEPS_TO_SCALE, STEPS_AT_SCALE = 5, 3
-"""Steps from the scale of the noise to that of the prior, and at the latter; three more of each change the error by 2 %."""
+"""Steps from the scale of the noise to that of the prior, and steps at the latter; three more of each change the error by 2 %."""
 
-CLOSE_S = 0.1
-"""Frames farther apart than this are not joined: a hand can strike a key in between."""
+MAX_STEP_S = 0.1
+"""Frames farther apart than this (s) are not connected: a hand can strike a key in between."""
 
 OVERLAP_S = 0.5
-"""Frames on each side that a window looks at beyond those it decides; what is farther away does not show."""
+"""Overlap of a window with its neighbours on each side; frames farther away have no visible effect."""
 
 FRAMES_AT_ONCE = 1024
-"""Of all windows that are solved side by side: 100 KB each."""
+"""Maximum number of frames in all windows that are solved in parallel: 100 KB each."""
 
-LOWEST_MM = (HEIGHT_PRESSING_MM[0] - 2.0, 1.0)
-"""Least height of a fingertip's joint above the white keys, a little under that of a key held down, and how soft it is."""
+MIN_HEIGHT_MM = (HEIGHT_PRESSING_MM[0] - 2.0, 1.0)
+"""Minimum height of a fingertip's joint above the white keys and its softness, mm: slightly below that of a key held down."""
 
 HAMER_DISTANCE_M = 1.0
-"""How far a camera over a piano is, roughly: under HaMeR's focal length depths are not metric, but their ratios are true."""
+"""Typical distance of a camera above a piano. With HaMeR's focal length depths are not metric, but their ratios are correct."""
 
-PIXEL = 0.25
-"""Least noise of anything in the picture, pixels."""
+MIN_SIGMA_PX = 0.25
+"""Minimum noise of any position in the image, pixels."""
 
 
 @dataclass(frozen=True)
 class TemporalSettings:
-    """How poses are refined over time.
+    """Settings of the refinement over time.
 
     Attributes
     ----------
     smoothness : float
-        Weight of the accelerations against what is seen; 1 as tuned.
+        Weight of the accelerations relative to the measurements; 1 is the tuned value.
     window_s : float
-        Length of the windows that are solved at once, s; more costs memory, less costs time for the overlaps.
+        Length of the windows, s. Longer windows need more memory, shorter ones more time for the overlaps.
     """
 
     smoothness: float = 1.0
@@ -87,9 +87,7 @@ class TemporalSettings:
                 raise ValueError(f"TemporalSettings.{name}: expected a number above 0, found {getattr(self, name)!r}")
 
 
-def refine_over_time(
-    pose, detections, camera, extrinsics, skeleton, settings=None, pressed_mm=None, progress=log_progress, device="cpu", threads=1
-):
+def refine_over_time(pose, detections, camera, extrinsics, skeleton, settings=None, pressed_mm=None, progress=log_progress, device="cpu"):
     """Refine the poses of a video over time.
 
     Parameters
@@ -100,36 +98,35 @@ def refine_over_time(
         `tables.DETECTIONS` by frame, of the same frames.
     camera : handroll.camera.Camera
     extrinsics : handroll.camera.Extrinsics or None
-        Where it is over the keys; None where no keyboard is registered.
+        Pose of the camera in the keyboard frame; None where no keyboard is registered.
     skeleton : handroll.pose.skeletons.Skeleton
-        The engine's hand.
+        Hand model of the engine.
     settings : TemporalSettings, optional
     pressed_mm : array (frame, hand 2, finger 5), optional
         Height above the white keys of the top at rest of the key that a fingertip holds down; NaN where it holds none.
     progress : callable
         As `handroll.logs.progress`.
     device : str
-        Where torch works: as `handroll.device.torch_device`.
-    threads : int
-        CPU threads (part of what fixes the bytes).
+        Device of torch on which the problem is solved; see `handroll.device.torch_device`.
 
     Returns
     -------
     dict of str to array (frame, hand 2, ...)
-        `tables.POSE`: the same frames found, NaN elsewhere. The shape is the median of each hand's, rotations are continuous,
-        `residual_px` is of the refined joints to the landmarks without their bias (the engine's where there are none).
+        `tables.POSE` with a hand in the same frames, NaN elsewhere. The shape is the median of each hand, rotations are continuous.
+        `residual_px` is the distance of the refined joints from the landmarks without bias (the engine's where none are detected).
     """
     settings, device = settings or TemporalSettings(), torch_device(device)
-    with torch_threads(threads):
+    # One thread, because the number of threads influences the bytes of the result.
+    with torch_threads(1):
         return _refine_video(pose, detections, camera, extrinsics, skeleton, settings, pressed_mm, progress, device)
 
 
 def _refine_video(pose, detections, camera, extrinsics, skeleton, settings, pressed_mm, progress, device):
-    """Columns of both hands; see `refine_over_time`."""
+    """Refine both hands; see `refine_over_time`."""
     columns = {name: np.array(values) for name, values in pose.items()}
-    whole = np.isfinite(pose["joints_m"]).all((-1, -2)) & np.isfinite(pose["rotation_rad"]).all((-1, -2))
+    finite = np.isfinite(pose["joints_m"]).all((-1, -2)) & np.isfinite(pose["rotation_rad"]).all((-1, -2))
     for side, hand in enumerate(HANDS):
-        rows = np.flatnonzero(pose["found"][:, side] & whole[:, side])
+        rows = np.flatnonzero(pose["found"][:, side] & finite[:, side])
         if len(rows):
             series = {name: values[rows, side] for name, values in pose.items()}
             landmarks = camera.focal_px * camera.rays(detections["landmarks_px"][rows, side])[:, LANDMARK_OF_JOINT, :2]
@@ -143,12 +140,12 @@ def _refine_video(pose, detections, camera, extrinsics, skeleton, settings, pres
 
 
 def _refine_hand(pose, landmarks_px, hand, camera, extrinsics, skeleton, settings, pressed_mm, progress, device):
-    """Columns (frame, ...) of one hand's found frames, that are refined."""
-    flip = MIRROR if hand == "left" else np.ones(3)
+    """Return the refined columns (frame, ...) of the found frames of one hand."""
+    mirror = MIRROR if hand == "left" else np.ones(3)
     time_s = np.asarray(pose["time_s"], dtype=np.float64)
     rotvec = pose["rotation_rad"].astype(np.float64)
     rotation = matrix_from_rotvec(mirrored(rotvec) if hand == "left" else rotvec)
-    place, joints = pose["translation_m"] * flip, pose["joints_m"] * flip
+    translation, joints = pose["translation_m"] * mirror, pose["joints_m"] * mirror
     betas = np.median(pose["betas"], axis=0)
     bone_scale = float(np.median(pose["bone_scale"]))
     shape = torch.as_tensor(betas, dtype=torch.float64, device=device)
@@ -157,18 +154,20 @@ def _refine_hand(pose, landmarks_px, hand, camera, extrinsics, skeleton, setting
         return skeleton.joints(matrices, shape, bone_scale)
 
     joints_px = camera.focal_px * joints[..., :2] / joints[..., 2:]
-    plane = None if extrinsics is None else plane_of(extrinsics) * np.append(flip, 1.0)
-    known, start, unbiased = _measure(rotation, place, joints, joints_px, landmarks_px * flip[:2], time_s, camera, plane, pressed_mm)
+    plane = None if extrinsics is None else plane_of(extrinsics) * np.append(mirror, 1.0)
+    observations, start, unbiased = _observe(
+        rotation, translation, joints, joints_px, landmarks_px * mirror[:2], time_s, camera, plane, pressed_mm
+    )
     depth_share = 1.0 if camera.focal_source != "hamer" else HAMER_DISTANCE_M / float(np.median(joints[:, 0, 2]))
-    scales = _scales(known, joints, camera, time_s)
+    scales = _scales(observations, joints, camera, time_s)
     out = [part.copy() for part in start]
     plane = None if plane is None else torch.as_tensor(plane, dtype=torch.float64, device=device)
     batches = _windows(time_s, settings.window_s)
     for windows in progress(batches, len(batches), f"batches of {hand} hands over time"):
         rows = np.stack([rows for rows, _ in windows])
-        tensors = {name: _tensor(values[rows], device) for name, values in known.items()}
-        measured = Measured(**tensors, difference=_tensor(_differences(time_s, rows), device))
-        problem = SeriesProblem(measured, joints_of, camera.focal_px, plane, depth_share, settings.smoothness * ACCELERATION_WEIGHT)
+        tensors = {name: _tensor(values[rows], device) for name, values in observations.items()}
+        measurements = Measurements(**tensors, difference=_tensor(_differences(time_s, rows), device))
+        problem = SeriesProblem(measurements, joints_of, camera.focal_px, plane, depth_share, settings.smoothness * ACCELERATION_WEIGHT)
         state, _ = minimise_series(problem, tuple(_tensor(part[rows], device) for part in start), scales)
         for values, solved in zip(out, state, strict=True):
             solved = solved.cpu().numpy()
@@ -177,92 +176,96 @@ def _refine_hand(pose, landmarks_px, hand, camera, extrinsics, skeleton, setting
     return _columns(*out, hand, joints_of, camera, unbiased, pose["residual_px"], betas, bone_scale, device)
 
 
-def _measure(rotation, place, joints, joints_px, landmarks_px, time_s, camera, plane, pressed_mm):
-    """What is known of the frames (dict of arrays (frame, ...), as `Measured`), where to start, and the landmarks without bias."""
+def _observe(rotation, translation, joints, joints_px, landmarks_px, time_s, camera, plane, pressed_mm):
+    """Return the measurements of the frames (dict of arrays (frame, ...)), the initial poses, and the landmarks without bias."""
     frames = len(time_s)
     px_per_m = camera.focal_px / float(np.median(joints[:, 0, 2]))
     steady = steady_frames(time_s)
-    sigma_px = np.maximum(jitter(joints_px, steady).max(-1), max(PIXEL, FLOOR_M * px_per_m))
+    sigma_px = np.maximum(jitter(joints_px, steady).max(-1), max(MIN_SIGMA_PX, FLOOR_M * px_per_m))
     sigma_rad = np.maximum(rotation_jitter(rotation, steady), FLOOR_RAD)
     sigma_depth = max(float(jitter(np.log(joints[:, 0, 2]), steady)), FLOOR_DEPTH)
-    unbiased, sigma_landmarks = without_bias(landmarks_px, joints_px)
-    seen = np.isfinite(unbiased).all(-1)
-    apart = np.where(seen.all(-1), np.median(np.linalg.norm(np.where(seen[..., None], unbiased, 0.0) - joints_px, axis=-1), axis=-1), 0.0)
-    wrong = apart > np.maximum(LEAP_SIGMA * np.median(sigma_landmarks), LEAP_M * px_per_m)
-    sigma_landmarks = np.where(seen, np.maximum(sigma_landmarks, sigma_px), np.inf)
+    unbiased, sigma_landmarks = remove_bias(landmarks_px, joints_px)
+    found = np.isfinite(unbiased).all(-1)
+    distance_px = np.where(
+        found.all(-1), np.median(np.linalg.norm(np.where(found[..., None], unbiased, 0.0) - joints_px, axis=-1), axis=-1), 0.0
+    )
+    inconsistent = distance_px > np.maximum(SPIKE_SIGMA * np.median(sigma_landmarks), SPIKE_M * px_per_m)
+    sigma_landmarks = np.where(found, np.maximum(sigma_landmarks, sigma_px), np.inf)
 
-    far = np.maximum(LEAP_SIGMA * np.median(sigma_px), LEAP_M * px_per_m)
-    place_leaps = leaps(frames, lambda i, k: np.median(np.linalg.norm(joints_px[i] - joints_px[k], axis=-1), axis=-1), far)
-    turned = np.maximum(LEAP_SIGMA * sigma_rad, LEAP_RAD)
-    rotation_leaps = leaps(frames, lambda i, k: _angle(rotation[i], rotation[k]), turned)
-    # Only a start: whether the engine is wrong, or the detector, the series itself decides.
-    place_leaps |= wrong
-    rotation_leaps[:, 0] |= wrong
-    start = bridged(rotation, place, time_s, rotation_leaps, place_leaps)
+    spike_px = np.maximum(SPIKE_SIGMA * np.median(sigma_px), SPIKE_M * px_per_m)
+    translation_spikes = find_spikes(
+        frames, lambda i, k: np.median(np.linalg.norm(joints_px[i] - joints_px[k], axis=-1), axis=-1), spike_px
+    )
+    spike_rad = np.maximum(SPIKE_SIGMA * sigma_rad, SPIKE_RAD)
+    rotation_spikes = find_spikes(frames, lambda i, k: _angle(rotation[i], rotation[k]), spike_rad)
+    # Spikes only affect the initial poses. The optimisation decides whether the engine or the detector is wrong.
+    translation_spikes |= inconsistent
+    rotation_spikes[:, 0] |= inconsistent
+    start = interpolate_spikes(rotation, translation, time_s, rotation_spikes, translation_spikes)
 
-    known = {
+    observations = {
         "rotation": rotation,
-        "place_m": place,
+        "translation_m": translation,
         "joints_px": joints_px,
         "joints_sigma_px": np.broadcast_to(sigma_px, (frames, N_JOINTS)),
         "rotation_sigma_rad": np.broadcast_to(sigma_rad, (frames, len(sigma_rad))),
         "depth_sigma": np.full(frames, sigma_depth),
-        "landmarks_px": np.where(seen[..., None], unbiased, 0.0),
+        "landmarks_px": np.where(found[..., None], unbiased, 0.0),
         "landmarks_sigma_px": sigma_landmarks,
         "height_m": np.zeros((frames, len(TIPS))),
         "height_sigma_m": np.full((frames, len(TIPS)), np.inf),
-        "lowest_m": np.full((frames, len(TIPS)), 1e-3 * LOWEST_MM[0]),
-        "lowest_sigma_m": np.full((frames, len(TIPS)), 1e-3 * LOWEST_MM[1]),
+        "min_height_m": np.full((frames, len(TIPS)), 1e-3 * MIN_HEIGHT_MM[0]),
+        "min_height_sigma_m": np.full((frames, len(TIPS)), 1e-3 * MIN_HEIGHT_MM[1]),
     }
     if plane is not None and pressed_mm is not None:
         held = np.isfinite(pressed_mm)
-        known["height_m"] = 1e-3 * np.where(held, pressed_mm + HEIGHT_PRESSING_MM[0], 0.0)
-        known["height_sigma_m"] = np.where(held, 1e-3 * HEIGHT_PRESSING_MM[1], np.inf)
-    return known, start, unbiased
+        observations["height_m"] = 1e-3 * np.where(held, pressed_mm + HEIGHT_PRESSING_MM[0], 0.0)
+        observations["height_sigma_m"] = np.where(held, 1e-3 * HEIGHT_PRESSING_MM[1], np.inf)
+    return observations, start, unbiased
 
 
 def _angle(first, second):
-    """Angle, rad, between rotation matrices (..., 3, 3)."""
+    """Return the angle, rad, between rotation matrices (..., 3, 3)."""
     return np.arccos(np.clip(0.5 * (np.einsum("...ij,...ij->...", first, second) - 1.0), -1.0, 1.0))
 
 
-def _scales(known, joints, camera, time_s):
-    """Scales of the accelerations, m / s^2, one a step: from the one that the noise looks like to the prior's."""
-    noise_m = float(np.median(known["joints_sigma_px"])) * float(np.median(joints[:, 0, 2])) / camera.focal_px
-    first = max(np.sqrt(6.0) * noise_m / _pace_s(time_s) ** 2, ACCELERATION_M_S2)
+def _scales(observations, joints, camera, time_s):
+    """Return the scales of the accelerations, m / s^2, one for each step: from that of the noise to that of the prior."""
+    noise_m = float(np.median(observations["joints_sigma_px"])) * float(np.median(joints[:, 0, 2])) / camera.focal_px
+    first = max(np.sqrt(6.0) * noise_m / _frame_interval_s(time_s) ** 2, ACCELERATION_M_S2)
     return [*np.geomspace(first, ACCELERATION_M_S2, STEPS_TO_SCALE, endpoint=False), *[ACCELERATION_M_S2] * STEPS_AT_SCALE]
 
 
-def _pace_s(time_s):
-    """The usual time from one found frame to the next, s; of one frame alone, any."""
-    return max(float(np.median(np.diff(time_s))) if len(time_s) > 1 else CLOSE_S, 1e-3)
+def _frame_interval_s(time_s):
+    """Return the median time between consecutive found frames, s; `MAX_STEP_S` for a single frame."""
+    return max(float(np.median(np.diff(time_s))) if len(time_s) > 1 else MAX_STEP_S, 1e-3)
 
 
 def _windows(time_s, window_s):
-    """Batches of windows (rows (n,) of frames; slice of those that it decides); n is even and the same for all of a video."""
+    """Return batches of windows (rows (n,) of frames; slice of the rows to keep); n is even and equal for all windows of a video."""
     frames = len(time_s)
-    pace_s = _pace_s(time_s)
-    core, overlap = max(round(window_s / pace_s), 1), round(OVERLAP_S / pace_s)
+    interval_s = _frame_interval_s(time_s)
+    core, overlap = max(round(window_s / interval_s), 1), round(OVERLAP_S / interval_s)
     length = max(min(core + 2 * overlap, frames), 4)
     length += length % 2
     windows = []
     for begin in range(0, frames, core) if frames > length else [0]:
         end = min(begin + core, frames) if frames > length else frames
         first = max(min(begin - overlap, frames - length), 0)
-        # The last frame again where there are too few: it is joined to nothing.
+        # If there are too few frames, the last one is repeated; it is not connected to itself.
         windows.append((np.minimum(np.arange(first, first + length), frames - 1), slice(begin - first, end - first)))
     at_once = max(FRAMES_AT_ONCE // length, 1)
     return [windows[k : k + at_once] for k in range(0, len(windows), at_once)]
 
 
 def _differences(time_s, rows):
-    """`Measured.difference` (window, frame - 2, 3) of such rows (window, frame)."""
+    """Return `Measurements.difference` (window, frame - 2, 3) for the rows (window, frame)."""
     step = np.diff(time_s[rows], axis=-1)
-    joined = (step > 0.0) & (step <= CLOSE_S)
+    joined = (step > 0.0) & (step <= MAX_STEP_S)
     step = np.where(joined, step, 1.0)
     before, behind, both = step[:, :-1], step[:, 1:], joined[:, :-1] & joined[:, 1:]
-    whole = before + behind
-    coefficients = np.stack([2.0 / (before * whole), -2.0 / (before * behind), 2.0 / (behind * whole)], axis=-1)
+    total = before + behind
+    coefficients = np.stack([2.0 / (before * total), -2.0 / (before * behind), 2.0 / (behind * total)], axis=-1)
     return np.where(both[..., None], coefficients, 0.0)
 
 
@@ -270,23 +273,23 @@ def _tensor(values, device):
     return torch.as_tensor(np.ascontiguousarray(values), dtype=torch.float64, device=device)
 
 
-def _columns(rotation, place, hand, joints_of, camera, landmarks_px, residual_px, betas, bone_scale, device):
-    """The columns that change, of refined right-handed poses."""
-    frames = len(place)
+def _columns(rotation, translation, hand, joints_of, camera, landmarks_px, residual_px, betas, bone_scale, device):
+    """Return the columns of refined poses, from right-handed ones."""
+    frames = len(translation)
     rotvec = continuous(rotvec_from_matrix(rotation)).astype(np.float32)
-    place = place.astype(np.float32)
-    # From the stored float32 values, so that the table agrees with itself.
+    translation = translation.astype(np.float32)
+    # Computed from the stored float32 values, so that the table is consistent.
     pieces = np.array_split(np.arange(frames), -(-frames // FRAMES_AT_ONCE))
     joints = np.concatenate([joints_of(_tensor(matrix_from_rotvec(rotvec[piece]), device)).cpu().numpy() for piece in pieces])
-    joints = joints + place[:, None]
-    seen = np.isfinite(landmarks_px).all((-1, -2))
+    joints = joints + translation[:, None]
+    found = np.isfinite(landmarks_px).all((-1, -2))
     off = camera.focal_px * joints[..., :2] / joints[..., 2:] - landmarks_px
-    residual = np.where(seen, np.sqrt((off**2).sum(-1).mean(-1)), residual_px)
-    flip = MIRROR if hand == "left" else np.ones(3)
+    residual = np.where(found, np.sqrt((off**2).sum(-1).mean(-1)), residual_px)
+    mirror = MIRROR if hand == "left" else np.ones(3)
     return {
         "rotation_rad": mirrored(rotvec) if hand == "left" else rotvec,
-        "translation_m": place * flip,
-        "joints_m": joints * flip,
+        "translation_m": translation * mirror,
+        "joints_m": joints * mirror,
         "betas": np.broadcast_to(betas, (frames, len(betas))),
         "bone_scale": np.full(frames, bone_scale),
         "residual_px": residual,

@@ -1,6 +1,6 @@
 """Is enough of the video one uninterrupted view of the keys? Edits are trimmed away; only what is left can be too little."""
 
-from handroll.editing.usable_segments import playable
+from handroll.editing.usable_segments import usable_segments
 from handroll.reasons import Reason
 
 SCORES = (
@@ -26,9 +26,9 @@ def measure(edits, hands=None, min_segment_s=0.0):
     edits : dict
         `dataclasses.asdict` of `editing.edit_detection.Edits`.
     hands : dict, optional
-        As of `editing.usable_segments.playable`.
+        As of `editing.usable_segments.usable_segments`.
     min_segment_s : float
-        Shorter stretches are not playable.
+        Shorter segments are not usable.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def measure(edits, hands=None, min_segment_s=0.0):
         `usable_s` and `longest_usable_s` (s), `usable_share` of the duration (0..1), `segments`, `cuts`, `jumps`, `fades`
         (counts), `black_s` (also of other single colours), `frozen_s`, `title_s`, `inset_s` (s).
     """
-    lengths = [end_s - start_s for start_s, end_s in playable(edits, hands, min_segment_s)]
+    lengths = [end_s - start_s for start_s, end_s in usable_segments(edits, hands, min_segment_s)]
     return {
         "usable_s": float(sum(lengths)),
         "usable_share": float(sum(lengths)) / edits["duration_s"] if edits["duration_s"] > 0.0 else 0.0,
@@ -53,7 +53,7 @@ def measure(edits, hands=None, min_segment_s=0.0):
 
 
 def decide(scores, min_usable_s, min_longest_s):
-    """Compare with the least playable time in all, and the least in one stretch (s).
+    """Compare the usable time with the minimum in total and the minimum of the longest segment (s).
 
     Returns
     -------

@@ -35,7 +35,7 @@ def measure(time_s, sample, landmarks_px, segments=None):
     Parameters
     ----------
     time_s : array (sample,)
-        Times of the samples, s, rising: `detection.frame_sampling.Glance.time_s`.
+        Times of the samples, s, rising: `detection.frame_sampling.HandSamples.time_s`.
     sample : int array (hand,)
         The sample that a hand was seen in.
     landmarks_px : array (hand, landmark 21, xy 2)

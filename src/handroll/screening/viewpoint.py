@@ -43,7 +43,7 @@ def measure(view=None, hands=None):
     view : object, optional
         The camera of a registered keyboard without a problem, such as `RegisteredKeyboard.view`: `extrinsics` (`camera.Extrinsics`).
     hands : object, optional
-        Hands in samples of the video, such as `detection.frame_sampling.Glance`: `width_px`, `height_px`, `right` (hand,), `landmarks_px`
+        Hands in sampled frames, a `detection.frame_sampling.HandSamples`: `width_px`, `height_px`, `right` (hand,), `landmarks_px`
         (hand, landmark 21, xy 2), `landmarks_m` (hand, landmark 21, xyz 3).
 
     Returns

@@ -8,13 +8,13 @@ detector = pytest.importorskip("handroll.detection.hand_tracker")
 pytest.importorskip("mediapipe")
 
 
-def pictures(n, height=90, width=160):
+def frames(n, height=90, width=160):
     noise = np.random.default_rng(0).integers(0, 255, (n, height, width, 3), dtype=np.uint8)
     return (Frame(i, i / 25.0, noise[i]) for i in range(n))
 
 
-def test_pictures_without_hands(capfd):
-    columns = detector.detect_hands(lambda: pictures(3), 320, 180)
+def test_frames_without_hands(capfd):
+    columns = detector.detect_hands(lambda: frames(3), 320, 180)
     assert columns["found"].shape == (3, 2) and not columns["found"].any()
     assert np.isnan(columns["landmarks_px"]).all() and np.isnan(columns["score"]).all()
     np.testing.assert_allclose(columns["time_s"][:, 1], [0.0, 0.04, 0.08])
@@ -27,7 +27,7 @@ def test_a_video_without_frames():
     assert columns["landmarks_px"].shape == (0, 2, 21, 2)
 
 
-def test_labels_of_the_mirrored_selfie_are_turned():
+def test_labels_of_the_mirrored_selfie_are_swapped():
     class Label:
         label, score = "Left", 0.9
 
@@ -44,9 +44,9 @@ def right_hand(x):
 
 
 class ScriptedEngine:
-    """Finds a right hand at x = 0.5 in pictures whose first column is bright."""
+    """Detects a right hand at x = 0.5 in frames whose first column is bright."""
 
-    started_over = 0
+    resets = 0
 
     def __enter__(self):
         return self
@@ -54,56 +54,56 @@ class ScriptedEngine:
     def __exit__(self, *error):
         return False
 
-    def start_over(self):
-        self.started_over += 1
+    def reset(self):
+        self.resets += 1
 
-    def find(self, image):
+    def detect(self, image):
         if image[0, 0, 0] == 255:
             return [(0.9, right_hand(0.5), np.zeros((21, 3)))]
         return []
 
 
-def bright_pictures(dark=()):
+def bright_frames(dark=()):
     for i in range(30):
         image = np.zeros((9, 16, 3), dtype=np.uint8)
         image[:, -1 if i in dark else 0] = 255
         yield Frame(i, i / 25.0, image)
 
 
-def test_landmarks_come_in_pixels_of_the_original(monkeypatch):
+def test_landmarks_are_in_pixels_of_the_original(monkeypatch):
     engine = ScriptedEngine()
     monkeypatch.setattr(detector, "_engine", lambda *confidences: engine)
-    columns = detector.detect_hands(bright_pictures, 1920, 1080)
+    columns = detector.detect_hands(bright_frames, 1920, 1080)
     assert columns["found"].tolist() == [[False, True]] * 30
     np.testing.assert_allclose(columns["landmarks_px"][0, 1, 5], [768.0, 324.0])
-    assert engine.started_over == 0
+    assert engine.resets == 0
 
 
-def test_lost_frames_are_looked_at_in_a_mirror(monkeypatch):
+def test_lost_frames_are_tracked_again_in_the_mirror_image(monkeypatch):
     # A left hand in the mirror, at 0.45, is a right hand at 0.55.
     left = right_hand(0.55) * [-1.0, 1.0] + [1.0, 0.0]
     world = np.zeros((21, 3))
     world[8] = (0.01, 0.02, 0.03)
 
     class Mirror(ScriptedEngine):
-        def find(self, image):
-            return [(0.1, left, world)] if image[0, 0, 0] == 255 and image[0, 1, 0] == 7 else super().find(image)
+        def detect(self, image):
+            return [(0.1, left, world)] if image[0, 0, 0] == 255 and image[0, 1, 0] == 7 else super().detect(image)
 
-    def pictures_with_mark():
-        for picture in bright_pictures(dark=(12, 13)):
-            if picture.index in (12, 13):
-                picture.image[:, -2] = 7
-            yield picture
+    def frames_with_mark():
+        for frame in bright_frames(dark=(12, 13)):
+            if frame.index in (12, 13):
+                frame.image[:, -2] = 7
+            yield frame
 
     monkeypatch.setattr(detector, "_engine", lambda *confidences: Mirror())
-    columns = detector.detect_hands(pictures_with_mark, 1920, 1080)
+    columns = detector.detect_hands(frames_with_mark, 1920, 1080)
     assert columns["found"][:, 1].all() and not columns["found"][:, 0].any()
     np.testing.assert_allclose(columns["landmarks_px"][12, 1, 5], [0.45 * 1920, 324.0])
     np.testing.assert_allclose(columns["landmarks_m"][12, 1, 8], [-0.01, 0.02, 0.03], rtol=1e-6)
     assert columns["score"][12, 1] == pytest.approx(0.9)
 
 
-def test_the_engine_is_heard_when_it_fails(capfd):
+def test_the_log_of_the_engine_is_printed_when_it_fails(capfd):
     import os
 
     with pytest.raises(RuntimeError), detector.silent_stderr():

@@ -11,7 +11,7 @@ from handroll.detection.hand_tracks import (
     link_tracks,
     palm_centres,
     side_evidence,
-    single_rows,
+    unique_rows,
 )
 from handroll.tables import DETECTIONS, by_row, to_arrow
 
@@ -20,7 +20,7 @@ FPS = 30.0
 
 
 def right_hand(x_px, y_px, turn_rad=0.0):
-    """21 landmarks of a right hand seen from above, fingers up the screen: the thumb is on the left."""
+    """21 landmarks of a right hand found from above, fingers up the screen: the thumb is on the left."""
     knuckles = np.array([(-0.30, -0.95), (0.0, -1.0), (0.25, -0.93), (0.45, -0.80)])
     points = np.zeros((21, 2))
     points[1:5] = np.linspace((-0.25, -0.2), (-0.75, -0.7), 4)
@@ -35,12 +35,12 @@ def left_hand(x_px, y_px, turn_rad=0.0):
 
 
 class Scene:
-    """Collects detections; a label follows the landmarks unless told."""
+    """Collect detections; the label follows the landmarks unless given."""
 
     def __init__(self):
         self.rows = []
 
-    def see(self, frame, hand, x_px, y_px=500.0, score=0.95, label=None, turn_rad=0.0):
+    def add(self, frame, hand, x_px, y_px=500.0, score=0.95, label=None, turn_rad=0.0):
         points = (left_hand if hand == "left" else right_hand)(x_px, y_px, turn_rad)
         right = score if (label or hand) == "right" else 1.0 - score
         self.rows.append((frame, right, points))
@@ -67,11 +67,11 @@ def test_evidence_follows_label_and_shape_at_any_heading():
         np.testing.assert_allclose(side_evidence(np.array([1.0, 0.0]), points), [0.0, 0.0], atol=1e-9)
 
 
-def test_two_quiet_hands():
+def test_two_resting_hands():
     scene = Scene()
     for frame in range(60):
-        scene.see(frame, "right", 900)
-        scene.see(frame, "left", 400)
+        scene.add(frame, "right", 900)
+        scene.add(frame, "left", 400)
     columns = scene.assign(60)
     assert columns["found"].all() and not columns["mirrored"].any()
     np.testing.assert_allclose(wrist_x(columns), np.tile([400.0, 900.0], (60, 1)), rtol=1e-6)
@@ -81,9 +81,9 @@ def test_two_quiet_hands():
     assert list(columns["hand"][0]) == ["left", "right"] and columns["time_s"][30, 0] == pytest.approx(1.0)
 
 
-def test_the_columns_are_the_table():
+def test_the_columns_are_those_of_the_table():
     scene = Scene()
-    scene.see(1, "right", 900)
+    scene.add(1, "right", 900)
     columns = scene.assign(3)
     assert to_arrow(DETECTIONS, by_row(columns)).num_rows == 6
     assert columns["found"].tolist() == [[False, False], [False, True], [False, False]]
@@ -103,9 +103,9 @@ def test_no_hands(frames):
 def test_mirrored_frames_are_masked_not_moved():
     scene = Scene()
     for frame in range(90):
-        scene.see(frame, "right", 900)
+        scene.add(frame, "right", 900)
         # The left hand is taken for a right one now and then, landmarks and all.
-        scene.see(frame, "right" if 30 <= frame < 45 or frame == 60 else "left", 400)
+        scene.add(frame, "right" if 30 <= frame < 45 or frame == 60 else "left", 400)
     columns = scene.assign(90)
     assert columns["found"][:, RIGHT].all() and not columns["mirrored"][:, RIGHT].any()
     expected = np.zeros(90, dtype=bool)
@@ -118,18 +118,18 @@ def test_mirrored_frames_are_masked_not_moved():
 def test_hand_alone_and_mirrored_for_a_while_stays_one_hand():
     scene = Scene()
     for frame in range(120):
-        scene.see(frame, "right" if 50 <= frame < 70 else "left", 600 + 2 * frame)
+        scene.add(frame, "right" if 50 <= frame < 70 else "left", 600 + 2 * frame)
     columns = scene.assign(120)
     assert not columns["found"][:, RIGHT].any() and not columns["mirrored"][:, RIGHT].any()
     assert columns["mirrored"][50:70, LEFT].all() and columns["found"][:, LEFT].sum() == 100
 
 
-def test_mirrored_piece_between_gaps_goes_where_the_hand_was():
+def test_mirrored_part_between_gaps_belongs_to_the_hand_at_its_position():
     scene = Scene()
     for frame in [*range(40), *range(70, 140)]:
-        scene.see(frame, "left", 400)
+        scene.add(frame, "left", 400)
     for frame in range(48, 63):
-        scene.see(frame, "right", 410)
+        scene.add(frame, "right", 410)
     columns = scene.assign(140)
     assert columns["mirrored"][48:63, LEFT].all() and not columns["found"][:, RIGHT].any()
 
@@ -137,7 +137,7 @@ def test_mirrored_piece_between_gaps_goes_where_the_hand_was():
 def test_uncertain_label_with_the_right_shape_is_kept():
     scene = Scene()
     for frame in range(30):
-        scene.see(frame, "left", 400, label="right" if frame == 10 else None, score=0.6 if frame == 10 else 0.95)
+        scene.add(frame, "left", 400, label="right" if frame == 10 else None, score=0.6 if frame == 10 else 0.95)
     columns = scene.assign(30)
     assert columns["found"][:, LEFT].all()
     assert columns["score"][10, LEFT] == pytest.approx(0.6)
@@ -149,7 +149,7 @@ def test_label_swapped_in_a_third_of_the_frames():
     wrong = rng.random((90, 2)) < 0.33
     for frame in range(90):
         for hand, name in enumerate(("left", "right")):
-            scene.see(frame, ("right", "left")[hand] if wrong[frame, hand] else name, (400, 900)[hand])
+            scene.add(frame, ("right", "left")[hand] if wrong[frame, hand] else name, (400, 900)[hand])
     columns = scene.assign(90)
     np.testing.assert_array_equal(columns["mirrored"], wrong)
     assert np.nanmax(np.abs(wrist_x(columns) - [400, 900])) < 1.0
@@ -157,38 +157,38 @@ def test_label_swapped_in_a_third_of_the_frames():
 
 @pytest.mark.parametrize("distance_px", [30.0, 60.0, 150.0])
 def test_hands_cross_and_return(distance_px):
-    """The hands pass above each other by `distance_px`, so that at 30 px one covers the other and is seen twice."""
+    """The hands pass above each other by `distance_px`, so that at 30 px one covers the other and is detected twice."""
     scene = Scene()
     x = {"left": 600 - 300 * np.cos(np.linspace(0, 2 * np.pi, 150)), "right": 600 + 300 * np.cos(np.linspace(0, 2 * np.pi, 150))}
     for frame in range(150):
         covered = distance_px < 40 and abs(x["left"][frame] - x["right"][frame]) < 50
-        scene.see(frame, "right", x["right"][frame], 500 - distance_px)
-        scene.see(frame, "right" if covered else "left", x["left"][frame], 500)
+        scene.add(frame, "right", x["right"][frame], 500 - distance_px)
+        scene.add(frame, "right" if covered else "left", x["left"][frame], 500)
     columns = scene.assign(150)
-    seen = columns["found"]
-    assert seen[:, RIGHT].mean() > 0.95 and seen[:, LEFT].mean() > 0.9
+    found = columns["found"]
+    assert found[:, RIGHT].mean() > 0.95 and found[:, LEFT].mean() > 0.9
     truth = np.stack([x["left"], x["right"]], axis=1)
     far = np.abs(x["left"] - x["right"]) > 50
     assert np.nanmax(np.abs(wrist_x(columns) - truth)[far]) < 1.0
 
 
-def test_hand_leaves_and_another_enters_where_it_was():
+def test_hand_leaves_and_another_enters_at_its_position():
     scene = Scene()
     for frame in range(60):
-        scene.see(frame, "left", 400)
+        scene.add(frame, "left", 400)
     for frame in range(75, 150):
-        scene.see(frame, "right", 420)
+        scene.add(frame, "right", 420)
     columns = scene.assign(150)
     assert columns["found"][:60, LEFT].all() and not columns["found"][60:, LEFT].any()
     assert columns["found"][75:, RIGHT].all() and not columns["mirrored"].any()
 
 
-def test_fast_leap_keeps_the_side():
+def test_fast_jump_keeps_the_side():
     scene = Scene()
     for frame in range(60):
-        scene.see(frame, "left", 400)
+        scene.add(frame, "left", 400)
         # The leap over four palms takes two frames and blurs the hand: there it is mirrored.
-        scene.see(frame, "left" if frame in (30, 31) else "right", 800 + 200 * np.clip(frame - 29, 0, 2))
+        scene.add(frame, "left" if frame in (30, 31) else "right", 800 + 200 * np.clip(frame - 29, 0, 2))
     columns = scene.assign(60)
     assert columns["found"][:, LEFT].all()
     np.testing.assert_array_equal(~columns["found"][:, RIGHT], np.isin(np.arange(60), (30, 31)))
@@ -197,10 +197,10 @@ def test_fast_leap_keeps_the_side():
 def test_duplicate_detection_is_dropped():
     scene = Scene()
     for frame in range(40):
-        scene.see(frame, "left", 400)
-        scene.see(frame, "right", 900)
+        scene.add(frame, "left", 400)
+        scene.add(frame, "right", 900)
         if 10 <= frame < 20:
-            scene.see(frame, "right", 915, score=0.7)
+            scene.add(frame, "right", 915, score=0.7)
     columns = scene.assign(40)
     assert columns["found"].all() and not columns["mirrored"].any()
     np.testing.assert_allclose(wrist_x(columns), np.tile([400.0, 900.0], (40, 1)), rtol=1e-6)
@@ -209,20 +209,20 @@ def test_duplicate_detection_is_dropped():
 def test_third_hand_takes_no_side():
     scene = Scene()
     for frame in range(60):
-        scene.see(frame, "left", 400)
-        scene.see(frame, "right", 900)
+        scene.add(frame, "left", 400)
+        scene.add(frame, "right", 900)
         if 20 <= frame < 30:
-            scene.see(frame, "right", 1500, score=0.6)
+            scene.add(frame, "right", 1500, score=0.6)
     columns = scene.assign(60)
     np.testing.assert_allclose(wrist_x(columns), np.tile([400.0, 900.0], (60, 1)), rtol=1e-6)
 
 
-def test_simultaneous_hands_with_one_label_get_two_sides():
-    """Labels and shapes say right for both and one a little less: that one is the left hand, mirrored throughout."""
+def test_simultaneous_hands_with_the_same_label_get_two_sides():
+    """Labels and shapes indicate a right hand for both. The one with less evidence is the left hand, mirrored throughout."""
     scene = Scene()
     for frame in range(40):
-        scene.see(frame, "right", 400, score=0.55, turn_rad=0.0)
-        scene.see(frame, "right", 900, score=0.99)
+        scene.add(frame, "right", 400, score=0.55, turn_rad=0.0)
+        scene.add(frame, "right", 900, score=0.99)
     columns = scene.assign(40)
     assert columns["found"][:, RIGHT].all() and not columns["found"][:, LEFT].any()
     np.testing.assert_allclose(wrist_x(columns)[:, RIGHT], 900.0, rtol=1e-6)
@@ -238,7 +238,7 @@ def test_order_breaks_the_tie_of_hands_without_evidence():
     assert sorted(sides.tolist()) == [LEFT, RIGHT]
 
 
-def test_short_contradicting_track_beside_its_owner_is_dropped():
+def test_short_contradicting_track_next_to_the_track_of_its_side_is_dropped():
     frame = np.concatenate([np.arange(60), np.arange(20, 25)])
     order = np.argsort(frame, kind="stable")
     centre = np.where(np.arange(65)[:, None] < 60, [4.0, 5.0], [9.0, 5.0])[order]
@@ -248,7 +248,7 @@ def test_short_contradicting_track_beside_its_owner_is_dropped():
     assert sides.tolist() == [LEFT, NO_SIDE]
 
 
-def test_links_end_where_two_hands_could_be_meant():
+def test_ambiguous_links_end_a_track():
     frame = np.array([0, 0, 1])
     centre = np.array([[0.0, 0.0], [0.8, 0.0], [0.4, 0.0]])
     tracks = link_tracks(frame, frame / FPS, centre, np.zeros(3))
@@ -261,13 +261,13 @@ def test_links_end_where_two_hands_could_be_meant():
     assert [t.tolist() for t in tracks] == [[0], [1]]
 
 
-def test_a_doubtful_detection_ends_the_tracks_it_may_belong_to():
+def test_an_ambiguous_detection_ends_all_tracks_that_it_may_belong_to():
     frame = np.array([0, 0, 1, 2])
     centre = np.array([[0.0, 0.0], [0.8, 0.0], [0.4, 0.0], [0.0, 0.0]])
     assert [t.tolist() for t in link_tracks(frame, frame / FPS, centre, np.zeros(4))] == [[0], [1], [2, 3]]
 
 
-def test_a_change_of_side_counts_against_a_link_only_beside_a_rival():
+def test_a_change_of_side_counts_against_a_link_only_next_to_an_alternative():
     frame = np.array([0, 0, 1])
     evidence = np.array([-1.0, 1.0, 1.0])
     # The left hand goes out of sight, and the right one lies closer to where it was than to where itself was.
@@ -287,7 +287,7 @@ def test_centres_do_not_move_when_a_hand_is_mirrored():
     np.testing.assert_allclose(centres[0], centres[1])
 
 
-def test_single_rows_keeps_the_surer_one():
+def test_unique_rows_keeps_the_more_confident_one():
     frame = np.array([0, 0, 1, 1])
     centre = np.array([[0.0, 0.0], [0.2, 0.0], [0.0, 0.0], [2.0, 0.0]])
-    assert single_rows(frame, centre, np.array([0.5, 0.9, 0.5, 0.9])).tolist() == [1, 2, 3]
+    assert unique_rows(frame, centre, np.array([0.5, 0.9, 0.5, 0.9])).tolist() == [1, 2, 3]

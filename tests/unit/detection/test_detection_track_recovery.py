@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from handroll.detection.hand_tracks import RawHands, empty_detections, place_hands
-from handroll.detection.track_recovery import MAX_FRAMES, fill_lost, lost_stretches
+from handroll.detection.hand_tracks import RawHands, empty_detections, write_detections
+from handroll.detection.track_recovery import MAX_FRAMES, fill_lost_hands, lost_intervals
 
 FPS = 30.0
 PALM_PX = 90.0
@@ -19,7 +19,7 @@ def hand_at(x, y, side):
 
 
 def raw(rows):
-    """`RawHands` of [(frame, side it says, x, y)]."""
+    """`RawHands` of [(frame, side of its evidence, x, y)]."""
     return RawHands(
         frame=np.array([row[0] for row in rows], dtype=np.int64),
         right=np.array([0.95 if row[1] else 0.05 for row in rows]),
@@ -35,29 +35,29 @@ def detections(frames, lost):
     gone = {(t, hand) for frames_, hand in lost for t in frames_}
     rows = [row for row in rows if row[:2] not in gone]
     everything = raw(rows)
-    place_hands(columns, everything.frame, np.array([row[1] for row in rows], dtype=np.int64), everything, np.arange(len(rows)))
+    write_detections(columns, everything.frame, np.array([row[1] for row in rows], dtype=np.int64), everything, np.arange(len(rows)))
     return columns
 
 
-def test_short_losses_are_looked_at_again_and_long_ones_are_not():
-    assert lost_stretches(detections(90, [])) == []
-    assert lost_stretches(detections(0, [])) == []
-    assert lost_stretches(detections(90, [(range(40, 42), 0)])) == [(31, 51)]
-    assert lost_stretches(detections(90, [(range(20, 60), 0)])) == []
-    assert lost_stretches(detections(90, [(range(90), 0)])) == []
-    assert lost_stretches(detections(90, [(range(40, 42), 0), (range(50, 55), 1)])) == [(31, 64)]
+def test_short_losses_are_tracked_again_and_long_ones_are_not():
+    assert lost_intervals(detections(90, [])) == []
+    assert lost_intervals(detections(0, [])) == []
+    assert lost_intervals(detections(90, [(range(40, 42), 0)])) == [(31, 51)]
+    assert lost_intervals(detections(90, [(range(20, 60), 0)])) == []
+    assert lost_intervals(detections(90, [(range(90), 0)])) == []
+    assert lost_intervals(detections(90, [(range(40, 42), 0), (range(50, 55), 1)])) == [(31, 64)]
 
 
-def test_long_stretches_are_cut_since_their_pictures_are_in_memory():
-    stretches = lost_stretches(detections(400, [(range(5, 400, 10), 0)]))
+def test_long_intervals_are_split_because_their_images_are_in_memory():
+    stretches = lost_intervals(detections(400, [(range(5, 400, 10), 0)]))
     assert [stop - start for start, stop in stretches] == [MAX_FRAMES, MAX_FRAMES, MAX_FRAMES, 400 - 3 * MAX_FRAMES]
     assert [start for start, _ in stretches[1:]] == [stop for _, stop in stretches[:-1]]
 
 
-def test_a_lost_hand_is_taken_from_the_second_look():
+def test_a_lost_hand_is_filled_from_the_new_passes():
     columns = detections(60, [(range(30, 33), 1)])
     columns["mirrored"][30:33, 1] = True
-    fill_lost(columns, raw([(31, 1, 695.0, 404.0), (31, 1, 693.0, 400.0), (31, 0, 300.0, 400.0)]))
+    fill_lost_hands(columns, raw([(31, 1, 695.0, 404.0), (31, 1, 693.0, 400.0), (31, 0, 300.0, 400.0)]))
     assert columns["found"][30:33, 1].tolist() == [False, True, False]
     assert columns["mirrored"][30:33, 1].tolist() == [True, False, True]
     np.testing.assert_allclose(columns["landmarks_px"][31, 1], hand_at(693.0, 400.0, 1))
@@ -74,15 +74,15 @@ def test_a_lost_hand_is_taken_from_the_second_look():
         pytest.param((20, 1, 660.0, 405.0), id="found already"),
     ],
 )
-def test_what_is_in_doubt_is_left(detection):
+def test_ambiguous_detections_fill_nothing(detection):
     columns = detections(60, [(range(30, 33), 1)])
     before = {name: values.copy() for name, values in columns.items()}
-    fill_lost(columns, raw([detection]))
+    fill_lost_hands(columns, raw([detection]))
     for name, values in columns.items():
         np.testing.assert_array_equal(values, before[name])
 
 
-def test_nothing_seen_again():
+def test_no_new_detections():
     columns = detections(60, [(range(30, 33), 1)])
-    fill_lost(columns, raw([]))
+    fill_lost_hands(columns, raw([]))
     assert not columns["found"][30:33, 1].any()

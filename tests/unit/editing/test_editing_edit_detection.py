@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from handroll.editing.camera_tracking import CameraTracker
-from handroll.editing.edit_detection import EditFinder
-from handroll.editing.insets import find_pop
-from handroll.editing.usable_segments import playable
+from handroll.editing.edit_detection import EditDetector
+from handroll.editing.insets import find_rectangle_change
+from handroll.editing.usable_segments import usable_segments
 
 RATE = 30.0
 HEIGHT, WIDTH = 144, 256
@@ -26,13 +26,13 @@ ROOM, OTHER = _room(1), _room(2)
 
 
 def _hand_at(x):
-    """Where a round hand on an arm is: bool array (HEIGHT, WIDTH)."""
+    """Mask of a round hand on an arm: bool array (HEIGHT, WIDTH)."""
     across, down = np.arange(WIDTH) - x, np.arange(HEIGHT)[:, None] - 90
     return (across**2 + down**2 < 20**2) | ((down > 0) & (abs(across) < 9))
 
 
 def _shot(scene, seconds, start_s=0.0, shift=lambda time_s: (0, 0), light=lambda time_s: 1.0, seed=0):
-    """Frames of a scene with noise and a hand that goes to and fro."""
+    """Frames of a scene with noise and a hand that moves to and fro."""
     rng = np.random.default_rng(seed)
     noise = rng.normal(0.0, 2.0, (8, HEIGHT, WIDTH, 3)).astype(np.float32)
     frames = []
@@ -47,7 +47,7 @@ def _shot(scene, seconds, start_s=0.0, shift=lambda time_s: (0, 0), light=lambda
 
 
 def _with_a_fast_hand(frames, y=118):
-    """The same with a second hand, at this height, that sweeps from side to side."""
+    """The same frames with a second hand, at this height, that sweeps from side to side."""
     for k, frame in enumerate(frames):
         x = round(128 + 100 * np.sin(8.0 * k / RATE))
         frame[y - 14 : y + 14, max(x - 14, 0) : x + 14] = (90, 60, 50)
@@ -60,10 +60,10 @@ def _mixed(before, after):
 
 
 def _find(frames):
-    finder = EditFinder()
+    detector = EditDetector()
     for k, frame in enumerate(frames):
-        finder.see(frame, k / RATE)
-    return finder.edits()
+        detector.add_frame(frame, k / RATE)
+    return detector.edits()
 
 
 def _nothing_but(edits, *names):
@@ -72,32 +72,32 @@ def _nothing_but(edits, *names):
     return [name for name in kinds if getattr(edits, name) and name not in names] == []
 
 
-def test_plain_playing_has_no_edits_and_is_playable_throughout():
+def test_plain_playing_has_no_edits_and_is_usable_throughout():
     edits = _find(_shot(ROOM, 3.0))
     assert _nothing_but(edits)
     assert edits.frames == 90 and edits.duration_s == pytest.approx(3.0)
-    assert playable(asdict(edits)) == [pytest.approx((0.0, 3.0))]
+    assert usable_segments(asdict(edits)) == [pytest.approx((0.0, 3.0))]
 
 
-def test_cut_away_and_back_is_one_view_without_the_visit():
+def test_the_view_before_and_after_a_cutaway_is_the_same():
     edits = _find(_shot(ROOM, 2.0) + _shot(OTHER, 1.0, 2.0) + _shot(ROOM, 1.5, 3.0))
     assert edits.cuts == pytest.approx([2.0, 3.0]) and _nothing_but(edits, "cuts")
     assert [place for *_, place in edits.places] == [0, 1, 0]
-    assert playable(asdict(edits)) == [pytest.approx((0.0, 2.0)), pytest.approx((3.0, 4.5))]
+    assert usable_segments(asdict(edits)) == [pytest.approx((0.0, 2.0)), pytest.approx((3.0, 4.5))]
 
 
-def test_jump_in_one_view_divides_it():
+def test_a_jump_cut_divides_its_view():
     edits = _find(_shot(ROOM, 1.5) + _shot(ROOM, 1.5, 2.8))
     assert edits.jumps == pytest.approx([1.5]) and _nothing_but(edits, "jumps")
-    assert playable(asdict(edits)) == [pytest.approx((0.0, 1.5)), pytest.approx((1.5, 3.0))]
+    assert usable_segments(asdict(edits)) == [pytest.approx((0.0, 1.5)), pytest.approx((1.5, 3.0))]
 
 
-def test_jump_beside_fast_movement():
+def test_jump_cut_during_fast_movement():
     still = [_shot(ROOM, 1 / RATE, start_s, seed=k)[0] for start_s in (0.2, 0.6) for k in range(40)]
     assert _find(_with_a_fast_hand(still, y=16)).jumps == pytest.approx([40 / RATE])
 
 
-def test_key_that_lights_up_is_no_jump():
+def test_key_that_lights_up_is_no_jump_cut():
     frames = _with_a_fast_hand(_shot(ROOM, 2.5))
     for frame in frames[40:]:
         frame[20:40, 100:130] = 255
@@ -124,10 +124,10 @@ def test_freeze_is_found_and_rest_with_noise_is_not():
     frames = _shot(ROOM, 1.5)
     edits = _find([*frames, *([frames[-1]] * 15), *_shot(ROOM, 1.5, 1.5, seed=1)])
     assert edits.frozen == [pytest.approx((1.5, 2.0), abs=0.04)]
-    assert playable(asdict(edits), min_s=0.5) == [pytest.approx((0.0, 1.5), abs=0.1), pytest.approx((2.0, 3.5), abs=0.1)]
+    assert usable_segments(asdict(edits), min_s=0.5) == [pytest.approx((0.0, 1.5), abs=0.1), pytest.approx((2.0, 3.5), abs=0.1)]
 
 
-def test_freeze_of_what_moved_little():
+def test_freeze_after_small_movements():
     frames = _shot(ROOM, 3.0, start_s=0.0)
     for k, frame in enumerate(frames):
         frame[:] = _shot(ROOM, 1 / RATE, 0.2)[0]
@@ -152,10 +152,10 @@ def test_title_card():
     card[60:75, 60:64] = card[60:64, 60:130] = card[60:75, 100:104] = 250
     edits = _find([card] * 40 + _shot(ROOM, 2.0, 40 / RATE))
     assert edits.titles == [pytest.approx((0.0, 40 / RATE), abs=0.05)] and not edits.frozen
-    assert playable(asdict(edits), min_s=0.5) == [pytest.approx((40 / RATE, 2.0 + 40 / RATE), abs=0.1)]
+    assert usable_segments(asdict(edits), min_s=0.5) == [pytest.approx((40 / RATE, 2.0 + 40 / RATE), abs=0.1)]
 
 
-def test_inset_comes_and_goes():
+def test_inset_appears_and_disappears():
     frames = _shot(ROOM, 3.0)
     small = OTHER[:40, :64]
     for frame in frames[30:60]:
@@ -176,7 +176,7 @@ def test_title_from_a_dark_scene():
     assert edits.titles == [pytest.approx((1.5, 1.5 + 40 / RATE), abs=0.05)] and not edits.frozen
 
 
-def test_inset_that_stays_beside_fast_movement():
+def test_inset_during_fast_movement():
     frames = _with_a_fast_hand(_shot(ROOM, 3.0))
     for frame in frames[45:]:
         frame[4:44, 180:244] = OTHER[:40, :64]
@@ -189,8 +189,10 @@ def test_inset_that_a_moving_hand_touches():
     after[4:44, 180:244] = OTHER[:40, :64]
     for image, left in ((earlier, 190), (before, 160), (after, 190)):
         image[46:100, left : left + 30] = (224, 180, 150)
-    assert find_pop(before, after, 1) is None
-    assert find_pop(before, after, 1, earlier).box == pytest.approx((180 / WIDTH, 4 / HEIGHT, 244 / WIDTH, 44 / HEIGHT), abs=0.03)
+    assert find_rectangle_change(before, after, 1) is None
+    assert find_rectangle_change(before, after, 1, earlier).box == pytest.approx(
+        (180 / WIDTH, 4 / HEIGHT, 244 / WIDTH, 44 / HEIGHT), abs=0.03
+    )
 
 
 def test_inset_that_is_no_clean_rectangle():
@@ -218,41 +220,41 @@ def test_subtitle_is_no_edit():
     assert _nothing_but(_find(frames))
 
 
-def test_pan_between_two_places():
+def test_pan_between_two_views():
     edits = _find(_shot(ROOM, 4.0, shift=lambda t: (np.clip((t - 1.5) / 0.8, 0, 1) * 18, 0)))
     assert _nothing_but(edits, "moves")
     (first, second), ((start_s, end_s, shift, zoom),) = edits.places, edits.moves
     assert first[2] != second[2]
     assert start_s == pytest.approx(1.5, abs=0.25) and end_s == pytest.approx(2.3, abs=0.25)
     assert shift == pytest.approx(18 / WIDTH, abs=0.015) and zoom == pytest.approx(1.0, abs=0.02)
-    assert playable(asdict(edits)) == [pytest.approx((second[0], 4.0), abs=0.1)]
+    assert usable_segments(asdict(edits)) == [pytest.approx((second[0], 4.0), abs=0.1)]
 
 
-def test_bump_between_two_looks():
+def test_bump_between_two_samples():
     edits = _find(_shot(ROOM, 3.0, shift=lambda t: (5 if t > 1.48 else 0, 0)))
     ((start_s, end_s, shift, _),) = edits.moves
     assert start_s <= 1.5 <= end_s and end_s - start_s < 0.2 and shift == pytest.approx(5 / WIDTH, abs=0.004)
     assert [place for *_, place in edits.places] == [0, 1]
 
 
-def test_camera_that_moved_is_in_the_same_place_when_less_of_the_picture_is_seen():
+def test_moved_camera_keeps_its_pose_when_a_part_of_the_frame_is_hidden():
     tracker, far = CameraTracker(), ROOM[20 : 20 + HEIGHT, 30 : 30 + WIDTH, 0].copy()
     hidden = far.copy()
     hidden[:, :130] = far[:, 130:131]
     for k in range(12):
-        tracker.see((ROOM[20 : 20 + HEIGHT, 20 : 20 + WIDTH, 0], far, hidden)[k // 4].copy(), 0.2 * k)
-    assert {look.view for look in tracker.looks} == {0}
-    assert tracker.looks[-1].x == pytest.approx(-10 / WIDTH, abs=0.004)
+        tracker.add_frame((ROOM[20 : 20 + HEIGHT, 20 : 20 + WIDTH, 0], far, hidden)[k // 4].copy(), 0.2 * k)
+    assert {sample.view for sample in tracker.samples} == {0}
+    assert tracker.samples[-1].x == pytest.approx(-10 / WIDTH, abs=0.004)
 
 
-def test_held_by_hand_never_stands():
+def test_a_handheld_camera_is_never_static():
     edits = _find(_shot(ROOM, 3.0, shift=lambda t: (7 * np.sin(9 * t), 5 * np.sin(7 * t))))
     assert not edits.places and sum(end_s - start_s for start_s, end_s, *_ in edits.moves) == pytest.approx(3.0, abs=0.2)
 
 
 def test_no_frames():
     with pytest.raises(ValueError, match="expected frames"):
-        EditFinder().edits()
+        EditDetector().edits()
 
 
 def test_a_single_frame():
@@ -260,6 +262,6 @@ def test_a_single_frame():
     assert edits.frames == 1 and _nothing_but(edits)
 
 
-def test_what_begins_in_the_last_frame_is_no_jump():
+def test_a_movement_that_begins_in_the_last_frame_is_no_jump_cut():
     still = [_shot(ROOM, 1 / RATE, 0.2, seed=k)[0] for k in range(40)]
     assert not _find([*still, _shot(ROOM, 1 / RATE, 0.9)[0]]).jumps

@@ -1,4 +1,4 @@
-"""The sound lies on the video's clock, whatever the container did to it."""
+"""Extracted audio is aligned with the first frame, whatever the container does."""
 
 import errno
 import io
@@ -19,7 +19,7 @@ TIMES_S = np.arange(60) / 30
 
 
 def clicks_s(path):
-    """Times of the clicks in a sound file, in seconds."""
+    """Times of the clicks in an audio file, in seconds."""
     samples, rate = load_audio(path)
     loud = np.flatnonzero(np.abs(samples) > 0.4)
     return loud[np.diff(loud, prepend=-rate) > rate // 10] / rate
@@ -27,7 +27,7 @@ def clicks_s(path):
 
 @pytest.mark.parametrize("start_s", [0.0, 0.4, -0.3])
 @pytest.mark.parametrize(("name", "codec", "tolerance_s"), [("video.mkv", "pcm_s16le", 1e-3), ("video.ts", "aac", 5e-3)])
-def test_sample_0_sounds_at_the_first_frame(encode, click_track, tmp_path, name, codec, tolerance_s, start_s):
+def test_sample_0_is_at_the_first_frame(encode, click_track, tmp_path, name, codec, tolerance_s, start_s):
     track = click_track(48000, 1.5, [0.1, 0.5, 1.0])
     video = encode(name, times_s=TIMES_S, sound=(track, 48000), sound_start_s=start_s, sound_codec=codec, first_s=3.0)
     seconds = extract_audio(video, tmp_path / "a.flac")
@@ -38,14 +38,14 @@ def test_sample_0_sounds_at_the_first_frame(encode, click_track, tmp_path, name,
     assert seconds == pytest.approx(info.duration) == pytest.approx(1.5 + start_s, abs=0.05)
 
 
-def test_lost_blocks_are_silent_and_what_follows_stays_in_time(encode, click_track, tmp_path):
+def test_lost_blocks_are_silent_and_later_blocks_keep_their_time(encode, click_track, tmp_path):
     track = click_track(48000, 1.5, [0.2, 0.6, 1.2])
     video = encode("video.mkv", times_s=TIMES_S, sound=(track, 48000), sound_codec="pcm_s16le", lost_blocks=range(25, 31))
     extract_audio(video, tmp_path / "a.flac")
     np.testing.assert_allclose(clicks_s(tmp_path / "a.flac"), [0.2, 1.2], atol=1e-3)
 
 
-def test_rounded_times_of_a_container_make_no_holes(encode, tmp_path):
+def test_rounded_timestamps_leave_no_gaps(encode, tmp_path):
     tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(44100) / 44100).astype(np.float32)
     extract_audio(encode("video.mkv", times_s=TIMES_S, sound=(tone, 44100), sound_codec="pcm_s16le"), tmp_path / "a.flac")
     np.testing.assert_allclose(load_audio(tmp_path / "a.flac")[0][: len(tone)], tone, atol=1e-4)
@@ -63,7 +63,7 @@ def test_loud_stereo_is_averaged_and_not_clipped(tmp_path):
 
 
 def a_wav(path, rate_hz, channels, samples):
-    """A WAV file (16 bit) with a rate that a writer of sound files might refuse."""
+    """A WAV file (16 bit) with a rate that an audio library might refuse."""
     form = struct.pack("<IHHIIHH", 16, 1, channels, rate_hz, rate_hz * 2 * channels & 0xFFFFFFFF, 2 * channels, 16)
     data = np.asarray(samples, "<i2").tobytes()
     path.write_bytes(b"RIFF" + struct.pack("<I", 36 + len(data)) + b"WAVEfmt " + form + b"data" + struct.pack("<I", len(data)) + data)
@@ -74,7 +74,7 @@ def a_wav(path, rate_hz, channels, samples):
     ("rate_hz", "channels", "written_hz"), [(48_000, 1, 48_000), (48_000, 9, 48_000), (8_000, 64, 8_000), (768_000, 2, MAX_RATE_HZ)]
 )
 def test_odd_rates_and_numbers_of_channels(tmp_path, rate_hz, channels, written_hz):
-    """In a process of its own, which might die; every other channel is silent."""
+    """Run in a separate process, which might crash; every other channel is silent."""
     samples = np.zeros((rate_hz, channels), np.int16)
     samples[:, ::2] = 8_000
     file = a_wav(tmp_path / "a.wav", rate_hz, channels, samples)
@@ -83,16 +83,16 @@ def test_odd_rates_and_numbers_of_channels(tmp_path, rate_hz, channels, written_
         "extract_audio(sys.argv[1], sys.argv[2], dataclasses.replace(probe(sys.argv[1]), readable=True))"
     )
     subprocess.run([sys.executable, "-c", code, file, tmp_path / "a.flac"], check=True)
-    heard, found_hz = load_audio(tmp_path / "a.flac")
-    assert found_hz == written_hz and len(heard) / found_hz == pytest.approx(1.0, abs=0.01)
-    assert np.median(heard) == pytest.approx(8_000 / 32_768 * -(-channels // 2) / channels, abs=1e-3)
+    loaded, found_hz = load_audio(tmp_path / "a.flac")
+    assert found_hz == written_hz and len(loaded) / found_hz == pytest.approx(1.0, abs=0.01)
+    assert np.median(loaded) == pytest.approx(8_000 / 32_768 * -(-channels // 2) / channels, abs=1e-3)
 
 
-def test_a_rate_that_no_recorder_has_is_damage(tmp_path):
+def test_an_impossible_sampling_rate_counts_as_damage(tmp_path):
     assert not probe(a_wav(tmp_path / "a.wav", 2**31 - 1, 1, np.zeros(80_000))).has_audio
 
 
-def test_what_stops_a_file_from_growing_is_said(encode, tmp_path):
+def test_a_full_disk_is_reported(encode, tmp_path):
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, 48000).astype(np.float32)
     video = encode("video.mkv", times_s=TIMES_S, sound=(noise, 48000), sound_codec="pcm_s16le")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -105,7 +105,7 @@ def test_what_stops_a_file_from_growing_is_said(encode, tmp_path):
     assert raised.value.errno == errno.EFBIG and list(tmp_path.glob("a.flac*")) == []
 
 
-def test_no_sound_gives_an_empty_file_and_no_samples(encode, click_track, tmp_path):
+def test_a_video_without_audio_gives_an_empty_file_and_no_samples(encode, click_track, tmp_path):
     silent, early = encode(times_s=TIMES_S), tmp_path / "early.mkv"
     assert extract_audio(silent, tmp_path / "a.flac") == 0.0
     assert (tmp_path / "a.flac").read_bytes() == b""
@@ -117,7 +117,7 @@ def test_no_sound_gives_an_empty_file_and_no_samples(encode, click_track, tmp_pa
     assert extract_audio(early, tmp_path / "a.flac") == 0.0
 
 
-def test_what_is_no_video_gives_an_empty_file(tmp_path):
+def test_a_file_that_is_no_video_gives_an_empty_file(tmp_path):
     (tmp_path / "text.mp4").write_text("no video")
     assert extract_audio(tmp_path / "text.mp4", tmp_path / "a.flac") == 0.0
     assert (tmp_path / "a.flac").stat().st_size == 0
@@ -136,8 +136,8 @@ def test_load_audio_resamples_and_mixes(tmp_path):
     mono, rate = load_audio(tmp_path / "a.wav", rate_hz=16000)
     assert rate == 16000 and mono.dtype == np.float32
     np.testing.assert_allclose(mono[500:-500], 0.25 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)[500:-500], atol=1e-3)
-    stereo, rate = load_audio(tmp_path / "a.wav", mono=False)
-    assert stereo.shape == (48000, 2) and rate == 48000
+    mono, rate = load_audio(tmp_path / "a.wav")
+    assert mono.shape == (48000,) and rate == 48000
 
 
 def test_mp3_keeps_length_and_time(click_track):

@@ -1,4 +1,4 @@
-"""Recordings joined byte by byte: nothing is lost, and video and audio stay together in every piece."""
+"""Concatenated recordings: no frame is lost, and video and audio stay in sync in every piece."""
 
 from fractions import Fraction
 from itertools import pairwise
@@ -17,7 +17,7 @@ CODECS = {"ts": ("libx264", "aac"), "mkv": ("libx264", "pcm_s16le"), "mpg": ("mp
 
 
 def write_piece(path, seconds, first_s=0.0, audio=True, video=True, audio_shift_s=0.0):
-    """A recording whose picture flashes white for a frame, and whose audio clicks, at the same times."""
+    """A recording with one white frame and one audio click at each event."""
     video_codec, audio_codec = CODECS[path.suffix[1:]]
     samples = np.zeros(round(seconds * RATE_HZ), np.float32)
     for time_s in EVENTS_S:
@@ -49,7 +49,7 @@ def write_piece(path, seconds, first_s=0.0, audio=True, video=True, audio_shift_
 
 
 def join(tmp_path, suffix, pieces):
-    """A file of several recordings (seconds, options), one after the other."""
+    """A file of several concatenated recordings (seconds, options)."""
     parts = [write_piece(tmp_path / f"part{n}.{suffix}", seconds, **options) for n, (seconds, options) in enumerate(pieces)]
     path = tmp_path / f"joined.{suffix}"
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
@@ -69,25 +69,25 @@ def clicks_s(path, tmp_path):
 
 def check(path, tmp_path, seconds, joins_s, events_s):
     """The probe, the frames and the audio agree, and have every flash and click at the same time."""
-    seen, times_s = probe(path), [frame.time_s for frame in read_frames(path)]
-    assert seen.problems == () and seen.readable
-    assert seen.n_frames == len(times_s) and seen.duration_s == pytest.approx(times_s[-1] + 1 / FPS, abs=1e-3)
-    assert seen.duration_s == pytest.approx(seconds, abs=0.12)
+    probed, times_s = probe(path), [frame.time_s for frame in read_frames(path)]
+    assert probed.problems == () and probed.readable
+    assert probed.n_frames == len(times_s) and probed.duration_s == pytest.approx(times_s[-1] + 1 / FPS, abs=1e-3)
+    assert probed.duration_s == pytest.approx(seconds, abs=0.12)
     assert max(b - a for a, b in pairwise(times_s)) < 0.1
-    assert list(seen.joined_at_s) == pytest.approx(joins_s, abs=0.12)
-    assert Probe.from_dict(seen.to_dict()) == seen
-    clicks, sounding_s = clicks_s(path, tmp_path)
+    assert list(probed.joined_at_s) == pytest.approx(joins_s, abs=0.12)
+    assert Probe.from_dict(probed.to_dict()) == probed
+    clicks, audio_s = clicks_s(path, tmp_path)
     flashes = flashes_s(path)
     assert flashes == pytest.approx(events_s, abs=0.12)
     assert clicks == pytest.approx(flashes, abs=0.02)
-    assert sounding_s == pytest.approx(seen.duration_s, abs=0.12)
-    assert seen.audio_start_s + seen.audio_duration_s == pytest.approx(sounding_s, abs=0.03)
-    return seen
+    assert audio_s == pytest.approx(probed.duration_s, abs=0.12)
+    assert probed.audio_start_s + probed.audio_duration_s == pytest.approx(audio_s, abs=0.03)
+    return probed
 
 
 @pytest.mark.parametrize("starts_s", [(0, 0), (1000, 0), (0, 1000), (100, 97), (3, 0), (90_000, 12), (0, 0, 0), (50, 0, 700)])
 @pytest.mark.parametrize("suffix", CODECS)
-def test_the_second_half_keeps_its_picture_and_its_audio(tmp_path, suffix, starts_s):
+def test_every_recording_keeps_its_video_and_its_audio(tmp_path, suffix, starts_s):
     if suffix == "mkv":
         # FFmpeg reads no more than two joined Matroska files.
         starts_s = starts_s[:2]
@@ -103,7 +103,7 @@ def test_long_recordings(tmp_path):
 
 
 @pytest.mark.parametrize("shift_s", [0.3, -0.2])
-def test_audio_that_starts_elsewhere_than_the_picture_keeps_its_place(tmp_path, shift_s):
+def test_audio_that_starts_at_another_time_than_the_video_keeps_its_offset(tmp_path, shift_s):
     path = join(tmp_path, "ts", [(2.5, {"audio_shift_s": shift_s}), (2.5, {"audio_shift_s": shift_s, "first_s": 5})])
     flashes, (clicks, _) = flashes_s(path), clicks_s(path, tmp_path)
     assert len(flashes) == 4 and clicks == pytest.approx(np.add(flashes, shift_s), abs=0.02)
@@ -121,9 +121,9 @@ def test_a_recording_without_audio_among_others(tmp_path, silent):
 @pytest.mark.parametrize("start_s", [0, 1000])
 def test_recordings_without_any_audio(tmp_path, start_s):
     path = join(tmp_path, "ts", [(2.5, {"audio": False}), (2.5, {"audio": False, "first_s": start_s})])
-    seen = probe(path)
-    assert seen.n_frames == len(list(read_frames(path))) == 150 and seen.joined_at_s == pytest.approx([2.5], abs=0.05)
-    assert flashes_s(path) == pytest.approx([0.5, 1.5, 3.0, 4.0], abs=0.05) and not seen.has_audio
+    probed = probe(path)
+    assert probed.n_frames == len(list(read_frames(path))) == 150 and probed.joined_at_s == pytest.approx([2.5], abs=0.05)
+    assert flashes_s(path) == pytest.approx([0.5, 1.5, 3.0, 4.0], abs=0.05) and not probed.has_audio
 
 
 def test_a_recording_that_begins_within_a_group_of_pictures(tmp_path):
@@ -137,8 +137,8 @@ def test_a_recording_that_begins_within_a_group_of_pictures(tmp_path):
 
 
 def test_a_plain_file_has_no_joins(tmp_path, encode):
-    seen = probe(write_piece(tmp_path / "part.ts", 2.5, first_s=7.0))
-    assert seen.joined_at_s == () and seen.video_offsets_s == (seen.first_frame_s,) and len(seen.audio_offsets_s) == 1
+    probed = probe(write_piece(tmp_path / "part.ts", 2.5, first_s=7.0))
+    assert probed.joined_at_s == () and probed.video_offsets_s == (probed.first_frame_s,) and len(probed.audio_offsets_s) == 1
     slides = encode("slides.mp4", times_s=[0.0, 15.0, 30.0, 31.0])
     assert probe(slides).joined_at_s == () and [frame.time_s for frame in read_frames(slides)] == pytest.approx([0, 15, 30, 31])
 
@@ -156,27 +156,27 @@ def packets(video):
     ]
 
 
-def offsets(video, audio, leaps=True):
-    return find_offsets(video, audio, packets(video), video[0].first_s, 0.04, leaps)
+def offsets(video, audio, discontinuities=True):
+    return find_offsets(video, audio, packets(video), video[0].first_s, 0.04, discontinuities)
 
 
-def test_a_picture_that_is_lost_for_a_while_keeps_the_clock_of_the_audio():
-    """The audio goes on, so a leap of the picture alone is a real gap."""
+def test_a_gap_in_the_video_keeps_the_time_of_the_audio():
+    """The audio continues, so a forward jump of the video alone is a real gap."""
     video, audio = pieces((0, 1.0, 998, 41.0), (1000, 61.0, 1998, 101.0)), pieces((1, 1.0, 1999, 101.0))
     assert offsets(video, audio) == ([1.0, 1.0], [1.0])
 
 
-def test_a_picture_that_repeats_some_seconds_keeps_the_clock_of_the_audio():
+def test_repeated_video_seconds_keep_the_time_of_the_audio():
     video, audio = pieces((0, 1.0, 998, 41.0), (1000, 38.0, 1998, 78.0)), pieces((1, 1.0, 1999, 78.0))
     assert offsets(video, audio) == ([1.0, 1.0], [1.0])
 
 
-def test_a_leap_of_both_is_closed_in_both():
+def test_a_forward_jump_of_both_streams_is_closed_in_both():
     video, audio = pieces((0, 1.0, 998, 41.0), (1000, 161.0, 1998, 201.0)), pieces((1, 1.0, 999, 41.0), (1001, 161.1, 1999, 201.0))
-    of_video, of_audio = offsets(video, audio, leaps=False)
-    assert of_video == of_audio == pytest.approx([1.0, 161.0 - 40.04])
+    video_s, audio_s = offsets(video, audio, discontinuities=False)
+    assert video_s == audio_s == pytest.approx([1.0, 161.0 - 40.04])
 
 
-def test_audio_alone_goes_on_after_its_last_moment():
+def test_audio_without_video_continues_after_its_last_timestamp():
     audio = pieces((0, 5.0, 999, 45.0), (1000, 0.0, 1999, 40.0))
     assert find_offsets([], audio, [], 0.0, 0.0, True) == ([], pytest.approx([0.0, -45.0]))

@@ -1,4 +1,4 @@
-"""What is opened as a media file, what is refused, and what is said of it: no file may make FFmpeg open another one."""
+"""Which files are opened, which are refused and with which message; no file makes FFmpeg open another one."""
 
 import struct
 
@@ -65,8 +65,8 @@ def test_real_files_are_recognised(encode, tmp_path):
         ("ノート".encode(), "source_is_text", "text"),
         (b"PK\x03\x04\0", "unreadable", "a file of an unknown kind"),
         (b"\0\0\0\x20ftypisom", "unreadable", "an MP4 without its index (cut off while recording or copying?)"),
-        (b"\xff\xd8\xff\xe0\0\x10JFIF", "source_is_picture", "a JPEG picture"),
-        (b"\0\0\0\x20ftypheic", "source_is_picture", "a HEIC picture"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF", "source_is_picture", "a JPEG image"),
+        (b"\0\0\0\x20ftypheic", "source_is_picture", "a HEIC image"),
         (b"", "source_empty", "an empty file"),
     ],
 )
@@ -76,7 +76,7 @@ def test_the_kind_of_other_files(tmp_path, head, reason, found):
     assert file_kind(path) == (reason, found) and Reason(reason).stops == "motion"
 
 
-def write_picture(path):
+def write_image(path):
     Image.fromarray(np.full((48, 64, 3), 120, np.uint8)).save(path)
     return path
 
@@ -85,10 +85,10 @@ def write_picture(path):
     ("suffix", "kind"),
     [("jpg", "JPEG"), ("png", "PNG"), ("gif", "GIF"), ("webp", "WebP"), ("tif", "TIFF"), ("bmp", "BMP"), ("avif", "AVIF")],
 )
-def test_a_picture_is_not_a_video(tmp_path, suffix, kind):
-    seen = probe(write_picture(tmp_path / f"scan.{suffix}"))
-    assert seen.problems == ("source_is_picture",)
-    assert "scan." in seen.message and "expected a video" in seen.message and f"found a {kind} picture" in seen.message
+def test_an_image_is_not_a_video(tmp_path, suffix, kind):
+    probed = probe(write_image(tmp_path / f"scan.{suffix}"))
+    assert probed.problems == ("source_is_picture",)
+    assert "scan." in probed.message and "expected a video" in probed.message and f"found a {kind} image" in probed.message
 
 
 def test_a_folder_a_text_and_an_audio_file(tmp_path, encode, click_track):
@@ -100,8 +100,8 @@ def test_a_folder_a_text_and_an_audio_file(tmp_path, encode, click_track):
         (tmp_path / "notes.txt", "source_is_text", "text"),
         (audio, "no_video_stream", "only audio (mp3"),
     ):
-        seen = probe(path)
-        assert seen.problems == (reason,) and found in seen.message and path.name in seen.message
+        probed = probe(path)
+        assert probed.problems == (reason,) and found in probed.message and path.name in probed.message
         assert Reason(reason).sentence
 
 
@@ -131,9 +131,9 @@ def test_a_script_or_playlist_opens_no_other_file(encode, tmp_path, kind, name):
     other = encode("other.ts", times_s=TIMES_S)
     path = tmp_path / name
     path.write_text(refers(kind, other))
-    seen = probe(path)
-    assert seen.problems == ("source_is_playlist",) and not seen.readable and seen.n_frames == 0
-    assert "expected a video file, found a playlist" in seen.message and "other" not in seen.message
+    probed = probe(path)
+    assert probed.problems == ("source_is_playlist",) and not probed.readable and probed.n_frames == 0
+    assert "expected a video file, found a playlist" in probed.message and "other" not in probed.message
     with pytest.raises(MediaError, match="a playlist") as raised:
         next(read_frames(path))
     assert raised.value.reason == "source_is_playlist"
@@ -148,10 +148,10 @@ def test_a_name_is_never_a_protocol(encode, tmp_path, monkeypatch, name):
     assert probe(name).n_frames == 5
 
 
-def test_pictures_are_never_joined_by_the_pattern_of_a_name(tmp_path):
+def test_a_file_name_pattern_never_opens_several_images(tmp_path):
     for number in range(4):
-        write_picture(tmp_path / f"scan{number}.jpg")
-    assert probe(write_picture(tmp_path / "scan%d.jpg")).problems == ("source_is_picture",)
+        write_image(tmp_path / f"scan{number}.jpg")
+    assert probe(write_image(tmp_path / "scan%d.jpg")).problems == ("source_is_picture",)
 
 
 def boxes(data, start, end):
@@ -163,7 +163,7 @@ def boxes(data, start, end):
 
 
 def with_external_data(data, target):
-    """An MP4 whose track's data are said to lie in another file: an `alis` data reference, as QuickTime's, with an absolute path."""
+    """An MP4 whose track references another file: an `alis` data reference, like QuickTime's, with an absolute path."""
     parents, start, end = [], 0, len(data)
     for wanted in (b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref"):
         start, end = next((s, e) for kind, s, e in boxes(data, start, end) if kind == wanted)
@@ -182,7 +182,7 @@ def with_external_data(data, target):
     return bytes(changed)
 
 
-def test_an_mp4_opens_no_file_that_its_data_references_name(encode, tmp_path):
+def test_an_mp4_never_opens_its_external_data_references(encode, tmp_path):
     other = encode("other.mp4", times_s=TIMES_S)
     path = tmp_path / "take.mp4"
     data = with_external_data(other.read_bytes(), other)
@@ -190,8 +190,8 @@ def test_an_mp4_opens_no_file_that_its_data_references_name(encode, tmp_path):
     path.write_bytes(data[: start + 8] + bytes(end - start - 8) + data[end:])
     with av.open(str(path), options={"enable_drefs": "1", "use_absolute_path": "1"}) as container:
         assert len(list(container.decode(video=0))) == len(TIMES_S), "the file is not hostile"
-    seen = probe(path)
-    assert not seen.readable and seen.problems == ("no_frames",)
+    probed = probe(path)
+    assert not probed.readable and probed.problems == ("no_frames",)
     assert list(read_frames(path)) == []
 
 
@@ -210,8 +210,8 @@ def test_containers_of_their_own_streams_are_opened(tmp_path, name):
         for shade in range(12):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((144, 176, 3), 20 * shade, np.uint8))))
         container.mux(stream.encode(None))
-    seen = probe(path)
-    assert seen.readable and seen.problems == () and seen.n_frames == 12
+    probed = probe(path)
+    assert probed.readable and probed.problems == () and probed.n_frames == 12
 
 
 def test_every_accepted_demuxer_exists():
@@ -225,5 +225,5 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     take = tmp_path / "take.mp4"
     take.write_bytes(b"bytes")
     monkeypatch.setattr("handroll.media.file_signatures.os.access", lambda path, mode: False)
-    seen = probe(take)
-    assert seen.problems == ("source_locked",) and "no permission to read" in seen.message and Reason("source_locked").sentence
+    probed = probe(take)
+    assert probed.problems == ("source_locked",) and "no permission to read" in probed.message and Reason("source_locked").sentence

@@ -1,4 +1,4 @@
-"""Files as cameras, sites and accidents leave them: what the probe says, and which frames and times come out."""
+"""Ordinary and damaged files: the probe's report, and the frames and times that are read."""
 
 import json
 import random
@@ -24,27 +24,27 @@ def is_red(pixel):
 
 
 def agrees_with_frames(path):
-    """The probe counts and times frames as the reader gives them; returns the probe."""
-    seen, read = probe(path), list(read_frames(path))
-    assert seen.n_frames == len(read) == read[-1].index + 1
-    assert (seen.height_px, seen.width_px) == read[0].image.shape[:2]
-    assert seen.duration_s == pytest.approx(read[-1].time_s + np.median(np.diff([f.time_s for f in read])), abs=1e-6)
+    """The probe counts and times the frames like the reader; returns the probe."""
+    probed, read = probe(path), list(read_frames(path))
+    assert probed.n_frames == len(read) == read[-1].index + 1
+    assert (probed.height_px, probed.width_px) == read[0].image.shape[:2]
+    assert probed.duration_s == pytest.approx(read[-1].time_s + np.median(np.diff([f.time_s for f in read])), abs=1e-6)
     assert read[0].time_s == 0.0
-    assert Probe.from_dict(json.loads(json.dumps(seen.to_dict(), allow_nan=False))) == seen
-    return seen
+    assert Probe.from_dict(json.loads(json.dumps(probed.to_dict(), allow_nan=False))) == probed
+    return probed
 
 
 def test_a_plain_video(encode):
-    seen = agrees_with_frames(encode(times_s=STEADY_S))
-    assert seen.readable and not seen.problems and not seen.has_audio and seen.message == ""
-    assert (seen.width_px, seen.height_px, seen.codec, seen.pixel_format, seen.bit_depth) == (64, 48, "h264", "yuv420p", 8)
-    assert seen.fps == pytest.approx(30) and seen.variable_frame_rate is False
+    probed = agrees_with_frames(encode(times_s=STEADY_S))
+    assert probed.readable and not probed.problems and not probed.has_audio and probed.message == ""
+    assert (probed.width_px, probed.height_px, probed.codec, probed.pixel_format, probed.bit_depth) == (64, 48, "h264", "yuv420p", 8)
+    assert probed.fps == pytest.approx(30) and probed.variable_frame_rate is False
 
 
 def test_variable_frame_rate_keeps_its_times(encode):
     path = encode(times_s=UNEVEN_S)
-    seen = agrees_with_frames(path)
-    assert seen.variable_frame_rate and seen.fps == pytest.approx((len(UNEVEN_S) - 1) / UNEVEN_S[-1])
+    probed = agrees_with_frames(path)
+    assert probed.variable_frame_rate and probed.fps == pytest.approx((len(UNEVEN_S) - 1) / UNEVEN_S[-1])
     np.testing.assert_allclose(times(path), UNEVEN_S, atol=1e-5)
 
 
@@ -55,24 +55,24 @@ def test_one_dropped_frame_makes_the_rate_variable(encode):
 @pytest.mark.parametrize("name", ["video.mkv", "video.ts"])
 def test_the_container_may_start_anywhere(encode, name):
     path = encode(name, times_s=STEADY_S, first_s=5.0)
-    seen = agrees_with_frames(path)
-    assert seen.first_frame_s == pytest.approx(5.0, abs=2.0) and seen.first_frame_s > 1
-    assert not seen.variable_frame_rate and not seen.problems
+    probed = agrees_with_frames(path)
+    assert probed.first_frame_s == pytest.approx(5.0, abs=2.0) and probed.first_frame_s > 1
+    assert not probed.variable_frame_rate and not probed.problems
     np.testing.assert_allclose(times(path), STEADY_S, atol=1e-3)
 
 
 @pytest.mark.parametrize(("counter_clockwise", "clockwise", "corner"), [(90, 270, (-1, 0)), (-90, 90, (0, -1)), (180, 180, (-1, -1))])
 def test_rotation_is_applied(encode, counter_clockwise, clockwise, corner):
     path = encode(times_s=STEADY_S[:5], rotation=counter_clockwise)
-    seen = agrees_with_frames(path)
-    assert seen.rotation_deg == clockwise
-    assert (seen.width_px, seen.height_px) == ((64, 48) if clockwise == 180 else (48, 64))
+    probed = agrees_with_frames(path)
+    assert probed.rotation_deg == clockwise
+    assert (probed.width_px, probed.height_px) == ((64, 48) if clockwise == 180 else (48, 64))
     image = next(read_frames(path)).image
     assert is_red(image[corner]) and image.flags.c_contiguous
     assert not is_red(image[0, 0])
 
 
-def test_scaling_keeps_the_shape_and_respects_rotation(encode):
+def test_scaling_keeps_the_aspect_ratio_and_respects_rotation(encode):
     path = encode(times_s=STEADY_S[:3], size=(128, 64), rotation=90)
     assert next(read_frames(path, max_height_px=33)).image.shape == (33, 16, 3)
     assert next(read_frames(path, max_width_px=31)).image.shape == (62, 31, 3)
@@ -108,14 +108,14 @@ def test_pixels_are_made_square(encode):
 def test_any_codec_becomes_rgb(encode, name, codec, pix_fmt, bits):
     quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
     path = encode(name, times_s=STEADY_S[:8], codec=codec, pix_fmt=pix_fmt, codec_options=quiet)
-    seen = agrees_with_frames(path)
-    assert seen.bit_depth == bits and not seen.problems
+    probed = agrees_with_frames(path)
+    assert probed.bit_depth == bits and not probed.problems
     image = next(read_frames(path)).image
     assert image.dtype == np.uint8 and is_red(image[4, 4]) and image[4, 60].max() < 40
 
 
 @pytest.mark.parametrize("start_s", [0.4, -0.3])
-def test_sound_starts_before_or_after_the_picture(encode, start_s, click_track):
+def test_audio_starts_before_or_after_the_video(encode, start_s, click_track):
     path = encode(
         "video.mkv",
         times_s=STEADY_S,
@@ -124,20 +124,20 @@ def test_sound_starts_before_or_after_the_picture(encode, start_s, click_track):
         first_s=1.0,
         sound_codec="pcm_s16le",
     )
-    seen = probe(path)
-    assert seen.has_audio and (seen.audio_rate_hz, seen.audio_channels) == (48000, 1)
-    assert seen.audio_start_s == pytest.approx(start_s, abs=2e-3)
-    assert seen.audio_duration_s == pytest.approx(1.0, abs=0.03)
+    probed = probe(path)
+    assert probed.has_audio and (probed.audio_rate_hz, probed.audio_channels) == (48000, 1)
+    assert probed.audio_start_s == pytest.approx(start_s, abs=2e-3)
+    assert probed.audio_duration_s == pytest.approx(1.0, abs=0.03)
 
 
 def test_one_frame(encode):
-    seen = probe(encode(times_s=[0.0]))
-    assert seen.problems == ("single_frame",) and seen.n_frames == 1 and seen.readable
+    probed = probe(encode(times_s=[0.0]))
+    assert probed.problems == ("single_frame",) and probed.n_frames == 1 and probed.readable
 
 
-def test_no_moving_picture(encode, click_track):
-    seen = probe(encode("sound.m4a", sound=(click_track(44100, 0.5, [0.1]), 44100)))
-    assert seen.problems == ("no_video_stream",) and seen.has_audio and seen.audio_start_s is None
+def test_audio_without_video(encode, click_track):
+    probed = probe(encode("sound.m4a", sound=(click_track(44100, 0.5, [0.1]), 44100)))
+    assert probed.problems == ("no_video_stream",) and probed.has_audio and probed.audio_start_s is None
 
 
 def test_cover_art_is_not_video(tmp_path):
@@ -160,7 +160,7 @@ def test_cover_art_is_not_video(tmp_path):
         next(read_frames(path))
 
 
-def test_what_is_no_media_file(tmp_path):
+def test_files_that_are_not_media(tmp_path):
     text, empty, noise = (tmp_path / name for name in ("text.mp4", "empty.mp4", "noise.mp4"))
     text.write_text("This is not a video.\n" * 50)
     empty.touch()
@@ -173,24 +173,24 @@ def test_what_is_no_media_file(tmp_path):
         next(read_frames(text))
 
 
-def test_a_cut_off_file_whose_index_stands_first(encode, tmp_path):
+def test_a_cut_off_file_with_its_index_first(encode, tmp_path):
     whole = encode(times_s=np.arange(90) / 30, container_options={"movflags": "+faststart"}, codec_options={"g": "10"}).read_bytes()
     path = tmp_path / "cut.mp4"
     path.write_bytes(whole[: int(len(whole) * 0.7)])
-    seen = probe(path)
+    probed = probe(path)
     read = times(path)
-    assert seen.problems == ("truncated",) and seen.readable
-    assert f"expected 90 frames, found {seen.n_frames} whole ones" in seen.message
-    assert 30 < len(read) <= seen.n_frames < 90
+    assert probed.problems == ("truncated",) and probed.readable
+    assert f"expected 90 frames, found {probed.n_frames} whole ones" in probed.message
+    assert 30 < len(read) <= probed.n_frames < 90
     np.testing.assert_allclose(read[:30], np.arange(30) / 30, atol=1e-5)
 
 
-def test_a_cut_off_file_whose_index_stood_last(encode, tmp_path):
+def test_a_cut_off_file_with_its_index_last(encode, tmp_path):
     whole = encode(times_s=STEADY_S).read_bytes()
     path = tmp_path / "cut.mp4"
     path.write_bytes(whole[: len(whole) // 2])
-    seen = probe(path)
-    assert seen.problems == ("unreadable",) and "index" in seen.message
+    probed = probe(path)
+    assert probed.problems == ("unreadable",) and "index" in probed.message
 
 
 def test_a_cut_off_file_that_counts_no_frames(encode, tmp_path):
@@ -210,7 +210,7 @@ def test_damaged_bytes_never_raise(encode, tmp_path, click_track):
         for _ in range(30):
             damaged[chance.randrange(len(damaged))] = chance.randrange(256)
         path.write_bytes(damaged)
-        seen = probe(path)
-        json.dumps(seen.to_dict(), allow_nan=False)
-        if seen.readable:
+        probed = probe(path)
+        json.dumps(probed.to_dict(), allow_nan=False)
+        if probed.readable:
             assert np.all(np.diff(times(path)) > 0)

@@ -1,4 +1,4 @@
-"""What is written can be read back: times, colours, sound; and the same input gives the same bytes."""
+"""Written files can be read back: times, colours, audio; and the same input gives the same bytes."""
 
 import numpy as np
 import pytest
@@ -22,11 +22,11 @@ def write(corner_picture):
     return write
 
 
-def test_times_and_sound_come_back(write, tmp_path, click_track):
+def test_times_and_audio_are_read_back(write, tmp_path, click_track):
     path = write(tmp_path / "a.mp4", audio=(click_track(44100, 2.0, [0.5]), 44100))
-    seen = probe(path)
-    assert not seen.problems and seen.variable_frame_rate and seen.n_frames == len(TIMES_S)
-    assert seen.audio_start_s == pytest.approx(0, abs=1e-6) and seen.audio_duration_s == pytest.approx(2.0, abs=0.05)
+    probed = probe(path)
+    assert not probed.problems and probed.variable_frame_rate and probed.n_frames == len(TIMES_S)
+    assert probed.audio_start_s == pytest.approx(0, abs=1e-6) and probed.audio_duration_s == pytest.approx(2.0, abs=0.05)
     np.testing.assert_allclose([f.time_s for f in read_frames(path)], TIMES_S, atol=1e-5)
     data = path.read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")
@@ -40,7 +40,7 @@ def test_same_bytes_twice(write, tmp_path):
 
 
 @pytest.mark.parametrize("size", [(360, 480), (720, 960)])
-def test_colours_survive_in_small_and_large_pictures(tmp_path, size):
+def test_colours_survive_in_small_and_large_frames(tmp_path, size):
     path, colour = tmp_path / "a.mp4", (200, 30, 60)
     with VideoWriter(path, size[1], size[0], 30, crf=10) as writer:
         writer.write(np.full((*size, 3), colour, np.uint8), 0.0)
@@ -48,18 +48,18 @@ def test_colours_survive_in_small_and_large_pictures(tmp_path, size):
 
 
 def test_an_odd_edge_is_cut_off(write, tmp_path):
-    seen = probe(write(tmp_path / "a.mp4", size=(49, 65)))
-    assert (seen.height_px, seen.width_px) == (48, 64)
+    probed = probe(write(tmp_path / "a.mp4", size=(49, 65)))
+    assert (probed.height_px, probed.width_px) == (48, 64)
 
 
-def test_misuse_is_named_and_leaves_no_file(tmp_path, corner_picture):
+def test_misuse_raises_and_leaves_no_file(tmp_path, corner_picture):
     path = tmp_path / "a.mp4"
     picture = corner_picture(48, 64)
-    with pytest.raises(ValueError, match="expected a uint8 picture"), VideoWriter(path, 64, 48, 30) as writer:
+    with pytest.raises(ValueError, match="expected a uint8 frame"), VideoWriter(path, 64, 48, 30) as writer:
         writer.write(picture[:-1], 0.0)
-    with pytest.raises(ValueError, match="rising times"), VideoWriter(path, 64, 48, 30) as writer:
+    with pytest.raises(ValueError, match="increasing times"), VideoWriter(path, 64, 48, 30) as writer:
         writer.write(picture, 0.1)
         writer.write(picture, 0.1)
-    with pytest.raises(ValueError, match="at least one picture"), VideoWriter(path, 64, 48, 30):
+    with pytest.raises(ValueError, match="at least one frame"), VideoWriter(path, 64, 48, 30):
         pass
     assert not list(tmp_path.iterdir())

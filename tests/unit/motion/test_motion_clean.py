@@ -39,7 +39,7 @@ def make_pose(time_s, missing=()):
 
 
 def check(motion):
-    """What always holds of a motion without a keyboard."""
+    """Properties of every motion without a keyboard."""
     to_arrow(MOTION, by_row(motion))
     visible = motion["state"] > State.HIDDEN
     for name in ("rotation_rad", "translation_m", "betas", "bone_scale", "joints_m"):
@@ -77,7 +77,7 @@ def test_gaps_runs_and_states():
     assert counts["right"]["missing"] == 30 + 36 + 30 + 30
 
 
-def test_joints_over_the_keys_are_those_of_the_cleaned_pose():
+def test_joints_in_the_keyboard_frame_are_those_of_the_cleaned_pose():
     over = Extrinsics(np.array([np.pi - 0.1, 0.0, 0.05]), np.array([-600.0, 50.0, 1000.0]))
     pose = make_pose(np.arange(120) / 30, [(LEFT, 40, 80)])
     pose["joints_keyboard_mm"][:] = 7.0  # of the pose as it was fitted; not to be passed on
@@ -107,19 +107,19 @@ def test_spikes_are_replaced():
 
 
 def test_a_finger_that_leaves_its_key_for_a_moment_is_no_outlier():
-    sighted = make_pose(np.arange(120) / 30)
-    refined = {name: values.copy() for name, values in sighted.items()}
+    unrefined = make_pose(np.arange(120) / 30)
+    refined = {name: values.copy() for name, values in unrefined.items()}
     refined["rotation_rad"][60:64, RIGHT, 3, 2] += 0.5
-    sighted["rotation_rad"][60, LEFT, 3, 2] += 0.5
+    unrefined["rotation_rad"][60, LEFT, 3, 2] += 0.5
     assert (clean_motion(refined)[0]["state"][60:64, RIGHT] == State.INTERPOLATED).all()
-    motion, counts = clean_motion(refined, sighted=sighted)
+    motion, counts = clean_motion(refined, unrefined=unrefined)
     assert (motion["state"][60:64, RIGHT] == State.OBSERVED).all() and counts["right"]["outliers"] == 0
     assert motion["state"][60, LEFT] == State.INTERPOLATED and counts["left"]["outliers"] == 1
-    lifted = motion["rotation_rad"][60:64, RIGHT, 3, 2] - clean_motion(sighted)[0]["rotation_rad"][60:64, RIGHT, 3, 2]
+    lifted = motion["rotation_rad"][60:64, RIGHT, 3, 2] - clean_motion(unrefined)[0]["rotation_rad"][60:64, RIGHT, 3, 2]
     assert lifted.mean() > 0.2
 
 
-def test_a_whole_turn_is_smooth_and_nothing_is_flagged():
+def test_a_full_rotation_is_smooth_and_has_no_outliers():
     pose = make_pose(np.arange(300) / 30, [(LEFT, 140, 160)])
     axis = np.array([0.36, 0.48, 0.8])
     angle = np.linspace(0.5, 0.5 + 2 * np.pi, 300)
@@ -149,7 +149,7 @@ def test_joints_belong_to_the_cleaned_pose():
         np.testing.assert_allclose(motion["joints_m"][:, h], expected, atol=1e-6)
 
 
-def test_an_engine_may_make_its_own_joints():
+def test_an_engine_may_compute_its_own_joints():
     calls = []
 
     def joints_from(rotation, translation_m, betas, bone_scale, hand):
@@ -161,7 +161,7 @@ def test_an_engine_may_make_its_own_joints():
     np.testing.assert_array_equal(motion["joints_m"][:, LEFT, 7], motion["translation_m"][:, LEFT])
 
 
-def test_seconds_mean_the_same_at_60_hz():
+def test_lengths_in_seconds_are_the_same_at_60_hz():
     settings = CleanSettings(hampel_window=2 / 3, gap_shorter_than=1.0, run_shorter_than=0.5, savgol_window=11 / 30, units="seconds")
     assert settings.in_frames(np.arange(100) / 30) == {
         "hampel_window": 20,
@@ -191,7 +191,7 @@ def test_gaps_are_filled_in_time():
 
 
 @pytest.mark.parametrize("frames", [0, 1, 2, 50])
-def test_nothing_found(frames):
+def test_no_hand_found(frames):
     motion, counts = clean_motion(make_pose(np.arange(frames) / 30, [(LEFT, 0, frames), (RIGHT, 0, frames)]))
     check(motion)
     assert (motion["state"] == State.HIDDEN).all()
@@ -215,7 +215,7 @@ def test_half_a_pose_is_missing():
     assert counts["left"]["missing"] == 2
 
 
-def test_input_is_left_alone_and_results_repeat():
+def test_input_is_unchanged_and_results_repeat():
     pose = make_pose(np.arange(100) / 30, [(LEFT, 20, 30)])
     before = {name: values.copy() for name, values in pose.items()}
     first, second = clean_motion(pose)[0], clean_motion(pose)[0]
@@ -224,7 +224,7 @@ def test_input_is_left_alone_and_results_repeat():
     assert all(first[name].tobytes() == second[name].tobytes() for name in first if name != "hand")
 
 
-def test_bad_input_is_named():
+def test_bad_input_raises_with_its_name():
     pose = make_pose(np.arange(10) / 30)
     pose["time_s"][5] = 0.0
     with pytest.raises(ValueError, match="presentation order"):

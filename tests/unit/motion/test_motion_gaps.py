@@ -13,7 +13,7 @@ def test_gaps_shorter_than_30_are_filled(length, filled):
     np.testing.assert_array_equal(short_gaps(observed, 30), ~observed & filled)
 
 
-def test_gaps_at_the_ends_stay():
+def test_gaps_at_the_ends_stay_missing():
     observed = np.ones(100, dtype=bool)
     observed[:3] = observed[-3:] = False
     assert not short_gaps(observed, 30).any()
@@ -42,14 +42,14 @@ def test_uniform_motion_is_restored_at_a_varying_frame_rate():
     assert angle_between(got_rotation, rotation).max() < 1e-7
 
 
-def test_across_pi_the_short_way_is_taken():
+def test_rotations_across_pi_take_the_short_way():
     rotation = Rotation.from_rotvec([[np.pi - 0.2, 0, 0], [0, 0, 0], [np.pi + 0.2, 0, 0]]).as_rotvec()[:, None]
     observed = np.array([True, False, True])
     got, _ = interpolate(rotation, np.zeros((3, 3)), np.arange(3.0), observed, ~observed)
     assert abs(got[1, 0, 0]) == pytest.approx(np.pi)
 
 
-def test_what_is_neither_observed_nor_filled_is_nan():
+def test_frames_neither_observed_nor_filled_are_nan():
     rotation, translation = series(np.arange(10.0))
     observed = np.arange(10) < 8
     got_rotation, got_translation = interpolate(rotation, translation, np.arange(10.0), observed, np.zeros(10, dtype=bool))

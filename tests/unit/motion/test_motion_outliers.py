@@ -6,7 +6,7 @@ from handroll.motion.outliers import find_outliers, hampel, hampel_rotation
 
 
 def direct_hampel(series, window, n_sigma, min_scale=0.0):
-    """The definition, one window at a time."""
+    """The definition of the filter, computed window by window."""
     half, out = window // 2, np.zeros(len(series), dtype=bool)
     for t in range(len(series)):
         near = series[max(0, t - half) : t + half + 1]
@@ -38,7 +38,7 @@ def test_window_of_20_has_21_samples():
     assert hampel(series, 21, 3.0)[20]
 
 
-def test_constant_signal_with_numerical_noise_is_not_flagged():
+def test_constant_signal_with_numerical_noise_has_no_outliers():
     series = 0.6 + np.random.default_rng(0).standard_t(1.5, size=1000) * 1e-9
     assert hampel(series, 20, 3.0).any()
     assert not hampel(series, 20, 3.0, min_scale=1e-3).any()
@@ -55,7 +55,7 @@ def test_missing_samples_and_sparse_windows():
     assert hampel(np.empty((0, 3)), 20, 3.0).shape == (0, 3)
 
 
-def test_rotations_about_one_axis_are_judged_as_their_angle():
+def test_rotations_about_one_axis_are_filtered_like_their_angle():
     rng = np.random.default_rng(3)
     angle = np.cumsum(rng.normal(0, 0.01, 400)) + rng.normal(0, 0.02, 400)
     angle[rng.integers(0, 400, 12)] += 0.5
@@ -66,7 +66,7 @@ def test_rotations_about_one_axis_are_judged_as_their_angle():
     np.testing.assert_array_equal(hampel_rotation(quaternion, 20, 3.0)[inside], expected)
 
 
-def test_turning_on_and_on_is_no_outlier():
+def test_a_steady_rotation_has_no_outliers():
     angle = np.linspace(0, 6 * np.pi, 300)
     wrapped = Rotation.from_rotvec(angle[:, None] * np.array([[1.0, 0.0, 0.0]])).as_quat()[:, None]
     wrapped[::7] *= -1.0  # the sign of a quaternion means nothing
@@ -79,7 +79,7 @@ def still_hand(frames):
     return rotation + rng.normal(0, 0.02, rotation.shape), np.array([0.1, 0.2, 0.6]) + rng.normal(0, 0.0005, (frames, 3))
 
 
-def test_spikes_are_told_apart():
+def test_spikes_are_attributed_to_their_signal():
     rotation, translation = still_hand(200)
     translation[40, 2] += 0.06
     rotation[80, 0, 1] += 0.5
@@ -93,13 +93,13 @@ def test_spikes_are_told_apart():
     }
 
 
-def test_one_noisy_finger_does_not_cost_the_frame():
+def test_one_noisy_finger_is_no_outlier():
     rotation, translation = still_hand(200)
     rotation[100, 3, 0] += 0.12
     assert not any(mask.any() for mask in find_outliers(rotation, translation, 20, 3.0).values())
 
 
-def test_a_still_hand_may_move_to_the_next_key_and_depth_is_judged_by_its_share():
+def test_a_resting_hand_may_move_to_the_next_key_and_the_depth_floor_is_relative():
     rotation, translation = still_hand(200)
     translation[:, 2] *= 20.0  # 12 m: the depth under HaMeR's focal length
     translation[60, 0] += 0.02
@@ -112,7 +112,7 @@ def test_a_still_hand_may_move_to_the_next_key_and_depth_is_judged_by_its_share(
     assert paper[[60, 90, 120, 150]].all() and paper.sum() > 4
 
 
-def test_each_channel_has_its_own_least_scale():
+def test_each_channel_has_its_own_minimum_scale():
     values = np.zeros((50, 2))
     values[20] = 1.0
     assert hampel(values, 20, 3.0, min_scale=[0.1, 1.0])[20].tolist() == [True, False]

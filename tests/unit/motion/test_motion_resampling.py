@@ -1,4 +1,4 @@
-"""Motion at other times."""
+"""Resampling of a motion."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ def turning(time_s):
     return (2.0 * time_s)[:, None, None] * axis, np.stack([time_s, 0.0 * time_s, 1.0 - time_s], axis=1)
 
 
-def test_a_steady_motion_is_met_between_uneven_frames():
+def test_a_steady_motion_is_restored_between_uneven_frames():
     time_s = np.array([0.0, 0.04, 0.1, 0.11, 0.2, 2.0])
     wanted_s = np.linspace(0.0, 0.2, 17)
     rotation, translation = resample(time_s, *turning(time_s), wanted_s)
@@ -19,13 +19,13 @@ def test_a_steady_motion_is_met_between_uneven_frames():
     np.testing.assert_allclose(translation, turning(wanted_s)[1], atol=1e-12)
 
 
-def test_rotations_go_on_past_half_a_turn():
+def test_rotations_continue_past_half_a_turn():
     time_s = np.arange(0.0, 4.0, 0.1)
     rotation, _ = resample(time_s, *turning(time_s), time_s[:-1] + 0.05)
     np.testing.assert_allclose(rotation, turning(time_s[:-1] + 0.05)[0], atol=1e-9)
 
 
-def test_hidden_frames_hide_what_is_between_and_nothing_on_a_frame():
+def test_hidden_frames_hide_the_times_between_but_not_the_frames():
     time_s = np.arange(5.0)
     rotation, translation = turning(time_s)
     rotation[2], translation[2] = np.nan, np.nan
@@ -34,7 +34,7 @@ def test_hidden_frames_hide_what_is_between_and_nothing_on_a_frame():
         assert np.isfinite(values).all(axis=1).tolist() == [True, False, False, False, True, True]
 
 
-def test_before_the_first_and_after_the_last_frame_it_stands_still():
+def test_before_the_first_and_after_the_last_frame_the_pose_is_constant():
     time_s = np.array([0.1, 0.2])
     rotation, translation = resample(time_s, *turning(time_s), np.array([0.0, 0.1, 0.2, 0.3]))
     np.testing.assert_allclose(rotation[[0, 3]], rotation[[1, 2]], atol=1e-12)

@@ -14,19 +14,19 @@ def cubic(frames=60):
     return np.stack([t**3 - t, 2 * t**2 + 1, 5 * t**3 + t**2 - 0.3], axis=1)
 
 
-def test_polynomials_of_order_3_come_out_as_they_went_in():
+def test_polynomials_of_order_3_are_unchanged():
     np.testing.assert_allclose(smooth(cubic(), ALL, 3, 11), cubic(), atol=1e-12)
     assert abs(smooth(cubic() ** 2, ALL, 3, 11) - cubic() ** 2).max() > 1e-4
 
 
-def test_equals_scipy_and_even_windows_grow_by_one():
+def test_equals_scipy_and_even_windows_become_odd():
     values = np.random.default_rng(0).normal(size=(60, 2))
     expected = savgol_filter(values, 11, 3, axis=0)
     np.testing.assert_array_equal(smooth(values, ALL, 3, 11), expected)
     np.testing.assert_array_equal(smooth(values, ALL, 3, 10), expected)
 
 
-def test_never_across_a_hidden_gap():
+def test_smoothing_never_crosses_a_hidden_gap():
     visible = ALL.copy()
     visible[30:33] = False
     values = np.where(np.arange(60) < 31, 0.0, 100.0)[:, None]
@@ -49,7 +49,7 @@ def test_short_runs(length):
         np.testing.assert_allclose(smoothed, savgol_filter(values, window, 3, axis=0))
 
 
-def test_turning_on_and_on_stays_a_turn():
+def test_a_steady_rotation_is_unchanged():
     angle = np.linspace(0, 4 * np.pi, 60)
     quaternion = Rotation.from_rotvec(angle[:, None] * np.array([0.48, 0.6, 0.64])).as_quat()[:, None]
     quaternion[::3] *= -1.0
@@ -61,7 +61,7 @@ def test_turning_on_and_on_stays_a_turn():
     np.testing.assert_allclose(np.linalg.norm(got, axis=-1), 1.0)
 
 
-def test_noise_goes_down_as_on_numbers():
+def test_noise_of_rotations_is_reduced_like_that_of_numbers():
     rng = np.random.default_rng(0)
     base = np.array([np.pi - 0.05, 0.0, 0.0])  # noise flips the sheet of the axis-angle all the time
     noise = rng.normal(0, 0.05, (4000, 3))
@@ -79,7 +79,7 @@ def test_small_rotations_are_smoothed_as_vectors():
     np.testing.assert_allclose(got, smooth(rotvec, ALL, 3, 11), atol=1e-8)
 
 
-def test_missing_frames_stay_missing_and_hurt_nobody():
+def test_missing_frames_stay_missing_and_affect_no_others():
     rotvec = np.random.default_rng(1).normal(0, 0.1, (60, 2, 3))
     visible = ALL.copy()
     visible[20:40] = False

@@ -14,15 +14,15 @@ from handroll.pose import engine
 JOINTS_M = np.broadcast_to(np.array([0.1, 0.2, 0.9], dtype=np.float32), (3, 2, 21, 3))
 
 
-def test_every_engine_offers_the_protocol():
+def test_every_engine_implements_the_protocol():
     for name in engine.ENGINES:
         module = engine.load_engine(name)
         assert isinstance(module.VERSION, int) and isinstance(module.OPTIONS, dict)
         assert all(callable(getattr(module, name)) for name in ("fit", "joints", "skeleton"))
-        assert callable(getattr(module, "refine", None)) == module.KNOWS_KEYS
+        assert callable(getattr(module, "refine", None)) == module.USES_KEY_PRESSES
 
 
-def test_an_unknown_engine_names_the_known_ones():
+def test_an_unknown_engine_raises_with_the_known_names():
     with pytest.raises(ValueError, match="landmarks.*found 'nosuch'"):
         engine.fit_pose("nosuch", None, {}, Camera(640, 360, 500.0, "config"))
 

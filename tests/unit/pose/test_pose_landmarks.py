@@ -56,7 +56,7 @@ def absent(frames):
     return np.full((frames, 21, 2), np.nan)
 
 
-def seen_by(camera, joints):
+def project(camera, joints):
     return camera.project(joints)[:, list(JOINT_OF_LANDMARK)]
 
 
@@ -69,7 +69,7 @@ def aligned_error_mm(joints, truth):
     return 1e3 * np.linalg.norm(procrustes(joints, truth).points - truth, axis=-1).mean()
 
 
-def test_torch_kinematics_are_handrolls():
+def test_torch_kinematics_equal_hand_kinematics():
     rng = np.random.default_rng(4)
     template = open_hand()
     angles = rng.normal(0.0, 0.6, (5, 45))
@@ -91,7 +91,7 @@ def test_gradient_and_matrix_are_those_of_the_cost(held):
     pressed = torch.tensor([[math.nan, 0.0, math.nan, 0.011, math.nan]], dtype=torch.float64) if held == "keys held down" else None
     template = open_hand()
     model = articulation.articulation(template, 1.0, priors.landmark_offsets_m(), torch.float64)
-    pixels = torch.as_tensor(seen_by(CAMERA, playing_poses(1)[2]) - np.array(CAMERA.centre_px))
+    pixels = torch.as_tensor(project(CAMERA, playing_poses(1)[2]) - np.array(CAMERA.centre_px))
     start, px_per_m = fit_problem.level_start(model, CAMERA.focal_px, pixels)
     # Away from the start, with some joints beyond their limits.
     start = fit_problem.retract(start, 0.3 * torch.randn(1, 51, dtype=torch.float64) * torch.tensor([50.0] * 2 + [0.1] + [1.0] * 48))
@@ -122,9 +122,9 @@ def test_levenberg_marquardt_solves_rosenbrock():
     assert (cost < 1e-15).all()
 
 
-def test_exact_landmarks_give_the_pose_back(no_offsets):
+def test_exact_landmarks_restore_the_pose(no_offsets):
     _, translation, joints = playing_poses(300)
-    columns, info = fit_pose("landmarks", None, detections(absent(300), seen_by(CAMERA, joints)), CAMERA)
+    columns, info = fit_pose("landmarks", None, detections(absent(300), project(CAMERA, joints)), CAMERA)
     assert aligned_error_mm(columns["joints_m"][:, 1], joints) < 5.0
     assert np.nanmean(columns["residual_px"]) < 3.0
     lateral = np.abs(columns["translation_m"][:, 1, :2] - translation[:, :2])
@@ -132,9 +132,9 @@ def test_exact_landmarks_give_the_pose_back(no_offsets):
     assert info["engine"] == "landmarks" and info["bone_scale"] == "1" and np.isnan(columns["joints_keyboard_mm"]).all()
 
 
-def test_noise_and_a_focal_length_that_is_not_true(no_offsets):
+def test_noise_and_a_wrong_focal_length(no_offsets):
     _, _, joints = playing_poses(300)
-    pixels = seen_by(CAMERA, joints) + np.random.default_rng(1).normal(0.0, 2.0, (300, 21, 2))
+    pixels = project(CAMERA, joints) + np.random.default_rng(1).normal(0.0, 2.0, (300, 21, 2))
     camera = hamer_camera(1920, 1080)
     columns, _ = fit_pose("landmarks", None, detections(absent(300), pixels), camera)
     assert aligned_error_mm(columns["joints_m"][:, 1], joints) < 6.0
@@ -144,15 +144,15 @@ def test_noise_and_a_focal_length_that_is_not_true(no_offsets):
 
 def test_fingers_curl_towards_the_keys():
     _, _, joints = playing_poses(100)
-    fitted = fit_pose("landmarks", None, detections(absent(100), seen_by(CAMERA, joints)), CAMERA)[0]["joints_m"][:, 1]
+    fitted = fit_pose("landmarks", None, detections(absent(100), project(CAMERA, joints)), CAMERA)[0]["joints_m"][:, 1]
     knuckle, tip = fitted[:, JOINTS.index("middle1"), 2], fitted[:, JOINTS.index("middle_tip"), 2]
     assert (tip > knuckle + 0.01).all()
 
 
 def test_the_left_hand_is_the_mirror_image():
     _, _, joints = playing_poses(40)
-    right = seen_by(CAMERA, joints)
-    left = seen_by(CAMERA, joints * MIRROR)
+    right = project(CAMERA, joints)
+    left = project(CAMERA, joints * MIRROR)
     columns, _ = fit_pose("landmarks", None, detections(left, right), CAMERA)
     np.testing.assert_allclose(columns["joints_m"][:, 0], columns["joints_m"][:, 1] * MIRROR, atol=5e-4)
     rotation = columns["rotation_rad"].reshape(40, 2, 48)
@@ -160,10 +160,10 @@ def test_the_left_hand_is_the_mirror_image():
     assert np.linalg.norm(columns["joints_m"][:, 0, 0] - joints[:, 0] * MIRROR, axis=-1).mean() < 0.06
 
 
-def test_the_table_agrees_with_itself_and_its_schema():
+def test_the_table_is_consistent_and_fits_its_schema():
     _, _, joints = playing_poses(30)
-    pixels = seen_by(CAMERA, joints)
-    left = seen_by(CAMERA, joints * MIRROR)
+    pixels = project(CAMERA, joints)
+    left = project(CAMERA, joints * MIRROR)
     left[10:20] = np.nan
     table = detections(left, pixels)
     columns, _ = fit_pose("landmarks", None, table, CAMERA, options={"hand_length_m": 0.2046})
@@ -185,19 +185,19 @@ def test_the_table_agrees_with_itself_and_its_schema():
 
 
 def test_rotations_are_continuous():
-    """The hand's global rotation lies near a half turn, where axis-angle vectors jump."""
+    """The global rotation of the hand is near pi, where axis-angle vectors jump."""
     rotation, translation, _ = playing_poses(1)
     yaw = np.linspace(-0.6, 0.6, 200)
     turning = np.repeat(rotation, 200, axis=0)
     turning[:, 0] = compose(np.stack([0 * yaw, 0 * yaw, yaw], -1), turning[:, 0])
     joints = hand_joints(turning.reshape(200, 48), np.repeat(translation, 200, axis=0), 1.0, "right")
-    columns, _ = fit_pose("landmarks", None, detections(seen_by(CAMERA, joints * MIRROR), seen_by(CAMERA, joints)), CAMERA)
+    columns, _ = fit_pose("landmarks", None, detections(project(CAMERA, joints * MIRROR), project(CAMERA, joints)), CAMERA)
     assert np.abs(np.diff(columns["rotation_rad"], axis=0)).max() < 0.2
 
 
 def test_the_same_input_gives_the_same_bytes():
     _, _, joints = playing_poses(50)
-    pixels = seen_by(CAMERA, joints) + np.random.default_rng(2).normal(0.0, 5.0, (50, 21, 2))
+    pixels = project(CAMERA, joints) + np.random.default_rng(2).normal(0.0, 5.0, (50, 21, 2))
     pixels[7] = pixels[7].mean(0) + 0.1 * (pixels[7] - pixels[7].mean(0))[::-1]  # a wrong detection: second start
     first, second = (fit_pose("landmarks", None, detections(absent(50), pixels), CAMERA)[0] for _ in range(2))
     for name in ("rotation_rad", "translation_m", "joints_m", "residual_px"):
@@ -233,7 +233,7 @@ def test_without_a_keyboard_heights_count_only_relative_to_each_other(monkeypatc
     assert [JOINTS[JOINT_OF_LANDMARK[r]] for r in rows][:3] == ["wrist", "thumb_tip", "index1"] and len(rows) == 10
     assert mean[0] == pytest.approx(0.050) and sigma[0] == pytest.approx(0.015)
     model = articulation.articulation(open_hand(), 1.0, priors.landmark_offsets_m(), torch.float64)
-    pixels = torch.as_tensor(seen_by(CAMERA, playing_poses(1)[2]) - CAMERA.centre_px)
+    pixels = torch.as_tensor(project(CAMERA, playing_poses(1)[2]) - CAMERA.centre_px)
     state, px_per_m = fit_problem.level_start(model, CAMERA.focal_px, pixels)
     plane = torch.as_tensor(landmarks.plane_of(OVER_KEYS))
 
@@ -248,9 +248,9 @@ def test_without_a_keyboard_heights_count_only_relative_to_each_other(monkeypatc
     assert after[0] == pytest.approx(before[0], rel=1e-9) and abs(after[1] - before[1]) > 1.0
 
 
-def test_distortion_is_undone(no_offsets):
+def test_distortion_is_removed(no_offsets):
     _, _, joints = playing_poses(60)
     bent = Camera(1920, 1080, 1500.0, "sheet", -0.08, (30.0, -20.0))
-    assert np.abs(seen_by(bent, joints) - seen_by(CAMERA, joints) - [30.0, -20.0]).max() > 5.0
-    plain, fitted = (fit_pose("landmarks", None, detections(absent(60), seen_by(c, joints)), c)[0] for c in (CAMERA, bent))
+    assert np.abs(project(bent, joints) - project(CAMERA, joints) - [30.0, -20.0]).max() > 5.0
+    plain, fitted = (fit_pose("landmarks", None, detections(absent(60), project(c, joints)), c)[0] for c in (CAMERA, bent))
     np.testing.assert_allclose(fitted["joints_m"][:, 1], plain["joints_m"][:, 1], atol=5e-4)

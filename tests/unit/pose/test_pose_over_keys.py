@@ -1,4 +1,4 @@
-"""The landmarks engine over a registered keyboard: metric places, the size of the hand, keys held down."""
+"""The landmarks engine over a registered keyboard: metric positions, the size of the hand, keys held down."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ SMALL, LARGE = 0.9, 1.1
 
 
 def tilted(tilt_rad=0.2, roll_rad=0.05):
-    """A camera 1.15 m over the keys that looks at them at a slant."""
+    """A camera 1.15 m above the keys, tilted."""
     turn = Rotation.from_euler("z", roll_rad) * Rotation.from_euler("x", np.pi - tilt_rad)
     return Extrinsics(turn.as_rotvec(), np.array([0.0, 0.0, 1150.0]) - turn.apply([611.0, 40.0, 0.0]))
 
@@ -40,12 +40,12 @@ def no_offsets(monkeypatch):
 
 
 def joints_mm(performance):
-    """True joints (frame, hand 2, joint 21, xyz 3), keyboard frame; NaN for a hand that is not there."""
+    """True joints (frame, hand 2, joint 21, xyz 3), keyboard frame; NaN for an absent hand."""
     return np.where(performance.present[..., None, None], 1e3 * world_joints(performance), np.nan)
 
 
 def detections(truth_mm, time_s, over, camera=CAMERA):
-    """`tables.DETECTIONS` with the landmarks where the camera sees the joints."""
+    """`tables.DETECTIONS` with the projected joints as landmarks."""
     columns = tables.by_frame(tables.DETECTIONS.empty())
     columns = {name: np.zeros((len(time_s), *values.shape[1:]), values.dtype) for name, values in columns.items()}
     pixels = camera.project(over.to_camera(truth_mm))[:, :, list(JOINT_OF_LANDMARK)]
@@ -66,14 +66,14 @@ def fit(performance, over=None, **options):
     return columns, float(info["bone_scale"])
 
 
-def test_the_plane_is_the_keys():
+def test_the_plane_is_that_of_the_keys():
     points_mm = np.random.default_rng(0).uniform(-200.0, 1400.0, (9, 3))
     plane = landmarks.plane_of(tilted())
     heights_m = 1e-3 * tilted().to_camera(points_mm) @ plane[:3] + plane[3]
     np.testing.assert_allclose(1e3 * heights_m, points_mm[:, 2], atol=1e-9)
 
 
-def test_size_and_place_of_hands_of_two_sizes(played):
+def test_size_and_position_of_hands_of_two_sizes(played):
     found = {}
     for size, performance in played.items():
         truth_mm = joints_mm(performance)
@@ -88,7 +88,7 @@ def test_size_and_place_of_hands_of_two_sizes(played):
     assert found[LARGE] / found[SMALL] == pytest.approx(LARGE / SMALL, rel=0.02)
 
 
-def test_a_known_size_is_not_looked_for(played):
+def test_a_known_size_is_not_estimated(played):
     assert fit(played[SMALL], hand_length_m=0.2046)[1] == pytest.approx(1.1)
 
 
@@ -99,7 +99,7 @@ def test_no_hands_have_no_size():
 
 
 def test_the_left_hand_is_the_mirror_image(played):
-    """Seen in a mirror beside the keyboard, camera and all, the right hand is a left one."""
+    """Mirror the whole scene with its camera: the right hand becomes a left one."""
     over, mirror = tilted(0.15, 0.1), np.diag([-1.0, 1.0, 1.0])
     mirrored = Extrinsics(Rotation.from_matrix(mirror @ over.rotation @ mirror).as_rotvec(), over.translation_mm * MIRROR)
     camera = replace(CAMERA, off_centre_px=(0.0, -5.0))
@@ -114,7 +114,7 @@ def test_the_left_hand_is_the_mirror_image(played):
 
 
 @pytest.mark.parametrize("wrong_mm", [-15.0, 15.0])
-def test_a_prior_of_height_that_is_wrong_costs_little(played, monkeypatch, wrong_mm):
+def test_a_wrong_height_prior_increases_the_error_little(played, monkeypatch, wrong_mm):
     performance = played[LARGE]
     truth_mm = joints_mm(performance)
     before = aligned_error_mm(fit(performance)[0], truth_mm)
@@ -126,7 +126,7 @@ def test_a_prior_of_height_that_is_wrong_costs_little(played, monkeypatch, wrong
     assert aligned_error_mm(columns, truth_mm) < before + 2.0
 
 
-def test_keys_held_down_bring_the_fingertips_to_them(played):
+def test_fingertips_move_to_the_keys_that_they_hold(played):
     performance, over = played[LARGE], tilted()
     truth_mm, time_s = joints_mm(performance), performance.time_s
     seen = detections(truth_mm, time_s, over)
@@ -154,7 +154,7 @@ def test_keys_held_down_bring_the_fingertips_to_them(played):
     np.testing.assert_allclose(refined["joints_keyboard_mm"][idle], fitted["joints_keyboard_mm"][idle], atol=0.5)
 
 
-def test_nothing_held_changes_nothing(played):
+def test_without_held_keys_nothing_changes(played):
     over = tilted()
     seen = detections(joints_mm(played[SMALL])[:20], played[SMALL].time_s[:20], over)
     fitted, _ = fit_pose("landmarks", None, seen, CAMERA, over)

@@ -1,4 +1,4 @@
-"""Refinement over time: calmer, nearer to the truth, and what is played is kept."""
+"""Refinement over time: less jitter, smaller errors, and the strokes are kept."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ from handroll.pose.articulation import exponential
 from handroll.pose.block_banded import solve_banded
 from handroll.pose.skeletons import ManoSkeleton, TemplateSkeleton, joint_jacobian
 from handroll.pose.temporal import TemporalSettings, refine_over_time
-from handroll.pose.temporal_problem import Measured, SeriesProblem, minimise_series
+from handroll.pose.temporal_problem import Measurements, SeriesProblem, minimise_series
 from handroll.rendering.scene import View, to_camera
 from handroll.simulator.score import score
 from pose_noise import from_afar, shaken
@@ -70,7 +70,7 @@ def short():
 
 
 def figures(columns, given, camera):
-    """Jitter px, error px, aligned and absolute error mm of the frames that are not wholly wrong."""
+    """Jitter px, error px, aligned and absolute error mm of the frames without gross errors."""
     judged = given.pose["found"] & ~given.wrong
     joints, truth = columns["joints_m"].astype(float), given.truth["joints_m"].astype(float)
     pixels = camera.project(np.where(judged[..., None, None], joints, np.nan))
@@ -86,7 +86,7 @@ def figures(columns, given, camera):
 
 
 def strokes(columns, performance):
-    """Sum over the notes of the fingertip's greatest speed, and of how far it comes down, where it is seen throughout."""
+    """Sum over the notes of the maximum speed and the depth of the fingertip, where it is detected throughout."""
     tips = joints_over_keys(columns["joints_m"], OVER)[:, :, list(TIPS)].astype(float)
     out = []
     for onset, hand, finger in zip(performance.notes["onset_s"], performance.note_hand, performance.note_finger, strict=True):
@@ -110,7 +110,7 @@ def keys_held_mm(performance):
     return key_tops_held_mm({**performance.notes, "hand": hands, "finger": performance.note_finger + 1}, performance.time_s)
 
 
-def test_half_the_jitter_and_all_of_the_strokes_over_the_keys(at_60):
+def test_jitter_is_halved_and_strokes_are_kept_over_the_keys(at_60):
     performance, given = at_60
     refined = refine(given, pressed_mm=keys_held_mm(performance))
     check_calmer_and_nearer(given, refined, CAMERA)
@@ -131,7 +131,7 @@ def test_without_keys_under_hamers_camera():
     assert np.isnan(refined["joints_keyboard_mm"]).all()
 
 
-def test_frames_that_are_wholly_wrong_are_put_right(at_60):
+def test_gross_errors_are_corrected(at_60):
     _, given = at_60
     refined = refine(given)
     judged = given.wrong & given.pose["found"]
@@ -166,7 +166,7 @@ def test_a_mano_hand_is_refined_in_its_own_shape(short):
     np.testing.assert_allclose(refined["joints_m"], as_mano(refined)["joints_m"], atol=1e-6)
 
 
-def test_the_table_agrees_with_itself(short):
+def test_the_table_is_consistent(short):
     refined = refine(short)
     for side, hand in enumerate(HANDS):
         rotation = refined["rotation_rad"][:, side]
@@ -193,7 +193,7 @@ def test_the_left_hand_is_the_mirror_image(short):
     np.testing.assert_allclose(other["joints_m"][:, ::-1] * MIRROR, refine(short)["joints_m"], atol=2e-5)
 
 
-def test_windows_give_what_the_whole_gives(monkeypatch):
+def test_windows_give_the_same_result_as_the_whole_series(monkeypatch):
     given = disturbed(played(5.0, 30.0), wrong=0.0)
     whole = refine(given, settings=TemporalSettings(window_s=60.0))
     in_windows = refine(given, settings=TemporalSettings(window_s=1.0))
@@ -204,7 +204,7 @@ def test_windows_give_what_the_whole_gives(monkeypatch):
     np.testing.assert_allclose(figures(whole, given, CAMERA), figures(in_windows, given, CAMERA), rtol=0.03)
 
 
-def test_windows_decide_every_frame_once():
+def test_every_frame_belongs_to_one_window():
     for frames in (1, 2, 3, 5, 31, 300, 301):
         for window_s in (0.1, 1.0, 100.0):
             time_s = np.arange(frames) / 30.0
@@ -213,7 +213,7 @@ def test_windows_decide_every_frame_once():
             assert len({len(rows) for rows, _ in windows}) == 1 and len(windows[0][0]) % 2 == 0
 
 
-def test_what_is_not_close_in_time_is_not_joined():
+def test_frames_far_apart_in_time_are_not_connected():
     time_s = np.array([0.0, 0.02, 0.06, 0.07, 0.5, 0.53, 0.53, 0.6])
     got = temporal._differences(time_s, np.arange(8)[None])[0]
     np.testing.assert_array_equal(got.any(axis=1), [True, True, False, False, False, False])
@@ -278,7 +278,7 @@ def test_fingertips_do_not_sink_into_the_keys(short):
         return joints_over_keys(columns["joints_m"], OVER)[:, :, list(TIPS), 2]
 
     def sunk_mm(columns):
-        return (temporal.LOWEST_MM[0] - heights(columns)[found]).clip(min=0.0).max(axis=-1).mean()
+        return (temporal.MIN_HEIGHT_MM[0] - heights(columns)[found]).clip(min=0.0).max(axis=-1).mean()
 
     assert sunk_mm(free) > 3.0 and sunk_mm(refined) < 0.3 * sunk_mm(free)
 
@@ -294,7 +294,7 @@ def test_settings_out_of_range(wrong):
         TemporalSettings(**wrong)
 
 
-def test_by_the_name_of_the_engine(short):
+def test_the_engine_is_selected_by_name(short):
     args = short.pose, short.detections, CAMERA, OVER
     got = engine.refine_over_time("landmarks", *args, {"smoothness": 1.0, "window_s": 8.0}, progress=quiet)
     np.testing.assert_array_equal(got["joints_m"], refine(short)["joints_m"])
@@ -315,7 +315,7 @@ def random_rotations(*shape, seed=0):
     return torch.as_tensor(matrix_from_rotvec(0.5 * np.random.default_rng(seed).normal(size=(*shape, 16, 3))))
 
 
-def test_skeletons_are_those_of_the_hand():
+def test_skeletons_equal_the_hand_models():
     rotation = random_rotations(4)
     rotvec = rotvec_from_matrix(rotation.numpy()).reshape(4, 48)
     got = TemplateSkeleton().joints(rotation, None, 1.1)
@@ -325,7 +325,7 @@ def test_skeletons_are_those_of_the_hand():
     np.testing.assert_allclose(got, mano_joints(model, rotvec, np.zeros(3), np.tile(betas, (4, 1)), "right"), atol=1e-6)
 
 
-def test_joints_move_as_the_jacobian_says():
+def test_the_jacobian_is_the_derivative_of_the_joints():
     rotation = random_rotations(3)
     joints = TemplateSkeleton().joints(rotation, None, 1.0)
     step = 1e-6 * torch.from_numpy(np.random.default_rng(1).normal(size=(3, 51)))
@@ -353,7 +353,7 @@ def test_banded_systems_are_solved():
 
 
 def problem(device="cpu", frames=6):
-    """A small problem whose terms are all at work, and a state."""
+    """A small problem in which all terms are active, and a state."""
     rng = np.random.default_rng(2)
 
     def tensor(values):
@@ -363,26 +363,26 @@ def problem(device="cpu", frames=6):
         return size * rng.normal(size=(1, frames, *shape))
 
     base = random_rotations(1).expand(frames, 16, 3, 3)[None]
-    place = torch.tensor([0.05, 0.02, 0.9], dtype=torch.float64).expand(1, frames, 3)
-    joints = (TemplateSkeleton().joints(base, None, 1.0) + place[..., None, :]).numpy()
+    translation = torch.tensor([0.05, 0.02, 0.9], dtype=torch.float64).expand(1, frames, 3)
+    joints = (TemplateSkeleton().joints(base, None, 1.0) + translation[..., None, :]).numpy()
     pixels = 1500.0 * joints[..., :2] / joints[..., 2:]
     full = np.ones((1, frames, 21))
-    measured = Measured(
+    measured = Measurements(
         rotation=(base @ exponential(torch.from_numpy(noise(0.1, 16, 3)))[0]).to(device),
-        place_m=tensor(place.numpy() + noise(0.01, 3)),
+        translation_m=tensor(translation.numpy() + noise(0.01, 3)),
         joints_px=tensor(pixels + noise(4.0, 21, 2)),
         joints_sigma_px=tensor(3.0 * full),
         rotation_sigma_rad=tensor(0.1 * full[..., :16]),
         depth_sigma=tensor(0.01 * full[..., 0]),
         landmarks_px=tensor(pixels + noise(4.0, 21, 2)),
         landmarks_sigma_px=tensor(4.0 * full),
-        lowest_m=tensor(0.0 * full[..., :5]),
-        lowest_sigma_m=tensor(0.002 * full[..., :5]),
+        min_height_m=tensor(0.0 * full[..., :5]),
+        min_height_sigma_m=tensor(0.002 * full[..., :5]),
         height_m=tensor(0.01 * full[..., :5]),
         height_sigma_m=tensor(0.003 * full[..., :5]),
         difference=tensor(np.tile(900.0 * np.array([1.0, -2.0, 1.0]), (1, frames - 2, 1))),
     )
-    state = base @ exponential(torch.from_numpy(noise(0.02, 16, 3)))[0], place + torch.from_numpy(noise(0.003, 3))
+    state = base @ exponential(torch.from_numpy(noise(0.02, 16, 3)))[0], translation + torch.from_numpy(noise(0.003, 3))
     plane = tensor([0.0, 0.0, -1.0, 0.9])
     made = SeriesProblem(measured, lambda rotation: TemplateSkeleton().joints(rotation, None, 1.0), 1500.0, plane, 0.5, 1.0)
     return made, tuple(part.to(device) for part in state)
@@ -411,8 +411,8 @@ def test_steps_lower_the_cost_to_a_minimum():
     assert gradients[1] < 0.01 * gradients[0]
 
 
-def test_nothing_stays_on_another_device():
-    """On torch's device without data every operation that mixes devices fails, as it would on a GPU."""
+def test_all_tensors_are_on_the_same_device():
+    """On the meta device of torch every operation that mixes devices fails, as on a GPU."""
     made, state = problem("meta")
     solved, cost = minimise_series(made, state, [3.0, 2.0])
     assert solved[0].device.type == "meta" and cost.shape == (1,)

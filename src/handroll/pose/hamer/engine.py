@@ -33,7 +33,7 @@ from handroll.pose.hamer.settings import settings_path
 from handroll.pose.hamer.shape import refit, robust_mean
 from handroll.pose.skeletons import ManoSkeleton
 
-KNOWS_KEYS = False
+USES_KEY_PRESSES = False
 """The network knows no keys. Refinement over time (`handroll.pose.temporal`) does."""
 
 OPTIONS = {
