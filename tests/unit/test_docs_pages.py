@@ -45,7 +45,9 @@ def test_links_of_readme_and_contributing_lead_to_files():
 
 def test_pages_that_code_and_settings_mention_exist():
     folders = ("src", "config", "workflow", "profiles", "envs", "evaluation", "resources", "tests")
-    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yaml", ".smk", ".md", ".tsv")]
+    files = [ROOT / "Snakefile", ROOT / "Makefile"] + [
+        path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yaml", ".smk", ".md", ".tsv")
+    ]
     missing = {
         f"{path.relative_to(ROOT)}: {name}"
         for path in files
