@@ -1,4 +1,4 @@
-"""The `handroll` command: the workflow on one's own files, hands for a recording, listing channels, taking videos down, what is lacking."""
+"""The `handroll` command: run the workflow, generate motion, list channels, take videos down, check requirements."""
 
 import argparse
 import logging
@@ -14,93 +14,97 @@ ROOT = Path(__file__).resolve().parents[2]
 """The checkout that holds the Snakefile."""
 
 SHEET, TAKEDOWN = Path("config/videos.tsv"), Path("config/takedown.tsv")
-"""Where sheets lie unless an option says otherwise: as config/config.yaml has them."""
+"""Default paths of sheets, as in config/config.yaml."""
 
 
 def main(arguments=None):
-    """Parse the command line and run; returns the exit status."""
+    """Parse the command line, run the command and return the exit status."""
     parser = argparse.ArgumentParser(prog="handroll", description="From videos of piano playing to 3D hand motion.")
     parser.add_argument("--version", action="version", version=f"handroll {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="motion, MIDI and overlay of your own videos")
+    run = commands.add_parser("run", help="make motion, MIDI and overlay of your own videos")
     run.add_argument("videos", nargs="+", metavar="VIDEO", help="video files or URLs")
     run.add_argument(
-        "--midi", action="append", default=[], metavar="FILE", help="MIDI file of a video, once for each video, in their order"
+        "--midi", action="append", default=[], metavar="FILE", help="MIDI file of a video; repeat it for each video, in their order"
     )
     run.add_argument(
-        "--name", action="append", default=[], metavar="NAME", help="name of a video's results, once for each video, in their order"
+        "--name", action="append", default=[], metavar="NAME", help="name of a video's results; repeat it for each video, in their order"
     )
     run.add_argument("--out", type=Path, default=Path("handroll-output"), help="folder for all results (default: %(default)s)")
     run.add_argument("--cores", type=_cores, default="all", help="processor cores to use (default: %(default)s)")
-    run.add_argument("--configfile", type=Path, action="append", default=[], help="your own settings, over config/own-files.yaml")
-    run.add_argument("--verbose", action="store_true", help="print Snakemake's whole log instead of one line for each stage")
-    run.set_defaults(call=run_own)
-    hands = commands.add_parser("generate", help="hands that play your recordings, by a trained model: motion, MIDI and video")
-    hands.add_argument("recordings", nargs="+", metavar="AUDIO", help="sound files, videos with sound, or MIDI files")
-    hands.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="position.safetensors and gesture.safetensors")
+    run.add_argument("--configfile", type=Path, action="append", default=[], help="your own settings, which override config/own-files.yaml")
+    run.add_argument("--verbose", action="store_true", help="print Snakemake's full log instead of one line for each stage")
+    run.set_defaults(call=run_videos)
+    hands = commands.add_parser("generate", help="generate hand motion for your recordings with a trained model: motion, MIDI and video")
+    hands.add_argument("recordings", nargs="+", metavar="AUDIO", help="audio files, videos with audio, or MIDI files")
+    hands.add_argument(
+        "--model", type=Path, required=True, metavar="FOLDER", help="folder with position.safetensors and gesture.safetensors"
+    )
     hands.add_argument("--out", type=Path, default=Path("handroll-output"), help="folder for all results (default: %(default)s)")
-    hands.add_argument("--notes", type=Path, metavar="FILE.mid", help="the recording's notes, instead of a transcription")
-    hands.add_argument("--encoder", type=Path, metavar="FOLDER", help="weights of the speech encoder that the model hears")
+    hands.add_argument("--notes", type=Path, metavar="FILE.mid", help="MIDI file of the recording, used instead of a transcription")
+    hands.add_argument("--encoder", type=Path, metavar="FOLDER", help="weights of the speech encoder that the model uses")
     hands.add_argument("--sampler", default="dpmsolver++", help="ddpm, ddim, dpmsolver++ or sde-dpmsolver++ (default: %(default)s)")
-    hands.add_argument("--steps", type=_at_least(1), default=20, metavar="N", help="of the sampler (default: %(default)s)")
-    hands.add_argument("--seed", type=int, default=0, metavar="N", help="another one gives another motion (default: %(default)s)")
-    hands.add_argument("--width", type=_at_least(160), default=1280, metavar="PX", help="of the video (default: %(default)s)")
-    hands.add_argument("--no-video", dest="video", action="store_false", help="draw none")
+    hands.add_argument("--steps", type=_at_least(1), default=20, metavar="N", help="steps of the sampler (default: %(default)s)")
+    hands.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of the motion (default: %(default)s)")
+    hands.add_argument("--width", type=_at_least(160), default=1280, metavar="PX", help="width of the video (default: %(default)s)")
+    hands.add_argument("--no-video", dest="video", action="store_false", help="make no video")
     hands.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
     hands.set_defaults(call=generate)
     listing = commands.add_parser("list", help="add the videos of channels, playlists or search pages to the sheet")
     listing.add_argument("urls", nargs="+", metavar="URL", help="address of a channel, playlist, search page or video")
     listing.add_argument("--sheet", type=Path, default=SHEET, help="sheet of videos to add to (default: %(default)s)")
-    listing.add_argument("--subject", help="who plays in all of them (default: the uploader's name)")
-    listing.add_argument("--most", type=_at_least(1), default=5000, metavar="N", help="most videos of one address (default: %(default)s)")
+    listing.add_argument("--subject", help="performer of all of them (default: the uploader's name)")
+    listing.add_argument(
+        "--max-listed", type=_at_least(1), default=5000, metavar="N", help="maximum number of videos of one address (default: %(default)s)"
+    )
     listing.set_defaults(call=list_videos)
     takedown = commands.add_parser("takedown", help="remove all results of the videos on the takedown list")
     takedown.add_argument("--list", type=Path, default=TAKEDOWN, dest="takedown", help="takedown list (default: %(default)s)")
     takedown.add_argument("--sheet", type=Path, default=SHEET, help="sheet of videos (default: %(default)s)")
-    takedown.add_argument("--directory", type=Path, default=Path(), help="folder that holds results/ (default: this one)")
-    takedown.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    takedown.add_argument("--directory", type=Path, default=Path(), help="folder of results/ (default: this one)")
+    takedown.add_argument("--dry-run", action="store_true", help="only print what would be removed")
     takedown.set_defaults(call=take_down)
-    doctor = commands.add_parser("doctor", help="say which weights, licences and devices a configuration needs and lacks")
-    doctor.add_argument("--configfile", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help="as of snakemake")
-    doctor.add_argument("--config", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="as of snakemake")
-    doctor.add_argument("--fetch", action="store_true", help="download what is missing and may be downloaded freely")
-    doctor.set_defaults(call=examine)
+    doctor = commands.add_parser("doctor", help="check the weights, licences and devices that a configuration needs")
+    doctor.add_argument("--configfile", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help="as for snakemake")
+    doctor.add_argument("--config", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="as for snakemake")
+    doctor.add_argument("--fetch", action="store_true", help="download missing weights that need no consent to a licence")
+    doctor.set_defaults(call=check_requirements)
     options = parser.parse_args(arguments)
     return options.call(options)
 
 
-def run_own(options):
-    """Run the workflow on your own videos; returns the exit status of `handroll.run.command.run`."""
+def run_videos(options):
+    """Run the workflow on your own videos and return the exit status of `handroll.run.command.run`."""
     from handroll.run.command import run
 
     return run(options)
 
 
-def _at_least(least):
-    """The type of an option that is a whole number, this or more."""
+def _at_least(minimum):
+    """Make the type of an option that is a whole number with a minimum."""
 
     def number(text):
-        if (value := int(text)) < least:
-            raise argparse.ArgumentTypeError(f"expected a number of at least {least}, found {text}")
+        if (value := int(text)) < minimum:
+            raise argparse.ArgumentTypeError(f"expected a number of at least {minimum}, found {text}")
         return value
 
     return number
 
 
 def _cores(text):
-    """The type of an option that is `all` or a number of processor cores."""
+    """Parse an option that is `all` or a number of processor cores."""
     if text != "all" and not (text.isdecimal() and int(text) >= 1):
         raise argparse.ArgumentTypeError(f"expected `all` or a whole number of at least 1, found {text!r}")
     return text
 
 
 def generate(options):
-    """Let a trained model play the recordings, and print where the results are.
+    """Generate motion for recordings with a trained model, and print the paths of the results.
 
     Returns
     -------
     int
-        0; 1 where a recording cannot be played, the others are; 2 where the model or an option is not right.
+        0 on success; 1 if a recording cannot be used (the others are); 2 if the model or an option is invalid.
     """
     from handroll.device import DeviceError
     from handroll.generation.generate import load_pianist, play
@@ -127,18 +131,18 @@ def generate(options):
             failed += 1
             continue
         print(f"\n{plain(recording)}, in {time.monotonic() - started:.0f} s")
-        for title, where in files.items():
-            print(f"  {title:<14}{where}")
+        for title, path in files.items():
+            print(f"  {title:<14}{path}")
     return 1 if failed else 0
 
 
 def list_videos(options):
-    """List addresses and add what is new to the sheet.
+    """List the videos of addresses and add the new ones to the sheet.
 
     Returns
     -------
     int
-        0; 1 where an address could not be listed, or not to its end; 2 where the addresses or the sheet are not right.
+        0 on success; 1 if an address could not be listed, or only in part; 2 if an address or the sheet is invalid.
     """
     from pydantic import ValidationError
 
@@ -147,14 +151,14 @@ def list_videos(options):
     from handroll.acquire.channels import Channel, list_channels
     from handroll.acquire.cookies import CookieFileError
 
-    # The report says in one sentence what failed; the words of yt-dlp are for logs.
+    # The report contains a sentence for each failure; yt-dlp's messages are for logs.
     logger = logging.getLogger("handroll")
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
     try:
         channels = [Channel(url=url, subject=options.subject) for url in options.urls]
-        # Somebody waits for the answer: what failed can be listed again with the same command.
-        listing = list_channels(channels, options.most, Pace(tries=2, back_off_s=1.0, max_wait_s=10.0))
+        # The user waits, so tries are few. The same command lists failed addresses again.
+        listing = list_channels(channels, options.max_listed, Pace(tries=2, back_off_s=1.0, max_wait_s=10.0))
         added = merge_into_sheet(options.sheet, listing.candidates)
     except ValidationError as error:
         print(f"handroll list: {'; '.join(problem['msg'] for problem in error.errors())}", file=sys.stderr)
@@ -164,17 +168,17 @@ def list_videos(options):
         return 2
     for line in listing.report():
         print(plain(line))
-    print(f"{len(added)} new rows in {options.sheet}, {len(listing.candidates) - len(added)} videos were there already")
+    print(f"{len(added)} new rows in {options.sheet}, {len(listing.candidates) - len(added)} videos were in it already")
     return 1 if listing.failed else 0
 
 
 def take_down(options):
-    """Remove all that derives from the videos on the takedown list, and say what it was.
+    """Remove all results that derive from the videos on the takedown list, and print their paths.
 
     Returns
     -------
     int
-        0; 1 where a link leads out of the results, so that a person has to look there; 2 where a sheet is not right.
+        0 on success; 1 if the results contain a link to another folder, which a person has to check; 2 if a sheet is invalid.
     """
     from handroll.acquire.takedown import read_takedown, remove_taken_down
 
@@ -193,25 +197,26 @@ def take_down(options):
     done = "would be removed" if options.dry_run else "removed"
     print(f"{len(removal.paths)} files and folders of {len(removal.videos)} videos {done}, {removal.size_bytes / 1e6:.1f} MB")
     for path in removal.not_followed:
-        print(f"handroll takedown: {path} is a link, which is not followed; look there yourself", file=sys.stderr)
+        print(f"handroll takedown: {path} is a link to another folder, which is not followed; check that folder yourself", file=sys.stderr)
     return 1 if removal.not_followed else 0
 
 
-def examine(options):
-    """Say what a configuration needs, and what of it is there.
+def check_requirements(options):
+    """Check the external requirements of a configuration and print a table.
 
     Returns
     -------
     int
-        0 when all is there; 1 where something is missing or wrong; 2 where the configuration is not right.
+        0 if all are satisfied; 1 if one is missing or wrong; 2 if the configuration is invalid.
     """
     from handroll.acquire.http_file import DownloadError
+    from handroll.config.files import read_config
     from handroll.config.pipeline import ConfigError
     from handroll.setup import doctor
 
     defaults = ROOT / "config" / "config.yaml"
     try:
-        config = doctor.read_config([*([defaults] if defaults.is_file() else []), *options.configfile], options.config)
+        config = read_config([*([defaults] if defaults.is_file() else []), *options.configfile], options.config)
     except ConfigError as error:
         print(f"handroll doctor: {error}", file=sys.stderr)
         return 2
@@ -220,12 +225,12 @@ def examine(options):
             for line in doctor.fetch(config):
                 print(line, flush=True)
         except (DownloadError, OSError, ValueError) as error:
-            # The table says what to do.
+            # The table contains what to do.
             print(f"handroll doctor: {error}", file=sys.stderr)
     findings = doctor.examine(config)
     for line in doctor.report(findings):
         print(plain(line))
-    return 1 if doctor.lacks(findings) else 0
+    return 1 if doctor.unsatisfied(findings) else 0
 
 
 if __name__ == "__main__":

@@ -124,8 +124,8 @@ class Reason(StrEnum):
     DOWNLOAD_REFUSED_ADDRESS = (
         "download_refused_address",
         MOTION,
-        "The address, or one that it redirects to, is not on the public internet.",
-        "download the file yourself and give its path",
+        "The address is not an http or https URL with a host.",
+        "correct the address in the sheet, or give the path of a file",
     )
     DOWNLOAD_UNSUPPORTED = (
         "download_unsupported",

@@ -1,6 +1,6 @@
-"""Snakemake's logger plugin `handroll`: `snakemake --logger handroll` prints one line for each video and stage on the standard output.
+"""Snakemake's logger plugin `handroll`: `snakemake --logger handroll` prints one line for each video and stage on standard output.
 
-Snakemake's own log stays on the standard error, so that `2> FILE` sends it, with all that jobs print, to a file. Snakemake finds the
+Snakemake's own log and the output of jobs stay on standard error, so that `2> FILE` writes them to a file. Snakemake finds the
 plugin by the name of this package.
 """
 
@@ -15,15 +15,15 @@ from handroll.run.progress import Job, Progress, last_line, short
 
 __all__ = ["LogHandler"]
 
-_OF_JOBS = ("RuleException", "CalledProcessError")
-"""Errors that come with a job that fails."""
+_JOB_ERRORS = ("RuleException", "CalledProcessError")
+"""Errors that Snakemake reports in addition to the failed job."""
 
 
 class LogHandler(LogHandlerBase):
-    """Prints the progress; all state is in `handroll.run.progress.Progress`."""
+    """Prints the progress; its state is in `handroll.run.progress.Progress`."""
 
     writes_to_stream = False
-    # Snakemake lets one plugin stand in for its own log on the standard error; this one writes beside it, to the standard output.
+    # A plugin that writes to a stream would replace Snakemake's log on standard error. This one adds lines on standard output.
     writes_to_file = False
     has_filter = True
     has_formatter = True
@@ -34,14 +34,14 @@ class LogHandler(LogHandlerBase):
         self.failed = False
 
     def emit(self, record):
-        """Print what an event ends: a stage, a job that fails, or a run that cannot start."""
-        # A reader that has gone (`| head`) ends nothing.
+        """Print finished stages, failed jobs, and why a run cannot start."""
+        # A closed output (`| head`) is no error.
         with suppress(OSError):
             for line in self.lines(record):
                 print(line, flush=True)
 
     def lines(self, record):
-        """Lines to print for a record of Snakemake's log."""
+        """Format a record of Snakemake's log as lines to print."""
         event, at_s = getattr(record, "event", None), record.created
         if event == LogEvent.RUN_INFO and getattr(record, "stats", None):
             self.progress.plan(record.stats, at_s)
@@ -56,23 +56,21 @@ class LogHandler(LogHandlerBase):
             self.failed = True
             job = self.progress.fail(record.jobid)
             log = Path(next(iter(record.log or ()), ""))
-            why = last_line(log.read_text(encoding="utf-8", errors="replace") if log.is_file() else "")
-            what = f"{short(job.video)}: " if job and job.video else ""
-            return [f"{what}{record.rule_name} failed: {why}" + (f" (log: {log.resolve()})" if log.is_file() else "")]
-        elif (
-            event == LogEvent.ERROR and not self.failed and getattr(record, "exception", "") not in ("RuleException", "CalledProcessError")
-        ):
-            # These come with a job that fails, and after it Snakemake only says again that one did.
+            reason = last_line(log.read_text(encoding="utf-8", errors="replace") if log.is_file() else "")
+            video = f"{short(job.video)}: " if job and job.video else ""
+            return [f"{video}{record.rule_name} failed: {reason}" + (f" (log: {log.resolve()})" if log.is_file() else "")]
+        elif event == LogEvent.ERROR and not self.failed and getattr(record, "exception", "") not in _JOB_ERRORS:
+            # After a failed job, Snakemake only repeats that a job failed.
             message = record.getMessage()
             if "Traceback (most recent call last)" in message:
                 return [f"Snakemake failed: {last_line(message)}"]
-            # Behind what is wrong Snakemake prints the job's wildcards and a traceback of its rules.
+            # Snakemake appends the wildcards of the job and a traceback of its rules.
             return [message.partition("\nWildcards:")[0]]
         return []
 
 
 def length_of(video):
-    """Length of a video (`subject/name`), s at 30 frames/s, by its probe.json; 0 where the file is rejected, None before it is probed."""
+    """Read the length of a video (`subject/name`) from its probe.json (s at 30 frames/s); 0 if the file is rejected, None if not probed."""
     try:
         probe = json.loads(Path(f"results/acquire/{video}/probe.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

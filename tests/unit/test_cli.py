@@ -21,7 +21,7 @@ from handroll.config.sheet import read_sheet
         (["{tmp}/one.mp4", "--configfile", "{tmp}/nowhere.yaml"], "no such file: {tmp}/nowhere.yaml"),
     ],
 )
-def test_run_refuses_wrong_arguments_before_anything_is_made(arguments, message, tmp_path, capsys):
+def test_run_rejects_wrong_arguments_before_anything_is_made(arguments, message, tmp_path, capsys):
     for name in ("one", "two"):
         (tmp_path / f"{name}.mp4").touch()
     assert main(["run", *(text.format(tmp=tmp_path) for text in arguments), "--out", str(tmp_path / "out")]) == 2
@@ -30,25 +30,25 @@ def test_run_refuses_wrong_arguments_before_anything_is_made(arguments, message,
     assert not (tmp_path / "out").exists()
 
 
-def test_run_says_that_a_configuration_is_wrong(tmp_path, capsys):
+def test_run_reports_an_invalid_configuration(tmp_path, capsys):
     (tmp_path / "one.mp4").touch()
     (tmp_path / "mine.yaml").write_text("motion: {hampel: {n_sigmas: 3}}\n", encoding="utf-8")
     assert main(["run", str(tmp_path / "one.mp4"), "--out", str(tmp_path / "out"), "--configfile", str(tmp_path / "mine.yaml")]) == 2
     assert "unknown key; did you mean n_sigma?" in capsys.readouterr().err
 
 
-def test_run_says_that_another_run_is_at_work(tmp_path, capsys, monkeypatch):
+def test_run_reports_another_active_run(tmp_path, capsys, monkeypatch):
     from handroll.run import command
 
     monkeypatch.setattr(command, "LOCK_WAIT_S", 0.0)
     (tmp_path / "one.mp4").touch()
     (tmp_path / "out" / ".handroll").mkdir(parents=True)
-    with command._only_run(tmp_path / "out"):
+    with command._exclusive(tmp_path / "out"):
         assert main(["run", str(tmp_path / "one.mp4"), "--out", str(tmp_path / "out")]) == 2
-    assert f"another run (process {os.getpid()}) is at work in {tmp_path}/out; wait for it" in capsys.readouterr().err
+    assert f"another run (process {os.getpid()}) is active in {tmp_path}/out; wait for it" in capsys.readouterr().err
 
 
-def test_run_says_that_the_folder_cannot_be_written_to(tmp_path, capsys):
+def test_run_reports_an_unwritable_folder(tmp_path, capsys):
     (tmp_path / "one.mp4").touch()
     assert main(["run", str(tmp_path / "one.mp4"), "--out", str(tmp_path / "one.mp4" / "out")]) == 2
     assert "one.mp4/out: not a directory; choose another folder with --out" in capsys.readouterr().err
@@ -97,11 +97,11 @@ def test_list_adds_to_the_sheet(feed, no_pauses, tmp_path, capsys):
     assert main(["list", feed, "--sheet", str(sheet), "--subject", "ann"]) == 0
     assert "2 new rows" in capsys.readouterr().out
     assert [(row.subject, row.video, row.title) for row in read_sheet(sheet)] == [("ann", "one", "One"), ("ann", "two", "Two")]
-    assert main(["list", feed, "--sheet", str(sheet), "--most", "1"]) == 0
+    assert main(["list", feed, "--sheet", str(sheet), "--max-listed", "1"]) == 0
     assert "0 new rows" in capsys.readouterr().out
     assert main(["list", feed.replace("feed", "gone"), feed, "--sheet", str(sheet)]) == 1
     out = capsys.readouterr().out
-    assert "gone: The site reports that the video was removed" in out and "2 videos were there already" in out
+    assert "gone: The site reports that the video was removed" in out and "2 videos were in it already" in out
 
 
 @pytest.mark.parametrize(
@@ -119,4 +119,4 @@ def test_list_leaves_a_bad_sheet_alone(feed, no_pauses, tmp_path, capsys):
     assert main(["list", feed, "--sheet", str(sheet)]) == 2
     assert "column 'source' is missing" in capsys.readouterr().err and sheet.read_text(encoding="utf-8") == "subject\tvideo\n"
     with pytest.raises(SystemExit):
-        main(["list", feed, "--most", "0"])
+        main(["list", feed, "--max-listed", "0"])

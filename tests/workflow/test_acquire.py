@@ -1,4 +1,4 @@
-"""Fetching within the workflow: what failed for the time being is asked for again by the next run, and nothing else is."""
+"""Fetching in the workflow: the next run tries transient failures again, and nothing else."""
 
 import http.server
 import json
@@ -15,9 +15,9 @@ TARGETS = ("summarise_acquire",)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Gives what lies in `files` by path: bytes, or the status of a failure; `asked`: paths, in order.
+    """Serves `files` by path: bytes, or the status of a failure; `asked`: requested paths, in order.
 
-    `/slow...` take a second; `most`: how many of them at a time were answered at most.
+    `/slow...` take a second; `most`: maximum number of simultaneous ones.
     """
 
     files, asked, lock, running, most = {}, [], threading.Lock(), 0, 0
@@ -105,7 +105,7 @@ def test_only_what_can_succeed_is_planned_again(done):
     assert done.planned(*TARGETS, "--config", "screening={duration: {min_s: 2.0}}") == {"fetch_video": 1, "summarise_acquire": 1}
 
 
-def test_the_next_run_asks_again_until_it_succeeds(done, small_videos):
+def test_the_next_run_tries_again_until_it_succeeds(done, small_videos):
     Handler.asked.clear()
     done.run(*TARGETS)
     assert set(Handler.asked) == {"/busy.mp4"}
@@ -122,14 +122,14 @@ def test_the_next_run_asks_again_until_it_succeeds(done, small_videos):
     assert Handler.asked == []
 
 
-def test_tries_stay_out_of_what_is_measured(done):
+def test_tries_are_not_in_the_probe(done):
     info = json.loads((done.root / "results/acquire/anna/busy/info.json").read_text(encoding="utf-8"))
     assert info["tries"] == 3
     done.run("results/acquire/anna/busy/probe.json")
     assert "tries" not in json.loads((done.root / "results/acquire/anna/busy/probe.json").read_text(encoding="utf-8"))
 
 
-def test_a_final_one_is_asked_for_again_by_force(done):
+def test_a_final_failure_is_tried_again_by_force(done):
     again = ("--forcerun", "results/acquire/anna/gone/info.json")
     assert done.planned(*TARGETS, *again)["fetch_video"] == done.planned(*TARGETS).get("fetch_video", 0) + 1
     Handler.asked.clear()
@@ -140,7 +140,7 @@ def test_a_final_one_is_asked_for_again_by_force(done):
     assert "/gone.mp4" not in Handler.asked
 
 
-def test_a_site_is_asked_by_as_many_jobs_at_a_time_as_the_profile_allows(done, site, small_videos):
+def test_simultaneous_jobs_of_a_site_are_limited_by_the_profile(done, site, small_videos):
     done.edit("profiles/default/config.yaml", "other_site=4", "other_site=1")
     Handler.files |= {f"/slow{n}.mp4": small_videos[0].read_bytes() for n in range(3)}
     rows = "".join(f"anna\tslow{n}\t{site}/slow{n}.mp4\n" for n in range(3))
@@ -155,7 +155,7 @@ def feed(site, *names):
     return f'<?xml version="1.0"?><rss version="2.0"><channel><title>Ann</title>{items}</channel></rss>'.encode()
 
 
-def test_channels_are_listed_into_the_sheet_which_outlives_its_rule(done, site):
+def test_channels_are_listed_into_the_sheet_which_is_no_output_of_its_rule(done, site):
     sheet, listing = done.root / "videos.tsv", ("list_channels", "--forcerun", "list_channels")
     before = "# mine\nsubject\tvideo\tsource\nanna\tkept\tkept.mp4\n"
     sheet.write_text(before, encoding="utf-8")

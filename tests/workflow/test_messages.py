@@ -29,7 +29,7 @@ def say(project, sheet, *arguments):
         (
             WRONG_ROWS,
             [
-                "line 3: subject anna, video one stands already in line 2",
+                "line 3: subject anna, video one is already in line 2",
                 "line 4, column video: expected letters, digits",
                 "line 5, column source: expected a value",
                 "line 6, column keyboard: expected KEY-front X Y or KEY-back X Y",

@@ -69,7 +69,7 @@ def test_a_signal_ends_the_command_and_its_children(number, films, tmp_path):
     process.send_signal(number)
     said, _ = process.communicate()
     assert process.returncode == 128 + number
-    assert said.rstrip().splitlines()[-1].startswith("handroll run: stopped. What was finished is kept: the same command resumes.")
+    assert said.rstrip().splitlines()[-1].startswith("handroll run: stopped. Finished results are kept; the same command resumes.")
     assert processes_in(tmp_path) == []
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from handroll.acquire.back_off import Pace
 from handroll.acquire.download import fetch
 from handroll.acquire.limits import Limits
-from handroll.acquire.refetch import remember
+from handroll.acquire.refetch import write_outcome
 from handroll.logs import step_log
 from handroll.tables import write_json
 
@@ -21,7 +21,7 @@ def main(snakemake):
         info = fetch(params.source, Path(made.video), limits=Limits(**params.limits), pace=Pace(**params.pace), **params.settings)
         info["tries"] = params.tries + 1
         write_json(made.info, info)
-        remember(Path(made.video).parent, info, params.limits)
+        write_outcome(Path(made.video).parent, info, params.limits)
         log.info("%s: %s", info["status"], info["message"] or f"{info['size_bytes']} bytes")
 
 

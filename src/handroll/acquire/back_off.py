@@ -1,29 +1,29 @@
-"""How long to wait before the next try, and the waiting itself."""
+"""Waits between two tries."""
 
 import random
 import time
 from dataclasses import dataclass
 
 JITTER = (0.5, 1.5)
-"""A wait is multiplied by a random number between these, lest many jobs that failed together return together."""
+"""A wait is multiplied by a random number in this range, so that jobs that failed together do not return together."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How hard sites are pressed; nothing here changes what is downloaded.
+    """Rate limits of requests. They do not change what is downloaded.
 
     Attributes
     ----------
     tries : int
-        Tries within a run, as long as they bring nothing new: one that brings more of the file than all before it starts the count anew.
+        Maximum tries within a run without progress. A try that adds to the file restarts the count.
     back_off_s : float
         Wait before the second try (s), doubled before each later one.
     max_wait_s : float
-        Longest wait between two tries (s); a site that asks for a longer one is left for the next run.
+        Maximum wait between two tries (s). If a site asks for a longer wait, the next run tries again.
     pause_s : float
-        Least pause between two requests for pages (s), and before a download.
+        Minimum pause before each request for a page and before each download (s).
     max_rate_mb_s : float or None
-        Bandwidth of a download (MB/s).
+        Maximum bandwidth of a download (MB/s).
     """
 
     tries: int = 5
@@ -34,21 +34,21 @@ class Pace:
 
 
 def wait_s(pace, failed, asked_s=None, jitter=random.uniform):
-    """Seconds to wait after a number of failed tries.
+    """Compute the wait after a number of failed tries.
 
     Parameters
     ----------
     pace : Pace
     failed : int
-        Tries that failed, at least 1.
+        Number of failed tries, at least 1.
     asked_s : float or None
-        What the site asks for; never undercut.
+        Wait that the site asks for (s); the result is never shorter.
     jitter : callable (low, high) -> float
 
     Returns
     -------
     float or None
-        None where the site asks for more than `pace.max_wait_s`.
+        Seconds; None if the site asks for more than `pace.max_wait_s`.
     """
     if asked_s is not None and asked_s > pace.max_wait_s:
         return None

@@ -1,4 +1,4 @@
-"""Channels, playlists and search pages to list: their sheet, and listing all of them."""
+"""Read the sheet of channels, playlists and search pages, and list all of them."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -21,11 +21,11 @@ class Channel(BaseModel):
 
     url: str = Field(description="address of a channel, a playlist, a search page or a single video")
     subject: str | None = Field(
-        None, pattern=IDENTIFIER, max_length=ID_LENGTH, description="who plays in all of its videos; otherwise the uploader's name"
+        None, pattern=IDENTIFIER, max_length=ID_LENGTH, description="performer of all of its videos; empty: the uploader's name"
     )
-    permission: Literal["granted", "unknown", "refused"] | None = Field(None, description="the permission for all of its videos")
-    licence: str | None = Field(None, description="the licence of all of its videos")
-    notes: str | None = Field(None, description="anything for people to read")
+    permission: Literal["granted", "unknown", "refused"] | None = Field(None, description="permission for all of its videos")
+    licence: str | None = Field(None, description="licence of all of its videos")
+    notes: str | None = Field(None, description="notes for people")
 
     @field_validator("url")
     @classmethod
@@ -36,48 +36,48 @@ class Channel(BaseModel):
 
 
 class ListingFailed(RuntimeError):
-    """Some channels could not be listed; the message says which, why, and what to do."""
+    """Some channels could not be listed; the message contains which, why, and what to do."""
 
 
 @dataclass
 class Listing:
-    """What came of listing channels.
+    """Result of listing channels.
 
     Attributes
     ----------
     candidates : list of Candidate
         In the order of the channels, and of the sites.
     listed : dict of str to int
-        Videos of each channel.
-    passed_over : Counter of str
-        Entries that cannot be rows, by why.
+        Number of videos of each channel.
+    skipped : Counter of str
+        Number of skipped entries by reason.
     failed : dict of str to FetchFailed
-        Channels that could not be listed, or not to their end.
+        Channels that could not be listed, or only in part.
     """
 
     candidates: list = field(default_factory=list)
     listed: dict[str, int] = field(default_factory=dict)
-    passed_over: Counter = field(default_factory=Counter)
+    skipped: Counter = field(default_factory=Counter)
     failed: dict[str, FetchFailed] = field(default_factory=dict)
 
     def report(self):
-        """Lines for people: what each channel gave, what was passed over, what failed."""
+        """Yield lines of text: videos of each channel, skipped entries, failed channels."""
         yield from (f"{count:6d} videos: {url}" for url, count in self.listed.items())
-        yield from (f"{count:6d} entries passed over: {reason}" for reason, count in sorted(self.passed_over.items()))
+        yield from (f"{count:6d} entries skipped: {reason}" for reason, count in sorted(self.skipped.items()))
         yield from (f"failed: {url}: {Reason(failure.failure).sentence}" for url, failure in self.failed.items())
 
     def raise_if_failed(self):
-        """Raise ListingFailed where a channel could not be listed."""
+        """Raise ListingFailed if a channel could not be listed."""
         if self.failed:
-            named = "; ".join(f"{url}: {failure.failure}" for url, failure in self.failed.items())
+            failures = "; ".join(f"{url}: {failure.failure}" for url, failure in self.failed.items())
             raise ListingFailed(
-                f"{len(self.failed)} of {len(self.listed)} channels could not be listed, or not to their end: {named}. "
-                "What was listed is in the sheet; list again later, and only what is new is added"
+                f"{len(self.failed)} of {len(self.listed)} channels could not be listed, or only in part: {failures}. "
+                "The listed videos are in the sheet; list again later to add the others"
             )
 
 
 def read_channels(path):
-    """The channels of a sheet; see `Channel` for its columns.
+    """Read the channels of a sheet; see `Channel` for its columns.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def list_channels(channels, max_listed=5000, pace=None):
     ----------
     channels : iterable of Channel
     max_listed : int
-        Most videos of one channel.
+        Maximum number of videos of one channel.
     pace : handroll.acquire.back_off.Pace, optional
 
     Returns
@@ -107,7 +107,7 @@ def list_channels(channels, max_listed=5000, pace=None):
         listing.candidates += [candidate(entry, channel.subject, channel.permission, channel.licence) for entry in found.entries]
         url = without_credentials(channel.url)
         listing.listed[url] = len(found.entries)
-        listing.passed_over += found.passed_over
+        listing.skipped += found.skipped
         if found.failure is not None:
             listing.failed[url] = found.failure
     return listing

@@ -1,86 +1,93 @@
-"""Fetches a video: a local file is linked, a URL is downloaded with yt-dlp. What cannot be had is a status, not a crash."""
+"""Fetch a video: link a local file, or download a URL with yt-dlp. A video that is not available is a status, not a crash."""
 
 import errno
+import hashlib
+import http
 import logging
+import math
 import os
 import re
 import shlex
+import shutil
 from pathlib import Path
 
-from handroll.acquire.addresses import AddressRefused, Gate
 from handroll.acquire.back_off import Pace, wait, wait_s
 from handroll.acquire.cookies import read_cookies
 from handroll.acquire.failures import OK, Failure, FetchFailed, causes_of, failure_of
-from handroll.acquire.limits import DiskFull, Limits, Watch, check_disk, check_length, check_told, is_disk_full
-from handroll.acquire.resume import FOLDER, Partial
-from handroll.acquire.sites import without_credentials
+from handroll.acquire.limits import GB, DiskFull, DownloadCheck, Limits, check_disk, check_length, check_reported, check_size, is_disk_full
+from handroll.acquire.sites import address_problem, without_credentials
+from handroll.acquire.yt_dlp_options import yt_dlp_options
 from handroll.media.file_signatures import MediaError, check_file
 from handroll.provenance import atomic_path, file_sha256
 
 LOGGER = logging.getLogger("handroll")
 
 VERSION = 1
-"""Raised by hand when every source has to be fetched anew."""
+"""Raised by hand if every source has to be fetched again."""
 
 READ_ONLY = 0o444
-"""Mode of a finished download. Not Snakemake's `protected`: that would guard the empty files of failed ones, too."""
+"""Mode of a finished download. Snakemake's `protected` would also protect the empty files of failed downloads."""
+
+FOLDER = ".download"
+"""Folder of partial downloads, beside the video. It is no output of a rule, so it outlives a killed job."""
+
+_PROTOCOLS = "[protocol~='^(https?|m3u8|m3u8_native|http_dash_segments)$']"
+"""Formats of these protocols are downloaded; yt-dlp's names."""
 
 _FACTS = ("title", "uploader", "extractor", "format", "width_px", "height_px", "fps", "duration_s")
-_PART_KEYS = ("format_id", "ext", "protocol", "vcodec", "acodec", "width", "height", "fps", "filesize")
 
 
 def fetch(source, out_path, *, max_height_px=1080, limits=None, pace=None, base_dir="."):
     """Put the video of a source at a path.
 
-    A local file becomes a symbolic link; it is relative where the source is, so that it is still right after all of `base_dir` has
-    moved. A URL is downloaded in the best quality up to a height and, where picture and sound come apart, merged into one file
-    (Matroska or MP4, by what they are), which is read-only.
-    Where there is no video to be had, an empty file is written. A download that breaks off stays in the folder `.download`
-    beside the path, and the next call goes on with it.
+    A local file becomes a symbolic link. It is relative if the source is, so that it stays valid after all of `base_dir` has
+    moved. A URL is downloaded in the best quality up to a height. Separate video and audio are merged into one file (Matroska or
+    MP4, as their codecs require). The file is read-only.
+    If there is no video, an empty file is written. A partial download stays in the folder `.download` beside the path, and the
+    next call resumes it.
 
     Parameters
     ----------
     source : str
-        Path of a file, relative to `base_dir`, or an http(s) URL of one video. Its host and port may lie in a private
-        network; where it leads on to may not.
+        Path of a file, relative to `base_dir`, or an http(s) URL of one video.
     out_path : path
-        File to write; its suffix does not matter.
+        File to write, with any suffix.
     max_height_px : int
-        Largest height (shorter side) to choose among those that a site offers.
+        Maximum height (shorter side) among the formats that a site offers.
     limits : Limits, optional
         Of downloads; local files have none.
     pace : Pace, optional
     base_dir : path
-        Folder that relative paths start from.
+        Folder of relative paths.
 
     Returns
     -------
     dict
-        source, kind ("local" or "url"), status ("ok" or a `failures.Failure`), transient (the failure may pass), message, size_bytes,
-        sha256, title, uploader, extractor, format, width_px, height_px, fps, duration_s (as the site tells); those from sha256 on are
-        None where they do not exist. No times, so that the same source gives the same values.
+        source, kind ("local" or "url"), status ("ok" or a `failures.Failure`), transient (a later try may succeed), message,
+        size_bytes, sha256, title, uploader, extractor, format, width_px, height_px, fps, duration_s (as the site reports). Those from
+        sha256 on are None if unknown. It holds no times, so that the same source gives the same values.
 
     Raises
     ------
     DiskFull
-        The disk, not the video, is the trouble.
+        The disk has no space.
     OSError
-        The folder cannot be written to.
+        The folder is not writable.
     CookieFileError
-        The file of cookies that the environment names cannot be used.
+        The cookie file that the environment names is not usable.
     """
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", source)
     if scheme is None:
         return _link(source, Path(base_dir), Path(out_path))
-    if scheme[1].lower() not in ("http", "https"):
+    if problem := address_problem(source):
+        hint = "" if scheme[1].lower() in ("http", "https") else f"; write a file name with a colon as ./{without_credentials(source)}"
         _write_empty(out_path)
-        message = f"{source}: expected a path or an http(s) URL, found a {scheme[1]} URL (write a file name with a colon as ./{source})"
-        return _info(source, "url", Failure.REFUSED_ADDRESS, message)
+        return _info(source, "url", Failure.REFUSED_ADDRESS, problem + hint)
     return _download(source, Path(out_path), max_height_px, limits or Limits(), pace or Pace())
 
 
 def _info(source, kind, status, message, path=None, **facts):
-    """The dict that `fetch` returns."""
+    """Build the dict that `fetch` returns."""
     return {
         "source": without_credentials(source),
         "kind": kind,
@@ -107,12 +114,12 @@ def _link(source, base_dir, out_path):
         _write_empty(out_path)
         return _info(source, "local", Failure(error.reason), str(error))
     with atomic_path(out_path) as temporary:
-        temporary.symlink_to(_target(source, base_dir, out_path.parent))
+        temporary.symlink_to(_link_target(source, base_dir, out_path.parent))
     return _info(source, "local", OK, "", path, title=path.stem)
 
 
-def _target(source, base_dir, folder):
-    """What a link in a folder says to lead to a source: a relative path for a relative source, unless the folder is elsewhere."""
+def _link_target(source, base_dir, folder):
+    """Target of a link in a folder: a relative path if the source is relative and the folder is below `base_dir`, else absolute."""
     base_dir, folder = base_dir.resolve(), folder.resolve()
     path = (base_dir / source).parent.resolve() / Path(source).name
     moves_along = not Path(source).is_absolute() and folder.is_relative_to(base_dir)
@@ -120,130 +127,159 @@ def _target(source, base_dir, folder):
 
 
 def _download(source, out_path, max_height_px, limits, pace):
-    """Download a URL, trying again, after a wait, where trouble may pass."""
+    """Download a URL. Failures that may pass are tried again after a wait."""
     cookies = read_cookies()
-    partial = Partial.open(out_path.parent / FOLDER, source=without_credentials(source), max_height_px=max_height_px)
-    failed, most_bytes = 0, partial.size_bytes()
+    folder = _partial_folder(out_path, source, max_height_px)
+    failed, most_bytes = 0, _folder_bytes(folder)
     while True:
-        check_disk(partial.folder, limits)
+        check_disk(folder, limits)
         facts = {}
         try:
-            file = _try(source, partial, max_height_px, limits, pace, cookies, facts)
-            check_length(file, facts["duration_s"])
+            file = _try(source, folder, max_height_px, limits, pace, cookies, facts)
             break
         except Exception as error:
-            failure = _explain(error, partial, limits, extracted="title" in facts)
+            failure = _explain(error, folder, limits, extracted=bool(facts))
             if failure is None:
                 raise
-        if failure.failure is Failure.UNSUPPORTED and partial.formats and "title" not in facts:
-            # The formats of an earlier try are no longer offered: others are chosen.
-            partial.restart()
-            continue
-        more = partial.size_bytes() > most_bytes
-        failed, most_bytes = 1 if more else failed + 1, max(most_bytes, partial.size_bytes())
+        progressed = _folder_bytes(folder) > most_bytes
+        failed, most_bytes = 1 if progressed else failed + 1, max(most_bytes, _folder_bytes(folder))
         seconds = wait_s(pace, failed, failure.wait_s) if failure.failure.again_now and failed < pace.tries else None
         reason = cookies.redact(f"{without_credentials(source)}: {failure}")
         if seconds is None:
-            return _give_up(source, out_path, partial, failure.failure, reason, facts)
-        LOGGER.warning("%s: try again in %.0f s (%d of %d without progress): %s", failure.failure, seconds, failed, pace.tries, reason)
+            _write_empty(out_path)
+            if not failure.failure.transient or not _folder_bytes(folder):
+                _remove(folder.parent)
+            return _info(source, "url", failure.failure, reason, **facts)
+        LOGGER.warning("%s: retry in %.0f s (%d of %d without progress): %s", failure.failure, seconds, failed, pace.tries, reason)
         wait(seconds)
     os.chmod(file, READ_ONLY)
     info = _info(source, "url", OK, "", file, **facts)
     os.replace(file, out_path)
-    partial.drop()
+    _remove(folder.parent)
     return info
 
 
-def _give_up(source, out_path, partial, failure, reason, facts):
-    """An empty file, and why; what has come is kept where another run may go on with it."""
-    _write_empty(out_path)
-    if not failure.transient or not partial.size_bytes():
-        partial.drop()
-    return _info(source, "url", failure, reason, **facts)
+def _partial_folder(out_path, source, max_height_px):
+    """Make the folder of a partial download; those of other sources and heights beside it are removed."""
+    request = f"{without_credentials(source)}\n{max_height_px}"
+    folder = out_path.parent / FOLDER / hashlib.sha256(request.encode()).hexdigest()[:16]
+    if not folder.is_dir():
+        _remove(folder.parent)
+        folder.mkdir(parents=True)
+    return folder
 
 
-def _explain(error, partial, limits, extracted):
-    """The FetchFailed behind an exception; None for a bug. Raises where the disk or the folder is the trouble."""
+def _folder_bytes(folder):
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def _remove(folder):
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
+
+
+def _explain(error, folder, limits, extracted):
+    """Find the FetchFailed behind an exception; None for a bug. Raise if the disk is full or the folder is not writable."""
     failure = failure_of(error, extracted)
     if is_disk_full(error):
-        check_disk(partial.folder, limits)
-        raise DiskFull(
-            f"{partial.folder}: no space left on the disk; make space and run again: downloads go on where they ended"
-        ) from error
+        check_disk(folder, limits)
+        raise DiskFull(f"{folder}: no space left on the disk; free some disk space and run again: downloads resume") from error
     if failure is not None and failure.failure is not Failure.NETWORK:
         locked = next((c for c in causes_of(error) if isinstance(c, OSError) and c.errno in (errno.EACCES, errno.EPERM, errno.EROFS)), None)
         if locked is not None:
-            raise PermissionError(f"{partial.folder}: expected a folder that can be written to, found: {locked}") from error
+            raise PermissionError(f"{folder}: expected a writable folder, found: {locked}") from error
     return failure
 
 
-def _try(source, partial, max_height_px, limits, pace, cookies, facts):
-    """Download into the partial's folder, from where it ended; the file. What is learnt of the video is put into `facts`."""
+def _try(source, folder, max_height_px, limits, pace, cookies, facts):
+    """Download into a folder, resuming what is there, and return the file. What the site reports of the video is added to `facts`."""
     import imageio_ffmpeg
-    from yt_dlp.utils import PostProcessingError
+    import yt_dlp
 
-    from handroll.acquire.networking import PROTOCOLS, Downloader, no_ffmpeg_downloads
+    def check_before_download(found, *, incomplete):
+        """Raise FetchFailed or DiskFull for a video that exceeds a limit; a match filter of yt-dlp."""
+        if incomplete:
+            return
+        if (found.get("n_entries") or 1) > 1:
+            raise _a_list(source, found)
+        facts.update(_facts_of(found))
+        check_reported(found, folder, limits)
 
-    try:
-        gate = Gate([source])
-    except AddressRefused as error:
-        raise FetchFailed(Failure.REFUSED_ADDRESS, str(error)) from None
-    asked = f"[protocol~='^({'|'.join(PROTOCOLS)})$']"
-    template = str(partial.folder).replace("%", "%%")
-    settings = {
-        "format": partial.formats["format_id"] if partial.formats else f"bv*{asked}+ba{asked}/b{asked}",
-        # Prefers the largest picture that is not above this; "res" is the shorter side.
+    options = {
+        **yt_dlp_options(cookies, pace),
+        "format": f"bv*{_PROTOCOLS}+ba{_PROTOCOLS}/b{_PROTOCOLS}",
+        # Prefers the largest height up to this one; "res" is the shorter side.
         "format_sort": [f"res:{max_height_px}", "fps"],
         "merge_output_format": "mp4/mkv",
         "ffmpeg_location": imageio_ffmpeg.get_ffmpeg_exe(),
-        # An m3u8 of any kind is downloaded by yt-dlp itself.
         "external_downloader": "native",
+        # yt-dlp leaves a few streams to FFmpeg, which calls no progress hook. FFmpeg stops just above the size limit.
+        "external_downloader_args": {"ffmpeg_o": ["-fs", str(round(limits.max_size_gb * GB))]} if limits.max_size_gb < math.inf else {},
+        "match_filter": check_before_download,
         "noplaylist": True,
         "extract_flat": "in_playlist",
         "playlistend": 2,
         "updatetime": False,
         "sleep_interval": pace.pause_s,
         "ratelimit": None if pace.max_rate_mb_s is None else pace.max_rate_mb_s * 1e6,
-        "progress_hooks": [Watch(partial.folder, limits)],
-        "outtmpl": {"default": f"{template}/video.%(ext)s"},
+        "progress_hooks": [DownloadCheck(folder, limits)],
+        "paths": {"home": str(folder.absolute())},
+        # A format or size that changes between two tries gives another name, so that a try resumes only the same file.
+        "outtmpl": "%(format_id)s-%(filesize,filesize_approx)s.%(ext)s",
     }
-    with no_ffmpeg_downloads(), Downloader(settings, gate, cookies, pace) as downloader:
-        found = _one_video(downloader.extract_info(source, download=False), source)
-        facts |= _facts_of(found)
-        check_told(found, partial.folder, limits)
-        partial.choose(_formats_of(found))
-        downloader.partial = partial
+    with yt_dlp.YoutubeDL(options) as downloader:
         try:
-            downloader.process_info(found)
+            found = _one_video(downloader.extract_info(source), source)
         except Exception as error:
-            if any(isinstance(cause, PostProcessingError) for cause in causes_of(error)) and not is_disk_full(error):
-                # Parts that cannot be merged are no good; the next try gets others.
-                partial.restart()
+            if not is_disk_full(error) and _is_damaged(error):
+                for path in folder.iterdir():
+                    path.unlink()
             raise
-    file = found.get("filepath")
-    if not file or not Path(file).is_file():
-        raise FetchFailed(Failure.INCOMPLETE, "yt-dlp ended without a file")
-    return Path(file)
+    path = next((part["filepath"] for part in found.get("requested_downloads") or () if part.get("filepath")), None)
+    if path is None:
+        raise FetchFailed(Failure.INCOMPLETE, "expected a file, yt-dlp ended without one")
+    file = Path(path)
+    check_size(file.stat().st_size, limits)
+    check_length(file, facts["duration_s"])
+    return file
+
+
+def _is_damaged(error):
+    """Whether partial files are of no use: they cannot be merged, or are longer than the site's file."""
+    from yt_dlp.networking.exceptions import HTTPError
+    from yt_dlp.utils import PostProcessingError
+
+    return any(
+        isinstance(cause, PostProcessingError)
+        or (isinstance(cause, HTTPError) and cause.status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+        for cause in causes_of(error)
+    )
 
 
 def _one_video(found, source):
-    """yt-dlp's description of the one video behind a source; raises FetchFailed where it is none, or a list."""
+    """Get yt-dlp's description of the one video of a source; raise FetchFailed if there is none, or a list."""
     if found is None:
-        raise FetchFailed(Failure.NOT_UNDERSTOOD, "yt-dlp found nothing it understands")
+        raise FetchFailed(Failure.NOT_UNDERSTOOD, "expected a video, yt-dlp found nothing that it understands")
     if found.get("_type", "video") == "video":
         return found
     entries = list(found.get("entries") or ())
     if not entries:
-        raise FetchFailed(Failure.NOT_A_VIDEO, "the page holds no video")
+        raise FetchFailed(Failure.NOT_A_VIDEO, "expected a video, found a page without one")
     if len(entries) == 1 and entries[0].get("_type", "video") == "video":
         return entries[0]
-    count = found.get("playlist_count") or f"{len(entries)} or more"
+    raise _a_list(source, found)
+
+
+def _a_list(source, found):
+    count = found.get("playlist_count") or "several videos"
     command = shlex.join(["handroll", "list", without_credentials(source)])
-    raise FetchFailed(Failure.IS_A_LIST, f"expected one video, found a list of {count}; list its videos: {command}")
+    return FetchFailed(Failure.IS_A_LIST, f"expected one video, found a list of {count}; list its videos: {command}")
 
 
 def _facts_of(found):
-    """What info.json tells of a video."""
+    """Select what info.json keeps of yt-dlp's description of a video."""
     return {
         "title": found.get("title"),
         "uploader": found.get("uploader") or found.get("channel"),
@@ -254,9 +290,3 @@ def _facts_of(found):
         "fps": found.get("fps"),
         "duration_s": found.get("duration"),
     }
-
-
-def _formats_of(found):
-    """The chosen formats, for `Partial.choose`."""
-    parts = [{key: part.get(key) for key in _PART_KEYS} for part in found.get("requested_formats") or [found]]
-    return {"format_id": found["format_id"], "id": found.get("id"), "parts": parts}

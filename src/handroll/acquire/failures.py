@@ -1,6 +1,6 @@
-"""Why a video could not be had: one enumeration, and how what yt-dlp raises is told apart.
+"""Reasons why a video is not available, and the classification of yt-dlp's exceptions.
 
-Nothing here imports yt-dlp before an exception of it has to be read.
+yt-dlp is imported only when one of its exceptions has to be classified.
 """
 
 import re
@@ -11,18 +11,18 @@ from enum import StrEnum
 from handroll.text import plain
 
 OK = "ok"
-"""Status of a video that was fetched or linked."""
+"""Status of a video that was downloaded or linked."""
 
 
 class Failure(StrEnum):
-    """Why there is no video; each is a `handroll.reasons.Reason`, which describes it.
+    """Reason why a video is not available; each is a `handroll.reasons.Reason`, which describes it.
 
     Attributes
     ----------
     transient : bool
-        Another try may succeed, so the next run of the workflow makes one. The others are final.
+        A later try may succeed, so the next run of the workflow makes one. The others are final.
     again_now : bool
-        Another try is worth making within the same run, after a wait.
+        Another try within the same run, after a wait, may succeed.
     """
 
     transient: bool
@@ -52,10 +52,10 @@ class Failure(StrEnum):
     SHORTENED = "download_shortened", False, False
     REFUSED_ADDRESS = "download_refused_address", False, False
     UNSUPPORTED = "download_unsupported", False, False
-    # A premiere or a live stream can be fetched when it is over; a changed site, when yt-dlp knows it again.
+    # A live stream can be downloaded after its end, a changed site after an update of yt-dlp.
     LIVE = "download_live", True, False
     NOT_UNDERSTOOD = "download_not_understood", True, False
-    # Trying again at once would take as long.
+    # Another try in the same run would be as slow.
     TOO_SLOW = "download_too_slow", True, False
     FORBIDDEN = "download_forbidden", True, True
     THROTTLED = "download_throttled", True, True
@@ -65,20 +65,18 @@ class Failure(StrEnum):
 
 
 class FetchFailed(RuntimeError):
-    """A video could not be had.
+    """A video is not available.
 
     Attributes
     ----------
     failure : Failure
     wait_s : float or None
-        What the site asks to be waited before the next try.
-    facts : dict
-        What was learnt of the video: `title`, `duration_s`, `extractor`; for info.json.
+        Wait before the next try that the site asks for (s).
     """
 
-    def __init__(self, failure, message, wait_s=None, **facts):
+    def __init__(self, failure, message, wait_s=None):
         super().__init__(plain(message))
-        self.failure, self.wait_s, self.facts = failure, wait_s, facts
+        self.failure, self.wait_s = failure, wait_s
 
 
 OF_HTTP_STATUS = {
@@ -89,15 +87,17 @@ OF_HTTP_STATUS = {
     407: Failure.NETWORK,
     408: Failure.NETWORK,
     410: Failure.GONE,
-    # Bilibili's way to say 429.
+    # Bilibili sends 412 instead of 429.
     412: Failure.THROTTLED,
+    # A partial download is longer than the file: it is removed and the next try starts over.
+    416: Failure.INCOMPLETE,
     425: Failure.SERVER_ERROR,
     429: Failure.THROTTLED,
     451: Failure.GEO_BLOCKED,
 }
-"""HTTP statuses (RFC 9110, 6585, 7725); all from 500 on are the server's error, other ones from 400 on are final."""
+"""Failure of each HTTP status (RFC 9110, 6585, 7725). All from 500 on are server errors; other ones from 400 on are final."""
 
-_SENTENCES = (
+_PATTERNS = (
     (Failure.LIVE, r"premieres? in|live event will begin|not currently live|will begin (in|shortly)|has not started"),
     (
         Failure.THROTTLED,
@@ -118,14 +118,14 @@ _SENTENCES = (
     (Failure.UNSUPPORTED, r"\bDRM\b|requested format is not available|no video formats found|unsupported features"),
     (Failure.NOT_A_VIDEO, r"unsupported url|no media found|no video found|holds no video"),
 )
-"""How sites say, through yt-dlp, what is wrong; it has no error classes for most of it. The first sentence that fits counts:
-a private video also asks to sign in, and one that is "unavailable" may be so in one country only."""
+"""Patterns of yt-dlp's error messages, which has no error classes for most failures. The first match counts: a private video also
+asks to sign in, and an "unavailable" one may be so in one country only."""
 
-_SENTENCES = tuple((failure, re.compile(pattern, re.IGNORECASE)) for failure, pattern in _SENTENCES)
+_PATTERNS = tuple((failure, re.compile(pattern, re.IGNORECASE)) for failure, pattern in _PATTERNS)
 
 
 def causes_of(error):
-    """An exception and those that led to it, the outermost first."""
+    """List an exception and its causes, the outermost first."""
     chain = []
     while error is not None and error not in chain:
         chain.append(error)
@@ -137,26 +137,26 @@ def causes_of(error):
 
 
 def plain_message(error):
-    """An exception's message without terminal colours and advice to report bugs to yt-dlp; its type where it says nothing."""
+    """Extract an exception's message, without terminal colours and advice to report bugs to yt-dlp; its type if the message is empty."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).removeprefix("ERROR: ")
     text = re.split(r"; please report this issue| Use --cookies|\. See +https?://github\.com/yt-dlp", text)[0]
-    # Servers choose some of the words.
+    # The text may come from a server.
     return plain(" ".join(text.split())) or type(error).__name__
 
 
 def failure_of(error, extracted=False):
-    """What an exception from yt-dlp means.
+    """Classify an exception from yt-dlp.
 
     Parameters
     ----------
     error : Exception
     extracted : bool
-        The site had described the video before: then a missing file is the server's fault, not a missing video.
+        The site has described the video: a missing file is then a server error, not a missing video.
 
     Returns
     -------
     FetchFailed or None
-        None where the exception is none of the download's: a bug, or trouble with the disk.
+        None for other exceptions: a bug, or an error of the disk.
     """
     from yt_dlp.networking.exceptions import HTTPError, RequestError, TransportError
     from yt_dlp.utils import ContentTooShortError, ExtractorError, GeoRestrictedError, UnsupportedError, UserNotLive, YoutubeDLError
@@ -169,9 +169,9 @@ def failure_of(error, extracted=False):
         return None
     message = " <- ".join(dict.fromkeys(plain_message(cause) for cause in causes if isinstance(cause, YoutubeDLError)))
     http = next((cause for cause in causes if isinstance(cause, HTTPError)), None)
-    said = next((failure for failure, pattern in _SENTENCES if pattern.search(message)), None)
+    matched = next((failure for failure, pattern in _PATTERNS if pattern.search(message)), None)
     if http is not None:
-        failure = _failure_of_status(http.status, said, extracted)
+        failure = _failure_of_status(http.status, matched, extracted)
         return FetchFailed(failure, message, wait_s=retry_after_s(http.response.headers.get("Retry-After")))
     for kind, failure in (
         (UserNotLive, Failure.LIVE),
@@ -182,26 +182,26 @@ def failure_of(error, extracted=False):
     ):
         if any(isinstance(cause, kind) for cause in causes):
             return FetchFailed(failure, message)
-    if said is None:
-        told = any(isinstance(cause, (ExtractorError, RequestError)) for cause in causes)
-        said = Failure.NOT_UNDERSTOOD if told else Failure.INCOMPLETE
-    return FetchFailed(said, message)
+    if matched is None:
+        of_site = any(isinstance(cause, (ExtractorError, RequestError)) for cause in causes)
+        matched = Failure.NOT_UNDERSTOOD if of_site else Failure.INCOMPLETE
+    return FetchFailed(matched, message)
 
 
-def _failure_of_status(status, said, extracted):
-    """The failure behind an HTTP status, and what the site said beside it."""
-    if status == 403 and said is not None:
-        return said
+def _failure_of_status(status, matched, extracted):
+    """Classify an HTTP status, given the failure that the site's message matches."""
+    if status == 403 and matched is not None:
+        return matched
     if extracted and status in (404, 410):
         return Failure.SERVER_ERROR
     if status in OF_HTTP_STATUS:
         return OF_HTTP_STATUS[status]
-    # Below 400 there are only redirects that lead nowhere, or in a circle.
+    # Below 400 there are only redirects that end nowhere or in a circle.
     return Failure.SERVER_ERROR if status >= 500 or status < 400 else Failure.UNSUPPORTED
 
 
 def retry_after_s(header, now=None):
-    """Seconds that a `Retry-After` header asks for (RFC 9110, 10.2.3: seconds or a date); None where it asks for nothing readable."""
+    """Read a `Retry-After` header (RFC 9110, 10.2.3: seconds or a date) as seconds; None if it is missing or not readable."""
     text = (header or "").strip()
     if text.isdecimal():
         return float(text)

@@ -1,8 +1,8 @@
-"""Which videos a run asks for again: those whose failure may have passed, and those that a limit turned away that is wider now.
+"""Decide which videos a run tries to fetch again: those with a transient failure, and those that now meet a wider limit.
 
-Snakemake runs a job again when a param changes. `fetch_video` has one for this, how often the video has been asked for
-before: it changes only where asking again can help. The outcome is kept in a file that is no output of the rule, since
-Snakemake removes outputs before it looks at params for the last time.
+Snakemake runs a job again if one of its params changes. The param `tries` of `fetch_video` is the number of earlier tries; it
+changes only if another try may succeed. The outcome of a try is kept in a file that is no output of the rule, because Snakemake
+removes outputs before it evaluates params for the last time.
 """
 
 import json
@@ -13,14 +13,14 @@ from handroll.acquire.failures import Failure
 from handroll.provenance import atomic_path
 
 VERSION = 1
-"""Raised by hand when another outcome is remembered of the same try."""
+"""Raised by hand if the same try gives another outcome."""
 
 OUTCOME = ".fetch.json"
 """Name of the file, beside the video."""
 
 
-def remember(folder, info, limits):
-    """Keep what decides whether a video is asked for again.
+def write_outcome(folder, info, limits):
+    """Write the outcome of a try, which decides whether another one is made.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def remember(folder, info, limits):
     info : dict
         As `download.fetch` returns, with `tries`.
     limits : dict
-        Those it was fetched under; see `limits.Limits`.
+        Limits of the try; see `limits.Limits`.
     """
     kept = {name: info[name] for name in ("tries", "status", "transient", "duration_s")}
     with atomic_path(Path(folder) / OUTCOME) as temporary:
@@ -37,29 +37,29 @@ def remember(folder, info, limits):
 
 
 def earlier_tries(folder, limits):
-    """How often a video has been asked for before; one less where asking again cannot help, so that nothing changes.
+    """Count the earlier tries to fetch a video; one less if another try cannot succeed, so that the param stays the same.
 
     Parameters
     ----------
     folder : path
         Of the video.
     limits : dict
-        Those of now; see `limits.Limits`.
+        Today's limits; see `limits.Limits`.
 
     Returns
     -------
     int
-        0 where it has never been asked for, or that file is damaged.
+        0 if there was no try, or the file of its outcome is damaged.
     """
     try:
         outcome = json.loads((Path(folder) / OUTCOME).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return 0
-    return outcome["tries"] - (0 if _can_help(outcome, limits) else 1)
+    return outcome["tries"] - (0 if _can_succeed(outcome, limits) else 1)
 
 
 def limits_for(video, limits):
-    """The limits of a video: a person who accepts it accepts its length, whatever that is.
+    """Limits of a video: `override: accept` also accepts its length.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def limits_for(video, limits):
     return {**limits, "min_s": 0.0, "max_s": math.inf} if video.override == "accept" else dict(limits)
 
 
-def _can_help(outcome, limits):
+def _can_succeed(outcome, limits):
     if outcome["transient"]:
         return True
     if outcome["status"] == Failure.TOO_LARGE:

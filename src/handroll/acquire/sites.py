@@ -1,4 +1,4 @@
-"""What an address tells without asking anybody: whose site it is, and whether two addresses are one video."""
+"""What the text of a source shows: its site, whether it can be downloaded, and whether two addresses are the same video."""
 
 import os
 import re
@@ -7,10 +7,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from handroll.config.sheet import is_url
 
 SITES = ("youtube", "bilibili", "other_site")
-"""Names of the counted resources: each site has its own limit of downloads at a time."""
+"""Names of the counted resources: each site has its own limit of simultaneous downloads."""
 
-DEFAULT_PORTS = {"http": 80, "https": 443}
-"""Ports of the schemes that are fetched (RFC 9110, 4.2)."""
+_DEFAULT_PORTS = (80, 443)
+"""Ports of http and https (RFC 9110, 4.2)."""
 
 _HOSTS = {
     "youtube": ("youtube.com", "youtu.be", "youtube-nocookie.com"),
@@ -18,14 +18,27 @@ _HOSTS = {
 }
 
 _TRACKING = re.compile(r"utm_\w+|si|feature|fbclid|gclid|spm_id_from|vd_source|from|share_\w+")
-"""Query parameters that say how somebody came to a page, not which page it is."""
+"""Query parameters that record how a visitor found a page. They do not select the page."""
 
 _YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _BILIBILI_ID = re.compile(r"/video/(BV[A-Za-z0-9]+|av\d+)", re.IGNORECASE)
 
 
+def address_problem(source):
+    """Why an address cannot be downloaded from, as a sentence; None for an http or https URL with a host."""
+    shown = without_credentials(source)
+    try:
+        parts = urlsplit(source)
+        _ = parts.port
+    except ValueError as error:
+        return f"{shown}: expected an http or https URL, found one that cannot be parsed: {error}"
+    if parts.scheme not in ("http", "https"):
+        return f"{shown}: expected an http or https URL, found the scheme {parts.scheme!r}"
+    return None if parts.hostname else f"{shown}: expected an http or https URL, found one without a host"
+
+
 def site_of(source):
-    """The counted site of a source: one of `SITES`, or None for a local file."""
+    """Name the counted site of a source: one of `SITES`, or None for a local file."""
     if not is_url(source):
         return None
     host = _host(_split(source))
@@ -33,10 +46,11 @@ def site_of(source):
 
 
 def same_video_key(source):
-    """A text that two addresses of one video share: the site's own id where the address shows it, else the address without its trimmings.
+    """Compute a text that all addresses of one video share.
 
-    `https://youtu.be/ID?t=5` and `https://www.youtube.com/watch?v=ID&list=L` have the same key; so have `http` and `https`,
-    with and without `www.`, with and without parameters that only track. The key of a local path is its absolute path without links.
+    It is the site's own video id if the address contains one, else the simplified address. `https://youtu.be/ID?t=5` and
+    `https://www.youtube.com/watch?v=ID&list=L` have the same key. So have `http` and `https`, and addresses with and without
+    `www.` or tracking parameters. The key of a local path is its absolute path with links resolved.
     """
     parts = _split(source)
     if parts is None:
@@ -48,9 +62,9 @@ def same_video_key(source):
         if _YOUTUBE_ID.fullmatch(found):
             return f"youtube {found}"
     if site == "bilibili" and (match := _BILIBILI_ID.search(parts.path)):
-        # The BV number's case matters; the prefix's does not. A part of a video in several parts is a video of its own.
+        # A BV number is case-sensitive, its prefix is not. Each part of a video in several parts is a video of its own.
         return f"bilibili {match[1][:2].upper()}{match[1][2:]} {query.get('p', '1')}"
-    port = "" if parts.port in (None, *DEFAULT_PORTS.values()) else f":{parts.port}"
+    port = "" if parts.port in (None, *_DEFAULT_PORTS) else f":{parts.port}"
     kept = urlencode(
         sorted((name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if not _TRACKING.fullmatch(name))
     )
@@ -58,13 +72,13 @@ def same_video_key(source):
 
 
 def without_credentials(source):
-    """An address without the user name and password that it may carry; other sources as they are."""
+    """Remove the user name and password from an address; other sources stay as they are."""
     parts = _split(source)
     return source if parts is None else urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _split(source):
-    """The parts of an address; None for a local path and for what only looks like an address."""
+    """Split an address into its parts; None for a local path and for an address that cannot be parsed."""
     if not is_url(source):
         return None
     try:

@@ -1,6 +1,6 @@
-"""Taking videos down: which ones the takedown sheet names, and removing all that derives from them.
+"""Take videos down: read the takedown sheet, and remove all results that derive from its videos.
 
-The sheet is read when the workflow is planned, so nothing heavy is imported here at the top.
+The sheet is read when the workflow is planned, so this module imports no heavy library at the top.
 """
 
 import base64
@@ -19,12 +19,12 @@ from handroll.config.sheet import ID_LENGTH, IDENTIFIER, ISO_DATE, is_url, local
 from handroll.provenance import half_written
 
 PACKED = ("shards.json", "README.md", "statistics.json", "croissant.json")
-"""Files of a dataset that are made from all of its videos, beside its shards and plots."""
+"""Files of a dataset that derive from all of its videos, apart from shards and plots."""
 
 _SHARD = re.compile(r"(train|valid|test)-\d{5}\.parquet")
 
 _COLLECTED = (".json", ".tsv", ".md", ".html", ".log", ".txt", ".csv")
-"""Suffixes of files made from many videos that are searched for the names of one."""
+"""Suffixes of files on many videos that are searched for the names of a video."""
 
 
 class Takedown(BaseModel):
@@ -37,7 +37,7 @@ class Takedown(BaseModel):
     source: str | None = Field(
         None, description="address of the video, or path of its file relative to this sheet, in any spelling, instead of its ids"
     )
-    reason: str | None = Field(None, description="who asked for it and why, for people to read")
+    reason: str | None = Field(None, description="who asked for it and why, for people")
     date: str | None = Field(None, pattern=ISO_DATE, description="day of the request (YYYY-MM-DD)")
 
     @model_validator(mode="after")
@@ -49,18 +49,18 @@ class Takedown(BaseModel):
 
 @dataclass
 class Removal:
-    """What taking down removed, or would remove.
+    """Result of a takedown: what was removed, or would be.
 
     Attributes
     ----------
     videos : list of (str, str)
         Subject and video.
     paths : list of Path
-        Files, links and folders, each with all in it.
+        Files, links and whole folders.
     size_bytes : int
-        Of all files in them.
+        Total size of all files in them.
     not_followed : list of Path
-        Links that lead out of the folder of results: what they lead to has to be looked at by a person.
+        Links to other folders; a person has to check these.
     """
 
     videos: list = field(default_factory=list)
@@ -70,7 +70,7 @@ class Removal:
 
 
 def read_takedown(path):
-    """Read the takedown sheet as a tuple of Takedown, with local paths resolved; empty where there is no such file.
+    """Read the takedown sheet as a tuple of Takedown, with local paths resolved; empty if the file does not exist.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def _with_local_path(row, sheet):
 
 
 def taken_down_names(takedowns, videos):
-    """The (subject, video) of those of the sheet's videos that stand on the list, as a frozenset: quick for thousands of both.
+    """Select the (subject, video) of the sheet's videos that the takedown sheet names, as a frozenset. Fast for thousands of both.
 
     Parameters
     ----------
@@ -102,14 +102,18 @@ def taken_down_names(takedowns, videos):
 
 
 def remove_taken_down(takedowns, directory, videos=(), dry_run=False):
-    """Remove all results that derive from the videos on the list.
+    """Remove all results that derive from the videos of the takedown sheet.
 
-    That is every folder and file of theirs in any phase, partial downloads, logs and benchmarks, Snakemake's records of them,
-    and every file made from many videos, which lie in a phase's own folder, that holds or names one of theirs; where a shard does,
-    the packed files beside it go together, so that the next run packs them again, and so does an export that holds one. An
-    experiment of the benchmark whose motion, features, windows or scored motions hold one goes as a whole, with its scores, its
-    tables, and the models that were trained or validated on it; an experiment on other data stays. A local source stays: only the
-    link to it goes. Links are never followed.
+    These are removed:
+
+    - folders and files of the video in all phases, partial downloads, logs, timings, and Snakemake's records of them;
+    - files on many videos that name the video (they are directly in the folder of a phase);
+    - all packed files of a dataset if one of its shards holds the video: the next run packs them again;
+    - exports that hold the video;
+    - experiments whose motion, features, windows or generated motion hold the video, with scores, tables and the models that were
+      trained or validated on it.
+
+    A local source stays; only the link to it is removed. Links are never followed.
 
     Parameters
     ----------
@@ -117,15 +121,15 @@ def remove_taken_down(takedowns, directory, videos=(), dry_run=False):
     directory : path
         The working directory: the folder of `results`.
     videos : iterable of handroll.config.sheet.Video
-        The sheet; a row that names a source is also looked up among the results, for a video that no longer stands there.
+        The sheet. A takedown by source is also looked up in the results, for videos that are no longer in the sheet.
     dry_run : bool
-        Only say what would be removed.
+        Only report what would be removed.
 
     Returns
     -------
     Removal
     """
-    # The folder itself may be a link, to a larger disk: a person put it there.
+    # `results` itself may be a link to a larger disk.
     results = (Path(directory) / "results").resolve()
     names = frozenset(_names(tuple(takedowns), results, videos))
     removal = Removal(sorted(names))
@@ -141,7 +145,7 @@ def remove_taken_down(takedowns, directory, videos=(), dry_run=False):
 
 
 def _names(takedowns, results, videos):
-    """(subject, video) of all that is to be removed, results there or not."""
+    """Yield the (subject, video) of all videos to remove, with or without results."""
     yield from {(row.subject, row.video) for row in takedowns if row.source is None}
     yield from taken_down_names([row for row in takedowns if row.source is not None], videos)
     keys = {same_video_key(row.source) for row in takedowns if row.source is not None}
@@ -152,7 +156,7 @@ def _names(takedowns, results, videos):
 
 
 def _source_of(path):
-    """The source of the video beside an info.json: the file that its link leads to, else what info.json names; empty where unreadable."""
+    """Find the source of the video beside an info.json: the target of its link, else the source in info.json; empty if unreadable."""
     video = path.with_name("video")
     if video.is_symlink():
         return os.path.join(video.parent, os.readlink(video))
@@ -163,81 +167,80 @@ def _source_of(path):
 
 
 def _of_videos(results, names, not_followed):
-    """Paths below the results that are, or hold something, of the videos; links to folders are put into `not_followed`."""
+    """Yield the paths below the results that are of the videos or hold one; links to folders are added to `not_followed`."""
     packed = set()
-    for place, folders, files in os.walk(results):
-        place = Path(place)
-        if place == results / "export":
-            # Made anew from the shards in a moment, and in layouts of others: one that holds a video goes as a whole.
-            yield from (place / name for name in folders if _holds_one(place / name, names))
+    for parent, folders, files in os.walk(results):
+        parent = Path(parent)
+        if parent == results / "export":
+            # An export has a foreign layout and is quickly made again, so it is removed as a whole.
+            yield from (parent / name for name in folders if _holds_one(parent / name, names))
             folders[:] = []
-        if place == results / "benchmark":
-            # An experiment's files all derive from all clips that it was made from; the next run makes them again without the video.
-            gone = [name for name in folders if not (place / name).is_symlink() and _experiment_holds_one(place / name, names)]
-            yield from (place / name for name in gone)
+        if parent == results / "experiments":
+            # All files of an experiment derive from all of its clips; the next run makes them again without the video.
+            gone = [name for name in folders if not (parent / name).is_symlink() and _experiment_holds_one(parent / name, names)]
+            yield from (parent / name for name in gone)
             folders[:] = [name for name in folders if name not in gone]
-        of_subject = _is_of_subject(place.relative_to(results).parts)
-        not_followed += [place / name for name in folders if (place / name).is_symlink()]
-        gone = [name for name in folders if of_subject and (place.name, name) in names]
-        yield from (place / name for name in gone)
+        of_subject = _is_of_subject(parent.relative_to(results).parts)
+        not_followed += [parent / name for name in folders if (parent / name).is_symlink()]
+        gone = [name for name in folders if of_subject and (parent.name, name) in names]
+        yield from (parent / name for name in gone)
         folders[:] = [name for name in folders if name not in gone]
         for name in files:
-            path = place / name
-            # Only a phase's own folder holds what is made from many videos; below it, others' files may say the same words.
-            collected = place.parent == results and not path.is_symlink()
-            if (of_subject and _is_of(place.name, name, names)) or (collected and _names_one(path, names)):
+            path = parent / name
+            # Files on many videos are directly in a phase's folder. Files of other videos below it may contain the same words.
+            collected = parent.parent == results and not path.is_symlink()
+            if (of_subject and _is_of(parent.name, name, names)) or (collected and _names_one(path, names)):
                 yield path
                 if collected and _is_shard(name):
-                    packed.add(place)
-    for place in packed:
-        yield from (path for path in place.iterdir() if path.is_file() and _is_packed(path))
+                    packed.add(parent)
+    for parent in packed:
+        yield from (path for path in parent.iterdir() if path.is_file() and _is_packed(path))
 
 
 def _holds_one(folder, names):
-    """Whether a folder holds one of the videos anywhere: a folder or file of its name in a folder of its subject's."""
-    for place, folders, files in os.walk(folder):
-        subject = os.path.basename(place)
+    """Whether a folder contains, at any depth, a folder or file with a video's name in a folder with its subject's name."""
+    for parent, folders, files in os.walk(folder):
+        subject = os.path.basename(parent)
         if any((subject, name) in names for name in folders) or any(_is_of(subject, name, names) for name in files):
             return True
     return False
 
 
 def _experiment_holds_one(folder, names):
-    """Whether an experiment was made from one of the videos: its tables have a row of it, or its lists of windows name it."""
-    for place, _, files in os.walk(folder):
+    """Whether an experiment derives from one of the videos: a table has a row of it, or a list of windows names it."""
+    for parent, _, files in os.walk(folder):
         for name in files:
-            path = Path(place, name)
+            path = Path(parent, name)
             if path.is_symlink():
                 continue
             if name in ("training.json", "windows.json") and _windows_name_one(path, names):
                 return True
-            # What a killed job was writing may be unreadable; it is no sign that the experiment has to do with the video.
+            # Temporary files of killed jobs may be unreadable. They do not show that the experiment holds the video.
             if path.suffix == ".parquet" and not half_written(name) and _table_names_one(path, names):
                 return True
     return False
 
 
 def _windows_name_one(path, names):
-    """Whether a list of windows (rules prepare_training, choose_windows) has one of the videos."""
+    """Whether a list of windows (rules prepare_training, choose_windows) names one of the videos."""
     try:
         windows = json.loads(path.read_text(encoding="utf-8")).get("windows", {})
         return any((subject, video) in names for entries in windows.values() for subject, video, *_ in entries)
     except (ValueError, TypeError, AttributeError):
-        # A file that cannot be read might hold it.
+        # An unreadable file may hold the video.
         return True
 
 
 def _is_of_subject(parts):
-    """Whether a folder is a subject's, by its parts below the results: a subject may be named like a phase, a rule or `clips`."""
-    if parts[:1] == ("benchmark",):
-        # Experiments, whatever they are called.
+    """Whether a folder is that of a subject, by its depth below the results: subjects may have the names of phases or rules."""
+    if parts[:1] == ("experiments",):
         return False
-    nested = parts[:1] in (("logs",), ("benchmarks",)) or parts[:2] == ("dataset", "clips")
+    nested = parts[:1] in (("logs",), ("timings",)) or parts[:2] == ("dataset", "clips")
     return len(parts) == (3 if nested else 2)
 
 
 def _is_of(subject, name, names):
-    """Whether a file in a subject's folder is named after one of the videos: `prelude.parquet` is of `prelude`, not of `prelude.2`."""
+    """Whether a file in a subject's folder has the name of a video: `prelude.parquet` is of `prelude`, not of `prelude.2`."""
     stem = (half_written(name) or name).rpartition(".")[0]
     return (subject, name) in names or (subject, stem) in names
 
@@ -247,12 +250,12 @@ def _is_packed(path):
 
 
 def _is_shard(name):
-    """Whether a file is a shard, or one that a killed job was writing."""
+    """Whether a file is a shard, or the temporary file of one."""
     return _SHARD.fullmatch(half_written(name) or name) is not None
 
 
 def _names_one(path, names):
-    """Whether a file made from many videos holds one of the videos."""
+    """Whether a file on many videos holds one of the videos."""
     if path.suffix == ".parquet":
         return _table_names_one(path, names)
     if path.suffix not in _COLLECTED:
@@ -278,55 +281,58 @@ def _table_names_one(path, names):
                 if not names.isdisjoint(zip(batch["subject"].to_pylist(), batch["video"].to_pylist(), strict=True)):
                     return True
     except (pa.ArrowException, OSError):
-        # What cannot be read might hold it.
+        # An unreadable file may hold the video.
         return True
     return False
 
 
 def _records(folder, names):
-    """Snakemake's records of outputs of the videos: files named by the output's path in base64, cut into folders where it is long."""
+    """Yield Snakemake's records of outputs of the videos.
+
+    The name of a record is the path of the output in base64; a long name is split into folders.
+    """
     for kind in ("metadata", "incomplete"):
-        for place, _, files in os.walk(folder / kind):
+        for parent, _, files in os.walk(folder / kind):
             for name in files:
-                parts = [*(part.removeprefix("@") for part in Path(place, name).relative_to(folder / kind).parts)]
+                parts = [*(part.removeprefix("@") for part in Path(parent, name).relative_to(folder / kind).parts)]
                 try:
                     output = Path(base64.urlsafe_b64decode("".join(parts)).decode())
                 except (binascii.Error, UnicodeDecodeError):
                     continue
                 if output.parts[:1] == ("results",) and _is_output_of(output.parts[1:], names):
-                    yield Path(place, name)
+                    yield Path(parent, name)
 
 
 def _is_output_of(parts, names):
     """Whether an output, by its parts below the results, is of one of the videos."""
-    place = next((end for end in range(len(parts)) if _is_of_subject(parts[:end])), None)
-    if place is None:
+    depth = next((end for end in range(len(parts)) if _is_of_subject(parts[:end])), None)
+    if depth is None:
         return False
-    subject, name = parts[place - 1 : place + 1]
-    return (subject, name) in names or (place == len(parts) - 1 and _is_of(subject, name, names))
+    subject, name = parts[depth - 1 : depth + 1]
+    return (subject, name) in names or (depth == len(parts) - 1 and _is_of(subject, name, names))
 
 
 def _size(path):
-    """Bytes of a file, or of all files in a folder; links count nothing."""
+    """Size of a file, or of all files in a folder; links do not count."""
     if path.is_symlink():
         return 0
     if path.is_file():
         return path.stat().st_size
-    return sum(_size(Path(place, name)) for place, _, files in os.walk(path) for name in files)
+    return sum(_size(Path(parent, name)) for parent, _, files in os.walk(path) for name in files)
 
 
 def _remove(path):
-    """Remove a file, a link (not what it leads to), or a folder, also where they are read-only."""
+    """Remove a file, a link (not its target) or a folder, also read-only ones."""
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return
-    for place, _, _ in os.walk(path):
-        os.chmod(place, 0o755)
+    for parent, _, _ in os.walk(path):
+        os.chmod(parent, 0o755)
     shutil.rmtree(path)
 
 
 def _remove_empty_folders(results, names):
-    """Remove the subjects' folders that are empty now."""
+    """Remove the folders of subjects that are empty."""
     for subject in {subject for subject, _ in names}:
         for folder in [path for path in results.rglob(subject) if path.is_dir() and not path.is_symlink()]:
             if not any(folder.iterdir()):

@@ -1,4 +1,4 @@
-"""What the sections of the configuration are made of."""
+"""Base class and value types of the sections of the configuration."""
 
 from typing import Annotated
 
@@ -13,9 +13,9 @@ Name = Annotated[str, Field(min_length=1)]
 
 
 class Section(BaseModel):
-    """A part of the configuration: unknown keys, wrong types and infinite numbers are errors.
+    """A section of the configuration. Unknown keys, wrong types and infinite numbers are errors.
 
-    Numbers may come as text, as Snakemake's --config gives them.
+    Numbers may be text, as Snakemake's --config gives them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

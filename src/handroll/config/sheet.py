@@ -1,6 +1,6 @@
-"""Tab-separated sheets that people edit: the sheet of videos with every column, and the one way to read any sheet.
+"""Read tab-separated sheets that people edit; the sheet of videos with all its columns.
 
-The JSON schema of a row and the columns' reference page are made in `handroll.config.pipeline`.
+`handroll.config.reference` generates the JSON schema of a row and the reference of the columns.
 """
 
 import difflib
@@ -14,25 +14,25 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from handroll.text import CONTROL, plain, shown
 
 IDENTIFIER = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
-"""What a subject or video id may look like: safe as a folder name, and never `..` or hidden."""
+"""Pattern of a subject or video id: safe as a folder name, never `..` or hidden."""
 
 ID_LENGTH = 100
-"""Longest subject or video id, in characters: with a suffix it still fits the 255 bytes that file systems allow a name."""
+"""Maximum length of a subject or video id, in characters. With suffixes it fits the 255 bytes that file systems allow a name."""
 
 ISO_DATE = r"^\d{4}-\d{2}-\d{2}$"
-"""A day as ISO 8601 writes it."""
+"""Pattern of a day in ISO 8601."""
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
-# Not str.splitlines: a title may hold characters, such as U+2028, that it takes for the end of a line.
+# str.splitlines also splits at characters that titles may contain, such as U+2028.
 
 Size = Annotated[int, Field(ge=1)]
 
-MOST_PROBLEMS = 20
-"""Problems that an error lists; a sheet of another kind has one in every line."""
+MAX_PROBLEMS = 20
+"""Maximum number of problems in an error message; a file of another kind has one in every line."""
 
 
 class SheetError(ValueError):
-    """A sheet is not right; the message lists every problem with its line."""
+    """A sheet is invalid; the message lists the problems with their lines."""
 
 
 class Video(BaseModel):
@@ -48,23 +48,23 @@ class Video(BaseModel):
         description="the performer's own MIDI file, path relative to the sheet, time 0 = the video's first frame; used instead of the transcription",
     )
     split: Literal["train", "valid", "test"] | None = Field(None, description="pins the video to a split")
-    override: Literal["accept", "reject"] | None = Field(None, description="a person's verdict, which stands above that of the screens")
+    override: Literal["accept", "reject"] | None = Field(None, description="a person's verdict, which takes precedence over the screening")
     permission: Literal["granted", "unknown", "refused"] = Field(
-        "unknown", description="the performer's permission to publish motion and sound"
+        "unknown", description="the performer's permission to publish motion and audio"
     )
     licence: str | None = Field(None, description="licence of the recording, as its publisher states it")
-    focal_px: Annotated[float, Field(gt=0)] | None = Field(None, description="true focal length (px of the shown picture), where known")
+    focal_px: Annotated[float, Field(gt=0)] | None = Field(None, description="true focal length (px of the displayed frame), if known")
     keyboard: str | None = Field(
         None,
-        description="points of the keyboard marked by hand, used instead of looking for it: `KEY-front X Y` or `KEY-back X Y` (px of the shown picture) of the left edges of keys, `end` for the right end, at least 4, separated by `;`, such as `A0-front 102 655; A0-back 110 401; end-front 1820 650; end-back 1811 398`",
+        description="points of the keyboard marked by hand, used instead of automatic detection: `KEY-front X Y` or `KEY-back X Y` (px of the displayed frame) for the left edges of keys, `end` for the right end of the keyboard, at least 4, separated by `;`, such as `A0-front 102 655; A0-back 110 401; end-front 1820 650; end-back 1811 398`",
     )
-    title: str | None = Field(None, description="title, as a listing told it")
-    uploader: str | None = Field(None, description="who uploaded the video, as a listing told it")
-    upload_date: str | None = Field(None, pattern=ISO_DATE, description="day of the upload (YYYY-MM-DD), as a listing told it")
-    duration_s: Annotated[float, Field(ge=0)] | None = Field(None, description="length of the video (s), as a listing told it")
-    width_px: Size | None = Field(None, description="width of the picture (px), as a listing told it")
-    height_px: Size | None = Field(None, description="height of the picture (px), as a listing told it")
-    notes: str | None = Field(None, description="anything for people to read")
+    title: str | None = Field(None, description="title, from a listing")
+    uploader: str | None = Field(None, description="uploader of the video, from a listing")
+    upload_date: str | None = Field(None, pattern=ISO_DATE, description="day of the upload (YYYY-MM-DD), from a listing")
+    duration_s: Annotated[float, Field(ge=0)] | None = Field(None, description="duration of the video (s), from a listing")
+    width_px: Size | None = Field(None, description="width of the frames (px), from a listing")
+    height_px: Size | None = Field(None, description="height of the frames (px), from a listing")
+    notes: str | None = Field(None, description="notes for people")
 
     @field_validator("keyboard")
     @classmethod
@@ -77,7 +77,7 @@ class Video(BaseModel):
 
 
 def read_sheet(path):
-    """The videos of a sheet: tab-separated values with a header; empty lines and lines that start with # are skipped.
+    """Read the videos of a sheet: tab-separated values with a header. Empty lines and lines that start with # are skipped.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def read_sheet(path):
     Returns
     -------
     list of Video
-        In the order of the sheet; paths as of `local_path`. Whether the files exist is not checked here.
+        In the order of the sheet; paths as `local_path` returns them. The files need not exist.
 
     Raises
     ------
@@ -98,16 +98,16 @@ def read_sheet(path):
 
 
 def read_rows(path, model, key=()):
-    """The rows of a tab-separated sheet, each checked by a model; empty lines and lines that start with # are skipped.
+    """Read the rows of a tab-separated sheet and validate each with a model. Empty lines and lines that start with # are skipped.
 
     Parameters
     ----------
     path : path
-        UTF-8, its first line of values the header.
+        UTF-8; the first line with values is the header.
     model : subclass of pydantic.BaseModel
-        Its fields are the columns that the sheet may have; required fields are columns that it must have.
+        Its fields are the known columns; required fields are required columns.
     key : tuple of str
-        Columns that tell rows apart: two rows that agree in all of them are a problem. Empty: rows may repeat.
+        Columns that identify a row: two rows that agree in all of them are a problem. Empty: rows may repeat.
 
     Returns
     -------
@@ -117,15 +117,15 @@ def read_rows(path, model, key=()):
     Raises
     ------
     SheetError
-        The problems with their line numbers, at most `MOST_PROBLEMS` of them.
+        The problems with their line numbers, at most `MAX_PROBLEMS` of them.
     """
     lines = numbered_lines(read_text(path))
     if not lines:
-        raise SheetError(f"sheet {path}: expected a header line and one line a row, found nothing")
+        raise SheetError(f"sheet {path}: expected a header line and one line for each row, found nothing")
     (header_number, header), *body = lines
     header = [name.strip() for name in header]
     problems = _header_problems(header, header_number, model)
-    rows, seen = [], {}
+    rows, lines_of = [], {}
     for number, cells in [] if problems else body:
         if len(cells) > len(header):
             problems.append(f"line {number}: expected {len(header)} tab-separated cells, found {len(cells)}")
@@ -142,39 +142,39 @@ def read_rows(path, model, key=()):
             problems += [f"line {number}{_explain_cell(problem)}" for problem in error.errors()]
             continue
         name = tuple(getattr(row, column) for column in key)
-        if key and name in seen:
-            told = ", ".join(f"{column} {value}" for column, value in zip(key, name, strict=True))
-            problems.append(f"line {number}: {told} stands already in line {seen[name]}; give each row its own")
+        if key and name in lines_of:
+            shared = ", ".join(f"{column} {value}" for column, value in zip(key, name, strict=True))
+            problems.append(f"line {number}: {shared} is already in line {lines_of[name]}; give each row its own")
             continue
-        seen[name] = number
+        lines_of[name] = number
         rows.append(row)
     if problems:
-        lines = [f"sheet {path} has {len(problems)} problem(s):", *(f"  {problem}" for problem in problems[:MOST_PROBLEMS])]
-        more = len(problems) - MOST_PROBLEMS
+        lines = [f"sheet {path} has {len(problems)} problem(s):", *(f"  {problem}" for problem in problems[:MAX_PROBLEMS])]
+        more = len(problems) - MAX_PROBLEMS
         raise SheetError("\n".join([*lines, f"  and {more} more"] if more > 0 else lines))
     return rows
 
 
 def read_text(path):
-    """A sheet's text, line ends as they are; raises SheetError where there is no UTF-8 text."""
+    """Read a sheet as text without changing line ends; raises SheetError if it is not UTF-8 text."""
     try:
         data = Path(path).read_bytes()
     except (OSError, ValueError) as error:
-        # A path with a zero byte is a ValueError.
+        # A path with a zero byte raises ValueError.
         raise SheetError(f"sheet {plain(path)}: expected a tab-separated UTF-8 file, found: {error}") from None
-    # Without a byte order mark, UTF-16 of English text is valid UTF-8 with a zero byte in every character.
+    # English text in UTF-16 without a byte order mark is valid UTF-8 with a zero byte in every character.
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:4]:
         raise SheetError(f"sheet {path}: expected a tab-separated UTF-8 file, found UTF-16; save it as UTF-8")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        found = f"the byte 0x{data[error.start]:02x} in line {line}, which is of another encoding"
+        found = f"the byte 0x{data[error.start]:02x} in line {line}, which has another encoding"
         raise SheetError(f"sheet {path}: expected a tab-separated UTF-8 file, found {found}; save it as UTF-8") from None
 
 
 def numbered_lines(text):
-    """Lines of a sheet that hold values, as (number from 1, cells); comments and empty lines are left out."""
+    """List the lines of a sheet with values, as (number from 1, cells), without comments and empty lines."""
     lines = enumerate(_LINE_END.split(text), start=1)
     return [(number, line.split("\t")) for number, line in lines if line.strip() and not line.startswith("#")]
 
@@ -190,12 +190,12 @@ def _header_problems(header, number, model):
             )
     needed = [name for name, field in model.model_fields.items() if field.is_required()]
     problems += [f"line {number}: column {name!r} is missing" for name in needed if name not in header]
-    problems += [f"line {number}: column {shown(name)} stands twice" for name in sorted({n for n in header if header.count(n) > 1})]
+    problems += [f"line {number}: column {shown(name)} occurs twice" for name in sorted({n for n in header if header.count(n) > 1})]
     return problems
 
 
 def _explain_cell(problem):
-    """Where in a line a pydantic error is, what was expected, what was found."""
+    """Describe a pydantic error: the column, what was expected, what was found."""
     if not problem["loc"]:
         return f": {problem['ctx']['error']}"
     name = problem["loc"][0]
@@ -213,38 +213,38 @@ def _explain_cell(problem):
 
 
 def is_url(source):
-    """Whether a source is to be downloaded rather than linked."""
+    """Whether a source is a URL, which is downloaded, rather than a file, which is linked."""
     return re.match(r"^[A-Za-z][A-Za-z0-9+.-]*://", source) is not None
 
 
 def source_name(source):
-    """What to call a source in tables: its URL, or the name of a local file, which stays the same when the file's folder moves."""
+    """Name a source in tables: its URL, or the name of a local file, which stays the same when the folder moves."""
     return source if is_url(source) else Path(source).name
 
 
 def local_path(cell, sheet):
-    """The path of a file that a sheet names, written in one way however the cell spells it.
+    """Normalise the path of a file in a sheet.
 
     Parameters
     ----------
     cell : str
-        A path, relative to the sheet; `~` is the home folder.
+        Path, relative to the sheet; `~` is the home folder.
     sheet : path
         The sheet's file.
 
     Returns
     -------
     str
-        Without links and `..` in its folders. Relative to the working directory where the cell is relative or the file is below the
-        working directory: such a path is still right after the whole project has moved. Else absolute.
+        Path without links and `..` in its folders. It is relative to the working directory if the cell is relative or the file is below
+        the working directory, so that it stays valid when the whole project moves. Else it is absolute.
     """
-    # Unlike Path.expanduser, os.path's leaves the name of a user whom the system does not know as it is.
+    # os.path.expanduser keeps the name of an unknown user; Path.expanduser raises an error.
     here, given = Path.cwd(), Path(os.path.expanduser(cell))
     path = Path(os.path.realpath((Path(sheet).resolve().parent / given).parent), given.name)
     if given.is_absolute() and not path.is_relative_to(here):
         return str(path)
     relative = os.path.relpath(path, here)
-    # A name with a colon is not to be taken for an address.
+    # Without the prefix, a name with a colon would look like an address.
     return os.path.join(os.curdir, relative) if ":" in relative else relative
 
 

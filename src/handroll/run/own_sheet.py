@@ -1,7 +1,7 @@
-"""The sheet of your own videos: a distinct name for each file or URL, kept from one run to the next.
+"""The sheet of your own videos, with a distinct name for each file or URL.
 
-The output folder holds one sheet with every video that was ever run there. A second run adds rows and never renames or replaces
-those of the first: results lie in folders of these names.
+The output folder contains one sheet of all videos that were run there. A later run adds rows and never renames or replaces
+existing ones, because the folders of results have these names.
 """
 
 import os
@@ -19,14 +19,14 @@ SUBJECT = "own"
 """Subject of your own videos."""
 
 NAME_LENGTH = 80
-"""Longest name made of a file name or address, in characters; a number may follow."""
+"""Maximum length of a name made from a file name or address, in characters; a number may follow."""
 
 COLUMNS = ("subject", "video", "source", "midi", "override")
 """Columns that the sheet always has."""
 
 
 def name_of(source):
-    """A safe name from a path's stem, or from the site and the video id of an address.
+    """Make a safe name from a path's stem, or from the site and the video id of an address.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def name_of(source):
     if not is_url(source):
         text = Path(source).stem
     elif site_of(source) != "other_site" and " " in (key := same_video_key(source)):
-        # "youtube ID", "bilibili ID PART": the first part goes without its number.
+        # "youtube ID", "bilibili ID PART"; the number of the first part is left out.
         return re.sub(r"[^A-Za-z0-9_.-]", "_", key.removesuffix(" 1"))
     else:
         parts = urlsplit(source)
@@ -48,14 +48,14 @@ def name_of(source):
 
 
 def distinct_names(sources, taken=()):
-    """A name for each source, none of them taken; a name that is gets a number behind it.
+    """Make an unused name for each source; a number is appended to a name that is in use.
 
     Parameters
     ----------
     sources : iterable of str
         Paths and URLs.
     taken : iterable of str
-        Names in use. Names that differ in case only count as equal, since some file systems do not tell them apart.
+        Names in use. Names that differ only in case count as equal, as on some file systems.
 
     Returns
     -------
@@ -75,17 +75,17 @@ def distinct_names(sources, taken=()):
 def add_videos(sheet, sources, names=(), midis=()):
     """Add videos to the sheet, each once, and return their rows.
 
-    A source that the sheet has keeps its row and its name. New rows have `override: accept`: whatever the screening says of your
-    own video, its motion is made.
+    A source in the sheet keeps its row and its name. New rows have `override: accept`, so that motion is made of your own video
+    whatever the screening finds.
 
     Parameters
     ----------
     sheet : path
-        Made where there is none.
+        Made if it does not exist.
     sources : sequence of str
-        Paths and URLs; a source that is given twice counts once.
+        Paths and URLs; duplicates count once.
     names, midis : sequence of str, optional
-        Of each source; empty: names are made, and there is no MIDI file.
+        Name and MIDI file of each source; empty: names are made, and there are no MIDI files.
 
     Returns
     -------
@@ -95,8 +95,8 @@ def add_videos(sheet, sources, names=(), midis=()):
     Raises
     ------
     SheetError
-        The sheet has problems; a name is not safe, belongs to another source, or the source has another name already; a path holds
-        a character that a sheet cannot hold.
+        The sheet is invalid; a name is not safe or belongs to another source; a source has another name already; a path contains
+        a character that a sheet cannot contain.
     """
     sheet = Path(sheet)
     rows = {row.video: row for row in read_rows(sheet, Video, ("subject", "video"))} if sheet.is_file() else {}
@@ -112,7 +112,7 @@ def add_videos(sheet, sources, names=(), midis=()):
         midi = os.path.abspath(midis[number]) if midis else rows[name].midi if name in rows else None
         for path in filter(None, (stored, midi)):
             _check_path(path)
-        # Another spelling of a source stays out of the sheet: it would be fetched again.
+        # A known source keeps its spelling; another one would trigger a new download.
         old = rows[name].model_dump() if name in rows else {"subject": SUBJECT, "video": name, "source": stored, "override": "accept"}
         rows[name] = Video.model_validate(old | {"midi": midi})
         known[_key(stored)] = name
@@ -123,7 +123,7 @@ def add_videos(sheet, sources, names=(), midis=()):
 
 
 def write_sheet(path, rows):
-    """Write rows as a sheet, with the columns that any of them fills; a sheet that would stay the same is not touched."""
+    """Write rows as a sheet, with the columns that any row uses; an unchanged sheet is not written."""
     cells = [{name: str(value) for name, value in row.model_dump().items() if value is not None} for row in rows]
     header = [name for name in Video.model_fields if name in COLUMNS or any(name in row for row in cells)]
     lines = [header, *([row.get(name, "") for name in header] for row in cells)]
@@ -134,7 +134,7 @@ def write_sheet(path, rows):
 
 
 def _key(source):
-    """What two spellings of one source share."""
+    """Compute a text that all spellings of one source share."""
     return same_video_key(source) if is_url(source) else os.path.normpath(source)
 
 
@@ -142,9 +142,7 @@ def _check_name(name, source, known, rows):
     if not re.fullmatch(IDENTIFIER, name) or len(name) > NAME_LENGTH:
         raise SheetError(f"--name {name}: expected at most {NAME_LENGTH} letters, digits, `_`, `.` or `-`, starting with a letter or digit")
     if known not in (None, name):
-        raise SheetError(
-            f"--name {name}: {source} is in this output folder already, as {known}; leave the name out, or choose another --out"
-        )
+        raise SheetError(f"--name {name}: {source} is in this output folder already, as {known}; omit the name, or choose another --out")
     other = next((row for row in rows.values() if row.video.casefold() == name.casefold() and _key(row.source) != _key(source)), None)
     if other:
         raise SheetError(f"--name {name}: the name belongs to {other.source} in this output folder; choose another name or --out")

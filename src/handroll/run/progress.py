@@ -1,7 +1,7 @@
-"""Progress of a workflow in plain lines: one for each video and stage, with the time it took and an estimate of what is left.
+"""Progress of a workflow: one line for each video and stage, with its duration and an estimate of the remaining time.
 
-The estimate rests on finished jobs. How long each rule takes relative to the others is known (`COSTS`); how fast this machine is,
-and how many jobs run at a time, is measured on the jobs that have finished. Before the first one there is no estimate.
+The relative costs of the rules are known (`COSTS`). The speed of the computer and the number of parallel jobs are measured on
+finished jobs, so there is no estimate before the first one.
 """
 
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ STAGES = {
     "clips": ("cut_clips",),
     "overlay": ("draw_overlay",),
 }
-"""The stages of a video and their rules, in order. A stage ends with its last rule; other rules are stages of their own."""
+"""The stages of a video and their rules, in order. A stage ends with its last rule. Each other rule is a stage of its own."""
 
 COSTS = {
     "fetch_video": (0.5, 0.0),
@@ -39,19 +39,19 @@ COSTS = {
     "cut_clips": (2.0, 0.02),
     "draw_overlay": (2.0, 0.55),
 }
-"""Cost of each rule: seconds of processor time for any video, and for a second of one at 30 frames/s; from `results/benchmarks` of a
-1080p30 and a 720p60 video. Only their ratios matter: how fast a machine is, is measured while it works."""
+"""Cost of each rule: processor time for any video (s), and for a second of video at 30 frames/s (s). Measured in `results/timings`
+of a 1080p30 and a 720p60 video. Only the ratios matter, because the speed of the computer is measured during the run."""
 
-LEAST_SHARE = 0.05
-"""Share of the expected work that must have finished before an estimate is given."""
+MIN_FINISHED_SHARE = 0.05
+"""Minimum share of the expected work that must be finished before there is an estimate."""
 
-NO_ERROR = "its process ended without an error message; it may have been killed, for example because memory was short"
-"""Why a job failed whose log says nothing of it."""
+NO_ERROR = "its process ended without an error message; it may have been killed, for example because of too little memory"
+"""Reason of a failed job whose log contains no error."""
 
 
 @dataclass
 class Job:
-    """A job that runs or has run: its rule, its video (empty for jobs of no video) and when it started, s."""
+    """A running or finished job: its rule, its video (empty for jobs of no video), its start (s) and its log."""
 
     rule: str
     video: str
@@ -61,13 +61,13 @@ class Job:
 
 @dataclass
 class Progress:
-    """What has run and what is left, from the events of a workflow.
+    """Progress of a workflow, from its events.
 
     Parameters
     ----------
     length_of : function of str to float or None
-        Length of a video (`subject/name`), s of a video with 30 frames/s; 0 where its file is rejected, so that its jobs do nothing;
-        None while not known.
+        Length of a video (`subject/name`) (s at 30 frames/s); 0 if its file is rejected, so that its jobs do nothing; None while
+        unknown.
     """
 
     length_of: object
@@ -78,20 +78,18 @@ class Progress:
     videos: list = field(default_factory=list)
 
     def plan(self, counts, at_s):
-        """The workflow starts: `counts` jobs of each rule have to run."""
+        """Record the start of the workflow, with the number of jobs of each rule."""
         self.started_s = at_s
         self.waiting = {rule: count for rule, count in counts.items() if rule != "total"}
 
     def start(self, identity, job):
-        """A job starts; returns True for the first job of a video."""
+        """Record the start of a job."""
         self.running[identity] = job
         if job.video and job.video not in self.videos:
             self.videos.append(job.video)
-            return True
-        return False
 
     def finish(self, identity, at_s):
-        """A job has finished: the line of the stage that it ends, or None."""
+        """Record the end of a job; return the line of the stage that it completes, or None."""
         job = self.running.pop(identity, None)
         if job is None:
             return None
@@ -99,7 +97,7 @@ class Progress:
         self.finished.append((job, at_s - job.started_s))
         stage = _stage_of(job.rule)
         if stage is None and not job.log:
-            # A target without a script of its own, such as `all`.
+            # A target without a script, such as `all`.
             return None
         rules = STAGES.get(stage, (job.rule,))
         if job.rule != rules[-1] or (job.video and self.length_of(job.video) == 0.0):
@@ -108,7 +106,7 @@ class Progress:
         return self.line(job.video, stage or job.rule, took_s, at_s)
 
     def fail(self, identity):
-        """A job has failed, so the later jobs of its video will not run; returns it, or None where it is not known."""
+        """Record a failed job, after which the later jobs of its video do not run; return it, or None if it is unknown."""
         job = self.running.pop(identity, None)
         if job is not None:
             order = [rule for rules in STAGES.values() for rule in rules]
@@ -118,14 +116,14 @@ class Progress:
         return job
 
     def line(self, video, stage, took_s, at_s):
-        """The line of a finished stage."""
+        """Format the line of a finished stage."""
         left = self.left_s(at_s)
-        left = f"   about {in_words(left)} left" if left else ""
+        left = f"   about {format_duration(left)} left" if left else ""
         since_s = 0.0 if self.started_s is None else at_s - self.started_s
-        return f"{clock(since_s)}  {short(video):<24}  {stage:<18} {in_words(took_s):>8}{left}"
+        return f"{clock(since_s)}  {short(video):<24}  {stage:<18} {format_duration(took_s):>8}{left}"
 
     def left_s(self, at_s):
-        """Estimated time until everything has run, s; None while nothing is known to base it on."""
+        """Estimate the remaining time (s); None while there are too few finished jobs."""
         worked_s = sum(took for job, took in self.finished if job.rule in COSTS)
         lengths = [length for video in self.videos if (length := self.length_of(video)) is not None]
         if not lengths or worked_s <= 0.0 or self.started_s is None:
@@ -133,49 +131,49 @@ class Progress:
         mean_s = sum(lengths) / len(lengths)
         expected_s = sum(cost(job.rule, self.length_of(job.video) or 0.0) for job, _ in self.finished if job.rule in COSTS)
         rest_s = sum(count * cost(rule, mean_s) for rule, count in self.waiting.items() if rule in COSTS)
-        if expected_s < LEAST_SHARE * (expected_s + rest_s):
+        if expected_s < MIN_FINISHED_SHARE * (expected_s + rest_s):
             return None
         speed = worked_s / expected_s
-        # What the running jobs have done already is not left.
-        begun_s = sum(min(at_s - job.started_s, speed * cost(job.rule, mean_s)) for job in self.running.values() if job.rule in COSTS)
-        at_once = max((worked_s + begun_s) / max(at_s - self.started_s, 1e-3), 1.0)
-        return max(speed * rest_s - begun_s, 0.0) / at_once
+        # Work that running jobs have already done does not remain.
+        done_s = sum(min(at_s - job.started_s, speed * cost(job.rule, mean_s)) for job in self.running.values() if job.rule in COSTS)
+        parallel = max((worked_s + done_s) / max(at_s - self.started_s, 1e-3), 1.0)
+        return max(speed * rest_s - done_s, 0.0) / parallel
 
 
 def cost(rule, length_s):
-    """Expected seconds of a rule for a video of a length, s, on the machine that `COSTS` was measured on."""
-    least_s, per_s = COSTS[rule]
-    return least_s + per_s * length_s
+    """Expected duration of a rule for a video of a length (s), on the computer on which `COSTS` was measured (s)."""
+    fixed_s, per_s = COSTS[rule]
+    return fixed_s + per_s * length_s
 
 
 def _stage_of(rule):
     return next((stage for stage, rules in STAGES.items() if rule in rules), None)
 
 
-def in_words(seconds):
-    """A time in the unit that fits it: `4 s`, `12 min`, `2.5 h`."""
+def format_duration(seconds):
+    """Format a duration in a suitable unit: `4 s`, `12 min`, `2.5 h`."""
     if seconds < 99.5:
         return f"{max(seconds, 1.0):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def clock(seconds):
-    """A time since the start as `m:ss` or `h:mm:ss`."""
+    """Format the time since the start as `m:ss` or `h:mm:ss`."""
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes:>3}:{seconds:02}"
 
 
 def short(video):
-    """A video's name in at most 24 characters; your own videos without their subject."""
+    """Shorten a video's name to at most 24 characters; your own videos lose their subject."""
     name = video.removeprefix(f"{SUBJECT}/")
     return name if len(name) <= 24 else f"{name[:11]}..{name[-11:]}"
 
 
 def last_line(text):
-    """The line of a job's log that says why it failed: the last one, without time, level and class of the error.
+    """Extract the error of a failed job from its log: the last line, without time, level and class of the error.
 
-    A log that ends with no error is one of a job that was killed: `NO_ERROR`.
+    If the log does not end with an error, the job was killed: `NO_ERROR`.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     words = lines[-1].split(" ") if lines else []

@@ -1,4 +1,4 @@
-"""Snakemake's records of what made a result. One that is damaged, as by a loss of power, would let a changed setting pass unnoticed."""
+"""Snakemake's records of the provenance of results. With a damaged record, as after a power loss, a changed setting would be missed."""
 
 import base64
 import json
@@ -7,17 +7,17 @@ from pathlib import Path
 
 
 def drop_damaged(folder):
-    """Remove records that are no JSON, and the results that they are of, so that these are made again.
+    """Remove records that are not JSON, together with their results, so that these are made again.
 
     Parameters
     ----------
     folder : path
-        In which Snakemake works.
+        Working directory of Snakemake.
 
     Returns
     -------
     int
-        How many records were damaged.
+        Number of damaged records.
     """
     folder, dropped = Path(folder), 0
     records = folder / ".snakemake" / "metadata"
@@ -27,10 +27,10 @@ def drop_damaged(folder):
         try:
             json.loads(record.read_bytes())
         except ValueError:
-            # A record is named after its file, in base64; a long name is cut into folders that begin with `@`.
+            # The name of a record is the path of its result in base64; a long one is split into folders that begin with `@`.
             code = "".join(part.removeprefix("@") for part in record.relative_to(records).parts)
             record.unlink()
-            # Another file than a record names no result.
+            # Other files have no result.
             with suppress(ValueError):
                 result = Path(base64.urlsafe_b64decode(code).decode())
                 if result.parts[:1] == ("results",) and ".." not in result.parts:

@@ -1,7 +1,7 @@
-"""What a run made of a video: figures, warnings and files, read from the results of that one video.
+"""The report on a video of `handroll run`: figures, warnings and files, read from the results of the video.
 
-Your own videos are judged by the criteria of the dataset, with the thresholds of the configuration. What they find is a warning:
-motion is made wherever the file can be read.
+Your own videos are screened by the criteria of the dataset, with the thresholds of the configuration. Rejection reasons are
+warnings: motion is made of every readable file.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from handroll.reasons import Reason
 from handroll.screening.verdict import MEASURED, Verdict, judge
 from handroll.tables import read_json, undamaged
 
-FEW = 0.05
-"""A video in which a smaller share of the frames has a hand is of no use."""
+MIN_HANDS_SHARE = 0.05
+"""Minimum share of frames with a hand; a video with a smaller share gives no useful motion."""
 
-MISSING = 0.1
-"""A hand that is missing in a larger share of the frames is worth a warning, and so is a larger unusable share of the video."""
+MAX_MISSING_SHARE = 0.1
+"""A hand that is missing in a larger share of the frames gives a warning, and so does a larger unusable share of the video."""
 
 STEPS = {
     "fetch_video": "acquire/{v}/info.json",
@@ -35,11 +35,11 @@ STEPS = {
     "clean_motion": "motion/{v}/motion.parquet",
     "draw_overlay": "report/{v}/overlay.mp4",
 }
-"""An output of every step, below `results`, in the order in which the data flow. A step that fails leaves none."""
+"""An output of every step, below `results`, in the order of the data flow. A failed step leaves none."""
 
 
 def _up_to(last):
-    """The steps up to and including the one named."""
+    """List the steps up to and including one."""
     return tuple(STEPS)[: list(STEPS).index(last) + 1]
 
 
@@ -51,33 +51,33 @@ FILES = {
     "MIDI": ("keyboard/{v}/notes.mid", _up_to("label_fingering")),
     "fingering": ("keyboard/{v}/fingering.pig.txt", _up_to("label_fingering")),
 }
-"""What a user looks for, by title: the file below `results`, and the steps without which it is from an earlier run or not there."""
+"""Files for the user by title: the path below `results`, and the steps that must have succeeded, else the file is from an earlier run."""
 
 
 @dataclass(frozen=True)
 class VideoReport:
-    """What a run made of a video.
+    """Report on a video.
 
     Attributes
     ----------
     name, source : str
-        As in the sheet.
+        From the sheet.
     verdict : Verdict
-        By the criteria of the dataset.
+        Of the dataset's criteria.
     failed : str or None
-        The first step that has no result; None where all have.
+        The first step without a result; None if all have one.
     hands : float
         Share of the frames with a usable pose of at least one hand, 0..1.
     usable_s : float or None
-        Length of the usable segments, s; None while not known. Hands are looked for only there.
+        Total length of the usable segments, in which hands are detected (s); None if unknown.
     reasons : tuple of Reason
-        Of the verdict, without those that only follow from others.
+        Of the verdict, without those that follow from others.
     figures : tuple of str
-        What was found, in words.
+        Results as text.
     warnings : tuple of str
-        What is missing or doubtful, one sentence each.
+        Missing or uncertain results, one phrase each.
     files : dict of str to Path
-        Title to file, of those that this run made or confirmed.
+        Title to file, for files that this run made or confirmed.
     """
 
     name: str
@@ -93,14 +93,14 @@ class VideoReport:
 
     @property
     def stopped_by(self):
-        """The reasons for which nothing was made: the file cannot be used at all, or a person rejected it."""
-        found = {reason for criterion in self.verdict.criteria for reason in criterion.reasons}
-        return tuple(reason for reason in self.verdict.reasons if reason.stops == "motion" and reason not in found)
+        """Reasons why there is no motion: the file is unusable, or a person rejected it."""
+        of_criteria = {reason for criterion in self.verdict.criteria for reason in criterion.reasons}
+        return tuple(reason for reason in self.verdict.reasons if reason.stops == "motion" and reason not in of_criteria)
 
     @property
     def useful(self):
         """Whether the run gave motion with hands."""
-        return not self.failed and not self.stopped_by and self.hands >= FEW
+        return not self.failed and not self.stopped_by and self.hands >= MIN_HANDS_SHARE
 
 
 def read_report(root, row, thresholds):
@@ -109,10 +109,10 @@ def read_report(root, row, thresholds):
     Parameters
     ----------
     root : path
-        The folder that holds `results`.
+        Folder of `results`.
     row : handroll.config.sheet.Video
     thresholds : dict
-        The section `screen` of the configuration.
+        The section `screening` of the configuration.
 
     Returns
     -------
@@ -127,39 +127,41 @@ def read_report(root, row, thresholds):
     values = {step: _values(Path(root) / path.format(subject=row.subject, video=row.video)) for step, path in MEASURED.items()}
     by_hand = row.override if row.override == "reject" else None
     verdict = judge(values.values(), thresholds, by_hand)
-    there = {step for step, path in STEPS.items() if (results / path.format(v=v)).is_file()}
-    failed = None if by_hand else next((step for step in STEPS if step not in there), None)
+    finished = {step for step, path in STEPS.items() if (results / path.format(v=v)).is_file()}
+    failed = None if by_hand else next((step for step in STEPS if step not in finished), None)
     fingering = _values(results / f"keyboard/{v}/fingering.json")
-    states = _states(results / f"motion/{v}/motion.parquet") if "clean_motion" in there else None
+    states = _states(results / f"motion/{v}/motion.parquet") if "clean_motion" in finished else None
     report = VideoReport(row.video, row.source, verdict, failed, 0.0, None, (), (), (), {})
     if report.stopped_by:
         return report
     hands, shares = (0.0, ()) if states is None or not len(states) else _hands(states)
-    made = hands >= FEW
+    made = hands >= MIN_HANDS_SHARE
     usable_s = values["survey"].get("scores", {}).get("editing", {}).get("usable_s")
     figures, warnings = [], []
     if made:
         left, right, both = shares
         figures.append(f"both hands in {_percent(both)} of the frames")
         missing = {"left": 1.0 - left, "right": 1.0 - right}
-        warnings += [f"{side} hand missing in {_percent(share)} of the frames" for side, share in missing.items() if share > MISSING]
-    about_notes, doubts = _notes(values["agreement"], fingering, values["probe"].get("has_audio", True))
-    about_keyboard, lacking, doubtful = _keyboard(values["registration"])
+        warnings += [
+            f"{side} hand missing in {_percent(share)} of the frames" for side, share in missing.items() if share > MAX_MISSING_SHARE
+        ]
+    note_figures, note_warnings = _notes(values["agreement"], fingering, values["probe"].get("has_audio", True))
+    keyboard_figures, no_keyboard, keyboard_warnings = _keyboard(values["registration"])
     placeholders = set() if made else set(FILES)
     if made:
-        figures += [*about_notes, *about_keyboard]
-        warnings += [*_cut(values["survey"]), *doubts, *lacking, *doubtful]
+        figures += [*note_figures, *keyboard_figures]
+        warnings += [*_cut(values["survey"]), *note_warnings, *no_keyboard, *keyboard_warnings]
         if fingering.get("labelled"):
             figures.append(f"fingers for {_percent(fingering['labelled'] / fingering['notes'])} of the notes")
             figures += _offset(fingering)
         else:
             placeholders.add("fingering")
-        placeholders |= {"keyboard"} if lacking else set()
+        placeholders |= {"keyboard"} if no_keyboard else set()
         placeholders |= set() if fingering.get("notes") else {"MIDI"}
     files = {
         title: results / path.format(v=v)
         for title, (path, steps) in FILES.items()
-        if title not in placeholders and there.issuperset(steps) and (results / path.format(v=v)).is_file()
+        if title not in placeholders and finished.issuperset(steps) and (results / path.format(v=v)).is_file()
     }
     return VideoReport(
         row.video,
@@ -176,13 +178,13 @@ def read_report(root, row, thresholds):
 
 
 def report_lines(report, logs):
-    """The report as lines of text.
+    """Format the report as lines of text.
 
     Parameters
     ----------
     report : VideoReport
     logs : path
-        The folder of the jobs' logs.
+        Folder of the jobs' logs.
 
     Returns
     -------
@@ -195,8 +197,8 @@ def report_lines(report, logs):
         log = Path(logs) / report.failed / f"own/{report.name}.log"
         state = f"not finished: the step {report.failed} has no result" + (f"; see {log}" if log.is_file() and log.stat().st_size else "")
     elif not report.useful:
-        usable = "" if report.usable_s is None else f" in the {report.usable_s:.1f} s of the video that can be used"
-        why = "no part of the video can be used" if report.usable_s == 0.0 else f"(almost) no hand was found{usable}"
+        usable = "" if report.usable_s is None else f" in the usable {report.usable_s:.1f} s of the video"
+        why = "no part of the video is usable" if report.usable_s == 0.0 else f"(almost) no hand was detected{usable}"
         state = f"not useful: {why}, so there is no motion"
     else:
         state = "motion made, with warnings" if report.reasons or report.warnings else "motion made"
@@ -205,7 +207,7 @@ def report_lines(report, logs):
         lines.append(f"  {', '.join(report.figures)}")
     lines += [f"  warning: {warning}" for warning in report.warnings]
     if report.reasons:
-        lines.append("  A dataset would not accept this video:" if report.useful else "  What the screening found:")
+        lines.append("  A dataset would not accept this video:" if report.useful else "  Rejection reasons of the screening:")
         lines += [f"    {reason.sentence}" for reason in report.reasons]
     elif report.useful:
         lines.append("  A dataset would accept this video.")
@@ -213,14 +215,14 @@ def report_lines(report, logs):
 
 
 def _values(path):
-    """The values of a JSON file; none where it is not there."""
+    """Read a JSON file; empty if it does not exist."""
     values = read_json(path) if path.is_file() else {}
     with undamaged(path, "a JSON object"):
         return dict(values)
 
 
 def _states(path):
-    """The states (frame, hand 2) of a motion."""
+    """Read the states (frame, hand 2) of a motion."""
     import pyarrow.parquet as pq
 
     with undamaged(path, "a handroll motion table"):
@@ -228,16 +230,16 @@ def _states(path):
 
 
 def _hands(states):
-    """Share of the frames with any hand, and with the left one, the right one and both."""
+    """Compute the share of frames with any hand, and with the left, the right and both hands."""
     usable = states > 0
     return float(usable.any(axis=1).mean()), (*(float(share) for share in usable.mean(axis=0)), float(usable.all(axis=1).mean()))
 
 
 def _reasons(reasons, survey):
-    """The reasons of a verdict without those that only follow from others."""
+    """Select the reasons of a verdict that do not follow from others."""
     left_out = set()
     if survey.get("scores", {}).get("editing", {}).get("usable_s") == 0.0:
-        # Without usable segments no hand is looked for.
+        # Hands are detected only in usable segments.
         left_out |= {Reason.NO_HANDS, Reason.HANDS_RARELY_VISIBLE}
     if Reason.TOO_SHORT in reasons and not _cut(survey):
         left_out.add(Reason.CUT_UP)
@@ -245,14 +247,16 @@ def _reasons(reasons, survey):
 
 
 def _cut(survey):
-    """What is left out of the video."""
+    """Warn of a large unusable share of the video."""
     scores = survey.get("scores", {}).get("editing", {})
     lost = 1.0 - scores.get("usable_share", 1.0)
-    return [f"{_percent(lost)} of the video left out: cuts, titles, still frames or a moving camera"] if lost > MISSING else []
+    return (
+        [f"{_percent(lost)} of the video is not usable: cuts, titles, freeze frames or a moving camera"] if lost > MAX_MISSING_SHARE else []
+    )
 
 
 def _notes(agreement, fingering, has_audio):
-    """Figures and warnings on the notes: how many, where they come from, and what is wrong with a given MIDI file."""
+    """Figures and warnings on the notes: number, source, and problems of a given MIDI file."""
     count = fingering.get("notes", 0)
     problem, correction = agreement.get("problem"), agreement.get("correction")
     doubts = [problem["message"]] if problem else []
@@ -261,34 +265,34 @@ def _notes(agreement, fingering, has_audio):
         drift = ", with drift" if correction.get("drift") else ""
         doubts.append(f"the MIDI file is {abs(offset_s):.2g} s {'early' if offset_s > 0 else 'late'}{drift}: corrected")
     if not count:
-        lacking = "no notes were found, so there is no fingering" if has_audio else "no audio, so there are no notes and no fingering"
-        return [], [*doubts, lacking]
+        missing = "no notes were detected, so there is no fingering" if has_audio else "no audio, so there are no notes and no fingering"
+        return [], [*doubts, missing]
     source = "from the MIDI file" if agreement.get("notes") == "given" else "transcribed"
     return [f"{count} notes {source}"], doubts
 
 
 def _keyboard(registration):
-    """Figures, warnings where there is none, and doubts where there is one."""
+    """Figures and warnings on the keyboard: (figures, warning of a missing keyboard, warnings on a registered one)."""
     if registration.get("problem") or not registration:
-        why = registration.get("message") or registration.get("problem") or "none was looked for"
-        return [], [f"no keyboard, so motion is in camera coordinates, without fingering: {why}"], []
+        why = registration.get("message") or registration.get("problem") or "no detection was run"
+        return [], [f"no keyboard, so motion is in the camera frame, without fingering: {why}"], []
     confidence = registration.get("confidence")
-    about = "keyboard marked in the sheet" if registration.get("source") == "sheet" else "keyboard found"
-    about += "" if confidence is None else f" (confidence {confidence:.2f})"
+    figure = "keyboard marked in the sheet" if registration.get("source") == "sheet" else "keyboard detected"
+    figure += "" if confidence is None else f" (confidence {confidence:.2f})"
     doubts = [registration["message"]] if registration.get("doubt") else []
-    return [about + (", octave assumed" if registration.get("octave_source") == "assumed" else "")], [], doubts
+    return [figure + (", octave assumed" if registration.get("octave_source") == "assumed" else "")], [], doubts
 
 
 def _offset(fingering):
-    """The offset between audio (or MIDI file) and picture, in words."""
+    """Describe the offset between audio (or MIDI file) and video."""
     delay = fingering.get("delay") or {}
     delay_s = delay.get("estimate_s")
     if delay_s is None:
-        return ["offset between audio and picture not measurable"]
+        return ["offset between audio and video not measurable"]
     size = f"{abs(delay_s):.1f} s" if abs(delay_s) >= 1.0 else f"{1e3 * abs(delay_s):.0f} ms"
-    way = "late" if delay_s >= 0 else "early"
-    what = "MIDI file" if delay.get("of") == "midi" else "audio"
-    return [f"{what} {size} {way} ({'corrected' if delay.get('trusted') else 'not certain, so not corrected'})"]
+    direction = "late" if delay_s >= 0 else "early"
+    source = "MIDI file" if delay.get("of") == "midi" else "audio"
+    return [f"{source} {size} {direction} ({'corrected' if delay.get('trusted') else 'uncertain, so not corrected'})"]
 
 
 def _percent(share):

@@ -1,1 +1,1 @@
-"""What a configuration needs from outside: weights, licences, devices, disk space."""
+"""External requirements of a configuration: weights, licences, devices, disk space."""

@@ -1,4 +1,4 @@
-"""What a configuration needs from outside (weights, licences, a device, disk, a login) and whether it is there: `handroll doctor`."""
+"""`handroll doctor`: check the external requirements of a configuration (weights, licences, device, disk space, cookies)."""
 
 import importlib.util
 import tempfile
@@ -7,27 +7,23 @@ from enum import StrEnum
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
-import yaml
-
 from handroll.acquire.cookies import ENVIRONMENT_VARIABLE, CookieFileError, read_cookies
 from handroll.acquire.http_file import download_file
 from handroll.acquire.limits import GB, MB, free_bytes
 from handroll.acquire.sites import site_of
-from handroll.config.pipeline import ConfigError, parse_config
 from handroll.config.sheet import SheetError, read_sheet
 from handroll.device import DeviceError, torch_device
 from handroll.setup.weights import PIANOMOTION10M_URL, all_weights, experiment_weights
-from handroll.text import shown
 
 RESULTS = Path("results")
-"""Where the workflow writes, in the folder that it works in."""
+"""Folder of results, relative to the working directory."""
 
 SIZE_SLACK = 1.1
-"""A download may be this much longer than the released file is known to be."""
+"""Maximum size of a download, relative to the size of the released file."""
 
 
 class Status(StrEnum):
-    """What is found of an item."""
+    """Status of a requirement."""
 
     OK = "OK"
     MISSING = "MISSING"
@@ -37,7 +33,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """An item: its status, its name, what was found, and more lines (licence, what to do)."""
+    """Result of checking a requirement: status, name, what was found, and more lines (licence, what to do)."""
 
     status: Status
     name: str
@@ -45,81 +41,14 @@ class Finding:
     more: tuple[str, ...] = ()
 
 
-def read_config(files, settings=()):
-    """A configuration as Snakemake puts it together: later files over earlier ones, then single settings.
-
-    Parameters
-    ----------
-    files : sequence of paths
-        YAML; keys that none names have their defaults.
-    settings : sequence of str
-        `KEY=VALUE`, the value in YAML, as of Snakemake's `--config`.
-
-    Raises
-    ------
-    ConfigError
-        A file that is missing or no mapping, a setting that is none, or values that are not right.
-    """
-    values = {}
-    for file in files:
-        try:
-            found = _load_yaml(Path(file).read_text(encoding="utf-8")) or {}
-        except OSError as error:
-            raise ConfigError(f"{file}: expected a configuration file, found: {error.strerror}") from None
-        except ValueError as error:
-            raise ConfigError(f"{file}: expected YAML, found: {error}") from None
-        if not isinstance(found, dict):
-            raise ConfigError(f"{file}: expected keys with values, found {shown(found)}")
-        _merge(values, found)
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        try:
-            found = _load_yaml(value)
-        except ValueError:
-            equals = ""
-        if not equals or not key:
-            raise ConfigError(f"--config: expected KEY=VALUE, such as 'music={{engine: kong}}', found {shown(setting)}")
-        _merge(values, {key: found})
-    return parse_config(values)
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which a key that is written twice is an error; the later value would silently replace the earlier one."""
-
-    def construct_mapping(self, node, deep=False):
-        """As of the base class."""
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if twice := [key for key in dict.fromkeys(keys) if keys.count(key) > 1]:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {shown(twice[0])} twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def _load_yaml(text):
-    """The values of a YAML text; raises ValueError where there are none, saying what is wrong."""
-    try:
-        return yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from None
-    except RecursionError:
-        raise ValueError("lists or keys nested too deep") from None
-
-
-def _merge(values, more):
-    for key, value in more.items():
-        if isinstance(value, dict) and isinstance(values.get(key), dict):
-            _merge(values[key], value)
-        else:
-            values[key] = value
-
-
 def examine(config, weights=None):
-    """Look at everything that a configuration needs.
+    """Check all external requirements of a configuration.
 
     Parameters
     ----------
     config : handroll.config.pipeline.Config
     weights : sequence of Weights, optional
-        `all_weights()` and the experiment's if not given.
+        `all_weights()` and those of the experiment if not given.
 
     Returns
     -------
@@ -140,36 +69,38 @@ def examine(config, weights=None):
 
 
 def weights_finding(weights, config):
-    """What is found of weights. Those that the configuration does not need are not opened."""
+    """Check weights. Those that the configuration does not need are not opened."""
     licence = f"licence: {weights.licence}; from {weights.source}"
     try:
-        path = weights.place(config)
+        path = weights.path_in(config)
     except PackageNotFoundError as error:
-        return Finding(Status.MISSING, weights.name, f"no package {error.name}, which holds it", (licence, f"do: {weights.get}"))
+        return Finding(
+            Status.MISSING, weights.name, f"the package {error.name}, which contains it, is not installed", (licence, f"do: {weights.get}")
+        )
     if not weights.is_needed(config):
         key, value = weights.needed_by
-        there = "there, not opened" if path.exists() else "not there"
-        return Finding(Status.OPTIONAL, weights.name, f"{path} is {there}; only {key}: {value} needs it", (licence,))
+        state = "exists (not opened)" if path.exists() else "does not exist"
+        return Finding(Status.OPTIONAL, weights.name, f"{path} {state}; only {key}: {value} needs it", (licence,))
     if not path.exists():
         size = f" ({weights.size_bytes / MB:.0f} MB)" if weights.size_bytes else ""
-        # Relative to the folder that the command is called in, as of `handroll run` and `snakemake`.
+        # Relative to the current folder, as for `handroll run` and `snakemake`.
         found = f"{weights.use} needs {path.absolute()}{size}: no such file or folder"
         return Finding(Status.MISSING, weights.name, found, (licence, f"do: {weights.get}"))
     try:
-        told = weights.check(path)
+        details = weights.check(path)
     except FileNotFoundError as error:
-        # A folder may lack a file.
+        # A file is missing in a folder.
         return Finding(Status.MISSING, weights.name, str(error), (licence, f"do: {weights.get}"))
     except Exception as error:
-        # A damaged file raises whatever its reader stumbles over.
-        again = f"do: remove it, then {weights.get}"
-        return Finding(Status.WRONG, weights.name, str(error) or f"{path}: {type(error).__name__}", (licence, again))
+        # A damaged file may raise any exception.
+        remedy = f"do: remove it, then {weights.get}"
+        return Finding(Status.WRONG, weights.name, str(error) or f"{path}: {type(error).__name__}", (licence, remedy))
     size = f", {path.stat().st_size / MB:.1f} MB" if path.is_file() else ""
-    return Finding(Status.OK, weights.name, f"{weights.use}: {path}{size}{f', {told}' if told else ''}", (licence,))
+    return Finding(Status.OK, weights.name, f"{weights.use}: {path}{size}{f', {details}' if details else ''}", (licence,))
 
 
 def fetch(config, weights=None, schemes=("https",)):
-    """Download what a configuration needs, is not there, and may be fetched freely.
+    """Download missing weights that a configuration needs and that need no consent to a licence.
 
     Parameters
     ----------
@@ -177,42 +108,42 @@ def fetch(config, weights=None, schemes=("https",)):
     weights : sequence of Weights, optional
         `all_weights()` if not given.
     schemes : tuple of str
-        Of addresses that may be asked.
+        Allowed schemes of addresses.
 
     Yields
     ------
     str
-        A line on each.
+        A line of text on each download.
 
     Raises
     ------
     handroll.acquire.http_file.DownloadError
     """
     for one in all_weights() if weights is None else weights:
-        if one.url is None or not one.is_needed(config) or (path := one.place(config)).is_file():
+        if one.url is None or not one.is_needed(config) or (path := one.path_in(config)).is_file():
             continue
-        yield f"fetching {one.name} from {one.url}; {one.licence}"
+        yield f"downloading {one.name} from {one.url}; {one.licence}"
         limit = round(one.size_bytes * SIZE_SLACK)
         sha256 = download_file(one.url, path, limit, one.sha256, one.check, schemes)
-        compared = "as released" if one.sha256 else "nothing to compare it with is known"
-        yield f"fetched {path}, {path.stat().st_size} bytes, SHA-256 {sha256} ({compared})"
+        compared = "as released" if one.sha256 else "no released checksum to compare with"
+        yield f"downloaded {path}, {path.stat().st_size} bytes, SHA-256 {sha256} ({compared})"
 
 
 def _pianomotion10m(config):
-    """What is found of the released dataset, where the experiment is on it: one finding, or none."""
+    """Check the released dataset if the experiment uses it: yield one finding or none."""
     if config.benchmark.data != "pianomotion10m":
         return
     from handroll.exchange.pianomotion10m_import import list_clips
 
     name, folder = "PianoMotion10M", config.pianomotion10m.folder
-    licence = f"licence: CC BY-NC 4.0: for no commercial use; from {PIANOMOTION10M_URL}"
-    get = f"do: get it as {PIANOMOTION10M_URL} says and unpack it to {folder}; see docs/pianomotion10m.md"
+    licence = f"licence: CC BY-NC 4.0: no commercial use; from {PIANOMOTION10M_URL}"
+    get = f"do: download it as {PIANOMOTION10M_URL} describes and unpack it to {folder}; see docs/pianomotion10m.md"
     try:
         clips, left_out = list_clips(folder, config.pianomotion10m.subjects)
     except OSError as error:
         yield Finding(Status.MISSING, name, str(error), (licence, get))
         return
-    found = f"benchmark.data: {folder}, {len(clips)} clips listed, {len(left_out)} left out for their names or lists"
+    found = f"benchmark.data: {folder}, {len(clips)} clips listed, {len(left_out)} left out because of their names or lists"
     yield Finding(Status.OK, name, found, (licence,)) if clips else Finding(Status.WRONG, name, found, (licence, get))
 
 
@@ -223,45 +154,45 @@ def _device(config, weights):
     except DeviceError as error:
         return Finding(Status.MISSING, name, str(error))
     if device.type != "cuda":
-        return Finding(Status.OK, name, "networks run on the processor")
+        return Finding(Status.OK, name, "neural networks run on the CPU")
     import torch
 
     free, total = torch.cuda.mem_get_info(device)
     found = f"{torch.cuda.get_device_name(device)}, {free / GB:.1f} of {total / GB:.1f} GB free"
-    # The least that is needed for certain: what networks need beside their weights depends on the GPU.
-    least = max((one.size_bytes or 0 for one in weights if one.on_device and one.is_needed(config)), default=0)
-    if free < least:
-        more = (f"do: end what else runs there; the weights alone take {least / GB:.1f} GB",)
+    # A lower bound: the memory that networks need besides their weights depends on the GPU.
+    needed = max((one.size_bytes or 0 for one in weights if one.on_device and one.is_needed(config)), default=0)
+    if free < needed:
+        more = (f"do: end other processes on this GPU; the weights alone need {needed / GB:.1f} GB",)
         return Finding(Status.WRONG, name, found, more)
     return Finding(Status.OK, name, found)
 
 
 def _sheet(config):
-    """What is found of the sheet of videos, and the sites that it names."""
+    """Check the sheet of videos; return the finding and the sites of its videos."""
     try:
         videos = read_sheet(config.sheet)
     except (SheetError, OSError) as error:
         return Finding(Status.WRONG, "sheet of videos", str(error)), set()
     sites = {site for video in videos if (site := site_of(video.source))}
-    where = f", from {', '.join(sorted(sites))}" if sites else ", all local files"
-    return Finding(Status.OK, "sheet of videos", f"{config.sheet}: {len(videos)} videos{where if videos else ''}"), sites
+    origin = f", from {', '.join(sorted(sites))}" if sites else ", all local files"
+    return Finding(Status.OK, "sheet of videos", f"{config.sheet}: {len(videos)} videos{origin if videos else ''}"), sites
 
 
 def _existing(folder):
-    """The folder, or the nearest above it that is there."""
+    """Find the nearest existing folder among a folder and its parents."""
     folder = folder.absolute()
-    return next(place for place in (folder, *folder.parents) if place.exists())
+    return next(parent for parent in (folder, *folder.parents) if parent.exists())
 
 
 def _writing():
-    place = _existing(RESULTS)
+    folder = _existing(RESULTS)
     try:
-        with tempfile.TemporaryFile(dir=place) as file:
+        with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"handroll")
     except OSError as error:
-        more = ("do: make it writable, or work in another folder (snakemake --directory)",)
-        return Finding(Status.WRONG, f"writing {RESULTS}/", f"{place}: {error.strerror}", more)
-    return Finding(Status.OK, f"writing {RESULTS}/", f"{place} can be written to")
+        more = ("do: make it writable, or use another folder (snakemake --directory)",)
+        return Finding(Status.WRONG, f"writing {RESULTS}/", f"{folder}: {error.strerror}", more)
+    return Finding(Status.OK, f"writing {RESULTS}/", f"{folder} is writable")
 
 
 def _disk(config, sites):
@@ -270,12 +201,12 @@ def _disk(config, sites):
     if free >= reserve:
         return Finding(Status.OK, "disk space", found)
     if sites:
-        return Finding(Status.WRONG, "disk space", found, ("do: make room, or lower acquire.min_free_gb",))
-    return Finding(Status.OPTIONAL, "disk space", f"{found}; nothing is to be downloaded")
+        return Finding(Status.WRONG, "disk space", found, ("do: free some disk space, or lower acquire.min_free_gb",))
+    return Finding(Status.OPTIONAL, "disk space", f"{found}; no video has to be downloaded")
 
 
 def _javascript(sites):
-    """Whether yt-dlp has what it needs to see all formats of YouTube: a runtime that it uses, and its scripts."""
+    """Check what yt-dlp needs for all formats of YouTube: a JavaScript runtime and its scripts."""
     import yt_dlp
 
     name = "JavaScript runtime"
@@ -284,11 +215,11 @@ def _javascript(sites):
     scripts = importlib.util.find_spec("yt_dlp_ejs") is not None
     if used and scripts:
         return Finding(Status.OK, name, ", ".join(f"{key} {info.version}" for key, info in used.items()))
-    lacks = [] if used else [f"none that yt-dlp uses ({', '.join(found) or 'none known'})"]
-    lacks += [] if scripts else ["no package yt-dlp-ejs"]
-    why = "without them YouTube's formats may be missing" if "youtube" in sites else "only videos of YouTube want them"
+    missing = [] if used else [f"no runtime that yt-dlp uses ({', '.join(found) or 'none known'})"]
+    missing += [] if scripts else ["no package yt-dlp-ejs"]
+    effect = "formats of YouTube may be missing" if "youtube" in sites else "only videos of YouTube need it"
     more = ("do: install deno (https://deno.com) and the package yt-dlp-ejs; see docs/acquire.md",) if "youtube" in sites else ()
-    return Finding(Status.OPTIONAL, name, f"{', '.join(lacks)}; {why}", more)
+    return Finding(Status.OPTIONAL, name, f"{', '.join(missing)}; {effect}", more)
 
 
 def _cookies():
@@ -297,27 +228,27 @@ def _cookies():
     except CookieFileError as error:
         return Finding(Status.WRONG, "cookies", str(error))
     if not cookies.text:
-        return Finding(Status.OPTIONAL, "cookies", f"{ENVIRONMENT_VARIABLE} names no file; only sites that want a login need it")
-    # Counted without the line that names the format; never shown.
+        return Finding(Status.OPTIONAL, "cookies", f"{ENVIRONMENT_VARIABLE} is not set; only sites that ask for a login need it")
+    # The first line names the format. The cookies are never printed.
     return Finding(Status.OK, "cookies", f"{len(cookies.text.splitlines()) - 1} in the file that {ENVIRONMENT_VARIABLE} names")
 
 
 def report(findings):
-    """The findings as lines of text: a table, and what came of it."""
+    """Format findings as lines of text: a table and a summary."""
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
         first, *rest = finding.found.splitlines()
         yield f"{finding.status:<8}  {finding.name:<{width}}  {first}".rstrip()
         for line in (*rest, *finding.more):
             yield f"{'':<8}  {'':<{width}}  {line}"
-    lacking = lacks(findings)
+    problems = unsatisfied(findings)
     yield ""
-    if lacking:
-        yield f"{len(lacking)} of {len(findings)} missing or wrong: {', '.join(finding.name for finding in lacking)}"
+    if problems:
+        yield f"{len(problems)} of {len(findings)} requirements are missing or wrong: {', '.join(finding.name for finding in problems)}"
     else:
-        yield "all that this configuration needs is there"
+        yield "All requirements are satisfied."
 
 
-def lacks(findings):
-    """Those that are missing or wrong."""
+def unsatisfied(findings):
+    """Select the findings that are missing or wrong."""
     return [finding for finding in findings if finding.status in (Status.MISSING, Status.WRONG)]

@@ -1,4 +1,4 @@
-"""The weights that a configuration can ask for: where each has to be, where it comes from, its licence, and its check."""
+"""The weights that a configuration can need: path, source, licence and check of each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from pathlib import Path
 from handroll.config.pipeline import lookup, parse_config
 
 SPEECH_ENCODERS = {"hubert": "HuBERT", "wav2vec2": "wav2vec 2.0"}
-"""Names of the speech encoders, by their features, which are also their keys below `benchmark.weights`."""
+"""Names of the speech encoders by their features, which are also their keys in `benchmark.weights`."""
 
 PATH_KEYS = (
     "music.kong.checkpoint",
@@ -20,44 +20,44 @@ PATH_KEYS = (
     "benchmark.weights.released",
     "benchmark.weights.released_autoencoder",
 )
-"""Configuration keys of files and folders with weights. Relative paths are relative to the folder that a command is called in."""
+"""Configuration keys of files and folders with weights. Relative paths are relative to the current folder."""
 
 PIANOMOTION10M_URL = "https://github.com/agnJason/PianoMotion10M"
-"""Where its authors say how to get their data and weights."""
+"""Page with the authors' instructions to download data and weights."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A file with weights, one that belongs to them, or a folder of both.
+    """A file of weights, a file that belongs to them, or a folder of both.
 
     Attributes
     ----------
     name, use : str
-        What it is and what for.
-    place : function of handroll.config.pipeline.Config to path
-        Where it has to be; raises PackageNotFoundError where the package that holds it is not installed.
+        Name and purpose.
+    path_in : function of handroll.config.pipeline.Config to path
+        Expected path; raises PackageNotFoundError if the package that contains it is not installed.
     source : str
-        Where it comes from: a page's address, or the package that it lies in.
+        Address of a page, or the package that contains it.
     licence : str
-        Its licence, and what that asks or forbids.
+        Licence and its conditions.
     check : function of path to str or None
-        Opens it for real, as the engine will; raises where it is not the right one, FileNotFoundError where a folder lacks a file.
-        What it returns is told.
+        Opens it as the engine does; raises an exception if it is not the expected one, FileNotFoundError if a file is missing in a
+        folder. The text is reported.
     needed_by : (key, value) or None
-        The configuration's value that asks for it; None: every configuration.
+        The configuration value that needs it; None: every configuration.
     get : str
-        What to do where it is missing.
+        What to do if it is missing.
     size_bytes, sha256 : optional
-        Of the released file, where known.
+        Of the released file, if known.
     url : str, optional
-        Its own address, where anybody may fetch it without agreeing to anything: only then `--fetch` does.
+        Address of the file, if it needs no consent to a licence. `--fetch` downloads only such files.
     on_device : bool
-        Goes into the memory of the GPU that networks run on.
+        Whether it is loaded into GPU memory.
     """
 
     name: str
     use: str
-    place: Callable
+    path_in: Callable
     source: str
     licence: str
     check: Callable
@@ -69,7 +69,7 @@ class Weights:
     on_device: bool = False
 
     def is_needed(self, config):
-        """Whether a configuration asks for it."""
+        """Whether a configuration needs it."""
         return self.needed_by is None or lookup(config, self.needed_by[0]) == self.needed_by[1]
 
 
@@ -81,7 +81,7 @@ def _check_kong(path):
     from handroll.music import kong
 
     _, sha256 = kong.load_model(path)
-    return f"SHA-256 {sha256}, " + ("the released file" if sha256 == kong.SHA256 else "not the released file, but of its layout")
+    return f"SHA-256 {sha256}, " + ("the released file" if sha256 == kong.SHA256 else "another file of the same layout")
 
 
 def _check_transkun(path):
@@ -109,7 +109,7 @@ def _check_mediapipe(path):
 
 @cache
 def _start_tracker():
-    """Let MediaPipe load its models, and look at a black picture."""
+    """Make MediaPipe load its models."""
     from handroll.detection.hand_tracker import detect_hands
 
     detect_hands(lambda: iter(()), 8, 8)
@@ -122,10 +122,10 @@ def _kong():
         name="Kong et al. 2021",
         use="transcription",
         needed_by=("music.engine", "kong"),
-        place=lambda config: Path(config.music.kong.checkpoint),
+        path_in=lambda config: Path(config.music.kong.checkpoint),
         source=PAGE_URL,
-        licence="CC BY 4.0 (as the page states): name the authors where you pass it on",
-        get=f"`handroll doctor --fetch` with the same options, or get {FILE_NAME} from {PAGE_URL} and put it there",
+        licence="CC BY 4.0 (as the page states): name the authors when you share it",
+        get=f"run `handroll doctor --fetch` with the same options, or download {FILE_NAME} from {PAGE_URL} to this path",
         size_bytes=SIZE_BYTES,
         sha256=SHA256,
         url=f"{PAGE_URL}/files/{FILE_NAME.replace('=', '%3D')}?download=1",
@@ -155,18 +155,18 @@ def _check_mano(path):
 
 
 def _hamer():
-    """HaMeR's files, none of which may be fetched without the user: its archive is large, and MANO asks for a signature."""
+    """HaMeR's files. None is downloaded automatically: the archive is large, and MANO needs consent to its licence."""
     from handroll.pose.hamer.checkpoint import URL
     from handroll.pose.hamer.settings import settings_path
 
-    unpack = f"get {URL} (the authors' archive), unpack it, and put its hamer_ckpts/ where pose.hamer.checkpoint says, or name yours there"
+    unpack = f"download {URL} (the authors' archive), unpack it, and set pose.hamer.checkpoint to the checkpoint in its hamer_ckpts/"
     archive = {"needed_by": ("pose.engine", "hamer"), "source": URL, "get": unpack}
     return (
         Weights(
             name="HaMeR",
             use="poses",
-            place=lambda config: Path(config.pose.hamer.checkpoint),
-            licence="MIT (the code); the weights come without one of their own, and were trained with MANO",
+            path_in=lambda config: Path(config.pose.hamer.checkpoint),
+            licence="MIT (the code); the weights have no licence of their own and were trained with MANO",
             check=_check_hamer,
             size_bytes=2_689_000_000,
             on_device=True,
@@ -175,34 +175,34 @@ def _hamer():
         Weights(
             name="HaMeR's settings",
             use="poses",
-            place=lambda config: settings_path(config.pose.hamer.checkpoint),
-            licence="as HaMeR's",
+            path_in=lambda config: settings_path(config.pose.hamer.checkpoint),
+            licence="as HaMeR",
             check=_check_hamer_settings,
             **archive,
         ),
         Weights(
             name="MANO, right hand",
-            use="hands of HaMeR's poses",
+            use="hand model of HaMeR's poses",
             needed_by=("pose.engine", "hamer"),
-            place=lambda config: Path(config.pose.hamer.mano),
+            path_in=lambda config: Path(config.pose.hamer.mano),
             source="https://mano.is.tue.mpg.de",
-            licence="MANO's own, for research: sign there; never pass the file on",
-            get="sign in at https://mano.is.tue.mpg.de, get MANO v1.2, and put its models/MANO_RIGHT.pkl there",
+            licence="MANO's licence, for research: sign up there; never share the file",
+            get="sign in at https://mano.is.tue.mpg.de, download MANO v1.2, and copy its models/MANO_RIGHT.pkl to this path",
             check=_check_mano,
         ),
     )
 
 
 def all_weights():
-    """All weights that a configuration can ask for, but those of an experiment, as a tuple of `Weights`."""
+    """List all weights that a configuration can need, except those of an experiment, as a tuple of `Weights`."""
     from handroll.detection.hand_tracker import MODELS
 
     return (
         *(
             Weights(
                 name=f"MediaPipe {Path(model).stem}",
-                use="finding hands",
-                place=_in_package("mediapipe", f"mediapipe/modules/{model}"),
+                use="hand detection",
+                path_in=_in_package("mediapipe", f"mediapipe/modules/{model}"),
                 source="the package mediapipe",
                 licence="Apache-2.0",
                 check=_check_mediapipe,
@@ -211,9 +211,9 @@ def all_weights():
         ),
         Weights(
             name="Silero VAD",
-            use="telling speech from music",
+            use="speech detection",
             needed_by=("survey.speech_classifier", "silero"),
-            place=_in_package("silero-vad", "silero_vad/data/silero_vad.jit"),
+            path_in=_in_package("silero-vad", "silero_vad/data/silero_vad.jit"),
             source="the package silero-vad",
             licence="MIT",
             check=_check_silero,
@@ -222,7 +222,7 @@ def all_weights():
             name="Transkun 2",
             use="transcription",
             needed_by=("music.engine", "transkun"),
-            place=_in_package("transkun", "transkun/pretrained/2.0.pt"),
+            path_in=_in_package("transkun", "transkun/pretrained/2.0.pt"),
             source="the package transkun",
             licence="MIT",
             check=_check_transkun,
@@ -249,10 +249,10 @@ def _speech_encoder(kind):
     return Weights(
         name=SPEECH_ENCODERS[kind],
         use=f"features {kind}",
-        place=lambda config: Path(lookup(config, f"benchmark.weights.{kind}")),
+        path_in=lambda config: Path(lookup(config, f"benchmark.weights.{kind}")),
         source=PAGE_URL,
         licence="Apache-2.0",
-        get=f"get config.json and model.safetensors (or pytorch_model.bin) of {released} from {PAGE_URL} and put them there",
+        get=f"download config.json and model.safetensors (or pytorch_model.bin) of {released} from {PAGE_URL} to this folder",
         check=partial(_check_speech_encoder, kind),
         on_device=True,
     )
@@ -274,28 +274,28 @@ def _check_autoencoder(path):
     return f"SHA-256 {file_sha256(path)}"
 
 
-def _pianomotion10m(named):
-    """PianoMotion10M's checkpoints, as far as the section `benchmark.weights` names them."""
+def _pianomotion10m(paths):
+    """Yield PianoMotion10M's checkpoints that the section `benchmark.weights` contains."""
     released = {
         "source": PIANOMOTION10M_URL,
         "licence": "Apache-2.0 (the code); the weights were trained on data under CC BY-NC 4.0",
     }
-    get = f"get it as {PIANOMOTION10M_URL} says and put it there, or leave benchmark.weights."
-    if named.released:
+    get = f"download it as {PIANOMOTION10M_URL} describes to this path, or leave benchmark.weights."
+    if paths.released:
         yield Weights(
             name="PianoMotion10M's models",
             use="method released",
-            place=lambda config: Path(config.benchmark.weights.released),
+            path_in=lambda config: Path(config.benchmark.weights.released),
             get=f"{get}released empty",
             check=_check_gesture,
             on_device=True,
             **released,
         )
-    if named.released_autoencoder:
+    if paths.released_autoencoder:
         yield Weights(
             name="PianoMotion10M's auto-encoder",
             use="its FID",
-            place=lambda config: Path(config.benchmark.weights.released_autoencoder),
+            path_in=lambda config: Path(config.benchmark.weights.released_autoencoder),
             get=f"{get}released_autoencoder empty",
             check=_check_autoencoder,
             **released,
@@ -303,9 +303,9 @@ def _pianomotion10m(named):
 
 
 def experiment_weights(config):
-    """The weights that a configuration's experiment asks for, beside those of `all_weights`.
+    """List the weights that a configuration's experiment needs, besides those of `all_weights`.
 
-    None of them has a `url`: handroll knows no checksum that a download could be held against.
+    None of them has a `url`, because no checksum is known that would verify a download.
 
     Parameters
     ----------
@@ -314,17 +314,17 @@ def experiment_weights(config):
     Returns
     -------
     tuple of Weights
-        Speech encoders that give its features, and PianoMotion10M's checkpoints that it names.
+        Speech encoders of its features, and PianoMotion10M's checkpoints.
     """
-    heard = {features.removesuffix("_tuned") for features in config.benchmark.features}
-    encoders = (_speech_encoder(kind) for kind in SPEECH_ENCODERS if kind in heard)
+    kinds = {features.removesuffix("_tuned") for features in config.benchmark.features}
+    encoders = (_speech_encoder(kind) for kind in SPEECH_ENCODERS if kind in kinds)
     return (*encoders, *_pianomotion10m(config.benchmark.weights))
 
 
 def with_absolute_paths(config):
-    """The configuration with absolute paths of weights, for a workflow that works in another folder than this one.
+    """Make the paths of weights absolute, for a workflow that runs in another folder.
 
-    Relative paths are relative to the working directory; an empty path stays empty.
+    Relative paths are relative to the current folder; an empty path stays empty.
 
     Parameters
     ----------

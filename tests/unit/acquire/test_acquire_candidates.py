@@ -23,7 +23,7 @@ def test_subjects_are_safe(names, subject):
     assert subject_id(names) == subject
 
 
-def test_subjects_of_other_scripts_are_told_apart():
+def test_subjects_in_other_scripts_are_distinct():
     first, second = subject_id(("钢琴",)), subject_id(("ピアノ",))
     assert first != second and first.startswith("uploader-")
     Video(subject=first, video="x", source="y")
@@ -43,7 +43,7 @@ def test_changed_video_ids_stay_different(first, second):
         Video(subject="x", video=video_id(name), source="y")
 
 
-def test_rows_of_a_person_stay_byte_for_byte(tmp_path):
+def test_existing_rows_stay_byte_for_byte(tmp_path):
     sheet = tmp_path / "videos.tsv"
     before = b"# mine\r\nvideo\tsubject\tsource\tnotes\r\n\r\n"
     before += b'x\tann\tlocal.mp4\t  keep  "this" \xf0\x9f\x8e\xb9 \r\n# y\tann\tz\r\nz\tann\tother.mp4'
@@ -63,7 +63,7 @@ def test_rows_of_a_person_stay_byte_for_byte(tmp_path):
     assert [row.video for row in rows] == ["x", "z", "aaa", "bbb"] and rows[3].height_px == 1080
 
 
-def test_a_byte_order_mark_and_a_link_stay(tmp_path):
+def test_a_byte_order_mark_and_a_link_are_kept(tmp_path):
     real, sheet = tmp_path / "real.tsv", tmp_path / "videos.tsv"
     real.write_bytes(b"\xef\xbb\xbfsubject\tvideo\tsource\n")
     sheet.symlink_to(real)
@@ -86,7 +86,7 @@ def test_a_video_under_another_address_is_not_added(tmp_path, source):
     assert merge_into_sheet(sheet, [ONE]) == [] and sheet.read_bytes() == before
 
 
-def test_ids_that_are_taken_get_a_number(tmp_path):
+def test_ids_in_use_get_a_number(tmp_path):
     sheet = tmp_path / "videos.tsv"
     sheet.write_text("subject\tvideo\tsource\nann\tAAA\tlocal.mp4\n", encoding="utf-8")
     others = [replace(ONE, source=f"https://x.org/{n}") for n in range(2)]
@@ -108,7 +108,7 @@ def test_a_sheet_is_made_where_there_is_none(tmp_path):
     assert sheet.read_text(encoding="utf-8").splitlines()[0] == "subject\tvideo\tsource\toverride\tpermission\tlicence\ttitle\tduration_s"
 
 
-def test_a_sheet_that_changes_meanwhile_is_read_again(tmp_path, monkeypatch):
+def test_a_sheet_that_changes_during_the_merge_is_read_again(tmp_path, monkeypatch):
     from handroll.acquire import candidates
 
     sheet = tmp_path / "videos.tsv"

@@ -50,7 +50,7 @@ def test_every_failure_is_a_reason_that_stops_the_motion():
         ("[x] x: Unable to extract player response", Failure.NOT_UNDERSTOOD),
     ],
 )
-def test_what_sites_say(sentence, failure):
+def test_messages_of_sites(sentence, failure):
     found = failure_of(wrapped(ExtractorError(sentence, expected=True)))
     assert found.failure is failure and "\x1b" not in str(found) and "--cookies" not in str(found)
 
@@ -68,11 +68,11 @@ def test_classes_of_errors(error, failure):
     assert failure_of(wrapped(error)).failure is failure
 
 
-def test_bugs_are_none_of_them():
+def test_bugs_are_no_failures():
     assert failure_of(KeyError("x")) is None and failure_of(OSError(28, "No space left on device")) is None
 
 
-def test_a_failure_within_is_taken_as_it_is():
+def test_a_wrapped_failure_is_returned_unchanged():
     inner = FetchFailed(Failure.TOO_LARGE, "much")
     try:
         try:

@@ -1,4 +1,4 @@
-"""A file of a known address: whole and checked or not at all, whatever the server does."""
+"""Download of one file: complete and verified, or not at all."""
 
 import hashlib
 import http.server
@@ -46,7 +46,7 @@ def server():
             if state.length:
                 self.send_header("Content-Length", str(len(rest)))
             self.end_headers()
-            # No more than a few seconds of a drip: a client that waits for its end is then cut off.
+            # At most a few seconds: a client that waits for the end would block the test.
             for at in range(150 if state.drip_s else 0):
                 self.wfile.write(rest[at : at + 1])
                 time.sleep(state.drip_s)
@@ -74,16 +74,16 @@ def test_a_file_arrives_in_a_new_folder(server, tmp_path):
     assert path.read_bytes() == DATA and seen == [DATA] and left(path.parent) == ["weights=1.pth"]
 
 
-def test_a_break_goes_on_where_it_was(server, tmp_path):
+def test_a_lost_connection_is_resumed(server, tmp_path):
     server.breaks = [BLOCK_BYTES + 5, 100_000]
     assert download_file(server.url, tmp_path / "w", 10**7, **HTTP) == SHA256
     assert server.asked == [(None, None), (f"bytes={BLOCK_BYTES + 5}-", '"one"'), (f"bytes={BLOCK_BYTES + 100_005}-", '"one"')]
     assert left(tmp_path) == ["w"]
 
 
-def test_a_line_that_stays_broken_keeps_what_came_for_the_next_call(server, tmp_path):
+def test_a_connection_lost_at_every_try_keeps_the_part_for_the_next_call(server, tmp_path):
     server.breaks = [1000, 0, 0, 0, 0]
-    with pytest.raises(DownloadError, match="1000 bytes are kept in .*, the next call asks for the rest"):
+    with pytest.raises(DownloadError, match="1000 bytes are kept in .*, the next call resumes the download"):
         download_file(server.url, tmp_path / "w", 10**7, **HTTP)
     assert not (tmp_path / "w").exists() and (tmp_path / ".w.part").stat().st_size == 1000
     server.asked.clear()
@@ -101,13 +101,13 @@ def test_another_version_is_never_joined_to_the_old(server, tmp_path):
 
 
 @pytest.mark.parametrize(("etag", "sha256", "resumed"), [(None, None, False), ('W/"weak"', None, False), (None, SHA256, True)])
-def test_without_a_version_only_a_known_hash_lets_it_go_on(etag, sha256, resumed, server, tmp_path):
+def test_without_a_version_only_a_known_checksum_allows_resuming(etag, sha256, resumed, server, tmp_path):
     server.etag, server.breaks = etag, [1000]
     assert download_file(server.url, tmp_path / "w", 10**7, sha256, **HTTP) == SHA256
     assert server.asked[1] == ("bytes=1000-" if resumed else None, None)
 
 
-def test_a_server_that_knows_no_ranges_starts_over(server, tmp_path):
+def test_a_server_without_ranges_starts_over(server, tmp_path):
     server.breaks, server.ranges = [1000], False
     assert download_file(server.url, tmp_path / "w", 10**7, **HTTP) == SHA256
 
@@ -120,12 +120,12 @@ def test_a_part_that_is_longer_than_the_file_starts_over(server, tmp_path):
 @pytest.mark.parametrize("length", [True, False])
 def test_too_long_is_refused(length, server, tmp_path):
     server.length = length
-    with pytest.raises(DownloadError, match=f"expected at most 5000 bytes, found {len(DATA) if length else 'no end'}"):
+    with pytest.raises(DownloadError, match=f"expected at most 5000 bytes, found {len(DATA) if length else 'more'}"):
         download_file(server.url, tmp_path / "w", 5000, **HTTP)
     assert left(tmp_path) == []
 
 
-def test_other_bytes_are_not_kept(server, tmp_path):
+def test_a_file_with_another_checksum_is_not_kept(server, tmp_path):
     with pytest.raises(DownloadError, match=f"expected a file with SHA-256 {'0' * 64}, found {SHA256}"):
         download_file(server.url, tmp_path / "w", 10**7, "0" * 64, **HTTP)
     assert left(tmp_path) == []
@@ -138,7 +138,7 @@ def test_other_bytes_are_not_kept(server, tmp_path):
     assert left(tmp_path) == []
 
 
-def test_only_https_is_asked(server, tmp_path):
+def test_only_https_is_requested(server, tmp_path):
     with pytest.raises(DownloadError, match="expected an address of https"):
         download_file(server.url, tmp_path / "w", 10**7)
     server.to = "ftp://127.0.0.1/weights.pth"
@@ -148,35 +148,35 @@ def test_only_https_is_asked(server, tmp_path):
 
 
 @pytest.mark.parametrize(("status", "times"), [(404, 1), (403, 1), (503, 4), (429, 4)])
-def test_answers_that_may_pass_are_asked_for_again(status, times, server, tmp_path):
+def test_transient_statuses_are_retried(status, times, server, tmp_path):
     server.status = status
     with pytest.raises(DownloadError, match=str(status)):
         download_file(server.url, tmp_path / "w", 10**7, **HTTP)
     assert len(server.asked) == times
 
 
-def test_a_full_disk_is_told_before_anything_comes(server, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_before_the_download(server, tmp_path, monkeypatch):
     monkeypatch.setattr("handroll.acquire.http_file.free_bytes", lambda folder: 100)
     with pytest.raises(DownloadError, match=f"expected space for {len(DATA)} bytes, found 100"):
         download_file(server.url, tmp_path / "w", 10**7, **HTTP)
     assert left(tmp_path) == []
 
 
-def test_a_byte_at_a_time_is_given_up_and_kept(server, tmp_path, monkeypatch):
-    monkeypatch.setattr("handroll.acquire.slow.SLOW_S", 0.5)
+def test_a_slow_server_is_an_error_and_the_part_is_kept(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("handroll.acquire.limits.SLOW_S", 0.1)
     server.drip_s = 0.02
-    with pytest.raises(DownloadError, match=r"the server sent \d+ bytes in \d s, expected at least 60000; \d+ bytes are kept"):
+    with pytest.raises(DownloadError, match=r"expected at least 60000 bytes in 0.1 s, received \d+; \d+ bytes are kept"):
         download_file(f"{server.url}/a.pth", tmp_path / "a.pth", len(DATA), SHA256, **HTTP)
     assert DATA.startswith((tmp_path / ".a.pth.part").read_bytes())
 
 
-def test_servers_send_no_commands_to_the_terminal(server, tmp_path):
+def test_control_characters_of_a_server_are_escaped(server, tmp_path):
     server.status, server.reason = 404, "\x1b[2JGone"
     with pytest.raises(DownloadError, match=r"found the answer 404 \\x1b\[2JGone"):
         download_file(f"{server.url}/a.pth", tmp_path / "a.pth", len(DATA), SHA256, **HTTP)
 
 
-def test_a_redirect_to_what_is_no_address(server, tmp_path):
+def test_a_redirect_to_an_invalid_address(server, tmp_path):
     server.to = "https://[x/"
-    with pytest.raises(DownloadError, match="expected an address that can be read"):
+    with pytest.raises(DownloadError, match="expected a valid address, also of every redirect"):
         download_file(f"{server.url}/a.pth", tmp_path / "a.pth", len(DATA), SHA256, **HTTP)

@@ -1,11 +1,11 @@
-"""The small parts of a download: waits, cookies, what is kept of a partial one, and who is asked again."""
+"""Parts of a download: waits, cookies, the speed check, and the choice of videos to fetch again."""
 
 import pytest
 
 from handroll.acquire.back_off import Pace, wait_s
 from handroll.acquire.cookies import CookieFileError, Cookies, read_cookies
-from handroll.acquire.refetch import OUTCOME, earlier_tries, limits_for, remember
-from handroll.acquire.resume import Partial
+from handroll.acquire.limits import SpeedCheck
+from handroll.acquire.refetch import OUTCOME, earlier_tries, limits_for, write_outcome
 from handroll.acquire.status import status_table
 from handroll.config.sheet import Video
 from handroll.tables import STATUS, read_table, write_table
@@ -15,17 +15,17 @@ def middle(low, high):
     return (low + high) / 2
 
 
-def test_waits_double_up_to_the_longest():
+def test_waits_double_up_to_the_maximum():
     pace = Pace(back_off_s=5.0, max_wait_s=30.0)
     assert [wait_s(pace, failed, jitter=middle) for failed in (1, 2, 3, 4, 9)] == [5.0, 10.0, 20.0, 30.0, 30.0]
 
 
-def test_what_the_site_asks_for_is_never_undercut():
+def test_a_wait_is_never_shorter_than_the_site_asks():
     pace = Pace(back_off_s=5.0, max_wait_s=30.0)
     assert wait_s(pace, 1, 12.0, middle) == 12.0 and wait_s(pace, 2, 1.0, middle) == 10.0 and wait_s(pace, 1, 31.0, middle) is None
 
 
-def test_waits_are_spread():
+def test_waits_are_random():
     waits = {wait_s(Pace(), 1) for _ in range(20)}
     assert len(waits) > 10 and all(2.5 <= wait <= 7.5 for wait in waits)
 
@@ -33,7 +33,7 @@ def test_waits_are_spread():
 LINE = "x.org\tFALSE\t/\tFALSE\t0\tsession\t{}"
 
 
-def test_cookies_are_read_and_not_shown(tmp_path):
+def test_cookies_are_read_and_redacted(tmp_path):
     path = tmp_path / "cookies.txt"
     lines = [
         "# Netscape HTTP Cookie File",
@@ -53,7 +53,7 @@ def test_no_cookies():
 
 
 @pytest.mark.parametrize("text", ['{"a": "hidden-value"}', "hidden-value", ""])
-def test_files_that_hold_no_cookies(tmp_path, text):
+def test_files_without_cookies(tmp_path, text):
     path = tmp_path / "cookies.txt"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(CookieFileError) as caught:
@@ -63,27 +63,15 @@ def test_files_that_hold_no_cookies(tmp_path, text):
         read_cookies({"HANDROLL_COOKIES": str(tmp_path / "none")})
 
 
-def test_a_partial_download_is_gone_on_with_only_for_the_same_request(tmp_path):
-    def opened(**request):
-        return Partial.open(tmp_path / ".download", **{"source": "https://x.org/v", "max_height_px": 1080, **request})
-
-    partial = opened()
-    partial.choose({"format_id": "1", "parts": []})
-    partial.note_version("https://x.org/f", '"one"')
-    (partial.folder / "video.mp4.part").write_bytes(b"abc")
-    again = opened()
-    assert again.formats == {"format_id": "1", "parts": []} and again.version_of("https://x.org/f") == '"one"' and again.size_bytes() == 3
-    again.choose({"format_id": "1", "parts": []})
-    assert again.size_bytes() == 3
-    again.choose({"format_id": "1", "parts": [{"filesize": 9}]})
-    assert again.size_bytes() == 0 and again.version_of("https://x.org/f") is None
-    (again.folder / "video.mp4.part").write_bytes(b"abc")
-    other = opened(max_height_px=720)
-    assert other.formats is None and other.size_bytes() == 0
-    (other.folder / "state.json").write_text("{broken", encoding="utf-8")
-    (other.folder / "video.mp4.part").write_bytes(b"abc")
-    assert opened(max_height_px=720).size_bytes() == 0
-    assert "x.org/f" not in (tmp_path / ".download" / "state.json").read_text(encoding="utf-8")
+def test_a_slow_transfer_is_detected_over_each_period(monkeypatch):
+    """A pause before the transfer starts does not count."""
+    now_s = [1000.0]
+    monkeypatch.setattr("handroll.acquire.limits.time.monotonic", lambda: now_s[0])
+    check = SpeedCheck(500)
+    for seconds, done, slow in ((59.0, 500, False), (61.0, 60_500, False), (120.0, 60_501, False), (121.5, 120_499, True)):
+        now_s[0] = 1000.0 + seconds
+        assert bool(check.problem(done)) is slow, seconds
+    assert check.problem(120_499) == "expected at least 60000 bytes in 60 s, received 59999"
 
 
 LIMITS = {"min_s": 30.0, "max_s": 7200.0, "max_size_gb": 8.0}
@@ -108,18 +96,18 @@ def outcome(status, transient=False, duration_s=None, tries=1):
         (outcome("ok"), {**LIMITS, "max_size_gb": 0.1}, False),
     ],
 )
-def test_who_is_asked_again(tmp_path, info, limits, again):
+def test_which_videos_are_fetched_again(tmp_path, info, limits, again):
     assert earlier_tries(tmp_path, limits) == 0
     before = 3
-    remember(tmp_path, {**info, "tries": before + 1}, LIMITS)
+    write_outcome(tmp_path, {**info, "tries": before + 1}, LIMITS)
     # The number that the job had stays, unless asking again can help.
     assert earlier_tries(tmp_path, limits) == before + again
     assert [path.name for path in tmp_path.iterdir()] == [OUTCOME]
 
 
-def test_a_person_who_accepts_a_video_accepts_its_length(tmp_path):
+def test_override_accept_also_accepts_the_length(tmp_path):
     accepted = limits_for(Video(subject="a", video="b", source="c", override="accept"), LIMITS)
-    remember(tmp_path, outcome("too_long", duration_s=1e5), LIMITS)
+    write_outcome(tmp_path, outcome("too_long", duration_s=1e5), LIMITS)
     assert earlier_tries(tmp_path, accepted) == 1 and accepted["max_size_gb"] == 8.0
     assert earlier_tries(tmp_path, limits_for(Video(subject="a", video="b", source="c"), LIMITS)) == 0
 
@@ -141,6 +129,6 @@ def test_status_has_a_row_a_video(tmp_path):
     assert status_table([], [])["subject"].shape == (0,)
 
 
-def test_a_memory_that_is_damaged_is_none(tmp_path):
+def test_a_damaged_outcome_is_ignored(tmp_path):
     (tmp_path / ".fetch.json").write_text('{"tries": 1, "sta', encoding="utf-8")
     assert earlier_tries(tmp_path, {}) == 0

@@ -1,6 +1,6 @@
 import pytest
 
-from handroll.acquire.sites import same_video_key, site_of, without_credentials
+from handroll.acquire.sites import address_problem, same_video_key, site_of, without_credentials
 
 ID = "dQw4w9WgXcQ"
 
@@ -62,6 +62,23 @@ def test_addresses_of_two_videos(first, second):
     assert same_video_key(first) != same_video_key(second)
 
 
-def test_credentials_go():
+@pytest.mark.parametrize(
+    ("address", "problem"),
+    [
+        ("https://x.org/v", None),
+        ("HTTP://127.0.0.1:8080/v.mp4", None),
+        ("file:///etc/passwd", "found the scheme 'file'"),
+        ("ftp://me:pass@x.org/v.mp4", "found the scheme 'ftp'"),
+        ("https:///v", "found one without a host"),
+        ("http://[::1", "cannot be parsed"),
+        ("http://host:port/x.mp4", "cannot be parsed"),
+    ],
+)
+def test_only_http_addresses_with_a_host_are_downloaded(address, problem):
+    found = address_problem(address)
+    assert found is None if problem is None else problem in found and "pass@" not in found
+
+
+def test_credentials_are_removed():
     assert without_credentials("https://me:pass@x.org:8080/v?a=1") == "https://x.org:8080/v?a=1"
     assert without_credentials("/data/me@home.mp4") == "/data/me@home.mp4"

@@ -46,7 +46,7 @@ def project(tmp_path):
         write(results / "dataset" / "clips" / subject / f"{video}.parquet")
         write(results / "dataset" / "clips" / subject / f".{video}.parquet.node_4242_0123abcd.part.parquet")
         write(results / "logs" / "fetch_video" / subject / f"{video}.log")
-        write(results / "benchmarks" / "fetch_video" / subject / f"{video}.tsv")
+        write(results / "timings" / "fetch_video" / subject / f"{video}.tsv")
         record(tmp_path / "work", f"results/acquire/{subject}/{video}/video")
     return tmp_path / "work"
 
@@ -59,7 +59,7 @@ def listed(project, *rows, header="subject\tvideo"):
     return read_takedown(write(project / "takedown.tsv", "\n".join([header, *rows]) + "\n"))
 
 
-def test_all_of_a_video_goes_and_nothing_of_another(project):
+def test_all_files_of_a_video_are_removed_and_none_of_others(project):
     takedowns = listed(project, "ann\tone")
     before = files(project)
     removal = remove_taken_down(takedowns, project)
@@ -81,7 +81,7 @@ def test_all_of_a_video_goes_and_nothing_of_another(project):
     assert remove_taken_down(takedowns, project).paths == []
 
 
-def test_a_dry_run_removes_nothing_and_says_the_same(project):
+def test_a_dry_run_removes_nothing_and_reports_the_same(project):
     takedowns = listed(project, "ann\tone")
     before = files(project)
     planned = remove_taken_down(takedowns, project, dry_run=True)
@@ -107,7 +107,7 @@ def dataset(project, *names):
     return folder
 
 
-def test_packed_files_go_together_if_a_shard_holds_the_video(project):
+def test_packed_files_are_removed_together_if_a_shard_holds_the_video(project):
     folder = dataset(project, ("ann", "one"), ("bob", "one"))
     remove_taken_down(listed(project, "ann\tone"), project)
     assert sorted(path.name for path in folder.iterdir()) == ["clips", "notes-of-mine.txt"]
@@ -126,29 +126,34 @@ def test_packed_files_stay_if_no_shard_holds_it(project):
     }
 
 
-EXPERIMENT = ("seen/motion.json", "features/notes/features.json", "models/notes-ssm/position.safetensors", "models/autoencoder.json")
+EXPERIMENT = (
+    "motion_cache/motion.json",
+    "features/notes/features.json",
+    "models/notes-ssm/position.safetensors",
+    "models/autoencoder.json",
+)
 EXPERIMENT += ("models/notes-ssm/position.training/state.pt", "motion/mean_pose.json", "scores/mean_pose.json", "table.md")
 
 
 def experiment(project, name, windows=(), **tables):
     """An experiment's folder, with the videos of its windows and of its tables, by path below it."""
-    folder = project / "results" / "benchmark" / name
+    folder = project / "results" / "experiments" / name
     for path in EXPERIMENT:
         write(folder / path, "{}")
     for path in ("training.json", "windows.json"):
         write_json(folder / path, {"frames": 240, "windows": {"valid": [[*video, 0, 240] for video in windows]}})
-    for path in ("seen/train-00000", "features/notes/train-00000", "motion/nearest-notes"):
+    for path in ("motion_cache/train-00000", "features/notes/train-00000", "motion/nearest-notes"):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         write_table(folder / f"{path}.parquet", SPLITS, splits(*tables.get(path.split("/")[0], [("bob", "one")])))
     return folder
 
 
 @pytest.mark.parametrize(
-    "holds", [{"windows": [("bob", "one"), ("ann", "one")]}, *({part: [("ann", "one")]} for part in ("seen", "features", "motion"))]
+    "holds", [{"windows": [("bob", "one"), ("ann", "one")]}, *({part: [("ann", "one")]} for part in ("motion_cache", "features", "motion"))]
 )
-def test_an_experiment_goes_as_a_whole_if_any_of_it_holds_the_video(project, holds):
+def test_an_experiment_is_removed_as_a_whole_if_a_part_holds_the_video(project, holds):
     held, other = experiment(project, "all", **holds), experiment(project, "ann", windows=[("ann", "two"), ("bob", "one")])
-    write(other / "seen" / ".train-00001.parquet.node_4242_0123abcd.part.parquet", "half")
+    write(other / "motion_cache" / ".train-00001.parquet.node_4242_0123abcd.part.parquet", "half")
     # Named like the subject and the video, and neither.
     write(other / "one" / "table.md")
     kept = files(other)
@@ -159,14 +164,14 @@ def test_an_experiment_goes_as_a_whole_if_any_of_it_holds_the_video(project, hol
 
 
 def test_an_experiment_on_another_disk_is_not_followed(project):
-    held = experiment(project, "all", seen=[("ann", "one")])
+    held = experiment(project, "all", motion_cache=[("ann", "one")])
     held.rename(project.parent / "disk")
     held.symlink_to(project.parent / "disk")
     assert remove_taken_down(listed(project, "ann\tone"), project).not_followed == [held]
     assert (project.parent / "disk" / "windows.json").exists()
 
 
-def test_an_export_goes_as_a_whole_if_it_holds_the_video(project):
+def test_an_export_is_removed_as_a_whole_if_it_holds_the_video(project):
     exports = project / "results" / "export"
     for layout, subject, video in (("theirs", "ann", "one"), ("theirs", "bob", "one"), ("other", "ann", "two"), ("other", "bob", "one")):
         write(exports / layout / "audio" / subject / video / f"{video}_seq_0000.mp3")
@@ -176,7 +181,7 @@ def test_an_export_goes_as_a_whole_if_it_holds_the_video(project):
     assert (exports / "other/audio/ann/two/two_seq_0000.mp3").exists()
 
 
-def test_tables_and_pages_of_many_videos_that_name_it_go(project):
+def test_tables_and_pages_that_name_the_video_are_removed(project):
     results = project / "results"
     rows = {
         **STATUS.empty(),
@@ -230,7 +235,7 @@ def test_a_local_source_in_any_spelling(project, monkeypatch):
     assert not taken_down_names(listed(project, "media/other.mp4", header="source"), [row])
 
 
-def test_links_are_not_followed_and_told(project):
+def test_links_are_not_followed_and_reported(project):
     elsewhere = project.parent / "elsewhere"
     kept = [write(elsewhere / "ann" / "one" / "x"), write(elsewhere / "one" / "x")]
     (project / "results" / "motion").symlink_to(elsewhere)
@@ -246,7 +251,7 @@ def test_results_on_another_disk(project):
     assert not (project.parent / "disk" / "acquire" / "ann" / "one").exists()
 
 
-def test_read_only_folders_go_too(project):
+def test_read_only_folders_are_removed(project):
     folder = project / "results/acquire/ann/one"
     folder.chmod(0o555)
     remove_taken_down(listed(project, "ann\tone"), project)
@@ -280,7 +285,7 @@ def test_the_shipped_list_is_empty():
     assert read_takedown(Path(__file__).parents[3] / "config" / "takedown.tsv") == ()
 
 
-def test_the_command_says_what_it_removed(project, capsys):
+def test_the_command_prints_what_it_removed(project, capsys):
     listed(project, "ann\tone")
     options = ["--list", str(project / "takedown.tsv"), "--sheet", str(project / "none.tsv"), "--directory", str(project)]
     assert main(["takedown", *options, "--dry-run"]) == 0

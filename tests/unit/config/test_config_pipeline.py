@@ -66,7 +66,7 @@ def _read_key(values, key):
     return None if values == {} else values
 
 
-def test_the_table_of_what_passes_is_that_of_the_configurations():
+def test_the_table_of_thresholds_equals_the_configurations():
     page = (ROOT / "docs" / "tutorials" / "channel-dataset.md").read_text(encoding="utf-8")
     files = shipped_values("relaxed", "strict")
     lines = (line for line in page.splitlines() if line.startswith("|") and line.count("|") == 6)
@@ -123,7 +123,7 @@ def test_lookup():
         ({"overlay": 3}, "overlay: "),
         (
             {"device": "cuda", "benchmark": {"gpus": 4, "gesture": {"training": {"batch": 2}}}},
-            r"gesture.training.batch: expected at least a window for each of 4 GPUs \(benchmark.gpus\), found 2",
+            r"gesture.training.batch: expected at least one window for each of 4 GPUs \(benchmark.gpus\), found 2",
         ),
         ({"acquire": {"tries": 0}}, "acquire.tries: input should be greater than or equal to 1; found 0"),
         ({"acquire": {"max_size_gb": 0}}, "acquire.max_size_gb: input should be greater than 0"),
@@ -131,7 +131,7 @@ def test_lookup():
         ({"dataset": {"rights": {"permissions": ["refused"]}}}, "dataset.rights.permissions.0: input should be 'granted' or 'unknown'"),
         ({"benchmark": {"window_s": 8.1}}, "multiple of 8 frames, found 243"),
         ({"benchmark": {"samplers": ["ddpm 1001"]}}, "benchmark.samplers.0: string should match pattern"),
-        ({"benchmark": {"weights": {"released": "a.ckpt"}}}, "its motion is before the camera; set benchmark.frame: camera"),
+        ({"benchmark": {"weights": {"released": "a.ckpt"}}}, "its motion is in the camera frame; set benchmark.frame: camera"),
         ({"benchmark": {"data": "pianomotion10m"}}, "no registered keyboards; set benchmark.frame: camera"),
         ({"dataset": {"rights": {"licenses": []}}}, r"dataset.rights.licenses: unknown key; did you mean licences\?"),
     ],
@@ -141,11 +141,11 @@ def test_bad_values(values, message):
         parse_config(values)
 
 
-def test_numbers_may_come_as_text():
+def test_numbers_may_be_text():
     assert parse_config({"motion": {"hampel": {"window": "20"}}, "screening": {"audio": {"required": "false"}}}).motion.hampel.window == 20
 
 
-def test_names_may_come_as_numbers():
+def test_names_may_be_numbers():
     assert parse_config({"pianomotion10m": {"subjects": [1467634, "b"]}}).pianomotion10m.subjects == ["1467634", "b"]
 
 

@@ -63,10 +63,10 @@ def test_a_linked_folder_is_its_target(tmp_path, monkeypatch):
     ("text", "message"),
     [
         ("subject\tvideo\nx\ty\n", "column 'source' is missing"),
-        ("subject\tvideo\tsource\tvideo\n", "column 'video' stands twice"),
+        ("subject\tvideo\tsource\tvideo\n", "column 'video' occurs twice"),
         ("subject\tvideo\tsource\tlicense\n", "line 1: unknown column 'license'; did you mean licence?"),
         ("subject\tvideo\tsource\na\tb\tc\td\n", "line 2: expected 3 tab-separated cells, found 4"),
-        ("subject\tvideo\tsource\n\na\tb\tc\na\tb\td\n", "line 4: subject a, video b stands already in line 3"),
+        ("subject\tvideo\tsource\n\na\tb\tc\na\tb\td\n", "line 4: subject a, video b is already in line 3"),
         ("subject\tvideo\tsource\na\t../b\tc\n", "line 2, column video: expected letters"),
         ("subject\tvideo\tsource\n..\tb\tc\n", "line 2, column subject: expected letters"),
         ("subject\tvideo\tsource\tsplit\na\tb\tc\tdev\n", "line 2, column split: input should be 'train'"),
@@ -83,7 +83,7 @@ def test_bad_sheet(tmp_path, text, message):
     assert message in str(caught.value)
 
 
-def test_what_a_listing_told(tmp_path):
+def test_columns_from_a_listing(tmp_path):
     header = "subject\tvideo\tsource\ttitle\tuploader\tupload_date\tduration_s\twidth_px\theight_px\toverride"
     row = 'a\t1\thttps://x.org/v\tA\u2028 title, "quoted"\tAnn\t2020-03-03\t125.5\t1080\t1920\taccept'
     (video,) = read_sheet(write(tmp_path, f"{header}\r\n{row}\r\n"))
@@ -111,7 +111,7 @@ def test_marked_keyboards_of_a_sheet(tmp_path):
         ("A0-front 1 2", "expected at least 4 points, found 1 in 'A0-front 1 2'"),
     ],
 )
-def test_a_keyboard_marked_wrongly(tmp_path, cell, message):
+def test_invalid_marked_keyboards(tmp_path, cell, message):
     with pytest.raises(SheetError) as caught:
         read_sheet(write(tmp_path, f"subject\tvideo\tsource\tkeyboard\na\t1\tv.mp4\t{cell}\n"))
     assert f"line 2, column keyboard: {message}" in str(caught.value)
@@ -139,23 +139,23 @@ def test_sheet_of_the_demo_is_valid():
         ("a\t1\tv.mp4\t\tinf", "line 2, column focal_px: input should be a finite number; found 'inf'"),
     ],
 )
-def test_cells_that_no_terminal_or_file_system_should_get_are_refused(tmp_path, text, message):
+def test_cells_with_control_characters_or_infinite_numbers_are_rejected(tmp_path, text, message):
     with pytest.raises(SheetError, match=message):
         read_sheet(write(tmp_path, f"subject\tvideo\tsource\ttitle\tfocal_px\n{text}\n"))
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
-def test_a_sheet_in_utf_16_is_named(tmp_path, encoding):
+def test_a_sheet_in_utf_16_is_reported(tmp_path, encoding):
     path = tmp_path / "videos.tsv"
     path.write_bytes("subject\tvideo\tsource\na\t1\tv.mp4\n".encode(encoding))
     with pytest.raises(SheetError, match="UTF-8 file, found UTF-16; save it as UTF-8"):
         read_sheet(path)
 
 
-def test_the_line_of_another_encoding_is_named(tmp_path):
+def test_the_line_of_another_encoding_is_reported(tmp_path):
     path = tmp_path / "videos.tsv"
     path.write_bytes("subject\tvideo\tsource\na\t1\tcafé.mp4\n".encode("latin-1"))
-    with pytest.raises(SheetError, match="found the byte 0xe9 in line 2, which is of another encoding; save it as UTF-8"):
+    with pytest.raises(SheetError, match="found the byte 0xe9 in line 2, which has another encoding; save it as UTF-8"):
         read_sheet(path)
 
 
@@ -174,6 +174,6 @@ def test_the_home_of_an_unknown_user_is_a_folder_of_that_name(tmp_path, monkeypa
     assert video.source == "~no_such_user/v.mp4"
 
 
-def test_a_path_that_no_file_system_has_is_no_sheet():
+def test_a_path_with_a_zero_byte_is_no_sheet():
     with pytest.raises(SheetError, match=r"sheet a\\x00b: expected a tab-separated UTF-8 file, found: embedded null byte"):
         read_sheet("a\0b")

@@ -17,7 +17,7 @@ from handroll.run.report import STEPS
 
 
 @pytest.mark.parametrize("cores", ["0", "-1", "abc", "1.5", ""])
-def test_cores_that_are_none_are_a_wrong_command(cores, tmp_path, capsys):
+def test_an_invalid_number_of_cores_is_a_usage_error(cores, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["run", "take.mp4", "--out", str(tmp_path / "out"), f"--cores={cores}"])
     assert ended.value.code == 2
@@ -25,7 +25,7 @@ def test_cores_that_are_none_are_a_wrong_command(cores, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_an_output_folder_of_links_in_a_circle(tmp_path, capsys):
+def test_an_output_folder_with_circular_links(tmp_path, capsys):
     (tmp_path / "one").symlink_to("two")
     (tmp_path / "two").symlink_to("one")
     (tmp_path / "take.mp4").touch()
@@ -33,7 +33,7 @@ def test_an_output_folder_of_links_in_a_circle(tmp_path, capsys):
     assert f"cannot write to {tmp_path}/one/out: too many levels of symbolic links" in capsys.readouterr().err
 
 
-def test_a_write_that_fails_names_the_folder(tmp_path, monkeypatch, capsys):
+def test_the_message_of_a_failed_write_contains_the_folder(tmp_path, monkeypatch, capsys):
     def full(*_):
         # As a write raises it: without the name of a file.
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -44,7 +44,7 @@ def test_a_write_that_fails_names_the_folder(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err == f"handroll run: {tmp_path}/out: no space left on device\n"
 
 
-def test_a_reader_that_has_gone_ends_nothing():
+def test_a_closed_output_is_no_error():
     code = "from handroll.run.command import _say\nfor _ in range(3): _say('a line', 'another')\nprint('still printing')\n"
     reader, writer = os.pipe()
     os.close(reader)
@@ -54,7 +54,7 @@ def test_a_reader_that_has_gone_ends_nothing():
 
 
 @pytest.mark.parametrize("ignored", [False, True])
-def test_a_closed_terminal_ends_the_command_unless_nohup_says_otherwise(ignored, tmp_path, monkeypatch):
+def test_a_closed_terminal_ends_the_command_except_under_nohup(ignored, tmp_path, monkeypatch):
     monkeypatch.setattr(command, "_run", lambda *_: signal.raise_signal(signal.SIGHUP) or 0)
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
     (tmp_path / "take.mp4").touch()
@@ -66,7 +66,7 @@ def test_a_closed_terminal_ends_the_command_unless_nohup_says_otherwise(ignored,
 
 
 @pytest.mark.parametrize("damaged", ["acquire/own/take/probe.json", "motion/own/take/motion.parquet"])
-def test_a_damaged_result_is_named_beside_the_other_videos(damaged, tmp_path, capsys):
+def test_a_damaged_result_is_reported_beside_the_other_videos(damaged, tmp_path, capsys):
     for path in STEPS.values():
         file = tmp_path / "results" / path.format(v="own/take")
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ def test_a_file_that_changes_during_the_run(change, tmp_path, monkeypatch, capsy
     assert ("the file changed during the run" in capsys.readouterr().out) is bool(change)
 
 
-def test_snakemake_gets_a_cache_where_the_home_folder_is_none(tmp_path, monkeypatch):
+def test_snakemake_gets_a_cache_without_a_home_folder(tmp_path, monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert command._cache(tmp_path / "out") == {}
@@ -112,7 +112,7 @@ def test_snakemake_gets_a_cache_where_the_home_folder_is_none(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("killed", [False, True])
-def test_locks_of_a_snakemake_that_another_started_stay(killed, tmp_path, monkeypatch, capsys):
+def test_locks_of_another_snakemake_are_kept(killed, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command, "_run", lambda *_: 0)
     (tmp_path / "take.mp4").touch()
     arguments = ["run", str(tmp_path / "take.mp4"), "--out", str(tmp_path / "out")]
@@ -125,7 +125,7 @@ def test_locks_of_a_snakemake_that_another_started_stay(killed, tmp_path, monkey
     assert main(arguments) == (0 if killed else 2)
     assert locks.exists() is not killed
     said = capsys.readouterr()
-    assert ("Snakemake is at work in" in said.err, "The last run in this folder was killed." in said.out) == (not killed, killed)
+    assert ("Snakemake is running in" in said.err, "The last run in this folder was killed." in said.out) == (not killed, killed)
 
 
 def test_a_snakemake_that_was_killed_leaves_locks_for_the_next_run(tmp_path, monkeypatch):

@@ -40,7 +40,7 @@ def test_a_second_run_keeps_the_rows_and_names_of_the_first(tmp_path):
     assert {row.override for row in rows.values()} == {"accept"}
 
 
-def test_a_person_s_verdict_and_midi_file_stay_in_the_sheet(tmp_path):
+def test_verdict_and_midi_file_are_kept_in_the_sheet(tmp_path):
     sheet = tmp_path / "videos.tsv"
     add_videos(sheet, ["/a/take.mp4"], midis=["/a/take.mid"])
     sheet.write_text(sheet.read_text(encoding="utf-8").replace("accept", "reject"), encoding="utf-8")
@@ -65,7 +65,7 @@ def test_given_names(tmp_path):
 @pytest.mark.parametrize(
     "path", ["/a/ta\tke.mp4", "/a/take.mp4 ", "/a/ta\nke.mp4", "/a/\x1b]0;x\x07.mp4", "/a/\x9b2J.mp4", "/a/\udcff.mp4"]
 )
-def test_paths_that_no_sheet_can_hold(path, tmp_path):
+def test_paths_that_a_sheet_cannot_contain(path, tmp_path):
     with pytest.raises(SheetError, match="rename the file"):
         add_videos(tmp_path / "videos.tsv", [path])
     assert not (tmp_path / "videos.tsv").exists()

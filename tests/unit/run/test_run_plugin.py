@@ -46,7 +46,7 @@ def test_snakemake_finds_the_plugin_by_the_path_alone():
     assert "--logger {handroll}" in " ".join(done.stdout.split())
 
 
-def test_a_job_that_fails_says_why_and_where_its_log_is(tmp_path):
+def test_a_failed_job_is_reported_with_reason_and_log(tmp_path):
     log = tmp_path / "fit_pose.log"
     log.write_text("Traceback (most recent call last):\nValueError: expected 21 joints, found 20\n", encoding="utf-8")
     made, wildcards = handler(), {"subject": "own", "video": "take"}
@@ -58,11 +58,11 @@ def test_a_job_that_fails_says_why_and_where_its_log_is(tmp_path):
     assert made.lines(record(LogEvent.ERROR, exception="WorkflowError")) == []
 
 
-def test_a_run_that_cannot_start_says_why():
+def test_a_run_that_cannot_start_is_reported_with_its_reason():
     assert handler().lines(record(LogEvent.ERROR, exception="WorkflowError")) == ["message"]
 
 
-def test_lines_hold_no_control_characters(capsys):
+def test_lines_contain_no_control_characters(capsys):
     made = handler()
     made.emit(record(LogEvent.RUN_INFO, stats={"write_shards": 1}))
     made.emit(record(LogEvent.JOB_INFO, jobid=1, rule_name="write_shards", log=["log"], wildcards={}))
@@ -71,7 +71,7 @@ def test_lines_hold_no_control_characters(capsys):
     assert said.endswith("\n") and said.strip().isprintable()
 
 
-def test_a_plan_that_fails_says_what_is_wrong_without_a_traceback():
+def test_a_failed_plan_is_reported_without_a_traceback():
     failed = record(LogEvent.ERROR, level=logging.ERROR, exception="InputFunctionException")
     failed.msg = "probe.json: expected JSON\nWildcards:\n  video=take\nTraceback:\n  File common.smk, line 1"
     assert handler().lines(failed) == ["probe.json: expected JSON"]
@@ -80,7 +80,7 @@ def test_a_plan_that_fails_says_what_is_wrong_without_a_traceback():
     assert handler().lines(failed) == ["Snakemake failed: [Errno 28] No space left on device"]
 
 
-def test_a_job_that_is_killed_is_no_matter_of_its_last_line(tmp_path):
+def test_a_killed_job_is_not_explained_by_the_last_line_of_its_log(tmp_path):
     log = tmp_path / "survey_video.log"
     job = {"jobid": 1, "rule_name": "survey_video", "log": [str(log)]}
     (line,) = handler().lines(record(LogEvent.JOB_ERROR, **job))

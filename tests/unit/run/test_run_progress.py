@@ -1,6 +1,6 @@
 import pytest
 
-from handroll.run.progress import COSTS, NO_ERROR, STAGES, Job, Progress, clock, cost, in_words, last_line, short
+from handroll.run.progress import COSTS, NO_ERROR, STAGES, Job, Progress, clock, cost, format_duration, last_line, short
 
 RULES = [rule for rules in STAGES.values() for rule in rules]
 
@@ -24,7 +24,7 @@ def test_one_line_for_each_stage_of_a_video():
     assert "left" not in lines[-1]
 
 
-def test_estimate_rests_on_finished_jobs_and_on_the_speed_of_the_machine():
+def test_the_estimate_uses_finished_jobs_and_the_measured_speed():
     for speed in (0.5, 1.0, 4.0):
         progress = Progress(lambda video: 60.0)
         progress.plan(dict.fromkeys(COSTS, 1), 0.0)
@@ -34,14 +34,14 @@ def test_estimate_rests_on_finished_jobs_and_on_the_speed_of_the_machine():
         assert progress.left_s(at_s) == pytest.approx(sum(speed * cost(rule, 60.0) for rule in RULES[len(half) :]), rel=1e-6)
 
 
-def test_no_estimate_from_next_to_nothing():
+def test_no_estimate_from_a_small_share_of_the_work():
     progress = Progress(lambda video: 3600.0)
     progress.plan(dict.fromkeys(COSTS, 1), 0.0)
     lines, _ = play(progress, STAGES["reading"], "own/take", 1.0, 3600.0)
     assert len(lines) == 1 and "left" not in lines[0]
 
 
-def test_jobs_at_a_time_shorten_the_estimate():
+def test_parallel_jobs_shorten_the_estimate():
     alone, together = (Progress(lambda video: 60.0) for _ in range(2))
     for progress in (alone, together):
         progress.plan({"detect_hands": 4}, 0.0)
@@ -55,13 +55,13 @@ def test_jobs_at_a_time_shorten_the_estimate():
     assert together.left_s(took) == pytest.approx(took)
 
 
-def test_a_rejected_file_has_no_lines_and_counts_for_nothing():
+def test_a_rejected_file_has_no_lines():
     progress = Progress(lambda video: 0.0)
     progress.plan(dict.fromkeys(RULES, 1), 0.0)
     assert play(progress, RULES, "own/empty", 1.0, 0.0)[0] == []
 
 
-def test_a_failed_job_takes_the_rest_of_its_video_with_it():
+def test_after_a_failed_job_the_rest_of_its_video_is_not_expected():
     progress = Progress(lambda video: 60.0)
     progress.plan(dict.fromkeys(RULES, 2), 0.0)
     progress.start(1, Job("detect_hands", "own/take", 0.0, "log"))
@@ -80,8 +80,8 @@ def test_rules_without_video_have_lines_and_targets_have_none():
     assert progress.finish(2, 3.0) is None
 
 
-def test_words():
-    assert [in_words(s) for s in (0.2, 59.6, 120.0, 9000.0)] == ["1 s", "60 s", "2 min", "2.5 h"]
+def test_formats_of_times_names_and_errors():
+    assert [format_duration(s) for s in (0.2, 59.6, 120.0, 9000.0)] == ["1 s", "60 s", "2 min", "2.5 h"]
     assert [clock(s).strip() for s in (5, 65, 3725)] == ["0:05", "1:05", "1:02:05"]
     assert short("own/" + "x" * 40) == "x" * 11 + ".." + "x" * 11 and short("ann/one") == "ann/one"
     assert last_line("Traceback\nValueError: too small\n") == "too small"

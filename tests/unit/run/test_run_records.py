@@ -3,7 +3,7 @@ import base64
 from handroll.run.records import drop_damaged
 
 
-def test_a_result_without_a_whole_record_is_made_again(tmp_path):
+def test_results_with_damaged_records_are_removed(tmp_path):
     records, results = tmp_path / ".snakemake" / "metadata", tmp_path / "results"
     records.mkdir(parents=True)
     results.mkdir()

@@ -54,13 +54,13 @@ def test_a_good_video(results):
     assert report.useful and set(report.files) == set(FILES)
     assert text.splitlines()[:3] == [
         "take (/films/take.mp4): motion made",
-        "  both hands in 100 % of the frames, 50 notes transcribed, keyboard found (confidence 0.93), fingers for 96 % of the notes, "
+        "  both hands in 100 % of the frames, 50 notes transcribed, keyboard detected (confidence 0.93), fingers for 96 % of the notes, "
         "audio 12 ms late (corrected)",
         "  A dataset would accept this video.",
     ]
 
 
-def test_a_file_that_cannot_be_used_says_only_why(results):
+def test_the_report_of_an_unusable_file_contains_only_the_reason(results):
     root, write = results
     write("acquire/{v}/probe.json", {"problems": ["source_empty"], "scores": {}})
     report, text = report_of(root)
@@ -88,11 +88,11 @@ def test_a_video_without_hands_is_not_useful_and_lists_no_file(results):
     )
     report, text = report_of(root)
     assert not report.useful and not report.files
-    assert "not useful: (almost) no hand was found" in text and "No hand was found in any frame" in text
+    assert "not useful: (almost) no hand was detected" in text and "No hand was found in any frame" in text
     # Where the camera moves throughout, no hand is looked for.
     write("screening/{v}/survey.json", {"scores": {"editing": dict.fromkeys(EDITING, 0)}})
     text = report_of(root)[1]
-    assert "not useful: no part of the video can be used" in text and "No hand was found" not in text
+    assert "not useful: no part of the video is usable" in text and "No hand was found" not in text
 
 
 def test_no_keyboard_no_notes_and_a_late_midi_file_are_warnings(results):
@@ -102,12 +102,12 @@ def test_no_keyboard_no_notes_and_a_late_midi_file_are_warnings(results):
     write("music/{v}/agreement.json", {"notes": "given", "problem": None, "correction": {"offset_s": -3.27, "drift": 0.0}})
     report, text = report_of(root)
     assert report.useful and set(report.files) == {"overlay", "contact sheet", "motion"}
-    assert "no keyboard, so motion is in camera coordinates, without fingering: no row of keys was found" in text
-    assert "warning: no notes were found" in text
+    assert "no keyboard, so motion is in the camera frame, without fingering: no row of keys was found" in text
+    assert "warning: no notes were detected" in text
     assert "warning: the MIDI file is 3.3 s late: corrected" in text
 
 
-def test_own_videos_are_judged_by_the_criteria_of_the_dataset(results):
+def test_own_videos_are_screened_by_the_criteria_of_the_dataset(results):
     root, write = results
     write(
         "acquire/{v}/probe.json",
@@ -131,7 +131,7 @@ def test_files_of_an_earlier_run_are_not_listed(results):
 
 @pytest.mark.parametrize("content", ["", '{"problems": [', "[1, 2]"])
 @pytest.mark.parametrize("path", ["acquire/{v}/probe.json", "keyboard/{v}/fingering.json", "motion/{v}/motion.parquet"])
-def test_a_damaged_result_is_named(results, path, content):
+def test_a_damaged_result_raises_an_error_with_its_path(results, path, content):
     root, write = results
     write(path, content)
     with pytest.raises(
@@ -140,7 +140,7 @@ def test_a_damaged_result_is_named(results, path, content):
         report_of(root)
 
 
-def test_another_table_in_place_of_the_motion_is_named(results):
+def test_another_table_in_place_of_the_motion_raises_an_error(results):
     for table in (pa.table({"a": [1]}), pa.table({"state": [1, 2, 3]})):
         pq.write_table(table, results[0] / "results/motion/own/take/motion.parquet")
         with pytest.raises(SchemaError, match=r"motion.parquet: expected"):

@@ -1,4 +1,4 @@
-"""The doctor: what a configuration needs and lacks, in one table, and nothing fetched but what may be."""
+"""The table of requirements of a configuration, and the download of free weights."""
 
 import dataclasses
 import hashlib
@@ -13,12 +13,12 @@ import pytest
 import torch
 
 from handroll.cli import main
-from handroll.config.pipeline import Config, ConfigError, parse_config
+from handroll.config.pipeline import Config, parse_config
 from handroll.models.autoencoder import AutoencoderSettings, MotionAutoencoder
 from handroll.models.released import released_names
 from handroll.models.speech_encoder import new_speech_encoder
 from handroll.setup import doctor
-from handroll.setup.doctor import Status, examine, fetch, lacks, read_config, report, weights_finding
+from handroll.setup.doctor import Status, examine, fetch, report, unsatisfied, weights_finding
 from handroll.setup.weights import Weights, all_weights, experiment_weights
 from support.toy_mano import synthetic_mano, write_mano_pickle
 from toy_hamer import write_toy_checkpoint
@@ -37,7 +37,7 @@ TOY = Weights(
     name="Toy",
     use="transcription",
     needed_by=("music.engine", "kong"),
-    place=lambda config: Path(config.music.kong.checkpoint),
+    path_in=lambda config: Path(config.music.kong.checkpoint),
     source="https://x.org",
     licence="research only: never pass it on",
     check=check_toy,
@@ -67,7 +67,7 @@ def named(findings, name):
 
 
 def put(data, config):
-    path = TOY.place(config)
+    path = TOY.path_in(config)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
 
@@ -80,7 +80,7 @@ def test_weights_are_missing_wrong_right_or_not_needed(project):
     assert missing.more == ("licence: research only: never pass it on; from https://x.org", f"do: {TOY.get}")
     assert (
         weights_finding(TOY, Config()).status is Status.OPTIONAL
-        and "is not there; only music.engine: kong" in weights_finding(TOY, Config()).found
+        and "does not exist; only music.engine: kong" in weights_finding(TOY, Config()).found
     )
     put(b"others", config)
     wrong = weights_finding(TOY, config)
@@ -89,54 +89,54 @@ def test_weights_are_missing_wrong_right_or_not_needed(project):
         and "expected weights, found others" in wrong.found
         and wrong.more[1] == f"do: remove it, then {TOY.get}"
     )
-    assert "is there, not opened" in weights_finding(TOY, Config()).found
+    assert "exists (not opened)" in weights_finding(TOY, Config()).found
     put(DATA, config)
     right = weights_finding(TOY, config)
     assert right.status is Status.OK and right.found == f"transcription: {path}, 0.0 MB, seven thousand bytes"
 
 
 def test_a_package_that_is_not_installed_is_missing():
-    def place(config):
+    def path_in(config):
         raise PackageNotFoundError("transkun")
 
-    found = weights_finding(dataclasses.replace(TOY, place=place, needed_by=None), Config())
-    assert found.status is Status.MISSING and "no package transkun" in found.found
+    found = weights_finding(dataclasses.replace(TOY, path_in=path_in, needed_by=None), Config())
+    assert found.status is Status.MISSING and "the package transkun" in found.found
 
 
-def test_the_demo_needs_nothing_from_outside(project, capsys):
-    """Opens the weights inside the packages for real."""
+def test_the_demo_has_no_missing_requirements(project, capsys):
+    """Opens the weights in the packages."""
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
-    assert out.endswith("\nall that this configuration needs is there\n")
+    assert out.endswith("\nAll requirements are satisfied.\n")
     for name in ("MediaPipe palm_detection_full", "MediaPipe hand_landmark_full", "Silero VAD", "Transkun 2"):
         assert any(line.split("  ")[0] == "OK" and name in line for line in out.splitlines()), name
     assert "SHA-256" in out and "licence: MIT; from the package transkun" in out
     assert not (project / "results").exists()
 
 
-def test_kong_without_its_weights_is_told_with_its_licence(project, capsys):
+def test_missing_weights_of_kong_are_reported_with_their_licence(project, capsys):
     assert main(["doctor", "--config", "music={engine: kong}"]) == 1
     out = capsys.readouterr().out
     assert "MISSING   Kong et al. 2021" in out and "(172 MB): no such file" in out and "zenodo.org/records/4034264" in out
     assert "licence: CC BY 4.0" in out and "OPTIONAL  Transkun 2" in out
-    assert out.splitlines()[-1] == "1 of 14 missing or wrong: Kong et al. 2021"
+    assert out.splitlines()[-1] == "1 of 14 requirements are missing or wrong: Kong et al. 2021"
 
 
-def test_kongs_released_file_is_told_from_others_of_its_layout(project, monkeypatch):
+def test_kongs_released_file_is_distinguished_from_others_of_its_layout(project, monkeypatch):
     put(DATA, parse_config(KONG))
     kongs = next(one for one in all_weights() if one.name == "Kong et al. 2021")
-    for sha256, told in ((kongs.sha256, "the released file"), ("0" * 64, "not the released file, but of its layout")):
+    for sha256, told in ((kongs.sha256, "the released file"), ("0" * 64, "another file of the same layout")):
         monkeypatch.setattr("handroll.music.kong.load_model", lambda path, sha256=sha256: (None, sha256))
         found = weights_finding(kongs, parse_config(KONG))
         assert found.status is Status.OK and found.found.endswith(f"SHA-256 {sha256}, {told}")
 
 
-def test_hamers_files_are_told_and_checked(project, capsys):
+def test_hamers_files_are_listed_and_checked(project, capsys):
     config = ["doctor", "--config", "pose={engine: hamer}"]
     assert main(config) == 1
     out = capsys.readouterr().out
-    assert "3 of 14 missing or wrong: HaMeR, HaMeR's settings, MANO, right hand" in out
-    assert "mano.is.tue.mpg.de" in out and "hamer_demo_data.tar.gz" in out and "never pass the file on" in out
+    assert "3 of 14 requirements are missing or wrong: HaMeR, HaMeR's settings, MANO, right hand" in out
+    assert "mano.is.tue.mpg.de" in out and "hamer_demo_data.tar.gz" in out and "never share the file" in out
     weights = Path("resources/weights")
     files = write_toy_checkpoint(weights / "hamer/hamer_ckpts")
     (weights / "hamer/hamer_ckpts/checkpoints").mkdir()
@@ -150,12 +150,12 @@ def test_hamers_files_are_told_and_checked(project, capsys):
     assert "WRONG     MANO, right hand" in capsys.readouterr().out and not Path("harmed").exists()
 
 
-def test_another_file_in_kongs_place_is_wrong(project, capsys):
+def test_another_file_at_kongs_path_is_wrong(project, capsys):
     put(b"<!doctype html>", parse_config(KONG))
     assert main(["doctor", "--config", "music={engine: kong}", "--fetch"]) == 1
     out = capsys.readouterr().out
     assert "WRONG     Kong et al. 2021" in out and "found no file of PyTorch" in out and "do: remove it, then" in out
-    assert "fetching" not in out, "what a person put there is never written over"
+    assert "downloading" not in out, "what a person put there is never written over"
 
 
 def experiment(**benchmark):
@@ -164,8 +164,8 @@ def experiment(**benchmark):
     return config, {finding.name: finding for finding in (weights_finding(one, config) for one in experiment_weights(config))}
 
 
-def test_an_experiment_needs_only_what_it_names(project):
-    """Frozen or tuned, features want the same encoder; the demo's want none."""
+def test_an_experiment_needs_only_the_weights_that_it_uses(project):
+    """Frozen and tuned features need the same encoder; those of the demo need none."""
     assert experiment()[1] == experiment(features=["notes", "logmel"], decoders=["ssm"])[1] == {}
     assert list(experiment(features=["wav2vec2"])[1]) == ["wav2vec 2.0"]
     _, found = experiment(features=["hubert", "hubert_tuned"], weights={"released": "a.ckpt", "released_autoencoder": "b.ckpt"})
@@ -177,7 +177,7 @@ def test_an_experiment_needs_only_what_it_names(project):
     assert "leave benchmark.weights.released empty" in found["PianoMotion10M's models"].more[1]
 
 
-def test_a_speech_encoder_lacks_a_file_is_another_or_right(project):
+def test_a_speech_encoder_is_incomplete_of_another_kind_or_right(project):
     folder = Path("encoder")
     new_speech_encoder("wav2vec2", "tiny").network.save_pretrained(folder)
     right = experiment(features=["wav2vec2_tuned"], weights={"wav2vec2": "encoder"})[1]["wav2vec 2.0"]
@@ -192,7 +192,9 @@ def test_a_speech_encoder_lacks_a_file_is_another_or_right(project):
     (folder / "config.json").write_text(json.dumps(settings | {"model_type": "bert"}), encoding="utf-8")
     assert hubert().status is Status.WRONG and "found 'bert'" in hubert().found
     (folder / "config.json").unlink()
-    assert hubert().status is Status.MISSING and "found model.safetensors" in hubert().found and "do: get config.json" in hubert().more[1]
+    assert (
+        hubert().status is Status.MISSING and "found model.safetensors" in hubert().found and "do: download config.json" in hubert().more[1]
+    )
 
 
 def test_released_checkpoints_are_opened(project, monkeypatch):
@@ -208,7 +210,7 @@ def test_released_checkpoints_are_opened(project, monkeypatch):
     assert experiment(weights={"released": "fid.ckpt"})[1]["PianoMotion10M's models"].status is Status.OK
 
 
-def test_the_released_dataset_is_looked_for_where_the_experiment_is_on_it(project):
+def test_the_released_dataset_is_checked_if_the_experiment_uses_it(project):
     assert not any(finding.name == "PianoMotion10M" for finding in examine(Config(), []))
     config = parse_config({"benchmark": {"data": "pianomotion10m", "frame": "camera"}, "pianomotion10m": {"folder": "tree"}})
 
@@ -227,51 +229,20 @@ def test_the_released_dataset_is_looked_for_where_the_experiment_is_on_it(projec
     assert found().status is Status.OK and "1 clips listed, 0 left out" in found().found
 
 
-def test_an_experiment_that_lacks_its_encoder_is_told_and_nothing_is_fetched(project, capsys):
+def test_a_missing_encoder_is_reported_and_not_downloaded(project, capsys):
     assert main(["doctor", "--config", "benchmark={features: [hubert]}", "--fetch"]) == 1
     out = capsys.readouterr().out
-    assert out.splitlines()[-1] == "1 of 15 missing or wrong: HuBERT" and "fetching" not in out
+    assert out.splitlines()[-1] == "1 of 15 requirements are missing or wrong: HuBERT" and "downloading" not in out
 
 
-def test_configurations_are_put_together_as_snakemake_does(project):
-    Path("a.yaml").write_text("device: cuda\nmusic:\n  engine: kong\n  kong: {checkpoint: a.pth}\n", encoding="utf-8")
-    Path("b.yaml").write_text("music: {kong: {checkpoint: b.pth}}\n", encoding="utf-8")
-    config = read_config(["a.yaml", "b.yaml"], ["device=cpu", "acquire={min_free_gb: 1}"])
-    assert (config.device, config.music.engine, config.music.kong.checkpoint, config.acquire.min_free_gb) == ("cpu", "kong", "b.pth", 1.0)
-
-
-@pytest.mark.parametrize(
-    ("file", "setting", "message"),
-    [
-        (None, "device", "expected KEY=VALUE"),
-        (None, "device={", "expected KEY=VALUE"),
-        (None, "devise=cpu", "did you mean device"),
-        ("- a list", None, r"expected keys with values, found \['a list'\]"),
-        ("a: [", None, "expected YAML"),
-        ("device: cuda\ndevice: cpu", None, "expected YAML, found: the key 'device' twice"),
-        (f"sheet: {'[' * 3000}{']' * 3000}", None, "expected YAML, found: lists or keys nested too deep"),
-        (f"benchmark: {{gpus: {'9' * 5000}}}", None, "expected YAML, found: Exceeds the limit"),
-        (None, None, "nowhere.yaml: expected a configuration file, found: No such file"),
-    ],
-)
-def test_configurations_that_are_not_right(file, setting, message, project, capsys):
-    name = "nowhere.yaml" if file is None else "mine.yaml"
-    if file is not None:
-        Path(name).write_text(file, encoding="utf-8")
-    arguments = ["--config", setting] if setting else ["--configfile", name]
-    with pytest.raises(ConfigError, match=message):
-        read_config([] if setting else [name], [setting] if setting else [])
-    assert main(["doctor", *arguments]) == 2 and "handroll doctor: " in capsys.readouterr().err
-
-
-def test_a_gpu_that_is_not_there_is_missing(project, monkeypatch):
+def test_a_gpu_that_does_not_exist_is_missing(project, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     found = named(examine(parse_config({"device": "cuda"}), []), "device: cuda")
     assert found.status is Status.MISSING and "set `device: cpu`" in found.found
 
 
 @pytest.mark.parametrize(("free", "status"), [(len(DATA) - 1, Status.WRONG), (len(DATA), Status.OK)])
-def test_a_gpu_has_to_hold_the_weights(free, status, project, monkeypatch):
+def test_the_memory_of_a_gpu_must_hold_the_weights(free, status, project, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 8 * 10**9))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Some GPU")
@@ -279,7 +250,7 @@ def test_a_gpu_has_to_hold_the_weights(free, status, project, monkeypatch):
     assert found.status is status and found.found == "Some GPU, 0.0 of 8.0 GB free"
 
 
-def test_space_counts_where_something_is_downloaded(project, monkeypatch):
+def test_disk_space_matters_if_videos_are_downloaded(project, monkeypatch):
     monkeypatch.setattr(doctor, "free_bytes", lambda folder: 10**9)
     assert named(examine(Config(), []), "disk space").status is Status.OPTIONAL
     sheet("one.mp4", "https://x.org/two.mp4")
@@ -287,20 +258,20 @@ def test_space_counts_where_something_is_downloaded(project, monkeypatch):
     assert named(findings, "disk space").status is Status.WRONG and "other_site" in named(findings, "sheet of videos").found
 
 
-def test_results_that_cannot_be_written_are_told(project):
+def test_an_unwritable_folder_of_results_is_reported(project):
     Path("results").write_text("a file", encoding="utf-8")
     found = named(examine(Config(), []), "writing results/")
     assert found.status is Status.WRONG and "Not a directory" in found.found
 
 
-def test_a_sheet_that_is_not_right_is_told_whole(project):
+def test_all_problems_of_an_invalid_sheet_are_reported(project):
     Path("config/videos.tsv").write_text("subject\tvideo\n", encoding="utf-8")
     findings = examine(Config(), [])
     assert named(findings, "sheet of videos").status is Status.WRONG
     assert any("column 'source' is missing" in line for line in report(findings))
 
 
-def test_cookies_are_counted_and_never_shown(project, monkeypatch):
+def test_cookies_are_counted_and_never_printed(project, monkeypatch):
     assert named(examine(Config(), []), "cookies").status is Status.OPTIONAL
     Path("cookies.txt").write_text(".x.org\tTRUE\t/\tTRUE\t0\tid\tvery-secret\n", encoding="utf-8")
     monkeypatch.setenv("HANDROLL_COOKIES", "cookies.txt")
@@ -310,14 +281,14 @@ def test_cookies_are_counted_and_never_shown(project, monkeypatch):
     assert named(examine(Config(), []), "cookies").status is Status.WRONG
 
 
-def test_a_runtime_for_youtube_is_advised_where_its_videos_are(project, monkeypatch):
+def test_a_javascript_runtime_is_advised_for_videos_of_youtube(project, monkeypatch):
     runtime = SimpleNamespace(info=None)
     monkeypatch.setattr("yt_dlp.YoutubeDL._js_runtimes", property(lambda self: {"deno": runtime}))
     found = named(examine(Config(), []), "JavaScript runtime")
-    assert found.status is Status.OPTIONAL and "only videos of YouTube want them" in found.found and not found.more
+    assert found.status is Status.OPTIONAL and "only videos of YouTube need it" in found.found and not found.more
     sheet("https://youtu.be/dQw4w9WgXcQ")
     found = named(examine(Config(), []), "JavaScript runtime")
-    assert found.status is Status.OPTIONAL and "formats may be missing" in found.found and "deno.com" in found.more[0]
+    assert found.status is Status.OPTIONAL and "formats of YouTube may be missing" in found.found and "deno.com" in found.more[0]
     runtime.info = SimpleNamespace(version="2.4.0", supported=True)
     monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: object())
     assert named(examine(Config(), []), "JavaScript runtime").found == "deno 2.4.0"
@@ -344,22 +315,22 @@ def server():
         running.shutdown()
 
 
-def test_what_may_be_fetched_is_fetched_once_and_compared(server, project):
+def test_free_weights_are_downloaded_once_and_verified(server, project):
     config, sha256 = parse_config(KONG), hashlib.sha256(DATA).hexdigest()
     toy = dataclasses.replace(TOY, url=server.url, sha256=sha256)
     unneeded, licensed = dataclasses.replace(toy, needed_by=("music.engine", "transkun")), TOY
     lines = list(fetch(config, [licensed, unneeded, toy], schemes=("http",)))
     path = config.music.kong.checkpoint
     assert server.asked == ["/toy.pth"] and Path(path).read_bytes() == DATA
-    assert lines[1] == f"fetched {path}, {len(DATA)} bytes, SHA-256 {sha256} (as released)" and "never pass it on" in lines[0]
+    assert lines[1] == f"downloaded {path}, {len(DATA)} bytes, SHA-256 {sha256} (as released)" and "never pass it on" in lines[0]
     assert list(fetch(config, [toy], schemes=("http",))) == [] and weights_finding(toy, config).status is Status.OK
     Path(path).unlink()
     assert list(fetch(config, [dataclasses.replace(toy, sha256=None)], schemes=("http",)))[1].endswith(
-        "(nothing to compare it with is known)"
+        "(no released checksum to compare with)"
     )
 
 
-def test_a_fetch_that_fails_leaves_nothing_and_is_told(server, project, monkeypatch, capsys):
+def test_a_failed_download_leaves_nothing_and_is_reported(server, project, monkeypatch, capsys):
     toy = dataclasses.replace(TOY, url=server.url, sha256="0" * 64)
     monkeypatch.setattr(doctor, "all_weights", lambda: (toy,))
     assert main(["doctor", "--config", "music={engine: kong}", "--fetch"]) == 1
@@ -370,7 +341,7 @@ def test_a_fetch_that_fails_leaves_nothing_and_is_told(server, project, monkeypa
     assert list(Path(parse_config(KONG).music.kong.checkpoint).parent.iterdir()) == []
 
 
-def test_only_addresses_that_need_no_agreement_are_fetched():
+def test_only_weights_that_need_no_consent_have_an_address():
     fetched = {one.name: one.url for one in all_weights() if one.url}
     assert fetched == {
         "Kong et al. 2021": "https://zenodo.org/records/4034264/files/CRNN_note_F1%3D0.9677_pedal_F1%3D0.9186.pth?download=1"
@@ -388,8 +359,8 @@ def test_only_addresses_that_need_no_agreement_are_fetched():
     assert not any(one.url for one in experiment_weights(config))
 
 
-def test_the_table_says_what_lacks(project):
+def test_the_table_ends_with_the_missing_requirements(project):
     findings = [weights_finding(TOY, parse_config(KONG)), weights_finding(TOY, Config())]
     lines = list(report(findings))
     assert lines[0].startswith("MISSING   Toy  transcription needs") and lines[2] == f"               do: {TOY.get}"
-    assert lines[-1] == "1 of 2 missing or wrong: Toy" and lacks(findings) == findings[:1]
+    assert lines[-1] == "1 of 2 requirements are missing or wrong: Toy" and unsatisfied(findings) == findings[:1]

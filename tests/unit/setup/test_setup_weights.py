@@ -2,7 +2,7 @@ from handroll.config.pipeline import Config, lookup, parse_config
 from handroll.setup.weights import PATH_KEYS, with_absolute_paths
 
 
-def test_relative_paths_of_weights_are_relative_to_the_working_folder(tmp_path, monkeypatch):
+def test_relative_paths_of_weights_are_relative_to_the_current_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = parse_config({"music": {"kong": {"checkpoint": "mine/kong.pth"}}, "pose": {"hamer": {"mano": "/elsewhere/mano.pkl"}}})
     moved = with_absolute_paths(config)

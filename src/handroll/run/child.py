@@ -1,7 +1,6 @@
-"""Snakemake as a child of `handroll run`: it ends, with all its jobs, as soon as its parent has ended, however that came.
+"""Run Snakemake as a child process of `handroll run`. It ends, with all its jobs, when its parent ends for any reason.
 
-A parent that is killed (`kill -9`, a full memory) cannot end its children. So the child asks every second whether it still has
-the parent that started it.
+A parent that is killed (`kill -9`, out of memory) cannot end its children. So the child checks once a second that its parent runs.
 """
 
 import os
@@ -11,11 +10,11 @@ import threading
 import time
 
 PERIOD_S = 1.0
-"""Time between two questions, s."""
+"""Time between two checks (s)."""
 
 
 def end_with(parent):
-    """End this process group when the process `parent` is not its parent any more."""
+    """Kill this process group when the process `parent` is no longer its parent."""
 
     def watch():
         while os.getppid() == parent:
@@ -26,7 +25,7 @@ def end_with(parent):
 
 
 def interrupt(_number, _frame):
-    """End Snakemake and its jobs as Ctrl-C does; what it still prints of jobs that this ends goes to the log."""
+    """End Snakemake and its jobs as Ctrl-C does; further output goes to the log."""
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.killpg(0, signal.SIGINT)
@@ -37,6 +36,6 @@ if __name__ == "__main__":
     from snakemake.cli import main
 
     end_with(int(sys.argv[1]))
-    # A shell starts a command in the background with this signal ignored, and children inherit that.
+    # Children of a background command inherit from the shell that this signal is ignored.
     signal.signal(signal.SIGINT, interrupt)
     sys.exit(main(sys.argv[2:]))
