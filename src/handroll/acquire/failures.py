@@ -4,6 +4,7 @@ yt-dlp is imported only when one of its exceptions has to be classified.
 """
 
 import re
+import traceback
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -166,7 +167,9 @@ def failure_of(error, extracted=False):
     if known is not None:
         return known
     if not any(isinstance(cause, YoutubeDLError) for cause in causes):
-        return None
+        # yt-dlp does not catch every malformed answer, such as a Content-Length that is not a number.
+        is_answer = isinstance(error, ValueError | TypeError | LookupError | AttributeError) and _raised_in_yt_dlp(error)
+        return FetchFailed(Failure.NOT_UNDERSTOOD, f"{type(error).__name__}: {plain_message(error)}") if is_answer else None
     message = " <- ".join(dict.fromkeys(plain_message(cause) for cause in causes if isinstance(cause, YoutubeDLError)))
     http = next((cause for cause in causes if isinstance(cause, HTTPError)), None)
     matched = next((failure for failure, pattern in _PATTERNS if pattern.search(message)), None)
@@ -186,6 +189,12 @@ def failure_of(error, extracted=False):
         of_site = any(isinstance(cause, (ExtractorError, RequestError)) for cause in causes)
         matched = Failure.NOT_UNDERSTOOD if of_site else Failure.INCOMPLETE
     return FetchFailed(matched, message)
+
+
+def _raised_in_yt_dlp(error):
+    """Whether the code that raised an exception belongs to yt-dlp."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_globals.get("__name__", "").split(".")[0] == "yt_dlp"
 
 
 def _failure_of_status(status, matched, extracted):

@@ -90,6 +90,15 @@ def test_control_characters_of_a_server_are_escaped(site, get, tmp_path, waits, 
     assert r"\x1b]0;owned\x07\x1b[2JNo" in info["message"] and "\x1b" not in info["message"] + caplog.text
 
 
+def test_a_length_that_is_not_a_number_is_a_reason(site, clip, get, tmp_path, waits):
+    def answer(handler, _request):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: many\r\n\r\n" + clip)
+        handler.close_connection = True
+
+    site.answers["/many.mp4"] = answer
+    assert_nothing_came(get(f"{site.url}/many.mp4"), tmp_path, "download_not_understood", transient=True)
+
+
 def test_bandwidth_limit(site, clip, get):
     site.answers["/piece.mp4"] = clip
     started = time.monotonic()
