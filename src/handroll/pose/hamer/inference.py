@@ -1,7 +1,7 @@
 """The network over all hands of a video: batches of a fixed size across frames and hands, in the order in which they are decoded.
 
 On a GPU the network is compiled (one graph, CUDA graphs inside), batches are uploaded from pinned memory, and the numbers of one batch
-come back while the next is computed. On the CPU it runs as it is, which suits tests; see docs/tutorials/hamer.md for speeds.
+come back while the next is computed. On the CPU it runs as it is, which suits tests; see docs/hamer.md for speeds.
 """
 
 import hashlib
