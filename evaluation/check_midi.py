@@ -24,12 +24,12 @@ from handroll.config.pipeline import MidiCheck
 from handroll.media.audio import load_audio
 from handroll.music.alignment.midi_audio_scores import measure
 from handroll.music.alignment.midi_selection import Finding, Limits, decide
-from handroll.music.alignment.note_matching import align, pair
-from handroll.music.alignment.time_map import Clock, move
+from handroll.music.alignment.note_matching import align, match_notes
+from handroll.music.alignment.time_map import TimeMap, map_times
 from handroll.music.notes import note_table, pedal_table
 from handroll.music.synthesis import synthesise
 from handroll.music.transcribe import transcribe
-from handroll.simulator.video import AUDIO_RATE_HZ, prepare
+from handroll.simulator.video import AUDIO_RATE_HZ, prepare_take
 from handroll.tables import NOTES, read_table, write_table
 from transcription import read_truth
 
@@ -48,9 +48,9 @@ def faults(notes, rng, velocities=True):
     added = _changed(notes, onset_s=rng.uniform(notes["onset_s"][0], notes["onset_s"][-1], count), pitch=rng.permutation(notes["pitch"]))
     yield "clean", notes, set()
     for shift_ms in (10, -10, 30, 60, -60, 3000):
-        yield f"shift {shift_ms:+d} ms", _moved(notes, Clock(shift_ms * 1e-3)), {Finding.SHIFTED}
-    yield "drift 0.1 %", _moved(notes, Clock(0.0, 1e-3)), {Finding.DRIFTING}
-    yield "drift -0.1 %, shift 1 s", _moved(notes, Clock(1.0, -1e-3)), {Finding.DRIFTING, Finding.SHIFTED}
+        yield f"shift {shift_ms:+d} ms", _moved(notes, TimeMap(shift_ms * 1e-3)), {Finding.SHIFTED}
+    yield "drift 0.1 %", _moved(notes, TimeMap(0.0, 1e-3)), {Finding.DRIFTING}
+    yield "drift -0.1 %, shift 1 s", _moved(notes, TimeMap(1.0, -1e-3)), {Finding.DRIFTING, Finding.SHIFTED}
     yield "times spread by 40 ms", _changed(notes, onset_s=notes["onset_s"] + rng.normal(0.0, 0.04, count)), {Finding.TIMING_OFF}
     for octaves in (1, -1, 2):
         yield f"{octaves:+d} octave", _changed(notes, pitch=np.clip(notes["pitch"] + 12 * octaves, 21, 108)), {Finding.WRONG_OCTAVE}
@@ -74,12 +74,12 @@ def _changed(notes, **columns):
 
 
 def _moved(notes, clock):
-    return move(notes, NO_PEDAL, clock)[0]
+    return map_times(notes, NO_PEDAL, clock)[0]
 
 
 def performance(seed, seconds):
     """True notes, samples and rate of a medley."""
-    take = prepare(None, seed, seconds)
+    take = prepare_take(None, seed, seconds)
     notes = dict(take.performance.notes)
     middle = np.median(notes["velocity"])
     notes["velocity"] = np.clip(np.round(middle + DYNAMICS * (notes["velocity"] - middle)), 20, 120).astype(np.int8)
@@ -106,7 +106,7 @@ def transcription(name, samples, rate_hz, cache):
 def lend_velocities(notes, heard):
     """Notes with the velocities of their partners in the transcription; the others with its median."""
     _, clock = align(notes, heard)
-    mine, other = pair(clock(notes["onset_s"]), notes["pitch"], heard["onset_s"], heard["pitch"])
+    mine, other = match_notes(clock(notes["onset_s"]), notes["pitch"], heard["onset_s"], heard["pitch"])
     velocity = np.full(len(notes["pitch"]), np.median(heard["velocity"]))
     velocity[mine] = heard["velocity"][other]
     return _changed(notes, velocity=velocity)
@@ -129,7 +129,7 @@ def examine(name, truth, samples, rate_hz, cache, tables, true_velocities):
         flush=True,
     )
     if not true_velocities:
-        truth = _moved(truth, Clock(clock["offset_s"], clock["drift"]))
+        truth = _moved(truth, TimeMap(clock["offset_s"], clock["drift"]))
     ways = (
         ("notes, sound and transcription", truth, heard),
         ("notes, sound alone", truth, None),

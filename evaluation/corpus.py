@@ -20,8 +20,8 @@ from handroll.generation.pianist import perform
 from handroll.hand.skeleton import HANDS
 from handroll.music.synthesis import synthesise
 from handroll.rendering.scene import random_scene
-from handroll.simulator.composition import invented_score
-from handroll.simulator.corpus import Recipe, fingered_notes, keyboard_extrinsics, motion_of, take_rows, write_corpus
+from handroll.simulator.composition import compose_score
+from handroll.simulator.corpus import Recipe, fingered_notes, motion_of, take_rows, view_extrinsics, write_corpus
 
 RUN_NOTES = 12, 16, 24
 
@@ -54,11 +54,11 @@ def main():
     spent, pitches = Counter(), []
     for seed in range(takes):
         with timed(spent, "score"):
-            score = invented_score(seed, recipe.take_s)
+            score = compose_score(seed, recipe.take_s)
         with timed(spent, "motion"):
             scene = random_scene(seed, closer=False)
-            performance = perform(score, seed, recipe.fps, (scene.look.hand_size,) * len(HANDS))
-            motion = motion_of(performance, scene, keyboard_extrinsics(scene.view))
+            performance = perform(score, seed, recipe.fps, (scene.appearance.hand_size,) * len(HANDS))
+            motion = motion_of(performance, scene, view_extrinsics(scene.view))
             fingered_notes(performance, motion)
         with timed(spent, "sound"):
             synthesise(performance.notes, score.pedal, recipe.take_s, seed, recipe.audio_rate_hz)

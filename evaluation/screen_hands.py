@@ -30,7 +30,15 @@ from handroll.media.probe import probe
 from handroll.rendering.render import render_video
 from handroll.rendering.scene import cover_hand, random_scene, world_joints
 from handroll.screening import performers, viewpoint, visibility
-from handroll.simulator.camera_scenarios import SIDES_RAD, every, resting, shifted, together, view_from, without
+from handroll.simulator.camera_scenarios import (
+    SIDES_RAD,
+    merge_performances,
+    subsample_frames,
+    transposed,
+    view_from,
+    with_rests,
+    without_hand,
+)
 from handroll.simulator.score import random_score
 from handroll.tables import NOTES
 
@@ -67,25 +75,25 @@ def camera(kind, rng, performance):
 
 def played(kind, seed, rng):
     """(performance, covers) of what happens at the keys."""
-    scale = (random_scene(seed).look.hand_size,) * len(HANDS)
+    scale = (random_scene(seed).appearance.hand_size,) * len(HANDS)
     music = random_score(seed, SECONDS)
     if kind == "four":
         other = random_score(seed + 100_000, SECONDS)
-        low, high = (shifted(s, 12 * round((goal - s.notes["pitch"].mean()) / 12)) for s, goal in ((other, 46), (music, 77)))
-        return together(perform(low, seed, FPS, scale), perform(high, seed + 100_000, FPS, scale)), ()
+        low, high = (transposed(s, 12 * round((goal - s.notes["pitch"].mean()) / 12)) for s, goal in ((other, 46), (music, 77)))
+        return merge_performances(perform(low, seed, FPS, scale), perform(high, seed + 100_000, FPS, scale)), ()
     if kind == "away":
         share = float(rng.uniform(0.10, 0.40))
         length, hands = share * SECONDS, HANDS[:: rng.choice([-1, 1])][: rng.integers(1, 3)]
         start = float(rng.uniform(0.5, SECONDS - length - 0.5))
         if length > 2.2 and rng.random() < 0.5:
-            away = resting(music, [(hand, start - 0.4, start + length + 0.4) for hand in hands])
+            away = with_rests(music, [(hand, start - 0.4, start + length + 0.4) for hand in hands])
             return perform(away, seed, FPS, scale), ()
         performance = perform(music, seed, FPS, scale)
         return performance, tuple(cover_hand(performance, hand, start - 0.2, start + length + 0.2) for hand in hands)
     performance = perform(music, seed, FPS, scale)
     if kind == "nobody":
-        performance = without(without(performance, "left"), "right")
-    return (without(performance, str(rng.choice(HANDS))) if kind == "one" else performance), ()
+        performance = without_hand(without_hand(performance, "left"), "right")
+    return (without_hand(performance, str(rng.choice(HANDS))) if kind == "one" else performance), ()
 
 
 def film(kind, seed, path):
@@ -96,7 +104,7 @@ def film(kind, seed, path):
     scene = replace(random_scene(seed), view=view, covers=covers)
     tracked = kind in ("away", "one", "nobody")
     if not tracked:
-        performance = every(performance, GLANCE_STEP)
+        performance = subsample_frames(performance, GLANCE_STEP)
     width, height = SIZES[0] if tracked else SIZES[rng.integers(len(SIZES))]
     rate = FPS if tracked else FPS / GLANCE_STEP
     visible = render_video(path, performance, scene, rate, width, height, 1, seed=seed, crf=int(rng.integers(20, 33)))

@@ -26,7 +26,7 @@ import soundfile
 
 from foreign_sound import KINDS, PACKAGES, RATE_HZ, SECONDS, SETS, coded, fitted, foreign, in_room, missing, mixed, notes_of, piano, seeded
 from handroll.media.audio import load_audio
-from handroll.music.alignment.unexplained_energy import explain
+from handroll.music.alignment.unexplained_energy import measure_unexplained_energy
 from handroll.music.speech import speech_probability
 from handroll.music.transcribe import transcribe
 from handroll.reasons import Reason
@@ -127,7 +127,7 @@ def judge(samples, notes, seconds):
 
 
 def _purity(samples, notes):
-    found = explain(samples, RATE_HZ, notes)
+    found = measure_unexplained_energy(samples, RATE_HZ, notes)
     return purity.measure(found.power, found.foreign, found.noise, found.counted)
 
 

@@ -25,7 +25,7 @@ from handroll.keyboard.geometry import N_KEYS, STANDARD, key_at_point, key_of_pi
 from handroll.keyboard.projection import KeyboardView
 from handroll.metrics.alignment import procrustes
 from handroll.motion.resampling import resample
-from handroll.music.alignment.time_map import Clock
+from handroll.music.alignment.time_map import TimeMap
 from handroll.music.midi import read_midi, write_midi
 from handroll.music.notes import note_table, pedal_table
 from handroll.runs import in_runs, runs
@@ -164,8 +164,8 @@ def test_runs_are_the_frames_they_came_from(mask):
 
 @given(st.floats(-5.0, 5.0), st.floats(-0.01, 0.01), numbers(0.0, 3600.0, 8))
 def test_a_time_map_and_its_inverse_cancel(offset_s, drift, time_s):
-    there = Clock(offset_s, drift)
-    back = Clock(-offset_s / (1.0 + drift), 1.0 / (1.0 + drift) - 1.0)
+    there = TimeMap(offset_s, drift)
+    back = TimeMap(-offset_s / (1.0 + drift), 1.0 / (1.0 + drift) - 1.0)
     assert back(there(time_s)) == pytest.approx(time_s, abs=1e-6) and there.then(back)(time_s) == pytest.approx(time_s, abs=1e-6)
 
 

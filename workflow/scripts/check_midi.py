@@ -21,18 +21,18 @@ def main(snakemake):
         else:
             from handroll.media.audio import load_audio
             from handroll.metrics.transcription import note_scores
-            from handroll.music.alignment.midi_selection import Limits, choose_notes
-            from handroll.music.alignment.unexplained_energy import explain
+            from handroll.music.alignment.midi_selection import Limits, select_notes
+            from handroll.music.alignment.unexplained_energy import measure_unexplained_energy
             from handroll.screening import purity
 
             transcribed, metadata = read_table(snakemake.input.notes, NOTES)
             heard, _ = read_table(snakemake.input.pedal, PEDAL)
             limits = Limits(**{name: value for name, value in params.settings.items() if name != "correct"})
             audio = load_audio(snakemake.input.audio)
-            chosen = choose_notes(transcribed, heard, params.given, *audio, limits, params.settings["correct"])
+            chosen = select_notes(transcribed, heard, params.given, *audio, limits, params.settings["correct"])
             notes, pedal, given = chosen.notes, chosen.pedal, chosen.report["notes"] == "given"
             if len(audio[0]) and "engine" in metadata:
-                heard_as = explain(*audio, transcribed)
+                heard_as = measure_unexplained_energy(*audio, transcribed)
                 report["scores"] = {"purity": purity.measure(heard_as.power, heard_as.foreign, heard_as.noise, heard_as.counted)}
             agreement = {"transcription_against_given": note_scores(notes, transcribed) if given else None}
             report |= chosen.report | agreement

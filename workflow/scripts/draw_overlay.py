@@ -1,6 +1,6 @@
 """Draw hands and keys: reads the video, audio, motion, fingered notes and registration; writes overlay and contact sheet.
 
-A video that gives no motion gets a slate that says why.
+A video that gives no motion gets a placeholder image and video with the reason.
 """
 
 from handroll.logs import step_log
@@ -9,14 +9,14 @@ from handroll.tables import read_json
 
 
 def main(snakemake):
-    """Overlay and contact sheet, or a slate."""
+    """Overlay and contact sheet, or placeholders."""
     given, made, rejected = snakemake.input, snakemake.output, snakemake.params.rejected
     name = "/".join(snakemake.wildcards)
     with step_log(snakemake.log[0], f"{snakemake.rule} {name}") as log:
         if rejected:
-            from handroll.drawing.placeholder import save_slate
+            from handroll.drawing.placeholder import save_placeholder
 
-            save_slate(made.contact_sheet, name, [f"{reason}: {Reason(reason).sentence}" for reason in rejected], made.overlay)
+            save_placeholder(made.contact_sheet, name, [f"{reason}: {Reason(reason).sentence}" for reason in rejected], made.overlay)
             log.info("rejected: %s", ", ".join(rejected))
             return
         from handroll.camera import camera_of
@@ -33,7 +33,7 @@ def main(snakemake):
         samples, rate_hz = load_audio(given.audio)
         sound = (samples, rate_hz) if len(samples) else None
         states = motion["state"]
-        settings = {**snakemake.params.settings, "audio": sound, "title": name, "keep": sheet_frames(len(states))}
+        settings = {**snakemake.params.settings, "audio": sound, "title": name, "kept_frames": sheet_frames(len(states))}
         pictures = draw_overlay(given.video, motion, camera, notes, made.overlay, **settings, registered=found.drawn)
         draw_contact_sheet(pictures, states, made.contact_sheet, name)
 

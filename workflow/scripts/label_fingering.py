@@ -21,13 +21,13 @@ def main(snakemake):
             log.info("rejected: %s", ", ".join(params.rejected))
         else:
             from handroll.keyboard.fingering import label_fingering
-            from handroll.music.alignment.video_clock import to_picture
+            from handroll.music.alignment.video_clock import to_video_clock
 
             notes, facts = read_table(snakemake.input.notes, NOTES)
             pedal, _ = read_table(snakemake.input.pedal, PEDAL)
             pose = by_frame(read_table(snakemake.input.pose, POSE)[0])
             time_s, joints, state = pose["time_s"][:, 0], pose["joints_keyboard_mm"], pose["found"] * State.OBSERVED
-            notes, pedal, report = to_picture(notes, pedal, time_s, joints, state, facts["notes_clock"])
+            notes, pedal, report = to_video_clock(notes, pedal, time_s, joints, state, facts["notes_clock"])
             fingered = {**notes, **label_fingering(notes, time_s, joints, state, **params.settings)}
             log.info("%s", report["delay"]["words"])
         figures = {"notes": len(fingered["pitch"]), "labelled": int((fingered["finger"] > 0).sum())}

@@ -4,7 +4,7 @@ The picture shows the keys' outlines on the video, and how far off the found edg
 how the camera looks at the keys. A rejected video has no registered keyboard.
 """
 
-from handroll.drawing.placeholder import save_slate
+from handroll.drawing.placeholder import save_placeholder
 from handroll.logs import step_log
 from handroll.tables import DETECTIONS, NOTES, by_frame, read_json, read_table, write_json
 
@@ -16,14 +16,14 @@ def main(snakemake):
     with step_log(snakemake.log[0], f"{snakemake.rule} {name}") as log:
         if params.rejected:
             write_json(made.registration, {"problem": "no_motion", "scores": {}})
-            save_slate(made.picture, name, [f"rejected: {', '.join(params.rejected)}"])
+            save_placeholder(made.picture, name, [f"rejected: {', '.join(params.rejected)}"])
             log.info("rejected: %s", ", ".join(params.rejected))
             return
         import cv2
         import numpy as np
 
         from handroll.detection.frame_sampling import HandSamples
-        from handroll.drawing.image import save_picture
+        from handroll.drawing.image import save_image
         from handroll.drawing.registration import draw_registration
         from handroll.editing.background import background_images
         from handroll.keyboard.marked_points import marked_points
@@ -52,10 +52,10 @@ def main(snakemake):
         write_json(made.registration, found.to_dict() | {"scores": scores})
         log.info("%s", found.problem or f"keys {found.first_key} to {found.last_key}")
         if not colour:
-            save_slate(made.picture, name, found.in_words())
+            save_placeholder(made.picture, name, found.in_words())
             return
         median = np.median(colour, axis=0).astype(np.uint8)
-        save_picture(draw_registration(median, found.drawn, found.edges_mm, found.residual_mm, name, found.in_words()), made.picture)
+        save_image(draw_registration(median, found.drawn, found.edges_mm, found.residual_mm, name, found.in_words()), made.picture)
         if found.doubt:
             log.warning("%s: %s: %s", name, found.doubt, DOUBTS[found.doubt])
 

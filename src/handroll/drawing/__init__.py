@@ -1,1 +1,1 @@
-"""Drawings for people: hands and keys on frames, contact sheets, galleries."""
+"""Drawings of results: hands and keys on frames, contact sheets, galleries."""

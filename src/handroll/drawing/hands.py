@@ -1,4 +1,4 @@
-"""Draws the joints of hands on a picture: tapered bones with an outline, one colour a hand."""
+"""Drawing of hands on an image: tapered bones with an outline, one colour for each hand."""
 
 import cv2
 import numpy as np
@@ -7,17 +7,17 @@ from handroll.hand.skeleton import BONES, HANDS, JOINTS, TIPS
 from handroll.tables import State
 
 COLOURS = {"left": (64, 196, 255), "right": (255, 160, 48)}
-"""RGB of each hand; a pair that is told apart with every common kind of colour blindness."""
+"""RGB of each hand; the pair is distinguishable with all common types of colour blindness."""
 
 OUTLINE, TIP = (12, 16, 24), (255, 255, 255)
 OPACITY = {State.OBSERVED: 0.85, State.INTERPOLATED: 0.45}
-"""A guessed frame is drawn paler than a seen one."""
+"""Interpolated frames are drawn paler than observed ones."""
 
 RADIUS_OF_PALM = np.array([0.085, *[0.062] * 15, *[0.045] * 5])
-"""Radius of each joint's dot relative to the palm's length on the picture: wrist, joints, tips."""
+"""Radius of each joint's dot relative to the length of the palm in the image: wrist, joints, tips."""
 
 BONE_WIDTH, BONE_SHADE = 0.72, 0.82
-"""Half width of a bone relative to its joints' radii, and its brightness relative to theirs."""
+"""Half width of a bone relative to the radii of its joints, and its brightness relative to that of the joints."""
 
 _PALM = JOINTS.index("wrist"), JOINTS.index("middle1")
 _SHIFT = 4  # OpenCV's fixed point: sixteenths of a pixel
@@ -26,16 +26,16 @@ _CIRCLE = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
 
 
 def draw_hand(image, joints_px, hand, state):
-    """Draw one hand onto a uint8 RGB picture (height, width, 3), in place.
+    """Draw one hand onto a uint8 RGB image (height, width, 3), in place.
 
     Parameters
     ----------
     image : uint8 array (height, width, 3)
     joints_px : array (joint 21, xy 2)
-        `skeleton.JOINTS` in pixels of this picture. A hand with a NaN is not drawn.
+        `skeleton.JOINTS` in pixels of this image. A hand with a NaN is not drawn.
     hand : {"left", "right"}
     state : State
-        Observed hands are drawn strong, interpolated ones pale, hidden ones not.
+        Interpolated hands are drawn paler than observed ones; hidden hands are not drawn.
     """
     if state == State.HIDDEN or not np.isfinite(joints_px).all():
         return
@@ -61,13 +61,13 @@ def draw_hand(image, joints_px, hand, state):
 
 
 def draw_hands(image, joints_px, states):
-    """Draw both hands of a frame: joints_px (hand, joint 21, xy 2), states (hand,); see `draw_hand`."""
+    """Draw both hands of a frame by `draw_hand`: joints_px (hand, joint 21, xy 2), states (hand,)."""
     for side, hand in enumerate(HANDS):
         draw_hand(image, joints_px[side], hand, State(int(states[side])))
 
 
 def _bone(image, start, end, start_radius, end_radius, colour):
-    """A capsule whose two ends differ in radius: the hull of two circles, as a polygon."""
+    """Draw a capsule with two radii: the convex hull of two circles, as a polygon."""
     outline = np.concatenate([start + _CIRCLE * start_radius, end + _CIRCLE * end_radius])
     hull = cv2.convexHull((outline * 2**_SHIFT).astype(np.int32))
     cv2.fillConvexPoly(image, hull, colour, cv2.LINE_AA, _SHIFT)

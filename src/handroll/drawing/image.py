@@ -1,11 +1,11 @@
-"""Writes pictures."""
+"""Image files."""
 
 from PIL import Image
 
 from handroll.provenance import atomic_path
 
 
-def save_picture(image, path):
-    """Write a uint8 RGB picture (height, width, 3); the path's suffix says as what."""
+def save_image(image, path):
+    """Write a uint8 RGB image (height, width, 3), atomically; the suffix of the path sets the format."""
     with atomic_path(path) as temporary:
         Image.fromarray(image).save(temporary)

@@ -1,4 +1,4 @@
-"""Draws a registered keyboard on the picture: the grid of its keys, the keys that sound, and the fingers that play them."""
+"""Drawing of a registered keyboard on frames: the grid of its keys, the sounding keys, and the fingers that play them."""
 
 from typing import NamedTuple
 
@@ -6,52 +6,52 @@ import cv2
 import numpy as np
 
 from handroll.drawing.hands import OUTLINE
-from handroll.drawing.notes import NotesInTime, note_colour
+from handroll.drawing.notes import NoteTimeline, note_colour
 from handroll.drawing.text import draw_text, text_size_px
 from handroll.keyboard.geometry import BLACK_KEYS, black_tops_mm, is_black, key_centres_x_mm, key_outlines_mm
 
 GRID, GRID_OPACITY = (236, 92, 214), 0.55
-"""RGB of the grid: neither hand's colour, and told from white keys and from black ones."""
+"""RGB of the grid: distinct from the colours of the hands, from white keys and from black keys."""
 
 FULL_GRID_PITCH_PX = 20.0
-"""Where white keys are narrower than this, their lines would cover them, and are drawn paler."""
+"""The grid is paler where white keys are narrower than this, because its lines would cover the keys."""
 
 FILL_OPACITY = {True: 0.6, False: 0.3}
-"""Of a key that is held, and of one that only rings by the pedal."""
+"""Of a held key (True), and of a key that only rings because of the pedal."""
 
-NUMBER_PITCHES, LEAST_NUMBER_PX = 0.9, 10
-"""Font size of the finger numbers in pitches of the white keys as seen: neighbours just do not touch."""
+NUMBER_PITCHES, MIN_NUMBER_PX = 0.9, 10
+"""Font size of the finger numbers in projected white key pitches, and its minimum: numbers of neighbouring keys just do not touch."""
 
 STEP_MM = 10.0
-"""Lines are cut into pieces of this length, so that they bend with the lens."""
+"""Lines are split into pieces of this length, so that they follow the lens distortion."""
 
 _SHIFT = 4  # OpenCV's fixed point: sixteenths of a pixel
 
 
 class KeyShape(NamedTuple):
-    """How a key is seen: polygons (n, xy 2) in pixels.
+    """Projected polygons (n, xy 2) of a key, pixels.
 
     Attributes
     ----------
-    face_px : the top of the key, that of a black key at its height.
-    body_px : all that is seen of the key if nothing is before it; a black key has flanks.
+    face_px : the top of the key; of a black key at its height.
+    body_px : the visible outline of the unoccluded key; of a black key with its sides.
     """
 
     face_px: np.ndarray
     body_px: np.ndarray
 
 
-class Glaze(NamedTuple):
-    """A colour that lies, more or less see-through, over a part of a picture.
+class ColourLayer(NamedTuple):
+    """A translucent colour over a rectangle of an image.
 
     Attributes
     ----------
     left_px, top_px : int
-        Where the part lies in the picture.
+        Upper left corner of the rectangle.
     keep : uint8 array (height, width, 3)
-        How much of the picture stays, of 255.
+        Weight of the image, of 255.
     tint : uint8 array (height, width, 3)
-        What is added to it.
+        Added to the weighted image.
     """
 
     left_px: int
@@ -59,8 +59,8 @@ class Glaze(NamedTuple):
     keep: np.ndarray
     tint: np.ndarray
 
-    def lay(self, image):
-        """Lay the colour over a uint8 RGB picture (height, width, 3), in place."""
+    def blend(self, image):
+        """Blend the colour into a uint8 RGB image (height, width, 3), in place."""
         height, width = self.tint.shape[:2]
         if self.tint.size:
             under = image[self.top_px : self.top_px + height, self.left_px : self.left_px + width]
@@ -69,51 +69,51 @@ class Glaze(NamedTuple):
 
 
 class KeyboardDrawing:
-    """Draws the keyboard of any moment of a piece.
+    """Draws the keyboard at any time of a piece.
 
     Parameters
     ----------
     view : handroll.keyboard.projection.KeyboardView
     keyboard : handroll.keyboard.geometry.Keyboard
     keys : range or int array
-        The keys 0..87 that are seen; the others are not drawn.
+        The visible keys, 0..87; the others are not drawn.
     notes : dict of str to array (note,) or None
         `tables.NOTES` or `tables.FINGERED_NOTES`.
     width_px, height_px : int
-        Size of the pictures to draw on, of the shape of the view's picture.
+        Size of the frames, with the aspect ratio of the view.
     """
 
     def __init__(self, view, keyboard, keys, notes, width_px, height_px):
         scale = width_px / view.width_px
         shapes = key_shapes_px(view, keyboard, keys, scale)
         size = width_px, height_px
-        pitch_px = seen_pitch_px(view, keyboard, list(shapes)) * scale
+        pitch_px = projected_pitch_px(view, keyboard, list(shapes)) * scale
         opacity = GRID_OPACITY * float(np.clip(pitch_px / FULL_GRID_PITCH_PX, 0.5, 1.0))
-        self._grid = glaze(grid_mask(shapes, size), GRID, opacity)
+        self._grid = colour_layer(grid_mask(shapes, size), GRID, opacity)
         self._masks = {key: _key_mask(key, shapes, size) for key in shapes}
         self._fills = {}
-        self._font_px = max(LEAST_NUMBER_PX, round(NUMBER_PITCHES * pitch_px))
-        self._places = _number_places_px(view, keyboard, list(shapes), scale, size, self._font_px)
-        self._notes = NotesInTime(notes) if notes is not None else None
+        self._font_px = max(MIN_NUMBER_PX, round(NUMBER_PITCHES * pitch_px))
+        self._number_positions = _number_positions_px(view, keyboard, list(shapes), scale, size, self._font_px)
+        self._notes = NoteTimeline(notes) if notes is not None else None
 
     def draw_keys(self, image, time_s):
-        """Draw the grid and the keys that sound on a uint8 RGB picture (height, width, 3), in place."""
-        self._grid.lay(image)
+        """Draw the grid and the sounding keys on a uint8 RGB image (height, width, 3), in place."""
+        self._grid.blend(image)
         for row, held in self._sounding(time_s):
-            self._fill(self._notes.key[row], self._notes.hand[row], held).lay(image)
+            self._fill(self._notes.key[row], self._notes.hand[row], held).blend(image)
 
     def draw_fingers(self, image, time_s):
-        """Write the fingers of the keys that are held behind these keys, on a uint8 RGB picture, in place."""
+        """Write the finger numbers of the held keys behind these keys, on a uint8 RGB image, in place."""
         for row, held in self._sounding(time_s):
             if held and self._notes.finger[row]:
-                number, place = str(self._notes.finger[row]), self._places[self._notes.key[row]]
-                draw_number(image, number, place, self._font_px, note_colour(self._notes.hand[row]))
+                number, position = str(self._notes.finger[row]), self._number_positions[self._notes.key[row]]
+                draw_number(image, number, position, self._font_px, note_colour(self._notes.hand[row]))
 
     def _fill(self, key, hand, held):
-        """What lies over a key that sounds; each is made once."""
+        """Colour layer of a sounding key; cached."""
         if (key, hand, held) not in self._fills:
             mask, corner = self._masks[key]
-            self._fills[key, hand, held] = glaze(mask, note_colour(hand), FILL_OPACITY[held], *corner)
+            self._fills[key, hand, held] = colour_layer(mask, note_colour(hand), FILL_OPACITY[held], *corner)
         return self._fills[key, hand, held]
 
     def _sounding(self, time_s):
@@ -122,7 +122,7 @@ class KeyboardDrawing:
 
 
 def key_shapes_px(view, keyboard, keys, scale=1.0):
-    """How keys are seen.
+    """Project the outlines of keys.
 
     Parameters
     ----------
@@ -131,28 +131,28 @@ def key_shapes_px(view, keyboard, keys, scale=1.0):
     keys : range or int array
         Keys 0..87.
     scale : float
-        Pixels of the picture that is drawn on, of one of the view's.
+        Size of the image relative to that of the view.
 
     Returns
     -------
     dict of int to KeyShape
-        By key, white keys first; without keys that reach behind the camera.
+        By key, white keys first; without keys that are partly behind the camera.
     """
     outlines, tops = key_outlines_mm(keyboard), black_tops_mm(keyboard)
     shapes = {}
     for key in sorted((int(key) for key in keys), key=lambda key: (is_black(key), key)):
-        base = face = _seen_px(view, np.pad(outlines[key], ((0, 0), (0, 1))), scale)
+        base = face = _project_polygon(view, np.pad(outlines[key], ((0, 0), (0, 1))), scale)
         body = base
         if is_black(key):
-            face = _seen_px(view, tops[np.searchsorted(BLACK_KEYS, key)], scale)
+            face = _project_polygon(view, tops[np.searchsorted(BLACK_KEYS, key)], scale)
             body = cv2.convexHull(np.concatenate([base, face]).astype(np.float32))[:, 0]
         if np.isfinite(body).all():
             shapes[key] = KeyShape(face, body)
     return shapes
 
 
-def seen_pitch_px(view, keyboard, keys):
-    """How wide a white key is seen, in pixels of the view's picture: the median over keys 0..87, at their ends; 0 for no keys."""
+def projected_pitch_px(view, keyboard, keys):
+    """Projected width of a white key at the far end of the keys, pixels of the view: median over keys (0..87); 0 without keys."""
     x = key_centres_x_mm(keyboard)[np.asarray(keys, dtype=int)]
     half = keyboard.white_pitch_mm / 2
     sides = [view.project(np.stack([x + dx, np.full(len(x), keyboard.white_length_mm), np.zeros(len(x))], axis=-1)) for dx in (-half, half)]
@@ -160,12 +160,12 @@ def seen_pitch_px(view, keyboard, keys):
 
 
 def grid_mask(shapes, size):
-    """Lines around the faces of keys, those of white keys hidden behind black ones.
+    """Draw the outlines of the faces of keys; lines of white keys behind black keys are hidden.
 
     Parameters
     ----------
     shapes : dict of int to KeyShape
-        White keys first, as `key_shapes_px` gives them.
+        White keys first, from `key_shapes_px`.
     size : (width, height)
 
     Returns
@@ -180,8 +180,8 @@ def grid_mask(shapes, size):
     return mask
 
 
-def glaze(mask, colour, opacity, left_px=0, top_px=0):
-    """A colour where a mask covers a picture.
+def colour_layer(mask, colour, opacity, left_px=0, top_px=0):
+    """Make a colour layer from a mask.
 
     Parameters
     ----------
@@ -191,28 +191,28 @@ def glaze(mask, colour, opacity, left_px=0, top_px=0):
     opacity : float, 0..1
         Where the mask is 255.
     left_px, top_px : int
-        Where the mask lies in the picture.
+        Position of the mask in the image.
 
     Returns
     -------
-    Glaze
-        No larger than what is covered.
+    ColourLayer
+        Cropped to the covered pixels.
     """
     left, top, width, height = cv2.boundingRect(mask) if mask.size else (0, 0, 0, 0)
     cover = mask[top : top + height, left : left + width, None] * (opacity / 255.0)
     keep = np.rint(255.0 * (1.0 - cover)).astype(np.uint8).repeat(3, axis=2)
-    return Glaze(left_px + left, top_px + top, keep, np.rint(cover * colour).astype(np.uint8))
+    return ColourLayer(left_px + left, top_px + top, keep, np.rint(cover * colour).astype(np.uint8))
 
 
 def draw_number(image, number, centre_px, size_px, colour):
-    """Write a number around a point (x, y) of a uint8 RGB picture, with a dark outline, in place."""
+    """Write a number centred on a point (x, y) of a uint8 RGB image, with a dark outline, in place."""
     width, height = text_size_px(number, size_px, bold=True)
     left, top = np.rint(np.asarray(centre_px) - [width / 2, height / 2]).astype(int).tolist()
     draw_text(image, number, left, top, size_px, colour, bold=True, outline=OUTLINE)
 
 
-def _seen_px(view, corners_mm, scale):
-    """A polygon (corner, xyz 3) of the keyboard frame in the picture, cut into short pieces: (n, xy 2) pixels."""
+def _project_polygon(view, corners_mm, scale):
+    """Project a polygon (corner, xyz 3) of the keyboard frame, split into short pieces: (n, xy 2) pixels."""
     points = []
     for start, end in zip(corners_mm, np.roll(corners_mm, -1, axis=0), strict=True):
         pieces = int(np.ceil(np.linalg.norm(end - start) / STEP_MM))
@@ -226,13 +226,13 @@ def _fixed(points_px):
 
 
 def _key_mask(key, shapes, size):
-    """What is seen of a key: its body, without the black keys before a white one.
+    """Mask of the visible part of a key: its body, without the black keys that occlude a white key.
 
     Returns
     -------
     mask : uint8 array (height, width), 0..255
     corner : (x, y)
-        Of the mask in the picture.
+        Position of the mask in the image.
     """
     body = shapes[key].body_px
     low = np.clip(np.floor(body.min(axis=0)) - 1, 0, size).astype(int)
@@ -246,11 +246,11 @@ def _key_mask(key, shapes, size):
     return mask, low.tolist()
 
 
-def _number_places_px(view, keyboard, keys, scale, size, font_px):
+def _number_positions_px(view, keyboard, keys, scale, size, font_px):
     """Centre of the finger number of each key: dict of int to array (xy 2).
 
-    Behind the keys, where no hand covers them: a row for the white keys, behind it one for the black keys, so that the
-    numbers of a chord never overlap.
+    The numbers are behind the keys, where no hand covers them. White keys have the nearer row and black keys the farther one, so that
+    the numbers of a chord never overlap.
     """
     keys = np.asarray(keys, dtype=int)
     black = is_black(keys)[:, None]
@@ -260,6 +260,6 @@ def _number_places_px(view, keyboard, keys, scale, size, font_px):
     end = view.project(end_mm) * scale
     behind = view.project(end_mm + [0.0, STEP_MM, 0.0]) * scale - end
     behind /= np.linalg.norm(behind, axis=-1, keepdims=True)
-    # The far row must be in the picture; the near one keeps its distance from it.
+    # The far row has to be inside the image; the near row keeps its distance from it.
     far = np.clip(end + 1.8 * font_px * behind, 0.6 * font_px, np.array(size) - 0.6 * font_px)
     return dict(zip(keys.tolist(), np.where(black, far, far - font_px * behind), strict=True))

@@ -1,10 +1,10 @@
-"""A strip with the 88 keys and the notes that fall onto them: what sounds now, and what comes."""
+"""Key roll: a strip with the 88 keys, the sounding keys in colour, and the next notes falling onto the keys."""
 
 import cv2
 import numpy as np
 
 from handroll.drawing.keyboard import draw_number
-from handroll.drawing.notes import NotesInTime, note_colour
+from handroll.drawing.notes import NoteTimeline, note_colour
 from handroll.keyboard.geometry import (
     N_KEYS,
     N_WHITE,
@@ -17,23 +17,23 @@ from handroll.keyboard.geometry import (
 )
 
 AHEAD_S = 2.0
-"""How far ahead notes are shown."""
+"""Notes are drawn this long before their onset."""
 
 ROLL = 0.55
-"""Share of the strip's height for the falling notes; the keyboard has the rest."""
+"""Share of the strip's height for the falling notes; the rest is the keyboard."""
 
 BACKGROUND, LANE, WHITE, BLACK, GAP = (18, 21, 28), (28, 32, 41), (236, 233, 226), (30, 31, 35), (120, 118, 112)
 NUMBER = (255, 255, 255)
-"""RGB of the strip and of the finger numbers; notes and sounding keys have `notes.note_colour`."""
+"""RGB of the strip and of the finger numbers; notes and sounding keys get `notes.note_colour`."""
 
-NUMBER_SHARE, LEAST_NUMBER_PX = 0.6, 9
-"""Font size of the finger numbers in widths of a white key."""
+NUMBER_SHARE, MIN_NUMBER_PX = 0.6, 9
+"""Font size of the finger numbers in widths of a white key, and its minimum."""
 
 WIDTH_MM = N_WHITE * STANDARD.white_pitch_mm
 
 
 class KeyRoll:
-    """Draws the strip of any moment of a piece.
+    """Draws the strip at any time of a piece.
 
     Parameters
     ----------
@@ -45,13 +45,13 @@ class KeyRoll:
 
     def __init__(self, notes, width_px, height_px):
         self.height_px = height_px
-        self._notes = NotesInTime(notes)
+        self._notes = NoteTimeline(notes)
         self._roll_px = round(height_px * ROLL)
         to_px = np.array([width_px / WIDTH_MM, (self._roll_px - height_px) / STANDARD.white_length_mm])
         self._outlines = [np.rint([0, height_px - 1] + outline * to_px).astype(np.int32) for outline in key_outlines_mm()]
         self._lanes = np.rint(np.array([_lane(key) for key in range(N_KEYS)]) * width_px).astype(int)
         self._number_px = [0, height_px - 1] + playing_points_mm()[:, :2] * to_px
-        self._font_px = max(LEAST_NUMBER_PX, round(NUMBER_SHARE * width_px / N_WHITE))
+        self._font_px = max(MIN_NUMBER_PX, round(NUMBER_SHARE * width_px / N_WHITE))
         self._still = self._draw_still(width_px)
 
     def _draw_still(self, width_px):
@@ -69,7 +69,7 @@ class KeyRoll:
             cv2.polylines(strip, [self._outlines[key]], True, GAP, 1)
 
     def at(self, time_s):
-        """The strip at a time: uint8 array (height, width, 3), RGB."""
+        """Draw the strip at a time: uint8 array (height, width, 3), RGB."""
         strip = self._still.copy()
         for row, held in self._notes.sounding(time_s):
             self._draw_key(strip, self._notes.key[row], note_colour(self._notes.hand[row], held))
@@ -83,7 +83,7 @@ class KeyRoll:
         return strip
 
     def _draw_note(self, strip, row, time_s):
-        """Draw a note on its way down; gives the place (x, y) of its finger's number: at its foot, on the key once that is held."""
+        """Draw a falling note; returns the position (x, y) of its finger number: at the note's foot, or on the key while it is held."""
         notes = self._notes
         left, right = self._lanes[notes.key[row]]
         ahead = np.clip(np.array([notes.release_s[row], notes.onset_s[row]]) - time_s, 0.0, AHEAD_S)
@@ -91,21 +91,21 @@ class KeyRoll:
         strip[top : max(bottom - 1, 0), left:right] = note_colour(notes.hand[row])
         if notes.onset_s[row] <= time_s:
             return self._number_px[notes.key[row]]
-        # A short note stays to be seen below its number.
+        # A short note stays visible below its number.
         return np.array([(left + right) / 2, bottom - 4 - 0.5 * self._font_px])
 
     def _draw_numbers(self, strip, numbers):
-        """Write numbers at their places, the next ones first; one that would touch an earlier one waits until that is gone."""
+        """Write numbers in order of onset; a number that would overlap an earlier one is skipped."""
         taken = []
-        for number, place in numbers:
-            if all((np.abs(place - other) > (0.85 * self._font_px, self._font_px)).any() for other in taken):
-                draw_number(strip, number, place, self._font_px, NUMBER)
-                taken.append(place)
+        for number, position in numbers:
+            if all((np.abs(position - other) > (0.85 * self._font_px, self._font_px)).any() for other in taken):
+                draw_number(strip, number, position, self._font_px, NUMBER)
+                taken.append(position)
 
 
 def _lane(key):
-    """Left and right edge of the notes of a key, as shares of the keyboard's width."""
+    """Left and right edge of a key's falling notes, as shares of the keyboard's width."""
     if is_black(key):
         return tail_edges_mm()[key] / WIDTH_MM
-    place = white_index(key)
-    return (place + 0.12) / N_WHITE, (place + 0.88) / N_WHITE
+    index = white_index(key)
+    return (index + 0.12) / N_WHITE, (index + 0.88) / N_WHITE

@@ -1,4 +1,4 @@
-"""Which notes sound at a moment, and the colours in which they are shown."""
+"""Notes over time for drawing: the sounding notes at a moment, and their colours."""
 
 import numpy as np
 
@@ -6,28 +6,28 @@ from handroll.drawing.hands import COLOURS
 from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH
 
 PRESSED, RINGING = (86, 214, 126), (176, 205, 184)
-"""RGB of a key that no hand is known for: held down, and with its string still sounding by the pedal."""
+"""RGB of keys without a known hand: held, and ringing after the key release because of the pedal."""
 
 _PALE, _PALE_SHARE = np.array([205, 205, 205]), 0.55
 
 
-class NotesInTime:
-    """Notes by onset, to be asked what sounds.
+class NoteTimeline:
+    """Notes in order of onset, with queries by time.
 
     Parameters
     ----------
     notes : dict of str to array (note,)
-        `tables.NOTES` or `tables.FINGERED_NOTES`. Pitches off the keyboard go to its nearest end.
+        `tables.NOTES` or `tables.FINGERED_NOTES`. Pitches outside the keyboard are clipped to its ends.
 
     Attributes
     ----------
     key : int array (note,), 0..87
     onset_s, release_s, silent_s : array (note,)
-        Struck; key released; sound damped.
+        Onset, key release and sounding end.
     hand : list of str
-        "left", "right", or "" where it is not known.
+        "left", "right", or "" if unknown.
     finger : int array (note,)
-        1..5; 0 where it is not known.
+        1..5; 0 if unknown.
     """
 
     def __init__(self, notes):
@@ -41,25 +41,25 @@ class NotesInTime:
         self._longest_s = float(np.max(np.maximum(self.silent_s, self.release_s) - self.onset_s, initial=0.0))
 
     def within(self, start_s, end_s):
-        """Rows that may sound between two times, as a range by onset."""
+        """Range of rows that may sound between two times."""
         first = np.searchsorted(self.onset_s, start_s - self._longest_s, side="left")
         return range(int(first), int(np.searchsorted(self.onset_s, end_s, side="right")))
 
     def sounding(self, time_s):
-        """What sounds at a time.
+        """Sounding notes at a time.
 
         Returns
         -------
         list of (row, held)
-            `held` says that the key is down, otherwise it only rings by the pedal. Held ones come last, so that a key that
-            is struck again while it rings is shown as held.
+            `held`: the key is down; otherwise the note rings because of the pedal. Held notes are last, so that a key struck
+            again while it rings is drawn as held.
         """
         sounds = [n for n in self.within(time_s, time_s) if self.onset_s[n] <= time_s < max(self.release_s[n], self.silent_s[n])]
         return sorted(((n, bool(time_s < self.release_s[n])) for n in sounds), key=lambda item: item[1])
 
 
 def note_colour(hand, held=True):
-    """RGB of a note: its hand's, a neutral one for "", and paler where the key is no longer held."""
+    """RGB of a note: the colour of its hand, a neutral colour for "", paler if the key is not held."""
     if not hand:
         return PRESSED if held else RINGING
     if held:

@@ -1,4 +1,4 @@
-"""Draws the keys and the cleaned hands on the source video with its sound, and the notes on a keyboard below."""
+"""Overlay video: keys and hands drawn on the source video with its audio, and a key roll of the notes below."""
 
 import numpy as np
 
@@ -13,14 +13,14 @@ from handroll.media.write import VideoWriter
 from handroll.tables import State
 
 ROLL_SHARE = 0.16
-"""Height of the key roll relative to the picture's width; it grows no higher than a fifth of the picture's height."""
+"""Height of the key roll relative to the frame's width; at most a fifth of the frame's height."""
 
 STATE_COLOURS = {State.OBSERVED: (86, 214, 126), State.INTERPOLATED: (250, 204, 72), State.HIDDEN: (220, 90, 90)}
 """RGB of each state in badges and timelines."""
 
 
-def draw_overlay(video_path, motion, camera, notes, out_path, max_height_px=720, audio=None, title="", keep=(), registered=None):
-    """Write a video with the hands drawn on every frame.
+def draw_overlay(video_path, motion, camera, notes, out_path, max_height_px=720, audio=None, title="", kept_frames=(), registered=None):
+    """Write a video with hands, keys and notes drawn on every frame.
 
     Parameters
     ----------
@@ -28,26 +28,26 @@ def draw_overlay(video_path, motion, camera, notes, out_path, max_height_px=720,
     motion : dict of str to array (frame, hand, ...)
         `tables.MOTION`, by frame, of every presented frame.
     camera : Camera
-        What the joints are projected with; its size is that of the shown source picture.
+        Projects the joints; its size is that of the source frames as displayed.
     notes : dict of str to array (note,) or None
-        `tables.NOTES` or `tables.FINGERED_NOTES`; None or no notes leaves the key roll out.
+        `tables.NOTES` or `tables.FINGERED_NOTES`; None or no notes: no key roll.
     out_path : path ending in .mp4
     max_height_px : int
-        Pictures are scaled down to this height.
+        Frames are scaled down to this height.
     audio : tuple (samples, rate_hz), optional
-        Sound, sample 0 at the first frame.
+        Sample 0 is at the first frame.
     title : str
-        Shown in the upper right corner, before the time.
-    keep : sequence of int
-        Frames to give back.
+        Written in the upper right corner, before the time.
+    kept_frames : sequence of int
+        Indices of the frames to return.
     registered : tuple (KeyboardView, Keyboard, keys), optional
-        The camera over the keyboard, its dimensions, and the keys 0..87 that are seen; see `keyboard.KeyboardDrawing`. None
-        leaves the keys out of the picture.
+        Camera over the keyboard, dimensions of the keyboard, and visible keys 0..87; see `keyboard.KeyboardDrawing`. None: no keys
+        are drawn.
 
     Returns
     -------
     list of (uint8 array (height, width, 3), time_s)
-        The kept frames, in order: the picture with the keys and the hands drawn on it.
+        The kept frames, in order, with keys and hands drawn.
     """
     joints_px = camera.project(motion["joints_m"])
     states, times_s = motion["state"], motion["time_s"][:, 0]
@@ -72,14 +72,14 @@ def draw_overlay(video_path, motion, camera, notes, out_path, max_height_px=720,
                 draw_hands(image, joints_px[frame.index] * (width / camera.width_px), states[frame.index])
                 if keys:
                     keys.draw_fingers(image, frame.time_s)
-                if frame.index in keep:
+                if frame.index in kept_frames:
                     kept.append((image.copy(), frame.time_s))
                 draw_badges(image, states[frame.index])
-            draw_clock(image, frame.time_s, title)
-            picture = image[: height // 2 * 2, : width // 2 * 2]
+            draw_time(image, frame.time_s, title)
+            image = image[: height // 2 * 2, : width // 2 * 2]
             if roll:
-                picture = np.concatenate([picture, roll.at(frame.time_s)[:, : width // 2 * 2]])
-            writer.write(picture, frame.time_s)
+                image = np.concatenate([image, roll.at(frame.time_s)[:, : width // 2 * 2]])
+            writer.write(image, frame.time_s)
     except BaseException as error:
         if writer is not None:
             writer.__exit__(type(error), error, error.__traceback__)
@@ -89,7 +89,7 @@ def draw_overlay(video_path, motion, camera, notes, out_path, max_height_px=720,
 
 
 def draw_badges(image, states):
-    """Each hand's name and state in the upper left corner of a uint8 RGB picture, in place; states (hand,)."""
+    """Write each hand's name and state in the upper left corner of a uint8 RGB image, in place; states (hand,)."""
     size = max(11, image.shape[0] // 42)
     left, top = size // 2, size // 2
     for side, hand in enumerate(HANDS):
@@ -106,8 +106,8 @@ def draw_badges(image, states):
         top += height + size
 
 
-def draw_clock(image, time_s, title=""):
-    """Title and time in the upper right corner of a uint8 RGB picture, in place."""
+def draw_time(image, time_s, title):
+    """Write title and time in the upper right corner of a uint8 RGB image, in place."""
     size = max(11, image.shape[0] // 42)
     clock = f"{int(time_s // 60)}:{time_s % 60:05.2f}"
     width, height = text_size_px("0:00.00", size, bold=True)

@@ -1,17 +1,17 @@
-"""A picture, or a video, that says why there is nothing to see."""
+"""Placeholder image or video with the reason why a result is missing."""
 
 import numpy as np
 
-from handroll.drawing.image import save_picture
+from handroll.drawing.image import save_image
 from handroll.drawing.text import BADGE, BADGE_TEXT, FAINT, draw_text, wrap
 
-SLATE_SIZE_PX = 960, 540
-SLATE_SECONDS = 2
+SIZE_PX = 960, 540
+DURATION_S = 2
 
 
-def slate(title, lines):
-    """A dark picture that says something: uint8 array (540, 960, 3); long lines are wrapped."""
-    width, height = SLATE_SIZE_PX
+def draw_placeholder(title, lines):
+    """Draw a title and lines of text on a dark image: uint8 array (540, 960, 3); long lines are wrapped."""
+    width, height = SIZE_PX
     image = np.full((height, width, 3), BADGE, np.uint8)
     draw_text(image, title, 60, 70, 34, BADGE_TEXT, bold=True)
     top = 140
@@ -21,18 +21,18 @@ def slate(title, lines):
     return image
 
 
-def write_slate(image, out_path):
-    """Write a still picture as a video of two seconds, in place of an overlay that cannot be drawn."""
+def write_placeholder_video(image, out_path):
+    """Write an image as a video of two seconds, in place of an overlay."""
     from handroll.media.write import VideoWriter
 
     with VideoWriter(out_path, image.shape[1], image.shape[0], 1) as writer:
-        for second in range(SLATE_SECONDS):
+        for second in range(DURATION_S):
             writer.write(image, float(second))
 
 
-def save_slate(path, title, lines, video_path=None):
-    """Write a slate as a picture, and as a video where a path for one is given."""
-    image = slate(title, lines)
-    save_picture(image, path)
+def save_placeholder(path, title, lines, video_path=None):
+    """Write a placeholder as an image, and as a video if `video_path` is given."""
+    image = draw_placeholder(title, lines)
+    save_image(image, path)
     if video_path is not None:
-        write_slate(image, video_path)
+        write_placeholder_video(image, video_path)

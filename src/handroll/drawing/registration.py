@@ -1,4 +1,4 @@
-"""One picture that shows how well a keyboard is registered: the keys on the picture, the rectified keyboard, its residuals."""
+"""Image of a keyboard registration: the keys on the frame, the rectified keyboard, and the residuals."""
 
 from typing import NamedTuple
 
@@ -6,27 +6,27 @@ import cv2
 import numpy as np
 
 from handroll.drawing.hands import OUTLINE
-from handroll.drawing.keyboard import GRID, KeyShape, glaze, grid_mask, key_shapes_px
+from handroll.drawing.keyboard import GRID, KeyShape, colour_layer, grid_mask, key_shapes_px
 from handroll.drawing.text import BADGE, BADGE_TEXT, FAINT, draw_text, text_size_px, wrap
 from handroll.keyboard.geometry import N_WHITE, pitch_of_key, playing_points_mm, tail_edges_mm
 
 WIDTH_PX, MARGIN_PX = 1600, 16
-MAX_PICTURE_HEIGHT_PX = 900
+MAX_IMAGE_HEIGHT_PX = 900
 MAX_PX_PER_MM = 3.0
 TITLE_PX, TEXT_PX = 22, 16
 
 AROUND_MM = 12.0
-"""What the rectified keyboard shows around the keys."""
+"""Margin of the rectified keyboard around the keys."""
 
 MAGNIFIED = 10.0
-"""Residuals are drawn this many times as long as they are."""
+"""Magnification of the drawn residuals."""
 
 RAMP_MM = (0.0, 1.0, 2.0)
 RAMP = np.array([(64, 200, 120), (250, 204, 72), (235, 60, 60)], dtype=float)
-"""Sizes of a residual, and the RGB of each; those in between are mixed."""
+"""Colour map of residuals: sizes and their RGB, interpolated in between."""
 
 STRIP_HEIGHT_PX, STRIP_MM = 170, 2.0
-"""Height of the strip of residuals, and what it shows up and down; larger ones lie on its edge."""
+"""Height of the strip of residuals, and its range up and down; larger residuals are clipped to its edge."""
 
 PAPER, RULE = (24, 28, 36), (62, 68, 80)
 _SHIFT = 4  # OpenCV's fixed point: sixteenths of a pixel
@@ -34,66 +34,73 @@ _SHIFT = 4  # OpenCV's fixed point: sixteenths of a pixel
 NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
-class Paper(NamedTuple):
-    """A drawing of the keyboard plane, as large as a part of it: left and far end of the keyboard frame, millimetres, and scale."""
+class RectifiedPlane(NamedTuple):
+    """Map between pixels of the rectified image and the keyboard plane.
+
+    Attributes
+    ----------
+    left_mm, far_mm : float
+        x and y of the keyboard frame at the upper left corner of the image.
+    px_per_mm : float
+    """
 
     left_mm: float
     far_mm: float
     px_per_mm: float
 
     def to_px(self, points_mm):
-        """Pixels (..., xy 2) of x, y (..., 2) of the keyboard frame; the player's edge is below."""
+        """Map x, y (..., 2) of the keyboard frame to pixels (..., xy 2); the player's edge is at the bottom."""
         return (np.asarray(points_mm) - [self.left_mm, self.far_mm]) * [self.px_per_mm, -self.px_per_mm]
 
     def to_mm(self, points_px):
-        """The inverse of `to_px`."""
+        """Invert `to_px`."""
         return np.asarray(points_px) / [self.px_per_mm, -self.px_per_mm] + [self.left_mm, self.far_mm]
 
 
-def draw_registration(picture, registered, points_mm, residual_mm, title, lines=()):
+def draw_registration(image, registered, points_mm, residual_mm, title, lines=()):
     """Draw a registration.
 
     Parameters
     ----------
-    picture : uint8 array (height, width) or (height, width, 3)
-        What was registered, such as the temporal median of a video's frames; grey or RGB, of the shape of the view's picture
-        and of any size.
+    image : uint8 array (height, width) or (height, width, 3)
+        The registered image, such as the temporal median of a video's frames; grey or RGB, with the aspect ratio of the view, of
+        any size.
     registered : tuple (KeyboardView, Keyboard, keys) or None
-        The camera over the keyboard, its dimensions, and the keys 0..87 that are seen. None where no keyboard was found: the
-        picture and the lines are drawn alone.
+        Camera over the keyboard, dimensions of the keyboard, and visible keys 0..87. None where no keyboard was found: only the
+        image and the lines are drawn.
     points_mm : array (n, xyz 3)
-        Points of the model that were looked for, keyboard frame.
+        Model points that were searched in the image, keyboard frame.
     residual_mm : array (n, xy 2)
-        From each point to where it was found, keyboard frame; NaN where it was not. An edge is found across itself only: its
-        other component is 0, and does not count in the strip.
+        Detected position minus model point, keyboard frame; NaN where none was detected. An edge is detected only across its
+        direction: the other component is 0 and is not drawn in the strip.
     title : str
     lines : sequence of str
-        What else is to be said; long ones are wrapped.
+        Further text; long lines are wrapped.
 
     Returns
     -------
     uint8 array (height, 1600, 3)
         RGB.
     """
-    image = picture if picture.ndim == 3 else cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
+    image = image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
     if registered is None or not len(registered[2]):
-        return np.concatenate([_heading(title, lines), _centred(_fitted(image))])
+        return np.concatenate([_heading(title, lines), _centre(_fit(image))])
     view, keyboard, keys = registered
     edges_mm = tail_edges_mm(keyboard)[np.asarray(keys)]
     left, right = edges_mm.min() - AROUND_MM, edges_mm.max() + AROUND_MM
-    paper = Paper(left, keyboard.white_length_mm + AROUND_MM, min((WIDTH_PX - 2 * MARGIN_PX) / (right - left), MAX_PX_PER_MM))
-    size = round((right - left) * paper.px_per_mm), round((keyboard.white_length_mm + 2 * AROUND_MM) * paper.px_per_mm)
-    flat = rectified(image, view, paper, size)
-    _draw_model(flat, view, keyboard, keys, paper)
-    _draw_residuals(flat, view, points_mm, residual_mm, paper)
-    strip = _strip(np.asarray(points_mm), np.asarray(residual_mm), keyboard, paper, size[0])
+    plane = RectifiedPlane(left, keyboard.white_length_mm + AROUND_MM, min((WIDTH_PX - 2 * MARGIN_PX) / (right - left), MAX_PX_PER_MM))
+    size = round((right - left) * plane.px_per_mm), round((keyboard.white_length_mm + 2 * AROUND_MM) * plane.px_per_mm)
+    flat = rectify(image, view, plane, size)
+    _draw_model(flat, view, keyboard, keys, plane)
+    _draw_residuals(flat, view, points_mm, residual_mm, plane)
+    strip = _residual_strip(np.asarray(points_mm), np.asarray(residual_mm), keyboard, plane, size[0])
     parts = [
         _heading(title, [_summary(residual_mm, keys), *lines]),
-        _centred(_picture_with_keys(image, view, keyboard, keys)),
-        _caption(f"the keyboard from above; residuals {MAGNIFIED:.0f} times as long, coloured by size", ramp=True),
-        _centred(flat),
+        _centre(_draw_keys(image, view, keyboard, keys)),
+        _caption(f"rectified keyboard; residuals magnified {MAGNIFIED:.0f} times, coloured by size", ramp=True),
+        _centre(flat),
         _caption("residuals along the keys, mm, positive to the right: each edge, and the mean at each line between white keys"),
-        _centred(strip),
+        _centre(strip),
     ]
     return np.concatenate(parts)
 
@@ -104,42 +111,42 @@ def key_name(key):
     return f"{NAMES[pitch % 12]}{pitch // 12 - 1}"
 
 
-def rectified(image, view, paper, size):
-    """A picture as seen from straight above the white keys.
+def rectify(image, view, plane, size):
+    """Rectify an image to a view from straight above the white keys.
 
     Parameters
     ----------
     image : uint8 array (height, width, 3)
-        Of the shape of the view's picture, of any size.
+        With the aspect ratio of the view, of any size.
     view : KeyboardView
-    paper : Paper
+    plane : RectifiedPlane
     size : (width, height)
         Of the result.
 
     Returns
     -------
     uint8 array (height, width, 3)
-        Black keys, which stand higher, are seen aside of their places. Black where the picture does not reach.
+        Black keys are displaced, because they are higher than the white keys. Black outside the image.
     """
-    mm = paper.to_mm(np.stack(np.meshgrid(np.arange(size[0]), np.arange(size[1])), axis=-1))
+    mm = plane.to_mm(np.stack(np.meshgrid(np.arange(size[0]), np.arange(size[1])), axis=-1))
     at = view.project(np.concatenate([mm, np.zeros((*mm.shape[:2], 1))], axis=-1))
     at = np.nan_to_num(at * (image.shape[1] / view.width_px), nan=-9.0).astype(np.float32)
     return cv2.remap(image, at[..., 0], at[..., 1], cv2.INTER_LINEAR)
 
 
 def residual_colours(sizes_mm):
-    """RGB (n, 3), int, of residuals of these sizes (n,), millimetres."""
+    """RGB (n, 3), int, of residuals with sizes (n,), millimetres."""
     return np.stack([np.interp(sizes_mm, RAMP_MM, channel) for channel in RAMP.T], axis=-1).round().astype(int)
 
 
 def mean_per_line_mm(points_mm, residual_mm, keyboard):
-    """Mean residual along the keys at each line between white keys; the black key over a line belongs to it.
+    """Mean residual along the keys at each line between white keys, with the black key over that line.
 
     Parameters
     ----------
     points_mm : array (n, xyz 3)
     residual_mm : array (n, xy 2)
-        NaN where not found; 0 along the keys where an edge does not tell.
+        NaN where not detected; 0 along the keys for edges that are detected only across the keys.
     keyboard : Keyboard
 
     Returns
@@ -147,62 +154,67 @@ def mean_per_line_mm(points_mm, residual_mm, keyboard):
     array (line 53,)
         From the left end of A0 to the right end of C8, millimetres; NaN without a residual.
     """
-    told = np.isfinite(residual_mm[:, 0]) & (residual_mm[:, 0] != 0.0)
-    line = np.rint(points_mm[told, 0] / keyboard.white_pitch_mm).astype(int).clip(0, N_WHITE)
+    measured = _measured_along_keys(residual_mm)
+    line = np.rint(points_mm[measured, 0] / keyboard.white_pitch_mm).astype(int).clip(0, N_WHITE)
     count = np.bincount(line, minlength=N_WHITE + 1)
-    total = np.bincount(line, residual_mm[told, 0], minlength=N_WHITE + 1)
+    total = np.bincount(line, residual_mm[measured, 0], minlength=N_WHITE + 1)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
+def _measured_along_keys(residual_mm):
+    """Mask (n,) of the residuals (n, xy 2) whose component along the keys was measured."""
+    return np.isfinite(residual_mm[:, 0]) & (residual_mm[:, 0] != 0.0)
+
+
 def _summary(residual_mm, keys):
-    """Residuals and keys in a line of text."""
+    """Summarise residuals and visible keys in a line of text."""
     sizes = np.linalg.norm(residual_mm, axis=-1)
-    found = sizes[np.isfinite(sizes)]
-    seen = f"keys {key_name(min(keys))} to {key_name(max(keys))} are seen"
-    if not len(found):
-        return f"no edges found; {seen}"
-    median, p95 = np.percentile(found, [50, 95])
-    return f"residual: median {median:.2f} mm, p95 {p95:.2f} mm, of {len(found)} found of {len(sizes)} edges; {seen}"
+    detected = sizes[np.isfinite(sizes)]
+    visible = f"visible keys: {key_name(min(keys))} to {key_name(max(keys))}"
+    if not len(detected):
+        return f"no edges detected; {visible}"
+    median, p95 = np.percentile(detected, [50, 95])
+    return f"residual: median {median:.2f} mm, p95 {p95:.2f} mm ({len(detected)} of {len(sizes)} edges detected); {visible}"
 
 
-def _picture_with_keys(image, view, keyboard, keys):
-    """The picture with the grid of keys, and names before the first, the last and each C."""
-    shown = _fitted(image)
+def _draw_keys(image, view, keyboard, keys):
+    """Draw the grid of keys on a scaled copy of the image, with the names of the first key, the last key and each C."""
+    shown = _fit(image)
     scale = shown.shape[1] / view.width_px
     size = shown.shape[1], shown.shape[0]
-    glaze(grid_mask(key_shapes_px(view, keyboard, keys, scale), size), GRID, 0.75).lay(shown)
+    colour_layer(grid_mask(key_shapes_px(view, keyboard, keys, scale), size), GRID, 0.75).blend(shown)
     ends = (min(keys), max(keys))
     taken = []
     front = playing_points_mm(keyboard) * [1.0, 0.0, 0.0]
     for key in [*ends, *(key for key in keys if pitch_of_key(key) % 12 == 0)]:
         at, away = view.project(front[key] - [[0.0, 0.0, 0.0], [0.0, 10.0, 0.0]]) * scale
-        place = np.clip(at + (away - at) / np.linalg.norm(away - at) * TEXT_PX, TEXT_PX, np.array(size) - TEXT_PX)
-        if all(np.linalg.norm(place - other) > 2 * TEXT_PX for other in taken):
+        position = np.clip(at + (away - at) / np.linalg.norm(away - at) * TEXT_PX, TEXT_PX, np.array(size) - TEXT_PX)
+        if all(np.linalg.norm(position - other) > 2 * TEXT_PX for other in taken):
             width, height = text_size_px(key_name(key), TEXT_PX, bold=True)
-            left, top = np.rint(place - [width / 2, height / 2]).astype(int).tolist()
+            left, top = np.rint(position - [width / 2, height / 2]).astype(int).tolist()
             draw_text(shown, key_name(key), left, top, TEXT_PX, GRID if key in ends else BADGE_TEXT, bold=True, outline=OUTLINE)
-            taken.append(place)
+            taken.append(position)
     return shown
 
 
-def _draw_model(flat, view, keyboard, keys, paper):
-    """The grid of keys where the rectified picture shows it, in place."""
+def _draw_model(flat, view, keyboard, keys, plane):
+    """Draw the grid of keys on the rectified image, in place."""
 
-    def on_paper(pixels):
-        return paper.to_px(view.on_plane(pixels))
+    def rectify_points(pixels):
+        return plane.to_px(view.on_plane(pixels))
 
-    shapes = {key: KeyShape(*map(on_paper, shape)) for key, shape in key_shapes_px(view, keyboard, keys).items()}
-    glaze(grid_mask(shapes, flat.shape[1::-1]), GRID, 0.6).lay(flat)
+    shapes = {key: KeyShape(*map(rectify_points, shape)) for key, shape in key_shapes_px(view, keyboard, keys).items()}
+    colour_layer(grid_mask(shapes, flat.shape[1::-1]), GRID, 0.6).blend(flat)
 
 
-def _draw_residuals(flat, view, points_mm, residual_mm, paper):
-    """A line from each point of the model towards where it was found, a grey dot where it was not, in place."""
+def _draw_residuals(flat, view, points_mm, residual_mm, plane):
+    """Draw the magnified residual of each detected model point as a line, and a grey dot for each undetected one, in place."""
 
-    def on_paper(points):
-        return paper.to_px(view.on_plane(view.project(points)))
+    def rectify_points(points):
+        return plane.to_px(view.on_plane(view.project(points)))
 
-    start = on_paper(points_mm)
-    end = start + MAGNIFIED * (on_paper(points_mm + np.pad(residual_mm, ((0, 0), (0, 1)))) - start)
+    start = rectify_points(points_mm)
+    end = start + MAGNIFIED * (rectify_points(points_mm + np.pad(residual_mm, ((0, 0), (0, 1)))) - start)
     sizes = np.linalg.norm(residual_mm, axis=-1)
     colours = residual_colours(np.nan_to_num(sizes)).tolist()
     for n in np.argsort(sizes):  # the largest on top; NaN sorts last
@@ -217,8 +229,8 @@ def _fixed(point_px):
     return tuple(np.rint(point_px * 2**_SHIFT).astype(int).tolist())
 
 
-def _strip(points_mm, residual_mm, keyboard, paper, width_px):
-    """Residuals along the keys over the place along the keys, as wide as the rectified keyboard and in line with it."""
+def _residual_strip(points_mm, residual_mm, keyboard, plane, width_px):
+    """Plot residuals along the keys over the position along the keys, aligned with the rectified keyboard."""
     strip = np.full((STRIP_HEIGHT_PX, width_px, 3), PAPER, np.uint8)
     middle, px_per_mm = STRIP_HEIGHT_PX / 2, (STRIP_HEIGHT_PX / 2 - 8) / STRIP_MM
 
@@ -227,13 +239,13 @@ def _strip(points_mm, residual_mm, keyboard, paper, width_px):
 
     for level in (-1.0, 0.0, 1.0):
         strip[row(level)] = RULE if level else FAINT
-    told = np.isfinite(residual_mm[:, 0]) & (residual_mm[:, 0] != 0.0)
-    for x, mm in zip(paper.to_px(points_mm[told, :2])[:, 0], residual_mm[told, 0], strict=True):
+    measured = _measured_along_keys(residual_mm)
+    for x, mm in zip(plane.to_px(points_mm[measured, :2])[:, 0], residual_mm[measured, 0], strict=True):
         cv2.circle(strip, (round(x), row(mm)), 1, FAINT, cv2.FILLED, cv2.LINE_AA)
     means = mean_per_line_mm(points_mm, residual_mm, keyboard)
-    half = max(2, round(0.25 * keyboard.white_pitch_mm * paper.px_per_mm))
+    half = max(2, round(0.25 * keyboard.white_pitch_mm * plane.px_per_mm))
     for line in np.flatnonzero(np.isfinite(means)):
-        x = round((line * keyboard.white_pitch_mm - paper.left_mm) * paper.px_per_mm)
+        x = round((line * keyboard.white_pitch_mm - plane.left_mm) * plane.px_per_mm)
         low, high = sorted((row(means[line]), row(0.0)))
         strip[low : high + 1, max(x - half, 0) : x + half] = residual_colours(np.abs(means[line : line + 1]))[0]
     for level in (-1.0, 1.0):
@@ -242,7 +254,7 @@ def _strip(points_mm, residual_mm, keyboard, paper, width_px):
 
 
 def _heading(title, lines):
-    """Title and lines of text, on a block of the whole width."""
+    """Block of the whole width with title and lines of text."""
     wrapped = [part for line in lines for part in wrap(line, WIDTH_PX - 2 * MARGIN_PX, TEXT_PX)]
     block = np.full((MARGIN_PX + TITLE_PX + 14 + len(wrapped) * (TEXT_PX + 8), WIDTH_PX, 3), BADGE, np.uint8)
     draw_text(block, title, MARGIN_PX, MARGIN_PX - 4, TITLE_PX, BADGE_TEXT, bold=True)
@@ -252,7 +264,7 @@ def _heading(title, lines):
 
 
 def _caption(text, ramp=False):
-    """A line of text over a part; with the colours of residuals at the right end."""
+    """Block of the whole width with a line of text; `ramp`: with the colour map of residuals at the right end."""
     block = np.full((TEXT_PX + 12, WIDTH_PX, 3), BADGE, np.uint8)
     draw_text(block, text, MARGIN_PX, 4, TEXT_PX, FAINT)
     if ramp:
@@ -264,15 +276,15 @@ def _caption(text, ramp=False):
     return block
 
 
-def _fitted(image):
-    """A picture as large as fits."""
-    scale = min((WIDTH_PX - 2 * MARGIN_PX) / image.shape[1], MAX_PICTURE_HEIGHT_PX / image.shape[0])
+def _fit(image):
+    """Scale an image to the largest size that fits."""
+    scale = min((WIDTH_PX - 2 * MARGIN_PX) / image.shape[1], MAX_IMAGE_HEIGHT_PX / image.shape[0])
     size = round(image.shape[1] * scale), round(image.shape[0] * scale)
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
 
 
-def _centred(image):
-    """A picture in the middle of a block of the whole width, with room below."""
+def _centre(image):
+    """Centre an image in a block of the whole width, with a margin below."""
     block = np.full((image.shape[0] + MARGIN_PX, WIDTH_PX, 3), BADGE, np.uint8)
     left = (WIDTH_PX - image.shape[1]) // 2
     block[: image.shape[0], left : left + image.shape[1]] = image

@@ -1,5 +1,4 @@
-"""Anti-aliased text on RGB pictures, in DejaVu Sans, which matplotlib brings along; every piece is set once and kept;
-dark plates behind text on pictures."""
+"""Anti-aliased text on RGB images, and dark plates behind it. The font is DejaVu Sans from matplotlib; rendered texts are cached."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -9,13 +8,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 BADGE, BADGE_TEXT, FAINT = (14, 17, 23), (240, 242, 245), (150, 156, 166)
-"""RGB of the dark ground behind text, of text on it, and of what stands back."""
+"""RGB of the dark background, of text on it, and of secondary text."""
 
 OUTLINE_SHARE = 0.1
-"""Width of the outline around letters, in font sizes."""
+"""Width of the outline around letters, as a share of the font size."""
 
 PLATE_SHARE = 0.75
-"""Share of the dark colour in a plate behind text; the rest is the picture. On white, text has a contrast of 7.9 (WCAG 2 asks for 4.5)."""
+"""Opacity of the dark plates behind text. On a white image, text has a contrast of 7.9 (WCAG 2 requires 4.5)."""
 
 _FONTS = {False: "DejaVuSans.ttf", True: "DejaVuSans-Bold.ttf"}
 
@@ -27,22 +26,22 @@ def _font(size_px, bold):
 
 @lru_cache(maxsize=2048)
 def _mask(text, size_px, bold, stroke_px=0):
-    """Coverage of a line of text, float32 (height, width), 0..1; the height hangs on the font alone, a stroke adds to all sides."""
+    """Coverage of a line of text, float32 (height, width), 0..1. The height depends only on the font; a stroke adds to all sides."""
     font = _font(size_px, bold)
     ascent, descent = font.getmetrics()
-    picture = Image.new("L", (max(1, round(font.getlength(text))) + 2 * stroke_px, ascent + descent + 2 * stroke_px))
-    ImageDraw.Draw(picture).text((stroke_px, stroke_px), text, fill=255, font=font, stroke_width=stroke_px)
-    return np.asarray(picture, dtype=np.float32) / 255.0
+    image = Image.new("L", (max(1, round(font.getlength(text))) + 2 * stroke_px, ascent + descent + 2 * stroke_px))
+    ImageDraw.Draw(image).text((stroke_px, stroke_px), text, fill=255, font=font, stroke_width=stroke_px)
+    return np.asarray(image, dtype=np.float32) / 255.0
 
 
 def text_size_px(text, size_px, bold=False):
-    """Width and height in pixels of a line of text."""
+    """Width and height of a line of text, pixels."""
     height, width = _mask(text, size_px, bold).shape
     return width, height
 
 
 def draw_text(image, text, left_px, top_px, size_px, colour, bold=False, outline=None):
-    """Draw a line of text onto a uint8 RGB picture (height, width, 3), in place; what lies outside is cut off.
+    """Draw a line of text onto a uint8 RGB image (height, width, 3), in place; text outside the image is cut off.
 
     Parameters
     ----------
@@ -54,22 +53,22 @@ def draw_text(image, text, left_px, top_px, size_px, colour, bold=False, outline
     colour : tuple of 3 int
     bold : bool
     outline : tuple of 3 int, optional
-        Colour of a line around the letters, a tenth of the font size wide.
+        Colour of the outline around the letters; default: none.
     """
     if outline is not None:
         stroke = max(1, round(OUTLINE_SHARE * size_px))
-        _lay(image, _mask(text, size_px, bold, stroke), left_px - stroke, top_px - stroke, outline)
-    _lay(image, _mask(text, size_px, bold), left_px, top_px, colour)
+        _blend(image, _mask(text, size_px, bold, stroke), left_px - stroke, top_px - stroke, outline)
+    _blend(image, _mask(text, size_px, bold), left_px, top_px, colour)
 
 
 def draw_plate(image, left_px, top_px, right_px, bottom_px):
-    """Darken a rectangle of a uint8 RGB picture, in place, so that light text on it can be read whatever the picture shows."""
+    """Darken a rectangle of a uint8 RGB image, in place, so that light text on it is readable on any image."""
     plate = image[max(top_px, 0) : max(bottom_px, 0), max(left_px, 0) : max(right_px, 0)]
     plate[:] = np.rint(plate * (1.0 - PLATE_SHARE) + np.array(BADGE) * PLATE_SHARE).astype(np.uint8)
 
 
-def _lay(image, mask, left_px, top_px, colour):
-    """Lay a colour on a picture where a mask covers it."""
+def _blend(image, mask, left_px, top_px, colour):
+    """Blend a colour into an image with a mask as opacity."""
     left, top = max(left_px, 0), max(top_px, 0)
     right, bottom = min(left_px + mask.shape[1], image.shape[1]), min(top_px + mask.shape[0], image.shape[0])
     if right <= left or bottom <= top:
@@ -80,7 +79,7 @@ def _lay(image, mask, left_px, top_px, colour):
 
 
 def wrap(text, width_px, size_px):
-    """Lines of a text, broken between words, none wider than `width_px` (a single longer word stays whole)."""
+    """Wrap a text between words into lines of at most `width_px`; a longer single word stays whole."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()

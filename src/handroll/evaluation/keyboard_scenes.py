@@ -17,9 +17,9 @@ from handroll.keyboard.geometry import playing_points_mm
 from handroll.keyboard.registration import register_keyboard
 from handroll.rendering.render import render_frames
 from handroll.rendering.scene import Gloss, Lamp, Light, View, random_scene
-from handroll.simulator.camera_scenarios import every
+from handroll.simulator.camera_scenarios import subsample_frames
 from handroll.simulator.score import random_score
-from handroll.simulator.truth import truth_of
+from handroll.simulator.truth import build_truth
 
 KINDS = ("plain", "partial", "dark", "crooked", "zoomed", "reflection", "lamp")
 """The whole keyboard; a part of it; little light; a camera that is tilted, rolled and distorts; a telephone zoomed in, its picture
@@ -72,7 +72,7 @@ def draw_scene(kind, seed, scene):
     tilt_deg, roll_deg, focal, k1 = rng.uniform(-12, 12), rng.uniform(-4, 4), rng.uniform(0.7, 1.0), rng.uniform(-0.04, 0.02)
     partial = kind == "partial" or (kind in ("reflection", "lamp") and rng.random() < 0.4)
     seen, aside = (rng.uniform(0.7, 1.0), rng.uniform(-0.2, 0.2)) if partial else (rng.uniform(1.35, 1.5), rng.uniform(-0.02, 0.02))
-    light, look, gloss, lamp = scene.light, scene.look, None, None
+    light, look, gloss, lamp = scene.light, scene.appearance, None, None
     if kind == "dark":
         light = Light(light.direction, light.ambient, float(rng.uniform(0.15, 0.4)))
         look = replace(look, noise_sigma=float(rng.uniform(3.0, 8.0)))
@@ -103,7 +103,7 @@ def draw_scene(kind, seed, scene):
     aim = np.array([0.611 + aside, forward, 0.0])
     position = aim + seen * focal * np.array([0.0, -np.sin(tilt), np.cos(tilt)])
     view = View(tuple(position.tolist()), float(tilt), float(roll), float(focal), float(k1))
-    return replace(scene, view=view, light=light, look=look, gloss=gloss, lamp=lamp, covers=())
+    return replace(scene, view=view, light=light, appearance=look, gloss=gloss, lamp=lamp, covers=())
 
 
 def film(kind, seed):
@@ -115,15 +115,15 @@ def film(kind, seed):
     """
     scene = draw_scene(kind, seed, random_scene(seed))
     music = random_score(seed, SECONDS)
-    performance = perform(music, seed, FPS, (scene.look.hand_size,) * len(HANDS))
-    few = every(performance, max(len(performance.time_s) // PICTURES, 1))
+    performance = perform(music, seed, FPS, (scene.appearance.hand_size,) * len(HANDS))
+    few = subsample_frames(performance, max(len(performance.time_s) // PICTURES, 1))
     drawn = render_frames(few, scene, WIDTH, HEIGHT, supersample=1, motion_blur=False, grid_mm=GRID_MM, seed=seed)
     grey = [cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY) for frame in drawn]
     if kind == "zoomed":
         grey = [_soft(picture, seed) for picture in grey]
     windows = [np.median(part, axis=0).astype(np.uint8) for part in np.array_split(np.stack(grey), WINDOWS)]
     visible = np.ones((*performance.present.shape, len(JOINT_OF_LANDMARK)), bool)
-    truth = truth_of(performance, scene, visible, WIDTH, HEIGHT, music.pedal, {})
+    truth = build_truth(performance, scene, visible, WIDTH, HEIGHT, music.pedal, {})
     pixels = truth.joints_px[:, :, list(JOINT_OF_LANDMARK)]
     palm = np.linalg.norm(pixels[:, :, _PALM[1]] - pixels[:, :, _PALM[0]], axis=-1)[..., None, None]
     pixels = pixels + LANDMARK_NOISE_HANDS * palm * np.random.default_rng([seed, 62]).normal(size=pixels.shape)

@@ -11,7 +11,7 @@ missing there. RoboPianist documents `part` -1 for them, so a note sequence has 
 import numpy as np
 
 from handroll.hand.skeleton import FINGERS, HANDS
-from handroll.music.notes import HIGHEST_PITCH, LOWEST_PITCH
+from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH
 from handroll.provenance import atomic_path
 
 PIG_HEADER = "//Version: PianoFingering_v170101"

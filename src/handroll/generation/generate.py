@@ -26,14 +26,14 @@ from handroll.music.midi import write_midi
 from handroll.music.synthesis import synthesise
 from handroll.provenance import code_hash, file_sha256, stamp
 from handroll.rendering.render import render_video
-from handroll.rendering.scene import Look, Scene, View, to_camera, world_joints
+from handroll.rendering.scene import Appearance, Scene, View, to_camera, world_joints
 from handroll.tables import MOTION, NOTES, State, by_row, frame_keys, write_table
 from handroll.training_data.model_frame import of_channels, true_hands
 
 BONE_SCALE = 1.0
 """Size of generated hands: models tell poses, and a hand's size is nobody's."""
 
-SCENE = Scene(View(position_m=(0.611, -0.04, 1.02)), look=Look(noise_sigma=0.0))
+SCENE = Scene(View(position_m=(0.611, -0.04, 1.02)), appearance=Appearance(noise_sigma=0.0))
 """Straight down on all keys and the forearms before them; a picture without noise."""
 
 STRIKE_S, LIFT_S = 0.06, 0.08

@@ -1,1 +1,1 @@
-"""Sound and notes: audio files, transcription engines, MIDI, and whether the two agree."""
+"""Music: transcription engines, notes, MIDI files, synthesis, and alignment of notes with audio."""

@@ -1,4 +1,4 @@
-"""MIDI files in and out: notes with velocity, and the sustain pedal."""
+"""Read and write MIDI files: notes with velocity, and the sustain pedal."""
 
 import logging
 from collections import defaultdict, deque
@@ -7,24 +7,25 @@ from dataclasses import asdict, dataclass
 import mido
 import numpy as np
 
+from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH
 from handroll.music.midi_file import MAX_BYTES, MidiError, MidiFault, read_events
-from handroll.music.notes import HIGHEST_PITCH, LOWEST_PITCH, SAME_STRIKE_S, merge_strikes, note_table, pedal_table
+from handroll.music.notes import SAME_STRIKE_S, merge_strikes, note_table, pedal_table
 from handroll.provenance import atomic_path
 
 LOGGER = logging.getLogger("handroll")
 
 VERSION = 1
-"""Raised by hand when the same notes give another MIDI file."""
+"""Increased by hand when the same notes give another MIDI file."""
 
 SUSTAIN = 64
 """Controller number of the sustain pedal."""
 
 PEDAL_DOWN = 64
-"""Least controller value that counts as down (General MIDI)."""
+"""Minimum controller value that counts as down (General MIDI)."""
 
 TICKS_PER_BEAT = 480
 TEMPO_US = 500_000
-"""Tempo of written files, microseconds a beat: with 480 ticks a beat, a tick is 1.04 ms."""
+"""Tempo of written files, microseconds per beat: with 480 ticks a beat, a tick is 1.04 ms."""
 
 _NOTE_OFF, _NOTE_ON, _CONTROL = 8, 9, 11
 _DRUMS = 9
@@ -33,18 +34,18 @@ _DRUMS = 9
 
 @dataclass(frozen=True)
 class Repairs:
-    """What was put right in a MIDI file, as numbers of notes.
+    """Repairs of a MIDI file, as numbers of notes.
 
     Attributes
     ----------
     doubled : int
-        Strikes of a key that is struck within `notes.SAME_STRIKE_S` already: merged with that strike.
+        Strikes within `notes.SAME_STRIKE_S` after a strike of the same key: merged with it.
     lengthened : int
-        Notes shorter than `notes.SAME_STRIKE_S`: ended after that time, or with the next strike of their key.
+        Notes shorter than `notes.SAME_STRIKE_S`: extended to that time, or to the next strike of their key.
     never_ended : int
-        Notes without an end of their own: ended with the last end of their key that follows, else with the file.
+        Notes without a note-off of their own: ended at the last later note-off of their key, else at the end of the file.
     outside : int
-        Notes outside the piano's 88 keys: left out.
+        Notes outside the piano's 88 keys: dropped.
     """
 
     doubled: int = 0
@@ -54,12 +55,12 @@ class Repairs:
 
 
 def read_midi(path):
-    """Notes and pedal of a MIDI file, as `read_and_repair` gives them; repairs are counted in the log."""
+    """Read notes and pedal of a MIDI file by `read_and_repair`; repairs are logged."""
     return read_and_repair(path)[:2]
 
 
 def read_and_repair(path):
-    """Notes and pedal of a MIDI file of format 0 or 1, all tracks together; drums (channel 10) are left out.
+    """Read notes and pedal of a MIDI file of format 0 or 1, all tracks merged; drums (channel 10) are dropped.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ def read_and_repair(path):
     Returns
     -------
     notes, pedal : dict of str to array
-        `tables.NOTES` and `tables.PEDAL`; seconds from the file's start. Every note lasts for some time.
+        `tables.NOTES` and `tables.PEDAL`; seconds from the file's start. Every note has a duration above 0.
     repairs : Repairs
 
     Raises
@@ -80,10 +81,10 @@ def read_and_repair(path):
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise MidiError(MidiFault.MISSING, f"{path}: expected a MIDI file, found none that can be opened: {error.strerror}") from error
+        raise MidiError(MidiFault.MISSING, f"{path}: expected a MIDI file, found none that can be opened ({error.strerror})") from error
     try:
         if len(data) > MAX_BYTES:
-            text = f"expected a MIDI file of at most {MAX_BYTES / 1e6:.0f} MB, found a larger one; give the notes of this video alone"
+            text = f"expected a MIDI file of at most {MAX_BYTES / 1e6:.0f} MB, found a larger one; export only the notes of this video"
             raise MidiError(MidiFault.TOO_LARGE, text)
         rows, presses, never_ended = _pair_ends(*read_events(data))
     except MidiError as error:
@@ -101,7 +102,16 @@ def read_and_repair(path):
 
 
 def _pair_ends(time_s, messages, end_s):
-    """Strikes with their ends: rows (onset_s, key_offset_s, pitch, velocity), presses (onset_s, offset_s), and notes never ended."""
+    """Pair strikes with their ends.
+
+    Returns
+    -------
+    rows : list of (onset_s, key_offset_s, pitch, velocity)
+    presses : list of (onset_s, offset_s)
+        Of the sustain pedal.
+    never_ended : int
+        Notes without a note-off.
+    """
     down, ended_s, rows, presses, pressed_s = defaultdict(deque), {}, [], [], {}
     for now_s, (status, first, second) in zip(time_s.tolist(), messages.tolist(), strict=True):
         kind, channel = status >> 4, status & 0x0F
@@ -111,7 +121,7 @@ def _pair_ends(time_s, messages, end_s):
             down[channel, first].append((now_s, second))
         elif kind in (_NOTE_ON, _NOTE_OFF):
             ended_s[channel, first] = now_s
-            # Of several strikes of one key, an end belongs to the oldest.
+            # A note-off ends the oldest of several strikes of one key.
             if down[channel, first]:
                 onset_s, velocity = down[channel, first].popleft()
                 rows.append((onset_s, now_s, first, velocity))
@@ -121,7 +131,7 @@ def _pair_ends(time_s, messages, end_s):
             elif channel in pressed_s:
                 presses.append((pressed_s.pop(channel), now_s))
     left = [(onset_s, ended_s.get(key, 0.0), key[1], velocity) for key, held in down.items() for onset_s, velocity in held]
-    # Some instruments end a key that was struck twice only once.
+    # Some instruments send only one note-off for a key that was struck twice.
     rows += [(onset_s, last_s if last_s > onset_s else end_s, pitch, velocity) for onset_s, last_s, pitch, velocity in left]
     presses += [(since_s, end_s) for since_s in pressed_s.values()]
     return rows, presses, len(left)
@@ -134,15 +144,15 @@ def write_midi(path, notes, pedal, tempo_track=False):
     ----------
     path : path
     notes, pedal : dict of str to array
-        `tables.NOTES` and `tables.PEDAL`. Notes end where the key is released, the pedal is written as controller 64;
-        times before 0 become 0.
+        `tables.NOTES` and `tables.PEDAL`. Notes end at the key release, the pedal is written as controller 64; times before 0
+        become 0.
     tempo_track : bool
-        Two tracks (format 1), the first with the tempo alone, as some readers demand; else all in one track (format 0).
+        Write two tracks (format 1), the first with only the tempo, as some readers require; else one track (format 0).
     """
     events = []
     for onset_s, release_s, pitch, velocity in zip(*(notes[n] for n in ("onset_s", "key_offset_s", "pitch", "velocity")), strict=True):
         start = _ticks(onset_s)
-        # At one time ends come before starts, so that a repeated note is not ended at once; a note lasts at least a tick.
+        # At equal times, ends come before starts, so that a repeated note is not ended at once. A note lasts at least one tick.
         events.append((start, 2, mido.Message("note_on", note=int(pitch), velocity=int(velocity))))
         events.append((max(_ticks(release_s), start + 1), 0, mido.Message("note_off", note=int(pitch), velocity=0)))
     for onset_s, offset_s in zip(pedal["onset_s"], pedal["offset_s"], strict=True):

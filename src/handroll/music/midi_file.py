@@ -1,7 +1,7 @@
-"""Bytes of a Standard MIDI File as events in seconds. Any file gives events or one named fault, in bounded time and memory.
+"""Standard MIDI Files: decode bytes to events in seconds. Any file gives events or one named fault, in bounded time and memory.
 
-Formats 0 and 1, tempo maps, SMPTE time and running status. mido reads well-formed files; on damaged ones it can run for hours
-(a quantity of variable length may be as long as the file) and raises whatever it meets.
+Supports formats 0 and 1, tempo maps, SMPTE time and running status. mido is not used for reading: on damaged files it can run for
+hours (a quantity of variable length may be as long as the file) and raises many types of exceptions.
 """
 
 from array import array
@@ -10,27 +10,27 @@ from enum import StrEnum
 import numpy as np
 
 MAX_BYTES = 8 * 1024**2
-"""Longest file that is read. Three hours with 100,000 notes take about 1 MB."""
+"""Maximum size of a file. Three hours with 100,000 notes take about 1 MB."""
 
 MAX_DURATION_S = 24 * 3600.0
-"""Latest event that is accepted, seconds."""
+"""Maximum time of an event, seconds."""
 
 MIN_TEMPO_US = 6_000
-"""Shortest beat that is accepted, microseconds: 10,000 beats a minute."""
+"""Minimum duration of a beat, microseconds: 10,000 beats a minute."""
 
 DEFAULT_TEMPO_US = 500_000
-"""Beat of a file that names no tempo: 120 beats a minute."""
+"""Duration of a beat in files without a tempo, microseconds: 120 beats a minute."""
 
 _META, _SYSEX = 0xFF, (0xF0, 0xF7)
 _SET_TEMPO = 0x51
 _VOICE_BYTES = {8: 2, 9: 2, 10: 2, 11: 2, 12: 1, 13: 1, 14: 2}
-# Data bytes of a channel message, by the upper half of its status.
+# Number of data bytes of a channel message, by the upper half of its status byte.
 _SYSTEM_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}
 _SMPTE_HZ = {24: 24.0, 25: 25.0, 29: 30000.0 / 1001.0, 30: 30.0}
 
 
 class MidiFault(StrEnum):
-    """Why a MIDI file is not used."""
+    """Reasons to reject a MIDI file."""
 
     MISSING = "missing"
     NOT_MIDI = "not_midi"
@@ -45,7 +45,7 @@ class MidiFault(StrEnum):
 
 
 class MidiError(ValueError):
-    """A MIDI file that is not used.
+    """A MIDI file is rejected.
 
     Attributes
     ----------
@@ -58,12 +58,12 @@ class MidiError(ValueError):
 
 
 def read_events(data):
-    """Channel messages of all tracks, in order of time.
+    """Decode the channel messages of all tracks, in order of time.
 
     Parameters
     ----------
     data : bytes
-        A whole file.
+        The content of a file.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def read_events(data):
     Raises
     ------
     MidiError
-        With the fault, and what was expected and found; the message lacks the file's name.
+        With the fault, and what was expected and found; the message does not contain the file's name.
     """
     if data[:4] != b"MThd":
         what = "an empty file" if not data else f"{data[:4]!r} at its start"
@@ -87,12 +87,12 @@ def read_events(data):
     kind, n_tracks, division = (int.from_bytes(data[at : at + 2]) for at in (8, 10, 12))
     if kind > 1:
         text = "expected a MIDI file of format 0 or 1, found "
-        text += "format 2, whose tracks share no clock; export it as format 0 or 1" if kind == 2 else f"format {kind}"
+        text += "format 2, whose tracks have no common time; export it as format 0 or 1" if kind == 2 else f"format {kind}"
         raise MidiError(MidiFault.SEPARATE_TRACKS if kind == 2 else MidiFault.BROKEN, text)
     ticks, messages, tempos, end = array("q"), bytearray(), {}, 0
     for start, stop in _tracks(data, n_tracks):
         end = max(end, _read_track(data, start, stop, ticks, messages, tempos))
-    seconds = _clock(division, tempos)
+    seconds = _seconds_of_ticks(division, tempos)
     order = np.argsort(np.frombuffer(ticks, dtype=np.int64), kind="stable")
     time_s = seconds(np.frombuffer(ticks, dtype=np.int64)[order])
     end_s = float(seconds(np.array([end]))[0])
@@ -103,12 +103,12 @@ def read_events(data):
 
 
 def _tracks(data, n_tracks):
-    """(first, stop) of the bytes of each track; chunks of other kinds are passed over."""
+    """Byte range (start, stop) of each track; chunks of other types are skipped."""
     at, found = 8 + int.from_bytes(data[4:8]), []
     while len(found) < n_tracks:
         stop = at + 8 + int.from_bytes(data[at + 4 : at + 8])
         if len(data) < at + 8 or stop > len(data):
-            text = f"expected {n_tracks} tracks, found the end of the file in track {len(found) + 1}; copy or export the file again"
+            text = f"expected {n_tracks} tracks, found the end of the file within track {len(found) + 1}; copy or export the file again"
             raise MidiError(MidiFault.CUT_OFF, text)
         if data[at : at + 4] == b"MTrk":
             found.append((at + 8, stop))
@@ -117,7 +117,7 @@ def _tracks(data, n_tracks):
 
 
 def _read_track(data, at, stop, ticks, messages, tempos):
-    """Append a track's events to `ticks`, `messages` and `tempos` (tick to microseconds a beat); the tick at which it ends."""
+    """Append a track's events to `ticks`, `messages` and `tempos` (tick to microseconds a beat); return the tick of its end."""
     tick, status = 0, None
     while at < stop:
         delta, at = _quantity(data, at, stop)
@@ -134,7 +134,7 @@ def _read_track(data, at, stop, ticks, messages, tempos):
             if at + length > stop:
                 raise _broken(at, f"{length} bytes of a meta event", data, stop)
             if meta == _SET_TEMPO:
-                # Three bytes are a tempo; one of thousands is a number that Python does not write out.
+                # A tempo has three bytes. Python cannot format an integer of thousands of bytes, so the message gives the length.
                 tempo_us = int.from_bytes(data[at : at + 3])
                 if length != 3 or tempo_us < MIN_TEMPO_US:
                     found = f"{length} bytes" if length != 3 else f"{tempo_us}"
@@ -161,7 +161,7 @@ def _read_track(data, at, stop, ticks, messages, tempos):
 
 
 def _quantity(data, at, stop):
-    """A quantity of variable length, at most four bytes, and where it ends."""
+    """Decode a quantity of variable length, at most four bytes; return it and the index of the next byte."""
     value = 0
     for n in range(4):
         if at + n >= stop:
@@ -177,8 +177,8 @@ def _broken(at, expected, data, stop):
     return MidiError(MidiFault.BROKEN, f"expected {expected} at byte {at}, found {found}; export the file again")
 
 
-def _clock(division, tempos):
-    """Function from ticks (n,) to seconds."""
+def _seconds_of_ticks(division, tempos):
+    """Return a function from ticks (n,) to seconds."""
     if division & 0x8000:
         frames_hz, ticks_a_frame = _SMPTE_HZ.get(256 - (division >> 8)), division & 0xFF
         if frames_hz is None or not ticks_a_frame:

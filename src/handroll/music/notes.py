@@ -1,19 +1,17 @@
-"""Notes and pedal as tables (`tables.NOTES`, `tables.PEDAL`): building them in order, and when a note stops sounding."""
+"""Tables of notes and pedal (`tables.NOTES`, `tables.PEDAL`): construction in order, and the sounding end of each note."""
 
 import numpy as np
 
+from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH
 from handroll.tables import NOTES, PEDAL
 
-LOWEST_PITCH, HIGHEST_PITCH = 21, 108
-"""MIDI pitches of a piano's first and last key, A0 and C8."""
-
 SAME_STRIKE_S = 0.03
-"""Strikes of one key within this time are one strike, written twice: a key cannot go up and down again so soon. The fastest
-repetitions of pianists are about 15 a second."""
+"""Strikes of one key within this time are one strike written twice: a key cannot move up and down again in this time. Pianists repeat
+a key at most about 15 times a second."""
 
 
 def merge_strikes(rows):
-    """Merge strikes of one pitch within `SAME_STRIKE_S`: layered channels and doubled tracks write one note twice.
+    """Merge strikes of one pitch within `SAME_STRIKE_S`, as from layered channels and doubled tracks, which write one note twice.
 
     Parameters
     ----------
@@ -37,12 +35,12 @@ def merge_strikes(rows):
 
 
 def note_table(onset_s, key_offset_s, pitch, velocity, pedal):
-    """Notes in order of onset, then pitch, with the end of their sound.
+    """Build a table of notes in order of onset, then pitch, with their sounding ends.
 
     Parameters
     ----------
     onset_s, key_offset_s : array (note,), s
-        A key held past the next strike of the same pitch is taken as released there: a key goes down once at a time.
+        A key held beyond the next strike of its pitch is released there: a key has to come up before it is struck again.
     pitch : array (note,)
         MIDI pitch, 21..108.
     velocity : array (note,)
@@ -78,7 +76,7 @@ def note_table(onset_s, key_offset_s, pitch, velocity, pedal):
 
 
 def next_onset(onset_s, pitch):
-    """When the same pitch is struck next, seconds; infinity for its last note. Notes (note,) in order of onset."""
+    """Time of the next onset of the same pitch, seconds; infinity for its last note. Notes (note,) in order of onset."""
     following = np.full(len(onset_s), np.inf)
     for value in np.unique(pitch):
         same = np.flatnonzero(pitch == value)
@@ -87,7 +85,7 @@ def next_onset(onset_s, pitch):
 
 
 def damped_at(key_offset_s, pedal):
-    """When the damper falls: at the key's release or, with the pedal down then, when the pedal comes up.
+    """Time at which the damper falls: at the key release or, if the pedal is down then, at the pedal release.
 
     Parameters
     ----------
@@ -108,7 +106,7 @@ def damped_at(key_offset_s, pedal):
 
 
 def pedal_table(onset_s, offset_s):
-    """Pedal presses in order; presses that touch or overlap are joined, empty ones left out.
+    """Build a table of pedal presses in order; presses that touch or overlap are joined, empty ones dropped.
 
     Parameters
     ----------
@@ -128,4 +126,4 @@ def pedal_table(onset_s, offset_s):
         else:
             joined.append([down_s, up_s])
     columns = np.array(joined, dtype=np.float64).reshape(-1, 2)
-    return {column.name: columns[:, place] for place, column in enumerate(PEDAL.columns)}
+    return {column.name: columns[:, index] for index, column in enumerate(PEDAL.columns)}

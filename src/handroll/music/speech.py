@@ -1,4 +1,4 @@
-"""Where somebody speaks, by a classifier of one's choice. A new one is a module with `VERSION` and `classify`, and a line here."""
+"""Speech detection with exchangeable classifiers. A new classifier is a module with `VERSION` and `classify`, and an entry here."""
 
 import importlib
 
@@ -7,32 +7,32 @@ import numpy as np
 from handroll.media.audio import SILENCE_PEAK
 
 CLASSIFIERS = {"silero": "handroll.music.silero"}
-"""Classifiers by name: a module with a `VERSION` and `classify(samples, rate_hz, threads) -> (probability, hop_s)`; imported
-when used, since they need heavy libraries."""
+"""Classifiers by name: modules with a `VERSION` and `classify(samples, rate_hz, threads) -> (probability, hop_s)`. They need heavy
+libraries, so they are imported when used."""
 
 
 def speech_probability(samples, rate_hz, classifier, threads=1):
-    """How likely somebody speaks, moment by moment.
+    """Estimate the probability of speech over time.
 
     Parameters
     ----------
     samples : float array (sample,)
-        Mono, -1..1. No samples, or silence, gives no moments without asking the classifier.
+        Mono, -1..1. No samples, or silence, gives no moments without a call of the classifier.
     rate_hz : int
     classifier : str
-        A name of `CLASSIFIERS`.
+        A key of `CLASSIFIERS`.
     threads : int
 
     Returns
     -------
     probability : float32 array (moment,), 0..1
     hop_s : float
-        From one moment to the next; 0 where there is none.
+        Time from one moment to the next; 0 without moments.
 
     Raises
     ------
     ValueError
-        There is no such classifier, or the samples are not mono.
+        The classifier is unknown, or the samples are not mono.
     """
     if classifier not in CLASSIFIERS:
         raise ValueError(f"expected a speech classifier among {sorted(CLASSIFIERS)}, found {classifier!r}")

@@ -1,75 +1,76 @@
-"""The sound of the synthetic piano: additive synthesis with partials that are stretched, beat and die away as a string's do.
+"""Audio of the synthetic piano: additive synthesis with inharmonic partials that beat and decay like those of a string.
 
-Each note is a sum of damped sinusoids, two for each partial (the strings of a key are never quite in tune, and one of
-them decays slower: Weinreich 1977, doi:10.1121/1.381677), with the noise of the hammer, damped after the note's sounding
-offset, in a small room. Numbers without a source are handroll's own choice, by ear and by whether transcribers read it.
+Each note is a sum of damped sinusoids, two for each partial: the strings of a key are slightly out of tune, and one of them decays
+slower (Weinreich 1977, doi:10.1121/1.381677). The noise of the hammer is added, the damper acts after the note's sounding end, and a
+small room reverberates. Numbers without a source are handroll's own choice, by ear and by the accuracy of transcription engines.
 """
 
 import numpy as np
 from numba import njit
 from scipy.signal import fftconvolve
 
+from handroll.music.strings import inharmonicity, partials_hz
+
 N_PARTIALS = 24
 _HIGHEST_HZ, _HIGHEST_SHARE = 16000.0, 0.45
-# Partials above are left out, and those above this share of the sampling rate, which would come back as other tones.
+# Partials above this frequency are omitted, and those above this share of the sampling rate, which would alias.
 
-_INHARMONICITY, _INHARMONICITY_OCTAVES = 2e-4, 0.75
-# Of middle C, and octaves in which it doubles (Fletcher 1964, doi:10.1121/1.1918971); below C3 it stays as it is there.
 _STRIKE_POINT = 1.0 / 8.0
-# Of the string's length: partials with a node there are weak.
+# Position of the hammer as a share of the string's length: partials with a node there are weak.
 _SLOPE = 1.0
-# Amplitude falls with the number of the partial to this power, beside
+# Amplitude is proportional to the number of the partial to the power of minus this.
 _BRIGHT_HZ = (900.0, 5000.0)
-# a fall to 1/e by this frequency, for velocity 0 and 127.
+# Frequency above the fundamental at which the amplitude falls to 1/e in addition, for velocity 0 and 127.
 _UNEVEN_DB = 2.5
-# Standard deviation of a partial's level from key to key: each finds other resonances of the soundboard.
+# Standard deviation of a partial's level between keys, from the resonances of the soundboard.
 _LOUDNESS_POWER = 1.7
-# Amplitude grows with velocity to this power.
+# Amplitude is proportional to velocity to this power.
 _TUNING_OCTAVES, _TUNING_CENTS = np.array([-3.0, -1.0, 2.0, 4.0]), np.array([-12.0, -2.0, 3.0, 20.0])
 # Pianos are tuned wider than equal temperament (Railsback 1938, doi:10.1121/1.1902089): cents by octaves from middle C.
 _DETUNE_CENTS, _BEAT_CENTS = 1.5, 0.6
-# Standard deviations of a key from its pitch, and of its strings from one another.
+# Standard deviations of a key from its pitch, and of a key's strings from each other.
 _DECAY_HZ, _DECAY_OCTAVES, _DECAY_PER_HZ2 = 0.7, 1.6, 5e-8
-# Decay rate (1/s) of the fundamental of middle C, octaves in which it doubles, and what is added for the frequency squared.
+# Decay rate (1/s) of the fundamental of middle C, octaves in which it doubles, and addition per squared frequency.
 _SLOW_DECAY, _SLOW_SHARE = 0.25, 0.3
-# The slower string: its rate of decay against the other's, and its share of the amplitude.
+# Decay rate of the slower string relative to the other, and its share of the amplitude.
 _ATTACK_S = 0.0015
 _DAMPER_S = 0.045
-# Time constant of the damping; above `_UNDAMPED_PITCH` a piano has no dampers.
+# Time constant of the damping; from `_UNDAMPED_PITCH` on a piano has no dampers.
 _UNDAMPED_PITCH = 90
-_DAMPER_TAIL = 7.0
-_RING_MOST_S = 8.0
+_N_TIME_CONSTANTS = 7.0
+# Decays are computed for this many time constants.
+_MAX_TONE_S = 8.0
 _HAMMER_S, _HAMMER_HZ, _HAMMER_LEVEL = 0.012, 1800.0, 0.05
 _STRIKE_S = 0.3
-# Of the hammer's noise nothing is left after this time: it has died away to 1e-36.
+# Duration of the hammer's noise; by then it has decayed to 1e-36.
 _ROOM_S, _ROOM_LEVEL = 0.09, 0.05
 # Time constant and level of the room's reverberation.
 _SYMPATHETIC_S, _SYMPATHETIC_LEVEL = 0.5, 0.03
-# The same of the other strings, which sound while the pedal is down.
+# Time constant and level of the other strings, which resonate while the pedal is down.
 _FLOOR = 1e-5
-# Noise of the recording.
+# Standard deviation of the recording's noise.
 _PEAK = 0.6
 _FADE_S = 0.02
 
 
 def synthesise(notes, pedal, duration_s, seed, rate_hz=44100):
-    """Play notes on the synthetic piano.
+    """Synthesise notes on the synthetic piano.
 
     Parameters
     ----------
     notes : dict of str to array (note,)
         `tables.NOTES`; a note is damped at its `sounding_offset_s`.
     pedal : dict of str to array (press,)
-        `tables.PEDAL`; while it is down the other strings sound as well.
+        `tables.PEDAL`; the other strings resonate while it is down.
     duration_s : float
-        Length of the result.
+        Duration of the result.
     seed : int
-        Of the tuning and the noises.
+        Of the tuning and all noise.
     rate_hz : int
 
     Returns
     -------
-    array (sample,), float32, mono, peak 0.6 (silence if there is no note); sample 0 is at time 0
+    array (sample,), float32, mono, peak 0.6 (silence without notes); sample 0 is at time 0
     """
     rng = np.random.default_rng([seed, 88])
     cents = np.interp((np.arange(128) - 60) / 12.0, _TUNING_OCTAVES, _TUNING_CENTS) + rng.normal(0.0, _DETUNE_CENTS, 128)
@@ -82,33 +83,32 @@ def synthesise(notes, pedal, duration_s, seed, rate_hz=44100):
         first = int(round(onset * rate_hz))
         tone = tone[: max(n_samples - first, 0)]
         dry[first : first + len(tone)] += tone
-    sound = dry + _ROOM_LEVEL * fftconvolve(dry, _tail(_ROOM_S, rng, rate_hz))[:n_samples]
+    samples = dry + _ROOM_LEVEL * fftconvolve(dry, _reverberation(_ROOM_S, rng, rate_hz))[:n_samples]
     time = np.arange(n_samples) / rate_hz
     lifted = np.zeros(n_samples)
     for down, up in zip(pedal["onset_s"], pedal["offset_s"], strict=True):
         during = slice(*np.searchsorted(time, (down, up)))
         lifted[during] += np.clip((time[during] - down) / _FADE_S, 0.0, 1.0) * np.clip((up - time[during]) / _FADE_S, 0.0, 1.0)
     if len(pedal["onset_s"]):
-        sound += lifted * _SYMPATHETIC_LEVEL * fftconvolve(dry * lifted, _tail(_SYMPATHETIC_S, rng, rate_hz))[:n_samples]
-    loudest = np.abs(sound).max(initial=0.0)
-    sound *= _PEAK / loudest if loudest > 0.0 else 0.0
-    return (sound + _FLOOR * rng.standard_normal(n_samples) * (loudest > 0.0)).astype(np.float32)
+        samples += lifted * _SYMPATHETIC_LEVEL * fftconvolve(dry * lifted, _reverberation(_SYMPATHETIC_S, rng, rate_hz))[:n_samples]
+    peak = np.abs(samples).max(initial=0.0)
+    samples *= _PEAK / peak if peak > 0.0 else 0.0
+    return (samples + _FLOOR * rng.standard_normal(n_samples) * (peak > 0.0)).astype(np.float32)
 
 
 def _tone(pitch, velocity, held_s, cents, uneven_db, rng, rate_hz):
-    """One note, array (sample,): until its damping is over, but at most 8 s."""
+    """Synthesise one note (sample,) up to the end of its damping, at most 8 s."""
     octaves = (pitch - 60.0) / 12.0
     hardness = velocity / 127.0
     fundamental = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0 + cents / 1200.0)
-    stretch = _INHARMONICITY * 2.0 ** (max(octaves, -1.0) / _INHARMONICITY_OCTAVES)
     k = np.arange(1, N_PARTIALS + 1)
-    frequency = fundamental * k * np.sqrt((1.0 + stretch * k**2) / (1.0 + stretch))
-    heard = frequency < min(_HIGHEST_HZ, _HIGHEST_SHARE * rate_hz)
-    k, frequency = k[heard], frequency[heard]
+    frequency = partials_hz(fundamental, inharmonicity(pitch), N_PARTIALS)
+    kept = frequency < min(_HIGHEST_HZ, _HIGHEST_SHARE * rate_hz)
+    k, frequency = k[kept], frequency[kept]
 
     bright = _BRIGHT_HZ[0] + (_BRIGHT_HZ[1] - _BRIGHT_HZ[0]) * hardness**2
     amplitude = np.exp(-(frequency - fundamental) / (bright + fundamental)) * (0.15 + np.abs(np.sin(np.pi * k * _STRIKE_POINT))) / k**_SLOPE
-    # Low strings speak through their higher partials: the soundboard radiates little below 100 Hz.
+    # Low strings sound mostly at their higher partials: the soundboard radiates little below 100 Hz.
     amplitude *= 1.0 / (1.0 + (70.0 / frequency) ** 2)
     amplitude *= 10.0 ** (uneven_db[: len(k)] / 20.0)
     amplitude *= hardness**_LOUDNESS_POWER / np.sqrt(np.sum(amplitude**2))
@@ -119,9 +119,9 @@ def _tone(pitch, velocity, held_s, cents, uneven_db, rng, rate_hz):
     amplitude = np.concatenate([(1.0 - _SLOW_SHARE) * amplitude, _SLOW_SHARE * amplitude])
     rate = np.concatenate([rate, _SLOW_DECAY * rate])
     damper = _DAMPER_S * 2.0 ** (-0.5 * octaves)
-    rings = _RING_MOST_S if pitch >= _UNDAMPED_PITCH else min(held_s + _DAMPER_TAIL * damper, _RING_MOST_S)
-    rings = min(rings, _DAMPER_TAIL / rate.min())
-    tone = _damped_sines(2.0 * np.pi * frequency / rate_hz, amplitude, np.exp(-rate / rate_hz), int(rings * rate_hz))
+    duration_s = _MAX_TONE_S if pitch >= _UNDAMPED_PITCH else min(held_s + _N_TIME_CONSTANTS * damper, _MAX_TONE_S)
+    duration_s = min(duration_s, _N_TIME_CONSTANTS / rate.min())
+    tone = _damped_sines(2.0 * np.pi * frequency / rate_hz, amplitude, np.exp(-rate / rate_hz), int(duration_s * rate_hz))
 
     time = np.arange(len(tone)) / rate_hz
     noise, brief = rng.standard_normal(len(tone)), int(_STRIKE_S * rate_hz)
@@ -138,7 +138,7 @@ def _tone(pitch, velocity, held_s, cents, uneven_db, rng, rate_hz):
 
 @njit(cache=True, fastmath=True)
 def _damped_sines(step_rad, amplitude, decay, n_samples):
-    """Sum (sample,) of amplitude * decay^n * sin(step_rad * n): two-pole resonators, struck at sample 0."""
+    """Sum (sample,) of amplitude * decay^n * sin(step_rad * n), by two-pole resonators excited at sample 0."""
     total = np.zeros(n_samples)
     now = np.zeros(len(step_rad))
     before = -amplitude * np.sin(step_rad) / decay
@@ -165,8 +165,8 @@ def _low_passed(signal, cutoff_hz, rate_hz):
     return out
 
 
-def _tail(time_constant_s, rng, rate_hz):
-    """Impulse response (sample,) of a diffuse reverberation with energy 1 a 10 ms at its start."""
-    time = np.arange(int(_DAMPER_TAIL * time_constant_s * rate_hz)) / rate_hz
+def _reverberation(time_constant_s, rng, rate_hz):
+    """Impulse response (sample,) of a diffuse reverberation with an initial energy of 1 per 10 ms."""
+    time = np.arange(int(_N_TIME_CONSTANTS * time_constant_s * rate_hz)) / rate_hz
     noise = rng.standard_normal(len(time)) * np.exp(-time / time_constant_s)
     return _low_passed(noise, 3000.0, rate_hz) / np.sqrt(0.01 * rate_hz)

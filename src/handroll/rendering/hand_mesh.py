@@ -1,10 +1,10 @@
-"""The synthetic pianist's hand and forearm: a mesh over the open-hand template, its skinning weights and its colours.
+"""Mesh of the synthetic pianist's hand and forearm over the open-hand template, with skinning weights and colours.
 
-The body is a smooth union of cones along the template's bones (`surface`), meshed once and then bent by linear blend
-skinning with exactly the frames of `kinematics.posed_frames`, so what is drawn has the pose that the truth says.
-It is built as a right hand in the player's frame of `template` (mm; x to the player's right, y distal, z dorsal, wrist at
-the origin); the left hand is its mirror image. Radii and blends are handroll's own choice, by eye and by what a hand
-detector finds: it wants a warm skin and a thumb that stands off.
+The body is a smooth union of cones along the template's bones (`sdf`). It is meshed once and then deformed by linear blend skinning
+with the frames of `kinematics.posed_frames`, so the rendered hand has exactly the true pose. It is built as a right hand in the
+player's frame of `template` (mm; x to the player's right, y distal, z dorsal, wrist at the origin); the left hand is its mirror
+image. Radii and blends are handroll's own choice, by eye and by the results of a hand detector, which needs a warm skin colour and a
+thumb apart from the fingers.
 """
 
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ from handroll.keyboard.geometry import LEVEL_HAND
 from handroll.rendering.sdf import cone_distance, gradient, smooth_union, surface_nets
 
 FOREARM = N_ROTATIONS
-"""Index of the forearm's frame, behind MANO's 16."""
+"""Index of the forearm's frame, after MANO's 16."""
 
 _PLAYER_FROM_MANO = LEVEL_HAND[1]
 
-_RADII_MM = {  # at the finger's base joint, second joint, third joint and tip
+_RADII_MM = {  # of a finger at its base joint, second joint, third joint and tip
     "thumb": (14.0, 11.5, 9.6, 8.0),
     "index": (10.5, 8.8, 7.6, 6.4),
     "middle": (10.5, 9.0, 7.8, 6.6),
@@ -48,8 +48,8 @@ _TENDON_RADIUS_MM = 2.4
 _KNUCKLE_RADIUS_MM = 8.6
 _FINGER_BLEND_MM, _JOIN_BLEND_MM, _PALM_BLEND_MM, _WRIST_BLEND_MM = 2.5, 7.5, 9.0, 22.0
 
-# The forearm: (y, half width, half thickness) of its elliptic section.
-# Towards the hand it narrows until it is inside the palm, so that no end of it shows.
+# The forearm: (y, half width, half thickness) of its elliptic section. It narrows towards the hand and ends inside the palm, where its
+# end is not visible.
 _ARM_MM = np.array(
     [
         (36.0, 8.0, 4.0),
@@ -61,13 +61,13 @@ _ARM_MM = np.array(
         (-400.0, 42.0, 38.0),
     ]
 )
-# The field is meshed down to here, under a sleeve or bare; a plain tube goes on to the end of the arm.
+# y at which the meshed field ends, under a sleeve or of a bare arm. A tube continues from there to the end of the arm.
 _SLEEVED_MESH_END_MM, _BARE_MESH_END_MM, _ARM_END_MM = -75.0, -112.0, -470.0
 _ARM_Z_MM = -1.5
 _CUFF_MM = -52.0
 _SLEEVE_MARGIN_MM = 4.5
 
-# Skinning: half widths of the bends along a finger, in radii at that joint; the thumb's base bends over a fixed length.
+# Skinning: half widths of the bends along a finger, in radii at the joint; the thumb's base bends over a fixed length.
 _BEND_RADII = (1.25, 1.0, 1.0)
 _THUMB_BASE_BEND_MM = 14.0
 _WRIST_BEND_MM = 18.0
@@ -76,8 +76,8 @@ _FADE_MM = (3.0, 17.0)
 
 
 @dataclass(frozen=True)
-class Body:
-    """A hand with its forearm at rest, ready to be bent.
+class HandMesh:
+    """Mesh of a hand with its forearm at rest, with skinning weights.
 
     Attributes
     ----------
@@ -88,13 +88,13 @@ class Body:
     triangles : array (triangle, 3), int32
         Counter-clockwise seen from outside.
     weights : array (vertex, 17), float32
-        Shares of MANO's 16 joints and of the forearm, summing to 1.
+        Shares of MANO's 16 joints and of the forearm; their sum is 1.
     anchors_m : array (17, 3)
         Rest positions of the 17 frames relative to the wrist.
     tint : array (vertex, 3), float32
-        What the skin's colour is multiplied by: creases, knuckles, mottling.
+        Factor of the skin colour: creases, knuckles, mottling.
     nail, sleeve : array (vertex,), float32
-        How much a vertex is nail, and sleeve, 0..1.
+        Share of nail and of sleeve at a vertex, 0..1.
     """
 
     vertices_m: np.ndarray
@@ -115,7 +115,7 @@ def _joints_mm():
 
 
 def _finger_distance(points, finger):
-    """Distance (point,) to one finger alone."""
+    """Distance (point,) to one finger."""
     joints = _joints_mm()[list(CHAINS[finger])]
     radii = _RADII_MM[finger]
     distance = cone_distance(points, joints[0], joints[1], radii[0], radii[1])
@@ -126,7 +126,7 @@ def _finger_distance(points, finger):
 
 
 def _palm_distance(points):
-    """Distance (point,) to the hand without its fingers and forearm."""
+    """Distance (point,) to the hand without fingers and forearm."""
     distance = None
     for finger, (start, near, far) in _PALM_MM.items():
         knuckle = _joints_mm()[CHAINS[finger][0]]
@@ -146,12 +146,12 @@ def _palm_distance(points):
 
 
 def _arm_section(y_mm):
-    """Half width and half thickness of the forearm at these y."""
+    """Half width and half thickness of the forearm at positions `y_mm` (point,)."""
     return np.moveaxis(PchipInterpolator(_ARM_MM[::-1, 0], _ARM_MM[::-1, 1:])(np.clip(y_mm, *_ARM_MM[[-1, 0], 0])), -1, 0)
 
 
 def _arm_distance(points, end_mm):
-    """Distance (point,) to the forearm, up to where it ends in the palm and down to `end_mm`."""
+    """Distance (point,) to the forearm, from its end in the palm to y = `end_mm`."""
     width, thickness = _arm_section(points[:, 1])
     radial = np.hypot(points[:, 0] / width, (points[:, 2] - _ARM_Z_MM) / thickness)
     around = (radial - 1.0) * np.minimum(width, thickness)
@@ -159,7 +159,7 @@ def _arm_distance(points, end_mm):
 
 
 def _distance(points, end_mm):
-    """Distance (point,) to the whole body. Fingers join the palm one by one, so they do not web with each other."""
+    """Distance (point,) to the whole body. Fingers join the palm one by one, so there are no webs between them."""
     rest = smooth_union(_palm_distance(points), _arm_distance(points, end_mm), _WRIST_BLEND_MM)
     distance = rest
     for finger in FINGERS:
@@ -168,13 +168,13 @@ def _distance(points, end_mm):
 
 
 def _smoothstep(x, low, high):
-    """0 at and before `low`, 1 at and after `high`, smooth between."""
+    """Smooth step: 0 up to `low`, 1 from `high`."""
     t = np.clip((x - low) / (high - low), 0.0, 1.0)
     return t * t * (3.0 - 2.0 * t)
 
 
 def _skin_weights(points):
-    """Weights (point, 17): nearest finger, along its chain, faded into the palm, the wrist blended into the forearm."""
+    """Skinning weights (point, 17): along the chain of the nearest finger, faded into the palm, and from the wrist into the forearm."""
     joints = _joints_mm()
     near = np.stack([_finger_distance(points, finger) for finger in FINGERS], axis=1)
     share = np.exp(-(near - near.min(axis=1, keepdims=True)) / _FINGER_SOFTNESS_MM)
@@ -203,7 +203,7 @@ def _skin_weights(points):
 
 
 def _dorsal(finger, level):
-    """(along, dorsal) unit vectors of a finger's bone in the player's frame."""
+    """Unit vectors (along, dorsal) of a finger's bone in the player's frame."""
     axes = open_hand().axes[CHAINS[finger][level]] @ _PLAYER_FROM_MANO.T
     return axes[2], axes[1]
 
@@ -228,11 +228,11 @@ def _nail_and_tint(points, normals):
         for level in (1, 2):
             along, dorsal = _dorsal(finger, level)
             offset = points - joints[chain[level]]
-            place, reach = offset @ along, np.linalg.norm(offset, axis=1) < 1.7 * radii[level]
+            position, near = offset @ along, np.linalg.norm(offset, axis=1) < 1.7 * radii[level]
             back = _smoothstep(normals @ dorsal, 0.1, 0.7)
-            folds = sum(np.exp(-(((place - shift) / 1.3) ** 2)) for shift in (-3.4, 0.4, 4.0))
-            dark = np.maximum(dark, reach * back * folds * (1.0 if level == 1 else 0.7))
-            red = np.maximum(red, 0.6 * reach * back * np.exp(-((place / (0.9 * radii[level])) ** 2)))
+            folds = sum(np.exp(-(((position - shift) / 1.3) ** 2)) for shift in (-3.4, 0.4, 4.0))
+            dark = np.maximum(dark, near * back * folds * (1.0 if level == 1 else 0.7))
+            red = np.maximum(red, 0.6 * near * back * np.exp(-((position / (0.9 * radii[level])) ** 2)))
         knuckle = joints[chain[0]] if finger != "thumb" else joints[chain[1]]
         red = np.maximum(red, 0.7 * np.exp(-((np.linalg.norm(points - knuckle - (0.0, 0.0, 9.0), axis=1) / 10.0) ** 2)))
     waves = sum(
@@ -248,11 +248,11 @@ def _nail_and_tint(points, normals):
 def _tube(sleeved):
     """Mesh of the sleeve, or of the rest of a bare arm, in the player's frame, mm: vertices, normals, triangles.
 
-    The cuff turns in, so no edge shows. The bare tube begins over the meshed arm, with a hair more than its section.
+    The cuff is folded inwards, so that its edge is not visible. The tube of a bare arm overlaps the meshed arm and is 0.15 mm wider.
     """
     around = np.linspace(0.0, 2.0 * np.pi, 49)[:-1]
     if sleeved:
-        # (y, margin beyond the arm): the inside of the cuff, its rim, the sleeve.
+        # y, and margin around the arm: the inside of the cuff, its rim, the sleeve.
         y = np.concatenate([[_CUFF_MM - 14.0, _CUFF_MM - 1.0], np.arange(_CUFF_MM, _ARM_END_MM - 8.0, -8.0)])
         margin = np.concatenate([[0.3, 2.6], np.full(len(y) - 2, _SLEEVE_MARGIN_MM)]) + np.clip((_CUFF_MM - y) * 0.02, 0.0, 4.0)
     else:
@@ -260,7 +260,7 @@ def _tube(sleeved):
         margin = np.full(len(y), 0.15)
     width, thickness = (section + margin for section in _arm_section(y))
     down = y[:, None]
-    # Folds that run askew around the arm.
+    # Diagonal folds around the arm.
     depth = np.clip((_CUFF_MM - 12.0 - down) / 60.0, 0.0, 1.0) * (0.55 if sleeved else 0.0)
     waves = np.sin(0.11 * down + 2.3 * np.sin(around)) + 0.8 * np.sin(0.073 * down - 3.1 * np.cos(around))
     ripple = depth * (waves + 0.6 * np.sin(0.19 * down + 3 * around))
@@ -276,26 +276,27 @@ def _tube(sleeved):
 
 
 @cache
-def build_body(hand, sleeved=True, grid_mm=3.0):
-    """The hand's mesh; built on the first call and kept in memory.
+def build_hand_mesh(hand, sleeved=True, grid_mm=3.0):
+    """Build the mesh of a hand; cached.
 
     Parameters
     ----------
     hand : {"left", "right"}
     sleeved : bool
-        With a sleeve from above the wrist, or a bare arm.
+        With a sleeve that begins above the wrist, or with a bare arm.
     grid_mm : float
-        Spacing of the grid it is meshed on; 3 for speed, 2.2 for a smoother outline.
+        Spacing of the grid for meshing; 3 for speed, 2.2 for a smoother outline.
 
     Returns
     -------
-    Body, with read-only arrays
+    HandMesh
+        With read-only arrays.
     """
     if hand == "left":
-        right = build_body("right", sleeved, grid_mm)
+        right = build_hand_mesh("right", sleeved, grid_mm)
         flip = MIRROR.astype(np.float32)
         parts = (right.vertices_m * flip, right.normals * flip, np.ascontiguousarray(right.triangles[:, ::-1]), right.weights)
-        body = Body(*parts, right.anchors_m * MIRROR, right.tint, right.nail, right.sleeve)
+        mesh = HandMesh(*parts, right.anchors_m * MIRROR, right.tint, right.nail, right.sleeve)
     else:
         end = _SLEEVED_MESH_END_MM if sleeved else _BARE_MESH_END_MM
 
@@ -315,23 +316,23 @@ def build_body(hand, sleeved=True, grid_mm=3.0):
         anchors = np.concatenate([joints[:N_ROTATIONS] - joints[0], np.zeros((1, 3))])
         floats = (vertices * 1e-3 @ _PLAYER_FROM_MANO, normals @ _PLAYER_FROM_MANO, weights, tint, nail, sleeve)
         vertices_m, normals, weights, tint, nail, sleeve = (np.ascontiguousarray(a, dtype=np.float32) for a in floats)
-        body = Body(vertices_m, normals, triangles, weights, anchors, tint, nail, sleeve)
-    for array in vars(body).values():
+        mesh = HandMesh(vertices_m, normals, triangles, weights, anchors, tint, nail, sleeve)
+    for array in vars(mesh).values():
         array.setflags(write=False)
-    return body
+    return mesh
 
 
-def skin(body, joints_m, orientation, forearm, bone_scale):
-    """Bend the body into a pose by linear blend skinning.
+def skin(mesh, joints_m, orientation, forearm, bone_scale):
+    """Deform a mesh to a pose by linear blend skinning.
 
     Parameters
     ----------
-    body : Body
+    mesh : HandMesh
     joints_m : array (21, 3)
     orientation : array (16, 3, 3)
-        Both of one frame, from `kinematics.posed_frames` of the body's own hand.
+        Both of one frame, from `kinematics.posed_frames` of the mesh's hand.
     forearm : array (3, 3)
-        World rotation of the forearm from the rest pose (`forearm_rotation`).
+        World rotation of the forearm from its rest pose (`forearm_rotation`).
     bone_scale : float
 
     Returns
@@ -341,17 +342,17 @@ def skin(body, joints_m, orientation, forearm, bone_scale):
     """
     turn = np.concatenate([orientation, forearm[None]])
     origin = np.concatenate([joints_m[:N_ROTATIONS], joints_m[:1]])
-    shift = origin - np.einsum("kij,kj->ki", turn, bone_scale * body.anchors_m)
-    blended = body.weights @ np.concatenate([turn.reshape(-1, 9), shift], axis=1).astype(np.float32)
+    shift = origin - np.einsum("kij,kj->ki", turn, bone_scale * mesh.anchors_m)
+    blended = mesh.weights @ np.concatenate([turn.reshape(-1, 9), shift], axis=1).astype(np.float32)
     matrices = blended[:, :9].reshape(-1, 3, 3)
-    vertices = np.einsum("vij,vj->vi", matrices, body.vertices_m * np.float32(bone_scale)) + blended[:, 9:]
-    normals = np.einsum("vij,vj->vi", matrices, body.normals)
+    vertices = np.einsum("vij,vj->vi", matrices, mesh.vertices_m * np.float32(bone_scale)) + blended[:, 9:]
+    normals = np.einsum("vij,vj->vi", matrices, mesh.normals)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     return vertices, normals
 
 
 def forearm_rotation(palm, hand):
-    """World rotation of the forearm: half of how the palm is turned from level, as an arm shares in what the hand does.
+    """World rotation of the forearm: half of the palm's rotation from a level hand, since the arm follows the hand in part.
 
     Parameters
     ----------
@@ -368,11 +369,11 @@ def forearm_rotation(palm, hand):
     return matrix_from_rotvec(0.5 * rotvec_from_matrix(palm @ level.T)) @ level
 
 
-def vertex_colours(body, skin_rgb, sleeve_rgb):
-    """Colours (vertex, 3), 0..1, of a body in a skin tone and a sleeve (both RGB, 0..1)."""
+def vertex_colours(mesh, skin_rgb, sleeve_rgb):
+    """Colours (vertex, 3), 0..1, of a mesh for a skin tone and a sleeve colour (both RGB, 0..1)."""
     skin_rgb = np.asarray(skin_rgb, dtype=np.float32)
-    # A nail lets the flesh shine through: a lighter, pinker skin.
+    # Nails are lighter and pinker than the skin.
     nail_rgb = np.clip(0.62 * skin_rgb + 0.38 * np.array([1.0, 0.93, 0.90]) * (0.35 + 0.65 * skin_rgb.max()), 0.0, 1.0)
-    colour = skin_rgb * body.tint
-    colour = colour + body.nail[:, None] * (nail_rgb - colour)
-    return (colour + body.sleeve[:, None] * (np.asarray(sleeve_rgb) - colour)).astype(np.float32)
+    colour = skin_rgb * mesh.tint
+    colour = colour + mesh.nail[:, None] * (nail_rgb - colour)
+    return (colour + mesh.sleeve[:, None] * (np.asarray(sleeve_rgb) - colour)).astype(np.float32)

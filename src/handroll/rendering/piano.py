@@ -1,18 +1,18 @@
-"""The piano as triangles: 88 keys from `keyboard.geometry`, each able to go down, and the dark wood around them."""
+"""Triangle mesh of the piano: 88 keys from `keyboard.geometry`, which can be pressed, and the wood around them."""
 
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
-from handroll.keyboard.geometry import BLACK_KEYS, N_KEYS, STANDARD, WHITE_KEYS, black_tops_mm, key_outlines_mm, tail_edges_mm
+from handroll.keyboard.geometry import BLACK_KEYS, N_KEYS, STANDARD, black_tops_mm, key_outlines_mm, tail_edges_mm
 from handroll.rendering.raster import BLACK_KEY, FALLBOARD, FLOOR, PIANO, WHITE_KEY
 
 PIVOT_Y_MM = 230.0
-"""A key turns about a rail this far behind its front edge (concert grand: about 230 mm)."""
+"""Distance of a key's axis of rotation behind its front edge (concert grand: about 230 mm)."""
 
 PRESSED_DARKENING = 0.16
-"""A white key at the bottom loses this share of its light."""
+"""Share by which a fully pressed key is darker."""
 
 _GAP_MM = 0.55
 _KEY_BOTTOM_MM = -22.0
@@ -26,9 +26,9 @@ _SLIP_Y_MM, _SLIP_TOP_MM = -42.0, -12.0
 _CHEEK_MM, _CHEEK_TOP_MM = 62.0, 20.0
 _FLOOR_Z_MM = -700.0
 FALLBOARD_FOOT_MM = STANDARD.white_length_mm + 5.0
-"""y where the fallboard meets the level of the white keys."""
+"""y of the fallboard at the level of the white keys."""
 FALLBOARD_MM = (25.0, 95.0)
-"""How far the fallboard leans back (y), and how high it is."""
+"""Lean of the fallboard (along y, backwards) and its height."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class PianoMesh:
     owner : array (triangle,), uint8
         `raster.WHITE_KEY`, `BLACK_KEY`, `PIANO`, `FLOOR` or `FALLBOARD`.
     key : array (vertex,), int
-        The key 0..87 a vertex belongs to, -1 for what does not move.
+        Key 0..87 of each vertex, -1 for fixed parts.
     """
 
     vertices_m: np.ndarray
@@ -54,7 +54,7 @@ class PianoMesh:
     key: np.ndarray
 
     def pressed(self, key_depth_mm):
-        """Vertices (vertex, 3) and colours (vertex, 3) with the keys (88,) this far down at their front edge, mm."""
+        """Vertices (vertex, 3) and colours (vertex, 3) with the keys pressed by `key_depth_mm` (key 88,) at their front edge."""
         depth = np.where(self.key >= 0, np.asarray(key_depth_mm)[self.key], 0.0)
         vertices = self.vertices_m.copy()
         vertices[:, 2] -= 1e-3 * depth * (1.0 - self.vertices_m[:, 1] * 1e3 / PIVOT_Y_MM)
@@ -63,34 +63,47 @@ class PianoMesh:
 
 
 class _Builder:
-    """Collects four-cornered faces, each with its own vertices."""
+    """Collects quadrilaterals, each with its own vertices."""
 
     def __init__(self):
         self.vertices, self.colours, self.triangles, self.owner, self.key = [], [], [], [], []
         self.count = 0
 
     def face(self, corners, colours, owner, key=-1, splits=(1, 1)):
-        """A face from 4 corners, counter-clockwise from outside, one colour or one a corner, split (along first edge, second)."""
+        """Add a face.
+
+        Parameters
+        ----------
+        corners : array (4, 3), mm
+            Counter-clockwise from outside.
+        colours : array (3,) or (4, 3), 0..1
+            One for all corners, or one for each.
+        owner : int
+            Label of `raster`.
+        key : int
+        splits : (int, int)
+            Parts along the first edge and along the second.
+        """
         corners = np.asarray(corners, dtype=float)
         colours = np.broadcast_to(np.asarray(colours, dtype=float), (4, 3))
         u, v = (np.linspace(0.0, 1.0, n + 1) for n in splits)
         u, v = u[:, None, None], v[None, :, None]
 
-        def spread(values):
+        def interpolate(values):
             return ((1 - u) * (1 - v) * values[0] + u * (1 - v) * values[1] + u * v * values[2] + (1 - u) * v * values[3]).reshape(-1, 3)
 
         rows, columns = splits
         first = np.arange(rows)[:, None] * (columns + 1) + np.arange(columns) + self.count
         a, b, c, d = first.ravel(), first.ravel() + columns + 1, first.ravel() + columns + 2, first.ravel() + 1
-        self.vertices.append(spread(corners))
-        self.colours.append(spread(colours))
+        self.vertices.append(interpolate(corners))
+        self.colours.append(interpolate(colours))
         self.triangles.append(np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)]))
         self.owner.append(np.full(2 * rows * columns, owner, np.uint8))
         self.key.append(np.full((rows + 1) * (columns + 1), key))
         self.count += (rows + 1) * (columns + 1)
 
     def box(self, low, high, colour, owner, splits=1):
-        """A box without its bottom, lighter on top than at its sides; `splits` along x."""
+        """Add a box without a bottom, lighter on top than at its sides; `splits` parts along x."""
         (x0, y0, z0), (x1, y1, z1) = low, high
         colour = np.asarray(colour)
         self.face([(x0, y0, z1), (x1, y0, z1), (x1, y1, z1), (x0, y1, z1)], colour, owner, splits=(splits, 1))
@@ -109,12 +122,12 @@ class _Builder:
 
 
 def _white_key(build, key, outline, tail, shade):
-    """Head and tail on top, walls all around; the top darkens towards the fallboard."""
+    """Add a white key: head and tail on top, walls all around; the top is darker towards the fallboard."""
     front, back = STANDARD.black_front_mm, STANDARD.white_length_mm
     colour = _WHITE_RGB * shade
     x0, x1 = outline[:2, 0] + (_GAP_MM, -_GAP_MM)
     t0, t1 = tail + (_GAP_MM, -_GAP_MM)
-    lip = 1.4  # the front edge is rounded: it catches less light from above
+    lip = 1.4  # mm; the front edge is rounded and gets less light from above
     levels = (
         (x0, x1, 0.0, lip, 0.90, 0.99),
         (x0, x1, lip, front, 0.99, 1.0),
@@ -133,7 +146,7 @@ def _white_key(build, key, outline, tail, shade):
 
 
 def _black_key(build, key, tail, top):
-    """A bar with leaning sides and a sloping front."""
+    """Add a black key: a bar with leaning sides and a sloping front."""
     front, back = STANDARD.black_front_mm, STANDARD.white_length_mm
     (x0, x1), z = tail + (0.3, -0.3), STANDARD.black_height_mm
     t0, t1 = top[0, 0], top[1, 0]
@@ -152,14 +165,11 @@ def _black_key(build, key, tail, top):
 
 
 @cache
-def build_piano(
-    first_key=0, last_key=N_KEYS - 1, wood_rgb=(0.075, 0.072, 0.075), floor_rgb=(0.165, 0.175, 0.19), fallboard_mm=FALLBOARD_MM
-):
-    """The instrument with the keys `first_key`..`last_key`, both white; kept in memory, with read-only arrays.
+def build_piano(wood_rgb, floor_rgb, fallboard_mm=FALLBOARD_MM):
+    """Build the mesh of the instrument; cached, with read-only arrays.
 
     Parameters
     ----------
-    first_key, last_key : int, 0..87
     wood_rgb, floor_rgb : tuples, colours 0..1
     fallboard_mm : (lean, height)
         As `FALLBOARD_MM`.
@@ -167,25 +177,18 @@ def build_piano(
     Returns
     -------
     PianoMesh
-
-    Raises
-    ------
-    ValueError
-        The range is empty or ends on a black key.
     """
-    if first_key >= last_key or first_key not in WHITE_KEYS or last_key not in WHITE_KEYS:
-        raise ValueError(f"expected a range of keys between two white keys within 0..{N_KEYS - 1}, found {first_key}..{last_key}")
     build = _Builder()
     outlines, tails = key_outlines_mm(), tail_edges_mm()
-    # No two keys of ivory or plastic are quite alike.
+    # The shades of white keys differ slightly.
     shades = 1.0 + 0.012 * np.sin(np.arange(N_KEYS) * 12.9898) * np.cos(np.arange(N_KEYS) * 3.7)
     tops = dict(zip(BLACK_KEYS.tolist(), black_tops_mm(), strict=True))
-    for key in range(first_key, last_key + 1):
+    for key in range(N_KEYS):
         if key in tops:
             _black_key(build, key, tails[key], tops[key])
         else:
             _white_key(build, key, outlines[key], tails[key], shades[key])
-    left, right = outlines[first_key][0, 0], outlines[last_key][1, 0]
+    left, right = outlines[0][0, 0], outlines[-1][1, 0]
     back = STANDARD.white_length_mm
     wood, floor = np.asarray(wood_rgb), np.asarray(floor_rgb)
     x0, x1 = left - _CHEEK_MM, right + _CHEEK_MM
@@ -199,7 +202,7 @@ def build_piano(
     for a, b in ((x0, left - 1.0), (right + 1.0, x1)):
         build.box((a, _SLIP_Y_MM, -75.0), (b, back + 4.0, _CHEEK_TOP_MM), 1.25 * wood, PIANO)
     build.box((left, back + 0.5, -15.0), (right, back + 5.0, 3.0), _FELT_RGB, PIANO, splits=24)
-    # Fallboard, leaning back, then the lid behind it.
+    # Fallboard, leaning back, and the lid behind it.
     (lean, high), foot = fallboard_mm, FALLBOARD_FOOT_MM
     front = [(x0, foot, 0.0), (x1, foot, 0.0), (x1, foot + lean, high), (x0, foot + lean, high)]
     build.face(front, np.outer([0.55, 0.55, 1.05, 1.05], wood), FALLBOARD, splits=(24, 2))

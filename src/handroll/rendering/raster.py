@@ -1,8 +1,8 @@
-"""A software rasteriser: coloured triangles into one picture with one depth buffer, soft shadows, and resolving.
+"""A software rasteriser: coloured triangles with a depth buffer, soft shadows, and averaging of samples.
 
-Coordinates are samples of the supersampled picture: x to the right, y down, sample (i, j) has its centre at
-(j + 0.5, i + 0.5). Depth is stored as 1 / distance along the optical axis, which is linear over a flat triangle in the
-picture; greater is nearer, 0 is nothing. Rectangles are (left, top, right, bottom), right and bottom exclusive.
+Coordinates are samples of the supersampled image: x right, y down; the centre of sample (i, j) is (j + 0.5, i + 0.5). The depth buffer
+holds 1 / distance along the optical axis, which is linear over a flat triangle in the image; larger is nearer, 0 is empty.
+Rectangles are (left, top, right, bottom), right and bottom exclusive.
 """
 
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ import numpy as np
 from numba import njit
 
 NOTHING, LEFT_HAND, RIGHT_HAND, COVER, WHITE_KEY, BLACK_KEY, PIANO, FLOOR, FALLBOARD = range(9)
-"""What a sample shows."""
+"""Labels of samples: the object that a sample shows."""
 
 RECEIVES = np.array([0, 0, 0, 0, 1, 1, 1, 0, 1], dtype=np.float32)
-"""How much each of these is darkened by the shadow of the hands, which is laid on the plane of the key tops."""
+"""Share of the hands' shadow that each label receives. The shadow is cast on the plane of the key tops."""
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """A supersampled picture.
+    """A supersampled image.
 
     Attributes
     ----------
     colour : array (y, x, rgb 3), uint8
     depth : array (y, x), float32
     owner : array (y, x), uint8
-        What each sample shows.
+        Label of each sample.
     """
 
     colour: np.ndarray
@@ -35,7 +35,7 @@ class Canvas:
 
     @classmethod
     def empty(cls, width, height):
-        """A black canvas of this many samples."""
+        """Create a black canvas of this many samples."""
         return cls(np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.float32), np.zeros((height, width), np.uint8))
 
     @property
@@ -44,13 +44,13 @@ class Canvas:
         return 0, 0, self.depth.shape[1], self.depth.shape[0]
 
     def copy_from(self, other, rectangle):
-        """Take over a rectangle of another canvas of the same size."""
+        """Copy a rectangle of another canvas of the same size."""
         x0, y0, x1, y1 = rectangle
-        for mine, theirs in ((self.colour, other.colour), (self.depth, other.depth), (self.owner, other.owner)):
-            mine[y0:y1, x0:x1] = theirs[y0:y1, x0:x1]
+        for target, source in ((self.colour, other.colour), (self.depth, other.depth), (self.owner, other.owner)):
+            target[y0:y1, x0:x1] = source[y0:y1, x0:x1]
 
     def clear(self, rectangle):
-        """Empty a rectangle."""
+        """Clear a rectangle."""
         x0, y0, x1, y1 = rectangle
         for plane in (self.colour, self.depth, self.owner):
             plane[y0:y1, x0:x1] = 0
@@ -63,13 +63,13 @@ class Canvas:
         points : array (vertex, 2), float32
             Samples.
         inverse_depth : array (vertex,), float32
-            1 / distance; triangles with a vertex at or behind the camera (not above 0) are left out.
+            1 / distance; triangles with a vertex at or behind the camera (not above 0) are skipped.
         colours : array (vertex, 3), float32
             0..255, interpolated in perspective.
         triangles : array (triangle, 3), int32
             Counter-clockwise from outside.
         owner : array (triangle,), uint8
-            What the samples then show.
+            Label of the samples that the triangle covers.
         rectangle : tuple of 4 int
         """
         _draw(self.colour, self.depth, self.owner, points, inverse_depth, colours, triangles, owner, *rectangle)
@@ -77,14 +77,14 @@ class Canvas:
 
 @njit(cache=True, fastmath=True, nogil=True)
 def _draw(colour, depth, owner, points, inverse, rgb, triangles, label, left, top, right, bottom):
-    half, one, slack = 0.5, 1.0, 1e-3  # a thousandth of a sample more to both sides, so that no crack opens between triangles
+    half, one, slack = 0.5, 1.0, 1e-3  # slack: samples added on both sides, so that there are no gaps between triangles
     for t in range(triangles.shape[0]):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
         wa, wb, wc = inverse[a], inverse[b], inverse[c]
         if not (wa > 0.0 and wb > 0.0 and wc > 0.0):
             continue
         ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
-        area = (cx - ax) * (by - ay) - (bx - ax) * (cy - ay)  # above 0 where the front is seen, since y points down
+        area = (cx - ax) * (by - ay) - (bx - ax) * (cy - ay)  # above 0 for front faces, since y points down
         if not area > 1e-6:
             continue
         x0 = max(left, int(np.floor(min(ax, bx, cx) - 0.5)))
@@ -94,7 +94,7 @@ def _draw(colour, depth, owner, points, inverse, rgb, triangles, label, left, to
         if x0 >= x1 or y0 >= y1:
             continue
         scale = 1.0 / area
-        # Barycentric coordinates u (of b) and v (of c) are linear over the picture.
+        # Barycentric coordinates u (of b) and v (of c) are linear over the image.
         ux, uy = -(cy - ay) * scale, (cx - ax) * scale
         vx, vy = (by - ay) * scale, -(bx - ax) * scale
         kind = label[t]
@@ -136,7 +136,7 @@ def _draw(colour, depth, owner, points, inverse, rgb, triangles, label, left, to
 
 @njit(cache=True, fastmath=True, nogil=True)
 def fill_mask(mask, points, triangles, use):
-    """Set a mask (y, x), float32, to 1 inside those triangles whose first vertex has `use` (vertex,) true, either face."""
+    """Set a mask (y, x), float32, to 1 inside triangles, both faces, whose first vertex is true in `use` (vertex,)."""
     height, width = mask.shape
     for t in range(triangles.shape[0]):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
@@ -160,7 +160,7 @@ def fill_mask(mask, points, triangles, use):
 
 @njit(cache=True, fastmath=True, nogil=True)
 def soften(mask, left, top, right, bottom, radius):
-    """Blur a rectangle of a mask (y, x), float32, in place: two box filters of +-`radius` both ways, nothing from outside."""
+    """Blur a rectangle of a mask (y, x), float32, in place: two box filters of +-`radius` along both axes; outside counts as 0."""
     scale = 1.0 / (2 * radius + 1)
     for _ in range(2):
         line = np.empty(right - left, dtype=np.float32)
@@ -173,7 +173,7 @@ def soften(mask, left, top, right, bottom, radius):
                 mask[y, left + x] = total * scale
                 if x >= radius:
                     total -= line[x - radius]
-        # Columns: running sums of whole rows, which lie together in memory.
+        # Columns: running sums of whole rows, which are contiguous in memory.
         block = mask[top:bottom, left:right].copy()
         sums = np.zeros(right - left, dtype=np.float32)
         for y in range(min(radius, bottom - top)):
@@ -187,8 +187,8 @@ def soften(mask, left, top, right, bottom, radius):
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def resolve(colour, owner, receives, key_shadow, hand_shadow, everything, picture, left, top, right, bottom, supersample):
-    """Average the samples of a rectangle of pixels into the picture, with the shadows laid on.
+def resolve(colour, owner, receives, key_shadow, hand_shadow, everything, image, left, top, right, bottom, supersample):
+    """Average the samples of a rectangle of pixels into the image, and apply the shadows.
 
     Parameters
     ----------
@@ -197,12 +197,12 @@ def resolve(colour, owner, receives, key_shadow, hand_shadow, everything, pictur
     receives : array (owner,), float32
         `RECEIVES`.
     key_shadow : array (y, x), float32
-        What the black keys take from the light on the white keys, 0..1.
+        Share of the light on the white keys that the black keys block, 0..1.
     hand_shadow : array (ceil(y / 2), ceil(x / 2)), float32
-        What the hands take from the light on the keyboard, 0..1, at half the picture's size.
+        Share of the light on the keyboard that the hands block, 0..1, at half the image's size.
     everything : bool
-        False leaves pixels as they are that no hand, cover or shadow of a hand touches.
-    picture : array (y, x, 3), uint8
+        False: pixels without a hand, a cover or a hand's shadow stay unchanged.
+    image : array (y, x, 3), uint8
         Written.
     left, top, right, bottom, supersample : int
     """
@@ -236,10 +236,10 @@ def resolve(colour, owner, receives, key_shadow, hand_shadow, everything, pictur
                         fr += light * colour[v, u, 0]
                         fg += light * colour[v, u, 1]
                         fb += light * colour[v, u, 2]
-                picture[y, x, 0], picture[y, x, 1], picture[y, x, 2] = np.uint8(fr), np.uint8(fg), np.uint8(fb)
+                image[y, x, 0], image[y, x, 1], image[y, x, 2] = np.uint8(fr), np.uint8(fg), np.uint8(fb)
             elif supersample == 1:
                 for k in range(3):
-                    picture[y, x, k] = colour[sy, sx, k]
+                    image[y, x, k] = colour[sy, sx, k]
             else:
                 fr = fg = fb = np.float32(0.5)
                 for v in range(sy, sy + supersample):
@@ -247,12 +247,12 @@ def resolve(colour, owner, receives, key_shadow, hand_shadow, everything, pictur
                         fr += share * colour[v, u, 0]
                         fg += share * colour[v, u, 1]
                         fb += share * colour[v, u, 2]
-                picture[y, x, 0], picture[y, x, 1], picture[y, x, 2] = np.uint8(fr), np.uint8(fg), np.uint8(fb)
+                image[y, x, 0], image[y, x, 1], image[y, x, 2] = np.uint8(fr), np.uint8(fg), np.uint8(fb)
 
 
 @njit(cache=True, fastmath=True, nogil=True)
 def shade(normals, colours, light, ambient):
-    """Colours (vertex, 3), 0..255, of lit skin and cloth: light from above on all sides, one lamp, a slight gloss.
+    """Shade skin and cloth: ambient light from above, one lamp, a slight gloss; returns colours (vertex, 3), 0..255.
 
     Parameters
     ----------
@@ -261,16 +261,16 @@ def shade(normals, colours, light, ambient):
     light : array (3,), float32
         Unit vector towards the lamp.
     ambient : float
-        Share of the light that comes from all sides.
+        Share of the ambient light.
     """
     out = np.empty_like(colours)
-    # Half way between the lamp and a viewer straight above.
+    # Half way between the directions of the lamp and of a viewer straight above.
     hx, hy, hz = light[0], light[1], light[2] + 1.0
     norm = np.sqrt(hx * hx + hy * hy + hz * hz)
     for v in range(normals.shape[0]):
         nx, ny, nz = normals[v, 0], normals[v, 1], normals[v, 2]
         lamp = nx * light[0] + ny * light[1] + nz * light[2]
-        # Skin lets light through: the terminator is soft and reddish.
+        # Skin is translucent: the edge of the shadow is soft and reddish.
         wrapped = max((lamp + 0.18) / 1.18, 0.0)
         sky = ambient * (0.62 + 0.38 * nz)
         gloss = max((nx * hx + ny * hy + nz * hz) / norm, 0.0) ** 28 * 0.055
@@ -288,8 +288,8 @@ def _expose(flat, gain, noise, out):
         out[i] = np.uint8(min(max(value, 0), 255))
 
 
-def expose(picture, gain, noise):
-    """The picture (y, x, 3), uint8, times a gain, plus `noise` (y * x * 3,), int8."""
-    out = np.empty_like(picture)
-    _expose(picture.reshape(-1), np.int32(round(gain * 1024)), noise, out.reshape(-1))
+def expose(image, gain, noise):
+    """Multiply an image (y, x, 3), uint8, by a gain and add `noise` (y * x * 3,), int8."""
+    out = np.empty_like(image)
+    _expose(image.reshape(-1), np.int32(round(gain * 1024)), noise, out.reshape(-1))
     return out

@@ -1,6 +1,6 @@
-"""Pictures of a performance in a scene, as a video, with the truth of which joints can be seen.
+"""Render a performance in a scene as frames or a video, with the true visibility of the joints.
 
-Only what moves is drawn anew in a frame: the rectangles of the hands, of pressed keys and of covers; the rest is kept.
+Each frame draws only what moves: the rectangles of the hands, of pressed keys and of covers. The rest is kept.
 """
 
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ import numpy as np
 
 from handroll.hand.kinematics import posed_frames
 from handroll.hand.skeleton import HANDS, N_JOINTS, N_ROTATIONS
-from handroll.keyboard.geometry import BLACK_KEYS, STANDARD, black_tops_mm
+from handroll.keyboard.geometry import STANDARD, black_tops_mm
 from handroll.logs import progress
 from handroll.media.write import VideoWriter
-from handroll.rendering.hand_mesh import build_body, forearm_rotation, skin, vertex_colours
+from handroll.rendering.hand_mesh import build_hand_mesh, forearm_rotation, skin, vertex_colours
 from handroll.rendering.piano import FALLBOARD_MM, build_piano
 from handroll.rendering.raster import COVER, LEFT_HAND, RECEIVES, Canvas, expose, fill_mask, resolve, shade, soften
-from handroll.rendering.reflections import LampLight, Mirror
+from handroll.rendering.reflections import LampMap, Mirror
 
 SHUTTER = 0.4
-"""Share of the time between two frames for which the shutter is open, where motion blur is asked for."""
+"""With motion blur: share of the time between two frames for which the shutter is open."""
 
-BLUR_FROM_PX = 8.0
-"""A frame whose fastest vertex moves further than this while the shutter is open is drawn as several moments."""
+MIN_BLUR_PX = 8.0
+"""A frame is averaged over several moments if its fastest vertex moves more than this while the shutter is open."""
 
-_MOMENTS = (-0.5, 0.5, 0.0)  # of the time the shutter is open; the truth's own moment last
+_MOMENTS = (-0.5, 0.5, 0.0)  # relative to the time the shutter is open; the moment of the truth is the last
 _HAND_SHADOW, _KEY_SHADOW = 0.42, 0.30
 _HAND_SHADOW_BLUR_M, _KEY_SHADOW_BLUR_M = 0.009, 0.0022
-_LEAST_DEPTH_MM = 0.2
+_MIN_DEPTH_MM = 0.2
 _NOISE_SPARE = 1 << 18
 
 
@@ -38,45 +38,45 @@ class Frame:
     ----------
     image : array (y, x, rgb 3), uint8
     visible : array (hand 2, joint 21), bool
-        The joint is inside the picture, and nothing but its own hand is before it.
+        The joint is inside the image and not occluded, except by its own hand.
     """
 
     image: np.ndarray
     visible: np.ndarray
 
 
-class Painter:
-    """Draws moments of one scene, keeping what does not move.
+class Renderer:
+    """Draws frames of one scene and keeps what does not move.
 
     Parameters
     ----------
     scene : Scene
     width, height : int
-        Of the picture, pixels.
+        Of the image, pixels.
     supersample : int
-        Samples a pixel along each axis.
+        Samples per pixel along each axis.
     grid_mm : float
-        Of the hands' mesh, see `body.build_body`.
+        Of the hands' meshes, see `hand_mesh.build_hand_mesh`.
     """
 
     def __init__(self, scene, width, height, supersample=2, grid_mm=3.0):
         self.scene, self.size, self.supersample = scene, (width, height), supersample
         middle = scene.view.to_camera(np.array([STANDARD.width_mm / 2, STANDARD.white_length_mm / 2, 0.0]) * 1e-3)
         self.scale = scene.view.focal_widths * width / middle[2]  # pixels a metre at the middle of the keyboard
-        look = scene.look
-        self.bodies = [build_body(hand, look.sleeve_rgb is not None, grid_mm) for hand in HANDS]
-        self.albedo = [vertex_colours(body, look.skin_rgb, look.sleeve_rgb or look.skin_rgb) for body in self.bodies]
-        self.owners = [np.full(len(body.triangles), LEFT_HAND + side, np.uint8) for side, body in enumerate(self.bodies)]
-        gloss = scene.gloss
+        appearance, gloss = scene.appearance, scene.gloss
+        skin_rgb, sleeve_rgb = appearance.skin_rgb, appearance.sleeve_rgb
+        self.hand_meshes = [build_hand_mesh(hand, sleeve_rgb is not None, grid_mm) for hand in HANDS]
+        self.albedo = [vertex_colours(mesh, skin_rgb, sleeve_rgb or skin_rgb) for mesh in self.hand_meshes]
+        self.owners = [np.full(len(mesh.triangles), LEFT_HAND + side, np.uint8) for side, mesh in enumerate(self.hand_meshes)]
         fallboard_mm = (gloss.lean_mm, gloss.height_mm) if gloss else FALLBOARD_MM
-        self.piano = build_piano(look.first_key, look.last_key, look.wood_rgb, look.floor_rgb, fallboard_mm)
+        self.piano = build_piano(appearance.wood_rgb, appearance.floor_rgb, fallboard_mm)
         self.resting = self._project(self.piano.vertices_m)
         self.hand_shadow = np.zeros(((height + 1) // 2, (width + 1) // 2), np.float32)
-        self.key_shadow = self._shadow_of_keys()
+        self.key_shadow = self._key_shadow()
         self.rest = Canvas.empty(width * supersample, height * supersample)
         self._draw_piano(self.rest, np.zeros(88), self.rest.rectangle)
         self.mirror = Mirror(gloss, self._project, self.piano, self.rest, supersample) if gloss else None
-        self.lamp = LampLight(scene.lamp, scene.view, width, height) if scene.lamp else None
+        self.lamp = LampMap(scene.lamp, scene.view, width, height) if scene.lamp else None
         shadowed = np.flatnonzero(RECEIVES[self.rest.owner].any(axis=1))
         self.shadow_end = int(shadowed[-1]) // supersample + 1 if len(shadowed) else 0
         self.work = Canvas.empty(width * supersample, height * supersample)
@@ -94,32 +94,30 @@ class Painter:
         pixels, inverse = self._project(vertices)
         canvas.draw(pixels * np.float32(self.supersample), inverse, colours, self.piano.triangles, self.piano.owner, rectangle)
 
-    def _shadow_of_keys(self):
-        """Mask (y, x) of the black keys' shadow at the height of the white keys: their tops, moved along the light, to their base."""
+    def _key_shadow(self):
+        """Shadow (y, x) of the black keys on the white keys: their tops projected along the light, at heights from 0 to the top."""
         mask = np.zeros(self.size[::-1], np.float32)
         light, _ = self.scene.light.at(0.0)
         tops = black_tops_mm() * 1e-3
-        look = self.scene.look
-        drawn = (look.first_key <= BLACK_KEYS) & (look.last_key >= BLACK_KEYS)
         steps = np.linspace(0.0, 1.0, 5)[:, None, None, None]
         height = tops[..., 2:3]
         stack = (tops - steps * height * np.append(light[:2] / light[2], 1.0)).reshape(-1, 4, 3)
         pixels, inverse = self._project(stack)
-        used = np.tile(drawn, len(steps)) & (inverse > 0.0).all(axis=1)
+        used = (inverse > 0.0).all(axis=1)
         quads = np.arange(4 * len(stack), dtype=np.int32).reshape(-1, 4)
         triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
         fill_mask(mask, pixels.reshape(-1, 2), triangles, np.repeat(used, 4))
         soften(mask, 0, 0, *self.size, max(1, round(_KEY_SHADOW_BLUR_M * self.scale)))
         return mask * np.float32(_KEY_SHADOW)
 
-    def _resolve(self, picture, rectangle, everything=True):
+    def _resolve(self, image, rectangle, everything=True):
         work = self.work
-        resolve(work.colour, work.owner, RECEIVES, self.key_shadow, self.hand_shadow, everything, picture, *rectangle, self.supersample)
+        resolve(work.colour, work.owner, RECEIVES, self.key_shadow, self.hand_shadow, everything, image, *rectangle, self.supersample)
 
     def _rectangle(self, pixels, inverse, margin=2):
-        """Pixels (left, top, right, bottom) around projected points, inside the picture; None where there are none."""
+        """Rectangle (left, top, right, bottom) of pixels around projected points, cut at the image's edges; None if outside."""
         if (inverse <= 0.0).any():
-            raise ValueError("expected all hands, keys and covers before the camera, found some behind it: place the camera higher")
+            raise ValueError("expected all hands, keys and covers in front of the camera, found some behind it: place the camera higher")
         low, high = np.floor(pixels.min(axis=0)) - margin, np.ceil(pixels.max(axis=0)) + margin
         x0, y0 = np.maximum(low, 0).astype(int)
         x1, y1 = np.minimum(high, self.size).astype(int)
@@ -129,12 +127,12 @@ class Painter:
         return tuple(self.supersample * side for side in rectangle)
 
     def _cast_shadow(self, meshes, light):
-        """Lay the shadow of meshes (vertices, lit, triangles) on the plane of the key tops; the rectangles it needs, pixels."""
+        """Cast the shadow of meshes (vertices, lit, triangles) on the plane of the key tops; returns its rectangles, pixels."""
         self.hand_shadow[:] = 0.0
         boxes, blur = [], max(1, round(0.5 * _HAND_SHADOW_BLUR_M * self.scale))
         for vertices, lit, triangles in meshes:
-            fallen = vertices - vertices[:, 2:] * (light / light[2]).astype(np.float32)
-            pixels, inverse = self._project(fallen)
+            shadow = vertices - vertices[:, 2:] * (light / light[2]).astype(np.float32)
+            pixels, inverse = self._project(shadow)
             fill_mask(self.hand_shadow[: (self.shadow_end + 1) // 2], pixels * np.float32(0.5), triangles, lit)
             box = self._rectangle(pixels, inverse, margin=4 * blur + 2)
             if box and box[1] < self.shadow_end:
@@ -146,9 +144,9 @@ class Painter:
         self.hand_shadow *= np.float32(_HAND_SHADOW)
         return boxes
 
-    def _paint_keys(self, key_depth_mm):
-        """Draw the piano anew where keys are down; the rectangles."""
-        down = np.flatnonzero(np.asarray(key_depth_mm) > _LEAST_DEPTH_MM)
+    def _draw_keys(self, key_depth_mm):
+        """Redraw the piano where keys are pressed; returns the rectangles."""
+        down = np.flatnonzero(np.asarray(key_depth_mm) > _MIN_DEPTH_MM)
         if not len(down):
             return []
         vertices, colours = self.piano.pressed(key_depth_mm)
@@ -160,7 +158,7 @@ class Painter:
             own = self.piano.key == key
             if not own.any():
                 continue
-            # Also where the key is at rest: it reaches further there when seen at an angle.
+            # The key at rest too: seen at an angle, it covers more of the image.
             box = self._rectangle(np.concatenate([pixels[own], resting[own]]), np.concatenate([inverse[own], resting_inverse[own]]))
             if box:
                 self.work.clear(self._samples(box))
@@ -168,27 +166,36 @@ class Painter:
                 boxes.append(box)
         return boxes
 
-    def _paint_hands(self, hands, light):
-        """Draw the hands; their rectangles, (vertices, lit, triangles) of those that cast a shadow, and what the mirror shows of them."""
+    def _draw_hands(self, hands, light):
+        """Draw the hands.
+
+        Returns
+        -------
+        boxes : list of rectangles
+        meshes : list of (vertices, lit, triangles)
+            For the shadow.
+        mirrored : list of rectangles
+            Of their mirror images.
+        """
         boxes, meshes, mirrored = [], [], []
         for side, hand in enumerate(hands):
             if hand is None:
                 continue
             side, (points, normals) = side % len(HANDS), hand
-            body = self.bodies[side]
+            mesh = self.hand_meshes[side]
             pixels, inverse = self._project(points)
             box = self._rectangle(pixels, inverse)
             if box is None:
                 continue
             colours = shade(normals, self.albedo[side], light, self.scene.light.ambient)
-            mirrored.append((points, colours, body.triangles))
-            self.work.draw(pixels * np.float32(self.supersample), inverse, colours, body.triangles, self.owners[side], self._samples(box))
+            mirrored.append((points, colours, mesh.triangles))
+            self.work.draw(pixels * np.float32(self.supersample), inverse, colours, mesh.triangles, self.owners[side], self._samples(box))
             boxes.append(box)
-            meshes.append((points, normals @ light > -0.1, body.triangles))
-        return boxes, meshes, (self.mirror.paint(self.work, mirrored, self._rectangle) if self.mirror else [])
+            meshes.append((points, normals @ light > -0.1, mesh.triangles))
+        return boxes, meshes, (self.mirror.draw(self.work, mirrored, self._rectangle) if self.mirror else [])
 
-    def _paint_covers(self, time_s):
-        """As `_paint_hands`, for the scene's covers, which the mirror does not show."""
+    def _draw_covers(self, time_s):
+        """Draw the scene's covers; returns rectangles and meshes as `_draw_hands` (covers have no mirror image)."""
         boxes, meshes = [], []
         triangles = np.array([(0, 1, 2), (0, 2, 3)], dtype=np.int32)
         for cover in self.scene.covers:
@@ -206,43 +213,43 @@ class Painter:
                 boxes.append(box)
         return boxes, meshes
 
-    def paint(self, picture, hands, key_depth_mm, time_s):
-        """Draw one moment.
+    def draw(self, image, hands, key_depth_mm, time_s):
+        """Draw the scene at one moment.
 
         Parameters
         ----------
-        picture : array (y, x, rgb 3), uint8
-            A copy of `background`; written.
+        image : array (y, x, rgb 3), uint8
+            A copy of `background`; modified.
         hands : sequence of (vertices (vertex, 3), normals (vertex, 3)) or None, float32
-            Left and right of each player, world, metres; None for a hand that is not in the scene.
+            Left and right of each player, world, metres; None for a hand outside the scene.
         key_depth_mm : array (key 88,)
         time_s : float
 
         Returns
         -------
         rectangles : list of (left, top, right, bottom)
-            Pixels that were drawn. The samples stay in `work` until `restore` is called with them.
+            Rectangles of drawn pixels. Their samples stay in `work` until `restore` is called with them.
 
         Raises
         ------
         ValueError
-            A hand, key or cover is not before the camera.
+            A hand, key or cover is behind the camera.
         """
         light = self.scene.light.at(time_s)[0].astype(np.float32)
-        keys = self._paint_keys(key_depth_mm)
-        hands, meshes, mirrored = self._paint_hands(hands, light)
-        covers, sheets = self._paint_covers(time_s)
+        keys = self._draw_keys(key_depth_mm)
+        hands, meshes, mirrored = self._draw_hands(hands, light)
+        covers, sheets = self._draw_covers(time_s)
         moving = _disjoint(hands + covers + self._cast_shadow(meshes + sheets, light))
         for box in keys + mirrored:
-            self._resolve(picture, box)
+            self._resolve(image, box)
         for box in moving:
-            self._resolve(picture, box, everything=False)
+            self._resolve(image, box, everything=False)
         if self.lamp:
-            self.lamp.shine(picture, self.work.owner[:: self.supersample, :: self.supersample])
+            self.lamp.apply(image, self.work.owner[:: self.supersample, :: self.supersample])
         return keys + mirrored + moving
 
     def visible(self, joints_m, side):
-        """Which joints (joint,) of a hand just painted can be seen: own samples within a pixel around the projected joint.
+        """Visibility (joint,) of a hand in the last drawn moment: samples of the hand within one pixel of the projected joint.
 
         Parameters
         ----------
@@ -254,32 +261,32 @@ class Painter:
         width, height = self.size
         inside = (inverse > 0.0) & (pixels >= 0.0).all(axis=1) & (pixels[:, 0] < width) & (pixels[:, 1] < height)
         column, row = (np.clip(pixels[:, k], 0, self.size[k] - 1e-3).astype(int) for k in (0, 1))
-        seen = np.zeros(len(joints_m), bool)
+        visible = np.zeros(len(joints_m), bool)
         for dy in (-1, 0, 1):
             for dx in (-1, 0, 1):
                 x, y = np.clip(column + dx, 0, width - 1) * self.supersample, np.clip(row + dy, 0, height - 1) * self.supersample
-                seen |= self.work.owner[y, x] == LEFT_HAND + side
-        return inside & seen
+                visible |= self.work.owner[y, x] == LEFT_HAND + side
+        return inside & visible
 
     def restore(self, rectangles):
-        """Take back what `paint` drew."""
+        """Restore the scene at rest in the rectangles returned by `draw`."""
         for box in rectangles:
             self.work.copy_from(self.rest, self._samples(box))
 
 
 def _disjoint(boxes):
-    """Rectangles that cover the given ones and do not overlap: those that do are replaced by the one around them."""
-    apart = []
+    """Replace overlapping rectangles by their bounding box until none overlap."""
+    disjoint = []
     for box in boxes:
-        while hit := next((b for b in apart if b[0] < box[2] and box[0] < b[2] and b[1] < box[3] and box[1] < b[3]), None):
-            apart.remove(hit)
+        while hit := next((b for b in disjoint if b[0] < box[2] and box[0] < b[2] and b[1] < box[3] and box[1] < b[3]), None):
+            disjoint.remove(hit)
             box = min(hit[0], box[0]), min(hit[1], box[1]), max(hit[2], box[2]), max(hit[3], box[3])
-        apart.append(box)
-    return apart
+        disjoint.append(box)
+    return disjoint
 
 
-def _skinned(painter, performance, joints, orientation, frame):
-    """[(vertices, normals) or None] of the hands in a frame."""
+def _skin_hands(renderer, performance, joints, orientation, frame):
+    """Deform the hands to the pose of a frame: list of (vertices, normals), None for an absent hand."""
     hands = []
     for hand, scale in enumerate(performance.bone_scale):
         if not performance.present[frame, hand]:
@@ -287,12 +294,12 @@ def _skinned(painter, performance, joints, orientation, frame):
             continue
         turned, side = orientation[hand][frame], hand % len(HANDS)
         arm = forearm_rotation(turned[0], side)
-        hands.append(skin(painter.bodies[side], joints[hand][frame], turned, arm, float(scale)))
+        hands.append(skin(renderer.hand_meshes[side], joints[hand][frame], turned, arm, float(scale)))
     return hands
 
 
-def _moved(hands, before, after, share):
-    """Hands (vertices, normals) a share of a frame later, along the mean velocity of the frames beside."""
+def _extrapolate(hands, before, after, share):
+    """Move hands (vertices, normals) by a share of a frame, at the mean velocity between the frames before and after."""
     out = []
     for hand, previous, following in zip(hands, before, after, strict=True):
         if hand is None or previous is None or following is None:
@@ -303,20 +310,20 @@ def _moved(hands, before, after, share):
 
 
 def render_frames(performance, scene, width=1920, height=1080, supersample=2, motion_blur=True, grid_mm=3.0, seed=0):
-    """Draw a performance frame by frame.
+    """Render a performance frame by frame.
 
     Parameters
     ----------
     performance : Performance
-        Its hand axis may hold the hands of several players, left and right in turn (`staging.together`).
+        May have the hands of several players, left and right in turn (`camera_scenarios.merge_performances`).
     scene : Scene
     width, height : int
         Pixels; even, for the video.
     supersample : {1, 2}
     motion_blur : bool
-        Frames with fast hands are the mean of three moments while the shutter is open.
+        Average frames with fast hands over three moments while the shutter is open.
     grid_mm : float
-        See `body.build_body`.
+        See `hand_mesh.build_hand_mesh`.
     seed : int
         Of the sensor's noise.
 
@@ -325,7 +332,7 @@ def render_frames(performance, scene, width=1920, height=1080, supersample=2, mo
     Frame
         One for each of `performance.time_s`.
     """
-    painter = Painter(scene, width, height, supersample, grid_mm)
+    renderer = Renderer(scene, width, height, supersample, grid_mm)
     poses = [
         posed_frames(
             performance.rotation_rad[:, side].reshape(-1, 3 * N_ROTATIONS),
@@ -337,41 +344,41 @@ def render_frames(performance, scene, width=1920, height=1080, supersample=2, mo
     ]
     joints, orientation = [p[0] for p in poses], [p[1] for p in poses]
     rng = np.random.default_rng(seed)
-    noise = np.clip(np.round(rng.normal(0.0, scene.look.noise_sigma, width * height * 3 + _NOISE_SPARE)), -127, 127).astype(np.int8)
+    noise = np.clip(np.round(rng.normal(0.0, scene.appearance.noise_sigma, width * height * 3 + _NOISE_SPARE)), -127, 127).astype(np.int8)
     frames = len(performance.time_s)
     before, now = None, None
-    after = _skinned(painter, performance, joints, orientation, 0) if frames else None
+    after = _skin_hands(renderer, performance, joints, orientation, 0) if frames else None
     for frame in range(frames):
         before, now = now or after, after
-        after = _skinned(painter, performance, joints, orientation, frame + 1) if frame + 1 < frames else now
+        after = _skin_hands(renderer, performance, joints, orientation, frame + 1) if frame + 1 < frames else now
         time_s = float(performance.time_s[frame])
         travel = max((np.abs(b[0] - a[0]).max() / 2.0 for a, b in zip(before, after, strict=True) if a and b), default=0.0)
-        blurred = motion_blur and SHUTTER * travel * painter.scale > BLUR_FROM_PX
-        pictures = []
+        blurred = motion_blur and SHUTTER * travel * renderer.scale > MIN_BLUR_PX
+        images = []
         for moment in _MOMENTS if blurred else (0.0,):
-            hands = _moved(now, before, after, SHUTTER * moment) if moment else now
-            picture = painter.background.copy()
-            boxes = painter.paint(picture, hands, performance.key_depth_mm[frame], time_s)
+            hands = _extrapolate(now, before, after, SHUTTER * moment) if moment else now
+            image = renderer.background.copy()
+            boxes = renderer.draw(image, hands, performance.key_depth_mm[frame], time_s)
             if moment == 0.0:
                 visible = np.zeros((len(now), N_JOINTS), bool)
                 for side, hand in enumerate(now):
                     if hand is not None:
-                        visible[side] = painter.visible(joints[side][frame], side % len(HANDS))
-            painter.restore(boxes)
-            pictures.append((picture, boxes))
-        picture = pictures[-1][0]
-        drawn = [box for _, boxes in pictures for box in boxes]
+                        visible[side] = renderer.visible(joints[side][frame], side % len(HANDS))
+            renderer.restore(boxes)
+            images.append((image, boxes))
+        image = images[-1][0]
+        drawn = [box for _, boxes in images for box in boxes]
         if blurred and drawn:
             x0, y0, x1, y1 = (f(box[k] for box in drawn) for k, f in enumerate((min, min, max, max)))
-            total = sum(p[y0:y1, x0:x1].astype(np.uint16) for p, _ in pictures)
-            picture[y0:y1, x0:x1] = (total + len(pictures) // 2) // len(pictures)
+            total = sum(p[y0:y1, x0:x1].astype(np.uint16) for p, _ in images)
+            image[y0:y1, x0:x1] = (total + len(images) // 2) // len(images)
         _, gain = scene.light.at(time_s)
         start = int(rng.integers(_NOISE_SPARE))
-        yield Frame(expose(picture, gain, noise[start : start + picture.size]), visible)
+        yield Frame(expose(image, gain, noise[start : start + image.size]), visible)
 
 
 def render_video(path, performance, scene, fps=30.0, width=1920, height=1080, supersample=2, audio=None, seed=0, crf=23, preset="veryfast"):
-    """Write a performance as a video with sound.
+    """Render a performance to a video with audio.
 
     Parameters
     ----------
@@ -379,9 +386,9 @@ def render_video(path, performance, scene, fps=30.0, width=1920, height=1080, su
     performance : Performance
     scene : Scene
     fps : float
-        Nominal rate handed to the encoder; frames are shown at `performance.time_s`.
+        Nominal rate of the encoder; frames are presented at `performance.time_s`.
     audio : (samples (n,) or (n, channel), float32; rate_hz), optional
-        Sample 0 sounds with the first frame.
+        Sample 0 is at the first frame.
     width, height, supersample, seed
         As of `render_frames`.
     crf, preset
@@ -395,7 +402,7 @@ def render_video(path, performance, scene, fps=30.0, width=1920, height=1080, su
     visible = np.zeros((*performance.present.shape, N_JOINTS), bool)
     with VideoWriter(path, width, height, fps, crf, preset, audio) as video:
         drawn = render_frames(performance, scene, width, height, supersample, seed=seed)
-        for frame, (picture, time_s) in enumerate(zip(progress(drawn, len(visible), "frames"), performance.time_s, strict=True)):
-            video.write(picture.image, float(time_s))
-            visible[frame] = picture.visible
+        for index, (frame, time_s) in enumerate(zip(progress(drawn, len(visible), "frames"), performance.time_s, strict=True)):
+            video.write(frame.image, float(time_s))
+            visible[index] = frame.visible
     return visible

@@ -1,6 +1,6 @@
-"""Where a synthetic pianist is filmed from and what everything looks like; and the truth as that camera has it.
+"""Scenes of the synthetic pianist: camera, light and colours; and performances in the camera frame.
 
-World frame: `performance`. Camera frame: OpenCV's (x right, y down, z forward), metres.
+World frame: that of `generation.performance`. Camera frame: OpenCV's (x right, y down, z forward), metres.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from handroll.hand.template import open_hand
 _KEYBOARD_CENTRE_M = (0.611, 0.0)
 
 SKIN_TONES = ((0.93, 0.76, 0.66), (0.86, 0.66, 0.55), (0.78, 0.57, 0.45), (0.64, 0.44, 0.33), (0.47, 0.32, 0.24), (0.36, 0.25, 0.19))
-"""From pale to dark, RGB 0..1; hands in each are found by MediaPipe."""
+"""From pale to dark, RGB 0..1; MediaPipe detects hands in each."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class View:
     ----------
     position_m : (x, y, z), world
     tilt_rad : float
-        0 looks straight down; positive looks from the player's side towards the fallboard.
+        0: straight down; positive: from the player's side towards the fallboard.
     roll_rad : float
-        Turn about the optical axis; positive turns the scene clockwise in the picture.
+        Rotation about the optical axis; positive rotates the scene clockwise in the image.
     focal_widths : float
-        Focal length in picture widths.
+        Focal length in image widths.
     k1 : float
         First coefficient of radial distortion (OpenCV's); the keyboard bulges where it is negative.
     """
@@ -51,11 +51,11 @@ class View:
         return np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]]) @ tilted
 
     def to_camera(self, points_m):
-        """World points (..., 3) in the camera frame, metres."""
+        """Transform world points (..., 3) to the camera frame, metres."""
         return (np.asarray(points_m) - np.array(self.position_m)) @ self.rotation.T
 
     def project(self, points_m, width_px, height_px):
-        """Where world points are seen.
+        """Project world points to pixels, with distortion.
 
         Parameters
         ----------
@@ -65,13 +65,13 @@ class View:
         Returns
         -------
         points_px : array (..., 2)
-            x, y; meaningless where the inverse depth is not above 0.
+            x, y; undefined where the inverse depth is 0.
         inverse_depth : array (...,)
-            1 / metres along the optical axis; 0 for points less than 10 mm before the camera or behind it.
+            1 / metres along the optical axis; 0 for points behind the camera or less than 10 mm in front of it.
         """
-        seen = self.to_camera(points_m)
-        inverse = np.where(seen[..., 2] > 0.01, 1.0 / np.where(seen[..., 2] > 0.01, seen[..., 2], 1.0), 0.0)
-        flat = seen[..., :2] * inverse[..., None]
+        points = self.to_camera(points_m)
+        inverse = np.where(points[..., 2] > 0.01, 1.0 / np.where(points[..., 2] > 0.01, points[..., 2], 1.0), 0.0)
+        flat = points[..., :2] * inverse[..., None]
         if self.k1:
             flat = flat * (1.0 + self.k1 * np.einsum("...i,...i->...", flat, flat))[..., None]
         return flat * (self.focal_widths * width_px) + np.array([width_px / 2.0, height_px / 2.0]), inverse
@@ -86,15 +86,15 @@ class Light:
     direction : (x, y, z)
         Towards the lamp, world; z above 0, any length.
     ambient : float
-        Share of the light that comes from all sides, 0..1.
+        Share of the ambient light, 0..1.
     gain : float
-        Brightness of the picture, 1 = as painted.
+        Brightness of the image; 1: unchanged.
     drift : float
-        The gain goes up and down by this share, as when a cloud passes.
+        Amplitude of the gain's oscillation, as a share, such as from a passing cloud.
     swing_rad : float
-        The lamp goes to and fro about the vertical by this angle.
+        Amplitude of the lamp's oscillation about the vertical.
     period_s : float
-        Of both.
+        Of both oscillations.
     """
 
     direction: tuple[float, float, float] = (-0.35, 0.45, 1.0)
@@ -105,7 +105,7 @@ class Light:
     period_s: float = 20.0
 
     def at(self, time_s):
-        """(unit vector towards the lamp (3,), gain) at a time."""
+        """Unit vector towards the lamp (3,), and gain, at a time."""
         phase = np.sin(2.0 * np.pi * time_s / self.period_s)
         turn = matrix_from_rotvec(np.array([0.0, 0.0, self.swing_rad * phase]))
         direction = turn @ np.array(self.direction)
@@ -113,50 +113,46 @@ class Light:
 
 
 @dataclass(frozen=True)
-class Look:
-    """Colours (RGB, 0..1) and what else a picture's look depends on.
+class Appearance:
+    """Colours (RGB, 0..1), hand size and sensor noise.
 
     Attributes
     ----------
     skin_rgb : colour of the skin
     sleeve_rgb : colour of the sleeves; None for bare arms
-    wood_rgb, floor_rgb : the instrument; what is below it
-    first_key, last_key : int
-        Keys 0..87 that the instrument has; both white.
+    wood_rgb, floor_rgb : colours of the instrument and of the floor
     hand_size : float
-        Size of the pianist's hands relative to the template: for whoever makes the `Performance`, whose `bone_scale` is
-        what is drawn.
+        Size of the pianist's hands relative to the template. It is not rendered directly: pass it to the generator of the
+        `Performance`, whose `bone_scale` is rendered.
     noise_sigma : float
-        Standard deviation of the sensor's noise, of 255.
+        Standard deviation of the sensor's noise, in levels of 255.
     """
 
     skin_rgb: tuple[float, float, float] = (0.86, 0.66, 0.55)
     sleeve_rgb: tuple[float, float, float] | None = (0.13, 0.17, 0.33)
     wood_rgb: tuple[float, float, float] = (0.075, 0.072, 0.075)
     floor_rgb: tuple[float, float, float] = (0.165, 0.175, 0.19)
-    first_key: int = 0
-    last_key: int = 87
     hand_size: float = 1.0
     noise_sigma: float = 2.0
 
 
 @dataclass(frozen=True)
 class Cover:
-    """A flat opaque thing, such as a sheet of paper, that slides over a hand and away again.
+    """A flat opaque object, such as a sheet of paper, that slides over a hand and away again.
 
     Attributes
     ----------
     start_s, end_s : float
-        It moves in from `start_s`, and is gone at `end_s`.
+        It begins to slide in at `start_s`, and has left at `end_s`.
     slide_s : float
-        How long it takes to move in, and to move out; between, it lies still at its place.
+        Duration of sliding in and of sliding out; in between it rests.
     centre_m : (x, y, z), world
-        Its place; z above the hands.
+        Its position at rest; z above the hands.
     size_m : (width, length)
     yaw_rad : float
-        Turn about the vertical.
+        Rotation about the vertical.
     away_m : (x, y)
-        Where it comes from and goes to, relative to its place.
+        Where it slides in from and out to, relative to its position at rest.
     rgb : colour, 0..1
     """
 
@@ -170,7 +166,7 @@ class Cover:
     rgb: tuple[float, float, float] = (0.88, 0.87, 0.83)
 
     def corners_at(self, time_s):
-        """Corners (4, 3), world, metres, counter-clockwise from above; None while it is gone."""
+        """Corners (4, 3), world, metres, counter-clockwise from above; None outside `start_s` to `end_s`."""
         if not self.start_s <= time_s <= self.end_s:
             return None
         near = np.clip(min(time_s - self.start_s, self.end_s - time_s) / self.slide_s, 0.0, 1.0)
@@ -188,9 +184,9 @@ class Gloss:
     Attributes
     ----------
     share : float
-        Of the light that it mirrors, 0..1: lacquer seen at a grazing angle has 0.1 to 0.5.
+        Share of the light that it reflects, 0..1: lacquer at a grazing angle reflects 0.1 to 0.5.
     lean_mm, height_mm : float
-        How far it leans back, and how high it is; with the panel above it, as of an upright piano.
+        Its lean (backwards) and its height, with the panel above it, as of an upright piano.
     """
 
     share: float = 0.3
@@ -205,19 +201,19 @@ class Lamp:
     Attributes
     ----------
     centre_m : (x, y), world
-        Where its light is brightest.
+        Position of its maximum brightness.
     reach_m : float
-        Distance at which half of it is left.
+        Distance at which half of the brightness is left.
     dark : float
-        Brightness far away from it, 0..1.
+        Brightness far from the lamp, 0..1.
     glare : float
-        Brightness of its mirror image on the keys, 0..1; 1 saturates.
+        Brightness of its reflection on the keys, 0..1; 1 saturates.
     glare_at_m : (x, y), world
-        The middle of that image.
+        Centre of the reflection.
     glare_size_m : (x, y)
-        Its standard deviations.
+        Standard deviations of the reflection.
     seed : int
-        Of how much of it each key mirrors.
+        Of the share that each key reflects.
     """
 
     centre_m: tuple[float, float] = (0.4, 0.1)
@@ -231,41 +227,42 @@ class Lamp:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything about a picture but the performance."""
+    """Everything that a video shows, except the performance."""
 
     view: View = field(default_factory=View)
     light: Light = field(default_factory=Light)
-    look: Look = field(default_factory=Look)
+    appearance: Appearance = field(default_factory=Appearance)
     covers: tuple[Cover, ...] = ()
     gloss: Gloss | None = None
     lamp: Lamp | None = None
 
     def camera(self, width_px, height_px):
-        """The pinhole camera of pictures of this size (distortion, where there is any, is not part of it)."""
+        """The pinhole camera for images of this size, without distortion."""
         return Camera(width_px, height_px, self.view.focal_widths * width_px, "truth")
 
 
 def random_scene(seed, closer=None):
-    """A scene drawn at random: anything a home video from above may be.
+    """Draw a random scene with the variety of home videos from above.
 
     Parameters
     ----------
     seed : int
     closer : bool, optional
-        True films from nearer, with a part of the keyboard; False the whole of it; by default one scene in three is nearer.
+        True: near, with a part of the keyboard in view; False: the whole keyboard in view. Default: one scene in three is near.
 
     Returns
     -------
-    Scene, without covers
+    Scene
+        Without covers.
     """
     rng = np.random.default_rng(seed)
     drawn = rng.random() < 1 / 3
     closer = drawn if closer is None else closer
     tilt, roll = np.radians(rng.uniform(-12.0, 12.0)), np.radians(rng.uniform(-4.0, 4.0))
     focal = rng.uniform(0.72, 0.90)
-    # Width seen at the keyboard, metres; wide enough for all keys, even rolled.
-    seen = rng.uniform(0.80, 1.0) if closer else rng.uniform(1.32, 1.46)
-    distance = seen * focal
+    # Width of the view at the keyboard, metres; without `closer` wide enough for all keys, even with roll.
+    view_width = rng.uniform(0.80, 1.0) if closer else rng.uniform(1.32, 1.46)
+    distance = view_width * focal
     aim = np.array([_KEYBOARD_CENTRE_M[0] + rng.uniform(-0.02, 0.02), rng.uniform(-0.07, -0.02), 0.0])
     position = aim + distance * np.array([0.0, -np.sin(tilt), np.cos(tilt)])
     k1 = rng.uniform(-0.04, 0.02) if rng.random() < 0.4 else 0.0
@@ -280,8 +277,8 @@ def random_scene(seed, closer=None):
         swing_rad=float(rng.uniform(0.0, 0.3)),
         period_s=float(rng.uniform(10.0, 40.0)),
     )
-    place = rng.uniform(0.0, len(SKIN_TONES) - 1.001)
-    lower, share = int(place), place % 1.0
+    tone = rng.uniform(0.0, len(SKIN_TONES) - 1.001)
+    lower, share = int(tone), tone % 1.0
     skin = (1 - share) * np.array(SKIN_TONES[lower]) + share * np.array(SKIN_TONES[lower + 1])
     sleeves = (
         (0.13, 0.17, 0.33),
@@ -295,7 +292,7 @@ def random_scene(seed, closer=None):
     )
     woods = ((0.075, 0.072, 0.075), (0.055, 0.055, 0.06), (0.24, 0.14, 0.085), (0.16, 0.095, 0.06))
     floors = ((0.165, 0.175, 0.19), (0.30, 0.22, 0.16), (0.42, 0.40, 0.38), (0.10, 0.10, 0.12), (0.25, 0.28, 0.24))
-    look = Look(
+    appearance = Appearance(
         skin_rgb=tuple(skin.tolist()),
         sleeve_rgb=sleeves[rng.integers(len(sleeves))],
         wood_rgb=woods[rng.integers(len(woods))],
@@ -303,11 +300,11 @@ def random_scene(seed, closer=None):
         hand_size=float(rng.uniform(0.94, 1.06)),
         noise_sigma=float(rng.uniform(1.0, 5.0)),
     )
-    return Scene(view, light, look)
+    return Scene(view, light, appearance)
 
 
-def cover_hand(performance, hand, start_s, end_s, **look):
-    """A `Cover` that lies over a hand where it is between two times.
+def cover_hand(performance, hand, start_s, end_s, **fields):
+    """Place a `Cover` over a hand at its position between two times.
 
     Parameters
     ----------
@@ -315,13 +312,13 @@ def cover_hand(performance, hand, start_s, end_s, **look):
     hand : {"left", "right"}
     start_s, end_s : float
         As of `Cover`.
-    **look
+    **fields
         Other fields of `Cover`.
 
     Raises
     ------
     ValueError
-        The hand is in no frame of that interval.
+        The hand is in no frame between these times.
     """
     side = HANDS.index(hand)
     during = (performance.time_s >= start_s) & (performance.time_s <= end_s) & performance.present[:, side]
@@ -330,11 +327,11 @@ def cover_hand(performance, hand, start_s, end_s, **look):
     joints = world_joints(performance)[during, side]
     middle = (joints[:, :, :2].min(axis=(0, 1)) + joints[:, :, :2].max(axis=(0, 1))) / 2.0
     height = float(joints[..., 2].max()) + 0.05
-    return Cover(start_s, end_s, (float(middle[0]), float(middle[1]), height), **look)
+    return Cover(start_s, end_s, (float(middle[0]), float(middle[1]), height), **fields)
 
 
 def world_joints(performance):
-    """Joints (frame, hand 2, joint 21, 3) of a performance in the world frame, metres; also of hands that are not present."""
+    """Joints (frame, hand 2, joint 21, 3) of a performance in the world frame, metres; absent hands included."""
     return np.stack(
         [
             hand_joints(
@@ -350,9 +347,9 @@ def world_joints(performance):
 
 
 def to_camera(performance, scene):
-    """The performance's poses as the camera has them: `kinematics.hand_joints` of them gives joints in the camera frame.
+    """Transform a performance's poses to the camera frame: `kinematics.hand_joints` of them gives joints in the camera frame.
 
-    MANO turns a hand about its wrist, which lies at s J0 + t. So with R, T from world to camera,
+    MANO rotates a hand about its wrist, which is at s J0 + t. So with R, T from world to camera,
     t' = R (s J0 + t) + T - s J0.
 
     Returns

@@ -1,6 +1,6 @@
-"""Signed distance fields of round bodies, and the triangle mesh of their zero level.
+"""Signed distance fields of round bodies, and triangle meshes of their zero level.
 
-Fields are functions of points (point, 3) that return (point,): negative inside. Lengths are in the unit of the points.
+Fields are functions of points (point, 3) that return distances (point,), negative inside. Lengths are in the unit of the points.
 Smooth union and cones after Quilez, https://iquilezles.org/articles/distfunctions; meshing after Gibson 1998,
 "Constrained Elastic Surface Nets" (doi:10.1007/BFb0056277), without the relaxation.
 """
@@ -12,7 +12,7 @@ _CELL_EDGES = [(a, b) for a in range(8) for b in range(a + 1, 8) if np.abs(_CORN
 
 
 def cone_distance(points, start, end, start_radius, end_radius, stretch=(1.0, 1.0, 1.0)):
-    """Distance to a cone with round ends (its radius runs linearly from start to end).
+    """Distance to a cone with round ends, whose radius is linear from start to end.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def cone_distance(points, start, end, start_radius, end_radius, stretch=(1.0, 1.
         Centres of the two end spheres.
     start_radius, end_radius : float
     stretch : array (3,)
-        Offsets from the axis are multiplied by it before they are measured: above 1 makes the body thinner that way.
+        Factors of the offsets from the axis, by coordinate: above 1, the body is thinner in that direction.
 
     Returns
     -------
@@ -36,22 +36,22 @@ def cone_distance(points, start, end, start_radius, end_radius, stretch=(1.0, 1.
 
 
 def smooth_union(first, second, blend):
-    """Union of two fields (point,) whose seam is filled out over a width of `blend` (quadratic polynomial)."""
+    """Union of two fields (point,), whose seam is smoothed over a width of `blend` (quadratic polynomial)."""
     gap = np.maximum(blend - np.abs(first - second), 0.0) / blend
     return np.minimum(first, second) - gap * gap * (blend / 4.0)
 
 
 def gradient(field, points, step):
-    """Unit outward normals (point, 3) of a field by central differences of +-`step`."""
+    """Unit outward normals (point, 3) of a field, by central differences of +-`step`."""
     slope = np.stack([field(points + d) - field(points - d) for d in np.eye(3, dtype=points.dtype) * step], axis=1)
     return slope / np.maximum(np.linalg.norm(slope, axis=1, keepdims=True), 1e-12)
 
 
 def surface_nets(field, low, high, spacing):
-    """Triangle mesh of the zero level of a field inside a box; the surface must not touch the box's walls.
+    """Mesh the zero level of a field inside a box; the surface must not touch the sides of the box.
 
-    Each grid cell that the surface crosses has one vertex, the mean of the crossings of its edges; each crossed grid edge
-    has the quad of its four cells. The vertices are then moved onto the surface along the gradient.
+    Each grid cell that the surface crosses gets one vertex, the mean of the crossings of its edges. Each crossed grid edge gets a quad
+    of the vertices of its four cells. The vertices are then moved to the surface along the gradient.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def surface_nets(field, low, high, spacing):
         u, v = (axis + 1) % 3, (axis + 2) % 3
         lower = inside[tuple(slice(0, -1) if k == axis else slice(None) for k in range(3))]
         upper = inside[tuple(slice(1, None) if k == axis else slice(None) for k in range(3))]
-        for leaving in (True, False):  # the edge leaves or enters the body along its axis
+        for leaving in (True, False):  # whether the edge leaves or enters the body along its axis
             edges = np.argwhere((lower & ~upper) if leaving else (~lower & upper))
             corners = []
             for du, dv in ((1, 1), (0, 1), (0, 0), (1, 0)) if leaving else ((1, 1), (1, 0), (0, 0), (0, 1)):

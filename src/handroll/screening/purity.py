@@ -28,7 +28,7 @@ def levels_db(power, foreign, counted):
     Parameters
     ----------
     power, foreign, counted : float array (span,)
-        Of `handroll.music.alignment.unexplained_energy.Explained`.
+        Of `handroll.music.alignment.unexplained_energy.UnexplainedEnergy`.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def measure(power, foreign, noise, counted):
     Parameters
     ----------
     power, foreign, noise, counted : float array (span,)
-        Of `handroll.music.alignment.unexplained_energy.Explained`.
+        Of `handroll.music.alignment.unexplained_energy.UnexplainedEnergy`.
 
     Returns
     -------

@@ -1,6 +1,6 @@
-"""Playing and cameras that a dataset of hands seen from above does not want: from any side, with one hand, with four, with pauses.
+"""Scenarios that a dataset of hands from above has to reject: cameras at any side, one hand, four hands, long pauses.
 
-World frame: `performance`.
+World frame: that of `generation.performance`.
 """
 
 from dataclasses import dataclass, replace
@@ -14,18 +14,18 @@ from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH
 from handroll.rendering.scene import View
 
 SIDES_RAD = {"player": 0.0, "left": -0.5 * np.pi, "front": np.pi, "right": 0.5 * np.pi}
-"""Where a tilted camera stands, as `TurnedView.turn_rad`: behind the player, at the bass end, beyond the fallboard, at the treble end."""
+"""Side of a tilted camera, as `TurnedView.turn_rad`: behind the player, at the bass end, beyond the fallboard, at the treble end."""
 
 
 @dataclass(frozen=True)
 class TurnedView(View):
-    """A camera that may stand at any side.
+    """A camera at any side of the piano.
 
     Attributes
     ----------
     turn_rad : float
-        The tilted camera is carried round the vertical by this, counter-clockwise seen from above: 0 stands on the player's
-        side where the tilt is positive, see `SIDES_RAD`.
+        Rotation of the tilted camera about the vertical, counter-clockwise from above. At 0 a camera with positive tilt is on the
+        player's side; see `SIDES_RAD`.
     """
 
     turn_rad: float = 0.0
@@ -37,7 +37,7 @@ class TurnedView(View):
 
 
 def view_from(aim_m, distance_m, tilt_rad, turn_rad=0.0, roll_rad=0.0, focal_widths=0.8, k1=0.0):
-    """A camera that has a point in the middle of its picture.
+    """Aim a camera at a point, which is then the centre of the image.
 
     Parameters
     ----------
@@ -56,22 +56,22 @@ def view_from(aim_m, distance_m, tilt_rad, turn_rad=0.0, roll_rad=0.0, focal_wid
     return replace(view, position_m=tuple(position.tolist()))
 
 
-def shifted(score, semitones):
-    """A score played higher (or lower, below 0); notes that would lie beyond the keyboard are left out."""
+def transposed(score, semitones):
+    """Transpose a score by semitones; notes outside the keyboard are dropped."""
     pitch = score.notes["pitch"] + semitones
     on = (pitch >= LOWEST_PITCH) & (pitch <= HIGHEST_PITCH)
     notes = {name: values[on] for name, values in score.notes.items()} | {"pitch": pitch[on].astype(score.notes["pitch"].dtype)}
     return replace(score, notes=notes, hand=score.hand[on], finger=score.finger[on])
 
 
-def resting(score, rests):
-    """A score whose hands leave the keys at some times: what they would play then is left out.
+def with_rests(score, rests):
+    """Add rests to a score, during which a hand leaves the keys; its notes at these times are dropped.
 
     Parameters
     ----------
     score : Score
     rests : sequence of (hand name, start_s, end_s)
-        Beside those that the score has; each more than 2 s.
+        In addition to those of the score; each more than 2 s.
 
     Returns
     -------
@@ -85,21 +85,22 @@ def resting(score, rests):
     return replace(score, notes=notes, hand=score.hand[on], finger=score.finger[on], rests=(*score.rests, *rests))
 
 
-def without(performance, hand):
-    """The performance with one hand ("left" or "right") out of the picture all the time."""
+def without_hand(performance, hand):
+    """Remove one hand ("left" or "right") from a performance."""
     present = performance.present.copy()
     present[:, HANDS.index(hand)] = False
     return replace(performance, present=present)
 
 
-def together(first, second):
-    """Two performances at one piano, as one whose hand axis holds left, right of the first and left, right of the second player.
+def merge_performances(first, second):
+    """Merge two performances at one piano; the hand axis has left, right of the first and left, right of the second player.
+
+    `truth` supports two hands only, so a merged performance can be rendered and its hands counted, but it has no `Truth`.
 
     Parameters
     ----------
     first, second : Performance
-        With the same times; notes that both strike are told twice. Of one player each: `truth` knows two hands only, so this is
-        to be drawn and counted, not to be told apart.
+        With the same times, of one player each. A note that both strike is listed twice.
 
     Returns
     -------
@@ -127,7 +128,7 @@ def together(first, second):
     )
 
 
-def every(performance, step):
-    """Every so many frames of a performance alone: samples of it, cheap to draw."""
+def subsample_frames(performance, step):
+    """Keep every `step`-th frame of a performance, to render fewer."""
     frames = ("time_s", "rotation_rad", "translation_m", "key_depth_mm", "present")
     return replace(performance, **{name: getattr(performance, name)[::step] for name in frames})

@@ -1,8 +1,8 @@
-"""Music made by a seed: phrases in any key, metre and tempo, with a texture and fingers for each hand. To learn from, not to listen to.
+"""Random composition: phrases in any key, metre and tempo, with a texture and fingering for each hand. Made for training, not listening.
 
-A phrase has a key, a chord for each bar, and for each hand a part of the scale that it stays in, a rhythm, and a texture: which
-notes follow each other (along the scale or the chord, or round a figure) and what is struck with them. No phrase is kept
-in a store, so no two scores share more than what all music shares: scales, chords, rhythms. Numbers are handroll's own choice.
+A phrase has a key and a chord for each bar. Each hand has a range of the scale, a rhythm, and a texture: how notes follow each other
+(along the scale or the chord, or in a figure) and which notes are struck together. Phrases are never reused, so two scores have in
+common only what all music has: scales, chords, rhythms. Numbers are handroll's own choice.
 """
 
 from dataclasses import dataclass
@@ -11,63 +11,64 @@ import numpy as np
 
 from handroll.generation.fingering import finger
 from handroll.simulator.pieces import Bar
-from handroll.simulator.score import LEAD_S, TAIL_S, PlayedBar, performed, swell
+from handroll.simulator.score import LEAD_S, TAIL_S, PlayedBar, build_score, swell
 
-LEAST_DURATION_S = 20.0
-"""Shortest invented score: any first phrase has room."""
+MIN_DURATION_S = 20.0
+"""Minimum duration of a score: any first phrase fits."""
 
 _SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 11), (0, 2, 3, 5, 7, 8, 10))
 # Major, harmonic and natural minor.
 _DEGREES = len(_SCALES[0])
 _NEXT_CHORD = ((1, 2, 3, 4, 5), (4, 6, 3), (5, 3, 1), (4, 1, 0, 6), (0, 5, 3), (1, 3, 4, 2), (0, 5))
-# Steps of the scale on whose chords the chord of each step goes on.
+# For the chord on each degree of the scale: the degrees of the chords that may follow it.
 _METRES, _BARS = (2.0, 3.0, 4.0), (2, 5)
-# Quarters a bar; bars a phrase, from the first to below the second.
+# Quarters per bar; bars per phrase, upper limit exclusive.
 _CELLS = (
     *((1.0,), (0.5, 0.5), (0.25,) * 4, (1 / 3,) * 3, (0.75, 0.25)),
     *((0.5, 0.25, 0.25), (0.25, 0.25, 0.5), (-0.5, 0.5), (2.0,), (1.5, 0.5)),
 )
 # Rhythms, in quarters; a rest is negative.
-_HEAVY_S, _HEAVY_CELLS = 0.2, tuple(cell for cell in _CELLS if min(map(abs, cell)) >= 0.5)
-# Textures that need longer between two strokes have no shorter notes, lest the other hand creep.
-_FAMILIAR = 0.6
-# A bar repeats the rhythm before it, with this probability.
+_SLOW_STROKE_S, _SLOW_CELLS = 0.2, tuple(cell for cell in _CELLS if min(map(abs, cell)) >= 0.5)
+# Textures with a longer minimum stroke than this use only the slow cells, so that the other hand does not get too slow.
+_REPEATED_RHYTHM = 0.6
+# Probability that a bar repeats the rhythm of the bar before.
 _QUARTER_S, _SLOWER = (0.3, 1.1), (0.9, 1.5)
-# Seconds a quarter, least and greatest; the time that the fastest notes ask for is stretched by a factor in the second.
+# Limits of the duration of a quarter; range of the random factor on the duration that the fastest notes need.
 _RUBATO = 0.03
-# A bar is slower or faster by up to this share.
+# Maximum share by which a bar is slower or faster.
 _SPLIT_PITCH, _LOWEST, _HIGHEST = (50, 68), 26, 99
-# MIDI pitches: between the hands, and the least and greatest of all.
-_WIDTH, _APART = (8, 16), (2, 7)
-# Steps of the scale that a hand's part spans, and from the left hand's highest to the right hand's lowest.
+# MIDI pitches: between the hands, and the lowest and highest of all.
+_RANGE_STEPS, _DISTANCE_STEPS = (8, 16), (2, 7)
+# Steps of the scale: range of a hand, and distance from the left hand's highest to the right hand's lowest.
 _SILENT = 0.15
-# Probability that one hand pauses for a phrase.
+# Probability that one hand is silent for a phrase.
 _LOUDNESS, _STACCATO, _STACCATO_HOLD, _PEDALLED = (-20.0, 16.0), 0.25, (0.45, 0.8), 0.35
-# Added to the MIDI velocity; probability of detached notes, and the share of their length that they are held; probability of pedal.
+# Offset of the MIDI velocity; probability of staccato, and the share of its length for which a staccato note is held; probability of
+# the pedal.
 _GAP_S = (0.2, 1.0)
-# Between phrases.
+# Silence between phrases.
 _CHORD = "chord"
 
 
 @dataclass(frozen=True)
 class Texture:
-    """What a hand does in a phrase.
+    """Melodic pattern of a hand in a phrase.
 
     Attributes
     ----------
-    least_s : float
-        About the shortest time between two strokes.
+    min_stroke_s : float
+        Approximate minimum time between two strokes.
     along_chord : bool
-        It goes along the notes of the chord, else along the scale.
+        Move along the notes of the chord; False: along the scale.
     turn, leap : float
-        Probabilities that it turns back, and that it leaves out a note.
+        Probabilities of a change of direction, and of a skipped note.
     figure : tuple of int
-        Notes above the lowest, gone round and round; -1 is the highest. Empty: it goes as `turn` and `leap` say.
+        Pattern of notes above the lowest one, repeated; -1 is the highest note. Empty: a random line with `turn` and `leap`.
     voices : tuple of int, or "chord"
-        Steps of the scale struck together, from the leading note; or that note with those of the chord below it.
+        Steps of the scale relative to the leading note, struck together; "chord": the leading note and the chord notes below it.
     """
 
-    least_s: float
+    min_stroke_s: float
     along_chord: bool = False
     turn: float = 0.0
     leap: float = 0.0
@@ -94,27 +95,27 @@ _TEXTURES = (
 )
 
 
-def invented_score(seed, duration_s):
-    """A score of phrases that nobody wrote.
+def compose_score(seed, duration_s):
+    """Compose a score of random phrases.
 
     Parameters
     ----------
     seed : int or sequence of int
     duration_s : float
-        Length of what is made of it, at least `LEAST_DURATION_S`.
+        Of the take, at least `MIN_DURATION_S`.
 
     Returns
     -------
     score.Score
-        Without covers; a hand that has nothing to play for long rests.
+        Without covers; a hand rests during long pauses.
 
     Raises
     ------
     ValueError
         The duration is too short.
     """
-    if duration_s < LEAST_DURATION_S:
-        raise ValueError(f"expected a duration of at least {LEAST_DURATION_S} s, found {duration_s}")
+    if duration_s < MIN_DURATION_S:
+        raise ValueError(f"expected a duration of at least {MIN_DURATION_S} s, found {duration_s}")
     rng = np.random.default_rng(seed)
     at, end, played, first = rng.uniform(*LEAD_S), duration_s - TAIL_S, [], True
     while True:
@@ -125,14 +126,14 @@ def invented_score(seed, duration_s):
         for number, bar in enumerate(bars):
             quarter = quarter_s * np.exp(rng.uniform(-_RUBATO, _RUBATO))
             if at + quarter * bar.quarters > end:
-                return performed("Invention", "handroll's own", float(duration_s), played, rng, covers=False)
+                return build_score("Invention", "handroll's own", float(duration_s), played, rng, covers=False)
             played.append(PlayedBar(at, quarter, bar, swell(number, len(bars)), pedalled, loudness, **hold))
             at += quarter * bar.quarters
         at += rng.uniform(*_GAP_S)
 
 
 def _phrase(rng, both):
-    """Bars of a phrase, and its seconds a quarter; `both`: no hand is silent."""
+    """Compose a phrase: its bars, and the duration of a quarter, seconds; `both`: no hand is silent."""
     scale, tonic = _SCALES[rng.integers(len(_SCALES))], int(rng.integers(12))
     quarters = float(rng.choice(_METRES))
     degrees = [0]
@@ -140,9 +141,11 @@ def _phrase(rng, both):
         degrees.append(int(rng.choice(_NEXT_CHORD[degrees[-1]])))
     textures = [_TEXTURES[k] for k in rng.integers(len(_TEXTURES), size=2)]
     silent = rng.integers(2) if not both and rng.random() < _SILENT else None
-    rhythms = [_rhythms(rng, _HEAVY_CELLS if one.least_s > _HEAVY_S else _CELLS, quarters, len(degrees)) for one in textures]
-    needed = [texture.least_s / min(abs(length) for bar in bars for length in bar) for texture, bars in zip(textures, rhythms, strict=True)]
-    quarter_s = np.clip(max(needed) * rng.uniform(*_SLOWER), *_QUARTER_S)
+    cells = [_SLOW_CELLS if texture.min_stroke_s > _SLOW_STROKE_S else _CELLS for texture in textures]
+    rhythms = [_rhythms(rng, known, quarters, len(degrees)) for known in cells]
+    shortest = [min(abs(length) for bar in bars for length in bar) for bars in rhythms]
+    needed_s = max(texture.min_stroke_s / length for texture, length in zip(textures, shortest, strict=True))
+    quarter_s = np.clip(needed_s * rng.uniform(*_SLOWER), *_QUARTER_S)
     notes = [[] for _ in degrees]
     for hand, (low, high) in enumerate(_ranges(rng, scale, tonic)):
         if hand == silent:
@@ -160,21 +163,21 @@ def _pitch(step, scale, tonic):
 
 
 def _ranges(rng, scale, tonic):
-    """Lowest and highest step of the left and of the right hand."""
+    """Draw the lowest and highest step of the left and of the right hand."""
     steps = [step for step in range(12 * _DEGREES) if _LOWEST <= _pitch(step, scale, tonic) <= _HIGHEST]
     split = rng.uniform(*_SPLIT_PITCH)
     left_high = max(step for step in steps if _pitch(step, scale, tonic) <= split)
-    right_low = left_high + int(rng.integers(*_APART))
-    left_low, right_high = left_high - int(rng.integers(*_WIDTH)), right_low + int(rng.integers(*_WIDTH))
+    right_low = left_high + int(rng.integers(*_DISTANCE_STEPS))
+    left_low, right_high = left_high - int(rng.integers(*_RANGE_STEPS)), right_low + int(rng.integers(*_RANGE_STEPS))
     return (max(left_low, steps[0]), left_high), (right_low, min(right_high, steps[-1]))
 
 
 def _rhythms(rng, known, quarters, n_bars):
-    """For each bar the lengths of its notes, in quarters, rests negative; of three of the known cells."""
+    """Draw the note lengths of each bar, in quarters, rests negative, from three of the known cells."""
     cells = [known[k] for k in rng.choice(len(known), size=3, replace=False)]
     bars = []
     for _ in range(n_bars):
-        if bars and rng.random() < _FAMILIAR:
+        if bars and rng.random() < _REPEATED_RHYTHM:
             bars.append(bars[-1])
             continue
         lengths, left = [], quarters
@@ -188,17 +191,17 @@ def _rhythms(rng, known, quarters, n_bars):
 
 
 def _strokes(rng, texture, rhythms, degrees, low, high):
-    """What one hand strikes: (bar, start in quarters, length in quarters, steps of the scale, rising)."""
-    # Voices below the leading note have room, save where a bass note stands alone.
+    """Compose the strokes of one hand: (bar, start in quarters, length in quarters, rising steps of the scale)."""
+    # The leading note leaves room for the voices below it, except in figures, which have single bass notes.
     reserved = 0 if texture.figure else -min(texture.voices) if texture.voices != _CHORD else 4
     lead_low = min(low + reserved, high)
-    at, way, strokes = int(rng.integers(lead_low, high + 1)), 1, []
+    at, direction, strokes = int(rng.integers(lead_low, high + 1)), 1, []
     for bar, (degree, lengths) in enumerate(zip(degrees, rhythms, strict=True)):
         tones = [step for step in range(low, high + 1) if (step - degree) % _DEGREES in (0, 2, 4)]
         ladder = [step for step in (tones if texture.along_chord else range(low, high + 1)) if step >= lead_low] or [high]
-        # A chord that comes again begins where the line has arrived.
-        place = int(np.abs(np.array(ladder) - at).argmin())
-        root = min(place, max(len(ladder) - 1 - max(texture.figure, default=0), 0))
+        # Each bar begins at the note nearest to the last one.
+        index = int(np.abs(np.array(ladder) - at).argmin())
+        root = min(index, max(len(ladder) - 1 - max(texture.figure, default=0), 0))
         start = 0.0
         for count, length in enumerate(lengths):
             if length > 0.0:
@@ -206,18 +209,18 @@ def _strokes(rng, texture, rhythms, degrees, low, high):
                     turn = texture.figure[count % len(texture.figure)]
                     at = ladder[-1] if turn < 0 else ladder[min(root + turn, len(ladder) - 1)]
                 else:
-                    at = ladder[place]
-                    way = -way if rng.random() < texture.turn else way
-                    onward = place + way * (1 + (rng.random() < texture.leap))
-                    way = way if 0 <= onward < len(ladder) else -way
-                    place = onward if 0 <= onward < len(ladder) else min(max(place + way, 0), len(ladder) - 1)
+                    at = ladder[index]
+                    direction = -direction if rng.random() < texture.turn else direction
+                    following = index + direction * (1 + (rng.random() < texture.leap))
+                    direction = direction if 0 <= following < len(ladder) else -direction
+                    index = following if 0 <= following < len(ladder) else min(max(index + direction, 0), len(ladder) - 1)
                 strokes.append((bar, start, length, _voiced(at, texture, tones, low)))
             start += abs(length)
     return strokes
 
 
 def _voiced(lead, texture, tones, low):
-    """Steps (rising) that are struck with a leading note."""
+    """Steps (rising) that are struck together with a leading note, which is included."""
     if texture.voices == _CHORD:
         below = [tone for tone in tones if lead - _DEGREES <= tone < lead]
         return (*below[-2:], lead)

@@ -1,7 +1,7 @@
-"""A training set without videos: takes of invented music with motion, notes and sound, packed as shards like any dataset.
+"""Synthetic training sets without videos: takes of composed music with motion, notes and audio, as shards of a dataset.
 
-Each take has its own music, hand size, camera and piano. Nothing is rendered, so an hour takes about a minute of one core. What
-results on it mean: docs/synthetic.md. Command line::
+Each take has its own music, hand size, camera and piano. Nothing is rendered, so an hour takes about a minute of one core.
+docs/synthetic.md explains what results on it mean. Command line::
 
     python -m handroll.simulator.corpus --hours 2 --seed 1 --out FOLDER --jobs 2
 """
@@ -36,11 +36,11 @@ from handroll.metrics.key_press import find_presses, key_press_scores
 from handroll.music.synthesis import synthesise
 from handroll.provenance import stamp
 from handroll.rendering.scene import random_scene, to_camera
-from handroll.simulator.composition import LEAST_DURATION_S, invented_score
+from handroll.simulator.composition import MIN_DURATION_S, compose_score
 from handroll.tables import FINGERED_NOTES, MOTION, State, frame_keys
 
 VERSION = 1
-"""Raised by hand when the same recipe gives other takes."""
+"""Increased by hand when the same recipe gives other takes."""
 
 SUBJECT = "synthetic"
 """Subject of all takes."""
@@ -49,23 +49,23 @@ SHARES = {"train": 0.8, "valid": 0.1, "test": 0.1}
 """Default shares of the splits."""
 
 _WIDTH_PX, _HEIGHT_PX = 1920, 1080
-# Picture of the camera; nothing is drawn in it.
+# Image size of the camera; nothing is rendered.
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How takes are made, and cut into clips.
+    """Settings of takes and of their clips.
 
     Attributes
     ----------
     seed : int
         Of everything.
     take_s : float
-        Length of a take.
+        Duration of a take.
     fps : float
-        Frames a second.
+        Frames per second.
     audio_rate_hz : int or None
-        Sampling rate of the sound; None: no sound.
+        Sampling rate of the audio; None: no audio.
     length_s, hop_s, min_visibility : float
         As of `dataset.clips.cut_clips`.
     """
@@ -79,13 +79,13 @@ class Recipe:
     min_visibility: float = 0.8
 
     def __post_init__(self):
-        least_s = max(LEAST_DURATION_S, self.length_s)
-        if self.take_s < least_s:
-            raise ValueError(f"take_s: expected at least {least_s} s, so that music and a clip have room, found {self.take_s}")
+        minimum_s = max(MIN_DURATION_S, self.length_s)
+        if self.take_s < minimum_s:
+            raise ValueError(f"take_s: expected at least {minimum_s} s, enough for a phrase and a clip, found {self.take_s}")
 
 
 def write_corpus(out_dir, hours, recipe, shares=SHARES, jobs=1, target_bytes=TARGET_BYTES, row_group_rows=8):
-    """Make takes and write them as shards and `shards.json`.
+    """Make takes and write them as shards with `shards.json`.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def write_corpus(out_dir, hours, recipe, shares=SHARES, jobs=1, target_bytes=TAR
     shares : dict of split to float
         Relative to their sum.
     jobs : int
-        Processes that make takes; how many does not change what is written.
+        Number of processes; it does not change the result.
     target_bytes, row_group_rows : int
         As of `dataset.shards.write_shards`.
 
@@ -108,11 +108,11 @@ def write_corpus(out_dir, hours, recipe, shares=SHARES, jobs=1, target_bytes=TAR
     Raises
     ------
     ValueError
-        There is nothing to make: no hours, no jobs, or no shares.
+        No hours, no jobs, or no shares.
     """
     if hours <= 0.0 or jobs < 1:
         raise ValueError(f"expected hours above 0 and at least 1 job, found {hours} hours and {jobs} jobs")
-    splits = deal_takes(ceil(hours * 3600.0 / recipe.take_s), shares)
+    splits = assign_splits(ceil(hours * 3600.0 / recipe.take_s), shares)
     counts = Counter(splits.values())
     metadata = stamp("synthesise_corpus", str(VERSION), asdict(recipe) | {"hours": hours, "shares": shares})
     with closing(_in_order(partial(take_rows, recipe), splits.items(), jobs)) as made:
@@ -121,22 +121,22 @@ def write_corpus(out_dir, hours, recipe, shares=SHARES, jobs=1, target_bytes=TAR
         return write_rows(rows, out_dir, target_bytes, row_group_rows, metadata)
 
 
-def deal_takes(count, shares):
-    """Split of each take, by its number: the first ones train, then valid, then test.
+def assign_splits(count, shares):
+    """Assign takes to splits by number: the first ones to train, the next to valid, the last to test.
 
-    Takes share nothing but the recipe, so that it does not matter which go where.
+    Takes have nothing in common except the recipe, so the order does not matter.
 
     Parameters
     ----------
     count : int
-        Takes asked for.
+        Requested number of takes.
     shares : dict of split to float
         Relative to their sum; a split with a share has at least one take.
 
     Returns
     -------
     dict of int to str
-        As many takes as asked for, or as there are splits with a share.
+        Split of each take; at least one take for each split with a share.
 
     Raises
     ------
@@ -148,14 +148,14 @@ def deal_takes(count, shares):
         raise ValueError(f"shares of the splits {shares}: expected at least one above 0")
     count, total = max(count, len(wanted)), sum(shares[split] for split in wanted)
     counts = {split: max(1, round(count * shares[split] / total)) for split in wanted}
-    # The largest split takes what rounding leaves or lacks.
+    # The largest split absorbs the rounding error.
     largest = max(wanted, key=counts.get)
     counts[largest] += count - sum(counts.values())
     return dict(enumerate(split for split in wanted for _ in range(counts[split])))
 
 
 def _in_order(function, items, jobs):
-    """What a function gives for each item, in their order, worked out by `jobs` processes that are hardly ahead of whoever asks."""
+    """Map a function over items in order with `jobs` processes; at most `jobs` results are computed ahead."""
     if jobs == 1:
         yield from map(function, items)
         return
@@ -170,7 +170,7 @@ def _in_order(function, items, jobs):
 
 
 def take_rows(recipe, numbered):
-    """The clips of a take.
+    """Make a take and return its clips.
 
     Parameters
     ----------
@@ -181,22 +181,22 @@ def take_rows(recipe, numbered):
     Returns
     -------
     list of dict
-        Rows of `tables.SHARD`, as `dataset.shards.clip_row` gives them.
+        Rows of `tables.SHARD`, from `dataset.shards.clip_row`.
     """
     number, split = numbered
     seed = int(np.random.SeedSequence([recipe.seed, number]).generate_state(1, np.uint64)[0])
     scene = random_scene(seed, closer=False)
-    score = invented_score(seed, recipe.take_s)
-    performance = perform(score, seed, recipe.fps, (scene.look.hand_size,) * len(HANDS))
-    place = keyboard_extrinsics(scene.view)
-    motion = motion_of(performance, scene, place)
+    score = compose_score(seed, recipe.take_s)
+    performance = perform(score, seed, recipe.fps, (scene.appearance.hand_size,) * len(HANDS))
+    extrinsics = view_extrinsics(scene.view)
+    motion = motion_of(performance, scene, extrinsics)
     notes = fingered_notes(performance, motion)
     with tempfile.TemporaryDirectory() as folder:
         audio_path = None
         if recipe.audio_rate_hz is not None:
-            audio_path = Path(folder) / "sound.wav"
-            sound = synthesise(performance.notes, score.pedal, recipe.take_s, seed, recipe.audio_rate_hz)
-            soundfile.write(audio_path, sound, recipe.audio_rate_hz, subtype="PCM_16")
+            audio_path = Path(folder) / "audio.wav"
+            samples = synthesise(performance.notes, score.pedal, recipe.take_s, seed, recipe.audio_rate_hz)
+            soundfile.write(audio_path, samples, recipe.audio_rate_hz, subtype="PCM_16")
         record = VideoRecord(
             motion=motion,
             notes=notes,
@@ -204,7 +204,7 @@ def take_rows(recipe, numbered):
             audio_delay_s=0.0,
             audio_path=audio_path,
             camera=Camera(_WIDTH_PX, _HEIGHT_PX, scene.view.focal_widths * _WIDTH_PX, "truth", scene.view.k1),
-            extrinsics=place,
+            extrinsics=extrinsics,
             fps=recipe.fps,
             detector="synthetic",
             pose_engine="synthetic",
@@ -221,7 +221,7 @@ def take_rows(recipe, numbered):
 
 
 def _clips_of(record, video, recipe):
-    """The windows of a take (`tables.CLIPS`) with their key-press scores."""
+    """Cut a take into clips (`tables.CLIPS`) with their key-press scores."""
     time_s, joints = record.motion["time_s"][:, 0], record.motion["joints_keyboard_mm"]
     return cut_clips(
         record.motion,
@@ -236,25 +236,25 @@ def _clips_of(record, video, recipe):
     )
 
 
-def keyboard_extrinsics(view):
-    """The `Extrinsics` of a scene's view: the world is the keyboard's frame in metres."""
+def view_extrinsics(view):
+    """`Extrinsics` of a scene's view: the world frame is the keyboard frame in metres."""
     return Extrinsics(rotvec_from_matrix(view.rotation), -1e3 * view.rotation @ np.array(view.position_m))
 
 
-def motion_of(performance, scene, place):
-    """A performance as the camera of a scene has it.
+def motion_of(performance, scene, extrinsics):
+    """Convert a performance to a motion in the camera frame of a scene.
 
     Parameters
     ----------
     performance : Performance
     scene : scene.Scene
-    place : Extrinsics
-        Of its view.
+    extrinsics : Extrinsics
+        Of the scene's view.
 
     Returns
     -------
     dict of str to array (frame, hand 2, ...)
-        `tables.MOTION`, by frame: observed, and hidden (NaN) where a hand is out of the picture.
+        `tables.MOTION`, by frame: observed, and hidden (NaN) where a hand is absent.
     """
     rotation, translation = to_camera(performance, scene)
     frames, absent = len(performance.time_s), ~performance.present
@@ -271,7 +271,7 @@ def motion_of(performance, scene, place):
         "betas": np.zeros((frames, len(HANDS), 10)),
         "bone_scale": np.broadcast_to(performance.bone_scale, (frames, len(HANDS))),
         "joints_m": joints,
-        "joints_keyboard_mm": joints_over_keys(joints, place),
+        "joints_keyboard_mm": joints_over_keys(joints, extrinsics),
         "residual_px": np.zeros((frames, len(HANDS))),
     }
     pose = {name: values.astype(np.float32) for name, values in pose.items()}
@@ -282,7 +282,7 @@ def motion_of(performance, scene, place):
 
 
 def fingered_notes(performance, motion):
-    """The notes of a performance with hand and finger as they were played.
+    """Label the notes of a performance with the true hand and finger.
 
     Parameters
     ----------
@@ -293,7 +293,7 @@ def fingered_notes(performance, motion):
     Returns
     -------
     dict of str to array (note,)
-        `tables.FINGERED_NOTES`; the landing error is that of the finger that plays.
+        `tables.FINGERED_NOTES`; the landing error is that of the playing finger.
     """
     landing = landings(performance.notes, motion["time_s"][:, 0], motion["joints_keyboard_mm"], motion["state"])
     hand, finger = performance.note_hand, performance.note_finger
@@ -309,17 +309,17 @@ def fingered_notes(performance, motion):
 
 
 def main(arguments=None):
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m handroll.simulator.corpus", description=__doc__.splitlines()[0])
-    parser.add_argument("--hours", type=float, required=True, help="of music, rounded up to whole takes")
-    parser.add_argument("--seed", type=int, default=0, help="another seed makes other music, hands, cameras and pianos (default: 0)")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the shards and shards.json go")
-    parser.add_argument("--take-s", type=float, default=Recipe.take_s, help="length of a take (default: %(default)s)")
-    parser.add_argument("--no-sound", action="store_true", help="leave the sound out")
-    parser.add_argument("--jobs", type=int, default=1, help="processes that make takes (default: 1)")
+    parser.add_argument("--hours", type=float, required=True, help="hours of music, rounded up to whole takes")
+    parser.add_argument("--seed", type=int, default=0, help="seed of music, hands, cameras and pianos (default: 0)")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder for the shards and shards.json")
+    parser.add_argument("--take-s", type=float, default=Recipe.take_s, help="duration of a take, seconds (default: %(default)s)")
+    parser.add_argument("--no-audio", action="store_true", help="write no audio")
+    parser.add_argument("--jobs", type=int, default=1, help="number of processes (default: 1)")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    rate_hz = None if options.no_sound else Recipe.audio_rate_hz
+    rate_hz = None if options.no_audio else Recipe.audio_rate_hz
     try:
         recipe = Recipe(options.seed, options.take_s, audio_rate_hz=rate_hz)
         made = write_corpus(options.out, options.hours, recipe, jobs=options.jobs)

@@ -1,8 +1,8 @@
-"""The music of the synthetic pianist: four pieces in the public domain or of handroll's own, with fingering for both hands.
+"""Music of the synthetic pianist: four pieces, in the public domain or handroll's own, with fingering for both hands.
 
-Written bar by bar as text. A number sets the length of what follows (4 = quarter, 8 = eighth, 2. = dotted half); `D5/5`
-is a note and its finger, `C2+C3/51` a chord and its fingers in the same order, `r` a rest; `|` ends a bar. Fingers count
-from the thumb, 1 to 5, in both hands. Each hand starts every bar with the length it had before.
+The notation is text, bar by bar. A number sets the length of the following notes (4 = quarter, 8 = eighth, 2. = dotted half). `D5/5`
+is a note and its finger, `C2+C3/51` a chord and its fingers in the same order, `r` a rest; `|` ends a bar. Fingers are numbered
+from the thumb, 1 to 5, in both hands. A length is valid until the next number, also across bars.
 """
 
 import re
@@ -27,11 +27,11 @@ class Bar:
     notes: tuple[tuple[float, float, int, int, int], ...]
 
     def transposed(self, semitones):
-        """The same bar, higher by some semitones."""
+        """Transpose the bar by semitones."""
         return replace(self, notes=tuple((start, length, pitch + semitones, *played) for start, length, pitch, *played in self.notes))
 
     def without(self, hand):
-        """The same bar without the notes of one hand."""
+        """Remove the notes of one hand."""
         return replace(self, notes=tuple(note for note in self.notes if note[3] != hand))
 
 
@@ -42,18 +42,18 @@ class Piece:
     Attributes
     ----------
     title, source : str
-        What it is, and where it comes from.
+        Title, and origin.
     phrases : tuple of tuples of Bar
-        The bars in their order, in groups that make sense alone.
+        The bars in order, grouped in phrases that can be played alone.
     quarters_per_minute : float
     duration_s : float
-        How long the score made of it is if nothing else is asked for.
+        Default duration of a score.
     transpositions : tuple of int
-        Semitones by which it may be moved with the same fingering.
+        Transpositions in semitones that keep the fingering playable.
     pedalled : bool
-        The sustain pedal is changed with every bar.
+        The sustain pedal is changed at every bar.
     covered : bool
-        Something covers each hand once, for less than a second.
+        Each hand is covered once, for less than a second.
     """
 
     title: str
@@ -67,12 +67,12 @@ class Piece:
 
     @property
     def bars(self):
-        """All bars in their order."""
+        """All bars in order."""
         return tuple(chain.from_iterable(self.phrases))
 
 
 def pitch_of(name):
-    """MIDI pitch of a note name such as F#4 (C4 = 60); raises ValueError for anything else."""
+    """MIDI pitch of a note name such as F#4 (C4 = 60); raises ValueError for other text."""
     match = _NOTE.fullmatch(name)
     if not match:
         raise ValueError(f"expected a note such as F#4, found {name!r}")
@@ -81,12 +81,12 @@ def pitch_of(name):
 
 
 def read_bars(quarters, left, right):
-    """Bars of `quarters` quarters each from the text of both hands (see the top of this module).
+    """Parse bars of `quarters` quarters each from the text of both hands (notation: see the module docstring).
 
     Raises
     ------
     ValueError
-        A bar is not as long as it should be, fingers and notes differ in number, or the hands have different numbers of bars.
+        A bar has the wrong length, a chord has more or fewer fingers than notes, or the hands have different numbers of bars.
     """
     hands = [_read_hand(text, hand, quarters) for hand, text in ((LEFT, left), (RIGHT, right))]
     if len(hands[LEFT]) != len(hands[RIGHT]):
@@ -138,7 +138,7 @@ def _prelude():
         pitches, fingers = [pitch_of(name) for name in names.split()], [int(f) for f in fingers if f != " "]
         notes = []
         for half in (0.0, 2.0):
-            # The left hand holds its two notes to the end of the half bar; the right hand breaks the chord above them twice.
+            # The left hand holds its two notes to the end of the half bar; the right hand plays the broken chord above them twice.
             for step, voice in enumerate((0, 1, 2, 3, 4, 2, 3, 4)):
                 held = (8 - step) * _SIXTEENTH if voice < 2 else _SIXTEENTH
                 notes.append((half + step * _SIXTEENTH, held, pitches[voice], LEFT if voice < 2 else RIGHT, fingers[voice]))
@@ -148,16 +148,16 @@ def _prelude():
 
 _MAJOR = (0, 2, 4, 5, 7, 9, 11)
 _TRIAD = (0, 4, 7)
-# Two octaves up, in keys from C to E (C, G, D, A, E): the left hand's thumb is passed over, the right hand's under.
+# Two octaves up, in C, G, D, A or E: fingers pass over the thumb of the left hand, the thumb of the right hand passes under.
 _SCALE_FINGERS = ((5, 4, 3, 2, 1, 3, 2, 1, 4, 3, 2, 1, 3, 2, 1), (1, 2, 3, 1, 2, 3, 4, 1, 2, 3, 1, 2, 3, 4, 5))
 _ARPEGGIO_FINGERS = ((5, 4, 2, 1, 4, 2, 1), (1, 2, 3, 1, 2, 3, 5))
 _EIGHTH = 0.5
 
 
 def _run(tonics, degrees, fingers, contrary=False):
-    """Up two octaves and back in eighths, ending on a half note: 4/4 bars.
+    """Compose a run up two octaves and back in eighths, with a final half note, in 4/4 bars.
 
-    `tonics` are the pitches at which the two hands begin; in contrary motion the left hand goes down first.
+    `tonics` are the pitches at which the two hands begin; in contrary motion the left hand moves down first.
     """
     octave = len(degrees)
     notes = []
@@ -165,9 +165,9 @@ def _run(tonics, degrees, fingers, contrary=False):
         down = contrary and hand == LEFT
         line = [12 * (i // octave) + degrees[i % octave] for i in range(2 * octave + 1)]
         rising = list(zip([tonic - 24 * down + d for d in line], fingers[hand], strict=True))
-        way = rising[::-1] if down else rising
-        way = way + way[-2::-1]
-        notes += [(i * _EIGHTH, _EIGHTH if i < len(way) - 1 else 2.0, pitch, hand, finger) for i, (pitch, finger) in enumerate(way)]
+        run = rising[::-1] if down else rising
+        run = run + run[-2::-1]
+        notes += [(i * _EIGHTH, _EIGHTH if i < len(run) - 1 else 2.0, pitch, hand, finger) for i, (pitch, finger) in enumerate(run)]
     quarters = max(start + length for start, length, *_ in notes)
     return tuple(Bar(4.0, tuple((s - b, *rest) for s, *rest in sorted(notes) if b <= s < b + 4.0)) for b in range(0, int(quarters), 4))
 
@@ -179,7 +179,7 @@ def _study():
         _run((c - 24, c), _TRIAD, _ARPEGGIO_FINGERS),
         _run((g - 12, g), _MAJOR, _SCALE_FINGERS, contrary=True),
         _run((g - 24, g), _TRIAD, _ARPEGGIO_FINGERS),
-        _run((d - 24, d), _TRIAD, _ARPEGGIO_FINGERS, contrary=False),
+        _run((d - 24, d), _TRIAD, _ARPEGGIO_FINGERS),
         _run((d - 24, d), _MAJOR, _SCALE_FINGERS),
     )
 

@@ -1,7 +1,7 @@
-"""Fingered scores for the synthetic pianist: a piece becomes notes in seconds, as somebody would play it.
+"""Fingered scores for the synthetic pianist: a piece becomes timed notes with human deviations.
 
-Which hand and finger plays each note is written in the music (`pieces`). Here bars are cut or repeated to a length, the
-tempo is fitted to it, touch and small deviations are added by a seed, and pauses are turned into hands that leave.
+The music (`pieces`) gives hand and finger of each note. This module cuts or repeats bars to a duration, fits the tempo to it, adds
+touch and small deviations by a seed, and turns pauses into rests during which a hand leaves the keys.
 """
 
 from dataclasses import dataclass
@@ -13,67 +13,67 @@ from handroll.music.notes import note_table, pedal_table
 from handroll.simulator.pieces import RIGHT, Bar, pieces
 
 LEAD_S = (0.6, 1.0)
-"""Silence before the first note: least and greatest."""
+"""Minimum and maximum silence before the first note."""
 TAIL_S = 1.0
 """Silence after the last note."""
-LEAST_DURATION_S = 4.0
-"""Shortest score: silence and a bar of any piece."""
+MIN_DURATION_S = 4.0
+"""Minimum duration of a score: silence and a bar of any piece."""
 
 REST_S = (2.3, 3.6)
-"""A hand that has nothing to play for so long leaves the picture; it is away no longer than the second."""
+"""A hand with a pause of at least the first leaves the image; it is absent for at most the second."""
 _REST_MARGIN_S = 0.1
 COVER_S = (0.45, 0.80)
-"""How long something covers a hand: less than the 30 frames that are interpolated at 30 frames a second."""
-_COVER_APART_S = 2.0
-# A cover stays so far from the ends, from rests and from other covers, so that each gap can be told from the next.
+"""Minimum and maximum duration of a cover over a hand: less than the 30 frames that are interpolated at 30 frames a second."""
+_COVER_DISTANCE_S = 2.0
+# Minimum distance of a cover from both ends, from rests and from other covers, so that the gaps in the motion stay separate.
 
 _DEVIATION_S = 0.010
 _CHORD_DEVIATION_S = 0.004
-# Standard deviations of the moment of a chord or note, and of the notes within a chord; cut off at twice as much.
+# Standard deviations of the onset of a chord or note, and of the notes within a chord; clipped at two standard deviations.
 _LEGATO = 0.96
 # Share of its written length for which a key is held.
 _REPEAT_GAP_S = 0.09
-# A finger or a key is free so long before it is used again.
-_LEAST_HOLD = 0.5
-# Unless less than this share of the time between the two would be left.
+# A key and a finger are released this long before their next onset.
+_MIN_HOLD = 0.5
+# Minimum hold, as a share of the time to the next onset; it has priority over `_REPEAT_GAP_S`.
 
 _VELOCITY = 66.0
 _VELOCITY_ARCH, _VELOCITY_BEAT, _VELOCITY_SPREAD = 14.0, 6.0, 2.5
 _VELOCITY_VOICES = ((-10.0, 0.0), (-5.0, 4.0))
 _VELOCITY_RANGE = (30, 110)
-# A phrase swells and fades by the arch and the first notes of a bar are louder; so is the upper voice (second) of the left and
-# of the right hand; the rest is chance.
+# In MIDI velocity: a phrase swells and fades by the arch; the first notes of a bar are louder by the beat; the lower and the upper voice
+# of the left and of the right hand have offsets; the spread is the standard deviation of the random part.
 
 _PEDAL_DOWN_S, _PEDAL_UP_S = 0.20, 0.04
-# Legato pedalling: up just after the new bar begins, down a little later.
+# Legato pedalling: the pedal is released just after the start of a bar, and pressed a little later.
 _PHRASE_GAP_S, _LATE_S = 0.7, 2.0
-# Silence between the phrases of a medley; a hand that begins late is silent in all bars that start within this time.
+# Silence between the phrases of a medley; a hand with a late entry is silent in all bars that start within the second.
 _TEMPO_SPREAD = 0.12
 _PITCH_RANGE = (28, 86)
-# Of medleys: above, the synthetic strings ring too purely, and transcribers take them for their octave.
+# MIDI pitches of medleys. Above this range the synthetic strings have too few partials, and transcription engines output the octave.
 
 
 @dataclass(frozen=True)
 class Score:
-    """What the synthetic pianist plays, and when its hands cannot be seen.
+    """Notes for the synthetic pianist, and the times at which its hands are not visible.
 
     Attributes
     ----------
     title, source : str
     duration_s : float
-        Length of the video made of it.
+        Of the video.
     notes : dict of str to array (note,)
         `tables.NOTES`, by onset, then pitch.
     hand : array (note,), int
         Index into `skeleton.HANDS`.
     finger : array (note,), int
-        Index into `skeleton.FINGERS`: 0 is the thumb.
+        Index into `skeleton.FINGERS`: 0 = thumb.
     pedal : dict of str to array (press,)
         `tables.PEDAL`.
     rests : tuple of (hand name, start_s, end_s)
-        A hand may leave the keys at the start and has to be back over them at the end; more than 2 s.
+        A hand may leave the keys at the start and has to be back at the end; more than 2 s.
     covers : tuple of (hand name, start_s, end_s)
-        Something covers a hand; 0.45 to 0.8 s.
+        An object covers a hand; 0.45 to 0.8 s.
     """
 
     title: str
@@ -89,17 +89,17 @@ class Score:
 
 @dataclass(frozen=True)
 class PlayedBar:
-    """A bar as it is to be played.
+    """A bar with tempo and dynamics.
 
     Attributes
     ----------
     start_s, quarter_s : float
-        Its start, and seconds a quarter.
+        Start of the bar, and duration of a quarter.
     bar : pieces.Bar
     swell : float
-        How far the phrase has swollen, 0..1.
+        Dynamics within the phrase, 0..1.
     pedalled : bool
-        The sustain pedal is changed with it.
+        The sustain pedal is changed at the bar.
     loudness : float
         Added to the MIDI velocity.
     hold : float
@@ -116,17 +116,17 @@ class PlayedBar:
 
 
 def score(name, seed, duration_s=None):
-    """A piece as a score.
+    """Make a score of a piece.
 
     Parameters
     ----------
     name : str
         One of `pieces.pieces`.
     seed : int
-        Of the touch, the small deviations in time, and the moments of covers.
+        Of touch, deviations in time, and times of covers.
     duration_s : float, optional
-        Length of the video. The piece is cut at a bar line or repeated, and its tempo fitted (by half a bar in all) to the
-        length; the piece's own length if None.
+        Of the video. The piece is cut at a bar line or repeated, and its tempo fitted to the duration, which changes the length by at
+        most half a bar. Default: the duration of the piece.
 
     Returns
     -------
@@ -135,7 +135,7 @@ def score(name, seed, duration_s=None):
     Raises
     ------
     ValueError
-        There is no such piece, or the duration is below `LEAST_DURATION_S`.
+        The piece is unknown, or the duration is below `MIN_DURATION_S`.
     """
     if name not in pieces():
         raise ValueError(f"expected one of {', '.join(pieces())} as piece, found {name!r}")
@@ -153,19 +153,19 @@ def score(name, seed, duration_s=None):
     starts = lead + stretch * np.concatenate([[0.0], np.cumsum(natural[order])])
     swells = [swell(bar, len(phrase)) for phrase in piece.phrases for bar in range(len(phrase))]
     played = [PlayedBar(start, stretch * quarter, bars[i], swells[i], piece.pedalled) for start, i in zip(starts, order, strict=False)]
-    return performed(piece.title, piece.source, duration, played, rng, covers=piece.covered)
+    return build_score(piece.title, piece.source, duration, played, rng, covers=piece.covered)
 
 
 def random_score(seed, duration_s):
-    """A medley made by a seed: phrases of all pieces in another order, transposed, at other tempi.
+    """Make a random medley: phrases of all pieces in random order, transposed, at random tempi.
 
-    From about 20 s on each hand rests once; each hand is covered once.
+    Medleys of more than about 20 s have a rest of each hand. Each hand is covered once.
 
     Parameters
     ----------
     seed : int
     duration_s : float
-        Length of the video, at least `LEAST_DURATION_S`.
+        Of the video, at least `MIN_DURATION_S`.
 
     Returns
     -------
@@ -175,7 +175,7 @@ def random_score(seed, duration_s):
     rng = np.random.default_rng(seed)
     at, end, played, titles = rng.uniform(*LEAD_S), duration - TAIL_S, [], []
     repertoire = [(piece, phrase) for piece in pieces().values() for phrase in piece.phrases]
-    # The first phrase is played as it is written, in the second and third one hand begins late.
+    # The first phrase is played as written. In the second and third, one hand enters late.
     late_hands, order = [None, *rng.permutation(len(HANDS))], []
     while True:
         order = order or list(rng.permutation(len(repertoire)))
@@ -190,10 +190,10 @@ def random_score(seed, duration_s):
         for number, bar in enumerate(phrase):
             if at + quarter * bar.quarters > end:
                 if not played:
-                    # Not even its first bar has room: another phrase may be shorter.
+                    # The first bar does not fit. Another phrase may be shorter.
                     late_hands, at = [None, *late_hands], began
                     break
-                return performed("Medley", "; ".join(dict.fromkeys(titles)), duration, played, rng, covers=True)
+                return build_score("Medley", "; ".join(dict.fromkeys(titles)), duration, played, rng, covers=True)
             if at < began + _LATE_S and len({note[3] for note in bar.notes}) == len(HANDS):
                 bar = bar.without(late)
             played.append(PlayedBar(at, quarter, bar, swell(number, len(phrase)), piece.pedalled))
@@ -204,51 +204,51 @@ def random_score(seed, duration_s):
 
 
 def _checked(duration_s):
-    if duration_s < LEAST_DURATION_S:
-        raise ValueError(f"expected a duration of at least {LEAST_DURATION_S} s, found {duration_s}")
+    if duration_s < MIN_DURATION_S:
+        raise ValueError(f"expected a duration of at least {MIN_DURATION_S} s, found {duration_s}")
     return float(duration_s)
 
 
 def swell(bar, n_bars):
-    """How far a phrase of `n_bars` bars has swollen in one of them, 0..1."""
+    """Dynamics of a bar in a phrase of `n_bars` bars, 0..1, maximal in the middle."""
     return float(np.sin(np.pi * (bar + 0.5) / n_bars))
 
 
-def performed(title, source, duration_s, played, rng, covers):
-    """A `Score` of bars as they are played.
+def build_score(title, source, duration_s, played, rng, covers):
+    """Build a `Score` from bars with tempo and dynamics.
 
     Parameters
     ----------
     title, source : str
     duration_s : float
     played : sequence of PlayedBar
-        With at least one note in all.
+        With at least one note.
     rng : numpy.random.Generator
         Of touch, deviations and covers.
     covers : bool
-        Something covers each hand once.
+        Each hand is covered once.
     """
     rows, pedal = [], []
-    for one in played:
-        start, quarter, bar = one.start_s, one.quarter_s, one.bar
+    for entry in played:
+        start, quarter, bar = entry.start_s, entry.quarter_s, entry.bar
         top = {}
         for at, _, pitch, hand, _ in bar.notes:
             top[at, hand] = max(pitch, top.get((at, hand), 0))
         moment = {key: _deviation(rng, _DEVIATION_S) for key in sorted(top)}
         for at, length, pitch, hand, finger in bar.notes:
             onset = start + quarter * at + moment[at, hand] + _deviation(rng, _CHORD_DEVIATION_S)
-            velocity = _VELOCITY + _VELOCITY_ARCH * (one.swell - 0.5) + _VELOCITY_BEAT * (at == 0.0) + rng.normal(0.0, _VELOCITY_SPREAD)
-            velocity += one.loudness
+            velocity = _VELOCITY + _VELOCITY_ARCH * (entry.swell - 0.5) + _VELOCITY_BEAT * (at == 0.0) + rng.normal(0.0, _VELOCITY_SPREAD)
+            velocity += entry.loudness
             velocity += _VELOCITY_VOICES[hand == RIGHT][pitch == top[at, hand]]
-            rows.append((onset, onset + one.hold * quarter * length, pitch, np.clip(round(velocity), *_VELOCITY_RANGE), hand, finger - 1))
-        if one.pedalled:
+            rows.append((onset, onset + entry.hold * quarter * length, pitch, np.clip(round(velocity), *_VELOCITY_RANGE), hand, finger - 1))
+        if entry.pedalled:
             pedal.append((start + _PEDAL_DOWN_S, start + quarter * bar.quarters + _PEDAL_UP_S))
     onset, offset, pitch, velocity, hand, finger = np.array(sorted(rows, key=lambda row: (row[0], row[2]))).T
     hand, finger = hand.astype(int), finger.astype(int)
-    offset = _freed(onset, offset, pitch, hand * 5 + finger)
+    offset = _release_before_reuse(onset, offset, pitch, hand * 5 + finger)
     pedal = pedal_table(*np.array(pedal).reshape(-1, 2).T)
     notes = note_table(onset, offset, pitch, velocity, pedal)
-    rests = tuple((HANDS[side], *rest) for side in range(len(HANDS)) for rest in _pauses(onset[hand == side], offset[hand == side]))
+    rests = tuple((HANDS[side], *rest) for side in range(len(HANDS)) for rest in _rests(onset[hand == side], offset[hand == side]))
     return Score(title, source, duration_s, notes, hand, finger, pedal, rests, _covers(rests, duration_s, rng) if covers else ())
 
 
@@ -256,33 +256,33 @@ def _deviation(rng, sigma_s):
     return float(np.clip(rng.normal(0.0, sigma_s), -2.0 * sigma_s, 2.0 * sigma_s))
 
 
-def _freed(onset, offset, pitch, finger):
-    """Offsets (note,) brought forward so that each key and each finger is free before it plays again."""
-    freed = offset.copy()
+def _release_before_reuse(onset, offset, pitch, finger):
+    """Shorten notes so that each key and each finger is released before it plays again; offsets (note,)."""
+    released = offset.copy()
     for group in (pitch, finger):
         order = np.lexsort((onset, group))
         first, then = order[:-1], order[1:]
         same = group[first] == group[then]
         first, between = first[same], (onset[then] - onset[first])[same]
-        freed[first] = np.minimum(freed[first], onset[first] + np.maximum(between - _REPEAT_GAP_S, _LEAST_HOLD * between))
-    return freed
+        released[first] = np.minimum(released[first], onset[first] + np.maximum(between - _REPEAT_GAP_S, _MIN_HOLD * between))
+    return released
 
 
-def _pauses(onset, offset):
-    """(start_s, end_s) of the times between the notes of one hand, of those that are long enough for it to leave."""
+def _rests(onset, offset):
+    """Pauses (start_s, end_s) between the notes of one hand that are long enough for it to leave the image."""
     busy_until = np.maximum.accumulate(offset)[:-1]
     pauses = zip(busy_until + _REST_MARGIN_S, onset[1:] - _REST_MARGIN_S, strict=True)
     return [(float(max(start, end - REST_S[1])), float(end)) for start, end in pauses if end - start >= REST_S[0]]
 
 
 def _covers(rests, duration_s, rng):
-    """One cover for each hand, away from the rests of either hand and from one another; none where there is no room."""
+    """Place one cover over each hand, apart from all rests and other covers; none where there is not enough time."""
     covers, taken = [], [(start, end) for _, start, end in rests]
     for name in HANDS:
         length = float(rng.uniform(*COVER_S))
-        begins = np.arange(_COVER_APART_S, duration_s - _COVER_APART_S - length, 0.05)
+        begins = np.arange(_COVER_DISTANCE_S, duration_s - _COVER_DISTANCE_S - length, 0.05)
         for start, end in taken:
-            begins = begins[(begins + length + _COVER_APART_S < start) | (begins > end + _COVER_APART_S)]
+            begins = begins[(begins + length + _COVER_DISTANCE_S < start) | (begins > end + _COVER_DISTANCE_S)]
         if not len(begins):
             continue
         begin = float(rng.choice(begins))

@@ -1,7 +1,7 @@
-"""The truth beside a synthetic video: poses, camera, keys, notes, fingering, and which joints can be seen.
+"""Ground truth of a synthetic video: poses, camera, pressed keys, notes, fingering, and visible joints.
 
-One compressed NumPy archive, `<video>.truth.npz`, without pickles. What follows from the poses and the camera (joints in
-space and in the picture) is not stored but worked out, so that it cannot disagree with them.
+One compressed NumPy archive, `<video>.truth.npz`, without pickles. The joints in space and in the image are computed from the poses and
+the camera instead of being stored, so that they are always consistent.
 """
 
 import json
@@ -20,15 +20,15 @@ from handroll.simulator.camera_scenarios import TurnedView
 from handroll.tables import NOTES, PEDAL
 
 TRUTH_VERSION = 1
-"""Raised when a field changes its meaning."""
+"""Increased when a field changes its meaning."""
 
 PRESSED_MM = 0.5 * STANDARD.dip_mm
-"""A key further down than this is pressed."""
+"""A key is pressed below this depth."""
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What is true of a synthetic video. Hands in the order of `skeleton.HANDS`; frame axes follow `time_s`.
+    """Ground truth of a synthetic video. Hands in the order of `skeleton.HANDS`; frame axes follow `time_s`.
 
     Attributes
     ----------
@@ -41,20 +41,20 @@ class Truth:
     bone_scale : array (hand 2,)
         Size relative to `template.open_hand`.
     present : array (frame, hand 2), bool
-        The hand is in the scene, if perhaps covered or beyond the picture's edge.
+        The hand is in the scene; it may be covered or outside the image.
     visible : array (frame, hand 2, joint 21), bool
-        The joint is inside the picture and nothing but its own hand is before it.
+        The joint is inside the image and not occluded, except by its own hand.
     press_key, press_start_frame, press_end_frame : array (press,), int
-        Key 0..87, the first frame in which it is more than half down, and the frame after the last; by start, then key.
+        Key 0..87, the first frame in which it is more than half pressed, and the frame after the last; by start, then key.
     notes : dict of str to array (note,), `tables.NOTES`
     pedal : dict of str to array (press,), `tables.PEDAL`
     note_hand, note_finger : array (note,), int
         Indices into `skeleton.HANDS` and `skeleton.FINGERS`.
     view : scene.View
-        The camera's pose in the world, its focal length and distortion.
+        Pose of the camera in the world, its focal length and distortion.
     width_px, height_px : int
     about : dict
-        Whatever else is to be known, as JSON: title, seeds.
+        Further facts, stored as JSON: title, seeds.
     """
 
     time_s: np.ndarray
@@ -77,7 +77,7 @@ class Truth:
 
     @property
     def camera(self):
-        """The pinhole `Camera`; `view.k1` is not part of it."""
+        """The pinhole `Camera`, without the distortion `view.k1`."""
         return Camera(self.width_px, self.height_px, self.view.focal_widths * self.width_px, "truth")
 
     @cached_property
@@ -88,31 +88,31 @@ class Truth:
 
     @cached_property
     def joints_px(self):
-        """Joints (frame, hand 2, joint 21, xy 2) in the picture, lens distortion included; NaN where absent or behind the camera."""
+        """Joints (frame, hand 2, joint 21, xy 2) in the image, with lens distortion; NaN where absent or behind the camera."""
         world = self.joints_m @ self.view.rotation + np.array(self.view.position_m)
         pixels, inverse_depth = self.view.project(world, self.width_px, self.height_px)
         return np.where(inverse_depth[..., None] > 0.0, pixels, np.nan)
 
 
-def truth_of(performance, scene, visible, width_px, height_px, pedal, about):
-    """The `Truth` of a performance as a scene's camera has it.
+def build_truth(performance, scene, visible, width_px, height_px, pedal, about):
+    """Build the `Truth` of a performance in a scene.
 
     Parameters
     ----------
     performance : Performance
     scene : Scene
     visible : array (frame, hand 2, joint 21), bool
-        What `render.render_video` returns.
+        As returned by `render.render_video`.
     width_px, height_px : int
     pedal : dict of str to array (press,)
         `tables.PEDAL`, such as the score's.
     about : dict
-        Kept as JSON.
+        Stored as JSON.
 
     Raises
     ------
     ValueError
-        `visible` does not have the frames of the performance.
+        `visible` and the performance have different numbers of frames.
     """
     frames = len(performance.time_s)
     if np.shape(visible) != (frames, len(HANDS), N_JOINTS):
@@ -145,7 +145,7 @@ def truth_of(performance, scene, visible, width_px, height_px, pedal, about):
 
 
 def _intervals(down):
-    """(key, first frame, frame after the last) of the runs of True in an array (frame, key), by first frame, then key."""
+    """Find the runs of True in an array (frame, key): (key, first frame, frame after the last), by first frame, then key."""
     edges = np.diff(down.astype(np.int8), axis=0, prepend=0, append=0)
     # Transposed, so that starts and ends of one key pair up in order.
     key, start = np.nonzero(edges.T == 1)
@@ -159,7 +159,7 @@ _SCALARS = ("view", "width_px", "height_px", "about")
 
 
 def write_truth(path, truth):
-    """Write a truth as a compressed archive; atomic; the same truth gives the same bytes.
+    """Write a truth as a compressed archive, atomically; equal truths give equal bytes.
 
     Parameters
     ----------
@@ -169,35 +169,35 @@ def write_truth(path, truth):
     arrays = {field.name: getattr(truth, field.name) for field in fields(Truth) if field.name not in (*_TABLES, *_SCALARS)}
     for name, table in _TABLES.items():
         arrays |= {f"{name}/{column.name}": getattr(truth, name)[column.name] for column in table.columns}
-    words = {
+    facts = {
         "version": TRUTH_VERSION,
         "view": asdict(truth.view),
         "width_px": truth.width_px,
         "height_px": truth.height_px,
         "about": truth.about,
     }
-    arrays["json"] = np.array(json.dumps(words, sort_keys=True, allow_nan=False))
+    arrays["json"] = np.array(json.dumps(facts, sort_keys=True, allow_nan=False))
     with atomic_path(path) as temporary:
         np.savez_compressed(temporary, **arrays)
 
 
 def read_truth(path):
-    """Read what `write_truth` wrote.
+    """Read an archive of `write_truth`.
 
     Raises
     ------
     ValueError
-        The file is not a truth, or one of another version.
+        The file is not the truth of a synthetic video, or has another version.
     """
     with np.load(path, allow_pickle=False) as archive:
         arrays = dict(archive)
     if "json" not in arrays:
         raise ValueError(f"{path}: expected the truth of a synthetic video, found an archive of {sorted(arrays)}")
-    words = json.loads(str(arrays.pop("json")))
-    if words.pop("version") != TRUTH_VERSION:
-        raise ValueError(f"{path}: expected a truth of version {TRUTH_VERSION}, found another; make the video anew")
+    facts = json.loads(str(arrays.pop("json")))
+    if (version := facts.pop("version")) != TRUTH_VERSION:
+        raise ValueError(f"{path}: expected a truth of version {TRUTH_VERSION}, found version {version}; render the video again")
     tables = {name: {column.name: arrays.pop(f"{name}/{column.name}") for column in table.columns} for name, table in _TABLES.items()}
-    view = words.pop("view")
+    view = facts.pop("view")
     view["position_m"] = tuple(view["position_m"])
-    kind = TurnedView if "turn_rad" in view else View
-    return Truth(**arrays, **tables, **words, view=kind(**view))
+    view_type = TurnedView if "turn_rad" in view else View
+    return Truth(**arrays, **tables, **facts, view=view_type(**view))

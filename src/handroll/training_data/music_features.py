@@ -3,8 +3,7 @@
 import librosa
 import numpy as np
 
-from handroll.keyboard.geometry import N_KEYS
-from handroll.music.notes import LOWEST_PITCH
+from handroll.keyboard.geometry import LOWEST_PITCH, N_KEYS
 
 HOP = 256
 """Samples from one spectrum to the next."""

@@ -105,7 +105,7 @@ def test_no_key_seen_draws_nothing():
     assert not len(changed(drawn(notes, keys=range(0)))) and not len(changed(drawn(notes, keys=range(0), fingers=True)))
 
 
-def test_colours_tell_the_hand_withheld_labels_and_the_pedal():
+def test_colours_show_the_hand_unknown_labels_and_the_pedal():
     rows = [(0.0, 1.0, 1.0, E4), (0.0, 1.0, 1.0, G4), (0.0, 1.0, 1.0, AS4), (0.0, 0.2, 1.0, 0), (0.0, 0.2, 0.3, 87)]
     image = drawn(notes_of(*rows, hand=["left", "right", "", "left", "left"], finger=[1, 2, 0, 3, 4]))
     change = {key: at(image, played(key)) - GREY for *_, key in rows}
@@ -124,7 +124,7 @@ def test_finger_numbers_stand_behind_their_keys():
         assert (np.abs(image - COLOURS["left"]).max(axis=2) < 3).sum() > 20
 
 
-def test_no_number_for_withheld_labels_plain_notes_and_ringing_strings():
+def test_no_number_for_unknown_labels_plain_notes_and_ringing_strings():
     silent = [
         notes_of((0.0, 1.0, 1.0, E4), hand=[""], finger=[0]),
         notes_of((0.0, 1.0, 1.0, E4)),

@@ -6,9 +6,9 @@ from handroll.camera import Camera
 from handroll.drawing.contact_sheet import MARGIN_PX, TITLE_PX, draw_contact_sheet, sheet_frames
 from handroll.drawing.hands import COLOURS, draw_hand
 from handroll.drawing.keyroll import NUMBER, KeyRoll
-from handroll.drawing.notes import PRESSED, RINGING, NotesInTime, note_colour
-from handroll.drawing.overlay import draw_badges, draw_clock, draw_overlay
-from handroll.drawing.placeholder import slate, write_slate
+from handroll.drawing.notes import PRESSED, RINGING, NoteTimeline, note_colour
+from handroll.drawing.overlay import draw_badges, draw_overlay, draw_time
+from handroll.drawing.placeholder import draw_placeholder, write_placeholder_video
 from handroll.drawing.text import draw_plate, draw_text, text_size_px, wrap
 from handroll.hand.skeleton import HANDS
 from handroll.keyboard.geometry import STANDARD, playing_points_mm
@@ -138,7 +138,7 @@ def test_key_roll_leaves_out_numbers_that_would_touch():
 
 
 def test_notes_in_time_finds_long_notes_and_puts_held_ones_last():
-    notes = NotesInTime(notes_of((0.0, 0.1, 9.0, 60), (3.0, 4.0, 9.0, 62), (5.0, 5.5, 5.5, 20), (8.0, 8.5, 9.0, 60)))
+    notes = NoteTimeline(notes_of((0.0, 0.1, 9.0, 60), (3.0, 4.0, 9.0, 62), (5.0, 5.5, 5.5, 20), (8.0, 8.5, 9.0, 60)))
     assert notes.sounding(8.2) == [(0, False), (1, False), (3, True)]
     assert notes.sounding(5.2) == [(0, False), (1, False), (2, True)] and notes.key[2] == 0
     assert notes.sounding(-1.0) == [] and notes.sounding(9.5) == []
@@ -147,31 +147,32 @@ def test_notes_in_time_finds_long_notes_and_puts_held_ones_last():
 
 @pytest.mark.parametrize("table", [NOTES, FINGERED_NOTES])
 def test_notes_in_time_of_an_empty_table(table):
-    assert NotesInTime(table.empty()).sounding(0.0) == []
+    assert NoteTimeline(table.empty()).sounding(0.0) == []
 
 
 def test_overlay_shows_the_registered_keys(grey_video, tmp_path):
     view = straight_down(320, 240, np.array([611.0, 75.0, 0.0]), np.array([160.0, 60.0]), np.array([0.25, 0.0]))
     registered = view, STANDARD, range(88)
     notes = fingered(notes_of((0.0, 2.0, 2.0, 60)), ["right"], [2])
-    shown, plain = (
-        draw_overlay(grey_video, motion_of([0] * 12), CAMERA, notes, tmp_path / "out.mp4", keep=[11], registered=given)[0][0].astype(int)
+    overlays = [
+        draw_overlay(grey_video, motion_of([0] * 12), CAMERA, notes, tmp_path / "out.mp4", kept_frames=[11], registered=given)
         for given in (registered, None)
-    )
+    ]
+    shown, plain = (kept[0][0].astype(int) for kept in overlays)
     assert np.abs(plain - GREY).max() < 12
     x, y = np.rint(view.project(playing_points_mm()[39])).astype(int)
     np.testing.assert_allclose(shown[y, x], 0.4 * GREY + 0.6 * np.array(COLOURS["right"]), atol=12)
     behind = shown[10:40, x - 12 : x + 12]
     assert (np.abs(behind - COLOURS["right"]).max(axis=2) < 8).any()
     assert np.abs(shown[120:] - GREY).max() < 12
-    still = draw_overlay(grey_video, motion_of([0] * 12), CAMERA, None, tmp_path / "out.mp4", keep=[11], registered=registered)[0][0]
+    still = draw_overlay(grey_video, motion_of([0] * 12), CAMERA, None, tmp_path / "out.mp4", kept_frames=[11], registered=registered)[0][0]
     assert (np.abs(still.astype(int) - GREY).max(axis=2) > 12).sum() > 500
 
 
 def test_hands_lie_over_the_grid(grey_video, tmp_path):
     view = straight_down(320, 240, np.array([611.0, 75.0, 0.0]), np.array([160.0, 120.0]), np.array([0.25, 0.0]))
     notes = notes_of(*((0.0, 2.0, 2.0, pitch) for pitch in range(21, 109)))
-    settings = {"keep": [5], "registered": (view, STANDARD, range(88))}
+    settings = {"kept_frames": [5], "registered": (view, STANDARD, range(88))}
     image = draw_overlay(grey_video, motion_of([2] * 12), CAMERA, notes, tmp_path / "out.mp4", **settings)[0][0].astype(int)
     joints = open_hand_px((100, 120), 90)
     knuckles = np.rint(joints[(np.abs(joints[:, 1] - 120) < 15) & (np.arange(21) < 16)]).astype(int)  # on the keys; tips are white
@@ -183,7 +184,7 @@ def test_hands_lie_over_the_grid(grey_video, tmp_path):
 def test_contact_sheet_of_the_kept_frames(grey_video, tmp_path):
     motion = motion_of([2] * 6 + [1] * 3 + [0] * 3)
     keep = sheet_frames(12)
-    pictures = draw_overlay(grey_video, motion, CAMERA, None, tmp_path / "out.mp4", keep=keep)
+    pictures = draw_overlay(grey_video, motion, CAMERA, None, tmp_path / "out.mp4", kept_frames=keep)
     assert [round(time_s * 30) for _, time_s in pictures] == keep
     draw_contact_sheet(pictures, motion["state"], tmp_path / "sheet.png", "anna/one")
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
@@ -199,9 +200,10 @@ def test_sheet_frames_are_spread_and_never_twice():
     assert len(frames) == 12 and frames[0] == 100 and max(np.diff(frames)) <= 101
 
 
-def test_slate_is_a_playable_video(tmp_path):
-    write_slate(slate("anna/one", ["unreadable: The file is not a media file that can be opened. " * 4]), tmp_path / "slate.mp4")
-    assert probe(tmp_path / "slate.mp4").readable
+def test_placeholder_is_a_playable_video(tmp_path):
+    image = draw_placeholder("anna/one", ["unreadable: The file is not a media file that can be opened. " * 4])
+    write_placeholder_video(image, tmp_path / "placeholder.mp4")
+    assert probe(tmp_path / "placeholder.mp4").readable
 
 
 def test_wrapped_lines_fit():
@@ -217,7 +219,7 @@ def luminance(pixels):
 
 
 def page(shade):
-    """A picture of one grey, or a white page of notes: dark staves and heads."""
+    """An image of one grey, or a white page of sheet music: dark staves and note heads."""
     image = np.full((360, 640, 3), 255 if shade == "score" else shade, np.uint8)
     if shade == "score":
         image[::7] = 0
@@ -226,7 +228,7 @@ def page(shade):
 
 
 def cells_of(image, folder):
-    """The upper left corner of the picture of a contact sheet."""
+    """The upper left corner of the first image on a contact sheet."""
     draw_contact_sheet([(image, 0.0)], np.full((3, 2), State.OBSERVED), folder / "sheet.png", "title")
     sheet = np.asarray(Image.open(folder / "sheet.png"))
     return sheet[TITLE_PX : TITLE_PX + 24, MARGIN_PX : MARGIN_PX + 64]
@@ -234,7 +236,7 @@ def cells_of(image, folder):
 
 def clock_of(image, folder):
     drawn = image.copy()
-    draw_clock(drawn, 61.5, "anna/one")
+    draw_time(drawn, 61.5, "anna/one")
     return drawn[5:22, 500:633]
 
 
@@ -261,7 +263,7 @@ def test_a_plate_may_reach_over_the_edge():
     assert image[-1, -1].max() < 90
 
 
-def test_outlined_text_is_told_from_its_own_colour():
+def test_outlined_text_is_visible_on_its_own_colour():
     image = np.full((40, 40, 3), 255, np.uint8)
     draw_text(image, "1", 10, 5, 20, (255, 255, 255), bold=True, outline=(0, 0, 0))
     dark = np.argwhere((image < 60).all(axis=2))

@@ -9,11 +9,11 @@ from handroll.drawing.registration import (
     MAGNIFIED,
     RAMP,
     WIDTH_PX,
-    Paper,
+    RectifiedPlane,
     draw_registration,
     key_name,
     mean_per_line_mm,
-    rectified,
+    rectify,
     residual_colours,
 )
 from handroll.keyboard.geometry import BLACK_KEYS, STANDARD, playing_points_mm
@@ -42,24 +42,24 @@ def test_key_names(key, name):
 
 @pytest.mark.parametrize("scale", [1, 2])
 def test_rectified_lines_are_straight_and_where_the_keyboard_has_them(scale):
-    paper = Paper(0.0, STANDARD.white_length_mm, 1.0)
+    plane = RectifiedPlane(0.0, STANDARD.white_length_mm, 1.0)
     size = round(STANDARD.width_mm), round(STANDARD.white_length_mm)
     image = cv2.resize(np.repeat(picture()[..., None], 3, axis=2), None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
-    flat = rectified(image, VIEW, paper, size)[..., 0].astype(int)
-    rows = np.rint(paper.to_px(points_on_lines()[:, :2])).astype(int)
+    flat = rectify(image, VIEW, plane, size)[..., 0].astype(int)
+    rows = np.rint(plane.to_px(points_on_lines()[:, :2])).astype(int)
     near = np.stack([flat[rows[:, 1], rows[:, 0] + dx] for dx in (-1, 0, 1)]).max(axis=0)
     between = flat[rows[:, 1], rows[:, 0] - 12]
     assert near.min() > 110 and between.max() < 80
 
 
-def test_paper_there_and_back():
-    paper = Paper(-12.0, 162.0, 1.3)
+def test_rectified_plane_round_trip():
+    plane = RectifiedPlane(-12.0, 162.0, 1.3)
     points = np.array([[0.0, 0.0], [1222.0, 150.0]])
-    np.testing.assert_allclose(paper.to_mm(paper.to_px(points)), points)
-    assert paper.to_px([0.0, 0.0])[1] > paper.to_px([0.0, 150.0])[1]
+    np.testing.assert_allclose(plane.to_mm(plane.to_px(points)), points)
+    assert plane.to_px([0.0, 0.0])[1] > plane.to_px([0.0, 150.0])[1]
 
 
-def test_mean_per_line_takes_black_keys_along_and_leaves_out_what_does_not_tell():
+def test_mean_per_line_includes_black_keys_and_ignores_edges_not_measured_along_the_keys():
     gap, black, front = [47.0, 20.0, 0.0], [playing_points_mm()[BLACK_KEYS[0], 0], 90.0, 11.0], [47.0, 52.0, 0.0]
     points = np.array([gap, gap, front, gap, black])
     residual = np.array([[1.0, 0.0], [0.5, 0.0], [0.0, 9.0], [np.nan, 0.0], [-0.4, 0.0]])
@@ -69,7 +69,7 @@ def test_mean_per_line_takes_black_keys_along_and_leaves_out_what_does_not_tell(
     assert np.isnan(np.delete(means, [1, 2])).all()
 
 
-def test_colours_go_from_small_to_large_and_stay():
+def test_residual_colours_follow_the_colour_map_and_are_clipped():
     colours = residual_colours(np.array([0.0, 1.0, 2.0, 50.0]))
     np.testing.assert_array_equal(colours, RAMP[[0, 1, 2, 2]])
 

@@ -11,8 +11,8 @@ from handroll.hand.rotations import rotvec_from_matrix
 from handroll.hand.skeleton import HANDS, LANDMARK_OF_JOINT
 from handroll.keyboard.projection import KeyboardView
 from handroll.keyboard.registration import RegisteredKeyboard
-from handroll.simulator.truth import truth_of
-from handroll.simulator.video import prepare
+from handroll.simulator.truth import build_truth
+from handroll.simulator.video import prepare_take
 from handroll.tables import State
 
 WIDTH, HEIGHT = 1280, 720
@@ -20,11 +20,11 @@ WIDTH, HEIGHT = 1280, 720
 
 @pytest.fixture(scope="module")
 def truth():
-    take = prepare("minuet", 3, 8.0, closer=False)
+    take = prepare_take("minuet", 3, 8.0, closer=False)
     scene = replace(take.scene, view=replace(take.scene.view, k1=0.0))
     frames = len(take.performance.time_s)
     visible = np.ones((frames, 2, 21), dtype=bool)
-    return truth_of(take.performance, scene, visible, WIDTH, HEIGHT, take.score.pedal, {"sound_delay_s": 0.1})
+    return build_truth(take.performance, scene, visible, WIDTH, HEIGHT, take.score.pedal, {"sound_delay_s": 0.1})
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ PLAYED = b"\0\x90\x3c\x40\x10\x80\x3c\0\0\xff\x2f\0"
 
 
 def a_file(track, kind=0, division=b"\x01\xe0", tracks=1):
-    """A file of one track, with 480 ticks a beat where nothing else is said."""
+    """A file of one track, by default with 480 ticks a beat."""
     header = b"MThd\0\0\0\6" + kind.to_bytes(2) + tracks.to_bytes(2) + division
     return header + b"MTrk" + len(track).to_bytes(4) + track
 

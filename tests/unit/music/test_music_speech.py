@@ -18,7 +18,7 @@ def test_samples_are_mono():
 
 
 @pytest.mark.parametrize("size", [0, 16_000])
-def test_silence_asks_nobody(size, monkeypatch):
+def test_silence_does_not_call_the_classifier(size, monkeypatch):
     monkeypatch.setitem(speech.CLASSIFIERS, "silero", "handroll.no_such_module")
     probability, hop_s = speech.speech_probability(np.zeros(size), 16_000, "silero")
     assert len(probability) == 0 and hop_s == 0.0

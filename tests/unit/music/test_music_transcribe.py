@@ -10,7 +10,7 @@ from handroll.metrics.transcription import note_scores
 from handroll.music.alignment.midi_audio_scores import measure
 from handroll.music.alignment.midi_selection import Finding, Limits, decide
 from handroll.music.transcribe import transcribe
-from handroll.simulator.video import AUDIO_RATE_HZ, prepare
+from handroll.simulator.video import AUDIO_RATE_HZ, prepare_take
 
 RATE = 44100
 LIMITS = Limits(**MidiCheck().model_dump(exclude={"correct"}))
@@ -34,15 +34,15 @@ def test_silence_has_no_notes_and_asks_no_engine(samples, monkeypatch):
 
 
 def test_transkun_hears_a_piece_and_agrees_with_its_truth():
-    take = prepare("ode", 45, 9.0)
+    take = prepare_take("ode", 45, 9.0)
     before = sys.modules.get("torchaudio")
-    notes, _, info = transcribe(take.sound, AUDIO_RATE_HZ, "transkun", {"threads": 2})
+    notes, _, info = transcribe(take.audio, AUDIO_RATE_HZ, "transkun", {"threads": 2})
     assert sys.modules.get("torchaudio") is before
     scores = note_scores(take.performance.notes, notes)
     assert scores["precision"] > 0.95 and scores["recall"] > 0.9
-    assert decide(measure(take.performance.notes, take.sound, AUDIO_RATE_HZ, notes), LIMITS) == {}
+    assert decide(measure(take.performance.notes, take.audio, AUDIO_RATE_HZ, notes), LIMITS) == {}
     # How far the engine's times come before the sound differs from recording to recording by some milliseconds.
-    assert set(decide(measure(notes, take.sound, AUDIO_RATE_HZ), LIMITS)) <= {Finding.SHIFTED}
+    assert set(decide(measure(notes, take.audio, AUDIO_RATE_HZ), LIMITS)) <= {Finding.SHIFTED}
     assert np.all(notes["key_offset_s"] > notes["onset_s"]) and np.all(notes["key_offset_s"] <= 9.0)
     assert info["engine_version"] == 2 and len(info["weights_sha256"]) == 64
 

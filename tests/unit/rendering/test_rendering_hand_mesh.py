@@ -1,4 +1,4 @@
-"""The hand's mesh is closed and sound, and bends exactly as the kinematics say."""
+"""The hand's mesh is closed and valid, and deforms exactly by the kinematics."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from handroll.hand.rotations import rotvec_from_matrix
 from handroll.hand.skeleton import CHAINS, JOINTS, TIPS
 from handroll.hand.template import open_hand
 from handroll.keyboard.geometry import LEVEL_HAND
-from handroll.rendering.hand_mesh import FOREARM, build_body, forearm_rotation, skin, vertex_colours
+from handroll.rendering.hand_mesh import FOREARM, build_hand_mesh, forearm_rotation, skin, vertex_colours
 from handroll.rendering.sdf import cone_distance, surface_nets
 
 GRID_MM = 4.0
@@ -25,7 +25,7 @@ def _pose(curl_rad=0.4):
 
 
 def _posed(rotation, hand, side, scale=1.0):
-    body = build_body(hand, True, GRID_MM)
+    body = build_hand_mesh(hand, True, GRID_MM)
     joints, orientation = posed_frames(rotation, np.array([0.1, 0.2, 0.3]), scale, hand)
     return body, joints, skin(body, joints, orientation, forearm_rotation(orientation[0], side), scale)
 
@@ -43,7 +43,7 @@ def test_surface_nets_mesh_a_ball_closed_and_outwards():
 @pytest.mark.parametrize("hand", ["left", "right"])
 @pytest.mark.parametrize("sleeved", [True, False])
 def test_body_has_sound_weights_and_outward_faces(hand, sleeved):
-    body = build_body(hand, sleeved, GRID_MM)
+    body = build_hand_mesh(hand, sleeved, GRID_MM)
     assert body.weights.min() >= 0.0
     assert body.weights.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
     assert body.weights[:, FOREARM].max() == 1.0
@@ -56,7 +56,7 @@ def test_body_has_sound_weights_and_outward_faces(hand, sleeved):
 
 
 def test_hand_is_one_watertight_piece_without_sleeve():
-    body = build_body("right", True, GRID_MM)
+    body = build_hand_mesh("right", True, GRID_MM)
     triangles = body.triangles[body.sleeve[body.triangles[:, 0]] == 0]
     edges = np.sort(triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
     counts = np.unique(edges, axis=0, return_counts=True)[1]
@@ -102,7 +102,7 @@ def test_left_hand_is_the_mirror_image():
 
 
 def test_colours_follow_skin_and_sleeve():
-    body = build_body("right", True, GRID_MM)
+    body = build_hand_mesh("right", True, GRID_MM)
     colours = vertex_colours(body, (0.86, 0.66, 0.55), (0.1, 0.2, 0.3))
     assert colours[body.sleeve == 1] == pytest.approx(np.broadcast_to((0.1, 0.2, 0.3), (int(body.sleeve.sum()), 3)), abs=1e-5)
     skin_only = colours[(body.sleeve == 0) & (body.nail == 0)]

@@ -1,4 +1,4 @@
-"""Triangles cover the right samples, nearer ones win, and shadows and averaging do what they say."""
+"""Triangles cover the right samples, nearer ones occlude others, and shadows and averaging are correct."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from handroll.rendering.raster import COVER, FLOOR, LEFT_HAND, RECEIVES, WHITE_K
 
 
 def _square(x0, y0, x1, y1):
-    """Corners and triangles of a square that faces the camera (clockwise in a picture whose y points down is away)."""
+    """Corners and triangles of a square that faces the camera (y points down, so clockwise triangles face away)."""
     points = np.array([(x0, y0), (x0, y1), (x1, y1), (x1, y0)], dtype=np.float32)
     return points, np.array([(0, 1, 2), (0, 2, 3)], dtype=np.int32)
 

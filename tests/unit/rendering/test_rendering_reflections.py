@@ -1,4 +1,4 @@
-"""A polished fallboard mirrors what is before it; a lamp lights and dazzles; without either nothing changes."""
+"""A polished fallboard mirrors keys and hands; a lamp adds light and glare; without them nothing changes."""
 
 import numpy as np
 import pytest
@@ -9,9 +9,9 @@ from handroll.keyboard.registration import register_keyboard
 from handroll.keyboard.registration_check import Problem
 from handroll.rendering.piano import FALLBOARD_FOOT_MM
 from handroll.rendering.raster import BLACK_KEY, PIANO
-from handroll.rendering.reflections import LampLight
-from handroll.rendering.render import Painter
-from handroll.rendering.scene import Gloss, Lamp, Light, Look, Scene, View, random_scene
+from handroll.rendering.reflections import LampMap
+from handroll.rendering.render import Renderer
+from handroll.rendering.scene import Appearance, Gloss, Lamp, Light, Scene, View, random_scene
 
 WIDTH, HEIGHT = 640, 360
 TILTED = View((0.611, -0.40, 0.95), 0.38)
@@ -19,8 +19,8 @@ STEEP = Gloss(share=0.5, lean_mm=0.0, height_mm=300.0)
 
 
 def background(**parts):
-    scene = Scene(TILTED, Light(), Look(noise_sigma=0.0), **parts)
-    return Painter(scene, WIDTH, HEIGHT, 1, grid_mm=8.0).background.astype(int), scene
+    scene = Scene(TILTED, Light(), Appearance(noise_sigma=0.0), **parts)
+    return Renderer(scene, WIDTH, HEIGHT, 1, grid_mm=8.0).background.astype(int), scene
 
 
 @pytest.fixture(scope="module")
@@ -49,29 +49,29 @@ def test_a_dull_fallboard_shows_nothing_there(polished):
     np.testing.assert_array_equal(dull[at(keys)], polished[at(keys)])
 
 
-def test_the_hands_are_in_the_mirror_and_gone_with_them():
-    scene = Scene(TILTED, Light(), Look(noise_sigma=0.0), gloss=STEEP)
-    painter = Painter(scene, WIDTH, HEIGHT, 1, grid_mm=8.0)
-    body = painter.bodies[1]
+def test_the_mirror_shows_the_hands_and_is_restored():
+    scene = Scene(TILTED, Light(), Appearance(noise_sigma=0.0), gloss=STEEP)
+    renderer = Renderer(scene, WIDTH, HEIGHT, 1, grid_mm=8.0)
+    body = renderer.hand_meshes[1]
     hand = body.vertices_m - body.vertices_m.mean(axis=0) + np.array([0.6, 0.08, 0.06], np.float32)
     hand = np.ascontiguousarray(hand, np.float32)
-    picture = painter.background.copy()
-    rest = painter.work.colour.copy()
-    painter.restore(painter.paint(picture, [None, (hand, body.normals)], np.zeros(88), 0.0))
-    changed = np.abs(picture.astype(int) - painter.background).sum(axis=-1) > 20
+    picture = renderer.background.copy()
+    rest = renderer.work.colour.copy()
+    renderer.restore(renderer.draw(picture, [None, (hand, body.normals)], np.zeros(88), 0.0))
+    changed = np.abs(picture.astype(int) - renderer.background).sum(axis=-1) > 20
     mirrored = 2.0 * FALLBOARD_FOOT_MM * 1e-3 - 0.08
     image, _ = TILTED.project(np.array([0.6, mirrored, 0.06]), WIDTH, HEIGHT)
     x, y = image.astype(int)
     assert changed[y - 12 : y + 12, x - 12 : x + 12].mean() > 0.3
-    np.testing.assert_array_equal(painter.work.colour, rest)
+    np.testing.assert_array_equal(renderer.work.colour, rest)
 
 
-def test_a_lamp_dims_what_is_far_and_dazzles_keys_only():
+def test_a_lamp_is_dim_far_away_and_its_glare_is_on_keys_only():
     lamp = Lamp(centre_m=(0.2, 0.1), reach_m=0.3, dark=0.2, glare=1.0, glare_at_m=(0.9, 0.05), glare_size_m=(0.05, 0.05))
-    light = LampLight(lamp, TILTED, WIDTH, HEIGHT)
+    light = LampMap(lamp, TILTED, WIDTH, HEIGHT)
     keys, wood = (np.full((HEIGHT, WIDTH, 3), 100, np.uint8) for _ in range(2))
-    light.shine(keys, np.full((HEIGHT, WIDTH), BLACK_KEY, np.uint8))
-    light.shine(wood, np.full((HEIGHT, WIDTH), PIANO, np.uint8))
+    light.apply(keys, np.full((HEIGHT, WIDTH), BLACK_KEY, np.uint8))
+    light.apply(wood, np.full((HEIGHT, WIDTH), PIANO, np.uint8))
     near, far, glare = at([[200.0, 100.0, 0.0]]), at([[1150.0, 20.0, 0.0]]), at([[900.0, 50.0, 0.0]])
     assert wood[near].mean() > 95 and wood[far].mean() < 40 and keys[near].mean() == pytest.approx(wood[near].mean())
     assert keys[glare].mean() > wood[glare].mean() + 80

@@ -11,11 +11,11 @@ from handroll.hand.rotations import matrix_from_rotvec, rotvec_from_matrix
 from handroll.hand.skeleton import CHAINS
 from handroll.hand.template import open_hand
 from handroll.keyboard.geometry import LEVEL_HAND, key_centres_x_mm
-from handroll.rendering.render import Painter, _disjoint, render_frames, render_video
-from handroll.rendering.scene import Look, Scene, View, cover_hand, world_joints
+from handroll.rendering.render import Renderer, _disjoint, render_frames, render_video
+from handroll.rendering.scene import Appearance, Scene, View, cover_hand, world_joints
 
 WIDTH, HEIGHT, GRID_MM = 640, 360, 4.0
-QUIET = Scene(look=Look(noise_sigma=0.0))
+QUIET = Scene(appearance=Appearance(noise_sigma=0.0))
 
 
 def _performance(wrists_m, frames=1, step_m=(0.0, 0.0, 0.0)):
@@ -133,7 +133,7 @@ def test_motion_blur_only_where_hands_are_fast():
 
 
 def test_noise_has_its_sigma_and_depends_on_the_seed():
-    noisy = dataclasses.replace(QUIET, look=Look(noise_sigma=3.0))
+    noisy = dataclasses.replace(QUIET, appearance=Appearance(noise_sigma=3.0))
     performance = _performance(APART)
     clean = _render(performance)[0].image.astype(int)
     first, again, other = (_render(performance, noisy, seed=seed)[0].image.astype(int) for seed in (1, 1, 2))
@@ -159,12 +159,12 @@ def test_disjoint_rectangles_cover_the_given_ones():
 
 
 def test_painter_background_has_keys_without_hands():
-    painter = Painter(QUIET, WIDTH, HEIGHT, 1, GRID_MM)
-    assert not _is_skin(painter.background)[80:].any()  # above is the red felt
+    renderer = Renderer(QUIET, WIDTH, HEIGHT, 1, GRID_MM)
+    assert not _is_skin(renderer.background)[80:].any()  # above is the red felt
     point, _ = QUIET.view.project(np.array([key_centres_x_mm()[39] * 1e-3, 0.02, 0.0]), WIDTH, HEIGHT)
-    assert painter.background[int(point[1]), int(point[0])].min() > 180
+    assert renderer.background[int(point[1]), int(point[0])].min() > 180
     point, _ = QUIET.view.project(np.array([key_centres_x_mm()[40] * 1e-3, 0.10, 0.011]), WIDTH, HEIGHT)
-    assert painter.background[int(point[1]), int(point[0])].max() < 60
+    assert renderer.background[int(point[1]), int(point[0])].max() < 60
 
 
 def test_video_holds_the_frames_at_their_times(tmp_path):

@@ -2,17 +2,17 @@ import numpy as np
 import pytest
 
 from handroll.generation.pianist import perform
-from handroll.simulator.composition import invented_score
+from handroll.simulator.composition import compose_score
 from handroll.tables import NOTES, PEDAL, to_arrow
 
 
 @pytest.fixture(scope="module")
 def scores():
-    return [invented_score([7, take], 120.0) for take in range(4)]
+    return [compose_score([7, take], 120.0) for take in range(4)]
 
 
 def runs(score, length):
-    """Every run of so many notes, as it is heard in any key."""
+    """All runs of `length` notes, relative to their first pitch, so that transposed runs are equal."""
     pitch = score.notes["pitch"].astype(int)
     return {tuple(pitch[first : first + length] - pitch[first]) for first in range(len(pitch) - length + 1)}
 
@@ -37,7 +37,7 @@ def test_a_finger_and_a_key_do_one_thing_at_a_time(scores):
 def test_no_music_comes_twice(scores):
     known = set().union(*(runs(score, 16) for score in scores[1:]))
     assert not known & runs(scores[0], 16)
-    np.testing.assert_array_equal(scores[2].notes["onset_s"], invented_score([7, 2], 120.0).notes["onset_s"])
+    np.testing.assert_array_equal(scores[2].notes["onset_s"], compose_score([7, 2], 120.0).notes["onset_s"])
 
 
 def test_music_is_varied(scores):
@@ -50,12 +50,12 @@ def test_music_is_varied(scores):
 
 def test_too_short_a_score_is_refused():
     with pytest.raises(ValueError, match="at least 20"):
-        invented_score(0, 10.0)
+        compose_score(0, 10.0)
 
 
 def test_the_hands_can_play_it(scores):
-    """What the score holds is held: hands rarely let go much earlier than written."""
-    score = invented_score([7, 9], 30.0)
+    """Played notes are not much shorter than written ones."""
+    score = compose_score([7, 9], 30.0)
     played = perform(score, 9)
     written, held = (np.median(notes["key_offset_s"] - notes["onset_s"]) for notes in (score.notes, played.notes))
     assert held > 0.7 * written

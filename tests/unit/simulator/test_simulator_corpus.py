@@ -14,7 +14,7 @@ from handroll.hand.kinematics import hand_joints
 from handroll.hand.skeleton import HANDS
 from handroll.metrics.key_press import key_press_scores
 from handroll.provenance import file_sha256
-from handroll.simulator.corpus import Recipe, deal_takes, main, take_rows, write_corpus
+from handroll.simulator.corpus import Recipe, assign_splits, main, take_rows, write_corpus
 from handroll.tables import SHARD, State, from_arrow
 
 RECIPE = Recipe(seed=3, take_s=30.0, length_s=12.0, hop_s=9.0)
@@ -100,10 +100,10 @@ def test_another_seed_and_no_sound():
 def test_small_corpora_have_every_split():
     shares = {"train": 0.8, "valid": 0.1, "test": 0.1}
     for count, expected in ((1, (1, 1, 1)), (6, (4, 1, 1)), (50, (40, 5, 5))):
-        assert tuple(Counter(deal_takes(count, shares).values())[split] for split in shares) == expected
-    assert set(deal_takes(2, {"train": 1.0}).values()) == {"train"}
+        assert tuple(Counter(assign_splits(count, shares).values())[split] for split in shares) == expected
+    assert set(assign_splits(2, {"train": 1.0}).values()) == {"train"}
     with pytest.raises(ValueError, match="shares"):
-        deal_takes(5, {"train": 0.0})
+        assign_splits(5, {"train": 0.0})
 
 
 def test_wrong_arguments_are_refused(tmp_path, capsys):

@@ -7,7 +7,7 @@ from handroll.generation.pianist import perform
 from handroll.keyboard.geometry import key_of_pitch
 from handroll.rendering.scene import Scene, View, world_joints
 from handroll.simulator.score import score
-from handroll.simulator.truth import Truth, read_truth, truth_of, write_truth
+from handroll.simulator.truth import Truth, build_truth, read_truth, write_truth
 
 _VIEW = View(position_m=(0.6, -0.1, 0.9), tilt_rad=0.1, roll_rad=-0.03, k1=-0.03)
 
@@ -25,7 +25,7 @@ def played(music):
 @pytest.fixture(scope="module")
 def truth(played, music):
     visible = np.random.default_rng(0).random((len(played.time_s), 2, 21)) < 0.9
-    return truth_of(played, Scene(view=_VIEW), visible, 1280, 720, music.pedal, {"title": music.title, "seed": 7})
+    return build_truth(played, Scene(view=_VIEW), visible, 1280, 720, music.pedal, {"title": music.title, "seed": 7})
 
 
 def test_it_survives_its_file(truth, tmp_path):
@@ -68,7 +68,7 @@ def test_joints_are_those_of_the_performance(truth, played):
 
 def test_without_distortion_the_camera_says_the_same(played, music):
     visible = np.zeros((len(played.time_s), 2, 21), bool)
-    plain = truth_of(played, Scene(), visible, 1920, 1080, music.pedal, {})
+    plain = build_truth(played, Scene(), visible, 1920, 1080, music.pedal, {})
     shown = played.present
     np.testing.assert_allclose(plain.camera.project(plain.joints_m)[shown], plain.joints_px[shown], atol=1e-6)
 
@@ -87,7 +87,7 @@ def test_presses_are_the_notes(truth, played):
 
 def test_frames_that_do_not_fit_are_refused(played, music):
     with pytest.raises(ValueError, match="visible"):
-        truth_of(played, Scene(), np.zeros((3, 2, 21), bool), 1280, 720, music.pedal, {})
+        build_truth(played, Scene(), np.zeros((3, 2, 21), bool), 1280, 720, music.pedal, {})
 
 
 def test_other_archives_are_refused(tmp_path):

@@ -5,12 +5,12 @@ from handroll.hand.skeleton import HANDS
 from handroll.media.frames import read_frames
 from handroll.simulator.pieces import pieces
 from handroll.simulator.truth import read_truth
-from handroll.simulator.video import DEMO_SEEDS, main, make_video, prepare
+from handroll.simulator.video import DEMO_SEEDS, main, make_video, prepare_take
 
 
 def test_a_take_agrees_with_its_score():
-    take = prepare("minuet", 3)
-    assert len(take.performance.time_s) == 990 and len(take.sound) == 33 * 44100
+    take = prepare_take("minuet", 3)
+    assert len(take.performance.time_s) == 990 and len(take.audio) == 33 * 44100
     np.testing.assert_array_equal(take.performance.notes["pitch"], take.score.notes["pitch"])
     assert np.all(take.performance.notes["key_offset_s"] <= take.score.notes["key_offset_s"] + 1e-9)
     for hand, start, end in take.score.rests:
@@ -19,7 +19,7 @@ def test_a_take_agrees_with_its_score():
     for cover, (_, start, end) in zip(take.scene.covers, take.score.covers, strict=True):
         assert cover.start_s < start < end < cover.end_s
         assert cover.size_m[0] < 0.25
-    assert prepare("minuet", 3).scene == take.scene
+    assert prepare_take("minuet", 3).scene == take.scene
 
 
 def test_video_and_truth_are_written(tmp_path):
@@ -40,4 +40,4 @@ def test_command_line_asks_for_what_is_missing(tmp_path, capsys):
             main(arguments)
     assert "--seconds for a medley" in capsys.readouterr().err
     with pytest.raises(ValueError, match="duration"):
-        prepare(None, 1)
+        prepare_take(None, 1)

@@ -1,1 +1,1 @@
-"""Whether notes match a recording, and how their times map onto it."""
+"""Alignment of notes with a recording: time maps, agreement scores, and selection of the notes."""

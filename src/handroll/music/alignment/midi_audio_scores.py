@@ -1,46 +1,50 @@
-"""How far notes agree with a recording and with its transcription: scores only; `check` compares them with thresholds.
+"""Agreement of notes with a recording and with its transcription: scores only; `midi_selection` compares them with thresholds.
 
-Two witnesses are asked. The sound itself tells offset, drift and timing of a list of notes, whether each pitch sets in, a
-transposition of all, and whether louder notes are struck harder. It cannot tell which notes are missing (partials, beats
-and noises rise as well), an octave from the partials of another note, or a velocity that is wrong by one factor in all
-notes: a recording's level is anybody's choice. The transcription tells these, and times more finely; but it misses and
-invents notes. So a note is extra where the transcription lacks it and the sound denies it, and missing where the
-transcription has it and the sound confirms it.
+The scores have two sources, audio and transcription.
+
+1. The audio gives offset, drift and timing of the notes, whether each pitch sounds, a transposition of all notes, and whether
+   louder notes have higher velocities. It does not show which notes are missing: partials, beats and noises rise as well. It does
+   not distinguish an octave from the partials of another note, or velocities that are all wrong by one factor: the level of a
+   recording is arbitrary.
+2. The transcription gives all these, and finer times. But it misses some notes and adds others.
+
+So a note counts as extra where the transcription lacks it and it does not sound. A note counts as missing where the transcription
+has it and it sounds.
 """
 
 import numpy as np
 from scipy.stats import spearmanr
 
-from handroll.music.alignment.note_matching import MOST_SEMITONES, align, pair, pair_any_pitch
+from handroll.keyboard.geometry import LOWEST_PITCH
+from handroll.music.alignment.note_matching import MAX_SEMITONES, align, match_notes, match_onsets
 from handroll.music.alignment.onset_detection import note_lags, onset_curves
-from handroll.music.alignment.pitch_activation import masked, shares, strengths
-from handroll.music.alignment.time_map import Clock, fit_clock
-from handroll.music.notes import LOWEST_PITCH
+from handroll.music.alignment.pitch_activation import activations, masked_notes, relative_activations
+from handroll.music.alignment.time_map import TimeMap, fit_time_map
 
-LATE_S = 0.030
+MAX_DEVIATION_S = 0.030
 """A note further than this from its time is late (or early): PianoMotion10M's limit (Gan et al., ICLR 2025)."""
-SOUNDS = 0.03
-"""A note sounds where it is given at least this share of its moment's strongest pitch. Measured: so do 95 to 100 % of the
-true notes of slow music, 80 % in the fastest, and 10 to 20 % of notes put anywhere."""
-LEAST_PAIRED = 0.3
-"""An alignment in which fewer of the notes find their partner is none: the lists are different music."""
-HEARD_LEVEL_ERROR = 0.08
-"""What transcribed velocities deviate by from the true ones, as a share; taken off in quadrature. Measured: 7 to 11 % on the
+MIN_SOUNDING_ACTIVATION = 0.03
+"""A note sounds where its activation is at least this share of the strongest pitch of its chord. Measured: 95 to 100 % of the true
+notes of slow music sound, 80 % in the fastest music, and 10 to 20 % of notes at random positions."""
+MIN_MATCHED_SHARE = 0.3
+"""An alignment is rejected where a smaller share of the notes matches: the lists are different music."""
+TRANSCRIPTION_VELOCITY_ERROR = 0.08
+"""Deviation of transcribed velocities from the true ones, as a share; subtracted in quadrature. Measured: 7 to 11 % on the
 synthetic piano."""
-LEAST_NOTES = 10
-"""Of fewer notes neither velocities nor times are judged."""
+MIN_NOTES = 10
+"""Velocities and times of fewer notes are not scored."""
 
-_VOICED_ALIKE = 6
-# Semitones.
+_TREND_SEMITONES = 6
+# A trend over the keyboard is a median over notes up to this far to either side.
 _MEDIAN_ERROR = 1.2533 * 1.4826
-# Standard error of a median, in median absolute deviations and roots of the number, for normal noise.
-_LEAST_TOTAL_GAIN = 1.5
-# Another transposition is believed where it sounds so much stronger than none; of true notes an octave sounds at most
-# half as strong.
+# Standard error of a median for normal noise: this, times the median absolute deviation, over the root of the number of values.
+_MIN_TRANSPOSITION_GAIN = 1.5
+# A transposition is accepted where its activation is this many times that of no transposition. The octave of a true note has at most
+# half of the note's activation.
 
 
 def measure(notes, samples, rate_hz, transcription=None):
-    """Scores of notes against sound and, where there is one, against its transcription.
+    """Score notes against a recording and against its transcription, if given.
 
     Parameters
     ----------
@@ -50,30 +54,29 @@ def measure(notes, samples, rate_hz, transcription=None):
         Mono; sample 0 is time 0.
     rate_hz : int
     transcription : dict of str to array (note,), optional
-        `tables.NOTES` of the sound, made by an engine.
+        `tables.NOTES` of the recording, from a transcription engine.
 
     Returns
     -------
     dict of str to dict
-        `clock`: `lag_s`, how much later the sound is than the notes, all drift left aside, and `lag_error_s`, the standard
-        error of this median; `drift`, seconds a second, and `drift_s`, what it amounts to from the first note to the last;
-        `offset_s`, how much later the sound is at time 0 if it drifts; `semitones` that the notes lie above the sound.
-        Everything else is measured after these are taken back. `sound`: scores of `against_sound`. `transcription`: scores
-        of `against_transcription`, or None.
+        `clock`: `lag_s`, median time of the audio minus time of the notes, drift ignored; `lag_error_s`, the standard error of this
+        median; `drift`, seconds per second; `drift_s`, its sum from the first note to the last; `offset_s`, the lag at time 0 of
+        the line with drift; `semitones`, pitch of the notes minus pitch of the audio. Everything else is measured after these are
+        corrected. `sound`: scores of `audio_scores`. `transcription`: scores of `transcription_scores`, or None.
     """
-    heard = transcription is not None and len(transcription["pitch"]) > 0
-    semitones, clock = _alignment(notes, transcription) if heard else (0, Clock())
-    onset_s, pitch = clock(notes["onset_s"]), notes["pitch"].astype(int) - semitones
-    lag_s, strength = _look(samples, rate_hz, onset_s, pitch)
-    if not heard and (semitones := transposition(strength, pitch)):
+    transcribed = transcription is not None and len(transcription["pitch"]) > 0
+    semitones, time_map = _align(notes, transcription) if transcribed else (0, TimeMap())
+    onset_s, pitch = time_map(notes["onset_s"]), notes["pitch"].astype(int) - semitones
+    lag_s, activation = _detect_onsets(samples, rate_hz, onset_s, pitch)
+    if not transcribed and (semitones := estimate_transposition(activation, pitch)):
         pitch = pitch - semitones
-        lag_s, strength = _look(samples, rate_hz, onset_s, pitch)
-    sounding = shares(strength, pitch) >= SOUNDS
+        lag_s, activation = _detect_onsets(samples, rate_hz, onset_s, pitch)
+    sounding = relative_activations(activation, pitch) >= MIN_SOUNDING_ACTIVATION
     lag_s = np.where(sounding, lag_s, np.nan) if sounding.any() else lag_s
-    # The transcription's onsets spread less, so it tells the drift, but the sound tells where zero is.
-    rest = Clock(_median(lag_s)) if heard else fit_clock(onset_s, lag_s)
-    total = clock.then(rest)
-    residual_s = lag_s - (rest(onset_s) - onset_s)
+    # The transcription's onsets spread less, so they give the drift. The audio gives the offset.
+    correction = TimeMap(_median(lag_s)) if transcribed else fit_time_map(onset_s, lag_s)
+    total = time_map.then(correction)
+    residual_s = lag_s - (correction(onset_s) - onset_s)
     span_s = float(np.ptp(notes["onset_s"])) if len(pitch) else 0.0
     return {
         "clock": {
@@ -84,70 +87,71 @@ def measure(notes, samples, rate_hz, transcription=None):
             "drift_s": abs(total.drift) * span_s,
             "semitones": int(semitones),
         },
-        "sound": against_sound(sounding, residual_s, strength, pitch, notes["velocity"]),
-        "transcription": _against(transcription, notes, total, pitch, sounding, samples, rate_hz) if heard else None,
+        "sound": audio_scores(sounding, residual_s, activation, pitch, notes["velocity"]),
+        "transcription": _compare(transcription, notes, total, pitch, sounding, samples, rate_hz) if transcribed else None,
     }
 
 
-def _look(samples, rate_hz, onset_s, pitch):
-    """Lags (note,) s of the onsets behind the notes, and strengths (note, pitch 88) of what sets in there."""
+def _detect_onsets(samples, rate_hz, onset_s, pitch):
+    """Measure the lag (note,), seconds, of each note's onset in the audio, and the activations (note, pitch 88) there."""
     curves, hop_s = onset_curves(samples, rate_hz, onset_s, pitch)
-    clock = fit_clock(onset_s, note_lags(curves, hop_s))
-    # A second look around the line, not around one lag, finds the onsets of a performance that drifts.
-    return note_lags(curves, hop_s, clock(onset_s) - onset_s), strengths(samples, rate_hz, clock(onset_s))
+    time_map = fit_time_map(onset_s, note_lags(curves, hop_s))
+    # A second pass around the fitted line, instead of one lag for all notes, finds the onsets of a performance with drift.
+    return note_lags(curves, hop_s, time_map(onset_s) - onset_s), activations(samples, rate_hz, time_map(onset_s))
 
 
-def _alignment(notes, transcription):
-    """Transposition and clock onto the transcription; none where too few notes find a partner."""
-    semitones, clock = align(notes, transcription)
-    mine, _ = pair(clock(notes["onset_s"]), notes["pitch"].astype(int) - semitones, transcription["onset_s"], transcription["pitch"])
-    return (semitones, clock) if len(mine) >= LEAST_PAIRED * len(notes["pitch"]) else (0, Clock())
+def _align(notes, transcription):
+    """Estimate transposition and time map to the transcription; 0 and the identity where too few notes match."""
+    semitones, time_map = align(notes, transcription)
+    pitch = notes["pitch"].astype(int) - semitones
+    rows, _ = match_notes(time_map(notes["onset_s"]), pitch, transcription["onset_s"], transcription["pitch"])
+    return (semitones, time_map) if len(rows) >= MIN_MATCHED_SHARE * len(pitch) else (0, TimeMap())
 
 
-def transposition(strength, pitch):
-    """Semitones that notes lie above what sounds at their moments.
+def estimate_transposition(activation, pitch):
+    """Estimate the transposition of notes against the audio, in semitones.
 
     Parameters
     ----------
-    strength : array (note, pitch 88)
-        Of `sounding.strengths`.
+    activation : array (note, pitch 88)
+        Of `pitch_activation.activations`.
     pitch : array (note,)
 
     Returns
     -------
     int
-        0 unless another transposition sounds much stronger.
+        Pitch of the notes minus pitch of the audio; 0 unless another transposition has a much stronger activation.
     """
-    steps = np.arange(-MOST_SEMITONES, MOST_SEMITONES + 1)
-    total = np.array([shares(strength, pitch, -step).sum() for step in steps])
+    steps = np.arange(-MAX_SEMITONES, MAX_SEMITONES + 1)
+    total = np.array([relative_activations(activation, pitch, -step).sum() for step in steps])
     best = int(np.argmax(total))
-    return int(steps[best]) if total[best] > _LEAST_TOTAL_GAIN * total[MOST_SEMITONES] else 0
+    return int(steps[best]) if total[best] > _MIN_TRANSPOSITION_GAIN * total[MAX_SEMITONES] else 0
 
 
-def against_sound(sounding, residual_s, strength, pitch, velocity):
-    """Scores against the sound, of notes on its clock.
+def audio_scores(sounding, residual_s, activation, pitch, velocity):
+    """Score notes against the audio, after their times are mapped to it.
 
     Parameters
     ----------
     sounding : bool array (note,)
-        The pitch sets in.
+        The pitch sounds in the audio.
     residual_s : array (note,), s
-        How much later than its time each note sets in; NaN where unknown.
-    strength : array (note, pitch 88)
+        Onset in the audio minus time of the note; NaN where unknown.
+    activation : array (note, pitch 88)
     pitch, velocity : array (note,)
 
     Returns
     -------
     dict
-        `notes`: how many. `silent_share`: of the notes that do not set in at their pitch. `timing_median_s`,
-        `timing_p95_s`: of |residual|. `late_share`: beyond `LATE_S`. `level_correlation`: Spearman's, of note level and
-        velocity, both freed of their trend over the keyboard; 1 = louder notes have higher velocities, 0 = chance.
-        `level_deviation`: median |velocity / the velocity that the level tells - 1|; `velocity_spread`: median |velocity /
-        its trend - 1|. None where too few notes sound.
+        `notes`: number of notes. `silent_share`: share of notes whose pitch does not sound. `timing_median_s`, `timing_p95_s`: of
+        |residual|. `late_share`: share of notes beyond `MAX_DEVIATION_S`. `level_correlation`: Spearman's, between level and
+        velocity of the notes, both without their trend over the keyboard; 1: louder notes have higher velocities, 0: chance.
+        `level_deviation`: median |velocity / velocity predicted from the level - 1|. `velocity_spread`: median |velocity / its
+        trend - 1|. None where too few notes sound.
     """
-    own = strength[np.arange(len(pitch)), np.clip(pitch - LOWEST_PITCH, 0, strength.shape[1] - 1)]
+    own = activation[np.arange(len(pitch)), np.clip(pitch - LOWEST_PITCH, 0, activation.shape[1] - 1)]
     levels = dict.fromkeys(("level_correlation", "level_deviation", "velocity_spread"))
-    if sounding.sum() >= LEAST_NOTES:
+    if sounding.sum() >= MIN_NOTES:
         log_level = without_trend(np.log(own[sounding]), pitch[sounding])
         log_velocity = without_trend(np.log(velocity[sounding].astype(float)), pitch[sounding])
         levels["velocity_spread"] = float(np.median(np.abs(log_velocity)))
@@ -163,96 +167,98 @@ def against_sound(sounding, residual_s, strength, pitch, velocity):
     }
 
 
-def _against(transcription, notes, clock, pitch, sounding, samples, rate_hz):
-    """`against_transcription` of notes put on the sound's clock."""
-    moved = {"onset_s": clock(notes["onset_s"]), "pitch": pitch, "velocity": notes["velocity"]}
-    strength = strengths(samples, rate_hz, transcription["onset_s"])
-    return against_transcription(moved, transcription, sounding, shares(strength, transcription["pitch"]) >= SOUNDS)
+def _compare(transcription, notes, time_map, pitch, sounding, samples, rate_hz):
+    """Compute `transcription_scores` of notes after mapping their times to the audio."""
+    mapped = {"onset_s": time_map(notes["onset_s"]), "pitch": pitch, "velocity": notes["velocity"]}
+    activation = activations(samples, rate_hz, transcription["onset_s"])
+    transcribed_sounding = relative_activations(activation, transcription["pitch"]) >= MIN_SOUNDING_ACTIVATION
+    return transcription_scores(mapped, transcription, sounding, transcribed_sounding)
 
 
-def against_transcription(notes, transcription, sounding, transcribed_sounding):
-    """Scores against a transcription of the same sound, of notes on its clock.
+def transcription_scores(notes, transcription, sounding, transcribed_sounding):
+    """Score notes against a transcription of the recording, after their times are mapped to it.
 
     Parameters
     ----------
     notes, transcription : dict of str to array (note,)
         `onset_s`, `pitch` and `velocity` as in `tables.NOTES`.
     sounding, transcribed_sounding : bool array (note,)
-        Of either list: the pitch sets in, says the sound.
+        For each note of either list: the pitch sounds in the audio.
 
     Returns
     -------
     dict
-        `precision`, `recall`: shares of the notes and of the transcription that are paired (one pitch, within 100 ms).
-        Of those that are not, as shares of the notes (of the transcription for `missing_share`): `octave_share` stand
-        within 50 ms of an unpaired transcribed note one or more octaves away; `wrong_pitch_share` of one at another
-        distance, and do not sound; `extra_share` of none, do not sound, and are not masked; `missing_share`: transcribed,
-        sounding, and without such a partner.
-        `timing_median_s`, `timing_p95_s`, `late_share` of pairs, around their own offset and drift. `level_scale`: median of
-        velocity / transcribed velocity. `level_deviation`: median |that ratio / its trend over the keyboard - 1|, less the
-        engine's own `HEARD_LEVEL_ERROR`. `level_correlation`: Spearman's, of velocities and transcribed velocities freed of
-        their trends. None where too few notes are paired.
+        `precision`, `recall`: shares of the notes and of the transcription that match (equal pitch, within 100 ms).
+        Unmatched notes, as shares of the notes (`missing_share`: of the transcription): `octave_share`: within 50 ms of an unmatched
+        transcribed note, one or more octaves away; `wrong_pitch_share`: within 50 ms of one at another interval, and not sounding;
+        `extra_share`: near no unmatched transcribed note, not sounding, and not masked; `missing_share`: transcribed, sounding,
+        and near no unmatched note.
+        `timing_median_s`, `timing_p95_s`, `late_share`: of matched notes, around their own offset and drift. `level_scale`: median
+        of velocity / transcribed velocity. `level_deviation`: median |that ratio / its trend over the keyboard - 1|, without
+        the engine's `TRANSCRIPTION_VELOCITY_ERROR`. `level_correlation`: Spearman's, between velocities and transcribed velocities
+        without their trends. None where too few notes match.
     """
-    mine, other = pair(notes["onset_s"], notes["pitch"], transcription["onset_s"], transcription["pitch"])
-    alone = np.setdiff1d(np.arange(len(notes["pitch"])), mine)
-    unmet = np.setdiff1d(np.arange(len(transcription["pitch"])), other)
-    swapped, swapped_for = pair_any_pitch(notes["onset_s"][alone], transcription["onset_s"][unmet])
-    steps = notes["pitch"][alone[swapped]].astype(int) - transcription["pitch"][unmet[swapped_for]].astype(int)
-    octave = steps % 12 == 0
-    wrong = ~octave & ~sounding[alone[swapped]]
-    # What other notes would hide, the sound cannot deny.
-    extra = np.setdiff1d(alone, alone[swapped])
-    extra = extra[~sounding[extra] & ~masked(notes["onset_s"], notes["pitch"])[extra]]
-    missing = np.setdiff1d(unmet, unmet[swapped_for])
+    matched, reference = match_notes(notes["onset_s"], notes["pitch"], transcription["onset_s"], transcription["pitch"])
+    unmatched = np.setdiff1d(np.arange(len(notes["pitch"])), matched)
+    unmatched_reference = np.setdiff1d(np.arange(len(transcription["pitch"])), reference)
+    near, near_reference = match_onsets(notes["onset_s"][unmatched], transcription["onset_s"][unmatched_reference])
+    wrong, wrong_reference = unmatched[near], unmatched_reference[near_reference]
+    octave = (notes["pitch"][wrong].astype(int) - transcription["pitch"][wrong_reference].astype(int)) % 12 == 0
+    wrong_pitch = ~octave & ~sounding[wrong]
+    # A masked note may sound without being detected, so it does not count as extra.
+    extra = np.setdiff1d(unmatched, wrong)
+    extra = extra[~sounding[extra] & ~masked_notes(notes["onset_s"], notes["pitch"])[extra]]
+    missing = np.setdiff1d(unmatched_reference, wrong_reference)
     levels = dict.fromkeys(("level_scale", "level_deviation", "level_correlation"))
-    if len(mine) >= LEAST_NOTES:
-        own, told = (np.log(np.asarray(v, dtype=float)) for v in (notes["velocity"][mine], transcription["velocity"][other]))
-        pitch = notes["pitch"][mine]
-        deviation = np.median(np.abs(np.expm1(without_trend(own - told, pitch))))
-        levels["level_scale"] = float(np.exp(np.median(own - told)))
-        levels["level_deviation"] = float(np.sqrt(max(deviation**2 - HEARD_LEVEL_ERROR**2, 0.0)))
-        levels["level_correlation"] = _rank_correlation(without_trend(own, pitch), without_trend(told, pitch))
-    onset_s = notes["onset_s"][mine]
-    lag_s = transcription["onset_s"][other] - onset_s
+    if len(matched) >= MIN_NOTES:
+        velocities = notes["velocity"][matched], transcription["velocity"][reference]
+        own, transcribed = (np.log(np.asarray(velocity, dtype=float)) for velocity in velocities)
+        pitch = notes["pitch"][matched]
+        deviation = np.median(np.abs(np.expm1(without_trend(own - transcribed, pitch))))
+        levels["level_scale"] = float(np.exp(np.median(own - transcribed)))
+        levels["level_deviation"] = float(np.sqrt(max(deviation**2 - TRANSCRIPTION_VELOCITY_ERROR**2, 0.0)))
+        levels["level_correlation"] = _rank_correlation(without_trend(own, pitch), without_trend(transcribed, pitch))
+    onset_s = notes["onset_s"][matched]
+    lag_s = transcription["onset_s"][reference] - onset_s
     n_notes, n_transcribed = max(len(notes["pitch"]), 1), max(len(transcription["pitch"]), 1)
     return {
         "notes": len(transcription["pitch"]),
-        "precision": len(mine) / n_notes,
-        "recall": len(mine) / n_transcribed,
+        "precision": len(matched) / n_notes,
+        "recall": len(matched) / n_transcribed,
         "octave_share": float(octave.sum() / n_notes),
-        "wrong_pitch_share": float(wrong.sum() / n_notes),
+        "wrong_pitch_share": float(wrong_pitch.sum() / n_notes),
         "extra_share": len(extra) / n_notes,
         "missing_share": float(transcribed_sounding[missing].sum() / n_transcribed),
-        **_timing(lag_s - (fit_clock(onset_s, lag_s)(onset_s) - onset_s)),
+        **_timing(lag_s - (fit_time_map(onset_s, lag_s)(onset_s) - onset_s)),
         **levels,
     }
 
 
 def without_trend(values, pitch):
-    """Values (note,) less the median of the notes within half an octave: how an instrument is voiced is not the player's doing."""
+    """Subtract from values (note,) the median of the notes within half an octave: the voicing of the instrument, not the playing."""
     keys = np.unique(pitch)
-    trend = np.array([np.median(values[np.abs(pitch - key) <= _VOICED_ALIKE]) for key in keys])
+    trend = np.array([np.median(values[np.abs(pitch - key) <= _TREND_SEMITONES]) for key in keys])
     return values - trend[np.searchsorted(keys, pitch)]
 
 
-def _rank_correlation(one, other):
+def _rank_correlation(first, second):
     """Spearman's correlation of two arrays (note,); None where one of them is constant."""
-    return float(spearmanr(one, other).statistic) if np.ptp(one) > 1e-6 and np.ptp(other) > 1e-6 else None
+    return float(spearmanr(first, second).statistic) if np.ptp(first) > 1e-6 and np.ptp(second) > 1e-6 else None
 
 
 def _timing(residual_s):
-    """Summary of residuals (note,) s, NaN where unknown; None where there are too few."""
-    late_s = np.abs(residual_s[np.isfinite(residual_s)])
-    if len(late_s) < LEAST_NOTES:
+    """Summarise residuals (note,), seconds, NaN where unknown; None where too few are known."""
+    deviation_s = np.abs(residual_s[np.isfinite(residual_s)])
+    if len(deviation_s) < MIN_NOTES:
         return {"timing_median_s": None, "timing_p95_s": None, "late_share": None}
     return {
-        "timing_median_s": float(np.median(late_s)),
-        "timing_p95_s": float(np.percentile(late_s, 95)),
-        "late_share": float(np.mean(late_s > LATE_S)),
+        "timing_median_s": float(np.median(deviation_s)),
+        "timing_p95_s": float(np.percentile(deviation_s, 95)),
+        "late_share": float(np.mean(deviation_s > MAX_DEVIATION_S)),
     }
 
 
 def _median(lag_s):
-    """The median (s) of lags (note,), NaN left aside; 0 where none is known."""
+    """Median (s) of lags (note,), NaN ignored; 0 where none is known."""
     known = lag_s[np.isfinite(lag_s)]
     return float(np.median(known)) if len(known) else 0.0

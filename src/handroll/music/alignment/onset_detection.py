@@ -1,48 +1,41 @@
-"""Onsets in the sound: for each note of a list, when its partials set in.
+"""Onset detection: the time in the audio at which the partials of each given note begin.
 
-The measure is a note's own spectral flux (Dixon 2006, DAFx, "Onset detection revisited", narrowed to the partials of one
-pitch): magnitudes by short-time Fourier transform, their rise over 17 ms in each partial's band, square root, mean over
-partials, so that many partials count more than a loud one. Magnitudes are not logarithmic and windows are symmetric, so
-that a step rises fastest when the window's middle is upon it, however loud it is.
+The detection function is a note's own spectral flux (Dixon 2006, DAFx, "Onset detection revisited", restricted to the partials of
+one pitch): magnitudes of a short-time Fourier transform, their rise over 17 ms in each partial's band, square root, mean over
+partials. The square root gives many partials more weight than a single loud one. Magnitudes are not logarithmic and windows are
+symmetric, so the flux of a step of any loudness peaks when the window is centred on it.
 
-Measured: on the synthetic piano, whose onsets are known, the median of a recording is within 2.5 ms of the truth; on two
-recordings of a digital piano in a room it comes 1 ms before and 7 ms after the times of their MIDI files.
+Measured: on the synthetic piano, whose onsets are known, the median lag of a recording is within 2.5 ms of the truth. On two
+recordings of a digital piano in a room it is 1 ms before and 7 ms after the times of their MIDI files.
 """
 
 import numpy as np
 from scipy import fft
 
+from handroll.music.strings import INHARMONICITY, fundamental_hz, partials_hz
+
 WINDOW_S = 0.046
 """Length of the Hann window."""
 HOP_S = 0.003
-"""From one spectrum to the next."""
-REACH_S = 0.2
-"""How far from a note's time its onset is looked for at first: the greatest offset that sound alone can tell."""
+"""Time from one spectrum to the next."""
+SEARCH_S = 0.2
+"""Onsets are searched this far to either side of a note's time: the maximum offset that the audio alone can give."""
 
 _RISE_HOPS = 3
 _PARTIALS = 10
 _LOWEST_HZ, _HIGHEST_HZ = 150.0, 6000.0
-# Below, the window does not resolve partials; above, they are weak.
+# Below this range the window does not resolve partials; above it they are weak.
 _BAND = 0.015
 # Half width of a partial's band, as a share of its frequency: about a quarter tone.
-_INHARMONICITY = 2e-4
-# Of middle C (Fletcher 1964, doi:10.1121/1.1918971); taken for all strings.
 _BLOCK_S = 10.0
-# Sound is transformed in blocks of this length, so that memory does not grow with it.
-_NEAR_S = 0.03
-# Standard deviation of a note's onset around where all notes together say it is: without it, one in ten would be a
-# neighbour's.
-
-
-def partials_hz(pitch, highest_hz, lowest_hz=0.0, count=_PARTIALS):
-    """Frequencies (partial,) of a piano string's partials between two limits; equal temperament, A4 = 440 Hz."""
-    number = np.arange(1, count + 1)
-    hz = 440.0 * 2.0 ** ((pitch - 69) / 12) * number * np.sqrt((1.0 + _INHARMONICITY * number**2) / (1.0 + _INHARMONICITY))
-    return hz[(hz >= lowest_hz) & (hz <= highest_hz)]
+# The audio is transformed in blocks of this length, so that memory does not grow with its duration.
+_LAG_SIGMA_S = 0.03
+# Standard deviation of a note's lag around the lag expected from all notes. Without it, one in ten onsets would be that of another
+# note.
 
 
 def onset_curves(samples, rate_hz, onset_s, pitch):
-    """How the sound sets in around each note.
+    """Compute the onset detection function around each note.
 
     Parameters
     ----------
@@ -56,36 +49,38 @@ def onset_curves(samples, rate_hz, onset_s, pitch):
     Returns
     -------
     curves : float32 array (note, lag)
-        Flux of each note's partials at lags from -`REACH_S` to `REACH_S`, `hop_s` apart; NaN where the note lies outside
-        the sound or has no partial that can be heard at this rate.
+        Flux of each note's partials at lags from -`SEARCH_S` to `SEARCH_S`, `hop_s` apart. NaN where the note is outside the
+        audio or has no partial in the frequency range at this rate.
     hop_s : float
-        `HOP_S` in whole samples.
+        `HOP_S` rounded to whole samples.
     """
     size, hop = round(WINDOW_S * rate_hz), max(1, round(HOP_S * rate_hz))
-    n_hops, reach, block = -(-len(samples) // hop), round(REACH_S * rate_hz / hop), round(_BLOCK_S * rate_hz / hop)
+    n_hops, reach, block = -(-len(samples) // hop), round(SEARCH_S * rate_hz / hop), round(_BLOCK_S * rate_hz / hop)
     middle = np.round(np.asarray(onset_s) * rate_hz / hop).astype(int)
     curves = np.full((len(middle), 2 * reach + 1), np.nan, np.float32)
     window = np.hanning(size + 1)[:-1].astype(np.float32)
     hz = np.fft.rfftfreq(fft.next_fast_len(size, real=True), 1.0 / rate_hz)
     highest_hz = min(_HIGHEST_HZ, 0.45 * rate_hz)
     for first in range(0, n_hops, block):
-        since, until = first - reach - _RISE_HOPS, min(first + block, n_hops) + reach + _RISE_HOPS
+        start, stop = first - reach - _RISE_HOPS, min(first + block, n_hops) + reach + _RISE_HOPS
         here = np.flatnonzero((middle >= first) & (middle < min(first + block, n_hops)))
         if not len(here):
             continue
-        summed = np.cumsum(_spectra(samples, since, until, hop, window), axis=1, dtype=np.float64)
+        summed = np.cumsum(_spectra(samples, start, stop, hop, window), axis=1, dtype=np.float64)
         for value in np.unique(np.asarray(pitch)[here]):
-            curve = _pitch_curve(summed, hz, partials_hz(value, highest_hz, _LOWEST_HZ))
+            # The inharmonicity of middle C is used for all strings.
+            partials = partials_hz(fundamental_hz(value), INHARMONICITY, _PARTIALS)
+            curve = _pitch_curve(summed, hz, partials[(partials >= _LOWEST_HZ) & (partials <= highest_hz)])
             if curve is not None:
                 for note in here[np.asarray(pitch)[here] == value]:
                     curves[note] = curve[middle[note] - first :][: 2 * reach + 1]
     return curves, hop / rate_hz
 
 
-def _spectra(samples, since, until, hop, window):
-    """Magnitudes (hop, frequency) of windows whose middles are at samples since * hop to until * hop; silence around the sound."""
-    start = since * hop - len(window) // 2
-    stop = (until - 1) * hop - len(window) // 2 + len(window)
+def _spectra(samples, first, last, hop, window):
+    """Magnitudes (hop, frequency) of windows centred on samples `first` * hop to (`last` - 1) * hop; silence outside the audio."""
+    start = first * hop - len(window) // 2
+    stop = (last - 1) * hop - len(window) // 2 + len(window)
     part = samples[max(start, 0) : max(stop, 0)]
     padded = np.zeros(stop - start, np.float32)
     padded[max(-start, 0) :][: len(part)] = part
@@ -94,7 +89,7 @@ def _spectra(samples, since, until, hop, window):
 
 
 def _pitch_curve(summed, hz, partials):
-    """Flux (hop,) at some partials, of spectra summed along frequency; None without partials."""
+    """Flux (hop,) of some partials, from spectra cumulated over frequency; None without partials."""
     if not len(partials):
         return None
     step = hz[1]
@@ -105,7 +100,7 @@ def _pitch_curve(summed, hz, partials):
 
 
 def note_lags(curves, hop_s, expected_s=None):
-    """How much later than its time each note sets in.
+    """Estimate the lag of each note: onset in the audio minus time of the note.
 
     Parameters
     ----------
@@ -113,13 +108,12 @@ def note_lags(curves, hop_s, expected_s=None):
         Of `onset_curves`.
     hop_s : float
     expected_s : array (note,), s, optional
-        Lags at which the onsets are expected, from a first estimate; the lag at which all curves together are highest
-        where not given.
+        Expected lags, from a first estimate. Default: the lag at which the sum of all curves peaks.
 
     Returns
     -------
     array (note,), s
-        Refined between hops by a parabola; NaN where the curve is NaN or nothing sets in.
+        Refined between hops by a parabola; NaN where the curve is NaN or has no onset.
     """
     reach = curves.shape[1] // 2
     lag_s = (np.arange(curves.shape[1]) - reach) * hop_s
@@ -129,10 +123,10 @@ def note_lags(curves, hop_s, expected_s=None):
         return np.full(len(curves), np.nan)
     if expected_s is None:
         expected_s = np.full(len(curves), lag_s[np.argmax((curves[sounds] / highest[sounds]).sum(axis=0))])
-    likely = np.exp(-0.5 * ((lag_s[None, :] - np.asarray(expected_s)[:, None]) / _NEAR_S) ** 2)
-    curve = np.where(sounds[:, None], curves * likely, 0.0)
-    place = np.clip(curve.argmax(axis=1), 1, curves.shape[1] - 2)
-    before, at, after = (curve[np.arange(len(curve)), place + step] for step in (-1, 0, 1))
+    likelihood = np.exp(-0.5 * ((lag_s[None, :] - np.asarray(expected_s)[:, None]) / _LAG_SIGMA_S) ** 2)
+    curve = np.where(sounds[:, None], curves * likelihood, 0.0)
+    peak = np.clip(curve.argmax(axis=1), 1, curves.shape[1] - 2)
+    before, at, after = (curve[np.arange(len(curve)), peak + step] for step in (-1, 0, 1))
     bend = before - 2.0 * at + after
     shift = np.where(bend < 0.0, 0.5 * (before - after) / np.where(bend < 0.0, bend, 1.0), 0.0)
-    return np.where(sounds & (at > 0.0), lag_s[place] + np.clip(shift, -1.0, 1.0) * hop_s, np.nan)
+    return np.where(sounds & (at > 0.0), lag_s[peak] + np.clip(shift, -1.0, 1.0) * hop_s, np.nan)

@@ -1,37 +1,37 @@
-"""Which pitches set in at a moment of the sound, and how strongly: spectra explained by notes, non-negatively.
+"""Pitch activation: which pitches begin at a moment of the audio, and how strongly.
 
-What the spectrum gains from before a chord to after it is explained as a sum of the spectra of 88 notes by non-negative
-least squares (Smaragdis & Brown 2003, doi:10.1109/ASPAA.2003.1285860, with given spectra of strings). Notes whose partials
-fall together share them, so that a note which is not there is seldom given much; but an octave may be taken for a note's
-own partials.
+The spectrum gained from before a chord to after it is decomposed into the spectra of 88 notes by non-negative least squares
+(Smaragdis & Brown 2003, doi:10.1109/ASPAA.2003.1285860, with given spectra of strings). Notes with common partials share them, so a
+note that does not sound seldom gets a large activation. But a note's own partials may look like its octave.
 """
 
 import numpy as np
 from scipy import fft
 from scipy.optimize import nnls
 
-from handroll.music.alignment.onset_detection import partials_hz
-from handroll.music.notes import HIGHEST_PITCH, LOWEST_PITCH
+from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH
+from handroll.music.strings import INHARMONICITY, fundamental_hz, partials_hz
 
 WINDOW_S = 0.093
 """Length of the Hann windows before and after the onset."""
 CHORD_S = 0.03
-"""Onsets that follow one another within this are one moment."""
+"""Successive onsets within this time form one chord."""
 
 _LOWEST_HZ, _HIGHEST_HZ = 50.0, 4500.0
 _PARTIALS = 12
 _RADIATION_HZ = 70.0
-# Below, a soundboard radiates little.
+# A soundboard radiates little below this frequency.
 _BEFORE_S, _AFTER_S = 0.010, 0.005
-# The windows keep this distance from the first and last onset of a moment.
+# Distance of the windows from the first and the last onset of a chord.
 _PARTIAL_STEPS = (12, 19, 24, 28, 31, 34, 36)
 # Semitones from a note to its partials 2 to 8.
 _QUIET = 0.1
-# A moment whose loudest note is below this share of the median of all moments is measured against that share.
+# The strongest activation of a chord counts as at least this share of the median over all chords, so that a quiet chord gets small
+# relative activations.
 
 
-def strengths(samples, rate_hz, onset_s):
-    """What sets in at each note's onset, pitch by pitch.
+def activations(samples, rate_hz, onset_s):
+    """Measure the activation of each pitch at each note's onset.
 
     Parameters
     ----------
@@ -39,13 +39,13 @@ def strengths(samples, rate_hz, onset_s):
         Mono.
     rate_hz : int
     onset_s : array (note,), s
-        In order, on the sound's clock.
+        In order, on the audio's clock.
 
     Returns
     -------
     float32 array (note, pitch 88)
-        Magnitude that each pitch, from A0 up, gains at the note's moment (notes of one chord have the same row), in the
-        samples' unit times the norm of a note's spectrum; 0 outside the sound.
+        Magnitude gained by each pitch, from A0 up, at the note's chord; notes of one chord have equal rows. In the samples' unit
+        times the norm of a note's spectrum; 0 outside the audio.
     """
     n_pitches = HIGHEST_PITCH - LOWEST_PITCH + 1
     size = round(WINDOW_S * rate_hz)
@@ -53,27 +53,28 @@ def strengths(samples, rate_hz, onset_s):
     window /= window.sum()
     length = fft.next_fast_len(2 * size, real=True)
     hz = np.fft.rfftfreq(length, 1.0 / rate_hz)
-    heard = (hz > _LOWEST_HZ) & (hz < min(_HIGHEST_HZ, 0.45 * rate_hz))
-    spectra = _note_spectra(hz[heard], rate_hz / size)
+    used = (hz > _LOWEST_HZ) & (hz < min(_HIGHEST_HZ, 0.45 * rate_hz))
+    spectra = _note_spectra(hz[used], rate_hz / size)
     gram = spectra.T @ spectra
     root = np.linalg.cholesky(gram + 1e-6 * np.eye(n_pitches)).T
-    found = np.zeros((len(onset_s), n_pitches), np.float32)
-    for moment in np.split(np.arange(len(onset_s)), np.flatnonzero(np.diff(onset_s) > CHORD_S) + 1):
-        if not len(moment):
+    activation = np.zeros((len(onset_s), n_pitches), np.float32)
+    for chord in np.split(np.arange(len(onset_s)), np.flatnonzero(np.diff(onset_s) > CHORD_S) + 1):
+        if not len(chord):
             continue
-        before_s, after_s = onset_s[moment[0]] - _BEFORE_S - WINDOW_S, onset_s[moment[-1]] + _AFTER_S
-        before, after = (_magnitudes(samples, round(start_s * rate_hz), window, length)[heard] for start_s in (before_s, after_s))
+        before_s, after_s = onset_s[chord[0]] - _BEFORE_S - WINDOW_S, onset_s[chord[-1]] + _AFTER_S
+        before, after = (_magnitudes(samples, round(start_s * rate_hz), window, length)[used] for start_s in (before_s, after_s))
         gain = np.maximum(after - before, 0.0)
-        # The same least squares with 88 rows instead of one a frequency: |R x - R^-T A' b| for A'A = R'R.
-        found[moment] = nnls(root, np.linalg.solve(root.T, spectra.T @ gain))[0]
-    return found
+        # The same least squares with 88 rows instead of one for each frequency: |R x - R^-T A' b| for A'A = R'R.
+        activation[chord] = nnls(root, np.linalg.solve(root.T, spectra.T @ gain))[0]
+    return activation
 
 
 def _note_spectra(hz, resolution_hz):
-    """Spectra (frequency, pitch 88) of norm 1 of ideal strings: partials fall with their number."""
+    """Spectra (frequency, pitch 88) of norm 1 of ideal strings, whose partials get weaker with their number."""
     columns = []
     for pitch in range(LOWEST_PITCH, HIGHEST_PITCH + 1):
-        partials = partials_hz(pitch, hz[-1], count=_PARTIALS)
+        partials = partials_hz(fundamental_hz(pitch), INHARMONICITY, _PARTIALS)
+        partials = partials[partials <= hz[-1]]
         amplitude = 1.0 / np.arange(1, len(partials) + 1) / (1.0 + (_RADIATION_HZ / partials) ** 2)
         # The main lobe of a Hann window, two bins to each side.
         lobe = np.cos(np.clip((hz[:, None] - partials) / (2.0 * resolution_hz), -1.0, 1.0) * np.pi / 2.0) ** 2
@@ -83,40 +84,40 @@ def _note_spectra(hz, resolution_hz):
 
 
 def _magnitudes(samples, start, window, length):
-    """Magnitudes (frequency,) of one window from a sample on, padded to a length; silence outside the sound."""
+    """Magnitudes (frequency,) of one window from a sample on, padded to a length; silence outside the audio."""
     padded = np.zeros(len(window), np.float32)
     part = samples[max(start, 0) : max(start + len(window), 0)]
     padded[max(-start, 0) :][: len(part)] = part
     return np.abs(fft.rfft(padded * window, length))
 
 
-def shares(strength, pitch, semitones=0):
-    """How strong each note is against the strongest pitch of its moment.
+def relative_activations(activation, pitch, semitones=0):
+    """Activation of each note relative to the strongest pitch of its chord.
 
     Parameters
     ----------
-    strength : array (note, pitch 88)
-        Of `strengths`.
+    activation : array (note, pitch 88)
+        Of `activations`.
     pitch : array (note,)
         MIDI pitch.
     semitones : int
-        Look so many semitones above.
+        Added to the pitch.
 
     Returns
     -------
     array (note,), 0..1
         0 outside the keyboard.
     """
-    place = np.asarray(pitch).astype(int) - LOWEST_PITCH + semitones
-    inside = (place >= 0) & (place < strength.shape[1])
-    strongest = strength.max(axis=1, initial=0.0)
-    least = _QUIET * np.median(strongest) if len(strongest) else 0.0
-    own = strength[np.arange(len(place)), np.clip(place, 0, strength.shape[1] - 1)]
-    return np.where(inside, own / np.maximum(np.maximum(strongest, least), 1e-12), 0.0)
+    column = np.asarray(pitch).astype(int) - LOWEST_PITCH + semitones
+    inside = (column >= 0) & (column < activation.shape[1])
+    strongest = activation.max(axis=1, initial=0.0)
+    minimum = _QUIET * np.median(strongest) if len(strongest) else 0.0
+    own = activation[np.arange(len(column)), np.clip(column, 0, activation.shape[1] - 1)]
+    return np.where(inside, own / np.maximum(np.maximum(strongest, minimum), 1e-12), 0.0)
 
 
-def masked(onset_s, pitch):
-    """Which notes have their partials among those of a lower note of the same moment, so that they may not be seen.
+def masked_notes(onset_s, pitch):
+    """Find the notes whose partials coincide with those of a lower note of the same chord, which may hide them.
 
     Parameters
     ----------
@@ -128,7 +129,8 @@ def masked(onset_s, pitch):
     -------
     bool array (note,)
     """
-    hidden = np.zeros(len(onset_s), bool)
-    for note, (since, until) in enumerate(zip(*(np.searchsorted(onset_s, onset_s + step) for step in (-CHORD_S, CHORD_S)), strict=True)):
-        hidden[note] = np.isin(int(pitch[note]) - np.asarray(pitch[since:until], dtype=int), _PARTIAL_STEPS).any()
-    return hidden
+    masked = np.zeros(len(onset_s), bool)
+    chords = zip(*(np.searchsorted(onset_s, onset_s + step) for step in (-CHORD_S, CHORD_S)), strict=True)
+    for note, (start, stop) in enumerate(chords):
+        masked[note] = np.isin(int(pitch[note]) - np.asarray(pitch[start:stop], dtype=int), _PARTIAL_STEPS).any()
+    return masked

@@ -1,45 +1,45 @@
-"""Notes on the picture's clock. Tables up to here are on the audio's, or on that of a given MIDI file; all after it are on this one."""
+"""Notes on the video's clock. Note tables before this step use the clock of the audio or of a given MIDI file; all later ones this one."""
 
 import numpy as np
 
 from handroll.keyboard.audio_delay import find_delay
 from handroll.keyboard.geometry import STANDARD
-from handroll.music.alignment.time_map import Clock, move
+from handroll.music.alignment.time_map import TimeMap, map_times
 
-_AFTER_S = 1.0
-# The last frame is shown for some time, and the delay is known to some milliseconds.
+_END_MARGIN_S = 1.0
+# Notes may begin this long after the last frame: that frame is shown for some time, and the delay has an error.
 
 
-def to_picture(notes, pedal, time_s, joints_keyboard_mm, state, notes_clock, keyboard=STANDARD):
-    """Move notes and pedal to the picture's clock, by the delay that the fingertips show.
+def to_video_clock(notes, pedal, time_s, joints_keyboard_mm, state, notes_clock, keyboard=STANDARD):
+    """Map notes and pedal to the video's clock, by the delay estimated from the fingertips.
 
     Parameters
     ----------
     notes, pedal : dict of str to array
         `tables.NOTES` and `tables.PEDAL`.
     time_s, joints_keyboard_mm, state, keyboard
-        As of `estimate_delay`.
+        As of `keyboard.audio_delay.find_delay`.
     notes_clock : {"audio", "midi"}
-        Whose clock the notes are on: the audio's, or that of a MIDI file which could not be compared with any audio.
+        Clock of the notes: that of the audio, or of a MIDI file that could not be compared with any audio.
 
     Returns
     -------
     notes, pedal : dict of str to array
-        What ends before the video begins or is struck after it ends is left out.
+        Without those that end before the video begins or begin after it ends.
     report : dict
-        `audio_delay_s`: how much later than the picture the audio comes, 0 where no delay is trusted and for notes of a MIDI
-        clock, which say nothing about the audio. `delay`: of which clock (`of`), `corrected_s`, `estimate_s` and `error_s`
-        (None where there is no estimate), `trusted`, `notes` that count, and all of it in `words`.
+        `audio_delay_s`: delay of the audio relative to the video. 0 where no delay is trusted, and for notes on a MIDI file's clock,
+        which give no delay of the audio. `delay`: the clock (`of`), `corrected_s`, `estimate_s` and `error_s` (None without an
+        estimate), `trusted`, the number of `notes` used, and a summary in `words`.
     """
     delay_s, estimate = find_delay(notes, time_s, joints_keyboard_mm, state, keyboard)
-    # Far below what can be measured, so that machines whose arithmetic differs in its last bits give the same times.
+    # Rounded far below the measurement error, so that computers with different rounding errors give the same times.
     delay_s = round(float(delay_s), 4)
     if delay_s:
-        notes, pedal = move(notes, pedal, Clock(-delay_s))
-    # A MIDI file may have hours of notes around a short video.
-    filmed = notes["onset_s"] <= (time_s[-1] if len(time_s) else 0.0) + _AFTER_S
-    if not filmed.all():
-        notes = {name: values[filmed] for name, values in notes.items()}
+        notes, pedal = map_times(notes, pedal, TimeMap(-delay_s))
+    # A MIDI file may contain hours of notes beyond a short video.
+    within = notes["onset_s"] <= (time_s[-1] if len(time_s) else 0.0) + _END_MARGIN_S
+    if not within.all():
+        notes = {name: values[within] for name, values in notes.items()}
     known = bool(np.isfinite(estimate.delay_s))
     what = "MIDI" if notes_clock == "midi" else "audio"
     words = f"{what} {abs(delay_s):.2f} s {'late' if delay_s > 0 else 'early'}: corrected (standard error {1e3 * estimate.error_s:.0f} ms)"

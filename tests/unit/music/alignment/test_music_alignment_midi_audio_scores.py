@@ -8,12 +8,12 @@ from handroll.music.alignment.midi_audio_scores import measure, without_trend
 
 def test_true_notes_agree(played):
     scores = measure(played.notes, played.samples, played.rate_hz, played.transcription)
-    clock, sound, heard = scores["clock"], scores["sound"], scores["transcription"]
+    clock, sound, other = scores["clock"], scores["sound"], scores["transcription"]
     assert abs(clock["lag_s"]) < 3e-3 and clock["drift_s"] < 5e-3 and clock["semitones"] == 0
     assert sound["silent_share"] < 0.03 and sound["timing_p95_s"] < 0.015 and sound["level_correlation"] > 0.3
-    assert heard["precision"] == pytest.approx(0.97, abs=0.01) and heard["recall"] == 1.0
-    assert heard["extra_share"] == heard["missing_share"] == heard["octave_share"] == heard["wrong_pitch_share"] == 0.0
-    assert heard["timing_p95_s"] < 0.01 and heard["level_scale"] == pytest.approx(1.0, abs=0.03) and heard["level_deviation"] < 0.06
+    assert other["precision"] == pytest.approx(0.97, abs=0.01) and other["recall"] == 1.0
+    assert other["extra_share"] == other["missing_share"] == other["octave_share"] == other["wrong_pitch_share"] == 0.0
+    assert other["timing_p95_s"] < 0.01 and other["level_scale"] == pytest.approx(1.0, abs=0.03) and other["level_deviation"] < 0.06
     json.dumps(scores, allow_nan=False)
 
 
@@ -22,11 +22,11 @@ def test_the_same_twice(played):
     assert measure(*asked) == measure(*asked)
 
 
-@pytest.mark.parametrize("heard", [True, False])
+@pytest.mark.parametrize("transcribed", [True, False])
 @pytest.mark.parametrize("shift_ms", [-60, -10, 10, 30])
-def test_shift_is_measured_to_3_ms(played, shift_ms, heard):
+def test_shift_is_measured_to_3_ms(played, shift_ms, transcribed):
     late = played.notes | {"onset_s": played.notes["onset_s"] + shift_ms * 1e-3}
-    clock = measure(late, played.samples, played.rate_hz, played.transcription if heard else None)["clock"]
+    clock = measure(late, played.samples, played.rate_hz, played.transcription if transcribed else None)["clock"]
     assert clock["lag_s"] == pytest.approx(-shift_ms * 1e-3, abs=3e-3)
     assert 0.0 < clock["lag_error_s"] < 1e-3
 
@@ -46,12 +46,12 @@ def test_other_music_is_not_aligned(played):
     assert scores["transcription"]["precision"] < 0.2 and scores["sound"]["silent_share"] > 0.4
 
 
-@pytest.mark.parametrize("heard", [True, False])
-def test_no_notes_at_all(played, heard):
+@pytest.mark.parametrize("transcribed", [True, False])
+def test_no_notes_at_all(played, transcribed):
     none = {name: values[:0] for name, values in played.notes.items()}
-    scores = measure(none, played.samples, played.rate_hz, played.transcription if heard else none)
+    scores = measure(none, played.samples, played.rate_hz, played.transcription if transcribed else none)
     assert scores["sound"]["notes"] == 0 and scores["clock"]["lag_s"] == 0.0
-    assert not heard or scores["transcription"]["missing_share"] > 0.9
+    assert not transcribed or scores["transcription"]["missing_share"] > 0.9
 
 
 def test_trend_over_the_keyboard():

@@ -1,4 +1,4 @@
-"""Planted faults are found and named, nothing else is; what then happens to a given MIDI."""
+"""Planted faults give exactly the expected findings; findings decide whether a given MIDI file is used."""
 
 import json
 
@@ -8,8 +8,8 @@ import pytest
 
 from handroll.config.pipeline import MidiCheck
 from handroll.music.alignment.midi_audio_scores import measure
-from handroll.music.alignment.midi_selection import Finding, Limits, choose_notes, decide
-from handroll.music.alignment.time_map import Clock, move
+from handroll.music.alignment.midi_selection import Finding, Limits, decide, select_notes
+from handroll.music.alignment.time_map import TimeMap, map_times
 from handroll.music.midi import write_midi
 from handroll.music.notes import note_table, pedal_table
 
@@ -25,7 +25,7 @@ def changed(notes, **columns):
 
 
 def moved(offset_s, drift=0.0):
-    return lambda notes, rng: move(notes, NO_PEDAL, Clock(offset_s, drift))[0]
+    return lambda notes, rng: map_times(notes, NO_PEDAL, TimeMap(offset_s, drift))[0]
 
 
 def transposed(semitones):
@@ -110,7 +110,7 @@ def test_octaves_are_counted(played):
 
 
 def choose(played, midi, **options):
-    return choose_notes(played.transcription, NO_PEDAL, midi, played.samples, played.rate_hz, LIMITS, **options)
+    return select_notes(played.transcription, NO_PEDAL, midi, played.samples, played.rate_hz, LIMITS, **options)
 
 
 def write(tmp_path, played, plant):
@@ -127,7 +127,7 @@ def test_a_clean_file_is_used_as_it_is(tmp_path, played):
 
 
 def test_offset_and_drift_are_corrected(tmp_path, played):
-    pedal = move(played.notes, played.pedal, Clock(1.0, -1e-3))[1]
+    pedal = map_times(played.notes, played.pedal, TimeMap(1.0, -1e-3))[1]
     write_midi(tmp_path / "a.mid", moved(1.0, -1e-3)(played.notes, None), pedal)
     chosen = choose(played, tmp_path / "a.mid")
     assert chosen.report["notes"] == "given" and set(chosen.report["findings"]) == {"shifted", "drifting"}
@@ -152,14 +152,14 @@ def test_any_other_fault_gives_the_transcription(tmp_path, played):
 
 def test_without_sound_the_given_file_is_used_unchecked(tmp_path, played):
     path = write(tmp_path, played, transposed(12))
-    for samples, why in ((np.zeros(0, np.float32), "the video has no sound"), (np.zeros(44100, np.float32), "the sound is silent")):
-        chosen = choose_notes(played.transcription, NO_PEDAL, path, samples, 44100, LIMITS)
+    for samples, why in ((np.zeros(0, np.float32), "the video has no audio"), (np.zeros(44100, np.float32), "the audio is silent")):
+        chosen = select_notes(played.transcription, NO_PEDAL, path, samples, 44100, LIMITS)
         assert (chosen.report["notes"], chosen.report["unchecked"], chosen.report["scores"]) == ("given", why, None)
 
 
 def test_without_a_given_file_the_transcription_is_checked_and_used(played):
     late = moved(0.03)(played.transcription, None)
-    chosen = choose_notes(late, NO_PEDAL, None, played.samples, played.rate_hz, LIMITS)
+    chosen = select_notes(late, NO_PEDAL, None, played.samples, played.rate_hz, LIMITS)
     assert chosen.notes is late and chosen.report["notes"] == "transcribed"
     assert list(chosen.report["findings"]) == ["shifted"] and chosen.report["problem"] is None
 
@@ -206,5 +206,5 @@ def test_a_file_that_is_seconds_late_is_corrected_throughout(tmp_path, played):
 
 def test_few_notes_are_not_judged(tmp_path, played):
     write_midi(tmp_path / "a.mid", note_table([1.0], [2.0], [60], [64], NO_PEDAL), NO_PEDAL)
-    chosen = choose_notes(note_table([], [], [], [], NO_PEDAL), NO_PEDAL, tmp_path / "a.mid", played.samples, played.rate_hz, LIMITS)
+    chosen = select_notes(note_table([], [], [], [], NO_PEDAL), NO_PEDAL, tmp_path / "a.mid", played.samples, played.rate_hz, LIMITS)
     assert (chosen.report["notes"], chosen.report["unchecked"]) == ("given", "fewer than 10 notes")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from handroll.music.alignment.onset_detection import REACH_S, note_lags, onset_curves
+from handroll.music.alignment.onset_detection import SEARCH_S, note_lags, onset_curves
 
 
 @pytest.mark.parametrize("shift_s", [0.0, 0.06, -0.15])
@@ -24,7 +24,7 @@ def test_any_rate(rate_hz):
     time_s = np.arange(2 * rate_hz) / rate_hz
     tone = sum(np.sin(2 * np.pi * 220 * k * time_s) / k for k in range(1, 11)) * (time_s >= 1.0)
     curves, hop_s = onset_curves(tone.astype(np.float32), rate_hz, np.array([1.02]), np.array([57]))
-    assert curves.shape[1] * hop_s == pytest.approx(2 * REACH_S, abs=0.01)
+    assert curves.shape[1] * hop_s == pytest.approx(2 * SEARCH_S, abs=0.01)
     assert note_lags(curves, hop_s)[0] == pytest.approx(-0.02, abs=5e-3)
 
 
