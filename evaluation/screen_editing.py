@@ -33,7 +33,7 @@ from handroll.editing.edit_detection import MAX_SIDE_PX, EditDetector
 from handroll.editing.usable_segments import usable_segments
 from handroll.media.frames import read_frames
 from handroll.media.write import VideoWriter
-from handroll.screening import camera_motion, editing
+from handroll.screening.editing import measure_camera_motion, measure_editing
 
 MIN_PLAYABLE = 0.5
 MAX_MOVING = 0.3
@@ -150,10 +150,10 @@ def compare(name, truth, edits, tallies):
     for start_s, end_s in usable_segments(edits, hands):
         mine[round(start_s * rate) : round(end_s * rate)] = True
     best = max((truth.playable(view) for view in truth.main_views()), key=lambda mask: (mask & mine).sum(), default=np.zeros(count, bool))
-    shares = best.mean(), editing.measure(edits, hands)["usable_share"]
+    shares = best.mean(), measure_editing(edits, hands)["usable_share"]
     if abs(shares[0] - MIN_PLAYABLE) > MARGIN:
         tallies["CUT UP"].verdict(name, "verdict", shares[0] < MIN_PLAYABLE, shares[1] < MIN_PLAYABLE)
-    moves = moving.mean(), camera_motion.measure(edits)["moving_share"]
+    moves = moving.mean(), measure_camera_motion(edits)["moving_share"]
     if abs(moves[0] - MAX_MOVING) > MARGIN:
         tallies["CAMERA MOVES"].verdict(name, "verdict", moves[0] > MAX_MOVING, moves[1] > MAX_MOVING)
     return (best & mine).sum() / (best | mine).sum() if best.any() else np.nan
@@ -213,7 +213,7 @@ def real(folder):
     """Report on videos without truth."""
     for path in sorted(folder.glob("*.mp4")):
         edits, speed = survey(path)
-        scores = editing.measure(edits) | camera_motion.measure(edits)
+        scores = measure_editing(edits) | measure_camera_motion(edits)
         print(f"{path.name}  {speed:.0f} fps  " + "  ".join(f"{key} {value:.4g}" for key, value in scores.items()))
         print("   playable " + ", ".join(f"{a:.2f}-{b:.2f}" for a, b in usable_segments(edits)))
 

@@ -29,7 +29,10 @@ from handroll.media.frames import read_frames
 from handroll.media.probe import probe
 from handroll.rendering.render import render_video
 from handroll.rendering.scene import cover_hand, random_scene, world_joints
-from handroll.screening import performers, viewpoint, visibility
+from handroll.screening.criteria import CRITERIA
+from handroll.screening.performers import measure_performers
+from handroll.screening.viewpoint import axis_from_hands, measure_viewpoint, tilt_deg
+from handroll.screening.visibility import measure_visibility
 from handroll.simulator.camera_scenarios import (
     SIDES_RAD,
     merge_performances,
@@ -44,9 +47,11 @@ from handroll.tables import NOTES
 
 SECONDS, FPS = 10.0, 15.0
 GLANCE_STEP = 8
-MIN_BOTH_HANDS, MIN_ANY_HAND = 0.8, 0.8
-MAX_TILT_DEG = 26.0
-MAX_MORE_THAN_TWO_HANDS = 0.1
+THRESHOLDS = {
+    "viewpoint": {"max_tilt_deg": 26.0, "side_view_deg": 55.0},
+    "performers": {"max_more_than_two_hands": 0.1, "min_one_hand_seen": 0.0, "min_two_hands_seen": 0.0},
+    "visibility": {"min_both_hands": 0.8, "min_any_hand": 0.8},
+}
 UNCLEAR = (0.77, 0.83)
 TILTS_DEG = {"above": (0.0, 20.0), "tilted": (30.0, 60.0), "side": (65.0, 85.0)}
 KINDS = ("above", "tilted", "side", "one", "four", "nobody", "away")
@@ -119,30 +124,26 @@ def first_look(path, frames):
     seconds = (time.process_time() - start) / max(len(pictures), 1)
     grey = np.stack([cv2.cvtColor(picture.image, cv2.COLOR_RGB2GRAY) for picture in pictures])
     windows = [np.median(part, axis=0).astype(np.uint8) for part in np.array_split(grey, min(4, len(grey)))]
-    tilt_deg = viewpoint.tilt_deg(viewpoint.axis_from_hands(seen))
-    found = register_keyboard(windows, seen.width_px, NO_NOTES, *NO_FRAMES, hands_tilt_deg=tilt_deg)
+    found = register_keyboard(windows, seen.width_px, NO_NOTES, *NO_FRAMES, hands_tilt_deg=tilt_deg(axis_from_hands(seen)))
     return seen, seconds, None if found.problem else found
 
 
 def scores_of(seen, keyboard, detections=None):
     """Scores by criterion; "hands alone" is the viewpoint without the keyboard."""
     scores = {
-        "viewpoint": viewpoint.measure(keyboard and keyboard.view, seen),
-        "hands alone": viewpoint.measure(hands=seen),
-        "performers": performers.measure(seen.time_s, seen.sample, seen.landmarks_px),
+        "viewpoint": measure_viewpoint(keyboard and keyboard.view, seen),
+        "hands alone": measure_viewpoint(hands=seen),
+        "performers": measure_performers(seen.time_s, seen.sample, seen.landmarks_px),
     }
     if detections is not None:
-        scores["visibility"] = visibility.measure(detections["found"])
+        scores["visibility"] = measure_visibility(detections["found"])
     return scores
 
 
 def rejected(scores):
     """Reasons by criterion."""
-    reasons = {name: viewpoint.decide(scores[name], MAX_TILT_DEG) for name in ("viewpoint", "hands alone")}
-    reasons["performers"] = performers.decide(scores["performers"], MAX_MORE_THAN_TWO_HANDS)
-    if "visibility" in scores:
-        reasons["visibility"] = visibility.decide(scores["visibility"], MIN_BOTH_HANDS, MIN_ANY_HAND)
-    return reasons
+    criterion_of = {name: "viewpoint" if name == "hands alone" else name for name in scores}
+    return {name: CRITERIA[criterion].decide(scores[name], THRESHOLDS[criterion]) for name, criterion in criterion_of.items()}
 
 
 def in_words(scores, reasons, keyboard, seconds):
@@ -180,7 +181,9 @@ def measure_synthetic(kind, seed, folder):
     if kind != "nobody":
         outcomes += [(name, kind in ("tilted", "side"), bool(reasons[name])) for name in ("viewpoint", "hands alone")]
     if detections is not None and not UNCLEAR[0] <= both <= UNCLEAR[1]:
-        outcomes.append(("visibility", both < MIN_BOTH_HANDS or any_hand < MIN_ANY_HAND, bool(reasons["visibility"])))
+        minimum = THRESHOLDS["visibility"]
+        hidden = both < minimum["min_both_hands"] or any_hand < minimum["min_any_hand"]
+        outcomes.append(("visibility", hidden, bool(reasons["visibility"])))
     return outcomes
 
 

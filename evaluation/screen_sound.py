@@ -30,7 +30,9 @@ from handroll.music.alignment.unexplained_energy import measure_unexplained_ener
 from handroll.music.speech import speech_probability
 from handroll.music.transcribe import transcribe
 from handroll.reasons import Reason
-from handroll.screening import clipping, purity, silence, speech
+from handroll.screening.audio_quality import measure_clipping, measure_silence, measure_speech
+from handroll.screening.criteria import CRITERIA
+from handroll.screening.purity import measure_purity
 from handroll.tables import NOTES, read_table, write_table
 
 LEVELS_DB = (-20, -15, -10, -5, 0)
@@ -115,20 +117,19 @@ def judge(samples, notes, seconds):
         scores[name] = measured()
         seconds[name] += time.process_time() - began
 
-    timed("silence", lambda: silence.measure(samples, RATE_HZ))
-    timed("clipping", lambda: clipping.measure(samples))
-    timed("speech", lambda: speech.measure(speech_probability(samples, RATE_HZ, "silero")[0]))
+    timed("silence", lambda: measure_silence(samples, RATE_HZ))
+    timed("clipping", lambda: measure_clipping(samples))
+    timed("speech", lambda: measure_speech(speech_probability(samples, RATE_HZ, "silero")[0]))
     if notes is not None:
         timed("purity", lambda: _purity(samples, notes))
     seconds["sound"] += len(samples) / RATE_HZ
-    modules = {"silence": silence, "clipping": clipping, "speech": speech, "purity": purity}
-    reasons = {reason for name in scores for reason in modules[name].decide(scores[name], **THRESHOLDS[name])}
+    reasons = {reason for name in scores for reason in CRITERIA[name].decide(scores[name], THRESHOLDS[name])}
     return {name: value for measured in scores.values() for name, value in measured.items()}, reasons
 
 
 def _purity(samples, notes):
     found = measure_unexplained_energy(samples, RATE_HZ, notes)
-    return purity.measure(found.power, found.foreign, found.noise, found.counted)
+    return measure_purity(found.power, found.foreign, found.noise, found.counted)
 
 
 def spoilt(samples, seed):

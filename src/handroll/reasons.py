@@ -1,23 +1,23 @@
-"""Why a video or a clip does not enter the dataset: the one enumeration that every step names its reasons from."""
+"""Rejection reasons: why a video or a clip does not enter the dataset. Every step uses this enumeration."""
 
 from enum import StrEnum
 
-MOTION, AUDIO = "motion", "sound"
-"""What a reason stops, see `Reason.stops`."""
+MOTION, AUDIO = "motion", "audio"
+"""Values of `Reason.stops`."""
 
 
 class Reason(StrEnum):
-    """A reason, equal to its name in lower case; tables and JSON files store that name.
+    """A rejection reason: a string, its name in lower case, as stored in tables and JSON files.
 
     Attributes
     ----------
     stops : str
-        "motion": no hand motion is taken from the video (or clip), so it gives nothing at all. "sound": the motion is
-        good, but without the audio or notes that belong to it there is no dataset clip.
+        "motion": the video (or clip) gives no hand motion, so nothing at all. "audio": the motion is usable, but its audio or notes
+        are not, so there is no dataset clip.
     description : str
-        One sentence: what is wrong.
+        What is wrong, one sentence.
     advice : str
-        One clause, without a full stop: what the user can do.
+        What the user can do, one clause without a full stop.
     """
 
     stops: str
@@ -25,7 +25,7 @@ class Reason(StrEnum):
     advice: str
 
     def __new__(cls, value, stops, description, advice):
-        """Make the member `value`, carrying what it stops, its description and its advice."""
+        """Create the member `value` with its attributes."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.stops = stops
@@ -35,7 +35,7 @@ class Reason(StrEnum):
 
     @property
     def sentence(self):
-        """What is wrong and what to do, in one plain sentence."""
+        """The description and the advice in one sentence."""
         return f"{self.description.removesuffix('.')}: {self.advice}."
 
     REJECTED_BY_HAND = (
@@ -63,7 +63,7 @@ class Reason(StrEnum):
     SOURCE_IS_PICTURE = (
         "source_is_picture",
         MOTION,
-        "The file is a picture (or an animation made of pictures), but a video was expected.",
+        "The file is an image (or an animation made of images), but a video was expected.",
         "give a video file such as mp4, mov, mkv or webm",
     )
     SOURCE_IS_TEXT = (
@@ -137,7 +137,7 @@ class Reason(StrEnum):
     DOWNLOAD_NOT_UNDERSTOOD = (
         "download_not_understood",
         MOTION,
-        "The site's answer could not be read, as when the site has changed.",
+        "The site's response could not be parsed, for example because the site has changed.",
         "update yt-dlp and run again",
     )
     DOWNLOAD_FORBIDDEN = (
@@ -149,7 +149,7 @@ class Reason(StrEnum):
     DOWNLOAD_THROTTLED = (
         "download_throttled",
         MOTION,
-        "The site limited the number of downloads, also after several waits.",
+        "The site limited the number of downloads, even after several waits.",
         "run again later",
     )
     DOWNLOAD_SERVER_ERROR = "download_server_error", MOTION, "The site's server reported an error at every try.", "run again later"
@@ -218,7 +218,7 @@ class Reason(StrEnum):
     TILTED_VIEW = (
         "tilted_view",
         MOTION,
-        "The camera is tilted too far away from straight down.",
+        "The camera is tilted too far from straight down.",
         "film from more directly above the keys",
     )
     MORE_THAN_TWO_HANDS = (
@@ -260,8 +260,8 @@ class Reason(StrEnum):
     CLIP_MOTION_OFF_NOTES = (
         "clip_motion_off_notes",
         MOTION,
-        "The fingertips press hardly any of the notes of the clip.",
-        "look at the overlay, since the keyboard, the notes or the hands are wrong, or lower `clips.min_key_press_f1`",
+        "The fingertips press few of the keys that the notes of the clip need.",
+        "check the overlay for a wrong keyboard, wrong notes or wrong hands, or lower `clips.min_key_press_f1`",
     )
 
     NO_AUDIO = "no_audio", AUDIO, "The video has no audio.", "record with audio or give the notes as a MIDI file"
@@ -296,7 +296,7 @@ class Reason(StrEnum):
         "midi_disagrees",
         AUDIO,
         "The given MIDI file does not match the audio.",
-        "give the MIDI file of this very performance, or none to have the audio transcribed",
+        "give the MIDI file of this performance, or none to have the audio transcribed",
     )
     CLIP_NO_SOUND = (
         "clip_no_sound",
@@ -313,10 +313,10 @@ class Reason(StrEnum):
 
 
 def join_reasons(reasons):
-    """Reasons as one cell of a table: names in the given order, comma separated; empty where there is none."""
+    """Return reasons as one cell of a table: names in the given order, separated by commas."""
     return ",".join(Reason(reason) for reason in reasons)
 
 
 def split_reasons(cell):
-    """The inverse of `join_reasons`: a tuple of Reason."""
+    """Return the reasons of a cell written by `join_reasons`, as a tuple of Reason."""
     return tuple(Reason(name) for name in cell.split(",") if name)

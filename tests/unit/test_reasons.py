@@ -6,20 +6,20 @@ from handroll.config.pipeline import Config
 from handroll.reasons import Reason, join_reasons, split_reasons
 
 
-def test_every_reason_explains_itself():
+def test_every_reason_has_a_unique_description():
     for reason in Reason:
         assert reason == reason.name.lower() and str(reason) == reason.value
-        assert reason.stops in ("motion", "sound")
+        assert reason.stops in ("motion", "audio")
         assert reason.description[0].isupper() and reason.description.endswith(".") and reason.description.count(". ") == 0
     assert len({reason.description for reason in Reason}) == len(Reason)
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_every_reason_says_in_one_sentence_what_is_wrong_and_what_to_do(reason):
+def test_every_sentence_describes_the_problem_and_gives_advice(reason):
     sentence = reason.sentence
     assert sentence == f"{reason.description[:-1]}: {reason.advice}."
     assert reason.advice and reason.advice[0].islower() and not reason.advice.endswith(".")
-    # One sentence: no full stop but the last one, and no name of an enumeration instead of words.
+    # One sentence: no other full stop, and words instead of names of an enumeration.
     assert not re.search(r"[.!?] ", sentence) and "_" not in re.sub(r"`[^`]*`|HANDROLL_\w+", "", sentence)
     assert len(sentence.split()) <= 45
 

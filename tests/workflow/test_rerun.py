@@ -225,8 +225,10 @@ def test_function_of_motion_reruns_cleaning_and_below(done):
     [
         # What the survey observed stays: the segments and the scores of the screens are made of it again.
         ("editing/usable_segments.py", BELOW_SEGMENTS),
-        ("screening/camera_motion.py", {**BELOW_SEGMENTS, "screen_videos": 1}),
-        ("screening/visibility.py", {**BELOW_VISIBILITY, "screen_videos": 1}),
+        ("screening/editing.py", BELOW_SEGMENTS),
+        ("screening/visibility.py", BELOW_VISIBILITY),
+        # Nothing is measured again.
+        ("screening/criteria.py", VERDICTS),
         # Imported by name.
         ("music/silero.py", {"measure_audio": 2, **BELOW_DETECTION}),
         ("pose/landmarks.py", BELOW_FIT),

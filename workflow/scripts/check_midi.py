@@ -23,7 +23,7 @@ def main(snakemake):
             from handroll.metrics.transcription import note_scores
             from handroll.music.alignment.midi_selection import Limits, select_notes
             from handroll.music.alignment.unexplained_energy import measure_unexplained_energy
-            from handroll.screening import purity
+            from handroll.screening.purity import measure_purity
 
             transcribed, metadata = read_table(snakemake.input.notes, NOTES)
             heard, _ = read_table(snakemake.input.pedal, PEDAL)
@@ -33,7 +33,7 @@ def main(snakemake):
             notes, pedal, given = chosen.notes, chosen.pedal, chosen.report["notes"] == "given"
             if len(audio[0]) and "engine" in metadata:
                 heard_as = measure_unexplained_energy(*audio, transcribed)
-                report["scores"] = {"purity": purity.measure(heard_as.power, heard_as.foreign, heard_as.noise, heard_as.counted)}
+                report["scores"] = {"purity": measure_purity(heard_as.power, heard_as.foreign, heard_as.noise, heard_as.counted)}
             agreement = {"transcription_against_given": note_scores(notes, transcribed) if given else None}
             report |= chosen.report | agreement
             metadata |= {"transcriber": "given MIDI"} if given else {}

@@ -17,17 +17,19 @@ def main(snakemake):
             return
         from handroll.detection.frame_sampling import HandSamples
         from handroll.editing.usable_segments import usable_segments
-        from handroll.screening import camera_motion, editing, performers, viewpoint
+        from handroll.screening.editing import measure_camera_motion, measure_editing
+        from handroll.screening.performers import measure_performers
+        from handroll.screening.viewpoint import measure_viewpoint
 
         edits, hands = observed["edits"], HandSamples.from_dict(observed["hands"])
         # A video without any hand is rejected for that, not for being cut up.
         seen = {"time_s": hands.time_s.tolist(), "hands": hands.hands.tolist()} if hands.hands.any() else None
         segments = usable_segments(edits, seen)
         scores = {
-            "editing": editing.measure(edits, seen),
-            "camera_motion": camera_motion.measure(edits),
-            "performers": performers.measure(hands.time_s, hands.sample, hands.landmarks_px, segments),
-            "viewpoint": viewpoint.measure(hands=hands),
+            "editing": measure_editing(edits, seen),
+            "camera_motion": measure_camera_motion(edits),
+            "performers": measure_performers(hands.time_s, hands.sample, hands.landmarks_px, segments),
+            "viewpoint": measure_viewpoint(hands=hands),
         }
         write_json(snakemake.output.survey, {"segments": segments, "scores": scores, **observed})
         log.info("%d usable segments, %.1f s", len(segments), scores["editing"]["usable_s"])

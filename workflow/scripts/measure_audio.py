@@ -17,15 +17,15 @@ def main(snakemake):
         else:
             from handroll.media.audio import load_audio
             from handroll.music.speech import speech_probability
-            from handroll.screening import clipping, silence, speech
+            from handroll.screening.audio_quality import measure_clipping, measure_silence, measure_speech
 
             samples, rate_hz = load_audio(snakemake.input.audio)
             if len(samples):
                 probability, _ = speech_probability(samples, rate_hz, params.settings["classifier"], snakemake.threads)
                 scores = {
-                    "silence": silence.measure(samples, rate_hz),
-                    "clipping": clipping.measure(samples),
-                    "speech": speech.measure(probability),
+                    "silence": measure_silence(samples, rate_hz),
+                    "clipping": measure_clipping(samples),
+                    "speech": measure_speech(probability),
                 }
                 log.info("%.1f %% of the time spoken", 100 * scores["speech"]["speech_share"])
         write_json(snakemake.output.scores, {"scores": scores})

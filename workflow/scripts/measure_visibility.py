@@ -4,7 +4,7 @@ A rejected video, in which no hand was looked for, has no scores.
 """
 
 from handroll.logs import step_log
-from handroll.screening import visibility
+from handroll.screening.visibility import measure_visibility
 from handroll.tables import DETECTIONS, by_frame, read_json, read_table, write_json
 
 
@@ -15,7 +15,7 @@ def main(snakemake):
         columns, facts = read_table(given.detections, DETECTIONS)
         if "detector" in facts:
             survey, hands = read_json(given.survey), by_frame(columns)
-            scores = {"visibility": visibility.measure(hands["found"], hands["time_s"][:, 0], survey["segments"])}
+            scores = {"visibility": measure_visibility(hands["found"], hands["time_s"][:, 0], survey["segments"])}
             log.info("both hands in %.1f %% of the playable frames", 100 * scores["visibility"]["both_hands"])
         write_json(snakemake.output.visibility, {"scores": scores})
 

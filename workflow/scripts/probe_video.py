@@ -2,19 +2,8 @@
 
 from handroll.logs import step_log
 from handroll.media.probe import failed_probe, probe
-from handroll.screening import audio, duration, resolution
+from handroll.screening.metadata import measure_probe
 from handroll.tables import read_json, write_json
-
-
-def scores_of(found):
-    """What the screens need of a probe, by criterion; nothing where the file itself is at fault."""
-    if found.problems:
-        return {}
-    return {
-        "resolution": resolution.measure(found.width_px, found.height_px),
-        "duration": duration.measure(found.duration_s),
-        "audio": audio.measure(found.has_audio, found.audio_start_s, found.audio_duration_s, found.duration_s),
-    }
 
 
 def main(snakemake):
@@ -22,7 +11,7 @@ def main(snakemake):
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         info = read_json(snakemake.input.info)
         found = probe(snakemake.input.video) if info["status"] == "ok" else failed_probe(info["status"], info["message"])
-        write_json(snakemake.output.probe, found.to_dict() | {"scores": scores_of(found)})
+        write_json(snakemake.output.probe, found.to_dict() | {"scores": measure_probe(found)})
         if found.joined_at_s:
             times = ", ".join(f"{time_s:.2f} s" for time_s in found.joined_at_s)
             log.warning("the file joins several recordings: others begin at %s; their times were made one continuous clock", times)

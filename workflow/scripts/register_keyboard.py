@@ -29,7 +29,7 @@ def main(snakemake):
         from handroll.keyboard.marked_points import marked_points
         from handroll.keyboard.registration import register_keyboard
         from handroll.keyboard.registration_check import DOUBTS
-        from handroll.screening import viewpoint
+        from handroll.screening.viewpoint import axis_from_hands, measure_viewpoint, tilt_deg
 
         probe, survey = (read_json(path) for path in (given.probe, given.survey))
         detections = by_frame(read_table(given.detections, DETECTIONS)[0])
@@ -46,9 +46,9 @@ def main(snakemake):
             detections["landmarks_px"],
             marked_points(params.marked) if params.marked else None,
             focal,
-            viewpoint.tilt_deg(viewpoint.axis_from_hands(hands)),
+            tilt_deg(axis_from_hands(hands)),
         )
-        scores = {"viewpoint": viewpoint.measure(found.view, hands)} if not found.problem else {}
+        scores = {"viewpoint": measure_viewpoint(found.view, hands)} if not found.problem else {}
         write_json(made.registration, found.to_dict() | {"scores": scores})
         log.info("%s", found.problem or f"keys {found.first_key} to {found.last_key}")
         if not colour:

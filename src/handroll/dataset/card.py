@@ -2,6 +2,9 @@
 
 import json
 
+import jinja2
+from huggingface_hub import DatasetCardData
+
 from handroll import __version__
 from handroll.dataset.schema_docs import column_table_markdown
 from handroll.dataset.splits import SPLITS
@@ -10,30 +13,49 @@ from handroll.tables import SHARD, State
 
 _SPDX = "CC0-1.0 CC-BY-4.0 CC-BY-SA-4.0 CC-BY-NC-4.0 CC-BY-NC-SA-4.0 CC-BY-ND-4.0 CC-BY-NC-ND-4.0 MIT Apache-2.0"
 HUB_LICENCES = {name: name.lower() for name in _SPDX.split()}
-"""SPDX names of licences to the identifiers that the Hub knows (huggingface.co/docs/hub/repositories-licenses)."""
+"""SPDX names of licences to the identifiers of the Hub (huggingface.co/docs/hub/repositories-licenses)."""
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
-"""The Hub's names for numbers of rows; more than handroll's clips will ever need."""
+"""The Hub's names for numbers of rows, with their upper limits."""
 
-NO_CLIP = """
-**No clip was accepted, so the shards have no rows.** The reasons stand under "What was left out"; the thresholds are
-settings.
-"""
+_STEPS = {
+    "detector": "hands detected by",
+    "pose_engine": "pose fitted by",
+    "transcriber": "notes from",
+    "focal_source": "focal length from",
+}
+"""Columns of the shards that name what made a clip, with their titles."""
 
 _BODY = """\
-# {name}
+# {{ name }}
 
-3D motion of both hands of people playing the piano, seen from above, with the notes, the pedal and the sound: {clips:,} clips
-of {videos:,} videos and {subjects:,} performers, {hours:.2f} hours. Made from videos by handroll {version}, without manual labels.
+3D motion of both hands of people playing the piano, seen from above, with notes, pedal and audio: {{ totals.clips | count }} clips
+of {{ totals.videos_in_dataset | count }} videos and {{ performers | count }} performers, {{ totals.seconds | hours }} hours.
+Made from videos by handroll {{ version }}, without manual labels.
 
-## What is in it
-{emptiness}
-{splits}
+## Contents
 
-{subjects_table}
+{% if not totals.clips %}
+**No clip was accepted, so the shards have no rows.** The reasons are under "Rejected and withheld clips"; the thresholds are settings.
 
-Clips of a video may overlap: seconds, hours, frames and notes count what lies in two clips once. A performer's name is
-the one in the sheet of videos.
+{% endif %}
+| split | videos | clips | hours | shards | MB |
+| --- | --- | --- | --- | --- | --- |
+{% for row in splits %}
+| {{ row.split }} | {{ row.videos | count }} | {{ row.clips | count }} | {{ row.seconds | hours }} |
+{#- Same line. #} {{ row.shards }} | {{ "%.1f" % (row.bytes / 1e6) }} |
+{% endfor %}
+
+| performer | videos | rejected videos | clips | rejected clips | seconds | frames |
+| --- | --- | --- | --- | --- | --- | --- |
+{% for row in subjects + [totals] %}
+| {% if loop.last %}**all**{% else %}{{ row.subject }}{% endif %}
+{%- for value in (row.videos_in_dataset, row.rejected_videos, row.clips, row.rejected_clips, row.seconds, row.frames) %}
+ | {{ value | count }}{% endfor %} |
+{% endfor %}
+
+Clips of a video may overlap: the seconds, hours, frames and notes that two clips share count once. The names of performers
+are those in the sheet of videos.
 
 | ![Notes of each key](keys.png) | ![Notes of each velocity](velocities.png) |
 |---|---|
@@ -44,62 +66,160 @@ the one in the sheet of videos.
 from datasets import load_dataset
 
 dataset = load_dataset("path/of/this/folder")
-joints_m = dataset["{first_split}"].with_format("numpy")[0]["left_joints_m"].reshape(-1, 21, 3)
+joints_m = dataset["{{ first_split }}"].with_format("numpy")[0]["left_joints_m"].reshape(-1, 21, 3)
 ```
 
-PyArrow, Polars and DuckDB read the Parquet files as they are. `shards.json` lists them with their SHA-256.
+PyArrow, Polars and DuckDB read the same Parquet files. `shards.json` lists them with their SHA-256.
 
 ## Columns
 
-A row is {row}. Shapes are stored flat, in C order.
-States of a frame: {states}. Coordinates are the camera's: x right, y down, z forward, metres.
+A row is {{ meaning_of_a_row | markdown }}. Shapes are stored flat, in C order.
+States of a frame: {{ states }}. Coordinates are in the camera frame: x right, y down, z forward, metres.
 
-{columns}
+{{ columns | markdown }}
 
 ## How it was made
 
-{made_by}
+{% if processing %}
+| step | with | clips |
+| --- | --- | --- |
+{% for step, value, clips in processing %}
+| {{ step }} | {{ value }} | {{ clips | count }} |
+{% endfor %}
+{% else %}
+None.
+{% endif %}
 
-{settings}
+{% if settings %}
+| setting | value |
+| --- | --- |
+{% for key, value in settings.items() %}
+| `{{ key | markdown }}` | {{ value }} |
+{% endfor %}
+{% else %}
+None.
+{% endif %}
 
-## What was left out
+## Rejected and withheld clips
 
-Rejected: {rejected_videos:,} of {screened:,} videos as a whole, and {rejected_clips:,} of {windows:,} windows.
-Each may have several reasons.
+Rejected: {{ totals.rejected_videos | count }} of {{ totals.videos | count }} videos as a whole, and {{ totals.rejected_clips | count }} of
+{{ (totals.clips + totals.rejected_clips) | count }} windows. One video or window may have several reasons.
 
-{rejections}
+{% if rejections %}
+| of | reason | meaning | count |
+| --- | --- | --- | --- |
+{% for kind, reason, meaning, number in rejections %}
+| {{ kind }} | `{{ reason | markdown }}` | {{ meaning }} | {{ number | count }} |
+{% endfor %}
+{% else %}
+None.
+{% endif %}
 
-{withheld}
+{% if left_out %}
+Accepted, but withheld for their rights:
+{%- for reason, n in left_out.items() %}
+ {{ n.clips | count }} clips of {{ n.videos | count }} videos (`{{ reason | markdown }}`, {{ n.seconds | count }} s)
+{{- "." if loop.last else ";" }}
+{%- endfor +%}
+{% else %}
+No clip was withheld for its rights.
+{% endif %}
 
 Share of frames x hands that are observed or interpolated:
 
-{visibility}
+{% if visibility %}
+|  | minimum | 5 % | 25 % | median | 75 % | maximum |
+| --- | --- | --- | --- | --- | --- | --- |
+{% for kind, quantiles in visibility.items() %}
+| windows, {{ kind }}{% for value in quantiles %} | {{ "%.3f" % value }}{% endfor %} |
+{% endfor %}
+{% else %}
+None.
+{% endif %}
 
 ## Limits
 
-{limits}
+{% if "hamer" in made_by.focal_source %}
+- **Depth is not metric** where `focal_source` is `hamer`. The focal length is then HaMeR's convention (5000/256 times the longer side
+  of the frame), not a measurement. Positions parallel to the image plane keep their scale; distances from the camera do not.
+{% endif %}
+- Each hand is reconstructed from one camera. Where a keyboard is registered, the size of the hands is the one that places them above
+  the keys like playing hands. Otherwise every length in metres depends on an assumed hand size.
+- Poses are estimates by the engines above, not motion capture. Occluded fingers are guessed. `residual_px` measures the agreement with the
+  detector, not with the truth.
+- Interpolated frames (state 1) are estimated from neighbouring frames. Observed frames are smoothed, which reduces the speed of fast
+  strokes.
+- Notes from a transcriber are automatic and contain errors. `sounding_offset_s` includes the pedal. `key_offset_s`, the release of the key,
+  is the less certain one.
+- A split contains whole videos. The same piece, and the same performer, may be in several splits.
+- Camera, keyboard and piano differ between videos, without any alignment between them.
 
 ## Licence
 
-{licences}
+Licences of the recordings, as their publishers state them; the column `licence` contains the licence of each clip. Without a stated
+licence, no rights are granted.
+
+{% if made_by.licence %}
+| licence of the recording | clips |
+| --- | --- |
+{% for licence, clips in made_by.licence.items() %}
+| {{ licence or "not stated" }} | {{ clips | count }} |
+{% endfor %}
+{% else %}
+None.
+{% endif %}
+
+The performer's permission to publish motion and audio; the column `permission` contains the permission of each clip.
+
+{% if made_by.permission %}
+| permission | clips |
+| --- | --- |
+{% for permission, clips in made_by.permission.items() %}
+| {{ permission }} | {{ clips | count }} |
+{% endfor %}
+{% else %}
+None.
+{% endif %}
+
+The poses are parameters of MANO. The model itself is not included and has its own licence (mano.is.tue.mpg.de).
 """
 
 
+class _Markdown(str):
+    """Text that is Markdown, so that the template does not escape it."""
+
+
 def escape(text):
-    """Text from outside as Markdown that shows it as it is, on one line, also in a cell of a table."""
+    """Return text as Markdown that displays it unchanged, on one line, also in a cell of a table."""
     text = " ".join(str(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return "".join(f"\\{character}" if character in "\\`*_{}[]()#!|~$@" else character for character in text)
 
 
+def _template():
+    """Return the template of the body; it escapes every value that does not pass the filter `markdown`."""
+    environment = jinja2.Environment(
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=lambda value: value if isinstance(value, _Markdown) else escape(value),
+    )
+    environment.filters |= {
+        "markdown": _Markdown,
+        "count": "{:,.0f}".format,
+        "hours": lambda seconds: f"{seconds / 3600:.2f}",
+    }
+    return environment.from_string(_BODY)
+
+
 def card(name, statistics, settings):
-    """The card of a dataset as Markdown.
+    """Return the card of a dataset as Markdown.
 
     Parameters
     ----------
     name : str
         Title.
     statistics : dict
-        As `statistics.describe` returns.
+        As returned by `statistics.describe`.
     settings : dict of str to value
         Settings that made the dataset, by their dotted name.
 
@@ -107,153 +227,41 @@ def card(name, statistics, settings):
     -------
     str
     """
-    totals, made_by = statistics["totals"], statistics["made_by"]
-    rejections = [
-        [kind, f"`{reason}`", escape(Reason(reason).description), f"{count:,}"]
-        for kind, counts in (("video", statistics["rejections"]["videos"]), ("clip", statistics["rejections"]["clips"]))
-        for reason, count in counts.items()
-    ]
-    quantiles = {"0": "least", "0.05": "5 %", "0.25": "25 %", "0.5": "median", "0.75": "75 %", "1": "greatest"}
-    visibility = [[f"windows, {kind}", *(f"{v:.3f}" for v in q.values())] for kind, q in statistics["visibility"].items() if q]
-    body = _BODY.format(
-        name=escape(name),
+    made_by, splits = statistics["made_by"], statistics["splits"]
+    body = _template().render(
+        name=name,
         version=__version__,
-        clips=totals["clips"],
-        videos=totals["videos_in_dataset"],
-        subjects=sum(row["videos_in_dataset"] > 0 for row in statistics["subjects"]),
-        hours=totals["seconds"] / 3600,
-        splits=_splits(statistics),
-        emptiness="" if totals["clips"] else NO_CLIP,
-        subjects_table=_subjects(statistics),
-        first_split=next((row["split"] for row in statistics["splits"] if row["clips"]), SPLITS[0]),
-        row=SHARD.row,
+        totals=statistics["totals"],
+        subjects=statistics["subjects"],
+        splits=splits,
+        performers=sum(row["videos_in_dataset"] > 0 for row in statistics["subjects"]),
+        first_split=next((row["split"] for row in splits if row["clips"]), SPLITS[0]),
+        meaning_of_a_row=SHARD.row,
         states=", ".join(f"{int(state)} {state.name.lower()}" for state in State),
         columns=column_table_markdown(SHARD),
-        made_by=_made_by(made_by),
-        settings=_table(("setting", "value"), [[f"`{key}`", escape(json.dumps(value))] for key, value in settings.items()]),
-        screened=totals["videos"],
-        rejected_videos=totals["rejected_videos"],
-        windows=totals["clips"] + totals["rejected_clips"],
-        rejected_clips=totals["rejected_clips"],
-        rejections=_table(("of", "reason", "meaning", "count"), rejections),
-        withheld=_withheld(statistics["left_out"]),
-        visibility=_table(("", *quantiles.values()), visibility),
-        limits="\n".join(f"- {limit}" for limit in _limits(made_by)),
-        licences=_licences(made_by),
+        made_by=made_by,
+        processing=[(step, value, clips) for column, step in _STEPS.items() for value, clips in made_by[column].items()],
+        settings={key: json.dumps(value) for key, value in settings.items()},
+        rejections=[
+            (kind, reason, Reason(reason).description, number)
+            for kind, counts in (("video", statistics["rejections"]["videos"]), ("clip", statistics["rejections"]["clips"]))
+            for reason, number in counts.items()
+        ],
+        left_out=statistics["left_out"],
+        visibility={kind: list(quantiles.values()) for kind, quantiles in statistics["visibility"].items() if quantiles},
     )
-    return _front_matter(name, statistics) + body
+    return f"---\n{_metadata(name, statistics).to_yaml()}\n---\n\n{body}"
 
 
-def _front_matter(name, statistics):
-    """The YAML block; strings as JSON, which is YAML whatever they hold."""
-    lines = [
-        "---",
-        f"pretty_name: {json.dumps(str(name), ensure_ascii=False)}",
-        f"license: {_hub_licence(statistics['made_by']['licence'])}",
-    ]
-    lines += ["tags:", *(f"- {tag}" for tag in ("piano", "hand-pose", "motion", "audio", "music"))]
-    lines += ["size_categories:", f"- {next(size for limit, size in _SIZES if statistics['totals']['clips'] < limit)}"]
-    # `datasets` cannot load a split without rows, so those are not named.
-    splits = [row["split"] for row in statistics["splits"] if row["clips"]]
-    if splits:
-        lines += ["configs:", "- config_name: default", "  data_files:"]
-        lines += [f'  - split: {split}\n    path: "{split}-*.parquet"' for split in splits]
-    return "\n".join([*lines, "---", "", ""])
-
-
-def _hub_licence(licences):
-    """The Hub's name of the licence that all clips share; "other" where there is no such."""
-    return HUB_LICENCES.get(next(iter(licences)), "other") if len(licences) == 1 else "other"
-
-
-def _subjects(statistics):
-    """One row a performer, then the sum: the table that PianoMotion10M publishes, and what was rejected."""
-    header = ("performer", "videos", "rejected videos", "clips", "rejected clips", "seconds", "frames")
-    names = ("videos_in_dataset", "rejected_videos", "clips", "rejected_clips", "seconds", "frames")
-    rows = [*((escape(row["subject"]), row) for row in statistics["subjects"]), ("**all**", statistics["totals"])]
-    return _table(header, [[subject, *(f"{row[name]:,.0f}" for name in names)] for subject, row in rows])
-
-
-def _withheld(left_out):
-    """What was kept back for its rights, in words."""
-    if not left_out:
-        return "No clip was kept back for its rights."
-    parts = [f"{n['clips']:,} clips of {n['videos']:,} videos (`{reason}`, {n['seconds']:,.0f} s)" for reason, n in left_out.items()]
-    return f"Good, and kept back for their rights: {'; '.join(parts)}."
-
-
-def _splits(statistics):
-    header = ("split", "videos", "clips", "hours", "shards", "MB")
-    rows = [
-        [
-            row["split"],
-            f"{row['videos']:,}",
-            f"{row['clips']:,}",
-            f"{row['seconds'] / 3600:.2f}",
-            row["shards"],
-            f"{row['bytes'] / 1e6:.1f}",
-        ]
-        for row in statistics["splits"]
-    ]
-    return _table(header, rows)
-
-
-def _made_by(made_by):
-    """What did each step, and for how many clips."""
-    steps = {
-        "detector": "hands found by",
-        "pose_engine": "pose fitted by",
-        "transcriber": "notes from",
-        "focal_source": "focal length from",
-    }
-    rows = [[step, escape(value), f"{count:,}"] for column, step in steps.items() for value, count in made_by[column].items()]
-    return _table(("step", "with", "clips"), rows)
-
-
-def _table(header, rows):
-    """A Markdown table; "None." where it has no rows."""
-    if not rows:
-        return "None."
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
-
-
-def _limits(made_by):
-    """What not to expect, as it holds for what made this dataset."""
-    if "hamer" in made_by["focal_source"]:
-        yield (
-            "**Depth is not metric** where `focal_source` is `hamer`: the focal length is then HaMeR's convention (5000/256 times "
-            "the longer side of the picture), not a measurement. Positions across the picture keep their scale; distances from "
-            "the camera do not."
-        )
-    yield (
-        "Each hand is reconstructed from one camera. Where a keyboard is registered, the size of the hands is the one with which "
-        "they lie above the keys as playing hands do; else every length in metres rests on an assumed size of the hand."
+def _metadata(name, statistics):
+    """Return the front matter."""
+    licences = list(statistics["made_by"]["licence"])
+    # `datasets` cannot load a split without rows, so such splits are not listed.
+    files = [{"split": row["split"], "path": f"{row['split']}-*.parquet"} for row in statistics["splits"] if row["clips"]]
+    return DatasetCardData(
+        pretty_name=name,
+        license=HUB_LICENCES.get(licences[0], "other") if len(licences) == 1 else "other",
+        tags=["piano", "hand-pose", "motion", "audio", "music"],
+        size_categories=[next(size for limit, size in _SIZES if statistics["totals"]["clips"] < limit)],
+        configs=[{"config_name": "default", "data_files": files}] if files else None,
     )
-    yield (
-        "Poses are estimates by the engines above, not motion capture. Fingers hidden behind others are guessed, and "
-        "`residual_px` measures agreement with the detector, not with the truth."
-    )
-    yield "Interpolated frames (state 1) are a guess from the frames around; observed ones are smoothed, which rounds off fast strokes."
-    yield (
-        "Notes by a transcriber are automatic and hold mistakes. `sounding_offset_s` includes the pedal; `key_offset_s`, when the "
-        "key is released, is the harder one to hear."
-    )
-    yield "Splits keep a video together. The same piece, and the same performer, may be in several splits."
-    yield "Camera, keyboard and piano differ between videos; nothing is aligned across them."
-
-
-def _licences(made_by):
-    rows = [[escape(value) or "not stated", f"{count:,}"] for value, count in made_by["licence"].items()]
-    permissions = [[escape(value), f"{count:,}"] for value, count in made_by["permission"].items()]
-    return f"""\
-Licences of the recordings, as their publishers state them; the column `licence` has each clip's. A licence that is not
-stated grants nothing.
-
-{_table(("licence of the recording", "clips"), rows)}
-
-The performer's permission to publish motion and sound; the column `permission` has each clip's.
-
-{_table(("permission", "clips"), permissions)}
-
-The poses are parameters of MANO; the model itself is not included and has a licence of its own (mano.is.tue.mpg.de)."""

@@ -1,4 +1,4 @@
-"""Cuts a video's motion into clips: windows in time, shorter where a video is, kept where the hands can be seen and play the notes."""
+"""Cut the motion of a video into clips: time windows, accepted if the hands are visible and play the notes."""
 
 import numpy as np
 import soundfile
@@ -9,45 +9,46 @@ from handroll.reasons import Reason, join_reasons
 from handroll.tables import CLIPS, KEY_PRESS_SCORES, State
 
 SILENT_PEAK = 1e-3
-"""A clip that never gets louder than this (full scale 1; -60 dB) has no sound."""
+"""A clip whose samples never exceed this (full scale 1; -60 dB) is silent."""
 
 MIN_NOTES = 10
-"""Fewer notes than this in a clip do not show that the motion plays others."""
+"""Minimum number of notes in a clip for a rejection by its key press scores."""
 
 
 def clip_windows(time_s, length_s, hop_s, segments=None, min_length_s=None):
-    """Windows [start + k * hop_s, start + k * hop_s + length_s) within each segment of a video, or the whole of a short segment.
+    """Return the windows [start + k * hop_s, start + k * hop_s + length_s) within each segment, or the whole of a short segment.
 
-    The last frame is shown for one frame interval (the median one), so a video of 900 frames at 30 frames/s holds a window
-    of 30 s although its last frame starts at 29.967 s. What is left at the end of a segment is not cut.
+    The duration of the last frame is the median frame interval, so a video of 900 frames at 30 frames/s contains a window of 30 s
+    although its last frame starts at 29.967 s. The remainder at the end of a segment is in no window.
 
     Parameters
     ----------
     time_s : array (frame,)
-        Presentation times, from 0, rising.
+        Presentation times, s, from 0, increasing.
     length_s, hop_s : float > 0
+        Length of a window and distance between the starts of windows.
     segments : sequence of (start_s, end_s), optional
-        Parts that no window leaves; the whole video where None.
+        Each window is inside of one segment. Default: the whole video is one segment.
     min_length_s : float > 0, optional
-        A segment shorter than `length_s` is one window where it is at least this long. None: it is not cut.
+        A segment shorter than `length_s` is one window if it is at least this long. Default: it gives no window.
 
     Returns
     -------
     start_s, end_s : array (window,)
     start_frame, end_frame : int array (window,)
-        First frame, and frame after the last one.
+        First frame, and the frame after the last one.
     """
     end_of_video_s = time_s[-1] + np.median(np.diff(time_s)) if len(time_s) > 1 else 0.0
     starts, ends = [np.empty(0)], [np.empty(0)]
-    for first, stop in _whole(time_s) if segments is None else bounds(time_s, segments):
-        from_s, to_s = time_s[first], time_s[stop] if stop < len(time_s) else end_of_video_s
-        spare_s = to_s - from_s - length_s + SAME_TIME_S
+    for first, stop in _whole_video(time_s) if segments is None else bounds(time_s, segments):
+        segment_start_s, segment_end_s = time_s[first], time_s[stop] if stop < len(time_s) else end_of_video_s
+        spare_s = segment_end_s - segment_start_s - length_s + SAME_TIME_S
         if spare_s >= 0.0:
-            starts.append(from_s + np.arange(int(spare_s // hop_s) + 1) * float(hop_s))
+            starts.append(segment_start_s + np.arange(int(spare_s // hop_s) + 1) * float(hop_s))
             ends.append(starts[-1] + length_s)
-        elif min_length_s is not None and to_s - from_s + SAME_TIME_S >= min_length_s:
-            starts.append(np.array([from_s]))
-            ends.append(np.array([to_s]))
+        elif min_length_s is not None and segment_end_s - segment_start_s + SAME_TIME_S >= min_length_s:
+            starts.append(np.array([segment_start_s]))
+            ends.append(np.array([segment_end_s]))
     start_s, end_s = np.concatenate(starts), np.concatenate(ends)
     start_frame, end_frame = (np.searchsorted(time_s, edges_s - SAME_TIME_S) for edges_s in (start_s, end_s))
     return start_s, end_s, start_frame, end_frame
@@ -69,60 +70,60 @@ def cut_clips(
     scores_of=None,
     min_length_s=None,
 ):
-    """Cut a video into clips and decide which enter the dataset.
+    """Cut a video into clips and decide which ones enter the dataset.
 
-    The default length, hop and least visibility are PianoMotion10M's (Gan et al., ICLR 2025). Windows go by presentation time, so
-    a clip of a video with a variable frame rate is as long as any other.
+    The default length, hop and minimum visibility are those of PianoMotion10M (Gan et al., ICLR 2025). Windows are in presentation
+    time, so the clips of a video with a variable frame rate have the same length.
 
     Parameters
     ----------
     motion : dict of str to array (frame, hand, ...)
-        `time_s` (s) and `state` of `handroll.tables.MOTION`, by frame; other columns are not used.
+        `time_s` (s) and `state` of `handroll.tables.MOTION`, by frame; other columns are ignored.
     subject, video : str
     length_s, hop_s : float
-        Length of a clip and distance of their starts.
+        Length of a clip and distance between the starts of clips.
     min_visibility : float in [0, 1]
         A clip with a smaller share of frames x hands that are observed or interpolated is rejected.
     min_key_press_f1 : float in [0, 1]
-        A clip of at least `MIN_NOTES` notes whose motion agrees with them less is rejected; one without a known F1 is not.
+        A clip of at least `MIN_NOTES` notes with a lower key press F1 is rejected; an unknown F1 is no reason.
     segments : sequence of (start_s, end_s), optional
-        The playable parts of the video (s); no window leaves one. The whole video where None.
+        The usable segments of the video (s); each clip is inside of one. Default: the whole video is one segment.
     video_reasons : sequence of Reason or str
-        Why the video as a whole does not enter the dataset; every window is then listed and rejected for these first.
+        Reasons for the rejection of the whole video: they reject every window, before its own reasons.
     audio_path : path, optional
-        The video's audio; a window in which it is silent, or over, is rejected.
+        The video's audio; a window without audio, or with silent audio, is rejected.
     audio_delay_s : float
-        How much later than the picture the audio comes: the audio of a window starts this much later in the file.
+        Delay of the audio relative to the frames, s: the audio of a window starts this much later in the file.
     note_onset_s : array (note,), optional
-        Onsets on the picture's clock, since the video's first frame; a window without one is rejected.
+        Onsets in video time, s since the first frame; a window without an onset is rejected.
     scores_of : callable (start_s, end_s) -> dict, optional
-        Gives a window's `tables.KEY_PRESS_SCORES`; all NaN where None.
+        Returns the `tables.KEY_PRESS_SCORES` of a window. Default: all scores are NaN.
     min_length_s : float, optional
-        A segment shorter than a clip gives one shorter clip where it is at least this long. None: it gives none.
+        A segment shorter than a clip gives one shorter clip if it is at least this long. Default: it gives none.
 
     Returns
     -------
     dict of str to array (window,)
-        `handroll.tables.CLIPS`; no rows where every segment is too short for a clip, or there are no frames.
+        `handroll.tables.CLIPS`; no rows without frames, or if every segment is too short.
     """
     time_s, visible = motion["time_s"][:, 0], motion["state"] > State.HIDDEN
     start_s, end_s, start_frame, end_frame = clip_windows(time_s, length_s, hop_s, segments, min_length_s)
     visibility = np.array([visible[a:b].sum() / max((b - a) * len(HANDS), 1) for a, b in zip(start_frame, end_frame, strict=True)])
-    scores = _scores(scores_of, start_s, end_s)
+    scores = _key_press_scores(scores_of, start_s, end_s)
     onset_s = np.empty(0) if note_onset_s is None else note_onset_s
-    struck = [np.sum((onset_s >= start) & (onset_s < end)) for start, end in zip(start_s, end_s, strict=True)]
+    n_notes = [np.sum((onset_s >= start) & (onset_s < end)) for start, end in zip(start_s, end_s, strict=True)]
     reasons = []
     for k in range(len(start_s)):
-        why = list(video_reasons)
+        clip_reasons = list(video_reasons)
         if visibility[k] < min_visibility:
-            why.append(Reason.CLIP_HANDS_HIDDEN)
+            clip_reasons.append(Reason.CLIP_HANDS_HIDDEN)
         if audio_path is not None and _peak(audio_path, start_s[k] + audio_delay_s, end_s[k] + audio_delay_s) < SILENT_PEAK:
-            why.append(Reason.CLIP_NO_SOUND)
-        if note_onset_s is not None and not struck[k]:
-            why.append(Reason.CLIP_NO_NOTES)
-        if scores["key_press_f1"][k] < min_key_press_f1 and struck[k] >= MIN_NOTES:
-            why.append(Reason.CLIP_MOTION_OFF_NOTES)
-        reasons.append(join_reasons(why))
+            clip_reasons.append(Reason.CLIP_NO_SOUND)
+        if note_onset_s is not None and not n_notes[k]:
+            clip_reasons.append(Reason.CLIP_NO_NOTES)
+        if scores["key_press_f1"][k] < min_key_press_f1 and n_notes[k] >= MIN_NOTES:
+            clip_reasons.append(Reason.CLIP_MOTION_OFF_NOTES)
+        reasons.append(join_reasons(clip_reasons))
     columns = {
         "subject": [subject] * len(start_s),
         "video": [video] * len(start_s),
@@ -139,19 +140,19 @@ def cut_clips(
     return {name: np.asarray(columns[name], dtype=blank.dtype) for name, blank in CLIPS.empty().items()}
 
 
-def _whole(time_s):
-    """The whole video as one piece; none where it has no frames."""
+def _whole_video(time_s):
+    """Return the whole video as one range of frames; none without frames."""
     return [(0, len(time_s))] if len(time_s) else []
 
 
-def _scores(scores_of, start_s, end_s):
-    """Columns of `KEY_PRESS_SCORES` for each window."""
+def _key_press_scores(scores_of, start_s, end_s):
+    """Return the columns of `KEY_PRESS_SCORES` of all windows."""
     rows = [scores_of(*window) if scores_of else {} for window in zip(start_s, end_s, strict=True)]
     return {column.name: [row.get(column.name, np.nan) for row in rows] for column in KEY_PRESS_SCORES}
 
 
 def _peak(audio_path, start_s, end_s):
-    """Greatest absolute sample (full scale 1) of [start_s, end_s); 0 before and after the audio."""
+    """Return the maximum absolute sample (full scale 1) of [start_s, end_s); 0 before and after the audio."""
     with soundfile.SoundFile(audio_path) as source:
         first, stop = (int(np.clip(round(edge_s * source.samplerate), 0, source.frames)) for edge_s in (start_s, end_s))
         source.seek(first)

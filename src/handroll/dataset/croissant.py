@@ -1,4 +1,4 @@
-"""The dataset in Croissant 1.1 (docs.mlcommons.org/croissant): JSON-LD that search engines and loaders read."""
+"""The Croissant 1.1 description of a dataset (docs.mlcommons.org/croissant): JSON-LD for search engines and loaders."""
 
 import pyarrow as pa
 
@@ -25,20 +25,20 @@ CONTEXT = {
     "examples": {"@id": "cr:examples", "@type": "@json"},
     **{term: f"cr:{term}" for term in _CROISSANT_TERMS},
 }
-"""The JSON-LD context that the specification gives."""
+"""The JSON-LD context of the specification."""
 
 
 def croissant(name, statistics, manifest):
-    """The Croissant description of a dataset folder: its shards with checksums, and the columns of `handroll.tables.SHARD`.
+    """Return the Croissant description of a dataset folder: its shards with checksums, and the columns of `handroll.tables.SHARD`.
 
     Parameters
     ----------
     name : str
         Title.
     statistics : dict
-        As `statistics.describe` returns.
+        As returned by `statistics.describe`.
     manifest : dict
-        As `shards.write_shards` returns.
+        As returned by `shards.write_shards`.
 
     Returns
     -------
@@ -51,14 +51,14 @@ def croissant(name, statistics, manifest):
         "@type": "sc:Dataset",
         "name": name,
         "description": (
-            f"3D motion of both hands of people playing the piano, with notes, pedal and sound: {totals['clips']} clips of "
+            f"3D motion of both hands of people playing the piano, with notes, pedal and audio: {totals['clips']} clips of "
             f"{totals['videos_in_dataset']} videos, estimated from the videos without manual labels."
         ),
         "conformsTo": ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"],
-        "license": f"https://spdx.org/licenses/{spdx}.html" if spdx else "The recordings have licences of their own: see README.md.",
-        "rai:dataCollection": "Hands are found in videos, poses fitted to them and the sound transcribed, all automatically.",
+        "license": f"https://spdx.org/licenses/{spdx}.html" if spdx else "The recordings have their own licences: see README.md.",
+        "rai:dataCollection": "Hands are detected in videos, poses are fitted to them and the audio is transcribed, all automatically.",
         "rai:dataLimitations": "Estimates, not motion capture; depth is metric only where the focal length is known. See README.md.",
-        "rai:personalSensitiveInformation": "The performers as the sheet of videos names them, the motion of their hands, their sound.",
+        "rai:personalSensitiveInformation": "Names of the performers in the sheet of videos, the motion of their hands, their audio.",
         "distribution": [*map(_file_object, manifest["shards"]), _FILE_SET],
         "recordSet": [
             {
@@ -77,7 +77,7 @@ _FILE_SET = {
     "@type": "cr:FileSet",
     "@id": "shards",
     "name": "shards",
-    "description": "All shards; the name begins with the split.",
+    "description": "All shards; their names begin with the split.",
     "encodingFormat": "application/x-parquet",
     "includes": "*-*.parquet",
 }
@@ -96,14 +96,14 @@ def _file_object(shard):
 
 
 def _column_field(column):
-    """A column of the shards as a Croissant field."""
+    """Return a column of the shards as a Croissant field."""
     unit = f" ({column.unit})" if column.unit else ""
     shape = [-1 if length is None else length for _, length in column.axes]
     return _field(f"clips/{column.name}", column.dtype, (column.name,), shape, column.description + unit)
 
 
 def _field(name, dtype, path, shape=(), description=""):
-    """A field of a type; lists are arrays, structs have sub-fields, found by their path in the column."""
+    """Return a field of an Arrow type. Lists are arrays; structs have sub-fields, with their path in the column."""
     if pa.types.is_list(dtype):
         dtype, shape = dtype.value_type, (-1,)
     field = {"@type": "cr:Field", "@id": name, "name": name}
@@ -121,7 +121,7 @@ def _field(name, dtype, path, shape=(), description=""):
 
 
 def _data_type(dtype):
-    """The Croissant name of a scalar Arrow type."""
+    """Return the Croissant name of a scalar Arrow type."""
     if dtype == pa.string():
         return "sc:Text"
     if dtype == pa.binary():

@@ -1,22 +1,19 @@
-"""Pictures of a dataset's notes: how often each key is struck, and how hard."""
+"""Plots of the notes of a dataset: how often each key is struck, and with which velocity."""
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from handroll.dataset.statistics import HIGHEST_PITCH, LOWEST_PITCH
+from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH, N_KEYS, is_black
 from handroll.provenance import atomic_path
 
-BLACK_KEYS = (1, 3, 6, 8, 10)
-"""Pitch classes of the black keys, from C."""
-
-_INK, _SOFT, _WHITE_KEY, _BLACK_KEY, _ACCENT = "#22262b", "#8a9199", "#7fa3c7", "#22405e", "#b5523b"
+_INK, _GREY, _WHITE_KEY, _BLACK_KEY, _ACCENT = "#22262b", "#8a9199", "#7fa3c7", "#22405e", "#b5523b"
 _STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "text.color": _INK,
-    "axes.edgecolor": _SOFT,
+    "axes.edgecolor": _GREY,
     "axes.labelcolor": _INK,
     "axes.titlelocation": "left",
     "axes.titlesize": 12,
@@ -27,8 +24,8 @@ _STYLE = {
     "axes.grid.axis": "y",
     "axes.axisbelow": True,
     "grid.color": "#e4e7ea",
-    "xtick.color": _SOFT,
-    "ytick.color": _SOFT,
+    "xtick.color": _GREY,
+    "ytick.color": _GREY,
     "xtick.labelcolor": _INK,
     "ytick.labelcolor": _INK,
     "legend.frameon": False,
@@ -36,7 +33,7 @@ _STYLE = {
 
 
 def plot_keys(path, counts):
-    """Draw how many notes each of the 88 keys has, as PNG.
+    """Plot the number of notes of each of the 88 keys, as PNG.
 
     Parameters
     ----------
@@ -45,7 +42,7 @@ def plot_keys(path, counts):
         Notes of each key, from A0 (MIDI pitch 21) to C8 (108).
     """
     pitches = np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1)
-    black = np.isin(pitches % 12, BLACK_KEYS)
+    black = is_black(np.arange(N_KEYS))
     counts = np.asarray(counts)
     with matplotlib.rc_context(_STYLE):
         figure, axes = _figure()
@@ -61,7 +58,7 @@ def plot_keys(path, counts):
 
 
 def plot_velocities(path, counts):
-    """Draw how many notes have each MIDI velocity, with the median, as PNG.
+    """Plot the number of notes of each MIDI velocity, with the median, as PNG.
 
     Parameters
     ----------
@@ -108,6 +105,6 @@ def _finish(axes, title):
 
 
 def _save(figure, path):
-    """Write a figure; without the name and version of the library that drew it, so that the bytes hang on the picture alone."""
+    """Write a figure without the name and version of matplotlib, so that the bytes depend only on the plot."""
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})

@@ -1,6 +1,6 @@
-"""Packs accepted clips into Parquet shards, one row a clip, and reads back what statistics and card need.
+"""Write accepted clips as Parquet shards, one row per clip, and read them back.
 
-Memory stays within one row group and one video. The same input gives the same bytes.
+Memory is limited to one row group and one video. The same input gives the same bytes.
 """
 
 import io
@@ -24,15 +24,15 @@ from handroll.provenance import atomic_path, file_sha256, half_written
 from handroll.tables import KEY_PRESS_SCORES, SCHEMA_VERSION, SHARD, SchemaError, from_arrow, to_arrow, write_json
 
 MANIFEST = "shards.json"
-"""Name of the list of shards; written last, so a folder with it is complete."""
+"""Name of the list of shards. It is written last, so a folder that contains it is complete."""
 
 TARGET_BYTES = 128 * 1024**2
-"""Default size at which a shard is closed: small enough for the Hugging Face viewer, large enough to list by the hundred."""
+"""Default size of a shard: small enough for the Hugging Face viewer, large enough for a dataset of at most some hundred shards."""
 
 _SHARD_NAME = re.compile(rf"({'|'.join(SPLITS)})-\d{{5}}\.parquet")
-# Dictionaries pay only where a value repeats; the motion shrinks by 40 % when its bytes are stored plane by plane.
+# Dictionary encoding is useful only for repeated values. Byte stream split makes the motion 40 % smaller.
 _DICTIONARY = [c.name for c in SHARD.columns if c.dtype == pa.string()]
-_BYTE_PLANES = [c.name + ".list.element" * (1 + bool(c.shape)) for c in SHARD.columns if c.varies and pa.types.is_floating(c.dtype)]
+_BYTE_STREAM_SPLIT = [c.name + ".list.element" * (1 + bool(c.shape)) for c in SHARD.columns if c.varies and pa.types.is_floating(c.dtype)]
 _FRAME_COLUMNS = ("state", "rotation_rad", "translation_m", "joints_m", "joints_keyboard_mm", "residual_px")
 _VIDEO_COLUMNS = ("betas", "bone_scale")
 _SCORES = tuple(column.name for column in KEY_PRESS_SCORES)
@@ -41,27 +41,27 @@ _UNKNOWN = Extrinsics(np.full(3, np.nan), np.full(3, np.nan))
 
 @dataclass(frozen=True)
 class VideoRecord:
-    """What the shards need of a video.
+    """Everything about a video that its clips in the shards contain.
 
     Attributes
     ----------
     motion : dict of str to array (frame, hand, ...)
         `handroll.tables.MOTION`, by frame.
     notes, pedal : dict of str to array (rows,)
-        `FINGERED_NOTES` and `PEDAL`, on the picture's clock: seconds since the video's first frame.
+        `FINGERED_NOTES` and `PEDAL`, in video time: seconds since the video's first frame.
     audio_delay_s : float
-        How much later than the picture the audio comes: a clip's audio starts this much later in its file.
+        Delay of the audio relative to the frames, s: the audio of a clip starts this much later in its file.
     audio_path : path or None
-        Audio file whose sample 0 is the video's first frame, but for that delay; None where the video has none.
+        Audio file whose sample 0 belongs to the video's first frame, apart from the delay; None without audio.
     camera : Camera
     extrinsics : Extrinsics or None
-        Where it is over the keys; None where no keyboard is registered.
+        Pose of the camera relative to the keyboard; None without a registered keyboard.
     fps : float
         Mean frame rate.
     detector, pose_engine, transcriber : str
-        What made the detections, the pose and the notes, with its version.
+        Sources of the detections, the pose and the notes, with their versions.
     permission, licence, source, source_sha256 : str
-        As the columns of `SHARD`.
+        Columns of `SHARD`.
     provenance : dict
         Versions and settings, JSON values.
     """
@@ -87,35 +87,36 @@ class VideoRecord:
 def write_shards(clips, splits, open_video, out_dir, target_bytes=TARGET_BYTES, row_group_rows=8, metadata=None, left_out=None):
     """Write the accepted clips as `{split}-NNNNN.parquet` (`handroll.tables.SHARD`) and their list as `shards.json`.
 
-    Every split gets at least one shard, without rows where it has no clips. Shards of an earlier run are removed.
+    Every split gets at least one shard, without rows if it has no clips. Shards of an earlier run are removed.
 
     Parameters
     ----------
     clips : dict of str to array (windows,)
-        `CLIPS` of all videos, in any order; rejected windows are passed over.
+        `CLIPS` of all videos, in any order; rejected windows are ignored.
     splits : dict of str to array (videos,)
-        `SPLITS`; holds every video of an accepted clip.
+        `SPLITS`, with every video of an accepted clip.
     open_video : callable (subject, video) -> VideoRecord
-        Called once for each video with an accepted clip.
+        Called once per video with an accepted clip.
     out_dir : path
     target_bytes : int
-        A shard is closed by the first row group that reaches this size.
+        A shard ends with the row group that reaches this size.
     row_group_rows : int
-        Clips a row group: what a reader holds at least.
+        Clips per row group, the minimum that a reader loads.
     metadata : dict of str to str, optional
         Stored in every shard.
     left_out : dict, optional
-        What was left out before, as `handroll.dataset.rights.withhold` counts it.
+        Counts of unpublished clips, from `handroll.dataset.rights.withhold`.
 
     Returns
     -------
     dict
-        `{"schema_version", "shards": [{"name", "split", "rows", "bytes", "sha256"}], "left_out"}`, as in `shards.json`.
+        The manifest, also written as `shards.json`: `{"schema_version", "shards": [{"name", "split", "rows", "bytes", "sha256"}],
+        "left_out"}`.
 
     Raises
     ------
     ValueError
-        An accepted clip's video has no split.
+        The video of an accepted clip has no split.
     """
     split_of = dict(zip(zip(splits["subject"], splits["video"], strict=True), splits["split"], strict=True))
     windows = defaultdict(lambda: defaultdict(list))
@@ -129,19 +130,19 @@ def write_shards(clips, splits, open_video, out_dir, target_bytes=TARGET_BYTES, 
 
 
 def write_rows(rows, out_dir, target_bytes=TARGET_BYTES, row_group_rows=8, metadata=None, left_out=None):
-    """Write rows as shards, of whatever they were made. Memory stays within one row group.
+    """Write rows as shards. Memory is limited to one row group.
 
     Parameters
     ----------
     rows : dict of split to iterable of dict
-        Rows of `handroll.tables.SHARD`, by subject, video and clip; asked for one after the other.
+        Rows of `handroll.tables.SHARD`, sorted by subject, video and clip; consumed one by one.
     out_dir, target_bytes, row_group_rows, metadata, left_out
-        As of `write_shards`, which this is the writing half of.
+        As for `write_shards`.
 
     Returns
     -------
     dict
-        As `write_shards`.
+        The manifest, as for `write_shards`.
     """
     out_dir = Path(out_dir)
     clear_shards(out_dir, MANIFEST)
@@ -154,14 +155,14 @@ def write_rows(rows, out_dir, target_bytes=TARGET_BYTES, row_group_rows=8, metad
 
 
 def clear_shards(folder, manifest):
-    """Make a folder for files a shard: with fewer shards than before, none of an earlier run may stay.
+    """Remove all shards of an earlier run from a folder; a run with fewer shards would leave some of them.
 
     Parameters
     ----------
     folder : path
-        Made where it is missing.
+        Created if it is missing.
     manifest : str
-        Name of the list of its files, which is removed first: what is left without it is not complete.
+        Name of the list of its files, which is removed first: a folder without it is incomplete.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -170,12 +171,12 @@ def clear_shards(folder, manifest):
 
 
 def read_rows(folder):
-    """The rows of a folder of shards, in the order of its manifest. Memory stays within one row group.
+    """Read the rows of a folder of shards, in the order of its manifest. Memory is limited to one row group.
 
     Parameters
     ----------
     folder : path
-        As `write_rows` leaves it.
+        Written by `write_rows`.
 
     Yields
     ------
@@ -185,7 +186,7 @@ def read_rows(folder):
     Raises
     ------
     SchemaError
-        The manifest names something else than a shard, or a shard has other columns.
+        The manifest contains another name than those of shards, or a shard has other columns.
     """
     folder = Path(folder)
     for shard in json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["shards"]:
@@ -199,7 +200,7 @@ def read_rows(folder):
 
 
 def _clip_rows(clips, windows, split, open_video):
-    """Rows of `SHARD` as dicts, by subject, video and clip; `windows`: (subject, video) to rows of `clips`."""
+    """Yield rows of `SHARD` as dicts, sorted by subject, video and clip; `windows` maps (subject, video) to rows of `clips`."""
     for subject, video in sorted(windows):
         record = open_video(subject, video)
         for row in sorted(windows[subject, video], key=lambda row: clips["clip"][row]):
@@ -207,9 +208,9 @@ def _clip_rows(clips, windows, split, open_video):
 
 
 def _write_split(out_dir, split, rows, target_bytes, row_group_rows, metadata):
-    """Write the shards of a split; their entries in the manifest."""
+    """Write the shards of a split and return their entries of the manifest."""
     schema = to_arrow(SHARD, SHARD.empty(), metadata).schema
-    options = {"compression": "zstd", "use_dictionary": _DICTIONARY, "use_byte_stream_split": _BYTE_PLANES}
+    options = {"compression": "zstd", "use_dictionary": _DICTIONARY, "use_byte_stream_split": _BYTE_STREAM_SPLIT}
     groups = iter(lambda: list(islice(rows, row_group_rows)), [])
     group, shards = next(groups, []), []
     while group or not shards:
@@ -226,7 +227,7 @@ def _write_split(out_dir, split, rows, target_bytes, row_group_rows, metadata):
 
 
 def clip_row(clip, split, record):
-    """A clip as a row of `handroll.tables.SHARD`.
+    """Return a clip as a row of `handroll.tables.SHARD`.
 
     Parameters
     ----------
@@ -238,8 +239,8 @@ def clip_row(clip, split, record):
     Returns
     -------
     dict of str to value
-        Frame columns are arrays (frame, ...) of the window, NaN where the hand is hidden; times are seconds since the clip's
-        start. Notes: those struck within the clip. Pedal: presses that overlap it. `audio`: see `cut_flac`.
+        Frame columns are arrays (frame, ...) of the window, NaN for hidden hands; times are seconds since the start of the clip.
+        Notes and pedal: see `cut_music`. Audio: see `cut_flac`.
     """
     start_s, end_s = float(clip["start_s"]), float(clip["end_s"])
     frames = slice(int(clip["start_frame"]), int(clip["end_frame"]))
@@ -257,9 +258,9 @@ def clip_row(clip, split, record):
         row["audio"] = {"bytes": cut_flac(record.audio_path, start_s + record.audio_delay_s, end_s + record.audio_delay_s), "path": name}
     camera = record.camera
     row |= {name: getattr(camera, name) for name in ("width_px", "height_px", "focal_px", "focal_source", "centre_px", "k1")}
-    place = record.extrinsics or _UNKNOWN
-    row |= {"keyboard_rotation_rad": place.rotation_rad, "keyboard_translation_mm": place.translation_mm}
-    # Audio and notes are on the picture's clock already.
+    extrinsics = record.extrinsics or _UNKNOWN
+    row |= {"keyboard_rotation_rad": extrinsics.rotation_rad, "keyboard_translation_mm": extrinsics.translation_mm}
+    # `cut_flac` has removed the delay from the audio; the notes are in video time.
     row["audio_delay_s"] = 0.0
     row |= {"detector": record.detector, "pose_engine": record.pose_engine, "transcriber": record.transcriber}
     row |= {"permission": record.permission, "licence": record.licence, "source": record.source, "source_sha256": record.source_sha256}
@@ -267,18 +268,18 @@ def clip_row(clip, split, record):
     return row
 
 
-def _constant(values, what, clip):
-    """The value (...) that a column (frame, ...) has in all frames that are not NaN; NaN where there is none."""
+def _constant(values, name, clip):
+    """Return the value (...) of a column (frame, ...) in all frames that are not NaN; NaN if there is none."""
     known = values[np.isfinite(values).reshape(len(values), -1).all(axis=1)]
     if not len(known):
         return np.full(values.shape[1:], np.nan, dtype=values.dtype)
     if not np.array_equal(known, np.broadcast_to(known[0], known.shape)):
-        raise ValueError(f"{clip['subject']}/{clip['video']}: {what} changes within the video, expected one value; fit the pose again")
+        raise ValueError(f"{clip['subject']}/{clip['video']}: {name} changes within the video, expected one value; fit the pose again")
     return known[0].copy()
 
 
 def cut_music(notes, pedal, start_s, end_s):
-    """Notes and pedal of [start_s, end_s), as the columns of a row.
+    """Return the notes and the pedal of [start_s, end_s), as columns of a row.
 
     Parameters
     ----------
@@ -289,7 +290,8 @@ def cut_music(notes, pedal, start_s, end_s):
     Returns
     -------
     dict
-        `notes`: those struck within; `pedal`: presses that overlap, not cut. Lists of dicts, seconds since `start_s`.
+        `notes`: notes with an onset in the interval; `pedal`: presses that overlap it, unshortened. Lists of dicts, seconds since
+        `start_s`.
     """
     struck = (notes["onset_s"] >= start_s) & (notes["onset_s"] < end_s)
     held = (pedal["offset_s"] > start_s) & (pedal["onset_s"] < end_s)
@@ -297,30 +299,30 @@ def cut_music(notes, pedal, start_s, end_s):
 
 
 def _structs(table, chosen, start_s):
-    """Chosen rows of a table as dicts; columns in seconds are shifted to the clip's start."""
+    """Return chosen rows of a table as dicts, with times relative to the start of the clip."""
     columns = {name: values[chosen] - start_s if name.endswith("_s") else values[chosen] for name, values in table.items()}
     return [dict(zip(columns, row, strict=True)) for row in zip(*(values.tolist() for values in columns.values()), strict=True)]
 
 
 def cut_flac(path, start_s, end_s):
-    """The sound of [start_s, end_s) as the bytes of a mono FLAC file, rate and sample width as in the source.
+    """Return the audio of [start_s, end_s) as the bytes of a mono FLAC file, with the rate and sample width of the source.
 
-    Channels are averaged; mono samples are kept bit by bit. Silence fills up before sample 0 and after the last one, so that
-    the length is round((end_s - start_s) * rate) samples.
+    Channels are averaged; mono samples stay bit-identical. Silence is added before sample 0 and after the last one, so that the
+    length is round((end_s - start_s) * rate) samples.
 
     Parameters
     ----------
-    path : sound file (FLAC)
+    path : path of a FLAC file
     start_s, end_s : float
         Seconds since sample 0.
     """
     with soundfile.SoundFile(path) as source:
         length = round((end_s - start_s) * source.samplerate)
         first = round(start_s * source.samplerate)
-        early = min(max(-first, 0), length)
+        padding = min(max(-first, 0), length)
         source.seek(min(max(first, 0), source.frames))
-        samples = source.read(length - early, dtype="int32", always_2d=True, fill_value=0)
-        samples = np.concatenate([np.zeros((early, samples.shape[1]), dtype=np.int32), samples])
+        samples = source.read(length - padding, dtype="int32", always_2d=True, fill_value=0)
+        samples = np.concatenate([np.zeros((padding, samples.shape[1]), dtype=np.int32), samples])
         mono = samples[:, 0] if samples.shape[1] == 1 else np.floor(samples.mean(axis=1, dtype=np.float64)).astype(np.int32)
         target = io.BytesIO()
         soundfile.write(target, mono, source.samplerate, format="FLAC", subtype=source.subtype)
@@ -328,30 +330,31 @@ def cut_flac(path, start_s, end_s):
 
 
 def read_audio(audio, rate_hz, delay_s=0.0):
-    """The sound of a clip.
+    """Decode the audio of a clip.
 
     Parameters
     ----------
     audio : dict or None
         The column `audio` of `SHARD`: bytes and path.
     rate_hz : int
-        The sound is resampled to it.
+        Sampling rate of the result.
     delay_s : float
-        How much later than the motion it comes: so much of it is left out, and silence stands at the end.
+        Delay of the audio relative to the motion, s: this much is removed at the start, and silence is added at the end.
 
     Returns
     -------
-    array (sample,), float32, mono; sample 0 is at the clip's first frame
+    float32 array (sample,)
+        Mono; sample 0 is at the clip's first frame.
 
     Raises
     ------
     ValueError
-        The clip has no sound.
+        The clip has no audio.
     """
     import soxr
 
     if audio is None:
-        raise ValueError("expected a clip with sound, found none; take features of the notes, or leave out such clips")
+        raise ValueError("expected a clip with audio, found none; use features of the notes, or exclude such clips")
     samples, rate = soundfile.read(io.BytesIO(audio["bytes"]), dtype="float32", always_2d=True)
     mono = samples.mean(axis=1)
     shift = round(delay_s * rate)
@@ -362,26 +365,26 @@ def read_audio(audio, rate_hz, delay_s=0.0):
 
 
 def survey_shards(folder, manifest):
-    """Count what the shards of a folder hold, reading only the columns that it takes.
+    """Count the notes and sources in the shards of a folder.
 
-    Clips of a video overlap; a note struck in two of them counts once.
+    Clips of a video overlap; a note in two of them counts once.
 
     Parameters
     ----------
     folder : path
     manifest : dict
-        As `write_shards` returns.
+        As returned by `write_shards`.
 
     Returns
     -------
     dict
-        `pitch`: array (128,), notes of each MIDI pitch; `velocity`: array (128,), notes of each MIDI velocity; `values`: for
-        each of detector, pose_engine, transcriber, focal_source, permission and licence, the clips of each value.
+        `pitch`: array (128,), number of notes of each MIDI pitch; `velocity`: array (128,), number of notes of each MIDI velocity;
+        `values`: for each of detector, pose_engine, transcriber, focal_source, permission and licence, the number of clips by value.
     """
     names = ("detector", "pose_engine", "transcriber", "focal_source", "permission", "licence")
     pitch, velocity = np.zeros(128, dtype=np.int64), np.zeros(128, dtype=np.int64)
     values = {name: Counter() for name in names}
-    counted_to_s = {}
+    counted_until_s = {}
     for shard in manifest["shards"]:
         with pq.ParquetFile(Path(folder) / shard["name"]) as file:
             for batch in file.iter_batches(batch_size=1024, columns=["subject", "video", "start_s", "end_s", "notes", *names]):
@@ -389,8 +392,8 @@ def survey_shards(folder, manifest):
                     values[name].update(batch[name].to_pylist())
                 overlap_s = []
                 for subject, video, start_s, end_s in zip(*(batch[i].to_pylist() for i in range(4)), strict=True):
-                    overlap_s.append(counted_to_s.get((subject, video), 0.0) - start_s)
-                    counted_to_s[subject, video] = end_s
+                    overlap_s.append(counted_until_s.get((subject, video), 0.0) - start_s)
+                    counted_until_s[subject, video] = end_s
                 notes, row = batch["notes"].flatten(), pc.list_parent_indices(batch["notes"]).to_numpy()
                 new = notes.field("onset_s").to_numpy() >= np.array(overlap_s)[row]
                 pitch += np.bincount(notes.field("pitch").to_numpy()[new], minlength=128)

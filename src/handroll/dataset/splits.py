@@ -1,81 +1,66 @@
-"""Which video goes to train, valid or test: by a hash of its name, so that adding a video moves no other."""
+"""Splits: assign each video to train, valid or test by a hash of its name, so that a new video moves no other."""
 
 import hashlib
+from collections import Counter
 
 import numpy as np
 
 SPLITS = ("train", "valid", "test")
-"""Order of the splits, in files and tables."""
+"""The splits, in the order of files and tables."""
 
 
-def split_videos(videos, ratios, seed, by="video"):
-    """Deal videos to the splits; all clips of a video share its split.
+def split_videos(videos, ratios, seed):
+    """Assign videos to splits; all clips of a video are in its split.
 
-    A number in [0, 1) is drawn from SHA-256 of the seed and the names and compared with the running sum of the ratios. It
-    hangs on nothing else: neither on the order of the videos nor on which others there are.
+    SHA-256 of the seed and the names gives a number in [0, 1), which is compared with the cumulative ratios. It depends neither on
+    the order of the videos nor on other videos.
 
     Parameters
     ----------
     videos : sequence of (subject, video, pinned)
-        `pinned` is a split, or None where the hash decides.
+        `pinned` is a split, or None if the hash decides.
     ratios : dict of split to float >= 0
-        Relative to their sum; a split left out gets nothing but pinned videos.
+        Relative to their sum; a split without a ratio gets only pinned videos.
     seed : int
-        Another seed deals anew.
-    by : {"video", "subject"}
-        Deal each video by itself, or all videos of a subject together. Then a pin holds for the whole subject.
+        Another seed gives another assignment.
 
     Returns
     -------
     dict of str to array (videos,)
-        `handroll.tables.SPLITS`, by subject, then video.
+        `handroll.tables.SPLITS`, sorted by subject, then video.
 
     Raises
     ------
     ValueError
-        A video is listed twice, a split is unknown, the ratios do not add up to more than 0, or, by subject, two videos of
-        one subject are pinned to different splits.
+        A video is listed twice, a split is unknown, or the ratios do not add up to more than 0.
     """
-    if by not in ("video", "subject"):
-        raise ValueError(f"splits by {by!r}: expected video or subject")
     unknown = ({pinned for _, _, pinned in videos if pinned} | set(ratios)) - set(SPLITS)
     if unknown:
         raise ValueError(f"unknown split(s) {', '.join(sorted(unknown))}: expected {', '.join(SPLITS)}")
     if min(ratios.values(), default=0) < 0 or sum(ratios.values()) <= 0:
         raise ValueError(f"split ratios {ratios}: expected shares of at least 0, one of them above 0")
 
-    def key(subject, video):
-        return (subject,) if by == "subject" else (subject, video)
-
     rows = sorted(videos, key=lambda row: row[:2])
-    pins = {}
-    for subject, video, pinned in rows:
-        if pinned and pins.setdefault(key(subject, video), pinned) != pinned:
-            raise ValueError(
-                f"{subject}/{video} is pinned to {pinned}, another row of it to {pins[key(subject, video)]}: "
-                f"a {by} is in one split; correct the sheet"
-            )
     names = [row[:2] for row in rows]
-    twice = sorted({"/".join(name) for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    twice = sorted("/".join(name) for name, count in Counter(names).items() if count > 1)
     if twice:
         raise ValueError(f"listed twice: {', '.join(twice)}")
     return {
         "subject": np.array([subject for subject, _ in names], dtype=object),
         "video": np.array([video for _, video in names], dtype=object),
-        "split": np.array([pins.get(key(*name)) or _drawn(key(*name), ratios, seed) for name in names], dtype=object),
-        "pinned": np.array([key(*name) in pins for name in names], dtype=bool),
+        "split": np.array([pinned or _split_by_hash((subject, video), ratios, seed) for subject, video, pinned in rows], dtype=object),
+        "pinned": np.array([bool(pinned) for _, _, pinned in rows], dtype=bool),
     }
 
 
-def _drawn(names, ratios, seed):
-    """The split that the hash gives."""
-    # Names hold no NUL, so the joined text is the same for no two lists of names.
+def _split_by_hash(names, ratios, seed):
+    # Names contain no NUL, so different lists of names give different texts.
     digest = hashlib.sha256("\0".join((str(seed), *names)).encode()).digest()
-    drawn = int.from_bytes(digest[:8], "big") / 2**64 * sum(ratios.values())
-    reached, chosen = 0.0, None
+    number = int.from_bytes(digest[:8], "big") / 2**64 * sum(ratios.values())
+    total, chosen = 0.0, None
     for split in SPLITS:
         if ratios.get(split, 0):
-            reached, chosen = reached + ratios[split], split
-            if drawn < reached:
+            total, chosen = total + ratios[split], split
+            if number < total:
                 break
     return chosen

@@ -1,14 +1,12 @@
-"""What a dataset holds and what was left out, as plain values: for the card, the report and tables."""
+"""Statistics of a dataset and of what it leaves out, as plain values for the card."""
 
 from collections import Counter, defaultdict
 
 import numpy as np
 
 from handroll.dataset.splits import SPLITS
+from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH
 from handroll.reasons import Reason, split_reasons
-
-LOWEST_PITCH, HIGHEST_PITCH = 21, 108
-"""MIDI pitches of the piano's lowest and highest key, A0 and C8."""
 
 VISIBILITY_QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 1.0)
 
@@ -16,7 +14,7 @@ VISIBILITY_QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 1.0)
 def describe(verdicts, clips, splits, manifest, survey):
     """Count videos, clips, time, notes and reasons.
 
-    Clips of a video overlap. `seconds`, `frames` and `notes` count what lies in two clips once, `clip_seconds` twice.
+    Clips of a video overlap. `seconds`, `frames` and `notes` count what two clips share once, `clip_seconds` twice.
 
     Parameters
     ----------
@@ -28,31 +26,31 @@ def describe(verdicts, clips, splits, manifest, survey):
     splits : dict of str to array (videos,)
         `SPLITS`.
     manifest : dict
-        As `shards.write_shards` returns.
+        As returned by `shards.write_shards`.
     survey : dict
-        As `shards.survey_shards` returns.
+        As returned by `shards.survey_shards`.
 
     Returns
     -------
     dict, JSON values
         `totals` and `subjects` (rows: videos, rejected_videos, videos_in_dataset, clips, rejected_clips, seconds,
         clip_seconds, frames), `splits` (rows: videos, clips, seconds, shards, bytes), `rejections` (`videos`, `clips`:
-        reason to count, commonest first; one may have several), `visibility` (`accepted`, `all`: quantile to share),
-        `notes` (`count`, `pitch`: 88 counts from A0, `velocity`: counts of 1..127), `left_out` (see `rights.withhold`),
-        `made_by` (column to value to clips).
+        reason to count, most frequent first; a video or clip may have several), `visibility` (`accepted`, `all`: quantile to
+        share), `notes` (`count`, `pitch`: 88 counts from A0, `velocity`: counts of 1..127), `left_out` (see `rights.withhold`),
+        `made_by` (column to value to number of clips).
     """
     rows = defaultdict(Counter)
     for verdict in verdicts:
         rows[verdict["subject"]] += Counter(videos=1, rejected_videos=int(not verdict["usable_for_dataset"]))
     split_of = dict(zip(zip(splits["subject"], splits["video"], strict=True), splits["split"], strict=True))
     by_split = {split: Counter(videos=0, clips=0, seconds=0.0) for split in SPLITS}
-    for (subject, video), windows in _of_videos(clips).items():
+    for (subject, video), windows in _rows_by_video(clips).items():
         kept = windows[clips["accepted"][windows]]
         rows[subject] += Counter(clips=len(kept), rejected_clips=len(windows) - len(kept))
         if not len(kept):
             continue
-        seconds = _covered(clips["start_s"][kept], clips["end_s"][kept])
-        frames = _covered(clips["start_frame"][kept], clips["end_frame"][kept])
+        seconds = _union_length(clips["start_s"][kept], clips["end_s"][kept])
+        frames = _union_length(clips["start_frame"][kept], clips["end_frame"][kept])
         clip_seconds = float(np.sum(clips["end_s"][kept] - clips["start_s"][kept]))
         rows[subject] += Counter(videos_in_dataset=1, seconds=seconds, clip_seconds=clip_seconds, frames=int(frames))
         by_split[split_of[subject, video]] += Counter(videos=1, clips=len(kept), seconds=seconds)
@@ -66,8 +64,8 @@ def describe(verdicts, clips, splits, manifest, survey):
         "subjects": subjects,
         "splits": [{"split": split, **{name: by_split[split][name] for name in split_names}} for split in SPLITS],
         "rejections": {
-            "videos": _commonest(Reason(reason) for verdict in verdicts for reason in verdict["reasons"]),
-            "clips": _commonest(reason for cell in clips["reasons"] for reason in split_reasons(cell)),
+            "videos": _most_frequent_first(Reason(reason) for verdict in verdicts for reason in verdict["reasons"]),
+            "clips": _most_frequent_first(reason for cell in clips["reasons"] for reason in split_reasons(cell)),
         },
         "visibility": {
             "accepted": _quantiles(clips["visibility"][clips["accepted"]]),
@@ -83,27 +81,27 @@ def describe(verdicts, clips, splits, manifest, survey):
     }
 
 
-def _of_videos(clips):
-    """(subject, video) to row indices of CLIPS, by name, in the order of their windows."""
+def _rows_by_video(clips):
+    """Return (subject, video) to row indices of CLIPS, sorted by name, in the order of their windows."""
     found = defaultdict(list)
     for row in np.lexsort((clips["clip"],)):
         found[clips["subject"][row], clips["video"][row]].append(row)
     return {name: np.array(found[name]) for name in sorted(found)}
 
 
-def _covered(starts, ends):
-    """Length of the union of the intervals [start, end), given by rising starts."""
-    reached = np.maximum.accumulate(np.concatenate([starts[:1], ends[:-1]]))
-    return float(np.sum(np.maximum(ends - np.maximum(starts, reached), 0)))
+def _union_length(starts, ends):
+    """Return the length of the union of intervals [start, end), sorted by their starts."""
+    previous_end = np.maximum.accumulate(np.concatenate([starts[:1], ends[:-1]]))
+    return float(np.sum(np.maximum(ends - np.maximum(starts, previous_end), 0)))
 
 
-def _commonest(reasons):
+def _most_frequent_first(reasons):
     counts = Counter(str(reason) for reason in reasons)
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _quantiles(values):
-    """Quantiles of an array, rounded to 4 places; empty where there are no values."""
+    """Return the quantiles of an array, rounded to 4 digits; empty without values."""
     if not len(values):
         return {}
     return {f"{q:g}": round(float(v), 4) for q, v in zip(VISIBILITY_QUANTILES, np.quantile(values, VISIBILITY_QUANTILES), strict=True)}

@@ -1,13 +1,25 @@
-"""A page of all videos with thumbnails, verdicts and scores beside thresholds, so that a person can check the machine quickly."""
+"""The gallery: a page of all videos with thumbnails, verdicts and scores next to thresholds, to review the automatic verdicts."""
 
-import re
-from html import escape
-from urllib.parse import quote
+import jinja2
 
 from handroll.reasons import Reason
+from handroll.screening.criteria import CRITERIA
 from handroll.screening.verdict import KINDS, kind_of
 
-_STYLE = """
+_PAGE = """\
+{% macro scores(criteria) %}
+{% if criteria %}
+<dl>
+{% for criterion in criteria %}
+<div{% if not criterion.passed %} class="failed" title="expected: {{ meanings[criterion.criterion] }}"{% endif %}>
+<dt>{{ criterion.criterion }}</dt><dd>{{ listed(criterion.scores) }} <i>({{ listed(criterion.thresholds) }})</i></dd></div>
+{% endfor %}
+</dl>
+{% endif %}
+{% endmacro %}
+<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Screened videos</title>
+<style>
 :root { color-scheme: dark; }
 body { margin: 0 auto; max-width: 1180px; padding: 20px; font: 15px/1.45 system-ui, sans-serif; background: #0e1117; color: #f0f2f5; }
 h1 { font-size: 22px; margin: 0 0 4px; } p { color: #969ca6; margin: 4px 0 14px; }
@@ -24,96 +36,104 @@ dl { display: flex; flex-wrap: wrap; gap: 6px 8px; margin: 8px 0 0; }
 dl div { background: #1f2632; border-radius: 5px; padding: 3px 9px; font-size: 13px; } dl div.failed { background: #4a2228; }
 dt { display: inline; color: #969ca6; } dd { display: inline; margin: 0 0 0 6px; } dd i { color: #969ca6; font-style: normal; }
 a { color: #8ab4ff; } summary { color: #969ca6; cursor: pointer; font-size: 13px; margin-top: 8px; }
-"""
-
-_SCRIPT = """
+</style></head><body>
+<h1>Screened videos</h1>
+<p>{{ verdicts | length }} videos: {{ counts }}. To overrule a verdict, write accept or reject into the column <code>override</code> of the
+video's row in the sheet, and run again.</p>
+<nav><input id="text" type="search" placeholder="search" aria-label="search">
+<select id="verdict" aria-label="verdict"><option value="">all verdicts</option>
+{% for kind, title in kinds.items() %}
+<option value="{{ kind }}">{{ title }}</option>
+{% endfor %}
+</select>
+<select id="reason" aria-label="reason"><option value="">all reasons</option>
+{% for reason in reasons %}
+<option value="{{ reason }}">{{ reason }}</option>
+{% endfor %}
+</select>
+<span id="shown"></span></nav>
+{% for verdict in verdicts %}
+<article class="{{ kind_of(verdict) }}" data-reasons="{{ verdict.reasons | join(" ") }}">
+<h2>{% if verdict.title %}{{ verdict.title }} {% endif %}<code>{{ verdict.subject }}/{{ verdict.video }}</code>
+<small>{{ kinds[kind_of(verdict)] }}{% if verdict.override %}, {{ verdict.override }}ed by hand{% endif %}
+{% if verdict.source.startswith(("http://", "https://")) %}
+ <a href="{{ verdict.source }}" rel="noreferrer">source</a>
+{% endif %}
+</small></h2>
+{% if verdict.thumbnails %}
+<img loading="lazy" alt="" src="{{ verdict.thumbnails | urlencode }}">
+{% endif %}
+{% if verdict.reasons %}
+<ul>
+{% for reason in verdict.reasons %}
+<li><code>{{ reason }}</code>{{ " " }}
+{#- Names of settings are between backticks. #}
+{% for part in sentence(reason).split("`") %}
+{% if loop.index is even %}<code>{{ part }}</code>{% else %}{{ part }}{% endif %}
+{%- endfor %}
+</li>
+{% endfor %}
+</ul>
+{% endif %}
+{{ scores(verdict.criteria | rejectattr("passed") | list) }}
+<details><summary>all scores</summary>
+{{ scores(verdict.criteria) }}
+</details></article>
+{% endfor %}
+<script>
 const shown = document.querySelector('#shown'), verdict = document.querySelector('#verdict');
 const reason = document.querySelector('#reason'), text = document.querySelector('#text');
 const articles = [...document.querySelectorAll('article')];
 function show() {
   let count = 0;
-  for (const one of articles) {
-    const fits = (!verdict.value || one.className === verdict.value)
-      && (!reason.value || one.dataset.reasons.split(' ').includes(reason.value))
-      && one.textContent.toLowerCase().includes(text.value.toLowerCase());
-    one.hidden = !fits;
-    count += fits;
+  for (const article of articles) {
+    const matches = (!verdict.value || article.className === verdict.value)
+      && (!reason.value || article.dataset.reasons.split(' ').includes(reason.value))
+      && article.textContent.toLowerCase().includes(text.value.toLowerCase());
+    article.hidden = !matches;
+    count += matches;
   }
   shown.textContent = `${count} of ${articles.length} shown`;
 }
 for (const control of [verdict, reason, text]) control.addEventListener('input', show);
 show();
+</script></body></html>
 """
 
 
 def gallery_html(verdicts):
-    """The page.
+    """Return the page.
 
     Parameters
     ----------
     verdicts : list of dict
-        `screening.verdict.Verdict.to_dict()` of each video with `subject`, `video`, `title`, `source` and `thumbnails` beside: the last
-        is the path of a picture relative to the page; it and the title may be None.
+        `screening.verdict.Verdict.to_dict()` of each video with `subject`, `video`, `title`, `source` and `thumbnails` added: the last
+        is the path of an image relative to the page; it and the title may be None.
 
     Returns
     -------
     str
-        HTML that needs nothing else but the thumbnails; all text from outside is escaped.
+        HTML that needs no other files than the thumbnails. All text from the sheet is escaped.
     """
     counts = {name: sum(kind_of(verdict) == name for verdict in verdicts) for name in KINDS}
-    reasons = sorted({reason for verdict in verdicts for reason in verdict["reasons"]})
-    total = ", ".join(f"{counts[name]} {title}" for name, title in KINDS.items())
-    return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Screened videos</title>
-<style>{_STYLE}</style></head><body>
-<h1>Screened videos</h1>
-<p>{len(verdicts)} videos: {total}. To overrule a verdict, write accept or reject into the column <code>override</code> of the video's
-row in the sheet, and run again.</p>
-<nav><input id="text" type="search" placeholder="search" aria-label="search">
-<select id="verdict" aria-label="verdict"><option value="">all verdicts</option>{_options(KINDS)}</select>
-<select id="reason" aria-label="reason"><option value="">all reasons</option>{_options({name: name for name in reasons})}</select>
-<span id="shown"></span></nav>
-{"".join(map(_article, verdicts))}
-<script>{_SCRIPT}</script></body></html>
-"""
+    template = jinja2.Template(_PAGE, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    return template.render(
+        verdicts=verdicts,
+        counts=", ".join(f"{counts[name]} {title}" for name, title in KINDS.items()),
+        reasons=sorted({reason for verdict in verdicts for reason in verdict["reasons"]}),
+        kinds=KINDS,
+        meanings={name: criterion.meaning for name, criterion in CRITERIA.items()},
+        kind_of=kind_of,
+        sentence=lambda reason: Reason(reason).sentence,
+        listed=_listed,
+    )
 
 
-def _options(titles):
-    return "".join(f'<option value="{escape(value)}">{escape(title)}</option>' for value, title in titles.items())
+def _listed(values):
+    return ", ".join(f"{name} {_in_words(value)}" for name, value in values.items())
 
 
-def _article(verdict):
-    name, source = f"{verdict['subject']}/{verdict['video']}", verdict["source"]
-    link = f' <a href="{escape(source)}" rel="noreferrer">source</a>' if source.startswith(("http://", "https://")) else ""
-    title = f"{escape(verdict['title'])} " if verdict["title"] else ""
-    by_hand = f", {verdict['override']}ed by hand" if verdict["override"] else ""
-    picture = f'<img loading="lazy" alt="" src="{escape(quote(verdict["thumbnails"]))}">' if verdict["thumbnails"] else ""
-    why = "".join(f"<li><code>{escape(reason)}</code> {_sentence(reason)}</li>" for reason in verdict["reasons"])
-    heading = f"{title}<code>{escape(name)}</code><small>{KINDS[kind_of(verdict)]}{by_hand}{link}</small>"
-    return f"""<article class="{kind_of(verdict)}" data-reasons="{escape(" ".join(verdict["reasons"]))}">
-<h2>{heading}</h2>{picture}{f"<ul>{why}</ul>" if why else ""}
-{_scores([c for c in verdict["criteria"] if not c["passed"]])}
-<details><summary>all scores</summary>{_scores(verdict["criteria"])}</details></article>
-"""
-
-
-def _sentence(reason):
-    """A reason in words as HTML; names of settings, in backticks, as code."""
-    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(Reason(reason).sentence))
-
-
-def _scores(criteria):
-    return f"<dl>{''.join(map(_criterion, criteria))}</dl>" if criteria else ""
-
-
-def _criterion(criterion):
-    scores = ", ".join(f"{name} {_plain(value)}" for name, value in criterion["scores"].items())
-    limits = ", ".join(f"{name} {_plain(value)}" for name, value in criterion["thresholds"].items())
-    state = "" if criterion["passed"] else ' class="failed"'
-    return f"<div{state}><dt>{escape(criterion['criterion'])}</dt><dd>{escape(scores)} <i>({escape(limits)})</i></dd></div>"
-
-
-def _plain(value):
+def _in_words(value):
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None:

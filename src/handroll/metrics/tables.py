@@ -1,16 +1,29 @@
-"""The benchmark's tables: a row a method, a column a metric; CSV with all of them, Markdown and HTML with the chief ones."""
+"""The tables of the benchmark: one row per method, one column per metric. CSV contains all metrics, Markdown and HTML the main ones."""
 
 import csv
-import html
 import io
 from dataclasses import dataclass
+
+import jinja2
 
 from handroll.provenance import atomic_path
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A column: its key in the scores, its heading, digits after the point, and which way is better (0: neither)."""
+    """A column of a table.
+
+    Attributes
+    ----------
+    key : str
+        Name of the metric in the scores.
+    title : str
+        Heading.
+    digits : int
+        Digits after the decimal point.
+    better : {-1, 0, 1}
+        Whether lower or higher values are better; 0: neither.
+    """
 
     key: str
     title: str
@@ -18,7 +31,7 @@ class Metric:
     better: int = -1
 
 
-OURS = (
+OWN = (
     Metric("position_error_mm", "position, mm", 1),
     Metric("root_mpjpe_mm", "MPJPE from the wrist, mm", 2),
     Metric("procrustes_mpjpe_mm", "MPJPE aligned, mm", 2),
@@ -34,14 +47,14 @@ OURS = (
     Metric("diversity_mm", "diversity, mm", 1, 0),
     Metric("multimodality_mm", "multimodality, mm", 1, 0),
 )
-"""Columns of the first table: metrics of ours."""
+"""Columns of the first table."""
 
 RELEASED = tuple(
     Metric(f"released_{side}_{name}", f"{side[0].upper()}-{title}", 3)
     for side in ("left", "right")
     for name, title in (("fgd", "FGD"), ("wgd", "WGD"), ("pd", "PD"), ("smooth", "Smooth"))
 ) + (Metric("released_fid", "FID", 3),)
-"""Columns of the second table: PianoMotion10M's, as its released code computes them; published figures stand below."""
+"""Columns of the second table: the metrics of PianoMotion10M, as its released code computes them."""
 
 ABOUT = (("features", "features"), ("decoder", "decoder"), ("sampler", "sampler"), ("steps", "steps"))
 COSTS = (
@@ -49,26 +62,26 @@ COSTS = (
     ("training_s", "training, min", 1 / 60, 1),
     ("sampling_ms", "sampling, ms a window", 1.0, 1),
 )
-"""What a method is, and what it costs."""
+"""Columns that describe a method (key, heading) and its costs (key, heading, scale, digits)."""
 
 
 def benchmark_table(scores, costs, published):
-    """Rows of the tables.
+    """Return the rows of the tables.
 
     Parameters
     ----------
     scores : list of dict
-        As rule `score_motion` writes them: method, scores.
+        `method` and `scores`, as rule `score_motion` writes them.
     costs : list of dict
-        Of the same methods, as rule `generate_motion` writes them.
+        Descriptions and costs of the same methods, as rule `generate_motion` writes them.
     published : list of dict of str to str
-        Rows of resources/published: PianoMotion10M's Tables 3 and 4.
+        Rows of resources/published: Tables 3 and 4 of PianoMotion10M.
 
     Returns
     -------
     list of dict
-        `method`, `about` (dict of str), `scores` (metric to (value, low, high)), `undefined` (metric to why it has no value),
-        `published` (bool), `table` (of the paper, or "").
+        `method`, `about` (dict of str), `scores` (metric to (value, low, high)), `undefined` (metric to the reason for a missing value),
+        `published` (bool), `table` (number in the paper, or "").
     """
     rows = []
     for entry, about in zip(scores, costs, strict=True):
@@ -89,23 +102,28 @@ def benchmark_table(scores, costs, published):
 
 
 def write_tables(rows, title, csv_path, markdown_path, html_path):
-    """Write the tables as CSV, Markdown and HTML; atomic.
+    """Write the tables as CSV, Markdown and HTML, each file atomically.
 
     Parameters
     ----------
     rows : list of dict
-        Of `benchmark_table`.
+        As returned by `benchmark_table`.
     title : str
-        Of the experiment.
+        Name of the experiment.
     csv_path, markdown_path, html_path : path
     """
-    for path, text in ((csv_path, _csv(rows)), (markdown_path, _markdown(rows, title)), (html_path, _html(rows, title))):
+    tables = _tables(rows)
+    texts = {csv_path: _csv(rows)}
+    for path, template, escaped in ((markdown_path, _MARKDOWN, False), (html_path, _HTML, True)):
+        options = {"autoescape": escaped, "trim_blocks": True, "keep_trailing_newline": True, "undefined": jinja2.StrictUndefined}
+        texts[path] = jinja2.Template(template, **options).render(title=title, tables=tables)
+    for path, text in texts.items():
         with atomic_path(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
 
 def _csv(rows):
-    """All scores with their intervals, a line a method."""
+    """Return all scores with their intervals, one line per method."""
     names = list(dict.fromkeys(name for row in rows for name in row["scores"]))
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -118,22 +136,75 @@ def _csv(rows):
     return file.getvalue()
 
 
-def _cells(row, metrics, best):
-    """Texts of a row's scores: value, with half the interval's width; the best of a column marked."""
-    texts = []
+def _tables(rows):
+    """Return the contents of the tables as text, for the templates."""
+    own, papers = [row for row in rows if not row["published"]], [row for row in rows if row["published"]]
+    both_hands = tuple(
+        Metric(f"released_{name}", title, 3) for name, title in (("fid", "FID"), ("fgd", "FGD"), ("wgd", "WGD"), ("smooth", "Smooth"))
+    )
+    return [
+        _table("Motion", "± is half the 95 % interval over windows. Bold: the best generated motion.", own, OWN),
+        _table(
+            "As PianoMotion10M computes them",
+            "Metrics of the released evaluation, with its deviations, next to the published Table 3. Published results are from other "
+            "data: compare only rows of the same origin.",
+            own + [row for row in papers if row["table"] == "3"],
+            RELEASED,
+        ),
+        _table(
+            "Denoising steps",
+            "Means of both hands, as in the published Table 4.",
+            [row for row in own if row["about"].get("steps")] + [row for row in papers if row["table"] == "4"],
+            both_hands,
+        ),
+    ]
+
+
+def _table(heading, note, rows, metrics):
+    """Return one table: `heading`, `note`, `columns`, `rows` (`published`; `cells`, pairs of text and bold), `undefined` (lines)."""
+    arrows, best = {-1: " ↓", 0: "", 1: " ↑"}, _best(rows, metrics)
+    columns = ["method", *(title for _, title in ABOUT), *(f"{m.title}{arrows[m.better]}" for m in metrics), *(t for _, t, *_ in COSTS)]
+    body = []
+    for row in rows:
+        texts = [f"{row['method']} (published)" if row["published"] else row["method"]]
+        texts += [str(row["about"].get(key, "")) for key, _ in ABOUT]
+        cells = [*((text, False) for text in texts), *_scores(row, metrics, best), *((text, False) for text in _costs(row))]
+        body.append({"published": row["published"], "cells": cells})
+    return {"heading": heading, "note": note, "columns": columns, "rows": body, "undefined": _undefined(rows, metrics)}
+
+
+def _scores(row, metrics, best):
+    """Return (text, bold) of a row's scores: the value with half the width of its interval; bold: the best of the column."""
+    cells = []
     for metric in metrics:
         value, low, high = row["scores"].get(metric.key, (None,) * 3)
         if value is None:
-            texts.append(("–", False))
+            cells.append(("–", False))
             continue
         spread = "" if low is None else f" ± {(high - low) / 2:.{metric.digits}f}"
-        # z: what is rounded to 0 has no sign.
-        texts.append((f"{value:z.{metric.digits}f}{spread}", best.get(metric.key) == value and not row["published"]))
-    return texts
+        # z: a value that is rounded to 0 has no sign.
+        cells.append((f"{value:z.{metric.digits}f}{spread}", best.get(metric.key) == value and not row["published"]))
+    return cells
+
+
+def _costs(row):
+    known = ((row["about"].get(key), scale, digits) for key, _, scale, digits in COSTS)
+    return ["" if value in (None, "") else f"{float(value) * scale:.{digits}f}" for value, scale, digits in known]
+
+
+def _best(rows, metrics):
+    """Return the best value of each column among methods that generate motion: neither the ground truth nor published rows."""
+    generated = [row for row in rows if not row["published"] and row["method"] not in ("ground_truth", "other_half")]
+    best = {}
+    for metric in metrics:
+        values = [row["scores"][metric.key][0] for row in generated if row["scores"].get(metric.key, (None,))[0] is not None]
+        if values and metric.better:
+            best[metric.key] = max(values) if metric.better > 0 else min(values)
+    return best
 
 
 def _undefined(rows, metrics):
-    """A line for each reason why a metric has no value: its heading, the reason, and the methods."""
+    """Return one line per missing metric and reason, with the methods."""
     methods = {}
     for row in rows:
         for metric in metrics:
@@ -142,79 +213,29 @@ def _undefined(rows, metrics):
     return [f"– in {title}: {reason} ({', '.join(dict.fromkeys(names))})." for (title, reason), names in methods.items()]
 
 
-def _best(rows, metrics):
-    """Of each column the best value of the methods that generate: neither truth nor published."""
-    own = [row for row in rows if not row["published"] and row["method"] not in ("ground_truth", "other_half")]
-    best = {}
-    for metric in metrics:
-        values = [row["scores"][metric.key][0] for row in own if row["scores"].get(metric.key, (None,))[0] is not None]
-        if values and metric.better:
-            best[metric.key] = max(values) if metric.better > 0 else min(values)
-    return best
+_MARKDOWN = """\
+# Benchmark: {{ title }}
+{% for table in tables %}
 
+## {{ table.heading }}
 
-def _about(row):
-    return [str(row["about"].get(key, "")) for key, _ in ABOUT]
+{{ table.note }}
 
+| {{ table.columns | join(" | ") }} |
+|{{ "---|" * table.columns | length }}
+{% for row in table.rows %}
+|{% for text, bold in row.cells %} {{ "**" + text + "**" if bold else text }} |{% endfor +%}
+{% endfor %}
+{% for line in table.undefined %}
 
-def _costs(row):
-    known = ((row["about"].get(key), scale, digits) for key, _, scale, digits in COSTS)
-    return ["" if value in (None, "") else f"{float(value) * scale:.{digits}f}" for value, scale, digits in known]
+{{ line }}
+{% endfor %}
+{% endfor %}
+"""
 
-
-def _tables(rows):
-    """(heading, note, rows, metrics) of each table."""
-    own, papers = [row for row in rows if not row["published"]], [row for row in rows if row["published"]]
-    mean_hands = tuple(
-        Metric(f"released_{name}", title, 3) for name, title in (("fid", "FID"), ("fgd", "FGD"), ("wgd", "WGD"), ("smooth", "Smooth"))
-    )
-    return (
-        ("Motion", "± is half the 95 % interval over windows. Bold: the best of what is generated.", own, OURS),
-        (
-            "As PianoMotion10M computes them",
-            "Metrics of the released evaluation, with its oddities, beside the published Table 3. Published figures are of other data: "
-            "compare rows of one origin.",
-            own + [row for row in papers if row["table"] == "3"],
-            RELEASED,
-        ),
-        (
-            "Denoising steps",
-            "Means of both hands, as in the published Table 4.",
-            [row for row in own if row["about"].get("steps")] + [row for row in papers if row["table"] == "4"],
-            mean_hands,
-        ),
-    )
-
-
-def _headings(metrics):
-    arrows = {-1: " ↓", 0: "", 1: " ↑"}
-    return [
-        "method",
-        *(title for _, title in ABOUT),
-        *(f"{m.title}{arrows[m.better]}" for m in metrics),
-        *(title for _, title, *_ in COSTS),
-    ]
-
-
-def _name(row):
-    return f"{row['method']} (published)" if row["published"] else row["method"]
-
-
-def _markdown(rows, title):
-    lines = [f"# Benchmark: {title}", ""]
-    for heading, note, shown, metrics in _tables(rows):
-        best = _best(shown, metrics)
-        lines += [f"## {heading}", "", note, "", f"| {' | '.join(_headings(metrics))} |", "|" + "---|" * len(_headings(metrics))]
-        for row in shown:
-            scores = [f"**{text}**" if bold else text for text, bold in _cells(row, metrics, best)]
-            lines.append(f"| {' | '.join([_name(row), *_about(row), *scores, *_costs(row)])} |")
-        for line in _undefined(shown, metrics):
-            lines += ["", line]
-        lines.append("")
-    return "\n".join(lines)
-
-
-_STYLE = """
+_HTML = """\
+<!DOCTYPE html>
+<html lang="en"><meta charset="utf-8"><title>Benchmark: {{ title }}</title><style>
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em; color: #222; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 th, td { padding: .35em .6em; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
@@ -222,25 +243,21 @@ th { white-space: normal; vertical-align: bottom; border-bottom: 2px solid #444;
 th:nth-child(-n+4), td:nth-child(-n+4) { text-align: left; }
 tr.published td { color: #777; font-style: italic; }
 .scroll { overflow-x: auto; }
+</style>
+<h1>Benchmark: {{ title }}</h1>
+{% for table in tables %}
+<h2>{{ table.heading }}</h2>
+<p>{{ table.note }}</p>
+<div class="scroll"><table>
+<thead><tr>{% for column in table.columns %}<th>{{ column }}</th>{% endfor %}</tr></thead>
+<tbody>
+{% for row in table.rows %}
+<tr{% if row.published %} class="published"{% endif %}>
+{%- for text, bold in row.cells %}<td>{% if bold %}<b>{{ text }}</b>{% else %}{{ text }}{% endif %}</td>{% endfor %}</tr>
+{% endfor %}
+</tbody></table></div>
+{% for line in table.undefined %}
+<p>{{ line }}</p>
+{% endfor %}
+{% endfor %}
 """
-
-
-def _html(rows, title):
-    parts = [
-        f"<!DOCTYPE html>\n<html lang='en'><meta charset='utf-8'><title>Benchmark: {html.escape(title)}</title><style>{_STYLE}</style>"
-    ]
-    parts.append(f"<h1>Benchmark: {html.escape(title)}</h1>")
-    for heading, note, shown, metrics in _tables(rows):
-        best = _best(shown, metrics)
-        head = "".join(f"<th>{html.escape(text)}</th>" for text in _headings(metrics))
-        parts.append(
-            f"<h2>{html.escape(heading)}</h2><p>{html.escape(note)}</p><div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>"
-        )
-        for row in shown:
-            scores = [f"<b>{html.escape(text)}</b>" if bold else html.escape(text) for text, bold in _cells(row, metrics, best)]
-            cells = [html.escape(cell) for cell in (_name(row), *_about(row))] + scores + [html.escape(cell) for cell in _costs(row)]
-            kind = " class='published'" if row["published"] else ""
-            parts.append(f"<tr{kind}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-        parts.append("</tbody></table></div>")
-        parts += [f"<p>{html.escape(line)}</p>" for line in _undefined(shown, metrics)]
-    return "\n".join(parts) + "\n"

@@ -1,6 +1,7 @@
 """The speech classifier Silero VAD, with weights that come inside its package (silero-vad, MIT licence).
 
-Measured against WebRTC's, which takes 70 to 99 % of a piano recording for speech; Silero takes 0 to 1 % (`screening.speech.SURE`).
+Measured against WebRTC's, which takes 70 to 99 % of a piano recording for speech; Silero takes 0 to 1 %
+(`screening.audio_quality.SPEECH_PROBABILITY`).
 """
 
 from functools import cache

@@ -7,7 +7,7 @@ warnings: motion is made of every readable file.
 from dataclasses import dataclass
 from pathlib import Path
 
-from handroll.reasons import Reason
+from handroll.reasons import MOTION, Reason
 from handroll.screening.verdict import MEASURED, Verdict, judge
 from handroll.tables import read_json, undamaged
 
@@ -95,7 +95,7 @@ class VideoReport:
     def stopped_by(self):
         """Reasons why there is no motion: the file is unusable, or a person rejected it."""
         of_criteria = {reason for criterion in self.verdict.criteria for reason in criterion.reasons}
-        return tuple(reason for reason in self.verdict.reasons if reason.stops == "motion" and reason not in of_criteria)
+        return tuple(reason for reason in self.verdict.reasons if reason.stops == MOTION and reason not in of_criteria)
 
     @property
     def useful(self):

@@ -1,1 +1,1 @@
-"""Screening of videos: measure scores, then compare them with thresholds."""
+"""Screening of videos: measure scores, then compare them with thresholds (`criteria`) for a verdict (`verdict`)."""

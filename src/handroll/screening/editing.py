@@ -1,42 +1,25 @@
-"""Is enough of the video one uninterrupted view of the keys? Edits are trimmed away; only what is left can be too little."""
+"""Measure edits and camera motion: how much of the video is an uninterrupted view of the keyboard."""
 
 from handroll.editing.usable_segments import usable_segments
-from handroll.reasons import Reason
-
-SCORES = (
-    "usable_s",
-    "usable_share",
-    "longest_usable_s",
-    "segments",
-    "cuts",
-    "jumps",
-    "fades",
-    "black_s",
-    "frozen_s",
-    "title_s",
-    "inset_s",
-)
 
 
-def measure(edits, hands=None, min_segment_s=0.0):
-    """How much can be played, and how much of what is in the way.
+def measure_editing(edits, hands=None):
+    """Measure the usable segments and what interrupts them.
 
     Parameters
     ----------
     edits : dict
         `dataclasses.asdict` of `editing.edit_detection.Edits`.
     hands : dict, optional
-        As of `editing.usable_segments.usable_segments`.
-    min_segment_s : float
-        Shorter segments are not usable.
+        Samples of the number of hands, as for `editing.usable_segments.usable_segments`.
 
     Returns
     -------
     dict
-        `usable_s` and `longest_usable_s` (s), `usable_share` of the duration (0..1), `segments`, `cuts`, `jumps`, `fades`
-        (counts), `black_s` (also of other single colours), `frozen_s`, `title_s`, `inset_s` (s).
+        `usable_s` and `longest_usable_s` (s); `usable_share` of the duration (0..1); `segments`, `cuts`, `jumps`, `fades` (counts);
+        `black_s` (includes frames of another single colour), `frozen_s`, `title_s`, `inset_s` (s).
     """
-    lengths = [end_s - start_s for start_s, end_s in usable_segments(edits, hands, min_segment_s)]
+    lengths = [end_s - start_s for start_s, end_s in usable_segments(edits, hands)]
     return {
         "usable_s": float(sum(lengths)),
         "usable_share": float(sum(lengths)) / edits["duration_s"] if edits["duration_s"] > 0.0 else 0.0,
@@ -52,22 +35,36 @@ def measure(edits, hands=None, min_segment_s=0.0):
     }
 
 
-def decide(scores, min_usable_s, min_longest_s):
-    """Compare the usable time with the minimum in total and the minimum of the longest segment (s).
+def measure_camera_motion(edits):
+    """Measure how long and how far the camera moves.
+
+    Parameters
+    ----------
+    edits : dict
+        `dataclasses.asdict` of `editing.edit_detection.Edits`.
 
     Returns
     -------
-    tuple of Reason
-        Empty where enough is left.
+    dict
+        `moving_s` (s); `moving_share` of the time in which the state of the camera, static or moving, is known (0..1; 0 if there is
+        no such time); `camera_shift`: maximum of one movement (share of the longer side); `camera_zoom`: maximum of one movement
+        (ratio, at least 1); `places`: number of static views.
     """
-    enough = scores["usable_s"] >= min_usable_s and scores["longest_usable_s"] >= min_longest_s
-    return () if enough else (Reason.CUT_UP,)
+    moving_s = float(sum(move[1] - move[0] for move in edits["moves"]))
+    known_s = moving_s + sum(place[1] - place[0] for place in edits["places"])
+    return {
+        "moving_s": moving_s,
+        "moving_share": moving_s / known_s if known_s > 0.0 else 0.0,
+        "camera_shift": float(max((move[2] for move in edits["moves"]), default=0.0)),
+        "camera_zoom": float(max((move[3] for move in edits["moves"]), default=1.0)),
+        "places": len({place[2] for place in edits["places"]}),
+    }
 
 
-def _total_s(spans):
-    """Time that intervals cover together, each moment once."""
-    total_s, until_s = 0.0, float("-inf")
-    for start_s, end_s in sorted((span[0], span[1]) for span in spans):
-        total_s += max(0.0, end_s - max(start_s, until_s))
-        until_s = max(until_s, end_s)
+def _total_s(intervals):
+    """Return the length of the union of intervals, s; they are rows that start with start_s, end_s."""
+    total_s, end_of_union_s = 0.0, float("-inf")
+    for start_s, end_s in sorted((interval[0], interval[1]) for interval in intervals):
+        total_s += max(0.0, end_s - max(start_s, end_of_union_s))
+        end_of_union_s = max(end_of_union_s, end_s)
     return total_s

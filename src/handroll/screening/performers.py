@@ -1,103 +1,90 @@
-"""Does one person play, with two hands? Judged by how many hands are seen at once, over samples of the whole video.
+"""Measure how many hands are visible at the same time: one person with two hands, or several people.
 
-Three or four hands in one picture now and then are mistakes: a reflection in the fallboard, a hand found twice. Two people at one
-piano show them most of the time. A "hand" that lies at the same place throughout the video is a picture on the wall.
-Videos without hands, or with one, are known here long before `visibility` counts every frame; so its thresholds here are laxer.
+More than two detections in a few frames are errors: a reflection in the fallboard, a hand detected twice. Two people at one piano
+show more than two hands most of the time. A "hand" at the same position throughout the video is an object, such as an image on the
+wall. This criterion rejects videos without hands before the detection in every frame, so its minimums are lower than those of
+`visibility`.
 """
 
 import numpy as np
 
 from handroll.editing.segments import within
-from handroll.reasons import Reason
 
-SCORES = ("samples", "one_hand_seen", "two_hands_seen", "more_than_two_hands", "most_hands")
+HANDS_OF_ONE_PERSON = 2
 
-ONE_PLAYER = 2
-"""Hands of one person."""
+STATIC_DISTANCE = 0.08
+"""Detections whose palm centres are closer than this are at the same position (palm lengths). Playing hands move farther, except in
+five-finger exercises; so static detections are removed only where they would add a second person."""
 
-STILL_PALMS = 0.08
-"""Finds whose palms are closer than this, in palm lengths, are at the same place. Playing hands move on by more, save in five-finger
-exercises; so what stays is left out only where it would make a second person."""
+STATIC_SHARE = 0.6
+"""Detections at the same position in this share of the samples are an object, not a hand."""
 
-STILL_SHARE = 0.6
-"""What is at the same place in this share of the samples is a thing, not a hand."""
-
-LEAST_STILL_SAMPLES = 10
-"""With fewer samples a hand may well have rested in most of them, so nothing is taken for a thing."""
+MIN_STATIC_SAMPLES = 10
+"""Minimum number of samples for finding objects: in fewer samples a hand may rest at one position in most of them."""
 
 _WRIST, _MIDDLE_KNUCKLE, _PALM = 0, 9, (0, 5, 9, 13, 17)
 # MediaPipe's landmarks.
 
 
-def measure(time_s, sample, landmarks_px, segments=None):
-    """How many hands are seen at once.
+def measure_performers(time_s, sample, landmarks_px, segments=None):
+    """Measure how many hands are visible at the same time.
 
     Parameters
     ----------
     time_s : array (sample,)
-        Times of the samples, s, rising: `detection.frame_sampling.HandSamples.time_s`.
+        Times of the sampled frames, s, increasing.
     sample : int array (hand,)
-        The sample that a hand was seen in.
+        Index of the sample of each detected hand.
     landmarks_px : array (hand, landmark 21, xy 2)
     segments : sequence of (start_s, end_s), optional
-        Playable parts of the video: samples outside of them do not count. All count where it is left out.
+        Usable segments: other samples do not count. Default: all samples count.
 
     Returns
     -------
     dict
-        `samples` (count); `one_hand_seen`, `two_hands_seen`: shares of them that show at least so many hands, 0..1;
-        `more_than_two_hands`: share of those that show any hand, 0..1; `most_hands` in one sample. 0 where there is none.
+        `samples` (count); `one_hand_seen`, `two_hands_seen`: shares of the samples with at least one and two hands, 0..1;
+        `more_than_two_hands`: share of the samples with any hand, 0..1; `most_hands`: maximum number of hands in one sample. All 0
+        without samples.
     """
     sample = np.asarray(sample, dtype=np.int64)
-    real = moving(sample, landmarks_px, len(time_s))
-    hands, moved = (np.bincount(sample[which], minlength=len(time_s)) for which in (slice(None), real))
+    moving = is_moving(sample, landmarks_px, len(time_s))
+    all_hands, moving_hands = (np.bincount(sample[chosen], minlength=len(time_s)) for chosen in (slice(None), moving))
     if segments is not None:
-        hands, moved = (counts[within(time_s, segments)] for counts in (hands, moved))
-    # A thing is in most pictures: without it, two hands and it are two.
-    several = np.where(hands > ONE_PLAYER, np.maximum(moved, np.minimum(hands, ONE_PLAYER)), hands)
-    seen = several[several > 0]
+        all_hands, moving_hands = (counts[within(time_s, segments)] for counts in (all_hands, moving_hands))
+    # A static object is in most samples: do not count it as a third hand.
+    hands = np.where(all_hands > HANDS_OF_ONE_PERSON, np.maximum(moving_hands, HANDS_OF_ONE_PERSON), all_hands)
+    with_hands = hands[hands > 0]
     return {
         "samples": len(hands),
-        "one_hand_seen": len(seen) / max(len(hands), 1),
-        "two_hands_seen": float((hands >= ONE_PLAYER).sum() / max(len(hands), 1)),
-        "more_than_two_hands": float((seen > ONE_PLAYER).sum() / max(len(seen), 1)),
-        "most_hands": int(seen.max(initial=0)),
+        "one_hand_seen": len(with_hands) / max(len(hands), 1),
+        "two_hands_seen": float((all_hands >= HANDS_OF_ONE_PERSON).sum() / max(len(hands), 1)),
+        "more_than_two_hands": float((with_hands > HANDS_OF_ONE_PERSON).sum() / max(len(with_hands), 1)),
+        "most_hands": int(with_hands.max(initial=0)),
     }
 
 
-def moving(sample, landmarks_px, n_samples):
-    """Which finds are not at the same place throughout the video, bool array (hand,); parameters as of `measure`."""
-    landmarks_px = np.asarray(landmarks_px, dtype=np.float64).reshape(-1, 21, 2)
-    if n_samples < LEAST_STILL_SAMPLES or not len(landmarks_px):
-        return np.ones(len(landmarks_px), dtype=bool)
-    centre = landmarks_px[:, _PALM].mean(axis=1)
-    length = np.linalg.norm(landmarks_px[:, _MIDDLE_KNUCKLE] - landmarks_px[:, _WRIST], axis=-1)
-    still = np.array(
-        [len(np.unique(sample[np.linalg.norm(centre - at, axis=-1) < STILL_PALMS * palm])) for at, palm in zip(centre, length, strict=True)]
-    )
-    return still < STILL_SHARE * n_samples
-
-
-def decide(scores, max_more_than_two_hands, min_one_hand_seen=0.0, min_two_hands_seen=0.0):
-    """Compare with the greatest share of samples that may show more than two hands, and the least that must show one, and two.
-
-    Each limit is accepted itself. A video without samples has shown nothing yet: it passes.
+def is_moving(sample, landmarks_px, n_samples):
+    """Find the detections that are not at the same position throughout the video.
 
     Parameters
     ----------
-    scores : dict
-        Of `measure`.
-    max_more_than_two_hands, min_one_hand_seen, min_two_hands_seen : float, 0..1
+    sample, landmarks_px
+        As for `measure_performers`.
+    n_samples : int
 
     Returns
     -------
-    tuple of Reason
-        Empty where one person plays, with both hands often enough.
+    bool array (hand,)
     """
-    if not scores["samples"]:
-        return ()
-    if scores["more_than_two_hands"] > max_more_than_two_hands:
-        return (Reason.MORE_THAN_TWO_HANDS,)
-    if scores["one_hand_seen"] >= min_one_hand_seen and scores["two_hands_seen"] >= min_two_hands_seen:
-        return ()
-    return (Reason.HANDS_RARELY_VISIBLE,) if scores["one_hand_seen"] > 0.0 else (Reason.NO_HANDS,)
+    landmarks_px = np.asarray(landmarks_px, dtype=np.float64).reshape(-1, 21, 2)
+    if n_samples < MIN_STATIC_SAMPLES or not len(landmarks_px):
+        return np.ones(len(landmarks_px), dtype=bool)
+    centres = landmarks_px[:, _PALM].mean(axis=1)
+    lengths = np.linalg.norm(landmarks_px[:, _MIDDLE_KNUCKLE] - landmarks_px[:, _WRIST], axis=-1)
+    samples_nearby = np.array(
+        [
+            len(np.unique(sample[np.linalg.norm(centres - centre, axis=-1) < STATIC_DISTANCE * length]))
+            for centre, length in zip(centres, lengths, strict=True)
+        ]
+    )
+    return samples_nearby < STATIC_SHARE * n_samples

@@ -1,92 +1,54 @@
-"""Is there piano alone? By what the notes do not explain of the sound (`handroll.music.alignment.unexplained_energy`), and steady noise.
+"""Measure whether the audio contains the piano alone: foreign sound, which the notes do not explain, and steady noise.
 
-Levels are against the recording's mean power, so that a sound in a pause counts as much as one in the music.
+`handroll.music.alignment.unexplained_energy` estimates both. Levels are relative to the mean power of the recording, so that a sound
+in a pause counts as much as one during the music.
 """
 
 from math import ceil
 
 import numpy as np
 
-from handroll.reasons import Reason
+BRIEF_SHARE = 0.1
+"""Share of the spans with the most foreign sound, which `lasting_db` leaves out: it may come from notes that the transcription lacks.
+The rest lasts. It was below -70 dB in 39 of 41 clean recordings, and -58 and -64 dB in the others; with foreign sound at -20 dB it was
+-33 to -55 dB, in the recordings where any was found."""
 
-SCORES = ("foreign_db", "lasting_db", "noise_db")
+MIN_COUNTED_SHARE = 0.22
+"""Steady noise is measured between notes. It is unknown where dense music leaves a smaller share of the time than this: in a dense
+recording from a live room with a share of 0.20, reverberation measured as noise of -14 dB."""
 
-PASSING_SHARE = 0.1
-"""What is foreign in no more than this share of the spans may be a note that the transcriber missed; what is left without the spans
-that have most, lasts. In 39 of 41 clean recordings that was below -70 dB, in the others -58 and -64; of foreign sound at -20 dB, where
-it was found at all, -33 to -55."""
-SEEN_SHARE = 0.22
-"""Steady noise is seen between notes only: not where so dense a music is played that less than this share of the time is left.
-In a dense recording in a live room with 20 % left, reverberation passed for noise at -14 dB."""
-_LEAST_DB = -90.0
-# What nothing at all is said to have.
+MIN_DB = -90.0
+"""Level without any foreign sound or noise, dB."""
 
 
-def levels_db(power, foreign, counted):
-    """Foreign power of each span against the recording's mean power.
-
-    Parameters
-    ----------
-    power, foreign, counted : float array (span,)
-        Of `handroll.music.alignment.unexplained_energy.UnexplainedEnergy`.
-
-    Returns
-    -------
-    array (span,), dB
-        At least -90. What lies too near onsets to be counted adds nothing.
-    """
-    return _db(*_relative(power, foreign, counted))
-
-
-def measure(power, foreign, noise, counted):
-    """How much foreign sound and noise there is.
+def measure_purity(power, foreign, noise, counted):
+    """Measure the level of foreign sound and of steady noise.
 
     Parameters
     ----------
     power, foreign, noise, counted : float array (span,)
-        Of `handroll.music.alignment.unexplained_energy.UnexplainedEnergy`.
+        As in `handroll.music.alignment.unexplained_energy`.
 
     Returns
     -------
     dict
-        `foreign_db`: foreign power against the power of all the sound, dB, at least -90; `lasting_db`: the same without the
-        tenth of the spans that have most; `noise_db`: steady noise against the sound, dB, or None where the music is too dense
-        to tell. Without sound -90, -90 and None.
+        `foreign_db`: foreign power relative to the power of the recording, dB, at least `MIN_DB`; `lasting_db`: the same without
+        the tenth of the spans with the most foreign power; `noise_db`: steady noise relative to the recording, dB, or None where the
+        music is too dense to measure it. Without audio `MIN_DB`, `MIN_DB` and None.
     """
-    foreign, mean = _relative(power, foreign, counted)
-    if mean <= 0.0:
-        return {"foreign_db": _LEAST_DB, "lasting_db": _LEAST_DB, "noise_db": None}
-    counted = np.asarray(counted, dtype=float)
-    ordered = np.sort(foreign)
-    kept = ordered[: len(ordered) - ceil(PASSING_SHARE * len(ordered))]
-    steady = np.sum(np.asarray(noise) * counted) / counted.sum()
+    power, foreign, noise, counted = (np.asarray(values, dtype=float) for values in (power, foreign, noise, counted))
+    mean_power = float(np.sum(power * counted) / max(np.sum(counted), 1e-12))
+    if mean_power <= 0.0:
+        return {"foreign_db": MIN_DB, "lasting_db": MIN_DB, "noise_db": None}
+    ordered = np.sort(foreign * counted)
+    lasting = ordered[: len(ordered) - ceil(BRIEF_SHARE * len(ordered))]
+    noise_power = np.sum(noise * counted) / counted.sum()
     return {
-        "foreign_db": float(_db(ordered.sum() / len(ordered), mean)),
-        "lasting_db": float(_db(kept.sum() / len(ordered), mean)),
-        "noise_db": float(_db(steady, mean)) if counted.mean() >= SEEN_SHARE else None,
+        "foreign_db": float(_relative_db(ordered.sum() / len(ordered), mean_power)),
+        "lasting_db": float(_relative_db(lasting.sum() / len(ordered), mean_power)),
+        "noise_db": float(_relative_db(noise_power, mean_power)) if counted.mean() >= MIN_COUNTED_SHARE else None,
     }
 
 
-def decide(scores, max_foreign_db, max_lasting_db, max_noise_db):
-    """Compare with the greatest power of foreign sound, of such that lasts, and of steady noise (dB; not where it is unknown).
-
-    Returns
-    -------
-    tuple of Reason
-        Empty where the piano is alone.
-    """
-    foreign = scores["foreign_db"] > max_foreign_db or scores["lasting_db"] > max_lasting_db
-    noisy = scores["noise_db"] is not None and scores["noise_db"] > max_noise_db
-    return (Reason.SOUND_IMPURE,) * foreign + (Reason.SOUND_NOISY,) * noisy
-
-
-def _relative(power, foreign, counted):
-    """Foreign power that counts, array (span,), and the mean power of all sound that counts; 0 without sound."""
-    power, foreign, counted = (np.asarray(values, dtype=float) for values in (power, foreign, counted))
-    return foreign * counted, float(np.sum(power * counted) / max(np.sum(counted), 1e-12))
-
-
-def _db(power, mean):
-    if mean <= 0.0:
-        return np.full(np.shape(power), _LEAST_DB)
-    return np.maximum(10.0 * np.log10(np.asarray(power) / mean + 1e-30), _LEAST_DB)
+def _relative_db(power, mean_power):
+    return max(10.0 * np.log10(power / mean_power + 1e-30), MIN_DB)

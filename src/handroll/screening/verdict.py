@@ -1,42 +1,13 @@
-"""The verdict on a video: every score beside its threshold, and what the video can be used for.
+"""The verdict on a video: every score next to its threshold, and what the video is usable for.
 
-Steps measure, each as early as its input exists, and write their scores to a JSON file under `screen`, by criterion. The
-verdict compares what is there with the thresholds. It is light enough to be asked for by the process that plans the workflow.
+Each step measures as soon as its input exists and writes `problems` and `scores` to a JSON file. The verdict compares the existing scores
+with the thresholds (`handroll.screening.criteria`). It is cheap enough for the process that plans the workflow.
 """
 
 from dataclasses import asdict, dataclass
 
-from handroll.reasons import Reason
-from handroll.screening import (
-    audio,
-    camera_motion,
-    clipping,
-    duration,
-    editing,
-    performers,
-    purity,
-    resolution,
-    silence,
-    speech,
-    viewpoint,
-    visibility,
-)
-
-CRITERIA = {
-    "resolution": resolution,
-    "duration": duration,
-    "audio": audio,
-    "editing": editing,
-    "camera_motion": camera_motion,
-    "performers": performers,
-    "viewpoint": viewpoint,
-    "silence": silence,
-    "clipping": clipping,
-    "speech": speech,
-    "visibility": visibility,
-    "purity": purity,
-}
-"""Every criterion by name, in order: a module with `SCORES`, `measure` and `decide`."""
+from handroll.reasons import MOTION, Reason
+from handroll.screening.criteria import CRITERIA
 
 MEASURED = {
     "probe": "results/acquire/{subject}/{video}/probe.json",
@@ -46,24 +17,24 @@ MEASURED = {
     "agreement": "results/music/{subject}/{video}/agreement.json",
     "registration": "results/keyboard/{subject}/{video}/registration.json",
 }
-"""Where each step writes what it measures, the earliest first, below the folder that the workflow runs in."""
+"""File of the scores of each step, in the order of the steps, relative to the folder that the workflow runs in."""
 
 
 @dataclass(frozen=True)
-class Criterion:
-    """What one criterion measured and decided.
+class CriterionResult:
+    """The decision of one criterion.
 
     Attributes
     ----------
     criterion : str
         Name in `CRITERIA`.
     scores : dict
-        What was measured.
+        Measured scores.
     thresholds : dict
-        What it was compared with.
+        The criterion's section of the configuration.
     passed : bool
     reasons : tuple of Reason
-        Why not; empty where passed.
+        Reasons for a rejection; empty if passed.
     """
 
     criterion: str
@@ -75,30 +46,30 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a video can be used for, and why not for more.
+    """What a video is usable for, and the reasons against other uses.
 
     Attributes
     ----------
     usable_for_motion : bool
-        Hand motion is taken from it.
+        Hand motion is estimated from it.
     usable_for_dataset : bool
-        It can give clips: motion together with sound.
+        It can give clips: motion together with audio.
     reasons : tuple of Reason
-        All reasons against it: of the file itself, then in the order of the criteria; empty where it passes.
-    criteria : tuple of Criterion
-        Those that were measured.
+        All reasons for a rejection: problems of the file, then in the order of the criteria; empty for an accepted video.
+    criteria : tuple of CriterionResult
+        Results of the criteria that have scores.
     override : str or None
-        "accept" or "reject", where a person decided; the criteria say what the machine would have.
+        "accept" or "reject" if a person decided; `criteria` then still contain the automatic decisions.
     """
 
     usable_for_motion: bool
     usable_for_dataset: bool
     reasons: tuple[Reason, ...]
-    criteria: tuple[Criterion, ...]
+    criteria: tuple[CriterionResult, ...]
     override: str | None = None
 
     def to_dict(self):
-        """JSON values; reasons become their names."""
+        """Return the verdict as JSON values, reasons by name."""
         return {
             "usable_for_motion": self.usable_for_motion,
             "usable_for_dataset": self.usable_for_dataset,
@@ -109,19 +80,17 @@ class Verdict:
 
 
 def judge(measured, thresholds, override=None):
-    """Judge a video by what was measured so far.
+    """Decide about a video by the scores that exist.
 
     Parameters
     ----------
     measured : iterable of dict
-        JSON values that steps wrote, the earliest first: `problems`, names of reasons that the file itself gives, and
-        `screen`, by criterion what its `measure` returns; both may be absent. Later scores of a criterion take the place of
-        earlier ones.
+        JSON values of the steps, in the order of the steps: `problems`, names of reasons that concern the file itself, and `scores`,
+        the scores of each criterion by name; both are optional. Later scores of a criterion replace earlier ones.
     thresholds : dict
-        The section `screen` of the configuration: of each criterion the keyword arguments of its `decide`, and
-        `motion_without_audio` (bool).
+        The section `screening` of the configuration: the thresholds of each criterion by name, and `motion_without_audio` (bool).
     override : "accept", "reject" or None
-        A person's verdict. "accept" overrules the criteria, though not a file that cannot be read or is not there.
+        A person's verdict. "accept" overrules the criteria, but not the problems of a file.
 
     Returns
     -------
@@ -130,7 +99,7 @@ def judge(measured, thresholds, override=None):
     Raises
     ------
     ValueError
-        A problem is not the name of a `Reason`, or the override is something else.
+        A problem is not the name of a `Reason`, or the override has another value.
     """
     if override not in (None, "accept", "reject"):
         raise ValueError(f"override: expected accept, reject or nothing, found {override!r}")
@@ -142,26 +111,26 @@ def judge(measured, thresholds, override=None):
     for name, criterion in CRITERIA.items():
         if name in scores:
             limits = dict(thresholds[name])
-            reasons = criterion.decide(scores[name], **limits)
-            criteria.append(Criterion(name, scores[name], limits, not reasons, reasons))
+            reasons = criterion.decide(scores[name], limits)
+            criteria.append(CriterionResult(name, scores[name], limits, not reasons, reasons))
     by_hand = (Reason.REJECTED_BY_HAND,) if override == "reject" else ()
     by_score = () if override == "accept" else tuple(reason for c in criteria for reason in c.reasons)
     reasons = tuple(dict.fromkeys((*by_hand, *problems, *by_score)))
-    motion = not reasons or (thresholds["motion_without_audio"] and all(reason.stops != "motion" for reason in reasons))
+    motion = not reasons or (thresholds["motion_without_audio"] and all(reason.stops != MOTION for reason in reasons))
     return Verdict(motion, not reasons, reasons, tuple(criteria), override)
 
 
 KINDS = {"accepted": "accepted", "motion": "motion only", "rejected": "rejected"}
-"""Every kind of verdict by name, as people read it."""
+"""Kinds of verdicts by name, with their titles for readers."""
 
 
 def kind_of(verdict):
-    """The kind of a `Verdict.to_dict()`: a name in `KINDS`."""
+    """Return the kind of a verdict (`Verdict.to_dict()`), a name in `KINDS`."""
     return "accepted" if verdict["usable_for_dataset"] else "motion" if verdict["usable_for_motion"] else "rejected"
 
 
 def in_words(verdict):
-    """A verdict in words, on one line: its kind, and for each reason what it means, with the scores and thresholds of its criterion.
+    """Describe a verdict on one line: its kind, then each reason with the scores and thresholds of its criterion.
 
     Parameters
     ----------
@@ -169,31 +138,32 @@ def in_words(verdict):
         `Verdict.to_dict()`.
     """
     failed = {reason: criterion for criterion in verdict["criteria"] for reason in criterion["reasons"]}
-    why = " ".join(Reason(name).description + _beside(failed.get(name)) for name in verdict["reasons"])
+    why = " ".join(Reason(name).description + _scores_and_thresholds(failed.get(name)) for name in verdict["reasons"])
     return f"{KINDS[kind_of(verdict)]}: {why}" if why else KINDS[kind_of(verdict)]
 
 
-def _beside(criterion):
-    """Scores and thresholds of a criterion, in brackets; empty for a reason that is no criterion's."""
+def _scores_and_thresholds(criterion):
+    """Return the scores and thresholds of a criterion in parentheses; empty for a reason without a criterion."""
     if criterion is None:
         return ""
-    found, wanted = (", ".join(f"{key} {_cell(value)}" for key, value in criterion[part].items()) for part in ("scores", "thresholds"))
-    return f" (found {found}; threshold {wanted})"
+    found, limits = (", ".join(f"{key} {_cell(value)}" for key, value in criterion[part].items()) for part in ("scores", "thresholds"))
+    return f" (found {found}; threshold {limits})"
 
 
 def summary_tsv(verdicts):
-    """All verdicts as one table, a row a video: what it is usable for, its reasons, every score, and the verdict in words.
+    """Return all verdicts as a table with one row per video: uses, reasons, all scores, and the verdict in words.
 
     Parameters
     ----------
     verdicts : iterable of dict
-        `Verdict.to_dict()` with `subject` and `video` beside.
+        `Verdict.to_dict()` with `subject` and `video` added.
 
     Returns
     -------
-    str, tab separated with a header line; scores that were not measured are empty
+    str
+        Tab-separated values with a header line; scores that do not exist are empty.
     """
-    names = [score for module in CRITERIA.values() for score in module.SCORES]
+    names = [score for criterion in CRITERIA.values() for score in criterion.scores]
     lines = [["subject", "video", "usable_for_motion", "usable_for_dataset", "override", "reasons", *names, "verdict"]]
     for verdict in verdicts:
         scores = {name: value for criterion in verdict["criteria"] for name, value in criterion["scores"].items()}

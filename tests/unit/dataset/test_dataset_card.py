@@ -75,7 +75,7 @@ def test_the_front_matter_is_yaml_that_names_the_splits_with_clips(dataset):
     assert "A &lt;test&gt; \\| of \\*cards\\*" in body
 
 
-def test_the_card_says_what_holds_for_its_data(statistics):
+def test_the_card_describes_its_own_data(statistics):
     text = card("x", statistics, {"clips.length_s": 30.0, "pose.focal_px": None})
     assert "Depth is not metric" in text and "| `pose.focal_px` | null |" in text
     assert "`too_short`" in text and "not stated" in text
@@ -100,7 +100,7 @@ def test_every_table_of_the_card_has_rows_of_one_width(dataset):
     ("text", "shown"),
     [("a|b", "a\\|b"), ("a\n\n# b", "a \\# b"), ("<b>&", "&lt;b&gt;&amp;"), ("[x](y)", "\\[x\\]\\(y\\)"), ("`c`", "\\`c\\`")],
 )
-def test_text_from_outside_shows_as_it_is(text, shown):
+def test_text_from_outside_is_displayed_unchanged(text, shown):
     assert escape(text) == shown
 
 
@@ -109,7 +109,7 @@ def test_an_empty_dataset_has_a_card(tmp_path):
     left_out = {"permission_unknown": {"videos": 2, "clips": 7, "seconds": 180.0}}
     statistics = describe([], CLIPS.empty(), SPLITS.empty(), {"shards": [], "left_out": left_out}, survey)
     text = card("nothing", statistics, {})
-    assert "None." in text and "kept back for their rights: 7 clips of 2 videos (`permission_unknown`, 180 s)" in text
+    assert "None." in text and "withheld for their rights: 7 clips of 2 videos (`permission_unknown`, 180 s)" in text
     plot_keys(tmp_path / "keys.png", statistics["notes"]["pitch"])
     plot_velocities(tmp_path / "velocities.png", statistics["notes"]["velocity"])
     json.dumps(statistics, allow_nan=False)

@@ -11,8 +11,8 @@ PAGE = Path(__file__).parents[3] / "docs" / "dataset.md"
 SNIPPETS = re.findall(r"```python\n(.*?)```", page(), re.DOTALL)
 
 
-def test_the_page_is_what_the_definitions_give():
-    assert PAGE.read_text(encoding="utf-8") == page(), "write it anew: python -m handroll.dataset.schema_docs docs/dataset.md"
+def test_the_page_is_up_to_date():
+    assert PAGE.read_text(encoding="utf-8") == page(), "out of date; run: python -m handroll.dataset.schema_docs docs/dataset.md"
 
 
 def test_every_table_and_column_is_on_the_page():
@@ -22,7 +22,7 @@ def test_every_table_and_column_is_on_the_page():
             assert "|" not in column.description + column.unit
 
 
-def test_shapes_are_named():
+def test_shapes_have_axis_names():
     assert "| `left_joints_m` | float32 | frame, joint 21, xyz 3 | m |" in column_table_markdown(tables.SHARD)
 
 
@@ -34,7 +34,7 @@ def offline(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=["handroll", "pyarrow", "polars", "duckdb", "datasets"])
-def test_the_ways_to_load_work_as_written(snippet, dataset, records, monkeypatch, offline):
+def test_the_examples_for_loading_run(snippet, dataset, records, monkeypatch, offline):
     monkeypatch.chdir(dataset)
     names = {}
     exec(snippet, names)

@@ -32,7 +32,7 @@ def test_each_split_has_a_shard_and_the_manifest_tells_the_truth(dataset):
         assert pq.read_schema(folder / shard["name"]).metadata[b"handroll_schema_version"].decode() == SCHEMA_VERSION
 
 
-def test_a_row_holds_the_window_of_its_video(dataset, records):
+def test_a_row_contains_the_window_of_its_video(dataset, records):
     rows, _ = read_table(dataset / "results" / "dataset" / "train-00000.parquet", SHARD)
     motion = records["ann", "long"].motion
     for row, frames in enumerate((slice(0, 900), slice(720, 1620))):
@@ -48,7 +48,7 @@ def test_a_row_holds_the_window_of_its_video(dataset, records):
     assert json.loads(rows["provenance"][0]) == {"handroll": "1", "settings": {"length_s": 30.0}}
 
 
-def test_the_camera_and_its_place_over_the_keys(dataset):
+def test_the_camera_and_its_pose_relative_to_the_keyboard(dataset):
     ann, _ = read_table(dataset / "results" / "dataset" / "train-00000.parquet", SHARD)
     bob, _ = read_table(dataset / "results" / "dataset" / "test-00000.parquet", SHARD)
     assert ann["focal_source"].tolist() == ["keyboard"] * 2 and ann["k1"].tolist() == [-0.03] * 2 and ann["focal_px"][0] == 1480.0
@@ -88,7 +88,7 @@ def test_notes_and_pedal_count_from_the_start_of_the_clip(dataset):
     assert rows["pedal"][1] == [{"onset_s": -1.0, "offset_s": 2.0}]
 
 
-def test_the_sound_is_the_videos_sample_by_sample(dataset, records):
+def test_the_audio_has_the_samples_of_the_video(dataset, records):
     rows, _ = read_table(dataset / "results" / "dataset" / "test-00000.parquet", SHARD)
     source, rate_hz = soundfile.read(records["bob", "long"].audio_path, dtype="int16")
     samples, clip_rate_hz = soundfile.read(io.BytesIO(rows["audio"][1]["bytes"]), dtype="int16")
@@ -97,7 +97,7 @@ def test_the_sound_is_the_videos_sample_by_sample(dataset, records):
     assert rows["audio"][1]["path"] == "bob_long_00001.flac"
 
 
-def test_sound_is_mixed_to_mono_and_filled_with_silence(tmp_path):
+def test_audio_is_mixed_to_mono_and_padded_with_silence(tmp_path):
     left = np.arange(2000, dtype=np.int16)
     soundfile.write(tmp_path / "stereo.flac", np.stack([left, 3 * left], axis=1), 1000)
     samples, rate_hz = soundfile.read(io.BytesIO(cut_flac(tmp_path / "stereo.flac", 1.5, 2.5)), dtype="int16")
@@ -111,8 +111,8 @@ def test_sound_is_mixed_to_mono_and_filled_with_silence(tmp_path):
     assert not soundfile.read(io.BytesIO(cut_flac(tmp_path / "stereo.flac", -2.0, -1.0)))[0].any()
 
 
-def test_late_audio_is_cut_where_the_picture_shows_it(records, clips):
-    """Its sound, as its notes, comes at the time at which the hands play it: nothing of the delay remains."""
+def test_an_audio_delay_is_removed(records, clips):
+    """Audio and notes are in video time afterwards."""
     rows = {name: values[np.flatnonzero((clips["subject"] == "ann") & clips["accepted"])[0]] for name, values in clips.items()}
     record = replace(records["ann", "long"], audio_delay_s=0.2511)
     row = clip_row(rows, "train", record)
@@ -123,14 +123,14 @@ def test_late_audio_is_cut_where_the_picture_shows_it(records, clips):
     assert row["audio_delay_s"] == 0.0
 
 
-def test_a_video_without_sound_has_a_null(records, clips):
+def test_a_video_without_audio_has_a_null(records, clips):
     clip = {name: values[0] for name, values in clips.items()}
     row = clip_row(clip, "train", replace(records["ann", "long"], audio_path=None))
     table = to_arrow(SHARD, {name: [value] for name, value in row.items()})
     assert table["audio"][0].as_py() is None
 
 
-def test_a_hand_that_is_never_seen_has_no_shape(records, clips):
+def test_a_hand_that_is_never_visible_has_no_shape(records, clips):
     record = records["ann", "long"]
     motion = {name: values.copy() for name, values in record.motion.items()}
     motion["betas"][:, 0] = np.nan
@@ -200,7 +200,7 @@ def test_frames_are_stored_as_lists_of_fixed_lists(dataset):
     assert found.field("left_state").type == pa.list_(pa.int8())
 
 
-def test_rows_are_read_as_they_lie_and_written_again_to_the_same_bytes(tmp_path, dataset):
+def test_rows_that_are_read_and_written_again_give_the_same_bytes(tmp_path, dataset):
     folder = dataset / "results" / "dataset"
     rows = list(read_rows(folder))
     assert [(row["subject"], row["clip"], row["split"]) for row in rows] == [
@@ -212,7 +212,7 @@ def test_rows_are_read_as_they_lie_and_written_again_to_the_same_bytes(tmp_path,
     assert write_rows(by_split, tmp_path, row_group_rows=2) == json.loads((folder / "shards.json").read_text())
 
 
-def test_a_manifest_leads_nowhere_else(tmp_path):
+def test_a_manifest_with_another_path_is_an_error(tmp_path):
     write_json(tmp_path / "shards.json", {"shards": [{"name": "../train-00000.parquet"}]})
     with pytest.raises(SchemaError, match=r"expected names such as train-00000.parquet, found '../train-00000.parquet'"):
         list(read_rows(tmp_path))

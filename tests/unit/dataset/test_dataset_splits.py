@@ -36,39 +36,27 @@ def test_ratios_are_relative_to_their_sum():
     assert as_dict(split_videos(names(100), RATIOS, 0)) == as_dict(split_videos(names(100), {k: 10 * v for k, v in RATIOS.items()}, 0))
 
 
-def test_another_seed_deals_anew():
+def test_another_seed_gives_other_splits():
     assert as_dict(split_videos(names(100), RATIOS, 0)) != as_dict(split_videos(names(100), RATIOS, 1))
 
 
-def test_a_split_without_share_gets_nothing_but_pins():
+def test_a_split_without_ratio_gets_only_pinned_videos():
     splits = split_videos([*names(50), ("ann", "pinned", "test")], {"train": 1.0, "valid": 0.0, "test": 0.0}, 0)
     assert as_dict(splits).pop(("ann", "pinned")) == "test"
     assert set(splits["split"][~splits["pinned"]]) == {"train"}
     assert splits["pinned"].sum() == 1
 
 
-def test_by_subject_no_subject_is_in_two_splits_and_a_pin_takes_the_subject_along():
-    videos = [*names(100), ("subject3", "more", "valid")]
-    splits = split_videos(videos, RATIOS, 0, by="subject")
-    of = {}
-    for subject, split in zip(splits["subject"], splits["split"], strict=True):
-        assert of.setdefault(subject, split) == split
-    assert of["subject3"] == "valid"
-    with pytest.raises(ValueError, match="is pinned to test"):
-        split_videos([*videos, ("subject3", "other", "test")], RATIOS, 0, by="subject")
-
-
 @pytest.mark.parametrize(
-    ("videos", "ratios", "by", "message"),
+    ("videos", "ratios", "message"),
     [
-        ([("a", "b", None), ("a", "b", None)], RATIOS, "video", "listed twice: a/b"),
-        ([("a", "b", "dev")], RATIOS, "video", "unknown split"),
-        ([("a", "b", None)], {"train": 0.0}, "video", "ratios"),
-        ([("a", "b", None)], {"train": 2.0, "test": -1.0}, "video", "ratios"),
-        ([("a", "b", None)], {}, "video", "ratios"),
-        ([("a", "b", None)], RATIOS, "piece", "expected video or subject"),
+        ([("a", "b", None), ("a", "b", None)], RATIOS, "listed twice: a/b"),
+        ([("a", "b", "dev")], RATIOS, "unknown split"),
+        ([("a", "b", None)], {"train": 0.0}, "ratios"),
+        ([("a", "b", None)], {"train": 2.0, "test": -1.0}, "ratios"),
+        ([("a", "b", None)], {}, "ratios"),
     ],
 )
-def test_what_cannot_be_right_is_refused(videos, ratios, by, message):
+def test_invalid_input_is_an_error(videos, ratios, message):
     with pytest.raises(ValueError, match=message):
-        split_videos(videos, ratios, 0, by=by)
+        split_videos(videos, ratios, 0)

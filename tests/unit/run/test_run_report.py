@@ -10,7 +10,7 @@ import pytest
 from handroll.config.pipeline import Config
 from handroll.config.sheet import Video
 from handroll.run.report import FILES, STEPS, read_report, report_lines
-from handroll.screening.editing import SCORES as EDITING
+from handroll.screening.criteria import CRITERIA
 from handroll.tables import SchemaError
 
 THRESHOLDS = Config().screening.model_dump() | {"motion_without_audio": True}
@@ -90,7 +90,7 @@ def test_a_video_without_hands_is_not_useful_and_lists_no_file(results):
     assert not report.useful and not report.files
     assert "not useful: (almost) no hand was detected" in text and "No hand was found in any frame" in text
     # Where the camera moves throughout, no hand is looked for.
-    write("screening/{v}/survey.json", {"scores": {"editing": dict.fromkeys(EDITING, 0)}})
+    write("screening/{v}/survey.json", {"scores": {"editing": dict.fromkeys(CRITERIA["editing"].scores, 0)}})
     text = report_of(root)[1]
     assert "not useful: no part of the video is usable" in text and "No hand was found" not in text
 

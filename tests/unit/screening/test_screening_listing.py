@@ -1,17 +1,17 @@
-from handroll.config.pipeline import Screen
+from handroll.config.pipeline import Screening
 from handroll.config.sheet import Video
 from handroll.reasons import Reason
 from handroll.screening.listing import measure_listing
 from handroll.screening.verdict import judge
 
-THRESHOLDS = Screen().model_dump()
+THRESHOLDS = Screening().model_dump()
 
 
 def row(**facts):
     return Video(subject="anna", video="one", source="https://example.org/one", **facts)
 
 
-def test_what_a_listing_does_not_tell_is_not_judged():
+def test_unknown_facts_are_not_judged():
     assert measure_listing(row()) == {"problems": [], "scores": {}}
     assert judge([measure_listing(row(width_px=640))], THRESHOLDS).reasons == ()
 
@@ -20,7 +20,7 @@ def test_nothing_overrules_a_takedown():
     assert judge([measure_listing(row(duration_s=90.0), taken_down=True)], THRESHOLDS, "accept").reasons == (Reason.TAKEN_DOWN,)
 
 
-def test_a_listing_rejects_before_anything_is_fetched():
+def test_a_listing_is_enough_for_a_rejection():
     assert judge([measure_listing(row(duration_s=5.0))], THRESHOLDS).reasons == (Reason.TOO_SHORT,)
     assert judge([measure_listing(row(width_px=360, height_px=640))], THRESHOLDS).reasons == (Reason.LOW_RESOLUTION,)
     assert judge([measure_listing(row(duration_s=90.0, width_px=1080, height_px=1920))], THRESHOLDS).reasons == ()

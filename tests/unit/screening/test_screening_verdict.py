@@ -4,49 +4,44 @@ import sys
 
 import pytest
 
-from handroll.config.pipeline import Screen
+from handroll.config.pipeline import Screening
 from handroll.reasons import Reason
-from handroll.screening import audio, duration, resolution, visibility
-from handroll.screening.verdict import CRITERIA, in_words, judge, summary_tsv
+from handroll.screening.criteria import CRITERIA
+from handroll.screening.metadata import measure_audio, measure_resolution
+from handroll.screening.verdict import in_words, judge, summary_tsv
 
-THRESHOLDS = Screen().model_dump()
+THRESHOLDS = Screening().model_dump()
 
 
 def probed(width_px=1920, height_px=1080, duration_s=60.0, has_audio=True, problems=()):
-    """What probe.json holds for the screens."""
+    """Values of probe.json that the verdict needs."""
     scores = {
-        "resolution": resolution.measure(width_px, height_px),
-        "duration": duration.measure(duration_s),
-        "audio": audio.measure(has_audio, 0.0, duration_s, duration_s),
+        "resolution": measure_resolution(width_px, height_px),
+        "duration": {"duration_s": duration_s},
+        "audio": measure_audio(has_audio, 0.0, duration_s, duration_s),
     }
     return {"problems": list(problems), "scores": {} if problems else scores}
 
 
 def detected(both=1.0):
-    """What visibility.json holds."""
-    return {"scores": {"visibility": {**dict.fromkeys(visibility.SCORES, 1.0), "both_hands": both}}}
-
-
-def test_every_criterion_has_its_section_of_the_configuration():
-    sections = {name for name, value in THRESHOLDS.items() if isinstance(value, dict)}
-    assert sections == set(CRITERIA)
-    assert len({score for module in CRITERIA.values() for score in module.SCORES}) == sum(len(m.SCORES) for m in CRITERIA.values())
+    """Values of visibility.json."""
+    return {"scores": {"visibility": {**dict.fromkeys(CRITERIA["visibility"].scores, 1.0), "both_hands": both}}}
 
 
 def test_a_good_video_passes():
     verdict = judge([probed(), detected()], THRESHOLDS)
     assert verdict.usable_for_motion and verdict.usable_for_dataset and verdict.reasons == ()
-    assert [c.criterion for c in verdict.criteria] == ["resolution", "duration", "sound", "visibility"]
+    assert [c.criterion for c in verdict.criteria] == ["resolution", "duration", "audio", "visibility"]
     assert all(c.passed for c in verdict.criteria)
     assert verdict.criteria[3].thresholds == THRESHOLDS["visibility"] and verdict.criteria[3].scores["both_hands"] == 1.0
 
 
-def test_what_is_not_measured_is_not_judged():
+def test_a_criterion_without_scores_does_not_count():
     assert judge([], THRESHOLDS).usable_for_dataset
-    assert [c.criterion for c in judge([probed()], THRESHOLDS).criteria] == ["resolution", "duration", "sound"]
+    assert [c.criterion for c in judge([probed()], THRESHOLDS).criteria] == ["resolution", "duration", "audio"]
 
 
-def test_a_silent_video_gives_motion_where_that_is_wanted():
+def test_a_video_without_audio_gives_motion_if_configured():
     silent = [probed(has_audio=False), detected()]
     verdict = judge(silent, THRESHOLDS | {"motion_without_audio": False})
     assert not verdict.usable_for_motion and not verdict.usable_for_dataset and verdict.reasons == (Reason.NO_AUDIO,)
@@ -71,13 +66,13 @@ def test_typical_videos_under_the_defaults(video, motion, clips, reasons):
     assert (verdict.usable_for_motion, verdict.usable_for_dataset, verdict.reasons) == (motion, clips, reasons)
 
 
-def test_all_reasons_are_told_in_order():
+def test_all_reasons_are_reported_in_order():
     verdict = judge([probed(640, 360, 5.0, has_audio=False), detected(both=0.3)], THRESHOLDS)
     assert verdict.reasons == (Reason.LOW_RESOLUTION, Reason.TOO_SHORT, Reason.NO_AUDIO, Reason.HANDS_RARELY_VISIBLE)
 
 
 @pytest.mark.parametrize("problem", ["source_missing", "unreadable", "no_frames"])
-def test_a_file_at_fault_has_no_secondary_reasons(problem):
+def test_a_problem_of_the_file_has_no_secondary_reasons(problem):
     verdict = judge([probed(problems=[problem]), {"scores": {}}], THRESHOLDS)
     assert verdict.reasons == (Reason(problem),) and verdict.criteria == ()
     assert not verdict.usable_for_motion and not verdict.usable_for_dataset
@@ -127,7 +122,7 @@ def test_summary_has_one_row_a_video():
     assert summary_tsv([]).startswith("subject\tvideo\t")
 
 
-def test_a_verdict_in_words_says_what_was_found_and_expected():
+def test_a_verdict_in_words_contains_scores_and_thresholds():
     assert in_words(judge([probed(), detected()], THRESHOLDS).to_dict()) == "accepted"
     words = in_words(judge([probed(width_px=640, height_px=360, duration_s=27.0)], THRESHOLDS).to_dict())
     assert words == (

@@ -4,7 +4,8 @@ import pytest
 from handroll.config.pipeline import Purity
 from handroll.music.alignment import unexplained_energy
 from handroll.music.alignment.unexplained_energy import SPAN_S, measure_unexplained_energy
-from handroll.screening import purity
+from handroll.screening.criteria import CRITERIA
+from handroll.screening.purity import measure_purity
 
 
 def vibrato(seconds, rate_hz, hz=523.0):
@@ -20,7 +21,7 @@ def at_level(other, samples, level_db):
 
 def scores_of(samples, notes, rate_hz):
     found = measure_unexplained_energy(samples, rate_hz, notes)
-    return found, purity.measure(found.power, found.foreign, found.noise, found.counted)
+    return found, measure_purity(found.power, found.foreign, found.noise, found.counted)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,8 @@ def test_another_instrument_is_foreign_where_it_plays(played, transcribed, clean
     samples = played.samples.astype(float)
     samples[begin:end] += at_level(vibrato(10.0, played.rate_hz), samples[begin:end], -10.0)
     found, scores = scores_of(samples, transcribed, played.rate_hz)
-    levels_db = purity.levels_db(found.power, found.foreign, found.counted)
+    mean_power = np.sum(found.power * found.counted) / np.sum(found.counted)
+    levels_db = 10.0 * np.log10(found.foreign * found.counted / mean_power + 1e-30)
     during = (found.start_s >= 10.0) & (found.start_s + SPAN_S <= 20.0)
     outside = (found.start_s + SPAN_S <= 9.0) | (found.start_s >= 21.0)
     assert np.median(levels_db[during]) > -35.0 and levels_db[during].max() > -26.0 and levels_db[outside].max() < -60.0
@@ -64,7 +66,7 @@ def test_a_missed_note_is_forgiven(played, transcribed):
     loudest = int(np.argmax(transcribed["velocity"]))
     _, scores = scores_of(played.samples, {name: np.delete(values, loudest) for name, values in transcribed.items()}, played.rate_hz)
     assert -80.0 < scores["foreign_db"] < -15.0 and scores["lasting_db"] < -60.0
-    assert purity.decide(scores, **Purity().model_dump()) == ()
+    assert CRITERIA["purity"].decide(scores, Purity().model_dump()) == ()
 
 
 def test_without_notes_all_is_foreign(played):
