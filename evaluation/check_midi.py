@@ -30,7 +30,8 @@ from handroll.music.notes import note_table, pedal_table
 from handroll.music.synthesis import synthesise
 from handroll.music.transcribe import transcribe
 from handroll.simulator.video import AUDIO_RATE_HZ, prepare_take
-from handroll.tables import NOTES, read_table, write_table
+from handroll.storage import read_table, write_table
+from handroll.tables import NOTES
 from transcription import read_truth
 
 DYNAMICS = 2.5

@@ -8,9 +8,9 @@
 
 The loop's model does per frame what the demo does after its detectors, whose time is not counted: for each hand a copy of the whole
 frame, mirrored for left hands, blurred whole in float64 where the crop shrinks it (size above 563 px), sampled to 256 x 256, normalised;
-then the network on that frame's hands alone, in float32, with explicit attention. The engine's side is `pose.hamer.inference.look`: its
-feed, its batches, its network. Neither renders. Both run in turn, in the same process, on the same video and boxes, and the engine's
-answers are compared with the loop's. Weights are random: they decide no time.
+then the network on that frame's hands alone, in float32, with explicit attention. The engine's side is
+`pose.hamer.inference.run_inference`: its crop stream, its batches, its network. Neither renders. Both run in turn, in the same process,
+on the same video and boxes, and the engine's answers are compared with the loop's. Weights are random: they decide no time.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from scipy.ndimage import gaussian_filter
 from handroll.media.frames import read_frames
 from handroll.media.write import VideoWriter
 from handroll.pose.hamer.crops import BLUR_ABOVE, square_of_box
-from handroll.pose.hamer.inference import look
+from handroll.pose.hamer.inference import run_inference
 from handroll.pose.hamer.settings import RELEASED
 from toy_hamer import TOY, random_network
 
@@ -185,7 +185,7 @@ def video_part(options):
         compiled = device == "cuda"
 
         def engine_run():
-            return look(engine, video, boxes, wanted, options.batch, 2.0, options.threads, no_progress, compiled=compiled)
+            return run_inference(engine, video, boxes, wanted, options.batch, 2.0, options.threads, no_progress, compiled=compiled)
 
         if compiled:
             engine_run()  # compiles
@@ -193,12 +193,12 @@ def video_part(options):
         for _ in range(options.rounds):
             answers, loop_s = official_loop(loop, video, boxes, device)
             started = time.perf_counter()
-            seen = engine_run()
+            predictions = engine_run()
             engine_s = time.perf_counter() - started
             ratios.append(loop_s / engine_s)
             rates = [len(wanted) / seconds for seconds in (loop_s, engine_s)]
             print("demo's loop {:8.1f} frames/s    engine {:8.1f} frames/s    {:.1f} times".format(*rates, ratios[-1]), flush=True)
-        print(f"median {np.median(ratios):.1f} times; cameras differ by at most {np.abs(seen.camera - answers).max():.2g}")
+        print(f"median {np.median(ratios):.1f} times; cameras differ by at most {np.abs(predictions.camera - answers).max():.2g}")
 
 
 def main():

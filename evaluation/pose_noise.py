@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handroll.hand.kinematics import MIRROR, hand_joints
-from handroll.hand.rotations import compose, continuous
+from handroll.hand.rotations import compose, unwrap_rotvec
 from handroll.hand.skeleton import HANDS, JOINT_OF_LANDMARK, JOINTS
 from handroll.hand.template import open_hand
 from handroll.metrics.jitter import jitter_rms
@@ -104,7 +104,7 @@ def pose_columns(time_s, rotation, translation, bone_scale, found):
     """`tables.POSE` by frame of template hands with these poses, NaN where not found; not placed over keys."""
     joints = [hand_joints(rotation[:, k].reshape(-1, 48), translation[:, k], bone_scale[k], hand) for k, hand in enumerate(HANDS)]
     floats = {
-        "rotation_rad": continuous(rotation),
+        "rotation_rad": unwrap_rotvec(rotation),
         "translation_m": translation,
         "betas": np.zeros((*found.shape, 10)),
         "bone_scale": np.broadcast_to(bone_scale, found.shape),

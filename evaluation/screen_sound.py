@@ -33,7 +33,8 @@ from handroll.reasons import Reason
 from handroll.screening.audio_quality import measure_clipping, measure_silence, measure_speech
 from handroll.screening.criteria import CRITERIA
 from handroll.screening.purity import measure_purity
-from handroll.tables import NOTES, read_table, write_table
+from handroll.storage import read_table, write_table
+from handroll.tables import NOTES
 
 LEVELS_DB = (-20, -15, -10, -5, 0)
 SHARES = (0.25, 0.5, 1.0)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from handroll.camera import Camera, Extrinsics, hamer_camera, joints_over_keys
+from handroll.camera import Camera, Extrinsics, hamer_camera, joints_in_keyboard_frame
 from handroll.generation.pianist import perform
 from handroll.hand.rotations import rotvec_from_matrix
 from handroll.hand.skeleton import HANDS, TIPS
@@ -68,8 +68,8 @@ def figures(columns, truth, camera, over, performance=None, judged=None):
         "absolute mm": float(1e3 * np.linalg.norm(joints[judged] - true[judged], axis=-1).mean()),
     }
     if performance is not None:
-        speed, depth = strokes(joints_over_keys(np.where(judged[..., None, None], joints, np.nan), over), performance)
-        true_speed, true_depth = strokes(joints_over_keys(true, over), performance)
+        speed, depth = strokes(joints_in_keyboard_frame(np.where(judged[..., None, None], joints, np.nan), over), performance)
+        true_speed, true_depth = strokes(joints_in_keyboard_frame(true, over), performance)
         both = np.isfinite(speed) & np.isfinite(true_speed)
         out |= {"stroke speed, of the truth": float(speed[both].sum() / true_speed[both].sum())}
         out |= {"stroke depth, of the truth": float(depth[both].sum() / true_depth[both].sum())}

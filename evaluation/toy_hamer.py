@@ -1,4 +1,4 @@
-"""HaMeR's files with seeded random weights, of any size: for tests and demos that must not need the released ones."""
+"""Write HaMeR's files with seeded random weights of any size, for tests and demos without the released files."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,33 +7,32 @@ import numpy as np
 import torch
 import yaml
 
-from handroll.pose.hamer.layout import state_shapes
 from handroll.pose.hamer.network import HamerNetwork
+from handroll.pose.hamer.parameter_layout import state_shapes
 from handroll.pose.hamer.settings import RELEASED, BackboneSizes, DecoderSizes, HamerSettings
 
 TOY = HamerSettings(
     backbone=BackboneSizes(dim=48, depth=3, heads=4),
     decoder=DecoderSizes(dim=40, depth=3, heads=2, dim_head=8, mlp_dim=56, context_dim=48),
 )
-"""A network of 0.2 million parameters whose sizes are all different, so that none can stand for another."""
+"""A network of 0.2 million parameters. All its sizes differ, so that a mix-up of two sizes cannot go unnoticed."""
 
 START_CAM = (5.0, 0.0, 0.0)
-"""Camera that random networks start from: a hand of 0.2 m fills half of a crop that is 0.4 m wide."""
+"""Initial camera of random networks: a hand of 0.2 m fills half of a crop that is 0.4 m wide."""
 
 
 class ToyFiles(NamedTuple):
-    """Paths of the files of a checkpoint."""
+    """Paths of a checkpoint and its settings."""
 
     checkpoint: Path
     config: Path
-    mean_params: Path
 
 
 def random_state(settings=TOY, seed=0):
-    """Parameters with the released names, random.
+    """Return random parameters with the released names.
 
-    Weights keep the size of what goes through them, so that a picture still matters at the end; hands start open, as the
-    released one's do near MANO's mean pose.
+    Weights preserve the variance of their input, so that the crop affects the output. The initial hand is open, like the released
+    one, which is near MANO's mean pose.
 
     Parameters
     ----------
@@ -49,7 +48,7 @@ def random_state(settings=TOY, seed=0):
 
 
 def _random(name, shape, generator):
-    """One random parameter."""
+    """Return one random parameter."""
     noise = torch.randn(shape, generator=generator)
     if name.endswith("init_hand_pose"):
         return torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]).repeat(1, shape[1] // 6) + 0.1 * noise
@@ -63,36 +62,31 @@ def _random(name, shape, generator):
 
 
 def random_network(settings=TOY, seed=0, dtype=torch.float32):
-    """A `HamerNetwork` with `random_state`."""
+    """Return a `HamerNetwork` with the parameters of `random_state`."""
     return HamerNetwork(random_state(settings, seed), settings, dtype)
 
 
-def write_toy_checkpoint(folder, seed=0, settings=TOY, mano=None, discriminator=True):
-    """Write a checkpoint laid out as the released one, its configuration and start values.
+def write_toy_checkpoint(folder, seed=0, settings=TOY, mano=None):
+    """Write a checkpoint with the layout of the released one, and its settings.
 
     Parameters
     ----------
     folder : path
-        Gets `hamer.ckpt`, `model_config.yaml` and `data/mano_mean_params.npz`.
+        For `hamer.ckpt` and `model_config.yaml`.
     seed : int
     settings : pose.hamer.settings.HamerSettings
     mano : object, optional
-        A MANO model as `pose.hamer.checkpoint.mano_differences` takes it; its buffers come into the checkpoint.
-    discriminator : bool
-        Whether there are tensors of the training only, as in the released file.
+        A MANO model, as for `pose.hamer.checkpoint.mano_differences`. Its buffers are added to the checkpoint.
 
     Returns
     -------
     ToyFiles
     """
-    files = ToyFiles(Path(folder) / "hamer.ckpt", Path(folder) / "model_config.yaml", Path(folder) / "data" / "mano_mean_params.npz")
-    files.mean_params.parent.mkdir(parents=True, exist_ok=True)
-    state = random_state(settings, seed)
-    starts = {"pose": "init_hand_pose", "shape": "init_betas", "cam": "init_cam"}
-    np.savez(files.mean_params, **{name: state[f"mano_head.{ours}"][0].numpy() for name, ours in starts.items()})
-    state = {"initialized": torch.tensor(True)} | state
-    if discriminator:
-        state |= {"discriminator.D_conv1.weight": torch.zeros(32, 9, 1, 1), "discriminator.D_conv1.bias": torch.zeros(32)}
+    files = ToyFiles(Path(folder) / "hamer.ckpt", Path(folder) / "model_config.yaml")
+    files.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    state = {"initialized": torch.tensor(True)} | random_state(settings, seed)
+    # Tensors for training only, as in the released file.
+    state |= {"discriminator.D_conv1.weight": torch.zeros(32, 9, 1, 1), "discriminator.D_conv1.bias": torch.zeros(32)}
     if mano is not None:
         state |= {f"mano.{name}": torch.from_numpy(np.array(value)) for name, value in mano_buffers(mano).items()}
     torch.save({"epoch": 0, "global_step": 0, "pytorch-lightning_version": "0.0", "state_dict": state}, files.checkpoint)
@@ -101,7 +95,7 @@ def write_toy_checkpoint(folder, seed=0, settings=TOY, mano=None, discriminator=
 
 
 def mano_buffers(model):
-    """A MANO model's arrays as checkpoints hold them: names without `mano.`, float32, pose directions (135, 2334)."""
+    """Return a MANO model's arrays as in checkpoints: names without `mano.`, float32, pose directions (135, 2334)."""
     floats = {
         "shapedirs": model.shape_directions,
         "v_template": model.template_m,
@@ -114,7 +108,7 @@ def mano_buffers(model):
 
 
 def _config(settings, seed):
-    """The content of model_config.yaml: the released layout, and the sizes that it does not hold where they are a toy's."""
+    """Return the content of model_config.yaml: the released layout, and the sizes of a toy, which that file does not contain."""
     backbone, decoder = settings.backbone, settings.decoder
     sizes = {"depth": decoder.depth, "heads": decoder.heads, "mlp_dim": decoder.mlp_dim, "dim_head": decoder.dim_head}
     sizes |= {"dropout": 0.0, "emb_dropout": 0.0, "norm": "layer", "context_dim": decoder.context_dim}

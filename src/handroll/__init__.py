@@ -1,3 +1,24 @@
-"""handroll: videos of piano playing, seen from above, become a 3D hand-motion dataset."""
+"""Turn videos of piano playing, filmed from above, into a 3D hand-motion dataset.
+
+The public entry points are loaded on first use, so that `import handroll` stays fast:
+
+- `open_dataset(folder)` iterates over the clips of a dataset. See `handroll.dataset.shards.read_rows`.
+- `generate(pianist, recording, out, name)` writes the motion, MIDI file and video of a trained model that plays a recording.
+  `handroll.generation.generate.load_pianist` loads the model. See `handroll.generation.generate.play`.
+"""
+
+from importlib import import_module
 
 __version__ = "0.1.0"
+
+__all__ = ["__version__", "generate", "open_dataset"]
+
+_MODULES = {"open_dataset": "handroll.dataset.shards", "generate": "handroll.generation.generate"}
+_FUNCTIONS = {"open_dataset": "read_rows", "generate": "play"}
+
+
+def __getattr__(name):
+    """Import an entry point on first use (PEP 562)."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), _FUNCTIONS[name])

@@ -1,4 +1,8 @@
-"""Pinhole camera with square pixels and one radial coefficient, in OpenCV's frame (x right, y down, z forward), and its place over keys."""
+"""Pinhole camera with square pixels and one radial distortion coefficient, and its extrinsics over a keyboard.
+
+Camera frame: OpenCV's, x right, y down, z forward. Keyboard frame: `handroll.keyboard.geometry`. Pixel coordinates: x right, y
+down, (0, 0) at the top left corner of the frame as shown.
+"""
 
 import json
 from dataclasses import dataclass
@@ -11,27 +15,29 @@ HAMER_FOCAL_PX = 5000.0
 """Focal length that HaMeR assumes for a crop of `HAMER_CROP_PX` pixels (Pavlakos et al. 2024, arXiv:2312.05251)."""
 
 HAMER_CROP_PX = 256.0
+"""Side of HaMeR's crops, pixels."""
 
 _UNDISTORT_STEPS = 20
+# Fixed-point steps that invert the distortion.
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera.
+    """Intrinsic parameters of a camera.
 
     Attributes
     ----------
     width_px, height_px : int
-        Size of the picture as shown (rotation applied).
+        Size of the frame as shown (rotation applied).
     focal_px : float
         Focal length in pixels, both axes.
     focal_source : str
-        Where it came from: "sheet", "config", "keyboard" (fitted to the keys), "assumed" (a keyboard is registered, but hardly
-        tells it), "hamer" (a convention, not a measurement) or "truth".
+        Source of the focal length: "sheet", "config", "keyboard" (fitted to the keys), "assumed" (a keyboard is registered but
+        barely constrains it), "hamer" (a convention, not a measurement) or "truth".
     k1 : float
-        First coefficient of radial distortion (OpenCV's: of the squared radius in focal lengths).
+        First radial distortion coefficient (OpenCV's: factor of the squared radius in focal lengths), without unit.
     off_centre_px : (x, y)
-        How far the principal point, which is also the centre of distortion, is from the middle of the picture.
+        Offset of the principal point from the middle of the frame, pixels. The principal point is also the centre of distortion.
     """
 
     width_px: int
@@ -43,11 +49,22 @@ class Camera:
 
     @property
     def centre_px(self):
-        """Principal point, array (xy 2)."""
+        """Principal point, array (xy 2), pixels."""
         return np.array([self.width_px / 2.0, self.height_px / 2.0]) + self.off_centre_px
 
     def project(self, points):
-        """Pixels (..., xy 2) of points (..., xyz 3) in the camera frame, any one unit of length; NaN behind the camera."""
+        """Project points to pixels.
+
+        Parameters
+        ----------
+        points : array (..., xyz 3)
+            Camera frame, in any unit of length.
+
+        Returns
+        -------
+        array (..., xy 2), float64, pixels
+            NaN for points behind the camera.
+        """
         points = np.asarray(points, dtype=np.float64)
         depth = np.where(points[..., 2:] > 0.0, points[..., 2:], np.nan)
         flat = points[..., :2] / depth
@@ -56,15 +73,25 @@ class Camera:
         return flat * self.focal_px + self.centre_px
 
     def rays(self, points_px):
-        """Directions (..., xyz 3), z = 1, of pixels (..., xy 2); distortion is undone by fixed-point steps."""
-        bent = (np.asarray(points_px, dtype=np.float64) - self.centre_px) / self.focal_px
-        flat = bent
+        """Return the viewing directions of pixels, with the distortion removed.
+
+        Parameters
+        ----------
+        points_px : array (..., xy 2)
+
+        Returns
+        -------
+        array (..., xyz 3), float64
+            Camera frame, scaled to z = 1.
+        """
+        distorted = (np.asarray(points_px, dtype=np.float64) - self.centre_px) / self.focal_px
+        flat = distorted
         for _ in range(_UNDISTORT_STEPS if self.k1 else 0):
-            flat = bent / (1.0 + self.k1 * (flat**2).sum(axis=-1, keepdims=True))
+            flat = distorted / (1.0 + self.k1 * (flat**2).sum(axis=-1, keepdims=True))
         return np.concatenate([flat, np.ones_like(flat[..., :1])], axis=-1)
 
-    def facts(self):
-        """Everything as text, for a table's metadata; `camera_of` reads it."""
+    def to_metadata(self):
+        """Return all parameters as text, for a table's metadata; `camera_from_metadata` reads them."""
         return {
             "width_px": str(self.width_px),
             "height_px": str(self.height_px),
@@ -77,27 +104,27 @@ class Camera:
 
 
 def hamer_camera(width_px, height_px):
-    """The camera under HaMeR's convention: focal length 5000/256 times the longer side. Depth is then not metric."""
+    """Return the camera of HaMeR's convention: focal length 5000/256 times the longer side. Its depths are not metric."""
     return Camera(width_px, height_px, HAMER_FOCAL_PX / HAMER_CROP_PX * max(width_px, height_px), "hamer")
 
 
-def camera_of(facts):
-    """The camera from a pose or motion table's metadata, as `Camera.facts` writes it."""
-    off_centre_px = float(facts["off_centre_x_px"]), float(facts["off_centre_y_px"])
-    size = int(facts["width_px"]), int(facts["height_px"])
-    return Camera(*size, float(facts["focal_px"]), facts["focal_source"], float(facts["k1"]), off_centre_px)
+def camera_from_metadata(metadata):
+    """Read the camera from the metadata of a pose or motion table, as `Camera.to_metadata` writes it."""
+    off_centre_px = float(metadata["off_centre_x_px"]), float(metadata["off_centre_y_px"])
+    size = int(metadata["width_px"]), int(metadata["height_px"])
+    return Camera(*size, float(metadata["focal_px"]), metadata["focal_source"], float(metadata["k1"]), off_centre_px)
 
 
 @dataclass(frozen=True)
 class Extrinsics:
-    """Where a camera is over a keyboard: the rigid motion from the keyboard frame to the camera frame.
+    """Extrinsics of a camera over a keyboard: the rigid motion from the keyboard frame to the camera frame.
 
     Attributes
     ----------
     rotation_rad : array (xyz 3)
-        Axis-angle from keyboard to camera directions.
+        Axis-angle that turns directions of the keyboard frame into the camera frame, radians.
     translation_mm : array (xyz 3)
-        The keyboard's origin in the camera frame.
+        Origin of the keyboard frame in the camera frame, millimetres.
     """
 
     rotation_rad: np.ndarray
@@ -105,34 +132,46 @@ class Extrinsics:
 
     @property
     def rotation(self):
-        """Matrix (3, 3) from keyboard to camera directions."""
+        """Matrix (3, 3) that turns directions of the keyboard frame into the camera frame."""
         return matrix_from_rotvec(np.asarray(self.rotation_rad, dtype=np.float64))
 
     def to_camera(self, points_mm):
-        """Points (..., xyz 3) of the keyboard frame in the camera frame, millimetres."""
+        """Transform points (..., xyz 3) from the keyboard frame to the camera frame, millimetres."""
         return np.asarray(points_mm, dtype=np.float64) @ self.rotation.T + self.translation_mm
 
     def to_keyboard(self, points_mm):
-        """Points (..., xyz 3) of the camera frame in the keyboard frame, millimetres."""
+        """Transform points (..., xyz 3) from the camera frame to the keyboard frame, millimetres."""
         return (np.asarray(points_mm, dtype=np.float64) - self.translation_mm) @ self.rotation
 
-    def facts(self):
-        """As text, for a table's metadata; `extrinsics_of` reads it."""
-        return {name: json.dumps([float(value) for value in getattr(self, name.removeprefix("keyboard_"))]) for name in _EXTRINSIC_FACTS}
+    def to_metadata(self):
+        """Return the extrinsics as text, for a table's metadata; `extrinsics_from_metadata` reads them."""
+        return {name: json.dumps([float(value) for value in getattr(self, name.removeprefix("keyboard_"))]) for name in _EXTRINSIC_KEYS}
 
 
-_EXTRINSIC_FACTS = "keyboard_rotation_rad", "keyboard_translation_mm"
+_EXTRINSIC_KEYS = "keyboard_rotation_rad", "keyboard_translation_mm"
 
 
-def extrinsics_of(facts):
-    """The extrinsics from a table's metadata, as `Extrinsics.facts` writes them; None where no keyboard is registered."""
-    if not all(name in facts for name in _EXTRINSIC_FACTS):
+def extrinsics_from_metadata(metadata):
+    """Read the extrinsics from a table's metadata, as `Extrinsics.to_metadata` writes them; None where no keyboard is registered."""
+    if not all(name in metadata for name in _EXTRINSIC_KEYS):
         return None
-    return Extrinsics(*(np.array(json.loads(facts[name])) for name in _EXTRINSIC_FACTS))
+    return Extrinsics(*(np.array(json.loads(metadata[name])) for name in _EXTRINSIC_KEYS))
 
 
-def joints_over_keys(joints_m, extrinsics):
-    """Joints (..., xyz 3) of the camera frame, metres, in the keyboard frame, millimetres, float32; NaN without extrinsics."""
+def joints_in_keyboard_frame(joints_m, extrinsics):
+    """Transform joints from the camera frame to the keyboard frame.
+
+    Parameters
+    ----------
+    joints_m : array (..., xyz 3)
+        Camera frame, metres.
+    extrinsics : Extrinsics or None
+
+    Returns
+    -------
+    array (..., xyz 3), float32
+        Keyboard frame, millimetres; NaN where `extrinsics` is None.
+    """
     if extrinsics is None:
         return np.full(np.shape(joints_m), np.nan, dtype=np.float32)
     return extrinsics.to_keyboard(1e3 * np.asarray(joints_m, dtype=np.float64)).astype(np.float32)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from handroll import __version__
 from handroll.config.sheet import SheetError, read_sheet
-from handroll.text import plain
+from handroll.text import printable
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout that holds the Snakefile."""
@@ -127,10 +127,10 @@ def generate(options):
         try:
             files = play(pianist, recording, options.out, name, options.notes, options.seed, options.width, options.video)
         except RecordingError as error:
-            print(f"handroll generate: {plain(error)}", file=sys.stderr)
+            print(f"handroll generate: {printable(error)}", file=sys.stderr)
             failed += 1
             continue
-        print(f"\n{plain(recording)}, in {time.monotonic() - started:.0f} s")
+        print(f"\n{printable(recording)}, in {time.monotonic() - started:.0f} s")
         for title, path in files.items():
             print(f"  {title:<14}{path}")
     return 1 if failed else 0
@@ -167,7 +167,7 @@ def list_videos(options):
         print(f"handroll list: {error}", file=sys.stderr)
         return 2
     for line in listing.report():
-        print(plain(line))
+        print(printable(line))
     print(f"{len(added)} new rows in {options.sheet}, {len(listing.candidates) - len(added)} videos were in it already")
     return 1 if listing.failed else 0
 
@@ -229,7 +229,7 @@ def check_requirements(options):
             print(f"handroll doctor: {error}", file=sys.stderr)
     findings = doctor.examine(config)
     for line in doctor.report(findings):
-        print(plain(line))
+        print(printable(line))
     return 1 if doctor.unsatisfied(findings) else 0
 
 

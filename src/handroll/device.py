@@ -1,20 +1,20 @@
-"""Where networks run: the processor or a GPU, asked for by name and never swapped for the other."""
+"""Devices on which networks run: the CPU or a GPU, selected by name and never replaced by another one."""
 
 import os
 from contextlib import contextmanager
 
 
 class DeviceError(RuntimeError):
-    """The device that was asked for is not there."""
+    """Raised where the selected device is not available."""
 
 
 def torch_device(name):
-    """The torch device of a name, if it can be used.
+    """Return the torch device of a name, if it is available.
 
     Parameters
     ----------
     name : str
-        As `device` in the configuration ("cpu", "cuda"), or any other name that torch knows, such as "cuda:1".
+        As `device` in the configuration ("cpu", "cuda"), or any other device name of torch, such as "cuda:1".
 
     Returns
     -------
@@ -23,7 +23,7 @@ def torch_device(name):
     Raises
     ------
     DeviceError
-        "cuda" where PyTorch finds no GPU: the message says what it found and what to do. Nothing runs on the processor instead.
+        The name selects a GPU and PyTorch finds none. There is no fallback to the CPU.
     """
     import torch
 
@@ -41,7 +41,7 @@ def torch_device(name):
 
 @contextmanager
 def torch_threads(count):
-    """Let torch use this many threads of the processor while the block runs."""
+    """Set the number of CPU threads that torch uses while the block runs."""
     import torch
 
     before = torch.get_num_threads()

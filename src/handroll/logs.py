@@ -1,4 +1,4 @@
-"""Logging of a step: the same lines in the rule's log and on the terminal, and a progress line while it runs."""
+"""Logging of a step: the same lines in the rule's log file and on the terminal, and progress lines while it runs."""
 
 import errno
 import logging
@@ -9,22 +9,29 @@ from pathlib import Path
 
 LOGGER = logging.getLogger("handroll")
 
+PROGRESS_S = 5.0
+"""Minimum time between two progress lines, seconds."""
+
 _ADVICE = {
-    errno.ENOSPC: "the disk is full; make room on it",
-    errno.EDQUOT: "the disk quota is used up; make room, or ask for more",
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "the disk quota is used up; free some space, or ask for a larger quota",
     errno.EROFS: "the file system is read-only; make it writable, or work in another folder (snakemake --directory)",
-    errno.EACCES: "the folder may not be written to; change its permissions, or work in another folder (snakemake --directory)",
+    errno.EACCES: "no permission to write in the folder; change its permissions, or work in another folder (snakemake --directory)",
 }
 
 
 @contextmanager
 def step_log(path, name):
-    """Send handroll's log to `path` and the terminal while the block runs; an exception is logged with its traceback.
+    """Write handroll's log to `path` and the terminal while the block runs; log an exception with its traceback.
 
     Parameters
     ----------
     path : log file
-    name : what the lines on the terminal are marked with, such as "detect_hands pianist/prelude"
+    name : prefix of the lines on the terminal, such as "detect_hands pianist/prelude"
+
+    Yields
+    ------
+    logging.Logger
     """
     to_terminal = logging.StreamHandler(sys.stderr)
     to_terminal.setFormatter(logging.Formatter(f"[{name}] %(message)s"))
@@ -32,7 +39,7 @@ def step_log(path, name):
     LOGGER.addHandler(to_terminal)
     LOGGER.setLevel(logging.INFO)
     try:
-        # A full disk shows here first; what to do about it is then said on the terminal.
+        # On a full disk this fails first; the advice then appears on the terminal only.
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         to_file = logging.FileHandler(path, mode="w", encoding="utf-8")
         to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -47,41 +54,39 @@ def step_log(path, name):
     finally:
         for handler in handlers:
             LOGGER.removeHandler(handler)
-            # A log that a full disk cuts short is no reason to fail: the step's own files have been written whole.
+            # A log file that is cut short by a full disk is no failure: the step has written its own files completely.
             with suppress(OSError):
                 handler.close()
 
 
 def _advice(error):
-    """What to do about an error of the machine rather than of the program; None for all others."""
+    """Return advice for an error of the file system, such as a full disk; None for any other error."""
     while error is not None:
         number = error.errno if isinstance(error, OSError) else None
         if number in _ADVICE:
-            return f"{error}: {_ADVICE[number]}. What was finished before is whole; run again to go on."
+            return f"{error}: {_ADVICE[number]}. Finished results are complete; run again to resume."
         error = error.__cause__ or error.__context__
     return None
 
 
-def progress(items, total, unit, every_s=5.0):
-    """Pass the items through, logging how many are done, how fast, and how long the rest will take.
+def progress(items, total, unit):
+    """Yield the items and log how many are done, how fast, and the time left, at intervals of `PROGRESS_S` or more.
 
     Parameters
     ----------
     items : iterable
     total : int or None
-        How many are expected, where known.
+        Expected number of items, where known.
     unit : str
-        What an item is, in the plural: "frames".
-    every_s : float
-        Seconds between two lines.
+        Name of the items in the plural, such as "frames".
     """
-    started = shown = time.monotonic()
+    started = logged = time.monotonic()
     done = 0
     for done, item in enumerate(items, start=1):
         yield item
         now = time.monotonic()
-        if now - shown >= every_s:
-            shown = now
+        if now - logged >= PROGRESS_S:
+            logged = now
             rate = done / max(now - started, 1e-9)
             share = f" of {total} ({100 * done / total:.0f} %), {max(total - done, 0) / rate:.0f} s left" if total else ""
             LOGGER.info("%d %s%s, %.1f %s/s", done, unit, share, rate, unit)

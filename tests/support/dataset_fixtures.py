@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from handroll.camera import Camera, Extrinsics, joints_over_keys
+from handroll.camera import Camera, Extrinsics, joints_in_keyboard_frame
 from handroll.dataset.card import card
 from handroll.dataset.clips import cut_clips
 from handroll.dataset.plots import plot_keys, plot_velocities
@@ -12,7 +12,8 @@ from handroll.dataset.shards import VideoRecord, survey_shards, write_shards
 from handroll.dataset.splits import split_videos
 from handroll.dataset.statistics import describe
 from handroll.hand.skeleton import HANDS
-from handroll.tables import CLIPS, MOTION, SPLITS, State, frame_keys, join_rows, write_json, write_table
+from handroll.storage import write_json, write_table
+from handroll.tables import CLIPS, MOTION, SPLITS, State, frame_keys, join_rows
 
 RATE_HZ = 16000
 VIDEOS = {("ann", "long"): 70.0, ("bob", "long"): 70.0, ("bob", "short"): 20.0}
@@ -36,7 +37,7 @@ def make_motion(duration_s, fps=30.0, seed=0, extrinsics=None):
         columns[name][:] = columns[name][-1]
     for column in MOTION.columns[4:]:
         columns[column.name][columns["state"] == State.HIDDEN] = np.nan
-    columns["joints_keyboard_mm"] = joints_over_keys(columns["joints_m"], extrinsics)
+    columns["joints_keyboard_mm"] = joints_in_keyboard_frame(columns["joints_m"], extrinsics)
     assert set(columns) == {c.name for c in MOTION.columns} and shape[1] == len(HANDS)
     return columns
 

@@ -1,4 +1,4 @@
-"""What a synthetic performance must hold: fingers on their keys, keys down only below a finger, joints inside their limits."""
+"""Check a synthetic performance: fingers on their keys, keys down only under a finger, joints within their limits."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from handroll.keyboard.geometry import STANDARD, is_black, key_centres_x_mm, key
 from handroll.rendering.scene import world_joints
 
 FINGER_ON_WHITE_MM, FINGER_ON_BLACK_MM = 11.75, 5.5
-"""A fingertip within this of the middle of its key, along the keys, is on it (half a key)."""
+"""Maximum distance of a fingertip from the middle of its key, along the keys: half a key."""
 
 
 def reach_report(performance):

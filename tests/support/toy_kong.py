@@ -1,4 +1,4 @@
-"""Kong's checkpoint with seeded random weights, of the released layout: for tests and demos that must not need the released one."""
+"""Write Kong's checkpoint with seeded random weights of the released layout, for tests and demos without the released file."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ _SEGMENT_SAMPLES, _SEGMENTS = 6400, 5
 
 
 def random_state(seed=5):
-    """Random parameters, but with outputs that rise and fall enough for notes and pedal to be found, if nowhere right.
+    """Return random parameters, scaled so that the outputs vary enough to contain (wrong) notes and pedal presses.
 
     Returns
     -------
@@ -32,7 +32,7 @@ def random_state(seed=5):
         found = model(torch.from_numpy(struck_strings(_SEGMENTS * _SEGMENT_SAMPLES / RATE_HZ).reshape(_SEGMENTS, _SEGMENT_SAMPLES)))
         for name, head in heads.items():
             logit = torch.logit(found[name].double()).flatten(0, 1)
-            # Outputs that hardly move stay low: scaled up they would saturate.
+            # Outputs that hardly vary stay low: scaled up they would saturate.
             scale = torch.where(logit.std(0) > 0.02, 1.0 / logit.std(0), 0.0).float()
             head.bias.copy_((head.bias - logit.mean(0)) * scale - torch.where(scale > 0, 0.7, 6.0))
             head.weight.mul_(scale[:, None])
@@ -40,7 +40,7 @@ def random_state(seed=5):
 
 
 def struck_strings(seconds, seed=3):
-    """Struck strings of random pitch, with some noise: float32 array (sample,) at Kong's rate."""
+    """Synthesise struck strings of random pitch with some noise: float32 array (sample,) at Kong's rate."""
     random = np.random.default_rng(seed)
     time_s = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     samples = 0.003 * random.standard_normal(len(time_s))
@@ -51,6 +51,6 @@ def struck_strings(seconds, seed=3):
 
 
 def write_toy_checkpoint(path, seed=5):
-    """Write `random_state` as the released file is laid out: 172 MB, of PyTorch's old kind."""
+    """Write `random_state` with the layout of the released file: 172 MB, in the format before PyTorch 1.6."""
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"model": random_state(seed)}, path, _use_new_zipfile_serialization=False)

@@ -1,7 +1,8 @@
-"""A hand model of MANO's layout without MANO's licence: tubes along the open hand's bones, and its file as MANO is released.
+"""Generate a hand model with MANO's layout but without MANO's licence, and write it like MANO's released file.
 
-Its joints at betas 0 are those of `hand.template.open_hand`. Sizes of the tubes and of the directions are handroll's own
-choice, by eye. It is for tests and toy runs: everything that takes MANO takes it, and no figure from it says anything of MANO.
+The mesh consists of tubes along the open hand's bones. Its joints at betas 0 are those of `hand.template.open_hand`. The sizes of the
+tubes and of the directions are chosen by eye. It is for tests and toy runs: it works wherever MANO does, but no figure from it is
+valid for MANO.
 """
 
 import pickle
@@ -29,7 +30,7 @@ _RADII_M = {  # finger: at its base joint, second joint, third joint and tip
 _PALM_LENGTH_M = 0.092
 _PALM_HALF_WIDTH_M, _PALM_HALF_THICKNESS_M = (0.027, 0.039), (0.018, 0.012)  # at the wrist and at the knuckles
 _BEND_M = 0.008
-"""Half length of a bend: how far from a joint its share goes from 0 to 1."""
+"""Half length of a bend: its skinning weight goes from 0 to 1 over this distance on both sides of a joint."""
 
 _POSE_REACH_M, _POSE_M = 0.025, 4e-4
 _SHAPE_M = 1.5e-3
@@ -37,12 +38,12 @@ _CURL_RAD = 0.2
 
 
 def synthetic_mano(seed=0):
-    """A right hand in MANO's layout.
+    """Return a right hand in MANO's layout.
 
     Parameters
     ----------
     seed : int
-        Of the regressor's shares, the smaller shape directions and the pose directions; template, weights and faces are always the same.
+        Of the regressor, the smaller shape directions and the pose directions. Template, weights and faces are always the same.
 
     Returns
     -------
@@ -66,9 +67,9 @@ def synthetic_mano(seed=0):
 
     order = np.arange(N_VERTICES)
     for vertex, first in zip(TIP_VERTICES, firsts[1:], strict=True):
-        # The tip is the last vertex of its finger; it changes places with whatever has MANO's number for it.
-        place, tip = np.flatnonzero(order == first + _AROUND * _RINGS + 1)[0], order[vertex]
-        order[vertex], order[place] = order[place], tip
+        # The tip is the last vertex of its finger. It is swapped with the vertex that has MANO's index for it.
+        last, tip = np.flatnonzero(order == first + _AROUND * _RINGS + 1)[0], order[vertex]
+        order[vertex], order[last] = order[last], tip
     template, weights, regressor = template[order], weights[order], regressor[:, order]
     directions = _shape_directions(rng, template), _pose_directions(rng, template, joints)
     curl = np.zeros((N_ROTATIONS, 3))
@@ -126,7 +127,7 @@ def write_mano_pickle(path, model, layout="chumpy"):
 
 
 def _csc(matrix):
-    """A matrix (row, column) as SciPy's compressed columns."""
+    """Return a matrix (row, column) as SciPy's compressed columns."""
     columns, rows = np.nonzero(matrix.T)
     starts = np.concatenate([[0], np.cumsum(np.bincount(columns, minlength=matrix.shape[1]))])
     state = {"_shape": matrix.shape, "maxprint": 50, "indptr": starts.astype(np.int32), "indices": rows.astype(np.int32)}
@@ -134,7 +135,7 @@ def _csc(matrix):
 
 
 def _selection(directions):
-    """Shape directions (vertex, xyz, beta 10) as the released file holds them: the first ten of twenty, picked by chumpy."""
+    """Return shape directions (vertex, xyz, beta 10) as in the released file: chumpy's selection of the first ten of twenty."""
     twenty = np.concatenate([directions, np.zeros_like(directions)], axis=-1)
     picked = np.arange(twenty.size).reshape(twenty.shape)[..., :N_BETAS].ravel()
     bookkeeping = {"_dirty_vars": set(), "_itr": None, "_depends_on_deps": {}}
@@ -143,7 +144,7 @@ def _selection(directions):
 
 
 def _balanced(rng, around):
-    """Shares (around,) of a ring's vertices that sum to 1, opposite ones equal, so that their mean is the centre."""
+    """Return weights (around,) of a ring's vertices that sum to 1. Opposite ones are equal, so that the mean is the centre."""
     half = rng.uniform(0.5, 1.5, around // 2)
     return np.tile(half / half.sum() / 2.0, 2)
 

@@ -96,7 +96,7 @@ def corpus(tmp_path_factory):
     """A synthetic set of three takes of 30 s, one a split, with features of the notes and windows of 4 s."""
     from handroll.models.audio_features import feature_encoder
     from handroll.simulator.corpus import Recipe, write_corpus
-    from handroll.tables import write_json
+    from handroll.storage import write_json
     from handroll.training_data.feature_cache import write_features
     from handroll.training_data.loader import Clips, Source
     from handroll.training_data.windows import evaluation_windows, measure_scales

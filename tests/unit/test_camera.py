@@ -1,4 +1,4 @@
-"""The pinhole camera, and its place over the keys."""
+"""The pinhole camera and its extrinsics over the keys."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from handroll.camera import Camera, Extrinsics, camera_of, extrinsics_of, hamer_camera, joints_over_keys
+from handroll.camera import Camera, Extrinsics, camera_from_metadata, extrinsics_from_metadata, hamer_camera, joints_in_keyboard_frame
 
 
 def test_projection_of_known_points():
@@ -32,7 +32,7 @@ OVER_KEYS = Extrinsics(np.array([np.pi - 0.2, 0.04, 0.1]), np.array([-590.0, 35.
 
 
 def test_distortion_is_radial_about_the_centre():
-    """OpenCV's own projection says the same."""
+    """OpenCV's own projection agrees."""
     points = np.random.default_rng(0).uniform([-0.5, -0.3, 0.8], [0.5, 0.3, 1.2], (50, 3))
     matrix = np.array([[1500.0, 0.0, 974.0], [0.0, 1500.0, 530.5], [0.0, 0.0, 1.0]])
     expected, _ = cv2.projectPoints(points, np.zeros(3), np.zeros(3), matrix, np.array([-0.06, 0.0, 0.0, 0.0]))
@@ -51,16 +51,16 @@ def test_rays_undo_the_projection(k1):
 
 
 @pytest.mark.parametrize("camera", [Camera(640, 360, 512.5, "sheet"), BENT, hamer_camera(1280, 720)])
-def test_a_camera_survives_its_facts(camera):
-    facts = camera.facts()
+def test_a_camera_is_read_back_from_metadata(camera):
+    facts = camera.to_metadata()
     assert all(isinstance(value, str) for value in facts.values())
-    assert camera_of({"other": "fact", **facts}) == camera
+    assert camera_from_metadata({"other": "fact", **facts}) == camera
     del facts["k1"]
     with pytest.raises(KeyError, match="k1"):
-        camera_of(facts)
+        camera_from_metadata(facts)
 
 
-def test_extrinsics_there_and_back():
+def test_extrinsics_and_back():
     points = np.random.default_rng(2).uniform(-500.0, 1500.0, (5, 7, 3))
     np.testing.assert_allclose(OVER_KEYS.to_keyboard(OVER_KEYS.to_camera(points)), points, atol=1e-9)
     rotation, _ = cv2.Rodrigues(np.array(OVER_KEYS.rotation_rad))
@@ -68,18 +68,18 @@ def test_extrinsics_there_and_back():
     np.testing.assert_allclose(OVER_KEYS.to_camera(np.zeros(3)), OVER_KEYS.translation_mm)
 
 
-def test_extrinsics_survive_their_facts():
-    again = extrinsics_of({**BENT.facts(), **OVER_KEYS.facts()})
+def test_extrinsics_are_read_back_from_metadata():
+    again = extrinsics_from_metadata({**BENT.to_metadata(), **OVER_KEYS.to_metadata()})
     np.testing.assert_array_equal(again.rotation_rad, OVER_KEYS.rotation_rad)
     np.testing.assert_array_equal(again.translation_mm, OVER_KEYS.translation_mm)
-    assert extrinsics_of(BENT.facts()) is None
+    assert extrinsics_from_metadata(BENT.to_metadata()) is None
 
 
-def test_joints_over_the_keys():
+def test_joints_in_the_keyboard_frame():
     joints_m = np.random.default_rng(3).uniform(-0.5, 1.0, (6, 2, 21, 3)).astype(np.float32)
     joints_m[2, 1] = np.nan
-    over = joints_over_keys(joints_m, OVER_KEYS)
+    over = joints_in_keyboard_frame(joints_m, OVER_KEYS)
     assert over.dtype == np.float32 and np.isnan(over[2, 1]).all() and np.isfinite(np.delete(over, 2, axis=0)).all()
     np.testing.assert_allclose(OVER_KEYS.to_camera(over[0]), 1e3 * joints_m[0], atol=1e-3)
-    nowhere = joints_over_keys(joints_m, None)
+    nowhere = joints_in_keyboard_frame(joints_m, None)
     assert nowhere.shape == joints_m.shape and nowhere.dtype == np.float32 and np.isnan(nowhere).all()

@@ -1,4 +1,4 @@
-"""A GPU is taken only where it was asked for, and asked for in vain it is an error."""
+"""A GPU is used only where selected; a missing GPU is an error."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ import torch
 from handroll.device import DeviceError, torch_device
 
 
-def test_processor():
+def test_cpu():
     assert torch_device("cpu") == torch.device("cpu")
 
 

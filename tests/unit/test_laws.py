@@ -6,20 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from handroll.camera import Camera, Extrinsics, camera_of, extrinsics_of
+from handroll.camera import Camera, Extrinsics, camera_from_metadata, extrinsics_from_metadata
 from handroll.dataset.splits import split_videos
 from handroll.exchange.fingering_files import read_pig, write_pig
 from handroll.exchange.pianomotion10m import Annotation, annotation_json, mirrored_rows, parse_annotation
 from handroll.hand.kinematics import MIRROR, hand_joints, mirrored_pose
 from handroll.hand.rotations import (
-    angle_between,
     compose,
-    continuous,
     matrix_from_rotvec,
     quaternion_from_rotvec,
     rotvec_from_matrix,
     rotvec_from_quaternion,
     slerp,
+    unwrap_rotvec,
 )
 from handroll.keyboard.geometry import N_KEYS, STANDARD, key_at_point, key_of_pitch, pitch_of_key, playing_points_mm
 from handroll.keyboard.projection import KeyboardView
@@ -29,7 +28,9 @@ from handroll.music.alignment.time_map import TimeMap
 from handroll.music.midi import read_midi, write_midi
 from handroll.music.notes import note_table, pedal_table
 from handroll.runs import in_runs, runs
-from handroll.tables import MOTION, read_table, write_table
+from handroll.storage import read_table, write_table
+from handroll.tables import MOTION
+from support.rotation_angle import angle_between
 
 settings.register_profile("laws", max_examples=40, deadline=None, derandomize=True, database=None)
 settings.load_profile("laws")
@@ -66,7 +67,7 @@ def test_a_rotation_and_its_inverse_cancel(rotvec):
 
 @given(numbers(-3.0, 3.0, 12, 3))
 def test_continuous_rotations_are_the_same_rotations(rotvec):
-    assert same_rotation(continuous(rotvec), rotvec)
+    assert same_rotation(unwrap_rotvec(rotvec), rotvec)
 
 
 @given(rotvecs, rotvecs)
@@ -110,9 +111,9 @@ def test_a_projected_point_is_on_the_ray_of_its_pixel(focal_px, k1, off_centre_p
 @given(focal_px, k1, off_centre_px, rotvecs, numbers(-500.0, 500.0, 3))
 def test_cameras_survive_the_metadata_of_a_table(focal_px, k1, off_centre_px, rotvec, translation_mm):
     camera = Camera(1920, 1080, float(f"{focal_px:.6g}"), "sheet", float(f"{k1:.6g}"), tuple(float(f"{v:.6g}") for v in off_centre_px))
-    assert camera_of(camera.facts()) == camera
+    assert camera_from_metadata(camera.to_metadata()) == camera
     extrinsics = Extrinsics(rotvec[0], translation_mm)
-    read = extrinsics_of(extrinsics.facts())
+    read = extrinsics_from_metadata(extrinsics.to_metadata())
     assert np.array_equal(read.rotation_rad, extrinsics.rotation_rad) and np.array_equal(read.translation_mm, translation_mm)
 
 

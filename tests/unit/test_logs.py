@@ -4,11 +4,12 @@ import os
 
 import pytest
 
+from handroll import logs
 from handroll.logs import LOGGER, progress, step_log
 
 
 def file_handlers():
-    """What a step leaves behind unless it cleans up; whoever imports the package may have added others."""
+    """Handlers that a step must remove; importing the package may have added null handlers."""
     return [handler for handler in LOGGER.handlers if not isinstance(handler, logging.NullHandler)]
 
 
@@ -34,7 +35,8 @@ def test_an_error_is_logged_with_its_traceback_and_passed_on(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("number", "advice"), [(errno.ENOSPC, "the disk is full; make room"), (errno.EROFS, "read-only"), (errno.EACCES, "may not be written")]
+    ("number", "advice"),
+    [(errno.ENOSPC, "the disk is full; free some space"), (errno.EROFS, "read-only"), (errno.EACCES, "no permission to write")],
 )
 def test_errors_of_the_machine_say_what_to_do(tmp_path, number, advice):
     with pytest.raises(RuntimeError), step_log(tmp_path / "step.log", "x"):
@@ -43,7 +45,7 @@ def test_errors_of_the_machine_say_what_to_do(tmp_path, number, advice):
         except OSError as error:
             raise RuntimeError("could not write") from error
     text = (tmp_path / "step.log").read_text()
-    assert advice in text and "/data/motion.parquet" in text and "run again to go on" in text
+    assert advice in text and "/data/motion.parquet" in text and "run again to resume" in text
 
 
 def test_a_disk_too_full_for_the_log_itself_says_what_to_do(tmp_path, monkeypatch, capsys):
@@ -53,7 +55,7 @@ def test_a_disk_too_full_for_the_log_itself_says_what_to_do(tmp_path, monkeypatc
     monkeypatch.setattr(logging, "FileHandler", full)
     with pytest.raises(OSError), step_log(tmp_path / "step.log", "x"):
         raise AssertionError("nothing is begun")
-    assert "the disk is full; make room on it" in capsys.readouterr().err and not file_handlers()
+    assert "the disk is full; free some space" in capsys.readouterr().err and not file_handlers()
 
 
 def test_a_second_run_begins_a_new_file(tmp_path):
@@ -63,16 +65,18 @@ def test_a_second_run_begins_a_new_file(tmp_path):
     assert "first" not in (tmp_path / "step.log").read_text()
 
 
-def test_progress_passes_items_through_and_counts_them(caplog):
+def test_progress_passes_items_through_and_counts_them(caplog, monkeypatch):
+    monkeypatch.setattr(logs, "PROGRESS_S", 0.0)
     caplog.set_level(logging.INFO, "handroll")
-    assert list(progress(iter("abcd"), 4, "frames", every_s=0.0)) == list("abcd")
+    assert list(progress(iter("abcd"), 4, "frames")) == list("abcd")
     lines = [record.getMessage() for record in caplog.records]
     assert lines[0].startswith("1 frames of 4 (25 %)") and lines[-1].startswith("4 frames in ")
 
 
-def test_progress_without_total_or_items(caplog):
+def test_progress_without_total_or_items(caplog, monkeypatch):
+    monkeypatch.setattr(logs, "PROGRESS_S", 0.0)
     caplog.set_level(logging.INFO, "handroll")
     assert list(progress([], None, "frames")) == []
-    list(progress([1], None, "frames", every_s=0.0))
+    list(progress([1], None, "frames"))
     lines = [record.getMessage() for record in caplog.records]
     assert lines[0].startswith("0 frames in") and "of" not in lines[1]

@@ -19,12 +19,12 @@ from snakemake.settings.enums import Quietness
 from snakemake.settings.types import ConfigSettings, OutputSettings, ResourceSettings
 
 from handroll import __version__, provenance
-from handroll.provenance import atomic_path, code_hash, file_identity, file_sha256, half_written, module_versions, stamp
+from handroll.provenance import atomic_path, code_hash, file_identity, file_sha256, module_versions, stamp, temporary_target
 
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A package `handroll` of its own, with a script that imports half of it."""
+    """A separate package `handroll`, with a script that imports half of it."""
     root = tmp_path / "src" / "handroll"
     files = {
         "__init__.py": "",
@@ -43,19 +43,19 @@ def package(tmp_path, monkeypatch):
 
 
 def hash_of(package, script=None, chosen=()):
-    provenance._meaning.cache_clear()
+    provenance._parsed.cache_clear()
     return code_hash(script or package.parents[1] / "script.py", chosen)
 
 
 def versions_of(package, *modules):
-    provenance._meaning.cache_clear()
+    provenance._parsed.cache_clear()
     return module_versions(package.parents[1] / "script.py", modules)
 
 
 @pytest.fixture(autouse=True)
 def fresh_cache():
     yield
-    provenance._meaning.cache_clear()
+    provenance._parsed.cache_clear()
 
 
 def test_the_hash_follows_imports_of_imports(package):
@@ -90,7 +90,7 @@ def test_cycles_of_imports_end(package):
     assert hash_of(package)
 
 
-def test_the_place_of_script_and_package_does_not_count(package, tmp_path):
+def test_the_folder_of_script_and_package_does_not_count(package, tmp_path):
     before = hash_of(package)
     for folder in ("aaa", "zzz"):
         script = tmp_path / folder / "script.py"
@@ -130,19 +130,19 @@ def test_the_hash_follows_the_engine_that_is_chosen_and_no_other(engines):
 
 
 def test_an_engine_that_no_rule_names_is_an_error(engines):
-    message = r"engine\.py: names handroll\.one, handroll\.two\.engine, found none of them"
+    message = r"engine\.py: expected one of handroll\.one, handroll\.two\.engine among the modules that the step lists"
     with pytest.raises(ValueError, match=message):
         hash_of(engines)
     with pytest.raises(ValueError, match=message):
         versions_of(engines, "handroll.other")
-    with pytest.raises(ValueError, match=r"handroll\.three: expected a module of handroll"):
+    with pytest.raises(ValueError, match=r"handroll\.three: expected the name of a handroll module"):
         hash_of(engines, chosen=["handroll.three"])
 
 
 def test_versions_cover_all_that_a_script_runs(engines):
     (engines / "engine.py").write_text("VERSION = 5\n" + (engines / "engine.py").read_text())
     (engines / "hand/bones.py").write_text("VERSION = 6\nfrom handroll.base import STEP\n")
-    with pytest.raises(ValueError, match=r"script\.py: runs base\.py, hand/bones\.py, which no VERSION of handroll\.two, "):
+    with pytest.raises(ValueError, match=r"script\.py: imports base\.py, hand/bones\.py, which no VERSION of handroll\.two, "):
         versions_of(engines, "handroll.two", "handroll.engine")
     found = versions_of(engines, "handroll.two", "handroll.engine", "handroll.hand.bones")
     assert found == ["handroll.two 2", "handroll.engine 5", "handroll.hand.bones 6"]
@@ -150,7 +150,7 @@ def test_versions_cover_all_that_a_script_runs(engines):
     (engines / "hand/bones.py").write_text("VERSION = 6\nfrom handroll.base import STEP\nfrom handroll import other\n")
     assert versions_of(engines, "handroll.two", "handroll.engine", "handroll.hand.bones") == found
     (engines.parents[1] / "script.py").write_text("from handroll import engine\nfrom handroll import base, other\n")
-    with pytest.raises(ValueError, match=r"runs base\.py, other\.py"):
+    with pytest.raises(ValueError, match=r"imports base\.py, other\.py"):
         versions_of(engines, "handroll.two", "handroll.engine")
 
 
@@ -160,7 +160,7 @@ def test_the_version_of_a_module_is_read_without_importing_it(package):
         (package / f"{name}.py").touch()
     assert versions_of(package, "handroll.other") == ["handroll.other 3"]
     for name in ("handroll.nowhere", "numpy"):
-        with pytest.raises(ValueError, match="expected a module of handroll"):
+        with pytest.raises(ValueError, match="expected the name of a handroll module"):
             versions_of(package, name)
     with pytest.raises(ValueError, match=r"base\.py: expected a line such as `VERSION = 1`"):
         versions_of(package, "handroll.base")
@@ -175,7 +175,7 @@ CONFIGURATIONS = [
 
 
 def run_by(path, chosen):
-    """All handroll files that a script imports, by a way of its own: Python's own finder of modules, and the chosen engines."""
+    """All handroll files that a script imports, found independently with Python's own module finder, and the chosen engines."""
     files, pending = set(), [path, *(file for module in chosen for file in files_of(module))]
     while pending:
         file = pending.pop()
@@ -188,7 +188,7 @@ def run_by(path, chosen):
 
 @cache
 def imported_by(file):
-    """Files of handroll that a file imports itself."""
+    """Files of handroll that a file imports directly."""
     names = []
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -213,21 +213,21 @@ def files_of(module, whole=True):
 
 @pytest.mark.parametrize("values", CONFIGURATIONS)
 def test_every_module_that_a_rule_runs_is_hashed_or_has_a_version(values, monkeypatch):
-    """Of each rule as Snakemake plans it: what its script imports is in its hash, or run by a module whose VERSION it carries."""
+    """For each planned rule, every import of its script is part of its hash, or is imported by a module with a VERSION."""
     steps = {}
 
     def hashed(script, chosen=()):
-        steps[Path(script).stem] = chosen, set(provenance._reached([Path(script).resolve()], chosen))
+        steps[Path(script).stem] = chosen, set(provenance._imported_files([Path(script).resolve()], chosen))
         return code_hash(script, chosen)
 
     def versioned(script, modules):
         covered = [path for module in (*modules, *(f"handroll.{name}" for name in provenance.PLUMBING)) for path in files_of(module)]
-        steps[Path(script).stem] = modules, set(provenance._reached(covered, modules))
+        steps[Path(script).stem] = modules, set(provenance._imported_files(covered, modules))
         return module_versions(script, modules)
 
     monkeypatch.setattr(provenance, "code_hash", hashed)
     monkeypatch.setattr(provenance, "module_versions", versioned)
-    # What the rules set in this process is set back at the end.
+    # Values that the rules set in this process are restored at the end.
     for module, name in ((snakemake.script, "get_source"), (smart_open, "parse_uri")):
         monkeypatch.setattr(module, name, getattr(module, name))
     monkeypatch.setattr(gc, "set_threshold", lambda *_: None)
@@ -263,7 +263,7 @@ def planned_code(values):
 
 
 def test_modules_are_imported_by_name_from_tables_of_literals_only():
-    """So that what is imported can be read from the code without running it."""
+    """The imports can then be read from the code without running it."""
     for path in (ROOT / "src" / "handroll").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
@@ -313,10 +313,10 @@ def killed_while_writing(path):
     return temporary
 
 
-def test_what_a_killed_writer_left_is_removed(tmp_path):
+def test_temporary_files_of_a_killed_writer_are_removed(tmp_path):
     target = tmp_path / "a[1].parquet"
     stale, other = killed_while_writing(target), killed_while_writing(tmp_path / "b.parquet")
-    assert half_written(stale.name) == target.name and stale.suffix == ".parquet"
+    assert temporary_target(stale.name) == target.name and stale.suffix == ".parquet"
     with atomic_path(target) as temporary:
         temporary.write_text("whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([other.name, target.name])
@@ -344,7 +344,7 @@ def test_writers_at_the_same_time_leave_each_other_alone(tmp_path, outer, inner)
     assert {path.name for path in tmp_path.iterdir()} == {outer, inner}
 
 
-def test_processes_that_write_the_same_file_at_once_each_write_it_whole(tmp_path):
+def test_processes_that_write_the_same_file_at_once_leave_a_complete_file(tmp_path):
     target = tmp_path / "weights.bin"
     code = "import sys\nfrom handroll.provenance import atomic_path\nwith atomic_path(sys.argv[1]) as temporary:\n"
     code += "    temporary.write_text(sys.argv[2] * 1000)\n    print(flush=True)\n    sys.stdin.read()\n"
@@ -362,7 +362,7 @@ def test_processes_that_write_the_same_file_at_once_each_write_it_whole(tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["weights.bin"]
 
 
-def test_a_file_of_another_machine_is_left_until_nobody_has_written_to_it_for_a_day(tmp_path):
+def test_a_temporary_file_of_another_host_is_kept_for_a_day(tmp_path):
     fresh = tmp_path / ".a.json.node7_1_0123abcd.part.json"
     old = tmp_path / ".a.json.node7_2_0123abcd.part.json"
     for path in (fresh, old):
@@ -375,11 +375,11 @@ def test_a_file_of_another_machine_is_left_until_nobody_has_written_to_it_for_a_
 
 
 @pytest.mark.parametrize("name", ["take.parquet", ".take.parquet", ".take.4242.part.parquet", ".w.part", ".a.json.n_1_0123abcd.part.txt"])
-def test_other_files_are_nobodys(name):
-    assert half_written(name) is None
+def test_other_names_are_not_temporary_files(name):
+    assert temporary_target(name) is None
 
 
-def test_a_file_is_told_by_size_and_time_not_by_its_path(tmp_path):
+def test_file_identity_depends_on_size_and_time_but_not_on_the_path(tmp_path):
     one = tmp_path / "one.mp4"
     one.write_bytes(b"1234")
     os.utime(one, (1000, 1000.9))

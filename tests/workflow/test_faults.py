@@ -96,7 +96,7 @@ def test_a_damaged_table_is_named_and_made_anew(reference):
     table.write_bytes(data)
     done = project.run(*TARGETS, check=False)
     assert done.returncode != 0
-    assert "refined.parquet: expected a handroll pose table, found another file or a damaged one" in done.stdout
+    assert "refined.parquet: expected a handroll pose table, found another kind of file or a damaged one" in done.stdout
     assert "delete it and run again" in done.stdout
     table.unlink()
     project.run(*TARGETS)
@@ -142,7 +142,7 @@ def remount(project, options):
 def test_a_full_disk_a_read_only_one_and_kills_on_the_way(reference, small_disk):
     _, expected = reference
     done = small_disk.run(*TARGETS, check=False)
-    assert done.returncode != 0 and "the disk is full; make room on it" in done.stdout
+    assert done.returncode != 0 and "the disk is full; free some space" in done.stdout
     kept = {path: data for path, data in made(small_disk).items() if path.endswith("detections.parquet")}
     assert all(data == expected[path] for path, data in kept.items())
     remount(small_disk, "ro")

@@ -15,7 +15,7 @@ from handroll.acquire.takedown import read_takedown, taken_down_names
 from handroll.config.pipeline import ConfigError, lookup, parse_config
 from handroll.evaluation.videos import distinct_rows, simulated_rows
 from handroll.provenance import code_hash, file_identity, module_versions
-from handroll.tables import SchemaError, read_json
+from handroll.storage import SchemaError, read_json
 from handroll.screening.listing import measure_listing
 from handroll.screening.verdict import MEASURED, judge
 from handroll.config.sheet import SheetError, is_url, read_sheet, source_name

@@ -8,7 +8,8 @@ how much of the sound the notes explain. A rejected video has no notes.
 from handroll.logs import step_log
 from handroll.music.midi import write_midi
 from handroll.provenance import stamp
-from handroll.tables import NOTES, PEDAL, read_table, write_json, write_table
+from handroll.storage import read_table, write_json, write_table
+from handroll.tables import NOTES, PEDAL
 
 
 def main(snakemake):

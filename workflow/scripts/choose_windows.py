@@ -7,7 +7,7 @@ from pathlib import Path
 
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.tables import read_json, write_json
+from handroll.storage import read_json, write_json
 from handroll.training_data.loader import Clips, Source, need_clips
 from handroll.training_data.windows import LEAST_VISIBLE, evaluation_windows, evenly, named
 

@@ -6,7 +6,8 @@ segment (survey.json) is cleaned separately, because motion does not continue ac
 
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.tables import MOTION, POSE, by_frame, by_row, read_json, read_table, write_table
+from handroll.storage import read_json, read_table, write_table
+from handroll.tables import MOTION, POSE, by_frame, by_row
 
 
 def main(snakemake):
@@ -17,7 +18,7 @@ def main(snakemake):
         if params.rejected:
             log.info("rejected: %s", ", ".join(params.rejected))
         else:
-            from handroll.camera import extrinsics_of
+            from handroll.camera import extrinsics_from_metadata
             from handroll.motion.clean import CleanSettings, clean_motion
             from handroll.pose.engine import load_engine
 
@@ -27,7 +28,7 @@ def main(snakemake):
             segments = read_json(given.survey)["segments"]
             settings = CleanSettings(**params.settings)
             joints_from = load_engine(facts["pose_engine"]).joints(params.hand_model)
-            motion, counts = clean_motion(by_frame(pose), settings, extrinsics_of(facts), joints_from, unrefined, segments)
+            motion, counts = clean_motion(by_frame(pose), settings, extrinsics_from_metadata(facts), joints_from, unrefined, segments)
             columns = by_row(motion)
             log.info("%s", ", ".join(f"{name} {count}" for name, count in counts.items()))
         write_table(snakemake.output.motion, MOTION, columns, facts | stamp(snakemake.rule, params.code, params.settings))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.tables import CLIPS, FINGERED_NOTES, MOTION, by_frame, read_json, read_table, write_table
+from handroll.storage import read_json, read_table, write_table
+from handroll.tables import CLIPS, FINGERED_NOTES, MOTION, by_frame
 
 
 def main(snakemake):

@@ -10,7 +10,8 @@ from handroll.dataset.shards import survey_shards
 from handroll.dataset.statistics import describe
 from handroll.logs import step_log
 from handroll.provenance import atomic_path
-from handroll.tables import CLIPS, SPLITS, join_rows, read_json, read_table, write_json
+from handroll.storage import read_json, read_table, write_json
+from handroll.tables import CLIPS, SPLITS, join_rows
 
 
 def main(snakemake):

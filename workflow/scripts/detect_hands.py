@@ -8,7 +8,8 @@ from functools import partial
 
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.tables import DETECTIONS, by_row, read_json, write_table
+from handroll.storage import read_json, write_table
+from handroll.tables import DETECTIONS, by_row
 
 
 def main(snakemake):

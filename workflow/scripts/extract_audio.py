@@ -6,7 +6,7 @@ A video without sound, or a rejected one, gives an empty file, which `handroll.m
 from pathlib import Path
 
 from handroll.logs import step_log
-from handroll.tables import read_json
+from handroll.storage import read_json
 
 
 def main(snakemake):

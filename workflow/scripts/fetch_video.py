@@ -11,7 +11,7 @@ from handroll.acquire.download import fetch
 from handroll.acquire.limits import Limits
 from handroll.acquire.refetch import write_outcome
 from handroll.logs import step_log
-from handroll.tables import write_json
+from handroll.storage import write_json
 
 
 def main(snakemake):

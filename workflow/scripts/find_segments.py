@@ -5,7 +5,7 @@ has no segments and no scores.
 """
 
 from handroll.logs import step_log
-from handroll.tables import read_json, write_json
+from handroll.storage import read_json, write_json
 
 
 def main(snakemake):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.tables import DETECTIONS, POSE, by_frame, by_row, read_json, read_table, write_table
+from handroll.storage import read_json, read_table, write_table
+from handroll.tables import DETECTIONS, POSE, by_frame, by_row
 
 
 def assumed_camera(width_px, height_px, sheet_focal_px, config_focal_px):
@@ -46,8 +47,8 @@ def main(snakemake):
             options = {**params.options, "threads": snakemake.threads}
             fitted, info = fit_pose(engine, given.video, by_frame(detections), camera, extrinsics, options, scratch)
             columns = by_row(fitted)
-            facts |= {f"pose_{name}": value for name, value in info.items()} | camera.facts()
-            facts |= extrinsics.facts() if extrinsics else {}
+            facts |= {f"pose_{name}": value for name, value in info.items()} | camera.to_metadata()
+            facts |= extrinsics.to_metadata() if extrinsics else {}
             log.info("engine %s: %d poses", engine, columns["found"].sum())
         write_table(snakemake.output.pose, POSE, columns, facts | stamp(snakemake.rule, params.code, params.settings))
         shutil.rmtree(scratch, ignore_errors=True)

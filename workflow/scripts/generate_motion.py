@@ -10,7 +10,7 @@ from handroll.generation.method_motion import generate
 from handroll.generation.motion_file import GENERATED
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.tables import write_json, write_table
+from handroll.storage import write_json, write_table
 from handroll.training_data.loader import Source
 
 

@@ -7,7 +7,7 @@ from handroll.exchange.pianomotion10m_import import import_tree
 from handroll.hand.mano_file import read_mano
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.tables import write_json
+from handroll.storage import write_json
 
 
 def main(snakemake):

@@ -9,7 +9,8 @@ from handroll.exchange.fingering_files import write_note_sequence, write_pig
 from handroll.logs import step_log
 from handroll.music.midi import write_midi
 from handroll.provenance import stamp
-from handroll.tables import FINGERED_NOTES, NOTES, PEDAL, POSE, State, by_frame, read_table, write_json, write_table
+from handroll.storage import read_table, write_json, write_table
+from handroll.tables import FINGERED_NOTES, NOTES, PEDAL, POSE, State, by_frame
 
 
 def main(snakemake):

@@ -4,7 +4,7 @@ import csv
 
 from handroll.logs import step_log
 from handroll.metrics.tables import benchmark_table, write_tables
-from handroll.tables import read_json
+from handroll.storage import read_json
 
 
 def main(snakemake):

@@ -4,7 +4,7 @@ A rejected video, and one without sound, has no scores.
 """
 
 from handroll.logs import step_log
-from handroll.tables import write_json
+from handroll.storage import write_json
 
 
 def main(snakemake):

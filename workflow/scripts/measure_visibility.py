@@ -5,7 +5,8 @@ A rejected video, in which no hand was looked for, has no scores.
 
 from handroll.logs import step_log
 from handroll.screening.visibility import measure_visibility
-from handroll.tables import DETECTIONS, by_frame, read_json, read_table, write_json
+from handroll.storage import read_json, read_table, write_json
+from handroll.tables import DETECTIONS, by_frame
 
 
 def main(snakemake):

@@ -8,7 +8,7 @@ video, clip and first frame.
 from pathlib import Path
 
 from handroll.logs import step_log
-from handroll.tables import write_json
+from handroll.storage import write_json
 from handroll.training_data.feature_cache import write_motion
 from handroll.training_data.loader import Clips, Source, need_clips
 from handroll.training_data.windows import VALID_WINDOWS, evaluation_windows, evenly, measure_scales, named

@@ -3,7 +3,7 @@
 from handroll.logs import step_log
 from handroll.media.probe import failed_probe, probe
 from handroll.screening.metadata import measure_probe
-from handroll.tables import read_json, write_json
+from handroll.storage import read_json, write_json
 
 
 def main(snakemake):

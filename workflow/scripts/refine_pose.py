@@ -6,7 +6,8 @@ is. Else the poses stay as they are. A rejected video gives an empty table.
 
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.tables import DETECTIONS, FINGERED_NOTES, POSE, by_frame, by_row, read_table, write_table
+from handroll.storage import read_table, write_table
+from handroll.tables import DETECTIONS, FINGERED_NOTES, POSE, by_frame, by_row
 
 
 def main(snakemake):
@@ -19,19 +20,19 @@ def main(snakemake):
         if params.rejected:
             log.info("rejected: %s", ", ".join(params.rejected))
         else:
-            from handroll.camera import camera_of, extrinsics_of
+            from handroll.camera import camera_from_metadata, extrinsics_from_metadata
             from handroll.keyboard.contacts import key_tops_held_mm
             from handroll.pose.engine import load_engine, refine_over_time, refine_pose
 
             columns, facts = read_table(given.pose, POSE)
             notes, _ = read_table(given.notes, FINGERED_NOTES)
             detections, _ = read_table(given.detections, DETECTIONS)
-            extrinsics, engine = extrinsics_of(facts), params.settings["engine"]
+            extrinsics, engine = extrinsics_from_metadata(facts), params.settings["engine"]
             uses_key_presses = load_engine(engine).USES_KEY_PRESSES
             held = extrinsics is not None and params.settings["contacts"] and bool((notes["finger"] > 0).any())
             contacts = held and (uses_key_presses or over_time)
             pose, pressed_mm = by_frame(columns), None
-            seen = by_frame(detections), camera_of(facts), extrinsics
+            seen = by_frame(detections), camera_from_metadata(facts), extrinsics
             if contacts:
                 pressed_mm = key_tops_held_mm(notes, pose["time_s"][:, 0])
             if contacts and uses_key_presses:

@@ -6,7 +6,8 @@ how the camera looks at the keys. A rejected video has no registered keyboard.
 
 from handroll.drawing.placeholder import save_placeholder
 from handroll.logs import step_log
-from handroll.tables import DETECTIONS, NOTES, by_frame, read_json, read_table, write_json
+from handroll.storage import read_json, read_table, write_json
+from handroll.tables import DETECTIONS, NOTES, by_frame
 
 
 def main(snakemake):
@@ -52,10 +53,12 @@ def main(snakemake):
         write_json(made.registration, found.to_dict() | {"scores": scores})
         log.info("%s", found.problem or f"keys {found.first_key} to {found.last_key}")
         if not colour:
-            save_placeholder(made.picture, name, found.in_words())
+            save_placeholder(made.picture, name, found.summary_lines())
             return
         median = np.median(colour, axis=0).astype(np.uint8)
-        save_image(draw_registration(median, found.drawn, found.edges_mm, found.residual_mm, name, found.in_words()), made.picture)
+        save_image(
+            draw_registration(median, found.drawing_inputs, found.edges_mm, found.residual_mm, name, found.summary_lines()), made.picture
+        )
         if found.doubt:
             log.warning("%s: %s: %s", name, found.doubt, DOUBTS[found.doubt])
 

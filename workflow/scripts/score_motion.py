@@ -8,7 +8,7 @@ from handroll.hand.mano_file import read_mano
 from handroll.logs import step_log
 from handroll.metrics.scoring import score_motions
 from handroll.models.motion_features import motion_features, released_features
-from handroll.tables import read_table, write_json
+from handroll.storage import read_table, write_json
 from handroll.training_data.loader import Source
 
 

@@ -4,7 +4,8 @@ from handroll.evaluation import performance
 from handroll.keyboard.registration import RegisteredKeyboard
 from handroll.logs import step_log
 from handroll.simulator.truth import read_truth
-from handroll.tables import DETECTIONS, FINGERED_NOTES, MOTION, NOTES, POSE, by_frame, read_json, read_table, write_json
+from handroll.storage import read_json, read_table, write_json
+from handroll.tables import DETECTIONS, FINGERED_NOTES, MOTION, NOTES, POSE, by_frame
 
 
 def main(snakemake):

@@ -2,7 +2,7 @@
 
 from handroll.evaluation.scenes import scene_seeds, score_scenes
 from handroll.logs import progress, step_log
-from handroll.tables import write_json
+from handroll.storage import write_json
 
 
 def main(snakemake):

@@ -11,7 +11,7 @@ from handroll.drawing.gallery import gallery_html
 from handroll.logs import step_log
 from handroll.provenance import atomic_path
 from handroll.screening.verdict import KINDS, in_words, judge, kind_of, summary_tsv
-from handroll.tables import read_json, write_json
+from handroll.storage import read_json, write_json
 
 SAID = 20
 """Verdicts that the log spells out, at most; all are in summary.tsv."""

@@ -5,7 +5,8 @@ from collections import Counter
 from handroll.dataset.splits import split_videos
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.tables import SPLITS, write_table
+from handroll.storage import write_table
+from handroll.tables import SPLITS
 
 
 def main(snakemake):

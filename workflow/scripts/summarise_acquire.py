@@ -5,7 +5,8 @@ from collections import Counter
 from handroll.acquire.status import status_table
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.tables import STATUS, read_json, write_table
+from handroll.storage import read_json, write_table
+from handroll.tables import STATUS
 
 
 def main(snakemake):

@@ -6,7 +6,8 @@ from handroll.evaluation.recordings import score_recording
 from handroll.evaluation.table import full_table
 from handroll.logs import step_log
 from handroll.provenance import atomic_path
-from handroll.tables import DETECTIONS, FINGERED_NOTES, MOTION, by_frame, read_json, read_table, write_json
+from handroll.storage import read_json, read_table, write_json
+from handroll.tables import DETECTIONS, FINGERED_NOTES, MOTION, by_frame
 
 
 def _read(path):

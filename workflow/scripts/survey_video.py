@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from handroll.logs import progress, step_log
-from handroll.tables import read_json, write_json
+from handroll.storage import read_json, write_json
 
 
 def main(snakemake):

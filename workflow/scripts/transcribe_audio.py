@@ -6,7 +6,8 @@ A rejected video is not transcribed, and one without sound has no notes: both gi
 from handroll.logs import step_log
 from handroll.music.midi import write_midi
 from handroll.provenance import stamp
-from handroll.tables import NOTES, PEDAL, write_table
+from handroll.storage import write_table
+from handroll.tables import NOTES, PEDAL
 
 
 def main(snakemake):

@@ -6,12 +6,13 @@ Clips that may not leave the machine are left out. A video's inputs share a plac
 import json
 from pathlib import Path
 
-from handroll.camera import camera_of, extrinsics_of
+from handroll.camera import camera_from_metadata, extrinsics_from_metadata
 from handroll.dataset.rights import published_source, withhold
 from handroll.dataset.shards import VideoRecord, write_shards
 from handroll.logs import step_log
 from handroll.provenance import stamp
-from handroll.tables import CLIPS, FINGERED_NOTES, MOTION, PEDAL, SPLITS, by_frame, join_rows, read_json, read_table
+from handroll.storage import read_json, read_table
+from handroll.tables import CLIPS, FINGERED_NOTES, MOTION, PEDAL, SPLITS, by_frame, join_rows
 
 
 def open_video(files, rights):
@@ -25,8 +26,8 @@ def open_video(files, rights):
         pedal=read_table(files["pedal"], PEDAL)[0],
         audio_delay_s=float(heard["audio_delay_s"]),
         audio_path=Path(files["audio"]) if Path(files["audio"]).stat().st_size else None,
-        camera=camera_of(made),
-        extrinsics=extrinsics_of(made),
+        camera=camera_from_metadata(made),
+        extrinsics=extrinsics_from_metadata(made),
         fps=probe["fps"],
         detector=made["detector"],
         pose_engine=f"{made['pose_engine']} {made['pose_engine_version']}",

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
-from handroll.text import plain
+from handroll.text import printable
 
 OK = "ok"
 """Status of a video that was downloaded or linked."""
@@ -76,7 +76,7 @@ class FetchFailed(RuntimeError):
     """
 
     def __init__(self, failure, message, wait_s=None):
-        super().__init__(plain(message))
+        super().__init__(printable(message))
         self.failure, self.wait_s = failure, wait_s
 
 
@@ -142,7 +142,7 @@ def plain_message(error):
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).removeprefix("ERROR: ")
     text = re.split(r"; please report this issue| Use --cookies|\. See +https?://github\.com/yt-dlp", text)[0]
     # The text may come from a server.
-    return plain(" ".join(text.split())) or type(error).__name__
+    return printable(" ".join(text.split())) or type(error).__name__
 
 
 def failure_of(error, extracted=False):

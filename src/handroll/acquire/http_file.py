@@ -10,7 +10,7 @@ from pathlib import Path
 from handroll import __version__
 from handroll.acquire.limits import SpeedCheck, free_bytes
 from handroll.provenance import file_sha256
-from handroll.text import plain
+from handroll.text import printable
 
 BLOCK_BYTES = 2**20
 TIMEOUT_S = 30.0
@@ -31,7 +31,7 @@ class DownloadError(RuntimeError):
 
     def __init__(self, message):
         # The text may come from a server.
-        super().__init__(plain(message))
+        super().__init__(printable(message))
 
 
 class _Interrupted(Exception):

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from handroll.acquire.sites import same_video_key
 from handroll.config.sheet import ID_LENGTH, IDENTIFIER, ISO_DATE, is_url, local_path, read_rows
-from handroll.provenance import half_written
+from handroll.provenance import temporary_target
 
 PACKED = ("shards.json", "README.md", "statistics.json", "croissant.json")
 """Files of a dataset that derive from all of its videos, apart from shards and plots."""
@@ -216,7 +216,7 @@ def _experiment_holds_one(folder, names):
             if name in ("training.json", "windows.json") and _windows_name_one(path, names):
                 return True
             # Temporary files of killed jobs may be unreadable. They do not show that the experiment holds the video.
-            if path.suffix == ".parquet" and not half_written(name) and _table_names_one(path, names):
+            if path.suffix == ".parquet" and not temporary_target(name) and _table_names_one(path, names):
                 return True
     return False
 
@@ -241,7 +241,7 @@ def _is_of_subject(parts):
 
 def _is_of(subject, name, names):
     """Whether a file in a subject's folder has the name of a video: `prelude.parquet` is of `prelude`, not of `prelude.2`."""
-    stem = (half_written(name) or name).rpartition(".")[0]
+    stem = (temporary_target(name) or name).rpartition(".")[0]
     return (subject, name) in names or (subject, stem) in names
 
 
@@ -251,7 +251,7 @@ def _is_packed(path):
 
 def _is_shard(name):
     """Whether a file is a shard, or the temporary file of one."""
-    return _SHARD.fullmatch(half_written(name) or name) is not None
+    return _SHARD.fullmatch(temporary_target(name) or name) is not None
 
 
 def _names_one(path, names):

@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 
 from handroll.config.pipeline import ConfigError, parse_config
-from handroll.text import shown
+from handroll.text import short_repr
 
 
 def read_config(files, settings=()):
@@ -32,7 +32,7 @@ def read_config(files, settings=()):
         except ValueError as error:
             raise ConfigError(f"{file}: expected YAML, found: {error}") from None
         if not isinstance(found, dict):
-            raise ConfigError(f"{file}: expected keys with values, found {shown(found)}")
+            raise ConfigError(f"{file}: expected keys with values, found {short_repr(found)}")
         _merge(values, found)
     for setting in settings:
         key, equals, value = setting.partition("=")
@@ -41,7 +41,7 @@ def read_config(files, settings=()):
         except ValueError:
             equals = ""
         if not equals or not key:
-            raise ConfigError(f"--config: expected KEY=VALUE, such as 'music={{engine: kong}}', found {shown(setting)}")
+            raise ConfigError(f"--config: expected KEY=VALUE, such as 'music={{engine: kong}}', found {short_repr(setting)}")
         _merge(values, {key: found})
     return parse_config(values)
 
@@ -53,7 +53,7 @@ class _Loader(yaml.SafeLoader):
         """Construct a mapping as the base class does; raise an error for a duplicate key."""
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         if duplicates := [key for key in dict.fromkeys(keys) if keys.count(key) > 1]:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {shown(duplicates[0])} twice", node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, f"the key {short_repr(duplicates[0])} twice", node.start_mark)
         return super().construct_mapping(node, deep)
 
 

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from handroll.config.experiment import Benchmark
 from handroll.config.section import Angle, NotNegative, Positive, Section, Share
-from handroll.text import LONGEST, plain, shown
+from handroll.text import MAX_LENGTH, printable, short_repr
 
 
 class Acquire(Section):
@@ -506,15 +506,15 @@ def parse_config(values):
 
 def _explain(problem):
     """Describe a pydantic error in one line: the key, what was expected, what was found."""
-    where = plain(".".join(str(part) for part in problem["loc"]))
+    where = printable(".".join(str(part) for part in problem["loc"]))
     if problem["type"] == "extra_forbidden":
         if where in RENAMED:
             return f"{where}: this key is now called {RENAMED[where]}; rename it"
         known = _keys_of(problem["loc"][:-1])
-        close = difflib.get_close_matches(str(problem["loc"][-1])[:LONGEST], known, n=1, cutoff=0.5)
+        close = difflib.get_close_matches(str(problem["loc"][-1])[:MAX_LENGTH], known, n=1, cutoff=0.5)
         hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
         return f"{where}: unknown key; {hint}"
-    return f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}; found {shown(problem['input'])}"
+    return f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}; found {short_repr(problem['input'])}"
 
 
 def _keys_of(path):

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from handroll.text import CONTROL, plain, shown
+from handroll.text import CONTROL, printable, short_repr
 
 IDENTIFIER = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 """Pattern of a subject or video id: safe as a folder name, never `..` or hidden."""
@@ -133,7 +133,8 @@ def read_rows(path, model, key=()):
         values = {name: cell.strip() for name, cell in zip(header, cells, strict=False) if cell.strip()}
         if hidden := [name for name, value in values.items() if CONTROL.search(value)]:
             problems += [
-                f"line {number}, column {name}: expected text without control characters, found {shown(values[name])}" for name in hidden
+                f"line {number}, column {name}: expected text without control characters, found {short_repr(values[name])}"
+                for name in hidden
             ]
             continue
         try:
@@ -161,7 +162,7 @@ def read_text(path):
         data = Path(path).read_bytes()
     except (OSError, ValueError) as error:
         # A path with a zero byte raises ValueError.
-        raise SheetError(f"sheet {plain(path)}: expected a tab-separated UTF-8 file, found: {error}") from None
+        raise SheetError(f"sheet {printable(path)}: expected a tab-separated UTF-8 file, found: {error}") from None
     # English text in UTF-16 without a byte order mark is valid UTF-8 with a zero byte in every character.
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:4]:
         raise SheetError(f"sheet {path}: expected a tab-separated UTF-8 file, found UTF-16; save it as UTF-8")
@@ -186,11 +187,12 @@ def _header_problems(header, number, model):
         if name not in known:
             close = difflib.get_close_matches(name[:ID_LENGTH], known, n=1, cutoff=0.5)
             problems.append(
-                f"line {number}: unknown column {shown(name)}; " + (f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}")
+                f"line {number}: unknown column {short_repr(name)}; "
+                + (f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}")
             )
     needed = [name for name, field in model.model_fields.items() if field.is_required()]
     problems += [f"line {number}: column {name!r} is missing" for name in needed if name not in header]
-    problems += [f"line {number}: column {shown(name)} occurs twice" for name in sorted({n for n in header if header.count(n) > 1})]
+    problems += [f"line {number}: column {short_repr(name)} occurs twice" for name in sorted({n for n in header if header.count(n) > 1})]
     return problems
 
 
@@ -202,14 +204,12 @@ def _explain_cell(problem):
     if problem["type"] == "missing":
         return f", column {name}: expected a value, found an empty cell"
     if problem["type"] == "string_pattern_mismatch" and problem["ctx"]["pattern"] == IDENTIFIER:
-        return (
-            f", column {name}: expected letters, digits, '_', '.' or '-', starting with a letter or digit, found {shown(problem['input'])}"
-        )
+        return f", column {name}: expected letters, digits, '_', '.' or '-', starting with a letter or digit, found {short_repr(problem['input'])}"
     if problem["type"] == "string_pattern_mismatch" and problem["ctx"]["pattern"] == ISO_DATE:
-        return f", column {name}: expected a day as YYYY-MM-DD, found {shown(problem['input'])}"
+        return f", column {name}: expected a day as YYYY-MM-DD, found {short_repr(problem['input'])}"
     if problem["type"] == "value_error":
         return f", column {name}: {problem['ctx']['error']}"
-    return f", column {name}: {problem['msg'][0].lower()}{problem['msg'][1:]}; found {shown(problem['input'])}"
+    return f", column {name}: {problem['msg'][0].lower()}{problem['msg'][1:]}; found {short_repr(problem['input'])}"
 
 
 def is_url(source):

@@ -37,7 +37,8 @@ handroll imports PianoMotion10M as such shards, and exports any such folder in t
 With handroll, arrays have their full shape:
 
 ```python
-from handroll.tables import SHARD, read_table
+from handroll.storage import read_table
+from handroll.tables import SHARD
 
 clips, metadata = read_table("results/dataset/train-00000.parquet", SHARD)
 joints_m = clips["left_joints_m"][0]  # (frame, joint 21, xyz 3)

@@ -20,8 +20,9 @@ import soundfile
 from handroll.camera import Camera, Extrinsics
 from handroll.dataset.splits import SPLITS
 from handroll.hand.skeleton import HANDS
-from handroll.provenance import atomic_path, file_sha256, half_written
-from handroll.tables import KEY_PRESS_SCORES, SCHEMA_VERSION, SHARD, SchemaError, from_arrow, to_arrow, write_json
+from handroll.provenance import atomic_path, file_sha256, temporary_target
+from handroll.storage import SchemaError, from_arrow, to_arrow, write_json
+from handroll.tables import KEY_PRESS_SCORES, SCHEMA_VERSION, SHARD
 
 MANIFEST = "shards.json"
 """Name of the list of shards. It is written last, so a folder that contains it is complete."""
@@ -166,7 +167,10 @@ def clear_shards(folder, manifest):
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for path in [folder / manifest, *(path for path in folder.iterdir() if _SHARD_NAME.fullmatch(half_written(path.name) or path.name))]:
+    for path in [
+        folder / manifest,
+        *(path for path in folder.iterdir() if _SHARD_NAME.fullmatch(temporary_target(path.name) or path.name)),
+    ]:
         path.unlink(missing_ok=True)
 
 

@@ -19,7 +19,7 @@ from handroll.media.audio import as_mp3
 from handroll.music.midi import write_midi
 from handroll.music.notes import note_table, pedal_table
 from handroll.provenance import atomic_path
-from handroll.tables import write_json
+from handroll.storage import write_json
 
 MANIFEST = "export.json"
 """Name of the account of an export; written last, so a folder with it is complete."""

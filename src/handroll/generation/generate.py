@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from handroll.camera import Extrinsics, joints_over_keys
+from handroll.camera import Extrinsics, joints_in_keyboard_frame
 from handroll.exchange.pianomotion10m_rows import CAMERA
 from handroll.generation.performance import Performance
 from handroll.generation.recording import ENGINE, SOUND_RATE_HZ, RecordingError, hear, open_recording, transcribed
 from handroll.generation.wrist_trajectory import TIP_HEIGHT_MM
 from handroll.hand.kinematics import MIRROR, hand_joints
-from handroll.hand.rotations import continuous, rotvec_from_matrix
+from handroll.hand.rotations import rotvec_from_matrix, unwrap_rotvec
 from handroll.hand.skeleton import HANDS, N_ROTATIONS, TIPS
 from handroll.hand.template import WRIST_M
 from handroll.keyboard.geometry import N_KEYS, STANDARD, is_black, key_at_point, key_of_pitch
@@ -27,7 +27,8 @@ from handroll.music.synthesis import synthesise
 from handroll.provenance import code_hash, file_sha256, stamp
 from handroll.rendering.render import render_video
 from handroll.rendering.scene import Appearance, Scene, View, to_camera, world_joints
-from handroll.tables import MOTION, NOTES, State, by_row, frame_keys, write_table
+from handroll.storage import write_table
+from handroll.tables import MOTION, NOTES, State, by_row, frame_keys
 from handroll.training_data.model_frame import of_channels, true_hands
 
 BONE_SCALE = 1.0
@@ -161,7 +162,7 @@ def play(pianist, path, out, name, midi_path=None, seed=0, width_px=1280, video=
         if over_keys:
             columns, view_facts = over_piano(performance, SCENE, *size)
         else:
-            columns, view_facts = before_camera(place, pose, about["rate_hz"]), CAMERA.facts()
+            columns, view_facts = before_camera(place, pose, about["rate_hz"]), CAMERA.to_metadata()
         settings = {"features": about["features"], "sampler": pianist.sampler, "steps": pianist.steps, "seed": seed}
         made = {"detector": "generated", "pose_engine": pianist.name, "pose_engine_version": pianist.version}
         facts = stamp(
@@ -220,7 +221,7 @@ def performance_of(place, pose, rate_hz, notes=None):
     frames, rest_m = len(wrist_mm), np.stack([np.array(WRIST_M) * (MIRROR if hand == "left" else 1.0) for hand in HANDS])
     performance = Performance(
         time_s=np.arange(frames) / rate_hz,
-        rotation_rad=continuous(rotation),
+        rotation_rad=unwrap_rotvec(rotation),
         translation_m=1e-3 * wrist_mm - BONE_SCALE * rest_m,
         bone_scale=np.full(len(HANDS), BONE_SCALE),
         key_depth_mm=np.zeros((frames, N_KEYS)),
@@ -285,13 +286,13 @@ def over_piano(performance, scene, width_px, height_px):
     view = scene.view
     extrinsics = Extrinsics(rotvec_from_matrix(view.rotation), 1e3 * view.to_camera(np.zeros(3)))
     columns = _rows(performance.time_s, *to_camera(performance, scene), extrinsics)
-    return columns, scene.camera(width_px, height_px).facts() | extrinsics.facts()
+    return columns, scene.camera(width_px, height_px).to_metadata() | extrinsics.to_metadata()
 
 
 def before_camera(place, pose, rate_hz):
     """A motion (frame, 6), (frame, 96) in the camera frame, as models give it, as rows of `tables.MOTION`."""
     place_m, rotation = true_hands(*of_channels(place, pose), "camera")
-    return _rows(np.arange(len(place_m)) / rate_hz, continuous(rotation), place_m, None)
+    return _rows(np.arange(len(place_m)) / rate_hz, unwrap_rotvec(rotation), place_m, None)
 
 
 def _rows(time_s, rotation_rad, translation_m, extrinsics):
@@ -306,7 +307,7 @@ def _rows(time_s, rotation_rad, translation_m, extrinsics):
         "betas": np.zeros((*shape, 10), dtype=np.float32),
         "bone_scale": np.full(shape, BONE_SCALE, dtype=np.float32),
         "joints_m": joints_m.astype(np.float32),
-        "joints_keyboard_mm": joints_over_keys(joints_m, extrinsics),
+        "joints_keyboard_mm": joints_in_keyboard_frame(joints_m, extrinsics),
         "residual_px": np.full(shape, np.nan, dtype=np.float32),
     }
     return by_row(columns)

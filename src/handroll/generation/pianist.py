@@ -27,7 +27,7 @@ from handroll.generation.wrist_trajectory import (
     slow_noise,
 )
 from handroll.hand.kinematics import mirrored_pose
-from handroll.hand.rotations import continuous, matrix_from_rotvec, rotvec_from_matrix
+from handroll.hand.rotations import matrix_from_rotvec, rotvec_from_matrix, unwrap_rotvec
 from handroll.hand.skeleton import FINGERS, HANDS, N_ROTATIONS
 from handroll.hand.template import WRIST_M
 from handroll.keyboard.geometry import LEVEL_HAND, N_KEYS, STANDARD, tail_edges_mm
@@ -111,7 +111,7 @@ def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0)):
             present[(time >= start + LEAVE_S) & (time <= end - LEAVE_S), side] = False
     return Performance(
         time_s=time,
-        rotation_rad=continuous(rotation),
+        rotation_rad=unwrap_rotvec(rotation),
         translation_m=translation,
         bone_scale=scale,
         key_depth_mm=depth,

@@ -1,1 +1,1 @@
-"""The hand itself: joints, rotations, the open-hand template and its kinematics."""
+"""Hand model: joints, rotations, the open-hand template, MANO and kinematics."""

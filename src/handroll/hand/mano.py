@@ -1,8 +1,8 @@
-"""The MANO hand model and its joints in posed, shaped hands (Romero et al. 2017, doi:10.1145/3130800.3130883).
+"""MANO hand model, and joint positions of posed and shaped hands (Romero et al. 2017, doi:10.1145/3130800.3130883).
 
-Conventions, as of `kinematics`: rotations relative to the flat hand (the mean pose is not added), the root turns about the
-wrist, then the translation is added. A left hand is the mirror image in x of the right model; MANO's own left model is not
-used, since HaMeR's rotations belong to the right one (Pavlakos et al. 2024, arXiv:2312.05251).
+Conventions are those of `kinematics`: rotations are relative to the flat hand (the mean pose is not added); the global rotation
+turns the hand about the wrist; then the translation is added. A left hand is the right model mirrored in x. MANO's own left model
+is not used, since HaMeR's rotations belong to the right model (Pavlakos et al. 2024, arXiv:2312.05251).
 """
 
 from dataclasses import dataclass
@@ -14,43 +14,44 @@ from handroll.hand.rotations import matrix_from_rotvec, mirrored
 from handroll.hand.skeleton import N_ROTATIONS, PARENTS
 
 N_VERTICES, N_FACES, N_BETAS = 778, 1538, 10
+"""Sizes of MANO's mesh and number of shape coefficients."""
 N_POSE_FEATURES = 9 * (N_ROTATIONS - 1)
-"""Entries of the 15 finger rotations' matrices minus the identity: joint by joint, row by row."""
+"""Number of pose features: entries of the 15 finger rotation matrices minus the identity, by joint, then row."""
 
 MANO_PARENTS = PARENTS[:N_ROTATIONS]
 
 TIP_VERTICES = (744, 320, 443, 554, 671)
-"""Vertices that stand for the tips of thumb, index, middle, ring and pinky (HaMeR's and smplx's choice; manopth has others)."""
+"""Vertices of the tips of thumb, index, middle, ring and pinky, as in HaMeR and smplx (manopth uses others)."""
 
 
 class ManoError(ValueError):
-    """A file that is not the MANO model that is needed; the message says what was expected, what was found, and what to do."""
+    """Raised for a file that is not the required MANO model; the message names what was expected, what was found, and the remedy."""
 
 
 @dataclass(frozen=True, eq=False)
 class ManoModel:
-    """The right hand's model: metres, fingers along -x, thumb towards +z, back of the hand towards +y.
+    """MANO's right hand. Model frame: metres, fingers along -x, thumb towards +z, back of the hand towards +y.
 
     Attributes
     ----------
     template_m : array (vertex 778, xyz 3), float32
-        The flat hand of mean shape.
+        Vertices of the flat hand of mean shape.
     shape_directions : array (vertex 778, xyz 3, beta 10), float32
-        Metres a vertex moves for each unit of a shape coefficient.
+        Displacement of a vertex per unit of a shape coefficient, metres.
     pose_directions : array (vertex 778, xyz 3, feature 135), float32
-        Metres for each unit of a pose feature (`N_POSE_FEATURES`).
+        Displacement of a vertex per unit of a pose feature (`N_POSE_FEATURES`), metres.
     joint_regressor : array (joint 16, vertex 778), float32
-        Rest joints from the vertices of the shaped hand.
+        Weights that give the rest joints from the vertices of the shaped hand.
     weights : array (vertex 778, joint 16), float32
-        Shares of the joints in moving a vertex; each row sums to 1.
+        Skinning weights; each row sums to 1.
     parents : tuple of 16 int
         Parent of each of `skeleton.MANO_JOINTS`, -1 for the wrist.
     faces : array (face 1538, corner 3), int32
-        Vertex indices, counter-clockwise seen from outside.
+        Vertex indices, counter-clockwise as seen from outside.
     hands_mean : array (45,), float32, rad
-        Mean pose of the 15 finger joints. Never added here; exports need it for consumers that add it.
+        Mean pose of the 15 finger joints. It is never added here; exports need it for formats that add it.
     sha256 : str
-        Of the file, in hexadecimal; empty for a model that comes from none.
+        SHA-256 of the model file, in hexadecimal; empty for a model without a file.
     """
 
     template_m: np.ndarray
@@ -65,23 +66,23 @@ class ManoModel:
 
 
 def mano_joints(model, rotation, translation_m, betas, hand):
-    """Joint positions of posed and shaped hands; conventions as of `kinematics.hand_joints`.
+    """Compute joint positions of posed and shaped hands, with the conventions of `kinematics.hand_joints`.
 
     Parameters
     ----------
     model : ManoModel
     rotation : array (..., 48), rad
-        Axis-angle of the 16 MANO joints: 3 global, then 15 x 3 relative to the parent, zero = flat open hand.
+        Axis-angle of the 16 MANO joints: 3 global, then 15 x 3 relative to the parent; zero is the flat open hand.
     translation_m : array (..., 3)
-        Metres, camera frame. The wrist stands at its rest place plus this.
+        Offset of the wrist from its rest position, metres, camera frame.
     betas : array (..., 10)
-        Shape coefficients, 0 = the mean shape.
+        Shape coefficients; 0 is the mean shape.
     hand : {"left", "right"}
 
     Returns
     -------
     array (..., 21, 3), float64
-        `skeleton.JOINTS`, metres, the frame of `translation_m`; NaN where any input of that pose is not finite.
+        `skeleton.JOINTS`, metres, in the frame of `translation_m`; NaN where any input of that pose is not finite.
     """
     rotation, translation, betas = (np.asarray(a, dtype=np.float64) for a in (rotation, translation_m, betas))
     local = rotation.reshape(*rotation.shape[:-1], N_ROTATIONS, 3)
@@ -92,24 +93,24 @@ def mano_joints(model, rotation, translation_m, betas, hand):
     return np.where(finite[..., None, None], joints, np.nan)
 
 
-def _right_joints(model, turned, betas):
-    """Joints (..., 21, 3) of right hands from rotation matrices (..., 16, 3, 3) and betas (..., 10), no translation."""
+def _right_joints(model, rotations, betas):
+    """Compute joints (..., 21, 3) of right hands from rotation matrices (..., 16, 3, 3) and betas (..., 10), without translation."""
     tips = list(TIP_VERTICES)
     template, shape, regressor = (a.astype(np.float64) for a in (model.template_m, model.shape_directions, model.joint_regressor))
     rest = regressor @ template + np.einsum("jv,vcb,...b->...jc", regressor, shape, betas, optimize=True)
-    orientation, places = [turned[..., 0, :, :]], [rest[..., 0, :]]
+    orientation, positions = [rotations[..., 0, :, :]], [rest[..., 0, :]]
     for joint, parent in enumerate(MANO_PARENTS[1:], start=1):
         bone = rest[..., joint, :] - rest[..., parent, :]
-        places.append(places[parent] + np.einsum("...ij,...j->...i", orientation[parent], bone))
-        orientation.append(orientation[parent] @ turned[..., joint, :, :])
-    lead = np.broadcast_shapes(turned.shape[:-3], betas.shape[:-1])
+        positions.append(positions[parent] + np.einsum("...ij,...j->...i", orientation[parent], bone))
+        orientation.append(orientation[parent] @ rotations[..., joint, :, :])
+    lead = np.broadcast_shapes(rotations.shape[:-3], betas.shape[:-1])
     orientation = np.stack(orientation, axis=-3)
-    places = np.stack([np.broadcast_to(place, (*lead, 3)) for place in places], axis=-2)
+    positions = np.stack([np.broadcast_to(position, (*lead, 3)) for position in positions], axis=-2)
 
-    feature = (turned[..., 1:, :, :] - np.eye(3)).reshape(*turned.shape[:-3], N_POSE_FEATURES)
+    feature = (rotations[..., 1:, :, :] - np.eye(3)).reshape(*rotations.shape[:-3], N_POSE_FEATURES)
     bent = template[tips] + np.einsum("vcb,...b->...vc", shape[tips], betas)
     bent = bent + np.einsum("vcf,...f->...vc", model.pose_directions[tips].astype(np.float64), feature)
-    shift = places - np.einsum("...kij,...kj->...ki", orientation, rest)
+    shift = positions - np.einsum("...kij,...kj->...ki", orientation, rest)
     weights = model.weights[tips].astype(np.float64)
     ends = np.einsum("vk,...kij,...vj->...vi", weights, orientation, bent, optimize=True) + weights @ shift
-    return np.concatenate([places, ends], axis=-2)
+    return np.concatenate([positions, ends], axis=-2)

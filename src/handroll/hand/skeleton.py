@@ -1,13 +1,13 @@
 """Joint names and topology of a hand: MANO's 16 joints, 5 fingertips, and MediaPipe's 21 landmarks.
 
-Every array with a joint axis in handroll uses the order of `JOINTS`: the 16 joints of MANO, then the five tips.
+Every joint axis in handroll has the order of `JOINTS`: MANO's 16 joints, then the five fingertips.
 """
 
 HANDS = ("left", "right")
 """Order of every `hand` axis."""
 
 FINGERS = ("thumb", "index", "middle", "ring", "pinky")
-"""Order of every `finger` axis: piano fingering 1 to 5."""
+"""Order of every `finger` axis; in piano fingering 1 to 5."""
 
 MANO_JOINTS = (
     "wrist",
@@ -24,9 +24,10 @@ JOINTS = (*MANO_JOINTS, *(f"{finger}_tip" for finger in FINGERS))
 
 N_JOINTS = len(JOINTS)
 N_ROTATIONS = len(MANO_JOINTS)
+"""Number of rotating joints: fingertips have no rotation."""
 
 PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14, 15, 3, 6, 12, 9)
-"""Parent of each of the 21 `JOINTS`; -1 for the wrist. A parent's index is below 16, so it always has a rotation."""
+"""Index of the parent of each of the 21 `JOINTS`; -1 for the wrist. Every parent index is below 16, so parents have rotations."""
 
 JOINT_OF_LANDMARK = (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8, 9, 20)
 """`JOINTS` index of each of MediaPipe's 21 hand landmarks."""

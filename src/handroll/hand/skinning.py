@@ -1,7 +1,7 @@
-"""MANO by linear blend skinning in PyTorch: joints or the whole mesh from rotation matrices, differentiable, any device and float.
+"""MANO by linear blend skinning in PyTorch: joints or the whole mesh from rotation matrices, differentiable, on any device.
 
 Axes: (...) = any leading shape, v = vertex, k and j = MANO joint, b = shape coefficient, f = pose feature.
-Rotations are relative to the flat hand; there is no translation; everything is the right hand (`mano` mirrors).
+Rotations are relative to the flat hand. There is no translation, and all hands are right hands; `mano` mirrors.
 Source: Romero et al. 2017, doi:10.1145/3130800.3130883, equations 2 to 4.
 """
 
@@ -10,11 +10,11 @@ import torch
 
 from handroll.hand.mano import MANO_PARENTS, TIP_VERTICES, ManoError
 
-_BASES, _LEVELS = 5, 3  # MANO's joints behind the wrist: five fingers of three joints, finger by finger
+_FINGERS, _JOINTS_PER_FINGER = 5, 3  # MANO's joints after the wrist, in its order: five fingers of three joints
 
 
 class Skinning(torch.nn.Module):
-    """The right hand of a model. Its buffers are licensed data, so they are left out of `state_dict`.
+    """Skinning of a model's right hand. The buffers are licensed data, so they are not part of `state_dict`.
 
     Parameters
     ----------
@@ -24,10 +24,10 @@ class Skinning(torch.nn.Module):
     def __init__(self, model):
         super().__init__()
         if tuple(model.parents) != MANO_PARENTS:
-            raise ManoError(f"expected MANO's tree of joints {MANO_PARENTS}, found {tuple(model.parents)}; use MANO_RIGHT.pkl v1.2")
+            raise ManoError(f"expected the joint tree {MANO_PARENTS}, found {tuple(model.parents)}; use MANO_RIGHT.pkl v1.2")
         regressor = model.joint_regressor.astype(np.float64)
         parts = {
-            "rest": regressor @ model.template_m,  # joints at betas 0, before any rotation
+            "rest": regressor @ model.template_m,  # rest joints of the mean shape
             "rest_shape": np.einsum("jv,vcb->jcb", regressor, model.shape_directions),
             "template": model.template_m,
             "shape_directions": model.shape_directions,
@@ -40,53 +40,53 @@ class Skinning(torch.nn.Module):
             self.register_buffer(f"tip_{name}", getattr(self, name)[list(TIP_VERTICES)].contiguous(), persistent=False)
 
     def joints(self, rotation_matrices, betas):
-        """Joints of posed and shaped hands; of the mesh, only the five tips are computed.
+        """Compute joints of posed and shaped hands; of the mesh, only the five tips are computed.
 
         Parameters
         ----------
         rotation_matrices : tensor (..., joint 16, 3, 3)
-            0 is global, the others relative to their parents; the buffers' float and device.
+            Joint 0 is the global rotation, the others are relative to their parents. Type and device of the buffers.
         betas : tensor (..., 10)
 
         Returns
         -------
         tensor (..., 21, 3)
-            `skeleton.JOINTS`, metres, MANO's frame. `[..., skeleton.JOINT_OF_LANDMARK, :]` is the order of OpenPose and HaMeR.
+            `skeleton.JOINTS`, metres, MANO's model frame. `[..., skeleton.JOINT_OF_LANDMARK, :]` is the order of OpenPose and HaMeR.
         """
-        rest, orientation, places = self._frames(rotation_matrices, betas)
+        rest, orientation, positions = self._frames(rotation_matrices, betas)
         tips = (self.tip_template, self.tip_shape_directions, self.tip_pose_directions, self.tip_weights)
-        return torch.cat([places, _skin(*tips, rotation_matrices, betas, rest, orientation, places)], dim=-2)
+        return torch.cat([positions, _skin(*tips, rotation_matrices, betas, rest, orientation, positions)], dim=-2)
 
     def vertices(self, rotation_matrices, betas):
-        """The mesh (..., vertex 778, 3), metres, MANO's frame; arguments as of `joints`."""
+        """Compute the mesh (..., vertex 778, 3), metres, MANO's model frame; parameters as `joints`."""
         mesh = (self.template, self.shape_directions, self.pose_directions, self.weights)
         return _skin(*mesh, rotation_matrices, betas, *self._frames(rotation_matrices, betas))
 
     def _frames(self, rotations, betas):
-        """Rest joints (..., 16, 3), world rotations (..., 16, 3, 3) and places (..., 16, 3) of the joints, all fingers at once."""
+        """Compute rest joints (..., 16, 3), global rotations (..., 16, 3, 3) and positions (..., 16, 3) of the joints."""
         rest = self.rest + torch.einsum("jcb,...b->...jc", self.rest_shape, betas)
-        fingers = rotations[..., 1:, :, :].unflatten(-3, (_BASES, _LEVELS))
-        rest_fingers = rest[..., 1:, :].unflatten(-2, (_BASES, _LEVELS))
-        world, place, before = rotations[..., :1, :, :], rest[..., :1, :], rest[..., :1, :]
-        worlds, places = [], []
-        for level in range(_LEVELS):
+        fingers = rotations[..., 1:, :, :].unflatten(-3, (_FINGERS, _JOINTS_PER_FINGER))
+        rest_fingers = rest[..., 1:, :].unflatten(-2, (_FINGERS, _JOINTS_PER_FINGER))
+        world, position, before = rotations[..., :1, :, :], rest[..., :1, :], rest[..., :1, :]
+        worlds, positions = [], []
+        for level in range(_JOINTS_PER_FINGER):
             here = rest_fingers[..., level, :]
-            place = place + torch.einsum("...ij,...j->...i", world, here - before)
+            position = position + torch.einsum("...ij,...j->...i", world, here - before)
             world, before = world @ fingers[..., level, :, :], here
             worlds.append(world)
-            places.append(place)
+            positions.append(position)
         worlds = torch.stack(worlds, dim=-3).flatten(-4, -3)
-        places = torch.stack(places, dim=-2).flatten(-3, -2)
-        root = rest[..., :1, :].expand(*places.shape[:-2], 1, 3)
-        return rest, torch.cat([rotations[..., :1, :, :], worlds], dim=-3), torch.cat([root, places], dim=-2)
+        positions = torch.stack(positions, dim=-2).flatten(-3, -2)
+        root = rest[..., :1, :].expand(*positions.shape[:-2], 1, 3)
+        return rest, torch.cat([rotations[..., :1, :, :], worlds], dim=-3), torch.cat([root, positions], dim=-2)
 
 
-def _skin(template, shape_directions, pose_directions, weights, rotations, betas, rest, orientation, places):
-    """Points (..., v, 3) of some vertices' template and directions, moved with the joints' frames."""
+def _skin(template, shape_directions, pose_directions, weights, rotations, betas, rest, orientation, positions):
+    """Compute the positions (..., v, 3) of vertices, given by their template, directions and weights, from the joint frames."""
     identity = torch.eye(3, dtype=rotations.dtype, device=rotations.device)
     feature = (rotations[..., 1:, :, :] - identity).flatten(-3)
     bent = template + torch.einsum("vcb,...b->...vc", shape_directions, betas)
     bent = bent + torch.einsum("vcf,...f->...vc", pose_directions, feature)
-    shift = places - torch.einsum("...kij,...kj->...ki", orientation, rest)
+    shift = positions - torch.einsum("...kij,...kj->...ki", orientation, rest)
     turns = (weights @ orientation.flatten(-2)).unflatten(-1, (3, 3))
     return torch.einsum("...vij,...vj->...vi", turns, bent) + weights @ shift

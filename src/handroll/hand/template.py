@@ -1,9 +1,8 @@
-"""The open hand: an average adult right hand at rest, in MANO's frame and topology, without MANO's licence.
+"""Open-hand template: an average adult right hand at rest, with MANO's frame and topology but without MANO's licence.
 
-Frame (MANO's, right hand, flat): fingers along -x, thumb towards +z, back of the hand towards +y; metres. The left hand
-is the mirror image in x. Rotations are relative to this rest pose, so zero means the flat open hand.
-Lengths: mean adult hand of 186 mm (handroll's own table, chosen inside published anthropometric ranges, e.g.
-Garrett 1971, doi:10.1177/001872087101300202).
+Model frame, as MANO's right hand: metres, fingers along -x, thumb towards +z, back of the hand towards +y. The left hand is the
+mirror image in x. Rotations are relative to this rest pose, so zero means the flat open hand. Lengths: a mean adult hand of 186 mm,
+from handroll's own table within published anthropometric ranges (such as Garrett 1971, doi:10.1177/001872087101300202).
 """
 
 from dataclasses import dataclass
@@ -14,13 +13,13 @@ import numpy as np
 from handroll.hand.skeleton import CHAINS, MANO_JOINTS, N_JOINTS
 
 WRIST_M = (0.096, 0.0, 0.0)
-"""The wrist in MANO's template frame, metres (MANO's own lies near x = 0.096)."""
+"""Wrist position in MANO's model frame, metres (MANO's own wrist is near x = 0.096)."""
 
 HAND_LENGTH_M = 0.186
-"""Wrist to middle fingertip of the template, metres: bone scale 1."""
+"""Distance from the wrist to the middle fingertip of the template, metres: bone scale 1."""
 
-# Player's frame for reading the table: x to the player's right (thumb at -x), y distal, z dorsal; wrist at the origin; mm.
-# finger: (base joint, one unit direction a bone, bone lengths)
+# Frame of the table: x to the player's right (thumb at -x), y towards the fingertips, z towards the back of the hand; wrist at the
+# origin; mm. finger: (base joint, direction of each bone, bone lengths)
 _TABLE_MM = {
     "index": ((-27.0, 87.0, 0.0), [(-0.13, 0.99, -0.03)] * 3, (42.0, 25.0, 22.0)),
     "middle": ((-5.0, 90.0, 2.0), [(-0.01, 1.0, -0.03)] * 3, (45.0, 28.0, 23.0)),
@@ -32,14 +31,15 @@ _TABLE_MM = {
         (35.0, 30.0, 25.0),
     ),
 }
-# Columns: where the player's x, y, z point in MANO's frame.
+# Columns: the table's x, y and z axes in MANO's model frame.
 _MANO_FROM_PLAYER = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, 1.0], [-1.0, 0.0, 0.0]])
 
 _DORSAL = np.array([0.0, 1.0, 0.0])
-# The thumb is turned about its long axis: its nail looks to the side and up, so it flexes across the palm.
+# The thumb is rotated about its long axis: its nail faces sideways and up, so it flexes across the palm.
 _THUMB_DORSAL = np.array([0.0, 0.5, 0.8660254])
 
-_LIMITS_DEG = {  # joint: (flexion, abduction, twist) ranges; flexion curls towards the palm, abduction points to the thumb
+# Ranges of (flexion, abduction, twist), degrees. Positive flexion curls towards the palm, positive abduction moves to the thumb side.
+_LIMITS_DEG = {
     "finger1": ((-25.0, 90.0), (-25.0, 25.0), (-8.0, 8.0)),
     "finger2": ((-5.0, 110.0), (-3.0, 3.0), (-3.0, 3.0)),
     "finger3": ((-15.0, 80.0), (-3.0, 3.0), (-3.0, 3.0)),
@@ -51,17 +51,17 @@ _LIMITS_DEG = {  # joint: (flexion, abduction, twist) ranges; flexion curls towa
 
 @dataclass(frozen=True)
 class HandTemplate:
-    """A right hand at rest.
+    """Joint positions, anatomical axes and joint limits of a right hand at rest.
 
     Attributes
     ----------
     joints_m : array (21, 3)
-        Rest positions of `skeleton.JOINTS`, metres, MANO's frame.
+        Rest positions of `skeleton.JOINTS`, metres, MANO's model frame.
     axes : array (16, 3, 3)
-        Row k of joint j is its anatomical axis k (0 flexion, 1 abduction, 2 twist) as a unit vector in MANO's frame.
+        Row k of joint j is its anatomical axis k (0 flexion, 1 abduction, 2 twist), a unit vector in MANO's model frame.
         The wrist has the identity.
     limits_rad : array (16, 3, 2)
-        Least and greatest angle about each axis, radians; the wrist is free (+-inf).
+        Minimum and maximum angle about each axis, radians; -inf and inf for the wrist.
     """
 
     joints_m: np.ndarray
@@ -71,7 +71,7 @@ class HandTemplate:
 
 @cache
 def open_hand():
-    """The template of handroll's `landmarks` engine and of the synthetic pianist, as a `HandTemplate` (read-only)."""
+    """Return the `HandTemplate` of the `landmarks` engine and the synthetic pianist, with read-only arrays."""
     joints = np.zeros((N_JOINTS, 3))
     axes = np.tile(np.eye(3), (len(MANO_JOINTS), 1, 1))
     limits = np.full((len(MANO_JOINTS), 3, 2), (-np.inf, np.inf))

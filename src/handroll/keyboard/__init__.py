@@ -1,1 +1,1 @@
-"""The 88 keys: geometry in millimetres."""
+"""Keyboard: geometry, registration in a video, octave, fingering, contacts and audio delay."""

@@ -1,15 +1,17 @@
-"""How much later than the picture audio and notes come, from when fingertips strike the keys that sound.
+"""Delay of audio and notes after the video, estimated from the fingertips that press the sounding keys.
 
-First to a few hundredths of a second: the delay with which the landings fit the notes best, by the evidence of `fingering`
-summed over a note's candidates and over the notes. It is searched for nearby, then over the whole length of video and notes.
-Then to a fraction of a frame, with the labels of that delay, from two signs of a key press:
+The coarse estimate, to a few hundredths of a second, is the delay at which the fingertips fit the notes best: the evidence of
+`fingering`, summed over the candidates of a note and over the notes, is maximal. It is searched near 0, then over the whole length of
+video and notes. The fine estimate, to a fraction of a frame, uses the fingering labels of the coarse delay and two signs of a key
+press:
 
-1. The stroke: the moment at which the fingertip falls fastest, relative to the hand's other tips. It is the finer sign, but a
-   single camera barely constrains heights: in half of all views from above the reconstructed stroke drowns in their noise.
-2. The rest: along and across the keys a fingertip moves until it presses its key, and is still while it holds it. Every view
-   shows it, but how early a finger is over its key depends on the music.
+1. The stroke: the time at which the fingertip descends fastest, relative to the hand's other tips. It is the more precise sign, but a
+   single camera barely constrains heights: in half of all views from above, the reconstructed stroke is not visible in the noise.
+2. The rest: in the key plane, a fingertip moves until it presses its key, and is still while it holds the key. Every view shows this,
+   but how early a finger is over its key depends on the music.
 
-Both count by the inverse of their variance, strokes only where they show. How far a tip falls or where it stops does not matter.
+Both estimates are weighted by the inverse of their variance; strokes count only where they are significant. The depth of a stroke and
+the position of the rest do not matter.
 """
 
 from dataclasses import dataclass, replace
@@ -19,85 +21,85 @@ from scipy.signal import correlate
 from scipy.special import logsumexp
 
 from handroll.hand.skeleton import FINGERS, HANDS, TIPS
-from handroll.keyboard.fingering import UNSEEN, WEIGHTS, evidence, infer
+from handroll.keyboard.fingering import UNDETECTED, WEIGHTS, evidence, infer
 from handroll.keyboard.fingertips_at_onsets import at_times, landings
-from handroll.keyboard.geometry import STANDARD
 from handroll.tables import State
 
 SEARCH_S = 0.3
-"""Delays are searched for up to this, either way: what recording and muxing do."""
+"""Maximum absolute delay of the search near 0, s: typical of recording and muxing."""
 
 TRUSTED_LEAD = 3.0
-"""Lowest lead of a delay that is believed."""
+"""Minimum lead of a delay that is accepted."""
 
 REFUTED_LEAD = 5.0
-"""Lowest lead over no delay at all with which a delay is used although another one fits nearly as well: none is wrong then for
-certain. Notes of another part of the video reach 4.2 at most (30 trials with six performances), the right delay 5.7 to 14.9."""
+"""Minimum lead over a delay of 0 at which a delay is accepted although another delay fits nearly as well, since 0 is certainly wrong
+then. Notes of another part of the video reach at most 4.2 (30 trials with six performances), correct delays 5.7 to 14.9."""
 
 STROKE_MIDDLE_S = 0.032
-"""The middle of a stroke comes this long before the note. Of the synthetic pianist, whose keys are at their bottom at the onset:
-true motion and motion by detection and pose, measured on development seeds, agree on it to 1 ms. In a piano it depends on the
-touch: the softer the tone, the longer the hammer is on its way (Goebl, Bresin and Galembo 2005, doi:10.1121/1.1944648). And a
-microphone 3 m away records it 9 ms late. Both are taken for delay here."""
+"""Time from the middle of a stroke to the note onset, s. Measured for the synthetic pianist, whose keys reach their lowest point at the
+onset; true motion and motion by detection and pose, on development seeds, agree to 1 ms. In a piano it depends on the touch: a soft
+tone has a longer hammer travel time (Goebl, Bresin and Galembo 2005, doi:10.1121/1.1944648). A microphone 3 m away adds 9 ms. Both
+effects are part of the estimated delay."""
 
 REST_BEFORE_S = 0.020
-"""A fingertip comes to rest this long before the note, by speeds before and after: about 10 ms for the synthetic pianist, and 30
-to 50 ms in two videos of people whose strokes show the delay."""
+"""Time from a fingertip's rest to the note onset, s, by the speeds before and after: about 10 ms for the synthetic pianist, and 30 to
+50 ms in two real videos whose strokes show the delay."""
 
 STROKE_ERROR_S, REST_ERROR_S = 0.006, 0.020
-"""Standard errors of the two signs that are constant in a performance, whatever the number of notes: how hard, how legato, and
-how well prepared somebody plays. Measured on the same performances."""
+"""Standard errors of the two signs that are constant within a performance, independent of the number of notes, s: they depend on how
+hard, how legato and how well prepared a pianist plays. Measured on the same performances."""
 
-LEAST_NOTES, COARSE_NOTES, FINE_NOTES = 10, 1000, 2000
-"""With fewer notes whose fingers are seen there is no estimate; more than these, spread evenly, would not improve the coarse and the
-fine one."""
+MIN_NOTES, COARSE_NOTES, FINE_NOTES = 10, 1000, 2000
+"""Minimum number of notes with a detected hand for an estimate; maximum numbers, evenly subsampled, for the coarse and the fine
+estimate, which more notes would not improve."""
 
 STROKES = replace(WEIGHTS, per_low_mm=0.0, per_drop_mm=0.3)
-"""Weights that favour the stroke: the height of a finger says which one plays, not when."""
+"""Weights that favour the stroke: the height of a finger shows which finger plays, but not when."""
 
 PER_REST = 1.0
-"""Log odds for a fingertip whose speed falls by a factor of e when the note is struck: fitted to the lead of the true delay, less
-than the synthetic pianist alone would have it, since people keep their fingers on the keys."""
+"""Log odds for a fingertip whose speed falls by a factor of e at the note onset. Fitted to the lead of the true delay, and smaller than
+for the synthetic pianist alone, since people keep their fingers on the keys."""
 
+# Steps of the coarse and the fine search, and half the range of the fine search.
 _COARSE_STEP_S, _FINE_STEP_S, _FINE_S = 0.02, 0.005, 0.1
-_APART_S = 0.1
-# Another delay is one that is at least so far from the found one: the coarse peak is narrower.
-_RIVALS = 50
-# The found delay is compared with so many others of the far search, the best ones.
-_LONGEST_MAP_S = 120.0
-# The far search uses at most so much of a video, from its middle.
+# Minimum distance of an alternative delay from the best one: wider than the coarse peak.
+_SEPARATION_S = 0.1
+# Number of alternative delays of the far search with which the best one is compared.
+_N_ALTERNATIVES = 50
+# Maximum length of the part of a video, around its middle, that the far search uses.
+_MAX_FAR_S = 120.0
+# Times before and after the middle of a stroke; the descent is the difference of the mean heights over them.
 _FLANK_S = np.array([0.01, 0.02, 0.03, 0.04])
-# A stroke's speed is the height so long before less the height so long after: as long as half a stroke.
+# Times before and after the rest at which speeds are compared.
 _REST_S = np.array([0.03, 0.05, 0.07, 0.09, 0.11])
-# Speeds are compared so long before and after the onset.
+# A speed is measured over twice the first time. The second value is the noise of a resting hand, added to every speed.
 _SPEED_STEP_S, _STILL_MM_S = 0.025, 10.0
-# A speed is the way over twice the first; below the second, tips count as still: it is the noise of a resting hand.
-_DEEPEST_MM = 20.0
+# Maximum descent that counts.
+_MAX_FALL_MM = 20.0
+# Maximum distance of the delay by strokes from the delay by rests: two and a half of the latter's standard errors.
 _STROKE_FROM_REST_S = 0.05
-# The stroke is searched for so far from the delay by rests: two and a half of its standard errors.
+# Minimum mean descent of strokes, in standard errors; by chance, the maximum over many delays reaches 3.4.
 _STROKE_LEAD = 5.0
-# Strokes count where they fall so many standard errors in the mean: the highest of many delays reaches 3.4 by chance.
+# A parabola is fitted over this number of fine steps to either side of a peak.
 _PEAK_STEPS = 4
-# The top of the fine peak is a parabola over so many steps to either side.
 
 
 @dataclass(frozen=True)
 class Delay:
-    """The delay of audio and notes, and how far to trust it.
+    """An estimated delay of audio and notes, with its uncertainty.
 
     Attributes
     ----------
     delay_s : float
-        Positive: audio and notes come late. NaN where there is no estimate.
+        Positive where audio and notes are late. NaN where there is no estimate.
     error_s : float
-        Its standard error: by chance among the notes, and by what is constant in a performance.
+        Standard error: from the scatter of the notes and from the constant errors of a performance.
     lead : float
-        By how many of its standard errors the landings fit better than with any other delay.
+        Difference of the fit to that of the best alternative delay, in standard errors.
     notes : int
-        Notes that count in the coarse search: with a hand in the picture for all delays.
+        Number of notes in the coarse search: those with a detected hand at every delay.
     lead_over_none : float
-        By how many of its standard errors the landings fit better than without any delay; 0 where that is not known, or the two are
-        too close to tell.
+        Difference of the fit to that of a delay of 0, in standard errors; 0 where it is unknown, or where the delay is close to 0.
     """
 
     delay_s: float
@@ -108,42 +110,42 @@ class Delay:
 
     @property
     def trusted(self):
-        """Whether it leads all others by `TRUSTED_LEAD` or more, or no delay at all by `REFUTED_LEAD`."""
+        """Whether the lead is at least `TRUSTED_LEAD`, or the lead over a delay of 0 at least `REFUTED_LEAD`."""
         return self.lead >= TRUSTED_LEAD or self.lead_over_none >= REFUTED_LEAD
 
 
-def find_delay(notes, time_s, joints_keyboard_mm, state, keyboard=STANDARD):
-    """The trusted delay, searched for as far as video and notes overlap; a delay nearby needs to lead those nearby only.
+def find_delay(notes, time_s, joints_keyboard_mm, state):
+    """Find the delay over the whole overlap of video and notes; a delay near 0 only needs to lead the other delays near 0.
 
     Parameters
     ----------
-    notes, time_s, joints_keyboard_mm, state, keyboard
-        As of `estimate_delay`.
+    notes, time_s, joints_keyboard_mm, state
+        As in `estimate_delay`.
 
     Returns
     -------
     delay_s : float
-        0 where none is trusted.
+        0 where no delay is trusted.
     estimate : Delay
-        The trusted one, or that of nearby, which is not trusted then.
+        The trusted estimate; otherwise the estimate near 0.
     """
-    near = estimate_delay(notes, time_s, joints_keyboard_mm, state, keyboard)
-    # Music repeats itself from beat to beat, so that a wrong delay nearby may lead its neighbours: the far search has them all.
-    far = estimate_far_delay(notes, time_s, joints_keyboard_mm, state, keyboard)
-    found = far if far.trusted and not abs(far.delay_s - near.delay_s) < _APART_S else near
+    near = estimate_delay(notes, time_s, joints_keyboard_mm, state)
+    # Music repeats from beat to beat, so a wrong delay near 0 may lead its neighbours. The far search compares all delays.
+    far = estimate_far_delay(notes, time_s, joints_keyboard_mm, state)
+    found = far if far.trusted and not abs(far.delay_s - near.delay_s) < _SEPARATION_S else near
     return (found.delay_s if found.trusted else 0.0), found
 
 
-def estimate_delay(notes, time_s, joints_keyboard_mm, state, keyboard=STANDARD):
-    """Estimate by how much audio and notes come later than the picture, within `SEARCH_S`.
+def estimate_delay(notes, time_s, joints_keyboard_mm, state):
+    """Estimate the delay of audio and notes after the video, within `SEARCH_S`.
 
     Parameters
     ----------
     notes : dict of str to array (note,)
-        `tables.NOTES`, on the audio's clock.
-    time_s, joints_keyboard_mm, state, keyboard
-        As of `fingering.label_fingering`. Poses before they are cleaned: smoothing over 11 frames of 30 Hz spreads a stroke into
-        its neighbours, and the delay comes out 30 ms too long.
+        `tables.NOTES`, with times as in the audio.
+    time_s, joints_keyboard_mm, state
+        As in `fingering.label_fingering`, but from poses before cleaning: smoothing over 11 frames at 30 Hz blurs the strokes and
+        makes the estimate 30 ms too long.
 
     Returns
     -------
@@ -152,30 +154,29 @@ def estimate_delay(notes, time_s, joints_keyboard_mm, state, keyboard=STANDARD):
     observed = time_s, joints_keyboard_mm, state
     steps = int(np.ceil(SEARCH_S / _COARSE_STEP_S))
     delays = _COARSE_STEP_S * np.arange(-steps, steps + 1)
-    enough = np.linspace(0, len(notes["pitch"]) - 1, min(len(notes["pitch"]), COARSE_NOTES)).astype(int)
-    some = {name: values[enough] for name, values in notes.items()}
+    rows = np.linspace(0, len(notes["pitch"]) - 1, min(len(notes["pitch"]), COARSE_NOTES)).astype(int)
+    subset = {name: values[rows] for name, values in notes.items()}
     tips_mm = _tips(joints_keyboard_mm, state)
-    rests = (_comes_to_rest(time_s, tips_mm, some["onset_s"] - delay) for delay in delays)
-    fit = np.stack([_fit(landings(some, *observed, delay, keyboard), rest) for delay, rest in zip(delays, rests, strict=True)])
+    rests = (_slowdown(time_s, tips_mm, subset["onset_s"] - delay) for delay in delays)
+    fit = np.stack([_fit(landings(subset, *observed, delay), rest) for delay, rest in zip(delays, rests, strict=True)])
     fit = fit[:, np.isfinite(fit).all(axis=0)]
-    if fit.shape[1] < LEAST_NOTES:
+    if fit.shape[1] < MIN_NOTES:
         return Delay(np.nan, np.nan, 0.0, fit.shape[1])
     top = fit.sum(axis=1).argmax()
-    lead = _lead(fit[top] - fit[np.abs(delays - delays[top]) >= _APART_S])
-    over_none = _lead(fit[top] - fit[[steps]]) if abs(delays[top]) >= _APART_S else 0.0
-    return Delay(*_refine(notes, observed, tips_mm, delays[top], keyboard), lead, fit.shape[1], over_none)
+    lead = _lead(fit[top] - fit[np.abs(delays - delays[top]) >= _SEPARATION_S])
+    over_none = _lead(fit[top] - fit[[steps]]) if abs(delays[top]) >= _SEPARATION_S else 0.0
+    return Delay(*_refine(notes, observed, tips_mm, delays[top]), lead, fit.shape[1], over_none)
 
 
-def estimate_far_delay(notes, time_s, joints_keyboard_mm, state, keyboard=STANDARD):
-    """Estimate by how much notes come later than the picture, wherever they start: a MIDI file of a silent video.
+def estimate_far_delay(notes, time_s, joints_keyboard_mm, state):
+    """Estimate the delay of notes after the video without a limit, for example of a MIDI file for a silent video.
 
-    The evidence of every key being struck at every moment of the video is correlated with the notes, so that the cost hardly
-    depends on how far apart they are.
+    The evidence that each key is pressed at each time of the video is correlated with the notes. The cost barely depends on the delay.
 
     Parameters
     ----------
-    notes, time_s, joints_keyboard_mm, state, keyboard
-        As of `estimate_delay`.
+    notes, time_s, joints_keyboard_mm, state
+        As in `estimate_delay`.
 
     Returns
     -------
@@ -183,51 +184,57 @@ def estimate_far_delay(notes, time_s, joints_keyboard_mm, state, keyboard=STANDA
     """
     none = Delay(np.nan, np.nan, 0.0, 0)
     pitches, key = np.unique(notes["pitch"], return_inverse=True)
-    if len(key) < LEAST_NOTES or len(time_s) < 2:
+    if len(key) < MIN_NOTES or len(time_s) < 2:
         return none
     observed, tips_mm = (time_s, joints_keyboard_mm, state), _tips(joints_keyboard_mm, state)
-    middle_s, half_s = (time_s[0] + time_s[-1]) / 2.0, min(time_s[-1] - time_s[0], _LONGEST_MAP_S) / 2.0
+    middle_s, half_s = (time_s[0] + time_s[-1]) / 2.0, min(time_s[-1] - time_s[0], _MAX_FAR_S) / 2.0
     moments_s = np.arange(middle_s - half_s, middle_s + half_s, _COARSE_STEP_S)
     struck = np.full((len(moments_s), len(pitches)), np.nan)
-    rest = _comes_to_rest(time_s, tips_mm, moments_s)
+    rest = _slowdown(time_s, tips_mm, moments_s)
     for column, pitch in enumerate(pitches):
         everywhere = {"onset_s": moments_s, "pitch": np.full(len(moments_s), pitch)}
-        struck[:, column] = _fit(landings(everywhere, *observed, 0.0, keyboard), rest)
+        struck[:, column] = _fit(landings(everywhere, *observed, 0.0), rest)
     known = np.isfinite(struck)
     if not known.any():
         return none
-    # Where no hand is seen, and outside the video, a note speaks neither for nor against a delay.
-    usual = np.where(known, struck, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    struck = np.where(known, struck - usual, 0.0)
+    # Without a detected hand, and outside the video, a note is no evidence for or against a delay.
+    mean = np.where(known, struck, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    struck = np.where(known, struck - mean, 0.0)
     step = np.round((notes["onset_s"] - moments_s[0]) / _COARSE_STEP_S).astype(np.int64)
     first = int(step.min())
     total = np.zeros(int(step.max()) - first + len(moments_s))
     for column in range(len(pitches)):
-        here = np.bincount(step[key == column] - first, minlength=int(step.max()) - first + 1).astype(np.float64)
-        total += correlate(here, struck[:, column], method="fft")
+        onsets = np.bincount(step[key == column] - first, minlength=int(step.max()) - first + 1).astype(np.float64)
+        total += correlate(onsets, struck[:, column], method="fft")
     lags = first - (len(moments_s) - 1) + np.arange(len(total))
     top = int(total.argmax())
-    others = np.flatnonzero(np.abs(lags - lags[top]) * _COARSE_STEP_S >= _APART_S)
-    others = others[np.argsort(-total[others], kind="stable")[:_RIVALS]]
+    others = np.flatnonzero(np.abs(lags - lags[top]) * _COARSE_STEP_S >= _SEPARATION_S)
+    others = others[np.argsort(-total[others], kind="stable")[:_N_ALTERNATIVES]]
     chosen = lags[[top, *others]]
     moment = step[None] - chosen[:, None]
     inside = (moment >= 0) & (moment < len(moments_s))
     fit = np.where(inside, struck[np.clip(moment, 0, len(moments_s) - 1), key], 0.0)
     number = int(inside[0].sum())
-    if number < LEAST_NOTES or not len(others):
+    if number < MIN_NOTES or not len(others):
         return replace(none, notes=number)
-    return Delay(*_refine(notes, observed, tips_mm, lags[top] * _COARSE_STEP_S, keyboard), _lead(fit[0] - fit[1:]), number)
+    return Delay(*_refine(notes, observed, tips_mm, lags[top] * _COARSE_STEP_S), _lead(fit[0] - fit[1:]), number)
 
 
-def _lead(ahead):
-    """Least lead of a delay, in standard errors, from how much better each note fits it than each other delay (delay, note)."""
-    counted = np.maximum((ahead != 0.0).sum(axis=1), 1)
-    spread = np.sqrt(np.maximum((ahead**2).sum(axis=1) - ahead.sum(axis=1) ** 2 / counted, 0.0))
-    return float((ahead.sum(axis=1) / (spread + 1e-9)).min())
+def _lead(difference):
+    """Return the minimum lead of a delay over the alternatives, in standard errors.
+
+    Parameters
+    ----------
+    difference : array (alternative delay, note)
+        Fit of each note at the delay, minus its fit at the alternative.
+    """
+    counted = np.maximum((difference != 0.0).sum(axis=1), 1)
+    scatter = np.sqrt(np.maximum((difference**2).sum(axis=1) - difference.sum(axis=1) ** 2 / counted, 0.0))
+    return float((difference.sum(axis=1) / (scatter + 1e-9)).min())
 
 
 def _tips(joints_keyboard_mm, state):
-    """Fingertips (frame, hand 2, finger 5, xyz 3), NaN where hidden; z is relative to the mean of the hand's other tips."""
+    """Return fingertips (frame, hand 2, finger 5, xyz 3), mm, NaN where hidden; z is relative to the mean of the hand's other tips."""
     tips_mm = np.asarray(joints_keyboard_mm, dtype=np.float64)[:, :, list(TIPS)]
     tips_mm = np.where(np.asarray(state)[..., None, None] > State.HIDDEN, tips_mm, np.nan)
     z = tips_mm[..., 2:]
@@ -236,82 +243,82 @@ def _tips(joints_keyboard_mm, state):
 
 
 def _fit(landing, rest):
-    """How well a landing fits each note (note,), log odds; NaN where no hand is seen. `rest`: as of `_comes_to_rest`."""
-    odds = evidence(landing, STROKES)[:, :UNSEEN]
+    """Return the log odds (note,) that the fingertips play each note; NaN where no hand is detected. `rest` is as of `_slowdown`."""
+    odds = evidence(landing, STROKES)[:, :UNDETECTED]
     fit = logsumexp(odds + PER_REST * rest.reshape(odds.shape), axis=1)
     return np.where(np.isfinite(fit), fit, np.nan)
 
 
-def _comes_to_rest(time_s, tips_mm, wanted_s):
-    """By how much the speed of fingertips falls at notes at some times, as a log (*wanted, hand 2, finger 5); 0 where unknown."""
-    slower = 0.0
+def _slowdown(time_s, tips_mm, onset_s):
+    """Return the log ratio of fingertip speeds before and after onsets, array (*onset, hand 2, finger 5); 0 where unknown."""
+    log_ratio = 0.0
     for sign in (1.0, -1.0):
-        around_s = np.asarray(wanted_s)[..., None] - REST_BEFORE_S - sign * _REST_S
-        way = at_times(time_s, tips_mm[..., :2], around_s + _SPEED_STEP_S) - at_times(time_s, tips_mm[..., :2], around_s - _SPEED_STEP_S)
-        speed = np.hypot(way[..., 0], way[..., 1]) / (2.0 * _SPEED_STEP_S)
-        slower = slower + sign * np.log(speed + _STILL_MM_S).mean(axis=np.ndim(wanted_s))
-    return np.where(np.isfinite(slower), slower, 0.0)
+        around_s = np.asarray(onset_s)[..., None] - REST_BEFORE_S - sign * _REST_S
+        path = at_times(time_s, tips_mm[..., :2], around_s + _SPEED_STEP_S) - at_times(time_s, tips_mm[..., :2], around_s - _SPEED_STEP_S)
+        speed = np.hypot(path[..., 0], path[..., 1]) / (2.0 * _SPEED_STEP_S)
+        log_ratio = log_ratio + sign * np.log(speed + _STILL_MM_S).mean(axis=np.ndim(onset_s))
+    return np.where(np.isfinite(log_ratio), log_ratio, 0.0)
 
 
-def _falls(time_s, tips_mm, wanted_s):
-    """How far each fingertip falls with the strokes of notes at some times (*wanted, hand 2, finger 5), mm; 0 where unknown."""
-    middle_s = np.asarray(wanted_s)[..., None] - STROKE_MIDDLE_S
-    before, after = (at_times(time_s, tips_mm[..., 2], middle_s + sign * _FLANK_S).mean(axis=np.ndim(wanted_s)) for sign in (-1.0, 1.0))
+def _fall_mm(time_s, tips_mm, onset_s):
+    """Return the descent of fingertips in the strokes of onsets, array (*onset, hand 2, finger 5), mm; 0 where unknown."""
+    middle_s = np.asarray(onset_s)[..., None] - STROKE_MIDDLE_S
+    before, after = (at_times(time_s, tips_mm[..., 2], middle_s + sign * _FLANK_S).mean(axis=np.ndim(onset_s)) for sign in (-1.0, 1.0))
     fall = before - after
-    return np.where(np.isfinite(fall), np.clip(fall, -_DEEPEST_MM, _DEEPEST_MM), 0.0)
+    return np.where(np.isfinite(fall), np.clip(fall, -_MAX_FALL_MM, _MAX_FALL_MM), 0.0)
 
 
-def _refine(notes, observed, tips_mm, delay_s, keyboard):
-    """Near `delay_s`, the delay with which the notes meet strokes and rests best, and its standard error."""
+def _refine(notes, observed, tips_mm, delay_s):
+    """Return the delay near `delay_s` at which strokes and rests fit the notes best, and its standard error."""
     filmed = np.flatnonzero((notes["onset_s"] - delay_s >= observed[0][0]) & (notes["onset_s"] - delay_s <= observed[0][-1]))
     notes = {name: values[filmed] for name, values in notes.items()}
-    labels = infer(notes, landings(notes, *observed, delay_s, keyboard), keyboard)[:, :UNSEEN].reshape(-1, len(HANDS), len(FINGERS))
-    # By chance the delay of so many notes errs by less than a millisecond, and memory stays bounded.
-    some = np.linspace(0, len(labels) - 1, min(len(labels), FINE_NOTES)).astype(int)
-    labels = labels[some]
+    labels = infer(notes, landings(notes, *observed, delay_s))[:, :UNDETECTED].reshape(-1, len(HANDS), len(FINGERS))
+    # With this many notes, the random error is below a millisecond, and memory stays bounded.
+    rows = np.linspace(0, len(labels) - 1, min(len(labels), FINE_NOTES)).astype(int)
+    labels = labels[rows]
     steps = int(round(_FINE_S / _FINE_STEP_S))
     delays = delay_s + _FINE_STEP_S * np.arange(-steps, steps + 1)
-    wanted_s = np.asarray(notes["onset_s"])[some, None] - delays
-    signs = np.stack([np.einsum("ndhf,nhf->dn", sign(observed[0], tips_mm, wanted_s), labels) for sign in (_falls, _comes_to_rest)])
+    onset_s = np.asarray(notes["onset_s"])[rows, None] - delays
+    signs = np.stack([np.einsum("ndhf,nhf->dn", sign(observed[0], tips_mm, onset_s), labels) for sign in (_fall_mm, _slowdown)])
     rests = _peak(delays, signs[1])
-    # A hand that sinks towards its keys looks like a slow stroke long before the note.
-    beside = np.abs(delays - rests.at_s) <= _STROKE_FROM_REST_S + _PEAK_STEPS * _FINE_STEP_S
-    strokes = _peak(delays[beside], signs[0][beside])
+    # A hand that approaches its keys looks like a slow stroke long before the note.
+    near = np.abs(delays - rests.at_s) <= _STROKE_FROM_REST_S + _PEAK_STEPS * _FINE_STEP_S
+    strokes = _peak(delays[near], signs[0][near])
     found = [(rests, REST_ERROR_S), *([(strokes, STROKE_ERROR_S)] if strokes.lead >= _STROKE_LEAD else [])]
     at_s = np.array([peak.at_s for peak, _ in found])
-    weight = 1.0 / np.array([peak.chance_s**2 + constant_s**2 for peak, constant_s in found])
+    weight = 1.0 / np.array([peak.random_s**2 + constant_s**2 for peak, constant_s in found])
     mean_s = np.average(at_s, weights=weight)
-    # Signs that disagree by more than their errors show that these are too small, by about the root of chi-squared.
+    # Where the signs differ by more than their errors, the errors are too small by about the root of the reduced chi-squared.
     scale = max(np.sqrt((weight * (at_s - mean_s) ** 2).sum() / max(len(found) - 1, 1)), 1.0)
     return float(mean_s), float(scale / np.sqrt(weight.sum()))
 
 
 @dataclass(frozen=True)
 class _Peak:
-    """Where the mean of a sign is highest.
+    """Maximum of the mean of a sign over the delays.
 
     Attributes
     ----------
-    at_s, chance_s : float
-        The delay, and its standard error by chance among the notes.
+    at_s, random_s : float
+        Delay of the maximum, and its standard error from the scatter of the notes.
     lead : float
-        The mean there, in standard errors.
+        Value of the maximum, in standard errors.
     """
 
     at_s: float
-    chance_s: float
+    random_s: float
     lead: float
 
 
 def _peak(delays, sign):
-    """The `_Peak` of a sign (delay, note)."""
+    """Find the `_Peak` of a sign, array (delay, note)."""
     top = int(np.clip(sign.sum(axis=1).argmax(), _PEAK_STEPS, len(delays) - 1 - _PEAK_STEPS))
     near = slice(top - _PEAK_STEPS, top + _PEAK_STEPS + 1)
     from_top = delays[near] - delays[top]
     square, slope, _ = np.polyfit(from_top, sign[near], 2)
     curvature = max(-2.0 * square.sum(), 1e-9)
     vertex = float(np.clip(slope.sum() / curvature, from_top[0], from_top[-1]))
-    # Sandwich estimator of the variance of a maximum (Huber 1967): the notes' slopes at the peak over its curvature.
-    chance_s = np.sqrt(((2.0 * square * vertex + slope) ** 2).sum()) / curvature
+    # Sandwich estimator of the variance of a maximum (Huber 1967): the notes' slopes at the peak divided by its curvature.
+    random_s = np.sqrt(((2.0 * square * vertex + slope) ** 2).sum()) / curvature
     lead = sign[top].sum() / (sign[top].std() * np.sqrt(sign.shape[1]) + 1e-9)
-    return _Peak(float(delays[top] + vertex), float(min(chance_s, _FINE_S)), float(lead))
+    return _Peak(float(delays[top] + vertex), float(min(random_s, _FINE_S)), float(lead))

@@ -1,9 +1,9 @@
-"""Finds the black keys in a picture: their groups of two and three make a row of gaps that nothing else has.
+"""Detect the black keys in an image by the pattern of their groups of two and three.
 
-Along a line across the black keys the gaps between their centres are short, long, short, short, long, octave after
-octave. Lines in all directions near the picture's axes are searched for runs of dark spots with that rhythm, with a
-locally straight scale, so that perspective, distortion, hands over some keys and ends outside the picture do no harm. It
-reads the same from both sides; which side is the player's is told by where the black keys end on white ones.
+Along a line across the black keys, the gaps between their centres are short, long, short, short, long in every octave. Lines in all
+directions near the image axes are searched for dark spots with this pattern. The scale is fitted locally, so perspective, distortion,
+hands over some keys and keys outside the image are tolerated. The pattern is the same from both sides; the player's side is the one
+where the black keys end on white keys.
 """
 
 from dataclasses import dataclass
@@ -15,47 +15,47 @@ from scipy.ndimage import maximum_filter1d, minimum_filter1d
 from handroll.keyboard.geometry import BLACK_KEYS, STANDARD, black_centres_mm
 
 SEARCH_WIDTH_PX = 1280
-"""The picture is searched at most this wide."""
+"""Maximum size of the searched image, px; larger images are reduced."""
 ANGLES_DEG = tuple(quarter + turn for quarter in (0.0, 90.0) for turn in np.arange(-15.0, 15.1, 3.0))
 ROW_STEP_PX, SEARCH_STEP_PX = 3, 9
-"""Between the lines that are read, and between those that only tell the direction."""
+"""Distances between the lines that are searched for keys, and between the lines that only determine the direction, px."""
 MIN_CONTRAST = 35.0
-"""Least difference, of 255, between the lightest and the darkest place near a black key."""
+"""Minimum difference between the brightest and the darkest pixel near a black key, of 255."""
 MIN_KEYS = 8
-"""Least black keys in a row; an octave has 5."""
+"""Minimum number of black keys in a row; an octave has 5."""
 SHORT_GAP_MM = 26.0
+"""Short gap between the centres of neighbouring black keys, mm."""
 SEED_TOLERANCE = 0.12
-"""Of a short gap: how far centres of an octave may lie from their places."""
+"""Maximum deviation of the centres of an octave from the pattern, in short gaps."""
 GROW_TOLERANCE = 0.25
-"""Of a short gap: how far the next centre may lie from where the last octave says."""
+"""Maximum deviation of the next centre from its position predicted by the last octave, in short gaps."""
 MAX_WIDTH_RATIO = 1.6
-"""Between the widths of black keys of a row."""
+"""Maximum ratio of the widths of black keys of a row."""
 MAX_SKIPPED = 3
-"""Black keys that may be missing in a row, as under a hand."""
+"""Maximum number of consecutive missing black keys in a row, for example under a hand."""
 MAX_HYPOTHESES = 4
-"""Rows of black keys, each with a player's side, that are tried: the keyboard and its reflection, either way round."""
+"""Maximum number of rows of black keys, each with a player's side: the keyboard and its reflection, from either side."""
 MIN_ENDS = 4
-"""Fewest black keys of a row that end on white ones."""
+"""Minimum number of black keys of a row that end on white keys."""
 MIN_ENDS_SHARE = 1 / 3
-"""The same as a share of the row's keys. Where it is reached on both sides, the row may be read from either."""
-
+"""The same as a share of the row's keys. A row that reaches it on both sides is returned for either side."""
 
 OCTAVE_MM = 7 * STANDARD.white_pitch_mm
+# Number of consecutive black keys that start a row.
 _SEED = 6
-# Centres of black keys over many octaves, from C#; key 5 n + phase belongs to octave n. Beyond 88 keys on purpose: which
-# octave it is, is not known here.
+# x of the black keys of an octave, from C#. Key 5 n + k is key k of octave n, which is unknown here and not limited.
 _ONE_OCTAVE = black_centres_mm()[1:6]
 
 
 def black_mm(index):
-    """x of black keys counted from any C#, as array of the same shape, millimetres from the first one."""
+    """Return x of black keys that are counted from any C#, relative to that C#, millimetres; an array of the same shape."""
     index = np.asarray(index)
     return _ONE_OCTAVE[index % 5] - _ONE_OCTAVE[0] + index // 5 * OCTAVE_MM
 
 
 @dataclass(frozen=True)
 class Row:
-    """Black keys along one line of a turned picture: row `y`, centres `x` (n,) px, `black` (n,) counted from a C#."""
+    """Black keys along a line of a rotated image: row `y`, centres `x` (n,) px, and `black` (n,) counted from a C#."""
 
     y: int
     x: np.ndarray
@@ -64,19 +64,20 @@ class Row:
 
 @dataclass(frozen=True)
 class BlackKeys:
-    """The black keys of a picture.
+    """A row of black keys in an image.
 
     Attributes
     ----------
     black : int array (n,)
-        Of each point: the key, counted from some C# on.
+        Key of each point, counted from some C#.
     points_px : array (n, xy 2)
-        On the keys' middle lines.
+        Points on the keys' centre lines.
     row : int array (n,)
-        Which line across the keys a point is on, increasing towards the player.
+        Index of the line across the keys that contains each point, increasing towards the player.
     front_px : array (key, xy 2)
-        Where the keys `front_black` end on the player's side.
+        Front ends, on the player's side, of the keys `front_black`.
     front_black : int array (key,)
+        Counted as `black`.
     """
 
     black: np.ndarray
@@ -86,44 +87,44 @@ class BlackKeys:
     front_black: np.ndarray
 
 
-def find_black_keys(picture):
-    """The rows of black keys in a picture: that of the keyboard, and of its reflection where the fallboard is polished.
+def find_black_keys(image):
+    """Find the rows of black keys in an image: the keyboard, and its reflection in a polished fallboard.
 
     Parameters
     ----------
-    picture : uint8 array (height, width)
+    image : uint8 array (height, width)
 
     Returns
     -------
     list of BlackKeys
-        The row with the most keys first; of a row that ends on white keys on both sides, one with either side as the player's.
+        The row with the most keys first. A row that ends on white keys on both sides gives two, one for each player's side.
         Empty where no row is found.
     """
-    scale = min(1.0, SEARCH_WIDTH_PX / max(picture.shape))
-    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1.0 else picture
-    found = {angle: sum(len(row.black) for row in _rows(_turned(small, angle)[0], SEARCH_STEP_PX)) for angle in ANGLES_DEG}
-    turned, turn = _turned(small, max(found, key=found.get))
-    left, seen = _rows(turned, ROW_STEP_PX), []
-    while left and len(seen) < MAX_HYPOTHESES:
-        band = _same_keys(left)
+    scale = min(1.0, SEARCH_WIDTH_PX / max(image.shape))
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1.0 else image
+    n_keys = {angle: sum(len(row.black) for row in _rows(_rotated(small, angle)[0], SEARCH_STEP_PX)) for angle in ANGLES_DEG}
+    rotated, matrix = _rotated(small, max(n_keys, key=n_keys.get))
+    remaining, found = _rows(rotated, ROW_STEP_PX), []
+    while remaining and len(found) < MAX_HYPOTHESES:
+        band = _same_keys(remaining)
         low, high = band[0].y, band[-1].y
-        left = [row for row in left if not low <= row.y <= high]
-        seen += _with_fronts(turned, turn, _on_a_piano(band), scale)
-    return seen[:MAX_HYPOTHESES]
+        remaining = [row for row in remaining if not low <= row.y <= high]
+        found += _with_fronts(rotated, matrix, _within_88_keys(band), scale)
+    return found[:MAX_HYPOTHESES]
 
 
-def _turned(picture, angle_deg):
-    """The picture turned by an angle, whole, its border continued; and the 2x3 matrix to it."""
-    height, width = picture.shape
-    turn = cv2.getRotationMatrix2D((width / 2.0, height / 2.0), angle_deg, 1.0)
-    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ turn[:, :2].T + turn[:, 2]
-    turn[:, 2] -= corners.min(axis=0)
+def _rotated(image, angle_deg):
+    """Rotate an image without cropping it, with its border replicated; return it and the 2x3 matrix of the rotation."""
+    height, width = image.shape
+    matrix = cv2.getRotationMatrix2D((width / 2.0, height / 2.0), angle_deg, 1.0)
+    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ matrix[:, :2].T + matrix[:, 2]
+    matrix[:, 2] -= corners.min(axis=0)
     size = np.ceil(np.ptp(corners, axis=0)).astype(int)
-    return cv2.warpAffine(picture, turn, tuple(size.tolist()), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), turn
+    return cv2.warpAffine(image, matrix, tuple(size.tolist()), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), matrix
 
 
 def _dark_runs(line, reach):
-    """Start and stop of the runs of dark pixels of a line (x,), by the middle between light and dark within `reach`."""
+    """Return start and stop of the runs of dark pixels of a line (x,); the threshold is midway between the extremes within `reach`."""
     line = line.astype(np.float32)
     high, low = maximum_filter1d(line, reach), minimum_filter1d(line, reach)
     dark = (line < (high + low) / 2.0) & (high - low > MIN_CONTRAST)
@@ -132,11 +133,11 @@ def _dark_runs(line, reach):
 
 
 def _seeds():
-    """For each phase: the projection (6, 6) onto what an affine scale cannot explain, and the row (6,) that gives px per mm."""
+    """Return for each phase the matrix (6, 6) of the residuals of an affine fit, and the row (6,) that gives px per mm."""
     found = []
     for phase in range(5):
-        places = black_mm(np.arange(phase, phase + _SEED))
-        design = np.stack([np.ones(_SEED), places], axis=1)
+        x_mm = black_mm(np.arange(phase, phase + _SEED))
+        design = np.stack([np.ones(_SEED), x_mm], axis=1)
         inverse = np.linalg.pinv(design)
         found.append((np.eye(_SEED) - design @ inverse, inverse[1]))
     return found
@@ -145,14 +146,14 @@ def _seeds():
 _SEEDS = _seeds()
 
 
-def _rows(turned, step):
-    """The rows of black keys along every `step`-th line of a turned picture."""
-    return [row for row in (_row(turned, y) for y in range(0, len(turned), step)) if row is not None]
+def _rows(rotated, step):
+    """Find the rows of black keys along every `step`-th line of a rotated image."""
+    return [row for row in (_row(rotated, y) for y in range(0, len(rotated), step)) if row is not None]
 
 
-def _row(turned, y):
-    """The longest row of black keys along row y of a turned picture, or None."""
-    line = turned[max(y - 1, 0) : y + 2].mean(axis=0)
+def _row(rotated, y):
+    """Find the longest row of black keys along line y of a rotated image; None where there is none."""
+    line = rotated[max(y - 1, 0) : y + 2].mean(axis=0)
     start, stop = _dark_runs(line, max(len(line) // 10, 9))
     width = stop - start
     usable = (width >= 3) & (width < len(line) / 12)
@@ -177,22 +178,22 @@ def _row(turned, y):
 
 
 def _grown(centre, width, first, phase):
-    """Centres and keys of a row, grown to both sides from an octave at `first`; black keys are equally wide."""
-    usual = np.median(width[first : first + _SEED])
-    alike = (width > usual / MAX_WIDTH_RATIO) & (width < usual * MAX_WIDTH_RATIO)
+    """Grow a row to both sides from an octave at index `first`; return its centres and keys. Black keys must be equally wide."""
+    typical = np.median(width[first : first + _SEED])
+    equally_wide = (width > typical / MAX_WIDTH_RATIO) & (width < typical * MAX_WIDTH_RATIO)
     x, black = list(centre[first : first + _SEED]), list(range(phase, phase + _SEED))
     for step in (1, -1):
         skipped = 0
         while skipped <= MAX_SKIPPED:
             near = slice(-_SEED, None) if step == 1 else slice(None, _SEED)
-            scale, offset = _straight(black_mm(np.array(black[near])), np.array(x[near]))
+            scale, offset = np.polyfit(black_mm(np.array(black[near])), x[near], 1)
             following = (black[-1] + 1 + skipped) if step == 1 else (black[0] - 1 - skipped)
-            wanted = offset + scale * black_mm(following)
-            at = np.abs(centre - wanted).argmin()
+            predicted = offset + scale * black_mm(following)
+            at = np.abs(centre - predicted).argmin()
             nearest = centre[at]
-            if not centre[0] - scale * SHORT_GAP_MM < wanted < centre[-1] + scale * SHORT_GAP_MM:
+            if not centre[0] - scale * SHORT_GAP_MM < predicted < centre[-1] + scale * SHORT_GAP_MM:
                 break
-            if alike[at] and abs(nearest - wanted) < GROW_TOLERANCE * SHORT_GAP_MM * scale * (1 + skipped / 2):
+            if equally_wide[at] and abs(nearest - predicted) < GROW_TOLERANCE * SHORT_GAP_MM * scale * (1 + skipped / 2):
                 at = len(x) if step == 1 else 0
                 x.insert(at, nearest)
                 black.insert(at, following)
@@ -202,26 +203,19 @@ def _grown(centre, width, first, phase):
     return np.array(x), np.array(black)
 
 
-def _straight(x, y):
-    """Slope and offset of the straight line through points."""
-    from_mean = x - x.mean()
-    slope = from_mean @ y / (from_mean @ from_mean)
-    return slope, y.mean() - slope * x.mean()
-
-
 def _same_keys(rows):
-    """The rows that belong together, with keys counted from the same C#."""
+    """Return the rows that show the same keys as the longest row, with keys counted from the same C#."""
     reference = max(rows, key=lambda row: len(row.black))
     kept = []
     for row in rows:
         inside = (row.x >= reference.x[0]) & (row.x <= reference.x[-1])
         if inside.sum() < MIN_KEYS - 2:
             continue
-        there = np.interp(row.x[inside], reference.x, black_mm(reference.black))
-        apart = np.median(there - black_mm(row.black[inside])) / OCTAVE_MM
-        if abs(apart - round(apart)) < SHORT_GAP_MM / OCTAVE_MM / 2.0 and len(row.x) >= len(reference.x) // 2:
-            kept.append(Row(row.y, row.x, row.black + 5 * round(apart)))
-    # One band without large holes, around the reference.
+        expected_mm = np.interp(row.x[inside], reference.x, black_mm(reference.black))
+        octaves = np.median(expected_mm - black_mm(row.black[inside])) / OCTAVE_MM
+        if abs(octaves - round(octaves)) < SHORT_GAP_MM / OCTAVE_MM / 2.0 and len(row.x) >= len(reference.x) // 2:
+            kept.append(Row(row.y, row.x, row.black + 5 * round(octaves)))
+    # The band around the reference, without large gaps.
     y = np.array([row.y for row in kept])
     at = int(np.flatnonzero(y == reference.y)[0])
     gap = 6 * ROW_STEP_PX
@@ -233,8 +227,11 @@ def _same_keys(rows):
     return kept[first : last + 1]
 
 
-def _on_a_piano(rows):
-    """The rows without what lies beyond 88 keys, as a dark cheek does: a piano has 36 black keys, from an A# (4; 2 from the other side)."""
+def _within_88_keys(rows):
+    """Remove from the rows what lies beyond 88 keys, such as a dark cheek block.
+
+    A piano has 36 black keys from an A#: key 4 of an octave, or 2 when counted from the other side.
+    """
     black = np.concatenate([row.black for row in rows])
     if np.ptp(black) < len(BLACK_KEYS):
         return rows
@@ -244,8 +241,8 @@ def _on_a_piano(rows):
     return [Row(row.y, row.x[ok], row.black[ok]) for row, ok in zip(rows, inside, strict=True) if ok.sum() >= MIN_KEYS]
 
 
-def _with_fronts(turned, turn, rows, scale):
-    """The keys in the picture's own pixels, counted as the player does, by the ends of the black keys: list of BlackKeys."""
+def _with_fronts(rotated, matrix, rows, scale):
+    """Find the front ends of the black keys, which show the player's side; return a list of BlackKeys in the image's own pixels."""
     if not rows:
         return []
     black = np.concatenate([row.black for row in rows])
@@ -259,16 +256,16 @@ def _with_fronts(turned, turn, rows, scale):
             continue
         lean, at = np.polyfit(y[on], x[on], 1)
         for side, edge in ((1, high), (-1, low)):
-            end = _end(turned, lambda row, lean=lean, at=at: at + lean * row, (low + high) / 2.0, edge, side, max(high - low, 12.0))
+            end = _end(rotated, lambda row, lean=lean, at=at: at + lean * row, (low + high) / 2.0, edge, side, max(high - low, 12.0))
             if end is not None:
                 ends[side].append((key, at + lean * end, end))
-    fewest = max(MIN_ENDS, MIN_ENDS_SHARE * len(np.unique(black)))
-    sides = [side for side in sorted(ends, key=lambda side: -len(ends[side])) if len(ends[side]) >= fewest]
+    min_ends = max(MIN_ENDS, MIN_ENDS_SHARE * len(np.unique(black)))
+    sides = [side for side in sorted(ends, key=lambda side: -len(ends[side])) if len(ends[side]) >= min_ends]
     row_y = np.array([row.y for row in rows])
-    back = np.linalg.inv(np.vstack([turn, [0, 0, 1]]))
+    inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))
 
-    def to_picture(points):
-        return ((points + 0.5) @ back[:2, :2].T + back[:2, 2]) / scale - 0.5
+    def to_image(points):
+        return ((points + 0.5) @ inverse[:2, :2].T + inverse[:2, 2]) / scale - 0.5
 
     found = []
     for side in sides:
@@ -276,18 +273,18 @@ def _with_fronts(turned, turn, rows, scale):
         order = np.searchsorted(row_y, y) if side == 1 else len(row_y) - 1 - np.searchsorted(row_y, y)
         count, front_count = side * black, side * fronts[:, 0].astype(int)
         if side == -1:
-            # Read from the other side a pair stays a pair: what was counted as C# D# (0, 1) is D# C# of the mirrored row.
+            # From the other side a pair stays a pair: keys counted as C# D# (0, 1) are D# C# of the mirrored row.
             count, front_count = count + 6, front_count + 6
-        found.append(BlackKeys(count, to_picture(np.stack([x, y], axis=1)), order, to_picture(fronts[:, 1:]), front_count))
+        found.append(BlackKeys(count, to_image(np.stack([x, y], axis=1)), order, to_image(fronts[:, 1:]), front_count))
     return found
 
 
-def _end(turned, x_of, middle, edge, side, length):
-    """The row where a black key ends on a white one, going from its middle beyond `edge`, or None."""
+def _end(rotated, x_of, middle, edge, side, length):
+    """Find the line on which a black key ends on a white key, from its middle to beyond `edge`; None where there is none."""
     rows = np.arange(round(middle), round(edge + side * 1.2 * length), side)
-    rows = rows[(rows >= 0) & (rows < len(turned))]
-    columns = np.clip(np.round(x_of(rows)).astype(int), 1, turned.shape[1] - 2)
-    value = np.mean([turned[rows, columns + dx] for dx in (-1, 0, 1)], axis=0)
+    rows = rows[(rows >= 0) & (rows < len(rotated))]
+    columns = np.clip(np.round(x_of(rows)).astype(int), 1, rotated.shape[1] - 2)
+    value = np.mean([rotated[rows, columns + dx] for dx in (-1, 0, 1)], axis=0)
     if len(value) < 6:
         return None
     inside = np.median(value[: max(3, int(abs(edge - middle)))])

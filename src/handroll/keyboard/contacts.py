@@ -1,4 +1,4 @@
-"""Which fingertip holds which key down, frame by frame, as the labelled notes have it."""
+"""Contacts of fingertips on keys, frame by frame, from notes with fingering."""
 
 import numpy as np
 
@@ -6,28 +6,25 @@ from handroll.hand.skeleton import FINGERS, HANDS
 from handroll.keyboard.geometry import STANDARD, is_black, key_of_pitch
 
 
-def key_tops_held_mm(notes, time_s, delay_s=0.0, keyboard=STANDARD):
-    """Height of the key under each fingertip that holds one.
+def key_tops_held_mm(notes, time_s):
+    """Return the height of the key that each fingertip holds down.
 
     Parameters
     ----------
     notes : dict of str to array (note,)
-        `tables.FINGERED_NOTES`; a note without a label holds nobody.
+        `tables.FINGERED_NOTES`, with times as in the video; a note without a fingering label makes no contact.
     time_s : array (frame,)
-        Presentation times.
-    delay_s : float
-        How much later than the picture the sound comes.
-    keyboard : Keyboard
+        Presentation times, rising.
 
     Returns
     -------
     array (frame, hand 2, finger 5)
-        Height of that key's top at rest above the white keys, mm; NaN for a fingertip that holds no key.
+        Height above the white keys of that key's top at rest, mm, for the standard keyboard; NaN for a fingertip that holds no key.
     """
     tops_mm = np.full((len(time_s), len(HANDS), len(FINGERS)), np.nan)
-    first = np.searchsorted(time_s, notes["onset_s"] - delay_s)
-    last = np.searchsorted(time_s, notes["key_offset_s"] - delay_s)
-    height_mm = np.where(is_black(key_of_pitch(notes["pitch"])), keyboard.black_height_mm, 0.0)
+    first = np.searchsorted(time_s, notes["onset_s"])
+    last = np.searchsorted(time_s, notes["key_offset_s"])
+    height_mm = np.where(is_black(key_of_pitch(notes["pitch"])), STANDARD.black_height_mm, 0.0)
     for note in np.flatnonzero(notes["finger"] > 0):
         tops_mm[first[note] : last[note], HANDS.index(notes["hand"][note]), notes["finger"][note] - 1] = height_mm[note]
     return tops_mm

@@ -1,8 +1,8 @@
-"""Fits a camera to the edges of all keys that can be seen.
+"""Fit a camera to the edges of all visible keys.
 
-Four corners err by up to half a key at the other keys (measured on real keyboards); hundreds of edges average that out.
-Each edge of the model is looked for in the picture along its normal, near where the current camera shows it, and the camera
-is fitted to what was found by robust least squares; both are repeated while the search narrows.
+A camera fitted to four corners is off by up to half a key at the other keys (measured on real keyboards); hundreds of edges average
+this error out. Two steps are repeated while the search range shrinks: find each edge of the model in the image, along its normal
+and near its projection; then fit the camera to the found edges by robust least squares.
 """
 
 from dataclasses import dataclass, replace
@@ -15,44 +15,46 @@ from handroll.keyboard.geometry import BLACK_KEYS, STANDARD, black_centres_mm
 from handroll.keyboard.projection import START_FOCAL_WIDTHS, KeyboardView
 
 SIDE, FRONT, GAP, LIP = range(4)
-"""Kinds of edges: sides and fronts of black keys, gaps between white heads, the front edge of the white keys."""
+"""Kinds of edges: sides of black keys, fronts of black keys, gaps between white heads, front edge of the white keys."""
 
 ROUNDS = ((6.0, 0.1), (4.0, 0.1), (3.0, 1.0), (2.0, 1.0), (2.0, 1.0))
-"""Half the width of the search along the normal, mm, and the factor of the priors' widths, round by round: while edges may
-still be mistaken for their neighbours, only the camera's place and direction are free."""
+"""Per round: half the width of the search along the normal, mm, and the factor of the priors' widths. In the first rounds edges may be
+mistaken for their neighbours, so the narrow priors leave only the camera's position and direction free."""
 STEP_PX = 0.5
+"""Sampling step along the normal, px."""
 MIN_STEP = 12.0
-"""Least change of brightness, of 255, across an edge."""
+"""Minimum change of brightness across an edge, of 255."""
 SCALE_PX = 0.8
-"""Where the robust loss turns from square to linear."""
+"""Residual at which the robust loss turns from quadratic to linear, px."""
 FOCAL_SIGMA, K1_SIGMA, CENTRE_SIGMA = 0.35, 0.08, 0.01
-"""Weak priors: of the logarithm of the focal length about that start, of k1, of the principal point in picture widths."""
+"""Standard deviations of weak priors: log focal length about `START_FOCAL_WIDTHS`, k1, principal point in frame widths."""
 CLICK_PX = 2.0
-"""How well a point is marked, pixels of a picture 1920 wide."""
+"""Standard deviation of a marked point, pixels of a frame 1920 wide."""
 KNOWN_FOCAL_SIGMA = 0.005
-"""The same of the focal length where somebody measured it."""
+"""Standard deviation of the log focal length where it is known."""
 LIP_WEIGHT = 0.3
-"""The front edge of the white keys is round, and the front below it may be as light."""
+"""Weight of `LIP` edges: the front edge of the white keys is round, and the surface below it may be equally bright."""
 BLACK_DIMENSIONS = ("black_length_mm", "black_height_mm", "black_width_mm", "black_base_width_mm")
 BLACK_SIGMA_MM = np.array([6.0, 1.0, 0.7, 0.7])
-"""By how much these differ between makers. The height and the focal length show themselves by the same parallax."""
+"""Standard deviations of these dimensions between manufacturers. Height and focal length cause the same parallax."""
 
 _STEPS = np.array([0.1, 0.01, 0.01, 0.01, 10.0, 10.0, 30.0, 0.02, 0.01, 0.01, 3.0, 1.0, 0.5, 0.5])
 
 
 @dataclass(frozen=True)
 class EdgePoints:
-    """Points of the keys' edges as a camera sees them.
+    """Points on the keys' outlines.
 
     Attributes
     ----------
     points_mm : array (n, xyz 3)
+        Keyboard frame.
     outward_mm : array (n, xyz 3)
         Unit normals in the key plane, away from the key.
     kind : int array (n,)
         `SIDE`, `FRONT`, `GAP` or `LIP`.
     key : int array (n,)
-        Key 0..87 of a side or front; number of the line between white keys of a gap, of the white key of a lip.
+        Key 0..87 of a side or front; number of the line between white keys for a gap, of the white key for a lip.
     """
 
     points_mm: np.ndarray
@@ -60,8 +62,17 @@ class EdgePoints:
     kind: np.ndarray
     key: np.ndarray
 
-    def seen(self, view):
-        """Where a view has them: pixels (n, xy 2), unit vectors outward in the picture (n, xy 2), and pixels a millimetre that way (n,)."""
+    def project(self, view):
+        """Project the points and normals into the image of a view.
+
+        Returns
+        -------
+        points_px : array (n, xy 2)
+        normal : array (n, xy 2)
+            Outward unit vectors in the image.
+        px_per_mm : array (n,)
+            Scale along the normal.
+        """
         at = view.project(self.points_mm)
         across = view.project(self.points_mm + self.outward_mm) - at
         px_per_mm = np.linalg.norm(across, axis=-1)
@@ -69,15 +80,15 @@ class EdgePoints:
 
 
 def edge_points(view, keyboard, whites, blacks):
-    """Points on the outlines of keys.
+    """Sample points on the outlines of keys.
 
     Parameters
     ----------
     view : KeyboardView
-        Decides which of a black key's two outlines, of its top and of its base, is the outer one.
+        Determines which outline of a black key is the outer one: that of its top or of its base.
     keyboard : handroll.keyboard.geometry.Keyboard
     whites : int array
-        Lines between white keys 1..51, counted from the left end.
+        Lines between white keys, 1..51, counted from the left end.
     blacks : int array
         Black keys 0..35.
 
@@ -116,7 +127,7 @@ def edge_points(view, keyboard, whites, blacks):
 
 
 def _outer(view, base, top, outward):
-    """Of each pair of points the one farther outward in the picture: (n, 3)."""
+    """Return of each pair of points the one farther outward in the image, array (n, 3)."""
     base, top = base.reshape(-1, 3), top.reshape(-1, 3)
     low = view.project(base)
     direction = view.project(base + outward) - low
@@ -124,30 +135,31 @@ def _outer(view, base, top, outward):
     return np.where(beyond[:, None], top, base)
 
 
-def find_edges(picture, view, edges, search_mm):
-    """Where the edges are in the picture.
+def find_edges(image, view, edges, search_mm):
+    """Find the edges in an image.
 
     Parameters
     ----------
-    picture : float32 array (height, width)
+    image : float32 array (height, width)
     view : KeyboardView
     edges : EdgePoints
     search_mm : float
+        Maximum distance from the projected point, along the normal.
 
     Returns
     -------
     offset_px : array (n,)
-        How far outward from the projected point; NaN where none is found.
+        Outward distance of the edge from the projected point; NaN where none is found.
     """
-    at, normal, px_per_mm = edges.seen(view)
+    at, normal, px_per_mm = edges.project(view)
     half = int(np.ceil(search_mm * np.nanmedian(px_per_mm) / STEP_PX))
     steps = np.arange(-half - 2, half + 3) * STEP_PX
     x, y = at[:, :1] + normal[:, :1] * steps, at[:, 1:] + normal[:, 1:] * steps
-    height, width = picture.shape
+    height, width = image.shape
     inside = ((x >= 1) & (x <= width - 2) & (y >= 1) & (y <= height - 2)).all(axis=1)
-    profile = cv2.remap(picture, np.nan_to_num(x, nan=-9).astype(np.float32), np.nan_to_num(y, nan=-9).astype(np.float32), cv2.INTER_LINEAR)
+    profile = cv2.remap(image, np.nan_to_num(x, nan=-9).astype(np.float32), np.nan_to_num(y, nan=-9).astype(np.float32), cv2.INTER_LINEAR)
     kind = edges.kind
-    # An edge: brightness rises outward from a black key, falls outward at the lip. A gap: a dark line.
+    # Brightness rises outward at the edges of a black key and falls outward at the lip. A gap is a dark line.
     rise = np.zeros_like(profile)
     rise[:, 2:-2] = profile[:, 4:] + profile[:, 3:-1] - profile[:, 1:-3] - profile[:, :-4]
     line = np.zeros_like(profile)
@@ -165,34 +177,34 @@ def find_edges(picture, view, edges, search_mm):
     return np.where(clear, steps[best] + shift * STEP_PX, np.nan)
 
 
-def fit_edges(picture, view, keyboard, whites, blacks, focal_px=None, marked=None):
-    """Refine a camera on all edges.
+def fit_edges(image, view, keyboard, whites, blacks, focal_px=None, marked=None):
+    """Refine a camera and the black keys' dimensions on all edges.
 
     Parameters
     ----------
-    picture : uint8 array (height, width)
+    image : uint8 array (height, width)
     view : KeyboardView
-        Right within some millimetres at the keys.
+        Initial camera, accurate to some millimetres at the keys.
     keyboard : Keyboard
     whites, blacks : int arrays
-        As of `edge_points`; keys outside the picture do no harm.
+        As in `edge_points`; keys outside the image are ignored.
     focal_px : float, optional
-        Where it is known.
+        Known focal length.
     marked : (points_px (n, xy 2), points_mm (n, xyz 3)), optional
-        Points that somebody marked, and where they are on `keyboard`: the camera stays near them.
+        Marked points and their positions on `keyboard`, to which the camera is also fitted.
 
     Returns
     -------
     view : KeyboardView
     keyboard : Keyboard
-        With the black keys' dimensions found.
+        With the fitted dimensions of the black keys.
     edges : EdgePoints
     offset_px : array (n,)
-        Residuals of the edges, NaN where not found.
+        Residuals of the edges; NaN where not found.
     covariance : array (14, 14)
-        Of log focal length, rotation, translation, k1, principal point in widths, and `BLACK_DIMENSIONS`.
+        Order: log focal length, rotation (rad), translation (mm), k1, principal point (frame widths), `BLACK_DIMENSIONS` (mm).
     """
-    grey = cv2.GaussianBlur(picture, (0, 0), 0.7).astype(np.float32)
+    grey = cv2.GaussianBlur(image, (0, 0), 0.7).astype(np.float32)
     covariance = np.full((len(_STEPS), len(_STEPS)), np.nan)
     for search_mm, looseness in ROUNDS:
         edges = edge_points(view, keyboard, whites, blacks)
@@ -200,10 +212,10 @@ def fit_edges(picture, view, keyboard, whites, blacks, focal_px=None, marked=Non
         found = np.isfinite(offset)
         if found.sum() < 30:
             break
-        at, normal, _ = (part[found] for part in edges.seen(view))
-        seen = _Seen(
+        at, normal, _ = (part[found] for part in edges.project(view))
+        observations = _Observations(
             points_mm=edges.points_mm[found],
-            moves=_moves(edges, keyboard)[found],
+            derivatives=_derivatives(edges, keyboard)[found],
             target_px=at + offset[found, None] * normal,
             normal=normal,
             weight=np.where(edges.kind[found] == LIP, LIP_WEIGHT, 1.0) / SCALE_PX,
@@ -213,10 +225,10 @@ def fit_edges(picture, view, keyboard, whites, blacks, focal_px=None, marked=Non
             focal=(START_FOCAL_WIDTHS * view.width_px, FOCAL_SIGMA) if focal_px is None else (focal_px, KNOWN_FOCAL_SIGMA),
             marked=(np.empty((0, 2)), np.empty((0, 3))) if marked is None else marked,
         )
-        fitted = least_squares(_residual, seen.start, args=(seen,), loss="soft_l1", x_scale=_STEPS, max_nfev=30)
+        fitted = least_squares(_residual, observations.start, args=(observations,), loss="soft_l1", x_scale=_STEPS, max_nfev=30)
         view, black = _unpack(fitted.x, view)
         keyboard = replace(keyboard, **dict(zip(BLACK_DIMENSIONS, black.tolist(), strict=True)))
-        # What the edges tell counts by how well they fit, what was known before as it is.
+        # The edges' information is scaled by their residual variance; the priors keep their widths.
         edges_part, prior_part = fitted.jac[: len(normal)], fitted.jac[len(normal) :]
         variance = np.mean(fitted.fun[: len(normal)] ** 2)
         covariance = np.linalg.pinv(edges_part.T @ edges_part / variance + prior_part.T @ prior_part)
@@ -226,11 +238,11 @@ def fit_edges(picture, view, keyboard, whites, blacks, focal_px=None, marked=Non
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """What `_residual` compares: points and how they move with the black keys' dimensions, where they were found, and marked points."""
+class _Observations:
+    """Input of `_residual`: model points, their derivatives by the black keys' dimensions, the found edges and the marked points."""
 
     points_mm: np.ndarray
-    moves: np.ndarray
+    derivatives: np.ndarray
     target_px: np.ndarray
     normal: np.ndarray
     weight: np.ndarray
@@ -241,17 +253,19 @@ class _Seen:
     marked: tuple[np.ndarray, np.ndarray]
 
 
-def _residual(state, seen):
-    """Weighted distances of the edges along their normals, then the priors, then the marked points."""
-    view, black = _unpack(state, seen.view)
-    points = seen.points_mm + seen.moves @ (black - seen.start[len(state) - len(black) :])
-    off = ((view.project(points) - seen.target_px) * seen.normal).sum(axis=-1)
-    focal = (state[0] - np.log(seen.focal[0])) / seen.focal[1]
+def _residual(state, observations):
+    """Compute the weighted distances of the edges along their normals, then the priors, then the marked points."""
+    view, black = _unpack(state, observations.view)
+    points = observations.points_mm + observations.derivatives @ (black - observations.start[len(state) - len(black) :])
+    off = ((view.project(points) - observations.target_px) * observations.normal).sum(axis=-1)
+    focal = (state[0] - np.log(observations.focal[0])) / observations.focal[1]
     usual = np.array([getattr(STANDARD, name) for name in BLACK_DIMENSIONS])
-    priors = np.concatenate([[focal, view.k1 / K1_SIGMA], state[8:10] / CENTRE_SIGMA, (black - usual) / BLACK_SIGMA_MM]) / seen.looseness
-    points_px, points_mm = seen.marked
+    priors = (
+        np.concatenate([[focal, view.k1 / K1_SIGMA], state[8:10] / CENTRE_SIGMA, (black - usual) / BLACK_SIGMA_MM]) / observations.looseness
+    )
+    points_px, points_mm = observations.marked
     marks = (view.project(points_mm) - points_px).ravel() / (CLICK_PX * view.width_px / 1920.0)
-    return np.concatenate([np.nan_to_num(off, nan=1e3) * seen.weight, priors, np.nan_to_num(marks, nan=1e3)])
+    return np.concatenate([np.nan_to_num(off, nan=1e3) * observations.weight, priors, np.nan_to_num(marks, nan=1e3)])
 
 
 def _pack(view, keyboard):
@@ -262,19 +276,19 @@ def _pack(view, keyboard):
 
 def _unpack(state, view):
     off_centre = tuple((state[8:10] * view.width_px).tolist())
-    seen = KeyboardView(view.width_px, view.height_px, float(np.exp(state[0])), state[1:4], state[4:7], float(state[7]), off_centre)
-    return seen, state[10:]
+    unpacked = KeyboardView(view.width_px, view.height_px, float(np.exp(state[0])), state[1:4], state[4:7], float(state[7]), off_centre)
+    return unpacked, state[10:]
 
 
-def _moves(edges, keyboard):
-    """How the points go with each of `BLACK_DIMENSIONS`: (n, xyz 3, dimension 4)."""
-    moves = np.zeros((len(edges.points_mm), 3, len(BLACK_DIMENSIONS)))
+def _derivatives(edges, keyboard):
+    """Return the derivatives of the points by `BLACK_DIMENSIONS`, array (n, xyz 3, dimension 4)."""
+    derivatives = np.zeros((len(edges.points_mm), 3, len(BLACK_DIMENSIONS)))
     length, height, width, base = range(4)
     high = edges.points_mm[:, 2] > keyboard.black_height_mm / 2
     side = edges.outward_mm[:, 0]
-    moves[edges.kind == FRONT, 1, length] = -1.0
-    moves[high, 2, height] = 1.0
+    derivatives[edges.kind == FRONT, 1, length] = -1.0
+    derivatives[high, 2, height] = 1.0
     on_side = edges.kind == SIDE
-    moves[on_side & high, 0, width] = side[on_side & high] / 2.0
-    moves[on_side & ~high, 0, base] = side[on_side & ~high] / 2.0
-    return moves
+    derivatives[on_side & high, 0, width] = side[on_side & high] / 2.0
+    derivatives[on_side & ~high, 0, base] = side[on_side & ~high] / 2.0
+    return derivatives

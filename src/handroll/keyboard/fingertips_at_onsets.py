@@ -1,8 +1,8 @@
-"""Where the fingertips are, and how they move, when a note is struck: what fingering, delay and key presses are judged by.
+"""Positions and movements of the fingertips at note onsets, used by fingering, audio delay and key press scores.
 
-Keyboard frame: `handroll.keyboard.geometry`, millimetres. Heights of fingertips in a reconstructed motion are wrong by
-whole millimetres in a way that lasts (a finger modelled too long, a camera slightly off), so a fingertip's height is
-taken relative to the hand's other tips and to what is usual for that finger in the video.
+Keyboard frame: `handroll.keyboard.geometry`, millimetres; keys have the standard dimensions. Fingertip heights of a reconstructed
+motion have constant errors of some millimetres (a finger modelled too long, an inaccurate camera). Therefore a fingertip's height is
+measured relative to the hand's other fingertips and to the finger's median over the video.
 """
 
 from dataclasses import dataclass
@@ -14,183 +14,189 @@ from handroll.keyboard.geometry import LOWEST_PITCH, STANDARD, is_black, key_cen
 from handroll.tables import State
 
 LANDED_S = np.array([0.0, 0.02, 0.04, 0.06])
-"""Times after the onset over which a landed fingertip is averaged: it rests on its key, even in fast playing."""
+"""Times after the onset (s) over which a fingertip's position on the key is averaged; the finger holds its key even in fast playing."""
 
 POISED_S = np.array([-0.14, -0.12, -0.10, -0.08])
-"""Times before the onset over which a fingertip is averaged before its stroke, which takes 30 to 80 ms."""
+"""Times relative to the onset (s) over which a fingertip's position before its stroke is averaged; a stroke takes 30 to 80 ms."""
 
 LONGEST_GAP_S = 1.0
-"""A hand that is not seen for less is taken to have moved straight: PianoMotion10M's 30 frames."""
+"""Maximum gap (s) in which a hand's position is interpolated linearly: PianoMotion10M's 30 frames."""
 
+# Accuracy of a fingertip's y: within this distance of the black keys' front, the width of a white key is blended from head to tail.
 _BLEND_MM = 8.0
-# y of a fingertip is known to about this: so far around the front of the black keys a white key's width goes from head to tail.
-_WHITE_DEEPEST_MM, _BLACK_DEEPEST_MM = 100.0, 120.0
-# Fingers play no deeper: between the black keys there is hardly room, and farther in a key is too stiff.
+# Maximum y at which fingers play: the space between black keys is narrow, and keys are stiff near the fallboard.
+_WHITE_MAX_Y_MM, _BLACK_MAX_Y_MM = 100.0, 120.0
 
 
 @dataclass(frozen=True)
 class Landing:
-    """The ten fingertips at the onset of each note; NaN where their hand is not seen.
+    """The ten fingertips at the onset of each note; NaN where the hand is not detected.
 
     Attributes
     ----------
-    aside_mm : array (note, hand 2, finger 5)
-        x of the tip, from the middle of the key's playing width.
+    offset_mm : array (note, hand 2, finger 5)
+        x of the tip relative to the middle of the key's playing width.
     half_width_mm : array (note, hand 2, finger 5)
-        Half of that width, at the tip's depth: a head or a tail of a white key, or the top of a black one.
-    deep : array (note, hand 2, finger 5)
-        How far the tip is between the black keys: 0 over the head of a white key, 1 over its tail; 0 on black keys.
-    beyond_mm : array (note, hand 2, finger 5)
-        How far in front of, or behind, the part of the key that can be played; 0 inside.
+        Half of the playing width at the tip's y: of the head or tail of a white key, or of the top of a black key.
+    tail_share : array (note, hand 2, finger 5)
+        0 over the head of a white key, 1 over its tail between the black keys; 0 on black keys.
+    outside_mm : array (note, hand 2, finger 5)
+        Distance along y from the playable part of the key; 0 inside.
     height_mm : array (note, hand 2, finger 5)
-        Height of the tip relative to the hand's other tips and to what is usual for it.
+        Height of the tip as of `relative_heights_mm`.
     drop_mm : array (note, hand 2, finger 5)
-        How far the tip has come down since it was poised.
-    guessed : array (note, hand 2), bool
-        The hand is not seen just then: its place is interpolated between the frames around.
+        Descent of the tip, from before the stroke until it is on the key.
+    interpolated : array (note, hand 2), bool
+        The hand is not observed at the onset: its position is interpolated between frames.
     """
 
-    aside_mm: np.ndarray
+    offset_mm: np.ndarray
     half_width_mm: np.ndarray
-    deep: np.ndarray
-    beyond_mm: np.ndarray
+    tail_share: np.ndarray
+    outside_mm: np.ndarray
     height_mm: np.ndarray
     drop_mm: np.ndarray
-    guessed: np.ndarray
+    interpolated: np.ndarray
 
 
-def at_times(time_s, values, wanted_s, longest_s=np.inf):
-    """A series at any times, straight between frames.
+def at_times(time_s, values, query_s, max_gap_s=np.inf):
+    """Interpolate a series linearly at any times.
 
     Parameters
     ----------
     time_s : array (frame,)
-        Rising; frames need not be equally far apart.
+        Presentation times, rising; intervals may differ.
     values : array (frame, ...)
-    wanted_s : array (...)
-    longest_s : float
-        Frames farther apart are not joined.
+    query_s : array (...)
+    max_gap_s : float
+        Maximum interval between two frames to interpolate.
 
     Returns
     -------
-    array (*wanted, ...)
-        NaN before the first and after the last frame, beside a NaN, and where frames are too far apart.
+    array (*query, ...)
+        NaN before the first and after the last frame, next to a NaN, and in larger intervals than `max_gap_s`.
     """
-    wanted = np.asarray(wanted_s, dtype=np.float64)
+    query = np.asarray(query_s, dtype=np.float64)
     if len(time_s) < 2:
-        return np.full((*wanted.shape, *values.shape[1:]), np.nan)
-    frame = np.clip(np.searchsorted(time_s, wanted, side="right") - 1, 0, len(time_s) - 2)
-    apart = time_s[frame + 1] - time_s[frame]
-    share = (wanted - time_s[frame]) / np.maximum(apart, 1e-9)
-    known = (share >= 0.0) & (share <= 1.0) & (apart <= longest_s)
-    share = np.where(known, share, np.nan).reshape(wanted.shape + (1,) * (values.ndim - 1))
+        return np.full((*query.shape, *values.shape[1:]), np.nan)
+    frame = np.clip(np.searchsorted(time_s, query, side="right") - 1, 0, len(time_s) - 2)
+    interval = time_s[frame + 1] - time_s[frame]
+    share = (query - time_s[frame]) / np.maximum(interval, 1e-9)
+    known = (share >= 0.0) & (share <= 1.0) & (interval <= max_gap_s)
+    share = np.where(known, share, np.nan).reshape(query.shape + (1,) * (values.ndim - 1))
     return values[frame] * (1.0 - share) + values[frame + 1] * share
 
 
-def playing_width_mm(key, y_mm, keyboard=STANDARD):
-    """Left and right edge of what can be played of a key at a depth.
+def playing_width_mm(key, y_mm):
+    """Return the left and right edge of a key's playing width at a y position.
 
     Parameters
     ----------
-    key : int array, 0..87
-    y_mm : array, broadcast with `key`
+    key : int array
+        Keys 0..87.
+    y_mm : array
+        Keyboard frame; broadcast with `key`.
 
     Returns
     -------
-    left, right : arrays of the common shape, mm
-        White keys: the head's edges before the black keys, the tail's between them. Black keys: those of the top.
+    left, right : arrays of the common shape
+        x in the keyboard frame, mm. White keys: the edges of the head in front of the black keys, of the tail between them.
+        Black keys: the edges of the top.
     """
-    head = key_centres_x_mm(keyboard)[key, None] + np.array([-0.5, 0.5]) * keyboard.white_pitch_mm
-    top = key_centres_x_mm(keyboard)[key, None] + np.array([-0.5, 0.5]) * keyboard.black_width_mm
-    deep = between_blacks(key, y_mm, keyboard)[..., None]
-    white = head * (1.0 - deep) + tail_edges_mm(keyboard)[key] * deep
+    head = key_centres_x_mm()[key, None] + np.array([-0.5, 0.5]) * STANDARD.white_pitch_mm
+    top = key_centres_x_mm()[key, None] + np.array([-0.5, 0.5]) * STANDARD.black_width_mm
+    share = tail_share(key, y_mm)[..., None]
+    white = head * (1.0 - share) + tail_edges_mm()[key] * share
     edges = np.where(is_black(key)[..., None], top, white)
     return edges[..., 0], edges[..., 1]
 
 
-def between_blacks(key, y_mm, keyboard=STANDARD):
-    """How far (0..1) a depth is from the head of a white key to its tail; 0 for black keys. Shapes as in `playing_width_mm`."""
-    deep = np.clip((y_mm - keyboard.black_front_mm) / (2.0 * _BLEND_MM) + 0.5, 0.0, 1.0)
-    return np.where(is_black(key), 0.0, deep)
+def tail_share(key, y_mm):
+    """Return 0 over the head of a white key, 1 over its tail, blended at the transition; 0 for black keys.
+
+    Parameters as in `playing_width_mm`.
+    """
+    share = np.clip((y_mm - STANDARD.black_front_mm) / (2.0 * _BLEND_MM) + 0.5, 0.0, 1.0)
+    return np.where(is_black(key), 0.0, share)
 
 
-def beyond_mm(key, y_mm, keyboard=STANDARD):
-    """How far y is outside of the part of a key that can be played; 0 inside. Shapes as in `playing_width_mm`."""
+def outside_mm(key, y_mm):
+    """Return the distance of y from the playable part of a key, mm; 0 inside. Parameters as in `playing_width_mm`."""
     black = is_black(key)
-    front, back = np.where(black, keyboard.black_front_mm, 0.0), np.where(black, _BLACK_DEEPEST_MM, _WHITE_DEEPEST_MM)
+    front, back = np.where(black, STANDARD.black_front_mm, 0.0), np.where(black, _BLACK_MAX_Y_MM, _WHITE_MAX_Y_MM)
     return np.maximum(np.maximum(front - y_mm, y_mm - back), 0.0)
 
 
 def relative_heights_mm(tips_mm):
-    """Heights of fingertips relative to the mean of the hand's tips, and to what is usual for each finger.
+    """Return heights of fingertips relative to the mean of the hand's tips and to the median of each finger.
 
     Parameters
     ----------
     tips_mm : array (frame, hand 2, finger 5, xyz 3)
+        Keyboard frame; NaN where hidden.
 
     Returns
     -------
     array (frame, hand 2, finger 5), mm
-        The median of each finger over the video is 0: in most frames a finger does not press.
+        The median of each finger over the video is 0, since a finger presses no key in most frames.
     """
     height = tips_mm[..., 2] - tips_mm[..., 2].mean(axis=-1, keepdims=True)
-    seen = np.isfinite(height).all(axis=2)
-    usual = np.zeros(height.shape[1:])
-    for side in range(height.shape[1]):
-        if seen[:, side].any():
-            usual[side] = np.median(height[seen[:, side], side], axis=0)
-    return height - usual
+    valid = np.isfinite(height).all(axis=2)
+    median = np.zeros(height.shape[1:])
+    for hand in range(height.shape[1]):
+        if valid[:, hand].any():
+            median[hand] = np.median(height[valid[:, hand], hand], axis=0)
+    return height - median
 
 
-def landings(notes, time_s, joints_keyboard_mm, state, delay_s=0.0, keyboard=STANDARD):
-    """The fingertips at the onset of each note.
+def landings(notes, time_s, joints_keyboard_mm, state, delay_s=0.0):
+    """Measure the fingertips at the onset of each note.
 
     Parameters
     ----------
     notes : dict of str to array (note,)
         `tables.NOTES`.
     time_s : array (frame,)
-        Presentation times.
+        Presentation times, rising.
     joints_keyboard_mm : array (frame, hand 2, joint 21, xyz 3)
         Keyboard frame.
     state : array (frame, hand 2)
-        `tables.State`; joints of hidden hands are not looked at. Short gaps are bridged.
+        `tables.State`; joints of hidden hands are ignored. Gaps up to `LONGEST_GAP_S` are interpolated.
     delay_s : float
-        How much later than the picture the sound comes.
-    keyboard : Keyboard
+        Delay of the notes after the video, subtracted from the onsets.
 
     Returns
     -------
     Landing
     """
     tips = np.asarray(joints_keyboard_mm, dtype=np.float64)[:, :, list(TIPS)]
-    shown = (np.asarray(state) > State.HIDDEN) & np.isfinite(tips).all(axis=(2, 3))
-    series = np.concatenate([tips, relative_heights_mm(np.where(shown[..., None, None], tips, np.nan))[..., None]], axis=-1)
-    struck_s = np.asarray(notes["onset_s"], dtype=np.float64) - delay_s
-    landed, poised, guessed = [], [], []
-    for side in range(len(HANDS)):
-        of_hand = time_s[shown[:, side]], series[shown[:, side], side]
-        landed.append(_mean_seen(at_times(*of_hand, struck_s[:, None] + LANDED_S, LONGEST_GAP_S)))
-        poised.append(_mean_seen(at_times(*of_hand, struck_s[:, None] + POISED_S, LONGEST_GAP_S))[..., 2])
-        sure = np.where(np.asarray(state)[:, side] == State.OBSERVED, 1.0, 0.0)
-        guessed.append(~(at_times(time_s, sure, struck_s) > 0.0))
-    landed, poised, guessed = (np.stack(parts, axis=1) for parts in (landed, poised, guessed))
+    visible = (np.asarray(state) > State.HIDDEN) & np.isfinite(tips).all(axis=(2, 3))
+    series = np.concatenate([tips, relative_heights_mm(np.where(visible[..., None, None], tips, np.nan))[..., None]], axis=-1)
+    onset_s = np.asarray(notes["onset_s"], dtype=np.float64) - delay_s
+    landed, poised, interpolated = [], [], []
+    for hand in range(len(HANDS)):
+        of_hand = time_s[visible[:, hand]], series[visible[:, hand], hand]
+        landed.append(_finite_mean(at_times(*of_hand, onset_s[:, None] + LANDED_S, LONGEST_GAP_S)))
+        poised.append(_finite_mean(at_times(*of_hand, onset_s[:, None] + POISED_S, LONGEST_GAP_S))[..., 2])
+        observed = np.where(np.asarray(state)[:, hand] == State.OBSERVED, 1.0, 0.0)
+        interpolated.append(~(at_times(time_s, observed, onset_s) > 0.0))
+    landed, poised, interpolated = (np.stack(parts, axis=1) for parts in (landed, poised, interpolated))
     x, y, z, height = np.moveaxis(landed, -1, 0)
     key = np.broadcast_to((np.asarray(notes["pitch"]).astype(np.int64) - LOWEST_PITCH)[:, None, None], x.shape)
-    left, right = playing_width_mm(key, y, keyboard)
+    left, right = playing_width_mm(key, y)
     return Landing(
-        aside_mm=x - (left + right) / 2.0,
+        offset_mm=x - (left + right) / 2.0,
         half_width_mm=(right - left) / 2.0,
-        deep=between_blacks(key, y, keyboard),
-        beyond_mm=beyond_mm(key, y, keyboard),
+        tail_share=tail_share(key, y),
+        outside_mm=outside_mm(key, y),
         height_mm=height,
-        # A hand that has just come into the picture was not seen poised.
+        # A hand that has just entered the frame has no position before the stroke.
         drop_mm=np.where(np.isfinite(poised), poised - z, np.where(np.isfinite(z), 0.0, np.nan)),
-        guessed=guessed,
+        interpolated=interpolated,
     )
 
 
-def _mean_seen(values):
-    """Mean over the second axis of what is known; NaN where nothing is."""
-    known = np.isfinite(values)
-    return np.where(known, values, 0.0).sum(axis=1) / np.where(known.any(axis=1), known.sum(axis=1), np.nan)
+def _finite_mean(values):
+    """Return the mean of the finite values over the second axis; NaN where there are none."""
+    finite = np.isfinite(values)
+    return np.where(finite, values, 0.0).sum(axis=1) / np.where(finite.any(axis=1), finite.sum(axis=1), np.nan)

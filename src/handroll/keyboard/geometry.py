@@ -1,13 +1,12 @@
-"""The 88 keys of a piano in millimetres: where each key lies, what it looks like from above, which key is at a point.
+"""Geometry of the 88 keys in millimetres: position and outline of each key, and the key at a point.
 
-Keyboard frame: x along the keys from the left end of A0 to the right, y from the player's edge towards the fallboard,
-z up with 0 at the top of the white keys. Keys count from 0 (A0, MIDI pitch 21) to 87 (C8, MIDI pitch 108).
+Keyboard frame: x along the keys from the left end of A0 to the right, y from the player's edge towards the fallboard, z up from
+the top of the white keys. Keys count from 0 (A0, MIDI pitch 21) to 87 (C8, MIDI pitch 108).
 
-White key heads are one pitch wide. Behind them the black keys cut notches, and what is left of the white keys, the
-tails, is equally wide within each group: C, D, E share 3 heads less 2 black keys; F, G, A, B share 4 heads less 3. This
-is why a black key is not centred on the gap between its neighbours: C# and F# lie to the left of it, D# and A# to the
-right, and only G# is in the middle (construction after J. Savard, "The Size of the Piano Keyboard",
-http://www.quadibloc.com/other/cnv05.htm).
+A white key has a head at the player's side and a tail between the black keys. All heads are equally wide. All tails of a group are
+equally wide: C, D and E share 3 head widths minus 2 black keys; F, G, A and B share 4 head widths minus 3 black keys. Therefore a
+black key is not centred on the line between its neighbours: C# and F# are left of it, D# and A# right of it, and only G# is
+centred (construction after J. Savard, "The Size of the Piano Keyboard", http://www.quadibloc.com/other/cnv05.htm).
 """
 
 from dataclasses import dataclass
@@ -21,9 +20,8 @@ HIGHEST_PITCH = 108
 
 _C, _CS, _D, _DS, _E, _F, _FS, _G, _GS, _A, _AS, _B = range(12)
 _BLACK_CLASSES = (_CS, _DS, _FS, _GS, _AS)
-# White keys of the octave to the left of each pitch class, itself not counted (a black key: the head line it sits on).
+# Number of white keys of the octave to the left of each pitch class.
 _HEADS_BEFORE = np.array([0, 1, 1, 2, 2, 3, 4, 4, 5, 5, 6, 6])
-# C1, the first C, is the third white key.
 _WHITES_BEFORE_C1 = 2
 
 _PITCHES = np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1)
@@ -31,28 +29,28 @@ _IS_BLACK = np.isin(_PITCHES % 12, _BLACK_CLASSES)
 _HEAD = (_PITCHES // 12 - 2) * 7 + _WHITES_BEFORE_C1 + _HEADS_BEFORE[_PITCHES % 12]
 
 WHITE_KEYS = np.flatnonzero(~_IS_BLACK)
-"""The 52 white keys, left to right, as keys 0..87."""
+"""Indices 0..87 of the 52 white keys, from left to right."""
 
 BLACK_KEYS = np.flatnonzero(_IS_BLACK)
-"""The 36 black keys, left to right, as keys 0..87."""
+"""Indices 0..87 of the 36 black keys, from left to right."""
 
 LEVEL_HAND = np.array([[[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], [[0.0, 0.0, -1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
-"""(hand, 3, 3): global MANO rotation, in the keyboard frame, of a level left and right hand: palm down, fingers towards the fallboard."""
+"""Array (hand 2, 3, 3): global MANO rotation matrix, keyboard frame, of a hand with palm down and fingers towards the fallboard."""
 
 
 @dataclass(frozen=True)
 class Keyboard:
-    """Dimensions of a keyboard, millimetres; the defaults are those of a concert instrument.
+    """Dimensions of a keyboard in millimetres; the defaults are those of a concert instrument.
 
     Attributes
     ----------
-    white_pitch_mm : from one white key to the next; 7 make an octave of 164.5 mm.
-    white_length_mm : from the player's edge to the fallboard.
-    black_width_mm : width of a black key's upper face, which the fingers meet.
-    black_base_width_mm : width of a black key at the height of the white keys; its sides lean. It cuts the notches.
-    black_length_mm : from the fallboard towards the player.
-    black_height_mm : upper face of the black keys above the white keys.
-    dip_mm : how far a key goes down when it is pressed.
+    white_pitch_mm : distance between the centres of neighbouring white keys; 7 of them are an octave of 164.5 mm.
+    white_length_mm : length of a white key, from the player's edge to the fallboard.
+    black_width_mm : width of a black key's top, which the fingers touch.
+    black_base_width_mm : width of a black key at the height of the white keys; its sides are sloped.
+    black_length_mm : length of a black key, from the fallboard towards the player.
+    black_height_mm : height of the black keys' tops above the white keys.
+    dip_mm : travel of a key when it is pressed.
     """
 
     white_pitch_mm: float = 23.5
@@ -65,25 +63,25 @@ class Keyboard:
 
     @property
     def width_mm(self):
-        """From the left end of A0 to the right end of C8: 1222 mm by default."""
+        """Width of the keyboard, from the left end of A0 to the right end of C8: 1222 mm by default."""
         return N_WHITE * self.white_pitch_mm
 
     @property
     def black_front_mm(self):
-        """y where the black keys begin."""
+        """y of the black keys' front edge."""
         return self.white_length_mm - self.black_length_mm
 
 
 STANDARD = Keyboard()
-"""The keyboard that every function takes by default."""
+"""Keyboard of default dimensions."""
 
 _PLAYING_DEPTH = 0.5
-# On white keys fingers strike in the middle of the heads, on black keys this far behind their front.
+# Fingers press white keys in the middle of the head, and black keys this far behind their front edge.
 _BLACK_PLAYING_DEPTH_MM = 20.0
 
 
 def key_of_pitch(pitch):
-    """Key 0..87 of MIDI pitches 21..108 (any shape, integers); raises ValueError for a pitch without a key."""
+    """Return the keys 0..87 of MIDI pitches 21..108 (any shape, integers); raise ValueError for a pitch without a key."""
     pitch = np.asarray(pitch)
     if np.any((pitch < LOWEST_PITCH) | (pitch > HIGHEST_PITCH)):
         raise ValueError(f"expected MIDI pitches {LOWEST_PITCH}..{HIGHEST_PITCH}, found {pitch.min()}..{pitch.max()}")
@@ -91,7 +89,7 @@ def key_of_pitch(pitch):
 
 
 def pitch_of_key(key):
-    """MIDI pitch 21..108 of keys 0..87 (any shape, integers); raises ValueError for a key that does not exist."""
+    """Return the MIDI pitches 21..108 of keys 0..87 (any shape, integers); raise ValueError for a key that does not exist."""
     key = np.asarray(key)
     if np.any((key < 0) | (key >= N_KEYS)):
         raise ValueError(f"expected keys 0..{N_KEYS - 1}, found {key.min()}..{key.max()}")
@@ -104,15 +102,15 @@ def is_black(key):
 
 
 def white_index(key):
-    """Place among the white keys, 0..51, of keys 0..87 (any shape); a black key gets that of the white key to its right."""
+    """Return the index among the white keys, 0..51, of keys 0..87 (any shape); a black key gets that of the white key right of it."""
     return _HEAD[np.asarray(key)]
 
 
 def black_centres_mm(keyboard=STANDARD):
-    """x of the centre lines of the 36 black keys, as array (black 36,), millimetres."""
+    """Return x of the centre lines of the 36 black keys, array (black 36,), millimetres."""
     pitch, base = keyboard.white_pitch_mm, keyboard.black_base_width_mm
     tail_ce, tail_fb = (3 * pitch - 2 * base) / 3, (4 * pitch - 3 * base) / 4
-    # Nth black key of a group: N tails and N - 1 whole black keys lie to the left of it, and half of itself.
+    # Left of the centre of the nth black key of a group: n tails, n - 1 whole black keys and half of this one.
     from_c = np.zeros(12)
     for nth, black in enumerate((_CS, _DS), start=1):
         from_c[black] = nth * tail_ce + (nth - 0.5) * base
@@ -123,16 +121,16 @@ def black_centres_mm(keyboard=STANDARD):
 
 
 def key_centres_x_mm(keyboard=STANDARD):
-    """x of the middle of each key, of the head for a white key, as array (key 88,), millimetres."""
+    """Return x of the centre of each key, of the head for a white key, array (key 88,), millimetres."""
     centres = (_HEAD + 0.5) * keyboard.white_pitch_mm
     centres[BLACK_KEYS] = black_centres_mm(keyboard)
     return centres
 
 
 def playing_points_mm(keyboard=STANDARD):
-    """Where a finger comes down on each key, as array (key 88, xyz 3), millimetres, on top of the key at rest.
+    """Return the point where a finger presses each key, array (key 88, xyz 3), millimetres, on top of the key at rest.
 
-    White keys: the middle of the head. Black keys: 20 mm behind the front of the key, on the centre line.
+    White keys: the middle of the head. Black keys: on the centre line, 20 mm behind the front edge.
     """
     black = _IS_BLACK
     y = np.where(black, keyboard.black_front_mm + _BLACK_PLAYING_DEPTH_MM, _PLAYING_DEPTH * keyboard.black_front_mm)
@@ -140,9 +138,9 @@ def playing_points_mm(keyboard=STANDARD):
 
 
 def tail_edges_mm(keyboard=STANDARD):
-    """Left and right edge of each key beside and between the black keys, as array (key 88, side 2), millimetres.
+    """Return x of the left and right edge of each key's tail, array (key 88, side 2), millimetres.
 
-    For a black key: the edges of its base. The edges of neighbours meet, so they cut the width of the keyboard into 88.
+    For a black key, these are the edges of its base. Neighbours share an edge.
     """
     edges = np.stack([_HEAD, _HEAD + 1], axis=-1) * keyboard.white_pitch_mm
     edges[BLACK_KEYS] = black_centres_mm(keyboard)[:, None] + np.array([-0.5, 0.5]) * keyboard.black_base_width_mm
@@ -152,13 +150,13 @@ def tail_edges_mm(keyboard=STANDARD):
 
 
 def key_outlines_mm(keyboard=STANDARD):
-    """Outline of each key seen from above, counter-clockwise from its front left corner.
+    """Return the outline of each key seen from above, counter-clockwise from its front left corner.
 
     Returns
     -------
     tuple of 88 arrays (vertex, xy 2), millimetres
-        4 vertices for a black key (its base) and C8, 6 or 8 for a white key with one or two notches. Together the
-        outlines tile the keyboard: no gap between keys.
+        4 vertices for a black key (its base) and for C8; 6 or 8 for a white key next to one or two black keys. The outlines
+        tile the keyboard without gaps.
     """
     front, back = keyboard.black_front_mm, keyboard.white_length_mm
     outlines = []
@@ -176,7 +174,7 @@ def key_outlines_mm(keyboard=STANDARD):
 
 
 def black_tops_mm(keyboard=STANDARD):
-    """Upper faces of the 36 black keys: array (black 36, corner 4, xyz 3), counter-clockwise from front left, millimetres."""
+    """Return the tops of the black keys, array (black 36, corner 4, xyz 3), counter-clockwise from front left, millimetres."""
     half, front, back = keyboard.black_width_mm / 2, keyboard.black_front_mm, keyboard.white_length_mm
     corners = np.array([(-half, front), (half, front), (half, back), (-half, back)])
     tops = np.full((len(BLACK_KEYS), 4, 3), keyboard.black_height_mm)
@@ -185,22 +183,22 @@ def black_tops_mm(keyboard=STANDARD):
     return tops
 
 
-def key_at_point(x_mm, y_mm, keyboard=STANDARD):
-    """The key seen from above at points of the keyboard frame.
+def key_at_point(x_mm, y_mm):
+    """Return the key at points of the keyboard frame, seen from above.
 
     Parameters
     ----------
-    x_mm, y_mm : arrays of one shape
+    x_mm, y_mm : arrays of the same shape
         NaN counts as outside.
 
     Returns
     -------
     array of int, of the same shape
-        Key 0..87; -1 beside the keyboard. A point on a line between two keys belongs to the right one.
+        Key 0..87; -1 outside of the keyboard. A point on the line between two keys belongs to the right key.
     """
     x, y = np.broadcast_arrays(np.asarray(x_mm, dtype=float), np.asarray(y_mm, dtype=float))
-    inside = (x >= 0) & (x < keyboard.width_mm) & (y >= 0) & (y < keyboard.white_length_mm)
+    inside = (x >= 0) & (x < STANDARD.width_mm) & (y >= 0) & (y < STANDARD.white_length_mm)
     x = np.where(inside, x, 0.0)
-    head = WHITE_KEYS[np.minimum((x / keyboard.white_pitch_mm).astype(np.int64), N_WHITE - 1)]
-    tail = np.searchsorted(tail_edges_mm(keyboard)[:, 1], x, side="right").clip(max=N_KEYS - 1)
-    return np.where(inside, np.where(y < keyboard.black_front_mm, head, tail), -1)
+    head = WHITE_KEYS[np.minimum((x / STANDARD.white_pitch_mm).astype(np.int64), N_WHITE - 1)]
+    tail = np.searchsorted(tail_edges_mm()[:, 1], x, side="right").clip(max=N_KEYS - 1)
+    return np.where(inside, np.where(y < STANDARD.black_front_mm, head, tail), -1)

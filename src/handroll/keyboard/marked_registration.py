@@ -1,4 +1,4 @@
-"""Fits a camera to points of the keyboard that somebody marked in a picture."""
+"""Fit a camera to points of the keyboard that a person marked in a frame."""
 
 from dataclasses import replace
 
@@ -12,41 +12,42 @@ from handroll.keyboard.marked_points import MIN_POINTS
 from handroll.keyboard.projection import START_FOCAL_WIDTHS, KeyboardView, straight_down
 
 CENTRE_SIGMA = 0.02
-"""Weak prior of the principal point, picture widths: real cameras are mounted, cropped and stabilised off their middle."""
+"""Standard deviation of the principal point, frame widths: lenses are mounted off centre, and videos are cropped and stabilised."""
 LENGTH_SIGMA = 0.05
-"""Weak prior of the length of the keys, which differs between makers, relative to what is expected."""
+"""Standard deviation of the keys' length, relative to the standard keyboard; it differs between manufacturers."""
 ROUNDS = (0.05, 0.3, 1.0)
-"""Factor of the priors' widths, round by round, so that the fit comes from a usual camera to the one that was used."""
+"""Factor of the priors' widths, per round, so that the fit starts from a common camera."""
+# Order: log focal length, rotation (rad), translation (mm), k1, principal point (frame widths), relative length.
 _STEPS = np.array([0.1, 0.01, 0.01, 0.01, 10.0, 10.0, 30.0, 0.02, 0.01, 0.01, 0.03])
 
 
-def fit_landmarks(points_px, points_mm, width_px, height_px, keyboard=STANDARD, focal_px=None):
-    """The camera that sees points of the keyboard where they were marked, and how long the keys are.
+def fit_landmarks(points_px, points_mm, width_px, height_px, focal_px=None):
+    """Fit a camera and the length of the keys to marked points.
 
-    Squarely from above, keys that are shorter than expected look as if seen at a slant: so their length is fitted, too.
+    The length is fitted because short keys seen from straight above look like standard keys seen from an angle.
 
     Parameters
     ----------
     points_px : array (n, xy 2)
-        In the picture as shown.
+        Pixels of the frame as shown.
     points_mm : array (n, xyz 3)
-        The same in the frame of `keyboard`. At least 4, not on one line; both ends of the keyboard should be among them, since
-        distortion is not to be known beyond the outermost.
+        The same points in the keyboard frame, on the standard keyboard. At least 4, not on one line. Both ends of the keyboard should
+        be among them, since the distortion beyond the outermost points is unknown.
     width_px, height_px : int
-    keyboard : Keyboard
+        Size of the frame.
     focal_px : float, optional
-        Where it is known.
+        Known focal length.
 
     Returns
     -------
     view : KeyboardView
     keyboard : Keyboard
-        With the length of its keys, white and black, scaled to what was found.
+        The standard keyboard with the fitted length of the white and black keys.
 
     Raises
     ------
     ValueError
-        Too few points, or all on a line.
+        There are too few points, or all are on one line.
     """
     points_px, points_mm = np.asarray(points_px, dtype=np.float64), np.asarray(points_mm, dtype=np.float64)
     if points_px.shape != (len(points_mm), 2) or points_mm.shape[1:] != (3,) or len(points_mm) < MIN_POINTS:
@@ -57,18 +58,18 @@ def fit_landmarks(points_px, points_mm, width_px, height_px, keyboard=STANDARD, 
     homography, _ = cv2.findHomography(points_mm[:, :2], points_px)
     spread = np.linalg.svd(points_mm[:, :2] - points_mm[:, :2].mean(axis=0), compute_uv=False)
     if homography is None or spread[1] < 1.0:
-        raise ValueError("keyboard landmarks: expected points that are not all on one line, found them on one")
+        raise ValueError("keyboard landmarks: expected points that are not on one line, found all on one line")
     state = _start(homography, points_mm, width_px, height_px)
     scale = CLICK_PX * width_px / 1920.0
     for looseness in ROUNDS:
         arguments = points_px, points_mm, width_px, height_px, scale, looseness, focal_px
         state = least_squares(_residual, state, args=arguments, loss="soft_l1", x_scale=_STEPS, max_nfev=200).x
-    lengths = {name: float(state[10]) * getattr(keyboard, name) for name in ("white_length_mm", "black_length_mm")}
-    return _view(state, width_px, height_px), replace(keyboard, **lengths)
+    lengths = {name: float(state[10]) * getattr(STANDARD, name) for name in ("white_length_mm", "black_length_mm")}
+    return _view(state, width_px, height_px), replace(STANDARD, **lengths)
 
 
 def _start(homography, points_mm, width_px, height_px):
-    """A camera that looks straight down, with the place, turn and scale of a homography at the points' middle."""
+    """Return the state of a camera that looks straight down, with a homography's position, rotation and scale at the points' middle."""
     middle = points_mm[:, :2].mean(axis=0)
     at, beside = cv2.perspectiveTransform(np.array([[middle, middle + [1.0, 0.0]]]), homography)[0]
     above = straight_down(width_px, height_px, np.append(middle, 0.0), at, beside - at)

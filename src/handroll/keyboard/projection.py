@@ -1,7 +1,8 @@
-"""How a camera sees a keyboard: a pinhole with one radial coefficient, from keyboard millimetres to pixels and back.
+"""Projection between the keyboard frame in millimetres and pixels of the frame as shown.
 
-Keyboard frame: `handroll.keyboard.geometry`. A camera, not a homography: black keys stand 11 mm above the white ones, which
-moves their picture by up to a third of a key, and the focal length comes along where the view tells it.
+Keyboard frame: `handroll.keyboard.geometry`. Camera frame: `handroll.camera`. The model is a pinhole camera with one radial
+distortion coefficient. A homography is not enough: the tops of black keys are 11 mm above the white keys, which shifts them by up
+to a third of a key in the frame. The camera also gives the focal length, where the view constrains it.
 """
 
 from dataclasses import dataclass
@@ -12,26 +13,27 @@ from handroll.camera import Camera, Extrinsics
 from handroll.hand.rotations import rotvec_from_matrix
 
 START_FOCAL_WIDTHS = 0.9
-"""Focal length to start with, in picture widths: a telephone's or webcam's."""
+"""Initial focal length, in frame widths: typical for phones and webcams."""
 
 
 @dataclass(frozen=True)
 class KeyboardView:
-    """A camera over a keyboard.
+    """Intrinsic and extrinsic parameters of a camera over a keyboard.
 
     Attributes
     ----------
     width_px, height_px : int
-        Size of the picture as shown.
+        Size of the frame as shown (rotation applied).
     focal_px : float
-    rotation_rad : array (3,)
-        Axis-angle from keyboard to camera directions; camera frame as OpenCV's.
-    translation_mm : array (3,)
-        The keyboard's origin in the camera frame.
+        Focal length in pixels, both axes.
+    rotation_rad : array (xyz 3)
+        Axis-angle that turns directions of the keyboard frame into the camera frame, radians.
+    translation_mm : array (xyz 3)
+        Origin of the keyboard frame in the camera frame, millimetres.
     k1 : float
-        First coefficient of radial distortion (OpenCV's: of the squared radius in focal lengths).
+        First radial distortion coefficient (OpenCV's: factor of the squared radius in focal lengths), without unit.
     off_centre_px : (x, y)
-        How far the principal point, which is also the centre of distortion, is from the middle of the picture.
+        Offset of the principal point from the middle of the frame, pixels. The principal point is also the centre of distortion.
     """
 
     width_px: int
@@ -44,42 +46,55 @@ class KeyboardView:
 
     @property
     def camera(self):
-        """The `Camera` alone, without its place over the keyboard."""
+        """The intrinsic parameters alone, as a `Camera`."""
         return Camera(self.width_px, self.height_px, self.focal_px, "keyboard", self.k1, self.off_centre_px)
 
     @property
     def centre_px(self):
-        """Principal point (x, y)."""
+        """Principal point, array (xy 2), pixels."""
         return self.camera.centre_px
 
     @property
     def extrinsics(self):
-        """Its place over the keyboard alone."""
+        """The extrinsic parameters alone, as `Extrinsics`."""
         return Extrinsics(self.rotation_rad, self.translation_mm)
 
     def project(self, points_mm):
-        """Pixels (..., xy 2) of points (..., xyz 3) of the keyboard frame, millimetres; NaN behind the camera."""
+        """Project points (..., xyz 3) of the keyboard frame, millimetres, to pixels (..., xy 2); NaN behind the camera."""
         return self.camera.project(self.extrinsics.to_camera(points_mm))
 
     def on_plane(self, points_px, z_mm=0.0):
-        """Where pixels (..., 2) meet the plane `z_mm` above the white keys: x, y (..., 2) of the keyboard frame, millimetres."""
+        """Intersect the rays of pixels with a plane parallel to the keys.
+
+        Parameters
+        ----------
+        points_px : array (..., xy 2)
+        z_mm : float
+            Height of the plane above the white keys, millimetres.
+
+        Returns
+        -------
+        array (..., xy 2)
+            Keyboard frame, millimetres.
+        """
         direction = self.camera.rays(points_px) @ self.extrinsics.rotation
         eye = self.extrinsics.to_keyboard(np.zeros(3))
         return eye[:2] + direction[..., :2] * ((z_mm - eye[2]) / direction[..., 2])[..., None]
 
 
 def straight_down(width_px, height_px, point_mm, at_px, along_px):
-    """A camera to start with: it looks straight down, with a usual focal length.
+    """Return an initial camera that looks straight down, with the focal length `START_FOCAL_WIDTHS`.
 
     Parameters
     ----------
     width_px, height_px : int
+        Size of the frame.
     point_mm : array (xyz 3)
-        A point of the keyboard frame,
+        A point of the keyboard frame.
     at_px : array (xy 2)
-        and where it is seen.
+        Pixel of that point.
     along_px : array (xy 2)
-        How far a millimetre along the keys goes there.
+        Displacement in the frame of a millimetre along the keys (+x of the keyboard frame), at that point.
 
     Returns
     -------

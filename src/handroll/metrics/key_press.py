@@ -58,7 +58,7 @@ class KeyPresses:
     y_mm: np.ndarray
 
 
-def find_presses(time_s, joints_keyboard_mm, stroke_mm=STROKE_MM, low_mm=LOW_MM, keyboard=STANDARD):
+def find_presses(time_s, joints_keyboard_mm, stroke_mm=STROKE_MM, low_mm=LOW_MM):
     """The presses of a motion's ten fingertips.
 
     Parameters
@@ -68,7 +68,6 @@ def find_presses(time_s, joints_keyboard_mm, stroke_mm=STROKE_MM, low_mm=LOW_MM,
         Keyboard frame; NaN where hidden.
     stroke_mm, low_mm : float
         As `STROKE_MM` and `LOW_MM`.
-    keyboard : Keyboard
 
     Returns
     -------
@@ -79,8 +78,8 @@ def find_presses(time_s, joints_keyboard_mm, stroke_mm=STROKE_MM, low_mm=LOW_MM,
     steps = np.arange(time_s[0], time_s[-1], _STEP_S)
     tips = np.asarray(joints_keyboard_mm, dtype=np.float64)[:, :, list(TIPS)].reshape(len(time_s), -1, 3)
     x, y, z = np.moveaxis(at_times(time_s, tips, steps), -1, 0)
-    key = key_at_point(x, y, keyboard)
-    height = np.where(key >= 0, z - keyboard.black_height_mm * is_black(np.maximum(key, 0)), np.nan)
+    key = key_at_point(x, y)
+    height = np.where(key >= 0, z - STANDARD.black_height_mm * is_black(np.maximum(key, 0)), np.nan)
     before, after = _mean_around(z, POISED_S), _mean_around(z, LANDED_S)
     x, y, landed = (_mean_around(series, LANDED_S) for series in (x, y, height))
     found = []
@@ -114,7 +113,6 @@ def key_press_scores(
     aside_mm=ASIDE_MM,
     stroke_mm=STROKE_MM,
     low_mm=LOW_MM,
-    keyboard=STANDARD,
     presses=None,
 ):
     """How well a motion's presses agree with the notes.
@@ -133,7 +131,6 @@ def key_press_scores(
         How much later than the motion the notes come.
     tolerance_s, aside_mm, stroke_mm, low_mm : float
         As `TOLERANCE_S`, `ASIDE_MM`, `STROKE_MM`, `LOW_MM`.
-    keyboard : Keyboard
     presses : KeyPresses, optional
         What `find_presses` finds in this motion, where many parts of it are scored.
 
@@ -150,9 +147,9 @@ def key_press_scores(
     frames = (time_s >= start) & (time_s < end)
     if not np.isfinite(joints[frames]).any():
         return dict.fromkeys(("key_press_precision", "key_press_recall", "key_press_f1", "landing_error_mm"), float("nan"))
-    presses = find_presses(time_s, joints, stroke_mm, low_mm, keyboard) if presses is None else presses
+    presses = find_presses(time_s, joints, stroke_mm, low_mm) if presses is None else presses
     struck_s = np.asarray(notes["onset_s"], dtype=np.float64) - delay_s
-    press_hits, note_hits = match_presses(presses, struck_s, notes["pitch"], tolerance_s, aside_mm, keyboard)
+    press_hits, note_hits = match_presses(presses, struck_s, notes["pitch"], tolerance_s, aside_mm)
     pressed = (presses.time_s >= start) & (presses.time_s < end)
     struck = (struck_s >= start) & (struck_s < end)
     scored = {name: np.asarray(notes[name])[struck] for name in ("onset_s", "pitch")}
@@ -160,11 +157,11 @@ def key_press_scores(
         "key_press_precision": _share(press_hits[pressed]),
         "key_press_recall": _share(note_hits[struck]),
         "key_press_f1": _share(np.concatenate([press_hits[pressed], note_hits[struck]])),
-        "landing_error_mm": _landing_error_mm(scored, time_s, joints, delay_s, keyboard),
+        "landing_error_mm": _landing_error_mm(scored, time_s, joints, delay_s),
     }
 
 
-def match_presses(presses, struck_s, pitch, tolerance_s=TOLERANCE_S, aside_mm=ASIDE_MM, keyboard=STANDARD):
+def match_presses(presses, struck_s, pitch, tolerance_s=TOLERANCE_S, aside_mm=ASIDE_MM):
     """Which presses and which notes have a partner, when as many as possible are given one (Hopcroft and Karp 1973).
 
     Parameters
@@ -173,7 +170,7 @@ def match_presses(presses, struck_s, pitch, tolerance_s=TOLERANCE_S, aside_mm=AS
     struck_s : array (note,)
         When the keys of the notes go down, in the motion's time.
     pitch : array (note,)
-    tolerance_s, aside_mm, keyboard
+    tolerance_s, aside_mm
         As of `key_press_scores`.
 
     Returns
@@ -187,7 +184,7 @@ def match_presses(presses, struck_s, pitch, tolerance_s=TOLERANCE_S, aside_mm=AS
     note = np.repeat(np.arange(len(struck_s)), last - first)
     # The nth candidate of a note: `first` of it, and n more.
     press = order[np.arange(len(note)) - np.repeat(np.cumsum(last - first) - last, last - first)]
-    left, right = playing_width_mm(np.asarray(pitch).astype(np.int64)[note] - LOWEST_PITCH, presses.y_mm[press], keyboard)
+    left, right = playing_width_mm(np.asarray(pitch).astype(np.int64)[note] - LOWEST_PITCH, presses.y_mm[press])
     on_key = (presses.x_mm[press] >= left - aside_mm) & (presses.x_mm[press] <= right + aside_mm)
     pairs = csr_array((on_key[on_key], (note[on_key], press[on_key])), shape=(len(struck_s), len(presses.time_s)))
     partner = maximum_bipartite_matching(pairs, perm_type="column")
@@ -196,14 +193,14 @@ def match_presses(presses, struck_s, pitch, tolerance_s=TOLERANCE_S, aside_mm=AS
     return press_hits, partner >= 0
 
 
-def _landing_error_mm(notes, time_s, joints, delay_s, keyboard):
+def _landing_error_mm(notes, time_s, joints, delay_s):
     """Mean distance of the nearest fingertip from the key's playing width, of the notes with both hands in the picture.
 
     Where a hand is hidden it may be the one that plays, and the other's distance says nothing.
     """
     shown = np.where(np.isfinite(joints).any(axis=(2, 3)), State.OBSERVED, State.HIDDEN)
-    landing = landings(notes, time_s, joints, shown, delay_s, keyboard)
-    outside = np.maximum(np.abs(landing.aside_mm) - landing.half_width_mm, 0.0)
+    landing = landings(notes, time_s, joints, shown, delay_s)
+    outside = np.maximum(np.abs(landing.offset_mm) - landing.half_width_mm, 0.0)
     nearest = outside.min(axis=(1, 2))
     return float(np.nanmean(nearest)) if np.isfinite(nearest).any() else float("nan")
 

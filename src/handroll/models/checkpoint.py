@@ -1,7 +1,7 @@
-"""A trained model as one file: weights (safetensors) with, in its header, what kind it is, its settings, scales and origin.
+"""Save and load a trained model as one safetensors file, whose header contains the model's kind, settings, scales and origin.
 
-A file may come from anywhere. It is checked before anything is allocated: the network is first built without memory (torch's device
-"meta"), and the file must hold exactly its tensors.
+Files are untrusted. Everything is checked before memory is allocated: the network is first built without memory (torch's device
+"meta"), and the file must contain exactly its tensors.
 """
 
 import json
@@ -17,6 +17,7 @@ from handroll.models.autoencoder import AutoencoderSettings, MotionAutoencoder
 from handroll.models.gesture import GestureSettings, GestureUNet
 from handroll.models.position import PositionPredictor, PositionSettings
 from handroll.provenance import atomic_path
+from handroll.state_dicts import listed
 from handroll.training_data.model_frame import FRAMES, N_PLACE, N_POSE
 from handroll.training_data.windows import Scales
 
@@ -28,24 +29,23 @@ KINDS = {
     "gesture": (GestureSettings, GestureUNet),
     "autoencoder": (AutoencoderSettings, MotionAutoencoder),
 }
-"""Settings and network of each kind of model."""
+"""Settings class and network class of each kind of model."""
 
 MAX_FRAMES = 100_000
-"""Longest window that a file may ask for: about an hour at 30 Hz. No tensor bounds it, and memory grows with it."""
+"""Maximum window length in a file: about an hour at 30 Hz. No tensor limits it, and memory grows with it."""
 
 MAX_RATE_HZ = 1000.0
-"""Highest rate of motion that a file may ask for (Hz)."""
+"""Maximum frame rate of the motion in a file (Hz)."""
 
 _FIXED = {"gesture": {"channels": N_POSE, "guide": N_PLACE}, "autoencoder": {"channels": N_POSE + N_PLACE}}
-# Settings that follow from the motion that models are given.
-_REPEATED = ("layers", "context_layers")
-# Settings that are numbers of layers, each with tensors of its own.
-_LISTED = 3
-# Most names of tensors that a message lists.
+"""Settings that follow from the format of the motion."""
+
+_LAYER_COUNTS = ("layers", "context_layers")
+"""Settings that are numbers of layers, each with its own tensors."""
 
 
 class CheckpointError(ValueError):
-    """A file that is not the checkpoint that is needed."""
+    """A file is not the required checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,9 @@ class Checkpoint:
     settings : dict
         Of the model, JSON values: the arguments of its settings class.
     scales : Scales
-        Of the places and poses that it works on.
+        Normalisation of positions and poses.
     about : dict
-        JSON values: the features that it is given and what encoded them ("encoder"), frame and rate of the motion, window,
-        training, history.
+        JSON values: the input features and their encoder, coordinate frame and rate of the motion, window, training, history.
     weights : dict of str to tensor
     """
 
@@ -72,14 +71,14 @@ class Checkpoint:
     weights: dict
 
     def network(self):
-        """The network with these weights, in evaluation mode."""
+        """Return the network with these weights, in evaluation mode."""
         network = _without_memory(self.kind, self.settings)
         network.load_state_dict(self.weights, assign=True)
         return network.eval()
 
 
 def save_checkpoint(path, checkpoint):
-    """Write a `Checkpoint`; atomic; the same checkpoint gives the same bytes."""
+    """Write a `Checkpoint` atomically. The same checkpoint gives the same bytes."""
     head = {
         "format": FORMAT,
         "kind": checkpoint.kind,
@@ -88,13 +87,13 @@ def save_checkpoint(path, checkpoint):
         "about": checkpoint.about,
     }
     with atomic_path(path) as temporary:
-        # One entry: the order of several is not kept, and the bytes would differ from run to run. Written by us, since the
-        # package's own file could be read by its owner alone.
+        # One entry, because safetensors does not keep the order of several. `save` and `write_bytes`, because the files of `save_file`
+        # are readable by their owner only.
         temporary.write_bytes(save(checkpoint.weights, {"handroll": json.dumps(head, sort_keys=True, allow_nan=False)}))
 
 
 def load_checkpoint(path, kind):
-    """Read what `save_checkpoint` wrote. `Checkpoint.network` of the result always succeeds.
+    """Load a file of `save_checkpoint`. `Checkpoint.network` of the result always succeeds.
 
     Parameters
     ----------
@@ -110,8 +109,8 @@ def load_checkpoint(path, kind):
     ------
     FileNotFoundError
     CheckpointError
-        The file is damaged, of another program, of another format, or holds a model of another kind; or its header and its
-        tensors do not make a model.
+        The file is damaged, of another program, of another format or of another kind of model, or its header and its tensors do not
+        match.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: expected a trained {kind} model, found no such file; train it first (docs/benchmark.md)")
@@ -121,7 +120,7 @@ def load_checkpoint(path, kind):
             tensors = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             shapes = {name: (tuple(tensor.get_shape()), tensor.get_dtype()) for name, tensor in tensors.items()}
     except Exception as error:
-        # safetensors has an error class of its own, which it does not name in its interface.
+        # SafetensorError, or an error of the operating system.
         raise _wrong(path, kind, f"a file that cannot be read ({error})") from error
     try:
         head = json.loads(text, parse_constant=_refuse_constant)
@@ -134,14 +133,14 @@ def load_checkpoint(path, kind):
 
 
 def check_features(path, about, features):
-    """Refuse features that are not of the encoder that a model was trained with.
+    """Raise CheckpointError unless features come from the encoder that a model was trained with.
 
     Parameters
     ----------
     path : path
         Of the checkpoint, for the message.
     about : dict
-        As of `Checkpoint`.
+        Of the `Checkpoint`.
     features : dict
         The manifest of the features (`training_data.feature_cache.feature_manifest`).
 
@@ -163,7 +162,7 @@ def _wrong(path, kind, found):
 
 
 def _short(value):
-    """A value for a message, on one line."""
+    """Format a value for a message, on one line."""
     text = " ".join(str(value).split())
     return text if len(text) <= 100 else f"{text[:100]}..."
 
@@ -173,7 +172,7 @@ def _refuse_constant(name):
 
 
 def _problem(head, kind, shapes):
-    """What is wrong with a header, given name to (shape, dtype) of the tensors beside it; empty where it is right."""
+    """Describe what is wrong with a header, given (shape, dtype) of the tensors by name; empty if nothing is."""
     if not isinstance(head, dict) or "kind" not in head:
         return "a file that handroll has not written"
     if head.get("format") != FORMAT or head["kind"] != kind:
@@ -189,7 +188,7 @@ def _problem(head, kind, shapes):
 
 
 def _settings_problem(settings, kind, shapes):
-    """What is wrong with the settings of a model, before a network is built of them."""
+    """Describe what is wrong with the settings of a model, before a network is built with them."""
     known = {field.name: field for field in fields(KINDS[kind][0])}
     if unknown := sorted(settings.keys() - known.keys()):
         return f"the unknown setting {_short(unknown[0])}"
@@ -197,44 +196,44 @@ def _settings_problem(settings, kind, shapes):
         return f"settings without {missing[0]}"
     weights = sum(math.prod(shape) for shape, _ in shapes.values())
     for name, value in settings.items():
-        # Every layer has tensors, every other size is an axis of one: what is greater cannot fit this file.
-        most = len(shapes) if name in _REPEATED else weights
+        # Every layer has tensors, and every other size is an axis of a tensor. Greater numbers cannot match this file.
+        maximum = len(shapes) if name in _LAYER_COUNTS else weights
         levels = len(value) if isinstance(value, list) else 1
-        if levels > len(shapes) or not _fits(known[name].type, value, int(name != "context_layers"), most):
+        if levels > len(shapes) or not _fits(known[name].type, value, int(name != "context_layers"), maximum):
             return f"the setting {name} = {_short(value)}"
         if value != _FIXED.get(kind, {}).get(name, value):
-            return f"the setting {name} = {value} where handroll's motion has {_FIXED[kind][name]}"
+            return f"the setting {name} = {value} but handroll's motion has {_FIXED[kind][name]}"
     return ""
 
 
-def _fits(kind, value, least, most):
-    """Whether a JSON value is of the type of a setting; whole numbers from `least` to `most`, shares from 0 to 1."""
+def _fits(kind, value, minimum, maximum):
+    """Return whether a JSON value has the type of a setting: integers from `minimum` to `maximum`, floats from 0 to 1."""
     if kind is int:
-        return type(value) is int and least <= value <= most
+        return type(value) is int and minimum <= value <= maximum
     if kind is float:
         return type(value) in (int, float) and 0.0 <= value <= 1.0
     if kind in (bool, str):
         return type(value) is kind
-    return isinstance(value, list) and 0 < len(value) <= most and all(_fits(int, item, least, most) for item in value)
+    return isinstance(value, list) and 0 < len(value) <= maximum and all(_fits(int, item, minimum, maximum) for item in value)
 
 
 def _about_problem(about, kind):
-    """What is wrong with what a header says of the data."""
+    """Describe what is wrong with the header's description of the data."""
     frames, rate_hz, frame = (about.get(name) for name in ("frames", "rate_hz", "frame"))
     if type(frames) is not int or not 0 < frames <= MAX_FRAMES:
-        return f"windows of {_short(frames)} frames where 1 to {MAX_FRAMES} are possible"
+        return f"windows of {_short(frames)} frames (allowed: 1 to {MAX_FRAMES})"
     if type(rate_hz) not in (int, float) or not 0.0 < rate_hz <= MAX_RATE_HZ:
-        return f"a rate of {_short(rate_hz)} Hz where up to {MAX_RATE_HZ:g} Hz are possible"
+        return f"a rate of {_short(rate_hz)} Hz (allowed: up to {MAX_RATE_HZ:g} Hz)"
     if frame not in FRAMES:
-        return f"the frame {_short(frame)} where {' or '.join(FRAMES)} is possible"
+        return f"the frame {_short(frame)} (allowed: {' or '.join(FRAMES)})"
     for name in ("features", "encoder") if kind != "autoencoder" else ():
         if not isinstance(about.get(name), str):
-            return f"{name} = {_short(about.get(name))} where a name is expected"
+            return f"{name} = {_short(about.get(name))} instead of a name"
     return ""
 
 
 def _without_memory(kind, settings):
-    """The network of these settings on torch's device "meta"."""
+    """Return the network of these settings on torch's device "meta"."""
     of_kind, network = KINDS[kind]
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
     with torch.device("meta"):
@@ -242,21 +241,21 @@ def _without_memory(kind, settings):
 
 
 def _tensors_problem(head, kind, shapes):
-    """How a file's tensors differ from those of the network of its settings."""
+    """Describe how a file's tensors differ from those of the network of its settings."""
     try:
         network = _without_memory(kind, head["settings"])
     except Exception as error:
-        # Sizes that do not fit each other fail in whichever layer comes first, each with an error of its own.
+        # Inconsistent sizes fail in the first layer concerned, with different errors.
         return f"settings that make no network ({_short(error)})"
     sizes, frames, wanted = network.settings, head["about"]["frames"], network.state_dict()
     if (kind == "autoencoder" and frames != sizes.frames) or (kind == "gesture" and frames % sizes.frames_multiple):
-        return f"windows of {frames} frames, which its settings cannot take"
+        return f"windows of {frames} frames, which do not match its settings"
     if missing := [name for name in wanted if name not in shapes]:
-        return f"a file without the tensors {', '.join(missing[:_LISTED])}"
+        return f"a file without the tensors {listed(missing)}"
     if unknown := [name for name in shapes if name not in wanted]:
-        return f"a file with the unknown tensors {', '.join(map(_short, unknown[:_LISTED]))}"
+        return f"a file with the unknown tensors {listed([_short(name) for name in unknown])}"
     for name, tensor in wanted.items():
         expected = tuple(tensor.shape), "I64" if tensor.dtype == torch.int64 else "F32"
         if shapes[name] != expected:
-            return f"the tensor {name} of {shapes[name]} where its settings ask for {expected}"
+            return f"the tensor {name} of {shapes[name]} where its settings require {expected}"
     return ""

@@ -1,20 +1,15 @@
-"""Reads the checkpoints that the authors of PianoMotion10M publish (Gan et al., ICLR 2025), into the networks here.
+"""Load the checkpoints that the authors of PianoMotion10M publish (Gan et al., ICLR 2025) into handroll's networks.
 
-Sizes are those of the tensors. Names are mapped by tables, and nothing may be missing or left over but what the released code
-never uses. Nothing in a file is run. With `released=True`, the forward methods of the networks do what the released code does,
-its quirks included: loudness over the whole batch, and a mask for batches of one clip.
+Sizes are taken from the tensors. Tables map the names, and no tensor may be missing or left over except those that the released code
+never uses. No code in a file is run (`handroll.safe_pickle`). With `released=True`, the forward methods of the networks reproduce the
+released code, including its quirks: loudness over the whole batch, and a mask for batches of one clip.
 
-What the tensors don't tell is taken as the authors' README trains it: positions end in tanh, and gestures are made from v.
-A speech encoder's file does not tell HuBERT from wav2vec 2.0 either, which compute the same; it is read as HuBERT.
+Settings that the tensors do not determine are those of the authors' README: positions end in tanh, and the denoiser predicts v. The
+tensors do not distinguish HuBERT from wav2vec 2.0 either, which compute the same; they are loaded as HuBERT.
 """
 
-import math
-import pickle
 import re
-from argparse import Namespace
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -23,18 +18,14 @@ from handroll.models.diffusion import schedule
 from handroll.models.gesture import GestureSettings, GestureUNet
 from handroll.models.position import PositionPredictor, PositionSettings
 from handroll.models.speech_encoder import KINDS, LARGE, SpeechEncoder
-
-POSITION_SCALE = (1.5, 1.5, 25.0)
-"""Normalised x, y, z of a hand times this is the dataset's translation, in its units."""
-
-ANGLE_SCALE = math.pi
-"""A normalised rotation times this is an axis-angle, in radians."""
+from handroll.safe_pickle import UnreadableError, load_torch
+from handroll.state_dicts import layout_problems, listed, state_dict_at
 
 SPEECH_HEAD_WIDTH = 64
-"""Width of an attention head in every released HuBERT and wav2vec 2.0; the tensors don't tell."""
+"""Width of an attention head in every released HuBERT and wav2vec 2.0. The tensors do not determine it."""
 
 SLOPE = 1.0
-"""Of the auto-encoder's leaky ReLUs between linear layers, see `AutoencoderSettings`."""
+"""Negative slope of the auto-encoder's leaky ReLUs between linear layers, see `AutoencoderSettings`."""
 
 _DECODER = (
     (r"^decoder\.encoder\.", "transformer_encoder."),
@@ -53,13 +44,13 @@ _RENAMED = {
     ),
     MotionAutoencoder: ((r"^encoder\.", "pose_encoder."),),
 }
-# Our beginning of a name, and the released one. The first that fits counts.
+"""Pattern at the beginning of handroll's name, and its replacement in the released name. The first match counts."""
 
 _WEIGHT_NORM = {".weight_g": ".parametrizations.weight.original0", ".weight_v": ".parametrizations.weight.original1"}
-# Spelling of PyTorch before 2.0, and since.
+"""Suffixes of weight norms in PyTorch before 2.0, and since."""
 
 _UNUSED = tuple(f"{layer}.{kind}" for layer in ("pos_feature_map", "audio_encoder_cont.lm_head") for kind in ("weight", "bias"))
-# Layers of stage one that its code never calls.
+"""Layers of stage one that the released code never calls."""
 
 _COEFFICIENTS = (
     "betas",
@@ -76,55 +67,34 @@ _COEFFICIENTS = (
     "posterior_mean_coef2",
     "loss_weight",
 )
-# Of the diffusion, beside stage two's networks.
+"""Coefficients of the diffusion that are stored beside stage two's networks."""
 
 _COEFFICIENT_TOLERANCE = 1e-3
-# Relative; their last ones are small differences, in single precision.
-
-_LISTED = 6
-# Most names of a kind that a message lists.
+"""Relative. The last coefficients are small differences in single precision."""
 
 
 class ReleasedError(ValueError):
-    """A file is not the released checkpoint that it has to be; the message says what was expected, what was found, and what to do."""
+    """A file is not the required released checkpoint. The message says what was expected, what was found, and what to do."""
 
 
 @dataclass(frozen=True)
 class ReleasedPosition:
-    """Stage one.
-
-    Attributes
-    ----------
-    speech : SpeechEncoder
-    predictor : PositionPredictor
-    position_scale : tuple of 3 float
-        As `POSITION_SCALE`.
-    """
+    """Networks of stage one, which predicts the wrist's position."""
 
     speech: SpeechEncoder
     predictor: PositionPredictor
-    position_scale: tuple[float, float, float] = POSITION_SCALE
 
 
 @dataclass(frozen=True)
 class ReleasedGesture:
-    """Stage two, with the stage one that it was trained behind.
-
-    Attributes
-    ----------
-    position : ReleasedPosition
-    unet : GestureUNet
-    angle_scale : float
-        As `ANGLE_SCALE`.
-    """
+    """Network of stage two, which generates gestures, and the stage one with which it was trained."""
 
     position: ReleasedPosition
     unet: GestureUNet
-    angle_scale: float = ANGLE_SCALE
 
 
 def load_position(path):
-    """Stage one's networks, ready to predict.
+    """Load stage one's networks in evaluation mode.
 
     Parameters
     ----------
@@ -140,11 +110,11 @@ def load_position(path):
     ReleasedError
     """
     what = "PianoMotion10M's position predictor (piano2posi-*.ckpt)"
-    return _position(path, what, _tensors(path, what, _read(path, what), "state_dict"))
+    return _position(path, what, _read_state(path, what, "state_dict"))
 
 
 def load_gesture(path):
-    """Stage two's networks, ready to make gestures.
+    """Load stage two's networks in evaluation mode.
 
     Parameters
     ----------
@@ -158,10 +128,10 @@ def load_gesture(path):
     Raises
     ------
     ReleasedError
-        Also where the diffusion is another.
+        Also if the diffusion has other coefficients.
     """
     what = "PianoMotion10M's gesture generator (piano2pose-*.ckpt)"
-    state = _tensors(path, what, _read(path, what), "state_dict")
+    state = _read_state(path, what, "state_dict")
     parts = {"model.": {}, "piano2posi.": {}, "": {}}
     for name, value in state.items():
         prefix = next(prefix for prefix in parts if name.startswith(prefix))
@@ -173,7 +143,7 @@ def load_gesture(path):
 
 
 def load_autoencoder(path):
-    """The auto-encoder of the FID, ready to give features.
+    """Load the auto-encoder of the FID in evaluation mode.
 
     Parameters
     ----------
@@ -189,14 +159,14 @@ def load_autoencoder(path):
     ReleasedError
     """
     what = "PianoMotion10M's auto-encoder of the FID"
-    state = _tensors(path, what, _read(path, what), "gen_dict")
+    state = _read_state(path, what, "gen_dict")
     network = _build(path, what, lambda: MotionAutoencoder(_autoencoder_settings(state)), state)
     _fill(path, what, (network,), state)
     return network
 
 
 def released_names(network):
-    """The released name of each of a network's tensors, by our name.
+    """Return the released name of each tensor of a network, by handroll's name.
 
     Parameters
     ----------
@@ -218,7 +188,7 @@ def _released_name(name, renamed):
 
 
 def _speech_sizes(state):
-    """What tensors tell of a speech encoder."""
+    """Return a speech encoder's settings that follow from its tensors."""
     own = {name.removeprefix("audio_encoder_cont."): value.shape for name, value in state.items()}
     layers = range(_count(own, "feature_extractor.conv_layers"))
     convolutions = [own[f"feature_extractor.conv_layers.{layer}.conv.weight"] for layer in layers]
@@ -238,34 +208,34 @@ def _speech_sizes(state):
 
 
 def _position_settings(state):
-    """Settings of a position predictor."""
+    """Return the settings of a position predictor."""
     width, features = state["audio_feature_map_cont.weight"].shape
     return PositionSettings(features, context_width=features, width=width, bounded=True, **_decoder_sizes(state))
 
 
 def _gesture_settings(state):
-    """Settings of a gesture U-Net."""
+    """Return the settings of a gesture U-Net."""
     condition, channels = state["cond_feature_map.weight"].shape
-    dim, seen, _ = state["init_conv.weight"].shape
+    dim, inputs, _ = state["init_conv.weight"].shape
     return GestureSettings(
         features=condition,
         condition_width=condition,
         dim=dim,
         multipliers=tuple(state[f"downs.{level}.3.weight"].shape[0] // dim for level in range(_count(state, "downs"))),
         channels=channels,
-        guide=seen - 2 * condition,
+        guide=inputs - 2 * condition,
         **_decoder_sizes(state),
     )
 
 
 def _autoencoder_settings(state):
-    """Settings of an auto-encoder."""
+    """Return the settings of an auto-encoder."""
     channels = state["pose_encoder.net.0.0.weight"].shape[1]
     return AutoencoderSettings(channels, frames=state["decoder.pre_net.3.weight"].shape[0] // START_CHANNELS, slope=SLOPE)
 
 
 def _decoder_sizes(state):
-    """What a decoder's tensors tell of it."""
+    """Return a decoder's settings that follow from its tensors."""
     if "mamba_encoder.A_log" in state:
         return {"decoder": "ssm", "state": state["mamba_encoder.A_log"].shape[1]}
     feedforward = state["transformer_encoder.layers.0.linear1.weight"].shape[0]
@@ -273,12 +243,12 @@ def _decoder_sizes(state):
 
 
 def _count(names, prefix):
-    """How many parts have names that start with a prefix and a number."""
+    """Return the number of parts whose names are a prefix and a number."""
     return len({found[1] for name in names if (found := re.match(re.escape(prefix) + r"\.(\d+)\.", name))})
 
 
 def _position(path, what, state):
-    """Stage one of its tensors."""
+    """Return stage one with the given tensors."""
     config, network = KINDS["hubert"]
     predictor = _build(path, what, lambda: PositionPredictor(_position_settings(state)), state)
     speech = _build(path, what, lambda: SpeechEncoder(network(config(**_speech_sizes(state)))), state)
@@ -287,31 +257,24 @@ def _position(path, what, state):
 
 
 def _build(path, what, make, state):
-    """A network without its tensors, whose sizes are told by those of a state."""
+    """Return a network without memory for its tensors, with the sizes of the given ones."""
     try:
         with torch.device("meta"):
             return make()
     except KeyError as error:
-        raise _wrong(path, what, f"a file without {error.args[0]}, which holds {_listed(sorted(state))}") from None
+        raise _rejection(path, what, f"a file without {error.args[0]}, which contains {listed(sorted(state))}") from None
     except (ValueError, IndexError, ArithmeticError, AssertionError, RuntimeError) as error:
-        # Sizes that don't fit each other fail in whichever layer comes first.
-        raise _wrong(path, what, f"tensors of sizes that make no network ({error})") from None
+        # Inconsistent sizes fail in the first layer concerned.
+        raise _rejection(path, what, f"tensors of sizes that make no network ({error})") from None
 
 
 def _fill(path, what, networks, state, unused=()):
-    """Give networks their tensors, each exactly the one it has to have."""
+    """Assign tensors to networks after checking their layout."""
     named = [(network, released_names(network)) for network in networks]
-    wanted = {names[own]: value.shape for network, names in named for own, value in network.state_dict().items()}
-    problems = []
-    if missing := sorted(wanted.keys() - state.keys()):
-        problems.append(f"without {_listed(missing)}")
-    if unknown := sorted(state.keys() - wanted.keys() - set(unused)):
-        problems.append(f"with unknown {_listed(unknown)}")
-    shapes = {name: (state[name].shape, shape) for name, shape in wanted.items() if name in state}
-    if wrong := [f"{name} {tuple(found)} instead of {tuple(shape)}" for name, (found, shape) in shapes.items() if found != shape]:
-        problems.append(f"with {_listed(wrong)}")
-    if problems:
-        raise _wrong(path, what, f"a file {'; '.join(problems)}")
+    # Any type: the tensors are converted to single precision below.
+    expected = {names[own]: (value.shape, None) for network, names in named for own, value in network.state_dict().items()}
+    if problems := layout_problems(state, expected, unused):
+        raise _rejection(path, what, f"a file {problems}")
     for network, names in named:
         tensors = {own: state[released] for own, released in names.items()}
         single = {own: value.float() if value.is_floating_point() else value for own, value in tensors.items()}
@@ -320,61 +283,32 @@ def _fill(path, what, networks, state, unused=()):
 
 
 def _check_schedule(path, what, coefficients):
-    """Raise unless the diffusion is the one that `handroll.models.diffusion` knows."""
+    """Raise ReleasedError unless the diffusion is that of `handroll.models.diffusion`."""
     if unknown := sorted(coefficients.keys() - set(_COEFFICIENTS)):
-        raise _wrong(path, what, f"a file with unknown {_listed(unknown)}")
+        raise _rejection(path, what, f"a file with unknown {listed(unknown)}")
     ours = schedule()
-    # The weight of the loss tells what the denoiser predicts: this one is v's.
+    # The weight of the loss shows what the denoiser predicts: this is the weight for v.
     for name, expected in (("betas", ours.betas), ("alphas_cumprod", ours.alphas_cumprod), ("loss_weight", ours.alphas_cumprod)):
         found, expected = coefficients.get(name), expected.cpu()
         if found is None or found.shape != expected.shape or not torch.allclose(found.float(), expected, _COEFFICIENT_TOLERANCE, 0.0):
-            raise _wrong(path, what, f"a file whose {name} are not those of 1000 steps of the cosine schedule and the prediction of v")
+            raise _rejection(path, what, f"a file whose {name} are not those of 1000 steps of the cosine schedule and the prediction of v")
 
 
-def _read(path, what):
-    """What a torch file holds; nothing in it is run."""
-    path = Path(path)
-    if not path.is_file():
-        raise _wrong(path, what, "no file")
+def _read_state(path, what, key):
+    """Return the tensors under a key, with their weight norms in PyTorch's current spelling."""
     try:
-        # Arguments of the authors' programs, plain values.
-        with torch.serialization.safe_globals([Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # A broken pickle raises whatever it stumbles over.
-        raise _wrong(path, what, _problem(error)) from None
+        state = state_dict_at(load_torch(path), key)
+    except UnreadableError as error:
+        raise _rejection(path, what, error) from error
+    return {_current_name(name): value for name, value in state.items()}
 
 
-def _problem(error):
-    """What is wrong with a file that can't be read, without PyTorch's advice to read it unsafely."""
-    if code := re.search(r"GLOBAL (\S+)", str(error)):
-        return f"a file that names the Python code {code.group(1)}, which was not run"
-    if isinstance(error, pickle.UnpicklingError):
-        return "no file of PyTorch"
-    return f"a file that is cut off or damaged ({str(error).splitlines()[0][:80] if str(error) else type(error).__name__})"
-
-
-def _tensors(path, what, content, key):
-    """The tensors under a key, their weight norms in today's spelling."""
-    state = content.get(key) if isinstance(content, dict) else None
-    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        found = _listed(list(content)) if isinstance(content, dict) else type(content).__name__
-        raise _wrong(path, what, f"no tensors under {key!r} ({found})")
-    return {_respelled(name): value for name, value in state.items()}
-
-
-def _respelled(name):
+def _current_name(name):
     for old, new in _WEIGHT_NORM.items():
         if name.endswith(old):
             return name.removesuffix(old) + new
     return name
 
 
-def _listed(names):
-    """The first names of a list and how many more there are."""
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(str(name)[:100] for name in names[:_LISTED]) + more
-
-
-def _wrong(path, what, found):
+def _rejection(path, what, found):
     return ReleasedError(f"{path}: expected {what}, found {found}; get it again from its authors (github.com/agnJason/PianoMotion10M)")

@@ -8,10 +8,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from handroll.camera import joints_over_keys
+from handroll.camera import joints_in_keyboard_frame
 from handroll.editing.segments import bounds
 from handroll.hand.kinematics import open_hand_joints
-from handroll.hand.rotations import continuous, quaternion_from_rotvec, rotvec_from_quaternion
+from handroll.hand.rotations import quaternion_from_rotvec, rotvec_from_quaternion, unwrap_rotvec
 from handroll.hand.skeleton import HANDS, N_JOINTS, N_ROTATIONS
 from handroll.motion.gaps import interpolate, short_gaps
 from handroll.motion.outliers import FLOOR_DEPTH, FLOOR_M, FLOOR_RAD, find_outliers
@@ -166,7 +166,7 @@ def clean_motion(pose, settings=None, extrinsics=None, joints_from=open_hand_joi
     motion = {name: pose[name] for name in ("frame", "time_s", "hand")}
     motion |= {name: np.stack([hand[name] for hand in series], axis=1) for name in series[0]}
     motion["rotation_rad"] = _unwrap(motion["rotation_rad"]).astype(np.float32)
-    motion["joints_keyboard_mm"] = joints_over_keys(motion["joints_m"], extrinsics)
+    motion["joints_keyboard_mm"] = joints_in_keyboard_frame(motion["joints_m"], extrinsics)
     hidden = motion["state"] == State.HIDDEN
     motion["betas"] = np.where(hidden[..., None], np.nan, betas).astype(np.float32)
     motion["bone_scale"] = np.where(hidden, np.nan, bone_scale).astype(np.float32)
@@ -202,7 +202,7 @@ def _unwrap(rotation):
         visible = np.isfinite(rotation[:, h, 0, 0])
         jumps[h] = (np.linalg.norm(np.diff(rotation[visible, h], axis=0), axis=-1) > np.pi).any(axis=0)
     if jumps.any():
-        rotation[:, jumps] = continuous(rotation[:, jumps])
+        rotation[:, jumps] = unwrap_rotvec(rotation[:, jumps])
     return rotation
 
 

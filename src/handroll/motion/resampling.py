@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from handroll.hand.rotations import continuous, slerp
+from handroll.hand.rotations import slerp, unwrap_rotvec
 
 
 def resample(time_s, rotation_rad, translation_m, new_time_s):
@@ -37,4 +37,4 @@ def resample(time_s, rotation_rad, translation_m, new_time_s):
     after = np.where(share > 0.0, after, before)
     rotation = slerp(rotation_rad[before], rotation_rad[after], share[:, None])
     translation = translation_m[before] * (1.0 - share[:, None]) + translation_m[after] * share[:, None]
-    return continuous(rotation), translation
+    return unwrap_rotvec(rotation), translation

@@ -1,7 +1,7 @@
-"""The speech classifier Silero VAD, with weights that come inside its package (silero-vad, MIT licence).
+"""The speech classifier Silero VAD, with weights from its package (silero-vad, MIT licence).
 
-Measured against WebRTC's, which takes 70 to 99 % of a piano recording for speech; Silero takes 0 to 1 %
-(`screening.audio_quality.SPEECH_PROBABILITY`).
+Of piano recordings, WebRTC's classifier reports 70 to 99 % as speech, Silero 0 to 1 % (measured;
+`screening.audio_quality.SPEECH_PROBABILITY`).
 """
 
 from functools import cache
@@ -14,19 +14,21 @@ from silero_vad import load_silero_vad
 from handroll.device import torch_threads
 
 VERSION = 1
-"""Raised by hand when the same sound gives other probabilities."""
+"""Raised by hand when the same audio gives other probabilities."""
 
 RATE_HZ = 16_000
 HOP = 512
-"""Samples that the model judges at a time: 32 ms."""
+"""Samples for each of the model's probabilities: 32 ms."""
+
 _PEAK = 0.5
-# Quiet recordings are judged as loud ones: all are brought to this peak.
+"""All recordings are scaled to this peak, so that loudness has no effect."""
+
 _BLOCK_S = 300.0
-# Sound is handed over in blocks of about this length, so that memory does not grow with it.
+"""Approximate length of the blocks given to the model (s), so that memory does not grow with the recording."""
 
 
 def classify(samples, rate_hz, threads=1):
-    """Judge sound; arguments and results as of `handroll.music.speech.speech_probability`."""
+    """Estimate the probability of speech; arguments and results as of `handroll.music.speech.speech_probability`."""
     samples = soxr.resample(samples, rate_hz, RATE_HZ) if rate_hz != RATE_HZ else samples
     samples = samples * (_PEAK / max(np.abs(samples).max(initial=0.0), 1e-9))
     block = round(_BLOCK_S * RATE_HZ / HOP) * HOP
@@ -41,5 +43,5 @@ def classify(samples, rate_hz, threads=1):
 
 @cache
 def _load_model():
-    """The model; the package sets the number of threads when it is loaded, so this is done before they are chosen."""
+    """Load the model. The package sets the number of threads when it is loaded."""
     return load_silero_vad()

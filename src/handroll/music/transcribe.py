@@ -1,4 +1,4 @@
-"""Sound to notes, by an engine of one's choice."""
+"""Transcribe audio to notes with a selectable engine."""
 
 import importlib
 import logging
@@ -9,38 +9,38 @@ from handroll.media.audio import SILENCE_PEAK
 from handroll.tables import NOTES, PEDAL
 
 VERSION = 1
-"""Raised by hand when the same notes of an engine give another table."""
+"""Raised by hand when the same output of an engine gives another table."""
 
 LOGGER = logging.getLogger("handroll")
 
 ENGINES = {"kong": "handroll.music.kong", "transkun": "handroll.music.transkun"}
-"""Engines by name: a module with a `VERSION` and `transcribe(samples, rate_hz, **options) -> (notes, pedal, facts)`."""
+"""Module of each engine. It has a `VERSION` and a function `transcribe(samples, rate_hz, **options) -> (notes, pedal, facts)`."""
 
 
 def transcribe(samples, rate_hz, engine, options=None):
-    """Transcribe piano sound.
+    """Transcribe piano audio.
 
     Parameters
     ----------
     samples : float array (sample,)
-        Mono, -1..1; sample 0 is time 0. No samples, or silence, gives empty tables without asking the engine.
+        Mono, -1..1; sample 0 is time 0. Without samples, or for silence, the tables are empty and the engine is not loaded.
     rate_hz : int
     engine : str
         A name of `ENGINES`.
     options : dict, optional
-        Arguments of the engine's own, such as `threads` and `device`.
+        Arguments of the engine, such as `threads` and `device`.
 
     Returns
     -------
     notes, pedal : dict
-        Columns of schema.NOTES and schema.PEDAL.
+        Columns of tables.NOTES and tables.PEDAL.
     info : dict
-        What made them: `engine`, its `engine_version`, and its own facts, such as the hash of its weights.
+        Provenance: `engine`, `engine_version`, and facts of the engine, such as the hash of its weights.
 
     Raises
     ------
     ValueError
-        There is no such engine, or the samples are not mono.
+        The engine is unknown, or the samples are not mono.
     """
     if engine not in ENGINES:
         raise ValueError(f"expected a transcription engine among {sorted(ENGINES)}, found {engine!r}")
@@ -48,7 +48,7 @@ def transcribe(samples, rate_hz, engine, options=None):
     if samples.ndim != 1:
         raise ValueError(f"expected mono samples (sample,), found shape {samples.shape}")
     if np.max(np.abs(samples), initial=0.0) < SILENCE_PEAK:
-        LOGGER.info("no sound to transcribe")
+        LOGGER.info("the audio is silent; nothing to transcribe")
         return NOTES.empty(), PEDAL.empty(), {"engine": engine}
     module = importlib.import_module(ENGINES[engine])
     notes, pedal, facts = module.transcribe(samples, rate_hz, **(options or {}))

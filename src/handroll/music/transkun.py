@@ -1,8 +1,8 @@
-"""The engine Transkun 2: notes and pedal from piano sound, with weights that come inside its package.
+"""The transcription engine Transkun 2: notes and pedal from piano audio, with weights from its package.
 
 Y. Yan, Z. Duan, "Scoring Time Intervals Using Non-Hierarchical Transformer for Automatic Piano Transcription", ISMIR
 2024, arXiv:2404.09466; package transkun 2.0.1 (MIT). Its checkpoint was trained on the times of the keys, without
-lengthening notes by the pedal, so its note ends are key offsets; the pedal it gives as events of its own.
+lengthening notes by the pedal. So its note ends are key releases, and the pedal has separate events.
 """
 
 import ctypes
@@ -25,54 +25,54 @@ from handroll.music.notes import note_table, pedal_table
 from handroll.provenance import file_sha256
 
 VERSION = 2
-"""Raised by hand when the transcription of the same sound changes."""
+"""Raised by hand when the transcription of the same audio changes."""
 
 SUSTAIN_EVENT = -64
-"""Transkun's "pitch" of a press of the sustain pedal (MIDI controller 64); -67 is the soft pedal, left out."""
+"""Transkun's "pitch" of a sustain pedal press (MIDI controller 64). -67 is the soft pedal, which is ignored."""
 
 SEGMENT_S = 16.0
-"""Length of the segments that are transcribed at a time: what the model was trained on. With shorter ones it misses notes."""
+"""Length of a segment, as in training. With shorter segments the model misses notes."""
 
 HOP_S = 8.0
-"""From one segment's start to the next, unless another is asked for: the model's own choice."""
+"""Default distance from one segment's start to the next: the model's own."""
 
 LEAD_S = 0.007
-"""The model's times come before the sound by about this much, as those of the Disklavier do that it was trained on; added.
-Measured as in `onsets`: 8 ms on the synthetic piano (truth known, 12 medleys), 6 ms on average (-1 to 11) on four recordings
-of real pianos."""
+"""The model's times precede the audio by about this much, like those of the Disklavier recordings of its training. Added to all times.
+Measured as in `alignment.onset_detection`: 8 ms on the synthetic piano (known truth, 12 medleys), 6 ms on average (-1 to 11) on four
+recordings of real pianos."""
 
 TIME_DECIMALS = 4
-"""Times are rounded to 0.1 ms, far below the model's frame of 23 ms, so that machines whose arithmetic differs in its
-last bits nearly always give the same tables."""
+"""Times are rounded to 0.1 ms, far below the model's frame of 23 ms. So machines whose arithmetic differs in the last bits nearly always
+give the same tables."""
 
 
 def transcribe(samples, rate_hz, threads=1, device="cpu", hop_s=HOP_S):
-    """Transcribe piano sound.
+    """Transcribe piano audio.
 
     Parameters
     ----------
     samples : float32 array (sample,)
         Mono, -1..1.
     rate_hz : int
-        Resampled to the model's 44100 Hz where it is another.
+        Other rates are resampled to the model's 44100 Hz.
     threads : int
-        Threads of torch while it runs.
+        Number of torch's threads.
     device : str
-        Where the model runs, see `handroll.device`.
+        Device of the model, see `handroll.device`.
     hop_s : float
-        From one segment's start to the next; what they overlap by is a note's context where two of them meet.
+        Distance from one segment's start to the next. The overlap is the context of notes at the boundary of two segments.
 
     Returns
     -------
     notes, pedal : dict
-        Columns of schema.NOTES and schema.PEDAL.
+        Columns of tables.NOTES and tables.PEDAL.
     facts : dict
         `weights_sha256` of the checkpoint.
 
     Raises
     ------
     ValueError
-        `hop_s` would leave sound between two segments out.
+        `hop_s` is longer than a segment, which would skip audio.
     handroll.device.DeviceError
     """
     if not 0.0 < hop_s <= SEGMENT_S:
@@ -82,12 +82,12 @@ def transcribe(samples, rate_hz, threads=1, device="cpu", hop_s=HOP_S):
     model, weights_sha256 = load_model(device)
     if rate_hz != model.fs:
         samples = soxr.resample(samples, rate_hz, model.fs)
-    sound = torch.from_numpy(np.ascontiguousarray(samples[:, None], dtype=np.float32)).to(device)
+    audio = torch.from_numpy(np.ascontiguousarray(samples[:, None], dtype=np.float32)).to(device)
     with torch_threads(threads), _segments_logged(model, len(samples), hop_s), torch.inference_mode(), warnings.catch_warnings():
-        # Transkun saves memory by `torch.utils.checkpoint`, which has nothing to do when nothing is trained, and says so.
+        # Transkun uses `torch.utils.checkpoint` to save memory, which warns that it has no effect without training.
         warnings.filterwarnings("ignore", module=r"torch\.")
-        events = model.transcribe(sound, stepInSecond=hop_s, segmentSizeInSecond=SEGMENT_S)
-    # Padding with silence at both ends can give events there.
+        events = model.transcribe(audio, stepInSecond=hop_s, segmentSizeInSecond=SEGMENT_S)
+    # Events are possible in the silence that pads both ends.
     length_s = len(samples) / model.fs
     events = [e for e in events if e.start + LEAD_S < length_s]
 
@@ -106,7 +106,7 @@ def transcribe(samples, rate_hz, threads=1, device="cpu", hop_s=HOP_S):
 
 @cache
 def load_model(device="cpu"):
-    """The model, ready to transcribe, and the SHA-256 of its weights; kept for the next call.
+    """Load the model in evaluation mode, and the SHA-256 of its weights. The result is cached.
 
     Parameters
     ----------
@@ -137,11 +137,10 @@ def load_model(device="cpu"):
 
 @contextmanager
 def _torchaudio_stand_in():
-    """While the block runs, `import torchaudio` gives a module whose mel filter bank is zeros of the right shape.
+    """Replace torchaudio, while the block runs, by a module whose mel filter bank is zeros of the right shape.
 
-    Transkun asks torchaudio for nothing but this filter bank when it builds its model, and then overwrites it: the
-    checkpoint holds the very bank that the model was trained with (`strict` loading above makes sure of it). So
-    torchaudio, whose binary has to match torch's build, is not needed.
+    Transkun uses torchaudio only for this filter bank when it builds its model. The bank is then overwritten by the one in the
+    checkpoint (`strict` loading above makes sure of it). So torchaudio, whose binary must match torch's build, is not needed.
     """
 
     def melscale_fbanks(n_freqs, f_min, f_max, n_mels, sample_rate):
@@ -160,10 +159,10 @@ def _torchaudio_stand_in():
 
 
 def _keep_freed_memory():
-    """Tell glibc to keep what this process frees for its next tensors.
+    """Configure glibc to keep freed memory for the next tensors of this process.
 
-    By default every large tensor is mapped afresh and its pages zeroed by the kernel, a quarter of the time that this
-    model takes. Other C libraries do as they do.
+    By default every large tensor is mapped again and its pages are zeroed by the kernel, which takes a quarter of this model's time.
+    Other C libraries are left as they are.
     """
     m_trim_threshold, m_mmap_max = -1, -4  # malloc.h
     libc = ctypes.CDLL(None)
@@ -174,7 +173,7 @@ def _keep_freed_memory():
 
 @contextmanager
 def _segments_logged(model, n_samples, hop_s):
-    """Log progress while the model transcribes, which it does by overlapping segments, one `transcribeFrames` each."""
+    """Log the progress of the transcription in segments. The model calls `transcribeFrames` once for each."""
     step = math.ceil(hop_s * model.fs / model.hopSize) * model.hopSize
     padding = 2 * math.ceil((SEGMENT_S - hop_s) * model.fs)
     total = math.ceil((n_samples + padding) / step)

@@ -6,7 +6,7 @@ A new engine is a module that implements `Engine`, and an entry in `ENGINES`.
 from importlib import import_module
 from typing import Protocol
 
-from handroll.camera import joints_over_keys
+from handroll.camera import joints_in_keyboard_frame
 from handroll.logs import progress as log_progress
 
 VERSION = 1
@@ -144,7 +144,7 @@ def fit_pose(engine, video_path, detections, camera, extrinsics=None, options=No
     if "scratch" in module.OPTIONS:
         options["scratch"] = scratch
     columns, extra = module.fit(video_path, detections, camera, extrinsics, options, progress)
-    columns["joints_keyboard_mm"] = joints_over_keys(columns["joints_m"], extrinsics)
+    columns["joints_keyboard_mm"] = joints_in_keyboard_frame(columns["joints_m"], extrinsics)
     return columns, {"engine": engine, "engine_version": str(module.VERSION), **extra}
 
 
@@ -164,7 +164,7 @@ def refine_pose(engine, pose, detections, camera, extrinsics, pressed_mm, progre
         `tables.POSE`.
     """
     columns = load_engine(engine).refine(pose, detections, camera, extrinsics, pressed_mm, progress)
-    columns["joints_keyboard_mm"] = joints_over_keys(columns["joints_m"], extrinsics)
+    columns["joints_keyboard_mm"] = joints_in_keyboard_frame(columns["joints_m"], extrinsics)
     return columns
 
 

@@ -16,7 +16,7 @@ import torch
 
 from handroll.device import torch_threads
 from handroll.hand.kinematics import MIRROR, hand_joints, mirrored_pose, open_hand_joints
-from handroll.hand.rotations import continuous, rotvec_from_matrix
+from handroll.hand.rotations import rotvec_from_matrix, unwrap_rotvec
 from handroll.hand.skeleton import HANDS, N_JOINTS, N_ROTATIONS
 from handroll.hand.template import HAND_LENGTH_M, open_hand
 from handroll.pose.articulation import BENDS, articulation
@@ -153,7 +153,7 @@ def _fit(detections, camera, extrinsics, pressed_mm, bone_scale, progress):
         rows = np.flatnonzero(found[:, side])
         pressed_m = None if pressed_mm is None else 1e-3 * pressed_mm[rows, side]
         rotation, translation, residual = fit_hands(flat[rows, side], hand, camera.focal_px, bone_scale, progress, plane, pressed_m)
-        columns["rotation_rad"][rows, side] = continuous(rotation)
+        columns["rotation_rad"][rows, side] = unwrap_rotvec(rotation)
         columns["translation_m"][rows, side] = translation
         columns["residual_px"][rows, side] = residual
         # Computed from the stored float32 values, so that the table is consistent.

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from handroll.camera import joints_over_keys
+from handroll.camera import joints_in_keyboard_frame
 from handroll.device import torch_device, torch_threads
 from handroll.hand.kinematics import MIRROR
-from handroll.hand.rotations import continuous, matrix_from_rotvec, mirrored, rotvec_from_matrix
+from handroll.hand.rotations import matrix_from_rotvec, mirrored, rotvec_from_matrix, unwrap_rotvec
 from handroll.hand.skeleton import HANDS, LANDMARK_OF_JOINT, N_JOINTS, TIPS
 from handroll.logs import progress as log_progress
 from handroll.pose.landmarks import plane_of
@@ -135,7 +135,7 @@ def _refine_video(pose, detections, camera, extrinsics, skeleton, settings, pres
             refined = _refine_hand(series, landmarks, hand, camera, extrinsics, skeleton, settings, pressed, progress, device)
             for name, values in refined.items():
                 columns[name][rows, side] = values
-    columns["joints_keyboard_mm"] = joints_over_keys(columns["joints_m"], extrinsics)
+    columns["joints_keyboard_mm"] = joints_in_keyboard_frame(columns["joints_m"], extrinsics)
     return columns
 
 
@@ -276,7 +276,7 @@ def _tensor(values, device):
 def _columns(rotation, translation, hand, joints_of, camera, landmarks_px, residual_px, betas, bone_scale, device):
     """Return the columns of refined poses, from right-handed ones."""
     frames = len(translation)
-    rotvec = continuous(rotvec_from_matrix(rotation)).astype(np.float32)
+    rotvec = unwrap_rotvec(rotvec_from_matrix(rotation)).astype(np.float32)
     translation = translation.astype(np.float32)
     # Computed from the stored float32 values, so that the table is consistent.
     pieces = np.array_split(np.arange(frames), -(-frames // FRAMES_AT_ONCE))

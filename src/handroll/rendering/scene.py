@@ -9,7 +9,7 @@ import numpy as np
 
 from handroll.camera import Camera
 from handroll.hand.kinematics import MIRROR, hand_joints
-from handroll.hand.rotations import compose, continuous, matrix_from_rotvec, rotvec_from_matrix
+from handroll.hand.rotations import compose, matrix_from_rotvec, rotvec_from_matrix, unwrap_rotvec
 from handroll.hand.skeleton import HANDS, N_ROTATIONS
 from handroll.hand.template import open_hand
 
@@ -360,6 +360,6 @@ def to_camera(performance, scene):
     """
     view = scene.view
     rotation = np.array(performance.rotation_rad, dtype=np.float64)
-    rotation[:, :, 0] = continuous(compose(rotvec_from_matrix(view.rotation), rotation[:, :, 0]))
+    rotation[:, :, 0] = unwrap_rotvec(compose(rotvec_from_matrix(view.rotation), rotation[:, :, 0]))
     wrist = np.stack([open_hand().joints_m[0] * MIRROR, open_hand().joints_m[0]]) * np.asarray(performance.bone_scale)[:, None]
     return rotation, view.to_camera(performance.translation_m + wrist) - wrist

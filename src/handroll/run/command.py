@@ -21,8 +21,8 @@ from handroll.run.own_sheet import add_videos, write_sheet
 from handroll.run.records import drop_damaged
 from handroll.run.report import read_report, report_lines
 from handroll.setup.weights import with_absolute_paths
-from handroll.tables import SchemaError
-from handroll.text import plain
+from handroll.storage import SchemaError
+from handroll.text import printable
 
 ROOT = Path(__file__).resolve().parents[3]
 """The checkout that holds the Snakefile."""
@@ -182,7 +182,7 @@ def _check(options):
             raise UsageError(f"expected one {option} for each of {_count(len(options.videos))}, in their order, found {len(given)}")
     files = [*(video for video in options.videos if not is_url(video)), *options.midi, *map(str, options.configfile)]
     if missing := [file for file in files if not os.path.lexists(file)]:
-        raise UsageError(f"no such file: {plain(', '.join(missing))}; check the path")
+        raise UsageError(f"no such file: {printable(', '.join(missing))}; check the path")
 
 
 def _folder(out):

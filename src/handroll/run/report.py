@@ -9,7 +9,7 @@ from pathlib import Path
 
 from handroll.reasons import MOTION, Reason
 from handroll.screening.verdict import MEASURED, Verdict, judge
-from handroll.tables import read_json, undamaged
+from handroll.storage import read_json, undamaged
 
 MIN_HANDS_SHARE = 0.05
 """Minimum share of frames with a hand; a video with a smaller share gives no useful motion."""

@@ -22,7 +22,7 @@ import numpy as np
 import soundfile
 
 from handroll import __version__
-from handroll.camera import Camera, Extrinsics, joints_over_keys
+from handroll.camera import Camera, Extrinsics, joints_in_keyboard_frame
 from handroll.dataset.clips import cut_clips
 from handroll.dataset.shards import TARGET_BYTES, VideoRecord, clip_row, write_rows
 from handroll.dataset.splits import SPLITS
@@ -271,7 +271,7 @@ def motion_of(performance, scene, extrinsics):
         "betas": np.zeros((frames, len(HANDS), 10)),
         "bone_scale": np.broadcast_to(performance.bone_scale, (frames, len(HANDS))),
         "joints_m": joints,
-        "joints_keyboard_mm": joints_over_keys(joints, extrinsics),
+        "joints_keyboard_mm": joints_in_keyboard_frame(joints, extrinsics),
         "residual_px": np.zeros((frames, len(HANDS))),
     }
     pose = {name: values.astype(np.float32) for name, values in pose.items()}
@@ -297,7 +297,7 @@ def fingered_notes(performance, motion):
     """
     landing = landings(performance.notes, motion["time_s"][:, 0], motion["joints_keyboard_mm"], motion["state"])
     hand, finger = performance.note_hand, performance.note_finger
-    outside = np.maximum(np.abs(landing.aside_mm) - landing.half_width_mm, 0.0)
+    outside = np.maximum(np.abs(landing.offset_mm) - landing.half_width_mm, 0.0)
     labels = {
         "hand": np.array(HANDS, dtype=object)[hand],
         "finger": finger + 1,

@@ -11,7 +11,7 @@ from accelerate import notebook_launcher
 from handroll.dataset.shards import MANIFEST
 from handroll.models.checkpoint import Checkpoint, save_checkpoint
 from handroll.provenance import file_sha256
-from handroll.tables import write_json
+from handroll.storage import write_json
 from handroll.training.loop import LoopSettings
 from handroll.training_data.feature_cache import FEATURES, MOTION, feature_manifest
 from handroll.training_data.loader import Clips, Windows, cut_windows

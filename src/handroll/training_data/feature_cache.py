@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 
 from handroll.dataset.shards import MANIFEST, clear_shards
 from handroll.provenance import atomic_path, file_sha256
-from handroll.tables import SHARD, read_rows, write_json
+from handroll.storage import read_rows, write_json
+from handroll.tables import SHARD
 from handroll.training_data.model_frame import clip_channels, shard_columns
 
 VERSION = 1

@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from handroll.dataset.shards import MANIFEST, read_audio
-from handroll.tables import SHARD, read_rows
+from handroll.storage import read_rows
+from handroll.tables import SHARD
 from handroll.training_data.feature_cache import read_stored
 from handroll.training_data.model_frame import clip_channels, shard_columns
 

@@ -8,7 +8,8 @@ from handroll.acquire.limits import SpeedCheck
 from handroll.acquire.refetch import OUTCOME, earlier_tries, limits_for, write_outcome
 from handroll.acquire.status import status_table
 from handroll.config.sheet import Video
-from handroll.tables import STATUS, read_table, write_table
+from handroll.storage import read_table, write_table
+from handroll.tables import STATUS
 
 
 def middle(low, high):

@@ -7,7 +7,8 @@ import pytest
 from handroll.acquire.takedown import PACKED, read_takedown, remove_taken_down, taken_down_names
 from handroll.cli import main
 from handroll.config.sheet import SheetError, Video
-from handroll.tables import SPLITS, STATUS, write_json, write_table
+from handroll.storage import write_json, write_table
+from handroll.tables import SPLITS, STATUS
 
 
 def write(path, text="x"):

@@ -106,7 +106,7 @@ def test_marked_keyboards_of_a_sheet(tmp_path):
             MARKED.replace("end-back", "C4-left"),
             "expected KEY-front X Y or KEY-back X Y, as in 'C4-front 911 640', found 'C4-left 1811 398'",
         ),
-        (MARKED.replace("A0-back", "C#4-back"), "of a black key expected its front, found C#4-back"),
+        (MARKED.replace("A0-back", "C#4-back"), "expected C#4-front for a black key, found C#4-back"),
         (MARKED.replace("A0-back", "D8-back"), "expected keys A0 to C8, found D8"),
         ("A0-front 1 2", "expected at least 4 points, found 1 in 'A0-front 1 2'"),
     ],

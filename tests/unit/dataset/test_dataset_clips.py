@@ -4,7 +4,8 @@ import soundfile
 
 from handroll.dataset.clips import clip_windows, cut_clips
 from handroll.reasons import Reason
-from handroll.tables import CLIPS, State, frame_keys, to_arrow
+from handroll.storage import to_arrow
+from handroll.tables import CLIPS, State, frame_keys
 
 
 def motion_of(time_s, state=State.OBSERVED):

@@ -11,7 +11,8 @@ import soundfile
 
 from handroll.camera import Extrinsics
 from handroll.dataset.shards import clip_row, cut_flac, read_rows, survey_shards, write_rows, write_shards
-from handroll.tables import CLIPS, SCHEMA_VERSION, SHARD, SchemaError, read_table, to_arrow, write_json
+from handroll.storage import SchemaError, read_table, to_arrow, write_json
+from handroll.tables import CLIPS, SCHEMA_VERSION, SHARD
 
 
 def read_all(folder, manifest):

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from handroll.dataset.splits import split_videos
-from handroll.tables import SPLITS, to_arrow
+from handroll.storage import to_arrow
+from handroll.tables import SPLITS
 
 RATIOS = {"train": 0.8, "valid": 0.1, "test": 0.1}
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from handroll.media.frames import Frame
-from handroll.tables import DETECTIONS, by_row, to_arrow
+from handroll.storage import to_arrow
+from handroll.tables import DETECTIONS, by_row
 
 detector = pytest.importorskip("handroll.detection.hand_tracker")
 pytest.importorskip("mediapipe")

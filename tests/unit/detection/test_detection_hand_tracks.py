@@ -13,7 +13,8 @@ from handroll.detection.hand_tracks import (
     side_evidence,
     unique_rows,
 )
-from handroll.tables import DETECTIONS, by_row, to_arrow
+from handroll.storage import to_arrow
+from handroll.tables import DETECTIONS, by_row
 
 PALM_PX = 100.0
 FPS = 30.0

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 import torch
 
-from handroll.camera import camera_of, extrinsics_of
+from handroll.camera import camera_from_metadata, extrinsics_from_metadata
 from handroll.cli import main
 from handroll.generation.generate import SCENE, keys_played_mm, keys_under_mm, load_pianist, over_piano, performance_of, play
 from handroll.generation.pianist import perform
@@ -23,7 +23,8 @@ from handroll.music.midi import read_midi, write_midi
 from handroll.music.notes import note_table, pedal_table
 from handroll.rendering.scene import world_joints
 from handroll.simulator.score import score
-from handroll.tables import MOTION, State, by_frame, read_table
+from handroll.storage import read_table
+from handroll.tables import MOTION, State, by_frame
 from handroll.training_data.model_frame import clip_motion
 from handroll.training_data.windows import Scales
 
@@ -84,10 +85,10 @@ def test_a_recording_becomes_motion_notes_and_video(tmp_path, untrained, recordi
     for side, hand in enumerate(HANDS):
         joints_m = hand_joints(motion["rotation_rad"][:, side].reshape(45, 48), motion["translation_m"][:, side], 1.0, hand)
         np.testing.assert_allclose(joints_m, motion["joints_m"][:, side], atol=1e-5)
-    np.testing.assert_allclose(extrinsics_of(facts).to_camera(motion["joints_keyboard_mm"]), 1e3 * motion["joints_m"], atol=1e-2)
+    np.testing.assert_allclose(extrinsics_from_metadata(facts).to_camera(motion["joints_keyboard_mm"]), 1e3 * motion["joints_m"], atol=1e-2)
     assert facts["detector"] == "generated" and facts["pose_engine"] == "notes" and facts["transcriber"] == "midi"
     assert json.loads(facts["generate"])["settings"] == {"features": "notes", "sampler": "dpmsolver++", "steps": 2, "seed": 0}
-    camera = camera_of(facts)
+    camera = camera_from_metadata(facts)
     assert (camera.width_px, camera.height_px) == (320, 180)
     notes, _ = read_midi(files["MIDI"])
     np.testing.assert_array_equal(notes["pitch"], NOTES["pitch"])
@@ -138,7 +139,7 @@ def test_a_model_of_the_camera_frame_gives_a_motion_without_keyboard_or_video(tm
     assert set(files) == {"motion"}
     columns, facts = read_table(files["motion"], MOTION)
     assert np.isnan(columns["joints_keyboard_mm"]).all() and np.isfinite(columns["joints_m"]).all()
-    assert extrinsics_of(facts) is None and facts["focal_source"] == "hamer"
+    assert extrinsics_from_metadata(facts) is None and facts["focal_source"] == "hamer"
     assert np.median(columns["translation_m"][:, 2]) == pytest.approx(20.0, abs=5.0)
 
 
@@ -183,7 +184,7 @@ def played():
     columns, facts = over_piano(true, SCENE, 640, 360)
     motion = by_frame(columns)
     row = {"start_s": 0.0, "end_s": len(true.time_s) / 30, "time_s": true.time_s}
-    row["keyboard_rotation_rad"] = extrinsics_of(facts).rotation_rad
+    row["keyboard_rotation_rad"] = extrinsics_from_metadata(facts).rotation_rad
     for side, hand in enumerate(HANDS):
         row |= {f"{hand}_{name}": motion[name][:, side] for name in ("state", "rotation_rad", "joints_keyboard_mm")}
     channels = clip_motion(row, 30.0, "keyboard").channels()
@@ -228,7 +229,7 @@ def test_a_fingertip_on_a_key_leaves_it_and_one_below_takes_it_down():
 def test_all_keys_and_both_hands_are_in_the_picture(played):
     true, *_ = played
     columns, facts = over_piano(true, SCENE, 640, 360)
-    camera, extrinsics = camera_of(facts), extrinsics_of(facts)
+    camera, extrinsics = camera_from_metadata(facts), extrinsics_from_metadata(facts)
     corners_mm = np.array([(x, y, 0.0) for x in (0.0, STANDARD.width_mm) for y in (0.0, STANDARD.white_length_mm)])
     for points_mm in (corners_mm, columns["joints_keyboard_mm"][:, list(TIPS)]):
         points_px = camera.project(extrinsics.to_camera(points_mm))

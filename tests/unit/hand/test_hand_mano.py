@@ -32,7 +32,7 @@ def test_at_rest_the_synthetic_model_is_the_open_hand(model):
 
 @pytest.mark.parametrize("hand", ["left", "right"])
 def test_mean_shape_moves_as_the_open_hand(model, poses, hand):
-    """Joints exactly; tips but for the skin's bulge where a joint turns."""
+    """Joints agree exactly; tips agree except for the skin's deformation at bent joints."""
     joints = mano_joints(model, poses[0], poses[1], np.zeros(10), hand)
     expected = hand_joints(poses[0], poses[1], 1.0, hand)
     np.testing.assert_allclose(joints[:, :16], expected[:, :16], atol=1e-7)
@@ -85,7 +85,7 @@ def test_nan_poses_give_nan_and_leave_others(model, poses):
 
 
 def test_the_synthetic_mesh_is_a_hand(model):
-    """Faces look outwards: the tubes enclose about what a hand displaces without its webs."""
+    """Faces point outwards: the enclosed volume is about that of a hand without the skin between the fingers."""
     tubes = model.template_m[model.faces[:-6]].astype(np.float64)
     volume_m3 = np.einsum("fi,fi->", tubes[:, 0], np.cross(tubes[:, 1], tubes[:, 2])) / 6.0
     assert 2e-4 < volume_m3 < 4e-4

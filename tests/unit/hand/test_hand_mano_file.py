@@ -1,8 +1,8 @@
-"""Reading MANO_RIGHT.pkl: both layouts, clear errors, and nothing in the file is ever run."""
+"""Reading MANO_RIGHT.pkl: both layouts, clear errors, and no code in the file is run (see also test_safe_pickle.py)."""
 
-import copyreg
 import os
 import pickle
+import pickletools
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -30,24 +30,6 @@ def path(tmp_path):
     return tmp_path / "MANO_RIGHT.pkl"
 
 
-@pytest.fixture
-def made(tmp_path):
-    """A file that is made if anything in a pickle is run; the test fails if it is."""
-    made = tmp_path / "made"
-    yield made
-    assert not made.exists()
-
-
-class Call:
-    """An object whose pickle calls a function."""
-
-    def __init__(self, function, *arguments):
-        self.how = function, arguments
-
-    def __reduce__(self):
-        return self.how
-
-
 def same(first, second):
     return all(
         np.array_equal(a, b) and getattr(a, "dtype", None) == getattr(b, "dtype", None)
@@ -65,7 +47,7 @@ def test_what_was_written_is_read(model, path, layout):
 
 def test_the_written_layout_has_the_released_names(model, path):
     write_mano_pickle(path, model, "chumpy")
-    names = {tuple(arg.split(" ")) for op, arg, _ in mano_file.pickletools.genops(path.read_bytes()) if op.name == "GLOBAL"}
+    names = {tuple(arg.split(" ")) for op, arg, _ in pickletools.genops(path.read_bytes()) if op.name == "GLOBAL"}
     assert names == {
         ("numpy.core.multiarray", "_reconstruct"),
         ("numpy", "ndarray"),
@@ -92,13 +74,13 @@ def test_a_file_cut_off(model, path, share):
     write_mano_pickle(path, model)
     data = path.read_bytes()
     path.write_bytes(data[: int(share * len(data))])
-    with pytest.raises(ManoError, match=r"MANO_RIGHT\.pkl: expected a whole pickle.*get MANO_RIGHT"):
+    with pytest.raises(ManoError, match=r"MANO_RIGHT\.pkl: expected a complete pickle.*get MANO_RIGHT"):
         read_mano(path)
 
 
 def test_another_kind_of_file(path):
     path.write_bytes(b"<html>Please log in</html>")
-    with pytest.raises(ManoError, match="expected a whole pickle"):
+    with pytest.raises(ManoError, match="expected a complete pickle"):
         read_mano(path)
     path.write_bytes(pickle.dumps([1, 2, 3]))
     with pytest.raises(ManoError, match="expected a pickled dict, found list"):
@@ -152,7 +134,7 @@ def test_missing_keys_and_wrong_shapes_are_named(model, path, key):
         ("v_template", (3, 1), np.nan, "v_template: expected finite numbers, found 1"),
         ("posedirs", (3, 1, 2), np.inf, "posedirs: expected finite"),
         ("v_template", (3, 1), 120.0, "v_template: expected a hand in metres, found coordinates up to 120"),
-        ("weights", (7, 0), 3.0, "weights: expected rows of shares that sum to 1"),
+        ("weights", (7, 0), 3.0, "weights: expected rows that sum to 1"),
         ("f", (5, 2), 778, "f: expected vertices 0 to 777, found 0 to 778"),
         ("kintree_table", (0, 4), 3, "kintree_table: expected the parents"),
         ("kintree_table", (1, 4), 3, "kintree_table: expected the parents"),
@@ -173,39 +155,44 @@ def test_the_left_hand_is_refused(model, path):
         read_mano(path)
 
 
-@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
-@pytest.mark.parametrize("function", ["system", "eval", "getattr", "memmap"])
-def test_functions_are_not_run(model, path, made, protocol, function):
-    call = {
-        "system": Call(os.system, f"touch {made}"),
-        "eval": Call(eval, f"open({str(made)!r}, 'w')"),
-        "getattr": Call(getattr, np.ndarray, "tofile"),
-        "memmap": Call(np.memmap, str(made), "u1", "w+", 0, 8),
-    }[function]
-    path.write_bytes(pickle.dumps({"more": call, **content(model)}, protocol=protocol))
-    with pytest.raises(ManoError, match=r"(the name .*|BYTEARRAY8), which no MANO file has"):
+class Run:
+    """An object whose pickle creates a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.path}",)
+
+
+def test_functions_beside_the_arrays_are_not_run(model, path, tmp_path):
+    path.write_bytes(pickle.dumps({"more": Run(tmp_path / "trace"), **content(model)}, protocol=2))
+    with pytest.raises(ManoError, match=r"posix\.system, which this format does not use"):
         read_mano(path)
+    assert not (tmp_path / "trace").exists()
 
 
 @pytest.mark.parametrize("place", ["x", "a", "idxs", "_dirty_vars"])
-def test_functions_inside_chumpy_are_not_run(model, path, made, place):
-    call = Instance("posix", "system", {"command": f"touch {made}"})
+def test_functions_inside_chumpy_are_not_run(model, path, tmp_path, place):
+    call = Instance("posix", "system", {"command": f"touch {tmp_path / 'trace'}"})
     inner = Instance("chumpy.ch", "Ch", {"x": call if place == "x" else np.zeros((778, 3, 20))})
     state = {"a": inner, "idxs": np.arange(23340), "preferred_shape": (778, 3, 10), "_dirty_vars": set()}
     if place != "x":
         state[place] = call
     path.write_bytes(python2_dumps({**content(model), "shapedirs": Instance("chumpy.reordering", "Select", state)}))
-    with pytest.raises(ManoError, match=r"posix\.system, which no MANO file has"):
+    with pytest.raises(ManoError, match=r"posix\.system, which this format does not use"):
         read_mano(path)
+    assert not (tmp_path / "trace").exists()
 
 
-def test_objects_inside_arrays_are_refused(model, path, made):
+def test_objects_inside_arrays_are_refused(model, path, tmp_path):
     objects = np.empty((778, 3), dtype=object)
-    for fill, message in ((0, r"v_template: .*the type 'O8'"), (Call(os.system, f"touch {made}"), r"posix\.system")):
+    for fill, message in ((0, r"v_template: .*the type 'O8'"), (Run(tmp_path / "trace"), r"posix\.system")):
         objects[:] = fill
         path.write_bytes(pickle.dumps({**content(model), "v_template": objects}, protocol=2))
         with pytest.raises(ManoError, match=message):
             read_mano(path)
+    assert not (tmp_path / "trace").exists()
 
 
 def box(module, name, arguments, state):
@@ -246,7 +233,7 @@ def test_forged_arrays_are_refused(path, arguments, state, shape, raw):
         ({"_shape": (16, 2**40)}, "a matrix of shape"),
         ({"indices": np.full(16, 16)}, "out of bounds"),
         ({"indices": np.full(16, -1)}, "indices"),
-        ({"indptr": np.full(779, 99)}, "don't add up"),
+        ({"indptr": np.full(779, 99)}, "inconsistent columns"),
         ({"indptr": np.zeros((778, 2), int)}, "indices"),
     ],
 )
@@ -264,36 +251,10 @@ def test_a_value_that_holds_itself_is_refused(path):
         read_mano(path)
 
 
-@pytest.mark.parametrize(
-    ("opcodes", "message"),
-    [
-        (b"\x80\x02U\x03outQ.", "BINPERSID"),
-        (b"Pout\n.", "PERSID"),
-        (b"\x80\x02\x82\x01.", "EXT1"),
-        (b"\x80\x02\x83\x01\x00.", "EXT2"),
-        (b"\x80\x02\x84\x01\x00\x00\x00.", "EXT4"),
-        (b"(TOUCHiposix\nsystem\n.", "INST"),
-        (b"(cposix\nsystem\nTOUCHo.", "OBJ"),
-        (b"\x80\x05\x97.", "NEXT_BUFFER"),
-        (b"\x80\x02}r\xff\xff\xff\xff.", "opcodes"),  # a memo of 4 billion places
-    ],
-)
-def test_opcodes_that_reach_out_are_refused(path, made, opcodes, message):
-    copyreg.add_extension("posix", "system", 1)
-    try:
-        path.write_bytes(opcodes.replace(b"TOUCH", python2_dumps(f"touch {made}")[2:-1]))
-        with pytest.raises(ManoError, match=message):
-            read_mano(path)
-    finally:
-        copyreg.remove_extension("posix", "system", 1)
-
-
-def test_endless_and_deep_files_are_refused(path):
+def test_deep_files_are_refused(path):
     for opcodes, message in (
-        (b"N0" * 30_000 + b"}.", "more than 50000 opcodes"),
         (b"\x80\x02})" + b"\x85" * 49_000 + b"Ns.", "expected the key"),  # tuples in tuples, as a key
         (b"\x80\x02}U\nv_template)" + b"\x85" * 49_000 + b"s.", "v_template: .*tuple"),
-        (b"\x80\x02X\x00\x00\x20\x00" + b"A" * 2**21 + b"h\x07.", "can't be read"),
     ):
         path.write_bytes(opcodes)
         with pytest.raises(ManoError, match=message) as caught:
@@ -301,10 +262,10 @@ def test_endless_and_deep_files_are_refused(path):
         assert len(str(caught.value)) < 1500
 
 
-def test_no_attribute_of_a_box_can_be_changed_for_the_next_file(model, path):
-    """BUILD on a name itself, not on an object made of it."""
-    path.write_bytes(b"\x80\x02cchumpy.ch\nCh\n}(U\x06fieldsK\x01ub.")
-    with pytest.raises(ManoError, match="can't be read"):
+def test_a_hostile_file_does_not_change_how_the_next_one_is_read(model, path):
+    """It sets the state of a name itself, not of an object made from it."""
+    path.write_bytes(b"\x80\x02cchumpy.ch\nCh\n}(U\x04nameK\x01ub.")
+    with pytest.raises(ManoError, match="cannot be read"):
         read_mano(path)
     write_mano_pickle(path, model)
     assert same(read_mano(path), model)

@@ -1,4 +1,4 @@
-"""Skinning in PyTorch, against a slow loop and against what HaMeR's own modules gave."""
+"""Skinning in PyTorch, compared with a slow loop and with the output of HaMeR's own modules."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -83,8 +83,8 @@ def test_licensed_arrays_stay_out_of_checkpoints(model):
     assert len(Skinning(model).state_dict()) == 0
 
 
-def test_another_tree_is_refused(model):
-    with pytest.raises(ManoError, match="tree of joints"):
+def test_another_joint_tree_is_rejected(model):
+    with pytest.raises(ManoError, match="joint tree"):
         Skinning(replace(model, parents=(-1, *range(15))))
 
 

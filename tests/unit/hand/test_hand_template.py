@@ -30,7 +30,7 @@ def test_axes_are_right_handed_and_follow_the_bones():
             np.testing.assert_allclose(hand.axes[joint, 2], bone / np.linalg.norm(bone), atol=1e-12)
 
 
-def test_limits_hold_the_flat_hand():
+def test_limits_include_the_flat_hand():
     limits = open_hand().limits_rad
     assert np.isinf(limits[0]).all()
     assert (limits[1:, :, 0] < 0.0).all() and (limits[1:, :, 1] > 0.0).all() and np.isfinite(limits[1:]).all()

@@ -1,4 +1,4 @@
-"""A drawn keyboard under a camera, and how far a registration is off."""
+"""Fixtures: a drawn keyboard under a camera, and the error of a registration."""
 
 import cv2
 import numpy as np
@@ -12,14 +12,14 @@ WIDTH, HEIGHT = 1280, 720
 
 
 def _camera(x_mm=611.0, seen_mm=1400.0, tilt_deg=0.0, roll_deg=0.0, focal=0.95, k1=0.0):
-    """A camera over the keyboard at x_mm that sees a width of seen_mm there."""
+    """A camera above x_mm of the keyboard, whose frame is seen_mm wide there."""
     turn = Rotation.from_euler("z", roll_deg, degrees=True) * Rotation.from_euler("x", 180.0 - tilt_deg, degrees=True)
     translation = np.array([0.0, 0.0, focal * seen_mm]) - turn.apply([x_mm, 60.0, 0.0])
     return KeyboardView(WIDTH, HEIGHT, focal * WIDTH, turn.as_rotvec(), translation, k1)
 
 
 def _picture_of(view, keys=range(N_KEYS), noise=3.0, seed=0):
-    """A drawn keyboard: white keys with thin gaps, leaning black keys, dark wood."""
+    """An image of a keyboard: white keys with thin gaps, black keys with sloped sides, dark wood."""
     sharp = 4
     image = np.full((HEIGHT, WIDTH), 40, dtype=np.uint8)
 
@@ -45,7 +45,7 @@ def _picture_of(view, keys=range(N_KEYS), noise=3.0, seed=0):
 
 
 def _error_mm(found, view, octave=0):
-    """Largest error along the keys, mm, of the playing points in the picture; `found` and `view` are of one picture."""
+    """Maximum error along the keys, mm, of the visible playing points; `found` and `view` belong to the same image."""
     points = playing_points_mm()
     pixels = view.project(points)
     seen = ((pixels > 5) & (pixels < [WIDTH - 5, HEIGHT - 5])).all(axis=1)
@@ -55,17 +55,17 @@ def _error_mm(found, view, octave=0):
 
 @pytest.fixture(scope="session")
 def camera():
-    """The function that makes a `KeyboardView` of a picture of 1280 x 720 px."""
+    """The function that makes a `KeyboardView` of 1280 x 720 px."""
     return _camera
 
 
 @pytest.fixture(scope="session")
 def picture_of():
-    """The function that draws the keyboard as a view sees it."""
+    """The function that draws the keyboard for a view."""
     return _picture_of
 
 
 @pytest.fixture(scope="session")
 def error_mm():
-    """The function that says how far a found view is off along the keys."""
+    """The function that measures the error of a found view along the keys."""
     return _error_mm

@@ -1,4 +1,4 @@
-"""The delay of the sound, from landings: planted delays come back, and music that does not belong is not trusted."""
+"""Audio delay: known delays are recovered, and music of another performance is not trusted."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def shifted(notes, by_s):
 
 
 @pytest.mark.parametrize("planted_s", [-0.25, -0.083, 0.04, 0.28])
-def test_planted_delays_come_back_to_a_fraction_of_a_frame(medleys, planted_s):
+def test_known_delays_are_recovered_to_a_fraction_of_a_frame(medleys, planted_s):
     for notes, time_s, joints, state in medleys:
         found = estimate_delay(shifted(notes, planted_s), time_s, joints, state)
         assert found.delay_s == pytest.approx(planted_s, abs=0.008)
@@ -42,7 +42,7 @@ def test_other_music_is_not_trusted(medleys):
         assert estimate.lead < 3.0 and estimate.lead_over_none < 5.0 and not estimate.trusted
 
 
-def test_a_delay_with_a_rival_is_used_where_no_delay_is_certainly_wrong(medleys):
+def test_a_delay_with_a_close_alternative_is_used_where_zero_is_certainly_wrong(medleys):
     """Three in four notes sound a second time, 0.14 s away, as a fast repetition does."""
     (notes, time_s, joints, state), planted_s = medleys[0], -0.2
     again = np.random.default_rng(3).random(len(notes["pitch"])) < 0.75
@@ -54,14 +54,14 @@ def test_a_delay_with_a_rival_is_used_where_no_delay_is_certainly_wrong(medleys)
 
 
 @pytest.mark.parametrize("planted_s", [-7.0, 2.3, 3.27, 61.4])
-def test_a_delay_far_away_is_found(medleys, planted_s):
-    """A MIDI file of a silent video starts anywhere."""
+def test_a_large_delay_is_found(medleys, planted_s):
+    """A MIDI file of a silent video may start at any time."""
     for notes, time_s, joints, state in medleys:
         delay_s, estimate = find_delay(shifted(notes, planted_s), time_s, joints, state)
         assert estimate.trusted and delay_s == pytest.approx(planted_s, abs=0.015)
 
 
-def test_a_video_of_a_part_of_the_notes_finds_its_part(medleys):
+def test_a_video_that_shows_a_part_of_the_notes(medleys):
     notes, time_s, joints, state = medleys[0]
     others = [shifted(medleys[1][0], 21.0 * k) for k in range(1, 9)]
     whole = {name: np.concatenate([values, *(other[name] for other in others)]) for name, values in notes.items()}
@@ -70,7 +70,7 @@ def test_a_video_of_a_part_of_the_notes_finds_its_part(medleys):
 
 
 def test_a_view_without_strokes_shows_when_fingers_come_to_rest(medleys):
-    """In many views from above, the heights of fingertips are noise: the delay was not found, or by 0.1 s wrong."""
+    """In many views from above, fingertip heights are noise; strokes alone give no delay, or one that is wrong by 0.1 s."""
     for seed, (notes, time_s, joints, state) in enumerate(medleys):
         noise = np.random.default_rng(seed).normal(0.0, 3.0, joints.shape)
         flat = joints * [1.0, 1.0, 0.0] + noise * [0.2, 0.2, 1.0]

@@ -18,7 +18,7 @@ def view(camera):
 
 @pytest.fixture(scope="module")
 def still(view, picture_of):
-    """Three pictures of a keyboard that stands still."""
+    """Three images of a keyboard by a fixed camera."""
     return [picture_of(view, seed=seed) for seed in range(3)]
 
 
@@ -26,7 +26,7 @@ def movement(pictures, view):
     return camera_movement(pictures, view, STANDARD, visible_lines(BLACKS), BLACKS)
 
 
-def test_a_fixed_camera_stands_still(still, view):
+def test_a_fixed_camera_has_no_movement(still, view):
     found = movement(still, view)
     assert found.shift_mm < 0.1 and found.zoom < 3e-4
 
@@ -46,7 +46,7 @@ def test_a_zoom_is_measured(still, view, picture_of, factor):
 
 
 @pytest.mark.parametrize("after", [1, 2, 3, 4])
-def test_when_the_camera_moved_does_not_matter(view, picture_of, after):
+def test_the_time_of_the_movement_does_not_matter(view, picture_of, after):
     moved = replace(view, translation_mm=view.translation_mm + np.array([3.0, 0.0, 0.0]))
     pictures = [picture_of(moved if k >= after else view) for k in range(5)]
     assert movement(pictures, view).shift_mm == pytest.approx(3.0, abs=0.3)
@@ -62,12 +62,12 @@ def test_hands_over_some_keys_are_no_movement(still, view):
 @pytest.mark.parametrize(
     ("step_mm", "zoom"), [(6.0, 1.0), (8.0, 1.0), (12.0, 1.0), (23.5, 1.0), (82.0, 1.0), (0.0, 1.02), (0.0, 1.05), (0.0, 1.2), (0.0, 0.9)]
 )
-def test_no_movement_is_so_great_that_it_passes_for_none(still, view, picture_of, step_mm, zoom):
-    """Edges of other keys stand where these stood; they must not be taken for them."""
+def test_a_large_movement_is_not_mistaken_for_none(still, view, picture_of, step_mm, zoom):
+    """After such a movement, edges of other keys are at the searched positions."""
     moved = replace(view, focal_px=zoom * view.focal_px, translation_mm=view.translation_mm + np.array([step_mm, 0.0, 0.0]))
     found = movement([*still, picture_of(moved, seed=3)], view)
     assert found is None or found.shift_mm > MAX_SHIFT_MM or found.zoom > MAX_ZOOM
 
 
-def test_keys_that_are_gone_are_lost(still, view):
+def test_keys_that_disappear_are_lost(still, view):
     assert movement([*still, np.full_like(still[0], 128)], view) is None

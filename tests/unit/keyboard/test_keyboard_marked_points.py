@@ -1,26 +1,20 @@
 import numpy as np
 import pytest
 
-from handroll.keyboard.geometry import STANDARD, Keyboard, key_centres_x_mm, key_of_pitch
+from handroll.keyboard.geometry import STANDARD, key_centres_x_mm, key_of_pitch
 from handroll.keyboard.marked_points import marked_points, point_mm
 from handroll.keyboard.marked_registration import fit_landmarks
 
 TEXT = "A0-front 102 655; A0-back 110.5 401 ;end-front 1820,650; end-back 1811 398.;F#4-front -3 520; C4-front 911 640;"
 
 
-def test_names_and_places():
+def test_names_and_positions():
     points_px, points_mm = marked_points(TEXT)
     np.testing.assert_array_equal(points_px, [(102, 655), (110.5, 401), (1820, 650), (1811, 398), (-3, 520), (911, 640)])
     f_sharp = key_centres_x_mm()[key_of_pitch(66)]
     expected = [(0, 0), (0, 150), (1222, 0), (1222, 150), (f_sharp, STANDARD.black_front_mm), (23 * 23.5, 0)]
     np.testing.assert_allclose(points_mm[:, :2], expected)
     assert not points_mm[:, 2].any()
-
-
-def test_of_another_keyboard():
-    short = Keyboard(white_pitch_mm=22.0, white_length_mm=140.0, black_length_mm=90.0)
-    _, points_mm = marked_points("A0-back 0 0; B0-front 20 90; end-back 900 0; A#0-front 10 80", short)
-    assert points_mm[:3, :2].tolist() == [[0.0, 140.0], [22.0, 0.0], [1144.0, 140.0]] and points_mm[3, 1] == 50.0
 
 
 @pytest.mark.parametrize(
@@ -45,19 +39,19 @@ def test_of_another_keyboard():
         ),
         ("A0-front 1 2; A0-back 3 4; A0-front 5 6; A0-back 7 8", "on the keyboard of which no 3 are on one line"),
         ("A0-front 50 300; C4-front 300 301; end-front 600 300; A0-back 60 200", "on the keyboard of which no 3 are on one line"),
-        ("A0-front 1 1; A0-back 90 90; end-front 300 300; end-back 400 400", "in the picture of which no 3 are on one line"),
-        ("A0-front 1 1; A0-back 1 1; end-front 300 1; end-back 400 400", "in the picture of which no 3 are on one line"),
+        ("A0-front 1 1; A0-back 90 90; end-front 300 300; end-back 400 400", "in the frame of which no 3 are on one line"),
+        ("A0-front 1 1; A0-back 1 1; end-front 300 1; end-back 400 400", "in the frame of which no 3 are on one line"),
         ("A0-front 600 300; A0-back 590 200; end-front 50 300; end-back 60 200", "from above, found its mirror image in 'A0"),
         (f"A0-front {'9' * 400} 1", "coordinates of at most 100000 px, found 'A0-front 9"),
-        ("C#4-back 1 2", "of a black key expected its front, found C#4-back"),
+        ("C#4-back 1 2", "expected C#4-front for a black key, found C#4-back"),
     ],
 )
-def test_what_is_wrong_is_said(text, message):
+def test_errors_name_the_problem(text, message):
     with pytest.raises(ValueError, match=message):
         marked_points(text)
 
 
-def test_marked_points_give_the_camera_back(camera, error_mm):
+def test_marked_points_recover_the_camera(camera, error_mm):
     view = camera(tilt_deg=12.0, roll_deg=3.0, k1=-0.03)
     names = ["A0-front", "A0-back", "C2-front", "C4-back", "F#4-front", "C6-front", "C6-back", "end-front", "end-back"]
     points_mm = np.array([point_mm(*name.split("-")) for name in names])

@@ -27,7 +27,7 @@ def test_finds_the_camera_that_marked_the_points():
     assert view.focal_px == pytest.approx(1500.0, rel=0.2)
 
 
-def test_one_wrong_point_does_little():
+def test_one_wrong_point_has_little_effect():
     pixels = tilted(0.0).project(POINTS_MM)
     pixels[4] += [60.0, 0.0]
     view, _ = fit_landmarks(pixels, POINTS_MM, 1920, 1080)
@@ -35,7 +35,7 @@ def test_one_wrong_point_does_little():
     assert np.abs(view.on_plane(pixels[right])[:, 0] - POINTS_MM[right, 0]).max() < 2.0
 
 
-def test_shorter_keys_are_no_slant():
+def test_shorter_keys_are_not_mistaken_for_a_tilt():
     short = POINTS_MM * [1.0, 0.92, 1.0]
     view, keyboard = fit_landmarks(tilted(0.0).project(short), POINTS_MM, 1920, 1080)
     assert keyboard.white_length_mm == pytest.approx(138.0, abs=3.0)
@@ -49,7 +49,7 @@ def test_a_known_focal_length_is_kept():
         assert view.focal_px == pytest.approx(known_px, rel=0.02)
 
 
-def test_points_that_tell_nothing():
+def test_points_that_determine_no_camera():
     pixels = tilted().project(POINTS_MM)
     with pytest.raises(ValueError, match="at least 4"):
         fit_landmarks(pixels[:3], POINTS_MM[:3], 1920, 1080)

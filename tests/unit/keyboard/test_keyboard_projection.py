@@ -12,7 +12,7 @@ def over_the_middle(k1=0.0, tilt=0.2):
 
 
 @pytest.mark.parametrize("k1", [0.0, -0.05, 0.03])
-def test_there_and_back(k1):
+def test_projection_and_back(k1):
     view = over_the_middle(k1)
     for z in (0.0, 11.0, 60.0):
         points = POINTS_MM * [1.0, 1.0, 0.0] + [0.0, 0.0, z]
@@ -33,7 +33,7 @@ def test_agrees_with_the_camera_of_the_synthetic_pianist():
     np.testing.assert_allclose(view.project(POINTS_MM), scene.project(POINTS_MM / 1e3, 1920, 1080)[0], atol=1e-6)
 
 
-def test_nothing_is_seen_behind_the_camera():
+def test_points_behind_the_camera_are_nan():
     assert np.isnan(over_the_middle().project([600.0, 60.0, 5000.0])).all()
 
 

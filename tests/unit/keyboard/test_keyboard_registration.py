@@ -23,7 +23,7 @@ def windows(picture_of, view, count=3):
 
 
 def index_finger(view, pitches):
-    """Notes, twice a second, and landmarks of a right hand whose index finger stands on their keys."""
+    """Notes, twice a second, and landmarks of a right hand whose index finger is on their keys."""
     notes = NOTES.empty()
     notes |= {"onset_s": 0.5 * np.arange(len(pitches)), "pitch": np.array(pitches, dtype=np.int8)}
     points = playing_points_mm()[notes["pitch"].astype(int) - 21]
@@ -39,13 +39,13 @@ def whole_view(camera):
 
 @pytest.fixture(scope="module")
 def whole(whole_view, picture_of):
-    """A whole keyboard, registered in a picture of twice the windows' size."""
+    """A whole keyboard, registered in a frame of twice the windows' size."""
     return register_keyboard(windows(picture_of, whole_view), 2560, NOTES.empty(), TIME_S, NO_HANDS)
 
 
 @pytest.fixture(scope="module")
 def part_view(camera):
-    """Of four octaves about a place more than half an octave left of the keyboard's middle."""
+    """A view of four octaves, centred more than half an octave left of the keyboard's middle."""
     return camera(x_mm=470.0, seen_mm=720.0, tilt_deg=8.0)
 
 
@@ -56,7 +56,7 @@ def part(part_view, picture_of):
 
 
 def at_windows_size(view):
-    """A view of a picture of 2560 px, in the windows' 1280."""
+    """A view of a frame 2560 px wide, scaled to the windows' 1280 px."""
     off_centre = tuple(0.5 * part for part in view.off_centre_px)
     return replace(view, width_px=1280, height_px=720, focal_px=0.5 * view.focal_px, off_centre_px=off_centre)
 
@@ -68,17 +68,17 @@ def test_a_whole_keyboard(whole):
     found = np.linalg.norm(whole.residual_mm, axis=1)
     assert whole.edges_mm.shape == (len(found), 3) and np.isfinite(found).mean() == pytest.approx(whole.confidence)
     assert np.nanmedian(found) < 0.6
-    view, keyboard, keys = whole.drawn
+    view, keyboard, keys = whole.drawing_inputs
     assert view is whole.view and keyboard is whole.keyboard and len(keys) == 88
 
 
-def test_the_result_is_of_the_picture_as_shown(whole, whole_view, error_mm):
+def test_the_result_belongs_to_the_frame_as_shown(whole, whole_view, error_mm):
     assert (whole.view.width_px, whole.view.height_px) == (2560, 1440)
     assert error_mm(at_windows_size(whole.view), whole_view) < 2.0
     np.testing.assert_allclose(whole.view.project([611.0, 60.0, 0.0]), 2.0 * whole_view.project([611.0, 60.0, 0.0]), atol=3.0)
 
 
-def test_its_camera(whole, whole_view):
+def test_the_camera(whole, whole_view):
     assert whole.focal_source == "keyboard" and 0.0 < whole.focal_spread < 0.1
     assert whole.view.focal_px == pytest.approx(2 * whole_view.focal_px, rel=3.0 * whole.focal_spread)
     camera = whole.camera
@@ -87,15 +87,15 @@ def test_its_camera(whole, whole_view):
     assert eye[2] == pytest.approx(true_eye[2], rel=3.0 * whole.focal_spread)
 
 
-def test_a_focal_length_that_the_keys_hardly_tell_is_assumed(camera, picture_of, monkeypatch):
+def test_a_focal_length_that_the_keys_barely_constrain_is_assumed(camera, picture_of, monkeypatch):
     monkeypatch.setattr(registration, "KNOWN_FOCAL_SPREAD", 0.01)
     found = register_keyboard(windows(picture_of, camera(), 1), 1280, NOTES.empty(), TIME_S, NO_HANDS)
     assert found.focal_source == found.camera.focal_source == "assumed" and found.focal_spread > 0.01
-    assert "(assumed, give or take" in found.in_words()[0]
+    assert "(assumed, +- " in found.summary_lines()[0]
 
 
 def test_a_known_focal_length_is_kept(camera, picture_of):
-    """From straight above it could be any: it is taken as it is given, in pixels of the picture as shown."""
+    """A view from straight above does not constrain it, so the given value is kept, in pixels of the frame as shown."""
     view = camera()
     pictures = windows(picture_of, view, 1)
     for wrong in (1.0, 1.25):
@@ -107,7 +107,7 @@ def test_a_known_focal_length_is_kept(camera, picture_of):
         assert height_mm == pytest.approx(wrong * view.extrinsics.to_keyboard(np.zeros(3))[2], rel=0.04)
 
 
-def test_notes_settle_the_octave_of_a_part(part, part_view, error_mm):
+def test_notes_determine_the_octave_of_a_part(part, part_view, error_mm):
     pitches = [48, 55, 52, 60, 59, 53, 50, 57, 62, 64, 47, 49]
     found = register_keyboard(part, 1280, *index_finger(part_view, pitches))
     assert found.octave_source == "notes" and found.octave_odds > 10.0
@@ -117,7 +117,7 @@ def test_notes_settle_the_octave_of_a_part(part, part_view, error_mm):
     assert higher.octave_source == "notes" and error_mm(higher.view, part_view, -1) < 2.0
 
 
-def test_the_upper_end_of_the_keyboard_settles_the_octave(camera, picture_of, error_mm):
+def test_the_upper_end_of_the_keyboard_determines_the_octave(camera, picture_of, error_mm):
     view = camera(x_mm=930.0, seen_mm=780.0)
     found = register_keyboard(windows(picture_of, view, 1), 1280, NOTES.empty(), TIME_S, NO_HANDS)
     assert found.octave_source == "keys" and found.last_key == 87 and error_mm(found.view, view) < 2.0
@@ -129,13 +129,13 @@ def raised(seen):
     return {**notes, "pitch": notes["pitch"] + np.int8(12)}, time_s, landmarks_px
 
 
-def test_nothing_settles_the_octave_of_a_part(part, part_view, error_mm):
-    """Then the keyboard's middle is the picture's, as nearly as may be: here one octave off."""
+def test_the_octave_of_a_part_is_assumed_without_notes(part, part_view, error_mm):
+    """The middle of the keyboard is then nearest to the middle of the frame: here one octave off."""
     found = register_keyboard(part, 1280, NOTES.empty(), TIME_S, NO_HANDS)
     assert found.octave_source == "assumed" and found.octave_odds == 0.0
     assert abs(found.view.on_plane(found.view.centre_px)[0] - 611.0) < 90.0
     assert error_mm(found.view, part_view, -1) < 2.0
-    assert "octave assumed" in found.in_words()[0]
+    assert "octave assumed" in found.summary_lines()[0]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_moving_camera_is_reported(whole_view, picture_of, change, problem):
     )
     before, after = windows(picture_of, whole_view, 2), windows(picture_of, moved, 2)
     found = register_keyboard([*before, *after], 1280, NOTES.empty(), TIME_S, NO_HANDS)
-    assert found.problem == problem and found.view is None and found.drawn is None
+    assert found.problem == problem and found.view is None and found.drawing_inputs is None
 
 
 def test_no_keyboard():
@@ -167,7 +167,7 @@ def test_no_keyboard():
 
 
 def marked(view):
-    """Points of `NAMES`, marked in a picture of twice the view's size, as text of the sheet gives them."""
+    """Points of `NAMES`, marked in a frame of twice the view's size and parsed from the sheet's text."""
     points_mm = np.array([point_mm(*name.split("-")) for name in NAMES])
     pixels = 2.0 * view.project(points_mm)
     return marked_points("; ".join(f"{name} {x:.0f} {y:.0f}" for name, (x, y) in zip(NAMES, pixels, strict=True)))
@@ -176,7 +176,7 @@ def marked(view):
 @pytest.mark.parametrize("marked", [None, (np.zeros((4, 2)), np.zeros((4, 3)))])
 def test_no_usable_segment(marked):
     found = register_keyboard([], 640, NOTES.empty(), TIME_S, NO_HANDS, marked)
-    assert found.problem == Problem.NO_USABLE_SEGMENT and found.drawn is None
+    assert found.problem == Problem.NO_USABLE_SEGMENT and found.drawing_inputs is None
     assert found.to_dict()["message"] == MESSAGES[Problem.NO_USABLE_SEGMENT]
 
 
@@ -185,11 +185,11 @@ def test_marked_points_are_used(whole_view, picture_of, error_mm):
     assert (found.problem, found.source, found.octave_source) == (None, "sheet", "sheet")
     assert found.view.width_px == 2560 and error_mm(at_windows_size(found.view), whole_view) < 3.0
     assert found.confidence > 0.5 and (found.first_key, found.last_key) == (0, 87)
-    assert found.in_words()[0].startswith("marked in the sheet; octave by the sheet")
+    assert found.summary_lines()[0].startswith("marked in the sheet; octave from the sheet")
 
 
 def test_marked_points_are_refined_on_the_edges(whole_view, picture_of, error_mm):
-    """Clicks are a pixel or two off, edges are not."""
+    """Clicks are off by a pixel or two; edges are not."""
     points_px, points_mm = marked(whole_view)
     clicked = points_px + np.random.default_rng(1).normal(0.0, 4.0, points_px.shape)
     seen = register_keyboard(windows(picture_of, whole_view), 2560, NOTES.empty(), TIME_S, NO_HANDS, (clicked, points_mm))
@@ -199,14 +199,14 @@ def test_marked_points_are_refined_on_the_edges(whole_view, picture_of, error_mm
     assert seen.doubt is None and alone.doubt is None and seen.focal_spread is not None and alone.focal_spread is None
 
 
-def test_a_wrong_mark_is_said_and_the_others_are_used(whole_view, picture_of, error_mm):
+def test_a_wrong_mark_is_reported_and_the_others_are_used(whole_view, picture_of, error_mm):
     points_px, points_mm = marked(whole_view)
     points_px[3] += [80.0, 0.0]
     found = register_keyboard(windows(picture_of, whole_view), 2560, NOTES.empty(), TIME_S, NO_HANDS, (points_px, points_mm))
     assert found.problem is None and found.doubt == Problem.MARKS_DISAGREE and error_mm(at_windows_size(found.view), whole_view) < 1.0
     values = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert values["message"] == DOUBTS[Problem.MARKS_DISAGREE] and RegisteredKeyboard.from_dict(values).doubt is Problem.MARKS_DISAGREE
-    assert found.in_words()[-1] == f"marks_disagree: {DOUBTS[Problem.MARKS_DISAGREE]}"
+    assert found.summary_lines()[-1] == f"marks_disagree: {DOUBTS[Problem.MARKS_DISAGREE]}"
 
 
 def hands_over(view, y_mm):
@@ -221,7 +221,7 @@ def hands_over(view, y_mm):
 def test_hands_beside_the_keys_are_a_problem_and_only_a_doubt_of_marks(whole_view, picture_of):
     pictures, aside = windows(picture_of, whole_view), hands_over(whole_view, -85.0)
     found = register_keyboard(pictures, 2560, NOTES.empty(), TIME_S, aside)
-    assert found.problem == Problem.HANDS_OFF_KEYS and found.view is None and found.drawn is None and found.confidence > 0.6
+    assert found.problem == Problem.HANDS_OFF_KEYS and found.view is None and found.drawing_inputs is None and found.confidence > 0.6
     by_hand = register_keyboard(pictures, 2560, NOTES.empty(), TIME_S, aside, marked(whole_view))
     assert by_hand.problem is None and by_hand.doubt == Problem.HANDS_OFF_KEYS and by_hand.view is not None
 
@@ -242,12 +242,12 @@ def test_marked_points_do_not_hide_a_moving_camera(whole_view, picture_of):
     assert found.problem == Problem.CAMERA_MOVES and found.shift_mm == pytest.approx(4.0, abs=0.6)
 
 
-def test_it_survives_its_file(whole):
+def test_a_registration_is_read_back_from_json(whole):
     values = json.loads(json.dumps(whole.to_dict(), allow_nan=False))
     assert values["problem"] is None and values["message"] is None
     assert values["edges"] == np.isfinite(whole.residual_mm[:, 0]).sum() and values["edge_residual_mm"]["median"] < 0.6
     again = RegisteredKeyboard.from_dict({"subject": "anna", **values})
-    assert again.keyboard == whole.keyboard and again.camera == whole.camera and again.in_words() == whole.in_words()
+    assert again.keyboard == whole.keyboard and again.camera == whole.camera and again.summary_lines() == whole.summary_lines()
     points = playing_points_mm()
     np.testing.assert_array_equal(again.view.project(points), whole.view.project(points))
     assert (again.first_key, again.last_key, again.shift_mm, again.zoom) == (0, 87, whole.shift_mm, whole.zoom)
@@ -255,14 +255,14 @@ def test_it_survives_its_file(whole):
 
 
 @pytest.mark.parametrize("problem", list(Problem))
-def test_a_problem_survives_its_file(problem):
+def test_a_problem_is_read_back_from_json(problem):
     moves = {"shift_mm": 3.5, "zoom": 0.002, "confidence": 0.4} if "camera" in problem else {}
     found = RegisteredKeyboard(problem, **moves)
     values = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert values["problem"] == problem.value and values["message"] == MESSAGES[problem]
     again = RegisteredKeyboard.from_dict(values)
-    assert again == found and isinstance(again.problem, Problem) and again.drawn is None
-    assert again.in_words() == [f"{problem.value}: {MESSAGES[problem]}"]
+    assert again == found and isinstance(again.problem, Problem) and again.drawing_inputs is None
+    assert again.summary_lines() == [f"{problem.value}: {MESSAGES[problem]}"]
 
 
 def test_half_size_windows_give_the_same_keys(whole_view, picture_of, whole, error_mm):

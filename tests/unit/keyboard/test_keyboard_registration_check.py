@@ -46,12 +46,12 @@ def test_where_hands_play(view, tips_mm, wrist_mm, on_keys):
     assert find_problem(view, 0.9, landmarks_px) == (None if on_keys else Problem.HANDS_OFF_KEYS)
 
 
-def test_pauses_do_no_harm(view):
+def test_pauses_are_tolerated(view):
     playing, resting = hands_at(view, 60.0, -80.0), hands_at(view, -200.0, -340.0, frames=FRAMES // 2)
     assert hands_over(view, np.concatenate([playing, resting])).on_keys is True
 
 
-def test_too_few_hands_say_nothing(view):
+def test_too_few_hands_decide_nothing(view):
     few = hands_at(view, -85.0, -225.0, frames=MIN_HANDS // 2 - 1)
     assert hands_over(view, few).on_keys is None and find_problem(view, 0.9, few) is None
     assert hands_over(view, np.full((FRAMES, 2, 21, 2), np.nan)).count == 0
@@ -76,7 +76,7 @@ def test_hands_that_show_another_tilt(view):
     assert [find_problem(view, 0.9, landmarks_px, tilt) for tilt in (10.0, 34.0, 36.0)] == [None, None, Problem.TILT_DISAGREES]
 
 
-def test_every_problem_says_what_to_do():
+def test_every_problem_has_a_remedy():
     assert set(MESSAGES) == set(Problem)
     for problem in (Problem.FEW_EDGES, Problem.HANDS_OFF_KEYS, Problem.AMBIGUOUS, Problem.IMPLAUSIBLE_CAMERA, Problem.TILT_DISAGREES):
         assert "mark at least four points" in MESSAGES[problem]

@@ -8,7 +8,7 @@ from handroll.generation.method_motion import generate
 from handroll.generation.motion_file import GENERATED
 from handroll.metrics.scoring import score_motions
 from handroll.metrics.tables import benchmark_table, write_tables
-from handroll.tables import to_arrow
+from handroll.storage import to_arrow
 from handroll.training_data.loader import Clips, Source
 
 

@@ -150,7 +150,7 @@ HOSTILE = {
     "no width": (with_setting("width", 0), "the setting width = 0"),
     "a width that no head divides": (with_setting("width", 9), "settings that make no network"),
     "480 GB": (with_setting("width", 200_000), "the setting width = 200000"),
-    "another width": (with_setting("width", 12), "the tensor .* where its settings ask for"),
+    "another width": (with_setting("width", 12), "the tensor .* where its settings require"),
     "a billion layers": (with_setting("layers", 10**9), "the setting layers"),
     "another layer": (with_setting("layers", 2), "without the tensors"),
     "a layer less": (with_setting("context_layers", 0), "settings that make no network"),
@@ -161,7 +161,7 @@ HOSTILE = {
     "no rate": (without("rate_hz", "about"), "a rate of None Hz"),
     "an endless rate": (with_about("rate_hz", 1e300), "a rate of 1e"),
     "another frame": (with_about("frame", "moon"), "the frame moon"),
-    "features that are a list": (with_about("features", ["notes"]), "features = .* where a name is expected"),
+    "features that are a list": (with_about("features", ["notes"]), "features = .* instead of a name"),
 }
 
 
@@ -175,7 +175,7 @@ def test_a_hostile_header_is_one_error(saved, change, found):
 @pytest.mark.parametrize(
     ("kind", "change", "found"),
     [
-        ("gesture", with_setting("channels", 48), "the setting channels = 48 where handroll's motion has 96"),
+        ("gesture", with_setting("channels", 48), "the setting channels = 48 but handroll's motion has 96"),
         ("gesture", with_setting("multipliers", [1, 10**9]), "the setting multipliers"),
         ("gesture", with_setting("multipliers", [1] * 10**4), "the setting multipliers"),
         ("gesture", with_setting("multipliers", 3), "the setting multipliers"),

@@ -26,7 +26,7 @@ def test_it_is_the_network_of_transformers_at_other_frames(speech, arr):
     assert speech(sound, 15).shape == (2, 15, speech.width)
 
 
-def test_loudness_and_the_rest_of_the_batch_do_not_count_except_as_released(speech, arr):
+def test_loudness_and_the_rest_of_the_batch_have_no_effect_except_as_released(speech, arr):
     sound = arr(2, 2, 8000)
     features, alone = speech(sound, 15), speech(0.01 * sound[:1] + 0.3, 15)
     assert torch.allclose(features[:1], alone, atol=1e-3)
@@ -36,14 +36,14 @@ def test_loudness_and_the_rest_of_the_batch_do_not_count_except_as_released(spee
     assert torch.allclose(speech(sound[:1], 15, released=True), features[:1], atol=1e-5)
 
 
-def test_it_is_frozen_and_never_drops_anything(speech, arr):
+def test_it_is_frozen_and_has_no_dropout(speech, arr):
     sound = arr(3, 1, 8000)
     assert not any(value.requires_grad for value in speech.parameters())
     assert not any(module.training for module in torch.nn.Sequential(speech).train()[0].modules())
     assert torch.equal(speech(sound, 15), speech(sound, 15))
 
 
-def test_where_it_may_be_trained_its_convolutions_still_are_not(speech, arr):
+def test_its_convolutions_are_never_trained(speech, arr):
     trainable = new_speech_encoder(speech.network.config.model_type, "tiny", trainable=True)
     trainable(arr(4, 1, 8000), 15).square().sum().backward()
     moved = {name.split(".")[0] for name, value in trainable.network.named_parameters() if value.grad is not None}
@@ -56,7 +56,7 @@ def test_a_saved_folder_is_read(speech, folder, arr):
     assert any(value.requires_grad for value in load_speech_encoder(folder, trainable=True).parameters())
 
 
-def test_an_encoder_is_known_by_its_weights(speech, folder, tmp_path):
+def test_the_identity_follows_from_the_weights(speech, folder, tmp_path):
     assert load_speech_encoder(folder).identity == speech.identity
     torch.save(speech.network.state_dict(), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
@@ -67,7 +67,7 @@ def test_an_encoder_is_known_by_its_weights(speech, folder, tmp_path):
     assert speech.identity != before
 
 
-def test_a_missing_folder_or_file_is_told(folder):
+def test_a_missing_folder_or_file(folder):
     for path in (folder / "absent", folder):
         (folder / "model.safetensors").unlink(missing_ok=True)
         with pytest.raises(FileNotFoundError, match="expected a speech encoder's") as raised:
@@ -86,6 +86,14 @@ def test_missing_weights_are_refused(folder):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
     with pytest.raises(ValueError, match=r"found none for 16 \(encoder\.layers\.2\."):
+        load_speech_encoder(folder)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_damaged_weights_are_refused(folder, name):
+    (folder / "model.safetensors").unlink()
+    (folder / name).write_bytes(b"<html>")
+    with pytest.raises(ValueError, match=rf"{name}: expected the weights of a speech encoder, found .*; get its config.json"):
         load_speech_encoder(folder)
 
 

@@ -3,9 +3,10 @@ import pytest
 
 from handroll.camera import Extrinsics
 from handroll.hand.kinematics import hand_joints
-from handroll.hand.rotations import angle_between
 from handroll.motion.clean import CleanSettings, clean_motion, hand_shape
-from handroll.tables import MOTION, POSE, State, by_frame, by_row, frame_keys, to_arrow
+from handroll.storage import to_arrow
+from handroll.tables import MOTION, POSE, State, by_frame, by_row, frame_keys
+from support.rotation_angle import angle_between
 
 LEFT, RIGHT = 0, 1
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from handroll.hand.rotations import angle_between
 from handroll.motion.gaps import interpolate, short_gaps
+from support.rotation_angle import angle_between
 
 
 @pytest.mark.parametrize(("length", "filled"), [(1, True), (29, True), (30, False), (31, False)])

@@ -1,4 +1,4 @@
-"""The engine Kong: the authors' numbers, segment by segment, and weights that are refused where they are not theirs."""
+"""The engine Kong: equal to the authors' numbers, segment by segment; other files than their weights are refused."""
 
 import os
 from types import SimpleNamespace
@@ -22,21 +22,21 @@ SHORT = 6400
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_tables():
-    """The Fourier matrix, seconds of work for every network that is built, is made once."""
+    """Compute the Fourier matrix once. It takes seconds for each network."""
     with pytest.MonkeyPatch.context() as patch:
-        made = DFTBase.dft_matrix
-        patch.setattr(DFTBase, "dft_matrix", _once(made))
+        computed = DFTBase.dft_matrix
+        patch.setattr(DFTBase, "dft_matrix", _once(computed))
         yield
 
 
-def _once(made):
+def _once(compute):
     matrices = {}
-    return lambda self, n: matrices[n] if n in matrices else matrices.setdefault(n, made(self, n))
+    return lambda self, n: matrices[n] if n in matrices else matrices.setdefault(n, compute(self, n))
 
 
 @pytest.fixture(scope="module")
 def states(quick_tables):
-    """Weights of the released layout, random, that give events."""
+    """Random weights of the released layout that give events."""
     return random_state()
 
 
@@ -60,9 +60,9 @@ def authors(checkpoint):
 @pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
 @pytest.mark.parametrize("samples", [480, SHORT, 2 * SHORT, 3 * SHORT + 1])
 def test_outputs_and_events_are_the_authors(samples, authors, checkpoint):
-    heard = struck_strings(samples / RATE_HZ)
-    theirs = authors.transcribe(heard, None)
-    ours = run_network(load_model(checkpoint)[0], heard, segment_samples=SHORT)
+    audio = struck_strings(samples / RATE_HZ)
+    theirs = authors.transcribe(audio, None)
+    ours = run_network(load_model(checkpoint)[0], audio, segment_samples=SHORT)
     assert ours.keys() == NOTE_OUTPUTS | PEDAL_OUTPUTS
     for name, values in ours.items():
         assert values.dtype == np.float32
@@ -72,7 +72,7 @@ def test_outputs_and_events_are_the_authors(samples, authors, checkpoint):
         assert [event.keys() for event in ours_of] == [event.keys() for event in theirs_of]
         pairs = [(value, other[name]) for event, other in zip(ours_of, theirs_of, strict=True) for name, value in event.items()]
         assert all(value == other for value, other in pairs if other == other)
-        # Those few that are no numbers there, where the network is saturated, are times of frames here.
+        # The few NaN times of the authors, where the network is saturated, are times of frames here.
         undefined = [value for value, other in pairs if other != other]
         assert len(undefined) <= 0.05 * len(pairs)
         np.testing.assert_allclose(undefined, np.round(undefined, 2), atol=1e-6)
@@ -81,7 +81,7 @@ def test_outputs_and_events_are_the_authors(samples, authors, checkpoint):
 
 
 class Stub(torch.nn.Module):
-    """Gives each frame the sum of its sound and its place in the segment."""
+    """Returns for each frame the sum of its samples and its index in the segment."""
 
     def __init__(self):
         super().__init__()
@@ -97,14 +97,14 @@ class Stub(torch.nn.Module):
 def test_segments_of_the_released_length_are_cut_and_joined_as_the_authors_do(samples):
     from piano_transcription_inference import PianoTranscription
 
-    heard = np.random.default_rng(1).standard_normal(samples).astype(np.float32)
+    audio = np.random.default_rng(1).standard_normal(samples).astype(np.float32)
     whole = SimpleNamespace(segment_samples=SEGMENT_SAMPLES)
-    padded = np.pad(heard, (0, -len(heard) % SEGMENT_SAMPLES))[None]
+    padded = np.pad(audio, (0, -len(audio) % SEGMENT_SAMPLES))[None]
     segments = PianoTranscription.enframe(whole, padded, SEGMENT_SAMPLES)
     model = Stub()
     with torch.no_grad():
         each = np.concatenate([model(torch.from_numpy(segment[None]))["frame_output"].numpy() for segment in segments])
-    np.testing.assert_array_equal(run_network(model, heard)["frame_output"], PianoTranscription.deframe(whole, each)[: len(heard)])
+    np.testing.assert_array_equal(run_network(model, audio)["frame_output"], PianoTranscription.deframe(whole, each)[: len(audio)])
 
 
 def test_tables_hold_the_events(checkpoint, monkeypatch):
@@ -117,20 +117,20 @@ def test_tables_hold_the_events(checkpoint, monkeypatch):
     onsets = {(event["midi_note"], np.round(float(event["onset_time"]), 4)) for event in struck}
     assert set(zip(notes["pitch"].tolist(), notes["onset_s"].tolist(), strict=True)) <= onsets
     assert np.all(np.diff(notes["onset_s"]) >= 0) and notes["onset_s"].max() <= 0.7 and notes["key_offset_s"].max() <= 0.7
-    # The engine's ends are those of the sound; it can't tell when a key is released under the pedal.
+    # The engine's ends are those of the sounding note: key releases under the pedal are unknown.
     np.testing.assert_array_equal(notes["key_offset_s"], notes["sounding_offset_s"])
     assert (info["engine"], info["engine_version"], len(info["weights_sha256"])) == ("kong", kong.VERSION, 64)
 
 
 def test_another_rate_is_resampled(checkpoint, monkeypatch):
-    heard = []
-    monkeypatch.setattr(kong, "run_network", lambda model, samples, device: heard.append(samples) or {})
+    audio = []
+    monkeypatch.setattr(kong, "run_network", lambda model, samples, device: audio.append(samples) or {})
     monkeypatch.setattr(kong, "events_of", lambda outputs: ([], []))
     notes, pedal, _ = kong.transcribe(np.ones(44100, np.float32), 44100, checkpoint=str(checkpoint))
-    assert [len(samples) for samples in heard] == [RATE_HZ] and not len(notes["pitch"]) and not len(pedal["onset_s"])
+    assert [len(samples) for samples in audio] == [RATE_HZ] and not len(notes["pitch"]) and not len(pedal["onset_s"])
 
 
-def test_silence_asks_for_no_weights():
+def test_silence_needs_no_weights():
     notes, _, info = transcribe(np.zeros(RATE_HZ), RATE_HZ, "kong", {"checkpoint": "nowhere.pth"})
     assert len(notes["pitch"]) == 0 and info == {"engine": "kong"}
 
@@ -143,7 +143,7 @@ def test_saturated_outputs_give_times_that_are_numbers():
     assert struck and np.isfinite([event["onset_time"] for event in struck]).all()
 
 
-def test_a_newer_kind_of_file_is_read_too(states, checkpoint, tmp_path, caplog):
+def test_a_file_of_the_current_format_is_read_too(states, checkpoint, tmp_path, caplog):
     torch.save({"model": states, "iteration": 3}, tmp_path / "new.pth")
     model, sha256 = load_model(tmp_path / "new.pth")
     known = load_model(checkpoint)[0].state_dict()
@@ -167,16 +167,16 @@ def with_(states, part, name, value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: {"model": Code()}, "names the Python code .*mkdir, which no weights need; nothing of it was run"),
-        (lambda s: {"state_dict": {}}, "another network's file, which holds state_dict"),
-        (lambda s: {"model": {"note_model": s["note_model"]}}, "another network's file, which holds note_model"),
-        (lambda s: torch.zeros(3), "another network's file, which holds Tensor"),
+        (lambda s: {"model": Code()}, "names the Python code .*mkdir; none of it was run"),
+        (lambda s: {"state_dict": {}}, "no dictionary `model`, but a dictionary of state_dict"),
+        (lambda s: {"model": {"note_model": s["note_model"]}}, "no dictionary `pedal_model`, but a dictionary of note_model"),
+        (lambda s: torch.zeros(3), "no dictionary `model`, but a Tensor"),
         (lambda s: {"model": without(s, "note_model", "logmel_extractor.melW")}, "note_model, without logmel_extractor.melW"),
         (lambda s: {"model": without(s, "pedal_model", "bn0.running_var")}, "pedal_model, without bn0.running_var"),
         (lambda s: {"model": with_(s, "note_model", "more.weight", torch.zeros(2))}, "with unknown more.weight"),
         (lambda s: {"model": with_(s, "note_model", "frame_fc.bias", torch.zeros(87))}, r"frame_fc.bias \(87,\) .* instead of \(88,\)"),
         (lambda s: {"model": with_(s, "note_model", "frame_fc.bias", torch.zeros(88).double())}, "float64 instead of"),
-        (lambda s: {"model": with_(s, "note_model", "frame_fc.bias", 3)}, "frame_fc.bias int instead of"),
+        (lambda s: {"model": with_(s, "note_model", "frame_fc.bias", 3)}, "other objects than tensors: frame_fc.bias"),
         (lambda s: {"model": with_(s, "note_model", "frame_fc.bias", torch.full((88,), torch.nan))}, "not finite in frame_fc.bias"),
         (lambda s: {"model": {"note_model": s["pedal_model"], "pedal_model": s["note_model"]}}, "note_model, without .* with unknown"),
     ],
@@ -194,17 +194,14 @@ def test_damaged_files_are_refused(states, checkpoint, tmp_path):
     with pytest.raises(KongError, match=r"found no file. `handroll doctor --fetch` .*172 MB, CC BY 4.0.*zenodo.org/records/4034264"):
         load_model(path)
     path.write_text("<!doctype html>", encoding="utf-8")
-    with pytest.raises(KongError, match="found no file of PyTorch; get"):
-        load_model(path)
-    path.write_bytes(b"")
-    with pytest.raises(KongError, match="found a file that is cut off or damaged"):
+    with pytest.raises(KongError, match="found a web page.*; get"):
         load_model(path)
     path.write_bytes(checkpoint.read_bytes()[:-1000])
-    with pytest.raises(KongError, match="found a file that is cut off or damaged"):
+    with pytest.raises(KongError, match="found a damaged file"):
         load_model(path)
     torch.save({"model": states}, path)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 255
     path.write_bytes(data)
-    with pytest.raises(KongError, match=r"cut off or damaged \(damaged in"):
+    with pytest.raises(KongError, match="found a damaged file"):
         load_model(path)

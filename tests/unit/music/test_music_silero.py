@@ -17,7 +17,7 @@ def test_tones_are_no_speech():
 
 
 @pytest.mark.skipif(not SPOKEN.exists(), reason=f"{SPOKEN} (Debian package alsa-utils) is not installed")
-def test_speech_is_heard_however_quiet():
+def test_speech_is_detected_at_any_loudness():
     samples, rate_hz = load_audio(SPOKEN)
     for gain in (1.0, 0.01):
         probability, _ = silero.classify(gain * samples, rate_hz)

@@ -1,4 +1,4 @@
-"""Engines: asked by name, spared silence, and right about the notes they hear."""
+"""Transcription engines: selected by name, not loaded for silence, and accurate on a synthetic piece."""
 
 import sys
 
@@ -16,7 +16,7 @@ RATE = 44100
 LIMITS = Limits(**MidiCheck().model_dump(exclude={"correct"}))
 
 
-def test_an_unknown_engine_is_named_with_those_there_are():
+def test_the_error_for_an_unknown_engine_lists_the_known_ones():
     with pytest.raises(ValueError, match=r"\['kong', 'transkun'\], found 'ears'"):
         transcribe(np.zeros(10), RATE, "ears")
 
@@ -27,13 +27,13 @@ def test_stereo_is_refused():
 
 
 @pytest.mark.parametrize("samples", [np.zeros(0), np.zeros(RATE), np.full(RATE, 1e-5)])
-def test_silence_has_no_notes_and_asks_no_engine(samples, monkeypatch):
+def test_silence_has_no_notes_and_loads_no_engine(samples, monkeypatch):
     monkeypatch.setitem(sys.modules, "handroll.music.transkun", None)
     notes, pedal, info = transcribe(samples, RATE, "transkun")
     assert len(notes["pitch"]) == len(pedal["onset_s"]) == 0 and info["engine"] == "transkun"
 
 
-def test_transkun_hears_a_piece_and_agrees_with_its_truth():
+def test_transkun_transcribes_a_synthetic_piece():
     take = prepare_take("ode", 45, 9.0)
     before = sys.modules.get("torchaudio")
     notes, _, info = transcribe(take.audio, AUDIO_RATE_HZ, "transkun", {"threads": 2})
@@ -41,12 +41,12 @@ def test_transkun_hears_a_piece_and_agrees_with_its_truth():
     scores = note_scores(take.performance.notes, notes)
     assert scores["precision"] > 0.95 and scores["recall"] > 0.9
     assert decide(measure(take.performance.notes, take.audio, AUDIO_RATE_HZ, notes), LIMITS) == {}
-    # How far the engine's times come before the sound differs from recording to recording by some milliseconds.
+    # The offset of the engine's times from the audio varies by some milliseconds between recordings.
     assert set(decide(measure(notes, take.audio, AUDIO_RATE_HZ), LIMITS)) <= {Finding.SHIFTED}
     assert np.all(notes["key_offset_s"] > notes["onset_s"]) and np.all(notes["key_offset_s"] <= 9.0)
     assert info["engine_version"] == 2 and len(info["weights_sha256"]) == 64
 
 
-def test_segments_that_leave_sound_out_are_refused():
+def test_segments_that_skip_audio_are_refused():
     with pytest.raises(ValueError, match="at most the segments' 16 s"):
         transcribe(np.ones(RATE), RATE, "transkun", {"hop_s": 17.0})

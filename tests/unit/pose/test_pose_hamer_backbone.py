@@ -20,7 +20,7 @@ def build(state, sizes, dtype=torch.float32):
 
 
 def plain_backbone(state, sizes, images):
-    """Tokens of images by the rules, one step after the other, in float64, patch by patch and head by head."""
+    """Reference implementation: tokens of images step by step, in float64, patch by patch and head by head."""
     p = {name.removeprefix("backbone."): value.double() for name, value in state.items()}
     padded = torch.zeros(len(images), 3, 260, 196, dtype=torch.float64)
     padded[:, :, 2:258, 2:194] = images
@@ -59,7 +59,7 @@ def images():
     return torch.randn(2, 3, 256, 192, generator=torch.Generator().manual_seed(5))
 
 
-def test_as_the_rules_say(images):
+def test_it_equals_the_reference_implementation(images):
     state = random_state(TOY, 3)
     tokens = build(state, TOY.backbone)(images)
     assert tokens.shape == (2, 192, 48)
@@ -67,7 +67,7 @@ def test_as_the_rules_say(images):
 
 
 @pytest.mark.skipif(not TINY.exists(), reason="needs the shared fixtures")
-def test_as_the_released_code():
+def test_it_equals_the_released_code():
     settings = read_settings(TINY / "model_config.yaml")
     backbone = build(load_checkpoint(TINY / "hamer.ckpt", settings).state, settings.backbone)
     tokens = backbone(torch.from_numpy(np.load(TINY / "input.npz")["img"])[..., 32:-32])
@@ -75,7 +75,7 @@ def test_as_the_released_code():
     np.testing.assert_allclose(features, np.load(TINY / "official.npz")["feat"], atol=1e-5, rtol=0)
 
 
-def test_both_ways_to_embed_patches_are_one(images):
+def test_both_embeddings_of_patches_are_equal(images):
     random = torch.Generator().manual_seed(1)
     weight, bias = torch.randn(8, 3, 16, 16, generator=random), torch.randn(8, generator=random)
     torch.testing.assert_close(by_product(images, weight, bias), by_convolution(images, weight, bias), atol=1e-4, rtol=0)
@@ -87,7 +87,7 @@ def test_both_ways_to_embed_patches_are_one(images):
     )
 
 
-def test_the_last_rows_and_columns_are_not_seen(images):
+def test_the_last_rows_and_columns_have_no_effect(images):
     backbone = build(random_state(TOY), TOY.backbone)
     edge = images.clone()
     edge[:, :, 254:] = 9.0
@@ -97,7 +97,7 @@ def test_the_last_rows_and_columns_are_not_seen(images):
     assert not torch.equal(backbone(edge), backbone(images))
 
 
-def test_crops_do_not_touch_each_other(images):
+def test_crops_are_independent(images):
     backbone = build(random_state(TOY), TOY.backbone)
     torch.testing.assert_close(backbone(images)[1:], backbone(images[1:]), atol=1e-5, rtol=0)
 

@@ -1,4 +1,4 @@
-"""The hamer engine around its network: crops, mirroring, cameras, shapes, batches and resumption, with an oracle in the network's place."""
+"""The hamer engine without its network: crops, mirroring, cameras, shapes, batches and resumption, with an oracle for the network."""
 
 import numpy as np
 import pytest
@@ -7,20 +7,21 @@ import torch
 from handroll import tables
 from handroll.camera import Camera, hamer_camera
 from handroll.hand.mano import ManoError, mano_joints
-from handroll.hand.rotations import angle_between, compose, matrix_from_rotvec, rotvec_from_matrix
+from handroll.hand.rotations import compose, matrix_from_rotvec, rotvec_from_matrix
 from handroll.hand.skeleton import JOINT_OF_LANDMARK
 from handroll.hand.skinning import Skinning
 from handroll.media.write import VideoWriter
 from handroll.pose import fit_problem
 from handroll.pose.engine import fit_pose
-from handroll.pose.hamer import chunks, engine
+from handroll.pose.hamer import engine, resumable_results
 from handroll.pose.hamer.cameras import full_frame_translation, mirrored_rotations
-from handroll.pose.hamer.crop_stream import batches
+from handroll.pose.hamer.crop_stream import crop_batches
 from handroll.pose.hamer.crops import square_of_box
 from handroll.pose.hamer.head import HandParameters
-from handroll.pose.hamer.inference import look
+from handroll.pose.hamer.inference import run_inference
 from handroll.pose.hamer.settings import HamerError
 from handroll.pose.hamer.shape import refit, robust_mean
+from support.rotation_angle import angle_between
 from support.toy_mano import synthetic_mano, write_mano_pickle
 from toy_hamer import write_toy_checkpoint
 
@@ -31,7 +32,7 @@ MARK_PX = 2.0
 MODEL = synthetic_mano()
 PX_PER_M = 1100.0
 CAMERAS = {"hamer": hamer_camera(WIDTH, HEIGHT), "real": Camera(WIDTH, HEIGHT, 9000.0, "keyboard", 0.5, (9.0, -6.0))}
-"""The second is a telephoto lens: a near camera sees a hand in a perspective that HaMeR's camera of a crop has not."""
+"""The second is a telephoto lens: from nearby, a hand has a perspective that HaMeR's crop camera does not model."""
 
 
 def plain_progress(items, total, unit):
@@ -73,9 +74,9 @@ def marks_video(path, camera, joints):
 
 
 class Oracle(torch.nn.Module):
-    """In the network's place: knows each hand's pose, and finds its camera by the marks that it sees in the crop.
+    """Replaces the network: it has each hand's pose, and fits the crop's camera to the marks in the crop.
 
-    Marks are looked for where they have to be in a crop of the right place, size and side.
+    Marks are searched where they must be in a crop of the right position, size and side.
     """
 
     def __init__(self, rotations, betas, expected):
@@ -97,14 +98,14 @@ class Oracle(torch.nn.Module):
         return HandParameters(*(torch.from_numpy(array.astype(np.float32)) for array in padded))
 
     def _camera(self, crop, joints, expected):
-        """(s, tx, ty) with which the crop's camera sees the marked joints nearest to their marks."""
+        """Return (s, tx, ty) that project the marked joints closest to their marks in the crop."""
         rows, columns = np.mgrid[:256, 32:224]
         seen, marked = [], []
         for joint, (u, v) in zip(MARKED, expected, strict=True):
             near = (np.abs(columns - u) < 6) & (np.abs(rows - v) < 6)
             if near.sum() >= 11 * 11:  # the crop's border does not cut it
                 weight = np.where(near, crop.mean(-1), 0.0)
-                assert weight.max() > 100.0, "no mark where one has to be"
+                assert weight.max() > 100.0, "no mark at the expected position"
                 seen.append([(weight * columns).sum() / weight.sum(), (weight * rows).sum() / weight.sum()])
                 marked.append(joints[joint])
         self.marks.append(len(seen))
@@ -116,7 +117,7 @@ class Oracle(torch.nn.Module):
 
 
 def _linear(cam, points, flat):
-    """Slopes and residuals of a crop's camera, by differences."""
+    """Jacobian and residuals of a crop's camera, by finite differences."""
 
     def off(cam):
         depth = 2 * 5000.0 / (256.0 * cam[0])
@@ -138,7 +139,7 @@ def found(joints_px):
 
 @pytest.fixture(scope="module", params=CAMERAS)
 def scene(request, tmp_path_factory):
-    """A camera, the truth before it, its video, and what an oracle saw of it through the engine's own feed."""
+    """A camera, the true poses in its frame, detections of its video, and an oracle's predictions through the engine's crop stream."""
     camera = CAMERAS[request.param]
     rotation, translation, betas, joints = playing(camera)
     video = tmp_path_factory.mktemp("marks") / f"{request.param}.mp4"
@@ -146,29 +147,29 @@ def scene(request, tmp_path_factory):
     detections = found(pixels)
     matrices = matrix_from_rotvec(rotation)
     if request.param == "real":
-        # What a crop shows is seen along its own ray.
+        # The crop is viewed along the ray of its middle.
         centre, _ = square_of_box(detections["box_px"].astype(float), 2.0)
-        matrices[:, :, 0] = np.swapaxes(engine.towards(camera.rays(centre)), -1, -2) @ matrices[:, :, 0]
+        matrices[:, :, 0] = np.swapaxes(engine.rotations_to(camera.rays(centre)), -1, -2) @ matrices[:, :, 0]
     matrices[:, 0] = mirrored_rotations(matrices[:, 0])
     centre, size = square_of_box(detections["box_px"].astype(float), 2.0)
     marks = (camera.project(joints)[:, :, list(MARKED)] - centre[:, :, None]) * [[[[-1.0, 1.0]], [[1.0, 1.0]]]]
     marks = 128.0 + 256.0 * marks / size[..., None, None]
-    # Those that the border of the picture cuts are not looked for.
+    # Marks that the border of the frame cuts are not searched.
     cut = ~((pixels > 3 * MARK_PX) & (pixels < np.array([WIDTH, HEIGHT]) - 3 * MARK_PX)).all(-1)[:, :, list(MARKED)]
-    # Nor those that have another mark beside them.
+    # Nor are marks with a neighbour.
     apart = np.linalg.norm(marks[:, :, :, None] - marks[:, :, None], axis=-1)
     marks[cut | ((apart < 12.0).sum(-1) > 1)] = np.nan
     oracle = Oracle(matrices.reshape(-1, 16, 3, 3).astype(np.float32), betas.reshape(-1, 10), marks.reshape(-1, len(MARKED), 2))
-    seen = look(oracle, video, detections["box_px"], engine.hands_to_see(detections), 7, 2.0, 2, plain_progress)
-    return camera, (rotation, translation, betas, joints), detections, seen, oracle
+    predictions = run_inference(oracle, video, detections["box_px"], engine.detected_hands(detections), 7, 2.0, 2, plain_progress)
+    return camera, (rotation, translation, betas, joints), detections, predictions, oracle
 
 
 def test_recovered_joints_project_where_the_hands_are(scene):
-    camera, (rotation, _, _, joints), detections, seen, oracle = scene
+    camera, (rotation, _, _, joints), detections, predictions, oracle = scene
     assert oracle.sizes == [7] * 7 and oracle.place == 2 * FRAMES
-    # Hands leave the picture on both sides.
+    # Hands leave the frame on both sides.
     assert 5 <= min(oracle.marks) < 10 and max(oracle.marks) > 16
-    columns = engine.poses(seen, detections, camera, MODEL, 2.0, "video", refitted=False)
+    columns = engine.poses(predictions, detections, camera, MODEL, 2.0, "video", refitted=False)
     off = np.linalg.norm(camera.project(columns["joints_m"]) - camera.project(joints), axis=-1)
     assert off.max() < 0.5 and off.mean() < 0.2
     assert np.degrees(angle_between(columns["rotation_rad"], rotation)).max() < 0.1
@@ -177,16 +178,16 @@ def test_recovered_joints_project_where_the_hands_are(scene):
 
 
 def test_under_hamers_own_camera_the_numbers_are_its_own(scene):
-    camera, _, detections, seen, _ = scene
-    columns = engine.poses(seen, detections, camera, MODEL, 2.0, "frame", refitted=True)
+    camera, _, detections, predictions, _ = scene
+    columns = engine.poses(predictions, detections, camera, MODEL, 2.0, "frame", refitted=True)
     square = square_of_box(detections["box_px"], 2.0)
-    own = full_frame_translation(seen.camera, *square, WIDTH, HEIGHT, np.array([True, False]))
+    own = full_frame_translation(predictions.camera, *square, WIDTH, HEIGHT, np.array([True, False]))
     same = np.isclose(columns["translation_m"], own, rtol=1e-6, atol=1e-6).all()
     assert same == (camera.focal_source == "hamer")
-    np.testing.assert_array_equal(columns["betas"], seen.betas)
+    np.testing.assert_array_equal(columns["betas"], predictions.betas)
 
 
-def test_robust_mean_bears_with_bad_frames():
+def test_robust_mean_ignores_bad_frames():
     rng = np.random.default_rng(1)
     values = rng.normal(0.5, 0.1, (400, 10))
     good = values.mean(0)
@@ -212,13 +213,13 @@ def test_poses_are_fitted_to_another_shape():
     turned = refit(skinning, rotations, seen, mean)
     assert (off_mm(turned) < 0.8 * off_mm(rotations)).all()
     np.testing.assert_allclose(turned @ np.swapaxes(turned, -1, -2), np.broadcast_to(np.eye(3), turned.shape), atol=1e-5)
-    # The same shape asks for nothing.
+    # The same shape changes nothing.
     np.testing.assert_allclose(refit(skinning, rotations[:1], mean[None], mean), rotations[:1], atol=1e-5)
 
 
-def test_the_least_turn_towards_a_ray():
+def test_the_smallest_rotation_to_a_ray():
     rays = np.array([[0.0, 0.0, 1.0], [0.3, -0.2, 1.0], [-2.0, 1.0, 1.0]])
-    turns = engine.towards(rays)
+    turns = engine.rotations_to(rays)
     np.testing.assert_allclose(turns @ np.swapaxes(turns, -1, -2), np.broadcast_to(np.eye(3), (3, 3, 3)), atol=1e-12)
     np.testing.assert_allclose(turns @ [0.0, 0.0, 1.0], rays / np.linalg.norm(rays, axis=1)[:, None], atol=1e-12)
     np.testing.assert_allclose(np.linalg.norm(rotvec_from_matrix(turns), axis=1), np.arccos(turns[:, 2, 2]), atol=1e-9)
@@ -262,7 +263,7 @@ class Broken(Exception):
 
 
 class Counting(torch.nn.Module):
-    """In the network's place: every crop's answer is what the crop holds; breaks after some batches."""
+    """Replaces the network: its output is the mean of each crop. It raises Broken after some batches."""
 
     def __init__(self, last=None):
         super().__init__()
@@ -277,23 +278,23 @@ class Counting(torch.nn.Module):
         return HandParameters(value[:, None, None, None].expand(-1, 16, 3, 3), value[:, None].expand(-1, 10), value[:, None].expand(-1, 3))
 
 
-def test_a_job_that_breaks_off_goes_on_where_it_ended(toy, tmp_path, monkeypatch):
+def test_a_killed_job_resumes_where_it_stopped(toy, tmp_path, monkeypatch):
     _, video, detections, _ = toy
-    monkeypatch.setattr(chunks, "CHUNK_FRAMES", 4)
-    wanted = engine.hands_to_see(detections)
+    monkeypatch.setattr(resumable_results, "CHUNK_FRAMES", 4)
+    wanted = engine.detected_hands(detections)
 
-    def run(network, boxes=detections["box_px"], kept=tmp_path / "kept"):
-        return look(network, video, boxes, wanted, 2, 2.0, 1, plain_progress, kept, {"weights": "a"})
+    def run(network, boxes=detections["box_px"], scratch=tmp_path / "scratch"):
+        return run_inference(network, video, boxes, wanted, 2, 2.0, 1, plain_progress, scratch, {"weights": "a"})
 
-    whole = run(Counting(), kept=None)
+    whole = run(Counting(), scratch=None)
     with pytest.raises(Broken):
         run(Counting(last=20))
-    assert len(list((tmp_path / "kept").glob("*.npz"))) == 2
+    assert len(list((tmp_path / "scratch").glob("*.npz"))) == 2
     again = Counting()
     np.testing.assert_array_equal(run(again).camera, whole.camera)
     assert again.hands == wanted[8:].sum() + wanted[8:].sum() % 2
-    # One that is damaged is made again; other boxes make everything again.
-    (tmp_path / "kept/000001.npz").write_bytes(b"PK\x03\x04")
+    # A damaged chunk is computed again; with other boxes everything is computed again.
+    (tmp_path / "scratch/000001.npz").write_bytes(b"PK\x03\x04")
     third = Counting()
     np.testing.assert_array_equal(run(third).camera, whole.camera)
     assert third.hands == wanted[4:8].sum() + wanted[4:8].sum() % 2
@@ -302,26 +303,26 @@ def test_a_job_that_breaks_off_goes_on_where_it_ended(toy, tmp_path, monkeypatch
     assert fourth.hands == wanted.sum() + wanted.sum() % 2
 
 
-def test_batches_have_one_size_and_come_in_order(toy):
+def test_batches_have_one_size_and_are_in_order(toy):
     _, video, detections, _ = toy
-    wanted = engine.hands_to_see(detections)
-    made = list(batches(video, detections["box_px"], wanted, 10, 2.0, 2))
+    wanted = engine.detected_hands(detections)
+    made = list(crop_batches(video, detections["box_px"], wanted, 10, 2.0, 2))
     assert [batch.crops.shape for batch in made] == [(10, 256, 192, 3)] * 5
-    np.testing.assert_array_equal(np.concatenate([batch.places for batch in made]), np.argwhere(wanted))
-    assert made[0].crops.dtype == np.uint8 and not made[-1].crops[len(made[-1].places) :].any()
+    np.testing.assert_array_equal(np.concatenate([batch.hands for batch in made]), np.argwhere(wanted))
+    assert made[0].crops.dtype == np.uint8 and not made[-1].crops[len(made[-1].hands) :].any()
     # A box above 4K's usual size is blurred: float crops.
     large = detections["box_px"].copy()
     large[..., :2] -= 300.0
     large[..., 2:] += 300.0
-    assert next(batches(video, large, wanted, 4, 2.0, 1)).crops.dtype == np.float32
+    assert next(crop_batches(video, large, wanted, 4, 2.0, 1)).crops.dtype == np.float32
 
 
-def test_errors_of_the_feed_are_raised(toy, tmp_path):
+def test_errors_of_the_crop_stream_are_raised(toy, tmp_path):
     _, video, detections, _ = toy
-    longer = np.concatenate([engine.hands_to_see(detections)] * 2)
+    longer = np.concatenate([engine.detected_hands(detections)] * 2)
     boxes = np.concatenate([detections["box_px"]] * 2)
     with pytest.raises(ValueError, match="expected 48 frames"):
-        list(batches(video, boxes, longer, 8, 2.0, 1))
+        list(crop_batches(video, boxes, longer, 8, 2.0, 1))
 
 
 @pytest.mark.parametrize(
@@ -334,7 +335,7 @@ def test_errors_of_the_feed_are_raised(toy, tmp_path):
         ({"checkpoint": "/nowhere/a/hamer.ckpt"}, HamerError, "expected HaMeR's checkpoint"),
     ],
 )
-def test_what_is_wrong_is_named(toy, options, error, message):
+def test_wrong_options_and_files_are_named(toy, options, error, message):
     own, video, detections, camera = toy
     with pytest.raises(error, match=message.replace("\\\\", "\\")):
         fit_pose("hamer", video, detections, camera, options={**own, **options}, progress=plain_progress)

@@ -14,7 +14,7 @@ def build(state, sizes):
 
 
 def plain_head(state, sizes, context):
-    """What is read out by the rules, one step after the other, in float64: (B, 96), (B, 10), (B, 3)."""
+    """Reference implementation, step by step in float64: outputs (B, 96), (B, 10), (B, 3)."""
     p = {name.removeprefix("mano_head."): value.double() for name, value in state.items()}
     token = torch.zeros(len(context), 1, 1, dtype=torch.float64)
     x = token @ p["transformer.to_token_embedding.weight"].T + p["transformer.to_token_embedding.bias"] + p["transformer.pos_embedding"]
@@ -67,7 +67,7 @@ def test_as_the_rules_say(context):
         np.testing.assert_allclose(rotation, np.stack([x, y, np.cross(x, y)], axis=1), atol=5e-6)
 
 
-def test_the_context_matters_and_crops_do_not_touch_each_other(context):
+def test_the_context_matters_and_crops_are_independent(context):
     head = build(random_state(TOY), TOY.decoder)
     hands = head(context)
     assert (hands.rotations[0] - hands.rotations[1]).abs().max() > 0.01

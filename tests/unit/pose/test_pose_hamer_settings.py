@@ -86,12 +86,12 @@ def test_defaults_may_be_spelt_out(edited):
         ("MODEL.MANO_HEAD.IEF_ITERS", True, "expected 1", "found True"),
         ("MODEL.MANO_HEAD.TRANSFORMER_INPUT", "mean_shape", "expected 'zero'", "found 'mean_shape'"),
         ("MODEL.MANO_HEAD.TRANSFORMER_DECODER.norm", "batch", "expected 'layer'", "found 'batch'"),
-        ("MODEL.MANO_HEAD.TRANSFORMER_DECODER.depth", 0, "expected a whole number above 0", "found 0"),
+        ("MODEL.MANO_HEAD.TRANSFORMER_DECODER.depth", 0, "expected an integer above 0", "found 0"),
         ("MODEL.MANO_HEAD.TRANSFORMER_DECODER.context_dim", 64, "expected the backbone's width, 48", "found 64"),
         ("MODEL.MANO_HEAD.TRANSFORMER_DECODER.tokens", 4, "expected no such key", "found 4"),
         ("MODEL.MANO_HEAD.TRANSFORMER_DECODER", None, "expected a section", "found nothing"),
         ("_PARITY.num_heads", 7, "expected a multiple of _PARITY.num_heads (7)", "found 48"),
-        ("_PARITY.num_heads", None, "expected a whole number above 0", "found nothing"),
+        ("_PARITY.num_heads", None, "expected an integer above 0", "found nothing"),
     ],
 )
 def test_anything_off_is_an_error(edited, key, value, expected, found):
@@ -121,10 +121,10 @@ def test_all_problems_at_once(edited):
 @pytest.mark.parametrize(
     ("content", "found"),
     [
-        (b"<!DOCTYPE html><html><p>a: b: c</html>", "not YAML|no sections"),
+        (b"<!DOCTYPE html><html><p>a: b: c</html>", "not YAML|instead of sections"),
         (b"\xff\xfe\x00", "not YAML"),
-        (b"", "no sections"),
-        (b"- 1\n- 2\n", "no sections"),
+        (b"", "instead of sections"),
+        (b"- 1\n- 2\n", "instead of sections"),
         (b"a: !!python/object/apply:os.system ['touch pwned']", "not YAML"),
         (b"a: 2020-99-99", "not YAML"),
         (b"[" * 5000, "not YAML"),

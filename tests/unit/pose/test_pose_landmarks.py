@@ -16,6 +16,7 @@ from handroll.metrics.alignment import procrustes
 from handroll.pose import articulation, fit_problem, landmarks, priors
 from handroll.pose.engine import fit_pose
 from handroll.pose.levenberg_marquardt import minimise
+from handroll.storage import to_arrow
 
 CAMERA = Camera(1920, 1080, 1500.0, "sheet")
 OVER_KEYS = Extrinsics(np.array([np.pi - 0.2, 0.03, 0.05]), np.array([-600.0, 60.0, 1000.0]))
@@ -167,7 +168,7 @@ def test_the_table_is_consistent_and_fits_its_schema():
     left[10:20] = np.nan
     table = detections(left, pixels)
     columns, _ = fit_pose("landmarks", None, table, CAMERA, options={"hand_length_m": 0.2046})
-    tables.to_arrow(tables.POSE, tables.by_row(columns))
+    to_arrow(tables.POSE, tables.by_row(columns))
     np.testing.assert_array_equal(columns["found"], table["found"])
     for name in ("rotation_rad", "translation_m", "betas", "bone_scale", "joints_m", "residual_px"):
         gone = np.isnan(columns[name]).reshape(30, 2, -1)

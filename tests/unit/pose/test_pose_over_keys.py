@@ -17,6 +17,7 @@ from handroll.pose import landmarks, priors
 from handroll.pose.engine import fit_pose, refine_pose
 from handroll.rendering.scene import world_joints
 from handroll.simulator.score import score
+from handroll.storage import to_arrow
 
 CAMERA = Camera(1920, 1080, 1500.0, "keyboard", -0.03, (8.0, -5.0))
 SMALL, LARGE = 0.9, 1.1
@@ -78,7 +79,7 @@ def test_size_and_position_of_hands_of_two_sizes(played):
     for size, performance in played.items():
         truth_mm = joints_mm(performance)
         columns, found[size] = fit(performance)
-        tables.to_arrow(tables.POSE, tables.by_row(columns))
+        to_arrow(tables.POSE, tables.by_row(columns))
         off = np.linalg.norm(columns["joints_keyboard_mm"] - truth_mm, axis=-1)[columns["found"]]
         assert off.mean() < 8.0 and off[:, list(TIPS)].mean() < 8.0
         assert aligned_error_mm(columns, truth_mm) < 6.0
@@ -138,7 +139,7 @@ def test_fingertips_move_to_the_keys_that_they_hold(played):
     }
     pressed_mm = key_tops_held_mm(fingered, time_s)
     refined = refine_pose("landmarks", fitted, seen, CAMERA, over, pressed_mm)
-    tables.to_arrow(tables.POSE, tables.by_row(refined))
+    to_arrow(tables.POSE, tables.by_row(refined))
     held = np.isfinite(pressed_mm) & fitted["found"][..., None]
     assert held.sum() > 20 and pressed_mm.shape == (*fitted["found"].shape, len(FINGERS))
 

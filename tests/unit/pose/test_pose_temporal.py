@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from handroll import tables
-from handroll.camera import Camera, Extrinsics, hamer_camera, joints_over_keys
+from handroll.camera import Camera, Extrinsics, hamer_camera, joints_in_keyboard_frame
 from handroll.generation.pianist import perform
 from handroll.hand.kinematics import MIRROR, hand_joints
 from handroll.hand.mano import mano_joints
@@ -24,6 +24,7 @@ from handroll.pose.temporal import TemporalSettings, refine_over_time
 from handroll.pose.temporal_problem import Measurements, SeriesProblem, minimise_series
 from handroll.rendering.scene import View, to_camera
 from handroll.simulator.score import score
+from handroll.storage import to_arrow
 from pose_noise import from_afar, shaken
 from support.toy_mano import synthetic_mano
 
@@ -87,7 +88,7 @@ def figures(columns, given, camera):
 
 def strokes(columns, performance):
     """Sum over the notes of the maximum speed and the depth of the fingertip, where it is detected throughout."""
-    tips = joints_over_keys(columns["joints_m"], OVER)[:, :, list(TIPS)].astype(float)
+    tips = joints_in_keyboard_frame(columns["joints_m"], OVER)[:, :, list(TIPS)].astype(float)
     out = []
     for onset, hand, finger in zip(performance.notes["onset_s"], performance.note_hand, performance.note_finger, strict=True):
         rows = (performance.time_s > onset - 0.15) & (performance.time_s < onset + 0.07)
@@ -102,7 +103,7 @@ def check_calmer_and_nearer(given, refined, camera):
     before, after = figures(given.pose, given, camera), figures(refined, given, camera)
     assert before[0] > 3.0 and after[0] < 0.5 * before[0]
     assert (after[1:] < 0.9 * before[1:]).all()
-    tables.to_arrow(tables.POSE, tables.by_row(refined))
+    to_arrow(tables.POSE, tables.by_row(refined))
 
 
 def keys_held_mm(performance):
@@ -174,7 +175,7 @@ def test_the_table_is_consistent(short):
             rotation.reshape(-1, 48), refined["translation_m"][:, side], short.pose["bone_scale"][short.pose["found"]][0], hand
         )
         np.testing.assert_allclose(refined["joints_m"][:, side], joints, atol=1e-6)
-    np.testing.assert_allclose(refined["joints_keyboard_mm"], joints_over_keys(refined["joints_m"], OVER), atol=1e-3)
+    np.testing.assert_allclose(refined["joints_keyboard_mm"], joints_in_keyboard_frame(refined["joints_m"], OVER), atol=1e-3)
     seen = refined["found"]
     assert 1.0 < refined["residual_px"][seen].mean() < 10.0 and np.isnan(refined["residual_px"][~seen]).all()
     assert refined["rotation_rad"].dtype == short.pose["rotation_rad"].dtype and list(refined) == list(short.pose)
@@ -241,7 +242,7 @@ def test_few_frames(short, kept):
 def test_no_frames_at_all(short):
     nothing = {name: values[:0] for name, values in short.pose.items()}
     refined = refine(replace(short, pose=nothing, detections={name: values[:0] for name, values in short.detections.items()}))
-    tables.to_arrow(tables.POSE, tables.by_row(refined))
+    to_arrow(tables.POSE, tables.by_row(refined))
 
 
 def test_no_landmarks(short):
@@ -257,7 +258,7 @@ def test_fingertips_stay_on_the_keys_that_they_hold(at_60):
     held = np.isfinite(pressed_mm) & given.pose["found"][..., None]
 
     def off_mm(columns):
-        over = [joints_over_keys(c["joints_m"], OVER)[:, :, list(TIPS), 2][held] for c in (columns, given.truth)]
+        over = [joints_in_keyboard_frame(c["joints_m"], OVER)[:, :, list(TIPS), 2][held] for c in (columns, given.truth)]
         return np.abs(over[0] - over[1]).mean()
 
     assert held.sum() > 50
@@ -275,7 +276,7 @@ def test_fingertips_do_not_sink_into_the_keys(short):
     found = short.pose["found"]
 
     def heights(columns):
-        return joints_over_keys(columns["joints_m"], OVER)[:, :, list(TIPS), 2]
+        return joints_in_keyboard_frame(columns["joints_m"], OVER)[:, :, list(TIPS), 2]
 
     def sunk_mm(columns):
         return (temporal.MIN_HEIGHT_MM[0] - heights(columns)[found]).clip(min=0.0).max(axis=-1).mean()

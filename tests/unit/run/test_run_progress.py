@@ -85,7 +85,7 @@ def test_formats_of_times_names_and_errors():
     assert [clock(s).strip() for s in (5, 65, 3725)] == ["0:05", "1:05", "1:02:05"]
     assert short("own/" + "x" * 40) == "x" * 11 + ".." + "x" * 11 and short("ann/one") == "ann/one"
     assert last_line("Traceback\nValueError: too small\n") == "too small"
-    assert last_line("2026-11-30 07:00:00,123 ERROR the disk is full; make room on it") == "the disk is full; make room on it"
+    assert last_line("2026-11-30 07:00:00,123 ERROR the disk is full; free some space") == "the disk is full; free some space"
     # Nothing said of an error: not what it did last, but that it was killed.
     assert last_line(" \n") == NO_ERROR
     assert last_line("2026-01-01 10:00:00,000 INFO 75 frames in 0.2 s\n") == NO_ERROR

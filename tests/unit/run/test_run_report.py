@@ -11,7 +11,7 @@ from handroll.config.pipeline import Config
 from handroll.config.sheet import Video
 from handroll.run.report import FILES, STEPS, read_report, report_lines
 from handroll.screening.criteria import CRITERIA
-from handroll.tables import SchemaError
+from handroll.storage import SchemaError
 
 THRESHOLDS = Config().screening.model_dump() | {"motion_without_audio": True}
 ROW = Video(subject="own", video="take", source="/films/take.mp4", override="accept")
@@ -135,7 +135,7 @@ def test_a_damaged_result_raises_an_error_with_its_path(results, path, content):
     root, write = results
     write(path, content)
     with pytest.raises(
-        SchemaError, match=f"{Path(path).name}: expected .*, found another file or a damaged one.*; delete it and run again"
+        SchemaError, match=f"{Path(path).name}: expected .*, found another kind of file or a damaged one.*; delete it and run again"
     ):
         report_of(root)
 

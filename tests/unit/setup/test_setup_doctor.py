@@ -154,7 +154,7 @@ def test_another_file_at_kongs_path_is_wrong(project, capsys):
     put(b"<!doctype html>", parse_config(KONG))
     assert main(["doctor", "--config", "music={engine: kong}", "--fetch"]) == 1
     out = capsys.readouterr().out
-    assert "WRONG     Kong et al. 2021" in out and "found no file of PyTorch" in out and "do: remove it, then" in out
+    assert "WRONG     Kong et al. 2021" in out and "found a web page" in out and "do: remove it, then" in out
     assert "downloading" not in out, "what a person put there is never written over"
 
 

@@ -3,7 +3,8 @@ import pytest
 
 from handroll.generation.pianist import perform
 from handroll.simulator.composition import compose_score
-from handroll.tables import NOTES, PEDAL, to_arrow
+from handroll.storage import to_arrow
+from handroll.tables import NOTES, PEDAL
 
 
 @pytest.fixture(scope="module")

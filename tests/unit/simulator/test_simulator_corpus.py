@@ -15,7 +15,8 @@ from handroll.hand.skeleton import HANDS
 from handroll.metrics.key_press import key_press_scores
 from handroll.provenance import file_sha256
 from handroll.simulator.corpus import Recipe, assign_splits, main, take_rows, write_corpus
-from handroll.tables import SHARD, State, from_arrow
+from handroll.storage import from_arrow
+from handroll.tables import SHARD, State
 
 RECIPE = Recipe(seed=3, take_s=30.0, length_s=12.0, hop_s=9.0)
 HOURS = 4 * 30.0 / 3600.0

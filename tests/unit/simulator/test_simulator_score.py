@@ -7,7 +7,8 @@ from handroll.hand.skeleton import HANDS
 from handroll.keyboard.geometry import key_centres_x_mm, key_of_pitch
 from handroll.simulator.pieces import pieces, pitch_of, read_bars
 from handroll.simulator.score import TAIL_S, random_score, score
-from handroll.tables import NOTES, PEDAL, to_arrow
+from handroll.storage import to_arrow
+from handroll.tables import NOTES, PEDAL
 
 ALL = [*(("piece", name) for name in pieces()), *(("medley", seed) for seed in range(4))]
 

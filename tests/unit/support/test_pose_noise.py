@@ -10,6 +10,7 @@ from handroll.hand.skeleton import JOINT_OF_LANDMARK
 from handroll.metrics.jitter import jitter_rms
 from handroll.rendering.scene import Scene, to_camera
 from handroll.simulator.score import score
+from handroll.storage import to_arrow
 from pose_noise import from_afar, shaken
 
 CAMERA = Camera(1920, 1080, 1500.0, "truth")
@@ -25,8 +26,8 @@ def poses():
 def test_as_much_as_asked_for(poses):
     given = shaken(*poses, CAMERA, 1, jitter_px=2.0, wrong=0.0, missing=0.1)
     for columns in (given.truth, given.pose):
-        tables.to_arrow(tables.POSE, tables.by_row(columns))
-    tables.to_arrow(tables.DETECTIONS, tables.by_row(given.detections))
+        to_arrow(tables.POSE, tables.by_row(columns))
+    to_arrow(tables.DETECTIONS, tables.by_row(given.detections))
     off = CAMERA.project(given.pose["joints_m"]) - CAMERA.project(given.truth["joints_m"])
     assert jitter_rms(off) == pytest.approx(2.0, rel=0.1)
     present, found = given.truth["found"], given.pose["found"]

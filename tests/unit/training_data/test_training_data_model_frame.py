@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 
-from handroll.camera import Extrinsics, joints_over_keys
+from handroll.camera import Extrinsics, joints_in_keyboard_frame
 from handroll.hand.kinematics import hand_joints
-from handroll.hand.rotations import angle_between, rotvec_from_matrix
+from handroll.hand.rotations import rotvec_from_matrix
 from handroll.hand.skeleton import HANDS
 from handroll.keyboard.geometry import LEVEL_HAND, STANDARD
 from handroll.tables import State
 from handroll.training_data.model_frame import ClipMotion, clip_motion, motion_joints, of_channels, shard_columns, true_hands
+from support.rotation_angle import angle_between
 
 OVER_KEYS = Extrinsics(np.array([np.pi - 0.1, 0.05, 0.02]), np.array([-600.0, 50.0, 1000.0]))
 SCALE = np.array([0.95, 1.05])
@@ -38,7 +39,7 @@ def make_row(fps=30.0, duration_s=2.0, seed=0, hidden=()):
             state[first:last] = State.HIDDEN
             rotation[first:last], translation[first:last], joints[first:last] = np.nan, np.nan, np.nan
         row |= {f"{hand}_state": state, f"{hand}_rotation_rad": rotation.astype(np.float32), f"{hand}_translation_m": translation}
-        row[f"{hand}_joints_keyboard_mm"] = joints_over_keys(joints, OVER_KEYS)
+        row[f"{hand}_joints_keyboard_mm"] = joints_in_keyboard_frame(joints, OVER_KEYS)
     return row
 
 
@@ -55,7 +56,7 @@ def test_joints_come_back_in_the_camera_frame():
     motion = clip_motion(row, 30.0, "camera")
     joints = motion_joints(motion.place, motion.rotation_rad, "camera", SCALE)
     for side, hand in enumerate(HANDS):
-        over_keys = joints_over_keys(joints[:, side], OVER_KEYS)
+        over_keys = joints_in_keyboard_frame(joints[:, side], OVER_KEYS)
         np.testing.assert_allclose(over_keys, row[f"{hand}_joints_keyboard_mm"], atol=2e-3)
 
 

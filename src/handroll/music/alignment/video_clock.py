@@ -3,21 +3,20 @@
 import numpy as np
 
 from handroll.keyboard.audio_delay import find_delay
-from handroll.keyboard.geometry import STANDARD
 from handroll.music.alignment.time_map import TimeMap, map_times
 
 _END_MARGIN_S = 1.0
 # Notes may begin this long after the last frame: that frame is shown for some time, and the delay has an error.
 
 
-def to_video_clock(notes, pedal, time_s, joints_keyboard_mm, state, notes_clock, keyboard=STANDARD):
+def to_video_clock(notes, pedal, time_s, joints_keyboard_mm, state, notes_clock):
     """Map notes and pedal to the video's clock, by the delay estimated from the fingertips.
 
     Parameters
     ----------
     notes, pedal : dict of str to array
         `tables.NOTES` and `tables.PEDAL`.
-    time_s, joints_keyboard_mm, state, keyboard
+    time_s, joints_keyboard_mm, state
         As of `keyboard.audio_delay.find_delay`.
     notes_clock : {"audio", "midi"}
         Clock of the notes: that of the audio, or of a MIDI file that could not be compared with any audio.
@@ -31,7 +30,7 @@ def to_video_clock(notes, pedal, time_s, joints_keyboard_mm, state, notes_clock,
         which give no delay of the audio. `delay`: the clock (`of`), `corrected_s`, `estimate_s` and `error_s` (None without an
         estimate), `trusted`, the number of `notes` used, and a summary in `words`.
     """
-    delay_s, estimate = find_delay(notes, time_s, joints_keyboard_mm, state, keyboard)
+    delay_s, estimate = find_delay(notes, time_s, joints_keyboard_mm, state)
     # Rounded far below the measurement error, so that computers with different rounding errors give the same times.
     delay_s = round(float(delay_s), 4)
     if delay_s:

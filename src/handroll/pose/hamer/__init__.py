@@ -1,8 +1,8 @@
-"""HaMeR (Pavlakos et al. 2024, arXiv:2312.05251): hands from crops of frames, written anew for videos in plain PyTorch.
+"""HaMeR (Pavlakos et al. 2024, arXiv:2312.05251): hand poses from crops of frames, reimplemented for videos in plain PyTorch.
 
-It reads the released files and gives the released code's numbers. `feed` decodes a video and cuts hands out of its frames (`crops`),
-`network` looks at them, `inference` runs it over a whole video, and `engine` puts what it saw before the video's camera (`cameras`).
-All of the network is for right hands: left ones come mirrored.
+It reads the released files and reproduces the released code's numbers. `crop_stream` decodes a video and crops the hands (`crops`),
+`network` predicts a pose for each crop, `inference` runs the network over a whole video, and `engine` transforms the predictions to the
+camera frame (`cameras`). The network only knows right hands: crops of left hands are mirrored.
 """
 
 VERSION = 1

@@ -13,14 +13,15 @@ from torch.nn import functional
 from handroll.pose.hamer.settings import PATCH_COLUMNS, PATCH_PX, PATCH_ROWS
 
 NORM_EPS = 1e-6
-"""Of every LayerNorm here; the decoder's is another."""
+"""Epsilon of every LayerNorm in the backbone. The decoder has a different one."""
 
 PADDING_PX = 2
-"""Zeros on each side of the crop before it is cut into patches, so its last two rows and columns are not seen."""
+"""Zeros on each side of the crop before it is cut into patches (px). They shift the patches, so the last two rows and columns of the
+crop have no effect."""
 
 
 class Attention(nn.Module):
-    """Attention of every token to every token."""
+    """Self-attention of the tokens."""
 
     def __init__(self, dim, heads):
         super().__init__()
@@ -31,7 +32,7 @@ class Attention(nn.Module):
     def forward(self, tokens):
         """Attend, (B, N, C) to (B, N, C)."""
         batch, count, dim = tokens.shape
-        # (B, N, 3C) -> three of (B, H, N, D): q, k and v lie one after the other, heads within them.
+        # (B, N, 3C) -> three of (B, H, N, D): q, k and v follow each other, with the heads inside them.
         q, k, v = self.qkv(tokens).view(batch, count, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(q, k, v)
         return self.proj(mixed.transpose(1, 2).reshape(batch, count, dim))
@@ -51,7 +52,7 @@ class Mlp(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm transformer block. Its norms and the sum run in float32, its matrices in theirs."""
+    """Pre-norm transformer block. Norms and sums run in float32, matrix products in the type of their weights."""
 
     def __init__(self, sizes):
         super().__init__()
@@ -61,7 +62,7 @@ class Block(nn.Module):
         self.mlp = Mlp(sizes.dim, sizes.mlp_dim)
 
     def forward(self, tokens):
-        """Add what the attention and the MLP say, (B, N, C) to (B, N, C), float32."""
+        """Add the outputs of the attention and the MLP, (B, N, C) to (B, N, C), float32."""
         dtype = self.attn.qkv.weight.dtype
         tokens = tokens + self.attn(self.norm1(tokens).to(dtype))
         return tokens + self.mlp(self.norm2(tokens).to(dtype))
@@ -83,20 +84,20 @@ class Backbone(nn.Module):
         self.last_norm = nn.LayerNorm(sizes.dim, NORM_EPS)
 
     def forward(self, images):
-        """Tokens of crops.
+        """Encode crops as tokens.
 
         Parameters
         ----------
         images : float tensor (B, 3, Y, X)
-            RGB, normalised: 0 is the training pictures' mean colour.
+            RGB, normalised: 0 is the mean colour of the training images.
 
         Returns
         -------
         float32 tensor (B, N, C)
         """
         images = images.to(self.patch.weight.dtype)
-        # On the CPU the two are as fast, and the convolution rounds as that of the released code does. On a GPU cuDNN's
-        # convolutions round float32 to 10 bits (TF32) unless told otherwise, products of matrices do not.
+        # On the CPU both are equally fast, and the convolution rounds like that of the released code. On a GPU cuDNN's convolutions
+        # round float32 to 10 bits (TF32) by default, matrix products do not.
         embed = by_convolution if images.device.type == "cpu" else by_product
         tokens = embed(images, self.patch.weight, self.patch.bias) + self.position
         for block in self.blocks:
@@ -105,13 +106,13 @@ class Backbone(nn.Module):
 
 
 def by_convolution(images, weight, bias):
-    """Embed the patches of images (B, 3, Y, X) as tokens (B, N, C), with a weight (C, 3, P, P) and a bias (C)."""
+    """Embed the patches of images (B, 3, Y, X) as tokens (B, N, C) by a convolution with weight (C, 3, P, P) and bias (C)."""
     return functional.conv2d(images, weight, bias, stride=PATCH_PX, padding=PADDING_PX).flatten(2).transpose(1, 2)
 
 
 def by_product(images, weight, bias):
-    """The same as one product of matrices."""
-    # A negative padding cuts off: the picture keeps its size and moves by two pixels.
+    """Embed the patches as `by_convolution` does, by one matrix product."""
+    # A negative padding crops: the image keeps its size and moves by two pixels.
     moved = functional.pad(images, (PADDING_PX, -PADDING_PX, PADDING_PX, -PADDING_PX))
     # (B, 3, R, P, S, P) -> (B, R, S, 3, P, P)
     cut = moved.reshape(-1, 3, PATCH_ROWS, PATCH_PX, PATCH_COLUMNS, PATCH_PX).permute(0, 2, 4, 1, 3, 5)
@@ -119,31 +120,32 @@ def by_product(images, weight, bias):
 
 
 def typed_backbone(state, dtype):
-    """The backbone's parameters in the types it runs in: what matrices are made of in `dtype`, norms and positions in float32.
+    """Convert the backbone's parameters to the types it runs in: matrices and their biases to `dtype`, norms and positions to float32.
 
     Parameters
     ----------
     state : dict of str to tensor
-        With the released names; those that do not begin with `backbone.` are left out.
+        With the released names. Those that do not begin with `backbone.` are omitted.
     dtype : torch.dtype
 
     Returns
     -------
-    dict of str to tensor; a tensor that has its type already is not copied.
+    dict of str to tensor; tensors that already have their type are not copied.
     """
     own = {name: value for name, value in state.items() if name.startswith("backbone.")}
     return {name: value.to(torch.float32 if "norm" in name or "pos_embed" in name else dtype) for name, value in own.items()}
 
 
 def backbone_state(state):
-    """The released parameters as this module names them.
+    """Rename the released parameters to this module's names.
 
-    The slot of a class token, which the network does not have, is added to every token: folded into the positions.
+    The released code adds the position of a class token, which the network does not have, to every token. Here it is added to the
+    other positions once.
 
     Parameters
     ----------
     state : dict of str to tensor
-        With the released names, `backbone.*`; others are not looked at.
+        With the released names, `backbone.*`; others are ignored.
 
     Returns
     -------

@@ -1,7 +1,7 @@
-"""A video becomes batches of crops, while the network is busy with the batch before.
+"""Turn a video into batches of crops while the network processes the previous batch.
 
-Crops are cut on the CPU, right after decoding: a crop is 0.15 MB and a 1080p frame 6, so that a GPU is fed with what it looks at and
-nothing else. A thread decodes (FFmpeg has threads of its own), a few cut (`crops.crop`, OpenCV, without Python's lock), and a queue of
+Crops are cut on the CPU right after decoding: a crop has 0.15 MB and a 1080p frame 6 MB, so only the crops are copied to a GPU. One
+thread decodes (FFmpeg has its own threads) and a few threads crop (`crops.crop`, by OpenCV, which releases Python's lock). A queue of
 bounded length holds finished batches, so memory does not grow with the video.
 """
 
@@ -20,45 +20,45 @@ from handroll.pose.hamer.crops import HEIGHT_PX, WIDTH_PX, crop, square_of_box
 LEFT = HANDS.index("left")
 
 BATCHES_AHEAD = 3
-"""Finished batches that may wait for the network."""
+"""Maximum number of finished batches that wait for the network."""
 
 FRAMES_AHEAD = 8
-"""Decoded frames that may wait for their crops."""
+"""Maximum number of decoded frames that wait for their crops."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Crops of hands of one video.
+    """Crops of hands from one video.
 
     Attributes
     ----------
     crops : array (crop B, row 256, column 192, channel 3)
-        RGB, left hands mirrored; uint8, or float32 0..255 where one of them is blurred. Always B of them: those after the last hand
-        are black.
-    places : int array (hand n, 2)
-        Frame and hand (`skeleton.HANDS`) of the first n crops; by frame, left before right.
+        RGB, left hands mirrored; uint8, or float32 0..255 if one of them is blurred. A batch always has B crops: those after the last
+        hand are black.
+    hands : int array (hand n, 2)
+        Frame and hand (`skeleton.HANDS`) of the first n crops, sorted by frame, left before right.
     """
 
     crops: np.ndarray
-    places: np.ndarray
+    hands: np.ndarray
 
 
-def batches(video_path, boxes_px, wanted, size, rescale, threads):
-    """Batches of the wanted hands of a video, in order.
+def crop_batches(video_path, boxes_px, selected, size, rescale, threads):
+    """Yield batches of the selected hands of a video, in order.
 
     Parameters
     ----------
     video_path : path
     boxes_px : array (frame, hand 2, 4)
-        Left, top, right, bottom in pixels of the shown picture.
-    wanted : bool array (frame, hand 2)
-        Hands to cut out; their boxes are finite.
+        Left, top, right, bottom in pixels of the displayed frame.
+    selected : bool array (frame, hand 2)
+        Hands to crop. Their boxes must be finite.
     size : int
-        Crops a batch.
+        Crops of a batch.
     rescale : float
         See `crops.square_of_box`.
     threads : int
-        Of the decoder, and as many that cut.
+        Of the decoder, and as many for cropping.
 
     Yields
     ------
@@ -67,62 +67,63 @@ def batches(video_path, boxes_px, wanted, size, rescale, threads):
     Raises
     ------
     ValueError
-        The video has fewer frames than a wanted hand needs.
+        The video ends before the last frame with a selected hand.
     """
-    return _ahead(_collected(_crops(video_path, boxes_px, wanted, rescale, threads), size), BATCHES_AHEAD)
+    return _prefetch(_batched(_crops(video_path, boxes_px, selected, rescale, threads), size), BATCHES_AHEAD)
 
 
-def _crops(video_path, boxes_px, wanted, rescale, threads):
-    """(frame, hand, crop) of every wanted hand."""
+def _crops(video_path, boxes_px, selected, rescale, threads):
+    """Yield (frame, hand, crop) for every selected hand."""
     centre, side = square_of_box(boxes_px, rescale)
-    frames = set(np.flatnonzero(wanted.any(axis=1)).tolist())
-    waiting, seen = deque(), 0
+    frames = set(np.flatnonzero(selected.any(axis=1)).tolist())
+    pending, decoded = deque(), 0
     with ThreadPoolExecutor(threads) as pool:
         for frame in read_frames(video_path, threads=threads, indices=frames):
-            seen += 1
-            for hand in np.flatnonzero(wanted[frame.index]).tolist():
-                place = (frame.index, hand)
-                waiting.append((*place, pool.submit(crop, frame.image, centre[place], float(side[place]), hand == LEFT)))
-            while len(waiting) > 2 * FRAMES_AHEAD:
-                index, hand, done = waiting.popleft()
+            decoded += 1
+            for hand in np.flatnonzero(selected[frame.index]).tolist():
+                at = (frame.index, hand)
+                pending.append((*at, pool.submit(crop, frame.image, centre[at], float(side[at]), hand == LEFT)))
+            while len(pending) > 2 * FRAMES_AHEAD:
+                index, hand, done = pending.popleft()
                 yield index, hand, done.result()
-        for index, hand, done in waiting:
+        for index, hand, done in pending:
             yield index, hand, done.result()
-    if seen < len(frames):
+    if decoded < len(frames):
         raise ValueError(
-            f"{video_path}: expected {len(wanted)} frames, as when its hands were detected; found {len(frames) - seen} fewer with hands"
+            f"{video_path}: expected {len(selected)} frames, as when its hands were detected; "
+            f"found the end before {len(frames) - decoded} frames with hands; detect the hands of this file again"
         )
 
 
-def _collected(hands, size):
-    """Batches of `size` crops of (frame, hand, crop); the last one padded."""
-    crops, places = [], []
-    for frame, hand, image in hands:
+def _batched(crops_of_hands, size):
+    """Yield batches of `size` crops from (frame, hand, crop). The last batch is padded."""
+    crops, hands = [], []
+    for frame, hand, image in crops_of_hands:
         crops.append(image)
-        places.append((frame, hand))
+        hands.append((frame, hand))
         if len(crops) == size:
-            yield _batch(crops, places, size)
-            crops, places = [], []
+            yield _batch(crops, hands, size)
+            crops, hands = [], []
     if crops:
-        yield _batch(crops, places, size)
+        yield _batch(crops, hands, size)
 
 
-def _batch(crops, places, size):
+def _batch(crops, hands, size):
     dtype = np.uint8 if all(image.dtype == np.uint8 for image in crops) else np.float32
     stacked = np.zeros((size, HEIGHT_PX, WIDTH_PX, 3), dtype=dtype)
     for row, image in enumerate(crops):
         stacked[row] = image
-    return Batch(stacked, np.array(places))
+    return Batch(stacked, np.array(hands))
 
 
-def _ahead(items, depth):
-    """The items, made by a thread of their own that is at most `depth` ahead; its exceptions are raised here."""
-    made, stop, end = queue.Queue(depth), threading.Event(), object()
+def _prefetch(items, depth):
+    """Yield the items of a generator that runs in another thread, at most `depth` items ahead. Its exceptions are raised here."""
+    finished, stop, end = queue.Queue(depth), threading.Event(), object()
 
     def put(item):
         while not stop.is_set():
             try:
-                made.put(item, timeout=0.1)
+                finished.put(item, timeout=0.1)
                 return True
             except queue.Full:
                 continue
@@ -139,11 +140,11 @@ def _ahead(items, depth):
         finally:
             items.close()
 
-    thread = threading.Thread(target=work, name="hamer-feed", daemon=True)
+    thread = threading.Thread(target=work, name="hamer-crops", daemon=True)
     thread.start()
     try:
         while True:
-            item, error = made.get()
+            item, error = finished.get()
             if error is not None:
                 raise error
             if item is end:

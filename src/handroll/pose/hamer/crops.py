@@ -1,9 +1,9 @@
-"""What HaMeR sees of a frame: a square about the hand's box, blurred where it shrinks much, mirrored for left hands.
+"""Crop hands from a frame as HaMeR does: a square around the hand's box, blurred where it shrinks much, mirrored for left hands.
 
-The square is sampled to 256 x 256 pixels, of which the network sees the middle 192 columns; only these are made. Pixel (u, v) of the
-256 shows the frame at centre + (u - 128, v - 128) size / 256, where whole numbers are centres of pixels; what is outside the frame
-is black. Crops without blur equal HaMeR's own bit by bit, blurred ones to float32; but where HaMeR copies, mirrors and blurs whole
-frames, here left hands are mirrored by where they are sampled, and only the region that is seen is blurred.
+The square is sampled to 256 x 256 pixels. The network uses the middle 192 columns, and only these are computed. Pixel (u, v) of the
+256 x 256 is the frame at centre + (u - 128, v - 128) size / 256, where integers are centres of pixels. Pixels outside the frame are
+black. Crops without blur equal HaMeR's bit by bit, blurred ones to float32. HaMeR copies, mirrors and blurs whole frames. Here left
+hands are mirrored by the choice of the sampled positions, and only the sampled region is blurred.
 """
 
 import cv2
@@ -13,35 +13,35 @@ from handroll.camera import HAMER_CROP_PX
 
 HEIGHT_PX = int(HAMER_CROP_PX)
 WIDTH_PX = 192
-"""Columns that the network sees; 32 on each side of the square are left out."""
+"""Columns that the network uses. 32 on each side of the square are left out."""
 
 ASPECT = WIDTH_PX / HEIGHT_PX
 
 BLUR_ABOVE = 1.1
-"""Squares larger than 512 px times this are blurred before they are sampled, by sigma = (size / 512 - 1) / 2 pixels."""
+"""Squares larger than 512 px times this are blurred before they are sampled, with sigma = (size / 512 - 1) / 2 pixels."""
 
 _BLUR_SIDE_PX = 2.0 * HAMER_CROP_PX
-_TRUNCATE = 4.0  # sigmas after which the blur's kernel ends
-_PART_BITS, _FINEST_BITS = 5, 10  # OpenCV samples at 1/32 px, and sums coordinates in 1/1024 px
-_FARTHEST = (1 << 24) - 1  # of half a coordinate, 1/1024 px: pixels have 16 bits, and no frame is 16384 px wide
+_TRUNCATE = 4.0  # radius of the blur's kernel, in sigmas
+_FRACTION_BITS, _FINE_BITS = 5, 10  # OpenCV samples at 1/32 px and sums coordinates in 1/1024 px
+_MAX_COORDINATE = (1 << 24) - 1  # of each of a coordinate's two terms, 1/1024 px: pixels have 16 bits, no frame is 16384 px wide
 
 
 def square_of_box(boxes_px, rescale=2.0):
-    """Squares that HaMeR cuts out for hands' boxes.
+    """Return the squares that HaMeR crops for boxes of hands.
 
     Parameters
     ----------
     boxes_px : array (..., 4)
         Left, top, right, bottom in pixels of the frame.
     rescale : float
-        How much larger than the box the square is at least; HaMeR's demo and evaluation use 2.
+        Minimum ratio of the square to the box. HaMeR's demo and evaluation use 2.
 
     Returns
     -------
     centre_px : array (..., xy 2)
         Of the box.
     size_px : array (...)
-        Side of the square: the taller of the rescaled box's height and what its width needs at 192 : 256. NaN where the box is.
+        Side of the square: the rescaled box's height, or its width times 256 / 192 if that is larger. NaN where the box is NaN.
     """
     boxes = np.asarray(boxes_px, dtype=np.float64)
     low, high = boxes[..., :2], boxes[..., 2:]
@@ -50,22 +50,22 @@ def square_of_box(boxes_px, rescale=2.0):
 
 
 def crop(frame_rgb, centre_px, size_px, left):
-    """The network's view of one hand.
+    """Crop one hand for the network.
 
     Parameters
     ----------
     frame_rgb : array (row, column, 3), uint8
-        The channels may stand in any order; the crop has the same.
+        The channels may have any order. The crop has the same.
     centre_px : array (xy 2)
     size_px : float
-        As `square_of_box` gives.
+        As `square_of_box` returns them.
     left : bool
-        Mirror it, so that a left hand looks like a right one. It is mirrored about u = 128, not about the crop's middle.
+        Mirror the crop, so that a left hand looks like a right one. The axis is u = 128, not the crop's middle.
 
     Returns
     -------
     array (row 256, column 192, 3)
-        uint8; float32, still 0..255, where it is blurred.
+        uint8, or float32 0..255 if it is blurred.
 
     Raises
     ------
@@ -78,42 +78,24 @@ def crop(frame_rgb, centre_px, size_px, left):
     width = frame_rgb.shape[1]
     columns, rows = _samples(width - x - 1.0 if left else x, y, size_px)
     if left:
-        columns = ((width - 1) << _PART_BITS) - columns
+        columns = ((width - 1) << _FRACTION_BITS) - columns
     shrink = size_px / _BLUR_SIDE_PX
     if shrink > BLUR_ABOVE:
         frame_rgb, first_column, first_row = _blurred_region(frame_rgb, columns, rows, (shrink - 1.0) / 2.0)
-        columns, rows = columns - (first_column << _PART_BITS), rows - (first_row << _PART_BITS)
+        columns, rows = columns - (first_column << _FRACTION_BITS), rows - (first_row << _FRACTION_BITS)
     pixels = np.empty((HEIGHT_PX, WIDTH_PX, 2), dtype=np.int16)
-    pixels[..., 0], pixels[..., 1] = columns >> _PART_BITS, rows >> _PART_BITS
-    part = (1 << _PART_BITS) - 1
-    parts = ((rows & part) << _PART_BITS).astype(np.uint16) | (columns & part).astype(np.uint16)
-    return cv2.remap(frame_rgb, pixels, parts, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-
-
-def normalise(crops, mean, std):
-    """Crops as the network takes them: (value - 255 mean) / (255 std), in float32.
-
-    Parameters
-    ----------
-    crops : array (crop, row 256, column 192, channel 3)
-        0..255, RGB.
-    mean, std : sequence of 3 floats
-        Of the channels, as shares of 255; HaMeR's are (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225).
-
-    Returns
-    -------
-    array (crop, channel 3, row 256, column 192), float32
-    """
-    offset, scale = ((255.0 * np.asarray(values, dtype=np.float64)).astype(np.float32) for values in (mean, std))
-    return np.ascontiguousarray(np.moveaxis((np.asarray(crops, dtype=np.float32) - offset) / scale, -1, 1))
+    pixels[..., 0], pixels[..., 1] = columns >> _FRACTION_BITS, rows >> _FRACTION_BITS
+    mask = (1 << _FRACTION_BITS) - 1
+    fractions = ((rows & mask) << _FRACTION_BITS).astype(np.uint16) | (columns & mask).astype(np.uint16)
+    return cv2.remap(frame_rgb, pixels, fractions, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
 
 
 def _samples(x, y, size_px):
-    """Where the crop's pixels lie in the frame, in whole 1/32 px: columns (256, 192) and rows (256, 1), int32.
+    """Return the positions of the crop's pixels in the frame in 1/32 px: columns (256, 192) and rows (256, 1), int32.
 
-    HaMeR leaves the sampling to OpenCV's `warpAffine`, on a matrix from three points that are rounded to float32. This repeats both
-    step by step, since the rounded points put many samples exactly between two 1/32 px, where the last bit of a float64 decides:
-    shorter ways to the matrix, and cut or mirrored frames, move some columns of every second crop by 1/32 px.
+    HaMeR samples by OpenCV's `warpAffine`, with a matrix from three points that are rounded to float32. This function repeats both
+    step by step. The rounded points put many samples exactly between two steps of 1/32 px, where the last bit of a float64 decides.
+    Simpler formulas for the matrix, and cropped or mirrored frames, move some columns of every second crop by 1/32 px.
     """
     half, side = size_px / 2.0, float(HEIGHT_PX)
     points = np.array([(x, y), (x, y + half), (x + half, y)]).astype(np.float32)
@@ -124,26 +106,32 @@ def _samples(x, y, size_px):
     shift_x, shift_y = -a * shift_x - b * shift_y, -c * shift_x - d * shift_y
 
     u, v = np.arange(WIDTH_PX) + (HEIGHT_PX - WIDTH_PX) // 2, np.arange(HEIGHT_PX)[:, None]
-    # b and c are 0 but for the last bits of the solution; c u rounds to 0.
-    finest = (np.rint((part * (1 << _FINEST_BITS)).clip(-_FARTHEST, _FARTHEST)) for part in (a * u, b * v + shift_x, d * v + shift_y))
-    from_u, from_v, rows = (part.astype(np.int32) for part in finest)
-    bits = _FINEST_BITS - _PART_BITS
-    half_part = 1 << (bits - 1)
-    return from_u + (from_v + half_part) >> bits, rows + half_part >> bits
+    # b and c are 0 except for the last bits of the solution; c u rounds to 0.
+    terms = (a * u, b * v + shift_x, d * v + shift_y)
+    fine = (np.rint((term * (1 << _FINE_BITS)).clip(-_MAX_COORDINATE, _MAX_COORDINATE)) for term in terms)
+    from_u, from_v, rows = (term.astype(np.int32) for term in fine)
+    bits = _FINE_BITS - _FRACTION_BITS
+    rounding = 1 << (bits - 1)
+    return from_u + (from_v + rounding) >> bits, rows + rounding >> bits
 
 
 def _blurred_region(frame, columns, rows, sigma_px):
-    """What samples (1/32 px) need of the frame, blurred, float32 (row, column, 3), and its first column and row in the frame.
+    """Blur the region of the frame that contains the samples (1/32 px).
 
-    The frame's own borders are replicated; towards the rest of the frame the region is wider than what is seen by the kernel's radius,
-    so that what is replicated there is not seen.
+    Returns
+    -------
+    region : float32 array (row, column, 3)
+        The frame's own borders are replicated. Inside the frame, the region extends beyond the samples by the kernel's radius, so that
+        replicated pixels there do not reach the samples.
+    first_column, first_row : int
+        Of the region in the frame.
     """
     radius = int(_TRUNCATE * sigma_px + 0.5)
     kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma_px) ** 2)
     spans = []
     for samples, length in ((rows, frame.shape[0]), (columns, frame.shape[1])):
-        first, last = (int(samples.min()) >> _PART_BITS) - radius, (int(samples.max()) >> _PART_BITS) + 1 + radius
-        # At least one pixel, if only to be told that the square lies beside it.
+        first, last = (int(samples.min()) >> _FRACTION_BITS) - radius, (int(samples.max()) >> _FRACTION_BITS) + 1 + radius
+        # At least one pixel, even if the square is outside the frame.
         first = min(max(first, 0), length - 1)
         spans.append(slice(first, min(max(last + 1, first + 1), length)))
     kernel /= kernel.sum()

@@ -1,12 +1,14 @@
-"""HaMeR's head: one query token looks at the backbone's tokens and is read out as rotations, shape and camera.
+"""HaMeR's head: one query token attends to the backbone's tokens and is mapped to rotations, shape and camera.
 
 Axis letters: B crops; N tokens of the backbone (192) and C their channels; E channels of the query; L layers; H attention
-heads, D channels of a head; M = 96 + 10 + 3 numbers that are read out; J joints of MANO (16).
+heads, D channels of a head; M = 96 + 10 + 3 outputs; J joints of MANO (16).
 
-What is exact and saves most of the work: the query starts the same for every crop, so its first step is a constant; the
-softmax over its one key is 1, so its self-attention is a linear map of its value; and as there is one query, its product
-with the keys (W_k c) is that of (W_k' q) with the tokens c themselves, as is the sum of the values, so neither keys nor
-values of the 192 tokens are ever computed.
+Three exact simplifications save most of the work:
+
+1. The initial query is the same for every crop, so its first self-attention is a constant.
+2. There is one query, so self-attention has one key, whose softmax is 1: it is a linear map of the query's value.
+3. With one query, q . (W_k c) = (W_k' q) . c, and likewise the sum of the values. So the keys and values of the 192 tokens are never
+   computed.
 """
 
 from typing import NamedTuple
@@ -15,19 +17,19 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from handroll.pose.hamer.layout import BETAS, CAMERA, POSE
+from handroll.pose.hamer.parameter_layout import BETAS, CAMERA, POSE
 
 JOINTS = 16
 
 NORM_EPS = 1e-5
-"""Of every LayerNorm here; the backbone's is another."""
+"""Epsilon of every LayerNorm in the head. The backbone has a different one."""
 
 NORMALIZE_EPS = 1e-12
-"""Least length that a column is divided by."""
+"""Minimum norm by which a column is divided."""
 
 
 class HandParameters(NamedTuple):
-    """What the network says of crops of right hands (or of left hands, mirrored).
+    """Prediction for crops of right hands (or of mirrored left hands).
 
     Attributes
     ----------
@@ -45,7 +47,7 @@ class HandParameters(NamedTuple):
 
 
 class SelfAttention(nn.Module):
-    """Self-attention of a single token: its own value, projected."""
+    """Self-attention of a single token: the projection of its own value."""
 
     def __init__(self, sizes):
         super().__init__()
@@ -73,10 +75,10 @@ class CrossAttention(nn.Module):
     def forward(self, query, context):
         """Attend with the query (B, E) to the context (B, N, C), to (B, E)."""
         q = self.to_q(self.norm(query)).unflatten(-1, (self.heads, -1))
-        in_context = torch.einsum("bhd,hdc->bhc", q * self.scale, self.key)
-        shares = torch.softmax(in_context @ context.transpose(1, 2), dim=-1)
-        mixed = torch.einsum("bhc,hdc->bhd", shares @ context, self.value)
-        return self.to_out(mixed.flatten(1))
+        q_in_context = torch.einsum("bhd,hdc->bhc", q * self.scale, self.key)
+        weights = torch.softmax(q_in_context @ context.transpose(1, 2), dim=-1)
+        attended = torch.einsum("bhc,hdc->bhd", weights @ context, self.value)
+        return self.to_out(attended.flatten(1))
 
 
 class FeedForward(nn.Module):
@@ -94,7 +96,7 @@ class FeedForward(nn.Module):
 
 
 class Layer(nn.Module):
-    """Pre-norm decoder layer; without self-attention where its outcome is a constant, which is the first layer's."""
+    """Pre-norm decoder layer. The first layer has no self-attention, whose output is a constant there."""
 
     def __init__(self, sizes, first):
         super().__init__()
@@ -103,7 +105,7 @@ class Layer(nn.Module):
         self.feed_forward = FeedForward(sizes)
 
     def forward(self, query, context):
-        """Update the query (B, E) by itself and the context (B, N, C)."""
+        """Update the query (B, E) by attention to itself and to the context (B, N, C)."""
         if self.self_attention is not None:
             query = query + self.self_attention(query)
         query = query + self.cross_attention(query, context)
@@ -125,7 +127,7 @@ class Head(nn.Module):
         self.readout = nn.Linear(sizes.dim, POSE + BETAS + CAMERA)
 
     def forward(self, context):
-        """Read hands off the backbone's tokens (B, N, C), float32.
+        """Predict hands from the backbone's tokens (B, N, C), float32.
 
         Returns
         -------
@@ -139,14 +141,14 @@ class Head(nn.Module):
 
 
 def rotations_from_6d(numbers):
-    """Rotation matrices of their first two columns, one after the other, made orthonormal (Gram-Schmidt).
+    """Convert two columns of a rotation matrix to the matrix, by Gram-Schmidt orthonormalisation.
 
     Y. Zhou et al., "On the Continuity of Rotation Representations in Neural Networks", CVPR 2019, arXiv:1812.07035.
 
     Parameters
     ----------
     numbers : float32 tensor (..., 6)
-        The first three numbers are the first column, not every other one as in the code of SPIN and HMR.
+        The first three numbers are the first column. (In the code of SPIN and HMR, every other number is.)
 
     Returns
     -------
@@ -159,12 +161,12 @@ def rotations_from_6d(numbers):
 
 
 def head_state(state, sizes):
-    """The released parameters as this module names them, with what is constant computed once.
+    """Rename the released parameters to this module's names, and compute the constant parts once.
 
     Parameters
     ----------
     state : dict of str to tensor
-        With the released names, `mano_head.*`; others are not looked at.
+        With the released names, `mano_head.*`; others are ignored.
     sizes : settings.DecoderSizes
 
     Returns
@@ -176,7 +178,7 @@ def head_state(state, sizes):
     for index in range(sizes.depth):
         for part, layer in zip(("self_attention", "cross_attention", "feed_forward"), _layer_state(own, index, sizes), strict=True):
             result |= {f"layers.{index}.{part}.{name}": value for name, value in layer.items()}
-    # The input token is a zero, so that its embedding is the bias.
+    # The input token is zero, so its embedding is the bias.
     start = own["transformer.to_token_embedding.bias"] + own["transformer.pos_embedding"][0]
     with torch.device("meta"):
         first = SelfAttention(sizes)
@@ -190,14 +192,14 @@ def head_state(state, sizes):
 
 
 def _layer_state(own, index, sizes):
-    """Of one layer: the states of self-attention, cross-attention and feed-forward."""
+    """Return the states of one layer's self-attention, cross-attention and feed-forward."""
     names = f"transformer.transformer.layers.{index}"
 
     def linear(ours, theirs):
         return {f"{ours}.{kind}": own[f"{names}.{theirs}.{kind}"] for kind in ("weight", "bias")}
 
     key, value = own[f"{names}.1.fn.to_kv.weight"].reshape(2, sizes.heads, sizes.dim_head, sizes.context_dim)
-    # Rows of queries and keys never matter: the softmax over one key is 1.
+    # Queries and keys have no effect: the softmax over one key is 1.
     to_v = own[f"{names}.0.fn.to_qkv.weight"][2 * sizes.inner_dim :]
     return (
         {"to_v.weight": to_v} | linear("norm", "0.norm") | linear("to_out", "0.fn.to_out.0"),

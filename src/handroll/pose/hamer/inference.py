@@ -1,7 +1,7 @@
-"""The network over all hands of a video: batches of a fixed size across frames and hands, in the order in which they are decoded.
+"""Run the network on all hands of a video, in batches of a fixed size across frames and hands, in decoding order.
 
-On a GPU the network is compiled (one graph, CUDA graphs inside), batches are uploaded from pinned memory, and the numbers of one batch
-come back while the next is computed. On the CPU it runs as it is, which suits tests; see docs/hamer.md for speeds.
+On a GPU the network is compiled (one graph, CUDA graphs inside). Batches are uploaded from pinned memory, and the outputs of one batch
+are downloaded while the next is computed. On the CPU the network is not compiled. docs/hamer.md has the speeds.
 """
 
 import hashlib
@@ -11,16 +11,16 @@ import numpy as np
 import torch
 
 from handroll.hand.skeleton import N_ROTATIONS
-from handroll.pose.hamer.chunks import Chunks
-from handroll.pose.hamer.crop_stream import batches
+from handroll.pose.hamer.crop_stream import crop_batches
+from handroll.pose.hamer.resumable_results import ResumableResults
 
 N_NUMBERS = 9 * N_ROTATIONS + 10 + 3
 """Rotation matrices, betas and camera of a hand."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the network saw, in its own world: all hands are right hands, left ones mirrored. NaN where it did not look.
+class Predictions:
+    """What the network predicts. All hands are right hands, left ones mirrored. NaN for hands that were not selected.
 
     Attributes
     ----------
@@ -35,91 +35,89 @@ class Seen:
     camera: np.ndarray
 
 
-def look(network, video_path, boxes_px, wanted, batch, rescale, threads, progress, kept=None, made_by=None, compiled=False):
-    """Run the network on every wanted hand of a video.
+def run_inference(network, video_path, boxes_px, selected, batch, rescale, threads, progress, scratch=None, made_by=None, compiled=False):
+    """Run the network on every selected hand of a video.
 
     Parameters
     ----------
-    network : network.HamerNetwork, or any module with the same answer
-        Its buffers tell the device.
-    video_path, boxes_px, wanted, rescale, threads
-        As of `feed.batches`.
+    network : network.HamerNetwork, or any module with the same output
+        It runs on the device of its buffers.
+    video_path, boxes_px, selected, rescale, threads
+        As of `crop_stream.crop_batches`.
     batch : int
-        Hands at a time.
+        Hands of a batch.
     progress : callable
         As `handroll.logs.progress`.
-    kept : path of a folder, optional
-        Finished chunks are kept there, and taken from there; the caller removes it when all is done.
+    scratch : path of a folder, optional
+        For finished chunks. A later call resumes from them. The caller removes the folder when the result is safe.
     made_by : dict of str to plain value, optional
-        What the numbers depend on besides what is given here, such as the weights; chunks of another making are not taken.
+        What the numbers depend on besides the other arguments, such as the weights. Chunks with other values are not used.
     compiled : bool
-        Compile the network; the first batch then takes minutes.
+        Compile the network. The first batch then takes minutes.
 
     Returns
     -------
-    Seen
+    Predictions
     """
-    frames, hands = wanted.shape
+    frames, hands = selected.shape
     numbers = np.full((frames, hands, N_NUMBERS), np.nan, dtype=np.float32)
-    hands_sha256 = hashlib.sha256(wanted.tobytes() + np.asarray(boxes_px)[wanted].tobytes()).hexdigest()
-    chunks = Chunks(kept, {**(made_by or {}), "rescale": rescale, "hands_sha256": hands_sha256}, numbers.shape)
-    done = chunks.load(numbers)
-    left = wanted.copy()
-    for chunk in done:
-        left[chunks.frames_of(chunk)] = False
-    waiting = [chunk for chunk in range(chunks.count) if left[chunks.frames_of(chunk)].any()]
-    if waiting:
-        fed = _counted(batches(video_path, boxes_px, left, batch, rescale, threads), progress, int(left.sum()))
-        for places, answer in _answers(network, fed, compiled):
-            numbers[places[:, 0], places[:, 1]] = answer
-            # Batches come by frame: whatever lies before the last one seen is finished.
-            while chunks.frames_of(waiting[0]).stop <= places[-1, 0]:
-                chunks.save(waiting.pop(0), numbers)
-        chunks.save(waiting.pop(0), numbers)
+    hands_sha256 = hashlib.sha256(selected.tobytes() + np.asarray(boxes_px)[selected].tobytes()).hexdigest()
+    results = ResumableResults(scratch, {**(made_by or {}), "rescale": rescale, "hands_sha256": hands_sha256}, numbers.shape)
+    remaining = selected.copy()
+    for chunk in results.load(numbers):
+        remaining[results.frames_of(chunk)] = False
+    unfinished = [chunk for chunk in range(results.count) if remaining[results.frames_of(chunk)].any()]
+    if unfinished:
+        batches = crop_batches(video_path, boxes_px, remaining, batch, rescale, threads)
+        for hands_of_batch, output in _outputs(network, _with_progress(batches, progress, int(remaining.sum())), compiled):
+            numbers[hands_of_batch[:, 0], hands_of_batch[:, 1]] = output
+            # Batches are sorted by frame: every chunk before the frame of the last hand is finished.
+            while results.frames_of(unfinished[0]).stop <= hands_of_batch[-1, 0]:
+                results.save(unfinished.pop(0), numbers)
+        results.save(unfinished.pop(0), numbers)
     rotations, betas, camera = np.split(numbers, (9 * N_ROTATIONS, 9 * N_ROTATIONS + 10), axis=-1)
-    return Seen(rotations.reshape(frames, hands, N_ROTATIONS, 3, 3), betas, camera)
+    return Predictions(rotations.reshape(frames, hands, N_ROTATIONS, 3, 3), betas, camera)
 
 
-def _counted(fed, progress, total):
-    """The batches, with a line of progress for the hands in them."""
-    told = progress(range(total), total, "hands")
-    for batch in fed:
+def _with_progress(batches, progress, total):
+    """Yield the batches and log the progress in hands."""
+    steps = progress(range(total), total, "hands")
+    for batch in batches:
         yield batch
-        for _ in batch.places:
-            next(told, None)
-    next(told, None)
+        for _ in batch.hands:
+            next(steps, None)
+    next(steps, None)
 
 
 @torch.inference_mode()
-def _answers(network, fed, compiled):
-    """(places (n, 2), numbers (n, N_NUMBERS)) of each batch, each while the next one is computed."""
+def _outputs(network, batches, compiled):
+    """Yield (hands (n, 2), numbers (n, N_NUMBERS)) of each batch while the next one is computed."""
     device = next(network.buffers()).device
     on_gpu = device.type == "cuda"
     run = torch.compile(network, fullgraph=True, mode="reduce-overhead") if compiled else network
-    before = None
-    for batch in fed:
+    previous = None
+    for batch in batches:
         crops = torch.from_numpy(batch.crops)
         if on_gpu:
             crops = crops.pin_memory().to(device, non_blocking=True)
-        answer = run(crops)
-        packed = torch.cat([answer.rotations.flatten(1), answer.betas, answer.cam], dim=1)
+        output = run(crops)
+        packed = torch.cat([output.rotations.flatten(1), output.betas, output.cam], dim=1)
+        copied = None
         if on_gpu:
-            # On its way back before the next batch is queued, into memory that the next answer does not overwrite.
+            # Starts the copy before the next batch is queued, into memory that the next output does not overwrite.
             host = torch.empty(packed.shape, dtype=packed.dtype, pin_memory=True)
             host.copy_(packed, non_blocking=True)
-            arrived = torch.cuda.Event()
-            arrived.record()
+            copied = torch.cuda.Event()
+            copied.record()
             packed = host
-        else:
-            arrived = None
-        if before is not None:
-            yield _fetched(*before)
-        before = batch.places, packed, arrived
-    if before is not None:
-        yield _fetched(*before)
+        if previous is not None:
+            yield _wait_for(*previous)
+        previous = batch.hands, packed, copied
+    if previous is not None:
+        yield _wait_for(*previous)
 
 
-def _fetched(places, packed, arrived):
-    if arrived is not None:
-        arrived.synchronize()
-    return places, packed[: len(places)].numpy()
+def _wait_for(hands, packed, copied):
+    if copied is not None:
+        copied.synchronize()
+    return hands, packed[: len(hands)].numpy()

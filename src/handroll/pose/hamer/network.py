@@ -1,4 +1,4 @@
-"""HaMeR as one module: crops of right hands in, MANO's parameters out. Without branches on data, so one graph compiles.
+"""HaMeR as one torch module: crops of right hands in, MANO's parameters out. It has no branches on data, so it compiles to one graph.
 
 Axis letters: B crops; Y, X pixel rows and columns (256, 192).
 """
@@ -14,24 +14,24 @@ from handroll.pose.hamer.weights_cache import compact_checkpoint
 
 
 class HamerNetwork(nn.Module):
-    """HaMeR, ready to run: evaluation only, no gradients.
+    """HaMeR for inference only, without gradients.
 
     Parameters
     ----------
     state : dict of str to tensor
-        `backbone.*` and `mano_head.*` with the released names and shapes; tensors already in the right type are not copied.
+        `backbone.*` and `mano_head.*` with the released names and shapes; tensors that already have the right type are not copied.
     settings : settings.HamerSettings
     dtype : torch.dtype
-        Of the backbone's matrices, float32 or bfloat16; its norms and sums, the head and the rotations are float32.
+        Of the backbone's matrices, float32 or bfloat16. Its norms and sums, the head and the rotations are float32.
     checkpoint_sha256 : str, optional
-        Of the file that the state came from; kept for what says what made a table.
+        Of the file that the state was read from, for provenance.
     """
 
     def __init__(self, state, settings, dtype=torch.float32, checkpoint_sha256=None):
         super().__init__()
         self.settings = settings
         self.checkpoint_sha256 = checkpoint_sha256
-        # On "meta" nothing is allocated: the parameters are the state's own tensors.
+        # On "meta" nothing is allocated: the state's own tensors become the parameters.
         with torch.device("meta"):
             self.backbone = Backbone(settings.backbone)
             self.head = Head(settings.decoder)
@@ -44,7 +44,7 @@ class HamerNetwork(nn.Module):
         self.requires_grad_(False).eval()
 
     @classmethod
-    def from_files(cls, checkpoint, config, dtype=torch.float32, device="cpu", cache=None):
+    def from_files(cls, checkpoint, config, dtype=torch.float32, device="cpu"):
         """Load the released files.
 
         Parameters
@@ -55,29 +55,27 @@ class HamerNetwork(nn.Module):
             Of the backbone's matrices, float32 or bfloat16.
         device : str
             See `handroll.device`.
-        cache : path of a folder, optional
-            Of the compact file that is made of the checkpoint once; beside it by default.
 
         Raises
         ------
         settings.HamerError
-            A file is missing or not what it has to be.
+            A file is missing or is not the required one.
         handroll.device.DeviceError
-            The device is not there.
+            The device is not available.
         """
         device = torch_device(device)
         settings = read_settings(config)
-        compact = compact_checkpoint(checkpoint, settings, dtype, cache)
+        compact = compact_checkpoint(checkpoint, settings, dtype)
         return cls(compact.state, settings, dtype, compact.sha256).to(device)
 
     def forward(self, crops):
-        """Hands in crops.
+        """Predict the hands in crops.
 
         Parameters
         ----------
         crops : uint8 or float32 tensor (B, Y, X, 3), or float32 tensor (B, 3, Y, X)
-            RGB, of right hands, or mirrored left ones, on the network's device. With the channels last 0..255, as `crops.crop` gives
-            them; with the channels first normalised already.
+            RGB, of right hands or mirrored left ones, on the network's device. With the channels last, 0..255 as `crops.crop` returns
+            them. With the channels first, already normalised.
 
         Returns
         -------
@@ -87,5 +85,5 @@ class HamerNetwork(nn.Module):
         return self.head(self.backbone(images))
 
     def normalise(self, crops):
-        """Crops as the backbone takes them: (B, Y, X, 3), RGB, 0..255, to float32 (B, 3, Y, X), 0 being the mean colour."""
+        """Normalise crops for the backbone: (B, Y, X, 3), RGB, 0..255, to float32 (B, 3, Y, X) with 0 for the mean colour."""
         return ((crops.float() - self.mean) / self.std).permute(0, 3, 1, 2)

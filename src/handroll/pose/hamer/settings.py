@@ -1,8 +1,8 @@
-"""What HaMeR's `model_config.yaml` says, checked against the released file; sizes of the network.
+"""Read HaMeR's `model_config.yaml` and compare it with the released one; sizes of the network.
 
-The released file does not hold the sizes of the backbone: they are those of ViT-H. Toy checkpoints, which tests and demos
-make (`toy_hamer`), hold a section `_PARITY` with `embed_dim`, `depth` and `num_heads` of theirs, and their
-decoder may have any size. Without this section every size has to be the released one.
+The released file does not contain the sizes of the backbone, which are those of ViT-H. Toy checkpoints for tests and demos
+(`toy_hamer`) have a section `_PARITY` with their `embed_dim`, `depth` and `num_heads`, and their decoder may have any size. Without
+this section every size must be the released one.
 """
 
 import math
@@ -16,14 +16,14 @@ PATCH_ROWS, PATCH_COLUMNS = 16, 12
 """Patches of a crop, 256 x 192 pixels (height x width)."""
 
 MLP_RATIO = 4
-"""Hidden width of the backbone's MLP over its width: a constant of ViT-H."""
+"""Ratio of the hidden width of the backbone's MLP to its width: a constant of ViT-H."""
 
 CROP_PX = [192, 256]
-"""Width and height of what the network sees, as `MODEL.BBOX_SHAPE` gives them where it is there."""
+"""Width and height of the network's input (px), the value of `MODEL.BBOX_SHAPE` if it is present."""
 
 
 class HamerError(ValueError):
-    """A file of HaMeR is not what it has to be; the message says what was expected, what was found, where, and what to do."""
+    """A file of HaMeR is not the required one. The message says what was expected, what was found, where, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ class DecoderSizes:
 
 @dataclass(frozen=True)
 class HamerSettings:
-    """What is needed to run the network; the released values by default.
+    """Sizes and constants of the network; the released values by default.
 
-    `image_mean` and `image_std` are those of the training pictures, RGB, 0..1. `focal_length_px` holds for a crop of
-    `image_size_px` pixels: a convention of the training, not a calibration.
+    `image_mean` and `image_std` are those of the training images, RGB, 0..1. `focal_length_px` is for a crop of `image_size_px`
+    pixels. It is a convention of the training, not a calibration.
     """
 
     backbone: BackboneSizes = BackboneSizes()
@@ -83,7 +83,7 @@ _REQUIRED = {
     "MODEL.MANO_HEAD.TYPE": "transformer_decoder",
     "EXTRA.FOCAL_LENGTH": RELEASED.focal_length_px,
 }
-"""Keys of the released file that decide what the network computes, and their values."""
+"""Keys of the released file that determine the network's computation, and their values."""
 
 _IF_PRESENT = {
     "MODEL.BBOX_SHAPE": CROP_PX,
@@ -92,7 +92,7 @@ _IF_PRESENT = {
     "MODEL.MANO_HEAD.IEF_ITERS": 1,
     "MANO.NUM_HAND_JOINTS": 15,
 }
-"""Keys that may be absent, and the only values they may have: of those for which the released code has a default."""
+"""Keys that may be absent because the released code has a default for them, and their only allowed values."""
 
 _DECODER = "MODEL.MANO_HEAD.TRANSFORMER_DECODER"
 _DECODER_FIXED = {"dropout": 0.0, "emb_dropout": 0.0, "norm": "layer"}
@@ -101,14 +101,14 @@ _ABSENT = object()
 
 
 def settings_path(checkpoint):
-    """Where the model_config.yaml of a checkpoint is: one folder above the checkpoint's own, as in the released archive."""
+    """Return the path of a checkpoint's model_config.yaml: one folder above the checkpoint's own, as in the released archive."""
     return Path(checkpoint).parent.parent / "model_config.yaml"
 
 
 def read_settings(path):
     """Read and check `model_config.yaml`.
 
-    Keys that have no effect on the network's numbers (training, data, paths of the authors' machines) are not looked at.
+    Keys that have no effect on the network's numbers (training, data, paths of the authors' machines) are ignored.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def read_settings(path):
     Raises
     ------
     HamerError
-        The file is missing, is no such file, or differs from the released one where it matters: all differences at once.
+        The file is missing, is no such file, or differs from the released one in a key that matters. The message lists all differences.
     """
     path = Path(path)
     config = _read(path)
@@ -135,32 +135,32 @@ def read_settings(path):
     decoder = _decoder_sizes(config, backbone, problems)
     if problems:
         raise HamerError(
-            f"{path}: not the settings that the released network needs:\n"
+            f"{path}: these settings are not those of the released network:\n"
             + "\n".join(f"  {problem}" for problem in problems)
-            + "\nUse the file as it came with the checkpoint, unedited"
+            + "\nUse the unedited file that comes with the checkpoint"
         )
     return HamerSettings(backbone=backbone, decoder=decoder)
 
 
 def _read(path):
-    """The file as nested dictionaries."""
+    """Read the file as nested dictionaries."""
     advice = "it comes with the checkpoint, at hamer_ckpts/model_config.yaml of the release"
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise HamerError(f"{path}: expected HaMeR's model_config.yaml, found no file; {advice}") from None
     except OSError as error:
-        raise HamerError(f"{path}: expected HaMeR's model_config.yaml, found what cannot be read ({error}); {advice}") from error
-    # PyYAML's own error, text that is not UTF-8, dates that do not exist, lists nested without end.
+        raise HamerError(f"{path}: expected HaMeR's model_config.yaml, found a file that cannot be read ({error}); {advice}") from error
+    # YAMLError: syntax. ValueError: text that is not UTF-8, invalid dates. RecursionError: deeply nested lists.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise HamerError(f"{path}: expected HaMeR's model_config.yaml, found what is not YAML ({error}); {advice}") from error
+        raise HamerError(f"{path}: expected HaMeR's model_config.yaml, found a file that is not YAML ({error}); {advice}") from error
     if not isinstance(config, dict):
-        raise HamerError(f"{path}: expected HaMeR's model_config.yaml, found no sections but {_shown(config)}; {advice}")
+        raise HamerError(f"{path}: expected HaMeR's model_config.yaml, found {_shown(config)} instead of sections; {advice}")
     return config
 
 
 def _backbone_sizes(config, problems):
-    """The released sizes, or those that a toy checkpoint states."""
+    """Return the released sizes, or those in the section of a toy checkpoint."""
     if _get(config, "_PARITY") is _ABSENT:
         return BackboneSizes()
     keys = {"dim": "embed_dim", "depth": "depth", "heads": "num_heads"}
@@ -173,7 +173,7 @@ def _backbone_sizes(config, problems):
 
 
 def _decoder_sizes(config, backbone, problems):
-    """The decoder's sizes: the released ones, or any where the backbone is a toy's."""
+    """Return the decoder's sizes: the released ones, or any if the checkpoint is a toy."""
     section = _get(config, _DECODER)
     if not isinstance(section, dict):
         problems.append(f"{_DECODER}: expected a section, found {_shown(section)}")
@@ -201,7 +201,7 @@ def _decoder_sizes(config, backbone, problems):
 
 
 def _get(config, key):
-    """The value at a dotted key, or _ABSENT."""
+    """Return the value at a dotted key, or _ABSENT."""
     for part in key.split("."):
         if not isinstance(config, dict) or part not in config:
             return _ABSENT
@@ -210,7 +210,7 @@ def _get(config, key):
 
 
 def _check(config, key, expected, problems):
-    """Whether the value at a key is the expected one; a problem is noted where it is not."""
+    """Return whether the value at a key is the expected one; append a problem if not."""
     found = _get(config, key)
     if _same(found, expected):
         return True
@@ -219,16 +219,16 @@ def _check(config, key, expected, problems):
 
 
 def _size(config, key, problems):
-    """The positive whole number at a key, or None with a problem noted."""
+    """Return the positive integer at a key; append a problem and return None if it is another value."""
     found = _get(config, key)
     if type(found) is int and found > 0:
         return found
-    problems.append(f"{key}: expected a whole number above 0, found {_shown(found)}")
+    problems.append(f"{key}: expected an integer above 0, found {_shown(found)}")
     return None
 
 
 def _same(found, expected):
-    """Equal in kind and value; a whole number may stand for the same decimal one, a truth value for none."""
+    """Return whether type and value are equal. An integer equals the same float; a boolean equals no number."""
     if isinstance(expected, list):
         return isinstance(found, list) and len(found) == len(expected) and all(map(_same, found, expected))
     if isinstance(expected, str):
@@ -237,7 +237,7 @@ def _same(found, expected):
 
 
 def _shown(value):
-    """A value as messages show it, short."""
+    """Format a value for messages, shortened."""
     if value is _ABSENT:
         return "nothing"
     text = repr(int(value) if isinstance(value, float) and value.is_integer() else value)

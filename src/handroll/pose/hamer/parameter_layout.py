@@ -1,13 +1,13 @@
-"""Names and shapes of the released parameters that the network needs, for any sizes."""
+"""Names and shapes of the network's parameters in the released checkpoint, for networks of any size."""
 
 from handroll.pose.hamer.settings import PATCH_COLUMNS, PATCH_PX, PATCH_ROWS
 
 POSE, BETAS, CAMERA = 96, 10, 3
-"""Numbers that are read out: 16 rotations of 6, the hand's shape, the camera."""
+"""Numbers of outputs: 16 rotations of 6 numbers, the hand's shape, the camera."""
 
 
 def state_shapes(settings):
-    """Names and shapes of the parameters and start values that the network needs, in the released order.
+    """Return names and shapes of the parameters and initial values that the network needs, in the released order.
 
     Parameters
     ----------
@@ -21,10 +21,10 @@ def state_shapes(settings):
 
 
 def _backbone_shapes(sizes):
-    """Names and shapes below `backbone.`."""
+    """Return names and shapes below `backbone.`."""
     dim, hidden = sizes.dim, sizes.mlp_dim
     shapes = {
-        # One position more than patches: of a class token.
+        # One position more than there are patches, for a class token.
         "pos_embed": (1, PATCH_ROWS * PATCH_COLUMNS + 1, dim),
         "patch_embed.proj.weight": (dim, 3, PATCH_PX, PATCH_PX),
         "patch_embed.proj.bias": (dim,),
@@ -38,7 +38,7 @@ def _backbone_shapes(sizes):
 
 
 def _head_shapes(sizes):
-    """Names and shapes below `mano_head.`."""
+    """Return names and shapes below `mano_head.`."""
     dim, inner = sizes.dim, sizes.inner_dim
     shapes = {"init_hand_pose": (1, POSE), "init_betas": (1, BETAS), "init_cam": (1, CAMERA), "transformer.pos_embedding": (1, 1, dim)}
     shapes |= _linear("transformer.to_token_embedding", 1, dim)
@@ -54,10 +54,10 @@ def _head_shapes(sizes):
 
 
 def _linear(name, inputs, outputs):
-    """Shapes of a linear layer."""
+    """Return the shapes of a linear layer."""
     return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
 
 
 def _norm(name, dim):
-    """Shapes of a LayerNorm."""
+    """Return the shapes of a LayerNorm."""
     return {f"{name}.weight": (dim,), f"{name}.bias": (dim,)}

@@ -1,4 +1,4 @@
-"""What the network said of a video's hands, kept in chunks while a job runs, so that one that is killed goes on where it ended."""
+"""Keep the network's outputs of a video in chunks while a job runs, so that a killed job resumes where it stopped."""
 
 import json
 import logging
@@ -12,18 +12,18 @@ from handroll.provenance import atomic_path
 LOGGER = logging.getLogger("handroll")
 
 CHUNK_FRAMES = 2048
-"""Frames a chunk: a minute of video, and the most that a killed job loses."""
+"""Frames of a chunk: about a minute of video, the maximum that a killed job loses."""
 
 
-class Chunks:
+class ResumableResults:
     """Finished chunks of a job, in a folder of its own.
 
     Parameters
     ----------
     folder : path or None
-        None keeps nothing.
+        None stores nothing.
     made_by : dict
-        What the numbers depend on. Chunks of another making are removed.
+        Everything that the numbers depend on. Chunks with other values are removed.
     shape : (frames, hands, numbers)
     """
 
@@ -33,20 +33,20 @@ class Chunks:
         self.count = -(-shape[0] // CHUNK_FRAMES)
         if self.folder is None:
             return
-        note, text = self.folder / "made_by.json", json.dumps({**made_by, "shape": list(shape)}, sort_keys=True)
-        if not note.is_file() or note.read_text(encoding="utf-8") != text:
+        record, text = self.folder / "made_by.json", json.dumps({**made_by, "shape": list(shape)}, sort_keys=True)
+        if not record.is_file() or record.read_text(encoding="utf-8") != text:
             for old in self.folder.glob("*.npz"):
                 old.unlink()
             self.folder.mkdir(parents=True, exist_ok=True)
-            with atomic_path(note) as temporary:
+            with atomic_path(record) as temporary:
                 temporary.write_text(text, encoding="utf-8")
 
     def frames_of(self, chunk):
-        """Frames of a chunk, as a slice."""
+        """Return the frames of a chunk as a slice."""
         return slice(chunk * CHUNK_FRAMES, min((chunk + 1) * CHUNK_FRAMES, self.shape[0]))
 
     def load(self, numbers):
-        """Fill in (frame, hand, number) what was finished before; returns the chunks that were, as a set."""
+        """Copy the stored chunks into `numbers` (frame, hand, number) and return their indices as a set."""
         done = set()
         for chunk in range(self.count if self.folder else 0):
             path = self._path(chunk)
@@ -57,13 +57,13 @@ class Chunks:
                     numbers[self.frames_of(chunk)] = file["numbers"]
                 done.add(chunk)
             except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-                # A header may announce an array of any size.
-                LOGGER.warning("%s: damaged (%s), made again", path, error)
+                # MemoryError: a damaged header can declare an array of any size.
+                LOGGER.warning("%s: damaged (%s), computed again", path, error)
                 path.unlink()
         return done
 
     def save(self, chunk, numbers):
-        """Keep a chunk's part of the numbers (frame, hand, number)."""
+        """Store a chunk's part of `numbers` (frame, hand, number)."""
         if self.folder:
             with atomic_path(self._path(chunk)) as temporary:
                 np.savez(temporary, numbers=numbers[self.frames_of(chunk)])
