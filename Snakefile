@@ -1,5 +1,5 @@
-# handroll: from videos of piano playing to a 3D hand-motion dataset.
-# This file is an index: each phase has its own file below, in the order in which the data flows.
+# handroll: turn videos of piano playing into a 3D hand-motion dataset.
+# This file is an index. Each phase has its own file below, in the order of the data flow.
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -19,13 +19,15 @@ include: "workflow/rules/screening.smk"
 include: "workflow/rules/dataset.smk"
 include: "workflow/rules/exchange.smk"
 include: "workflow/rules/synthetic.smk"
+include: "workflow/rules/experiment.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/benchmark.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/targets.smk"
 
 
-# These take less time than asking a cluster for them.
+# These rules run where Snakemake runs: they take less time than submitting a cluster job.
 localrules:
     all,
     acquire,
@@ -44,7 +46,7 @@ localrules:
 
 
 rule all:
-    """The dataset: shards, card and statistics; overlays that were drawn before are kept up to date."""
+    """Make the dataset: shards, card and statistics. Overlays that exist are updated."""
     default_target: True
     input:
         steps=steps_to("cut_clips"),
@@ -52,18 +54,18 @@ rule all:
         verdicts=rules.screen_videos.output,
         shards=rules.write_shards.output,
         card=rules.describe_dataset.output,
-        overlays=drawn_before(rules.draw_overlay.output.overlay),
+        overlays=existing_overlays,
 
 
 rule acquire:
-    """Every video fetched and probed, its sound extracted."""
+    """Get and probe every video, and extract its audio."""
     input:
         steps=steps_to("extract_audio"),
         status=rules.summarise_acquire.output.status,
 
 
 rule screen:
-    """Every video's verdict: a table and a gallery; and what became of each download."""
+    """Make the table and the gallery of verdicts, and the table of downloads."""
     input:
         steps=steps_to("register_keyboard"),
         verdicts=rules.screen_videos.output,
@@ -71,44 +73,44 @@ rule screen:
 
 
 rule hands:
-    """Every video's fitted poses, before cleaning."""
+    """Fit the hand poses of every video, without cleaning them."""
     input:
         steps=steps_to("refine_pose"),
 
 
 rule motion:
-    """Every video's cleaned motion."""
+    """Make the cleaned hand motion of every video."""
     input:
         steps=steps_to("clean_motion"),
 
 
 rule music:
-    """Every video's notes."""
+    """Choose the notes of every video."""
     input:
         steps=steps_to("check_midi"),
         midi=per_video(rules.check_midi.output.midi),
 
 
 rule keyboard:
-    """Every video's registered keyboard and fingered notes."""
+    """Register the keyboard and label the fingering of every video."""
     input:
         steps=steps_to("label_fingering"),
 
 
 rule overlays:
-    """Every video with its hands drawn on it, and a contact sheet."""
+    """Draw hands and keys on every video, and a contact sheet."""
     input:
         steps=steps_to("clean_motion"),
         overlay=per_video(rules.draw_overlay.output.overlay),
 
 
 rule benchmark:
-    """The experiment's tables: models trained, motions generated and scored."""
+    """Train the models of the experiment, generate and score motions, and write the comparison tables."""
     input:
         tables=rules.make_tables.output,
 
 
 rule evaluation:
-    """How accurate every stage is: simulated performances through these rules, scored against their truth."""
+    """Measure the accuracy of every stage on simulated performances with known ground truth."""
     input:
         figures=rules.summarise_evaluation.output,

@@ -108,6 +108,36 @@ def hamer_camera(width_px, height_px):
     return Camera(width_px, height_px, HAMER_FOCAL_PX / HAMER_CROP_PX * max(width_px, height_px), "hamer")
 
 
+def configured_focal(sheet_focal_px, config_focal_px):
+    """The focal length that the user gave, the sheet before the configuration.
+
+    Parameters
+    ----------
+    sheet_focal_px, config_focal_px : float or None
+        Focal length (px of the shown frame) in the video's row of the sheet, and in `pose.focal_px` of the configuration.
+
+    Returns
+    -------
+    (float, str) or None
+        Focal length (px) and its source, "sheet" or "config"; None where neither is given.
+    """
+    given = ((sheet_focal_px, "sheet"), (config_focal_px, "config"))
+    return next(((focal_px, source) for focal_px, source in given if focal_px is not None), None)
+
+
+def assumed_camera(width_px, height_px, focal):
+    """The camera of a video without a registered keyboard: the given focal length, else HaMeR's convention.
+
+    Parameters
+    ----------
+    width_px, height_px : int
+        Size of the shown frame.
+    focal : (float, str) or None
+        As of `configured_focal`.
+    """
+    return Camera(width_px, height_px, *focal) if focal else hamer_camera(width_px, height_px)
+
+
 def camera_from_metadata(metadata):
     """Read the camera from the metadata of a pose or motion table, as `Camera.to_metadata` writes it."""
     off_centre_px = float(metadata["off_centre_x_px"]), float(metadata["off_centre_y_px"])

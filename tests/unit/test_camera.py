@@ -6,7 +6,16 @@ import cv2
 import numpy as np
 import pytest
 
-from handroll.camera import Camera, Extrinsics, camera_from_metadata, extrinsics_from_metadata, hamer_camera, joints_in_keyboard_frame
+from handroll.camera import (
+    Camera,
+    Extrinsics,
+    assumed_camera,
+    camera_from_metadata,
+    configured_focal,
+    extrinsics_from_metadata,
+    hamer_camera,
+    joints_in_keyboard_frame,
+)
 
 
 def test_projection_of_known_points():
@@ -83,3 +92,16 @@ def test_joints_in_the_keyboard_frame():
     np.testing.assert_allclose(OVER_KEYS.to_camera(over[0]), 1e3 * joints_m[0], atol=1e-3)
     nowhere = joints_in_keyboard_frame(joints_m, None)
     assert nowhere.shape == joints_m.shape and nowhere.dtype == np.float32 and np.isnan(nowhere).all()
+
+
+@pytest.mark.parametrize(
+    ("sheet_px", "config_px", "focal"),
+    [(600.0, 700.0, (600.0, "sheet")), (None, 700.0, (700.0, "config")), (600.0, None, (600.0, "sheet")), (None, None, None)],
+)
+def test_the_sheets_focal_length_wins_over_the_configurations(sheet_px, config_px, focal):
+    assert configured_focal(sheet_px, config_px) == focal
+
+
+def test_a_camera_without_a_keyboard_has_the_given_focal_length_or_hamers():
+    assert assumed_camera(640, 480, (600.0, "sheet")) == Camera(640, 480, 600.0, "sheet")
+    assert assumed_camera(640, 480, None) == hamer_camera(640, 480)

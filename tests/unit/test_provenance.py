@@ -1,5 +1,4 @@
 import ast
-import gc
 import hashlib
 import importlib.util
 import json
@@ -12,8 +11,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import smart_open
-import snakemake.script
 from snakemake.api import SnakemakeApi
 from snakemake.settings.enums import Quietness
 from snakemake.settings.types import ConfigSettings, OutputSettings, ResourceSettings
@@ -227,10 +224,6 @@ def test_every_module_that_a_rule_runs_is_hashed_or_has_a_version(values, monkey
 
     monkeypatch.setattr(provenance, "code_hash", hashed)
     monkeypatch.setattr(provenance, "module_versions", versioned)
-    # Values that the rules set in this process are restored at the end.
-    for module, name in ((snakemake.script, "get_source"), (smart_open, "parse_uri")):
-        monkeypatch.setattr(module, name, getattr(module, name))
-    monkeypatch.setattr(gc, "set_threshold", lambda *_: None)
     monkeypatch.chdir(ROOT)
     planned = planned_code(values)
     scripts = sorted((ROOT / "workflow" / "scripts").glob("*.py"))

@@ -223,9 +223,9 @@ def test_a_take_that_is_taken_down_leaves_the_experiment(done, copy_of, tmp_path
 
     name = next(iter(videos(results / "synthetic" / "valid-00000.parquet")))
     holding = {path for path in results.rglob("*.parquet") if name in videos(path)}
-    assert {path.parent.name for path in holding} >= {"synthetic", "seen", "notes", "motion"}
+    assert {path.parent.name for path in holding} >= {"synthetic", "motion_cache", "notes", "motion"}
     removal = remove_taken_down([Takedown(subject=name[0], video=name[1])], project.root)
-    assert results / "benchmark" / "tiny" in removal.paths
+    assert results / "experiments" / "tiny" in removal.paths
     assert not [path for path in results.rglob("*.parquet") if name in videos(path)]
     assert not [path for path in results.rglob("*") if path.suffix in (".safetensors", ".pt")]
     planned = project.planned("benchmark")

@@ -35,9 +35,9 @@ def unmade(finished, copy_of, tmp_path):
 
 
 def made(project):
-    """Bytes of every result file but logs, benchmarks and hidden ones."""
+    """Bytes of every result file but logs, timings and hidden ones."""
     folder = project.root / "results"
-    files = (path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).parts[0] not in ("logs", "benchmarks"))
+    files = (path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).parts[0] not in ("logs", "timings"))
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files if not path.name.startswith(".")}
 
 

@@ -41,9 +41,9 @@ def write_sheet(project, one, midi, two):
 
 
 def results(project):
-    """Modification time of every result file but logs and benchmarks."""
+    """Modification time of every result file but logs and timings."""
     folder = project.root / "results"
-    files = (path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).parts[0] not in ("logs", "benchmarks"))
+    files = (path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).parts[0] not in ("logs", "timings"))
     return {str(path.relative_to(folder)): path.lstat().st_mtime_ns for path in files}
 
 
@@ -205,7 +205,7 @@ def test_a_persons_verdict_reruns_its_own_video(done):
 
 
 def test_comment_reruns_nothing(done):
-    done.edit("src/handroll/motion/outliers.py", '"""Frames that do not fit', '"""All the frames that do not fit')
+    done.edit("src/handroll/motion/outliers.py", '"""Detect outlier frames', '"""Detect all outlier frames')
     with (done.root / "src/handroll/motion/clean.py").open("a", encoding="utf-8") as file:
         file.write("\n# A comment.\n")
     assert done.planned(*TARGETS) == {}

@@ -1,24 +1,21 @@
-# Acquire: a row of the sheet becomes a video file, what is in it, and its sound.
-# Takes config/{videos,channels}.tsv; gives results/acquire/{subject}/{video}/{video,info.json,probe.json,audio.flac}, status.parquet
-# and, when asked for by name, candidates.tsv.
+# Acquire: get the video of each row of the sheet, probe the file, and extract its audio.
+# Reads config/{videos,channels}.tsv. Writes results/acquire/{subject}/{video}/{video,info.json,probe.json,audio.flac} and
+# results/acquire/status.parquet. The target list_channels also writes results/acquire/candidates.tsv.
 from handroll.acquire.refetch import earlier_tries, limits_for
 from handroll.acquire.sites import site_of
 
-LIMITS = cfg(
-    min_s="screening.duration.min_s",
-    max_s="screening.duration.max_s",
-    max_size_gb="acquire.max_size_gb",
-    min_free_gb="acquire.min_free_gb",
-)
-PACE = cfg(**{name: f"acquire.{name}" for name in ("tries", "back_off_s", "max_wait_s", "pause_s", "max_rate_mb_s")})
+# Limits on the length and size of a download.
+LIMITS = cfg("screening.duration", "acquire.max_size_gb", "acquire.min_free_gb")
+# Retries and rate limits: all keys of the section that are not about what to list or to download.
+PACE = cfg("acquire", without=("channels", "takedown", "max_listed", "max_height_px", "max_size_gb", "min_free_gb"))
 
 
 rule list_channels:
-    """List the channels' videos as rows of the sheet. Only asked for by name: `snakemake list_channels --forcerun list_channels`."""
+    """List the videos of channels and add new ones to the sheet. Run it by name: `snakemake list_channels --forcerun list_channels`."""
     input:
         channels=CONFIG.acquire.channels,
     output:
-        # Not the sheet, into which the script merges them: Snakemake removes outputs before a job.
+        # The script also adds rows to the sheet. The sheet is not an output, because Snakemake removes outputs before a job.
         candidates="results/acquire/candidates.tsv",
     log:
         "results/logs/list_channels.log",
@@ -34,16 +31,16 @@ rule list_channels:
     params:
         code=code_of("list_channels.py"),
         sheet=CONFIG.sheet,
-        settings=cfg(max_listed="acquire.max_listed"),
+        settings=cfg("acquire.max_listed"),
         pace=PACE,
     script:
         "../scripts/list_channels.py"
 
 
 rule fetch_video:
-    """Link a local file or download a URL. What cannot be had becomes an empty file with its reason in info.json."""
+    """Link a local file or download a URL. If that fails, write an empty file, and the reason to info.json."""
     input:
-        # A video of the evaluation is rendered first.
+        # Simulated videos of the evaluation are rendered first.
         rendered=lambda wildcards: row_of(wildcards).source if tuple(wildcards) in SIMULATED else [],
     output:
         video="results/acquire/{subject}/{video}/video",
@@ -65,12 +62,12 @@ rule fetch_video:
         code=versions_of("fetch_video.py", "acquire.download", "acquire.refetch"),
         identity=identity("source"),
         source=path_of("source"),
-        settings=cfg(max_height_px="acquire.max_height_px"),
-        # Changes where asking again can help, and only there, so that the next run asks for what failed for the time being.
+        settings=cfg("acquire.max_height_px"),
+        # The number changes only if another try can succeed. So the next run repeats downloads that failed temporarily.
         tries=lambda wildcards: earlier_tries(
             f"results/acquire/{wildcards.subject}/{wildcards.video}", limits_for(row_of(wildcards), LIMITS)
         ),
-        # Functions of `input` are not compared: another pace or limit fetches nothing anew by itself.
+        # Snakemake does not compare functions of `input`, so changing limits or rates repeats no finished download.
         limits=lambda wildcards, input: limits_for(row_of(wildcards), LIMITS),
         pace=lambda wildcards, input: PACE,
     script:
@@ -78,7 +75,7 @@ rule fetch_video:
 
 
 rule probe_video:
-    """Measure size, times, rotation and streams from the container."""
+    """Read frame size, frame times, rotation and streams from the container."""
     input:
         video=rules.fetch_video.output.video,
         info=rules.fetch_video.output.info,
@@ -93,7 +90,7 @@ rule probe_video:
     threads: 1
     resources:
         mem_mb=grows(1000),
-        runtime=grows(10, an_hour=10),
+        runtime=grows(10, per_hour=10),
     params:
         code=code_of("probe_video.py"),
     script:
@@ -101,7 +98,7 @@ rule probe_video:
 
 
 rule extract_audio:
-    """Decode the sound to mono FLAC whose first sample is at the video's first frame."""
+    """Decode the audio to mono FLAC. Its first sample is at the time of the video's first frame."""
     input:
         video=rules.fetch_video.output.video,
         probe=rules.probe_video.output.probe,
@@ -116,18 +113,18 @@ rule extract_audio:
     threads: 1
     resources:
         mem_mb=grows(1000),
-        runtime=grows(10, an_hour=20),
+        runtime=grows(10, per_hour=20),
     params:
         code=code_of("extract_audio.py"),
         rejected=rejected("probe"),
     message:
-        "Extract the sound of {wildcards.subject}/{wildcards.video}"
+        "Extract the audio of {wildcards.subject}/{wildcards.video}"
     script:
         "../scripts/extract_audio.py"
 
 
 rule summarise_acquire:
-    """One row a video of the sheet: whether it is there, and why not."""
+    """Write a table with one row for each video of the sheet: downloaded or not, and the reason."""
     input:
         info=per_video(rules.fetch_video.output.info),
     output:
@@ -143,7 +140,7 @@ rule summarise_acquire:
     params:
         code=code_of("summarise_acquire.py"),
         fetched=list(map(list, VIDEOS)),
-        # Rejected by their listing or by a person: never asked for.
+        # Videos that were rejected before the download, by their listed properties or by a person.
         unfetched=[
             [*name, source_name(row.source), [str(reason) for reason in LISTED[name].reasons]]
             for name, row in SHEET.items()

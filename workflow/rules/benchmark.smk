@@ -1,5 +1,7 @@
-# Benchmark: windows to score on, motions by every method, their scores, and the tables.
-# Takes results/experiments/<name>/{training.json,features,models} and shards; gives results/experiments/<name>/{windows.json,motion,scores,table.*}.
+# Benchmark: generate motion with every method, score it, and compare the methods in tables.
+# Reads results/experiments/<name>/{training.json,features,models} and shards. Writes
+# results/experiments/<name>/{windows.json,motion,scores,table.*}.
+import re
 
 
 wildcard_constraints:
@@ -7,7 +9,7 @@ wildcard_constraints:
 
 
 rule choose_windows:
-    """Choose the windows that motions are compared on."""
+    """Choose the windows on which the methods are compared."""
     input:
         shards=SHARDS,
         training=rules.prepare_training.output.training,
@@ -27,13 +29,13 @@ rule choose_windows:
         code=code_of("choose_windows.py"),
         source=SOURCE,
         split=BENCHMARK.split,
-        most=BENCHMARK.max_windows,
+        max_windows=BENCHMARK.max_windows,
     script:
         "../scripts/choose_windows.py"
 
 
 rule generate_motion:
-    """Give a motion, or several, for the sound of every window."""
+    """Generate one or more motions for every window with one method."""
     input:
         shards=SHARDS,
         windows=rules.choose_windows.output.windows,
@@ -64,13 +66,13 @@ rule generate_motion:
 
 
 rule score_motion:
-    """Score a method's motions against the truth."""
+    """Score the motions of one method against the ground truth."""
     input:
         shards=SHARDS,
         windows=rules.choose_windows.output.windows,
         motion=rules.generate_motion.output.motion,
         autoencoder=rules.train_autoencoder.output.model,
-        released=weights(BENCHMARK.weights.released_autoencoder),
+        released=existing_files(BENCHMARK.weights.released_autoencoder),
     output:
         scores=f"{EXPERIMENT}/scores/{{method}}.json",
     log:
@@ -94,7 +96,7 @@ rule score_motion:
 
 
 rule make_tables:
-    """Set the scores of all methods side by side, with the figures that PianoMotion10M published."""
+    """Write tables with the scores of all methods and the results that PianoMotion10M published."""
     input:
         scores=expand(rules.score_motion.output.scores, method=METHODS),
         reports=expand(rules.generate_motion.output.report, method=METHODS),

@@ -1,26 +1,16 @@
-# Dataset: clean motion and notes become clips, splits, Parquet shards and a card.
-# Takes results/{acquire,screening,motion,music,keyboard}; gives results/dataset/.
+# Dataset: cut clips, assign videos to splits, write Parquet shards and the dataset card.
+# Reads results/{acquire,screening,motion,keyboard}. Writes results/dataset/.
+from handroll.config.selection import dataset_settings
 
-
-DATASET_SETTINGS = (
-    *(
-        "pose.engine",
-        "pose.focal_px",
-        "pose.hand_length_m",
-        "pose.contacts",
-        "keyboard.frames",
-        "keyboard.min_finger_confidence",
-    ),
-    *("motion.units", "motion.hampel.window", "motion.hampel.n_sigma", "motion.hampel.floor_m"),
-    *("motion.hampel.floor_depth", "motion.hampel.floor_rad", "motion.gap.shorter_than"),
-    *("motion.run.shorter_than", "motion.savgol.order", "motion.savgol.window", "music.engine"),
-    *("clips.length_s", "clips.hop_s", "clips.min_length_s", "clips.min_visibility", "clips.min_key_press_f1"),
-    "screening.visibility.min_both_hands",
-)
+# Permission and licence of each video, and those that allow publishing its clips.
+RIGHTS = [[row.permission, row.licence or ""] for row in VIDEOS.values()]
+ALLOWED = cfg("dataset.rights")
+# Sizes of shards and of their row groups.
+SHARD_SIZES = cfg("dataset", without=("name", "rights"))
 
 
 rule cut_clips:
-    """Cut a video into overlapping windows and keep those in which the hands are seen."""
+    """Cut a video into overlapping clips, and accept those in which the hands are visible."""
     input:
         motion=rules.clean_motion.output.motion,
         survey=rules.find_segments.output.survey,
@@ -36,18 +26,12 @@ rule cut_clips:
         "../../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=grows(1000, an_hour=3000),
-        runtime=grows(10, an_hour=20),
+        mem_mb=grows(1000, per_hour=3000),
+        runtime=grows(10, per_hour=20),
     params:
         code=code_of("cut_clips.py"),
-        rejected=rejected(*MEASURED, reasons_of="dataset"),
-        settings=cfg(
-            length_s="clips.length_s",
-            hop_s="clips.hop_s",
-            min_length_s="clips.min_length_s",
-            min_visibility="clips.min_visibility",
-            min_key_press_f1="clips.min_key_press_f1",
-        ),
+        rejected=rejected(*MEASURED, purpose="dataset"),
+        settings=cfg("clips"),
     message:
         "Cut clips from {wildcards.subject}/{wildcards.video}"
     script:
@@ -55,7 +39,7 @@ rule cut_clips:
 
 
 rule split_videos:
-    """Deal the videos to train, valid and test by a stable hash; the sheet may pin one."""
+    """Assign each video to train, valid or test, by a hash of its name or by the column `split` of the sheet."""
     output:
         splits="results/dataset/splits.parquet",
     log:
@@ -68,13 +52,13 @@ rule split_videos:
     params:
         code=code_of("split_videos.py"),
         videos=[[row.subject, row.video, row.split] for row in SHEET.values()],
-        settings=cfg(seed="splits.seed", train="splits.train", valid="splits.valid", test="splits.test"),
+        settings=cfg("splits"),
     script:
         "../scripts/split_videos.py"
 
 
 rule write_shards:
-    """Pack all accepted clips into Parquet shards; the manifest lists them with checksums."""
+    """Pack all accepted clips into Parquet shards, and list them with checksums in the manifest."""
     input:
         splits=rules.split_videos.output.splits,
         clips=per_video(rules.cut_clips.output.clips),
@@ -99,15 +83,15 @@ rule write_shards:
     params:
         code=code_of("write_shards.py"),
         videos=list(map(list, VIDEOS)),
-        rights=[[row.permission, row.licence or ""] for row in VIDEOS.values()],
-        allowed=cfg(permissions="dataset.rights.permissions", licences="dataset.rights.licences"),
-        settings=cfg(shard_mb="dataset.shard_mb", row_group_rows="dataset.row_group_rows"),
+        rights=RIGHTS,
+        allowed=ALLOWED,
+        settings=SHARD_SIZES,
     script:
         "../scripts/write_shards.py"
 
 
 rule describe_dataset:
-    """Write the dataset card, the tables and the plots."""
+    """Write the dataset card, statistics, Croissant metadata and plots."""
     input:
         manifest=rules.write_shards.output.manifest,
         splits=rules.split_videos.output.splits,
@@ -132,10 +116,10 @@ rule describe_dataset:
     params:
         code=code_of("describe_dataset.py"),
         videos=list(map(list, VIDEOS)),
-        rights=[[row.permission, row.licence or ""] for row in VIDEOS.values()],
-        allowed=cfg(permissions="dataset.rights.permissions", licences="dataset.rights.licences"),
+        rights=RIGHTS,
+        allowed=ALLOWED,
         name=CONFIG.dataset.name,
-        # What the card lists as the settings that made the dataset.
-        settings={key: lookup(CONFIG, key) for key in DATASET_SETTINGS},
+        # Settings that the card lists.
+        settings=dataset_settings(CONFIG),
     script:
         "../scripts/describe_dataset.py"

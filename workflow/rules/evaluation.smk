@@ -1,7 +1,10 @@
-# Evaluation: how accurate every stage is. Simulated performances go through the pipeline's own rules and are scored against their truth.
-# Takes nothing (and the sheet evaluation.recordings, where given); gives results/evaluation/{videos,scores,scenes,evaluation.*}.
+# Evaluation: run the pipeline on simulated performances, and score every stage against the ground truth.
+# Reads the sheet evaluation.recordings, if configured. Writes results/evaluation/{videos,scores,scenes,evaluation.*}.
 from handroll.evaluation.scenes import KINDS
 from handroll.evaluation.videos import SUBJECT, VIDEO_PATTERN, seeds
+
+# Keys of the section that do not change how a performance is rendered.
+NOT_RENDERED = ("performances", "first_seed", "scenes", "recordings")
 
 
 wildcard_constraints:
@@ -9,7 +12,7 @@ wildcard_constraints:
     kind="|".join(KINDS),
 
 
-# What is scored, of every video of the evaluation.
+# Outputs of the pipeline that are scored, for every video of the evaluation.
 STAGES = {
     "registration": rules.register_keyboard.output.registration,
     "detections": rules.detect_hands.output.detections,
@@ -22,7 +25,7 @@ STAGES = {
 
 
 rule render_performance:
-    """Render a performance of the simulator, its sound late or early by a known time, and write the truth about it."""
+    """Render a simulated performance with a known audio delay, and write its ground truth."""
     output:
         video=VIDEO_PATTERN.format(video="seed_{seed}"),
         truth=VIDEO_PATTERN.format(video="seed_{seed}").replace(".mp4", ".truth.npz"),
@@ -30,7 +33,7 @@ rule render_performance:
         "results/logs/render_performance/{seed}.log",
     benchmark:
         "results/timings/render_performance/{seed}.tsv"
-    # Everything else waits for the videos.
+    # All other jobs of the evaluation wait for the videos.
     priority: 200
     conda:
         "../../envs/base.yaml"
@@ -40,13 +43,13 @@ rule render_performance:
         runtime=grows(60),
     params:
         code=code_of("render_performance.py"),
-        settings=cfg(duration_s="evaluation.duration_s", width_px="evaluation.width_px", fps="evaluation.fps"),
+        settings=cfg("evaluation", without=NOT_RENDERED),
     script:
         "../scripts/render_performance.py"
 
 
 rule score_performance:
-    """Score every stage of the pipeline on a simulated performance against its truth."""
+    """Score every stage of the pipeline on a simulated performance against its ground truth."""
     input:
         **{name: path.format(subject=SUBJECT, video="seed_{seed}") for name, path in STAGES.items()},
         truth=rules.render_performance.output.truth,
@@ -69,7 +72,7 @@ rule score_performance:
 
 
 rule score_scenes:
-    """Register the keyboard in simulated scenes of a kind, and compare with the true camera."""
+    """Register the keyboard in simulated scenes of one kind, and compare the result with the true camera."""
     output:
         scenes="results/evaluation/scenes/{kind}.json",
     log:
@@ -84,13 +87,13 @@ rule score_scenes:
         runtime=grows(120),
     params:
         code=code_of("score_scenes.py"),
-        settings=cfg(number="evaluation.scenes", first_seed="evaluation.first_seed"),
+        settings=cfg("evaluation.first_seed", number="evaluation.scenes"),
     script:
         "../scripts/score_scenes.py"
 
 
 rule summarise_evaluation:
-    """All scores as figures with intervals: JSON, a page, and a diagram of how reliable the confidence of fingering is."""
+    """Summarise all scores with confidence intervals, as JSON, a page, and a reliability diagram of the fingering confidence."""
     input:
         **{
             name: [path.format(subject=subject, video=video) for subject, video in RECORDINGS]
@@ -115,7 +118,7 @@ rule summarise_evaluation:
     params:
         code=code_of("summarise_evaluation.py"),
         seeds=seeds(CONFIG.evaluation),
-        settings=cfg(seconds="evaluation.duration_s", width_px="evaluation.width_px", fps="evaluation.fps"),
+        settings=cfg("evaluation", without=NOT_RENDERED, seconds="evaluation.duration_s"),
         recordings=list(map(list, RECORDINGS)),
     script:
         "../scripts/summarise_evaluation.py"

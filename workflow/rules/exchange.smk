@@ -1,12 +1,12 @@
-# Exchange: other datasets come in as shards, and the dataset goes out in their layouts. Only when asked for by name.
-# Takes the folder pianomotion10m.folder, and results/dataset; gives results/pianomotion10m and results/export/pianomotion10m.
+# Exchange: import PianoMotion10M as shards, and export the dataset in its layout. Run these rules by name.
+# Reads the folder pianomotion10m.folder, and results/dataset. Writes results/pianomotion10m and results/export/pianomotion10m.
 
 
 rule import_pianomotion10m:
-    """Import the released PianoMotion10M as shards, and say what was left out; another release is told by its lists of videos."""
+    """Import PianoMotion10M as shards, and report what was left out. A release with other lists of videos is imported again."""
     input:
         lists=[f"{CONFIG.pianomotion10m.folder}/{split}.txt" for split in ("train", "valid", "test")],
-        mano=weights(CONFIG.pose.hamer.mano),
+        mano=existing_files(CONFIG.pose.hamer.mano),
     output:
         manifest="results/pianomotion10m/shards.json",
         report="results/pianomotion10m/import.json",
@@ -21,25 +21,23 @@ rule import_pianomotion10m:
         mem_mb=grows(4000),
         runtime=grows(240),
     params:
-        # Too much is read to be read again for a refactoring.
+        # The import reads too much data to repeat it after a refactoring.
         version=versions_of(
             "import_pianomotion10m.py", "exchange.pianomotion10m", "exchange.pianomotion10m_import", "hand.mano_file"
         ),
-        tree=cfg(
-            folder="pianomotion10m.folder", subjects="pianomotion10m.subjects", mean_pose="pianomotion10m.mean_pose"
-        ),
-        settings=cfg(shard_mb="dataset.shard_mb", row_group_rows="dataset.row_group_rows"),
+        tree=cfg("pianomotion10m"),
+        settings=SHARD_SIZES,
     script:
         "../scripts/import_pianomotion10m.py"
 
 
 rule export_pianomotion10m:
-    """Export the dataset in PianoMotion10M's layout, for the code that reads it."""
+    """Export the dataset in PianoMotion10M's layout, for code that reads that release."""
     input:
         manifest=rules.write_shards.output.manifest,
-        mano=weights(CONFIG.pose.hamer.mano),
+        mano=existing_files(CONFIG.pose.hamer.mano),
     output:
-        # A folder, so that clips of an earlier export go: their names depend on the dataset.
+        # A folder, so that Snakemake removes the clips of an earlier export, which may have other names.
         tree=directory("results/export/pianomotion10m"),
     log:
         "results/logs/export_pianomotion10m.log",
@@ -53,6 +51,6 @@ rule export_pianomotion10m:
         runtime=grows(30 + len(VIDEOS)),
     params:
         code=code_of("export_pianomotion10m.py"),
-        settings=cfg(mean_pose="pianomotion10m.mean_pose"),
+        settings=cfg("pianomotion10m.mean_pose"),
     script:
         "../scripts/export_pianomotion10m.py"

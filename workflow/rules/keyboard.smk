@@ -1,9 +1,9 @@
-# Keyboard: where the keys are, and which finger plays each note.
-# Takes results/{acquire,screening,hands,music}; gives results/keyboard/{subject}/{video}/{registration.json,notes.parquet,...}.
+# Keyboard: register the keyboard, and label the finger that plays each note.
+# Reads results/{acquire,screening,hands,music}. Writes results/keyboard/{subject}/{video}/{registration.json,notes.parquet,...}.
 
 
 rule register_keyboard:
-    """Find the keyboard in the picture: camera, visible keys, residuals; or say why not."""
+    """Register the keyboard: fit the camera to the visible keys; if that fails, write the reason."""
     input:
         video=rules.fetch_video.output.video,
         probe=rules.probe_video.output.probe,
@@ -13,7 +13,7 @@ rule register_keyboard:
         agreement=rules.check_midi.output.agreement,
     output:
         registration="results/keyboard/{subject}/{video}/registration.json",
-        picture="results/keyboard/{subject}/{video}/registration.png",
+        image="results/keyboard/{subject}/{video}/registration.png",
     log:
         "results/logs/register_keyboard/{subject}/{video}.log",
     benchmark:
@@ -22,15 +22,14 @@ rule register_keyboard:
         "../../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=grows(2000, an_hour=2000),
-        runtime=grows(10, an_hour=60),
+        mem_mb=grows(2000, per_hour=2000),
+        runtime=grows(10, per_hour=60),
     params:
         code=code_of("register_keyboard.py"),
         rejected=rejected("probe", "survey", "audio", "visibility", "agreement"),
-        frames=cfg(frames="keyboard.frames")["frames"],
-        settings=cfg(focal_px="pose.focal_px"),
-        focal_px=of_row("focal_px"),
-        marked=of_row("keyboard"),
+        settings=cfg("keyboard", "pose.focal_px", without="min_finger_confidence"),
+        focal_px=row_value("focal_px"),
+        marked=row_value("keyboard"),
     message:
         "Register the keyboard of {wildcards.subject}/{wildcards.video}"
     script:
@@ -38,7 +37,7 @@ rule register_keyboard:
 
 
 rule label_fingering:
-    """Move the notes to the picture's clock by the fingertips, and label each with hand, finger and confidence."""
+    """Estimate the audio delay from the fingertips, and label each note with hand, finger and confidence."""
     input:
         notes=rules.check_midi.output.notes,
         pedal=rules.check_midi.output.pedal,
@@ -58,12 +57,12 @@ rule label_fingering:
         "../../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=grows(1000, an_hour=3000),
-        runtime=grows(10, an_hour=60),
+        mem_mb=grows(1000, per_hour=3000),
+        runtime=grows(10, per_hour=60),
     params:
         code=code_of("label_fingering.py"),
         rejected=rejected(*MEASURED),
-        settings=cfg(threshold="keyboard.min_finger_confidence"),
+        settings=cfg("keyboard", without="frames", threshold="keyboard.min_finger_confidence"),
     message:
         "Label the fingering of {wildcards.subject}/{wildcards.video}"
     script:

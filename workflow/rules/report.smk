@@ -1,9 +1,9 @@
-# Report: what people look at.
-# Takes results/{acquire,screening,motion,keyboard}; gives results/report/{subject}/{video}/{overlay.mp4,contact_sheet.png}.
+# Report: draw hands, keys and fingers on the videos for visual inspection.
+# Reads results/{acquire,motion,keyboard}. Writes results/report/{subject}/{video}/{overlay.mp4,contact_sheet.png}.
 
 
 rule draw_overlay:
-    """Draw hands, keys and fingers on the video, with its sound and the notes below, and a contact sheet."""
+    """Draw hands, keys and fingers on the video, with the notes below and the audio, and draw a contact sheet."""
     input:
         video=rules.fetch_video.output.video,
         audio=rules.extract_audio.output.audio,
@@ -21,12 +21,12 @@ rule draw_overlay:
         "../../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=grows(2000, an_hour=1000),
-        runtime=grows(10, an_hour=240),
+        mem_mb=grows(2000, per_hour=1000),
+        runtime=grows(10, per_hour=240),
     params:
         code=code_of("draw_overlay.py"),
         rejected=rejected(*MEASURED),
-        settings=cfg(max_height_px="overlay.max_height_px"),
+        settings=cfg("overlay"),
     message:
         "Draw hands and keys on {wildcards.subject}/{wildcards.video}"
     script:

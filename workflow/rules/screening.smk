@@ -1,10 +1,16 @@
-# Screen: which videos are good enough, and why the others are not. The verdicts themselves are params of the rules that
-# act on them (common.smk: rejected); here they become a table and pages for people.
-# Takes what results/{acquire,screening,hands,music,keyboard} measured; gives results/screening/{verdicts.json,summary.tsv,gallery.html}.
+# Screening: collect the verdicts on all videos in a table and a gallery. The rules that act on a verdict compute it themselves,
+# as a param (common.smk: rejected).
+# Reads the scores in results/{acquire,screening,hands,music,keyboard}. Writes results/screening/{verdicts.json,summary.tsv,gallery.html}.
+
+# Values of a row of the sheet that stand next to its verdict.
+FACTS = {
+    name: {"subject": row.subject, "video": row.video, "title": row.title, "source": source_name(row.source)}
+    for name, row in SHEET.items()
+}
 
 
 rule screen_videos:
-    """Every video of the sheet: verdict, reasons, scores beside thresholds; as a table and as a gallery of thumbnails."""
+    """Write each video's verdict, reasons, scores and thresholds as a table and as a gallery of thumbnails."""
     input:
         **{step: per_video(path) for step, path in MEASURED.items()},
         thumbnails=per_video(rules.survey_video.output.thumbnails),
@@ -23,7 +29,7 @@ rule screen_videos:
         code=code_of("screen_videos.py"),
         steps=list(MEASURED),
         thresholds=THRESHOLDS,
-        videos=[[shown(row), row.override] for row in VIDEOS.values()],
-        unfetched=[[shown(SHEET[name]), verdict.to_dict()] for name, verdict in LISTED.items() if name not in VIDEOS],
+        videos=[[FACTS[name], row.override] for name, row in VIDEOS.items()],
+        unfetched=[[FACTS[name], verdict.to_dict()] for name, verdict in LISTED.items() if name not in VIDEOS],
     script:
         "../scripts/screen_videos.py"

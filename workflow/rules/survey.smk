@@ -1,9 +1,9 @@
-# Survey: a first, cheap look at every video and its sound, before anything expensive runs.
-# Takes results/acquire; gives results/screening/{subject}/{video}/{observed.json,survey.json,thumbnails.jpg,audio.json}.
+# Survey: measure video and audio cheaply, before any expensive step runs.
+# Reads results/acquire. Writes results/screening/{subject}/{video}/{observed.json,survey.json,thumbnails.jpg,audio.json}.
 
 
 rule survey_video:
-    """Find cuts, overlays and camera motion, and the hands in some frames; keep some thumbnails."""
+    """Detect cuts, insets and camera motion in all frames, and hands in some; write thumbnails."""
     input:
         video=rules.fetch_video.output.video,
         probe=rules.probe_video.output.probe,
@@ -19,20 +19,26 @@ rule survey_video:
         "../../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=grows(2000, an_hour=1000),
-        runtime=grows(10, an_hour=120),
+        mem_mb=grows(2000, per_hour=1000),
+        runtime=grows(10, per_hour=120),
     params:
-        code=versions_of("survey_video.py", "editing.edit_detection", "detection.frame_sampling", "media.frames", "drawing.thumbnails"),
+        code=versions_of(
+            "survey_video.py",
+            "editing.edit_detection",
+            "detection.frame_sampling",
+            "media.frames",
+            "drawing.thumbnails",
+        ),
         rejected=rejected("probe"),
-        settings=cfg(samples="survey.samples"),
+        settings=cfg("survey", without="speech_classifier"),
     message:
-        "Look over {wildcards.subject}/{wildcards.video}"
+        "Survey {wildcards.subject}/{wildcards.video}"
     script:
         "../scripts/survey_video.py"
 
 
 rule find_segments:
-    """Find the usable segments, and measure what the screens need, from what the survey observed."""
+    """Find the usable segments and compute the screening scores from the survey's observations."""
     input:
         observed=rules.survey_video.output.observed,
     output:
@@ -55,7 +61,7 @@ rule find_segments:
 
 
 rule measure_audio:
-    """Measure silence, clipping and speech in the sound."""
+    """Measure silence, clipping and speech in the audio."""
     input:
         audio=rules.extract_audio.output.audio,
         probe=rules.probe_video.output.probe,
@@ -69,13 +75,13 @@ rule measure_audio:
         "../../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=grows(2000, an_hour=2000),
-        runtime=grows(10, an_hour=60),
+        mem_mb=grows(2000, per_hour=2000),
+        runtime=grows(10, per_hour=60),
     params:
         code=code_of("measure_audio.py", f"music.{CONFIG.survey.speech_classifier}"),
         rejected=rejected("probe"),
         settings=cfg(classifier="survey.speech_classifier"),
     message:
-        "Measure the sound of {wildcards.subject}/{wildcards.video}"
+        "Measure the audio of {wildcards.subject}/{wildcards.video}"
     script:
         "../scripts/measure_audio.py"

@@ -1,9 +1,10 @@
-# Synthetic: a training set of invented music, without videos. Only when asked for by name.
-# Takes nothing; gives results/synthetic/.
+# Synthetic: make a training set of generated music and simulated hands, without videos. Run this rule by name.
+# Writes results/synthetic/.
+from math import ceil
 
 
 rule synthesise_corpus:
-    """Invent music, play it, and pack motion, notes and sound as shards, like those of any dataset."""
+    """Generate music, simulate hands that play it, and pack motion, notes and audio as shards like those of the dataset."""
     output:
         manifest="results/synthetic/shards.json",
     log:
@@ -18,18 +19,10 @@ rule synthesise_corpus:
         runtime=grows(30 + ceil(3 * CONFIG.synthetic.hours)),
     params:
         code=versions_of("synthesise_corpus.py", "simulator.corpus"),
-        recipe=cfg(
-            seed="synthetic.seed",
-            take_s="synthetic.take_s",
-            fps="synthetic.fps",
-            audio_rate_hz="synthetic.audio_rate_hz",
-            length_s="clips.length_s",
-            hop_s="clips.hop_s",
-            min_visibility="clips.min_visibility",
-        ),
+        recipe=cfg("synthetic", "clips", without=("hours", "audio", "min_length_s", "min_key_press_f1")),
         audio=CONFIG.synthetic.audio,
         hours=CONFIG.synthetic.hours,
-        shares=cfg(train="splits.train", valid="splits.valid", test="splits.test"),
-        settings=cfg(shard_mb="dataset.shard_mb", row_group_rows="dataset.row_group_rows"),
+        shares=cfg("splits", without="seed"),
+        settings=SHARD_SIZES,
     script:
         "../scripts/synthesise_corpus.py"

@@ -1,20 +1,17 @@
-# Training: scales, features of the sound, and the models of the benchmark.
-# Takes shards (results/dataset, results/synthetic or results/pianomotion10m); gives results/experiments/<name>/{motion_cache,training.json,features,models}.
-
-
+# Training: prepare motion and audio features, and train the models of an experiment.
+# Reads shards of results/{dataset,synthetic,pianomotion10m}. Writes
+# results/experiments/<name>/{motion_cache,training.json,features,encoders,models}.
 SHARDS = {
     "dataset": rules.write_shards.output.manifest,
     "synthetic": rules.synthesise_corpus.output.manifest,
     "pianomotion10m": rules.import_pianomotion10m.output.manifest,
 }[BENCHMARK.data]
-# Which clips are seen, and how.
-SOURCE = cfg(frame="benchmark.frame", rate_hz="benchmark.rate_hz", subjects="benchmark.subjects")
-# Frames of a window.
+# Which clips are read, and in which frame and rate.
+SOURCE = cfg("benchmark.frame", "benchmark.rate_hz", "benchmark.subjects")
+# Length of a window in frames.
 WINDOW = round(BENCHMARK.window_s * BENCHMARK.rate_hz)
-# How every model of the experiment is trained.
-TRAINING = cfg(seed="benchmark.seed", precision="benchmark.precision", gpus="benchmark.gpus", device="device")
-# Sizes that both stages have.
-SIZES = ("layers", "state", "feedforward", "context_layers", "dropout")
+# Settings that all trainings of the experiment share.
+RUN = cfg("benchmark.seed", "benchmark.precision", "benchmark.gpus", "device")
 
 
 wildcard_constraints:
@@ -24,7 +21,7 @@ wildcard_constraints:
 
 
 rule prepare_training:
-    """Keep all motion as models see it, measure its scales, and choose the windows that training looks at."""
+    """Cache all motion in the models' format, measure its scales, and choose the validation windows."""
     input:
         shards=SHARDS,
     output:
@@ -41,7 +38,9 @@ rule prepare_training:
         mem_mb=grows(6000),
         runtime=grows(60),
     params:
-        code=versions_of("prepare_training.py", "training_data.windows", "training_data.feature_cache", "training_data.loader"),
+        code=versions_of(
+            "prepare_training.py", "training_data.windows", "training_data.feature_cache", "training_data.loader"
+        ),
         source=SOURCE,
         frames=WINDOW,
     script:
@@ -49,12 +48,12 @@ rule prepare_training:
 
 
 rule tune_encoder:
-    """Fine-tune a speech encoder with the first stage behind it."""
+    """Fine-tune a speech encoder together with the first stage, the position model."""
     input:
         shards=SHARDS,
         motion=rules.prepare_training.output.motion,
         training=rules.prepare_training.output.training,
-        encoder=lambda wildcards: encoder_files(untuned(wildcards.encoder)),
+        encoder=pretrained_files,
     output:
         model=f"{EXPERIMENT}/encoders/{{encoder}}_tuned/model.safetensors",
         config=f"{EXPERIMENT}/encoders/{{encoder}}_tuned/config.json",
@@ -73,18 +72,18 @@ rule tune_encoder:
     params:
         code=versions_of("tune_encoder.py", "training.speech_encoder"),
         source=SOURCE,
-        encoder=lambda wildcards: untuned(wildcards.encoder),
-        model=cfg(**{name: f"benchmark.position.{name}" for name in (*SIZES, "width")}),
+        encoder=lambda wildcards: pretrained_encoder(wildcards.encoder, BENCHMARK.weights),
+        model=cfg("benchmark.position", without=("context_width", "velocity_weight", "training")),
         decoder=BENCHMARK.decoders[0],
         velocity_weight=BENCHMARK.position.velocity_weight,
-        training=cfg(settings="benchmark.tuning.training"),
-        run=TRAINING,
+        training=cfg("benchmark.tuning.training"),
+        run=RUN,
     script:
         "../scripts/tune_encoder.py"
 
 
 rule encode_audio:
-    """Compute the features of every clip's sound, once."""
+    """Compute the audio features of every clip."""
     input:
         shards=SHARDS,
         encoder=encoder_weights,
@@ -103,7 +102,10 @@ rule encode_audio:
         gpu=GPUS,
     params:
         code=lambda wildcards: versions_of(
-            "encode_audio.py", "models.audio_features", "training_data.feature_cache", *encoder_modules(wildcards)
+            "encode_audio.py",
+            "models.audio_features",
+            "training_data.feature_cache",
+            *encoder_modules(wildcards.features),
         ),
         rate_hz=BENCHMARK.rate_hz,
         encoder=encoder_folder,
@@ -113,7 +115,7 @@ rule encode_audio:
 
 
 rule train_position:
-    """Train the first stage: where the hands are."""
+    """Train the first stage, which predicts the positions of the hands."""
     input:
         shards=SHARDS,
         motion=rules.prepare_training.output.motion,
@@ -136,16 +138,16 @@ rule train_position:
     params:
         code=versions_of("train_position.py", "training.position"),
         source=SOURCE,
-        model=cfg(**{name: f"benchmark.position.{name}" for name in (*SIZES, "context_width", "width")}),
+        model=cfg("benchmark.position", without=("velocity_weight", "training")),
         velocity_weight=BENCHMARK.position.velocity_weight,
-        training=cfg(settings="benchmark.position.training"),
-        run=TRAINING,
+        training=cfg("benchmark.position.training"),
+        run=RUN,
     script:
         "../scripts/train_position.py"
 
 
 rule train_gesture:
-    """Train the second stage: the hands' poses, by diffusion."""
+    """Train the second stage, a diffusion model of the hand poses."""
     input:
         shards=SHARDS,
         motion=rules.prepare_training.output.motion,
@@ -169,15 +171,15 @@ rule train_gesture:
     params:
         code=versions_of("train_gesture.py", "training.gesture"),
         source=SOURCE,
-        model=cfg(**{name: f"benchmark.gesture.{name}" for name in (*SIZES, "condition_width", "dim", "multipliers")}),
-        training=cfg(settings="benchmark.gesture.training"),
-        run=TRAINING,
+        model=cfg("benchmark.gesture", without="training"),
+        training=cfg("benchmark.gesture.training"),
+        run=RUN,
     script:
         "../scripts/train_gesture.py"
 
 
 rule train_autoencoder:
-    """Train what sees whole windows of motion for the Fréchet distance of motions."""
+    """Train the auto-encoder whose features the Fréchet distance of motions uses."""
     input:
         shards=SHARDS,
         motion=rules.prepare_training.output.motion,
@@ -199,7 +201,7 @@ rule train_autoencoder:
     params:
         code=versions_of("train_autoencoder.py", "training.autoencoder"),
         source=SOURCE,
-        training=cfg(settings="benchmark.autoencoder.training"),
-        run=TRAINING,
+        training=cfg("benchmark.autoencoder.training"),
+        run=RUN,
     script:
         "../scripts/train_autoencoder.py"

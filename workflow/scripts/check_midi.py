@@ -1,8 +1,8 @@
-"""Choose the notes of a video: reads the transcription, the given MIDI, if any, and audio.flac; writes the notes that the dataset uses.
+"""Choose the notes of a video: reads the transcription, audio.flac and the given MIDI file, if any; writes the notes for the dataset.
 
-agreement.json says where they come from ("given" or "transcribed"), why a given MIDI is not used, what was found wrong and
-corrected, every score with its limits, how well the transcription agrees with a given MIDI that is used, and, for the screens,
-how much of the sound the notes explain. A rejected video has no notes.
+agreement.json contains the source of the notes ("given" or "transcribed"), why a given MIDI file is not used, its faults and
+corrections, every score with its limits, the agreement of the transcription with a given MIDI file that is used, and the purity scores
+for the screening. A rejected video has no notes.
 """
 
 from handroll.logs import step_log
@@ -13,7 +13,7 @@ from handroll.tables import NOTES, PEDAL
 
 
 def main(snakemake):
-    """Take the performer's MIDI where it is given and agrees with the sound, else the transcription."""
+    """Use the performer's MIDI file if it is given and matches the audio, else the transcription."""
     params, made = snakemake.params, snakemake.output
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         notes, pedal, metadata, report = NOTES.empty(), PEDAL.empty(), {}, {"scores": {}}
@@ -27,18 +27,18 @@ def main(snakemake):
             from handroll.screening.purity import measure_purity
 
             transcribed, metadata = read_table(snakemake.input.notes, NOTES)
-            heard, _ = read_table(snakemake.input.pedal, PEDAL)
+            transcribed_pedal, _ = read_table(snakemake.input.pedal, PEDAL)
             limits = Limits(**{name: value for name, value in params.settings.items() if name != "correct"})
             audio = load_audio(snakemake.input.audio)
-            chosen = select_notes(transcribed, heard, params.given, *audio, limits, params.settings["correct"])
+            chosen = select_notes(transcribed, transcribed_pedal, params.given, *audio, limits, params.settings["correct"])
             notes, pedal, given = chosen.notes, chosen.pedal, chosen.report["notes"] == "given"
             if len(audio[0]) and "engine" in metadata:
-                heard_as = measure_unexplained_energy(*audio, transcribed)
-                report["scores"] = {"purity": measure_purity(heard_as.power, heard_as.foreign, heard_as.noise, heard_as.counted)}
+                energy = measure_unexplained_energy(*audio, transcribed)
+                report["scores"] = {"purity": measure_purity(energy.power, energy.foreign, energy.noise, energy.counted)}
             agreement = {"transcription_against_given": note_scores(notes, transcribed) if given else None}
             report |= chosen.report | agreement
             metadata |= {"transcriber": "given MIDI"} if given else {}
-            # A given MIDI file that could not be compared with the audio has a clock of its own.
+            # The times of a given MIDI file that was not compared with the audio may be offset from the audio.
             metadata |= {"notes_clock": "midi" if given and report["unchecked"] else "audio"}
             found = ", ".join(report["findings"]) or "nothing wrong"
             log.info("%d notes, %s; %s", len(notes["pitch"]), report["notes"], report["unchecked"] or found)

@@ -1,6 +1,7 @@
-"""Choose the windows that motions are compared on: reads shards and training.json; writes windows.json.
+"""Choose the windows on which methods are compared: reads shards and training.json; writes windows.json.
 
-It holds the split, its windows (of each, subject, video, clip and first frame), and what training.json tells of frames and scales.
+windows.json contains the split, its windows (subject, video, clip and first frame of each), and the window length and scales of
+training.json.
 """
 
 from pathlib import Path
@@ -13,20 +14,20 @@ from handroll.training_data.windows import LEAST_VISIBLE, evaluation_windows, ev
 
 
 def main(snakemake):
-    """Windows of the split that is scored on."""
+    """Choose windows of the configured split."""
     params, given = snakemake.params, snakemake.input
     with step_log(snakemake.log[0], snakemake.rule) as log:
         training = read_json(given.training)
         clips = Clips(Source(Path(given.shards).parent, **params.source), params.split)
         need_clips(clips, training["frames"])
-        places = evenly(evaluation_windows(clips, training["frames"]), params.most)
+        places = evenly(evaluation_windows(clips, training["frames"]), params.max_windows)
         if not places:
             raise ValueError(
                 f"{given.shards}, split {params.split}: expected windows in which hands are visible in {LEAST_VISIBLE:.0%} of the frames, "
-                f"found none in {len(clips)} clips; score on other clips"
+                f"found none in {len(clips)} clips; choose another split or other subjects (benchmark.split, benchmark.subjects)"
             )
         chosen = {"split": params.split, "windows": {params.split: named(clips, places)}}
-        made = stamp(snakemake.rule, params.code, {"source": params.source, "most": params.most})
+        made = stamp(snakemake.rule, params.code, {"source": params.source, "max_windows": params.max_windows})
         write_json(snakemake.output.windows, training | chosen | {"made": made})
         log.info("%s: %d windows of %d clips", params.split, len(places), len(clips))
 

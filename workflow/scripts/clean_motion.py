@@ -11,7 +11,7 @@ from handroll.tables import MOTION, POSE, by_frame, by_row
 
 
 def main(snakemake):
-    """Outliers, gaps, flicker, smoothing."""
+    """Remove outliers, interpolate gaps, hide short visible runs, and smooth."""
     params, given = snakemake.params, snakemake.input
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         columns, facts = MOTION.empty(), {}

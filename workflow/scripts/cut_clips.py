@@ -1,6 +1,6 @@
-"""Cut a video into clips: reads motion, survey.json, fingered notes and audio; writes its clips (schema.CLIPS), kept or not, with reasons.
+"""Cut a video into clips: reads motion, survey.json, fingered notes and audio; writes its clips (tables.CLIPS), with rejection reasons.
 
-A video without motion gives no clip; one whose sound is rejected gives clips that are listed and not kept.
+A video without motion gives no clips. If the audio is rejected, the clips are listed but not accepted.
 """
 
 from functools import partial
@@ -13,7 +13,7 @@ from handroll.tables import CLIPS, FINGERED_NOTES, MOTION, by_frame
 
 
 def main(snakemake):
-    """Windows inside the playable segments; kept where the hands are seen and the video has sound."""
+    """Cut windows inside the usable segments; accept those with visible hands and accepted audio."""
     params, wildcards, given = snakemake.params, snakemake.wildcards, snakemake.input
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(wildcards)}") as log:
         clips = CLIPS.empty()
@@ -26,20 +26,20 @@ def main(snakemake):
             notes, about = read_table(given.notes, FINGERED_NOTES)
             segments = read_json(given.survey)["segments"]
             time_s, joints = motion["time_s"][:, 0], motion["joints_keyboard_mm"]
-            sounds = Path(given.audio).stat().st_size > 0
+            has_audio = Path(given.audio).stat().st_size > 0
             clips = cut_clips(
                 motion,
                 *wildcards,
                 **params.settings,
                 segments=segments,
                 video_reasons=params.rejected,
-                audio_path=Path(given.audio) if sounds else None,
+                audio_path=Path(given.audio) if has_audio else None,
                 audio_delay_s=float(about["audio_delay_s"]),
-                note_onset_s=notes["onset_s"] if sounds else None,
+                note_onset_s=notes["onset_s"] if has_audio else None,
                 scores_of=partial(key_press_scores, notes, time_s, joints, presses=find_presses(time_s, joints)),
             )
         write_table(snakemake.output.clips, CLIPS, clips, stamp(snakemake.rule, params.code, params.settings))
-        log.info("%d of %d clips kept", clips["accepted"].sum(), len(clips["accepted"]))
+        log.info("%d of %d clips accepted", clips["accepted"].sum(), len(clips["accepted"]))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from handroll.tables import CLIPS, SPLITS, join_rows
 
 
 def main(snakemake):
-    """Count, draw, write."""
+    """Compute the statistics, draw the plots, and write the card."""
     given, made, params = snakemake.input, snakemake.output, snakemake.params
     with step_log(snakemake.log[0], snakemake.rule) as log:
         manifest = read_json(given.manifest)

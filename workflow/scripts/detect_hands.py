@@ -1,6 +1,6 @@
-"""Find hands: reads the video, probe.json and survey.json; writes detections.parquet (schema.DETECTIONS).
+"""Detect hands: reads the video, probe.json and survey.json; writes detections.parquet (tables.DETECTIONS).
 
-Every frame of the video has its rows; outside the playable segments no hand is looked for. A rejected video gives an empty table.
+Every frame of the video has rows. The detector runs only in the usable segments. A rejected video gives an empty table.
 """
 
 import json
@@ -13,7 +13,7 @@ from handroll.tables import DETECTIONS, by_row
 
 
 def main(snakemake):
-    """Detect in every playable frame, tell left from right."""
+    """Detect hands in every frame of the usable segments, and assign left and right."""
     params, given, made = snakemake.params, snakemake.input, snakemake.output
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         columns, facts = DETECTIONS.empty(), {}

@@ -1,6 +1,6 @@
 """Draw hands and keys: reads the video, audio, motion, fingered notes and registration; writes overlay and contact sheet.
 
-A video that gives no motion gets a placeholder image and video with the reason.
+A rejected video gets a still frame with the rejection reasons.
 """
 
 from handroll.logs import step_log
@@ -9,7 +9,7 @@ from handroll.storage import read_json
 
 
 def main(snakemake):
-    """Overlay and contact sheet, or placeholders."""
+    """Draw the overlay and the contact sheet, or the rejection reasons."""
     given, made, rejected = snakemake.input, snakemake.output, snakemake.params.rejected
     name = "/".join(snakemake.wildcards)
     with step_log(snakemake.log[0], f"{snakemake.rule} {name}") as log:

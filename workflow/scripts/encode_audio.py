@@ -1,4 +1,4 @@
-"""Encode the sound of every clip: reads shards; writes a Parquet file of features for each shard, and features.json, which lists them."""
+"""Encode the audio of every clip: reads shards; writes a Parquet file of features for each shard, and features.json, which lists them."""
 
 from pathlib import Path
 
@@ -9,14 +9,14 @@ from handroll.training_data.feature_cache import write_features
 
 
 def main(snakemake):
-    """Open the encoder once, run it over all clips."""
+    """Load the encoder once, and run it on all clips."""
     params = snakemake.params
     with step_log(snakemake.log[0], f"{snakemake.rule} {snakemake.wildcards.features}") as log, torch_threads(snakemake.threads):
         encoder = feature_encoder(snakemake.wildcards.features, params.rate_hz, params.encoder, params.device)
         about = {"features": snakemake.wildcards.features, "rate_hz": params.rate_hz, "encoder": encoder.version, "code": params.code}
         shards, folder = Path(snakemake.input.shards).parent, Path(snakemake.output.features).parent
         made = write_features(shards, folder, encoder.encode, encoder.columns, about)
-        log.info("%d features a frame of %d clips", made["width"]["features"], sum(shard["rows"] for shard in made["shards"]))
+        log.info("%d features per frame, %d clips", made["width"]["features"], sum(shard["rows"] for shard in made["shards"]))
 
 
 if __name__ == "__main__":

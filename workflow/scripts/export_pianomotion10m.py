@@ -1,4 +1,4 @@
-"""Export in PianoMotion10M's layout: reads the shards, and MANO's hand where it is there; writes JSON, MP3, MIDI, lists and export.json."""
+"""Export in PianoMotion10M's layout: reads shards, and MANO's hand model if it exists; writes JSON, MP3, MIDI, lists and export.json."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from handroll.logs import step_log
 
 
 def main(snakemake):
-    """Export, and log what was left out."""
+    """Export all clips, and log those that were left out."""
     with step_log(snakemake.log[0], snakemake.rule) as log:
         model = next(map(read_mano, snakemake.input.mano), None)
         shards = Path(snakemake.input.manifest).parent

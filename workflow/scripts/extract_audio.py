@@ -1,6 +1,6 @@
-"""Extract the sound: reads the video and probe.json; writes audio.flac, mono, sample 0 at the video's first frame.
+"""Extract the audio: reads the video and probe.json; writes audio.flac, mono, whose sample 0 is at the time of the first frame.
 
-A video without sound, or a rejected one, gives an empty file, which `handroll.media.audio.load_audio` reads as no samples.
+A video without audio, or a rejected one, gives an empty file, which `handroll.media.audio.load_audio` reads as no samples.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ from handroll.storage import read_json
 
 
 def main(snakemake):
-    """Decode, align, write."""
+    """Decode the audio and align it with the first frame."""
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         if snakemake.params.rejected:
             Path(snakemake.output.audio).touch()
@@ -21,7 +21,7 @@ def main(snakemake):
 
         probe = Probe.from_dict(read_json(snakemake.input.probe))
         seconds = extract_audio(snakemake.input.video, snakemake.output.audio, probe)
-        log.info("%.2f s of sound", seconds)
+        log.info("%.2f s of audio", seconds)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Fetch a video: reads a source (URL or local path); writes the video file (a link where local) and info.json.
 
 info.json: source, kind, status ("ok" or a reason), transient, message, size_bytes, sha256, tries and, of downloads, title, uploader,
-extractor, format, width_px, height_px, fps, duration_s. A video that cannot be had becomes an empty file, so that the workflow flows on.
+extractor, format, width_px, height_px, fps, duration_s. If a video is not available, an empty file is written and the workflow goes on.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from handroll.storage import write_json
 
 
 def main(snakemake):
-    """Fetch, write, say what was got."""
+    """Link or download the video, and record the result."""
     params, made = snakemake.params, snakemake.output
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         info = fetch(params.source, Path(made.video), limits=Limits(**params.limits), pace=Pace(**params.pace), **params.settings)

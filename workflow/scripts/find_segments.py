@@ -1,7 +1,7 @@
 """Find the usable segments: reads observed.json; writes survey.json.
 
-survey.json: `segments` (start_s, end_s), `screen`, the scores that the screens need, and `edits` and `hands` as observed. A rejected video
-has no segments and no scores.
+survey.json: `segments` (start_s, end_s), `scores` for the screening, and `edits` and `hands` as observed. A rejected video has no segments
+and no scores.
 """
 
 from handroll.logs import step_log
@@ -9,7 +9,7 @@ from handroll.storage import read_json, write_json
 
 
 def main(snakemake):
-    """Segments and scores of what was observed."""
+    """Compute segments and scores from the observations."""
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         observed = read_json(snakemake.input.observed)
         if not observed:
@@ -22,11 +22,11 @@ def main(snakemake):
         from handroll.screening.viewpoint import measure_viewpoint
 
         edits, hands = observed["edits"], HandSamples.from_dict(observed["hands"])
-        # A video without any hand is rejected for that, not for being cut up.
-        seen = {"time_s": hands.time_s.tolist(), "hands": hands.hands.tolist()} if hands.hands.any() else None
-        segments = usable_segments(edits, seen)
+        # A video without any detected hand is rejected for that, not for its edits.
+        hand_counts = {"time_s": hands.time_s.tolist(), "hands": hands.hands.tolist()} if hands.hands.any() else None
+        segments = usable_segments(edits, hand_counts)
         scores = {
-            "editing": measure_editing(edits, seen),
+            "editing": measure_editing(edits, hand_counts),
             "camera_motion": measure_camera_motion(edits),
             "performers": measure_performers(hands.time_s, hands.sample, hands.landmarks_px, segments),
             "viewpoint": measure_viewpoint(hands=hands),

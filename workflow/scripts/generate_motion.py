@@ -1,6 +1,6 @@
-"""Give motions for the windows of a benchmark: reads shards, windows.json, features and models; writes motions and what they cost.
+"""Generate motions for the windows of a benchmark: reads shards, windows.json, features and models; writes motions and their cost.
 
-Motions: `generation.motion_file.GENERATED`. Costs, a JSON file: parameters, training and sampling time, as far as they apply.
+Motions: `generation.motion_file.GENERATED`. The cost, a JSON file: parameters, training and sampling time, as far as they apply.
 """
 
 from pathlib import Path
@@ -15,12 +15,12 @@ from handroll.training_data.loader import Source
 
 
 def main(snakemake):
-    """By the method's kind."""
+    """Generate the motions with the method."""
     params, given = snakemake.params, snakemake.input
     with step_log(snakemake.log[0], f"{snakemake.rule} {snakemake.wildcards.method}") as log, torch_threads(snakemake.threads):
         features = Path(given.features[0]).parent if given.features else None
         source = Source(Path(given.shards).parent, features=features, **params.source)
-        # A released file that is missing is no input: its reader tells where to get it.
+        # A missing released file is not an input: its reader raises an error that says where to get it.
         models = [params.released] if params.released else list(given.models)
         columns, facts = generate(params.method, source, given.windows, models, **params.run)
         metadata = stamp(snakemake.rule, params.code, {**params.method, **params.run})

@@ -1,8 +1,8 @@
-"""Label the fingering: reads notes, pedal and pose; writes the notes with hand and finger (schema.FINGERED_NOTES), and the pedal.
+"""Label the fingering: reads notes, pedal and pose; writes the notes with hand and finger (tables.FINGERED_NOTES), and the pedal.
 
-All times written here are on the picture's clock: notes and pedal are moved by the delay that the fingertips show. Beside the
-tables: the notes as MIDI and in the text formats of PIG and of RoboPianist, and fingering.json with coverage and delay. The poses
-are those before notes refine them, so that heights do not come from the notes. A rejected video has no notes.
+All written times are video times: notes and pedal are shifted by the audio delay that is estimated from the fingertips. The notes
+are also written as MIDI and in the text formats of PIG and of RoboPianist; fingering.json contains coverage and delay. The poses are
+those before refinement, so that fingertip heights do not depend on the notes. A rejected video has no notes.
 """
 
 from handroll.exchange.fingering_files import write_note_sequence, write_pig
@@ -14,7 +14,7 @@ from handroll.tables import FINGERED_NOTES, NOTES, PEDAL, POSE, State, by_frame
 
 
 def main(snakemake):
-    """The delay first, then every note."""
+    """Estimate the delay, then label every note."""
     params, made = snakemake.params, snakemake.output
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         fingered, pedal, facts, report = FINGERED_NOTES.empty(), PEDAL.empty(), {}, {"audio_delay_s": 0.0, "delay": None}

@@ -1,6 +1,6 @@
-"""Measure the sound: reads audio.flac; writes audio.json: for the screens, how silent, clipped and spoken over it is.
+"""Measure the audio: reads audio.flac; writes audio.json, the scores of silence, clipping and speech for the screening.
 
-A rejected video, and one without sound, has no scores.
+A rejected video, and one without audio, has no scores.
 """
 
 from handroll.logs import step_log
@@ -8,7 +8,7 @@ from handroll.storage import write_json
 
 
 def main(snakemake):
-    """Measure what the sound alone tells."""
+    """Measure silence, clipping and speech."""
     params = snakemake.params
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         scores = {}
@@ -27,7 +27,7 @@ def main(snakemake):
                     "clipping": measure_clipping(samples),
                     "speech": measure_speech(probability),
                 }
-                log.info("%.1f %% of the time spoken", 100 * scores["speech"]["speech_share"])
+                log.info("speech in %.1f %% of the time", 100 * scores["speech"]["speech_share"])
         write_json(snakemake.output.scores, {"scores": scores})
 
 

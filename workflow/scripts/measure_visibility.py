@@ -1,6 +1,6 @@
-"""Measure how often the hands are seen: reads detections.parquet and survey.json; writes visibility.json, scores for the screens.
+"""Measure how often the hands are detected: reads detections.parquet and survey.json; writes visibility.json, scores for the screening.
 
-A rejected video, in which no hand was looked for, has no scores.
+A rejected video, on which the detector did not run, has no scores.
 """
 
 from handroll.logs import step_log
@@ -10,14 +10,14 @@ from handroll.tables import DETECTIONS, by_frame
 
 
 def main(snakemake):
-    """Shares of the frames of the usable segments."""
+    """Measure shares of the frames of the usable segments."""
     given, scores = snakemake.input, {}
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         columns, facts = read_table(given.detections, DETECTIONS)
         if "detector" in facts:
             survey, hands = read_json(given.survey), by_frame(columns)
             scores = {"visibility": measure_visibility(hands["found"], hands["time_s"][:, 0], survey["segments"])}
-            log.info("both hands in %.1f %% of the playable frames", 100 * scores["visibility"]["both_hands"])
+            log.info("both hands in %.1f %% of the usable frames", 100 * scores["visibility"]["both_hands"])
         write_json(snakemake.output.visibility, {"scores": scores})
 
 

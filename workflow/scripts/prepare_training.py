@@ -1,8 +1,8 @@
-"""Keep motion as models see it, measure its scales, choose what training looks at: reads shards; writes motion.json, which lists a
-Parquet file for each shard, and training.json.
+"""Cache motion in the models' format, measure its scales, and choose the validation windows: reads shards; writes motion.json, which
+lists a Parquet file for each shard, and training.json.
 
-The latter holds the frames of a window, the scales of the training motion, and windows of `valid`: of each, subject,
-video, clip and first frame.
+training.json contains the number of frames of a window, the scales of the training motion, and the validation windows (subject,
+video, clip and first frame of each).
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from handroll.training_data.windows import VALID_WINDOWS, evaluation_windows, ev
 
 
 def main(snakemake):
-    """Scales of train, windows of valid."""
+    """Measure the scales of `train`, and choose the windows of `valid`."""
     params = snakemake.params
     with step_log(snakemake.log[0], snakemake.rule) as log:
         shards, motion = Path(snakemake.input.shards).parent, Path(snakemake.output.motion).parent
@@ -24,7 +24,7 @@ def main(snakemake):
         train, valid = Clips(source, "train"), Clips(source, "valid")
         need_clips(train, params.frames)
         places = evenly(evaluation_windows(valid, params.frames), VALID_WINDOWS)
-        # Nothing tells what made it: training would begin anew wherever its code had been laid out anew.
+        # The file has no provenance: a new code version in it would restart every training.
         made = {"frames": params.frames, "windows": {"valid": named(valid, places)}, "scales": measure_scales(train).to_dict()}
         write_json(snakemake.output.training, made)
         log.info("train: %d clips; valid: %d windows of %d clips", len(train), len(places), len(valid))

@@ -1,7 +1,7 @@
-"""Refine poses: reads pose.parquet, detections and fingered notes; writes refined.parquet (schema.POSE).
+"""Refine poses: reads pose.parquet, detections and fingered notes; writes refined.parquet (tables.POSE).
 
-First by the keys held down, where a keyboard is registered and `pose.contacts` is on; then over time, where `pose.temporal.enabled`
-is. Else the poses stay as they are. A rejected video gives an empty table.
+The first refinement uses the keys that are held down; it needs a registered keyboard and `pose.contacts: true`. The second is over time,
+with `pose.temporal.enabled: true`. Without both, the poses stay unchanged. A rejected video gives an empty table.
 """
 
 from handroll.logs import step_log
@@ -11,7 +11,7 @@ from handroll.tables import DETECTIONS, FINGERED_NOTES, POSE, by_frame, by_row
 
 
 def main(snakemake):
-    """The engine's refinement, then that over time, or nothing."""
+    """Refine by contacts, then over time, as far as configured."""
     params, given = snakemake.params, snakemake.input
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         columns, facts, contacts = POSE.empty(), {}, False
@@ -32,13 +32,13 @@ def main(snakemake):
             held = extrinsics is not None and params.settings["contacts"] and bool((notes["finger"] > 0).any())
             contacts = held and (uses_key_presses or over_time)
             pose, pressed_mm = by_frame(columns), None
-            seen = by_frame(detections), camera_from_metadata(facts), extrinsics
+            observed = by_frame(detections), camera_from_metadata(facts), extrinsics
             if contacts:
                 pressed_mm = key_tops_held_mm(notes, pose["time_s"][:, 0])
             if contacts and uses_key_presses:
-                pose = refine_pose(engine, pose, *seen, pressed_mm)
+                pose = refine_pose(engine, pose, *observed, pressed_mm)
             if over_time:
-                pose = refine_over_time(engine, pose, *seen, temporal, pressed_mm, params.hand_model)
+                pose = refine_over_time(engine, pose, *observed, temporal, pressed_mm, params.hand_model)
             columns = by_row(pose)
             log.info("%s", "keys held down by the labelled notes" if contacts else "as fitted")
             log.info("%s", "refined over time" if over_time else "frame by frame")

@@ -1,4 +1,4 @@
-"""Render a performance of the simulator: writes the video, and beside it the truth (synth.truth.Truth) with the delay of the sound."""
+"""Render a simulated performance: writes the video and its ground truth (simulator.truth.Truth), which includes the audio delay."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from handroll.simulator.video import make_video
 
 
 def main(snakemake):
-    """A medley by the seed in the name."""
+    """Render the performance of the seed."""
     seed, made, settings = int(snakemake.wildcards.seed), snakemake.output, snakemake.params.settings
     with step_log(snakemake.log[0], f"{snakemake.rule} {seed}") as log:
         video = Path(made.video)
@@ -16,7 +16,7 @@ def main(snakemake):
         delay_s = sound_delay_s(seed)
         size = {"width_px": width_px, "height_px": height_px, "supersample": 1}
         make_video(None, seed, video.parent, settings["duration_s"], video.stem, settings["fps"], **size, sound_delay_s=delay_s)
-        log.info("%g s at %d x %d px, sound %.0f ms late", settings["duration_s"], width_px, height_px, 1e3 * delay_s)
+        log.info("%g s at %d x %d px, audio %.0f ms late", settings["duration_s"], width_px, height_px, 1e3 * delay_s)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from handroll.training_data.loader import Source
 
 
 def main(snakemake):
-    """Against the truth of the same windows."""
+    """Compare the motions with the ground truth of the same windows."""
     params, given = snakemake.params, snakemake.input
     with step_log(snakemake.log[0], f"{snakemake.rule} {snakemake.wildcards.method}") as log, torch_threads(snakemake.threads):
         motions, _ = read_table(given.motion, GENERATED)

@@ -1,4 +1,5 @@
-"""Score a simulated performance: reads its truth and what every stage wrote; writes counts and samples (evaluation.performance)."""
+"""Score a simulated performance: reads its ground truth and the output of every stage; writes counts and samples
+(evaluation.performance)."""
 
 from handroll.evaluation import performance
 from handroll.keyboard.registration import RegisteredKeyboard
@@ -9,7 +10,7 @@ from handroll.tables import DETECTIONS, FINGERED_NOTES, MOTION, NOTES, POSE, by_
 
 
 def main(snakemake):
-    """Stage by stage, in the order of the pipeline."""
+    """Score the stages in the order of the pipeline."""
     given = snakemake.input
     with step_log(snakemake.log[0], f"{snakemake.rule} {snakemake.wildcards.seed}") as log:
         truth = read_truth(given.truth)
@@ -29,7 +30,7 @@ def main(snakemake):
         ):
             counts, samples = counts | more_counts, samples | more_samples
         write_json(snakemake.output.scores, {"counts": counts, "samples": samples})
-        log.info("%d figures", len(counts) + len(samples))
+        log.info("%d scores", len(counts) + len(samples))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Register the keyboard in simulated scenes of one kind: writes how many were found, refused and wrong, and their errors."""
+"""Register the keyboard in simulated scenes of one kind: writes the numbers of registered, refused and wrong scenes, and the errors."""
 
 from handroll.evaluation.scenes import scene_seeds, score_scenes
 from handroll.logs import progress, step_log
@@ -6,7 +6,7 @@ from handroll.storage import write_json
 
 
 def main(snakemake):
-    """Scene by scene."""
+    """Register and score every scene."""
     kind, settings = snakemake.wildcards.kind, snakemake.params.settings
     with step_log(snakemake.log[0], f"{snakemake.rule} {kind}") as log:
         seeds = scene_seeds(kind, **settings)

@@ -1,4 +1,4 @@
-"""Deal the videos to splits: writes splits.parquet (schema.SPLITS)."""
+"""Assign the videos to splits: writes splits.parquet (tables.SPLITS)."""
 
 from collections import Counter
 
@@ -10,7 +10,7 @@ from handroll.tables import SPLITS
 
 
 def main(snakemake):
-    """A stable hash of each video's name; pins win."""
+    """Assign by a hash of each video's name, unless the sheet names a split."""
     params = snakemake.params
     with step_log(snakemake.log[0], snakemake.rule) as log:
         ratios = dict(params.settings)

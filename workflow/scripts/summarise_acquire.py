@@ -1,4 +1,4 @@
-"""Gather what became of every source: reads every info.json; writes status.parquet, one row a video of the sheet (schema.STATUS)."""
+"""Collect the status of every download: reads every info.json; writes status.parquet, one row per video of the sheet (tables.STATUS)."""
 
 from collections import Counter
 
@@ -10,7 +10,7 @@ from handroll.tables import STATUS
 
 
 def main(snakemake):
-    """Read, write, count by status."""
+    """Write the table, and log the number of videos by status."""
     params = snakemake.params
     with step_log(snakemake.log[0], snakemake.rule) as log:
         infos = [read_json(path) for path in snakemake.input.info]
@@ -18,7 +18,7 @@ def main(snakemake):
         write_table(snakemake.output.status, STATUS, table, stamp(snakemake.rule, params.code))
         for status, count in sorted(Counter(table["status"]).items(), key=lambda item: (-item[1], item[0])):
             log.info("%6d %s", count, status)
-        log.info("%d of them are asked for again by the next run", sum(table["transient"]))
+        log.info("%d of them are tried again by the next run", sum(table["transient"]))
 
 
 if __name__ == "__main__":

@@ -10,20 +10,16 @@ from handroll.storage import read_json, read_table, write_json
 from handroll.tables import DETECTIONS, FINGERED_NOTES, MOTION, by_frame
 
 
-def _read(path):
-    return read_json(path)
-
-
 def main(snakemake):
-    """Performances first, then scenes, then recordings."""
+    """Summarise performances, scenes and recordings."""
     given, made, params = snakemake.input, snakemake.output, snakemake.params
     with step_log(snakemake.log[0], snakemake.rule) as log:
-        scores, scenes = ([_read(path) for path in paths] for paths in (given.scores, given.scenes))
+        scores, scenes = ([read_json(path) for path in paths] for paths in (given.scores, given.scenes))
         recordings = []
         for number, (subject, video) in enumerate(params.recordings):
             detections, motion = (by_frame(read_table(given[n][number], t)[0]) for n, t in (("detections", DETECTIONS), ("motion", MOTION)))
             notes = read_table(given.notes[number], FINGERED_NOTES)[0]
-            facts = score_recording(detections, motion, notes, _read(given.registration[number]))
+            facts = score_recording(detections, motion, notes, read_json(given.registration[number]))
             recordings.append({"subject": subject, "video": video} | facts)
         evaluation = {
             "about": {"performances": len(scores), "seeds": params.seeds, **params.settings},

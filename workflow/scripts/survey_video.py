@@ -12,7 +12,7 @@ from handroll.storage import read_json, write_json
 
 
 def main(snakemake):
-    """One pass over all frames at small size, one over some at the detector's."""
+    """Detect edits in all frames at a small size, and hands in some frames at the detector's size."""
     params, given, made = snakemake.params, snakemake.input, snakemake.output
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         if params.rejected:

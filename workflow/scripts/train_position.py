@@ -1,31 +1,21 @@
-"""Train the first stage: reads shards, training.json and features; writes position.safetensors and position.json.
+"""Train the first stage: reads shards, motion.json, training.json and features.json; writes position.safetensors and position.json.
 
-States to go on from and the TensorBoard log lie beside it, in `position.training`.
+States from which a killed job resumes, and the TensorBoard log, are in the folder `position.training`.
 """
-
-from pathlib import Path
 
 from handroll.device import torch_threads
 from handroll.logs import step_log
 from handroll.training.position import train_position
-from handroll.training.setup import launch
-from handroll.training_data.loader import Source
+from handroll.training.setup import run_training
 
 
 def main(snakemake):
-    """Train; the library saves, in the main process."""
-    params, given = snakemake.params, snakemake.input
-    with step_log(snakemake.log[0], f"{snakemake.rule} {'-'.join(snakemake.wildcards)}".strip()), torch_threads(snakemake.threads):
-        source = Source(Path(given.shards).parent, motion=Path(given.motion).parent, features=Path(given.features).parent, **params.source)
-        settings = {**params.training["settings"], **params.run}
-        model = {**params.model, "decoder": snakemake.wildcards.decoder}
-        # Outlives a job that is killed: Snakemake removes outputs only.
-        folder = Path(snakemake.output.model).with_suffix(".training")
-        launch(
-            train_position,
-            (source, given.training, model, params.velocity_weight, settings, folder, snakemake.output.model),
-            settings.pop("gpus"),
-        )
+    """Train the position model; the main process saves it."""
+    params, files = snakemake.params, dict(snakemake.input.items())
+    with step_log(snakemake.log[0], f"{snakemake.rule} {'-'.join(snakemake.wildcards)}"), torch_threads(snakemake.threads):
+        model, settings = params.model | {"decoder": snakemake.wildcards.decoder}, params.training | params.run
+        arguments = (model, params.velocity_weight)
+        run_training(train_position, files, params.source, settings, arguments, snakemake.output.model)
 
 
 if __name__ == "__main__":

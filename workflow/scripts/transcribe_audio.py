@@ -1,6 +1,6 @@
-"""Transcribe the sound: reads audio.flac; writes notes.parquet, pedal.parquet and notes.mid.
+"""Transcribe the audio: reads audio.flac; writes notes.parquet, pedal.parquet and notes.mid.
 
-A rejected video is not transcribed, and one without sound has no notes: both give empty tables.
+A rejected video, and one without audio, gives empty tables.
 """
 
 from handroll.logs import step_log
@@ -27,9 +27,9 @@ def main(snakemake):
             notes, pedal, info = transcribe(samples, rate_hz, engine, options)
             info["transcriber"] = " ".join(str(info[key]) for key in ("engine", "engine_version") if key in info)
             log.info("%d notes, %d pedal presses", len(notes["pitch"]), len(pedal["onset_s"]))
-        # Weights are told by their hash, not by where a machine keeps them.
-        told = {name: value for name, value in params.settings["options"].items() if name != "checkpoint"}
-        metadata = stamp(snakemake.rule, params.code, {**params.settings, "options": told}, **info)
+        # The metadata identifies the weights by their hash, not by their path.
+        options = {name: value for name, value in params.settings["options"].items() if name != "checkpoint"}
+        metadata = stamp(snakemake.rule, params.code, {**params.settings, "options": options}, **info)
         write_table(made.notes, NOTES, notes, metadata)
         write_table(made.pedal, PEDAL, pedal, metadata)
         write_midi(made.midi, notes, pedal)

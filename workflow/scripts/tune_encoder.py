@@ -1,29 +1,25 @@
-"""Fine-tune a speech encoder: reads shards, training.json and the encoder; writes it anew in transformers' layout, and training.json.
+"""Fine-tune a speech encoder: reads shards, motion.json, training.json and the encoder; writes the tuned encoder in the layout of
+transformers, and its training.json.
 
-States to go on from and the TensorBoard log lie beside its folder, in `<features>.training`.
+States from which a killed job resumes, and the TensorBoard log, are next to the encoder's folder, in `<features>.training`.
 """
 
 from pathlib import Path
 
 from handroll.device import torch_threads
 from handroll.logs import step_log
-from handroll.training.setup import launch
+from handroll.training.setup import run_training
 from handroll.training.speech_encoder import tune_encoder
-from handroll.training_data.loader import Source
 
 
 def main(snakemake):
-    """Tune; the library saves, in the main process."""
-    params, given = snakemake.params, snakemake.input
+    """Fine-tune the encoder; the main process saves it."""
+    params, files, path = snakemake.params, dict(snakemake.input.items()), Path(snakemake.output.model)
     with step_log(snakemake.log[0], f"{snakemake.rule} {snakemake.wildcards.encoder}"), torch_threads(snakemake.threads):
-        source = Source(Path(given.shards).parent, motion=Path(given.motion).parent, **params.source)
-        settings = {**params.training["settings"], **params.run}
-        model = {**params.model, "decoder": params.decoder}
-        path = Path(snakemake.output.model)
-        # Outlives a job that is killed: Snakemake removes outputs only.
+        model, settings = params.model | {"decoder": params.decoder}, params.training | params.run
+        arguments = (params.encoder, model, params.velocity_weight)
         folder = path.parent.with_suffix(".training")
-        arguments = (source, given.training, params.encoder, model, params.velocity_weight, settings, folder, path)
-        launch(tune_encoder, arguments, settings.pop("gpus"))
+        run_training(tune_encoder, files, params.source, settings, arguments, path, folder)
 
 
 if __name__ == "__main__":

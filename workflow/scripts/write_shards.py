@@ -1,6 +1,6 @@
 """Pack accepted clips: reads splits, clips, motion, notes, pedal, audio and info; writes Parquet shards and shards.json.
 
-Clips that may not leave the machine are left out. A video's inputs share a place in the lists. Columns: schema.SHARD.
+Clips without permission or licence to publish are left out. The inputs of a video have the same index in every list. Columns: tables.SHARD.
 """
 
 import json
@@ -16,31 +16,31 @@ from handroll.tables import CLIPS, FINGERED_NOTES, MOTION, PEDAL, SPLITS, by_fra
 
 
 def open_video(files, rights):
-    """What the shards need of a video, from its files and its rights (permission, licence)."""
+    """Read the data of one video that the shards contain; `rights` is (permission, licence)."""
     motion, made = read_table(files["motion"], MOTION)
-    notes, heard = read_table(files["notes"], FINGERED_NOTES)
+    notes, notes_metadata = read_table(files["notes"], FINGERED_NOTES)
     info, probe = (read_json(files[name]) for name in ("info", "probe"))
     return VideoRecord(
         motion=by_frame(motion),
         notes=notes,
         pedal=read_table(files["pedal"], PEDAL)[0],
-        audio_delay_s=float(heard["audio_delay_s"]),
+        audio_delay_s=float(notes_metadata["audio_delay_s"]),
         audio_path=Path(files["audio"]) if Path(files["audio"]).stat().st_size else None,
         camera=camera_from_metadata(made),
         extrinsics=extrinsics_from_metadata(made),
         fps=probe["fps"],
         detector=made["detector"],
         pose_engine=f"{made['pose_engine']} {made['pose_engine_version']}",
-        transcriber=heard["transcriber"],
+        transcriber=notes_metadata["transcriber"],
         **dict(zip(("permission", "licence"), rights, strict=True)),
         source=published_source(info),
         source_sha256=info["sha256"],
-        provenance={"motion": made, "notes": heard},
+        provenance={"motion": made, "notes": notes_metadata},
     )
 
 
 def main(snakemake):
-    """Gather all clips, open each video once, write."""
+    """Collect all clips, read each video once, and write the shards."""
     params, given = snakemake.params, snakemake.input
     with step_log(snakemake.log[0], snakemake.rule) as log:
         splits, _ = read_table(given.splits, SPLITS)

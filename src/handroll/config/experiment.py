@@ -89,7 +89,7 @@ class Weights(Section):
 
 
 class Benchmark(Section):
-    """Training of models and scoring of the motion that they generate; more experiments are in config/experiment."""
+    """Training of models and scoring of the motion that they generate; more experiments are in config/experiments."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = Field(
         "demo", description="name of the experiment and of its folder below results/experiments"

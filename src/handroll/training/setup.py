@@ -1,4 +1,4 @@
-"""What every training needs: windows, scales, settings, a fingerprint, and one process or many."""
+"""What every training needs: windows, scales, settings, a fingerprint, and one process or several."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from handroll.provenance import file_sha256
 from handroll.storage import write_json
 from handroll.training.loop import LoopSettings
 from handroll.training_data.feature_cache import FEATURES, MOTION, feature_manifest
-from handroll.training_data.loader import Clips, Windows, cut_windows
+from handroll.training_data.loader import Clips, Source, Windows, cut_windows
 from handroll.training_data.windows import Scales
 
 VALID_BATCH = 32
@@ -85,12 +85,38 @@ def fingerprint(source, training_path, version, *values):
     return hashlib.sha256(json.dumps([version, known, *values], sort_keys=True).encode()).hexdigest()
 
 
-def launch(function, arguments, gpus):
-    """Call a function in one process for each GPU; in this process where one is enough."""
+def run_training(train, files, source, settings, arguments, path, folder=None):
+    """Run a training in one process for each GPU, or in this process for a single one.
+
+    Parameters
+    ----------
+    train : function (source, training_path, *arguments, settings, folder, path)
+        Such as `training.position.train_position`.
+    files : mapping
+        Paths of the manifest `shards`, of `motion` and `training` as rule prepare_training writes them, and, for trainings that read
+        audio features, of the manifest `features`.
+    source : dict
+        The other arguments of `training_data.loader.Source`.
+    settings : dict
+        As of `set_up`, with `gpus`, the number of GPUs.
+    arguments : tuple
+        What this training takes besides data and settings.
+    path : path
+        Of the weights to write.
+    folder : path, optional
+        Where states of the training are kept, from which a later run resumes, and its TensorBoard log; as `path` with the suffix
+        `.training` unless given.
+    """
+    folders = {name: Path(files[name]).parent for name in ("shards", "motion", "features") if name in files}
+    settings = dict(settings)
+    gpus = settings.pop("gpus")
+    path = Path(path)
+    folder = folder or path.with_suffix(".training")
+    call = (Source(**folders, **source), files["training"], *arguments, settings, folder, path)
     if gpus == 1:
-        function(*arguments)
+        train(*call)
     else:
-        notebook_launcher(function, arguments, num_processes=gpus)
+        notebook_launcher(train, call, num_processes=gpus)
 
 
 def save_trained(path, kind, sizes, network_prefix, source, setup, trained, settings):

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from handroll.config.pipeline import RENAMED, Config, ConfigError, lookup, parse_config
-from handroll.config.reference import json_schemas, reference_markdown
+from handroll.config.reference import default_yaml, json_schemas, reference_markdown, with_columns
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -95,8 +95,10 @@ def test_generated_references_are_current():
     for name, text in json_schemas().items():
         assert (ROOT / "workflow" / "schemas" / name).read_text(encoding="utf-8") == text, "run: python -m handroll.config.reference"
         json.loads(text)
-    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    assert page == reference_markdown(), "run: python -m handroll.config.reference"
+    for name, text in (("config/config.yaml", default_yaml()), ("docs/configuration.md", reference_markdown())):
+        assert (ROOT / name).read_text(encoding="utf-8") == text, "run: python -m handroll.config.reference"
+    readme = (ROOT / "config" / "README.md").read_text(encoding="utf-8")
+    assert readme == with_columns(readme), "run: python -m handroll.config.reference"
 
 
 def test_lookup():

@@ -11,7 +11,7 @@ from handroll.models.two_stage import load_two_stage
 from handroll.training.autoencoder import train_autoencoder
 from handroll.training.gesture import train_gesture
 from handroll.training.position import train_position
-from handroll.training.setup import launch
+from handroll.training.setup import run_training
 from handroll.training_data.loader import Clips, Source, cut_windows
 
 SETTINGS = {
@@ -40,8 +40,9 @@ def trained(corpus, source, tmp_path_factory):
     windows = corpus / "windows.json"
     settings = {**SETTINGS, "steps": 40, "learning_rate": 5e-3}
     train_position(source, windows, POSITION, 1.0, settings, folder / "position", folder / "position.safetensors")
-    arguments = (source, windows, folder / "position.safetensors", GESTURE, SETTINGS, folder / "gesture", folder / "gesture.safetensors")
-    launch(train_gesture, arguments, gpus=1)
+    files = {"shards": corpus / "shards/shards.json", "features": corpus / "features/features.json", "training": windows}
+    arguments = (folder / "position.safetensors", GESTURE)
+    run_training(train_gesture, files, {}, {**SETTINGS, "gpus": 1}, arguments, folder / "gesture.safetensors")
     train_autoencoder(source, windows, SETTINGS, folder / "autoencoder", folder / "autoencoder.safetensors")
     return folder
 

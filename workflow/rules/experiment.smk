@@ -1,0 +1,62 @@
+# Experiment: what the configuration section `benchmark` selects, for training.smk and benchmark.smk.
+from handroll.models.methods import (
+    comparison_methods,
+    encoder_files,
+    encoder_modules,
+    is_sampled,
+    is_tuned,
+    pretrained_encoder,
+)
+
+BENCHMARK = CONFIG.benchmark
+# Folder of the experiment.
+EXPERIMENT = f"results/experiments/{BENCHMARK.name}"
+# Methods by name.
+METHODS = comparison_methods(BENCHMARK)
+
+
+def encoder_folder(wildcards):
+    """For `params`: folder of the speech encoder of these features; empty for features without one."""
+    if is_tuned(wildcards.features):
+        return f"{EXPERIMENT}/encoders/{wildcards.features}"
+    return pretrained_encoder(wildcards.features, BENCHMARK.weights)
+
+
+def encoder_weights(wildcards):
+    """For inputs: weights of this encoder, made by the workflow or supplied by the user."""
+    if is_tuned(wildcards.features):
+        return f"{encoder_folder(wildcards)}/model.safetensors"
+    return existing_files(*encoder_files(encoder_folder(wildcards)))
+
+
+def pretrained_files(wildcards):
+    """For inputs: files of the pretrained encoder that is fine-tuned."""
+    return existing_files(*encoder_files(pretrained_encoder(wildcards.encoder, BENCHMARK.weights)))
+
+
+def features_of(wildcards):
+    """For inputs: the audio features that a method reads."""
+    features = METHODS[wildcards.method].get("features")
+    return expand(rules.encode_audio.output.features, features=features) if features else []
+
+
+def run_of(wildcards):
+    """For `params`: settings of the sampling; empty for methods that do not sample."""
+    return cfg("benchmark.seed", "benchmark.samples", "device") if is_sampled(METHODS[wildcards.method]) else {}
+
+
+def released_of(wildcards):
+    """For `params`: path of the released checkpoint; empty for other methods."""
+    return BENCHMARK.weights.released if METHODS[wildcards.method]["kind"] == "released" else ""
+
+
+def models_of(wildcards):
+    """For inputs: models of a method, the first stage first, then the logs of their training."""
+    method = METHODS[wildcards.method]
+    if method["kind"] == "released":
+        return existing_files(released_of(wildcards))
+    if method["kind"] != "two_stage":
+        return []
+    stages = (rules.train_position.output, rules.train_gesture.output)
+    patterns = [*(stage.model for stage in stages), *(stage.training_log for stage in stages)]
+    return expand(patterns, features=method["features"], decoder=method["decoder"])
