@@ -22,8 +22,9 @@ from handroll.simulator.score import random_score
 from handroll.simulator.truth import build_truth
 
 KINDS = ("plain", "partial", "dark", "crooked", "zoomed", "reflection", "lamp")
-"""The whole keyboard; part of the keyboard; little light; a tilted and rolled camera with lens distortion; a zoomed-in phone camera with
-blur and compression; a polished fallboard; a lamp near polished keys. The last two may show part of the keyboard."""
+"""Kinds of scene, in order: the whole keyboard; part of the keyboard; little light; a tilted and rolled camera with lens distortion; a
+zoomed-in phone camera with blur and compression; a polished fallboard; a lamp near polished keys. The last two may show part of the
+keyboard."""
 
 WIDTH, HEIGHT = 1280, 720
 SECONDS, FPS = 8, 10
