@@ -181,9 +181,7 @@ def in_two_processes(out, windows=4, bad=None):
         "ACCELERATE_USE_CPU": "true",
     }
     outputs = [out / f"printed{rank}" for rank in range(2)]
-    processes = [
-        start(script, outputs[rank], **world, RANK=str(rank), LOCAL_RANK=str(rank), ACCELERATE_USE_CPU="true") for rank in range(2)
-    ]
+    processes = [start(script, outputs[rank], **world, RANK=str(rank), LOCAL_RANK=str(rank)) for rank in range(2)]
     for process in processes:
         process.join()
     # Torch puts its rank before each line of a traceback.
