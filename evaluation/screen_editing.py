@@ -33,9 +33,9 @@ import numpy as np
 from edited_video import compose
 from handroll.editing.edit_detection import MAX_SIDE_PX, EditDetector
 from handroll.editing.usable_segments import usable_segments
+from handroll.mask_runs import runs
 from handroll.media.frames import read_frames
 from handroll.media.write import VideoWriter
-from handroll.runs import runs
 from handroll.screening.editing import measure_camera_motion, measure_editing
 
 MIN_USABLE = 0.5
