@@ -154,6 +154,7 @@ def execute(command, arguments, folder, environment, streams):
         numpy.random.seed()  # noqa: NPY002  as in a new process
         torch.seed()
         if module:
+            os.setsid()
             sys.argv, sys.executable = arguments[1:], command
             runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
         else:
