@@ -85,10 +85,7 @@ def copy_project(folder):
     for name in ("src", "workflow", "profiles", "envs", "config", "resources/published"):
         shutil.copytree(ROOT / name, folder / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.egg-info"))
     shutil.copy(ROOT / "Snakefile", folder)
-    made = Project(folder)
-    # Segments as short as the videos: the padding would take most of the time of a transcription.
-    made.edit("src/handroll/music/transkun.py", "\nSEGMENT_S = 16.0\n", "\nSEGMENT_S = 5.0\n")
-    return made
+    return Project(folder)
 
 
 @pytest.fixture(scope="session")
@@ -134,7 +131,7 @@ screening:
   resolution: {min_short_side_px: 200, min_long_side_px: 300}
   duration: {min_s: 1.0}
   editing: {min_usable_s: 1.0, min_longest_s: 1.0}
-music: {transkun: {hop_s: 5.0}}
+music: {transkun: {hop_s: 16.0}}
 clips: {length_s: 2.0, hop_s: 1.5}
 dataset: {rights: {permissions: [granted, unknown]}}
 """

@@ -184,7 +184,7 @@ def select_notes(notes, pedal, midi_path, samples, rate_hz, limits, correct=True
         that disagrees) and message where a MIDI file is named and not used, else None; `repairs`: `midi.Repairs` of a readable
         MIDI file, else None; `unchecked`: why nothing was measured, else None; `findings`: name to explanation, of the
         given MIDI file where it is readable, else of the transcription; `correction`: the offset_s and drift that were corrected,
-        else None; `scores` and `limits`: the compared values.
+        else None; `midi_scores` and `limits`: the compared values.
     """
     given = problem = repairs = None
     if midi_path:
@@ -214,7 +214,7 @@ def select_notes(notes, pedal, midi_path, samples, rate_hz, limits, correct=True
         "unchecked": unchecked,
         "findings": {str(finding): text for finding, text in findings.items()},
         "correction": asdict(time_map) if time_map else None,
-        "scores": scores,
+        "midi_scores": scores,
         "limits": asdict(limits),
     }
     return SelectedNotes(*(given or (notes, pedal)), report)
