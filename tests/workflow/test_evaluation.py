@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-SETTINGS = "evaluation: {performances: 1, first_seed: 12, seconds: 4, width_px: 640, scenes: 0, recordings: videos.tsv}\n"
+SETTINGS = "evaluation: {performances: 1, first_seed: 12, duration_s: 4, width_px: 640, scenes: 0, recordings: videos.tsv}\n"
 
 
 @pytest.fixture(scope="module")
