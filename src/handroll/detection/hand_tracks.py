@@ -26,34 +26,45 @@ LEFT, RIGHT, NO_SIDE = HANDS.index("left"), HANDS.index("right"), -1
 # Lengths are in palms: the video's median distance from wrist to middle knuckle, about 0.09 m for an adult.
 DUPLICATE_PALMS = 0.4
 """Two detections with palm centres closer than this are one hand. Playing hands stay at least one palm apart."""
+
 REACH_PALMS = 0.6
 """Maximum length of a link, plus `SPEED_PALMS_S` times the elapsed time."""
+
 SPEED_PALMS_S = 8.0
 """Maximum speed of a hand, palms per second."""
+
 MAX_GAP_S = 0.15
 """Maximum time without a detection in a track; after it, another track may follow on the same side."""
+
 MARGIN = 2.0
 """A link is unambiguous if all alternatives of its track and of its detection are at least this many times farther away."""
+
 FLIP_PALMS = 0.3
 """A change of `side_evidence` by 1 (its range is 2) adds this to the distance where there are alternatives."""
 
 FULL_AREA = 0.3
 """Signed area of the palm (palm units) from which the shape counts fully; a palm seen from above has 0.5 to 0.7."""
+
 MIN_AGREEMENT = 0.2
 """A detection is used if its `side_evidence` for the side of its track is above this; otherwise it is at least partly mirrored."""
 
 # Terms of the dynamic programme, in the unit of a log-likelihood. Only their ratios matter.
 SIDE_RATE_HZ = 8.0
 """Weight of a second of labels and shapes that all agree: errors come in runs of about 0.1 to 0.5 s."""
+
 PRESENCE_RATE_HZ = 2.0
 """Weight of a second of detections. A track whose sides are occupied or contradicted by its evidence is assigned to no side."""
+
 ORDER_RATE_HZ = 1.0
 """Weight of a second with the right hand right of the left one. Hands cross, so it is far below `SIDE_RATE_HZ`."""
+
 CONTINUITY = 10.0
 """Gain where a track begins at the position and time where the previous track of its side ended: more than a second of labels."""
+
 CONTINUITY_S = 1.0
 CONTINUITY_PALMS = 1.0
 """Time (s) and distance (palms) over which this gain decays."""
+
 BEAM = 16
 """Maximum number of hypotheses for each track. On videos of playing hands one is enough; a limit bounds the cost of a chaotic video."""
 

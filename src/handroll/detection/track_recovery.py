@@ -24,8 +24,10 @@ from handroll.mask_runs import runs
 
 MAX_LOST_S = 1.0
 """A hand that is lost for longer counts as absent."""
+
 LEAD_S = 0.3
 """The new passes start and end this long before and after a loss, so that the tracker finds both hands."""
+
 MAX_FRAMES = 120
 """Longer intervals, with several losses in short succession, are split, because their images are held in memory."""
 

@@ -75,6 +75,7 @@ class HamerSettings:
 
 RELEASED = HamerSettings()
 
+# Keys of the released file that determine the network's computation, and their values.
 _REQUIRED = {
     "MODEL.IMAGE_SIZE": RELEASED.image_size_px,
     "MODEL.IMAGE_MEAN": list(RELEASED.image_mean),
@@ -83,8 +84,8 @@ _REQUIRED = {
     "MODEL.MANO_HEAD.TYPE": "transformer_decoder",
     "EXTRA.FOCAL_LENGTH": RELEASED.focal_length_px,
 }
-"""Keys of the released file that determine the network's computation, and their values."""
 
+# Keys that may be absent because the released code has a default for them, and their only allowed values.
 _IF_PRESENT = {
     "MODEL.BBOX_SHAPE": CROP_PX,
     "MODEL.MANO_HEAD.JOINT_REP": "6d",
@@ -92,7 +93,6 @@ _IF_PRESENT = {
     "MODEL.MANO_HEAD.IEF_ITERS": 1,
     "MANO.NUM_HAND_JOINTS": 15,
 }
-"""Keys that may be absent because the released code has a default for them, and their only allowed values."""
 
 _DECODER = "MODEL.MANO_HEAD.TRANSFORMER_DECODER"
 _DECODER_FIXED = {"dropout": 0.0, "emb_dropout": 0.0, "norm": "layer"}
