@@ -145,9 +145,7 @@ def clean_motion(pose, settings=None, extrinsics=None, joints_from=open_hand_joi
     settings = settings or CleanSettings()
     time_s = np.asarray(pose["time_s"], dtype=np.float64)[:, 0]
     if not np.isfinite(time_s).all() or (np.diff(time_s) < 0.0).any():
-        raise ValueError(
-            "pose: expected finite times time_s in presentation order, found a time that is not finite or goes backwards"
-        )
+        raise ValueError("pose: expected finite times time_s in presentation order, found a time that is not finite or goes backwards")
     lengths = settings.in_frames(time_s)
     betas, bone_scale = hand_shape(pose)
     unrefined = pose if unrefined is None else unrefined

@@ -53,7 +53,7 @@ def interpolate(rotation_rad, translation_m, time_s, observed, fill):
     after = np.searchsorted(known, gap)
     if gap.size and (after.min() == 0 or after.max() == known.size):
         raise ValueError(
-            "fill: expected an observed frame before and after every frame to fill, found none on one side; get `fill` from short_gaps"
+            "fill: expected an observed frame before and after every frame to fill, found frames at an end of the series; use short_gaps"
         )
     before, after = known[after - 1], known[after]
     time_s = np.asarray(time_s, dtype=np.float64)
