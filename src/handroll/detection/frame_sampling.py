@@ -53,7 +53,7 @@ class HandSamples:
     right : array (hand,)
         The detector's probability that it is the player's right hand, 0..1.
     landmarks_px : array (hand, landmark 21, xy 2)
-        In pixels of the sampled frames.
+        Landmarks in pixels of the sampled frames.
     landmarks_m : array (hand, landmark 21, xyz 3)
         World landmarks in metres, with the origin at the hand's centre: x right, y down, z away from the camera.
     """

@@ -242,7 +242,7 @@ class FrameDifference:
         ----------
         frame : int
         box : (left, top, right, bottom)
-            As shares of the frame's width and height.
+            Box as shares of the frame's width and height.
         """
         (left, top), (right, bottom) = np.floor(np.multiply(box[:2], CELLS)).astype(int), np.ceil(np.multiply(box[2:], CELLS)).astype(int)
         cells, others = self._cells_around(frame)

@@ -24,7 +24,7 @@ def static_views(samples, shots):
     Parameters
     ----------
     samples : list of camera_tracking.CameraSample
-        In order.
+        Samples in order of time.
     shots : list of (start_s, end_s)
         Intervals without a cut or fade, in order.
 

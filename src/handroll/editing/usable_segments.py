@@ -29,7 +29,7 @@ def usable_segments(edits, hands=None, min_s=0.0):
     Returns
     -------
     list of (start_s, end_s)
-        In order of time, disjoint. At a jump cut one segment ends and the next begins.
+        Segments in order of time, disjoint. At a jump cut one segment ends and the next begins.
     """
     segments = _unobstructed(edits)
     samples = list(zip(hands["time_s"], hands["hands"], strict=True)) if hands else []

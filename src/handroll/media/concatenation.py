@@ -136,7 +136,7 @@ def decode(container, stream, offset_of, faults):
     Yields
     ------
     (av.frame.Frame, offset)
-        In presentation order, up to the point where the file is cut off.
+        Frames in presentation order, up to the point where the file is cut off, each with the offset (s) of its piece.
     """
     pieces, packets, offset = PieceCounter(container), demux(container, stream), offset_of(0)
     while True:
@@ -181,7 +181,7 @@ def find_offsets(video, audio, video_packets, first_s, frame_s, discontinuities)
     Parameters
     ----------
     video, audio : list of Piece
-        In file order; empty if the file has no such stream.
+        Pieces of the stream in file order; empty if the file has no such stream.
     video_packets : list of (order, time_s, piece)
         Number in file order, decoding time and piece number of every video packet that has a decoding time, in file order.
     first_s : float

@@ -16,8 +16,8 @@ FIRST_FRAME_PACKETS = 600
 of x264 are at most 250 frames apart by default."""
 
 VARIABLE_SHARE = 0.1
-"""Minimum difference of a frame interval from the median, as a share of the median, for a variable frame rate. One such interval is
-enough, for example at a dropped frame. `VARIABLE_S` must be exceeded, too."""
+"""Minimum difference of a frame interval from the median, as a share of the median, for a variable frame rate. One such interval is enough,
+for example at a dropped frame. The difference must also exceed `VARIABLE_S`."""
 
 VARIABLE_S = 0.002
 """Minimum difference (s) of a frame interval from the median for a variable frame rate. Smaller ones come from containers that round times
@@ -31,7 +31,7 @@ TRUNCATED_S = 1.0
 """Minimum time (s) that is missing from the declared duration of a truncated file. Used if the container declares no number of frames."""
 
 TRUNCATED_SHARE = 0.02
-"""Minimum missing time of a truncated file, as a share of the declared duration. `TRUNCATED_S` must be exceeded, too."""
+"""Minimum missing time of a truncated file, as a share of the declared duration. It must also exceed `TRUNCATED_S`."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ OPTIONS = {"format_whitelist": DEMUXERS, "protocol_whitelist": "file", "enable_d
 # Packet lengths (bytes) of a transport stream: plain (ISO/IEC 13818-1), with a time code (Blu-ray), with error correction (DVB).
 _TS_PACKET_BYTES = (188, 192, 204)
 
-# First bytes of containers, from their specifications and FFmpeg's probing.
+# First bytes of containers, from their specifications and from FFmpeg, and names of the containers.
 _AT_START = (
     (b"\x1a\x45\xdf\xa3", "matroska"),
     (b"FLV\x01", "flv"),

@@ -24,14 +24,15 @@ MAD_TO_SIGMA = 1.4826
 # them, and 4.08 mm without any filter. PianoMotion10M has no minimum scales, which corresponds to 0.
 
 FLOOR_M = 0.008
-"""Minimum scale of x and y (m). With `n_sigma` 3, a hand at rest may move by the width of one white key."""
+"""Minimum scale of a window of x or y (m), see the module docstring. With `n_sigma` 3, a hand at rest may move by the width of one white
+key."""
 
 FLOOR_DEPTH = 0.03
-"""Minimum scale of the depth z, as a share of the depth. A single camera measures depth by the size of the hand, so the error is
-proportional to the depth."""
+"""Minimum scale of a window of the depth z, as a share of the depth. A single camera measures depth by the size of the hand, so the error
+is proportional to the depth."""
 
 FLOOR_RAD = 0.0175
-"""Minimum scale of an angle (rad): one degree, the effect of 2 px of jitter on a bone 100 px long."""
+"""Minimum scale of a window of angles (rad): one degree, the effect of 2 px of jitter on a bone 100 px long."""
 
 
 def find_outliers(

@@ -65,14 +65,14 @@ def smooth_rotation(quaternion, visible, order, window):
         Unit quaternions with continuous signs within a run; NaN in frames that are not visible. A frame keeps its own rotation if
         the weighted sum of its window is shorter than `MIN_NORM`.
     """
-    signed = _sign_continuous(np.asarray(quaternion, dtype=np.float64))
+    signed = _make_signs_continuous(np.asarray(quaternion, dtype=np.float64))
     summed = smooth(signed, visible, order, window)
     norm = np.linalg.norm(summed, axis=-1, keepdims=True)
     with np.errstate(invalid="ignore"):
         return np.where(norm < MIN_NORM, signed, summed / norm)
 
 
-def _sign_continuous(quaternion):
+def _make_signs_continuous(quaternion):
     """Choose the sign of each quaternion (time, ..., 4) so that it is nearest to the previous one; after a NaN, signs start again."""
     step = np.einsum("t...i,t...i->t...", quaternion[1:], quaternion[:-1])
     sign = np.cumprod(np.where(step < 0.0, -1.0, 1.0), axis=0)

@@ -32,8 +32,8 @@ NEAREST_M = 0.01
 """Minimum depth (m) of a projected point."""
 
 LEVEL_HAND = ((0.0, 0.0, -1.0), (1.0, 0.0, 0.0), (0.0, -1.0, 0.0))
-"""Root orientation of a level right hand, viewed from above, with its fingers towards the top of the image. It maps MANO's -x (fingers) to
--y, +y (back of the hand) to -z, and +z (thumb) to -x."""
+"""Rotation matrix of the root of a level right hand, viewed from above, with its fingers towards the top of the image. It maps MANO's -x
+(fingers) to -y, +y (back of the hand) to -z, and +z (thumb) to -x."""
 
 # Indices of the landmarks whose mutual distances stay constant when the fingers move.
 _PALM = [row for row, joint in enumerate(JOINT_OF_LANDMARK) if JOINTS[joint] in ("wrist", "thumb1", "index1", "middle1", "ring1", "pinky1")]

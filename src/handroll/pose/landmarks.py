@@ -86,7 +86,7 @@ def fit(video_path, detections, camera, extrinsics, options, progress):
     camera : handroll.camera.Camera
     extrinsics : handroll.camera.Extrinsics or None
     options : dict
-        Any of `OPTIONS`.
+        Values for any keys of `OPTIONS`.
     progress : callable
         See `handroll.logs.progress`.
 
@@ -244,9 +244,9 @@ def fit_hands(pixels, hand, focal_px, bone_scale, progress, plane=None, pressed_
     Returns
     -------
     rotation_rad : array (frame, joint 16, xyz 3)
-        In the camera frame. A left hand is fitted as its mirror image, and the result is mirrored back.
+        Rotations in the camera frame. A left hand is fitted as its mirror image, and the result is mirrored back.
     translation_m : array (frame, xyz 3)
-        In the camera frame.
+        Translation in the camera frame.
     residual_px : array (frame,)
         Root mean square distance between predicted and detected landmarks.
     """

@@ -63,7 +63,7 @@ def angle_prior():
     Returns
     -------
     mean : array (45,), rad
-        In the order (finger 5, bend 3, axis 3), as in `differentiable_hand.pose_landmarks`.
+        Mean angles in the order (finger 5, bend 3, axis 3), as in `differentiable_hand.pose_landmarks`.
     precision : array (45, 45), 1 / rad^2
         Diagonal, except for the coupling of the flexion of each finger's end joint to that of its middle joint.
     """

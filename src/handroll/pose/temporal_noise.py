@@ -81,7 +81,7 @@ def remove_bias(landmarks_px, joints_px):
     Parameters
     ----------
     landmarks_px, joints_px : array (frame, 21, 2)
-        In the same order. Landmarks are NaN where the hand is not detected.
+        Landmarks and joints in the same order. Landmarks are NaN where the hand is not detected.
 
     Returns
     -------
