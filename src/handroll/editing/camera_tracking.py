@@ -22,7 +22,8 @@ CELLS = (8, 5)
 """Columns and rows of the grid of cells in which corners are counted."""
 
 CELL_CORNERS = 6
-"""Maximum number of corners that are kept in a cell, the strongest first, so that one object full of corners does not outweigh the room."""
+"""Maximum number of corners that are kept in a cell, the strongest first, so that one object full of corners does not outweigh the
+background."""
 
 MIN_CORNERS = 16
 """Minimum number of corners in a frame from which the camera can be located. A plain colour or a title has fewer."""

@@ -169,7 +169,7 @@ class EditDetector:
         """
         times = np.asarray(self._difference.times)
         if not len(times):
-            raise ValueError("expected frames, found none")
+            raise ValueError("EditDetector.edits: expected frames, found none; call add_frame for each frame first")
         frame_s = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
         edges = np.append(times, times[-1] + frame_s)
         cuts, jumps = self._difference.cuts()

@@ -15,7 +15,7 @@ CHECK_S = 0.1
 """Time (s) between two searches."""
 
 MIN_CHANGE = 6.0
-"""Minimum mean difference between the first and the last frame of a window, grey levels."""
+"""Minimum mean difference (grey levels) between the first and the last frame of a window that is searched for a fade."""
 
 MIXED_RANGE = (0.07, 0.93)
 """Range of the later scene's share (0..1) in a frame that counts as mixed."""

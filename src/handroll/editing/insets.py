@@ -25,8 +25,7 @@ MIN_FILLED = 0.8
 """Minimum share of changed pixels in the rectangle of an inset, after gaps are closed."""
 
 MIN_FILLED_ALONE = 0.93
-"""Minimum share of changed pixels in a rectangle that appears without disappearing, or the reverse. An arm that disappears abruptly reaches
-0.9."""
+"""Minimum share of changed pixels in a rectangle that only appears or only disappears. An arm that disappears abruptly reaches 0.9."""
 
 MIN_SIDES_FILLED = 0.8
 """Minimum share of changed pixels along a side of the rectangle, as the mean of the four sides."""

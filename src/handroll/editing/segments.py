@@ -29,7 +29,7 @@ def within(time_s, segments):
 
 
 def bounds(time_s, segments):
-    """Find the first frame of each segment, and the frame after its last one.
+    """Find the frame range of each segment: its first frame, and the frame after its last one.
 
     Parameters
     ----------

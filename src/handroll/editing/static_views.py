@@ -88,7 +88,7 @@ def _merge_groups(groups):
 
 
 def _moves_between(groups, steady, start_s, end_s):
-    """Return whether an interval contains samples outside the static groups, and no static group covers the whole interval."""
+    """Return whether the camera moves in an interval: samples are outside the `steady` groups, and none of these covers the interval."""
     settled = {sample.time_s for group in steady for sample in group}
     inner = any(start_s <= sample.time_s <= end_s and sample.time_s not in settled for group in groups for sample in group)
     return inner and not any(group[0].time_s <= start_s and group[-1].time_s >= end_s for group in steady)

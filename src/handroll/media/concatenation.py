@@ -16,10 +16,12 @@ from av.format import Flags
 LOGGER = logging.getLogger("handroll")
 
 MAX_BACKWARD_S = 0.1
-"""Decoding times never decrease within a recording. A decrease by more than this (s) starts a new piece of the stream, as in ffmpeg."""
+"""Maximum decrease (s) of decoding times within a piece of a stream. A larger one starts a new piece, as in ffmpeg, because decoding times
+never decrease within a recording."""
 
 MAX_FORWARD_S = 10.0
-"""An increase of decoding times by more than this (s) also starts a new piece of the stream: `dts_delta_threshold` of ffmpeg."""
+"""Maximum increase (s) of decoding times between two packets of a piece. A larger one starts a new piece, as with `dts_delta_threshold` of
+ffmpeg."""
 
 MAX_REPEATED_S = 10.0
 """Maximum duration (s) of time that is left out as repeated where the timestamps of only one stream jump backwards. After a larger jump,
@@ -87,7 +89,7 @@ class PieceCounter:
             elif self._allows_discontinuities:
                 # FFmpeg derives a missing presentation time from the next packet, which here belongs to another recording.
                 packet.pts = packet.dts + self._delay
-        # The first packets of Matroska have no decoding time; that of a key frame is just before its presentation time.
+        # The first packets of Matroska have no decoding time. For a key frame, its presentation time is a good estimate.
         time_s = pts_s if dts_s is None and packet.is_keyframe else dts_s
         if time_s is None:
             return self.number
@@ -228,7 +230,7 @@ def _video_offsets(video, with_audio, audio, first_s, frame_s, discontinuities):
 
 
 def _matching_video_piece(piece, video_packets):
-    """Return the number of the video piece that an audio piece belongs to; None where no video packet is near."""
+    """Return the number of the video piece that an audio piece belongs to; None if no video packet is near."""
     first = bisect_left(video_packets, (piece.order - MATCH_PACKETS,))
     last = bisect_left(video_packets, (piece.order + MATCH_PACKETS,))
     near = [packet for packet in video_packets[first:last] if abs(packet[1] - piece.first_s) <= MATCH_S]

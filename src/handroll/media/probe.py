@@ -149,7 +149,7 @@ def probe(path):
         return _video_probe(path, container, video, packets, audio_fields, offsets)
 
 
-def _reason(error):
+def _ffmpeg_message(error):
     """Return FFmpeg's message without its error number and the path."""
     return getattr(error, "strerror", None) or str(error)
 
@@ -211,7 +211,7 @@ def _read_packets(container, video, audio):
         except StopIteration:
             return found
         except (av.error.FFmpegError, OSError) as error:
-            found.error = _reason(error)
+            found.error = _ffmpeg_message(error)
             return found
         number = (video_pieces if packet.stream == video else audio_pieces).number_of(packet)
         pts_s, dts_s = _seconds(packet.pts, packet), _seconds(packet.dts, packet)
@@ -221,7 +221,7 @@ def _read_packets(container, video, audio):
             if packet.size:
                 # The last packet of a cut-off file is marked corrupt. So are packets next to a join, which can be decoded.
                 found.whole, found.n_stored = not packet.is_corrupt, found.n_stored + 1
-                # An edit list may hide whole packets.
+                # The edit list of an MP4 may exclude whole packets from presentation.
                 if not packet.is_discard:
                     found.frames.append((order, pts_s, dts_s, number))
                     _extend(found.video, number, order, dts_s, pts_s if packet.is_keyframe else None, pts_s)

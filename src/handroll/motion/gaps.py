@@ -33,9 +33,9 @@ def interpolate(rotation_rad, translation_m, time_s, observed, fill):
     Parameters
     ----------
     rotation_rad : array (time, joint, xyz 3), rad
-        Interpolated along the shortest rotation of each joint, at constant speed (slerp).
+        Rotation vectors. They are interpolated along the shortest rotation of each joint, at constant speed (slerp).
     translation_m : array (time, xyz 3), m
-        Interpolated linearly.
+        Translations. They are interpolated linearly.
     time_s : array (time,), s
         Presentation times, not decreasing.
     observed, fill : bool array (time,)

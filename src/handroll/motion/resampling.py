@@ -15,9 +15,9 @@ def resample(time_s, rotation_rad, translation_m, new_time_s):
     time_s : array (frame,)
         Presentation times in seconds, increasing; they may be unevenly spaced.
     rotation_rad : array (frame, joint, xyz 3)
-        Axis-angle, NaN where hidden.
+        Rotation vectors (axis-angle); NaN where hidden.
     translation_m : array (frame, xyz 3)
-        NaN where hidden.
+        Translations; NaN where hidden.
     new_time_s : array (sample,)
         Times in seconds, increasing. Before the first frame and after the last one the pose is constant.
 

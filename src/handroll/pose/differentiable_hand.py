@@ -136,7 +136,7 @@ def pose_landmarks(model, root, angles):
     jacobian[..., :3] = -hat(landmarks)
     for level in range(3):
         lever = points[:, :, level + 1 :] - joints[level][:, :, None]
-        # d point / d angle = axis x lever: (hand, finger, point, xyz, axis).
+        # The derivative of a point with respect to an angle is axis x lever. Shape: (hand, finger, point, xyz, axis).
         derivative = -hat(lever) @ world_axes[level][:, :, None]
         for finger in range(5):
             row, column = 1 + 4 * finger, 3 + 9 * finger + 3 * level

@@ -29,7 +29,7 @@ FLOOR_DEPTH = 0.002
 
 SPIKE_SIGMA = 6.0
 """Minimum distance of a spike from the frames around it, as a multiple of the noise. A spike is a frame far from its neighbours, which are
-near each other. `SPIKE_M` or `SPIKE_RAD` must be exceeded, too."""
+near each other. Its distance must also exceed `SPIKE_M` (joints) or `SPIKE_RAD` (rotations)."""
 
 SPIKE_M = 0.02
 """Minimum distance (m on the hand) between the joints of a spike and those of the frames around it."""

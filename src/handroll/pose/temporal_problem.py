@@ -61,17 +61,17 @@ class Measurements:
     translation_m : (series, frame, 3)
         The engine's translation.
     joints_px, joints_sigma_px : (series, frame, 21, 2), (series, frame, 21)
-        The engine's projected joints, in pixels from the principal point.
+        The engine's projected joints, in pixels from the principal point, and their standard deviations along an axis.
     rotation_sigma_rad : (series, frame, 16)
         Standard deviation of the engine's rotations, per axis.
     depth_sigma : (series, frame)
         Standard deviation of the logarithm of the wrist's depth.
     landmarks_px, landmarks_sigma_px : (series, frame, 21, 2), (series, frame, 21)
-        The detected landmarks without bias, in the order of the joints.
+        The detected landmarks without bias, in the order of the joints, and their standard deviations along an axis.
     min_height_m, min_height_sigma_m : (series, frame, 5), (series, frame, 5)
-        Soft minimum height of each fingertip above the keys.
+        Minimum height of each fingertip above the keys, and the standard deviation by which it may be lower.
     height_m, height_sigma_m : (series, frame, 5), (series, frame, 5)
-        Height above the keys of each fingertip that holds a key.
+        Height above the keys of each fingertip that holds a key, and its standard deviation.
     difference : (series, frame - 2, 3)
         Factors (1 / s^2) on the positions in three frames whose sum is the acceleration; 0 if the frames are not connected.
     """

@@ -112,7 +112,7 @@ def by_convolution(images, weight, bias):
 
 def by_product(images, weight, bias):
     """Compute the result of `by_convolution` with one matrix product."""
-    # A negative padding crops: the image keeps its size and moves by two pixels.
+    # Zeros are added at the left and at the top. A negative padding crops the right and the bottom, so the image keeps its size.
     moved = functional.pad(images, (PADDING_PX, -PADDING_PX, PADDING_PX, -PADDING_PX))
     # (B, 3, R, P, S, P) -> (B, R, S, 3, P, P)
     cut = moved.reshape(-1, 3, PATCH_ROWS, PATCH_PX, PATCH_COLUMNS, PATCH_PX).permute(0, 2, 4, 1, 3, 5)

@@ -70,7 +70,7 @@ def load_checkpoint(path, settings):
     everything = _read_state(path, checksums=True)
     state = {name: value for name, value in everything.items() if name.startswith(("backbone.", "mano_head."))}
     check_state(state, settings, path)
-    # In the released order.
+    # The parameters are returned in the released order.
     state = {name: state[name].contiguous() for name in state_shapes(settings)}
     if wrong := non_finite(state):
         raise _file_error(path, "finite numbers", f"NaN or infinity in {listed(wrong)}", _ADVICE)

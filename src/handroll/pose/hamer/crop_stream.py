@@ -91,7 +91,7 @@ def _cropped_hands(video_path, boxes_px, selected, rescale, threads):
             yield index, hand, done.result()
     if decoded < len(frames):
         raise ValueError(
-            f"{video_path}: expected the {len(selected)} frames in which hands were detected, but the video ends before the last "
+            f"{video_path}: expected {len(selected)} frames, as in the detections, but the video ends before the last "
             f"{len(frames) - decoded} frames with hands; detect the hands of this file again"
         )
 

@@ -30,10 +30,10 @@ _BLUR_SIDE_PX = 2.0 * HAMER_CROP_PX
 # Radius of the kernel of the blur, as a multiple of its sigma.
 _TRUNCATE = 4.0
 
-# OpenCV samples at positions in steps of 1/32 px.
+# Number of fraction bits of a position at which OpenCV samples: steps of 1/32 px.
 _FRACTION_BITS = 5
 
-# OpenCV sums the terms of a position in steps of 1/1024 px.
+# Number of fraction bits of the terms whose sum is a position in OpenCV: steps of 1/1024 px.
 _FINE_BITS = 10
 
 # Maximum of each of the two terms of a position, in 1/1024 px. OpenCV stores whole pixels in 16 bits, and no frame is 16384 px wide.

@@ -104,7 +104,7 @@ def _run_batches(network, batches, compiled):
         packed = torch.cat([output.rotations.flatten(1), output.betas, output.cam], dim=1)
         copied = None
         if on_gpu:
-            # Starts the copy before the next batch is queued, into memory that the next output does not overwrite.
+            # Start the copy before the next batch is queued, into memory that the next output does not overwrite.
             host = torch.empty(packed.shape, dtype=packed.dtype, pin_memory=True)
             host.copy_(packed, non_blocking=True)
             copied = torch.cuda.Event()

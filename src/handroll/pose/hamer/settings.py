@@ -97,13 +97,13 @@ _IF_PRESENT = {
     "MANO.NUM_HAND_JOINTS": 15,
 }
 
-# Section of the decoder.
+# Key of the decoder's section.
 _DECODER = "MODEL.MANO_HEAD.TRANSFORMER_DECODER"
 
-# Keys of that section that are not sizes, and their required values.
+# Keys of the decoder's section that are not sizes, and their required values.
 _DECODER_FIXED = {"dropout": 0.0, "emb_dropout": 0.0, "norm": "layer"}
 
-# Keys of that section that are fields of `DecoderSizes`.
+# Keys of the decoder's section that are fields of `DecoderSizes`.
 _DECODER_SIZES = ("depth", "heads", "mlp_dim", "dim_head", "dim", "context_dim")
 
 # Value of a key that the file does not have.
