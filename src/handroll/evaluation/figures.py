@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import bootstrap
 
-from handroll.evaluation.textures import TEXTURES
+from handroll.evaluation.passage_types import TEXTURES
 from handroll.metrics.bootstrap import CONFIDENCE, RESAMPLES
 
 
