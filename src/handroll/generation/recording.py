@@ -1,4 +1,4 @@
-"""A recording of one's own, as models hear it: a sound file, a video's sound, or a MIDI file becomes features for the whole of it."""
+"""Input of `handroll generate`: an audio file, a video with audio, or a MIDI file, and its features for a model."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,44 +15,44 @@ from handroll.music.midi_file import MidiError
 from handroll.music.transcribe import transcribe
 
 ENGINE = "transkun"
-"""What transcribes; see `music.transcribe.ENGINES`."""
+"""Transcription engine; see `music.transcribe.ENGINES`."""
 
-SOUND_RATE_HZ = 44_100
-"""Of the sound that is transcribed and played: what Transkun hears, and AAC takes."""
+AUDIO_RATE_HZ = 44_100
+"""Sampling rate of audio for transcription and for the video: the rate of Transkun, and supported by AAC."""
 
-LEAST_S = 1.0
-"""A shorter recording is none."""
+MIN_DURATION_S = 1.0
+"""Minimum duration of a recording."""
 
 PIECE_S = 30.0
-"""Sound is encoded in pieces as long as the dataset's clips, which models were trained on."""
+"""Audio is encoded in pieces of this length, that of the dataset's clips, on which models are trained."""
 
-_RING_S = 1.0
-# Music of a MIDI file goes on for so long after its last note.
+_TAIL_S = 1.0
+# Time after the last note of a MIDI file.
 _MIDI_HEAD = b"MThd"
 # First bytes of a Standard MIDI File.
 
 
 class RecordingError(ValueError):
-    """A file that is not a recording that can be played."""
+    """A file that cannot be used as a recording."""
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording.
+    """Audio, notes, or both of a recording.
 
     Attributes
     ----------
     duration_s : float
-    sound : path or None
-        A FLAC file, mono, as `media.audio.extract_audio` writes it; None where only notes are given.
+    audio : path or None
+        Mono FLAC file, as `media.audio.extract_audio` writes it; None for a MIDI file.
     notes, pedal : dict of str to array or None
-        `tables.NOTES` and `tables.PEDAL`, seconds since the recording's start; None where they are not known.
+        `tables.NOTES` and `tables.PEDAL`, seconds since the recording's start; None if unknown.
     transcriber : str
-        Where the notes came from; empty where there are none.
+        Origin of the notes; empty without notes.
     """
 
     duration_s: float
-    sound: Path | None = None
+    audio: Path | None = None
     notes: dict | None = None
     pedal: dict | None = None
     transcriber: str = ""
@@ -64,21 +64,21 @@ def open_recording(path, folder, midi_path=None):
     Parameters
     ----------
     path : path
-        A sound file, a video with sound, or a MIDI file.
+        An audio file, a video with audio, or a MIDI file.
     folder : path
-        Where its sound is unpacked: as long as the recording is used, nobody may remove or reuse it.
+        Folder for the extracted audio. It must exist as long as the recording is used.
     midi_path : path, optional
-        Its notes, on the sound's clock.
+        Notes of an audio recording, synchronous with its audio.
 
     Returns
     -------
     Recording
-        With notes where a MIDI file tells them.
+        With notes if a MIDI file is given.
 
     Raises
     ------
     RecordingError
-        There is no such file, it is neither sound nor MIDI, or it is shorter than `LEAST_S`.
+        The file is missing, is neither audio nor MIDI, or is shorter than `LEAST_S`.
     """
     path = Path(path)
     if not path.is_file():
@@ -86,10 +86,10 @@ def open_recording(path, folder, midi_path=None):
     with open(path, "rb") as file:
         is_midi = file.read(len(_MIDI_HEAD)) == _MIDI_HEAD
     if is_midi and midi_path:
-        raise RecordingError(f"{path}: expected a recording of sound beside the notes of {midi_path}, found a MIDI file; give one of them")
-    recording = _of_midi(path) if is_midi else _of_sound(path, Path(folder) / "sound.flac")
-    if recording.duration_s < LEAST_S:
-        raise RecordingError(f"{path}: expected at least {LEAST_S:g} s, found {recording.duration_s:.2f} s")
+        raise RecordingError(f"{path}: expected an audio file for the notes of {midi_path}, found a MIDI file; give only one MIDI file")
+    recording = _open_midi(path) if is_midi else _open_audio(path, Path(folder) / "audio.flac")
+    if recording.duration_s < MIN_DURATION_S:
+        raise RecordingError(f"{path}: expected at least {MIN_DURATION_S:g} s, found {recording.duration_s:.2f} s")
     if midi_path:
         notes, pedal = _read_midi(midi_path)
         recording = replace(recording, notes=notes, pedal=pedal, transcriber="midi")
@@ -103,46 +103,47 @@ def _read_midi(path):
         raise RecordingError(str(error)) from error
 
 
-def _of_midi(path):
+def _open_midi(path):
     notes, pedal = _read_midi(path)
     if not len(notes["onset_s"]):
-        raise RecordingError(f"{path}: expected a MIDI file with notes of a piano, found none")
-    return Recording(float(notes["sounding_offset_s"].max()) + _RING_S, None, notes, pedal, "midi")
+        raise RecordingError(f"{path}: expected a MIDI file with piano notes, found no notes")
+    return Recording(float(notes["sounding_offset_s"].max()) + _TAIL_S, None, notes, pedal, "midi")
 
 
-def _of_sound(path, flac):
+def _open_audio(path, flac):
     found = probe(path)
     if not found.has_audio:
-        raise RecordingError(f"{path}: expected a sound file, a video with sound, or a MIDI file, found none that can be read")
-    # Audio is enough here: a file without video is read, too.
+        raise RecordingError(f"{path}: expected an audio file, a video with audio, or a MIDI file, found no readable audio")
+    # `readable` refers to the video, which is not needed here.
     return Recording(extract_audio(path, flac, replace(found, readable=True)), flac)
 
 
-def transcribed(recording, threads=1, device="cpu"):
-    """The recording with the notes of its sound, as `ENGINE` hears them; threads of the processor, and device that it runs on."""
-    samples, rate_hz = load_audio(recording.sound, SOUND_RATE_HZ)
+def transcribe_recording(recording, threads=1, device="cpu"):
+    """Return the recording with notes transcribed by `ENGINE`, which runs on a device with a number of CPU threads."""
+    samples, rate_hz = load_audio(recording.audio, AUDIO_RATE_HZ)
     notes, pedal, info = transcribe(samples, rate_hz, ENGINE, {"threads": threads, "device": device})
-    by = " ".join(str(info[name]) for name in ("engine", "engine_version") if name in info)
-    return replace(recording, notes=notes, pedal=pedal, transcriber=by)
+    transcriber = " ".join(str(info[name]) for name in ("engine", "engine_version") if name in info)
+    return replace(recording, notes=notes, pedal=pedal, transcriber=transcriber)
 
 
-def hear(recording, encoder, rate_hz, frames):
-    """Features of a recording, as of the dataset's clips.
+def encode_recording(recording, encoder, rate_hz, frames):
+    """Compute features of a recording, in the same way as for clips of the dataset.
 
     Parameters
     ----------
     recording : Recording
-        With what the encoder hears: notes, or sound.
-    encoder : models.features.FeatureEncoder
+        With the input of the encoder: notes or audio.
+    encoder : models.audio_features.FeatureEncoder
     rate_hz : float
-        Frames a second.
+        Frame rate of the features.
     frames : int
-        How many; behind the recording's end it is silent.
+        Number of frames; the recording is followed by silence.
 
     Returns
     -------
     array (frame, feature), float32
-        Of sound longer than `PIECE_S` each frame is told by the piece of whose ends it is farther away.
+        Audio longer than `PIECE_S` is encoded in pieces that overlap by half. A frame is taken from the piece in which it is farther from
+        the ends.
     """
     by_notes = "notes" in encoder.columns
     piece = frames if by_notes else min(frames, round(PIECE_S * rate_hz))
@@ -154,11 +155,11 @@ def hear(recording, encoder, rate_hz, frames):
         if by_notes:
             row |= cut_music(recording.notes, recording.pedal, start_s, end_s)
         else:
-            row["audio"] = {"bytes": cut_flac(recording.sound, start_s, end_s)}
-        heard = encoder.encode(row)
+            row["audio"] = {"bytes": cut_flac(recording.audio, start_s, end_s)}
+        encoded = encoder.encode(row)
         if features is None:
-            features = np.empty((starts[-1] + piece, heard.shape[1]), dtype=np.float32)
-        # Pieces overlap by half: the later one begins to count in the middle of that.
+            features = np.empty((starts[-1] + piece, encoded.shape[1]), dtype=np.float32)
+        # The later piece replaces the earlier one from the middle of their overlap.
         skip = piece // 4 if first else 0
-        features[first + skip : first + piece] = heard[skip:]
+        features[first + skip : first + piece] = encoded[skip:]
     return features[:frames]

@@ -1,4 +1,4 @@
-"""Scenes of a kind, counted: registered, refused, and registered in the wrong place."""
+"""Counts of scenes of a kind: registered, refused, and wrongly registered."""
 
 import pytest
 

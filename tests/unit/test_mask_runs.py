@@ -1,6 +1,6 @@
 import numpy as np
 
-from handroll.runs import flicker, in_runs, runs
+from handroll.mask_runs import flicker, in_runs, runs
 
 
 def test_runs_and_back():

@@ -10,7 +10,7 @@ from handroll.hand.skeleton import HANDS
 from handroll.music.notes import pedal_table
 from handroll.rendering.render import render_frames
 from handroll.rendering.scene import Appearance, Scene, View, world_joints
-from handroll.simulator.camera_scenarios import (
+from handroll.simulator.scenarios import (
     SIDES_RAD,
     TurnedView,
     merge_performances,

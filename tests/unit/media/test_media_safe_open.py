@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from handroll.media.file_signatures import DEMUXERS, MediaError, container_of, file_kind
 from handroll.media.frames import read_frames
 from handroll.media.probe import probe
+from handroll.media.safe_open import DEMUXERS, MediaError, container_of, file_kind
 from handroll.reasons import Reason
 
 TIMES_S = np.arange(12) / 30
@@ -224,6 +224,6 @@ def test_every_accepted_demuxer_exists():
 def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     take = tmp_path / "take.mp4"
     take.write_bytes(b"bytes")
-    monkeypatch.setattr("handroll.media.file_signatures.os.access", lambda path, mode: False)
+    monkeypatch.setattr("handroll.media.safe_open.os.access", lambda path, mode: False)
     probed = probe(take)
     assert probed.problems == ("source_locked",) and "no permission to read" in probed.message and Reason("source_locked").sentence

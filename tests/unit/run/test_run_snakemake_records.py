@@ -1,6 +1,6 @@
 import base64
 
-from handroll.run.records import drop_damaged
+from handroll.run.snakemake_records import drop_damaged
 
 
 def test_results_with_damaged_records_are_removed(tmp_path):
