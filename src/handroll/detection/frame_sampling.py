@@ -154,6 +154,7 @@ def without_duplicates(landmarks_px):
     Parameters
     ----------
     landmarks_px : array (hand, landmark 21, xy 2)
+        Landmarks of the detections, in pixels.
 
     Returns
     -------

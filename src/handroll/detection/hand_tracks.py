@@ -112,6 +112,7 @@ def side_evidence(right, landmarks_px):
     right : float array (row,)
         Probability of the right hand.
     landmarks_px : float array (row, landmark 21, xy 2)
+        Landmarks of the detections, in pixels.
 
     Returns
     -------
@@ -131,6 +132,7 @@ def palm_centres(landmarks_px):
     Parameters
     ----------
     landmarks_px : float array (row, landmark 21, xy 2)
+        Landmarks of the detections, in pixels.
 
     Returns
     -------
@@ -148,6 +150,7 @@ def unique_rows(frame, centre, confidence):
     Parameters
     ----------
     frame : int array (row,)
+        Frame index of each row, not decreasing.
     centre : float array (row, xy 2)
         Palm centres, in palm lengths.
     confidence : float array (row,)
@@ -177,6 +180,7 @@ def link_tracks(frame, time_s, centre, evidence):
     Parameters
     ----------
     frame : int array (row,)
+        Frame index of each row, not decreasing.
     time_s : float array (row,)
         Presentation times of the rows.
     centre : float array (row, xy 2)
@@ -226,7 +230,9 @@ def choose_sides(tracks, frame, time_s, centre, evidence, frame_s):
     tracks : list of int arrays
         Result of `link_tracks`.
     frame : int array (row,)
+        Frame index of each row, not decreasing.
     time_s : float array (row,)
+        Presentation times of the rows.
     centre : float array (row, xy 2)
         Palm centres, in palm lengths.
     evidence : float array (row,)
@@ -292,6 +298,7 @@ def assign_hands(raw, time_s):
     Parameters
     ----------
     raw : RawHands
+        Detections of the whole video.
     time_s : float array (frame,)
         Presentation time of every frame, seconds since the first.
 
@@ -335,6 +342,7 @@ def write_detections(columns, frame, side, raw, rows):
     frame, side : int arrays (n,)
         Frame and hand index of each detection in the table.
     raw : RawHands
+        The detections; `rows` selects those that are written.
     rows : int array (n,)
         Row of each detection in `raw`.
     """

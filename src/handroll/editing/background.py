@@ -12,6 +12,7 @@ def background_images(path, time_s, segments, count=48, windows=4, max_width_px=
     Parameters
     ----------
     path : path
+        The video.
     time_s : array (frame,)
         Presentation times of all frames.
     segments : sequence of (start_s, end_s)

@@ -100,6 +100,7 @@ class CameraSample:
     Attributes
     ----------
     time_s : float
+        Time of the sampled frame.
     view : int
         Number of the view; -1 if the frame has too few corners.
     x, y : float
@@ -144,7 +145,9 @@ class CameraTracker:
         Parameters
         ----------
         grey : uint8 array (height, width)
+            The frame in grey levels; all frames have the same size.
         time_s : float
+            Presentation time, later than that of the previous frame.
         new_scene : bool
             Whether a new scene begins with this frame. Then no camera motion from the current view is estimated.
         """

@@ -74,7 +74,9 @@ class FadeDetector:
         Parameters
         ----------
         grey : uint8 array (height, width)
+            The frame in grey levels; all frames have the same size.
         time_s : float
+            Presentation time, later than that of the previous frame.
         """
         height, width = grey.shape
         size = (WIDTH_PX, max(1, round(height * WIDTH_PX / width)))
@@ -118,6 +120,7 @@ def fade_span(frames):
     Parameters
     ----------
     frames : float32 array (frame, pixel)
+        Consecutive frames in grey levels.
 
     Returns
     -------

@@ -135,6 +135,7 @@ class FrameDifference:
         grey : uint8 array (height, width)
             All frames have the same size.
         time_s : float
+            Presentation time, later than that of the previous frame.
 
         Returns
         -------
@@ -241,6 +242,7 @@ class FrameDifference:
         Parameters
         ----------
         frame : int
+            Index of the frame.
         box : (left, top, right, bottom)
             Box as shares of the frame's width and height.
         """

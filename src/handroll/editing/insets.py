@@ -89,6 +89,7 @@ def find_rectangle_change(before, after, frame, earlier=None):
     Parameters
     ----------
     before, after : uint8 array (height, width, 3)
+        The two frames, RGB.
     frame : int
         Number of the later frame.
     earlier : uint8 array (height, width, 3), optional

@@ -171,6 +171,7 @@ class _Packets:
         Every presented frame, in decoding order: its number among the packets of both streams, its presentation and decoding time, and
         the number of its piece (`media.concatenation`).
     video, audio : list of concatenation.Piece
+        Pieces of both streams in file order; see `media.concatenation`.
     n_stored : int
         Number of video packets.
     whole : bool

@@ -95,6 +95,7 @@ def hand_shape(pose):
     Returns
     -------
     betas : array (hand, component 10)
+        Shape parameters of MANO.
     bone_scale : array (hand,)
         Both are NaN for a hand that is never found.
     """

@@ -29,6 +29,7 @@ def smooth(values, visible, order, window):
     values : array (time, ...)
         Finite where visible.
     visible : bool array (time,)
+        Whether a frame is visible. Runs of visible frames are smoothed separately.
     order : int
         Degree of the polynomial.
     window : int

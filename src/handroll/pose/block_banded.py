@@ -20,10 +20,12 @@ def solve_banded(diagonal, lower1, lower2, rhs):
     lower2 : tensor (series, frame - 2, n, n)
         Blocks H[t + 2, t].
     rhs : tensor (series, frame, n)
+        Right-hand side of the system.
 
     Returns
     -------
     x : tensor (series, frame, n)
+        Solution of the system.
     failed : bool tensor (series,)
         Whether H is not positive definite, so that x is invalid.
     """

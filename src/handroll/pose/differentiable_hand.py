@@ -51,9 +51,11 @@ def articulation(template, bone_scale, offsets_m, dtype=torch.float32):
     ----------
     template : handroll.hand.template.HandTemplate
     bone_scale : float
+        Size of the hand relative to the template.
     offsets_m : array (21, 3)
         Landmark minus joint for each of `skeleton.JOINTS`, in the template frame at rest, in metres at bone scale 1.
     dtype : torch.dtype
+        Type of the tensors.
     """
     joints = template.joints_m - template.joints_m[0]
     points = joints[POINTS]
@@ -75,6 +77,7 @@ def exponential(rotvec):
     Parameters
     ----------
     rotvec : tensor (..., 3), rad
+        Axis-angle vectors.
 
     Returns
     -------

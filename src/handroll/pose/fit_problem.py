@@ -49,7 +49,9 @@ class HandProblem:
     ----------
     model : differentiable_hand.Articulation
     template : handroll.hand.template.HandTemplate
+        Template with the limits of the joint angles.
     focal_px : float
+        Focal length of the camera in pixels.
     pixels : tensor (hand, 21, 2)
         Detected landmarks in MediaPipe's order, in pixels from the principal point.
     px_per_m : tensor (hand,)

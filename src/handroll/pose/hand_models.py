@@ -28,7 +28,9 @@ class Skeleton(Protocol):
             Joint 0 is the global rotation; the others are relative to their parents. The result has the dtype and device of
             `rotation`, and is differentiable.
         betas : tensor (10,)
+            Shape parameters of MANO.
         bone_scale : float
+            Size of the hand relative to the template.
 
         Returns
         -------
@@ -104,7 +106,9 @@ def joint_jacobian(rotation, joints_m):
     Parameters
     ----------
     rotation : tensor (..., joint 16, 3, 3)
+        Rotations of the joints; see `Skeleton.joints`.
     joints_m : tensor (..., 21, 3)
+        Positions of the joints; see `Skeleton.joints`.
 
     Returns
     -------

@@ -85,6 +85,7 @@ def fit(video_path, detections, camera, extrinsics, options, progress):
         Columns of `tables.DETECTIONS`, arranged by `tables.by_frame`.
     camera : handroll.camera.Camera
     extrinsics : handroll.camera.Extrinsics or None
+        Pose of the camera in the keyboard frame; None if no keyboard is registered.
     options : dict
         Values for any keys of `OPTIONS`.
     progress : callable
@@ -197,7 +198,9 @@ def hand_size(flat, found, focal_px, plane):
     flat : array (frame, hand 2, 21, 2)
         Detected landmarks in pixels from the principal point, without distortion.
     found : bool array (frame, hand 2)
+        Whether the landmarks of a hand are complete.
     focal_px : float
+        Focal length of the camera in pixels.
     plane : array (4,)
         Result of `plane_of`.
 
@@ -234,6 +237,7 @@ def fit_hands(pixels, hand, focal_px, bone_scale, progress, plane=None, pressed_
         Detected landmarks in MediaPipe's order, in pixels from the principal point, without distortion; finite.
     hand : {"left", "right"}
     focal_px, bone_scale : float
+        Focal length of the camera in pixels, and size of the hand relative to the template.
     progress : callable
         See `handroll.logs.progress`.
     plane : array (4,), optional

@@ -56,6 +56,7 @@ def jitter(values, frames):
     Parameters
     ----------
     values : array (frame, ...)
+        The series.
     frames : int array (sample, 4)
         Result of `steady_frames`.
     """
@@ -133,10 +134,15 @@ def interpolate_spikes(rotation, translation, time_s, rotation_spikes, translati
     Parameters
     ----------
     rotation : array (frame, 16, 3, 3)
+        Rotation matrices of the joints.
     translation : array (frame, 3)
+        Translations of the hand, m.
     time_s : array (frame,)
+        Presentation times.
     rotation_spikes : bool array (frame, 16)
+        Whether the rotation of a joint is a spike.
     translation_spikes : bool array (frame,)
+        Whether the translation is a spike.
 
     Returns
     -------

@@ -100,6 +100,7 @@ class SeriesProblem:
     joints_of : callable
         Rotations (..., 16, 3, 3) -> joints (..., 21, 3) without translation.
     focal_px : float
+        Focal length of the camera in pixels.
     plane : tensor (4,) or None
         See `fit_problem.HandProblem`.
     depth_share : float
@@ -217,6 +218,7 @@ def minimise_series(problem, state, scales_m_s2):
     ----------
     problem : SeriesProblem
     state : (rotation, translation)
+        The initial state.
     scales_m_s2 : sequence of float
         Scales of the accelerations; the last one is that of the prior. A heavy-tailed loss does not distinguish a spike from a stroke.
         So the scale decreases from step to step: graduated non-convexity (Blake and Zisserman 1987, doi:10.7551/mitpress/7132.001.0001).

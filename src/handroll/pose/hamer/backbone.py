@@ -127,6 +127,7 @@ def typed_backbone(state, dtype):
     state : dict of str to tensor
         Parameters with the released names. Those that do not begin with `backbone.` are omitted.
     dtype : torch.dtype
+        Type of the matrices and their biases.
 
     Returns
     -------

@@ -50,6 +50,7 @@ def crop_batches(video_path, boxes_px, selected, size, rescale, threads):
     Parameters
     ----------
     video_path : path
+        The video.
     boxes_px : array (frame, hand 2, 4)
         Left, top, right, bottom in pixels of the displayed frame.
     selected : bool array (frame, hand 2)

@@ -164,7 +164,9 @@ def poses(predictions, detections, camera, model, rescale, shape, refitted):
     Parameters
     ----------
     predictions : inference.Predictions
+        Result of `run_inference`.
     detections : dict of str to array (frame, hand 2, ...)
+        Columns of `tables.DETECTIONS`, arranged by `tables.by_frame`.
     camera : handroll.camera.Camera
     model : handroll.hand.mano.ManoModel
     rescale : float
@@ -230,6 +232,7 @@ def rotations_to(rays):
     Parameters
     ----------
     rays : array (..., xyz 3), z > 0
+        Directions in the camera frame, of any length.
 
     Returns
     -------

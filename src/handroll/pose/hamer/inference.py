@@ -25,7 +25,9 @@ class Predictions:
     Attributes
     ----------
     rotations : float32 array (frame, hand 2, joint 16, 3, 3)
+        Rotation matrices of the joints; joint 0 is the orientation of the hand.
     betas : float32 array (frame, hand 2, 10)
+        Shape parameters of MANO.
     camera : float32 array (frame, hand 2, 3)
         Weak-perspective camera (s, tx, ty) of each crop; see `cameras`.
     """

@@ -38,6 +38,7 @@ def robust_mean(values):
     Parameters
     ----------
     values : array (frame, component)
+        The values of all frames.
 
     Returns
     -------
@@ -63,6 +64,7 @@ def refit(skinning, rotations, predicted_betas, betas):
     Parameters
     ----------
     skinning : handroll.hand.skinning.Skinning
+        Skinning of MANO's right hand.
     rotations : array (hand, joint 16, 3, 3)
         Predicted rotations, of right hands.
     predicted_betas : array (hand, 10)
