@@ -19,11 +19,13 @@ from handroll.hand.skeleton import HANDS
 from handroll.tables import DETECTIONS, frame_keys
 
 WRIST, INDEX_MCP, MIDDLE_MCP, PINKY_MCP = 0, 5, 9, 17
+"""Indices of MediaPipe's landmarks of the wrist and of the knuckles of index, middle and little finger."""
 
 PALM = (0, 5, 9, 13, 17)
 """Indices of MediaPipe's landmarks around the palm. Their mean stays the same when a hand is taken for its mirror image."""
 
 LEFT, RIGHT, NO_SIDE = HANDS.index("left"), HANDS.index("right"), -1
+"""Sides of a track: index of the left hand, index of the right hand, and the value of a track that is not used."""
 
 DUPLICATE_PALMS = 0.4
 """Minimum distance between the palm centres of two hands, in palm lengths. Closer detections are one hand. Playing hands stay at least one

@@ -38,7 +38,7 @@ MIN_ABRUPT = 30.0
 the noise, a player who comes to rest changes a pixel by at most 25 (in the demo)."""
 
 ABRUPT_S = 0.07
-"""Time (s) before a freeze in which the abrupt change is searched."""
+"""Time (s) before a freeze in which its abrupt beginning is searched; see `MIN_ABRUPT`."""
 
 MAX_REFINEMENT = 2 * MAX_REPEATED
 """Maximum change (grey levels) of a pixel while an encoder refines a frozen image, in the first `ABRUPT_S` of a freeze."""
@@ -72,7 +72,7 @@ MIN_FLAT = 0.5
 """Minimum share of a title's pixels whose grey levels are within `FLAT_LEVELS` of one level: a title has mostly one colour."""
 
 FLAT_LEVELS = 3
-"""Maximum difference (grey levels) from that common level."""
+"""Maximum difference (grey levels) of a pixel from the main grey level of a title; see `MIN_FLAT`."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ GAIN_RANGE = (0.3, 3.3)
 less than `MIN_AREA` of the pixels. A factor outside the range is a fade to or from black."""
 
 MIN_LEVEL = 12.0
-"""Minimum grey level of the pixels from which the brightness factor is computed."""
+"""Minimum grey level of the pixels from which the brightness factor of a lighting change is computed; see `GAIN_RANGE`."""
 
 
 class FadeDetector:

@@ -70,8 +70,8 @@ SAME_CELLS = 0.6
 """Minimum overlap (intersection over union) of the cells with excess when an inset appears with those when it disappears."""
 
 RESTORED = 0.5
-"""Maximum difference, in the common cells, between the frame after an inset and the frame before it, as a share of the change when the
-inset appears."""
+"""Maximum difference, in the cells that both changes of an inset share (`SAME_CELLS`), between the frame after an inset and the frame
+before it, as a share of the change when the inset appears."""
 
 INSIDE = 0.9
 """Minimum share of the frame's excess that is inside the box of an inset when it appears or disappears."""

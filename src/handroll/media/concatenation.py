@@ -32,7 +32,8 @@ MATCH_S = 1.0
 interleave their streams more closely."""
 
 MATCH_PACKETS = 500
-"""Maximum distance of that video packet in the file, in packets of all streams. Containers interleave their streams more closely."""
+"""Maximum distance in the file, in packets of all streams, between the start of an audio piece and a video packet of the video piece that
+it belongs to. Containers interleave their streams more closely."""
 
 SPAN_PACKETS = 8
 """An audio piece spans a break of the video if it continues for more than this number of packets after the break. A packet or two is no

@@ -13,10 +13,10 @@ import torch
 from handroll.hand.skeleton import CHAINS, FINGERS
 
 BENDS = np.array([CHAINS[finger][:3] for finger in FINGERS])
-"""`JOINTS` indices (finger 5, bend 3) of the joints that bend."""
+"""Indices in `skeleton.JOINTS` of the joints that bend: array (finger 5, bend 3)."""
 
 POINTS = np.array([CHAINS[finger] for finger in FINGERS])
-"""`JOINTS` indices (finger 5, point 4) of the points along the fingers, without the wrist."""
+"""Indices in `skeleton.JOINTS` of the points along the fingers, without the wrist: array (finger 5, point 4)."""
 
 N_ANGLES = 45
 """Number of joint angles: 5 fingers, 3 joints, 3 axes."""
@@ -112,7 +112,7 @@ def pose_landmarks(model, root, angles):
     Returns
     -------
     landmarks_m : tensor (hand, 21, 3)
-        The wrist, then (finger 5, point 4) in finger-major order: `JOINT_OF_LANDMARK`. This is also MediaPipe's order.
+        The wrist, then the points (finger 5, point 4) in finger-major order. This is MediaPipe's order (`JOINT_OF_LANDMARK`).
     jacobian : tensor (hand, 21, 3, 48)
         Derivatives with respect to a small rotation of the root (3, axis-angle in the camera frame, applied from the left), and to
         the angles (45).

@@ -95,6 +95,7 @@ def _moved_joints():
     return moves
 
 
+# Which joints each rotation moves: bool tensor (joint 21, rotation 16).
 _MOVES = torch.from_numpy(_moved_joints())
 
 

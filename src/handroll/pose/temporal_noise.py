@@ -19,10 +19,10 @@ MAX_SAMPLES = 4096
 """Maximum number of groups of frames from which the noise of a video is estimated."""
 
 FLOOR_M = 0.3e-3
-"""Minimum standard deviation (m) of joints. It represents errors that are constant over frames."""
+"""Minimum standard deviation (m) of the noise of joints. It represents errors that are constant over frames."""
 
 FLOOR_RAD = 0.01
-"""Minimum standard deviation (rad) of rotations. It represents errors that are constant over frames."""
+"""Minimum standard deviation (rad) of the noise of rotations. It represents errors that are constant over frames."""
 
 FLOOR_DEPTH = 0.002
 """Minimum standard deviation of the logarithm of the depth. It represents errors that are constant over frames."""
@@ -112,7 +112,7 @@ def find_spikes(frames, distance, min_distance):
     frames : int
         Number of frames.
     distance : callable
-        Distances, array (pair, ...), between the frames of two int arrays (pair,) of frame indices.
+        Function of two int arrays (pair,) of frame indices that returns the distances (pair, ...) between these frames.
     min_distance : array (...)
         Minimum distance of a spike from its neighbours.
 

@@ -23,7 +23,10 @@ URL = "https://www.cs.utexas.edu/~pavlakos/hamer/data/hamer_demo_data.tar.gz"
 MANO_TOLERANCE = 1e-6
 """Maximum difference between a value of the checkpoint's MANO model and of the user's that counts as equal."""
 
+# Name of the expected file in messages.
 _EXPECTED = "HaMeR's checkpoint hamer.ckpt"
+
+# What to do about a rejected file, in messages.
 _ADVICE = f"get it again: unpack {URL} and take hamer_ckpts/checkpoints/hamer.ckpt"
 
 
