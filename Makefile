@@ -21,9 +21,11 @@ lint: install            ## ruff, snakefmt and Snakemake's own lint
 	$(RUN) snakefmt --check Snakefile workflow/rules
 	$(RUN) snakemake --lint
 
-docs: install            ## what is generated from code: schemas, configuration, dataset tables
+docs: install            ## reference pages from the code, then the site below site/; broken links are errors
 	$(RUN) python -m handroll.config.reference .
 	$(RUN) python -m handroll.dataset.schema_docs docs/dataset.md
+	$(RUN) python -m handroll.screening.reason_docs docs/troubleshooting.md
+	$(RUN) NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 
 synthetic-demo: install  ## render the four demo videos and their truth again
 	$(RUN) python -m handroll.simulator.video --demo resources/demo
@@ -38,5 +40,5 @@ $(VENV)/installed: pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps opencv-contrib-python-headless==4.11.0.86
 	touch $@
 
-clean:                   ## results, not the environment
-	rm -rf results .snakemake
+clean:                   ## results and the site, not the environment
+	rm -rf results .snakemake site

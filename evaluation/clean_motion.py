@@ -19,9 +19,9 @@ from scipy.signal import savgol_filter
 
 from handroll.hand.kinematics import hand_joints
 from handroll.hand.skeleton import HANDS, N_JOINTS
+from handroll.mask_runs import runs
 from handroll.motion.clean import CleanSettings, clean_motion
 from handroll.motion.outliers import translation_floors
-from handroll.runs import runs
 from handroll.tables import State, frame_keys
 
 RATE_HZ = 30.0

@@ -33,7 +33,7 @@ from handroll.screening.criteria import CRITERIA
 from handroll.screening.performers import measure_performers
 from handroll.screening.viewpoint import axis_from_hands, measure_viewpoint, tilt_deg
 from handroll.screening.visibility import measure_visibility
-from handroll.simulator.camera_scenarios import (
+from handroll.simulator.scenarios import (
     SIDES_RAD,
     merge_performances,
     subsample_frames,

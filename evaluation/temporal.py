@@ -27,7 +27,7 @@ from handroll.hand.skeleton import HANDS, TIPS
 from handroll.keyboard.contacts import key_tops_held_mm
 from handroll.metrics.alignment import procrustes
 from handroll.metrics.jitter import jitter_rms
-from handroll.pose.skeletons import TemplateSkeleton
+from handroll.pose.hand_models import TemplateSkeleton
 from handroll.pose.temporal import TemporalSettings, refine_over_time
 from handroll.rendering.scene import random_scene, to_camera
 from handroll.simulator.score import random_score

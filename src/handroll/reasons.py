@@ -95,7 +95,7 @@ class Reason(StrEnum):
         "download_needs_login",
         MOTION,
         "The site offers the video only after a login, a payment or an age check.",
-        "set `HANDROLL_COOKIES` (docs/acquire.md) if the site's terms allow it",
+        "set `HANDROLL_COOKIES` (docs/how-to/download.md) if the site's terms allow it",
     )
     DOWNLOAD_TOO_LARGE = (
         "download_too_large",
@@ -119,7 +119,7 @@ class Reason(StrEnum):
         "download_shortened",
         MOTION,
         "The file is much shorter than the site announces, as a preview is.",
-        "set `HANDROLL_COOKIES` (docs/acquire.md) if the site's terms allow it, or leave the video out",
+        "set `HANDROLL_COOKIES` (docs/how-to/download.md) if the site's terms allow it, or leave the video out",
     )
     DOWNLOAD_REFUSED_ADDRESS = (
         "download_refused_address",

@@ -61,7 +61,7 @@ def on_cluster(slurm, reference, copies, cluster_project, tmp_path_factory):
     process.send_signal(signal.SIGKILL)
     process.wait()
     orphans = slurm.jobs(root, "RUNNING,PENDING")
-    # What docs/cluster.md says to do then.
+    # What docs/how-to/cluster.md says to do then.
     run = re.search(r"SLURM run ID: (\S+)", log.read_text(encoding="utf-8"))[1]
     slurm.ask("scancel", f"--name={run}")
     slurm.wait_until_none_runs(root)

@@ -22,12 +22,12 @@ from handroll.hand.rotations import (
 )
 from handroll.keyboard.geometry import N_KEYS, STANDARD, key_at_point, key_of_pitch, pitch_of_key, playing_points_mm
 from handroll.keyboard.projection import KeyboardView
+from handroll.mask_runs import in_runs, runs
 from handroll.metrics.alignment import procrustes
 from handroll.motion.resampling import resample
 from handroll.music.alignment.time_map import TimeMap
 from handroll.music.midi import read_midi, write_midi
 from handroll.music.notes import note_table, pedal_table
-from handroll.runs import in_runs, runs
 from handroll.storage import read_table, write_table
 from handroll.tables import MOTION
 from support.rotation_angle import angle_between

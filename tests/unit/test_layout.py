@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "handroll"
 # From the ground to the roof: a module may import modules of its own folder and of those above it in this list.
 ORDER = (
-    *("safe_pickle", "state_dicts", "hand", "provenance", "logs", "device", "text", "tables", "storage", "camera", "reasons", "runs"),
+    *("safe_pickle", "state_dicts", "hand", "provenance", "logs", "device", "text", "tables", "storage", "camera", "reasons", "mask_runs"),
     *("keyboard", "config", "media", "editing", "acquire", "detection", "screening", "pose", "motion", "music"),
     *("dataset", "exchange", "training_data", "models", "training", "metrics"),
     *("rendering", "generation", "simulator", "drawing", "evaluation", "setup", "run", "cli"),

@@ -25,7 +25,7 @@ def main(snakemake):
 
         from handroll.camera import configured_focal
         from handroll.detection.frame_sampling import HandSamples
-        from handroll.drawing.image import save_image
+        from handroll.drawing.image_files import save_image
         from handroll.drawing.registration import draw_registration
         from handroll.editing.background import background_images
         from handroll.keyboard.marked_points import marked_points

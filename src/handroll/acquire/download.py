@@ -17,7 +17,7 @@ from handroll.acquire.failures import OK, Failure, FetchFailed, causes_of, failu
 from handroll.acquire.limits import GB, DiskFull, DownloadCheck, Limits, check_disk, check_length, check_reported, check_size, is_disk_full
 from handroll.acquire.sites import address_problem, without_credentials
 from handroll.acquire.yt_dlp_options import yt_dlp_options
-from handroll.media.file_signatures import MediaError, check_file
+from handroll.media.safe_open import MediaError, check_file
 from handroll.provenance import atomic_path, file_sha256
 
 LOGGER = logging.getLogger("handroll")

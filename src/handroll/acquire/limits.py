@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handroll.acquire.failures import Failure, FetchFailed, causes_of
-from handroll.media.file_signatures import MediaError, container_of, file_kind, is_refused, open_media
+from handroll.media.safe_open import MediaError, container_of, file_kind, is_refused, open_media
 
 LOGGER = logging.getLogger("handroll")
 

@@ -76,7 +76,7 @@ class Tuning(Section):
 
 
 class Weights(Section):
-    """External weights that some choices need; docs/weights.md contains their sources."""
+    """External weights that some choices need; docs/how-to/weights.md contains their sources."""
 
     hubert: Name = Field("resources/weights/hubert-base-ls960", description="folder of a HuBERT model in the layout of transformers")
     wav2vec2: Name = Field(

@@ -179,7 +179,7 @@ class Temporal(Section):
 
 
 class Hamer(Section):
-    """The engine HaMeR. Its files are not included: docs/hamer.md."""
+    """The engine HaMeR. Its files are not included: docs/tutorials/hamer.md."""
 
     checkpoint: Annotated[str, Field(min_length=1)] = Field(
         "resources/weights/hamer/hamer_ckpts/checkpoints/hamer.ckpt",
@@ -307,7 +307,7 @@ class Transkun(Section):
 
 
 class Kong(Section):
-    """The engine of Kong et al. 2021, which the paper uses. Its weights are not included: docs/weights.md."""
+    """The engine of Kong et al. 2021, which the paper uses. Its weights are not included: docs/how-to/weights.md."""
 
     checkpoint: Annotated[str, Field(min_length=1)] = Field(
         "resources/weights/kong/note_F1=0.9677_pedal_F1=0.9186.pth", description="file of the weights, relative to the working directory"
@@ -379,7 +379,7 @@ class Dataset(Section):
 
 
 class PianoMotion10M(Section):
-    """The released dataset PianoMotion10M: import, and export to its layout; docs/pianomotion10m.md."""
+    """The released dataset PianoMotion10M: import, and export to its layout; docs/how-to/pianomotion10m.md."""
 
     folder: Annotated[str, Field(min_length=1)] = Field(
         "resources/pianomotion10m", description="folder of the release: annotation, audio, midi and the lists of videos"
@@ -409,7 +409,7 @@ class Overlay(Section):
 
 
 class Evaluation(Section):
-    """Accuracy of every stage against the ground truth of simulated performances: docs/evaluation.md."""
+    """Accuracy of every stage against the ground truth of simulated performances: docs/measurements.md."""
 
     performances: Annotated[int, Field(ge=1)] = Field(6, description="number of simulated performances, each with its own seed")
     first_seed: Annotated[int, Field(ge=0)] = Field(

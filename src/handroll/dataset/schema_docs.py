@@ -12,7 +12,7 @@ _PAGE = """\
 <!-- Written by `python -m handroll.dataset.schema_docs docs/dataset.md`.
 Edit src/handroll/tables.py or src/handroll/dataset/schema_docs.py instead. -->
 
-# The dataset
+# Dataset and tables
 
 The dataset is a folder of Parquet shards with one row per clip. A row contains the motion of both hands, the notes, the pedal and the
 audio of one window of a video. The dataset contains neither images nor the MANO model.
@@ -30,7 +30,7 @@ The length of a clip is `clips.length_s` (30 s). A shorter usable segment of a v
 so count notes and seconds by `start_s` instead of adding up clips.
 
 handroll imports PianoMotion10M as such shards, and exports any such folder in the layout of PianoMotion10M:
-[pianomotion10m.md](pianomotion10m.md).
+[Import and export PianoMotion10M](how-to/pianomotion10m.md).
 
 ## Loading
 

@@ -20,7 +20,7 @@ from handroll.detection.hand_tracks import (
     side_evidence,
     write_detections,
 )
-from handroll.runs import runs
+from handroll.mask_runs import runs
 
 MAX_LOST_S = 1.0
 """A hand that is lost for longer counts as absent."""

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from handroll.drawing.hands import COLOURS
-from handroll.drawing.image import save_image
+from handroll.drawing.image_files import save_image
 from handroll.drawing.overlay import STATE_COLOURS
 from handroll.drawing.text import BADGE, BADGE_TEXT, FAINT, draw_plate, draw_text, text_size_px
 from handroll.hand.skeleton import HANDS

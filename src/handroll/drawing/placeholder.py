@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from handroll.drawing.image import save_image
+from handroll.drawing.image_files import save_image
 from handroll.drawing.text import BADGE, BADGE_TEXT, FAINT, draw_text, wrap
 
 SIZE_PX = 960, 540

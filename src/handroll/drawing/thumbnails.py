@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from handroll.drawing.image import save_image
+from handroll.drawing.image_files import save_image
 
 VERSION = 1
 """Increased by hand when the same frames give another strip."""

@@ -11,7 +11,7 @@ from handroll.editing.fades import FadeDetector
 from handroll.editing.frame_difference import FrameDifference, shrink
 from handroll.editing.insets import find_rectangle_change, inset_spans
 from handroll.editing.static_views import static_views
-from handroll.runs import runs
+from handroll.mask_runs import runs
 
 VERSION = 4
 """Raised by hand when this module, or a module of `editing` that it uses, detects other edits. The detection is too costly to rerun

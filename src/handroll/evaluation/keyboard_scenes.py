@@ -17,7 +17,7 @@ from handroll.keyboard.geometry import playing_points_mm
 from handroll.keyboard.registration import register_keyboard
 from handroll.rendering.render import render_frames
 from handroll.rendering.scene import Gloss, Lamp, Light, View, random_scene
-from handroll.simulator.camera_scenarios import subsample_frames
+from handroll.simulator.scenarios import subsample_frames
 from handroll.simulator.score import random_score
 from handroll.simulator.truth import build_truth
 

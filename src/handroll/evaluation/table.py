@@ -2,7 +2,7 @@
 
     python -m handroll.evaluation.table results/evaluation/evaluation.json
 
-puts the figures of a run into `README.md` and `docs/evaluation.md`, and keeps the run beside them as `docs/evaluation.json`.
+puts the figures of a run into `README.md` and `docs/measurements.md`, and keeps the run beside them as `docs/evaluation.json`.
 """
 
 import json
@@ -118,7 +118,7 @@ def insert(text, name, part):
 
 def pages(evaluation, root):
     """The pages that quote an evaluation, as they must be: path to text."""
-    parts = {"README.md": ("headlines", headline_table), "docs/evaluation.md": ("all", full_table)}
+    parts = {"README.md": ("headlines", headline_table), "docs/measurements.md": ("all", full_table)}
     return {
         name: insert((Path(root) / name).read_text(encoding="utf-8"), part, made_by(evaluation)) for name, (part, made_by) in parts.items()
     }

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from handroll.keyboard.black_keys import black_mm, find_black_keys
-from handroll.keyboard.edges import FOCAL_SIGMA, LIP, SIDE, edge_points, find_edges, fit_edges
+from handroll.keyboard.camera_fit import FOCAL_SIGMA, LIP, SIDE, edge_points, find_edges, fit_edges
 from handroll.keyboard.geometry import BLACK_KEYS, N_WHITE, STANDARD, Keyboard, black_centres_mm, white_index
 from handroll.keyboard.marked_registration import fit_landmarks
 from handroll.keyboard.projection import KeyboardView, straight_down

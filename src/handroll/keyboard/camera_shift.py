@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handroll.keyboard.edges import LIP, edge_points, find_edges
+from handroll.keyboard.camera_fit import LIP, edge_points, find_edges
 
 SEARCH_MM = 6.0
 """Maximum movement of an edge that can be found again, mm: less than half a black key, since the next edge follows."""

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from scipy.optimize import least_squares
 
-from handroll.keyboard.edges import CLICK_PX, FOCAL_SIGMA, K1_SIGMA, KNOWN_FOCAL_SIGMA
+from handroll.keyboard.camera_fit import CLICK_PX, FOCAL_SIGMA, K1_SIGMA, KNOWN_FOCAL_SIGMA
 from handroll.keyboard.geometry import STANDARD
 from handroll.keyboard.marked_points import MIN_POINTS
 from handroll.keyboard.projection import START_FOCAL_WIDTHS, KeyboardView, straight_down

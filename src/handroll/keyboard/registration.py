@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from handroll.keyboard.automatic_registration import register, register_marked, shift_octaves, visible_lines
+from handroll.keyboard.camera_fit import LIP, edge_points, find_edges
 from handroll.keyboard.camera_shift import camera_movement
-from handroll.keyboard.edges import LIP, edge_points, find_edges
 from handroll.keyboard.geometry import Keyboard, black_centres_mm, playing_points_mm
 from handroll.keyboard.octave import MIN_LOG_ODDS, octave_odds
 from handroll.keyboard.projection import KeyboardView

@@ -12,8 +12,8 @@ import soxr
 
 from handroll.logs import progress
 from handroll.media.concatenation import decode, piece_offset
-from handroll.media.file_signatures import open_media
 from handroll.media.probe import probe as probe_video
+from handroll.media.safe_open import open_media
 from handroll.media.streams import audio_stream
 from handroll.provenance import atomic_path
 

@@ -8,8 +8,8 @@ import numpy as np
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
 from handroll.media.concatenation import decode, piece_offset
-from handroll.media.file_signatures import MediaError, open_media
 from handroll.media.probe import probe
+from handroll.media.safe_open import MediaError, open_media
 from handroll.media.streams import TimestampConverter, display_transform, nominal_frame_s, video_stream
 
 VERSION = 1

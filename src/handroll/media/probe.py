@@ -8,7 +8,7 @@ import av
 import numpy as np
 
 from handroll.media.concatenation import Piece, PieceCounter, allows_discontinuities, demux, find_offsets, piece_offset
-from handroll.media.file_signatures import MediaError, image_format, open_media
+from handroll.media.safe_open import MediaError, image_format, open_media
 from handroll.media.streams import TimestampConverter, audio_stream, display_transform, nominal_frame_s, video_stream
 
 FIRST_FRAME_PACKETS = 600

@@ -13,10 +13,10 @@ from handroll.editing.segments import bounds
 from handroll.hand.kinematics import open_hand_joints
 from handroll.hand.rotations import quaternion_from_rotvec, rotvec_from_quaternion, unwrap_rotvec
 from handroll.hand.skeleton import HANDS, N_JOINTS, N_ROTATIONS
+from handroll.mask_runs import flicker
 from handroll.motion.gaps import interpolate, short_gaps
 from handroll.motion.outliers import FLOOR_DEPTH, FLOOR_M, FLOOR_RAD, find_outliers
 from handroll.motion.smoothing import smooth, smooth_rotation
-from handroll.runs import flicker
 from handroll.tables import State
 
 UNITS = ("frames", "seconds")

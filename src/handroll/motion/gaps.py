@@ -3,7 +3,7 @@
 import numpy as np
 
 from handroll.hand.rotations import slerp
-from handroll.runs import in_runs, runs
+from handroll.mask_runs import in_runs, runs
 
 
 def short_gaps(observed, max_gap):

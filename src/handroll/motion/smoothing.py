@@ -14,7 +14,7 @@ because a symmetric window only scales the cosine and sine of the half angle.
 import numpy as np
 from scipy.signal import savgol_filter
 
-from handroll.runs import runs
+from handroll.mask_runs import runs
 
 MIN_NORM = 1e-6
 """Below this length the weighted sum of unit quaternions has no direction, because the window contains widely different rotations."""

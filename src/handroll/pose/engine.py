@@ -103,7 +103,7 @@ class Engine(Protocol):
 
         Returns
         -------
-        handroll.pose.skeletons.Skeleton
+        handroll.pose.hand_models.Skeleton
             The right hand of `joints`, without translation.
         """
 

@@ -9,7 +9,7 @@ Depth is a logarithm because with HaMeR's focal length it is tens of metres, and
 import torch
 
 from handroll.hand.skeleton import JOINT_OF_LANDMARK, JOINTS
-from handroll.pose.articulation import N_ANGLES, exponential, pose_landmarks
+from handroll.pose.differentiable_hand import N_ANGLES, exponential, pose_landmarks
 from handroll.pose.levenberg_marquardt import diagonal_add
 from handroll.pose.priors import (
     HEIGHT_FREE_MM,

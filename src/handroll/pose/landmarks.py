@@ -19,11 +19,11 @@ from handroll.hand.kinematics import MIRROR, hand_joints, mirrored_pose, open_ha
 from handroll.hand.rotations import rotvec_from_matrix, unwrap_rotvec
 from handroll.hand.skeleton import HANDS, N_JOINTS, N_ROTATIONS
 from handroll.hand.template import HAND_LENGTH_M, open_hand
-from handroll.pose.articulation import BENDS, articulation
+from handroll.pose.differentiable_hand import BENDS, articulation
 from handroll.pose.fit_problem import HandProblem, level_start, retract, wrist_m
+from handroll.pose.hand_models import TemplateSkeleton
 from handroll.pose.levenberg_marquardt import choose, minimise
 from handroll.pose.priors import landmark_offsets_m
-from handroll.pose.skeletons import TemplateSkeleton
 
 VERSION = 2
 """Raised by hand when the same detections give different poses."""

@@ -7,7 +7,7 @@ without a registered keyboard only their differences within a hand are used.
 import numpy as np
 
 from handroll.hand.skeleton import FINGERS, JOINT_OF_LANDMARK, JOINTS, KNUCKLES, N_JOINTS, TIPS
-from handroll.pose.articulation import BENDS, N_ANGLES
+from handroll.pose.differentiable_hand import BENDS, N_ANGLES
 
 LIMIT_SIGMA_RAD = np.radians(2.0)
 """Softness of the joint limits: standard deviation beyond a limit, radians."""

@@ -99,7 +99,7 @@ def refine_over_time(pose, detections, camera, extrinsics, skeleton, settings=No
     camera : handroll.camera.Camera
     extrinsics : handroll.camera.Extrinsics or None
         Pose of the camera in the keyboard frame; None where no keyboard is registered.
-    skeleton : handroll.pose.skeletons.Skeleton
+    skeleton : handroll.pose.hand_models.Skeleton
         Hand model of the engine.
     settings : TemporalSettings, optional
     pressed_mm : array (frame, hand 2, finger 5), optional

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 import torch
 
 from handroll.hand.skeleton import TIPS
-from handroll.pose.articulation import exponential
 from handroll.pose.block_banded import solve_banded
+from handroll.pose.differentiable_hand import exponential
 from handroll.pose.fit_problem import NEAREST_M
-from handroll.pose.skeletons import joint_jacobian
+from handroll.pose.hand_models import joint_jacobian
 
 MEASURED_TAIL, ACCELERATION_TAIL = 9.0, 1.0
 """Squared residual at which the losses change from quadratic to logarithmic: at 3 sigma for measurements, at 1 for accelerations, because

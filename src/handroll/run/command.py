@@ -18,8 +18,8 @@ from handroll.config.sheet import SheetError, is_url
 from handroll.provenance import atomic_path, file_identity
 from handroll.run.future_dates import correct_future_dates
 from handroll.run.own_sheet import add_videos, write_sheet
-from handroll.run.records import drop_damaged
 from handroll.run.report import read_report, report_lines
+from handroll.run.snakemake_records import drop_damaged
 from handroll.setup.weights import with_absolute_paths
 from handroll.storage import SchemaError
 from handroll.text import printable
@@ -94,7 +94,7 @@ def _run(options, out, lock):
         _say("Some of Snakemake's records in this folder are damaged; their results are made again.")
     if correct_future_dates(out / "results"):
         _say("Some results were dated in the future by a wrong system clock; their dates are corrected.")
-    command = [sys.executable, "-m", "handroll.run.child", str(os.getpid()), "--snakefile", str(ROOT / "Snakefile")]
+    command = [sys.executable, "-m", "handroll.run.snakemake_child", str(os.getpid()), "--snakefile", str(ROOT / "Snakefile")]
     command += ["--directory", str(out), "--cores", str(options.cores), "--workflow-profile", str(ROOT / "profiles" / "default")]
     command += ["--configfile", str(private / "config.yaml"), *([] if options.verbose else ["--logger", "handroll"]), "--", *TARGETS]
     log = out / "handroll.log"

@@ -137,7 +137,7 @@ def _pianomotion10m(config):
 
     name, folder = "PianoMotion10M", config.pianomotion10m.folder
     licence = f"licence: CC BY-NC 4.0: no commercial use; from {PIANOMOTION10M_URL}"
-    get = f"do: download it as {PIANOMOTION10M_URL} describes and unpack it to {folder}; see docs/pianomotion10m.md"
+    get = f"do: download it as {PIANOMOTION10M_URL} describes and unpack it to {folder}; see docs/how-to/pianomotion10m.md"
     try:
         clips, left_out = list_clips(folder, config.pianomotion10m.subjects)
     except OSError as error:
@@ -218,7 +218,7 @@ def _javascript(sites):
     missing = [] if used else [f"no runtime that yt-dlp uses ({', '.join(found) or 'none known'})"]
     missing += [] if scripts else ["no package yt-dlp-ejs"]
     effect = "formats of YouTube may be missing" if "youtube" in sites else "only videos of YouTube need it"
-    more = ("do: install deno (https://deno.com) and the package yt-dlp-ejs; see docs/acquire.md",) if "youtube" in sites else ()
+    more = ("do: install deno (https://deno.com) and the package yt-dlp-ejs; see docs/how-to/download.md",) if "youtube" in sites else ()
     return Finding(Status.OPTIONAL, name, f"{', '.join(missing)}; {effect}", more)
 
 

@@ -1,7 +1,7 @@
 """Synthetic training sets without videos: takes of composed music with motion, notes and audio, as shards of a dataset.
 
 Each take has its own music, hand size, camera and piano. Nothing is rendered, so an hour takes about a minute of one core.
-docs/synthetic.md explains what results on it mean. Command line::
+docs/how-to/synthetic-data.md explains what results on it mean. Command line::
 
     python -m handroll.simulator.corpus --hours 2 --seed 1 --out FOLDER --jobs 2
 """

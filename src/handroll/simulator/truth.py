@@ -16,7 +16,7 @@ from handroll.hand.skeleton import HANDS, N_JOINTS, N_ROTATIONS
 from handroll.keyboard.geometry import STANDARD
 from handroll.provenance import atomic_path
 from handroll.rendering.scene import View, to_camera
-from handroll.simulator.camera_scenarios import TurnedView
+from handroll.simulator.scenarios import TurnedView
 from handroll.tables import NOTES, PEDAL
 
 TRUTH_VERSION = 1

@@ -7,9 +7,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from handroll.media.file_signatures import MediaError
 from handroll.media.frames import read_frames
 from handroll.media.probe import Probe, probe
+from handroll.media.safe_open import MediaError
 
 STEADY_S = np.arange(40) / 30
 UNEVEN_S = np.cumsum([0.0, *([1 / 30, 1 / 24, 1 / 60, 1 / 15] * 8)])

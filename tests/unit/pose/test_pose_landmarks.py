@@ -13,7 +13,7 @@ from handroll.hand.rotations import compose, rotvec_from_matrix
 from handroll.hand.skeleton import JOINT_OF_LANDMARK, JOINTS
 from handroll.hand.template import open_hand
 from handroll.metrics.alignment import procrustes
-from handroll.pose import articulation, fit_problem, landmarks, priors
+from handroll.pose import differentiable_hand, fit_problem, landmarks, priors
 from handroll.pose.engine import fit_pose
 from handroll.pose.levenberg_marquardt import minimise
 from handroll.storage import to_arrow
@@ -37,7 +37,7 @@ def playing_poses(frames, seed=0):
     turn = compose(compose(np.stack([zero, zero, yaw], -1), np.stack([pitch, zero, zero], -1)), np.stack([zero, roll, zero], -1))
     rotation = np.zeros((frames, 16, 3))
     rotation[:, 0] = compose(turn, np.broadcast_to(rotvec_from_matrix(np.array(fit_problem.LEVEL_HAND)), (frames, 3)))
-    rotation[:, articulation.BENDS] = np.einsum("tfba,fbax->tfbx", np.radians(angles), template.axes[articulation.BENDS])
+    rotation[:, differentiable_hand.BENDS] = np.einsum("tfba,fbax->tfbx", np.radians(angles), template.axes[differentiable_hand.BENDS])
     wrist = np.stack([rng.uniform(-0.4, 0.4, frames), rng.uniform(-0.05, 0.1, frames), 0.92 + zero], -1)
     translation = wrist - template.joints_m[0]
     return rotation, translation, hand_joints(rotation.reshape(frames, 48), translation, 1.0, "right")
@@ -78,10 +78,14 @@ def test_torch_kinematics_equal_hand_kinematics():
     root = rng.normal(0.0, 1.0, (5, 3))
     rotation = np.zeros((5, 16, 3))
     rotation[:, 0] = root
-    rotation[:, articulation.BENDS] = np.einsum("tfba,fbax->tfbx", angles.reshape(5, 5, 3, 3), template.axes[articulation.BENDS])
+    rotation[:, differentiable_hand.BENDS] = np.einsum(
+        "tfba,fbax->tfbx", angles.reshape(5, 5, 3, 3), template.axes[differentiable_hand.BENDS]
+    )
     expected = hand_joints(rotation.reshape(5, 48), np.zeros(3), 1.1, "right")
-    model = articulation.articulation(template, 1.1, np.zeros((21, 3)), torch.float64)
-    points, _ = articulation.pose_landmarks(model, articulation.exponential(torch.as_tensor(root))[0], torch.as_tensor(angles))
+    model = differentiable_hand.articulation(template, 1.1, np.zeros((21, 3)), torch.float64)
+    points, _ = differentiable_hand.pose_landmarks(
+        model, differentiable_hand.exponential(torch.as_tensor(root))[0], torch.as_tensor(angles)
+    )
     np.testing.assert_allclose(points.numpy(), (expected - expected[:, :1])[:, list(JOINT_OF_LANDMARK)], atol=1e-12)
 
 
@@ -91,7 +95,7 @@ def test_gradient_and_matrix_are_those_of_the_cost(held):
     plane = None if held == "no keyboard" else torch.as_tensor(landmarks.plane_of(OVER_KEYS))
     pressed = torch.tensor([[math.nan, 0.0, math.nan, 0.011, math.nan]], dtype=torch.float64) if held == "keys held down" else None
     template = open_hand()
-    model = articulation.articulation(template, 1.0, priors.landmark_offsets_m(), torch.float64)
+    model = differentiable_hand.articulation(template, 1.0, priors.landmark_offsets_m(), torch.float64)
     pixels = torch.as_tensor(project(CAMERA, playing_poses(1)[2]) - np.array(CAMERA.centre_px))
     start, px_per_m = fit_problem.level_start(model, CAMERA.focal_px, pixels)
     # Away from the start, with some joints beyond their limits.
@@ -233,7 +237,7 @@ def test_without_a_keyboard_heights_count_only_relative_to_each_other(monkeypatc
     rows, mean, sigma = priors.height_prior()
     assert [JOINTS[JOINT_OF_LANDMARK[r]] for r in rows][:3] == ["wrist", "thumb_tip", "index1"] and len(rows) == 10
     assert mean[0] == pytest.approx(0.050) and sigma[0] == pytest.approx(0.015)
-    model = articulation.articulation(open_hand(), 1.0, priors.landmark_offsets_m(), torch.float64)
+    model = differentiable_hand.articulation(open_hand(), 1.0, priors.landmark_offsets_m(), torch.float64)
     pixels = torch.as_tensor(project(CAMERA, playing_poses(1)[2]) - CAMERA.centre_px)
     state, px_per_m = fit_problem.level_start(model, CAMERA.focal_px, pixels)
     plane = torch.as_tensor(landmarks.plane_of(OVER_KEYS))

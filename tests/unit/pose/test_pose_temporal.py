@@ -17,9 +17,9 @@ from handroll.keyboard.contacts import key_tops_held_mm
 from handroll.metrics.alignment import procrustes
 from handroll.metrics.jitter import jitter_rms
 from handroll.pose import engine, temporal
-from handroll.pose.articulation import exponential
 from handroll.pose.block_banded import solve_banded
-from handroll.pose.skeletons import ManoSkeleton, TemplateSkeleton, joint_jacobian
+from handroll.pose.differentiable_hand import exponential
+from handroll.pose.hand_models import ManoSkeleton, TemplateSkeleton, joint_jacobian
 from handroll.pose.temporal import TemporalSettings, refine_over_time
 from handroll.pose.temporal_problem import Measurements, SeriesProblem, minimise_series
 from handroll.rendering.scene import View, to_camera

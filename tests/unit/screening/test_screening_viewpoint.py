@@ -12,7 +12,7 @@ from handroll.keyboard.geometry import LEVEL_HAND
 from handroll.reasons import Reason
 from handroll.screening.criteria import CRITERIA
 from handroll.screening.viewpoint import measure_viewpoint
-from handroll.simulator.camera_scenarios import SIDES_RAD, view_from
+from handroll.simulator.scenarios import SIDES_RAD, view_from
 
 WIDTH, HEIGHT = 960, 540
 MAX_TILT_DEG = 26.0

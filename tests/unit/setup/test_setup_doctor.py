@@ -219,7 +219,7 @@ def test_the_released_dataset_is_checked_if_the_experiment_uses_it(project):
 
     missing = found()
     assert missing.status is Status.MISSING and "found no folder annotation" in missing.found
-    assert "CC BY-NC 4.0" in missing.more[0] and "unpack it to tree; see docs/pianomotion10m.md" in missing.more[1]
+    assert "CC BY-NC 4.0" in missing.more[0] and "unpack it to tree; see docs/how-to/pianomotion10m.md" in missing.more[1]
     Path("tree/annotation/1/BV1a").mkdir(parents=True)
     assert found().status is Status.MISSING and "tree/train.txt: expected the list" in found().found
     for split in ("train", "valid", "test"):

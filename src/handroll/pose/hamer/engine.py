@@ -31,7 +31,7 @@ from handroll.pose.hamer.inference import run_inference
 from handroll.pose.hamer.network import HamerNetwork
 from handroll.pose.hamer.settings import settings_path
 from handroll.pose.hamer.shape import refit, robust_mean
-from handroll.pose.skeletons import ManoSkeleton
+from handroll.pose.hand_models import ManoSkeleton
 
 USES_KEY_PRESSES = False
 """The network does not use the keys. Refinement over time (`handroll.pose.temporal`) does."""

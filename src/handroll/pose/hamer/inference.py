@@ -1,7 +1,7 @@
 """Run the network on all hands of a video, in batches of a fixed size across frames and hands, in decoding order.
 
 On a GPU the network is compiled (one graph, CUDA graphs inside). Batches are uploaded from pinned memory, and the outputs of one batch
-are downloaded while the next is computed. On the CPU the network is not compiled. docs/hamer.md has the speeds.
+are downloaded while the next is computed. On the CPU the network is not compiled. docs/tutorials/hamer.md has the speeds.
 """
 
 import hashlib

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from handroll.pose.articulation import exponential
+from handroll.pose.differentiable_hand import exponential
 from handroll.pose.levenberg_marquardt import minimise
 
 HUBER = 1.345
