@@ -98,7 +98,7 @@ def doubled():
 
 
 def register(filmed, landmarks_px):
-    return register_keyboard(filmed.windows[:1], 1280, filmed.notes, filmed.time_s, landmarks_px)
+    return register_keyboard(filmed.windows, 1280, filmed.notes, filmed.time_s, landmarks_px)
 
 
 def test_the_hands_decide_between_the_keys_and_their_reflection(doubled):
