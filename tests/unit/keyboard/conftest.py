@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 from handroll.keyboard.geometry import BLACK_KEYS, N_KEYS, black_tops_mm, key_outlines_mm, playing_points_mm
 from handroll.keyboard.projection import KeyboardView
 
-WIDTH, HEIGHT = 1280, 720
+WIDTH, HEIGHT = 960, 540
 
 
 def _camera(x_mm=611.0, seen_mm=1400.0, tilt_deg=0.0, roll_deg=0.0, focal=0.95, k1=0.0):
@@ -55,7 +55,7 @@ def _error_mm(found, view, octave=0):
 
 @pytest.fixture(scope="session")
 def camera():
-    """The function that makes a `KeyboardView` of 1280 x 720 px."""
+    """The function that makes a `KeyboardView` of 960 x 540 px."""
     return _camera
 
 

@@ -6,7 +6,7 @@ from handroll.keyboard.automatic_registration import register
 from handroll.keyboard.geometry import STANDARD, playing_points_mm
 from handroll.keyboard.registration import edge_residuals
 
-WIDTH, HEIGHT = 1280, 720
+WIDTH, HEIGHT = 960, 540
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_hands_over_some_keys(camera, picture_of, error_mm):
     picture = picture_of(view)
     for x in (350.0, 800.0):
         centre = view.project([x, 40.0, 0.0]).round().astype(int)
-        cv2.ellipse(picture, centre.tolist(), (45, 90), 0.0, 0.0, 360.0, 150, -1)
+        cv2.ellipse(picture, centre.tolist(), (34, 68), 0.0, 0.0, 360.0, 150, -1)
     found = register(picture)[0]
     assert len(found.blacks) == 36 and error_mm(found.view, view) < 2.0
 
