@@ -13,7 +13,7 @@ BLACKS = np.arange(36)
 
 @pytest.fixture(scope="module")
 def view(camera):
-    return camera(tilt_deg=10.0, roll_deg=2.0)
+    return camera(tilt_deg=10.0, roll_deg=2.0, width_px=1280)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_the_time_of_the_movement_does_not_matter(still, view, picture_of, after
 
 def test_hands_over_some_keys_are_no_movement(still, view):
     covered = still[0].copy()
-    covered[225:338, 300:420] = 150
+    covered[300:450, 400:560] = 150
     found = movement([covered, *still[1:]], view)
     assert found.shift_mm < 0.2 and found.zoom < 1e-3
 
