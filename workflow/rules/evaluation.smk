@@ -87,7 +87,7 @@ rule score_scenes:
         runtime=grows(120),
     params:
         code=code_of("score_scenes.py"),
-        settings=cfg("evaluation.first_seed", number="evaluation.scene_summary"),
+        settings=cfg("evaluation.first_seed", number="evaluation.scenes"),
     script:
         "../scripts/score_scenes.py"
 

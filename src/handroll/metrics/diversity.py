@@ -42,7 +42,7 @@ def diversity_mm(motions_mm, visible, seed=0):
     motions_mm : sequence (clip,) of array (frame, hand 2, joint 21, xyz 3)
         Keyboard frame, one motion per clip; two are accessed at a time.
     visible : sequence (clip,) of array (frame, hand 2), bool
-        A pair is compared in frames and hands that are visible in both, and left out if there are none. NaN policy: `metrics.visible_means`.
+        A pair is compared in frames and hands that are visible in both, left out if there are none. NaN policy: `metrics.visible_means`.
     seed : int
 
     Returns
