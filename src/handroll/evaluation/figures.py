@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import bootstrap
 
-from handroll.evaluation.textures import TEXTURES
+from handroll.evaluation.passage_types import TEXTURES
 from handroll.metrics.bootstrap import CONFIDENCE, RESAMPLES
 
 
@@ -38,33 +38,33 @@ class Figure:
 _DETECTION, _KEYBOARD, _MUSIC, _FINGERING, _MOTION = "Hands in the frame", "Keyboard", "Notes", "Fingering", "Motion"
 
 FIGURES = (
-    Figure("both_hands_found", _DETECTION, "both hands found, of frames in which both are visible", "%", 1),
-    Figure("hands_lost", _DETECTION, "hands not detected while visible", "%", 2),
-    Figure("right_side", _DETECTION, "left and right correct, of hands found", "%", 1),
-    Figure("landmark_error", _DETECTION, "landmark error, of the width of the palm", "%", 1),
+    Figure("both_hands_found", _DETECTION, "frames with both hands detected, of frames that show both", "%", 1),
+    Figure("hands_lost", _DETECTION, "hands not detected, of visible hands", "%", 2),
+    Figure("right_side", _DETECTION, "correct left/right label, of detected hands", "%", 1),
+    Figure("landmark_error", _DETECTION, "landmark error, relative to the width of the palm", "%", 1),
     Figure("registered", _KEYBOARD, "keyboards registered", "of", 0),
-    Figure("along_mm", _KEYBOARD, "error along the keys, worst keyboard (p95 of its keys)", "mm", 2, "max_abs"),
-    Figure("across_mm", _KEYBOARD, "error across the keys, worst keyboard (p95 of its keys)", "mm", 2, "max_abs"),
+    Figure("along_mm", _KEYBOARD, "error along the keys, worst keyboard (p95 over its keys)", "mm", 2, "max_abs"),
+    Figure("across_mm", _KEYBOARD, "error across the keys, worst keyboard (p95 over its keys)", "mm", 2, "max_abs"),
     Figure("onset_f1", _MUSIC, "note onset F1 (50 ms)", "", 3),
     Figure("onset_offset_f1", _MUSIC, "note onset and release F1", "", 3),
-    Figure("offset_error_ms", _MUSIC, "audio delay, mean error", "ms", 1, "mean_abs"),
-    Figure("offset_error_ms", _MUSIC, "audio delay, p95 error", "ms", 1, "p95_abs"),
-    Figure("offset_error_ms", _MUSIC, "audio delay, maximum error", "ms", 1, "max_abs"),
-    Figure("labelled", _FINGERING, "notes with a label", "%", 1),
-    Figure("label_right", _FINGERING, "labels with correct hand and finger", "%", 1),
+    Figure("offset_error_ms", _MUSIC, "error of the audio delay, mean", "ms", 1, "mean_abs"),
+    Figure("offset_error_ms", _MUSIC, "error of the audio delay, p95", "ms", 1, "p95_abs"),
+    Figure("offset_error_ms", _MUSIC, "error of the audio delay, maximum", "ms", 1, "max_abs"),
+    Figure("labelled", _FINGERING, "notes with a fingering label", "%", 1),
+    Figure("label_right", _FINGERING, "fingering labels with correct hand and finger", "%", 1),
     Figure("label_hand_right", _FINGERING, "labels with correct hand", "%", 1),
-    *(Figure(f"label_right_{name}", _FINGERING, f"correct labels, {name.replace('_', ' ')}", "%", 1) for name in TEXTURES),
+    *(Figure(f"label_right_{name}", _FINGERING, f"labels correct, {name.replace('_', ' ')}", "%", 1) for name in TEXTURES),
     Figure("observed", _MOTION, "hands observed after cleaning, of visible hands", "%", 1),
     Figure("short_gaps", _MOTION, "short gaps interpolated", "of", 0),
     Figure("long_gaps", _MOTION, "long gaps hidden", "of", 0),
-    Figure("joint_error_mm", _MOTION, "joint error, aligned without scale", "mm", 1),
+    Figure("joint_error_mm", _MOTION, "joint error after rigid alignment", "mm", 1),
     Figure("tip_error_mm", _MOTION, "fingertip error in the keyboard frame", "mm", 1),
     Figure("tip_error_along_mm", _MOTION, "fingertip error along the keys", "mm", 1),
     Figure("tip_error_across_mm", _MOTION, "fingertip error across the keys", "mm", 1),
     Figure("tip_error_height_mm", _MOTION, "fingertip error in height", "mm", 1),
     Figure("tip_error_by_sight_mm", _MOTION, "fingertip error before refinement with notes", "mm", 1),
-    Figure("key_press_f1", _MOTION, "key press F1 of the motion against the true notes", "", 3),
-    Figure("key_press_f1_of_truth", _MOTION, "key press F1 of the true motion", "", 3),
+    Figure("key_press_f1", _MOTION, "key press F1 of the estimated motion, with the true notes", "", 3),
+    Figure("key_press_f1_of_truth", _MOTION, "key press F1 of the true motion, with the true notes", "", 3),
 )
 """All figures, in the order of the table."""
 

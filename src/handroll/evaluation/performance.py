@@ -7,7 +7,7 @@ import numpy as np
 from mir_eval.transcription import match_notes
 
 from handroll.evaluation.keyboard_scenes import errors_mm
-from handroll.evaluation.textures import TEXTURES, note_textures
+from handroll.evaluation.passage_types import TEXTURES, note_textures
 from handroll.hand.skeleton import HANDS, JOINTS, LANDMARK_OF_JOINT, TIPS
 from handroll.metrics.alignment import procrustes
 from handroll.metrics.key_press import key_press_scores

@@ -9,8 +9,8 @@ import torch
 
 from handroll.camera import Extrinsics, joints_in_keyboard_frame
 from handroll.exchange.pianomotion10m_rows import CAMERA
+from handroll.generation.music_input import AUDIO_RATE_HZ, ENGINE, RecordingError, encode_recording, open_recording, transcribe_recording
 from handroll.generation.performance import Performance
-from handroll.generation.recording import AUDIO_RATE_HZ, ENGINE, RecordingError, encode_recording, open_recording, transcribe_recording
 from handroll.generation.wrist_trajectory import TIP_HEIGHT_MM
 from handroll.hand.kinematics import MIRROR, hand_joints
 from handroll.hand.rotations import rotvec_from_matrix, unwrap_rotvec
@@ -121,7 +121,7 @@ def play(pianist, path, out, name, midi_path=None, seed=0, width_px=1280, video=
     ----------
     pianist : Pianist
     path : path
-        As of `generation.recording.open_recording`.
+        As of `generation.music_input.open_recording`.
     out : path of a folder
     name : str
         File name without extension.

@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 
 from handroll.metrics.position import distances
-from handroll.metrics.visibility import checked_visible, visible_mean
+from handroll.metrics.visible_means import checked_visible, visible_mean
 
 
 def multimodality_mm(samples_mm, visible):
@@ -21,7 +21,7 @@ def multimodality_mm(samples_mm, visible):
     samples_mm : array (sample, frame, hand 2, joint 21, xyz 3)
         Keyboard frame.
     visible : array (frame, hand 2), bool
-        Visibility of the hand in the ground truth. NaN policy: `metrics.visibility`.
+        Visibility of the hand in the ground truth. NaN policy: `metrics.visible_means`.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def diversity_mm(motions_mm, visible, seed=0):
     motions_mm : sequence (clip,) of array (frame, hand 2, joint 21, xyz 3)
         Keyboard frame, one motion per clip; two are accessed at a time.
     visible : sequence (clip,) of array (frame, hand 2), bool
-        A pair is compared in frames and hands that are visible in both, and left out if there are none. NaN policy: `metrics.visibility`.
+        A pair is compared in frames and hands that are visible in both, left out if there are none. NaN policy: `metrics.visible_means`.
     seed : int
 
     Returns

@@ -7,7 +7,7 @@ import numpy as np
 from handroll.hand.skeleton import JOINTS
 from handroll.metrics.alignment import procrustes
 from handroll.metrics.position import distances
-from handroll.metrics.visibility import means_by_hand
+from handroll.metrics.visible_means import means_by_hand
 
 _WRIST = JOINTS.index("wrist")
 
@@ -20,7 +20,7 @@ def joint_error_scores(joints_keyboard_mm, truth_mm, visible):
     joints_keyboard_mm, truth_mm : array (frame, hand 2, joint 21, xyz 3)
         `skeleton.JOINTS`, keyboard frame.
     visible : array (frame, hand 2), bool
-        Visibility of the hand in the ground truth. NaN policy: `metrics.visibility`.
+        Visibility of the hand in the ground truth. NaN policy: `metrics.visible_means`.
 
     Returns
     -------

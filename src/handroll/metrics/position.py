@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from handroll.metrics.visibility import means_by_hand
+from handroll.metrics.visible_means import means_by_hand
 
 
 def position_scores(positions_mm, truth_mm, visible):
@@ -13,7 +13,7 @@ def position_scores(positions_mm, truth_mm, visible):
     positions_mm, truth_mm : array (frame, hand 2, xyz 3)
         For example the wrists in the keyboard frame.
     visible : array (frame, hand 2), bool
-        Visibility of the hand in the ground truth. NaN policy: `metrics.visibility`.
+        Visibility of the hand in the ground truth. NaN policy: `metrics.visible_means`.
 
     Returns
     -------

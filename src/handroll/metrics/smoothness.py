@@ -7,7 +7,7 @@ motion grow with the frame rate, so compare only motions with the same rate.
 
 import numpy as np
 
-from handroll.metrics.visibility import checked_visible, visible_mean
+from handroll.metrics.visible_means import checked_visible, visible_mean
 
 _ORDERS = {"acceleration_m_s2": 2, "jerk_m_s3": 3}
 
@@ -23,7 +23,7 @@ def smoothness(joints_m, rate_hz, visible):
         Frame rate.
     visible : array (frame, ...), bool
         Leading axes of `joints_m`, for example (frame, hand 2). A difference that involves a hidden frame is left out. NaN
-        policy: `metrics.visibility`.
+        policy: `metrics.visible_means`.
 
     Returns
     -------

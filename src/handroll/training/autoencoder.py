@@ -8,7 +8,7 @@ from torch import nn
 from handroll.models.autoencoder import FEATURES, AutoencoderSettings, MotionAutoencoder, autoencoder_loss
 from handroll.models.motion_features import whole_motion
 from handroll.training.loop import train
-from handroll.training.setup import fingerprint, save_trained, set_up
+from handroll.training.training_run import fingerprint, save_trained, set_up
 from handroll.training_data.model_frame import N_POSE, N_POSITION
 
 VERSION = 2

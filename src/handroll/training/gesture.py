@@ -11,7 +11,7 @@ from handroll.models.diffusion import STEPS, diffusion_loss
 from handroll.models.gesture import GestureSettings, GestureUNet
 from handroll.provenance import file_sha256
 from handroll.training.loop import train
-from handroll.training.setup import fingerprint, save_trained, set_up
+from handroll.training.training_run import fingerprint, save_trained, set_up
 from handroll.training_data.feature_cache import feature_manifest
 
 VERSION = 2

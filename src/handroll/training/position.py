@@ -7,7 +7,7 @@ from torch import nn
 
 from handroll.models.position import PositionPredictor, PositionSettings, position_loss
 from handroll.training.loop import train
-from handroll.training.setup import fingerprint, save_trained, set_up
+from handroll.training.training_run import fingerprint, save_trained, set_up
 
 VERSION = 2
 """Raised by hand when the same settings and data give another model."""

@@ -13,7 +13,7 @@ from handroll.models.position import PositionPredictor, PositionSettings, positi
 from handroll.models.speech_encoder import RATE_HZ, load_speech_encoder
 from handroll.provenance import file_sha256
 from handroll.training.loop import train
-from handroll.training.setup import fingerprint, set_up, write_training_log
+from handroll.training.training_run import fingerprint, set_up, write_training_log
 
 VERSION = 2
 """Raised by hand when the same settings and data give another encoder."""

@@ -18,8 +18,8 @@ from handroll.generation.generate import (
     project_to_scene,
     to_performance,
 )
+from handroll.generation.music_input import RecordingError
 from handroll.generation.pianist import perform
-from handroll.generation.recording import RecordingError
 from handroll.hand.kinematics import hand_joints
 from handroll.hand.skeleton import HANDS, TIPS
 from handroll.keyboard.geometry import STANDARD, playing_points_mm

@@ -11,7 +11,7 @@ from handroll.models.two_stage import load_two_stage
 from handroll.training.autoencoder import train_autoencoder
 from handroll.training.gesture import train_gesture
 from handroll.training.position import train_position
-from handroll.training.setup import run_training
+from handroll.training.training_run import run_training
 from handroll.training_data.loader import Clips, Source, cut_windows
 
 SETTINGS = {

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from handroll.metrics.visibility import means_by_hand, visible_mean
+from handroll.metrics.visible_means import means_by_hand, visible_mean
 
 
 def test_hidden_values_are_ignored_and_frames_have_the_same_weight():
