@@ -18,6 +18,7 @@ HAMER_CROP_PX = 256.0
 """Side of HaMeR's crops, pixels."""
 
 _UNDISTORT_STEPS = 20
+
 # Fixed-point steps that invert the distortion.
 
 

@@ -11,6 +11,7 @@ MAX_LENGTH = 200
 
 _BOUNDED = reprlib.Repr()
 _BOUNDED.maxstring = _BOUNDED.maxother = _BOUNDED.maxlong = MAX_LENGTH
+
 # A few lines of YAML with aliases can describe a value of unlimited depth.
 _BOUNDED.maxlevel = 3
 

@@ -23,6 +23,7 @@ PAUSE_S = 3.0
 """Wait before the next try (s), doubled with each try without progress."""
 
 _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
+
 # HTTP statuses after which a retry may succeed (RFC 9110, RFC 6585).
 
 

@@ -23,6 +23,7 @@ ISO_DATE = r"^\d{4}-\d{2}-\d{2}$"
 """Pattern of a day in ISO 8601."""
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
+
 # str.splitlines also splits at characters that titles may contain, such as U+2028.
 
 Size = Annotated[int, Field(ge=1)]

@@ -43,7 +43,10 @@ def rotvec_from_matrix(matrix):
 
 
 def _rotvec(matrix, orthonormal):
-    """Convert as `rotvec_from_matrix`; `orthonormal` skips SciPy's costly test, for products of rotations."""
+    """Convert rotation matrices to axis-angle vectors; see `rotvec_from_matrix`.
+
+    With `orthonormal`, SciPy's costly test for orthonormal matrices is skipped. Products of rotations always pass it.
+    """
     flat = np.asarray(matrix, dtype=np.float64).reshape(-1, 3, 3)
     valid = np.isfinite(flat).all(axis=(1, 2))
     rotvec = Rotation.from_matrix(np.where(valid[:, None, None], flat, np.eye(3)), assume_valid=orthonormal).as_rotvec()
@@ -95,7 +98,7 @@ def unwrap_rotvec(rotvec):
     last_valid = np.maximum.accumulate(np.where(valid, np.arange(1, len(series) + 1)[:, None], 0), axis=0)
     before = np.concatenate([np.zeros((1, last_valid.shape[1]), dtype=last_valid.dtype), last_valid[:-1]])
     out, turns = _nearest_to(np.take_along_axis(np.concatenate([start, series]), before[..., None], axis=0), series)
-    # A series without wraps, such as those of fingers, is complete; each wrapped series is unwrapped frame by frame.
+    # A series without wraps, such as the rotation of a finger joint, is complete here. The others are unwrapped frame by frame.
     wrapped = np.flatnonzero(((turns != 0.0) & valid).any(axis=0))
     last = start[0, wrapped]
     for t in range(len(series) if len(wrapped) else 0):
@@ -106,7 +109,10 @@ def unwrap_rotvec(rotvec):
 
 
 def _nearest_to(last, vector):
-    """Return the equivalent vectors (..., 3) nearest to `last`, and the number of added turns (...,); NaN where a vector is NaN."""
+    """Return, of all vectors of the same rotation, those (..., 3) nearest to `last`, and their numbers of added turns (...,).
+
+    Both are NaN where a vector is NaN.
+    """
     angle, last_angle = np.linalg.norm(vector, axis=-1), np.linalg.norm(last, axis=-1)
     # At angle 0 there is no axis: every multiple of a full turn about the last axis is the same rotation.
     last_axis = last / np.maximum(last_angle, 1e-12)[..., None]

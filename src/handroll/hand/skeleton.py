@@ -23,8 +23,10 @@ JOINTS = (*MANO_JOINTS, *(f"{finger}_tip" for finger in FINGERS))
 """The 16 MANO joints, then the tips of thumb, index, middle, ring and pinky: 21 names."""
 
 N_JOINTS = len(JOINTS)
+"""Number of `JOINTS`: 21."""
+
 N_ROTATIONS = len(MANO_JOINTS)
-"""Number of rotating joints: fingertips have no rotation."""
+"""Number of joints with a rotation: 16. Fingertips have none."""
 
 PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14, 15, 3, 6, 12, 9)
 """Index of the parent of each of the 21 `JOINTS`; -1 for the wrist. Every parent index is below 16, so parents have rotations."""
@@ -33,7 +35,7 @@ JOINT_OF_LANDMARK = (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19
 """`JOINTS` index of each of MediaPipe's 21 hand landmarks."""
 
 LANDMARK_OF_JOINT = tuple(JOINT_OF_LANDMARK.index(j) for j in range(N_JOINTS))
-"""MediaPipe landmark of each of the 21 `JOINTS`."""
+"""Index of the MediaPipe landmark of each of the 21 `JOINTS`."""
 
 BONES = tuple((parent, joint) for joint, parent in enumerate(PARENTS) if parent >= 0)
 """(parent, child) pairs over `JOINTS`, for drawing."""

@@ -16,33 +16,46 @@ from handroll.keyboard.geometry import BLACK_KEYS, STANDARD, black_centres_mm
 
 SEARCH_WIDTH_PX = 1280
 """Maximum size of the searched image, px; larger images are reduced."""
+
 ANGLES_DEG = tuple(quarter + turn for quarter in (0.0, 90.0) for turn in np.arange(-15.0, 15.1, 3.0))
 ROW_STEP_PX, SEARCH_STEP_PX = 3, 9
 """Distances between the lines that are searched for keys, and between the lines that only determine the direction, px."""
+
 MIN_CONTRAST = 35.0
 """Minimum difference between the brightest and the darkest pixel near a black key, of 255."""
+
 MIN_KEYS = 8
 """Minimum number of black keys in a row; an octave has 5."""
+
 SHORT_GAP_MM = 26.0
 """Short gap between the centres of neighbouring black keys, mm."""
+
 SEED_TOLERANCE = 0.12
 """Maximum deviation of the centres of an octave from the pattern, in short gaps."""
+
 GROW_TOLERANCE = 0.25
 """Maximum deviation of the next centre from its position predicted by the last octave, in short gaps."""
+
 MAX_WIDTH_RATIO = 1.6
 """Maximum ratio of the widths of black keys of a row."""
+
 MAX_SKIPPED = 3
 """Maximum number of consecutive missing black keys in a row, for example under a hand."""
+
 MAX_HYPOTHESES = 4
 """Maximum number of rows of black keys, each with a player's side: the keyboard and its reflection, from either side."""
+
 MIN_ENDS = 4
 """Minimum number of black keys of a row that end on white keys."""
+
 MIN_ENDS_SHARE = 1 / 3
 """The same as a share of the row's keys. A row that reaches it on both sides is returned for either side."""
 
 OCTAVE_MM = 7 * STANDARD.white_pitch_mm
+
 # Number of consecutive black keys that start a row.
 _SEED = 6
+
 # x of the black keys of an octave, from C#. Key 5 n + k is key k of octave n, which is unknown here and not limited.
 _ONE_OCTAVE = black_centres_mm()[1:6]
 

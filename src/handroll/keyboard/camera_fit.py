@@ -20,20 +20,28 @@ SIDE, FRONT, GAP, LIP = range(4)
 ROUNDS = ((6.0, 0.1), (4.0, 0.1), (3.0, 1.0), (2.0, 1.0), (2.0, 1.0))
 """Per round: half the width of the search along the normal, mm, and the factor of the priors' widths. In the first rounds edges may be
 mistaken for their neighbours, so the narrow priors leave only the camera's position and direction free."""
+
 STEP_PX = 0.5
 """Sampling step along the normal, px."""
+
 MIN_STEP = 12.0
 """Minimum change of brightness across an edge, of 255."""
+
 SCALE_PX = 0.8
 """Residual at which the robust loss turns from quadratic to linear, px."""
+
 FOCAL_SIGMA, K1_SIGMA, CENTRE_SIGMA = 0.35, 0.08, 0.01
 """Standard deviations of weak priors: log focal length about `START_FOCAL_WIDTHS`, k1, principal point in frame widths."""
+
 CLICK_PX = 2.0
 """Standard deviation of a marked point, pixels of a frame 1920 wide."""
+
 KNOWN_FOCAL_SIGMA = 0.005
 """Standard deviation of the log focal length where it is known."""
+
 LIP_WEIGHT = 0.3
 """Weight of `LIP` edges: the front edge of the white keys is round, and the surface below it may be equally bright."""
+
 BLACK_DIMENSIONS = ("black_length_mm", "black_height_mm", "black_width_mm", "black_base_width_mm")
 BLACK_SIGMA_MM = np.array([6.0, 1.0, 0.7, 0.7])
 """Standard deviations of these dimensions between manufacturers. Height and focal length cause the same parallax."""

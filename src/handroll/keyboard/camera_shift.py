@@ -18,6 +18,7 @@ A zoom of 3 % leaves 0.3, of 5 % and more 0.15; hands over a third of the keys l
 
 ROUNDS = 3
 """Number of least squares fits, each without the outliers of the one before."""
+
 OUTLIER_MM = 1.0
 """Minimum residual of an outlier, mm."""
 

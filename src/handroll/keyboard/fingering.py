@@ -64,23 +64,32 @@ WEIGHTS = Weights()
 
 # Ranges to which the evidence is clipped, so that a wrong pose does not outweigh everything else.
 _LOW_MM, _DROP_MM, _OUTSIDE_MM = (-12.0, 20.0), (-5.0, 15.0), 30.0
+
 # Share of fingertips with a large error, and the standard deviation of that error.
 _OUTLIERS, _OUTLIER_MM = 0.03, 20.0
+
 # Probability that the tip of a wrong finger is over the key: ten keys are within a hand's width.
 _CHANCE, _MIN_ODDS = 0.1, 1e-6
+
 # Probability that an undetected finger plays a note: with both hands detected, and added for each hidden hand.
 _UNDETECTED_PRIOR, _HIDDEN_PRIOR = 0.002, 0.25
+
 # Maximum time between the onsets of a chord.
 _CHORD_S = 0.04
+
 # Transcribed releases are late by up to about the first time, during which one finger may seem to hold two keys. A key that seems to
 # be held longer than the second time may already be released, and no longer constrains its finger.
 _RELEASE_SLACK_S, _LONGEST_HOLD_S = 0.06, 2.0
+
 # Belief propagation.
 _ROUNDS, _DAMPING = 12, 0.5
+
 # Expectation-maximisation.
 _VIDEO_ROUNDS = 3
+
 # Weight of a finger's prior bias of 0, in notes, and maximum bias from one note.
 _BIAS_PRIOR_NOTES, _BIAS_CLIP_MM = 6.0, 12.0
+
 # Candidates for the standard deviation of a video, and weight of its prior: small compared with a hundred notes.
 _SIGMAS_MM = np.array([3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 7.0, 8.0, 9.0, 10.0])
 _SIGMA_PRIOR = 20.0

@@ -24,6 +24,7 @@ LONGEST_GAP_S = 1.0
 
 # Accuracy of a fingertip's y: within this distance of the black keys' front, the width of a white key is blended from head to tail.
 _BLEND_MM = 8.0
+
 # Maximum y at which fingers play: the space between black keys is narrow, and keys are stiff near the fallboard.
 _WHITE_MAX_Y_MM, _BLACK_MAX_Y_MM = 100.0, 120.0
 

@@ -20,6 +20,7 @@ HIGHEST_PITCH = 108
 
 _C, _CS, _D, _DS, _E, _F, _FS, _G, _GS, _A, _AS, _B = range(12)
 _BLACK_CLASSES = (_CS, _DS, _FS, _GS, _AS)
+
 # Number of white keys of the octave to the left of each pitch class.
 _HEADS_BEFORE = np.array([0, 1, 1, 2, 2, 3, 4, 4, 5, 5, 6, 6])
 _WHITES_BEFORE_C1 = 2
@@ -76,6 +77,7 @@ STANDARD = Keyboard()
 """Keyboard of default dimensions."""
 
 _PLAYING_DEPTH = 0.5
+
 # Fingers press white keys in the middle of the head, and black keys this far behind their front edge.
 _BLACK_PLAYING_DEPTH_MM = 20.0
 

@@ -4,10 +4,11 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from handroll.keyboard.automatic_registration import register, register_marked, shift_octaves, visible_lines
+from handroll.keyboard.automatic_registration import register, shift_octaves, visible_lines
 from handroll.keyboard.camera_fit import LIP, edge_points, find_edges
 from handroll.keyboard.camera_shift import camera_movement
 from handroll.keyboard.geometry import Keyboard, black_centres_mm, playing_points_mm
+from handroll.keyboard.marked_registration import register_marked
 from handroll.keyboard.octave import MIN_LOG_ODDS, octave_odds
 from handroll.keyboard.projection import KeyboardView
 from handroll.keyboard.registration_check import DOUBTS, MESSAGES, Problem, find_doubt, find_problem, hands_over
