@@ -11,7 +11,7 @@ from pathlib import Path
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from handroll.run.progress import Job, Progress, last_line, short
+from handroll.run.progress import Job, Progress, last_line, short_name
 
 __all__ = ["LogHandler"]
 
@@ -57,7 +57,7 @@ class LogHandler(LogHandlerBase):
             job = self.progress.fail(record.jobid)
             log = Path(next(iter(record.log or ()), ""))
             reason = last_line(log.read_text(encoding="utf-8", errors="replace") if log.is_file() else "")
-            video = f"{short(job.video)}: " if job and job.video else ""
+            video = f"{short_name(job.video)}: " if job and job.video else ""
             return [f"{video}{record.rule_name} failed: {reason}" + (f" (log: {log.resolve()})" if log.is_file() else "")]
         elif event == LogEvent.ERROR and not self.failed and getattr(record, "exception", "") not in _JOB_ERRORS:
             # After a failed job, Snakemake only repeats that a job failed.

@@ -43,7 +43,7 @@ def test_run_reports_another_active_run(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(command, "LOCK_WAIT_S", 0.0)
     (tmp_path / "one.mp4").touch()
     (tmp_path / "out" / ".handroll").mkdir(parents=True)
-    with command._exclusive(tmp_path / "out"):
+    with command._lock_folder(tmp_path / "out"):
         assert main(["run", str(tmp_path / "one.mp4"), "--out", str(tmp_path / "out")]) == 2
     assert f"another run (process {os.getpid()}) is active in {tmp_path}/out; wait for it" in capsys.readouterr().err
 

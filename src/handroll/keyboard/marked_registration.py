@@ -78,7 +78,7 @@ def register_marked(image, points_px, points_mm, focal_px=None):
 def fit_landmarks(points_px, points_mm, width_px, height_px, focal_px=None):
     """Fit a camera and the length of the keys to marked points.
 
-    The length is fitted because short keys seen from straight above look like standard keys seen from an angle.
+    The length must be fitted: short keys viewed from straight above look like standard keys viewed from an angle.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def fit_landmarks(points_px, points_mm, width_px, height_px, focal_px=None):
     width_px, height_px : int
         Size of the frame.
     focal_px : float, optional
-        Known focal length.
+        Known focal length, px.
 
     Returns
     -------
@@ -106,13 +106,13 @@ def fit_landmarks(points_px, points_mm, width_px, height_px, focal_px=None):
     points_px, points_mm = np.asarray(points_px, dtype=np.float64), np.asarray(points_mm, dtype=np.float64)
     if points_px.shape != (len(points_mm), 2) or points_mm.shape[1:] != (3,) or len(points_mm) < MIN_POINTS:
         raise ValueError(
-            f"keyboard landmarks: expected at least {MIN_POINTS} points (n, 2) px and as many (n, 3) mm, "
+            f"marked points: expected arrays (n, 2) px and (n, 3) mm of at least {MIN_POINTS} points, "
             f"found {points_px.shape} and {points_mm.shape}"
         )
     homography, _ = cv2.findHomography(points_mm[:, :2], points_px)
     spread = np.linalg.svd(points_mm[:, :2] - points_mm[:, :2].mean(axis=0), compute_uv=False)
     if homography is None or spread[1] < 1.0:
-        raise ValueError("keyboard landmarks: expected points that are not on one line, found all on one line")
+        raise ValueError("marked points: expected points that are not all on one line of the keyboard, found all on one line")
     state = _initial_state(homography, points_mm, width_px, height_px)
     scale = CLICK_PX * width_px / 1920.0
     for looseness in ROUNDS:
@@ -123,7 +123,10 @@ def fit_landmarks(points_px, points_mm, width_px, height_px, focal_px=None):
 
 
 def _initial_state(homography, points_mm, width_px, height_px):
-    """Return the state of a camera that looks straight down, with a homography's position, rotation and scale at the points' middle."""
+    """Return the initial parameters, array (11,): a camera that looks straight down at the middle of the points.
+
+    Its position, its rotation about the view axis and its scale are those of `homography`, from the keys (mm) to the frame (px).
+    """
     middle = points_mm[:, :2].mean(axis=0)
     at, beside = cv2.perspectiveTransform(np.array([[middle, middle + [1.0, 0.0]]]), homography)[0]
     above = straight_down(width_px, height_px, np.append(middle, 0.0), at, beside - at)
@@ -131,11 +134,13 @@ def _initial_state(homography, points_mm, width_px, height_px):
 
 
 def _view_of_state(state, width_px, height_px):
+    """Return the KeyboardView of the fitted parameters (11,)."""
     off_centre = tuple((state[8:10] * width_px).tolist())
     return KeyboardView(width_px, height_px, float(np.exp(state[0])), state[1:4], state[4:7], float(state[7]), off_centre)
 
 
 def _residual(state, points_px, points_mm, width_px, height_px, scale, looseness, focal_px):
+    """Return the residuals of the fit: distances of the marked points, then priors, all divided by their standard deviations."""
     off = (_view_of_state(state, width_px, height_px).project(points_mm * [1.0, state[10], 1.0]) - points_px) / scale
     usual, sigma = (START_FOCAL_WIDTHS * width_px, FOCAL_SIGMA) if focal_px is None else (focal_px, KNOWN_FOCAL_SIGMA)
     focal = (state[0] - np.log(usual)) / sigma

@@ -73,7 +73,7 @@ def test_a_damaged_result_is_reported_beside_the_other_videos(damaged, tmp_path,
         file.write_text("{}", encoding="utf-8")
     (tmp_path / "results" / damaged).write_text('{"a', encoding="utf-8")
     row = Video(subject="own", video="take", source="/films/take.mp4", override="accept")
-    assert command._report(tmp_path, row, Config().screening.model_dump(), changed=False) is False
+    assert command._print_report(tmp_path, row, Config().screening.model_dump(), changed=False) is False
     said = capsys.readouterr().out
     assert said.startswith("\ntake (/films/take.mp4): not finished\n") and f"{tmp_path}/results/{damaged}: expected" in said
     assert "delete it and run again" in said
@@ -105,10 +105,10 @@ def test_a_file_that_changes_during_the_run(change, tmp_path, monkeypatch, capsy
 def test_snakemake_gets_a_cache_without_a_home_folder(tmp_path, monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert command._cache(tmp_path / "out") == {}
+    assert command._cache_environment(tmp_path / "out") == {}
     (tmp_path / "file").touch()
     monkeypatch.setenv("HOME", str(tmp_path / "file"))
-    assert command._cache(tmp_path / "out") == {"XDG_CACHE_HOME": str(tmp_path / "out" / "cache")}
+    assert command._cache_environment(tmp_path / "out") == {"XDG_CACHE_HOME": str(tmp_path / "out" / "cache")}
 
 
 @pytest.mark.parametrize("killed", [False, True])
