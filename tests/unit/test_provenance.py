@@ -40,19 +40,19 @@ def package(tmp_path, monkeypatch):
 
 
 def hash_of(package, script=None, chosen=()):
-    provenance._parsed.cache_clear()
+    provenance._parse_module.cache_clear()
     return code_hash(script or package.parents[1] / "script.py", chosen)
 
 
 def versions_of(package, *modules):
-    provenance._parsed.cache_clear()
+    provenance._parse_module.cache_clear()
     return module_versions(package.parents[1] / "script.py", modules)
 
 
 @pytest.fixture(autouse=True)
 def fresh_cache():
     yield
-    provenance._parsed.cache_clear()
+    provenance._parse_module.cache_clear()
 
 
 def test_the_hash_follows_imports_of_imports(package):

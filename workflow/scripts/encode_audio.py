@@ -1,4 +1,4 @@
-"""Encode the audio of every clip: reads shards; writes a Parquet file of features for each shard, and features.json, which lists them."""
+"""Compute audio features of every clip: reads shards; writes a Parquet file of features for each shard, and their list features.json."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """Measure the audio: reads audio.flac; writes audio.json, the scores of silence, clipping and speech for the screening.
 
-A rejected video, and one without audio, has no scores.
+A rejected video, or a video without audio, has no scores.
 """
 
 from handroll.logs import step_log

@@ -10,7 +10,7 @@ from handroll.tables import DETECTIONS, by_frame
 
 
 def main(snakemake):
-    """Measure shares of the frames of the usable segments."""
+    """Measure the shares of frames with detected hands in the usable segments."""
     given, scores = snakemake.input, {}
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         columns, facts = read_table(given.detections, DETECTIONS)

@@ -1,6 +1,6 @@
 """Register the keyboard: reads the video, probe.json, survey.json, detections and notes; writes registration.json and an image.
 
-The image shows the outlines of the keys on the video, and the residuals of the detected edges. registration.json also contains the
+The image shows the outlines of the keys on a frame, and the residuals of the detected edges. registration.json also contains the
 viewpoint scores for the screening. A rejected video has no registered keyboard.
 """
 

@@ -1,7 +1,7 @@
-"""Survey a video cheaply: reads the video and probe.json; writes observed.json and a strip of thumbnails.
+"""Survey a video: reads the video and probe.json; writes observed.json and a strip of thumbnails.
 
-observed.json contains `edits` (editing.edit_detection.Edits) and `hands` (detection.frame_sampling.HandSamples). Rule find_segments
-finds the usable segments in it. A rejected video is not decoded and gives an empty object and an empty image.
+observed.json contains `edits` (editing.edit_detection.Edits) and `hands` (detection.frame_sampling.HandSamples). The rule find_segments
+reads it. A rejected video is not decoded; it gives an empty JSON object and an empty image file.
 """
 
 from dataclasses import asdict

@@ -1,6 +1,6 @@
 """Pack accepted clips: reads splits, clips, motion, notes, pedal, audio and info; writes Parquet shards and shards.json.
 
-Clips without permission or licence to publish are left out. The inputs of a video have the same index in every list. Columns: tables.SHARD.
+Columns: tables.SHARD. Clips without permission or licence to publish are left out. In the lists of inputs, item i belongs to video i.
 """
 
 import json
@@ -16,7 +16,7 @@ from handroll.tables import CLIPS, FINGERED_NOTES, MOTION, PEDAL, SPLITS, by_fra
 
 
 def open_video(files, rights):
-    """Read the data of one video that the shards contain; `rights` is (permission, licence)."""
+    """Read the data of one video for the shards; `rights` is (permission, licence)."""
     motion, made = read_table(files["motion"], MOTION)
     notes, notes_metadata = read_table(files["notes"], FINGERED_NOTES)
     info, probe = (read_json(files[name]) for name in ("info", "probe"))

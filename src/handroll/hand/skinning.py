@@ -10,8 +10,9 @@ import torch
 
 from handroll.hand.mano import MANO_PARENTS, TIP_VERTICES, ManoError
 
-# After the wrist, MANO's joint order contains five fingers of three joints each.
-_FINGERS, _JOINTS_PER_FINGER = 5, 3
+# Number of fingers, and of joints in each finger. In MANO's joint order, the fingers follow the wrist, one after another.
+_FINGERS = 5
+_JOINTS_PER_FINGER = 3
 
 
 class Skinning(torch.nn.Module):

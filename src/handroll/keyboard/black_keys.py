@@ -19,6 +19,7 @@ SEARCH_WIDTH_PX = 1280
 
 ANGLES_DEG = tuple(quarter + turn for quarter in (0.0, 90.0) for turn in np.arange(-15.0, 15.1, 3.0))
 """Directions in which rows of black keys are searched, degrees: within 15 degrees of the image axes."""
+
 ROW_STEP_PX = 3
 """Distance between the lines along which black keys are detected, px."""
 

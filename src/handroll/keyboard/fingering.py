@@ -73,12 +73,21 @@ class Weights:
 WEIGHTS = Weights()
 """Fitted weights, used by default."""
 
-# Ranges of a fingertip's distance below its median height and of its descent, and maximum distance from the playable part of a key, mm.
-# Values are clipped, so that a wrong pose does not outweigh all other evidence.
-_LOW_MM, _DROP_MM, _OUTSIDE_MM = (-12.0, 20.0), (-5.0, 15.0), 30.0
+# Limits of a fingertip's distance below its median height, mm. Values are clipped, so that a wrong pose does not outweigh all other
+# evidence.
+_LOW_MM = (-12.0, 20.0)
 
-# Share of fingertips with a large error, 0..1, and the standard deviation of that error, mm.
-_OUTLIERS, _OUTLIER_MM = 0.03, 20.0
+# Limits of a fingertip's descent, mm; values are clipped.
+_DROP_MM = (-5.0, 15.0)
+
+# Maximum distance of a fingertip from the playable part of its key along y, mm; larger values are clipped.
+_OUTSIDE_MM = 30.0
+
+# Share of fingertips with a large error along the keys, 0..1.
+_OUTLIERS = 0.03
+
+# Standard deviation of a large error along the keys, mm.
+_OUTLIER_MM = 20.0
 
 # Probability that the tip of a finger that does not play the note is over its key: a hand spans ten keys.
 _CHANCE = 0.1
@@ -86,8 +95,11 @@ _CHANCE = 0.1
 # Added to the odds of a fingertip's position, so that their logarithm is finite far from the key.
 _MIN_ODDS = 1e-6
 
-# Prior probability that an undetected finger plays a note: with both hands detected, and the increase for each hidden hand.
-_UNDETECTED_PRIOR, _HIDDEN_PRIOR = 0.002, 0.25
+# Prior probability that an undetected finger plays a note while both hands are detected.
+_UNDETECTED_PRIOR = 0.002
+
+# Increase of that probability for each hidden hand.
+_HIDDEN_PRIOR = 0.25
 
 # Maximum time between the onsets of the notes of a chord, s.
 _CHORD_S = 0.04
@@ -98,14 +110,20 @@ _RELEASE_SLACK_S = 0.06
 # Maximum time after its onset in which a note constrains its finger, s. Later, its key may already be released.
 _LONGEST_HOLD_S = 2.0
 
-# Number of rounds of belief propagation, and share of the previous messages that each round keeps.
-_ROUNDS, _DAMPING = 12, 0.5
+# Number of rounds of belief propagation.
+_ROUNDS = 12
+
+# Weight of the previous messages in each round of belief propagation, 0..1.
+_DAMPING = 0.5
 
 # Number of rounds of expectation-maximisation.
 _VIDEO_ROUNDS = 3
 
-# Weight of the prior that a finger's bias is 0, as a number of notes, and maximum error of one note that enters the bias, mm.
-_BIAS_PRIOR_NOTES, _BIAS_CLIP_MM = 6.0, 12.0
+# Weight of the prior that a finger's bias is 0, as a number of notes.
+_BIAS_PRIOR_NOTES = 6.0
+
+# Maximum error of a note in the mean that gives a finger's bias, mm; larger errors are clipped.
+_BIAS_CLIP_MM = 12.0
 
 # Possible standard deviations of the fingertips of a video, mm.
 _SIGMAS_MM = np.array([3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 7.0, 8.0, 9.0, 10.0])

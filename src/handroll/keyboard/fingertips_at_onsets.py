@@ -27,8 +27,11 @@ LONGEST_GAP_S = 1.0
 # that of its head to that of its tail.
 _BLEND_MM = 8.0
 
-# Maximum y at which fingers play white and black keys, mm: the space between black keys is narrow, and keys are stiff near the fallboard.
-_WHITE_MAX_Y_MM, _BLACK_MAX_Y_MM = 100.0, 120.0
+# Maximum y at which fingers play white keys, mm: the space between black keys is narrow.
+_WHITE_MAX_Y_MM = 100.0
+
+# Maximum y at which fingers play black keys, mm: keys are stiff near the fallboard.
+_BLACK_MAX_Y_MM = 120.0
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def fit_landmarks(points_px, points_mm, width_px, height_px, focal_px=None):
     points_px, points_mm = np.asarray(points_px, dtype=np.float64), np.asarray(points_mm, dtype=np.float64)
     if points_px.shape != (len(points_mm), 2) or points_mm.shape[1:] != (3,) or len(points_mm) < MIN_POINTS:
         raise ValueError(
-            f"marked points: expected arrays (n, 2) px and (n, 3) mm of at least {MIN_POINTS} points, "
+            f"marked points: expected at least {MIN_POINTS} points, as arrays (n, 2) px and (n, 3) mm of equal length, "
             f"found {points_px.shape} and {points_mm.shape}"
         )
     homography, _ = cv2.findHomography(points_mm[:, :2], points_px)
