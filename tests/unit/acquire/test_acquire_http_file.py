@@ -142,7 +142,7 @@ def test_only_https_is_requested(server, tmp_path):
     with pytest.raises(DownloadError, match="expected an address that starts with https:"):
         download_file(server.url, tmp_path / "w", 10**7)
     server.to = "ftp://127.0.0.1/weights.pth"
-    with pytest.raises(DownloadError, match="ftp://127.0.0.1/weights.pth: expected an address of http"):
+    with pytest.raises(DownloadError, match="ftp://127.0.0.1/weights.pth: expected an address that starts with http"):
         download_file(server.url, tmp_path / "w", 10**7, **HTTP)
     assert len(server.asked) == 1
 

@@ -155,7 +155,7 @@ def test_a_sheet_in_utf_16_is_reported(tmp_path, encoding):
 def test_the_line_of_another_encoding_is_reported(tmp_path):
     path = tmp_path / "videos.tsv"
     path.write_bytes("subject\tvideo\tsource\na\t1\tcafé.mp4\n".encode("latin-1"))
-    with pytest.raises(SheetError, match="found the byte 0xe9 in line 2, which has another encoding; save it as UTF-8"):
+    with pytest.raises(SheetError, match="found the byte 0xe9 in line 2, which is not valid UTF-8; save it as UTF-8"):
         read_sheet(path)
 
 

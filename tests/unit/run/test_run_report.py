@@ -88,11 +88,11 @@ def test_a_video_without_hands_is_not_useful_and_lists_no_file(results):
     )
     report, text = report_of(root)
     assert not report.useful and not report.files
-    assert "not useful: (almost) no hand was detected" in text and "No hand was found in any frame" in text
+    assert "not useful: (almost) no hand was detected" in text and "No hand was detected in any frame" in text
     # Where the camera moves throughout, no hand is looked for.
     write("screening/{v}/survey.json", {"scores": {"editing": dict.fromkeys(CRITERIA["editing"].scores, 0)}})
     text = report_of(root)[1]
-    assert "not useful: no part of the video is usable" in text and "No hand was found" not in text
+    assert "not useful: no part of the video is usable" in text and "No hand was detected" not in text
 
 
 def test_no_keyboard_no_notes_and_a_late_midi_file_are_warnings(results):

@@ -125,7 +125,7 @@ def test_missing_weights_of_kong_are_reported_with_their_licence(project, capsys
 def test_kongs_released_file_is_distinguished_from_others_of_its_layout(project, monkeypatch):
     put(DATA, parse_config(KONG))
     kongs = next(one for one in all_weights() if one.name == "Kong et al. 2021")
-    for sha256, told in ((kongs.sha256, "the released file"), ("0" * 64, "another file of the same layout")):
+    for sha256, told in ((kongs.sha256, "the released file"), ("0" * 64, "not the released file, but of the same layout")):
         monkeypatch.setattr("handroll.music.kong.load_model", lambda path, sha256=sha256: (None, sha256))
         found = check_weights(kongs, parse_config(KONG))
         assert found.status is Status.OK and found.found.endswith(f"SHA-256 {sha256}, {told}")
@@ -336,7 +336,7 @@ def test_a_failed_download_leaves_nothing_and_is_reported(server, project, monke
     monkeypatch.setattr(doctor, "all_weights", lambda: (toy,))
     assert main(["doctor", "--config", "music={engine: kong}", "--fetch"]) == 1
     captured = capsys.readouterr()
-    assert "expected an address of https" in captured.err and "MISSING   Toy" in captured.out and server.asked == []
+    assert "expected an address that starts with https" in captured.err and "MISSING   Toy" in captured.out and server.asked == []
     with pytest.raises(RuntimeError, match="expected a file with SHA-256 000"):
         list(fetch(parse_config(KONG), schemes=("http",)))
     assert list(Path(parse_config(KONG).music.kong.checkpoint).parent.iterdir()) == []
