@@ -7,7 +7,7 @@ Saved states, from which a killed job resumes, and the TensorBoard log are in th
 from handroll.device import torch_threads
 from handroll.logs import step_log
 from handroll.training.gesture import train_gesture
-from handroll.training.setup import run_training
+from handroll.training.training_run import run_training
 
 
 def main(snakemake):

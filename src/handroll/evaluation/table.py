@@ -1,4 +1,4 @@
-"""The evaluation as a page: figures as Markdown, and the parts of README and docs that quote them.
+"""Figures of the evaluation as Markdown tables, and the parts of README and docs that quote them.
 
     python -m handroll.evaluation.table results/evaluation/evaluation.json
 
@@ -22,14 +22,14 @@ HEADLINES = (
     ("onset_f1", "ratio"),
     ("offset_error_ms", "p95_abs"),
 )
-"""The figures that the README quotes: key and statistic."""
+"""Figures in the README: key and statistic."""
 
 MARKS = "<!-- evaluation: {} -->", "<!-- end of evaluation -->"
-"""What encloses generated text in a page; the name in it says which part."""
+"""Lines that enclose a generated part of a page; the first contains the name of the part."""
 
 
 def full_table(evaluation):
-    """All figures of an evaluation as Markdown.
+    """Format all figures of an evaluation as Markdown.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def full_table(evaluation):
 
 
 def headline_table(evaluation):
-    """The few figures that the README quotes, as Markdown."""
+    """Format the figures of the README as Markdown."""
     rows = {(row["key"], row["statistic"]): row for row in evaluation["figures"]}
     lines = [_sentence(evaluation["about"]), "", "| | value | 95 % interval |", "|---|---:|---:|"]
     lines += [f"| {rows[key]['title']} | {value_text(rows[key])} | {interval_text(rows[key])} |" for key in HEADLINES if key in rows]
@@ -77,7 +77,7 @@ def _count(row):
 
 
 def _scenes(scenes):
-    """Registration by kind of scene."""
+    """Format the registration by kind of scene."""
     lines = ["| scenes | registered | refused | wrong | error along the keys | error across |", "|---|---:|---:|---:|---:|---:|"]
     for row in scenes:
         errors = [("" if row[key] is None else f"{row[key]:.2f} mm") for key in ("along_mm", "across_mm")]
@@ -88,7 +88,7 @@ def _scenes(scenes):
 
 
 def _recordings(rows):
-    """What can be measured without truth on the videos of the sheet `evaluation.recordings`."""
+    """Format the scores of real recordings (sheet `evaluation.recordings`)."""
     lines = [
         "| recording | both hands found | hands observed | keyboard | notes | labelled | key press F1 |",
         "|---|---:|---:|---|---:|---:|---:|",
@@ -102,12 +102,12 @@ def _recordings(rows):
 
 
 def insert(text, name, part):
-    """A page with the generated part of this name replaced.
+    """Replace the generated part with this name in a page.
 
     Raises
     ------
     ValueError
-        The page has no such part.
+        The page has no part with this name.
     """
     start, end = MARKS[0].format(name), MARKS[1]
     pattern = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
@@ -117,7 +117,7 @@ def insert(text, name, part):
 
 
 def pages(evaluation, root):
-    """The pages that quote an evaluation, as they must be: path to text."""
+    """Return the pages that quote an evaluation, with updated tables: path to text."""
     parts = {"README.md": ("headlines", headline_table), "docs/measurements.md": ("all", full_table)}
     return {
         name: insert((Path(root) / name).read_text(encoding="utf-8"), part, made_by(evaluation)) for name, (part, made_by) in parts.items()
