@@ -16,7 +16,7 @@ from handroll.config.sheet import read_sheet
         (["{tmp}/one.mp4", "--midi", "{tmp}/nowhere.mid"], "no such file: {tmp}/nowhere.mid"),
         (
             ["{tmp}/one.mp4", "{tmp}/two.mp4", "--midi", "{tmp}/one.mp4"],
-            "expected one --midi for each of 2 videos, in their order, found 1",
+            "expected no --midi, or one for each of 2 videos in their order, found 1",
         ),
         (["{tmp}/one.mp4", "--configfile", "{tmp}/nowhere.yaml"], "no such file: {tmp}/nowhere.yaml"),
     ],

@@ -127,7 +127,7 @@ def test_the_hash_follows_the_engine_that_is_chosen_and_no_other(engines):
 
 
 def test_an_engine_that_no_rule_names_is_an_error(engines):
-    message = r"engine\.py: expected one of handroll\.one, handroll\.two\.engine among the modules that the step lists"
+    message = r"engine\.py: imports one of handroll\.one, handroll\.two\.engine by its name, and the rule lists none of them"
     with pytest.raises(ValueError, match=message):
         hash_of(engines)
     with pytest.raises(ValueError, match=message):

@@ -34,7 +34,7 @@ def read_config(files, settings=()):
         except OSError as error:
             raise ConfigError(f"{file}: cannot read this configuration file: {error.strerror}") from None
         except ValueError as error:
-            raise ConfigError(f"{file}: expected YAML, found an error in it: {error}") from None
+            raise ConfigError(f"{file}: expected YAML, but it is invalid: {error}") from None
         if not isinstance(found, dict):
             raise ConfigError(f"{file}: expected `key: value` lines, found {short_repr(found)}")
         _merge(values, found)

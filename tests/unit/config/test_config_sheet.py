@@ -175,5 +175,5 @@ def test_the_home_of_an_unknown_user_is_a_folder_of_that_name(tmp_path, monkeypa
 
 
 def test_a_path_with_a_zero_byte_is_no_sheet():
-    with pytest.raises(SheetError, match=r"sheet a\\x00b: expected a tab-separated UTF-8 file, found: embedded null byte"):
+    with pytest.raises(SheetError, match=r"sheet a\\x00b: expected a tab-separated UTF-8 file, but it cannot be read: embedded null byte"):
         read_sheet("a\0b")
