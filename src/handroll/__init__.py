@@ -1,6 +1,6 @@
 """Turn videos of piano playing, filmed from above, into a 3D hand-motion dataset.
 
-The public entry points are loaded on first use, so that `import handroll` stays fast:
+The public entry points are imported on first use, so that `import handroll` is fast:
 
 - `open_dataset(folder)` iterates over the clips of a dataset. See `handroll.dataset.shards.read_rows`.
 - `generate(pianist, recording, out, name)` generates hand motion for a recording with a trained model, and writes motion, MIDI file and

@@ -107,7 +107,7 @@ class Camera:
 
 
 def hamer_camera(width_px, height_px):
-    """Return the camera of HaMeR's convention: focal length 5000/256 times the longer side. Its depths are not metric."""
+    """Return the camera of HaMeR's convention, with a focal length of 5000/256 times the longer side. Depths are then not metric."""
     return Camera(width_px, height_px, HAMER_FOCAL_PX / HAMER_CROP_PX * max(width_px, height_px), "hamer")
 
 
@@ -117,12 +117,12 @@ def configured_focal(sheet_focal_px, config_focal_px):
     Parameters
     ----------
     sheet_focal_px, config_focal_px : float or None
-        Focal length (px of the shown frame) in the video's row of the sheet, and in `pose.focal_px` of the configuration.
+        Focal lengths, in pixels of the frame as shown: in the video's row of the sheet, and in `pose.focal_px` of the configuration.
 
     Returns
     -------
     (float, str) or None
-        Focal length (px) and its source, "sheet" or "config"; None where neither is given.
+        Focal length (px) and its source, "sheet" or "config"; None where both are None.
     """
     given = ((sheet_focal_px, "sheet"), (config_focal_px, "config"))
     return next(((focal_px, source) for focal_px, source in given if focal_px is not None), None)
@@ -134,7 +134,7 @@ def assumed_camera(width_px, height_px, focal):
     Parameters
     ----------
     width_px, height_px : int
-        Size of the shown frame.
+        Size of the frame as shown.
     focal : (float, str) or None
         Result of `configured_focal`.
 

@@ -105,7 +105,7 @@ def file_sha256(path):
 
 
 def file_identity(path):
-    """Identify a version of a file without reading it, independent of its path.
+    """Return the size and time of a file, which identify its version without reading it.
 
     Parameters
     ----------
@@ -302,7 +302,7 @@ def stamp(step, code, settings=None, **metadata):
     step : str
         Name of the rule.
     code : str or list of str
-        `code_hash` or `module_versions` of the step.
+        Result of `code_hash` or `module_versions` for the step.
     settings : dict, optional
         Configuration values that the step used.
     **metadata : str, number or None

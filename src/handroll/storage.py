@@ -1,4 +1,4 @@
-"""Write and read tables as Parquet, and dicts as JSON; the only module that does so.
+"""Write and read tables as Parquet files, and dicts as JSON files. Steps of the workflow use this module for both.
 
 Every table is checked against its definition in `handroll.tables`, on writing and on reading. In memory, a table is a dict of column
 name to numpy array.
@@ -29,7 +29,7 @@ def undamaged(path, kind):
     ----------
     path : path
     kind : str
-        Expected kind of file, with an article, such as "a handroll notes table".
+        Expected kind of file with its article, for the message, such as "a handroll notes table".
 
     Raises
     ------

@@ -213,7 +213,7 @@ KEY_PRESS_SCORES = (
     Column("key_press_f1", pa.float32(), "harmonic mean of key press precision and recall"),
     Column("landing_error_mm", pa.float32(), "mean distance along the keys between each note's key and the nearest fingertip at the onset; 0 for a fingertip inside the key", "mm"),
 )  # fmt: skip
-"""Agreement of a motion's key presses with the notes; see `handroll.metrics.key_press`."""
+"""Columns with the agreement between the key presses of a motion and the notes; see `handroll.metrics.key_press`."""
 
 CLIPS = Table(
     "clips",
@@ -327,7 +327,7 @@ def by_row(columns):
 
 
 def frame_keys(time_s):
-    """Return the columns of `FRAME_KEYS` as arrays (frame, hand 2), from a video's presentation times (frame,) in seconds."""
+    """Return the columns of `FRAME_KEYS` as arrays (frame, hand 2). `time_s` (frame,): presentation times of the video, s."""
     frames = len(time_s)
     return {
         "frame": np.repeat(np.arange(frames, dtype=np.int32)[:, None], 2, axis=1),

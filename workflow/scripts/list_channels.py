@@ -1,4 +1,4 @@
-"""List channels: reads the sheet of channels; writes candidates.tsv, one row per video, and adds new videos to the sheet of videos.
+"""List channels: reads the sheet of channels; writes candidates.tsv, one row for each video, and adds new videos to the sheet of videos.
 
 The sheet of videos is edited in place, without changes to existing rows. Columns: `handroll.config.sheet.Video`.
 """

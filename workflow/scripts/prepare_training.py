@@ -15,7 +15,7 @@ from handroll.training_data.windows import VALID_WINDOWS, evaluation_windows, me
 
 
 def main(snakemake):
-    """Measure the scales of `train`, and choose the windows of `valid`."""
+    """Measure the scales of the split `train`, and choose the windows of the split `valid`."""
     params = snakemake.params
     with step_log(snakemake.log[0], snakemake.rule) as log:
         shards, motion = Path(snakemake.input.shards).parent, Path(snakemake.output.motion).parent

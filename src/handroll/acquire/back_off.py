@@ -10,7 +10,7 @@ JITTER = (0.5, 1.5)
 
 @dataclass(frozen=True)
 class Pace:
-    """Rate limits of requests. They do not change what is downloaded.
+    """Rate limits of requests. They have no effect on the downloaded files.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Pace:
 
 
 def wait_s(pace, failed, asked_s=None, jitter=random.uniform):
-    """Compute the wait after a number of failed tries.
+    """Compute the wait before the next try.
 
     Parameters
     ----------

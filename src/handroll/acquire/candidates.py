@@ -64,6 +64,7 @@ def candidate(entry, subject=None, permission=None, licence=None):
     Parameters
     ----------
     entry : handroll.acquire.listing.Entry
+        Listed video.
     subject : str, optional
         Performer. Default: a safe id made from the uploader's name.
     permission, licence : str, optional

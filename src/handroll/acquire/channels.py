@@ -50,7 +50,7 @@ class Listing:
     listed : dict of str to int
         Number of listed videos of each channel, by address.
     skipped : Counter of str
-        Number of skipped entries by reason.
+        Number of skipped entries of lists, by reason.
     failed : dict of str to FetchFailed
         Failures of channels that could not be listed, or only in part, by address.
     """

@@ -60,7 +60,7 @@ def read_cookies(environment=os.environ):
     Raises
     ------
     CookieFileError
-        The file does not exist or contains no cookie.
+        The file is missing or not readable, or contains no cookie.
     """
     name = environment.get(ENVIRONMENT_VARIABLE)
     if not name:

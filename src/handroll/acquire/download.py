@@ -51,7 +51,7 @@ def fetch(source, out_path, *, max_height_px=1080, limits=None, pace=None, base_
     Parameters
     ----------
     source : str
-        Path of a file, relative to `base_dir`, or an http(s) URL of one video.
+        Path of a local file, relative to `base_dir`, or http(s) URL of one video.
     out_path : path
         File to write, with any suffix.
     max_height_px : int
@@ -217,7 +217,7 @@ def _try_download(source, folder, max_height_px, limits, pace, cookies, facts):
     import yt_dlp
 
     def check_before_download(found, *, incomplete):
-        """Raise FetchFailed or DiskFull for a video that exceeds a limit; a match filter of yt-dlp."""
+        """Match filter for yt-dlp: raise FetchFailed or DiskFull where the video exceeds a limit."""
         if incomplete:
             return
         if (found.get("n_entries") or 1) > 1:

@@ -145,7 +145,7 @@ def plain_message(error):
 
 
 def failure_of(error, extracted=False):
-    """Classify an exception from yt-dlp.
+    """Return the FetchFailed that describes an exception of yt-dlp.
 
     Parameters
     ----------

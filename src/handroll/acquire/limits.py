@@ -124,7 +124,7 @@ def check_reported(found, folder, limits):
 
 
 def check_size(size_bytes, limits):
-    """Raise FetchFailed if a download is too large."""
+    """Raise FetchFailed if a download of `size_bytes` exceeds the size limit."""
     if size_bytes > limits.max_size_gb * GB:
         raise FetchFailed(
             Failure.TOO_LARGE, f"expected at most {limits.max_size_gb:g} GB (acquire.max_size_gb), found at least {size_bytes / GB:.3f} GB"

@@ -16,7 +16,7 @@ from handroll.acquire.yt_dlp_options import yt_dlp_options
 LOGGER = logging.getLogger("handroll")
 
 MAX_DEPTH = 3
-"""Maximum depth of nested lists: a channel's tabs contain playlists, which contain videos."""
+"""Maximum depth of nested lists. For example, a channel contains tabs, which contain playlists, which contain videos."""
 
 NO_ADDRESS = "no address of its own"
 """Reason to skip an entry: it has no http address."""
@@ -42,12 +42,15 @@ class Entry:
     url : str
         Address of the video's page.
     title, uploader : str or None
+        Title of the video and name of its uploader.
     uploader_ids : tuple of str
         Names of the uploader, in order of preference: handle, name, id.
     upload_date : str or None
         Day, YYYY-MM-DD.
     duration_s : float or None
+        Duration of the video, s.
     width_px, height_px : int or None
+        Size of the frames, px.
     """
 
     id: str | None
@@ -70,7 +73,7 @@ class Found:
     entries : list of Entry
         Videos in the order of the site; each address once.
     skipped : Counter of str
-        Number of skipped entries by reason.
+        Number of skipped entries, by reason.
     failure : FetchFailed or None
         Why the list, or the rest of the list, is missing; None where it is complete.
     """
@@ -88,7 +91,7 @@ def list_entries(url, max_listed=5000, pace=None):
     url : str
         An http(s) URL.
     max_listed : int
-        Maximum number of entries.
+        Maximum number of videos to list.
     pace : Pace, optional
 
     Returns

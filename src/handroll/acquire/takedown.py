@@ -125,7 +125,7 @@ def remove_taken_down(takedowns, directory, videos=(), dry_run=False):
     videos : iterable of handroll.config.sheet.Video
         Videos of the sheet. A takedown by source is also looked up in the results, for videos that are no longer in the sheet.
     dry_run : bool
-        Only report what would be removed.
+        If true, nothing is removed; the result contains what would be removed.
 
     Returns
     -------

@@ -68,13 +68,13 @@ class Gesture(Section):
 
 
 class Autoencoder(Section):
-    """Auto-encoder of whole windows of motion, for the Fréchet distance of motions (Yoon et al. 2020). All methods of an experiment share it."""
+    """Auto-encoder of windows of motion, for the Fréchet distance (Yoon et al. 2020). All methods of an experiment use the same one."""
 
     training: Training = Training(steps=300, learning_rate=1e-3, ema_decay=0.0)
 
 
 class Tuning(Section):
-    """Fine-tuning of a speech encoder together with the first stage, for features that end in _tuned."""
+    """Fine-tuning of a speech encoder together with the first stage, for features whose names end in _tuned."""
 
     training: Training = Training(steps=100000, batch=32, learning_rate=2e-5, warmup=0, schedule="constant", clip_norm=0.0, ema_decay=0.0)
 
@@ -93,7 +93,7 @@ class Weights(Section):
 
 
 class Benchmark(Section):
-    """Training of models and scoring of the motion that they generate; more experiments are in config/experiments."""
+    """Training of models, and scoring of their generated motion. Further experiments are in config/experiments."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = Field(
         "demo", description="name of the experiment and of its folder below results/experiments"

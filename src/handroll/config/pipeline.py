@@ -70,20 +70,20 @@ class Audio(Section):
 
 
 class Editing(Section):
-    """Cuts, freeze frames, black frames, titles and insets. They are trimmed; a video is rejected if too little is left."""
+    """Usable segments: cuts, freeze frames, black frames, titles and insets are removed; a video with too little left is rejected."""
 
     min_usable_s: NotNegative = Field(8.0, description="minimum total length of the usable segments (s); the paper: 30, one clip")
     min_longest_s: NotNegative = Field(8.0, description="minimum length of the longest usable segment (s); the paper: 30, one clip")
 
 
 class CameraMotion(Section):
-    """Camera motion."""
+    """Motion of the camera."""
 
     max_moving_share: Share = Field(0.3, description="maximum share of the time in which the camera moves; shorter movements are trimmed")
 
 
 class Performers(Section):
-    """Number of hands in the frames of the survey."""
+    """Number of hands in the surveyed frames."""
 
     max_more_than_two_hands: Share = Field(
         0.1, description="maximum share of frames with more than two hands, among the surveyed frames with hands"
@@ -117,13 +117,13 @@ class Clipping(Section):
 
 
 class Speech(Section):
-    """Speech, by the classifier survey.speech_classifier."""
+    """Speech in the audio, detected by the classifier survey.speech_classifier."""
 
     max_speech_share: Share = Field(0.03, description="maximum share of the time with speech")
 
 
 class Purity(Section):
-    """Piano alone: audio that the transcribed notes do not explain."""
+    """Sounds other than the piano: audio that the transcribed notes do not explain."""
 
     max_foreign_db: Annotated[float, Field(le=0)] = Field(-8.0, description="maximum power of other sounds (dB of the recording's power)")
     max_lasting_db: Annotated[float, Field(le=0)] = Field(
@@ -134,14 +134,14 @@ class Purity(Section):
 
 
 class Visibility(Section):
-    """Visible hands in the usable segments."""
+    """Visibility of the hands in the usable segments."""
 
     min_both_hands: Share = Field(0.8, description="minimum share of frames with both hands detected; the paper: 80 %")
     min_any_hand: Share = Field(0.8, description="minimum share of frames with at least one hand detected")
 
 
 class Screening(Section):
-    """Thresholds of the screening criteria. Scores do not depend on them, so changing one reruns only the cheap steps."""
+    """Thresholds of the screening criteria. A changed threshold reruns only cheap steps, since scores do not depend on thresholds."""
 
     motion_without_audio: bool = Field(
         True, description="videos with missing or rejected audio still give hand motion, but no clips; false: they give nothing"
@@ -161,14 +161,14 @@ class Screening(Section):
 
 
 class Survey(Section):
-    """Survey: a first, cheap measurement of every video."""
+    """Survey: a first, fast measurement of every video."""
 
     samples: Annotated[int, Field(ge=8)] = Field(48, description="number of frames, evenly spaced, in which hands are detected")
     speech_classifier: Literal["silero"] = Field("silero", description="classifier of speech and music")
 
 
 class Temporal(Section):
-    """Refinement of the poses over time, for all engines; not part of the paper."""
+    """Refinement of the poses over time, available for all engines. It is not part of the paper."""
 
     enabled: bool = Field(
         False,
@@ -203,7 +203,7 @@ class Hamer(Section):
 
 
 class Pose(Section):
-    """MANO parameters from detected hands."""
+    """Hand poses (MANO parameters) from detected hands."""
 
     engine: Literal["landmarks", "hamer"] = Field(
         "landmarks", description="pose engine: from the detected landmarks alone, or HaMeR's network on the frames"
@@ -270,7 +270,7 @@ class Motion(Section):
 
 
 class MidiCheck(Section):
-    """Limits within which a MIDI file matches the audio of its recording."""
+    """Limits within which a given MIDI file counts as matching the audio."""
 
     correct: bool = Field(
         True, description="correct a given MIDI file whose only faults are offset and drift, and use it; false: do not use it"
@@ -322,7 +322,7 @@ class Kong(Section):
 
 
 class Music(Section):
-    """Transcription, and the check of given MIDI files."""
+    """Transcription of the audio, and comparison of given MIDI files with it."""
 
     engine: Literal["transkun", "kong"] = Field(
         "transkun", description="transcription engine; kong detects the end of a note's sound instead of the key release"
@@ -342,7 +342,7 @@ class Keyboard(Section):
 
 
 class Clips(Section):
-    """Cutting videos into clips."""
+    """Clips: parts of a video that enter the dataset."""
 
     length_s: Positive = Field(30.0, description="length of a clip (s); the paper: 30")
     hop_s: Positive = Field(24.0, description="time between the starts of two clips (s); the paper: 24")
@@ -360,7 +360,7 @@ class Clips(Section):
 
 
 class Splits(Section):
-    """Assignment of videos to train, valid and test by a hash of their names, so that adding a video moves no other."""
+    """Assignment of videos to train, valid and test by a hash of their names. Adding a video does not change the split of others."""
 
     seed: int = Field(0, description="random seed of the assignment")
     train: Annotated[float, Field(ge=0)] = Field(0.8, description="share of train, relative to train + valid + test")
@@ -379,7 +379,7 @@ class Rights(Section):
 
 
 class Dataset(Section):
-    """The published files."""
+    """Files of the published dataset."""
 
     name: Annotated[str, Field(min_length=1, max_length=80)] = Field("handroll dataset", description="title of the dataset card")
     shard_mb: Positive = Field(128.0, description="target size of a Parquet shard (MB)")
@@ -414,7 +414,7 @@ class Synthetic(Section):
 
 
 class Overlay(Section):
-    """Hands drawn on the video."""
+    """Overlay: a video with the hands drawn on it."""
 
     max_height_px: Annotated[int, Field(ge=144)] = Field(720, description="maximum height of the source frame in the overlay (px)")
 
@@ -439,7 +439,7 @@ class Evaluation(Section):
 
 
 class Config(Section):
-    """All of handroll's configuration."""
+    """The complete configuration."""
 
     sheet: Annotated[str, Field(min_length=1)] = Field(
         "config/videos.tsv", description="sheet of videos, relative to the working directory"

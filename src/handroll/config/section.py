@@ -24,7 +24,7 @@ Name = Annotated[str, Field(min_length=1)]
 
 
 class Section(BaseModel):
-    """A section of the configuration. Unknown keys, wrong types and infinite numbers are errors.
+    """Base class of a section of the configuration. Unknown keys, wrong types and infinite numbers are errors.
 
     A number may be given as text, since Snakemake's option `--config` may give it as text.
     """

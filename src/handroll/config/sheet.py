@@ -230,7 +230,7 @@ def local_path(cell, sheet):
     Parameters
     ----------
     cell : str
-        Path, relative to the sheet; `~` is the home folder.
+        Path in the sheet. A relative path is relative to the folder of the sheet; `~` is the home folder.
     sheet : path
         The sheet's file.
 
@@ -240,7 +240,7 @@ def local_path(cell, sheet):
         Path with links and `..` in its folders resolved. It is relative to the working directory if the cell is relative or the file is
         below the working directory, so that it stays valid when the whole project moves. Otherwise it is absolute.
     """
-    # os.path.expanduser keeps the name of an unknown user; Path.expanduser raises an error.
+    # `os.path.expanduser` does not change `~unknown`, while `Path.expanduser` raises an error for an unknown user.
     here, given = Path.cwd(), Path(os.path.expanduser(cell))
     path = Path(os.path.realpath((Path(sheet).resolve().parent / given).parent), given.name)
     if given.is_absolute() and not path.is_relative_to(here):

@@ -1,4 +1,4 @@
-"""Forward kinematics on MANO's topology: 21 joint positions from rotations and a translation.
+"""Forward kinematics with MANO's joint tree: compute 21 joint positions from rotations and a translation.
 
 The convention is that of MANO: the global rotation turns the hand about the wrist, then the translation is added. So the wrist is at
 `bone_scale * wrist + translation`, where `wrist` is its rest position. A left hand is the mirror image in x of a right hand.

@@ -1,4 +1,4 @@
-"""MANO hand model, and joint positions of posed and shaped hands (Romero et al. 2017, doi:10.1145/3130800.3130883).
+"""MANO hand model: compute joint positions of hands with a pose and a shape (Romero et al. 2017, doi:10.1145/3130800.3130883).
 
 Conventions are those of `kinematics`: rotations are relative to the flat hand (the mean pose is not added); the global rotation
 turns the hand about the wrist, then the translation is added. A left hand is the right model mirrored in x. MANO's own left model
@@ -33,7 +33,7 @@ TIP_VERTICES = (744, 320, 443, 554, 671)
 
 
 class ManoError(ValueError):
-    """Raised for a file that is not the required MANO model; the message names what was expected, what was found, and the remedy."""
+    """Raised for a file that is not the required MANO model; the message contains what was expected, what was found, and what to do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ class ManoModel:
     parents : tuple of 16 int
         Parent of each of `skeleton.MANO_JOINTS`, -1 for the wrist.
     faces : array (face 1538, corner 3), int32
-        Vertex indices, counter-clockwise as seen from outside.
+        Vertex indices of each triangle, counter-clockwise when viewed from outside.
     hands_mean : array (45,), float32, rad
         Mean pose of the 15 finger joints. handroll never adds it to a rotation; exports need it for formats that add it.
     sha256 : str

@@ -1,4 +1,4 @@
-"""Rotations as time series: conversion, unwrapping and interpolation. Axis-angle vectors are in radians.
+"""Convert, unwrap, interpolate and mirror rotations. Axis-angle vectors are in radians.
 
 Conversions use `scipy.spatial.transform.Rotation`, extended to any leading shape. NaN policy: a vector with a NaN component
 gives NaN and does not affect its neighbours.
@@ -14,7 +14,10 @@ TURN = 2.0 * np.pi
 
 
 def _rotation(rotvec):
-    """Return the SciPy rotation of the flattened vectors, with NaN rows as the identity, and the mask of valid rows."""
+    """Return the SciPy rotation of axis-angle vectors (n, 3), and the mask (n,) of vectors without NaN.
+
+    A vector with NaN becomes the identity.
+    """
     flat = np.asarray(rotvec, dtype=np.float64).reshape(-1, 3)
     valid = np.isfinite(flat).all(axis=1)
     return Rotation.from_rotvec(np.where(valid[:, None], flat, 0.0)), valid
@@ -72,14 +75,14 @@ def rotvec_from_quaternion(quaternion):
 
 
 def compose(first, second):
-    """Return the axis-angle vector of R(first) R(second), which applies `second` first; both (..., 3), rad."""
+    """Compose rotations: return the axis-angle vectors (..., 3), rad, of the matrix products R(first) R(second)."""
     return _rotvec(matrix_from_rotvec(first) @ matrix_from_rotvec(second), orthonormal=True)
 
 
 def unwrap_rotvec(rotvec):
     """Unwrap axis-angle vectors over time: choose for each frame the equivalent vector nearest to the last valid frame.
 
-    The vectors theta * u and (theta + 2 pi k) * u stand for the same rotation for every integer k. Plots and linear filters need
+    The vectors theta * u and (theta + 2 pi k) * u describe the same rotation for every integer k. Plots and linear filters need
     consecutive vectors that are close.
 
     Parameters

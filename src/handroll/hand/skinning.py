@@ -1,4 +1,4 @@
-"""MANO by linear blend skinning in PyTorch: joints or the whole mesh from rotation matrices, differentiable, on any device.
+"""Linear blend skinning of MANO in PyTorch: compute joints or the whole mesh from rotation matrices, differentiably, on any device.
 
 Axes: (...) = any leading shape, v = vertex, k and j = MANO joint, b = shape coefficient, f = pose feature.
 Rotations are relative to the flat hand. There is no translation. All hands are right hands; `mano` mirrors them for left hands.

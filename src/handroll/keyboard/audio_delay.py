@@ -126,7 +126,7 @@ class Delay:
     lead : float
         Fit at this delay minus the fit at the best alternative delay, in standard errors.
     notes : int
-        Number of notes in the coarse search: those with a detected hand at every delay.
+        Number of notes that the coarse search uses: notes with a detected hand at every delay.
     lead_over_none : float
         Fit at this delay minus the fit at a delay of 0, in standard errors; 0 where it is unknown, or where the delay is close to 0.
     """
@@ -228,7 +228,7 @@ def estimate_far_delay(notes, time_s, joints_keyboard_mm, state):
     known = np.isfinite(struck)
     if not known.any():
         return none
-    # Without a detected hand, and outside the video, a note is no evidence for or against a delay.
+    # Where no hand is detected, and outside the video, a note counts neither for nor against a delay.
     mean = np.where(known, struck, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     struck = np.where(known, struck - mean, 0.0)
     step = np.round((notes["onset_s"] - moments_s[0]) / _COARSE_STEP_S).astype(np.int64)
@@ -319,7 +319,7 @@ def _refine(notes, observed, tips_mm, delay_s):
     filmed = np.flatnonzero((notes["onset_s"] - delay_s >= observed[0][0]) & (notes["onset_s"] - delay_s <= observed[0][-1]))
     notes = {name: values[filmed] for name, values in notes.items()}
     labels = infer(notes, landings(notes, *observed, delay_s))[:, :UNDETECTED].reshape(-1, len(HANDS), len(FINGERS))
-    # With this many notes, the random error is below a millisecond, and memory stays bounded.
+    # `FINE_NOTES` notes reduce the random error below a millisecond, and limit the memory.
     rows = np.linspace(0, len(labels) - 1, min(len(labels), FINE_NOTES)).astype(int)
     labels = labels[rows]
     steps = int(round(_FINE_S / _FINE_STEP_S))
@@ -327,7 +327,7 @@ def _refine(notes, observed, tips_mm, delay_s):
     onset_s = np.asarray(notes["onset_s"])[rows, None] - delays
     signs = np.stack([np.einsum("ndhf,nhf->dn", sign(observed[0], tips_mm, onset_s), labels) for sign in (_descents_mm, _slowdowns)])
     halts = _peak(delays, signs[1])
-    # A hand that approaches its keys looks like a slow stroke long before the note.
+    # Search strokes only near the halts: a hand that approaches its keys looks like a slow stroke long before the note.
     near = np.abs(delays - halts.at_s) <= _STROKE_FROM_HALT_S + _PEAK_STEPS * _FINE_STEP_S
     strokes = _peak(delays[near], signs[0][near])
     found = [(halts, HALT_ERROR_S), *([(strokes, STROKE_ERROR_S)] if strokes.lead >= _STROKE_LEAD else [])]
@@ -366,7 +366,7 @@ def _peak(delays, sign):
     square, slope, _ = np.polyfit(from_top, sign[near], 2)
     curvature = max(-2.0 * square.sum(), 1e-9)
     vertex = float(np.clip(slope.sum() / curvature, from_top[0], from_top[-1]))
-    # Sandwich estimator of the variance of a maximum (Huber 1967): the notes' slopes at the peak divided by its curvature.
+    # Sandwich estimator of the variance of a maximum (Huber 1967): the slopes of the notes at the peak, divided by the peak's curvature.
     random_s = np.sqrt(((2.0 * square * vertex + slope) ** 2).sum()) / curvature
     lead = sign[top].sum() / (sign[top].std() * np.sqrt(sign.shape[1]) + 1e-9)
     return _Peak(float(delays[top] + vertex), float(min(random_s, _FINE_S)), float(lead))

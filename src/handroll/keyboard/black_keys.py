@@ -30,7 +30,7 @@ MIN_CONTRAST = 35.0
 """Minimum brightness of the brightest pixel near a black key minus that of the darkest, 0..255."""
 
 MIN_KEYS = 8
-"""Minimum number of black keys in a row; an octave has 5."""
+"""Minimum number of detected black keys in a row. An octave has 5."""
 
 SHORT_GAP_MM = 26.0
 """Length of a short gap between the centres of neighbouring black keys, such as C# and D#, mm."""

@@ -52,7 +52,7 @@ CLICK_PX = 2.0
 """Standard deviation of a marked point, pixels of a frame that is 1920 px wide."""
 
 KNOWN_FOCAL_SIGMA = 0.005
-"""Standard deviation of the log focal length where it is known."""
+"""Standard deviation of the log focal length where the focal length is given."""
 
 LIP_WEIGHT = 0.3
 """Weight of `LIP` edges relative to other edges. It is low because the front edge of the white keys is round, and the surface below it
@@ -72,7 +72,7 @@ _STEPS = np.array([0.1, 0.01, 0.01, 0.01, 10.0, 10.0, 30.0, 0.02, 0.01, 0.01, 3.
 
 @dataclass(frozen=True)
 class EdgePoints:
-    """Points on the keys' outlines.
+    """Points on the outlines of keys, at which edges are searched in an image.
 
     Attributes
     ----------
@@ -227,7 +227,7 @@ def fit_edges(image, view, keyboard, whites, blacks, focal_px=None, marked=None)
     -------
     view : KeyboardView
     keyboard : Keyboard
-        With the fitted dimensions of the black keys.
+        The given keyboard with the fitted dimensions of the black keys.
     edges : EdgePoints
     offset_px : array (n,)
         Residuals of the edges, px, positive outwards; NaN where no edge is found.

@@ -20,7 +20,7 @@ ROUNDS = 3
 """Number of least squares fits. Each fit leaves out the outliers of the previous fit."""
 
 OUTLIER_MM = 1.0
-"""Minimum residual of an outlier, mm."""
+"""Residual from which an edge counts as an outlier, mm."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Movement:
     shift_mm : float
         Maximum distance that the middle of the visible keys moved, mm on the keys.
     zoom : float
-        Maximum relative change of scale: 0.01 is one per cent.
+        Maximum relative change of the keys' size: 0.01 is one per cent.
     """
 
     shift_mm: float

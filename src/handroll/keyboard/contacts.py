@@ -14,7 +14,7 @@ def key_tops_held_mm(notes, time_s):
     notes : dict of str to array (note,)
         Columns of `tables.FINGERED_NOTES`, with the times of the video. A note without a fingering label makes no contact.
     time_s : array (frame,)
-        Presentation times, rising.
+        Presentation times, s, increasing.
 
     Returns
     -------

@@ -27,7 +27,7 @@ N_CANDIDATES = len(HANDS) * len(FINGERS) + 1
 """Number of candidates: left thumb to little finger, right thumb to little finger, undetected finger."""
 
 UNDETECTED = N_CANDIDATES - 1
-"""Index of the candidate that stands for an undetected finger."""
+"""Index of the candidate for an undetected finger."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def label_fingering(notes, time_s, joints_keyboard_mm, state, threshold=THRESHOL
     notes : dict of str to array (note,)
         Columns of `tables.NOTES`, with the times of the video.
     time_s : array (frame,)
-        Presentation times, rising.
+        Presentation times, s, increasing.
     joints_keyboard_mm : array (frame, hand 2, joint 21, xyz 3)
         Keyboard frame; NaN where hidden or where no keyboard is registered. Poses before and after cleaning give equally good labels.
     state : array (frame, hand 2)

@@ -36,7 +36,7 @@ _BLACK_MAX_Y_MM = 120.0
 
 @dataclass(frozen=True)
 class Landing:
-    """The ten fingertips at the onset of each note; NaN where the hand is not detected.
+    """Positions of the ten fingertips relative to the key of each note at its onset; NaN where the hand is not detected.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Landing:
     half_width_mm : array (note, hand 2, finger 5)
         Half of the key's playing width at the tip's y, mm; see `playing_width_mm`.
     tail_share : array (note, hand 2, finger 5)
-        0 over the head of a white key, 1 over its tail between the black keys; 0 on black keys.
+        Position between the head (0) and the tail (1) of a white key, see `tail_share`; 0 for black keys.
     outside_mm : array (note, hand 2, finger 5)
         Distance of the tip along y from the playable part of the key, mm; 0 inside.
     height_mm : array (note, hand 2, finger 5)
@@ -71,7 +71,7 @@ def at_times(time_s, values, query_s, max_gap_s=np.inf):
     Parameters
     ----------
     time_s : array (frame,)
-        Presentation times, rising; intervals may differ.
+        Presentation times, s, increasing; intervals may differ.
     values : array (frame, ...)
     query_s : array (*query)
         Times at which to interpolate.
@@ -164,7 +164,7 @@ def landings(notes, time_s, joints_keyboard_mm, state, delay_s=0.0):
     notes : dict of str to array (note,)
         `onset_s` and `pitch` of `tables.NOTES`.
     time_s : array (frame,)
-        Presentation times, rising.
+        Presentation times, s, increasing.
     joints_keyboard_mm : array (frame, hand 2, joint 21, xyz 3)
         Keyboard frame.
     state : array (frame, hand 2)

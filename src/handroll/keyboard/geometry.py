@@ -46,7 +46,7 @@ BLACK_KEYS = np.flatnonzero(_IS_BLACK)
 """Indices 0..87 of the 36 black keys, from left to right."""
 
 LEVEL_HAND = np.array([[[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], [[0.0, 0.0, -1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
-"""Array (hand 2, 3, 3): global MANO rotation matrix, keyboard frame, of a hand with palm down and fingers towards the fallboard."""
+"""Global MANO rotation matrices, keyboard frame, of hands with palm down and fingers towards the fallboard. Array (hand 2, 3, 3)."""
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def marked_points(text):
     for points, where in ((points_mm[:, :2], "on the keyboard"), (points_px, "in the frame")):
         if not _span_plane(points):
             raise ValueError(f"expected 4 points {where} of which no 3 are on one line, found {short_repr(text)}")
-    # Linear map from the keyboard to the frame. The frame's y points down, so the determinant is negative for a view from above.
+    # Fit a linear map from the keyboard to the frame. For a view from above, its determinant is negative, since the frame's y points down.
     linear = np.linalg.lstsq(points_mm[:, :2] - points_mm[:, :2].mean(axis=0), points_px - points_px.mean(axis=0), rcond=None)[0]
     if np.linalg.det(linear) > 0.0:
         raise ValueError(

@@ -6,7 +6,7 @@ from handroll.hand.skeleton import LANDMARK_OF_JOINT, TIPS
 from handroll.keyboard.geometry import key_of_pitch, playing_points_mm
 
 TIP_HEIGHT_MM = 10.0
-"""Height of a fingertip landmark above the key that it touches, mm: the landmark is inside the finger."""
+"""Height of a fingertip landmark above the key that the finger touches, mm. The landmark is inside the finger."""
 
 SIGMA_MM = 5.0
 """Standard deviation of a pressing fingertip's distance from the middle of its key, along the keys, mm. It includes the detector's error.
@@ -41,7 +41,7 @@ def octave_odds(view, keyboard, octaves, notes, time_s, landmarks_px):
     notes : dict of str to array (note,)
         `onset_s` and `pitch` of `tables.NOTES`.
     time_s : array (frame,)
-        Presentation times, rising.
+        Presentation times, s, increasing.
     landmarks_px : array (frame, hand 2, landmark 21, xy 2)
         Landmarks of `tables.DETECTIONS`, pixels of the frame as shown; NaN where no hand is detected.
 

@@ -160,7 +160,7 @@ def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=Non
     notes : dict of str to array (note,)
         `onset_s` and `pitch` of `tables.NOTES`; may be empty.
     time_s : array (frame,)
-        Presentation times, rising.
+        Presentation times, s, increasing.
     landmarks_px : array (frame, hand 2, landmark 21, xy 2)
         Landmarks of `tables.DETECTIONS`, pixels of the frame as shown; NaN where no hand is detected.
     marked : (points_px (n, xy 2), points_mm (n, xyz 3)), optional

@@ -175,7 +175,7 @@ def _has_locks(out):
 
 
 def _check_options(options):
-    """Raise UsageError if the command line is invalid."""
+    """Raise UsageError where an option or a video on the command line is invalid."""
     if not (ROOT / "Snakefile").is_file():
         raise UsageError(f"expected the workflow at {ROOT / 'Snakefile'}, found none; install handroll from a checkout: pip install -e .")
     for option, given in (("--name", options.name), ("--midi", options.midi)):
@@ -221,7 +221,7 @@ def _lock_folder(out):
     Yields
     ------
     int
-        File descriptor of the lock, which the child process inherits.
+        File descriptor of the lock file. The child process inherits it.
     bool
         Whether the last run was killed. The lock file then still contains the id of its process.
     """

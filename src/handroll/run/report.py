@@ -72,7 +72,7 @@ class VideoReport:
     hands : float
         Share of the frames with a usable pose of at least one hand, 0..1.
     usable_s : float or None
-        Total length of the usable segments, in which hands are detected (s); None if unknown.
+        Total length of the usable segments, s; None if unknown. Hands are detected only in these segments.
     reasons : tuple of Reason
         Rejection reasons of the verdict, without reasons that are consequences of others.
     figures : tuple of str

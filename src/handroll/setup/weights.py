@@ -23,7 +23,7 @@ PATH_KEYS = (
 """Configuration keys whose values are files or folders of weights. Relative paths are relative to the current folder."""
 
 PIANOMOTION10M_URL = "https://github.com/agnJason/PianoMotion10M"
-"""Page with the authors' instructions to download data and weights."""
+"""Page of PianoMotion10M's authors with instructions to download data and weights."""
 
 
 @dataclass(frozen=True)
