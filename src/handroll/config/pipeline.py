@@ -89,7 +89,7 @@ class Performers(Section):
         0.1, description="maximum share of frames with more than two hands, among the surveyed frames with hands"
     )
     min_one_hand_seen: Share = Field(
-        0.5, description="minimum share of surveyed frames with a hand; videos below it skip the costly detection"
+        0.5, description="minimum share of the surveyed frames that show a hand; below it, hands are not detected in all frames"
     )
     min_two_hands_seen: Share = Field(
         0.4, description="minimum share of surveyed frames with two hands; lower it together with visibility.min_both_hands"
@@ -123,12 +123,12 @@ class Speech(Section):
 
 
 class Purity(Section):
-    """Sounds other than the piano: audio that the transcribed notes do not explain."""
+    """Foreign audio and noise: audio that the transcribed notes do not explain."""
 
-    max_foreign_db: Annotated[float, Field(le=0)] = Field(-8.0, description="maximum power of other sounds (dB of the recording's power)")
+    max_foreign_db: Annotated[float, Field(le=0)] = Field(-8.0, description="maximum power of foreign audio (dB of the recording's power)")
     max_lasting_db: Annotated[float, Field(le=0)] = Field(
         -55.0,
-        description="maximum power of other sounds outside the tenth of the time in which they are strongest (dB of the recording's power)",
+        description="maximum power of foreign audio, without the tenth of the time in which it is loudest (dB of the recording's power)",
     )
     max_noise_db: Annotated[float, Field(le=0)] = Field(-20.0, description="maximum power of steady noise (dB of the recording's power)")
 
@@ -222,7 +222,7 @@ class Pose(Section):
     )
     contacts: bool = Field(
         True,
-        description="true: fit a fingertip that plays a note at the height of the pressed key; false: heights by the landmarks alone",
+        description="fit fingertips that hold keys down to the height of these keys; false: heights from the landmarks alone",
     )
     temporal: Temporal = Temporal()
     hamer: Hamer = Hamer()
@@ -290,7 +290,7 @@ class MidiCheck(Section):
     max_missing_share: Share = Field(0.03, description="maximum share of transcribed and sounding notes that are missing in the MIDI file")
     max_extra_share: Share = Field(
         0.05,
-        description="maximum share of notes that are neither transcribed nor sounding; in a matching file 4 % of the notes are keys pressed without sound",
+        description="maximum share of notes neither transcribed nor sounding; silent key presses are 4 % of the notes in a matching file",
     )
     max_level_deviation: NotNegative = Field(
         0.1,
@@ -309,7 +309,7 @@ class Transkun(Section):
     """The engine Transkun, which transcribes segments of 16 s."""
 
     hop_s: Annotated[float, Field(gt=0, le=16)] = Field(
-        8.0, description="time between the starts of two segments (s); 16 is twice as fast, with less context where two segments meet"
+        8.0, description="time between the starts of two segments (s); 16 is twice as fast, but less accurate near the borders of segments"
     )
 
 
@@ -355,7 +355,7 @@ class Clips(Section):
     )
     min_key_press_f1: Share = Field(
         0.1,
-        description="minimum key press F1 of a clip with a registered keyboard and at least 10 notes; notes of other music score 0.02; 0: accept all",
+        description="minimum key press F1 of a clip with a registered keyboard and at least 10 notes; with the notes of other music it is 0.02; 0: accept all clips",
     )
 
 
