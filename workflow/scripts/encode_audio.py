@@ -16,7 +16,7 @@ def main(snakemake):
         about = {"features": snakemake.wildcards.features, "rate_hz": params.rate_hz, "encoder": encoder.version, "code": params.code}
         shards, folder = Path(snakemake.input.shards).parent, Path(snakemake.output.features).parent
         made = write_features(shards, folder, encoder.encode, encoder.columns, about)
-        log.info("%d features per frame, %d clips", made["width"]["features"], sum(shard["rows"] for shard in made["shards"]))
+        log.info("encoded %d clips, %d features for each frame", sum(shard["rows"] for shard in made["shards"]), made["width"]["features"])
 
 
 if __name__ == "__main__":

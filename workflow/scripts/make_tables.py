@@ -16,7 +16,7 @@ def main(snakemake):
             published = list(csv.DictReader(file, delimiter="\t"))
         table = benchmark_table(scores, costs, published)
         write_tables(table, snakemake.params.title, made.csv, made.markdown, made.html)
-        log.info("%d methods of the experiment, %d published", len(scores), len(published))
+        log.info("%d methods of the experiment, %d published results", len(scores), len(published))
 
 
 if __name__ == "__main__":

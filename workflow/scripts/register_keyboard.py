@@ -45,7 +45,7 @@ def main(snakemake):
         found = register_keyboard(grey, *observed, marked, focal, tilt_deg(axis_from_hands(hands)))
         scores = {} if found.problem else {"viewpoint": measure_viewpoint(found.view, hands)}
         write_json(made.registration, found.to_dict() | {"scores": scores})
-        log.info("%s", found.problem or f"keys {found.first_key} to {found.last_key}")
+        log.info("%s", found.problem or f"registered; visible keys: {found.first_key} to {found.last_key}")
         if found.doubt:
             log.warning("%s: %s: %s", name, found.doubt, DOUBTS[found.doubt])
         if colour:

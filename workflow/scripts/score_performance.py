@@ -30,7 +30,7 @@ def main(snakemake):
         ):
             counts, samples = counts | more_counts, samples | more_samples
         write_json(snakemake.output.scores, {"counts": counts, "samples": samples})
-        log.info("%d scores", len(counts) + len(samples))
+        log.info("%d values scored", len(counts) + len(samples))
 
 
 if __name__ == "__main__":

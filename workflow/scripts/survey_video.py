@@ -35,7 +35,7 @@ def main(snakemake):
         hands = sample_hands(frames)
         write_json(made.observed, {"edits": asdict(detector.edits()), "hands": hands.to_dict()})
         save_thumbnails([frame.image for frame in frames], made.thumbnails)
-        log.info("at most %d hands in %d frames", hands.hands.max(initial=0), len(frames))
+        log.info("at most %d hands in a frame; %d frames sampled", hands.hands.max(initial=0), len(frames))
 
 
 if __name__ == "__main__":

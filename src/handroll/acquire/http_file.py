@@ -133,7 +133,7 @@ def _request(opener, url, part, max_bytes, sha256):
             length = answer.headers.get("Content-Length")
             total = start + int(length) if length and length.isdecimal() else None
             if total is not None and total > max_bytes:
-                raise DownloadError(f"{url}: expected at most {max_bytes} bytes, found {total}")
+                raise DownloadError(f"{url}: expected a file of at most {max_bytes} bytes, found {total}")
             if total is not None and (free := free_bytes(part.parent)) < total - start:
                 raise DownloadError(
                     f"{part.parent}: expected space for {total - start} bytes, found {free}; free some disk space and try again"
@@ -170,7 +170,7 @@ def _write_part(answer, part, start, total, max_bytes, url):
             if done > max_bytes:
                 file.close()
                 _remove_part(part)
-                raise DownloadError(f"{url}: expected at most {max_bytes} bytes, received more")
+                raise DownloadError(f"{url}: expected a file of at most {max_bytes} bytes, found more")
             file.write(block)
             if problem := speed.problem(done):
                 file.close()

@@ -111,9 +111,13 @@ def check_reported(found, folder, limits):
         raise FetchFailed(Failure.LIVE, "expected a finished video, found a live stream or a premiere that has not started")
     seconds = found.get("duration")
     if seconds is not None and seconds < limits.min_s:
-        raise FetchFailed(Failure.TOO_SHORT, f"expected at least {limits.min_s:g} s (screening.duration), the site reports {seconds:g} s")
+        raise FetchFailed(
+            Failure.TOO_SHORT, f"expected a video of at least {limits.min_s:g} s (screening.duration.min_s), the site reports {seconds:g} s"
+        )
     if seconds is not None and seconds > limits.max_s:
-        raise FetchFailed(Failure.TOO_LONG, f"expected at most {limits.max_s:g} s (screening.duration), the site reports {seconds:g} s")
+        raise FetchFailed(
+            Failure.TOO_LONG, f"expected a video of at most {limits.max_s:g} s (screening.duration.max_s), the site reports {seconds:g} s"
+        )
     formats = found.get("requested_formats") or [found]
     sizes = [part.get("filesize") for part in formats]
     if None not in sizes:
@@ -127,7 +131,8 @@ def check_size(size_bytes, limits):
     """Raise FetchFailed if a download of `size_bytes` exceeds the size limit."""
     if size_bytes > limits.max_size_gb * GB:
         raise FetchFailed(
-            Failure.TOO_LARGE, f"expected at most {limits.max_size_gb:g} GB (acquire.max_size_gb), found at least {size_bytes / GB:.3f} GB"
+            Failure.TOO_LARGE,
+            f"expected a file of at most {limits.max_size_gb:g} GB (acquire.max_size_gb), found at least {size_bytes / GB:.3f} GB",
         )
 
 

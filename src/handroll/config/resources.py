@@ -25,7 +25,7 @@ def video_hours(probe, listed_s=None):
 
 
 def request(base, per_hour=0, hours=0.0, attempt=1):
-    """Compute the memory or time that a job requests: (base + per_hour * hours) * attempt, rounded up before the multiplication.
+    """Compute the memory or time that a job requests: `base + per_hour * hours`, rounded up, times `attempt`.
 
     Parameters
     ----------

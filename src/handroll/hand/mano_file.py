@@ -78,7 +78,7 @@ def read_mano(path):
         raise ManoError(f"{path}: expected the MANO hand model, found no file; {WHERE.format(path=path)}")
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
-        raise ManoError(f"{path}: expected at most {MAX_FILE_BYTES} bytes, found {size}; {WHERE.format(path=path)}")
+        raise ManoError(f"{path}: expected a file of at most {MAX_FILE_BYTES} bytes, found {size}; {WHERE.format(path=path)}")
     data = path.read_bytes()
     try:
         model = _build_model(load_pickle(data, _NAMES))

@@ -120,7 +120,7 @@ def test_a_part_that_is_longer_than_the_file_starts_over(server, tmp_path):
 @pytest.mark.parametrize("length", [True, False])
 def test_too_long_is_refused(length, server, tmp_path):
     server.length = length
-    with pytest.raises(DownloadError, match=f"expected at most 5000 bytes, found {len(DATA) if length else 'more'}"):
+    with pytest.raises(DownloadError, match=f"expected a file of at most 5000 bytes, found {len(DATA) if length else 'more'}"):
         download_file(server.url, tmp_path / "w", 5000, **HTTP)
     assert left(tmp_path) == []
 

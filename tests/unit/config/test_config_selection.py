@@ -51,7 +51,7 @@ def test_leaving_out_an_unknown_key_is_an_error():
 def test_two_values_of_the_same_name_are_an_error():
     with pytest.raises(ValueError, match="have the argument name max_height_px; rename one of them"):
         select(Config(), "overlay", "acquire.max_height_px")
-    with pytest.raises(ValueError, match="have the name max_height_px"):
+    with pytest.raises(ValueError, match="have the argument name max_height_px"):
         select(Config(), "overlay", max_height_px="acquire.max_height_px")
 
 
