@@ -54,8 +54,8 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 def download_file(url, path, max_bytes, sha256=None, check=None, schemes=("https",), pause_s=PAUSE_S):
     """Download a file.
 
-    The received part is kept next to the target (`.<name>.part`), even when the process is killed. The next call requests only the
-    rest, and only of the same version of the file. The target is created only when it is complete and verified.
+    The received bytes are kept in a partial file next to the target (`.<name>.part`), even when the process is killed. The next call
+    requests only the rest, and only of the same version of the file. The target is created only when it is complete and verified.
 
     Parameters
     ----------
@@ -82,9 +82,9 @@ def download_file(url, path, max_bytes, sha256=None, check=None, schemes=("https
     ------
     DownloadError
         The scheme is not allowed, the server refuses the request, the file is too large or has another checksum, or the disk is full.
-        Or the server is too slow, or the connection is lost at every try; then the received part is kept.
+        Or the server is too slow, or the connection is lost at every try; then the partial file is kept.
     Exception
-        The exception of `check`. The received part is then removed.
+        The exception of `check`. The partial file is then removed.
     """
     _check_scheme(url, schemes)
     path = Path(path)
@@ -117,7 +117,7 @@ def download_file(url, path, max_bytes, sha256=None, check=None, schemes=("https
 
 
 def _request(opener, url, part, max_bytes, sha256):
-    """Request a file, or its missing rest, and write it to the part. Raise _Interrupted where another try may succeed."""
+    """Request a file, or its missing rest, and write it to the partial file `part`. Raise _Interrupted where another try may succeed."""
     request = urllib.request.Request(url, headers={"User-Agent": f"handroll/{__version__}", "Accept-Encoding": "identity"})
     version = _version_file(part)
     known = version.read_text(encoding="utf-8") if version.is_file() else None
@@ -139,7 +139,7 @@ def _request(opener, url, part, max_bytes, sha256):
                     f"{part.parent}: expected space for {total - start} bytes, found {free}; free some disk space and try again"
                 )
             if start == 0:
-                # Remove the old part before the new version is written, so that a killed process leaves no old part with a new version.
+                # Remove the old partial file first, so that a killed process leaves no old bytes together with a new version.
                 _remove_part(part)
             elif known and known not in (answer.headers.get("ETag", known), answer.headers.get("Last-Modified")):
                 _remove_part(part)
@@ -160,7 +160,7 @@ def _request(opener, url, part, max_bytes, sha256):
 
 
 def _write_part(answer, part, start, total, max_bytes, url):
-    """Write an answer to the part, starting at byte `start` of the file. `total`: size of the file, bytes, or None."""
+    """Write the server's answer to the partial file `part`, starting at byte `start` of the file. `total`: size of the file, bytes, or None."""
     with open(part, "r+b" if part.exists() else "w+b") as file:
         file.seek(start)
         done, speed = start, SpeedCheck(start)
@@ -206,21 +206,21 @@ def _check_scheme(url, schemes):
 
 
 def _version_file(part):
-    """Return the path of the file that stores the version of a part."""
+    """Return the path of the file that stores the version of a partial file."""
     return part.with_name(part.name + ".version")
 
 
 def _describe_kept(part):
-    """Return the end of a message about a part that is kept."""
+    """Return the end of a message about a partial file that is kept."""
     return f"{_part_bytes(part)} bytes are kept in {part}; the next call resumes the download"
 
 
 def _part_bytes(part):
-    """Return the size of a part, bytes; 0 where there is none."""
+    """Return the size of a partial file, bytes; 0 where there is none."""
     return part.stat().st_size if part.is_file() else 0
 
 
 def _remove_part(part):
-    """Remove a part and its stored version."""
+    """Remove a partial file and its stored version."""
     part.unlink(missing_ok=True)
     _version_file(part).unlink(missing_ok=True)

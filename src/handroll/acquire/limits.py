@@ -14,10 +14,10 @@ from handroll.media.safe_open import MediaError, container_of, file_kind, is_ref
 LOGGER = logging.getLogger("handroll")
 
 GB = 10**9
-"""Bytes of a gigabyte."""
+"""Number of bytes in a gigabyte."""
 
 MB = 10**6
-"""Bytes of a megabyte."""
+"""Number of bytes in a megabyte."""
 
 COMPLETE_SHARE = 0.99
 """Minimum size of a complete file, as a share of the size that the site reports. YouTube's sizes differ from the files by a few bytes."""

@@ -19,13 +19,13 @@ MAX_DEPTH = 3
 """Maximum depth of nested lists. For example, a channel contains tabs, which contain playlists, which contain videos."""
 
 NO_ADDRESS = "no address of its own"
-"""Reason to skip an entry: it has no http address."""
+"""Reason to skip an entry of a list: the entry has no http address."""
 
 NO_DESCRIPTION = "no description"
-"""Reason to skip an entry: the site describes nothing of it."""
+"""Reason to skip an entry of a list: the site does not describe the entry."""
 
 TOO_DEEP = f"list nested in more than {MAX_DEPTH} lists"
-"""Reason to skip an entry: it is a list below `MAX_DEPTH`."""
+"""Reason to skip an entry of a list: the entry is a list that is nested deeper than `MAX_DEPTH`."""
 
 # Ends of the names of yt-dlp's extractors that return lists. Used for extractors that do not report whether they return one.
 _LIST_EXTRACTOR = re.compile(r"(Tab|List|Playlist|Channel|Collection|Season|Series|User)$")

@@ -111,7 +111,7 @@ class Silence(Section):
 
 
 class Clipping(Section):
-    """Clipped audio."""
+    """Clipping of the audio."""
 
     max_clipped_share: Share = Field(0.002, description="maximum share of audio samples near the maximum level")
 

@@ -37,21 +37,22 @@ certainly wrong then. Notes of another part of the video reach at most 4.2 (30 t
 14.9."""
 
 STROKE_MIDDLE_S = 0.032
-"""Time from the middle of a stroke to the note onset, s. Measured on simulated performances, whose keys reach their lowest point at the
-onset; the true and the reconstructed motion agree to 1 ms. In a real piano the time depends on the touch: a soft tone has a longer hammer
-travel time (Goebl, Bresin and Galembo 2005, doi:10.1121/1.1944648). A microphone 3 m away adds 9 ms. Both effects are part of the estimated
-delay."""
+"""Time from the middle of a fingertip's downward stroke to the note onset, s. Measured on simulated performances, whose keys reach their
+lowest point at the onset; the true and the reconstructed motion agree to 1 ms. In a real piano the time depends on the touch: a soft tone
+has a longer hammer travel time (Goebl, Bresin and Galembo 2005, doi:10.1121/1.1944648). A microphone 3 m away adds 9 ms. Both effects are
+part of the estimated delay."""
 
 HALT_BEFORE_S = 0.020
-"""Time from a fingertip's halt to the note onset, s. It is about 10 ms in simulated performances, and 30 to 50 ms in two real videos
-whose delay was known from the strokes."""
+"""Time from the halt of a fingertip over its key to the note onset, s. It is about 10 ms in simulated performances, and 30 to 50 ms in two
+real videos whose delay was known from the strokes."""
 
 STROKE_ERROR_S = 0.006
-"""Standard error of the delay by strokes that is the same for all notes of a performance, s. It depends on how hard and how legato a
-pianist plays, and more notes do not reduce it. Measured on simulated performances."""
+"""Standard error of the delay that strokes of fingertips give, s: the part that is equal for all notes of a performance. It depends on how
+hard and how legato a pianist plays, and more notes do not reduce it. Measured on simulated performances."""
 
 HALT_ERROR_S = 0.020
-"""Standard error of the delay by halts that is the same for all notes of a performance, s. It depends on how early a pianist moves the
+"""Standard error of the delay that halts of fingertips over their keys give, s: the part that is equal for all notes of a performance. It
+depends on how early a pianist moves the
 fingers over their keys. Measured on simulated performances."""
 
 MIN_NOTES = 10
@@ -70,13 +71,13 @@ PER_HALT = 1.0
 """Log odds for a fingertip whose speed falls by a factor of e at the note onset. Fitted to the lead of the true delay. It is smaller
 than the value for simulated performances alone, since people keep their fingers on the keys."""
 
-# Step of the coarse search, s.
+# Step of the coarse search for the delay, s.
 _COARSE_STEP_S = 0.02
 
-# Step of the fine search, s.
+# Step of the fine search for the delay, s.
 _FINE_STEP_S = 0.005
 
-# Half the range of the fine search, s.
+# Half the range of the fine search for the delay, s.
 _FINE_S = 0.1
 
 # Minimum difference between an alternative delay and the best one, s. The peak of the coarse search is narrower.
@@ -88,25 +89,26 @@ _N_ALTERNATIVES = 50
 # Maximum length of the part of a video, around its middle, that the far search uses, s.
 _MAX_FAR_S = 120.0
 
-# Times before and after the middle of a stroke, s. The descent is the mean height before minus the mean height after.
+# Times before and after the middle of a fingertip's stroke, s. The descent is the mean height before minus the mean height after.
 _FLANK_S = np.array([0.01, 0.02, 0.03, 0.04])
 
-# Times before and after the halt at which speeds are compared, s.
+# Times before and after the halt of a fingertip at which its speeds are compared, s.
 _HALT_S = np.array([0.03, 0.05, 0.07, 0.09, 0.11])
 
-# Half the time over which a speed is measured, s.
+# Half the time over which the speed of a fingertip is measured, s.
 _SPEED_STEP_S = 0.025
 
 # Apparent speed of a still hand, caused by the noise of its positions, mm/s. It is added to every speed.
 _STILL_MM_S = 10.0
 
-# Maximum absolute descent of a stroke, mm; larger values are clipped.
+# Maximum absolute descent of a fingertip in a stroke, mm; larger values are clipped.
 _MAX_DESCENT_MM = 20.0
 
-# Maximum difference between the delays by strokes and by halts, s: two and a half times `HALT_ERROR_S`.
+# Maximum difference between the delays that strokes and halts of fingertips give, s: two and a half times `HALT_ERROR_S`.
 _STROKE_FROM_HALT_S = 0.05
 
-# Minimum mean descent of strokes, in standard errors; by chance, the maximum over many delays reaches 3.4.
+# Minimum mean descent of fingertips in strokes, in standard errors, for strokes to be used; by chance, the maximum over many delays reaches
+# 3.4.
 _STROKE_LEAD = 5.0
 
 # Number of steps of the fine search, on either side of a peak, to which a parabola is fitted.
@@ -139,7 +141,7 @@ class Delay:
 
     @property
     def trusted(self):
-        """Whether the lead is at least `TRUSTED_LEAD`, or the lead over a delay of 0 at least `REFUTED_LEAD`."""
+        """Whether the delay is certain enough to be used: `lead` is at least `TRUSTED_LEAD`, or `lead_over_none` at least `REFUTED_LEAD`."""
         return self.lead >= TRUSTED_LEAD or self.lead_over_none >= REFUTED_LEAD
 
 

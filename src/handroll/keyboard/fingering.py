@@ -86,7 +86,7 @@ _OUTSIDE_MM = 30.0
 # Share of fingertips with a large error along the keys, 0..1.
 _OUTLIERS = 0.03
 
-# Standard deviation of a large error along the keys, mm.
+# Standard deviation of the position along the keys of a fingertip with a large error, mm.
 _OUTLIER_MM = 20.0
 
 # Probability that the tip of a finger that does not play the note is over its key: a hand spans ten keys.

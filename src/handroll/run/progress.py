@@ -119,7 +119,7 @@ class Progress:
         self.finished.append((job, at_s - job.started_s))
         stage = _stage_of(job.rule)
         if stage is None and not job.log:
-            # A target without a script, such as `all`.
+            # The job of a target without a script, such as `all`, completes no stage.
             return None
         rules = STAGES.get(stage, (job.rule,))
         if job.rule != rules[-1] or (job.video and self.length_of(job.video) == 0.0):
