@@ -160,7 +160,10 @@ def _request(opener, url, part, max_bytes, sha256):
 
 
 def _write_part(answer, part, start, total, max_bytes, url):
-    """Write the server's answer to the partial file `part`, starting at byte `start` of the file. `total`: size of the file, bytes, or None."""
+    """Write the server's answer to the partial file `part`, from byte `start` on.
+
+    `total`: size of the complete file, bytes; None where the server does not report it.
+    """
     with open(part, "r+b" if part.exists() else "w+b") as file:
         file.seek(start)
         done, speed = start, SpeedCheck(start)

@@ -46,7 +46,7 @@ _DTYPES = {"f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"}
 # along -x.
 _LEFT_HAND_M = 0.03
 
-# Maximum coordinate of a hand in metres. Hands in millimetres have larger coordinates.
+# Maximum absolute coordinate of a hand whose unit is the metre. Hands in millimetres have larger coordinates.
 _MAX_COORDINATE_M = 1.0
 
 # Maximum deviation of the sum of a vertex's skinning weights from 1, and of a weight below 0.

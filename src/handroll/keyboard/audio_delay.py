@@ -141,7 +141,7 @@ class Delay:
 
     @property
     def trusted(self):
-        """Whether the delay is certain enough to be used: `lead` is at least `TRUSTED_LEAD`, or `lead_over_none` at least `REFUTED_LEAD`."""
+        """Whether the delay is certain enough for use: `lead` is at least `TRUSTED_LEAD`, or `lead_over_none` at least `REFUTED_LEAD`."""
         return self.lead >= TRUSTED_LEAD or self.lead_over_none >= REFUTED_LEAD
 
 
@@ -303,7 +303,7 @@ def _slowdowns(time_s, tips_mm, onset_s):
 
 
 def _descents_mm(time_s, tips_mm, onset_s):
-    """Return the descent of each fingertip at the time of a stroke before note onsets, array (*onset, hand 2, finger 5), mm.
+    """Return the descent of each fingertip during the stroke before note onsets, array (*onset, hand 2, finger 5), mm.
 
     It is 0 where unknown.
     """
@@ -361,7 +361,7 @@ class _Peak:
 
 
 def _peak(delays, sign):
-    """Find the `_Peak` of a sign of key presses, array (delay, note)."""
+    """Find the `_Peak` of a sign of key presses (stroke or halt), array (delay, note)."""
     top = int(np.clip(sign.sum(axis=1).argmax(), _PEAK_STEPS, len(delays) - 1 - _PEAK_STEPS))
     near = slice(top - _PEAK_STEPS, top + _PEAK_STEPS + 1)
     from_top = delays[near] - delays[top]

@@ -7,7 +7,7 @@ from handroll.keyboard.geometry import STANDARD, is_black, key_of_pitch
 
 
 def key_tops_held_mm(notes, time_s):
-    """Return the height of the key that each fingertip holds down.
+    """Return the height of the key that each fingertip holds down, in each frame.
 
     Parameters
     ----------
