@@ -12,19 +12,20 @@ from handroll.reasons import Reason
 from handroll.tables import SHARD, State
 
 _SPDX = "CC0-1.0 CC-BY-4.0 CC-BY-SA-4.0 CC-BY-NC-4.0 CC-BY-NC-SA-4.0 CC-BY-ND-4.0 CC-BY-NC-ND-4.0 MIT Apache-2.0"
+
 HUB_LICENCES = {name: name.lower() for name in _SPDX.split()}
 """SPDX names of licences to the identifiers of the Hub (huggingface.co/docs/hub/repositories-licenses)."""
 
+# The Hub's names for numbers of rows, with their upper limits.
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
-"""The Hub's names for numbers of rows, with their upper limits."""
 
+# Columns of the shards that name what made a clip, with their titles.
 _STEPS = {
     "detector": "hands detected by",
     "pose_engine": "pose fitted by",
     "transcriber": "notes from",
     "focal_source": "focal length from",
 }
-"""Columns of the shards that name what made a clip, with their titles."""
 
 _BODY = """\
 # {{ name }}

@@ -10,6 +10,7 @@ _CROISSANT_TERMS = (
     *("fileSet", "format", "includes", "isArray", "isLiveDataset", "jsonPath", "key", "md5", "parentField", "path", "recordSet"),
     *("references", "regex", "repeated", "replace", "samplingRate", "separator", "source", "subField", "transform"),
 )
+
 CONTEXT = {
     "@language": "en",
     "@vocab": "https://schema.org/",

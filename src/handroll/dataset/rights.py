@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 _LICENCE_PATH = re.compile(r"^(https?://)?(www\.)?creativecommons\.org/(licenses|publicdomain)/([a-z-]+)/(\d\.\d)(/.*)?$")
+
+# Other names of licences. A name without a version, such as `CC BY`, does not name one licence.
 _ALIASES = {"cc0": "cc0-1.0", "cc-zero-1.0": "cc0-1.0"}
-"""Other names of licences. A name without a version, such as `CC BY`, does not name one licence."""
 
 
 class Withheld(StrEnum):

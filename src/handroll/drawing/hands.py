@@ -10,6 +10,7 @@ COLOURS = {"left": (64, 196, 255), "right": (255, 160, 48)}
 """RGB of each hand; the pair is distinguishable with all common types of colour blindness."""
 
 OUTLINE, TIP = (12, 16, 24), (255, 255, 255)
+
 OPACITY = {State.OBSERVED: 0.85, State.INTERPOLATED: 0.45}
 """Interpolated frames are drawn paler than observed ones."""
 

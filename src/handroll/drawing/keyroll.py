@@ -23,6 +23,7 @@ ROLL = 0.55
 """Share of the strip's height for the falling notes; the rest is the keyboard."""
 
 BACKGROUND, LANE, WHITE, BLACK, GAP = (18, 21, 28), (28, 32, 41), (236, 233, 226), (30, 31, 35), (120, 118, 112)
+
 NUMBER = (255, 255, 255)
 """RGB of the strip and of the finger numbers; notes and sounding keys get `notes.note_colour`."""
 

@@ -22,6 +22,7 @@ MAGNIFIED = 10.0
 """Magnification of the drawn residuals."""
 
 RAMP_MM = (0.0, 1.0, 2.0)
+
 RAMP = np.array([(64, 200, 120), (250, 204, 72), (235, 60, 60)], dtype=float)
 """Colour map of residuals: sizes and their RGB, interpolated in between."""
 

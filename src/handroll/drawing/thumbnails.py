@@ -9,6 +9,7 @@ VERSION = 1
 """Increased by hand when the same frames give another strip."""
 
 COUNT = 7
+
 HEIGHT_PX = 90
 """Seven images of 16:9 make a strip of 1120 x 90 pixels, about 25 kB."""
 

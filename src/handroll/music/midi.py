@@ -24,12 +24,14 @@ PEDAL_DOWN = 64
 """Minimum controller value that counts as down (General MIDI)."""
 
 TICKS_PER_BEAT = 480
+
 TEMPO_US = 500_000
 """Tempo of written files, microseconds per beat: with 480 ticks a beat, a tick is 1.04 ms."""
 
 _NOTE_OFF, _NOTE_ON, _CONTROL = 8, 9, 11
-_DRUMS = 9
+
 # Channel 10 of General MIDI, counted from 0.
+_DRUMS = 9
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,10 @@ DEFAULT_TEMPO_US = 500_000
 
 _META, _SYSEX = 0xFF, (0xF0, 0xF7)
 _SET_TEMPO = 0x51
-_VOICE_BYTES = {8: 2, 9: 2, 10: 2, 11: 2, 12: 1, 13: 1, 14: 2}
+
 # Number of data bytes of a channel message, by the upper half of its status byte.
+_VOICE_BYTES = {8: 2, 9: 2, 10: 2, 11: 2, 12: 1, 13: 1, 14: 2}
+
 _SYSTEM_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}
 _SMPTE_HZ = {24: 24.0, 25: 25.0, 29: 30000.0 / 1001.0, 30: 30.0}
 

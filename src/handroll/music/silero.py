@@ -17,14 +17,15 @@ VERSION = 1
 """Raised by hand when the same audio gives other probabilities."""
 
 RATE_HZ = 16_000
+
 HOP = 512
 """Samples for each of the model's probabilities: 32 ms."""
 
+# All recordings are scaled to this peak, so that loudness has no effect.
 _PEAK = 0.5
-"""All recordings are scaled to this peak, so that loudness has no effect."""
 
+# Approximate length of the blocks given to the model (s), so that memory does not grow with the recording.
 _BLOCK_S = 300.0
-"""Approximate length of the blocks given to the model (s), so that memory does not grow with the recording."""
 
 
 def classify(samples, rate_hz, threads=1):

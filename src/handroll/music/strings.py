@@ -5,8 +5,8 @@ import numpy as np
 INHARMONICITY = 2e-4
 """Of middle C (Fletcher 1964, doi:10.1121/1.1918971)."""
 
-_DOUBLING_OCTAVES = 0.75
 # Inharmonicity doubles over this interval above C3 and is constant below (Fletcher 1964).
+_DOUBLING_OCTAVES = 0.75
 
 
 def fundamental_hz(pitch, cents=0.0):

@@ -12,43 +12,62 @@ from scipy.signal import fftconvolve
 from handroll.music.strings import inharmonicity, partials_hz
 
 N_PARTIALS = 24
-_HIGHEST_HZ, _HIGHEST_SHARE = 16000.0, 0.45
-# Partials above this frequency are omitted, and those above this share of the sampling rate, which would alias.
 
-_STRIKE_POINT = 1.0 / 8.0
+# Partials above this frequency are omitted, and those above this share of the sampling rate, which would alias.
+_HIGHEST_HZ, _HIGHEST_SHARE = 16000.0, 0.45
+
 # Position of the hammer as a share of the string's length: partials with a node there are weak.
-_SLOPE = 1.0
+_STRIKE_POINT = 1.0 / 8.0
+
 # Amplitude is proportional to the number of the partial to the power of minus this.
-_BRIGHT_HZ = (900.0, 5000.0)
+_SLOPE = 1.0
+
 # Frequency above the fundamental at which the amplitude falls to 1/e in addition, for velocity 0 and 127.
-_UNEVEN_DB = 2.5
+_BRIGHT_HZ = (900.0, 5000.0)
+
 # Standard deviation of a partial's level between keys, from the resonances of the soundboard.
-_LOUDNESS_POWER = 1.7
+_UNEVEN_DB = 2.5
+
 # Amplitude is proportional to velocity to this power.
-_TUNING_OCTAVES, _TUNING_CENTS = np.array([-3.0, -1.0, 2.0, 4.0]), np.array([-12.0, -2.0, 3.0, 20.0])
+_LOUDNESS_POWER = 1.7
+
 # Pianos are tuned wider than equal temperament (Railsback 1938, doi:10.1121/1.1902089): cents by octaves from middle C.
-_DETUNE_CENTS, _BEAT_CENTS = 1.5, 0.6
+_TUNING_OCTAVES, _TUNING_CENTS = np.array([-3.0, -1.0, 2.0, 4.0]), np.array([-12.0, -2.0, 3.0, 20.0])
+
 # Standard deviations of a key from its pitch, and of a key's strings from each other.
-_DECAY_HZ, _DECAY_OCTAVES, _DECAY_PER_HZ2 = 0.7, 1.6, 5e-8
+_DETUNE_CENTS, _BEAT_CENTS = 1.5, 0.6
+
 # Decay rate (1/s) of the fundamental of middle C, octaves in which it doubles, and addition per squared frequency.
-_SLOW_DECAY, _SLOW_SHARE = 0.25, 0.3
+_DECAY_HZ, _DECAY_OCTAVES, _DECAY_PER_HZ2 = 0.7, 1.6, 5e-8
+
 # Decay rate of the slower string relative to the other, and its share of the amplitude.
+_SLOW_DECAY, _SLOW_SHARE = 0.25, 0.3
+
 _ATTACK_S = 0.0015
-_DAMPER_S = 0.045
+
 # Time constant of the damping; from `_UNDAMPED_PITCH` on a piano has no dampers.
+_DAMPER_S = 0.045
+
 _UNDAMPED_PITCH = 90
-_N_TIME_CONSTANTS = 7.0
+
 # Decays are computed for this many time constants.
+_N_TIME_CONSTANTS = 7.0
+
 _MAX_TONE_S = 8.0
 _HAMMER_S, _HAMMER_HZ, _HAMMER_LEVEL = 0.012, 1800.0, 0.05
-_STRIKE_S = 0.3
+
 # Duration of the hammer's noise; by then it has decayed to 1e-36.
-_ROOM_S, _ROOM_LEVEL = 0.09, 0.05
+_STRIKE_S = 0.3
+
 # Time constant and level of the room's reverberation.
-_SYMPATHETIC_S, _SYMPATHETIC_LEVEL = 0.5, 0.03
+_ROOM_S, _ROOM_LEVEL = 0.09, 0.05
+
 # Time constant and level of the other strings, which resonate while the pedal is down.
-_FLOOR = 1e-5
+_SYMPATHETIC_S, _SYMPATHETIC_LEVEL = 0.5, 0.03
+
 # Standard deviation of the recording's noise.
+_FLOOR = 1e-5
+
 _PEAK = 0.6
 _FADE_S = 0.02
 

@@ -25,8 +25,10 @@ _FELT_RGB = np.array([0.36, 0.06, 0.08])
 _SLIP_Y_MM, _SLIP_TOP_MM = -42.0, -12.0
 _CHEEK_MM, _CHEEK_TOP_MM = 62.0, 20.0
 _FLOOR_Z_MM = -700.0
+
 FALLBOARD_FOOT_MM = STANDARD.white_length_mm + 5.0
 """y of the fallboard at the level of the white keys."""
+
 FALLBOARD_MM = (25.0, 95.0)
 """Lean of the fallboard (along y, backwards) and its height."""
 

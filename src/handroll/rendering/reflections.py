@@ -5,12 +5,14 @@ import numpy as np
 from handroll.rendering.piano import FALLBOARD_FOOT_MM
 from handroll.rendering.raster import BLACK_KEY, FALLBOARD, FLOOR, WHITE_KEY, Canvas
 
-_ROOM_RGB = (70, 66, 62)
 # Colour of the mirror image above the keys: a dim room.
-_UNDISTORT_ITERATIONS = 4
+_ROOM_RGB = (70, 66, 62)
+
 # Of the fixed-point iteration that removes radial distortion.
-_KEY_M = 0.0235
+_UNDISTORT_ITERATIONS = 4
+
 # Width of a white key.
+_KEY_M = 0.0235
 
 
 class Mirror:

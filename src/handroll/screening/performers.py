@@ -22,8 +22,8 @@ STATIC_SHARE = 0.6
 MIN_STATIC_SAMPLES = 10
 """Minimum number of samples for finding objects: in fewer samples a hand may rest at one position in most of them."""
 
-_WRIST, _MIDDLE_KNUCKLE, _PALM = 0, 9, (0, 5, 9, 13, 17)
 # MediaPipe's landmarks.
+_WRIST, _MIDDLE_KNUCKLE, _PALM = 0, 9, (0, 5, 9, 13, 17)
 
 
 def measure_performers(time_s, sample, landmarks_px, segments=None):

@@ -28,8 +28,9 @@ LEVEL_WIDTH = 0.72
 """Palm width / palm length in the image of a hand from above: 0.72 to 0.88 (synthetic), 0.65 and 0.82 (real)."""
 
 _WRIST, _INDEX, _PINKY = 0, 5, 17
-_KNUCKLES, _TIPS = (5, 9, 13, 17), (8, 12, 16, 20)
+
 # MediaPipe's landmarks.
+_KNUCKLES, _TIPS = (5, 9, 13, 17), (8, 12, 16, 20)
 
 
 def measure_viewpoint(view=None, hands=None):

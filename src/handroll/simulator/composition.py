@@ -16,37 +16,51 @@ from handroll.simulator.score import LEAD_S, TAIL_S, PlayedBar, build_score, swe
 MIN_DURATION_S = 20.0
 """Minimum duration of a score: any first phrase fits."""
 
-_SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 11), (0, 2, 3, 5, 7, 8, 10))
 # Major, harmonic and natural minor.
+_SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 11), (0, 2, 3, 5, 7, 8, 10))
+
 _DEGREES = len(_SCALES[0])
-_NEXT_CHORD = ((1, 2, 3, 4, 5), (4, 6, 3), (5, 3, 1), (4, 1, 0, 6), (0, 5, 3), (1, 3, 4, 2), (0, 5))
+
 # For the chord on each degree of the scale: the degrees of the chords that may follow it.
-_METRES, _BARS = (2.0, 3.0, 4.0), (2, 5)
+_NEXT_CHORD = ((1, 2, 3, 4, 5), (4, 6, 3), (5, 3, 1), (4, 1, 0, 6), (0, 5, 3), (1, 3, 4, 2), (0, 5))
+
 # Quarters per bar; bars per phrase, upper limit exclusive.
+_METRES, _BARS = (2.0, 3.0, 4.0), (2, 5)
+
+# Rhythms, in quarters; a rest is negative.
 _CELLS = (
     *((1.0,), (0.5, 0.5), (0.25,) * 4, (1 / 3,) * 3, (0.75, 0.25)),
     *((0.5, 0.25, 0.25), (0.25, 0.25, 0.5), (-0.5, 0.5), (2.0,), (1.5, 0.5)),
 )
-# Rhythms, in quarters; a rest is negative.
-_SLOW_STROKE_S, _SLOW_CELLS = 0.2, tuple(cell for cell in _CELLS if min(map(abs, cell)) >= 0.5)
+
 # Textures with a longer minimum stroke than this use only the slow cells, so that the other hand does not get too slow.
-_REPEATED_RHYTHM = 0.6
+_SLOW_STROKE_S, _SLOW_CELLS = 0.2, tuple(cell for cell in _CELLS if min(map(abs, cell)) >= 0.5)
+
 # Probability that a bar repeats the rhythm of the bar before.
-_QUARTER_S, _SLOWER = (0.3, 1.1), (0.9, 1.5)
+_REPEATED_RHYTHM = 0.6
+
 # Limits of the duration of a quarter; range of the random factor on the duration that the fastest notes need.
-_RUBATO = 0.03
+_QUARTER_S, _SLOWER = (0.3, 1.1), (0.9, 1.5)
+
 # Maximum share by which a bar is slower or faster.
-_SPLIT_PITCH, _LOWEST, _HIGHEST = (50, 68), 26, 99
+_RUBATO = 0.03
+
 # MIDI pitches: between the hands, and the lowest and highest of all.
-_RANGE_STEPS, _DISTANCE_STEPS = (8, 16), (2, 7)
+_SPLIT_PITCH, _LOWEST, _HIGHEST = (50, 68), 26, 99
+
 # Steps of the scale: range of a hand, and distance from the left hand's highest to the right hand's lowest.
-_SILENT = 0.15
+_RANGE_STEPS, _DISTANCE_STEPS = (8, 16), (2, 7)
+
 # Probability that one hand is silent for a phrase.
-_LOUDNESS, _STACCATO, _STACCATO_HOLD, _PEDALLED = (-20.0, 16.0), 0.25, (0.45, 0.8), 0.35
+_SILENT = 0.15
+
 # Offset of the MIDI velocity; probability of staccato, and the share of its length for which a staccato note is held; probability of
 # the pedal.
-_GAP_S = (0.2, 1.0)
+_LOUDNESS, _STACCATO, _STACCATO_HOLD, _PEDALLED = (-20.0, 16.0), 0.25, (0.45, 0.8), 0.35
+
 # Silence between phrases.
+_GAP_S = (0.2, 1.0)
+
 _CHORD = "chord"
 
 

@@ -48,8 +48,8 @@ SUBJECT = "synthetic"
 SHARES = {"train": 0.8, "valid": 0.1, "test": 0.1}
 """Default shares of the splits."""
 
-_WIDTH_PX, _HEIGHT_PX = 1920, 1080
 # Image size of the camera; nothing is rendered.
+_WIDTH_PX, _HEIGHT_PX = 1920, 1080
 
 
 @dataclass(frozen=True)

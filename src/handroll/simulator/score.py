@@ -14,43 +14,56 @@ from handroll.simulator.pieces import RIGHT, Bar, pieces
 
 LEAD_S = (0.6, 1.0)
 """Minimum and maximum silence before the first note."""
+
 TAIL_S = 1.0
 """Silence after the last note."""
+
 MIN_DURATION_S = 4.0
 """Minimum duration of a score: silence and a bar of any piece."""
 
 REST_S = (2.3, 3.6)
 """A hand with a pause of at least the first leaves the image; it is absent for at most the second."""
+
 _REST_MARGIN_S = 0.1
+
 COVER_S = (0.45, 0.80)
 """Minimum and maximum duration of a cover over a hand: less than the 30 frames that are interpolated at 30 frames a second."""
-_COVER_DISTANCE_S = 2.0
+
 # Minimum distance of a cover from both ends, from rests and from other covers, so that the gaps in the motion stay separate.
+_COVER_DISTANCE_S = 2.0
 
 _DEVIATION_S = 0.010
-_CHORD_DEVIATION_S = 0.004
+
 # Standard deviations of the onset of a chord or note, and of the notes within a chord; clipped at two standard deviations.
-_LEGATO = 0.96
+_CHORD_DEVIATION_S = 0.004
+
 # Share of its written length for which a key is held.
-_REPEAT_GAP_S = 0.09
+_LEGATO = 0.96
+
 # A key and a finger are released this long before their next onset.
-_MIN_HOLD = 0.5
+_REPEAT_GAP_S = 0.09
+
 # Minimum hold, as a share of the time to the next onset; it has priority over `_REPEAT_GAP_S`.
+_MIN_HOLD = 0.5
 
 _VELOCITY = 66.0
 _VELOCITY_ARCH, _VELOCITY_BEAT, _VELOCITY_SPREAD = 14.0, 6.0, 2.5
 _VELOCITY_VOICES = ((-10.0, 0.0), (-5.0, 4.0))
-_VELOCITY_RANGE = (30, 110)
+
 # In MIDI velocity: a phrase swells and fades by the arch; the first notes of a bar are louder by the beat; the lower and the upper voice
 # of the left and of the right hand have offsets; the spread is the standard deviation of the random part.
+_VELOCITY_RANGE = (30, 110)
 
-_PEDAL_DOWN_S, _PEDAL_UP_S = 0.20, 0.04
 # Legato pedalling: the pedal is released just after the start of a bar, and pressed a little later.
-_PHRASE_GAP_S, _LATE_S = 0.7, 2.0
+_PEDAL_DOWN_S, _PEDAL_UP_S = 0.20, 0.04
+
 # Silence between the phrases of a medley; a hand with a late entry is silent in all bars that start within the second.
+_PHRASE_GAP_S, _LATE_S = 0.7, 2.0
+
 _TEMPO_SPREAD = 0.12
-_PITCH_RANGE = (28, 86)
+
 # MIDI pitches of medleys. Above this range the synthetic strings have too few partials, and transcription engines output the octave.
+_PITCH_RANGE = (28, 86)
 
 
 @dataclass(frozen=True)

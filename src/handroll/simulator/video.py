@@ -35,13 +35,16 @@ AUDIO_RATE_HZ = 44100
 
 DEMO_SEEDS = {"prelude": 20, "study": 28, "ode": 45, "minuet": 35}
 """The demo videos: piece to seed."""
+
 DEMO_CRF = 26
 """x264's rate factor of the demo videos, so that each stays below 4 MB."""
 
-_COVER_SLIDE_S, _COVER_LEAD_S = 0.40, 0.26
 # Duration of a cover's sliding in, and time from its start until the edge reaches the hand.
-_COVER_MARGIN_M = 0.03
+_COVER_SLIDE_S, _COVER_LEAD_S = 0.40, 0.26
+
 # Margin of the cover around the hand: small, so that it does not cover the other hand.
+_COVER_MARGIN_M = 0.03
+
 _COVER_COLOURS = ((0.88, 0.87, 0.83), (0.80, 0.74, 0.60), (0.25, 0.30, 0.42), (0.15, 0.15, 0.16))
 _MIN_COVER_LENGTH_M = 0.30
 

@@ -23,24 +23,30 @@ from handroll.music.alignment.time_map import TimeMap, fit_time_map
 
 MAX_DEVIATION_S = 0.030
 """A note further than this from its time is late (or early): PianoMotion10M's limit (Gan et al., ICLR 2025)."""
+
 MIN_SOUNDING_ACTIVATION = 0.03
 """A note sounds where its activation is at least this share of the strongest pitch of its chord. Measured: 95 to 100 % of the true
 notes of slow music sound, 80 % in the fastest music, and 10 to 20 % of notes at random positions."""
+
 MIN_MATCHED_SHARE = 0.3
 """An alignment is rejected where a smaller share of the notes matches: the lists are different music."""
+
 TRANSCRIPTION_VELOCITY_ERROR = 0.08
 """Deviation of transcribed velocities from the true ones, as a share; subtracted in quadrature. Measured: 7 to 11 % on the
 synthetic piano."""
+
 MIN_NOTES = 10
 """Velocities and times of fewer notes are not scored."""
 
-_TREND_SEMITONES = 6
 # A trend over the keyboard is a median over notes up to this far to either side.
-_MEDIAN_ERROR = 1.2533 * 1.4826
+_TREND_SEMITONES = 6
+
 # Standard error of a median for normal noise: this, times the median absolute deviation, over the root of the number of values.
-_MIN_TRANSPOSITION_GAIN = 1.5
+_MEDIAN_ERROR = 1.2533 * 1.4826
+
 # A transposition is accepted where its activation is this many times that of no transposition. The octave of a true note has at most
 # half of the note's activation.
+_MIN_TRANSPOSITION_GAIN = 1.5
 
 
 def measure(notes, samples, rate_hz, transcription=None):

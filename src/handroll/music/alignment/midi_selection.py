@@ -32,8 +32,8 @@ CORRECTABLE = frozenset({Finding.SHIFTED, Finding.DRIFTING})
 MAX_NOTES_PER_SECOND = 60.0
 """Maximum rate of notes over a recording: ten fingers, six times a second."""
 
-_MIN_STANDARD_ERRORS = 3.0
 # An offset is significant above this many of its standard errors.
+_MIN_STANDARD_ERRORS = 3.0
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,23 @@ from handroll.music.alignment.time_map import TimeMap, fit_time_map
 
 MAX_LAG_S = 10.0
 """Maximum offset that is searched."""
+
 MAX_SEMITONES = 36
 """Maximum transposition that is searched."""
+
 NOTE_TOLERANCE_S = 0.1
 """Maximum distance between the onsets of matching notes: well above the 30 ms that have to be detected, below most repetitions."""
+
 ONSET_TOLERANCE_S = 0.05
 """Maximum distance between onsets that match whatever their pitch, such as a note and its wrong transcription: MIREX's tolerance."""
 
 _BLOCK_NOTES = 100
-_BIN_S = 0.02
+
 # Of the lag histogram: within a block of notes, a drift of 0.1 % moves times by about a bin.
-_MIN_BLOCK_SHARE = 0.25
+_BIN_S = 0.02
+
 # The lag of a block is used where at least this share of its notes finds a partner.
+_MIN_BLOCK_SHARE = 0.25
 
 
 def align(notes, reference):

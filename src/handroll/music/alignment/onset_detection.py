@@ -16,22 +16,28 @@ from handroll.music.strings import INHARMONICITY, fundamental_hz, partials_hz
 
 WINDOW_S = 0.046
 """Length of the Hann window."""
+
 HOP_S = 0.003
 """Time from one spectrum to the next."""
+
 SEARCH_S = 0.2
 """Onsets are searched this far to either side of a note's time: the maximum offset that the audio alone can give."""
 
 _RISE_HOPS = 3
 _PARTIALS = 10
-_LOWEST_HZ, _HIGHEST_HZ = 150.0, 6000.0
+
 # Below this range the window does not resolve partials; above it they are weak.
-_BAND = 0.015
+_LOWEST_HZ, _HIGHEST_HZ = 150.0, 6000.0
+
 # Half width of a partial's band, as a share of its frequency: about a quarter tone.
-_BLOCK_S = 10.0
+_BAND = 0.015
+
 # The audio is transformed in blocks of this length, so that memory does not grow with its duration.
-_LAG_SIGMA_S = 0.03
+_BLOCK_S = 10.0
+
 # Standard deviation of a note's lag around the lag expected from all notes. Without it, one in ten onsets would be that of another
 # note.
+_LAG_SIGMA_S = 0.03
 
 
 def onset_curves(samples, rate_hz, onset_s, pitch):

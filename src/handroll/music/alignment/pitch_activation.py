@@ -14,20 +14,25 @@ from handroll.music.strings import INHARMONICITY, fundamental_hz, partials_hz
 
 WINDOW_S = 0.093
 """Length of the Hann windows before and after the onset."""
+
 CHORD_S = 0.03
 """Successive onsets within this time form one chord."""
 
 _LOWEST_HZ, _HIGHEST_HZ = 50.0, 4500.0
 _PARTIALS = 12
-_RADIATION_HZ = 70.0
+
 # A soundboard radiates little below this frequency.
-_BEFORE_S, _AFTER_S = 0.010, 0.005
+_RADIATION_HZ = 70.0
+
 # Distance of the windows from the first and the last onset of a chord.
-_PARTIAL_STEPS = (12, 19, 24, 28, 31, 34, 36)
+_BEFORE_S, _AFTER_S = 0.010, 0.005
+
 # Semitones from a note to its partials 2 to 8.
-_QUIET = 0.1
+_PARTIAL_STEPS = (12, 19, 24, 28, 31, 34, 36)
+
 # The strongest activation of a chord counts as at least this share of the median over all chords, so that a quiet chord gets small
 # relative activations.
+_QUIET = 0.1
 
 
 def activations(samples, rate_hz, onset_s):

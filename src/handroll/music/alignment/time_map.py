@@ -6,11 +6,13 @@ import numpy as np
 
 from handroll.music.notes import note_table, pedal_table
 
-_TUKEY = 4.685
 # Residuals beyond this many robust standard deviations have weight 0: 95 % efficient for normal noise (Beaton & Tukey
 # 1974, doi:10.1080/00401706.1974.10489171).
-_MIN_SCALE = 1e-3
+_TUKEY = 4.685
+
 # Minimum of the robust standard deviation, seconds. Without it, exact values would give each other no weight.
+_MIN_SCALE = 1e-3
+
 _MIN_POINTS = 6
 _ITERATIONS = 20
 

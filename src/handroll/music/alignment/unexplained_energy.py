@@ -25,51 +25,72 @@ from handroll.music.strings import fundamental_hz, inharmonicity, partials_hz
 
 RATE_HZ = 22_050
 """Sampling rate of the analysis; frequencies above half of it are ignored."""
+
 WINDOW, HOP = 2048, 512
 """Length of a Hann window and distance of successive windows, samples: 93 and 23 ms."""
+
 SPAN_S = 2.0
 """Foreign power is averaged over spans of this length."""
 
-_BLOCK_SPANS = 30
 # Spectra are computed for this many spans at a time, so that memory does not grow with the recording.
-_LOWEST_HZ, _LOWEST_FOREIGN_HZ = 100.0, 350.0
+_BLOCK_SPANS = 30
+
 # Lowest frequencies of the total power and of foreign power and noise. Between them, keys, pedals and actions thud up to 0.3 s after
 # the onset (on a recording of a keyboard in a room, 24 dB below the tone).
+_LOWEST_HZ, _LOWEST_FOREIGN_HZ = 100.0, 350.0
+
 _PARTIALS = 60
 _STRETCHES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
-_CENTS = np.arange(-48.0, 49.0, 8.0)
+
 # Candidates of the fit: factor of the inharmonicity, and tuning relative to A4 = 440 Hz. Transcription engines round to the nearest
 # semitone.
-_FIT_HZ, _FIT_NOTES, _FIT_AFTER_S = (150.0, 3500.0), 200, 0.08
+_CENTS = np.arange(-48.0, 49.0, 8.0)
+
 # The fit uses partials in this range, of at most this many notes, this long after their onsets.
-_HALF_HZ, _HALF_SHARE = 30.0, 0.008
+_FIT_HZ, _FIT_NOTES, _FIT_AFTER_S = (150.0, 3500.0), 200, 0.08
+
 # Half width of a partial: the window's main lobe (21.5 Hz), and some detuning as a share of the frequency.
-_BEFORE_S, _AFTER_S = 0.07, 0.09
+_HALF_HZ, _HALF_SHARE = 30.0, 0.008
+
 # Duration of a note's onset before and after its time: half a window, and the rise.
-_RELEASE_S = 0.05
+_BEFORE_S, _AFTER_S = 0.07, 0.09
+
 # A note's partials count as held for this long after its damping.
-_HELD_DB_S, _ENDED_DB_S, _HAMMER_DB_S = 3.0, 25.0, 40.0
+_RELEASE_S = 0.05
+
 # Minimum decay rates, dB a second: of a held note, of one that has ended (a room with 2.4 s of reverberation), of an onset's noise.
-_HAMMER_DB = 0.0
+_HELD_DB_S, _ENDED_DB_S, _HAMMER_DB_S = 3.0, 25.0, 40.0
+
 # Maximum power of an onset between the partials, relative to the mean of the surrounding frequencies.
-_DENSE_HZ = 1800.0
+_HAMMER_DB = 0.0
+
 # Above this frequency the partials of all notes are dense and their frequencies uncertain: every onset may raise every frequency.
-_BEAT = 10.0
+_DENSE_HZ = 1800.0
+
 # Strings beat: power may return up to this factor.
-_BEAT_BINS = 5
+_BEAT = 10.0
+
 # Partials within this many frequency bins (54 Hz) beat with each other: the limit of one applies to its neighbours too.
-_SURROUNDING_BINS = 61
+_BEAT_BINS = 5
+
 # An onset's noise and leakage are assumed constant over this many frequency bins (0.66 kHz).
-_LEAK_DB, _DISTANT_DB = -45.0, -20.0
+_SURROUNDING_BINS = 61
+
 # Leakage of a window relative to the surrounding power, and relative to the mean over all frequencies.
-_QUIET_SHARE = 0.1
+_LEAK_DB, _DISTANT_DB = -45.0, -20.0
+
 # Noise is measured at this quantile of a frequency's power over time. The mean noise follows from the exponential distribution.
-_QUIETEST_SHARE = 0.02
+_QUIET_SHARE = 0.1
+
 # Quantile of the power over all moments; it is an upper limit of the noise.
-_NOISE_MARGIN = 4.0
+_QUIETEST_SHARE = 0.02
+
 # Power counts where it exceeds the mean noise by this factor, which 2 % of noise does.
-_MIN_MOMENTS = 10
+_NOISE_MARGIN = 4.0
+
 # The noise of frequencies with fewer moments between the notes is interpolated from their neighbours.
+_MIN_MOMENTS = 10
+
 _FLOOR = 1e-14
 
 

@@ -5,8 +5,8 @@ import numpy as np
 from handroll.keyboard.audio_delay import find_delay
 from handroll.music.alignment.time_map import TimeMap, map_times
 
-_END_MARGIN_S = 1.0
 # Notes may begin this long after the last frame: that frame is shown for some time, and the delay has an error.
+_END_MARGIN_S = 1.0
 
 
 def to_video_clock(notes, pedal, time_s, joints_keyboard_mm, state, notes_clock):
