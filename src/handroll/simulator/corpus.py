@@ -23,8 +23,9 @@ import soundfile
 
 from handroll import __version__
 from handroll.camera import Camera, Extrinsics, joints_in_keyboard_frame
+from handroll.dataset.clip_content import VideoRecord, clip_row
 from handroll.dataset.clips import cut_clips
-from handroll.dataset.shards import TARGET_BYTES, VideoRecord, clip_row, write_rows
+from handroll.dataset.shards import TARGET_BYTES, write_rows
 from handroll.dataset.splits import SPLITS
 from handroll.generation.pianist import perform
 from handroll.hand.kinematics import hand_joints
@@ -181,7 +182,7 @@ def take_rows(recipe, numbered):
     Returns
     -------
     list of dict
-        Rows of `tables.SHARD`, from `dataset.shards.clip_row`.
+        Rows of `tables.SHARD`, from `dataset.clip_content.clip_row`.
     """
     number, split = numbered
     seed = int(np.random.SeedSequence([recipe.seed, number]).generate_state(1, np.uint64)[0])

@@ -10,7 +10,8 @@ import pytest
 import soundfile
 
 from handroll.camera import Extrinsics
-from handroll.dataset.shards import clip_row, cut_flac, read_rows, survey_shards, write_rows, write_shards
+from handroll.dataset.clip_content import clip_row, cut_flac
+from handroll.dataset.shards import read_rows, survey_shards, write_rows, write_shards
 from handroll.storage import SchemaError, read_table, to_arrow, write_json
 from handroll.tables import CLIPS, SCHEMA_VERSION, SHARD
 

@@ -16,7 +16,11 @@ WINDOW_S = 0.093
 """Length of the Hann windows before and after the onset."""
 
 CHORD_S = 0.03
-"""Successive onsets within this time form one chord."""
+"""Successive onsets at most this far apart (seconds) form one chord."""
+
+MIN_SOUNDING_ACTIVATION = 0.03
+"""Minimum activation of a sounding note, as a share of the activation of the strongest pitch of its chord. Measured: 95 to 100 % of the
+true notes of slow music reach it, 80 % in the fastest music, and 10 to 20 % of notes at random positions."""
 
 _LOWEST_HZ, _HIGHEST_HZ = 50.0, 4500.0
 _PARTIALS = 12
@@ -119,6 +123,19 @@ def relative_activations(activation, pitch, semitones=0):
     minimum = _QUIET * np.median(strongest) if len(strongest) else 0.0
     own = activation[np.arange(len(column)), np.clip(column, 0, activation.shape[1] - 1)]
     return np.where(inside, own / np.maximum(np.maximum(strongest, minimum), 1e-12), 0.0)
+
+
+def find_sounding_notes(activation, pitch):
+    """Return which notes (note,), bool, sound in the audio: those with a relative activation of at least `MIN_SOUNDING_ACTIVATION`.
+
+    Parameters
+    ----------
+    activation : array (note, pitch 88)
+        A result of `activations`.
+    pitch : array (note,)
+        MIDI pitch.
+    """
+    return relative_activations(activation, pitch) >= MIN_SOUNDING_ACTIVATION
 
 
 def masked_notes(onset_s, pitch):
