@@ -15,37 +15,43 @@ from handroll.camera import Camera, Extrinsics
 from handroll.hand.skeleton import HANDS
 from handroll.tables import KEY_PRESS_SCORES
 
+# Columns of `tables.MOTION` with a value for each frame.
 _FRAME_COLUMNS = ("state", "rotation_rad", "translation_m", "joints_m", "joints_keyboard_mm", "residual_px")
+
+# Columns of `tables.MOTION` with one value for the whole video.
 _VIDEO_COLUMNS = ("betas", "bone_scale")
+
 _SCORES = tuple(column.name for column in KEY_PRESS_SCORES)
+
+# Camera pose of a video without a registered keyboard.
 _UNKNOWN = Extrinsics(np.full(3, np.nan), np.full(3, np.nan))
 
 
 @dataclass(frozen=True)
 class VideoRecord:
-    """Everything about a video that its clips in the shards contain.
+    """All data and metadata of a video from which the rows of its clips are made.
 
     Attributes
     ----------
     motion : dict of str to array (frame, hand, ...)
-        `handroll.tables.MOTION`, by frame.
-    notes, pedal : dict of str to array (rows,)
-        `FINGERED_NOTES` and `PEDAL`, in video time: seconds since the video's first frame.
+        Columns of `handroll.tables.MOTION`, by frame.
+    notes, pedal : dict of str to array (row,)
+        Columns of `tables.FINGERED_NOTES` and `tables.PEDAL`, in video time: seconds since the video's first frame.
     audio_delay_s : float
-        Delay of the audio relative to the frames, s: the audio of a clip starts this much later in its file.
+        Delay of the audio relative to the frames, s. The audio of a clip starts this much later in the file.
     audio_path : path or None
-        Audio file whose sample 0 belongs to the video's first frame, apart from the delay; None without audio.
+        Audio file. If the delay is 0, its sample 0 is at the video's first frame. None: the video has no audio.
     camera : Camera
     extrinsics : Extrinsics or None
-        Pose of the camera relative to the keyboard; None without a registered keyboard.
+        Transform from the keyboard frame to the camera frame; None without a registered keyboard.
     fps : float
         Mean frame rate.
     detector, pose_engine, transcriber : str
-        Sources of the detections, the pose and the notes, with their versions.
+        Names and versions of the detector, of the pose engine and of the source of the notes.
     permission, licence, source, source_sha256 : str
-        Columns of `SHARD`.
+        See these columns of `tables.SHARD`.
     provenance : dict
-        Versions and settings, JSON values.
+        Versions and settings that made the clips; JSON values.
     """
 
     motion: dict
@@ -72,8 +78,9 @@ def clip_row(clip, split, record):
     Parameters
     ----------
     clip : dict of str to value
-        A row of `CLIPS`.
+        A row of `tables.CLIPS`.
     split : str
+        Value of the column `split`.
     record : VideoRecord
 
     Returns
@@ -90,7 +97,7 @@ def clip_row(clip, split, record):
     for side, hand in enumerate(HANDS):
         # Copies: a slice would keep the whole video in memory until the row group is written.
         row |= {f"{hand}_{name}": record.motion[name][frames, side].copy() for name in _FRAME_COLUMNS}
-        row |= {f"{hand}_{name}": _constant(record.motion[name][:, side], f"{hand} {name}", clip) for name in _VIDEO_COLUMNS}
+        row |= {f"{hand}_{name}": _constant_value(record.motion[name][:, side], f"{hand} {name}", clip) for name in _VIDEO_COLUMNS}
     row |= cut_music(record.notes, record.pedal, start_s, end_s)
     row["audio"] = None
     if record.audio_path is not None:
@@ -108,8 +115,8 @@ def clip_row(clip, split, record):
     return row
 
 
-def _constant(values, name, clip):
-    """Return the value (...) of a column (frame, ...) in all frames that are not NaN; NaN if there is none."""
+def _constant_value(values, name, clip):
+    """Return the one value (...) that a column (frame, ...) has in all frames without NaN; NaN if all frames have NaN."""
     known = values[np.isfinite(values).reshape(len(values), -1).all(axis=1)]
     if not len(known):
         return np.full(values.shape[1:], np.nan, dtype=values.dtype)
@@ -119,42 +126,42 @@ def _constant(values, name, clip):
 
 
 def cut_music(notes, pedal, start_s, end_s):
-    """Return the notes and the pedal of [start_s, end_s), as columns of a row.
+    """Return the notes and the pedal presses of the interval [start_s, end_s), as values of a row.
 
     Parameters
     ----------
-    notes, pedal : dict of str to array (rows,)
-        `FINGERED_NOTES` and `PEDAL`, seconds since the video's first frame.
+    notes, pedal : dict of str to array (row,)
+        Columns of `tables.FINGERED_NOTES` and `tables.PEDAL`; seconds since the video's first frame.
     start_s, end_s : float
 
     Returns
     -------
     dict
-        `notes`: notes with an onset in the interval; `pedal`: presses that overlap it, unshortened. Lists of dicts, seconds since
-        `start_s`.
+        `notes`: notes with an onset in the interval. `pedal`: presses that overlap the interval, with their full duration. Both are
+        lists of dicts; times are seconds since `start_s`.
     """
     struck = (notes["onset_s"] >= start_s) & (notes["onset_s"] < end_s)
     held = (pedal["offset_s"] > start_s) & (pedal["onset_s"] < end_s)
-    return {"notes": _structs(notes, struck, start_s), "pedal": _structs(pedal, held, start_s)}
+    return {"notes": _row_dicts(notes, struck, start_s), "pedal": _row_dicts(pedal, held, start_s)}
 
 
-def _structs(table, chosen, start_s):
-    """Return chosen rows of a table as dicts, with times relative to the start of the clip."""
+def _row_dicts(table, chosen, start_s):
+    """Return the chosen rows of a table as dicts, with times relative to the start of the clip."""
     columns = {name: values[chosen] - start_s if name.endswith("_s") else values[chosen] for name, values in table.items()}
     return [dict(zip(columns, row, strict=True)) for row in zip(*(values.tolist() for values in columns.values()), strict=True)]
 
 
 def cut_flac(path, start_s, end_s):
-    """Return the audio of [start_s, end_s) as the bytes of a mono FLAC file, with the rate and sample width of the source.
+    """Return the audio of the interval [start_s, end_s) as the bytes of a mono FLAC file.
 
-    Channels are averaged; mono samples stay bit-identical. Silence is added before sample 0 and after the last one, so that the
-    length is round((end_s - start_s) * rate) samples.
+    The file has the sampling rate and sample width of the source. Channels are averaged; mono samples stay bit-identical. Silence is
+    added before sample 0 and after the last sample, so the length is always round((end_s - start_s) * rate) samples.
 
     Parameters
     ----------
     path : path of a FLAC file
     start_s, end_s : float
-        Seconds since sample 0.
+        Seconds since sample 0 of the file.
     """
     with soundfile.SoundFile(path) as source:
         length = round((end_s - start_s) * source.samplerate)
@@ -175,11 +182,11 @@ def read_audio(audio, rate_hz, delay_s=0.0):
     Parameters
     ----------
     audio : dict or None
-        The column `audio` of `SHARD`: bytes and path.
+        Value of the column `audio` of `tables.SHARD`: bytes and path.
     rate_hz : int
         Sampling rate of the result.
     delay_s : float
-        Delay of the audio relative to the motion, s: this much is removed at the start, and silence is added at the end.
+        Delay of the audio relative to the motion, s. This duration is removed at the start, and as much silence is added at the end.
 
     Returns
     -------
@@ -194,7 +201,7 @@ def read_audio(audio, rate_hz, delay_s=0.0):
     import soxr
 
     if audio is None:
-        raise ValueError("expected a clip with audio, found none; use features of the notes, or exclude such clips")
+        raise ValueError("expected a clip with audio, found none; use features of the notes, or exclude clips without audio")
     samples, rate = soundfile.read(io.BytesIO(audio["bytes"]), dtype="float32", always_2d=True)
     mono = samples.mean(axis=1)
     shift = round(delay_s * rate)

@@ -8,6 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH, N_KEYS, is_black
 from handroll.provenance import atomic_path
 
+# Colours of text, axes, white keys, black keys and the median.
 _INK, _GREY, _WHITE_KEY, _BLACK_KEY, _ACCENT = "#22262b", "#8a9199", "#7fa3c7", "#22405e", "#b5523b"
 _STYLE = {
     "font.family": "DejaVu Sans",
@@ -39,7 +40,7 @@ def plot_keys(path, counts):
     ----------
     path : path
     counts : sequence (key 88,) of int
-        Notes of each key, from A0 (MIDI pitch 21) to C8 (108).
+        Number of notes of each key, from A0 (MIDI pitch 21) to C8 (108).
     """
     pitches = np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1)
     black = is_black(np.arange(N_KEYS))
@@ -64,7 +65,7 @@ def plot_velocities(path, counts):
     ----------
     path : path
     counts : sequence (velocity 127,) of int
-        Notes of each velocity, from 1 to 127.
+        Number of notes of each velocity, from 1 to 127.
     """
     velocities, counts = np.arange(1, 128), np.asarray(counts)
     with matplotlib.rc_context(_STYLE):
@@ -105,6 +106,6 @@ def _finish(axes, title):
 
 
 def _save(figure, path):
-    """Write a figure without the name and version of matplotlib, so that the bytes depend only on the plot."""
+    """Write a figure as PNG, without metadata about matplotlib, so that the bytes depend only on the plot."""
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})

@@ -1,6 +1,6 @@
 """Write accepted clips as Parquet shards, one row per clip, and read them back.
 
-Memory is limited to one row group and one video. The same input gives the same bytes.
+Memory holds at most one row group and one video. The same input gives the same bytes. `clip_content` makes the rows.
 """
 
 import json
@@ -24,11 +24,15 @@ MANIFEST = "shards.json"
 """Name of the list of shards. It is written last, so a folder that contains it is complete."""
 
 TARGET_BYTES = 128 * 1024**2
-"""Default size of a shard: small enough for the Hugging Face viewer, large enough for a dataset of at most some hundred shards."""
+"""Default size of a shard, bytes: small enough for the Hugging Face viewer, large enough that a dataset has at most a few hundred
+shards."""
 
 _SHARD_NAME = re.compile(rf"({'|'.join(SPLITS)})-\d{{5}}\.parquet")
-# Dictionary encoding is useful only for repeated values. Byte stream split makes the motion 40 % smaller.
+
+# Columns with dictionary encoding, which is useful only for repeated values.
 _DICTIONARY = [c.name for c in SHARD.columns if c.dtype == pa.string()]
+
+# Columns with the encoding byte stream split, which makes the motion 40 % smaller.
 _BYTE_STREAM_SPLIT = [c.name + ".list.element" * (1 + bool(c.shape)) for c in SHARD.columns if c.varies and pa.types.is_floating(c.dtype)]
 
 
@@ -39,21 +43,21 @@ def write_shards(clips, splits, open_video, out_dir, target_bytes=TARGET_BYTES, 
 
     Parameters
     ----------
-    clips : dict of str to array (windows,)
-        `CLIPS` of all videos, in any order; rejected windows are ignored.
-    splits : dict of str to array (videos,)
-        `SPLITS`, with every video of an accepted clip.
+    clips : dict of str to array (window,)
+        Columns of `tables.CLIPS` of all videos, in any order; rejected windows are ignored.
+    splits : dict of str to array (video,)
+        Columns of `tables.SPLITS`; every video with an accepted clip must have a row.
     open_video : callable (subject, video) -> VideoRecord
         Called once per video with an accepted clip.
     out_dir : path
     target_bytes : int
-        A shard ends with the row group that reaches this size.
+        Size of a shard, bytes: a shard ends with the row group that reaches this size.
     row_group_rows : int
-        Clips per row group, the minimum that a reader loads.
+        Number of clips in a row group. A reader loads at least one row group.
     metadata : dict of str to str, optional
         Stored in every shard.
     left_out : dict, optional
-        Counts of unpublished clips, from `handroll.dataset.rights.withhold`.
+        Counts of clips that are not published, from `handroll.dataset.rights.withhold`.
 
     Returns
     -------
@@ -64,33 +68,33 @@ def write_shards(clips, splits, open_video, out_dir, target_bytes=TARGET_BYTES, 
     Raises
     ------
     ValueError
-        The video of an accepted clip has no split.
+        A video with an accepted clip has no split.
     """
     split_of = dict(zip(zip(splits["subject"], splits["video"], strict=True), splits["split"], strict=True))
     windows = defaultdict(lambda: defaultdict(list))
     for row in np.flatnonzero(clips["accepted"]):
         name = clips["subject"][row], clips["video"][row]
         if name not in split_of:
-            raise ValueError(f"{'/'.join(name)} has accepted clips and no split: expected a row in the table of splits")
+            raise ValueError(f"{'/'.join(name)} has accepted clips but no split: add a row for this video to the table of splits")
         windows[split_of[name]][name].append(row)
     rows = {split: _clip_rows(clips, windows[split], split, open_video) for split in SPLITS}
     return write_rows(rows, out_dir, target_bytes, row_group_rows, metadata, left_out)
 
 
 def write_rows(rows, out_dir, target_bytes=TARGET_BYTES, row_group_rows=8, metadata=None, left_out=None):
-    """Write rows as shards. Memory is limited to one row group.
+    """Write rows as shards. Memory holds at most one row group.
 
     Parameters
     ----------
     rows : dict of split to iterable of dict
-        Rows of `handroll.tables.SHARD`, sorted by subject, video and clip; consumed one by one.
+        Rows of `handroll.tables.SHARD`, sorted by subject, video and clip; read one by one, so generators are possible.
     out_dir, target_bytes, row_group_rows, metadata, left_out
-        As for `write_shards`.
+        Same as in `write_shards`.
 
     Returns
     -------
     dict
-        The manifest, as for `write_shards`.
+        The manifest; see `write_shards`.
     """
     out_dir = Path(out_dir)
     clear_shards(out_dir, MANIFEST)
@@ -103,14 +107,14 @@ def write_rows(rows, out_dir, target_bytes=TARGET_BYTES, row_group_rows=8, metad
 
 
 def clear_shards(folder, manifest):
-    """Remove all shards of an earlier run from a folder; a run with fewer shards would leave some of them.
+    """Remove all shards of an earlier run from a folder. Otherwise a run with fewer shards would keep some of them.
 
     Parameters
     ----------
     folder : path
         Created if it is missing.
     manifest : str
-        Name of the list of its files, which is removed first: a folder without it is incomplete.
+        Name of the file that lists the shards. It is removed first, because a folder without it counts as incomplete.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -122,7 +126,7 @@ def clear_shards(folder, manifest):
 
 
 def read_rows(folder):
-    """Read the rows of a folder of shards, in the order of its manifest. Memory is limited to one row group.
+    """Read the rows of a folder of shards, in the order of its manifest. Memory holds at most one row group.
 
     Parameters
     ----------
@@ -137,12 +141,12 @@ def read_rows(folder):
     Raises
     ------
     SchemaError
-        The manifest contains another name than those of shards, or a shard has other columns.
+        The manifest contains a name that is not the name of a shard, or a shard has other columns.
     """
     folder = Path(folder)
     for shard in json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["shards"]:
         if not _SHARD_NAME.fullmatch(shard["name"]):
-            raise SchemaError(f"{folder / MANIFEST}: expected names such as train-00000.parquet, found {shard['name']!r}")
+            raise SchemaError(f"{folder / MANIFEST}: expected names of shards such as train-00000.parquet, found {shard['name']!r}")
         with pq.ParquetFile(folder / shard["name"], page_checksum_verification=True) as file:
             for group in range(file.num_row_groups):
                 columns = from_arrow(SHARD, file.read_row_group(group))
@@ -178,15 +182,15 @@ def _write_split(out_dir, split, rows, target_bytes, row_group_rows, metadata):
 
 
 def survey_shards(folder, manifest):
-    """Count the notes and sources in the shards of a folder.
+    """Count the notes, and the clips of each source, in the shards of a folder.
 
-    Clips of a video overlap; a note in two of them counts once.
+    Clips of a video overlap. A note in two clips counts once.
 
     Parameters
     ----------
     folder : path
     manifest : dict
-        As returned by `write_shards`.
+        Result of `write_shards`.
 
     Returns
     -------

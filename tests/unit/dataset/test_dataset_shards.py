@@ -181,7 +181,7 @@ def test_no_clips_give_three_empty_shards(tmp_path, splits):
 
 def test_a_clip_without_split_is_an_error(tmp_path, records, clips, splits):
     fewer = {name: values[1:] for name, values in splits.items()}
-    with pytest.raises(ValueError, match="ann/long has accepted clips and no split"):
+    with pytest.raises(ValueError, match="ann/long has accepted clips but no split"):
         write_shards(clips, fewer, lambda *name: records[name], tmp_path)
 
 
@@ -216,5 +216,5 @@ def test_rows_that_are_read_and_written_again_give_the_same_bytes(tmp_path, data
 
 def test_a_manifest_with_another_path_is_an_error(tmp_path):
     write_json(tmp_path / "shards.json", {"shards": [{"name": "../train-00000.parquet"}]})
-    with pytest.raises(SchemaError, match=r"expected names such as train-00000.parquet, found '../train-00000.parquet'"):
+    with pytest.raises(SchemaError, match=r"expected names of shards such as train-00000.parquet, found '../train-00000.parquet'"):
         list(read_rows(tmp_path))
