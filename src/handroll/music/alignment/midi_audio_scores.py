@@ -92,16 +92,20 @@ def audio_scores(sounding, residual_s, activation, pitch, velocity):
     residual_s : array (note,), s
         Onset in the audio minus time of the note; NaN where unknown.
     activation : array (note, pitch 88)
+        `pitch_activation.activations` at the notes.
     pitch, velocity : array (note,)
+        MIDI pitch and velocity.
 
     Returns
     -------
     dict
-        `notes`: number of notes. `silent_share`: share of notes whose pitch does not sound. `timing_median_s`, `timing_p95_s`: of
-        |residual|. `late_share`: share of notes beyond `MAX_DEVIATION_S`. `level_correlation`: Spearman's, between level and
-        velocity of the notes, both without their trend over the keyboard; 1: louder notes have higher velocities, 0: chance.
-        `level_deviation`: median |velocity / velocity predicted from the level - 1|. `velocity_spread`: median |velocity / its
-        trend - 1|. None where too few notes sound.
+        `notes`: number of notes. `silent_share`: share of notes whose pitch does not sound. `timing_median_s`, `timing_p95_s`: median
+        and 95th percentile of |residual|. `late_share`: share of notes whose |residual| is above `MAX_DEVIATION_S`.
+
+        The following are computed after the trend over the keyboard is removed from levels and velocities (`without_trend`).
+        `level_correlation`: Spearman's correlation between level in the audio and velocity; 1: louder notes have higher velocities,
+        0: no relation. `level_deviation`: median |velocity / velocity predicted from the level - 1|. `velocity_spread`: median
+        |log(velocity / trend)|. None with fewer than `MIN_NOTES` notes.
     """
     own = activation[np.arange(len(pitch)), np.clip(pitch - LOWEST_PITCH, 0, activation.shape[1] - 1)]
     levels = dict.fromkeys(("level_correlation", "level_deviation", "velocity_spread"))
@@ -127,22 +131,27 @@ def transcription_scores(notes, transcription, sounding, transcribed_sounding):
     Parameters
     ----------
     notes, transcription : dict of str to array (note,)
-        `onset_s`, `pitch` and `velocity` as in `tables.NOTES`.
+        Columns `onset_s`, `pitch` and `velocity` of `tables.NOTES`.
     sounding, transcribed_sounding : bool array (note,)
-        For each note of either list: the pitch sounds in the audio.
+        For each given note, and for each transcribed note: the pitch sounds in the audio.
 
     Returns
     -------
     dict
-        `precision`, `recall`: shares of the notes and of the transcription that match (equal pitch, within 100 ms).
-        Unmatched notes, as shares of the notes (`missing_share`: of the transcription): `octave_share`: within 50 ms of an unmatched
-        transcribed note, one or more octaves away; `wrong_pitch_share`: within 50 ms of one at another interval, and not sounding;
-        `extra_share`: near no unmatched transcribed note, not sounding, and not masked; `missing_share`: transcribed, sounding,
-        and near no unmatched note.
-        `timing_median_s`, `timing_p95_s`, `late_share`: of matched notes, around their own offset and drift. `level_scale`: median
-        of velocity / transcribed velocity. `level_deviation`: median |that ratio / its trend over the keyboard - 1|, without
-        the engine's `TRANSCRIPTION_VELOCITY_ERROR`. `level_correlation`: Spearman's, between velocities and transcribed velocities
-        without their trends. None where too few notes match.
+        `notes`: number of transcribed notes. `precision`: share of the given notes that match a transcribed note (equal pitch, onsets
+        at most 100 ms apart). `recall`: share of the transcribed notes that match a given note.
+
+        Shares of unmatched notes; two unmatched notes are near each other if their onsets are at most 50 ms apart. `octave_share`:
+        share of the given notes that are near a transcribed note one or more octaves away. `wrong_pitch_share`: share of the given
+        notes that are near a transcribed note of another pitch (no octave) and do not sound. `extra_share`: share of the given notes
+        that are near no transcribed note, do not sound and are not masked. `missing_share`: share of the transcribed notes that are
+        near no given note and sound.
+
+        Scores of the matched notes. `timing_median_s`, `timing_p95_s`, `late_share`: see `audio_scores`; residuals are relative to a
+        time map fitted to the matched notes. `level_scale`: median of velocity / transcribed velocity. `level_deviation`: median
+        |velocity / transcribed velocity / trend over the keyboard - 1|, minus `TRANSCRIPTION_VELOCITY_ERROR` in quadrature.
+        `level_correlation`: Spearman's correlation between velocities and transcribed velocities, both without their trend. None
+        with fewer than `MIN_NOTES` matched notes.
     """
     matched, reference = match_notes(notes["onset_s"], notes["pitch"], transcription["onset_s"], transcription["pitch"])
     unmatched = np.setdiff1d(np.arange(len(notes["pitch"])), matched)
@@ -151,7 +160,7 @@ def transcription_scores(notes, transcription, sounding, transcribed_sounding):
     wrong, wrong_reference = unmatched[near], unmatched_reference[near_reference]
     octave = (notes["pitch"][wrong].astype(int) - transcription["pitch"][wrong_reference].astype(int)) % 12 == 0
     wrong_pitch = ~octave & ~sounding[wrong]
-    # A masked note may sound without being detected, so it does not count as extra.
+    # A masked note may sound although it is not detected, so it does not count as extra.
     extra = np.setdiff1d(unmatched, wrong)
     extra = extra[~sounding[extra] & ~masked_notes(notes["onset_s"], notes["pitch"])[extra]]
     missing = np.setdiff1d(unmatched_reference, wrong_reference)
@@ -181,19 +190,19 @@ def transcription_scores(notes, transcription, sounding, transcribed_sounding):
 
 
 def without_trend(values, pitch):
-    """Subtract from values (note,) the median of the notes within half an octave: the voicing of the instrument, not the playing."""
+    """Subtract from values (note,) the running median over the keyboard, which depends on the instrument and not on the playing."""
     keys = np.unique(pitch)
     trend = np.array([np.median(values[np.abs(pitch - key) <= _TREND_SEMITONES]) for key in keys])
     return values - trend[np.searchsorted(keys, pitch)]
 
 
 def _rank_correlation(first, second):
-    """Spearman's correlation of two arrays (note,); None where one of them is constant."""
+    """Return Spearman's correlation of two arrays (note,); None if one of the arrays is constant."""
     return float(spearmanr(first, second).statistic) if np.ptp(first) > 1e-6 and np.ptp(second) > 1e-6 else None
 
 
 def _timing(residual_s):
-    """Summarise residuals (note,), seconds, NaN where unknown; None where too few are known."""
+    """Compute the timing scores of residuals (note,), seconds, NaN where unknown; None with fewer than `MIN_NOTES` known values."""
     deviation_s = np.abs(residual_s[np.isfinite(residual_s)])
     if len(deviation_s) < MIN_NOTES:
         return {"timing_median_s": None, "timing_p95_s": None, "late_share": None}
