@@ -54,7 +54,7 @@ def test_a_missing_and_a_large_file_name_their_faults(tmp_path):
         read_midi(tmp_path / "a.mid")
     assert caught.value.fault == MidiFault.MISSING
     (tmp_path / "a.mid").write_bytes(a_file(PLAYED) + bytes(MAX_BYTES))
-    with pytest.raises(MidiError, match="found a larger one") as caught:
+    with pytest.raises(MidiError, match="found a larger file") as caught:
         read_midi(tmp_path / "a.mid")
     assert caught.value.fault == MidiFault.TOO_LARGE
 
