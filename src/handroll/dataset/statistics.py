@@ -20,7 +20,7 @@ def describe(verdicts, clips, splits, manifest, survey):
     Parameters
     ----------
     verdicts : list of dict
-        One of every video of the sheet: `subject`, `video`, `usable_for_dataset` (bool) and `reasons` (names of
+        One dict for each video of the sheet, with `subject`, `video`, `usable_for_dataset` (bool) and `reasons` (names of
         `handroll.reasons.Reason`).
     clips : dict of str to array (window,)
         Columns of `handroll.tables.CLIPS`, of all videos.

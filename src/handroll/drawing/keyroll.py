@@ -17,7 +17,7 @@ from handroll.keyboard.geometry import (
 )
 
 AHEAD_S = 2.0
-"""Notes are drawn from this long before their onset, seconds."""
+"""Time before its onset at which a note appears in the key roll, seconds."""
 
 ROLL = 0.55
 """Share of the strip's height for the coming notes, 0..1; the rest is the keyboard."""

@@ -217,6 +217,7 @@ def _draw_model(flat, view, keyboard, keys, plane):
     """Draw the grid of keys on the rectified image, in place."""
 
     def rectify_points(pixels):
+        """Map pixels of the view to pixels of the rectified image."""
         return plane.to_px(view.on_plane(pixels))
 
     shapes = {key: KeyShape(*map(rectify_points, shape)) for key, shape in key_shapes_px(view, keyboard, keys).items()}
@@ -227,6 +228,7 @@ def _draw_residuals(flat, view, points_mm, residual_mm, plane):
     """Draw the magnified residual of each detected model point as a line, and a grey dot for each undetected one, in place."""
 
     def rectify_points(points):
+        """Map points in the keyboard frame to pixels of the rectified image."""
         return plane.to_px(view.on_plane(view.project(points)))
 
     start = rectify_points(points_mm)
@@ -251,6 +253,7 @@ def _residual_strip(points_mm, residual_mm, keyboard, plane, width_px):
     middle, px_per_mm = STRIP_HEIGHT_PX / 2, (STRIP_HEIGHT_PX / 2 - 8) / STRIP_MM
 
     def row(mm):
+        """Return the pixel row of a residual."""
         return round(middle - float(np.clip(mm, -STRIP_MM, STRIP_MM)) * px_per_mm)
 
     for level in (-1.0, 0.0, 1.0):

@@ -22,6 +22,7 @@ _FONTS = {False: "DejaVuSans.ttf", True: "DejaVuSans-Bold.ttf"}
 
 @lru_cache(maxsize=64)
 def _font(size_px, bold):
+    """Load a font; cached."""
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / _FONTS[bold]), size_px)
 
 

@@ -86,7 +86,7 @@ _FADE_S = 0.02
 
 
 def synthesise(notes, pedal, duration_s, seed, rate_hz=44100):
-    """Synthesise notes on the synthetic piano.
+    """Synthesise the audio of notes.
 
     Parameters
     ----------

@@ -83,7 +83,7 @@ def transcribe(samples, rate_hz, threads=1, device="cpu", hop_s=HOP_S):
     if rate_hz != model.fs:
         samples = soxr.resample(samples, rate_hz, model.fs)
     audio = torch.from_numpy(np.ascontiguousarray(samples[:, None], dtype=np.float32)).to(device)
-    with torch_threads(threads), _segments_logged(model, len(samples), hop_s), torch.inference_mode(), warnings.catch_warnings():
+    with torch_threads(threads), _log_segments(model, len(samples), hop_s), torch.inference_mode(), warnings.catch_warnings():
         # Transkun uses `torch.utils.checkpoint` to save memory. Torch warns that this has no effect outside training.
         warnings.filterwarnings("ignore", module=r"torch\.")
         events = model.transcribe(audio, stepInSecond=hop_s, segmentSizeInSecond=SEGMENT_S)
@@ -124,7 +124,7 @@ def load_model(device="cpu"):
         settings = json.loads((folder / "2.0.conf").read_text(encoding="utf-8"))["Model"]["config"]
         config = ModelTransformer.ModelConfig()
         vars(config).update(settings)
-        with _torchaudio_stand_in():
+        with _replace_torchaudio():
             model = ModelTransformer.TransKun(config)
         weights = folder / "2.0.pt"
         if not weights.is_file():
@@ -137,7 +137,7 @@ def load_model(device="cpu"):
 
 
 @contextmanager
-def _torchaudio_stand_in():
+def _replace_torchaudio():
     """Context manager: replace torchaudio by a module whose mel filter bank is zeros of the right shape.
 
     When Transkun builds its model, it uses torchaudio only for this filter bank. The checkpoint then overwrites the filter bank; loading
@@ -173,7 +173,7 @@ def _keep_freed_memory():
 
 
 @contextmanager
-def _segments_logged(model, n_samples, hop_s):
+def _log_segments(model, n_samples, hop_s):
     """Context manager: log the progress of the transcription. The model calls `transcribeFrames` once for each segment."""
     step = math.ceil(hop_s * model.fs / model.hopSize) * model.hopSize
     padding = 2 * math.ceil((SEGMENT_S - hop_s) * model.fs)

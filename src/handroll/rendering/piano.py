@@ -128,6 +128,7 @@ class _Builder:
         self.face([(x0, y1, z0), (x0, y0, z0), (x0, y0, z1), (x0, y1, z1)], 0.6 * colour, owner)
 
     def mesh(self):
+        """Return the mesh of all faces."""
         return PianoMesh(
             np.concatenate(self.vertices) * 1e-3,
             (np.concatenate(self.colours) * 255.0).astype(np.float32),

@@ -78,6 +78,7 @@ class Canvas:
 
 @njit(cache=True, fastmath=True, nogil=True)
 def _draw(colour, depth, owner, points, inverse, rgb, triangles, label, left, top, right, bottom):
+    """Draw triangles into the three planes of a canvas; see `Canvas.draw`."""
     # `slack`: each row of a triangle is extended by this many samples on both sides, to avoid gaps between triangles.
     half, one, slack = 0.5, 1.0, 1e-3
     for t in range(triangles.shape[0]):
@@ -294,6 +295,7 @@ def shade(normals, colours, light, ambient):
 
 @njit(cache=True, nogil=True)
 def _expose_values(flat, gain, noise, out):
+    """Compute `expose` for flat arrays; `gain` is an integer, in units of 1/1024."""
     for i in range(flat.size):
         value = ((np.int32(flat[i]) * gain + 512) >> 10) + noise[i]
         out[i] = np.uint8(min(max(value, 0), 255))

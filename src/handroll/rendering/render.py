@@ -23,8 +23,8 @@ SHUTTER = 0.4
 MIN_BLUR_PX = 8.0
 """Minimum motion blur: a frame is averaged over several moments if a vertex moves farther than this while the shutter is open, pixels."""
 
-# Moments that a blurred frame is averaged over, relative to the time for which the shutter is open. The last moment is the frame's time,
-# at which the visibility is determined.
+# Moments that a blurred frame is averaged over, relative to the frame's time, as multiples of the exposure time. The last moment is the
+# frame's time: at this moment the visibility of the joints is determined.
 _MOMENTS = (-0.5, 0.5, 0.0)
 
 # Share of the light that the shadows of hands and of black keys remove.
@@ -100,6 +100,7 @@ class Renderer:
         return pixels.astype(np.float32), inverse.astype(np.float32)
 
     def _draw_piano(self, canvas, key_depth_mm, rectangle):
+        """Draw the piano with pressed keys (key 88,) within a rectangle of samples."""
         vertices, colours = self.piano.pressed(key_depth_mm)
         pixels, inverse = self._project(vertices)
         canvas.draw(pixels * np.float32(self.supersample), inverse, colours, self.piano.triangles, self.piano.owner, rectangle)
@@ -124,6 +125,7 @@ class Renderer:
         return mask * np.float32(_KEY_SHADOW)
 
     def _resolve(self, image, rectangle, everything=True):
+        """Average the samples of a rectangle of pixels into the image; see `raster.resolve`."""
         work = self.work
         resolve(work.colour, work.owner, RECEIVES, self.key_shadow, self.hand_shadow, everything, image, *rectangle, self.supersample)
 
@@ -137,6 +139,7 @@ class Renderer:
         return (int(x0), int(y0), int(x1), int(y1)) if x0 < x1 and y0 < y1 else None
 
     def _samples(self, rectangle):
+        """Convert a rectangle from pixels to samples."""
         return tuple(self.supersample * side for side in rectangle)
 
     def _cast_shadow(self, meshes, light):

@@ -66,7 +66,7 @@ class View:
 
         Returns
         -------
-        points_px : array (..., 2)
+        points_px : array (..., xy 2)
             Undefined if the inverse depth is 0.
         inverse_depth : array (...,)
             1 / distance along the optical axis, 1/m; 0 for points behind the camera or less than 10 mm in front of it.
@@ -81,7 +81,7 @@ class View:
 
 @dataclass(frozen=True)
 class Light:
-    """The lamp and the camera's exposure.
+    """Direction and strength of the light, and exposure of the camera.
 
     Attributes
     ----------
@@ -249,11 +249,12 @@ class Scene:
 
 
 def random_scene(seed, closer=None):
-    """Draw a random scene with the variety of home videos from above.
+    """Return a random scene, with the variety of home videos from above.
 
     Parameters
     ----------
     seed : int
+        Random seed.
     closer : bool, optional
         True: the camera is near, and a part of the keyboard is in view. False: the whole keyboard is in view. Default: random; one
         scene in three is near.
@@ -363,9 +364,9 @@ def to_camera(performance, scene):
 
     Returns
     -------
-    rotation_rad : array (frame, hand 2, joint 16, 3)
-        Continuous in time.
-    translation_m : array (frame, hand 2, 3)
+    rotation_rad : array (frame, hand 2, joint 16, xyz 3)
+        Axis-angle rotations, continuous in time.
+    translation_m : array (frame, hand 2, xyz 3)
     """
     view = scene.view
     rotation = np.array(performance.rotation_rad, dtype=np.float64)

@@ -202,7 +202,7 @@ def _pitch(step, scale, tonic):
 
 
 def _ranges(rng, scale, tonic):
-    """Draw the range of each hand at random: (lowest, highest) step of the scale, for the left and the right hand."""
+    """Choose the range of each hand at random: (lowest, highest) step of the scale, for the left and the right hand."""
     steps = [step for step in range(12 * _DEGREES) if _LOWEST <= _pitch(step, scale, tonic) <= _HIGHEST]
     split = rng.uniform(*_SPLIT_PITCH)
     left_high = max(step for step in steps if _pitch(step, scale, tonic) <= split)
@@ -212,7 +212,7 @@ def _ranges(rng, scale, tonic):
 
 
 def _rhythms(rng, known, quarters, n_bars):
-    """Draw the note lengths of each bar at random from three of the rhythmic cells `known`; in quarters, negative for rests."""
+    """Choose the note lengths of each bar at random from three of the rhythmic cells `known`; in quarters, negative for rests."""
     cells = [known[k] for k in rng.choice(len(known), size=3, replace=False)]
     bars = []
     for _ in range(n_bars):

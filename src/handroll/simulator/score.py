@@ -28,7 +28,8 @@ REST_S = (2.3, 3.6)
 _REST_MARGIN_S = 0.1
 
 COVER_S = (0.45, 0.80)
-"""Minimum and maximum duration of a cover over a hand, seconds. At 30 frames a second it is below the 30 frames that are interpolated."""
+"""Minimum and maximum duration of a cover over a hand, seconds. The gap in the motion is then shorter than the 30 frames (at 30
+frames/s) up to which gaps are interpolated."""
 
 # Minimum time between a cover and both ends of the video, rests and other covers, so that gaps in the motion stay separate.
 _COVER_DISTANCE_S = 2.0
@@ -51,16 +52,16 @@ _MIN_HOLD = 0.5
 # Mean MIDI velocity. The constants below are added to it, or limit it.
 _VELOCITY = 66.0
 
-# Difference between the middle of a phrase and its ends.
+# Velocity in the middle of a phrase minus velocity at its ends.
 _VELOCITY_ARCH = 14.0
 
-# Addition for the first notes of a bar.
+# Addition to the velocity of the first notes of a bar.
 _VELOCITY_BEAT = 6.0
 
-# Standard deviation of the random part.
+# Standard deviation of the random part of the velocity.
 _VELOCITY_SPREAD = 2.5
 
-# Additions for (lower notes, highest note) of a chord of the left hand, and of the right hand.
+# Additions to the velocity of a chord's (lower notes, highest note), for the left and for the right hand.
 _VELOCITY_VOICES = ((-10.0, 0.0), (-5.0, 4.0))
 
 # Minimum and maximum MIDI velocity.
@@ -285,7 +286,7 @@ def build_score(title, source, duration_s, played, rng, covers):
 
 
 def _deviation(rng, sigma_s):
-    """Draw a normally distributed deviation, clipped at two standard deviations, seconds."""
+    """Return a random, normally distributed deviation, clipped at two standard deviations, seconds."""
     return float(np.clip(rng.normal(0.0, sigma_s), -2.0 * sigma_s, 2.0 * sigma_s))
 
 

@@ -45,9 +45,9 @@ class ClockOffset:
     pitch : int array (note,)
         MIDI pitches of the notes after the correction of the transposition.
     residual_s : array (note,)
-        Onset in the audio minus time of the note on the clock of the audio, seconds. NaN where unknown.
+        Onset in the audio minus the corrected time of the note, seconds. NaN if no onset was detected.
     activation : float32 array (note, pitch 88)
-        `pitch_activation.activations` at the notes.
+        Activations at the onset of each note, from `pitch_activation.activations`.
     sounding : bool array (note,)
         The pitch of the note sounds in the audio.
     """
@@ -103,7 +103,10 @@ def estimate_clock_offset(notes, samples, rate_hz, transcription=None):
 
 
 def _align_to_transcription(notes, transcription):
-    """Estimate transposition and time map to the transcription; 0 and the identity below `MIN_MATCHED_SHARE`."""
+    """Estimate (semitones, time map) of notes relative to the transcription.
+
+    Return (0, identity) if the share of matching notes is below `MIN_MATCHED_SHARE`.
+    """
     semitones, time_map = align(notes, transcription)
     pitch = notes["pitch"].astype(int) - semitones
     rows, _ = match_notes(time_map(notes["onset_s"]), pitch, transcription["onset_s"], transcription["pitch"])

@@ -92,7 +92,7 @@ def audio_scores(sounding, residual_s, activation, pitch, velocity):
     residual_s : array (note,), s
         Onset in the audio minus time of the note; NaN where unknown.
     activation : array (note, pitch 88)
-        `pitch_activation.activations` at the notes.
+        Activations at the onset of each note, from `pitch_activation.activations`.
     pitch, velocity : array (note,)
         MIDI pitch and velocity.
 

@@ -105,6 +105,7 @@ def decide(scores, limits):
             found[Finding.WRONG_OCTAVE] = f"all notes {octaves} {'octave' if octaves == 1 else 'octaves'} {direction}"
 
     def compare(finding, scores, name, maximum, what):
+        """Add a finding if the score `name` is above its maximum; unknown scores (None) are skipped."""
         if scores and scores[name] is not None and scores[name] > maximum:
             found.setdefault(finding, f"{scores[name]:.1%} {what} (at most {maximum:.1%})")
 

@@ -73,7 +73,7 @@ _RELEASE_S = 0.05
 # noise of an onset.
 _HELD_DB_S, _ENDED_DB_S, _HAMMER_DB_S = 3.0, 25.0, 40.0
 
-# Maximum power of an onset between the partials, relative to the mean explained power of the surrounding frequencies, dB.
+# Maximum power of the noise of an onset (hammer, action), relative to the mean explained power of the surrounding frequencies, dB.
 _HAMMER_DB = 0.0
 
 # Above this frequency, partials are dense and their frequencies uncertain. So every onset raises the limit of all these frequencies.
@@ -246,9 +246,9 @@ def _note_masks(notes, partials, frames):
     Returns
     -------
     rising, held : bool array (frequency, frame)
-        Partials of notes at their onset, and partials of sounding notes.
+        The frequency belongs to a partial of a note that begins in this frame, or that sounds in this frame.
     onset : bool array (frame,)
-        Frames close to an onset.
+        The frame is close to an onset.
     """
     rising, held = (np.zeros((len(_HZ), len(frames)), bool) for _ in range(2))
     onset = np.zeros(len(frames), bool)
