@@ -1,16 +1,17 @@
-"""Which planted faults of a MIDI file are found and named, and what is named that is not there?
+"""Measure which simulated faults of MIDI files are detected, and which findings are false.
 
     python evaluation/check_midi.py --seeds 8
     python evaluation/check_midi.py --seeds 0 --recordings FOLDER
 
-Performances of the synthetic pianist (30 s, dynamics widened 2.5 times to those of people) and recordings
-with truth: a sound file, and beside it a text file of the same stem with onset s, offset s, MIDI pitch a line. Each fault is
-planted in the true notes, and these are compared with the sound and its transcription, and with the sound alone; and it
-is planted in the transcription, which is compared with the sound alone. Printed is how often the fault was named, and what
-else. Notes that a transposition takes off the keyboard are put on its last key, and are then wrong in pitch besides.
+Data: performances of the synthetic pianist (30 s, dynamics scaled by 2.5 to those of human players), and recordings with
+ground truth. A recording is an audio file next to a text file of the same stem, whose lines contain onset s, offset s and MIDI pitch.
 
-Recordings have no true velocities, so that those of the transcription stand in and faults of velocity are left out; their
-truth's own offset and drift are printed and taken back before faults are planted.
+Each fault is simulated three times: in the true notes, compared with audio and transcription; in the true notes, compared with audio
+alone; and in the transcription, compared with audio alone. The script prints how often each fault is reported, and all other findings.
+Notes that a transposition moves off the keyboard are put on its last key, and therefore have a wrong pitch as well.
+
+Recordings have no true velocities. The velocities of the transcription replace them, and faults of velocity are left out. Offset and drift
+of their ground truth are printed, and corrected before faults are simulated.
 """
 
 import argparse
@@ -40,7 +41,7 @@ NO_PEDAL = pedal_table([], [])
 
 
 def faults(notes, rng, velocities=True):
-    """Faulty notes by name of the fault, each with the findings it should give."""
+    """Yield (name of a fault, faulty notes, expected findings)."""
     count, velocity = len(notes["pitch"]), notes["velocity"].astype(float)
     some = np.sort(rng.permutation(count)[: round(0.05 * count)])
     tenth = rng.permutation(count)[: round(0.1 * count)]
@@ -68,7 +69,7 @@ def faults(notes, rng, velocities=True):
 
 
 def _changed(notes, **columns):
-    """Notes with other columns, in order again; they keep their lengths."""
+    """Replace columns of notes, and sort; durations are kept."""
     new = notes | columns
     length_s = notes["key_offset_s"] - notes["onset_s"]
     return note_table(new["onset_s"], new["onset_s"] + length_s, new["pitch"], np.round(new["velocity"]), NO_PEDAL)
@@ -79,7 +80,7 @@ def _moved(notes, clock):
 
 
 def performance(seed, seconds):
-    """True notes, samples and rate of a medley."""
+    """Make true notes, samples and rate of a medley."""
     take = prepare_take(None, seed, seconds)
     notes = dict(take.performance.notes)
     middle = np.median(notes["velocity"])
@@ -88,13 +89,13 @@ def performance(seed, seconds):
 
 
 def recording(path):
-    """True notes, samples and rate of a recording."""
+    """Load true notes, samples and rate of a recording."""
     truth = read_truth(path.with_suffix(".txt"))
     return note_table(*(truth[name] for name in ("onset_s", "key_offset_s", "pitch", "velocity")), NO_PEDAL), *load_audio(path)
 
 
 def transcription(name, samples, rate_hz, cache):
-    """The transcription, kept in a folder where one is given."""
+    """Transcribe audio, or read the transcription from the folder `cache` if given."""
     path = cache / f"{name}.parquet" if cache else None
     if path and path.exists():
         return read_table(path, NOTES)[0]
@@ -104,27 +105,27 @@ def transcription(name, samples, rate_hz, cache):
     return notes
 
 
-def lend_velocities(notes, heard):
+def lend_velocities(notes, transcribed):
     """Notes with the velocities of their partners in the transcription; the others with its median."""
-    _, clock = align(notes, heard)
-    mine, other = match_notes(clock(notes["onset_s"]), notes["pitch"], heard["onset_s"], heard["pitch"])
-    velocity = np.full(len(notes["pitch"]), np.median(heard["velocity"]))
-    velocity[mine] = heard["velocity"][other]
+    _, clock = align(notes, transcribed)
+    mine, other = match_notes(clock(notes["onset_s"]), notes["pitch"], transcribed["onset_s"], transcribed["pitch"])
+    velocity = np.full(len(notes["pitch"]), np.median(transcribed["velocity"]))
+    velocity[mine] = transcribed["velocity"][other]
     return _changed(notes, velocity=velocity)
 
 
 def examine(name, truth, samples, rate_hz, cache, tables, true_velocities):
-    """Plant every fault in one performance and count into tables: way to fault to outcomes."""
-    heard = transcription(name, samples, rate_hz, cache)
+    """Simulate every fault in one performance, and count outcomes in `tables`: comparison to fault to outcomes."""
+    transcribed = transcription(name, samples, rate_hz, cache)
     if not true_velocities:
-        truth = lend_velocities(truth, heard)
+        truth = lend_velocities(truth, transcribed)
     started = time.perf_counter()
-    clean = measure(truth, samples, rate_hz, heard)
+    clean = measure(truth, samples, rate_hz, transcribed)
     seconds = (time.perf_counter() - started) / (len(samples) / rate_hz) * 60.0
-    alone, own, clock = measure(truth, samples, rate_hz), measure(heard, samples, rate_hz), clean["clock"]
+    alone, own, clock = measure(truth, samples, rate_hz), measure(transcribed, samples, rate_hz), clean["clock"]
     found = [", ".join(decide(scores, LIMITS)) or "none" for scores in (clean, alone, own)]
     print(
-        f"{name:<12}{len(truth['pitch']):>6}{len(heard['pitch']):>6}{1e3 * clock['lag_s']:>8.1f}{1e6 * clock['drift']:>7.0f}"
+        f"{name:<12}{len(truth['pitch']):>6}{len(transcribed['pitch']):>6}{1e3 * clock['lag_s']:>8.1f}{1e6 * clock['drift']:>7.0f}"
         f"{1e3 * alone['sound']['timing_p95_s']:>7.1f}{1e3 * clean['transcription']['timing_p95_s']:>7.1f}"
         f"{1e3 * own['clock']['lag_s']:>8.1f}{seconds:>7.1f}   {' | '.join(found)}",
         flush=True,
@@ -132,12 +133,12 @@ def examine(name, truth, samples, rate_hz, cache, tables, true_velocities):
     if not true_velocities:
         truth = _moved(truth, TimeMap(clock["offset_s"], clock["drift"]))
     ways = (
-        ("notes, sound and transcription", truth, heard),
-        ("notes, sound alone", truth, None),
-        ("transcription, sound alone", heard, None),
+        ("notes, audio and transcription", truth, transcribed),
+        ("notes, audio alone", truth, None),
+        ("transcription, audio alone", transcribed, None),
     )
     for way, notes, reference in ways:
-        for fault, faulty, expected in faults(notes, np.random.default_rng(0), true_velocities or notes is heard):
+        for fault, faulty, expected in faults(notes, np.random.default_rng(0), true_velocities or notes is transcribed):
             findings = set(decide(measure(faulty, samples, rate_hz, reference), LIMITS))
             tables[way][fault]["right"] += expected <= findings
             tables[way][fault]["all"] += 1
@@ -146,16 +147,16 @@ def examine(name, truth, samples, rate_hz, cache, tables, true_velocities):
 
 
 def main():
-    """Print a line a performance, then the tables."""
+    """Print a line per performance, then the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=8, help="synthetic performances (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=8, help="number of synthetic performances (default: %(default)s)")
     parser.add_argument("--first-seed", type=int, default=2100, help="seed of the first (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=30.0, help="length of each (default: %(default)s)")
-    parser.add_argument("--recordings", type=Path, metavar="FOLDER", help="recordings with truth")
-    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="keeps transcriptions for another run")
+    parser.add_argument("--recordings", type=Path, metavar="FOLDER", help="recordings with ground truth")
+    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="folder that keeps transcriptions for later runs")
     options = parser.parse_args()
-    header = f"{'':<12}{'notes':>6}{'heard':>6}{'lag ms':>8}{'ppm':>7}{'p95 ms':>7}{'vs tr.':>7}{'tr. lag':>8}{'s/min':>7}"
-    print(f"{header}   findings of the clean file by both | sound alone | transcription by sound alone")
+    header = f"{'':<12}{'notes':>6}{'trans.':>7}{'lag ms':>8}{'ppm':>7}{'p95 ms':>7}{'vs tr.':>7}{'tr. lag':>8}{'s/min':>7}"
+    print(f"{header}   findings of the clean file by both | audio alone | transcription by audio alone")
     tables = {kind: defaultdict(lambda: defaultdict(Counter)) for kind in ("synthetic", "recorded")}
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         examine(str(seed), *performance(seed, options.seconds), options.cache, tables["synthetic"], True)
@@ -164,10 +165,10 @@ def main():
         examine(path.stem, *recording(path), options.cache, tables["recorded"], False)
     for kind, ways in tables.items():
         for way, rows in ways.items():
-            print(f"\n{kind}: {way}\n{'fault':<26}{'named':>9}   named besides")
+            print(f"\n{kind}: {way}\n{'fault':<26}{'found':>9}   other findings")
             for fault, counts in rows.items():
-                besides = ", ".join(f"{name} {n}" for name, n in counts.items() if name not in ("right", "all"))
-                print(f"{fault:<26}{counts['right']:>5}/{counts['all']}   {besides}")
+                others = ", ".join(f"{name} {n}" for name, n in counts.items() if name not in ("right", "all"))
+                print(f"{fault:<26}{counts['right']:>5}/{counts['all']}   {others}")
 
 
 if __name__ == "__main__":

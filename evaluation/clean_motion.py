@@ -1,11 +1,10 @@
-"""How fast are poses cleaned? The whole of `clean_motion` against the same steps channel by channel with common packages.
+"""Compare the speed of `clean_motion` with the same steps, channel by channel, in common packages.
 
     python evaluation/clean_motion.py --frames 20000
 
 The comparison runs the PyPI package `hampel`, pandas' interpolation and scipy's `savgol_filter` on each of the 51 channels
-of each hand, then the same forward kinematics. The translations of both must agree wherever both judge the same
-frames as observed (the package cannot take missing samples and judges nothing within half a window of a gap).
-Needs the extra `dev`.
+of each hand, then the same forward kinematics. The translations of both must agree where both classify the same frames as observed.
+(`hampel` does not support missing samples, and does not classify samples within half a window of a gap.) Requires the extra `dev`.
 """
 
 import argparse
@@ -26,13 +25,14 @@ from handroll.tables import State, frame_keys
 
 RATE_HZ = 30.0
 CORPUS_FRAMES = 10_527_167
-"""Annotated frames of PianoMotion10M."""
+"""Number of annotated frames of PianoMotion10M."""
 CORES = 2
+SEED = 1
 TOLERANCE_M = 1e-5
 
 
 def make_pose(frames, seed):
-    """Columns of `tables.POSE` of a playing pianist: smooth motion, jitter, spikes, lost frames, short and long gaps."""
+    """Simulate `tables.POSE` of a pianist: smooth motion, jitter, spikes, missing frames, short and long gaps."""
     rng = np.random.default_rng(seed)
 
     def wander(shape, width, spread):
@@ -62,7 +62,7 @@ def make_pose(frames, seed):
 
 
 def clean_by_channel(pose, settings):
-    """The straightforward way: (translation (frame, hand, 3), observed (frame, hand)) and joints nobody looks at."""
+    """Clean channel by channel, including forward kinematics; returns translation (frame, hand, 3) and observed (frame, hand)."""
     time_s = pose["time_s"][:, 0]
     half = settings.hampel_window // 2
     translations, observations = [], []
@@ -76,7 +76,7 @@ def clean_by_channel(pose, settings):
             for c in range(channels.shape[1]) if stop - start > 2 * half else ():
                 series = channels[start:stop, c]
                 judged = hampel(series, window_size=settings.hampel_window, n_sigma=settings.hampel_n_sigma)
-                inside = slice(half, stop - start - half)  # beyond it the package leaves its memory unset
+                inside = slice(half, stop - start - half)  # the package leaves values outside uninitialised
                 scale = np.maximum(1.4826 * judged.median_absolute_deviations[inside], floors[c])
                 outlier[start:stop, c][inside] = np.abs(series - judged.medians)[inside] > settings.hampel_n_sigma * scale
         observed = found & ~outlier[:, :3].any(axis=1)
@@ -99,31 +99,30 @@ def clean_by_channel(pose, settings):
 
 
 def timed(function, *arguments):
-    """(result, wall seconds, seconds of CPU)."""
+    """Call a function; returns (result, wall seconds, CPU seconds)."""
     wall, cpu = time.perf_counter(), time.process_time()
     result = function(*arguments)
     return result, time.perf_counter() - wall, time.process_time() - cpu
 
 
 def main():
-    """Print a table; exit with an error where the numbers differ."""
+    """Print a table; exit with an error if results differ."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=20_000, help="frames with both hands (default: %(default)s)")
-    parser.add_argument("--compared", type=int, default=1_000, help="of them, frames for the slow way (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--compared", type=int, default=1_000, help="number of these frames for the comparison (default: %(default)s)")
     arguments = parser.parse_args()
     settings = CleanSettings()
 
-    pose = make_pose(arguments.frames, arguments.seed)
+    pose = make_pose(arguments.frames, SEED)
     part = {name: values[: arguments.compared] for name, values in pose.items()}
-    (ours, _), *_ = timed(clean_motion, part, settings)  # compiles, outside the clock
+    (ours, _), *_ = timed(clean_motion, part, settings)  # compiles before the measurement
     _, wall_s, cpu_s = timed(clean_motion, pose, settings)
     (theirs_m, theirs_observed), their_wall_s, their_cpu_s = timed(clean_by_channel, part, settings)
 
-    judged_alike = (ours["state"] == State.OBSERVED) == (theirs_observed & np.isfinite(theirs_m).all(axis=-1))
+    same_class = (ours["state"] == State.OBSERVED) == (theirs_observed & np.isfinite(theirs_m).all(axis=-1))
     reach = settings.gap_shorter_than + settings.run_shorter_than + settings.savgol_window
-    apart = binary_dilation(~judged_alike, np.ones((2 * reach + 1, 1)))
-    both = ~apart & (ours["state"] != State.HIDDEN) & np.isfinite(theirs_m).all(axis=-1)
+    excluded = binary_dilation(~same_class, np.ones((2 * reach + 1, 1)))
+    both = ~excluded & (ours["state"] != State.HIDDEN) & np.isfinite(theirs_m).all(axis=-1)
     difference_m = np.abs(ours["translation_m"] - theirs_m)[both].max()
     rate, their_rate = arguments.frames / cpu_s, arguments.compared / their_cpu_s
     print(f"{'frames with both hands':30}{'frames':>8}{'wall s':>9}{'CPU s':>9}{'frames/s':>10}")
@@ -131,7 +130,7 @@ def main():
     print(f"{'handroll.motion.clean':30}{arguments.frames:8}{wall_s:9.2f}{cpu_s:9.2f}{rate:10.0f}")
     print(f"faster by {rate / their_rate:.0f} times; frames/s are per core, from CPU time")
     print(f"{CORPUS_FRAMES:,} frames on {CORES} cores: {CORPUS_FRAMES / rate / CORES / 60:.1f} min")
-    print(f"greatest difference in translation: {difference_m:.1e} m over the {both.mean():.0%} of frames judged alike")
+    print(f"greatest difference in translation: {difference_m:.1e} m over the {both.mean():.0%} of frames that both classify alike")
     if not difference_m <= TOLERANCE_M:
         raise SystemExit(f"expected translations to agree within {TOLERANCE_M} m, found {difference_m} m")
 

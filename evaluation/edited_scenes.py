@@ -1,4 +1,4 @@
-"""The scenes of edited videos: footage of playing before a camera that can move, rooms with faces, title cards, colours."""
+"""Scenes of edited videos: footage of playing with a movable virtual camera, rooms with faces, title cards, plain colours."""
 
 import itertools
 
@@ -9,7 +9,7 @@ import numpy as np
 from handroll.media.frames import read_frames
 
 MARGIN = 1.12
-"""Footage is shown enlarged by this, so that a moving camera has something to show beyond the frame."""
+"""Footage is enlarged by this factor, so that a virtual camera can move within it."""
 
 MOVES = {
     "pan": ((1.0, 3.0), (0.04, 0.2)),
@@ -17,36 +17,36 @@ MOVES = {
     "shake": ((1.5, 4.0), (0.01, 0.03)),
     "bump": ((0.15, 0.4), (0.02, 0.06)),
 }
-"""How long (s) and how far (share of the width, or ratio) a camera moves: least and most."""
+"""Ranges of duration (s) and extent (share of the width, or zoom ratio) of camera moves."""
 
 WORDS = ("Nocturne", "Study in C", "played by heart", "Subscribe", "Part II", "Prelude", "Minuet in G", "thank you")
 
 
 class Camera:
-    """A view of a larger picture: shift as a share of the width, zoom as a ratio; planned moves over time.
+    """Virtual camera that shows part of an image: shift as a share of the width, zoom as a ratio, with planned moves.
 
-    `place` numbers where the camera stands, anew after each move that does not return; `moving` while it moves.
+    `view_id` identifies the static view. It changes with each move that does not return. `moving` is true during a move.
     """
 
-    _places = itertools.count()
+    _view_ids = itertools.count()
 
     def __init__(self, size):
         self.size, self.shift, self.zoom = size, np.zeros(2), 1.0
-        self.place, self.path, self.time = next(self._places), None, 0.0
+        self.view_id, self.path, self.time = next(self._view_ids), None, 0.0
         self.moving = False
 
     @property
     def busy(self):
-        """A planned move has not ended."""
+        """Whether a planned move has not ended."""
         return self.path is not None and np.isfinite(self.path[0])
 
     @property
-    def moving_for_ever(self):
-        """It is held by a hand."""
+    def hand_held(self):
+        """Whether the camera moves all the time."""
         return self.path is not None and np.isinf(self.path[0])
 
     def view(self, image):
-        """The picture as the camera sees it."""
+        """Render the view of an image."""
         width, height = self.size
         scale = MARGIN * self.zoom * (width / image.shape[1])
         matrix = np.array([[scale, 0.0, width / 2 - scale * image.shape[1] / 2], [0.0, scale, height / 2 - scale * image.shape[0] / 2]])
@@ -54,7 +54,7 @@ class Camera:
         return cv2.warpAffine(image, matrix, self.size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
 
     def step(self, seconds):
-        """Let time pass."""
+        """Advance the time."""
         self.time += seconds
         if self.path is None:
             return
@@ -66,43 +66,43 @@ class Camera:
             self.shift, self.zoom = pose(end)
             self.moving, self.path = False, None
             if stays:
-                self.place = next(self._places)
+                self.view_id = next(self._view_ids)
 
     def plan(self, rng):
-        """Begin a move: pan, zoom, shake or bump; returns its name."""
-        way = str(rng.choice(list(MOVES)))
+        """Start a random move: pan, zoom, shake or bump; returns its name."""
+        move = str(rng.choice(list(MOVES)))
         start, shift, zoom = self.time, self.shift.copy(), self.zoom
         angle = rng.uniform(0.0, 2 * np.pi)
         direction = np.array([np.cos(angle), 0.6 * np.sin(angle)])
-        length, amount = (rng.uniform(*span) for span in MOVES[way])
+        length, amount = (rng.uniform(*span) for span in MOVES[move])
         shake = _wobble(rng, amount)
 
         def pose(time):
             share = np.clip((time - start) / length, 0.0, 1.0)
             smooth = share * share * (3.0 - 2.0 * share)
-            if way == "zoom":
+            if move == "zoom":
                 return shift, zoom * amount**smooth
-            if way == "shake":
+            if move == "shake":
                 return shift + shake(time - start) * min(1.0, 8.0 * share * (1.0 - share)), zoom
             return shift + direction * amount * smooth, zoom
 
-        self.path = (start + length, pose, way != "shake")
-        return way
+        self.path = (start + length, pose, move != "shake")
+        return move
 
     def wander(self, size, rng):
-        """A hand-held camera, for ever."""
+        """Become a hand-held camera, which moves all the time."""
         shake = _wobble(rng, rng.uniform(0.012, 0.03), slowest_hz=0.3)
         self.path = (np.inf, lambda time: (shake(time), 1.0), False)
 
 
 def _wobble(rng, amount, slowest_hz=1.0):
-    """A smooth random path (share of the width) of about this greatest amplitude."""
+    """Return a smooth random path (share of the width) with about this maximum amplitude."""
     hz, phase = rng.uniform(slowest_hz, 5.0, (2, 4)), rng.uniform(0.0, 2 * np.pi, (2, 4))
     return lambda time: amount * 0.6 * np.sin(2 * np.pi * hz * time + phase).sum(axis=1) / np.sqrt(2.0) ** 2
 
 
 class Footage:
-    """Playing from a file, read forwards; it begins again at its end."""
+    """Footage of playing from a file; it restarts at the end."""
 
     def __init__(self, path, size, start_s):
         self.path, self.size, self.camera = path, size, Camera(size)
@@ -110,10 +110,10 @@ class Footage:
         self.advance(start_s)
 
     def advance(self, seconds):
-        """Let time pass; whether the footage began again."""
+        """Advance the time; returns whether the footage restarted."""
         self.camera.step(seconds)
         self._time += seconds
-        again = False
+        restarted = False
         while True:
             if self._frames is None:
                 self._frames, self._image = read_frames(self.path, max_width_px=self.size[0], threads=2), None
@@ -122,34 +122,34 @@ class Footage:
             while self._next is not None and self._next.time_s <= self._time - self._offset + 1e-6:
                 self._image, self._next = self._next.image, next(self._frames, None)
             if self._next is not None:
-                return again
-            self._frames, again = None, True
+                return restarted
+            self._frames, restarted = None, True
 
     @property
     def image(self):
-        """The picture as it was taken."""
+        """Current frame of the file."""
         return self._image
 
-    def picture(self):
-        """The picture as the camera sees it."""
+    def view(self):
+        """Render the camera's view of the current frame."""
         return self.camera.view(self._image)
 
     def follow(self, seconds):
-        """Let time pass; the picture then."""
+        """Advance the time, and render the camera's view."""
         self.advance(seconds)
-        return self.picture()
+        return self.view()
 
 
 class Empty:
-    """Footage without hands: the median over its time."""
+    """Keyboard without hands: the temporal median of footage."""
 
     def __init__(self, footage):
         images = [f.image for f in itertools.islice(read_frames(footage.path, max_width_px=footage.size[0]), 0, None, 60)]
-        self.picture = np.median(np.stack(images), axis=0).astype(np.uint8)
+        self.image = np.median(np.stack(images), axis=0).astype(np.uint8)
 
 
 class Room:
-    """A cluttered room in which a portrait moves a little."""
+    """A cluttered room with a slowly moving portrait."""
 
     def __init__(self, size, rng):
         width, height = size
@@ -165,7 +165,7 @@ class Room:
         self._time, self._phase = 0.0, rng.uniform(0.0, 6.0)
 
     def follow(self, seconds):
-        """Let time pass; the picture then."""
+        """Advance the time, and render the room."""
         self._time += seconds
         image, face = self._room.copy(), self._face
         height, width = image.shape[:2]
@@ -176,30 +176,30 @@ class Room:
 
 
 class Title:
-    """Text on a colour."""
+    """Title card: text on a plain colour."""
 
     def __init__(self, size, rng):
         width, height = size
         colour = rng.integers(0, 256, 3).tolist() if rng.random() < 0.6 else [0, 0, 0]
         ink = (0, 0, 0) if np.mean(colour) > 128 else (255, 255, 255)
-        self.picture = np.full((height, width, 3), colour, np.uint8)
+        self.image = np.full((height, width, 3), colour, np.uint8)
         for line in range(int(rng.integers(1, 4))):
             scale = height / 400 * rng.uniform(0.7, 1.6)
             at = (round(width * rng.uniform(0.1, 0.4)), round(height * (0.3 + 0.2 * line)))
             text, thick = str(rng.choice(WORDS)), max(1, round(scale * 2))
-            cv2.putText(self.picture, text, at, cv2.FONT_HERSHEY_DUPLEX, scale, ink, thick, cv2.LINE_AA)
+            cv2.putText(self.image, text, at, cv2.FONT_HERSHEY_DUPLEX, scale, ink, thick, cv2.LINE_AA)
 
 
 class Colour:
-    """Black, or more rarely another colour."""
+    """A plain colour, mostly black."""
 
     def __init__(self, size, rng):
         colour = [0, 0, 0] if rng.random() < 0.75 else rng.integers(0, 256, 3).tolist()
-        self.picture = np.full((size[1], size[0], 3), colour, np.uint8)
+        self.image = np.full((size[1], size[0], 3), colour, np.uint8)
 
 
-def caption(text, size, at, height, rng):
-    """A function (image, frame) that burns text into a picture, in place."""
+def caption(text, size, at, height):
+    """Return a function (image, frame) that draws text into an image."""
     scale = size[1] * height / 22
     at = (round(size[0] * at[0]), round(size[1] * at[1]))
 

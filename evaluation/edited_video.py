@@ -1,8 +1,7 @@
-"""Makes edited videos with known edits out of plain footage: cuts, dissolves, freezes, title cards, insets, camera motion.
+"""Make edited videos with known edits from plain footage: cuts, dissolves, freezes, title cards, insets, camera motion.
 
-`compose(path, footage, seed)` writes one video and returns what was done to it, frame by frame. Everything is drawn from the
-seed: size, frame rate, quality, sensor noise, the order of shots and their disturbances, also those that are no edits
-(flicker of lights, exposure, logos, subtitles).
+`compose(path, footage, seed)` writes one video and returns its edits, frame by frame. The seed determines everything: size, frame rate,
+quality, sensor noise, order of shots, edits, and disturbances that are not edits (flicker, exposure, logos, subtitles).
 """
 
 from dataclasses import dataclass, field
@@ -14,36 +13,36 @@ from edited_scenes import Camera, Colour, Empty, Footage, Room, Title, caption
 from handroll.media.write import VideoWriter
 
 SIZES = ((640, 360), (854, 480), (854, 480), (854, 480), (854, 480), (1280, 720))
-"""The survey looks at pictures of 256 pixels; in larger ones noise and coding average out even more, and they take long to make."""
+"""Frame sizes, px. The survey scales frames down to 256 px; larger sizes reduce noise and coding errors further, but are slow to encode."""
 
-LARGE_SIZE = (3840, 2160)
 RATES = (25, 30, 30, 50, 60)
 GAP_S = (1.5, 4.0)
-"""Undisturbed playing between two edits."""
+"""Range of the duration of undisturbed playing between two edits."""
 
 EDITS = ("cut away",) * 2 + ("jump",) * 3 + ("freeze",) * 2 + ("title", "black", "dissolve away") + ("inset",) * 2 + ("move",)
 NEAR_S = 0.15
 VISIBLE_RATIO = 2.0
 CLEARLY = 16
 SMALL_PX = (128, 72)
-"""A jump is visible if by it, in the footage's own picture shrunk to this size, at least this many times as many pixels change by more
-than these grey levels as in any other step this near. What changes no more than by ordinary playing nobody can tell from it: the hands
-are at the same place, or move fast."""
+"""A jump is visible if at least `VISIBLE_RATIO` times as many pixels change by more than `CLEARLY` grey levels as between any other frames
+within `NEAR_S`, in footage scaled down to `SMALL_PX`. A smaller change cannot be distinguished from ordinary playing: the hands are at
+the same position, or move fast."""
 
 FIELDS = 7
-"""Different pictures of noise, drawn anew for each frame."""
+"""Number of noise images; one is selected at random for each frame."""
 
 HARMLESS = ("flicker", "exposure", "logo", "subtitles")
+"""Disturbances that are not edits."""
 
 
 @dataclass
 class Truth:
-    """What was done; frames counted from 0, intervals [start, stop).
+    """Edits of a video; frames count from 0, intervals are [start, stop).
 
-    `cuts` and `jumps` are the first frames after hard cuts between scenes and after time removed from one where that can be seen,
-    `hidden` those where it cannot; `fades` the intervals of dissolves. `flags` holds a bool array (frame,) a kind: frozen, black,
-    title, inset, moving, transition.
-    `view` is an int (frame,): equal where the camera stands in the same place before the same scene, -1 elsewhere.
+    `cuts` are the first frames after hard cuts between scenes. `jumps` are the first frames after visible jump cuts, `hidden` those after
+    invisible ones. `fades` are the intervals of dissolves. `flags` contains bool arrays (frame,): frozen, black, title, inset, moving,
+    transition, other. `view` (frame,) is an int that identifies the static view of the main scene, -1 in other scenes. `hands` (frame,) is
+    the number of hands. `story` describes the edits in words.
     """
 
     rate: float
@@ -58,27 +57,27 @@ class Truth:
     hands: np.ndarray = None
     story: list = field(default_factory=list)
 
-    def playable(self, view):
-        """bool array (frame,): one view of hands at the keys, undisturbed."""
+    def usable(self, view):
+        """Usable frames of a view, bool array (frame,): undisturbed, from the first to the last frame with hands."""
         bad = np.logical_or.reduce(list(self.flags.values()))
-        seen = np.flatnonzero((self.hands > 0) & (self.view == view))
-        ends = np.zeros(len(bad), bool)
-        if len(seen):
-            ends[seen[0] : seen[-1] + 1] = True
-        return (self.view == view) & ~bad & ends
+        with_hands = np.flatnonzero((self.hands > 0) & (self.view == view))
+        span = np.zeros(len(bad), bool)
+        if len(with_hands):
+            span[with_hands[0] : with_hands[-1] + 1] = True
+        return (self.view == view) & ~bad & span
 
     def main_views(self):
-        """Views with hands as long as the longest, or nearly: any of them may be called the main one."""
+        """Views with hands that are nearly as long as the longest; any of them is accepted as the main view."""
         views = np.unique(self.view[self.view >= 0])
         lengths = np.array([((self.view == v) & (self.hands > 0)).sum() for v in views])
         return views[lengths >= 0.85 * lengths.max()].tolist()
 
 
 class _Film:
-    """Frames in the making, and the truth about them."""
+    """Frames written so far, and their edits."""
 
     def __init__(self, truth, size, rng):
-        self.truth, self.size, self.rng, self.images = truth, size, rng, 0
+        self.truth, self.size, self.rng = truth, size, rng
         self.rows, self.cuts, self.jumps, self.fades = [], [], [], []
         self.gain, self.sigma = (lambda _: 1.0), rng.uniform(0.6, 3.0)
         noise = [np.clip(rng.normal(0.0, self.sigma, (*size[::-1], 3)), -40, 40).astype(np.int8) for _ in range(FIELDS)]
@@ -86,7 +85,7 @@ class _Film:
         self.decorations, self.clean = [], {}
 
     def grain(self, image):
-        """A camera's noise and the lights' level on a picture."""
+        """Apply sensor noise and the brightness of the light to an image."""
         gain = self.gain(len(self.rows))
         if gain != 1.0:
             image = cv2.convertScaleAbs(image, alpha=gain)
@@ -94,33 +93,31 @@ class _Film:
         return cv2.subtract(cv2.add(image, self.brighter[k]), self.darker[k])
 
     def put(self, writer, image, view=-1, hands=0, **flags):
-        """Write one frame; `flags` tell what is wrong with it. Cards and blank pictures carry no logo."""
+        """Write one frame with its flags. Title cards and blank frames have no logo."""
         for decorate in self.decorations if view >= 0 or flags.get("other") else ():
             image = decorate(image, len(self.rows))
         writer.write(image, len(self.rows) / self.truth.rate)
         self.rows.append({"view": view, "hands": hands, **flags})
 
 
-def compose(path, footage, seed, seconds=12.0, large=False):
+def compose(path, footage, seed, seconds=12.0):
     """Write one edited video.
 
     Parameters
     ----------
     path : path ending in .mp4
     footage : list of path
-        Plain videos of playing, each from one fixed camera.
+        Plain videos of playing, each from a static camera; at least two.
     seed : int
     seconds : float
-        About how long; what is begun is finished.
-    large : bool
-        4K.
+        Approximate duration.
 
     Returns
     -------
     Truth
     """
     rng = np.random.default_rng(seed)
-    size = LARGE_SIZE if large else SIZES[rng.integers(len(SIZES))]
+    size = SIZES[rng.integers(len(SIZES))]
     truth = Truth(float(rng.choice(RATES)), size, int(rng.integers(20, 36)))
     film = _Film(truth, size, rng)
     order = rng.permutation(len(footage))
@@ -129,7 +126,7 @@ def compose(path, footage, seed, seconds=12.0, large=False):
         main.camera.wander(size, rng)
         truth.story.append("hand-held throughout")
     kinds = list(rng.permutation(EDITS)[: int(rng.integers(2, 6))]) if rng.random() < 0.9 else []
-    if main.camera.moving_for_ever:
+    if main.camera.hand_held:
         kinds = [kind for kind in kinds if kind != "move"]
     harmless = [kind for kind in HARMLESS if rng.random() < 0.3]
     with VideoWriter(path, *size, truth.rate, crf=truth.crf, preset="veryfast") as writer:
@@ -155,7 +152,7 @@ def compose(path, footage, seed, seconds=12.0, large=False):
 
 
 def _visible(clean, jump, rate):
-    """Whether a jump shows in the footage's pictures (by frame) against the steps around it; also where another edit hides these."""
+    """Whether a jump is visible in the clean footage (by frame), compared with the steps around it; see `VISIBLE_RATIO`."""
     reach = round(NEAR_S * rate)
     near = [k for k in range(jump - reach, jump + reach + 1) if k in clean and k - 1 in clean]
     steps = {k: (cv2.absdiff(clean[k], clean[k - 1]) > CLEARLY).mean() for k in near}
@@ -164,7 +161,7 @@ def _visible(clean, jump, rate):
 
 
 def _decorate(film, harmless):
-    """Things that are no edits, over the whole video."""
+    """Add disturbances that are not edits to the whole video."""
     rng, rate = film.rng, film.truth.rate
     if "flicker" in harmless:
         depth, hz = rng.uniform(0.01, 0.06), rng.uniform(0.5, 9.0)
@@ -174,23 +171,23 @@ def _decorate(film, harmless):
         before = film.gain
         film.gain = lambda k: before(k) * (1.0 + (after - 1.0) * np.clip((k / rate - at) / ramp, 0.0, 1.0))
     if "logo" in harmless:
-        film.decorations.append(caption("handroll", film.size, (0.8, 0.06), 0.03, rng))
+        film.decorations.append(caption("handroll", film.size, (0.8, 0.06), 0.03))
     if "subtitles" in harmless:
-        lines = [caption(f"Bars {n} to {n + 7}, a little slower", film.size, (0.3, 0.93), 0.045, rng) for n in (1, 9, 17, 25)]
+        lines = [caption(f"Bars {n} to {n + 7}, a little slower", film.size, (0.3, 0.93), 0.045) for n in (1, 9, 17, 25)]
         film.decorations.append(lambda image, k: lines[int(k / rate / 3) % 4](image, k) if k / rate % 3 < 2.2 else image)
 
 
 def _begin(film, writer, main):
-    """How videos begin: at once, with a title, with an empty keyboard, out of black."""
-    way = film.rng.choice(["at once", "title", "empty", "black"], p=[0.4, 0.25, 0.2, 0.15])
-    film.truth.story.append(f"begins {way}")
-    if way == "empty":
+    """Write the start of a video: playing, a title, an empty keyboard, or black."""
+    start = film.rng.choice(["at once", "title", "empty", "black"], p=[0.4, 0.25, 0.2, 0.15])
+    film.truth.story.append(f"begins {start}")
+    if start == "empty":
         _empty(film, writer, main, film.rng.uniform(4.0, 6.0))
-    elif way == "title":
-        card = Title(film.size, film.rng).picture
+    elif start == "title":
+        card = Title(film.size, film.rng).image
         _still(film, writer, card, film.rng.uniform(1.0, 3.0), title=True)
         _enter(film, writer, card, main, cut=film.rng.random() < 0.5)
-    elif way == "black":
+    elif start == "black":
         black = np.zeros((*film.size[::-1], 3), np.uint8)
         _still(film, writer, black, film.rng.uniform(0.4, 1.5), black=True)
         _enter(film, writer, black, main, cut=film.rng.random() < 0.4)
@@ -200,14 +197,14 @@ def _frames(film, seconds):
     return range(max(1, round(seconds * film.truth.rate)))
 
 
-def _main(film, main, advance=True):
-    """The next picture of the main scene, with noise, and what is true of it."""
-    if advance and main.advance(1.0 / film.truth.rate):
+def _main(film, main):
+    """Render the next frame of the main scene, with noise; returns it and its flags."""
+    if main.advance(1.0 / film.truth.rate):
         film.jumps.append(len(film.rows))
-    picture = main.picture()
-    film.clean[len(film.rows)] = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), SMALL_PX, interpolation=cv2.INTER_AREA)
-    image = film.grain(picture)
-    return image, {"view": main.camera.place, "hands": 2, "moving": main.camera.moving}
+    view = main.view()
+    film.clean[len(film.rows)] = cv2.resize(cv2.cvtColor(view, cv2.COLOR_RGB2GRAY), SMALL_PX, interpolation=cv2.INTER_AREA)
+    image = film.grain(view)
+    return image, {"view": main.camera.view_id, "hands": 2, "moving": main.camera.moving}
 
 
 def _play(film, writer, main, seconds):
@@ -217,28 +214,28 @@ def _play(film, writer, main, seconds):
 
 
 def _empty(film, writer, main, seconds):
-    """The main view without hands but for a ghost of them, where they lie in most of the footage."""
+    """Show the main view without hands, except where they rest in most of the footage."""
     empty = Empty(main)
     for _ in _frames(film, seconds):
-        film.put(writer, film.grain(main.camera.view(empty.picture)), view=main.camera.place, moving=main.camera.moving)
+        film.put(writer, film.grain(main.camera.view(empty.image)), view=main.camera.view_id, moving=main.camera.moving)
         main.camera.step(1.0 / film.truth.rate)
 
 
-def _still(film, writer, picture, seconds, **flags):
+def _still(film, writer, image, seconds, **flags):
     for _ in _frames(film, seconds):
-        film.put(writer, picture, **flags)
+        film.put(writer, image, **flags)
 
 
-def _enter(film, writer, picture, main, cut):
-    """From a still picture to the main scene."""
+def _enter(film, writer, image, main, cut):
+    """Change from a still image to the main scene."""
     if cut:
         film.cuts.append(len(film.rows))
         return
-    _mix(film, writer, lambda: picture, lambda: _main(film, main)[0])
+    _mix(film, writer, lambda: image, lambda: _main(film, main)[0])
 
 
 def _mix(film, writer, before, after):
-    """A dissolve."""
+    """Write a dissolve."""
     count = len(_frames(film, film.rng.uniform(0.3, 1.0)))
     start = len(film.rows)
     for k in range(count):
@@ -248,31 +245,31 @@ def _mix(film, writer, before, after):
 
 
 def _visit(film, writer, main, scene, seconds, dissolve, grainy=True, **row):
-    """Leave the main scene for another and come back."""
+    """Change from the main scene to another scene and back."""
 
-    def pictures():
+    def next_image():
         image = scene(1.0 / film.truth.rate)
         return film.grain(image) if grainy else image
 
     if dissolve:
-        _mix(film, writer, lambda: _main(film, main)[0], pictures)
+        _mix(film, writer, lambda: _main(film, main)[0], next_image)
     else:
         film.cuts.append(len(film.rows))
     for _ in _frames(film, seconds):
-        film.put(writer, pictures(), **row)
+        film.put(writer, next_image(), **row)
     main.advance(film.rng.uniform(0.0, 3.0))
     if dissolve:
-        _mix(film, writer, pictures, lambda: _main(film, main)[0])
+        _mix(film, writer, next_image, lambda: _main(film, main)[0])
     else:
         film.cuts.append(len(film.rows))
 
 
 def _elsewhere(film, main, other):
-    """Another scene: other playing, a room with a face, a detail of this playing, or a colour."""
-    way = film.rng.integers(3)
-    if way == 0:
+    """Choose another scene: other playing, a room with a face, or a detail of this playing; returns it and its number of hands."""
+    scene = film.rng.integers(3)
+    if scene == 0:
         return other.follow, 2
-    if way == 1:
+    if scene == 1:
         return Room(film.size, film.rng).follow, 0
     detail = Camera(film.size)
     detail.zoom, detail.shift = film.rng.uniform(1.6, 2.5), film.rng.uniform(-0.15, 0.15, 2)
@@ -309,12 +306,12 @@ def _freeze(film, writer, main, other):
 
 def _title(film, writer, main, other):
     card = Title(film.size, film.rng)
-    _visit(film, writer, main, lambda _: card.picture, film.rng.uniform(1.0, 3.0), film.rng.random() < 0.5, False, title=True)
+    _visit(film, writer, main, lambda _: card.image, film.rng.uniform(1.0, 3.0), film.rng.random() < 0.5, False, title=True)
 
 
 def _black(film, writer, main, other):
     colour = Colour(film.size, film.rng)
-    _visit(film, writer, main, lambda _: colour.picture, film.rng.uniform(0.3, 2.0), film.rng.random() < 0.6, False, black=True)
+    _visit(film, writer, main, lambda _: colour.image, film.rng.uniform(0.3, 2.0), film.rng.random() < 0.6, False, black=True)
 
 
 def _inset(film, writer, main, other):
@@ -336,8 +333,8 @@ def _inset(film, writer, main, other):
 
 
 def _move(film, writer, main, other):
-    way = main.camera.plan(film.rng)
-    film.truth.story[-1] += " " + way
+    move = main.camera.plan(film.rng)
+    film.truth.story[-1] += " " + move
     while main.camera.busy:
         image, row = _main(film, main)
         film.put(writer, image, **row)

@@ -1,7 +1,7 @@
-"""Piano recordings with other sound in them, for `screen_sound.py`: pianos, rooms, speech, singing, instruments, noise.
+"""Piano audio mixed with other sound, for `screen_sound.py`: pianos, rooms, speech, singing, instruments, noise.
 
-What is made here comes from Debian packages and a seed. Two sets share no speaker, singer, instrument, piano sound font,
-noise or seed: one to choose thresholds with, one to measure with. Levels are energies while both sound.
+All audio is made from Debian packages and a seed. There are two sets, one for choosing thresholds and one for measuring. They share no
+speaker, singer, instrument, noise or seed, and no piano but the synthetic one. Levels are ratios of energy while both sound.
 """
 
 import subprocess
@@ -26,7 +26,7 @@ from handroll.simulator.score import random_score
 RATE_HZ = 44_100
 SECONDS = 16.0
 DYNAMICS = 2.0
-"""Velocities of the synthetic pianist are spread by this factor, to those of people."""
+"""Factor that spreads the velocities of the synthetic pianist to those of human players."""
 
 ASTERISK = Path("/usr/share/asterisk/sounds")
 SPHINX = Path("/usr/share/pocketsphinx/test/data")
@@ -39,7 +39,7 @@ PACKAGES = (
     "fluidsynth fluid-soundfont-gm timgm6mb-soundfont musescore-general-soundfont espeak-ng flite pocketsphinx-testdata "
     "asterisk-core-sounds-en-wav asterisk-core-sounds-it-wav asterisk-core-sounds-fr-wav asterisk-core-sounds-ru-wav"
 )
-"""Debian packages with all sources; those of kinds that are missing are skipped."""
+"""Debian packages of all sources."""
 
 TEXT = (
     "Welcome to my channel, today I am going to play a new piece.",
@@ -51,20 +51,20 @@ SYLLABLES = ("la", "no", "mi", "see", "you", "dah", "loo", "ray")
 
 @dataclass(frozen=True)
 class Material:
-    """What one set is made of.
+    """Sources of one set.
 
     Attributes
     ----------
     pianos : tuple of str
         "synthetic" or a name of `FONTS`.
     font : str
-        Name of the instruments' sound font.
+        Sound font of the instruments.
     instruments, voices : dict of str to (program, lowest pitch, highest pitch)
         General MIDI programs, counted from 0.
     drums : int
-        Program of the drum kit.
+        General MIDI program of the drum kit.
     speakers, singers : tuple of str
-        Folders of recordings, or a synthesiser and its voice.
+        Folders of recordings, or a synthesiser and its voice; voices of espeak-ng.
     noises : tuple of str
     """
 
@@ -111,12 +111,12 @@ KINDS = ("speech", "singing", "choir", "instrument", "drums", "noise")
 
 
 def seeded(*words):
-    """A random generator of its own for each sequence of words and numbers."""
+    """Return a random generator that depends only on a sequence of words and numbers."""
     return np.random.default_rng([crc32(str(word).encode()) for word in words])
 
 
 def missing(material):
-    """Names of sources that are not installed, of one set."""
+    """List the sources of a set that are not installed."""
     files = [*(FONTS[name] for name in (*material.pianos, material.font) if name in FONTS)]
     files += [Path(speaker) for speaker in material.speakers if speaker.startswith("/")]
     programs = {"fluidsynth", "espeak-ng", *(speaker.split()[0] for speaker in material.speakers if not speaker.startswith("/"))}
@@ -134,13 +134,13 @@ def _run(*arguments):
 
 
 def fitted(samples, seconds=SECONDS):
-    """Sound cut or filled with silence to a length."""
+    """Cut samples, or pad them with silence, to a duration."""
     size = round(seconds * RATE_HZ)
     return np.pad(samples, (0, max(size - len(samples), 0)))[:size]
 
 
 def notes_of(seed, seconds=SECONDS):
-    """Notes and pedal of a medley with the dynamics of people."""
+    """Make notes and pedal of a medley with human dynamics."""
     score = random_score(seed, seconds)
     notes = dict(score.notes)
     middle = np.median(notes["velocity"])
@@ -149,7 +149,7 @@ def notes_of(seed, seconds=SECONDS):
 
 
 def piano(name, seed, seconds=SECONDS):
-    """Sound (sample,) of a piano without a room, and its notes."""
+    """Make piano samples (sample,) without a room, and their notes."""
     notes, pedal = notes_of(seed, seconds)
     if name == "synthetic":
         return synthesise(notes, pedal, seconds, seed, RATE_HZ).astype(float), notes
@@ -166,7 +166,7 @@ def _fluidsynth(path, font):
 
 
 def in_room(samples, seed):
-    """Sound as a room, a microphone and often a codec leave it: reverberation (0.15 to 0.7 s), band limits, noise at -60 to -42 dB."""
+    """Simulate a room, a microphone and, in 60 % of cases, a codec: reverberation (0.15 to 0.7 s), band limits, noise at -60 to -42 dB."""
     rng = seeded("room", seed)
     decay_s = rng.uniform(0.15, 0.7)
     time_s = np.arange(round(decay_s * RATE_HZ)) / RATE_HZ
@@ -174,16 +174,16 @@ def in_room(samples, seed):
     echo = sosfilt(butter(1, rng.uniform(2500.0, 7000.0), fs=RATE_HZ, output="sos"), echo)
     echo *= 10.0 ** (-rng.uniform(2.0, 10.0) / 20.0) / np.linalg.norm(echo)
     echo[0] += 1.0
-    heard = fftconvolve(samples, echo)[: len(samples)]
-    heard = sosfilt(butter(1, [rng.uniform(30.0, 90.0), rng.uniform(9000.0, 16000.0)], "band", fs=RATE_HZ, output="sos"), heard)
-    hiss = coloured(len(heard), rng, lambda hz: hz**-0.5)
-    heard += hiss * np.std(heard) / np.std(hiss) * 10.0 ** (-rng.uniform(42.0, 60.0) / 20.0)
-    heard *= rng.uniform(0.3, 0.9) / max(np.abs(heard).max(), 1e-9)
-    return coded(heard, rng.choice([64, 96, 128])) if rng.random() < 0.6 else heard
+    recorded = fftconvolve(samples, echo)[: len(samples)]
+    recorded = sosfilt(butter(1, [rng.uniform(30.0, 90.0), rng.uniform(9000.0, 16000.0)], "band", fs=RATE_HZ, output="sos"), recorded)
+    hiss = coloured(len(recorded), rng, lambda hz: hz**-0.5)
+    recorded += hiss * np.std(recorded) / np.std(hiss) * 10.0 ** (-rng.uniform(42.0, 60.0) / 20.0)
+    recorded *= rng.uniform(0.3, 0.9) / max(np.abs(recorded).max(), 1e-9)
+    return coded(recorded, rng.choice([64, 96, 128])) if rng.random() < 0.6 else recorded
 
 
 def coded(samples, kbps):
-    """Sound through AAC and back."""
+    """Encode samples as AAC, and decode them."""
     with tempfile.TemporaryDirectory() as folder:
         plain, packed, back = (Path(folder) / name for name in ("a.wav", "a.m4a", "b.wav"))
         soundfile.write(plain, samples, RATE_HZ)
@@ -193,7 +193,7 @@ def coded(samples, kbps):
 
 
 def foreign(kind, material, seed, notes, seconds=SECONDS):
-    """Sound (sample,) of a kind, and what it is; melodies keep to the piano's harmony in 6 notes of 10."""
+    """Make other sound (sample,) of a kind, and its description; 60 % of the notes of melodies are taken from the piano's harmony."""
     rng = seeded(kind, seed)
     if kind == "speech":
         name = str(rng.choice(material.speakers))
@@ -235,7 +235,7 @@ def _recordings(folder):
 
 
 def _melody(rng, notes, seconds, low, high):
-    """Rows (start_s, length_s, pitch, velocity)."""
+    """Make rows (start_s, length_s, pitch, velocity) of a melody."""
     at_s, rows = 0.0, []
     while at_s < seconds:
         length_s = float(np.exp(rng.uniform(np.log(0.2), np.log(1.5))))
@@ -274,7 +274,7 @@ def _instrument(font, program, rows, channel, seconds):
 
 
 def _singing(voice, rng, notes, seconds):
-    """Spoken syllables of one pitch each, tuned and stretched to a melody, with vibrato (5.5 Hz, 1.4 %)."""
+    """Make singing from spoken syllables of constant pitch: pitch-shifted and stretched to a melody, with vibrato (5.5 Hz, 1.4 %)."""
     out = np.zeros(round(seconds * RATE_HZ))
     for at_s, length_s, pitch, _ in _melody(rng, notes, seconds, *((43, 64) if "+m" in voice else (55, 76))):
         sung, hz = _syllable(voice, str(rng.choice(SYLLABLES)))
@@ -291,7 +291,7 @@ def _singing(voice, rng, notes, seconds):
 
 @cache
 def _syllable(voice, word):
-    """Sound of a syllable and its pitch, Hz."""
+    """Samples of a spoken syllable and their pitch, Hz."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "said.wav"
         _run("espeak-ng", "-v", voice, "-s", "80", "-m", f'<speak><prosody range="0">{word}</prosody></speak>', "-w", path)
@@ -304,7 +304,7 @@ def _syllable(voice, word):
 
 
 def coloured(size, rng, amplitude):
-    """Noise (sample,) whose amplitude is a function of the frequency (Hz)."""
+    """Make noise (sample,) whose amplitude is a function of the frequency (Hz)."""
     hz = np.maximum(np.fft.rfftfreq(size, 1.0 / RATE_HZ), 20.0)
     return np.fft.irfft(np.fft.rfft(rng.standard_normal(size)) * amplitude(hz), size)
 
@@ -332,13 +332,15 @@ def _noise(name, material, rng, seconds):
 
 
 def mixed(played, other, level_db, share, rng):
-    """Both together, the other sound during a share of the time in stretches of about 6 s, at a level against the piano while both sound.
+    """Mix piano and other sound, which is present during a share of the time in stretches of about 6 s.
+
+    `level_db` is its energy relative to the piano while both sound.
 
     Returns
     -------
     samples : array (sample,)
     present : bool array (sample,)
-        When the other sound is let in.
+        Whether the other sound is present.
     """
     size = len(played)
     stretches = max(1, round(share * size / RATE_HZ / 6.0))
@@ -351,13 +353,13 @@ def mixed(played, other, level_db, share, rng):
     other = other * fftconvolve(present, fade / fade.sum(), "same")
     both = _sounding(played) & _sounding(other)
     if not both.any():
-        raise ValueError("the piano and the other sound never sound together")
+        raise ValueError("expected piano and other sound at the same time in some part of the mix, found none; draw another mix")
     scale = np.sqrt(np.sum(played[both] ** 2) / np.sum(other[both] ** 2)) * 10.0 ** (level_db / 20.0)
     return played + scale * other, present
 
 
 def _sounding(samples):
-    """When sound is within 40 dB of its loud moments, by 50 ms."""
+    """Whether samples sound: within 40 dB of loud parts (95 % quantile), in steps of 50 ms."""
     size = RATE_HZ // 20
     energy = np.add.reduceat(samples**2, np.arange(0, len(samples), size))
     return np.repeat(energy > 1e-4 * np.quantile(energy, 0.95), size)[: len(samples)]

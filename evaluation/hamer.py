@@ -1,16 +1,16 @@
-"""How fast is HaMeR here, against a faithful model of its official demo's loop, with the same arithmetic?
+"""Compare the speed of the HaMeR engine with a model of the loop in HaMeR's official demo.
 
-    python evaluation/hamer.py --part network --size full          # seconds a crop; random weights of the released size
-    python evaluation/hamer.py --part video --size toy             # frames a second of a video, overheads of the loop
-    python evaluation/hamer.py --part video --size toy --hand-px 700 --frame 3840x2160     # crops that are blurred
+    python evaluation/hamer.py --part network --size full          # seconds per crop; random weights of the released size
+    python evaluation/hamer.py --part video --size toy             # frames per second of a video; overhead of the loop
+    python evaluation/hamer.py --part video --size toy --hand-px 700 --frame 3840x2160     # blurred crops
     python evaluation/hamer.py --part network --size full --device cuda --batches 2 16 64 128 256
     python evaluation/hamer.py --part video --size full --device cuda --batch 128 --frames 600
 
-The loop's model does per frame what the demo does after its detectors, whose time is not counted: for each hand a copy of the whole
-frame, mirrored for left hands, blurred whole in float64 where the crop shrinks it (size above 563 px), sampled to 256 x 256, normalised;
-then the network on that frame's hands alone, in float32, with explicit attention. The engine's side is
-`pose.hamer.inference.run_inference`: its crop stream, its batches, its network. Neither renders. Both run in turn, in the same process,
-on the same video and boxes, and the engine's answers are compared with the loop's. Weights are random: they decide no time.
+The loop reproduces the demo after its detectors. For each hand it copies the whole frame, mirrors it for left hands, blurs it in float64 if
+the crop is scaled down (size above 563 px), samples 256 x 256 pixels, and normalises them. Then it runs the network on the hands of the
+frame in float32 with explicit attention. The engine is `pose.hamer.inference.run_inference` with its crop stream, batches and network.
+Rendering is not included. Both run in turn, in the same process, on the same video and boxes, and their outputs are compared. Weights are
+random, which does not affect the time.
 """
 
 import argparse
@@ -32,24 +32,29 @@ from handroll.pose.hamer.inference import run_inference
 from handroll.pose.hamer.settings import RELEASED
 from toy_hamer import TOY, random_network
 
-GFLOP_A_CROP = 251.1
-"""Of the released network, two operations a multiply-add."""
+GFLOP_PER_CROP = 251.1
+"""Operations of the released network; a multiply-add counts as two."""
 
 MATRIX = 8192
+"""Size of the matrices whose product measures the arithmetic rate; a quarter of it on a CPU."""
+
+MIN_TIMED_S = 5.0
+"""Minimum total time of repeated runs."""
+
 SIZES = {"toy": TOY, "full": RELEASED}
 LEFT = 0
 
 
 def explicit_attention(tokens, attention):
-    """Softmax attention with its matrix written out, as the demo's network has it."""
+    """Softmax attention with an explicit matrix, as in the demo's network."""
     batch, count, dim = tokens.shape
     q, k, v = attention.qkv(tokens).view(batch, count, 3, attention.heads, -1).permute(2, 0, 3, 1, 4)
     shares = ((q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)).softmax(dim=-1)
     return attention.proj((shares @ v).transpose(1, 2).reshape(batch, count, dim))
 
 
-def naive(settings, device):
-    """The network in the demo's form: float32, explicit attention."""
+def demo_network(settings, device):
+    """Create the network as in the demo: float32, explicit attention."""
     network = random_network(settings).to(device)
     for block in network.backbone.blocks:
         block.attn.forward = lambda tokens, attention=block.attn: explicit_attention(tokens, attention)
@@ -57,7 +62,7 @@ def naive(settings, device):
 
 
 def official_crop(frame, centre, size, left):
-    """A crop as the demo makes it: the whole frame copied, mirrored, blurred."""
+    """Make a crop like the demo: from a mirrored and blurred copy of the whole frame."""
     frame = frame.copy()
     x, y = float(np.float32(centre[0])), float(np.float32(centre[1]))
     shrink = size / 512.0
@@ -74,20 +79,20 @@ def official_crop(frame, centre, size, left):
 
 @torch.inference_mode()
 def official_loop(network, video, boxes, device):
-    """The demo's loop; returns its answers (frame, hand, 3 of the camera) and seconds."""
+    """Run the demo's loop; returns its cameras (frame, hand, 3) and seconds."""
     mean, std = (255.0 * np.array(values) for values in (network.settings.image_mean, network.settings.image_std))
-    answers, started = [], time.perf_counter()
+    cameras, started = [], time.perf_counter()
     for frame in read_frames(video):
         centre, size = square_of_box(boxes[frame.index])
         images = [official_crop(frame.image, centre[hand], float(size[hand]), hand == LEFT) for hand in range(2)]
         normalised = [((image.astype(np.float64) - mean) / std).transpose(2, 0, 1).astype(np.float32) for image in images]
         batch = torch.from_numpy(np.stack(normalised))[:, :, :, 32:-32].contiguous().to(device)
-        answers.append(network(batch).cam.cpu().numpy())
-    return np.stack(answers), time.perf_counter() - started
+        cameras.append(network(batch).cam.cpu().numpy())
+    return np.stack(cameras), time.perf_counter() - started
 
 
 def make_video(path, width, height, frames, hand_px, seed=0):
-    """Drifting texture, and boxes (frame, hand 2, 4) that drift over it."""
+    """Write a video of a moving texture; returns moving boxes (frame, hand 2, 4)."""
     rng = np.random.default_rng(seed)
     texture = cv2.resize(rng.integers(0, 255, (height // 8, width // 8, 3), dtype=np.uint8), (width, height), interpolation=cv2.INTER_CUBIC)
     with VideoWriter(path, width, height, 30) as writer:
@@ -101,7 +106,7 @@ def make_video(path, width, height, frames, hand_px, seed=0):
 
 
 def no_progress(items, total, unit):
-    """The items, silently."""
+    """Iterate without progress messages."""
     return iter(items)
 
 
@@ -112,11 +117,11 @@ def synchronise(device):
 
 
 @torch.inference_mode()
-def seconds_a_crop(network, batch, device, least_s=5.0):
-    """Best of several runs on batches of this size, after two that warm up."""
+def seconds_per_crop(network, batch, device):
+    """Measure the minimum time per crop of several runs, after two warm-up runs."""
     crops = torch.randint(0, 255, (batch, 256, 192, 3), dtype=torch.uint8, device=device)
     best, spent, runs = math.inf, 0.0, 0
-    while runs < 5 or (spent < least_s and runs < 100):
+    while runs < 5 or (spent < MIN_TIMED_S and runs < 100):
         synchronise(device)
         started = time.perf_counter()
         network(crops)
@@ -125,13 +130,13 @@ def seconds_a_crop(network, batch, device, least_s=5.0):
         if runs >= 2:
             best = min(best, took / batch)
         spent, runs = spent + took, runs + 1
-        if spent > 6 * least_s and runs >= 3:
+        if spent > 6 * MIN_TIMED_S and runs >= 3:
             break
     return best
 
 
 def matrix_rate(dtype, device):
-    """Measured operations a second of a large product of matrices."""
+    """Measure operations per second of a large matrix product."""
     side = MATRIX if device == "cuda" else MATRIX // 4
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     best = math.inf
@@ -145,7 +150,7 @@ def matrix_rate(dtype, device):
 
 
 def network_part(options):
-    """Seconds a crop by form, precision and batch."""
+    """Print seconds per crop by form, precision and batch size."""
     settings, device = SIZES[options.size], options.device
     name = torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     network = random_network(settings)
@@ -157,13 +162,15 @@ def network_part(options):
     rates = {dtype: matrix_rate(dtype, device) for dtype in (torch.float32, torch.bfloat16)}
     print("matrix products: " + ", ".join(f"{rate / 1e12:.3g} TFLOP/s in {str(dtype)[6:]}" for dtype, rate in rates.items()))
     print(f"{'form':24}{'batch':>6}{'s/crop':>10}{'crops/s':>10}{'TFLOP/s':>10}{'of matrix rate':>16}")
-    forms = [("demo's, float32", naive, torch.float32)] + [(f"handroll, {str(d)[6:]}", None, d) for d in (torch.float32, torch.bfloat16)]
+    forms = [("demo's, float32", demo_network, torch.float32)] + [
+        (f"handroll, {str(d)[6:]}", None, d) for d in (torch.float32, torch.bfloat16)
+    ]
     for form, make, dtype in forms:
         network = make(settings, device) if make else random_network(settings, dtype=dtype).to(device)
         run = torch.compile(network, fullgraph=True, mode="reduce-overhead") if device == "cuda" and not make else network
         for batch in options.batches if not make else options.batches[:2]:
-            seconds = seconds_a_crop(run, batch, device)
-            rate = GFLOP_A_CROP * 1e9 / seconds if options.size == "full" else float("nan")
+            seconds = seconds_per_crop(run, batch, device)
+            rate = GFLOP_PER_CROP * 1e9 / seconds if options.size == "full" else float("nan")
             print(f"{form:24}{batch:>6}{seconds:>10.4g}{1 / seconds:>10.3g}{rate / 1e12:>10.3g}{rate / rates[dtype]:>15.0%}", flush=True)
         del network, run
     peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
@@ -171,7 +178,7 @@ def network_part(options):
 
 
 def video_part(options):
-    """Frames a second of a video, the demo's loop and the engine in turn."""
+    """Print frames per second of the demo's loop and of the engine, measured in turn."""
     settings, device = SIZES[options.size], options.device
     width, height = map(int, options.frame.split("x"))
     with tempfile.TemporaryDirectory() as folder:
@@ -181,7 +188,7 @@ def video_part(options):
         _, size = square_of_box(boxes)
         blurred = "blurred" if size.max() / 512.0 > BLUR_ABOVE else "not blurred"
         print(f"{options.frames} frames of {width}x{height}, two hands of {options.hand_px} px, crops {blurred}; {options.size} network")
-        loop, engine = naive(settings, device), random_network(settings, dtype=getattr(torch, options.dtype)).to(device)
+        loop, engine = demo_network(settings, device), random_network(settings, dtype=getattr(torch, options.dtype)).to(device)
         compiled = device == "cuda"
 
         def engine_run():
@@ -191,32 +198,35 @@ def video_part(options):
             engine_run()  # compiles
         ratios = []
         for _ in range(options.rounds):
-            answers, loop_s = official_loop(loop, video, boxes, device)
+            loop_cameras, loop_s = official_loop(loop, video, boxes, device)
             started = time.perf_counter()
             predictions = engine_run()
             engine_s = time.perf_counter() - started
             ratios.append(loop_s / engine_s)
             rates = [len(wanted) / seconds for seconds in (loop_s, engine_s)]
             print("demo's loop {:8.1f} frames/s    engine {:8.1f} frames/s    {:.1f} times".format(*rates, ratios[-1]), flush=True)
-        print(f"median {np.median(ratios):.1f} times; cameras differ by at most {np.abs(predictions.camera - answers).max():.2g}")
+        print(f"median {np.median(ratios):.1f} times; cameras differ by at most {np.abs(predictions.camera - loop_cameras).max():.2g}")
 
 
 def main():
-    """Measure one part."""
+    """Run one part."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", choices=("network", "video"), required=True)
-    parser.add_argument("--size", choices=SIZES, default="toy", help="of the network (default: %(default)s)")
+    parser.add_argument("--size", choices=SIZES, default="toy", help="size of the network (default: %(default)s)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--threads", type=int, default=2, help="of the processor (default: %(default)s)")
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 4], help="crops at a time, part network (default: 1 2 4)")
-    parser.add_argument("--batch", type=int, default=16, help="crops at a time, part video (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: %(default)s)")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 4], help="crops per batch, part network (default: 1 2 4)")
+    parser.add_argument("--batch", type=int, default=16, help="crops per batch, part video (default: %(default)s)")
     parser.add_argument(
-        "--dtype", choices=("float32", "bfloat16"), default="float32", help="of the engine's backbone, part video (default: %(default)s)"
+        "--dtype",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="precision of the engine's backbone, part video (default: %(default)s)",
     )
-    parser.add_argument("--frames", type=int, default=60, help="of the video (default: %(default)s)")
-    parser.add_argument("--frame", default="1920x1080", help="its size (default: %(default)s)")
+    parser.add_argument("--frames", type=int, default=60, help="frames of the video (default: %(default)s)")
+    parser.add_argument("--frame", default="1920x1080", help="size of the video (default: %(default)s)")
     parser.add_argument("--hand-px", type=int, default=200, help="side of a hand's box (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="comparisons (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of comparisons (default: %(default)s)")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     (network_part if options.part == "network" else video_part)(options)

@@ -1,19 +1,19 @@
-"""Windows of 8 s a second: from shards by `training_data.loader`, and from PianoMotion10M's released layout as its training reads it.
+"""Measure windows of 8 s per second, from shards by `training_data.loader`, and from PianoMotion10M's layout as its training reads it.
 
-    python evaluation/loader.py                          # half an hour of synthetic takes at 44.1 kHz, some minutes
-    python evaluation/loader.py --sound-rate 16000       # nothing to resample, which is in favour of the released layout
+    python evaluation/loader.py                          # half an hour of synthetic takes at 44.1 kHz; some minutes
+    python evaluation/loader.py --sound-rate 16000       # no resampling, which favours the released layout
     python evaluation/loader.py --shards results/dataset --frame camera
 
-The same clips are exported to the released layout, sound as MP3. For each window its training parses the whole clip's JSON,
-decodes the whole MP3 and resamples it to 16 kHz, cuts, adds the clip's offset, and interpolates what is not at 30 Hz. Ours are batches of
-`Windows`: motion as `prepare_training` keeps it, with stored features of the notes or the spectrogram, or with the sound at 16 kHz.
+The same clips are exported to the released layout, audio as MP3. For each window, its training parses the whole clip's JSON, decodes the
+whole MP3 and resamples it to 16 kHz, cuts the window, adds the clip's offset, and interpolates motion that is not at 30 Hz. handroll reads
+batches of `Windows`: cached motion, with cached features of notes or spectrograms, or with audio at 16 kHz.
 
-- first pass: three windows of each clip, from opening the folder on; each clip is decoded once.
-- streaming: a later pass, when memory holds a quarter of the clips; each is decoded anew.
-- in memory: a later pass, when it holds all.
+- first pass: three windows of each clip, including opening the folder; each clip is decoded once.
+- streaming: a later pass, if memory holds a quarter of the clips; each is decoded again.
+- in memory: a later pass, if memory holds all clips.
 
-In turn, in one process, by its processor time: one core. Files are in the system's cache, so disks have no say. Keeping motion and features
-is not counted: it happens once. Fingers' rotations of both sides are compared.
+All run in one process on one core; CPU time is measured. Files are in the system's cache, so disks have no influence. The time for caching
+motion and features is not included, because it is needed once. The rotations of fingers from both sources are compared.
 """
 
 import argparse
@@ -36,27 +36,27 @@ from handroll.training_data.feature_cache import write_features, write_motion
 from handroll.training_data.loader import Clips, Source, Windows
 from handroll.training_data.model_frame import FRAMES
 
-WINDOW_S, RATE_HZ, SOUND_HZ = 8, 30, 16000
+WINDOW_S, RATE_HZ, AUDIO_HZ = 8, 30, 16000
 BATCH = 16
 HANDS = "right", "left"
 
 
 def released_clip(tree, name):
-    """Annotation and sound (sample,) of a clip of the released layout, whole."""
+    """Read annotation and audio (sample,) of a whole clip of the released layout."""
     subject, video, clip = name
     stem = f"{subject}/{video}/{video}_seq_{clip:04d}"
     annotation = json.loads((tree / "annotation" / f"{stem}.json").read_text(encoding="utf-8"))
-    return annotation, librosa.load(tree / "audio" / f"{stem}.mp3", sr=SOUND_HZ)[0]
+    return annotation, librosa.load(tree / "audio" / f"{stem}.mp3", sr=AUDIO_HZ)[0]
 
 
 def released_window(tree, name):
-    """A random window: sound (sample,), and rows (frame, 52) of each hand."""
-    annotation, sound = released_clip(tree, name)
+    """Read a random window: audio (sample,), and rows (frame, 52) of each hand."""
+    annotation, audio = released_clip(tree, name)
     fps, frames = annotation["fps"], len(annotation["left"])
     window = WINDOW_S * fps
-    begin = random.randint(0, min(frames, int(len(sound) / SOUND_HZ * fps)) - window)
-    first = -(-len(sound) * begin // frames)
-    item = {"audio": sound[first : first + WINDOW_S * SOUND_HZ]}
+    begin = random.randint(0, min(frames, int(len(audio) / AUDIO_HZ * fps)) - window)
+    first = -(-len(audio) * begin // frames)
+    item = {"audio": audio[first : first + WINDOW_S * AUDIO_HZ]}
     for hand in HANDS:
         rows = np.array(annotation[hand][begin : begin + window], dtype=np.float32)[:, :52]
         rows[:, 2:4] += np.array(annotation["adjust"][1:3], dtype=np.float32)
@@ -67,16 +67,16 @@ def released_window(tree, name):
 
 
 def rate(windows, job):
-    """Windows a second of processor time."""
+    """Measure windows per second of CPU time."""
     started = time.process_time()
     job()
     return windows / (time.process_time() - started)
 
 
-def ours(source):
-    """Windows a second of the three ways, by name."""
+def shard_rates(source):
+    """Measure windows per second of the three passes, by name."""
 
-    def dealt(keep):
+    def batches(keep):
         return Windows(Clips(source, "train", keep), WINDOW_S * RATE_HZ, BATCH, 0, keep)
 
     def read(windows, epoch):
@@ -84,17 +84,17 @@ def ours(source):
         for step in range(epoch * steps, (epoch + 1) * steps):
             windows[step]
 
-    every = dealt(10**9)
-    count = every.epoch_windows // BATCH * BATCH
-    few = dealt(len(every.clips) // 4)
-    read(few, 0)
-    rates = {"first pass": rate(count, lambda: read(dealt(10**9), 0)), "streaming": rate(count, lambda: read(few, 1))}
-    read(every, 0)
-    return rates | {"in memory": rate(count, lambda: read(every, 1))}
+    in_memory = batches(10**9)
+    count = in_memory.epoch_windows // BATCH * BATCH
+    streaming = batches(len(in_memory.clips) // 4)
+    read(streaming, 0)
+    rates = {"first pass": rate(count, lambda: read(batches(10**9), 0)), "streaming": rate(count, lambda: read(streaming, 1))}
+    read(in_memory, 0)
+    return rates | {"in memory": rate(count, lambda: read(in_memory, 1))}
 
 
-def fingers_differ(tree, source):
-    """Greatest difference (rad) of the fingers' rotations in visible frames of the first clip, at its own rate."""
+def finger_difference_rad(tree, source):
+    """Compute the maximum difference of finger rotations in visible frames of the first clip, at its own frame rate."""
     annotation, _ = released_clip(tree, Clips(source, "train").names[0])
     clip = Clips(replace(source, rate_hz=annotation["fps"], motion=None), "train")[0]
     released = np.stack([np.array(annotation[hand]) for hand in HANDS], axis=1)
@@ -103,20 +103,20 @@ def fingers_differ(tree, source):
 
 
 def folder_mb(folder):
-    """Size of what is in a folder."""
+    """Return the size of a folder in MB."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
 def main():
-    """Make the data, measure, print."""
+    """Make the data, measure, and print the rates."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shards", type=Path, help="a dataset to read, with sound (default: synthetic takes)")
-    parser.add_argument("--frame", choices=FRAMES, default="keyboard", help="in which ours are (default: %(default)s)")
-    parser.add_argument("--hours", type=float, default=0.5, help="of synthetic takes (default: %(default)s)")
-    parser.add_argument("--fps", type=float, default=30.0, help="of synthetic takes (default: %(default)s)")
-    parser.add_argument("--sound-rate", type=int, default=44100, help="of synthetic takes, Hz; videos have 44.1 or 48 kHz (default: 44100)")
-    parser.add_argument("--windows", type=int, default=32, help="of the released layout, a round (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="medians are told (default: %(default)s)")
+    parser.add_argument("--shards", type=Path, help="dataset with audio (default: synthetic takes)")
+    parser.add_argument("--frame", choices=FRAMES, default="keyboard", help="coordinate frame of shards (default: %(default)s)")
+    parser.add_argument("--hours", type=float, default=0.5, help="duration of synthetic takes (default: %(default)s)")
+    parser.add_argument("--fps", type=float, default=30.0, help="frame rate of synthetic takes (default: %(default)s)")
+    parser.add_argument("--sound-rate", type=int, default=44100, help="of synthetic takes, Hz (default: %(default)s)")
+    parser.add_argument("--windows", type=int, default=32, help="windows of the released layout per round (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds; medians are printed (default: %(default)s)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
@@ -125,34 +125,34 @@ def main():
         if not options.shards:
             write_corpus(shards, options.hours, Recipe(0, fps=options.fps, audio_rate_hz=options.sound_rate), {"train": 1.0})
         export_tree(shards, tree)
-        seen = Source(shards, options.frame, RATE_HZ, motion=folder / "seen")
-        write_motion(shards, seen.motion, seen.frame, seen.rate_hz)
-        sources = {"sound": replace(seen, audio_rate_hz=SOUND_HZ)}
+        cached = Source(shards, options.frame, RATE_HZ, motion=folder / "motion")
+        write_motion(shards, cached.motion, cached.frame, cached.rate_hz)
+        sources = {"audio": replace(cached, audio_rate_hz=AUDIO_HZ)}
         for features in ("notes", "logmel"):
             encoder = feature_encoder(features, RATE_HZ)
             write_features(shards, folder / features, encoder.encode, encoder.columns, {})
-            sources[features] = replace(seen, features=folder / features)
-        names = Clips(sources["sound"], "train").names
+            sources[features] = replace(cached, features=folder / features)
+        names = Clips(sources["audio"], "train").names
         print(
             f"{len(names)} clips; MB: "
-            + ", ".join(f"{part.name} {folder_mb(part):.1f}" for part in (tree, shards, seen.motion, *folder.glob("[nl]*")))
+            + ", ".join(f"{part.name} {folder_mb(part):.1f}" for part in (tree, shards, cached.motion, *folder.glob("[nl]*")))
         )
-        print(f"fingers' rotations differ by at most {fingers_differ(tree, sources['sound']):.2g} rad")
+        print(f"finger rotations differ by at most {finger_difference_rad(tree, sources['audio']):.2g} rad")
         random.seed(0)
-        # What is loaded or compiled at the first call is, before the clock runs.
+        # Warm-up.
         released_window(tree, names[0])
         released, found = [], {features: [] for features in sources}
         for _ in range(options.rounds):
             chosen = random.choices(names, k=options.windows)
             released.append(rate(len(chosen), lambda chosen=chosen: [released_window(tree, name) for name in chosen]))
             for features, source in sources.items():
-                found[features].append(ours(source))
+                found[features].append(shard_rates(source))
         base = np.median(released)
         print(
             f"\n{'windows/s':16}{'first pass':>18}{'streaming':>18}{'in memory':>18}\n{'released layout':16}" + f"{base:>10.1f}{'':8}" * 3
         )
         for features, rounds in found.items():
-            medians = [np.median([rates[way] for rates in rounds]) for way in ("first pass", "streaming", "in memory")]
+            medians = [np.median([rates[name] for rates in rounds]) for name in ("first pass", "streaming", "in memory")]
             print(f"{features:16}" + "".join(f"{median:>10.0f}{median / base:>6.0f} x" for median in medians))
 
 

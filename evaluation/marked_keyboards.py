@@ -1,10 +1,10 @@
-"""How accurate is the camera that is fitted to points of a real keyboard that somebody marked? Each key is left out of the fit in turn.
+"""Measure the accuracy of the camera fitted to marked points of real keyboards; each key is left out of the fit in turn.
 
     python evaluation/marked_keyboards.py FOLDER
 
-FOLDER holds JSON files with "pixel_points" of 20 points in frames of 1920x1080: seven lines between white keys, top and
-bottom, and where six black keys meet the line between the white heads. The outer two keys are always part of the fit. Registration
-without marked points is measured by `snakemake evaluation`, by kind of scene.
+FOLDER contains JSON files with "pixel_points": 20 points in frames of 1920x1080. They are both ends of seven lines between white keys, and
+the points where six black keys meet the front edge of the black keys. The outer two lines are always part of the fit. Registration without
+marked points is measured by `snakemake evaluation`, by kind of scene.
 """
 
 import argparse
@@ -21,7 +21,7 @@ MARKED_BLACKS = (9, 21, 33, 52, 69, 81)
 
 
 def measure_marked(folder):
-    """Errors (n,) mm along the keys at keys left out of the fit."""
+    """Compute errors (n,) along the keys, mm, at points left out of the fit."""
     points = [(STANDARD.white_pitch_mm * line, y, 0.0) for line in MARKED_LINES for y in (STANDARD.white_length_mm, 0.0)]
     points += [(STANDARD.white_pitch_mm * white_index(key), STANDARD.black_front_mm, 0.0) for key in MARKED_BLACKS]
     points_mm, errors = np.array(points), []

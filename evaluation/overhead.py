@@ -1,13 +1,12 @@
-"""What does a video cost that is not good enough, and what does planning cost? Rejected videos, run; many videos, planned.
+"""Measure the cost of rejected videos, and of planning many videos.
 
     python evaluation/overhead.py
-    python evaluation/overhead.py --checkout ../older-checkout     # the same of another version, for comparison
+    python evaluation/overhead.py --checkout ../older-checkout     # another version, for comparison
     python evaluation/overhead.py --plan 4000
 
-Small videos, each rejected at another stage, run through the whole workflow, one job at a time; printed is the processor time
-of every rule's own process (start of Python and imports included) for each of them, and the sum below the rule that rejects it.
-With `--plan N` the time and memory of `snakemake --dry-run` over a sheet of N videos; the processor time is what to compare on a
-machine that does other work beside.
+Small videos, each rejected at another stage, run through the whole workflow, one job at a time. The script prints the CPU time of every
+rule's process (including the start of Python and imports) for each video, and the sum over the rules after the rejection. With `--plan N`
+it prints time and memory of `snakemake --dry-run` over a sheet of N videos. Compare CPU times on a machine that runs other jobs.
 """
 
 import argparse
@@ -36,31 +35,31 @@ def _record():
 
 atexit.register(_record)
 """
-"""Python runs a module of the name `sitecustomize` at its start: it writes every process's own processor time at its end."""
+"""Content of the module `sitecustomize`, which Python imports at its start; it records the CPU time of every process at its end."""
 
-REJECTED = {"tiny": "its probe: too small", "no_hands": "its pictures: no hands"}
-"""The videos, and what rejects each."""
+REJECTED = {"tiny": "its probe: too small", "no_hands": "its frames: no hands"}
+"""Videos, and the reason of their rejection."""
 
 BEFORE = {
     "tiny": ("fetch_video", "probe_video"),
     "no_hands": ("fetch_video", "probe_video", "extract_audio", "survey_video", "measure_audio"),
 }
-"""Rules that run before the rejection is known; what the others cost is waste."""
+"""Rules that run before the rejection is known; other rules are overhead."""
 
 CONFIG = "sheet: videos.tsv\nscreening:\n  resolution: {min_short_side_px: 300, min_long_side_px: 400}\n  duration: {min_s: 1.0}\n"
 
 
 def write_video(path, width, height, seconds=2.0):
-    """Noise that changes from frame to frame, with a tone."""
+    """Write a video of noise with a tone."""
     rng = np.random.default_rng(0)
-    sound = (0.1 * np.sin(np.arange(int(seconds * 44100)) * 0.06)).astype(np.float32)
-    with VideoWriter(path, width, height, 30, audio=(sound, 44100)) as writer:
+    audio = (0.1 * np.sin(np.arange(int(seconds * 44100)) * 0.06)).astype(np.float32)
+    with VideoWriter(path, width, height, 30, audio=(audio, 44100)) as writer:
         for number in range(int(seconds * 30)):
             writer.write(rng.integers(0, 255, (height, width, 3), dtype=np.uint8), number / 30)
 
 
 def snakemake(checkout, folder, *arguments, **environment):
-    """Run Snakemake of a checkout in a folder; returns the finished process."""
+    """Run Snakemake of a checkout in a folder, and return the finished process."""
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     python_path = os.pathsep.join(filter(None, (environment.pop("PYTHONPATH", ""), str(checkout / "src"))))
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(checkout / "Snakefile"), "--directory", str(folder)]
@@ -71,7 +70,7 @@ def snakemake(checkout, folder, *arguments, **environment):
 
 
 def measure_rejected(checkout, folder):
-    """Processor seconds by video and rule."""
+    """Measure CPU seconds by video and rule."""
     (folder / "sitecustomize.py").write_text(RECORDER, encoding="utf-8")
     (folder / "mine.yaml").write_text(CONFIG, encoding="utf-8")
     write_video(folder / "tiny.mp4", 160, 120)
@@ -93,18 +92,18 @@ def measure_rejected(checkout, folder):
 
 
 def print_rejected(times):
-    """A line a rule, a column a video."""
+    """Print a row per rule and a column per video."""
     collectors = {"split_videos", "write_shards", "describe_dataset", "summarise_screening", "summarise_acquire", "draw_gallery"}
     print(f"{'rule':24}" + "".join(f"{name:>12}" for name in times))
     for rule in dict.fromkeys(rule for of_rule in times.values() for rule in of_rule):
         print(f"{rule:24}" + "".join(f"{of_rule.get(rule, 0.0):12.2f}" for of_rule in times.values()))
     for name, of_rule in times.items():
         below = sum(seconds for rule, seconds in of_rule.items() if rule not in collectors and rule not in BEFORE[name])
-        print(f"{name}, rejected by {REJECTED[name]}: {below:.2f} s of processor time in the rules of one video below")
+        print(f"{name}, rejected by {REJECTED[name]}: {below:.2f} s of CPU time in later rules of the video")
 
 
 def plan(checkout, folder, count):
-    """Time and memory of a dry run over a sheet of many videos."""
+    """Print time and memory of a dry run over a sheet of many videos."""
     rows = [f"channel{k % 14:02d}\tvideo{k:05d}\thttps://example.org/{k}.mp4" for k in range(count)]
     (folder / "videos.tsv").write_text("subject\tvideo\tsource\n" + "\n".join(rows) + "\n", encoding="utf-8")
     (folder / "mine.yaml").write_text(CONFIG, encoding="utf-8")
@@ -114,14 +113,14 @@ def plan(checkout, folder, count):
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)
     cpu_s, peak_gib = used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20
-    print(f"dry run over {count} videos: {wall_s:.0f} s ({cpu_s:.0f} s of processor time), {peak_gib:.2f} GiB")
+    print(f"dry run over {count} videos: {wall_s:.0f} s ({cpu_s:.0f} s of CPU time), {peak_gib:.2f} GiB")
 
 
 def main():
     """Measure a checkout."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--checkout", type=Path, default=ROOT, help="the version to measure (default: this one)")
-    parser.add_argument("--plan", type=int, metavar="N", help="plan N videos instead")
+    parser.add_argument("--checkout", type=Path, default=ROOT, help="checkout to measure (default: this one)")
+    parser.add_argument("--plan", type=int, metavar="N", help="plan N videos instead of running rejected ones")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if options.plan:

@@ -1,8 +1,8 @@
-"""Poses of a performance as an engine sees them that looks at every frame for itself, and landmarks as a detector marks them.
+"""Simulated errors of a pose engine that works frame by frame, and of a landmark detector.
 
-Pose errors are like those seen of HaMeR: random turns of all joints and shifts in the picture and in depth, new in every frame,
-of 3.3 px RMS together; errors that drift; single frames that are wholly wrong. Landmarks have a constant bias in the hand's own
-frame, drift, and are a little random.
+Pose errors are like those of HaMeR: random rotations of all joints and random shifts in the frame and in depth, independent in every
+frame, of 3.3 px RMS in total; drifting errors; single frames with gross errors. Landmarks have a constant bias in the hand's frame, a
+drift, and small random errors.
 """
 
 from dataclasses import dataclass
@@ -17,30 +17,33 @@ from handroll.metrics.jitter import jitter_rms
 from handroll.tables import DETECTIONS, POSE, by_frame, frame_keys
 
 JITTER_PX = 3.3
+"""RMS of independent errors in the frame, as measured for HaMeR."""
 
 TURN_RAD, DRIFT_RAD = np.radians(2.5), np.radians(2.0)
 SHIFT_PX, SHIFT_DRIFT_PX = 1.65, 2.0
 DEPTH, DEPTH_DRIFT = 0.01, 0.005
-"""Standard deviations of what is new in each frame, and of what drifts, before all are scaled to give the jitter asked for."""
+"""Standard deviations of independent and of drifting errors, before all are scaled to the required jitter. Depth: as a share."""
 
 DRIFT_S = 0.5
+"""Time constant of drifts."""
 
 LANDMARK_BIAS, LANDMARK_PX, LANDMARK_DRIFT_PX = 0.04, 1.0, 2.5
-"""Bias as a share of the palm's length; the wrist's is 0.09 towards the fingers. Random and drifting error, pixels."""
+"""Standard deviations of the bias, as a share of the palm's length, and of random and drifting errors in pixels. The bias of the wrist is
+0.09 towards the fingers."""
 
 
 @dataclass(frozen=True)
-class Shaken:
-    """What `shaken` gives.
+class NoisyPoses:
+    """Result of `add_pose_noise`.
 
     Attributes
     ----------
     truth, pose : dict of str to array (frame, hand 2, ...)
-        `tables.POSE` without places over the keys; the truth's `found` is where the hand is present.
+        `tables.POSE` without joints in the keyboard frame; `found` of the truth is the presence of the hand.
     detections : dict of str to array (frame, hand 2, ...)
         `tables.DETECTIONS`.
     wrong : bool array (frame, hand 2)
-        Frames that are wholly wrong.
+        Frames with gross errors.
     """
 
     truth: dict[str, np.ndarray]
@@ -49,26 +52,26 @@ class Shaken:
     wrong: np.ndarray
 
 
-def shaken(time_s, rotation, translation, bone_scale, present, camera, seed, jitter_px=JITTER_PX, wrong=0.01, missing=0.02):
-    """Disturb true poses of the camera frame.
+def add_pose_noise(time_s, rotation, translation, bone_scale, present, camera, seed, jitter_px=JITTER_PX, wrong=0.01, missing=0.02):
+    """Add errors to true poses in the camera frame.
 
     Parameters
     ----------
     time_s : array (frame,)
     rotation, translation : array (frame, hand 2, joint 16, 3), array (frame, hand 2, 3)
-        As `scene.to_camera` gives, radians and metres.
+        As returned by `rendering.scene.to_camera`, radians and metres.
     bone_scale : array (hand 2,)
     present : bool array (frame, hand 2)
     camera : handroll.camera.Camera
     seed : int
     jitter_px : float
-        RMS in the picture of what is new in each frame.
+        RMS of independent errors in the frame.
     wrong, missing : float
-        Shares of the frames that are wholly wrong, and that are not found.
+        Shares of frames with gross errors, and of missing frames.
 
     Returns
     -------
-    Shaken
+    NoisyPoses
     """
     rng = np.random.default_rng(seed)
     truth = pose_columns(time_s, rotation, translation, bone_scale, present)
@@ -78,7 +81,7 @@ def shaken(time_s, rotation, translation, bone_scale, present, camera, seed, jit
     across = (*present.shape, 2)
     shift = SHIFT_PX * rng.normal(size=across) + SHIFT_DRIFT_PX * _drift(rng, across, time_s)
     far = DEPTH * rng.normal(size=present.shape) + DEPTH_DRIFT * _drift(rng, present.shape, time_s)
-    # Farther away along the ray.
+    # A change of depth moves the hand along its ray.
     moved = np.concatenate([shift * px_m[..., None], np.zeros_like(far)[..., None]], axis=-1) + far[..., None] * wrist
 
     size, true_px = 1.0, camera.project(truth["joints_m"])
@@ -91,17 +94,17 @@ def shaken(time_s, rotation, translation, bone_scale, present, camera, seed, jit
     turned[bad, 0] = compose(turned[bad, 0], 0.7 * rng.normal(size=(bad.sum(), 3)))
     found = present & (rng.random(present.shape) >= missing)
     pose = pose_columns(time_s, turned, moved, bone_scale, found)
-    return Shaken(truth, pose, _landmarks(time_s, true_px, present, rng), bad)
+    return NoisyPoses(truth, pose, _landmarks(time_s, true_px, present, rng), bad)
 
 
-def from_afar(translation, bone_scale, times):
-    """Translations (frame, hand 2, 3) of hands whose wrists are so many times as deep: the same picture with a longer lens."""
+def multiply_depth(translation, bone_scale, factor):
+    """Multiply the depth of wrists by a factor: translations (frame, hand 2, 3) for the same image with a longer focal length."""
     wrist = np.stack([open_hand().joints_m[0] * MIRROR, open_hand().joints_m[0]]) * np.asarray(bone_scale)[:, None]
-    return np.concatenate([translation[..., :2], times * (translation + wrist)[..., 2:] - wrist[:, 2:]], axis=-1)
+    return np.concatenate([translation[..., :2], factor * (translation + wrist)[..., 2:] - wrist[:, 2:]], axis=-1)
 
 
 def pose_columns(time_s, rotation, translation, bone_scale, found):
-    """`tables.POSE` by frame of template hands with these poses, NaN where not found; not placed over keys."""
+    """Build `tables.POSE` by frame of open hands with these poses; NaN where not found, and in the keyboard frame."""
     joints = [hand_joints(rotation[:, k].reshape(-1, 48), translation[:, k], bone_scale[k], hand) for k, hand in enumerate(HANDS)]
     floats = {
         "rotation_rad": unwrap_rotvec(rotation),
@@ -120,20 +123,20 @@ def pose_columns(time_s, rotation, translation, bone_scale, found):
 
 
 def _landmarks(time_s, joints_px, present, rng):
-    """`tables.DETECTIONS` by frame whose landmarks are near these joints (frame, hand 2, 21, 2)."""
-    seen = joints_px[:, :, list(JOINT_OF_LANDMARK)]
+    """Build `tables.DETECTIONS` by frame with noisy landmarks of these joints (frame, hand 2, 21, 2)."""
+    landmarks = joints_px[:, :, list(JOINT_OF_LANDMARK)]
     bias = LANDMARK_BIAS * rng.normal(size=(len(HANDS), len(JOINTS), 2))
     bias[:, 0] = 0.09, 0.04
-    palm = seen[:, :, 9:10] - seen[:, :, :1]
-    seen = seen + bias[..., :1] * palm + bias[..., 1:] * np.stack([-palm[..., 1], palm[..., 0]], axis=-1)
-    seen = seen + LANDMARK_PX * rng.normal(size=seen.shape) + LANDMARK_DRIFT_PX * _drift(rng, seen.shape, time_s)
+    palm = landmarks[:, :, 9:10] - landmarks[:, :, :1]
+    landmarks = landmarks + bias[..., :1] * palm + bias[..., 1:] * np.stack([-palm[..., 1], palm[..., 0]], axis=-1)
+    landmarks = landmarks + LANDMARK_PX * rng.normal(size=landmarks.shape) + LANDMARK_DRIFT_PX * _drift(rng, landmarks.shape, time_s)
     columns = {name: np.zeros((len(time_s), *values.shape[1:]), values.dtype) for name, values in by_frame(DETECTIONS.empty()).items()}
-    found = present & np.isfinite(seen).all(axis=(-1, -2))
-    return columns | frame_keys(time_s) | {"landmarks_px": seen.astype(np.float32), "found": found}
+    found = present & np.isfinite(landmarks).all(axis=(-1, -2))
+    return columns | frame_keys(time_s) | {"landmarks_px": landmarks.astype(np.float32), "found": found}
 
 
 def _drift(rng, shape, time_s):
-    """Noise of standard deviation 1 with a memory of `DRIFT_S` along the first axis, times (frame,)."""
+    """Draw noise of standard deviation 1 with the time constant `DRIFT_S` along the first axis, at times (frame,)."""
     keep = np.exp(-np.diff(time_s) / DRIFT_S)
     noise = rng.normal(size=shape)
     for t, kept in enumerate(keep, start=1):

@@ -1,20 +1,22 @@
-"""Which edits of a video are found, and how well are the playable segments cut out?
+"""Measure precision and recall of the edit detection, and the accuracy of usable segments.
 
     python evaluation/screen_editing.py --seeds 40
     python evaluation/screen_editing.py --seeds 0 --videos FOLDER
 
-Edited videos with truth are made from plain footage of playing (`edited_video.compose`; the demo's by default, others with
-`--footage`), surveyed, and compared. A cut counts as found within two frames, a fade where it overlaps by half, a stretch
-(frozen, black, title, inset, camera motion) where intersection over union is at least a half. Not counted as wrong are: jumps where
-hands, insets or repeats begin or end; a jump that nobody can see, found or not, since by it the footage changes less than twice as much
-as by a step of ordinary playing nearby (`edited_video.VISIBLE_RATIO`; how many there are is printed); a still picture in stretches
-without hands, where the coder has taken out all noise. While a camera moves nothing else is asked for: it cannot be played there,
-whatever else is done to it. A video is cut up if less than `MIN_PLAYABLE` of it can be played by the truth, and moves if by the truth
-the camera moves more than `MAX_MOVING` of the time; videos within `MARGIN` of the threshold are left out there.
+Edited videos with known edits are made from plain footage of playing (`edited_video.compose`; by default from the demo, others with
+`--footage`), surveyed, and compared. A cut is found if a detection is within two frames; a fade if they overlap by half; an interval
+(frozen, black, title, inset, camera motion) if the intersection over union is at least 0.5. Errors do not include:
 
-Development used seeds 0 to 20, 5000 to 5024, 6000 to 6010, 7000 to 7015, 9000 to 9229 and, from when videos are made of 360 to 720 lines
-and jumps have to be visible, 9300 to 9359 and, after they had been held out once, 9500 to 9559; held out were 9600 to 9648, and are those
-from 9700 on.
+- detected jumps at which hands, insets or repetitions begin or end,
+- jumps that are not visible (`edited_video.VISIBLE_RATIO`), detected or not; their number is printed,
+- freeze frames in intervals without hands, where the encoder has removed all noise,
+- edits during camera motion, because these intervals are unusable anyway.
+
+Two verdicts are compared as well. CUT UP: less than `MIN_USABLE` of the video is usable. CAMERA MOVES: the camera moves more than
+`MAX_MOVING` of the time. Videos whose true share is within `MARGIN` of the threshold are left out there.
+
+Seeds used in development: 0 to 20, 5000 to 5024, 6000 to 6010, 7000 to 7015, 9000 to 9229; after videos got 360 to 720 lines and visible
+jumps, 9300 to 9359, and 9500 to 9559, which had been held out before. Held out: 9600 to 9648, and from 9700.
 """
 
 import argparse
@@ -31,27 +33,28 @@ import numpy as np
 from edited_video import compose
 from handroll.editing.edit_detection import MAX_SIDE_PX, EditDetector
 from handroll.editing.usable_segments import usable_segments
+from handroll.mask_runs import runs
 from handroll.media.frames import read_frames
 from handroll.media.write import VideoWriter
 from handroll.screening.editing import measure_camera_motion, measure_editing
 
-MIN_PLAYABLE = 0.5
+MIN_USABLE = 0.5
 MAX_MOVING = 0.3
 MARGIN = 0.05
 CUT_FRAMES = 2
 FOOTAGE_PX = 854
 FOOTAGE_CRF = 12
 FOOTAGE_HZ = 30.0
-"""Footage is shrunk to this width first, hardly compressed: it is read again and again. Its nominal rate; times are kept."""
+"""Width, quality and nominal frame rate of a copy of the footage, which is read many times. Frame times are kept."""
 
 SAMPLES_S = 0.5
-"""Time between the samples of the number of hands, which are the truth's."""
+"""Time between samples of the number of hands, for which the true number is used."""
 
 KINDS = {"frozen": ("frozen",), "black": ("black", "blank"), "title": ("titles",), "inset": ("insets",), "moving": ("moves",)}
 
 
 def survey(path):
-    """Edits of a video as a dict, and frames per second of one core, decoding included."""
+    """Detect the edits of a video; returns them as a dict, and frames per second of one core including decoding."""
     started, detector = time.process_time(), EditDetector()
     for frame in read_frames(path, max_width_px=MAX_SIDE_PX, max_height_px=MAX_SIDE_PX, threads=1):
         detector.add_frame(frame.image, frame.time_s)
@@ -59,25 +62,20 @@ def survey(path):
     return dataclasses.asdict(edits), edits.frames / (time.process_time() - started)
 
 
-def runs(mask):
-    """Stretches [start, stop) of true frames."""
-    return np.flatnonzero(np.diff(np.concatenate(([0], mask.astype(np.int8), [0])))).reshape(-1, 2).tolist()
-
-
 def iou(first, second):
-    """Intersection over union of two intervals."""
+    """Compute the intersection over union of two intervals."""
     common = min(first[1], second[1]) - max(first[0], second[0])
     return max(common, 0.0) / (max(first[1], second[1]) - min(first[0], second[0]))
 
 
 class Tally:
-    """Counts a kind of edit: true ones, those found, and false ones; says which went wrong."""
+    """Counts of a kind of edit: true, found and false ones, with a list of errors."""
 
     def __init__(self):
         self.counts, self.errors, self.wrong = Counter(), [], []
 
     def points(self, name, kind, true, found, elsewhere, tolerated):
-        """Match moments (frames); those `found` near `tolerated` are not false, those true near `elsewhere` are found too."""
+        """Match frames. Found frames near `tolerated` are not false; true frames near `elsewhere` count as found."""
         for frame in true:
             near = [f for f in [*found, *elsewhere] if abs(f - frame) <= CUT_FRAMES]
             self._count(name, kind, frame, bool(near))
@@ -86,21 +84,21 @@ class Tally:
             if min((abs(f - frame) for f in [*true, *tolerated]), default=np.inf) > CUT_FRAMES:
                 self._false(name, kind, frame)
 
-    def spans(self, name, kind, true, found, tolerated, least=0.5):
-        """Match stretches; those `found` that mostly lie in `tolerated` (bool a frame) are not false."""
+    def spans(self, name, kind, true, found, tolerated, min_iou=0.5):
+        """Match intervals. Found intervals that are mostly in `tolerated` (bool, frame) are not false."""
         for span in true:
-            self._count(name, kind, span, any(iou(span, f) >= least for f in found))
+            self._count(name, kind, span, any(iou(span, f) >= min_iou for f in found))
         for span in found:
-            # A part of a true stretch is not false either.
+            # A part of a true interval is not false either.
             mine = tolerated.copy()
             for start, stop in true:
                 mine[start:stop] = True
             inside = mine[round(span[0]) : max(round(span[1]), round(span[0]) + 1)]
-            if not any(iou(span, t) >= least for t in true) and inside.mean() < 0.5:
+            if not any(iou(span, t) >= min_iou for t in true) and inside.mean() < 0.5:
                 self._false(name, kind, span)
 
     def verdict(self, name, kind, true, found):
-        """Count one decision on a whole video."""
+        """Count the verdict on a video."""
         if true:
             self._count(name, kind, "", found)
         elif found:
@@ -123,44 +121,44 @@ class Tally:
 
 
 def compare(name, truth, edits, tallies):
-    """Count one video; its playable segments' intersection over union, not a number where truth has none."""
+    """Count the edits of one video; returns the intersection over union of its usable segments, NaN if there are none."""
     rate, count = truth.rate, len(truth.view)
     frames = {key: [round(t * rate) for t in edits[key]] for key in ("cuts", "jumps")}
     moving, empty = truth.flags["moving"], (truth.hands == 0) & (truth.view >= 0)
     marks = [truth.flags[key] for key in ("frozen", "black", "title", "inset", "transition", "other")] + [truth.hands > 0]
     turns = [f for mark in marks for f in (np.flatnonzero(np.diff(mark.astype(np.int8))) + 1).tolist()]
     all_jumps = truth.jumps + truth.hidden
-    shaken = {key: [f for f in values if moving[min(f, count - 1)]] for key, values in frames.items()}
+    during_moves = {key: [f for f in values if moving[min(f, count - 1)]] for key, values in frames.items()}
     cuts, jumps = ([f for f in frames_of if f < count and not moving[f]] for frames_of in (truth.cuts, truth.jumps))
-    tallies["cut"].points(name, "cut", cuts, frames["cuts"], frames["jumps"], turns + truth.cuts + all_jumps + shaken["cuts"])
-    tolerated = turns + truth.cuts + all_jumps + shaken["jumps"]
+    tallies["cut"].points(name, "cut", cuts, frames["cuts"], frames["jumps"], turns + truth.cuts + all_jumps + during_moves["cuts"])
+    tolerated = turns + truth.cuts + all_jumps + during_moves["jumps"]
     tallies["jump"].points(name, "jump", jumps, frames["jumps"], frames["cuts"], tolerated)
     fades = [span for span in truth.fades if not moving[span[0] : span[1]].mean() > 0.5]
     tallies["fade"].spans(name, "fade", fades, [(a * rate, b * rate) for a, b in edits["fades"]], moving)
     lenient = {"frozen": empty | moving, "moving": truth.flags["transition"]}
     for kind, keys in KINDS.items():
         found = [(span[0] * rate, span[1] * rate) for key in keys for span in edits[key]]
-        # A bump is over before the camera has been seen to stand again: a third suffices.
-        least = 0.3 if kind == "moving" else 0.5
-        true = [span for span in runs(truth.flags[kind]) if kind == "moving" or moving[span[0] : span[1]].mean() <= 0.5]
-        tallies[kind].spans(name, kind, true, found, lenient.get(kind, moving), least)
+        # A bump ends before the detector sees a static camera again, so a smaller overlap is sufficient.
+        min_iou = 0.3 if kind == "moving" else 0.5
+        true = [span for span in zip(*runs(truth.flags[kind]), strict=True) if kind == "moving" or moving[span[0] : span[1]].mean() <= 0.5]
+        tallies[kind].spans(name, kind, true, found, lenient.get(kind, moving), min_iou)
     hands = {"time_s": (np.arange(0, count, round(SAMPLES_S * rate)) / rate).tolist()}
     hands["hands"] = truth.hands[:: round(SAMPLES_S * rate)].tolist()
     mine = np.zeros(count, bool)
     for start_s, end_s in usable_segments(edits, hands):
         mine[round(start_s * rate) : round(end_s * rate)] = True
-    best = max((truth.playable(view) for view in truth.main_views()), key=lambda mask: (mask & mine).sum(), default=np.zeros(count, bool))
+    best = max((truth.usable(view) for view in truth.main_views()), key=lambda mask: (mask & mine).sum(), default=np.zeros(count, bool))
     shares = best.mean(), measure_editing(edits, hands)["usable_share"]
-    if abs(shares[0] - MIN_PLAYABLE) > MARGIN:
-        tallies["CUT UP"].verdict(name, "verdict", shares[0] < MIN_PLAYABLE, shares[1] < MIN_PLAYABLE)
+    if abs(shares[0] - MIN_USABLE) > MARGIN:
+        tallies["CUT UP"].verdict(name, "verdict", shares[0] < MIN_USABLE, shares[1] < MIN_USABLE)
     moves = moving.mean(), measure_camera_motion(edits)["moving_share"]
     if abs(moves[0] - MAX_MOVING) > MARGIN:
         tallies["CAMERA MOVES"].verdict(name, "verdict", moves[0] > MAX_MOVING, moves[1] > MAX_MOVING)
     return (best & mine).sum() / (best | mine).sum() if best.any() else np.nan
 
 
-def shrunk(path, folder):
-    """A smaller copy of footage, made once."""
+def scaled_down(path, folder):
+    """Make a smaller copy of footage, unless it exists; returns its path."""
     copy = folder / "footage" / path.name
     if not copy.exists():
         copy.parent.mkdir(exist_ok=True)
@@ -175,16 +173,14 @@ def shrunk(path, folder):
 
 def synthetic(options):
     """Make, survey and compare the edited videos, and print the figures."""
-    footage = sorted(options.footage.glob("*.mp4"))
-    if not options.large:
-        footage = [shrunk(path, options.cache) for path in footage]
+    footage = [scaled_down(path, options.cache) for path in sorted(options.footage.glob("*.mp4"))]
     tallies = {kind: Tally() for kind in ("cut", "jump", "fade", *KINDS, "CUT UP", "CAMERA MOVES")}
     overlaps, speeds, size, hidden = [], [], [], 0
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         path = options.cache / f"{seed}.mp4"
         known = path.with_suffix(".pkl")
         if not known.exists():
-            truth = compose(path, footage, seed, large=options.large)
+            truth = compose(path, footage, seed)
             known.write_bytes(pickle.dumps(truth))
         truth = pickle.loads(known.read_bytes())
         edits, speed = survey(path)
@@ -197,12 +193,12 @@ def synthetic(options):
     print(f"\n{'':<14}{'true':>6}{'hit':>6}{'false':>6}{'precision':>11}{'recall':>9}")
     for kind, tally in tallies.items():
         print(f"{kind:<14}{tally}")
-    print(f"\njumps that nobody can see: {hidden}")
+    print(f"\ninvisible jumps: {hidden}")
     errors = tallies["cut"].errors + tallies["jump"].errors
     if errors:
-        print(f"frames from a cut found to the true one: mean {np.mean(errors):.2f}, greatest {max(errors)}")
-    figures = f"mean {np.nanmean(overlaps):.3f}, median {np.nanmedian(overlaps):.3f}, least {np.nanmin(overlaps):.3f}"
-    print(f"playable segments, intersection over union: {figures}")
+        print(f"distance of detected from true cuts, in frames: mean {np.mean(errors):.2f}, maximum {max(errors)}")
+    figures = f"mean {np.nanmean(overlaps):.3f}, median {np.nanmedian(overlaps):.3f}, minimum {np.nanmin(overlaps):.3f}"
+    print(f"usable segments, intersection over union: {figures}")
     for height in sorted(set(size)):
         mine = [speed for speed, other in zip(speeds, size, strict=True) if other == height]
         print(f"frames per second of one core, {height} lines: {np.mean(mine):.0f}")
@@ -210,24 +206,23 @@ def synthetic(options):
 
 
 def real(folder):
-    """Report on videos without truth."""
+    """Report on videos without ground truth."""
     for path in sorted(folder.glob("*.mp4")):
         edits, speed = survey(path)
         scores = measure_editing(edits) | measure_camera_motion(edits)
         print(f"{path.name}  {speed:.0f} fps  " + "  ".join(f"{key} {value:.4g}" for key, value in scores.items()))
-        print("   playable " + ", ".join(f"{a:.2f}-{b:.2f}" for a, b in usable_segments(edits)))
+        print("   usable " + ", ".join(f"{a:.2f}-{b:.2f}" for a, b in usable_segments(edits)))
 
 
 def main():
-    """Print a line a video, then the tables."""
+    """Print a line per video, then the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=40, help="edited videos (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=40, help="number of edited videos (default: %(default)s)")
     parser.add_argument("--first-seed", type=int, default=9000, help="seed of the first (default: %(default)s)")
-    parser.add_argument("--large", action="store_true", help="in 4K")
     parser.add_argument(
         "--footage", type=Path, metavar="FOLDER", default=Path("resources/demo"), help="plain videos (default: %(default)s)"
     )
-    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="keeps the edited videos for another run")
+    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="folder that keeps the edited videos for later runs")
     parser.add_argument("--videos", type=Path, metavar="FOLDER", help="real videos to report on")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,14 +1,19 @@
-"""Which videos do viewpoint, performers and visibility reject? Synthetic videos made for it, and real ones.
+"""Measure precision and recall of the criteria viewpoint, performers and visibility on synthetic videos; report on real videos.
 
     python evaluation/screen_hands.py --seeds 10 --first-seed 6000
     python evaluation/screen_hands.py --seeds 0 --videos FOLDER
 
-Of each seed a video of every kind is filmed and encoded: from above (tilts to 20 degrees, any direction, some upside down), tilted (30 to
-60 degrees, from the player's side, the front, left, right), from the side (65 to 85), one hand, four hands of two players, nobody, and
-"away": hands that leave or are covered for 10 to 40 % of the time. Sizes from 854x480 up, some 4K. Printed are the scores of each
-video, and precision and recall of each criterion at the thresholds below; viewpoint also as the hands alone would have it.
-A video of which both hands can be seen for 77 to 83 % of the time is not counted: the truth itself depends on what is called visible.
-Seeds below 6000 were used to develop the criteria.
+For each seed, one video of every kind is rendered and encoded:
+
+- above: tilts up to 20 degrees in any direction, some upside down,
+- tilted: 30 to 60 degrees, from the player's side, the front, the left or the right,
+- side: 65 to 85 degrees,
+- one, four, nobody: one hand, four hands of two players, no hands,
+- away: hands that leave or are covered for 10 to 40 % of the time.
+
+Sizes are 854x480 to 3840x2160. The script prints the scores of each video, and precision and recall of each criterion at `THRESHOLDS`;
+"hands alone" is the viewpoint from the hands without the keyboard. Videos in which both hands are visible for 77 to 83 % of the time are
+not counted for visibility, because the truth depends on the definition of visible. Seeds below 6000 were used in development.
 """
 
 import argparse
@@ -61,7 +66,7 @@ NO_FRAMES = np.empty(0), np.empty((0, 2, 21, 2))
 
 
 def camera(kind, rng, performance):
-    """(where it stands, View) of a camera over the hands."""
+    """Draw the side and the View of a camera over the hands."""
     low, high = TILTS_DEG.get(kind, TILTS_DEG["above"])
     side = str(rng.choice(list(SIDES_RAD)))
     if side == "front" and kind in ("tilted", "side"):
@@ -69,17 +74,17 @@ def camera(kind, rng, performance):
         side, high = ("front", 45.0) if kind == "tilted" else ("left", high)
     above = kind not in ("tilted", "side")
     tilt, turn = np.radians(rng.uniform(low, high)), SIDES_RAD[side] + np.radians(rng.uniform(-12.0, 12.0))
-    # A camera above has the keys along its picture, seldom the wrong way round; one at the side shows the world upright.
+    # A camera above has the keys along the frame, rarely upside down. A camera at the side is upright.
     roll = np.radians(rng.uniform(-8.0, 8.0)) + (np.pi * (rng.random() < 0.15) - turn if above else 0.0)
-    focal, seen = rng.uniform(0.7, 1.2), rng.uniform(1.3, 1.5) if kind == "four" else rng.uniform(0.9, 1.5)
+    focal, width_m = rng.uniform(0.7, 1.2), rng.uniform(1.3, 1.5) if kind == "four" else rng.uniform(0.9, 1.5)
     across = world_joints(performance)[:, :, :, 0].mean(axis=2) if performance.present.shape[1] == len(HANDS) else np.array([[0.611]])
     middle = float(np.clip(np.median(across, axis=0).mean(), 0.4, 0.85)) + rng.uniform(-0.05, 0.05)
     aim = (middle, rng.uniform(-0.06, 0.04), 0.03)
-    return side, view_from(aim, max(seen * focal, 0.75), tilt, turn, roll, focal, rng.uniform(-0.05, 0.02) if above else 0.0)
+    return side, view_from(aim, max(width_m * focal, 0.75), tilt, turn, roll, focal, rng.uniform(-0.05, 0.02) if above else 0.0)
 
 
 def played(kind, seed, rng):
-    """(performance, covers) of what happens at the keys."""
+    """Make (performance, covers) of a kind."""
     scale = (random_scene(seed).appearance.hand_size,) * len(HANDS)
     music = random_score(seed, SECONDS)
     if kind == "four":
@@ -102,7 +107,7 @@ def played(kind, seed, rng):
 
 
 def film(kind, seed, path):
-    """Make the video; (View, where the camera stands, visible (frame, hand, joint))."""
+    """Render a video; returns (View, side of the camera, visible (frame, hand, joint))."""
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     performance, covers = played(kind, seed, rng)
     side, view = camera(kind, rng, performance)
@@ -116,24 +121,27 @@ def film(kind, seed, path):
     return view, side, visible
 
 
-def first_look(path, frames):
-    """(HandSamples, its CPU seconds a sample, RegisteredKeyboard or None) of a video with so many frames."""
-    pictures = list(read_frames(path, max_width_px=MAX_WIDTH_PX, indices=evenly_spaced(frames)))
+def survey(path, frames):
+    """Sample hands and register the keyboard of a video with this number of frames.
+
+    Returns HandSamples, CPU seconds per sample, and RegisteredKeyboard or None.
+    """
+    images = list(read_frames(path, max_width_px=MAX_WIDTH_PX, indices=evenly_spaced(frames)))
     start = time.process_time()
-    seen = sample_hands(pictures)
-    seconds = (time.process_time() - start) / max(len(pictures), 1)
-    grey = np.stack([cv2.cvtColor(picture.image, cv2.COLOR_RGB2GRAY) for picture in pictures])
+    samples = sample_hands(images)
+    seconds = (time.process_time() - start) / max(len(images), 1)
+    grey = np.stack([cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY) for frame in images])
     windows = [np.median(part, axis=0).astype(np.uint8) for part in np.array_split(grey, min(4, len(grey)))]
-    found = register_keyboard(windows, seen.width_px, NO_NOTES, *NO_FRAMES, hands_tilt_deg=tilt_deg(axis_from_hands(seen)))
-    return seen, seconds, None if found.problem else found
+    found = register_keyboard(windows, samples.width_px, NO_NOTES, *NO_FRAMES, hands_tilt_deg=tilt_deg(axis_from_hands(samples)))
+    return samples, seconds, None if found.problem else found
 
 
-def scores_of(seen, keyboard, detections=None):
-    """Scores by criterion; "hands alone" is the viewpoint without the keyboard."""
+def scores_of(samples, keyboard, detections=None):
+    """Compute scores by criterion; "hands alone" is the viewpoint without the keyboard."""
     scores = {
-        "viewpoint": measure_viewpoint(keyboard and keyboard.view, seen),
-        "hands alone": measure_viewpoint(hands=seen),
-        "performers": measure_performers(seen.time_s, seen.sample, seen.landmarks_px),
+        "viewpoint": measure_viewpoint(keyboard and keyboard.view, samples),
+        "hands alone": measure_viewpoint(hands=samples),
+        "performers": measure_performers(samples.time_s, samples.sample, samples.landmarks_px),
     }
     if detections is not None:
         scores["visibility"] = measure_visibility(detections["found"])
@@ -141,13 +149,13 @@ def scores_of(seen, keyboard, detections=None):
 
 
 def rejected(scores):
-    """Reasons by criterion."""
+    """List reasons of rejection by criterion."""
     criterion_of = {name: "viewpoint" if name == "hands alone" else name for name in scores}
     return {name: CRITERIA[criterion].decide(scores[name], THRESHOLDS[criterion]) for name, criterion in criterion_of.items()}
 
 
-def in_words(scores, reasons, keyboard, seconds):
-    """One line about a video."""
+def summary(scores, reasons, keyboard, seconds):
+    """Format one line about a video."""
     tilt, people = scores["viewpoint"], scores["performers"]
     degrees = {name: "?" if tilt[name] is None else f"{tilt[name]:.0f}" for name in ("tilt_deg", "hands_tilt_deg")}
     keys = f"{keyboard.confidence:.2f}" if keyboard else "none"
@@ -162,21 +170,21 @@ def in_words(scores, reasons, keyboard, seconds):
 
 
 def measure_synthetic(kind, seed, folder):
-    """[(criterion, should be rejected, is rejected)] of one video; prints a line."""
+    """Print a line about a synthetic video; returns [(criterion, should be rejected, is rejected)]."""
     path = folder / f"{kind}-{seed}.mp4"
     view, side, visible = film(kind, seed, path)
     tilt = np.degrees(np.arccos(-view.rotation[2, 2]))
-    seen, seconds, keyboard = first_look(path, len(visible))
+    samples, seconds, keyboard = survey(path, len(visible))
     detections, both, any_hand = None, None, None
     if kind in ("away", "one", "nobody"):
-        detections = detect_hands(lambda: read_frames(path, max_width_px=MAX_WIDTH_PX), seen.width_px, seen.height_px)
+        detections = detect_hands(lambda: read_frames(path, max_width_px=MAX_WIDTH_PX), samples.width_px, samples.height_px)
         shown = visible.mean(axis=2) >= 0.5
         both, any_hand = float(shown.all(axis=1).mean()), float(shown.any(axis=1).mean())
     path.unlink()
-    scores = scores_of(seen, keyboard, detections)
+    scores = scores_of(samples, keyboard, detections)
     reasons = rejected(scores)
     truth = f"true tilt {tilt:3.0f} {side:6s}" + ("" if both is None else f" both {both:.2f} any {any_hand:.2f}")
-    print(f"{kind:7s}{seed}  {truth} | {in_words(scores, reasons, keyboard, seconds)}", flush=True)
+    print(f"{kind:7s}{seed}  {truth} | {summary(scores, reasons, keyboard, seconds)}", flush=True)
     outcomes = [("performers", kind == "four", bool(reasons["performers"]))]
     if kind != "nobody":
         outcomes += [(name, kind in ("tilted", "side"), bool(reasons[name])) for name in ("viewpoint", "hands alone")]
@@ -188,19 +196,19 @@ def measure_synthetic(kind, seed, folder):
 
 
 def measure_real(path):
-    """Print a line about a video of unknown truth."""
+    """Print a line about a video without ground truth."""
     about = probe(path)
-    seen, seconds, keyboard = first_look(path, about.n_frames)
+    samples, seconds, keyboard = survey(path, about.n_frames)
     detections = detect_hands(lambda: read_frames(path, max_width_px=MAX_WIDTH_PX), about.width_px, about.height_px)
-    scores = scores_of(seen, keyboard, detections)
-    print(f"{path.name}: {in_words(scores, rejected(scores), keyboard, seconds)}", flush=True)
+    scores = scores_of(samples, keyboard, detections)
+    print(f"{path.name}: {summary(scores, rejected(scores), keyboard, seconds)}", flush=True)
 
 
 def main():
-    """Print a line a video, then precision and recall of each criterion."""
+    """Print a line per video, then precision and recall of each criterion."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=10, help="how many (default: %(default)s)")
-    parser.add_argument("--first-seed", type=int, default=6000, help="the first (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=10, help="number of seeds (default: %(default)s)")
+    parser.add_argument("--first-seed", type=int, default=6000, help="first seed (default: %(default)s)")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--videos", type=Path, metavar="FOLDER", help="real videos to report on")
     options = parser.parse_args()

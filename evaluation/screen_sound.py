@@ -1,17 +1,17 @@
-"""Is other sound than piano found, and is clean piano let through? Precision and recall of the criteria of sound.
+"""Measure precision and recall of the audio criteria: other sound than piano, silence and clipping.
 
     python evaluation/screen_sound.py --cache FOLDER
     python evaluation/screen_sound.py --cache FOLDER --real RECORDINGS
 
-Pianos (synthetic and sampled, in rooms, often through a codec) play medleys of 16 s. Speech, singing, choirs, instruments,
-drums or noise are mixed in at -20 to 0 dB against the piano while both sound, during 25, 50 or 100 % of the time; clean
-ones stay as they are, two pianos together are clean as well. Clean ones are also muted and clipped. All are transcribed by
-the configured engine, which takes the time: the cache keeps sound and notes for another run. A folder of real recordings of a
-piano alone gives further clean ones, whole up to a minute, and excerpts to mix into. Sources that are not installed are
-named, and what needs them is left out; `foreign_sound.py` names the Debian packages.
+Pianos (synthetic and sampled, in rooms, often through a codec) play medleys of 16 s. Speech, singing, choirs, instruments, drums or noise
+are mixed in at -20 to 0 dB relative to the piano while both sound, during 25, 50 or 100 % of the time. Recordings without other sound are
+clean; so are two pianos together. Clean recordings are also muted and clipped. All recordings are transcribed by Transkun, which takes
+most of the time; the cache keeps audio and notes for later runs. A folder of real piano recordings (`--real`) adds clean recordings of up
+to a minute, and excerpts for mixtures. Recordings that need sources that are not installed are left out; `foreign_sound.py` lists the
+Debian packages.
 
-Printed are the scores of each recording, the share found by kind and level, and precision and recall of each criterion:
-"impure" is what speech, foreign sound and noise together reject.
+The script prints the scores of each recording, the share found by kind and level, and precision and recall of each criterion. "impure"
+means a rejection for speech, foreign sound or noise.
 """
 
 import argparse
@@ -40,7 +40,7 @@ LEVELS_DB = (-20, -15, -10, -5, 0)
 SHARES = (0.25, 0.5, 1.0)
 REAL_S = 60.0
 CLIPPED = (0.003, 0.01, 0.03)
-"""Shares of the samples that are cut off."""
+"""Shares of clipped samples."""
 IMPURE = {Reason.SPEECH, Reason.SOUND_IMPURE, Reason.SOUND_NOISY}
 THRESHOLDS = {
     "silence": {"min_loud_db": -60.0, "max_silent_share": 0.2},
@@ -52,7 +52,7 @@ THRESHOLDS = {
 
 @dataclass(frozen=True)
 class Item:
-    """One recording: its piano, what is wrong with it, at which level and for which share of the time."""
+    """One recording: its piano, kind of other sound, level relative to the piano, and share of the time."""
 
     seed: int
     piano: str
@@ -62,7 +62,7 @@ class Item:
 
 
 def plan(material, first, each, clean, real, shares=SHARES, kinds=KINDS, levels_db=LEVELS_DB):
-    """The recordings of a run."""
+    """List the recordings of a run."""
     pianos, seed, items = [*material.pianos, *real], first, []
     for name in (*material.pianos, "two pianos"):
         for _ in range(clean):
@@ -79,7 +79,7 @@ def plan(material, first, each, clean, real, shares=SHARES, kinds=KINDS, levels_
 
 
 def sound(item, material):
-    """Sound (sample,) of a recording, and what was mixed in."""
+    """Make the samples (sample,) of a recording, and a description of the other sound."""
     rng, what, recorded = seeded("mix", item.seed), "", item.piano not in material.pianos
     if recorded:
         samples, _ = load_audio(item.piano, RATE_HZ)
@@ -96,8 +96,8 @@ def sound(item, material):
     return (samples / max(1.0, np.abs(samples).max() / 0.95) if recorded else in_room(samples, item.seed)), what
 
 
-def kept(item, material, cache, name):
-    """Sound, what was mixed in, and its transcription, from the cache or made for it."""
+def load_or_make(item, material, cache, name):
+    """Return samples, description of the other sound, and transcription, from the cache if possible."""
     audio, table, facts = (cache / f"{name}{suffix}" for suffix in (".flac", ".parquet", ".json"))
     if not facts.exists():
         samples, what = sound(item, material)
@@ -110,7 +110,7 @@ def kept(item, material, cache, name):
 
 
 def judge(samples, notes, seconds):
-    """All scores of a recording, and the reasons against it; adds the time each measure takes to `seconds`."""
+    """Compute all scores of a recording, and reasons of rejection; adds the CPU time of each criterion to `seconds`."""
     scores = {}
 
     def timed(name, measured):
@@ -134,7 +134,7 @@ def _purity(samples, notes):
 
 
 def spoilt(samples, seed):
-    """A clean recording muted and clipped: name, sound, reason that should be found."""
+    """Mute and clip a clean recording; yields name, samples and expected reason."""
     rng = seeded("spoilt", seed)
     yield "silent", 10.0 ** (-85.0 / 20.0) * rng.standard_normal(len(samples)), Reason.SOUND_SILENT
     muted = samples.copy()
@@ -149,7 +149,7 @@ def spoilt(samples, seed):
 
 
 def line(name, item, what, scores, reasons):
-    """One recording as a line of the printed table."""
+    """Print one recording as a row of the table."""
     noise = "" if scores.get("noise_db") is None else f"{scores['noise_db']:.1f}"
     level = "" if item is None or item.level_db is None else f"{item.level_db} dB {item.share:.0%}"
     foreign_db = f"{scores['foreign_db']:8.1f}{scores['lasting_db']:8.1f}{noise:>7}" if "foreign_db" in scores else " " * 23
@@ -161,32 +161,29 @@ def line(name, item, what, scores, reasons):
 
 
 def main():
-    """Make, transcribe, measure, print."""
+    """Make, transcribe and score recordings; print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--set", choices=sorted(SETS), default="held-out", help="material (default: %(default)s)")
+    parser.add_argument("--set", choices=sorted(SETS), default="held-out", help="set of sources (default: %(default)s)")
     parser.add_argument("--first-seed", type=int, default=7000, help="(default: %(default)s)")
-    parser.add_argument("--each", type=int, default=1, help="mixtures of each kind and level (default: %(default)s)")
+    parser.add_argument("--each", type=int, default=1, help="number of mixtures of each kind and level (default: %(default)s)")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="(default: all)")
-    parser.add_argument("--shares", nargs="+", type=float, default=SHARES, help="of the time with the other sound (default: %(default)s)")
-    parser.add_argument("--levels", nargs="+", type=int, default=LEVELS_DB, help="of the other sound, dB (default: %(default)s)")
-    parser.add_argument("--clean", type=int, default=6, help="clean recordings of each piano (default: %(default)s)")
-    parser.add_argument("--real", type=Path, metavar="FOLDER", help="recordings of a piano alone")
-    parser.add_argument("--cache", type=Path, metavar="FOLDER", required=True, help="keeps sound and notes")
-    parser.add_argument("--cached-only", action="store_true", help="leave out what the cache does not hold yet")
+    parser.add_argument("--shares", nargs="+", type=float, default=SHARES, help="shares of the time with it (default: %(default)s)")
+    parser.add_argument("--levels", nargs="+", type=int, default=LEVELS_DB, help="levels of the other sound, dB (default: %(default)s)")
+    parser.add_argument("--clean", type=int, default=6, help="number of clean recordings of each piano (default: %(default)s)")
+    parser.add_argument("--real", type=Path, metavar="FOLDER", help="real recordings of a piano alone")
+    parser.add_argument("--cache", type=Path, metavar="FOLDER", required=True, help="folder that keeps audio and notes")
     options = parser.parse_args()
     options.cache.mkdir(parents=True, exist_ok=True)
     material, lacking = SETS[options.set], missing(SETS[options.set])
     if lacking:
-        print(f"not installed: {', '.join(lacking)}; what needs them is left out. Debian packages: {PACKAGES}")
+        print(f"not installed: {', '.join(lacking)}; recordings that need them are left out. Debian packages: {PACKAGES}")
     real = [str(path) for path in sorted(options.real.iterdir())] if options.real else []
     results, seconds = [], defaultdict(float)
     print(f"{'piano':<14}{'kind':<23}{'level':<13}{'loud':>6}{'silent':>6}{'clip':>9}{'speech':>7}{'foreign':>8}{'lasting':>8}{'noise':>7}")
     for item in plan(material, options.first_seed, options.each, options.clean, real, options.shares, options.kinds, options.levels):
         name = f"{options.set}-{item.seed}"
-        if options.cached_only and not (options.cache / f"{name}.parquet").exists():
-            continue
         try:
-            samples, what, notes = kept(item, material, options.cache, name)
+            samples, what, notes = load_or_make(item, material, options.cache, name)
         except FileNotFoundError as error:
             print(f"left out: {item.kind} with {Path(item.piano).stem}, {error}")
             continue
@@ -211,7 +208,7 @@ def main():
 
 
 def summarise(results, seconds):
-    """Print what was found by kind and level, precision and recall, and the time each measure takes."""
+    """Print the share found by kind and level, precision and recall, and the CPU time of each criterion."""
     print(f"\n{'found of':<18}" + "".join(f"{level} dB".rjust(9) for level in LEVELS_DB))
     for kind in KINDS:
         cells = []
@@ -221,17 +218,17 @@ def summarise(results, seconds):
         print(f"{kind:<18}{''.join(cells)}")
     print(f"\n{'criterion':<18}{'right':>7}{'missed':>7}{'wrong':>7}{'clean':>7}{'precision':>11}{'recall':>8}")
     for name, names in (("impure", IMPURE), ("silent", {Reason.SOUND_SILENT}), ("clipped", {Reason.SOUND_CLIPPED})):
-        # Recordings that were spoilt otherwise have no notes, and may sound like anything: "impure" is not asked of them.
-        asked = [row for row in results if name != "impure" or row[2] in (None, "impure")]
-        wanted = [row[2] == name if name == "impure" else row[2] in names for row in asked]
-        said = [bool(row[3] & names) for row in asked]
-        right = sum(w and s for w, s in zip(wanted, said, strict=True))
-        wrong, total, others = sum(said) - right, sum(wanted), len(asked) - sum(wanted)
+        # Muted and clipped recordings have no notes, so they are not judged for "impure".
+        judged = [row for row in results if name != "impure" or row[2] in (None, "impure")]
+        wanted = [row[2] == name if name == "impure" else row[2] in names for row in judged]
+        rejected = [bool(row[3] & names) for row in judged]
+        right = sum(w and s for w, s in zip(wanted, rejected, strict=True))
+        wrong, total, others = sum(rejected) - right, sum(wanted), len(judged) - sum(wanted)
         precision, recall = right / max(right + wrong, 1), right / max(total, 1)
         print(f"{name:<18}{right:>7}{total - right:>7}{wrong:>7}{others:>7}{precision:>11.3f}{recall:>8.3f}")
     minutes = max(seconds["sound"], 1e-9) / 60.0
     print(
-        "\nseconds of CPU a minute of sound:",
+        "\nCPU seconds per minute of audio:",
         ", ".join(f"{name} {value / minutes:.2f}" for name, value in seconds.items() if name != "sound"),
     )
 

@@ -1,18 +1,17 @@
-"""Does refining over time calm a shaking engine without flattening what is played? On performances with known truth.
+"""Measure whether refinement over time reduces the jitter of poses, and preserves key strokes, on performances with known truth.
 
     python evaluation/temporal.py --seeds 1001 1002 --seconds 10
-    python evaluation/temporal.py --demo study minuet --seconds 8       # what the landmarks engine gives for demo videos
+    python evaluation/temporal.py --demo study minuet --seconds 8       # poses of the landmarks engine for demo videos
 
-Poses of synthetic performances are disturbed as HaMeR's are (`pose_noise`): 3.3 px of jitter, errors that drift, 2 % of
-the frames missing, 1 % wholly wrong, landmarks biased and drifting. Seeds below 1000 served development.
+Poses of synthetic performances get errors like those of HaMeR (`pose_noise`): 3.3 px of jitter, drift, 2 % missing frames, 1 % gross
+errors, biased and drifting landmarks. Seeds below 1000 were used in development.
 
-Jitter is that of the joints in the picture by `handroll.metrics.jitter`: of their tracks, in which the playing's own is, and of their
-errors. It and the errors are of the frames that are not wholly wrong. Strokes are those of all notes: the fingertip's greatest speed
-about the onset, and how far it comes down. Both are of series that random errors make larger, so they are compared with the truth's.
+Jitter of the joints in the frame is measured by `handroll.metrics.jitter`: of their tracks, which includes the jitter of the playing
+itself, and of their errors. Jitter and errors exclude frames with gross errors. Strokes are measured for all notes: maximum speed of the
+fingertip around the onset, and its descent. Random errors increase both, so they are compared with the truth.
 """
 
 import argparse
-import json
 import time
 from dataclasses import replace
 from functools import partial
@@ -32,14 +31,14 @@ from handroll.pose.temporal import TemporalSettings, refine_over_time
 from handroll.rendering.scene import random_scene, to_camera
 from handroll.simulator.score import random_score
 from handroll.simulator.truth import read_truth
-from pose_noise import from_afar, shaken
+from pose_noise import add_pose_noise, multiply_depth
 
 WIDTH_PX, HEIGHT_PX = 1920, 1080
 DEMO = Path(__file__).parents[1] / "resources" / "demo"
 
 
 def strokes(joints_mm, performance):
-    """Greatest speed (note,), m/s, and depth (note,), mm, of each note's fingertip in the keyboard frame; NaN where not seen."""
+    """Compute maximum speed (note,), m/s, and descent (note,), mm, of each note's fingertip in the keyboard frame; NaN where hidden."""
     time_s, tips = performance.time_s, joints_mm[:, :, list(TIPS)]
     speed, depth = [], []
     for onset, hand, finger in zip(performance.notes["onset_s"], performance.note_hand, performance.note_finger, strict=True):
@@ -54,16 +53,16 @@ def strokes(joints_mm, performance):
 
 
 def figures(columns, truth, camera, over, performance=None, judged=None):
-    """Jitter and errors of poses; strokes where the performance is given."""
+    """Compute jitter and errors of poses, and strokes if a performance is given."""
     judged = columns["found"] & truth["found"] if judged is None else judged
     joints, true = columns["joints_m"].astype(np.float64), truth["joints_m"].astype(np.float64)
     pixels = np.where(judged[..., None, None], camera.project(joints), np.nan)
     error_px = pixels - camera.project(true)
-    off_px = np.linalg.norm(error_px, axis=-1)[judged]
+    distance_px = np.linalg.norm(error_px, axis=-1)[judged]
     out = {
         "jitter px": jitter_rms(pixels),
         "jitter of the error px": jitter_rms(error_px),
-        "error px": float(off_px.mean()),
+        "error px": float(distance_px.mean()),
         "aligned mm": float(1e3 * np.linalg.norm(procrustes(joints[judged], true[judged]).points - true[judged], axis=-1).mean()),
         "absolute mm": float(1e3 * np.linalg.norm(joints[judged] - true[judged], axis=-1).mean()),
     }
@@ -76,8 +75,8 @@ def figures(columns, truth, camera, over, performance=None, judged=None):
     return out
 
 
-def synthetic(seed, seconds, fps, keys, settings, contacts=True, device="cpu", **noise):
-    """Figures before and after, and of the truth, of one disturbed performance; and seconds of processor a 1000 hands."""
+def synthetic(seed, seconds, fps, keys, settings):
+    """Compute figures of one performance with errors, before and after refinement, and of the truth; and CPU seconds per 1000 hands."""
     scene = random_scene(seed)
     performance = perform(random_score(seed, seconds + 2.0), seed, fps)
     kept = performance.time_s <= seconds
@@ -86,29 +85,29 @@ def synthetic(seed, seconds, fps, keys, settings, contacts=True, device="cpu", *
     rotation, translation = to_camera(performance, scene)
     if not keys:
         longer = hamer_camera(WIDTH_PX, HEIGHT_PX)
-        translation = from_afar(translation, performance.bone_scale, longer.focal_px / camera.focal_px)
+        translation = multiply_depth(translation, performance.bone_scale, longer.focal_px / camera.focal_px)
         camera = longer
-    given = shaken(performance.time_s, rotation, translation, performance.bone_scale, performance.present, camera, seed, **noise)
+    given = add_pose_noise(performance.time_s, rotation, translation, performance.bone_scale, performance.present, camera, seed)
     pressed = None
-    if keys and contacts:
+    if keys:
         hands = np.array(HANDS, dtype=object)[performance.note_hand]
         pressed = key_tops_held_mm({**performance.notes, "hand": hands, "finger": performance.note_finger + 1}, performance.time_s)
     over = extrinsics if keys else None
     began = time.process_time()
-    refined = refine_over_time(given.pose, given.detections, camera, over, TemplateSkeleton(), settings, pressed, _quiet, device)
+    refined = refine_over_time(given.pose, given.detections, camera, over, TemplateSkeleton(), settings, pressed, _quiet)
     spent = time.process_time() - began
     judged = given.pose["found"] & given.truth["found"]
     out = {}
     for name, columns in (("before", given.pose), ("after", refined), ("truth", given.truth)):
-        # Strokes are seen from above the keys: without these depth is not metric.
+        # Without a registered keyboard depth is not metric, so strokes are not measured.
         out[name] = figures(columns, given.truth, camera, extrinsics, performance if keys else None, judged & ~given.wrong)
-        off_px = np.linalg.norm(camera.project(columns["joints_m"]) - camera.project(given.truth["joints_m"]), axis=-1)
-        out[name]["error px, wholly wrong"] = float(off_px[judged & given.wrong].mean()) if (judged & given.wrong).any() else 0.0
+        distance_px = np.linalg.norm(camera.project(columns["joints_m"]) - camera.project(given.truth["joints_m"]), axis=-1)
+        out[name]["error px, gross errors"] = float(distance_px[judged & given.wrong].mean()) if (judged & given.wrong).any() else 0.0
     return out, 1e3 * spent / max(int(judged.sum()), 1)
 
 
 def true_camera(view, width_px, height_px):
-    """Camera and extrinsics of a scene's view."""
+    """Return camera and extrinsics of a scene's view."""
     over = Extrinsics(rotvec_from_matrix(view.rotation), -1e3 * view.rotation @ np.array(view.position_m))
     return Camera(width_px, height_px, view.focal_widths * width_px, "truth", view.k1), over
 
@@ -121,7 +120,7 @@ def _quiet(items, total, unit):
 
 
 def demo(name, seconds, settings):
-    """Figures before and after of what the landmarks engine gives for a demo video."""
+    """Compute figures of the poses of the landmarks engine for a demo video, before and after refinement."""
     from handroll.detection.hand_tracker import MAX_WIDTH_PX, detect_hands
     from handroll.media.frames import read_frames
     from handroll.media.probe import probe
@@ -150,36 +149,26 @@ def demo(name, seconds, settings):
 def main():
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1001, 1002])
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--fps", type=float, nargs="+", default=[30.0, 60.0])
-    parser.add_argument("--smoothness", type=float, default=TemporalSettings.smoothness)
-    parser.add_argument("--no-contacts", action="store_true", help="which fingertip holds a key is not told")
-    parser.add_argument("--keys", choices=("with", "without", "both"), default="both")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1001, 1002], help="of performances (default: 1001 1002)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="duration of each (default: %(default)s)")
+    parser.add_argument("--fps", type=float, nargs="+", default=[30.0, 60.0], help="frame rates (default: 30 60)")
+    parser.add_argument("--keys", choices=("with", "without", "both"), default="both", help="registered keyboard (default: both)")
     parser.add_argument("--demo", nargs="*", help="demo videos instead of performances")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--out", type=Path, help="write the figures as JSON")
     options = parser.parse_args()
-    settings = TemporalSettings(smoothness=options.smoothness)
+    settings = TemporalSettings()
     jobs = {name: partial(demo, name, options.seconds, settings) for name in options.demo or []}
     if options.demo is None:
         jobs = {
-            f"seed {seed}, {fps:g} fps, {'keys' if keys else 'no keys'}": partial(
-                synthetic, seed, options.seconds, fps, keys, settings, not options.no_contacts, options.device
-            )
+            f"seed {seed}, {fps:g} fps, {'keys' if keys else 'no keys'}": partial(synthetic, seed, options.seconds, fps, keys, settings)
             for seed in options.seeds
             for fps in options.fps
             for keys in {"with": (True,), "without": (False,), "both": (True, False)}[options.keys]
         }
-    rows = {}
     for name, job in jobs.items():
-        rows[name], seconds = job()
-        rows[name]["s / 1000 hands"] = seconds
-        print(f"{name}: {seconds:.1f} s of processor a 1000 hands")
-        for figure in rows[name]["before"]:
-            print(f"  {figure:<28}", *(f"{when} {rows[name][when][figure]:8.3f}  " for when in ("before", "after", "truth")), flush=True)
-    if options.out:
-        options.out.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        values, seconds = job()
+        print(f"{name}: {seconds:.1f} CPU s per 1000 hands")
+        for figure in values["before"]:
+            print(f"  {figure:<28}", *(f"{when} {values[when][figure]:8.3f}  " for when in ("before", "after", "truth")), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,18 @@
-"""A training step of the first stage: with stored features, and with the speech encoder in every step. Processor only.
+"""Measure a training step of the first stage with stored features, and with the speech encoder in every step. CPU only.
 
     python evaluation/train_step.py                                     # HuBERT base, batches of 8 windows of 8 s, some minutes
-    python evaluation/train_step.py --encoder tiny --batch 2 --steps 2  # shows that it runs
+    python evaluation/train_step.py --encoder tiny --batch 2 --steps 2  # quick check
 
-Predictors: "base" is the paper's (512 wide, 4 + 4 layers), "demo" that of config/config.yaml (128 wide, 2 + 2 layers, convolutions
-first). The loss and AdamW are those of training; sound, features and weights are random, which decides no time. Cases:
+Predictors: "base" is that of the paper (width 512, 4 + 4 layers), "demo" that of config/config.yaml (width 128, 2 + 2 layers, context
+layers). Loss and optimiser are those of training. Audio, features and weights are random, which does not affect the time. Cases:
 
-- stored: the encoder's features were computed once, before training (`encode_audio`), and are given. Reading them: evaluation/loader.py.
-- frozen: the same encoder runs in every step, without gradients. It gives the same features each time.
-- tuned: the encoder is trained too, but for its convolutions, as PianoMotion10M's released code does (`tune_encoder`).
+- stored: the encoder's features were computed before training (`encode_audio`). evaluation/loader.py measures reading them.
+- frozen: the encoder runs in every step, without gradients.
+- tuned: the encoder is trained as well, except its convolutions, as in PianoMotion10M's released code (`tune_encoder`).
 
-Each in a process of its own, in turn, medians of its processor time; memory is the most that the process held, and what it held before
-the first step. Then the decoder alone, forward and backward: ours, whose cross-attention is a linear map, and torch's
-`nn.TransformerDecoder` with the diagonal mask that it stands for, same weights; and how far their answers are apart.
+Each case runs in its own process. The script prints medians of CPU time, peak memory, and memory before the first step. It then measures
+forward and backward passes of two decoders with the same weights: handroll's, whose cross-attention is a linear map, and torch's
+`nn.TransformerDecoder` with the equivalent diagonal mask; and the difference of their outputs.
 """
 
 import argparse
@@ -31,33 +31,33 @@ from handroll.models.position import PositionPredictor, PositionSettings
 from handroll.training.position import PositionObjective
 from handroll.training_data.windows import RELEASED_SCALES
 
-WINDOW_S, RATE_HZ, SOUND_HZ = 8, 30, 16000
+WINDOW_S, RATE_HZ, AUDIO_HZ = 8, 30, 16000
 FRAMES = WINDOW_S * RATE_HZ
 PREDICTORS = {
     "base": {"context_layers": 0, "width": 512, "layers": 4, "feedforward": 2048, "dropout": 0.1},
     "demo": {"context_layers": 3, "context_width": 128, "width": 128, "layers": 2, "feedforward": 256, "dropout": 0.0},
 }
 WIDTHS = {"tiny": 32, "base": 768, "large": 1024}
-# Features of HuBERT, by its size.
+# Width of HuBERT's features, by its size.
 CASES = "stored", "frozen", "tuned"
 
 
 class FrozenObjective(PositionObjective):
-    """The first stage's loss of a batch of sound that a frozen encoder hears in every step."""
+    """Loss of the first stage for a batch of audio, with a frozen encoder in every step."""
 
     def __init__(self, speech, *stage):
         super().__init__(*stage)
         self.speech = speech
 
     def forward(self, batch):
-        """Loss, and nothing else to log."""
+        """Compute the loss; the dict of other values to log is empty."""
         with torch.no_grad():
             features = self.speech(batch["audio"], FRAMES)
         return super().forward(batch | {"features": features})
 
 
 class MaskedDecoder(nn.Module):
-    """A `MemoryDecoder` of torch's layers, whose cross-attention is masked but for a frame's own memory; same weights."""
+    """A `MemoryDecoder` of torch's layers with a diagonal mask in the cross-attention, and with the same weights."""
 
     def __init__(self, ours, width, dropout):
         super().__init__()
@@ -71,21 +71,21 @@ class MaskedDecoder(nn.Module):
         return self.decode(frames, self.encoder(frames))
 
     def decode(self, frames, memory):
-        """The decoder's part."""
+        """Run the decoder only."""
         return self.decoder(frames, memory, memory_mask=~torch.eye(frames.shape[1], dtype=torch.bool))
 
 
 def memory_gb():
-    """Most memory that this process held."""
+    """Return the peak memory of this process in GB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
 def objective_of(case, predictor, size):
-    """The loss of a case, with random weights, and the width of its features."""
+    """Create the objective of a case with random weights; returns it and the width of its features."""
     if case == "stored":
         width, speech = WIDTHS[size], None
     else:
-        # Training on stored features does without transformers, which is a part of the memory.
+        # Imported here, because training on stored features does not need the memory of transformers.
         from handroll.models.speech_encoder import new_speech_encoder
 
         speech = new_speech_encoder("hubert", size, trainable=case == "tuned")
@@ -100,7 +100,7 @@ def objective_of(case, predictor, size):
 
 
 def step_of(objective, batch):
-    """A function that takes a training step."""
+    """Return a function that runs a training step."""
     optimiser = torch.optim.AdamW([p for p in objective.parameters() if p.requires_grad], lr=1e-4)
 
     def step():
@@ -112,7 +112,7 @@ def step_of(objective, batch):
 
 
 def seconds(job, times):
-    """Median processor time of a job, after one that does not count."""
+    """Measure the median CPU time of a job, after a warm-up."""
     spent = []
     for _ in range(times + 1):
         started = time.process_time()
@@ -122,25 +122,25 @@ def seconds(job, times):
 
 
 def measure_case(options):
-    """Seconds a step and memory of one case."""
+    """Measure seconds per step and memory of one case."""
     objective, width = objective_of(options.case, options.predictor, options.encoder)
-    batch = {"place": torch.randn(options.batch, FRAMES, 6), "visible": torch.rand(options.batch, FRAMES, 2) > 0.1}
+    batch = {"position": torch.randn(options.batch, FRAMES, 6), "visible": torch.rand(options.batch, FRAMES, 2) > 0.1}
     if options.case == "stored":
         batch["features"] = torch.randn(options.batch, FRAMES, width)
     else:
-        batch["audio"] = 0.1 * torch.randn(options.batch, WINDOW_S * SOUND_HZ)
+        batch["audio"] = 0.1 * torch.randn(options.batch, WINDOW_S * AUDIO_HZ)
     before = memory_gb()
     return {"seconds": seconds(step_of(objective.train(), batch), options.steps), "before_gb": before, "peak_gb": memory_gb()}
 
 
 def measure_decoders(options):
-    """Seconds of our decoder and of torch's, forward and backward, and their difference."""
+    """Measure seconds of handroll's decoder and of torch's, forward and backward, and the difference of their outputs."""
     sizes = PREDICTORS[options.predictor]
     ours = MemoryDecoder(sizes["width"], sizes["layers"], sizes["feedforward"], sizes["dropout"])
     masked = MaskedDecoder(ours, sizes["width"], sizes["dropout"])
     frames = torch.randn(options.batch, FRAMES, sizes["width"])
     with torch.no_grad():
-        apart = (ours.eval()(frames) - masked.eval()(frames)).abs().max()
+        difference = (ours.eval()(frames) - masked.eval()(frames)).abs().max()
     memory = ours.encoder(frames).detach()
 
     def run_ours():
@@ -153,11 +153,11 @@ def measure_decoders(options):
         masked.decode(frames, memory).mean().backward()
 
     ours.train(), masked.train()
-    return {"ours": seconds(run_ours, options.steps), "masked": seconds(run_masked, options.steps), "apart": float(apart)}
+    return {"ours": seconds(run_ours, options.steps), "masked": seconds(run_masked, options.steps), "difference": float(difference)}
 
 
-def in_a_process(options, case, predictor):
-    """What `measure_case` or `measure_decoders` finds in a process of its own."""
+def run_in_process(options, case, predictor):
+    """Run `measure_case` or `measure_decoders` in a separate process."""
     given = {"case": case, "predictor": predictor, "encoder": options.encoder, "batch": options.batch, "steps": options.steps}
     arguments = [part for name, value in given.items() for part in (f"--{name}", str(value))]
     found = subprocess.run([sys.executable, __file__, *arguments, "--threads", str(options.threads)], stdout=subprocess.PIPE, check=True)
@@ -165,14 +165,14 @@ def in_a_process(options, case, predictor):
 
 
 def main():
-    """Measure every case in turn, or one; print."""
+    """Measure all cases, or one; print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--encoder", choices=WIDTHS, default="base", help="size of HuBERT (default: %(default)s)")
-    parser.add_argument("--batch", type=int, default=8, help="windows a step (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=3, help="that count (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=1, help="of the processor; its time is that of all (default: %(default)s)")
-    parser.add_argument("--case", choices=(*CASES, "decoders"), help="measure one, and print JSON")
-    parser.add_argument("--predictor", choices=PREDICTORS, default="base", help="of that one (default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=8, help="windows per step (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=3, help="measured steps (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads; CPU time is the sum over them (default: %(default)s)")
+    parser.add_argument("--case", choices=(*CASES, "decoders"), help="measure one case, and print JSON")
+    parser.add_argument("--predictor", choices=PREDICTORS, default="base", help="predictor of that case (default: %(default)s)")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
@@ -180,17 +180,17 @@ def main():
         print(json.dumps((measure_decoders if options.case == "decoders" else measure_case)(options)))
         return
     print(f"HuBERT {options.encoder}, {options.batch} windows of {WINDOW_S} s, {options.threads} threads")
-    print(f"{'predictor':11}{'encoder':10}{'s a step':>10}{'to stored':>11}{'peak GB':>10}{'before GB':>11}")
+    print(f"{'predictor':11}{'encoder':10}{'s/step':>10}{'to stored':>11}{'peak GB':>10}{'before GB':>11}")
     for predictor in PREDICTORS:
-        cases = {case: in_a_process(options, case, predictor) for case in CASES}
+        cases = {case: run_in_process(options, case, predictor) for case in CASES}
         for case, found in cases.items():
             times = f"{found['seconds']:>10.3f}{found['seconds'] / cases['stored']['seconds']:>9.1f} x"
             print(f"{predictor:11}{case:10}{times}{found['peak_gb']:>10.2f}{found['before_gb']:>11.2f}", flush=True)
-    print(f"{'predictor':11}{'ours s':>10}{'masked s':>10}{'to ours':>10}{'apart':>10}")
+    print(f"{'predictor':11}{'ours s':>10}{'masked s':>10}{'to ours':>10}{'difference':>12}")
     for predictor in PREDICTORS:
-        found = in_a_process(options, "decoders", predictor)
+        found = run_in_process(options, "decoders", predictor)
         times = f"{found['ours']:>10.3f}{found['masked']:>10.3f}{found['masked'] / found['ours']:>8.2f} x"
-        print(f"{predictor:11}{times}{found['apart']:>10.1g}", flush=True)
+        print(f"{predictor:11}{times}{found['difference']:>12.1g}", flush=True)
 
 
 if __name__ == "__main__":

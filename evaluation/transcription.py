@@ -1,8 +1,8 @@
-"""Note onset F1 of the transcriber on recordings with truth.
+"""Measure the note onset F1 of a transcription engine on recordings with ground truth.
 
     python evaluation/transcription.py recordings/*.mp3
 
-Beside each recording stands a text file of the same stem: onset s, offset s, MIDI pitch a line.
+Next to each recording is a text file of the same stem, whose lines contain onset s, offset s and MIDI pitch.
 """
 
 import argparse
@@ -17,16 +17,16 @@ from handroll.music.transcribe import transcribe
 
 
 def read_truth(path):
-    """Reference notes from a text file, as far as `note_scores` needs them; velocities are unknown."""
+    """Read reference notes from a text file; velocities are unknown and set to 64."""
     onset_s, offset_s, pitch = np.loadtxt(path, usecols=(0, 1, 2), ndmin=2).T
     return {"onset_s": onset_s, "key_offset_s": offset_s, "pitch": pitch.astype(int), "velocity": np.full(len(pitch), 64)}
 
 
 def main():
-    """Transcribe, compare, print."""
+    """Transcribe recordings, and print their scores."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("recordings", type=Path, nargs="+")
-    parser.add_argument("--engine", default="transkun")
+    parser.add_argument("recordings", type=Path, nargs="+", help="audio files")
+    parser.add_argument("--engine", default="transkun", help="transcription engine (default: %(default)s)")
     options = parser.parse_args()
     print(f"{'recording':<24}{'notes':>8}{'found':>8}{'precision':>11}{'recall':>9}{'onset F1':>10}{'x real time':>13}")
     for path in options.recordings:

@@ -108,7 +108,7 @@ def generate(options):
     """
     from handroll.device import DeviceError
     from handroll.generation.generate import load_pianist, play
-    from handroll.generation.recording import RecordingError
+    from handroll.generation.music_input import RecordingError
     from handroll.run.own_sheet import distinct_names
 
     logging.basicConfig(format="%(message)s")

@@ -57,8 +57,8 @@ class Reason(StrEnum):
     SOURCE_IS_FOLDER = (
         "source_is_folder",
         MOTION,
-        "The path leads to a folder, but a video file was expected.",
-        "name the video file in it (one row or one argument for each video)",
+        "The path is that of a folder, but a video file was expected.",
+        "give the path of the video file in it (one row or one argument for each video)",
     )
     SOURCE_IS_PICTURE = (
         "source_is_picture",
@@ -70,7 +70,7 @@ class Reason(StrEnum):
         "source_is_text",
         MOTION,
         "The file contains text, but a video was expected.",
-        "check that the path leads to the video itself and not to a page, a list or a note about it",
+        "check that the path is that of the video itself, not of a web page, a list or a text file about it",
     )
     SOURCE_IS_PLAYLIST = (
         "source_is_playlist",
@@ -100,13 +100,13 @@ class Reason(StrEnum):
     DOWNLOAD_TOO_LARGE = (
         "download_too_large",
         MOTION,
-        "The download is larger than the largest accepted size.",
+        "The download is larger than the maximum size.",
         "raise `acquire.max_size_gb` or lower `acquire.max_height_px`",
     )
     DOWNLOAD_NOT_A_VIDEO = (
         "download_not_a_video",
         MOTION,
-        "The address leads to a page without a video or to another kind of file.",
+        "The address is that of a page without a video, or of another kind of file.",
         "give the address of the video's own page",
     )
     DOWNLOAD_IS_A_LIST = (
@@ -118,7 +118,7 @@ class Reason(StrEnum):
     DOWNLOAD_SHORTENED = (
         "download_shortened",
         MOTION,
-        "The file is much shorter than the site announces, as a preview is.",
+        "The downloaded file is much shorter than the duration that the site reports; it may be a preview.",
         "set `HANDROLL_COOKIES` (docs/how-to/download.md) if the site's terms allow it, or leave the video out",
     )
     DOWNLOAD_REFUSED_ADDRESS = (
@@ -130,7 +130,7 @@ class Reason(StrEnum):
     DOWNLOAD_UNSUPPORTED = (
         "download_unsupported",
         MOTION,
-        "The site offers the video in no form that can be downloaded, for example with DRM only.",
+        "The site offers no format of the video that can be downloaded, for example only formats with DRM.",
         "ask its owner for the file",
     )
     DOWNLOAD_LIVE = "download_live", MOTION, "The video is a live stream or has not started yet.", "run again when the stream has ended"
@@ -143,16 +143,16 @@ class Reason(StrEnum):
     DOWNLOAD_FORBIDDEN = (
         "download_forbidden",
         MOTION,
-        "The site refused the download without a reason.",
+        "The site refused the download without giving a reason.",
         "run again later, or download the file yourself and give its path",
     )
     DOWNLOAD_THROTTLED = (
         "download_throttled",
         MOTION,
-        "The site limited the number of downloads, even after several waits.",
+        "The site limits the number of downloads and refused this one, even after several waits.",
         "run again later",
     )
-    DOWNLOAD_SERVER_ERROR = "download_server_error", MOTION, "The site's server reported an error at every try.", "run again later"
+    DOWNLOAD_SERVER_ERROR = "download_server_error", MOTION, "The site's server returned an error at every try.", "run again later"
     DOWNLOAD_NETWORK = (
         "download_network",
         MOTION,
@@ -162,7 +162,7 @@ class Reason(StrEnum):
     DOWNLOAD_INCOMPLETE = (
         "download_incomplete",
         MOTION,
-        "Every try returned less data than the site had announced.",
+        "Every try returned less data than the size that the site reports.",
         "run again: the download resumes",
     )
     DOWNLOAD_TOO_SLOW = (
@@ -193,44 +193,44 @@ class Reason(StrEnum):
     TRUNCATED = (
         "truncated",
         MOTION,
-        "The file ends before its announced end, because it was cut off or is damaged.",
-        "copy or download it again, or save the readable part as a new file",
+        "The file is shorter than its header states, because it was cut off or is damaged.",
+        "copy or download the file again, or save the readable part as a new file",
     )
     TOO_SHORT = (
         "too_short",
         MOTION,
-        "The video is shorter than the shortest accepted duration.",
+        "The video is shorter than the minimum duration.",
         "give a longer video or lower `screening.duration.min_s`",
     )
     TOO_LONG = (
         "too_long",
         MOTION,
-        "The video is longer than the longest accepted duration.",
+        "The video is longer than the maximum duration.",
         "cut it into parts or raise `screening.duration.max_s`",
     )
     LOW_RESOLUTION = (
         "low_resolution",
         MOTION,
-        "The frames are smaller than the smallest accepted size.",
+        "The frames are smaller than the minimum size.",
         "give a larger version of the video or lower `screening.resolution`",
     )
-    SIDE_VIEW = "side_view", MOTION, "The camera sees the keys from the side.", "film from straight above the keys"
+    SIDE_VIEW = "side_view", MOTION, "The camera shows the keys from the side.", "film from straight above the keys"
     TILTED_VIEW = (
         "tilted_view",
         MOTION,
-        "The camera is tilted too far from straight down.",
+        "The camera's tilt from straight down is too large.",
         "film from more directly above the keys",
     )
     MORE_THAN_TWO_HANDS = (
         "more_than_two_hands",
         MOTION,
-        "More than two hands are visible: several people play.",
-        "use videos of one pianist, or cut out the part in which one plays",
+        "More than two hands are visible, so several people play.",
+        "use videos of one pianist, or keep only the part in which one pianist plays",
     )
     CUT_UP = (
         "cut_up",
         MOTION,
-        "Too little of the video is an uninterrupted view of the keys.",
+        "Too little of the video is usable, because of cuts, titles, freeze frames, insets or camera motion.",
         "use the unedited recording from one camera",
     )
     CAMERA_MOVES = (
@@ -260,43 +260,43 @@ class Reason(StrEnum):
     CLIP_MOTION_OFF_NOTES = (
         "clip_motion_off_notes",
         MOTION,
-        "The fingertips press few of the keys that the notes of the clip need.",
-        "check the overlay for a wrong keyboard, wrong notes or wrong hands, or lower `clips.min_key_press_f1`",
+        "The fingertips press too few of the keys that the notes require.",
+        "look in the overlay for a wrong keyboard registration, wrong notes or wrong hands, or lower `clips.min_key_press_f1`",
     )
 
     NO_AUDIO = "no_audio", AUDIO, "The video has no audio.", "record with audio or give the notes as a MIDI file"
     AUDIO_EMPTY = (
         "audio_empty",
         AUDIO,
-        "The audio stream contains nothing during the video.",
+        "The audio stream contains no samples during the video.",
         "export the video with its audio again",
     )
     SOUND_SILENT = (
         "sound_silent",
         AUDIO,
-        "The audio is silent, or silent for too large a share of the time.",
+        "The audio is silent for the whole time, or for too large a share of it.",
         "record the piano with a microphone, or give the notes as a MIDI file",
     )
     SOUND_CLIPPED = (
         "sound_clipped",
         AUDIO,
-        "The audio is clipped: too many samples are at the limit.",
+        "Too many samples of the audio are clipped.",
         "record at a lower level",
     )
-    SPEECH = "speech", AUDIO, "Somebody speaks during too large a share of the audio.", "cut out the parts with speech"
+    SPEECH = "speech", AUDIO, "Somebody speaks during too large a share of the audio.", "remove the parts with speech"
     SOUND_IMPURE = (
         "sound_impure",
         AUDIO,
-        "The audio contains more than the piano: a voice, another instrument or passing noise.",
+        "The audio contains foreign sounds besides the piano, such as a voice, another instrument or noise.",
         "use a recording of the piano alone",
     )
-    SOUND_NOISY = "sound_noisy", AUDIO, "There is too much steady noise behind the piano.", "record closer to the piano or remove the noise"
+    SOUND_NOISY = "sound_noisy", AUDIO, "The audio contains too much steady noise.", "record closer to the piano or remove the noise"
     MIDI_UNREADABLE = "midi_unreadable", AUDIO, "The given MIDI file cannot be read.", "export it again as a standard MIDI file"
     MIDI_DISAGREES = (
         "midi_disagrees",
         AUDIO,
         "The given MIDI file does not match the audio.",
-        "give the MIDI file of this performance, or none to have the audio transcribed",
+        "give the MIDI file of this performance, or give no MIDI file to use the transcription",
     )
     CLIP_NO_SOUND = (
         "clip_no_sound",

@@ -81,6 +81,6 @@ def test_no_module_imports_itself_through_others():
 
 
 def test_tests_mirror_the_library():
-    rooms = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
+    packages = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
     tested = {path.name for path in (ROOT / "tests" / "unit").iterdir() if path.is_dir() and path.name != "__pycache__"}
-    assert tested - {"support"} == rooms
+    assert tested - {"support"} == packages

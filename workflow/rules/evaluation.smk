@@ -1,6 +1,6 @@
 # Evaluation: run the pipeline on simulated performances, and score every stage against the ground truth.
 # Reads the sheet evaluation.recordings, if configured. Writes results/evaluation/{videos,scores,scenes,evaluation.*}.
-from handroll.evaluation.scenes import KINDS
+from handroll.evaluation.scene_summary import KINDS
 from handroll.evaluation.videos import SUBJECT, VIDEO_PATTERN, seeds
 
 # Keys of the section that do not change how a performance is rendered.

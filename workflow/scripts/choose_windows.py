@@ -10,7 +10,7 @@ from handroll.logs import step_log
 from handroll.provenance import stamp
 from handroll.storage import read_json, write_json
 from handroll.training_data.loader import Clips, Source, need_clips
-from handroll.training_data.windows import LEAST_VISIBLE, evaluation_windows, evenly, named
+from handroll.training_data.windows import MIN_VISIBLE, evaluation_windows, subsample, window_ids
 
 
 def main(snakemake):
@@ -20,16 +20,16 @@ def main(snakemake):
         training = read_json(given.training)
         clips = Clips(Source(Path(given.shards).parent, **params.source), params.split)
         need_clips(clips, training["frames"])
-        places = evenly(evaluation_windows(clips, training["frames"]), params.max_windows)
-        if not places:
+        windows = subsample(evaluation_windows(clips, training["frames"]), params.max_windows)
+        if not windows:
             raise ValueError(
-                f"{given.shards}, split {params.split}: expected windows in which hands are visible in {LEAST_VISIBLE:.0%} of the frames, "
+                f"{given.shards}, split {params.split}: expected windows in which hands are visible in {MIN_VISIBLE:.0%} of the frames, "
                 f"found none in {len(clips)} clips; choose another split or other subjects (benchmark.split, benchmark.subjects)"
             )
-        chosen = {"split": params.split, "windows": {params.split: named(clips, places)}}
+        chosen = {"split": params.split, "windows": {params.split: window_ids(clips, windows)}}
         made = stamp(snakemake.rule, params.code, {"source": params.source, "max_windows": params.max_windows})
         write_json(snakemake.output.windows, training | chosen | {"made": made})
-        log.info("%s: %d windows of %d clips", params.split, len(places), len(clips))
+        log.info("%s: %d windows of %d clips", params.split, len(windows), len(clips))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from handroll.logs import step_log
 from handroll.storage import write_json
 from handroll.training_data.feature_cache import write_motion
 from handroll.training_data.loader import Clips, Source, need_clips
-from handroll.training_data.windows import VALID_WINDOWS, evaluation_windows, evenly, measure_scales, named
+from handroll.training_data.windows import VALID_WINDOWS, evaluation_windows, measure_scales, subsample, window_ids
 
 
 def main(snakemake):
@@ -23,11 +23,11 @@ def main(snakemake):
         source = Source(shards, motion=motion, **params.source)
         train, valid = Clips(source, "train"), Clips(source, "valid")
         need_clips(train, params.frames)
-        places = evenly(evaluation_windows(valid, params.frames), VALID_WINDOWS)
+        windows = subsample(evaluation_windows(valid, params.frames), VALID_WINDOWS)
         # The file has no provenance: a new code version in it would restart every training.
-        made = {"frames": params.frames, "windows": {"valid": named(valid, places)}, "scales": measure_scales(train).to_dict()}
+        made = {"frames": params.frames, "windows": {"valid": window_ids(valid, windows)}, "scales": measure_scales(train).to_dict()}
         write_json(snakemake.output.training, made)
-        log.info("train: %d clips; valid: %d windows of %d clips", len(train), len(places), len(valid))
+        log.info("train: %d clips; valid: %d windows of %d clips", len(train), len(windows), len(valid))
 
 
 if __name__ == "__main__":

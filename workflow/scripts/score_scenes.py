@@ -1,6 +1,6 @@
 """Register the keyboard in simulated scenes of one kind: writes the numbers of registered, refused and wrong scenes, and the errors."""
 
-from handroll.evaluation.scenes import scene_seeds, score_scenes
+from handroll.evaluation.scene_summary import scene_seeds, score_scenes
 from handroll.logs import progress, step_log
 from handroll.storage import write_json
 

@@ -7,7 +7,7 @@ States from which a killed job resumes, and the TensorBoard log, are in the fold
 from handroll.device import torch_threads
 from handroll.logs import step_log
 from handroll.training.gesture import train_gesture
-from handroll.training.setup import run_training
+from handroll.training.training_run import run_training
 
 
 def main(snakemake):

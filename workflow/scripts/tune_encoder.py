@@ -8,8 +8,8 @@ from pathlib import Path
 
 from handroll.device import torch_threads
 from handroll.logs import step_log
-from handroll.training.setup import run_training
 from handroll.training.speech_encoder import tune_encoder
+from handroll.training.training_run import run_training
 
 
 def main(snakemake):

@@ -47,7 +47,7 @@ class Gesture(Section):
 
     dim: Annotated[int, Field(ge=8, multiple_of=8)] = Field(
         96,
-        description="width of the U-Net's first level; base: 256; a pose has 96 channels, and a smaller width cannot pass all of the noise",
+        description="width of the U-Net's first level; base: 256; use at least 96, the number of channels of a pose, so that all of the noise passes",
     )
     multipliers: Annotated[list[Count], Field(min_length=1, max_length=4)] = Field(
         [1, 1, 2, 2], description="widths of the U-Net's levels, as multiples of dim; released models: 1, 2, 4, 8"
@@ -76,7 +76,7 @@ class Tuning(Section):
 
 
 class Weights(Section):
-    """External weights that some choices need; docs/how-to/weights.md contains their sources."""
+    """Weights that some models require but handroll does not include; docs/how-to/weights.md lists their sources."""
 
     hubert: Name = Field("resources/weights/hubert-base-ls960", description="folder of a HuBERT model in the layout of transformers")
     wav2vec2: Name = Field(

@@ -85,7 +85,7 @@ class Performers(Section):
 
     max_more_than_two_hands: Share = Field(0.1, description="maximum share of the surveyed frames with hands that show more than two")
     min_one_hand_seen: Share = Field(
-        0.5, description="minimum share of the surveyed frames that show a hand; others skip the costly detection"
+        0.5, description="minimum share of the surveyed frames that show a hand; below it, hands are not detected in all frames"
     )
     min_two_hands_seen: Share = Field(
         0.4, description="minimum share that shows two hands; lower it together with visibility.min_both_hands"
@@ -119,12 +119,12 @@ class Speech(Section):
 
 
 class Purity(Section):
-    """Piano alone: audio that the transcribed notes do not explain."""
+    """Foreign audio and noise: audio that the transcribed notes do not explain."""
 
-    max_foreign_db: Annotated[float, Field(le=0)] = Field(-8.0, description="maximum power of other sounds (dB of the recording's power)")
+    max_foreign_db: Annotated[float, Field(le=0)] = Field(-8.0, description="maximum power of foreign audio (dB of the recording's power)")
     max_lasting_db: Annotated[float, Field(le=0)] = Field(
         -55.0,
-        description="maximum power of other sounds, without the tenth of the time in which they are strongest (dB of the recording's power)",
+        description="maximum power of foreign audio, without the tenth of the time in which it is loudest (dB of the recording's power)",
     )
     max_noise_db: Annotated[float, Field(le=0)] = Field(-20.0, description="maximum power of steady noise (dB of the recording's power)")
 
@@ -216,7 +216,7 @@ class Pose(Section):
     )
     contacts: bool = Field(
         True,
-        description="fit fingertips that the notes place on keys at the height of a pressed key; false: heights from the landmarks alone",
+        description="fit fingertips that hold keys down to the height of these keys; false: heights from the landmarks alone",
     )
     temporal: Temporal = Temporal()
     hamer: Hamer = Hamer()
@@ -283,7 +283,8 @@ class MidiCheck(Section):
     )
     max_missing_share: Share = Field(0.03, description="maximum share of transcribed, sounding notes that are missing")
     max_extra_share: Share = Field(
-        0.05, description="maximum share of notes neither transcribed nor sounding; keys touched without sound are 4 % of a matching file"
+        0.05,
+        description="maximum share of notes neither transcribed nor sounding; silent key presses are 4 % of the notes in a matching file",
     )
     max_level_deviation: NotNegative = Field(
         0.1,
@@ -302,7 +303,7 @@ class Transkun(Section):
     """The engine Transkun, which transcribes segments of 16 s."""
 
     hop_s: Annotated[float, Field(gt=0, le=16)] = Field(
-        8.0, description="time between the starts of two segments (s); 16 is twice as fast, with less context where two segments meet"
+        8.0, description="time between the starts of two segments (s); 16 is twice as fast, but less accurate near the borders of segments"
     )
 
 
@@ -346,7 +347,7 @@ class Clips(Section):
     min_visibility: Share = Field(0.8, description="minimum share of frames x hands that are observed or interpolated; the paper: 80 %")
     min_key_press_f1: Share = Field(
         0.1,
-        description="minimum key press F1 of a clip with a registered keyboard and at least 10 notes; notes of other music score 0.02; 0: accept all",
+        description="minimum key press F1 of a clip with a registered keyboard and at least 10 notes; with the notes of other music it is 0.02; 0: accept all clips",
     )
 
 

@@ -1,1 +1,1 @@
-"""How accurate every stage of the pipeline is: simulated performances through its own rules, compared with their truth."""
+"""Accuracy of every stage of the pipeline, measured on simulated performances with known ground truth."""

@@ -1,30 +1,30 @@
-"""The figures of the evaluation: what each means, and how the scores of single performances become one value with an interval."""
+"""Figures of the evaluation: their definitions, and their values with confidence intervals over performances."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import bootstrap
 
-from handroll.evaluation.textures import TEXTURES
+from handroll.evaluation.passage_types import TEXTURES
 from handroll.metrics.bootstrap import CONFIDENCE, RESAMPLES
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A line of the table.
+    """A row of the evaluation table.
 
     Attributes
     ----------
     key : str
-        Name of the counts or samples that it is made of.
+        Name of the counts or samples from which it is computed.
     stage : str
-        Heading that it belongs to.
+        Heading of its table.
     title, unit : str
-        A unit of "%" shows a share in percent, "of" shows "7 of 8".
+        The unit "%" formats a share in percent, and "of" formats counts such as "7 of 8".
     digits : int
-        After the decimal point.
+        Number of decimals.
     statistic : str
-        "ratio" (sum of numerators over sum of denominators), or of samples "mean_abs", "p95_abs", "max_abs".
+        "ratio" (sum of numerators divided by sum of denominators), or "mean_abs", "p95_abs" or "max_abs" of samples.
     """
 
     key: str
@@ -38,35 +38,35 @@ class Figure:
 _DETECTION, _KEYBOARD, _MUSIC, _FINGERING, _MOTION = "Hands in the frame", "Keyboard", "Notes", "Fingering", "Motion"
 
 FIGURES = (
-    Figure("both_hands_found", _DETECTION, "both hands found, of frames in which both are visible", "%", 1),
-    Figure("hands_lost", _DETECTION, "hands lost while visible", "%", 2),
-    Figure("right_side", _DETECTION, "left and right correct, of hands found", "%", 1),
-    Figure("landmark_error", _DETECTION, "landmark error, of the width of the palm", "%", 1),
+    Figure("both_hands_found", _DETECTION, "frames with both hands detected, of frames that show both", "%", 1),
+    Figure("hands_lost", _DETECTION, "hands not detected, of visible hands", "%", 2),
+    Figure("right_side", _DETECTION, "correct left/right label, of detected hands", "%", 1),
+    Figure("landmark_error", _DETECTION, "landmark error, relative to the width of the palm", "%", 1),
     Figure("registered", _KEYBOARD, "keyboards registered", "of", 0),
-    Figure("along_mm", _KEYBOARD, "error along the keys, worst keyboard (p95 of its keys)", "mm", 2, "max_abs"),
-    Figure("across_mm", _KEYBOARD, "error across the keys, worst keyboard (p95 of its keys)", "mm", 2, "max_abs"),
+    Figure("along_mm", _KEYBOARD, "error along the keys, worst keyboard (p95 over its keys)", "mm", 2, "max_abs"),
+    Figure("across_mm", _KEYBOARD, "error across the keys, worst keyboard (p95 over its keys)", "mm", 2, "max_abs"),
     Figure("onset_f1", _MUSIC, "note onset F1 (50 ms)", "", 3),
     Figure("onset_offset_f1", _MUSIC, "note onset and release F1", "", 3),
-    Figure("offset_error_ms", _MUSIC, "offset between sound and picture, mean error", "ms", 1, "mean_abs"),
-    Figure("offset_error_ms", _MUSIC, "offset between sound and picture, p95 error", "ms", 1, "p95_abs"),
-    Figure("offset_error_ms", _MUSIC, "offset between sound and picture, greatest error", "ms", 1, "max_abs"),
-    Figure("labelled", _FINGERING, "notes labelled", "%", 1),
-    Figure("label_right", _FINGERING, "labels right in hand and finger", "%", 1),
-    Figure("label_hand_right", _FINGERING, "labels right in the hand", "%", 1),
-    *(Figure(f"label_right_{name}", _FINGERING, f"labels right, {name.replace('_', ' ')}", "%", 1) for name in TEXTURES),
+    Figure("offset_error_ms", _MUSIC, "error of the audio delay, mean", "ms", 1, "mean_abs"),
+    Figure("offset_error_ms", _MUSIC, "error of the audio delay, p95", "ms", 1, "p95_abs"),
+    Figure("offset_error_ms", _MUSIC, "error of the audio delay, maximum", "ms", 1, "max_abs"),
+    Figure("labelled", _FINGERING, "notes with a fingering label", "%", 1),
+    Figure("label_right", _FINGERING, "fingering labels with correct hand and finger", "%", 1),
+    Figure("label_hand_right", _FINGERING, "labels with correct hand", "%", 1),
+    *(Figure(f"label_right_{name}", _FINGERING, f"labels correct, {name.replace('_', ' ')}", "%", 1) for name in TEXTURES),
     Figure("observed", _MOTION, "hands observed after cleaning, of visible hands", "%", 1),
     Figure("short_gaps", _MOTION, "short gaps interpolated", "of", 0),
     Figure("long_gaps", _MOTION, "long gaps hidden", "of", 0),
-    Figure("joint_error_mm", _MOTION, "joint error, aligned without scale", "mm", 1),
+    Figure("joint_error_mm", _MOTION, "joint error after rigid alignment", "mm", 1),
     Figure("tip_error_mm", _MOTION, "fingertip error in the keyboard frame", "mm", 1),
     Figure("tip_error_along_mm", _MOTION, "fingertip error along the keys", "mm", 1),
     Figure("tip_error_across_mm", _MOTION, "fingertip error across the keys", "mm", 1),
     Figure("tip_error_height_mm", _MOTION, "fingertip error in height", "mm", 1),
-    Figure("tip_error_by_sight_mm", _MOTION, "fingertip error by sight alone, without notes", "mm", 1),
-    Figure("key_press_f1", _MOTION, "key press F1 of the motion against the true notes", "", 3),
-    Figure("key_press_f1_of_truth", _MOTION, "key press F1 of the true motion", "", 3),
+    Figure("tip_error_by_sight_mm", _MOTION, "fingertip error before refinement with notes", "mm", 1),
+    Figure("key_press_f1", _MOTION, "key press F1 of the estimated motion, with the true notes", "", 3),
+    Figure("key_press_f1_of_truth", _MOTION, "key press F1 of the true motion, with the true notes", "", 3),
 )
-"""Every figure about a performance, in the order of the table."""
+"""All figures, in the order of the table."""
 
 _STATISTICS = {
     "mean_abs": lambda samples: float(np.mean(np.abs(samples))),
@@ -75,28 +75,27 @@ _STATISTICS = {
 }
 
 
-def summarise(scores, figures=FIGURES, seed=0, resamples=RESAMPLES):
-    """The figures over all performances.
+def summarise(scores, seed=0):
+    """Compute the figures over all performances.
 
     Parameters
     ----------
     scores : sequence of dict
-        Of each performance: `counts` (key to numerator and denominator) and `samples` (key to numbers).
-    figures : sequence of Figure
-    seed, resamples : int
-        Of the bootstrap over performances.
+        Scores of each performance: `counts` (key to numerator and denominator) and `samples` (key to numbers).
+    seed : int
+        Seed of the bootstrap over performances.
 
     Returns
     -------
     list of dict
-        `key`, `stage`, `title`, `unit`, `digits`, `statistic`, `value`, `low`, `high` (95 % interval; None for extremes, and where
-        fewer than two performances count), `count` (denominator or number of samples), `good` (numerator). A figure that no performance
-        has is left out.
+        `key`, `stage`, `title`, `unit`, `digits`, `statistic`, `value`, `low`, `high` (95 % interval; None for extremes, and with
+        fewer than two performances), `count` (denominator or number of samples), `good` (numerator). Figures without a value are left
+        out.
     """
-    return [row for figure in figures if (row := _summarise(figure, scores, seed, resamples))]
+    return [row for figure in FIGURES if (row := _summarise(figure, scores, seed))]
 
 
-def _summarise(figure, scores, seed, resamples):
+def _summarise(figure, scores, seed):
     facts = {name: getattr(figure, name) for name in ("key", "stage", "title", "unit", "digits", "statistic")}
     if figure.statistic == "ratio":
         pairs = np.array([score["counts"][figure.key] for score in scores if figure.key in score["counts"]], dtype=float).reshape(-1, 2)
@@ -104,7 +103,7 @@ def _summarise(figure, scores, seed, resamples):
         if not len(pairs):
             return None
         good, count = pairs.sum(axis=0)
-        return facts | {"value": good / count, "good": good, "count": count} | _interval(pairs, _ratio, seed, resamples)
+        return facts | {"value": good / count, "good": good, "count": count} | _interval(pairs, seed)
     samples = [np.array(score["samples"][figure.key], dtype=float) for score in scores if score["samples"].get(figure.key)]
     if not samples:
         return None
@@ -112,7 +111,7 @@ def _summarise(figure, scores, seed, resamples):
     bounds = {"low": None, "high": None}
     if figure.statistic == "mean_abs":
         sums = np.array([[np.abs(part).sum(), len(part)] for part in samples])
-        bounds = _interval(sums, _ratio, seed, resamples)
+        bounds = _interval(sums, seed)
     return facts | {"value": statistic(pooled), "good": None, "count": len(pooled)} | bounds
 
 
@@ -120,14 +119,14 @@ def _ratio(numerator, denominator, axis=-1):
     return np.sum(numerator, axis=axis) / np.sum(denominator, axis=axis)
 
 
-def _interval(pairs, statistic, seed, resamples):
-    """Ends of the interval of a ratio of sums, by drawing performances (row, 2)."""
+def _interval(pairs, seed):
+    """Ends of the interval of a ratio of sums, by the bootstrap over performances (row, 2)."""
     if len(pairs) < 2:
         return {"low": None, "high": None}
     drawn = bootstrap(
         tuple(pairs.T),
-        statistic,
-        n_resamples=resamples,
+        _ratio,
+        n_resamples=RESAMPLES,
         paired=True,
         vectorized=True,
         confidence_level=CONFIDENCE,
@@ -137,42 +136,44 @@ def _interval(pairs, statistic, seed, resamples):
     return {"low": float(drawn.low), "high": float(drawn.high)}
 
 
-def reliability(scores, edges=(0.0, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)):
-    """How often labels of each confidence are right.
+CONFIDENCE_EDGES = (0.0, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+"""Edges of the classes of confidence in `reliability`."""
+
+
+def reliability(scores):
+    """Compute the share of correct labels by class of confidence.
 
     Parameters
     ----------
     scores : sequence of dict
         As of `summarise`.
-    edges : sequence of float
-        Of the classes of confidence.
 
     Returns
     -------
     list of dict
-        Of each class that has labels: `from`, `to`, `labels`, `confidence` (mean), `right` (share).
+        For each class with labels: `from`, `to`, `labels` (number), `confidence` (mean), `right` (share of correct labels).
     """
     confidence, right = (
         np.array([value for score in scores for value in score["samples"].get(key, ())]) for key in ("label_confidence", "label_right")
     )
-    group = np.digitize(confidence, edges[1:-1])
+    group = np.digitize(confidence, CONFIDENCE_EDGES[1:-1])
     rows = []
     for i in np.unique(group):
         chosen = group == i
         means = {"confidence": float(confidence[chosen].mean()), "right": float(right[chosen].mean())}
-        rows.append({"from": edges[i], "to": edges[i + 1], "labels": int(chosen.sum()), **means})
+        rows.append({"from": CONFIDENCE_EDGES[i], "to": CONFIDENCE_EDGES[i + 1], "labels": int(chosen.sum()), **means})
     return rows
 
 
 def value_text(row):
-    """A row's value as text, with unit."""
+    """Format the value of a row, with unit."""
     if row["unit"] == "of":
         return f"{row['good']:.0f} of {row['count']:.0f}"
     return _number(row, row["value"]) + (f" {row['unit']}" if row["unit"] else "")
 
 
 def interval_text(row):
-    """A row's interval as text; empty where there is none."""
+    """Format the interval of a row; empty if there is none."""
     return "" if row["low"] is None or row["unit"] == "of" else f"{_number(row, row['low'])} to {_number(row, row['high'])}"
 
 

@@ -1,8 +1,8 @@
-"""Kinds of scene that make the keyboard hard to find, and how well its registration does in each.
+"""Rendered scenes in which the keyboard is hard to detect, and the accuracy of its registration.
 
-A scene is drawn by kind and seed, and a few frames of a short performance are rendered; their temporal medians are what the
-pipeline would have of a video. The landmarks of the hands are the truth with a detector's usual noise, so that no detector runs:
-scenes take seconds. Hands that a detector finds in the mirror are therefore not part of this measurement.
+A scene is drawn by kind and seed, and a few frames of a short performance are rendered. The registration gets their temporal medians,
+and true hand landmarks with the typical noise of a detector. No detector runs, so a scene takes seconds. False detections, such as hands
+in a reflection, are therefore not part of this measurement.
 """
 
 from dataclasses import dataclass, replace
@@ -22,22 +22,25 @@ from handroll.simulator.score import random_score
 from handroll.simulator.truth import build_truth
 
 KINDS = ("plain", "partial", "dark", "crooked", "zoomed", "reflection", "lamp")
-"""The whole keyboard; a part of it; little light; a camera that is tilted, rolled and distorts; a telephone zoomed in, its picture
-soft and compressed; a polished fallboard; a lamp near polished keys. The last two also of parts of the keyboard."""
+"""Kinds of scene, in order: the whole keyboard; part of the keyboard; little light; a tilted and rolled camera with lens distortion; a
+zoomed-in phone camera with blur and compression; a polished fallboard; a lamp near polished keys. The last two may show part of the
+keyboard."""
 
 WIDTH, HEIGHT = 1280, 720
 SECONDS, FPS = 8, 10
-PICTURES, WINDOWS, GRID_MM = 16, 2, 5.0
-ALONG_MM, ACROSS_MM = 3.0, 10.0
-"""A registration that is accepted with a larger error, along or across the keys, anywhere in the picture is wrong."""
+N_FRAMES, WINDOWS, GRID_MM = 16, 2, 5.0
+"""Rendered frames, temporal medians, and resolution of the rendered surfaces."""
+MAX_ALONG_MM, MAX_ACROSS_MM = 3.0, 10.0
+"""An accepted registration is wrong if its error exceeds these, along or across the keys, anywhere in the frame."""
 LANDMARK_NOISE_HANDS = 0.02
 """Standard deviation of a detected landmark along each axis, in lengths of the palm: about 2 mm."""
 _PALM = (0, 9)
+# Landmarks at the ends of the palm: wrist and knuckle of the middle finger.
 
 
 @dataclass(frozen=True)
 class Filmed:
-    """What the pipeline has of a scene, and the truth.
+    """Input of the registration for a scene, and the true view.
 
     Attributes
     ----------
@@ -46,9 +49,9 @@ class Filmed:
     notes : dict of str to array (note,)
     time_s : array (frame,)
     landmarks_px : array (frame, hand 2, landmark 21, xy 2)
-        As a detector would have them.
-    view : scene.View
-        The true camera.
+        With the noise of a detector.
+    view : rendering.scene.View
+        The true view.
     """
 
     windows: list
@@ -59,33 +62,33 @@ class Filmed:
 
 
 def draw_scene(kind, seed, scene):
-    """A scene of one of `KINDS`, drawn by seed; what the kind does not say is as in `scene`.
+    """Draw a scene of a kind by seed; properties that the kind does not determine are those of `scene`.
 
     Raises
     ------
     ValueError
-        The kind is none of `KINDS`.
+        Unknown kind.
     """
     if kind not in KINDS:
         raise ValueError(f"expected one of {', '.join(KINDS)}, found {kind!r}")
     rng = np.random.default_rng([seed, KINDS.index(kind), 61])
     tilt_deg, roll_deg, focal, k1 = rng.uniform(-12, 12), rng.uniform(-4, 4), rng.uniform(0.7, 1.0), rng.uniform(-0.04, 0.02)
     partial = kind == "partial" or (kind in ("reflection", "lamp") and rng.random() < 0.4)
-    seen, aside = (rng.uniform(0.7, 1.0), rng.uniform(-0.2, 0.2)) if partial else (rng.uniform(1.35, 1.5), rng.uniform(-0.02, 0.02))
-    light, look, gloss, lamp = scene.light, scene.appearance, None, None
+    width_m, aside = (rng.uniform(0.7, 1.0), rng.uniform(-0.2, 0.2)) if partial else (rng.uniform(1.35, 1.5), rng.uniform(-0.02, 0.02))
+    light, appearance, gloss, lamp = scene.light, scene.appearance, None, None
     if kind == "dark":
         light = Light(light.direction, light.ambient, float(rng.uniform(0.15, 0.4)))
-        look = replace(look, noise_sigma=float(rng.uniform(3.0, 8.0)))
+        appearance = replace(appearance, noise_sigma=float(rng.uniform(3.0, 8.0)))
     if kind == "crooked":
         tilt_deg, roll_deg, k1 = rng.uniform(-24, 24), rng.uniform(-14, 14), rng.uniform(-0.12, 0.05)
     if kind == "zoomed":
-        seen, aside, focal, roll_deg = rng.uniform(0.5, 0.75), rng.uniform(-0.2, 0.2), rng.uniform(1.2, 2.2), rng.uniform(-8, 8)
+        width_m, aside, focal, roll_deg = rng.uniform(0.5, 0.75), rng.uniform(-0.2, 0.2), rng.uniform(1.2, 2.2), rng.uniform(-8, 8)
     forward = rng.uniform(-0.05, 0.05)
     if kind == "reflection":
-        # From the player's side, as a stand behind the bench does, aimed as far as at the fallboard.
+        # From the player's side, as with a tripod behind the bench, aimed at the keys or as far as the fallboard.
         tilt_deg, forward = rng.uniform(2, 26), rng.uniform(-0.05, 0.2)
         gloss = Gloss(float(rng.uniform(0.15, 0.75)), float(rng.uniform(-5, 30)), float(rng.uniform(90, 350)))
-        look = replace(look, wood_rgb=(0.05, 0.05, 0.055))
+        appearance = replace(appearance, wood_rgb=(0.05, 0.05, 0.055))
     if kind == "lamp":
         at = rng.uniform(0.1, 1.1, 2)
         lamp = Lamp(
@@ -101,13 +104,13 @@ def draw_scene(kind, seed, scene):
         gloss = Gloss(float(rng.uniform(0.1, 0.4)), 15.0, float(rng.uniform(90, 200))) if rng.random() < 0.5 else None
     tilt, roll = np.radians(tilt_deg), np.radians(roll_deg)
     aim = np.array([0.611 + aside, forward, 0.0])
-    position = aim + seen * focal * np.array([0.0, -np.sin(tilt), np.cos(tilt)])
+    position = aim + width_m * focal * np.array([0.0, -np.sin(tilt), np.cos(tilt)])
     view = View(tuple(position.tolist()), float(tilt), float(roll), float(focal), float(k1))
-    return replace(scene, view=view, light=light, appearance=look, gloss=gloss, lamp=lamp, covers=())
+    return replace(scene, view=view, light=light, appearance=appearance, gloss=gloss, lamp=lamp, covers=())
 
 
 def film(kind, seed):
-    """Film a short performance in a scene of a kind.
+    """Render a short performance in a scene of a kind.
 
     Returns
     -------
@@ -116,74 +119,71 @@ def film(kind, seed):
     scene = draw_scene(kind, seed, random_scene(seed))
     music = random_score(seed, SECONDS)
     performance = perform(music, seed, FPS, (scene.appearance.hand_size,) * len(HANDS))
-    few = subsample_frames(performance, max(len(performance.time_s) // PICTURES, 1))
+    few = subsample_frames(performance, max(len(performance.time_s) // N_FRAMES, 1))
     drawn = render_frames(few, scene, WIDTH, HEIGHT, supersample=1, motion_blur=False, grid_mm=GRID_MM, seed=seed)
     grey = [cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY) for frame in drawn]
     if kind == "zoomed":
-        grey = [_soft(picture, seed) for picture in grey]
+        grey = [_digital_zoom(image, seed) for image in grey]
     windows = [np.median(part, axis=0).astype(np.uint8) for part in np.array_split(np.stack(grey), WINDOWS)]
     visible = np.ones((*performance.present.shape, len(JOINT_OF_LANDMARK)), bool)
     truth = build_truth(performance, scene, visible, WIDTH, HEIGHT, music.pedal, {})
     pixels = truth.joints_px[:, :, list(JOINT_OF_LANDMARK)]
     palm = np.linalg.norm(pixels[:, :, _PALM[1]] - pixels[:, :, _PALM[0]], axis=-1)[..., None, None]
     pixels = pixels + LANDMARK_NOISE_HANDS * palm * np.random.default_rng([seed, 62]).normal(size=pixels.shape)
-    # A detector finds no hand of which hardly anything is in the picture.
+    # A detector does not find a hand that is mostly outside the frame.
     inside = ((pixels > 0) & (pixels < [WIDTH, HEIGHT])).all(axis=-1).mean(axis=-1) > 0.6
     return Filmed(windows, performance.notes, truth.time_s, np.where(inside[..., None, None], pixels, np.nan), scene.view)
 
 
-def measure_scene(kind, seed, with_notes=True):
-    """How right the registration of a scene is.
+def measure_scene(kind, seed):
+    """Measure the accuracy of the registration of a scene.
 
     Parameters
     ----------
     kind : str
         One of `KINDS`.
     seed : int
-    with_notes : bool
-        False as for a video without sound.
 
     Returns
     -------
     dict
-        `kind`, `seed`; `problem`: name of the `Problem`, or None where registered; `confidence`; `wrong`: registered with an error
-        above `ALONG_MM` or `ACROSS_MM`; and where registered `along_p95_mm`, `along_max_mm`, `across_p95_mm`, `across_max_mm`:
-        errors over the playing points in the picture, up to whole octaves where the octave is assumed (`octave_source`).
+        `kind`, `seed`; `problem`: name of the `Problem`, or None if registered; `confidence`; `wrong`: registered with an error above
+        `MAX_ALONG_MM` or `MAX_ACROSS_MM`. If registered, also `along_p95_mm`, `along_max_mm`, `across_p95_mm`, `across_max_mm`: errors
+        over the playing points in the frame, modulo octaves if the octave is assumed (`octave_source`).
     """
     filmed = film(kind, seed)
-    notes = filmed.notes if with_notes else {name: values[:0] for name, values in filmed.notes.items()}
-    found = register_keyboard(filmed.windows, WIDTH, notes, filmed.time_s, filmed.landmarks_px)
+    found = register_keyboard(filmed.windows, WIDTH, filmed.notes, filmed.time_s, filmed.landmarks_px)
     row = {"kind": kind, "seed": seed, "problem": found.problem and str(found.problem), "confidence": found.confidence, "wrong": False}
     if found.problem:
         return row
     errors = errors_mm(found, filmed.view)
-    wrong = errors["along_max_mm"] > ALONG_MM or errors["across_max_mm"] > ACROSS_MM
+    wrong = errors["along_max_mm"] > MAX_ALONG_MM or errors["across_max_mm"] > MAX_ACROSS_MM
     return row | {"octave_source": found.octave_source, "wrong": wrong} | errors
 
 
 def errors_mm(found, view):
-    """Errors of a `RegisteredKeyboard` at the playing points in the picture, as of `measure_scene`; `view` is the true `scene.View`."""
+    """Errors of a `RegisteredKeyboard` at the playing points in the frame, as of `measure_scene`; `view` is the true `scene.View`."""
     points = playing_points_mm()
     size = np.array([found.view.width_px, found.view.height_px])
     pixels, inverse = view.project(points * 1e-3, *size)
-    seen = (inverse > 0.0) & ((pixels > 5) & (pixels < size - 5)).all(axis=1)
-    back = np.array([found.view.on_plane(pixel, z) for pixel, z in zip(pixels[seen], points[seen, 2], strict=True)])
-    off = back - points[seen, :2]
+    inside = (inverse > 0.0) & ((pixels > 5) & (pixels < size - 5)).all(axis=1)
+    back = np.array([found.view.on_plane(pixel, z) for pixel, z in zip(pixels[inside], points[inside, 2], strict=True)])
+    offset = back - points[inside, :2]
     if found.octave_source == "assumed":
-        off[:, 0] -= OCTAVE_MM * np.round(np.median(off[:, 0]) / OCTAVE_MM)
-    off = np.abs(off)
+        offset[:, 0] -= OCTAVE_MM * np.round(np.median(offset[:, 0]) / OCTAVE_MM)
+    error = np.abs(offset)
     return {
-        f"{name}_{what}_mm": float(value)
+        f"{name}_{statistic}_mm": float(value)
         for k, name in enumerate(("along", "across"))
-        for what, value in (("p95", np.percentile(off[:, k], 95)), ("max", off[:, k].max()))
+        for statistic, value in (("p95", np.percentile(error[:, k], 95)), ("max", error[:, k].max()))
     }
 
 
-def _soft(picture, seed):
-    """A picture as of a digital zoom: small, blown up and compressed."""
+def _digital_zoom(image, seed):
+    """Simulate a digital zoom: the image is scaled down, compressed and scaled up."""
     rng = np.random.default_rng([seed, 63])
-    height, width = picture.shape
+    height, width = image.shape
     factor = rng.uniform(0.4, 0.7)
-    small = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     _, packed = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 70))])
     return cv2.resize(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), (width, height), interpolation=cv2.INTER_LINEAR)

@@ -1,35 +1,35 @@
-"""Scores of one performance: what every stage of the pipeline wrote about a simulated video, against the truth of that video.
+"""Scores of one performance: results of every stage of the pipeline for a simulated video, compared with the ground truth.
 
-A figure is either a pair of numbers (numerator, denominator), so that performances can be added up, or a list of samples.
+A score is either a pair (numerator, denominator), so that performances can be summed, or a list of samples.
 """
 
 import numpy as np
 from mir_eval.transcription import match_notes
 
 from handroll.evaluation.keyboard_scenes import errors_mm
-from handroll.evaluation.textures import TEXTURES, note_textures
+from handroll.evaluation.passage_types import TEXTURES, note_textures
 from handroll.hand.skeleton import HANDS, JOINTS, LANDMARK_OF_JOINT, TIPS
 from handroll.metrics.alignment import procrustes
 from handroll.metrics.key_press import key_press_scores
-from handroll.metrics.transcription import LEAST_NOTE_S, ONSET_TOLERANCE_S, note_scores
+from handroll.metrics.transcription import ONSET_TOLERANCE_S, intervals_and_hz, note_scores
 from handroll.tables import State
 
 PALM = JOINTS.index("index1"), JOINTS.index("pinky1")
-"""Joints whose distance is the width of the palm: the knuckles of the index finger and of the little finger."""
+"""Joints whose distance is the width of the palm: knuckles of the index finger and of the little finger."""
 
-MOSTLY = 0.5
-"""A hand counts as gone while fewer than this share of its joints is visible."""
+MIN_VISIBLE_JOINTS = 0.5
+"""A hand is absent while less than this share of its joints is visible."""
 
 GAP_FRAMES = 30
-"""Gaps of fewer frames are to be interpolated, longer ones hidden: the limit of PianoMotion10M."""
+"""Gaps of fewer frames must be interpolated, longer gaps hidden; the limit of PianoMotion10M."""
 
 
 def score_detection(truth, detections):
-    """Score the detected hands, in the frame as shown.
+    """Score the detected hands.
 
     Parameters
     ----------
-    truth : synth.truth.Truth
+    truth : simulator.truth.Truth
     detections : dict of str to array (frame, hand 2, ...)
         `tables.DETECTIONS` by frame.
 
@@ -53,17 +53,17 @@ def score_detection(truth, detections):
 
 
 def score_registration(truth, registered):
-    """Score the registered keyboard at the playing points of the keys in the frame.
+    """Score the registered keyboard at the playing points of the visible keys.
 
     Parameters
     ----------
-    truth : synth.truth.Truth
-    registered : keyboard.registered.RegisteredKeyboard
+    truth : simulator.truth.Truth
+    registered : keyboard.registration.RegisteredKeyboard
 
     Returns
     -------
     (dict of str to (float, float), dict of str to list of float)
-        Counts; and samples `along_mm`, `across_mm`, the 95th percentile of the error of this keyboard.
+        Counts; and samples `along_mm` and `across_mm`, 95th percentiles of the errors of this keyboard.
     """
     counts = {"registered": (int(not registered.problem), 1)}
     if registered.problem:
@@ -72,21 +72,21 @@ def score_registration(truth, registered):
     return counts, {"along_mm": [errors["along_p95_mm"]], "across_mm": [errors["across_p95_mm"]]}
 
 
-def score_motion(truth, motion, by_sight):
+def score_motion(truth, motion, unrefined):
     """Score the cleaned motion.
 
     Parameters
     ----------
-    truth : synth.truth.Truth
+    truth : simulator.truth.Truth
     motion : dict of str to array (frame, hand 2, ...)
         `tables.MOTION` by frame.
-    by_sight : dict of str to array (frame, hand 2, ...)
-        `tables.POSE` by frame, as the pose engine fitted it: before notes refined it, and before cleaning.
+    unrefined : dict of str to array (frame, hand 2, ...)
+        `tables.POSE` by frame as the pose engine fitted it: before refinement with notes, and before cleaning.
 
     Returns
     -------
     dict of str to (float, float)
-        Sums and counts. Those of the keyboard frame are absent where no keyboard was registered.
+        Sums and counts. Those of the keyboard frame are absent without a registered keyboard.
     """
     visible = truth.visible.all(axis=2)
     shown = visible & (motion["state"] == State.OBSERVED)
@@ -98,15 +98,15 @@ def score_motion(truth, motion, by_sight):
     true_mm = 1e3 * (truth.joints_m @ truth.view.rotation + np.array(truth.view.position_m))
     for name, joints_mm, chosen in (
         ("tip_error", motion["joints_keyboard_mm"], shown),
-        ("tip_error_by_sight", by_sight["joints_keyboard_mm"], shown & by_sight["found"]),
+        ("tip_error_by_sight", unrefined["joints_keyboard_mm"], shown & unrefined["found"]),
     ):
-        off = (joints_mm - true_mm)[chosen][:, list(TIPS)]
-        if not off.size or np.isnan(off).all():
+        offset = (joints_mm - true_mm)[chosen][:, list(TIPS)]
+        if not offset.size or np.isnan(offset).all():
             continue
-        distance_mm = np.linalg.norm(off, axis=-1)
+        distance_mm = np.linalg.norm(offset, axis=-1)
         counts[f"{name}_mm"] = (float(distance_mm.sum()), int(distance_mm.size))
         for axis, side in enumerate(("along", "across", "height")):
-            counts[f"{name}_{side}_mm"] = (float(np.abs(off[..., axis]).sum()), int(distance_mm.size))
+            counts[f"{name}_{side}_mm"] = (float(np.abs(offset[..., axis]).sum()), int(distance_mm.size))
     if np.isfinite(motion["joints_keyboard_mm"]).any():
         counts["key_press_f1"] = (key_press_scores(truth.notes, truth.time_s, motion["joints_keyboard_mm"])["key_press_f1"], 1)
     counts["key_press_f1_of_truth"] = (key_press_scores(truth.notes, truth.time_s, true_mm)["key_press_f1"], 1)
@@ -114,10 +114,10 @@ def score_motion(truth, motion, by_sight):
 
 
 def gap_states(visible, state):
-    """Planted gaps (most of a hand's joints not visible), and how many of them have the state that they must have.
+    """Count simulated gaps, in which most joints of a hand are not visible, and those with the correct state.
 
-    Where a hand comes and goes it is partly visible and may be found or not, so the middle half of each gap is judged: all of it
-    must be interpolated where the gap is shorter than `GAP_FRAMES`, and hidden where it is not.
+    At both ends of a gap the hand is partly visible and may be detected or not. Therefore only the middle half of each gap is judged: it
+    must be interpolated if the gap is shorter than `GAP_FRAMES`, and hidden otherwise.
 
     Parameters
     ----------
@@ -127,15 +127,15 @@ def gap_states(visible, state):
     Returns
     -------
     dict of str to (int, int)
-        `short_gaps`, `long_gaps`: those with the right state, and all.
+        `short_gaps`, `long_gaps`: number with the correct state, and number.
     """
     counts = {"short_gaps": [0, 0], "long_gaps": [0, 0]}
-    gone = visible.mean(axis=2) < MOSTLY
+    absent = visible.mean(axis=2) < MIN_VISIBLE_JOINTS
     for side in range(len(HANDS)):
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], gone[:, side], [0]])))
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], absent[:, side], [0]])))
         for start, stop in edges.reshape(-1, 2):
             if visible[start:stop, side].any(axis=1).all():
-                continue  # A hand at the edge of the frame: never wholly gone, so nothing was planted here.
+                continue  # The hand is at the edge of the frame and never completely absent; this is not a simulated gap.
             quarter = (stop - start) // 4
             kind, wanted = ("short_gaps", State.INTERPOLATED) if stop - start < GAP_FRAMES else ("long_gaps", State.HIDDEN)
             counts[kind][0] += int((state[start + quarter : stop - quarter, side] == wanted).all())
@@ -144,50 +144,50 @@ def gap_states(visible, state):
 
 
 def score_music(truth, notes, offset_s):
-    """Score transcribed notes, and the offset that was found between sound and picture.
+    """Score transcribed notes, and the estimated delay between audio and video.
 
     Parameters
     ----------
-    truth : synth.truth.Truth
-        `about["sound_delay_s"]` says how late the sound was made.
+    truth : simulator.truth.Truth
+        `about["sound_delay_s"]` is the true delay of the audio.
     notes : dict of str to array (note,)
-        `tables.NOTES`, in the time of the sound.
+        `tables.NOTES`, on the audio clock.
     offset_s : float
-        How late the sound was found to be.
+        Estimated delay of the audio.
 
     Returns
     -------
     (dict of str to (float, float), dict of str to list of float)
-        Counts; and the sample `offset_error_ms`, found minus planted.
+        Counts; and the sample `offset_error_ms`, estimated minus true delay.
     """
-    late_s = truth.about["sound_delay_s"]
-    scores = note_scores(_later(truth.notes, late_s), notes)
+    delay_s = truth.about["sound_delay_s"]
+    scores = note_scores(_shifted(truth.notes, delay_s), notes)
     counts = {"onset_f1": (scores["f1"], 1), "onset_offset_f1": (scores["f1_offset"], 1)}
-    return counts, {"offset_error_ms": [1e3 * (offset_s - late_s)]}
+    return counts, {"offset_error_ms": [1e3 * (offset_s - delay_s)]}
 
 
 def score_fingering(truth, notes, offset_s):
-    """Score the labels of hand and finger on the notes that were both played and transcribed, by texture.
+    """Score the labels of hand and finger of notes that were both played and transcribed, by texture.
 
     Parameters
     ----------
-    truth : synth.truth.Truth
+    truth : simulator.truth.Truth
     notes : dict of str to array (note,)
-        `tables.FINGERED_NOTES`, moved to the picture's clock by the offset that was found.
+        `tables.FINGERED_NOTES`, moved to the video clock by the estimated delay of the audio.
     offset_s : float
-        That offset: notes are paired as they were transcribed, however wrong it is.
+        That delay. It is removed before notes are matched, so that an error of it has no effect.
 
     Returns
     -------
     (dict of str to (int, int), dict of str to list of float)
-        Counts: notes labelled, labels right, hands right; for each of `textures.TEXTURES` as `labelled_<texture>` and
+        Counts: labelled notes, correct labels, labels with the correct hand; for each of `textures.TEXTURES` as `labelled_<texture>` and
         `label_right_<texture>`. Samples: `label_confidence` and `label_right` of every label.
     """
-    played, heard = match_rows(_later(truth.notes, truth.about["sound_delay_s"] - offset_s), notes)
+    played, transcribed = match_rows(_shifted(truth.notes, truth.about["sound_delay_s"] - offset_s), notes)
     hand, finger = np.array(HANDS, dtype=object)[truth.note_hand[played]], truth.note_finger[played] + 1
-    labelled = notes["finger"][heard] > 0
-    hand_right = notes["hand"][heard] == hand
-    right = hand_right & (notes["finger"][heard] == finger)
+    labelled = notes["finger"][transcribed] > 0
+    hand_right = notes["hand"][transcribed] == hand
+    right = hand_right & (notes["finger"][transcribed] == finger)
     counts = {"labelled": _share(labelled), "label_right": _share(right, labelled), "label_hand_right": _share(hand_right, labelled)}
     texture = note_textures(truth.notes, truth.note_hand, truth.note_finger)[played]
     for name in TEXTURES:
@@ -195,30 +195,24 @@ def score_fingering(truth, notes, offset_s):
             f"labelled_{name}": _share(labelled, texture == name),
             f"label_right_{name}": _share(right, labelled & (texture == name)),
         }
-    confidence = notes["finger_confidence"][heard][labelled]
+    confidence = notes["finger_confidence"][transcribed][labelled]
     return counts, {"label_confidence": confidence.astype(float).tolist(), "label_right": right[labelled].astype(float).tolist()}
 
 
 def match_rows(reference, estimate):
-    """Rows of the notes that two tables have in common: arrays (match,) of each; same pitch, onsets within 50 ms, one to one."""
+    """Match notes of two tables one to one, by equal pitch and onsets within 50 ms; returns rows (match,) of each table."""
     if not len(reference["pitch"]) or not len(estimate["pitch"]):
         return np.empty(0, int), np.empty(0, int)
-    pairs = match_notes(*_intervals(reference), *_intervals(estimate), onset_tolerance=ONSET_TOLERANCE_S, offset_ratio=None)
+    pairs = match_notes(*intervals_and_hz(reference), *intervals_and_hz(estimate), onset_tolerance=ONSET_TOLERANCE_S, offset_ratio=None)
     return tuple(np.array(pairs, dtype=int).reshape(-1, 2).T)
 
 
-def _intervals(notes):
-    onset_s = np.asarray(notes["onset_s"], dtype=np.float64)
-    end_s = np.maximum(np.asarray(notes["key_offset_s"], dtype=np.float64), onset_s + LEAST_NOTE_S)
-    return np.stack([onset_s, end_s], axis=1), 440.0 * 2.0 ** ((np.asarray(notes["pitch"], dtype=np.float64) - 69.0) / 12.0)
-
-
-def _later(notes, seconds):
+def _shifted(notes, seconds):
     return {**notes, "onset_s": notes["onset_s"] + seconds, "key_offset_s": notes["key_offset_s"] + seconds}
 
 
 def _share(good, among=None):
-    """(number that are good, number) among those chosen."""
+    """Number that are good, and number, of those in `among` (bool; None: all)."""
     good = np.asarray(good, dtype=bool)
     among = np.ones_like(good) if among is None else among
     return int((good & among).sum()), int(among.sum())

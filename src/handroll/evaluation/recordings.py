@@ -1,4 +1,4 @@
-"""What can be measured on a real recording without knowing the truth."""
+"""Scores of real recordings without ground truth."""
 
 import numpy as np
 
@@ -7,32 +7,32 @@ from handroll.tables import State
 
 
 def score_recording(detections, motion, notes, registration):
-    """Score what the pipeline wrote about a real recording.
+    """Score the results of the pipeline for a real recording.
 
     Parameters
     ----------
     detections, motion : dict of str to array (frame, hand 2, ...)
-        `tables.DETECTIONS` and `tables.MOTION` by frame; no frame where the video was rejected.
+        `tables.DETECTIONS` and `tables.MOTION` by frame; without frames for a rejected video.
     notes : dict of str to array (note,)
-        `tables.FINGERED_NOTES`, on the picture's clock.
+        `tables.FINGERED_NOTES`, on the video clock.
     registration : dict
         registration.json.
 
     Returns
     -------
     dict
-        `both_hands_found` (share of frames), `observed` (share of hands and frames), `keyboard` (words), `notes` (number),
-        `labelled` (share of notes), `key_press_f1`; None where there is nothing to measure it on. The F1 compares with the notes
-        that were found, which are not the truth.
+        `both_hands_found` (share of frames), `observed` (share of hands and frames), `keyboard` (text), `notes` (number),
+        `labelled` (share of notes), `key_press_f1`; None if it cannot be measured. The F1 compares with the transcribed notes, not with
+        the ground truth.
     """
-    frames, heard = len(motion["state"]), len(notes["pitch"])
-    on_keys = heard and np.isfinite(motion["joints_keyboard_mm"]).any()
+    frames, count = len(motion["state"]), len(notes["pitch"])
+    on_keys = count and np.isfinite(motion["joints_keyboard_mm"]).any()
     presses = on_keys and key_press_scores(notes, motion["time_s"][:, 0], motion["joints_keyboard_mm"])
     return {
         "both_hands_found": float(detections["found"].all(axis=1).mean()) if len(detections["found"]) else None,
         "observed": float((motion["state"] == State.OBSERVED).mean()) if frames else None,
         "keyboard": registration["problem"] or f"{100 * registration['confidence']:.0f} % of the edges",
-        "notes": heard,
-        "labelled": float((notes["finger"] > 0).mean()) if heard else None,
+        "notes": count,
+        "labelled": float((notes["finger"] > 0).mean()) if count else None,
         "key_press_f1": float(presses["key_press_f1"]) if on_keys else None,
     }

@@ -1,8 +1,8 @@
-"""The evaluation as a page: figures as Markdown, and the parts of README and docs that quote them.
+"""Tables of the evaluation as Markdown, and the parts of README and docs that quote them.
 
     python -m handroll.evaluation.table results/evaluation/evaluation.json
 
-puts the figures of a run into `README.md` and `docs/measurements.md`, and keeps the run beside them as `docs/evaluation.json`.
+copies the figures of a run into `README.md` and `docs/measurements.md`, and the run itself to `docs/evaluation.json`.
 """
 
 import json
@@ -22,14 +22,14 @@ HEADLINES = (
     ("onset_f1", "ratio"),
     ("offset_error_ms", "p95_abs"),
 )
-"""The figures that the README quotes: key and statistic."""
+"""Figures in the README: key and statistic."""
 
 MARKS = "<!-- evaluation: {} -->", "<!-- end of evaluation -->"
-"""What encloses generated text in a page; the name in it says which part."""
+"""Comments before and after a generated part of a page; the first contains the name of the part."""
 
 
 def full_table(evaluation):
-    """All figures of an evaluation as Markdown.
+    """Format all figures of an evaluation as Markdown tables.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def full_table(evaluation):
         lines += [f"| {row['title']} | {value_text(row)} | {interval_text(row)} | {_count(row)} |" for row in rows]
         lines.append("")
     if evaluation["reliability"]:
-        lines += ["| confidence of a label | labels | mean confidence | right |", "|---|---:|---:|---:|"]
+        lines += ["| confidence of a label | labels | mean confidence | correct |", "|---|---:|---:|---:|"]
         for row in evaluation["reliability"]:
             lines.append(
                 f"| {row['from']:.2f} to {row['to']:.2f} | {row['labels']} | {row['confidence']:.3f} | {100 * row['right']:.1f} % |"
@@ -56,7 +56,7 @@ def full_table(evaluation):
 
 
 def headline_table(evaluation):
-    """The few figures that the README quotes, as Markdown."""
+    """Format the figures of the README as a Markdown table."""
     rows = {(row["key"], row["statistic"]): row for row in evaluation["figures"]}
     lines = [_sentence(evaluation["about"]), "", "| | value | 95 % interval |", "|---|---:|---:|"]
     lines += [f"| {rows[key]['title']} | {value_text(rows[key])} | {interval_text(rows[key])} |" for key in HEADLINES if key in rows]
@@ -68,7 +68,7 @@ def _sentence(about):
     return (
         f"{about['performances']} performances of {about['seconds']:g} s at {width_px} x {height_px} px, "
         f"{about['fps']:g} frames/s, "
-        f"seeds {about['seeds'][0]} to {about['seeds'][-1]}: music, hands, camera, light and noise differ in each."
+        f"seeds {about['seeds'][0]} to {about['seeds'][-1]}: music, hands, camera, light and noise differ between them."
     )
 
 
@@ -77,8 +77,8 @@ def _count(row):
 
 
 def _scenes(scenes):
-    """Registration by kind of scene."""
-    lines = ["| scenes | registered | refused | wrong | error along the keys | error across |", "|---|---:|---:|---:|---:|---:|"]
+    """Format the registration by kind of scene."""
+    lines = ["| scenes | registered | rejected | wrong | error along the keys | error across the keys |", "|---|---:|---:|---:|---:|---:|"]
     for row in scenes:
         errors = [("" if row[key] is None else f"{row[key]:.2f} mm") for key in ("along_mm", "across_mm")]
         lines.append(
@@ -88,9 +88,9 @@ def _scenes(scenes):
 
 
 def _recordings(rows):
-    """What can be measured without truth on the videos of the sheet `evaluation.recordings`."""
+    """Format the scores of real recordings (sheet `evaluation.recordings`)."""
     lines = [
-        "| recording | both hands found | hands observed | keyboard | notes | labelled | key press F1 |",
+        "| recording | frames with both hands | hands observed | keyboard registered | notes | notes with a label | key press F1 |",
         "|---|---:|---:|---|---:|---:|---:|",
     ]
     for row in rows:
@@ -102,12 +102,12 @@ def _recordings(rows):
 
 
 def insert(text, name, part):
-    """A page with the generated part of this name replaced.
+    """Replace the generated part with this name in a page.
 
     Raises
     ------
     ValueError
-        The page has no such part.
+        The page has no part with this name.
     """
     start, end = MARKS[0].format(name), MARKS[1]
     pattern = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
@@ -117,7 +117,7 @@ def insert(text, name, part):
 
 
 def pages(evaluation, root):
-    """The pages that quote an evaluation, as they must be: path to text."""
+    """Return the pages that quote an evaluation, with updated tables: path to text."""
     parts = {"README.md": ("headlines", headline_table), "docs/measurements.md": ("all", full_table)}
     return {
         name: insert((Path(root) / name).read_text(encoding="utf-8"), part, made_by(evaluation)) for name, (part, made_by) in parts.items()

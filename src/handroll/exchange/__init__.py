@@ -1,1 +1,1 @@
-"""Import and export of other formats."""
+"""Import and export of formats of other projects."""

@@ -1,11 +1,11 @@
-"""Fingered notes in the text formats of others: that of the PIG dataset, and the note sequences that RoboPianist plays.
+"""Fingered notes in text formats of other projects: files of the PIG dataset, and note sequences for RoboPianist.
 
 PIG: Nakamura, Saito and Yoshii 2020, "Statistical learning and estimation of piano fingering", doi:10.1016/j.ins.2019.12.068.
 RoboPianist: Zakka et al. 2023, arXiv:2304.04150, which keeps a finger in the field `part` of a note.
 
-A note whose label is withheld has no hand and no finger. PIG cannot say so: every note has a channel, 0 for the right hand and
-1 for the left, and its readers take finger 0 for the right hand. Such notes are left out of a PIG file, and their numbers are
-missing there. RoboPianist documents `part` -1 for them, so a note sequence has all notes.
+A note without a label has no hand and no finger. PIG cannot represent this: every note has a channel, 0 for the right hand and
+1 for the left, and readers of PIG files interpret finger 0 as the right hand. Such notes are left out of a PIG file, and their numbers are
+missing. RoboPianist documents `part` -1 for such notes, so a note sequence contains all notes.
 """
 
 import numpy as np
@@ -18,10 +18,10 @@ PIG_HEADER = "//Version: PianoFingering_v170101"
 """First line of the PIG dataset's files."""
 
 RELEASE_VELOCITY = 64
-"""MIDI's value for a release whose velocity is not known."""
+"""MIDI value for an unknown release velocity."""
 
 NO_FINGER = -1
-"""RoboPianist's `part` of a note without fingering."""
+"""Value of RoboPianist's `part` for a note without fingering."""
 
 _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -37,15 +37,15 @@ _PITCHES = {
 def write_pig(path, notes):
     """Write the labelled notes as a PIG fingering file.
 
-    A header, then a line a note, separated by tabs: number, onset, offset (key release), pitch in sharps, onset velocity,
+    A header, then one line per note with tab-separated fields: number, onset, offset (key release), pitch in sharps, onset velocity,
     offset velocity (64), channel, finger. Right hand: channel 0, fingers 1 to 5. Left hand: channel 1, fingers -1 to -5. The
-    number is the row of `notes`, so that a missing number is a note without a label. The file has no comments beyond its
-    header: many readers skip the first line only.
+    number is the row of `notes`, so a missing number means a note without a label. The file has no comments after the header,
+    because many readers skip only the first line.
 
     Parameters
     ----------
     path : path
-        `.txt`, to be read by others.
+        File to write; `.txt`.
     notes : dict of str to array (note,)
         `tables.FINGERED_NOTES`.
     """
@@ -71,13 +71,13 @@ def read_pig(path):
     Returns
     -------
     dict of str to array (note,)
-        `onset_s`, `key_offset_s`, `pitch`, `velocity`, `hand` and `finger` as in `tables.FINGERED_NOTES`. Where fingers are
-        changed on a held key (4_1), the one that strikes.
+        `onset_s`, `key_offset_s`, `pitch`, `velocity`, `hand` and `finger` as in `tables.FINGERED_NOTES`. For a finger
+        substitution on a held key (4_1), the finger that strikes.
 
     Raises
     ------
     ValueError
-        A line does not have 8 fields, or a field cannot be read; with the line's number.
+        A line does not have 8 fields, or a field is invalid; the message contains the line number.
     """
     rows = []
     with open(path, encoding="utf-8") as file:
@@ -91,7 +91,7 @@ def read_pig(path):
                 rows.append((float(onset_s), float(offset_s), _PITCHES[name], int(velocity), hand, abs(signed)))
             except (ValueError, KeyError) as error:
                 raise ValueError(
-                    f"{path}, line {number}: expected a note with 8 fields as PIG has them, found {line.rstrip()!r}"
+                    f"{path}, line {number}: expected a note with the 8 fields of a PIG file, found {line.rstrip()!r}"
                 ) from error
     columns = zip(*rows, strict=True) if rows else ((),) * 6
     dtypes = {"onset_s": float, "key_offset_s": float, "pitch": np.int8, "velocity": np.int8, "hand": object, "finger": np.int8}
@@ -101,9 +101,9 @@ def read_pig(path):
 def write_note_sequence(path, notes):
     """Write fingered notes as a NoteSequence in protobuf's text format, with RoboPianist's fingering in `part`.
 
-    `part` is 0 to 4 for the right thumb to little finger, 5 to 9 for the left, -1 for a withheld label, as RoboPianist's
-    `PianoNote` documents it. Its task with two hands still counts every `part` below 5 as the right hand: turn its fingering
-    reward off for such a file, or remove these notes. RoboPianist reads the binary form, which `note_seq` makes of it::
+    `part` is 0 to 4 for the right thumb to little finger, 5 to 9 for the left, and -1 for a note without a label, as documented for
+    RoboPianist's `PianoNote`. However, its task with two hands counts every `part` below 5 as the right hand: disable its fingering
+    reward for such a file, or remove these notes. RoboPianist reads the binary form, which `note_seq` creates::
 
         sequence = google.protobuf.text_format.Parse(text, note_seq.NoteSequence())
         open("notes.proto", "wb").write(sequence.SerializeToString())
@@ -111,7 +111,7 @@ def write_note_sequence(path, notes):
     Parameters
     ----------
     path : path
-        `.pbtxt`, to be read by others.
+        File to write; `.pbtxt`.
     notes : dict of str to array (note,)
         `tables.FINGERED_NOTES`.
     """
@@ -125,7 +125,7 @@ def write_note_sequence(path, notes):
 
 
 def _rows(notes):
-    """(onset_s, key_offset_s, pitch, velocity, hand, finger) of each note; ValueError for a hand, finger or pitch that is none."""
+    """Yield (onset_s, key_offset_s, pitch, velocity, hand, finger) of each note; ValueError for an invalid hand, finger or pitch."""
     for note in zip(*(notes[name] for name in ("onset_s", "key_offset_s", "pitch", "velocity", "hand", "finger")), strict=True):
         *_, pitch, velocity, hand, finger = note
         if hand not in ("", *HANDS) or not 0 <= finger <= len(FINGERS) or (hand == "") != (finger == 0):

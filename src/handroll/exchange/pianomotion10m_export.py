@@ -1,6 +1,6 @@
-"""Exports shards in the layout that PianoMotion10M's released code reads (`handroll.exchange.pianomotion10m_import` describes it).
+"""Export shards in the layout of PianoMotion10M's release, described in `handroll.exchange.pianomotion10m_import`.
 
-Memory stays within one row group and one video's notes.
+Memory is limited to one row group and the notes of one video.
 """
 
 import re
@@ -22,42 +22,42 @@ from handroll.provenance import atomic_path
 from handroll.storage import write_json
 
 MANIFEST = "export.json"
-"""Name of the account of an export; written last, so a folder with it is complete."""
+"""Name of the export's report. It is written last, so a folder with a report is complete."""
 
 
 def export_tree(shards_dir, out_dir, mean_pose="absolute", model=None):
     """Export a folder of shards.
 
-    The rights were decided when the shards were written: whatever is in them is exported.
+    All clips of the shards are exported; permissions are checked when shards are written.
 
     Parameters
     ----------
     shards_dir : path
-        With `shards.json`; of handroll's own clips or of imported ones.
+        Folder of `shards.json`.
     out_dir : path
         Must be empty or not exist.
     mean_pose : {"absolute", "subtracted"}
         Write rotations relative to the flat hand, or to MANO's mean pose.
     model : handroll.hand.mano.ManoModel, optional
-        Gives the mean pose, and where MANO's wrist is: `handroll.exchange.pianomotion10m_rows.annotation_of`.
+        Source of the mean pose and of MANO's wrist; see `handroll.exchange.pianomotion10m_rows.annotation_of`.
 
     Returns
     -------
     dict, JSON values
-        `clips` and `videos` by split, `licences` (of the recordings, to clips), `resampled` (clips), `left_out` (`subject`, `video`,
-        `clip`, `reason` of `handroll.exchange.pianomotion10m.LeftOut`); also written as `export.json`.
+        `clips` and `videos` by split; `licences` (licence to number of clips); `resampled` (number of clips); `left_out` (`subject`,
+        `video`, `clip`, and `reason` of `handroll.exchange.pianomotion10m.LeftOut`). Also written as `export.json`.
 
     Raises
     ------
     FileExistsError
-        There is something in `out_dir`.
+        `out_dir` is not empty.
     ValueError
-        An unknown `mean_pose`; "subtracted" without a model; a subject or video whose name is not safe.
+        Unknown `mean_pose`; "subtracted" without a model; an unsafe name of a subject or video.
     """
     hands_mean = hands_mean_of(mean_pose, model)
     out_dir = Path(out_dir)
     if out_dir.exists() and any(out_dir.iterdir()):
-        raise FileExistsError(f"{out_dir}: expected an empty folder, or none, found files; remove them, or export elsewhere")
+        raise FileExistsError(f"{out_dir}: expected an empty or missing folder, found files; remove them, or export to another folder")
     clips, licences, resampled, left_out = Counter(), Counter(), 0, []
     videos = {split: [] for split in SPLITS}
     for (split, subject, video), rows in groupby(read_rows(shards_dir), key=lambda row: (row["split"], row["subject"], row["video"])):
@@ -65,7 +65,7 @@ def export_tree(shards_dir, out_dir, mean_pose="absolute", model=None):
             raise ValueError(f"{shards_dir}: expected names of letters, digits, '_', '.' and '-', found {subject!r} and {video!r}")
         music = _Music()
         for row in rows:
-            if reason := _hindrance(row):
+            if reason := _reason_left_out(row):
                 left_out.append({"subject": subject, "video": video, "clip": int(row["clip"]), "reason": str(reason)})
                 continue
             annotation = annotation_of(row, model, hands_mean)
@@ -92,8 +92,8 @@ def export_tree(shards_dir, out_dir, mean_pose="absolute", model=None):
     return made
 
 
-def _hindrance(row):
-    """Why a row cannot be exported: in that layout a clip has frames and sound."""
+def _reason_left_out(row):
+    """Why a row cannot be exported, or None. The layout requires frames and audio."""
     if row["n_frames"] == 0:
         return LeftOut.NO_FRAMES
     return None if row["audio"] and row["audio"]["bytes"] else LeftOut.NO_SOUND
@@ -105,7 +105,7 @@ def _write(path, data):
 
 
 class _Music:
-    """Notes and pedal of a video, gathered from its clips by rising start; what lies in two clips counts once."""
+    """Notes and pedal of a video, collected from its clips in order of their start; notes in overlapping clips count once."""
 
     def __init__(self):
         self.covered_to_s = -np.inf

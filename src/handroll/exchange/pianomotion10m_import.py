@@ -1,11 +1,11 @@
-"""Imports a folder laid out as PianoMotion10M is released (Gan et al., ICLR 2025) into shards (`handroll.tables.SHARD`).
+"""Import a folder in the layout of PianoMotion10M's release (Gan et al., ICLR 2025) as shards (`handroll.tables.SHARD`).
 
-    annotation/<subject>/<video>/<video>_seq_0000.json    a clip's motion
-    audio/<subject>/<video>/<video>_seq_0000.mp3          its sound
-    midi/<subject>/<video>.mid                            the notes of a whole video
-    train.txt, valid.txt, test.txt                        `<subject> <video>`, one video a line
+    annotation/<subject>/<video>/<video>_seq_0000.json    motion of a clip
+    audio/<subject>/<video>/<video>_seq_0000.mp3          audio of the clip
+    midi/<subject>/<video>.mid                            notes of a whole video
+    train.txt, valid.txt, test.txt                        `<subject> <video>`, one video per line
 
-Clips that cannot be taken over are listed with a reason; the others are imported. Memory stays within one row group and one video's notes.
+Clips that cannot be imported are reported with a reason. Memory is limited to one row group and the notes of one video.
 """
 
 import json
@@ -30,7 +30,7 @@ from handroll.music.midi_file import MidiError
 from handroll.tables import FINGERED_NOTES, KEY_PRESS_SCORES, NOTES, PEDAL
 
 VERSION = 1
-"""Raised by hand when the same tree gives other shards."""
+"""Raised by hand when the same folder gives other shards."""
 
 LOGGER = logging.getLogger("handroll")
 
@@ -41,7 +41,7 @@ _MADE_BY = "PianoMotion10M"
 
 @dataclass(frozen=True)
 class ClipFiles:
-    """A clip of the tree: whose it is, its split and number, and its files."""
+    """Subject, video, number, split and files of a clip."""
 
     subject: str
     video: str
@@ -52,18 +52,18 @@ class ClipFiles:
 
 
 def import_tree(folder, out_dir, subjects=(), mean_pose="absolute", model=None, target_bytes=TARGET_BYTES, row_group_rows=8, metadata=None):
-    """Import a tree as `{split}-NNNNN.parquet` and `shards.json`.
+    """Import a folder as `{split}-NNNNN.parquet` and `shards.json`.
 
     Parameters
     ----------
     folder : path
     out_dir : path
     subjects : sequence of str
-        Import only these; all where empty.
+        Import only these; empty: all.
     mean_pose : {"absolute", "subtracted"}
-        What the stored rotations are relative to: the flat hand, or MANO's mean pose, which is then added.
+        Convention of the stored rotations: relative to the flat hand, or to MANO's mean pose, which is then added.
     model : handroll.hand.mano.ManoModel, optional
-        Gives the joints, the mean pose, and a guess of what the rotations are relative to. Else the open hand gives the joints.
+        Source of the joints, of the mean pose, and of a check of `mean_pose`. None: joints of the open hand.
     target_bytes, row_group_rows, metadata
         As of `handroll.dataset.shards.write_rows`.
 
@@ -72,16 +72,16 @@ def import_tree(folder, out_dir, subjects=(), mean_pose="absolute", model=None, 
     manifest : dict
         As `handroll.dataset.shards.write_rows`.
     report : dict, JSON values
-        `clips` and `videos` by split; `left_out`: `counts` (reason to clips) and `clips` (`subject`, `video`, `file`, `reason`,
-        `message`); `without_midi` and `unreadable_midi`: videos, whose clips have no notes; `unknown_keys`: key to clips;
-        `changing_betas`: clips whose shape changes, of which the median is kept; `mean_pose`: see `what_mean_pose`.
+        `clips` and `videos` by split; `left_out`: `counts` (reason to number of clips) and `clips` (`subject`, `video`, `file`, `reason`,
+        `message`); `without_midi` and `unreadable_midi`: videos whose clips have no notes; `unknown_keys`: key to number of clips;
+        `changing_betas`: number of clips with varying shape, of which the median is used; `mean_pose`: see `guess_mean_pose`.
 
     Raises
     ------
     FileNotFoundError
         The folder, its annotations or one of its lists is missing.
     ValueError
-        No clip could be imported; an unknown `mean_pose`; "subtracted" without a model.
+        No clip can be imported; unknown `mean_pose`; "subtracted" without a model.
     """
     hands_mean = hands_mean_of(mean_pose, model)
     folder = Path(folder)
@@ -90,29 +90,29 @@ def import_tree(folder, out_dir, subjects=(), mean_pose="absolute", model=None, 
     rows = {split: _rows([clip for clip in found if clip.split == split], folder, model, hands_mean, mean_pose, tally) for split in SPLITS}
     manifest = write_rows(rows, out_dir, target_bytes, row_group_rows, metadata)
     if not tally.clips:
-        counts = ", ".join(f"{count} {reason}" for reason, count in tally.counts().items()) or "none there"
-        first = f"; the first: {tally.left_out[0]}" if tally.left_out else ""
+        counts = ", ".join(f"{count} {reason}" for reason, count in tally.counts().items()) or "no files"
+        first = f"; first: {tally.left_out[0]}" if tally.left_out else ""
         raise ValueError(f"{folder}: expected clips, found none that can be imported ({counts}){first}")
-    guess = what_mean_pose(tally.angles_rad / max(tally.seen, 1), model.hands_mean if model else None)
+    guess = guess_mean_pose(tally.angles_rad / max(tally.visible_hands, 1), model.hands_mean if model else None)
     if guess["looks"] not in (mean_pose, "unknown"):
-        LOGGER.warning("mean_pose is %s, but the rotations look %s: %s", mean_pose, guess["looks"], json.dumps(guess))
-    return manifest, tally.report() | {"mean_pose": {"setting": mean_pose, "visible_hands": tally.seen, **guess}}
+        LOGGER.warning("mean_pose is %s, but the rotations seem to be %s: %s", mean_pose, guess["looks"], json.dumps(guess))
+    return manifest, tally.report() | {"mean_pose": {"setting": mean_pose, "visible_hands": tally.visible_hands, **guess}}
 
 
-def what_mean_pose(mean_rad, hands_mean):
-    """What rotations are relative to, as their mean tells: it is near 0, or near the mean pose, whichever is nearer.
+def guess_mean_pose(mean_rad, hands_mean):
+    """Guess the convention of rotations from their mean: "subtracted" if it is closer to 0 than to the mean pose.
 
     Parameters
     ----------
     mean_rad : array (45,)
-        Mean of the 15 finger joints' axis-angle, as right hands' and as stored.
+        Mean axis-angle of the 15 finger joints as stored, of right hands and mirrored left hands.
     hands_mean : array (45,) or None
         MANO's mean pose.
 
     Returns
     -------
     dict, JSON values
-        `mean_rad` (45), its Euclidean distances `to_zero_rad` and `to_hands_mean_rad` (None where that is not known), and
+        `mean_rad` (45), its Euclidean distances `to_zero_rad` and `to_hands_mean_rad` (None without `hands_mean`), and
         `looks`: absolute, subtracted, or unknown.
     """
     to_zero = float(np.linalg.norm(mean_rad))
@@ -122,13 +122,13 @@ def what_mean_pose(mean_rad, hands_mean):
 
 
 def list_clips(folder, subjects=()):
-    """The clips of a tree, by subject, video and number, and what is left out for its name or its place.
+    """List the clips of a folder by subject, video and number, and files that are left out because of their name or location.
 
     Parameters
     ----------
     folder : path
     subjects : sequence of str
-        List only these; all where empty.
+        List only these; empty: all.
 
     Returns
     -------
@@ -162,7 +162,7 @@ def list_clips(folder, subjects=()):
             problem = LeftOut.NO_CLIPS, f"expected clips in annotation/{subject}/{video}, found none"
         elif len(listed) != 1:
             reason = LeftOut.TWO_SPLITS if listed else LeftOut.NO_SPLIT
-            problem = reason, f"expected the video in one of the lists, found it in {' and '.join(listed) or 'none'}"
+            problem = reason, f"expected the video in one list of videos, found it in {' and '.join(listed) or 'none'}"
         if problem:
             left_out += [_entry(subject, video, file, *problem) for file in ([path.name for path in files] or [""])]
             continue
@@ -186,18 +186,18 @@ def _is_safe(name):
 
 
 def _entry(subject, video, file, reason, message):
-    # Names on a disk need not be text.
+    # File names need not be valid Unicode.
     subject, video, file = (name.encode("utf-8", "backslashreplace").decode() for name in (subject, video, file))
     return {"subject": subject, "video": video, "file": file, "reason": str(reason), "message": message}
 
 
 def _read_lists(folder):
-    """(subject, video) to the splits that list it, and the lines that name no video."""
+    """Read the lists of videos: (subject, video) to splits, and entries for invalid lines."""
     splits, left_out = {}, []
     for split in SPLITS:
         path = folder / f"{split}.txt"
         if not path.is_file():
-            raise FileNotFoundError(f"{path}: expected the list of the videos of {split}, `<subject> <video>` a line, found no file")
+            raise FileNotFoundError(f"{path}: expected the list of videos of {split}, `<subject> <video>` in each line, found no file")
         for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
             if not line.strip():
                 continue
@@ -205,19 +205,19 @@ def _read_lists(folder):
             if len(names) == 2 and all(map(_is_safe, names)):
                 splits.setdefault(tuple(names), set()).add(split)
             else:
-                message = f"line {number}: expected a subject and a video with one space between, found {line.strip()!r:.200}"
+                message = f"line {number}: expected a subject and a video separated by one space, found {line.strip()!r:.200}"
                 left_out.append(_entry("", "", path.name, LeftOut.UNSAFE_NAME, message))
     return splits, left_out
 
 
 class _Tally:
-    """What an import counts while its rows are written."""
+    """Counts for the report, collected while rows are written."""
 
     def __init__(self, left_out):
         self.left_out = left_out
         self.clips, self.unknown_keys, self.videos = Counter(), Counter(), {}
         self.without_midi, self.unreadable_midi = [], []
-        self.changing_betas = self.seen = 0
+        self.changing_betas = self.visible_hands = 0
         self.angles_rad = np.zeros(45)
 
     def counts(self):
@@ -239,27 +239,27 @@ class _Tally:
         self.clips[files.split] += 1
         self.videos[files.subject, files.video] = files.split
         self.unknown_keys.update(unknown)
-        self.seen += int(annotation.visible.sum())
+        self.visible_hands += int(annotation.visible.sum())
         self.angles_rad += annotation.rows[annotation.visible][:, FINGERS].sum(axis=0, dtype=np.float64)
-        seen_betas = [rows[visible, BETAS] for rows, visible in zip(annotation.rows, annotation.visible, strict=True) if visible.any()]
-        self.changing_betas += any((betas != betas[0]).any() for betas in seen_betas)
+        visible_betas = [rows[visible, BETAS] for rows, visible in zip(annotation.rows, annotation.visible, strict=True) if visible.any()]
+        self.changing_betas += any((betas != betas[0]).any() for betas in visible_betas)
 
 
 def _rows(clips, folder, model, hands_mean, mean_pose, tally):
-    """Rows of `SHARD` of the clips that can be taken over."""
-    music, of_video = None, None
+    """Yield rows of `SHARD` of the clips that can be imported."""
+    music, music_video = None, None
     joints = f"MANO {model.sha256}" if model else "open hand"
     for files in progress(clips, len(clips), "clips"):
         try:
             annotation, unknown = parse_annotation(_bytes_of(files.annotation, LeftOut.UNREADABLE))
             audio = _bytes_of(files.audio, LeftOut.NO_SOUND)
             if not is_mp3(audio):
-                raise ClipError(LeftOut.NO_SOUND, f"{files.audio.name}: expected an MP3 file, found another or an empty one")
+                raise ClipError(LeftOut.NO_SOUND, f"{files.audio.name}: expected an MP3 file, found another format or an empty file")
         except ClipError as error:
             tally.left_out.append(_entry(files.subject, files.video, files.annotation.name, error.reason, str(error)))
             continue
-        if of_video != (files.subject, files.video):
-            of_video = files.subject, files.video
+        if music_video != (files.subject, files.video):
+            music_video = files.subject, files.video
             music = _music(folder / "midi" / files.subject / f"{files.video}.mid", tally)
         tally.add(files, annotation, unknown)
         row = shard_row(annotation, model, hands_mean)
@@ -276,15 +276,15 @@ def _rows(clips, folder, model, hands_mean, mean_pose, tally):
 
 
 def _bytes_of(path, reason):
-    """A file's bytes; ClipError with the reason where it cannot be read."""
+    """Read a file; ClipError with this reason if it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ClipError(reason, f"{path.name}: expected a file, found none that can be read: {error.strerror}") from None
+        raise ClipError(reason, f"{path.name}: expected a readable file, found: {error.strerror}") from None
 
 
 def _music(path, tally):
-    """Notes, without fingers, and pedal of a video; none where its MIDI file is missing or broken, which is counted."""
+    """Read notes, without fingers, and pedal of a video. A missing or unreadable MIDI file gives empty tables, and is counted."""
     notes, pedal = NOTES.empty(), PEDAL.empty()
     name = f"{path.parent.name}/{path.stem}"
     if path.is_file():

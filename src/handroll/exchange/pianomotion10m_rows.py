@@ -1,6 +1,6 @@
-"""Rows of the shards from PianoMotion10M's annotations (`handroll.exchange.pianomotion10m`), and back.
+"""Conversion between annotations of PianoMotion10M (`handroll.exchange.pianomotion10m`) and rows of the shards.
 
-That release's camera is HaMeR's convention for a picture of 1920 x 1080: 37500 px, so depth is not metric.
+The release's camera is that of HaMeR for frames of 1920 x 1080: the focal length is 37500 px, so depth is not metric.
 """
 
 import json
@@ -17,28 +17,28 @@ from handroll.motion.resampling import resample
 from handroll.tables import State
 
 CAMERA = hamer_camera(1920, 1080)
-"""The camera that the translations are before: 37500 px."""
+"""Camera of the release, in whose frame translations are: focal length 37500 px."""
 
 EXPORT_FPS = 30
-"""Frame rate of exported clips whose own is no whole number: the one at which the release's models work."""
+"""Frame rate of exported clips whose own rate is not an integer; the rate of the release's models."""
 
 
 def shard_row(annotation, model=None, hands_mean=None):
-    """An annotation as columns of `handroll.tables.SHARD`: all that it tells of them.
+    """Convert an annotation to the columns of `handroll.tables.SHARD` that it determines.
 
     Parameters
     ----------
     annotation : Annotation
     model : handroll.hand.mano.ManoModel, optional
-        Gives `joints_m`; else the open hand of `hand.template` does.
+        Compute `joints_m` with MANO; None: with the open hand of `hand.template`.
     hands_mean : array (45,), rad, optional
-        MANO's mean pose, where the stored rotations are relative to it.
+        MANO's mean pose, if the stored rotations are relative to it.
 
     Returns
     -------
     dict of str to value
-        A hidden frame is NaN, whatever its row holds. `betas`: the median of the visible frames, since a clip has one shape.
-        Stored numbers are not changed but for the mirror and the mean pose, so that `annotation_of` gives them back.
+        Hidden frames are NaN. `betas` is the median over visible frames, because a clip has one shape. Values change only by mirroring
+        and by the mean pose, so that `annotation_of` recovers them.
     """
     frames = annotation.rows.shape[1]
     start_s = annotation.start_frame / annotation.fps
@@ -55,9 +55,9 @@ def shard_row(annotation, model=None, hands_mean=None):
     stored = annotation.rows if hands_mean is None else with_mean_pose(annotation.rows, hands_mean, 1)
     for hand, rows, visible in zip(HANDS, stored, annotation.visible, strict=True):
         true = np.where(visible[:, None], mirrored_rows(rows) if hand == "left" else rows, np.float32(np.nan))
-        seen = visible.any()
-        betas = np.median(true[visible, BETAS], axis=0) if seen else np.full(10, np.nan, dtype=np.float32)
-        scale = np.float32(1.0 if seen else np.nan)
+        any_visible = visible.any()
+        betas = np.median(true[visible, BETAS], axis=0) if any_visible else np.full(10, np.nan, dtype=np.float32)
+        scale = np.float32(1.0 if any_visible else np.nan)
         rotation, translation = true[:, ROTATION], true[:, TRANSLATION]
         if model is None:
             joints = open_hand_joints(rotation, translation, betas, scale, hand)
@@ -77,19 +77,19 @@ def shard_row(annotation, model=None, hands_mean=None):
 
 
 def annotation_of(row, model=None, hands_mean=None):
-    """A row of the shards as an annotation, at a whole number of frames a second.
+    """Convert a row of the shards to an annotation with an integral frame rate.
 
-    Frames stay as they are where each lies within half a frame of that number's clock, else they are resampled to 30 Hz.
+    Frames are kept if each is within half a frame of its time at this rate. Otherwise they are resampled to 30 Hz.
 
     Parameters
     ----------
     row : dict of str to value
-        Of `handroll.tables.SHARD`.
+        Row of `handroll.tables.SHARD`.
     model : handroll.hand.mano.ManoModel, optional
-        Says where MANO's wrist is, for rows whose hand is another model's; else it is taken to be the open hand's, which is some
-        millimetres off.
+        Gives the position of MANO's wrist, for rows of another hand model. None: that of the open hand, which differs by some
+        millimetres.
     hands_mean : array (45,), rad, optional
-        MANO's mean pose, where rotations are to be stored relative to it.
+        MANO's mean pose, to store rotations relative to it.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def annotation_of(row, model=None, hands_mean=None):
 
 
 def _released_rows(row, hand, wanted_s, model, hands_mean):
-    """Rows (frame, column 62), float32, of a hand of a row, at these times, or at its own where None."""
+    """Rows (frame, column 62), float32, of a hand, at the times `wanted_s`; None: at the row's own times."""
     rotation, translation = row[f"{hand}_rotation_rad"], row[f"{hand}_translation_m"]
     if wanted_s is not None:
         rotation, translation = resample(row["time_s"], rotation, translation, wanted_s)
@@ -127,7 +127,7 @@ def _released_rows(row, hand, wanted_s, model, hands_mean):
 
 
 def _wrists_at_rest(row, hand, betas, model):
-    """The wrist (xyz 3), metres, of a row's hand without rotation and translation, and that of the release's hand."""
+    """Wrist (xyz 3), metres, without rotation and translation, of a row's hand and of the release's hand."""
     side = MIRROR if hand == "left" else 1.0
     mano = mano_joints(model, np.zeros(48), np.zeros(3), betas, hand)[0] if model else side * np.array(WRIST_M)
     provenance = json.loads(row["provenance"])
@@ -141,15 +141,16 @@ def _camera(row):
 
 
 def released_shift(camera, wrist_m):
-    """What a wrist is moved by to be seen at the same place, and the hand as large, before the release's camera.
+    """Compute the shift of a wrist that preserves its pixel and the size of the hand in the release's camera.
 
-    The picture is scaled by s to be 1920 wide, and centred where its shape is another. With the camera's focal length f, its
-    distortion d = 1 + k1 (x^2 + y^2) / z^2 at the wrist, and its principal point off the middle by (ox, oy), the wrist (x, y, z) goes to
+    The frame is scaled by s to the width 1920, and centred if its aspect ratio differs. With the camera's focal length f, its
+    distortion d = 1 + k1 (x^2 + y^2) / z^2 at the wrist, and the offset (ox, oy) of its principal point from the centre, the wrist
+    (x, y, z) moves to
 
         (d x + ox z / f, d y + oy z / f, z 37500 / (s f)).
 
-    The wrist's pixel is then exact, and so is the scale of what lies as deep as the wrist. Perspective within the hand is lost: a joint
-    dz deeper than the wrist is drawn off by about f / z * dz * (x, y) / z. Before the release's own camera nothing moves, to the bit.
+    The wrist's pixel is exact, and so is the scale at the wrist's depth. Perspective within the hand is lost: the pixel of a joint dz
+    behind the wrist has an error of about f / z * dz * (x, y) / z. For the release's own camera the shift is exactly zero.
 
     Parameters
     ----------
@@ -160,7 +161,7 @@ def released_shift(camera, wrist_m):
     Returns
     -------
     array (..., xyz 3), metres, float64
-        NaN where the wrist is, and behind the camera.
+        NaN where the wrist is NaN or behind the camera.
     """
     wrist = np.asarray(wrist_m, dtype=np.float64)
     depth = np.where(wrist[..., 2] > 0.0, wrist[..., 2], np.nan)
@@ -172,19 +173,19 @@ def released_shift(camera, wrist_m):
 
 
 def whole_fps(time_s, fps):
-    """The whole number of frames a second that frames may be said to have, as the release's code wants it.
+    """Return an integral frame rate for frame times, as the release's code requires.
 
     Parameters
     ----------
     time_s : array (frame,)
-        Since the clip's start.
+        Times since the clip's start.
     fps : float
         Mean frame rate.
 
     Returns
     -------
     int or None
-        The nearest one, if every frame is within half a frame of its place; else None.
+        The nearest integer, if every frame is within half a frame of its time at this rate; else None.
     """
     rate = max(1, round(fps))
     return rate if (np.abs(time_s * rate - np.arange(len(time_s))) <= 0.5).all() else None

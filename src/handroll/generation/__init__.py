@@ -1,1 +1,1 @@
-"""Motion for music: the kinematic pianist, and trained models."""
+"""Generation of hand motion from music: the kinematic pianist, and trained models."""

@@ -1,8 +1,8 @@
-"""Fingers for music that has none: the way to play a hand's part that moves the hand least, by what fingers reach in `plan`.
+"""Automatic fingering of a hand's part with minimum hand movement, within the reach of the fingers (`wrist_trajectory`).
 
-Dynamic programming over the ways to hold each chord (Parncutt et al. 1997, doi:10.2307/40285730, for single notes; Al Kasimi et
-al. 2007, ISMIR, for chords). What it costs to hold or to leave a chord is handroll's own choice: mostly millimetres that
-the hand moves or stretches. So black keys, thumbs passed under and the usual fingers of scales follow from geometry.
+Dynamic programming over the grips of each chord (Parncutt et al. 1997, doi:10.2307/40285730, for single notes; Al Kasimi et
+al. 2007, ISMIR, for chords). The costs are handroll's own choice, mostly millimetres that the hand moves or stretches. Fingers on black
+keys, thumbs passed under and the usual fingers of scales follow from geometry.
 """
 
 from dataclasses import dataclass
@@ -16,43 +16,45 @@ from handroll.hand.skeleton import FINGERS, HANDS
 from handroll.keyboard.geometry import STANDARD, is_black, key_centres_x_mm, key_of_pitch
 
 _STRETCH = 3.0
-# What a millimetre beyond the easy range of the fingers costs, where a millimetre that the hand moves costs 1.
+# Cost of a millimetre beyond the comfortable range of the fingers. A millimetre of hand movement costs 1.
 _UNREACHABLE = 1000.0
+# Cost of a chord beyond the reach of the fingers.
 _THUMB_ON_BLACK, _PINKY_ON_BLACK = 50.0, 15.0
 _FINGER_COST = np.array([0.0, 0.0, 0.0, 3.0, 4.0])
+# Cost of the thumb or the little finger on a black key, and of each finger.
 _PASS, _LEAP, _SAME_FINGER = 35.0, 120.0, 60.0
-# The thumb passed under or a finger over it; any other crossing; one finger on two keys in turn.
-_PASS_MOST_MM = 2.2 * STANDARD.white_pitch_mm
-# Farther, or under the pinky, no thumb passes.
+# Cost of the thumb passing under or a finger passing over it, of any other crossing, and of one finger on two successive keys.
+_MAX_PASS_MM = 2.2 * STANDARD.white_pitch_mm
+# Maximum distance over which a thumb passes. It never passes under the little finger.
 _LEFT = HANDS.index("left")
 _THUMB, _PINKY = 0, len(FINGERS) - 1
 
 
 @dataclass(frozen=True)
 class _Grips:
-    """The ways to hold a chord; keys from the thumb's side to the pinky's, x as `plan` has it.
+    """Grips of a chord, which assign fingers to its keys; keys from thumb to little finger, x mirrored for a left hand.
 
     Attributes
     ----------
     x_mm : array (note,)
     fingers : array (grip, note), int, index into `skeleton.FINGERS`
-    place_mm : array (grip,), where the hand then is
+    position_mm : array (grip,), x of the hand's reference point
     cost : array (grip,)
     """
 
     x_mm: np.ndarray
     fingers: np.ndarray
-    place_mm: np.ndarray
+    position_mm: np.ndarray
     cost: np.ndarray
 
 
 def finger(chords, hand):
-    """Fingers for the part of one hand.
+    """Choose fingers for the part of one hand.
 
     Parameters
     ----------
     chords : sequence of tuple of int
-        MIDI pitches struck together, rising; one to five.
+        MIDI pitches struck together, in increasing order; one to five per chord.
     hand : int
         Index into `skeleton.HANDS`.
 
@@ -64,39 +66,39 @@ def finger(chords, hand):
     if not chords:
         return []
     mirror = -1.0 if hand == _LEFT else 1.0
-    grips = [_grips(tuple(chord), mirror) for chord in chords]
+    grips = [_chord_grips(tuple(chord), mirror) for chord in chords]
     total, origin = grips[0].cost, []
     for before, now in pairwise(grips):
-        ways = total[:, None] + _moves(before, now)
-        origin.append(ways.argmin(axis=0))
-        total = ways.min(axis=0) + now.cost
-    way = [int(total.argmin())]
+        totals = total[:, None] + _move_costs(before, now)
+        origin.append(totals.argmin(axis=0))
+        total = totals.min(axis=0) + now.cost
+    path = [int(total.argmin())]
     for best in reversed(origin):
-        way.append(int(best[way[-1]]))
-    # Fingers of a left hand rise as its pitches fall.
+        path.append(int(best[path[-1]]))
+    # In a left hand, higher finger numbers play lower pitches.
     step = int(mirror)
-    return [tuple(int(f) + 1 for f in grip.fingers[k][::step]) for grip, k in zip(grips, reversed(way), strict=True)]
+    return [tuple(int(f) + 1 for f in grip.fingers[k][::step]) for grip, k in zip(grips, reversed(path), strict=True)]
 
 
 @lru_cache(maxsize=4096)
-def _grips(chord, mirror):
-    """`_Grips` of a chord of rising pitches."""
+def _chord_grips(chord, mirror):
+    """Return the `_Grips` of a chord of increasing pitches."""
     key = key_of_pitch(np.array(chord[:: int(mirror)]))
     x, black = mirror * key_centres_x_mm()[key], is_black(key)
     fingers = np.array(list(combinations(range(len(FINGERS)), len(key))))
-    # Least and greatest place of the hand from which all fingers are on their keys.
-    (low, high), (least, most) = (
+    # Minimum and maximum x of the hand at which all fingers are on their keys: comfortably, and at all.
+    (low, high), (reach_low, reach_high) = (
         (side[0].max(axis=1), side[1].min(axis=1))
         for side in (corridor(x[None], fingers, 1.0, range_mm) for range_mm in (COMFORT_MM, REACH_MM))
     )
-    cost = _STRETCH * np.maximum(low - high, 0.0) + _UNREACHABLE * (least > most)
+    cost = _STRETCH * np.maximum(low - high, 0.0) + _UNREACHABLE * (reach_low > reach_high)
     cost += (black & (fingers == _THUMB)).sum(axis=1) * _THUMB_ON_BLACK + (black & (fingers == _PINKY)).sum(axis=1) * _PINKY_ON_BLACK
     return _Grips(x, fingers, 0.5 * (low + high), cost + _FINGER_COST[fingers].sum(axis=1))
 
 
-def _moves(before, now):
-    """Cost (grip before, grip now) of going from one chord to the next."""
-    cost = np.abs(now.place_mm - before.place_mm[:, None])
+def _move_costs(before, now):
+    """Cost (grip before, grip now) of the movement between two chords."""
+    cost = np.abs(now.position_mm - before.position_mm[:, None])
     if len(before.x_mm) > 1 or len(now.x_mm) > 1:
         return cost
     apart = now.x_mm[0] - before.x_mm[0]
@@ -104,5 +106,5 @@ def _moves(before, now):
     if apart == 0.0:
         return cost
     crossing = (then - first) * np.sign(apart) < 0
-    passing = ((first == _THUMB) != (then == _THUMB)) & (np.maximum(first, then) < _PINKY) & (abs(apart) <= _PASS_MOST_MM)
+    passing = ((first == _THUMB) != (then == _THUMB)) & (np.maximum(first, then) < _PINKY) & (abs(apart) <= _MAX_PASS_MM)
     return cost + np.where(crossing, np.where(passing, _PASS, _LEAP), 0.0) + _SAME_FINGER * (first == then)

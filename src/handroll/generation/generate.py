@@ -1,4 +1,4 @@
-"""Plays a recording with a trained model: a motion of both hands, the notes, and a video of the hands over a drawn piano."""
+"""Generate motion for a recording with a trained model, and write motion, notes, and a video of the hands over a rendered piano."""
 
 import tempfile
 from dataclasses import dataclass, replace
@@ -9,8 +9,8 @@ import torch
 
 from handroll.camera import Extrinsics, joints_in_keyboard_frame
 from handroll.exchange.pianomotion10m_rows import CAMERA
+from handroll.generation.music_input import AUDIO_RATE_HZ, ENGINE, RecordingError, encode_recording, open_recording, transcribe_recording
 from handroll.generation.performance import Performance
-from handroll.generation.recording import ENGINE, SOUND_RATE_HZ, RecordingError, hear, open_recording, transcribed
 from handroll.generation.wrist_trajectory import TIP_HEIGHT_MM
 from handroll.hand.kinematics import MIRROR, hand_joints
 from handroll.hand.rotations import rotvec_from_matrix, unwrap_rotvec
@@ -29,38 +29,39 @@ from handroll.rendering.render import render_video
 from handroll.rendering.scene import Appearance, Scene, View, to_camera, world_joints
 from handroll.storage import write_table
 from handroll.tables import MOTION, NOTES, State, by_row, frame_keys
-from handroll.training_data.model_frame import of_channels, true_hands
+from handroll.training_data.model_frame import from_channels, true_hands
 
 BONE_SCALE = 1.0
-"""Size of generated hands: models tell poses, and a hand's size is nobody's."""
+"""Size of generated hands. Models generate poses only, so the size is that of the open hand."""
 
 SCENE = Scene(View(position_m=(0.611, -0.04, 1.02)), appearance=Appearance(noise_sigma=0.0))
-"""Straight down on all keys and the forearms before them; a picture without noise."""
+"""View from straight above of all keys and the forearms, without image noise."""
 
 STRIKE_S, LIFT_S = 0.06, 0.08
-"""A key goes down in the first before a note's onset, and comes up in the second after its release; as the synthetic pianist's."""
+"""Duration of a key's descent, which ends at the note's onset, and of its rise, which starts at the release (s). As for the synthetic
+pianist."""
 
-_NEED_NOTHING = ("notes", "logmel")
-# Features that are made without a network.
+_WITHOUT_NETWORK = ("notes", "logmel")
+# Features that need no network.
 
 
 @dataclass(frozen=True)
 class Pianist:
-    """A trained model with all that playing takes.
+    """A trained model with its encoder and sampling settings.
 
     Attributes
     ----------
     model : TwoStage
     encoder : FeatureEncoder
-        Of the features that it hears.
+        Encoder of the model's input features.
     about : dict
-        Of its checkpoint: features, rate_hz, frame, frames.
+        The `about` of its checkpoint: features, rate_hz, frame, frames.
     sampler : str
     steps : int
         As of `models.diffusion.sample`.
     device : str
     name, version : str
-        Of the checkpoint: its folder's name, and the first digits of its second stage's SHA-256.
+        Name of the checkpoint's folder, and the first digits of the SHA-256 of the second stage.
     """
 
     model: TwoStage
@@ -74,16 +75,16 @@ class Pianist:
 
 
 def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", device="cpu"):
-    """Open a trained model.
+    """Load a trained model.
 
     Parameters
     ----------
     folder : path
-        Of `position.safetensors` and `gesture.safetensors`.
+        Contains `position.safetensors` and `gesture.safetensors`.
     sampler, steps
         As of `models.diffusion.sample`.
     encoder_folder : path, optional
-        Of a speech encoder's weights, for models that hear one.
+        Weights of a speech encoder, for models that use one.
     device : str
         See `handroll.device`.
 
@@ -94,15 +95,15 @@ def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", dev
     Raises
     ------
     FileNotFoundError, ValueError
-        A checkpoint or the encoder is missing or not the right one, there is no such sampler, or not so many steps.
+        A checkpoint or the encoder is missing or does not match, the sampler is unknown, or `steps` is out of range.
     handroll.device.DeviceError
     """
     new_sampler(sampler), sampling_steps(steps)
     folder = Path(folder)
     model, about = load_two_stage(folder / "position.safetensors", folder / "gesture.safetensors", device)
     name = about["features"]
-    if name not in _NEED_NOTHING and not encoder_folder:
-        raise ValueError(f"{folder}: expected --encoder FOLDER with the weights of {name}, which this model hears; found none")
+    if name not in _WITHOUT_NETWORK and not encoder_folder:
+        raise ValueError(f"{folder}: expected --encoder FOLDER with the weights of {name}, the features of this model; found none")
     encoder = feature_encoder(name, about["rate_hz"], encoder_folder, device)
     if encoder.version != about["encoder"]:
         where = f" in {encoder_folder}; give the folder of that encoder (--encoder)" if encoder_folder else "; train the model again"
@@ -114,55 +115,55 @@ def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", dev
 
 
 def play(pianist, path, out, name, midi_path=None, seed=0, width_px=1280, video=True):
-    """Play a recording: write `<name>.motion.parquet`, and `<name>.mid` and `<name>.mp4` where there is something to write.
+    """Generate the motion of a recording; write `<name>.motion.parquet`, and `<name>.mid` and `<name>.mp4` if they apply.
 
     Parameters
     ----------
     pianist : Pianist
     path : path
-        As of `generation.recording.open_recording`.
+        As of `generation.music_input.open_recording`.
     out : path of a folder
     name : str
-        Of the files, without a folder.
+        File name without extension.
     midi_path : path, optional
-        The recording's notes; transcribed where the model hears notes and none are given.
+        Notes of the recording. If None, and the model needs notes, they are transcribed.
     seed : int
-        Of the motion's noise.
+        Seed of the motion's noise.
     width_px : int
-        Of the video, whose height is 9/16 of it.
+        Width of the video; the height is 9/16 of it.
     video : bool
-        Draw one. Models of the camera frame have no piano to draw, so of them there is none.
+        Write a video. Models of the camera frame never write one, because the position of the piano is unknown.
 
     Returns
     -------
     dict of str to path
-        The files written, by what they are: motion, MIDI, video.
+        Written files; keys: motion, MIDI, video.
 
     Raises
     ------
     RecordingError
-        The recording cannot be played, or a file would be written over it.
+        The recording cannot be used, or an output would overwrite an input.
     """
     about, out = pianist.about, Path(out)
-    files = {what: out / f"{name}{suffix}" for what, suffix in (("motion", ".motion.parquet"), ("MIDI", ".mid"), ("video", ".mp4"))}
+    files = {kind: out / f"{name}{suffix}" for kind, suffix in (("motion", ".motion.parquet"), ("MIDI", ".mid"), ("video", ".mp4"))}
     for target in files.values():
         if any(target.exists() and Path(given).exists() and target.samefile(given) for given in (path, midi_path) if given):
-            raise RecordingError(f"{target}: expected to write a result here, found what is to be played; choose another --out")
+            raise RecordingError(f"{target}: expected to write a result here, found an input file; choose another --out")
     with tempfile.TemporaryDirectory() as folder:
         recording = open_recording(path, folder, midi_path)
         by_notes = about["features"] == "notes"
         if by_notes and recording.notes is None:
-            recording = transcribed(recording, torch.get_num_threads(), pianist.device)
-        if not by_notes and recording.sound is None:
-            raise RecordingError(f"{path}: expected sound, which this model hears ({about['features']}), found a MIDI file")
-        place, pose = _generated(pianist, recording, seed)
+            recording = transcribe_recording(recording, torch.get_num_threads(), pianist.device)
+        if not by_notes and recording.audio is None:
+            raise RecordingError(f"{path}: expected audio, which this model needs ({about['features']}), found a MIDI file")
+        position, pose = _generate_motion(pianist, recording, seed)
         size = width_px // 2 * 2, width_px * 9 // 32 * 2
         over_keys = about["frame"] == "keyboard"
-        performance = performance_of(place, pose, about["rate_hz"], recording.notes) if over_keys else None
+        performance = to_performance(position, pose, about["rate_hz"], recording.notes) if over_keys else None
         if over_keys:
-            columns, view_facts = over_piano(performance, SCENE, *size)
+            columns, view_facts = project_to_scene(performance, SCENE, *size)
         else:
-            columns, view_facts = before_camera(place, pose, about["rate_hz"]), CAMERA.to_metadata()
+            columns, view_facts = camera_frame_rows(position, pose, about["rate_hz"]), CAMERA.to_metadata()
         settings = {"features": about["features"], "sampler": pianist.sampler, "steps": pianist.steps, "seed": seed}
         made = {"detector": "generated", "pose_engine": pianist.name, "pose_engine_version": pianist.version}
         facts = stamp(
@@ -174,50 +175,50 @@ def play(pianist, path, out, name, midi_path=None, seed=0, width_px=1280, video=
         else:
             write_midi(files["MIDI"], recording.notes, recording.pedal)
         if video and over_keys:
-            sound = _sound(recording, seed)
-            render_video(files["video"], performance, SCENE, about["rate_hz"], *size, audio=sound, seed=seed)
+            audio = _load_or_synthesise_audio(recording, seed)
+            render_video(files["video"], performance, SCENE, about["rate_hz"], *size, audio=audio, seed=seed)
         else:
             del files["video"]
             if video:
-                LOGGER.info("no video: this model moves hands before a camera, and knows of no piano to draw them over")
+                LOGGER.info("no video: this model generates motion in the camera frame, where the position of the piano is unknown")
     return files
 
 
-def _generated(pianist, recording, seed):
-    """Places (frame, 6) and poses (frame, 96) for a recording."""
+def _generate_motion(pianist, recording, seed):
+    """Generate positions (frame, 6) and poses (frame, 96) for a recording."""
     rate_hz, window = pianist.about["rate_hz"], pianist.about["frames"]
     frames = int(np.ceil(recording.duration_s * rate_hz))
-    # As many as fill the last window: the model hears the silence behind the end, and not nothing at all.
-    heard = hear(recording, pianist.encoder, rate_hz, window_starts(frames, window)[-1] + window)
-    place, pose = pianist.model.generate_long(heard, pianist.sampler, pianist.steps, seed)
-    return place[:frames], pose[:frames]
+    # Features fill the last window, so that the model gets silence after the end instead of zero padding.
+    features = encode_recording(recording, pianist.encoder, rate_hz, window_starts(frames, window)[-1] + window)
+    position, pose = pianist.model.generate_long(features, pianist.sampler, pianist.steps, seed)
+    return position[:frames], pose[:frames]
 
 
-def _sound(recording, seed):
-    """What is heard in the video: the recording, or its notes on the synthetic piano; (samples, rate)."""
-    if recording.sound is not None:
-        return load_audio(recording.sound, SOUND_RATE_HZ)
-    return synthesise(recording.notes, recording.pedal, recording.duration_s, seed, SOUND_RATE_HZ), SOUND_RATE_HZ
+def _load_or_synthesise_audio(recording, seed):
+    """Audio of the video as (samples, rate): the recording's, or its notes on the synthetic piano."""
+    if recording.audio is not None:
+        return load_audio(recording.audio, AUDIO_RATE_HZ)
+    return synthesise(recording.notes, recording.pedal, recording.duration_s, seed, AUDIO_RATE_HZ), AUDIO_RATE_HZ
 
 
-def performance_of(place, pose, rate_hz, notes=None):
-    """A motion in the keyboard frame as a performance that can be drawn.
+def to_performance(position, pose, rate_hz, notes=None):
+    """Convert a motion in the keyboard frame to a performance that can be rendered.
 
     Parameters
     ----------
-    place : array (frame, 6)
+    position : array (frame, 6)
     pose : array (frame, 96)
-        As models give them, see `training_data.model_frame`.
+        In the models' convention, see `training_data.model_frame`.
     rate_hz : float
     notes : dict of str to array (note,), optional
-        `tables.NOTES`: what the keys do; where None they give way to the fingertips.
+        `tables.NOTES`: determine the depth of the keys. If None, fingertips push them down.
 
     Returns
     -------
     Performance
-        Both hands are there all the time. No notes are told: nobody knows which finger plays them.
+        Both hands are always present. It contains no notes, because the finger of each note is unknown.
     """
-    wrist_mm, rotation = true_hands(*of_channels(place, pose), "keyboard")
+    wrist_mm, rotation = true_hands(*from_channels(position, pose), "keyboard")
     frames, rest_m = len(wrist_mm), np.stack([np.array(WRIST_M) * (MIRROR if hand == "left" else 1.0) for hand in HANDS])
     performance = Performance(
         time_s=np.arange(frames) / rate_hz,
@@ -231,14 +232,14 @@ def performance_of(place, pose, rate_hz, notes=None):
         note_finger=np.empty(0, dtype=int),
     )
     if notes is None:
-        depth_mm = keys_under_mm(1e3 * world_joints(performance)[:, :, list(TIPS)])
+        depth_mm = key_depth_from_fingertips_mm(1e3 * world_joints(performance)[:, :, list(TIPS)])
     else:
-        depth_mm = keys_played_mm(notes, performance.time_s)
+        depth_mm = key_depth_from_notes_mm(notes, performance.time_s)
     return replace(performance, key_depth_mm=depth_mm)
 
 
-def keys_played_mm(notes, time_s):
-    """How far each key is down, by the notes: array (frame, key 88).
+def key_depth_from_notes_mm(notes, time_s):
+    """Compute the depth of each key from the notes: array (frame, key 88).
 
     Parameters
     ----------
@@ -256,13 +257,13 @@ def keys_played_mm(notes, time_s):
     return depth_mm
 
 
-def keys_under_mm(tips_mm):
-    """How far each key is down, by the fingertips that are below its top at rest: array (frame, key 88).
+def key_depth_from_fingertips_mm(tips_mm):
+    """Compute the depth of each key from fingertips below its top at rest: array (frame, key 88).
 
     Parameters
     ----------
     tips_mm : array (frame, hand 2, finger 5, xyz 3)
-        Joints in the fingertips, keyboard frame; half a finger's thickness below them it touches.
+        Fingertip joints, keyboard frame. A fingertip touches half a finger's thickness below its joint.
     """
     depth_mm = np.zeros((len(tips_mm), N_KEYS))
     key = key_at_point(tips_mm[..., 0], tips_mm[..., 1])
@@ -273,15 +274,15 @@ def keys_under_mm(tips_mm):
     return depth_mm
 
 
-def over_piano(performance, scene, width_px, height_px):
-    """A performance as a motion seen by a scene's camera.
+def project_to_scene(performance, scene, width_px, height_px):
+    """Convert a performance to a motion in the frame of a scene's camera.
 
     Returns
     -------
     columns : dict of str to array (row, ...)
         `tables.MOTION`.
     facts : dict of str to str
-        The camera, and where it is over the keys.
+        Camera and extrinsics.
     """
     view = scene.view
     extrinsics = Extrinsics(rotvec_from_matrix(view.rotation), 1e3 * view.to_camera(np.zeros(3)))
@@ -289,14 +290,14 @@ def over_piano(performance, scene, width_px, height_px):
     return columns, scene.camera(width_px, height_px).to_metadata() | extrinsics.to_metadata()
 
 
-def before_camera(place, pose, rate_hz):
-    """A motion (frame, 6), (frame, 96) in the camera frame, as models give it, as rows of `tables.MOTION`."""
-    place_m, rotation = true_hands(*of_channels(place, pose), "camera")
-    return _rows(np.arange(len(place_m)) / rate_hz, unwrap_rotvec(rotation), place_m, None)
+def camera_frame_rows(position, pose, rate_hz):
+    """Convert a motion (frame, 6), (frame, 96) of a camera-frame model to rows of `tables.MOTION`."""
+    position_m, rotation = true_hands(*from_channels(position, pose), "camera")
+    return _rows(np.arange(len(position_m)) / rate_hz, unwrap_rotvec(rotation), position_m, None)
 
 
 def _rows(time_s, rotation_rad, translation_m, extrinsics):
-    """Poses (frame, hand, ...) of the open hand in the camera frame as rows of `tables.MOTION`."""
+    """Convert poses (frame, hand, ...) of the open hand in the camera frame to rows of `tables.MOTION`."""
     flat = rotation_rad.reshape(*rotation_rad.shape[:2], 3 * N_ROTATIONS)
     joints_m = np.stack([hand_joints(flat[:, side], translation_m[:, side], BONE_SCALE, hand) for side, hand in enumerate(HANDS)], axis=1)
     shape = joints_m.shape[:2]

@@ -1,12 +1,12 @@
-"""Fingers that reach: joint angles of a hand whose fingertips stand at given points, for all frames at once.
+"""Inverse kinematics of the fingers: joint angles that put the fingertips at given points, for all frames at once.
 
 Each finger has three degrees of freedom: flexion and abduction of its base joint, and a curl that bends the two outer
-joints together. Angles are components of the joint's axis-angle vector along the anatomical axes of the hand template,
-so that the template's limits apply to them directly and no joint twists. The solver is damped Gauss-Newton
+joints together. Angles are components of the joint's axis-angle vector along the anatomical axes of the hand template.
+Therefore the template's limits apply to them directly, and no joint twists. The solver is damped Gauss-Newton
 (Levenberg 1944, doi:10.1090/qam/10666) with an active set for the limits.
 
-Everything is for right hands in MANO's frame with the wrist at the origin and bone scale 1; a left hand is solved as its
-mirror image. Arrays lead with their component axis, which keeps cross products fast.
+All functions work on right hands in MANO's frame with the wrist at the origin and bone scale 1; a left hand is solved as its
+mirror image. The component axis comes first in arrays, which keeps cross products fast.
 """
 
 from dataclasses import dataclass
@@ -26,15 +26,16 @@ _THUMB_COUPLING = (0.6, 1.0)
 # Bend of the middle and the outer joint per radian of curl: the DIP joint follows the PIP joint at about half its angle.
 
 _REST_RAD = np.radians([[10.0, 0.0, 15.0], [25.0, 0.0, 45.0], [25.0, 0.0, 45.0], [25.0, 0.0, 45.0], [25.0, 0.0, 45.0]])
-# (finger, dof): a curved hand; the solver leans to it, and starts from it, as from there it finds the branch that bends like a finger.
+# (finger, dof): a curved hand. It is the prior and the start of the solver, which then converges to the anatomical solution.
 
 _TIP_SIGMA_M = 0.5e-3
 _ANGLE_SIGMA_RAD = 1.5
-# A tip gives way to that posture by less than 0.1 mm, save where the finger is stretched out and cannot reach.
+# Standard deviations of fingertips and of the prior on angles. The prior moves a tip by less than 0.1 mm unless the finger is stretched
+# and cannot reach.
 
 _DAMPING = 1e-3
 _STEP_RAD = 0.35
-# Longest step of an angle in one iteration, so that a stretched finger does not fold back to front.
+# Maximum change of an angle per iteration, so that a stretched finger does not fold backwards.
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Chains:
     bones_m : array (bone 3, xyz 3, finger 5)
     flexion, abduction : array (joint 3, xyz 3, finger 5), unit axes
     coupling : array (joint 2, finger 5), bend of the middle and outer joint per unit of curl
-    limits_rad : array (dof 3, finger 5, 2), least and greatest angle
+    limits_rad : array (dof 3, finger 5, 2), minimum and maximum angle
     """
 
     base_m: np.ndarray
@@ -60,7 +61,7 @@ class Chains:
 
 @cache
 def chains():
-    """The open hand's fingers as `Chains`."""
+    """Return the fingers of the open hand as `Chains`."""
     template = open_hand()
     joints = np.array([CHAINS[finger] for finger in FINGERS])
     points = template.joints_m[joints]
@@ -108,7 +109,7 @@ def _carried(w, v, first, second):
 
 @dataclass(frozen=True)
 class _Turn:
-    """The turns of the axis-angle vectors `w`, with what applying them takes; component axis first."""
+    """Rotations of the axis-angle vectors `w`, with the factors of Rodrigues' formula; component axis first."""
 
     w: np.ndarray
     angle: np.ndarray
@@ -121,17 +122,17 @@ class _Turn:
         return _Turn(w, angle, np.sinc(angle / np.pi), 0.5 * np.sinc(angle / (2.0 * np.pi)) ** 2)
 
     def of(self, v):
-        """Vectors `v` turned (Rodrigues)."""
+        """Rotate vectors `v` (Rodrigues' formula)."""
         return _carried(self.w, v, self.sine, self.versine)
 
     def spin(self, v):
-        """How the turn exp(w) spins, in the fixed frame, when `w` changes along `v`: its left Jacobian."""
+        """Apply the left Jacobian of SO(3): rotation vector, in the fixed frame, of the change of exp(w) when `w` changes along `v`."""
         angle = np.maximum(self.angle, 1e-6)
         return _carried(self.w, v, self.versine, (angle - np.sin(angle)) / angle**3)
 
 
 def tips_from_angles(angles_rad):
-    """Fingertips of the given angles.
+    """Compute the fingertips of given angles.
 
     Parameters
     ----------
@@ -145,7 +146,7 @@ def tips_from_angles(angles_rad):
 
 
 def _bent(angles):
-    """Turns of the base and of the middle joint, and vectors (3, frame, finger) to the tip from the outer, middle and base joint."""
+    """Rotations of the base and middle joint, and vectors (3, frame, finger) to the tip from the outer, middle and base joint."""
     c = chains()
     wide = (slice(None), None)
     first = _Turn.by(angles[FLEXION] * c.flexion[0][wide] + angles[ABDUCTION] * c.abduction[0][wide])
@@ -156,7 +157,7 @@ def _bent(angles):
 
 
 def _tips_and_jacobian(angles):
-    """Tips (3, frame, finger) and the list over dof of their derivatives, of the same shape."""
+    """Tips (3, frame, finger), and a list over dof of their derivatives of the same shape."""
     c = chains()
     first, second, outer, middle, finger = _bent(angles)
     flexion, abduction = (np.broadcast_to(axes[:, :, None], (3, *angles.shape)) for axes in (c.flexion, c.abduction))
@@ -166,14 +167,14 @@ def _tips_and_jacobian(angles):
 
 
 def angles_from_tips(tips_m, start_rad=None, iterations=16):
-    """Angles whose fingertips stand nearest to the given points within the limits of the joints.
+    """Find angles within the joint limits whose fingertips are nearest to given points.
 
     Parameters
     ----------
     tips_m : array (xyz 3, frame, finger 5)
         Metres, MANO's frame of a right hand of bone scale 1, wrist at the origin.
     start_rad : array (dof 3, frame, finger 5), optional
-        Where the search starts, such as the angles for nearby points; a curved hand by default.
+        Initial angles, such as those of nearby points; None: a curved hand.
     iterations : int
 
     Returns
@@ -202,7 +203,7 @@ def angles_from_tips(tips_m, start_rad=None, iterations=16):
 
 
 def rotation_from_angles(angles_rad):
-    """Axis-angle vectors of MANO's joints of a right hand.
+    """Convert angles to axis-angle vectors of MANO's joints of a right hand.
 
     Parameters
     ----------

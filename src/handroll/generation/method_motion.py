@@ -1,4 +1,4 @@
-"""Motions by every method of a benchmark, for its windows: the truth and other baselines, and the models."""
+"""Motions of a method for the windows of a benchmark: ground truth, other baselines, and models."""
 
 import json
 import time
@@ -14,25 +14,25 @@ from handroll.training_data.loader import Clips, cut_windows
 from handroll.training_data.windows import RELEASED_SCALES, Scales
 
 BATCH = 16
-"""Windows that a model is given at a time."""
+"""Windows per batch of a model."""
 
 
 def generate(method, source, windows_path, models, seed=0, samples=1, device="cpu"):
-    """Motions for the windows of a benchmark.
+    """Generate motions for the windows of a benchmark.
 
     Parameters
     ----------
     method : dict
-        `kind`, one of `KINDS`; of models also `sampler` and `steps`.
-    source : dataset.loader.Source
-        With the features that the method hears.
+        `kind`, one of `KINDS`; for models also `sampler` and `steps`.
+    source : training_data.loader.Source
+        With the features that the method takes.
     windows_path : path of windows.json
     models : list of paths
-        The method's checkpoints.
+        Checkpoints of the method.
     seed : int
-        Of the noise.
+        Seed of the noise.
     samples : int
-        Motions for each window; methods without noise give one.
+        Number of motions per window; methods without noise generate one.
     device : str
 
     Returns
@@ -40,51 +40,51 @@ def generate(method, source, windows_path, models, seed=0, samples=1, device="cp
     columns : dict of str to array
         `generation.motion_file.GENERATED`.
     facts : dict
-        What it cost: parameters, training_s, sampling_ms (a window), as far as they apply; and features, decoder, sampler, steps.
+        Costs: parameters, training_s, sampling_ms (per window), as far as they apply; and features, decoder, sampler, steps.
     """
     chosen = json.loads(Path(windows_path).read_text(encoding="utf-8"))
     clips = Clips(source, chosen["split"])
     number_of = {name: number for number, name in enumerate(clips.names)}
-    places = [(number_of[tuple(name)], first) for *name, first in chosen["windows"][chosen["split"]]]
-    return KINDS[method["kind"]](method, clips, chosen, places, models, {"seed": seed, "samples": samples, "device": device})
+    windows = [(number_of[tuple(name)], first) for *name, first in chosen["windows"][chosen["split"]]]
+    return KINDS[method["kind"]](method, clips, chosen, windows, models, {"seed": seed, "samples": samples, "device": device})
 
 
-def _truth(method, clips, chosen, places, models, run):
-    return _columns(clips, places, *_motion(clips, places, chosen["frames"])), {}
+def _truth(method, clips, chosen, windows, models, run):
+    return _columns(clips, windows, *_motion(clips, windows, chosen["frames"])), {}
 
 
-def _other_half(method, clips, chosen, places, models, run):
-    """The truth of the second half of the windows, for those of the first."""
-    half = len(places) // 2
+def _other_half(method, clips, chosen, windows, models, run):
+    """Ground truth of the second half of the windows, as motion for the first half."""
+    half = len(windows) // 2
     if not half:
-        raise ValueError("other half of the truth: expected at least 2 windows, found 1; score on more clips")
-    return _columns(clips, places[:half], *_motion(clips, places[-half:], chosen["frames"])), {}
+        raise ValueError("ground truth of other windows: expected at least 2 windows, found 1; score on more clips")
+    return _columns(clips, windows[:half], *_motion(clips, windows[-half:], chosen["frames"])), {}
 
 
-def _mean_pose(method, clips, chosen, places, models, run):
+def _mean_pose(method, clips, chosen, windows, models, run):
     scales = Scales.from_dict(chosen["scales"])
-    return _columns(clips, places, *(part[:, None] for part in mean_motion(scales, len(places), chosen["frames"]))), {}
+    return _columns(clips, windows, *(part[:, None] for part in mean_motion(scales, len(windows), chosen["frames"]))), {}
 
 
-def _nearest(method, clips, chosen, places, models, run):
-    asked = np.concatenate([batch["features"] for batch in _batches(clips, places, chosen["frames"])])
-    place, pose, _ = nearest_motion(Clips(clips.source, "train"), asked, chosen["frames"])
-    return _columns(clips, places, place[:, None], pose[:, None]), {"features": method["features"]}
+def _nearest(method, clips, chosen, windows, models, run):
+    features = np.concatenate([batch["features"] for batch in _batches(clips, windows, chosen["frames"])])
+    position, pose, _ = nearest_motion(Clips(clips.source, "train"), features, chosen["frames"])
+    return _columns(clips, windows, position[:, None], pose[:, None]), {"features": method["features"]}
 
 
-def _two_stage(method, clips, chosen, places, models, run):
+def _two_stage(method, clips, chosen, windows, models, run):
     from handroll.models.checkpoint import check_features
     from handroll.models.two_stage import load_two_stage
 
     model, about = load_two_stage(*models[:2], run["device"])
     check_features(models[1], about, feature_manifest(clips.source.features))
-    told = [json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8")) for path in models[:2]]
-    facts = {"features": about["features"], "decoder": method["decoder"], "training_s": sum(part["seconds"] for part in told)}
-    return _sampled(model, lambda batch: batch["features"], method, clips, chosen, places, run, facts)
+    logs = [json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8")) for path in models[:2]]
+    facts = {"features": about["features"], "decoder": method["decoder"], "training_s": sum(log["seconds"] for log in logs)}
+    return _sample(model, lambda batch: batch["features"], method, clips, chosen, windows, run, facts)
 
 
-def _released(method, clips, chosen, places, models, run):
-    """PianoMotion10M's released weights; each clip's sound by itself and one mask at any batch size, unlike its released code."""
+def _released(method, clips, chosen, windows, models, run):
+    """PianoMotion10M's released weights. Unlike in its code, clips are encoded one by one, with the same mask for all batch sizes."""
     import torch
 
     from handroll.models.released import load_gesture
@@ -96,56 +96,56 @@ def _released(method, clips, chosen, places, models, run):
     model = TwoStage(released.position.predictor, released.unet, RELEASED_SCALES, chosen["frames"], run["device"])
 
     @torch.inference_mode()
-    def hear(batch):
+    def encode(batch):
         return speech(torch.from_numpy(batch["audio"]).to(run["device"]), chosen["frames"]).cpu().numpy()
 
     network = speech.network.config
     facts = {"features": f"{network.model_type} {network.hidden_size}", "decoder": released.unet.settings.decoder}
-    heard = Clips(replace(clips.source, audio_rate_hz=RATE_HZ, features=None), chosen["split"])
-    return _sampled(model, hear, method, heard, chosen, places, run, facts)
+    with_audio = Clips(replace(clips.source, audio_rate_hz=RATE_HZ, features=None), chosen["split"])
+    return _sample(model, encode, method, with_audio, chosen, windows, run, facts)
 
 
-def _sampled(model, hear, method, clips, chosen, places, run, facts):
-    """Motions of a model: its places and poses of every window, over all samples, and how long they took."""
+def _sample(model, encode, method, clips, chosen, windows, run, facts):
+    """Sample motions of a model for all windows; `encode` maps a batch to features. Returns columns and facts with the sampling time."""
     made, spent = [], 0.0
-    for first, batch in zip(range(0, len(places), BATCH), _batches(clips, places, chosen["frames"]), strict=True):
-        heard = hear(batch)
+    for first, batch in zip(range(0, len(windows), BATCH), _batches(clips, windows, chosen["frames"]), strict=True):
+        features = encode(batch)
         motions = []
         for number in range(run["samples"]):
-            # Of a window's own number: what else is scored does not change its noise.
-            seeds = [(run["seed"] * 1_000_003 + window) * 1009 + number for window in range(first, first + len(heard))]
+            # The seed depends on the window's number only, so that other windows do not change its noise.
+            seeds = [(run["seed"] * 1_000_003 + window) * 1009 + number for window in range(first, first + len(features))]
             started = time.perf_counter()
-            motions.append(model.generate(heard, method["sampler"], method["steps"], seeds))
+            motions.append(model.generate(features, method["sampler"], method["steps"], seeds))
             spent += time.perf_counter() - started
         made.append([np.stack(part, axis=1) for part in zip(*motions, strict=True)])
-    place, pose = (np.concatenate(part) for part in zip(*made, strict=True))
+    position, pose = (np.concatenate(part) for part in zip(*made, strict=True))
     facts |= {"sampler": method["sampler"], "steps": method["steps"], "parameters": model.parameters}
-    facts["sampling_ms"] = round(1e3 * spent / (len(places) * run["samples"]), 3)
-    return _columns(clips, places, place, pose), facts
+    facts["sampling_ms"] = round(1e3 * spent / (len(windows) * run["samples"]), 3)
+    return _columns(clips, windows, position, pose), facts
 
 
-def _batches(clips, places, frames):
-    for first in range(0, len(places), BATCH):
-        yield cut_windows(clips, places[first : first + BATCH], frames)
+def _batches(clips, windows, frames):
+    for first in range(0, len(windows), BATCH):
+        yield cut_windows(clips, windows[first : first + BATCH], frames)
 
 
-def _motion(clips, places, frames):
-    """True motions as one sample each: place (window, 1, frame, 6), pose (window, 1, frame, 96)."""
-    batch = cut_windows(clips, places, frames)
-    return batch["place"][:, None], batch["pose"][:, None]
+def _motion(clips, windows, frames):
+    """True motion as one sample per window: position (window, 1, frame, 6), pose (window, 1, frame, 96)."""
+    batch = cut_windows(clips, windows, frames)
+    return batch["position"][:, None], batch["pose"][:, None]
 
 
-def _columns(clips, places, place, pose):
-    """Motions (window, sample, frame, channel) as rows of `GENERATED`."""
-    windows, samples = place.shape[:2]
-    names = [clips.names[number] for number, _ in places]
+def _columns(clips, windows, position, pose):
+    """Convert motions (window, sample, frame, channel) to columns of `GENERATED`."""
+    samples = position.shape[1]
+    names = [clips.names[number] for number, _ in windows]
     columns = {
         name: np.repeat(np.array([entry[k] for entry in names], dtype=object), samples) for k, name in enumerate(("subject", "video"))
     }
     columns["clip"] = np.repeat([entry[2] for entry in names], samples)
-    columns["first_frame"] = np.repeat([first for _, first in places], samples)
-    columns["sample"] = np.tile(np.arange(samples), windows)
-    columns |= {"place": list(place.reshape(-1, *place.shape[2:])), "pose": list(pose.reshape(-1, *pose.shape[2:]))}
+    columns["first_frame"] = np.repeat([first for _, first in windows], samples)
+    columns["sample"] = np.tile(np.arange(samples), len(windows))
+    columns |= {"position": list(position.reshape(-1, *position.shape[2:])), "pose": list(pose.reshape(-1, *pose.shape[2:]))}
     return {name: columns[name] for name in (column.name for column in GENERATED.columns)}
 
 
@@ -157,4 +157,4 @@ KINDS = {
     "two_stage": _two_stage,
     "released": _released,
 }
-"""Methods: the truth; the truth of other windows; the mean; the training motion that sounds most alike; trained models; released ones."""
+"""Kinds of methods: ground truth, ground truth of other windows, mean pose, nearest training motion, trained models, released models."""

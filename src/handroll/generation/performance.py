@@ -1,4 +1,4 @@
-"""What a synthetic pianist does: the hands' poses, the keys and the notes over time; motion makes it, render draws it.
+"""A synthetic performance: hand poses, key depths and notes over time.
 
 World frame: the keyboard frame in metres. x along the keys from the left end of A0 to the right, y from the front edge of
 the white keys towards the fallboard, z up, 0 = white key top.
@@ -11,24 +11,24 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Performance:
-    """A piece as it is played, frame by frame, with its truth.
+    """Performance of a piece, frame by frame.
 
-    Hands are in the order of `skeleton.HANDS`. The poses of a hand that is not present are finite but mean nothing.
+    Hands are in the order of `skeleton.HANDS`. The poses of an absent hand are finite but have no meaning.
 
     Attributes
     ----------
     time_s : array (frame,)
-        Presentation times, rising, from 0.
+        Presentation times, increasing, from 0.
     rotation_rad : array (frame, hand 2, joint 16, 3)
-        Axis-angle of MANO's joints; the global rotation is in the world frame, zero elsewhere = flat open hand.
+        Axis-angle of MANO's joints. The global rotation is in the world frame; zero for all other joints is the flat open hand.
     translation_m : array (frame, hand 2, 3)
-        MANO translation in the world frame: `kinematics.hand_joints` gives world joints.
+        MANO translation in the world frame, so that `kinematics.hand_joints` returns world joints.
     bone_scale : array (hand 2,)
         Size relative to `template.open_hand`.
     key_depth_mm : array (frame, key 88)
-        How far the front edge of each key is down, mm; 0 at rest.
+        Depth of the front edge of each key below rest, mm.
     present : array (frame, hand 2), bool
-        The hand is in the scene; where false it has left the picture.
+        Whether the hand is in the scene.
     notes : dict of str to array (note,)
         `tables.NOTES`.
     note_hand : array (note,), int

@@ -1,8 +1,8 @@
-"""The playing of the synthetic pianist: a fingered score becomes poses of two hands and depths of the keys, frame by frame.
+"""The synthetic pianist: converts a fingered score to poses of two hands and depths of the keys, frame by frame.
 
-The wrist follows the plan (`plan`), every fingertip follows its own course between the keys it presses, and inverse
-kinematics (`reach`) bends the fingers so that the tips are there. Keys go down by the very course of the fingertip that
-presses them, so that hands, keys and notes tell one story. Lengths are millimetres here, metres in the result.
+The wrist follows the planned path (`wrist_trajectory`). Every fingertip follows its own trajectory between the keys that it presses,
+and `inverse_kinematics` bends the fingers accordingly. The depth of a key follows the trajectory of the fingertip that presses it, so
+that hands, keys and notes are consistent. Lengths are millimetres here, metres in the result.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from handroll.generation.wrist_trajectory import (
     BLACK_DEPTH_MM,
     LEAVE_S,
     OFFSETS_MM,
-    PLACE_MM,
+    REFERENCE_MM,
     TIP_HEIGHT_MM,
     WHITE_DEPTH_MM,
     forward_mm,
@@ -34,58 +34,62 @@ from handroll.keyboard.geometry import LEVEL_HAND, N_KEYS, STANDARD, tail_edges_
 from handroll.music.notes import note_table
 
 HOVER_MM = 13.0
-"""How high an idle fingertip is above the keys."""
+"""Height of an idle fingertip above the keys."""
 _THUMB_ASIDE_MM = 9.0
-# An idle thumb keeps so far out: from above it has to be seen beside the index.
+# An idle thumb is moved outwards by this, so that it is visible from above beside the index finger.
 
 _STRIKE_S = (0.085, 0.055)
-# From the hover to the bottom of the key, for MIDI velocity 1 and 127.
+# Time from hovering to the bottom of the key, for MIDI velocity 1 and 127.
 _LIFT_S = 0.08
+# Time from the bottom of the key back to hovering.
 _AIM_S, _AIMED_S = 0.20, 0.03
-# A fingertip begins to move over its key before the onset and is there before the onset.
+# A fingertip starts to move towards its key, and arrives over it, this long before the onset.
 _PART_S, _PARTED_S = 0.02, 0.20
-# After the release: the fingertip begins to leave its key, and is back at its place of rest.
-_LEAST_MOVE_S = 0.02
+# A fingertip starts to move away from its key, and is back at its rest position, this long after the release.
+_MIN_MOVE_S = 0.02
+# Minimum duration of a movement towards or away from a key.
 
 _AIM_SLACK_MM = (3.0, 1.2)
-# How far from the middle of a white key's head, or of a black key or tail, a finger comes down, if that is nearer to its place at rest.
+# A finger may press this far from the middle of a white key's head, or of a black key or tail, towards its rest position.
 _AIM_NOISE_MM = (0.8, 0.5)
+# Standard deviation of the pressed point along the keys, for the same two cases.
 _HOVER_NOISE_MM = 1.5
+# Standard deviation of the height of idle fingertips.
 _FALLBOARD_MM = 12.0
-# Least distance of an idle fingertip from the fallboard.
+# Minimum distance of an idle fingertip from the fallboard.
 _HANG_MM = 40.0
-# An idle fingertip away from the keys, below the wrist.
+# Depth below the wrist of an idle fingertip away from the keys.
 _TIP_SPACING_MM = 15.0
-# Least distance along the keys of neighbouring fingertips, save where fingers press nearer keys.
+# Minimum distance along the keys between neighbouring fingertips, unless they press closer keys.
 _SPACING_ROUNDS = 8
 _FIRST_ITERATIONS, _FOLLOW_ITERATIONS = 12, 4
 _FOLLOW_ROUNDS = 12
-# Times that the wrist is moved by what the pressing fingers are short of: alternating projections on what each can reach.
+# Number of corrections of the wrist by the remaining distance of pressing fingers to their keys (alternating projections).
 _FOLLOW_S = 0.04
 _SHORT_MM = 0.5
-# The movement is smoothed over the first; fingers nearer their targets than the second do not hold it back.
+# A correction is smoothed with the first as standard deviation; fingers nearer to their targets than the second do not count in it.
 _BLACK_EDGE_MM = 10.0
-# Over this depth the idle fingertips rise from the level of the white keys to that of the black ones.
+# Distance in front of the black keys over which idle fingertips rise from the level of white keys to that of black keys.
 
 
 def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0)):
-    """Play a score.
+    """Play a fingered score.
 
     Parameters
     ----------
-    score : score.Score
+    score : simulator.score.Score
     seed : int
-        Of the small movements that no note asks for.
+        Seed of the random variations of movement.
     fps : float
-        Frames a second.
+        Frame rate.
     hand_scale : (float, float)
         Bone scale of the left and the right hand.
 
     Returns
     -------
     Performance
-        Its notes are the score's, with `key_offset_s` where the key was really let go: earlier than written where a
-        finger or a hand had to leave; and `sounding_offset_s` follows.
+        Its notes are those of the score with the actual `key_offset_s`, which is earlier than written if the finger or the hand is
+        needed elsewhere. `sounding_offset_s` is recomputed.
     """
     notes, hand, finger = score.notes, score.hand, score.finger
     time = np.arange(int(round(score.duration_s * fps))) / fps
@@ -123,26 +127,26 @@ def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0)):
 
 
 def _play(presses, courses, path, mirror, time, scale, rng):
-    """Poses of one hand (right, or mirrored left): rotation (frame, 16, 3), translation_m (frame, 3)."""
-    place = np.stack([np.interp(time, path.time_s, path.place_mm[:, axis]) for axis in (0, 1)], -1)
+    """Compute poses of one hand (right, or mirrored left): rotation (frame, 16, 3), translation_m (frame, 3)."""
+    position = np.stack([np.interp(time, path.time_s, path.position_mm[:, axis]) for axis in (0, 1)], -1)
     height = np.interp(time, path.time_s, path.height_mm)
     yaw, pitch, roll = (np.interp(time, path.time_s, path.turn_rad[:, axis]) for axis in range(3))
     orientation = _turns(2, yaw) @ _turns(0, pitch) @ _turns(1, roll) @ LEVEL_HAND[1]
     flat = _turns(2, yaw)[:, :2, :2]
-    wrist = np.concatenate([place - scale * flat @ PLACE_MM, height[:, None]], -1)
+    wrist = np.concatenate([position - scale * flat @ REFERENCE_MM, height[:, None]], -1)
 
     point = _press_points(presses, path, mirror, scale, rng)
-    place_in = courses.frame * len(FINGERS) + presses.finger[courses.press]
+    cell = courses.frame * len(FINGERS) + presses.finger[courses.press]
 
     def by_finger(values):
-        """Sum (frame, finger) of what is given for each press and frame (pair,)."""
-        return np.bincount(place_in, values, len(time) * len(FINGERS)).reshape(len(time), len(FINGERS))
+        """Sum values of pairs of press and frame (pair,) over (frame, finger)."""
+        return np.bincount(cell, values, len(time) * len(FINGERS)).reshape(len(time), len(FINGERS))
 
     aims = by_finger(courses.aim)
     held = np.minimum(aims, 1.0)
 
     rest = OFFSETS_MM * scale - np.array([[_THUMB_ASIDE_MM, 0.0]] + 4 * [[0.0, 0.0]])
-    idle = place[:, None] + np.einsum("tij,fj->tfi", flat, rest)
+    idle = position[:, None] + np.einsum("tij,fj->tfi", flat, rest)
     idle[..., 1] = np.minimum(idle[..., 1], STANDARD.white_length_mm - _FALLBOARD_MM)
     drawn = np.stack([by_finger(courses.aim * along[courses.press]) for along in point.T], -1)
     tip = idle * (1.0 - held)[..., None] + drawn / np.maximum(aims, 1.0)[..., None]
@@ -151,7 +155,7 @@ def _play(presses, courses, path, mirror, time, scale, rng):
     surface = STANDARD.black_height_mm * _ramp((tip[..., 1] - STANDARD.black_front_mm + _BLACK_EDGE_MM) / _BLACK_EDGE_MM)
     over_keys = _ramp((tip[..., 1] + 60.0) / 60.0)
     wander = np.stack([np.interp(time, path.time_s, slow_noise(len(path.time_s), rng)) for _ in FINGERS], -1) * _HOVER_NOISE_MM
-    # Away from the keys the fingers hang from the hand; over them they keep their height above the keys.
+    # Away from the keys, the height of fingertips is relative to the hand; over the keys it is relative to the keys.
     hanging = height[:, None] - _HANG_MM * scale
     idle_z = over_keys * (surface + HOVER_MM) + (1.0 - over_keys) * hanging + wander
     key_top = np.where(presses.black, STANDARD.black_height_mm, 0.0)
@@ -161,14 +165,14 @@ def _play(presses, courses, path, mirror, time, scale, rng):
     tip_z = poised - pressed * (HOVER_MM + STANDARD.dip_mm)
     target = np.concatenate([tip, (tip_z + TIP_HEIGHT_MM * scale)[..., None]], -1)
 
-    wrist, angles = _reached(target, wrist, orientation, scale, pressed, 1.0 / np.median(np.diff(time)))
+    wrist, angles = _fit_hand(target, wrist, orientation, scale, pressed, 1.0 / np.median(np.diff(time)))
     rotation = rotation_from_angles(angles)
     rotation[:, 0] = rotvec_from_matrix(orientation)
     return rotation, wrist * 1e-3 - scale * np.array(WRIST_M)
 
 
-def _reached(target, wrist, orientation, scale, pressed, fps):
-    """Angles whose fingertips are at their targets, with the wrist drawn after the fingers that are too short for their keys.
+def _fit_hand(target, wrist, orientation, scale, pressed, fps):
+    """Find angles that put the fingertips at their targets, and move the wrist if fingers cannot reach their keys.
 
     Parameters
     ----------
@@ -189,7 +193,7 @@ def _reached(target, wrist, orientation, scale, pressed, fps):
     angles = angles_from_tips(local, iterations=_FIRST_ITERATIONS)
     short = np.linalg.norm(local - tips_from_angles(angles), axis=0) * pressed > _SHORT_MM * 1e-3 / scale
     sigma = _FOLLOW_S * fps
-    # The other frames, farther away than the smoothing carries, are done.
+    # Frames beyond the range of the smoothing need no correction.
     frames = np.flatnonzero(binary_dilation(short.any(1), np.ones(2 * int(np.ceil(4.0 * sigma)) + 1)))
     for _ in range(_FOLLOW_ROUNDS if len(frames) else 0):
         missing = local[:, frames] - tips_from_angles(angles[:, frames])
@@ -204,13 +208,13 @@ def _reached(target, wrist, orientation, scale, pressed, fps):
 
 
 def _in_hand(points, wrist, orientation, scale):
-    """World points (frame, finger, 3), mm, as `reach` has them: (3, frame, finger), metres at bone scale 1 from the wrist."""
+    """Convert world points (frame, finger, 3), mm, for `inverse_kinematics`: (3, frame, finger), metres at bone scale 1 from the wrist."""
     return np.einsum("tij,tfi->jtf", orientation, points - wrist[:, None]) * 1e-3 / scale
 
 
 @dataclass(frozen=True)
 class Courses:
-    """How far each press is down, and its finger drawn to its key, in the frames in which it is at all.
+    """Trajectory of each press: how far it is down, and how far its finger is moved to its key, in the frames in which either is not 0.
 
     Attributes
     ----------
@@ -226,7 +230,7 @@ class Courses:
 
 
 def _courses(presses, time):
-    """`Courses` of the presses of a hand."""
+    """Compute the `Courses` of the presses of a hand."""
     onset, release = presses.onset_s, presses.release_s
     before_finger, after_finger = _neighbours(presses, presses.finger)
     before_key, after_key = _neighbours(presses, presses.key)
@@ -235,8 +239,8 @@ def _courses(presses, time):
     strike = np.minimum(strike, 0.5 * (onset - np.maximum(before_finger, before_key)))
     lift = np.minimum(_LIFT_S, 0.5 * (np.minimum(after_finger, after_key) - release))
     aim_start, part_end = np.maximum(onset - _AIM_S, before_finger + _PART_S), np.minimum(release + _PARTED_S, after_finger - _AIMED_S)
-    # Before and after, both courses are 0.
-    pairs = held_at(time, np.minimum(aim_start, onset - strike), np.maximum(release + np.maximum(lift, _PART_S + _LEAST_MOVE_S), part_end))
+    # Outside this interval both are 0.
+    pairs = held_at(time, np.minimum(aim_start, onset - strike), np.maximum(release + np.maximum(lift, _PART_S + _MIN_MOVE_S), part_end))
     onset, release, strike, lift, aim_start, part_end = (
         values[pairs.press] for values in (onset, release, strike, lift, aim_start, part_end)
     )
@@ -247,7 +251,7 @@ def _courses(presses, time):
 
 
 def _neighbours(presses, group):
-    """(release before, onset after) each press (press,) within its group: one finger, or one key; infinite where there is none."""
+    """Previous release and next onset (press,) in the same group (a finger or a key) of each press; infinite if there is none."""
     before, after = np.full(len(group), -np.inf), np.full(len(group), np.inf)
     order = np.lexsort((presses.onset_s, group))
     same = group[order][1:] == group[order][:-1]
@@ -257,16 +261,16 @@ def _neighbours(presses, group):
 
 
 def _press_points(presses, path, mirror, scale, rng):
-    """Where each press comes down: array (press, xy 2), millimetres; near the finger's place at rest and within its length."""
-    courses = (*path.place_mm.T, path.height_mm, *path.turn_rad.T)
-    *place, height, yaw, pitch, _ = (np.interp(presses.onset_s, path.time_s, course) for course in courses)
-    place = np.stack(place, -1)
+    """Choose the point of each press: array (press, xy 2), millimetres; near the finger's rest position and within its reach."""
+    courses = (*path.position_mm.T, path.height_mm, *path.turn_rad.T)
+    *position, height, yaw, pitch, _ = (np.interp(presses.onset_s, path.time_s, course) for course in courses)
+    position = np.stack(position, -1)
     finger, black = presses.finger, presses.black
     flat = _turns(2, yaw)[:, :2, :2]
-    rest = place + scale * np.einsum("pij,pj->pi", flat, OFFSETS_MM[finger])
-    farthest = place[:, 1] + forward_mm(presses, place[:, 0], height, yaw, pitch, scale)
+    rest = position + scale * np.einsum("pij,pj->pi", flat, OFFSETS_MM[finger])
+    farthest = position[:, 1] + forward_mm(presses, position[:, 0], height, yaw, pitch, scale)
     y = np.clip(np.minimum(rest[:, 1], farthest), *np.where(black[:, None], BLACK_DEPTH_MM, WHITE_DEPTH_MM).T)
-    # Deep in, a white key is what the black keys leave of it.
+    # Between the black keys, the usable part of a white key is its tail.
     deep = _ramp((y - STANDARD.black_front_mm + _BLACK_EDGE_MM) / _BLACK_EDGE_MM)
     middle = presses.x_mm + deep * (mirror * tail_edges_mm()[presses.key].mean(1) - presses.x_mm)
     narrow = np.maximum(deep, black)
@@ -276,7 +280,7 @@ def _press_points(presses, path, mirror, scale, rng):
 
 
 def _spaced(x_mm, held):
-    """Fingertip x (frame, finger) with the idle fingers from index to pinky moved aside for their neighbours."""
+    """Move idle fingers, from index to little finger, aside for their neighbours: fingertip x (frame, finger)."""
     x, mobile = x_mm.copy(), 1.0 - held + 1e-3
     for _ in range(_SPACING_ROUNDS):
         for near in range(1, len(FINGERS) - 1):
@@ -289,14 +293,14 @@ def _spaced(x_mm, held):
 
 
 def _ramp(u):
-    """Minimum-jerk course from 0 at u = 0 to 1 at u = 1 (Flash and Hogan 1985)."""
+    """Minimum-jerk function from 0 at u = 0 to 1 at u = 1 (Flash and Hogan 1985)."""
     u = np.clip(u, 0.0, 1.0)
     return u**3 * (10.0 - 15.0 * u + 6.0 * u**2)
 
 
 def _window(time, start, end):
-    """Minimum-jerk course from 0 at `start` to 1 at `end`, at least `_LEAST_MOVE_S` long."""
-    return _ramp((time - start) / np.maximum(end - start, _LEAST_MOVE_S))
+    """Minimum-jerk function from 0 at `start` to 1 at `end`, at least `_MIN_MOVE_S` long."""
+    return _ramp((time - start) / np.maximum(end - start, _MIN_MOVE_S))
 
 
 def _turns(axis, angle_rad):

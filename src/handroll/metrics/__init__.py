@@ -1,1 +1,1 @@
-"""How good a result is: one module a metric."""
+"""Metrics, one module per metric."""

@@ -8,17 +8,17 @@ import numpy as np
 
 
 class Alignment(NamedTuple):
-    """What `procrustes` found: target is nearly scale * rotation @ points + translation.
+    """Result of `procrustes`: target is approximately scale * rotation @ points + translation.
 
     Attributes
     ----------
     points : array (..., n, d)
-        The points, moved; the unit of the target.
+        The aligned points, in the unit of the target.
     rotation : array (..., d, d)
         Proper rotation (determinant 1).
     translation : array (..., d)
     scale : array (...)
-        1 unless asked for.
+        1 unless fitted.
     """
 
     points: np.ndarray
@@ -28,14 +28,14 @@ class Alignment(NamedTuple):
 
 
 def procrustes(points, target, with_scale=False):
-    """Move each point set onto its target by the least-squares rotation and translation.
+    """Align each point set with its target by the least-squares rotation and translation.
 
     Parameters
     ----------
     points, target : array (..., n, d)
         Sets of n corresponding points, such as (frame, 21, 3) joints in metres.
     with_scale : bool
-        Also fit one scale a set. Off for errors in millimetres that should show a wrong hand size.
+        Also fit a scale per set. Without it, errors include a wrong hand size.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def procrustes(points, target, with_scale=False):
     covariance = np.swapaxes(target - to_mean[..., None, :], -1, -2) @ centred
     left, singular, right = np.linalg.svd(np.where(valid[..., None, None], covariance, np.eye(dimensions)))
     sign = np.ones((*lead, dimensions))
-    # A mirror image would fit better where this is negative; only rotations are allowed, so the weakest axis is flipped.
+    # A negative determinant means that a reflection would fit better. Flipping the weakest axis gives the best proper rotation.
     sign[..., -1] = np.sign(np.linalg.det(left @ right))
     rotation = np.where(valid[..., None, None], (left * sign[..., None, :]) @ right, np.nan)
     scale = np.where(valid, 1.0, np.nan)

@@ -1,8 +1,8 @@
-"""How sure a score is: 95 % intervals by the bootstrap over clips (Efron and Tibshirani 1993, "An Introduction to the
+"""95 % confidence intervals of scores by the bootstrap over clips (Efron and Tibshirani 1993, "An Introduction to the
 Bootstrap").
 
-Clips are drawn, not frames or samples, because frames of a clip are alike. Clips of one video are alike, too, which is not
-taken into account: the intervals hold for more clips of the same players, not for other players.
+Clips are resampled, not frames or samples, because frames of a clip are correlated. The correlation of clips of one video is not
+taken into account: the intervals are valid for other clips of the same players, not for other players.
 """
 
 from dataclasses import dataclass
@@ -11,29 +11,29 @@ import numpy as np
 from scipy.stats import bootstrap
 
 CONFIDENCE = 0.95
-"""Share of such intervals that hold the value of endlessly many clips."""
+"""Confidence level: share of such intervals that contain the value for infinitely many clips."""
 
 RESAMPLES = 2000
-"""Draws. The ends of the interval then shake by about 3 % of its half width."""
+"""Number of bootstrap samples. The random error of an interval's ends is then about 3 % of its half width."""
 
 _BATCH = 100
-# Draws held in memory at a time.
+# Bootstrap samples in memory at a time.
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A score and how sure it is.
+    """A score with its confidence interval.
 
     Attributes
     ----------
     value : float
-        NaN where no clip counts.
+        NaN if no clip has a value.
     low, high : float
-        Ends of the interval; NaN where fewer than two clips count.
+        Ends of the interval; NaN if fewer than two clips have a value.
     clips : int
-        Clips that count.
+        Number of clips with a value.
     left_out : int
-        Clips without a value.
+        Number of clips without a value.
     """
 
     value: float
@@ -44,19 +44,19 @@ class Estimate:
 
 
 def mean_over_clips(scores, seed=0, resamples=RESAMPLES):
-    """Mean of a score over clips, with its interval.
+    """Estimate the mean of a score over clips.
 
     Parameters
     ----------
     scores : array (clip,) or (clip, sample)
-        Samples of a clip are averaged first. A clip is left out where its score, or that of one of its samples, isn't finite.
+        Samples of a clip are averaged first. A clip is left out if its score, or that of one of its samples, isn't finite.
     seed : int
     resamples : int
 
     Returns
     -------
     Estimate
-        The interval is that of percentiles.
+        With a percentile interval.
     """
     scores = np.asarray(scores, dtype=np.float64)
     scores = scores.reshape(len(scores), -1).mean(axis=1) if scores.size else np.empty(0)
@@ -72,23 +72,23 @@ def mean_over_clips(scores, seed=0, resamples=RESAMPLES):
 
 
 def statistic_over_clips(items, statistic, seed=0, resamples=RESAMPLES):
-    """A statistic of a set of clips, such as a Fréchet distance, with its interval.
+    """Estimate a statistic of a set of clips, such as a Fréchet distance.
 
     Parameters
     ----------
     items : sequence (clip,) of array (...)
-        What the statistic needs of each clip. A clip with a value that isn't finite is left out.
+        Input of the statistic for each clip. A clip with a value that isn't finite is left out.
     statistic : callable (list of array) -> float
-        Called with the clips, then with `resamples` draws of as many of them, in which some come twice.
+        Called with the clips, then with `resamples` samples of the same size, drawn with replacement.
     seed : int
     resamples : int
 
     Returns
     -------
     Estimate
-        Draws repeat clips, so a distance between sets is greater in them than in the set itself. The interval is therefore
-        that of the draws' percentiles about their own mean, moved to the value: how far the statistic of this many clips
-        strays, not where it would be for endlessly many.
+        Bootstrap samples repeat clips, which biases distances between sets upwards. The interval is therefore the percentile interval
+        shifted so that the mean of the bootstrap samples equals the value. It describes the random variation for this number of clips,
+        not the value for infinitely many.
     """
     known = [item for item in items if np.isfinite(item).all()]
     left_out = len(items) - len(known)
@@ -98,9 +98,9 @@ def statistic_over_clips(items, statistic, seed=0, resamples=RESAMPLES):
     if len(known) == 1:
         return Estimate(value, np.nan, np.nan, 1, left_out)
     drawn = _bootstrap(np.arange(len(known)), lambda rows: statistic([known[row] for row in rows]), seed, resamples, vectorized=False)
-    moved = value - drawn.bootstrap_distribution.mean()
+    shift = value - drawn.bootstrap_distribution.mean()
     interval = drawn.confidence_interval
-    return Estimate(value, float(interval.low + moved), float(interval.high + moved), len(known), left_out)
+    return Estimate(value, float(interval.low + shift), float(interval.high + shift), len(known), left_out)
 
 
 def _bootstrap(data, statistic, seed, resamples, vectorized):

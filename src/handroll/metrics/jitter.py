@@ -1,24 +1,24 @@
-"""How much tracks shake from frame to frame."""
+"""Jitter of tracks: random errors from frame to frame."""
 
 import numpy as np
 
 _THIRD = np.sqrt(20.0)
-# What the third difference (1, 3, 3, 1) makes of independent errors of 1.
+# Standard deviation of the third difference (coefficients 1, 3, 3, 1) of independent errors of standard deviation 1.
 
 
 def jitter_rms(tracks):
-    """RMS length of what of tracks is new in each frame: their third difference divided by sqrt(20).
+    """Compute the RMS length of the third difference of tracks, divided by sqrt(20).
 
     Parameters
     ----------
     tracks : array (frame, ..., component)
-        Evenly sampled; NaN where there is nothing, which leaves out the four frames around it.
+        Evenly sampled. NaN where missing; differences that involve a missing frame are left out.
 
     Returns
     -------
     float
-        In the tracks' unit. Of errors that are independent from frame to frame it is their RMS; the acceleration of what moves
-        is in it, too. NaN where no four frames in a row are there.
+        In the unit of the tracks. For errors that are independent between frames it equals their RMS. Motion with changing acceleration
+        also contributes. NaN without four consecutive frames.
     """
     third = np.diff(tracks, 3, axis=0) / _THIRD
     squared = (third**2).sum(axis=-1)

@@ -1,14 +1,17 @@
-"""Does a motion play the notes? Presses seen in the fingertips alone, matched with the notes that sound.
+"""Agreement of a motion with notes: key presses detected in the fingertips, matched with the notes.
 
-A press is a stroke: a fingertip over the keys comes down by at least `STROKE_MM` within about 0.1 s and ends near the lowest
-that this finger reaches. Absolute heights are not used, because in a reconstructed motion they are wrong by whole millimetres
-for minutes. Its key is what lies under the tip, give or take `ASIDE_MM` along the keys, of which neighbouring white keys have
-23.5. Any motion can be judged, reconstructed or generated; nobody says which finger should have played.
+A press is a stroke: a fingertip over the keys moves down by at least `MIN_STROKE_MM` within about 0.1 s, and ends near the lowest height
+that this finger reaches. Absolute heights are not used, because in a reconstructed motion they can be wrong by millimetres for minutes.
+The pressed key is the one under the tip with a margin of `KEY_MARGIN_MM` along the keys; neighbouring white keys are 23.5 mm apart. The
+metric applies to any motion, reconstructed or generated, and does not depend on which finger plays a note.
 
-Limits: a finger that rests on a key and presses without a stroke of that size is missed; one that only taps the key's top is
-counted; a motion flattened by smoothing loses recall before it looks wrong. A motion whose heights were fitted to the notes
-agrees with them by construction. Even music a second late has chance hits: true motion of the synthetic pianist scores an F1
-of 0.96, with the notes a second late 0.13, with another piece's 0.02.
+Limits: a finger that rests on a key and presses it without such a stroke is missed. A finger that only taps the top of a key is counted.
+Smoothing reduces recall before the motion looks wrong. A motion whose heights were fitted to notes agrees with them by construction.
+Unrelated music gives chance matches: the true motion of the synthetic pianist has an F1 of 0.96, with notes delayed by a second
+0.13, and with notes of another piece 0.02.
+
+mir_eval's matching is not used here. It matches notes with notes, while a press may fit several keys, and its pure-Python matching is slow
+for the thousands of presses of a video.
 """
 
 from dataclasses import dataclass
@@ -24,33 +27,33 @@ from handroll.keyboard.geometry import LOWEST_PITCH, STANDARD, is_black, key_at_
 from handroll.tables import State
 
 TOLERANCE_S = 0.1
-"""A press belongs to a note struck within this time. Strokes of a motion filmed at 24 to 60 Hz are not sharper by much."""
+"""Maximum time between a press and its note. Strokes in motion of 24 to 60 Hz are not resolved much better."""
 
-ASIDE_MM = 5.0
-"""A fingertip so far beside a key may press it: about the error along the keys of a reconstructed fingertip."""
+KEY_MARGIN_MM = 5.0
+"""A fingertip may press a key from this distance beside it: the typical error along the keys of a reconstructed fingertip."""
 
-STROKE_MM = 4.0
-"""Least stroke. A key goes down by 9 mm; half of that is what smoothing leaves of many a stroke."""
+MIN_STROKE_MM = 4.0
+"""Minimum stroke. The travel of a key is 9 mm; smoothing can halve a stroke."""
 
-LOW_MM = 7.0
-"""A stroke ends no higher than this above the lowest that its finger reaches: less than the key's travel."""
+MAX_END_MM = 7.0
+"""Maximum height of a stroke's end above the lowest height that its finger reaches: less than the travel of a key."""
 
 _STEP_S = 0.02
 _LOWEST_PERCENT = 8.0
-# What a finger reaches: this percentile of its heights over the keys.
-_APART_S = 0.1
-# One finger presses no faster than this: ten times a second.
+# Percentile of a finger's heights over the keys that is taken as the lowest height that it reaches.
+_MIN_INTERVAL_S = 0.1
+# Minimum time between presses of one finger.
 
 
 @dataclass(frozen=True)
 class KeyPresses:
-    """Presses found in a motion, by hand and finger, then time.
+    """Presses in a motion, ordered by hand and finger, then by time.
 
     Attributes
     ----------
     time_s : array (press,)
     x_mm, y_mm : array (press,)
-        Where the fingertip lands, keyboard frame.
+        Position of the fingertip at the end of the stroke, keyboard frame.
     """
 
     time_s: np.ndarray
@@ -58,16 +61,14 @@ class KeyPresses:
     y_mm: np.ndarray
 
 
-def find_presses(time_s, joints_keyboard_mm, stroke_mm=STROKE_MM, low_mm=LOW_MM):
-    """The presses of a motion's ten fingertips.
+def find_presses(time_s, joints_keyboard_mm):
+    """Find the presses of a motion's ten fingertips.
 
     Parameters
     ----------
     time_s : array (frame,)
     joints_keyboard_mm : array (frame, hand 2, joint 21, xyz 3)
         Keyboard frame; NaN where hidden.
-    stroke_mm, low_mm : float
-        As `STROKE_MM` and `LOW_MM`.
 
     Returns
     -------
@@ -84,18 +85,18 @@ def find_presses(time_s, joints_keyboard_mm, stroke_mm=STROKE_MM, low_mm=LOW_MM)
     x, y, landed = (_mean_around(series, LANDED_S) for series in (x, y, height))
     found = []
     for tip in range(tips.shape[1]):
-        seen = np.isfinite(height[:, tip])
-        if not seen.any():
+        known = np.isfinite(height[:, tip])
+        if not known.any():
             continue
-        low = landed[:, tip] <= np.percentile(height[seen, tip], _LOWEST_PERCENT) + low_mm
+        low = landed[:, tip] <= np.percentile(height[known, tip], _LOWEST_PERCENT) + MAX_END_MM
         stroke = np.where(low, before[:, tip] - after[:, tip], -np.inf)
-        peaks, _ = find_peaks(np.nan_to_num(stroke, nan=-np.inf), height=stroke_mm, distance=round(_APART_S / _STEP_S))
+        peaks, _ = find_peaks(np.nan_to_num(stroke, nan=-np.inf), height=MIN_STROKE_MM, distance=round(_MIN_INTERVAL_S / _STEP_S))
         found.append(np.stack([steps[peaks], x[peaks, tip], y[peaks, tip]]))
     return KeyPresses(*(np.concatenate(found, axis=1) if found else np.empty((3, 0))))
 
 
 def _mean_around(series, offsets_s):
-    """Mean of a series (step, ...) over some offsets from each step; NaN where one of them is outside or not known."""
+    """Mean of a series (step, ...) over offsets from each step; NaN if one of them is outside the series or NaN."""
     steps = np.arange(len(series))[:, None] + np.round(offsets_s / _STEP_S).astype(np.int64)
     inside = (steps >= 0) & (steps < len(series))
     values = series[np.clip(steps, 0, len(series) - 1)]
@@ -109,13 +110,9 @@ def key_press_scores(
     start_s=None,
     end_s=None,
     delay_s=0.0,
-    tolerance_s=TOLERANCE_S,
-    aside_mm=ASIDE_MM,
-    stroke_mm=STROKE_MM,
-    low_mm=LOW_MM,
     presses=None,
 ):
-    """How well a motion's presses agree with the notes.
+    """Score the agreement of a motion's presses with notes.
 
     Parameters
     ----------
@@ -123,33 +120,31 @@ def key_press_scores(
         `tables.NOTES`.
     time_s : array (frame,)
     joints_keyboard_mm : array (frame, hand 2, joint 21, xyz 3)
-        Keyboard frame; NaN where hidden. All of a video's or motion's frames, also where a part is scored: the lowest that a
-        finger reaches is taken from them.
+        Keyboard frame; NaN where hidden. All frames of the video, even if a part is scored, because the lowest height of each finger is
+        determined from them.
     start_s, end_s : float, optional
-        Score the notes and presses from `start_s` to before `end_s`; all of them where None.
+        Score notes and presses in [start_s, end_s); None: no limit.
     delay_s : float
-        How much later than the motion the notes come.
-    tolerance_s, aside_mm, stroke_mm, low_mm : float
-        As `TOLERANCE_S`, `ASIDE_MM`, `STROKE_MM`, `LOW_MM`.
+        Delay of the notes relative to the motion.
     presses : KeyPresses, optional
-        What `find_presses` finds in this motion, where many parts of it are scored.
+        Result of `find_presses` for this motion, to save time if many parts of it are scored.
 
     Returns
     -------
     dict of str to float
-        `tables.KEY_PRESS_SCORES`. Every press matches at most one note, and the other way round. A note whose hand is hidden
-        is missed; it does not count for the landing error, nor does any while a hand is hidden, since that may be the one. All
-        are NaN where no joint is known; precision where nothing is pressed, recall where there is no note, F1 where there is
-        neither. F1 is the share of presses and notes together that are matched, which is the harmonic mean.
+        `tables.KEY_PRESS_SCORES`. Presses and notes match one to one. A note whose hand is hidden counts as missed. The landing error
+        excludes notes while a hand is hidden, because that hand may play them. All values are NaN without visible joints; precision is NaN
+        without presses, recall without notes, F1 without both. F1 is the share of matched items among all presses and notes, which
+        equals the harmonic mean of precision and recall.
     """
     joints = np.asarray(joints_keyboard_mm, dtype=np.float64)
     start, end = -np.inf if start_s is None else start_s, np.inf if end_s is None else end_s
     frames = (time_s >= start) & (time_s < end)
     if not np.isfinite(joints[frames]).any():
         return dict.fromkeys(("key_press_precision", "key_press_recall", "key_press_f1", "landing_error_mm"), float("nan"))
-    presses = find_presses(time_s, joints, stroke_mm, low_mm) if presses is None else presses
+    presses = find_presses(time_s, joints) if presses is None else presses
     struck_s = np.asarray(notes["onset_s"], dtype=np.float64) - delay_s
-    press_hits, note_hits = match_presses(presses, struck_s, notes["pitch"], tolerance_s, aside_mm)
+    press_hits, note_hits = match_presses(presses, struck_s, notes["pitch"])
     pressed = (presses.time_s >= start) & (presses.time_s < end)
     struck = (struck_s >= start) & (struck_s < end)
     scored = {name: np.asarray(notes[name])[struck] for name in ("onset_s", "pitch")}
@@ -161,17 +156,15 @@ def key_press_scores(
     }
 
 
-def match_presses(presses, struck_s, pitch, tolerance_s=TOLERANCE_S, aside_mm=ASIDE_MM):
-    """Which presses and which notes have a partner, when as many as possible are given one (Hopcroft and Karp 1973).
+def match_presses(presses, struck_s, pitch):
+    """Match presses and notes one to one, with as many pairs as possible (Hopcroft and Karp 1973).
 
     Parameters
     ----------
     presses : KeyPresses
     struck_s : array (note,)
-        When the keys of the notes go down, in the motion's time.
+        Onsets of the notes, on the motion's clock.
     pitch : array (note,)
-    tolerance_s, aside_mm
-        As of `key_press_scores`.
 
     Returns
     -------
@@ -179,13 +172,13 @@ def match_presses(presses, struck_s, pitch, tolerance_s=TOLERANCE_S, aside_mm=AS
     note_hits : array (note,), bool
     """
     order = np.argsort(presses.time_s, kind="stable")
-    first = np.searchsorted(presses.time_s[order], struck_s - tolerance_s, side="left")
-    last = np.searchsorted(presses.time_s[order], struck_s + tolerance_s, side="right")
+    first = np.searchsorted(presses.time_s[order], struck_s - TOLERANCE_S, side="left")
+    last = np.searchsorted(presses.time_s[order], struck_s + TOLERANCE_S, side="right")
     note = np.repeat(np.arange(len(struck_s)), last - first)
-    # The nth candidate of a note: `first` of it, and n more.
+    # Candidates of a note are the presses `first` to `last` - 1 in order of time.
     press = order[np.arange(len(note)) - np.repeat(np.cumsum(last - first) - last, last - first)]
     left, right = playing_width_mm(np.asarray(pitch).astype(np.int64)[note] - LOWEST_PITCH, presses.y_mm[press])
-    on_key = (presses.x_mm[press] >= left - aside_mm) & (presses.x_mm[press] <= right + aside_mm)
+    on_key = (presses.x_mm[press] >= left - KEY_MARGIN_MM) & (presses.x_mm[press] <= right + KEY_MARGIN_MM)
     pairs = csr_array((on_key[on_key], (note[on_key], press[on_key])), shape=(len(struck_s), len(presses.time_s)))
     partner = maximum_bipartite_matching(pairs, perm_type="column")
     press_hits = np.zeros(len(presses.time_s), dtype=bool)
@@ -194,17 +187,17 @@ def match_presses(presses, struck_s, pitch, tolerance_s=TOLERANCE_S, aside_mm=AS
 
 
 def _landing_error_mm(notes, time_s, joints, delay_s):
-    """Mean distance of the nearest fingertip from the key's playing width, of the notes with both hands in the picture.
+    """Mean distance of the nearest fingertip from the key's playing width, over notes during which both hands are visible.
 
-    Where a hand is hidden it may be the one that plays, and the other's distance says nothing.
+    A hidden hand may play the note, so that the distance of the other hand would be meaningless.
     """
-    shown = np.where(np.isfinite(joints).any(axis=(2, 3)), State.OBSERVED, State.HIDDEN)
-    landing = landings(notes, time_s, joints, shown, delay_s)
+    state = np.where(np.isfinite(joints).any(axis=(2, 3)), State.OBSERVED, State.HIDDEN)
+    landing = landings(notes, time_s, joints, state, delay_s)
     outside = np.maximum(np.abs(landing.offset_mm) - landing.half_width_mm, 0.0)
     nearest = outside.min(axis=(1, 2))
     return float(np.nanmean(nearest)) if np.isfinite(nearest).any() else float("nan")
 
 
 def _share(hits):
-    """Share of True; NaN of nothing."""
+    """Share of True; NaN if empty."""
     return float(hits.mean()) if len(hits) else float("nan")

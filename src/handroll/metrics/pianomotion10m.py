@@ -1,14 +1,15 @@
-"""The metrics of PianoMotion10M (Gan et al., ICLR 2025) as its released evaluation computes them, oddities included.
+"""Metrics of PianoMotion10M (Gan et al., ICLR 2025), reproduced from its released evaluation code including its errors.
 
-They are here so that new results stand beside published ones, not because they measure what their names say: each docstring
-tells what a number really is, and which module of ours measures what was meant. The release takes `gesture_distance`,
-`mixture_distance`, `position_distance` and `smoothness_difference` of each clip and hand, over all 240 frames of a window of
-8 s at 30 Hz, hidden frames too, and gives their mean over clips; `feature_distance` compares all clips at once.
+They allow a comparison with published results. Several do not measure what their names say. Each docstring describes what the metric
+measures, and names the module of handroll that measures the intended quantity. The release computes `gesture_distance`,
+`mixture_distance`, `position_distance` and `smoothness_difference` for each clip and hand, over all 240 frames of a window of 8 s at 30 Hz
+including hidden frames, and reports the mean over clips. `feature_distance` compares all clips at once.
 
-A value that isn't finite is an error everywhere: the release knows no hidden frames, so fill them or leave the clip out.
+All functions raise an error for values that aren't finite, because the released metrics do not handle hidden frames. Fill hidden frames, or
+leave the clip out.
 
-Against figures that the release's own code gave for random walks: `gesture_distance` within a part in 20,000, the rest to every
-digit noted (6), `mixture_distance` too with scikit-learn 1.9.1.
+Agreement with results of the released code for random walks: `gesture_distance` within 1 / 20,000; all others in all 6 recorded digits,
+`mixture_distance` with scikit-learn 1.9.1.
 """
 
 import warnings
@@ -23,21 +24,21 @@ from sklearn.mixture import GaussianMixture
 from handroll.metrics.optimal_transport import transport_cost
 
 PCA_COMPONENTS, PCA_BATCH = 10, 16
-"""Of `mixture_distance`: axes kept, and frames that the incremental analysis takes at a time. The release's."""
+"""Number of principal axes of `mixture_distance`, and batch size of the incremental PCA (frames); as released."""
 
 MIXTURE_COMPONENTS, MIXTURE_ITERATIONS = 13, 200
-"""Of `mixture_distance`: Gaussians a clip, and the most steps of their fit. The release's."""
+"""Number of Gaussians per clip of `mixture_distance`, and maximum number of iterations of their fit; as released."""
 
 RIDGE = 1e-6
-"""Added to the diagonals of `feature_distance`'s covariances where their product has no finite root. The release's."""
+"""Added to the diagonals of the covariances in `feature_distance` if their product has no finite square root; as released."""
 
 
 def gesture_distance(predicted, truth):
-    """FGD: Fréchet distance between Gaussians fitted to the frames of one clip, in single precision.
+    """Compute FGD: Fréchet distance between Gaussians fitted to the frames of one clip, in single precision.
 
-    Says how alike the poses of a clip are as a heap of frames: their order doesn't count. 240 frames that follow each other
-    are far fewer independent samples than the 48 x 48 covariance needs. The sums cancel in single precision, so that equal
-    clips score some 1e-5 above or below 0. `frechet` compares whole sets, in double precision.
+    It compares the distributions of poses, independently of their order. 240 consecutive frames are far fewer independent samples than
+    the 48 x 48 covariance needs. Because of cancellation in single precision, equal clips score about 1e-5 above or below 0.
+    `frechet` compares whole sets in double precision.
 
     Parameters
     ----------
@@ -57,23 +58,22 @@ def gesture_distance(predicted, truth):
     predicted, truth = _pair(predicted, truth, np.float32)
     (mean_p, covariance_p), (mean_t, covariance_t) = (_gaussian_float32(frames) for frames in (predicted, truth))
     roots = np.sqrt(np.linalg.eigvals(covariance_t @ covariance_p).astype(np.complex64)).real
-    apart = mean_t - mean_p
-    return float(apart @ apart + np.trace(covariance_t) + np.trace(covariance_p) - 2.0 * roots.sum())
+    difference = mean_t - mean_p
+    return float(difference @ difference + np.trace(covariance_t) + np.trace(covariance_p) - 2.0 * roots.sum())
 
 
 def _gaussian_float32(frames):
-    """Mean and covariance by the textbook formula, whose two large terms cancel: the release's rounding is part of its score."""
+    """Mean and covariance by the textbook formula, which suffers from cancellation. Its rounding errors are part of the released score."""
     count, mean = np.float32(len(frames)), frames.mean(axis=0)
     return mean, (frames.T @ frames - count * np.outer(mean, mean)) / (count - np.float32(1.0))
 
 
 def mixture_distance(predicted, truth):
-    """WGD: cost of moving the centres of one clip's mixture onto the other's, as a share of the greatest distance.
+    """Compute WGD: transport cost between the centres of two clips' mixtures, divided by the maximum distance.
 
-    Each clip is projected on its own principal axes, so the two sets of coordinates have no common meaning, not even a sign;
-    the centres are compared and the covariances are not; division by the greatest distance takes the scale away. A constant
-    offset, however large, doesn't count, and a stranger's motion can score better than one that is close to the truth.
-    `mixture_wasserstein` has none of this.
+    Each clip is projected on its own principal axes, so the two sets of coordinates are not comparable, not even in sign. Only centres
+    are compared, not covariances. Division by the maximum distance removes the scale. A constant offset has no effect, and an unrelated
+    motion can score better than one that is close to the truth. `mixture_wasserstein` has none of these problems.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def mixture_distance(predicted, truth):
     Returns
     -------
     float
-        0 to 1, no unit. The third digit can change with the versions of scikit-learn and of the linear algebra.
+        0 to 1, no unit. The third digit depends on the versions of scikit-learn and of the linear algebra library.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def mixture_distance(predicted, truth):
     """
     mixtures = []
     with warnings.catch_warnings():
-        # A motion that stands still has no axes and one centre; it is scored all the same.
+        # For a motionless clip the PCA and the fit give warnings, but a score.
         warnings.simplefilter("ignore", RuntimeWarning)
         warnings.simplefilter("ignore", ConvergenceWarning)
         for frames in _pair(predicted, truth, np.float32):
@@ -104,9 +104,9 @@ def mixture_distance(predicted, truth):
 
 
 def position_distance(predicted, truth):
-    """PD: mean distance of the wrist from its true place, in x and y only.
+    """Compute PD: mean distance of the wrist from its true position, in x and y only.
 
-    The depth is left out, and the paper's square is not taken. `position` has all three axes in millimetres.
+    Depth is ignored, and distances are not squared as in the paper. `position` measures in three dimensions, in millimetres.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def position_distance(predicted, truth):
     Returns
     -------
     float
-        The positions' unit.
+        In the unit of the positions.
 
     Raises
     ------
@@ -128,9 +128,9 @@ def position_distance(predicted, truth):
 
 
 def smoothness_difference(predicted, truth):
-    """Smooth: difference of the `acceleration` of two clips.
+    """Compute Smooth: absolute difference of the `acceleration` of two clips.
 
-    It is not about smoothness: white noise can score better than a slow drift or a frozen hand. `smoothness` measures
+    It does not measure smoothness: white noise can score better than a slow drift or a motionless hand. `smoothness` measures
     acceleration and jerk of joints.
 
     Parameters
@@ -153,9 +153,9 @@ def smoothness_difference(predicted, truth):
 
 
 def acceleration(pose):
-    """What the release calls acceleration: how far the clip's poses are from its last pose, less what the last but one is.
+    """Compute the release's "acceleration": mean distance of a clip's poses from its last pose, minus that of the last but one.
 
-    Both differences are taken from the last frame where successive frames were meant. No rate goes in.
+    The released code subtracts the last frame where it should subtract successive frames. It does not use the frame rate.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def acceleration(pose):
     Returns
     -------
     float
-        Radians; negative where the last but one pose is farther from the last than the others are on average.
+        Radians; negative if the last but one pose is farther from the last pose than the others are on average.
     """
     movement = pose[:-1] - pose[-1:]
     speed = np.linalg.norm(movement, axis=1)
@@ -173,11 +173,11 @@ def acceleration(pose):
 
 
 def feature_distance(predicted, truth):
-    """FID: Fréchet distance between Gaussians fitted to one feature vector a clip.
+    """Compute FID: Fréchet distance between Gaussians fitted to one feature vector per clip.
 
-    Depends on the encoder of the features and on the number of clips: with fewer clips than features and one more the
-    covariances are singular. The published values (3.28 to 3.61) are not what the release gives for its own weights: others
-    report 52 to 70. `frechet` needs no root of a matrix that isn't symmetric.
+    It depends on the encoder of the features and on the number of clips; with fewer than features + 1 clips the covariances are
+    singular. The released code and weights do not reproduce the published values (3.28 to 3.61): others report 52 to 70. `frechet` needs no
+    square root of a non-symmetric matrix.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def feature_distance(predicted, truth):
     Returns
     -------
     float
-        The features' unit, squared.
+        In the squared unit of the features.
 
     Raises
     ------
@@ -202,22 +202,22 @@ def feature_distance(predicted, truth):
     if not np.isfinite(root).all():
         ridge = RIDGE * np.eye(len(mean_t))
         root = sqrtm((covariance_t + ridge) @ (covariance_p + ridge))
-    apart = mean_t - mean_p
-    return float(apart @ apart + np.trace(covariance_t) + np.trace(covariance_p) - 2.0 * np.trace(root.real))
+    difference = mean_t - mean_p
+    return float(difference @ difference + np.trace(covariance_t) + np.trace(covariance_p) - 2.0 * np.trace(root.real))
 
 
 def paired_feature_distance(predicted, truth):
-    """F_dist: mean over clips of the L1 distance between the features of a clip and of its truth; not in the paper.
+    """Compute F_dist: mean over clips of the L1 distance between the features of a clip and of its ground truth; not in the paper.
 
     Parameters
     ----------
     predicted, truth : array (clip, feature 256)
-        Features of both hands' motion; row by row of the same clips.
+        Features of both hands' motion, with the same clips in the same order.
 
     Returns
     -------
     float
-        The features' unit.
+        In the unit of the features.
 
     Raises
     ------
@@ -231,7 +231,7 @@ def paired_feature_distance(predicted, truth):
 def _pair(predicted, truth, dtype):
     predicted, truth = _finite(predicted, dtype, "predicted"), _finite(truth, dtype, "truth")
     if predicted.shape != truth.shape:
-        raise ValueError(f"expected two arrays of one shape, found {predicted.shape} (predicted) and {truth.shape} (truth)")
+        raise ValueError(f"expected two arrays of the same shape, found {predicted.shape} (predicted) and {truth.shape} (truth)")
     return predicted, truth
 
 
@@ -240,7 +240,7 @@ def _finite(values, dtype, name):
     bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
     if bad.any():
         raise ValueError(
-            f"expected finite numbers, found {bad.sum()} of {len(bad)} rows of {name} with others, the first of them row {bad.argmax()}; "
-            "the released metrics know no hidden frames: fill them or leave the clip out"
+            f"expected finite numbers, found {bad.sum()} of {len(bad)} rows of {name} with other values, first at row {bad.argmax()}; "
+            "the released metrics do not handle hidden frames: fill them, or leave the clip out"
         )
     return values

@@ -1,4 +1,4 @@
-"""Scores of a method's motions over the windows of a benchmark: every metric, each with its interval over windows."""
+"""All metrics of a method's motions over the windows of a benchmark, with confidence intervals over windows."""
 
 import json
 from collections import defaultdict
@@ -18,49 +18,49 @@ from handroll.metrics.mixture_wasserstein import COMPONENTS, mixture_wasserstein
 from handroll.metrics.position import position_scores
 from handroll.metrics.smoothness import smoothness_scores
 from handroll.training_data.loader import Clips
-from handroll.training_data.model_frame import motion_joints, of_channels
+from handroll.training_data.model_frame import from_channels, motion_joints
 from handroll.training_data.windows import Scales
 
 SET_RESAMPLES = 200
-"""Draws of the bootstrap for distances between sets, each of which takes milliseconds."""
+"""Number of bootstrap samples for distances between sets, which take milliseconds each."""
 
 MIXTURE_STRIDE = 6
-"""Of the frames, every so many go into mixtures: 5 a second; neighbours are alike."""
+"""Step between the frames that mixtures are fitted to: 5 per second at 30 Hz, because neighbouring frames are similar."""
 
 _ROW_COLUMNS = ("notes", "audio_delay_s", *(f"{hand}_{name}" for hand in HANDS for name in ("bone_scale", "betas")))
 _M_TO_MM = 1e3
 
 
 def score_motions(motions, source, windows_path, autoencoder, released_autoencoder=None, mano=None, seed=0):
-    """Score a method.
+    """Score the motions of a method.
 
     Parameters
     ----------
     motions : dict of str to array
-        `generation.motion_file.GENERATED`; the windows in it are scored, each over all its samples.
-    source : dataset.loader.Source
+        `generation.motion_file.GENERATED`. Its windows are scored, each over all its samples.
+    source : training_data.loader.Source
     windows_path : path of windows.json
-    autoencoder : callable (place (window, frame, 6), pose (window, frame, 96)) -> array (window, feature)
+    autoencoder : callable (position (window, frame, 6), pose (window, frame, 96)) -> array (window, feature)
         Features of whole windows for `frechet_motion`.
     released_autoencoder : callable (pose (window, frame, 96)) -> array (window, 256), optional
-        PianoMotion10M's, for its FID.
+        Features of PianoMotion10M's released auto-encoder, for its FID.
     mano : hand.mano.ManoModel, optional
-        The hand that joints are of; handroll's open hand where None.
+        Compute joints of MANO's hand; None: of handroll's open hand.
     seed : int
-        Of the bootstrap.
+        Seed of the bootstrap.
 
     Returns
     -------
     dict of str to dict
-        Of each metric the fields of `confidence.Estimate`. Those that compare sets take the first sample of each window. A metric
-        without a value has None as "value", and as "undefined" the reason where it is a lack of frames or of clips.
+        For each metric, the fields of `bootstrap.Estimate`. Metrics that compare sets use the first sample of each window. A metric
+        without a value has None as "value". If too few frames or clips are the reason, "undefined" contains an explanation.
     """
     chosen = json.loads(Path(windows_path).read_text(encoding="utf-8"))
     clips = Clips(source, chosen["split"])
     windows = _windows(motions, clips, chosen["frames"], source, mano)
     means = defaultdict(list)
     for window in windows:
-        scores = [_sample_scores(window, sample, source) for sample in range(len(window["place"]))]
+        scores = [_sample_scores(window, sample, source) for sample in range(len(window["position"]))]
         for name in scores[0]:
             means[name].append([score[name] for score in scores])
         means["multimodality_mm"].append([multimodality_mm(window["joints"], window["visible"])])
@@ -68,33 +68,33 @@ def score_motions(motions, source, windows_path, autoencoder, released_autoencod
     scales = Scales.from_dict(chosen["scales"])
     found |= _set_scores(windows, scales, autoencoder, released_autoencoder, seed)
     reasons = _reasons(windows)
-    plain = {name: _plain(estimate) for name, estimate in found.items()}
+    json_values = {name: _to_json(estimate) for name, estimate in found.items()}
     return {
         name: values | ({"undefined": reasons[name]} if values["value"] is None and name in reasons else {})
-        for name, values in plain.items()
+        for name, values in json_values.items()
     }
 
 
 def _reasons(windows):
-    """Why metrics over several windows or frames have no value, where they have none."""
+    """Explanations for metrics that may have no value, because they need several windows or frames."""
     frames = int(sum(window["visible"].all(axis=1).sum() for window in windows))
     mixed = int(sum(window["visible"].all(axis=1)[::MIXTURE_STRIDE].sum() for window in windows))
-    samples = max(len(window["place"]) for window in windows)
+    samples = max(len(window["position"]) for window in windows)
     few = f"both hands are visible in {frames} frames"
-    reasons = dict.fromkeys(("frechet_pose_rad2", "frechet_joints_mm2"), f"{few}; it needs 1")
+    reasons = dict.fromkeys(("frechet_pose_rad2", "frechet_joints_mm2"), f"{few}; the metric needs 1")
     reasons["mixture_wasserstein"] = (
-        f"both hands are visible in {mixed} of the frames that it takes, every {MIXTURE_STRIDE}th; it needs {COMPONENTS}"
+        f"both hands are visible in {mixed} of the frames used, every {MIXTURE_STRIDE}th; the metric needs {COMPONENTS}"
     )
     pairs = f"no two of {len(windows)} windows show the same hand in the same frame"
     reasons |= dict.fromkeys(("diversity_mm", "true_diversity_mm"), pairs)
-    reasons["multimodality_mm"] = f"it needs 2 motions a window that shows a hand, and there {'is' if samples == 1 else 'are'} {samples}"
+    reasons["multimodality_mm"] = f"the metric needs 2 motions per window with a visible hand, found {samples}"
     hidden = "no window shows a hand"
     reasons |= {name: hidden for name in ("position_error_mm", "mpjpe_mm", "root_mpjpe_mm", "procrustes_mpjpe_mm")}
     return reasons | {name: "no window shows a hand in enough frames in a row" for name in ("acceleration_ratio", "jerk_ratio")}
 
 
 def _windows(motions, clips, frames, source, mano):
-    """Of each window its truth, the motions for it, what they are over: dicts of arrays, hands in the order of HANDS."""
+    """Collect ground truth, generated motions and notes of each window: dicts of arrays, hands in the order of HANDS."""
     rows = defaultdict(list)
     for row in range(len(motions["clip"])):
         rows[motions["subject"][row], motions["video"][row], int(motions["clip"][row]), int(motions["first_frame"][row])].append(row)
@@ -109,34 +109,34 @@ def _windows(motions, clips, frames, source, mano):
         to_joints = partial(motion_joints, frame=source.frame, bone_scale=np.where(np.isfinite(scale), scale, 1.0), betas=betas, mano=mano)
         unit = 1.0 if source.frame == "keyboard" else _M_TO_MM
         window = {
-            "true_place": truth.place[part],
+            "true_position": truth.position[part],
             "true_pose": truth.pose[part],
             "visible": truth.visible[part][:, ::-1],
-            "place": np.stack([motions["place"][row] for row in samples]),
+            "position": np.stack([motions["position"][row] for row in samples]),
             "pose": np.stack([motions["pose"][row] for row in samples]),
             "notes": _notes_of(about["notes"]),
             "start_s": first / source.rate_hz,
             "delay_s": float(about["audio_delay_s"]),
         }
-        window["true_joints"] = unit * to_joints(*of_channels(window["true_place"], window["true_pose"]))
-        window["joints"] = unit * to_joints(*of_channels(window["place"], window["pose"]))
+        window["true_joints"] = unit * to_joints(*from_channels(window["true_position"], window["true_pose"]))
+        window["joints"] = unit * to_joints(*from_channels(window["position"], window["pose"]))
         windows.append(window)
     return windows
 
 
 def _notes_of(rows):
-    """Notes of a clip, a list of dicts, as arrays."""
+    """Convert the notes of a clip from a list of dicts to arrays."""
     return {name: np.array([note[name] for note in rows], dtype=np.float64) for name in ("onset_s", "key_offset_s", "pitch")}
 
 
 def _sample_scores(window, sample, source):
-    """Scores of one motion against the truth of its window."""
+    """Score one motion against the ground truth of its window."""
     visible, joints, truth = window["visible"], window["joints"][sample], window["true_joints"]
     wrist = joints[:, :, 0], truth[:, :, 0]
     scores = position_scores(*wrist, visible) | joint_error_scores(joints, truth, visible)
     scores |= smoothness_scores(joints / _M_TO_MM, truth / _M_TO_MM, source.rate_hz, visible)
     if source.frame == "keyboard":
-        # Where the truth is hidden the motion is not judged: what the hand plays there is missed by the truth as well.
+        # Hands that are hidden in the ground truth are excluded, because their key presses are missing there as well.
         shown = np.where(visible[:, :, None, None], joints, np.nan)
         time_s = window["start_s"] + np.arange(len(joints)) / source.rate_hz
         end_s = time_s[-1] + 1.0 / source.rate_hz
@@ -145,9 +145,9 @@ def _sample_scores(window, sample, source):
 
 
 def _released_scores(window, sample, source):
-    """PianoMotion10M's own metrics of a clip, by hand, and the mean of both hands."""
-    place, rotation = of_channels(window["place"][sample], window["pose"][sample])
-    true_place, true_rotation = of_channels(window["true_place"], window["true_pose"])
+    """PianoMotion10M's metrics of a clip, for each hand, and their mean."""
+    position, rotation = from_channels(window["position"][sample], window["pose"][sample])
+    true_position, true_rotation = from_channels(window["true_position"], window["true_pose"])
     unit = 1.0 if source.frame == "camera" else 1.0 / _M_TO_MM
     scores = {}
     for side, hand in enumerate(HANDS):
@@ -155,7 +155,7 @@ def _released_scores(window, sample, source):
         scores |= {
             f"released_{hand}_fgd": pianomotion10m.gesture_distance(*poses),
             f"released_{hand}_wgd": pianomotion10m.mixture_distance(*poses),
-            f"released_{hand}_pd": pianomotion10m.position_distance(unit * place[:, side], unit * true_place[:, side]),
+            f"released_{hand}_pd": pianomotion10m.position_distance(unit * position[:, side], unit * true_position[:, side]),
             f"released_{hand}_smooth": pianomotion10m.smoothness_difference(*poses),
         }
     for name in ("fgd", "wgd", "pd", "smooth"):
@@ -164,15 +164,15 @@ def _released_scores(window, sample, source):
 
 
 def _set_scores(windows, scales, autoencoder, released_autoencoder, seed):
-    """Scores of the windows as a set."""
-    place, pose = (np.stack([window[name][0] for window in windows]) for name in ("place", "pose"))
-    true_place, true_pose = (np.stack([window[name] for window in windows]) for name in ("true_place", "true_pose"))
+    """Score all windows as a set."""
+    position, pose = (np.stack([window[name][0] for window in windows]) for name in ("position", "pose"))
+    true_position, true_pose = (np.stack([window[name] for window in windows]) for name in ("true_position", "true_pose"))
     both = [window["visible"].all(axis=1) for window in windows]
     joints = [(window["joints"][0], window["true_joints"]) for window in windows]
     found = {
         "frechet_pose_rad2": _frechet_of_frames(zip(pose, true_pose, strict=True), both, seed),
         "frechet_joints_mm2": _frechet_of_frames(joints, both, seed),
-        "frechet_motion": _frechet_of_windows(autoencoder(place, pose), autoencoder(true_place, true_pose), seed),
+        "frechet_motion": _frechet_of_windows(autoencoder(position, pose), autoencoder(true_position, true_pose), seed),
     }
     if released_autoencoder is not None:
         features = released_autoencoder(pose), released_autoencoder(true_pose)
@@ -181,17 +181,17 @@ def _set_scores(windows, scales, autoencoder, released_autoencoder, seed):
         )
     shown = np.stack(both)[:, ::MIXTURE_STRIDE]
     mixtures = [scales.scaled("pose", poses[:, ::MIXTURE_STRIDE])[shown] for poses in (pose, true_pose)]
-    # Not an error: other data may hardly ever show both hands.
+    # Too few frames are not an error: some data rarely show both hands.
     enough = len(mixtures[0]) >= COMPONENTS
-    found["mixture_wasserstein"] = _bare(mixture_wasserstein(*mixtures) if enough else np.nan, len(windows))
+    found["mixture_wasserstein"] = _without_interval(mixture_wasserstein(*mixtures) if enough else np.nan, len(windows))
     visible = [window["visible"] for window in windows]
-    found["diversity_mm"] = _bare(diversity_mm([made for made, _ in joints], visible, seed), len(windows))
-    found["true_diversity_mm"] = _bare(diversity_mm([truth for _, truth in joints], visible, seed), len(windows))
+    found["diversity_mm"] = _without_interval(diversity_mm([made for made, _ in joints], visible, seed), len(windows))
+    found["true_diversity_mm"] = _without_interval(diversity_mm([truth for _, truth in joints], visible, seed), len(windows))
     return found
 
 
 def _frechet_of_frames(pairs, visible, seed):
-    """Fréchet distance between frames of motions and of truths, (frame, ...) each, over the frames in which both hands are visible."""
+    """Fréchet distance between frames of generated and true motions, (frame, ...) each, over frames in which both hands are visible."""
     pairs = [
         tuple(fit_gaussian(part[shown].reshape(shown.sum(), -1)) for part in pair)
         for pair, shown in zip(pairs, visible, strict=True)
@@ -205,8 +205,8 @@ def _frechet_of_frames(pairs, visible, seed):
 
 
 def _frechet_of_windows(features, truth, seed):
-    """Fréchet distance between features (window, feature) of motions and of truths."""
-    # No distance changes in the span of all of them, which of few windows has fewer axes and takes a fraction of the time.
+    """Fréchet distance between features (window, feature) of generated and true motions."""
+    # Projecting on the span of all features does not change distances. For few windows it has fewer dimensions, which saves time.
     axes, _ = np.linalg.qr(np.concatenate([features, truth]).T.astype(np.float64))
     features, truth = features @ axes, truth @ axes
 
@@ -217,13 +217,13 @@ def _frechet_of_windows(features, truth, seed):
     return statistic_over_clips(np.arange(len(features)), distance, seed, SET_RESAMPLES)
 
 
-def _bare(value, clips):
-    """A score without an interval."""
+def _without_interval(value, clips):
+    """Fields of an `Estimate` without an interval."""
     return {"value": value, "low": np.nan, "high": np.nan, "clips": clips, "left_out": 0}
 
 
-def _plain(estimate):
-    """JSON values of an estimate; None where a number is not finite."""
+def _to_json(estimate):
+    """Convert an estimate to JSON values; numbers that aren't finite become None."""
     values = estimate if isinstance(estimate, dict) else vars(estimate)
     return {
         name: (float(value) if np.isfinite(value) else None) if isinstance(value, float) else int(value) for name, value in values.items()

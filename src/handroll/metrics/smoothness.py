@@ -1,39 +1,39 @@
-"""How smooth a motion is: true acceleration and jerk of its joints, by successive differences.
+"""Smoothness of motion: acceleration and jerk of joints, by successive differences.
 
-Jerk as a measure of smoothness: Flash and Hogan 1985, doi:10.1523/JNEUROSCI.05-07-01688.1985. Smoother isn't better: a frozen
-hand has neither acceleration nor jerk. What tells is the ratio to the truth, 1 where the motion moves as briskly as it does.
-Differences of a noisy motion grow with the rate, so compare only motions of one rate.
+Jerk as a measure of smoothness: Flash and Hogan 1985, doi:10.1523/JNEUROSCI.05-07-01688.1985. Smoother isn't better: a motionless
+hand has neither acceleration nor jerk. The meaningful value is the ratio to the ground truth, which is ideally 1. Differences of a noisy
+motion grow with the frame rate, so compare only motions with the same rate.
 """
 
 import numpy as np
 
-from handroll.metrics.visibility import checked_visible, visible_mean
+from handroll.metrics.visible_means import checked_visible, visible_mean
 
 _ORDERS = {"acceleration_m_s2": 2, "jerk_m_s3": 3}
 
 
 def smoothness(joints_m, rate_hz, visible):
-    """Mean magnitude of the joints' acceleration and jerk.
+    """Compute the mean magnitude of the joints' acceleration and jerk.
 
     Parameters
     ----------
     joints_m : array (frame, ..., xyz 3)
-        Evenly sampled, such as (frame, hand 2, joint 21, xyz 3) in metres.
+        Evenly sampled, for example (frame, hand 2, joint 21, xyz 3), in metres.
     rate_hz : float
-        Frames a second.
+        Frame rate.
     visible : array (frame, ...), bool
-        The first axes of `joints_m`, such as (frame, hand 2). A difference that touches a hidden frame is left out; NaN
-        policy: `metrics.visibility`.
+        Leading axes of `joints_m`, for example (frame, hand 2). A difference that involves a hidden frame is left out. NaN
+        policy: `metrics.visible_means`.
 
     Returns
     -------
     dict of str to float
-        `acceleration_m_s2` and `jerk_m_s3`; NaN where there are no three, or four, visible frames in a row.
+        `acceleration_m_s2` and `jerk_m_s3`; NaN without three, or four, consecutive visible frames.
 
     Raises
     ------
     ValueError
-        The shapes don't go together.
+        The shapes don't match.
     """
     joints = np.asarray(joints_m, dtype=np.float64)
     if joints.shape[-1:] != (3,):
@@ -48,7 +48,7 @@ def smoothness(joints_m, rate_hz, visible):
 
 
 def smoothness_scores(joints_m, truth_m, rate_hz, visible):
-    """`smoothness` of a motion, and its ratio to that of the truth over the same frames.
+    """Compute `smoothness` of a motion, and its ratio to that of the ground truth over the same frames.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def smoothness_scores(joints_m, truth_m, rate_hz, visible):
     Returns
     -------
     dict of str to float
-        `acceleration_m_s2`, `jerk_m_s3`, `acceleration_ratio`, `jerk_ratio`; a ratio is NaN where the truth has none.
+        `acceleration_m_s2`, `jerk_m_s3`, `acceleration_ratio`, `jerk_ratio`; a ratio is NaN if the truth is 0 or NaN.
     """
     scores, of_truth = smoothness(joints_m, rate_hz, visible), smoothness(truth_m, rate_hz, visible)
     ratios = {f"{name.split('_')[0]}_ratio": scores[name] / of_truth[name] if of_truth[name] > 0.0 else float("nan") for name in scores}

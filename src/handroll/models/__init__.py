@@ -1,1 +1,1 @@
-"""The networks: hand positions and gestures from sound, and what they are made of."""
+"""Networks that predict hand positions and gestures from audio, and their building blocks."""

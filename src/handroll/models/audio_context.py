@@ -1,4 +1,4 @@
-"""What stands before a decoder: features of single frames become features that know their surroundings and their place.
+"""Input block of a decoder: adds temporal context and a positional embedding to the features of single frames.
 
 Axis letters: B clip in batch; T frame; F audio feature; D width.
 """
@@ -8,57 +8,60 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
 KERNEL = 5
-"""Frames that a convolution sees, 0.17 s at 30 Hz; two of them in a block."""
+"""Kernel size of a convolution in frames: 0.17 s at 30 Hz. A block has two convolutions."""
 
-PLACE_KERNEL = 65
-"""Frames that the positional embedding sees: 2.2 s at 30 Hz, where wav2vec 2.0 has 128 of 50 Hz (2.6 s). Odd, so that it is centred."""
+POSITION_KERNEL = 65
+"""Kernel size of the positional embedding in frames: 2.2 s at 30 Hz. wav2vec 2.0 uses 128 frames at 50 Hz (2.6 s). Odd, so that the kernel
+is centred."""
 
-PLACE_GROUPS = 16
-"""Groups of the positional embedding; as in wav2vec 2.0."""
+POSITION_GROUPS = 16
+"""Number of groups of the positional embedding, as in wav2vec 2.0."""
 
 
 class FeatureContext(nn.Module):
     """Residual convolutions over time, then a convolutional positional embedding.
 
-    The embedding is that of A. Baevski et al., "wav2vec 2.0", NeurIPS 2020, arXiv:2006.11477, section 2: a frame's place is
-    told by what is around it. The decoder behind it has none of its own.
+    The embedding is that of A. Baevski et al., "wav2vec 2.0", NeurIPS 2020, arXiv:2006.11477, section 2: a convolution computes
+    it from the neighbouring frames. The decoder that follows has no positional embedding.
 
     Parameters
     ----------
     features : int
         F.
     width : int
-        D; a multiple of `PLACE_GROUPS`, where there are layers.
+        D; a multiple of `POSITION_GROUPS` unless `layers` is 0.
     layers : int
-        Residual blocks. 0: the features go through as they are, as those of a speech encoder do, which know their
-        surroundings already; F is D then.
+        Number of residual blocks. 0 returns the features unchanged, for features of a speech encoder, which already contain
+        temporal context; F must equal D then.
     dropout : float
-        Share of a block's channels that training drops.
+        Dropout rate in a block.
 
     Raises
     ------
     ValueError
-        The sizes do not fit.
+        F differs from D with 0 layers, or D is not a multiple of `POSITION_GROUPS`.
     """
 
     def __init__(self, features, width, layers, dropout=0.1):
         super().__init__()
         if layers == 0 and features != width:
             raise ValueError(
-                f"context of 0 layers: expected as many features as the width, {width}, found {features}; give it a layer or that width"
+                f"context of 0 layers: expected as many features as the width, {width}, found {features}; use a layer or that width"
             )
-        if layers > 0 and width % PLACE_GROUPS:
-            raise ValueError(f"context: expected a width that is a multiple of {PLACE_GROUPS}, found {width}")
+        if layers > 0 and width % POSITION_GROUPS:
+            raise ValueError(f"context: expected a width that is a multiple of {POSITION_GROUPS}, found {width}")
         self.layers = layers
         if layers == 0:
             return
         self.project = nn.Linear(features, width)
         self.blocks = nn.ModuleList(_Block(width, dropout) for _ in range(layers))
-        self.place = weight_norm(nn.Conv1d(width, width, PLACE_KERNEL, padding=PLACE_KERNEL // 2, groups=PLACE_GROUPS), dim=2)
+        self.position_embedding = weight_norm(
+            nn.Conv1d(width, width, POSITION_KERNEL, padding=POSITION_KERNEL // 2, groups=POSITION_GROUPS), dim=2
+        )
         self.norm = nn.LayerNorm(width)
 
     def forward(self, features):
-        """Look around in time.
+        """Add context and positional embedding to features.
 
         Parameters
         ----------
@@ -73,12 +76,12 @@ class FeatureContext(nn.Module):
         frames = self.project(features)
         for block in self.blocks:
             frames = block(frames)
-        place = self.place(frames.transpose(1, 2)).transpose(1, 2)
-        return self.norm(frames + functional.gelu(place))
+        embedding = self.position_embedding(frames.transpose(1, 2)).transpose(1, 2)
+        return self.norm(frames + functional.gelu(embedding))
 
 
 class _Block(nn.Module):
-    """Two convolutions, added to what they see."""
+    """Two convolutions with a residual connection."""
 
     def __init__(self, width, dropout):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What encodes the sound of clips: one encoder a kind of features, by name. Heavy networks are imported by those that need them."""
+"""Encoders of the audio or the notes of clips, selected by the name of their features. Heavy networks are imported only when used."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from handroll.device import torch_device
 from handroll.training_data.music_features import log_mel, log_mel_rate_hz, note_roll
 
 VERSION = 1
-"""Raised by hand when the same sound gives other features."""
+"""Raised by hand when the same audio or notes give other features."""
 
 _SPAN = ("start_s", "end_s", "audio_delay_s")
 
 
 @dataclass(frozen=True)
 class FeatureEncoder:
-    """Gives features of a clip.
+    """Encoder of a clip's audio or notes.
 
     Attributes
     ----------
     encode : callable (dict of str to value) -> array (frame, feature)
-        Of the columns of a row of `tables.SHARD`.
+        Takes the columns of a row of `tables.SHARD`.
     columns : tuple of str
-        The columns that it needs.
+        Names of the columns that `encode` needs.
     version : str
-        What made the features; for a speech encoder it contains the hash of its weights (`SpeechEncoder.identity`).
+        Name and version of the encoder; for a speech encoder it contains the hash of its weights (`SpeechEncoder.identity`).
     """
 
     encode: Callable
@@ -35,22 +35,22 @@ class FeatureEncoder:
 
 
 def feature_encoder(name, rate_hz, folder="", device="cpu"):
-    """An encoder by the name of its features.
+    """Create the encoder of features with this name.
 
     Parameters
     ----------
     name : {"logmel", "notes", "hubert", "wav2vec2"}
     rate_hz : float
-        Frames a second of the features.
+        Features per second.
     folder : path
-        Of a speech encoder's weights, in transformers' layout.
+        Weights of a speech encoder, in the layout of transformers. Not used for logmel and notes.
     device : str
-        Where a speech encoder runs.
+        Device of a speech encoder.
 
     Returns
     -------
     FeatureEncoder
-        Features are at the moments of the motion's frames: the sound's own delay is taken back.
+        Its features are aligned with the motion's frames: the clip's audio delay is removed.
     """
     if name == "logmel":
         rate = log_mel_rate_hz(rate_hz)
@@ -61,16 +61,16 @@ def feature_encoder(name, rate_hz, folder="", device="cpu"):
         )
     if name == "notes":
         return FeatureEncoder(lambda row: _note_roll(row, rate_hz), ("notes", "pedal", *_SPAN), f"handroll notes {VERSION}")
-    return _speech(folder, rate_hz, device)
+    return _speech_features(folder, rate_hz, device)
 
 
 def _frames(row, rate_hz):
-    """Frames of a clip."""
+    """Number of frames of a clip."""
     return round((row["end_s"] - row["start_s"]) * rate_hz)
 
 
 def _note_roll(row, rate_hz):
-    """Roll of a clip's notes."""
+    """Note roll of a clip."""
     notes, pedal = (
         {name: np.array([item[name] for item in row[table]]) for name in names}
         for table, names in (("notes", ("onset_s", "key_offset_s", "pitch", "velocity")), ("pedal", ("onset_s", "offset_s")))
@@ -78,21 +78,22 @@ def _note_roll(row, rate_hz):
     return note_roll(notes, pedal, rate_hz, _frames(row, rate_hz), row["audio_delay_s"])
 
 
-def _speech(folder, rate_hz, device):
-    """Features of a frozen speech encoder, over the whole clip."""
+def _speech_features(folder, rate_hz, device):
+    """`FeatureEncoder` that runs a frozen speech encoder over the whole clip."""
     import torch
 
     from handroll.models.speech_encoder import RATE_HZ, load_speech_encoder
 
-    where = torch_device(device)
-    network = load_speech_encoder(folder).to(where)
+    device = torch_device(device)
+    network = load_speech_encoder(folder).to(device)
 
     @torch.inference_mode()
     def encode(row):
         frames = _frames(row, rate_hz)
-        sound = read_audio(row["audio"], RATE_HZ, row["audio_delay_s"])
-        # A clip's sound may end early: its frames are spread over its length all the same.
-        sound = np.pad(sound, (0, max(0, round(frames / rate_hz * RATE_HZ) - len(sound))))[: round(frames / rate_hz * RATE_HZ)]
-        return network(torch.from_numpy(sound)[None].to(where), frames)[0].float().cpu().numpy()
+        samples = round(frames / rate_hz * RATE_HZ)
+        audio = read_audio(row["audio"], RATE_HZ, row["audio_delay_s"])
+        # The audio of a clip may end early. The encoder spreads the frames over its input, so this must have the clip's length.
+        audio = np.pad(audio, (0, max(0, samples - len(audio))))[:samples]
+        return network(torch.from_numpy(audio)[None].to(device), frames)[0].float().cpu().numpy()
 
     return FeatureEncoder(encode, ("audio", *_SPAN), network.identity)

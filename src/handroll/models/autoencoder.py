@@ -1,9 +1,9 @@
-"""The auto-encoder whose features the Fréchet distance between generated and true motion (FID) is taken of.
+"""Auto-encoder whose features are compared by the Fréchet distance between generated and true motion (FID).
 
 After the feature extractor of Y. Yoon et al., "Speech Gesture Generation from the Trimodal Context of Text, Audio, and
-Speaker Identity", ACM TOG 39 (2020), doi:10.1145/3414685.3417838, which PianoMotion10M (Gan et al., ICLR 2025) takes for
-both hands' rotations. How the released one was trained is not published. Ours is trained as a variational auto-encoder
-(D. Kingma and M. Welling, ICLR 2014, arXiv:1312.6114) whose divergence weighs so little that features stay informative.
+Speaker Identity", ACM TOG 39 (2020), doi:10.1145/3414685.3417838, which PianoMotion10M (Gan et al., ICLR 2025) applies to
+the rotations of both hands. The training of the released weights is not published. handroll trains a variational auto-encoder
+(D. Kingma and M. Welling, ICLR 2014, arXiv:1312.6114) with a small weight of the divergence, which keeps the features informative.
 
 Axis letters: B clip in batch; T frame; M channel of the motion; Z feature (256).
 """
@@ -18,16 +18,16 @@ FEATURES = 256
 """Z; as released."""
 
 CONVOLUTION_SLOPE = 0.2
-"""Of the leaky ReLUs between convolutions; as released."""
+"""Slope of the leaky ReLUs between convolutions; as released."""
 
 DIVERGENCE_WEIGHT = 1e-3
-"""Of the Kullback-Leibler divergence, a feature, beside the mean absolute error; our choice."""
+"""Weight of the mean Kullback-Leibler divergence of a feature, relative to the mean absolute error; handroll's choice."""
 
 START_CHANNELS = 4
-"""Channels of each frame that the decoder's convolutions start from; as released."""
+"""Channels of a frame at the input of the decoder's convolutions; as released."""
 
 _CHANNELS = 32
-# Of most convolutions; as released.
+# Width of most convolutions; as released.
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class AutoencoderSettings:
     channels : int
         M: the right hand's rotations, then the left hand's.
     frames : int
-        T; 8 s at 30 Hz by default. At least 12.
+        T; at least 12. The default is 8 s at 30 Hz.
     slope : float
-        Of the leaky ReLUs between the linear layers. The released code passes 1 by mistake, which makes them identities,
-        and its weights were trained so.
+        Slope of the leaky ReLUs between the linear layers. The released code passes 1 by mistake, which makes them identities;
+        the released weights were trained that way.
     """
 
     channels: int = 96
@@ -51,7 +51,7 @@ class AutoencoderSettings:
 
 
 class MotionAutoencoder(nn.Module):
-    """Encoder and decoder of a clip's motion.
+    """Variational auto-encoder of a clip's motion.
 
     Parameters
     ----------
@@ -71,20 +71,20 @@ class MotionAutoencoder(nn.Module):
         ----------
         motion : tensor (B, T, M)
         noise : tensor (B, Z)
-            Standard normal; 0 for the reconstruction from the features themselves.
+            Standard normal; zeros reconstruct from the mean features.
 
         Returns
         -------
         reconstruction : tensor (B, T, M)
         mean, log_variance : tensor (B, Z)
-            Of the distribution of the clip's features.
+            Mean and log variance of the distribution of the clip's features.
         """
         mean, log_variance = self.encoder(motion)
         return self.decoder(mean + (0.5 * log_variance).exp() * noise), mean, log_variance
 
     @torch.no_grad()
     def features(self, motion):
-        """Features of clips; they do not depend on what else is in the batch.
+        """Compute features of clips, independently of the other clips in the batch.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class Encoder(nn.Module):
     Raises
     ------
     ValueError
-        There are too few frames for the convolutions.
+        Fewer than 12 frames.
     """
 
     def __init__(self, settings):
@@ -137,7 +137,7 @@ class Encoder(nn.Module):
         self.fc_mu, self.fc_logvar = nn.Linear(FEATURES, FEATURES), nn.Linear(FEATURES, FEATURES)
 
     def forward(self, motion):
-        """Mean and logarithm of the variance, (B, Z) each, of motion (B, T, M)."""
+        """Encode motion (B, T, M) as the mean and log variance of its features, (B, Z) each."""
         hidden = self.out_net(self.net(motion.transpose(1, 2)).flatten(1))
         return self.fc_mu(hidden), self.fc_logvar(hidden)
 
@@ -163,7 +163,7 @@ class Decoder(nn.Module):
         )
 
     def forward(self, features):
-        """Motion (B, T, M) of features (B, Z)."""
+        """Decode features (B, Z) to motion (B, T, M)."""
         return self.net(self.pre_net(features).unflatten(1, (START_CHANNELS, -1))).transpose(1, 2)
 
 
@@ -173,22 +173,21 @@ def _convolution(inputs, outputs, kernel, stride):
 
 
 def _linear(inputs, outputs, slope):
-    """Linear layer, norm, leaky ReLU, as parts of a larger sequence."""
+    """Linear layer, norm and leaky ReLU, to be unpacked into a larger sequence."""
     return nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.LeakyReLU(slope)
 
 
-def autoencoder_loss(motion, reconstruction, mean, log_variance, divergence_weight=DIVERGENCE_WEIGHT):
-    """Mean absolute error of the reconstruction, and the divergence of the features from a standard normal distribution.
+def autoencoder_loss(motion, reconstruction, mean, log_variance):
+    """Mean absolute error of the reconstruction plus the weighted divergence of the features from a standard normal distribution.
 
     Parameters
     ----------
     motion, reconstruction : tensor (B, T, M)
     mean, log_variance : tensor (B, Z)
-    divergence_weight : float
 
     Returns
     -------
     scalar tensor
     """
     divergence = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1.0).mean()
-    return functional.l1_loss(reconstruction, motion) + divergence_weight * divergence
+    return functional.l1_loss(reconstruction, motion) + DIVERGENCE_WEIGHT * divergence

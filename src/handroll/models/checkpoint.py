@@ -18,10 +18,10 @@ from handroll.models.gesture import GestureSettings, GestureUNet
 from handroll.models.position import PositionPredictor, PositionSettings
 from handroll.provenance import atomic_path
 from handroll.state_dicts import listed
-from handroll.training_data.model_frame import FRAMES, N_PLACE, N_POSE
+from handroll.training_data.model_frame import FRAMES, N_POSE, N_POSITION
 from handroll.training_data.windows import Scales
 
-FORMAT = "1"
+FORMAT = "2"
 """Raised by hand when a file's meaning changes."""
 
 KINDS = {
@@ -37,7 +37,7 @@ MAX_FRAMES = 100_000
 MAX_RATE_HZ = 1000.0
 """Maximum frame rate of the motion in a file (Hz)."""
 
-_FIXED = {"gesture": {"channels": N_POSE, "guide": N_PLACE}, "autoencoder": {"channels": N_POSE + N_PLACE}}
+_FIXED = {"gesture": {"channels": N_POSE, "guide": N_POSITION}, "autoencoder": {"channels": N_POSE + N_POSITION}}
 """Settings that follow from the format of the motion."""
 
 _LAYER_COUNTS = ("layers", "context_layers")

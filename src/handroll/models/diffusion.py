@@ -1,12 +1,12 @@
-"""The diffusion that gestures are made by: its noise, what training asks of a denoiser, and how motion is drawn from one.
+"""Diffusion of gestures: the noise schedule, the training loss of a denoiser, and sampling.
 
 As in PianoMotion10M (Gan et al., ICLR 2025): 1000 steps, noise by the cosine schedule (A. Nichol and P. Dhariwal, "Improved
 Denoising Diffusion Probabilistic Models", ICML 2021, arXiv:2102.09672), and a denoiser that predicts
 v = sqrt(a) noise - sqrt(1 - a) clean, where a is the share of signal variance (T. Salimans and J. Ho, "Progressive
 Distillation", ICLR 2022, arXiv:2202.00512). Schedule and samplers are those of the package diffusers.
 
-A denoiser is any function of noisy motion (B, M, T) and steps (B,) that gives v (B, M, T), so that a caller can condition a
-network as it likes, or blend its predictions for overlapping windows.
+A denoiser is any function that maps noisy motion (B, M, T) and steps (B,) to v (B, M, T). A caller can therefore condition a
+network in any way, or blend its predictions for overlapping windows.
 
 Axis letters: B clip in batch; M channel of the motion, the right hand's, then the left hand's; T frame.
 """
@@ -19,32 +19,32 @@ from diffusers import DDPMScheduler, DPMSolverMultistepScheduler
 from diffusers.utils.torch_utils import randn_tensor
 
 STEPS = 1000
-"""Of the diffusion."""
+"""Number of diffusion steps."""
 
 BETAS = "squaredcos_cap_v2"
-"""The cosine schedule in diffusers."""
+"""Name of the cosine schedule in diffusers."""
 
-LEAST_SIGNAL = -4.0
-"""Logarithm of the ratio of signal to noise (of their deviations) below which no steps are spent."""
+MIN_LOG_SNR = -4.0
+"""Minimum natural logarithm of the signal-to-noise ratio (of standard deviations) of all sampling steps but the first."""
 
 SAMPLERS = ("ddpm", "ddim", "dpmsolver++", "sde-dpmsolver++")
-"""Of `sample`: J. Ho et al. 2020, arXiv:2006.11239, with the smaller variance; J. Song et al. 2021, arXiv:2010.02502, without
-noise on the way; C. Lu et al. 2022, arXiv:2211.01095, multistep of order 2, without noise on the way and with it."""
+"""Samplers of `sample`: J. Ho et al. 2020, arXiv:2006.11239, with the smaller variance; J. Song et al. 2021, arXiv:2010.02502,
+deterministic; C. Lu et al. 2022, arXiv:2211.01095, multistep of order 2, deterministic and stochastic."""
 
 
 @cache
 def schedule():
-    """The noise schedule: a `diffusers.DDPMScheduler` that noises motion and tells betas and alphas_cumprod.
+    """Return the shared noise schedule, a `diffusers.DDPMScheduler` that adds noise and holds betas and alphas_cumprod.
 
-    Not for sampling, which keeps its state in the object.
+    Do not sample with it: sampling keeps its state in the scheduler. `new_sampler` creates one for sampling.
     """
     return DDPMScheduler(STEPS, beta_schedule=BETAS, prediction_type="v_prediction")
 
 
 def diffusion_loss(denoise, clean, noise, step, visible=None):
-    """Squared error of v, weighted by the share of signal variance at each clip's step.
+    """Mean squared error of v, weighted by the share of signal variance at each clip's step.
 
-    The weight is SNR / (SNR + 1), as released; with it, the error of v is that of the noise.
+    The weight is SNR / (SNR + 1), as released; the weighted error of v equals the error of the noise.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def diffusion_loss(denoise, clean, noise, step, visible=None):
     step : int tensor (B,)
         Uniform on 0..999 in training.
     visible : bool tensor (B, T, hand 2), optional
-        Right, left; what is hidden is left out of the mean, which is 0 of nothing. All counts where None, as in the released code.
+        Right, left. The mean covers visible hands only, and is 0 if there are none. None includes all, as in the released code.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def diffusion_loss(denoise, clean, noise, step, visible=None):
 
 
 def sample(denoise, shape, sampler, steps, generator, clip_range, device="cpu"):
-    """Draw motion.
+    """Sample motion.
 
     Parameters
     ----------
@@ -82,12 +82,12 @@ def sample(denoise, shape, sampler, steps, generator, clip_range, device="cpu"):
     sampler : str
         One of `SAMPLERS`.
     steps : int
-        1..1000 calls of the denoiser.
-    generator : torch.Generator, or list of one a clip
-        Of all noise. With one a clip, a clip's noise does not depend on what else is in the batch. Generators of the processor
+        Number of calls of the denoiser, 1..1000.
+    generator : torch.Generator, or list of one per clip
+        Source of all noise. With one per clip, the noise of a clip does not depend on the rest of the batch. CPU generators
         give the same noise on every device.
     clip_range : float
-        Predictions of the clean motion are clipped to plus or minus this: 1, half a turn, as released.
+        Predictions of the clean motion are clipped to [-clip_range, clip_range]; released: 1, which is half a turn.
     device : torch.device or str
 
     Returns
@@ -97,7 +97,7 @@ def sample(denoise, shape, sampler, steps, generator, clip_range, device="cpu"):
     Raises
     ------
     ValueError
-        There is no such sampler, or not so many steps.
+        Unknown sampler, or `steps` out of range.
     """
     scheduler = new_sampler(sampler)
     scheduler.set_timesteps(timesteps=sampling_steps(steps).tolist())
@@ -111,10 +111,10 @@ def sample(denoise, shape, sampler, steps, generator, clip_range, device="cpu"):
 
 
 def sampling_steps(steps):
-    """Which of the 1000 steps are taken: all, or fewer, evenly spaced by the logarithm of the signal-to-noise ratio.
+    """Choose diffusion steps for sampling, evenly spaced in the logarithm of the signal-to-noise ratio.
 
-    The spacing of Lu et al. 2022, arXiv:2206.00927, section 3.4. The first step is the top one, where there is but noise; the others
-    begin at `LEAST_SIGNAL`.
+    The spacing is that of Lu et al. 2022, arXiv:2206.00927, section 3.4. The first step is always 999 (pure noise); the others start at
+    `MIN_LOG_SNR`.
 
     Parameters
     ----------
@@ -124,29 +124,29 @@ def sampling_steps(steps):
     Returns
     -------
     int array (steps,)
-        From 999 down to 0, no two the same.
+        Strictly decreasing from 999 to 0.
 
     Raises
     ------
     ValueError
-        Fewer or more.
+        `steps` out of range.
     """
     if not 1 <= steps <= STEPS:
         raise ValueError(f"steps: expected 1 to {STEPS}, found {steps}")
     share = schedule().alphas_cumprod.double().numpy()
     signal = 0.5 * np.log(share / (1.0 - share))
-    taken = np.abs(signal - np.linspace(LEAST_SIGNAL, signal[0], steps)[:, None]).argmin(axis=1)
+    taken = np.abs(signal - np.linspace(MIN_LOG_SNR, signal[0], steps)[:, None]).argmin(axis=1)
     taken[0] = STEPS - 1
-    # Near the ends wanted ones lie closer than steps do. Distinct are falling ones, of which value plus place never rises.
-    place = np.arange(steps)
-    falling = np.maximum.accumulate((taken + place)[::-1])[::-1]
-    return np.minimum(falling, STEPS - 1) - place
+    # Near both ends several wanted ratios have the same nearest step. Steps are strictly decreasing if step + index never increases.
+    index = np.arange(steps)
+    shifted = np.maximum.accumulate((taken + index)[::-1])[::-1]
+    return np.minimum(shifted, STEPS - 1) - index
 
 
 def new_sampler(name):
-    """A scheduler of diffusers that is told the clean motion, and takes its steps from a list.
+    """Create a scheduler of diffusers that takes predictions of the clean motion and a list of steps.
 
-    DDIM is DPM-Solver++ of order 1 (Lu et al. 2022); the class of that name in diffusers takes no list.
+    DDIM equals DPM-Solver++ of order 1 (Lu et al. 2022). `diffusers.DDIMScheduler` does not accept a list of steps.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def new_sampler(name):
     Raises
     ------
     ValueError
-        There is no such sampler.
+        Unknown sampler.
     """
     sizes = {"num_train_timesteps": STEPS, "beta_schedule": BETAS, "prediction_type": "sample"}
     if name == "ddpm":

@@ -1,12 +1,11 @@
-"""Stage two of PianoMotion10M's baseline: the denoiser that makes gestures of noise, guided by sound and hand positions.
+"""Stage two of PianoMotion10M's baseline: a denoiser of gestures, conditioned on audio features and hand positions.
 
 W. Gan et al., "PianoMotion10M: Dataset and Benchmark for Hand Motion Generation in Piano Performance", ICLR 2025. The U-Net
 is the one-dimensional form of J. Ho et al., "Denoising Diffusion Probabilistic Models", NeurIPS 2020, arXiv:2006.11239.
-Parts keep the names of the released weights where those say what a part is.
+Modules have the names of the released weights where these are descriptive.
 
-Axis letters: B clip in batch; T frame, a power of two fewer further down; M channel of the motion; F audio feature; C width
-of the condition; G channel of the guide; W channel inside; E width of the step's embedding; H attention head, K channel of a
-head.
+Axis letters: B clip in batch; T frame, halved at each lower level; M channel of the motion; F audio feature; C width of the
+condition; G channel of the guide; W channel of a level; E width of the step's embedding; H attention head; K channel of a head.
 """
 
 import math
@@ -21,18 +20,18 @@ from handroll.models.audio_context import FeatureContext
 from handroll.models.memory_decoder import new_decoder
 
 HEADS, HEAD_WIDTH = 4, 32
-"""Of every attention; as released."""
+"""Number of heads and channels of a head, in every attention; as released."""
 
 NORM_GROUPS = 8
-"""Groups of every GroupNorm; as released."""
+"""Number of groups of every GroupNorm; as released."""
 
-LONGEST_PERIOD = 10_000
-"""Of the sines that embed a step; A. Vaswani et al., "Attention Is All You Need", NeurIPS 2017, section 3.5."""
+MAX_PERIOD = 10_000
+"""Longest period of the sines that embed a step; A. Vaswani et al., "Attention Is All You Need", NeurIPS 2017, section 3.5."""
 
 
 @dataclass(frozen=True)
 class GestureSettings:
-    """Sizes of a `GestureUNet`; all but the features as in the paper's base model by default.
+    """Sizes of a `GestureUNet`. The defaults are those of the paper's base model.
 
     Attributes
     ----------
@@ -41,7 +40,7 @@ class GestureSettings:
     condition_width : int
         C.
     context_layers : int
-        Blocks of the `FeatureContext`; 0 for features of a speech encoder, where F is C.
+        Blocks of the `FeatureContext`; 0 for features of a speech encoder, where F equals C.
     decoder : str
         One of `memory_decoder.KINDS`.
     layers, state, feedforward : int
@@ -49,13 +48,13 @@ class GestureSettings:
     dim : int
         W of the first level; a multiple of `NORM_GROUPS`.
     multipliers : tuple of int
-        W below each level, over `dim`.
+        W after each level, divided by `dim`.
     channels : int
         M: the right hand's rotations, then the left hand's.
     guide : int
-        G: positions.
+        G: position channels.
     dropout : float
-        Of context and decoder.
+        Dropout rate of context and decoder.
     """
 
     features: int
@@ -73,7 +72,7 @@ class GestureSettings:
 
     @property
     def frames_multiple(self):
-        """What the number of frames is a multiple of: each level but the last halves it."""
+        """Required divisor of the number of frames: each level but the last halves it."""
         return 2 ** (len(self.multipliers) - 1)
 
 
@@ -116,13 +115,13 @@ class GestureUNet(nn.Module):
         self.final_conv = nn.Conv1d(dim, settings.channels, 1)
 
     def encode_condition(self, features, released=False):
-        """What the denoiser is told of the sound; the same for every step of a clip.
+        """Encode audio features as the condition of the denoiser; it is the same for every step of a clip.
 
         Parameters
         ----------
         features : tensor (B, T, F)
         released : bool
-            Mask as the released code does, see `memory_decoder`.
+            Mask as the released code does; see `memory_decoder`.
 
         Returns
         -------
@@ -137,9 +136,9 @@ class GestureUNet(nn.Module):
         ----------
         noisy : tensor (B, M, T)
         step : int tensor (B,)
-            Of the diffusion.
+            Diffusion step.
         condition : tensor (B, C, T)
-            Of `encode_condition`.
+            Result of `encode_condition`.
         guide : tensor (B, G, T)
             Normalised positions.
 
@@ -150,7 +149,7 @@ class GestureUNet(nn.Module):
         Raises
         ------
         ValueError
-            The number of frames is no multiple of `settings.frames_multiple`.
+            The number of frames is not a multiple of `settings.frames_multiple`.
         """
         multiple = self.settings.frames_multiple
         if noisy.shape[-1] % multiple:
@@ -174,7 +173,7 @@ class GestureUNet(nn.Module):
 
 
 class StepEmbedding(nn.Module):
-    """Sines, then cosines, of a diffusion step.
+    """Sinusoidal embedding of a diffusion step: sines, then cosines.
 
     Parameters
     ----------
@@ -189,12 +188,12 @@ class StepEmbedding(nn.Module):
     def forward(self, step):
         """Embed steps (B,) as (B, width)."""
         exponents = torch.arange(self.half, device=step.device) / (self.half - 1)
-        angles = step[:, None] * torch.exp(-math.log(LONGEST_PERIOD) * exponents)
+        angles = step[:, None] * torch.exp(-math.log(MAX_PERIOD) * exponents)
         return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
 class ResnetBlock(nn.Module):
-    """Two convolutions, the first scaled and shifted by the step, added to what they see.
+    """Two convolutions with a residual connection; the step's embedding scales and shifts the first.
 
     Parameters
     ----------
@@ -254,7 +253,7 @@ class ChannelNorm(nn.Module):
 
 
 class Attention(nn.Module):
-    """Each frame looks at all, after a norm, and adds what it finds.
+    """Self-attention over frames, with a norm before it and a residual connection.
 
     Parameters
     ----------
@@ -269,18 +268,18 @@ class Attention(nn.Module):
         self.to_out = nn.Conv1d(HEADS * HEAD_WIDTH, channels, 1)
 
     def heads(self, x):
-        """Queries, keys, values (B, H, K, T) of (B, W, T)."""
+        """Compute queries, keys and values, (B, H, K, T) each, of (B, W, T)."""
         return self.to_qkv(self.norm(x)).unflatten(1, (3, HEADS, HEAD_WIDTH)).unbind(1)
 
     def forward(self, x):
         """Attend, (B, W, T) to (B, W, T)."""
         q, k, v = (part.transpose(-1, -2) for part in self.heads(x))
-        found = functional.scaled_dot_product_attention(q, k, v)
-        return x + self.to_out(found.transpose(-1, -2).flatten(1, 2))
+        attended = functional.scaled_dot_product_attention(q, k, v)
+        return x + self.to_out(attended.transpose(-1, -2).flatten(1, 2))
 
 
 class LinearAttention(Attention):
-    """Attention whose cost is linear in the frames; Z. Shen et al., "Efficient Attention", WACV 2021, arXiv:1812.01243.
+    """Attention whose cost is linear in the number of frames; Z. Shen et al., "Efficient Attention", WACV 2021, arXiv:1812.01243.
 
     Parameters
     ----------

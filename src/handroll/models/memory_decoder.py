@@ -1,13 +1,13 @@
-"""The decoder that position predictor and gesture generator share: it relates the frames of a clip to each other.
+"""Decoder of the position predictor and the gesture generator: relates the frames of a clip to each other.
 
-It is the transformer of PianoMotion10M's baseline (Gan et al., ICLR 2025): an encoder makes a memory of the clip, and a
-decoder goes over the clip again, seeing of the memory only the frame that it is at. Or it is one state-space block instead.
+It is the transformer of PianoMotion10M's baseline (Gan et al., ICLR 2025), or one state-space block. In the transformer, an
+encoder computes a memory of the clip; in the decoder, the cross-attention of a frame is restricted to the same frame of the memory.
 
-A cross-attention that sees a single frame needs no attention: the softmax over one key is 1, so it is a linear map of that
-frame, and its queries and keys are never computed. The parameters are all there, as in `nn.MultiheadAttention`.
+Cross-attention to a single frame is a linear map of that frame, because the softmax over one key is 1. Its queries and keys are
+never computed, but all parameters of `nn.MultiheadAttention` exist, so that released weights can be loaded.
 
-**Masks.** Frames see the whole clip, whatever the size of the batch, which is how the released weights were trained.
-The released code masks the decoder's self-attention where the batch holds one clip only; `released=True` does so too.
+**Masks.** Self-attention covers the whole clip for every batch size, as in the training of the released weights. The released
+code masks the decoder's self-attention if the batch contains one clip only; `released=True` does the same.
 
 Axis letters: B clip in batch; T frame; D width; H attention head.
 """
@@ -19,17 +19,17 @@ from torch.nn import functional
 from handroll.models.ssm import SelectiveStateSpace
 
 HEADS = 4
-"""As released."""
+"""Number of attention heads; as released."""
 
 PERIOD_FRAMES = 30
-"""The released mask falls by one slope with every so many frames: a second."""
+"""Frames after which the released mask decreases by one slope: a second."""
 
 KINDS = ("transformer", "ssm")
-"""Decoders that `new_decoder` makes."""
+"""Kinds of decoders that `new_decoder` creates."""
 
 
 def new_decoder(kind, width, layers, state, feedforward, dropout):
-    """A decoder of one of the `KINDS`, which takes and gives (B, T, D).
+    """Create a decoder, a module that maps (B, T, D) to (B, T, D).
 
     Parameters
     ----------
@@ -38,13 +38,13 @@ def new_decoder(kind, width, layers, state, feedforward, dropout):
     width : int
         D.
     layers : int
-        Of a transformer's encoder, and as many of its decoder.
+        Number of layers of a transformer's encoder, and of its decoder.
     state : int
-        Of a state-space block's channel.
+        State size of a channel of a state-space block.
     feedforward : int
-        Hidden width of the feed-forward in a transformer's encoder; that in its decoder is D, as released.
+        Hidden width of the feed-forward layers in a transformer's encoder; in its decoder it is D, as released.
     dropout : float
-        Of a transformer.
+        Dropout rate of a transformer.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def new_decoder(kind, width, layers, state, feedforward, dropout):
     Raises
     ------
     ValueError
-        There is no such kind.
+        Unknown kind.
     """
     if kind == "transformer":
         return MemoryDecoder(width, layers, feedforward, dropout)
@@ -63,10 +63,10 @@ def new_decoder(kind, width, layers, state, feedforward, dropout):
 
 
 class StateSpaceDecoder(SelectiveStateSpace):
-    """One state-space block in a decoder's place."""
+    """One state-space block with the interface of a decoder."""
 
     def forward(self, frames, released=False):
-        """Transform frames (B, T, D) into (B, T, D); the released forward is the same."""
+        """Transform frames (B, T, D) into (B, T, D); `released` has no effect."""
         return super().forward(frames)
 
 
@@ -106,7 +106,7 @@ class MemoryDecoder(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """`nn.TransformerDecoderLayer` (post-norm, ReLU) with a memory mask that leaves each frame its own memory.
+    """`nn.TransformerDecoderLayer` (post-norm, ReLU) whose cross-attention is restricted to the same frame of the memory.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ class DecoderLayer(nn.Module):
         ----------
         frames, memory : tensor (B, T, D)
         mask : tensor (H, T, T), optional
-            Added to the scores of the self-attention of a batch of one clip.
+            Added to the self-attention scores; the batch must have one clip then.
 
         Returns
         -------
@@ -137,22 +137,22 @@ class DecoderLayer(nn.Module):
         """
         attended, _ = self.self_attn(frames, frames, frames, attn_mask=mask, need_weights=False)
         frames = self.norm1(frames + self.dropout(attended))
-        frames = self.norm2(frames + self.dropout(self._own_memory(memory)))
+        frames = self.norm2(frames + self.dropout(self._same_frame_attention(memory)))
         return self.norm3(frames + self.dropout(self.linear2(self.dropout(functional.relu(self.linear1(frames))))))
 
-    def _own_memory(self, memory):
-        """Cross-attention of each frame to its own memory (B, T, D): value and output projection."""
+    def _same_frame_attention(self, memory):
+        """Cross-attention (B, T, D) of each frame to the same frame of the memory: value and output projection."""
         attention = self.multihead_attn
         *_, weight = attention.in_proj_weight.chunk(3)
         *_, bias = attention.in_proj_bias.chunk(3)
         value = functional.linear(memory, weight, bias)
-        # Attention drops out its weights, of which each head has one here.
+        # Attention drops out attention weights. Each head has a single weight here, so whole heads are dropped.
         heads = functional.dropout1d(value.flatten(0, 1).unflatten(-1, (HEADS, -1)), attention.dropout, self.training)
         return attention.out_proj(heads.reshape(value.shape))
 
 
 def released_mask(frames):
-    """The mask of the released code: the past weighs less the longer ago it is, and the future is not seen.
+    """Self-attention mask of the released code: causal, with a penalty that grows with the distance in time.
 
     The slopes are those of O. Press et al., "Train Short, Test Long", ICLR 2022, arXiv:2108.12409, for `HEADS` heads.
 
@@ -164,7 +164,7 @@ def released_mask(frames):
     Returns
     -------
     float32 tensor (H, T, T)
-        Head, frame that looks, frame that is looked at; -inf where it is later.
+        Axes: head, query frame, key frame; -inf where the key is later than the query.
     """
     slopes = 2.0 ** (-8.0 / HEADS * torch.arange(1, HEADS + 1))
     frame = torch.arange(frames)

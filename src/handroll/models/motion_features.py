@@ -1,20 +1,20 @@
-"""Features of whole windows of motion, places and poses, by handroll's own auto-encoder; and of poses by the released one."""
+"""Features of windows of motion: of positions and poses by handroll's auto-encoder, and of poses by the released auto-encoder."""
 
 import torch
 
 from handroll.models.checkpoint import load_checkpoint
 
 FEATURE_BATCH = 64
-"""Windows at a time."""
+"""Windows per forward pass."""
 
 
-def whole_motion(scales, place, pose):
-    """Scaled poses, then scaled places, as one series: tensor (window, frame, 102) of (window, frame, 6) and (window, frame, 96)."""
-    return torch.cat([scales.scaled("pose", pose), scales.scaled("place", place)], dim=-1)
+def whole_motion(scales, position, pose):
+    """Concatenate scaled poses (window, frame, 96) and scaled positions (window, frame, 6) to a tensor (window, frame, 102)."""
+    return torch.cat([scales.scaled("pose", pose), scales.scaled("position", position)], dim=-1)
 
 
 def motion_features(path):
-    """The features of a trained auto-encoder.
+    """Load the feature function of a trained auto-encoder.
 
     Parameters
     ----------
@@ -22,24 +22,24 @@ def motion_features(path):
 
     Returns
     -------
-    callable (place (window, frame, 6), pose (window, frame, 96)) -> array (window, 256)
+    callable (position (window, frame, 6), pose (window, frame, 96)) -> array (window, 256)
     """
     checkpoint = load_checkpoint(path, "autoencoder")
     network = checkpoint.network()
 
-    def features(place, pose):
-        motion = whole_motion(checkpoint.scales, *(torch.from_numpy(part).float() for part in (place, pose)))
+    def features(position, pose):
+        motion = whole_motion(checkpoint.scales, *(torch.from_numpy(part).float() for part in (position, pose)))
         return torch.cat([network.features(part) for part in motion.split(FEATURE_BATCH)]).numpy()
 
     return features
 
 
 def released_features(path):
-    """The features of PianoMotion10M's released auto-encoder.
+    """Load the feature function of PianoMotion10M's released auto-encoder.
 
     Parameters
     ----------
-    path : path of its checkpoint
+    path : path of the released checkpoint
 
     Returns
     -------

@@ -1,9 +1,9 @@
-"""Stage one of PianoMotion10M's baseline: where both hands are, from the sound.
+"""Stage one of PianoMotion10M's baseline: predicts the positions of both hands from audio features.
 
 W. Gan et al., "PianoMotion10M: Dataset and Benchmark for Hand Motion Generation in Piano Performance", ICLR 2025.
 
-Positions are normalised, whichever way the caller chooses: the released weights give shares of a scale, within -1..1
-(`bounded`), and others may be trained on positions less their mean over their deviation, which have no bounds.
+Positions are normalised by the caller. The released weights predict positions divided by a constant, within -1..1 (`bounded`).
+handroll trains on (position - mean) / standard deviation, which is unbounded.
 
 Axis letters: B clip in batch; T frame; F audio feature; C width of the context; D width of the decoder.
 """
@@ -17,15 +17,15 @@ from handroll.models.audio_context import FeatureContext
 from handroll.models.memory_decoder import new_decoder
 
 POSITIONS = 6
-"""Numbers of a frame: the right hand's x, y, z, then the left hand's."""
+"""Channels of a frame: the right hand's x, y, z, then the left hand's."""
 
 HEAD_WIDTH = 128
-"""Between the two linear layers that read positions out; as released."""
+"""Width between the two linear layers of the output head; as released."""
 
 
 @dataclass(frozen=True)
 class PositionSettings:
-    """Sizes of a `PositionPredictor`; all but the features as in the paper's base model by default.
+    """Sizes of a `PositionPredictor`. The defaults are those of the paper's base model.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class PositionSettings:
     context_width : int
         C.
     context_layers : int
-        Blocks of the `FeatureContext`; 0 for features of a speech encoder, where F is C.
+        Blocks of the `FeatureContext`; 0 for features of a speech encoder, where F equals C.
     width : int
         D.
     decoder : str
@@ -42,8 +42,9 @@ class PositionSettings:
     layers, state, feedforward : int
         As of `memory_decoder.new_decoder`.
     bounded : bool
-        End in tanh.
+        Apply tanh to the output.
     dropout : float
+        Dropout rate of context and decoder.
     """
 
     features: int
@@ -73,7 +74,7 @@ class PositionPredictor(nn.Module):
         self.context = FeatureContext(settings.features, settings.context_width, settings.context_layers, settings.dropout)
         self.project = nn.Linear(settings.context_width, width)
         self.decoder = new_decoder(settings.decoder, width, settings.layers, settings.state, settings.feedforward, settings.dropout)
-        # No nonlinearity between them, as released.
+        # No nonlinearity between the two layers, as released.
         self.head = nn.Sequential(nn.Linear(width, HEAD_WIDTH), nn.Linear(HEAD_WIDTH, POSITIONS))
 
     def forward(self, features, with_context=False, released=False):
@@ -83,16 +84,16 @@ class PositionPredictor(nn.Module):
         ----------
         features : tensor (B, T, F)
         with_context : bool
-            Return the context too, on which gestures may be conditioned.
+            Also return the context, which can condition gestures.
         released : bool
-            Mask as the released code does, see `memory_decoder`.
+            Mask as the released code does; see `memory_decoder`.
 
         Returns
         -------
         positions : tensor (B, T, 6)
             Normalised; right xyz, left xyz.
         context : tensor (B, T, C)
-            Detached; only where asked for.
+            Detached; only with `with_context`.
         """
         context = self.context(features)
         positions = self.head(self.decoder(self.project(context), released=released))
@@ -101,23 +102,23 @@ class PositionPredictor(nn.Module):
 
 
 def position_loss(predicted, target, visible, position_weight=1.0, velocity_weight=1.0, released=False):
-    """Mean absolute error of positions and of their change from frame to frame.
+    """Mean absolute error of positions plus weighted mean absolute error of their change from frame to frame.
 
     Parameters
     ----------
     predicted, target : tensor (B, T, 6)
-        Normalised; right xyz, left xyz. Targets may be NaN where a hand is hidden, except with `released`.
+        Normalised; right xyz, left xyz. Targets of hidden hands may be NaN, except with `released`.
     visible : bool tensor (B, T, hand 2)
         Right, left.
     position_weight, velocity_weight : float
         1 and 1 as released.
     released : bool
-        Take the change over all frames, hidden or not, as the released code does; else over neighbours that are both visible.
+        Include the change between all frames, as the released code does. Otherwise both frames must be visible.
 
     Returns
     -------
     scalar tensor
-        A term without a visible frame is 0.
+        A term without visible frames is 0.
     """
     error = (predicted - target).unflatten(-1, (2, 3))
     change = error[:, 1:] - error[:, :-1]
@@ -126,5 +127,5 @@ def position_loss(predicted, target, visible, position_weight=1.0, velocity_weig
 
 
 def _mean_absolute(error):
-    """Mean of absolute values; 0 of nothing, with a gradient."""
+    """Mean absolute value; 0, with a gradient, if empty."""
     return error.abs().sum() / max(error.numel(), 1)

@@ -1,11 +1,11 @@
-"""The selective state-space block of Mamba, in plain PyTorch.
+"""Selective state-space block of Mamba, in plain PyTorch.
 
 A. Gu and T. Dao, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces", 2023, arXiv:2312.00752, section 3 and
-algorithm 2. Parameters have the names of the authors' package mamba_ssm, so that their weights fit.
+algorithm 2. Parameters have the names of the authors' package mamba_ssm, so that its weights can be loaded.
 
-The state runs forward in time: a frame knows what came before it, and nothing of what follows.
+The block is causal: the output of a frame depends on this and earlier frames only.
 
-Axis letters: B clip in batch; T frame; D width of the block; E = 2 D channels inside; N state of a channel; R rank of the
+Axis letters: B clip in batch; T frame; D width of the block; E = 2 D channel inside; N state of a channel; R rank of the
 step sizes.
 """
 
@@ -16,16 +16,16 @@ from torch import nn
 from torch.nn import functional
 
 EXPAND = 2
-"""Channels inside over the width; as released."""
+"""Ratio E / D; as released."""
 
 KERNEL = 4
-"""Frames that the convolution before the scan sees; as released."""
+"""Kernel size in frames of the convolution before the scan; as released."""
 
 RANK_RATIO = 16
-"""Width over the rank of the step sizes; as released."""
+"""Ratio D / R; as released."""
 
 STEP_RANGE = (1e-3, 1e-1)
-"""Step sizes at the start, log-uniform; section 3.6 of the paper."""
+"""Range of the initial step sizes, log-uniform; section 3.6 of the paper."""
 
 
 class SelectiveStateSpace(nn.Module):
@@ -49,11 +49,11 @@ class SelectiveStateSpace(nn.Module):
         self.A_log = nn.Parameter(torch.arange(1.0, state + 1).log().repeat(channels, 1))
         self.D = nn.Parameter(torch.ones(channels))
         self.out_proj = nn.Linear(channels, width, bias=False)
-        self._start_steps()
+        self._init_steps()
 
     @torch.no_grad()
-    def _start_steps(self):
-        """Start step sizes in `STEP_RANGE`: the bias is what softplus turns into them."""
+    def _init_steps(self):
+        """Initialise step sizes in `STEP_RANGE`: the bias is the inverse softplus of a step size."""
         nn.init.uniform_(self.dt_proj.weight, -(self.rank**-0.5), self.rank**-0.5)
         low, high = map(math.log, STEP_RANGE)
         step = torch.empty_like(self.dt_proj.bias).uniform_(low, high).exp()
@@ -71,7 +71,7 @@ class SelectiveStateSpace(nn.Module):
         tensor (B, T, D)
         """
         inside, gate = self.in_proj(frames).chunk(2, dim=-1)
-        # Padded on both sides: the frames past the end are dropped, so that none sees what follows it.
+        # conv1d pads both sides. Dropping the frames past the end makes the convolution causal.
         inside = functional.silu(self.conv1d(inside.transpose(1, 2))[..., : frames.shape[1]]).transpose(1, 2)
         step, write, read = self.x_proj(inside).split((self.rank, self.state, self.state), dim=-1)
         step = functional.softplus(self.dt_proj(step))
@@ -80,12 +80,12 @@ class SelectiveStateSpace(nn.Module):
 
 
 def selective_scan(inputs, step, decay, write, read):
-    """Scan a diagonal linear system with steps of its own in every frame.
+    """Scan a diagonal linear system whose step size varies over frames.
 
     The state h (E, N) starts at zero; h_t = exp(step_t decay) h_(t-1) + inputs_t write_t, and y_t = h_t read_t.
 
-    Frame by frame, because a frame's state fits the processor's cache and all frames' states do not: at 16 clips of 240 frames,
-    E = 384 and N = 16 on one core, forward and backward take 0.25 s, and a scan in parallel chunks of 16 frames 1.2 s.
+    The loop runs over single frames because the state of one frame fits in the CPU cache. For 16 clips of 240 frames, E = 384 and N = 16 on
+    one core, forward and backward take 0.25 s; a scan in parallel chunks of 16 frames takes 1.2 s.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def selective_scan(inputs, step, decay, write, read):
     -------
     tensor (B, T, E)
     """
-    # In the parameters' precision, also where the layers before work in a lower one: errors of a state add up over the frames.
+    # Computed in the precision of the parameters, even if the layers before use a lower one: errors of the state accumulate over frames.
     inputs, step, write, read = (value.to(decay).unbind(1) for value in (inputs, step, write, read))
     state = decay.new_zeros(len(inputs[0]), *decay.shape)
     outputs = []

@@ -1,4 +1,4 @@
-"""Training of the auto-encoder that sees whole windows of motion, places and poses, for the Fréchet distance of motions."""
+"""Training of the auto-encoder of windows of motion (positions and poses), for the Fréchet distance of motions."""
 
 from dataclasses import asdict
 
@@ -8,20 +8,20 @@ from torch import nn
 from handroll.models.autoencoder import FEATURES, AutoencoderSettings, MotionAutoencoder, autoencoder_loss
 from handroll.models.motion_features import whole_motion
 from handroll.training.loop import train
-from handroll.training.setup import fingerprint, save_trained, set_up
-from handroll.training_data.model_frame import N_PLACE, N_POSE
+from handroll.training.training_run import fingerprint, save_trained, set_up
+from handroll.training_data.model_frame import N_POSE, N_POSITION
 
 VERSION = 2
 """Raised by hand when the same settings and data give another model."""
 
 
 class AutoencoderObjective(nn.Module):
-    """The loss of a batch.
+    """Loss of a batch.
 
     Parameters
     ----------
     network : MotionAutoencoder
-    scales : dataset.windows.Scales
+    scales : training_data.windows.Scales
     """
 
     def __init__(self, network, scales):
@@ -29,8 +29,8 @@ class AutoencoderObjective(nn.Module):
         self.network, self.scales = network, scales
 
     def forward(self, batch):
-        """Loss, and nothing else to log."""
-        motion = whole_motion(self.scales, batch["place"], batch["pose"])
+        """Compute the loss; the dict of other values to log is empty."""
+        motion = whole_motion(self.scales, batch["position"], batch["pose"])
         noise = torch.randn(len(motion), FEATURES, device=motion.device) * self.training
         return autoencoder_loss(motion, *self.network(motion, noise)), {}
 
@@ -38,20 +38,20 @@ class AutoencoderObjective(nn.Module):
 def train_autoencoder(source, training_path, settings, folder, path):
     """Train the auto-encoder and save it; parameters as of `training.position.train_position`."""
     setup = set_up(source, training_path, settings)
-    sizes = AutoencoderSettings(channels=N_POSE + N_PLACE, frames=setup.frames)
+    sizes = AutoencoderSettings(channels=N_POSE + N_POSITION, frames=setup.frames)
     torch.manual_seed(settings["seed"])
     objective = AutoencoderObjective(MotionAutoencoder(sizes), setup.scales)
-    print_of = fingerprint(source, training_path, VERSION, asdict(sizes), settings)
-    trained = train(objective, setup.batches, setup.loop, folder, print_of, setup.device, lambda model: _validate(model, setup))
+    run_id = fingerprint(source, training_path, VERSION, asdict(sizes), settings)
+    trained = train(objective, setup.batches, setup.loop, folder, run_id, setup.device, lambda model: _validate(model, setup))
     if trained is not None:
         save_trained(path, "autoencoder", asdict(sizes), "network.", source, setup, trained, settings)
 
 
 def _validate(objective, setup):
-    """Mean absolute error of the reconstruction, in scales."""
+    """Mean absolute error of the reconstruction of scaled motion."""
     errors = []
     for batch in setup.valid_batches():
-        motion = whole_motion(setup.scales, batch["place"], batch["pose"])
+        motion = whole_motion(setup.scales, batch["position"], batch["pose"])
         rebuilt, *_ = objective.network(motion, torch.zeros(len(motion), FEATURES, device=motion.device))
         errors += (rebuilt - motion).abs().mean(dim=(1, 2)).tolist()
     return {"error": sum(errors) / max(len(errors), 1)}

@@ -1,4 +1,5 @@
-"""Training of the second stage: poses of both hands by diffusion, from the sound and the first stage's places (Gan et al., ICLR 2025)."""
+"""Training of the second stage: poses of both hands by diffusion, from audio features and the first stage's positions (Gan et al., ICLR
+2025)."""
 
 from dataclasses import asdict
 
@@ -10,24 +11,24 @@ from handroll.models.diffusion import STEPS, diffusion_loss
 from handroll.models.gesture import GestureSettings, GestureUNet
 from handroll.provenance import file_sha256
 from handroll.training.loop import train
-from handroll.training.setup import fingerprint, save_trained, set_up
+from handroll.training.training_run import fingerprint, save_trained, set_up
 from handroll.training_data.feature_cache import feature_manifest
 
 VERSION = 2
 """Raised by hand when the same settings and data give another model."""
 
 VALID_SEED = 7
-"""Of noise and steps on the validation windows: the same at each look."""
+"""Seed of noise and steps for the validation windows: the same at each validation."""
 
 
 class GestureObjective(nn.Module):
-    """The loss of a batch; the first stage, whose places guide, is frozen and never in training mode.
+    """Loss of a batch. The first stage, whose positions guide the second, is frozen and stays in evaluation mode.
 
     Parameters
     ----------
     network : GestureUNet
     position : PositionPredictor
-    scales : dataset.windows.Scales
+    scales : training_data.windows.Scales
     """
 
     def __init__(self, network, position, scales):
@@ -35,13 +36,13 @@ class GestureObjective(nn.Module):
         self.network, self.position, self.scales = network, position.requires_grad_(False), scales
 
     def train(self, mode=True):
-        """Keep the first stage in evaluation mode."""
+        """Set the training mode of the second stage only."""
         super().train(mode)
         self.position.eval()
         return self
 
     def forward(self, batch, generator=None):
-        """Loss, and nothing else to log; noise and steps of torch's generator where None is given."""
+        """Compute the loss; the dict of other values to log is empty. `generator` gives noise and steps; None: torch's default."""
         clean = self.scales.scaled("pose", batch["pose"]).transpose(1, 2)
         noise = torch.randn(clean.shape, generator=generator).to(clean)
         step = torch.randint(STEPS, (len(clean),), generator=generator).to(clean.device)
@@ -60,9 +61,9 @@ def train_gesture(source, training_path, position_path, model, settings, folder,
     source, training_path, settings, folder, path
         As of `training.position.train_position`.
     position_path : path
-        Of the first stage.
+        Checkpoint of the first stage.
     model : dict
-        Of `GestureSettings`, without the features' width.
+        Arguments of `GestureSettings` without `features`.
     """
     setup = set_up(source, training_path, settings)
     first = load_checkpoint(position_path, "position")
@@ -71,14 +72,14 @@ def train_gesture(source, training_path, position_path, model, settings, folder,
     sizes = GestureSettings(features=position.settings.features, **model)
     torch.manual_seed(settings["seed"])
     objective = GestureObjective(GestureUNet(sizes), position, setup.scales)
-    print_of = fingerprint(source, training_path, VERSION, asdict(sizes), file_sha256(position_path), settings)
-    trained = train(objective, setup.batches, setup.loop, folder, print_of, setup.device, lambda model: _validate(model, setup))
+    run_id = fingerprint(source, training_path, VERSION, asdict(sizes), file_sha256(position_path), settings)
+    trained = train(objective, setup.batches, setup.loop, folder, run_id, setup.device, lambda model: _validate(model, setup))
     if trained is not None:
         save_trained(path, "gesture", asdict(sizes), "network.", source, setup, trained, settings)
 
 
 def _validate(objective, setup):
-    """Loss of the validation windows, with the same noise and steps each time."""
+    """Mean loss of the validation windows, with the same noise and steps each time."""
     generator = torch.Generator().manual_seed(VALID_SEED)
     losses = [(float(objective(batch, generator)[0]), len(batch["pose"])) for batch in setup.valid_batches()]
     return {"loss": sum(loss * count for loss, count in losses) / max(sum(count for _, count in losses), 1)}

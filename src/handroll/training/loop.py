@@ -1,7 +1,7 @@
-"""The training loop: any model, one or many GPUs (accelerate), EMA, and a state from which it goes on after it was killed.
+"""Training loop for any model: one or several GPUs (accelerate), moving average of weights, and exact resumption after an interruption.
 
-Everything random in a step follows from the seed and the step's number, and so does its batch: training that goes on from a
-state gives the weights that it would have given without being cut off; on a CPU, with as many threads, bit by bit.
+The batch and all random numbers of a step depend only on the seed and the step's number. Resumed training therefore gives the same
+weights as uninterrupted training; bit-identical on a CPU with the same number of threads.
 """
 
 import math
@@ -19,35 +19,35 @@ from torch.utils.tensorboard import SummaryWriter
 from handroll.device import torch_device
 from handroll.logs import LOGGER
 from handroll.provenance import atomic_path
-from handroll.training_data.loader import ahead
+from handroll.training_data.loader import prefetch
 
 STATE = "state.pt"
-"""Name of the file that training goes on from."""
+"""Name of the file from which training resumes."""
 
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """How a model is trained.
+    """Settings of the training loop.
 
     Attributes
     ----------
     steps : int
-        Optimiser steps in all.
+        Total number of optimiser steps.
     learning_rate : float
-        Highest learning rate of AdamW.
+        Maximum learning rate of AdamW.
     weight_decay : float
     warmup : int
-        Steps over which the learning rate rises from 0.
+        Number of steps over which the learning rate rises from 0.
     schedule : {"constant", "cosine"}
-        After that it stays, or falls to 0 at the last step.
+        Learning rate after warm-up: constant, or falling to 0 at the last step.
     clip_norm : float
-        Greatest norm of the gradient; 0: no limit.
+        Maximum norm of the gradient; 0: no limit.
     ema_decay : float
-        Of the exponential moving average of the weights, which is what training gives; 0: the last weights.
+        Decay of the exponential moving average of the weights, which is the result of training. 0: the last weights are the result.
     precision : {"fp32", "bf16"}
     seed : int
     save_every, log_every, valid_every : int
-        Steps between states, lines of the log, and looks at the validation windows; 0 for `valid_every`: only at the end.
+        Steps between saved states, log entries and validations. `valid_every` 0: validate only at the end.
     """
 
     steps: int
@@ -64,7 +64,7 @@ class LoopSettings:
     valid_every: int = 0
 
     def rate(self, step):
-        """Learning rate of a step, from 0."""
+        """Return the learning rate of a step; steps count from 0."""
         rising = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
         falling = 0.5 * (1.0 + math.cos(math.pi * step / self.steps)) if self.schedule == "cosine" else 1.0
         return self.learning_rate * rising * falling
@@ -72,18 +72,18 @@ class LoopSettings:
 
 @dataclass(frozen=True)
 class Trained:
-    """What training gives.
+    """Result of a training.
 
     Attributes
     ----------
     state_dict : dict of str to tensor
-        On the CPU; the moving average where there is one.
+        On the CPU; the moving average if there is one.
     history : list of dict
-        Validation: step and values.
+        Step and values of each validation.
     seconds : float
-        Time that it took, validation included; also before it was cut off, as far as that is still of use.
+        Duration including validation. After resumption it includes the time up to the saved state.
     memory_gb : float
-        Most memory of the GPU; without one, of the process.
+        Peak memory of the GPU; without one, of the process.
     """
 
     state_dict: dict
@@ -98,42 +98,42 @@ def train(objective, batches, settings, folder, fingerprint, device="cpu", valid
     Parameters
     ----------
     objective : torch.nn.Module
-        Around the model, with its first weights, which must follow from the seed. Called with a batch, a dict of str to tensor, it
-        gives the loss and a dict of what else to log.
-    batches : loader.Windows or the like
-        `batches[step]` is a dict of arrays, the same one whenever it is asked for; `batches.share` is what part of it this process takes.
+        Contains the model with its initial weights, which must depend only on the seed. Called with a batch (dict of str to tensor), it
+        returns the loss and a dict of other values to log.
+    batches : loader.Windows or similar
+        `batches[step]` is a dict of arrays that depends only on `step`. This function sets `batches.share`, the share of this process.
     settings : LoopSettings
     folder : path
-        Of the state and the TensorBoard log; kept when a job is killed.
+        Folder of the state and the TensorBoard log, which remain after an interruption.
     fingerprint : str
-        Says what is trained on what: a state of another fingerprint is not gone on from.
+        Identifies model, data and settings. Training does not resume from a state with another fingerprint.
     device : str
         As `handroll.device.torch_device`.
     validate : callable (objective) -> dict of str to float, optional
-        Called with the averaged weights, in evaluation mode.
+        Called with the averaged weights in evaluation mode.
 
     Returns
     -------
-    Trained
-        None in all processes but the main one.
+    Trained or None
+        None except in the main process.
 
     Raises
     ------
     ValueError
-        There are more processes than windows in a batch. All processes raise it.
+        More processes than windows in a batch. All processes raise it.
     FloatingPointError
-        The loss of a step is not finite, in whichever process. All processes raise it, so none waits for another.
+        The loss of a step is not finite in some process. All processes raise it, so that none waits for another.
     """
     torch_device(device)
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if settings.precision == "bf16" else "no")
     if accelerator.num_processes > batches.batch:
         raise ValueError(
-            f"training: expected at least one window a process in each batch, found {batches.batch} windows for "
+            f"training: expected at least one window per process in each batch, found {batches.batch} windows for "
             f"{accelerator.num_processes} processes; use fewer GPUs (`benchmark.gpus`) or a larger batch (`training.batch`)"
         )
     batches.share = accelerator.process_index, accelerator.num_processes
     trained = [value for value in objective.parameters() if value.requires_grad]
-    # Fused: in one pass over memory, which on a processor is several times as fast.
+    # fused=True needs one pass over memory, which is several times as fast on a CPU.
     optimiser = torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
     average = AveragedModel(objective, multi_avg_fn=moving_average(settings.ema_decay)) if settings.ema_decay else None
     folder = Path(folder)
@@ -143,8 +143,8 @@ def train(objective, batches, settings, folder, fingerprint, device="cpu", valid
     if average is not None:
         average.to(accelerator.device)
     board = SummaryWriter(folder / "tensorboard", purge_step=step) if accelerator.is_main_process else None
-    started, first, told, losses = time.monotonic(), step, time.monotonic(), deque(maxlen=settings.log_every)
-    for arrays in ahead(batches, step, settings.steps):
+    started, first, logged, losses = time.monotonic(), step, time.monotonic(), deque(maxlen=settings.log_every)
+    for arrays in prefetch(batches, step, settings.steps):
         torch.manual_seed(settings.seed * 1_000_003 + step * accelerator.num_processes + accelerator.process_index)
         for group in optimiser.param_groups:
             group["lr"] = settings.rate(step)
@@ -160,7 +160,7 @@ def train(objective, batches, settings, folder, fingerprint, device="cpu", valid
         if average is not None:
             average.update_parameters(bare)
         step += 1
-        # The mean over processes: what one of them has makes it infinite or NaN in all, which then stop together.
+        # The mean over processes is infinite or NaN in all processes if it is in one, so that all stop together.
         reached = float(accelerator.reduce(loss.detach(), reduction="mean"))
         if not math.isfinite(reached):
             raise FloatingPointError(
@@ -170,15 +170,15 @@ def train(objective, batches, settings, folder, fingerprint, device="cpu", valid
         last = step == settings.steps
         if accelerator.is_main_process and (step % settings.log_every == 0 or last):
             speed = batches.batch * (step - first) / (time.monotonic() - started)
-            # Of single batches a curve would be noise.
+            # The mean over several batches: losses of single batches are too noisy to plot.
             mean = sum(losses) / len(losses)
             costs = {"learning_rate": settings.rate(step - 1), "windows_per_s": speed, "memory_gb": _memory_gb()}
             _log(board, step, {"loss": mean, **values, **costs})
-            if time.monotonic() - told > 5.0 or last:
-                told = time.monotonic()
+            if time.monotonic() - logged > 5.0 or last:
+                logged = time.monotonic()
                 LOGGER.info("step %d of %d: loss %.4g, %.1f windows/s", step, settings.steps, mean, speed)
         if validate is not None and (last or (settings.valid_every and step % settings.valid_every == 0)):
-            found = _validated(validate, bare if average is None else average.module)
+            found = _run_validation(validate, bare if average is None else average.module)
             history.append({"step": step, **found})
             if accelerator.is_main_process:
                 _log(board, step, {f"valid_{name}": value for name, value in found.items()})
@@ -194,9 +194,9 @@ def train(objective, batches, settings, folder, fingerprint, device="cpu", valid
 
 
 def moving_average(decay):
-    """An average for `AveragedModel` whose decay rises to the given one, so that first weights are soon forgotten.
+    """Create an average function for `AveragedModel` whose decay rises to `decay`, so that initial weights lose influence quickly.
 
-    Of n steps it is at most (1 + n) / (10 + n), as in TensorFlow's `ExponentialMovingAverage`.
+    After n steps the decay is at most (1 + n) / (10 + n), as in TensorFlow's `ExponentialMovingAverage`.
     """
 
     @torch.no_grad()
@@ -207,8 +207,8 @@ def moving_average(decay):
     return update
 
 
-def _validated(validate, objective):
-    """Values of the validation."""
+def _run_validation(validate, objective):
+    """Run the validation in evaluation mode."""
     objective.eval()
     with torch.no_grad():
         return validate(objective)
@@ -223,18 +223,18 @@ def _save(path, fingerprint, done, model, optimiser, average):
 
 
 def _resume(path, fingerprint, model, optimiser, average):
-    """(step, history, seconds) of a state of this fingerprint, loaded; (0, [], 0) where there is none."""
+    """Load the state if it has this fingerprint; returns its (step, history, seconds), or (0, [], 0.0)."""
     if not path.is_file():
         return 0, [], 0.0
     state = torch.load(path, map_location="cpu", weights_only=True)
     if state["fingerprint"] != fingerprint:
-        LOGGER.info("what was trained before had other settings or data: training begins anew")
+        LOGGER.info("the saved state has other settings or data: training starts from scratch")
         return 0, [], 0.0
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
     if average is not None:
         average.load_state_dict(state["average"])
-    LOGGER.info("going on from step %d", state["done"][0])
+    LOGGER.info("resuming from step %d", state["done"][0])
     return state["done"]
 
 
@@ -244,7 +244,7 @@ def _log(board, step, values):
 
 
 def _memory_gb():
-    """Most memory of the GPU; without one, of the process."""
+    """Peak memory of the GPU; without one, of the process."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_allocated() / 1e9
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9

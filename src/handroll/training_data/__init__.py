@@ -1,1 +1,1 @@
-"""Clips as models take them: the model frame, windows, batches and cached features."""
+"""Clips as input of models: coordinate conventions, windows, batches and cached features."""

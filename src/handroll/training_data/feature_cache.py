@@ -1,7 +1,7 @@
-"""What is computed of clips once and kept beside the shards: features of their sound, and their motion as models see it.
+"""Cache of features of clips and of their motion in the models' convention, computed once per dataset.
 
-One file for each shard, row by row the same clips, with arrays as bytes: a list's elements are decoded one by one, which takes ten
-times as long. A JSON manifest lists the files and is written last, so a folder with it is complete.
+There is one file per shard, with the same rows. Arrays are stored as bytes, because decoding Parquet lists element by element takes ten
+times as long. A JSON manifest lists the files. It is written last, so a folder with a manifest is complete.
 """
 
 import json
@@ -17,49 +17,50 @@ from handroll.storage import read_rows, write_json
 from handroll.tables import SHARD
 from handroll.training_data.model_frame import clip_channels, shard_columns
 
-VERSION = 1
+VERSION = 2
 """Raised by hand when the same clips give other files."""
 
 FEATURES, MOTION = "features.json", "motion.json"
-"""Names of the manifests of `write_features` and `write_motion`."""
+"""Manifest file names of `write_features` and `write_motion`."""
 
 _NAMES = ("subject", "video", "clip")
 _FEATURES = {"features": "<f2"}
-_MOTION = {"place": "<f4", "pose": "<f4", "visible": "|b1"}
+_MOTION = {"position": "<f4", "pose": "<f4", "visible": "|b1"}
 
 
 def write_features(shards, out_dir, encode, columns, about):
-    """Encode the sound of every clip of a dataset. Files of an earlier run are removed.
+    """Encode every clip of a dataset. Files of an earlier run are removed.
 
     Parameters
     ----------
     shards : path
-        The folder of `shards.json`.
+        Folder of `shards.json`.
     out_dir : path
     encode : callable (dict of str to value) -> array (frame, feature)
-        Of the columns of a row of `tables.SHARD`.
+        Takes the columns of a row of `tables.SHARD`.
     columns : sequence of str
-        The columns that it needs.
+        Names of the columns that `encode` needs.
     about : dict
-        JSON values kept in the manifest, such as the encoder's name, its settings, and the rate.
+        JSON values for the manifest, such as the encoder's name and version.
 
     Returns
     -------
     dict
-        The manifest: `about`, "width" (of each array, its numbers a frame), "shards" and, of each file, its name, rows and SHA-256.
+        The manifest: `about`, "width" (array name to values per frame), and "shards": name, number of rows and SHA-256 of each file, and
+        the SHA-256 of its shard.
     """
     return _write(shards, Path(out_dir) / FEATURES, lambda row: (encode(row),), columns, _FEATURES, about)
 
 
 def write_motion(shards, out_dir, frame, rate_hz):
-    """Keep the motion of every clip of a dataset as `convention.clip_channels` gives it. Files of an earlier run are removed.
+    """Write `model_frame.clip_channels` of every clip of a dataset. Files of an earlier run are removed.
 
     Parameters
     ----------
     shards, out_dir : path
         As of `write_features`.
     frame : {"keyboard", "camera"}
-        Clips without a registered keyboard have no frames in the keyboard frame.
+        In the keyboard frame, clips without a registered keyboard get zero frames.
     rate_hz : float
 
     Returns
@@ -76,19 +77,19 @@ def write_motion(shards, out_dir, frame, rate_hz):
     return _write(shards, Path(out_dir) / MOTION, motion, shard_columns(frame), _MOTION, {"frame": frame, "rate_hz": rate_hz})
 
 
-def read_stored(file, group):
-    """Arrays of the clips of a row group.
+def read_cached(file, group):
+    """Read the cached arrays of the clips of a row group.
 
     Parameters
     ----------
     file : pyarrow.parquet.ParquetFile
-        As written here.
+        A file of this cache.
     group : int
 
     Returns
     -------
     list of dict of str to array (frame, channel)
-        One dict a clip; arrays are read-only: "features" (float16), or "place", "pose" (float32) and "visible" (bool).
+        One dict per clip with read-only arrays: "features" (float16), or "position", "pose" (float32) and "visible" (bool).
     """
     arrow = file.read_row_group(group, columns=[field.name for field in file.schema_arrow if field.metadata])
     clips = [{} for _ in range(len(arrow))]
@@ -100,19 +101,19 @@ def read_stored(file, group):
 
 
 def feature_manifest(folder):
-    """The manifest that `write_features` left in a folder."""
+    """Read the manifest of `write_features` in a folder."""
     return json.loads((Path(folder) / FEATURES).read_text(encoding="utf-8"))
 
 
 def _write(shards, manifest_path, compute, columns, kinds, about):
-    """Write the arrays that `compute` gives of a row, of these names and dtypes (`kinds`), and the manifest; returns that."""
+    """Write the arrays that `compute` returns for each row, and the manifest; `kinds` maps their names to dtypes. Returns the manifest."""
     width, files = {}, []
     clear_shards(manifest_path.parent, manifest_path.name)
     for shard in json.loads((Path(shards) / MANIFEST).read_text(encoding="utf-8"))["shards"]:
         file = pq.ParquetFile(Path(shards) / shard["name"])
         path, writer = manifest_path.parent / shard["name"], None
         with atomic_path(path) as temporary:
-            # An empty shard has no row group: its file has a schema only.
+            # An empty shard has no row group; its file contains a schema only.
             for group in range(max(file.metadata.num_row_groups, 1)):
                 rows = {name: [] for name in _NAMES}
                 if file.metadata.num_row_groups:
@@ -130,7 +131,7 @@ def _write(shards, manifest_path, compute, columns, kinds, about):
 
 
 def _table(rows, made, kinds, width):
-    """A row group as Arrow: the clips' names, and of each array its bytes in C order, with dtype and width as the field's metadata."""
+    """Build a row group as an Arrow table: names of the clips, and arrays as bytes in C order; dtype and width are field metadata."""
     fields = [pa.field("subject", pa.string()), pa.field("video", pa.string()), pa.field("clip", pa.int32())]
     columns = [pa.array(list(rows[field.name]), field.type) for field in fields]
     for k, (name, dtype) in enumerate(kinds.items()):

@@ -1,8 +1,8 @@
-"""Reads clips from Parquet shards as models see them, and deals random windows of them, batch by batch.
+"""Read clips from Parquet shards in the models' convention, and draw batches of random windows.
 
-Which windows a batch holds follows from a seed and the number of the batch alone, so that training that was cut off goes on
-where it was. Clips are visited in another order in each epoch, a block of row groups at a time, and a block is all that is
-held in memory: a dataset may be larger than that.
+The windows of a batch depend only on the seed and the number of the batch, so that interrupted training resumes exactly. The order
+of clips differs in each epoch. Clips are shuffled within blocks of row groups, and only a block is held in memory, so a dataset may
+be larger than memory.
 """
 
 import json
@@ -18,41 +18,42 @@ from handroll.dataset.clip_content import read_audio
 from handroll.dataset.shards import MANIFEST
 from handroll.storage import read_rows
 from handroll.tables import SHARD
-from handroll.training_data.feature_cache import read_stored
+from handroll.training_data.feature_cache import read_cached
 from handroll.training_data.model_frame import clip_channels, shard_columns
 
 VERSION = 1
 """Raised by hand when the same shards give other clips or windows."""
 
 BLOCK_CLIPS = 1024
-"""Clips that are shuffled among each other and held in memory: 0.9 GB with features of 256 numbers, 30 s at 30 Hz."""
+"""Clips per block: shuffled together and held in memory. 0.9 GB for clips of 30 s at 30 Hz with 256 features."""
 
-WINDOWS_A_VISIT = 3
-"""Windows drawn of the longest clips each time they are visited: a clip of 30 s holds nearly four of 8 s. Shorter clips give fewer."""
+WINDOWS_PER_VISIT = 3
+"""Windows drawn per epoch from the longest clips; a clip of 30 s contains nearly four windows of 8 s. Shorter clips give fewer."""
 
 _NAMES = ("subject", "video", "clip")
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where clips come from, and how they are seen.
+    """Origin and representation of clips.
 
     Attributes
     ----------
     shards : path
-        The folder of `shards.json`.
+        Folder of `shards.json`.
     frame : {"keyboard", "camera"}
-        As of `convention.clip_motion`; clips without a registered keyboard are left out in the keyboard frame.
+        As of `model_frame.clip_motion`. In the keyboard frame, clips without a registered keyboard are left out.
     rate_hz : float
+        Frame rate of the motion and of the features.
     motion : path, optional
-        The folder of `motion.json` (rule `prepare_training`): the motion of these shards in this frame at this rate, which is then
-        not decoded from them.
+        Folder of `motion.json` (rule `prepare_training`): cached motion of these shards in this frame at this rate. If None, motion
+        is decoded from the shards.
     features : path, optional
-        The folder of `features.json` (rule `encode_audio`) with features of these shards at the same rate.
+        Folder of `features.json` (rule `encode_audio`): features of these shards at this rate.
     audio_rate_hz : int, optional
-        Also give the sound at this rate.
+        If given, clips also contain audio at this rate.
     subjects : tuple of str
-        Only clips of these; all where empty.
+        Include only clips of these subjects; empty includes all.
     """
 
     shards: Path
@@ -70,16 +71,16 @@ class Clip:
 
     Attributes
     ----------
-    place : array (frame, 6), float32
+    position : array (frame, 6), float32
     pose : array (frame, 96), float32
-        `convention.ClipMotion.channels`: right hand first.
+        As of `model_frame.ClipMotion.channels`: right hand first.
     visible : array (frame, hand 2), bool
-        Right hand first, as the channels.
+        Right hand first.
     features : array (frame, feature), float16, or None
     audio : array (sample,), float32, or None
     """
 
-    place: np.ndarray
+    position: np.ndarray
     pose: np.ndarray
     visible: np.ndarray
     features: np.ndarray | None
@@ -87,31 +88,31 @@ class Clip:
 
     @property
     def nbytes(self):
-        """Bytes of its arrays."""
+        """Size of the arrays in bytes."""
         return sum(part.nbytes for part in vars(self).values() if part is not None)
 
 
 class Clips:
-    """The clips of a split, by number; row groups are kept in memory, the last used ones.
+    """Clips of a split, accessed by number; the most recently used row groups stay in memory.
 
     Parameters
     ----------
     source : Source
     split : str
     keep_clips : int
-        Clips to keep in memory.
+        Maximum number of clips in memory.
 
     Attributes
     ----------
     split : str
     in_split : int
-        Clips of the split, also those that are left out.
+        Number of clips of the split, including those that are left out.
     names : list of (subject, video, clip)
-        The clips' names, in the order of the shards.
+        Names of the clips, in the order of the shards.
     frames : int array (clip,)
-        Their lengths at the source's rate.
+        Number of frames of each clip at the source's rate.
     group : int array (clip,)
-        The row group of each, counted over all shards.
+        Row group of each clip, counted over all shards.
     """
 
     def __init__(self, source, split, keep_clips=BLOCK_CLIPS):
@@ -126,7 +127,7 @@ class Clips:
             file = pq.ParquetFile(path)
             for group in range(file.metadata.num_row_groups):
                 rows = read_rows(file, SHARD, group, (*_NAMES, "start_s", "end_s", "keyboard_rotation_rad"))
-                kept = np.array([self._wanted(rows, row) for row in range(len(rows["clip"]))], dtype=bool)
+                kept = np.array([self._is_selected(rows, row) for row in range(len(rows["clip"]))], dtype=bool)
                 chosen = np.flatnonzero(kept)
                 self.in_split += len(kept)
                 groups += [len(self._groups)] * len(chosen)
@@ -140,7 +141,7 @@ class Clips:
         return len(self.names)
 
     def __getitem__(self, number):
-        """The `Clip` of a number."""
+        """Return the `Clip` with this number."""
         group = int(self.group[number])
         if group not in self._kept:
             self._kept[group] = self._read(group)
@@ -149,17 +150,13 @@ class Clips:
         self._kept.move_to_end(group)
         return self._kept[group][number - self._first[group]]
 
-    def index_of(self, name):
-        """Number of the clip of a name (subject, video, clip)."""
-        return self.names.index(tuple(name))
-
     def rows(self, number, columns):
-        """Columns of `tables.SHARD` of a clip, as a dict."""
+        """Read columns of `tables.SHARD` of a clip, as a dict."""
         path, group, chosen = self._groups[self.group[number]]
         row = chosen[number - self._first[self.group[number]]]
         return {name: values[row] for name, values in read_rows(self._file(path), SHARD, group, columns).items()}
 
-    def _wanted(self, rows, row):
+    def _is_selected(self, rows, row):
         registered = np.isfinite(rows["keyboard_rotation_rad"][row]).all()
         subject = not self.source.subjects or rows["subject"][row] in self.source.subjects
         return subject and (registered or self.source.frame == "camera")
@@ -170,25 +167,25 @@ class Clips:
         return self._open[path]
 
     def _read(self, group):
-        """The clips of a row group."""
+        """Read the clips of a row group."""
         source, (path, inner, chosen) = self.source, self._groups[group]
         columns = () if source.motion else shard_columns(source.frame)
         columns += ("audio", "audio_delay_s") if source.audio_rate_hz else ()
         rows = read_rows(self._file(path), SHARD, inner, columns) if columns else {}
-        stored = [read_stored(self._file(Path(folder) / path.name), inner) for folder in (source.motion, source.features) if folder]
+        cached = [read_cached(self._file(Path(folder) / path.name), inner) for folder in (source.motion, source.features) if folder]
         clips = []
         for row in chosen:
             values = {name: column[row] for name, column in rows.items()}
-            arrays = {name: array for clips_of in stored for name, array in clips_of[row].items()}
+            arrays = {name: array for clips_of in cached for name, array in clips_of[row].items()}
             if not source.motion:
-                arrays |= zip(("place", "pose", "visible"), clip_channels(values, source.rate_hz, source.frame), strict=True)
+                arrays |= zip(("position", "pose", "visible"), clip_channels(values, source.rate_hz, source.frame), strict=True)
             audio = read_audio(values["audio"], source.audio_rate_hz, values["audio_delay_s"]) if source.audio_rate_hz else None
             clips.append(Clip(**{"features": None, **arrays}, audio=audio))
         return clips
 
 
 def _manifest(folder):
-    """The shards that a folder's manifest lists."""
+    """Read the list of shards of a folder's manifest."""
     path = Path(folder) / MANIFEST
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected the list of a dataset's shards, found no such file; make the dataset first")
@@ -196,26 +193,28 @@ def _manifest(folder):
 
 
 def need_clips(clips, frames):
-    """Refuse a split that holds no clip as long as a window.
+    """Raise an error unless a split contains a clip that is at least as long as a window.
 
     Parameters
     ----------
     clips : Clips
     frames : int
-        Of a window.
+        Length of a window.
 
     Raises
     ------
     ValueError
-        The split is empty, all its clips are left out, or they are shorter; the message tells which, and what to do.
+        The split is empty, all its clips are left out, or all are shorter than a window. The message says which, and what to change.
     """
     source, where = clips.source, f"{clips.source.shards}, split {clips.split}"
     if not clips.in_split:
-        raise ValueError(f"{where}: expected clips, found none; give the split a share (`splits`), or score on another (`benchmark.split`)")
+        raise ValueError(
+            f"{where}: expected clips, found none; give the split a share (`splits`), or use another split (`benchmark.split`)"
+        )
     if not len(clips):
         wanted = [f"of {', '.join(source.subjects)} (`benchmark.subjects`)"] if source.subjects else []
         wanted += ["with a registered keyboard (`benchmark.frame: keyboard`)"] if source.frame == "keyboard" else []
-        raise ValueError(f"{where}: expected clips {' '.join(wanted)}, found none among {clips.in_split}; ask for others")
+        raise ValueError(f"{where}: expected clips {' '.join(wanted)}, found none among {clips.in_split} clips; change these settings")
     if clips.frames.max() < frames:
         raise ValueError(
             f"{where}: expected clips of at least {frames} frames at {source.rate_hz:g} Hz, found none among {len(clips)}, "
@@ -224,7 +223,7 @@ def need_clips(clips, frames):
 
 
 class Windows:
-    """Random windows of clips, batch by batch; batch k is the same whichever batches were asked for before.
+    """Batches of random windows of clips; batch k does not depend on which batches were read before.
 
     Parameters
     ----------
@@ -234,12 +233,13 @@ class Windows:
     batch : int
     seed : int
     block_clips : int
-        Most clips shuffled among each other: those of whole row groups. Where `clips` keeps as many, an epoch reads each group once.
+        Maximum number of clips in a block, which consists of whole row groups. If `clips` keeps as many clips in memory, an epoch reads
+        each row group once.
 
     Attributes
     ----------
     share : (int, int)
-        Of the processes that share each batch, this one's number, and how many they are.
+        Index of this process and number of processes that share each batch.
 
     Raises
     ------
@@ -254,32 +254,32 @@ class Windows:
         self._seed, self._block = seed, block_clips
         need_clips(clips, frames)
         self._long = np.flatnonzero(clips.frames >= frames)
-        # In proportion to its length, so that every second of motion is drawn about as often.
-        self._visits = np.maximum(1, np.round(WINDOWS_A_VISIT * clips.frames / clips.frames.max())).astype(np.int64)
+        # Proportional to the length, so that every second of motion is drawn about equally often.
+        self._visits = np.maximum(1, np.round(WINDOWS_PER_VISIT * clips.frames / clips.frames.max())).astype(np.int64)
         self._epoch, self._order = None, None
 
     @property
     def epoch_windows(self):
-        """Windows until every clip has been visited."""
+        """Number of windows in an epoch, in which every clip is visited."""
         return int(self._visits[self._long].sum())
 
-    def places(self, step):
-        """(clip number, first frame) of each window of a batch."""
-        places = []
+    def draw(self, step):
+        """Draw the windows of a batch: list of (clip number, first frame)."""
+        windows = []
         for item in range(step * self.batch, (step + 1) * self.batch):
             epoch, at = divmod(item, self.epoch_windows)
             clip = self._shuffled(epoch)[at]
-            most = int(self.clips.frames[clip]) - self.frames
-            places.append((int(clip), int(np.random.default_rng([self._seed, 1, item]).integers(most + 1))))
-        return places
+            last = int(self.clips.frames[clip]) - self.frames
+            windows.append((int(clip), int(np.random.default_rng([self._seed, 1, item]).integers(last + 1))))
+        return windows
 
     def __getitem__(self, step):
-        """Batch of a number, or this process's share: dict of arrays, see `cut_windows`."""
-        first, apart = self.share
-        return cut_windows(self.clips, self.places(step)[first::apart], self.frames)
+        """Return this process's share of a batch, a dict of arrays as of `cut_windows`."""
+        process, processes = self.share
+        return cut_windows(self.clips, self.draw(step)[process::processes], self.frames)
 
     def _shuffled(self, epoch):
-        """Clip numbers of an epoch's windows: blocks of row groups in any order, within a block every window anywhere."""
+        """Clip numbers of an epoch's windows: row groups in random order, and windows shuffled within blocks of row groups."""
         if epoch != self._epoch:
             rng = np.random.default_rng([self._seed, 0, epoch])
             groups = self.clips.group[self._long]
@@ -291,34 +291,34 @@ class Windows:
         return self._order
 
 
-def _block_ends(groups, most):
-    """Where to cut clips, given their row groups in runs, so that blocks hold whole groups and at most so many clips, or one group."""
+def _block_ends(groups, max_clips):
+    """Ends of blocks of whole row groups (given per clip, in runs) with at most `max_clips` clips each, or a single larger group."""
     ends, first, last = [], 0, 0
     for edge in [*np.flatnonzero(np.diff(groups)) + 1, len(groups)]:
-        if edge - first > most and last > first:
+        if edge - first > max_clips and last > first:
             ends.append(last)
             first = last
         last = edge
     return ends
 
 
-def cut_windows(clips, places, frames):
-    """Windows of clips.
+def cut_windows(clips, windows, frames):
+    """Cut windows out of clips.
 
     Parameters
     ----------
     clips : Clips
-    places : sequence of (clip number, first frame)
+    windows : sequence of (clip number, first frame)
     frames : int
 
     Returns
     -------
     dict of str to array
-        place (window, frame, 6), pose (window, frame, 96), visible (window, frame, hand 2), right hand first; and, where the source
+        position (window, frame, 6), pose (window, frame, 96), visible (window, frame, hand 2), right hand first; and, if the source
         has them, features (window, frame, feature), float32, and audio (window, sample).
     """
-    parts = [(clips[clip], first) for clip, first in places]
-    names = ("place", "pose", "visible")
+    parts = [(clips[clip], first) for clip, first in windows]
+    names = ("position", "pose", "visible")
     batch = {name: np.stack([getattr(clip, name)[first : first + frames] for clip, first in parts]) for name in names}
     if parts[0][0].features is not None:
         batch["features"] = np.stack([clip.features[first : first + frames] for clip, first in parts]).astype(np.float32)
@@ -330,8 +330,8 @@ def cut_windows(clips, places, frames):
     return batch
 
 
-def ahead(batches, first, last, depth=2):
-    """Batches from number `first` to before `last`, read in the background so many ahead."""
+def prefetch(batches, first, last, depth=2):
+    """Yield batches `first` to `last` - 1; up to `depth` of them are read ahead in a background thread."""
     with ThreadPoolExecutor(1) as reader:
         waiting = [reader.submit(batches.__getitem__, step) for step in range(first, min(first + depth, last))]
         for step in range(first, last):

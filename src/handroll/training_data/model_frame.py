@@ -1,9 +1,11 @@
-"""How models see a clip: evenly sampled, both hands as right hands, in the frame of the keyboard or of the camera.
+"""Motion of a clip in the models' convention: evenly sampled, both hands as right hands, in the keyboard frame or the camera frame.
 
-A left hand is mirrored in x, so that one scale and one meaning hold for both. In the keyboard frame the mirror stands at the
-keyboard's middle, places are the wrist's, in millimetres, and a hand's global rotation is that from a level hand
-(`keyboard.geometry.LEVEL_HAND`); keyboards of all videos agree then. In the camera frame places are MANO's translation,
-in metres, as PianoMotion10M has them (Gan et al., ICLR 2025); cameras differ, and without a keyboard depth is not metric.
+Left hands are mirrored in x, so that the channels of both hands have the same meaning and scale.
+
+- Keyboard frame: the mirror plane is the middle of the keyboard. Positions are those of the wrist, in millimetres. Global rotations are
+  relative to a level hand (`keyboard.geometry.LEVEL_HAND`). The frame is the same in all videos.
+- Camera frame: positions are MANO's translations, in metres, as in PianoMotion10M (Gan et al., ICLR 2025). Cameras differ between
+  videos, and depth is not metric without a registered keyboard.
 """
 
 from dataclasses import dataclass
@@ -20,15 +22,16 @@ from handroll.motion.resampling import resample
 from handroll.tables import State
 
 FRAMES = ("keyboard", "camera")
-"""Frames in which models can see a clip."""
+"""Coordinate frames of a model."""
 
-N_PLACE, N_POSE = 6, 2 * 3 * N_ROTATIONS
-"""Channels of both hands: 6 of their places, 96 of their rotations."""
+N_POSITION, N_POSE = 6, 2 * 3 * N_ROTATIONS
+"""Number of channels of both hands: 6 of their positions, 96 of their rotations."""
 
 RIGHT_FIRST = (1, 0)
-"""Order of the hands along the channels, as in PianoMotion10M; hand axes elsewhere are left, right."""
+"""Order of the hands in channels, as in PianoMotion10M. Hand axes elsewhere are left, right."""
 
 _SAME_TIME_S = 5e-4
+# A clip whose frame times differ by less from the wanted times is not resampled (s).
 _LEFT = HANDS.index("left")
 _LEVEL_RAD = rotvec_from_matrix(LEVEL_HAND[HANDS.index("right")])
 _COLUMNS = {
@@ -39,55 +42,55 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class ClipMotion:
-    """A clip as models see it; both hands as right hands, hands in the order of `skeleton.HANDS`.
+    """Motion of a clip in the models' convention; both hands as right hands, in the order of `skeleton.HANDS`.
 
     Attributes
     ----------
-    place : array (frame, hand 2, xyz 3), float32
+    position : array (frame, hand 2, xyz 3), float32
         Keyboard frame: the wrist, mm. Camera frame: MANO's translation, m.
     rotation_rad : array (frame, hand 2, joint 16, xyz 3), float32
-        Axis-angle, MANO's joints. Keyboard frame: the global one is that from a level hand.
+        Axis-angle, MANO's joints. Keyboard frame: the global rotation is relative to a level hand.
     visible : array (frame, hand 2), bool
-        Observed or interpolated. Where false, values are those of the nearest visible frame; zeros if there is none.
+        Observed or interpolated. Hidden frames have the values of the nearest visible frame, or zeros if there is none.
     """
 
-    place: np.ndarray
+    position: np.ndarray
     rotation_rad: np.ndarray
     visible: np.ndarray
 
     def channels(self):
-        """Place (frame, 6) and pose (frame, 96), right hand first."""
-        frames = len(self.place)
-        return tuple(a.take(RIGHT_FIRST, axis=1).reshape(frames, -1) for a in (self.place, self.rotation_rad))
+        """Return position (frame, 6) and pose (frame, 96), right hand first."""
+        frames = len(self.position)
+        return tuple(a.take(RIGHT_FIRST, axis=1).reshape(frames, -1) for a in (self.position, self.rotation_rad))
 
 
-def of_channels(place, pose):
-    """The inverse of `ClipMotion.channels`: place (..., hand 2, 3) and rotation (..., hand 2, 16, 3) of (..., 6) and (..., 96)."""
-    place = np.asarray(place).reshape(*np.shape(place)[:-1], len(HANDS), 3)
+def from_channels(position, pose):
+    """Invert `ClipMotion.channels`: position (..., hand 2, 3) and rotation (..., hand 2, 16, 3) of (..., 6) and (..., 96)."""
+    position = np.asarray(position).reshape(*np.shape(position)[:-1], len(HANDS), 3)
     pose = np.asarray(pose).reshape(*np.shape(pose)[:-1], len(HANDS), N_ROTATIONS, 3)
-    return place[..., RIGHT_FIRST, :], pose[..., RIGHT_FIRST, :, :]
+    return position[..., RIGHT_FIRST, :], pose[..., RIGHT_FIRST, :, :]
 
 
 def shard_columns(frame):
-    """Columns of `tables.SHARD` that `clip_motion` needs in a frame."""
+    """Return the columns of `tables.SHARD` that `clip_motion` needs for a coordinate frame."""
     of_hands = tuple(f"{hand}_{name}" for hand in HANDS for name in _COLUMNS[frame])
     extra = ("keyboard_rotation_rad",) if frame == "keyboard" else ("provenance",)
     return ("start_s", "end_s", "time_s", *of_hands, *extra)
 
 
 def clip_motion(row, rate_hz, frame, adjust_m=None):
-    """A clip of the dataset as models see it.
+    """Convert a clip of the dataset to the models' convention.
 
     Parameters
     ----------
     row : dict of str to value
         The columns `shard_columns(frame)` of a row of `tables.SHARD`.
     rate_hz : float
-        Frames a second of the result, at k / rate_hz since the clip's start. Between a clip's own frames places are interpolated
-        linearly and rotations along the shortest arc (`motion.resampling`); a frame between two of which one is hidden is hidden.
+        Frame rate of the result, whose frames are at k / rate_hz after the clip's start. Between frames of the clip, positions are
+        interpolated linearly and rotations along the shortest arc (`motion.resampling`). A frame next to a hidden frame is hidden.
     frame : {"keyboard", "camera"}
     adjust_m : array (xyz 3), optional
-        Added to places in the camera frame, as PianoMotion10M's clips ask for (`pianomotion10m.adjusted`).
+        Offset of positions in the camera frame, for clips of PianoMotion10M (`pianomotion10m.adjusted`).
 
     Returns
     -------
@@ -96,7 +99,7 @@ def clip_motion(row, rate_hz, frame, adjust_m=None):
     Raises
     ------
     ValueError
-        The keyboard frame is asked for, and none is registered.
+        `frame` is "keyboard", and the clip has no registered keyboard.
     """
     hands = [{name: row[f"{hand}_{name}"] for name in _COLUMNS[frame]} for hand in HANDS]
     visible = np.stack([hand["state"] for hand in hands], axis=1) > State.HIDDEN
@@ -105,24 +108,24 @@ def clip_motion(row, rate_hz, frame, adjust_m=None):
     if frame == "keyboard":
         to_keyboard = -np.asarray(row["keyboard_rotation_rad"], dtype=np.float64)
         if not np.isfinite(to_keyboard).all():
-            raise ValueError("expected a clip with a registered keyboard, found none; take `frame: camera`, or leave out such clips")
-        place = np.stack([hand["joints_keyboard_mm"][:, 0] for hand in hands], axis=1).astype(np.float64)
-        place[:, _LEFT, 0] = STANDARD.width_mm - place[:, _LEFT, 0]
-        # The mirror of a product is the product of the mirrors.
+            raise ValueError("expected a clip with a registered keyboard, found none; set `frame: camera`, or leave out such clips")
+        position = np.stack([hand["joints_keyboard_mm"][:, 0] for hand in hands], axis=1).astype(np.float64)
+        position[:, _LEFT, 0] = STANDARD.width_mm - position[:, _LEFT, 0]
+        # Mirroring a product of rotations equals the product of the mirrored rotations.
         turn = np.stack([mirrored(to_keyboard) if side == _LEFT else to_keyboard for side in range(len(HANDS))])
         rotation[:, :, 0] = compose(compose(-_LEVEL_RAD, turn), rotation[:, :, 0])
     else:
-        place = np.stack([hand["translation_m"] for hand in hands], axis=1).astype(np.float64)
-        place = place if adjust_m is None else adjusted(place, adjust_m)
-        place[:, _LEFT] *= MIRROR
+        position = np.stack([hand["translation_m"] for hand in hands], axis=1).astype(np.float64)
+        position = position if adjust_m is None else adjusted(position, adjust_m)
+        position[:, _LEFT] *= MIRROR
     frames = round((row["end_s"] - row["start_s"]) * rate_hz)
-    place, rotation, visible = _sampled(row["time_s"], place, rotation, visible, np.arange(frames) / rate_hz)
-    place, rotation = (_held(values, visible).astype(np.float32, copy=False) for values in (place, rotation))
-    return ClipMotion(place, rotation, visible)
+    position, rotation, visible = _resampled(row["time_s"], position, rotation, visible, np.arange(frames) / rate_hz)
+    position, rotation = (_fill_hidden(values, visible).astype(np.float32, copy=False) for values in (position, rotation))
+    return ClipMotion(position, rotation, visible)
 
 
 def clip_channels(row, rate_hz, frame):
-    """A clip as channels, with the offset of PianoMotion10M's clips added in the camera frame.
+    """Convert a clip to channels; in the camera frame, the offset of PianoMotion10M's clips is added.
 
     Parameters
     ----------
@@ -131,26 +134,26 @@ def clip_channels(row, rate_hz, frame):
 
     Returns
     -------
-    place : array (frame, 6), float32
+    position : array (frame, 6), float32
     pose : array (frame, 96), float32
     visible : array (frame, hand 2), bool
-        All right hand first.
+        Right hand first in all three.
     """
     motion = clip_motion(row, rate_hz, frame, adjust_of(row) if frame == "camera" else None)
     return *motion.channels(), motion.visible[:, RIGHT_FIRST]
 
 
-def _sampled(time_s, place, rotation, visible, at_s):
-    """Place, rotation and visibility at other times (frame,)."""
+def _resampled(time_s, position, rotation, visible, at_s):
+    """Position, rotation and visibility at other times (frame,)."""
     if len(time_s) >= len(at_s) and np.abs(time_s[: len(at_s)] - at_s).max(initial=0.0) < _SAME_TIME_S:
-        return place[: len(at_s)], rotation[: len(at_s)], visible[: len(at_s)]
-    hands = [resample(time_s, rotation[:, side], place[:, side], at_s) for side in range(len(HANDS))]
-    rotation, place = (np.stack(parts, axis=1) for parts in zip(*hands, strict=True))
-    return place, rotation, np.isfinite(place).all(axis=-1)
+        return position[: len(at_s)], rotation[: len(at_s)], visible[: len(at_s)]
+    hands = [resample(time_s, rotation[:, side], position[:, side], at_s) for side in range(len(HANDS))]
+    rotation, position = (np.stack(parts, axis=1) for parts in zip(*hands, strict=True))
+    return position, rotation, np.isfinite(position).all(axis=-1)
 
 
-def _held(values, visible):
-    """Values (frame, hand, ...) with those of the nearest visible frame where a hand is hidden; zeros where it always is."""
+def _fill_hidden(values, visible):
+    """Replace values (frame, hand, ...) of hidden hands by those of the nearest visible frame, or by zeros if the hand is never visible."""
     if visible.all():
         return values
     values, index = values.copy(), np.arange(len(values))
@@ -166,59 +169,59 @@ def _held(values, visible):
     return values
 
 
-def true_hands(place, rotation_rad, frame):
-    """Places and rotations of true hands in their frame: the inverse of the convention.
+def true_hands(position, rotation_rad, frame):
+    """Convert positions and rotations back from the models' convention to true left and right hands.
 
     Parameters
     ----------
-    place : array (..., hand 2, xyz 3)
+    position : array (..., hand 2, xyz 3)
     rotation_rad : array (..., hand 2, joint 16, xyz 3)
     frame : {"keyboard", "camera"}
 
     Returns
     -------
-    place, rotation_rad : arrays of the same shapes, float64
+    position, rotation_rad : arrays of the same shapes, float64
     """
-    place, rotation = np.array(place, dtype=np.float64), np.array(rotation_rad, dtype=np.float64)
+    position, rotation = np.array(position, dtype=np.float64), np.array(rotation_rad, dtype=np.float64)
     if frame == "keyboard":
         rotation[..., 0, :] = compose(_LEVEL_RAD, rotation[..., 0, :])
-        place[..., _LEFT, 0] = STANDARD.width_mm - place[..., _LEFT, 0]
+        position[..., _LEFT, 0] = STANDARD.width_mm - position[..., _LEFT, 0]
     else:
-        place[..., _LEFT, :] *= MIRROR
+        position[..., _LEFT, :] *= MIRROR
     rotation[..., _LEFT, :, :] = mirrored(rotation[..., _LEFT, :, :])
-    return place, rotation
+    return position, rotation
 
 
-def motion_joints(place, rotation_rad, frame, bone_scale, betas=None, mano=None):
-    """Joints of a motion in the models' convention.
+def motion_joints(position, rotation_rad, frame, bone_scale, betas=None, mano=None):
+    """Compute the joints of a motion in the models' convention.
 
     Parameters
     ----------
-    place : array (..., hand 2, xyz 3)
+    position : array (..., hand 2, xyz 3)
     rotation_rad : array (..., hand 2, joint 16, xyz 3)
     frame : {"keyboard", "camera"}
     bone_scale : array (hand 2,)
-        Of the open hand; not used with MANO.
+        Scale of the open hand; not used with MANO.
     betas : array (hand 2, 10), optional
     mano : hand.mano.ManoModel, optional
-        MANO's hand with these betas; handroll's open hand where None.
+        Compute MANO's joints with `betas`; None: joints of handroll's open hand.
 
     Returns
     -------
     array (..., hand 2, joint 21, xyz 3), float64
         Keyboard frame: mm. Camera frame: m.
     """
-    place, rotation = true_hands(place, rotation_rad, frame)
+    position, rotation = true_hands(position, rotation_rad, frame)
     flat = rotation.reshape(*rotation.shape[:-2], 3 * N_ROTATIONS)
     joints = []
     for side, hand in enumerate(HANDS):
-        here = place[..., side, :] * (1e-3 if frame == "keyboard" else 1.0)
+        here = position[..., side, :] * (1e-3 if frame == "keyboard" else 1.0)
         if mano is None:
             posed = hand_joints(flat[..., side, :], here, bone_scale[side], hand)
         else:
             posed = mano_joints(mano, flat[..., side, :], here, betas[side], hand)
         if frame == "keyboard":
-            # A place is the wrist itself there, not what is added to its place at rest.
+            # In the keyboard frame, a position is that of the wrist, not MANO's translation.
             posed = 1e3 * (posed + (here - posed[..., 0, :])[..., None, :])
         joints.append(posed)
     return np.stack(joints, axis=-3)

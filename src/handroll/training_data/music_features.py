@@ -1,4 +1,4 @@
-"""Features of music at the rate of the motion that need no network: log-mel spectrograms, and the notes as a roll."""
+"""Features of music at the frame rate of the motion, computed without a network: log-mel spectrograms and note rolls."""
 
 import librosa
 import numpy as np
@@ -6,13 +6,13 @@ import numpy as np
 from handroll.keyboard.geometry import LOWEST_PITCH, N_KEYS
 
 HOP = 256
-"""Samples from one spectrum to the next."""
+"""Samples between spectra."""
 
 SPECTRA_A_FRAME = 2
-"""Spectra in a frame: strokes are told to half a frame."""
+"""Spectra per frame, so that onsets are resolved to half a frame."""
 
 N_FFT = 2048
-"""Samples a spectrum sees: 133 ms at a rate of 30 Hz, so that semitones are apart from C4 upwards."""
+"""Samples per spectrum: 133 ms for motion at 30 Hz. Semitones are resolved from C4 upwards."""
 
 N_MELS = 128
 LOWEST_HZ = 27.5
@@ -20,16 +20,16 @@ LOWEST_HZ = 27.5
 
 _FLOOR = 1e-5
 _LOG_MEAN, _LOG_SCALE = -4.0, 4.0
-# Of natural logarithms of mel energies of piano sound, so that features are near 1.
+# Offset and scale of the natural logarithm of mel energies, which bring features of piano audio near 1.
 
 
 def log_mel_rate_hz(rate_hz):
-    """The rate of the sound that `log_mel` takes for features at `rate_hz`: 15,360 Hz for 30."""
+    """Return the audio sampling rate that `log_mel` expects for features at `rate_hz`: 15,360 Hz for 30 Hz."""
     return round(rate_hz * HOP * SPECTRA_A_FRAME)
 
 
 def log_mel(samples, rate_hz, frames):
-    """Log-mel spectrogram at the rate of the motion.
+    """Compute a log-mel spectrogram at the frame rate of the motion.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def log_mel(samples, rate_hz, frames):
     Returns
     -------
     array (frame, 2 * 128), float32
-        Of each frame the spectrum around its moment, and the one half a frame later.
+        Of each frame, the spectrum centred at its time and the spectrum half a frame later.
     """
     energy = librosa.feature.melspectrogram(
         y=np.asarray(samples, dtype=np.float32), sr=log_mel_rate_hz(rate_hz), n_fft=N_FFT, hop_length=HOP, n_mels=N_MELS, fmin=LOWEST_HZ
@@ -54,7 +54,7 @@ def log_mel(samples, rate_hz, frames):
 
 
 def note_roll(notes, pedal, rate_hz, frames, delay_s=0.0):
-    """The notes as a roll.
+    """Convert notes to a roll.
 
     Parameters
     ----------
@@ -63,13 +63,13 @@ def note_roll(notes, pedal, rate_hz, frames, delay_s=0.0):
     rate_hz : float
     frames : int
     delay_s : float
-        How much later than the motion they come.
+        Delay of notes and pedal relative to the motion.
 
     Returns
     -------
     array (frame, 2 * 88 + 1), float32
-        Onsets: 0.5 and half the velocity (as a share of 127), shared by the two frames around each; keys held down: the share of the
-        frame; the pedal.
+        Onsets (88): 0.5 + 0.5 velocity / 127, divided between the two nearest frames. Held keys (88) and pedal (1): share of the frame
+        during which they are down.
     """
     roll = np.zeros((frames, 2 * N_KEYS + 1), dtype=np.float32)
     columns = (np.asarray(notes[name], dtype=np.float64) for name in ("onset_s", "key_offset_s", "pitch", "velocity"))

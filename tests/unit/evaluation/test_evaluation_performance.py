@@ -1,4 +1,4 @@
-"""Scores of a performance: a perfect result scores perfectly, and each planted error is seen by its own figure."""
+"""Scores of a performance: a perfect result has perfect scores, and each simulated error changes its figure."""
 
 from dataclasses import replace
 
@@ -108,7 +108,7 @@ def test_short_gaps_must_be_interpolated_and_long_ones_hidden():
     assert performance.gap_states(visible, state) == {"short_gaps": (1, 1), "long_gaps": (1, 1)}
 
 
-def test_offset_is_found_minus_planted(truth):
+def test_the_delay_error_is_estimated_minus_true(truth):
     counts, samples = performance.score_music(truth, labels_of(truth), 0.112)
     assert counts["onset_f1"] == (1.0, 1)
     assert samples["offset_error_ms"] == pytest.approx([12.0])
@@ -136,6 +136,6 @@ def test_notes_that_were_never_played_are_not_judged(truth):
     assert performance.score_fingering(truth, {name: values[:0] for name, values in notes.items()}, 0.0)[0]["labelled"] == (0, 0)
 
 
-def test_planted_delays_differ_and_repeat():
+def test_simulated_delays_differ_and_are_reproducible():
     delays = [sound_delay_s(seed) for seed in range(20)]
     assert len(set(delays)) == 20 and np.abs(delays).max() <= 0.25 and delays[7] == sound_delay_s(7)

@@ -1,4 +1,4 @@
-"""Fingered notes as text that others read: PIG files come back, note sequences are what protobuf parses."""
+"""Fingered notes in text formats: PIG files are read back, note sequences are parsed by protobuf."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_a_pig_file_reads_as_its_readers_expect(tmp_path):
 
 
 def test_a_pig_file_gives_no_hand_to_a_note_without_a_label(tmp_path):
-    """PIG's readers know two hands only, and take channel 0 and finger 0 for the right one."""
+    """Readers of PIG files support two hands only, and interpret channel 0 and finger 0 as the right hand."""
     write_pig(tmp_path / "notes.txt", NOTES)
     written = [line.split("\t") for line in (tmp_path / "notes.txt").read_text(encoding="utf-8").splitlines()[1:]]
     assert [int(number) for number, *_ in written] == [0, 1, 3], "the missing number is the row of the note that is left out"
@@ -72,7 +72,7 @@ def test_pig_files_of_others_have_flats_and_changes_of_finger(tmp_path):
 @pytest.mark.parametrize("line", ["0\t0.1\t0.5\tH3\t64\t80\t0\t4", "0\t0.1\t0.5\tC3\t64\t80\t0", "0\tx\t0.5\tC3\t64\t80\t0\t1"])
 def test_a_broken_pig_line_is_named(tmp_path, line):
     (tmp_path / "piece.txt").write_text(f"{PIG_HEADER}\n{line}\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="piece.txt, line 2: expected a note with 8 fields"):
+    with pytest.raises(ValueError, match="piece.txt, line 2: expected a note with the 8 fields"):
         read_pig(tmp_path / "piece.txt")
 
 
@@ -96,7 +96,7 @@ def test_no_notes_are_valid_files(tmp_path):
 
 @pytest.mark.parametrize("change", [{"finger": 6}, {"finger": 0}, {"hand": "both"}, {"hand": ""}, {"pitch": 20}])
 @pytest.mark.parametrize("write", [write_pig, write_note_sequence])
-def test_what_is_no_fingering_is_refused(tmp_path, change, write):
+def test_an_invalid_fingering_is_refused(tmp_path, change, write):
     ((name, value),) = change.items()
     broken = {**NOTES, name: NOTES[name].copy()}
     broken[name][0] = value

@@ -1,4 +1,4 @@
-"""What the numbers of PianoMotion10M's annotations mean, as rows of the shards and back."""
+"""Conventions of PianoMotion10M's annotations: conversion to rows of the shards and back."""
 
 import json
 
@@ -28,7 +28,7 @@ MODEL = synthetic_mano()
 
 
 def stored_rows(frames=6, seed=0):
-    """Rows (hand, frame, 62) before the release's camera: every frame visible but the left hand's third."""
+    """Rows (hand, frame, 62) in the release's camera frame: all visible except the left hand's third frame."""
     rng = np.random.default_rng(seed)
     rows = rng.normal(0.0, 0.3, (2, frames, 62)).astype(np.float32)
     rows[..., 0], rows[..., 3] = 1.0, 30.0 + rows[..., 3]
@@ -81,7 +81,7 @@ def test_only_a_flag_of_exactly_one_is_visible():
     assert annotation_of(row).rows[1, :4].any() == np.False_
 
 
-def test_a_hand_never_seen_has_no_shape_and_comes_back_as_zeros():
+def test_a_hand_that_is_never_visible_has_no_shape_and_is_exported_as_zeros():
     rows = stored_rows()
     rows[0] = 0.0
     row = row_of(annotation(rows=rows))
@@ -95,7 +95,7 @@ def test_a_shape_that_changes_becomes_its_median():
     assert row_of(annotation(rows=rows))["right_betas"][0] == 2.5
 
 
-def test_the_mean_pose_is_added_before_the_mirror_and_taken_away_after():
+def test_the_mean_pose_is_added_before_mirroring_and_subtracted_after():
     given = annotation()
     row = row_of(given, hands_mean=MODEL.hands_mean)
     absolute = given.rows[0, 0, 7:52] + MODEL.hands_mean
@@ -110,7 +110,7 @@ def test_the_mirror_is_its_own_inverse():
     np.testing.assert_array_equal(mirrored_rows(mirrored_rows(stored_rows())), stored_rows())
 
 
-def test_adjust_moves_y_and_z_of_both_hands_and_is_not_applied_before():
+def test_adjust_moves_y_and_z_of_both_hands_only_for_readers():
     given = annotation()
     row = row_of(given)
     moved = given.rows[..., 1:4] + np.array([0.0, 0.01, -2.0])
@@ -131,7 +131,7 @@ CAMERAS = {
 @pytest.mark.parametrize("camera", CAMERAS.values(), ids=CAMERAS)
 @pytest.mark.parametrize("hand", ["left", "right"])
 @pytest.mark.parametrize("model", [MODEL, None], ids=["MANO", "open hand"])
-def test_the_release_draws_the_hand_where_the_camera_saw_it(camera, hand, model):
+def test_the_hand_projects_to_the_same_pixels_in_the_releases_camera(camera, hand, model):
     frames, scale = 5, 1.1
     rng = np.random.default_rng(1)
     # Hands parallel to the picture: then all of a hand is as deep as its wrist.
@@ -163,7 +163,7 @@ def test_the_release_draws_the_hand_where_the_camera_saw_it(camera, hand, model)
     np.testing.assert_allclose(size, 1 / scale, rtol=0.04)
 
 
-def test_nothing_moves_before_the_releases_own_camera():
+def test_nothing_moves_in_the_releases_own_camera():
     wrists = np.array([[0.3, -0.2, 31.0], [np.nan] * 3, [0.1, 0.1, -5.0]])
     shift = released_shift(CAMERA, wrists)
     assert shift[0].tolist() == [0.0, 0.0, 0.0] and np.isnan(shift[1:]).any(axis=1).all()
@@ -185,7 +185,7 @@ def test_frame_rates():
     assert whole_fps(np.arange(100) / 25.0 + 0.03, 25.0) is None
 
 
-def test_a_clip_of_no_whole_rate_is_resampled_to_30_and_hides_what_was_hidden():
+def test_a_clip_with_a_fractional_rate_is_resampled_to_30_hz_with_its_hidden_frames():
     frames = 900
     rows = stored_rows(frames)
     time_s = np.arange(frames) / 29.97
@@ -223,24 +223,24 @@ def with_number(value):
         (b"\xff\xfe\x00", LeftOut.UNREADABLE, "expected a JSON object"),
         ("[" * 100_000, LeftOut.UNREADABLE, "expected a JSON object"),
         ("[]", LeftOut.UNREADABLE, "found a list"),
-        ("{}", LeftOut.WRONG_VALUE, "found no fps, start_frame"),
+        ("{}", LeftOut.WRONG_VALUE, "missing: fps, start_frame"),
         (changed(fps=0), LeftOut.WRONG_VALUE, "fps: expected a number above 0, found 0"),
         (changed(fps="30"), LeftOut.WRONG_VALUE, "fps: .*'30'"),
         (changed(start_frame=1.5), LeftOut.WRONG_VALUE, "start_frame"),
         (changed(adjust=[0, 0]), LeftOut.WRONG_VALUE, "adjust"),
         (changed(adjust=[0, float("nan"), 0]), LeftOut.WRONG_VALUE, "adjust"),
         (changed(bv=7), LeftOut.WRONG_VALUE, "bv"),
-        (changed(left=[]), LeftOut.NO_FRAMES, "left: expected a list of frames, found none"),
-        (changed(right=[[0.0] * 61] * 6), LeftOut.WRONG_WIDTH, r"right: expected 62 numbers a frame, found \[61\]"),
-        (changed(right=[[0.0] * 62] * 5), LeftOut.UNEQUAL_HANDS, "found 6 frames left and 5 right"),
+        (changed(left=[]), LeftOut.NO_FRAMES, "left: expected a list of frames, found an empty list"),
+        (changed(right=[[0.0] * 61] * 6), LeftOut.WRONG_WIDTH, r"right: expected 62 numbers per frame, found \[61\]"),
+        (changed(right=[[0.0] * 62] * 5), LeftOut.UNEQUAL_HANDS, "found 6 left and 5 right"),
         (changed(right=[[[0.0, 1.0]] * 62] * 6), LeftOut.WRONG_VALUE, "right: expected numbers"),
-        (with_number(float("nan")), LeftOut.NOT_FINITE, "right: .* in 1 frames, first 1"),
-        (with_number(1e39), LeftOut.NOT_FINITE, "right: .* in 1 frames, first 1"),
+        (with_number(float("nan")), LeftOut.NOT_FINITE, "right: .* in 1 frames, first in frame 1"),
+        (with_number(1e39), LeftOut.NOT_FINITE, "right: .* in 1 frames, first in frame 1"),
         (with_number(10**400), LeftOut.WRONG_VALUE, "right: expected numbers"),
         (with_number("x"), LeftOut.WRONG_VALUE, "right: expected numbers"),
     ],
 )
-def test_what_is_wrong_with_a_clip_is_said(text, reason, message):
+def test_errors_of_a_clip_are_reported(text, reason, message):
     with pytest.raises(ClipError, match=message) as caught:
         parse_annotation(text)
     assert caught.value.reason == reason

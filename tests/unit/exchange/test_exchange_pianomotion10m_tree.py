@@ -1,4 +1,4 @@
-"""Whole trees of PianoMotion10M's layout: imported, exported, and imported again."""
+"""Folders in PianoMotion10M's layout: imported, exported, and imported again."""
 
 import io
 import json
@@ -12,7 +12,7 @@ import soundfile
 from handroll.dataset.shards import read_rows, write_rows
 from handroll.exchange.pianomotion10m import LeftOut
 from handroll.exchange.pianomotion10m_export import export_tree
-from handroll.exchange.pianomotion10m_import import import_tree, what_mean_pose
+from handroll.exchange.pianomotion10m_import import guess_mean_pose, import_tree
 from handroll.hand.mano import mano_joints
 from handroll.music.midi import read_midi, write_midi
 from handroll.music.notes import note_table, pedal_table
@@ -213,13 +213,13 @@ def test_nothing_to_import_is_an_error(tree, tmp_path):
     with pytest.raises(FileNotFoundError, match="found no folder annotation"):
         import_tree(tmp_path, tmp_path / "shards")
     (tmp_path / "annotation").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"train.txt: expected the list of the videos of train"):
+    with pytest.raises(FileNotFoundError, match=r"train.txt: expected the list of videos of train"):
         import_tree(tmp_path, tmp_path / "shards")
-    with pytest.raises(ValueError, match=r"found none that can be imported \(1 no_clips\); the first: .*'300'"):
+    with pytest.raises(ValueError, match=r"found none that can be imported \(1 no_clips\); first: .*'300'"):
         import_tree(tree, tmp_path / "shards", subjects=["300"])
 
 
-def test_the_mean_pose_is_measured_and_a_wrong_setting_is_said(tmp_path, caplog):
+def test_the_mean_pose_is_guessed_and_a_wrong_setting_is_logged(tmp_path, caplog):
     tree = tmp_path / "released"
     for fingers_rad, setting, looks in ((MODEL.hands_mean, "absolute", "absolute"), (0.0, "absolute", "subtracted")):
         right = stored(300, 0, fingers_rad)
@@ -230,14 +230,14 @@ def test_the_mean_pose_is_measured_and_a_wrong_setting_is_said(tmp_path, caplog)
             _, report = import_tree(tree, tmp_path / "shards", mean_pose=setting, model=MODEL)
         found = report["mean_pose"]
         assert (found["setting"], found["looks"], found["visible_hands"]) == (setting, looks, 2 * 280)
-        assert ("look subtracted" in caplog.text) == (setting != looks)
+        assert ("seem to be subtracted" in caplog.text) == (setting != looks)
     both = np.concatenate([np.array(stored(300, seed))[np.r_[:20, 40:300], 7:52] for seed in (5, 0)])
     np.testing.assert_allclose(found["mean_rad"], both.mean(axis=0), atol=1e-6)
     assert found["to_zero_rad"] == pytest.approx(np.linalg.norm(both.mean(axis=0)), abs=1e-6)
-    assert what_mean_pose(np.zeros(45), None)["looks"] == "unknown"
+    assert guess_mean_pose(np.zeros(45), None)["looks"] == "unknown"
 
 
-def test_rotations_relative_to_the_mean_pose_survive_both_ways(tree, tmp_path):
+def test_rotations_relative_to_the_mean_pose_are_imported_and_exported(tree, tmp_path):
     _, report = import_tree(tree, tmp_path / "shards", mean_pose="subtracted", model=MODEL)
     assert report["mean_pose"]["setting"] == "subtracted"
     export_tree(tmp_path / "shards", tmp_path / "again", mean_pose="subtracted", model=MODEL)
@@ -254,7 +254,7 @@ def test_rotations_relative_to_the_mean_pose_survive_both_ways(tree, tmp_path):
 def test_an_export_takes_no_folder_with_files_and_no_unsafe_name(imported, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "file").write_text("x")
-    with pytest.raises(FileExistsError, match="expected an empty folder"):
+    with pytest.raises(FileExistsError, match="expected an empty or missing folder"):
         export_tree(imported[0], tmp_path / "mine")
     row = next(read_rows(imported[0])) | {"video": "../up"}
     write_rows({"train": [row], "valid": [], "test": []}, tmp_path / "shards")
@@ -282,7 +282,7 @@ def test_handrolls_own_clips_are_exported_with_their_notes_once(dataset, records
     assert len(samples) == 30 * rate_hz
 
 
-def test_a_clip_without_sound_is_left_out_by_name(imported, tmp_path):
+def test_a_clip_without_audio_is_left_out_and_reported(imported, tmp_path):
     first, second, *_ = read_rows(imported[0])
     write_rows({"train": [first | {"audio": None}, second], "valid": [], "test": []}, tmp_path / "shards")
     made = export_tree(tmp_path / "shards", tmp_path / "out")

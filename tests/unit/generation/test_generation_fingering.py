@@ -19,7 +19,7 @@ def played(chords, hand):
     return "".join(str(number) for (number,) in finger(chords, hand))
 
 
-def test_scales_have_the_fingers_of_the_books():
+def test_scales_have_their_standard_fingering():
     # Two octaves up, as in tables of fingerings of scales.
     assert played(scale(53), RIGHT)[:15] == "123412341231234"
     assert played(scale(59), RIGHT)[:15] == "123123412312345"

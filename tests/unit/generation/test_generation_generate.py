@@ -9,9 +9,17 @@ import torch
 
 from handroll.camera import camera_from_metadata, extrinsics_from_metadata
 from handroll.cli import main
-from handroll.generation.generate import SCENE, keys_played_mm, keys_under_mm, load_pianist, over_piano, performance_of, play
+from handroll.generation.generate import (
+    SCENE,
+    key_depth_from_fingertips_mm,
+    key_depth_from_notes_mm,
+    load_pianist,
+    play,
+    project_to_scene,
+    to_performance,
+)
+from handroll.generation.music_input import RecordingError
 from handroll.generation.pianist import perform
-from handroll.generation.recording import RecordingError
 from handroll.hand.kinematics import hand_joints
 from handroll.hand.skeleton import HANDS, TIPS
 from handroll.keyboard.geometry import STANDARD, playing_points_mm
@@ -37,7 +45,7 @@ HEARD = {"notes": (177, "handroll notes 1"), "logmel": (256, "handroll log-mel 1
 
 @pytest.fixture
 def untrained(tmp_path):
-    """A function that saves a tiny model with random weights, by the features that it hears and its frame; its folder."""
+    """A function that saves a tiny model with random weights, by features and coordinate frame; returns its folder."""
 
     def save(features="notes", frame="keyboard", encoder=None):
         width, version = HEARD[features]
@@ -111,14 +119,14 @@ def test_a_midi_file_alone_sounds_on_the_synthetic_piano(tmp_path, untrained, mi
     assert found["video"] == pytest.approx(2.2, abs=0.04) and found["audio"] == pytest.approx(2.2, abs=0.05)
 
 
-def test_a_model_of_sound_needs_no_notes_and_cannot_hear_midi(tmp_path, untrained, recording, midi):
+def test_a_model_of_audio_features_needs_no_notes_and_refuses_midi(tmp_path, untrained, recording, midi):
     pianist = load_pianist(untrained("logmel"), steps=1)
     assert set(play(pianist, recording, tmp_path / "out", "tone", video=False)) == {"motion"}
-    with pytest.raises(RecordingError, match="expected sound"):
+    with pytest.raises(RecordingError, match="expected audio"):
         play(pianist, midi, tmp_path / "out", "tone")
 
 
-def test_a_model_of_a_speech_encoder_hears_by_its_weights(tmp_path, untrained, recording):
+def test_a_model_of_a_speech_encoder_uses_its_weights(tmp_path, untrained, recording):
     encoder = new_speech_encoder("hubert", "tiny")
     encoder.network.save_pretrained(tmp_path / "encoder")
     model = untrained("hubert", encoder=encoder.identity)
@@ -143,7 +151,7 @@ def test_a_model_of_the_camera_frame_gives_a_motion_without_keyboard_or_video(tm
     assert np.median(columns["translation_m"][:, 2]) == pytest.approx(20.0, abs=5.0)
 
 
-def test_what_is_played_is_not_written_over(tmp_path, untrained, midi):
+def test_inputs_are_not_overwritten(tmp_path, untrained, midi):
     before = midi.read_bytes()
     with pytest.raises(RecordingError, match="choose another --out"):
         play(load_pianist(untrained(), steps=1), midi, midi.parent, "tone")
@@ -163,14 +171,14 @@ def test_a_model_that_cannot_be_used_says_why(tmp_path, untrained):
         load_pianist(untrained(), steps=1001)
 
 
-def test_command_plays_all_that_it_can_and_tells_the_rest(tmp_path, untrained, recording, midi, capsys):
+def test_command_continues_after_a_recording_that_fails(tmp_path, untrained, recording, midi, capsys):
     model, out = str(untrained()), str(tmp_path / "out")
     call = ["generate", "--model", model, "--out", out, "--no-video", "--steps", "1"]
     assert main([*call, str(midi)]) == 0
     assert str(tmp_path / "out" / "tone.motion.parquet") in capsys.readouterr().out
     assert main([*call, str(tmp_path / "nowhere.wav"), str(midi)]) == 1
-    told = capsys.readouterr()
-    assert "nowhere.wav: expected a recording" in told.err and "tone.mid" in told.out
+    printed = capsys.readouterr()
+    assert "nowhere.wav: expected a recording" in printed.err and "tone.mid" in printed.out
     assert main([*call[:2], str(tmp_path), str(midi)]) == 2
     assert "train it first" in capsys.readouterr().err
     assert main([*call, "--notes", str(midi), str(recording), str(recording)]) == 2
@@ -181,14 +189,14 @@ def test_command_plays_all_that_it_can_and_tells_the_rest(tmp_path, untrained, r
 def played():
     """A true performance, and the same through the motion table and the models' convention, with the notes and without."""
     true = perform(score("minuet", 7, 4.0), 7)
-    columns, facts = over_piano(true, SCENE, 640, 360)
+    columns, facts = project_to_scene(true, SCENE, 640, 360)
     motion = by_frame(columns)
     row = {"start_s": 0.0, "end_s": len(true.time_s) / 30, "time_s": true.time_s}
     row["keyboard_rotation_rad"] = extrinsics_from_metadata(facts).rotation_rad
     for side, hand in enumerate(HANDS):
         row |= {f"{hand}_{name}": motion[name][:, side] for name in ("state", "rotation_rad", "joints_keyboard_mm")}
     channels = clip_motion(row, 30.0, "keyboard").channels()
-    return true, performance_of(*channels, 30.0, true.notes), performance_of(*channels, 30.0)
+    return true, to_performance(*channels, 30.0, true.notes), to_performance(*channels, 30.0)
 
 
 def test_true_motion_comes_back_through_the_models_convention(played):
@@ -201,34 +209,34 @@ def test_keys_go_down_with_the_notes_or_under_the_fingertips(played):
     true, by_notes, by_tips = played
     down = true.key_depth_mm > 4.5
     for performance in (by_notes, by_tips):
-        told = performance.key_depth_mm > 4.5
-        assert (told & down).sum() / (told | down).sum() > 0.9
+        printed = performance.key_depth_mm > 4.5
+        assert (printed & down).sum() / (printed | down).sum() > 0.9
         assert performance.key_depth_mm.min() >= 0.0 and performance.key_depth_mm.max() <= STANDARD.dip_mm
 
 
-def test_a_key_is_all_down_from_onset_to_release():
+def test_a_key_is_fully_down_from_onset_to_release():
     time_s = np.arange(60) / 30
-    depth_mm = keys_played_mm(NOTES, time_s)
+    depth_mm = key_depth_from_notes_mm(NOTES, time_s)
     assert set(np.flatnonzero(depth_mm.any(axis=0))) == {39, 49}
     held = (time_s >= 0.2) & (time_s <= 0.6)
     np.testing.assert_allclose(depth_mm[held, 39], STANDARD.dip_mm)
     assert not depth_mm[(time_s < 0.13) | (time_s > 0.69), 39].any()
 
 
-def test_a_fingertip_on_a_key_leaves_it_and_one_below_takes_it_down():
+def test_only_a_fingertip_below_the_key_top_pushes_the_key_down():
     tips_mm = np.zeros((1, 2, 5, 3))
     tips_mm[:] = (600.0, -200.0, 5.0)
     x_mm, y_mm, top_mm = playing_points_mm()[40]
     tips_mm[0, 1, 1] = (x_mm, y_mm, top_mm + 2.0)
-    depth_mm = keys_under_mm(tips_mm)
+    depth_mm = key_depth_from_fingertips_mm(tips_mm)
     assert depth_mm[0, 40] == pytest.approx(4.2) and np.count_nonzero(depth_mm) == 1
     tips_mm[0, 1, 1, 2] = top_mm + 7.0
-    assert not keys_under_mm(tips_mm).any()
+    assert not key_depth_from_fingertips_mm(tips_mm).any()
 
 
-def test_all_keys_and_both_hands_are_in_the_picture(played):
+def test_all_keys_and_both_hands_are_in_the_frame(played):
     true, *_ = played
-    columns, facts = over_piano(true, SCENE, 640, 360)
+    columns, facts = project_to_scene(true, SCENE, 640, 360)
     camera, extrinsics = camera_from_metadata(facts), extrinsics_from_metadata(facts)
     corners_mm = np.array([(x, y, 0.0) for x in (0.0, STANDARD.width_mm) for y in (0.0, STANDARD.white_length_mm)])
     for points_mm in (corners_mm, columns["joints_keyboard_mm"][:, list(TIPS)]):

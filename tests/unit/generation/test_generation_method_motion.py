@@ -30,15 +30,19 @@ def chosen(corpus, tmp_path):
 def test_a_released_checkpoint_is_one_more_method(chosen, released):
     source, windows = chosen
     columns, facts = generate(METHOD, source, windows, [released], seed=3, samples=2)
-    place, pose = (np.stack(columns[kind]) for kind in ("place", "pose"))
-    assert place.shape == (4, 240, 6) and pose.shape == (4, 240, 96) and columns["sample"].tolist() == [0, 1, 0, 1]
+    position, pose = (np.stack(columns[kind]) for kind in ("position", "pose"))
+    assert position.shape == (4, 240, 6) and pose.shape == (4, 240, 96) and columns["sample"].tolist() == [0, 1, 0, 1]
     # Positions end in tanh, and gestures are kept within a turn.
-    assert (np.abs(place) <= np.array([1.5, 1.5, 25.0] * 2)).all() and np.abs(pose).max() <= np.pi + 1e-5
-    assert np.abs(place[0] - place[2]).max() > 1e-3 and np.array_equal(place[0], place[1]) and np.abs(pose[0] - pose[1]).max() > 1e-3
+    assert (np.abs(position) <= np.array([1.5, 1.5, 25.0] * 2)).all() and np.abs(pose).max() <= np.pi + 1e-5
+    assert (
+        np.abs(position[0] - position[2]).max() > 1e-3
+        and np.array_equal(position[0], position[1])
+        and np.abs(pose[0] - pose[1]).max() > 1e-3
+    )
     assert facts["features"] == "hubert 64" and (facts["sampler"], facts["steps"]) == ("ddim", 2)
     assert facts["parameters"] > 0 and facts["sampling_ms"] > 0 and "training_s" not in facts
 
-    scores = score_motions(columns, source, windows, lambda place, pose: pose.mean(axis=1))
+    scores = score_motions(columns, source, windows, lambda position, pose: pose.mean(axis=1))
     assert scores["released_pd"]["value"] > 0 and scores["multimodality_mm"]["value"] > 0 and "key_press_f1" not in scores
 
 
@@ -49,7 +53,7 @@ def test_a_released_motion_does_not_depend_on_other_windows(chosen, released, tm
     values["windows"]["valid"] = values["windows"]["valid"][:1]
     (tmp_path / "one.json").write_text(json.dumps(values))
     alone, _ = generate(METHOD, source, tmp_path / "one.json", [released])
-    for kind in ("place", "pose"):
+    for kind in ("position", "pose"):
         np.testing.assert_allclose(alone[kind][0], both[kind][0], atol=1e-4)
 
 

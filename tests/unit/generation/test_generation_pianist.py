@@ -1,4 +1,4 @@
-"""The pianist's hands: fingers reach, fingertips are on the keys they press, hands leave and come back."""
+"""The synthetic pianist: reach of fingers, fingertips on pressed keys, hands that leave and return."""
 
 from dataclasses import replace
 
@@ -59,7 +59,7 @@ def test_inverse_kinematics_stretches_but_keeps_the_limits():
     assert (tips_from_angles(angles)[0, 0, 1:4] < -0.16).all()
 
 
-def test_a_path_without_reason_to_move_stays_and_a_leap_does_not_swing():
+def test_a_path_without_notes_stays_and_a_leap_does_not_overshoot():
     free = np.full(200, np.inf)
     np.testing.assert_allclose(smoothest_path(-free, free, np.full(200, 7.0), np.full(200, 0.1)), 7.0, atol=1e-6)
     low, high = -free, free.copy()
@@ -99,7 +99,7 @@ def test_small_hands_stretch_to_octaves():
     assert report["on_key"] >= 0.99
 
 
-def test_a_wrong_hand_is_found_out(minuet):
+def test_a_wrong_hand_is_detected(minuet):
     moved = replace(minuet, translation_m=minuet.translation_m + [0.0235, 0.0, 0.0])
     report = reach_report(moved)
     assert report["on_key"] < 0.1 and report["unheld"] > 0.8
@@ -107,7 +107,7 @@ def test_a_wrong_hand_is_found_out(minuet):
     assert lifted["mean_gap_mm"] > 15.0 and lifted["unheld"] > 0.95
 
 
-def test_keys_and_notes_tell_the_same(minuet):
+def test_keys_and_notes_agree(minuet):
     notes = minuet.notes
     key = key_of_pitch(notes["pitch"])
     for note in range(len(key)):
@@ -119,7 +119,7 @@ def test_keys_and_notes_tell_the_same(minuet):
     assert minuet.key_depth_mm.min() == 0.0 and minuet.key_depth_mm.max() <= STANDARD.dip_mm + 1e-9
 
 
-def test_hands_lie_as_hands_do(minuet):
+def test_hands_have_natural_orientations(minuet):
     joints = 1e3 * world_joints(minuet)
     for side, thumb_side in ((0, 1.0), (1, -1.0)):
         shown = joints[minuet.present[:, side] & (minuet.time_s < 5.0), side]
@@ -130,7 +130,7 @@ def test_hands_lie_as_hands_do(minuet):
         assert (shown[:, 4, 2] > tips[:, 2, 2]).all(), "palm down"
 
 
-def test_hands_leave_the_picture_and_come_back(minuet):
+def test_hands_leave_the_view_and_return(minuet):
     rests = score("minuet", 3).rests
     assert {hand for hand, *_ in rests} == {"left", "right"}
     pixels, _ = Scene().view.project(world_joints(minuet), 1920, 1080)
@@ -154,7 +154,7 @@ def test_a_leap_shortens_the_note_before_it():
     assert freed[3] == 1.6
 
 
-def test_hands_do_not_hurry_each_other():
+def test_a_hand_does_not_shorten_notes_of_the_other():
     freed = releases(np.array([0.0, 0.5]), np.array([0.5, 1.0]), np.array([40, 90]), np.array([0, 1]), np.array([2, 2]), (1.0, 1.0))
     np.testing.assert_array_equal(freed, [0.5, 1.0])
 

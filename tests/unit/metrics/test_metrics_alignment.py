@@ -55,7 +55,7 @@ def test_the_reported_transform_gives_the_points(clouds):
         )
 
 
-def test_a_mirror_image_stays_one(clouds):
+def test_a_mirror_image_is_not_aligned(clouds):
     points = clouds[0]
     result = procrustes(points, points * np.array([-1.0, 1.0, 1.0]))
     np.testing.assert_allclose(np.linalg.det(result.rotation), 1.0, atol=1e-12)

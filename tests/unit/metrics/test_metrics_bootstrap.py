@@ -1,4 +1,4 @@
-"""Intervals over clips: they hold the true value about as often as they say, and clips are what is drawn."""
+"""Confidence intervals over clips: their coverage, and resampling of clips."""
 
 import numpy as np
 import pytest

@@ -33,14 +33,14 @@ def test_hidden_frames_of_samples_do_not_count(visible):
     assert np.isnan(multimodality_mm(samples, visible))
 
 
-def test_every_clip_counts_the_same_in_the_ring(visible):
+def test_every_clip_has_the_same_weight_in_the_diversity(visible):
     # From one place to the only other one in two pairs; the rest are equal.
     assert diversity_mm(at(*[0.0] * 9, 10.0), [visible] * 10) == pytest.approx(2.0)
     assert diversity_mm(at(*[7.0] * 4), [visible] * 4) == 0.0
     assert np.isnan(diversity_mm(at(7.0), [visible])) and np.isnan(diversity_mm([], []))
 
 
-def test_the_ring_estimates_the_mean_of_all_pairs(visible):
+def test_the_diversity_estimates_the_mean_of_all_pairs(visible):
     places = np.random.default_rng(0).normal(0.0, 50.0, 400)
     apart = np.abs(places[:, None] - places)
     every_pair = apart.sum() / (400 * 399)

@@ -71,14 +71,14 @@ def test_swapped_hands_are_noticed_in_features_of_both():
     assert frechet_distance(true, swapped) > 10.0
 
 
-def test_what_can_not_be_fitted_is_refused():
+def test_invalid_samples_are_refused():
     data = samples(7)
     data[12, 3] = np.nan
-    with pytest.raises(ValueError, match="1 of 300 with other values, the first of them sample 12"):
+    with pytest.raises(ValueError, match="1 of 300 with other values, first at sample 12"):
         fit_gaussian(data)
     with pytest.raises(ValueError, match=r"found the shape \(0, 12\)"):
         fit_gaussian(data[:0])
     with pytest.raises(ValueError, match="found none"):
         pooled([])
-    with pytest.raises(ValueError, match="found 12 and 11 of them"):
+    with pytest.raises(ValueError, match="found 12 and 11 features"):
         frechet_distance(fit_gaussian(samples(1)), fit_gaussian(samples(1)[:, :11]))

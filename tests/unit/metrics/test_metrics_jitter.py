@@ -1,4 +1,4 @@
-"""The measure of shaking."""
+"""Jitter."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from handroll.metrics.jitter import jitter_rms
 
 
-def test_independent_errors_are_measured_as_they_are_and_even_motion_not_at_all():
+def test_jitter_is_the_rms_of_independent_errors_and_zero_for_even_motion():
     rng = np.random.default_rng(0)
     time = np.arange(4000.0)[:, None, None]
     steady = np.concatenate([3.0 + 0.1 * time, 1e-4 * time**2], axis=-1)

@@ -1,4 +1,4 @@
-"""Error of joints, and what each alignment takes away."""
+"""Error of joints, and the effect of each alignment."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_equal_joints_score_zero_whatever_is_hidden(hands):
     assert len(scores) == 9 and max(scores.values()) < 1e-9
 
 
-def test_each_alignment_takes_its_part_away(hands):
+def test_each_alignment_removes_its_part_of_the_error(hands):
     truth, visible = hands
     shifted = joint_error_scores(truth + [3.0, 4.0, 12.0], truth, visible)
     assert shifted["mpjpe_mm"] == pytest.approx(13.0) and shifted["root_mpjpe_mm"] == pytest.approx(0.0, abs=1e-9)
@@ -54,7 +54,7 @@ def test_swapped_hands_are_noticed_after_any_alignment(hands):
     assert scores["mpjpe_mm"] > 200.0 and scores["root_mpjpe_mm"] > 10.0 and scores["procrustes_mpjpe_mm"] > 5.0
 
 
-def test_a_motion_that_breaks_off_has_no_score(hands):
+def test_an_incomplete_motion_has_no_score(hands):
     truth, visible = hands
     predicted = truth.copy()
     predicted[30:] = np.nan

@@ -1,4 +1,4 @@
-"""Distance between mixtures: what it notices that the released one does not."""
+"""Distance between mixtures: differences that the released metric ignores."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_nearer_motion_is_nearer(walk):
     assert mixture_distance(blend, truth) > 1.5 * mixture_distance(stranger, truth)
 
 
-def test_two_favourite_poses_are_not_one_broad_one():
+def test_two_clusters_differ_from_one_broad_cluster():
     rng = np.random.default_rng(0)
     two = np.concatenate([rng.normal(-1.0, 0.1, (500, 1)), rng.normal(1.0, 0.1, (500, 1))])
     one = rng.normal(0.0, two.std(), (1000, 1))
@@ -53,9 +53,9 @@ def test_both_ways_and_uneven_sets(walk):
     assert mixture_wasserstein(np.tile(a, (3, 1)), b, components=1) == pytest.approx(mixture_wasserstein(a, b, components=1), rel=1e-2)
 
 
-def test_what_can_not_be_compared_is_refused(walk):
+def test_invalid_sets_are_refused(walk):
     poses = walk(1, 12)
-    with pytest.raises(ValueError, match=r"of 8 samples or more, found the shape \(7, 12\)"):
+    with pytest.raises(ValueError, match=r"with at least 8 samples, found the shape \(7, 12\)"):
         mixture_wasserstein(poses[:7], poses)
     with pytest.raises(ValueError, match="found 12 and 11"):
         mixture_wasserstein(poses, poses[:, 1:])

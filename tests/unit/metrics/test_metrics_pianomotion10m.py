@@ -1,4 +1,4 @@
-"""The released metrics against figures that the release's own code gave for the same random walks."""
+"""The released metrics compared with results of the released code for the same random walks."""
 
 from typing import NamedTuple
 
@@ -55,7 +55,7 @@ def test_the_release_figures_of_positions(clip, walk):
     assert pianomotion10m.position_distance(predicted, truth) == pytest.approx(expected.position, rel=1e-5)
 
 
-def test_what_the_release_does_not_see(clip):
+def test_differences_that_the_released_metrics_ignore(clip):
     _, truth, *_ = clip
     assert pianomotion10m.gesture_distance(truth, truth) == pytest.approx(0.0, abs=5e-5)
     assert pianomotion10m.mixture_distance(truth, truth) == pytest.approx(0.0, abs=1e-8)
@@ -86,7 +86,7 @@ def test_hidden_frames_and_other_shapes_are_refused(walk):
         pianomotion10m.feature_distance,
     )
     for measure in measures:
-        with pytest.raises(ValueError, match="1 of 240 rows of predicted with others, the first of them row 7"):
+        with pytest.raises(ValueError, match="1 of 240 rows of predicted with other values, first at row 7"):
             measure(broken, truth)
     with pytest.raises(ValueError, match=r"found \(239, 48\) \(predicted\) and \(240, 48\) \(truth\)"):
         pianomotion10m.gesture_distance(truth[1:], truth)

@@ -8,7 +8,7 @@ from handroll.metrics.position import position_scores
 
 @pytest.fixture
 def wrists():
-    """Two hands that wander 300 mm apart; the right one is hidden for some frames."""
+    """Two hands that move 300 mm apart; the right one is hidden in some frames."""
     rng = np.random.default_rng(0)
     truth = np.cumsum(rng.normal(0.0, 2.0, (60, 2, 3)), axis=0) + [[400.0, 0.0, 30.0], [700.0, 0.0, 30.0]]
     visible = np.ones((60, 2), dtype=bool)

@@ -24,19 +24,19 @@ def truth(corpus, source):
 
 @pytest.fixture(scope="module")
 def score(corpus, source):
-    """The function that scores motions, with windows' mean pose and place as features."""
+    """The function that scores motions, with mean pose and position of windows as features."""
 
     def run(motions):
         to_arrow(GENERATED, motions)
-        scores = score_motions(motions, source, corpus / "windows.json", lambda place, pose: np.concatenate([place, pose], 2).mean(1))
+        scores = score_motions(motions, source, corpus / "windows.json", lambda position, pose: np.concatenate([position, pose], 2).mean(1))
         json.dumps(scores, allow_nan=False)
         return {name: found["value"] for name, found in scores.items()}
 
     return run
 
 
-def changed(motions, place=lambda values: values, pose=lambda values: values):
-    return motions | {"place": [place(part) for part in motions["place"]], "pose": [pose(part) for part in motions["pose"]]}
+def changed(motions, position=lambda values: values, pose=lambda values: values):
+    return motions | {"position": [position(part) for part in motions["position"]], "pose": [pose(part) for part in motions["pose"]]}
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_the_truth_has_no_error(of_truth):
 
 
 def test_an_offset_is_a_position_error_and_plays_other_keys(score, truth, of_truth):
-    moved = score(changed(truth, place=lambda values: values + np.array([30.0, 0, 0, -30.0, 0, 0], np.float32)))
+    moved = score(changed(truth, position=lambda values: values + np.array([30.0, 0, 0, -30.0, 0, 0], np.float32)))
     assert moved["position_error_mm"] == pytest.approx(30.0, abs=0.01) and moved["mpjpe_mm"] == pytest.approx(30.0, abs=0.01)
     assert moved["root_mpjpe_mm"] == pytest.approx(0.0, abs=1e-3)
     assert moved["released_pd"] == pytest.approx(0.03, abs=1e-5)
@@ -92,10 +92,10 @@ def test_jitter_is_seen_in_acceleration(score, truth):
 
 
 def test_samples_of_a_window_are_averaged(score, truth):
-    twice = {name: np.repeat(np.asarray(values, dtype=object), 2) for name, values in truth.items() if name not in ("place", "pose")}
-    twice |= {name: [part for part in truth[name] for _ in range(2)] for name in ("place", "pose")}
+    twice = {name: np.repeat(np.asarray(values, dtype=object), 2) for name, values in truth.items() if name not in ("position", "pose")}
+    twice |= {name: [part for part in truth[name] for _ in range(2)] for name in ("position", "pose")}
     twice["sample"] = np.tile([0, 1], len(truth["clip"]))
-    twice["place"] = [part + 10.0 * (row % 2) * np.array([1, 0, 0, 1, 0, 0], np.float32) for row, part in enumerate(twice["place"])]
+    twice["position"] = [part + 10.0 * (row % 2) * np.array([1, 0, 0, 1, 0, 0], np.float32) for row, part in enumerate(twice["position"])]
     scores = score(
         {
             name: np.array(list(values), dtype=np.int32) if name in ("clip", "first_frame", "sample") else values
@@ -107,8 +107,8 @@ def test_samples_of_a_window_are_averaged(score, truth):
 
 
 @pytest.mark.parametrize("frames", [0, 1, 5, 40])
-def test_data_that_hardly_ever_shows_both_hands_is_scored(corpus, source, truth, monkeypatch, frames):
-    """Both hands in so many frames of the first window and in none of the others, where one hand is visible at a time."""
+def test_data_that_rarely_shows_both_hands_is_scored(corpus, source, truth, monkeypatch, frames):
+    """Both hands in `frames` frames of the first window; elsewhere one hand is visible at a time."""
     read, whole = Clips.__getitem__, {}
 
     def hidden(self, number):
@@ -121,10 +121,10 @@ def test_data_that_hardly_ever_shows_both_hands_is_scored(corpus, source, truth,
         return replace(clip, visible=visible)
 
     monkeypatch.setattr(Clips, "__getitem__", hidden)
-    scores = score_motions(truth, source, corpus / "windows.json", lambda place, pose: np.concatenate([place, pose], 2).mean(1))
+    scores = score_motions(truth, source, corpus / "windows.json", lambda position, pose: np.concatenate([position, pose], 2).mean(1))
     json.dumps(scores, allow_nan=False)
     assert scores["position_error_mm"]["value"] == pytest.approx(0.0, abs=1e-4)
-    assert scores["mixture_wasserstein"]["value"] is None and "it needs 8" in scores["mixture_wasserstein"]["undefined"]
+    assert scores["mixture_wasserstein"]["value"] is None and "the metric needs 8" in scores["mixture_wasserstein"]["undefined"]
     assert (scores["frechet_pose_rad2"]["value"] is None) == ("undefined" in scores["frechet_pose_rad2"]) == (frames == 0)
     rows = benchmark_table([{"method": "ground_truth", "scores": scores}], [{}], [])
     write_tables(rows, "few", *(corpus / f"few.{kind}" for kind in ("csv", "md", "html")))
@@ -135,7 +135,7 @@ def test_data_that_hardly_ever_shows_both_hands_is_scored(corpus, source, truth,
 def test_data_without_any_visible_hand_is_scored(corpus, source, truth, monkeypatch):
     read = Clips.__getitem__
     monkeypatch.setattr(Clips, "__getitem__", lambda self, number: replace(c := read(self, number), visible=np.zeros_like(c.visible)))
-    scores = score_motions(truth, source, corpus / "windows.json", lambda place, pose: np.concatenate([place, pose], 2).mean(1))
+    scores = score_motions(truth, source, corpus / "windows.json", lambda position, pose: np.concatenate([position, pose], 2).mean(1))
     json.dumps(scores, allow_nan=False)
     for name in ("position_error_mm", "frechet_joints_mm2", "diversity_mm", "multimodality_mm", "jerk_ratio"):
         assert scores[name]["value"] is None and scores[name]["undefined"], name

@@ -1,4 +1,4 @@
-"""Acceleration and jerk: right figures, hidden frames, and the right order, which the released Smooth gets wrong."""
+"""Acceleration and jerk: values, hidden frames, and the order of motions, which the released Smooth gets wrong."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_a_polynomial_has_its_derivatives():
     assert smoothness(metres[::2, 1], RATE_HZ / 2.0, visible[::2, 1])["jerk_m_s3"] == pytest.approx(6.0)
 
 
-def test_frozen_then_drift_then_jitter_where_the_released_one_is_in_disorder(toys):
+def test_still_drifting_and_shaking_motion_are_ordered_unlike_in_the_released_metric(toys):
     visible = np.ones(240, dtype=bool)
     ours = {name: smoothness(joints(pose), RATE_HZ, visible) for name, pose in toys.items()}
     for measure in ("acceleration_m_s2", "jerk_m_s3"):
@@ -48,7 +48,7 @@ def test_frozen_then_drift_then_jitter_where_the_released_one_is_in_disorder(toy
     assert theirs["jitter"] < theirs["frozen"] < theirs["truth"] < theirs["drift"]
 
 
-def test_the_ratio_tells_a_shaken_truth_which_the_released_score_takes_for_better_than_a_frozen_hand(toys):
+def test_the_ratio_detects_a_shaking_motion_which_the_released_score_prefers_to_a_still_one(toys):
     visible = np.ones(240, dtype=bool)
     truth = joints(toys["truth"])
     assert smoothness_scores(joints(toys["shaken truth"]), truth, RATE_HZ, visible)["jerk_ratio"] > 100.0
@@ -63,7 +63,7 @@ def test_the_ratio_tells_a_shaken_truth_which_the_released_score_takes_for_bette
     assert np.isnan(still["acceleration_ratio"]) and np.isnan(still["jerk_ratio"])
 
 
-def test_differences_that_touch_a_hidden_frame_are_left_out(toys):
+def test_differences_with_a_hidden_frame_are_left_out(toys):
     hands = np.stack([joints(toys["truth"]), joints(toys["jitter"])], axis=1)
     visible = np.ones((240, 2), dtype=bool)
     visible[100:120, 0], visible[3:, 1] = False, False

@@ -26,7 +26,7 @@ def test_wrong_releases_lower_only_the_offset_score():
     assert scores["f1"] == 1.0 and scores["f1_offset"] == 0.0
 
 
-def test_nothing_against_nothing_agrees():
+def test_two_empty_sets_of_notes_agree():
     nothing = notes([], [])
     assert note_scores(nothing, nothing)["f1"] == 1.0
     assert note_scores(notes([1.0], [60]), nothing)["f1"] == 0.0

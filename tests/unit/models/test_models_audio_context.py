@@ -10,14 +10,14 @@ def context():
     return FeatureContext(8, 32, 2).eval()
 
 
-def test_no_layers_leave_the_features_alone(arr):
+def test_no_layers_return_the_features_unchanged(arr):
     features = arr(1, 2, 10, 8)
     context = FeatureContext(8, 8, 0)
     assert torch.equal(context(features), features)
     assert not list(context.parameters())
 
 
-def test_sizes_that_do_not_fit_are_told():
+def test_sizes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="expected as many features as the width, 16, found 8"):
         FeatureContext(8, 16, 0)
     with pytest.raises(ValueError, match="multiple of 16, found 24"):
@@ -28,7 +28,7 @@ def test_any_number_of_frames_keeps_its_length(context, arr):
     assert [context(arr(2, 1, frames, 8)).shape for frames in (1, 7, 240)] == [(1, 1, 32), (1, 7, 32), (1, 240, 32)]
 
 
-def test_frames_know_their_place(context):
+def test_equal_frames_differ_by_their_position(context):
     alike = torch.ones(1, 100, 8)
     found = context(alike)[0]
     assert (found[0] - found[30]).abs().max() > 1e-3

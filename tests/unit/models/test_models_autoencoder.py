@@ -20,12 +20,12 @@ def test_any_number_of_frames_comes_back(arr, frames):
     assert mean.shape == log_variance.shape == (2, 256)
 
 
-def test_too_few_frames_are_told():
+def test_too_few_frames_are_refused():
     with pytest.raises(ValueError, match="expected at least 12 frames, found 11"):
         MotionAutoencoder(AutoencoderSettings(frames=11))
 
 
-def test_features_are_the_mean_whatever_else_is_in_the_batch(network, arr):
+def test_features_are_the_mean_and_independent_of_the_batch(network, arr):
     motion = arr(2, 3, 24, 6)
     features = network.features(motion)
     assert not features.requires_grad
@@ -38,7 +38,7 @@ def test_features_in_training_are_refused(network, arr):
         network.train().features(arr(3, 1, 24, 6))
 
 
-def test_with_the_released_slope_the_linear_layers_are_one(arr):
+def test_with_the_released_slope_the_linear_layers_are_a_single_one(arr):
     torch.manual_seed(1)
     hidden = arr(4, 2, MotionAutoencoder(SMALL).encoder.out_net[0].in_features)
 
@@ -60,11 +60,12 @@ def test_noise_moves_the_reconstruction_by_the_variance(network, arr):
     assert torch.allclose(network(motion, arr(6, 2, 256))[0], still, atol=1e-6)
 
 
-def test_the_divergence_is_that_of_normal_distributions(arr):
+def test_the_divergence_is_that_of_normal_distributions(arr, monkeypatch):
+    monkeypatch.setattr("handroll.models.autoencoder.DIVERGENCE_WEIGHT", 2.0)
     motion, mean, log_variance = arr(7, 2, 24, 6), arr(8, 2, 256), arr(9, 2, 256)
     normal = torch.distributions.Normal
     expected = torch.distributions.kl_divergence(normal(mean, (0.5 * log_variance).exp()), normal(0.0, 1.0)).mean()
-    loss = autoencoder_loss(motion, motion + 0.5, mean, log_variance, divergence_weight=2.0)
+    loss = autoencoder_loss(motion, motion + 0.5, mean, log_variance)
     assert loss.item() == pytest.approx(0.5 + 2.0 * expected.item(), rel=1e-5)
 
 

@@ -80,9 +80,9 @@ def test_a_checkpoint_comes_back_and_has_the_same_bytes(models, tmp_path):
 
 def test_models_of_checkpoints_run(saved):
     model, about = load_two_stage(saved["position"], saved["gesture"])
-    place, pose = model.generate(np.zeros((2, 16, 5)), "dpmsolver++", 2, [0, 1])
-    assert place.shape == (2, 16, 6) and pose.shape == (2, 16, 96) and about["features"] == "notes"
-    assert motion_features(saved["autoencoder"])(place, pose).shape == (2, 256)
+    position, pose = model.generate(np.zeros((2, 16, 5)), "dpmsolver++", 2, [0, 1])
+    assert position.shape == (2, 16, 6) and pose.shape == (2, 16, 96) and about["features"] == "notes"
+    assert motion_features(saved["autoencoder"])(position, pose).shape == (2, 256)
 
 
 def test_other_files_are_refused(saved, tmp_path):
@@ -127,7 +127,7 @@ HOSTILE = {
     "no JSON": (lambda head: "{", "header that cannot be read"),
     "deeply nested": (lambda head: "[" * 100_000, "header that cannot be read"),
     "a kind that is a list": (lambda head: head | {"kind": ["position"]}, r"a .'position'. model"),
-    "another format": (lambda head: head | {"format": "2"}, "format 2"),
+    "another format": (lambda head: head | {"format": "1"}, "format 1"),
     "no scales": (without("scales"), "without 'scales'"),
     "no settings": (without("settings"), "without 'settings'"),
     "no about": (without("about"), "without 'about'"),
@@ -135,11 +135,11 @@ HOSTILE = {
     "scales that are null": (lambda head: head | {"scales": None}, "entry 'scales' is None"),
     "a scale less": (without("pose_mean", "scales"), "found no pose_mean"),
     "a scale more": (with_scale("more", 1.0), "found more"),
-    "a short scale": (with_scale("place_mean", [0.0]), "expected 6 finite numbers as place_mean"),
-    "a scale of 0": (with_scale("place_scale", [0.0] * 6), "above 0 as place_scale"),
+    "a short scale": (with_scale("position_mean", [0.0]), "expected 6 finite numbers as position_mean"),
+    "a scale of 0": (with_scale("position_scale", [0.0] * 6), "above 0 as position_scale"),
     "a scale that is no number": (with_scale("pose_scale", ["1"] * 96), "as pose_scale"),
-    "a scale that is NaN": (lambda head: json.dumps(with_scale("most", float("nan"))(head)), "the number NaN"),
-    "an infinite scale": (lambda head: json.dumps(head).replace('"most": 1.0', '"most": 1e999'), "as most"),
+    "a scale that is NaN": (lambda head: json.dumps(with_scale("max_abs", float("nan"))(head)), "the number NaN"),
+    "an infinite scale": (lambda head: json.dumps(head).replace('"max_abs": 1.0', '"max_abs": 1e999'), "as max_abs"),
     "a setting less": (without("width", "settings"), "settings without width"),
     "a setting more": (with_setting("more", 1), "unknown setting more"),
     "a setting that is a text": (with_setting("width", "8"), "the setting width = 8"),
@@ -168,7 +168,7 @@ HOSTILE = {
 @pytest.mark.parametrize(("change", "found"), HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_hostile_header_is_one_error(saved, change, found):
     rewrite(saved["position"], change)
-    with pytest.raises(CheckpointError, match=f"position.safetensors: expected a position model of handroll, format 1, found .*{found}"):
+    with pytest.raises(CheckpointError, match=f"position.safetensors: expected a position model of handroll, format 2, found .*{found}"):
         load_checkpoint(saved["position"], "position")
 
 
@@ -186,7 +186,7 @@ def test_a_hostile_header_is_one_error(saved, change, found):
         ("autoencoder", with_about("frames", 32), "windows of 32 frames"),
     ],
 )
-def test_so_it_is_for_the_other_kinds(saved, kind, change, found):
+def test_a_hostile_header_of_other_kinds_is_one_error(saved, kind, change, found):
     rewrite(saved[kind], change)
     with pytest.raises(CheckpointError, match=found):
         load_checkpoint(saved[kind], kind)

@@ -33,7 +33,7 @@ def test_the_released_way_back():
     assert variances == pytest.approx([0, 2.17895e-05, 0.00314601, 0.749994, 0.998998], rel=2e-4)
 
 
-def test_who_knows_v_has_no_loss_and_an_error_weighs_by_the_signal(arr):
+def test_the_true_v_has_no_loss_and_errors_are_weighted_by_the_signal(arr):
     clean, noise, step = arr(1, 2, 4, 8), arr(2, 2, 4, 8), torch.tensor([100, 800])
     share = schedule().alphas_cumprod[step]
 
@@ -90,7 +90,7 @@ def test_samples_are_of_the_distribution(name, steps, tolerance):
 
 @pytest.mark.parametrize("name", SAMPLERS)
 @pytest.mark.parametrize("steps", [1, 2, 7, 300, 999])
-def test_every_number_of_steps_goes(name, steps):
+def test_every_number_of_steps_works(name, steps):
     calls = []
 
     def denoise(noisy, step):
@@ -125,7 +125,7 @@ def test_steps_go_down_to_the_clean_motion():
         assert (np.diff(taken) < 0).all()
 
 
-def test_what_is_not_there_is_told():
+def test_unknown_samplers_and_numbers_of_steps_are_refused():
     with pytest.raises(ValueError, match="expected one of ddpm, ddim, dpmsolver\\+\\+, sde-dpmsolver\\+\\+, found 'euler'"):
         sample(exact, (1, 4, 8), "euler", 10, seeded(0), clip_range=1.0)
     for steps in (0, 1001):

@@ -30,11 +30,11 @@ def run(unet, noisy, step, features, guide):
 
 
 @pytest.mark.parametrize("frames", [4, 12, 60])
-def test_any_multiple_of_the_levels_goes(unet, inputs, frames):
+def test_any_multiple_of_frames_works(unet, inputs, frames):
     assert run(unet, *inputs(2, frames)).shape == (2, 10, frames)
 
 
-def test_other_numbers_of_frames_are_told(unet, inputs):
+def test_other_numbers_of_frames_are_refused(unet, inputs):
     with pytest.raises(ValueError, match="expected a multiple of 4 frames, found 30"):
         run(unet, *inputs(1, 30))
     assert GestureSettings(768).frames_multiple == 8
@@ -46,7 +46,7 @@ def test_a_clip_is_the_same_in_any_batch(unet, inputs):
 
 
 @pytest.mark.parametrize("changed", range(4))
-def test_everything_it_is_told_counts(unet, inputs, changed):
+def test_every_input_has_an_effect(unet, inputs, changed):
     values = list(inputs(1, 16))
     before = run(unet, *values)
     values[changed] = values[changed] + 1

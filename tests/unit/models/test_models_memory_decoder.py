@@ -53,13 +53,13 @@ def test_training_drops_whole_heads_of_the_memory():
     layer = DecoderLayer(32, dropout=0.5).train()
     with torch.no_grad():
         layer.multihead_attn.out_proj.weight.copy_(torch.eye(32))
-    own = layer._own_memory(torch.randn(4, 25, 32)).detach().reshape(100, HEADS, 8)
+    own = layer._same_frame_attention(torch.randn(4, 25, 32)).detach().reshape(100, HEADS, 8)
     dropped = (own == 0.0).float().mean(-1)
     assert set(dropped.unique().tolist()) == {0.0, 1.0}
     assert 0.35 < dropped.mean() < 0.65
 
 
-def test_a_state_space_in_its_place(arr):
+def test_a_state_space_decoder(arr):
     torch.manual_seed(2)
     block, frames = new_decoder("ssm", 32, 2, 4, 48, 0.1), arr(4, 1, 10, 32)
     assert not isinstance(block, MemoryDecoder)
@@ -67,6 +67,6 @@ def test_a_state_space_in_its_place(arr):
     assert torch.equal(block(frames, released=True), block(frames))
 
 
-def test_an_unknown_kind_is_told():
+def test_an_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="expected one of transformer, ssm, found 'mlp'"):
         new_decoder("mlp", 32, 2, 4, 48, 0.1)

@@ -27,15 +27,15 @@ def test_fid_of_400_clips_as_the_released_evaluation(released_state, write):
     assert pianomotion10m.paired_feature_distance(other, truth) == pytest.approx(14.72847, rel=1e-5)
 
 
-def test_features_of_ours_see_scaled_poses_and_places(tmp_path):
+def test_features_are_of_scaled_poses_and_positions(tmp_path):
     torch.manual_seed(0)
     network = MotionAutoencoder(AutoencoderSettings(channels=102, frames=24)).eval()
     path = tmp_path / "autoencoder.safetensors"
     about = {"frame": "camera", "rate_hz": 30.0, "frames": 24}
     save_checkpoint(path, Checkpoint("autoencoder", {"channels": 102, "frames": 24, "slope": 0.2}, SCALES, about, network.state_dict()))
     rng = np.random.default_rng(0)
-    place, pose = rng.normal(size=(70, 24, 6)), rng.normal(size=(70, 24, 96))
-    found = motion_features(path)(place, pose)
-    wanted = network.features(torch.from_numpy(np.concatenate([(pose - 0.1) / 0.5, place / 2.0], axis=-1)).float())
+    position, pose = rng.normal(size=(70, 24, 6)), rng.normal(size=(70, 24, 96))
+    found = motion_features(path)(position, pose)
+    wanted = network.features(torch.from_numpy(np.concatenate([(pose - 0.1) / 0.5, position / 2.0], axis=-1)).float())
     np.testing.assert_allclose(found, wanted.numpy(), atol=1e-5)
-    assert np.abs(motion_features(path)(place + 1.0, pose) - found).max() > 1e-4
+    assert np.abs(motion_features(path)(position + 1.0, pose) - found).max() > 1e-4

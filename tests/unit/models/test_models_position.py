@@ -64,7 +64,7 @@ def test_hidden_targets_may_be_unknown(arr):
     assert (gradient[0, 3:6, 3:] == 0.0).all() and (gradient[0, 3:6, :3] != 0.0).all()
 
 
-def test_nothing_visible_costs_nothing(arr):
+def test_the_loss_without_visible_hands_is_zero(arr):
     predicted = arr(7, 1, 4, 6).requires_grad_()
     loss = position_loss(predicted, torch.full((1, 4, 6), torch.nan), torch.zeros(1, 4, 2, dtype=torch.bool))
     loss.backward()

@@ -36,7 +36,7 @@ def test_it_is_mamba(reference, arr, width, state):
     assert torch.allclose(gradient, expected_gradient, atol=1e-6)
 
 
-def test_a_frame_knows_nothing_of_what_follows(arr):
+def test_the_block_is_causal(arr):
     torch.manual_seed(2)
     block, frames = SelectiveStateSpace(16, 4), arr(2, 1, 20, 16)
     changed = frames.clone()

@@ -46,8 +46,8 @@ def test_windows_fill_what_they_cover():
 def test_series_of_one_window_is_that_window(model, sampler):
     features = heard(0, WINDOW)
     long = model.generate_long(features, sampler, 4, 11)
-    place, pose = model.generate(features[None], sampler, 4, [11])
-    np.testing.assert_allclose(long[0], place[0], atol=1e-3)
+    position, pose = model.generate(features[None], sampler, 4, [11])
+    np.testing.assert_allclose(long[0], position[0], atol=1e-3)
     np.testing.assert_allclose(long[1], pose[0], atol=1e-5)
     assert np.abs(model.generate_long(features, sampler, 4, 12)[1] - long[1]).max() > 0.05
 
@@ -63,7 +63,7 @@ def test_a_motion_does_not_depend_on_its_batch(model, sampler):
         np.testing.assert_allclose(pair[0], single[0], atol=1e-4)
 
 
-def test_long_motion_has_the_frames_of_its_sound_and_is_the_same_each_time(model):
+def test_long_motion_has_the_frames_of_its_features_and_is_reproducible(model):
     features = heard(2, 100)
     first, again = (model.generate_long(features, "dpmsolver++", 3, 5) for _ in range(2))
     assert first[0].shape == (100, 6) and first[1].shape == (100, 96)
@@ -71,7 +71,7 @@ def test_long_motion_has_the_frames_of_its_sound_and_is_the_same_each_time(model
         np.testing.assert_array_equal(a, b)
 
 
-def test_long_motion_is_made_in_batches_that_do_not_show(model, monkeypatch):
+def test_long_motion_does_not_depend_on_batches(model, monkeypatch):
     features = heard(4, (BATCH + 3) * WINDOW // 2)
     batched = model.generate_long(features, "dpmsolver++", 2, 0)
     monkeypatch.setattr("handroll.models.two_stage.BATCH", 1000)
@@ -92,7 +92,7 @@ def test_25_seconds_have_no_seams(model):
 
 
 class Means(nn.Module):
-    """Networks of which each window gives one value, the mean of what it hears: windows beside each other disagree."""
+    """Networks whose output is the mean of a window's features, so that overlapping windows differ."""
 
     settings = SimpleNamespace(channels=96)
 
@@ -112,7 +112,7 @@ class Means(nn.Module):
         return (signal.sqrt() * noisy - condition) / (1.0 - signal).sqrt()
 
 
-def test_windows_that_disagree_are_joined_without_a_jump():
+def test_different_windows_are_blended_without_a_jump():
     frames, apart = 750, 0.2
     features = np.repeat(np.linspace(-1.0, 1.0, frames, dtype=np.float32)[:, None], FEATURES, axis=1)
     features *= apart / (features[WINDOW // 2] - features[0])

@@ -25,7 +25,7 @@ from handroll.pose.temporal_problem import Measurements, SeriesProblem, minimise
 from handroll.rendering.scene import View, to_camera
 from handroll.simulator.score import score
 from handroll.storage import to_arrow
-from pose_noise import from_afar, shaken
+from pose_noise import add_pose_noise, multiply_depth
 from support.toy_mano import synthetic_mano
 
 VIEW = View(tilt_rad=0.15)
@@ -55,8 +55,8 @@ def played(seconds, fps, piece="study", seed=5):
 def disturbed(performance, camera=CAMERA, **noise):
     rotation, translation = to_camera(performance, Scene)
     if camera.focal_source == "hamer":
-        translation = from_afar(translation, performance.bone_scale, camera.focal_px / CAMERA.focal_px)
-    return shaken(performance.time_s, rotation, translation, performance.bone_scale, performance.present, camera, 3, **noise)
+        translation = multiply_depth(translation, performance.bone_scale, camera.focal_px / CAMERA.focal_px)
+    return add_pose_noise(performance.time_s, rotation, translation, performance.bone_scale, performance.present, camera, 3, **noise)
 
 
 @pytest.fixture(scope="module")

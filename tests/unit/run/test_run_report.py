@@ -116,7 +116,7 @@ def test_own_videos_are_screened_by_the_criteria_of_the_dataset(results):
     report, text = report_of(root)
     assert report.useful
     # The whole video is short, not what is left of it after cuts.
-    assert "shorter than the shortest accepted duration" in text and "uninterrupted view" not in text
+    assert "shorter than the minimum duration" in text and "Too little of the video is usable" not in text
     assert "A dataset would not accept this video:" in text and "The video has no audio: record with audio" in text
 
 

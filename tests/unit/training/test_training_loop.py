@@ -1,8 +1,7 @@
+import multiprocessing
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -25,7 +24,7 @@ SETTINGS = {
 
 
 class Batches:
-    """Batch k follows from k alone, as the loader's do; `stop_at` breaks off, `pause_s` makes a step slow."""
+    """Batch k depends on k only, as in the loader; `stop_at` interrupts training, `pause_s` delays a step."""
 
     batch = 4
     share = (0, 1)
@@ -42,7 +41,7 @@ class Batches:
 
 
 class Objective(nn.Module):
-    """Regression through a layer that drops out, so that torch's own random numbers count."""
+    """Regression with dropout, so that torch's random numbers have an effect."""
 
     def __init__(self):
         super().__init__()
@@ -73,28 +72,28 @@ def test_it_learns_and_repeats(undisturbed, tmp_path):
 
 
 @pytest.mark.parametrize("stop_at", [3, 7, 20, 39])
-def test_training_goes_on_where_it_was(undisturbed, tmp_path, stop_at):
+def test_interrupted_training_resumes_exactly(undisturbed, tmp_path, stop_at):
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, Batches(stop_at))
     assert (tmp_path / STATE).exists() == (stop_at >= 7)
     assert same(run(tmp_path).state_dict, undisturbed.state_dict)
 
 
-def test_finished_training_is_not_done_again(undisturbed, tmp_path):
+def test_finished_training_is_not_repeated(undisturbed, tmp_path):
     run(tmp_path)
     assert same(run(tmp_path, Batches(stop_at=0)).state_dict, undisturbed.state_dict)
 
 
-def test_other_settings_or_data_begin_anew(undisturbed, tmp_path):
+def test_other_settings_or_data_start_from_scratch(undisturbed, tmp_path):
     run(tmp_path, fingerprint="another", learning_rate=1e-3)
     assert same(run(tmp_path).state_dict, undisturbed.state_dict)
 
 
-def test_the_average_is_what_is_kept(undisturbed, tmp_path):
+def test_the_moving_average_is_the_result(undisturbed, tmp_path):
     assert not same(run(tmp_path, ema_decay=0.0).state_dict, undisturbed.state_dict)
 
 
-def test_validation_sees_the_average_and_changes_nothing(undisturbed, tmp_path):
+def test_validation_uses_the_average_and_changes_nothing(undisturbed, tmp_path):
     seen = []
 
     def validate(objective):
@@ -108,7 +107,7 @@ def test_validation_sees_the_average_and_changes_nothing(undisturbed, tmp_path):
     assert same(seen[-1], trained.state_dict) and same(trained.state_dict, undisturbed.state_dict)
 
 
-def test_a_loss_that_is_no_number_ends_it(tmp_path):
+def test_a_loss_that_is_not_finite_ends_training(tmp_path):
     class Bad(Objective):
         def forward(self, batch):
             loss, values = super().forward(batch)
@@ -119,12 +118,30 @@ def test_a_loss_that_is_no_number_ends_it(tmp_path):
     assert not (tmp_path / STATE).exists()
 
 
-TWO = """
-import sys
-sys.path.insert(0, {folder!r})
-import os, torch
-from test_training_loop import Batches, Objective, LoopSettings, SETTINGS, train
+PROCESSES = multiprocessing.get_context("forkserver")
+"""Starts processes by a fork of a server that has imported torch once, which saves several seconds a process."""
+PROCESSES.set_forkserver_preload(["handroll.training.loop"])
 
+SCRIPT = """
+import os, sys
+os.environ.update({environment!r})
+output = os.open({output!r}, os.O_WRONLY | os.O_CREAT)
+os.dup2(output, 1), os.dup2(output, 2)
+sys.path.insert(0, {folder!r})
+import torch
+from test_training_loop import SETTINGS, Batches, LoopSettings, Objective, run, train
+"""
+
+
+def start(script, output, **environment):
+    """Start a process that runs a script, and writes what it prints to a file."""
+    head = SCRIPT.format(environment=environment, output=str(output), folder=os.path.dirname(__file__))
+    process = PROCESSES.Process(target=exec, args=(head + script, {"__name__": "script"}))
+    process.start()
+    return process
+
+
+TWO = """
 rank, windows = int(os.environ["RANK"]), {windows}
 
 
@@ -132,8 +149,8 @@ class Shared(Batches):
     batch = windows
 
     def __getitem__(self, step):
-        first, apart = self.share
-        return {{name: values[first:windows:apart] for name, values in super().__getitem__(step).items()}}
+        process, processes = self.share
+        return {{name: values[process:windows:processes] for name, values in super().__getitem__(step).items()}}
 
 
 class Bad(Objective):
@@ -145,32 +162,31 @@ class Bad(Objective):
 
 torch.manual_seed(0)
 trained = train(Bad(), Shared(), LoopSettings(**{{**SETTINGS, "steps": 5}}), {out!r}, "a")
-print("trained" if trained is not None or rank else "nothing")
+print("trained" if trained is not None or rank else "nothing", flush=True)
 """
 
 
 def in_two_processes(out, windows=4, bad=None):
-    """Train in two processes on the CPU; of each its exit status and the last line that it wrote."""
+    """Train in two processes on the CPU; returns the exit status and the last printed line of each."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    script = TWO.format(folder=os.path.dirname(__file__), out=str(out), windows=windows, bad=bad)
+    script = TWO.format(out=str(out), windows=windows, bad=bad)
     # The network between the two is this machine's own.
-    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", script],
-            env={**os.environ, **world, "RANK": str(rank), "LOCAL_RANK": str(rank), "ACCELERATE_USE_CPU": "true"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    texts = [process.communicate()[0] for process in started]
+    world = {
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "GLOO_SOCKET_IFNAME": "lo",
+        "ACCELERATE_USE_CPU": "true",
+    }
+    outputs = [out / f"printed{rank}" for rank in range(2)]
+    processes = [start(script, outputs[rank], **world, RANK=str(rank), LOCAL_RANK=str(rank)) for rank in range(2)]
+    for process in processes:
+        process.join()
     # Torch puts its rank before each line of a traceback.
-    lasts = [text.strip().splitlines()[-1].removeprefix(f"[rank{rank}]: ") for rank, text in enumerate(texts)]
-    return [(process.returncode, last) for process, last in zip(started, lasts, strict=True)]
+    lasts = [path.read_text().strip().splitlines()[-1].removeprefix(f"[rank{rank}]: ") for rank, path in enumerate(outputs)]
+    return [(process.exitcode, last) for process, last in zip(processes, lasts, strict=True)]
 
 
 def test_two_processes_train_together(tmp_path):
@@ -178,7 +194,7 @@ def test_two_processes_train_together(tmp_path):
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_loss_that_is_no_number_in_one_process_ends_both(tmp_path, rank):
+def test_a_loss_that_is_not_finite_in_one_process_ends_both(tmp_path, rank):
     message = "FloatingPointError: training: expected a finite loss, found nan in step 3; lower the learning rate, or check the data"
     assert in_two_processes(tmp_path, bad=(rank, 3)) == [(1, message)] * 2
 
@@ -186,7 +202,7 @@ def test_a_loss_that_is_no_number_in_one_process_ends_both(tmp_path, rank):
 def test_more_processes_than_windows_end_before_the_first_step(tmp_path):
     ends = in_two_processes(tmp_path, windows=1)
     assert [status for status, _ in ends] == [1, 1]
-    assert all("ValueError: training: expected at least one window a process in each batch, found 1" in line for _, line in ends)
+    assert all("ValueError: training: expected at least one window per process in each batch, found 1" in line for _, line in ends)
 
 
 def test_tensorboard_and_learning_rate(tmp_path):
@@ -200,27 +216,21 @@ def test_tensorboard_and_learning_rate(tmp_path):
     assert LoopSettings(10, 1e-3).rate(9) == 1e-3
 
 
-SCRIPT = """
-import sys
-sys.path.insert(0, {folder!r})
-import torch
-from test_training_loop import Batches, run
-trained = run({out!r}, Batches(pause_s=0.05))
-torch.save(trained.state_dict, {out!r} + "/weights.pt")
-"""
-
-
 def test_kill_9_at_any_step(undisturbed, tmp_path):
-    folder = os.path.dirname(__file__)
-    command = [sys.executable, "-c", SCRIPT.format(folder=folder, out=str(tmp_path))]
-    rng = np.random.default_rng()
-    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    script = f"""
+trained = run({str(tmp_path)!r}, Batches(pause_s=0.05))
+torch.save(trained.state_dict, {str(tmp_path / "weights.pt")!r})
+"""
+    process = start(script, tmp_path / "printed")
     while not (tmp_path / STATE).exists():
-        assert process.poll() is None
+        assert process.is_alive()
         time.sleep(0.02)
-    wait_s = float(rng.uniform(0.0, 1.0))
+    wait_s = float(np.random.default_rng().uniform(0.0, 1.0))
     time.sleep(wait_s)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, f"it was to be killed after {wait_s} s, and had ended"
-    subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL, f"expected it to be killed after {wait_s} s, but it had ended"
+    process = start(script, tmp_path / "printed")
+    process.join()
+    assert process.exitcode == 0
     assert same(torch.load(tmp_path / "weights.pt", weights_only=True), undisturbed.state_dict)

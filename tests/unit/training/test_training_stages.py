@@ -11,7 +11,7 @@ from handroll.models.two_stage import load_two_stage
 from handroll.training.autoencoder import train_autoencoder
 from handroll.training.gesture import train_gesture
 from handroll.training.position import train_position
-from handroll.training.setup import run_training
+from handroll.training.training_run import run_training
 from handroll.training_data.loader import Clips, Source, cut_windows
 
 SETTINGS = {
@@ -50,21 +50,21 @@ def trained(corpus, source, tmp_path_factory):
 def test_position_learns_where_the_hands_are(source, trained):
     model, _ = load_two_stage(trained / "position.safetensors", trained / "gesture.safetensors")
     clips = Clips(source, "train")
-    places = [(number, 0) for number in range(len(clips))]
-    batch = cut_windows(clips, places, 120)
-    made, _ = model.generate(batch["features"], "dpmsolver++", 1, range(len(places)))
-    mean = np.array(load_checkpoint(trained / "position.safetensors", "position").scales.place_mean)
-    assert np.abs(made - batch["place"]).mean() < 0.8 * np.abs(mean - batch["place"]).mean()
+    windows = [(number, 0) for number in range(len(clips))]
+    batch = cut_windows(clips, windows, 120)
+    made, _ = model.generate(batch["features"], "dpmsolver++", 1, range(len(windows)))
+    mean = np.array(load_checkpoint(trained / "position.safetensors", "position").scales.position_mean)
+    assert np.abs(made - batch["position"]).mean() < 0.8 * np.abs(mean - batch["position"]).mean()
 
 
-def test_training_tells_how_it_went(trained):
+def test_the_training_log(trained):
     told = json.loads((trained / "position.json").read_text())
     assert [entry["step"] for entry in told["history"]] == [*range(3, 40, 3), 40]
     assert len({entry["error_of_mean"] for entry in told["history"]}) == 1 and all(entry["error"] > 0.0 for entry in told["history"])
     assert told["windows_per_s"] > 0 and told["memory_gb"] > 0 and told["seconds"] > 0
 
 
-def test_checkpoints_say_what_they_are(trained):
+def test_checkpoints_contain_their_origin(trained):
     for kind in ("position", "gesture", "autoencoder"):
         checkpoint = load_checkpoint(trained / f"{kind}.safetensors", kind)
         assert checkpoint.about["frames"] == 120 and checkpoint.about["rate_hz"] == 30.0 and checkpoint.about["frame"] == "keyboard"
@@ -72,7 +72,7 @@ def test_checkpoints_say_what_they_are(trained):
     assert not any(name.startswith("position.") for name in load_checkpoint(trained / "gesture.safetensors", "gesture").weights)
 
 
-def test_the_first_stage_stays_as_it_was(trained):
+def test_the_second_stage_does_not_change_the_first(trained):
     before = load_checkpoint(trained / "position.safetensors", "position").weights
     model, _ = load_two_stage(trained / "position.safetensors", trained / "gesture.safetensors")
     assert all(np.array_equal(before[name], value) for name, value in model._position.state_dict().items())
@@ -87,8 +87,8 @@ def test_training_repeats(corpus, source, trained, tmp_path):
 
 def test_the_auto_encoder_gives_features(corpus, trained, source):
     clips = Clips(source, "valid")
-    place, pose = (np.stack([getattr(clips[k], kind)[:120] for k in range(3)]) for kind in ("place", "pose"))
-    features = motion_features(trained / "autoencoder.safetensors")(place, pose)
+    position, pose = (np.stack([getattr(clips[k], kind)[:120] for k in range(3)]) for kind in ("position", "pose"))
+    features = motion_features(trained / "autoencoder.safetensors")(position, pose)
     assert features.shape == (3, 256) and np.isfinite(features).all()
 
 
@@ -137,14 +137,14 @@ def test_every_method_moves_every_window(corpus, motions):
     rows = {kind: len(columns["clip"]) for kind, (columns, _) in motions.items()}
     assert rows == {"ground_truth": windows, "other_half": windows // 2, "mean_pose": windows, "nearest": windows, "two_stage": 2 * windows}
     for columns, _ in motions.values():
-        assert {part.shape for part in columns["place"]} == {(120, 6)} and {part.shape for part in columns["pose"]} == {(120, 96)}
+        assert {part.shape for part in columns["position"]} == {(120, 6)} and {part.shape for part in columns["pose"]} == {(120, 96)}
         assert all(np.isfinite(part).all() for part in columns["pose"])
 
 
 def test_samples_differ_and_windows_do_not_depend_on_each_other(corpus, source, motions, trained, tmp_path):
     columns, facts = motions["two_stage"]
     assert np.abs(columns["pose"][0] - columns["pose"][1]).max() > 1e-3
-    assert np.array_equal(columns["place"][0], columns["place"][1])
+    assert np.array_equal(columns["position"][0], columns["position"][1])
     chosen = json.loads((corpus / "windows.json").read_text())
     chosen["windows"]["valid"] = chosen["windows"]["valid"][:1]
     (tmp_path / "windows.json").write_text(json.dumps(chosen))
@@ -157,11 +157,11 @@ def test_samples_differ_and_windows_do_not_depend_on_each_other(corpus, source, 
 
 def test_the_nearest_motion_is_one_of_the_training_split(source, motions):
     train = Clips(source, "train")
-    place = motions["nearest"][0]["place"][0]
+    position = motions["nearest"][0]["position"][0]
     found = [
         number
         for number in range(len(train))
         for first in range(0, int(train.frames[number]) - 119, 30)
-        if np.array_equal(train[number].place[first : first + 120], place)
+        if np.array_equal(train[number].position[first : first + 120], position)
     ]
     assert found

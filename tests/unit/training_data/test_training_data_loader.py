@@ -11,14 +11,14 @@ from handroll.dataset.clip_content import read_audio
 from handroll.dataset.shards import write_shards
 from handroll.tables import CLIPS
 from handroll.training_data.feature_cache import write_features, write_motion
-from handroll.training_data.loader import WINDOWS_A_VISIT, Clips, Source, Windows, ahead, cut_windows, need_clips
-from handroll.training_data.windows import Scales, evaluation_windows, evenly, measure_scales
+from handroll.training_data.loader import WINDOWS_PER_VISIT, Clips, Source, Windows, cut_windows, need_clips, prefetch
+from handroll.training_data.windows import Scales, evaluation_windows, measure_scales, subsample
 
 WIDTH = 5
 
 
 def heard(row):
-    """Features that tell where they are from: the clip's number and the frame's."""
+    """Features that encode the numbers of clip and frame."""
     frames = round((row["end_s"] - row["start_s"]) * 30.0)
     return np.concatenate([np.full((frames, 1), row["clip"]), np.arange(frames)[:, None] * np.ones(WIDTH - 1)], axis=1)
 
@@ -87,7 +87,7 @@ def test_features_are_those_of_their_clip(train):
 def same_clips(one, other):
     assert one.names == other.names and len(one)
     for number in range(len(one)):
-        for name in ("place", "pose", "visible"):
+        for name in ("position", "pose", "visible"):
             np.testing.assert_array_equal(getattr(one[number], name), getattr(other[number], name))
 
 
@@ -100,21 +100,21 @@ def test_a_shorter_clip_gives_fewer_windows(source, clips, splits, records, tmp_
     write_shards(table, splits, lambda *name: records[name], tmp_path / "shards", row_group_rows=2)
     windows = Windows(Clips(Source(tmp_path / "shards"), "train"), 240, batch=3, seed=1)
     assert windows.clips.frames.tolist() == [900, 300, 480] and windows.epoch_windows == 6
-    drawn = [place for step in range(4) for place in windows.places(step)]
+    drawn = [window for step in range(4) for window in windows.draw(step)]
     assert np.bincount([clip for clip, _ in drawn]).tolist() == [6, 2, 4]
     assert all(0 <= first <= windows.clips.frames[clip] - 240 for clip, first in drawn)
     assert windows[0]["pose"].shape == (3, 240, 96)
     assert evaluation_windows(windows.clips, 240)[:4] == [(0, 0), (0, 240), (0, 480), (1, 0)]
 
 
-def test_motion_kept_is_that_of_the_shards(source, train, tmp_path):
+def test_cached_motion_is_that_of_the_shards(source, train, tmp_path):
     write_motion(source.shards, tmp_path, "keyboard", 30.0)
     kept = Clips(replace(source, motion=tmp_path), "train")
     same_clips(kept, train)
     np.testing.assert_array_equal(kept[5].features, train[5].features)
 
 
-def test_motion_is_kept_of_clips_with_a_keyboard_and_without(dataset, tmp_path):
+def test_motion_is_cached_for_clips_with_and_without_a_keyboard(dataset, tmp_path):
     for frame, rate_hz, splits in (("camera", 25.0, ("train", "test")), ("keyboard", 30.0, ("train",))):
         source = Source(dataset / "results" / "dataset", frame, rate_hz)
         write_motion(source.shards, tmp_path / frame, frame, rate_hz)
@@ -122,27 +122,27 @@ def test_motion_is_kept_of_clips_with_a_keyboard_and_without(dataset, tmp_path):
             same_clips(Clips(replace(source, motion=tmp_path / frame), split), Clips(source, split))
 
 
-def test_memory_holds_no_more_clips_than_asked(source):
+def test_memory_holds_at_most_the_given_number_of_clips(source):
     clips = Clips(source, "train", keep_clips=6)
     for number in range(len(clips)):
         clips[number]
         assert sum(map(len, clips._kept.values())) <= 6
 
 
-def test_a_batch_is_the_same_whatever_was_asked_before(train, source):
+def test_a_batch_does_not_depend_on_earlier_ones(train, source):
     windows = Windows(train, 240, batch=4, seed=3)
     again = Windows(Clips(source, "train", keep_clips=3), 240, batch=4, seed=3)
     for step in (40, 2, 0):
         for name, values in windows[step].items():
             np.testing.assert_array_equal(values, again[step][name])
-    assert windows.places(0) != Windows(train, 240, batch=4, seed=4).places(0)
+    assert windows.draw(0) != Windows(train, 240, batch=4, seed=4).draw(0)
 
 
 def test_an_epoch_visits_every_clip_as_often(train):
     windows = Windows(train, 240, batch=1, seed=0, block_clips=5)
     for epoch in range(2):
-        numbers = [windows.places(step)[0][0] for step in range(epoch * windows.epoch_windows, (epoch + 1) * windows.epoch_windows)]
-        assert np.bincount(numbers, minlength=14).tolist() == [WINDOWS_A_VISIT] * 14
+        numbers = [windows.draw(step)[0][0] for step in range(epoch * windows.epoch_windows, (epoch + 1) * windows.epoch_windows)]
+        assert np.bincount(numbers, minlength=14).tolist() == [WINDOWS_PER_VISIT] * 14
 
 
 @pytest.mark.parametrize("block", [2, 4, 7])
@@ -158,25 +158,25 @@ def test_an_epoch_reads_each_row_group_once(source, block, monkeypatch):
 
 def test_windows_begin_anywhere_and_stay_inside(train):
     windows = Windows(train, 240, batch=500, seed=0)
-    first = np.array([begin for _, begin in windows.places(0)])
+    first = np.array([begin for _, begin in windows.draw(0)])
     assert first.min() == 0 and first.max() == 60
 
 
 def test_processes_share_a_batch(train):
     windows = Windows(train, 240, batch=4, seed=0)
-    whole = windows[7]["place"]
+    whole = windows[7]["position"]
     parts = []
     for number in range(2):
         windows.share = number, 2
-        parts.append(windows[7]["place"])
+        parts.append(windows[7]["position"])
     np.testing.assert_array_equal(whole[0::2], parts[0])
     np.testing.assert_array_equal(whole[1::2], parts[1])
 
 
 def test_reading_ahead_keeps_the_order(train):
     windows = Windows(train, 240, batch=2, seed=0)
-    for step, batch in zip(range(3, 9), ahead(windows, 3, 9), strict=True):
-        np.testing.assert_array_equal(batch["place"], windows[step]["place"])
+    for step, batch in zip(range(3, 9), prefetch(windows, 3, 9), strict=True):
+        np.testing.assert_array_equal(batch["position"], windows[step]["position"])
 
 
 def test_windows_longer_than_every_clip_are_an_error(train):
@@ -184,7 +184,7 @@ def test_windows_longer_than_every_clip_are_an_error(train):
         Windows(train, 301, batch=1, seed=0)
 
 
-def test_splits_without_clips_are_told_from_those_whose_clips_are_left_out(source):
+def test_empty_splits_and_splits_whose_clips_are_left_out_have_different_errors(source):
     for changed, split, message in (
         ({}, "valid", "split valid: expected clips, found none; give the split a share"),
         ({"subjects": ("bob", "cleo")}, "train", "expected clips of bob, cleo .* with a registered keyboard .*, found none among 14"),
@@ -219,24 +219,24 @@ def test_audio_is_moved_by_its_delay():
     audio = {"bytes": file.getvalue(), "path": "a.flac"}
     for delay_s in (0.1, -0.1, 0.0):
         assert np.argmax(read_audio(audio, 1000, delay_s)) == 500 - round(1000 * delay_s)
-    with pytest.raises(ValueError, match="clip with sound"):
+    with pytest.raises(ValueError, match="clip with audio"):
         read_audio(None, 1000)
 
 
 def test_evaluation_windows_do_not_overlap(train):
-    places = evaluation_windows(train, 100)
-    assert places[:3] == [(0, 0), (0, 100), (0, 200)] and len(places) == 42
-    assert evenly(places, 0) == places and evenly(places, 100) == places
-    assert evenly(places, 3) == [places[0], places[20], places[41]]
+    windows = evaluation_windows(train, 100)
+    assert windows[:3] == [(0, 0), (0, 100), (0, 200)] and len(windows) == 42
+    assert subsample(windows, 0) == windows and subsample(windows, 100) == windows
+    assert subsample(windows, 3) == [windows[0], windows[20], windows[41]]
 
 
 def test_scales_are_those_of_visible_frames(train):
     scales = measure_scales(train)
-    values = np.concatenate([train[number].place[:, 3:][train[number].visible[:, 1]] for number in range(len(train))])
-    np.testing.assert_allclose(scales.place_mean[3:], values.mean(0), rtol=1e-5)
-    np.testing.assert_allclose(scales.place_scale[3:], np.maximum(values.std(0), 1.0), rtol=1e-4)
+    values = np.concatenate([train[number].position[:, 3:][train[number].visible[:, 1]] for number in range(len(train))])
+    np.testing.assert_allclose(scales.position_mean[3:], values.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(scales.position_scale[3:], np.maximum(values.std(0), 1.0), rtol=1e-4)
     back = scales.unscaled("pose", scales.scaled("pose", train[0].pose))
     np.testing.assert_allclose(back, train[0].pose, atol=1e-6)
     shown = np.repeat(train[0].visible, 48, axis=1)
-    assert np.abs(scales.scaled("pose", train[0].pose))[shown].max() <= scales.most + 1e-4
+    assert np.abs(scales.scaled("pose", train[0].pose))[shown].max() <= scales.max_abs + 1e-4
     assert Scales.from_dict(scales.to_dict()) == scales

@@ -7,7 +7,7 @@ from handroll.hand.rotations import rotvec_from_matrix
 from handroll.hand.skeleton import HANDS
 from handroll.keyboard.geometry import LEVEL_HAND, STANDARD
 from handroll.tables import State
-from handroll.training_data.model_frame import ClipMotion, clip_motion, motion_joints, of_channels, shard_columns, true_hands
+from handroll.training_data.model_frame import ClipMotion, clip_motion, from_channels, motion_joints, shard_columns, true_hands
 from support.rotation_angle import angle_between
 
 OVER_KEYS = Extrinsics(np.array([np.pi - 0.1, 0.05, 0.02]), np.array([-600.0, 50.0, 1000.0]))
@@ -46,7 +46,7 @@ def make_row(fps=30.0, duration_s=2.0, seed=0, hidden=()):
 def test_joints_come_back_in_the_keyboard_frame():
     row = make_row()
     motion = clip_motion(row, 30.0, "keyboard")
-    joints = motion_joints(motion.place, motion.rotation_rad, "keyboard", SCALE)
+    joints = motion_joints(motion.position, motion.rotation_rad, "keyboard", SCALE)
     for side, hand in enumerate(HANDS):
         np.testing.assert_allclose(joints[:, side], row[f"{hand}_joints_keyboard_mm"], atol=2e-3)
 
@@ -54,7 +54,7 @@ def test_joints_come_back_in_the_keyboard_frame():
 def test_joints_come_back_in_the_camera_frame():
     row = make_row()
     motion = clip_motion(row, 30.0, "camera")
-    joints = motion_joints(motion.place, motion.rotation_rad, "camera", SCALE)
+    joints = motion_joints(motion.position, motion.rotation_rad, "camera", SCALE)
     for side, hand in enumerate(HANDS):
         over_keys = joints_in_keyboard_frame(joints[:, side], OVER_KEYS)
         np.testing.assert_allclose(over_keys, row[f"{hand}_joints_keyboard_mm"], atol=2e-3)
@@ -63,14 +63,14 @@ def test_joints_come_back_in_the_camera_frame():
 def test_mirrored_hands_look_alike():
     row = make_row()
     left = {name: row[f"left_{name}"] for name in ("state", "rotation_rad", "translation_m", "joints_keyboard_mm")}
-    place, rotation = true_hands(*(np.stack([part, part], 1) for part in (np.full((5, 3), 100.0), np.zeros((5, 16, 3)))), "keyboard")
-    np.testing.assert_allclose(place[:, 0], [[STANDARD.width_mm - 100.0, 100.0, 100.0]] * 5)
+    position, rotation = true_hands(*(np.stack([part, part], 1) for part in (np.full((5, 3), 100.0), np.zeros((5, 16, 3)))), "keyboard")
+    np.testing.assert_allclose(position[:, 0], [[STANDARD.width_mm - 100.0, 100.0, 100.0]] * 5)
     for side in range(2):
         np.testing.assert_allclose(angle_between(rotation[:, side, 0], rotvec_from_matrix(LEVEL_HAND[side])), 0.0, atol=1e-6)
     assert set(left) <= {name.removeprefix("left_") for name in row}
 
 
-def test_a_level_hand_does_not_turn():
+def test_a_level_hand_has_no_rotation():
     motion = clip_motion(make_row(), 30.0, "keyboard")
     assert np.linalg.norm(motion.rotation_rad[:, :, 0], axis=-1).max() < 0.2
 
@@ -78,20 +78,20 @@ def test_a_level_hand_does_not_turn():
 @pytest.mark.parametrize("fps", [24.0, 25.0, 50.0, 59.94])
 def test_other_rates_are_resampled_between_frames(fps):
     motion, exact = (clip_motion(make_row(rate, duration_s=2.0), 30.0, "keyboard") for rate in (fps, 30.0))
-    assert motion.place.shape == (60, 2, 3) and motion.visible.all()
+    assert motion.position.shape == (60, 2, 3) and motion.visible.all()
     inner = slice(0, 58)
-    assert np.abs(motion.place - exact.place)[inner].max() < 0.1
+    assert np.abs(motion.position - exact.position)[inner].max() < 0.1
     assert angle_between(motion.rotation_rad, exact.rotation_rad)[inner].max() < 2e-3
 
 
-def test_hidden_frames_hold_the_nearest_visible_one():
+def test_hidden_frames_get_the_values_of_the_nearest_visible_one():
     row = make_row(hidden=[(0, 4), (20, 30)])
     motion, whole = clip_motion(row, 30.0, "keyboard"), clip_motion(make_row(), 30.0, "keyboard")
     assert not motion.visible[:4, 0].any() and not motion.visible[20:30, 0].any() and motion.visible[:, 1].all()
-    np.testing.assert_array_equal(motion.place[:4, 0], np.broadcast_to(whole.place[4, 0], (4, 3)))
+    np.testing.assert_array_equal(motion.position[:4, 0], np.broadcast_to(whole.position[4, 0], (4, 3)))
     np.testing.assert_array_equal(motion.rotation_rad[20:25, 0], np.broadcast_to(whole.rotation_rad[19, 0], (5, 16, 3)))
     np.testing.assert_array_equal(motion.rotation_rad[25:30, 0], np.broadcast_to(whole.rotation_rad[30, 0], (5, 16, 3)))
-    assert np.isfinite(motion.place).all() and np.isfinite(motion.rotation_rad).all()
+    assert np.isfinite(motion.position).all() and np.isfinite(motion.rotation_rad).all()
 
 
 def test_frames_beside_hidden_ones_are_hidden_when_resampled():
@@ -101,16 +101,16 @@ def test_frames_beside_hidden_ones_are_hidden_when_resampled():
     assert hidden.min() > 9 / 25.0 and hidden.max() < 20 / 25.0 and len(hidden) > 10
 
 
-def test_a_hand_that_is_never_seen_is_zeros():
+def test_a_hand_that_is_never_visible_is_zeros():
     motion = clip_motion(make_row(hidden=[(0, 60)]), 30.0, "keyboard")
-    assert not motion.visible[:, 0].any() and not motion.place[:, 0].any() and not motion.rotation_rad[:, 0].any()
+    assert not motion.visible[:, 0].any() and not motion.position[:, 0].any() and not motion.rotation_rad[:, 0].any()
 
 
-def test_adjust_moves_places_before_the_camera():
+def test_adjust_moves_positions_in_the_camera_frame():
     row = make_row()
     moved = clip_motion(row, 30.0, "camera", np.array([9.0, 0.1, 0.2]))
     np.testing.assert_allclose(
-        moved.place - clip_motion(row, 30.0, "camera").place, np.broadcast_to([0.0, 0.1, 0.2], (60, 2, 3)), atol=1e-6
+        moved.position - clip_motion(row, 30.0, "camera").position, np.broadcast_to([0.0, 0.1, 0.2], (60, 2, 3)), atol=1e-6
     )
 
 
@@ -121,16 +121,16 @@ def test_without_a_keyboard_there_is_no_keyboard_frame():
     assert clip_motion(row, 30.0, "camera").visible.all()
 
 
-def test_channels_go_and_come_back():
+def test_channels_are_inverted():
     rng = np.random.default_rng(0)
     motion = ClipMotion(rng.normal(size=(5, 2, 3)), rng.normal(size=(5, 2, 16, 3)), np.ones((5, 2), bool))
-    place, pose = motion.channels()
-    np.testing.assert_array_equal(place[:, :3], motion.place[:, 1])
-    for back, there in zip(of_channels(place, pose), (motion.place, motion.rotation_rad), strict=True):
+    position, pose = motion.channels()
+    np.testing.assert_array_equal(position[:, :3], motion.position[:, 1])
+    for back, there in zip(from_channels(position, pose), (motion.position, motion.rotation_rad), strict=True):
         np.testing.assert_array_equal(back, there)
 
 
-def test_columns_are_enough():
+def test_shard_columns_are_sufficient():
     for frame in ("keyboard", "camera"):
         row = make_row()
         clip_motion({name: row[name] for name in shard_columns(frame)}, 30.0, frame)

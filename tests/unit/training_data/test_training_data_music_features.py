@@ -12,7 +12,7 @@ PEDAL = {"onset_s": np.array([-1.0]), "offset_s": np.array([0.5])}
 NONE = {"onset_s": np.empty(0), "offset_s": np.empty(0)}
 
 
-def test_a_struck_note_shows_in_its_frame():
+def test_an_onset_is_in_its_frame():
     rate = log_mel_rate_hz(30.0)
     assert rate == 2 * 30 * HOP
     samples = np.zeros(4 * rate, np.float32)
@@ -25,13 +25,13 @@ def test_a_struck_note_shows_in_its_frame():
     assert features[:55].std() < 1e-3 and np.abs(features).max() < 4.0
 
 
-def test_sound_that_is_too_short_is_filled_with_silence():
+def test_audio_that_is_too_short_is_padded_with_silence():
     features = log_mel(np.zeros(log_mel_rate_hz(30.0), np.float32), 30.0, 90)
     assert features.shape == (90, 2 * N_MELS)
     np.testing.assert_allclose(features, features[0, 0], atol=1e-6)
 
 
-def test_the_roll_tells_onsets_holds_and_pedal():
+def test_the_roll_contains_onsets_held_keys_and_pedal():
     roll = note_roll(NOTES, PEDAL, 30.0, 90)
     assert roll.shape == (90, 177)
     assert roll[30, 0] == 1.0 and roll[:, 0].sum() == 1.0

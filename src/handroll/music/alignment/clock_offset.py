@@ -45,7 +45,8 @@ class ClockOffset:
     pitch : int array (note,)
         MIDI pitches of the notes after the correction of the transposition.
     residual_s : array (note,)
-        Onset in the audio minus the corrected time of the note, seconds. NaN if no onset was detected.
+        Onset in the audio minus the corrected time of the note, seconds. NaN if no onset was detected, or the pitch
+        does not sound.
     activation : float32 array (note, pitch 88)
         Activations at the onset of each note, from `pitch_activation.activations`.
     sounding : bool array (note,)

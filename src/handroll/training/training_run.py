@@ -1,4 +1,4 @@
-"""What every training needs: windows, scales, settings, a fingerprint, and one process or several."""
+"""Common parts of all trainings: data, settings, fingerprint, processes, and saving of results."""
 
 import hashlib
 import json
@@ -18,23 +18,24 @@ from handroll.training_data.loader import Clips, Source, Windows, cut_windows
 from handroll.training_data.windows import Scales
 
 VALID_BATCH = 32
-"""Validation windows at a time."""
+"""Validation windows per batch."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a model is trained on.
+    """Data and settings of a training.
 
     Attributes
     ----------
     scales : Scales
     frames : int
-        Of a window.
+        Length of a window.
     batches : Windows
-        Of the training split.
+        Batches of the training split.
     valid : Clips
-    valid_places : list of (clip number, first frame)
-        Windows that training looks at now and then.
+        Clips of the validation split.
+    valid_windows : list of (clip number, first frame)
+        Validation windows.
     loop : LoopSettings
     device : str
     """
@@ -43,26 +44,26 @@ class Setup:
     frames: int
     batches: Windows
     valid: Clips
-    valid_places: list
+    valid_windows: list
     loop: LoopSettings
     device: str
 
     def valid_batches(self):
-        """Validation windows as batches of tensors on the device."""
-        for first in range(0, len(self.valid_places), VALID_BATCH):
-            arrays = cut_windows(self.valid, self.valid_places[first : first + VALID_BATCH], self.frames)
+        """Yield the validation windows as batches of tensors on the device."""
+        for first in range(0, len(self.valid_windows), VALID_BATCH):
+            arrays = cut_windows(self.valid, self.valid_windows[first : first + VALID_BATCH], self.frames)
             yield {name: torch.from_numpy(values).to(self.device) for name, values in arrays.items()}
 
 
 def set_up(source, training_path, settings):
-    """Open the data of a training.
+    """Open the data of a training and collect its settings.
 
     Parameters
     ----------
-    source : dataset.loader.Source
+    source : training_data.loader.Source
     training_path : path of training.json
     settings : dict
-        The configuration's `training` section with `seed`, `precision` and `device`.
+        The `training` section of the configuration with `seed`, `precision` and `device`.
 
     Returns
     -------
@@ -71,14 +72,14 @@ def set_up(source, training_path, settings):
     chosen = json.loads(Path(training_path).read_text(encoding="utf-8"))
     valid = Clips(source, "valid")
     number_of = {name: number for number, name in enumerate(valid.names)}
-    places = [(number_of[tuple(name)], first) for *name, first in chosen["windows"]["valid"]]
+    windows = [(number_of[tuple(name)], first) for *name, first in chosen["windows"]["valid"]]
     batches = Windows(Clips(source, "train"), chosen["frames"], settings["batch"], settings["seed"])
     loop = LoopSettings(**{field.name: settings[field.name] for field in fields(LoopSettings) if field.name in settings})
-    return Setup(Scales.from_dict(chosen["scales"]), chosen["frames"], batches, valid, places, loop, settings["device"])
+    return Setup(Scales.from_dict(chosen["scales"]), chosen["frames"], batches, valid, windows, loop, settings["device"])
 
 
 def fingerprint(source, training_path, version, *values):
-    """What is trained on what, as a hash: data, features, windows, code version and settings (JSON values)."""
+    """Hash data, features, windows, code version and settings (JSON values) of a training, to decide whether it can resume."""
     files = [Path(source.shards) / MANIFEST, Path(training_path)]
     files += [Path(folder) / name for folder, name in ((source.motion, MOTION), (source.features, FEATURES)) if folder]
     known = [file_sha256(path) for path in files]
@@ -91,21 +92,21 @@ def run_training(train, files, source, settings, arguments, path, folder=None):
     Parameters
     ----------
     train : function (source, training_path, *arguments, settings, folder, path)
-        Such as `training.position.train_position`.
+        For example `training.position.train_position`.
     files : mapping
-        Paths of the manifest `shards`, of `motion` and `training` as rule prepare_training writes them, and, for trainings that read
-        audio features, of the manifest `features`.
+        Paths of the manifest `shards`, of `motion` and `training` from rule prepare_training, and, for trainings with audio features, of
+        the manifest `features`.
     source : dict
-        The other arguments of `training_data.loader.Source`.
+        Other arguments of `training_data.loader.Source`.
     settings : dict
-        As of `set_up`, with `gpus`, the number of GPUs.
+        As of `set_up`, plus `gpus`, the number of GPUs.
     arguments : tuple
-        What this training takes besides data and settings.
+        Arguments of `train` besides data and settings.
     path : path
-        Of the weights to write.
+        Weights to write.
     folder : path, optional
-        Where states of the training are kept, from which a later run resumes, and its TensorBoard log; as `path` with the suffix
-        `.training` unless given.
+        Folder of the training state, from which a later run resumes, and of the TensorBoard log. Default: `path` with the suffix
+        `.training`.
     """
     folders = {name: Path(files[name]).parent for name in ("shards", "motion", "features") if name in files}
     settings = dict(settings)
@@ -120,7 +121,7 @@ def run_training(train, files, source, settings, arguments, path, folder=None):
 
 
 def save_trained(path, kind, sizes, network_prefix, source, setup, trained, settings):
-    """Write the checkpoint of a trained model, and beside it, as JSON, how its training went.
+    """Write the checkpoint of a trained model, and its training log as JSON beside it.
 
     Parameters
     ----------
@@ -128,24 +129,25 @@ def save_trained(path, kind, sizes, network_prefix, source, setup, trained, sett
     kind : str
         As of `models.checkpoint.Checkpoint`.
     sizes : dict
-        The model's settings.
+        Settings of the model.
     network_prefix : str
-        Weights whose names begin so are the model's.
-    source, setup, trained
-        What was trained on, and what came of it.
+        Prefix of the names of the model's weights, which is removed; other weights are not saved.
+    source : training_data.loader.Source
+    setup : Setup
+    trained : loop.Trained
     settings : dict
-        How it was trained.
+        Training settings, for the checkpoint's `about`.
     """
     features = feature_manifest(source.features) if source.features else {}
     about = {name: features.get(name) for name in ("features", "encoder")}
     about |= {"frame": source.frame, "rate_hz": source.rate_hz, "frames": setup.frames, "settings": settings, "history": trained.history}
     weights = {name.removeprefix(network_prefix): value for name, value in trained.state_dict.items() if name.startswith(network_prefix)}
     save_checkpoint(path, Checkpoint(kind, sizes, setup.scales, about, weights))
-    write_told(Path(path).with_suffix(".json"), setup, trained)
+    write_training_log(Path(path).with_suffix(".json"), setup, trained)
 
 
-def write_told(path, setup, trained):
-    """Write how a training went as JSON: seconds, windows a second, memory, and what validation saw."""
+def write_training_log(path, setup, trained):
+    """Write the training log as JSON: duration, windows per second, peak memory, and validation history."""
     windows = setup.loop.steps * setup.batches.batch
-    told = {"seconds": trained.seconds, "windows_per_s": windows / max(trained.seconds, 1e-9), "memory_gb": trained.memory_gb}
-    write_json(path, {**told, "history": trained.history})
+    cost = {"seconds": trained.seconds, "windows_per_s": windows / max(trained.seconds, 1e-9), "memory_gb": trained.memory_gb}
+    write_json(path, {**cost, "history": trained.history})

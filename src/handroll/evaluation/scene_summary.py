@@ -1,15 +1,15 @@
-"""Registration of the keyboard by kind of scene, summarised."""
+"""Accuracy of the keyboard registration by kind of scene."""
 
 from handroll.evaluation.keyboard_scenes import KINDS, measure_scene
 
 HARDEST = ("reflection", "lamp")
-"""Kinds of which twice as many scenes are drawn: mirrored keys look like keys."""
+"""Kinds with twice as many scenes, because reflected keys look like keys."""
 
 __all__ = ["KINDS", "scene_seeds", "score_scenes"]
 
 
 def scene_seeds(kind, number, first_seed):
-    """Seeds of the scenes of a kind."""
+    """Return the seeds of the scenes of a kind."""
     return range(first_seed, first_seed + number * (2 if kind in HARDEST else 1))
 
 
@@ -25,9 +25,9 @@ def score_scenes(kind, seeds):
     Returns
     -------
     dict
-        `kind`; numbers of `scenes`, `registered`, `refused` and `wrong` (registered, and off by more than 3 mm along or
-        10 mm across the keys); `along_mm` and
-        `across_mm`, the greatest error of those registered, None where there is none; `measured`, the rows of `measure_scene`.
+        `kind`; numbers of `scenes`, `registered`, `refused` and `wrong` (registered with an error above 3 mm along or 10 mm across the
+        keys); `along_mm` and `across_mm`: maximum error of registered scenes, None if there are none; `measured`: results of
+        `measure_scene`.
     """
     rows = [measure_scene(kind, seed) for seed in seeds]
     registered = [row for row in rows if not row["problem"]]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from handroll.evaluation.textures import note_textures
+from handroll.evaluation.passage_types import note_textures
 
 RIGHT = 1
 

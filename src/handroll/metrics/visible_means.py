@@ -1,7 +1,7 @@
-"""Means over the frames in which a hand is visible: the policy of all metrics of ours that take `visible`.
+"""Means over visible frames. This is the NaN policy of all metrics with an argument `visible`, except those of `pianomotion10m`.
 
-What a hidden frame holds, NaN or anything, is never looked at. A NaN where the hand is said to be visible makes the score NaN,
-so that a motion that breaks off doesn't score well by what is left of it. Where nothing is visible the score is NaN, too.
+The content of hidden frames, NaN or not, is ignored. A NaN in a visible frame makes the score NaN, so that an incomplete motion does
+not get a good score for its remaining frames. Without visible frames the score is NaN.
 """
 
 import numpy as np
@@ -10,13 +10,13 @@ from handroll.hand.skeleton import HANDS
 
 
 def checked_visible(visible, shape):
-    """`visible` as an array of bool, refused where its axes are not the first of those that it is about.
+    """Check that `visible` is a bool array whose axes are the leading axes of another array.
 
     Parameters
     ----------
     visible : array (frame, ...), bool
     shape : tuple of int
-        Of the array that it is about.
+        Shape of the other array.
 
     Returns
     -------
@@ -25,33 +25,34 @@ def checked_visible(visible, shape):
     Raises
     ------
     ValueError
+        The type or the axes differ.
     """
     visible = np.asarray(visible)
     if visible.dtype != bool or visible.shape != tuple(shape[: visible.ndim]):
-        raise ValueError(f"expected `visible` of type bool with the first axes of {tuple(shape)}, found {visible.dtype} {visible.shape}")
+        raise ValueError(f"expected `visible` of type bool with the leading axes of {tuple(shape)}, found {visible.dtype} {visible.shape}")
     return visible
 
 
 def visible_mean(values, visible):
-    """Mean of the values where visible.
+    """Compute the mean of values over visible frames.
 
     Parameters
     ----------
     values : array (frame, ...)
     visible : array (frame, ...), bool
-        The first axes of `values`, or all of them.
+        Leading axes of `values`, or all axes.
 
     Returns
     -------
     float
-        NaN where nothing is visible, or a visible value is NaN.
+        NaN if nothing is visible, or if a visible value is NaN.
     """
     shown = values[checked_visible(visible, values.shape)]
     return float(shown.mean()) if shown.size else float("nan")
 
 
 def means_by_hand(name, values, visible):
-    """Mean of values where visible, of both hands together and of each.
+    """Compute the mean of visible values, of both hands together and of each hand.
 
     Parameters
     ----------
@@ -62,12 +63,12 @@ def means_by_hand(name, values, visible):
     Returns
     -------
     dict of str to float
-        `{name}`, where each visible frame of each hand weighs the same, `left_{name}` and `right_{name}`.
+        `{name}`, in which each visible frame of each hand has the same weight, `left_{name}` and `right_{name}`.
 
     Raises
     ------
     ValueError
-        The shapes don't go together.
+        The shapes don't match.
     """
     if values.ndim < 2 or values.shape[1] != len(HANDS) or np.ndim(visible) != 2:
         raise ValueError(f"expected (frame, hand 2, ...) and `visible` (frame, hand 2), found {values.shape} and {np.shape(visible)}")

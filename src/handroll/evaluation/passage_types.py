@@ -1,27 +1,27 @@
-"""What kind of passage a note belongs to: fingering is harder in some than in others."""
+"""Textures of notes: kinds of passages that differ in the difficulty of their fingering."""
 
 import numpy as np
 
 from handroll.hand.skeleton import HANDS
 
 CHORD_S = 0.04
-"""Notes of one hand struck within this time are a chord."""
+"""Notes of one hand with onsets within this time are a chord."""
 
 NEIGHBOUR_S = 0.6
-"""Only notes of one hand that follow one another within this time are compared."""
+"""Maximum time between successive notes of one hand for a leap, a repetition or a crossing."""
 
 FAST_S = 0.2
-"""A line whose notes follow one another more quickly is fast."""
+"""Maximum time between successive notes of a fast line."""
 
 LEAP_SEMITONES = 7
-"""A greater interval between two notes of a line is a leap: more than the five fingers span without moving."""
+"""Maximum interval between two notes of a line that is not a leap: the span of five fingers at rest."""
 
 TEXTURES = ("chord", "crossing", "repetition", "leap", "fast_line", "line")
-"""Kinds of passages. The first that fits a note counts."""
+"""Textures in order of precedence."""
 
 
 def note_textures(notes, hand, finger):
-    """The texture of every note, by the hand and finger that truly play it.
+    """Classify every note by texture, given the hand and finger that play it.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def note_textures(notes, hand, finger):
     Returns
     -------
     array (note,) of str
-        Of `TEXTURES`. A crossing is a note with which the thumb passes under, or a finger over the thumb.
+        One of `TEXTURES`. A crossing is a note at which the thumb passes under a finger, or a finger over the thumb.
     """
     textures = np.full(len(notes["pitch"]), "line", dtype=object)
     for side in range(len(HANDS)):
