@@ -95,7 +95,7 @@ def clip_row(clip, split, record):
     row |= {"split": split, "n_frames": frames.stop - frames.start, "fps": record.fps}
     row["time_s"] = record.motion["time_s"][frames, 0] - start_s
     for side, hand in enumerate(HANDS):
-        # Copies: a slice would keep the whole video in memory until the row group is written.
+        # Slices are copied, because a view would keep the whole video in memory until the row group is written.
         row |= {f"{hand}_{name}": record.motion[name][frames, side].copy() for name in _FRAME_COLUMNS}
         row |= {f"{hand}_{name}": _constant_value(record.motion[name][:, side], f"{hand} {name}", clip) for name in _VIDEO_COLUMNS}
     row |= cut_music(record.notes, record.pedal, start_s, end_s)

@@ -163,7 +163,7 @@ def _clip_rows(clips, windows, split, open_video):
 
 
 def _write_split(out_dir, split, rows, target_bytes, row_group_rows, metadata):
-    """Write the shards of a split and return their entries of the manifest."""
+    """Write the shards of a split, and return their entries in the manifest."""
     schema = to_arrow(SHARD, SHARD.empty(), metadata).schema
     options = {"compression": "zstd", "use_dictionary": _DICTIONARY, "use_byte_stream_split": _BYTE_STREAM_SPLIT}
     groups = iter(lambda: list(islice(rows, row_group_rows)), [])

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 BADGE, BADGE_TEXT, FAINT = (14, 17, 23), (240, 242, 245), (150, 156, 166)
-"""RGB of the dark background, of text on it, and of secondary text."""
+"""RGB of dark backgrounds, of text on them, and of secondary text on them."""
 
 OUTLINE_SHARE = 0.1
 """Width of the outline around letters, as a share of the font size."""
