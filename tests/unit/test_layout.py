@@ -1,6 +1,7 @@
 """The layout of the library: which folder may import which, as docs/architecture.md lists them."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ ORDER = (
 )
 
 
+@cache
 def imports(path):
     """Modules of handroll that a file imports, at the top or inside functions, such as ("media", "frames")."""
     found = set()

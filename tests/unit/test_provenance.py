@@ -164,11 +164,8 @@ def test_the_version_of_a_module_is_read_without_importing_it(package):
 
 
 ROOT = Path(__file__).parents[2]
-CONFIGURATIONS = [
-    {},
-    {"pose": {"engine": "hamer"}, "music": {"engine": "kong"}},
-    {"benchmark": {"features": ["notes", "logmel", "hubert", "wav2vec2_tuned"]}},
-]
+OTHER_ENGINES = {"pose": {"engine": "hamer"}, "music": {"engine": "kong"}}
+CONFIGURATIONS = [{}, {**OTHER_ENGINES, "benchmark": {"features": ["notes", "logmel", "hubert", "wav2vec2_tuned"]}}]
 
 
 def run_by(path, chosen):

@@ -4,7 +4,7 @@ from handroll.music.alignment.clock_offset import estimate_clock_offset
 
 
 @pytest.mark.parametrize("transcribed", [True, False])
-@pytest.mark.parametrize("shift_ms", [-60, -10, 10, 30])
+@pytest.mark.parametrize("shift_ms", [-60, 10])
 def test_shift_is_measured_to_3_ms(played, shift_ms, transcribed):
     late = played.notes | {"onset_s": played.notes["onset_s"] + shift_ms * 1e-3}
     clock = estimate_clock_offset(late, played.samples, played.rate_hz, played.transcription if transcribed else None)

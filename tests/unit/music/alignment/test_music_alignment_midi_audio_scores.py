@@ -6,8 +6,13 @@ import pytest
 from handroll.music.alignment.midi_audio_scores import measure, without_trend
 
 
-def test_true_notes_agree(played):
-    scores = measure(played.notes, played.samples, played.rate_hz, played.transcription)
+@pytest.fixture(scope="module")
+def scores_of_true_notes(played):
+    return measure(played.notes, played.samples, played.rate_hz, played.transcription)
+
+
+def test_true_notes_agree(scores_of_true_notes):
+    scores = scores_of_true_notes
     clock, sound, other = scores["clock"], scores["sound"], scores["transcription"]
     assert abs(clock["lag_s"]) < 3e-3 and clock["drift_s"] < 5e-3 and clock["semitones"] == 0
     assert sound["silent_share"] < 0.03 and sound["timing_p95_s"] < 0.015 and sound["level_correlation"] > 0.3
@@ -17,9 +22,8 @@ def test_true_notes_agree(played):
     json.dumps(scores, allow_nan=False)
 
 
-def test_the_same_twice(played):
-    asked = played.notes, played.samples, played.rate_hz, played.transcription
-    assert measure(*asked) == measure(*asked)
+def test_the_same_twice(played, scores_of_true_notes):
+    assert measure(played.notes, played.samples, played.rate_hz, played.transcription) == scores_of_true_notes
 
 
 def test_other_music_is_not_aligned(played):
