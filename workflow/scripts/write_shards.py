@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 
 from handroll.camera import camera_from_metadata, extrinsics_from_metadata
+from handroll.dataset.clip_content import VideoRecord
 from handroll.dataset.rights import published_source, withhold
-from handroll.dataset.shards import VideoRecord, write_shards
+from handroll.dataset.shards import write_shards
 from handroll.logs import step_log
 from handroll.provenance import stamp
 from handroll.storage import read_json, read_table

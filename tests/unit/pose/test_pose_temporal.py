@@ -214,7 +214,7 @@ def test_windows_give_the_same_result_as_the_whole_series(monkeypatch):
     given = disturbed(played(5.0, 30.0), wrong=0.0)
     whole = refine(given, settings=TemporalSettings(window_s=60.0))
     in_windows = refine(given, settings=TemporalSettings(window_s=1.0))
-    assert len(temporal._windows(given.truth["time_s"][:, 0], 1.0)[0]) >= 5
+    assert len(temporal._split_into_windows(given.truth["time_s"][:, 0], 1.0)[0]) >= 5
     # A heavy tail has more than one minimum, so a far window may choose otherwise for a joint here and there.
     off_mm = 1e3 * np.linalg.norm(whole["joints_m"] - in_windows["joints_m"], axis=-1)
     assert np.nanmean(off_mm) < 0.1 and np.nanpercentile(off_mm, 99) < 1.5
@@ -225,14 +225,14 @@ def test_every_frame_belongs_to_one_window():
     for frames in (1, 2, 3, 5, 31, 300, 301):
         for window_s in (0.1, 1.0, 100.0):
             time_s = np.arange(frames) / 30.0
-            windows = [window for batch in temporal._windows(time_s, window_s) for window in batch]
+            windows = [window for batch in temporal._split_into_windows(time_s, window_s) for window in batch]
             assert np.array_equal(np.concatenate([rows[kept] for rows, kept in windows]), np.arange(frames))
             assert len({len(rows) for rows, _ in windows}) == 1 and len(windows[0][0]) % 2 == 0
 
 
 def test_frames_far_apart_in_time_are_not_connected():
     time_s = np.array([0.0, 0.02, 0.06, 0.07, 0.5, 0.53, 0.53, 0.6])
-    got = temporal._differences(time_s, np.arange(8)[None])[0]
+    got = temporal._acceleration_coefficients(time_s, np.arange(8)[None])[0]
     np.testing.assert_array_equal(got.any(axis=1), [True, True, False, False, False, False])
     for start in (0, 1):
         t = time_s[start : start + 3]
