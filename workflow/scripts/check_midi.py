@@ -16,7 +16,7 @@ def main(snakemake):
     """Use the performer's MIDI file if there is one and it matches the audio; otherwise use the transcription."""
     params, made = snakemake.params, snakemake.output
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
-        notes, pedal, metadata, report = NOTES.empty(), PEDAL.empty(), {}, {"scores": {}}
+        notes, pedal, metadata, report = NOTES.empty(), PEDAL.empty(), {}, {"screening": {}}
         if params.rejected:
             log.info("rejected: %s", ", ".join(params.rejected))
         else:
@@ -34,7 +34,7 @@ def main(snakemake):
             notes, pedal, given = chosen.notes, chosen.pedal, chosen.report["notes"] == "given"
             if len(audio[0]) and "engine" in metadata:
                 energy = measure_unexplained_energy(*audio, transcribed)
-                report["scores"] = {"purity": measure_purity(energy.power, energy.foreign, energy.noise, energy.counted)}
+                report["screening"] = {"purity": measure_purity(energy.power, energy.foreign, energy.noise, energy.counted)}
             agreement = {"transcription_against_given": note_scores(notes, transcribed) if given else None}
             report |= chosen.report | agreement
             metadata |= {"transcriber": "given MIDI"} if given else {}

@@ -1,6 +1,6 @@
 """Find the usable segments: reads observed.json; writes survey.json.
 
-survey.json contains `segments` (start_s, end_s), `scores` for the screening, and `edits` and `hands` copied from observed.json. A rejected
+survey.json contains `segments` (start_s, end_s), `screening`, the scores, and `edits` and `hands` copied from observed.json. A rejected
 video has no segments and no scores.
 """
 
@@ -13,7 +13,7 @@ def main(snakemake):
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         observed = read_json(snakemake.input.observed)
         if not observed:
-            write_json(snakemake.output.survey, {"segments": [], "scores": {}})
+            write_json(snakemake.output.survey, {"segments": [], "screening": {}})
             return
         from handroll.detection.frame_sampling import HandSamples
         from handroll.editing.usable_segments import usable_segments
@@ -31,7 +31,7 @@ def main(snakemake):
             "performers": measure_performers(hands.time_s, hands.sample, hands.landmarks_px, segments),
             "viewpoint": measure_viewpoint(hands=hands),
         }
-        write_json(snakemake.output.survey, {"segments": segments, "scores": scores, **observed})
+        write_json(snakemake.output.survey, {"segments": segments, "screening": scores, **observed})
         log.info("%d usable segments, %.1f s", len(segments), scores["editing"]["usable_s"])
 
 

@@ -28,7 +28,7 @@ def main(snakemake):
                     "speech": measure_speech(probability),
                 }
                 log.info("speech in %.1f %% of the time", 100 * scores["speech"]["speech_share"])
-        write_json(snakemake.output.scores, {"scores": scores})
+        write_json(snakemake.output.scores, {"screening": scores})
 
 
 if __name__ == "__main__":

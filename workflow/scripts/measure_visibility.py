@@ -18,7 +18,7 @@ def main(snakemake):
             survey, hands = read_json(given.survey), by_frame(columns)
             scores = {"visibility": measure_visibility(hands["found"], hands["time_s"][:, 0], survey["segments"])}
             log.info("both hands in %.1f %% of the usable frames", 100 * scores["visibility"]["both_hands"])
-        write_json(snakemake.output.visibility, {"scores": scores})
+        write_json(snakemake.output.visibility, {"screening": scores})
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ def main(snakemake):
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         info = read_json(snakemake.input.info)
         found = probe(snakemake.input.video) if info["status"] == "ok" else failed_probe(info["status"], info["message"])
-        write_json(snakemake.output.probe, found.to_dict() | {"scores": measure_probe(found)})
+        write_json(snakemake.output.probe, found.to_dict() | {"screening": measure_probe(found)})
         if found.joined_at_s:
             times = ", ".join(f"{time_s:.2f} s" for time_s in found.joined_at_s)
             log.warning(

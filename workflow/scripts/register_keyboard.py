@@ -17,7 +17,7 @@ def main(snakemake):
     with step_log(snakemake.log[0], f"{snakemake.rule} {name}") as log:
         if params.rejected:
             reasons = f"rejected: {', '.join(params.rejected)}"
-            write_json(made.registration, {"problem": "no_motion", "scores": {}})
+            write_json(made.registration, {"problem": "no_motion", "screening": {}})
             save_placeholder(made.image, name, [reasons])
             return log.info("%s", reasons)
         import cv2
@@ -44,7 +44,7 @@ def main(snakemake):
         focal = configured_focal(params.focal_px, params.settings["focal_px"])
         found = register_keyboard(grey, *observed, marked, focal, tilt_deg(axis_from_hands(hands)))
         scores = {} if found.problem else {"viewpoint": measure_viewpoint(found.view, hands)}
-        write_json(made.registration, found.to_dict() | {"scores": scores})
+        write_json(made.registration, found.to_dict() | {"screening": scores})
         log.info("%s", found.problem or f"registered; visible keys: {found.first_key} to {found.last_key}")
         if found.doubt:
             log.warning("%s: %s: %s", name, found.doubt, DOUBTS[found.doubt])

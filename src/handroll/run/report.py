@@ -139,7 +139,7 @@ def read_report(root, row, thresholds):
         return report
     hands, shares = (0.0, ()) if states is None or not len(states) else _hand_shares(states)
     made = hands >= MIN_HANDS_SHARE
-    usable_s = values["survey"].get("scores", {}).get("editing", {}).get("usable_s")
+    usable_s = values["survey"].get("screening", {}).get("editing", {}).get("usable_s")
     figures, warnings = [], []
     if made:
         left, right, both = shares
@@ -241,7 +241,7 @@ def _hand_shares(states):
 def _independent_reasons(reasons, survey):
     """Return the reasons of a verdict without those that are consequences of others."""
     left_out = set()
-    if survey.get("scores", {}).get("editing", {}).get("usable_s") == 0.0:
+    if survey.get("screening", {}).get("editing", {}).get("usable_s") == 0.0:
         # Hands are detected only in usable segments.
         left_out |= {Reason.NO_HANDS, Reason.HANDS_RARELY_VISIBLE}
     if Reason.TOO_SHORT in reasons and not _unusable_warnings(survey):
@@ -251,7 +251,7 @@ def _independent_reasons(reasons, survey):
 
 def _unusable_warnings(survey):
     """Return a list of at most one warning: that a large share of the video is not usable."""
-    scores = survey.get("scores", {}).get("editing", {})
+    scores = survey.get("screening", {}).get("editing", {})
     lost = 1.0 - scores.get("usable_share", 1.0)
     return (
         [f"{_format_percent(lost)} of the video is not usable: cuts, titles, freeze frames or a moving camera"]

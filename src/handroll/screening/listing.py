@@ -17,11 +17,11 @@ def measure_listing(row, taken_down=False):
     Returns
     -------
     dict
-        `problems` and `scores` for `verdict.judge`. The scores of `duration` and `resolution` are omitted if the row lacks them.
+        `problems` and `screening` for `verdict.judge`. The scores of `duration` and `resolution` are omitted if the row lacks them.
     """
     scores = {}
     if row.duration_s is not None:
         scores["duration"] = {"duration_s": row.duration_s}
     if row.width_px is not None and row.height_px is not None:
         scores["resolution"] = measure_resolution(row.width_px, row.height_px)
-    return {"problems": [str(Reason.TAKEN_DOWN)] if taken_down else [], "scores": scores}
+    return {"problems": [str(Reason.TAKEN_DOWN)] if taken_down else [], "screening": scores}

@@ -1,6 +1,6 @@
 """The verdict on a video: collects the decisions of the criteria, and derives what the video is usable for.
 
-Each workflow step measures as soon as its input exists and writes `problems` and `scores` to a JSON file. `criteria` compares the scores
+Each workflow step measures as soon as its input exists and writes `problems` and `screening`, the scores, to a JSON file. `criteria` compares the scores
 with the thresholds. This module reads the files, collects the reasons and formats the verdict. It is fast enough to run while the
 workflow is planned.
 """
@@ -126,7 +126,7 @@ def judge(measured, thresholds, override=None):
     ----------
     measured : iterable of dict
         JSON values that the steps wrote, in the order of the steps. Optional keys: `problems`, names of reasons to reject the file
-        itself; `scores`, a dict of scores for each criterion. Later scores of a criterion replace earlier scores.
+        itself; `screening`, a dict of scores for each criterion. Later scores of a criterion replace earlier scores.
     thresholds : dict
         The section `screening` of the configuration: thresholds by criterion, and `motion_without_audio` (bool).
     override : "accept", "reject" or None
@@ -146,7 +146,7 @@ def judge(measured, thresholds, override=None):
     problems, scores = [], {}
     for values in measured:
         problems += [Reason(name) for name in values.get("problems", ())]
-        scores |= values.get("scores", {})
+        scores |= values.get("screening", {})
     criteria = []
     for name, criterion in CRITERIA.items():
         if name in scores:
