@@ -1,8 +1,8 @@
 """The verdict on a video: collects the decisions of the criteria, and derives what the video is usable for.
 
-Each workflow step measures as soon as its input exists and writes `problems` and `screening`, the scores, to a JSON file. `criteria` compares the scores
-with the thresholds. This module reads the files, collects the reasons and formats the verdict. It is fast enough to run while the
-workflow is planned.
+Each workflow step measures as soon as its input exists. It writes `problems` and the scores, under `screening`, to a JSON file.
+`criteria` compares the scores with the thresholds. This module reads the files, collects the reasons and formats the verdict. It is
+fast enough to run while the workflow is planned.
 """
 
 import os
