@@ -1,23 +1,26 @@
-"""Rejection reasons: why a video or a clip does not enter the dataset. Every step uses this enumeration."""
+"""Rejection reasons: why a video or clip is not part of the dataset. Every step uses this enumeration."""
 
 from enum import StrEnum
 
-MOTION, AUDIO = "motion", "audio"
-"""Values of `Reason.stops`."""
+MOTION = "motion"
+"""Value of `Reason.stops`: the video or clip gives no hand motion."""
+
+AUDIO = "audio"
+"""Value of `Reason.stops`: the hand motion is usable, but the audio or the notes are not."""
 
 
 class Reason(StrEnum):
-    """A rejection reason: a string, its name in lower case, as stored in tables and JSON files.
+    """A rejection reason. As a string it is its name in lower case, which tables and JSON files contain.
 
     Attributes
     ----------
     stops : str
-        "motion": the video (or clip) gives no hand motion, so nothing at all. "audio": the motion is usable, but its audio or notes
-        are not, so there is no dataset clip.
+        "motion": the video or clip gives no hand motion, and therefore no other result. "audio": the hand motion is usable, but the
+        audio or the notes are not, so there is no dataset clip.
     description : str
-        What is wrong, one sentence.
+        What is wrong, as one sentence.
     advice : str
-        What the user can do, one clause without a full stop.
+        What the user can do, as an imperative clause without a full stop.
     """
 
     stops: str
@@ -25,7 +28,7 @@ class Reason(StrEnum):
     advice: str
 
     def __new__(cls, value, stops, description, advice):
-        """Create the member `value` with its attributes."""
+        """Create a member from its value and its attributes."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.stops = stops
@@ -35,7 +38,7 @@ class Reason(StrEnum):
 
     @property
     def sentence(self):
-        """The description and the advice in one sentence."""
+        """Description and advice in one sentence."""
         return f"{self.description.removesuffix('.')}: {self.advice}."
 
     REJECTED_BY_HAND = (
@@ -76,7 +79,7 @@ class Reason(StrEnum):
         "source_is_playlist",
         MOTION,
         "The file is a playlist or script that only refers to other files, but a video was expected.",
-        "give the video file that it refers to, or join its parts into one mp4 or mkv file first",
+        "give the video file to which it refers, or join the parts into one mp4 or mkv file first",
     )
     DOWNLOAD_GONE = (
         "download_gone",
@@ -242,13 +245,13 @@ class Reason(StrEnum):
     NO_HANDS = (
         "no_hands",
         MOTION,
-        "No hand was found in any frame.",
+        "No hand was detected in any frame.",
         "check that both hands are in view, sharp and well lit",
     )
     HANDS_RARELY_VISIBLE = (
         "hands_rarely_visible",
         MOTION,
-        "Both hands are found in too small a share of the frames.",
+        "Both hands are detected in too small a share of the frames.",
         "check that both hands are in view, sharp and well lit while playing",
     )
     CLIP_HANDS_HIDDEN = (
@@ -313,7 +316,7 @@ class Reason(StrEnum):
 
 
 def join_reasons(reasons):
-    """Return reasons as one cell of a table: names in the given order, separated by commas."""
+    """Return reasons as one cell of a table: their names in the given order, separated by commas."""
     return ",".join(Reason(reason) for reason in reasons)
 
 

@@ -18,7 +18,7 @@ def main(lists):
     from handroll import provenance
 
     for path in (*provenance.PACKAGE.rglob("*.py"), *Path("workflow/scripts").resolve().glob("*.py")):
-        provenance._parsed(path)
+        provenance._parse_module(path)
     for arguments in lists:
         process = os.fork()
         if not process:

@@ -225,7 +225,7 @@ def test_an_accepted_video_whose_camera_moves_throughout_gives_motion_without_ha
     found = screening(done, "moving")
     assert found["override"] == "accept" and found["reasons"] == []
     survey = json.loads((done.root / "results/screening/anna/moving/survey.json").read_text(encoding="utf-8"))
-    assert survey["segments"] == [] and survey["scores"]["camera_motion"]["moving_share"] > 0.9
+    assert survey["segments"] == [] and survey["screening"]["camera_motion"]["moving_share"] > 0.9
     registered = registration(done, "moving")
     assert registered["problem"] == "no_usable_segment" and "single view from a fixed camera" in registered["message"]
     assert (done.root / "results/keyboard/anna/moving/registration.png").stat().st_size > 0

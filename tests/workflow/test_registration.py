@@ -14,7 +14,7 @@ def test_a_registration_with_a_problem_is_used_by_nothing(finished, copy_of, tmp
     results = project.root / "results"
     registration = results / "keyboard/anna/one/registration.json"
     assert json.loads(registration.read_text(encoding="utf-8"))["problem"] is None
-    refused = RegisteredKeyboard(Problem.HANDS_OFF_KEYS, confidence=0.58).to_dict() | {"scores": {}}
+    refused = RegisteredKeyboard(Problem.HANDS_OFF_KEYS, confidence=0.58).to_dict() | {"screening": {}}
     assert refused["message"] == MESSAGES[Problem.HANDS_OFF_KEYS]
     registration.write_text(json.dumps(refused), encoding="utf-8")
     project.run("all", "overlays")

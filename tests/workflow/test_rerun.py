@@ -109,7 +109,7 @@ def test_run_gives_poses_above_the_keys_and_fingers(done):
         notes = pq.read_table(done.root / "results/keyboard" / video / "notes.parquet")
         labelled = notes["finger"].to_numpy() > 0
         agreement = json.loads((done.root / "results/music" / video / "agreement.json").read_text(encoding="utf-8"))
-        assert agreement["scores"]["purity"]["foreign_db"] < 0.0
+        assert agreement["screening"]["purity"]["foreign_db"] < 0.0
         assert labelled.mean() > 0.5 and "audio_delay_s" in {key.decode() for key in notes.schema.metadata}
         fitted, refined = (pq.read_table(done.root / "results/hands" / video / f"{name}.parquet") for name in ("pose", "refined"))
         assert fitted["found"] == refined["found"] and fitted["joints_keyboard_mm"] != refined["joints_keyboard_mm"]

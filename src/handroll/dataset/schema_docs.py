@@ -1,4 +1,4 @@
-"""Write `docs/dataset.md` from the definitions in `handroll.tables`: `python -m handroll.dataset.schema_docs docs/dataset.md`."""
+"""Generate `docs/dataset.md` from the definitions in `handroll.tables`: `python -m handroll.dataset.schema_docs docs/dataset.md`."""
 
 import sys
 
@@ -155,7 +155,7 @@ def column_table_markdown(table):
 
 
 def _type_name(dtype):
-    """Return the name of an Arrow type; nested types list their fields."""
+    """Return the name of an Arrow type for readers; nested types list their fields."""
     if pa.types.is_list(dtype):
         return f"list of {_type_name(dtype.value_type)}"
     if pa.types.is_struct(dtype):

@@ -33,8 +33,8 @@ class Page(HTMLParser):
 
 
 def test_every_video_with_verdict_reasons_and_scores():
-    short = {"scores": {"duration": {"duration_s": 4.5}}}
-    silent = {"scores": {"audio": {"has_audio": False, "sound_s": 0.0}}}
+    short = {"screening": {"duration": {"duration_s": 4.5}}}
+    silent = {"screening": {"audio": {"has_audio": False, "sound_s": 0.0}}}
     videos = [listed("good", thumbnails="anna/good/thumbnails.jpg", title="A Tune"), listed("short", [short]), listed("silent", [silent])]
     page = Page(gallery_html([*videos, listed("kept", [short], override="accept")]))
     assert [article["class"] for article in page.of("article")] == ["accepted", "rejected", "motion", "accepted"]

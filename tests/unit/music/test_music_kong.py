@@ -167,7 +167,7 @@ def with_(states, part, name, value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: {"model": Code()}, "names the Python code .*mkdir; none of it was run"),
+        (lambda s: {"model": Code()}, "refers to the Python code .*mkdir, which was not run"),
         (lambda s: {"state_dict": {}}, "no dictionary `model`, but a dictionary of state_dict"),
         (lambda s: {"model": {"note_model": s["note_model"]}}, "no dictionary `pedal_model`, but a dictionary of note_model"),
         (lambda s: torch.zeros(3), "no dictionary `model`, but a Tensor"),

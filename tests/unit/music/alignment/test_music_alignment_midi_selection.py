@@ -151,7 +151,7 @@ def test_without_sound_the_given_file_is_used_unchecked(tmp_path, played):
     path = write(tmp_path, played, transposed(12))
     for samples, why in ((np.zeros(0, np.float32), "the video has no audio"), (np.zeros(44100, np.float32), "the audio is silent")):
         chosen = select_notes(played.transcription, NO_PEDAL, path, samples, 44100, LIMITS)
-        assert (chosen.report["notes"], chosen.report["unchecked"], chosen.report["midi_scores"]) == ("given", why, None)
+        assert (chosen.report["notes"], chosen.report["unchecked"], chosen.report["scores"]) == ("given", why, None)
 
 
 def test_without_a_given_file_the_transcription_is_checked_and_used(played):
