@@ -111,7 +111,7 @@ def test_weights_and_gpus_that_are_missing_are_named(reference, tmp_path, monkey
     (project.root / notes).unlink()
     done = project.run(*TARGETS, check=False, python_path=tmp_path)
     assert done.returncode != 0
-    assert "expected the weights of Transkun 2, found none" in done.stdout and "pip install" in done.stdout
+    assert "expected the weights of Transkun 2, found no file" in done.stdout and "pip install" in done.stdout
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     done = project.run(*TARGETS, "--config", "device=cuda", check=False)
     assert done.returncode != 0
