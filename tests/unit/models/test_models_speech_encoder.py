@@ -93,7 +93,7 @@ def test_missing_weights_are_refused(folder):
 def test_damaged_weights_are_refused(folder, name):
     (folder / "model.safetensors").unlink()
     (folder / name).write_bytes(b"<html>")
-    with pytest.raises(ValueError, match=rf"{name}: expected the weights of a speech encoder, found .*; get its config.json"):
+    with pytest.raises(ValueError, match=rf"{name}: expected the weights of a speech encoder, found .*; download config.json"):
         load_speech_encoder(folder)
 
 
