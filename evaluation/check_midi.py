@@ -3,8 +3,8 @@
     python evaluation/check_midi.py --seeds 8
     python evaluation/check_midi.py --seeds 0 --recordings FOLDER
 
-Data: simulated performances of 30 s, whose dynamics are scaled by 2.5 to those of human players; and recordings with ground truth. A recording
-is an audio file next to a text file of the same name. Each line of the text file contains onset (s), offset (s) and MIDI pitch.
+Data: simulated performances of 30 s, whose dynamics are scaled by 2.5 to those of human players; and recordings with ground truth. A
+recording is an audio file next to a text file of the same name. Each line of the text file contains onset (s), offset (s) and MIDI pitch.
 
 Each fault is simulated three times: in the true notes, compared with audio and transcription; in the true notes, compared with audio
 alone; and in the transcription, compared with audio alone. The script prints how often each fault is reported, and all other findings.

@@ -116,7 +116,7 @@ def main():
     """Compare speed and results, and print a table. Exit with an error if the results differ."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=20_000, help="number of frames, each with both hands (default: %(default)s)")
-    parser.add_argument("--compared", type=int, default=1_000, help="number of these frames that the common packages process (default: %(default)s)")
+    parser.add_argument("--compared", type=int, default=1_000, help="frames that the common packages process (default: %(default)s)")
     arguments = parser.parse_args()
     settings = CleanSettings()
 

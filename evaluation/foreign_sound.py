@@ -1,8 +1,8 @@
 """Make piano audio that is mixed with other sound, for `screen_sound.py`: pianos, rooms, speech, singing, instruments, noise.
 
 Audio depends only on installed Debian packages and a random seed. There are two sets of sources, one for choosing thresholds and one for
-measurements. They have no speaker, singer, instrument, noise or seed in common, and no piano except the synthetic one. A level is the energy
-of the other sound relative to the piano, measured while both sound.
+measurements. They have no speaker, singer, instrument, noise or seed in common, and no piano except the synthetic one. A level is the
+energy of the other sound relative to the piano, measured while both sound.
 """
 
 import subprocess

@@ -7,12 +7,12 @@
     python evaluation/hamer.py --part video --size full --device cuda --batch 128 --frames 600
 
 The loop reproduces the part of the demo after hand detection. For each hand it copies the whole frame, mirrors the copy for a left hand,
-blurs it in float64 if the crop is scaled down (size above 563 px), samples 256 x 256 pixels, and normalises them. Then it runs the network on
-the hands of the frame, in float32 and with explicit attention matrices. Rendering is not included. The engine is
+blurs it in float64 if the crop is scaled down (size above 563 px), samples 256 x 256 pixels, and normalises them. Then it runs the network
+on the hands of the frame, in float32 and with explicit attention matrices. Rendering is not included. The engine is
 `pose.hamer.inference.run_inference` with its crop stream, batches and network.
 
-Loop and engine run in turn, in the same process, on the same video and boxes. Their outputs are compared. Weights are random, which does not
-affect the time.
+Loop and engine run in turn, in the same process, on the same video and boxes. Their outputs are compared. Weights are random, which does
+not affect the time.
 """
 
 import argparse

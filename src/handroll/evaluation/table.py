@@ -114,7 +114,7 @@ def insert(text, name, part):
     start, end = MARKS[0].format(name), MARKS[1]
     pattern = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
     if not pattern.search(text):
-        raise ValueError(f"page: expected the generated part between the lines {start} and {end}, found no such lines; add them to the page")
+        raise ValueError(f"page: expected a generated part between the lines {start} and {end}, found no such lines; add them")
     return pattern.sub(lambda _: f"{start}\n{part}{end}", text)
 
 

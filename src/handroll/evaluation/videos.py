@@ -54,7 +54,10 @@ def distinct_rows(sheet, *others):
     for other in others:
         if shared := sorted((sheet.keys() | rows.keys()) & other.keys()):
             subject, video = shared[0]
-            raise SheetError(f"{subject}/{video}: expected different names in the evaluation and the sheet, found this name in both; change the subject in the sheet")
+            raise SheetError(
+                f"{subject}/{video}: expected different names in the evaluation and the sheet, found this name in both; "
+                "change the subject in the sheet"
+            )
         rows |= other
     return rows
 

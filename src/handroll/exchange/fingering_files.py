@@ -137,9 +137,9 @@ def _checked_notes(notes):
     for note in zip(*(notes[name] for name in ("onset_s", "key_offset_s", "pitch", "velocity", "hand", "finger")), strict=True):
         *_, pitch, velocity, hand, finger = note
         if hand not in ("", *HANDS) or not 0 <= finger <= len(FINGERS) or (hand == "") != (finger == 0):
-            raise ValueError(f"fingered note: expected a hand and a finger 1 to {len(FINGERS)}, or neither, found hand {hand!r} and finger {finger}")
+            raise ValueError(f"note: expected a hand and a finger 1 to {len(FINGERS)}, or neither, found hand {hand!r} and finger {finger}")
         if not LOWEST_PITCH <= pitch <= HIGHEST_PITCH:
-            raise ValueError(f"fingered note: expected a MIDI pitch {LOWEST_PITCH} to {HIGHEST_PITCH}, found {pitch}")
+            raise ValueError(f"note: expected a MIDI pitch {LOWEST_PITCH} to {HIGHEST_PITCH}, found {pitch}")
         yield float(note[0]), float(note[1]), int(pitch), int(velocity), hand, int(finger)
 
 

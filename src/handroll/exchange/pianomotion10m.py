@@ -1,7 +1,7 @@
 """Read and write annotations of PianoMotion10M (Gan et al., ICLR 2025), with their conventions.
 
-The release represents both hands by MANO's right hand. The stored values of a left hand are those of its mirror image in the mirrored camera
-frame. A hand is visible in a frame if its flag is exactly 1. Only this module converts mirrored hands and flags. Module
+The release represents both hands by MANO's right hand. The stored values of a left hand are those of its mirror image in the mirrored
+camera frame. A hand is visible in a frame if its flag is exactly 1. Only this module converts mirrored hands and flags. Module
 `pianomotion10m_rows` converts the camera.
 
 Axes of arrays: `hand` is left, right (`handroll.hand.skeleton.HANDS`). `column` is the 62 numbers of a hand in a frame.
@@ -127,7 +127,7 @@ def parse_annotation(text):
     if not isinstance(values, dict):
         raise ClipError(LeftOut.UNREADABLE, f"expected a JSON object, found a {type(values).__name__}")
     if missing := [key for key in _KEYS if key not in values]:
-        raise ClipError(LeftOut.WRONG_VALUE, f"expected the keys {', '.join(_KEYS)}, found no {', '.join(missing)}")
+        raise ClipError(LeftOut.WRONG_VALUE, f"expected the keys {', '.join(_KEYS)}; missing: {', '.join(missing)}")
     fps, start, adjust, bv = (values[key] for key in _KEYS[:4])
     _expect(_is_number(fps) and fps > 0, "fps", "a number above 0", fps)
     _expect(_is_number(start) and start >= 0 and start == int(start), "start_frame", "a whole number from 0", start)
@@ -232,9 +232,7 @@ def hands_mean_of(mean_pose, model):
     if mean_pose not in MEAN_POSES:
         raise ValueError(f"mean_pose: expected {' or '.join(MEAN_POSES)}, found {mean_pose!r}")
     if mean_pose == "subtracted" and model is None:
-        raise ValueError(
-            "mean_pose subtracted: expected MANO's file, which contains the mean pose, found no path; set pose.hamer.mano to the path of the file"
-        )
+        raise ValueError("mean_pose subtracted: expected MANO's file, which contains the mean pose, found no path; set pose.hamer.mano")
     return model.hands_mean if mean_pose == "subtracted" else None
 
 

@@ -66,7 +66,7 @@ def export_tree(shards_dir, out_dir, mean_pose="absolute", model=None):
     videos = {split: [] for split in SPLITS}
     for (split, subject, video), rows in groupby(read_rows(shards_dir), key=lambda row: (row["split"], row["subject"], row["video"])):
         if not all(re.fullmatch(IDENTIFIER, name) for name in (subject, video)):
-            raise ValueError(f"{shards_dir}: expected names of subject and video from letters, digits, '_', '.' and '-', found {subject!r} and {video!r}")
+            raise ValueError(f"{shards_dir}: expected names from letters, digits, '_', '.' and '-', found {subject!r} and {video!r}")
         music = _Music()
         for row in rows:
             if reason := _reason_left_out(row):

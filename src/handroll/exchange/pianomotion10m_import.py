@@ -100,7 +100,7 @@ def import_tree(folder, out_dir, subjects=(), mean_pose="absolute", model=None, 
     folder = Path(folder)
     found, left_out = list_clips(folder, subjects)
     tally = _Tally(left_out)
-    rows = {split: _shard_rows([clip for clip in found if clip.split == split], folder, model, hands_mean, mean_pose, tally) for split in SPLITS}
+    rows = {split: _rows([clip for clip in found if clip.split == split], folder, model, hands_mean, mean_pose, tally) for split in SPLITS}
     manifest = write_rows(rows, out_dir, target_bytes, row_group_rows, metadata)
     if not tally.clips:
         counts = ", ".join(f"{count} {reason}" for reason, count in tally.counts().items()) or "no files"
@@ -108,7 +108,12 @@ def import_tree(folder, out_dir, subjects=(), mean_pose="absolute", model=None, 
         raise ValueError(f"{folder}: expected clips that can be imported, found none ({counts}){first}")
     guess = guess_mean_pose(tally.angles_rad / max(tally.visible_hands, 1), model.hands_mean if model else None)
     if guess["looks"] not in (mean_pose, "unknown"):
-        LOGGER.warning("mean_pose is set to %s, but the stored rotations seem to be %s; check the setting. Measured: %s", mean_pose, guess["looks"], json.dumps(guess))
+        LOGGER.warning(
+            "mean_pose is set to %s, but stored rotations seem to be %s; check it. Measured: %s",
+            mean_pose,
+            guess["looks"],
+            json.dumps(guess),
+        )
     return manifest, tally.report() | {"mean_pose": {"setting": mean_pose, "visible_hands": tally.visible_hands, **guess}}
 
 
@@ -172,7 +177,10 @@ def list_clips(folder, subjects=()):
         files = sorted(root.glob(f"{subject}/{video}/*.json")) if safe else []
         problem = None
         if not safe:
-            problem = LeftOut.UNSAFE_NAME, f"expected names of subject and video from letters, digits, '_', '.' and '-', found {subject!r} and {video!r}"
+            problem = (
+                LeftOut.UNSAFE_NAME,
+                f"expected names from letters, digits, '_', '.' and '-', found {subject!r} and {video!r}",
+            )
         elif not files:
             problem = LeftOut.NO_CLIPS, f"expected clips in annotation/{subject}/{video}, found none"
         elif len(listed) != 1:
@@ -191,7 +199,7 @@ def list_clips(folder, subjects=()):
             clips.append(ClipFiles(subject, video, int(number[1]), listed[0], path, audio))
     missing = wanted - {subject for subject, _ in on_disk | set(splits)}
     left_out += [
-        _entry(subject, "", "", LeftOut.NO_CLIPS, "expected clips of this subject, found no such subject in the folder") for subject in sorted(missing)
+        _entry(subject, "", "", LeftOut.NO_CLIPS, "expected clips of this subject, found none in the folder") for subject in sorted(missing)
     ]
     return sorted(clips, key=lambda clip: (clip.subject, clip.video, clip.clip)), left_out
 
@@ -209,12 +217,12 @@ def _entry(subject, video, file, reason, message):
 
 
 def _read_lists(folder):
-    """Read the lists of videos. Return a dict of (subject, video) to the splits that contain it, and entries of `left_out` for invalid lines."""
+    """Read the lists of videos. Return a dict of (subject, video) to splits, and entries of `left_out` for invalid lines."""
     splits, left_out = {}, []
     for split in SPLITS:
         path = folder / f"{split}.txt"
         if not path.is_file():
-            raise FileNotFoundError(f"{path}: expected the list of videos of the split {split}, with a line `<subject> <video>` per video, found no such file")
+            raise FileNotFoundError(f"{path}: expected the videos of split {split}, a line `<subject> <video>` for each, found no file")
         for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
             if not line.strip():
                 continue
@@ -265,7 +273,7 @@ class _Tally:
         self.changing_betas += any((betas != betas[0]).any() for betas in visible_betas)
 
 
-def _shard_rows(clips, folder, model, hands_mean, mean_pose, tally):
+def _rows(clips, folder, model, hands_mean, mean_pose, tally):
     """Yield the rows of `tables.SHARD` of all clips that can be imported. Other clips are added to `tally.left_out`."""
     music, music_video = None, None
     joints = f"MANO {model.sha256}" if model else "open hand"

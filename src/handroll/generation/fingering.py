@@ -1,9 +1,9 @@
 """Automatic fingering of the part of one hand, with minimum hand movement within the range of the fingers.
 
-A grip assigns fingers to the keys of a chord. Dynamic programming selects one grip for each chord (Parncutt et al. 1997, doi:10.2307/40285730, for single notes; Al Kasimi et
-al. 2007, ISMIR, for chords). Costs are handroll's own choice. Most are millimetres by which the hand moves or stretches.
-The usual fingers of scales, fingers for black keys, and thumbs that pass under follow from the geometry of hand and keyboard
-(`wrist_trajectory`).
+A grip assigns fingers to the keys of a chord. Dynamic programming selects one grip for each chord (Parncutt et al. 1997,
+doi:10.2307/40285730, for single notes; Al Kasimi et al. 2007, ISMIR, for chords). Costs are handroll's own choice. Most are millimetres by
+which the hand moves or stretches. The usual fingers of scales, fingers for black keys, and thumbs that pass under follow from the geometry
+of hand and keyboard (`wrist_trajectory`).
 """
 
 from dataclasses import dataclass

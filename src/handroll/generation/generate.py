@@ -165,7 +165,7 @@ def play(pianist, path, out, name, midi_path=None, seed=0, width_px=1280, video=
         if by_notes and recording.notes is None:
             recording = transcribe_recording(recording, torch.get_num_threads(), pianist.device)
         if not by_notes and recording.audio is None:
-            raise RecordingError(f"{path}: expected a recording with audio, because this model needs {about['features']} features, found a MIDI file")
+            raise RecordingError(f"{path}: expected audio, because this model needs {about['features']} features, found a MIDI file")
         position, pose = _generate_motion(pianist, recording, seed)
         size = width_px // 2 * 2, width_px * 9 // 32 * 2
         over_keys = about["frame"] == "keyboard"
@@ -190,7 +190,7 @@ def play(pianist, path, out, name, midi_path=None, seed=0, width_px=1280, video=
         else:
             del files["video"]
             if video:
-                LOGGER.info("no video is written: this model generates motion in the camera frame, in which the position of the piano is unknown")
+                LOGGER.info("no video is written: the model works in the camera frame, where the position of the piano is unknown")
     return files
 
 

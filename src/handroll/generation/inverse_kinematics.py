@@ -146,7 +146,10 @@ class _Turn:
         return _rotated_sum(self.w, v, self.sine, self.versine)
 
     def spin(self, v):
-        """Apply the left Jacobian of SO(3) to `v`: the rotation vector of the change of exp(w), in the fixed frame, when `w` changes by `v`."""
+        """Apply the left Jacobian of SO(3) to `v`.
+
+        The result is the rotation vector, in the fixed frame, by which exp(w) changes when `w` changes by `v`.
+        """
         angle = np.maximum(self.angle, 1e-6)
         return _rotated_sum(self.w, v, self.versine, (angle - np.sin(angle)) / angle**3)
 
@@ -167,7 +170,7 @@ def tips_from_angles(angles_rad):
 
 
 def _bend_fingers(angles):
-    """Return the rotations of base and middle joint, and the vectors (3, frame, finger) from outer, middle and base joint to the fingertip."""
+    """Return the rotations of base and middle joint, and vectors (3, frame, finger) from outer, middle and base joint to the tip."""
     c = chains()
     wide = (slice(None), None)
     first = _Turn.by(angles[FLEXION] * c.flexion[0][wide] + angles[ABDUCTION] * c.abduction[0][wide])

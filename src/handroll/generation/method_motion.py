@@ -1,4 +1,5 @@
-"""Generate the motions of a method for the windows of a benchmark. A method is a reference (such as the ground truth) or a trained model."""
+"""Generate the motions of a method for the windows of a benchmark. A method is a reference (such as the ground truth) or a trained
+model."""
 
 import json
 import time

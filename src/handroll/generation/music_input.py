@@ -87,7 +87,7 @@ def open_recording(path, folder, midi_path=None):
     with open(path, "rb") as file:
         is_midi = file.read(len(_MIDI_HEAD)) == _MIDI_HEAD
     if is_midi and midi_path:
-        raise RecordingError(f"{path}: expected an audio file or a video, because {midi_path} contains the notes; found a MIDI file; give a single MIDI file")
+        raise RecordingError(f"{path}: expected audio or video for the notes of {midi_path}, found a MIDI file; give a single MIDI file")
     recording = _open_midi(path) if is_midi else _open_audio(path, Path(folder) / "audio.flac")
     if recording.duration_s < MIN_DURATION_S:
         raise RecordingError(f"{path}: expected a recording of at least {MIN_DURATION_S:g} s, found {recording.duration_s:.2f} s")

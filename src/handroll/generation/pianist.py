@@ -305,7 +305,7 @@ def _neighbours(presses, group):
 
 
 def _press_points(presses, path, mirror, scale, rng):
-    """Choose the point at which each key is pressed: array (press, xy 2), mm. It is near the finger's rest position and within its range."""
+    """Choose the point (press, xy 2), mm, at which each key is pressed: near the finger's rest position, and within its range."""
     courses = (*path.position_mm.T, path.height_mm, *path.turn_rad.T)
     *position, height, yaw, pitch, _ = (np.interp(presses.onset_s, path.time_s, course) for course in courses)
     position = np.stack(position, -1)

@@ -245,7 +245,7 @@ class HandPath:
 
 
 def presses_of(notes, chosen, finger, mirror, release_s):
-    """Return the key presses (`Presses`) of the notes for which `chosen` (note,) is true. `mirror` is -1 for a left hand, 1 for a right hand."""
+    """Return the key presses of the notes for which `chosen` (note,) is true. `mirror` is -1 for a left hand, 1 for a right hand."""
     rows = np.flatnonzero(chosen)
     rows = rows[np.lexsort((notes["pitch"][rows], notes["onset_s"][rows]))]
     key = key_of_pitch(notes["pitch"][rows].astype(int))
@@ -359,7 +359,8 @@ def smoothest_path(low, high, centre, softness_s):
         system = bands.copy()
         system[3] += soft + hard * outside
         path = solveh_banded(system, soft * centre + hard * np.where(outside, wall, 0.0))
-        # The penalty is soft: a sample that is moved back remains slightly outside the corridor. Therefore the set of such samples converges.
+        # The penalty is soft: a sample that is moved back remains slightly outside the corridor. Therefore the set of such samples
+        # converges.
         beyond = (path < low) | (path > high)
         if np.array_equal(beyond, outside):
             break
@@ -400,11 +401,11 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng):
     noise = {name: slow_noise(size, rng) * sigma for name, sigma in _NOISE.items()}
     middle_x = mirror * 0.5 * STANDARD.width_mm
 
-    centre = _interpolate_gaps(_mid_range(held, presses.x_mm - OFFSETS_MM[presses.finger, 0] * scale), middle_x + _IDLE_ASIDE_MM)
+    centre = _fill_gaps(_mid_range(held, presses.x_mm - OFFSETS_MM[presses.finger, 0] * scale), middle_x + _IDLE_ASIDE_MM)
     bounds = _intersect_corridors(held, *corridor(presses.x_mm, presses.finger, scale, COMFORT_MM))
     x = smoothest_path(*(bound - noise["x"] for bound in bounds), centre, softness) + noise["x"]
 
-    centre = _interpolate_gaps(
+    centre = _fill_gaps(
         np.where(any_held, WRIST_HEIGHT_MM * scale - _STRETCH_DROP_MM * stretch + _BLACK_RISE_MM * black, np.nan), WRIST_HEIGHT_MM * scale
     )
     bounds = np.full(size, -np.inf), np.full(size, np.inf)
@@ -412,11 +413,11 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng):
         _fix_path(bounds, centre, (time >= start + LEAVE_S + _LAP_DELAY_S) & (time <= end - LEAVE_S - _LAP_DELAY_S), _LAP_Z_MM)
     z = smoothest_path(*bounds, centre, softness) + noise["z"]
 
-    opened = smoothest_path(np.full(size, -np.inf), np.full(size, np.inf), _interpolate_gaps(np.where(any_held, stretch, np.nan), 0.0), softness)
+    opened = smoothest_path(np.full(size, -np.inf), np.full(size, np.inf), _fill_gaps(np.where(any_held, stretch, np.nan), 0.0), softness)
     yaw = np.clip(_YAW_DEG + _YAW_DEG_PER_MM * (x - middle_x), -_MAX_YAW_DEG, _MAX_YAW_DEG) + _STRETCH_YAW_DEG * opened + noise["yaw"]
     turn = np.radians(np.stack([yaw, _PITCH_DEG + noise["pitch"], noise["roll"]], -1))
 
-    centre = _interpolate_gaps(np.where(any_held, np.where(black, 0.5 * (WHITE_Y_MM + BLACK_Y_MM), WHITE_Y_MM), np.nan), WHITE_Y_MM)
+    centre = _fill_gaps(np.where(any_held, np.where(black, 0.5 * (WHITE_Y_MM + BLACK_Y_MM), WHITE_Y_MM), np.nan), WHITE_Y_MM)
     depth = np.where(presses.black[:, None], BLACK_DEPTH_MM, WHITE_DEPTH_MM)
     behind = ((OFFSETS_MM[:, 1] - _BACK_MM) * scale)[presses.finger]
     # A finger that is too far from its key along x must not move the hand further towards the fallboard.
@@ -497,7 +498,7 @@ def _mid_range(held, values):
     return np.where(any_held, 0.5 * (low + high), np.nan)
 
 
-def _interpolate_gaps(series, default):
+def _fill_gaps(series, default):
     """Replace NaN by linear interpolation. A series that contains only NaN becomes constant, with the value `default`."""
     known = np.flatnonzero(np.isfinite(series))
     return np.interp(np.arange(len(series)), known, series[known]) if len(known) else np.full(len(series), default)

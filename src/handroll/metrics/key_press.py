@@ -104,7 +104,7 @@ def find_presses(time_s, joints_keyboard_mm):
 
 
 def _mean_around(series, offsets_s):
-    """Compute the mean of a series (step, ...) at several time offsets from each step. It is NaN if a value is NaN or outside the series."""
+    """Compute the mean of a series (step, ...) over time offsets from each step; NaN if a value is NaN or outside the series."""
     steps = np.arange(len(series))[:, None] + np.round(offsets_s / _STEP_S).astype(np.int64)
     inside = (steps >= 0) & (steps < len(series))
     values = series[np.clip(steps, 0, len(series) - 1)]
@@ -198,7 +198,9 @@ def match_presses(presses, struck_s, pitch):
 
 
 def _landing_error_mm(notes, time_s, joints, delay_s):
-    """Compute the mean distance of the nearest fingertip from the played key along the keyboard, 0 if the fingertip is within its playing width.
+    """Compute the mean distance along the keyboard of the nearest fingertip from the played key.
+
+    The distance is 0 if the fingertip is within the playing width of the key.
 
     The mean includes only notes for which both hands are visible. Otherwise the hidden hand may play the note, and the distance of the
     other hand would be meaningless.

@@ -73,7 +73,7 @@ def mixture_wasserstein(a, b, components=COMPONENTS, seed=0):
 
 
 def _joint_basis(a, b):
-    """Return the principal axes (feature, axis) of two Gaussians with equal weights, the mean of both, and the difference of their means."""
+    """Return the common principal axes (feature, axis) of two Gaussians, the mean of both, and the difference of their means."""
     difference = b.mean - a.mean
     _, vectors = np.linalg.eigh((a.covariance + b.covariance) / 2.0 + np.outer(difference, difference) / 4.0)
     return vectors[:, -AXES:], (a.mean + b.mean) / 2.0, difference

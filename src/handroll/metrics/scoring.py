@@ -144,7 +144,8 @@ def _sample_scores(window, sample, source):
     scores = position_scores(*wrist, visible) | joint_error_scores(joints, truth, visible)
     scores |= smoothness_scores(joints / _M_TO_MM, truth / _M_TO_MM, source.rate_hz, visible)
     if source.frame == "keyboard":
-        # Hands that are hidden in the ground truth are excluded, so that the ground truth and generated motions are scored on the same frames.
+        # Hands that are hidden in the ground truth are excluded, so that the ground truth and generated motions are scored on the same
+        # frames.
         shown = np.where(visible[:, :, None, None], joints, np.nan)
         time_s = window["start_s"] + np.arange(len(joints)) / source.rate_hz
         end_s = time_s[-1] + 1.0 / source.rate_hz
@@ -218,8 +219,8 @@ def _frechet_of_frames(pairs, visible, seed):
 
 def _frechet_of_windows(features, truth, seed):
     """Estimate the Fréchet distance between features (window, feature) of generated and true motions."""
-    # Projection on the subspace that all features span does not change distances. With few windows this subspace has fewer dimensions, which
-    # saves time.
+    # Projection on the subspace that all features span does not change distances. With few windows this subspace has fewer dimensions,
+    # which saves time.
     axes, _ = np.linalg.qr(np.concatenate([features, truth]).T.astype(np.float64))
     features, truth = features @ axes, truth @ axes
 

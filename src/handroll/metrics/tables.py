@@ -67,7 +67,8 @@ COSTS = (
     ("training_s", "training, min", 1 / 60, 1),
     ("sampling_ms", "sampling, ms a window", 1.0, 1),
 )
-"""Columns with the costs of a method: key, heading, factor from the stored unit to that of the heading, and digits after the decimal point."""
+"""Columns with the costs of a method: key, heading, factor from the stored unit to that of the heading, and digits after the decimal
+point."""
 
 
 def benchmark_table(scores, costs, published):
@@ -160,8 +161,8 @@ def _tables(rows):
         ),
         _table(
             "As PianoMotion10M computes them",
-            "Metrics of PianoMotion10M's released evaluation code, including its errors, next to the published Table 3. Published results were "
-            "measured on other data: compare only rows of the same origin.",
+            "Metrics of PianoMotion10M's released evaluation code, including its errors, next to the published Table 3. Published results "
+            "were measured on other data: compare only rows of the same origin.",
             own + [row for row in papers if row["table"] == "3"],
             RELEASED,
         ),

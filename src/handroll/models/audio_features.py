@@ -96,7 +96,8 @@ def _speech_features(folder, rate_hz, device):
         frames = _frames(row, rate_hz)
         samples = round(frames / rate_hz * RATE_HZ)
         audio = read_audio(row["audio"], RATE_HZ, row["audio_delay_s"])
-        # The audio of a clip may end early. The encoder spreads the frames evenly over its input, so the input must last as long as the clip.
+        # The audio of a clip may end early. The encoder spreads the frames evenly over its input, so the input must last as long as the
+        # clip.
         audio = np.pad(audio, (0, max(0, samples - len(audio))))[:samples]
         return network(torch.from_numpy(audio)[None].to(device), frames)[0].float().cpu().numpy()
 

@@ -203,7 +203,8 @@ def _settings_problem(settings, kind, shapes):
         return f"settings without the entry {missing[0]!r}"
     weights = sum(math.prod(shape) for shape, _ in shapes.values())
     for name, value in settings.items():
-        # Every layer has tensors, and every other size is the length of an axis of a tensor. Numbers above `maximum` cannot match this file.
+        # Every layer has tensors, and every other size is the length of an axis of a tensor. Numbers above `maximum` cannot match this
+        # file.
         maximum = len(shapes) if name in _LAYER_COUNTS else weights
         levels = len(value) if isinstance(value, list) else 1
         if levels > len(shapes) or not _is_valid_setting(known[name].type, value, int(name != "context_layers"), maximum):

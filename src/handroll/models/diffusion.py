@@ -1,9 +1,9 @@
 """Diffusion of gestures: the noise schedule, the training loss of a denoiser, and sampling.
 
-The process is that of PianoMotion10M (Gan et al., ICLR 2025): 1000 steps, noise by the cosine schedule (A. Nichol and P. Dhariwal, "Improved
-Denoising Diffusion Probabilistic Models", ICML 2021, arXiv:2102.09672), and a denoiser that predicts
-v = sqrt(a) noise - sqrt(1 - a) clean, where a is the share of signal variance (T. Salimans and J. Ho, "Progressive
-Distillation", ICLR 2022, arXiv:2202.00512). Schedule and samplers are those of the package diffusers.
+The process is that of PianoMotion10M (Gan et al., ICLR 2025): 1000 steps, noise by the cosine schedule (A. Nichol and P. Dhariwal,
+"Improved Denoising Diffusion Probabilistic Models", ICML 2021, arXiv:2102.09672), and a denoiser that predicts v = sqrt(a) noise - sqrt(1 -
+a) clean, where a is the share of signal variance (T. Salimans and J. Ho, "Progressive Distillation", ICLR 2022, arXiv:2202.00512). Schedule
+and samplers are those of the package diffusers.
 
 A denoiser is any function that maps noisy motion (B, M, T) and steps (B,) to v (B, M, T). A caller can therefore condition a
 network in any way, or blend its predictions for overlapping windows.

@@ -29,8 +29,8 @@ NORM_GROUPS = 8
 """Number of groups of every GroupNorm, as in the released network."""
 
 MAX_PERIOD = 10_000
-"""Maximum wavelength of the sines that embed a diffusion step, divided by 2 pi; A. Vaswani et al., "Attention Is All You Need", NeurIPS 2017,
-section 3.5."""
+"""Maximum wavelength of the sines that embed a diffusion step, divided by 2 pi; A. Vaswani et al., "Attention Is All You Need",
+NeurIPS 2017, section 3.5."""
 
 
 @dataclass(frozen=True)

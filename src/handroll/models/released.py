@@ -1,8 +1,9 @@
 """Load the checkpoints that the authors of PianoMotion10M publish (Gan et al., ICLR 2025) into handroll's networks.
 
 Sizes of a network follow from the shapes of its tensors. Tables map handroll's names of tensors to the released names. Every tensor must
-exist, and no other may, except those that the released code never uses. Code in a file is never run (`handroll.safe_pickle`). With `released=True`, the forward methods of the networks reproduce the
-released code including two errors: audio is normalised over the whole batch, and batches of one clip are masked.
+exist, and no other may, except those that the released code never uses. Code in a file is never run (`handroll.safe_pickle`). With
+`released=True`, the forward methods of the networks reproduce the released code including two errors: audio is normalised over the whole
+batch, and batches of one clip are masked.
 
 Settings that do not follow from the tensors are those of the authors' README: tanh is applied to positions, and the denoiser predicts v.
 The tensors do not distinguish HuBERT from wav2vec 2.0 either. Both compute the same, so both are loaded as HuBERT.

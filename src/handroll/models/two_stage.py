@@ -1,7 +1,8 @@
 """Two-stage model of PianoMotion10M (Gan et al., ICLR 2025): positions from audio features, then poses by diffusion.
 
 A motion longer than a training window is generated in windows that overlap by half. The positions of overlapping windows are blended, and
-so are the predictions of the denoiser in every step. Therefore a long motion has no discontinuities (Bar-Tal et al. 2023, "MultiDiffusion", arXiv:2302.08113).
+so are the predictions of the denoiser in every step. Therefore a long motion has no discontinuities (Bar-Tal et al. 2023, "MultiDiffusion",
+arXiv:2302.08113).
 
 Axis letters: B window in batch; T frame; F audio feature.
 """

@@ -170,7 +170,7 @@ def train(objective, batches, settings, folder, fingerprint, device="cpu", valid
         reached = float(accelerator.reduce(loss.detach(), reduction="mean"))
         if not math.isfinite(reached):
             raise FloatingPointError(
-                f"training: expected a finite loss, found {reached} in step {step}; reduce the learning rate (`learning_rate`), or check the data"
+                f"training: expected a finite loss, found {reached} in step {step}; reduce `learning_rate`, or check the data"
             )
         losses.append(reached)
         last = step == settings.steps

@@ -215,7 +215,7 @@ def need_clips(clips, frames):
     source, where = clips.source, f"{clips.source.shards}, split {clips.split}"
     if not clips.in_split:
         raise ValueError(
-            f"{where}: expected clips, found none; give this split a share of the videos (`splits`), or select another split (`benchmark.split`)"
+            f"{where}: expected clips, found none; give this split a share (`splits`), or select another split (`benchmark.split`)"
         )
     if not len(clips):
         wanted = [f"of {', '.join(source.subjects)} (`benchmark.subjects`)"] if source.subjects else []

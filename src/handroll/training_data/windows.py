@@ -139,7 +139,8 @@ def measure_scales(clips):
                 high = np.maximum(high, np.where(shown, values, -np.inf).max(axis=0, initial=-np.inf))
     if not visible.all():
         raise ValueError(
-            f"{clips.source.shards}: expected both hands visible in some frames of {len(clips)} training clips, found a hand that is never visible; use more training clips"
+            f"{clips.source.shards}: expected both hands to be visible in some of {len(clips)} training clips, "
+            "found a hand that is never visible; use more training clips"
         )
     floors = {"position": _MIN_POSITION_SCALE[clips.source.frame], "pose": _MIN_POSE_SCALE_RAD}
     found = {}

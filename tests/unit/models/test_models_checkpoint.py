@@ -89,7 +89,7 @@ def test_other_files_are_refused(saved, tmp_path):
     with pytest.raises(CheckpointError, match="expected a gesture model .* found a position model"):
         load_checkpoint(saved["position"], "gesture")
     save_file({"a": torch.zeros(1)}, tmp_path / "foreign.safetensors")
-    with pytest.raises(CheckpointError, match="has not written"):
+    with pytest.raises(CheckpointError, match="was not written by handroll"):
         load_checkpoint(tmp_path / "foreign.safetensors", "position")
     (tmp_path / "cut.safetensors").write_bytes(saved["position"].read_bytes()[:100])
     with pytest.raises(CheckpointError, match="cannot be read"):
@@ -122,8 +122,8 @@ def with_scale(name, value):
 
 
 HOSTILE = {
-    "a list": (lambda head: [head], "has not written"),
-    "a number": (lambda head: 3, "has not written"),
+    "a list": (lambda head: [head], "was not written by handroll"),
+    "a number": (lambda head: 3, "was not written by handroll"),
     "no JSON": (lambda head: "{", "header that cannot be read"),
     "deeply nested": (lambda head: "[" * 100_000, "header that cannot be read"),
     "a kind that is a list": (lambda head: head | {"kind": ["position"]}, r"a .'position'. model"),
@@ -137,9 +137,9 @@ HOSTILE = {
     "a scale more": (with_scale("more", 1.0), "found more"),
     "a short scale": (with_scale("position_mean", [0.0]), "expected 6 finite numbers for position_mean"),
     "a scale of 0": (with_scale("position_scale", [0.0] * 6), "above 0 for position_scale"),
-    "a scale that is no number": (with_scale("pose_scale", ["1"] * 96), "as pose_scale"),
+    "a scale that is no number": (with_scale("pose_scale", ["1"] * 96), "for pose_scale"),
     "a scale that is NaN": (lambda head: json.dumps(with_scale("max_abs", float("nan"))(head)), "the invalid number NaN"),
-    "an infinite scale": (lambda head: json.dumps(head).replace('"max_abs": 1.0', '"max_abs": 1e999'), "as max_abs"),
+    "an infinite scale": (lambda head: json.dumps(head).replace('"max_abs": 1.0', '"max_abs": 1e999'), "for max_abs"),
     "a setting less": (without("width", "settings"), "settings without the entry 'width'"),
     "a setting more": (with_setting("more", 1), "unknown setting more"),
     "a setting that is a text": (with_setting("width", "8"), "the invalid setting width = 8"),
