@@ -53,9 +53,8 @@ CUT_FRAMES = 2
 """Maximum distance of a detected cut from a true cut, in frames."""
 
 FOOTAGE_PX, FOOTAGE_CRF, FOOTAGE_HZ = 854, 12, 30.0
-"""Width, encoder quality and nominal frame rate of the copies of the footage. Copies are small, because they are read many times. Frame
-times
-do not change."""
+"""Width, encoder quality and nominal frame rate of the copies of the footage. Copies are small, because they are read many times.
+Frame times do not change."""
 
 SAMPLES_S = 0.5
 """Time between the samples of the number of hands (s). The samples contain the true number."""
