@@ -1,10 +1,10 @@
 """Turn videos of piano playing, filmed from above, into a 3D hand-motion dataset.
 
-The public entry points are loaded on first use, so that `import handroll` stays fast:
+The public entry points are imported on first use, so that `import handroll` is fast:
 
 - `open_dataset(folder)` iterates over the clips of a dataset. See `handroll.dataset.shards.read_rows`.
-- `generate(pianist, recording, out, name)` writes the motion, MIDI file and video of a trained model that plays a recording.
-  `handroll.generation.generate.load_pianist` loads the model. See `handroll.generation.generate.play`.
+- `generate(pianist, recording, out, name)` generates hand motion for a recording with a trained model, and writes motion, MIDI file and
+  video. See `handroll.generation.generate.play`. `handroll.generation.generate.load_pianist` loads the model.
 """
 
 from importlib import import_module
@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 __all__ = ["__version__", "generate", "open_dataset"]
 
+# Module and function of each entry point.
 _MODULES = {"open_dataset": "handroll.dataset.shards", "generate": "handroll.generation.generate"}
 _FUNCTIONS = {"open_dataset": "read_rows", "generate": "play"}
 

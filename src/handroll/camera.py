@@ -1,7 +1,10 @@
 """Pinhole camera with square pixels and one radial distortion coefficient, and its extrinsics over a keyboard.
 
-Camera frame: OpenCV's, x right, y down, z forward. Keyboard frame: `handroll.keyboard.geometry`. Pixel coordinates: x right, y
+Camera frame: that of OpenCV, x right, y down, z forward. Keyboard frame: `handroll.keyboard.geometry`. Pixel coordinates: x right, y
 down, (0, 0) at the top left corner of the frame as shown.
+
+Without a registered keyboard, `assumed_camera` gives the focal length. Where a keyboard is registered, the focal length is fitted in
+`keyboard.camera_fit`, and its source is decided in `keyboard.registration`.
 """
 
 import json
@@ -15,10 +18,10 @@ HAMER_FOCAL_PX = 5000.0
 """Focal length that HaMeR assumes for a crop of `HAMER_CROP_PX` pixels (Pavlakos et al. 2024, arXiv:2312.05251)."""
 
 HAMER_CROP_PX = 256.0
-"""Side of HaMeR's crops, pixels."""
+"""Width and height of HaMeR's crops, pixels."""
 
+# Number of fixed-point iterations that invert the distortion.
 _UNDISTORT_STEPS = 20
-# Fixed-point steps that invert the distortion.
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,10 @@ class Camera:
     focal_px : float
         Focal length in pixels, both axes.
     focal_source : str
-        Source of the focal length: "sheet", "config", "keyboard" (fitted to the keys), "assumed" (a keyboard is registered but
-        barely constrains it), "hamer" (a convention, not a measurement) or "truth".
+        Source of the focal length: "sheet", "config", "keyboard" (fitted to the keys), "assumed" (a keyboard is registered, but
+        barely constrains the focal length), "hamer" (HaMeR's convention, not a measurement) or "truth" (rendered videos).
     k1 : float
-        First radial distortion coefficient (OpenCV's: factor of the squared radius in focal lengths), without unit.
+        First radial distortion coefficient of OpenCV: factor of the squared radius in focal lengths; no unit.
     off_centre_px : (x, y)
         Offset of the principal point from the middle of the frame, pixels. The principal point is also the centre of distortion.
     """
@@ -73,7 +76,7 @@ class Camera:
         return flat * self.focal_px + self.centre_px
 
     def rays(self, points_px):
-        """Return the viewing directions of pixels, with the distortion removed.
+        """Return the viewing directions of pixels; the distortion is removed.
 
         Parameters
         ----------
@@ -104,42 +107,46 @@ class Camera:
 
 
 def hamer_camera(width_px, height_px):
-    """Return the camera of HaMeR's convention: focal length 5000/256 times the longer side. Its depths are not metric."""
+    """Return the camera of HaMeR's convention, with a focal length of 5000/256 times the longer side. Depths are then not metric."""
     return Camera(width_px, height_px, HAMER_FOCAL_PX / HAMER_CROP_PX * max(width_px, height_px), "hamer")
 
 
 def configured_focal(sheet_focal_px, config_focal_px):
-    """The focal length that the user gave, the sheet before the configuration.
+    """Return the focal length that the user has given. The sheet takes precedence over the configuration.
 
     Parameters
     ----------
     sheet_focal_px, config_focal_px : float or None
-        Focal length (px of the shown frame) in the video's row of the sheet, and in `pose.focal_px` of the configuration.
+        Focal lengths, in pixels of the frame as shown: in the video's row of the sheet, and in `pose.focal_px` of the configuration.
 
     Returns
     -------
     (float, str) or None
-        Focal length (px) and its source, "sheet" or "config"; None where neither is given.
+        Focal length (px) and its source, "sheet" or "config"; None where both are None.
     """
     given = ((sheet_focal_px, "sheet"), (config_focal_px, "config"))
     return next(((focal_px, source) for focal_px, source in given if focal_px is not None), None)
 
 
 def assumed_camera(width_px, height_px, focal):
-    """The camera of a video without a registered keyboard: the given focal length, else HaMeR's convention.
+    """Return the camera of a video without a registered keyboard: with the given focal length, or by HaMeR's convention.
 
     Parameters
     ----------
     width_px, height_px : int
-        Size of the shown frame.
+        Size of the frame as shown.
     focal : (float, str) or None
-        As of `configured_focal`.
+        Result of `configured_focal`.
+
+    Returns
+    -------
+    Camera
     """
     return Camera(width_px, height_px, *focal) if focal else hamer_camera(width_px, height_px)
 
 
 def camera_from_metadata(metadata):
-    """Read the camera from the metadata of a pose or motion table, as `Camera.to_metadata` writes it."""
+    """Read the Camera from the metadata of a pose or motion table, which `Camera.to_metadata` has written."""
     off_centre_px = float(metadata["off_centre_x_px"]), float(metadata["off_centre_y_px"])
     size = int(metadata["width_px"]), int(metadata["height_px"])
     return Camera(*size, float(metadata["focal_px"]), metadata["focal_source"], float(metadata["k1"]), off_centre_px)
@@ -152,9 +159,9 @@ class Extrinsics:
     Attributes
     ----------
     rotation_rad : array (xyz 3)
-        Axis-angle that turns directions of the keyboard frame into the camera frame, radians.
+        Axis-angle rotation from the keyboard frame to the camera frame, radians.
     translation_mm : array (xyz 3)
-        Origin of the keyboard frame in the camera frame, millimetres.
+        Position of the keyboard frame's origin in the camera frame, millimetres.
     """
 
     rotation_rad: np.ndarray
@@ -162,7 +169,7 @@ class Extrinsics:
 
     @property
     def rotation(self):
-        """Matrix (3, 3) that turns directions of the keyboard frame into the camera frame."""
+        """Rotation matrix (3, 3) from the keyboard frame to the camera frame."""
         return matrix_from_rotvec(np.asarray(self.rotation_rad, dtype=np.float64))
 
     def to_camera(self, points_mm):
@@ -178,11 +185,12 @@ class Extrinsics:
         return {name: json.dumps([float(value) for value in getattr(self, name.removeprefix("keyboard_"))]) for name in _EXTRINSIC_KEYS}
 
 
+# Metadata keys of the extrinsics.
 _EXTRINSIC_KEYS = "keyboard_rotation_rad", "keyboard_translation_mm"
 
 
 def extrinsics_from_metadata(metadata):
-    """Read the extrinsics from a table's metadata, as `Extrinsics.to_metadata` writes them; None where no keyboard is registered."""
+    """Read the Extrinsics from a table's metadata, which `Extrinsics.to_metadata` has written; None where no keyboard is registered."""
     if not all(name in metadata for name in _EXTRINSIC_KEYS):
         return None
     return Extrinsics(*(np.array(json.loads(metadata[name])) for name in _EXTRINSIC_KEYS))
@@ -196,6 +204,7 @@ def joints_in_keyboard_frame(joints_m, extrinsics):
     joints_m : array (..., xyz 3)
         Camera frame, metres.
     extrinsics : Extrinsics or None
+        None where no keyboard is registered.
 
     Returns
     -------

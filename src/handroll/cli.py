@@ -11,10 +11,13 @@ from handroll.config.sheet import SheetError, read_sheet
 from handroll.text import printable
 
 ROOT = Path(__file__).resolve().parents[2]
-"""The checkout that holds the Snakefile."""
+"""Folder of the checkout, which contains the Snakefile."""
 
-SHEET, TAKEDOWN = Path("config/videos.tsv"), Path("config/takedown.tsv")
-"""Default paths of sheets, as in config/config.yaml."""
+SHEET = Path("config/videos.tsv")
+"""Default path of the sheet of videos; the same as in config/config.yaml."""
+
+TAKEDOWN = Path("config/takedown.tsv")
+"""Default path of the takedown list; the same as in config/config.yaml."""
 
 
 def main(arguments=None):
@@ -22,7 +25,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="handroll", description="From videos of piano playing to 3D hand motion.")
     parser.add_argument("--version", action="version", version=f"handroll {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="make motion, MIDI and overlay of your own videos")
+    run = commands.add_parser("run", help="create motion, MIDI and an overlay video from your own videos")
     run.add_argument("videos", nargs="+", metavar="VIDEO", help="video files or URLs")
     run.add_argument(
         "--midi", action="append", default=[], metavar="FILE", help="MIDI file of a video; repeat it for each video, in their order"
@@ -42,32 +45,44 @@ def main(arguments=None):
     )
     hands.add_argument("--out", type=Path, default=Path("handroll-output"), help="folder for all results (default: %(default)s)")
     hands.add_argument("--notes", type=Path, metavar="FILE.mid", help="MIDI file of the recording, used instead of a transcription")
-    hands.add_argument("--encoder", type=Path, metavar="FOLDER", help="weights of the speech encoder that the model uses")
+    hands.add_argument("--encoder", type=Path, metavar="FOLDER", help="folder of the weights of the speech encoder that the model uses")
     hands.add_argument("--sampler", default="dpmsolver++", help="ddpm, ddim, dpmsolver++ or sde-dpmsolver++ (default: %(default)s)")
     hands.add_argument("--steps", type=_at_least(1), default=20, metavar="N", help="steps of the sampler (default: %(default)s)")
     hands.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of the motion (default: %(default)s)")
     hands.add_argument("--width", type=_at_least(160), default=1280, metavar="PX", help="width of the video (default: %(default)s)")
-    hands.add_argument("--no-video", dest="video", action="store_false", help="make no video")
+    hands.add_argument("--no-video", dest="video", action="store_false", help="write no video")
     hands.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
     hands.set_defaults(call=generate)
     listing = commands.add_parser("list", help="add the videos of channels, playlists or search pages to the sheet")
     listing.add_argument("urls", nargs="+", metavar="URL", help="address of a channel, playlist, search page or video")
     listing.add_argument("--sheet", type=Path, default=SHEET, help="sheet of videos to add to (default: %(default)s)")
-    listing.add_argument("--subject", help="performer of all of them (default: the uploader's name)")
+    listing.add_argument("--subject", help="subject (performer) of all these videos (default: the uploader's name)")
     listing.add_argument(
-        "--max-listed", type=_at_least(1), default=5000, metavar="N", help="maximum number of videos of one address (default: %(default)s)"
+        "--max-listed",
+        type=_at_least(1),
+        default=5000,
+        metavar="N",
+        help="maximum number of videos to list of each address (default: %(default)s)",
     )
     listing.set_defaults(call=list_videos)
     takedown = commands.add_parser("takedown", help="remove all results of the videos on the takedown list")
     takedown.add_argument("--list", type=Path, default=TAKEDOWN, dest="takedown", help="takedown list (default: %(default)s)")
     takedown.add_argument("--sheet", type=Path, default=SHEET, help="sheet of videos (default: %(default)s)")
-    takedown.add_argument("--directory", type=Path, default=Path(), help="folder of results/ (default: this one)")
+    takedown.add_argument("--directory", type=Path, default=Path(), help="folder that contains results/ (default: the current folder)")
     takedown.add_argument("--dry-run", action="store_true", help="only print what would be removed")
     takedown.set_defaults(call=take_down)
     doctor = commands.add_parser("doctor", help="check the weights, licences and devices that a configuration needs")
-    doctor.add_argument("--configfile", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help="as for snakemake")
-    doctor.add_argument("--config", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="as for snakemake")
-    doctor.add_argument("--fetch", action="store_true", help="download missing weights that need no consent to a licence")
+    doctor.add_argument(
+        "--configfile",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FILE",
+        help="configuration files; see snakemake --configfile",
+    )
+    doctor.add_argument("--config", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="settings; see snakemake --config")
+    doctor.add_argument("--fetch", action="store_true", help="download the missing weights, except those that need consent to a licence")
     doctor.set_defaults(call=check_requirements)
     options = parser.parse_args(arguments)
     return options.call(options)
@@ -81,20 +96,20 @@ def run_videos(options):
 
 
 def _at_least(minimum):
-    """Make the type of an option that is a whole number with a minimum."""
+    """Return a type for argparse: an integer of at least `minimum`."""
 
     def number(text):
         if (value := int(text)) < minimum:
-            raise argparse.ArgumentTypeError(f"expected a number of at least {minimum}, found {text}")
+            raise argparse.ArgumentTypeError(f"expected an integer of at least {minimum}, found {text}")
         return value
 
     return number
 
 
 def _cores(text):
-    """Parse an option that is `all` or a number of processor cores."""
+    """Return the text of an option that is `all` or a number of processor cores. Raise ArgumentTypeError for another text."""
     if text != "all" and not (text.isdecimal() and int(text) >= 1):
-        raise argparse.ArgumentTypeError(f"expected `all` or a whole number of at least 1, found {text!r}")
+        raise argparse.ArgumentTypeError(f"expected `all` or an integer of at least 1, found {text!r}")
     return text
 
 
@@ -104,7 +119,8 @@ def generate(options):
     Returns
     -------
     int
-        0 on success; 1 if a recording cannot be used (the others are); 2 if the model or an option is invalid.
+        Exit status. 0: success. 1: at least one recording is not usable; the others are processed. 2: the model or an option is
+        invalid.
     """
     from handroll.device import DeviceError
     from handroll.generation.generate import load_pianist, play
@@ -114,7 +130,7 @@ def generate(options):
     logging.basicConfig(format="%(message)s")
     logging.getLogger("handroll").setLevel(logging.INFO)
     if options.notes and len(options.recordings) > 1:
-        print(f"handroll generate: expected one recording for {options.notes}, found {len(options.recordings)}", file=sys.stderr)
+        print(f"handroll generate: expected one recording with --notes {options.notes}, found {len(options.recordings)}", file=sys.stderr)
         return 2
     try:
         pianist = load_pianist(options.model, options.sampler, options.steps, options.encoder, options.device)
@@ -142,7 +158,7 @@ def list_videos(options):
     Returns
     -------
     int
-        0 on success; 1 if an address could not be listed, or only in part; 2 if an address or the sheet is invalid.
+        Exit status. 0: success. 1: an address could not be listed, or only in part. 2: an address or the sheet is invalid.
     """
     from pydantic import ValidationError
 
@@ -151,13 +167,13 @@ def list_videos(options):
     from handroll.acquire.channels import Channel, list_channels
     from handroll.acquire.cookies import CookieFileError
 
-    # The report contains a sentence for each failure; yt-dlp's messages are for logs.
+    # The report describes each failure, so yt-dlp's own messages are not printed.
     logger = logging.getLogger("handroll")
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
     try:
         channels = [Channel(url=url, subject=options.subject) for url in options.urls]
-        # The user waits, so tries are few. The same command lists failed addresses again.
+        # Few tries, since the user waits. The same command can be run again for failed addresses.
         listing = list_channels(channels, options.max_listed, Pace(tries=2, back_off_s=1.0, max_wait_s=10.0))
         added = merge_into_sheet(options.sheet, listing.candidates)
     except ValidationError as error:
@@ -178,12 +194,15 @@ def take_down(options):
     Returns
     -------
     int
-        0 on success; 1 if the results contain a link to another folder, which a person has to check; 2 if a sheet is invalid.
+        Exit status. 0: success. 1: the results contain a link to another folder, which a person must check. 2: a sheet is invalid.
     """
     from handroll.acquire.takedown import read_takedown, remove_taken_down
 
     if not options.takedown.is_file():
-        print(f"handroll takedown: expected the list at {options.takedown}, found no such file", file=sys.stderr)
+        print(
+            f"handroll takedown: expected the takedown list {options.takedown}, found no such file; give its path with --list",
+            file=sys.stderr,
+        )
         return 2
     try:
         takedowns = read_takedown(options.takedown)
@@ -197,7 +216,7 @@ def take_down(options):
     done = "would be removed" if options.dry_run else "removed"
     print(f"{len(removal.paths)} files and folders of {len(removal.videos)} videos {done}, {removal.size_bytes / 1e6:.1f} MB")
     for path in removal.not_followed:
-        print(f"handroll takedown: {path} is a link to another folder, which is not followed; check that folder yourself", file=sys.stderr)
+        print(f"handroll takedown: {path} is a link to another folder and is not followed; check that folder yourself", file=sys.stderr)
     return 1 if removal.not_followed else 0
 
 
@@ -207,7 +226,7 @@ def check_requirements(options):
     Returns
     -------
     int
-        0 if all are satisfied; 1 if one is missing or wrong; 2 if the configuration is invalid.
+        Exit status. 0: all requirements are satisfied. 1: a requirement is missing or wrong. 2: the configuration is invalid.
     """
     from handroll.acquire.http_file import DownloadError
     from handroll.config.files import read_config
@@ -225,10 +244,10 @@ def check_requirements(options):
             for line in doctor.fetch(config):
                 print(line, flush=True)
         except (DownloadError, OSError, ValueError) as error:
-            # The table contains what to do.
+            # The table below contains what to do.
             print(f"handroll doctor: {error}", file=sys.stderr)
     findings = doctor.examine(config)
-    for line in doctor.report(findings):
+    for line in doctor.report_lines(findings):
         print(printable(line))
     return 1 if doctor.unsatisfied(findings) else 0
 

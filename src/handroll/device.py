@@ -1,4 +1,4 @@
-"""Devices on which networks run: the CPU or a GPU, selected by name and never replaced by another one."""
+"""Select the device on which networks run: the CPU or a GPU, by name, without a fallback to another device."""
 
 import os
 from contextlib import contextmanager
@@ -9,12 +9,12 @@ class DeviceError(RuntimeError):
 
 
 def torch_device(name):
-    """Return the torch device of a name, if it is available.
+    """Return the torch device of a name. Raise DeviceError where the device is not available.
 
     Parameters
     ----------
     name : str
-        As `device` in the configuration ("cpu", "cuda"), or any other device name of torch, such as "cuda:1".
+        Value of `device` in the configuration ("cpu" or "cuda"), or any other device name of torch, such as "cuda:1".
 
     Returns
     -------
@@ -23,7 +23,7 @@ def torch_device(name):
     Raises
     ------
     DeviceError
-        The name selects a GPU and PyTorch finds none. There is no fallback to the CPU.
+        The name selects a GPU, and PyTorch finds none. There is no fallback to the CPU.
     """
     import torch
 
@@ -34,7 +34,7 @@ def torch_device(name):
         shown = "" if visible is None else f", CUDA_VISIBLE_DEVICES={visible!r}"
         raise DeviceError(
             f"device: cuda: expected a GPU that PyTorch can use, found none (torch {torch.__version__}, {build}{shown}). "
-            "Run on a machine with a GPU and a PyTorch built for it (https://pytorch.org/get-started), or set `device: cpu`"
+            "Run on a computer with a GPU and a PyTorch built for it (https://pytorch.org/get-started), or set `device: cpu`"
         )
     return device
 

@@ -1,4 +1,4 @@
-"""Logging of a step: the same lines in the rule's log file and on the terminal, and progress lines while it runs."""
+"""Log a step: write the same lines to the log file of the rule and to the terminal, with progress lines while the step runs."""
 
 import errno
 import logging
@@ -8,10 +8,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LOGGER = logging.getLogger("handroll")
+"""Logger of all modules of handroll."""
 
 PROGRESS_S = 5.0
 """Minimum time between two progress lines, seconds."""
 
+# Advice for errors of the file system, by error number.
 _ADVICE = {
     errno.ENOSPC: "the disk is full; free some space",
     errno.EDQUOT: "the disk quota is used up; free some space, or ask for a larger quota",
@@ -22,12 +24,14 @@ _ADVICE = {
 
 @contextmanager
 def step_log(path, name):
-    """Write handroll's log to `path` and the terminal while the block runs; log an exception with its traceback.
+    """Write handroll's log to a file and to the terminal while the block runs. An exception is logged with its traceback.
 
     Parameters
     ----------
-    path : log file
-    name : prefix of the lines on the terminal, such as "detect_hands pianist/prelude"
+    path : path
+        Log file. Its folder is created.
+    name : str
+        Prefix of the lines on the terminal, such as "detect_hands pianist/prelude".
 
     Yields
     ------
@@ -39,7 +43,7 @@ def step_log(path, name):
     LOGGER.addHandler(to_terminal)
     LOGGER.setLevel(logging.INFO)
     try:
-        # On a full disk this fails first; the advice then appears on the terminal only.
+        # On a full disk, creating the log file fails. Then the advice is printed on the terminal only.
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         to_file = logging.FileHandler(path, mode="w", encoding="utf-8")
         to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -48,18 +52,18 @@ def step_log(path, name):
         yield LOGGER
     except Exception as error:
         LOGGER.exception("failed")
-        if advice := _advice(error):
+        if advice := _find_advice(error):
             LOGGER.error("%s", advice)
         raise
     finally:
         for handler in handlers:
             LOGGER.removeHandler(handler)
-            # A log file that is cut short by a full disk is no failure: the step has written its own files completely.
+            # A log file that is incomplete because of a full disk is no failure: the step has written its own files completely.
             with suppress(OSError):
                 handler.close()
 
 
-def _advice(error):
+def _find_advice(error):
     """Return advice for an error of the file system, such as a full disk; None for any other error."""
     while error is not None:
         number = error.errno if isinstance(error, OSError) else None
@@ -70,13 +74,13 @@ def _advice(error):
 
 
 def progress(items, total, unit):
-    """Yield the items and log how many are done, how fast, and the time left, at intervals of `PROGRESS_S` or more.
+    """Yield the items, and log the number of finished items, the speed and the remaining time at least `PROGRESS_S` apart.
 
     Parameters
     ----------
     items : iterable
     total : int or None
-        Expected number of items, where known.
+        Expected number of items; None where unknown.
     unit : str
         Name of the items in the plural, such as "frames".
     """

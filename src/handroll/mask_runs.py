@@ -1,4 +1,4 @@
-"""Find runs of consecutive true frames, and the flicker of short visible runs."""
+"""Find runs: sequences of consecutive frames in which a mask is true. Find flicker: visible runs that are too short."""
 
 import numpy as np
 
@@ -12,15 +12,17 @@ def runs(mask):
 
     Returns
     -------
-    start, stop : int arrays (run,)
-        First frame of each run, and the frame after its last one; in order.
+    start : int array (run,)
+        First frame of each run, in increasing order.
+    stop : int array (run,)
+        Frame after the last frame of each run.
     """
     edges = np.diff(np.concatenate(([False], np.asarray(mask, dtype=bool), [False])).astype(np.int8))
     return np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
 
 
 def in_runs(start, stop, frames):
-    """Return a mask (time,) that is true in these disjoint runs of a series of `frames` frames; the inverse of `runs`."""
+    """Return a bool mask (frames,) that is true in disjoint runs [start, stop): the inverse of `runs`."""
     edges = np.zeros(frames + 1, dtype=np.int8)
     edges[start] += 1
     edges[stop] -= 1
@@ -28,18 +30,20 @@ def in_runs(start, stop, frames):
 
 
 def flicker(visible, min_run):
-    """Find visible frames in short runs, which are flicker of the detector rather than a hand.
+    """Return a mask of the visible frames in short runs. Such runs are usually false detections.
 
     Parameters
     ----------
     visible : bool array (time,)
-        Observed, or interpolated over a short gap: a short run next to a filled gap is part of a longer run.
+        Frames in which the hand is observed, or interpolated over a short gap. A short run next to an interpolated gap is part of a
+        longer run.
     min_run : int
-        Runs of fewer frames are flicker (PianoMotion10M: 15). Frames before and after the video count as hidden.
+        Minimum length of a run that is no flicker, frames (PianoMotion10M: 15). Frames before and after the video count as hidden.
 
     Returns
     -------
     bool array (time,)
+        True in runs of fewer than `min_run` frames.
     """
     start, stop = runs(visible)
     short = stop - start < min_run

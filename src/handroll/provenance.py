@@ -1,4 +1,4 @@
-"""Provenance of files: hashes of code and inputs, metadata that names them, and atomic writing."""
+"""Record the provenance of files: hashes of code and inputs, metadata for tables, and atomic writing."""
 
 import ast
 import hashlib
@@ -16,42 +16,42 @@ from pathlib import Path
 from handroll import __version__
 
 PACKAGE = Path(__file__).resolve().parent
+"""Folder of the package handroll."""
 
 PLUMBING = ("device", "logs", "provenance", "storage", "tables")
-"""Modules that move data and messages but compute no results: a costly step may use them without a VERSION."""
+"""Modules that move data and messages but compute no results. A step with `module_versions` may import them without a VERSION."""
 
-
+# Names of temporary files: the full name of the target, then the host and the process that writes the file.
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<host>[A-Za-z0-9-]*)_(?P<process>\d+)_[0-9a-f]{8}\.part(\.[^.]*)?")
-"""Names of temporary files: the full name of the target, then the host and the process that writes it."""
 
 ABANDONED_S = 24 * 3600.0
-"""Age (s) at which a temporary file of another host counts as abandoned; processes of other hosts cannot be checked."""
+"""Age at which a temporary file of another host counts as abandoned, s. The processes of other hosts cannot be checked."""
 
 
 @contextmanager
 def atomic_path(path):
-    """Yield a temporary path next to `path`; rename it to `path` when the block succeeds, remove it when the block fails.
+    """Yield a temporary path next to `path`. Rename it to `path` when the block succeeds; remove it when the block fails.
 
-    Several processes may write the same path at the same time: each has its own temporary file, and the last one to finish wins.
-    Temporary files that killed processes left for this path are removed.
+    Several processes may write the same path at the same time. Each has its own temporary file, and the last process to finish wins.
+    Temporary files of killed processes for the same path are removed.
 
     Parameters
     ----------
     path : path
-        Its folder is created where missing.
+        Target. Its folder is created where missing.
 
     Yields
     ------
     pathlib.Path
-        With the suffix of `path`.
+        Temporary path, with the suffix of `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     for file in path.parent.iterdir():
-        if temporary_target(file.name) == path.name and _abandoned(file):
+        if temporary_target(file.name) == path.name and _is_abandoned(file):
             file.unlink(missing_ok=True)
-    # The suffix comes last, since encoders choose the container by it.
-    temporary = path.with_name(f".{path.name}.{_host()}_{os.getpid()}_{secrets.token_hex(4)}.part{path.suffix}")
+    # The suffix is at the end, since encoders choose the container format by the suffix.
+    temporary = path.with_name(f".{path.name}.{_host_name()}_{os.getpid()}_{secrets.token_hex(4)}.part{path.suffix}")
     try:
         yield temporary
         os.replace(temporary, path)
@@ -60,7 +60,7 @@ def atomic_path(path):
 
 
 def temporary_target(name):
-    """Return the target's name for a temporary file of `atomic_path`, None for any other file.
+    """Return the name of the target of a temporary file of `atomic_path`; None for any other file.
 
     Parameters
     ----------
@@ -71,14 +71,15 @@ def temporary_target(name):
     return found["name"] if found and Path(found["name"]).suffix == (found[4] or "") else None
 
 
-def _host():
+def _host_name():
+    """Return the name of this computer, with letters, digits and hyphens only."""
     return re.sub("[^A-Za-z0-9-]+", "-", platform.node())
 
 
-def _abandoned(temporary):
+def _is_abandoned(temporary):
     """Whether the process that wrote a temporary file has ended."""
     found = _TEMPORARY.fullmatch(temporary.name)
-    if found["host"] == _host():
+    if found["host"] == _host_name():
         return not _process_exists(int(found["process"]))
     try:
         return time.time() - temporary.lstat().st_mtime > ABANDONED_S
@@ -87,6 +88,7 @@ def _abandoned(temporary):
 
 
 def _process_exists(process):
+    """Whether a process with this id runs on this computer."""
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
@@ -103,7 +105,7 @@ def file_sha256(path):
 
 
 def file_identity(path):
-    """Identify a version of a file without reading it, independent of its path.
+    """Return the size and time of a file, which identify its version without reading it.
 
     Parameters
     ----------
@@ -112,8 +114,8 @@ def file_identity(path):
     Returns
     -------
     [int, int] or None
-        Size in bytes, and time of the last change in whole seconds since 1970, since some archives keep no fractions. None where
-        there is no file.
+        Size in bytes, and time of the last change in whole seconds since 1970; some archives store no fractions of a second. None
+        where there is no file.
     """
     try:
         found = os.stat(path)
@@ -123,36 +125,41 @@ def file_identity(path):
 
 
 @cache
-def _parsed(path):
+def _parse_module(path):
     """Parse a Python file.
 
     Returns
     -------
     normal_form : str
         Its code without comments, docstrings and layout.
-    imported : frozenset of str
-        Names that import statements name.
+    imported : frozenset of path
+        Files of handroll that import statements run: those of modules and of the packages around them.
     named : frozenset of str
-        Modules whose name is a string in the file, as in a table of engines that are imported when they are used.
+        Modules whose name is a string in the file, such as in a table of engines that are imported when they are used.
     """
     tree = ast.parse(Path(path).read_text(encoding="utf-8"), filename=str(path))
-    imported = set()
+    imported, texts, docstrings = set(), set(), set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
+        if isinstance(node, ast.Constant):
+            if isinstance(node.value, str) and node not in docstrings:
+                texts.add(node.value)
+        elif isinstance(node, ast.Import):
             imported.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             imported.update((node.module, *(f"{node.module}.{alias.name}" for alias in node.names)))
         body = getattr(node, "body", None)
         if isinstance(body, list):
             # A bare string is the docstring of a module, class, function or attribute.
-            kept = [
-                s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant) and isinstance(s.value.value, str))
-            ]
-            node.body = kept or ([ast.Pass()] if not isinstance(node, ast.Module) else [])
-    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    # "handroll.music." is the beginning of a name that is completed at run time, and names no module.
+            bare = [s for s in body if isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant) and isinstance(s.value.value, str)]
+            docstrings.update(s.value for s in bare)
+            node.body = [s for s in body if s not in bare] or ([ast.Pass()] if not isinstance(node, ast.Module) else [])
+    # A string such as "handroll.music." is the beginning of a name that is completed at run time. It is no module name.
     named = {text for text in texts if text.startswith(f"{PACKAGE.name}.") and not text.endswith(".") and _module_path(text)}
-    return ast.unparse(tree), frozenset(imported), frozenset(named)
+    # Python also runs the packages around a module; the root package counts only where it is imported by name.
+    parts = [name.split(".") for name in imported]
+    modules = {".".join(name[:end]) for name in parts for end in range(min(2, len(name)), len(name) + 1)}
+    files = frozenset(path for path in map(_module_path, modules) if path)
+    return ast.unparse(tree), files, frozenset(named)
 
 
 def _module_path(name):
@@ -178,42 +185,39 @@ def _files_of(module):
 
 
 def _imported_files(files, chosen=()):
-    """Return the files of handroll that some files import, directly or not, and those files: path to normal form.
+    """Return the given files and all files of handroll that they import, directly or indirectly, as a dict of path to normal form.
 
     Parameters
     ----------
     files : iterable of path
     chosen : iterable of str
-        Modules that are imported by name and used here, such as engines; or the packages that contain them.
+        Modules that are imported by a string and used here, such as engines; or the packages that contain them.
 
     Raises
     ------
     ValueError
-        A file names modules, and none of them is chosen.
+        A file contains names of modules as strings, and `chosen` contains none of them.
     """
     pending, found = [*files, *(path for module in chosen for path in _files_of(module))], {}
     while pending:
         path = pending.pop()
         if path in found:
             continue
-        found[path], imported, named = _parsed(path)
+        found[path], imported, named = _parse_module(path)
         if path == PACKAGE / "__init__.py":
-            # No step uses the public entry points, which the root package imports on first use.
+            # The root package imports the public entry points on first use. No step uses them.
             imported = named = frozenset()
         if named and not any(f"{name}.".startswith(f"{module}.") for name in named for module in chosen):
             raise ValueError(
-                f"{path}: expected one of {', '.join(sorted(named))} among the modules that the step lists, found none; "
-                "list the module that the step runs"
+                f"{path}: imports one of {', '.join(sorted(named))} by its name, and the rule lists none of them; "
+                "add the module that the step runs to the modules that the rule gives to code_of or versions_of"
             )
-        for name in imported:
-            parts = name.split(".")
-            # Python also runs the packages around a module; the root package counts only where it is imported by name.
-            pending.extend(p for p in (_module_path(".".join(parts[:end])) for end in range(min(2, len(parts)), len(parts) + 1)) if p)
+        pending.extend(imported)
     return found
 
 
 def code_hash(script, chosen=()):
-    """Hash the code of a script and of every handroll module that it imports, directly or not.
+    """Return a hash of the code of a script and of every handroll module that it imports, directly or indirectly.
 
     Layout, comments and docstrings do not change the hash, so editing them causes no rerun.
 
@@ -221,7 +225,7 @@ def code_hash(script, chosen=()):
     ----------
     script : path of a Python file
     chosen : iterable of str
-        Modules that are imported by name and used by this step, such as engines.
+        Modules that are imported by a string and used by this step, such as engines.
 
     Returns
     -------
@@ -230,7 +234,7 @@ def code_hash(script, chosen=()):
     Raises
     ------
     ValueError
-        A module that the script imports names others by string, and none of them is chosen.
+        An imported file contains names of modules as strings, and `chosen` contains none of them.
     """
     files = _imported_files([Path(script).resolve()], chosen)
     # Sorted by name instead of path, so that the hash does not depend on the folder of the installation.
@@ -242,16 +246,16 @@ def code_hash(script, chosen=()):
 
 
 def module_versions(script, modules):
-    """Return the `VERSION` of modules, such as "handroll.detection.hand_tracks 3", for a step that is too costly to rerun often.
+    """Return the `VERSION` of modules, such as "handroll.detection.hand_tracks 3", as the code version of a costly step.
 
-    `VERSION` is raised by hand when the results of a module, or of anything that it imports, change. Together, these modules and
-    `PLUMBING` must import every module that the script imports, so that no module is forgotten.
+    Such a step reruns only when a `VERSION` is raised by hand: when the results of the module, or of a module that it imports, change.
+    Together, these modules and `PLUMBING` must import every module that the script imports, so that none is forgotten.
 
     Parameters
     ----------
     script : path of a Python file
     modules : iterable of str
-        Modules or packages, among them the modules that are imported by name and used by this step.
+        Modules or packages, including the modules that are imported by a string and used by this step.
 
     Returns
     -------
@@ -262,7 +266,7 @@ def module_versions(script, modules):
     ValueError
         A module does not exist or assigns no integer to VERSION, or the script imports a module that none of these imports.
     """
-    versions = [f"{module} {_version(module)}" for module in modules]
+    versions = [f"{module} {_read_version(module)}" for module in modules]
     covered = _imported_files(
         [path for module in (*modules, *(f"{PACKAGE.name}.{name}" for name in PLUMBING)) for path in _files_of(module)], modules
     )
@@ -272,13 +276,13 @@ def module_versions(script, modules):
     )
     if missing:
         raise ValueError(
-            f"{script}: imports {', '.join(missing)}, which no VERSION of {', '.join(modules)} covers; "
-            "give one of these modules a VERSION and add it to the rule's `versions_of`"
+            f"{script}: imports {', '.join(missing)}, which none of the versioned modules ({', '.join(modules)}) imports; a change there "
+            "would not rerun the rule. Set VERSION = 1 in a module that is or imports them, and add that module to versions_of in the rule"
         )
     return versions
 
 
-def _version(module):
+def _read_version(module):
     """Read the integer that a module assigns to VERSION, without importing the module."""
     path = _required_path(module)
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -290,25 +294,25 @@ def _version(module):
 
 
 def stamp(step, code, settings=None, **metadata):
-    """Return key-value metadata that describes how a table was made, without times and paths.
+    """Return key-value metadata that describes how a table was created, without times and paths.
 
-    A table inherits the metadata of the table it is made from and adds the stamp of its own step, so it lists all steps.
+    A table inherits the metadata of its input table and adds the stamp of its own step, so its metadata lists all steps.
 
     Parameters
     ----------
     step : str
         Name of the rule.
     code : str or list of str
-        `code_hash` or `module_versions` of the step.
+        Result of `code_hash` or `module_versions` for the step.
     settings : dict, optional
         Configuration values that the step used.
     **metadata : str, number or None
-        More entries, such as the engine; entries with None are left out.
+        Further entries, such as the engine. Entries with None are left out.
 
     Returns
     -------
     dict of str to str
-        Under the step's name, a JSON object with handroll's version, the code and the settings; then the other entries.
+        The key `step` contains a JSON object with handroll's version, the code and the settings. The other keys are those of `metadata`.
     """
     made = {"handroll_version": __version__, "code": code, "settings": settings or {}}
     return {step: json.dumps(made, sort_keys=True)} | {name: str(value) for name, value in metadata.items() if value is not None}

@@ -1,23 +1,26 @@
-"""Rejection reasons: why a video or a clip does not enter the dataset. Every step uses this enumeration."""
+"""Rejection reasons: why a video or clip is not part of the dataset. Every step uses this enumeration."""
 
 from enum import StrEnum
 
-MOTION, AUDIO = "motion", "audio"
-"""Values of `Reason.stops`."""
+MOTION = "motion"
+"""Value of `Reason.stops`: the video or clip gives no hand motion."""
+
+AUDIO = "audio"
+"""Value of `Reason.stops`: the hand motion is usable, but the audio or the notes are not."""
 
 
 class Reason(StrEnum):
-    """A rejection reason: a string, its name in lower case, as stored in tables and JSON files.
+    """A rejection reason. As a string it is its name in lower case, which tables and JSON files contain.
 
     Attributes
     ----------
     stops : str
-        "motion": the video (or clip) gives no hand motion, so nothing at all. "audio": the motion is usable, but its audio or notes
-        are not, so there is no dataset clip.
+        "motion": the video or clip gives no hand motion, and therefore no other result. "audio": the hand motion is usable, but the
+        audio or the notes are not, so there is no dataset clip.
     description : str
-        What is wrong, one sentence.
+        What is wrong, as one sentence.
     advice : str
-        What the user can do, one clause without a full stop.
+        What the user can do, as an imperative clause without a full stop.
     """
 
     stops: str
@@ -25,7 +28,7 @@ class Reason(StrEnum):
     advice: str
 
     def __new__(cls, value, stops, description, advice):
-        """Create the member `value` with its attributes."""
+        """Create a member from its value and its attributes."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.stops = stops
@@ -35,7 +38,7 @@ class Reason(StrEnum):
 
     @property
     def sentence(self):
-        """The description and the advice in one sentence."""
+        """Description and advice in one sentence."""
         return f"{self.description.removesuffix('.')}: {self.advice}."
 
     REJECTED_BY_HAND = (
@@ -57,8 +60,8 @@ class Reason(StrEnum):
     SOURCE_IS_FOLDER = (
         "source_is_folder",
         MOTION,
-        "The path leads to a folder, but a video file was expected.",
-        "name the video file in it (one row or one argument for each video)",
+        "The path is that of a folder, but a video file was expected.",
+        "give the path of the video file in it (one row or one argument for each video)",
     )
     SOURCE_IS_PICTURE = (
         "source_is_picture",
@@ -70,13 +73,13 @@ class Reason(StrEnum):
         "source_is_text",
         MOTION,
         "The file contains text, but a video was expected.",
-        "check that the path leads to the video itself and not to a page, a list or a note about it",
+        "check that the path is that of the video itself, not of a web page, a list or a text file about it",
     )
     SOURCE_IS_PLAYLIST = (
         "source_is_playlist",
         MOTION,
         "The file is a playlist or script that only refers to other files, but a video was expected.",
-        "give the video file that it refers to, or join its parts into one mp4 or mkv file first",
+        "give the video file to which it refers, or join the parts into one mp4 or mkv file first",
     )
     DOWNLOAD_GONE = (
         "download_gone",
@@ -100,13 +103,13 @@ class Reason(StrEnum):
     DOWNLOAD_TOO_LARGE = (
         "download_too_large",
         MOTION,
-        "The download is larger than the largest accepted size.",
+        "The download is larger than the maximum size.",
         "raise `acquire.max_size_gb` or lower `acquire.max_height_px`",
     )
     DOWNLOAD_NOT_A_VIDEO = (
         "download_not_a_video",
         MOTION,
-        "The address leads to a page without a video or to another kind of file.",
+        "The address is that of a page without a video, or of another kind of file.",
         "give the address of the video's own page",
     )
     DOWNLOAD_IS_A_LIST = (
@@ -118,7 +121,7 @@ class Reason(StrEnum):
     DOWNLOAD_SHORTENED = (
         "download_shortened",
         MOTION,
-        "The file is much shorter than the site announces, as a preview is.",
+        "The downloaded file is much shorter than the duration that the site reports; it may be a preview.",
         "set `HANDROLL_COOKIES` (docs/how-to/download.md) if the site's terms allow it, or leave the video out",
     )
     DOWNLOAD_REFUSED_ADDRESS = (
@@ -130,7 +133,7 @@ class Reason(StrEnum):
     DOWNLOAD_UNSUPPORTED = (
         "download_unsupported",
         MOTION,
-        "The site offers the video in no form that can be downloaded, for example with DRM only.",
+        "The site offers no format of the video that can be downloaded, for example only formats with DRM.",
         "ask its owner for the file",
     )
     DOWNLOAD_LIVE = "download_live", MOTION, "The video is a live stream or has not started yet.", "run again when the stream has ended"
@@ -143,16 +146,16 @@ class Reason(StrEnum):
     DOWNLOAD_FORBIDDEN = (
         "download_forbidden",
         MOTION,
-        "The site refused the download without a reason.",
+        "The site refused the download without giving a reason.",
         "run again later, or download the file yourself and give its path",
     )
     DOWNLOAD_THROTTLED = (
         "download_throttled",
         MOTION,
-        "The site limited the number of downloads, even after several waits.",
+        "The site limits the number of downloads and refused this one, even after several waits.",
         "run again later",
     )
-    DOWNLOAD_SERVER_ERROR = "download_server_error", MOTION, "The site's server reported an error at every try.", "run again later"
+    DOWNLOAD_SERVER_ERROR = "download_server_error", MOTION, "The site's server returned an error at every try.", "run again later"
     DOWNLOAD_NETWORK = (
         "download_network",
         MOTION,
@@ -162,7 +165,7 @@ class Reason(StrEnum):
     DOWNLOAD_INCOMPLETE = (
         "download_incomplete",
         MOTION,
-        "Every try returned less data than the site had announced.",
+        "Every try returned less data than the size that the site reports.",
         "run again: the download resumes",
     )
     DOWNLOAD_TOO_SLOW = (
@@ -193,44 +196,44 @@ class Reason(StrEnum):
     TRUNCATED = (
         "truncated",
         MOTION,
-        "The file ends before its announced end, because it was cut off or is damaged.",
-        "copy or download it again, or save the readable part as a new file",
+        "The file is shorter than its header states, because it was cut off or is damaged.",
+        "copy or download the file again, or save the readable part as a new file",
     )
     TOO_SHORT = (
         "too_short",
         MOTION,
-        "The video is shorter than the shortest accepted duration.",
+        "The video is shorter than the minimum duration.",
         "give a longer video or lower `screening.duration.min_s`",
     )
     TOO_LONG = (
         "too_long",
         MOTION,
-        "The video is longer than the longest accepted duration.",
+        "The video is longer than the maximum duration.",
         "cut it into parts or raise `screening.duration.max_s`",
     )
     LOW_RESOLUTION = (
         "low_resolution",
         MOTION,
-        "The frames are smaller than the smallest accepted size.",
+        "The frames are smaller than the minimum size.",
         "give a larger version of the video or lower `screening.resolution`",
     )
-    SIDE_VIEW = "side_view", MOTION, "The camera sees the keys from the side.", "film from straight above the keys"
+    SIDE_VIEW = "side_view", MOTION, "The camera shows the keys from the side.", "film from straight above the keys"
     TILTED_VIEW = (
         "tilted_view",
         MOTION,
-        "The camera is tilted too far from straight down.",
+        "The camera's tilt from straight down is too large.",
         "film from more directly above the keys",
     )
     MORE_THAN_TWO_HANDS = (
         "more_than_two_hands",
         MOTION,
-        "More than two hands are visible: several people play.",
-        "use videos of one pianist, or cut out the part in which one plays",
+        "More than two hands are visible, so several people play.",
+        "use videos of one pianist, or keep only the part in which one pianist plays",
     )
     CUT_UP = (
         "cut_up",
         MOTION,
-        "Too little of the video is an uninterrupted view of the keys.",
+        "Too little of the video is usable, because of cuts, titles, freeze frames, insets or camera motion.",
         "use the unedited recording from one camera",
     )
     CAMERA_MOVES = (
@@ -242,13 +245,13 @@ class Reason(StrEnum):
     NO_HANDS = (
         "no_hands",
         MOTION,
-        "No hand was found in any frame.",
+        "No hand was detected in any frame.",
         "check that both hands are in view, sharp and well lit",
     )
     HANDS_RARELY_VISIBLE = (
         "hands_rarely_visible",
         MOTION,
-        "Both hands are found in too small a share of the frames.",
+        "Both hands are detected in too small a share of the frames.",
         "check that both hands are in view, sharp and well lit while playing",
     )
     CLIP_HANDS_HIDDEN = (
@@ -260,43 +263,43 @@ class Reason(StrEnum):
     CLIP_MOTION_OFF_NOTES = (
         "clip_motion_off_notes",
         MOTION,
-        "The fingertips press few of the keys that the notes of the clip need.",
-        "check the overlay for a wrong keyboard, wrong notes or wrong hands, or lower `clips.min_key_press_f1`",
+        "The fingertips press too few of the keys that the notes require.",
+        "look in the overlay for a wrong keyboard registration, wrong notes or wrong hands, or lower `clips.min_key_press_f1`",
     )
 
     NO_AUDIO = "no_audio", AUDIO, "The video has no audio.", "record with audio or give the notes as a MIDI file"
     AUDIO_EMPTY = (
         "audio_empty",
         AUDIO,
-        "The audio stream contains nothing during the video.",
+        "The audio stream contains no samples during the video.",
         "export the video with its audio again",
     )
     SOUND_SILENT = (
         "sound_silent",
         AUDIO,
-        "The audio is silent, or silent for too large a share of the time.",
+        "The audio is silent for the whole time, or for too large a share of it.",
         "record the piano with a microphone, or give the notes as a MIDI file",
     )
     SOUND_CLIPPED = (
         "sound_clipped",
         AUDIO,
-        "The audio is clipped: too many samples are at the limit.",
+        "Too many samples of the audio are clipped.",
         "record at a lower level",
     )
-    SPEECH = "speech", AUDIO, "Somebody speaks during too large a share of the audio.", "cut out the parts with speech"
+    SPEECH = "speech", AUDIO, "Somebody speaks during too large a share of the audio.", "remove the parts with speech"
     SOUND_IMPURE = (
         "sound_impure",
         AUDIO,
-        "The audio contains more than the piano: a voice, another instrument or passing noise.",
+        "The audio contains foreign sounds besides the piano, such as a voice, another instrument or noise.",
         "use a recording of the piano alone",
     )
-    SOUND_NOISY = "sound_noisy", AUDIO, "There is too much steady noise behind the piano.", "record closer to the piano or remove the noise"
+    SOUND_NOISY = "sound_noisy", AUDIO, "The audio contains too much steady noise.", "record closer to the piano or remove the noise"
     MIDI_UNREADABLE = "midi_unreadable", AUDIO, "The given MIDI file cannot be read.", "export it again as a standard MIDI file"
     MIDI_DISAGREES = (
         "midi_disagrees",
         AUDIO,
         "The given MIDI file does not match the audio.",
-        "give the MIDI file of this performance, or none to have the audio transcribed",
+        "give the MIDI file of this performance, or give no MIDI file to use the transcription",
     )
     CLIP_NO_SOUND = (
         "clip_no_sound",
@@ -313,7 +316,7 @@ class Reason(StrEnum):
 
 
 def join_reasons(reasons):
-    """Return reasons as one cell of a table: names in the given order, separated by commas."""
+    """Return reasons as one cell of a table: their names in the given order, separated by commas."""
     return ",".join(Reason(reason) for reason in reasons)
 
 

@@ -1,7 +1,7 @@
 """Read files that contain pickles without running any code in them: plain pickles and files of `torch.save`.
 
-A pickle can import any function and call it. Here no name of a file is imported. A name stands for an inert object, a `StandIn`, or
-the file is rejected. The readers say nothing about the content: `handroll.state_dicts` and the callers check it.
+A pickle can import any function and call it. These readers import nothing that a file names: a foreign name either becomes an inert
+object, a `StandIn`, or the file is rejected. They do not check the content; `handroll.state_dicts` and the callers do.
 """
 
 import io
@@ -15,42 +15,45 @@ from pathlib import Path
 from types import SimpleNamespace
 
 MAX_OPCODES = 50_000
-"""Limit of a plain pickle. MANO's file has some hundreds, or 24 thousand if its longest index is a list. It also limits nesting."""
+"""Maximum number of opcodes of a plain pickle. MANO's file has some hundreds, or 24 thousand where its longest index is a list. The limit
+also restricts nesting."""
 
-_LONGEST_MESSAGE = 300  # characters of an error that the file may have made long
+# Maximum length of an error message, characters: it may quote text of the file.
+_LONGEST_MESSAGE = 300
 
-_CALLS_BY_OTHER_WAYS = {"PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "INST", "OBJ", "NEWOBJ_EX"}
-"""Opcodes that refer to something outside the file, or that call a function without `find_class`."""
+# Rejected opcodes: they refer to objects outside the file, or call a function without `find_class`.
+_REJECTED_OPCODES = {"PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "INST", "OBJ", "NEWOBJ_EX"}
 
-_OPCODES = {opcode.name for opcode in pickletools.opcodes if opcode.proto <= 4} - _CALLS_BY_OTHER_WAYS
-"""Allowed opcodes of a plain pickle. Protocol 5 adds buffers from outside the file."""
+# Allowed opcodes of a plain pickle. Protocol 5 is excluded, since it adds buffers from outside the file.
+_OPCODES = {opcode.name for opcode in pickletools.opcodes if opcode.proto <= 4} - _REJECTED_OPCODES
 
+# Opcodes that store an object under a number. A large number would allocate much memory.
 _MEMO_WRITES = {"PUT", "BINPUT", "LONG_BINPUT"}
 
+# First bytes of a file of torch.save before PyTorch 1.6: the pickled magic number (`torch.serialization.MAGIC_NUMBER`).
 _LEGACY_TORCH = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
-"""First bytes of a file of torch.save before PyTorch 1.6: its pickled magic number (`torch.serialization.MAGIC_NUMBER`)."""
 
 
 class UnreadableError(ValueError):
-    """A file cannot be read. The message says what was found, as the end of a sentence: "an empty file"."""
+    """Raised for a file that cannot be read. The message completes "expected ..., found": for example "an empty file"."""
 
 
 class StandIn:
-    """An inert object in place of a foreign one. It accepts everything that a pickle does to an object and runs nothing.
+    """An inert replacement for an object of a foreign class. It accepts every operation of a pickle and runs no foreign code.
 
     Attributes
     ----------
     name : str
         Full name of the foreign class or function, such as "scipy.sparse.csc.csc_matrix".
     args : tuple
-        Arguments of the call that made it.
+        Arguments with which the pickle creates the object.
     state : object
-        What the pickle restores it from; None without a state.
+        State that the pickle gives the object; None without a state.
     """
 
     name = ""
 
-    def __new__(cls, *args, **kwargs):  # noqa: D102 (keeps the arguments)
+    def __new__(cls, *args, **kwargs):  # noqa: D102 (stores the arguments)
         stand_in = super().__new__(cls)
         stand_in.args, stand_in.state = args, None
         return stand_in
@@ -58,7 +61,7 @@ class StandIn:
     def __init__(self, *args, **kwargs):
         pass
 
-    def __call__(self, *args, **kwargs):  # noqa: D102 (for a call of what a call returned)
+    def __call__(self, *args, **kwargs):  # noqa: D102 (for a pickle that calls the result of a call)
         return type(self)(*args)
 
     def __setstate__(self, state):
@@ -77,13 +80,16 @@ class StandIn:
         """Accept an item of a set and discard it."""
 
 
-def _stand_in(name):
-    """Return a new class of stand-ins. One for each use: a pickle that changes a class changes no other file's."""
+def _new_stand_in(name):
+    """Return a new subclass of `StandIn` for a foreign name.
+
+    Each use gets its own class, so that a pickle that changes the class does not affect other files.
+    """
     return type("StandIn", (StandIn,), {"name": name})
 
 
 def load_pickle(data, names):
-    """Load a plain pickle in which only the given names may occur.
+    """Load a plain pickle that may contain only the given names of classes and functions.
 
     Parameters
     ----------
@@ -94,7 +100,7 @@ def load_pickle(data, names):
     Returns
     -------
     object
-        Plain Python values, and a `StandIn` for each object of an allowed name. Strings of Python 2 are decoded as Latin-1.
+        Plain Python values, and a `StandIn` in place of each object of an allowed name. Strings of Python 2 are decoded as Latin-1.
 
     Raises
     ------
@@ -105,44 +111,45 @@ def load_pickle(data, names):
     class Unpickler(pickle.Unpickler):
         def find_class(self, module, name):
             if f"{module}.{name}" not in names:
-                raise pickle.UnpicklingError(f"the name {module}.{name}, which this format does not use")
-            return _stand_in(f"{module}.{name}")
+                raise pickle.UnpicklingError(f"found the name {module}.{name}, which this format does not use")
+            return _new_stand_in(f"{module}.{name}")
 
     try:
         for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
             if opcode.name not in _OPCODES:
-                raise pickle.UnpicklingError(f"the opcode {opcode.name}, which this format does not use")
+                raise pickle.UnpicklingError(f"found the opcode {opcode.name}, which this format does not use")
             if count > MAX_OPCODES or (opcode.name in _MEMO_WRITES and int(argument) > MAX_OPCODES):
-                raise pickle.UnpicklingError(f"more than {MAX_OPCODES} opcodes")
+                raise pickle.UnpicklingError(f"found more than {MAX_OPCODES} opcodes, the limit")
         return Unpickler(io.BytesIO(data), encoding="latin1").load()
     except Exception as error:
-        # A damaged pickle raises many kinds of errors: EOFError, ValueError, TypeError, KeyError, AttributeError.
-        raise UnreadableError(f"a pickle that cannot be read: {_text(error)}") from None
+        # A damaged pickle may raise many kinds of exceptions: EOFError, ValueError, TypeError, KeyError, AttributeError.
+        raise UnreadableError(f"a pickle that cannot be read: {_first_line(error)}") from None
 
 
 def load_torch(path, mapped=False, checksums=True):
-    """Load a file of `torch.save` by `torch.load(weights_only=True)`.
+    """Load a file of `torch.save` with `torch.load(weights_only=True)`.
 
-    Where that rejects a zip archive because its pickle names foreign classes, such as the configuration of a training, each foreign
-    name becomes a `StandIn`.
+    torch.load rejects a file that contains foreign classes, such as the configuration of a training. If such a file is a zip archive, it is
+    loaded again with a `StandIn` in place of each object of a foreign class.
 
     Parameters
     ----------
     path : path
     mapped : bool
-        Map the tensors of a zip archive into memory instead of reading them. The file must not change while they are used.
+        Map the tensors of a zip archive into memory instead of reading them. The file must not change while the tensors are used.
     checksums : bool
-        Compare the bytes of a zip archive with its checksums. This reads the whole file.
+        Verify the checksums of a zip archive, which reads the whole file.
 
     Returns
     -------
     object
+        Content of the file, with tensors in CPU memory.
 
     Raises
     ------
     UnreadableError
-        There is no file; it is empty, truncated, damaged, or of another kind, such as a web page; or it is of the format before
-        PyTorch 1.6 and names foreign classes.
+        The file is missing, empty, truncated, damaged, or of another kind, such as a web page. Or it has the format before PyTorch 1.6
+        and contains foreign classes.
     """
     import torch
 
@@ -152,12 +159,12 @@ def load_torch(path, mapped=False, checksums=True):
         if zipped and checksums:
             _check_checksums(path)
         with warnings.catch_warnings():
-            # About formats and pickles that are rejected or read again below.
+            # These warnings are about formats and pickles that are rejected or loaded again below.
             warnings.filterwarnings("ignore", module=r"torch\.|handroll\.safe_pickle")
             try:
                 return torch.load(path, map_location="cpu", mmap=mapped and zipped, weights_only=True)
             except pickle.UnpicklingError:
-                # A TorchScript archive never comes here: torch.load rejects it by another error.
+                # torch.load rejects a TorchScript archive with another exception, so it is not loaded again.
                 if not zipped:
                     raise
                 return torch.load(path, map_location="cpu", mmap=mapped, weights_only=False, pickle_module=_TENSORS_ONLY)
@@ -167,14 +174,14 @@ def load_torch(path, mapped=False, checksums=True):
         raise UnreadableError(f"a file that cannot be read ({error})") from error
     # A damaged or hostile pickle can make the unpickler fail in any way.
     except Exception as error:
-        raise UnreadableError(_problem(error)) from error
+        raise UnreadableError(_describe_rejection(error)) from error
 
 
 class _TensorUnpickler(pickle.Unpickler):
-    """An unpickler for `torch.load` that knows ordered dictionaries and plain tensors. Every other name becomes a stand-in.
+    """Unpickler for `torch.load` that allows ordered dictionaries and plain tensors. Every other name becomes a `StandIn`.
 
-    It returns new functions for each file, so that a pickle that changes what it received changes nothing else. torch.load replaces
-    the names of storages before they reach this class.
+    It returns new functions for each use, so that a pickle that changes a function does not affect other files. torch.load handles the
+    names of storages itself.
     """
 
     def find_class(self, module, name):
@@ -186,22 +193,22 @@ class _TensorUnpickler(pickle.Unpickler):
             return lambda *args: _utils._rebuild_tensor_v2(*args)
         if (module, name) == ("torch._utils", "_rebuild_parameter"):
             return lambda *args: _utils._rebuild_parameter(*args)
-        return _stand_in(f"{module}.{name}")
+        return _new_stand_in(f"{module}.{name}")
 
 
 def _reject_legacy(*args, **kwargs):
-    """Replace `pickle.load`, which torch.load calls only for files from before PyTorch 1.6."""
-    raise pickle.UnpicklingError("a file from before PyTorch 1.6")
+    """Reject a file: the replacement of `pickle.load`, which torch.load calls only for the format before PyTorch 1.6."""
+    raise pickle.UnpicklingError("the legacy torch.save format (before PyTorch 1.6); save the weights again with a newer PyTorch")
 
 
+# Argument `pickle_module` of torch.load.
 _TENSORS_ONLY = SimpleNamespace(
     __name__="tensors_only", Unpickler=_TensorUnpickler, load=_reject_legacy, UnpicklingError=pickle.UnpicklingError
 )
-"""The `pickle_module` of torch.load."""
 
 
 def _is_zip(path):
-    """Return whether a torch file is a zip archive (since PyTorch 1.6); raise UnreadableError if it is no torch file."""
+    """Whether a torch file is a zip archive, the format since PyTorch 1.6. Raise UnreadableError where it is no torch file."""
     if not path.exists():
         raise UnreadableError("no file")
     if not path.is_file():
@@ -219,18 +226,18 @@ def _is_zip(path):
     elif text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
         found = "a web page, which a download returns when it fails or asks for confirmation"
     elif head.startswith(b"\x1f\x8b"):
-        found = "a gzip archive; unpack it (tar xf)"
+        found = "a gzip archive; unpack it with `tar xf`"
     elif head.startswith(b"version https://git-lfs"):
-        found = "a Git LFS pointer instead of the file (git lfs pull)"
+        found = "a Git LFS pointer instead of the file; run `git lfs pull`"
     elif head.startswith(b"PK"):
         found = f"a truncated file: its end is missing ({size:,} bytes)"
     else:
-        found = f"no torch file ({size:,} bytes, beginning with {head[:8]!r})"
+        found = f"no torch file ({size:,} bytes, its first bytes are {head[:8]!r})"
     raise UnreadableError(found)
 
 
 def _check_checksums(path):
-    """Raise UnreadableError if an entry of a zip archive does not match its checksum."""
+    """Raise UnreadableError where an entry of a zip archive does not match its checksum."""
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
@@ -240,15 +247,15 @@ def _check_checksums(path):
         raise UnreadableError(f"a damaged file ({damaged})")
 
 
-def _problem(error):
-    """Describe a file that torch.load rejects, without PyTorch's advice to load it unsafely."""
+def _describe_rejection(error):
+    """Describe a file that torch.load rejects with `error`. PyTorch's own message is not used, since it advises to load unsafely."""
     if code := re.search(r"GLOBAL (\S+)", str(error)):
-        return f"a file that names the Python code {code[1][:100]}; none of it was run"
+        return f"a file that refers to the Python code {code[1][:100]}, which was not run"
     if "weights_only" in str(error):
         return "a file that torch.save has not written"
-    return f"a damaged file, or one that torch cannot read ({_text(error)})"
+    return f"a damaged file, or one that torch cannot read ({_first_line(error)})"
 
 
-def _text(error):
-    """Return the first line of an error's message, or its type."""
+def _first_line(error):
+    """Return the first line of an exception's message; its class name where the message is empty."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:_LONGEST_MESSAGE]

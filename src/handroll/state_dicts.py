@@ -1,9 +1,9 @@
-"""Check the state dictionary of an untrusted checkpoint: tensors by name, their shapes and types."""
+"""Check the state dictionary of an untrusted checkpoint: names, shapes and types of its tensors."""
 
 from handroll.safe_pickle import StandIn, UnreadableError
 
+# Maximum number of names in a list in a message.
 _LISTED = 6
-"""Maximum number of names of a kind that a message lists."""
 
 
 def state_dict_at(content, *keys):
@@ -12,7 +12,7 @@ def state_dict_at(content, *keys):
     Parameters
     ----------
     content : object
-        As `safe_pickle.load_torch` returns it.
+        Result of `safe_pickle.load_torch`.
     *keys : str
         Keys of the nested dictionaries, from the outermost. Without keys, the content itself is the state dictionary.
 
@@ -24,31 +24,31 @@ def state_dict_at(content, *keys):
     Raises
     ------
     safe_pickle.UnreadableError
-        A key is missing, or there are other objects than tensors.
+        A key is missing, or the dictionary contains other objects than tensors.
     """
     import torch
 
     for key in keys:
-        # Through `dict` itself: a dictionary from a pickle may have attributes of its own.
+        # `dict.get` instead of `content.get`: a dictionary from a pickle may have attributes that replace its methods.
         inner = dict.get(content, key) if isinstance(content, dict) else None
         if not isinstance(inner, dict):
-            raise UnreadableError(f"no dictionary `{key}`, but {_described(content if inner is None else inner)}")
+            raise UnreadableError(f"no dictionary `{key}`, but {_describe_value(content if inner is None else inner)}")
         content = inner
     if not isinstance(content, dict):
-        raise UnreadableError(f"{_described(content)} instead of a state dictionary")
+        raise UnreadableError(f"{_describe_value(content)} instead of a state dictionary")
     state = dict(dict.items(content))
 
     def is_plain(name, value):
         plain = type(name) is str and type(value) in (torch.Tensor, torch.nn.Parameter)
         return plain and value.layout == torch.strided and value.device.type == "cpu"
 
-    if foreign := [f"{name} ({_described(value)})" for name, value in state.items() if not is_plain(name, value)]:
+    if foreign := [f"{name} ({_describe_value(value)})" for name, value in state.items() if not is_plain(name, value)]:
         raise UnreadableError(f"other objects than tensors: {listed(foreign)}; do not use this file")
     return {name: value.detach() for name, value in state.items()}
 
 
-def _described(value):
-    """Describe a part of a file for a message."""
+def _describe_value(value):
+    """Describe an object of a file for a message."""
     if isinstance(value, dict):
         return f"a dictionary of {listed(list(dict.keys(value)))}"
     foreign = value if isinstance(value, type) else type(value)
@@ -58,12 +58,12 @@ def _described(value):
 
 
 def expected_of(network):
-    """Return the layout of a torch module's parameters and buffers: dict of name to (shape, dtype)."""
+    """Return the layout of a torch module's parameters and buffers, a dict of name to (shape, dtype)."""
     return {name: (tuple(value.shape), value.dtype) for name, value in network.state_dict().items()}
 
 
 def layout_problems(state, expected, unused=()):
-    """Compare the names, shapes and types of a state dictionary with the expected ones.
+    """Compare a state dictionary with the expected names, shapes and types; return the differences as text.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def layout_problems(state, expected, unused=()):
     Returns
     -------
     str
-        Such as "without a; with unknown b; with c (3,) float32 instead of (6,) float32"; empty without problems.
+        Differences, such as "without a; with unknown b; with c (3,) float32 instead of (6,) float32"; empty without differences.
     """
     problems = []
     if missing := [name for name in expected if name not in state]:
@@ -86,7 +86,9 @@ def layout_problems(state, expected, unused=()):
     wrong = []
     for name, (shape, dtype) in expected.items():
         if name in state and (tuple(state[name].shape) != tuple(shape) or dtype not in (None, state[name].dtype)):
-            wrong.append(f"{name} {_kind(state[name].shape, dtype and state[name].dtype)} instead of {_kind(shape, dtype)}")
+            wrong.append(
+                f"{name} {_format_layout(state[name].shape, dtype and state[name].dtype)} instead of {_format_layout(shape, dtype)}"
+            )
     if wrong:
         problems.append(f"with {listed(wrong)}")
     return "; ".join(problems)
@@ -98,11 +100,11 @@ def non_finite(state):
 
 
 def listed(names):
-    """Return the first names of a list as text, and how many more there are."""
+    """Return the first names of a list as text, followed by the number of further names."""
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return ", ".join(str(name)[:200] for name in names[:_LISTED]) + more
 
 
-def _kind(shape, dtype):
+def _format_layout(shape, dtype):
     """Return a shape and type as text, such as "(96, 1024) float32"."""
     return f"{tuple(shape)} {str(dtype).removeprefix('torch.')}" if dtype is not None else str(tuple(shape))

@@ -1,7 +1,7 @@
 """Snakemake's logger plugin `handroll`: `snakemake --logger handroll` prints one line for each video and stage on standard output.
 
-Snakemake's own log and the output of jobs stay on standard error, so that `2> FILE` writes them to a file. Snakemake finds the
-plugin by the name of this package.
+Snakemake's own log and the output of jobs are still written to standard error, so that `2> FILE` writes them to a file. Snakemake finds
+the plugin by the name of this package.
 """
 
 import json
@@ -11,19 +11,19 @@ from pathlib import Path
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from handroll.run.progress import Job, Progress, last_line, short
+from handroll.run.progress import Job, Progress, last_line, short_name
 
 __all__ = ["LogHandler"]
 
+# Exceptions that Snakemake logs in addition to the record of a failed job.
 _JOB_ERRORS = ("RuleException", "CalledProcessError")
-"""Errors that Snakemake reports in addition to the failed job."""
 
 
 class LogHandler(LogHandlerBase):
-    """Prints the progress; its state is in `handroll.run.progress.Progress`."""
+    """Log handler that prints the progress. `handroll.run.progress.Progress` contains the state."""
 
+    # False although it prints lines on standard output: otherwise Snakemake would omit its own log on standard error.
     writes_to_stream = False
-    # A plugin that writes to a stream would replace Snakemake's log on standard error. This one adds lines on standard output.
     writes_to_file = False
     has_filter = True
     has_formatter = True
@@ -34,14 +34,14 @@ class LogHandler(LogHandlerBase):
         self.failed = False
 
     def emit(self, record):
-        """Print finished stages, failed jobs, and why a run cannot start."""
+        """Print the lines of a record of Snakemake's log: a finished stage, a failed job, or the reason why a run cannot start."""
         # A closed output (`| head`) is no error.
         with suppress(OSError):
             for line in self.lines(record):
                 print(line, flush=True)
 
     def lines(self, record):
-        """Format a record of Snakemake's log as lines to print."""
+        """Update the progress with a record of Snakemake's log; return the lines to print, a list of str."""
         event, at_s = getattr(record, "event", None), record.created
         if event == LogEvent.RUN_INFO and getattr(record, "stats", None):
             self.progress.plan(record.stats, at_s)
@@ -57,20 +57,23 @@ class LogHandler(LogHandlerBase):
             job = self.progress.fail(record.jobid)
             log = Path(next(iter(record.log or ()), ""))
             reason = last_line(log.read_text(encoding="utf-8", errors="replace") if log.is_file() else "")
-            video = f"{short(job.video)}: " if job and job.video else ""
+            video = f"{short_name(job.video)}: " if job and job.video else ""
             return [f"{video}{record.rule_name} failed: {reason}" + (f" (log: {log.resolve()})" if log.is_file() else "")]
         elif event == LogEvent.ERROR and not self.failed and getattr(record, "exception", "") not in _JOB_ERRORS:
             # After a failed job, Snakemake only repeats that a job failed.
             message = record.getMessage()
             if "Traceback (most recent call last)" in message:
                 return [f"Snakemake failed: {last_line(message)}"]
-            # Snakemake appends the wildcards of the job and a traceback of its rules.
+            # Remove the wildcards of the job and the traceback of its rules, which Snakemake appends.
             return [message.partition("\nWildcards:")[0]]
         return []
 
 
 def length_of(video):
-    """Read the length of a video (`subject/name`) from its probe.json (s at 30 frames/s); 0 if the file is rejected, None if not probed."""
+    """Return the length of a video (`subject/name`) by its probe.json: the duration of its frames at 30 frames/s, s.
+
+    0: the file is rejected. None: the video is not probed yet.
+    """
     try:
         probe = json.loads(Path(f"results/acquire/{video}/probe.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -127,7 +127,7 @@ def test_group_asks_for_the_summed_time_of_its_members(on_cluster, slurm):
     project = on_cluster["project"]
     text = "".join(path.read_text(encoding="utf-8") for path in (project.root / "workflow/rules").glob("*.smk"))
     asked = {
-        rule: re.search(rf"^rule {rule}:.*?runtime=grows\(([\d.]+), an_hour=([\d.]+)\)", text, flags=re.MULTILINE | re.DOTALL)
+        rule: re.search(rf"^rule {rule}:.*?runtime=grows\(([\d.]+), per_hour=([\d.]+)\)", text, flags=re.MULTILINE | re.DOTALL)
         for rule in MUSIC
     }
     minutes = sum(ceil(float(found[1]) + float(found[2]) * LENGTH_S / 3600.0) for found in asked.values())

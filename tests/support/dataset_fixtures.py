@@ -6,9 +6,10 @@ import soundfile
 
 from handroll.camera import Camera, Extrinsics, joints_in_keyboard_frame
 from handroll.dataset.card import card
+from handroll.dataset.clip_content import VideoRecord
 from handroll.dataset.clips import cut_clips
 from handroll.dataset.plots import plot_keys, plot_velocities
-from handroll.dataset.shards import VideoRecord, survey_shards, write_shards
+from handroll.dataset.shards import survey_shards, write_shards
 from handroll.dataset.splits import split_videos
 from handroll.dataset.statistics import describe
 from handroll.hand.skeleton import HANDS

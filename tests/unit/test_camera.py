@@ -1,7 +1,5 @@
 """The pinhole camera and its extrinsics over the keys."""
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 import pytest
@@ -49,39 +47,26 @@ def test_distortion_is_radial_about_the_centre():
     assert BENT.project([0.0, 0.0, 2.0]).tolist() == [974.0, 530.5]
 
 
-@pytest.mark.parametrize("k1", [0.0, -0.06, 0.05])
-def test_rays_undo_the_projection(k1):
-    camera = replace(BENT, k1=k1)
-    points = np.random.default_rng(1).uniform([-0.55, -0.3, 0.9], [0.55, 0.3, 1.1], (4, 25, 3))
-    rays = camera.rays(camera.project(points))
-    np.testing.assert_allclose(rays, points / points[..., 2:], atol=1e-9)
-    assert rays.shape == (4, 25, 3)
-    assert np.isnan(camera.rays([np.nan, 3.0])[:2]).any()
+def test_rays_have_the_shape_of_their_pixels_and_nan_pixels_no_ray():
+    assert BENT.rays(np.zeros((4, 25, 2))).shape == (4, 25, 3)
+    assert np.isnan(BENT.rays([np.nan, 3.0])[:2]).any()
 
 
-@pytest.mark.parametrize("camera", [Camera(640, 360, 512.5, "sheet"), BENT, hamer_camera(1280, 720)])
-def test_a_camera_is_read_back_from_metadata(camera):
-    facts = camera.to_metadata()
+def test_metadata_are_text_and_a_part_of_them_is_missing_or_optional():
+    facts = BENT.to_metadata()
     assert all(isinstance(value, str) for value in facts.values())
-    assert camera_from_metadata({"other": "fact", **facts}) == camera
+    assert camera_from_metadata({"other": "fact", **facts}) == BENT
+    assert extrinsics_from_metadata(facts) is None
+    assert np.array_equal(extrinsics_from_metadata({**facts, **OVER_KEYS.to_metadata()}).rotation_rad, OVER_KEYS.rotation_rad)
     del facts["k1"]
     with pytest.raises(KeyError, match="k1"):
         camera_from_metadata(facts)
 
 
-def test_extrinsics_and_back():
-    points = np.random.default_rng(2).uniform(-500.0, 1500.0, (5, 7, 3))
-    np.testing.assert_allclose(OVER_KEYS.to_keyboard(OVER_KEYS.to_camera(points)), points, atol=1e-9)
+def test_extrinsics_rotate_then_translate():
+    point = np.array([300.0, -200.0, 700.0])
     rotation, _ = cv2.Rodrigues(np.array(OVER_KEYS.rotation_rad))
-    np.testing.assert_allclose(OVER_KEYS.to_camera(points[0, 0]), rotation @ points[0, 0] + OVER_KEYS.translation_mm, atol=1e-9)
-    np.testing.assert_allclose(OVER_KEYS.to_camera(np.zeros(3)), OVER_KEYS.translation_mm)
-
-
-def test_extrinsics_are_read_back_from_metadata():
-    again = extrinsics_from_metadata({**BENT.to_metadata(), **OVER_KEYS.to_metadata()})
-    np.testing.assert_array_equal(again.rotation_rad, OVER_KEYS.rotation_rad)
-    np.testing.assert_array_equal(again.translation_mm, OVER_KEYS.translation_mm)
-    assert extrinsics_from_metadata(BENT.to_metadata()) is None
+    np.testing.assert_allclose(OVER_KEYS.to_camera(point), rotation @ point + OVER_KEYS.translation_mm, atol=1e-9)
 
 
 def test_joints_in_the_keyboard_frame():

@@ -16,7 +16,7 @@ from handroll.config.sheet import read_sheet
         (["{tmp}/one.mp4", "--midi", "{tmp}/nowhere.mid"], "no such file: {tmp}/nowhere.mid"),
         (
             ["{tmp}/one.mp4", "{tmp}/two.mp4", "--midi", "{tmp}/one.mp4"],
-            "expected one --midi for each of 2 videos, in their order, found 1",
+            "expected no --midi, or one for each of 2 videos in their order, found 1",
         ),
         (["{tmp}/one.mp4", "--configfile", "{tmp}/nowhere.yaml"], "no such file: {tmp}/nowhere.yaml"),
     ],
@@ -43,7 +43,7 @@ def test_run_reports_another_active_run(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(command, "LOCK_WAIT_S", 0.0)
     (tmp_path / "one.mp4").touch()
     (tmp_path / "out" / ".handroll").mkdir(parents=True)
-    with command._exclusive(tmp_path / "out"):
+    with command._lock_folder(tmp_path / "out"):
         assert main(["run", str(tmp_path / "one.mp4"), "--out", str(tmp_path / "out")]) == 2
     assert f"another run (process {os.getpid()}) is active in {tmp_path}/out; wait for it" in capsys.readouterr().err
 

@@ -191,9 +191,13 @@ def test_notes_survive_a_midi_file(tmp_path_factory, made):
     write_midi(path, notes, pedal)
     read, read_pedal = read_midi(path)
     assert np.array_equal(read["pitch"], notes["pitch"]) and np.array_equal(read["velocity"], notes["velocity"])
-    for name in ("onset_s", "key_offset_s", "sounding_offset_s"):
+    for name in ("onset_s", "key_offset_s"):
         assert read[name] == pytest.approx(notes[name], abs=2e-3)
-    assert read_pedal["onset_s"] == pytest.approx(pedal["onset_s"], abs=2e-3)
+    # A tick of the file decides whether a key that is released as the pedal goes down is held by it.
+    clear = np.abs(notes["key_offset_s"][:, None] - pedal["onset_s"]).min(axis=1) > 2e-3
+    assert read["sounding_offset_s"][clear] == pytest.approx(notes["sounding_offset_s"][clear], abs=2e-3)
+    for name in ("onset_s", "offset_s"):
+        assert read_pedal[name] == pytest.approx(pedal[name], abs=2e-3)
 
 
 @given(note_lists(), seeds)

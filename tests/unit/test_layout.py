@@ -1,6 +1,7 @@
 """The layout of the library: which folder may import which, as docs/architecture.md lists them."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ ORDER = (
 )
 
 
+@cache
 def imports(path):
     """Modules of handroll that a file imports, at the top or inside functions, such as ("media", "frames")."""
     found = set()
@@ -81,6 +83,6 @@ def test_no_module_imports_itself_through_others():
 
 
 def test_tests_mirror_the_library():
-    rooms = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
+    packages = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
     tested = {path.name for path in (ROOT / "tests" / "unit").iterdir() if path.is_dir() and path.name != "__pycache__"}
-    assert tested - {"support"} == rooms
+    assert tested - {"support"} == packages

@@ -3,13 +3,9 @@ import numpy as np
 from handroll.mask_runs import flicker, in_runs, runs
 
 
-def test_runs_and_back():
-    mask = np.array([1, 1, 0, 0, 1, 0, 1], dtype=bool)
-    start, stop = runs(mask)
-    assert start.tolist() == [0, 4, 6]
-    assert stop.tolist() == [2, 5, 7]
-    np.testing.assert_array_equal(in_runs(start, stop, 7), mask)
-    np.testing.assert_array_equal(in_runs(*runs(~mask), 7), ~mask)
+def test_runs_have_a_start_and_a_stop():
+    start, stop = runs(np.array([1, 1, 0, 0, 1, 0, 1], dtype=bool))
+    assert (start.tolist(), stop.tolist()) == ([0, 4, 6], [2, 5, 7])
 
 
 def test_no_frames_and_none_true():

@@ -201,7 +201,7 @@ def test_foreign_objects_beside_the_tensors_are_neither_created_nor_run(saved, t
 
 def test_foreign_code_in_a_file_of_the_older_format_is_named(saved, trace):
     path = saved({"a": TENSOR, "b": Call(os.system, f"touch {trace}")}, zipped=False)
-    assert "names the Python code posix.system; none of it was run" in error_of(path)
+    assert "refers to the Python code posix.system, which was not run" in error_of(path)
 
 
 def with_pickle(path, pickled):

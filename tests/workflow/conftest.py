@@ -1,8 +1,10 @@
 """A copy of the project in a temporary folder, small videos, and a way to run Snakemake there and to read what it did.
 
-`finished` is such a copy after an undisturbed run, made once for all tests, which copy it before they change anything.
+`finished` and `finished_pair` are such copies after an undisturbed run, made once for all tests, which copy them before they change
+anything.
 """
 
+import json
 import os
 import re
 import shutil
@@ -14,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
+
+from support import plan_each, warm_python
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "resources" / "demo"
@@ -30,14 +34,15 @@ class Project:
         """The command line that runs Snakemake in the project, and the environment it needs."""
         path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
         python_path = os.pathsep.join(map(str, filter(None, (python_path, self.root / "src"))))
-        command = [sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores), "--configfile", "config/test.yaml"]
+        # The greedy scheduler starts no process of its own for every job.
+        options = ["--cores", str(cores), "--configfile", "config/test.yaml", "--scheduler", "greedy"]
+        command = [sys.executable, "-m", "snakemake", *arguments, *options]
         return command, {**os.environ, "PYTHONPATH": python_path, "PATH": path}
 
     def run(self, *arguments, check=True, cores=2, python_path=None):
         """Run Snakemake in the project; returns the finished process with all its output in `stdout`."""
         command, environment = self.command(*arguments, cores=cores, python_path=python_path)
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        done = subprocess.run(command, cwd=self.root, env=environment, check=False, **streams)
+        done = warm_python.run(command[1:], self.root, environment)
         assert done.returncode == 0 or not check, done.stdout
         return done
 
@@ -49,11 +54,23 @@ class Project:
             streams = {"stdout": file, "stderr": subprocess.STDOUT}
             return subprocess.Popen(command, cwd=self.root, env=environment, start_new_session=True, **streams), log
 
-    def planned(self, *arguments):
-        """Rules that a run would execute now, with the number of jobs of each; targets are left out."""
-        output = self.run("--dry-run", *arguments).stdout
+    @staticmethod
+    def jobs_of(output):
+        """Rules of Snakemake's table of jobs, with the number of jobs of each; targets are left out."""
         jobs = dict(re.findall(r"^(\w+)\s+(\d+)$", output, flags=re.MULTILINE))
         return {rule: int(count) for rule, count in jobs.items() if rule not in ("total", *TARGETS, "screen", "benchmark")}
+
+    def planned(self, *arguments):
+        """Rules that a run would execute now, with the number of jobs of each; targets are left out."""
+        return self.jobs_of(self.run("--dry-run", *arguments).stdout)
+
+    def planned_each(self, arguments):
+        """What `planned` returns for each of several lists of arguments; the code of the project is parsed only once."""
+        commands = [self.command("--dry-run", *each)[0][3:] for each in arguments]
+        done = warm_python.run([plan_each.__file__, json.dumps(commands)], self.root, self.command()[1])
+        runs = plan_each.read(done.stdout)
+        assert done.returncode == 0 and [status for status, _ in runs] == [0] * len(commands), done.stdout
+        return [self.jobs_of(output) for _, output in runs]
 
     def edit(self, path, old, new):
         """Replace text in a file of the project; it must be there."""
@@ -66,7 +83,7 @@ class Project:
 def copy_project(folder):
     """The parts of the project that the workflow runs on, copied to a folder."""
     for name in ("src", "workflow", "profiles", "envs", "config", "resources/published"):
-        shutil.copytree(ROOT / name, folder / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        shutil.copytree(ROOT / name, folder / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.egg-info"))
     shutil.copy(ROOT / "Snakefile", folder)
     return Project(folder)
 
@@ -161,20 +178,43 @@ def write_video_without_hands(path):
             writer.write(rng.integers(120, 136, (360, 640, 3), dtype=np.uint8), index / 30)
 
 
+def made_once(folder, make):
+    """The project in a folder, which `make` makes there once for all workers of a test session."""
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            make(folder.with_suffix(".part")).root.rename(folder)
+    return Project(folder)
+
+
 @pytest.fixture(scope="session")
 def finished(shared_folder, small_videos):
     """A project after an undisturbed run over a good video, which is in its folder `media`, and one without hands elsewhere."""
-    folder = shared_folder / "finished"
-    with FileLock(f"{folder}.lock"):
-        if not folder.exists():
-            none = shared_folder / "none.mp4"
-            write_video_without_hands(none)
-            made = copy_project(shared_folder / "finished.part")
-            (made.root / "media").mkdir()
-            shutil.copy2(small_videos[0], made.root / "media" / "one.mp4")
-            rows = f"anna\tone\tmedia/one.mp4\ttrain\ncleo\tnone\t{none}\ttest\n"
-            (made.root / "videos.tsv").write_text("subject\tvideo\tsource\tsplit\n" + rows, encoding="utf-8")
-            (made.root / "config" / "test.yaml").write_text(TEST_CONFIG, encoding="utf-8")
-            made.run(*TARGETS)
-            made.root.rename(folder)
-    return Project(folder)
+
+    def make(folder):
+        none = shared_folder / "none.mp4"
+        write_video_without_hands(none)
+        project = copy_project(folder)
+        (project.root / "media").mkdir()
+        shutil.copy2(small_videos[0], project.root / "media" / "one.mp4")
+        rows = f"anna\tone\tmedia/one.mp4\ttrain\ncleo\tnone\t{none}\ttest\n"
+        (project.root / "videos.tsv").write_text("subject\tvideo\tsource\tsplit\n" + rows, encoding="utf-8")
+        (project.root / "config" / "test.yaml").write_text(TEST_CONFIG, encoding="utf-8")
+        project.run(*TARGETS)
+        return project
+
+    return made_once(shared_folder / "finished", make)
+
+
+@pytest.fixture(scope="session")
+def finished_pair(shared_folder, finished, copy_of, small_videos):
+    """The finished project after a complete run on two good videos, one of them in the project and with its notes given."""
+
+    def make(folder):
+        project = copy_of(finished, folder)
+        shutil.copy(project.root / "results/music/anna/one/notes.mid", project.root / "media/one.mid")
+        rows = f"anna\tone\tmedia/one.mp4\ttrain\tmedia/one.mid\nbela\ttwo\t{small_videos[1]}\tvalid\t\n"
+        (project.root / "videos.tsv").write_text("subject\tvideo\tsource\tsplit\tmidi\n" + rows, encoding="utf-8")
+        project.run(*TARGETS)
+        return project
+
+    return made_once(shared_folder / "pair", make)

@@ -1,4 +1,4 @@
-"""Broken media of every kind in one sheet, and one good video: each gets its own reason, and the run goes to its end."""
+"""Broken media of every kind in one sheet, and good videos: each gets its own reason, and the run goes to its end."""
 
 import json
 from fractions import Fraction
@@ -119,8 +119,9 @@ def write_moving(path, source):
 
 
 @pytest.fixture(scope="module")
-def done(project, small_videos):
-    """The project after one run over all of them; the run itself must end well."""
+def done(finished_pair, copy_of, tmp_path_factory, small_videos):
+    """The project of two good videos after one run over all of these, too; the run itself must end well."""
+    project = copy_of(finished_pair, tmp_path_factory.mktemp("bad") / "project")
     root = project.root
     times_s = np.arange(60) / 30
     (root / "empty.mp4").touch()
@@ -143,10 +144,10 @@ def done(project, small_videos):
     write_keyless(root / "keyless.mp4", small_videos[1])
     write_moving(root / "moving.mp4", small_videos[0])
     rows = [f"anna\t{name}\t{name}.mp4" for name in REASONS if name not in UNFETCHED]
-    rows += [f"anna\tgood\t{small_videos[1]}\ttrain", "anna\tkeyless\tkeyless.mp4\tvalid"]
-    rows += [f"anna\tshort\t{small_videos[0]}\t\t0.9", f"anna\tunwanted\t{small_videos[0]}\t\t\treject"]
-    rows += [f"anna\twanted\t{small_videos[0]}\ttrain\t0.9\taccept", "anna\tmoving\tmoving.mp4\ttrain\t\taccept"]
-    header = "subject\tvideo\tsource\tsplit\tduration_s\toverride\n"
+    rows += [f"bela\ttwo\t{small_videos[1]}\tvalid", "anna\tkeyless\tkeyless.mp4\ttest"]
+    rows += [f"anna\tshort\t{small_videos[0]}\t\t\t0.9", f"anna\tunwanted\t{small_videos[0]}\t\t\t\treject"]
+    rows += ["anna\tone\tmedia/one.mp4\ttrain\tmedia/one.mid\t0.9\taccept", "anna\tmoving\tmoving.mp4\ttrain\t\t0.9\taccept"]
+    header = "subject\tvideo\tsource\tsplit\tmidi\tduration_s\toverride\n"
     (root / "videos.tsv").write_text(header + "\n".join(rows) + "\n", encoding="utf-8")
     project.run(*TARGETS)
     return project
@@ -157,8 +158,8 @@ def screening(project, video):
     return next(verdict for verdict in verdicts if verdict["video"] == video)
 
 
-def registration(project, video):
-    return json.loads((project.root / "results/keyboard/anna" / video / "registration.json").read_text(encoding="utf-8"))
+def registration(project, video, subject="anna"):
+    return json.loads((project.root / "results/keyboard" / subject / video / "registration.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(("video", "reason"), REASONS.items())
@@ -190,10 +191,11 @@ def test_rotation_and_variable_rate_are_read_right(done):
     np.testing.assert_allclose(times_s, expected - expected[0], atol=2e-3)
 
 
-def test_good_video_is_in_the_dataset(done):
-    assert screening(done, "good")["reasons"] == []
-    assert set(pq.read_table(done.root / "results/dataset/train-00000.parquet")["video"].to_pylist()) == {"good", "wanted"}
-    assert screening(done, "wanted")["override"] == "accept"
+def test_good_videos_are_in_the_dataset(done):
+    assert screening(done, "two")["reasons"] == []
+    for split, video in (("train", "one"), ("valid", "two")):
+        assert set(pq.read_table(done.root / f"results/dataset/{split}-00000.parquet")["video"].to_pylist()) == {video}
+    assert screening(done, "one")["override"] == "accept"
 
 
 def test_a_second_run_has_nothing_to_do(done):
@@ -204,7 +206,7 @@ def test_a_video_without_a_keyboard_has_motion_and_no_fingers(done):
     assert screening(done, "keyless")["reasons"] == []
     found = registration(done, "keyless")
     assert found["problem"] == "no_keyboard" and "mark at least four points" in found["message"]
-    assert registration(done, "good")["problem"] is None
+    assert registration(done, "two", "bela")["problem"] is None
     hands, keyboard = (done.root / "results" / phase / "anna/keyless" for phase in ("hands", "keyboard"))
     pose, refined = (pq.read_table(hands / f"{name}.parquet") for name in ("pose", "refined"))
     assert pose["found"].to_numpy().mean() > 0.9 and pose["joints_m"].equals(refined["joints_m"])
@@ -212,7 +214,7 @@ def test_a_video_without_a_keyboard_has_motion_and_no_fingers(done):
     assert notes.num_rows > 0 and not notes["finger"].to_numpy().any()
     fingering = json.loads((keyboard / "fingering.json").read_text(encoding="utf-8"))
     assert (fingering["labelled"], fingering["audio_delay_s"], fingering["delay"]["estimate_s"]) == (0, 0.0, None)
-    (row, *_) = pq.read_table(done.root / "results/dataset/valid-00000.parquet").to_pylist()
+    (row, *_) = pq.read_table(done.root / "results/dataset/test-00000.parquet").to_pylist()
     assert row["video"] == "keyless" and row["focal_source"] == "hamer"
     assert np.isnan(row["keyboard_rotation_rad"]).all() and np.isnan(row["key_press_f1"])
     assert np.isnan(np.array(row["right_joints_keyboard_mm"])).all() and np.isfinite(np.array(row["right_joints_m"])).any()
@@ -223,9 +225,9 @@ def test_an_accepted_video_whose_camera_moves_throughout_gives_motion_without_ha
     found = screening(done, "moving")
     assert found["override"] == "accept" and found["reasons"] == []
     survey = json.loads((done.root / "results/screening/anna/moving/survey.json").read_text(encoding="utf-8"))
-    assert survey["segments"] == [] and survey["scores"]["camera_motion"]["moving_share"] > 0.9
+    assert survey["segments"] == [] and survey["screening"]["camera_motion"]["moving_share"] > 0.9
     registered = registration(done, "moving")
-    assert registered["problem"] == "no_usable_segment" and "camera at rest" in registered["message"]
+    assert registered["problem"] == "no_usable_segment" and "single view from a fixed camera" in registered["message"]
     assert (done.root / "results/keyboard/anna/moving/registration.png").stat().st_size > 0
     motion = pq.read_table(done.root / "results/motion/anna/moving/motion.parquet")
     assert motion.num_rows == 2 * 120 and set(motion["state"].to_pylist()) == {0}

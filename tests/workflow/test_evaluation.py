@@ -4,14 +4,15 @@ import json
 
 import pytest
 
-SETTINGS = "evaluation: {performances: 1, first_seed: 12, seconds: 4, width_px: 640, scenes: 0, recordings: videos.tsv}\n"
+SETTINGS = "evaluation: {performances: 1, first_seed: 12, duration_s: 4, width_px: 640, scenes: 0, recordings: videos.tsv}\n"
 
 
 @pytest.fixture(scope="module")
-def done(project, small_videos):
-    """The project after the evaluation; the sheet of recordings has a small video, the sheet of videos another."""
+def done(finished, copy_of, tmp_path_factory, small_videos):
+    """The finished project after the evaluation; its good video is in the sheet of recordings, another in the sheet of videos."""
+    project = copy_of(finished, tmp_path_factory.mktemp("evaluation") / "project")
     (project.root / "other.tsv").write_text(f"subject\tvideo\tsource\nbert\ttwo\t{small_videos[1]}\n", encoding="utf-8")
-    (project.root / "videos.tsv").write_text(f"subject\tvideo\tsource\nanna\tone\t{small_videos[0]}\n", encoding="utf-8")
+    (project.root / "videos.tsv").write_text("subject\tvideo\tsource\nanna\tone\tmedia/one.mp4\n", encoding="utf-8")
     config = project.root / "config" / "test.yaml"
     config.write_text(config.read_text(encoding="utf-8").replace("videos.tsv", "other.tsv") + SETTINGS, encoding="utf-8")
     project.run("evaluation")

@@ -14,7 +14,7 @@ def test_a_registration_with_a_problem_is_used_by_nothing(finished, copy_of, tmp
     results = project.root / "results"
     registration = results / "keyboard/anna/one/registration.json"
     assert json.loads(registration.read_text(encoding="utf-8"))["problem"] is None
-    refused = RegisteredKeyboard(Problem.HANDS_OFF_KEYS, confidence=0.58).to_dict() | {"scores": {}}
+    refused = RegisteredKeyboard(Problem.HANDS_OFF_KEYS, confidence=0.58).to_dict() | {"screening": {}}
     assert refused["message"] == MESSAGES[Problem.HANDS_OFF_KEYS]
     registration.write_text(json.dumps(refused), encoding="utf-8")
     project.run("all", "overlays")
@@ -30,6 +30,6 @@ def test_a_registration_with_a_problem_is_used_by_nothing(finished, copy_of, tmp
     assert row == "" and np.isnan(clips["key_press_f1"].to_numpy()).all()
     shard = pq.read_table(results / "dataset/train-00000.parquet").to_pylist()
     assert shard and all(np.isnan(clip["keyboard_rotation_rad"]).all() for clip in shard)
-    verdicts = json.loads((results / "screen/verdicts.json").read_text(encoding="utf-8"))
+    verdicts = json.loads((results / "screening/verdicts.json").read_text(encoding="utf-8"))
     (tilt,) = (c["scores"]["tilt_source"] for v in verdicts if v["video"] == "one" for c in v["criteria"] if c["criterion"] == "viewpoint")
     assert tilt == "hands"

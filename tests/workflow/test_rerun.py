@@ -1,8 +1,7 @@
-"""What runs again after a change: exactly what depends on it. One real run is the ground that the others look at."""
+"""What runs again after a change: exactly what depends on it. All plans are of one finished project."""
 
 import json
 import os
-import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -20,24 +19,72 @@ BELOW_SEGMENTS = {"find_segments": 2, **BELOW_DETECTION}
 BELOW_PROBE = {"extract_audio": 2, "survey_video": 2, "measure_audio": 2, **BELOW_SEGMENTS}
 VERDICTS = {"screen_videos": 1, "describe_dataset": 1}
 VIDEOS = ("anna/one", "bela/two")
+N_SIGMA = "motion={hampel: {n_sigma: 4.0}}"
+# Jobs of a run of these targets with these settings.
+SETTINGS = {
+    (TARGETS, "keyboard={min_finger_confidence: 0.9}"): BELOW_FINGERING,
+    (TARGETS, "keyboard={frames: 24}"): BELOW_KEYBOARD,
+    (TARGETS, "pose={contacts: false}"): BELOW_FIT,
+    (TARGETS, "pose={temporal: {enabled: true}}"): BELOW_FIT,
+    (TARGETS, "pose={hand_length_m: 0.19}"): {"fit_pose": 2, **BELOW_FINGERING},
+    (TARGETS, "pose={focal_px: 600}"): BELOW_KEYBOARD,
+    (TARGETS, "music={engine: kong}"): {"transcribe_audio": 2, "check_midi": 2, **BELOW_KEYBOARD},
+    # Another engine's section.
+    (TARGETS, "music={kong: {checkpoint: elsewhere.pth}}"): {},
+    (TARGETS, N_SIGMA): BELOW_MOTION,
+    # No verdict changes.
+    (TARGETS, "screening={visibility: {min_both_hands: 0.7}}"): VERDICTS,
+    (TARGETS, "screening={duration: {min_s: 2.0}}"): VERDICTS,
+    # Both videos are rejected: everything below the rule that measured becomes empty, and nothing above it runs.
+    (TARGETS, "screening={duration: {min_s: 100.0}}"): BELOW_PROBE,
+    (TARGETS, "screening={resolution: {min_short_side_px: 1080, min_long_side_px: 1920}}"): BELOW_PROBE,
+    # `all` updates overlays that exist.
+    (("all",), "overlay={max_height_px: 360}"): {"draw_overlay": 2},
+    (("all",), N_SIGMA): BELOW_MOTION,
+    # No rule of `all` uses this key.
+    (("all",), "synthetic={hours: 0.1}"): {},
+}
 MARKED = "A0-front 37 170; A0-back 40 90; end-front 597 190; end-back 600 110"
+# Changed cells of the rows of both videos, and the jobs of a run of all targets with this sheet.
+SHEETS = {
+    # Other spellings of the same files.
+    "dots": ({"source": "./media/one.mp4", "midi": "./media/one.mid"}, {"source": "{outside}"}, {}),
+    "detours": ({"source": "results/../media/one.mp4", "midi": "{root}/media/one.mid"}, {"source": "./{outside}"}, {}),
+    "absolute": (
+        {"source": "{root}/config/../media/one.mp4", "midi": "media/../media/one.mid"},
+        {"source": "{folder}/../videos/ode.mp4"},
+        {},
+    ),
+    "other_video": ({"source": "{folder}/ode.mp4"}, {}, {"fetch_video": 1, "probe_video": 1, **dict.fromkeys(BELOW_PROBE, 1)}),
+    "marked": ({"keyboard": MARKED}, {}, dict.fromkeys(BELOW_KEYBOARD, 1)),
+    # The rejected video has no jobs any more; the accepted one passed anyway.
+    "verdicts": ({"override": "reject"}, {"override": "accept"}, {"screen_videos": 1, "write_shards": 1, "describe_dataset": 1}),
+    "missing_midi": ({"midi": "media/gone.mid"}, {}, None),
+}
 
 
 @pytest.fixture(scope="module")
-def done(finished, copy_of, tmp_path_factory, small_videos):
+def done(finished_pair, copy_of, tmp_path_factory):
     """The project after a complete run on two small videos, one of them in the project and with its notes given."""
-    project = copy_of(finished, tmp_path_factory.mktemp("rerun") / "project")
-    shutil.copy(project.root / "results/music/anna/one/notes.mid", project.root / "media/one.mid")
-    write_sheet(project, "media/one.mp4", "media/one.mid", small_videos[1])
-    project.run(*TARGETS)
-    assert project.planned(*TARGETS) == {}
-    return project
+    return copy_of(finished_pair, tmp_path_factory.mktemp("rerun") / "project")
 
 
-def write_sheet(project, one, midi, two):
-    """The sheet of both videos, with these spellings of their files."""
-    rows = f"anna\tone\t{one}\ttrain\t{midi}\nbela\ttwo\t{two}\tvalid\n"
-    (project.root / "videos.tsv").write_text("subject\tvideo\tsource\tsplit\tmidi\n" + rows, encoding="utf-8")
+@pytest.fixture(scope="module")
+def plans(done, small_videos):
+    """Planned jobs by name of a sheet and by targets and settings; "nothing" for no change."""
+    commands = {"nothing": TARGETS} | {(targets, setting): (*targets, "--config", setting) for targets, setting in SETTINGS}
+    folder = small_videos[1].parent
+    places = {"root": done.root, "folder": folder, "outside": os.path.relpath(folder / "ode.mp4", done.root)}
+    for name, (one, two, _) in SHEETS.items():
+        rows = (
+            {"subject": "anna", "video": "one", "source": "media/one.mp4", "split": "train", "midi": "media/one.mid"} | one,
+            {"subject": "bela", "video": "two", "source": "{folder}/ode.mp4", "split": "valid"} | two,
+        )
+        columns = list(rows[0] | rows[1])
+        lines = [columns, *([row.get(column, "").format(**places) for column in columns] for row in rows)]
+        (done.root / f"{name}.tsv").write_text("".join("\t".join(line) + "\n" for line in lines), encoding="utf-8")
+        commands[name] = (*TARGETS, "--config", f"sheet={name}.tsv")
+    return dict(zip(commands, done.planned_each(commands.values()), strict=True))
 
 
 def results(project):
@@ -61,6 +108,8 @@ def test_run_gives_poses_above_the_keys_and_fingers(done):
         assert registration["problem"] is None and (registration["first_key"], registration["last_key"]) == (0, 87)
         notes = pq.read_table(done.root / "results/keyboard" / video / "notes.parquet")
         labelled = notes["finger"].to_numpy() > 0
+        agreement = json.loads((done.root / "results/music" / video / "agreement.json").read_text(encoding="utf-8"))
+        assert agreement["screening"]["purity"]["foreign_db"] < 0.0
         assert labelled.mean() > 0.5 and "audio_delay_s" in {key.decode() for key in notes.schema.metadata}
         fitted, refined = (pq.read_table(done.root / "results/hands" / video / f"{name}.parquet") for name in ("pose", "refined"))
         assert fitted["found"] == refined["found"] and fitted["joints_keyboard_mm"] != refined["joints_keyboard_mm"]
@@ -74,48 +123,31 @@ def test_run_gives_poses_above_the_keys_and_fingers(done):
     assert {"hand", "finger", "finger_confidence"} <= set(row["notes"][0])
 
 
+def test_a_second_run_has_nothing_to_do(plans):
+    assert plans["nothing"] == {}
+
+
+@pytest.mark.parametrize(("targets", "setting"), SETTINGS)
+def test_a_setting_reruns_what_uses_it_and_below(plans, targets, setting):
+    assert plans[targets, setting] == SETTINGS[targets, setting]
+
+
+@pytest.mark.parametrize("sheet", [name for name, (*_, jobs) in SHEETS.items() if jobs is not None])
+def test_a_row_of_the_sheet_reruns_its_own_video(plans, sheet):
+    assert plans[sheet] == SHEETS[sheet][-1]
+
+
+def test_another_midi_file_repeats_no_transcription(plans):
+    planned = plans["missing_midi"]
+    assert planned["check_midi"] == 1 and "transcribe_audio" not in planned
+
+
 def test_the_project_in_another_place_reruns_nothing(done, copy_of, tmp_path):
     moved = copy_of(done, tmp_path / "deeper" / "project")
     assert (moved.root / "results/acquire/anna/one/video").resolve() == moved.root / "media/one.mp4"
     assert moved.planned(*TARGETS) == {}
     moved.root.rename(tmp_path / "moved")
     assert type(moved)(tmp_path / "moved").planned(*TARGETS) == {}
-
-
-def test_another_spelling_of_the_same_files_reruns_nothing(done, small_videos):
-    outside = os.path.relpath(small_videos[1], done.root)
-    try:
-        for one, midi, two in (
-            ("./media/one.mp4", "./media/one.mid", outside),
-            ("results/../media/one.mp4", f"{done.root}/media/one.mid", f"./{outside}"),
-            (f"{done.root}/config/../media/one.mp4", "media/../media/one.mid", small_videos[1].parent / ".." / "videos" / "ode.mp4"),
-        ):
-            write_sheet(done, one, midi, two)
-            assert done.planned(*TARGETS) == {}
-    finally:
-        write_sheet(done, "media/one.mp4", "media/one.mid", small_videos[1])
-
-
-def test_another_file_reruns_its_own_video(done, small_videos):
-    try:
-        write_sheet(done, small_videos[1], "media/one.mid", small_videos[1])
-        assert done.planned(*TARGETS) == {"fetch_video": 1, "probe_video": 1, **dict.fromkeys(BELOW_PROBE, 1)}
-        write_sheet(done, "media/one.mp4", "media/gone.mid", small_videos[1])
-        planned = done.planned(*TARGETS)
-        assert planned["check_midi"] == 1 and "transcribe_audio" not in planned
-    finally:
-        write_sheet(done, "media/one.mp4", "media/one.mid", small_videos[1])
-
-
-def test_unused_key_reruns_nothing(done):
-    assert done.planned("all", "--config", "synthetic={hours: 0.1}") == {}
-
-
-@pytest.mark.parametrize(
-    ("change", "jobs"), [("overlay={max_height_px: 360}", {"draw_overlay": 2}), ("motion={hampel: {n_sigma: 4.0}}", BELOW_MOTION)]
-)
-def test_all_keeps_overlays_that_were_drawn_up_to_date(done, change, jobs):
-    assert done.planned("all", "--config", change) == jobs
 
 
 def test_all_draws_no_overlays_of_its_own_accord(done):
@@ -126,82 +158,10 @@ def test_all_draws_no_overlays_of_its_own_accord(done):
     try:
         # The folder of the first is there, as after a job that failed; the second was never drawn.
         assert done.planned("all") == {"draw_overlay": 1}
-        assert done.planned("all", "--config", "motion={hampel: {n_sigma: 4.0}}") == {**BELOW_MOTION, "draw_overlay": 1}
+        assert done.planned("all", "--config", N_SIGMA) == {**BELOW_MOTION, "draw_overlay": 1}
     finally:
         (report / "one.mp4").rename(one / "overlay.mp4")
         (report / "two").rename(two)
-
-
-def test_filter_parameter_reruns_cleaning_and_below(done):
-    assert done.planned(*TARGETS, "--config", "motion={hampel: {n_sigma: 4.0}}") == BELOW_MOTION
-
-
-@pytest.mark.parametrize(
-    ("change", "jobs"),
-    [
-        ("keyboard={min_finger_confidence: 0.9}", BELOW_FINGERING),
-        ("keyboard={frames: 24}", BELOW_KEYBOARD),
-        ("pose={contacts: false}", BELOW_FIT),
-        ("pose={temporal: {enabled: true}}", BELOW_FIT),
-        ("pose={hand_length_m: 0.19}", {"fit_pose": 2, **BELOW_FINGERING}),
-        ("pose={focal_px: 600}", BELOW_KEYBOARD),
-    ],
-)
-def test_keyboard_and_pose_keys_rerun_what_uses_them_and_below(done, change, jobs):
-    assert done.planned(*TARGETS, "--config", change) == jobs
-
-
-@pytest.mark.parametrize(
-    ("change", "jobs"),
-    [
-        ("music={engine: kong}", {"transcribe_audio": 2, "check_midi": 2, **BELOW_KEYBOARD}),
-        # Another engine's section.
-        ("music={kong: {checkpoint: elsewhere.pth}}", {}),
-    ],
-)
-def test_the_engine_and_its_own_section_rerun_the_transcription_and_below(done, change, jobs):
-    assert done.planned(*TARGETS, "--config", change) == jobs
-
-
-def test_marked_points_rerun_their_own_video(done):
-    sheet = done.root / "videos.tsv"
-    before = sheet.read_text(encoding="utf-8")
-    header, one, two = before.splitlines()
-    sheet.write_text(f"{header}\tkeyboard\n{one}\t{MARKED}\n{two}\n", encoding="utf-8")
-    try:
-        planned = done.planned(*TARGETS)
-    finally:
-        sheet.write_text(before, encoding="utf-8")
-    assert planned == dict.fromkeys(BELOW_KEYBOARD, 1)
-    assert done.planned(*TARGETS) == {}
-
-
-@pytest.mark.parametrize(
-    ("change", "jobs"),
-    [
-        # No verdict changes.
-        ("screening={visibility: {min_both_hands: 0.7}}", VERDICTS),
-        ("screening={duration: {min_s: 2.0}}", VERDICTS),
-        # Both videos are rejected: everything below the rule that measured becomes empty, and nothing above it runs.
-        ("screening={duration: {min_s: 100.0}}", BELOW_PROBE),
-        ("screening={resolution: {min_short_side_px: 1080, min_long_side_px: 1920}}", BELOW_PROBE),
-    ],
-)
-def test_screening_threshold_reruns_the_videos_whose_verdict_changes(done, change, jobs):
-    assert done.planned(*TARGETS, "--config", change) == jobs
-
-
-def test_a_persons_verdict_reruns_its_own_video(done):
-    sheet = done.root / "videos.tsv"
-    before = sheet.read_text(encoding="utf-8")
-    header, one, two = before.splitlines()
-    sheet.write_text(f"{header}\toverride\n{one}\treject\n{two}\t\taccept\n", encoding="utf-8")
-    try:
-        planned = done.planned(*TARGETS)
-    finally:
-        sheet.write_text(before, encoding="utf-8")
-    # The rejected video has no jobs any more; the accepted one passed anyway.
-    assert planned == {"screen_videos": 1, "write_shards": 1, "describe_dataset": 1}
 
 
 def test_comment_reruns_nothing(done):
@@ -217,13 +177,15 @@ def test_function_of_motion_reruns_cleaning_and_below(done):
     path.write_text(before + "\n\ndef another():\n    return 1\n", encoding="utf-8")
     assert done.planned(*TARGETS) == BELOW_MOTION
     path.write_text(before, encoding="utf-8")
+    # The content decides, not the time of the last change.
     assert done.planned(*TARGETS) == {}
 
 
 @pytest.mark.parametrize(
     ("module", "jobs"),
     [
-        # What the survey observed stays: the segments and the scores of the screens are made of it again.
+        # What the survey observed stays: the segments and the scores of the screening are computed again, and hands are detected in
+        # the segments; the pass over all frames is not repeated.
         ("editing/usable_segments.py", BELOW_SEGMENTS),
         ("screening/editing.py", BELOW_SEGMENTS),
         ("screening/visibility.py", BELOW_VISIBILITY),
@@ -243,35 +205,22 @@ def test_what_scripts_also_run_reruns_them(done, module, jobs):
     planned = done.planned(*TARGETS)
     path.write_text(before, encoding="utf-8")
     assert planned == jobs
-    assert done.planned(*TARGETS) == {}
-
-
-def test_a_change_of_the_measures_repeats_no_survey(done):
-    path = done.root / "src/handroll/editing/usable_segments.py"
-    before = path.read_text(encoding="utf-8")
-    path.write_text(before + "\n\ndef another():\n    return 1\n", encoding="utf-8")
-    planned = done.planned(*TARGETS)
-    path.write_text(before, encoding="utf-8")
-    # Hands are detected in the segments, so what follows the segments runs again; the pass over all frames does not.
-    assert planned["find_segments"] == planned["detect_hands"] == len(VIDEOS)
-    assert not {"fetch_video", "probe_video", "survey_video"} & set(planned)
-    assert done.planned(*TARGETS) == {}
 
 
 def test_real_rerun_touches_only_what_depends(done):
     before = results(done)
-    done.run(*TARGETS, "--config", "motion={hampel: {n_sigma: 4.0}}")
+    assert done.jobs_of(done.run(*TARGETS, "--config", N_SIGMA).stdout) == BELOW_MOTION
     after = results(done)
     changed = {path for path in after if after[path] != before.get(path)}
     assert {path.split("/")[0] for path in changed} == {"motion", "dataset", "report"}
     assert "dataset/splits.parquet" not in changed
-    assert done.planned(*TARGETS, "--config", "motion={hampel: {n_sigma: 4.0}}") == {}
+    assert done.planned(*TARGETS, "--config", N_SIGMA) == {}
 
 
 def test_new_video_runs_only_its_jobs_and_collectors(done, small_videos):
     sheet = done.root / "videos.tsv"
     sheet.write_text(sheet.read_text(encoding="utf-8") + f"anna\tthree\t{small_videos[0]}\ttest\n", encoding="utf-8")
-    planned = done.planned(*TARGETS, "--config", "motion={hampel: {n_sigma: 4.0}}")
+    planned = done.planned(*TARGETS, "--config", N_SIGMA)
     assert set(planned.values()) == {1}
     assert {"fetch_video", "detect_hands", "transcribe_audio", *BELOW_KEYBOARD} <= set(planned)
     assert {"split_videos", "write_shards", "describe_dataset"} <= set(planned)

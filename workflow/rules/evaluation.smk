@@ -1,6 +1,6 @@
 # Evaluation: run the pipeline on simulated performances, and score every stage against the ground truth.
 # Reads the sheet evaluation.recordings, if configured. Writes results/evaluation/{videos,scores,scenes,evaluation.*}.
-from handroll.evaluation.scene_summary import KINDS
+from handroll.evaluation.scene_kinds import KINDS
 from handroll.evaluation.videos import SUBJECT, VIDEO_PATTERN, seeds
 
 # Keys of the section that do not change how a performance is rendered.
@@ -87,7 +87,7 @@ rule score_scenes:
         runtime=grows(120),
     params:
         code=code_of("score_scenes.py"),
-        settings=cfg("evaluation.first_seed", number="evaluation.scene_summary"),
+        settings=cfg("evaluation.first_seed", number="evaluation.scenes"),
     script:
         "../scripts/score_scenes.py"
 

@@ -1,8 +1,8 @@
 """Choose the notes of a video: reads the transcription, audio.flac and the given MIDI file, if any; writes the notes for the dataset.
 
-agreement.json contains the source of the notes ("given" or "transcribed"), why a given MIDI file is not used, its faults and
-corrections, every score with its limits, the agreement of the transcription with a given MIDI file that is used, and the purity scores
-for the screening. A rejected video has no notes.
+agreement.json contains the source of the notes ("given" or "transcribed"), the reason why a given MIDI file is not used, its faults and
+corrections, every score with its limits, and the purity scores for the screening. If a given MIDI file is used, agreement.json also
+contains its agreement with the transcription. A rejected video has no notes.
 """
 
 from handroll.logs import step_log
@@ -13,10 +13,10 @@ from handroll.tables import NOTES, PEDAL
 
 
 def main(snakemake):
-    """Use the performer's MIDI file if it is given and matches the audio, else the transcription."""
+    """Use the performer's MIDI file if there is one and it matches the audio; otherwise use the transcription."""
     params, made = snakemake.params, snakemake.output
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
-        notes, pedal, metadata, report = NOTES.empty(), PEDAL.empty(), {}, {"scores": {}}
+        notes, pedal, metadata, report = NOTES.empty(), PEDAL.empty(), {}, {"screening": {}}
         if params.rejected:
             log.info("rejected: %s", ", ".join(params.rejected))
         else:
@@ -34,13 +34,13 @@ def main(snakemake):
             notes, pedal, given = chosen.notes, chosen.pedal, chosen.report["notes"] == "given"
             if len(audio[0]) and "engine" in metadata:
                 energy = measure_unexplained_energy(*audio, transcribed)
-                report["scores"] = {"purity": measure_purity(energy.power, energy.foreign, energy.noise, energy.counted)}
+                report["screening"] = {"purity": measure_purity(energy.power, energy.foreign, energy.noise, energy.counted)}
             agreement = {"transcription_against_given": note_scores(notes, transcribed) if given else None}
             report |= chosen.report | agreement
             metadata |= {"transcriber": "given MIDI"} if given else {}
-            # The times of a given MIDI file that was not compared with the audio may be offset from the audio.
+            # A given MIDI file that was not compared with the audio may have an offset to the audio.
             metadata |= {"notes_clock": "midi" if given and report["unchecked"] else "audio"}
-            found = ", ".join(report["findings"]) or "nothing wrong"
+            found = ", ".join(report["findings"]) or "no faults"
             log.info("%d notes, %s; %s", len(notes["pitch"]), report["notes"], report["unchecked"] or found)
             if report["problem"]:
                 log.warning("%s", report["problem"]["message"])

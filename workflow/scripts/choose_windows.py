@@ -1,7 +1,7 @@
 """Choose the windows on which methods are compared: reads shards and training.json; writes windows.json.
 
-windows.json contains the split, its windows (subject, video, clip and first frame of each), and the window length and scales of
-training.json.
+windows.json contains the name of the split, its windows (each with subject, video, clip and first frame), and the window length and
+scales of training.json.
 """
 
 from pathlib import Path

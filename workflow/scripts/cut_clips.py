@@ -1,6 +1,6 @@
-"""Cut a video into clips: reads motion, survey.json, fingered notes and audio; writes its clips (tables.CLIPS), with rejection reasons.
+"""Cut a video into clips: reads motion, survey.json, fingered notes and audio; writes clips (tables.CLIPS) with rejection reasons.
 
-A video without motion gives no clips. If the audio is rejected, the clips are listed but not accepted.
+A video without motion gives no clips. If the audio is rejected, the table contains the clips, but none is accepted.
 """
 
 from functools import partial
@@ -13,7 +13,7 @@ from handroll.tables import CLIPS, FINGERED_NOTES, MOTION, by_frame
 
 
 def main(snakemake):
-    """Cut windows inside the usable segments; accept those with visible hands and accepted audio."""
+    """Cut windows inside the usable segments; accept windows with visible hands and accepted audio."""
     params, wildcards, given = snakemake.params, snakemake.wildcards, snakemake.input
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(wildcards)}") as log:
         clips = CLIPS.empty()

@@ -1,4 +1,4 @@
-"""Describe the dataset: reads the manifest, shards, splits, clips and verdicts.json; writes the card, statistics and plots."""
+"""Describe the dataset: reads shards.json, shards, splits, clips and verdicts.json; writes the card, statistics, Croissant and plots."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
-"""Draw hands and keys: reads the video, audio, motion, fingered notes and registration; writes overlay and contact sheet.
+"""Draw hands and keys on the video: reads video, audio, motion, fingered notes and registration; writes overlay and contact sheet.
 
-A rejected video gets a still frame with the rejection reasons.
+For a rejected video, both show only the rejection reasons.
 """
 
 from handroll.logs import step_log

@@ -1,4 +1,4 @@
-"""Encode the audio of every clip: reads shards; writes a Parquet file of features for each shard, and features.json, which lists them."""
+"""Compute audio features of every clip: reads shards; writes a Parquet file of features for each shard, and their list features.json."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def main(snakemake):
         about = {"features": snakemake.wildcards.features, "rate_hz": params.rate_hz, "encoder": encoder.version, "code": params.code}
         shards, folder = Path(snakemake.input.shards).parent, Path(snakemake.output.features).parent
         made = write_features(shards, folder, encoder.encode, encoder.columns, about)
-        log.info("%d features per frame, %d clips", made["width"]["features"], sum(shard["rows"] for shard in made["shards"]))
+        log.info("encoded %d clips, %d features for each frame", sum(shard["rows"] for shard in made["shards"]), made["width"]["features"])
 
 
 if __name__ == "__main__":

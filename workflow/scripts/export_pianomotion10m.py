@@ -9,7 +9,7 @@ from handroll.logs import step_log
 
 
 def main(snakemake):
-    """Export all clips, and log those that were left out."""
+    """Export all clips, and log the clips that are left out."""
     with step_log(snakemake.log[0], snakemake.rule) as log:
         model = next(map(read_mano, snakemake.input.mano), None)
         shards = Path(snakemake.input.manifest).parent

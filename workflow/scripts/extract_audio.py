@@ -1,6 +1,6 @@
-"""Extract the audio: reads the video and probe.json; writes audio.flac, mono, whose sample 0 is at the time of the first frame.
+"""Extract the audio: reads the video and probe.json; writes audio.flac (mono), whose first sample is at the time of the first frame.
 
-A video without audio, or a rejected one, gives an empty file, which `handroll.media.audio.load_audio` reads as no samples.
+A rejected video, or a video without audio, gives an empty file, which `handroll.media.audio.load_audio` reads as no samples.
 """
 
 from pathlib import Path

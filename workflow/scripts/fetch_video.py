@@ -1,7 +1,7 @@
-"""Fetch a video: reads a source (URL or local path); writes the video file (a link where local) and info.json.
+"""Fetch a video: reads a source (URL or local path); writes the video file (for a local path, a link) and info.json.
 
-info.json: source, kind, status ("ok" or a reason), transient, message, size_bytes, sha256, tries and, of downloads, title, uploader,
-extractor, format, width_px, height_px, fps, duration_s. If a video is not available, an empty file is written and the workflow goes on.
+info.json contains the result of `handroll.acquire.download.fetch`, and `tries`, the number of tries until now. If a video is not
+available, its file is empty, and the workflow continues.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Find the usable segments: reads observed.json; writes survey.json.
 
-survey.json: `segments` (start_s, end_s), `scores` for the screening, and `edits` and `hands` as observed. A rejected video has no segments
-and no scores.
+survey.json contains `segments` (start_s, end_s), `screening`, the scores, and `edits` and `hands` copied from observed.json. A rejected
+video has no segments and no scores.
 """
 
 from handroll.logs import step_log
@@ -13,7 +13,7 @@ def main(snakemake):
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         observed = read_json(snakemake.input.observed)
         if not observed:
-            write_json(snakemake.output.survey, {"segments": [], "scores": {}})
+            write_json(snakemake.output.survey, {"segments": [], "screening": {}})
             return
         from handroll.detection.frame_sampling import HandSamples
         from handroll.editing.usable_segments import usable_segments
@@ -22,7 +22,7 @@ def main(snakemake):
         from handroll.screening.viewpoint import measure_viewpoint
 
         edits, hands = observed["edits"], HandSamples.from_dict(observed["hands"])
-        # A video without any detected hand is rejected for that, not for its edits.
+        # Without any detected hand, hand counts are not used: the rejection reason is then the missing hands, not the edits.
         hand_counts = {"time_s": hands.time_s.tolist(), "hands": hands.hands.tolist()} if hands.hands.any() else None
         segments = usable_segments(edits, hand_counts)
         scores = {
@@ -31,7 +31,7 @@ def main(snakemake):
             "performers": measure_performers(hands.time_s, hands.sample, hands.landmarks_px, segments),
             "viewpoint": measure_viewpoint(hands=hands),
         }
-        write_json(snakemake.output.survey, {"segments": segments, "scores": scores, **observed})
+        write_json(snakemake.output.survey, {"segments": segments, "screening": scores, **observed})
         log.info("%d usable segments, %.1f s", len(segments), scores["editing"]["usable_s"])
 
 

@@ -1,6 +1,7 @@
 """Generate motions for the windows of a benchmark: reads shards, windows.json, features and models; writes motions and their cost.
 
-Motions: `generation.motion_file.GENERATED`. The cost, a JSON file: parameters, training and sampling time, as far as they apply.
+The motions are a table `generation.motion_file.GENERATED`. The cost is a JSON file with the number of parameters, and training and
+sampling time where they apply to the method.
 """
 
 from pathlib import Path
@@ -15,12 +16,12 @@ from handroll.training_data.loader import Source
 
 
 def main(snakemake):
-    """Generate the motions with the method."""
+    """Generate the motions with one method."""
     params, given = snakemake.params, snakemake.input
     with step_log(snakemake.log[0], f"{snakemake.rule} {snakemake.wildcards.method}") as log, torch_threads(snakemake.threads):
         features = Path(given.features[0]).parent if given.features else None
         source = Source(Path(given.shards).parent, features=features, **params.source)
-        # A missing released file is not an input: its reader raises an error that says where to get it.
+        # The released checkpoint is no input of the rule: if it is missing, its reader raises an error that contains the source.
         models = [params.released] if params.released else list(given.models)
         columns, facts = generate(params.method, source, given.windows, models, **params.run)
         metadata = stamp(snakemake.rule, params.code, {**params.method, **params.run})

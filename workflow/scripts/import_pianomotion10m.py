@@ -1,4 +1,4 @@
-"""Import PianoMotion10M: reads its released tree, and MANO's hand model if it exists; writes shards (tables.SHARD) and import.json."""
+"""Import PianoMotion10M: reads the released folders, and MANO's hand model if it exists; writes shards (tables.SHARD) and import.json."""
 
 import json
 from pathlib import Path
@@ -11,12 +11,12 @@ from handroll.storage import write_json
 
 
 def main(snakemake):
-    """Import all clips, and report those that were left out."""
+    """Import all clips, and report the clips that are left out."""
     params, made = snakemake.params, snakemake.output
     with step_log(snakemake.log[0], snakemake.rule) as log:
         model = next(map(read_mano, snakemake.input.mano), None)
         sizes = {"target_bytes": round(params.settings["shard_mb"] * 1e6), "row_group_rows": params.settings["row_group_rows"]}
-        # The path of the tree is not part of the dataset.
+        # The folder of the release is left out: it has no effect on the dataset.
         settings = {name: value for name, value in params.tree.items() if name != "folder"} | params.settings
         metadata = stamp(snakemake.rule, params.version, settings, mano_sha256=model and model.sha256)
         _, report = import_tree(**params.tree, out_dir=Path(made.manifest).parent, model=model, **sizes, metadata=metadata)

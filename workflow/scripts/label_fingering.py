@@ -1,8 +1,9 @@
 """Label the fingering: reads notes, pedal and pose; writes the notes with hand and finger (tables.FINGERED_NOTES), and the pedal.
 
-All written times are video times: notes and pedal are shifted by the audio delay that is estimated from the fingertips. The notes
-are also written as MIDI and in the text formats of PIG and of RoboPianist; fingering.json contains coverage and delay. The poses are
-those before refinement, so that fingertip heights do not depend on the notes. A rejected video has no notes.
+All written times are relative to the video's first frame: the audio delay, estimated from the fingertips, is subtracted from notes and
+pedal. The notes are also written as MIDI and in the text formats of PIG and of RoboPianist. fingering.json contains the number of
+labelled notes and the delay. The poses are those before refinement, so that fingertip heights do not depend on the notes. A rejected
+video has no notes.
 """
 
 from handroll.exchange.fingering_files import write_note_sequence, write_pig

@@ -1,6 +1,6 @@
-"""List channels: reads the sheet of channels; writes candidates.tsv, one row per video, and adds new videos to the sheet of videos.
+"""List channels: reads the sheet of channels; writes candidates.tsv, one row for each video, and adds new videos to the sheet of videos.
 
-The sheet of videos is edited in place: existing rows stay byte for byte. Columns: `handroll.config.sheet.Video`.
+The sheet of videos is edited in place, without changes to existing rows. Columns: `handroll.config.sheet.Video`.
 """
 
 from handroll.acquire.back_off import Pace
@@ -10,7 +10,7 @@ from handroll.logs import step_log
 
 
 def main(snakemake):
-    """List every channel and merge the videos into the sheet; at the end, fail if a channel could not be listed."""
+    """List every channel and add the videos to the sheet. Then raise an error if a channel could not be listed."""
     params = snakemake.params
     with step_log(snakemake.log[0], snakemake.rule) as log:
         listing = list_channels(read_channels(snakemake.input.channels), pace=Pace(**params.pace), **params.settings)

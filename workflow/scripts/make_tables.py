@@ -1,4 +1,4 @@
-"""Make the comparison tables: reads scores and costs of all methods, and the published results; writes CSV, Markdown and HTML."""
+"""Make the tables that compare methods: reads scores and costs of all methods, and the published results; writes CSV, Markdown, HTML."""
 
 import csv
 
@@ -8,7 +8,7 @@ from handroll.storage import read_json
 
 
 def main(snakemake):
-    """Write one row per method, then the published results."""
+    """Write one row for each method, then the published results."""
     given, made = snakemake.input, snakemake.output
     with step_log(snakemake.log[0], snakemake.rule) as log:
         scores, costs = ([read_json(path) for path in paths] for paths in (given.scores, given.reports))
@@ -16,7 +16,7 @@ def main(snakemake):
             published = list(csv.DictReader(file, delimiter="\t"))
         table = benchmark_table(scores, costs, published)
         write_tables(table, snakemake.params.title, made.csv, made.markdown, made.html)
-        log.info("%d methods of the experiment, %d published", len(scores), len(published))
+        log.info("%d methods of the experiment, %d published results", len(scores), len(published))
 
 
 if __name__ == "__main__":

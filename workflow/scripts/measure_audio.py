@@ -1,6 +1,6 @@
 """Measure the audio: reads audio.flac; writes audio.json, the scores of silence, clipping and speech for the screening.
 
-A rejected video, and one without audio, has no scores.
+A rejected video, or a video without audio, has no scores.
 """
 
 from handroll.logs import step_log
@@ -28,7 +28,7 @@ def main(snakemake):
                     "speech": measure_speech(probability),
                 }
                 log.info("speech in %.1f %% of the time", 100 * scores["speech"]["speech_share"])
-        write_json(snakemake.output.scores, {"scores": scores})
+        write_json(snakemake.output.scores, {"screening": scores})
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from handroll.tables import DETECTIONS, by_frame
 
 
 def main(snakemake):
-    """Measure shares of the frames of the usable segments."""
+    """Measure the shares of frames with detected hands in the usable segments."""
     given, scores = snakemake.input, {}
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         columns, facts = read_table(given.detections, DETECTIONS)
@@ -18,7 +18,7 @@ def main(snakemake):
             survey, hands = read_json(given.survey), by_frame(columns)
             scores = {"visibility": measure_visibility(hands["found"], hands["time_s"][:, 0], survey["segments"])}
             log.info("both hands in %.1f %% of the usable frames", 100 * scores["visibility"]["both_hands"])
-        write_json(snakemake.output.visibility, {"scores": scores})
+        write_json(snakemake.output.visibility, {"screening": scores})
 
 
 if __name__ == "__main__":

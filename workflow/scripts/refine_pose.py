@@ -1,7 +1,8 @@
 """Refine poses: reads pose.parquet, detections and fingered notes; writes refined.parquet (tables.POSE).
 
-The first refinement uses the keys that are held down; it needs a registered keyboard and `pose.contacts: true`. The second is over time,
-with `pose.temporal.enabled: true`. Without both, the poses stay unchanged. A rejected video gives an empty table.
+The first refinement fits fingertips to the height of the keys that they hold down. It needs a registered keyboard and `pose.contacts:
+true`. The second refinement smooths the poses over time. It needs `pose.temporal.enabled: true`. Without both, the poses do not change. A
+rejected video gives an empty table.
 """
 
 from handroll.logs import step_log
@@ -11,7 +12,7 @@ from handroll.tables import DETECTIONS, FINGERED_NOTES, POSE, by_frame, by_row
 
 
 def main(snakemake):
-    """Refine by contacts, then over time, as far as configured."""
+    """Refine the poses by contacts and over time, where configured."""
     params, given = snakemake.params, snakemake.input
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         columns, facts, contacts = POSE.empty(), {}, False
@@ -40,8 +41,8 @@ def main(snakemake):
             if over_time:
                 pose = refine_over_time(engine, pose, *observed, temporal, pressed_mm, params.hand_model)
             columns = by_row(pose)
-            log.info("%s", "keys held down by the labelled notes" if contacts else "as fitted")
-            log.info("%s", "refined over time" if over_time else "frame by frame")
+            log.info("%s", "refined on the keys that the labelled notes hold down" if contacts else "not refined on keys")
+            log.info("%s", "refined over time" if over_time else "not refined over time")
         metadata = facts | stamp(snakemake.rule, params.code, params.settings, contacts=contacts, temporal=over_time)
         write_table(snakemake.output.pose, POSE, columns, metadata)
 

@@ -1,6 +1,6 @@
 """Register the keyboard: reads the video, probe.json, survey.json, detections and notes; writes registration.json and an image.
 
-The image shows the outlines of the keys on the video, and the residuals of the detected edges. registration.json also contains the
+The image shows the outlines of the keys on a frame, and the residuals of the detected edges. registration.json also contains the
 viewpoint scores for the screening. A rejected video has no registered keyboard.
 """
 
@@ -17,7 +17,7 @@ def main(snakemake):
     with step_log(snakemake.log[0], f"{snakemake.rule} {name}") as log:
         if params.rejected:
             reasons = f"rejected: {', '.join(params.rejected)}"
-            write_json(made.registration, {"problem": "no_motion", "scores": {}})
+            write_json(made.registration, {"problem": "no_motion", "screening": {}})
             save_placeholder(made.image, name, [reasons])
             return log.info("%s", reasons)
         import cv2
@@ -44,8 +44,8 @@ def main(snakemake):
         focal = configured_focal(params.focal_px, params.settings["focal_px"])
         found = register_keyboard(grey, *observed, marked, focal, tilt_deg(axis_from_hands(hands)))
         scores = {} if found.problem else {"viewpoint": measure_viewpoint(found.view, hands)}
-        write_json(made.registration, found.to_dict() | {"scores": scores})
-        log.info("%s", found.problem or f"keys {found.first_key} to {found.last_key}")
+        write_json(made.registration, found.to_dict() | {"screening": scores})
+        log.info("%s", found.problem or f"registered; visible keys: {found.first_key} to {found.last_key}")
         if found.doubt:
             log.warning("%s: %s: %s", name, found.doubt, DOUBTS[found.doubt])
         if colour:

@@ -1,4 +1,4 @@
-"""Score a method's motions: reads shards, windows.json, generated motions and the auto-encoder; writes scores, a JSON file."""
+"""Score the motions of a method: reads shards, windows.json, generated motions and the auto-encoder; writes a JSON file of scores."""
 
 from pathlib import Path
 

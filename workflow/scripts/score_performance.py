@@ -1,5 +1,5 @@
-"""Score a simulated performance: reads its ground truth and the output of every stage; writes counts and samples
-(evaluation.performance)."""
+"""Score a simulated performance: reads its ground truth and the output of every stage; writes the counts and samples of
+`evaluation.performance`."""
 
 from handroll.evaluation import performance
 from handroll.keyboard.registration import RegisteredKeyboard
@@ -10,7 +10,7 @@ from handroll.tables import DETECTIONS, FINGERED_NOTES, MOTION, NOTES, POSE, by_
 
 
 def main(snakemake):
-    """Score the stages in the order of the pipeline."""
+    """Score every stage of the pipeline."""
     given = snakemake.input
     with step_log(snakemake.log[0], f"{snakemake.rule} {snakemake.wildcards.seed}") as log:
         truth = read_truth(given.truth)
@@ -30,7 +30,7 @@ def main(snakemake):
         ):
             counts, samples = counts | more_counts, samples | more_samples
         write_json(snakemake.output.scores, {"counts": counts, "samples": samples})
-        log.info("%d scores", len(counts) + len(samples))
+        log.info("%d values scored", len(counts) + len(samples))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ def main(snakemake):
         seeds = scene_seeds(kind, **settings)
         summary = score_scenes(kind, progress(seeds, len(seeds), "scenes"))
         write_json(snakemake.output.scenes, summary)
-        log.info("%d of %d registered, %d wrong", summary["registered"], summary["scenes"], summary["wrong"])
+        log.info("%d of %d scenes registered, %d of them wrong", summary["registered"], summary["scenes"], summary["wrong"])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Collect all verdicts: reads the scores of every step and the thumbnails; writes verdicts.json, summary.tsv and gallery.html.
 
-Every video of the sheet has a row, also videos that are not downloaded: its uses, rejection reasons, scores and thresholds.
+Every video of the sheet has a row, even if it is not downloaded: its uses, rejection reasons, scores and thresholds.
 """
 
 import os
@@ -14,11 +14,11 @@ from handroll.screening.verdict import KINDS, in_words, judge, kind_of, summary_
 from handroll.storage import read_json, write_json
 
 MAX_LOGGED = 20
-"""Maximum number of verdicts in the log; all are in summary.tsv."""
+"""Maximum number of verdicts in the log. summary.tsv contains all verdicts."""
 
 
 def main(snakemake):
-    """Compute every verdict from the measured scores, and write the table and the gallery."""
+    """Compute all verdicts from the measured scores, and write the table and the gallery."""
     params, given, made = snakemake.params, snakemake.input, snakemake.output
     with step_log(snakemake.log[0], snakemake.rule) as log:
         verdicts, page = [], Path(made.gallery).parent

@@ -1,4 +1,4 @@
-"""Assign the videos to splits: writes splits.parquet (tables.SPLITS)."""
+"""Assign the videos of the sheet to splits: writes splits.parquet (tables.SPLITS)."""
 
 from collections import Counter
 
@@ -10,7 +10,7 @@ from handroll.tables import SPLITS
 
 
 def main(snakemake):
-    """Assign by a hash of each video's name, unless the sheet names a split."""
+    """Assign each video by a hash of its name, or to the split in the sheet."""
     params = snakemake.params
     with step_log(snakemake.log[0], snakemake.rule) as log:
         ratios = dict(params.settings)

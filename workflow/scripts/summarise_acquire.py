@@ -1,4 +1,4 @@
-"""Collect the status of every download: reads every info.json; writes status.parquet, one row per video of the sheet (tables.STATUS)."""
+"""Collect the status of all downloads: reads every info.json; writes status.parquet (tables.STATUS), a row for each video of the sheet."""
 
 from collections import Counter
 
@@ -18,7 +18,7 @@ def main(snakemake):
         write_table(snakemake.output.status, STATUS, table, stamp(snakemake.rule, params.code))
         for status, count in sorted(Counter(table["status"]).items(), key=lambda item: (-item[1], item[0])):
             log.info("%6d %s", count, status)
-        log.info("%d of them are tried again by the next run", sum(table["transient"]))
+        log.info("%d videos will be tried again by the next run", sum(table["transient"]))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Summarise the evaluation: reads all scores, and the results of real recordings; writes evaluation.json, a page and a diagram."""
+"""Summarise the evaluation: reads all scores, and the results of real videos; writes evaluation.json, a page and a reliability diagram."""
 
 from handroll.evaluation.figures import reliability, summarise
 from handroll.evaluation.plots import save_reliability
@@ -11,7 +11,7 @@ from handroll.tables import DETECTIONS, FINGERED_NOTES, MOTION, by_frame
 
 
 def main(snakemake):
-    """Summarise performances, scenes and recordings."""
+    """Summarise simulated performances, simulated scenes and real recordings."""
     given, made, params = snakemake.input, snakemake.output, snakemake.params
     with step_log(snakemake.log[0], snakemake.rule) as log:
         scores, scenes = ([read_json(path) for path in paths] for paths in (given.scores, given.scenes))

@@ -1,7 +1,7 @@
-"""Survey a video cheaply: reads the video and probe.json; writes observed.json and a strip of thumbnails.
+"""Survey a video: reads the video and probe.json; writes observed.json and a strip of thumbnails.
 
-observed.json contains `edits` (editing.edit_detection.Edits) and `hands` (detection.frame_sampling.HandSamples). Rule find_segments
-finds the usable segments in it. A rejected video is not decoded and gives an empty object and an empty image.
+observed.json contains `edits` (editing.edit_detection.Edits) and `hands` (detection.frame_sampling.HandSamples). The rule find_segments
+reads it. A rejected video is not decoded; it gives an empty JSON object and an empty image file.
 """
 
 from dataclasses import asdict
@@ -35,7 +35,7 @@ def main(snakemake):
         hands = sample_hands(frames)
         write_json(made.observed, {"edits": asdict(detector.edits()), "hands": hands.to_dict()})
         save_thumbnails([frame.image for frame in frames], made.thumbnails)
-        log.info("at most %d hands in %d frames", hands.hands.max(initial=0), len(frames))
+        log.info("at most %d hands in a frame; %d frames sampled", hands.hands.max(initial=0), len(frames))
 
 
 if __name__ == "__main__":

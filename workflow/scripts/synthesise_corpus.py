@@ -1,4 +1,4 @@
-"""Make a synthetic training set: writes Parquet shards and shards.json. Columns: tables.SHARD."""
+"""Synthesise a training set: writes Parquet shards (tables.SHARD) and shards.json."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from handroll.simulator.corpus import Recipe, write_corpus
 
 
 def main(snakemake):
-    """Make the takes, in one process for each thread of the job, and pack them."""
+    """Synthesise the takes, with one process for each thread of the job, and pack them into shards."""
     params = snakemake.params
     with step_log(snakemake.log[0], snakemake.rule) as log:
         recipe = Recipe(**params.recipe if params.audio else params.recipe | {"audio_rate_hz": None})

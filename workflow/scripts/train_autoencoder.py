@@ -1,6 +1,6 @@
 """Train the auto-encoder: reads shards, motion.json and training.json; writes autoencoder.safetensors and autoencoder.json.
 
-States from which a killed job resumes, and the TensorBoard log, are in the folder `autoencoder.training`.
+Saved states, from which a killed job resumes, and the TensorBoard log are in the folder `autoencoder.training`.
 """
 
 from handroll.device import torch_threads
@@ -10,7 +10,7 @@ from handroll.training.training_run import run_training
 
 
 def main(snakemake):
-    """Train the auto-encoder; the main process saves it."""
+    """Train the auto-encoder, and save it from the main process."""
     params, files = snakemake.params, dict(snakemake.input.items())
     with step_log(snakemake.log[0], snakemake.rule), torch_threads(snakemake.threads):
         settings = params.training | params.run

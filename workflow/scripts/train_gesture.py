@@ -1,7 +1,7 @@
 """Train the second stage: reads shards, motion.json, training.json, features.json and the first stage; writes gesture.safetensors and
 gesture.json.
 
-States from which a killed job resumes, and the TensorBoard log, are in the folder `gesture.training`.
+Saved states, from which a killed job resumes, and the TensorBoard log are in the folder `gesture.training`.
 """
 
 from handroll.device import torch_threads
@@ -11,7 +11,7 @@ from handroll.training.training_run import run_training
 
 
 def main(snakemake):
-    """Train the gesture model; the main process saves it."""
+    """Train the gesture model, and save it from the main process."""
     params, files = snakemake.params, dict(snakemake.input.items())
     with step_log(snakemake.log[0], f"{snakemake.rule} {'-'.join(snakemake.wildcards)}"), torch_threads(snakemake.threads):
         model, settings = params.model | {"decoder": snakemake.wildcards.decoder}, params.training | params.run

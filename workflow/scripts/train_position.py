@@ -1,6 +1,6 @@
 """Train the first stage: reads shards, motion.json, training.json and features.json; writes position.safetensors and position.json.
 
-States from which a killed job resumes, and the TensorBoard log, are in the folder `position.training`.
+Saved states, from which a killed job resumes, and the TensorBoard log are in the folder `position.training`.
 """
 
 from handroll.device import torch_threads
@@ -10,7 +10,7 @@ from handroll.training.training_run import run_training
 
 
 def main(snakemake):
-    """Train the position model; the main process saves it."""
+    """Train the position model, and save it from the main process."""
     params, files = snakemake.params, dict(snakemake.input.items())
     with step_log(snakemake.log[0], f"{snakemake.rule} {'-'.join(snakemake.wildcards)}"), torch_threads(snakemake.threads):
         model, settings = params.model | {"decoder": snakemake.wildcards.decoder}, params.training | params.run

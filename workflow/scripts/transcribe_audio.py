@@ -1,6 +1,6 @@
 """Transcribe the audio: reads audio.flac; writes notes.parquet, pedal.parquet and notes.mid.
 
-A rejected video, and one without audio, gives empty tables.
+A rejected video, or a video without audio, gives empty tables.
 """
 
 from handroll.logs import step_log
@@ -11,7 +11,7 @@ from handroll.tables import NOTES, PEDAL
 
 
 def main(snakemake):
-    """Transcribe with the configured engine."""
+    """Transcribe the audio with the configured engine."""
     params, made = snakemake.params, snakemake.output
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         notes, pedal, info = NOTES.empty(), PEDAL.empty(), {}
@@ -27,7 +27,7 @@ def main(snakemake):
             notes, pedal, info = transcribe(samples, rate_hz, engine, options)
             info["transcriber"] = " ".join(str(info[key]) for key in ("engine", "engine_version") if key in info)
             log.info("%d notes, %d pedal presses", len(notes["pitch"]), len(pedal["onset_s"]))
-        # The metadata identifies the weights by their hash, not by their path.
+        # The path of the weights is left out: their hash identifies them.
         options = {name: value for name, value in params.settings["options"].items() if name != "checkpoint"}
         metadata = stamp(snakemake.rule, params.code, {**params.settings, "options": options}, **info)
         write_table(made.notes, NOTES, notes, metadata)

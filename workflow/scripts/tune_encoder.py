@@ -1,7 +1,8 @@
 """Fine-tune a speech encoder: reads shards, motion.json, training.json and the encoder; writes the tuned encoder in the layout of
 transformers, and its training.json.
 
-States from which a killed job resumes, and the TensorBoard log, are next to the encoder's folder, in `<features>.training`.
+Saved states, from which a killed job resumes, and the TensorBoard log are in the folder `<features>.training`, next to that of the
+encoder.
 """
 
 from pathlib import Path
@@ -13,7 +14,7 @@ from handroll.training.training_run import run_training
 
 
 def main(snakemake):
-    """Fine-tune the encoder; the main process saves it."""
+    """Fine-tune the encoder, and save it from the main process."""
     params, files, path = snakemake.params, dict(snakemake.input.items()), Path(snakemake.output.model)
     with step_log(snakemake.log[0], f"{snakemake.rule} {snakemake.wildcards.encoder}"), torch_threads(snakemake.threads):
         model, settings = params.model | {"decoder": params.decoder}, params.training | params.run

@@ -1,14 +1,15 @@
 """Pack accepted clips: reads splits, clips, motion, notes, pedal, audio and info; writes Parquet shards and shards.json.
 
-Clips without permission or licence to publish are left out. The inputs of a video have the same index in every list. Columns: tables.SHARD.
+Columns: tables.SHARD. Clips without permission or licence to publish are left out. In the lists of inputs, item i belongs to video i.
 """
 
 import json
 from pathlib import Path
 
 from handroll.camera import camera_from_metadata, extrinsics_from_metadata
+from handroll.dataset.clip_content import VideoRecord
 from handroll.dataset.rights import published_source, withhold
-from handroll.dataset.shards import VideoRecord, write_shards
+from handroll.dataset.shards import write_shards
 from handroll.logs import step_log
 from handroll.provenance import stamp
 from handroll.storage import read_json, read_table
@@ -16,7 +17,7 @@ from handroll.tables import CLIPS, FINGERED_NOTES, MOTION, PEDAL, SPLITS, by_fra
 
 
 def open_video(files, rights):
-    """Read the data of one video that the shards contain; `rights` is (permission, licence)."""
+    """Read the data of one video for the shards; `rights` is (permission, licence)."""
     motion, made = read_table(files["motion"], MOTION)
     notes, notes_metadata = read_table(files["notes"], FINGERED_NOTES)
     info, probe = (read_json(files[name]) for name in ("info", "probe"))

@@ -1,1 +1,1 @@
-"""Listing videos, fetching them, and taking them down: everything that speaks with other machines."""
+"""Listing, downloading and taking down videos: all code that uses the network."""

@@ -1,29 +1,29 @@
-"""Waits between two tries."""
+"""Compute the waits between two tries of a request."""
 
 import random
 import time
 from dataclasses import dataclass
 
 JITTER = (0.5, 1.5)
-"""A wait is multiplied by a random number in this range, so that jobs that failed together do not return together."""
+"""Range of the random factor of a wait, so that jobs that fail at the same time do not try again at the same time."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Rate limits of requests. They do not change what is downloaded.
+    """Rate limits of requests. They have no effect on the downloaded files.
 
     Attributes
     ----------
     tries : int
-        Maximum tries within a run without progress. A try that adds to the file restarts the count.
+        Maximum number of tries in a run. A try that adds to the file restarts the count.
     back_off_s : float
-        Wait before the second try (s), doubled before each later one.
+        Wait before the second try, s. It doubles before each later try.
     max_wait_s : float
-        Maximum wait between two tries (s). If a site asks for a longer wait, the next run tries again.
+        Maximum wait between two tries, s. Where a site asks for a longer wait, only the next run tries again.
     pause_s : float
-        Minimum pause before each request for a page and before each download (s).
+        Minimum pause before each page request and before each download, s.
     max_rate_mb_s : float or None
-        Maximum bandwidth of a download (MB/s).
+        Maximum bandwidth of a download, MB/s; None: no limit.
     """
 
     tries: int = 5
@@ -34,7 +34,7 @@ class Pace:
 
 
 def wait_s(pace, failed, asked_s=None, jitter=random.uniform):
-    """Compute the wait after a number of failed tries.
+    """Compute the wait before the next try.
 
     Parameters
     ----------
@@ -42,13 +42,14 @@ def wait_s(pace, failed, asked_s=None, jitter=random.uniform):
     failed : int
         Number of failed tries, at least 1.
     asked_s : float or None
-        Wait that the site asks for (s); the result is never shorter.
+        Wait that the site asks for, s. The result is never shorter.
     jitter : callable (low, high) -> float
+        Returns a random number between two limits.
 
     Returns
     -------
     float or None
-        Seconds; None if the site asks for more than `pace.max_wait_s`.
+        Wait, s; None where the site asks for more than `pace.max_wait_s`.
     """
     if asked_s is not None and asked_s > pace.max_wait_s:
         return None
@@ -57,5 +58,5 @@ def wait_s(pace, failed, asked_s=None, jitter=random.uniform):
 
 
 def wait(seconds):
-    """Wait."""
+    """Wait a number of seconds. Tests replace this function."""
     time.sleep(seconds)

@@ -1,4 +1,4 @@
-"""Turn listed videos into rows and add them to the sheet of videos, without changing what a person wrote there."""
+"""Turn listed videos into rows of the sheet of videos, and add them without changing existing rows."""
 
 import hashlib
 import re
@@ -12,21 +12,24 @@ from handroll.config.sheet import ID_LENGTH, IDENTIFIER, Video, numbered_lines, 
 from handroll.provenance import atomic_path
 
 MAX_SUBJECT_LENGTH = 60
-"""Maximum length of a subject made of an uploader's name, in characters."""
+"""Maximum length of a subject made from an uploader's name, in characters."""
 
 MAX_CELL_LENGTH = 300
-"""Maximum length of a title or name, in characters; YouTube's titles have at most 100."""
+"""Maximum length of a cell, such as a title, in characters; longer texts are cut. YouTube's titles have at most 100."""
 
+# Characters that are removed from texts: marks that change the direction in which text is displayed, and the byte order mark.
 _DIRECTIONS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
-"""Marks that change the direction of text, so that it is displayed in another order, and the byte order mark."""
 
+# First characters with which a spreadsheet may evaluate a cell as a formula (normal and full width), and the quote, which it removes.
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", '"')
-"""First characters of cells that a spreadsheet may evaluate as a formula, also full-width ones, and quotes, which it removes."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A row for the sheet: the columns of `handroll.config.sheet.Video` that a listing can fill; None for unknown values."""
+    """A new row of the sheet of videos, with the columns that a listing can fill; None for unknown values.
+
+    `handroll.config.sheet.Video` describes the attributes.
+    """
 
     subject: str
     video: str
@@ -41,26 +44,31 @@ class Candidate:
     height_px: int | None = None
 
     def cells(self):
-        """Format every column as text; empty for None."""
-        return {name: _cell(value) for name, value in asdict(self).items()}
+        """Return a dict of column to text; empty text for None."""
+        return {name: _format_cell(value) for name, value in asdict(self).items()}
 
 
 COLUMNS = tuple(column.name for column in fields(Candidate))
+"""Columns that a listing can fill."""
+
 KEYS = ("subject", "video", "source")
+"""Required columns of the sheet of videos."""
+
 BY_HAND = ("override", "permission", "licence")
-"""Columns that a person fills; a new sheet has them."""
+"""Columns that a person fills. A new sheet contains them, empty."""
 
 
 def candidate(entry, subject=None, permission=None, licence=None):
-    """Turn a listed video into a row.
+    """Return the Candidate of a listed video.
 
     Parameters
     ----------
     entry : handroll.acquire.listing.Entry
+        Listed video.
     subject : str, optional
-        Performer; the uploader's name if not given.
+        Performer. Default: a safe id made from the uploader's name.
     permission, licence : str, optional
-        Of all of the channel's videos, from the sheet of channels.
+        Permission and licence of all videos of the channel, from the sheet of channels.
     """
     return Candidate(
         subject=subject or subject_id(entry.uploader_ids),
@@ -78,61 +86,64 @@ def candidate(entry, subject=None, permission=None, licence=None):
 
 
 def subject_id(names):
-    """Make a safe id from the first name with Latin letters or digits; from a hash of the first name if there is none."""
+    """Return a safe subject id made from the first of the names that contains Latin letters or digits.
+
+    Where no name does, the id contains a hash of the first name.
+    """
     for name in names:
         plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
         safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", plain).strip("-_.")[:MAX_SUBJECT_LENGTH].rstrip("-_.")
         if safe:
             return safe
-    return f"uploader-{_hash(names[0])}" if names else "unknown"
+    return f"uploader-{_short_hash(names[0])}" if names else "unknown"
 
 
 def video_id(name):
-    """Make a safe id from a site's id: unchanged if it is safe; one that starts with `-` or `_` gets a `v` before it."""
+    """Return a safe video id made from a site's id. A safe id is not changed; a `v` is put before an id that starts with `-` or `_`."""
     if re.fullmatch(IDENTIFIER, name) and len(name) <= ID_LENGTH:
         return name
     safe = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
     safe = safe if re.match(r"[A-Za-z0-9]", safe) else f"v{safe}"
-    # A changed or shortened id may be equal to that of another video.
+    # A changed or shortened id may be equal to the id of another video, so a hash is appended.
     changed = len(safe) > ID_LENGTH or re.search(r"[^A-Za-z0-9_.-]", name)
-    return f"{safe[: ID_LENGTH - 9]}-{_hash(name)}" if changed else safe
+    return f"{safe[: ID_LENGTH - 9]}-{_short_hash(name)}" if changed else safe
 
 
 def merge_into_sheet(path, candidates):
-    """Add the candidates that a sheet does not contain; existing rows stay byte for byte.
+    """Add the candidates that a sheet does not contain yet; the bytes of existing rows do not change.
 
-    A video that has a row, under any name, is not added. Columns that only the new rows have are appended to the header. A sheet
-    without new rows is not written.
+    A video that has a row, under any name, is not added. Columns that only the new rows need are appended to the header. Without new
+    rows, the sheet is not written.
 
     Parameters
     ----------
     path : path
-        The sheet of videos. A missing one is made, with empty columns for what a person decides (`BY_HAND`).
+        Path of the sheet of videos. A missing sheet is created, with empty columns `BY_HAND`.
     candidates : list of Candidate
 
     Returns
     -------
     list of Candidate
-        The added ones, with their ids: a number is appended to an id that is in use.
+        The added candidates. Where an id was in use, a number is appended to it.
 
     Raises
     ------
     SheetError
-        The sheet has problems; it is not changed.
+        The sheet is invalid. It is not changed.
     """
     path = Path(path).resolve()
     while True:
         before = path.read_bytes() if path.exists() else b""
         rows = read_rows(path, Video, ("subject", "video")) if before.strip() else []
-        added = _new(candidates, rows)
+        added = _select_new(candidates, rows)
         if not added:
             return []
-        text = _extended(read_text(path) if before.strip() else "", added)
+        text = _append_rows(read_text(path) if before.strip() else "", added)
         with atomic_path(path) as temporary:
             temporary.write_bytes((b"\xef\xbb\xbf" if before.startswith(b"\xef\xbb\xbf") else b"") + text.encode())
             if path.exists():
                 shutil.copymode(path, temporary)
-            # If the sheet was saved in the meantime, start over with its new content.
+            # If somebody saved the sheet in the meantime, repeat with its new content.
             if (path.read_bytes() if path.exists() else b"") == before:
                 break
             temporary.write_bytes(path.read_bytes())
@@ -140,14 +151,14 @@ def merge_into_sheet(path, candidates):
 
 
 def write_candidates(path, candidates):
-    """Write candidates as a sheet."""
+    """Write candidates as a sheet of videos."""
     text = "".join("\t".join(row) + "\n" for row in [COLUMNS, *(c.cells().values() for c in candidates)])
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _new(candidates, rows):
-    """Select the candidates whose video has no row, and give them unused ids."""
+def _select_new(candidates, rows):
+    """Return the candidates whose video has no row, with unused ids."""
     known = {same_video_key(row.source) for row in rows}
     # Ids that differ only in case would share a folder on some file systems.
     taken = {(row.subject.casefold(), row.video.casefold()) for row in rows}
@@ -165,8 +176,8 @@ def _new(candidates, rows):
     return added
 
 
-def _extended(text, added):
-    """Append rows to the text of a sheet, and the columns that they need to its header."""
+def _append_rows(text, added):
+    """Return the text of a sheet with new rows, and with the columns that they need in its header."""
     cells = [row.cells() for row in added]
     needed = [name for name in COLUMNS if any(row[name] for row in cells)]
     if not text.strip():
@@ -178,7 +189,7 @@ def _extended(text, added):
         header = [name.strip() for name in names]
         missing = [name for name in needed if name not in header]
         lines = re.split(r"(\r\n|\n|\r)", text)
-        # Even items are lines, odd ones are line ends.
+        # Items with even index are lines, items with odd index are line ends.
         lines[2 * (number - 1)] += "".join(f"\t{name}" for name in missing)
         header += missing
         text = "".join(lines)
@@ -187,8 +198,8 @@ def _extended(text, added):
     return text + "".join("\t".join(row).rstrip("\t") + newline for row in rows)
 
 
-def _cell(value):
-    """Format a value as a cell: one line, without direction marks, and no formula of a spreadsheet."""
+def _format_cell(value):
+    """Format a value as a cell: one line without direction marks, which no spreadsheet evaluates as a formula."""
     if value is None:
         return ""
     if isinstance(value, float):
@@ -199,9 +210,10 @@ def _cell(value):
 
 
 def _last_part(url):
-    """Get the last part of an address, without its suffix."""
+    """Return the last part of an address, without its suffix."""
     return re.sub(r"\.[A-Za-z0-9]{1,5}$", "", re.sub(r"[?#].*$", "", url).rstrip("/").rpartition("/")[2]) or "video"
 
 
-def _hash(text):
+def _short_hash(text):
+    """Return the first 8 hexadecimal digits of the SHA-256 of a text."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]

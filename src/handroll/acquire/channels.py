@@ -21,10 +21,10 @@ class Channel(BaseModel):
 
     url: str = Field(description="address of a channel, a playlist, a search page or a single video")
     subject: str | None = Field(
-        None, pattern=IDENTIFIER, max_length=ID_LENGTH, description="performer of all of its videos; empty: the uploader's name"
+        None, pattern=IDENTIFIER, max_length=ID_LENGTH, description="performer of all videos of the channel; empty: the uploader's name"
     )
-    permission: Literal["granted", "unknown", "refused"] | None = Field(None, description="permission for all of its videos")
-    licence: str | None = Field(None, description="licence of all of its videos")
+    permission: Literal["granted", "unknown", "refused"] | None = Field(None, description="permission for all videos of the channel")
+    licence: str | None = Field(None, description="licence of all videos of the channel")
     notes: str | None = Field(None, description="notes for people")
 
     @field_validator("url")
@@ -36,7 +36,7 @@ class Channel(BaseModel):
 
 
 class ListingFailed(RuntimeError):
-    """Some channels could not be listed; the message contains which, why, and what to do."""
+    """Raised where channels could not be listed; the message contains their addresses, the reasons, and what to do."""
 
 
 @dataclass
@@ -46,13 +46,13 @@ class Listing:
     Attributes
     ----------
     candidates : list of Candidate
-        In the order of the channels, and of the sites.
+        Rows for the sheet, in the order of the channels and of the sites' lists.
     listed : dict of str to int
-        Number of videos of each channel.
+        Number of listed videos of each channel, by address.
     skipped : Counter of str
-        Number of skipped entries by reason.
+        Number of skipped entries of lists, by reason.
     failed : dict of str to FetchFailed
-        Channels that could not be listed, or only in part.
+        Failures of channels that could not be listed, or only in part, by address.
     """
 
     candidates: list = field(default_factory=list)
@@ -61,13 +61,13 @@ class Listing:
     failed: dict[str, FetchFailed] = field(default_factory=dict)
 
     def report(self):
-        """Yield lines of text: videos of each channel, skipped entries, failed channels."""
+        """Yield lines of text: number of videos of each channel, number of skipped entries by reason, failed channels."""
         yield from (f"{count:6d} videos: {url}" for url, count in self.listed.items())
         yield from (f"{count:6d} entries skipped: {reason}" for reason, count in sorted(self.skipped.items()))
         yield from (f"failed: {url}: {Reason(failure.failure).sentence}" for url, failure in self.failed.items())
 
     def raise_if_failed(self):
-        """Raise ListingFailed if a channel could not be listed."""
+        """Raise ListingFailed if a channel could not be listed, or only in part."""
         if self.failed:
             failures = "; ".join(f"{url}: {failure.failure}" for url, failure in self.failed.items())
             raise ListingFailed(
@@ -77,12 +77,12 @@ class Listing:
 
 
 def read_channels(path):
-    """Read the channels of a sheet; see `Channel` for its columns.
+    """Read a sheet of channels as a list of `Channel`, whose fields are the columns.
 
     Raises
     ------
     handroll.config.sheet.SheetError
-        Every problem with its line number.
+        The sheet is invalid; the message lists every problem with its line number.
     """
     return read_rows(path, Channel, ("url",))
 
@@ -94,7 +94,7 @@ def list_channels(channels, max_listed=5000, pace=None):
     ----------
     channels : iterable of Channel
     max_listed : int
-        Maximum number of videos of one channel.
+        Maximum number of videos to list of one channel.
     pace : handroll.acquire.back_off.Pace, optional
 
     Returns

@@ -1,23 +1,29 @@
-"""Read cookies for sites that ask for a login, from a file that the environment names. They stay in memory and out of all messages."""
+"""Read cookies for sites that ask for a login, from the file in an environment variable.
+
+Cookies are kept in memory only, and removed from all messages.
+"""
 
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 ENVIRONMENT_VARIABLE = "HANDROLL_COOKIES"
-"""Path of the cookie file (Netscape format). It is an environment variable so that no params, logs or metadata contain it."""
+"""Environment variable with the path of the cookie file (Netscape format). Parameters of rules, logs and metadata do not contain it."""
 
+# Number of tab-separated fields of a cookie: domain, include subdomains, path, https only, expiry, name, value
+# (curl.se/docs/http-cookies.html).
 _FIELDS = 7
-"""Tab-separated fields of a cookie: domain, include subdomains, path, https only, expiry, name, value
-(curl.se/docs/http-cookies.html)."""
 
+# Prefix of a cookie that scripts of a page cannot read. Other lines that start with `#` are comments.
 _HTTP_ONLY = "#HttpOnly_"
+
+# Minimum length of a cookie's value that is removed from messages. Shorter values, such as `1`, are no secrets, and removing them would
+# damage messages.
 _MIN_SECRET_LENGTH = 4
-"""Shorter values, such as `1`, are no secrets, and removing them would damage messages."""
 
 
 class CookieFileError(ValueError):
-    """The cookie file cannot be used; the message contains nothing of its content."""
+    """Raised for a cookie file that is not usable; the message contains nothing of the file's content."""
 
 
 @dataclass(frozen=True)
@@ -27,30 +33,34 @@ class Cookies:
     Attributes
     ----------
     text : str
-        Cookies in Netscape format; empty if there are none. Not in the `repr`.
+        Cookies in Netscape format; empty without cookies. Not part of the `repr`.
     secrets : tuple of str
-        Values of the cookies, the longest first. Not in the `repr`.
+        Values of the cookies, the longest first. Not part of the `repr`.
     """
 
     text: str = field(default="", repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def redact(self, text):
-        """Replace every cookie's value in a text."""
+        """Return a text in which every value of a cookie is replaced by `[cookie]`."""
         for secret in self.secrets:
             text = text.replace(secret, "[cookie]")
         return text
 
 
 def read_cookies(environment=os.environ):
-    """Read the cookies of the file that `HANDROLL_COOKIES` names; no cookies if the variable is not set.
+    """Read the cookie file whose path is in `HANDROLL_COOKIES`; return no cookies if the variable is not set.
 
-    The file is never written: yt-dlp stores cookies from sites in memory.
+    The file is never written: yt-dlp keeps cookies that sites send in memory.
+
+    Returns
+    -------
+    Cookies
 
     Raises
     ------
     CookieFileError
-        The file does not exist or contains no cookie.
+        The file is missing or not readable, or contains no cookie.
     """
     name = environment.get(ENVIRONMENT_VARIABLE)
     if not name:
@@ -60,15 +70,15 @@ def read_cookies(environment=os.environ):
     except (OSError, UnicodeDecodeError) as error:
         problem = getattr(error, "strerror", None) or "not UTF-8 text"
         raise CookieFileError(
-            f"{ENVIRONMENT_VARIABLE}: expected the path of a cookie file, found: {problem}; export the cookies again or unset the variable"
+            f"{ENVIRONMENT_VARIABLE}: cannot read the cookie file: {problem}; export the cookies again or unset the variable"
         ) from None
     entries = [line for line in lines if line.strip() and (not line.startswith("#") or line.startswith(_HTTP_ONLY))]
-    # yt-dlp would print incomplete entries.
+    # Incomplete entries are removed, since yt-dlp would print them.
     complete = [line for line in entries if len(line.split("\t")) == _FIELDS and _is_expiry(line.split("\t")[4])]
     if not complete:
         raise CookieFileError(
             f"{ENVIRONMENT_VARIABLE}: expected a cookie file in Netscape format (seven tab-separated fields a line), "
-            f"found {len(entries)} other lines"
+            f"found none among {len(entries)} lines; export the cookies again"
         )
     values = {line.split("\t")[6].strip() for line in complete}
     secrets = sorted((value for value in values if len(value) >= _MIN_SECRET_LENGTH), key=lambda value: (-len(value), value))
@@ -76,4 +86,5 @@ def read_cookies(environment=os.environ):
 
 
 def _is_expiry(text):
+    """Whether a text is the expiry time of a cookie: empty or a number of seconds."""
     return not text or text.replace(".", "", 1).isdecimal()

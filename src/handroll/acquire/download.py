@@ -1,4 +1,4 @@
-"""Fetch a video: link a local file, or download a URL with yt-dlp. A video that is not available is a status, not a crash."""
+"""Fetch a video: link a local file, or download a URL with yt-dlp. An unavailable video gives a status instead of an exception."""
 
 import errno
 import hashlib
@@ -23,70 +23,76 @@ from handroll.provenance import atomic_path, file_sha256
 LOGGER = logging.getLogger("handroll")
 
 VERSION = 1
-"""Raised by hand if every source has to be fetched again."""
+"""Raise by hand when every source must be fetched again."""
 
 READ_ONLY = 0o444
-"""Mode of a finished download. Snakemake's `protected` would also protect the empty files of failed downloads."""
+"""File mode of a finished download. Snakemake's `protected` is not used, since it would also protect the empty files of failed
+downloads."""
 
 FOLDER = ".download"
-"""Folder of partial downloads, beside the video. It is no output of a rule, so it outlives a killed job."""
+"""Name of the folder of partial downloads, next to the video. It is no output of a rule, so Snakemake keeps it when a job is killed."""
 
+# Filter of yt-dlp for the protocols that are downloaded.
 _PROTOCOLS = "[protocol~='^(https?|m3u8|m3u8_native|http_dash_segments)$']"
-"""Formats of these protocols are downloaded; yt-dlp's names."""
 
+# Keys of info.json that describe the video itself.
 _FACTS = ("title", "uploader", "extractor", "format", "width_px", "height_px", "fps", "duration_s")
 
 
 def fetch(source, out_path, *, max_height_px=1080, limits=None, pace=None, base_dir="."):
-    """Put the video of a source at a path.
+    """Link or download the video of a source to a path.
 
-    A local file becomes a symbolic link. It is relative if the source is, so that it stays valid after all of `base_dir` has
-    moved. A URL is downloaded in the best quality up to a height. Separate video and audio are merged into one file (Matroska or
-    MP4, as their codecs require). The file is read-only.
-    If there is no video, an empty file is written. A partial download stays in the folder `.download` beside the path, and the
-    next call resumes it.
+    A local file becomes a symbolic link. The link is relative if the source is relative, so that it stays valid when the whole folder
+    `base_dir` moves. A URL is downloaded in the best quality up to a height, as a read-only file. Separate video and audio are merged
+    into one file: MP4, or Matroska where their codecs require it.
+    If the video is not available, an empty file is written. A partial download stays in the folder `.download` next to the path, and
+    the next call resumes it.
 
     Parameters
     ----------
     source : str
-        Path of a file, relative to `base_dir`, or an http(s) URL of one video.
+        Path of a local file, relative to `base_dir`, or http(s) URL of one video.
     out_path : path
         File to write, with any suffix.
     max_height_px : int
-        Maximum height (shorter side) among the formats that a site offers.
+        Maximum frame height to download, px; the shorter side counts.
     limits : Limits, optional
-        Of downloads; local files have none.
+        Limits of a download. They do not apply to local files.
     pace : Pace, optional
     base_dir : path
-        Folder of relative paths.
+        Folder to which relative paths refer.
 
     Returns
     -------
     dict
-        source, kind ("local" or "url"), status ("ok" or a `failures.Failure`), transient (a later try may succeed), message,
-        size_bytes, sha256, title, uploader, extractor, format, width_px, height_px, fps, duration_s (as the site reports). Those from
-        sha256 on are None if unknown. It holds no times, so that the same source gives the same values.
+        source, kind ("local" or "url"), status ("ok" or a `failures.Failure`), transient (whether a later try may succeed), message,
+        size_bytes; and, None where unknown: sha256, title, uploader, extractor, format, width_px, height_px, fps, duration_s (reported by
+        the site). The dict contains no times, so that the same source gives the same values.
 
     Raises
     ------
     DiskFull
-        The disk has no space.
+        The disk has too little space.
     OSError
-        The folder is not writable.
+        The folder of `out_path` is not writable.
     CookieFileError
-        The cookie file that the environment names is not usable.
+        The cookie file in `HANDROLL_COOKIES` is not usable.
     """
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", source)
     if scheme is None:
-        return _link(source, Path(base_dir), Path(out_path))
+        return _link_file(source, Path(base_dir), Path(out_path))
     if problem := address_problem(source):
-        hint = "" if scheme[1].lower() in ("http", "https") else f"; write a file name with a colon as ./{without_credentials(source)}"
+        hint = (
+            ""
+            if scheme[1].lower() in ("http", "https")
+            else f"; if it is a file whose name contains a colon, write ./{without_credentials(source)}"
+        )
         _write_empty(out_path)
-        return _info(source, "url", Failure.REFUSED_ADDRESS, problem + hint)
+        return _build_info(source, "url", Failure.REFUSED_ADDRESS, problem + hint)
     return _download(source, Path(out_path), max_height_px, limits or Limits(), pace or Pace())
 
 
-def _info(source, kind, status, message, path=None, **facts):
+def _build_info(source, kind, status, message, path=None, **facts):
     """Build the dict that `fetch` returns."""
     return {
         "source": without_credentials(source),
@@ -101,25 +107,29 @@ def _info(source, kind, status, message, path=None, **facts):
 
 
 def _write_empty(out_path):
+    """Write an empty file in place of an unavailable video."""
     with atomic_path(out_path) as temporary:
         temporary.touch()
 
 
-def _link(source, base_dir, out_path):
-    """Link a local file."""
+def _link_file(source, base_dir, out_path):
+    """Link a local file to `out_path`; return the result of `fetch`."""
     path = Path(os.path.abspath(base_dir / source))
     try:
         check_file(path)
     except MediaError as error:
         _write_empty(out_path)
-        return _info(source, "local", Failure(error.reason), str(error))
+        return _build_info(source, "local", Failure(error.reason), str(error))
     with atomic_path(out_path) as temporary:
         temporary.symlink_to(_link_target(source, base_dir, out_path.parent))
-    return _info(source, "local", OK, "", path, title=path.stem)
+    return _build_info(source, "local", OK, "", path, title=path.stem)
 
 
 def _link_target(source, base_dir, folder):
-    """Target of a link in a folder: a relative path if the source is relative and the folder is below `base_dir`, else absolute."""
+    """Return the target of a link in a folder: a relative path if the source is relative and the folder is below `base_dir`.
+
+    Otherwise the path is absolute.
+    """
     base_dir, folder = base_dir.resolve(), folder.resolve()
     path = (base_dir / source).parent.resolve() / Path(source).name
     moves_along = not Path(source).is_absolute() and folder.is_relative_to(base_dir)
@@ -127,7 +137,7 @@ def _link_target(source, base_dir, folder):
 
 
 def _download(source, out_path, max_height_px, limits, pace):
-    """Download a URL. Failures that may pass are tried again after a wait."""
+    """Download a URL to `out_path`; return the result of `fetch`. After a transient failure, the download is tried again."""
     cookies = read_cookies()
     folder = _partial_folder(out_path, source, max_height_px)
     failed, most_bytes = 0, _folder_bytes(folder)
@@ -135,10 +145,10 @@ def _download(source, out_path, max_height_px, limits, pace):
         check_disk(folder, limits)
         facts = {}
         try:
-            file = _try(source, folder, max_height_px, limits, pace, cookies, facts)
+            file = _try_download(source, folder, max_height_px, limits, pace, cookies, facts)
             break
         except Exception as error:
-            failure = _explain(error, folder, limits, extracted=bool(facts))
+            failure = _classify_error(error, folder, limits, extracted=bool(facts))
             if failure is None:
                 raise
         progressed = _folder_bytes(folder) > most_bytes
@@ -149,18 +159,18 @@ def _download(source, out_path, max_height_px, limits, pace):
             _write_empty(out_path)
             if not failure.failure.transient or not _folder_bytes(folder):
                 _remove(folder.parent)
-            return _info(source, "url", failure.failure, reason, **facts)
+            return _build_info(source, "url", failure.failure, reason, **facts)
         LOGGER.warning("%s: retry in %.0f s (%d of %d without progress): %s", failure.failure, seconds, failed, pace.tries, reason)
         wait(seconds)
     os.chmod(file, READ_ONLY)
-    info = _info(source, "url", OK, "", file, **facts)
+    info = _build_info(source, "url", OK, "", file, **facts)
     os.replace(file, out_path)
     _remove(folder.parent)
     return info
 
 
 def _partial_folder(out_path, source, max_height_px):
-    """Make the folder of a partial download; those of other sources and heights beside it are removed."""
+    """Return the folder for the partial download of a source at a height. Partial downloads of other sources and heights are removed."""
     request = f"{without_credentials(source)}\n{max_height_px}"
     folder = out_path.parent / FOLDER / hashlib.sha256(request.encode()).hexdigest()[:16]
     if not folder.is_dir():
@@ -170,18 +180,23 @@ def _partial_folder(out_path, source, max_height_px):
 
 
 def _folder_bytes(folder):
+    """Return the total size of the files in a folder, bytes."""
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
 def _remove(folder):
+    """Remove a folder with its content, or a link to a folder, if it exists."""
     if folder.is_symlink():
         folder.unlink()
     elif folder.exists():
         shutil.rmtree(folder)
 
 
-def _explain(error, folder, limits, extracted):
-    """Find the FetchFailed behind an exception; None for a bug. Raise if the disk is full or the folder is not writable."""
+def _classify_error(error, folder, limits, extracted):
+    """Return the FetchFailed that describes an exception; None for a bug.
+
+    Raise DiskFull or PermissionError where the disk is full or the folder is not writable. `extracted`: the site has described the video.
+    """
     failure = failure_of(error, extracted)
     if is_disk_full(error):
         check_disk(folder, limits)
@@ -189,33 +204,36 @@ def _explain(error, folder, limits, extracted):
     if failure is not None and failure.failure is not Failure.NETWORK:
         locked = next((c for c in causes_of(error) if isinstance(c, OSError) and c.errno in (errno.EACCES, errno.EPERM, errno.EROFS)), None)
         if locked is not None:
-            raise PermissionError(f"{folder}: expected a writable folder, found: {locked}") from error
+            raise PermissionError(f"{folder}: expected a writable folder, but writing failed: {locked}") from error
     return failure
 
 
-def _try(source, folder, max_height_px, limits, pace, cookies, facts):
-    """Download into a folder, resuming what is there, and return the file. What the site reports of the video is added to `facts`."""
+def _try_download(source, folder, max_height_px, limits, pace, cookies, facts):
+    """Download into a folder once, resuming a partial download, and return the path of the file.
+
+    The site's description of the video is added to the dict `facts`. Raises FetchFailed and the exceptions of yt-dlp.
+    """
     import imageio_ffmpeg
     import yt_dlp
 
     def check_before_download(found, *, incomplete):
-        """Raise FetchFailed or DiskFull for a video that exceeds a limit; a match filter of yt-dlp."""
+        """Match filter for yt-dlp: raise FetchFailed or DiskFull where the video exceeds a limit."""
         if incomplete:
             return
         if (found.get("n_entries") or 1) > 1:
-            raise _a_list(source, found)
-        facts.update(_facts_of(found))
+            raise _list_failure(source, found)
+        facts.update(_select_facts(found))
         check_reported(found, folder, limits)
 
     options = {
         **yt_dlp_options(cookies, pace),
         "format": f"bv*{_PROTOCOLS}+ba{_PROTOCOLS}/b{_PROTOCOLS}",
-        # Prefers the largest height up to this one; "res" is the shorter side.
+        # Prefer the largest height up to the maximum; yt-dlp's "res" is the shorter side.
         "format_sort": [f"res:{max_height_px}", "fps"],
         "merge_output_format": "mp4/mkv",
         "ffmpeg_location": imageio_ffmpeg.get_ffmpeg_exe(),
         "external_downloader": "native",
-        # yt-dlp leaves a few streams to FFmpeg, which calls no progress hook. FFmpeg stops just above the size limit.
+        # yt-dlp downloads some streams with FFmpeg, for which it calls no progress hook. This option makes FFmpeg stop at the size limit.
         "external_downloader_args": {"ffmpeg_o": ["-fs", str(round(limits.max_size_gb * GB))]} if limits.max_size_gb < math.inf else {},
         "match_filter": check_before_download,
         "noplaylist": True,
@@ -226,7 +244,7 @@ def _try(source, folder, max_height_px, limits, pace, cookies, facts):
         "ratelimit": None if pace.max_rate_mb_s is None else pace.max_rate_mb_s * 1e6,
         "progress_hooks": [DownloadCheck(folder, limits)],
         "paths": {"home": str(folder.absolute())},
-        # A format or size that changes between two tries gives another name, so that a try resumes only the same file.
+        # The name contains format and size, so that a try resumes a partial file only if neither has changed.
         "outtmpl": "%(format_id)s-%(filesize,filesize_approx)s.%(ext)s",
     }
     with yt_dlp.YoutubeDL(options) as downloader:
@@ -239,7 +257,7 @@ def _try(source, folder, max_height_px, limits, pace, cookies, facts):
             raise
     path = next((part["filepath"] for part in found.get("requested_downloads") or () if part.get("filepath")), None)
     if path is None:
-        raise FetchFailed(Failure.INCOMPLETE, "expected a file, yt-dlp ended without one")
+        raise FetchFailed(Failure.INCOMPLETE, "expected a downloaded file, but yt-dlp ended without one")
     file = Path(path)
     check_size(file.stat().st_size, limits)
     check_length(file, facts["duration_s"])
@@ -247,7 +265,7 @@ def _try(source, folder, max_height_px, limits, pace, cookies, facts):
 
 
 def _is_damaged(error):
-    """Whether partial files are of no use: they cannot be merged, or are longer than the site's file."""
+    """Whether an error shows that the partial files are damaged: they cannot be merged, or are longer than the site's file."""
     from yt_dlp.networking.exceptions import HTTPError
     from yt_dlp.utils import PostProcessingError
 
@@ -259,27 +277,28 @@ def _is_damaged(error):
 
 
 def _one_video(found, source):
-    """Get yt-dlp's description of the one video of a source; raise FetchFailed if there is none, or a list."""
+    """Return yt-dlp's description of the video of a source. Raise FetchFailed where the source has no video, or a list of videos."""
     if found is None:
-        raise FetchFailed(Failure.NOT_UNDERSTOOD, "expected a video, yt-dlp found nothing that it understands")
+        raise FetchFailed(Failure.NOT_UNDERSTOOD, "expected a video, but yt-dlp cannot interpret the page")
     if found.get("_type", "video") == "video":
         return found
     entries = list(found.get("entries") or ())
     if not entries:
-        raise FetchFailed(Failure.NOT_A_VIDEO, "expected a video, found a page without one")
+        raise FetchFailed(Failure.NOT_A_VIDEO, "expected a video, found a page without a video")
     if len(entries) == 1 and entries[0].get("_type", "video") == "video":
         return entries[0]
-    raise _a_list(source, found)
+    raise _list_failure(source, found)
 
 
-def _a_list(source, found):
-    count = found.get("playlist_count") or "several videos"
+def _list_failure(source, found):
+    """Build the FetchFailed of a source that is a list of videos."""
+    count = f"{found['playlist_count']} videos" if found.get("playlist_count") else "several videos"
     command = shlex.join(["handroll", "list", without_credentials(source)])
-    return FetchFailed(Failure.IS_A_LIST, f"expected one video, found a list of {count}; list its videos: {command}")
+    return FetchFailed(Failure.IS_A_LIST, f"expected one video, found a list of {count}; to add them to the sheet, run: {command}")
 
 
-def _facts_of(found):
-    """Select what info.json keeps of yt-dlp's description of a video."""
+def _select_facts(found):
+    """Return the values for info.json from yt-dlp's description of a video."""
     return {
         "title": found.get("title"),
         "uploader": found.get("uploader") or found.get("channel"),

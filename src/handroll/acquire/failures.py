@@ -1,6 +1,6 @@
-"""Reasons why a video is not available, and the classification of yt-dlp's exceptions.
+"""Classify exceptions of yt-dlp: list the reasons why a video is not available, and find the reason of an exception.
 
-yt-dlp is imported only when one of its exceptions has to be classified.
+yt-dlp is imported only when an exception must be classified.
 """
 
 import re
@@ -12,25 +12,25 @@ from enum import StrEnum
 from handroll.text import printable
 
 OK = "ok"
-"""Status of a video that was downloaded or linked."""
+"""Status of a video that is downloaded or linked."""
 
 
 class Failure(StrEnum):
-    """Reason why a video is not available; each is a `handroll.reasons.Reason`, which describes it.
+    """Reason why a video is not available. Its value is also the value of a `handroll.reasons.Reason`, which describes it.
 
     Attributes
     ----------
     transient : bool
-        A later try may succeed, so the next run of the workflow makes one. The others are final.
+        Whether a later try may succeed. If so, the next run of the workflow tries again; otherwise the failure is final.
     again_now : bool
-        Another try within the same run, after a wait, may succeed.
+        Whether another try in the same run, after a wait, may succeed.
     """
 
     transient: bool
     again_now: bool
 
     def __new__(cls, value, transient, again_now):
-        """Make the member `value`."""
+        """Create a member from its value and its two attributes."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.transient, member.again_now = transient, again_now
@@ -39,7 +39,7 @@ class Failure(StrEnum):
     SOURCE_MISSING = "source_missing", False, False
     SOURCE_EMPTY = "source_empty", False, False
     SOURCE_IS_FOLDER = "source_is_folder", False, False
-    # Permissions can change while size and time of a file do not.
+    # Transient, since permissions can change without a change of the file's size and time.
     SOURCE_LOCKED = "source_locked", True, False
     TOO_SHORT = "too_short", False, False
     TOO_LONG = "too_long", False, False
@@ -53,10 +53,10 @@ class Failure(StrEnum):
     SHORTENED = "download_shortened", False, False
     REFUSED_ADDRESS = "download_refused_address", False, False
     UNSUPPORTED = "download_unsupported", False, False
-    # A live stream can be downloaded after its end, a changed site after an update of yt-dlp.
+    # Transient: a live stream can be downloaded after its end, and a changed site after an update of yt-dlp.
     LIVE = "download_live", True, False
     NOT_UNDERSTOOD = "download_not_understood", True, False
-    # Another try in the same run would be as slow.
+    # Not tried again in the same run, since it would be as slow.
     TOO_SLOW = "download_too_slow", True, False
     FORBIDDEN = "download_forbidden", True, True
     THROTTLED = "download_throttled", True, True
@@ -66,13 +66,13 @@ class Failure(StrEnum):
 
 
 class FetchFailed(RuntimeError):
-    """A video is not available.
+    """Raised where a video is not available.
 
     Attributes
     ----------
     failure : Failure
     wait_s : float or None
-        Wait before the next try that the site asks for (s).
+        Wait before the next try for which the site asks, s.
     """
 
     def __init__(self, failure, message, wait_s=None):
@@ -88,16 +88,18 @@ OF_HTTP_STATUS = {
     407: Failure.NETWORK,
     408: Failure.NETWORK,
     410: Failure.GONE,
-    # Bilibili sends 412 instead of 429.
+    # Bilibili sends 412 instead of 429 (too many requests).
     412: Failure.THROTTLED,
-    # A partial download is longer than the file: it is removed and the next try starts over.
+    # A partial download is longer than the file. It is removed, and the next try starts from the beginning.
     416: Failure.INCOMPLETE,
     425: Failure.SERVER_ERROR,
     429: Failure.THROTTLED,
     451: Failure.GEO_BLOCKED,
 }
-"""Failure of each HTTP status (RFC 9110, 6585, 7725). All from 500 on are server errors; other ones from 400 on are final."""
+"""Failure of each HTTP status (RFC 9110, 6585, 7725). Of the other statuses, those from 500 are server errors, and 400 to 499 are final."""
 
+# Patterns of yt-dlp's error messages, since yt-dlp has no error classes for most failures. The first matching pattern counts. The order
+# matters: the message about a private video also asks to sign in, and an "unavailable" video may be unavailable in one country only.
 _PATTERNS = (
     (Failure.LIVE, r"premieres? in|live event will begin|not currently live|will begin (in|shortly)|has not started"),
     (
@@ -119,14 +121,11 @@ _PATTERNS = (
     (Failure.UNSUPPORTED, r"\bDRM\b|requested format is not available|no video formats found|unsupported features"),
     (Failure.NOT_A_VIDEO, r"unsupported url|no media found|no video found|holds no video"),
 )
-"""Patterns of yt-dlp's error messages, which has no error classes for most failures. The first match counts: a private video also
-asks to sign in, and an "unavailable" one may be so in one country only."""
-
 _PATTERNS = tuple((failure, re.compile(pattern, re.IGNORECASE)) for failure, pattern in _PATTERNS)
 
 
 def causes_of(error):
-    """List an exception and its causes, the outermost first."""
+    """Return a list of an exception and its causes, from the outermost to the innermost."""
     chain = []
     while error is not None and error not in chain:
         chain.append(error)
@@ -138,26 +137,26 @@ def causes_of(error):
 
 
 def plain_message(error):
-    """Extract an exception's message, without terminal colours and advice to report bugs to yt-dlp; its type if the message is empty."""
+    """Return an exception's message without terminal colours and yt-dlp's own advice; its class name where the message is empty."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).removeprefix("ERROR: ")
     text = re.split(r"; please report this issue| Use --cookies|\. See +https?://github\.com/yt-dlp", text)[0]
-    # The text may come from a server.
+    # The text may come from a server, so control characters are escaped.
     return printable(" ".join(text.split())) or type(error).__name__
 
 
 def failure_of(error, extracted=False):
-    """Classify an exception from yt-dlp.
+    """Return the FetchFailed that describes an exception of yt-dlp.
 
     Parameters
     ----------
     error : Exception
     extracted : bool
-        The site has described the video: a missing file is then a server error, not a missing video.
+        Whether the site has described the video. Then a missing file is a server error instead of a missing video.
 
     Returns
     -------
     FetchFailed or None
-        None for other exceptions: a bug, or an error of the disk.
+        None for all other exceptions, such as a bug or an error of the disk.
     """
     from yt_dlp.networking.exceptions import HTTPError, RequestError, TransportError
     from yt_dlp.utils import ContentTooShortError, ExtractorError, GeoRestrictedError, UnsupportedError, UserNotLive, YoutubeDLError
@@ -167,7 +166,7 @@ def failure_of(error, extracted=False):
     if known is not None:
         return known
     if not any(isinstance(cause, YoutubeDLError) for cause in causes):
-        # yt-dlp does not catch every malformed answer, such as a Content-Length that is not a number.
+        # yt-dlp does not catch the exceptions of all malformed answers, such as a Content-Length that is not a number.
         is_answer = isinstance(error, ValueError | TypeError | LookupError | AttributeError) and _raised_in_yt_dlp(error)
         return FetchFailed(Failure.NOT_UNDERSTOOD, f"{type(error).__name__}: {plain_message(error)}") if is_answer else None
     message = " <- ".join(dict.fromkeys(plain_message(cause) for cause in causes if isinstance(cause, YoutubeDLError)))
@@ -192,25 +191,28 @@ def failure_of(error, extracted=False):
 
 
 def _raised_in_yt_dlp(error):
-    """Whether the code that raised an exception belongs to yt-dlp."""
+    """Whether code of yt-dlp raised an exception."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     return bool(frames) and frames[-1].f_globals.get("__name__", "").split(".")[0] == "yt_dlp"
 
 
 def _failure_of_status(status, matched, extracted):
-    """Classify an HTTP status, given the failure that the site's message matches."""
+    """Return the Failure of an HTTP status. `matched`: the Failure by the message, or None; `extracted`: see `failure_of`."""
     if status == 403 and matched is not None:
         return matched
     if extracted and status in (404, 410):
         return Failure.SERVER_ERROR
     if status in OF_HTTP_STATUS:
         return OF_HTTP_STATUS[status]
-    # Below 400 there are only redirects that end nowhere or in a circle.
+    # A status below 400 is a redirect that leads nowhere or in a circle.
     return Failure.SERVER_ERROR if status >= 500 or status < 400 else Failure.UNSUPPORTED
 
 
 def retry_after_s(header, now=None):
-    """Read a `Retry-After` header (RFC 9110, 10.2.3: seconds or a date) as seconds; None if it is missing or not readable."""
+    """Return the wait in a `Retry-After` header (RFC 9110, 10.2.3: seconds or a date), s; None where it is missing or not readable.
+
+    `now`: current time, a datetime with a time zone; default: the system clock.
+    """
     text = (header or "").strip()
     if text.isdecimal():
         return float(text)

@@ -1,4 +1,4 @@
-"""Limits of a download, checked before it starts and while it runs: length, size, speed, free disk space, kind of file."""
+"""Check the limits of a download before it starts and while it runs: length, size, speed, free disk space, kind of file."""
 
 import errno
 import logging
@@ -13,24 +13,34 @@ from handroll.media.safe_open import MediaError, container_of, file_kind, is_ref
 
 LOGGER = logging.getLogger("handroll")
 
-GB, MB = 10**9, 10**6
+GB = 10**9
+"""Number of bytes in a gigabyte."""
+
+MB = 10**6
+"""Number of bytes in a megabyte."""
 
 COMPLETE_SHARE = 0.99
-"""A file with a smaller share of the reported bytes is incomplete; sizes that YouTube reports differ from the files by a few bytes."""
+"""Minimum size of a complete file, as a share of the size that the site reports. YouTube's sizes differ from the files by a few bytes."""
 
-SHORTENED_SHARE, SHORTENED_S = 0.95, 2.0
-"""A video is shortened if it lasts less than this share of the reported duration, and is shorter by more than these seconds.
-Sites round durations to seconds."""
+SHORTENED_SHARE = 0.95
+"""Minimum duration of a complete video, as a share of the duration that the site reports. A video counts as shortened if it is below both
+this limit and that of `SHORTENED_S`."""
 
-SLOW_S, SLOW_BYTES = 60.0, 60_000
-"""A download must receive this many bytes in this time (s). 1 kB/s is a hundredth of a slow mobile connection."""
+SHORTENED_S = 2.0
+"""Maximum difference between the duration that the site reports and that of a complete video, s. Sites round durations to seconds."""
+
+SLOW_S = 60.0
+"""Time in which a download must receive at least `SLOW_BYTES`, s."""
+
+SLOW_BYTES = 60_000
+"""Minimum number of bytes that a download must receive in `SLOW_S`: 1 kB/s, a hundredth of a slow mobile connection."""
 
 REPORT_EVERY_S = 10.0
-"""Seconds between two progress messages."""
+"""Time between two progress messages, s."""
 
 
 class DiskFull(RuntimeError):
-    """The disk has no space for a download. The job fails, because every other download would fail, too."""
+    """Raised where the disk has too little space for a download. The job fails, since all other downloads would fail, too."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +50,11 @@ class Limits:
     Attributes
     ----------
     min_s, max_s : float
-        Minimum and maximum duration of a video (s), where the site reports it.
+        Minimum and maximum duration of a video, s. They apply where the site reports a duration.
     max_size_gb : float
-        Maximum size of a download (GB).
+        Maximum size of a download, GB.
     min_free_gb : float
-        Disk space that a download leaves free (GB).
+        Disk space that a download leaves free, GB.
     """
 
     min_s: float = 0.0
@@ -54,12 +64,12 @@ class Limits:
 
 
 def free_bytes(folder):
-    """Free bytes on the disk of an existing folder."""
+    """Return the free space on the disk of an existing folder, bytes."""
     return shutil.disk_usage(folder).free
 
 
 def check_disk(folder, limits, needed_bytes=0):
-    """Raise DiskFull if a number of further bytes would use the reserve of disk space."""
+    """Raise DiskFull where less than `limits.min_free_gb` would be free after another `needed_bytes` are written."""
     free = free_bytes(folder)
     if free - needed_bytes < limits.min_free_gb * GB:
         needs = f"{needed_bytes / GB:.2f} GB and " if needed_bytes else ""
@@ -80,14 +90,14 @@ def is_disk_full(error):
 
 
 def check_reported(found, folder, limits):
-    """Raise if the site reports a video that exceeds a limit.
+    """Raise an exception if the video that a site reports exceeds a limit.
 
     Parameters
     ----------
     found : dict
-        yt-dlp's description of a video with chosen formats.
+        yt-dlp's description of a video with its chosen formats.
     folder : path
-        Where the download is written.
+        Folder in which the download is written.
     limits : Limits
 
     Raises
@@ -95,39 +105,45 @@ def check_reported(found, folder, limits):
     FetchFailed
         The video is live, not yet published, too short, too long or too large.
     DiskFull
+        The disk has too little space for the video.
     """
     if found.get("is_live") or found.get("live_status") in ("is_live", "is_upcoming", "post_live"):
         raise FetchFailed(Failure.LIVE, "expected a finished video, found a live stream or a premiere that has not started")
     seconds = found.get("duration")
     if seconds is not None and seconds < limits.min_s:
-        raise FetchFailed(Failure.TOO_SHORT, f"expected at least {limits.min_s:g} s (screening.duration), the site reports {seconds:g} s")
+        raise FetchFailed(
+            Failure.TOO_SHORT, f"expected a video of at least {limits.min_s:g} s (screening.duration.min_s), the site reports {seconds:g} s"
+        )
     if seconds is not None and seconds > limits.max_s:
-        raise FetchFailed(Failure.TOO_LONG, f"expected at most {limits.max_s:g} s (screening.duration), the site reports {seconds:g} s")
+        raise FetchFailed(
+            Failure.TOO_LONG, f"expected a video of at most {limits.max_s:g} s (screening.duration.max_s), the site reports {seconds:g} s"
+        )
     formats = found.get("requested_formats") or [found]
     sizes = [part.get("filesize") for part in formats]
     if None not in sizes:
         check_size(sum(sizes), limits)
     expected = sum(part.get("filesize") or part.get("filesize_approx") or 0 for part in formats)
-    # Separate video and audio files exist twice while they are merged.
+    # While separate video and audio files are merged, the disk contains everything twice.
     check_disk(folder, limits, expected * (2 if len(formats) > 1 else 1))
 
 
 def check_size(size_bytes, limits):
-    """Raise FetchFailed if a download is too large."""
+    """Raise FetchFailed if a download of `size_bytes` exceeds the size limit."""
     if size_bytes > limits.max_size_gb * GB:
         raise FetchFailed(
-            Failure.TOO_LARGE, f"expected at most {limits.max_size_gb:g} GB (acquire.max_size_gb), found at least {size_bytes / GB:.3f} GB"
+            Failure.TOO_LARGE,
+            f"expected a file of at most {limits.max_size_gb:g} GB (acquire.max_size_gb), found at least {size_bytes / GB:.3f} GB",
         )
 
 
 def check_length(path, reported_s):
-    """Raise FetchFailed if a file is much shorter than its site reports. A file that cannot be opened passes: the probe rejects it.
+    """Raise FetchFailed if a file is much shorter than its site reports. A file that cannot be opened is left to the probe.
 
     Parameters
     ----------
     path : path
     reported_s : float or None
-        Duration that the site reports (s).
+        Duration that the site reports, s.
     """
     import av
 
@@ -140,18 +156,19 @@ def check_length(path, reported_s):
         return
     if found_s is not None and found_s < min(SHORTENED_SHARE * reported_s, reported_s - SHORTENED_S):
         raise FetchFailed(
-            Failure.SHORTENED, f"expected {reported_s:g} s as the site reports, found a file of {found_s:.1f} s: a preview, or cut off"
+            Failure.SHORTENED,
+            f"expected a video of {reported_s:g} s as the site reports, found {found_s:.1f} s: a preview or an incomplete file",
         )
 
 
 def check_file(path, reported_bytes=None):
-    """Raise FetchFailed if a downloaded file is not audio or video, or incomplete. Such a file is removed.
+    """Raise FetchFailed and remove a downloaded file if it is incomplete, or neither audio nor video.
 
     Parameters
     ----------
     path : Path
     reported_bytes : int or None
-        Size that the site reports.
+        Size that the site reports, bytes.
     """
     size = path.stat().st_size
     if container_of(path) is None or _refers_to_files(path):
@@ -160,11 +177,11 @@ def check_file(path, reported_bytes=None):
         raise FetchFailed(Failure.NOT_A_VIDEO, f"expected a video, found {kind} ({size} bytes)")
     if reported_bytes and size < COMPLETE_SHARE * reported_bytes:
         path.unlink()
-        raise FetchFailed(Failure.INCOMPLETE, f"expected {reported_bytes} bytes as the site reports, received {size}")
+        raise FetchFailed(Failure.INCOMPLETE, f"expected {reported_bytes} bytes as the site reports, received {size} bytes")
 
 
 def _refers_to_files(path):
-    """Whether a file that starts like a container is of a format that refers to other files."""
+    """Whether a file that starts like a media file has a format that refers to other files, such as a playlist."""
     try:
         open_media(path).close()
     except MediaError as error:
@@ -173,36 +190,43 @@ def _refers_to_files(path):
 
 
 class SpeedCheck:
-    """Detects a transfer that receives less than `SLOW_BYTES` in `SLOW_S`.
+    """Detect a download that receives less than `SLOW_BYTES` in `SLOW_S`.
 
     Parameters
     ----------
     done : int
-        Bytes of the file that are there when the transfer starts.
+        Number of bytes of the file that exist when the transfer starts.
     """
 
     def __init__(self, done):
         self._since_s, self._bytes = time.monotonic(), done
 
     def problem(self, done):
-        """Return a message if the transfer is too slow, else None.
+        """Return a message if the download is too slow, otherwise None.
 
         Parameters
         ----------
         done : int
-            Bytes received so far.
+            Number of bytes of the file that exist now.
         """
         now_s = time.monotonic()
         if now_s - self._since_s < SLOW_S:
             return None
         if done - self._bytes < SLOW_BYTES:
-            return f"expected at least {SLOW_BYTES} bytes in {SLOW_S:g} s, received {done - self._bytes}"
+            return f"expected at least {SLOW_BYTES} bytes in {SLOW_S:g} s, received {done - self._bytes} bytes"
         self._since_s, self._bytes = now_s, done
         return None
 
 
 class DownloadCheck:
-    """Checks a running download: a progress hook of yt-dlp, which calls it for every block that arrives."""
+    """Check a running download: a progress hook, which yt-dlp calls for every received block.
+
+    Parameters
+    ----------
+    folder : path
+        Folder of the download.
+    limits : Limits
+    """
 
     def __init__(self, folder, limits):
         self._folder, self._limits = folder, limits
@@ -215,7 +239,7 @@ class DownloadCheck:
         Parameters
         ----------
         progress : dict
-            yt-dlp's: `status`, `filename`, `downloaded_bytes`, `total_bytes`, `info_dict`.
+            Progress from yt-dlp: `status`, `filename`, `downloaded_bytes`, `total_bytes`, `info_dict`.
         """
         name, done, total = progress["filename"], progress.get("downloaded_bytes") or 0, progress.get("total_bytes") or 0
         self._sizes[name] = max(done, total)
@@ -224,9 +248,9 @@ class DownloadCheck:
             check_file(Path(name), progress["info_dict"].get("filesize"))
             return
         check_disk(self._folder, self._limits)
-        # From the first block on: requests for pages and pauses before a file do not count.
+        # The time starts with the first block of a file, so that page requests and pauses before it do not count.
         if problem := self._speeds.setdefault(name, SpeedCheck(done)).problem(done):
             raise FetchFailed(Failure.TOO_SLOW, problem)
         if time.monotonic() - self._logged_s >= REPORT_EVERY_S:
             self._logged_s = time.monotonic()
-            LOGGER.info("%.1f MB%s", done / MB, f" of {total / MB:.1f} MB" if total else "")
+            LOGGER.info("downloaded %.1f MB%s", done / MB, f" of {total / MB:.1f} MB" if total else "")

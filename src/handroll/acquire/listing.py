@@ -1,4 +1,4 @@
-"""List the videos of a channel, playlist or search page by yt-dlp's flat extraction, which requests none of the videos."""
+"""List the videos of a channel, playlist or search page with yt-dlp's flat extraction, which requests no page of a video."""
 
 import logging
 import re
@@ -16,32 +16,41 @@ from handroll.acquire.yt_dlp_options import yt_dlp_options
 LOGGER = logging.getLogger("handroll")
 
 MAX_DEPTH = 3
-"""Maximum depth of nested lists: a channel's tabs contain playlists, which contain videos."""
+"""Maximum depth of nested lists. For example, a channel contains tabs, which contain playlists, which contain videos."""
 
-NO_ADDRESS, NO_DESCRIPTION, TOO_DEEP = "no address of its own", "no description", "list nested too deep"
-"""Why an entry of a list is skipped."""
+NO_ADDRESS = "no address of its own"
+"""Reason to skip an entry of a list: the entry has no http address."""
 
+NO_DESCRIPTION = "no description"
+"""Reason to skip an entry of a list: the site does not describe the entry."""
+
+TOO_DEEP = f"list nested in more than {MAX_DEPTH} lists"
+"""Reason to skip an entry of a list: the entry is a list that is nested deeper than `MAX_DEPTH`."""
+
+# Ends of the names of yt-dlp's extractors that return lists. Used for extractors that do not report whether they return one.
 _LIST_EXTRACTOR = re.compile(r"(Tab|List|Playlist|Channel|Collection|Season|Series|User)$")
-"""Names of yt-dlp's extractors that return lists, for those that do not report it."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Description of a video in a list; None for what the list does not report.
+    """Description of a video in a list; attributes that the list does not report are None.
 
     Attributes
     ----------
     id : str or None
-        The site's own id.
+        Id of the video on its site.
     url : str
         Address of the video's page.
     title, uploader : str or None
+        Title of the video and name of its uploader.
     uploader_ids : tuple of str
-        Names that may identify the uploader, the best first: handle, name, number.
+        Names of the uploader, in order of preference: handle, name, id.
     upload_date : str or None
-        YYYY-MM-DD.
+        Day, YYYY-MM-DD.
     duration_s : float or None
+        Duration of the video, s.
     width_px, height_px : int or None
+        Size of the frames, px.
     """
 
     id: str | None
@@ -62,11 +71,11 @@ class Found:
     Attributes
     ----------
     entries : list of Entry
-        In the order of the site, each address once.
+        Videos in the order of the site; each address once.
     skipped : Counter of str
-        Number of skipped entries by reason.
+        Number of skipped entries, by reason.
     failure : FetchFailed or None
-        Why the list, or the rest of it, is missing.
+        Why the list, or the rest of the list, is missing; None where it is complete.
     """
 
     entries: list = field(default_factory=list)
@@ -75,26 +84,26 @@ class Found:
 
 
 def list_entries(url, max_listed=5000, pace=None):
-    """List the videos of a channel, playlist or search page; the address of a single video is a list of one.
+    """List the videos of a channel, playlist or search page. The address of a single video gives a list of one video.
 
     Parameters
     ----------
     url : str
         An http(s) URL.
     max_listed : int
-        Maximum number of entries.
+        Maximum number of videos to list.
     pace : Pace, optional
 
     Returns
     -------
     Found
-        If the site fails at every try, the entries listed until then and the failure.
+        Where the site fails at every try, it contains the entries of the last try and the failure.
     """
     pace, cookies, failed = pace or Pace(), read_cookies(), 0
     while True:
         found = Found()
         try:
-            _collect(url, found, max_listed, pace, cookies)
+            _list_once(url, found, max_listed, pace, cookies)
             return found
         except Exception as error:
             failure = failure_of(error)
@@ -109,15 +118,15 @@ def list_entries(url, max_listed=5000, pace=None):
         wait(seconds)
 
 
-def _collect(url, found, max_listed, pace, cookies):
-    """Fill `found` from one try."""
+def _list_once(url, found, max_listed, pace, cookies):
+    """List an address once, and add its entries to `found`. Raises FetchFailed and the exceptions of yt-dlp."""
     import yt_dlp
 
     if problem := address_problem(url):
         raise FetchFailed(Failure.REFUSED_ADDRESS, problem)
     with yt_dlp.YoutubeDL({**yt_dlp_options(cookies, pace), "extract_flat": True}) as downloader:
         listed = set()
-        for item, outer in islice(_videos_of(downloader, _resolved(downloader, url, None), {}, MAX_DEPTH, found.skipped), max_listed):
+        for item, outer in islice(_videos_of(downloader, _resolve(downloader, url, None), {}, MAX_DEPTH, found.skipped), max_listed):
             entry = entry_of(item, outer)
             if entry is None:
                 found.skipped[NO_ADDRESS] += 1
@@ -126,19 +135,22 @@ def _collect(url, found, max_listed, pace, cookies):
                 found.entries.append(entry)
 
 
-def _resolved(downloader, url, key):
-    """Extract yt-dlp's description of an address, following references to other addresses; entries stay unresolved."""
+def _resolve(downloader, url, key):
+    """Return yt-dlp's description of an address. References to other addresses are followed, except those of entries of a list."""
     found, addresses = {"_type": "url", "url": url, "ie_key": key}, set()
     while found is not None and found.get("_type") in ("url", "url_transparent") and found["url"] not in addresses:
         addresses.add(found["url"])
         found = downloader.extract_info(found["url"], download=False, process=False, ie_key=found.get("ie_key"))
     if found is None:
-        raise FetchFailed(Failure.NOT_UNDERSTOOD, f"{url}: expected a list or a video, yt-dlp found nothing that it understands")
+        raise FetchFailed(Failure.NOT_UNDERSTOOD, f"{url}: expected a list or a video, but yt-dlp cannot interpret the page")
     return found
 
 
 def _videos_of(downloader, found, outer, depth, skipped):
-    """Yield (description of a video, description of the list around it) for every video of a list and of its nested lists."""
+    """Yield (description of a video, description of its list) for every video of a list and of its nested lists.
+
+    Skipped entries are counted in `skipped`.
+    """
     if found.get("_type", "video") == "video":
         yield found, outer
         return
@@ -149,14 +161,14 @@ def _videos_of(downloader, found, outer, depth, skipped):
             if depth == 0:
                 skipped[TOO_DEEP] += 1
                 continue
-            inner = item if item.get("entries") else _resolved(downloader, item["url"], item.get("ie_key"))
+            inner = item if item.get("entries") else _resolve(downloader, item["url"], item.get("ie_key"))
             yield from _videos_of(downloader, inner, {**outer, **_list_description(found)}, depth - 1, skipped)
         else:
             yield item, {**outer, **_list_description(found)}
 
 
 def _is_list(downloader, item):
-    """Whether an entry without a description is the address of another list."""
+    """Whether an entry of a list is the address of another list."""
     key = item.get("ie_key")
     if item.get("_type") not in ("url", "url_transparent") or not key:
         return False
@@ -165,18 +177,18 @@ def _is_list(downloader, item):
 
 
 def _list_description(found):
-    """Select the names of a list and of its maker."""
+    """Return the names of a list and of its owner from yt-dlp's description."""
     names = ("uploader", "channel", "uploader_id", "channel_id", "title", "id", "extractor_key")
     return {name: found[name] for name in names if found.get(name)}
 
 
 def entry_of(item, outer):
-    """Make an Entry from the descriptions of a video and of the list around it; None if the video has no address of its own.
+    """Return the Entry of a video; None where the video has no address of its own.
 
     Parameters
     ----------
     item, outer : dict
-        yt-dlp's descriptions. All values come from the site and may be anything.
+        yt-dlp's descriptions of the video and of its list. All values come from the site and may have any type.
     """
     formats = item.get("formats") or ()
     addresses = [item.get("webpage_url"), item.get("url"), *(part.get("url") for part in formats if len(formats) == 1)]
@@ -185,27 +197,30 @@ def entry_of(item, outer):
         return None
     names = [item.get(key) or outer.get(key) for key in ("uploader_id", "uploader", "channel", "channel_id")]
     handles = [name for name in names if isinstance(name, str) and name.startswith("@")]
-    # A list without a maker is named by its title, which people may change.
+    # Where the list has no owner, its title is used, which its owner may change.
     names = [*handles, *names[1:], names[0], outer.get("title"), outer.get("id")]
     return Entry(
         id=item.get("id") if isinstance(item.get("id"), str) else None,
         url=url,
-        title=_text(item.get("title")),
-        uploader=_text(next((item.get(key) or outer.get(key) for key in ("uploader", "channel") if item.get(key) or outer.get(key)), None)),
+        title=_text_or_none(item.get("title")),
+        uploader=_text_or_none(
+            next((item.get(key) or outer.get(key) for key in ("uploader", "channel") if item.get(key) or outer.get(key)), None)
+        ),
         uploader_ids=tuple(dict.fromkeys(name for name in names if isinstance(name, str) and name.strip())),
-        upload_date=_day(item),
-        duration_s=_number(item.get("duration"), float, 0.0),
-        width_px=_number(item.get("width"), int, 1),
-        height_px=_number(item.get("height"), int, 1),
+        upload_date=_upload_day(item),
+        duration_s=_number_or_none(item.get("duration"), float, 0.0),
+        width_px=_number_or_none(item.get("width"), int, 1),
+        height_px=_number_or_none(item.get("height"), int, 1),
     )
 
 
-def _text(value):
+def _text_or_none(value):
+    """Return a value that is a text with visible characters; None for another value."""
     return value if isinstance(value, str) and value.strip() else None
 
 
-def _number(value, kind, minimum):
-    """Convert to a finite number of at least `minimum`, or None."""
+def _number_or_none(value, kind, minimum):
+    """Convert a value to a finite number of at least `minimum`; return None where that is not possible."""
     try:
         number = kind(value)
     except (TypeError, ValueError, OverflowError):
@@ -213,12 +228,12 @@ def _number(value, kind, minimum):
     return number if minimum <= number < float("inf") else None
 
 
-def _day(item):
-    """Day of the upload as YYYY-MM-DD; None if it is not reported, or only roughly."""
+def _upload_day(item):
+    """Return the day of the upload as YYYY-MM-DD; None where the site reports none, or only an approximate time."""
     text = item.get("upload_date")
     if isinstance(text, str) and re.fullmatch(r"\d{8}", text):
         return f"{text[:4]}-{text[4:6]}-{text[6:]}"
-    seconds = _number(item.get("timestamp"), float, 0.0)
+    seconds = _number_or_none(item.get("timestamp"), float, 0.0)
     try:
         return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
     except (OverflowError, ValueError, OSError):

@@ -1,8 +1,8 @@
-"""Decide which videos a run tries to fetch again: those with a transient failure, and those that now meet a wider limit.
+"""Decide which videos a run fetches again: those with a transient failure, and those that meet a limit which is wider now.
 
-Snakemake runs a job again if one of its params changes. The param `tries` of `fetch_video` is the number of earlier tries; it
-changes only if another try may succeed. The outcome of a try is kept in a file that is no output of the rule, because Snakemake
-removes outputs before it evaluates params for the last time.
+Snakemake runs a job again if one of its params changes. The param `tries` of `fetch_video` is the number of earlier tries. It changes
+only if another try may succeed. The outcome of a try is stored in a file that is no output of the rule, since Snakemake removes outputs
+before it evaluates params for the last time.
 """
 
 import json
@@ -13,23 +13,23 @@ from handroll.acquire.failures import Failure
 from handroll.provenance import atomic_path
 
 VERSION = 1
-"""Raised by hand if the same try gives another outcome."""
+"""Raise by hand when the same try gives another outcome."""
 
 OUTCOME = ".fetch.json"
-"""Name of the file, beside the video."""
+"""Name of the file of the outcome of the last try, next to the video."""
 
 
 def write_outcome(folder, info, limits):
-    """Write the outcome of a try, which decides whether another one is made.
+    """Write the outcome of a try to fetch a video. It decides whether the next run tries again.
 
     Parameters
     ----------
     folder : path
-        Of the video.
+        Folder of the video.
     info : dict
-        As `download.fetch` returns, with `tries`.
+        Result of `download.fetch`, and the number of tries as `tries`.
     limits : dict
-        Limits of the try; see `limits.Limits`.
+        Limits of this try; see `limits.Limits`.
     """
     kept = {name: info[name] for name in ("tries", "status", "transient", "duration_s")}
     with atomic_path(Path(folder) / OUTCOME) as temporary:
@@ -37,19 +37,21 @@ def write_outcome(folder, info, limits):
 
 
 def earlier_tries(folder, limits):
-    """Count the earlier tries to fetch a video; one less if another try cannot succeed, so that the param stays the same.
+    """Return the param `tries`: the number of earlier tries to fetch a video, minus one where another try cannot succeed.
+
+    In the second case, the param stays the same, so Snakemake does not run the job again.
 
     Parameters
     ----------
     folder : path
-        Of the video.
+        Folder of the video.
     limits : dict
-        Today's limits; see `limits.Limits`.
+        Limits of the next try; see `limits.Limits`.
 
     Returns
     -------
     int
-        0 if there was no try, or the file of its outcome is damaged.
+        0 where there was no try, or the file of its outcome is damaged.
     """
     try:
         outcome = json.loads((Path(folder) / OUTCOME).read_text(encoding="utf-8"))
@@ -59,18 +61,19 @@ def earlier_tries(folder, limits):
 
 
 def limits_for(video, limits):
-    """Limits of a video: `override: accept` also accepts its length.
+    """Return the limits of a video, a dict. With `override: accept`, any duration is accepted.
 
     Parameters
     ----------
     video : handroll.config.sheet.Video
     limits : dict
-        See `limits.Limits`.
+        Limits of all videos; see `limits.Limits`.
     """
     return {**limits, "min_s": 0.0, "max_s": math.inf} if video.override == "accept" else dict(limits)
 
 
 def _can_succeed(outcome, limits):
+    """Whether another try may succeed after the outcome of the last try, with these limits."""
     if outcome["transient"]:
         return True
     if outcome["status"] == Failure.TOO_LARGE:

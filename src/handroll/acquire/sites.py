@@ -1,4 +1,4 @@
-"""What the text of a source shows: its site, whether it can be downloaded, and whether two addresses are the same video."""
+"""Analyse the text of a source: its site, whether its address is valid, and whether two addresses belong to the same video."""
 
 import os
 import re
@@ -7,38 +7,40 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from handroll.config.sheet import is_url
 
 SITES = ("youtube", "bilibili", "other_site")
-"""Names of the counted resources: each site has its own limit of simultaneous downloads."""
+"""Names of the Snakemake resources that limit simultaneous downloads of each site."""
 
+# Default ports of http and https (RFC 9110, 4.2).
 _DEFAULT_PORTS = (80, 443)
-"""Ports of http and https (RFC 9110, 4.2)."""
 
+# Host names of the sites.
 _HOSTS = {
     "youtube": ("youtube.com", "youtu.be", "youtube-nocookie.com"),
     "bilibili": ("bilibili.com", "b23.tv", "bilibili.tv"),
 }
 
+# Query parameters that record how a visitor found a page. Without them, the address leads to the same page.
 _TRACKING = re.compile(r"utm_\w+|si|feature|fbclid|gclid|spm_id_from|vd_source|from|share_\w+")
-"""Query parameters that record how a visitor found a page. They do not select the page."""
 
+# Video ids of YouTube, and paths of Bilibili that contain a video id.
 _YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _BILIBILI_ID = re.compile(r"/video/(BV[A-Za-z0-9]+|av\d+)", re.IGNORECASE)
 
 
 def address_problem(source):
-    """Why an address cannot be downloaded from, as a sentence; None for an http or https URL with a host."""
+    """Return the reason why an address is invalid, as a sentence; None for an http or https URL with a host."""
     shown = without_credentials(source)
     try:
         parts = urlsplit(source)
         _ = parts.port
     except ValueError as error:
-        return f"{shown}: expected an http or https URL, found one that cannot be parsed: {error}"
+        return f"{shown}: expected an http or https URL, but it cannot be parsed: {error}"
     if parts.scheme not in ("http", "https"):
         return f"{shown}: expected an http or https URL, found the scheme {parts.scheme!r}"
-    return None if parts.hostname else f"{shown}: expected an http or https URL, found one without a host"
+    return None if parts.hostname else f"{shown}: expected an http or https URL, found a URL without a host"
 
 
 def site_of(source):
-    """Name the counted site of a source: one of `SITES`, or None for a local file."""
+    """Return the site of a source: one of `SITES`, or None for a local file."""
     if not is_url(source):
         return None
     host = _host(_split(source))
@@ -46,11 +48,11 @@ def site_of(source):
 
 
 def same_video_key(source):
-    """Compute a text that all addresses of one video share.
+    """Return a text that is equal for all addresses of the same video.
 
-    It is the site's own video id if the address contains one, else the simplified address. `https://youtu.be/ID?t=5` and
-    `https://www.youtube.com/watch?v=ID&list=L` have the same key. So have `http` and `https`, and addresses with and without
-    `www.` or tracking parameters. The key of a local path is its absolute path with links resolved.
+    It contains the site's video id if the address contains one. Otherwise it is the address without scheme, `www.`, default port and
+    tracking parameters. So `https://youtu.be/ID?t=5` and `https://www.youtube.com/watch?v=ID&list=L` have the same key. The key of a
+    local path is its absolute path with links resolved.
     """
     parts = _split(source)
     if parts is None:
@@ -62,7 +64,7 @@ def same_video_key(source):
         if _YOUTUBE_ID.fullmatch(found):
             return f"youtube {found}"
     if site == "bilibili" and (match := _BILIBILI_ID.search(parts.path)):
-        # A BV number is case-sensitive, its prefix is not. Each part of a video in several parts is a video of its own.
+        # A BV number is case-sensitive, but its prefix is not. The parts of a video in several parts have different keys.
         return f"bilibili {match[1][:2].upper()}{match[1][2:]} {query.get('p', '1')}"
     port = "" if parts.port in (None, *_DEFAULT_PORTS) else f":{parts.port}"
     kept = urlencode(
@@ -72,13 +74,13 @@ def same_video_key(source):
 
 
 def without_credentials(source):
-    """Remove the user name and password from an address; other sources stay as they are."""
+    """Return an address without user name and password; other sources are returned unchanged."""
     parts = _split(source)
     return source if parts is None else urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _split(source):
-    """Split an address into its parts; None for a local path and for an address that cannot be parsed."""
+    """Return the parts of an address; None for a local path and for an address that cannot be parsed."""
     if not is_url(source):
         return None
     try:
@@ -90,4 +92,5 @@ def _split(source):
 
 
 def _host(parts):
+    """Return the host name of the parts of an address in lower case; empty where there is none."""
     return ((parts and parts.hostname) or "").lower().rstrip(".")

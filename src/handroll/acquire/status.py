@@ -1,4 +1,4 @@
-"""Table of the status of every source."""
+"""Build the table of the status of all videos of the sheet."""
 
 import numpy as np
 
@@ -6,23 +6,23 @@ from handroll.acquire.sites import without_credentials
 from handroll.tables import STATUS
 
 NOT_FETCHED = "not_fetched"
-"""Status of a video that is never requested, because its listing or a person rejects it."""
+"""Status of a video that is never requested, since its data in the sheet or a person rejects it."""
 
 
 def status_table(fetched, unfetched):
-    """Make the table of the status of every video of the sheet.
+    """Build the table of the status of every video of the sheet.
 
     Parameters
     ----------
     fetched : iterable of ((subject, video), dict)
-        Content of each info.json: as `download.fetch` returns, with `tries`.
+        Ids of each fetched video, and the content of its info.json: the result of `download.fetch`, and `tries`.
     unfetched : iterable of (subject, video, source, list of str)
-        Videos that are never requested, with the reasons.
+        Videos that are never requested, and the reasons.
 
     Returns
     -------
     dict of str to array (rows,)
-        `handroll.tables.STATUS`, by subject, then video.
+        Columns of `handroll.tables.STATUS`, sorted by subject, then video.
     """
     names = [column.name for column in STATUS.columns]
     rows = [{**info, "subject": subject, "video": video} for (subject, video), info in fetched]
@@ -31,11 +31,11 @@ def status_table(fetched, unfetched):
         rows.append({"subject": subject, "video": video, **values})
     rows.sort(key=lambda row: (row["subject"], row["video"]))
     table = STATUS.empty()
-    return {name: np.array([_cell(row.get(name), table[name].dtype) for row in rows], dtype=table[name].dtype) for name in names}
+    return {name: np.array([_value_or_empty(row.get(name), table[name].dtype) for row in rows], dtype=table[name].dtype) for name in names}
 
 
-def _cell(value, dtype):
-    """Return a value, or the column's empty value for None."""
+def _value_or_empty(value, dtype):
+    """Return a value, or the empty value of a column's dtype for None."""
     if value is None:
         return "" if dtype.kind == "O" else 0
     return value

@@ -1,6 +1,6 @@
-"""Take videos down: read the takedown sheet, and remove all results that derive from its videos.
+"""Take videos down: read the takedown list, and remove all results that derive from its videos.
 
-The sheet is read when the workflow is planned, so this module imports no heavy library at the top.
+Snakemake reads the list when it plans the workflow, so the top of this module imports no heavy library.
 """
 
 import base64
@@ -19,16 +19,17 @@ from handroll.config.sheet import ID_LENGTH, IDENTIFIER, ISO_DATE, is_url, local
 from handroll.provenance import temporary_target
 
 PACKED = ("shards.json", "README.md", "statistics.json", "croissant.json")
-"""Files of a dataset that derive from all of its videos, apart from shards and plots."""
+"""Files of a dataset, except shards and plots, that derive from all of its videos."""
 
+# Name of a shard.
 _SHARD = re.compile(r"(train|valid|test)-\d{5}\.parquet")
 
+# Suffixes of the text files in which the names of taken-down videos are searched.
 _COLLECTED = (".json", ".tsv", ".md", ".html", ".log", ".txt", ".csv")
-"""Suffixes of files on many videos that are searched for the names of a video."""
 
 
 class Takedown(BaseModel):
-    """A row of the takedown sheet: a video, by its ids or by its source."""
+    """A row of the takedown list: a video, given by its ids or by its source."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -49,18 +50,18 @@ class Takedown(BaseModel):
 
 @dataclass
 class Removal:
-    """Result of a takedown: what was removed, or would be.
+    """Result of a takedown: what was removed, or would be removed in a dry run.
 
     Attributes
     ----------
     videos : list of (str, str)
-        Subject and video.
+        Subject and video id of each video.
     paths : list of Path
-        Files, links and whole folders.
+        Removed files, links and whole folders.
     size_bytes : int
-        Total size of all files in them.
+        Total size of the removed files.
     not_followed : list of Path
-        Links to other folders; a person has to check these.
+        Links to other folders, which are not removed; a person must check those folders.
     """
 
     videos: list = field(default_factory=list)
@@ -70,24 +71,25 @@ class Removal:
 
 
 def read_takedown(path):
-    """Read the takedown sheet as a tuple of Takedown, with local paths resolved; empty if the file does not exist.
+    """Read the takedown list as a tuple of Takedown, with local paths resolved; empty where the file does not exist.
 
     Raises
     ------
     handroll.config.sheet.SheetError
-        Every problem with its line number.
+        The list is invalid; the message contains every problem with its line number.
     """
     return tuple(_with_local_path(row, path) for row in read_rows(path, Takedown)) if Path(path).exists() else ()
 
 
 def _with_local_path(row, sheet):
+    """Return a Takedown whose local path is resolved."""
     if row.source is None or is_url(row.source):
         return row
     return row.model_copy(update={"source": local_path(row.source, sheet)})
 
 
 def taken_down_names(takedowns, videos):
-    """Select the (subject, video) of the sheet's videos that the takedown sheet names, as a frozenset. Fast for thousands of both.
+    """Return the (subject, video) of the sheet's videos that are on the takedown list, as a frozenset.
 
     Parameters
     ----------
@@ -102,41 +104,43 @@ def taken_down_names(takedowns, videos):
 
 
 def remove_taken_down(takedowns, directory, videos=(), dry_run=False):
-    """Remove all results that derive from the videos of the takedown sheet.
+    """Remove all results that derive from the videos on the takedown list.
 
     These are removed:
 
-    - folders and files of the video in all phases, partial downloads, logs, timings, and Snakemake's records of them;
-    - files on many videos that name the video (they are directly in the folder of a phase);
-    - all packed files of a dataset if one of its shards holds the video: the next run packs them again;
-    - exports that hold the video;
-    - experiments whose motion, features, windows or generated motion hold the video, with scores, tables and the models that were
-      trained or validated on it.
+    - all folders and files of the video itself, with partial downloads, logs, timings, and Snakemake's records of them;
+    - files on many videos that mention the video (these are directly in the folder of a phase);
+    - all packed files of a dataset if one of its shards contains the video: the next run packs them again;
+    - exports that contain the video;
+    - experiments whose motion, features, windows or generated motion contain the video, including scores, tables and the models that
+      were trained or validated on it.
 
-    A local source stays; only the link to it is removed. Links are never followed.
+    The file of a local source is kept; only the link to it is removed. Links to folders are never followed.
 
     Parameters
     ----------
     takedowns : iterable of Takedown
     directory : path
-        The working directory: the folder of `results`.
+        Working directory: the folder that contains `results`.
     videos : iterable of handroll.config.sheet.Video
-        The sheet. A takedown by source is also looked up in the results, for videos that are no longer in the sheet.
+        Videos of the sheet. A takedown by source is also looked up in the results, for videos that are no longer in the sheet.
     dry_run : bool
-        Only report what would be removed.
+        If true, nothing is removed; the result contains what would be removed.
 
     Returns
     -------
     Removal
     """
-    # `results` itself may be a link to a larger disk.
+    # `results` itself may be a link to a folder on a larger disk.
     results = (Path(directory) / "results").resolve()
-    names = frozenset(_names(tuple(takedowns), results, videos))
+    names = frozenset(_names_to_remove(tuple(takedowns), results, videos))
     removal = Removal(sorted(names))
     if not names:
         return removal
-    removal.paths = sorted({*_of_videos(results, names, removal.not_followed), *_records(Path(directory) / ".snakemake", names)})
-    removal.size_bytes = sum(map(_size, removal.paths))
+    removal.paths = sorted(
+        {*_paths_to_remove(results, names, removal.not_followed), *_snakemake_records(Path(directory) / ".snakemake", names)}
+    )
+    removal.size_bytes = sum(map(_total_bytes, removal.paths))
     if not dry_run:
         for path in removal.paths:
             _remove(path)
@@ -144,8 +148,8 @@ def remove_taken_down(takedowns, directory, videos=(), dry_run=False):
     return removal
 
 
-def _names(takedowns, results, videos):
-    """Yield the (subject, video) of all videos to remove, with or without results."""
+def _names_to_remove(takedowns, results, videos):
+    """Yield the (subject, video) of all videos to take down, including those without results."""
     yield from {(row.subject, row.video) for row in takedowns if row.source is None}
     yield from taken_down_names([row for row in takedowns if row.source is not None], videos)
     keys = {same_video_key(row.source) for row in takedowns if row.source is not None}
@@ -156,7 +160,10 @@ def _names(takedowns, results, videos):
 
 
 def _source_of(path):
-    """Find the source of the video beside an info.json: the target of its link, else the source in info.json; empty if unreadable."""
+    """Return the source of the video next to an info.json: the target of the video's link, or else the source in info.json.
+
+    It is empty where info.json is not readable.
+    """
     video = path.with_name("video")
     if video.is_symlink():
         return os.path.join(video.parent, os.readlink(video))
@@ -166,30 +173,30 @@ def _source_of(path):
         return ""
 
 
-def _of_videos(results, names, not_followed):
-    """Yield the paths below the results that are of the videos or hold one; links to folders are added to `not_followed`."""
+def _paths_to_remove(results, names, not_followed):
+    """Yield the paths below the results that belong to the videos or contain one. Links to folders are added to `not_followed`."""
     packed = set()
     for parent, folders, files in os.walk(results):
         parent = Path(parent)
         if parent == results / "export":
-            # An export has a foreign layout and is quickly made again, so it is removed as a whole.
-            yield from (parent / name for name in folders if _holds_one(parent / name, names))
+            # An export has a layout of its own and is quickly created again, so it is removed as a whole.
+            yield from (parent / name for name in folders if _contains_video(parent / name, names))
             folders[:] = []
         if parent == results / "experiments":
-            # All files of an experiment derive from all of its clips; the next run makes them again without the video.
-            gone = [name for name in folders if not (parent / name).is_symlink() and _experiment_holds_one(parent / name, names)]
+            # All files of an experiment derive from all of its clips. The next run creates them again without the video.
+            gone = [name for name in folders if not (parent / name).is_symlink() and _experiment_contains_video(parent / name, names)]
             yield from (parent / name for name in gone)
             folders[:] = [name for name in folders if name not in gone]
-        of_subject = _is_of_subject(parent.relative_to(results).parts)
+        of_subject = _is_subject_folder(parent.relative_to(results).parts)
         not_followed += [parent / name for name in folders if (parent / name).is_symlink()]
         gone = [name for name in folders if of_subject and (parent.name, name) in names]
         yield from (parent / name for name in gone)
         folders[:] = [name for name in folders if name not in gone]
         for name in files:
             path = parent / name
-            # Files on many videos are directly in a phase's folder. Files of other videos below it may contain the same words.
+            # Search only files directly in a phase's folder, which are on many videos. Files of other videos may contain the same words.
             collected = parent.parent == results and not path.is_symlink()
-            if (of_subject and _is_of(parent.name, name, names)) or (collected and _names_one(path, names)):
+            if (of_subject and _is_file_of_video(parent.name, name, names)) or (collected and _file_contains_video(path, names)):
                 yield path
                 if collected and _is_shard(name):
                     packed.add(parent)
@@ -197,79 +204,84 @@ def _of_videos(results, names, not_followed):
         yield from (path for path in parent.iterdir() if path.is_file() and _is_packed(path))
 
 
-def _holds_one(folder, names):
-    """Whether a folder contains, at any depth, a folder or file with a video's name in a folder with its subject's name."""
+def _contains_video(folder, names):
+    """Whether a folder contains, at any depth, a folder or file SUBJECT/VIDEO of one of the videos."""
     for parent, folders, files in os.walk(folder):
         subject = os.path.basename(parent)
-        if any((subject, name) in names for name in folders) or any(_is_of(subject, name, names) for name in files):
+        if any((subject, name) in names for name in folders) or any(_is_file_of_video(subject, name, names) for name in files):
             return True
     return False
 
 
-def _experiment_holds_one(folder, names):
-    """Whether an experiment derives from one of the videos: a table has a row of it, or a list of windows names it."""
+def _experiment_contains_video(folder, names):
+    """Whether an experiment derives from one of the videos: a table has a row of the video, or a list of windows contains it."""
     for parent, _, files in os.walk(folder):
         for name in files:
             path = Path(parent, name)
             if path.is_symlink():
                 continue
-            if name in ("training.json", "windows.json") and _windows_name_one(path, names):
+            if name in ("training.json", "windows.json") and _windows_contain_video(path, names):
                 return True
-            # Temporary files of killed jobs may be unreadable. They do not show that the experiment holds the video.
-            if path.suffix == ".parquet" and not temporary_target(name) and _table_names_one(path, names):
+            # Temporary files of killed jobs may be unreadable, which does not mean that the experiment contains the video.
+            if path.suffix == ".parquet" and not temporary_target(name) and _table_contains_video(path, names):
                 return True
     return False
 
 
-def _windows_name_one(path, names):
-    """Whether a list of windows (rules prepare_training, choose_windows) names one of the videos."""
+def _windows_contain_video(path, names):
+    """Whether a list of windows (of the rules prepare_training and choose_windows) contains one of the videos."""
     try:
         windows = json.loads(path.read_text(encoding="utf-8")).get("windows", {})
         return any((subject, video) in names for entries in windows.values() for subject, video, *_ in entries)
     except (ValueError, TypeError, AttributeError):
-        # An unreadable file may hold the video.
+        # An unreadable file may contain the video.
         return True
 
 
-def _is_of_subject(parts):
-    """Whether a folder is that of a subject, by its depth below the results: subjects may have the names of phases or rules."""
+def _is_subject_folder(parts):
+    """Whether a folder, given by its parts below the results, is the folder of a subject.
+
+    The depth decides, since subjects may have the names of phases or rules.
+    """
     if parts[:1] == ("experiments",):
         return False
     nested = parts[:1] in (("logs",), ("timings",)) or parts[:2] == ("dataset", "clips")
     return len(parts) == (3 if nested else 2)
 
 
-def _is_of(subject, name, names):
-    """Whether a file in a subject's folder has the name of a video: `prelude.parquet` is of `prelude`, not of `prelude.2`."""
+def _is_file_of_video(subject, name, names):
+    """Whether a file in a subject's folder belongs to one of the videos: `prelude.parquet` to `prelude`, but not to `prelude.2`."""
     stem = (temporary_target(name) or name).rpartition(".")[0]
     return (subject, name) in names or (subject, stem) in names
 
 
 def _is_packed(path):
+    """Whether a file in the folder of a dataset derives from all of its videos."""
     return path.name in PACKED or path.suffix == ".png" or _is_shard(path.name)
 
 
 def _is_shard(name):
-    """Whether a file is a shard, or the temporary file of one."""
+    """Whether a file name is that of a shard, or of the temporary file of a shard."""
     return _SHARD.fullmatch(temporary_target(name) or name) is not None
 
 
-def _names_one(path, names):
-    """Whether a file on many videos holds one of the videos."""
+def _file_contains_video(path, names):
+    """Whether a file on many videos mentions one of the videos."""
     if path.suffix == ".parquet":
-        return _table_names_one(path, names)
+        return _table_contains_video(path, names)
     if path.suffix not in _COLLECTED:
         return False
     text = path.read_text(encoding="utf-8", errors="replace")
-    return any(_word(video).search(text) and _word(subject).search(text) for subject, video in names)
+    return any(_word_pattern(video).search(text) and _word_pattern(subject).search(text) for subject, video in names)
 
 
-def _word(name):
+def _word_pattern(name):
+    """Return a pattern that finds a name as a whole word."""
     return re.compile(rf"(?<![A-Za-z0-9_-]){re.escape(name)}(?![A-Za-z0-9_-])")
 
 
-def _table_names_one(path, names):
-    """Whether a Parquet file has a row of one of the videos."""
+def _table_contains_video(path, names):
+    """Whether a Parquet file has a row of one of the videos. An unreadable file counts as one that has."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -281,15 +293,15 @@ def _table_names_one(path, names):
                 if not names.isdisjoint(zip(batch["subject"].to_pylist(), batch["video"].to_pylist(), strict=True)):
                     return True
     except (pa.ArrowException, OSError):
-        # An unreadable file may hold the video.
+        # An unreadable file may contain the video.
         return True
     return False
 
 
-def _records(folder, names):
-    """Yield Snakemake's records of outputs of the videos.
+def _snakemake_records(folder, names):
+    """Yield the paths of Snakemake's records of outputs of the videos.
 
-    The name of a record is the path of the output in base64; a long name is split into folders.
+    The name of a record is the path of its output in base64. A long name is split into folders.
     """
     for kind in ("metadata", "incomplete"):
         for parent, _, files in os.walk(folder / kind):
@@ -304,25 +316,25 @@ def _records(folder, names):
 
 
 def _is_output_of(parts, names):
-    """Whether an output, by its parts below the results, is of one of the videos."""
-    depth = next((end for end in range(len(parts)) if _is_of_subject(parts[:end])), None)
+    """Whether an output, given by the parts of its path below the results, belongs to one of the videos."""
+    depth = next((end for end in range(len(parts)) if _is_subject_folder(parts[:end])), None)
     if depth is None:
         return False
     subject, name = parts[depth - 1 : depth + 1]
-    return (subject, name) in names or (depth == len(parts) - 1 and _is_of(subject, name, names))
+    return (subject, name) in names or (depth == len(parts) - 1 and _is_file_of_video(subject, name, names))
 
 
-def _size(path):
-    """Size of a file, or of all files in a folder; links do not count."""
+def _total_bytes(path):
+    """Return the size of a file, or of all files in a folder, bytes. Links do not count."""
     if path.is_symlink():
         return 0
     if path.is_file():
         return path.stat().st_size
-    return sum(_size(Path(parent, name)) for parent, _, files in os.walk(path) for name in files)
+    return sum(_total_bytes(Path(parent, name)) for parent, _, files in os.walk(path) for name in files)
 
 
 def _remove(path):
-    """Remove a file, a link (not its target) or a folder, also read-only ones."""
+    """Remove a file, a link (not its target) or a folder, even if it is read-only."""
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return
@@ -332,7 +344,7 @@ def _remove(path):
 
 
 def _remove_empty_folders(results, names):
-    """Remove the folders of subjects that are empty."""
+    """Remove the empty folders of the videos' subjects."""
     for subject in {subject for subject, _ in names}:
         for folder in [path for path in results.rglob(subject) if path.is_dir() and not path.is_symlink()]:
             if not any(folder.iterdir()):

@@ -1,4 +1,4 @@
-"""Options of yt-dlp that hold for listing and for downloading."""
+"""Build the options of yt-dlp that are common to listing and downloading."""
 
 import io
 import logging
@@ -8,17 +8,17 @@ from handroll.acquire.failures import plain_message
 LOGGER = logging.getLogger("handroll")
 
 SOCKET_TIMEOUT_S = 30.0
-"""A connection that sends nothing for this long counts as lost (s)."""
+"""Time without received data after which a connection counts as lost, s."""
 
 
 class _Logger:
-    """Send yt-dlp's messages to handroll's log, without the cookies."""
+    """Logger for yt-dlp that writes its warnings to handroll's log, without cookies."""
 
     def __init__(self, cookies):
         self._cookies = cookies
 
     def debug(self, text):
-        """Ignore details; yt-dlp sends its `info` level here, too."""
+        """Ignore a message of the level debug or info."""
 
     info = debug
 
@@ -27,11 +27,11 @@ class _Logger:
         LOGGER.warning("yt-dlp: %s", self._cookies.redact(plain_message(text)))
 
     def error(self, text):
-        """Ignore an error: yt-dlp raises it as well."""
+        """Ignore an error message, since yt-dlp also raises the error as an exception."""
 
 
 def yt_dlp_options(cookies, pace):
-    """Options of `yt_dlp.YoutubeDL`, as a dict.
+    """Return options for `yt_dlp.YoutubeDL`, a dict.
 
     Parameters
     ----------
@@ -45,13 +45,13 @@ def yt_dlp_options(cookies, pace):
         "logger": _Logger(cookies),
         "socket_timeout": SOCKET_TIMEOUT_S,
         "sleep_interval_requests": pace.pause_s,
-        # handroll waits between tries, as long as the site asks for; yt-dlp's own retries would multiply the number of tries.
+        # handroll tries again itself, after the wait for which the site asks. yt-dlp's own retries would multiply the number of tries.
         "retries": 0,
         "extractor_retries": 0,
         "fragment_retries": 0,
         "skip_unavailable_fragments": False,
     }
     if cookies.text:
-        # In memory: yt-dlp writes cookies back to where it read them.
+        # A file in memory, since yt-dlp writes cookies back to the file from which it has read them.
         options["cookiefile"] = io.StringIO(cookies.text)
     return options

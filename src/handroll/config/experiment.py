@@ -1,4 +1,4 @@
-"""The configuration of training and of the benchmark. Its defaults are the demo experiment, small enough for two CPU cores."""
+"""Configuration of training and of the benchmark. The defaults are the demo experiment, which is small enough for two CPU cores."""
 
 from typing import Annotated, Literal
 
@@ -10,8 +10,8 @@ from handroll.config.section import Count, Name, NotNegative, Positive, Section,
 class Training(Section):
     """Training of a model (AdamW)."""
 
-    steps: Count = Field(1000, description="optimiser steps")
-    batch: Count = Field(16, description="windows in a batch, over all GPUs")
+    steps: Count = Field(1000, description="number of optimiser steps")
+    batch: Count = Field(16, description="number of windows in a batch, in total over all GPUs")
     learning_rate: Positive = Field(5e-4, description="maximum learning rate")
     weight_decay: NotNegative = Field(0.01, description="weight decay of AdamW")
     warmup: Annotated[int, Field(ge=0)] = Field(100, description="steps over which the learning rate rises to its maximum")
@@ -20,21 +20,23 @@ class Training(Section):
     )
     clip_norm: NotNegative = Field(1.0, description="maximum norm of the gradient; 0: no limit")
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.995, description="decay of the moving average of the weights, which is the result; 0: the last weights are the result"
+        0.995,
+        description="decay of the moving average of the weights; the average is the result of the training; 0: the last weights are the result",
     )
-    save_every: Count = Field(200, description="steps between saved states, from which a killed job resumes")
-    valid_every: Annotated[int, Field(ge=0)] = Field(200, description="steps between two validations; 0: only at the end")
+    save_every: Count = Field(200, description="number of steps between saved states; a killed job resumes from the last one")
+    valid_every: Annotated[int, Field(ge=0)] = Field(200, description="number of steps between two validations; 0: only at the end")
 
 
 class Position(Section):
-    """The first stage: positions of the hands, from the audio."""
+    """First stage of the models: hand positions from the audio."""
 
     width: Annotated[int, Field(ge=4, multiple_of=4)] = Field(128, description="width of the decoder; released models: 512")
-    layers: Count = Field(2, description="layers of the transformer's encoder, and of its decoder; base: 4, large: 8")
-    state: Count = Field(16, description="states of each channel of the ssm decoder; released models: 16")
+    layers: Count = Field(2, description="number of layers of the encoder, and of the decoder; base: 4, large: 8")
+    state: Count = Field(16, description="number of states of each channel of the ssm decoder; released models: 16")
     feedforward: Count = Field(256, description="width of the encoder's feed-forward layers; released models: 2048")
     context_layers: Annotated[int, Field(ge=0)] = Field(
-        3, description="convolution layers over neighbouring frames, before the encoder; 0 for features with context, such as HuBERT"
+        3,
+        description="number of convolution layers over neighbouring frames, before the encoder; set 0 for features with context, such as HuBERT",
     )
     context_width: Annotated[int, Field(ge=16, multiple_of=16)] = Field(128, description="width of the convolution layers")
     dropout: Share = Field(0.0, description="dropout rate, which slows down training on a CPU; released models: 0.1")
@@ -43,11 +45,11 @@ class Position(Section):
 
 
 class Gesture(Section):
-    """The second stage: poses of the hands by diffusion, from the audio and the first stage's positions."""
+    """Second stage of the models: hand poses by diffusion, from the audio and the positions of the first stage."""
 
     dim: Annotated[int, Field(ge=8, multiple_of=8)] = Field(
         96,
-        description="width of the U-Net's first level; base: 256; a pose has 96 channels, and a smaller width cannot pass all of the noise",
+        description="width of the U-Net's first level; base: 256; use at least 96, the number of channels of a pose, so that all of the noise passes",
     )
     multipliers: Annotated[list[Count], Field(min_length=1, max_length=4)] = Field(
         [1, 1, 2, 2], description="widths of the U-Net's levels, as multiples of dim; released models: 1, 2, 4, 8"
@@ -55,28 +57,30 @@ class Gesture(Section):
     condition_width: Annotated[int, Field(ge=16, multiple_of=16)] = Field(
         128, description="width of the condition encoder; base: 768, large: 1024"
     )
-    layers: Count = Field(2, description="layers of the condition's encoder, and of its decoder; base: 4, large: 8")
-    state: Count = Field(8, description="states of each channel of its ssm; base: 8, large: 16")
+    layers: Count = Field(2, description="number of layers of the condition's encoder, and of its decoder; base: 4, large: 8")
+    state: Count = Field(8, description="number of states of each channel of its ssm decoder; base: 8, large: 16")
     feedforward: Count = Field(256, description="width of the encoder's feed-forward layers; released models: 2048")
-    context_layers: Annotated[int, Field(ge=0)] = Field(3, description="as position.context_layers")
+    context_layers: Annotated[int, Field(ge=0)] = Field(
+        3, description="number of convolution layers over neighbouring frames, before the condition's encoder; see position.context_layers"
+    )
     dropout: Share = Field(0.0, description="dropout rate, which slows down training on a CPU; released models: 0.1")
     training: Training = Training(steps=500, batch=8, learning_rate=1e-3)
 
 
 class Autoencoder(Section):
-    """Auto-encoder of whole windows of motion, for the Fréchet distance of motions (Yoon et al. 2020). All methods of an experiment share it."""
+    """Auto-encoder of windows of motion, for the Fréchet distance (Yoon et al. 2020). All methods of an experiment use the same one."""
 
     training: Training = Training(steps=300, learning_rate=1e-3, ema_decay=0.0)
 
 
 class Tuning(Section):
-    """Fine-tuning of a speech encoder together with the first stage, for features that end in _tuned."""
+    """Fine-tuning of a speech encoder together with the first stage, for features whose names end in _tuned."""
 
     training: Training = Training(steps=100000, batch=32, learning_rate=2e-5, warmup=0, schedule="constant", clip_norm=0.0, ema_decay=0.0)
 
 
 class Weights(Section):
-    """External weights that some choices need; docs/how-to/weights.md contains their sources."""
+    """Weights that some models require but handroll does not include; docs/how-to/weights.md lists their sources."""
 
     hubert: Name = Field("resources/weights/hubert-base-ls960", description="folder of a HuBERT model in the layout of transformers")
     wav2vec2: Name = Field(
@@ -89,7 +93,7 @@ class Weights(Section):
 
 
 class Benchmark(Section):
-    """Training of models and scoring of the motion that they generate; more experiments are in config/experiments."""
+    """Training of models, and scoring of their generated motion. Further experiments are in config/experiments."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = Field(
         "demo", description="name of the experiment and of its folder below results/experiments"
@@ -99,7 +103,8 @@ class Benchmark(Section):
         description="training and scoring data: the synthetic set, the dataset of this workflow, or the imported PianoMotion10M",
     )
     frame: Literal["keyboard", "camera"] = Field(
-        "keyboard", description="coordinate frame of the motion: of the registered keyboard, or of the camera as in PianoMotion10M"
+        "keyboard",
+        description="coordinate frame of the motion: keyboard frame (needs registered keyboards), or camera frame as in PianoMotion10M",
     )
     subjects: list[str] = Field([], description="performers whose clips are used, in training and scoring; empty: all")
     split: Literal["valid", "test"] = Field("valid", description="split for scoring; training uses only valid for validation")

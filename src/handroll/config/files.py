@@ -1,4 +1,4 @@
-"""Read and merge YAML files of the configuration."""
+"""Read and merge the YAML files of the configuration."""
 
 from pathlib import Path
 
@@ -9,14 +9,18 @@ from handroll.text import short_repr
 
 
 def read_config(files, settings=()):
-    """Read a configuration as Snakemake merges it: later files override earlier ones, then settings override files.
+    """Read a configuration and merge its parts in Snakemake's order: later files override earlier ones, settings override files.
 
     Parameters
     ----------
     files : sequence of paths
-        YAML; other keys have their defaults.
+        YAML files. Keys that no file contains have their defaults.
     settings : sequence of str
-        `KEY=VALUE` with the value in YAML, as Snakemake's `--config`.
+        `KEY=VALUE` with the value in YAML: the arguments of Snakemake's option `--config`.
+
+    Returns
+    -------
+    handroll.config.pipeline.Config
 
     Raises
     ------
@@ -28,11 +32,11 @@ def read_config(files, settings=()):
         try:
             found = _load_yaml(Path(file).read_text(encoding="utf-8")) or {}
         except OSError as error:
-            raise ConfigError(f"{file}: expected a configuration file, found: {error.strerror}") from None
+            raise ConfigError(f"{file}: cannot read this configuration file: {error.strerror}") from None
         except ValueError as error:
-            raise ConfigError(f"{file}: expected YAML, found: {error}") from None
+            raise ConfigError(f"{file}: expected YAML, but it is invalid: {error}") from None
         if not isinstance(found, dict):
-            raise ConfigError(f"{file}: expected keys with values, found {short_repr(found)}")
+            raise ConfigError(f"{file}: expected `key: value` lines, found {short_repr(found)}")
         _merge(values, found)
     for setting in settings:
         key, equals, value = setting.partition("=")
@@ -47,27 +51,28 @@ def read_config(files, settings=()):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a duplicate key is an error, instead of silently replacing the earlier value."""
+    """YAML loader that rejects duplicate keys, of which YAML would silently use the last."""
 
     def construct_mapping(self, node, deep=False):
-        """Construct a mapping as the base class does; raise an error for a duplicate key."""
+        """Construct a mapping with the base class; raise ConstructorError for a duplicate key."""
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         if duplicates := [key for key in dict.fromkeys(keys) if keys.count(key) > 1]:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {short_repr(duplicates[0])} twice", node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, f"found the key {short_repr(duplicates[0])} twice", node.start_mark)
         return super().construct_mapping(node, deep)
 
 
 def _load_yaml(text):
-    """Parse a YAML text; raise ValueError with the problem if it is invalid."""
+    """Parse a YAML text; raise ValueError where it is invalid."""
     try:
         return yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from None
     except RecursionError:
-        raise ValueError("lists or keys nested too deep") from None
+        raise ValueError("its lists or keys are nested too deep for the YAML parser") from None
 
 
 def _merge(values, more):
+    """Update nested dicts in place: values in `more` override those in `values`, and nested dicts are merged."""
     for key, value in more.items():
         if isinstance(value, dict) and isinstance(values.get(key), dict):
             _merge(values[key], value)

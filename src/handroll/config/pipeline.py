@@ -1,6 +1,6 @@
-"""The typed configuration: every key with type, unit and range, validated before anything runs.
+"""Typed configuration: every key with type, unit and range. Values are validated before anything runs.
 
-`handroll.config.reference` generates `workflow/schemas/*.json` and `docs/configuration.md` from it.
+`handroll.config.reference` generates `config/config.yaml`, `workflow/schemas/*.json` and `docs/configuration.md` from this module.
 """
 
 import difflib
@@ -30,12 +30,14 @@ class Acquire(Section):
     )
     max_size_gb: Positive = Field(8.0, description="maximum size of a download (GB)")
     min_free_gb: NotNegative = Field(5.0, description="disk space that downloads leave free (GB)")
-    tries: Annotated[int, Field(ge=1, le=20)] = Field(5, description="maximum tries of a download within a run without progress")
-    back_off_s: Positive = Field(5.0, description="wait before the second try (s), doubled before each later one, with jitter")
+    tries: Annotated[int, Field(ge=1, le=20)] = Field(
+        5, description="maximum number of tries of a download in a run; a try that makes progress restarts the count"
+    )
+    back_off_s: Positive = Field(5.0, description="wait before the second try (s); it doubles before each later try, with random jitter")
     max_wait_s: Positive = Field(
         600.0, description="maximum wait between two tries (s); if a site asks for a longer one, the next run tries again"
     )
-    pause_s: NotNegative = Field(1.0, description="pause before each request for a page, and before each download (s)")
+    pause_s: NotNegative = Field(1.0, description="pause before each page request and before each download (s)")
     max_rate_mb_s: Positive | None = Field(None, description="maximum bandwidth of one download (MB/s); null: no limit")
 
 
@@ -62,38 +64,40 @@ class Duration(Section):
 
 
 class Audio(Section):
-    """Audio of a video."""
+    """Presence of audio."""
 
-    required: bool = Field(True, description="a video without audio gives no clips")
+    required: bool = Field(True, description="true: a video without audio gives no clips")
 
 
 class Editing(Section):
-    """Cuts, freeze frames, black frames, titles and insets. They are trimmed; a video is rejected if too little is left."""
+    """Usable segments: cuts, freeze frames, black frames, titles and insets are removed; a video with too little left is rejected."""
 
     min_usable_s: NotNegative = Field(8.0, description="minimum total length of the usable segments (s); the paper: 30, one clip")
     min_longest_s: NotNegative = Field(8.0, description="minimum length of the longest usable segment (s); the paper: 30, one clip")
 
 
 class CameraMotion(Section):
-    """Camera motion."""
+    """Motion of the camera."""
 
     max_moving_share: Share = Field(0.3, description="maximum share of the time in which the camera moves; shorter movements are trimmed")
 
 
 class Performers(Section):
-    """Number of hands in the frames of the survey."""
+    """Number of hands in the surveyed frames."""
 
-    max_more_than_two_hands: Share = Field(0.1, description="maximum share of the surveyed frames with hands that show more than two")
+    max_more_than_two_hands: Share = Field(
+        0.1, description="maximum share of frames with more than two hands, among the surveyed frames with hands"
+    )
     min_one_hand_seen: Share = Field(
-        0.5, description="minimum share of the surveyed frames that show a hand; others skip the costly detection"
+        0.5, description="minimum share of the surveyed frames that show a hand; below it, hands are not detected in all frames"
     )
     min_two_hands_seen: Share = Field(
-        0.4, description="minimum share that shows two hands; lower it together with visibility.min_both_hands"
+        0.4, description="minimum share of surveyed frames with two hands; lower it together with visibility.min_both_hands"
     )
 
 
 class Viewpoint(Section):
-    """Viewpoint of the camera, from the registered keyboard, else from the hands."""
+    """Viewpoint of the camera, measured on the registered keyboard, or else on the hands."""
 
     max_tilt_deg: Angle = Field(26.0, description="maximum angle between the camera's axis and straight down (degrees)")
     side_view_deg: Angle = Field(55.0, description="minimum angle that counts as a side view (degrees)")
@@ -103,41 +107,41 @@ class Silence(Section):
     """Loudness of the audio."""
 
     min_loud_db: Annotated[float, Field(le=0)] = Field(-60.0, description="minimum level of the loud parts (dB of full scale)")
-    max_silent_share: Share = Field(0.2, description="maximum share of the time in silences longer than 5 s")
+    max_silent_share: Share = Field(0.2, description="maximum share of the time that belongs to silences longer than 5 s")
 
 
 class Clipping(Section):
-    """Clipped audio."""
+    """Clipping of the audio."""
 
-    max_clipped_share: Share = Field(0.002, description="maximum share of samples near the peak")
+    max_clipped_share: Share = Field(0.002, description="maximum share of audio samples near the maximum level")
 
 
 class Speech(Section):
-    """Speech, by the classifier survey.speech_classifier."""
+    """Speech in the audio, detected by the classifier survey.speech_classifier."""
 
     max_speech_share: Share = Field(0.03, description="maximum share of the time with speech")
 
 
 class Purity(Section):
-    """Piano alone: audio that the transcribed notes do not explain."""
+    """Foreign audio and noise: audio that the transcribed notes do not explain."""
 
-    max_foreign_db: Annotated[float, Field(le=0)] = Field(-8.0, description="maximum power of other sounds (dB of the recording's power)")
+    max_foreign_db: Annotated[float, Field(le=0)] = Field(-8.0, description="maximum power of foreign audio (dB of the recording's power)")
     max_lasting_db: Annotated[float, Field(le=0)] = Field(
         -55.0,
-        description="maximum power of other sounds, without the tenth of the time in which they are strongest (dB of the recording's power)",
+        description="maximum power of foreign audio, without the tenth of the time in which it is loudest (dB of the recording's power)",
     )
     max_noise_db: Annotated[float, Field(le=0)] = Field(-20.0, description="maximum power of steady noise (dB of the recording's power)")
 
 
 class Visibility(Section):
-    """Visible hands in the usable segments."""
+    """Visibility of the hands in the usable segments."""
 
     min_both_hands: Share = Field(0.8, description="minimum share of frames with both hands detected; the paper: 80 %")
     min_any_hand: Share = Field(0.8, description="minimum share of frames with at least one hand detected")
 
 
 class Screening(Section):
-    """Thresholds of the screening criteria. Scores do not depend on them, so changing one reruns only the cheap steps."""
+    """Thresholds of the screening criteria. A changed threshold reruns only cheap steps, since scores do not depend on thresholds."""
 
     motion_without_audio: bool = Field(
         True, description="videos with missing or rejected audio still give hand motion, but no clips; false: they give nothing"
@@ -157,24 +161,26 @@ class Screening(Section):
 
 
 class Survey(Section):
-    """Survey: a first, cheap measurement of every video."""
+    """Survey: a first, fast measurement of every video."""
 
     samples: Annotated[int, Field(ge=8)] = Field(48, description="number of frames, evenly spaced, in which hands are detected")
     speech_classifier: Literal["silero"] = Field("silero", description="classifier of speech and music")
 
 
 class Temporal(Section):
-    """Refinement of the poses over time, for all engines; not part of the paper."""
+    """Refinement of the poses over time, available for all engines. It is not part of the paper."""
 
     enabled: bool = Field(
-        False, description="fit all poses of a hand again as one motion, which removes most of an engine's jitter and keeps key strokes"
+        False,
+        description="true: fit all poses of a hand again as one motion; this removes most of an engine's jitter and keeps key strokes",
     )
     smoothness: Annotated[float, Field(ge=0.01, le=100)] = Field(
         1.0,
-        description="weight of smooth motion against the detections, relative to the tuned weight; 2 reduces the speed of strokes by up to a tenth, 0.5 removes a third less jitter",
+        description="factor of the tuned weight of smooth motion against the detections; 2 reduces the speed of key strokes by up to a tenth, 0.5 removes a third less jitter",
     )
     window_s: Annotated[float, Field(ge=1, le=600)] = Field(
-        8.0, description="length of a window that is fitted at once (s), plus 0.5 s of overlap on both sides; memory grows with it"
+        8.0,
+        description="length of the part of a motion that is fitted at once (s), without its overlap of 0.5 s on both sides; memory grows with it",
     )
 
 
@@ -186,18 +192,18 @@ class Hamer(Section):
         description="released checkpoint; model_config.yaml is in the folder above, as in the archive",
     )
     mano: Annotated[str, Field(min_length=1)] = Field("resources/weights/mano/MANO_RIGHT.pkl", description="MANO's right hand model, v1.2")
-    precision: Literal["bf16", "fp32"] = Field("bf16", description="precision of the backbone's matrices; all else is fp32")
-    batch: Annotated[int, Field(ge=1)] = Field(64, description="hands in a batch, across frames; on a CPU 2 to 4 are fastest")
+    precision: Literal["bf16", "fp32"] = Field("bf16", description="precision of the backbone's matrix products; everything else is fp32")
+    batch: Annotated[int, Field(ge=1)] = Field(64, description="number of hand crops in a batch; on a CPU 2 to 4 are fastest")
     rescale: Annotated[float, Field(ge=1)] = Field(2.0, description="size of a hand's crop relative to its bounding box; HaMeR: 2")
     shape: Literal["video", "frame"] = Field(
-        "video", description="video: one shape for each hand and video (robust mean); frame: HaMeR's shape of each frame"
+        "video", description="hand shape; video: one shape for each hand of a video (robust mean); frame: HaMeR's shape in each frame"
     )
-    refit: bool = Field(True, description="with one shape for each video: fit the poses to it; false: keep HaMeR's rotations")
-    compile: bool = Field(True, description="on a GPU: compile the network, which takes minutes once and saves time on long videos")
+    refit: bool = Field(True, description="with shape: video, fit the rotations to the common shape; false: keep HaMeR's rotations")
+    compile: bool = Field(True, description="compile the network on a GPU; this takes minutes once and saves time on long videos")
 
 
 class Pose(Section):
-    """MANO parameters from detected hands."""
+    """Hand poses (MANO parameters) from detected hands."""
 
     engine: Literal["landmarks", "hamer"] = Field(
         "landmarks", description="pose engine: from the detected landmarks alone, or HaMeR's network on the frames"
@@ -216,7 +222,7 @@ class Pose(Section):
     )
     contacts: bool = Field(
         True,
-        description="fit fingertips that the notes place on keys at the height of a pressed key; false: heights from the landmarks alone",
+        description="fit fingertips that hold keys down to the height of these keys; false: heights from the landmarks alone",
     )
     temporal: Temporal = Temporal()
     hamer: Hamer = Hamer()
@@ -227,13 +233,13 @@ class Hampel(Section):
 
     window: Positive = Field(20, description="width of the running window (frames or s, see motion.units); the paper: 20 frames")
     n_sigma: Positive = Field(3.0, description="distance of an outlier from the running median, in robust standard deviations")
-    floor_m: NotNegative = Field(0.008, description="minimum scale of x and y (m); 0: none, as in the paper")
+    floor_m: NotNegative = Field(0.008, description="minimum scale (standard deviation) of x and y (m); 0: none, as in the paper")
     floor_depth: NotNegative = Field(0.03, description="minimum scale of depth, as a share of the depth; 0: none")
     floor_rad: NotNegative = Field(0.0175, description="minimum scale of angles (rad); 0: none")
 
 
 class Gap(Section):
-    """Gaps: runs of missing frames."""
+    """Gaps: sequences of frames in which a hand is missing."""
 
     shorter_than: NotNegative = Field(
         30, description="gaps shorter than this are interpolated, others are hidden (frames or s); the paper: 30 frames"
@@ -241,7 +247,7 @@ class Gap(Section):
 
 
 class Run(Section):
-    """Runs of visible frames."""
+    """Visible runs: sequences of frames in which a hand is visible."""
 
     shorter_than: NotNegative = Field(15, description="visible runs shorter than this are hidden (frames or s); the paper: 15 frames")
 
@@ -254,7 +260,7 @@ class Savgol(Section):
 
 
 class Motion(Section):
-    """Cleaning of the fitted poses; the paper's defaults, with a minimum scale in its outlier filter."""
+    """Cleaning of the fitted poses. Defaults are those of the paper, with an additional minimum scale in the outlier filter."""
 
     units: Literal["frames", "seconds"] = Field("frames", description="unit of every length in this section")
     hampel: Hampel = Hampel()
@@ -264,7 +270,7 @@ class Motion(Section):
 
 
 class MidiCheck(Section):
-    """Limits within which a MIDI file matches the audio of its recording."""
+    """Limits within which a given MIDI file counts as matching the audio."""
 
     correct: bool = Field(
         True, description="correct a given MIDI file whose only faults are offset and drift, and use it; false: do not use it"
@@ -276,25 +282,26 @@ class MidiCheck(Section):
         description="maximum share of notes more than 30 ms (the paper's limit) from their onset in the audio, after correction of offset and drift",
     )
     max_silent_share: Share = Field(
-        0.4, description="maximum share of notes without energy at their pitch; 0 to 20 % in matching files, more in faster music"
+        0.4, description="maximum share of notes without audio energy at their pitch; matching files have 0 to 20 %, more in faster music"
     )
     max_wrong_share: Share = Field(
-        0.03, description="maximum share of notes whose pitch or octave differs from the transcription and the audio"
+        0.03, description="maximum share of notes whose pitch or octave differs from both the transcription and the audio"
     )
-    max_missing_share: Share = Field(0.03, description="maximum share of transcribed, sounding notes that are missing")
+    max_missing_share: Share = Field(0.03, description="maximum share of transcribed and sounding notes that are missing in the MIDI file")
     max_extra_share: Share = Field(
-        0.05, description="maximum share of notes neither transcribed nor sounding; keys touched without sound are 4 % of a matching file"
+        0.05,
+        description="maximum share of notes neither transcribed nor sounding; silent key presses are 4 % of the notes in a matching file",
     )
     max_level_deviation: NotNegative = Field(
         0.1,
-        description="maximum median deviation of velocities from the transcribed ones, as a share beyond the engine's own error, after correction of scale and of trend over the keyboard; the paper: 10 %",
+        description="maximum median relative deviation between given and transcribed velocities, beyond the engine's own error, after correction of scale and of the trend over the keyboard; the paper: 10 %",
     )
     max_level_scale: NotNegative = Field(
-        0.2, description="maximum deviation from 1 of the factor between velocities and transcribed ones; 0.2: from 1/1.2 to 1.2"
+        0.2, description="maximum deviation from 1 of the factor between given and transcribed velocities; 0.2: from 1/1.2 to 1.2"
     )
     min_level_correlation: Annotated[float, Field(ge=-1, le=1)] = Field(
         0.25,
-        description="minimum rank correlation of velocities with the transcribed ones, or with the levels of the audio if nothing is transcribed",
+        description="minimum rank correlation between given and transcribed velocities, or between velocities and audio levels if nothing is transcribed",
     )
 
 
@@ -302,7 +309,7 @@ class Transkun(Section):
     """The engine Transkun, which transcribes segments of 16 s."""
 
     hop_s: Annotated[float, Field(gt=0, le=16)] = Field(
-        8.0, description="time between the starts of two segments (s); 16 is twice as fast, with less context where two segments meet"
+        8.0, description="time between the starts of two segments (s); 16 is twice as fast, but less accurate near the borders of segments"
     )
 
 
@@ -315,7 +322,7 @@ class Kong(Section):
 
 
 class Music(Section):
-    """Transcription, and the check of given MIDI files."""
+    """Transcription of the audio, and comparison of given MIDI files with it."""
 
     engine: Literal["transkun", "kong"] = Field(
         "transkun", description="transcription engine; kong detects the end of a note's sound instead of the key release"
@@ -331,36 +338,38 @@ class Keyboard(Section):
     frames: Annotated[int, Field(ge=4)] = Field(
         48, description="number of frames, evenly spaced, whose median shows the keys without the hands"
     )
-    min_finger_confidence: Share = Field(0.7, description="minimum confidence of a hand and finger label; others are left empty")
+    min_finger_confidence: Share = Field(0.7, description="minimum confidence of a hand and finger label; labels below it are left empty")
 
 
 class Clips(Section):
-    """Cutting videos into clips."""
+    """Clips: parts of a video that enter the dataset."""
 
     length_s: Positive = Field(30.0, description="length of a clip (s); the paper: 30")
     hop_s: Positive = Field(24.0, description="time between the starts of two clips (s); the paper: 24")
     min_length_s: Positive = Field(
         8.0,
-        description="minimum length of a usable segment (s); one shorter than length_s gives one shorter clip; the paper: 30, no shorter clips",
+        description="minimum length of a usable segment (s); a segment shorter than clips.length_s gives one shorter clip; the paper: 30, no shorter clips",
     )
-    min_visibility: Share = Field(0.8, description="minimum share of frames x hands that are observed or interpolated; the paper: 80 %")
+    min_visibility: Share = Field(
+        0.8, description="minimum share of hand poses (frames x 2 hands) that are observed or interpolated; the paper: 80 %"
+    )
     min_key_press_f1: Share = Field(
         0.1,
-        description="minimum key press F1 of a clip with a registered keyboard and at least 10 notes; notes of other music score 0.02; 0: accept all",
+        description="minimum key press F1 of a clip with a registered keyboard and at least 10 notes; with the notes of other music it is 0.02; 0: accept all clips",
     )
 
 
 class Splits(Section):
-    """Assignment of videos to train, valid and test by a hash of their names, so that adding a video moves no other."""
+    """Assignment of videos to train, valid and test by a hash of their names. Adding a video does not change the split of others."""
 
     seed: int = Field(0, description="random seed of the assignment")
-    train: Annotated[float, Field(ge=0)] = Field(0.8, description="share of train, relative to the sum of the three")
-    valid: Annotated[float, Field(ge=0)] = Field(0.1, description="share of valid")
-    test: Annotated[float, Field(ge=0)] = Field(0.1, description="share of test")
+    train: Annotated[float, Field(ge=0)] = Field(0.8, description="share of train, relative to train + valid + test")
+    valid: Annotated[float, Field(ge=0)] = Field(0.1, description="share of valid, relative to train + valid + test")
+    test: Annotated[float, Field(ge=0)] = Field(0.1, description="share of test, relative to train + valid + test")
 
 
 class Rights(Section):
-    """Which clips are published: those that either list allows. A refused permission excludes them, whatever the licence."""
+    """Clips to publish: those whose permission or licence is in the lists below. A refused permission always excludes a clip."""
 
     permissions: list[Literal["granted", "unknown"]] = Field(["granted"], description="permissions that suffice without a licence")
     licences: list[str] = Field(
@@ -370,11 +379,13 @@ class Rights(Section):
 
 
 class Dataset(Section):
-    """The published files."""
+    """Files of the published dataset."""
 
     name: Annotated[str, Field(min_length=1, max_length=80)] = Field("handroll dataset", description="title of the dataset card")
     shard_mb: Positive = Field(128.0, description="target size of a Parquet shard (MB)")
-    row_group_rows: Annotated[int, Field(ge=1)] = Field(8, description="clips in a row group, the minimum that a reader holds in memory")
+    row_group_rows: Annotated[int, Field(ge=1)] = Field(
+        8, description="number of clips in a Parquet row group; a reader loads at least one row group"
+    )
     rights: Rights = Rights()
 
 
@@ -387,7 +398,7 @@ class PianoMotion10M(Section):
     subjects: list[Annotated[str, Field(coerce_numbers_to_str=True)]] = Field([], description="subjects to import; empty: all")
     mean_pose: Literal["absolute", "subtracted"] = Field(
         "absolute",
-        description="reference of its rotations, when read and written: absolute: the flat hand; subtracted: MANO's mean pose, which needs the file pose.hamer.mano",
+        description="reference of the rotations in the release, for import and export; absolute: the flat hand; subtracted: MANO's mean pose, which needs the file pose.hamer.mano",
     )
 
 
@@ -403,7 +414,7 @@ class Synthetic(Section):
 
 
 class Overlay(Section):
-    """Hands drawn on the video."""
+    """Overlay: a video with the hands drawn on it."""
 
     max_height_px: Annotated[int, Field(ge=144)] = Field(720, description="maximum height of the source frame in the overlay (px)")
 
@@ -413,13 +424,14 @@ class Evaluation(Section):
 
     performances: Annotated[int, Field(ge=1)] = Field(6, description="number of simulated performances, each with its own seed")
     first_seed: Annotated[int, Field(ge=0)] = Field(
-        5101, description="seed of the first performance; seeds below 1000 were used in development"
+        5101, description="seed of the first performance; handroll was developed with seeds below 1000, so do not score on them"
     )
     duration_s: Annotated[float, Field(ge=4)] = Field(20.0, description="length of a performance (s)")
     width_px: Annotated[int, Field(ge=320)] = Field(1920, description="width of the frames (px), 16:9")
     fps: Annotated[float, Field(ge=10, le=240)] = Field(30.0, description="frames a second")
     scenes: Annotated[int, Field(ge=0)] = Field(
-        8, description="number of scenes of each kind in which only the registration is scored; twice as many with a reflection or a lamp"
+        8,
+        description="number of rendered scenes of each kind, in which only the keyboard registration is scored; kinds with a reflection or a lamp have twice as many",
     )
     recordings: str | None = Field(
         None, description="sheet of real videos, relative to the working directory, for measures without ground truth; null: none"
@@ -427,13 +439,13 @@ class Evaluation(Section):
 
 
 class Config(Section):
-    """All of handroll's configuration."""
+    """The complete configuration."""
 
     sheet: Annotated[str, Field(min_length=1)] = Field(
         "config/videos.tsv", description="sheet of videos, relative to the working directory"
     )
     device: Literal["cpu", "cuda"] = Field(
-        "cpu", description="device of neural networks; cuda: a GPU, and rules that use it fail without one"
+        "cpu", description="device of neural networks; cuda: a GPU; without a GPU, the rules that use it fail"
     )
     acquire: Acquire = Acquire()
     survey: Survey = Survey()
@@ -465,30 +477,36 @@ RENAMED = {
     "evaluation.seconds": "evaluation.duration_s",
     "benchmark.samplings": "benchmark.samplers",
 }
-"""New names of keys from earlier versions; a configuration with an old key is rejected with a message that contains the new one."""
+"""Old name of each renamed key, and its new name. A configuration with an old name is rejected; the message contains the new name."""
 
 
 class ConfigError(ValueError):
-    """The configuration is invalid; the message lists every problem."""
+    """Raised for an invalid configuration; the message lists every problem."""
 
 
 def parse_config(values):
-    """Validate nested plain values (as YAML gives) and fill in the defaults.
+    """Validate nested plain values from YAML, and fill in the defaults.
+
+    Returns
+    -------
+    Config
 
     Raises
     ------
     ConfigError
-        Unknown keys (with a suggestion), wrong types or values out of range, all in one message.
+        There are unknown keys (the message suggests a known key), wrong types, or values out of range.
     """
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        lines = "\n".join(f"  {_explain(problem)}" for problem in error.errors())
+        lines = "\n".join(f"  {_explain_problem(problem)}" for problem in error.errors())
         raise ConfigError(f"the configuration has {error.error_count()} problem(s):\n{lines}") from None
     if config.splits.train + config.splits.valid + config.splits.test <= 0:
-        raise ConfigError("the configuration: splits.train, valid and test are all 0; set at least one of them above 0")
+        raise ConfigError("the configuration: splits.train, splits.valid and splits.test are all 0; set at least one of them above 0")
     if config.benchmark.weights.released and config.benchmark.frame != "camera":
-        raise ConfigError("the configuration: benchmark.weights.released: its motion is in the camera frame; set benchmark.frame: camera")
+        raise ConfigError(
+            "the configuration: benchmark.weights.released: the released model generates motion in the camera frame; set benchmark.frame: camera"
+        )
     if config.benchmark.data == "pianomotion10m" and config.benchmark.frame != "camera":
         raise ConfigError("the configuration: benchmark.data: PianoMotion10M has no registered keyboards; set benchmark.frame: camera")
     for name in ("position", "gesture", "autoencoder", "tuning"):
@@ -500,24 +518,27 @@ def parse_config(values):
             )
     frames = config.benchmark.rate_hz * config.benchmark.window_s
     if frames != round(frames) or round(frames) % 8:
-        raise ConfigError(f"the configuration: benchmark.window_s x rate_hz: expected a multiple of 8 frames, found {frames:g}")
+        raise ConfigError(
+            f"the configuration: benchmark.window_s x benchmark.rate_hz: expected a multiple of 8 frames, found {frames:g}; change benchmark.window_s or benchmark.rate_hz"
+        )
     return config
 
 
-def _explain(problem):
+def _explain_problem(problem):
     """Describe a pydantic error in one line: the key, what was expected, what was found."""
     where = printable(".".join(str(part) for part in problem["loc"]))
     if problem["type"] == "extra_forbidden":
         if where in RENAMED:
             return f"{where}: this key is now called {RENAMED[where]}; rename it"
-        known = _keys_of(problem["loc"][:-1])
+        known = _known_keys(problem["loc"][:-1])
         close = difflib.get_close_matches(str(problem["loc"][-1])[:MAX_LENGTH], known, n=1, cutoff=0.5)
         hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
         return f"{where}: unknown key; {hint}"
     return f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}; found {short_repr(problem['input'])}"
 
 
-def _keys_of(path):
+def _known_keys(path):
+    """Return the keys of the section at a path, a tuple of key parts."""
     section = Config
     for part in path:
         section = section.model_fields[part].annotation
@@ -525,7 +546,7 @@ def _keys_of(path):
 
 
 def lookup(config, key):
-    """Look up the plain value of a dotted key, such as `motion.hampel.window`; raises KeyError with the key."""
+    """Return the plain value of a dotted key, such as `motion.hampel.window`; a section gives a dict. Raises KeyError for an unknown key."""
     value = config
     for part in key.split("."):
         if part not in type(value).model_fields:

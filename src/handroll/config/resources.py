@@ -1,38 +1,46 @@
-"""Memory and time that a job requests, by the length of its video."""
+"""Compute the memory and time that a job requests from the length of its video."""
 
 from math import ceil
 
 DEFAULT_S = 3600.0
-"""Assumed length (s) of a video that has neither been probed nor listed with a length."""
+"""Assumed length of a video that is not probed yet and has no length in the sheet, s."""
 
 
 def video_hours(probe, listed_s=None):
-    """Length of a video (h).
+    """Return the length of a video in hours.
 
     Parameters
     ----------
     probe : dict or None
         Values of `probe.json`; None before the video is probed.
     listed_s : float or None
-        Length (s) in the sheet, used where the probe has none.
+        Length in the sheet (s), used where the probe contains none.
+
+    Returns
+    -------
+    float
+        Hours; `DEFAULT_S` where no length is known.
     """
     return ((probe or {}).get("duration_s") or listed_s or DEFAULT_S) / 3600.0
 
 
 def request(base, per_hour=0, hours=0.0, attempt=1):
-    """Memory or time to request: a base and an amount for each hour of video, multiplied by the number of the attempt.
+    """Compute the memory or time that a job requests: `base + per_hour * hours`, rounded up, times `attempt`.
 
     Parameters
     ----------
-    base, per_hour : float
-        MB or minutes.
+    base : float
+        Amount for a video of any length, in MB or minutes.
+    per_hour : float
+        Additional amount for each hour of video, in MB or minutes.
     hours : float
         Length of the video (h).
     attempt : int
-        1 for the first run of a job.
+        Number of this run of the job, from 1: Snakemake repeats failed jobs with more memory and time.
 
     Returns
     -------
     int
+        MB or minutes.
     """
     return attempt * ceil(base + per_hour * hours)

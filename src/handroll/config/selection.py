@@ -1,6 +1,6 @@
 """Select configuration values for the rules and for the dataset card.
 
-A rule names whole sections where it can. A key that is added to such a section then reaches the rule without another change.
+A rule selects whole sections where possible. A key that is added to such a section then reaches the rule without another change.
 """
 
 from handroll.config.pipeline import lookup
@@ -14,36 +14,36 @@ DATASET_SECTIONS = {
     "clips": (),
     "screening.visibility": (),
 }
-"""Sections that the dataset card lists, and the keys that it leaves out of each: files of this computer, and settings of engines that
-may not be in use."""
+"""Sections that the dataset card lists, and the keys of each section that it leaves out: paths on this computer, and settings of engines
+that may not be in use."""
 
 
 def select(config, *keys, without=(), **renamed):
-    """Select configuration values under the names of the library's arguments.
+    """Select configuration values as arguments for a function of the library.
 
     Parameters
     ----------
     config : handroll.config.pipeline.Config
     keys : str
-        Dotted keys. A single key gives one value under its last part. A section gives all its values: `motion` gives
-        `hampel_window` for `motion.hampel.window`.
+        Dotted keys of values or sections. The argument of a value has the name of the key's last part. A section gives an argument for
+        each of its values: `motion` gives `hampel_window` for `motion.hampel.window`.
     without : str or iterable of str
-        Keys and sections to leave out, relative to the given section.
+        Keys and sections to leave out, relative to the sections in `keys`.
     **renamed : str
-        Argument name = dotted key, for a value that the library calls by another name. A section stays a nested dict. The given
-        sections do not give these values a second time.
+        `argument="dotted.key"` for an argument that has another name. A section then stays a nested dict. The sections in `keys` do not
+        give these values a second time.
 
     Returns
     -------
     dict of str to value
-        Sorted by name, so that equal values are equal parameters of a rule.
+        Arguments, sorted by name, so that equal values give equal parameters of a rule.
 
     Raises
     ------
     KeyError
-        There is no such configuration key.
+        A key does not exist in the configuration.
     ValueError
-        Two keys have the same name, or a key in `without` is in none of the sections.
+        Two values have the same argument name, or a key in `without` is in none of the sections.
     """
     left_out = {without} if isinstance(without, str) else set(without)
     unused, chosen = set(left_out), {}
@@ -58,21 +58,21 @@ def select(config, *keys, without=(), **renamed):
                 continue
             argument = path.replace(".", "_") if name != key else parts[-1]
             if argument in chosen or argument in renamed:
-                raise ValueError(f"{', '.join(keys)}: two configuration values have the name {argument}; rename one of them")
+                raise ValueError(f"{', '.join(keys)}: two configuration values have the argument name {argument}; rename one of them")
             chosen[argument] = value
     if unused:
-        raise ValueError(f"{', '.join(keys)}: found no key {', '.join(sorted(unused))} to leave out")
+        raise ValueError(f"{', '.join(keys)}: expected the keys in `without` to exist there, found no {', '.join(sorted(unused))}")
     chosen |= {argument: lookup(config, key) for argument, key in renamed.items()}
     return dict(sorted(chosen.items()))
 
 
 def values_of(config, key=""):
-    """Values at and below a dotted key, such as `motion` or `motion.hampel.window`; an empty key means all.
+    """Return all values of a section such as `motion`, or the value of a key such as `motion.hampel.window`; an empty key means all.
 
     Returns
     -------
     dict of str to value
-        By dotted key, in the order of the configuration.
+        Values by full dotted key, in the order of the configuration.
     """
     value = config
     for part in filter(None, key.split(".")):
@@ -86,7 +86,7 @@ def values_of(config, key=""):
 
 
 def dataset_settings(config):
-    """Settings that made the dataset, as the dataset card lists them: dotted key to value."""
+    """Return the settings that the dataset card lists, a dict of dotted key to value; see `DATASET_SECTIONS`."""
     return {
         name: value
         for section, left_out in DATASET_SECTIONS.items()

@@ -1,4 +1,4 @@
-"""Read tab-separated sheets that people edit; the sheet of videos with all its columns.
+"""Read and validate tab-separated sheets that people edit, such as the sheet of videos.
 
 `handroll.config.reference` generates the JSON schema of a row and the reference of the columns.
 """
@@ -14,25 +14,26 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from handroll.text import CONTROL, printable, short_repr
 
 IDENTIFIER = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
-"""Pattern of a subject or video id: safe as a folder name, never `..` or hidden."""
+"""Pattern of a subject or video id. An id is a safe folder name: not `..`, and not hidden."""
 
 ID_LENGTH = 100
-"""Maximum length of a subject or video id, in characters. With suffixes it fits the 255 bytes that file systems allow a name."""
+"""Maximum length of a subject or video id, in characters. File systems allow names of 255 bytes, and result files have suffixes."""
 
 ISO_DATE = r"^\d{4}-\d{2}-\d{2}$"
 """Pattern of a day in ISO 8601."""
 
+# str.splitlines is not used, since it also splits at characters that titles may contain, such as U+2028.
 _LINE_END = re.compile(r"\r\n|\n|\r")
-# str.splitlines also splits at characters that titles may contain, such as U+2028.
 
 Size = Annotated[int, Field(ge=1)]
+"""Size in pixels, at least 1."""
 
 MAX_PROBLEMS = 20
-"""Maximum number of problems in an error message; a file of another kind has one in every line."""
+"""Maximum number of problems in an error message. A file that is not a sheet has a problem in every line."""
 
 
 class SheetError(ValueError):
-    """A sheet is invalid; the message lists the problems with their lines."""
+    """Raised for an invalid sheet; the message lists the problems with their line numbers."""
 
 
 class Video(BaseModel):
@@ -82,46 +83,46 @@ def read_sheet(path):
     Parameters
     ----------
     path : path
-        UTF-8. Columns as the fields of `Video`; `subject`, `video` and `source` are required.
+        UTF-8 text. The columns are the fields of `Video`; `subject`, `video` and `source` are required.
 
     Returns
     -------
     list of Video
-        In the order of the sheet; paths as `local_path` returns them. The files need not exist.
+        Videos in the order of the sheet, with paths normalised by `local_path`. The files need not exist.
 
     Raises
     ------
     SheetError
-        Problems with their line numbers: unknown or missing columns, unsafe ids, duplicates, bad values, control characters.
+        The sheet has unknown or missing columns, unsafe ids, duplicates, bad values or control characters.
     """
     return [_with_local_paths(video, path) for video in read_rows(path, Video, ("subject", "video"))]
 
 
 def read_rows(path, model, key=()):
-    """Read the rows of a tab-separated sheet and validate each with a model. Empty lines and lines that start with # are skipped.
+    """Read the rows of a tab-separated sheet and validate each row. Empty lines and lines that start with # are skipped.
 
     Parameters
     ----------
     path : path
-        UTF-8; the first line with values is the header.
+        UTF-8 text. The first line that is not skipped is the header.
     model : subclass of pydantic.BaseModel
-        Its fields are the known columns; required fields are required columns.
+        Model of a row. Its fields are the known columns; required fields are required columns.
     key : tuple of str
-        Columns that identify a row: two rows that agree in all of them are a problem. Empty: rows may repeat.
+        Columns that identify a row. Two rows with equal values in all of them are an error. Empty: rows may repeat.
 
     Returns
     -------
     list of model
-        In the order of the sheet.
+        Rows in the order of the sheet.
 
     Raises
     ------
     SheetError
-        The problems with their line numbers, at most `MAX_PROBLEMS` of them.
+        The sheet is invalid; the message contains at most `MAX_PROBLEMS` problems.
     """
     lines = numbered_lines(read_text(path))
     if not lines:
-        raise SheetError(f"sheet {path}: expected a header line and one line for each row, found nothing")
+        raise SheetError(f"sheet {path}: expected a header line and one line for each row, found no line with text")
     (header_number, header), *body = lines
     header = [name.strip() for name in header]
     problems = _header_problems(header, header_number, model)
@@ -157,30 +158,31 @@ def read_rows(path, model, key=()):
 
 
 def read_text(path):
-    """Read a sheet as text without changing line ends; raises SheetError if it is not UTF-8 text."""
+    """Read a sheet as text without changing line ends. Raise SheetError where it is not UTF-8 text."""
     try:
         data = Path(path).read_bytes()
     except (OSError, ValueError) as error:
-        # A path with a zero byte raises ValueError.
-        raise SheetError(f"sheet {printable(path)}: expected a tab-separated UTF-8 file, found: {error}") from None
-    # English text in UTF-16 without a byte order mark is valid UTF-8 with a zero byte in every character.
+        # A path that contains a zero byte raises ValueError.
+        raise SheetError(f"sheet {printable(path)}: expected a tab-separated UTF-8 file, but it cannot be read: {error}") from None
+    # UTF-16 text is recognised by its byte order mark or by zero bytes: every English letter has one in UTF-16, and none in UTF-8.
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:4]:
         raise SheetError(f"sheet {path}: expected a tab-separated UTF-8 file, found UTF-16; save it as UTF-8")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        found = f"the byte 0x{data[error.start]:02x} in line {line}, which has another encoding"
+        found = f"the byte 0x{data[error.start]:02x} in line {line}, which is not valid UTF-8"
         raise SheetError(f"sheet {path}: expected a tab-separated UTF-8 file, found {found}; save it as UTF-8") from None
 
 
 def numbered_lines(text):
-    """List the lines of a sheet with values, as (number from 1, cells), without comments and empty lines."""
+    """Return the lines of a sheet as a list of (line number from 1, list of cells), without comments and empty lines."""
     lines = enumerate(_LINE_END.split(text), start=1)
     return [(number, line.split("\t")) for number, line in lines if line.strip() and not line.startswith("#")]
 
 
 def _header_problems(header, number, model):
+    """Return the problems of the header in line `number`, a list of messages."""
     known = list(model.model_fields)
     problems = []
     for name in header:
@@ -197,7 +199,7 @@ def _header_problems(header, number, model):
 
 
 def _explain_cell(problem):
-    """Describe a pydantic error: the column, what was expected, what was found."""
+    """Describe a pydantic error: the column, what was expected, what was found. The text follows `line N`."""
     if not problem["loc"]:
         return f": {problem['ctx']['error']}"
     name = problem["loc"][0]
@@ -213,12 +215,12 @@ def _explain_cell(problem):
 
 
 def is_url(source):
-    """Whether a source is a URL, which is downloaded, rather than a file, which is linked."""
+    """Whether a source is a URL (downloaded) and not the path of a file (linked)."""
     return re.match(r"^[A-Za-z][A-Za-z0-9+.-]*://", source) is not None
 
 
 def source_name(source):
-    """Name a source in tables: its URL, or the name of a local file, which stays the same when the folder moves."""
+    """Return the name of a source for tables: its URL, or the file name without its folder, so that moving the folder changes nothing."""
     return source if is_url(source) else Path(source).name
 
 
@@ -228,27 +230,28 @@ def local_path(cell, sheet):
     Parameters
     ----------
     cell : str
-        Path, relative to the sheet; `~` is the home folder.
+        Path in the sheet. A relative path is relative to the folder of the sheet; `~` is the home folder.
     sheet : path
         The sheet's file.
 
     Returns
     -------
     str
-        Path without links and `..` in its folders. It is relative to the working directory if the cell is relative or the file is below
-        the working directory, so that it stays valid when the whole project moves. Else it is absolute.
+        Path with links and `..` in its folders resolved. It is relative to the working directory if the cell is relative or the file is
+        below the working directory, so that it stays valid when the whole project moves. Otherwise it is absolute.
     """
-    # os.path.expanduser keeps the name of an unknown user; Path.expanduser raises an error.
+    # `os.path.expanduser` does not change `~unknown`, while `Path.expanduser` raises an error for an unknown user.
     here, given = Path.cwd(), Path(os.path.expanduser(cell))
     path = Path(os.path.realpath((Path(sheet).resolve().parent / given).parent), given.name)
     if given.is_absolute() and not path.is_relative_to(here):
         return str(path)
     relative = os.path.relpath(path, here)
-    # Without the prefix, a name with a colon would look like an address.
+    # Without the prefix `./`, a file name that contains a colon would look like a URL.
     return os.path.join(os.curdir, relative) if ":" in relative else relative
 
 
 def _with_local_paths(video, sheet):
+    """Return a Video whose paths are normalised by `local_path`."""
     changes = {} if is_url(video.source) else {"source": local_path(video.source, sheet)}
     if video.midi:
         changes["midi"] = local_path(video.midi, sheet)

@@ -1,4 +1,4 @@
-"""The dataset card: README.md of a dataset folder, with the front matter that the Hugging Face Hub and `datasets` read."""
+"""Dataset card: the README.md of a dataset folder, with the front matter that the Hugging Face Hub and `datasets` read."""
 
 import json
 
@@ -12,19 +12,20 @@ from handroll.reasons import Reason
 from handroll.tables import SHARD, State
 
 _SPDX = "CC0-1.0 CC-BY-4.0 CC-BY-SA-4.0 CC-BY-NC-4.0 CC-BY-NC-SA-4.0 CC-BY-ND-4.0 CC-BY-NC-ND-4.0 MIT Apache-2.0"
+
 HUB_LICENCES = {name: name.lower() for name in _SPDX.split()}
-"""SPDX names of licences to the identifiers of the Hub (huggingface.co/docs/hub/repositories-licenses)."""
+"""Identifier of each licence on the Hugging Face Hub, by SPDX name (huggingface.co/docs/hub/repositories-licenses)."""
 
+# Upper limit of the number of rows (exclusive), and the Hub's name for that size category.
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
-"""The Hub's names for numbers of rows, with their upper limits."""
 
+# Columns of `tables.SHARD` that name a processing step's engine or source, with the text that introduces it in the card.
 _STEPS = {
     "detector": "hands detected by",
     "pose_engine": "pose fitted by",
     "transcriber": "notes from",
     "focal_source": "focal length from",
 }
-"""Columns of the shards that name what made a clip, with their titles."""
 
 _BODY = """\
 # {{ name }}
@@ -186,17 +187,17 @@ The poses are parameters of MANO. The model itself is not included and has its o
 
 
 class _Markdown(str):
-    """Text that is Markdown, so that the template does not escape it."""
+    """Text that is already Markdown: the template does not escape it."""
 
 
 def escape(text):
-    """Return text as Markdown that displays it unchanged, on one line, also in a cell of a table."""
+    """Escape text for Markdown: it is displayed unchanged, on one line, also in a cell of a table."""
     text = " ".join(str(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return "".join(f"\\{character}" if character in "\\`*_{}[]()#!|~$@" else character for character in text)
 
 
 def _template():
-    """Return the template of the body; it escapes every value that does not pass the filter `markdown`."""
+    """Return the template of the card's body. It escapes all values except those with the filter `markdown`."""
     environment = jinja2.Environment(
         trim_blocks=True,
         keep_trailing_newline=True,
@@ -219,9 +220,9 @@ def card(name, statistics, settings):
     name : str
         Title.
     statistics : dict
-        As returned by `statistics.describe`.
+        Result of `statistics.describe`.
     settings : dict of str to value
-        Settings that made the dataset, by their dotted name.
+        Settings that the dataset was made with, by dotted name.
 
     Returns
     -------
@@ -254,9 +255,9 @@ def card(name, statistics, settings):
 
 
 def _metadata(name, statistics):
-    """Return the front matter."""
+    """Return the front matter of the card, which the Hub and `datasets` read."""
     licences = list(statistics["made_by"]["licence"])
-    # `datasets` cannot load a split without rows, so such splits are not listed.
+    # `datasets` cannot load a split without rows, so empty splits are not listed.
     files = [{"split": row["split"], "path": f"{row['split']}-*.parquet"} for row in statistics["splits"] if row["clips"]]
     return DatasetCardData(
         pretty_name=name,

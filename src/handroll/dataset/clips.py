@@ -1,4 +1,7 @@
-"""Cut the motion of a video into clips: time windows, accepted if the hands are visible and play the notes."""
+"""Select the clips of a video: time windows, accepted if the hands are visible, the audio is audible and the hands play the notes.
+
+This module decides about windows. `clip_content` slices frames, notes and audio to them.
+"""
 
 import numpy as np
 import soundfile
@@ -9,17 +12,18 @@ from handroll.reasons import Reason, join_reasons
 from handroll.tables import CLIPS, KEY_PRESS_SCORES, State
 
 SILENT_PEAK = 1e-3
-"""A clip whose samples never exceed this (full scale 1; -60 dB) is silent."""
+"""Maximum absolute sample of a silent clip (full scale 1): -60 dB."""
 
 MIN_NOTES = 10
-"""Minimum number of notes in a clip for a rejection by its key press scores."""
+"""Minimum number of notes in a clip that can be rejected by its key press scores. Scores of fewer notes are too uncertain."""
 
 
 def clip_windows(time_s, length_s, hop_s, segments=None, min_length_s=None):
-    """Return the windows [start + k * hop_s, start + k * hop_s + length_s) within each segment, or the whole of a short segment.
+    """Return the time windows of clips within each segment: [start + k * hop_s, start + k * hop_s + length_s), k = 0, 1, ...
 
-    The duration of the last frame is the median frame interval, so a video of 900 frames at 30 frames/s contains a window of 30 s
-    although its last frame starts at 29.967 s. The remainder at the end of a segment is in no window.
+    A short segment gives one shorter window; see `min_length_s`. The remainder at the end of a segment is in no window. The duration of
+    the last frame is taken as the median frame interval. So a video of 900 frames at 30 frames/s contains a window of 30 s, although
+    its last frame starts at 29.967 s.
 
     Parameters
     ----------
@@ -28,15 +32,16 @@ def clip_windows(time_s, length_s, hop_s, segments=None, min_length_s=None):
     length_s, hop_s : float > 0
         Length of a window and distance between the starts of windows.
     segments : sequence of (start_s, end_s), optional
-        Each window is inside of one segment. Default: the whole video is one segment.
+        Usable segments, s; each window is inside one segment. Default: the whole video is one segment.
     min_length_s : float > 0, optional
-        A segment shorter than `length_s` is one window if it is at least this long. Default: it gives no window.
+        A segment shorter than `length_s`, but at least this long, is one window. Default: short segments give no window.
 
     Returns
     -------
     start_s, end_s : array (window,)
+        Start and end of each window, s.
     start_frame, end_frame : int array (window,)
-        First frame, and the frame after the last one.
+        First frame of each window, and the frame after its last one.
     """
     end_of_video_s = time_s[-1] + np.median(np.diff(time_s)) if len(time_s) > 1 else 0.0
     starts, ends = [np.empty(0)], [np.empty(0)]
@@ -70,7 +75,7 @@ def cut_clips(
     scores_of=None,
     min_length_s=None,
 ):
-    """Cut a video into clips and decide which ones enter the dataset.
+    """Cut a video into clips and decide which clips the dataset accepts.
 
     The default length, hop and minimum visibility are those of PianoMotion10M (Gan et al., ICLR 2025). Windows are in presentation
     time, so the clips of a video with a variable frame rate have the same length.
@@ -78,33 +83,33 @@ def cut_clips(
     Parameters
     ----------
     motion : dict of str to array (frame, hand, ...)
-        `time_s` (s) and `state` of `handroll.tables.MOTION`, by frame; other columns are ignored.
+        Columns `time_s` (s) and `state` of `handroll.tables.MOTION`, by frame; other columns are ignored.
     subject, video : str
     length_s, hop_s : float
         Length of a clip and distance between the starts of clips.
     min_visibility : float in [0, 1]
-        A clip with a smaller share of frames x hands that are observed or interpolated is rejected.
+        Minimum visibility of an accepted clip: the share of (frame, hand) pairs that are observed or interpolated.
     min_key_press_f1 : float in [0, 1]
-        A clip of at least `MIN_NOTES` notes with a lower key press F1 is rejected; an unknown F1 is no reason.
+        Minimum key press F1 of an accepted clip. It applies to clips of at least `MIN_NOTES` notes whose F1 is known.
     segments : sequence of (start_s, end_s), optional
-        The usable segments of the video (s); each clip is inside of one. Default: the whole video is one segment.
+        Usable segments, s; each clip is inside one segment. Default: the whole video is one segment.
     video_reasons : sequence of Reason or str
-        Reasons for the rejection of the whole video: they reject every window, before its own reasons.
+        Reasons for the rejection of the whole video. Every window is rejected for them; its own reasons follow.
     audio_path : path, optional
-        The video's audio; a window without audio, or with silent audio, is rejected.
+        Audio file of the video. A window without audio, or with silent audio, is rejected. Default: audio is not checked.
     audio_delay_s : float
-        Delay of the audio relative to the frames, s: the audio of a window starts this much later in the file.
+        Delay of the audio relative to the frames, s. The audio of a window starts this much later in the file.
     note_onset_s : array (note,), optional
-        Onsets in video time, s since the first frame; a window without an onset is rejected.
+        Onsets in video time, s since the first frame. A window without an onset is rejected. Default: notes are not checked.
     scores_of : callable (start_s, end_s) -> dict, optional
-        Returns the `tables.KEY_PRESS_SCORES` of a window. Default: all scores are NaN.
+        Function that returns the columns of `tables.KEY_PRESS_SCORES` of a window. Default: all scores are NaN.
     min_length_s : float, optional
-        A segment shorter than a clip gives one shorter clip if it is at least this long. Default: it gives none.
+        A segment shorter than `length_s`, but at least this long, gives one shorter clip. Default: short segments give no clip.
 
     Returns
     -------
     dict of str to array (window,)
-        `handroll.tables.CLIPS`; no rows without frames, or if every segment is too short.
+        Columns of `handroll.tables.CLIPS`. The table is empty without frames, or if all segments are too short.
     """
     time_s, visible = motion["time_s"][:, 0], motion["state"] > State.HIDDEN
     start_s, end_s, start_frame, end_frame = clip_windows(time_s, length_s, hop_s, segments, min_length_s)
@@ -141,18 +146,18 @@ def cut_clips(
 
 
 def _whole_video(time_s):
-    """Return the whole video as one range of frames; none without frames."""
+    """Return the range (0, number of frames) in a list; an empty list without frames."""
     return [(0, len(time_s))] if len(time_s) else []
 
 
 def _key_press_scores(scores_of, start_s, end_s):
-    """Return the columns of `KEY_PRESS_SCORES` of all windows."""
+    """Return the columns of `tables.KEY_PRESS_SCORES` for all windows; NaN for unknown scores."""
     rows = [scores_of(*window) if scores_of else {} for window in zip(start_s, end_s, strict=True)]
     return {column.name: [row.get(column.name, np.nan) for row in rows] for column in KEY_PRESS_SCORES}
 
 
 def _peak(audio_path, start_s, end_s):
-    """Return the maximum absolute sample (full scale 1) of [start_s, end_s); 0 before and after the audio."""
+    """Return the maximum absolute sample (full scale 1) in the interval [start_s, end_s); 0 where the file has no audio."""
     with soundfile.SoundFile(audio_path) as source:
         first, stop = (int(np.clip(round(edge_s * source.samplerate), 0, source.frames)) for edge_s in (start_s, end_s))
         source.seek(first)

@@ -1,15 +1,17 @@
-"""The Croissant 1.1 description of a dataset (docs.mlcommons.org/croissant): JSON-LD for search engines and loaders."""
+"""Croissant 1.1 description of a dataset (docs.mlcommons.org/croissant): JSON-LD for search engines and loaders."""
 
 import pyarrow as pa
 
 from handroll.dataset.card import HUB_LICENCES
 from handroll.tables import SHARD
 
+# Terms that the Croissant specification adds to schema.org.
 _CROISSANT_TERMS = (
     *("arrayShape", "citeAs", "column", "containedIn", "equivalentProperty", "extract", "field", "fileObject", "fileProperty"),
     *("fileSet", "format", "includes", "isArray", "isLiveDataset", "jsonPath", "key", "md5", "parentField", "path", "recordSet"),
     *("references", "regex", "repeated", "replace", "samplingRate", "separator", "source", "subField", "transform"),
 )
+
 CONTEXT = {
     "@language": "en",
     "@vocab": "https://schema.org/",
@@ -25,7 +27,7 @@ CONTEXT = {
     "examples": {"@id": "cr:examples", "@type": "@json"},
     **{term: f"cr:{term}" for term in _CROISSANT_TERMS},
 }
-"""The JSON-LD context of the specification."""
+"""JSON-LD context that the Croissant specification requires."""
 
 
 def croissant(name, statistics, manifest):
@@ -36,9 +38,9 @@ def croissant(name, statistics, manifest):
     name : str
         Title.
     statistics : dict
-        As returned by `statistics.describe`.
+        Result of `statistics.describe`.
     manifest : dict
-        As returned by `shards.write_shards`.
+        Result of `shards.write_shards`.
 
     Returns
     -------
@@ -84,6 +86,7 @@ _FILE_SET = {
 
 
 def _file_object(shard):
+    """Return a shard, as listed in the manifest, as a Croissant file."""
     return {
         "@type": "cr:FileObject",
         "@id": shard["name"],
@@ -103,7 +106,10 @@ def _column_field(column):
 
 
 def _field(name, dtype, path, shape=(), description=""):
-    """Return a field of an Arrow type. Lists are arrays; structs have sub-fields, with their path in the column."""
+    """Return a Croissant field for an Arrow type. Lists become arrays, structs become sub-fields.
+
+    `path` is the name of the column, followed by the names of the nested struct fields.
+    """
     if pa.types.is_list(dtype):
         dtype, shape = dtype.value_type, (-1,)
     field = {"@type": "cr:Field", "@id": name, "name": name}

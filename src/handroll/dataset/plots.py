@@ -8,6 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH, N_KEYS, is_black
 from handroll.provenance import atomic_path
 
+# Colours of text, axes, white keys, black keys and the median.
 _INK, _GREY, _WHITE_KEY, _BLACK_KEY, _ACCENT = "#22262b", "#8a9199", "#7fa3c7", "#22405e", "#b5523b"
 _STYLE = {
     "font.family": "DejaVu Sans",
@@ -39,20 +40,20 @@ def plot_keys(path, counts):
     ----------
     path : path
     counts : sequence (key 88,) of int
-        Notes of each key, from A0 (MIDI pitch 21) to C8 (108).
+        Number of notes of each key, from A0 (MIDI pitch 21) to C8 (108).
     """
     pitches = np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1)
     black = is_black(np.arange(N_KEYS))
     counts = np.asarray(counts)
     with matplotlib.rc_context(_STYLE):
-        figure, axes = _figure()
+        figure, axes = _new_figure()
         axes.bar(pitches[~black], counts[~black], width=0.82, color=_WHITE_KEY, label="white keys")
         axes.bar(pitches[black], counts[black], width=0.82, color=_BLACK_KEY, label="black keys")
         octaves = [LOWEST_PITCH, *range(24, HIGHEST_PITCH + 1, 12)]
         axes.set_xticks(octaves, ["A0", *(f"C{pitch // 12 - 1}" for pitch in octaves[1:])])
         axes.set_xlim(LOWEST_PITCH - 1, HIGHEST_PITCH + 1)
         axes.set_xlabel("key")
-        _finish(axes, f"Notes of each key   (n = {counts.sum():,})")
+        _style_axes(axes, f"Notes of each key   (n = {counts.sum():,})")
         axes.legend(loc="upper right", ncols=2, handlelength=1.0, borderaxespad=0.0, bbox_to_anchor=(1.0, 1.1))
         _save(figure, path)
 
@@ -64,11 +65,11 @@ def plot_velocities(path, counts):
     ----------
     path : path
     counts : sequence (velocity 127,) of int
-        Notes of each velocity, from 1 to 127.
+        Number of notes of each velocity, from 1 to 127.
     """
     velocities, counts = np.arange(1, 128), np.asarray(counts)
     with matplotlib.rc_context(_STYLE):
-        figure, axes = _figure()
+        figure, axes = _new_figure()
         axes.bar(velocities, counts, width=0.86, color=_WHITE_KEY)
         if counts.sum():
             median = velocities[np.searchsorted(np.cumsum(counts), counts.sum() / 2)]
@@ -85,16 +86,18 @@ def plot_velocities(path, counts):
         axes.set_xticks([1, *range(16, 128, 16), 127])
         axes.set_xlim(0, 128)
         axes.set_xlabel("MIDI velocity")
-        _finish(axes, f"Notes of each velocity   (n = {counts.sum():,})")
+        _style_axes(axes, f"Notes of each velocity   (n = {counts.sum():,})")
         _save(figure, path)
 
 
-def _figure():
+def _new_figure():
+    """Return an empty figure and its axes."""
     figure = Figure(figsize=(9.0, 3.4), dpi=150, layout="constrained")
     return figure, figure.subplots()
 
 
-def _finish(axes, title):
+def _style_axes(axes, title):
+    """Add the title, and a vertical axis with whole numbers of notes."""
     axes.set_title(title, pad=10)
     axes.set_ylabel("notes")
     axes.set_ylim(bottom=0, top=None if axes.dataLim.ymax > 0 else 1)
@@ -105,6 +108,6 @@ def _finish(axes, title):
 
 
 def _save(figure, path):
-    """Write a figure without the name and version of matplotlib, so that the bytes depend only on the plot."""
+    """Write a figure as PNG, without metadata about matplotlib, so that the bytes depend only on the plot."""
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})

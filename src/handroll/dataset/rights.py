@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 _LICENCE_PATH = re.compile(r"^(https?://)?(www\.)?creativecommons\.org/(licenses|publicdomain)/([a-z-]+)/(\d\.\d)(/.*)?$")
+
+# Other names of licences. A name without a version, such as `CC BY`, is missing here, because it may mean several licences.
 _ALIASES = {"cc0": "cc0-1.0", "cc-zero-1.0": "cc0-1.0"}
-"""Other names of licences. A name without a version, such as `CC BY`, does not name one licence."""
 
 
 class Withheld(StrEnum):
@@ -20,7 +21,7 @@ class Withheld(StrEnum):
 
 
 def licence_key(licence):
-    """Return the normal form of a licence's name: lower case, parts joined by `-`; Creative Commons addresses become names.
+    """Normalise the name of a licence: lower case, parts joined by `-`. Addresses of Creative Commons licences become names.
 
     `CC BY 4.0`, `cc-by-4.0`, `CC_BY_4.0` and `https://creativecommons.org/licenses/by/4.0/` have the same key.
 
@@ -40,7 +41,7 @@ def licence_key(licence):
 
 
 def withheld(permission, licence, permissions, licences):
-    """Return why a video may not be published.
+    """Return the reason why a video may not be published, or None.
 
     Parameters
     ----------
@@ -49,14 +50,14 @@ def withheld(permission, licence, permissions, licences):
     licence : str or None
         Licence of the recording, as its publisher states it.
     permissions : iterable of str
-        Permissions that are sufficient without a licence.
+        Values of `permission` that allow publication without a licence.
     licences : iterable of str
-        Licences that are sufficient if the permission is unknown.
+        Licences that allow publication if the permission is unknown.
 
     Returns
     -------
     Withheld or None
-        None if it may be published. A refused permission overrules every licence.
+        None: the video may be published. A refused permission overrules every licence.
     """
     if permission == "refused":
         return Withheld.PERMISSION_REFUSED
@@ -69,12 +70,12 @@ def withheld(permission, licence, permissions, licences):
 def published_source(info):
     """Return the source of a video for publication: its address, or the name of a local file.
 
-    The folder of a local file is private, and the same dataset would differ between machines.
+    The folder of a local file is omitted: it is private, and it differs between machines.
 
     Parameters
     ----------
     info : dict
-        Contents of info.json; see `handroll.acquire.download.fetch`.
+        Content of info.json; see `handroll.acquire.download.fetch`.
     """
     return info["source"] if info["kind"] == "url" else Path(info["source"]).name
 
@@ -84,20 +85,20 @@ def withhold(clips, rights, permissions, licences):
 
     Parameters
     ----------
-    clips : dict of str to array (windows,)
-        `handroll.tables.CLIPS` of all videos.
+    clips : dict of str to array (window,)
+        Columns of `handroll.tables.CLIPS`, of all videos.
     rights : dict of (str, str) to (str, str or None)
         Permission and licence of each (subject, video).
     permissions, licences : iterable of str
-        As for `withheld`.
+        Same as in `withheld`.
 
     Returns
     -------
-    clips : dict of str to array (windows,)
-        The windows of the other videos.
+    clips : dict of str to array (window,)
+        The clips of videos that may be published.
     left_out : dict of str to dict
-        `Withheld` to `videos` (with accepted clips), `clips` (accepted ones) and `seconds` of the videos that these clips cover, with
-        overlaps counted once. Only reasons that occur.
+        For each `Withheld` reason that occurs: `videos`, number of videos with accepted clips; `clips`, number of accepted clips;
+        `seconds`, duration of these clips, where time that two clips share counts once.
     """
     reasons = {name: withheld(permission, licence, permissions, licences) for name, (permission, licence) in rights.items()}
     names = list(zip(clips["subject"], clips["video"], strict=True))

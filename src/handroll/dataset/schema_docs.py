@@ -1,4 +1,4 @@
-"""Write `docs/dataset.md` from the definitions in `handroll.tables`: `python -m handroll.dataset.schema_docs docs/dataset.md`."""
+"""Generate `docs/dataset.md` from the definitions in `handroll.tables`: `python -m handroll.dataset.schema_docs docs/dataset.md`."""
 
 import sys
 
@@ -14,22 +14,26 @@ Edit src/handroll/tables.py or src/handroll/dataset/schema_docs.py instead. -->
 
 # Dataset and tables
 
+This page describes the files of the dataset and all tables, for readers who load them. [Measurements](measurements.md) has their
+accuracy.
+
 The dataset is a folder of Parquet shards with one row per clip. A row contains the motion of both hands, the notes, the pedal and the
 audio of one window of a video. The dataset contains neither images nor the MANO model.
 
 | file | contents |
 |---|---|
-| `train-NNNNN.parquet`, `valid-NNNNN.parquet`, `test-NNNNN.parquet` | the clips; every split has at least one shard, maybe without rows |
+| `train-NNNNN.parquet`, `valid-NNNNN.parquet`, `test-NNNNN.parquet` | the clips; every split has at least one shard, which may be empty |
 | `shards.json` | rows, bytes and SHA-256 of every shard; written last, so a folder that contains it is complete |
 | `README.md` | the dataset card; its front matter lists the splits with clips, because `datasets` cannot load empty ones |
 | `statistics.json`, `keys.png`, `velocities.png` | statistics of the dataset and of rejected and withheld clips |
 | `croissant.json` | a description in [Croissant](https://docs.mlcommons.org/croissant/), for search engines and loaders |
 
 The length of a clip is `clips.length_s` (30 s). A shorter usable segment of a video gives one shorter clip (at least
-`clips.min_length_s`). All clips of a video are in one split. Consecutive clips of a video overlap if the hop is shorter than the clip,
-so count notes and seconds by `start_s` instead of adding up clips.
+`clips.min_length_s`). All clips of a video are in one split. By default, consecutive clips of a video overlap, because the time
+between their starts (`clips.hop_s`, 24 s) is shorter than a clip. So do not add up the notes or lengths of clips: use `start_s` to
+count each note only once.
 
-handroll imports PianoMotion10M as such shards, and exports any such folder in the layout of PianoMotion10M:
+handroll can import PianoMotion10M into such shards, and export such shards to the layout of PianoMotion10M:
 [Import and export PianoMotion10M](how-to/pianomotion10m.md).
 
 ## Loading
@@ -44,7 +48,7 @@ clips, metadata = read_table("results/dataset/train-00000.parquet", SHARD)
 joints_m = clips["left_joints_m"][0]  # (frame, joint 21, xyz 3)
 ```
 
-Without handroll, each fixed shape is a flat list in C order that you reshape. PyArrow, one row group at a time:
+Without handroll, arrays are flat lists in C order, which you reshape. With PyArrow, you can read one row group at a time:
 
 ```python
 import numpy as np
@@ -75,8 +79,8 @@ import duckdb
 duckdb.sql("SELECT split, count(*) AS clips, sum(len(notes)) AS notes FROM 'results/dataset/*-*.parquet' GROUP BY split").show()
 ```
 
-Hugging Face `datasets`, from a folder or from the Hub. The audio of a clip is a FLAC file (in imported datasets an MP3 file). This
-example decodes it with `soundfile`; `cast_column("audio", datasets.Audio())` decodes it with torchcodec:
+Hugging Face `datasets` reads the dataset from a folder or from the Hub. The audio of a clip is a FLAC file (in imported datasets an
+MP3 file). This example decodes it with `soundfile`; `cast_column("audio", datasets.Audio())` decodes it with torchcodec:
 
 ```python
 import io
@@ -98,7 +102,7 @@ samples, rate_hz = soundfile.read(io.BytesIO(clip["audio"]["bytes"]))
 
 | code | name | meaning |
 |---|---|---|
-| {hidden} | hidden | the hand is not in the frame, or not detected for too long: all values are NaN |
+| {hidden} | hidden | the hand is outside the frame, or is not detected for a long time: all values are NaN |
 | {interpolated} | interpolated | not detected, or an outlier, for a short time: the values are interpolated from neighbouring frames |
 | {observed} | observed | detected in this frame; the values are smoothed over neighbouring frames |
 
@@ -111,21 +115,23 @@ samples, rate_hz = soundfile.read(io.BytesIO(clip["audio"]["bytes"]))
 - **Keyboard frame**: millimetres, x along the keys from the left end of A0 (1222 mm to the right end of C8), y from the player's
   edge towards the fallboard, z up from the white keys. A point p in this frame is R p + `keyboard_translation_mm` in the camera
   frame (in millimetres), with R the rotation of `keyboard_rotation_rad`.
-- **Depth** is metric if a keyboard is registered (`joints_keyboard_mm` is not NaN). Its accuracy then depends on priors of the height
-  of the hands above the keys: the vertical error of fingertips is about 5 mm. Without a keyboard, depth is metric only if `focal_source`
-  is `sheet`, `config` or `truth`, up to the assumed hand size. If it is `hamer`, the focal length is a convention (5000/256 times the
-  longer side of the frame): positions parallel to the image plane keep their scale, depth does not.
-- **Pose** is that of MANO: 16 rotations, axis-angle, the first global, the others relative to the parent joint. Zero is the
+- **Depth** is metric if a keyboard is registered (`joints_keyboard_mm` is not NaN). Its accuracy then depends on the prior
+  of the height of the hands above the keys ([measured errors](measurements.md#the-whole-pipeline)). Without a registered keyboard,
+  depth is metric only if `focal_source` is `sheet`, `config` or `truth`, and if the hands have the assumed size. If `focal_source` is
+  `hamer`, the focal length is a convention (5000/256 times the longer side of the frame). Then positions parallel to the image plane
+  have the correct scale, but depth does not.
+- **Pose**: the 16 rotations of MANO, as axis-angle. The first is global, the others are relative to the parent joint. Zero is the
   flat open hand (the mean pose is not subtracted). The left hand is a true left hand, not a mirrored right one.
   Consecutive rotations are continuous: a plotted series has no jumps by 2 pi.
 - **Left and right** are the player's own hands.
-- **Notes**: `key_offset_s` is the release of the key. `sounding_offset_s` is the end of the sound, with the pedal often later.
-  A note belongs to the clip that contains its onset. `hand` and `finger` (1 thumb to 5 little finger) are empty and 0 if the label is
-  withheld. Motion, notes, pedal and audio of a row share the time of the video: the audio delay measured by the fingertips
-  (`provenance`) is removed from audio and notes. `audio_delay_s` is the remaining delay: 0.
-- **Key press scores** measure whether the motion plays the notes. By default, labelled notes pull the fingertips that hold keys to
-  the height of the keys (`pose.contacts`), so the scores mostly test the positions of the fingers along the keys. With
-  `pose.contacts: false` they also test the heights.
+- **Notes**: `key_offset_s` is the release of the key. `sounding_offset_s` is the end of the sound, which is often later if the pedal
+  is down. A note is in the clip that contains its onset. `finger` is 1 (thumb) to 5 (little finger). If the label is withheld, `hand`
+  is empty and `finger` is 0.
+- **Synchronisation**: motion, notes, pedal and audio of a row have the time of the video. The audio delay, which is estimated from the
+  fingertips (`provenance`), is removed from audio and notes. `audio_delay_s` is the remaining delay, which is 0.
+- **Key press scores** measure whether the motion plays the notes. By default, fingertips that hold keys down are fitted to the height
+  of the keys (`pose.contacts`). The scores then mostly test the positions of the fingers along the keys. With `pose.contacts: false`
+  they also test the heights.
 
 ## Joints
 
@@ -133,7 +139,7 @@ samples, rate_hz = soundfile.read(io.BytesIO(clip["audio"]["bytes"]))
 
 ## Tables between the steps
 
-Each step writes one Parquet file per video. The metadata of these files and of the shards contain `handroll_schema_version`
+Each step writes one Parquet file for each video. The metadata of these files and of the shards contains `handroll_schema_version`
 (now {version}) and `handroll_table`.
 {tables}
 """
@@ -149,7 +155,7 @@ def column_table_markdown(table):
 
 
 def _type_name(dtype):
-    """Return the name of an Arrow type; nested types list their fields."""
+    """Return the name of an Arrow type for readers; nested types list their fields."""
     if pa.types.is_list(dtype):
         return f"list of {_type_name(dtype.value_type)}"
     if pa.types.is_struct(dtype):

@@ -1,13 +1,11 @@
 """Write accepted clips as Parquet shards, one row per clip, and read them back.
 
-Memory is limited to one row group and one video. The same input gives the same bytes.
+Memory holds at most one row group and one video. The same input gives the same bytes. `clip_content` makes the rows.
 """
 
-import io
 import json
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -15,74 +13,27 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import soundfile
 
-from handroll.camera import Camera, Extrinsics
+from handroll.dataset.clip_content import clip_row
 from handroll.dataset.splits import SPLITS
-from handroll.hand.skeleton import HANDS
 from handroll.provenance import atomic_path, file_sha256, temporary_target
 from handroll.storage import SchemaError, from_arrow, to_arrow, write_json
-from handroll.tables import KEY_PRESS_SCORES, SCHEMA_VERSION, SHARD
+from handroll.tables import SCHEMA_VERSION, SHARD
 
 MANIFEST = "shards.json"
 """Name of the list of shards. It is written last, so a folder that contains it is complete."""
 
 TARGET_BYTES = 128 * 1024**2
-"""Default size of a shard: small enough for the Hugging Face viewer, large enough for a dataset of at most some hundred shards."""
+"""Default size of a shard, bytes: small enough for the Hugging Face viewer, large enough that a dataset has at most a few hundred
+shards."""
 
 _SHARD_NAME = re.compile(rf"({'|'.join(SPLITS)})-\d{{5}}\.parquet")
-# Dictionary encoding is useful only for repeated values. Byte stream split makes the motion 40 % smaller.
+
+# Columns with dictionary encoding, which is useful only for repeated values.
 _DICTIONARY = [c.name for c in SHARD.columns if c.dtype == pa.string()]
+
+# Columns with the encoding byte stream split, which makes the motion 40 % smaller.
 _BYTE_STREAM_SPLIT = [c.name + ".list.element" * (1 + bool(c.shape)) for c in SHARD.columns if c.varies and pa.types.is_floating(c.dtype)]
-_FRAME_COLUMNS = ("state", "rotation_rad", "translation_m", "joints_m", "joints_keyboard_mm", "residual_px")
-_VIDEO_COLUMNS = ("betas", "bone_scale")
-_SCORES = tuple(column.name for column in KEY_PRESS_SCORES)
-_UNKNOWN = Extrinsics(np.full(3, np.nan), np.full(3, np.nan))
-
-
-@dataclass(frozen=True)
-class VideoRecord:
-    """Everything about a video that its clips in the shards contain.
-
-    Attributes
-    ----------
-    motion : dict of str to array (frame, hand, ...)
-        `handroll.tables.MOTION`, by frame.
-    notes, pedal : dict of str to array (rows,)
-        `FINGERED_NOTES` and `PEDAL`, in video time: seconds since the video's first frame.
-    audio_delay_s : float
-        Delay of the audio relative to the frames, s: the audio of a clip starts this much later in its file.
-    audio_path : path or None
-        Audio file whose sample 0 belongs to the video's first frame, apart from the delay; None without audio.
-    camera : Camera
-    extrinsics : Extrinsics or None
-        Pose of the camera relative to the keyboard; None without a registered keyboard.
-    fps : float
-        Mean frame rate.
-    detector, pose_engine, transcriber : str
-        Sources of the detections, the pose and the notes, with their versions.
-    permission, licence, source, source_sha256 : str
-        Columns of `SHARD`.
-    provenance : dict
-        Versions and settings, JSON values.
-    """
-
-    motion: dict
-    notes: dict
-    pedal: dict
-    audio_delay_s: float
-    audio_path: Path | None
-    camera: Camera
-    extrinsics: Extrinsics | None
-    fps: float
-    detector: str
-    pose_engine: str
-    transcriber: str
-    permission: str
-    licence: str
-    source: str
-    source_sha256: str
-    provenance: dict
 
 
 def write_shards(clips, splits, open_video, out_dir, target_bytes=TARGET_BYTES, row_group_rows=8, metadata=None, left_out=None):
@@ -92,21 +43,21 @@ def write_shards(clips, splits, open_video, out_dir, target_bytes=TARGET_BYTES, 
 
     Parameters
     ----------
-    clips : dict of str to array (windows,)
-        `CLIPS` of all videos, in any order; rejected windows are ignored.
-    splits : dict of str to array (videos,)
-        `SPLITS`, with every video of an accepted clip.
+    clips : dict of str to array (window,)
+        Columns of `tables.CLIPS` of all videos, in any order; rejected windows are ignored.
+    splits : dict of str to array (video,)
+        Columns of `tables.SPLITS`; every video with an accepted clip must have a row.
     open_video : callable (subject, video) -> VideoRecord
         Called once per video with an accepted clip.
     out_dir : path
     target_bytes : int
-        A shard ends with the row group that reaches this size.
+        Size of a shard, bytes: a shard ends with the row group that reaches this size.
     row_group_rows : int
-        Clips per row group, the minimum that a reader loads.
+        Number of clips in a row group. A reader loads at least one row group.
     metadata : dict of str to str, optional
         Stored in every shard.
     left_out : dict, optional
-        Counts of unpublished clips, from `handroll.dataset.rights.withhold`.
+        Counts of clips that are not published, from `handroll.dataset.rights.withhold`.
 
     Returns
     -------
@@ -117,33 +68,33 @@ def write_shards(clips, splits, open_video, out_dir, target_bytes=TARGET_BYTES, 
     Raises
     ------
     ValueError
-        The video of an accepted clip has no split.
+        A video with an accepted clip has no split.
     """
     split_of = dict(zip(zip(splits["subject"], splits["video"], strict=True), splits["split"], strict=True))
     windows = defaultdict(lambda: defaultdict(list))
     for row in np.flatnonzero(clips["accepted"]):
         name = clips["subject"][row], clips["video"][row]
         if name not in split_of:
-            raise ValueError(f"{'/'.join(name)} has accepted clips and no split: expected a row in the table of splits")
+            raise ValueError(f"{'/'.join(name)} has accepted clips but no split: add a row for this video to the table of splits")
         windows[split_of[name]][name].append(row)
     rows = {split: _clip_rows(clips, windows[split], split, open_video) for split in SPLITS}
     return write_rows(rows, out_dir, target_bytes, row_group_rows, metadata, left_out)
 
 
 def write_rows(rows, out_dir, target_bytes=TARGET_BYTES, row_group_rows=8, metadata=None, left_out=None):
-    """Write rows as shards. Memory is limited to one row group.
+    """Write rows as shards. Memory holds at most one row group.
 
     Parameters
     ----------
     rows : dict of split to iterable of dict
-        Rows of `handroll.tables.SHARD`, sorted by subject, video and clip; consumed one by one.
+        Rows of `handroll.tables.SHARD`, sorted by subject, video and clip; read one by one, so generators are possible.
     out_dir, target_bytes, row_group_rows, metadata, left_out
-        As for `write_shards`.
+        Same as in `write_shards`.
 
     Returns
     -------
     dict
-        The manifest, as for `write_shards`.
+        The manifest; see `write_shards`.
     """
     out_dir = Path(out_dir)
     clear_shards(out_dir, MANIFEST)
@@ -156,14 +107,14 @@ def write_rows(rows, out_dir, target_bytes=TARGET_BYTES, row_group_rows=8, metad
 
 
 def clear_shards(folder, manifest):
-    """Remove all shards of an earlier run from a folder; a run with fewer shards would leave some of them.
+    """Remove all shards of an earlier run from a folder. Otherwise a run with fewer shards would keep some of them.
 
     Parameters
     ----------
     folder : path
         Created if it is missing.
     manifest : str
-        Name of the list of its files, which is removed first: a folder without it is incomplete.
+        Name of the file that lists the shards. It is removed first, because a folder without it counts as incomplete.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -175,7 +126,7 @@ def clear_shards(folder, manifest):
 
 
 def read_rows(folder):
-    """Read the rows of a folder of shards, in the order of its manifest. Memory is limited to one row group.
+    """Read the rows of a folder of shards, in the order of its manifest. Memory holds at most one row group.
 
     Parameters
     ----------
@@ -190,12 +141,12 @@ def read_rows(folder):
     Raises
     ------
     SchemaError
-        The manifest contains another name than those of shards, or a shard has other columns.
+        The manifest contains a name that is not the name of a shard, or a shard has other columns.
     """
     folder = Path(folder)
     for shard in json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["shards"]:
         if not _SHARD_NAME.fullmatch(shard["name"]):
-            raise SchemaError(f"{folder / MANIFEST}: expected names such as train-00000.parquet, found {shard['name']!r}")
+            raise SchemaError(f"{folder / MANIFEST}: expected names of shards such as train-00000.parquet, found {shard['name']!r}")
         with pq.ParquetFile(folder / shard["name"], page_checksum_verification=True) as file:
             for group in range(file.num_row_groups):
                 columns = from_arrow(SHARD, file.read_row_group(group))
@@ -212,7 +163,7 @@ def _clip_rows(clips, windows, split, open_video):
 
 
 def _write_split(out_dir, split, rows, target_bytes, row_group_rows, metadata):
-    """Write the shards of a split and return their entries of the manifest."""
+    """Write the shards of a split, and return their entries in the manifest."""
     schema = to_arrow(SHARD, SHARD.empty(), metadata).schema
     options = {"compression": "zstd", "use_dictionary": _DICTIONARY, "use_byte_stream_split": _BYTE_STREAM_SPLIT}
     groups = iter(lambda: list(islice(rows, row_group_rows)), [])
@@ -230,154 +181,16 @@ def _write_split(out_dir, split, rows, target_bytes, row_group_rows, metadata):
     return shards
 
 
-def clip_row(clip, split, record):
-    """Return a clip as a row of `handroll.tables.SHARD`.
-
-    Parameters
-    ----------
-    clip : dict of str to value
-        A row of `CLIPS`.
-    split : str
-    record : VideoRecord
-
-    Returns
-    -------
-    dict of str to value
-        Frame columns are arrays (frame, ...) of the window, NaN for hidden hands; times are seconds since the start of the clip.
-        Notes and pedal: see `cut_music`. Audio: see `cut_flac`.
-    """
-    start_s, end_s = float(clip["start_s"]), float(clip["end_s"])
-    frames = slice(int(clip["start_frame"]), int(clip["end_frame"]))
-    row = {name: clip[name] for name in ("subject", "video", "clip", "start_s", "end_s", "start_frame", "visibility", *_SCORES)}
-    row |= {"split": split, "n_frames": frames.stop - frames.start, "fps": record.fps}
-    row["time_s"] = record.motion["time_s"][frames, 0] - start_s
-    for side, hand in enumerate(HANDS):
-        # Copies: a slice would keep the whole video in memory until the row group is written.
-        row |= {f"{hand}_{name}": record.motion[name][frames, side].copy() for name in _FRAME_COLUMNS}
-        row |= {f"{hand}_{name}": _constant(record.motion[name][:, side], f"{hand} {name}", clip) for name in _VIDEO_COLUMNS}
-    row |= cut_music(record.notes, record.pedal, start_s, end_s)
-    row["audio"] = None
-    if record.audio_path is not None:
-        name = f"{clip['subject']}_{clip['video']}_{int(clip['clip']):05d}.flac"
-        row["audio"] = {"bytes": cut_flac(record.audio_path, start_s + record.audio_delay_s, end_s + record.audio_delay_s), "path": name}
-    camera = record.camera
-    row |= {name: getattr(camera, name) for name in ("width_px", "height_px", "focal_px", "focal_source", "centre_px", "k1")}
-    extrinsics = record.extrinsics or _UNKNOWN
-    row |= {"keyboard_rotation_rad": extrinsics.rotation_rad, "keyboard_translation_mm": extrinsics.translation_mm}
-    # `cut_flac` has removed the delay from the audio; the notes are in video time.
-    row["audio_delay_s"] = 0.0
-    row |= {"detector": record.detector, "pose_engine": record.pose_engine, "transcriber": record.transcriber}
-    row |= {"permission": record.permission, "licence": record.licence, "source": record.source, "source_sha256": record.source_sha256}
-    row["provenance"] = json.dumps(record.provenance, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    return row
-
-
-def _constant(values, name, clip):
-    """Return the value (...) of a column (frame, ...) in all frames that are not NaN; NaN if there is none."""
-    known = values[np.isfinite(values).reshape(len(values), -1).all(axis=1)]
-    if not len(known):
-        return np.full(values.shape[1:], np.nan, dtype=values.dtype)
-    if not np.array_equal(known, np.broadcast_to(known[0], known.shape)):
-        raise ValueError(f"{clip['subject']}/{clip['video']}: {name} changes within the video, expected one value; fit the pose again")
-    return known[0].copy()
-
-
-def cut_music(notes, pedal, start_s, end_s):
-    """Return the notes and the pedal of [start_s, end_s), as columns of a row.
-
-    Parameters
-    ----------
-    notes, pedal : dict of str to array (rows,)
-        `FINGERED_NOTES` and `PEDAL`, seconds since the video's first frame.
-    start_s, end_s : float
-
-    Returns
-    -------
-    dict
-        `notes`: notes with an onset in the interval; `pedal`: presses that overlap it, unshortened. Lists of dicts, seconds since
-        `start_s`.
-    """
-    struck = (notes["onset_s"] >= start_s) & (notes["onset_s"] < end_s)
-    held = (pedal["offset_s"] > start_s) & (pedal["onset_s"] < end_s)
-    return {"notes": _structs(notes, struck, start_s), "pedal": _structs(pedal, held, start_s)}
-
-
-def _structs(table, chosen, start_s):
-    """Return chosen rows of a table as dicts, with times relative to the start of the clip."""
-    columns = {name: values[chosen] - start_s if name.endswith("_s") else values[chosen] for name, values in table.items()}
-    return [dict(zip(columns, row, strict=True)) for row in zip(*(values.tolist() for values in columns.values()), strict=True)]
-
-
-def cut_flac(path, start_s, end_s):
-    """Return the audio of [start_s, end_s) as the bytes of a mono FLAC file, with the rate and sample width of the source.
-
-    Channels are averaged; mono samples stay bit-identical. Silence is added before sample 0 and after the last one, so that the
-    length is round((end_s - start_s) * rate) samples.
-
-    Parameters
-    ----------
-    path : path of a FLAC file
-    start_s, end_s : float
-        Seconds since sample 0.
-    """
-    with soundfile.SoundFile(path) as source:
-        length = round((end_s - start_s) * source.samplerate)
-        first = round(start_s * source.samplerate)
-        padding = min(max(-first, 0), length)
-        source.seek(min(max(first, 0), source.frames))
-        samples = source.read(length - padding, dtype="int32", always_2d=True, fill_value=0)
-        samples = np.concatenate([np.zeros((padding, samples.shape[1]), dtype=np.int32), samples])
-        mono = samples[:, 0] if samples.shape[1] == 1 else np.floor(samples.mean(axis=1, dtype=np.float64)).astype(np.int32)
-        target = io.BytesIO()
-        soundfile.write(target, mono, source.samplerate, format="FLAC", subtype=source.subtype)
-    return target.getvalue()
-
-
-def read_audio(audio, rate_hz, delay_s=0.0):
-    """Decode the audio of a clip.
-
-    Parameters
-    ----------
-    audio : dict or None
-        The column `audio` of `SHARD`: bytes and path.
-    rate_hz : int
-        Sampling rate of the result.
-    delay_s : float
-        Delay of the audio relative to the motion, s: this much is removed at the start, and silence is added at the end.
-
-    Returns
-    -------
-    float32 array (sample,)
-        Mono; sample 0 is at the clip's first frame.
-
-    Raises
-    ------
-    ValueError
-        The clip has no audio.
-    """
-    import soxr
-
-    if audio is None:
-        raise ValueError("expected a clip with audio, found none; use features of the notes, or exclude such clips")
-    samples, rate = soundfile.read(io.BytesIO(audio["bytes"]), dtype="float32", always_2d=True)
-    mono = samples.mean(axis=1)
-    shift = round(delay_s * rate)
-    shifted = np.zeros_like(mono)
-    kept = mono[max(shift, 0) : len(mono) + min(shift, 0)]
-    shifted[max(-shift, 0) : max(-shift, 0) + len(kept)] = kept
-    return soxr.resample(shifted, rate, rate_hz) if rate != rate_hz else shifted
-
-
 def survey_shards(folder, manifest):
-    """Count the notes and sources in the shards of a folder.
+    """Count the notes, and the clips of each source, in the shards of a folder.
 
-    Clips of a video overlap; a note in two of them counts once.
+    Clips of a video overlap. A note in two clips counts once.
 
     Parameters
     ----------
     folder : path
     manifest : dict
-        As returned by `write_shards`.
+        Result of `write_shards`.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Splits: assign each video to train, valid or test by a hash of its name, so that a new video moves no other."""
+"""Splits: assign each video to train, valid or test by a hash of its name, so that a new video does not change other assignments."""
 
 import hashlib
 from collections import Counter
@@ -6,45 +6,45 @@ from collections import Counter
 import numpy as np
 
 SPLITS = ("train", "valid", "test")
-"""The splits, in the order of files and tables."""
+"""Names of the splits, in the order in which files and tables list them."""
 
 
 def split_videos(videos, ratios, seed):
-    """Assign videos to splits; all clips of a video are in its split.
+    """Assign videos to splits; all clips of a video are in the same split.
 
-    SHA-256 of the seed and the names gives a number in [0, 1), which is compared with the cumulative ratios. It depends neither on
-    the order of the videos nor on other videos.
+    SHA-256 of the seed and of the names gives a number in [0, 1), which is compared with the cumulative ratios. So the split of a
+    video depends neither on the order of the videos nor on other videos.
 
     Parameters
     ----------
     videos : sequence of (subject, video, pinned)
-        `pinned` is a split, or None if the hash decides.
+        `pinned` is the split that the sheet assigns, or None: the hash decides.
     ratios : dict of split to float >= 0
-        Relative to their sum; a split without a ratio gets only pinned videos.
+        Shares of the videos, relative to their sum. A split without a ratio gets only pinned videos.
     seed : int
-        Another seed gives another assignment.
+        Random seed of the hash. Another seed gives another assignment.
 
     Returns
     -------
-    dict of str to array (videos,)
-        `handroll.tables.SPLITS`, sorted by subject, then video.
+    dict of str to array (video,)
+        Columns of `handroll.tables.SPLITS`, sorted by subject, then video.
 
     Raises
     ------
     ValueError
-        A video is listed twice, a split is unknown, or the ratios do not add up to more than 0.
+        A video is listed twice, a split is unknown, or the sum of the ratios is not above 0.
     """
     unknown = ({pinned for _, _, pinned in videos if pinned} | set(ratios)) - set(SPLITS)
     if unknown:
         raise ValueError(f"unknown split(s) {', '.join(sorted(unknown))}: expected {', '.join(SPLITS)}")
     if min(ratios.values(), default=0) < 0 or sum(ratios.values()) <= 0:
-        raise ValueError(f"split ratios {ratios}: expected shares of at least 0, one of them above 0")
+        raise ValueError(f"split ratios {ratios}: expected numbers of at least 0, and at least one above 0")
 
     rows = sorted(videos, key=lambda row: row[:2])
     names = [row[:2] for row in rows]
     twice = sorted("/".join(name) for name, count in Counter(names).items() if count > 1)
     if twice:
-        raise ValueError(f"listed twice: {', '.join(twice)}")
+        raise ValueError(f"videos listed twice: {', '.join(twice)}")
     return {
         "subject": np.array([subject for subject, _ in names], dtype=object),
         "video": np.array([video for _, video in names], dtype=object),
@@ -54,7 +54,8 @@ def split_videos(videos, ratios, seed):
 
 
 def _split_by_hash(names, ratios, seed):
-    # Names contain no NUL, so different lists of names give different texts.
+    """Return the split of a video with these names (subject, video)."""
+    # Names contain no NUL character, so different names give different hashed texts.
     digest = hashlib.sha256("\0".join((str(seed), *names)).encode()).digest()
     number = int.from_bytes(digest[:8], "big") / 2**64 * sum(ratios.values())
     total, chosen = 0.0, None

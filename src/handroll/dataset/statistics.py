@@ -1,4 +1,4 @@
-"""Statistics of a dataset and of what it leaves out, as plain values for the card."""
+"""Statistics of a dataset and of its rejected and withheld clips, as plain values for the dataset card."""
 
 from collections import Counter, defaultdict
 
@@ -9,35 +9,37 @@ from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH
 from handroll.reasons import Reason, split_reasons
 
 VISIBILITY_QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 1.0)
+"""Quantiles of the visibility of clips that the card lists."""
 
 
 def describe(verdicts, clips, splits, manifest, survey):
-    """Count videos, clips, time, notes and reasons.
+    """Count the videos, clips, seconds, notes and rejection reasons of a dataset.
 
-    Clips of a video overlap. `seconds`, `frames` and `notes` count what two clips share once, `clip_seconds` twice.
+    Clips of a video overlap. Where two clips overlap, `seconds`, `frames` and `notes` count once, and `clip_seconds` counts twice.
 
     Parameters
     ----------
     verdicts : list of dict
-        Of every video of the sheet: `subject`, `video`, `usable_for_dataset` (bool) and `reasons` (names of
+        One dict for each video of the sheet, with `subject`, `video`, `usable_for_dataset` (bool) and `reasons` (names of
         `handroll.reasons.Reason`).
-    clips : dict of str to array (windows,)
-        `handroll.tables.CLIPS` of all videos.
-    splits : dict of str to array (videos,)
-        `SPLITS`.
+    clips : dict of str to array (window,)
+        Columns of `handroll.tables.CLIPS`, of all videos.
+    splits : dict of str to array (video,)
+        Columns of `handroll.tables.SPLITS`.
     manifest : dict
-        As returned by `shards.write_shards`.
+        Result of `shards.write_shards`.
     survey : dict
-        As returned by `shards.survey_shards`.
+        Result of `shards.survey_shards`.
 
     Returns
     -------
     dict, JSON values
-        `totals` and `subjects` (rows: videos, rejected_videos, videos_in_dataset, clips, rejected_clips, seconds,
-        clip_seconds, frames), `splits` (rows: videos, clips, seconds, shards, bytes), `rejections` (`videos`, `clips`:
-        reason to count, most frequent first; a video or clip may have several), `visibility` (`accepted`, `all`: quantile to
-        share), `notes` (`count`, `pitch`: 88 counts from A0, `velocity`: counts of 1..127), `left_out` (see `rights.withhold`),
-        `made_by` (column to value to number of clips).
+        `totals`, and `subjects`, a list with one dict per subject: videos, rejected_videos, videos_in_dataset, clips,
+        rejected_clips, seconds, clip_seconds, frames. `splits`, a list with one dict per split: videos, clips, seconds, shards,
+        bytes. `rejections`: `videos` and `clips`, each the count by reason, most frequent first; a video or clip may have several
+        reasons. `visibility`: `accepted` and `all`, each the visibility (0..1) by quantile. `notes`: `count`; `pitch`, 88 counts
+        from A0; `velocity`, counts of 1..127. `left_out`: see `rights.withhold`. `made_by`: number of clips by column and value, see
+        `shards.survey_shards`.
     """
     rows = defaultdict(Counter)
     for verdict in verdicts:
@@ -82,7 +84,7 @@ def describe(verdicts, clips, splits, manifest, survey):
 
 
 def _rows_by_video(clips):
-    """Return (subject, video) to row indices of CLIPS, sorted by name, in the order of their windows."""
+    """Return the row indices of `tables.CLIPS` by (subject, video), sorted by name; rows are in the order of their windows."""
     found = defaultdict(list)
     for row in np.lexsort((clips["clip"],)):
         found[clips["subject"][row], clips["video"][row]].append(row)
@@ -96,6 +98,7 @@ def _union_length(starts, ends):
 
 
 def _most_frequent_first(reasons):
+    """Return the count of each reason, most frequent first."""
     counts = Counter(str(reason) for reason in reasons)
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 

@@ -1,8 +1,8 @@
 """Detect hands in sampled frames of a video: their number and poses. Much cheaper than `detection.hand_tracker`.
 
-MediaPipe Hands in image mode (Zhang et al. 2020, arXiv:2006.10214), with up to six hands, on evenly spaced frames. Nothing is
-tracked: each frame is an independent sample, so false detections remain a small share. The palm detector scales its input to 192 pixels,
-in which a hand over a whole keyboard is small, so each frame is processed in two overlapping halves.
+MediaPipe Hands in image mode (Zhang et al. 2020, arXiv:2006.10214) detects up to `MAX_HANDS` hands in evenly spaced frames. Nothing is
+tracked: each frame is an independent sample, so false detections remain a small share. The palm detector scales its input to 192 x 192
+pixels. If the frame shows a whole keyboard, a hand is small at that size, so each frame is processed in two overlapping halves.
 """
 
 from contextlib import contextmanager
@@ -14,45 +14,48 @@ from handroll.detection.hand_tracker import MODEL_COMPLEXITY, MediaPipeHands, si
 from handroll.detection.hand_tracks import DUPLICATE_PALMS, MIDDLE_MCP, PALM, WRIST
 
 VERSION = 1
-"""Raised by hand when this module gives other hands for the same frames."""
+"""Version of the results of this module, raised by hand when the same frames give other hands."""
 
 MAX_HANDS = 6
-"""Maximum number of hands in a frame: four of two players, and false detections."""
+"""Maximum number of detected hands in a half of a frame: four of two players, and false detections."""
 
 HALF_SHARE = 0.62
-"""Length of each half, as a share of the frame's longer side. They share a quarter of it, more than a hand, so none is cut by both."""
+"""Length of each half, as a share of the frame's longer side. The halves overlap by a quarter of the side. This is more than a hand, so
+every hand is complete in at least one half."""
 
 MIN_CONFIDENCE = 0.3
-"""Minimum score of the palm detector. Lower than for tracking (0.5), because each frame is processed only once."""
+"""Minimum score (0..1) of the palm detector. It is lower than for tracking (0.5), because each frame is processed only once."""
 
 DUPLICATE_SHARE = 0.6
-"""Two detections are one hand if they share this much of the smaller box: one half may contain only a part of a hand."""
+"""Minimum overlap of the boxes of two detections of one hand, as a share of the smaller box. One half of the frame may contain only a part
+of the hand."""
 
 SAMPLES = 48
-"""Default number of sampled frames: gives a share of frames with a standard deviation of 0.07, in about 2 s."""
+"""Default number of sampled frames. A share of frames that is estimated from them has a standard deviation of up to 0.07. It takes about 2
+s."""
 
+# Unit (m) in which world landmarks are stored as integers: 0.1 mm, far finer than their accuracy.
 _WORLD_UNIT_M = 1e-4
-"""World landmarks are stored in whole tenths of a millimetre, far finer than their accuracy."""
 
 
 @dataclass(frozen=True)
 class HandSamples:
-    """Hands in sampled frames of a video. Rows are hands, ordered by sample; landmarks are rounded to whole pixels and 0.1 mm.
+    """Hands in sampled frames of a video: one row for each hand, ordered by sample. Landmarks are rounded to whole pixels and 0.1 mm.
 
     Attributes
     ----------
     width_px, height_px : int
-        Size of the sampled frames; 0 without frames.
+        Size of the sampled frames; 0 if there are no frames.
     time_s : array (sample,)
-        Presentation times.
+        Presentation times of the sampled frames.
     sample : int array (hand,)
-        Number of the sample that contains the hand, not decreasing.
+        Index of the sample that contains the hand, not decreasing.
     right : array (hand,)
         The detector's probability that it is the player's right hand, 0..1.
     landmarks_px : array (hand, landmark 21, xy 2)
-        In pixels of the sampled frames.
+        Landmarks in pixels of the sampled frames.
     landmarks_m : array (hand, landmark 21, xyz 3)
-        World landmarks, origin at the hand's centre: x right, y down, z away from the camera.
+        World landmarks in metres, with the origin at the hand's centre: x right, y down, z away from the camera.
     """
 
     width_px: int
@@ -82,7 +85,7 @@ class HandSamples:
 
     @classmethod
     def from_dict(cls, values):
-        """The inverse of `to_dict`."""
+        """Build `HandSamples` from the result of `to_dict`."""
         return cls(
             values["width_px"],
             values["height_px"],
@@ -95,7 +98,7 @@ class HandSamples:
 
 
 def evenly_spaced(n_frames, count=SAMPLES):
-    """Return indices (set of int) of evenly spaced frames, not at the ends of the video; all frames where there are at most `count`."""
+    """Return indices (set of int) of evenly spaced frames, none at an end of the video; all frames if there are at most `count`."""
     return set(((np.arange(min(count, n_frames)) + 0.5) * (n_frames / max(min(count, n_frames), 1))).astype(int).tolist())
 
 
@@ -105,12 +108,12 @@ def sample_hands(frames):
     Parameters
     ----------
     frames : iterable of handroll.media.frames.Frame
-        For example `read_frames(path, max_width_px=hand_tracker.MAX_WIDTH_PX, indices=evenly_spaced(n_frames))`; all of one size.
+        For example `read_frames(path, max_width_px=hand_tracker.MAX_WIDTH_PX, indices=evenly_spaced(n_frames))`; all frames have one size.
 
     Returns
     -------
     HandSamples
-        Without duplicates, and rounded as in JSON, so that scores from the object and from the file agree.
+        Without duplicate detections. Values are rounded as in `to_dict`, so that scores from the object and from the file agree.
     """
     time_s, found, size_px = [], [], (0, 0)
     with _image_engine() as engine:
@@ -136,7 +139,7 @@ def sample_hands(frames):
 
 
 def overlapping_halves(image):
-    """Divide an image (height, width, 3) along its longer side into two overlapping parts: [((left, top), part)]."""
+    """Divide an image (height, width, 3) along its longer side into two overlapping parts: list of ((left, top), part), px."""
     height, width = image.shape[:2]
     if width >= height:
         length = round(HALF_SHARE * width)
@@ -146,15 +149,17 @@ def overlapping_halves(image):
 
 
 def without_duplicates(landmarks_px):
-    """Select the detections of one frame that are different hands; of overlapping ones keep the larger.
+    """Select the detections of one frame that are different hands: of overlapping detections, the larger one is kept.
 
     Parameters
     ----------
     landmarks_px : array (hand, landmark 21, xy 2)
+        Landmarks of the detections, in pixels.
 
     Returns
     -------
     list of int, increasing
+        Indices of the kept detections.
     """
     low, high = landmarks_px.min(axis=1), landmarks_px.max(axis=1)
     area = (high - low).prod(axis=-1)
@@ -178,7 +183,7 @@ def _image_engine():
         hands = Hands(
             static_image_mode=True, max_num_hands=MAX_HANDS, model_complexity=MODEL_COMPLEXITY, min_detection_confidence=MIN_CONFIDENCE
         )
-        # MediaPipe starts in the background; it has started when it returns a result.
+        # MediaPipe starts in the background. It has started when it returns a result, here for a black image without hands.
         hands.process(np.zeros((8, 8, 3), dtype=np.uint8))
     try:
         yield MediaPipeHands(hands)

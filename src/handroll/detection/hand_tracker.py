@@ -1,7 +1,7 @@
 """Detect and track two hands, 21 landmarks each, in every frame of a video with MediaPipe Hands.
 
-Zhang et al. 2020, "MediaPipe Hands: On-device Real-time Hand Tracking", arXiv:2006.10214. The models are part of the
-package; nothing is downloaded.
+Zhang et al. 2020, "MediaPipe Hands: On-device Real-time Hand Tracking", arXiv:2006.10214. The models are files of the package
+`mediapipe`, so nothing is downloaded.
 """
 
 import itertools
@@ -20,20 +20,23 @@ from handroll.editing.segments import SAME_TIME_S, within
 from handroll.provenance import file_sha256
 
 VERSION = 2
-"""Raised by hand when this module, `hand_tracks` or `track_recovery` gives other detections. The step is too costly to rerun after every
-refactoring."""
+"""Version of the detections, raised by hand when this module, `hand_tracks` or `track_recovery` gives other detections. The step is too
+costly to rerun after every refactoring."""
 
 MAX_WIDTH_PX = 960
-"""Maximum width of the frames. On 1920 wide frames the landmarks are equally accurate (6.3 against 6.2 px mean error), but slower."""
+"""Maximum width (px) of the processed frames. Frames 1920 px wide take longer, and the landmarks are equally accurate (mean error 6.3 px
+against 6.2 px)."""
 
 MODEL_COMPLEXITY = 1
-"""The full landmark model. The lite one takes half the time, mirrors hands in 2.7 % of frames and makes them 1.4 times too small."""
+"""MediaPipe's number of the full landmark model. The lite model (0) takes half the time, but it mirrors hands in 2.7 % of the frames, and
+its hands are 1.4 times too small."""
 
 MODELS = ("palm_detection/palm_detection_full.tflite", "hand_landmark/hand_landmark_full.tflite")
+"""Files of the palm detector and of the landmark model in the package `mediapipe`. Their hashes are stored as provenance."""
 
 
 def engine_info():
-    """Return name, version and model hashes of the engine for provenance; does not load the engine.
+    """Return name, version and model hashes of the engine as provenance, without loading the engine.
 
     Returns
     -------
@@ -49,26 +52,26 @@ def engine_info():
 def detect_hands(read, width_px, height_px, min_detection_confidence=0.5, min_tracking_confidence=0.5, segments=None):
     """Detect the player's left and right hand in every frame of a video.
 
-    Intervals in which a hand is lost for a short time, or taken for its mirror image, are tracked again: mirrored, backwards in
-    time, and both (see `handroll.detection.track_recovery`).
+    If a hand is lost for a short time, or taken for its mirror image, the interval around it is tracked three more times: mirrored,
+    backwards in time, and both (see `handroll.detection.track_recovery`).
 
     Parameters
     ----------
     read : function without arguments that returns an iterator of handroll.media.frames.Frame
-        In presentation order, at most `MAX_WIDTH_PX` wide; called once or twice. Landmarks do not depend on the scale.
+        The frames in presentation order, at most `MAX_WIDTH_PX` wide. The function is called once or twice.
     width_px, height_px : int
-        Size of the original displayed frame, the unit of `landmarks_px`.
+        Size of the displayed frame at full resolution. `landmarks_px` and `box_px` are in its pixels.
     min_detection_confidence : float in [0, 1]
         Minimum score of the palm detector, which runs wherever fewer than two hands are tracked.
     min_tracking_confidence : float in [0, 1]
         Minimum score of the landmark model for a hand to remain tracked.
     segments : sequence of (start_s, end_s), optional
-        Usable segments of the video (s), in order; other frames get no detections. The whole video where None.
+        Usable segments of the video (s), in order; other frames get no detections. By default, the whole video is used.
 
     Returns
     -------
     dict of str to array (frame, hand, ...)
-        The columns of `tables.DETECTIONS`, for all frames; NaN where a hand is not found.
+        Columns of `tables.DETECTIONS` for all frames; NaN where a hand is not found.
     """
     size_px = (width_px, height_px)
     segments = [(0.0, np.inf)] if segments is None else segments
@@ -83,24 +86,24 @@ def detect_hands(read, width_px, height_px, min_detection_confidence=0.5, min_tr
                 engine.reset()
             last_segment = segment
             hands += [(number, hand) for hand in engine.detect(frame.image)]
-        columns = assign_hands(_raw(hands, size_px), np.array(time_s, dtype=np.float64))
+        columns = assign_hands(_raw_hands(hands, size_px), np.array(time_s, dtype=np.float64))
         usable = within(columns["time_s"][:, 0], segments)
         intervals = [(start, stop) for start, stop in lost_intervals(columns) if usable[start:stop].all()]
         if intervals:
             hands = []
-            for start, images in _images(iter(read()), intervals):
+            for start, images in _read_intervals(iter(read()), intervals):
                 hands += _track_again(engine, start, images)
-            fill_lost_hands(columns, _raw(hands, size_px))
+            fill_lost_hands(columns, _raw_hands(hands, size_px))
     return columns
 
 
 def _segment_at(time_s, segments):
-    """Return the index of the segment that contains a time; None where no segment does."""
+    """Return the index of the segment that contains a time; None if no segment contains it."""
     return next((n for n, (start_s, end_s) in enumerate(segments) if start_s - SAME_TIME_S <= time_s < end_s - SAME_TIME_S), None)
 
 
-def _images(frames, intervals):
-    """Yield (start, [images]) for the intervals (start, stop) of frames, in order."""
+def _read_intervals(frames, intervals):
+    """Yield (start, list of images) for each interval (start, stop) of frame indices, in order."""
     position = 0
     for start, stop in intervals:
         for _ in itertools.islice(frames, start - position):
@@ -110,25 +113,25 @@ def _images(frames, intervals):
 
 
 def _track_again(engine, start, images):
-    """Track the hands of an interval mirrored, backwards in time, and both; return [(frame, hand)]."""
+    """Track the hands of an interval mirrored, backwards in time, and both; return a list of (frame index, hand)."""
     forwards = list(enumerate(images, start))
     hands = []
     for mirror, frames in ((True, forwards), (False, forwards[::-1]), (True, forwards[::-1])):
         engine.reset()
         for number, image in frames:
             found = engine.detect(image[:, ::-1] if mirror else image)
-            hands += [(number, _mirrored(hand) if mirror else hand) for hand in found]
+            hands += [(number, _unmirror(hand) if mirror else hand) for hand in found]
     return hands
 
 
-def _mirrored(hand):
-    """Convert a hand detected in the mirror image to the original image."""
+def _unmirror(hand):
+    """Convert a hand that was detected in the mirrored image to the original image."""
     right, landmarks, world = hand
     return 1.0 - right, np.stack([1.0 - landmarks[:, 0], landmarks[:, 1]], axis=-1), world * [-1.0, 1.0, 1.0]
 
 
-def _raw(hands, size_px):
-    """Collect detections [(frame, (probability of the right hand, landmarks in 0..1, world landmarks))] in arrays."""
+def _raw_hands(hands, size_px):
+    """Convert a list of (frame index, hand) to `RawHands`. A hand is a result of `MediaPipeHands.detect`; `size_px` is (width, height)."""
     return RawHands(
         frame=np.array([frame for frame, _ in hands], dtype=np.int64),
         right=np.array([right for _, (right, _, _) in hands], dtype=np.float64),
@@ -159,19 +162,31 @@ def _engine(min_detection_confidence, min_tracking_confidence):
 
 
 class MediaPipeHands:
-    """MediaPipe's hand tracker, which starts from the hands of the previous image."""
+    """MediaPipe's hand detector. In tracking mode it starts from the hands of the previous image."""
 
     def __init__(self, hands):
         self._hands = hands
 
     def reset(self):
-        """Forget the tracked hands."""
+        """Discard the hands of the previous image."""
         with silent_stderr():
             self._hands.reset()
 
     def detect(self, image):
-        """Detect hands in an RGB image: [(probability of the right hand, landmarks (21, 2) in 0..1, world landmarks (21, 3))]."""
-        # The library logs warnings on its first images and on its first hand.
+        """Detect hands in an image.
+
+        Parameters
+        ----------
+        image : uint8 array (height, width, 3)
+            RGB.
+
+        Returns
+        -------
+        list of (right, landmarks, world)
+            Probability that it is the player's right hand; landmarks (21, xy 2) as shares of the image's width and height; world
+            landmarks (21, xyz 3) in metres.
+        """
+        # MediaPipe logs warnings for its first images and for its first hand.
         with silent_stderr():
             result = self._hands.process(np.ascontiguousarray(image))
         if not result.multi_hand_landmarks:
@@ -189,13 +204,13 @@ class MediaPipeHands:
 
 
 def _right_probability(label):
-    """Return the probability of the player's right hand. MediaPipe expects a mirrored selfie, so it labels a right hand "Left"."""
+    """Return the probability of the player's right hand. MediaPipe expects mirrored selfies, so its label for a right hand is "Left"."""
     return label.score if label.label == "Left" else 1.0 - label.score
 
 
 @contextmanager
 def silent_stderr():
-    """Suppress the log of the C++ library while the block runs; print it if the block raises."""
+    """Suppress what C++ code writes to stderr while the block runs; print it if the block raises an exception."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as log:

@@ -3,10 +3,11 @@
 A hand detector processes each frame alone. It sometimes takes a hand for its mirror image or detects one hand twice, and its labels
 are unreliable when hands cross. Three steps solve this: (1) drop duplicate detections of one hand; (2) link the detections of
 consecutive frames into tracks wherever the link is unambiguous; (3) assign each track to the left hand, the right hand, or none, by
-dynamic programming, so that simultaneous tracks never share a side. The score sums three terms: the labels and palm shapes; a
-gain where a track begins near the end of the previous track of its side; and a weak preference for the right hand being on the
-right. Detections that contradict the side of their track are masked, not relabelled, because the landmarks of a mirrored hand are
-on the wrong fingers.
+dynamic programming, so that simultaneous tracks never share a side. The score of an assignment is the sum of the terms below
+(`SIDE_RATE_HZ` to `CONTINUITY`). Detections that contradict the side of their track are marked as mirrored and not used. They cannot be
+relabelled, because the landmarks of a mirrored hand are on the wrong fingers.
+
+A palm length is the video's median distance from the wrist to the middle knuckle, about 0.09 m for an adult.
 """
 
 from dataclasses import dataclass
@@ -18,49 +19,71 @@ from handroll.hand.skeleton import HANDS
 from handroll.tables import DETECTIONS, frame_keys
 
 WRIST, INDEX_MCP, MIDDLE_MCP, PINKY_MCP = 0, 5, 9, 17
+"""Indices of MediaPipe's landmarks of the wrist and of the knuckles of index, middle and little finger."""
+
 PALM = (0, 5, 9, 13, 17)
-"""MediaPipe landmarks around the palm. Their mean stays the same when a hand is taken for its mirror image."""
+"""Indices of MediaPipe's landmarks around the palm. Their mean stays the same when a hand is taken for its mirror image."""
 
 LEFT, RIGHT, NO_SIDE = HANDS.index("left"), HANDS.index("right"), -1
+"""Sides of a track: index of the left hand, index of the right hand, and the value of a track that is not used."""
 
-# Lengths are in palms: the video's median distance from wrist to middle knuckle, about 0.09 m for an adult.
 DUPLICATE_PALMS = 0.4
-"""Two detections with palm centres closer than this are one hand. Playing hands stay at least one palm apart."""
+"""Minimum distance between the palm centres of two hands, in palm lengths. Closer detections are one hand. Playing hands stay at least one
+palm length apart."""
+
 REACH_PALMS = 0.6
-"""Maximum length of a link, plus `SPEED_PALMS_S` times the elapsed time."""
+"""Constant part of the maximum distance between linked detections, in palm lengths. `SPEED_PALMS_S` times the elapsed time is added."""
+
 SPEED_PALMS_S = 8.0
-"""Maximum speed of a hand, palms per second."""
+"""Maximum speed of a hand, in palm lengths per second."""
+
 MAX_GAP_S = 0.15
-"""Maximum time without a detection in a track; after it, another track may follow on the same side."""
+"""Maximum time (s) without a detection within a track. After it the track ends, and another track may follow on the same side."""
+
 MARGIN = 2.0
-"""A link is unambiguous if all alternatives of its track and of its detection are at least this many times farther away."""
+"""Minimum ratio of the distance of every alternative to the distance of an unambiguous link. Alternatives are the other links of the same
+track and of the same detection."""
+
 FLIP_PALMS = 0.3
-"""A change of `side_evidence` by 1 (its range is 2) adds this to the distance where there are alternatives."""
+"""Palm lengths that are added to the distance of a link if the `side_evidence` of its detections differs by 1 (of at most 2). They only
+affect the comparison with alternatives."""
 
 FULL_AREA = 0.3
-"""Signed area of the palm (palm units) from which the shape counts fully; a palm seen from above has 0.5 to 0.7."""
-MIN_AGREEMENT = 0.2
-"""A detection is used if its `side_evidence` for the side of its track is above this; otherwise it is at least partly mirrored."""
+"""Signed area of the palm, relative to the squared distance from wrist to middle knuckle, from which the palm's shape is full evidence for
+a side. A palm viewed from above has 0.5 to 0.7."""
 
-# Terms of the dynamic programme, in the unit of a log-likelihood. Only their ratios matter.
+MIN_AGREEMENT = 0.2
+"""Minimum `side_evidence` of a used detection, in favour of the side of its track. A detection with less is at least partly mirrored."""
+
+# The following are terms of the score of the dynamic programming, in the unit of a log-likelihood. Only their ratios matter.
+
 SIDE_RATE_HZ = 8.0
-"""Weight of a second of labels and shapes that all agree: errors come in runs of about 0.1 to 0.5 s."""
+"""Score of one second of detections whose labels and palm shapes all agree with the side. Wrong labels last about 0.1 to 0.5 s."""
+
 PRESENCE_RATE_HZ = 2.0
-"""Weight of a second of detections. A track whose sides are occupied or contradicted by its evidence is assigned to no side."""
+"""Score of one second of detections that are assigned to a side. A track gets no side if both sides are occupied, or if its evidence
+contradicts the free side."""
+
 ORDER_RATE_HZ = 1.0
-"""Weight of a second with the right hand right of the left one. Hands cross, so it is far below `SIDE_RATE_HZ`."""
+"""Score of one second in which the right hand is right of the left hand. Hands may cross, so it is far below `SIDE_RATE_HZ`."""
+
 CONTINUITY = 10.0
-"""Gain where a track begins at the position and time where the previous track of its side ended: more than a second of labels."""
+"""Score of a track that begins at the position and time at which the previous track of its side ended. It outweighs a second of labels."""
+
 CONTINUITY_S = 1.0
+"""Time (s) between two tracks after which `CONTINUITY` has decayed to 1/e."""
+
 CONTINUITY_PALMS = 1.0
-"""Time (s) and distance (palms) over which this gain decays."""
+"""Standard deviation (palm lengths) of the Gaussian by which `CONTINUITY` decays with the distance between two tracks."""
+
 BEAM = 16
-"""Maximum number of hypotheses for each track. On videos of playing hands one is enough; a limit bounds the cost of a chaotic video."""
+"""Maximum number of hypotheses that are kept after each track. For playing hands one is enough; the limit bounds the cost of other
+videos."""
 
 
 @dataclass(frozen=True)
 class RawHands:
-    """Detections of a video, one row each, ordered by frame; several rows may share a frame.
+    """Detections of a video, one on each row, ordered by frame. Several rows may have the same frame.
 
     Attributes
     ----------
@@ -69,8 +92,9 @@ class RawHands:
     right : float array (row,)
         The detector's probability, 0..1, that this is the player's right hand.
     landmarks_px : float array (row, landmark 21, xy 2)
+        Landmarks in pixels of the displayed frame.
     landmarks_m : float array (row, landmark 21, xyz 3)
-        World landmarks, metres, origin at the hand's centre.
+        World landmarks in metres, with the origin at the hand's centre.
     """
 
     frame: np.ndarray
@@ -80,16 +104,17 @@ class RawHands:
 
 
 def side_evidence(right, landmarks_px):
-    """Compute the evidence of single detections for a side: half from the label, half from the shape of the palm.
+    """Compute the evidence for a side from single detections: half from the label, half from the shape of the palm.
 
-    The camera sees the back of the hand. The rotation from the index knuckle over the wrist to the pinky knuckle is then clockwise
-    on the screen for a right hand, in any direction of the hand. A hand seen edge-on gives little evidence.
+    The camera views the back of the hand. For a right hand, the rotation about the wrist from the index knuckle to the pinky knuckle is
+    then clockwise in the image, whatever the hand's direction. A hand viewed edge-on gives little evidence.
 
     Parameters
     ----------
     right : float array (row,)
         Probability of the right hand.
     landmarks_px : float array (row, landmark 21, xy 2)
+        Landmarks of the detections, in pixels.
 
     Returns
     -------
@@ -104,11 +129,12 @@ def side_evidence(right, landmarks_px):
 
 
 def palm_centres(landmarks_px):
-    """Compute palm centres in units of the video's median palm length.
+    """Compute the palm centres of detections, in palm lengths.
 
     Parameters
     ----------
     landmarks_px : float array (row, landmark 21, xy 2)
+        Landmarks of the detections, in pixels.
 
     Returns
     -------
@@ -121,14 +147,16 @@ def palm_centres(landmarks_px):
 
 
 def unique_rows(frame, centre, confidence):
-    """Select rows without duplicates: of two detections of one hand in one frame, keep the more confident one.
+    """Select the rows without duplicates: of several detections of one hand in a frame, the most confident one is kept.
 
     Parameters
     ----------
     frame : int array (row,)
+        Frame index of each row, not decreasing.
     centre : float array (row, xy 2)
-        Palm centres, palms.
+        Palm centres, in palm lengths.
     confidence : float array (row,)
+        Confidence of the detections; only its order matters.
 
     Returns
     -------
@@ -147,23 +175,25 @@ def unique_rows(frame, centre, confidence):
 def link_tracks(frame, time_s, centre, evidence):
     """Link detections that are unambiguously the same hand into tracks.
 
-    A detection continues a track if each is the nearest of the other by `MARGIN`, and if a hand can move that far. A change of
-    side does not end a track, but adds to the distance where there are alternatives. Otherwise a new track begins, and
-    `choose_sides` joins the parts with more evidence.
+    A detection continues a track if they are mutual nearest neighbours, every alternative is at least `MARGIN` times farther away, and a
+    hand can cover the distance in the elapsed time. Otherwise the detection begins a new track. A change in side evidence does not end
+    a track. It only increases the distance used to compare alternatives. `choose_sides` assigns the tracks of one hand to one side.
 
     Parameters
     ----------
     frame : int array (row,)
+        Frame index of each row, not decreasing.
     time_s : float array (row,)
         Presentation times of the rows.
     centre : float array (row, xy 2)
-        Palm centres, palms.
+        Palm centres, in palm lengths.
     evidence : float array (row,)
         See `side_evidence`.
 
     Returns
     -------
-    list of int arrays: row indices of each track, by time; tracks by first row
+    list of int arrays
+        Row indices of each track, by time. Tracks are ordered by their first row.
     """
     tracks, active = [], []
     for rows in _rows_by_frame(frame):
@@ -186,7 +216,7 @@ def link_tracks(frame, time_s, centre, evidence):
             ambiguous |= near
             started.append([row])
         tracks += started
-        # A track that a new one may continue ends here; otherwise both could alternate.
+        # An ambiguous track ends here, because one of the new tracks may be its continuation.
         active = [track for index, track in enumerate(active) if index in continued or index not in ambiguous] + started
     return [np.array(track) for track in tracks]
 
@@ -194,21 +224,23 @@ def link_tracks(frame, time_s, centre, evidence):
 def choose_sides(tracks, frame, time_s, centre, evidence, frame_s):
     """Choose the sides of all tracks jointly, by dynamic programming over the tracks in order of their start.
 
-    A state is the last track of each side. Of two hypotheses with the same state the better one is kept, because both have the
-    same future.
+    A state is the last track of each side. Of several hypotheses with the same state, only the best one is kept, because later scores
+    depend only on the state.
 
     Parameters
     ----------
     tracks : list of int arrays
-        Rows of each track, by time; tracks by first row.
+        Result of `link_tracks`.
     frame : int array (row,)
+        Frame index of each row, not decreasing.
     time_s : float array (row,)
+        Presentation times of the rows.
     centre : float array (row, xy 2)
-        Palm centres, palms.
+        Palm centres, in palm lengths.
     evidence : float array (row,)
         See `side_evidence`.
     frame_s : float
-        Time between two frames.
+        Time between two frames, s.
 
     Returns
     -------
@@ -268,13 +300,14 @@ def assign_hands(raw, time_s):
     Parameters
     ----------
     raw : RawHands
+        Detections of the whole video.
     time_s : float array (frame,)
         Presentation time of every frame, seconds since the first.
 
     Returns
     -------
     dict of str to array (frame, hand, ...)
-        The columns of `tables.DETECTIONS`; NaN where a hand is not found or was taken for its mirror image.
+        Columns of `tables.DETECTIONS`; NaN where a hand is not found or was taken for its mirror image.
     """
     time_s = np.asarray(time_s, dtype=np.float64)
     columns = empty_detections(time_s)
@@ -307,12 +340,13 @@ def write_detections(columns, frame, side, raw, rows):
     Parameters
     ----------
     columns : dict of str to array (frame, hand, ...)
-        Changed in place.
+        Columns of `tables.DETECTIONS`, changed in place.
     frame, side : int arrays (n,)
-        Target cells.
+        Frame and hand index of each detection in the table.
     raw : RawHands
+        The detections; `rows` selects those that are written.
     rows : int array (n,)
-        Source rows.
+        Row of each detection in `raw`.
     """
     at = frame, side
     landmarks_px = raw.landmarks_px[rows]
@@ -325,7 +359,7 @@ def write_detections(columns, frame, side, raw, rows):
 
 
 def empty_detections(time_s):
-    """Build the detections table of frames at these times (frame,) without any hand, as arrays (frame, hand, ...)."""
+    """Build the columns (frame, hand, ...) of `tables.DETECTIONS` for frames at these times (frame,), without any detection."""
     frames = len(time_s)
     columns = frame_keys(time_s)
     for column in DETECTIONS.columns:
@@ -336,7 +370,7 @@ def empty_detections(time_s):
 
 
 def _rows_by_frame(frame):
-    """Return the row indices of every frame that has rows, in order of frames."""
+    """Return a list of int arrays: the row indices of each frame that has rows, in order of frames."""
     if not len(frame):
         return []
     return np.split(np.arange(len(frame)), np.flatnonzero(np.diff(frame)) + 1)

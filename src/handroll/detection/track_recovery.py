@@ -1,9 +1,9 @@
 """Recover lost hands: track short intervals around a loss again, mirrored and backwards in time.
 
-A tracker follows a hand from frame to frame, so its result depends on the previous frames. Backwards in time it reaches a covered
-hand from the side where the hand was still visible. In the mirror image it often detects a blurred hand correctly that it took for its
-mirror image before. On a real video with crossing hands and motion blur these passes found 69 of 105 lost hands; an enlarged crop
-of the image found at most 17.
+A tracker follows a hand from frame to frame, so its result depends on the previous frames. Backwards in time, it starts from later
+frames in which a covered hand is visible again. In the mirrored image, it often detects a blurred hand correctly that it took for its
+mirror image before. On a real video with crossing hands and motion blur, these additional passes found 69 of 105 lost hands. Detection
+in enlarged crops of the image found at most 17.
 """
 
 import numpy as np
@@ -23,11 +23,14 @@ from handroll.detection.hand_tracks import (
 from handroll.mask_runs import runs
 
 MAX_LOST_S = 1.0
-"""A hand that is lost for longer counts as absent."""
+"""Maximum duration (s) of a loss that is tracked again. A hand that is lost for longer counts as absent."""
+
 LEAD_S = 0.3
-"""The new passes start and end this long before and after a loss, so that the tracker finds both hands."""
+"""Time (s) by which the additional passes start before a loss and end after it, so that the tracker finds both hands."""
+
 MAX_FRAMES = 120
-"""Longer intervals, with several losses in short succession, are split, because their images are held in memory."""
+"""Maximum number of frames of an interval that is tracked again. Longer intervals, with several losses in short succession, are split,
+because all images of an interval are held in memory."""
 
 
 def lost_intervals(columns):
@@ -36,15 +39,16 @@ def lost_intervals(columns):
     Parameters
     ----------
     columns : dict of str to array (frame, hand, ...)
-        Of `tables.DETECTIONS`.
+        Columns of `tables.DETECTIONS`.
 
     Returns
     -------
-    list of (start, stop) frames, increasing and disjoint
+    list of (start, stop)
+        Frame ranges, increasing and disjoint.
     """
     time_s = columns["time_s"][:, 0]
     wanted = np.zeros(len(time_s), dtype=bool)
-    for start, stop in _short_losses(columns["found"], time_s):
+    for start, stop in _short_gaps(columns["found"], time_s):
         first, last = np.searchsorted(time_s, [time_s[start] - LEAD_S, time_s[stop - 1] + LEAD_S])
         wanted[first : last + 1] = True
     return [
@@ -55,30 +59,36 @@ def lost_intervals(columns):
 
 
 def fill_lost_hands(columns, raw):
-    """Fill lost hands with detections of the new passes, where the hand is unambiguous.
+    """Fill lost hands with detections of the additional passes, where the hand is unambiguous.
 
-    A detection fills a loss if its own evidence is for that hand, if the hand can reach it from its positions before and after, if it
-    is nearer to the expected position of that hand than to that of the other, and if it is no duplicate of the other hand. Of several
-    detections the one nearest to the expected position is used. Earlier detections are never changed.
+    The expected position of a lost hand is interpolated between the frames in which it is found. A detection fills a loss if all of
+    these hold:
+
+    - its own evidence is for that hand;
+    - the hand can reach it from its positions before and after the loss;
+    - it is nearer to the expected position of that hand than to that of the other hand;
+    - it is no duplicate of the other hand.
+
+    Of several such detections, the one nearest to the expected position is used. Existing detections are never changed.
 
     Parameters
     ----------
     columns : dict of str to array (frame, hand, ...)
-        Of `tables.DETECTIONS`; changed in place.
+        Columns of `tables.DETECTIONS`, changed in place.
     raw : handroll.detection.hand_tracks.RawHands
-        Detections of the new passes, in any order.
+        Detections of the additional passes, in any order.
     """
     found, time_s = columns["found"].copy(), columns["time_s"][:, 0]
     wrist, knuckle = columns["landmarks_px"][found][:, WRIST], columns["landmarks_px"][found][:, MIDDLE_MCP]
     palm_px = np.median(np.linalg.norm(knuckle - wrist, axis=-1))
     centre = columns["landmarks_px"][:, :, PALM].mean(axis=2) / palm_px
-    expected = np.stack([_expected(centre[:, hand], found[:, hand], time_s) for hand in range(2)], axis=1)
+    expected = np.stack([_expected_centres(centre[:, hand], found[:, hand], time_s) for hand in range(2)], axis=1)
     evidence = side_evidence(raw.right, raw.landmarks_px)
     position = raw.landmarks_px[:, PALM].mean(axis=1) / palm_px
 
     lost = np.zeros(found.shape, dtype=bool)
     for hand in range(2):
-        for start, stop in _short_losses(found[:, [hand]], time_s):
+        for start, stop in _short_gaps(found[:, [hand]], time_s):
             lost[start:stop, hand] = True
     chosen = {}
     for row, frame in enumerate(raw.frame):
@@ -96,23 +106,26 @@ def fill_lost_hands(columns, raw):
         write_detections(columns, frame, hand, raw, np.array([row for _, row in chosen.values()]))
 
 
-def _expected(centre, found, time_s):
-    """Interpolate the palm centres (frame, xy 2) of one hand linearly between the frames in which it is found; NaN if never found."""
+def _expected_centres(centre, found, time_s):
+    """Interpolate the palm centres (frame, xy 2) of one hand linearly between the frames where it is found; NaN if it is never found."""
     if not found.any():
         return np.full_like(centre, np.nan)
     return np.stack([np.interp(time_s, time_s[found], centre[found, axis]) for axis in range(2)], axis=-1)
 
 
 def _is_reachable(position, at_s, centre, found, time_s, frame):
-    """Whether a hand can be at a position, given its previous and its next found position."""
+    """Return whether a hand can be at `position` at the time `at_s`, given its previous and its next found position."""
     around = [np.flatnonzero(found[:frame])[-1:], frame + np.flatnonzero(found[frame:])[:1]]
     return all(
         np.linalg.norm(position - centre[near]) <= REACH_PALMS + SPEED_PALMS_S * abs(at_s - time_s[near]) for near in np.concatenate(around)
     )
 
 
-def _short_losses(found, time_s):
-    """Yield (start, stop) of all runs of frames without a hand of at most `MAX_LOST_S`, for each hand (frame, hand) found at least once."""
+def _short_gaps(found, time_s):
+    """Yield the frame range (start, stop) of every gap of at most `MAX_LOST_S` seconds.
+
+    A gap is a run of frames in which a hand is not found; `found` is a bool array (frame, hand). Hands that are never found are skipped.
+    """
     for hand in range(found.shape[1]):
         if found[:, hand].any():
             for start, stop in zip(*runs(~found[:, hand]), strict=True):

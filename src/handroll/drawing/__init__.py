@@ -1,1 +1,1 @@
-"""Drawings of results: hands and keys on frames, contact sheets, galleries."""
+"""Drawings of results: hands and keys on frames, overlay videos, contact sheets, galleries."""

@@ -1,4 +1,4 @@
-"""The gallery: a page of all videos with thumbnails, verdicts and scores next to thresholds, to review the automatic verdicts."""
+"""Gallery of screened videos: an HTML page with thumbnails, verdicts and scores next to thresholds, for the review of the verdicts."""
 
 import jinja2
 
@@ -102,18 +102,18 @@ show();
 
 
 def gallery_html(verdicts):
-    """Return the page.
+    """Return the gallery as an HTML page.
 
     Parameters
     ----------
     verdicts : list of dict
-        `screening.verdict.Verdict.to_dict()` of each video with `subject`, `video`, `title`, `source` and `thumbnails` added: the last
-        is the path of an image relative to the page; it and the title may be None.
+        `screening.verdict.Verdict.to_dict` of each video, with these keys added: `subject`, `video`, `source`; `title` or None;
+        `thumbnails`, the path of an image relative to the page, or None.
 
     Returns
     -------
     str
-        HTML that needs no other files than the thumbnails. All text from the sheet is escaped.
+        HTML that needs no files except the thumbnails. All text from the sheet of videos is escaped.
     """
     counts = {name: sum(kind_of(verdict) == name for verdict in verdicts) for name in KINDS}
     template = jinja2.Template(_PAGE, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
@@ -125,15 +125,17 @@ def gallery_html(verdicts):
         meanings={name: criterion.meaning for name, criterion in CRITERIA.items()},
         kind_of=kind_of,
         sentence=lambda reason: Reason(reason).sentence,
-        listed=_listed,
+        listed=_format_values,
     )
 
 
-def _listed(values):
-    return ", ".join(f"{name} {_in_words(value)}" for name, value in values.items())
+def _format_values(values):
+    """Format named values on one line."""
+    return ", ".join(f"{name} {_format_value(value)}" for name, value in values.items())
 
 
-def _in_words(value):
+def _format_value(value):
+    """Format a value for readers: yes or no, four significant digits, "not known" for None."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None:

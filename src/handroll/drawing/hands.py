@@ -1,4 +1,4 @@
-"""Drawing of hands on an image: tapered bones with an outline, one colour for each hand."""
+"""Draw hands on an image: tapered bones with an outline, one colour for each hand."""
 
 import cv2
 import numpy as np
@@ -7,32 +7,42 @@ from handroll.hand.skeleton import BONES, HANDS, JOINTS, TIPS
 from handroll.tables import State
 
 COLOURS = {"left": (64, 196, 255), "right": (255, 160, 48)}
-"""RGB of each hand; the pair is distinguishable with all common types of colour blindness."""
+"""RGB of each hand. The two colours are distinguishable with all common types of colour blindness."""
 
 OUTLINE, TIP = (12, 16, 24), (255, 255, 255)
+"""RGB of the outline and of the fingertips."""
+
 OPACITY = {State.OBSERVED: 0.85, State.INTERPOLATED: 0.45}
-"""Interpolated frames are drawn paler than observed ones."""
+"""Opacity of hands in observed and in interpolated frames, 0..1."""
 
 RADIUS_OF_PALM = np.array([0.085, *[0.062] * 15, *[0.045] * 5])
-"""Radius of each joint's dot relative to the length of the palm in the image: wrist, joints, tips."""
+"""Radius of the dot of each joint (wrist, joints, tips), in palm lengths in the image."""
 
-BONE_WIDTH, BONE_SHADE = 0.72, 0.82
-"""Half width of a bone relative to the radii of its joints, and its brightness relative to that of the joints."""
+BONE_WIDTH = 0.72
+"""Half width of a bone at each end, relative to the radius of the joint there."""
 
+BONE_SHADE = 0.82
+"""Brightness of the bones relative to that of the joints."""
+
+# The length of the palm is the distance between these joints.
 _PALM = JOINTS.index("wrist"), JOINTS.index("middle1")
-_SHIFT = 4  # OpenCV's fixed point: sixteenths of a pixel
+
+# Fractional bits of OpenCV's fixed-point coordinates: sixteenths of a pixel.
+_SHIFT = 4
+
+# Directions (n, xy 2) from the centre of a circle, which is drawn as a polygon.
 _TURN = np.linspace(0, 2 * np.pi, 13)[:-1]
 _CIRCLE = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
 
 
 def draw_hand(image, joints_px, hand, state):
-    """Draw one hand onto a uint8 RGB image (height, width, 3), in place.
+    """Draw one hand on a uint8 RGB image (height, width, 3), in place.
 
     Parameters
     ----------
     image : uint8 array (height, width, 3)
     joints_px : array (joint 21, xy 2)
-        `skeleton.JOINTS` in pixels of this image. A hand with a NaN is not drawn.
+        Positions of `skeleton.JOINTS` in pixels of this image. A hand with a NaN is not drawn.
     hand : {"left", "right"}
     state : State
         Interpolated hands are drawn paler than observed ones; hidden hands are not drawn.
@@ -53,26 +63,27 @@ def draw_hand(image, joints_px, hand, state):
     colour = COLOURS[hand]
     for grow, shade in ((edge, OUTLINE), (0.0, tuple(BONE_SHADE * part for part in colour))):
         for parent, joint in BONES:
-            _bone(over, points[parent], points[joint], BONE_WIDTH * radius[parent] + grow, BONE_WIDTH * radius[joint] + grow, shade)
+            _draw_bone(over, points[parent], points[joint], BONE_WIDTH * radius[parent] + grow, BONE_WIDTH * radius[joint] + grow, shade)
     for joint, point in enumerate(points):
-        _dot(over, point, radius[joint] + 0.6 * edge, OUTLINE)
-        _dot(over, point, radius[joint], TIP if joint in TIPS else colour)
+        _draw_dot(over, point, radius[joint] + 0.6 * edge, OUTLINE)
+        _draw_dot(over, point, radius[joint], TIP if joint in TIPS else colour)
     cv2.addWeighted(over, OPACITY[state], under, 1.0 - OPACITY[state], 0.0, dst=under)
 
 
 def draw_hands(image, joints_px, states):
-    """Draw both hands of a frame by `draw_hand`: joints_px (hand, joint 21, xy 2), states (hand,)."""
+    """Draw both hands of a frame with `draw_hand`; joints_px (hand 2, joint 21, xy 2), states (hand 2,)."""
     for side, hand in enumerate(HANDS):
         draw_hand(image, joints_px[side], hand, State(int(states[side])))
 
 
-def _bone(image, start, end, start_radius, end_radius, colour):
-    """Draw a capsule with two radii: the convex hull of two circles, as a polygon."""
+def _draw_bone(image, start, end, start_radius, end_radius, colour):
+    """Draw a bone: the convex hull of two circles with the given radii, as a polygon."""
     outline = np.concatenate([start + _CIRCLE * start_radius, end + _CIRCLE * end_radius])
     hull = cv2.convexHull((outline * 2**_SHIFT).astype(np.int32))
     cv2.fillConvexPoly(image, hull, colour, cv2.LINE_AA, _SHIFT)
 
 
-def _dot(image, centre, radius, colour):
+def _draw_dot(image, centre, radius, colour):
+    """Draw a filled circle; centre (x, y) and radius in pixels."""
     x, y = (centre * 2**_SHIFT).astype(int).tolist()
     cv2.circle(image, (x, y), round(radius * 2**_SHIFT), colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)

@@ -1,4 +1,4 @@
-"""Image files."""
+"""Write image files."""
 
 from PIL import Image
 
@@ -6,6 +6,6 @@ from handroll.provenance import atomic_path
 
 
 def save_image(image, path):
-    """Write a uint8 RGB image (height, width, 3), atomically; the suffix of the path sets the format."""
+    """Write a uint8 RGB image (height, width, 3), atomically. The suffix of the path determines the format."""
     with atomic_path(path) as temporary:
         Image.fromarray(image).save(temporary)

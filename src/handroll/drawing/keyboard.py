@@ -1,4 +1,4 @@
-"""Drawing of a registered keyboard on frames: the grid of its keys, the sounding keys, and the fingers that play them."""
+"""Draw a registered keyboard on frames: the grid of the keys, the sounding keys, and the numbers of the fingers that play them."""
 
 from typing import NamedTuple
 
@@ -10,31 +10,41 @@ from handroll.drawing.notes import NoteTimeline, note_colour
 from handroll.drawing.text import draw_text, text_size_px
 from handroll.keyboard.geometry import BLACK_KEYS, black_tops_mm, is_black, key_centres_x_mm, key_outlines_mm
 
-GRID, GRID_OPACITY = (236, 92, 214), 0.55
-"""RGB of the grid: distinct from the colours of the hands, from white keys and from black keys."""
+GRID = (236, 92, 214)
+"""RGB of the grid, distinct from the colours of hands, white keys and black keys."""
+
+GRID_OPACITY = 0.55
+"""Opacity of the grid, 0..1."""
 
 FULL_GRID_PITCH_PX = 20.0
-"""The grid is paler where white keys are narrower than this, because its lines would cover the keys."""
+"""Minimum width of white keys for a grid with the full `GRID_OPACITY`. For narrower keys the grid is paler, so that it does not hide
+them."""
 
 FILL_OPACITY = {True: 0.6, False: 0.3}
-"""Of a held key (True), and of a key that only rings because of the pedal."""
+"""Opacity of the colour of a sounding key, 0..1: held (True), or ringing only because of the pedal (False)."""
 
-NUMBER_PITCHES, MIN_NUMBER_PX = 0.9, 10
-"""Font size of the finger numbers in projected white key pitches, and its minimum: numbers of neighbouring keys just do not touch."""
+NUMBER_PITCHES = 0.9
+"""Font size of the finger numbers, as a multiple of the projected width of a white key. Numbers of neighbouring keys do not touch."""
+
+MIN_NUMBER_PX = 10
+"""Minimum font size of the finger numbers."""
 
 STEP_MM = 10.0
-"""Lines are split into pieces of this length, so that they follow the lens distortion."""
+"""Maximum length of the pieces that lines are split into before the projection, so that they follow the lens distortion."""
 
-_SHIFT = 4  # OpenCV's fixed point: sixteenths of a pixel
+# Fractional bits of OpenCV's fixed-point coordinates: sixteenths of a pixel.
+_SHIFT = 4
 
 
 class KeyShape(NamedTuple):
-    """Projected polygons (n, xy 2) of a key, pixels.
+    """Projected polygons of a key, pixels.
 
     Attributes
     ----------
-    face_px : the top of the key; of a black key at its height.
-    body_px : the visible outline of the unoccluded key; of a black key with its sides.
+    face_px : array (n, xy 2)
+        The top of the key. The top of a black key is projected at its height.
+    body_px : array (n, xy 2)
+        The outline of the whole key, which for a black key includes its sides.
     """
 
     face_px: np.ndarray
@@ -49,9 +59,9 @@ class ColourLayer(NamedTuple):
     left_px, top_px : int
         Upper left corner of the rectangle.
     keep : uint8 array (height, width, 3)
-        Weight of the image, of 255.
+        Weight of the image, 0..255.
     tint : uint8 array (height, width, 3)
-        Added to the weighted image.
+        Colour that is added to the weighted image.
     """
 
     left_px: int
@@ -69,18 +79,18 @@ class ColourLayer(NamedTuple):
 
 
 class KeyboardDrawing:
-    """Draws the keyboard at any time of a piece.
+    """Drawing of the keyboard at any time of a video.
 
     Parameters
     ----------
     view : handroll.keyboard.projection.KeyboardView
     keyboard : handroll.keyboard.geometry.Keyboard
     keys : range or int array
-        The visible keys, 0..87; the others are not drawn.
+        The visible keys, 0..87; other keys are not drawn.
     notes : dict of str to array (note,) or None
-        `tables.NOTES` or `tables.FINGERED_NOTES`.
+        Columns of `tables.NOTES` or `tables.FINGERED_NOTES`; None: only the grid is drawn.
     width_px, height_px : int
-        Size of the frames, with the aspect ratio of the view.
+        Size of the frames; same aspect ratio as the view.
     """
 
     def __init__(self, view, keyboard, keys, notes, width_px, height_px):
@@ -100,23 +110,24 @@ class KeyboardDrawing:
         """Draw the grid and the sounding keys on a uint8 RGB image (height, width, 3), in place."""
         self._grid.blend(image)
         for row, held in self._sounding(time_s):
-            self._fill(self._notes.key[row], self._notes.hand[row], held).blend(image)
+            self._key_layer(self._notes.key[row], self._notes.hand[row], held).blend(image)
 
     def draw_fingers(self, image, time_s):
-        """Write the finger numbers of the held keys behind these keys, on a uint8 RGB image, in place."""
+        """Write the finger number of each held key behind the key, on a uint8 RGB image (height, width, 3), in place."""
         for row, held in self._sounding(time_s):
             if held and self._notes.finger[row]:
                 number, position = str(self._notes.finger[row]), self._number_positions[self._notes.key[row]]
                 draw_number(image, number, position, self._font_px, note_colour(self._notes.hand[row]))
 
-    def _fill(self, key, hand, held):
-        """Colour layer of a sounding key; cached."""
+    def _key_layer(self, key, hand, held):
+        """Return the colour layer of a sounding key; cached."""
         if (key, hand, held) not in self._fills:
             mask, corner = self._masks[key]
             self._fills[key, hand, held] = colour_layer(mask, note_colour(hand), FILL_OPACITY[held], *corner)
         return self._fills[key, hand, held]
 
     def _sounding(self, time_s):
+        """Return (row, held) of the sounding notes whose keys are drawn; see `NoteTimeline.sounding`."""
         sounding = self._notes.sounding(time_s) if self._notes else []
         return [(row, held) for row, held in sounding if self._notes.key[row] in self._masks]
 
@@ -136,7 +147,7 @@ def key_shapes_px(view, keyboard, keys, scale=1.0):
     Returns
     -------
     dict of int to KeyShape
-        By key, white keys first; without keys that are partly behind the camera.
+        Shapes by key, white keys first. Keys that are partly behind the camera are omitted.
     """
     outlines, tops = key_outlines_mm(keyboard), black_tops_mm(keyboard)
     shapes = {}
@@ -152,7 +163,7 @@ def key_shapes_px(view, keyboard, keys, scale=1.0):
 
 
 def projected_pitch_px(view, keyboard, keys):
-    """Projected width of a white key at the far end of the keys, pixels of the view: median over keys (0..87); 0 without keys."""
+    """Return the projected width of a white key at the fallboard end, pixels of the view: median over `keys` (0..87); 0 without keys."""
     x = key_centres_x_mm(keyboard)[np.asarray(keys, dtype=int)]
     half = keyboard.white_pitch_mm / 2
     sides = [view.project(np.stack([x + dx, np.full(len(x), keyboard.white_length_mm), np.zeros(len(x))], axis=-1)) for dx in (-half, half)]
@@ -160,7 +171,7 @@ def projected_pitch_px(view, keyboard, keys):
 
 
 def grid_mask(shapes, size):
-    """Draw the outlines of the faces of keys; lines of white keys behind black keys are hidden.
+    """Draw the outlines of the tops of the keys as a mask. Lines of white keys behind black keys are hidden.
 
     Parameters
     ----------
@@ -189,14 +200,14 @@ def colour_layer(mask, colour, opacity, left_px=0, top_px=0):
     colour : tuple of 3 int
         RGB.
     opacity : float, 0..1
-        Where the mask is 255.
+        Opacity at pixels where the mask is 255.
     left_px, top_px : int
-        Position of the mask in the image.
+        Position of the mask's upper left corner in the image.
 
     Returns
     -------
     ColourLayer
-        Cropped to the covered pixels.
+        Cropped to the pixels where the mask is not 0.
     """
     left, top, width, height = cv2.boundingRect(mask) if mask.size else (0, 0, 0, 0)
     cover = mask[top : top + height, left : left + width, None] * (opacity / 255.0)
@@ -212,7 +223,7 @@ def draw_number(image, number, centre_px, size_px, colour):
 
 
 def _project_polygon(view, corners_mm, scale):
-    """Project a polygon (corner, xyz 3) of the keyboard frame, split into short pieces: (n, xy 2) pixels."""
+    """Project a polygon (corner, xyz 3), keyboard frame, whose edges are split into pieces of `STEP_MM`: (n, xy 2) pixels."""
     points = []
     for start, end in zip(corners_mm, np.roll(corners_mm, -1, axis=0), strict=True):
         pieces = int(np.ceil(np.linalg.norm(end - start) / STEP_MM))
@@ -221,18 +232,18 @@ def _project_polygon(view, corners_mm, scale):
 
 
 def _fixed(points_px):
-    """Pixels (n, xy 2) in OpenCV's fixed point."""
+    """Convert pixels (n, xy 2) to OpenCV's fixed-point coordinates."""
     return np.rint(points_px * 2**_SHIFT).astype(np.int32)
 
 
 def _key_mask(key, shapes, size):
-    """Mask of the visible part of a key: its body, without the black keys that occlude a white key.
+    """Return the mask of the visible part of a key: its outline, for white keys without the neighbouring black keys.
 
     Returns
     -------
     mask : uint8 array (height, width), 0..255
     corner : (x, y)
-        Position of the mask in the image.
+        Position of the mask's upper left corner in the image.
     """
     body = shapes[key].body_px
     low = np.clip(np.floor(body.min(axis=0)) - 1, 0, size).astype(int)
@@ -247,10 +258,10 @@ def _key_mask(key, shapes, size):
 
 
 def _number_positions_px(view, keyboard, keys, scale, size, font_px):
-    """Centre of the finger number of each key: dict of int to array (xy 2).
+    """Return the centre (xy 2) of the finger number of each key, by key.
 
-    The numbers are behind the keys, where no hand covers them. White keys have the nearer row and black keys the farther one, so that
-    the numbers of a chord never overlap.
+    The numbers are behind the keys, where hands do not cover them. Numbers of white keys are in the row nearer to the keys, numbers of
+    black keys in the farther row, so that the numbers of a chord do not overlap.
     """
     keys = np.asarray(keys, dtype=int)
     black = is_black(keys)[:, None]
@@ -260,6 +271,6 @@ def _number_positions_px(view, keyboard, keys, scale, size, font_px):
     end = view.project(end_mm) * scale
     behind = view.project(end_mm + [0.0, STEP_MM, 0.0]) * scale - end
     behind /= np.linalg.norm(behind, axis=-1, keepdims=True)
-    # The far row has to be inside the image; the near row keeps its distance from it.
+    # The farther row is moved into the image if necessary. The nearer row keeps its distance from the farther row.
     far = np.clip(end + 1.8 * font_px * behind, 0.6 * font_px, np.array(size) - 0.6 * font_px)
     return dict(zip(keys.tolist(), np.where(black, far, far - font_px * behind), strict=True))

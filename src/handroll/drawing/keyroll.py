@@ -1,4 +1,4 @@
-"""Key roll: a strip with the 88 keys, the sounding keys in colour, and the next notes falling onto the keys."""
+"""Key roll: a strip with the 88 keys, coloured while they sound, and the coming notes, which move down to the keys."""
 
 import cv2
 import numpy as np
@@ -17,28 +17,36 @@ from handroll.keyboard.geometry import (
 )
 
 AHEAD_S = 2.0
-"""Notes are drawn this long before their onset."""
+"""Time before its onset at which a note appears in the key roll, seconds."""
 
 ROLL = 0.55
-"""Share of the strip's height for the falling notes; the rest is the keyboard."""
+"""Share of the strip's height for the coming notes, 0..1; the rest is the keyboard."""
 
 BACKGROUND, LANE, WHITE, BLACK, GAP = (18, 21, 28), (28, 32, 41), (236, 233, 226), (30, 31, 35), (120, 118, 112)
-NUMBER = (255, 255, 255)
-"""RGB of the strip and of the finger numbers; notes and sounding keys get `notes.note_colour`."""
+"""RGB of the background, the lanes of black keys, white keys, black keys, and the gaps between keys. Notes and sounding keys have
+`notes.note_colour`."""
 
-NUMBER_SHARE, MIN_NUMBER_PX = 0.6, 9
-"""Font size of the finger numbers in widths of a white key, and its minimum."""
+
+NUMBER = (255, 255, 255)
+"""RGB of the finger numbers."""
+
+NUMBER_SHARE = 0.6
+"""Font size of the finger numbers, as a multiple of the width of a white key."""
+
+MIN_NUMBER_PX = 9
+"""Minimum font size of the finger numbers."""
 
 WIDTH_MM = N_WHITE * STANDARD.white_pitch_mm
+"""Width of the keyboard."""
 
 
 class KeyRoll:
-    """Draws the strip at any time of a piece.
+    """Drawing of the strip at any time of a video.
 
     Parameters
     ----------
     notes : dict of str to array (note,)
-        `tables.NOTES` or `tables.FINGERED_NOTES`.
+        Columns of `tables.NOTES` or `tables.FINGERED_NOTES`.
     width_px, height_px : int
         Size of the strip.
     """
@@ -55,6 +63,7 @@ class KeyRoll:
         self._still = self._draw_still(width_px)
 
     def _draw_still(self, width_px):
+        """Draw the strip without notes."""
         strip = np.full((self.height_px, width_px, 3), BACKGROUND, np.uint8)
         for key in np.argsort(is_black(np.arange(N_KEYS)), kind="stable"):
             if is_black(key):
@@ -64,12 +73,13 @@ class KeyRoll:
         return strip
 
     def _draw_key(self, strip, key, colour):
+        """Draw a key in a colour, in place."""
         cv2.fillPoly(strip, [self._outlines[key]], colour)
         if not is_black(key):
             cv2.polylines(strip, [self._outlines[key]], True, GAP, 1)
 
     def at(self, time_s):
-        """Draw the strip at a time: uint8 array (height, width, 3), RGB."""
+        """Return the strip at a time: uint8 array (height, width, 3), RGB."""
         strip = self._still.copy()
         for row, held in self._notes.sounding(time_s):
             self._draw_key(strip, self._notes.key[row], note_colour(self._notes.hand[row], held))
@@ -83,7 +93,10 @@ class KeyRoll:
         return strip
 
     def _draw_note(self, strip, row, time_s):
-        """Draw a falling note; returns the position (x, y) of its finger number: at the note's foot, or on the key while it is held."""
+        """Draw a note above the keys, and return the position (x, y) of its finger number.
+
+        The number is at the lower end of a coming note, and on the key of a held note.
+        """
         notes = self._notes
         left, right = self._lanes[notes.key[row]]
         ahead = np.clip(np.array([notes.release_s[row], notes.onset_s[row]]) - time_s, 0.0, AHEAD_S)
@@ -91,7 +104,7 @@ class KeyRoll:
         strip[top : max(bottom - 1, 0), left:right] = note_colour(notes.hand[row])
         if notes.onset_s[row] <= time_s:
             return self._number_px[notes.key[row]]
-        # A short note stays visible below its number.
+        # The number is above the lower end, so that a short note stays visible.
         return np.array([(left + right) / 2, bottom - 4 - 0.5 * self._font_px])
 
     def _draw_numbers(self, strip, numbers):
@@ -104,7 +117,7 @@ class KeyRoll:
 
 
 def _lane(key):
-    """Left and right edge of a key's falling notes, as shares of the keyboard's width."""
+    """Return the left and right edge of the lane of a key's notes, as shares of the keyboard's width, 0..1."""
     if is_black(key):
         return tail_edges_mm()[key] / WIDTH_MM
     index = white_index(key)

@@ -1,4 +1,4 @@
-"""Notes over time for drawing: the sounding notes at a moment, and their colours."""
+"""Notes for drawing: which notes sound at a time, and their colours."""
 
 import numpy as np
 
@@ -6,8 +6,9 @@ from handroll.drawing.hands import COLOURS
 from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH
 
 PRESSED, RINGING = (86, 214, 126), (176, 205, 184)
-"""RGB of keys without a known hand: held, and ringing after the key release because of the pedal."""
+"""RGB of keys whose hand is unknown: held, and ringing after the key release because of the pedal."""
 
+# Colour that is mixed into the colours of ringing keys, and its share.
 _PALE, _PALE_SHARE = np.array([205, 205, 205]), 0.55
 
 
@@ -17,7 +18,7 @@ class NoteTimeline:
     Parameters
     ----------
     notes : dict of str to array (note,)
-        `tables.NOTES` or `tables.FINGERED_NOTES`. Pitches outside the keyboard are clipped to its ends.
+        Columns of `tables.NOTES` or `tables.FINGERED_NOTES`. Pitches outside the keyboard are clipped to its ends.
 
     Attributes
     ----------
@@ -41,25 +42,25 @@ class NoteTimeline:
         self._longest_s = float(np.max(np.maximum(self.silent_s, self.release_s) - self.onset_s, initial=0.0))
 
     def within(self, start_s, end_s):
-        """Range of rows that may sound between two times."""
+        """Return a range of rows that contains all notes that sound between two times; it can contain other notes."""
         first = np.searchsorted(self.onset_s, start_s - self._longest_s, side="left")
         return range(int(first), int(np.searchsorted(self.onset_s, end_s, side="right")))
 
     def sounding(self, time_s):
-        """Sounding notes at a time.
+        """Return the notes that sound at a time.
 
         Returns
         -------
         list of (row, held)
-            `held`: the key is down; otherwise the note rings because of the pedal. Held notes are last, so that a key struck
-            again while it rings is drawn as held.
+            Index of the note, and whether its key is down; otherwise the note rings because of the pedal. Held notes are last, so
+            that a key that is struck again while it rings is drawn as held.
         """
         sounds = [n for n in self.within(time_s, time_s) if self.onset_s[n] <= time_s < max(self.release_s[n], self.silent_s[n])]
         return sorted(((n, bool(time_s < self.release_s[n])) for n in sounds), key=lambda item: item[1])
 
 
 def note_colour(hand, held=True):
-    """RGB of a note: the colour of its hand, a neutral colour for "", paler if the key is not held."""
+    """Return the RGB of a note: the colour of its hand, or a neutral colour for an unknown hand (""); paler if the key is not held."""
     if not hand:
         return PRESSED if held else RINGING
     if held:

@@ -1,4 +1,4 @@
-"""Overlay video: keys and hands drawn on the source video with its audio, and a key roll of the notes below."""
+"""Overlay video: the source video with audio, keys and hands drawn on its frames, and a key roll of the notes below."""
 
 import numpy as np
 
@@ -13,10 +13,10 @@ from handroll.media.write import VideoWriter
 from handroll.tables import State
 
 ROLL_SHARE = 0.16
-"""Height of the key roll relative to the frame's width; at most a fifth of the frame's height."""
+"""Height of the key roll, as a share of the frame's width. It is limited to a fifth of the frame's height."""
 
 STATE_COLOURS = {State.OBSERVED: (86, 214, 126), State.INTERPOLATED: (250, 204, 72), State.HIDDEN: (220, 90, 90)}
-"""RGB of each state in badges and timelines."""
+"""RGB of each state of a hand, in badges and timelines."""
 
 
 def draw_overlay(video_path, motion, camera, notes, out_path, max_height_px=720, audio=None, title="", kept_frames=(), registered=None):
@@ -26,20 +26,20 @@ def draw_overlay(video_path, motion, camera, notes, out_path, max_height_px=720,
     ----------
     video_path : path
     motion : dict of str to array (frame, hand, ...)
-        `tables.MOTION`, by frame, of every presented frame.
+        Columns of `tables.MOTION`, by frame, for every presented frame.
     camera : Camera
-        Projects the joints; its size is that of the source frames as displayed.
+        Camera that projects the joints. Its image size is that of the source frames as displayed.
     notes : dict of str to array (note,) or None
-        `tables.NOTES` or `tables.FINGERED_NOTES`; None or no notes: no key roll.
+        Columns of `tables.NOTES` or `tables.FINGERED_NOTES`. None, or without notes: no key roll is drawn.
     out_path : path ending in .mp4
     max_height_px : int
-        Frames are scaled down to this height.
+        Maximum height of the drawn frames; larger frames are scaled down.
     audio : tuple (samples, rate_hz), optional
         Sample 0 is at the first frame.
     title : str
-        Written in the upper right corner, before the time.
+        Text in the upper right corner, before the time.
     kept_frames : sequence of int
-        Indices of the frames to return.
+        Indices of the frames that are returned.
     registered : tuple (KeyboardView, Keyboard, keys), optional
         Camera over the keyboard, dimensions of the keyboard, and visible keys 0..87; see `keyboard.KeyboardDrawing`. None: no keys
         are drawn.
@@ -89,7 +89,7 @@ def draw_overlay(video_path, motion, camera, notes, out_path, max_height_px=720,
 
 
 def draw_badges(image, states):
-    """Write each hand's name and state in the upper left corner of a uint8 RGB image, in place; states (hand,)."""
+    """Write the name and state of each hand in the upper left corner of a uint8 RGB image, in place; `states` (hand 2,)."""
     size = max(11, image.shape[0] // 42)
     left, top = size // 2, size // 2
     for side, hand in enumerate(HANDS):

@@ -1,4 +1,4 @@
-"""Placeholder image or video with the reason why a result is missing."""
+"""Placeholder image or video, which states why a result is missing."""
 
 import numpy as np
 
@@ -6,11 +6,14 @@ from handroll.drawing.image_files import save_image
 from handroll.drawing.text import BADGE, BADGE_TEXT, FAINT, draw_text, wrap
 
 SIZE_PX = 960, 540
+"""Width and height of a placeholder."""
+
 DURATION_S = 2
+"""Duration of a placeholder video, seconds."""
 
 
 def draw_placeholder(title, lines):
-    """Draw a title and lines of text on a dark image: uint8 array (540, 960, 3); long lines are wrapped."""
+    """Return a dark image, uint8 array (540, 960, 3), with a title and lines of text; long lines are wrapped."""
     width, height = SIZE_PX
     image = np.full((height, width, 3), BADGE, np.uint8)
     draw_text(image, title, 60, 70, 34, BADGE_TEXT, bold=True)
@@ -22,7 +25,7 @@ def draw_placeholder(title, lines):
 
 
 def write_placeholder_video(image, out_path):
-    """Write an image as a video of two seconds, in place of an overlay."""
+    """Write an image as a video of `DURATION_S`, in place of an overlay video."""
     from handroll.media.write import VideoWriter
 
     with VideoWriter(out_path, image.shape[1], image.shape[0], 1) as writer:

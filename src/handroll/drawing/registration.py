@@ -1,4 +1,4 @@
-"""Image of a keyboard registration: the keys on the frame, the rectified keyboard, and the residuals."""
+"""Draw a keyboard registration: the keys on the image, the rectified keyboard, and the residuals."""
 
 from typing import NamedTuple
 
@@ -11,31 +11,47 @@ from handroll.drawing.text import BADGE, BADGE_TEXT, FAINT, draw_text, text_size
 from handroll.keyboard.geometry import N_WHITE, pitch_of_key, playing_points_mm, tail_edges_mm
 
 WIDTH_PX, MARGIN_PX = 1600, 16
+"""Width of the drawing, and margin around its parts."""
+
 MAX_IMAGE_HEIGHT_PX = 900
+"""Maximum height of the registered image."""
+
 MAX_PX_PER_MM = 3.0
+"""Maximum scale of the rectified keyboard."""
+
 TITLE_PX, TEXT_PX = 22, 16
+"""Font sizes of the title and of other text."""
 
 AROUND_MM = 12.0
-"""Margin of the rectified keyboard around the keys."""
+"""Margin around the keys in the rectified image."""
 
 MAGNIFIED = 10.0
-"""Magnification of the drawn residuals."""
+"""Factor by which residuals are magnified in the rectified image."""
 
 RAMP_MM = (0.0, 1.0, 2.0)
-RAMP = np.array([(64, 200, 120), (250, 204, 72), (235, 60, 60)], dtype=float)
-"""Colour map of residuals: sizes and their RGB, interpolated in between."""
+"""Sizes of residuals at the nodes of the colour map `RAMP`."""
 
-STRIP_HEIGHT_PX, STRIP_MM = 170, 2.0
-"""Height of the strip of residuals, and its range up and down; larger residuals are clipped to its edge."""
+
+RAMP = np.array([(64, 200, 120), (250, 204, 72), (235, 60, 60)], dtype=float)
+"""RGB of residuals with the sizes `RAMP_MM`; colours of other sizes are interpolated."""
+
+STRIP_HEIGHT_PX = 170
+"""Height of the plot of residuals."""
+
+STRIP_MM = 2.0
+"""Maximum residual in the plot, up and down; larger residuals are clipped to it."""
 
 PAPER, RULE = (24, 28, 36), (62, 68, 80)
-_SHIFT = 4  # OpenCV's fixed point: sixteenths of a pixel
+"""RGB of the background and of the lines of the plot."""
+
+# Fractional bits of OpenCV's fixed-point coordinates: sixteenths of a pixel.
+_SHIFT = 4
 
 NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
 class RectifiedPlane(NamedTuple):
-    """Map between pixels of the rectified image and the keyboard plane.
+    """Map between pixels of the rectified image and positions on the plane of the white keys.
 
     Attributes
     ----------
@@ -49,33 +65,33 @@ class RectifiedPlane(NamedTuple):
     px_per_mm: float
 
     def to_px(self, points_mm):
-        """Map x, y (..., 2) of the keyboard frame to pixels (..., xy 2); the player's edge is at the bottom."""
+        """Map positions (..., xy 2) in the keyboard frame to pixels (..., xy 2). The player's edge is at the bottom of the image."""
         return (np.asarray(points_mm) - [self.left_mm, self.far_mm]) * [self.px_per_mm, -self.px_per_mm]
 
     def to_mm(self, points_px):
-        """Invert `to_px`."""
+        """Map pixels (..., xy 2) to positions (..., xy 2) in the keyboard frame, mm."""
         return np.asarray(points_px) / [self.px_per_mm, -self.px_per_mm] + [self.left_mm, self.far_mm]
 
 
 def draw_registration(image, registered, points_mm, residual_mm, title, lines=()):
-    """Draw a registration.
+    """Draw a keyboard registration as one image.
 
     Parameters
     ----------
     image : uint8 array (height, width) or (height, width, 3)
-        The registered image, such as the temporal median of a video's frames; grey or RGB, with the aspect ratio of the view, of
+        The registered image, such as the temporal median of a video's frames; grey or RGB. It has the aspect ratio of the view, and
         any size.
     registered : tuple (KeyboardView, Keyboard, keys) or None
-        Camera over the keyboard, dimensions of the keyboard, and visible keys 0..87. None where no keyboard was found: only the
-        image and the lines are drawn.
+        Camera over the keyboard, dimensions of the keyboard, and visible keys 0..87. None: no keyboard was found, so only the image
+        and the text are drawn.
     points_mm : array (n, xyz 3)
-        Model points that were searched in the image, keyboard frame.
+        Points of the keyboard model whose edges were searched in the image, keyboard frame.
     residual_mm : array (n, xy 2)
-        Detected position minus model point, keyboard frame; NaN where none was detected. An edge is detected only across its
-        direction: the other component is 0 and is not drawn in the strip.
+        Detected position minus model point, keyboard frame; NaN if none was detected. An edge gives only the residual across its
+        direction. The other component is 0 and is not plotted.
     title : str
     lines : sequence of str
-        Further text; long lines are wrapped.
+        Text below the title; long lines are wrapped.
 
     Returns
     -------
@@ -106,7 +122,7 @@ def draw_registration(image, registered, points_mm, residual_mm, title, lines=()
 
 
 def key_name(key):
-    """Name of keys 0..87, "A0" to "C8"."""
+    """Return the name of a key 0..87, "A0" to "C8"."""
     pitch = int(pitch_of_key(key))
     return f"{NAMES[pitch % 12]}{pitch // 12 - 1}"
 
@@ -117,16 +133,16 @@ def rectify(image, view, plane, size):
     Parameters
     ----------
     image : uint8 array (height, width, 3)
-        With the aspect ratio of the view, of any size.
+        Same aspect ratio as the view, any size.
     view : KeyboardView
     plane : RectifiedPlane
     size : (width, height)
-        Of the result.
+        Size of the result, pixels.
 
     Returns
     -------
     uint8 array (height, width, 3)
-        Black keys are displaced, because they are higher than the white keys. Black outside the image.
+        Black keys appear displaced, because they are higher than the white keys. Areas outside the image are black.
     """
     mm = plane.to_mm(np.stack(np.meshgrid(np.arange(size[0]), np.arange(size[1])), axis=-1))
     at = view.project(np.concatenate([mm, np.zeros((*mm.shape[:2], 1))], axis=-1))
@@ -135,24 +151,24 @@ def rectify(image, view, plane, size):
 
 
 def residual_colours(sizes_mm):
-    """RGB (n, 3), int, of residuals with sizes (n,), millimetres."""
+    """Return the colours (n, rgb 3), int, of residuals with sizes (n,), millimetres."""
     return np.stack([np.interp(sizes_mm, RAMP_MM, channel) for channel in RAMP.T], axis=-1).round().astype(int)
 
 
 def mean_per_line_mm(points_mm, residual_mm, keyboard):
-    """Mean residual along the keys at each line between white keys, with the black key over that line.
+    """Return the mean residual along the keys at each line between white keys, including the black key over that line.
 
     Parameters
     ----------
     points_mm : array (n, xyz 3)
     residual_mm : array (n, xy 2)
-        NaN where not detected; 0 along the keys for edges that are detected only across the keys.
+        NaN if not detected. 0 along the keys if an edge gives only the residual across the keys.
     keyboard : Keyboard
 
     Returns
     -------
     array (line 53,)
-        From the left end of A0 to the right end of C8, millimetres; NaN without a residual.
+        Means from the left end of A0 to the right end of C8, millimetres; NaN for lines without a residual.
     """
     measured = _measured_along_keys(residual_mm)
     line = np.rint(points_mm[measured, 0] / keyboard.white_pitch_mm).astype(int).clip(0, N_WHITE)
@@ -162,12 +178,12 @@ def mean_per_line_mm(points_mm, residual_mm, keyboard):
 
 
 def _measured_along_keys(residual_mm):
-    """Mask (n,) of the residuals (n, xy 2) whose component along the keys was measured."""
+    """Return which residuals (n, xy 2) have a measured component along the keys: bool array (n,)."""
     return np.isfinite(residual_mm[:, 0]) & (residual_mm[:, 0] != 0.0)
 
 
 def _summary(residual_mm, keys):
-    """Summarise residuals and visible keys in a line of text."""
+    """Return a line of text that summarises residuals and visible keys."""
     sizes = np.linalg.norm(residual_mm, axis=-1)
     detected = sizes[np.isfinite(sizes)]
     visible = f"visible keys: {key_name(min(keys))} to {key_name(max(keys))}"
@@ -178,7 +194,7 @@ def _summary(residual_mm, keys):
 
 
 def _draw_keys(image, view, keyboard, keys):
-    """Draw the grid of keys on a scaled copy of the image, with the names of the first key, the last key and each C."""
+    """Return a scaled copy of the image with the grid of keys, and the names of the first key, the last key and each C."""
     shown = _fit(image)
     scale = shown.shape[1] / view.width_px
     size = shown.shape[1], shown.shape[0]
@@ -201,6 +217,7 @@ def _draw_model(flat, view, keyboard, keys, plane):
     """Draw the grid of keys on the rectified image, in place."""
 
     def rectify_points(pixels):
+        """Map pixels of the view to pixels of the rectified image."""
         return plane.to_px(view.on_plane(pixels))
 
     shapes = {key: KeyShape(*map(rectify_points, shape)) for key, shape in key_shapes_px(view, keyboard, keys).items()}
@@ -211,6 +228,7 @@ def _draw_residuals(flat, view, points_mm, residual_mm, plane):
     """Draw the magnified residual of each detected model point as a line, and a grey dot for each undetected one, in place."""
 
     def rectify_points(points):
+        """Map points in the keyboard frame to pixels of the rectified image."""
         return plane.to_px(view.on_plane(view.project(points)))
 
     start = rectify_points(points_mm)
@@ -225,16 +243,17 @@ def _draw_residuals(flat, view, points_mm, residual_mm, plane):
 
 
 def _fixed(point_px):
-    """A pixel (x, y) in OpenCV's fixed point."""
+    """Convert a position (x, y), pixels, to OpenCV's fixed-point coordinates."""
     return tuple(np.rint(point_px * 2**_SHIFT).astype(int).tolist())
 
 
 def _residual_strip(points_mm, residual_mm, keyboard, plane, width_px):
-    """Plot residuals along the keys over the position along the keys, aligned with the rectified keyboard."""
+    """Plot the residual along the keys over the position along the keys, aligned with the rectified keyboard."""
     strip = np.full((STRIP_HEIGHT_PX, width_px, 3), PAPER, np.uint8)
     middle, px_per_mm = STRIP_HEIGHT_PX / 2, (STRIP_HEIGHT_PX / 2 - 8) / STRIP_MM
 
     def row(mm):
+        """Return the pixel row of a residual."""
         return round(middle - float(np.clip(mm, -STRIP_MM, STRIP_MM)) * px_per_mm)
 
     for level in (-1.0, 0.0, 1.0):
@@ -254,7 +273,7 @@ def _residual_strip(points_mm, residual_mm, keyboard, plane, width_px):
 
 
 def _heading(title, lines):
-    """Block of the whole width with title and lines of text."""
+    """Return a block of the whole width with title and lines of text."""
     wrapped = [part for line in lines for part in wrap(line, WIDTH_PX - 2 * MARGIN_PX, TEXT_PX)]
     block = np.full((MARGIN_PX + TITLE_PX + 14 + len(wrapped) * (TEXT_PX + 8), WIDTH_PX, 3), BADGE, np.uint8)
     draw_text(block, title, MARGIN_PX, MARGIN_PX - 4, TITLE_PX, BADGE_TEXT, bold=True)
@@ -264,7 +283,7 @@ def _heading(title, lines):
 
 
 def _caption(text, ramp=False):
-    """Block of the whole width with a line of text; `ramp`: with the colour map of residuals at the right end."""
+    """Return a block of the whole width with a line of text; `ramp` adds the colour map of residuals at its right end."""
     block = np.full((TEXT_PX + 12, WIDTH_PX, 3), BADGE, np.uint8)
     draw_text(block, text, MARGIN_PX, 4, TEXT_PX, FAINT)
     if ramp:
@@ -277,14 +296,14 @@ def _caption(text, ramp=False):
 
 
 def _fit(image):
-    """Scale an image to the largest size that fits."""
+    """Scale an image to the largest size within the width of the drawing and `MAX_IMAGE_HEIGHT_PX`."""
     scale = min((WIDTH_PX - 2 * MARGIN_PX) / image.shape[1], MAX_IMAGE_HEIGHT_PX / image.shape[0])
     size = round(image.shape[1] * scale), round(image.shape[0] * scale)
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
 
 
 def _centre(image):
-    """Centre an image in a block of the whole width, with a margin below."""
+    """Return a block of the whole width with a centred image, and a margin below it."""
     block = np.full((image.shape[0] + MARGIN_PX, WIDTH_PX, 3), BADGE, np.uint8)
     left = (WIDTH_PX - image.shape[1]) // 2
     block[: image.shape[0], left : left + image.shape[1]] = image

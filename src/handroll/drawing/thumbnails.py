@@ -1,4 +1,4 @@
-"""Thumbnails of a video in a strip, for pages that list many videos."""
+"""Strip of thumbnails of a video, for pages that list many videos."""
 
 import cv2
 import numpy as np
@@ -9,8 +9,11 @@ VERSION = 1
 """Increased by hand when the same frames give another strip."""
 
 COUNT = 7
+"""Number of images in a strip."""
+
+
 HEIGHT_PX = 90
-"""Seven images of 16:9 make a strip of 1120 x 90 pixels, about 25 kB."""
+"""Height of a strip. Seven images of 16:9 make a strip of 1120 x 90 pixels, about 25 kB."""
 
 
 def save_thumbnails(images, path):
@@ -19,9 +22,9 @@ def save_thumbnails(images, path):
     Parameters
     ----------
     images : list of uint8 array (height, width, 3)
-        RGB, of equal size, in order, at least one; at most `COUNT` of them are written.
+        RGB images of equal size, in order; at least one. At most `COUNT` of them are written.
     path : path
-        The suffix sets the format.
+        The suffix determines the format.
     """
     height, width = images[0].shape[:2]
     size = max(1, round(width * HEIGHT_PX / height)), HEIGHT_PX

@@ -1,4 +1,4 @@
-"""Compute background images: temporal medians without moving objects, over parts of a video."""
+"""Compute background images: medians over parts of a video, in which moving objects disappear."""
 
 import numpy as np
 
@@ -7,26 +7,27 @@ from handroll.media.frames import read_frames
 
 
 def background_images(path, time_s, segments, count=48, windows=4, max_width_px=1280):
-    """Compute the medians of consecutive parts of a video, over evenly spaced frames.
+    """Compute the background of consecutive parts of a video: each pixel's median over evenly spaced frames.
 
     Parameters
     ----------
     path : path
+        The video.
     time_s : array (frame,)
         Presentation times of all frames.
     segments : sequence of (start_s, end_s)
         Usable segments of the video; other frames are ignored.
     count : int
-        Number of frames, evenly spaced over the segments; all frames where there are fewer.
+        Total number of frames to use, evenly spaced over the segments; all frames if there are fewer.
     windows : int
-        Number of parts, each with the same number of frames.
+        Number of parts. Each has about the same number of used frames.
     max_width_px : int
         Larger frames are scaled down to this width.
 
     Returns
     -------
     list of uint8 array (height, width, 3)
-        RGB, in order; fewer than `windows` where there are fewer frames, and none where no frame is in the segments.
+        One RGB image for each part, in order of time: fewer than `windows` if there are fewer frames, none without a frame in the segments.
     """
     inside = np.flatnonzero(within(time_s, segments))
     if not len(inside):

@@ -1,9 +1,13 @@
 """Track the camera over a video: static, back at an earlier view, moving, or at a new view.
 
-Every few frames the corners of a reference frame are searched near their positions. Hands, arms and falling notes hide or displace
-some of them. The camera counts as static if a good share of the corners is in place, whatever else moves. Otherwise a translation,
-rotation and zoom that most corners follow is the camera motion (Lucas and Kanade 1981 with Bouguet's pyramids, and RANSAC). If no
-such motion exists, the frame shows another view: an earlier one, or a new one.
+A view is a stretch of the video with one reference frame. Every few frames, the corner features (Shi and Tomasi 1994) of the reference
+frame are tracked into the current frame (Lucas and Kanade 1981, with Bouguet's pyramids). Hands, arms and falling notes hide or move
+some of them. Four cases are tested in this order:
+
+1. The camera is static if at least `MIN_IN_PLACE` of the corners have not moved.
+2. The camera is back at an earlier view if at least `MIN_IN_PLACE` of that view's corners have not moved.
+3. RANSAC fits one translation, rotation and zoom to the corners. If at least `MIN_AGREEMENT` of them follow it, it is the camera motion.
+4. Otherwise a new view begins, and the current frame is its reference frame.
 """
 
 from dataclasses import dataclass, field
@@ -12,54 +16,61 @@ import cv2
 import numpy as np
 
 CORNERS = 500
+"""Maximum number of corners that are detected in a reference frame, before `CELL_CORNERS` limits them."""
+
 CELLS = (8, 5)
+"""Columns and rows of the grid of cells in which corners are counted."""
+
 CELL_CORNERS = 6
-"""Maximum number of corners (Shi and Tomasi 1994) in a reference frame. Of these the strongest are kept in each cell of a grid of this
-many columns and rows, so that one object full of corners does not outweigh the room."""
+"""Maximum number of corners that are kept in a cell, the strongest first, so that one object full of corners does not outweigh the
+background."""
 
 MIN_CORNERS = 16
-"""A frame with fewer corners, such as a plain colour or a title, gives no information about the camera."""
+"""Minimum number of corners in a frame from which the camera can be located. A plain colour or a title has fewer."""
 
 STEP_S = 0.12
-"""Time between two samples: several in a period of hand shake (1 to 5 Hz)."""
+"""Time (s) between two samples: several in a period of hand shake (1 to 5 Hz)."""
 
 IN_PLACE = 0.004
-"""Maximum offset of a corner in place, as a share of the longer side: a pixel of 256, half a white key where the keyboard fills
-the width."""
+"""Maximum displacement of a corner that counts as not moved, as a share of the frame's longer side: 1 pixel of 256, or half a white key if
+the keyboard fills the width."""
 
 MIN_IN_PLACE = 0.3
-"""Minimum share of corners in place for a static camera. Two hands and arms leave 0.6 and more; a different scene gives less than 0.1
-by chance."""
+"""Minimum share of corners that have not moved, for a static camera. With two hands and arms in the frame it is at least 0.6. In a
+different scene it is below 0.1."""
 
 MIN_IN_PLACE_STILL = 0.6
-"""The same between two consecutive samples of a camera that moved and is now static: a mixture of two scenes has less."""
+"""Minimum share of corners that have not moved between two consecutive samples, for a camera that has just stopped moving. A mixture of
+two scenes, as in a dissolve, has less."""
 
 MIN_AGREEMENT = 0.4
 """Minimum share of corners that follow one translation, rotation and zoom for it to be a camera motion."""
 
 MIN_SPREAD = 0.4
-"""Minimum extent of these corners (5th to 95th percentile), as a share of the longer side: a passing arm is narrower."""
+"""Minimum extent of the corners that follow a camera motion (5th to 95th percentile of x or y), as a share of the frame's longer side. A
+passing arm is narrower."""
 
 MAX_ERROR = 0.6
-"""Maximum mean difference of a corner's neighbourhood from the reference, as a share of the mean contrast of the neighbourhood."""
+"""Maximum mean difference between the neighbourhood of a tracked corner and that in the reference frame, as a share of the contrast of the
+latter."""
 
 ZOOM_RANGE = (0.5, 2.0)
-"""Range of zooms, relative to the reference, that are tracked."""
+"""Range of the zoom of a camera motion, relative to the reference frame (1: no zoom)."""
 
 MIN_CORRELATION = 0.3
-"""Minimum correlation of thumbnails for an earlier view to be tried."""
+"""Minimum correlation (-1..1) between the thumbnails of a frame and of an earlier view. Views with less are not tested."""
 
 MAX_TRIED = 5
-"""Maximum number of earlier views that are tried, those with the highest correlation first."""
+"""Maximum number of earlier views that are tested for a frame, those with the highest correlation of thumbnails first."""
 
 MIN_SAMPLES = 4
-"""Views with fewer samples are forgotten when the camera leaves them."""
+"""Minimum number of samples of a view. A view with fewer is discarded when the camera leaves it."""
 
 WINDOW_PX = (15, 15)
-"""Window of the optical flow, pixels."""
+"""Width and height (px) of the window of the optical flow."""
 
 LEVELS = 3
-"""Pyramid levels of the optical flow for camera motion."""
+"""Coarsest pyramid level of the optical flow for camera motion; level 0 is the full resolution."""
 
 IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 """The pose (2, 3) of a camera that has not moved."""
@@ -67,9 +78,10 @@ IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
 @dataclass(eq=False)
 class _View:
-    """A reference frame, its corners (corner, 2), their contrast, its thumbnail, and its number of samples.
+    """A view: its reference frame, its corners (corner, xy 2), their contrast, its thumbnail, and its number of samples.
 
-    Views with the same number were tracked from one to the next; `base` (2, 3) is the pose of this reference relative to the first one.
+    Views that the camera reached by a tracked motion share one number. `base` (2, 3) is the pose of this reference frame relative to
+    the first reference frame of that number.
     """
 
     number: int
@@ -88,14 +100,15 @@ class CameraSample:
     Attributes
     ----------
     time_s : float
+        Time of the sampled frame.
     view : int
-        Number of the view; -1 where the frame has too few corners.
+        Number of the view; -1 if the frame has too few corners.
     x, y : float
-        Shift of the frame's centre from the reference, shares of the longer side; right and down positive.
+        Shift of the frame's centre from the reference frame, as a share of the longer side; right and down are positive.
     zoom : float
-        Ratio of sizes; 1.1 is ten per cent larger than in the reference.
+        Size of the scene relative to the reference frame; 1.1 is 10 % larger.
     featureless : bool
-        The frame has too few corners to locate the camera.
+        Whether the frame has too few corners to locate the camera.
     """
 
     time_s: float
@@ -110,12 +123,12 @@ class CameraSample:
 class CameraTracker:
     """Track the camera frame by frame.
 
-    Memory: the reference frame of every view, 60 kB each.
+    Memory: 60 kB for the reference frame of each view.
 
     Attributes
     ----------
     samples : list of CameraSample
-        In order, one every `STEP_S`.
+        The results in order of time, one every `STEP_S`.
     """
 
     samples: list = field(default_factory=list)
@@ -132,9 +145,11 @@ class CameraTracker:
         Parameters
         ----------
         grey : uint8 array (height, width)
+            The frame in grey levels; all frames have the same size.
         time_s : float
+            Presentation time, later than that of the previous frame.
         new_scene : bool
-            A new scene begins, so a similar view is not the same camera in motion.
+            Whether a new scene begins with this frame. Then no camera motion from the current view is estimated.
         """
         self._new_scene |= new_scene
         if self.samples and time_s < self.samples[-1].time_s + STEP_S:
@@ -154,7 +169,7 @@ class CameraTracker:
         self.samples.append(CameraSample(time_s, self._current.number, *shift.round(5).tolist(), round(float(np.hypot(*pose[:, 0])), 5)))
 
     def _locate(self, image):
-        """Return the pose (2, 3) relative to the matching view, which becomes the current one; None where the frame is featureless."""
+        """Find the view of a frame and make it the current one; return the pose (2, 3) relative to it, or None for a featureless frame."""
         thumbnail = _thumbnail(image)
         if self._current and _share_in_place(self._current, image) >= MIN_IN_PLACE:
             return IDENTITY
@@ -167,13 +182,13 @@ class CameraTracker:
         return self._add_view(image, thumbnail) if pose is None else pose
 
     def _switch_to(self, other):
-        """Make another view the current one; forget the old one if it has few samples."""
+        """Make another view the current one; discard the previous one if it has fewer than `MIN_SAMPLES`."""
         if self._current is not None and self._current.samples < MIN_SAMPLES:
             self._views.remove(self._current)
         self._current = other
 
     def _add_view(self, image, thumbnail):
-        """Add a new view and return its pose; None where the frame is featureless."""
+        """Make a frame the reference of a new, current view and return its pose; None for a featureless frame."""
         corners = _corners(image)
         if len(corners) < MIN_CORNERS:
             self._switch_to(None)
@@ -181,7 +196,7 @@ class CameraTracker:
         view = _View(self._n_views, IDENTITY, image, corners, _contrast(image, corners), thumbnail)
         moved = self._current is not None and self._pose is not IDENTITY and not self._new_scene
         if moved and _share_in_place(view, self._last_image) >= MIN_IN_PLACE_STILL:
-            # The camera is static since the last sample, but too little of the old reference is visible from here.
+            # The camera has stopped since the last sample, but too little of the old reference frame is visible.
             view.number, view.base = self._current.number, _compose(self._current.base, self._pose)
         else:
             self._n_views += 1
@@ -191,25 +206,25 @@ class CameraTracker:
 
 
 def _compose(first, second):
-    """Compose two poses: array (2, 3)."""
+    """Return the pose (2, 3) that applies the pose `second`, then the pose `first`."""
     return first[:, :2] @ second + np.column_stack((np.zeros((2, 2)), first[:, 2]))
 
 
 def _normalise(grey):
-    """Remove lighting differences: subtract the local mean and divide by the contrast of the whole frame."""
+    """Reduce lighting differences in a grey image: subtract the local mean and divide by the contrast of the whole frame."""
     fine = grey.astype(np.float32) - cv2.blur(grey, (31, 31)).astype(np.float32)
     spread = float(np.abs(fine).mean())
     return np.clip(128.0 + fine * (16.0 / max(spread, 1.0)), 0, 255).astype(np.uint8)
 
 
 def _thumbnail(image):
-    """Return a slightly blurred thumbnail of mean 0 and standard deviation 1; with the blur a shift of a pixel matters little."""
+    """Return a thumbnail of mean 0 and standard deviation 1. It is slightly blurred, so that a shift by a pixel changes it little."""
     thumbnail = cv2.resize(cv2.GaussianBlur(image, (0, 0), 2.0), (64, 36), interpolation=cv2.INTER_AREA).astype(np.float32)
     return (thumbnail - thumbnail.mean()) / max(float(thumbnail.std()), 1e-3)
 
 
 def _corners(image):
-    """Find corners distributed over a frame: float32 array (corner, 2)."""
+    """Find corners that are distributed over a frame: float32 array (corner, xy 2), px."""
     found = cv2.goodFeaturesToTrack(image, CORNERS, 0.02, 4)
     if found is None:
         return np.zeros((0, 2), np.float32)
@@ -222,7 +237,7 @@ def _corners(image):
 
 
 def _contrast(image, corners):
-    """Return the mean absolute deviation around each corner: float array (corner,)."""
+    """Return the contrast around each corner, the mean absolute deviation of grey levels in its window: float array (corner,)."""
     image = image.astype(np.float32)
     deviation = cv2.blur(np.abs(image - cv2.blur(image, WINDOW_PX)), WINDOW_PX)
     x, y = np.clip(corners.round().astype(int), 0, np.array(image.shape[::-1]) - 1).T
@@ -230,7 +245,7 @@ def _contrast(image, corners):
 
 
 def _track(view, image, guess, levels):
-    """Find the corners of a view in a frame: positions (corner, 2), and whether each was found (corner,)."""
+    """Track the corners of a view into a frame: return their positions (corner, xy 2), and whether each corner was found (corner,)."""
     found, status, error = cv2.calcOpticalFlowPyrLK(
         view.image, image, view.corners, guess.copy(), winSize=WINDOW_PX, maxLevel=levels, flags=cv2.OPTFLOW_USE_INITIAL_FLOW
     )
@@ -238,15 +253,15 @@ def _track(view, image, guess, levels):
 
 
 def _share_in_place(view, image):
-    """Return the share of a view's corners that are at their positions in a frame."""
-    # Without coarser levels, on which moving objects next to a corner would displace it.
+    """Return the share (0..1) of a view's corners that have not moved in a frame."""
+    # Only the full resolution: on coarser levels, moving objects next to a corner would displace it.
     found, good = _track(view, image, view.corners, levels=0)
     off = np.linalg.norm(found - view.corners, axis=1)
     return float((good & (off <= IN_PLACE * max(image.shape))).mean())
 
 
 def _estimate_motion(view, image, pose):
-    """Estimate the camera motion (2, 3) from a view's reference, starting at `pose`; None where too few corners agree."""
+    """Estimate the camera motion (2, 3) from a view's reference frame, starting at `pose`; None if too few corners agree."""
     guess = (view.corners @ pose[:, :2].T + pose[:, 2]).astype(np.float32)
     found, good = _track(view, image, guess, LEVELS)
     inside = ((guess >= 0) & (guess < image.shape[::-1])).all(axis=1)

@@ -14,56 +14,65 @@ from handroll.editing.static_views import static_views
 from handroll.mask_runs import runs
 
 VERSION = 4
-"""Raised by hand when this module, or a module of `editing` that it uses, detects other edits. The detection is too costly to rerun
-after every refactoring."""
+"""Version of the detected edits, raised by hand when this module, or a module of `editing` that it uses, detects other edits. The detection
+is too costly to rerun after every refactoring."""
 
 MAX_SIDE_PX = 256
-"""Longer side of the frames for `EditDetector`: `read_frames(path, max_width_px=256, max_height_px=256)`."""
+"""Longer side (px) of the frames given to `EditDetector`: read them with `read_frames(path, max_width_px=256, max_height_px=256)`."""
 
 MAX_REPEATED = 4.0
-"""Maximum difference of any pixel in a repeated frame from the frame before, grey levels, both scaled down. In live video the most changed
-pixel differs by 4 to 8 in one of a hundred frames, and by 50 in most."""
+"""Maximum difference (grey levels) of any pixel between a repeated frame and the frame before it, both scaled down. In live video the most
+changed pixel usually differs by 50, and by only 4 to 8 in one of a hundred frames."""
 
 GAP_S = 0.25
+"""Maximum duration (s) of differing frames that do not end a freeze: a key frame of the encoder, or a line of text that appears."""
+
 GAP_SHARE = 0.03
-"""A freeze continues over differing frames for at most `GAP_S` with at most `GAP_SHARE` clearly changed pixels: a key frame of the
-encoder, or a line of text that appears."""
+"""Maximum share of clearly changed pixels in differing frames that do not end a freeze."""
 
 MIN_TITLE_SHARE = 0.7
-"""Minimum share of its shot in which a title is still: it may fade or move in."""
+"""Minimum duration for which a title stands still, as a share of its shot's duration. In the rest it may fade or move in."""
 
 MIN_ABRUPT = 30.0
+"""Minimum change (grey levels) of some pixel in the last moment before a short freeze, which begins abruptly. If the encoder has removed
+the noise, a player who comes to rest changes a pixel by at most 25 (in the demo)."""
+
 ABRUPT_S = 0.07
-"""A short freeze begins abruptly: within `ABRUPT_S` before it some pixel changes by at least `MIN_ABRUPT` grey levels. In a video whose
-noise the encoder has removed, a player who comes to rest changes at most 25 (in the demo)."""
+"""Time (s) before a freeze in which its abrupt beginning is searched; see `MIN_ABRUPT`."""
 
 MAX_REFINEMENT = 2 * MAX_REPEATED
-"""Maximum change of a pixel by which an encoder refines a frozen image, for up to `ABRUPT_S`, grey levels."""
+"""Maximum change (grey levels) of a pixel while an encoder refines a frozen image, in the first `ABRUPT_S` of a freeze."""
 
 MAX_QUIET = 2.0
-"""Maximum median, over a freeze, of the most changed pixel's difference from the frame before, grey levels. For a resting player in a video
-whose noise the encoder has nearly removed it is 2.7 and more."""
+"""Maximum median, over the frames of a freeze, of the most changed pixel's difference (grey levels). For a resting player the median is at
+least 2.7, even if the encoder has nearly removed the noise."""
 
 QUIET_S = 0.5
+"""Minimum duration (s) of a freeze for which `MIN_ABRUPT_QUIET` replaces `MIN_ABRUPT`."""
+
 MIN_ABRUPT_QUIET = 12.0
-"""Replaces `MIN_ABRUPT` for quiet intervals of at least this duration."""
+"""Minimum change (grey levels) of some pixel in the last moment before a freeze of at least `QUIET_S`."""
 
 LONG_FREEZE_S = 2.0
-"""Longer still intervals are always freeze frames: no pianist rests so long without any change of a pixel."""
+"""Minimum duration (s) from which a still interval is always a freeze frame: no pianist rests so long without any change of a pixel."""
 
 MIN_FREEZE_S = 0.28
-"""Minimum duration of a freeze: cameras and screen recorders drop single frames, up to 0.2 s."""
+"""Minimum duration (s) of a freeze frame. Shorter repeats, up to 0.2 s, come from frames dropped by cameras and screen recorders."""
 
 MAX_BLANK_SPREAD = 4.0
-"""Maximum standard deviation of a frame of one colour, grey levels."""
+"""Maximum standard deviation (grey levels) of the pixels of a blank frame, which has one colour."""
 
 MIN_BLANK_S = 0.08
+"""Minimum duration (s) of a blank interval."""
+
 BLACK_LEVEL = 32.0
-"""Minimum duration of a blank interval, and the mean grey level below which it is black."""
+"""Mean grey level below which a blank interval is black."""
 
 MIN_FLAT = 0.5
+"""Minimum share of a title's pixels whose grey levels are within `FLAT_LEVELS` of one level: a title has mostly one colour."""
+
 FLAT_LEVELS = 3
-"""Minimum share of a title's pixels that have one grey level, plus or minus `FLAT_LEVELS`."""
+"""Maximum difference (grey levels) of a pixel from the main grey level of a title; see `MIN_FLAT`."""
 
 
 @dataclass(frozen=True)
@@ -73,18 +82,20 @@ class Edits:
     Attributes
     ----------
     frames : int
+        Number of frames.
     duration_s : float
+        Time from the start of the first frame to the end of the last one.
     frame_s : float
         Median time between frames.
     cuts, jumps : list of float
-        First frame of another scene (cut), and first frame after time was removed within one view (jump cut).
+        Times of the first frame of another scene (cuts), and of the first frame after time was removed within one view (jump cuts).
     fades : list of (start_s, end_s)
-        Dissolves, fades to and from a colour: the mixed frames.
+        Intervals of mixed frames: dissolves, and fades to or from a colour.
     black, blank, frozen, titles : list of (start_s, end_s)
         Black frames, frames of another single colour, freeze frames, and still cards of mostly one colour. These intervals do not
         overlap.
     insets : list of (start_s, end_s, [left, top, right, bottom])
-        Picture-in-picture; the box in shares of the width and the height.
+        Intervals with a picture-in-picture, and its box as shares of the frame's width and height.
     places : list of (start_s, end_s, place)
         Static views of the camera, numbered from 0; equal numbers are the same view.
     moves : list of (start_s, end_s, shift, zoom)
@@ -108,9 +119,9 @@ class Edits:
 
 
 class EditDetector:
-    """Process a video frame by frame, and return its edits at the end.
+    """Detect the edits of a video: add its frames one by one, then get the result from `edits`.
 
-    Memory: 200 bytes a frame, and 60 kB for each view; 43 MB for an hour of one view at 60 frames per second.
+    Memory: 200 bytes for each frame and 60 kB for each view, that is 43 MB for an hour of one view at 60 frames per second.
     """
 
     def __init__(self):
@@ -124,7 +135,7 @@ class EditDetector:
         Parameters
         ----------
         image : uint8 array (height, width, 3)
-            RGB, of the same size each time, the longer side about `MAX_SIDE_PX`.
+            RGB. All frames have the same size; the longer side is about `MAX_SIDE_PX`.
         time_s : float
             Later than that of the previous frame.
         """
@@ -158,7 +169,7 @@ class EditDetector:
         """
         times = np.asarray(self._difference.times)
         if not len(times):
-            raise ValueError("expected frames, found none")
+            raise ValueError("EditDetector.edits: expected frames, found none; call add_frame for each frame first")
         frame_s = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
         edges = np.append(times, times[-1] + frame_s)
         cuts, jumps = self._difference.cuts()
@@ -167,17 +178,17 @@ class EditDetector:
             for start_s, end_s in self._fades.fades
             if not ((edges[cuts] > start_s + frame_s) & (edges[cuts] < end_s - frame_s)).any()
         ]
-        cuts = _outside(cuts, edges, fades)
+        cuts = _outside_fades(cuts, edges, fades)
         ends = np.searchsorted(times, [end for _, end in fades]).astype(int)
         breaks = np.unique(np.concatenate((cuts, ends)))
         blank = _long_runs(np.asarray(self._spread) <= MAX_BLANK_SPREAD, MIN_BLANK_S, frame_s)
         black = [span for span in blank if np.mean(self._level[span[0] : span[1]]) < BLACK_LEVEL]
-        still = self._still(frame_s)
-        insets = self._insets(breaks, len(times))
+        still = self._still_intervals(frame_s)
+        insets = self._find_insets(breaks, len(times))
         shots = _shots(edges, cuts, fades)
         places, moves = static_views(self._camera.samples, [(float(a), float(b)) for a, b in shots])
-        # Between a dark scene and a dark title the change is no larger than within a scene, so jump cuts end shots here, too.
-        parts = _shots(edges, np.union1d(cuts, _outside(jumps, edges, fades)), fades)
+        # A cut from a dark scene to a dark title changes no more pixels than a jump cut. So for titles, jump cuts also end shots.
+        parts = _shots(edges, np.union1d(cuts, _outside_fades(jumps, edges, fades)), fades)
         titles = [span for span in still if self._is_title(span, edges, parts)]
         frozen = [span for span in still if span not in titles and self._is_freeze(span, cuts, jumps, frame_s)]
         inset_edges = {frame for start, stop, _ in insets for frame in (start, stop)}
@@ -190,7 +201,7 @@ class EditDetector:
             duration_s=float(edges[-1]),
             frame_s=frame_s,
             cuts=edges[cuts].tolist(),
-            jumps=[float(edges[k]) for k in _outside(jumps, edges, fades) if k not in inset_edges],
+            jumps=[float(edges[k]) for k in _outside_fades(jumps, edges, fades) if k not in inset_edges],
             fades=fades,
             black=spans(black),
             blank=spans([span for span in blank if span not in black]),
@@ -201,8 +212,8 @@ class EditDetector:
             moves=moves,
         )
 
-    def _still(self, frame_s):
-        """Find the intervals [start, stop) of repeated frames that are not blank."""
+    def _still_intervals(self, frame_s):
+        """Find the still intervals: frame ranges [start, stop) of repeated frames that are not blank."""
         repeated = (self._difference.largest() <= MAX_REPEATED) & (np.asarray(self._spread) > MAX_BLANK_SPREAD)
         repeated[0] = False
         shares, joined = self._difference.shares(), []
@@ -215,7 +226,7 @@ class EditDetector:
         return [(start, stop) for start, stop in joined if (stop - start) * frame_s >= MIN_FREEZE_S]
 
     def _is_freeze(self, span, cuts, jumps, frame_s):
-        """Whether a still interval is a freeze: long, or quiet with an abrupt start in the same shot or a jump cut at its end."""
+        """Return whether a still interval is a freeze: long, or quiet with either an abrupt start or a jump cut at its end."""
         length_s, largest = (span[1] - span[0]) * frame_s, self._difference.largest().copy()
         if length_s >= LONG_FREEZE_S:
             return True
@@ -224,17 +235,18 @@ class EditDetector:
         reach = max(2, round(ABRUPT_S / frame_s))
         largest[np.concatenate((cuts, jumps))] = 0.0
         first = max([0, *cuts[cuts <= span[0]]])
-        # The encoder refines a frozen image for some frames.
+        # The encoder refines a frozen image in its first frames, so the abrupt change may be a few frames before the still interval.
         moved = np.flatnonzero(largest[first : span[0]] > MAX_REFINEMENT)
         last = first + moved[-1] + 1 if len(moved) and (span[0] - first - moved[-1] - 1) * frame_s <= ABRUPT_S + 1e-6 else span[0]
         before = max(largest[max(first, last - reach) : last], default=0.0)
         return bool(before >= (MIN_ABRUPT_QUIET if length_s >= QUIET_S else MIN_ABRUPT) or np.any(np.abs(jumps - span[1]) <= reach))
 
-    def _insets(self, breaks, stop):
+    def _find_insets(self, breaks, stop):
+        """Return the insets as (first frame, frame after the last one, box), given the first frames of shots and the number of frames."""
         candidates = [change for change in self._rectangle_changes if not np.any(np.abs(breaks - change.frame) <= 1)]
         changes = [(change, self._difference.ratio_in(change.frame, change.box)) for change in candidates]
-        # An inset that resembles the covered content, or that hands touch, is no clean rectangle. It is detected because the earlier
-        # content appears again when it ends.
+        # The changed pixels are no clean rectangle if the inset resembles the covered content, or if hands touch it. Such an inset is
+        # detected because the earlier content appears again when it ends.
         temporary_changes = [
             (first, last, box)
             for first, last, box in self._difference.temporary_changes()
@@ -243,7 +255,7 @@ class EditDetector:
         return inset_spans(changes, temporary_changes, breaks, stop)
 
     def _is_title(self, span, edges, shots):
-        """Whether a still interval is a title: mostly one colour, fills nearly all of its shot, and its view is in no other shot."""
+        """Return whether a still interval is a title: mostly one colour, most of its shot long, with a view that no other shot has."""
         if np.median(self._flat[span[0] : span[1]]) < MIN_FLAT:
             return False
         start_s, end_s = edges[span[0]], edges[span[1]]
@@ -257,23 +269,23 @@ class EditDetector:
 
 
 def _is_long(before, start, stop, frame_s):
-    """Whether two intervals are long compared with the gap between them; a video of doubled frames repeats every second frame."""
+    """Return whether both intervals are over twice as long as the gap between them. Repeats in a video of doubled frames are shorter."""
     gap = start - before[1]
     return before[1] - before[0] > 2 * gap and stop - start > 2 * gap
 
 
 def _long_runs(mask, min_s, frame_s):
-    """Return the intervals [start, stop) of true frames with a minimum duration."""
+    """Return the ranges [start, stop) of consecutive true frames that last at least `min_s`."""
     return [(int(a), int(b)) for a, b in zip(*runs(mask), strict=True) if (b - a) * frame_s >= min_s]
 
 
-def _outside(frames, edges, fades):
-    """Return the frames that are not in a fade."""
+def _outside_fades(frames, edges, fades):
+    """Return the frame indices whose frames are in no fade."""
     return np.array([k for k in frames if not any(a <= edges[k] < b for a, b in fades)], dtype=int)
 
 
 def _shots(edges, cuts, fades):
-    """Return the time intervals between cuts and fades."""
+    """Return the shots (start_s, end_s): the time intervals between cuts and fades."""
     gaps = sorted([(edges[k], edges[k]) for k in cuts] + list(fades))
     starts = [edges[0]] + [end for _, end in gaps]
     ends = [start for start, _ in gaps] + [edges[-1]]

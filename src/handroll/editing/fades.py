@@ -6,56 +6,62 @@ import cv2
 import numpy as np
 
 WIDTH_PX = 64
-"""Width of the compared frames."""
+"""Width (px) to which frames are scaled before they are compared."""
 
 WINDOWS_S = (0.45, 0.6, 0.8, 1.0, 1.25, 1.6)
-"""Lengths of the windows in which a fade is searched; the scene before and after the fade fills a part of the window."""
+"""Lengths (s) of the windows in which a fade is searched. A window begins in the scene before the fade and ends in the scene after it."""
 
 CHECK_S = 0.1
-"""Time between two searches."""
+"""Time (s) between two searches."""
 
 MIN_CHANGE = 6.0
-"""Minimum mean difference between the first and the last frame of a window, grey levels."""
+"""Minimum mean difference (grey levels) between the first and the last frame of a window that is searched for a fade."""
 
 MIXED_RANGE = (0.07, 0.93)
-"""Range of the later scene's share in a mixed frame."""
+"""Range of the later scene's share (0..1) in a frame that counts as mixed."""
 
 MIN_MIXED = 4
-"""Minimum number of mixed frames: fewer are a cut in a video whose frames were blended for another frame rate."""
+"""Minimum number of mixed frames in a fade. Fewer are a cut in a video that was converted to another frame rate by blending frames."""
 
 STILL_FRAMES = 2
-"""Frames at the start and end of the window that must show only the earlier and only the later scene."""
+"""Number of frames at the start of the window that must show only the earlier scene, and at its end only the later one."""
 
 MAX_SPREAD = 0.3
-"""Maximum interquartile range, over the changing pixels, of the later scene's share half-way. In a fade all pixels agree (at most 0.1 in
-tests). With moving objects some pixels have changed already and others have not (at least 0.44)."""
+"""Maximum interquartile range, over the changing pixels, of the later scene's share (0..1) in the middle of a fade. In a fade all pixels
+agree (at most 0.1 in tests). With moving objects some pixels have changed already and others have not (at least 0.44)."""
 
 MAX_OFF_RAMP = 0.2
-"""Maximum difference between the later scene's share and a straight line over time. A fade that eases in and out reaches 0.1; a
-short visit to a third scene is a plateau."""
+"""Maximum difference between the later scene's share (0..1) and a straight line over time. A fade that eases in and out reaches 0.1. If a
+third scene appears for a moment, the share stays constant and differs more."""
 
 CHANGED = 12.0
-"""Minimum change of a changing pixel, grey levels."""
+"""Minimum difference (grey levels) between the two scenes for a pixel to count as changing."""
 
 MIN_AREA = 0.2
-"""Minimum share of changing pixels. Moving hands and arms reach 0.19, fades 0.3 and more."""
+"""Minimum share of changing pixels in a fade. Moving hands and arms reach 0.19, fades 0.3 and more."""
 
 MIN_FADE_S = 0.15
-"""Minimum duration of a fade."""
+"""Minimum duration (s) of a fade."""
 
 MAX_BACKWARDS = 0.04
-"""Maximum decrease of the later scene's share from one frame to the next."""
+"""Maximum decrease of the later scene's share (0..1) from one frame to the next in a fade."""
 
 GAIN_RANGE = (0.3, 3.3)
-"""If the later frame is the earlier one times a factor in this range, except for less than `MIN_AREA` of the pixels, the lighting of one
-scene changed. Factors outside this range are a fade to or from black."""
+"""Range of the brightness factor of a lighting change, which is no fade: the later frame is the earlier one times this factor, except for
+less than `MIN_AREA` of the pixels. A factor outside the range is a fade to or from black."""
 
 MIN_LEVEL = 12.0
-"""Minimum grey level of the pixels from which this factor is computed."""
+"""Minimum grey level of the pixels from which the brightness factor of a lighting change is computed; see `GAIN_RANGE`."""
 
 
 class FadeDetector:
-    """Detect gradual transitions frame by frame. Memory: two seconds of small frames."""
+    """Detect gradual transitions, frame by frame. It stores the frames of the last two seconds, scaled down.
+
+    Attributes
+    ----------
+    fades : list of (start_s, end_s)
+        The detected fades in order of time.
+    """
 
     def __init__(self):
         self.fades = []
@@ -68,7 +74,9 @@ class FadeDetector:
         Parameters
         ----------
         grey : uint8 array (height, width)
+            The frame in grey levels; all frames have the same size.
         time_s : float
+            Presentation time, later than that of the previous frame.
         """
         height, width = grey.shape
         size = (WIDTH_PX, max(1, round(height * WIDTH_PX / width)))
@@ -82,6 +90,7 @@ class FadeDetector:
             self._check()
 
     def _check(self):
+        """Search for a fade in the windows that end with the last frame."""
         times = np.array(self._times)
         frames = None
         last = self._frames[-1].astype(np.float32)
@@ -106,16 +115,17 @@ class FadeDetector:
 
 
 def fade_span(frames):
-    """Find the fade from the first to the last of some frames.
+    """Find a fade between the scenes of the first and of the last frame.
 
     Parameters
     ----------
     frames : float32 array (frame, pixel)
+        Consecutive frames in grey levels.
 
     Returns
     -------
     (int, int) or None
-        First mixed frame, and first frame that shows only the later scene; None where there is no fade.
+        Index of the first mixed frame, and of the first frame that shows only the later scene; None if there is no fade.
     """
     before, after = frames[:STILL_FRAMES].mean(axis=0), frames[-STILL_FRAMES:].mean(axis=0)
     change = after - before
@@ -142,6 +152,7 @@ def fade_span(frames):
 
 
 def _is_lighting_change(before, after):
+    """Return whether `after` is `before` times a brightness factor in `GAIN_RANGE`; float arrays (pixel,)."""
     lit = before > MIN_LEVEL
     if lit.mean() < MIN_AREA:
         return False

@@ -1,4 +1,9 @@
-"""Measure the difference between consecutive frames: cuts, jump cuts (time removed within one view), and repeated frames."""
+"""Measure the difference between consecutive frames, and find cuts and jump cuts (time removed within one view).
+
+The neighbours of a frame are the frames within `NEIGHBOURS_S` on both sides. Change is also measured in cells, the rectangles of a coarse
+grid over the frame. The excess of a cell is its change beyond that of the neighbours: max(0, change - `CELL_RATIO` * m), where m is the
+maximum change of the cell and its adjacent cells in all neighbours. It reveals a jump cut while other parts of the frame move.
+"""
 
 import itertools
 from array import array
@@ -7,59 +12,72 @@ import cv2
 import numpy as np
 
 COMPARED_WIDTH_PX = 128
-"""Width of the compared frames: noise and the coding of single blocks average out, a finger stays visible."""
+"""Width (px) to which frames are scaled before they are compared: noise and coding errors average out, and a finger stays visible."""
 
 TOLERANCE = 8
-"""Grey levels (of 255) by which noise and coding may change a pixel; only the excess counts as change."""
+"""Maximum difference (grey levels of 255) of a pixel that noise and coding may cause. Only what exceeds it counts as change."""
 
 CHANGED = 16
-"""Minimum difference of a clearly changed pixel, grey levels."""
+"""Minimum difference (grey levels) of a clearly changed pixel."""
 
 MAX_CHANGE = 40
-"""Maximum change of a pixel, grey levels beyond `TOLERANCE`, so that a small bright object does not outweigh a scene."""
+"""Maximum change (grey levels beyond `TOLERANCE`) that one pixel contributes, so that a small bright object does not outweigh a scene."""
 
 GAIN_RANGE = (0.75, 1.33)
-"""Range of brightness changes between two frames that lights and exposure may cause."""
+"""Range of the brightness factor between two frames that lights and exposure may cause. It is removed before frames are compared."""
 
 NEIGHBOURS_S = 0.13
-"""A cut exceeds the changes of all frames within this time on both sides. Repeated frames (30 a second stored as 60) lie within it."""
+"""Maximum time (s) between a frame and its neighbours. The change at a cut exceeds that of all neighbours. The time is long enough to
+contain frames that are not repeats, even if 30 frames a second are stored as 60."""
 
 CUT_SHARE = 0.3
 """Minimum share of clearly changed pixels at a cut. Two arms that move elsewhere change up to 0.2."""
 
 CUT_RATIO = 2.0
+"""Minimum ratio of the change at a cut to the maximum change of the neighbours."""
+
 JUMP_RATIO = 3.2
-"""Minimum ratio of the change to the maximum change of the neighbouring frames, at a cut and at a jump cut."""
+"""Minimum ratio of the change at a jump cut to the maximum change of the neighbours."""
 
 CELLS = (16, 9)
+"""Columns and rows of the grid of cells in which change is also measured."""
+
 CELL_STEP = 6
-"""Columns and rows of cells in which change is also measured, and steps per grey level in which it is stored in a byte."""
+"""Steps per grey level in which the change of a cell is stored in a byte."""
 
 CELL_RATIO = 2.0
+"""Factor on the change of the neighbours in the excess of a cell (see the module docstring)."""
+
 CELL_EXCESS = 0.5
+"""Minimum excess (grey levels) of a cell that belongs to a jump cut."""
+
 EXCESS = 0.25
+"""Minimum mean excess (grey levels) over all cells of the frame at a jump cut. Playing hands reach 0.22. They also reach 0.5, but then
+their share of the changed pixels is below `EXCESS_SHARE`. The smallest jump cut in tests had 0.27."""
+
 EXCESS_SHARE = 0.33
-"""At a jump cut during other movement some cells change by more than `CELL_RATIO` times the maximum of their own and adjacent cells in all
-neighbouring frames. The mean of this excess over the frame is at least `EXCESS` grey levels, and the cells with more than `CELL_EXCESS`
-contain at least `EXCESS_SHARE` of all clearly changed pixels. Playing hands reach 0.22, or 0.5 in a smaller share of the pixels; the
-smallest jump cut had 0.27."""
+"""Minimum share of all clearly changed pixels that are in cells with an excess above `CELL_EXCESS`, at a jump cut."""
 
 BOTH_WAYS = 0.1
+"""Minimum share of brighter pixels, and of darker pixels, among the clearly changed pixels of a connected group of cells with excess. A
+hand covers and uncovers black and white keys. A key or a note that lights up has only brighter pixels, so its group is ignored."""
+
 LIT_SHARE = 0.02
-"""In each connected group of such cells, at least `BOTH_WAYS` of the clearly changed pixels become brighter and as many darker, or they
-cover at least `LIT_SHARE` of the frame: a hand covers and uncovers black and white keys. A key or a note that lights up does neither
-(three together in a real video reached 0.017)."""
+"""Minimum share of the frame that the clearly changed pixels of a group of cells cover for the group to count without `BOTH_WAYS`. Three
+keys that lit up together in a real video covered 0.017."""
 
 SAME_CELLS = 0.6
+"""Minimum overlap (intersection over union) of the cells with excess when an inset appears with those when it disappears."""
+
 RESTORED = 0.5
-"""When an inset appears and disappears, at least `SAME_CELLS` of the cells with excess are the same. These cells differ from the frame
-before the inset by less than `RESTORED` times the difference of the inset itself."""
+"""Maximum difference, in the cells that both changes of an inset share (`SAME_CELLS`), between the frame after an inset and the frame
+before it, as a share of the change when the inset appears."""
 
 INSIDE = 0.9
-"""Minimum share of the excess that is inside an inset when it appears or disappears."""
+"""Minimum share of the frame's excess that is inside the box of an inset when it appears or disappears."""
 
 MIN_CONTRAST = 40
-"""Minimum change of the most changed pixel at a jump cut, grey levels: hands contrast with keys by this much. Key frames of the encoder
+"""Minimum change (grey levels) of the most changed pixel at a jump cut: hands contrast with keys by this much. Key frames of the encoder
 reached 32."""
 
 JUMP_SHARE = 0.012
@@ -67,27 +85,33 @@ JUMP_SHARE = 0.012
 reach 0.010. A jump cut with less change is not detected."""
 
 JUMP_MOVED = 0.3
+"""Minimum share of the changed pixels of a jump cut that are where something moves within `MOVEMENT_S`. It is not required if the pixels
+reach `JUMP_SOLID`. Shimmer at a key frame of the encoder reaches neither."""
+
 JUMP_SOLID = 0.25
-"""At a jump cut at least `JUMP_MOVED` of the changed pixels are where something moves, or at least `JUMP_SOLID` of them have only changed
-pixels around them. Shimmer at a key frame of the encoder has neither."""
+"""Minimum share of the changed pixels of a jump cut whose eight adjacent pixels changed, too. It is not required if the pixels reach
+`JUMP_MOVED`."""
 
 BAND_HEIGHT = 0.12
+"""Maximum height of a line of text, as a share of the frame's height. A line of text that appears or disappears is no jump cut."""
+
 BAND_ASPECT = 2.5
+"""Minimum width of a line of text, as a multiple of its maximum height."""
+
 BAND_SHARE = 0.6
-"""Changed pixels that are not solid are a line of text that appears or disappears if a horizontal band contains `BAND_SHARE` of them. The
-band is at most `BAND_HEIGHT` of the frame high, and its changed pixels extend over at least `BAND_ASPECT` times that height."""
+"""Minimum share of the changed pixels that are in the horizontal band of a line of text."""
 
 BAND_REST = 0.03
-"""Share of the changed pixels that may be left or right of the line."""
+"""Share of the band's changed pixels that may be left of a line of text, and right of it."""
 
 MOVEMENT_S = 0.6
-"""A pixel counts as moving for this time before and after a movement. Subtitles follow each other more slowly."""
+"""Time (s) before and after a movement for which a pixel counts as moving. Subtitles follow each other more slowly."""
 
 MOVED = 6
-"""Minimum difference that counts as movement, grey levels."""
+"""Minimum difference (grey levels) between two frames that counts as movement of a pixel."""
 
 FLOOR = 0.05
-"""Grey levels added to the neighbours' change in a ratio, so that flicker in a still scene is not a cut."""
+"""Grey levels that are added to the change of the neighbours when a ratio is computed, so that flicker in a still scene is not a cut."""
 
 
 class FrameDifference:
@@ -109,15 +133,16 @@ class FrameDifference:
         Parameters
         ----------
         grey : uint8 array (height, width)
-            Of the same size each time.
+            All frames have the same size.
         time_s : float
+            Presentation time, later than that of the previous frame.
 
         Returns
         -------
         share : float
-            Share of pixels that clearly changed.
+            Share of clearly changed pixels.
         new_scene : bool
-            A new scene seems to begin; decided without later frames.
+            Whether a new scene seems to begin. Later frames are not used, so this is less certain than `cuts`.
         """
         small = shrink(grey)
         if self._before is None:
@@ -132,7 +157,7 @@ class FrameDifference:
         moving = difference > MOVED
         recent = max(self._change[-2:], default=np.inf)
         new_scene = share >= CUT_SHARE and change >= CUT_RATIO * (recent + FLOOR)
-        self._settle(time_s, moving)
+        self._decide_pending(time_s, moving)
         cells = cv2.resize(cv2.convertScaleAbs(beyond, alpha=CELL_STEP), CELLS, interpolation=cv2.INTER_AREA)
         if share >= JUMP_SHARE and (change >= JUMP_RATIO * recent or _excess(cells, self._recent_cells).mean() >= EXCESS):
             active = self._moved_at_s >= time_s - MOVEMENT_S
@@ -147,8 +172,8 @@ class FrameDifference:
         self._before = small
         return share, new_scene
 
-    def _settle(self, time_s, moving):
-        """Collect movement around possible jump cuts; decide those whose `MOVEMENT_S` is over, or all where `time_s` is None."""
+    def _decide_pending(self, time_s, moving):
+        """Add a frame's moving pixels to the pending jump cuts. Decide those older than `MOVEMENT_S`, or all if `time_s` is None."""
         still_pending = []
         for index, start_s, step, changed, brighter, active in self._pending:
             if time_s is not None and time_s <= start_s + MOVEMENT_S:
@@ -163,7 +188,7 @@ class FrameDifference:
         self._pending = still_pending
 
     def _is_local_jump(self, index, changed, brighter, active):
-        """Whether the hands jump in some cells, whatever moves in others."""
+        """Return whether some cells show a jump cut, even if others show movement."""
         excess, kept = _excess(*self._cells_around(index)), np.zeros(changed.shape, bool)
         if excess.mean() < EXCESS:
             return False
@@ -178,7 +203,7 @@ class FrameDifference:
         return bool(excess.mean() >= EXCESS and kept.sum() >= EXCESS_SHARE * changed.sum() and _is_like_jump(kept, active))
 
     def _cells_around(self, index):
-        """Return the change per cell in a frame, uint8 (row, column), and in its neighbours, (frame, row, column)."""
+        """Return the change of the cells, in 1/`CELL_STEP` grey levels: uint8 (row, column), and (frame, row, column) of the neighbours."""
         neighbours = _neighbour_count(self.times[max(0, index - 30) : index + 30])
         first, size = max(0, index - neighbours), CELLS[0] * CELLS[1]
         others = np.frombuffer(bytes(self._cells[first * size : (index + neighbours + 1) * size]), np.uint8).reshape(-1, *CELLS[::-1])
@@ -190,9 +215,9 @@ class FrameDifference:
         Returns
         -------
         cuts, jumps : int array (cut,)
-            Indices of the first frame after each cut.
+            Index of the first frame after each cut.
         """
-        self._settle(None, None)
+        self._decide_pending(None, None)
         change, share = np.asarray(self._change), np.asarray(self._share)
         like_jump, local = (np.array([known.get(k, False) for k in range(len(change))]) for known in (self._like_jumps, self._local_jumps))
         if len(change) < 3:
@@ -205,20 +230,21 @@ class FrameDifference:
         return np.flatnonzero(cut), np.flatnonzero(jump)
 
     def ratio(self):
-        """Return the ratio of each frame's change to the maximum change of its neighbours, float array (frame,)."""
+        """Return the ratio of each frame's change to the maximum change of its neighbours: float array (frame,)."""
         change = np.asarray(self._change)
         return change / (_neighbour_maximum(change, _neighbour_count(self.times)) + FLOOR)
 
     def ratio_in(self, frame, box):
-        """Return the ratio of the change in a box to the maximum of the neighbouring frames.
+        """Return the ratio of the change in a box to the maximum change of the neighbours in the same box.
 
-        It is 0 where the excess of the frame is below `EXCESS`, or where less than `INSIDE` of it is inside the box.
+        The ratio is 0 if the mean excess of the frame is below `EXCESS`, or if less than `INSIDE` of the excess is inside the box.
 
         Parameters
         ----------
         frame : int
+            Index of the frame.
         box : (left, top, right, bottom)
-            Shares of the width and the height.
+            Box as shares of the frame's width and height.
         """
         (left, top), (right, bottom) = np.floor(np.multiply(box[:2], CELLS)).astype(int), np.ceil(np.multiply(box[2:], CELLS)).astype(int)
         cells, others = self._cells_around(frame)
@@ -229,12 +255,13 @@ class FrameDifference:
         return float(part_change / (others.max(initial=0.0) + FLOOR))
 
     def temporary_changes(self):
-        """Find pairs of frames that change the same part of the frame, where the second change restores the content before the first.
+        """Find temporary changes: a part of the frame changes, and later another change restores the earlier content.
 
         Returns
         -------
         list of (int, int, box)
-            In order; the box (left, top, right, bottom) in shares of the frame, rounded to cells.
+            First frame with the changed content, first frame with the restored content, and the box of the changed part (left, top,
+            right, bottom) as shares of the frame, rounded to cells. In order of time.
         """
         parts = {k: _excess(*self._cells_around(k)) > CELL_EXCESS for k in sorted(self._step_images)}
         return [
@@ -244,22 +271,23 @@ class FrameDifference:
         ]
 
     def _restores(self, first, last, parts):
+        """Return whether the change at frame `last` restores the content before frame `first`; see `RESTORED`."""
         (before, came), (_, after) = self._step_images[first], self._step_images[last]
         common = cv2.resize((parts[first] & parts[last]).view(np.uint8), before.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
         remaining, part_change = (float(cv2.absdiff(before, other)[common].mean()) for other in (after, came))
         return remaining < RESTORED * part_change
 
     def shares(self):
-        """Return the share of clearly changed pixels since the previous frame, float array (frame,)."""
+        """Return the share of pixels that clearly changed since the previous frame: float array (frame,)."""
         return np.asarray(self._share)
 
     def largest(self):
-        """Return the maximum pixel difference from the previous frame, grey levels, float array (frame,); 0 for the first."""
+        """Return the difference (grey levels) of the most changed pixel from the previous frame: float array (frame,); 0 for the first."""
         return np.asarray(self._largest)
 
 
 def shrink(grey):
-    """Scale a frame down to the size for comparisons; smaller frames keep their size."""
+    """Scale a grey frame down to `COMPARED_WIDTH_PX`; smaller frames keep their size."""
     height, width = grey.shape
     if width <= COMPARED_WIDTH_PX:
         return grey
@@ -267,7 +295,7 @@ def shrink(grey):
 
 
 def gain(before, after):
-    """Estimate the brightness factor between two grey frames: the median over blocks, which ignores moving objects."""
+    """Estimate the brightness factor between two grey frames: the median over blocks of pixels, which ignores moving objects."""
     first, second = (cv2.resize(image, (16, 9), interpolation=cv2.INTER_AREA).astype(np.float32) for image in (before, after))
     lit = first > 12.0
     if lit.sum() < 8:
@@ -276,26 +304,29 @@ def gain(before, after):
 
 
 def _excess(cells, others):
-    """Return the change of cells beyond `CELL_RATIO` times the maximum of their own and adjacent cells in other frames, grey levels."""
+    """Return the excess of cells (row, column) over those of the neighbours (frame, row, column), grey levels; see the module docstring."""
     adjacent = cv2.dilate(others.max(axis=0, initial=0), np.ones((3, 3), np.uint8)).astype(np.float32)
     return np.maximum(cells - CELL_RATIO * adjacent, 0.0) / CELL_STEP
 
 
 def _bounding_box(cells):
-    """Return the bounding box (left, top, right, bottom) of some cells, in shares of the frame."""
+    """Return the bounding box (left, top, right, bottom) of the true cells (row, column), as shares of the frame."""
     down, across = (np.flatnonzero(cells.any(axis=axis)) for axis in (1, 0))
     return across[0] / CELLS[0], down[0] / CELLS[1], (across[-1] + 1) / CELLS[0], (down[-1] + 1) / CELLS[1]
 
 
 def _is_like_jump(changed, active):
-    """Whether the changed pixels come from hands that jump rather than from text or coding; bool arrays (row, column)."""
+    """Return whether changed pixels come from a jump cut, not from text or coding.
+
+    `changed` and `active` (pixels where something moves) are bool arrays (row, column).
+    """
     moved = active[changed].mean()
     solid = cv2.erode(changed.view(np.uint8), np.ones((3, 3), np.uint8)).sum() / changed.sum()
     return bool(solid >= JUMP_SOLID or (moved >= JUMP_MOVED and not _is_line(changed)))
 
 
 def _is_line(changed):
-    """Whether most changed pixels (bool array) are in a low and wide band."""
+    """Return whether at least `BAND_SHARE` of the changed pixels, bool array (row, column), are in a low and wide band: a line of text."""
     height = max(1, round(BAND_HEIGHT * len(changed)))
     below = np.concatenate(([0], np.cumsum(changed.sum(axis=1))))
     kept = below[height:] - below[:-height]
@@ -305,18 +336,18 @@ def _is_line(changed):
 
 
 def _span(counts):
-    """Return the first index and the one after the last that contain all counts but `BAND_REST` at either end."""
+    """Return the index range (start, stop) that contains the counts, without a share `BAND_REST` of them at each end."""
     below = np.cumsum(counts) / counts.sum()
     return int(np.searchsorted(below, BAND_REST)), int(np.searchsorted(below, 1.0 - BAND_REST)) + 1
 
 
 def _neighbour_count(times):
-    """Return the number of neighbouring frames on each side."""
+    """Return the number of neighbours of a frame on each side, at least 2."""
     return max(2, round(NEIGHBOURS_S / float(np.median(np.diff(times))))) if len(times) > 1 else 2
 
 
 def _neighbour_maximum(values, neighbours):
-    """Return the maximum of the values up to `neighbours` away on both sides, without the value itself."""
+    """Return for each value the maximum of the `neighbours` values on each side of it, without the value itself."""
     padded = np.pad(values, neighbours)
     shifted = [padded[neighbours + k : len(values) + neighbours + k] for k in range(-neighbours, neighbours + 1) if k]
     return np.max(shifted, axis=0)

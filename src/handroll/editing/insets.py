@@ -1,6 +1,6 @@
 """Detect insets (picture-in-picture): rectangles whose content appears, disappears or changes abruptly while the rest continues.
 
-An inset that covers a whole shot and has no cut of its own is not detected, because it cannot be distinguished from a tablet in the scene.
+An inset that is visible during a whole shot and does not change abruptly is not detected: it looks like a tablet in the scene.
 """
 
 from typing import NamedTuple
@@ -9,48 +9,53 @@ import cv2
 import numpy as np
 
 MIN_SIDE = 0.1
-"""Minimum width and height, as a share of the frame's. Lines of text are lower."""
+"""Minimum width and height of an inset, as a share of the frame's width and height. Lines of text are lower."""
 
 AREA_RANGE = (0.015, 0.6)
 """Minimum and maximum area of an inset, as a share of the frame."""
 
 CHANGED = 14
-"""Minimum difference of a changed pixel in any colour channel, grey levels."""
+"""Minimum difference (grey levels) of a changed pixel, in any colour channel."""
 
 CLOSE_PX = 7
-"""Gaps in the changed pixels up to this size, of 256, are closed: there the inset is similar to the covered content."""
+"""Maximum size of the gaps in the changed pixels that are closed, in pixels of a frame 256 pixels wide. In a gap, the inset is similar to
+the content that it covers."""
 
 MIN_FILLED = 0.8
-"""Minimum share of changed pixels in the rectangle, after gaps are closed."""
+"""Minimum share of changed pixels in the rectangle of an inset, after gaps are closed."""
 
 MIN_FILLED_ALONE = 0.93
-"""The same for a rectangle that appears or disappears only once: an arm that disappears abruptly reaches 0.9."""
+"""Minimum share of changed pixels in a rectangle that only appears or only disappears. An arm that disappears abruptly reaches 0.9."""
 
 MIN_SIDES_FILLED = 0.8
+"""Minimum share of changed pixels along a side of the rectangle, as the mean of the four sides."""
+
 MIN_SIDE_FILLED = 0.4
-"""Minimum share of changed pixels along the sides, on average and for each side; a logo may cover one."""
+"""Minimum share of changed pixels along each single side. It is lower, because a logo may cover a part of one side."""
 
 EDGE_PX = 3
-"""Maximum distance of edges from the sides of the rectangle."""
+"""Maximum distance (px) of image edges from the sides of the rectangle."""
 
 EDGE_RATIO = 1.3
-"""With the inset, the edges along the sides of the rectangle are stronger by at least this factor."""
+"""Minimum ratio of the edge strength along the sides of the rectangle with the inset to that without the inset."""
 
 MIN_OVERLAP = 0.8
-"""Minimum overlap (intersection over union) of two rectangles of one inset."""
+"""Minimum overlap (intersection over union) of the rectangles in which one inset appears and disappears."""
 
 PATCH_PX = 12
+"""Width and height (px) of the patches to which the contents of rectangles are scaled before they are compared."""
+
 MAX_RESTORED = 0.4
-"""A rectangle shows its earlier content again if the difference is less than this share of the inset's own difference, both as patches of
-`PATCH_PX` squared."""
+"""Maximum difference between the contents of a rectangle after and before an inset, as a share of the difference between the inset and the
+content before it. With less difference the earlier content is restored."""
 
 MIN_FRAMES = 8
-"""Minimum duration of an inset, frames: passing objects fill a rectangle for a frame or two."""
+"""Minimum duration of an inset in frames. Passing objects fill a rectangle for only a frame or two."""
 
 CLEAR_RATIO = 5.0
-"""Minimum ratio of the change inside an inset to that of the neighbouring frames, when it appears or when it disappears. Both changes need
-this ratio if the edges are inconclusive. An inset that appears or disappears only once, because its shot begins or ends with it, also
-needs it. Passing arms reached 4.3, insets 11 and more."""
+"""Minimum ratio of the change inside a rectangle to that of the neighbouring frames, for a clear change. An inset needs one clear change,
+its appearance or its disappearance. It needs two if the edges are inconclusive. If its shot begins or ends with it, the only change must be
+clear. Passing arms reached 4.3, insets at least 11."""
 
 
 class RectangleChange(NamedTuple):
@@ -61,13 +66,13 @@ class RectangleChange(NamedTuple):
     frame : int
         First frame with the new content.
     kind : str
-        "appears", "disappears", or "changes" where the edges are inconclusive.
+        "appears" or "disappears" by the edges along the sides; "changes" if these are inconclusive.
     box : tuple of float
-        Left, top, right, bottom, shares of the width and the height.
+        Left, top, right, bottom, as shares of the frame's width and height.
     well_filled : bool
-        The changed pixels fill at least `MIN_FILLED_ALONE` of it, so that no second change is needed.
+        Whether the changed pixels fill at least `MIN_FILLED_ALONE` of the rectangle, so that no second change is needed.
     before, after : float32 array (PATCH_PX, PATCH_PX)
-        Its content before and after, grey and scaled down.
+        Content of the rectangle before and after the change, grey and scaled down.
     """
 
     frame: int
@@ -84,14 +89,15 @@ def find_rectangle_change(before, after, frame, earlier=None):
     Parameters
     ----------
     before, after : uint8 array (height, width, 3)
+        The two frames, RGB.
     frame : int
         Number of the later frame.
     earlier : uint8 array (height, width, 3), optional
-        The frame before both. Pixels that changed since then are hands, which may touch the rectangle.
+        The frame before `before`. Pixels that changed between these two are hands, which may touch the rectangle.
 
     Returns
     -------
-    RectangleChange, or None where the changed pixels are not a rectangle
+    RectangleChange, or None if the changed pixels are not a rectangle
     """
     changed = _changed(before, after)
     if not 0.5 * AREA_RANGE[0] * changed.size < cv2.countNonZero(changed) < AREA_RANGE[1] * changed.size:
@@ -106,7 +112,7 @@ def find_rectangle_change(before, after, frame, earlier=None):
     frame_height, frame_width = changed.shape
     box = (left, top, left + width, top + height)
     if left <= EDGE_PX and left + width >= frame_width - EDGE_PX:
-        # A band across the whole width, such as falling notes.
+        # This is a band across the whole width, such as falling notes.
         return None
     old, new = _edges(before, box), _edges(after, box)
     kind = "appears" if new > EDGE_RATIO * old else "disappears" if old > EDGE_RATIO * new else "changes"
@@ -122,7 +128,14 @@ def _changed(before, after):
 
 
 def _rectangles(changed):
-    """Close gaps in the changed pixels (None where no part is large enough); find the boxes (left, top, width, height) that they fill."""
+    """Find the rectangles that the changed pixels, uint8 (height, width), fill.
+
+    Returns
+    -------
+    closed : uint8 array (height, width) or None
+        The changed pixels after gaps are closed; None if no part of them is large enough.
+    boxes : list of (left, top, width, height), px
+    """
     closed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, np.ones((CLOSE_PX, CLOSE_PX), np.uint8))
     # Opening separates hands that touch a corner.
     solid = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((2 * CLOSE_PX + 1, 2 * CLOSE_PX + 1), np.uint8))
@@ -133,7 +146,7 @@ def _rectangles(changed):
 
 
 def _is_rectangle(closed, left, top, width, height):
-    """Whether the changed pixels (gaps closed) fill this box and its sides."""
+    """Return whether the changed pixels, with gaps closed, fill a box (px) and its sides."""
     frame_height, frame_width = closed.shape
     inside = closed[top : top + height, left : left + width]
     if (
@@ -154,18 +167,18 @@ def inset_spans(changes, temporary_changes, breaks, stop):
     Parameters
     ----------
     changes : list of (RectangleChange, float)
-        In order, each with the ratio of its change to that of the neighbouring frames.
+        Changes in order of time, each with its ratio to the change of the neighbouring frames (`FrameDifference.ratio_in`).
     temporary_changes : list of (int, int, box)
-        Pairs of frames between which a part of the frame shows other content, also where it is not a rectangle.
+        Result of `FrameDifference.temporary_changes`. The changed part need not be a rectangle.
     breaks : int array (cut,)
-        First frames after cuts and fades, in order. An inset ends there unless it appears again.
+        First frames after cuts and fades, in order. An inset whose disappearance is not found ends at the next of them.
     stop : int
         Number of frames.
 
     Returns
     -------
     list of (int, int, box)
-        First frame, the frame after the last one, and the box.
+        First frame of the inset, the frame after its last one, and its box as shares of the frame.
     """
     found, waiting, disappearances = [], [], []
     for change, ratio in changes:
@@ -200,12 +213,12 @@ def inset_spans(changes, temporary_changes, breaks, stop):
 
 
 def _restores(first, last):
-    """Whether the second change restores the content before the first."""
+    """Return whether the second change restores the content before the first; see `MAX_RESTORED`."""
     return float(np.abs(last.after - first.before).mean()) < MAX_RESTORED * float(np.abs(first.after - first.before).mean())
 
 
 def _patch(image):
-    """Scale an image (height, width, 3) down to a grey patch (PATCH_PX, PATCH_PX)."""
+    """Scale an image (height, width, 3) to a grey patch (PATCH_PX, PATCH_PX)."""
     return cv2.resize(image, (PATCH_PX, PATCH_PX), interpolation=cv2.INTER_AREA).astype(np.float32).mean(axis=2)
 
 
@@ -226,7 +239,10 @@ def _shot(frame, breaks, stop):
 
 
 def _edges(image, box):
-    """Return the mean strength of the edges along the sides of a box, without those at the frame's border; each the strongest nearby."""
+    """Return the strength of the image edges along a box: the mean over its sides of the strongest edge within `EDGE_PX`.
+
+    Sides at the border of the frame are left out; 0 without other sides.
+    """
     grey = image.mean(axis=2)
     strengths = []
     for image, (first, last), positions in ((grey, (box[1], box[3]), (box[0], box[2])), (grey.T, (box[0], box[2]), (box[1], box[3]))):

@@ -3,7 +3,8 @@
 import numpy as np
 
 SAME_TIME_S = 1e-6
-"""Times closer than this are equal: container clocks tick in microseconds or more, and rounding errors of sums are far smaller."""
+"""Maximum difference (s) of times that count as equal. Container timestamps differ by a microsecond or more, and rounding errors of sums
+are far smaller."""
 
 
 def within(time_s, segments):
@@ -12,9 +13,9 @@ def within(time_s, segments):
     Parameters
     ----------
     time_s : array (n,)
-        s, increasing.
+        Times in seconds, increasing.
     segments : sequence of (start_s, end_s)
-        s. The start belongs to a segment, the end does not.
+        Intervals in seconds. The start belongs to a segment, the end does not.
 
     Returns
     -------
@@ -28,19 +29,19 @@ def within(time_s, segments):
 
 
 def bounds(time_s, segments):
-    """Find the first frame of each segment, and the frame after its last one.
+    """Find the frame range of each segment: its first frame, and the frame after its last one.
 
     Parameters
     ----------
     time_s : array (frame,)
-        Presentation times, s, increasing.
+        Presentation times in seconds, increasing.
     segments : sequence of (start_s, end_s)
-        s.
+        Intervals in seconds.
 
     Returns
     -------
     list of (start, stop)
-        In order of the segments; those without a frame are left out.
+        Frame ranges in the order of the segments. Segments without a frame are left out.
     """
     found = [tuple(np.searchsorted(time_s, [start_s - SAME_TIME_S, end_s - SAME_TIME_S]).tolist()) for start_s, end_s in segments]
     return [(start, stop) for start, stop in found if stop > start]

@@ -1,35 +1,35 @@
-"""Find the usable segments of an edited video: unobstructed intervals of its main view."""
+"""Find the usable segments of an edited video: intervals of its main view without edits."""
 
 from itertools import pairwise
 
 MARGIN_FRAMES = 1
-"""Frames left out on both sides of an obstruction, since fades and freezes are found to about a frame."""
+"""Number of frames that are left out on both sides of an unusable interval, because fades and freezes are located to about a frame."""
 
 HAND_FREE_S = 3.0
-"""An interval without hands at the start or end is an intro or outro if it is longer than this; pauses before playing are shorter."""
+"""Minimum duration (s) of an intro or outro: an interval without hands at the start or end. Pauses before playing are shorter."""
 
 
 def usable_segments(edits, hands=None, min_s=0.0):
     """Find intervals of the main view without cuts, fades, blank or frozen frames, titles, insets or camera motion.
 
-    The main view is the static view that shows hands for the longest time: its unobstructed time, multiplied by the share of its
-    samples that contain a hand. Intros and outros without hands (`HAND_FREE_S`) are trimmed to the middle between the last sample
-    without hands and the first with hands.
+    The main view is the static view that shows hands for the longest time. This time is the duration of the view without such
+    intervals, multiplied by the share of its samples that contain a hand. An intro without hands (`HAND_FREE_S`) is cut off in the middle
+    between its last sample and the first sample with hands, and an outro likewise.
 
     Parameters
     ----------
     edits : dict
         `dataclasses.asdict` of `edit_detection.Edits`, also as read from JSON.
     hands : dict, optional
-        Number of hands in sampled frames: `time_s`, increasing, and `hands`, sequences of equal length. Without samples in a view
-        only its time counts, and nothing is trimmed.
+        Sampled frames: their times `time_s`, increasing, and their numbers of hands `hands`, sequences of equal length. For a view
+        without samples, the whole duration counts as time with hands, and nothing is trimmed.
     min_s : float
-        Shorter segments are left out.
+        Minimum duration of a segment in seconds. Shorter ones are left out.
 
     Returns
     -------
     list of (start_s, end_s)
-        In order, disjoint. A jump cut ends a segment and begins the next.
+        Segments in order of time, disjoint. At a jump cut one segment ends and the next begins.
     """
     segments = _unobstructed(edits)
     samples = list(zip(hands["time_s"], hands["hands"], strict=True)) if hands else []
@@ -39,7 +39,7 @@ def usable_segments(edits, hands=None, min_s=0.0):
 
 
 def _unobstructed(edits):
-    """Return the unobstructed intervals of all static views as (start_s, end_s, view)."""
+    """Return the intervals (start_s, end_s, view) of all static views without edits and camera motion."""
     margin_s = MARGIN_FRAMES * edits["frame_s"]
     names = ("fades", "black", "blank", "frozen", "titles", "insets", "moves")
     obstructed = [(span[0] - margin_s, span[1] + margin_s) for name in names for span in edits[name]]
@@ -53,7 +53,7 @@ def _unobstructed(edits):
 
 
 def subtract_intervals(span, others):
-    """Return the parts of an interval (start, end) outside some others: list of (start, end)."""
+    """Return the parts of the interval `span` (start, end) that are outside the intervals `others`: list of (start, end)."""
     parts, at = [], span[0]
     for start, end in sorted(others):
         if start > at:
@@ -67,7 +67,7 @@ def subtract_intervals(span, others):
 
 
 def _main_view(segments, samples):
-    """Return the view with the longest time of hands, the first of equals; None without segments."""
+    """Return the number of the view with the longest time of hands, the lower one of two equal views; None without segments."""
     weights = {}
     for view in sorted({view for _, _, view in segments}):
         own = [(a, b) for a, b, other in segments if other == view]
@@ -78,7 +78,7 @@ def _main_view(segments, samples):
 
 
 def _trim(segments, samples):
-    """Cut off intros and outros without hands; return no segments where samples exist and none contains a hand."""
+    """Cut intros and outros without hands off the segments. If there are samples and none contains a hand, no segment remains."""
     inside = [(time_s, count) for time_s, count in samples if any(a <= time_s < b for a, b in segments)]
     if not inside:
         return segments

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from handroll.evaluation.scene_kinds import KINDS
 from handroll.generation.pianist import perform
 from handroll.hand.skeleton import HANDS, JOINT_OF_LANDMARK
 from handroll.keyboard.black_keys import OCTAVE_MM
@@ -20,18 +21,6 @@ from handroll.rendering.scene import Gloss, Lamp, Light, View, random_scene
 from handroll.simulator.scenarios import subsample_frames
 from handroll.simulator.score import random_score
 from handroll.simulator.truth import build_truth
-
-KINDS = ("plain", "partial", "dark", "crooked", "zoomed", "reflection", "lamp")
-"""Kinds of scene.
-
-- plain: the whole keyboard.
-- partial: a part of the keyboard.
-- dark: little light.
-- crooked: a tilted and rolled camera with lens distortion.
-- zoomed: the digital zoom of a phone camera, with blur and compression.
-- reflection: a polished fallboard reflects the keys; possibly only a part of the keyboard is in the frame.
-- lamp: a lamp near polished keys; possibly only a part of the keyboard is in the frame.
-"""
 
 WIDTH, HEIGHT = 1280, 720
 """Size of the rendered frames (px)."""

@@ -1,11 +1,7 @@
 """Accuracy of the keyboard registration by kind of scene."""
 
-from handroll.evaluation.keyboard_scenes import KINDS, measure_scene
-
-HARDEST = ("reflection", "lamp")
-"""Kinds of scene that are measured with twice as many scenes. They are the hardest, because reflected keys look like keys."""
-
-__all__ = ["KINDS", "scene_seeds", "score_scenes"]
+from handroll.evaluation.keyboard_scenes import measure_scene
+from handroll.evaluation.scene_kinds import HARDEST
 
 
 def scene_seeds(kind, number, first_seed):
@@ -19,7 +15,7 @@ def score_scenes(kind, seeds):
     Parameters
     ----------
     kind : str
-        One of `KINDS`.
+        One of `scene_kinds.KINDS`.
     seeds : iterable of int
 
     Returns

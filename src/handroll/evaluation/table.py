@@ -29,7 +29,7 @@ MARKS = "<!-- evaluation: {} -->", "<!-- end of evaluation -->"
 
 
 def full_table(evaluation):
-    """Format all figures of an evaluation as Markdown.
+    """Format all figures of an evaluation as Markdown tables.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def full_table(evaluation):
         lines += [f"| {row['title']} | {value_text(row)} | {interval_text(row)} | {_count(row)} |" for row in rows]
         lines.append("")
     if evaluation["reliability"]:
-        lines += ["| confidence of a label | labels | mean confidence | right |", "|---|---:|---:|---:|"]
+        lines += ["| confidence of a label | labels | mean confidence | correct |", "|---|---:|---:|---:|"]
         for row in evaluation["reliability"]:
             lines.append(
                 f"| {row['from']:.2f} to {row['to']:.2f} | {row['labels']} | {row['confidence']:.3f} | {100 * row['right']:.1f} % |"
@@ -56,7 +56,7 @@ def full_table(evaluation):
 
 
 def headline_table(evaluation):
-    """Format the figures of the README as Markdown."""
+    """Format the figures of the README as a Markdown table."""
     rows = {(row["key"], row["statistic"]): row for row in evaluation["figures"]}
     lines = [_sentence(evaluation["about"]), "", "| | value | 95 % interval |", "|---|---:|---:|"]
     lines += [f"| {rows[key]['title']} | {value_text(rows[key])} | {interval_text(rows[key])} |" for key in HEADLINES if key in rows]
@@ -69,7 +69,7 @@ def _sentence(about):
     return (
         f"{about['performances']} performances of {about['seconds']:g} s at {width_px} x {height_px} px, "
         f"{about['fps']:g} frames/s, "
-        f"seeds {about['seeds'][0]} to {about['seeds'][-1]}: music, hands, camera, light and noise differ in each."
+        f"seeds {about['seeds'][0]} to {about['seeds'][-1]}: music, hands, camera, light and noise differ between them."
     )
 
 
@@ -80,7 +80,7 @@ def _count(row):
 
 def _scenes(scenes):
     """Format the accuracy of the registration by kind of scene."""
-    lines = ["| scenes | registered | refused | wrong | error along the keys | error across |", "|---|---:|---:|---:|---:|---:|"]
+    lines = ["| scenes | registered | rejected | wrong | error along the keys | error across the keys |", "|---|---:|---:|---:|---:|---:|"]
     for row in scenes:
         errors = [("" if row[key] is None else f"{row[key]:.2f} mm") for key in ("along_mm", "across_mm")]
         lines.append(
@@ -92,7 +92,7 @@ def _scenes(scenes):
 def _recordings(rows):
     """Format the scores of real recordings (sheet `evaluation.recordings`)."""
     lines = [
-        "| recording | both hands found | hands observed | keyboard | notes | labelled | key press F1 |",
+        "| recording | frames with both hands | hands observed | keyboard registered | notes | notes with a label | key press F1 |",
         "|---|---:|---:|---|---:|---:|---:|",
     ]
     for row in rows:

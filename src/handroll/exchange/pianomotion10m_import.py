@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from handroll.config.sheet import ID_LENGTH, IDENTIFIER
-from handroll.dataset.shards import TARGET_BYTES, cut_music, write_rows
+from handroll.dataset.clip_content import cut_music
+from handroll.dataset.shards import TARGET_BYTES, write_rows
 from handroll.dataset.splits import SPLITS
 from handroll.exchange.pianomotion10m import BETAS, FACTS, FINGERS, ClipError, LeftOut, hands_mean_of, parse_annotation
 from handroll.exchange.pianomotion10m_rows import shard_row

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from handroll.dataset.shards import cut_flac, cut_music
+from handroll.dataset.clip_content import cut_flac, cut_music
 from handroll.logs import progress
 from handroll.media.audio import extract_audio, load_audio
 from handroll.media.probe import probe

@@ -1,7 +1,7 @@
-"""Forward kinematics on MANO's topology: 21 joint positions from rotations and a translation.
+"""Forward kinematics with MANO's joint tree: compute 21 joint positions from rotations and a translation.
 
-Convention, as MANO's: the global rotation turns the hand about the wrist; then the translation is added. So the wrist is at
-`bone_scale * wrist + translation`. A left hand is the mirror image in x of a right hand.
+The convention is that of MANO: the global rotation turns the hand about the wrist, then the translation is added. So the wrist is at
+`bone_scale * wrist + translation`, where `wrist` is its rest position. A left hand is the mirror image in x of a right hand.
 """
 
 import numpy as np
@@ -11,18 +11,18 @@ from handroll.hand.skeleton import N_JOINTS, N_ROTATIONS, PARENTS
 from handroll.hand.template import open_hand
 
 MIRROR = np.array([-1.0, 1.0, 1.0])
-"""Factors that turn a right hand's coordinates into a left hand's."""
+"""Factors (x, y, z) that turn the coordinates of a right hand into those of the mirrored left hand."""
 
 
 def hand_joints(rotation, translation_m, bone_scale, hand):
-    """Compute joint positions of posed open hands.
+    """Compute the joint positions of hands with the bones of the open-hand template.
 
     Parameters
     ----------
     rotation : array (..., 48), rad
         Axis-angle of the 16 MANO joints: 3 global, then 15 x 3 relative to the parent; zero is the flat open hand.
     translation_m : array (..., 3)
-        Metres, camera frame.
+        Offset of the wrist from its scaled rest position, metres, camera frame.
     bone_scale : float or array (...)
         Size relative to the template `open_hand`; 1 is a hand of 186 mm.
     hand : {"left", "right"}
@@ -30,26 +30,31 @@ def hand_joints(rotation, translation_m, bone_scale, hand):
     Returns
     -------
     array (..., 21, 3)
-        `skeleton.JOINTS`, metres, in the frame of `translation_m`; NaN where any input of that pose is NaN.
+        Positions of `skeleton.JOINTS`, metres, in the frame of `translation_m`; NaN where any input of that pose is NaN.
     """
     joints, _ = posed_frames(rotation, translation_m, bone_scale, hand)
     return joints
 
 
 def open_hand_joints(rotation, translation_m, betas, bone_scale, hand):
-    """Compute `hand_joints` with the signature of engines that have a shape; the open hand ignores `betas` (..., 10)."""
+    """Compute `hand_joints` with the common signature of all pose engines; the shape `betas` (..., 10) is ignored."""
     return hand_joints(rotation, translation_m, bone_scale, hand)
 
 
 def posed_frames(rotation, translation_m, bone_scale, hand):
-    """Compute joint positions and global orientations of posed open hands; parameters as `hand_joints`.
+    """Compute the joint positions and global orientations of hands with the bones of the open-hand template.
+
+    Parameters
+    ----------
+    rotation, translation_m, bone_scale, hand
+        Same as in `hand_joints`.
 
     Returns
     -------
     joints_m : array (..., 21, 3)
-        As `hand_joints`.
+        The result of `hand_joints`.
     orientation : array (..., 16, 3, 3)
-        Global rotation matrix of each MANO joint; for a left hand, of the left hand itself instead of its mirror image.
+        Global rotation matrix of each MANO joint. For a left hand, it is that of the left hand itself, not of its mirror image.
     """
     rotation = np.asarray(rotation, dtype=np.float64)
     local = rotation.reshape(*rotation.shape[:-1], N_ROTATIONS, 3)
@@ -72,6 +77,6 @@ def posed_frames(rotation, translation_m, bone_scale, hand):
 
 
 def mirrored_pose(rotation):
-    """Return the pose (..., 48), rad, of the other hand with the same joint angles, mirrored across the y-z plane."""
+    """Convert a right-hand pose (..., 48), rad, to the mirrored left-hand pose (across the y-z plane), and back."""
     rotation = np.asarray(rotation)
     return mirrored(rotation.reshape(*rotation.shape[:-1], N_ROTATIONS, 3)).reshape(rotation.shape)

@@ -1,7 +1,7 @@
-"""MANO hand model, and joint positions of posed and shaped hands (Romero et al. 2017, doi:10.1145/3130800.3130883).
+"""MANO hand model: compute joint positions of hands with a pose and a shape (Romero et al. 2017, doi:10.1145/3130800.3130883).
 
 Conventions are those of `kinematics`: rotations are relative to the flat hand (the mean pose is not added); the global rotation
-turns the hand about the wrist; then the translation is added. A left hand is the right model mirrored in x. MANO's own left model
+turns the hand about the wrist, then the translation is added. A left hand is the right model mirrored in x. MANO's own left model
 is not used, since HaMeR's rotations belong to the right model (Pavlakos et al. 2024, arXiv:2312.05251).
 """
 
@@ -13,19 +13,27 @@ from handroll.hand.kinematics import MIRROR
 from handroll.hand.rotations import matrix_from_rotvec, mirrored
 from handroll.hand.skeleton import N_ROTATIONS, PARENTS
 
-N_VERTICES, N_FACES, N_BETAS = 778, 1538, 10
-"""Sizes of MANO's mesh and number of shape coefficients."""
+N_VERTICES = 778
+"""Number of vertices of MANO's mesh."""
+
+N_FACES = 1538
+"""Number of triangles of MANO's mesh."""
+
+N_BETAS = 10
+"""Number of shape coefficients."""
+
 N_POSE_FEATURES = 9 * (N_ROTATIONS - 1)
-"""Number of pose features: entries of the 15 finger rotation matrices minus the identity, by joint, then row."""
+"""Number of pose features: the 9 entries of (rotation matrix - identity) of each of the 15 finger joints, joint by joint, row by row."""
 
 MANO_PARENTS = PARENTS[:N_ROTATIONS]
+"""Index of the parent of each of the 16 `skeleton.MANO_JOINTS`; -1 for the wrist."""
 
 TIP_VERTICES = (744, 320, 443, 554, 671)
-"""Vertices of the tips of thumb, index, middle, ring and pinky, as in HaMeR and smplx (manopth uses others)."""
+"""Mesh vertices at the tips of thumb, index, middle, ring and pinky. HaMeR and smplx use the same vertices; manopth uses others."""
 
 
 class ManoError(ValueError):
-    """Raised for a file that is not the required MANO model; the message names what was expected, what was found, and the remedy."""
+    """Raised for a file that is not the required MANO model; the message contains what was expected, what was found, and what to do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,23 +43,23 @@ class ManoModel:
     Attributes
     ----------
     template_m : array (vertex 778, xyz 3), float32
-        Vertices of the flat hand of mean shape.
+        Vertices of the flat hand with the mean shape, metres.
     shape_directions : array (vertex 778, xyz 3, beta 10), float32
         Displacement of a vertex per unit of a shape coefficient, metres.
     pose_directions : array (vertex 778, xyz 3, feature 135), float32
         Displacement of a vertex per unit of a pose feature (`N_POSE_FEATURES`), metres.
     joint_regressor : array (joint 16, vertex 778), float32
-        Weights that give the rest joints from the vertices of the shaped hand.
+        Weights with which the vertices of the shaped hand are summed to its joints at rest.
     weights : array (vertex 778, joint 16), float32
         Skinning weights; each row sums to 1.
     parents : tuple of 16 int
         Parent of each of `skeleton.MANO_JOINTS`, -1 for the wrist.
     faces : array (face 1538, corner 3), int32
-        Vertex indices, counter-clockwise as seen from outside.
+        Vertex indices of each triangle, counter-clockwise when viewed from outside.
     hands_mean : array (45,), float32, rad
-        Mean pose of the 15 finger joints. It is never added here; exports need it for formats that add it.
+        Mean pose of the 15 finger joints. handroll never adds it to a rotation; exports need it for formats that add it.
     sha256 : str
-        SHA-256 of the model file, in hexadecimal; empty for a model without a file.
+        SHA-256 of the model file, in hexadecimal; empty for a model that was not read from a file.
     """
 
     template_m: np.ndarray
@@ -66,7 +74,7 @@ class ManoModel:
 
 
 def mano_joints(model, rotation, translation_m, betas, hand):
-    """Compute joint positions of posed and shaped hands, with the conventions of `kinematics.hand_joints`.
+    """Compute the joint positions of MANO hands with a pose and a shape, with the conventions of `kinematics`.
 
     Parameters
     ----------
@@ -82,7 +90,7 @@ def mano_joints(model, rotation, translation_m, betas, hand):
     Returns
     -------
     array (..., 21, 3), float64
-        `skeleton.JOINTS`, metres, in the frame of `translation_m`; NaN where any input of that pose is not finite.
+        Positions of `skeleton.JOINTS`, metres, in the frame of `translation_m`; NaN where any input of that pose is not finite.
     """
     rotation, translation, betas = (np.asarray(a, dtype=np.float64) for a in (rotation, translation_m, betas))
     local = rotation.reshape(*rotation.shape[:-1], N_ROTATIONS, 3)
@@ -94,7 +102,10 @@ def mano_joints(model, rotation, translation_m, betas, hand):
 
 
 def _right_joints(model, rotations, betas):
-    """Compute joints (..., 21, 3) of right hands from rotation matrices (..., 16, 3, 3) and betas (..., 10), without translation."""
+    """Compute the joint positions (..., 21, 3), m, of right hands without translation.
+
+    `rotations`: rotation matrices (..., joint 16, 3, 3); `betas`: shape coefficients (..., 10).
+    """
     tips = list(TIP_VERTICES)
     template, shape, regressor = (a.astype(np.float64) for a in (model.template_m, model.shape_directions, model.joint_regressor))
     rest = regressor @ template + np.einsum("jv,vcb,...b->...jc", regressor, shape, betas, optimize=True)

@@ -1,8 +1,8 @@
 """Read MANO_RIGHT.pkl without running any code in it, and without chumpy or SciPy.
 
 The released file (v1.2) is a Python 2 pickle of NumPy arrays, a SciPy CSC matrix and one chumpy object, `shapedirs`. Nothing in it is
-unpickled by NumPy, whose unpickling can be made to read foreign memory. `safe_pickle.load_pickle` returns inert objects, and this
-module builds the required arrays from their bytes, after checking types and sizes.
+unpickled by NumPy, since a crafted pickle can make NumPy read foreign memory. `safe_pickle.load_pickle` returns inert objects. This
+module checks their types and sizes and builds the required arrays from their bytes.
 """
 
 import hashlib
@@ -17,33 +17,39 @@ from handroll.hand.skeleton import N_ROTATIONS
 from handroll.safe_pickle import StandIn, UnreadableError, load_pickle
 
 VERSION = 1
-"""Raised by hand when the same file gives another hand model."""
+"""Raise by hand when the same file gives another hand model."""
 
 MAX_FILE_BYTES = 64 * 2**20
-"""A released file has 3.8 MB."""
+"""Maximum size of the model file, bytes. The released file has 3.8 MB."""
 
 WHERE = "get MANO_RIGHT.pkl (v1.2) from https://mano.is.tue.mpg.de, under MANO's own licence, and put it at {path}"
+"""Advice in every error message: where to get the file, and where to put it (`path`)."""
 
-_LONGEST_MESSAGE = 500  # characters of an error, which the file may have made long
+# Maximum length of an error message, characters: it may quote text of the file.
+_LONGEST_MESSAGE = 500
 
+# Names of the pickled objects: NumPy arrays, SciPy's CSC matrix, chumpy's array, and chumpy's selection of another array's entries.
 _ARRAY = {"numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct"}
 _SPARSE = {"scipy.sparse.csc.csc_matrix", "scipy.sparse._csc.csc_matrix"}
 _CHUMPY, _SELECTION = "chumpy.ch.Ch", "chumpy.reordering.Select"
+
+# Function whose call stands for bytes, where Python 3 has written the pickle for Python 2.
 _ENCODED = "_codecs.encode"
-"""Bytes, as Python 3 writes them for Python 2."""
 
+# All names that the pickle may contain. chumpy uses sets for its internal state.
 _NAMES = {*_ARRAY, *_SPARSE, _CHUMPY, _SELECTION, _ENCODED, "numpy.ndarray", "numpy.dtype", "__builtin__.set", "builtins.set"}
-"""Names that may occur in the file. Sets are chumpy's bookkeeping."""
 
+# NumPy codes of the supported dtypes.
 _DTYPES = {"f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"}
 
+# A hand is a left one if all fingertips are at least this far from the wrist along +x, m. Those of a right hand are about 0.15 m
+# along -x.
 _LEFT_HAND_M = 0.03
-"""The fingertips of a left hand are all at least this much further along +x than its wrist. Those of a right hand are about 0.15 m
-along -x."""
 
+# Maximum absolute coordinate of a hand whose unit is the metre. Hands in millimetres have larger coordinates.
 _MAX_COORDINATE_M = 1.0
-"""Coordinates above this are not in metres: a hand in metres is smaller, and every hand in millimetres is larger."""
 
+# Maximum deviation of the sum of a vertex's skinning weights from 1, and of a weight below 0.
 _WEIGHT_TOLERANCE = 1e-3
 
 
@@ -58,24 +64,24 @@ def read_mano(path):
     Returns
     -------
     ManoModel
-        With read-only arrays. Numbers that are float64 in the file are rounded to float32.
+        Its arrays are read-only. Numbers that are float64 in the file are rounded to float32.
 
     Raises
     ------
     ManoError
-        There is no file; it is too large, truncated or no pickle; it contains a name, type or opcode that MANO's file does not use;
-        a key is missing or has another shape; values are not finite, not in metres or not weights; the joints have other parents; it
-        is the left hand.
+        The file is missing, too large, truncated or no pickle. It contains a name, type or opcode that MANO's file does not use. A
+        key is missing or has another shape. Values are not finite or not in metres, or weights do not sum to 1. The joints have
+        other parents. The file contains the left hand.
     """
     path = Path(path)
     if not path.is_file():
         raise ManoError(f"{path}: expected the MANO hand model, found no file; {WHERE.format(path=path)}")
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
-        raise ManoError(f"{path}: expected at most {MAX_FILE_BYTES} bytes, found {size}; {WHERE.format(path=path)}")
+        raise ManoError(f"{path}: expected a file of at most {MAX_FILE_BYTES} bytes, found {size}; {WHERE.format(path=path)}")
     data = path.read_bytes()
     try:
-        model = _model(load_pickle(data, _NAMES))
+        model = _build_model(load_pickle(data, _NAMES))
     except UnreadableError as error:
         raise ManoError(f"{path}: expected a complete pickle of MANO, found {error}; {WHERE.format(path=path)}") from None
     except ManoError as error:
@@ -83,24 +89,26 @@ def read_mano(path):
     return replace(model, sha256=hashlib.sha256(data).hexdigest())
 
 
-def _model(content):
-    """Return the checked model of a file's content, without its hash."""
+def _build_model(content):
+    """Build the model from the unpickled content of a file, after all checks; `sha256` is empty."""
     if not isinstance(content, dict):
         raise ManoError(f"expected a pickled dict, found {type(content).__name__}")
     arrays = {
-        "v_template": _floats(content, "v_template", (N_VERTICES, 3)),
-        "shapedirs": _floats(content, "shapedirs", (N_VERTICES, 3, N_BETAS)),
-        "posedirs": _floats(content, "posedirs", (N_VERTICES, 3, N_POSE_FEATURES)),
-        "J_regressor": _floats(content, "J_regressor", (N_ROTATIONS, N_VERTICES)),
-        "weights": _floats(content, "weights", (N_VERTICES, N_ROTATIONS)),
-        "hands_mean": _floats(content, "hands_mean", (45,)),
+        "v_template": _float_array(content, "v_template", (N_VERTICES, 3)),
+        "shapedirs": _float_array(content, "shapedirs", (N_VERTICES, 3, N_BETAS)),
+        "posedirs": _float_array(content, "posedirs", (N_VERTICES, 3, N_POSE_FEATURES)),
+        "J_regressor": _float_array(content, "J_regressor", (N_ROTATIONS, N_VERTICES)),
+        "weights": _float_array(content, "weights", (N_VERTICES, N_ROTATIONS)),
+        "hands_mean": _float_array(content, "hands_mean", (45,)),
     }
-    tree, faces = (_value(content, key, shape).astype(np.int64) for key, shape in (("kintree_table", (2, 16)), ("f", (N_FACES, 3))))
+    tree, faces = (_read_array(content, key, shape).astype(np.int64) for key, shape in (("kintree_table", (2, 16)), ("f", (N_FACES, 3))))
     parents = tuple(-1 if parent == 2**32 - 1 else int(parent) for parent in tree[0])
     if parents != MANO_PARENTS or tree[1].tolist() != list(range(N_ROTATIONS)):
-        raise ManoError(f"kintree_table: expected the parents {MANO_PARENTS} of joints 0 to 15, found {parents} of {tree[1].tolist()}")
+        raise ManoError(
+            f"kintree_table: expected the parents {MANO_PARENTS} of joints 0 to 15, found {parents} for joints {tree[1].tolist()}"
+        )
     if faces.min() < 0 or faces.max() >= N_VERTICES:
-        raise ManoError(f"f: expected vertices 0 to {N_VERTICES - 1}, found {faces.min()} to {faces.max()}")
+        raise ManoError(f"f: expected vertex indices 0 to {N_VERTICES - 1}, found {faces.min()} to {faces.max()}")
     sums = arrays["weights"].sum(axis=1)
     if np.abs(sums - 1.0).max() > _WEIGHT_TOLERANCE or arrays["weights"].min() < -_WEIGHT_TOLERANCE:
         found = f"sums of {sums.min():.4g} to {sums.max():.4g}, minimum weight {arrays['weights'].min():.4g}"
@@ -122,88 +130,93 @@ def _check_hand(template_m, joint_regressor):
         raise ManoError("v_template: expected the right hand, fingers along -x, found its mirror image, the left hand (MANO_LEFT.pkl)")
 
 
-def _floats(content, key, shape):
-    """Return the finite float32 array of a key."""
-    array = _value(content, key, shape).astype(np.float32)
+def _float_array(content, key, shape):
+    """Return the array of a key as float32. Raise ManoError where a number is not finite."""
+    array = _read_array(content, key, shape).astype(np.float32)
     if not np.isfinite(array).all():
-        raise ManoError(f"{key}: expected finite numbers, found {np.count_nonzero(~np.isfinite(array))} that are not")
+        raise ManoError(f"{key}: expected finite numbers, found {np.count_nonzero(~np.isfinite(array))} that are infinite or NaN")
     return array
 
 
-def _value(content, key, shape):
-    """Return the array of a key, which must be present and of the given shape."""
+def _read_array(content, key, shape):
+    """Return the array of a key. Raise ManoError where the key is missing or its array has another shape."""
     if key not in content:
         raise ManoError(f"expected the key {key}, found only {sorted(k for k in content if isinstance(k, str))}")
     try:
-        array = _dense(content[key])
+        array = _build_array(content[key])
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
-        raise ManoError(f"{key}: expected an array of shape {shape}, found one that cannot be read: {error}") from None
+        raise ManoError(f"{key}: expected an array of shape {shape}, but its value is not readable: {error}") from None
     if array.shape != shape:
         raise ManoError(f"{key}: expected shape {shape}, found {array.shape}")
     return array
 
 
-def _dense(value):
-    """Return the NumPy array that a stand-in represents."""
+def _build_array(value):
+    """Build the NumPy array that a `StandIn` of the pickle represents."""
     name = value.name if isinstance(value, StandIn) else type(value).__name__
     if name in _ARRAY:
-        return _array(value)
+        return _build_numpy_array(value)
     if name == _CHUMPY:
-        return _dense(value.state["x"])
+        return _build_array(value.state["x"])
     if name == _SELECTION:
-        return _dense(value.state["a"]).ravel()[_indices(value.state["idxs"])].reshape(_shape(value.state["preferred_shape"]))
+        return (
+            _build_array(value.state["a"]).ravel()[_read_indices(value.state["idxs"])].reshape(_read_shape(value.state["preferred_shape"]))
+        )
     if name in _SPARSE:
-        return _dense_columns(value.state)
-    raise ValueError(f"a {name}")
+        return _build_csc_array(value.state)
+    raise ValueError(f"it is of the unsupported type {name}")
 
 
-def _array(value):
-    """Return the array of NumPy's pickled state: version, shape, dtype, column-major, bytes."""
+def _build_numpy_array(value):
+    """Build an array from the state that NumPy pickles: (version, shape, dtype, is column-major, bytes)."""
     _, shape, dtype, column_major, raw = value.state
     (code, *_), (_, order, *rest) = dtype.args, dtype.state
     if code not in _DTYPES or order not in ("<", ">", "|") or any(part is not None for part in rest[:3]):
-        raise ValueError(f"the type {code!r}, {order!r}")
-    shape, raw, dtype = _shape(shape), _bytes(raw), np.dtype(order + code)
+        raise ValueError(f"unsupported dtype {code!r} (byte order {order!r}); supported: {', '.join(sorted(_DTYPES))}")
+    shape, raw, dtype = _read_shape(shape), _read_bytes(raw), np.dtype(order + code)
     if prod(shape) * dtype.itemsize != len(raw):
-        raise ValueError(f"{len(raw)} bytes for shape {shape} of {code}")
+        raise ValueError(f"expected {prod(shape) * dtype.itemsize} bytes for shape {shape} of dtype {code}, found {len(raw)}")
     return np.frombuffer(raw, dtype).reshape(shape, order="F" if column_major else "C")
 
 
-def _dense_columns(fields):
-    """Return a CSC matrix as an array. `indptr` gives the start of each column in `indices` (rows) and `data`."""
-    shape = _shape(fields.get("_shape", fields.get("shape")))
+def _build_csc_array(fields):
+    """Build the dense array of a pickled CSC matrix. `indptr` gives the start of each column in `indices` (rows) and `data`."""
+    shape = _read_shape(fields.get("_shape", fields.get("shape")))
     if shape != (N_ROTATIONS, N_VERTICES):
-        raise ValueError(f"a matrix of shape {shape}")
-    data, rows, starts = _dense(fields["data"]), _indices(fields["indices"]), _indices(fields["indptr"])
+        raise ValueError(f"expected a sparse matrix of shape {(N_ROTATIONS, N_VERTICES)}, found {shape}")
+    data, rows, starts = _build_array(fields["data"]), _read_indices(fields["indices"]), _read_indices(fields["indptr"])
     counts = np.diff(starts)
     if len(starts) != shape[1] + 1 or starts[0] != 0 or counts.min() < 0 or not len(data) == len(rows) == starts[-1]:
-        raise ValueError("a matrix with inconsistent columns")
+        raise ValueError("the columns of the sparse matrix do not fit its data")
     dense = np.zeros(shape)
     np.add.at(dense, (rows, np.repeat(np.arange(shape[1]), counts)), data)
     return dense
 
 
-def _indices(value):
-    """Return indices (n,) from an array or a list. Negative ones, which would count from the end, are rejected."""
-    array = np.asarray(value) if isinstance(value, list) else _dense(value)
+def _read_indices(value):
+    """Return indices (n,) from an array or a list. Raise ValueError for negative indices, which would count from the end."""
+    array = np.asarray(value) if isinstance(value, list) else _build_array(value)
     if array.ndim != 1 or array.dtype.kind not in "iu" or array.min(initial=0) < 0:
-        raise ValueError("indices that are not integers from 0")
+        raise ValueError("its indices are not integers from 0")
     return array.astype(np.int64)
 
 
-def _shape(value):
-    """Return a shape as a tuple, such as (778, 3). No size may be negative."""
+def _read_shape(value):
+    """Return a shape as a tuple, such as (778, 3). Raise ValueError where a size is negative or no integer."""
     if not isinstance(value, (tuple, list)) or not all(type(size) is int and size >= 0 for size in value):
-        raise ValueError(f"the shape {value!r}")
+        raise ValueError(f"expected a shape of integers from 0, found {value!r}")
     return tuple(value)
 
 
-def _bytes(value):
-    """Return bytes as Python 3 stores them, as Python 2 did (a Latin-1 string), or as Python 3 does for Python 2 (encoded)."""
+def _read_bytes(value):
+    """Return the bytes of a pickled value.
+
+    Python 3 pickles bytes, Python 2 a Latin-1 string, and Python 3 for Python 2 a call of `_codecs.encode`.
+    """
     if isinstance(value, StandIn) and value.name == _ENCODED and len(value.args) == 2 and value.args[1] == "latin1":
         value = value.args[0]
     if isinstance(value, str):
         return value.encode("latin1")
     if isinstance(value, bytes):
         return value
-    raise ValueError(f"numbers in a {type(value).__name__}")
+    raise ValueError(f"expected its numbers as bytes, found the type {type(value).__name__}")

@@ -1,4 +1,4 @@
-"""Rotations as time series: conversion, unwrapping and interpolation. Axis-angle vectors are in radians.
+"""Convert, unwrap, interpolate and mirror rotations. Axis-angle vectors are in radians.
 
 Conversions use `scipy.spatial.transform.Rotation`, extended to any leading shape. NaN policy: a vector with a NaN component
 gives NaN and does not affect its neighbours.
@@ -14,7 +14,10 @@ TURN = 2.0 * np.pi
 
 
 def _rotation(rotvec):
-    """Return the SciPy rotation of the flattened vectors, with NaN rows as the identity, and the mask of valid rows."""
+    """Return the SciPy rotation of axis-angle vectors (n, 3), and the mask (n,) of vectors without NaN.
+
+    A vector with NaN becomes the identity.
+    """
     flat = np.asarray(rotvec, dtype=np.float64).reshape(-1, 3)
     valid = np.isfinite(flat).all(axis=1)
     return Rotation.from_rotvec(np.where(valid[:, None], flat, 0.0)), valid
@@ -43,7 +46,10 @@ def rotvec_from_matrix(matrix):
 
 
 def _rotvec(matrix, orthonormal):
-    """Convert as `rotvec_from_matrix`; `orthonormal` skips SciPy's costly test, for products of rotations."""
+    """Convert rotation matrices to axis-angle vectors; see `rotvec_from_matrix`.
+
+    With `orthonormal`, SciPy's costly test for orthonormal matrices is skipped. Products of rotations always pass it.
+    """
     flat = np.asarray(matrix, dtype=np.float64).reshape(-1, 3, 3)
     valid = np.isfinite(flat).all(axis=(1, 2))
     rotvec = Rotation.from_matrix(np.where(valid[:, None, None], flat, np.eye(3)), assume_valid=orthonormal).as_rotvec()
@@ -69,14 +75,14 @@ def rotvec_from_quaternion(quaternion):
 
 
 def compose(first, second):
-    """Return the axis-angle vector of R(first) R(second), which applies `second` first; both (..., 3), rad."""
+    """Compose rotations: return the axis-angle vectors (..., 3), rad, of the matrix products R(first) R(second)."""
     return _rotvec(matrix_from_rotvec(first) @ matrix_from_rotvec(second), orthonormal=True)
 
 
 def unwrap_rotvec(rotvec):
     """Unwrap axis-angle vectors over time: choose for each frame the equivalent vector nearest to the last valid frame.
 
-    The vectors theta * u and (theta + 2 pi k) * u stand for the same rotation for every integer k. Plots and linear filters need
+    The vectors theta * u and (theta + 2 pi k) * u describe the same rotation for every integer k. Plots and linear filters need
     consecutive vectors that are close.
 
     Parameters
@@ -95,7 +101,7 @@ def unwrap_rotvec(rotvec):
     last_valid = np.maximum.accumulate(np.where(valid, np.arange(1, len(series) + 1)[:, None], 0), axis=0)
     before = np.concatenate([np.zeros((1, last_valid.shape[1]), dtype=last_valid.dtype), last_valid[:-1]])
     out, turns = _nearest_to(np.take_along_axis(np.concatenate([start, series]), before[..., None], axis=0), series)
-    # A series without wraps, such as those of fingers, is complete; each wrapped series is unwrapped frame by frame.
+    # A series without wraps, such as the rotation of a finger joint, is complete here. The others are unwrapped frame by frame.
     wrapped = np.flatnonzero(((turns != 0.0) & valid).any(axis=0))
     last = start[0, wrapped]
     for t in range(len(series) if len(wrapped) else 0):
@@ -106,7 +112,10 @@ def unwrap_rotvec(rotvec):
 
 
 def _nearest_to(last, vector):
-    """Return the equivalent vectors (..., 3) nearest to `last`, and the number of added turns (...,); NaN where a vector is NaN."""
+    """Return, of all vectors of the same rotation, those (..., 3) nearest to `last`, and their numbers of added turns (...,).
+
+    Both are NaN where a vector is NaN.
+    """
     angle, last_angle = np.linalg.norm(vector, axis=-1), np.linalg.norm(last, axis=-1)
     # At angle 0 there is no axis: every multiple of a full turn about the last axis is the same rotation.
     last_axis = last / np.maximum(last_angle, 1e-12)[..., None]

@@ -7,7 +7,7 @@ HANDS = ("left", "right")
 """Order of every `hand` axis."""
 
 FINGERS = ("thumb", "index", "middle", "ring", "pinky")
-"""Order of every `finger` axis; in piano fingering 1 to 5."""
+"""Order of every `finger` axis. Piano fingering numbers these fingers 1 to 5."""
 
 MANO_JOINTS = (
     "wrist",
@@ -23,26 +23,28 @@ JOINTS = (*MANO_JOINTS, *(f"{finger}_tip" for finger in FINGERS))
 """The 16 MANO joints, then the tips of thumb, index, middle, ring and pinky: 21 names."""
 
 N_JOINTS = len(JOINTS)
+"""Number of `JOINTS`: 21."""
+
 N_ROTATIONS = len(MANO_JOINTS)
-"""Number of rotating joints: fingertips have no rotation."""
+"""Number of joints with a rotation: 16. Fingertips have none."""
 
 PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14, 15, 3, 6, 12, 9)
 """Index of the parent of each of the 21 `JOINTS`; -1 for the wrist. Every parent index is below 16, so parents have rotations."""
 
 JOINT_OF_LANDMARK = (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8, 9, 20)
-"""`JOINTS` index of each of MediaPipe's 21 hand landmarks."""
+"""Index in `JOINTS` of each of MediaPipe's 21 hand landmarks."""
 
 LANDMARK_OF_JOINT = tuple(JOINT_OF_LANDMARK.index(j) for j in range(N_JOINTS))
-"""MediaPipe landmark of each of the 21 `JOINTS`."""
+"""Index of the MediaPipe landmark of each of the 21 `JOINTS`."""
 
 BONES = tuple((parent, joint) for joint, parent in enumerate(PARENTS) if parent >= 0)
-"""(parent, child) pairs over `JOINTS`, for drawing."""
+"""Bones for drawing: pairs (parent, child) of indices in `JOINTS`."""
 
 CHAINS = {finger: tuple(JOINTS.index(f"{finger}{n}") for n in (1, 2, 3)) + (JOINTS.index(f"{finger}_tip"),) for finger in FINGERS}
-"""`JOINTS` indices along each finger, from its base to its tip."""
+"""Indices in `JOINTS` of the joints of each finger, from its base to its tip."""
 
 TIPS = tuple(JOINTS.index(f"{finger}_tip") for finger in FINGERS)
-"""`JOINTS` indices of the five tips, thumb to pinky."""
+"""Indices in `JOINTS` of the five fingertips, from thumb to pinky."""
 
 KNUCKLES = tuple(JOINTS.index(f"{finger}1") for finger in FINGERS[1:])
-"""`JOINTS` indices of the MCP joints of index, middle, ring and pinky."""
+"""Indices in `JOINTS` of the knuckles (MCP joints) of index, middle, ring and pinky."""

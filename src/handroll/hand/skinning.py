@@ -1,7 +1,7 @@
-"""MANO by linear blend skinning in PyTorch: joints or the whole mesh from rotation matrices, differentiable, on any device.
+"""Linear blend skinning of MANO in PyTorch: compute joints or the whole mesh from rotation matrices, differentiably, on any device.
 
 Axes: (...) = any leading shape, v = vertex, k and j = MANO joint, b = shape coefficient, f = pose feature.
-Rotations are relative to the flat hand. There is no translation, and all hands are right hands; `mano` mirrors.
+Rotations are relative to the flat hand. There is no translation. All hands are right hands; `mano` mirrors them for left hands.
 Source: Romero et al. 2017, doi:10.1145/3130800.3130883, equations 2 to 4.
 """
 
@@ -10,11 +10,15 @@ import torch
 
 from handroll.hand.mano import MANO_PARENTS, TIP_VERTICES, ManoError
 
-_FINGERS, _JOINTS_PER_FINGER = 5, 3  # MANO's joints after the wrist, in its order: five fingers of three joints
+# Number of fingers, and of joints in each finger. In MANO's joint order, the fingers follow the wrist, one after another.
+_FINGERS = 5
+_JOINTS_PER_FINGER = 3
 
 
 class Skinning(torch.nn.Module):
-    """Skinning of a model's right hand. The buffers are licensed data, so they are not part of `state_dict`.
+    """Linear blend skinning of MANO's right hand.
+
+    The buffers contain data under MANO's licence, so `state_dict` does not include them.
 
     Parameters
     ----------
@@ -40,30 +44,32 @@ class Skinning(torch.nn.Module):
             self.register_buffer(f"tip_{name}", getattr(self, name)[list(TIP_VERTICES)].contiguous(), persistent=False)
 
     def joints(self, rotation_matrices, betas):
-        """Compute joints of posed and shaped hands; of the mesh, only the five tips are computed.
+        """Compute the joints of hands with a pose and a shape. Only the five vertices at the fingertips are skinned.
 
         Parameters
         ----------
         rotation_matrices : tensor (..., joint 16, 3, 3)
-            Joint 0 is the global rotation, the others are relative to their parents. Type and device of the buffers.
+            Joint 0 is the global rotation, the others are relative to their parents. Same dtype and device as the buffers.
         betas : tensor (..., 10)
+            Shape coefficients.
 
         Returns
         -------
         tensor (..., 21, 3)
-            `skeleton.JOINTS`, metres, MANO's model frame. `[..., skeleton.JOINT_OF_LANDMARK, :]` is the order of OpenPose and HaMeR.
+            Positions of `skeleton.JOINTS`, metres, MANO's model frame. Index with `skeleton.JOINT_OF_LANDMARK` for the order of
+            OpenPose and HaMeR.
         """
         rest, orientation, positions = self._frames(rotation_matrices, betas)
         tips = (self.tip_template, self.tip_shape_directions, self.tip_pose_directions, self.tip_weights)
         return torch.cat([positions, _skin(*tips, rotation_matrices, betas, rest, orientation, positions)], dim=-2)
 
     def vertices(self, rotation_matrices, betas):
-        """Compute the mesh (..., vertex 778, 3), metres, MANO's model frame; parameters as `joints`."""
+        """Compute the mesh (..., vertex 778, 3), metres, MANO's model frame. Parameters: same as in `joints`."""
         mesh = (self.template, self.shape_directions, self.pose_directions, self.weights)
         return _skin(*mesh, rotation_matrices, betas, *self._frames(rotation_matrices, betas))
 
     def _frames(self, rotations, betas):
-        """Compute rest joints (..., 16, 3), global rotations (..., 16, 3, 3) and positions (..., 16, 3) of the joints."""
+        """Return the joints' rest positions (..., 16, 3), global rotation matrices (..., 16, 3, 3) and positions (..., 16, 3)."""
         rest = self.rest + torch.einsum("jcb,...b->...jc", self.rest_shape, betas)
         fingers = rotations[..., 1:, :, :].unflatten(-3, (_FINGERS, _JOINTS_PER_FINGER))
         rest_fingers = rest[..., 1:, :].unflatten(-2, (_FINGERS, _JOINTS_PER_FINGER))
@@ -82,7 +88,11 @@ class Skinning(torch.nn.Module):
 
 
 def _skin(template, shape_directions, pose_directions, weights, rotations, betas, rest, orientation, positions):
-    """Compute the positions (..., v, 3) of vertices, given by their template, directions and weights, from the joint frames."""
+    """Compute the positions (..., v, 3) of vertices by linear blend skinning.
+
+    `template`, both `directions` and `weights` are those of the vertices. `rest`, `orientation` and `positions` are results of
+    `Skinning._frames`.
+    """
     identity = torch.eye(3, dtype=rotations.dtype, device=rotations.device)
     feature = (rotations[..., 1:, :, :] - identity).flatten(-3)
     bent = template + torch.einsum("vcb,...b->...vc", shape_directions, betas)

@@ -1,8 +1,8 @@
 """Open-hand template: an average adult right hand at rest, with MANO's frame and topology but without MANO's licence.
 
-Model frame, as MANO's right hand: metres, fingers along -x, thumb towards +z, back of the hand towards +y. The left hand is the
-mirror image in x. Rotations are relative to this rest pose, so zero means the flat open hand. Lengths: a mean adult hand of 186 mm,
-from handroll's own table within published anthropometric ranges (such as Garrett 1971, doi:10.1177/001872087101300202).
+The model frame is that of MANO's right hand: metres, fingers along -x, thumb towards +z, back of the hand towards +y. The left hand is the
+mirror image in x. Rotations are relative to this rest pose, so zero means the flat open hand. The hand is 186 mm long, the mean of
+adults. The bone lengths are handroll's own, within published ranges (such as Garrett 1971, doi:10.1177/001872087101300202).
 """
 
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ WRIST_M = (0.096, 0.0, 0.0)
 """Wrist position in MANO's model frame, metres (MANO's own wrist is near x = 0.096)."""
 
 HAND_LENGTH_M = 0.186
-"""Distance from the wrist to the middle fingertip of the template, metres: bone scale 1."""
+"""Distance from the wrist to the middle fingertip of the template, metres. It corresponds to a bone scale of 1."""
 
-# Frame of the table: x to the player's right (thumb at -x), y towards the fingertips, z towards the back of the hand; wrist at the
-# origin; mm. finger: (base joint, direction of each bone, bone lengths)
+# Each finger: position of its base joint, direction of each bone, length of each bone. Millimetres; the wrist is the origin; x to the
+# player's right (thumb at -x), y towards the fingertips, z towards the back of the hand.
 _TABLE_MM = {
     "index": ((-27.0, 87.0, 0.0), [(-0.13, 0.99, -0.03)] * 3, (42.0, 25.0, 22.0)),
     "middle": ((-5.0, 90.0, 2.0), [(-0.01, 1.0, -0.03)] * 3, (45.0, 28.0, 23.0)),
@@ -31,14 +31,18 @@ _TABLE_MM = {
         (35.0, 30.0, 25.0),
     ),
 }
-# Columns: the table's x, y and z axes in MANO's model frame.
+
+# Columns: the x, y and z axes of `_TABLE_MM` in MANO's model frame.
 _MANO_FROM_PLAYER = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, 1.0], [-1.0, 0.0, 0.0]])
 
+# Direction from the palm to the back of the hand, MANO's model frame.
 _DORSAL = np.array([0.0, 1.0, 0.0])
-# The thumb is rotated about its long axis: its nail faces sideways and up, so it flexes across the palm.
+
+# The same for the thumb. The thumb is rotated about its long axis: its nail faces sideways and up, so it flexes across the palm.
 _THUMB_DORSAL = np.array([0.0, 0.5, 0.8660254])
 
-# Ranges of (flexion, abduction, twist), degrees. Positive flexion curls towards the palm, positive abduction moves to the thumb side.
+# Ranges of (flexion, abduction, twist) of the first, second and third joint of a finger, degrees.
+# Positive flexion curls towards the palm, positive abduction moves to the thumb side.
 _LIMITS_DEG = {
     "finger1": ((-25.0, 90.0), (-25.0, 25.0), (-8.0, 8.0)),
     "finger2": ((-5.0, 110.0), (-3.0, 3.0), (-3.0, 3.0)),
@@ -71,7 +75,7 @@ class HandTemplate:
 
 @cache
 def open_hand():
-    """Return the `HandTemplate` of the `landmarks` engine and the synthetic pianist, with read-only arrays."""
+    """Return the `HandTemplate` of the `landmarks` engine and of simulated performances. Its arrays are read-only."""
     joints = np.zeros((N_JOINTS, 3))
     axes = np.tile(np.eye(3), (len(MANO_JOINTS), 1, 1))
     limits = np.full((len(MANO_JOINTS), 3, 2), (-np.inf, np.inf))

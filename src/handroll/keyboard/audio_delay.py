@@ -1,17 +1,17 @@
-"""Delay of audio and notes after the video, estimated from the fingertips that press the sounding keys.
+"""Estimate the delay of audio and notes after the video, from the fingertips that press the sounding keys.
 
-The coarse estimate, to a few hundredths of a second, is the delay at which the fingertips fit the notes best: the evidence of
-`fingering`, summed over the candidates of a note and over the notes, is maximal. It is searched near 0, then over the whole length of
-video and notes. The fine estimate, to a fraction of a frame, uses the fingering labels of the coarse delay and two signs of a key
-press:
+The coarse estimate is accurate to a few hundredths of a second. It is the delay at which the fingertips fit the notes best: the
+evidence of `fingering`, summed over the candidates of a note and over the notes, is maximal. The search covers delays near 0, then
+the whole length of video and notes. The fine estimate is accurate to a fraction of a frame. It uses the fingering labels at the coarse
+delay and two signs of a key press:
 
-1. The stroke: the time at which the fingertip descends fastest, relative to the hand's other tips. It is the more precise sign, but a
-   single camera barely constrains heights: in half of all views from above, the reconstructed stroke is not visible in the noise.
-2. The rest: in the key plane, a fingertip moves until it presses its key, and is still while it holds the key. Every view shows this,
-   but how early a finger is over its key depends on the music.
+1. The stroke: the time at which the fingertip descends fastest, relative to the hand's other tips. The stroke is the more precise sign, but
+   a single camera barely constrains heights: in half of all views from above, the reconstructed stroke is not visible in the noise.
+2. The halt: a fingertip moves over the keys until it presses its key, and is still while it holds the key. Every view shows the halt,
+   but how early a finger stops over its key depends on the music.
 
-Both estimates are weighted by the inverse of their variance; strokes count only where they are significant. The depth of a stroke and
-the position of the rest do not matter.
+The fine estimate is the mean of the delays by strokes and by halts, weighted by the inverse of their variances. Strokes count only
+where they are significant. The depth of a stroke and the position of a halt do not matter.
 """
 
 from dataclasses import dataclass, replace
@@ -26,61 +26,92 @@ from handroll.keyboard.fingertips_at_onsets import at_times, landings
 from handroll.tables import State
 
 SEARCH_S = 0.3
-"""Maximum absolute delay of the search near 0, s: typical of recording and muxing."""
+"""Maximum absolute delay of the search near 0, s. Recording and muxing usually cause smaller delays."""
 
 TRUSTED_LEAD = 3.0
-"""Minimum lead of a delay that is accepted."""
+"""Minimum lead (`Delay.lead`, in standard errors) of a delay over all alternatives, for the delay to be trusted."""
 
 REFUTED_LEAD = 5.0
-"""Minimum lead over a delay of 0 at which a delay is accepted although another delay fits nearly as well, since 0 is certainly wrong
-then. Notes of another part of the video reach at most 4.2 (30 trials with six performances), correct delays 5.7 to 14.9."""
+"""Minimum lead over a delay of 0, in standard errors, for a delay to be trusted although another delay fits nearly as well: 0 is
+certainly wrong then. Notes of another part of the video reach at most 4.2 (30 trials with six performances), correct delays 5.7 to
+14.9."""
 
 STROKE_MIDDLE_S = 0.032
-"""Time from the middle of a stroke to the note onset, s. Measured for the synthetic pianist, whose keys reach their lowest point at the
-onset; true motion and motion by detection and pose, on development seeds, agree to 1 ms. In a piano it depends on the touch: a soft
-tone has a longer hammer travel time (Goebl, Bresin and Galembo 2005, doi:10.1121/1.1944648). A microphone 3 m away adds 9 ms. Both
-effects are part of the estimated delay."""
+"""Time from the middle of a fingertip's downward stroke to the note onset, s. Measured on simulated performances, whose keys reach their
+lowest point at the onset; the true and the reconstructed motion agree to 1 ms. In a real piano the time depends on the touch: a soft tone
+has a longer hammer travel time (Goebl, Bresin and Galembo 2005, doi:10.1121/1.1944648). A microphone 3 m away adds 9 ms. Both effects are
+part of the estimated delay."""
 
-REST_BEFORE_S = 0.020
-"""Time from a fingertip's rest to the note onset, s, by the speeds before and after: about 10 ms for the synthetic pianist, and 30 to
-50 ms in two real videos whose strokes show the delay."""
+HALT_BEFORE_S = 0.020
+"""Time from the halt of a fingertip over its key to the note onset, s. It is about 10 ms in simulated performances, and 30 to 50 ms in two
+real videos whose delay was known from the strokes."""
 
-STROKE_ERROR_S, REST_ERROR_S = 0.006, 0.020
-"""Standard errors of the two signs that are constant within a performance, independent of the number of notes, s: they depend on how
-hard, how legato and how well prepared a pianist plays. Measured on the same performances."""
+STROKE_ERROR_S = 0.006
+"""Standard error of the delay that strokes of fingertips give, s: the part that is equal for all notes of a performance. It depends on how
+hard and how legato a pianist plays, and more notes do not reduce it. Measured on simulated performances."""
 
-MIN_NOTES, COARSE_NOTES, FINE_NOTES = 10, 1000, 2000
-"""Minimum number of notes with a detected hand for an estimate; maximum numbers, evenly subsampled, for the coarse and the fine
-estimate, which more notes would not improve."""
+HALT_ERROR_S = 0.020
+"""Standard error of the delay that halts of fingertips over their keys give, s: the part that is equal for all notes of a performance. It
+depends on how early a pianist moves the
+fingers over their keys. Measured on simulated performances."""
+
+MIN_NOTES = 10
+"""Minimum number of notes with a detected hand for an estimate."""
+
+COARSE_NOTES = 1000
+"""Maximum number of notes of the coarse estimate near 0, evenly subsampled; more would not improve it."""
+
+FINE_NOTES = 2000
+"""Maximum number of notes of the fine estimate, evenly subsampled; more would not improve it."""
 
 STROKES = replace(WEIGHTS, per_low_mm=0.0, per_drop_mm=0.3)
-"""Weights that favour the stroke: the height of a finger shows which finger plays, but not when."""
+"""Weights of the evidence for a delay. They favour descent and ignore height: height shows which finger plays, but not when."""
 
-PER_REST = 1.0
-"""Log odds for a fingertip whose speed falls by a factor of e at the note onset. Fitted to the lead of the true delay, and smaller than
-for the synthetic pianist alone, since people keep their fingers on the keys."""
+PER_HALT = 1.0
+"""Log odds for a fingertip whose speed falls by a factor of e at the note onset. Fitted to the lead of the true delay. It is smaller
+than the value for simulated performances alone, since people keep their fingers on the keys."""
 
-# Steps of the coarse and the fine search, and half the range of the fine search.
-_COARSE_STEP_S, _FINE_STEP_S, _FINE_S = 0.02, 0.005, 0.1
-# Minimum distance of an alternative delay from the best one: wider than the coarse peak.
+# Step of the coarse search for the delay, s.
+_COARSE_STEP_S = 0.02
+
+# Step of the fine search for the delay, s.
+_FINE_STEP_S = 0.005
+
+# Half the range of the fine search for the delay, s.
+_FINE_S = 0.1
+
+# Minimum difference between an alternative delay and the best one, s. The peak of the coarse search is narrower.
 _SEPARATION_S = 0.1
+
 # Number of alternative delays of the far search with which the best one is compared.
 _N_ALTERNATIVES = 50
-# Maximum length of the part of a video, around its middle, that the far search uses.
+
+# Maximum length of the part of a video, around its middle, that the far search uses, s.
 _MAX_FAR_S = 120.0
-# Times before and after the middle of a stroke; the descent is the difference of the mean heights over them.
+
+# Times before and after the middle of a fingertip's stroke, s. The descent is the mean height before minus the mean height after.
 _FLANK_S = np.array([0.01, 0.02, 0.03, 0.04])
-# Times before and after the rest at which speeds are compared.
-_REST_S = np.array([0.03, 0.05, 0.07, 0.09, 0.11])
-# A speed is measured over twice the first time. The second value is the noise of a resting hand, added to every speed.
-_SPEED_STEP_S, _STILL_MM_S = 0.025, 10.0
-# Maximum descent that counts.
-_MAX_FALL_MM = 20.0
-# Maximum distance of the delay by strokes from the delay by rests: two and a half of the latter's standard errors.
-_STROKE_FROM_REST_S = 0.05
-# Minimum mean descent of strokes, in standard errors; by chance, the maximum over many delays reaches 3.4.
+
+# Times before and after the halt of a fingertip at which its speeds are compared, s.
+_HALT_S = np.array([0.03, 0.05, 0.07, 0.09, 0.11])
+
+# Half the time over which the speed of a fingertip is measured, s.
+_SPEED_STEP_S = 0.025
+
+# Apparent speed of a still hand, caused by the noise of its positions, mm/s. It is added to every speed.
+_STILL_MM_S = 10.0
+
+# Maximum absolute descent of a fingertip in a stroke, mm; larger values are clipped.
+_MAX_DESCENT_MM = 20.0
+
+# Maximum difference between the delays that strokes and halts of fingertips give, s: two and a half times `HALT_ERROR_S`.
+_STROKE_FROM_HALT_S = 0.05
+
+# Minimum mean descent of fingertips in strokes, in standard errors, for strokes to be used; by chance, the maximum over many delays reaches
+# 3.4.
 _STROKE_LEAD = 5.0
-# A parabola is fitted over this number of fine steps to either side of a peak.
+
+# Number of steps of the fine search, on either side of a peak, to which a parabola is fitted.
 _PEAK_STEPS = 4
 
 
@@ -91,15 +122,15 @@ class Delay:
     Attributes
     ----------
     delay_s : float
-        Positive where audio and notes are late. NaN where there is no estimate.
+        Delay, s; positive where audio and notes are late. NaN where there is no estimate.
     error_s : float
-        Standard error: from the scatter of the notes and from the constant errors of a performance.
+        Standard error, s. It combines the scatter of the notes with `STROKE_ERROR_S` and `HALT_ERROR_S`.
     lead : float
-        Difference of the fit to that of the best alternative delay, in standard errors.
+        Fit at this delay minus the fit at the best alternative delay, in standard errors.
     notes : int
-        Number of notes in the coarse search: those with a detected hand at every delay.
+        Number of notes that the coarse search uses: notes with a detected hand at every delay.
     lead_over_none : float
-        Difference of the fit to that of a delay of 0, in standard errors; 0 where it is unknown, or where the delay is close to 0.
+        Fit at this delay minus the fit at a delay of 0, in standard errors; 0 where it is unknown, or where the delay is close to 0.
     """
 
     delay_s: float
@@ -110,27 +141,29 @@ class Delay:
 
     @property
     def trusted(self):
-        """Whether the lead is at least `TRUSTED_LEAD`, or the lead over a delay of 0 at least `REFUTED_LEAD`."""
+        """Whether the delay is certain enough for use: `lead` is at least `TRUSTED_LEAD`, or `lead_over_none` at least `REFUTED_LEAD`."""
         return self.lead >= TRUSTED_LEAD or self.lead_over_none >= REFUTED_LEAD
 
 
 def find_delay(notes, time_s, joints_keyboard_mm, state):
-    """Find the delay over the whole overlap of video and notes; a delay near 0 only needs to lead the other delays near 0.
+    """Find the delay of audio and notes: near 0, or over the whole length of video and notes.
+
+    A far delay is used where it is trusted and differs from the estimate near 0.
 
     Parameters
     ----------
     notes, time_s, joints_keyboard_mm, state
-        As in `estimate_delay`.
+        Same as in `estimate_delay`.
 
     Returns
     -------
     delay_s : float
-        0 where no delay is trusted.
+        The trusted delay, s; 0 where no delay is trusted.
     estimate : Delay
         The trusted estimate; otherwise the estimate near 0.
     """
     near = estimate_delay(notes, time_s, joints_keyboard_mm, state)
-    # Music repeats from beat to beat, so a wrong delay near 0 may lead its neighbours. The far search compares all delays.
+    # Music repeats from beat to beat, so a wrong delay near 0 may fit better than all others near 0. The far search compares all delays.
     far = estimate_far_delay(notes, time_s, joints_keyboard_mm, state)
     found = far if far.trusted and not abs(far.delay_s - near.delay_s) < _SEPARATION_S else near
     return (found.delay_s if found.trusted else 0.0), found
@@ -142,10 +175,10 @@ def estimate_delay(notes, time_s, joints_keyboard_mm, state):
     Parameters
     ----------
     notes : dict of str to array (note,)
-        `tables.NOTES`, with times as in the audio.
+        Columns of `tables.NOTES`, with the times of the audio.
     time_s, joints_keyboard_mm, state
-        As in `fingering.label_fingering`, but from poses before cleaning: smoothing over 11 frames at 30 Hz blurs the strokes and
-        makes the estimate 30 ms too long.
+        Same as in `fingering.label_fingering`, but from poses before cleaning: smoothing over 11 frames at 30 Hz blurs the strokes
+        and makes the estimate 30 ms too long.
 
     Returns
     -------
@@ -157,8 +190,8 @@ def estimate_delay(notes, time_s, joints_keyboard_mm, state):
     rows = np.linspace(0, len(notes["pitch"]) - 1, min(len(notes["pitch"]), COARSE_NOTES)).astype(int)
     subset = {name: values[rows] for name, values in notes.items()}
     tips_mm = _tips(joints_keyboard_mm, state)
-    rests = (_slowdown(time_s, tips_mm, subset["onset_s"] - delay) for delay in delays)
-    fit = np.stack([_fit(landings(subset, *observed, delay), rest) for delay, rest in zip(delays, rests, strict=True)])
+    slowdowns = (_slowdowns(time_s, tips_mm, subset["onset_s"] - delay) for delay in delays)
+    fit = np.stack([_fit(landings(subset, *observed, delay), slowdown) for delay, slowdown in zip(delays, slowdowns, strict=True)])
     fit = fit[:, np.isfinite(fit).all(axis=0)]
     if fit.shape[1] < MIN_NOTES:
         return Delay(np.nan, np.nan, 0.0, fit.shape[1])
@@ -169,14 +202,14 @@ def estimate_delay(notes, time_s, joints_keyboard_mm, state):
 
 
 def estimate_far_delay(notes, time_s, joints_keyboard_mm, state):
-    """Estimate the delay of notes after the video without a limit, for example of a MIDI file for a silent video.
+    """Estimate a delay of any length of notes after the video, for example of a MIDI file for a silent video.
 
-    The evidence that each key is pressed at each time of the video is correlated with the notes. The cost barely depends on the delay.
+    The notes are correlated with the evidence that each key is pressed at each time of the video.
 
     Parameters
     ----------
     notes, time_s, joints_keyboard_mm, state
-        As in `estimate_delay`.
+        Same as in `estimate_delay`.
 
     Returns
     -------
@@ -190,14 +223,14 @@ def estimate_far_delay(notes, time_s, joints_keyboard_mm, state):
     middle_s, half_s = (time_s[0] + time_s[-1]) / 2.0, min(time_s[-1] - time_s[0], _MAX_FAR_S) / 2.0
     moments_s = np.arange(middle_s - half_s, middle_s + half_s, _COARSE_STEP_S)
     struck = np.full((len(moments_s), len(pitches)), np.nan)
-    rest = _slowdown(time_s, tips_mm, moments_s)
+    slowdown = _slowdowns(time_s, tips_mm, moments_s)
     for column, pitch in enumerate(pitches):
         everywhere = {"onset_s": moments_s, "pitch": np.full(len(moments_s), pitch)}
-        struck[:, column] = _fit(landings(everywhere, *observed, 0.0), rest)
+        struck[:, column] = _fit(landings(everywhere, *observed, 0.0), slowdown)
     known = np.isfinite(struck)
     if not known.any():
         return none
-    # Without a detected hand, and outside the video, a note is no evidence for or against a delay.
+    # Where no hand is detected, and outside the video, a note counts neither for nor against a delay.
     mean = np.where(known, struck, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     struck = np.where(known, struck - mean, 0.0)
     step = np.round((notes["onset_s"] - moments_s[0]) / _COARSE_STEP_S).astype(np.int64)
@@ -221,12 +254,12 @@ def estimate_far_delay(notes, time_s, joints_keyboard_mm, state):
 
 
 def _lead(difference):
-    """Return the minimum lead of a delay over the alternatives, in standard errors.
+    """Return the lead of a delay over the best alternative, in standard errors.
 
     Parameters
     ----------
     difference : array (alternative delay, note)
-        Fit of each note at the delay, minus its fit at the alternative.
+        Fit of each note at the delay minus its fit at each alternative.
     """
     counted = np.maximum((difference != 0.0).sum(axis=1), 1)
     scatter = np.sqrt(np.maximum((difference**2).sum(axis=1) - difference.sum(axis=1) ** 2 / counted, 0.0))
@@ -234,7 +267,10 @@ def _lead(difference):
 
 
 def _tips(joints_keyboard_mm, state):
-    """Return fingertips (frame, hand 2, finger 5, xyz 3), mm, NaN where hidden; z is relative to the mean of the hand's other tips."""
+    """Return the fingertips (frame, hand 2, finger 5, xyz 3), mm; NaN where the hand is hidden.
+
+    z is relative to the mean z of the hand's other tips.
+    """
     tips_mm = np.asarray(joints_keyboard_mm, dtype=np.float64)[:, :, list(TIPS)]
     tips_mm = np.where(np.asarray(state)[..., None, None] > State.HIDDEN, tips_mm, np.nan)
     z = tips_mm[..., 2:]
@@ -242,67 +278,81 @@ def _tips(joints_keyboard_mm, state):
     return np.concatenate([tips_mm[..., :2], z - others], axis=-1)
 
 
-def _fit(landing, rest):
-    """Return the log odds (note,) that the fingertips play each note; NaN where no hand is detected. `rest` is as of `_slowdown`."""
+def _fit(landing, slowdown):
+    """Return the log odds (note,) that any fingertip plays each note; NaN where no hand is detected.
+
+    `landing` is a result of `landings`, `slowdown` a result of `_slowdowns`.
+    """
     odds = evidence(landing, STROKES)[:, :UNDETECTED]
-    fit = logsumexp(odds + PER_REST * rest.reshape(odds.shape), axis=1)
+    fit = logsumexp(odds + PER_HALT * slowdown.reshape(odds.shape), axis=1)
     return np.where(np.isfinite(fit), fit, np.nan)
 
 
-def _slowdown(time_s, tips_mm, onset_s):
-    """Return the log ratio of fingertip speeds before and after onsets, array (*onset, hand 2, finger 5); 0 where unknown."""
+def _slowdowns(time_s, tips_mm, onset_s):
+    """Return how much each fingertip slows down at note onsets, array (*onset, hand 2, finger 5); 0 where unknown.
+
+    A value is the mean logarithm of the speeds before the halt minus that of the speeds after it.
+    """
     log_ratio = 0.0
     for sign in (1.0, -1.0):
-        around_s = np.asarray(onset_s)[..., None] - REST_BEFORE_S - sign * _REST_S
+        around_s = np.asarray(onset_s)[..., None] - HALT_BEFORE_S - sign * _HALT_S
         path = at_times(time_s, tips_mm[..., :2], around_s + _SPEED_STEP_S) - at_times(time_s, tips_mm[..., :2], around_s - _SPEED_STEP_S)
         speed = np.hypot(path[..., 0], path[..., 1]) / (2.0 * _SPEED_STEP_S)
         log_ratio = log_ratio + sign * np.log(speed + _STILL_MM_S).mean(axis=np.ndim(onset_s))
     return np.where(np.isfinite(log_ratio), log_ratio, 0.0)
 
 
-def _fall_mm(time_s, tips_mm, onset_s):
-    """Return the descent of fingertips in the strokes of onsets, array (*onset, hand 2, finger 5), mm; 0 where unknown."""
+def _descents_mm(time_s, tips_mm, onset_s):
+    """Return the descent of each fingertip during the stroke before note onsets, array (*onset, hand 2, finger 5), mm.
+
+    It is 0 where unknown.
+    """
     middle_s = np.asarray(onset_s)[..., None] - STROKE_MIDDLE_S
     before, after = (at_times(time_s, tips_mm[..., 2], middle_s + sign * _FLANK_S).mean(axis=np.ndim(onset_s)) for sign in (-1.0, 1.0))
-    fall = before - after
-    return np.where(np.isfinite(fall), np.clip(fall, -_MAX_FALL_MM, _MAX_FALL_MM), 0.0)
+    descent = before - after
+    return np.where(np.isfinite(descent), np.clip(descent, -_MAX_DESCENT_MM, _MAX_DESCENT_MM), 0.0)
 
 
 def _refine(notes, observed, tips_mm, delay_s):
-    """Return the delay near `delay_s` at which strokes and rests fit the notes best, and its standard error."""
+    """Return the delay near `delay_s` at which strokes and halts fit the notes best, and its standard error, both in s.
+
+    `observed` is (time_s, joints_keyboard_mm, state), `tips_mm` a result of `_tips`.
+    """
     filmed = np.flatnonzero((notes["onset_s"] - delay_s >= observed[0][0]) & (notes["onset_s"] - delay_s <= observed[0][-1]))
     notes = {name: values[filmed] for name, values in notes.items()}
     labels = infer(notes, landings(notes, *observed, delay_s))[:, :UNDETECTED].reshape(-1, len(HANDS), len(FINGERS))
-    # With this many notes, the random error is below a millisecond, and memory stays bounded.
+    # `FINE_NOTES` notes reduce the random error below a millisecond, and limit the memory.
     rows = np.linspace(0, len(labels) - 1, min(len(labels), FINE_NOTES)).astype(int)
     labels = labels[rows]
     steps = int(round(_FINE_S / _FINE_STEP_S))
     delays = delay_s + _FINE_STEP_S * np.arange(-steps, steps + 1)
     onset_s = np.asarray(notes["onset_s"])[rows, None] - delays
-    signs = np.stack([np.einsum("ndhf,nhf->dn", sign(observed[0], tips_mm, onset_s), labels) for sign in (_fall_mm, _slowdown)])
-    rests = _peak(delays, signs[1])
-    # A hand that approaches its keys looks like a slow stroke long before the note.
-    near = np.abs(delays - rests.at_s) <= _STROKE_FROM_REST_S + _PEAK_STEPS * _FINE_STEP_S
+    signs = np.stack([np.einsum("ndhf,nhf->dn", sign(observed[0], tips_mm, onset_s), labels) for sign in (_descents_mm, _slowdowns)])
+    halts = _peak(delays, signs[1])
+    # Search strokes only near the halts: a hand that approaches its keys looks like a slow stroke long before the note.
+    near = np.abs(delays - halts.at_s) <= _STROKE_FROM_HALT_S + _PEAK_STEPS * _FINE_STEP_S
     strokes = _peak(delays[near], signs[0][near])
-    found = [(rests, REST_ERROR_S), *([(strokes, STROKE_ERROR_S)] if strokes.lead >= _STROKE_LEAD else [])]
+    found = [(halts, HALT_ERROR_S), *([(strokes, STROKE_ERROR_S)] if strokes.lead >= _STROKE_LEAD else [])]
     at_s = np.array([peak.at_s for peak, _ in found])
     weight = 1.0 / np.array([peak.random_s**2 + constant_s**2 for peak, constant_s in found])
     mean_s = np.average(at_s, weights=weight)
-    # Where the signs differ by more than their errors, the errors are too small by about the root of the reduced chi-squared.
+    # Where strokes and halts differ by more than their errors, both errors are scaled by the root of the reduced chi-squared.
     scale = max(np.sqrt((weight * (at_s - mean_s) ** 2).sum() / max(len(found) - 1, 1)), 1.0)
     return float(mean_s), float(scale / np.sqrt(weight.sum()))
 
 
 @dataclass(frozen=True)
 class _Peak:
-    """Maximum of the mean of a sign over the delays.
+    """Delay at which a sign of key presses (stroke or halt), averaged over the notes, is strongest.
 
     Attributes
     ----------
-    at_s, random_s : float
-        Delay of the maximum, and its standard error from the scatter of the notes.
+    at_s : float
+        Delay of the maximum, s.
+    random_s : float
+        Standard error of `at_s` from the scatter of the notes, s.
     lead : float
-        Value of the maximum, in standard errors.
+        Mean of the sign at the maximum, in standard errors.
     """
 
     at_s: float
@@ -311,14 +361,14 @@ class _Peak:
 
 
 def _peak(delays, sign):
-    """Find the `_Peak` of a sign, array (delay, note)."""
+    """Find the `_Peak` of a sign of key presses (stroke or halt), array (delay, note)."""
     top = int(np.clip(sign.sum(axis=1).argmax(), _PEAK_STEPS, len(delays) - 1 - _PEAK_STEPS))
     near = slice(top - _PEAK_STEPS, top + _PEAK_STEPS + 1)
     from_top = delays[near] - delays[top]
     square, slope, _ = np.polyfit(from_top, sign[near], 2)
     curvature = max(-2.0 * square.sum(), 1e-9)
     vertex = float(np.clip(slope.sum() / curvature, from_top[0], from_top[-1]))
-    # Sandwich estimator of the variance of a maximum (Huber 1967): the notes' slopes at the peak divided by its curvature.
+    # Sandwich estimator of the variance of a maximum (Huber 1967): the slopes of the notes at the peak, divided by the peak's curvature.
     random_s = np.sqrt(((2.0 * square * vertex + slope) ** 2).sum()) / curvature
     lead = sign[top].sum() / (sign[top].std() * np.sqrt(sign.shape[1]) + 1e-9)
     return _Peak(float(delays[top] + vertex), float(min(random_s, _FINE_S)), float(lead))

@@ -1,7 +1,8 @@
-"""Register the keyboard in an image: the camera over the keys, without its octave where the image shows only a part of the keys.
+"""Register the keyboard in an image automatically: fit the camera over the keys, and list the possible octaves.
 
 The image is the temporal median of frames of a fixed camera, which shows the keyboard without hands. The black keys are detected by
-their pattern (`black_keys`), an initial camera is fitted to them, and the camera is refined on the edges of all keys (`edges`).
+their pattern (`black_keys`). An initial camera is fitted to them and refined on the edges of all keys (`camera_fit`). Where the image
+shows only a part of the keys, it may allow several octaves; `registration` chooses one.
 """
 
 from dataclasses import dataclass, replace
@@ -10,20 +11,16 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from handroll.keyboard.black_keys import black_mm, find_black_keys
-from handroll.keyboard.camera_fit import FOCAL_SIGMA, LIP, SIDE, edge_points, find_edges, fit_edges
+from handroll.keyboard.camera_fit import FOCAL_SIGMA, SIDE, edge_points, find_edges, fit_edges
 from handroll.keyboard.geometry import BLACK_KEYS, N_WHITE, STANDARD, Keyboard, black_centres_mm, white_index
-from handroll.keyboard.marked_registration import fit_landmarks
 from handroll.keyboard.projection import KeyboardView, straight_down
 from handroll.keyboard.registration_check import Problem
 
 MIN_SUPPORT = 0.5
-"""Minimum share of a black key's edge points that are found, for the key to count as visible."""
+"""Minimum share of the points on a black key's sides at which an edge is found, for the key to count as visible."""
 
-FEW_BEYOND = 3
-"""Minimum number of black keys beyond the end of a row; fewer are chance finds."""
-
-MARKED_SEARCH_MM, MIN_MARKED_BLACKS = 6.0, 5
-"""Search range for the edges near a camera fitted to marked points, mm, and minimum number of black keys to refine that camera."""
+MIN_PIECE = 3
+"""Minimum number of visible black keys next to each other, for them to be part of a keyboard; fewer are chance finds."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +32,15 @@ class Registration:
     view : KeyboardView
         Camera of the image.
     keyboard : Keyboard
-        With the fitted dimensions.
-    blacks : int array
-        Visible black keys, 0..35.
+        The standard keyboard with the fitted dimensions.
+    blacks : int array (n,)
+        Visible black keys, 0..35, as a row without gaps.
     octaves : tuple of int
         Octave shifts that the visible keys allow, positive to the right; (0,) where the octave is certain.
     covariance : array (14, 14) or None
-        As in `edges.fit_edges`; None for marked points that were not refined.
+        Result of `camera_fit.fit_edges`; None for marked points that were not refined.
     problem : registration_check.Problem or None
-        Result of the validation, once it is done.
+        Problem that the validation found. None before the validation, and where it accepts the registration.
     """
 
     view: KeyboardView
@@ -66,15 +63,15 @@ def register(image, focal_px=None):
     Returns
     -------
     list of Registration
-        One for each row of black keys that ends on white keys, the longest row first; a polished fallboard shows the keys twice.
-        Empty where no keyboard is found.
+        One for each row of black keys that ends on white keys, the longest row first. A polished fallboard reflects the keys, which
+        gives a second row. Empty where no keyboard is found.
     """
     return list(filter(None, (_register_row(image, row, focal_px) for row in find_black_keys(image))))
 
 
 def _register_row(image, row, focal_px):
-    """Register the keyboard from a row of `BlackKeys`; None where the row does not fit on 88 keys."""
-    # The octave is still arbitrary: use the lowest one that puts all keys on the keyboard.
+    """Register the keyboard from `BlackKeys`; return a Registration, or None where the row does not fit on 88 keys."""
+    # The octave is still unknown: use the lowest one in which all keys are on the keyboard.
     first = int(row.black.min())
     shift = -((first + 1) // 5)
     if int(row.black.max()) + 1 + 5 * shift > 35:
@@ -85,10 +82,10 @@ def _register_row(image, row, focal_px):
     blacks = np.arange(black.min(), black.max() + 1)
     for _ in range(3):
         view, keyboard, _, _, covariance = fit_edges(image, view, keyboard, visible_lines(blacks), blacks, focal_px)
-        # Centre the row, so that more keys can be found on both sides; otherwise its end would look like the end of the keyboard.
+        # Shift the row to the middle octave, so that more keys can be found on both sides. At an end of the keyboard, none could be.
         octave = (_min_octave(blacks) + _max_octave(blacks)) // 2
         view, blacks = shift_octaves(view, keyboard, octave), blacks + 5 * octave
-        grown = _visible_row(image, view, keyboard)
+        grown = visible_row(image, view, keyboard)
         if np.array_equal(grown, blacks) or not len(grown):
             break
         blacks = grown
@@ -96,68 +93,29 @@ def _register_row(image, row, focal_px):
     return Registration(view, keyboard, blacks, octaves, covariance)
 
 
-def register_marked(image, points_px, points_mm, focal_px=None):
-    """Register the keyboard by marked points, and refine it on the edges where the image shows them.
-
-    Parameters
-    ----------
-    image : uint8 array (height, width), grey
-    points_px : array (n, xy 2)
-        Pixels of this image.
-    points_mm : array (n, xyz 3)
-        As in `marked_registration.fit_landmarks`.
-    focal_px : float, optional
-        Known focal length, in pixels of this image.
-
-    Returns
-    -------
-    Registration
-        Fitted to the points alone, with `covariance` None, where too few edges are found.
-
-    Raises
-    ------
-    ValueError
-        As `marked_registration.fit_landmarks`.
-    """
-    height_px, width_px = image.shape
-    view, keyboard = fit_landmarks(points_px, points_mm, width_px, height_px, focal_px=focal_px)
-    rough = Registration(view, keyboard, np.arange(len(BLACK_KEYS)), (0,), None)
-    blacks = _visible_row(image, view, keyboard, MARKED_SEARCH_MM)
-    if len(blacks) < MIN_MARKED_BLACKS:
-        return rough
-    on_keyboard = points_mm * [1.0, keyboard.white_length_mm / STANDARD.white_length_mm, 1.0]
-    for _ in range(3):
-        fitted = fit_edges(image, view, keyboard, visible_lines(blacks), blacks, focal_px, (points_px, on_keyboard))
-        view, keyboard, edges, offset, covariance = fitted
-        grown = _visible_row(image, view, keyboard)
-        if np.array_equal(grown, blacks) or not len(grown):
-            break
-        blacks = grown
-    found = np.isfinite(offset) & (edges.kind != LIP)
-    if found.mean() < MIN_SUPPORT:
-        return rough
-    return Registration(view, keyboard, blacks, (0,), covariance)
-
-
 def visible_lines(blacks):
-    """Return the lines between white keys, 1..51, in the range of black keys 0..35."""
+    """Return the numbers of the lines between white keys, 1..51 from the left, next to the given row of black keys 0..35."""
     white = white_index(BLACK_KEYS[blacks])
     return np.arange(max(1, white.min() - 1), min(N_WHITE - 1, white.max() + 2) + 1)
 
 
-def _visible_row(image, view, keyboard, search_mm=3.0):
-    """Return the row of visible black keys 0..35, which includes covered keys between pieces of at least `FEW_BEYOND` visible keys."""
+def visible_row(image, view, keyboard, search_mm=3.0):
+    """Return a row of black keys 0..35 without gaps, from the first to the last visible key.
+
+    Groups of fewer than `MIN_PIECE` visible keys are ignored. Keys between the groups belong to the row, though hands may cover them.
+    `search_mm`: maximum distance of an edge from its projection, mm.
+    """
     visible = _visible_blacks(image, view, keyboard, search_mm)
     if not len(visible):
         return visible
     pieces = np.split(visible, np.flatnonzero(np.diff(visible) > 4) + 1)
     longest = max(map(len, pieces))
-    kept = np.concatenate([piece for piece in pieces if len(piece) >= min(FEW_BEYOND, longest)])
+    kept = np.concatenate([piece for piece in pieces if len(piece) >= min(MIN_PIECE, longest)])
     return np.arange(kept[0], kept[-1] + 1)
 
 
 def _visible_blacks(image, view, keyboard, search_mm=3.0):
-    """Return the black keys 0..35 whose edges are found."""
+    """Return the black keys 0..35 that are visible: an edge is found at `MIN_SUPPORT` of the points on their sides."""
     everything = np.arange(len(BLACK_KEYS))
     edges = edge_points(view, keyboard, np.arange(1, 2), everything)
     offset = find_edges(image.astype(np.float32), view, edges, search_mm)
@@ -167,7 +125,7 @@ def _visible_blacks(image, view, keyboard, search_mm=3.0):
 
 
 def shift_octaves(view, keyboard, octave):
-    """Return the view in which the same pixels show keys that are `octave` octaves farther right."""
+    """Shift a KeyboardView by `octave` octaves: the same pixels then show keys that are farther right by this number of octaves."""
     step_mm = np.array([7 * octave * keyboard.white_pitch_mm, 0.0, 0.0])
     return replace(view, translation_mm=view.translation_mm - view.extrinsics.rotation @ step_mm)
 
@@ -183,19 +141,22 @@ def _max_octave(blacks):
 
 
 def _possible_octaves(view, keyboard, blacks, visible):
-    """Return the octave shifts that the image allows; `visible` are all visible black keys, also outside of the row `blacks`."""
+    """Return the octave shifts that the image allows, a tuple of int.
+
+    `blacks` is the row of black keys; `visible` are all visible black keys, including those outside of the row.
+    """
     allowed = range(_min_octave(blacks), _max_octave(blacks) + 1)
     margin = np.array([0.01 * view.width_px, 0.01 * view.height_px])
 
     def ends(black):
-        """Whether the position of a black key, which is not visible, is inside the image."""
+        """Whether the keyboard ends before a black key: the key is not visible, although its position is inside the image."""
         x = black_mm(black - 1) + black_centres_mm(keyboard)[1]
         at = view.project(np.array([x, keyboard.black_front_mm + 20.0, keyboard.black_height_mm]))
         return bool(np.isfinite(at).all() and (at > margin).all() and (at < 2 * view.centre_px - margin).all())
 
-    # With visible keys beyond the end of the row, the keys in between are covered and the keyboard does not end there.
-    left = ends(blacks[0] - 1) and (visible < blacks[0]).sum() < FEW_BEYOND
-    right = ends(blacks[-1] + 1) and (visible > blacks[-1]).sum() < FEW_BEYOND
+    # Where other black keys are visible beyond the end of the row, the keys in between are covered, and the keyboard does not end there.
+    left = ends(blacks[0] - 1) and (visible < blacks[0]).sum() < MIN_PIECE
+    right = ends(blacks[-1] + 1) and (visible > blacks[-1]).sum() < MIN_PIECE
     if left and right and len(blacks) < 36:
         return tuple(allowed)  # a keyboard with fewer keys
     if left and blacks[0] % 5 == 0:
@@ -206,7 +167,11 @@ def _possible_octaves(view, keyboard, blacks, visible):
 
 
 def _initial_view(found, black, front_black, width_px, height_px):
-    """Fit a camera to the black keys: to the lines across them, whose y is unknown, and to their front ends."""
+    """Fit a KeyboardView to the black keys.
+
+    Observations: points on the keys' centre lines, whose x is known and whose y is fitted for each line across the keys; and the
+    keys' front ends, whose x and y are known.
+    """
     rows = np.unique(found.row)
     rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), 12)).astype(int)]
     use = np.isin(found.row, rows)

@@ -1,9 +1,9 @@
 """Detect the black keys in an image by the pattern of their groups of two and three.
 
-Along a line across the black keys, the gaps between their centres are short, long, short, short, long in every octave. Lines in all
-directions near the image axes are searched for dark spots with this pattern. The scale is fitted locally, so perspective, distortion,
-hands over some keys and keys outside the image are tolerated. The pattern is the same from both sides; the player's side is the one
-where the black keys end on white keys.
+Along a line across the black keys, the gaps between their centres are short, long, short, short, long in every octave. Lines in
+directions near the image axes are searched for runs of dark pixels with this pattern. The scale is fitted locally, which tolerates
+perspective, distortion, hands over some keys, and keys outside the image. The pattern looks the same from the player's side and from
+the fallboard. The player's side is the side on which the black keys end on white keys.
 """
 
 from dataclasses import dataclass
@@ -15,47 +15,77 @@ from scipy.ndimage import maximum_filter1d, minimum_filter1d
 from handroll.keyboard.geometry import BLACK_KEYS, STANDARD, black_centres_mm
 
 SEARCH_WIDTH_PX = 1280
-"""Maximum size of the searched image, px; larger images are reduced."""
+"""Maximum width and height of the searched image, px; larger images are scaled down."""
+
 ANGLES_DEG = tuple(quarter + turn for quarter in (0.0, 90.0) for turn in np.arange(-15.0, 15.1, 3.0))
-ROW_STEP_PX, SEARCH_STEP_PX = 3, 9
-"""Distances between the lines that are searched for keys, and between the lines that only determine the direction, px."""
+"""Directions in which rows of black keys are searched, degrees: within 15 degrees of the image axes."""
+
+ROW_STEP_PX = 3
+"""Distance between the lines along which black keys are detected, px."""
+
+SEARCH_STEP_PX = 9
+"""Distance between the lines in the first search, which only determines the direction of the row, px."""
+
 MIN_CONTRAST = 35.0
-"""Minimum difference between the brightest and the darkest pixel near a black key, of 255."""
+"""Minimum brightness of the brightest pixel near a black key minus that of the darkest, 0..255."""
+
 MIN_KEYS = 8
-"""Minimum number of black keys in a row; an octave has 5."""
+"""Minimum number of detected black keys in a row. An octave has 5."""
+
 SHORT_GAP_MM = 26.0
-"""Short gap between the centres of neighbouring black keys, mm."""
+"""Length of a short gap between the centres of neighbouring black keys, such as C# and D#, mm."""
+
 SEED_TOLERANCE = 0.12
-"""Maximum deviation of the centres of an octave from the pattern, in short gaps."""
+"""Maximum distance of the centres of the first `_SEED` keys from the pattern fitted to them, as a multiple of `SHORT_GAP_MM`."""
+
 GROW_TOLERANCE = 0.25
-"""Maximum deviation of the next centre from its position predicted by the last octave, in short gaps."""
+"""Maximum distance of the next black key from the position extrapolated from the last `_SEED` keys, as a multiple of `SHORT_GAP_MM`."""
+
 MAX_WIDTH_RATIO = 1.6
-"""Maximum ratio of the widths of black keys of a row."""
+"""Maximum ratio between the width of a black key and the median width of the first `_SEED` keys of its row."""
+
 MAX_SKIPPED = 3
 """Maximum number of consecutive missing black keys in a row, for example under a hand."""
+
 MAX_HYPOTHESES = 4
-"""Maximum number of rows of black keys, each with a player's side: the keyboard and its reflection, from either side."""
+"""Maximum number of results: two rows of black keys (the keyboard and its reflection), each with either side as the player's side."""
+
 MIN_ENDS = 4
-"""Minimum number of black keys of a row that end on white keys."""
+"""Minimum number of a row's black keys that end on white keys on one side, for it to be a possible player's side."""
+
 MIN_ENDS_SHARE = 1 / 3
-"""The same as a share of the row's keys. A row that reaches it on both sides is returned for either side."""
+"""Minimum share of a row's black keys that end on white keys on one side, 0..1. Both this minimum and `MIN_ENDS` apply."""
 
 OCTAVE_MM = 7 * STANDARD.white_pitch_mm
-# Number of consecutive black keys that start a row.
+"""Length of an octave along the keys, mm."""
+
+# Number of consecutive black keys from which a row is grown.
 _SEED = 6
-# x of the black keys of an octave, from C#. Key 5 n + k is key k of octave n, which is unknown here and not limited.
+
+# x of the five black keys of an octave, from C#, mm. Black key 5 n + k is key k of octave n. The true octave is unknown here, so n may
+# be any integer.
 _ONE_OCTAVE = black_centres_mm()[1:6]
 
 
 def black_mm(index):
-    """Return x of black keys that are counted from any C#, relative to that C#, millimetres; an array of the same shape."""
+    """Return x of black keys relative to a C#, mm, array of the shape of `index`: the numbers of the keys, counted from that C#."""
     index = np.asarray(index)
     return _ONE_OCTAVE[index % 5] - _ONE_OCTAVE[0] + index // 5 * OCTAVE_MM
 
 
 @dataclass(frozen=True)
 class Row:
-    """Black keys along a line of a rotated image: row `y`, centres `x` (n,) px, and `black` (n,) counted from a C#."""
+    """Black keys along a horizontal line of a rotated image.
+
+    Attributes
+    ----------
+    y : int
+        Row of the image, px.
+    x : array (n,)
+        Centres of the keys, px.
+    black : int array (n,)
+        Number of each key, counted from some C#; see `black_mm`.
+    """
 
     y: int
     x: np.ndarray
@@ -69,15 +99,15 @@ class BlackKeys:
     Attributes
     ----------
     black : int array (n,)
-        Key of each point, counted from some C#.
+        Number of the key of each point, counted from some C#; see `black_mm`.
     points_px : array (n, xy 2)
-        Points on the keys' centre lines.
+        Points on the keys' centre lines, pixels.
     row : int array (n,)
         Index of the line across the keys that contains each point, increasing towards the player.
     front_px : array (key, xy 2)
-        Front ends, on the player's side, of the keys `front_black`.
+        End of each key `front_black` on the player's side, pixels.
     front_black : int array (key,)
-        Counted as `black`.
+        Numbers of the keys whose front end is found, counted from the same C# as `black`.
     """
 
     black: np.ndarray
@@ -97,14 +127,14 @@ def find_black_keys(image):
     Returns
     -------
     list of BlackKeys
-        The row with the most keys first. A row that ends on white keys on both sides gives two, one for each player's side.
-        Empty where no row is found.
+        At most `MAX_HYPOTHESES`, the row with the most keys first. A row whose keys end on white keys on both sides is returned twice,
+        once for each player's side. Empty where no row is found.
     """
     scale = min(1.0, SEARCH_WIDTH_PX / max(image.shape))
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1.0 else image
-    n_keys = {angle: sum(len(row.black) for row in _rows(_rotated(small, angle)[0], SEARCH_STEP_PX)) for angle in ANGLES_DEG}
+    n_keys = {angle: sum(len(row.black) for row in _find_rows(_rotated(small, angle)[0], SEARCH_STEP_PX)) for angle in ANGLES_DEG}
     rotated, matrix = _rotated(small, max(n_keys, key=n_keys.get))
-    remaining, found = _rows(rotated, ROW_STEP_PX), []
+    remaining, found = _find_rows(rotated, ROW_STEP_PX), []
     while remaining and len(found) < MAX_HYPOTHESES:
         band = _same_keys(remaining)
         low, high = band[0].y, band[-1].y
@@ -114,7 +144,7 @@ def find_black_keys(image):
 
 
 def _rotated(image, angle_deg):
-    """Rotate an image without cropping it, with its border replicated; return it and the 2x3 matrix of the rotation."""
+    """Return an image rotated without cropping and with replicated borders, and the 2x3 matrix of the rotation."""
     height, width = image.shape
     matrix = cv2.getRotationMatrix2D((width / 2.0, height / 2.0), angle_deg, 1.0)
     corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ matrix[:, :2].T + matrix[:, 2]
@@ -124,7 +154,10 @@ def _rotated(image, angle_deg):
 
 
 def _dark_runs(line, reach):
-    """Return start and stop of the runs of dark pixels of a line (x,); the threshold is midway between the extremes within `reach`."""
+    """Return the start and stop pixels of the runs of dark pixels of a line (x,).
+
+    The threshold at a pixel is midway between the brightest and the darkest pixel in a window of `reach` pixels around it.
+    """
     line = line.astype(np.float32)
     high, low = maximum_filter1d(line, reach), minimum_filter1d(line, reach)
     dark = (line < (high + low) / 2.0) & (high - low > MIN_CONTRAST)
@@ -133,7 +166,10 @@ def _dark_runs(line, reach):
 
 
 def _seeds():
-    """Return for each phase the matrix (6, 6) of the residuals of an affine fit, and the row (6,) that gives px per mm."""
+    """Return the affine fits of `_SEED` centres (px) to the key pattern, for each first key of an octave (C# to A#).
+
+    Each is a matrix (6, 6) that gives the residuals from the centres, and a row (6,) that gives the scale in px per mm.
+    """
     found = []
     for phase in range(5):
         x_mm = black_mm(np.arange(phase, phase + _SEED))
@@ -146,12 +182,12 @@ def _seeds():
 _SEEDS = _seeds()
 
 
-def _rows(rotated, step):
+def _find_rows(rotated, step):
     """Find the rows of black keys along every `step`-th line of a rotated image."""
-    return [row for row in (_row(rotated, y) for y in range(0, len(rotated), step)) if row is not None]
+    return [row for row in (_find_row(rotated, y) for y in range(0, len(rotated), step)) if row is not None]
 
 
-def _row(rotated, y):
+def _find_row(rotated, y):
     """Find the longest row of black keys along line y of a rotated image; None where there is none."""
     line = rotated[max(y - 1, 0) : y + 2].mean(axis=0)
     start, stop = _dark_runs(line, max(len(line) // 10, 9))
@@ -168,7 +204,7 @@ def _row(rotated, y):
         for first in np.flatnonzero((misfit < SEED_TOLERANCE * SHORT_GAP_MM * scale) & (scale > 0)):
             if (centre[first], phase) in grown:
                 continue
-            x, black = _grown(centre, width, first, phase)
+            x, black = _grow(centre, width, first, phase)
             grown |= set(zip(x.tolist(), (black % 5).tolist(), strict=True))
             if best is None or len(x) > len(best[0]):
                 best = x, black
@@ -177,8 +213,12 @@ def _row(rotated, y):
     return Row(y, best[0], best[1])
 
 
-def _grown(centre, width, first, phase):
-    """Grow a row to both sides from an octave at index `first`; return its centres and keys. Black keys must be equally wide."""
+def _grow(centre, width, first, phase):
+    """Return the centres (px) and key numbers of a row, grown to both sides from `_SEED` dark runs.
+
+    `centre` and `width` (n,): centres and widths of the dark runs, px. `first`: index of the first of the `_SEED` runs; `phase`: the
+    number of its key within the octave. Keys whose width differs by more than `MAX_WIDTH_RATIO` are skipped.
+    """
     typical = np.median(width[first : first + _SEED])
     equally_wide = (width > typical / MAX_WIDTH_RATIO) & (width < typical * MAX_WIDTH_RATIO)
     x, black = list(centre[first : first + _SEED]), list(range(phase, phase + _SEED))
@@ -204,7 +244,7 @@ def _grown(centre, width, first, phase):
 
 
 def _same_keys(rows):
-    """Return the rows that show the same keys as the longest row, with keys counted from the same C#."""
+    """Return the rows around the longest row that show the same keys, with their keys counted from the same C#."""
     reference = max(rows, key=lambda row: len(row.black))
     kept = []
     for row in rows:
@@ -215,7 +255,7 @@ def _same_keys(rows):
         octaves = np.median(expected_mm - black_mm(row.black[inside])) / OCTAVE_MM
         if abs(octaves - round(octaves)) < SHORT_GAP_MM / OCTAVE_MM / 2.0 and len(row.x) >= len(reference.x) // 2:
             kept.append(Row(row.y, row.x, row.black + 5 * round(octaves)))
-    # The band around the reference, without large gaps.
+    # Keep only the rows around the reference that follow each other without large gaps.
     y = np.array([row.y for row in kept])
     at = int(np.flatnonzero(y == reference.y)[0])
     gap = 6 * ROW_STEP_PX
@@ -228,9 +268,9 @@ def _same_keys(rows):
 
 
 def _within_88_keys(rows):
-    """Remove from the rows what lies beyond 88 keys, such as a dark cheek block.
+    """Remove from the rows everything outside the 36 black keys of a piano, such as a dark cheek block.
 
-    A piano has 36 black keys from an A#: key 4 of an octave, or 2 when counted from the other side.
+    The first black key is an A#: key 4 of an octave, or key 2 when the keys are counted from the fallboard's side.
     """
     black = np.concatenate([row.black for row in rows])
     if np.ptp(black) < len(BLACK_KEYS):
@@ -242,7 +282,10 @@ def _within_88_keys(rows):
 
 
 def _with_fronts(rotated, matrix, rows, scale):
-    """Find the front ends of the black keys, which show the player's side; return a list of BlackKeys in the image's own pixels."""
+    """Return the BlackKeys of rows, in pixels of the original image: one for each side on which the black keys end on white keys.
+
+    `matrix` is the rotation from the reduced image to `rotated`, `scale` the factor from the original to the reduced image.
+    """
     if not rows:
         return []
     black = np.concatenate([row.black for row in rows])
@@ -256,7 +299,7 @@ def _with_fronts(rotated, matrix, rows, scale):
             continue
         lean, at = np.polyfit(y[on], x[on], 1)
         for side, edge in ((1, high), (-1, low)):
-            end = _end(rotated, lambda row, lean=lean, at=at: at + lean * row, (low + high) / 2.0, edge, side, max(high - low, 12.0))
+            end = _find_end(rotated, lambda row, lean=lean, at=at: at + lean * row, (low + high) / 2.0, edge, side, max(high - low, 12.0))
             if end is not None:
                 ends[side].append((key, at + lean * end, end))
     min_ends = max(MIN_ENDS, MIN_ENDS_SHARE * len(np.unique(black)))
@@ -273,14 +316,18 @@ def _with_fronts(rotated, matrix, rows, scale):
         order = np.searchsorted(row_y, y) if side == 1 else len(row_y) - 1 - np.searchsorted(row_y, y)
         count, front_count = side * black, side * fronts[:, 0].astype(int)
         if side == -1:
-            # From the other side a pair stays a pair: keys counted as C# D# (0, 1) are D# C# of the mirrored row.
+            # Counted from the other side, the keys C# D# (0, 1) become D# C#.
             count, front_count = count + 6, front_count + 6
         found.append(BlackKeys(count, to_image(np.stack([x, y], axis=1)), order, to_image(fronts[:, 1:]), front_count))
     return found
 
 
-def _end(rotated, x_of, middle, edge, side, length):
-    """Find the line on which a black key ends on a white key, from its middle to beyond `edge`; None where there is none."""
+def _find_end(rotated, x_of, middle, edge, side, length):
+    """Return the y (px) at which a black key ends on a white key; None where it does not.
+
+    The search follows the key's centre line `x_of(y)` from `middle` to a fifth of `length` beyond `edge`, upwards or downwards
+    (`side` -1 or 1).
+    """
     rows = np.arange(round(middle), round(edge + side * 1.2 * length), side)
     rows = rows[(rows >= 0) & (rows < len(rotated))]
     columns = np.clip(np.round(x_of(rows)).astype(int), 1, rotated.shape[1] - 2)

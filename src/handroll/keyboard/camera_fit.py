@@ -1,8 +1,8 @@
 """Fit a camera to the edges of all visible keys.
 
-A camera fitted to four corners is off by up to half a key at the other keys (measured on real keyboards); hundreds of edges average
-this error out. Two steps are repeated while the search range shrinks: find each edge of the model in the image, along its normal
-and near its projection; then fit the camera to the found edges by robust least squares.
+A camera fitted to the four corners of the keyboard is off by up to half a key at the other keys (measured on real keyboards). Hundreds
+of edges average this error out. Two steps are repeated while the search range shrinks: find each edge of the model in the image, along its
+normal and near its projection; then fit the camera to the found edges by robust least squares.
 """
 
 from dataclasses import dataclass, replace
@@ -14,47 +14,76 @@ from scipy.optimize import least_squares
 from handroll.keyboard.geometry import BLACK_KEYS, STANDARD, black_centres_mm
 from handroll.keyboard.projection import START_FOCAL_WIDTHS, KeyboardView
 
-SIDE, FRONT, GAP, LIP = range(4)
-"""Kinds of edges: sides of black keys, fronts of black keys, gaps between white heads, front edge of the white keys."""
+SIDE = 0
+"""Kind of edge: left or right side of a black key."""
+
+FRONT = 1
+"""Kind of edge: front of a black key."""
+
+GAP = 2
+"""Kind of edge: dark gap between the heads of two white keys."""
+
+LIP = 3
+"""Kind of edge: front edge of a white key."""
 
 ROUNDS = ((6.0, 0.1), (4.0, 0.1), (3.0, 1.0), (2.0, 1.0), (2.0, 1.0))
-"""Per round: half the width of the search along the normal, mm, and the factor of the priors' widths. In the first rounds edges may be
-mistaken for their neighbours, so the narrow priors leave only the camera's position and direction free."""
+"""For each round: maximum distance of an edge from its projection (mm), and factor of the priors' standard deviations. In the first
+rounds an edge may be mistaken for its neighbour. The narrow priors then leave only the camera's position and direction free."""
+
 STEP_PX = 0.5
-"""Sampling step along the normal, px."""
+"""Distance between the sampled pixels along the normal of an edge, px."""
+
 MIN_STEP = 12.0
-"""Minimum change of brightness across an edge, of 255."""
+"""Minimum change of brightness across an edge, 0..255."""
+
 SCALE_PX = 0.8
 """Residual at which the robust loss turns from quadratic to linear, px."""
-FOCAL_SIGMA, K1_SIGMA, CENTRE_SIGMA = 0.35, 0.08, 0.01
-"""Standard deviations of weak priors: log focal length about `START_FOCAL_WIDTHS`, k1, principal point in frame widths."""
-CLICK_PX = 2.0
-"""Standard deviation of a marked point, pixels of a frame 1920 wide."""
-KNOWN_FOCAL_SIGMA = 0.005
-"""Standard deviation of the log focal length where it is known."""
-LIP_WEIGHT = 0.3
-"""Weight of `LIP` edges: the front edge of the white keys is round, and the surface below it may be equally bright."""
-BLACK_DIMENSIONS = ("black_length_mm", "black_height_mm", "black_width_mm", "black_base_width_mm")
-BLACK_SIGMA_MM = np.array([6.0, 1.0, 0.7, 0.7])
-"""Standard deviations of these dimensions between manufacturers. Height and focal length cause the same parallax."""
 
+FOCAL_SIGMA = 0.35
+"""Standard deviation of the prior of the log focal length, whose mean is that of `START_FOCAL_WIDTHS`."""
+
+K1_SIGMA = 0.08
+"""Standard deviation of the prior of the radial distortion k1, whose mean is 0."""
+
+CENTRE_SIGMA = 0.01
+"""Standard deviation of the prior of the principal point's offset from the middle of the frame, in frame widths."""
+
+CLICK_PX = 2.0
+"""Standard deviation of a marked point, pixels of a frame that is 1920 px wide."""
+
+KNOWN_FOCAL_SIGMA = 0.005
+"""Standard deviation of the log focal length where the focal length is given."""
+
+LIP_WEIGHT = 0.3
+"""Weight of `LIP` edges relative to other edges. It is low because the front edge of the white keys is round, and the surface below it
+may be equally bright."""
+
+BLACK_DIMENSIONS = ("black_length_mm", "black_height_mm", "black_width_mm", "black_base_width_mm")
+"""Fields of `Keyboard` that are fitted together with the camera."""
+
+BLACK_SIGMA_MM = np.array([6.0, 1.0, 0.7, 0.7])
+"""Standard deviations of `BLACK_DIMENSIONS` between manufacturers, mm. They are priors, since the height of the black keys and the focal
+length have nearly the same effect on the image."""
+
+# Typical change of each parameter: log focal length, rotation (rad), translation (mm), k1, principal point (frame widths),
+# `BLACK_DIMENSIONS` (mm).
 _STEPS = np.array([0.1, 0.01, 0.01, 0.01, 10.0, 10.0, 30.0, 0.02, 0.01, 0.01, 3.0, 1.0, 0.5, 0.5])
 
 
 @dataclass(frozen=True)
 class EdgePoints:
-    """Points on the keys' outlines.
+    """Points on the outlines of keys, at which edges are searched in an image.
 
     Attributes
     ----------
     points_mm : array (n, xyz 3)
-        Keyboard frame.
+        Keyboard frame, mm.
     outward_mm : array (n, xyz 3)
-        Unit normals in the key plane, away from the key.
+        Unit normals of the edges, pointing away from the key, parallel to the white keys' tops; keyboard frame.
     kind : int array (n,)
         `SIDE`, `FRONT`, `GAP` or `LIP`.
     key : int array (n,)
-        Key 0..87 of a side or front; number of the line between white keys for a gap, of the white key for a lip.
+        `SIDE` and `FRONT`: key 0..87. `GAP`: number of the line between white keys, 1..51. `LIP`: number of the white key, 1..51.
     """
 
     points_mm: np.ndarray
@@ -68,10 +97,11 @@ class EdgePoints:
         Returns
         -------
         points_px : array (n, xy 2)
+            Pixels; NaN behind the camera.
         normal : array (n, xy 2)
             Outward unit vectors in the image.
         px_per_mm : array (n,)
-            Scale along the normal.
+            Pixels per millimetre along the normal.
         """
         at = view.project(self.points_mm)
         across = view.project(self.points_mm + self.outward_mm) - at
@@ -85,10 +115,10 @@ def edge_points(view, keyboard, whites, blacks):
     Parameters
     ----------
     view : KeyboardView
-        Determines which outline of a black key is the outer one: that of its top or of its base.
+        Camera. It determines whether the visible outline of a black key is that of its top or of its base.
     keyboard : handroll.keyboard.geometry.Keyboard
     whites : int array
-        Lines between white keys, 1..51, counted from the left end.
+        Numbers of the lines between white keys, 1..51 from the left.
     blacks : int array
         Black keys 0..35.
 
@@ -127,7 +157,7 @@ def edge_points(view, keyboard, whites, blacks):
 
 
 def _outer(view, base, top, outward):
-    """Return of each pair of points the one farther outward in the image, array (n, 3)."""
+    """Return from each pair of points on base and top the point farther outward in the image, array (n, xyz 3), mm."""
     base, top = base.reshape(-1, 3), top.reshape(-1, 3)
     low = view.project(base)
     direction = view.project(base + outward) - low
@@ -136,7 +166,7 @@ def _outer(view, base, top, outward):
 
 
 def find_edges(image, view, edges, search_mm):
-    """Find the edges in an image.
+    """Find the edges of the keys in an image, near their projections.
 
     Parameters
     ----------
@@ -144,12 +174,12 @@ def find_edges(image, view, edges, search_mm):
     view : KeyboardView
     edges : EdgePoints
     search_mm : float
-        Maximum distance from the projected point, along the normal.
+        Maximum distance of an edge from its projected point, along the normal, mm.
 
     Returns
     -------
     offset_px : array (n,)
-        Outward distance of the edge from the projected point; NaN where none is found.
+        Distance of the edge from the projected point along the normal, positive outwards, px; NaN where no edge is found.
     """
     at, normal, px_per_mm = edges.project(view)
     half = int(np.ceil(search_mm * np.nanmedian(px_per_mm) / STEP_PX))
@@ -178,7 +208,7 @@ def find_edges(image, view, edges, search_mm):
 
 
 def fit_edges(image, view, keyboard, whites, blacks, focal_px=None, marked=None):
-    """Refine a camera and the black keys' dimensions on all edges.
+    """Refine a camera and the dimensions of the black keys on the edges of all keys.
 
     Parameters
     ----------
@@ -187,9 +217,9 @@ def fit_edges(image, view, keyboard, whites, blacks, focal_px=None, marked=None)
         Initial camera, accurate to some millimetres at the keys.
     keyboard : Keyboard
     whites, blacks : int arrays
-        As in `edge_points`; keys outside the image are ignored.
+        Lines between white keys, and black keys; see `edge_points`. Keys outside the image are ignored.
     focal_px : float, optional
-        Known focal length.
+        Known focal length, px.
     marked : (points_px (n, xy 2), points_mm (n, xyz 3)), optional
         Marked points and their positions on `keyboard`, to which the camera is also fitted.
 
@@ -197,12 +227,13 @@ def fit_edges(image, view, keyboard, whites, blacks, focal_px=None, marked=None)
     -------
     view : KeyboardView
     keyboard : Keyboard
-        With the fitted dimensions of the black keys.
+        The given keyboard with the fitted dimensions of the black keys.
     edges : EdgePoints
     offset_px : array (n,)
-        Residuals of the edges; NaN where not found.
+        Residuals of the edges, px, positive outwards; NaN where no edge is found.
     covariance : array (14, 14)
-        Order: log focal length, rotation (rad), translation (mm), k1, principal point (frame widths), `BLACK_DIMENSIONS` (mm).
+        Covariance of the fitted parameters, in this order: log focal length, rotation (rad), translation (mm), k1, principal point (frame
+    widths), `BLACK_DIMENSIONS` (mm).
     """
     grey = cv2.GaussianBlur(image, (0, 0), 0.7).astype(np.float32)
     covariance = np.full((len(_STEPS), len(_STEPS)), np.nan)
@@ -228,7 +259,7 @@ def fit_edges(image, view, keyboard, whites, blacks, focal_px=None, marked=None)
         fitted = least_squares(_residual, observations.start, args=(observations,), loss="soft_l1", x_scale=_STEPS, max_nfev=30)
         view, black = _unpack(fitted.x, view)
         keyboard = replace(keyboard, **dict(zip(BLACK_DIMENSIONS, black.tolist(), strict=True)))
-        # The edges' information is scaled by their residual variance; the priors keep their widths.
+        # The information of the edges is divided by their residual variance; the priors keep their standard deviations.
         edges_part, prior_part = fitted.jac[: len(normal)], fitted.jac[len(normal) :]
         variance = np.mean(fitted.fun[: len(normal)] ** 2)
         covariance = np.linalg.pinv(edges_part.T @ edges_part / variance + prior_part.T @ prior_part)
@@ -239,7 +270,31 @@ def fit_edges(image, view, keyboard, whites, blacks, focal_px=None, marked=None)
 
 @dataclass(frozen=True)
 class _Observations:
-    """Input of `_residual`: model points, their derivatives by the black keys' dimensions, the found edges and the marked points."""
+    """Input of `_residual`.
+
+    Attributes
+    ----------
+    points_mm : array (n, xyz 3)
+        Points of the model on the edges, keyboard frame.
+    derivatives : array (n, xyz 3, dimension 4)
+        Derivatives of `points_mm` by `BLACK_DIMENSIONS`.
+    target_px : array (n, xy 2)
+        Found edges.
+    normal : array (n, xy 2)
+        Outward unit vectors of the edges in the image.
+    weight : array (n,)
+        Factor of each edge's distance, 1/px.
+    view : KeyboardView
+        View whose frame size is used.
+    looseness : float
+        Factor of the priors' standard deviations.
+    start : array (14,)
+        Initial parameters; see `fit_edges`.
+    focal : (float, float)
+        Mean (px) and standard deviation (of the logarithm) of the focal length's prior.
+    marked : (points_px (m, xy 2), points_mm (m, xyz 3))
+        Marked points.
+    """
 
     points_mm: np.ndarray
     derivatives: np.ndarray
@@ -254,7 +309,10 @@ class _Observations:
 
 
 def _residual(state, observations):
-    """Compute the weighted distances of the edges along their normals, then the priors, then the marked points."""
+    """Return the residuals of the fit: distances of the edges along their normals, priors, distances of the marked points.
+
+    All are divided by their standard deviations.
+    """
     view, black = _unpack(state, observations.view)
     points = observations.points_mm + observations.derivatives @ (black - observations.start[len(state) - len(black) :])
     off = ((view.project(points) - observations.target_px) * observations.normal).sum(axis=-1)
@@ -269,19 +327,21 @@ def _residual(state, observations):
 
 
 def _pack(view, keyboard):
+    """Return the fitted parameters of a view and a keyboard, array (14,); see `fit_edges` for their order."""
     black = [getattr(keyboard, name) for name in BLACK_DIMENSIONS]
     centre = np.array(view.off_centre_px) / view.width_px
     return np.concatenate([[np.log(view.focal_px)], view.rotation_rad, view.translation_mm, [view.k1], centre, black])
 
 
 def _unpack(state, view):
+    """Return the KeyboardView and the black keys' dimensions (mm) of parameters (14,), with the frame size of `view`."""
     off_centre = tuple((state[8:10] * view.width_px).tolist())
     unpacked = KeyboardView(view.width_px, view.height_px, float(np.exp(state[0])), state[1:4], state[4:7], float(state[7]), off_centre)
     return unpacked, state[10:]
 
 
 def _derivatives(edges, keyboard):
-    """Return the derivatives of the points by `BLACK_DIMENSIONS`, array (n, xyz 3, dimension 4)."""
+    """Return the derivatives of edge points by `BLACK_DIMENSIONS`, array (n, xyz 3, dimension 4)."""
     derivatives = np.zeros((len(edges.points_mm), 3, len(BLACK_DIMENSIONS)))
     length, height, width, base = range(4)
     high = edges.points_mm[:, 2] > keyboard.black_height_mm / 2

@@ -1,4 +1,4 @@
-"""Measurement of camera movement: shift and zoom of the keys' edges between different times of a video."""
+"""Measure camera movement: shift and zoom of the keys' edges between different times of a video."""
 
 from dataclasses import dataclass
 
@@ -7,31 +7,32 @@ import numpy as np
 from handroll.keyboard.camera_fit import LIP, edge_points, find_edges
 
 SEARCH_MM = 6.0
-"""Maximum movement of an edge that can be found again, mm: less than half a black key, since the next edge follows."""
+"""Maximum movement of an edge that can be found again, mm: about half the width of a black key, since the key's other edge follows."""
 
 MIN_EDGES = 30
-"""Minimum number of edges found again; with fewer, the camera has moved farther than `SEARCH_MM`."""
+"""Minimum number of edges found again in an image. With fewer, the keys have moved farther than `SEARCH_MM`."""
 
 MIN_SHARE = 1 / 3
-"""Minimum number of edges in an image, relative to the image with the most edges; fewer edges are chance finds of other keys' edges.
-A zoom of 3 % leaves 0.3, of 5 % and more 0.15; hands over a third of the keys leave 0.5."""
+"""Minimum number of edges found in an image, as a share of the number in the image with the most edges, 0..1. Fewer are chance finds of
+other keys' edges. After a zoom of 3 % the share is 0.3, after 5 % and more 0.15; with hands over a third of the keys it is 0.5."""
 
 ROUNDS = 3
-"""Number of least squares fits, each without the outliers of the one before."""
+"""Number of least squares fits. Each fit leaves out the outliers of the previous fit."""
+
 OUTLIER_MM = 1.0
-"""Minimum residual of an outlier, mm."""
+"""Residual from which an edge counts as an outlier, mm."""
 
 
 @dataclass(frozen=True)
 class Movement:
-    """Maximum movement of a camera between the windows of a video.
+    """Maximum movement of a camera between the parts of a video.
 
     Attributes
     ----------
     shift_mm : float
-        Maximum distance that the middle of the visible keys moved.
+        Maximum distance that the middle of the visible keys moved, mm on the keys.
     zoom : float
-        Maximum relative change of scale: 0.01 is one per cent.
+        Maximum relative change of the keys' size: 0.01 is one per cent.
     """
 
     shift_mm: float
@@ -42,19 +43,19 @@ def camera_movement(images, view, keyboard, whites, blacks):
     """Measure the maximum movement of the keys between images.
 
     In each image, the edges are searched near their projections. A shift, a rotation and a scale are fitted to their offsets by
-    least squares without outliers.
+    least squares, without outliers.
 
     Parameters
     ----------
     images : sequence of uint8 array (height, width), grey
-        Without hands, such as medians of windows of a video.
+        Images without hands, such as the temporal medians of parts of a video.
     view, keyboard, whites, blacks
-        As in `edges.edge_points`.
+        Same as in `camera_fit.edge_points`.
 
     Returns
     -------
     Movement or None
-        None where the keys are lost in an image, since they moved farther than `SEARCH_MM`.
+        None where too few edges are found in an image, since the keys moved farther than `SEARCH_MM`.
     """
     edges = edge_points(view, keyboard, whites, blacks)
     at, normal, px_per_mm = edges.project(view)
@@ -78,7 +79,7 @@ def camera_movement(images, view, keyboard, whites, blacks):
         counts.append(found.sum())
     if min(counts) < MIN_SHARE * max(counts):
         return None
-    # Between any two images, since the camera may move at any time.
+    # Compare all pairs of images, since the camera may move at any time and move back.
     between = np.array(motions)[:, None] - motions
     shift = np.linalg.norm(between[..., :2], axis=-1).max() / np.nanmedian(px_per_mm)
     return Movement(float(shift), float(np.abs(between[..., 3]).max()))

@@ -1,4 +1,4 @@
-"""Contacts of fingertips on keys, frame by frame, from notes with fingering."""
+"""Find the contacts of fingertips with keys in each frame, from notes with fingering."""
 
 import numpy as np
 
@@ -7,19 +7,19 @@ from handroll.keyboard.geometry import STANDARD, is_black, key_of_pitch
 
 
 def key_tops_held_mm(notes, time_s):
-    """Return the height of the key that each fingertip holds down.
+    """Return the height of the key that each fingertip holds down, in each frame.
 
     Parameters
     ----------
     notes : dict of str to array (note,)
-        `tables.FINGERED_NOTES`, with times as in the video; a note without a fingering label makes no contact.
+        Columns of `tables.FINGERED_NOTES`, with the times of the video. A note without a fingering label makes no contact.
     time_s : array (frame,)
-        Presentation times, rising.
+        Presentation times, s, increasing.
 
     Returns
     -------
     array (frame, hand 2, finger 5)
-        Height above the white keys of that key's top at rest, mm, for the standard keyboard; NaN for a fingertip that holds no key.
+        Height of the top of the key at rest, above the white keys, mm, for the standard keyboard; NaN for a fingertip that holds no key.
     """
     tops_mm = np.full((len(time_s), len(HANDS), len(FINGERS)), np.nan)
     first = np.searchsorted(time_s, notes["onset_s"])

@@ -1,11 +1,11 @@
-"""Fingering: probabilities of the hand and finger that play each note, from the fingertips and from the constraints of hands.
+"""Label the fingering: compute the probability of each hand and finger for each note.
 
-Each note has eleven candidates: the five fingers of each hand, and an undetected finger. The evidence of a candidate is how well the
+Each note has eleven candidates: the five fingers of each hand, and an undetected finger. The evidence of a candidate is how well its
 fingertip at the onset (`fingertips_at_onsets`) fits the note's key. Notes that are held at the same time constrain each other: one
 finger holds one key, and the fingers of a hand are in order (a thumb may pass under). Evidence and constraints form a pairwise Markov
-random field over the notes; loopy belief propagation computes each note's posterior (Yedidia, Freeman and Weiss 2005,
-doi:10.1109/TIT.2005.850085). The constants of a video, each finger's bias along the keys and the standard deviation of all fingers,
-are estimated by expectation-maximisation with the labels as hidden variables.
+random field over the notes. Loopy belief propagation computes each note's posterior (Yedidia, Freeman and Weiss 2005,
+doi:10.1109/TIT.2005.850085). Each video has two kinds of constants: each finger's bias along the keys, and the standard deviation of
+all fingertips. Both are estimated by expectation-maximisation, with the labels as hidden variables.
 
 Keyboard frame: `handroll.keyboard.geometry`, millimetres; keys have the standard dimensions.
 """
@@ -21,32 +21,42 @@ from handroll.keyboard.geometry import LOWEST_PITCH, key_centres_x_mm
 from handroll.tables import FINGERED_NOTES
 
 THRESHOLD = 0.7
-"""Minimum confidence of a label. Confidence is calibrated: 7 in 10 of the labels just above this threshold are right, and there are few
-of them."""
+"""Minimum confidence of a label, 0..1. Confidence is calibrated: of the few labels just above this threshold, 7 in 10 are correct."""
 
 N_CANDIDATES = len(HANDS) * len(FINGERS) + 1
 """Number of candidates: left thumb to little finger, right thumb to little finger, undetected finger."""
 
 UNDETECTED = N_CANDIDATES - 1
-"""Index of the candidate that stands for an undetected finger."""
+"""Index of the candidate for an undetected finger."""
 
 
 @dataclass(frozen=True)
 class Weights:
     """Weights of the evidence and of the constraints.
 
-    They are fitted by maximum likelihood to performances of the synthetic pianist with development seeds, through detection and pose,
-    and rounded. The likelihood barely depends on the last three, but each of them improves it.
+    They are fitted by maximum likelihood to the detected and reconstructed hands of simulated performances that no published
+    measurement uses, and rounded. The likelihood barely depends on the last three, but each of them improves it.
 
     Attributes
     ----------
-    sigma_mm, interpolated_sigma_mm : standard deviations of an observed and an interpolated fingertip's error along the keys.
-    per_low_mm : log odds for a tip, per millimetre below its median height.
-    per_drop_mm : log odds for a tip, per millimetre of descent.
-    tail : log odds against a tip on the tail of a white key: players avoid it, but idle fingers are often above it.
-    outside_mm : standard deviation of the distance from the playable part of a key, along y.
-    same_finger, crossed, crossed_thumb : log odds against two keys held by one finger, by two fingers in the wrong order,
-        and by a thumb and a finger in the wrong order.
+    sigma_mm : float
+        Standard deviation of an observed fingertip's error along the keys, mm.
+    interpolated_sigma_mm : float
+        Standard deviation of an interpolated fingertip's error along the keys, mm.
+    per_low_mm : float
+        Log odds for a fingertip, per millimetre below its median height.
+    per_drop_mm : float
+        Log odds for a fingertip, per millimetre of descent.
+    tail : float
+        Log odds against a fingertip on the tail of a white key: players avoid the tail, but idle fingers are often above it.
+    outside_mm : float
+        Standard deviation of a fingertip's distance from the playable part of its key along y, mm.
+    same_finger : float
+        Log odds against two keys held by one finger.
+    crossed : float
+        Log odds against two keys held by two fingers in the wrong order.
+    crossed_thumb : float
+        Log odds against two keys held by a thumb and another finger in the wrong order.
     """
 
     sigma_mm: float = 4.5
@@ -61,28 +71,64 @@ class Weights:
 
 
 WEIGHTS = Weights()
+"""Fitted weights, used by default."""
 
-# Ranges to which the evidence is clipped, so that a wrong pose does not outweigh everything else.
-_LOW_MM, _DROP_MM, _OUTSIDE_MM = (-12.0, 20.0), (-5.0, 15.0), 30.0
-# Share of fingertips with a large error, and the standard deviation of that error.
-_OUTLIERS, _OUTLIER_MM = 0.03, 20.0
-# Probability that the tip of a wrong finger is over the key: ten keys are within a hand's width.
-_CHANCE, _MIN_ODDS = 0.1, 1e-6
-# Probability that an undetected finger plays a note: with both hands detected, and added for each hidden hand.
-_UNDETECTED_PRIOR, _HIDDEN_PRIOR = 0.002, 0.25
-# Maximum time between the onsets of a chord.
+# Limits of a fingertip's distance below its median height, mm. Values are clipped, so that a wrong pose does not outweigh all other
+# evidence.
+_LOW_MM = (-12.0, 20.0)
+
+# Limits of a fingertip's descent, mm; values are clipped.
+_DROP_MM = (-5.0, 15.0)
+
+# Maximum distance of a fingertip from the playable part of its key along y, mm; larger values are clipped.
+_OUTSIDE_MM = 30.0
+
+# Share of fingertips with a large error along the keys, 0..1.
+_OUTLIERS = 0.03
+
+# Standard deviation of the position along the keys of a fingertip with a large error, mm.
+_OUTLIER_MM = 20.0
+
+# Probability that the tip of a finger that does not play the note is over its key: a hand spans ten keys.
+_CHANCE = 0.1
+
+# Added to the odds of a fingertip's position, so that their logarithm is finite far from the key.
+_MIN_ODDS = 1e-6
+
+# Prior probability that an undetected finger plays a note while both hands are detected.
+_UNDETECTED_PRIOR = 0.002
+
+# Increase of that probability for each hidden hand.
+_HIDDEN_PRIOR = 0.25
+
+# Maximum time between the onsets of the notes of a chord, s.
 _CHORD_S = 0.04
-# Transcribed releases are late by up to about the first time, during which one finger may seem to hold two keys. A key that seems to
-# be held longer than the second time may already be released, and no longer constrains its finger.
-_RELEASE_SLACK_S, _LONGEST_HOLD_S = 0.06, 2.0
-# Belief propagation.
-_ROUNDS, _DAMPING = 12, 0.5
-# Expectation-maximisation.
+
+# Approximate maximum delay of a transcribed key release, s. During it, one finger may seem to hold two keys.
+_RELEASE_SLACK_S = 0.06
+
+# Maximum time after its onset in which a note constrains its finger, s. Later, its key may already be released.
+_LONGEST_HOLD_S = 2.0
+
+# Number of rounds of belief propagation.
+_ROUNDS = 12
+
+# Weight of the previous messages in each round of belief propagation, 0..1.
+_DAMPING = 0.5
+
+# Number of rounds of expectation-maximisation.
 _VIDEO_ROUNDS = 3
-# Weight of a finger's prior bias of 0, in notes, and maximum bias from one note.
-_BIAS_PRIOR_NOTES, _BIAS_CLIP_MM = 6.0, 12.0
-# Candidates for the standard deviation of a video, and weight of its prior: small compared with a hundred notes.
+
+# Weight of the prior that a finger's bias is 0, as a number of notes.
+_BIAS_PRIOR_NOTES = 6.0
+
+# Maximum error of a note in the mean that gives a finger's bias, mm; larger errors are clipped.
+_BIAS_CLIP_MM = 12.0
+
+# Possible standard deviations of the fingertips of a video, mm.
 _SIGMAS_MM = np.array([3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 7.0, 8.0, 9.0, 10.0])
+
+# Weight of the prior of the standard deviation, as a number of notes: small compared with a video of a hundred notes.
 _SIGMA_PRIOR = 20.0
 
 
@@ -92,20 +138,21 @@ def label_fingering(notes, time_s, joints_keyboard_mm, state, threshold=THRESHOL
     Parameters
     ----------
     notes : dict of str to array (note,)
-        `tables.NOTES`, with times as in the video.
+        Columns of `tables.NOTES`, with the times of the video.
     time_s : array (frame,)
-        Presentation times, rising.
+        Presentation times, s, increasing.
     joints_keyboard_mm : array (frame, hand 2, joint 21, xyz 3)
-        Keyboard frame; NaN where hidden or where no keyboard is registered. Fitted and cleaned poses give equally good labels.
+        Keyboard frame; NaN where hidden or where no keyboard is registered. Poses before and after cleaning give equally good labels.
     state : array (frame, hand 2)
-        `tables.State`; joints of hidden hands are ignored. Gaps under a second are interpolated and have less weight.
+        Values of `tables.State`; joints of hidden hands are ignored. Gaps up to `fingertips_at_onsets.LONGEST_GAP_S` are interpolated,
+        with less weight.
     threshold : float
-        Minimum confidence, 0..1; labels below it are withheld.
+        Minimum confidence, 0..1; notes with less confidence have no label.
 
     Returns
     -------
     dict of str to array (note,)
-        `hand`, `finger`, `finger_confidence` and `landing_error_mm` of `tables.FINGERED_NOTES`.
+        Columns `hand`, `finger`, `finger_confidence` and `landing_error_mm` of `tables.FINGERED_NOTES`.
     """
     landing = landings(notes, time_s, joints_keyboard_mm, state)
     posterior = infer(notes, landing)
@@ -126,24 +173,26 @@ def label_fingering(notes, time_s, joints_keyboard_mm, state, threshold=THRESHOL
 
 
 def infer(notes, landing, weights=WEIGHTS):
-    """Compute the posterior of each note's candidates.
+    """Compute the posterior probability of each candidate for each note.
 
-    The fingers' biases along the keys and the standard deviation of the video are estimated and used.
+    The fingers' biases along the keys and their standard deviation are estimated from the video.
 
     Parameters
     ----------
     notes : dict of str to array (note,)
-        `tables.NOTES`.
+        Columns of `tables.NOTES`.
     landing : Landing
+        Fingertips at the onsets of these notes.
     weights : Weights
 
     Returns
     -------
     array (note, candidate 11)
+        Probabilities; each row sums to 1.
     """
     raw = landing.offset_mm
     if not np.isfinite(raw).any():
-        # Without any detected hand over the keys, all notes have an undetected finger.
+        # No hand is detected at any onset, so an undetected finger plays every note.
         return np.repeat(np.eye(UNDETECTED + 1)[UNDETECTED:], len(raw), axis=0)
     links = held_together(notes, weights)
     posterior = propagate(evidence(landing, weights), *links)
@@ -155,25 +204,34 @@ def infer(notes, landing, weights=WEIGHTS):
 
 
 def finger_bias(offset_mm, posterior):
-    """Return the mean error of each finger along the keys, array (hand 2, finger 5), mm, weighted by the posterior, with a prior of 0."""
+    """Return the mean error of each finger along the keys, array (hand 2, finger 5), mm.
+
+    Notes are weighted by the `posterior` (note, candidate 11) of the finger. A prior draws the mean towards 0.
+    """
     share = posterior[:, :UNDETECTED].reshape(-1, len(HANDS), len(FINGERS))
     error = np.clip(np.where(np.isfinite(offset_mm), offset_mm, 0.0), -_BIAS_CLIP_MM, _BIAS_CLIP_MM)
     return (share * error).sum(axis=0) / (share.sum(axis=0) + _BIAS_PRIOR_NOTES)
 
 
 def fitted_sigma(landing, posterior):
-    """Return the likeliest of `_SIGMAS_MM` as error of fingertips along the keys, weighted by the posterior, with a prior."""
+    """Return the likeliest standard deviation of the fingertips' error along the keys, one of `_SIGMAS_MM`.
+
+    Fingers are weighted by the `posterior` (note, candidate 11). A prior draws the result towards `WEIGHTS.sigma_mm`.
+    """
     share = posterior[:, :UNDETECTED].reshape(landing.offset_mm.shape) * ~landing.interpolated[:, :, None]
     fit = [np.nansum(share * _offset_odds(landing, sigma)) - _SIGMA_PRIOR * np.log(sigma / WEIGHTS.sigma_mm) ** 2 for sigma in _SIGMAS_MM]
     return float(_SIGMAS_MM[np.argmax(fit)])
 
 
 def evidence(landing, weights=WEIGHTS):
-    """Return the log odds (note, candidate 11) of each candidate against a finger that does not play the note."""
+    """Return the log odds (note, candidate 11) that a candidate plays the note, against a finger that does not play it.
+
+    A finger of a hand that is not detected has -inf.
+    """
     interpolated = landing.interpolated[:, :, None]
     odds = _offset_odds(landing, np.where(interpolated, max(weights.interpolated_sigma_mm, weights.sigma_mm), weights.sigma_mm))
     stroke = weights.per_low_mm * np.clip(-landing.height_mm, *_LOW_MM) + weights.per_drop_mm * np.clip(landing.drop_mm, *_DROP_MM)
-    # Interpolated hands make no strokes.
+    # Interpolation removes strokes, so height and descent are no evidence for interpolated hands.
     odds = odds + np.where(interpolated, 0.0, stroke)
     odds = odds - weights.tail * landing.tail_share - 0.5 * (np.minimum(landing.outside_mm, _OUTSIDE_MM) / weights.outside_mm) ** 2
     detected = np.isfinite(odds)
@@ -183,9 +241,10 @@ def evidence(landing, weights=WEIGHTS):
 
 
 def _offset_odds(landing, sigma_mm):
-    """Return the log odds (note, hand 2, finger 5) from the tip's position along the keys; NaN where the hand is not detected.
+    """Return the log odds (note, hand 2, finger 5) by the fingertips' positions along the keys; NaN where the hand is not detected.
 
-    The finger is anywhere on the key's width with equal probability. Its measured position has a Gaussian error, with outliers.
+    Model: the finger is anywhere on the key's width with equal probability. Its measured position has a Gaussian error with standard
+    deviation `sigma_mm`, and outliers.
     """
     offset, half = landing.offset_mm, landing.half_width_mm
     inlier, outlier = (ndtr((half - offset) / sigma) - ndtr((-half - offset) / sigma) for sigma in (sigma_mm, _OUTLIER_MM))
@@ -198,9 +257,9 @@ def held_together(notes, weights=WEIGHTS):
     Returns
     -------
     first, second : int array (pair,)
-        Rows of the notes; the second onset is at or after the first.
+        Rows of the two notes in `notes`. The onset of the second note is not before that of the first.
     odds : array (pair, candidate 11, candidate 11)
-        At most 0. Axes: candidate of the first note, candidate of the second note.
+        Log odds of each pair of candidates, at most 0. Axes: candidate of the first note, candidate of the second note.
     """
     onset, release = np.asarray(notes["onset_s"]), np.asarray(notes["key_offset_s"])
     key = np.asarray(notes["pitch"]).astype(np.int64) - LOWEST_PITCH
@@ -216,12 +275,15 @@ def held_together(notes, weights=WEIGHTS):
     chord = onset[second] - onset[first] < _CHORD_S
     overlap = np.clip((release[first] - onset[second]) / _RELEASE_SLACK_S, 0.0, 1.0)
     share = np.where(chord, 1.0, overlap)
-    against = np.where((x[key[second]] > x[key[first]])[:, None, None], *_against(weights))
+    against = np.where((x[key[second]] > x[key[first]])[:, None, None], *_pair_penalties(weights))
     return first, second, -share[:, None, None] * against
 
 
-def _against(weights):
-    """Return the log odds (candidate 11, candidate 11) against pairs of candidates, for a second note right and left of the first."""
+def _pair_penalties(weights):
+    """Return two arrays (candidate 11, candidate 11): log odds against each pair of candidates of two notes.
+
+    In the first array the second note is right of the first note, in the second array left of it.
+    """
     side, finger = np.divmod(np.arange(UNDETECTED), len(FINGERS))
     # From left to right, the fingers are 5 to 1 in the left hand and 1 to 5 in the right hand.
     position = np.where(side == 0, -finger, finger)
@@ -239,14 +301,15 @@ def propagate(odds, first, second, pair_odds):
     Parameters
     ----------
     odds : array (note, candidate 11)
-        Log odds of the evidence.
+        Result of `evidence`.
     first, second : int array (pair,)
     pair_odds : array (pair, candidate 11, candidate 11)
-        As of `held_together`.
+        Results of `held_together`.
 
     Returns
     -------
     array (note, candidate 11)
+        Posterior probabilities; each row sums to 1.
     """
     forward = np.zeros((len(first), N_CANDIDATES))
     backward = np.zeros_like(forward)

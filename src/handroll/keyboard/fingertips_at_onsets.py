@@ -1,4 +1,4 @@
-"""Positions and movements of the fingertips at note onsets, used by fingering, audio delay and key press scores.
+"""Measure the positions and movements of the fingertips at note onsets, for fingering, audio delay and key press scores.
 
 Keyboard frame: `handroll.keyboard.geometry`, millimetres; keys have the standard dimensions. Fingertip heights of a reconstructed
 motion have constant errors of some millimetres (a finger modelled too long, an inaccurate camera). Therefore a fingertip's height is
@@ -14,40 +14,46 @@ from handroll.keyboard.geometry import LOWEST_PITCH, STANDARD, is_black, key_cen
 from handroll.tables import State
 
 LANDED_S = np.array([0.0, 0.02, 0.04, 0.06])
-"""Times after the onset (s) over which a fingertip's position on the key is averaged; the finger holds its key even in fast playing."""
+"""Times after the onset (s) over which a fingertip's position on the key is averaged. Even in fast playing, the finger holds its key
+this long."""
 
 POISED_S = np.array([-0.14, -0.12, -0.10, -0.08])
-"""Times relative to the onset (s) over which a fingertip's position before its stroke is averaged; a stroke takes 30 to 80 ms."""
+"""Times relative to the onset (s) over which a fingertip's height before its stroke is averaged. A stroke takes 30 to 80 ms."""
 
 LONGEST_GAP_S = 1.0
-"""Maximum gap (s) in which a hand's position is interpolated linearly: PianoMotion10M's 30 frames."""
+"""Maximum gap in which a hand's position is interpolated linearly, s: 30 frames at 30 Hz, the limit of PianoMotion10M."""
 
-# Accuracy of a fingertip's y: within this distance of the black keys' front, the width of a white key is blended from head to tail.
+# Accuracy of a fingertip's y, mm. Within this distance of the black keys' front, the playing width of a white key changes linearly from
+# that of its head to that of its tail.
 _BLEND_MM = 8.0
-# Maximum y at which fingers play: the space between black keys is narrow, and keys are stiff near the fallboard.
-_WHITE_MAX_Y_MM, _BLACK_MAX_Y_MM = 100.0, 120.0
+
+# Maximum y at which fingers play white keys, mm: the space between black keys is narrow.
+_WHITE_MAX_Y_MM = 100.0
+
+# Maximum y at which fingers play black keys, mm: keys are stiff near the fallboard.
+_BLACK_MAX_Y_MM = 120.0
 
 
 @dataclass(frozen=True)
 class Landing:
-    """The ten fingertips at the onset of each note; NaN where the hand is not detected.
+    """Positions of the ten fingertips relative to the key of each note at its onset; NaN where the hand is not detected.
 
     Attributes
     ----------
     offset_mm : array (note, hand 2, finger 5)
-        x of the tip relative to the middle of the key's playing width.
+        x of the tip relative to the middle of the key's playing width, mm.
     half_width_mm : array (note, hand 2, finger 5)
-        Half of the playing width at the tip's y: of the head or tail of a white key, or of the top of a black key.
+        Half of the key's playing width at the tip's y, mm; see `playing_width_mm`.
     tail_share : array (note, hand 2, finger 5)
-        0 over the head of a white key, 1 over its tail between the black keys; 0 on black keys.
+        Position between the head (0) and the tail (1) of a white key, see `tail_share`; 0 for black keys.
     outside_mm : array (note, hand 2, finger 5)
-        Distance along y from the playable part of the key; 0 inside.
+        Distance of the tip along y from the playable part of the key, mm; 0 inside.
     height_mm : array (note, hand 2, finger 5)
-        Height of the tip as of `relative_heights_mm`.
+        Height of the tip, a result of `relative_heights_mm`, mm.
     drop_mm : array (note, hand 2, finger 5)
-        Descent of the tip, from before the stroke until it is on the key.
+        Descent of the tip, from its height before the stroke to its height on the key, mm.
     interpolated : array (note, hand 2), bool
-        The hand is not observed at the onset: its position is interpolated between frames.
+        True where the hand is not observed at the onset, so that its position is interpolated.
     """
 
     offset_mm: np.ndarray
@@ -60,21 +66,22 @@ class Landing:
 
 
 def at_times(time_s, values, query_s, max_gap_s=np.inf):
-    """Interpolate a series linearly at any times.
+    """Interpolate a time series linearly at given times.
 
     Parameters
     ----------
     time_s : array (frame,)
-        Presentation times, rising; intervals may differ.
+        Presentation times, s, increasing; intervals may differ.
     values : array (frame, ...)
-    query_s : array (...)
+    query_s : array (*query)
+        Times at which to interpolate.
     max_gap_s : float
-        Maximum interval between two frames to interpolate.
+        Maximum interval between two frames to interpolate, s.
 
     Returns
     -------
     array (*query, ...)
-        NaN before the first and after the last frame, next to a NaN, and in larger intervals than `max_gap_s`.
+        NaN before the first and after the last frame, between two frames of which one is NaN, and in intervals longer than `max_gap_s`.
     """
     query = np.asarray(query_s, dtype=np.float64)
     if len(time_s) < 2:
@@ -95,13 +102,13 @@ def playing_width_mm(key, y_mm):
     key : int array
         Keys 0..87.
     y_mm : array
-        Keyboard frame; broadcast with `key`.
+        Keyboard frame, mm; broadcast with `key`.
 
     Returns
     -------
     left, right : arrays of the common shape
-        x in the keyboard frame, mm. White keys: the edges of the head in front of the black keys, of the tail between them.
-        Black keys: the edges of the top.
+        x in the keyboard frame, mm. For a white key, these are the edges of its head in front of the black keys, and of its tail
+        between the black keys. For a black key, they are the edges of its top.
     """
     head = key_centres_x_mm()[key, None] + np.array([-0.5, 0.5]) * STANDARD.white_pitch_mm
     top = key_centres_x_mm()[key, None] + np.array([-0.5, 0.5]) * STANDARD.black_width_mm
@@ -112,23 +119,23 @@ def playing_width_mm(key, y_mm):
 
 
 def tail_share(key, y_mm):
-    """Return 0 over the head of a white key, 1 over its tail, blended at the transition; 0 for black keys.
+    """Return the position of y between the head (0) and the tail (1) of a white key; 0 for black keys.
 
-    Parameters as in `playing_width_mm`.
+    Values between 0 and 1 occur within `_BLEND_MM` of the black keys' front. Parameters: same as in `playing_width_mm`.
     """
     share = np.clip((y_mm - STANDARD.black_front_mm) / (2.0 * _BLEND_MM) + 0.5, 0.0, 1.0)
     return np.where(is_black(key), 0.0, share)
 
 
 def outside_mm(key, y_mm):
-    """Return the distance of y from the playable part of a key, mm; 0 inside. Parameters as in `playing_width_mm`."""
+    """Return the distance of y from the playable part of a key, mm; 0 inside. Parameters: same as in `playing_width_mm`."""
     black = is_black(key)
     front, back = np.where(black, STANDARD.black_front_mm, 0.0), np.where(black, _BLACK_MAX_Y_MM, _WHITE_MAX_Y_MM)
     return np.maximum(np.maximum(front - y_mm, y_mm - back), 0.0)
 
 
 def relative_heights_mm(tips_mm):
-    """Return heights of fingertips relative to the mean of the hand's tips and to the median of each finger.
+    """Return the heights of fingertips relative to the mean of the hand's tips, with the median of each finger subtracted.
 
     Parameters
     ----------
@@ -155,15 +162,15 @@ def landings(notes, time_s, joints_keyboard_mm, state, delay_s=0.0):
     Parameters
     ----------
     notes : dict of str to array (note,)
-        `tables.NOTES`.
+        `onset_s` and `pitch` of `tables.NOTES`.
     time_s : array (frame,)
-        Presentation times, rising.
+        Presentation times, s, increasing.
     joints_keyboard_mm : array (frame, hand 2, joint 21, xyz 3)
         Keyboard frame.
     state : array (frame, hand 2)
-        `tables.State`; joints of hidden hands are ignored. Gaps up to `LONGEST_GAP_S` are interpolated.
+        Values of `tables.State`; joints of hidden hands are ignored. Gaps up to `LONGEST_GAP_S` are interpolated.
     delay_s : float
-        Delay of the notes after the video, subtracted from the onsets.
+        Delay of the notes after the video, s. It is subtracted from the onsets.
 
     Returns
     -------
@@ -190,7 +197,7 @@ def landings(notes, time_s, joints_keyboard_mm, state, delay_s=0.0):
         tail_share=tail_share(key, y),
         outside_mm=outside_mm(key, y),
         height_mm=height,
-        # A hand that has just entered the frame has no position before the stroke.
+        # A hand that has just entered the frame has no position before the stroke: its descent is 0.
         drop_mm=np.where(np.isfinite(poised), poised - z, np.where(np.isfinite(z), 0.0, np.nan)),
         interpolated=interpolated,
     )

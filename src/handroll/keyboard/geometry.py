@@ -1,4 +1,4 @@
-"""Geometry of the 88 keys in millimetres: position and outline of each key, and the key at a point.
+"""Geometry of the 88 keys in millimetres: position and outline of each key, and which key is at a point.
 
 Keyboard frame: x along the keys from the left end of A0 to the right, y from the player's edge towards the fallboard, z up from
 the top of the white keys. Keys count from 0 (A0, MIDI pitch 21) to 87 (C8, MIDI pitch 108).
@@ -14,14 +14,25 @@ from dataclasses import dataclass
 import numpy as np
 
 N_KEYS = 88
-N_WHITE = 52
-LOWEST_PITCH = 21
-HIGHEST_PITCH = 108
+"""Number of keys."""
 
+N_WHITE = 52
+"""Number of white keys."""
+
+LOWEST_PITCH = 21
+"""MIDI pitch of the first key, A0."""
+
+HIGHEST_PITCH = 108
+"""MIDI pitch of the last key, C8."""
+
+# Pitch classes.
 _C, _CS, _D, _DS, _E, _F, _FS, _G, _GS, _A, _AS, _B = range(12)
 _BLACK_CLASSES = (_CS, _DS, _FS, _GS, _AS)
-# Number of white keys of the octave to the left of each pitch class.
+
+# Number of white keys between the left end of the octave (C) and each pitch class.
 _HEADS_BEFORE = np.array([0, 1, 1, 2, 2, 3, 4, 4, 5, 5, 6, 6])
+
+# Number of white keys left of C1: A0 and B0.
 _WHITES_BEFORE_C1 = 2
 
 _PITCHES = np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1)
@@ -35,22 +46,29 @@ BLACK_KEYS = np.flatnonzero(_IS_BLACK)
 """Indices 0..87 of the 36 black keys, from left to right."""
 
 LEVEL_HAND = np.array([[[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], [[0.0, 0.0, -1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
-"""Array (hand 2, 3, 3): global MANO rotation matrix, keyboard frame, of a hand with palm down and fingers towards the fallboard."""
+"""Global MANO rotation matrices, keyboard frame, of hands with palm down and fingers towards the fallboard. Array (hand 2, 3, 3)."""
 
 
 @dataclass(frozen=True)
 class Keyboard:
-    """Dimensions of a keyboard in millimetres; the defaults are those of a concert instrument.
+    """Dimensions of a keyboard in millimetres; the defaults are those of a concert grand piano.
 
     Attributes
     ----------
-    white_pitch_mm : distance between the centres of neighbouring white keys; 7 of them are an octave of 164.5 mm.
-    white_length_mm : length of a white key, from the player's edge to the fallboard.
-    black_width_mm : width of a black key's top, which the fingers touch.
-    black_base_width_mm : width of a black key at the height of the white keys; its sides are sloped.
-    black_length_mm : length of a black key, from the fallboard towards the player.
-    black_height_mm : height of the black keys' tops above the white keys.
-    dip_mm : travel of a key when it is pressed.
+    white_pitch_mm : float
+        Distance between the centres of neighbouring white keys. An octave has 7 white keys: 164.5 mm.
+    white_length_mm : float
+        Length of a white key, from the player's edge to the fallboard.
+    black_width_mm : float
+        Width of the top of a black key, which the fingers touch.
+    black_base_width_mm : float
+        Width of a black key at the height of the white keys. It is larger than that of the top, since the sides are sloped.
+    black_length_mm : float
+        Length of a black key, from the fallboard towards the player.
+    black_height_mm : float
+        Height of the tops of the black keys above the white keys.
+    dip_mm : float
+        Distance that a key travels down when it is pressed.
     """
 
     white_pitch_mm: float = 23.5
@@ -68,15 +86,17 @@ class Keyboard:
 
     @property
     def black_front_mm(self):
-        """y of the black keys' front edge."""
+        """y of the front edge of the black keys, mm: 52 by default."""
         return self.white_length_mm - self.black_length_mm
 
 
 STANDARD = Keyboard()
 """Keyboard of default dimensions."""
 
+# Where fingers press white keys: in the middle of the head, as a share of its length.
 _PLAYING_DEPTH = 0.5
-# Fingers press white keys in the middle of the head, and black keys this far behind their front edge.
+
+# Where fingers press black keys: at this distance behind their front edge, mm.
 _BLACK_PLAYING_DEPTH_MM = 20.0
 
 
@@ -102,7 +122,10 @@ def is_black(key):
 
 
 def white_index(key):
-    """Return the index among the white keys, 0..51, of keys 0..87 (any shape); a black key gets that of the white key right of it."""
+    """Return the index among the white keys, 0..51, of keys 0..87 (any shape).
+
+    A black key gets the index of the next white key on its right.
+    """
     return _HEAD[np.asarray(key)]
 
 
@@ -121,16 +144,16 @@ def black_centres_mm(keyboard=STANDARD):
 
 
 def key_centres_x_mm(keyboard=STANDARD):
-    """Return x of the centre of each key, of the head for a white key, array (key 88,), millimetres."""
+    """Return x of the centre of each key, array (key 88,), mm. For a white key, it is the centre of the head."""
     centres = (_HEAD + 0.5) * keyboard.white_pitch_mm
     centres[BLACK_KEYS] = black_centres_mm(keyboard)
     return centres
 
 
 def playing_points_mm(keyboard=STANDARD):
-    """Return the point where a finger presses each key, array (key 88, xyz 3), millimetres, on top of the key at rest.
+    """Return the point at which a finger usually presses each key, array (key 88, xyz 3), mm, on top of the key at rest.
 
-    White keys: the middle of the head. Black keys: on the centre line, 20 mm behind the front edge.
+    For a white key, it is the middle of the head. For a black key, it is on the centre line, 20 mm behind the front edge.
     """
     black = _IS_BLACK
     y = np.where(black, keyboard.black_front_mm + _BLACK_PLAYING_DEPTH_MM, _PLAYING_DEPTH * keyboard.black_front_mm)
@@ -140,7 +163,7 @@ def playing_points_mm(keyboard=STANDARD):
 def tail_edges_mm(keyboard=STANDARD):
     """Return x of the left and right edge of each key's tail, array (key 88, side 2), millimetres.
 
-    For a black key, these are the edges of its base. Neighbours share an edge.
+    For a black key, these are the edges of its base. Neighbouring keys share an edge.
     """
     edges = np.stack([_HEAD, _HEAD + 1], axis=-1) * keyboard.white_pitch_mm
     edges[BLACK_KEYS] = black_centres_mm(keyboard)[:, None] + np.array([-0.5, 0.5]) * keyboard.black_base_width_mm
@@ -150,7 +173,7 @@ def tail_edges_mm(keyboard=STANDARD):
 
 
 def key_outlines_mm(keyboard=STANDARD):
-    """Return the outline of each key seen from above, counter-clockwise from its front left corner.
+    """Return the outline of each key viewed from above, counter-clockwise from its front left corner.
 
     Returns
     -------
@@ -184,12 +207,12 @@ def black_tops_mm(keyboard=STANDARD):
 
 
 def key_at_point(x_mm, y_mm):
-    """Return the key at points of the keyboard frame, seen from above.
+    """Return the key at each point of the keyboard frame, viewed from above; keys have the standard dimensions.
 
     Parameters
     ----------
     x_mm, y_mm : arrays of the same shape
-        NaN counts as outside.
+        Keyboard frame, mm. A point with NaN counts as outside of the keyboard.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Points of the keyboard that a person marked in a frame: parsing of the sheet's column `keyboard`."""
+"""Parse the sheet's column `keyboard`: points of the keyboard that a person marked in a frame."""
 
 import re
 
@@ -8,8 +8,10 @@ from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH, STANDARD, is
 from handroll.text import short_repr
 
 MIN_POINTS = 4
+"""Minimum number of marked points: four points determine the projection of a plane."""
+
 MAX_PX = 100_000
-"""Maximum absolute coordinate, px. Points may be outside the frame, but no frame is larger."""
+"""Maximum absolute coordinate of a marked point, px. Points may be outside the frame, but no frame is larger than this."""
 
 _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _MARKED = re.compile(r"(?P<key>(?:[A-G]|[ACDFG]#)\d|end)-(?P<side>front|back)\s+(?P<x>-?\d+(\.\d*)?)[\s,]+(?P<y>-?\d+(\.\d*)?)")
@@ -18,9 +20,9 @@ _MARKED = re.compile(r"(?P<key>(?:[A-G]|[ACDFG]#)\d|end)-(?P<side>front|back)\s+
 def marked_points(text):
     """Parse marked points, such as `A0-front 102 655; A0-back 110 401; end-front 1820 650; F#4-front ...`.
 
-    Each point is a name, then x and y in pixels of the frame as shown. A name is a key and an end of its left edge: `front` towards
-    the player or `back` towards the fallboard. `end` stands for the right edge of C8. A black key has only `front`, the middle of
-    its front edge.
+    A point is written as a name, then x and y in pixels of the frame as shown. The name is KEY-front or KEY-back. For a white key,
+    it is the end of the key's left edge towards the player (front) or the fallboard (back). For a black key there is only KEY-front,
+    the middle of its front edge. The key `end` stands for the right edge of C8.
 
     Parameters
     ----------
@@ -37,8 +39,8 @@ def marked_points(text):
     Raises
     ------
     ValueError
-        A point is malformed or does not exist. Or all points, or all but one, are on one line, in the frame or on the keyboard, so
-        that they do not determine the keyboard's plane. Or the points show a mirrored keyboard.
+        A point is malformed or does not exist on the keyboard. Or all points, or all but one, are on one line, in the frame or on the
+        keyboard, so that they do not determine the keyboard's plane. Or the points show a mirrored keyboard.
     """
     points_px, points_mm = [], []
     for part in filter(None, (part.strip() for part in text.split(";"))):
@@ -53,9 +55,9 @@ def marked_points(text):
         raise ValueError(f"expected at least {MIN_POINTS} points, found {len(points_px)} in {short_repr(text)}")
     points_px, points_mm = np.array(points_px), np.array(points_mm)
     for points, where in ((points_mm[:, :2], "on the keyboard"), (points_px, "in the frame")):
-        if not _fix_plane(points):
+        if not _span_plane(points):
             raise ValueError(f"expected 4 points {where} of which no 3 are on one line, found {short_repr(text)}")
-    # Linear map from the keyboard to the frame. The frame's y points down, so the determinant is negative for a view from above.
+    # Fit a linear map from the keyboard to the frame. For a view from above, its determinant is negative, since the frame's y points down.
     linear = np.linalg.lstsq(points_mm[:, :2] - points_mm[:, :2].mean(axis=0), points_px - points_px.mean(axis=0), rcond=None)[0]
     if np.linalg.det(linear) > 0.0:
         raise ValueError(
@@ -64,17 +66,20 @@ def marked_points(text):
     return points_px, points_mm
 
 
-def _fix_plane(points):
-    """Whether points (n, xy 2), px or mm, determine a plane: no line is within 1 px or mm of all of them, or of all but one."""
+def _span_plane(points):
+    """Whether points (n, xy 2), px or mm, determine a plane: they are not all on one line, even without any one of them.
+
+    Points within about 1 px or mm of a line count as on the line.
+    """
     points = np.unique(points, axis=0)
     subsets = (np.delete(points, one, axis=0) for one in range(len(points)))
     return len(points) >= MIN_POINTS and all(np.linalg.svd(part - part.mean(axis=0), compute_uv=False)[-1] >= 1.0 for part in subsets)
 
 
 def point_mm(name, side):
-    """Return the position (x, y, z), keyboard frame, mm, of the "front" or "back" of a key such as "F#4" or of "end".
+    """Return the position (x, y, z) of a marked point on the standard keyboard, keyboard frame, mm.
 
-    Raises ValueError where the key or the point does not exist.
+    `name` is a key such as "F#4", or "end"; `side` is "front" or "back". Raises ValueError where the key or the point does not exist.
     """
     y = 0.0 if side == "front" else STANDARD.white_length_mm
     if name == "end":

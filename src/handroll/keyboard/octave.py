@@ -1,4 +1,4 @@
-"""Octave of the visible keys, from the fingertips on sounding keys; for frames that show only a part of the keyboard."""
+"""Determine the octave of the visible keys from the fingertips on sounding keys, where the frame shows only a part of the keyboard."""
 
 import numpy as np
 
@@ -6,26 +6,27 @@ from handroll.hand.skeleton import LANDMARK_OF_JOINT, TIPS
 from handroll.keyboard.geometry import key_of_pitch, playing_points_mm
 
 TIP_HEIGHT_MM = 10.0
-"""Height of a fingertip landmark above the key that it touches, mm: the landmark is inside the finger."""
+"""Height of a fingertip landmark above the key that the finger touches, mm. The landmark is inside the finger."""
 
 SIGMA_MM = 5.0
-"""Standard deviation of a pressing fingertip's distance from the middle of its key, along the keys, mm. It includes the detector's
-error and is deliberately small: a hand that plays octaves partly outside the frame has fingers near all keys, and nearest to the
-right ones."""
+"""Standard deviation of a pressing fingertip's distance from the middle of its key, along the keys, mm. It includes the detector's error.
+It is deliberately small. When a hand plays octaves and is partly outside the frame, a wrong octave shift also puts fingertips near the
+keys; only the correct shift puts them near the middle of the keys."""
 
 MISSED_LIKELIHOOD = 0.02
-"""Likelihood of a note without a fingertip on its key, relative to a fingertip at the middle of the key: the finger is hidden, or the
-note is a transcription error."""
+"""Likelihood of a note without a fingertip on its key, as a share of the likelihood of a fingertip at the middle of the key. It covers
+hidden fingers and transcription errors."""
 
 OUTSIDE_LIKELIHOOD = 0.2
-"""The same for a note whose key is outside the frame, so that its finger cannot be visible. Both hands of octave playing look alike;
-only keys that are visible and empty distinguish them."""
+"""The value of `MISSED_LIKELIHOOD` for a note whose key is outside the frame, so that its finger cannot be visible. It is higher, so that
+a note on a visible key without a fingertip counts against an octave shift: with octaves in both hands, only such keys distinguish
+the shifts."""
 
 WINDOW_S = 0.1
-"""Maximum time between the onset and a frame in which the fingertip is on the key."""
+"""Maximum time between an onset and a frame in which the fingertip is expected on the key, s."""
 
 MIN_LOG_ODDS = 10.0
-"""Minimum log odds of the best octave against the second best, for the octave to be accepted."""
+"""Minimum log odds of the likeliest octave against the second likeliest, for the octave to be accepted."""
 
 
 def octave_odds(view, keyboard, octaves, notes, time_s, landmarks_px):
@@ -36,18 +37,18 @@ def octave_odds(view, keyboard, octaves, notes, time_s, landmarks_px):
     view : handroll.keyboard.projection.KeyboardView
     keyboard : handroll.keyboard.geometry.Keyboard
     octaves : sequence of int
-        Octave shifts: the keys are this many octaves farther right than in `view`.
+        Octave shifts to compare: the keys are this number of octaves farther right than in `view`.
     notes : dict of str to array (note,)
         `onset_s` and `pitch` of `tables.NOTES`.
     time_s : array (frame,)
-        Presentation times, rising.
+        Presentation times, s, increasing.
     landmarks_px : array (frame, hand 2, landmark 21, xy 2)
-        Of `tables.DETECTIONS`, frame as shown; NaN where no hand is found.
+        Landmarks of `tables.DETECTIONS`, pixels of the frame as shown; NaN where no hand is detected.
 
     Returns
     -------
     array (octave,)
-        0 for the likeliest; all 0 where no onset has a frame with a detected hand.
+        0 for the likeliest shift, negative for the others; all 0 where no hand is detected near any onset.
     """
     tips = landmarks_px[:, :, [LANDMARK_OF_JOINT[tip] for tip in TIPS]].reshape(len(landmarks_px), 2 * len(TIPS), 2)
     tips_x_mm = view.on_plane(tips, TIP_HEIGHT_MM)[..., 0]

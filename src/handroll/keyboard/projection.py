@@ -1,8 +1,8 @@
 """Projection between the keyboard frame in millimetres and pixels of the frame as shown.
 
 Keyboard frame: `handroll.keyboard.geometry`. Camera frame: `handroll.camera`. The model is a pinhole camera with one radial
-distortion coefficient. A homography is not enough: the tops of black keys are 11 mm above the white keys, which shifts them by up
-to a third of a key in the frame. The camera also gives the focal length, where the view constrains it.
+distortion coefficient. A homography is not enough: the tops of black keys are 11 mm above the white keys, which shifts them by up to a
+third of a key in the frame. A camera fitted to the keys also gives the focal length, where the view constrains it.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from handroll.camera import Camera, Extrinsics
 from handroll.hand.rotations import rotvec_from_matrix
 
 START_FOCAL_WIDTHS = 0.9
-"""Initial focal length, in frame widths: typical for phones and webcams."""
+"""Initial focal length of a fit, in frame widths: typical for phones and webcams."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class KeyboardView:
     focal_px : float
         Focal length in pixels, both axes.
     rotation_rad : array (xyz 3)
-        Axis-angle that turns directions of the keyboard frame into the camera frame, radians.
+        Axis-angle rotation from the keyboard frame to the camera frame, radians.
     translation_mm : array (xyz 3)
-        Origin of the keyboard frame in the camera frame, millimetres.
+        Position of the keyboard frame's origin in the camera frame, millimetres.
     k1 : float
-        First radial distortion coefficient (OpenCV's: factor of the squared radius in focal lengths), without unit.
+        First radial distortion coefficient of OpenCV: factor of the squared radius in focal lengths; no unit.
     off_centre_px : (x, y)
         Offset of the principal point from the middle of the frame, pixels. The principal point is also the centre of distortion.
     """
@@ -46,7 +46,7 @@ class KeyboardView:
 
     @property
     def camera(self):
-        """The intrinsic parameters alone, as a `Camera`."""
+        """Intrinsic parameters, a `Camera`."""
         return Camera(self.width_px, self.height_px, self.focal_px, "keyboard", self.k1, self.off_centre_px)
 
     @property
@@ -56,7 +56,7 @@ class KeyboardView:
 
     @property
     def extrinsics(self):
-        """The extrinsic parameters alone, as `Extrinsics`."""
+        """Extrinsic parameters, an `Extrinsics`."""
         return Extrinsics(self.rotation_rad, self.translation_mm)
 
     def project(self, points_mm):

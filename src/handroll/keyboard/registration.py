@@ -1,36 +1,42 @@
-"""Register the keyboard of a video, automatically or from marked points: fit the camera, determine the octave and validate both."""
+"""Register the keyboard of a video, automatically or from marked points: fit the camera, determine the octave, validate the result."""
 
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from handroll.keyboard.automatic_registration import register, register_marked, shift_octaves, visible_lines
+from handroll.keyboard.automatic_registration import register, shift_octaves, visible_lines
 from handroll.keyboard.camera_fit import LIP, edge_points, find_edges
 from handroll.keyboard.camera_shift import camera_movement
 from handroll.keyboard.geometry import Keyboard, black_centres_mm, playing_points_mm
+from handroll.keyboard.marked_registration import register_marked
 from handroll.keyboard.octave import MIN_LOG_ODDS, octave_odds
 from handroll.keyboard.projection import KeyboardView
 from handroll.keyboard.registration_check import DOUBTS, MESSAGES, Problem, find_doubt, find_problem, hands_over
 
-MAX_SHIFT_MM, MAX_ZOOM = 2.0, 0.005
-"""Maximum shift of the keys (mm) and maximum relative change of their size for a fixed camera. Fixed cameras have at most 0.05 mm and
-0.00006 (two real and four synthetic videos)."""
+MAX_SHIFT_MM = 2.0
+"""Maximum shift of the keys during a video, for the camera to count as fixed, mm. Fixed cameras measure at most 0.05 mm (two real and
+four rendered videos)."""
+
+MAX_ZOOM = 0.005
+"""Maximum relative change of the keys' size during a video, for the camera to count as fixed. Fixed cameras measure at most 0.00006 (the
+same videos as for `MAX_SHIFT_MM`)."""
 
 KNOWN_FOCAL_SPREAD = 0.15
-"""Maximum relative standard deviation of a focal length that counts as measured; above, the prior of common cameras dominates. Black
-keys that are 1 mm higher than expected look like a focal length that is 9 % shorter, so the deviation is rarely below 9 %."""
+"""Maximum relative standard deviation of a focal length that counts as measured. Above it, the result mainly depends on the prior of
+common cameras. Black keys that are 1 mm higher than expected look like a focal length that is 9 % shorter, so the standard deviation
+is rarely below 0.09."""
 
 VERSION = 1
 """Raise by hand when the same registration.json gives another camera."""
 
 SEARCH_MM = 3.0
-"""Maximum distance of an edge from the model when the residuals are measured, mm."""
+"""Maximum distance of an edge from its projection when the residuals are measured, mm."""
 
 APART_MM = 30.0
-"""Minimum distance between two different rows of keys, across the keys, mm."""
+"""Minimum distance between two rows of keys, across the keys, for them to be different rows, mm."""
 
 MIN_RIVAL_SHARE = 0.5
-"""Minimum number of edges of a second row of keys, relative to the first row, for the second row to be a possible keyboard."""
+"""Minimum number of found edges of a second row of keys, as a share of that of the first row, for the second row to be a rival."""
 
 
 @dataclass(frozen=True)
@@ -40,34 +46,36 @@ class RegisteredKeyboard:
     Attributes
     ----------
     problem : Problem or None
-        None where the keyboard is registered. Otherwise everything below except `confidence`, `shift_mm` and `zoom` is None.
+        Reason why there is no registration; None where the keyboard is registered. With a problem, all other attributes except
+        `confidence`, `shift_mm` and `zoom` are None.
     doubt : Problem or None
-        Reason to doubt marked points (`registration_check.find_doubt`); they are used nevertheless.
+        Reason to doubt the marked points (`registration_check.find_doubt`). The registration is used nevertheless.
     source : str
         "picture" for automatic registration, "sheet" for marked points.
     view : KeyboardView
         Camera of the frame as shown.
     keyboard : Keyboard
-        With the fitted dimensions.
+        The standard keyboard with the fitted dimensions.
     focal_source : str
-        "sheet" or "config" for a given focal length, "keyboard" where the keys constrain it, "assumed" where they barely do.
+        "sheet" or "config" for a given focal length; "keyboard" for a focal length measured on the keys; "assumed" where the keys barely
+        constrain it.
     focal_spread : float or None
-        Relative standard deviation of the focal length; None where marked points were not refined on the edges.
+        Relative standard deviation of the focal length; None where the camera is fitted to marked points alone.
     octave_source : str
-        "keys": the visible keys determine it; "sheet": marked points name their keys; "notes": the fingertips are on the sounding
-        keys; "assumed": it is unknown, so all positions may be wrong by octaves.
+        "keys": the visible keys determine the octave. "sheet": the marked points name their keys. "notes": the fingertips are on the
+        sounding keys. "assumed": the octave is unknown, so all positions may be wrong by octaves.
     octave_odds : float or None
-        Log odds of the octave against the second likeliest, by the notes; None where the notes are not needed.
+        Log odds of the likeliest octave against the second likeliest, by the notes; None where the notes are not needed.
     first_key, last_key : int
-        First and last key 0..87 whose playing point is in the frame.
+        First and last key, 0..87, whose playing point (`geometry.playing_points_mm`) is in the frame.
     edges_mm : array (edge, xyz 3)
-        Points of the visible keys' edges, keyboard frame.
+        Points of the model on the edges of the visible keys, keyboard frame.
     residual_mm : array (edge, xy 2)
-        Offset of the found edge from the model point, along the edge's normal; NaN where no edge is found.
+        Offset of the found edge from the point of the model, along the edge's normal, keyboard frame; NaN where no edge is found.
     confidence : float
-        Share of those edges that are found, 0..1.
-    shift_mm, zoom : float
-        Maximum movement of the keys over the video (`camera_shift.Movement`); None where the keys were lost.
+        Share of `edges_mm` at which an edge is found, 0..1.
+    shift_mm, zoom : float or None
+        Maximum movement of the keys during the video; see `camera_shift.Movement`. None where it is not measurable.
     """
 
     problem: Problem | None
@@ -94,11 +102,11 @@ class RegisteredKeyboard:
 
     @property
     def drawing_inputs(self):
-        """View, keyboard and visible keys, as the drawing functions need them; None where no keyboard is registered."""
+        """Arguments of the drawing functions: (view, keyboard, visible keys 0..87); None where no keyboard is registered."""
         return None if self.problem else (self.view, self.keyboard, np.arange(self.first_key, self.last_key + 1))
 
     def summary_lines(self):
-        """Return a summary for people, as a list of lines."""
+        """Return a summary for people, a list of lines."""
         if self.problem:
             return [f"{self.problem}: {MESSAGES[self.problem]}"]
         spread = "" if self.focal_spread is None else f", +- {100 * self.focal_spread:.0f} %"
@@ -109,7 +117,7 @@ class RegisteredKeyboard:
         return [f"{found}; {octave}; {100 * self.confidence:.0f} % of the edges found; {focal}", *doubt]
 
     def to_dict(self):
-        """Return JSON values, with the residuals as their median and 95th percentile."""
+        """Return a dict of JSON values; it contains the median and the 95th percentile of the residuals (mm) instead of the arrays."""
         plain = {name: getattr(self, name) for name in _PLAIN}
         plain["message"] = DOUBTS[self.doubt] if self.doubt else MESSAGES.get(self.problem)
         if self.problem:
@@ -122,7 +130,7 @@ class RegisteredKeyboard:
 
     @classmethod
     def from_dict(cls, values):
-        """Read the values of `to_dict`; edges and residuals are None."""
+        """Build a RegisteredKeyboard from the values of `to_dict`; `edges_mm` and `residual_mm` are None."""
         plain = {name: values[name] for name in _PLAIN}
         plain |= {name: Problem(values[name]) for name in ("problem", "doubt") if values[name]}
         if values["problem"]:
@@ -132,6 +140,7 @@ class RegisteredKeyboard:
         return cls(**plain, view=KeyboardView(**view), keyboard=Keyboard(**values["keyboard"]))
 
 
+# Attributes that are JSON values.
 _PLAIN = (
     *("problem", "doubt", "source", "focal_source", "focal_spread", "octave_source", "octave_odds"),
     *("first_key", "last_key", "confidence", "shift_mm", "zoom"),
@@ -144,23 +153,23 @@ def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=Non
     Parameters
     ----------
     windows : list of uint8 array (height, width), grey
-        Temporal medians of consecutive parts of the video, most of them without hands; empty where no segment of the video is
-        usable.
+        Temporal medians of consecutive parts of the video; most of them show the keys without hands. Empty where no segment of the
+        video is usable.
     width_px : int
         Width of the frame as shown; the windows may be smaller.
     notes : dict of str to array (note,)
-        `tables.NOTES`; may be empty.
+        `onset_s` and `pitch` of `tables.NOTES`; may be empty.
     time_s : array (frame,)
-        Presentation times, rising.
+        Presentation times, s, increasing.
     landmarks_px : array (frame, hand 2, landmark 21, xy 2)
-        Of `tables.DETECTIONS`, frame as shown.
+        Landmarks of `tables.DETECTIONS`, pixels of the frame as shown; NaN where no hand is detected.
     marked : (points_px (n, xy 2), points_mm (n, xyz 3)), optional
-        Marked points of the frame as shown, in the keyboard frame (`marked_points.marked_points`). They are used even where the
-        validation finds a problem, which then becomes a doubt.
+        Result of `marked_points.marked_points`: pixels of the frame as shown, and positions in the keyboard frame. Marked points are
+        used even where the validation finds a problem, which is then reported as a doubt.
     focal : (focal_px, source), optional
-        Known focal length of the frame as shown, and its source, "sheet" or "config".
+        Known focal length, in pixels of the frame as shown, and its source, "sheet" or "config".
     hands_tilt_deg : float, optional
-        Angle between the camera's axis and straight down, estimated from the hands (`screening.viewpoint.axis_from_hands`).
+        Angle between the camera's axis and straight down, estimated from the hands (`screening.viewpoint.axis_from_hands`), degrees.
 
     Returns
     -------
@@ -176,7 +185,7 @@ def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=Non
         return find_problem(_scaled(view, scale), confidence, landmarks_px, hands_tilt_deg)
 
     if marked is None:
-        # A moving camera blurs the median of all windows, but not every single window.
+        # A moving camera blurs the median of all windows, but not the median of each window.
         found = _best_candidate([image, *windows], focal_px, problem_of, lambda view: hands_over(_scaled(view, scale), landmarks_px))
         if found is None:
             return RegisteredKeyboard(Problem.NO_KEYBOARD)
@@ -198,7 +207,7 @@ def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=Non
         best = np.argsort(-likely, kind="stable")
         odds = float(likely[best[0]] - likely[best[1]])
         source = "notes" if odds >= MIN_LOG_ODDS else "assumed"
-        # Otherwise assume that the middle of the frame is near the middle of the keyboard, where pianists and cameras usually are.
+        # Without enough evidence, assume that the camera is above the middle of the keyboard, as it usually is.
         octave = octaves[best[0]] if source == "notes" else min(octaves, key=lambda n: abs(_middle_mm(view, keyboard, n)))
     view, blacks = shift_octaves(view, keyboard, octave), blacks + 5 * octave
     edges_mm, residual_mm = edge_residuals(image, view, keyboard, blacks)
@@ -231,14 +240,17 @@ def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=Non
 
 
 def _best_candidate(images, focal_px, problem_of, hands_of):
-    """Choose the row of keys that is played; return its Registration with `problem`, or None where no image shows a row of keys."""
+    """Return the Registration of the row of keys that is played, including its `problem`; None where no image shows a row of keys.
+
+    `problem_of(view, confidence)` is the validation. `hands_of(view)` returns the `registration_check.Hands` over the keys of a view.
+    """
     best = None
     for image in images:
         candidates = []
         for found in register(image, focal_px=focal_px):
             residual_mm = edge_residuals(image, found.view, found.keyboard, found.blacks)[1]
             problem = problem_of(found.view, _share_found(residual_mm))
-            # Sorted by the number of edges instead of their share, so that a whole row is preferred to a part of it.
+            # Sort by the number of found edges instead of their share, so that a whole row is preferred to a part of a row.
             candidates.append((int(np.isfinite(residual_mm[:, 0]).sum()), replace(found, problem=problem)))
         candidates.sort(key=lambda candidate: -candidate[0])
         accepted = [candidate for candidate in candidates if candidate[1].problem is None]
@@ -253,19 +265,19 @@ def _best_candidate(images, focal_px, problem_of, hands_of):
 
 
 def _is_other_row(found, other):
-    """Whether a Registration shows another row of keys than `other`: apart across the keys, or seen from the other side."""
+    """Whether two Registrations show different rows of keys: `APART_MM` apart, or with the player on opposite sides."""
     middle = np.array([[x, found.keyboard.black_front_mm, 0.0] for x in black_centres_mm(found.keyboard)[found.blacks[[0, -1]]]])
     left, right = other.view.on_plane(found.view.project(middle))
     return bool(right[0] < left[0] or abs((left + right)[1] / 2.0 - other.keyboard.black_front_mm) > APART_MM)
 
 
 def _share_found(residual_mm):
-    """Return the share of the edges (edge, xy 2) that are found, 0..1."""
+    """Return the share of residuals (edge, xy 2) that are not NaN, 0..1: the share of the edges that are found."""
     return float(np.isfinite(residual_mm[:, 0]).mean()) if len(residual_mm) else 0.0
 
 
 def edge_residuals(image, view, keyboard, blacks):
-    """Measure the offsets of the found edges from the model.
+    """Measure the offsets of the keys' edges in an image from their projections.
 
     Parameters
     ----------
@@ -279,9 +291,9 @@ def edge_residuals(image, view, keyboard, blacks):
     Returns
     -------
     points_mm : array (edge, xyz 3)
-        Points of the edges that are inside the image, keyboard frame.
+        Points of the model on the edges, without those outside the image, keyboard frame.
     residual_mm : array (edge, xy 2)
-        Offset of the found edge along its normal, keyboard frame; NaN where none is found.
+        Offset of the found edge from its point along the normal, keyboard frame; NaN where no edge is found.
     """
     edges = edge_points(view, keyboard, visible_lines(blacks), blacks)
     at, _, px_per_mm = edges.project(view)
@@ -291,19 +303,19 @@ def edge_residuals(image, view, keyboard, blacks):
 
 
 def visible_keys(view, keyboard):
-    """Return the first and last key 0..87 whose playing point is in the frame; (0, -1) where there is none."""
+    """Return the first and last key, 0..87, whose playing point is in the frame; (0, -1) where no key is."""
     at = view.project(playing_points_mm(keyboard))
     inside = np.flatnonzero(((at >= 0.0) & (at < [view.width_px, view.height_px])).all(axis=1))
     return (int(inside[0]), int(inside[-1])) if len(inside) else (0, -1)
 
 
 def _middle_mm(view, keyboard, octave):
-    """Return the x distance (mm) from the keyboard's middle to the frame's middle, for an octave shift."""
+    """Return how far the middle of the frame is right of the middle of the keyboard after an octave shift, mm."""
     return view.on_plane(view.centre_px)[0] + 7 * octave * keyboard.white_pitch_mm - keyboard.width_mm / 2.0
 
 
 def _scaled(view, scale):
-    """Return the view of the same frame resized by a factor."""
+    """Return the KeyboardView of the same frame scaled by a factor."""
     return replace(
         view,
         width_px=round(view.width_px * scale),

@@ -1,8 +1,8 @@
-"""Validation of registered keyboards by their edges, their camera and the hands.
+"""Validate registered keyboards by their edges, their camera and the hands.
 
-All later steps use a registration without a problem, and ignore a registration with a problem. A polished fallboard reflects the
-keys. The reflection has edges, a plausible camera and the right order of black keys, but nobody plays on it: a pianist's fingertips
-are over the keys, and the wrists are on the player's side.
+Later steps use only a registration without a problem. A frequent problem is the reflection of the keys in a polished fallboard. It has
+edges, a plausible camera and the right order of black keys, but nobody plays on it. On the real keys, the fingertips are over the
+keys, and the wrists are on the player's side.
 """
 
 from dataclasses import dataclass
@@ -15,26 +15,36 @@ from handroll.keyboard.geometry import STANDARD
 from handroll.keyboard.octave import TIP_HEIGHT_MM
 
 MIN_CONFIDENCE = 0.65
-"""Minimum share of the visible keys' edges that are found. Correct registrations have 0.67 to 1.0 (two real videos: 0.71 and 0.77;
-tilts up to 69 degrees). Wrong ones, of keys at 45 and 47 degrees, had 0.61 and 0.51."""
+"""Minimum share of the visible keys' edges that are found, 0..1. Correct registrations have 0.67 to 1.0 (two real videos: 0.71 and 0.77;
+camera tilts up to 69 degrees). Two wrong registrations, at tilts of 45 and 47 degrees, had 0.61 and 0.51."""
 
-MIN_FOCAL_WIDTHS, MIN_K1, MAX_K1 = 0.45, -0.4, 0.12
-"""Plausible focal lengths (frame widths) and radial distortions. The wide lens of an action camera has about 0.47 and -0.3, and
-pincushion distortion is weak. A wrong registration, of keys seen at 50 degrees from the left, had 0.40 and 0.26."""
+MIN_FOCAL_WIDTHS = 0.45
+"""Minimum plausible focal length, in frame widths. The wide lens of an action camera has about 0.47. A wrong registration, of keys viewed
+at 50 degrees from the left, had 0.40."""
+
+MIN_K1 = -0.4
+"""Minimum plausible radial distortion k1 (barrel distortion). The wide lens of an action camera has about -0.3."""
+
+MAX_K1 = 0.12
+"""Maximum plausible radial distortion k1: pincushion distortion is weak. A wrong registration, of keys viewed at 50 degrees from the left,
+had 0.26."""
 
 MAX_DISAGREEMENT_DEG = 25.0
-"""Maximum difference from the camera tilt estimated from the hands. Correct registrations differ by up to 19 degrees (two real and
-20 synthetic videos, tilts up to 60 degrees)."""
+"""Maximum difference between the camera tilts by the keys and by the hands, degrees. In correct registrations it is up to 19 degrees (two
+real and 20 rendered videos, tilts up to 60 degrees)."""
 
 MAX_MARK_MM = 15.0
-"""Maximum distance of a marked point from its position by the camera fitted to all points; half a key and more is a mistake."""
+"""Maximum distance of a marked point from its position by the camera fitted to all points, mm. Half a key and more is a mistake."""
 
 MIN_HANDS = 20
-"""Minimum number of detected hands (frames x hands) for the checks that use hands."""
+"""Minimum number of detected hands, counted in every frame, for the checks that use hands."""
 
-FRONT_MM, BACK_MM = -20.0, STANDARD.white_length_mm
-"""Range of the middle of a hand's fingertips, y of the keyboard frame, that counts as on the keys. It applies to the median over the
-video, so pauses do not matter."""
+FRONT_MM = -20.0
+"""Minimum y of the fingertips on the keys, keyboard frame, mm. It applies to the mean of a hand's fingertips and the median over the video,
+so pauses do not matter."""
+
+BACK_MM = STANDARD.white_length_mm
+"""Maximum y of the fingertips on the keys, keyboard frame, mm; see `FRONT_MM`."""
 
 
 class Problem(StrEnum):
@@ -53,11 +63,14 @@ class Problem(StrEnum):
     MARKS_DISAGREE = "marks_disagree"
 
 
+# Texts that are used both for problems of a registration and for doubts about marked points.
 _DESCRIPTIONS = {
     Problem.IMPLAUSIBLE_CAMERA: "no common camera has the focal length and distortion that were fitted to the keys",
     Problem.TILT_DISAGREES: "the camera tilts estimated from the keys and from the hands differ, so the registration may be wrong",
-    Problem.HANDS_OFF_KEYS: "the fingertips are not over the keys that were found; these may be a reflection",
+    Problem.HANDS_OFF_KEYS: "the fingertips are not over the registered keys, which may be a reflection",
 }
+
+# Remedy where the automatic registration fails.
 _MARK = "mark at least four points of the keyboard in the sheet's column keyboard"
 
 MESSAGES = {
@@ -69,25 +82,27 @@ MESSAGES = {
     Problem.AMBIGUOUS: f"two rows of keys were found, one of them a reflection, and the hands do not show which one is played; {_MARK}",
     Problem.CAMERA_MOVES: "the keys move in the frame during the video; use a fixed camera",
     Problem.CAMERA_ZOOMS: "the keys change their size during the video; use a camera without zoom",
-    Problem.MARKS_DISAGREE: "a marked point is far from its position according to the other points; correct the sheet's column keyboard",
+    Problem.MARKS_DISAGREE: "a marked point does not fit the other points; correct it in the sheet's column keyboard",
 }
 """Meaning of each problem and its remedy, for reports."""
 
 DOUBTS = {problem: f"{what}; check the points in the sheet's column keyboard" for problem, what in _DESCRIPTIONS.items()}
 DOUBTS |= {Problem.MARKS_DISAGREE: MESSAGES[Problem.MARKS_DISAGREE]}
-"""The same for marked points, which are used despite the doubt."""
+"""Meaning of each doubt about marked points and its remedy, for reports. The points are used despite the doubt."""
 
 
 @dataclass(frozen=True)
 class Hands:
-    """Median y of the hands over a video, keyboard frame.
+    """Median position of the hands across the keys (y) over a video.
 
     Attributes
     ----------
-    tips_mm, wrist_mm : float
-        y of the middle of a hand's five fingertips, and of the wrist, millimetres.
+    tips_mm : float
+        y of the mean of a hand's five fingertips, keyboard frame, mm.
+    wrist_mm : float
+        y of a hand's wrist, keyboard frame, mm.
     count : int
-        Number of detected hands, frames x hands.
+        Number of detected hands, counted in every frame.
     """
 
     tips_mm: float
@@ -96,7 +111,7 @@ class Hands:
 
     @property
     def on_keys(self):
-        """Whether the hands are on the keys; None with fewer than `MIN_HANDS` hands."""
+        """Whether the fingertips are on the keys and the wrists on the player's side; None with fewer than `MIN_HANDS` hands."""
         if self.count < MIN_HANDS:
             return None
         return FRONT_MM <= self.tips_mm <= BACK_MM and self.wrist_mm < self.tips_mm
@@ -109,12 +124,12 @@ def hands_over(view, landmarks_px):
     ----------
     view : handroll.keyboard.projection.KeyboardView
     landmarks_px : array (frame, hand 2, landmark 21, xy 2)
-        Of `tables.DETECTIONS`, frame of the view; NaN where no hand is found.
+        Landmarks of `tables.DETECTIONS`, pixels of the view's frame; NaN where no hand is detected.
 
     Returns
     -------
     Hands
-        NaN where no hand is found at all.
+        Its positions are NaN where no hand is detected in any frame.
     """
     tips = view.on_plane(landmarks_px[:, :, [LANDMARK_OF_JOINT[tip] for tip in TIPS]], TIP_HEIGHT_MM)[..., 1].mean(axis=-1)
     wrist = view.on_plane(landmarks_px[:, :, 0], TIP_HEIGHT_MM)[..., 1]
@@ -134,14 +149,14 @@ def find_problem(view, confidence, landmarks_px, hands_tilt_deg=None):
     confidence : float
         Share of the visible keys' edges that are found, 0..1.
     landmarks_px : array (frame, hand 2, landmark 21, xy 2)
-        Of `tables.DETECTIONS`, frame as shown.
+        Landmarks of `tables.DETECTIONS`, pixels of the frame as shown; NaN where no hand is detected.
     hands_tilt_deg : float, optional
-        Angle between the camera's axis and straight down, estimated from the hands.
+        Angle between the camera's axis and straight down, estimated from the hands, degrees.
 
     Returns
     -------
     Problem or None
-        The first problem that applies; None where the registration is accepted.
+        The first problem found; None where the registration is accepted.
     """
     if not plausible(view):
         return Problem.IMPLAUSIBLE_CAMERA
@@ -157,21 +172,21 @@ def find_problem(view, confidence, landmarks_px, hands_tilt_deg=None):
 def find_doubt(view, keyboard, marked, landmarks_px, hands_tilt_deg=None):
     """Find the reason to doubt a registration from marked points.
 
-    The share of found edges does not count, since people mark points where edges are hard to see.
+    The share of found edges is not checked: people mark points where the edges have low contrast.
 
     Parameters
     ----------
     view, landmarks_px, hands_tilt_deg
-        As in `find_problem`.
+        Same as in `find_problem`.
     keyboard : handroll.keyboard.geometry.Keyboard
-        With the fitted length of its keys.
+        Keyboard with the fitted length of its keys.
     marked : (points_px (n, xy 2), points_mm (n, xyz 3))
-        As `marked_points.marked_points`, in the frame of the view.
+        Result of `marked_points.marked_points`; pixels of the view's frame.
 
     Returns
     -------
     Problem or None
-        A key of `DOUBTS`.
+        A key of `DOUBTS`; None where there is no doubt.
     """
     points_px, points_mm = marked
     length = keyboard.white_length_mm / STANDARD.white_length_mm
@@ -180,7 +195,7 @@ def find_doubt(view, keyboard, marked, landmarks_px, hands_tilt_deg=None):
 
 
 def plausible(view):
-    """Whether common cameras have the focal length and distortion of a view."""
+    """Whether the focal length and distortion of a view are those of a common camera."""
     return view.focal_px >= MIN_FOCAL_WIDTHS * view.width_px and MIN_K1 <= view.k1 <= MAX_K1
 
 

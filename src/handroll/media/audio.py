@@ -18,28 +18,29 @@ from handroll.media.streams import audio_stream
 from handroll.provenance import atomic_path
 
 VERSION = 1
-"""Raised by hand when the same file gives other samples."""
+"""Version of the results of this module, raised by hand when the same file gives other samples."""
 
 LOGGER = logging.getLogger("handroll")
 
 GAP_S = 0.01
-"""Audio blocks whose timestamps differ by less than this (s) are joined without a gap: containers round times to milliseconds,
-and the shortest block that can be missing is longer (AAC at 96 kHz: 10.7 ms)."""
+"""Maximum difference (s) between the start of an audio block and the end of the previous one for which they are joined without a gap.
+Such differences come from containers that round times to milliseconds. The shortest block that can be missing is longer (AAC at 96 kHz:
+10.7 ms)."""
 
 SILENT_RATE_HZ = 44_100
-"""Sampling rate reported for a file without samples."""
+"""Sampling rate (Hz) reported for a file without samples."""
 
 SILENCE_PEAK = 1e-4
-"""A recording whose loudest sample stays below this (-80 dB of full scale) holds no music."""
+"""Peak amplitude (of full scale, 0..1) below which a recording counts as silent: -80 dB."""
 
 MP3_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
-"""The sampling rates that MP3 supports (MPEG-1, 2 and 2.5 Layer III)."""
+"""Sampling rates (Hz) that MP3 supports (MPEG-1, 2 and 2.5 Layer III)."""
 
 MAX_RATE_HZ = 192_000
-"""Maximum sampling rate of the extracted FLAC file. FLAC allows up to 655 kHz; no microphone needs more than this."""
+"""Maximum sampling rate (Hz) of the extracted FLAC file. FLAC allows up to 655 kHz, but no microphone needs more than 192 kHz."""
 
 DISK_TEST_BYTES = 1 << 20
-"""Larger than any file buffer, so that a write of this size reaches the disk."""
+"""Number of bytes written to test whether the disk is full: more than any file buffer holds, so that they reach the disk."""
 
 
 def extract_audio(video_path, out_path, probe=None):
@@ -47,14 +48,14 @@ def extract_audio(video_path, out_path, probe=None):
 
     The sampling rate is the video's own, at most `MAX_RATE_HZ`. Channels are averaged. Audio before the first frame is cut off.
     A late start, gaps, and blocks that cannot be decoded become silence. A video without audio gives an empty file (zero bytes),
-    because not every reader accepts a FLAC file without samples. `load_audio` reads it as no samples.
+    because not every reader accepts a FLAC file without samples. `load_audio` reads such a file as an array without samples.
 
     Parameters
     ----------
     video_path : path of a media file
     out_path : path of the FLAC file to write
     probe : handroll.media.probe.Probe, optional
-        Probe of the video; computed where not given.
+        Probe of the video; computed if not given.
 
     Returns
     -------
@@ -76,7 +77,7 @@ def extract_audio(video_path, out_path, probe=None):
 
 
 def _extract(video_path, out_path, probe):
-    """Decode the audio stream into a FLAC file; return (samples written, rate)."""
+    """Decode the audio stream into a FLAC file; return (number of samples, sampling rate in Hz)."""
     rate_hz, written = min(probe.audio_rate_hz, MAX_RATE_HZ), 0
     with (
         open_media(video_path) as container,
@@ -97,13 +98,17 @@ def _extract(video_path, out_path, probe):
 
 
 def _raise_if_disk_full(path):
-    """Raise the system's OSError where the file cannot grow: libsndfile reports a full disk only as "System error"."""
+    """Append bytes to the file, which raises the system's OSError if the disk is full. libsndfile reports only "System error"."""
     with path.open("ab") as file:
         file.write(bytes(DISK_TEST_BYTES))
 
 
 def _mono_blocks(container, stream, rate_hz, offsets_s):
-    """Decode blocks (sample,) float32, each with the time of its first sample in seconds since the first frame, or None."""
+    """Yield (samples, start_s) of the decoded audio blocks.
+
+    `samples` is float32 (sample,). `start_s` is the time of the first sample since the first frame, None for a block that directly
+    follows the previous one.
+    """
     resampler, block_format, faults = None, None, {"damaged": 0}
     blocks = decode(container, stream, partial(piece_offset, offsets_s), faults)
     for frame, offset_s in progress(blocks, None, "blocks of audio"):
@@ -125,7 +130,7 @@ def load_audio(path, rate_hz=None):
 
     Parameters
     ----------
-    path : path of an audio file; an empty one (see `extract_audio`) has no samples
+    path : path of an audio file; an empty file gives no samples (see `extract_audio`)
     rate_hz : int, optional
         Resample to this rate (soxr, high quality).
 
@@ -133,6 +138,7 @@ def load_audio(path, rate_hz=None):
     -------
     samples : float32 array (sample,), -1..1
     rate_hz : int
+        Sampling rate of the samples.
     """
     path = Path(path)
     if path.stat().st_size == 0:
@@ -145,7 +151,7 @@ def load_audio(path, rate_hz=None):
 
 
 def is_mp3(data):
-    """Whether bytes start like an MP3 file: with an ID3v2 tag or the sync word of a Layer III frame."""
+    """Return whether bytes start like an MP3 file: with an ID3v2 tag or the sync word of a Layer III frame."""
     return data[:3] == b"ID3" or (len(data) > 1 and data[0] == 0xFF and data[1] & 0xE6 == 0xE2)
 
 

@@ -1,7 +1,8 @@
 """Files of concatenated recordings: find where timestamps restart, and give video and audio one continuous time axis.
 
 Recorders and tools join recordings byte by byte (MPEG-TS, MPEG-PS, Matroska). Timestamps then jump backwards or forwards in the
-middle of a file. Each piece gets one offset for both streams, so that video and audio stay in sync and no frame is lost.
+middle of a file. A piece is a part of a stream with continuous timestamps. A piece of the audio gets the same time offset as the piece
+of the video that it belongs to, so that video and audio stay in sync and no frame is lost.
 """
 
 import logging
@@ -15,21 +16,28 @@ from av.format import Flags
 LOGGER = logging.getLogger("handroll")
 
 MAX_BACKWARD_S = 0.1
-"""Decoding times never decrease within a recording. A decrease by more than this (s) starts a new piece of the stream, as in ffmpeg."""
+"""Maximum decrease (s) of decoding times within a piece of a stream. A larger one starts a new piece, as in ffmpeg, because decoding times
+never decrease within a recording."""
 
 MAX_FORWARD_S = 10.0
-"""An increase of decoding times by more than this (s) also starts a new piece of the stream: `dts_delta_threshold` of ffmpeg."""
+"""Maximum increase (s) of decoding times between two packets of a piece. A larger one starts a new piece, as with `dts_delta_threshold` of
+ffmpeg."""
 
 MAX_REPEATED_S = 10.0
-"""Where only one stream jumps backwards, the repeated time is left out if it is at most this long (s). If it is longer, the stream
-continues after its last timestamp."""
+"""Maximum duration (s) of time that is left out as repeated where the timestamps of only one stream jump backwards. After a larger jump,
+the stream continues after its last timestamp."""
 
-MATCH_S, MATCH_PACKETS = 1.0, 500
-"""A piece of the audio belongs to the video piece of the nearest packet in the file, within this time difference (s) and this number of
-packets. Containers interleave their streams more closely than that."""
+MATCH_S = 1.0
+"""Maximum time difference (s) between the start of an audio piece and a video packet of the video piece that it belongs to. Containers
+interleave their streams more closely."""
+
+MATCH_PACKETS = 500
+"""Maximum distance in the file, in packets of all streams, between the start of an audio piece and a video packet of the video piece that
+it belongs to. Containers interleave their streams more closely."""
 
 SPAN_PACKETS = 8
-"""A piece of one stream with packets this far behind a break of the other stream spans that break. Demuxers delay one or two packets."""
+"""An audio piece spans a break of the video if it continues for more than this number of packets after the break. A packet or two is no
+evidence, because demuxers deliver some packets late."""
 
 
 @dataclass
@@ -39,13 +47,13 @@ class Piece:
     Attributes
     ----------
     order, last_order : int
-        Numbers of its first and last packet among all packets, in file order.
+        Numbers of the piece's first and last packet, counted over the packets of all streams in file order.
     first_s, last_s : float
         Decoding times of these packets.
     presented_s : float or None
-        Presentation time of the first key frame (video) or block (audio).
+        Presentation time of the first key frame (video) or of the first block (audio); None if unknown.
     end_s : float or None
-        Latest presentation time (video), or end of the latest block (audio).
+        Latest presentation time (video), or end of the latest block (audio); None if unknown.
     """
 
     order: int
@@ -62,6 +70,7 @@ class PieceCounter:
     Parameters
     ----------
     container : av.container.InputContainer
+        The opened file; its format determines whether timestamps may be discontinuous.
     """
 
     def __init__(self, container):
@@ -81,7 +90,7 @@ class PieceCounter:
             elif self._allows_discontinuities:
                 # FFmpeg derives a missing presentation time from the next packet, which here belongs to another recording.
                 packet.pts = packet.dts + self._delay
-        # The first packets of Matroska have no decoding time; that of a key frame is just before its presentation time.
+        # The first packets of Matroska have no decoding time. For a key frame, its presentation time is a good estimate.
         time_s = pts_s if dts_s is None and packet.is_keyframe else dts_s
         if time_s is None:
             return self.number
@@ -95,12 +104,12 @@ class PieceCounter:
 
 
 def allows_discontinuities(container):
-    """Whether FFmpeg allows discontinuous timestamps in this container format (MPEG-TS, MPEG-PS)."""
+    """Return whether FFmpeg allows discontinuous timestamps in this container format (MPEG-TS, MPEG-PS)."""
     return bool(container.format.flags & Flags.ts_discont.value)
 
 
 def _is_continuous(time_s, before_s):
-    """Whether a time can follow another one within a recording."""
+    """Return whether `time_s` can follow the time `before_s` within one recording."""
     return before_s is None or -MAX_BACKWARD_S <= time_s - before_s <= MAX_FORWARD_S
 
 
@@ -125,12 +134,12 @@ def decode(container, stream, offset_of, faults):
     offset_of : callable
         Piece number -> offset (s). Two pieces with the same offset belong to one recording.
     faults : dict
-        `damaged` is increased by the number of frames and packets that cannot be decoded.
+        Counter, changed in place: `damaged` is increased by the number of frames and packets that cannot be decoded.
 
     Yields
     ------
     (av.frame.Frame, offset)
-        In presentation order, up to the point where the file is cut off.
+        Frames in presentation order, up to the point where the file is cut off, each with the offset (s) of its piece.
     """
     pieces, packets, offset = PieceCounter(container), demux(container, stream), offset_of(0)
     while True:
@@ -140,18 +149,18 @@ def decode(container, stream, offset_of, faults):
             return
         except av.error.FFmpegError as error:
             LOGGER.warning("%s: the file is cut off: %s", container.name, error.strerror)
-            yield from ((frame, offset) for frame in _good_frames(stream, None, faults))
+            yield from ((frame, offset) for frame in _undamaged_frames(stream, None, faults))
             return
         following = offset_of(pieces.number_of(packet))
         if following != offset:
-            yield from ((frame, offset) for frame in _good_frames(stream, None, faults))
+            yield from ((frame, offset) for frame in _undamaged_frames(stream, None, faults))
             stream.codec_context.flush_buffers()
             offset = following
-        yield from ((frame, offset) for frame in _good_frames(stream, packet, faults))
+        yield from ((frame, offset) for frame in _undamaged_frames(stream, packet, faults))
 
 
-def _good_frames(stream, packet, faults):
-    """Return the undamaged frames of a packet, or, for None, those still in the decoder; count the others in `faults`."""
+def _undamaged_frames(stream, packet, faults):
+    """Decode a packet (None drains the decoder) and return its undamaged frames; count the damaged ones in `faults`."""
     try:
         frames = stream.decode(packet)
     except av.error.EOFError:
@@ -165,7 +174,7 @@ def _good_frames(stream, packet, faults):
 
 
 def piece_offset(offsets_s, number):
-    """Return the offset of a piece; a piece without a whole packet has none and takes that of the previous piece."""
+    """Return the offset of a piece by its number. A piece without a complete packet is not in the list and takes the last offset."""
     return offsets_s[min(number, len(offsets_s) - 1)]
 
 
@@ -175,13 +184,13 @@ def find_offsets(video, audio, video_packets, first_s, frame_s, discontinuities)
     Parameters
     ----------
     video, audio : list of Piece
-        In file order; empty where the stream does not exist.
+        Pieces of the stream in file order; empty if the file has no such stream.
     video_packets : list of (order, time_s, piece)
-        Every packet of the video with a decoding time, in file order.
+        Number in file order, decoding time and piece number of every video packet that has a decoding time, in file order.
     first_s : float
         Container time of the first decodable frame.
     frame_s : float
-        Nominal duration of a frame.
+        Nominal duration of a video frame.
     discontinuities : bool
         Result of `allows_discontinuities`. In other containers a forward jump of only one stream is a real gap.
 
@@ -209,7 +218,7 @@ def find_offsets(video, audio, video_packets, first_s, frame_s, discontinuities)
 
 
 def _video_offsets(video, with_audio, audio, first_s, frame_s, discontinuities):
-    """Find the offsets of the video pieces; `with_audio` holds the numbers of pieces in which a piece of the audio begins, too."""
+    """Return the offsets (s) of the video pieces. `with_audio` holds the numbers of the video pieces in which an audio piece begins."""
     offsets_s, end_s = [first_s] * min(len(video), 1), 0.0
     for number, (before, piece) in enumerate(pairwise(video), 1):
         end_s = max(end_s, (before.end_s or first_s) - offsets_s[-1])
@@ -222,7 +231,7 @@ def _video_offsets(video, with_audio, audio, first_s, frame_s, discontinuities):
 
 
 def _matching_video_piece(piece, video_packets):
-    """Return the number of the video piece that an audio piece belongs to; None where no video packet is near."""
+    """Return the number of the video piece that an audio piece belongs to; None if no video packet is near."""
     first = bisect_left(video_packets, (piece.order - MATCH_PACKETS,))
     last = bisect_left(video_packets, (piece.order + MATCH_PACKETS,))
     near = [packet for packet in video_packets[first:last] if abs(packet[1] - piece.first_s) <= MATCH_S]

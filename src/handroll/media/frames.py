@@ -13,15 +13,15 @@ from handroll.media.safe_open import MediaError, open_media
 from handroll.media.streams import TimestampConverter, display_transform, nominal_frame_s, video_stream
 
 VERSION = 1
-"""Raised by hand when the same video gives other frames or other times."""
+"""Version of the results of this module, raised by hand when the same video gives other frames or other times."""
 
 LOGGER = logging.getLogger("handroll")
 
+# FFmpeg's AVCOL_SPC_UNSPECIFIED.
 _UNSPECIFIED_COLORSPACE = 2
-"""FFmpeg's AVCOL_SPC_UNSPECIFIED."""
 
+# Minimum height (px) from which a video without a declared colour matrix counts as BT.709. Smaller ones count as BT.601, as in players.
 _HD_HEIGHT_PX = 720
-"""Videos of at least this height that declare no colour matrix are taken as BT.709, smaller ones as BT.601, as players do."""
 
 
 class Frame(NamedTuple):
@@ -56,7 +56,7 @@ def read_frames(path, max_width_px=None, max_height_px=None, threads=0, indices=
     max_width_px, max_height_px : int, optional
         Scale larger frames down to this size, keeping the aspect ratio; sizes may be odd.
     threads : int
-        Decoder threads; 0 for one per core.
+        Number of decoder threads; 0 for one per core.
     indices : set of int, optional
         Yield only these frames. The others are decoded, since later frames may need them, but not converted.
 
@@ -90,13 +90,14 @@ def read_frames(path, max_width_px=None, max_height_px=None, threads=0, indices=
                 yield Frame(index, time_s, transform.rotate(_rgb(frame, reformatter, transform, threads)))
             index += 1
     if any(faults.values()):
-        LOGGER.warning("%s: left out %d damaged frames or packets and %d presented no later than the frame before", path, *faults.values())
+        message = "%s: left out %d damaged frames or packets, and %d frames whose time is not later than that of the frame before"
+        LOGGER.warning(message, path, *faults.values())
 
 
 class _Offsets:
-    """Look up the offset of a video piece by its number; None for the first recording, whose offset is that of the first frame.
+    """Return the time offset (s) of a video piece by its number; None in the first recording, where the first frame sets the offset.
 
-    Probe the whole file only if it has several pieces, because their offsets also depend on the audio.
+    The offsets of later pieces also depend on the audio, so a file with several pieces is probed as a whole, at the second piece.
     """
 
     def __init__(self, path):
@@ -120,7 +121,7 @@ def _rgb(frame, reformatter, transform, threads):
         height=transform.height_px,
         format="rgb24",
         src_colorspace=Colorspace.ITU709 if undeclared_hd else None,
-        # The mean over the area of a pixel avoids aliasing. With accurate rounding the pixels do not depend on the
+        # AREA averages over the area of a pixel, which avoids aliasing. With accurate rounding the result does not depend on the
         # vector instructions of the processor.
         interpolation=Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEXACT,
         threads=threads,

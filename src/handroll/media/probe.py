@@ -12,19 +12,26 @@ from handroll.media.safe_open import MediaError, image_format, open_media
 from handroll.media.streams import TimestampConverter, audio_stream, display_transform, nominal_frame_s, video_stream
 
 FIRST_FRAME_PACKETS = 600
-"""A stream without a decodable frame in this many packets counts as empty: x264's longest key frame distance is 250, well below half."""
+"""Maximum number of video packets that are decoded to find the first frame. Without a frame in them the stream counts as empty. Key frames
+of x264 are at most 250 frames apart by default."""
 
 VARIABLE_SHARE = 0.1
-"""The frame rate is variable if any interval differs from the median by more than this share; one dropped frame is enough."""
+"""Minimum difference of a frame interval from the median, as a share of the median, for a variable frame rate. One such interval is enough,
+for example at a dropped frame. The difference must also exceed `VARIABLE_S`."""
 
 VARIABLE_S = 0.002
-"""Minimum difference (s) for a variable frame rate: containers round times to milliseconds (Matroska)."""
+"""Minimum difference (s) of a frame interval from the median for a variable frame rate. Smaller ones come from containers that round times
+to milliseconds (Matroska)."""
 
 MAX_AUDIO_RATE_HZ = 10_000_000
-"""A file that declares a higher sampling rate is damaged, and its audio counts as missing. DSD, the highest rate in use, has 5.6 MHz."""
+"""Maximum sampling rate (Hz). A file that declares a higher one is damaged, and its audio counts as missing. The highest rate in use is
+that of DSD, 5.6 MHz."""
 
-TRUNCATED_S, TRUNCATED_SHARE = 1.0, 0.02
-"""Tolerated difference between declared and found duration, in seconds and as a share, where the container does not count its frames."""
+TRUNCATED_S = 1.0
+"""Minimum time (s) that is missing from the declared duration of a truncated file. Used if the container declares no number of frames."""
+
+TRUNCATED_SHARE = 0.02
+"""Minimum missing time of a truncated file, as a share of the declared duration. It must also exceed `TRUNCATED_S`."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Probe:
     Attributes
     ----------
     readable : bool
-        At least one frame can be decoded.
+        Whether at least one frame can be decoded.
     width_px, height_px : int
         Size as displayed: rotation applied, square pixels.
     rotation_deg : int
@@ -42,27 +49,29 @@ class Probe:
     fps : float
         Mean frames per second between the first and the last frame.
     n_frames : int
-        Presented frames in the file.
+        Number of presented frames.
     duration_s : float
-        From the presentation of the first frame to the end of the last one.
+        Time from the presentation of the first frame to the end of the last one.
     variable_frame_rate : bool
-        Whether any interval between frames differs from the median.
+        Whether any interval between frames differs from the median by more than `VARIABLE_SHARE` and `VARIABLE_S`.
     first_frame_s : float
         Container time of the first presented frame, which is time 0 in handroll.
     video_offsets_s, audio_offsets_s : tuple of float
-        Container time of time 0 for each piece of the stream (`media.concatenation`). Most files have one piece.
+        Container time that corresponds to time 0, for each piece of the stream (`media.concatenation`). Most files have one piece.
     joined_at_s : tuple of float
         Times since the first frame at which another recording begins, in files of concatenated recordings.
     codec, pixel_format : str
         FFmpeg's names of the video codec and the pixel format.
     bit_depth : int
-        Bits of a colour component.
+        Number of bits of a colour component.
     has_audio : bool
+        Whether at least one audio block can be decoded.
     audio_rate_hz, audio_channels : int
+        Sampling rate and number of channels of the audio.
     audio_start_s : float
-        Time of the first sample, since the first frame.
+        Time of the first audio sample, since the first frame.
     audio_duration_s : float
-        From the first sample to the end of the last one.
+        Time from the first sample to the end of the last one.
     problems : tuple of str
         Names of `handroll.reasons.Reason`; empty for a usable video.
     message : str
@@ -93,12 +102,12 @@ class Probe:
     message: str = ""
 
     def to_dict(self):
-        """All fields as JSON values."""
+        """Convert all fields to JSON values."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, values):
-        """The inverse of `to_dict`; other keys are ignored."""
+        """Build a `Probe` from the result of `to_dict`; other keys are ignored."""
         known = {field.name: values[field.name] for field in fields(cls)}
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()})
 
@@ -106,7 +115,7 @@ class Probe:
 def probe(path):
     """Report the content of a media file.
 
-    All packets are read, so that frames are counted and timed and a cut-off file is noticed. Only the first frames are
+    All packets are read, so that frames are counted and timed and a cut-off file is detected. Only the first frames are
     decoded. Bad media never raise: `problems` lists what is wrong.
 
     Parameters
@@ -140,7 +149,7 @@ def probe(path):
         return _video_probe(path, container, video, packets, audio_fields, offsets)
 
 
-def _reason(error):
+def _ffmpeg_message(error):
     """Return FFmpeg's message without its error number and the path."""
     return getattr(error, "strerror", None) or str(error)
 
@@ -159,14 +168,20 @@ class _Packets:
     frame : av.VideoFrame or None
         The first undamaged frame.
     frames : list of (order, pts_s, dts_s, piece)
-        Every presented frame, in decoding order; `order` numbers the packets of both streams.
+        Every presented frame, in decoding order: its number among the packets of both streams, its presentation and decoding time, and
+        the number of its piece (`media.concatenation`).
     video, audio : list of concatenation.Piece
-    n_stored, whole : int, bool
-        Number of video packets; whether the last one is whole.
-    audio_start_s, audio_piece : float or None, int
-        Time of the first undamaged audio block, and the number of its piece.
+        Pieces of both streams in file order; see `media.concatenation`.
+    n_stored : int
+        Number of video packets.
+    whole : bool
+        Whether the last video packet is complete.
+    audio_start_s : float or None
+        Time of the first undamaged audio block.
+    audio_piece : int
+        Number of the piece of that block.
     error : str
-        Error at the point where the file is cut off.
+        FFmpeg's message at the point where the file is cut off; empty for a complete file.
     """
 
     frame: object = None
@@ -181,7 +196,7 @@ class _Packets:
 
     @property
     def last_s(self):
-        """Latest time of all packets; 0 where no packet has a time."""
+        """Latest time of all packets; 0 if no packet has a time."""
         ends = [piece.end_s for piece in self.audio if piece.end_s is not None]
         return max([0.0, *ends, *(t for _, pts_s, dts_s, _ in self.frames for t in (pts_s, dts_s) if t is not None)])
 
@@ -197,7 +212,7 @@ def _read_packets(container, video, audio):
         except StopIteration:
             return found
         except (av.error.FFmpegError, OSError) as error:
-            found.error = _reason(error)
+            found.error = _ffmpeg_message(error)
             return found
         number = (video_pieces if packet.stream == video else audio_pieces).number_of(packet)
         pts_s, dts_s = _seconds(packet.pts, packet), _seconds(packet.dts, packet)
@@ -207,7 +222,7 @@ def _read_packets(container, video, audio):
             if packet.size:
                 # The last packet of a cut-off file is marked corrupt. So are packets next to a join, which can be decoded.
                 found.whole, found.n_stored = not packet.is_corrupt, found.n_stored + 1
-                # An edit list may hide whole packets.
+                # The edit list of an MP4 may exclude whole packets from presentation.
                 if not packet.is_discard:
                     found.frames.append((order, pts_s, dts_s, number))
                     _extend(found.video, number, order, dts_s, pts_s if packet.is_keyframe else None, pts_s)
@@ -221,7 +236,7 @@ def _read_packets(container, video, audio):
 
 
 def _extend(pieces, number, order, dts_s, presented_s, end_s):
-    """Add a packet to its piece of the stream."""
+    """Update the piece with this number by the times of one of its packets, and create it if it is new."""
     time_s = next((t for t in (dts_s, presented_s, end_s) if t is not None), 0.0)
     while len(pieces) <= number:
         pieces.append(Piece(order, time_s, last_s=time_s))
@@ -242,11 +257,12 @@ def _first_undamaged(packet):
 
 
 def _seconds(ticks, timed):
+    """Convert a time of a packet or frame from ticks to seconds; None stays None."""
     return None if ticks is None else float(ticks * timed.time_base)
 
 
 def _offsets(container, video, packets):
-    """Return the offset fields of a `Probe`; without video the offset of time 0 is the container's zero."""
+    """Return the offsets and joins of a file as fields of a `Probe`. Without video, time 0 is the zero of the container's times."""
     first_s = 0.0
     if packets.frame is not None:
         first_s = _seconds(packets.frame.dts if packets.frame.pts is None else packets.frame.pts, packets.frame) or 0.0
@@ -289,8 +305,8 @@ def _video_probe(path, container, video, packets, audio_fields, offsets):
 
     times_s = _presentation_times(packets, nominal_frame_s(video), offsets["video_offsets_s"])
     problems, messages = [], []
-    # The duration declared by a container of joined recordings is that of one recording, or meaningless.
-    missing = "" if offsets["joined_at_s"] else _missing(container, video, packets)
+    # A container of joined recordings declares the duration of one of them, or a meaningless one.
+    missing = "" if offsets["joined_at_s"] else _missing_part(container, video, packets)
     if missing:
         problems.append("truncated")
         messages.append(missing)
@@ -341,18 +357,18 @@ def _presentation_times(packets, nominal_s, offsets_s):
     return np.array(times_s or [0.0])
 
 
-def _missing(container, video, packets):
-    """Describe the missing part of a cut-off file; empty for a whole one."""
+def _missing_part(container, video, packets):
+    """Return expected and found length of a cut-off file as text, or an empty string for a complete file."""
     if "mp4" in container.format.name and video.frames:
         found = packets.n_stored
         return f"expected {video.frames} frames, found {found} whole ones {packets.error}".strip() if found < video.frames else ""
-    # Other containers declare a duration (AVI's frame count counts its clock ticks instead).
+    # Other containers declare at most a duration. (The frame count of AVI counts clock ticks.)
     if not container.duration:
         return ""
     expected_s = container.duration / av.time_base
-    # Matroska's duration counts from zero, not from the first frame. Where times start elsewhere (MPEG-TS), the declared
-    # duration was itself measured from the file.
+    # Matroska's duration counts from time zero, not from the first frame. For formats whose times do not start at zero (MPEG-TS),
+    # FFmpeg computes the duration from the packets, so nothing is missing.
     found_s = packets.last_s
     if expected_s - found_s > max(TRUNCATED_S, TRUNCATED_SHARE * expected_s):
-        return f"expected {expected_s:.1f} s, found {found_s:.1f} s"
+        return f"expected a duration of {expected_s:.1f} s, found {found_s:.1f} s"
     return ""

@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 
 HEAD_BYTES = 512
-"""Bytes read to identify a file: more than two packets of an MPEG transport stream."""
+"""Number of bytes read to identify a file: more than two packets of an MPEG transport stream."""
 
 DEMUXERS = (
     # Video containers.
@@ -17,15 +17,16 @@ DEMUXERS = (
     # Audio, so that an error can report an audio file.
     "wav,w64,mp3,aac,flac,aiff,caf,ac3,eac3,dts,amr,au,ape,wv,tta,tak,voc"
 )
-"""The allowed demuxers of FFmpeg. All others are refused, above all scripts, playlists and descriptions (concat, hls, dash, sdp, imf,
-image2, ...), because they make FFmpeg open other files."""
+"""The allowed demuxers of FFmpeg. All others are refused, because many of them make FFmpeg open other files: scripts, playlists and
+descriptions (concat, hls, dash, sdp, imf, image2, ...)."""
 
 OPTIONS = {"format_whitelist": DEMUXERS, "protocol_whitelist": "file", "enable_drefs": "0", "use_absolute_path": "0"}
-"""Options of FFmpeg's demuxers: no network, and no external files referenced by an MP4."""
+"""Options of FFmpeg's demuxers. They forbid the network, and external files that an MP4 refers to."""
 
+# Packet lengths (bytes) of a transport stream: plain (ISO/IEC 13818-1), with a time code (Blu-ray), with error correction (DVB).
 _TS_PACKET_BYTES = (188, 192, 204)
-"""Packet lengths of a transport stream: plain, with a time code, with error correction (ISO/IEC 13818-1, Blu-ray, DVB)."""
 
+# First bytes of containers, from their specifications and from FFmpeg, and names of the containers.
 _AT_START = (
     (b"\x1a\x45\xdf\xa3", "matroska"),
     (b"FLV\x01", "flv"),
@@ -36,11 +37,11 @@ _AT_START = (
     (b"fLaC", "flac"),
     (b"ID3", "mp3"),
 )
-"""First bytes of containers, from their specifications and FFmpeg's probing."""
 
+# Box types that an MP4, QuickTime or fragmented MP4 file starts with (ISO/IEC 14496-12), after four bytes of length.
 _ISO_BOXES = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"wide", b"free", b"skip", b"sidx")
-"""Box types that an MP4, QuickTime or fragmented MP4 file starts with (ISO/IEC 14496-12), after four bytes of length."""
 
+# First bytes of image files, from their specifications.
 _IMAGES = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -53,13 +54,17 @@ _IMAGES = (
     (b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
     (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
 )
-"""First bytes of image files, from their specifications."""
 
+# Brands of ISO files that hold still images (ISO/IEC 23008-12, AV1 Image File Format).
 _IMAGE_BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"heis": "HEIC", b"mif1": "HEIF", b"avif": "AVIF"}
-"""Brands of ISO files that hold still images (ISO/IEC 23008-12, AV1 Image File Format)."""
 
+# First bytes of playlists and stream descriptions, lower case.
 _PLAYLISTS = (b"#extm3u", b"ffconcat", b"v=0\r\n", b"v=0\n", b"[playlist]", b"[reference]", b"<asx", b"<smil", b"<mpd", b"# vobsub")
+
+# XML elements of playlists and stream descriptions, lower case.
 _PLAYLIST_ELEMENTS = (b"<mpd", b"<smil", b"<asx", b"<playlist", b"<smoothstreamingmedia", b"<compositionplaylist")
+
+# First bytes of web pages, lower case.
 _PAGES = (b"<!doctype html", b"<html", b"<head", b"<body", b"<script")
 
 
@@ -107,7 +112,7 @@ def open_media(path):
 
 
 def is_refused(error):
-    """Whether an exception of `av.open` means that the format is not in `DEMUXERS`; otherwise the file is damaged."""
+    """Return whether an exception of `av.open` means that the format is not in `DEMUXERS`. Other exceptions mean a damaged file."""
     return isinstance(error, av.error.ArgumentError)
 
 
@@ -123,15 +128,16 @@ def check_file(path):
     if found and stat.S_ISDIR(found.st_mode):
         raise MediaError(f"{path}: expected a video file, found a folder", "source_is_folder")
     if not found or not stat.S_ISREG(found.st_mode):
-        raise MediaError(f"{path}: expected a video file, found nothing", "source_missing")
+        raise MediaError(f"{path}: expected a video file, found no file", "source_missing")
     if found.st_size == 0:
-        raise MediaError(f"{path}: expected a video file, found an empty file of zero bytes", "source_empty")
+        raise MediaError(f"{path}: expected a video file, found an empty file", "source_empty")
     if not os.access(path, os.R_OK):
         raise _no_permission(path)
 
 
 def _no_permission(path):
-    return MediaError(f"{path}: expected a video file, found one that you have no permission to read", "source_locked")
+    """Build the MediaError for a file that may not be read."""
+    return MediaError(f"{path}: expected a video file, found a file that you have no permission to read", "source_locked")
 
 
 def container_of(path):
@@ -146,7 +152,7 @@ def container_of(path):
     for start, name in _AT_START:
         if head.startswith(start):
             return name
-    # The first byte of the length is a printable character only if the first box has hundreds of megabytes.
+    # The first byte of the length is a printable character only if the first box has hundreds of megabytes; otherwise it is text.
     if head[4:8] in _ISO_BOXES and (head[4:8] == b"ftyp" or not 0x20 <= head[0] < 0x7F):
         return "iso"
     if head[:4] == b"RIFF":
@@ -186,7 +192,7 @@ def file_kind(path):
         return "source_is_playlist", "a playlist"
     if text.startswith(_PAGES) or b"<html" in text:
         return "source_is_text", "a web page"
-    return "source_is_text", "a text of markup or data" if text.startswith((b"{", b"[", b"<")) else "text"
+    return "source_is_text", "a text file of markup or data" if text.startswith((b"{", b"[", b"<")) else "a text file"
 
 
 def image_format(path):
@@ -200,10 +206,11 @@ def image_format(path):
 
 
 def _is_text(head):
-    """Whether bytes are text: UTF-16 with a byte order mark, or no control characters except white space and escape."""
+    """Return whether bytes are text: UTF-16 with a byte order mark, or no control characters except white space and escape."""
     return head.startswith((b"\xff\xfe", b"\xfe\xff")) or all(byte >= 32 or byte in b"\t\n\v\f\r\x1b" for byte in head)
 
 
 def _head(path):
+    """Return the first `HEAD_BYTES` of a file."""
     with open(path, "rb") as file:
         return file.read(HEAD_BYTES)

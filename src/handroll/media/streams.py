@@ -6,19 +6,20 @@ import numpy as np
 from av.stream import Disposition
 
 FALLBACK_RATE = 25.0
-"""Frames per second where the container gives no rate and no frame has a timestamp; FFmpeg's default for raw streams."""
+"""Frames per second of a file whose container declares no rate: FFmpeg's default for raw streams. Used for frames without a timestamp."""
 
+# Streams with one of these flags contain still images, such as cover art.
 _NOT_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
 
 def video_stream(container):
-    """Return the video stream that a player shows, or None: the default stream, then the largest. Cover art is not video."""
+    """Return the video stream that players show (the default stream, else the largest), or None. Cover art is not video."""
     candidates = [s for s in container.streams.video if not s.disposition & _NOT_VIDEO and s.codec_context is not None]
     return max(candidates, key=lambda s: (bool(s.disposition & Disposition.default), s.width * s.height), default=None)
 
 
 def audio_stream(container):
-    """Return the audio stream that a player plays, or None: the default stream, then the one with most channels."""
+    """Return the audio stream that players play (the default stream, else the one with the most channels), or None."""
     candidates = [s for s in container.streams.audio if s.codec_context is not None]
     return max(candidates, key=lambda s: (bool(s.disposition & Disposition.default), s.channels), default=None)
 
@@ -73,7 +74,7 @@ class TimestampConverter:
 
 @dataclass(frozen=True)
 class DisplayTransform:
-    """The transform from stored frames to displayed ones: scale to `width_px` x `height_px`, then rotate.
+    """Transform from stored to displayed frames: scale to `width_px` x `height_px`, then rotate.
 
     Attributes
     ----------
@@ -89,7 +90,7 @@ class DisplayTransform:
 
     @property
     def display_size_px(self):
-        """(width, height) of the displayed frame."""
+        """Size of the displayed frame as (width, height)."""
         return (self.height_px, self.width_px) if self.quarter_turns % 2 else (self.width_px, self.height_px)
 
     def rotate(self, image):
@@ -108,7 +109,7 @@ def display_transform(stream, frame, max_width_px=None, max_height_px=None):
     ----------
     stream : av.video.stream.VideoStream
     frame : av.VideoFrame
-        The first decoded frame; later frames of another size are scaled to this one's.
+        The first decoded frame. Later frames are scaled to its size.
     max_width_px, max_height_px : int, optional
         Maximum size of the displayed frame; smaller frames keep their size.
 

@@ -10,25 +10,26 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from handroll.provenance import atomic_path
 
 TIME_BASE = Fraction(1, 90_000)
-"""Seconds per tick of the video: MPEG's 90 kHz clock, in which frames of all usual rates (30000/1001, too) last whole ticks."""
+"""Seconds per tick of the video timestamps: MPEG's 90 kHz clock. At all usual frame rates, including 30000/1001, a frame lasts a whole
+number of ticks."""
 
 AAC_BLOCK = 1024
-"""Samples in a block of AAC-LC (ISO/IEC 14496-3)."""
+"""Number of samples in a block of AAC-LC (ISO/IEC 14496-3)."""
 
 AUDIO_BIT_RATE = 192_000
-"""Bits per second: transparent for stereo music in AAC-LC."""
+"""Bit rate of the audio (bits per second): transparent, without audible loss, for stereo music in AAC-LC."""
 
 ENCODER_THREADS = 2
-"""Fixed, because x264 divides its work by the number of threads, which changes the bytes."""
+"""Number of threads of x264. It is fixed because x264 divides its work by the number of threads, which changes the bytes of the file."""
 
 CONVERSION = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
-"""With accurate rounding the pixels do not depend on the vector instructions of the processor."""
+"""Options of the conversion from RGB to YUV. With accurate rounding the pixels are the same on all processors."""
 
 
 class VideoWriter:
     """Context manager that writes H.264 (yuv420p) and AAC into an MP4 with its index at the front.
 
-    The file gets its name when the block ends without an error; after an error there is no file.
+    The file appears at `path` when the block ends without an error. After an error there is no file.
 
     Parameters
     ----------
@@ -80,10 +81,11 @@ class VideoWriter:
         return self
 
     def __exit__(self, kind, error, trace):
-        """Drain the encoders, close the file and give it its name; on an error, remove it."""
+        """Drain the encoders, close the file and rename it to `path`; after an error, remove it."""
         return self._stack.__exit__(kind, error, trace)
 
     def _finish(self, kind, error, trace):
+        """Encode the remaining audio and drain both encoders, unless the block raised an exception."""
         if kind is not None:
             return
         if self._last_tick is None:
@@ -99,23 +101,22 @@ class VideoWriter:
         Parameters
         ----------
         image : uint8 array (height, width, 3)
-            RGB, of the size given to the constructor.
+            RGB, of the size that was given to the constructor.
         time_s : float
             Presentation time in seconds, at least 0 and later than that of the previous frame.
 
         Raises
         ------
         ValueError
-            The size or type differs, or the time does not advance by at least a tick of the 90 kHz clock.
+            The size or type of the frame is wrong, or its time is not later than the previous one by at least a tick (1/90000 s).
         """
         image = np.asarray(image)
         if image.shape != self._shape or image.dtype != np.uint8:
-            raise ValueError(f"{self._path}: expected a uint8 frame {self._shape}, found {image.dtype} {image.shape}")
+            raise ValueError(f"{self._path}: expected a uint8 frame of shape {self._shape}, found {image.dtype} of shape {image.shape}")
         tick = round(time_s / TIME_BASE)
         if tick < 0 or (self._last_tick is not None and tick <= self._last_tick):
-            raise ValueError(
-                f"{self._path}: expected increasing times from 0, found {time_s} s after {self._last_tick} ticks of {TIME_BASE} s"
-            )
+            previous = "" if self._last_tick is None else f" after a frame at {float(self._last_tick * TIME_BASE):.6f} s"
+            raise ValueError(f"{self._path}: expected increasing times from 0 s, found a frame at {time_s} s{previous}")
         self._last_tick = tick
         if self._audio is not None:
             self._encode_audio_until(time_s)
@@ -141,11 +142,11 @@ class VideoWriter:
 
 
 def _planar(audio):
-    """Return (samples (channel, sample) float32, rate) of an `audio` argument, or (None, None)."""
+    """Convert an `audio` argument to (float32 samples (channel, sample), rate in Hz); (None, None) without audio."""
     if audio is None:
         return None, None
     samples, rate_hz = audio
     samples = np.atleast_2d(np.asarray(samples, dtype=np.float32).T)
     if samples.ndim != 2 or len(samples) not in (1, 2):
-        raise ValueError(f"expected audio samples (sample,) or (sample, 1 or 2), found {np.shape(audio[0])}")
+        raise ValueError(f"expected audio samples of shape (sample,) or (sample, channel 1 or 2), found shape {np.shape(audio[0])}")
     return samples, int(rate_hz)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handroll.dataset.shards import read_audio
+from handroll.dataset.clip_content import read_audio
 from handroll.device import torch_device
 from handroll.training_data.music_features import log_mel, log_mel_rate_hz, note_roll
 

@@ -1,7 +1,8 @@
-"""Clean a series of poses: drop outliers, interpolate short gaps, hide flicker, smooth; in PianoMotion10M's order with its numbers.
+"""Clean a series of poses: drop outliers, interpolate short gaps, hide flicker (short visible runs), and smooth.
 
-Gan et al., ICLR 2025: frames that a Hampel filter rejects and frames without a detection are missing. Missing segments shorter
-than 30 frames are interpolated, and visible runs shorter than 15 frames are hidden. The rest is smoothed by Savitzky-Golay.
+The steps, their order and the default numbers are those of PianoMotion10M (Gan et al., ICLR 2025). Frames that a Hampel filter rejects
+and frames without a detection are missing. Gaps shorter than 30 frames are interpolated. Visible runs shorter than 15 frames are hidden.
+The visible frames are smoothed by Savitzky-Golay.
 """
 
 from dataclasses import dataclass, fields
@@ -20,20 +21,22 @@ from handroll.motion.smoothing import smooth, smooth_rotation
 from handroll.tables import State
 
 UNITS = ("frames", "seconds")
+"""Units in which `CleanSettings` may state lengths."""
 
 
 @dataclass(frozen=True)
 class CleanSettings:
-    """Settings of the cleaning. The defaults are PianoMotion10M's, plus minimum scales of the outlier filter, which it does not have.
+    """Settings of the cleaning. The defaults are those of PianoMotion10M, except for the minimum scales, which its outlier filter lacks.
 
     Attributes
     ----------
     hampel_window : float
-        Width of the outlier window, in `units`.
+        Width of the window of the outlier filter, in `units`.
     hampel_n_sigma : float
-        Distance from the window's median from which a sample is an outlier, in scales of the window.
+        Distance from the window's median above which a sample is an outlier, as a multiple of the window's scale
+        (`handroll.motion.outliers`).
     hampel_floor_m, hampel_floor_depth, hampel_floor_rad : float
-        Minimum scale of x and y, of depth as a share of the depth, and of angles; see `handroll.motion.outliers`.
+        Minimum scale of a window: of x and y in metres, of the depth as a share of the depth, and of angles in radians.
     gap_shorter_than : float
         Gaps shorter than this are interpolated, in `units`.
     run_shorter_than : float
@@ -43,8 +46,8 @@ class CleanSettings:
     savgol_window : float
         Width of the smoothing window, in `units`.
     units : {"frames", "seconds"}
-        With "seconds" the four lengths do not depend on the frame rate. They are converted with the video's median frame
-        interval and rounded.
+        Unit of the four lengths above. Lengths in seconds do not depend on the frame rate. They are converted to frames with the
+        video's median frame interval and rounded.
     """
 
     hampel_window: float = 20
@@ -66,7 +69,7 @@ class CleanSettings:
                 raise ValueError(f"CleanSettings.{name}: expected a number of at least 0, found {getattr(self, name)!r}")
 
     def in_frames(self, time_s):
-        """Convert the four lengths to frames, for a video with these presentation times (frame,).
+        """Convert the four lengths to numbers of frames, for a video with these presentation times (frame,).
 
         Returns
         -------
@@ -82,7 +85,7 @@ class CleanSettings:
 
 
 def hand_shape(pose):
-    """Return one shape and size of each hand for the whole video: the median over the frames with a pose.
+    """Return one shape and one size for each hand in the whole video: the medians over the frames with a pose.
 
     Parameters
     ----------
@@ -92,10 +95,11 @@ def hand_shape(pose):
     Returns
     -------
     betas : array (hand, component 10)
+        Shape parameters of MANO.
     bone_scale : array (hand,)
-        NaN for a hand that is never found.
+        Both are NaN for a hand that is never found.
     """
-    observed = _observed(pose)
+    observed = _has_pose(pose)
     betas = np.full(pose["betas"].shape[1:], np.nan)
     bone_scale = np.full(len(HANDS), np.nan)
     for h in range(len(HANDS)):
@@ -111,42 +115,42 @@ def clean_motion(pose, settings=None, extrinsics=None, joints_from=open_hand_joi
     Parameters
     ----------
     pose : dict of str to array (frame, hand, ...)
-        Columns of `tables.POSE`, by frame; NaN where not found. A series without frames is valid.
+        Columns of `tables.POSE`, by frame; NaN where a hand is not found. There may be no frames.
     settings : CleanSettings, optional
     extrinsics : handroll.camera.Extrinsics, optional
-        Pose of the camera in the keyboard frame; None where no keyboard is registered.
+        Pose of the camera in the keyboard frame; None if no keyboard is registered.
     joints_from : callable (rotation (frame, 48), translation_m (frame, 3), betas (10,), bone_scale, hand) -> joints_m (frame, 21, 3)
-        Computes the joints of a pose, with the hand model of the engine that made the poses (`handroll.pose.engine`).
+        Computes the joints of a pose, with the hand model of the pose engine that estimated the poses (`handroll.pose.engine`).
     unrefined : dict of str to array (frame, hand, ...), optional
-        The poses before they were refined with the notes. Outliers are searched in them, since a finger that leaves a held key
-        for a moment is no outlier. `pose` itself where None.
+        The poses before they were refined with the notes; by default `pose`. Outliers are detected in these poses: in refined ones, a
+        finger that leaves a held key for a moment would count as an outlier.
     segments : sequence of (start_s, end_s), optional
-        The usable segments of the video. Motion is not continued across a cut, and frames outside the segments are hidden. The
-        whole video where None.
+        The usable segments of the video (s); by default the whole video. No gap is interpolated across a cut, and frames outside the
+        segments are hidden.
 
     Returns
     -------
     motion : dict of str to array (frame, hand, ...)
-        Columns of `tables.MOTION`. Rotations are continuous in time; shape and bone scale are constant; joints are those of
-        the cleaned pose; the residual is that of the engine where observed. NaN where hidden.
+        Columns of `tables.MOTION`; NaN where hidden. Rotations are continuous in time, and shape and bone scale are constant. Joints
+        are computed from the cleaned poses. The residual is that of the engine in observed frames, else NaN.
     counts : dict of str to dict of str to int
-        For each hand: `frames`, `missing` (no input pose), `outliers` and their numbers by signal `outliers_translation`,
-        `outliers_orientation`, `outliers_pose` (a frame may count in several), `flicker` (visible frames hidden because
-        their run is short), and the frames of each final state `observed`, `interpolated`, `hidden`.
+        Numbers of frames for each hand: `frames` (all), `missing` (without an input pose), `outliers`, the outliers by signal
+        `outliers_translation`, `outliers_orientation` and `outliers_pose` (a frame may count in several), `flicker` (visible frames
+        that are hidden because their run is short), and the final states `observed`, `interpolated` and `hidden`.
 
     Raises
     ------
     ValueError
-        Times are not finite or go backwards.
+        A time is not finite, or times go backwards.
     """
     settings = settings or CleanSettings()
     time_s = np.asarray(pose["time_s"], dtype=np.float64)[:, 0]
     if not np.isfinite(time_s).all() or (np.diff(time_s) < 0.0).any():
-        raise ValueError("pose: expected time_s to be finite and in presentation order, found a frame that is not")
+        raise ValueError("pose: expected finite times time_s in presentation order, found a time that is not finite or goes backwards")
     lengths = settings.in_frames(time_s)
     betas, bone_scale = hand_shape(pose)
     unrefined = pose if unrefined is None else unrefined
-    pieces = _pieces(time_s, segments)
+    pieces = _split_by_segments(time_s, segments)
     series, counts = [], {}
     for h, name in enumerate(HANDS):
         cleaned = [
@@ -174,8 +178,8 @@ def clean_motion(pose, settings=None, extrinsics=None, joints_from=open_hand_joi
     return motion, counts
 
 
-def _pieces(time_s, segments):
-    """Divide the frames into the segments and the intervals between them: [(slice of frames, whether they are usable)], in order."""
+def _split_by_segments(time_s, segments):
+    """Divide the frames into segments and the intervals between them: list of (slice of frames, whether they are usable), in order."""
     if segments is None or not len(time_s):
         return [(slice(None), True)]
     pieces, end = [], 0
@@ -186,16 +190,16 @@ def _pieces(time_s, segments):
     return pieces + ([(slice(end, len(time_s)), False)] if end < len(time_s) else [])
 
 
-def _observed(pose):
-    """Find the frames and hands (frame, hand) that have a complete pose."""
+def _has_pose(pose):
+    """Return whether the pose is found and complete: bool array (frame, hand)."""
     rotation, translation = pose["rotation_rad"], pose["translation_m"]
     return pose["found"] & np.isfinite(rotation).all(axis=(2, 3)) & np.isfinite(translation).all(axis=2)
 
 
 def _unwrap(rotation):
-    """Remove jumps by 2 pi from rotation vectors (frame, hand, joint, 3) of at most pi, in place.
+    """Remove jumps by 2 pi from rotation vectors (frame, hand, joint, xyz 3) no longer than pi; the array is changed in place.
 
-    `continuous` works frame by frame and is slow. It is applied only to joints with a step of more than pi, which are few.
+    `unwrap_rotvec` works frame by frame and is slow. It is applied only to the few joints with a step of more than pi.
     """
     jumps = np.zeros(rotation.shape[1:3], dtype=bool)
     for h in range(rotation.shape[1]):
@@ -206,21 +210,26 @@ def _unwrap(rotation):
     return rotation
 
 
-def _series(pose, h, found):
-    """Return the rotations (frame, joint, 3) and translations (frame, 3) of a hand, float64; NaN where it is not found."""
+def _hand_series(pose, h, found):
+    """Return rotations (frame, joint, xyz 3) and translations (frame, xyz 3) of the hand with index `h`, float64; NaN if not found."""
     rotation = np.where(found[:, None, None], pose["rotation_rad"][:, h].astype(np.float64), np.nan)
     return rotation, np.where(found[:, None], pose["translation_m"][:, h].astype(np.float64), np.nan)
 
 
 def _clean_hand(pose, unrefined, h, time_s, settings, lengths, joints_from, usable):
-    """Clean one hand in one interval of a video; hide it where the interval is not usable.
+    """Clean the hand with index `h` in one interval of a video; in an unusable interval all its frames are hidden.
 
-    Returns (dict of state, rotation_rad, translation_m and joints_m, each (frame, ...); counts).
+    Returns
+    -------
+    columns : dict of str to array (frame, ...)
+        `state`, `rotation_rad`, `translation_m` and `joints_m`.
+    counts : dict of str to int
+        See `clean_motion`.
     """
-    found = _observed(pose)[:, h] & usable
-    rotation, translation = _series(pose, h, found)
+    found = _has_pose(pose)[:, h] & usable
+    rotation, translation = _hand_series(pose, h, found)
     by_signal = find_outliers(
-        *_series(unrefined, h, found),
+        *_hand_series(unrefined, h, found),
         lengths["hampel_window"],
         settings.hampel_n_sigma,
         settings.hampel_floor_m,

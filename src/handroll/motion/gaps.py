@@ -1,4 +1,4 @@
-"""Interpolate short gaps between observed frames, in presentation time, so that the frame rate may vary."""
+"""Interpolate short gaps between observed frames. Presentation times are used, so the frame rate may vary."""
 
 import numpy as np
 
@@ -7,17 +7,19 @@ from handroll.mask_runs import in_runs, runs
 
 
 def short_gaps(observed, max_gap):
-    """Find the missing frames that are interpolated.
+    """Find the missing frames in short gaps, which are to be interpolated.
 
     Parameters
     ----------
     observed : bool array (time,)
+        Whether a frame has a pose.
     max_gap : int
-        Runs of fewer missing frames are filled (PianoMotion10M: 30). Runs at the ends have only one neighbour and stay missing.
+        Gaps of fewer frames are filled (PianoMotion10M: 30). A gap at an end of the series has only one neighbour and is not filled.
 
     Returns
     -------
     bool array (time,)
+        Whether a frame is to be filled.
     """
     observed = np.asarray(observed, dtype=bool)
     start, stop = runs(~observed)
@@ -31,18 +33,18 @@ def interpolate(rotation_rad, translation_m, time_s, observed, fill):
     Parameters
     ----------
     rotation_rad : array (time, joint, xyz 3), rad
-        Interpolated along the shortest rotation of each joint, at constant speed (slerp).
+        Rotation vectors. They are interpolated along the shortest rotation of each joint, at constant speed (slerp).
     translation_m : array (time, xyz 3), m
-        Interpolated linearly.
+        Translations. They are interpolated linearly.
     time_s : array (time,), s
         Presentation times, not decreasing.
     observed, fill : bool array (time,)
-        Disjoint; every run of `fill` has an observed frame before and after it, as `short_gaps` ensures.
+        Frames with a pose, and frames to fill; disjoint. Every run of `fill` has an observed frame before and after it: see `short_gaps`.
 
     Returns
     -------
     rotation_rad, translation_m
-        Copies, float64. NaN where neither observed nor filled.
+        Copies, float64; NaN in frames that are neither observed nor filled.
     """
     rotation = np.where(observed[:, None, None], np.asarray(rotation_rad, dtype=np.float64), np.nan)
     translation = np.where(observed[:, None], np.asarray(translation_m, dtype=np.float64), np.nan)
@@ -51,7 +53,7 @@ def interpolate(rotation_rad, translation_m, time_s, observed, fill):
     after = np.searchsorted(known, gap)
     if gap.size and (after.min() == 0 or after.max() == known.size):
         raise ValueError(
-            "fill: expected an observed frame before and after every frame to fill, found one at an end of the series; use short_gaps"
+            "fill: expected an observed frame before and after every frame to fill, found frames at an end of the series; use short_gaps"
         )
     before, after = known[after - 1], known[after]
     time_s = np.asarray(time_s, dtype=np.float64)

@@ -2,13 +2,13 @@
 
 A sample is an outlier if its distance to the median of the window around it exceeds `n_sigma` times the scale of the
 window, 1.4826 * MAD (Hampel 1974, doi:10.1080/01621459.1974.10482962; Pearson 2002, doi:10.1109/87.974338).
-Channels of numbers use this filter directly. Rotations use the geodesic angle as distance and the medoid as median: the
-sample with the smallest sum of distances to the others. For numbers, and for rotations about one axis, the medoid of an
-odd count is the median. The geodesic angle has no jumps by 2 pi, so a rotation through pi needs no special case.
+Channels of numbers use this filter directly. For rotations, the distance is the geodesic angle, and the medoid takes the place of the
+median: the sample with the smallest sum of distances to the others. For an odd number of rotations about one axis both are equal.
+The geodesic angle has no jumps by 2 pi, so a rotation through pi needs no special case.
 
-A window of w frames has 2 * (w // 2) + 1 samples, centred; 20 frames are 21 samples, as in the PyPI package `hampel`.
-At the ends of the series the window shrinks. NaN policy: missing samples are left out of the windows and are never
-outliers; a window with less than half of its samples has no outliers.
+A window of w frames has 2 * (w // 2) + 1 samples around its centre, as in the PyPI package `hampel`: 21 samples for 20 frames.
+At the ends of the series the window is shorter. Missing samples (NaN) are left out of the windows and are never outliers. The centre
+of a window with less than half of its samples is no outlier.
 """
 
 import numpy as np
@@ -17,19 +17,22 @@ from numba import njit
 from handroll.hand.rotations import quaternion_from_rotvec
 
 MAD_TO_SIGMA = 1.4826
-"""Standard deviation of a normal distribution over its median absolute deviation, 1 / Phi^-1(3/4)."""
+"""Ratio of the standard deviation to the median absolute deviation (MAD) of a normal distribution, 1 / Phi^-1(3/4)."""
 
-# Minimum scales. Without them the first ordinary movement of a hand at rest is an outlier, and interpolation replaces correct
-# poses. On the demo videos this affects 4 to 13 % of the frames, and the wrist error is larger (4.08 mm against 4.03 mm; without any
-# filter 4.08 mm). PianoMotion10M has no minimum scales: set them to 0 for its filter.
+# The following are minimum scales of a window. Without them, the first ordinary movement after rest is an outlier, and interpolation
+# replaces correct poses: on the demo videos in 4 to 13 % of the frames. The wrist error is 4.03 mm with minimum scales, 4.08 mm without
+# them, and 4.08 mm without any filter. PianoMotion10M has no minimum scales, which corresponds to 0.
+
 FLOOR_M = 0.008
-"""Minimum scale of x and y, metres: at 3 sigma a hand at rest may move by one white key."""
+"""Minimum scale of a window of x or y (m), see the module docstring. With `n_sigma` 3, a hand at rest may move by the width of one white
+key."""
 
 FLOOR_DEPTH = 0.03
-"""Minimum scale of z, as a share of it. One camera measures depth by the hand's size, so the error is proportional to the depth."""
+"""Minimum scale of a window of the depth z, as a share of the depth. A single camera measures depth by the size of the hand, so the error
+is proportional to the depth."""
 
 FLOOR_RAD = 0.0175
-"""Minimum scale of an angle, radians, one degree: the effect of 2 px of jitter on a bone of 100 px."""
+"""Minimum scale of a window of angles (rad): one degree, the effect of 2 px of jitter on a bone 100 px long."""
 
 
 def find_outliers(
@@ -43,8 +46,8 @@ def find_outliers(
 ):
     """Find the outlier frames of one hand, by signal.
 
-    Three signals are tested, not 51 channels: at 3 sigma most frames have noise in one of so many channels, and an interpolated
-    frame is worse than one noisy finger. The finger pose is tested as a whole.
+    Three signals are tested, and not each of the 51 channels. At 3 sigma, most frames would have an outlier in some channel, and an
+    interpolated frame is worse than one noisy finger.
 
     Parameters
     ----------
@@ -55,15 +58,15 @@ def find_outliers(
     window : int
         Width of the window in frames.
     n_sigma : float
-        Distance from the median from which a sample is an outlier, in scales.
+        Distance from the median above which a sample is an outlier, as a multiple of the window's scale.
     floor_m, floor_depth, floor_rad : float
-        Minimum scale of x and y, of z as a share of its median, and of the angles.
+        Minimum scale of x and y (m), of z (as a share of its median), and of the angles (rad).
 
     Returns
     -------
     dict of str to bool array (time,)
-        `translation`: any of x, y, z; `orientation`: the global rotation; `pose`: the root mean square angle of the
-        15 finger joints.
+        `translation`: x, y or z is an outlier; `orientation`: the global rotation is; `pose`: the rotations of the 15 finger joints
+        are, as a whole.
     """
     quaternion = quaternion_from_rotvec(rotation_rad)
     floors_m = translation_floors(translation_m, floor_m, floor_depth)
@@ -75,24 +78,25 @@ def find_outliers(
 
 
 def translation_floors(translation_m, floor_m, floor_depth):
-    """Return the minimum scales (xyz 3) of translations (time, xyz 3), metres."""
+    """Return the minimum scales (xyz 3), in metres, for a series of translations (time, xyz 3)."""
     depth_m = np.abs(translation_m[np.isfinite(translation_m[:, 2]), 2])
     return np.array([floor_m, floor_m, floor_depth * np.median(depth_m) if len(depth_m) else 0.0])
 
 
 def hampel(values, window, n_sigma, min_scale=0.0):
-    """Find the outliers of channels of numbers, each channel separately.
+    """Find the outliers in channels of numbers, in each channel separately.
 
     Parameters
     ----------
     values : array (time, ...)
         NaN where missing.
     window : int
-        Width in frames, at least 1; see the module docstring.
+        Width of the window in frames, at least 1; see the module docstring.
     n_sigma : float
+        See `find_outliers`.
     min_scale : float or array (...)
-        Minimum scale, one for all channels or one each, in the unit of `values`: deviations up to `n_sigma * min_scale` are
-        never outliers.
+        Minimum scale of all channels, or of each channel, in the unit of `values`. Deviations up to `n_sigma * min_scale` are never
+        outliers.
 
     Returns
     -------
@@ -113,15 +117,15 @@ def hampel_rotation(quaternion, window, n_sigma, min_scale=0.0):
     ----------
     quaternion : array (time, joint, 4)
         Unit quaternions of either sign. A frame with a NaN is missing.
-    window : int
-    n_sigma : float
+    window, n_sigma
+        See `hampel`.
     min_scale : float
-        Minimum scale, radians.
+        Minimum scale in radians.
 
     Returns
     -------
     bool array (time,)
-        The distance between two frames is the root mean square over the joints of the geodesic angle.
+        Outlier frames. The distance between two frames is the root mean square, over the joints, of the geodesic angle.
     """
     quaternion = np.ascontiguousarray(quaternion, dtype=np.float64)
     observed = np.isfinite(quaternion).all(axis=(1, 2))
@@ -131,8 +135,8 @@ def hampel_rotation(quaternion, window, n_sigma, min_scale=0.0):
 
 
 @njit(cache=True, nogil=True)
-def _middle(ordered, count):
-    """Median of the first `count` entries of a sorted array."""
+def _median(ordered, count):
+    """Return the median of the first `count` entries of a sorted array."""
     half = count // 2
     return ordered[half] if count % 2 else 0.5 * (ordered[half - 1] + ordered[half])
 
@@ -159,7 +163,7 @@ def _remove(ordered, count, value):
 
 @njit(cache=True, nogil=True)
 def _median_deviation(ordered, count, median):
-    """Median of |x - median| over sorted entries, which are visited from the median outwards, nearest first."""
+    """Return the median of |x - median| over the first `count` entries of a sorted array, visited from the median outwards."""
     right = 0
     while right < count and ordered[right] < median:
         right += 1
@@ -178,7 +182,7 @@ def _median_deviation(ordered, count, median):
 
 @njit(cache=True, nogil=True)
 def _hampel(channels, half, n_sigma, min_scale, outlier):
-    """Fill `outlier` (channel, time); the window of each channel is kept sorted while it slides."""
+    """Write the outliers of `channels` (channel, time) into `outlier` (channel, time). The sliding window is kept sorted."""
     frames = channels.shape[1]
     ordered = np.empty(2 * half + 2)
     for c in range(channels.shape[0]):
@@ -195,14 +199,14 @@ def _hampel(channels, half, n_sigma, min_scale, outlier):
                 following += 1
             if count <= half or not np.isfinite(series[t]):
                 continue
-            median = _middle(ordered, count)
+            median = _median(ordered, count)
             scale = max(MAD_TO_SIGMA * _median_deviation(ordered, count, median), min_scale[c])
             outlier[c, t] = abs(series[t] - median) > n_sigma * scale
 
 
 @njit(cache=True, nogil=True)
 def _pose_distance(first, second):
-    """Root mean square over the joints of the angle between unit quaternions (joint, 4)."""
+    """Return the root mean square, over the joints, of the angle (rad) between two sets of unit quaternions (joint, 4)."""
     total = 0.0
     for j in range(first.shape[0]):
         cosine = first[j, 0] * second[j, 0] + first[j, 1] * second[j, 1] + first[j, 2] * second[j, 2] + first[j, 3] * second[j, 3]
@@ -213,9 +217,9 @@ def _pose_distance(first, second):
 
 @njit(cache=True, nogil=True)
 def _hampel_rotation(quaternion, observed, half, n_sigma, min_scale, outlier):
-    """Fill `outlier` (time,): compute the distances of all pairs within a window once, then the medoid of each window."""
+    """Write the outliers of poses (time, joint, 4) into `outlier` (time,). The distance of each pair of frames is computed once."""
     frames, width = quaternion.shape[0], 2 * half + 1
-    distance = np.empty((frames, width))  # of frame t to frame t + k
+    distance = np.empty((frames, width))  # distance[t, k]: between the frames t and t + k
     for t in range(frames):
         for k in range(1, min(width, frames - t)):
             if observed[t] and observed[t + k]:
@@ -244,13 +248,13 @@ def _hampel_rotation(quaternion, observed, half, n_sigma, min_scale, outlier):
         count = 0
         for i in range(first, last + 1):
             if observed[i]:
-                _insert(ordered, count, _between(distance, i, medoid))
+                _insert(ordered, count, _distance_between(distance, i, medoid))
                 count += 1
-        scale = max(MAD_TO_SIGMA * _middle(ordered, count), min_scale)
-        outlier[t] = _between(distance, t, medoid) > n_sigma * scale
+        scale = max(MAD_TO_SIGMA * _median(ordered, count), min_scale)
+        outlier[t] = _distance_between(distance, t, medoid) > n_sigma * scale
 
 
 @njit(cache=True, nogil=True)
-def _between(distance, i, j):
-    """Return the distance of two frames from the band (time, offset)."""
+def _distance_between(distance, i, j):
+    """Return the distance of the frames i and j, from the distances (time, offset k) of the frames t and t + k."""
     return 0.0 if i == j else distance[min(i, j), abs(i - j)]

@@ -5,9 +5,9 @@ Each sample is replaced by the value, at its own frame, of a polynomial fitted b
 first and last full window. Windows count frames; smoothing never crosses a hidden gap.
 
 Rotations are smoothed as unit quaternions: their signs are made continuous along the run, each component is smoothed, and the
-result is normalised. For rotations within a window of a fraction of a second this is the chordal mean on SO(3) to second order
-(Gramkow 2001, doi:10.1023/A:1011217513455; Markley et al. 2007, doi:10.2514/1.28949). It is also valid for the negative weights
-of Savitzky-Golay, and independent of a reference rotation. It reproduces a rotation at constant speed about a fixed axis exactly,
+result is normalised. For rotations within a window of a fraction of a second, the result equals the chordal mean on SO(3) to second
+order (Gramkow 2001, doi:10.1023/A:1011217513455; Markley et al. 2007, doi:10.2514/1.28949). The method also allows the negative
+weights of Savitzky-Golay, and needs no reference rotation. It reproduces a rotation at constant speed about a fixed axis exactly,
 because a symmetric window only scales the cosine and sine of the half angle.
 """
 
@@ -17,7 +17,8 @@ from scipy.signal import savgol_filter
 from handroll.mask_runs import runs
 
 MIN_NORM = 1e-6
-"""Below this length the weighted sum of unit quaternions has no direction, because the window contains widely different rotations."""
+"""Minimum length of the weighted sum of unit quaternions. A shorter sum has no direction: the window contains widely different
+rotations."""
 
 
 def smooth(values, visible, order, window):
@@ -28,15 +29,16 @@ def smooth(values, visible, order, window):
     values : array (time, ...)
         Finite where visible.
     visible : bool array (time,)
+        Whether a frame is visible. Runs of visible frames are smoothed separately.
     order : int
         Degree of the polynomial.
     window : int
-        Width in frames, made odd: 2 * (window // 2) + 1. A shorter run uses the longest odd window that fits; if this has at
-        most `order` samples, the polynomial passes through all of them and the run stays unchanged.
+        Width of the window in frames. It is made odd: 2 * (window // 2) + 1. A shorter run uses the longest odd window that fits. If
+        that window has at most `order` samples, the polynomial passes through all of them, and the run stays unchanged.
 
     Returns
     -------
-    array (time, ...), float64; NaN where not visible.
+    array (time, ...), float64; NaN in frames that are not visible
     """
     values = np.asarray(values, dtype=np.float64)
     out = np.full(values.shape, np.nan)
@@ -56,23 +58,23 @@ def smooth_rotation(quaternion, visible, order, window):
     quaternion : array (time, ..., 4)
         Unit quaternions of either sign, finite where visible.
     visible, order, window
-        As in `smooth`.
+        See `smooth`.
 
     Returns
     -------
     array (time, ..., 4), float64
-        Unit quaternions with continuous signs within a run; NaN where not visible. A frame keeps its own rotation if the
-        weighted sum of its window vanishes.
+        Unit quaternions with continuous signs within a run; NaN in frames that are not visible. A frame keeps its own rotation if
+        the weighted sum of its window is shorter than `MIN_NORM`.
     """
-    signed = _sign_continuous(np.asarray(quaternion, dtype=np.float64))
+    signed = _make_signs_continuous(np.asarray(quaternion, dtype=np.float64))
     summed = smooth(signed, visible, order, window)
     norm = np.linalg.norm(summed, axis=-1, keepdims=True)
     with np.errstate(invalid="ignore"):
         return np.where(norm < MIN_NORM, signed, summed / norm)
 
 
-def _sign_continuous(quaternion):
-    """Return the same rotations with each quaternion (time, ..., 4) in the half sphere of the previous one; a NaN restarts the signs."""
+def _make_signs_continuous(quaternion):
+    """Choose the sign of each quaternion (time, ..., 4) so that it is nearest to the previous one; after a NaN, signs start again."""
     step = np.einsum("t...i,t...i->t...", quaternion[1:], quaternion[:-1])
     sign = np.cumprod(np.where(step < 0.0, -1.0, 1.0), axis=0)
     return np.concatenate((quaternion[:1], quaternion[1:] * sign[..., None]))

@@ -1,16 +1,17 @@
-"""The transcription engine Kong: notes and pedal from piano audio, with released weights in a separate file.
+"""The transcription engine Kong: notes and pedal from piano audio. The released weights are a separate file.
 
 Q. Kong, B. Li, X. Song, Y. Wan, Y. Wang, "High-Resolution Piano Transcription With Pedals by Regressing Onset and Offset
-Times", IEEE/ACM TASLP 29 (2021), doi:10.1109/TASLP.2021.3121991; the engine of PianoMotion10M. The network, and the rules
-that convert its outputs to events, are those of the authors' package piano_transcription_inference 0.0.6 (MIT). Loading the
-weights and running the network over a recording are reimplemented here, with the same numbers.
+Times", IEEE/ACM TASLP 29 (2021), doi:10.1109/TASLP.2021.3121991; also used for PianoMotion10M. The network, and the rules
+that convert its outputs to events, come from the authors' package piano_transcription_inference 0.0.6 (MIT). This module
+reimplements the loading of the weights and the pass over a recording, with the same results.
 
 **Ends of notes.** The network was trained on notes lengthened by the pedal (`extend_pedal=True` in the authors' training
 code, github.com/bytedance/piano_transcription). It detects when a note stops sounding, not when its key is released. So
-`sounding_offset_s` is the engine's. `key_offset_s` is unknown and set to the same time: correct where the pedal is up, the
-latest possible time where it is down. Fingertips that are held at their keys (`keyboard.contacts`) stay there that long.
+`sounding_offset_s` is the end that the engine reports. `key_offset_s` is unknown and set to the same time: correct if the pedal is
+up, the latest possible time if it is down. `keyboard.contacts` keeps fingertips at their keys until this time.
 
-**Times** are the engine's. Their offset from the audio has not been measured, unlike Transkun's.
+**Times** are those that the engine reports, without correction. Their offset from the audio has not been measured, unlike that of
+Transkun.
 """
 
 import logging
@@ -33,58 +34,61 @@ from handroll.tables import PEDAL
 LOGGER = logging.getLogger("handroll")
 
 VERSION = 1
-"""Raised by hand when the transcription of the same audio changes."""
+"""Increased by hand when the transcription of the same audio changes."""
 
 RATE_HZ = 16_000
 """Sampling rate of the network's input."""
 
-FRAMES_PER_S, KEYS = 100, 88
-"""Frame rate of the outputs, and their number of columns for notes; the pedal has one column. Constants of the released network."""
+FRAMES_PER_S = 100
+"""Frame rate of the network's outputs, frames a second. Fixed by the released network."""
+
+KEYS = 88
+"""Number of columns of the outputs for notes; outputs for the pedal have one column. Fixed by the released network."""
 
 SEGMENT_SAMPLES = 10 * RATE_HZ
-"""Length of a segment: 10 s, as in training. Consecutive segments overlap by half, as in the authors' code."""
+"""Number of samples of a segment: 10 s, same as in training. Consecutive segments overlap by half, same as in the authors' code."""
 
 THRESHOLDS = {"onset_threshold": 0.3, "offset_threshold": 0.3, "frame_threshold": 0.1, "pedal_offset_threshold": 0.2}
-"""Thresholds of the events, as in the authors' code."""
+"""Thresholds of the network's outputs, 0..1, for the events; values of the authors' code."""
 
 TIME_DECIMALS = 4
-"""Times are rounded to 0.1 ms, about the resolution of single precision after an hour."""
+"""Times (s) are rounded to this many decimals. 0.1 ms is about the resolution of single precision after an hour."""
 
 FILE_NAME = "CRNN_note_F1=0.9677_pedal_F1=0.9186.pth"
-"""The released file's name at its source."""
+"""Name of the released file of weights on the page `PAGE_URL`."""
 
 PAGE_URL = "https://zenodo.org/records/4034264"
-"""Where the authors publish the weights, under CC BY 4.0."""
+"""Page on which the authors publish the weights, under CC BY 4.0."""
 
 SHA256 = "c3fa9730725bf4a762f1c14bc80cd5986eacda01b026f5a4a2525cd607876141"
-"""Of the released file, as published by nixpkgs (python3Packages.piano-transcription-inference) and by projects that compared it with the
-MD5 of the Zenodo record."""
+"""SHA-256 of the released file, as published by nixpkgs (python3Packages.piano-transcription-inference) and by projects that checked the
+file against the MD5 of the Zenodo record."""
 
 SIZE_BYTES = 171_966_578
-"""Of the released file, as the authors' downloader logs it (github.com/qiuqiangkong/piano_transcription_inference/issues/17)."""
+"""Size of the released file, as the authors' downloader logs it (github.com/qiuqiangkong/piano_transcription_inference/issues/17)."""
 
 PARTS = ("note_model", "pedal_model")
 """Names of the two networks in a checkpoint, both under the key `model`."""
 
 
 class KongError(ValueError):
-    """The weights are not the required ones. The message says what was expected, what was found, where, and what to do."""
+    """The file of weights is missing or rejected. The message says which file, what was expected and found, and what to do."""
 
 
 def transcribe(samples, rate_hz, threads=1, device="cpu", *, checkpoint):
     """Transcribe piano audio.
 
-    Memory: about 1.4 GB for an hour of audio besides `samples`: 0.2 GB for the audio at 16 kHz, 0.6 GB for the outputs of the
-    network, and 0.6 GB for intermediate arrays.
+    An hour of audio takes about 1.4 GB of memory, in addition to `samples`: 0.2 GB for the audio at 16 kHz, 0.6 GB for the outputs of
+    the network, and 0.6 GB for intermediate arrays.
 
     Parameters
     ----------
     samples : float32 array (sample,)
         Mono, -1..1.
     rate_hz : int
-        Other rates are resampled to the network's 16000 Hz.
+        Sampling rate; other rates than `RATE_HZ` are resampled.
     threads : int
-        Number of torch's threads.
+        Number of CPU threads of torch.
     device : str
         Device of the network, see `handroll.device`.
     checkpoint : path
@@ -93,10 +97,10 @@ def transcribe(samples, rate_hz, threads=1, device="cpu", *, checkpoint):
     Returns
     -------
     notes, pedal : dict
-        Columns of tables.NOTES and tables.PEDAL. For the ends of notes see above. A pedal press that lasts to the end of the
-        recording can be missing, because the authors' rules report a press when it ends.
+        Columns of `tables.NOTES` and `tables.PEDAL`. For the ends of notes, see the module docstring. A pedal press that lasts to
+        the end of the recording can be missing, because the authors' rules report a press only when it ends.
     facts : dict
-        `weights_sha256` of the checkpoint.
+        `weights_sha256`: hash of the checkpoint.
 
     Raises
     ------
@@ -111,7 +115,7 @@ def transcribe(samples, rate_hz, threads=1, device="cpu", *, checkpoint):
     with torch_threads(threads):
         outputs = run_network(model, samples, device)
     struck, pressed = events_of(outputs)
-    # Events are possible in the zeros that fill the last segment.
+    # The network can report events in the zeros that fill the last segment. They are dropped.
     struck = [event for event in struck if event["onset_time"] < length_s]
     pressed = [event for event in pressed if event["onset_time"] < length_s]
     pedal = pedal_table(_times(pressed, "onset_time", length_s), _times(pressed, "offset_time", length_s))
@@ -120,46 +124,46 @@ def transcribe(samples, rate_hz, threads=1, device="cpu", *, checkpoint):
         _times(struck, "offset_time", length_s),
         [event["midi_note"] for event in struck],
         [event["velocity"] for event in struck],
-        # The ends already include the pedal, which must not lengthen them again.
+        # An empty pedal table: the reported ends already include the effect of the pedal.
         PEDAL.empty(),
     )
     return notes, pedal, {"weights_sha256": weights_sha256}
 
 
 def _times(events, name, length_s):
-    """Return a time of each event (s), clipped to the recording and rounded."""
+    """Return the time `name` of each event, seconds, clipped to the recording and rounded."""
     times_s = np.fromiter((event[name] for event in events), np.float64)
     return np.round(np.clip(times_s, 0.0, length_s), TIME_DECIMALS)
 
 
 def run_network(model, samples, device="cpu", segment_samples=None):
-    """Run the network over a recording in overlapping segments, and keep the middle of each.
+    """Run the network over a recording in overlapping segments, and join the middle parts of their outputs.
 
-    The numbers are those of the authors' `PianoTranscription`, which keeps all segments and their outputs in memory. Here each
-    segment's middle is copied to the result at once, so memory holds the result and one segment.
+    The outputs equal those of the authors' `PianoTranscription`, which keeps all segments and their outputs in memory. This function
+    copies each middle part to the result at once, so memory holds the result and one segment.
 
     Parameters
     ----------
     model : torch module
-        From audio (1, sample) to a dict of tensors (1, frame, column), with a frame every 10 ms and the last one at the segment's end.
+        Maps audio (1, sample) to a dict of tensors (1, frame, column). Frames are 10 ms apart; the last frame is at the segment's end.
     samples : float32 array (sample,)
-        At `RATE_HZ`; at least one.
+        Mono audio at `RATE_HZ`; at least one sample.
     device : torch.device or str
-        Device of the model.
+        Device that the model is on.
     segment_samples : int, optional
-        Length of a segment; its number of frames must be a multiple of 4. `SEGMENT_SAMPLES` by default.
+        Number of samples of a segment; its number of frames must be a multiple of 4. Default: `SEGMENT_SAMPLES`.
 
     Returns
     -------
     dict of str to float32 array (frame, column)
-        By the names of the network's outputs. The frames include the zeros that fill the last segment.
+        Outputs of the network by name. Includes frames of the zeros that fill the last segment.
     """
     segment_samples = segment_samples or SEGMENT_SAMPLES
     frames = segment_samples * FRAMES_PER_S // RATE_HZ
     hop, half, quarter = segment_samples // 2, frames // 2, frames // 4
     filled = math.ceil(len(samples) / segment_samples) * segment_samples
     starts = range(0, filled - segment_samples + 1, hop)
-    # A single segment keeps its last frame, at its end. With several segments it is dropped.
+    # The frame at the end of a segment is kept for a single segment, and dropped for several segments.
     rows = frames + 1 if len(starts) == 1 else (len(starts) - 1) * half + frames
     outputs = {}
     for number, start in enumerate(progress(starts, len(starts), "segments")):
@@ -175,7 +179,7 @@ def run_network(model, samples, device="cpu", segment_samples=None):
             if name not in outputs:
                 outputs[name] = np.empty((rows, kept.shape[1]), np.float32)
             outputs[name][number * half + first : number * half + last] = kept
-    # As in the authors' code, which uses the number of samples as a number of frames. It matters only below 63 ms.
+    # The authors' code limits the number of frames to the number of samples. This changes only recordings shorter than 63 ms.
     return {name: values[: len(samples)] for name, values in outputs.items()}
 
 
@@ -185,7 +189,7 @@ def events_of(outputs):
     Parameters
     ----------
     outputs : dict of str to array (frame, column)
-        Of `run_network`. The authors' code adds arrays to it.
+        A result of `run_network`. It is modified: the authors' code adds arrays.
 
     Returns
     -------
@@ -197,10 +201,10 @@ def events_of(outputs):
     from piano_transcription_inference.utilities import RegressionPostProcessor
 
     class PostProcessor(RegressionPostProcessor):
-        """The authors' rules, also for saturated outputs."""
+        """The authors' rules, with a fix for saturated outputs."""
 
         def get_binarized_output_from_regression(self, reg_output, threshold, neighbour):
-            # Three equal values in a row have no peak between frames: 0/0, which would become a NaN time.
+            # For three equal values in a row, the interpolated peak position is 0/0 = NaN. It is replaced by 0: at the frame.
             with np.errstate(invalid="ignore"):
                 binary, shift = super().get_binarized_output_from_regression(reg_output, threshold, neighbour)
             return binary, np.nan_to_num(shift, copy=False)
@@ -210,7 +214,7 @@ def events_of(outputs):
 
 @cache
 def load_model(checkpoint, device="cpu"):
-    """Load the network with its weights in evaluation mode. The result is cached.
+    """Load the network with its weights, in evaluation mode; cached.
 
     Parameters
     ----------
@@ -225,8 +229,8 @@ def load_model(checkpoint, device="cpu"):
     Raises
     ------
     KongError
-        There is no such file; it is truncated, damaged, or contains code or other objects than tensors; or it is another network's:
-        every parameter and buffer must be present with its shape and type, and no other.
+        The file is missing, truncated or damaged; it contains code or objects other than tensors; or it belongs to another network:
+        its parameters and buffers must have exactly the names, shapes and types of this network.
     """
     path = Path(checkpoint)
     states = _read_states(path)
@@ -236,19 +240,21 @@ def load_model(checkpoint, device="cpu"):
     for part in PARTS:
         network = getattr(model, part)
         if problems := layout_problems(states[part], expected_of(network)):
-            raise _rejection(path, f"another network's {part}, {problems}")
+            raise _rejected(path, f"another network's {part}, {problems}")
         if wrong := non_finite(states[part]):
-            raise _rejection(path, f"a {part} with numbers that are not finite in {listed(wrong)}")
-        # Part by part: the package's own method for both parts accepts any file, even one without weights.
+            raise _rejected(path, f"a {part} with numbers that are not finite in {listed(wrong)}")
+        # Each part is loaded separately, because the package's method for both parts accepts any file, even one without weights.
         network.load_state_dict(states[part], strict=True)
     weights_sha256 = file_sha256(path)
     if weights_sha256 != SHA256:
-        LOGGER.warning("%s: right shapes, but not the released file (SHA-256 %s, released %s)", path, weights_sha256, SHA256)
+        LOGGER.warning(
+            "%s: the weights fit the network, but are not the released file (SHA-256 %s, released %s)", path, weights_sha256, SHA256
+        )
     return model.to(device).eval(), weights_sha256
 
 
 def _read_states(path):
-    """Return the state dictionary of each of `PARTS`."""
+    """Read the file and return the state dictionary of each of `PARTS`, by name."""
     if not path.is_file():
         raise KongError(
             f"{path}: expected the weights of Kong et al. 2021, found no file. `handroll doctor --fetch` downloads them, or put them there "
@@ -258,8 +264,9 @@ def _read_states(path):
         content = load_torch(path, mapped=True)
         return {part: state_dict_at(content, "model", part) for part in PARTS}
     except UnreadableError as error:
-        raise _rejection(path, error) from error
+        raise _rejected(path, error) from error
 
 
-def _rejection(path, found):
+def _rejected(path, found):
+    """Build the `KongError` for a rejected file, from what was found in it."""
     return KongError(f"{path}: expected the weights of Kong et al. 2021, found {found}; get {FILE_NAME} again from {PAGE_URL}")

@@ -21,31 +21,35 @@ SUSTAIN = 64
 """Controller number of the sustain pedal."""
 
 PEDAL_DOWN = 64
-"""Minimum controller value that counts as down (General MIDI)."""
+"""Minimum value of the controller `SUSTAIN` that counts as pedal down (General MIDI)."""
 
 TICKS_PER_BEAT = 480
-TEMPO_US = 500_000
-"""Tempo of written files, microseconds per beat: with 480 ticks a beat, a tick is 1.04 ms."""
+"""Ticks per beat of written files."""
 
+TEMPO_US = 500_000
+"""Tempo of written files, microseconds per beat. A tick is therefore 1.04 ms."""
+
+# Types of channel messages: the upper half of their status byte.
 _NOTE_OFF, _NOTE_ON, _CONTROL = 8, 9, 11
+
+# Drum channel of General MIDI: channel 10, counted from 0.
 _DRUMS = 9
-# Channel 10 of General MIDI, counted from 0.
 
 
 @dataclass(frozen=True)
 class Repairs:
-    """Repairs of a MIDI file, as numbers of notes.
+    """Repairs of a MIDI file: the number of notes for each kind of repair.
 
     Attributes
     ----------
     doubled : int
-        Strikes within `notes.SAME_STRIKE_S` after a strike of the same key: merged with it.
+        Strikes within `notes.SAME_STRIKE_S` after a strike of the same key; merged with the earlier strike.
     lengthened : int
-        Notes shorter than `notes.SAME_STRIKE_S`: extended to that time, or to the next strike of their key.
+        Notes shorter than `notes.SAME_STRIKE_S`; extended to this duration, but at most to the next strike of their key.
     never_ended : int
-        Notes without a note-off of their own: ended at the last later note-off of their key, else at the end of the file.
+        Notes without a note-off message; ended at the last note-off of their key if it is later, else at the end of the file.
     outside : int
-        Notes outside the piano's 88 keys: dropped.
+        Notes outside the piano's 88 keys; dropped.
     """
 
     doubled: int = 0
@@ -55,12 +59,12 @@ class Repairs:
 
 
 def read_midi(path):
-    """Read notes and pedal of a MIDI file by `read_and_repair`; repairs are logged."""
+    """Read notes and pedal of a MIDI file. See `read_and_repair`; the repairs are only logged."""
     return read_and_repair(path)[:2]
 
 
 def read_and_repair(path):
-    """Read notes and pedal of a MIDI file of format 0 or 1, all tracks merged; drums (channel 10) are dropped.
+    """Read notes and pedal of a MIDI file of format 0 or 1. All tracks are merged; drums (channel 10) are dropped.
 
     Parameters
     ----------
@@ -69,22 +73,22 @@ def read_and_repair(path):
     Returns
     -------
     notes, pedal : dict of str to array
-        `tables.NOTES` and `tables.PEDAL`; seconds from the file's start. Every note has a duration above 0.
+        Columns of `tables.NOTES` and `tables.PEDAL`; seconds from the start of the file. Every note has a duration above 0.
     repairs : Repairs
 
     Raises
     ------
     MidiError
-        With a `midi_file.MidiFault`: missing, too large, cut off, broken, or not MIDI.
+        The file is rejected; `fault` is the reason, see `midi_file.MidiFault`.
     """
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise MidiError(MidiFault.MISSING, f"{path}: expected a MIDI file, found none that can be opened ({error.strerror})") from error
+        raise MidiError(MidiFault.MISSING, f"{path}: expected a MIDI file, but the file cannot be opened ({error.strerror})") from error
     try:
         if len(data) > MAX_BYTES:
-            text = f"expected a MIDI file of at most {MAX_BYTES / 1e6:.0f} MB, found a larger one; export only the notes of this video"
+            text = f"expected a MIDI file of at most {MAX_BYTES / 1e6:.0f} MB, found a larger file; export only the notes of this video"
             raise MidiError(MidiFault.TOO_LARGE, text)
         rows, presses, never_ended = _pair_ends(*read_events(data))
     except MidiError as error:
@@ -102,15 +106,23 @@ def read_and_repair(path):
 
 
 def _pair_ends(time_s, messages, end_s):
-    """Pair strikes with their ends.
+    """Pair each strike with its note-off, and each pedal press with its release.
+
+    Parameters
+    ----------
+    time_s : array (event,), s
+    messages : uint8 array (event, 3)
+        Status byte and two data bytes.
+    end_s : float
+        End of the file.
 
     Returns
     -------
     rows : list of (onset_s, key_offset_s, pitch, velocity)
     presses : list of (onset_s, offset_s)
-        Of the sustain pedal.
+        Presses of the sustain pedal.
     never_ended : int
-        Notes without a note-off.
+        Number of notes without a note-off.
     """
     down, ended_s, rows, presses, pressed_s = defaultdict(deque), {}, [], [], {}
     for now_s, (status, first, second) in zip(time_s.tolist(), messages.tolist(), strict=True):
@@ -121,7 +133,7 @@ def _pair_ends(time_s, messages, end_s):
             down[channel, first].append((now_s, second))
         elif kind in (_NOTE_ON, _NOTE_OFF):
             ended_s[channel, first] = now_s
-            # A note-off ends the oldest of several strikes of one key.
+            # If a key was struck several times without a note-off, the note-off ends the oldest strike.
             if down[channel, first]:
                 onset_s, velocity = down[channel, first].popleft()
                 rows.append((onset_s, now_s, first, velocity))
@@ -131,7 +143,7 @@ def _pair_ends(time_s, messages, end_s):
             elif channel in pressed_s:
                 presses.append((pressed_s.pop(channel), now_s))
     left = [(onset_s, ended_s.get(key, 0.0), key[1], velocity) for key, held in down.items() for onset_s, velocity in held]
-    # Some instruments send only one note-off for a key that was struck twice.
+    # Some instruments send a single note-off for a key that was struck twice, so strikes can remain without an end.
     rows += [(onset_s, last_s if last_s > onset_s else end_s, pitch, velocity) for onset_s, last_s, pitch, velocity in left]
     presses += [(since_s, end_s) for since_s in pressed_s.values()]
     return rows, presses, len(left)
@@ -144,15 +156,15 @@ def write_midi(path, notes, pedal, tempo_track=False):
     ----------
     path : path
     notes, pedal : dict of str to array
-        `tables.NOTES` and `tables.PEDAL`. Notes end at the key release, the pedal is written as controller 64; times before 0
-        become 0.
+        Columns of `tables.NOTES` and `tables.PEDAL`. Notes end at the key release; the pedal is written as controller 64. Times before
+        0 become 0.
     tempo_track : bool
-        Write two tracks (format 1), the first with only the tempo, as some readers require; else one track (format 0).
+        True: write two tracks (format 1), the first with only the tempo, because some readers require it. False: one track (format 0).
     """
     events = []
     for onset_s, release_s, pitch, velocity in zip(*(notes[n] for n in ("onset_s", "key_offset_s", "pitch", "velocity")), strict=True):
         start = _ticks(onset_s)
-        # At equal times, ends come before starts, so that a repeated note is not ended at once. A note lasts at least one tick.
+        # At equal times, note-offs come before note-ons, so that a repeated note is not ended immediately. A note lasts at least a tick.
         events.append((start, 2, mido.Message("note_on", note=int(pitch), velocity=int(velocity))))
         events.append((max(_ticks(release_s), start + 1), 0, mido.Message("note_off", note=int(pitch), velocity=0)))
     for onset_s, offset_s in zip(pedal["onset_s"], pedal["offset_s"], strict=True):
@@ -171,4 +183,5 @@ def write_midi(path, notes, pedal, tempo_track=False):
 
 
 def _ticks(time_s):
+    """Convert seconds to ticks of written files, at least 0."""
     return max(0, round(float(time_s) * 1e6 / TEMPO_US * TICKS_PER_BEAT))

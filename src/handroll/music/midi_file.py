@@ -1,7 +1,8 @@
-"""Standard MIDI Files: decode bytes to events in seconds. Any file gives events or one named fault, in bounded time and memory.
+"""Standard MIDI Files: decode the bytes of a file to events in seconds.
 
-Supports formats 0 and 1, tempo maps, SMPTE time and running status. mido is not used for reading: on damaged files it can run for
-hours (a quantity of variable length may be as long as the file) and raises many types of exceptions.
+Formats 0 and 1, tempo maps, SMPTE time and running status are supported. Any input gives either events or an error with one `MidiFault`,
+in limited time and memory. The library mido is not used for reading: on damaged files it can run for hours, because it does not limit
+numbers of variable length, and it raises many types of exceptions.
 """
 
 from array import array
@@ -10,7 +11,7 @@ from enum import StrEnum
 import numpy as np
 
 MAX_BYTES = 8 * 1024**2
-"""Maximum size of a file. Three hours with 100,000 notes take about 1 MB."""
+"""Maximum size of a file, bytes. Three hours of music with 100,000 notes take about 1 MB."""
 
 MAX_DURATION_S = 24 * 3600.0
 """Maximum time of an event, seconds."""
@@ -21,11 +22,19 @@ MIN_TEMPO_US = 6_000
 DEFAULT_TEMPO_US = 500_000
 """Duration of a beat in files without a tempo, microseconds: 120 beats a minute."""
 
+# Status bytes of meta events and of system exclusive messages.
 _META, _SYSEX = 0xFF, (0xF0, 0xF7)
+
+# Type of the meta event that sets the tempo.
 _SET_TEMPO = 0x51
-_VOICE_BYTES = {8: 2, 9: 2, 10: 2, 11: 2, 12: 1, 13: 1, 14: 2}
+
 # Number of data bytes of a channel message, by the upper half of its status byte.
+_VOICE_BYTES = {8: 2, 9: 2, 10: 2, 11: 2, 12: 1, 13: 1, 14: 2}
+
+# Number of data bytes of a system message, by its status byte.
 _SYSTEM_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}
+
+# Frames a second of SMPTE time, by the code in the file header; 29 means 29.97.
 _SMPTE_HZ = {24: 24.0, 25: 25.0, 29: 30000.0 / 1001.0, 30: 30.0}
 
 
@@ -45,7 +54,7 @@ class MidiFault(StrEnum):
 
 
 class MidiError(ValueError):
-    """A MIDI file is rejected.
+    """A MIDI file is rejected, for the reason `fault`.
 
     Attributes
     ----------
@@ -63,21 +72,21 @@ def read_events(data):
     Parameters
     ----------
     data : bytes
-        The content of a file.
+        Content of a MIDI file.
 
     Returns
     -------
     time_s : array (event,), float64
         Seconds from the file's start.
     message : uint8 array (event, 3)
-        Status byte and data bytes; a missing second data byte is 0. At one time, tracks keep their order.
+        Status byte and two data bytes; a missing second data byte is 0. Events at the same time are in the order of the tracks.
     end_s : float
         Time of the last event of any kind.
 
     Raises
     ------
     MidiError
-        With the fault, and what was expected and found; the message does not contain the file's name.
+        The file is rejected. The message says what was expected and found, without the name of the file.
     """
     if data[:4] != b"MThd":
         what = "an empty file" if not data else f"{data[:4]!r} at its start"
@@ -97,13 +106,13 @@ def read_events(data):
     time_s = seconds(np.frombuffer(ticks, dtype=np.int64)[order])
     end_s = float(seconds(np.array([end]))[0])
     if end_s > MAX_DURATION_S:
-        found = f"expected at most {MAX_DURATION_S / 3600:g} hours of music, found {end_s / 3600:.0f}; check its tempo"
+        found = f"expected at most {MAX_DURATION_S / 3600:g} hours of music, found {end_s / 3600:.0f} hours; check the tempo in the file"
         raise MidiError(MidiFault.TOO_LONG, found)
     return time_s, np.frombuffer(bytes(messages), dtype=np.uint8).reshape(-1, 3)[order], end_s
 
 
 def _tracks(data, n_tracks):
-    """Byte range (start, stop) of each track; chunks of other types are skipped."""
+    """Return the byte range (start, stop) of each track; chunks of other types are skipped."""
     at, found = 8 + int.from_bytes(data[4:8]), []
     while len(found) < n_tracks:
         stop = at + 8 + int.from_bytes(data[at + 4 : at + 8])
@@ -117,7 +126,7 @@ def _tracks(data, n_tracks):
 
 
 def _read_track(data, at, stop, ticks, messages, tempos):
-    """Append a track's events to `ticks`, `messages` and `tempos` (tick to microseconds a beat); return the tick of its end."""
+    """Append a track's events to `ticks`, `messages` and `tempos` (microseconds per beat, by tick); return the tick of the track's end."""
     tick, status = 0, None
     while at < stop:
         delta, at = _quantity(data, at, stop)
@@ -134,11 +143,12 @@ def _read_track(data, at, stop, ticks, messages, tempos):
             if at + length > stop:
                 raise _broken(at, f"{length} bytes of a meta event", data, stop)
             if meta == _SET_TEMPO:
-                # A tempo has three bytes. Python cannot format an integer of thousands of bytes, so the message gives the length.
+                # A tempo has three bytes. For other lengths the message gives the length, because Python refuses to print an integer of
+                # thousands of bytes.
                 tempo_us = int.from_bytes(data[at : at + 3])
                 if length != 3 or tempo_us < MIN_TEMPO_US:
-                    found = f"{length} bytes" if length != 3 else f"{tempo_us}"
-                    text = f"expected beats of at least {MIN_TEMPO_US} microseconds in 3 bytes, found {found}"
+                    found = f"{length} bytes" if length != 3 else f"{tempo_us} microseconds"
+                    text = f"expected a tempo of at least {MIN_TEMPO_US} microseconds per beat, in 3 bytes, found {found}"
                     raise MidiError(MidiFault.BAD_TEMPO, text)
                 tempos[tick] = tempo_us
             at += length
@@ -161,7 +171,7 @@ def _read_track(data, at, stop, ticks, messages, tempos):
 
 
 def _quantity(data, at, stop):
-    """Decode a quantity of variable length, at most four bytes; return it and the index of the next byte."""
+    """Decode a number of variable length (at most four bytes); return it and the index of the next byte."""
     value = 0
     for n in range(4):
         if at + n >= stop:
@@ -169,16 +179,17 @@ def _quantity(data, at, stop):
         value = value << 7 | data[at + n] & 0x7F
         if data[at + n] < 0x80:
             return value, at + n + 1
-    raise _broken(at, "a quantity of 1 to 4 bytes", data, stop)
+    raise _broken(at, "a number of 1 to 4 bytes", data, stop)
 
 
 def _broken(at, expected, data, stop):
+    """Build the `MidiError` for a byte that is not what the format requires."""
     found = f"0x{data[at]:02x}" if at < stop else "the end of the track"
     return MidiError(MidiFault.BROKEN, f"expected {expected} at byte {at}, found {found}; export the file again")
 
 
 def _seconds_of_ticks(division, tempos):
-    """Return a function from ticks (n,) to seconds."""
+    """Return a function that converts ticks (n,) to seconds; `division` is from the file header."""
     if division & 0x8000:
         frames_hz, ticks_a_frame = _SMPTE_HZ.get(256 - (division >> 8)), division & 0xFF
         if frames_hz is None or not ticks_a_frame:

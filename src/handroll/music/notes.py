@@ -1,4 +1,4 @@
-"""Tables of notes and pedal (`tables.NOTES`, `tables.PEDAL`): construction in order, and the sounding end of each note."""
+"""Build tables of notes and pedal presses (`tables.NOTES`, `tables.PEDAL`), with the sounding end of each note."""
 
 import numpy as np
 
@@ -6,12 +6,12 @@ from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH
 from handroll.tables import NOTES, PEDAL
 
 SAME_STRIKE_S = 0.03
-"""Strikes of one key within this time are one strike written twice: a key cannot move up and down again in this time. Pianists repeat
-a key at most about 15 times a second."""
+"""Maximum time between two entries of the same strike of a key, seconds. A key cannot move up and down again in this time: pianists
+repeat a key at most about 15 times a second."""
 
 
 def merge_strikes(rows):
-    """Merge strikes of one pitch within `SAME_STRIKE_S`, as from layered channels and doubled tracks, which write one note twice.
+    """Merge strikes of the same pitch within `SAME_STRIKE_S`. Layered channels and doubled tracks write a note twice.
 
     Parameters
     ----------
@@ -35,28 +35,28 @@ def merge_strikes(rows):
 
 
 def note_table(onset_s, key_offset_s, pitch, velocity, pedal):
-    """Build a table of notes in order of onset, then pitch, with their sounding ends.
+    """Build a table of notes, sorted by onset, then pitch, with the sounding end of each note.
 
     Parameters
     ----------
     onset_s, key_offset_s : array (note,), s
-        A key held beyond the next strike of its pitch is released there: a key has to come up before it is struck again.
+        Onset and key release. A release after the next onset of the same pitch is moved to that onset.
     pitch : array (note,)
         MIDI pitch, 21..108.
     velocity : array (note,)
         MIDI velocity; clipped to 1..127.
     pedal : dict of str to array (press,)
-        `tables.PEDAL`.
+        Columns of `tables.PEDAL`.
 
     Returns
     -------
     dict of str to array (note,)
-        `tables.NOTES`.
+        Columns of `tables.NOTES`.
 
     Raises
     ------
     ValueError
-        A pitch outside the piano.
+        A pitch is outside the piano's keys.
     """
     onset_s, key_offset_s = np.asarray(onset_s, dtype=np.float64), np.asarray(key_offset_s, dtype=np.float64)
     pitch, velocity = np.asarray(pitch, dtype=np.int64), np.asarray(velocity, dtype=np.int64)
@@ -76,7 +76,7 @@ def note_table(onset_s, key_offset_s, pitch, velocity, pedal):
 
 
 def next_onset(onset_s, pitch):
-    """Time of the next onset of the same pitch, seconds; infinity for its last note. Notes (note,) in order of onset."""
+    """Return the next onset (note,) of the same pitch for notes in order of onset, seconds; infinity for the last note of a pitch."""
     following = np.full(len(onset_s), np.inf)
     for value in np.unique(pitch):
         same = np.flatnonzero(pitch == value)
@@ -85,13 +85,13 @@ def next_onset(onset_s, pitch):
 
 
 def damped_at(key_offset_s, pedal):
-    """Time at which the damper falls: at the key release or, if the pedal is down then, at the pedal release.
+    """Return the time at which the damper falls: at the key release or, if the pedal is down then, at the pedal release.
 
     Parameters
     ----------
     key_offset_s : array (note,), s
     pedal : dict of str to array (press,)
-        `tables.PEDAL`, in order, not overlapping.
+        Columns of `tables.PEDAL`; presses in order, without overlaps.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def damped_at(key_offset_s, pedal):
 
 
 def pedal_table(onset_s, offset_s):
-    """Build a table of pedal presses in order; presses that touch or overlap are joined, empty ones dropped.
+    """Build a table of pedal presses in order. Presses that touch or overlap are joined; presses of no duration are dropped.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def pedal_table(onset_s, offset_s):
     Returns
     -------
     dict of str to array (press,)
-        `tables.PEDAL`.
+        Columns of `tables.PEDAL`.
     """
     joined = []
     for down_s, up_s in sorted(zip(onset_s, offset_s, strict=True)):

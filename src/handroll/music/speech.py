@@ -1,4 +1,5 @@
-"""Speech detection with exchangeable classifiers. A new classifier is a module with `VERSION` and `classify`, and an entry here."""
+"""Speech detection with selectable classifiers. To add a classifier, write a module with `VERSION` and `classify`, and add it to
+`CLASSIFIERS`."""
 
 import importlib
 
@@ -7,8 +8,8 @@ import numpy as np
 from handroll.media.audio import SILENCE_PEAK
 
 CLASSIFIERS = {"silero": "handroll.music.silero"}
-"""Classifiers by name: modules with a `VERSION` and `classify(samples, rate_hz, threads) -> (probability, hop_s)`. They need heavy
-libraries, so they are imported when used."""
+"""Module of each classifier, by name. A module has a `VERSION` and `classify(samples, rate_hz, threads) -> (probability, hop_s)`. Modules
+need large libraries, so each is imported only when it is used."""
 
 
 def speech_probability(samples, rate_hz, classifier, threads=1):
@@ -17,17 +18,18 @@ def speech_probability(samples, rate_hz, classifier, threads=1):
     Parameters
     ----------
     samples : float array (sample,)
-        Mono, -1..1. No samples, or silence, gives no moments without a call of the classifier.
+        Mono, -1..1. Without samples, or for silence, the result is empty and the classifier is not loaded.
     rate_hz : int
     classifier : str
         A key of `CLASSIFIERS`.
     threads : int
+        Number of CPU threads.
 
     Returns
     -------
     probability : float32 array (moment,), 0..1
     hop_s : float
-        Time from one moment to the next; 0 without moments.
+        Time between successive moments; 0 if there are none.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""Audio of the synthetic piano: additive synthesis with inharmonic partials that beat and decay like those of a string.
+"""Audio of the synthetic piano: additive synthesis with inharmonic partials that beat and decay like those of piano strings.
 
-Each note is a sum of damped sinusoids, two for each partial: the strings of a key are slightly out of tune, and one of them decays
-slower (Weinreich 1977, doi:10.1121/1.381677). The noise of the hammer is added, the damper acts after the note's sounding end, and a
-small room reverberates. Numbers without a source are handroll's own choice, by ear and by the accuracy of transcription engines.
+Each note is a sum of damped sinusoids, two for each partial: the strings of a key are slightly out of tune, and one of them decays more
+slowly (Weinreich 1977, doi:10.1121/1.381677). Hammer noise is added, the damper acts after the note's sounding end, and a small room
+reverberates. Values without a source were chosen by listening and by the accuracy of transcription engines.
 """
 
 import numpy as np
@@ -12,65 +12,98 @@ from scipy.signal import fftconvolve
 from handroll.music.strings import inharmonicity, partials_hz
 
 N_PARTIALS = 24
-_HIGHEST_HZ, _HIGHEST_SHARE = 16000.0, 0.45
-# Partials above this frequency are omitted, and those above this share of the sampling rate, which would alias.
+"""Number of partials of a note."""
 
+# Partials are omitted above this frequency, and above this share of the sampling rate, to avoid aliasing.
+_HIGHEST_HZ, _HIGHEST_SHARE = 16000.0, 0.45
+
+# Position at which the hammer strikes, as a share of the string's length. Partials with a node there are weak.
 _STRIKE_POINT = 1.0 / 8.0
-# Position of the hammer as a share of the string's length: partials with a node there are weak.
+
+# The amplitude of partial k is proportional to k to the power of -`_SLOPE`.
 _SLOPE = 1.0
-# Amplitude is proportional to the number of the partial to the power of minus this.
+
+# In addition, the amplitude of partials decays exponentially with their frequency above the fundamental: to 1/e at this distance, Hz, for
+# velocity 0 and 127.
 _BRIGHT_HZ = (900.0, 5000.0)
-# Frequency above the fundamental at which the amplitude falls to 1/e in addition, for velocity 0 and 127.
+
+# Standard deviation of the level of a partial over the keys, dB. It imitates the resonances of the soundboard.
 _UNEVEN_DB = 2.5
-# Standard deviation of a partial's level between keys, from the resonances of the soundboard.
+
+# The amplitude of a note is proportional to its velocity to this power.
 _LOUDNESS_POWER = 1.7
-# Amplitude is proportional to velocity to this power.
+
+# Tuning relative to equal temperament: cents at these distances from middle C, in octaves. The octaves of pianos are tuned wider than in
+# equal temperament (Railsback 1938, doi:10.1121/1.1902089).
 _TUNING_OCTAVES, _TUNING_CENTS = np.array([-3.0, -1.0, 2.0, 4.0]), np.array([-12.0, -2.0, 3.0, 20.0])
-# Pianos are tuned wider than equal temperament (Railsback 1938, doi:10.1121/1.1902089): cents by octaves from middle C.
+
+# Standard deviations, cents: of the tuning of a key, and of the tuning difference between the strings of a key.
 _DETUNE_CENTS, _BEAT_CENTS = 1.5, 0.6
-# Standard deviations of a key from its pitch, and of a key's strings from each other.
+
+# Decay rate of partials: the rate of the fundamental of middle C (1/s), the interval in which it doubles (octaves), and the addition per
+# squared frequency (1/s per Hz^2).
 _DECAY_HZ, _DECAY_OCTAVES, _DECAY_PER_HZ2 = 0.7, 1.6, 5e-8
-# Decay rate (1/s) of the fundamental of middle C, octaves in which it doubles, and addition per squared frequency.
+
+# Decay rate of the slower string relative to the other string, and share of the amplitude of the slower string.
 _SLOW_DECAY, _SLOW_SHARE = 0.25, 0.3
-# Decay rate of the slower string relative to the other, and its share of the amplitude.
+
+# Duration of the linear attack of a note.
 _ATTACK_S = 0.0015
+
+
+# Time constant of the damping of middle C, seconds; it decreases with the pitch.
 _DAMPER_S = 0.045
-# Time constant of the damping; from `_UNDAMPED_PITCH` on a piano has no dampers.
+
+# Lowest MIDI pitch without a damper.
 _UNDAMPED_PITCH = 90
+
+# Exponential decays are computed up to this many time constants.
 _N_TIME_CONSTANTS = 7.0
-# Decays are computed for this many time constants.
+
+# Maximum duration of a note.
 _MAX_TONE_S = 8.0
+
+# Hammer noise: time constant (before a factor of 0.3), cutoff frequency of its low-pass, and level.
 _HAMMER_S, _HAMMER_HZ, _HAMMER_LEVEL = 0.012, 1800.0, 0.05
+
+# Duration for which the hammer noise is computed; at its end the noise has decayed to 1e-36.
 _STRIKE_S = 0.3
-# Duration of the hammer's noise; by then it has decayed to 1e-36.
+
+# Reverberation of the room: time constant in seconds, and level.
 _ROOM_S, _ROOM_LEVEL = 0.09, 0.05
-# Time constant and level of the room's reverberation.
+
+# Resonance of the other strings while the pedal is down: time constant in seconds, and level.
 _SYMPATHETIC_S, _SYMPATHETIC_LEVEL = 0.5, 0.03
-# Time constant and level of the other strings, which resonate while the pedal is down.
+
+# Standard deviation of the background noise, relative to full scale.
 _FLOOR = 1e-5
-# Standard deviation of the recording's noise.
+
+# Peak of the result, relative to full scale.
 _PEAK = 0.6
+
+# Duration of the fade-out of a note, and of the fades at pedal presses and releases.
 _FADE_S = 0.02
 
 
 def synthesise(notes, pedal, duration_s, seed, rate_hz=44100):
-    """Synthesise notes on the synthetic piano.
+    """Synthesise the audio of notes.
 
     Parameters
     ----------
     notes : dict of str to array (note,)
-        `tables.NOTES`; a note is damped at its `sounding_offset_s`.
+        Columns of `tables.NOTES`; a note is damped at its `sounding_offset_s`.
     pedal : dict of str to array (press,)
-        `tables.PEDAL`; the other strings resonate while it is down.
+        Columns of `tables.PEDAL`; other strings resonate while the pedal is down.
     duration_s : float
-        Duration of the result.
+        Duration of the result, s.
     seed : int
-        Of the tuning and all noise.
+        Random seed of the tuning and of all noise.
     rate_hz : int
 
     Returns
     -------
-    array (sample,), float32, mono, peak 0.6 (silence without notes); sample 0 is at time 0
+    float32 array (sample,)
+        Mono, peak 0.6, silence without notes; sample 0 is at time 0.
     """
     rng = np.random.default_rng([seed, 88])
     cents = np.interp((np.arange(128) - 60) / 12.0, _TUNING_OCTAVES, _TUNING_CENTS) + rng.normal(0.0, _DETUNE_CENTS, 128)
@@ -97,7 +130,7 @@ def synthesise(notes, pedal, duration_s, seed, rate_hz=44100):
 
 
 def _tone(pitch, velocity, held_s, cents, uneven_db, rng, rate_hz):
-    """Synthesise one note (sample,) up to the end of its damping, at most 8 s."""
+    """Synthesise one note (sample,) up to the end of its damping, at most `_MAX_TONE_S`."""
     octaves = (pitch - 60.0) / 12.0
     hardness = velocity / 127.0
     fundamental = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0 + cents / 1200.0)
@@ -108,7 +141,7 @@ def _tone(pitch, velocity, held_s, cents, uneven_db, rng, rate_hz):
 
     bright = _BRIGHT_HZ[0] + (_BRIGHT_HZ[1] - _BRIGHT_HZ[0]) * hardness**2
     amplitude = np.exp(-(frequency - fundamental) / (bright + fundamental)) * (0.15 + np.abs(np.sin(np.pi * k * _STRIKE_POINT))) / k**_SLOPE
-    # Low strings sound mostly at their higher partials: the soundboard radiates little below 100 Hz.
+    # The soundboard radiates little below 100 Hz, so low strings sound mostly at their higher partials.
     amplitude *= 1.0 / (1.0 + (70.0 / frequency) ** 2)
     amplitude *= 10.0 ** (uneven_db[: len(k)] / 20.0)
     amplitude *= hardness**_LOUDNESS_POWER / np.sqrt(np.sum(amplitude**2))
@@ -138,7 +171,7 @@ def _tone(pitch, velocity, held_s, cents, uneven_db, rng, rate_hz):
 
 @njit(cache=True, fastmath=True)
 def _damped_sines(step_rad, amplitude, decay, n_samples):
-    """Sum (sample,) of amplitude * decay^n * sin(step_rad * n), by two-pole resonators excited at sample 0."""
+    """Return the sum (sample,) of amplitude * decay^n * sin(step_rad * n) over all sinusoids, computed by two-pole resonators."""
     total = np.zeros(n_samples)
     now = np.zeros(len(step_rad))
     before = -amplitude * np.sin(step_rad) / decay
@@ -156,7 +189,7 @@ def _damped_sines(step_rad, amplitude, decay, n_samples):
 
 @njit(cache=True)
 def _low_passed(signal, cutoff_hz, rate_hz):
-    """First-order low-pass of a signal (sample,)."""
+    """Apply a first-order low-pass to a signal (sample,)."""
     share = 1.0 - np.exp(-2.0 * np.pi * cutoff_hz / rate_hz)
     out, state = np.empty_like(signal), 0.0
     for n in range(len(signal)):
@@ -166,7 +199,7 @@ def _low_passed(signal, cutoff_hz, rate_hz):
 
 
 def _reverberation(time_constant_s, rng, rate_hz):
-    """Impulse response (sample,) of a diffuse reverberation with an initial energy of 1 per 10 ms."""
+    """Return the impulse response (sample,) of a diffuse reverberation whose initial energy is 1 per 10 ms."""
     time = np.arange(int(_N_TIME_CONSTANTS * time_constant_s * rate_hz)) / rate_hz
     noise = rng.standard_normal(len(time)) * np.exp(-time / time_constant_s)
     return _low_passed(noise, 3000.0, rate_hz) / np.sqrt(0.01 * rate_hz)

@@ -9,16 +9,16 @@ from handroll.media.audio import SILENCE_PEAK
 from handroll.tables import NOTES, PEDAL
 
 VERSION = 1
-"""Raised by hand when the same output of an engine gives another table."""
+"""Increased by hand when the same output of an engine gives another table."""
 
 LOGGER = logging.getLogger("handroll")
 
 ENGINES = {"kong": "handroll.music.kong", "transkun": "handroll.music.transkun"}
-"""Module of each engine. It has a `VERSION` and a function `transcribe(samples, rate_hz, **options) -> (notes, pedal, facts)`."""
+"""Module of each engine, by name. A module has a `VERSION` and `transcribe(samples, rate_hz, **options) -> (notes, pedal, facts)`."""
 
 
 def transcribe(samples, rate_hz, engine, options=None):
-    """Transcribe piano audio.
+    """Transcribe piano audio with the selected engine.
 
     Parameters
     ----------
@@ -26,16 +26,16 @@ def transcribe(samples, rate_hz, engine, options=None):
         Mono, -1..1; sample 0 is time 0. Without samples, or for silence, the tables are empty and the engine is not loaded.
     rate_hz : int
     engine : str
-        A name of `ENGINES`.
+        A key of `ENGINES`.
     options : dict, optional
-        Arguments of the engine, such as `threads` and `device`.
+        Keyword arguments of the engine's `transcribe`, such as `threads` and `device`.
 
     Returns
     -------
     notes, pedal : dict
-        Columns of tables.NOTES and tables.PEDAL.
+        Columns of `tables.NOTES` and `tables.PEDAL`.
     info : dict
-        Provenance: `engine`, `engine_version`, and facts of the engine, such as the hash of its weights.
+        Provenance: `engine`, `engine_version`, and values that the engine adds, such as the hash of its weights.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def transcribe(samples, rate_hz, engine, options=None):
     if samples.ndim != 1:
         raise ValueError(f"expected mono samples (sample,), found shape {samples.shape}")
     if np.max(np.abs(samples), initial=0.0) < SILENCE_PEAK:
-        LOGGER.info("the audio is silent; nothing to transcribe")
+        LOGGER.info("the audio is silent; the tables of notes and pedal are empty")
         return NOTES.empty(), PEDAL.empty(), {"engine": engine}
     module = importlib.import_module(ENGINES[engine])
     notes, pedal, facts = module.transcribe(samples, rate_hz, **(options or {}))

@@ -1,8 +1,8 @@
-"""The transcription engine Transkun 2: notes and pedal from piano audio, with weights from its package.
+"""The transcription engine Transkun 2: notes and pedal from piano audio, with the weights in its package.
 
 Y. Yan, Z. Duan, "Scoring Time Intervals Using Non-Hierarchical Transformer for Automatic Piano Transcription", ISMIR
-2024, arXiv:2404.09466; package transkun 2.0.1 (MIT). Its checkpoint was trained on the times of the keys, without
-lengthening notes by the pedal. So its note ends are key releases, and the pedal has separate events.
+2024, arXiv:2404.09466; package transkun 2.0.1 (MIT). Its checkpoint was trained on notes that end at the key release,
+not lengthened by the pedal. So the note ends that it reports are key releases, and pedal presses are separate events.
 """
 
 import ctypes
@@ -25,25 +25,25 @@ from handroll.music.notes import note_table, pedal_table
 from handroll.provenance import file_sha256
 
 VERSION = 2
-"""Raised by hand when the transcription of the same audio changes."""
+"""Increased by hand when the transcription of the same audio changes."""
 
 SUSTAIN_EVENT = -64
-"""Transkun's "pitch" of a sustain pedal press (MIDI controller 64). -67 is the soft pedal, which is ignored."""
+"""Value of `pitch` with which Transkun marks a press of the sustain pedal (MIDI controller 64). -67, the soft pedal, is ignored."""
 
 SEGMENT_S = 16.0
-"""Length of a segment, as in training. With shorter segments the model misses notes."""
+"""Length of a segment, seconds: same as in training. With shorter segments the model misses notes."""
 
 HOP_S = 8.0
-"""Default distance from one segment's start to the next: the model's own."""
+"""Default time between the starts of successive segments, seconds: the default of the model."""
 
 LEAD_S = 0.007
-"""The model's times precede the audio by about this much, like those of the Disklavier recordings of its training. Added to all times.
-Measured as in `alignment.onset_detection`: 8 ms on the synthetic piano (known truth, 12 medleys), 6 ms on average (-1 to 11) on four
-recordings of real pianos."""
+"""Correction that is added to all times, seconds. The model reports times that are early by about this much, like the times of the
+Disklavier recordings in its training data. Measured with `alignment.onset_detection`:
+8 ms on the synthetic piano (12 medleys with known onsets), 6 ms on average (-1 to 11 ms) on four recordings of real pianos."""
 
 TIME_DECIMALS = 4
-"""Times are rounded to 0.1 ms, far below the model's frame of 23 ms. So machines whose arithmetic differs in the last bits nearly always
-give the same tables."""
+"""Times (s) are rounded to this many decimals: 0.1 ms, while a frame of the model lasts 23 ms. So computers with different rounding errors
+nearly always give the same tables."""
 
 
 def transcribe(samples, rate_hz, threads=1, device="cpu", hop_s=HOP_S):
@@ -54,40 +54,40 @@ def transcribe(samples, rate_hz, threads=1, device="cpu", hop_s=HOP_S):
     samples : float32 array (sample,)
         Mono, -1..1.
     rate_hz : int
-        Other rates are resampled to the model's 44100 Hz.
+        Sampling rate; other rates than the model's 44100 Hz are resampled.
     threads : int
-        Number of torch's threads.
+        Number of CPU threads of torch.
     device : str
         Device of the model, see `handroll.device`.
     hop_s : float
-        Distance from one segment's start to the next. The overlap is the context of notes at the boundary of two segments.
+        Time between the starts of successive segments, s. The overlap of segments gives context to notes at their boundaries.
 
     Returns
     -------
     notes, pedal : dict
-        Columns of tables.NOTES and tables.PEDAL.
+        Columns of `tables.NOTES` and `tables.PEDAL`.
     facts : dict
-        `weights_sha256` of the checkpoint.
+        `weights_sha256`: hash of the checkpoint.
 
     Raises
     ------
     ValueError
-        `hop_s` is longer than a segment, which would skip audio.
+        `hop_s` is not above 0, or longer than a segment, which would skip audio.
     handroll.device.DeviceError
     """
     if not 0.0 < hop_s <= SEGMENT_S:
-        raise ValueError(f"transkun: expected hop_s above 0 and at most the segments' {SEGMENT_S:g} s, found {hop_s:g}")
+        raise ValueError(f"transkun: expected hop_s above 0 and at most {SEGMENT_S:g} s (the length of a segment), found {hop_s:g} s")
     device = torch_device(device)
     _keep_freed_memory()
     model, weights_sha256 = load_model(device)
     if rate_hz != model.fs:
         samples = soxr.resample(samples, rate_hz, model.fs)
     audio = torch.from_numpy(np.ascontiguousarray(samples[:, None], dtype=np.float32)).to(device)
-    with torch_threads(threads), _segments_logged(model, len(samples), hop_s), torch.inference_mode(), warnings.catch_warnings():
-        # Transkun uses `torch.utils.checkpoint` to save memory, which warns that it has no effect without training.
+    with torch_threads(threads), _log_segments(model, len(samples), hop_s), torch.inference_mode(), warnings.catch_warnings():
+        # Transkun uses `torch.utils.checkpoint` to save memory. Torch warns that this has no effect outside training.
         warnings.filterwarnings("ignore", module=r"torch\.")
         events = model.transcribe(audio, stepInSecond=hop_s, segmentSizeInSecond=SEGMENT_S)
-    # Events are possible in the silence that pads both ends.
+    # The model can report events in the silence that pads both ends. Events after the end of the audio are dropped.
     length_s = len(samples) / model.fs
     events = [e for e in events if e.start + LEAD_S < length_s]
 
@@ -106,7 +106,7 @@ def transcribe(samples, rate_hz, threads=1, device="cpu", hop_s=HOP_S):
 
 @cache
 def load_model(device="cpu"):
-    """Load the model in evaluation mode, and the SHA-256 of its weights. The result is cached.
+    """Load the model in evaluation mode; cached.
 
     Parameters
     ----------
@@ -116,6 +116,7 @@ def load_model(device="cpu"):
     -------
     model : transkun.ModelTransformer.TransKun
     weights_sha256 : str
+        Hash of the checkpoint.
     """
     from transkun import ModelTransformer
 
@@ -123,12 +124,12 @@ def load_model(device="cpu"):
         settings = json.loads((folder / "2.0.conf").read_text(encoding="utf-8"))["Model"]["config"]
         config = ModelTransformer.ModelConfig()
         vars(config).update(settings)
-        with _torchaudio_stand_in():
+        with _replace_torchaudio():
             model = ModelTransformer.TransKun(config)
         weights = folder / "2.0.pt"
         if not weights.is_file():
             raise FileNotFoundError(
-                f"{weights}: expected the weights of Transkun 2, found none; they come with its package: "
+                f"{weights}: expected the weights of Transkun 2, found no file. They are part of its package; install it again: "
                 "pip install --force-reinstall --no-deps transkun==2.0.1"
             )
         model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True)["state_dict"], strict=True)
@@ -136,11 +137,11 @@ def load_model(device="cpu"):
 
 
 @contextmanager
-def _torchaudio_stand_in():
-    """Replace torchaudio, while the block runs, by a module whose mel filter bank is zeros of the right shape.
+def _replace_torchaudio():
+    """Context manager: replace torchaudio by a module whose mel filter bank is zeros of the right shape.
 
-    Transkun uses torchaudio only for this filter bank when it builds its model. The bank is then overwritten by the one in the
-    checkpoint (`strict` loading above makes sure of it). So torchaudio, whose binary must match torch's build, is not needed.
+    When Transkun builds its model, it uses torchaudio only for this filter bank. The checkpoint then overwrites the filter bank; loading
+    with `strict=True` fails otherwise. So torchaudio, whose binary must match the build of torch, is not needed.
     """
 
     def melscale_fbanks(n_freqs, f_min, f_max, n_mels, sample_rate):
@@ -161,8 +162,8 @@ def _torchaudio_stand_in():
 def _keep_freed_memory():
     """Configure glibc to keep freed memory for the next tensors of this process.
 
-    By default every large tensor is mapped again and its pages are zeroed by the kernel, which takes a quarter of this model's time.
-    Other C libraries are left as they are.
+    By default, glibc requests memory from the kernel for every large tensor, and the kernel fills it with zeros. This takes a quarter of
+    the running time of the model. With other C libraries this function has no effect.
     """
     m_trim_threshold, m_mmap_max = -1, -4  # malloc.h
     libc = ctypes.CDLL(None)
@@ -172,8 +173,8 @@ def _keep_freed_memory():
 
 
 @contextmanager
-def _segments_logged(model, n_samples, hop_s):
-    """Log the progress of the transcription in segments. The model calls `transcribeFrames` once for each."""
+def _log_segments(model, n_samples, hop_s):
+    """Context manager: log the progress of the transcription. The model calls `transcribeFrames` once for each segment."""
     step = math.ceil(hop_s * model.fs / model.hopSize) * model.hopSize
     padding = 2 * math.ceil((SEGMENT_S - hop_s) * model.fs)
     total = math.ceil((n_samples + padding) / step)
@@ -193,4 +194,5 @@ def _segments_logged(model, n_samples, hop_s):
 
 
 def _times(times_s):
+    """Return times as an array (event,), seconds, rounded to `TIME_DECIMALS`."""
     return np.round(np.fromiter(times_s, np.float64), TIME_DECIMALS)

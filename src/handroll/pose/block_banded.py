@@ -1,8 +1,8 @@
 """Solve block pentadiagonal linear systems over time, for many series in parallel.
 
-Each frame is coupled to the two frames before and after it. The Cholesky factorisation uses blocks of two frames, so its cost is linear
-in the number of frames. In exact arithmetic it equals a Kalman smoother (Rauch, Tung and Striebel 1965, doi:10.2514/3.3166).
-Axes: (series, frame, n, n).
+Each frame is coupled to the two frames before it and the two frames after it. The Cholesky factorisation uses blocks of two frames, so
+its cost is linear in the number of frames. In exact arithmetic the solution equals that of a Kalman smoother (Rauch, Tung and Striebel
+1965, doi:10.2514/3.3166). Axes: series, frame, and n for the n unknowns of a frame.
 """
 
 import torch
@@ -14,18 +14,20 @@ def solve_banded(diagonal, lower1, lower2, rhs):
     Parameters
     ----------
     diagonal : tensor (series, frame, n, n)
-        H[t, t]; the number of frames is even.
+        Blocks H[t, t]. The number of frames is even.
     lower1 : tensor (series, frame - 1, n, n)
-        H[t + 1, t].
+        Blocks H[t + 1, t].
     lower2 : tensor (series, frame - 2, n, n)
-        H[t + 2, t].
+        Blocks H[t + 2, t].
     rhs : tensor (series, frame, n)
+        Right-hand side of the system.
 
     Returns
     -------
     x : tensor (series, frame, n)
+        Solution of the system.
     failed : bool tensor (series,)
-        H is not positive definite, so x is invalid.
+        Whether H is not positive definite, so that x is invalid.
     """
     series, frames, n = rhs.shape
     pairs = frames // 2

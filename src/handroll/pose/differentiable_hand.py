@@ -1,8 +1,8 @@
-"""The template hand in torch: landmark positions for given joint angles, and their derivatives.
+"""The template hand in torch: landmark positions from joint angles, and their derivatives.
 
-Tensors are batched over hands (axis `hand`). Within a hand they are finger-major: finger 5 (thumb to pinky), bend 3 (base, middle,
-end joint), point 4 (the three joints and the tip). Positions are metres relative to the wrist, along the axes of the camera
-frame. `landmarks` adds the depth, because adding tens of metres here would lose digits of float32.
+Tensors are batched over hands (axis `hand`). Within a hand they are finger-major: finger 5 (thumb to pinky), bend 3 (base, middle and
+end joint), point 4 (the three joints and the tip). Positions are in metres, relative to the wrist, along the axes of the camera frame.
+The wrist's position is added in `fit_problem`, because a depth of tens of metres would cost digits of float32 here.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,13 @@ import torch
 from handroll.hand.skeleton import CHAINS, FINGERS
 
 BENDS = np.array([CHAINS[finger][:3] for finger in FINGERS])
-"""`JOINTS` indices (finger 5, bend 3) of the joints that bend."""
+"""Indices in `skeleton.JOINTS` of the joints that bend: array (finger 5, bend 3)."""
 
 POINTS = np.array([CHAINS[finger] for finger in FINGERS])
-"""`JOINTS` indices (finger 5, point 4) of the points along the fingers, without the wrist."""
+"""Indices in `skeleton.JOINTS` of the points along the fingers, without the wrist: array (finger 5, point 4)."""
 
 N_ANGLES = 45
+"""Number of joint angles: 5 fingers, 3 joints, 3 axes."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Articulation:
     Attributes
     ----------
     bones_m : tensor (finger 5, point 4, xyz 3)
-        Rest vector from the previous point (for the first: from the wrist) to each point, template frame.
+        Vector at rest from the previous point to each point, in the template frame. The first point's previous point is the wrist.
     offsets_m : tensor (finger 5, point 4, xyz 3)
         Offset from a point to the detected landmark, in the frame of the bone that ends at the point.
     wrist_offset_m : tensor (xyz 3)
@@ -50,9 +51,11 @@ def articulation(template, bone_scale, offsets_m, dtype=torch.float32):
     ----------
     template : handroll.hand.template.HandTemplate
     bone_scale : float
+        Size of the hand relative to the template.
     offsets_m : array (21, 3)
-        Landmark minus joint for each of `skeleton.JOINTS`, template frame at rest, metres at bone scale 1.
+        Landmark minus joint for each of `skeleton.JOINTS`, in the template frame at rest, in metres at bone scale 1.
     dtype : torch.dtype
+        Type of the tensors.
     """
     joints = template.joints_m - template.joints_m[0]
     points = joints[POINTS]
@@ -74,11 +77,12 @@ def exponential(rotvec):
     Parameters
     ----------
     rotvec : tensor (..., 3), rad
+        Axis-angle vectors.
 
     Returns
     -------
     rotation, jacobian : tensors (..., 3, 3)
-        exp(rotvec + d) is exp(jacobian @ d) exp(rotvec) to first order (Chirikjian 2011, doi:10.1007/978-0-8176-4944-9).
+        To first order in d, exp(rotvec + d) is exp(jacobian @ d) exp(rotvec) (Chirikjian 2011, doi:10.1007/978-0-8176-4944-9).
     """
     squared = (rotvec * rotvec).sum(-1)[..., None, None]
     small = squared < 1e-4
@@ -101,16 +105,17 @@ def pose_landmarks(model, root, angles):
     ----------
     model : Articulation
     root : tensor (hand, 3, 3)
-        Orientation of the palm, camera frame.
+        Orientation of the palm in the camera frame.
     angles : tensor (hand, 45)
-        Anatomical angles, rad, as (finger 5, bend 3, axis 3).
+        Anatomical angles in radians, in the order (finger 5, bend 3, axis 3).
 
     Returns
     -------
     landmarks_m : tensor (hand, 21, 3)
-        The wrist, then (finger 5, point 4) in finger-major order: `JOINT_OF_LANDMARK`. This is also MediaPipe's order.
+        The wrist, then the points (finger 5, point 4) in finger-major order. This is MediaPipe's order (`JOINT_OF_LANDMARK`).
     jacobian : tensor (hand, 21, 3, 48)
-        By a small rotation of the root (3, axis-angle in the camera frame, applied from the left), and by the angles (45).
+        Derivatives with respect to a small rotation of the root (3, axis-angle in the camera frame, applied from the left), and to
+        the angles (45).
     """
     hands = len(root)
     rotvec = (model.axes @ angles.view(hands, 5, 3, 3, 1)).squeeze(-1)
@@ -134,7 +139,7 @@ def pose_landmarks(model, root, angles):
     jacobian[..., :3] = -hat(landmarks)
     for level in range(3):
         lever = points[:, :, level + 1 :] - joints[level][:, :, None]
-        # d point / d angle = axis x lever: (hand, finger, point, xyz, axis).
+        # The derivative of a point with respect to an angle is axis x lever. Shape: (hand, finger, point, xyz, axis).
         derivative = -hat(lever) @ world_axes[level][:, :, None]
         for finger in range(5):
             row, column = 1 + 4 * finger, 3 + 9 * finger + 3 * level

@@ -10,7 +10,7 @@ from handroll.camera import joints_in_keyboard_frame
 from handroll.logs import progress as log_progress
 
 VERSION = 1
-"""Raised by hand when the same poses of an engine give a different table or a different refinement."""
+"""Version of the results of this module, raised by hand when the same poses of an engine give a different table or refinement."""
 
 ENGINES = {"landmarks": "handroll.pose.landmarks", "hamer": "handroll.pose.hamer.engine"}
 """Module of each engine by name; imported only when used, because engines need heavy libraries."""
@@ -22,7 +22,7 @@ class Engine(Protocol):
     Attributes
     ----------
     VERSION : int
-        Raised by hand when the same input gives other poses.
+        Version of the poses, raised by hand when the same input gives other poses.
     OPTIONS : dict
         Every option with its default.
     USES_KEY_PRESSES : bool
@@ -39,25 +39,25 @@ class Engine(Protocol):
         Parameters
         ----------
         video_path : path
-            For engines that read the frames.
+            The video. Not every engine reads its frames.
         detections : dict of str to array (frame, hand 2, ...)
-            `tables.DETECTIONS` by `tables.by_frame`; NaN where nothing is found.
+            Columns of `tables.DETECTIONS`, arranged by `tables.by_frame`; NaN where a hand is not found.
         camera : handroll.camera.Camera
             Camera of the displayed frames, whose pixels are the unit of the detections.
         extrinsics : handroll.camera.Extrinsics or None
-            Pose of the camera in the keyboard frame; None where no keyboard is registered.
+            Pose of the camera in the keyboard frame; None if no keyboard is registered.
         options : dict
-            Options of the engine; an unknown one raises a ValueError.
+            Options of the engine; an unknown option raises a ValueError.
         progress : callable
-            (items, total, unit) -> iterator over the items, as `handroll.logs.progress`.
+            (items, total, unit) -> iterator over the items; see `handroll.logs.progress`.
 
         Returns
         -------
         columns : dict of str to array (frame, hand 2, ...)
-            `tables.POSE` without `joints_keyboard_mm`. Left hands are true left hands in the camera frame, rotations are continuous
-            in time, and `joints_m` follows from rotation, translation and shape. NaN where not found.
+            Columns of `tables.POSE` without `joints_keyboard_mm`; NaN where a hand is not found. Left hands are true left hands in the
+            camera frame. Rotations are continuous in time. `joints_m` is computed from rotation, translation and shape.
         info : dict of str to str
-            Provenance of the poses (template, weights), for the table's metadata.
+            Provenance of the poses for the table's metadata, such as the template and the weights.
         """
 
     def joints(self, options):
@@ -66,7 +66,7 @@ class Engine(Protocol):
         Parameters
         ----------
         options : dict
-            The options of the engine that locate its hand model.
+            Options of the engine; only those that locate its hand model are used.
 
         Returns
         -------
@@ -85,12 +85,12 @@ class Engine(Protocol):
         detections, camera, extrinsics, progress
             See `fit`.
         pressed_mm : array (frame, hand 2, finger 5)
-            Height of the resting top of the key that a fingertip holds down above the white keys; NaN where it holds none.
+            Height, above the white keys, of the top at rest of the key that each fingertip holds down; NaN if it holds none.
 
         Returns
         -------
         dict of str to array (frame, hand 2, ...)
-            Columns as of `fit`.
+            Same columns as the result of `fit`.
         """
 
     def skeleton(self, options):
@@ -104,7 +104,7 @@ class Engine(Protocol):
         Returns
         -------
         handroll.pose.hand_models.Skeleton
-            The right hand of `joints`, without translation.
+            The hand model of `joints`, as a right hand without translation.
         """
 
 
@@ -130,9 +130,9 @@ def fit_pose(engine, video_path, detections, camera, extrinsics=None, options=No
     Returns
     -------
     columns : dict of str to array (frame, hand 2, ...)
-        `tables.POSE`.
+        Columns of `tables.POSE`.
     info : dict of str to str
-        engine, engine_version, and the provenance of `Engine.fit`.
+        Keys `engine`, `engine_version`, and the provenance from `Engine.fit`.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def fit_pose(engine, video_path, detections, camera, extrinsics=None, options=No
 
 
 def refine_pose(engine, pose, detections, camera, extrinsics, pressed_mm, progress=log_progress):
-    """Refine the poses of a video where fingertips hold keys down, with the engine that made them.
+    """Refine the poses of a video where fingertips hold keys down, with the engine that estimated them.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def refine_pose(engine, pose, detections, camera, extrinsics, pressed_mm, progre
     Returns
     -------
     dict of str to array (frame, hand 2, ...)
-        `tables.POSE`.
+        Columns of `tables.POSE`.
     """
     columns = load_engine(engine).refine(pose, detections, camera, extrinsics, pressed_mm, progress)
     columns["joints_keyboard_mm"] = joints_in_keyboard_frame(columns["joints_m"], extrinsics)
@@ -178,14 +178,14 @@ def refine_over_time(engine, pose, detections, camera, extrinsics, settings, pre
     pose, detections, camera, extrinsics, pressed_mm, progress
         See `Engine.refine`; extrinsics and pressed_mm may be None.
     settings : dict
-        Values of `handroll.pose.temporal.TemporalSettings`.
+        Fields of `handroll.pose.temporal.TemporalSettings`.
     options : dict, optional
         See `Engine.skeleton`.
 
     Returns
     -------
     dict of str to array (frame, hand 2, ...)
-        `tables.POSE`.
+        Columns of `tables.POSE`.
     """
     from handroll.pose import temporal
 

@@ -1,9 +1,13 @@
 """The least-squares problem of the `landmarks` engine: initial state, cost, derivatives, and the update by a step.
 
 The state of a batch of right hands (left hands are mirrored) is a tuple of tensors:
-position (hand, 3): the wrist as pixel x, y from the principal point and log depth, m; root (hand, 3, 3): the palm's orientation
-in the camera frame; angles (hand, 45): rad. The 51 unknowns of a step are in that order, with a small rotation for the root.
-Depth is a logarithm because with HaMeR's focal length it is tens of metres, and the image depends only on its ratios.
+
+- position (hand, 3): pixel x and y of the wrist from the principal point, and the logarithm of its depth in metres;
+- root (hand, 3, 3): the palm's orientation in the camera frame;
+- angles (hand, 45): joint angles in radians.
+
+The 51 unknowns of a step are in the same order; the root has a small rotation (3). The depth is a logarithm because it is tens of metres
+with HaMeR's focal length, and because the image depends only on ratios of depths.
 """
 
 import torch
@@ -22,38 +26,41 @@ from handroll.pose.priors import (
 )
 
 N_UNKNOWNS = 6 + N_ANGLES
+"""Number of unknowns of a hand: 3 for the position, 3 for the root, and the angles."""
 
 NEAREST_M = 0.01
-"""Minimum depth in projections."""
+"""Minimum depth (m) of a projected point."""
 
 LEVEL_HAND = ((0.0, 0.0, -1.0), (1.0, 0.0, 0.0), (0.0, -1.0, 0.0))
-"""Root orientation of a level right hand, seen from above, with its fingers towards the top of the image: MANO's -x (fingers) maps to
--y, +y (back of the hand) to -z, +z (thumb) to -x."""
+"""Rotation matrix of the root of a level right hand, viewed from above, with its fingers towards the top of the image. It maps MANO's -x
+(fingers) to -y, +y (back of the hand) to -z, and +z (thumb) to -x."""
 
+# Indices of the landmarks whose mutual distances stay constant when the fingers move.
 _PALM = [row for row, joint in enumerate(JOINT_OF_LANDMARK) if JOINTS[joint] in ("wrist", "thumb1", "index1", "middle1", "ring1", "pinky1")]
-# Landmarks whose distances are constant when the fingers move.
 
+# Direction away from the keys, in the camera frame, if no keyboard is registered: the camera points straight down.
 _UP = (0.0, 0.0, -1.0)
-# Direction away from the keys without a registered keyboard, camera frame: the camera looks down.
 
 
 class HandProblem:
-    """Cost and derivatives of a batch of hands.
+    """Cost function of the poses of a batch of hands, and its derivatives.
 
     Parameters
     ----------
-    model : articulation.Articulation
+    model : differentiable_hand.Articulation
     template : handroll.hand.template.HandTemplate
+        Template with the limits of the joint angles.
     focal_px : float
+        Focal length of the camera in pixels.
     pixels : tensor (hand, 21, 2)
-        Detected landmarks, MediaPipe's order, pixels from the principal point.
+        Detected landmarks in MediaPipe's order, in pixels from the principal point.
     px_per_m : tensor (hand,)
-        Apparent size of the hand from `level_start`; scales the landmarks' error.
+        Image scale of each hand, pixels per metre, from `level_start`. It converts the landmarks' error from metres to pixels.
     plane : tensor (4,), optional
-        The height of a point of the camera frame above the white keys, metres, is plane[:3] @ point + plane[3]. Without a plane only
-        differences of heights within a hand count.
+        Plane of the white keys: the height of a point above it is plane[:3] @ point + plane[3], in metres and the camera frame.
+        Without a plane, only differences of heights within a hand contribute to the cost.
     pressed_m : tensor (hand, finger 5), optional
-        Height of the key top that a fingertip presses, metres; NaN where it presses none; only with a plane.
+        Height (m) of the top of the key that each fingertip presses; NaN if it presses none. It requires a plane.
     """
 
     def __init__(self, model, template, focal_px, pixels, px_per_m, plane=None, pressed_m=None):
@@ -67,7 +74,7 @@ class HandProblem:
         rows, mean, sigma = height_prior()
         self.height_rows, self.height_mean, self.height_weight = torch.as_tensor(rows), tensor(mean), 1.0 / tensor(sigma)
         if pressed_m is not None:
-            self.height_mean, self.height_weight = _with_contacts(self.height_rows, self.height_mean, self.height_weight, pressed_m)
+            self.height_mean, self.height_weight = _heights_with_contacts(self.height_rows, self.height_mean, self.height_weight, pressed_m)
         self.plane = plane
         self.up = tensor(_UP) if plane is None else plane[:3]
 
@@ -86,7 +93,7 @@ class HandProblem:
         height = points[:, self.height_rows] @ self.up
         height_jacobian = torch.nn.functional.pad((moves[:, self.height_rows] * self.up[:, None]).sum(2), (3, 0))
         if self.plane is not None:
-            wrist = _wrist(position, self.focal_px)
+            wrist = _wrist_position(position, self.focal_px)
             height = height + (wrist @ self.up + self.plane[3])[:, None]
             height_jacobian[..., :2] = (wrist[:, 2:] / self.focal_px * self.up[:2])[:, None]
             height_jacobian[..., 2] = (wrist @ self.up)[:, None]
@@ -112,14 +119,14 @@ class HandProblem:
         return cost, gradient, matrix
 
     def residual_px(self, state):
-        """Return the root mean square distance (hand,) of the predicted landmarks of a state from the detected ones, pixels."""
+        """Return the root mean square distance (hand,) between predicted and detected landmarks of a state, in pixels."""
         position, root, angles = state
         projected, _, _ = _project(position, pose_landmarks(self.model, root, angles)[0], self.focal_px)
         return (projected - self.pixels).square().sum(-1).mean(-1).sqrt()
 
 
-def _with_contacts(rows, mean, weight, pressed_m):
-    """Return the mean and weight (hand, row) of the heights, given the fingertips (hand, finger 5) that press a key."""
+def _heights_with_contacts(rows, mean, weight, pressed_m):
+    """Return mean and weight (hand, row) of the height prior where fingertips press keys at heights `pressed_m` (hand, finger 5)."""
     mean, weight = (values.expand(len(pressed_m), -1).clone() for values in (mean, weight))
     tips = torch.tensor([int((rows == 4 * finger + 4).nonzero()) for finger in range(5)])
     presses, some = pressed_m.isfinite(), pressed_m.isfinite().any(dim=1, keepdim=True)
@@ -136,20 +143,23 @@ def retract(state, step):
 
 
 def level_start(model, focal_px, pixels, up=_UP):
-    """Place a level hand with the mean angles over the palm's landmarks, by the optimal similarity in the image.
+    """Build the initial state: a level hand with mean angles, placed by the similarity that fits its palm best to the landmarks.
 
-    The level start is important: from the orientation of MediaPipe's world landmarks the fit ends in wrong minima.
+    The level orientation is important. From the orientation of MediaPipe's world landmarks, the fit ends in wrong minima.
 
     Parameters
     ----------
-    model, focal_px, pixels : see `HandProblem`
+    model, focal_px, pixels
+        See `HandProblem`.
     up : tensor (xyz 3)
-        Direction away from the keys, camera frame.
+        Direction away from the keys, in the camera frame.
 
     Returns
     -------
     state : tuple of tensors
+        See the module docstring.
     px_per_m : tensor (hand,)
+        Image scale of each hand, pixels per metre.
     """
     level = torch.tensor(LEVEL_HAND, dtype=pixels.dtype)
     mean = torch.as_tensor(angle_prior()[0], dtype=pixels.dtype)
@@ -163,21 +173,22 @@ def level_start(model, focal_px, pixels, up=_UP):
     yaw = torch.zeros(len(pixels), 3, dtype=pixels.dtype)
     yaw[:, 2] = factor.angle()
     position = torch.stack([shift.real, shift.imag, (focal_px / px_per_m).log()], dim=-1)
-    return (position, _tilt(up, pixels.dtype) @ exponential(yaw)[0] @ level, mean.repeat(len(pixels), 1)), px_per_m
+    return (position, _rotation_to(up, pixels.dtype) @ exponential(yaw)[0] @ level, mean.repeat(len(pixels), 1)), px_per_m
 
 
 def wrist_m(position, focal_px):
-    """Convert the state's `position` to the wrist (hand, 3) in the camera frame, metres, float64 array."""
-    return _wrist(position.double(), focal_px).numpy()
+    """Convert the `position` of a state to the wrist in the camera frame: float64 array (hand, xyz 3), metres."""
+    return _wrist_position(position.double(), focal_px).numpy()
 
 
-def _wrist(position, focal_px):
+def _wrist_position(position, focal_px):
+    """Convert the `position` of a state to the wrist in the camera frame: tensor (hand, xyz 3), metres."""
     depth = position[:, 2:].exp()
     return torch.cat([position[:, :2] * depth / focal_px, depth], dim=1)
 
 
-def _tilt(up, dtype):
-    """Return the smallest rotation (3, 3) from the default `up` to another one."""
+def _rotation_to(up, dtype):
+    """Return the smallest rotation (3, 3) that maps `_UP` to another direction `up`."""
     up, axis = torch.as_tensor(up, dtype=dtype), torch.tensor(_UP, dtype=dtype)
     cross = torch.linalg.cross(axis, up)
     sine = cross.norm()
@@ -186,7 +197,7 @@ def _tilt(up, dtype):
 
 
 def _project(position, points, focal_px):
-    """Return pixels (hand, 21, 2) and depths (hand, 21) of the points, and the ratio of the wrist's depth to theirs."""
+    """Return pixels (hand, 21, xy 2) and depths (hand, 21) of the points, and the ratio (hand, 21) of the wrist's depth to these depths."""
     depth = position[:, 2:].exp()
     point_depth = (depth + points[..., 2]).clamp(min=NEAREST_M)
     ratio = depth / point_depth

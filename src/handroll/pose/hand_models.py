@@ -1,6 +1,6 @@
 """Skeletons: differentiable joint positions of a hand model in torch, for the refinement over time.
 
-A skeleton is a right hand without translation; `translation_m` is added to its joints, as in `hand.kinematics`.
+A skeleton is a right hand without translation. A pose's `translation_m` is added to its joints, as in `hand.kinematics`.
 """
 
 from typing import Protocol
@@ -12,8 +12,8 @@ from handroll.hand.skeleton import N_JOINTS, N_ROTATIONS, PARENTS
 from handroll.hand.skinning import Skinning
 from handroll.hand.template import open_hand
 
+# MANO's joints after the wrist are five fingers with three joints each, finger by finger.
 _FINGERS, _LEVELS = 5, 3
-# MANO's joints after the wrist: five fingers with three joints each, finger by finger.
 
 
 class Skeleton(Protocol):
@@ -25,19 +25,22 @@ class Skeleton(Protocol):
         Parameters
         ----------
         rotation : tensor (..., joint 16, 3, 3)
-            0 is global, the others relative to their parents. The result has its dtype and device, and is differentiable.
+            Joint 0 is the global rotation; the others are relative to their parents. The result has the dtype and device of
+            `rotation`, and is differentiable.
         betas : tensor (10,)
+            Shape parameters of MANO.
         bone_scale : float
+            Size of the hand relative to the template.
 
         Returns
         -------
         tensor (..., 21, 3)
-            `skeleton.JOINTS`, metres; the wrist at its rest position.
+            Positions of `skeleton.JOINTS` in metres. The wrist is at its rest position.
         """
 
 
 class TemplateSkeleton:
-    """The open hand of `hand.template`: `hand.kinematics.hand_joints` in torch. Its only shape parameter is its size."""
+    """The open hand of `hand.template` in torch, as in `hand.kinematics.hand_joints`. Its only shape parameter is its size."""
 
     def __init__(self):
         self._bones = np.diff(open_hand().joints_m[np.array([PARENTS, range(N_JOINTS)])], axis=0)[0]
@@ -72,7 +75,7 @@ class ManoSkeleton:
 
 
 def orientations(rotation):
-    """Compute the world orientations (..., joint 16, 3, 3) of MANO's joints from their rotations relative to the parents."""
+    """Compute the orientations (..., joint 16, 3, 3) of MANO's joints in the camera frame from their rotations relative to the parents."""
     root = rotation[..., :1, :, :]
     fingers = rotation[..., 1:, :, :].unflatten(-3, (_FINGERS, _LEVELS))
     world, levels = root, []
@@ -82,8 +85,8 @@ def orientations(rotation):
     return torch.cat([root, torch.stack(levels, dim=-3).flatten(-4, -3)], dim=-3)
 
 
-def _ancestors():
-    """Return which rotations move which joints: bool array (joint 21, rotation 16). A rotation does not move its own joint."""
+def _moved_joints():
+    """Return which joints each rotation moves: bool array (joint 21, rotation 16). A rotation does not move its own joint."""
     moves = np.zeros((N_JOINTS, N_ROTATIONS), dtype=bool)
     for joint in range(1, N_JOINTS):
         parent = PARENTS[joint]
@@ -92,23 +95,26 @@ def _ancestors():
     return moves
 
 
-_MOVES = torch.from_numpy(_ancestors())
+# Which joints each rotation moves: bool tensor (joint 21, rotation 16).
+_MOVES = torch.from_numpy(_moved_joints())
 
 
 def joint_jacobian(rotation, joints_m):
-    """Compute the derivatives of joints by the pose, with bones that rotate rigidly about joints.
+    """Compute the derivatives of joint positions with respect to the pose, for rigid bones that rotate about joints.
 
-    For a skinned hand model this is an approximation, accurate enough for optimisation steps.
+    For a skinned hand model this is an approximation, which is accurate enough for optimisation steps.
 
     Parameters
     ----------
     rotation : tensor (..., joint 16, 3, 3)
+        Rotations of the joints; see `Skeleton.joints`.
     joints_m : tensor (..., 21, 3)
+        Positions of the joints; see `Skeleton.joints`.
 
     Returns
     -------
     tensor (..., 21, xyz 3, 51)
-        By small rotations d of each joint (R becomes R exp(d); 16 x 3), and by the translation (3).
+        Derivatives with respect to small rotations d of each joint (R becomes R exp(d); 16 x 3), and to the translation (3).
     """
     axes = orientations(rotation).mT  # (..., 16, axis 3, xyz)
     lever = joints_m[..., :, None, :] - joints_m[..., None, :N_ROTATIONS, :]

@@ -1,14 +1,19 @@
 """The `landmarks` engine: fit MANO-topology poses to the 21 detected landmarks, by least squares on the open hand.
 
 Each frame and hand has 3 unknowns for the wrist, 3 for the palm's orientation, and 45 anatomical joint angles. There are three kinds of
-residuals: the projected landmarks minus the detected ones; the priors of `priors` on angles and limits; and the heights of wrist,
-knuckles and tips. Heights are above the keys if a keyboard is registered. Otherwise they are relative to each other along the viewing
-axis, since the camera looks down at the keys. Every frame is fitted independently; smoothing is a later step. The detector's world
-landmarks are not used, because their depth is wrong by centimetres.
+residuals:
 
-One camera does not determine everything: a larger hand farther away gives the same image. Over a registered keyboard the size is
-chosen so that the hands are as high as playing hands; otherwise `bone_scale` is 1 unless the hand's length is given. The bones have the
-proportions of the template. Depth is metric only with a true focal length.
+- the projected landmarks minus the detected ones;
+- the angles relative to their prior and their limits (`priors`);
+- the heights of wrist, knuckles and fingertips relative to their prior. Heights are above the keys if a keyboard is registered.
+  Otherwise only their differences along the viewing axis are used, because the camera points down at the keys.
+
+Every frame is fitted independently; smoothing is a later step. The detector's world landmarks are not used, because their depth is
+wrong by centimetres.
+
+One camera does not determine the size of a hand: a larger hand farther away gives the same image. With a registered keyboard, the size is
+chosen so that the hands have the height of playing hands. Otherwise `bone_scale` is 1, unless the hand's length is given. The bones have
+the proportions of the template. Depth is metric only with a true focal length.
 """
 
 import numpy as np
@@ -26,36 +31,47 @@ from handroll.pose.levenberg_marquardt import choose, minimise
 from handroll.pose.priors import landmark_offsets_m
 
 VERSION = 2
-"""Raised by hand when the same detections give different poses."""
+"""Version of the poses, raised by hand when the same detections give different poses."""
 
 USES_KEY_PRESSES = True
+"""`refine` uses the keys that fingertips hold down."""
 
 OPTIONS = {"hand_length_m": None, "threads": 1}
-"""Length from the player's wrist to the middle fingertip, metres, None where unknown; CPU threads, which influence the bytes of results."""
+"""Defaults of the options.
+
+- `hand_length_m`: length from the player's wrist to the middle fingertip in metres; None if unknown
+- `threads`: number of CPU threads, which changes the results in their last digits
+"""
 
 BATCH = 256
-"""Number of hands fitted in parallel: their matrices (3 MB of each kind) fit into the processor's cache, and memory is constant."""
+"""Number of hands that are fitted in parallel. The matrices of a batch (3 MB of each kind) fit into the processor's cache."""
 
 ITERATIONS = 8
-"""Steps of a fit; fits of well detected hands converge within 6."""
+"""Number of steps of a fit. Fits of well detected hands converge within 6 steps."""
 
 POOR_COST_RATIO = 2.0
-"""A fit whose cost exceeds the median of its hand and video by this factor is repeated, starting at the nearest better frame."""
+"""Ratio of a fit's cost to the median cost of the same hand and video above which the fit is repeated. It then starts from the pose of the
+nearest frame with a good fit."""
 
-MIN_HAND_M, MAX_HAND_M = 0.10, 0.26
-"""Range of accepted hand lengths, wrist to middle fingertip, metres."""
+MIN_HAND_M = 0.10
+"""Minimum accepted length of a hand (m), from the wrist to the middle fingertip."""
+
+MAX_HAND_M = 0.26
+"""Maximum accepted length of a hand (m), from the wrist to the middle fingertip."""
 
 SIZES = np.linspace(0.80, 1.20, 9)
-"""Sizes of the hand, relative to the template, that are tried over a registered keyboard. The result is the minimum of the parabola through
-the best size and its neighbours."""
+"""Sizes of the hand, relative to the template, that are tested with a registered keyboard. The result is the minimum of a parabola through
+the costs of the best size and of its two neighbours."""
 
 SIZE_SIGMA = 0.08
-"""Relative standard deviation of hand lengths around the template's: handroll's own choice, wide enough that the plane of the keys
-determines the size. On performances of the synthetic pianist the result is 1 to 7 % too small."""
+"""Standard deviation of the logarithm of the size, relative to the template: handroll's own choice. It is so large that the height above
+the keys determines the size. On simulated performances the resulting size is 1 to 7 % too small."""
 
-SIZE_FRAMES, SIZE_WEIGHT = 64, 20.0
-"""Number of evenly spaced frames of each hand from which the size is estimated, and the number of independent frames that they count as,
-since they are similar."""
+SIZE_FRAMES = 64
+"""Number of evenly spaced frames of each hand from which the size is estimated."""
+
+SIZE_WEIGHT = 20.0
+"""Number of independent frames that the frames of the size estimate count as. It is lower than their number, because they are similar."""
 
 
 def fit(video_path, detections, camera, extrinsics, options, progress):
@@ -66,19 +82,21 @@ def fit(video_path, detections, camera, extrinsics, options, progress):
     video_path : path
         Not read: the landmarks are sufficient.
     detections : dict of str to array (frame, hand 2, ...)
-        `tables.DETECTIONS` by `tables.by_frame`.
+        Columns of `tables.DETECTIONS`, arranged by `tables.by_frame`.
     camera : handroll.camera.Camera
     extrinsics : handroll.camera.Extrinsics or None
+        Pose of the camera in the keyboard frame; None if no keyboard is registered.
     options : dict
-        Any of `OPTIONS`.
+        Values for any keys of `OPTIONS`.
     progress : callable
-        As `handroll.logs.progress`.
+        See `handroll.logs.progress`.
 
     Returns
     -------
     columns : dict of str to array (frame, hand 2, ...)
-        `tables.POSE` without `joints_keyboard_mm`; float columns are NaN where no hand is found.
+        Columns of `tables.POSE` without `joints_keyboard_mm`; float columns are NaN where no hand is found.
     info : dict of str to str
+        Name of the template and size of the hands, as provenance.
 
     Raises
     ------
@@ -87,32 +105,33 @@ def fit(video_path, detections, camera, extrinsics, options, progress):
     """
     unknown = sorted(set(options) - set(OPTIONS))
     if unknown:
-        raise ValueError(f"pose engine landmarks: unknown options {unknown}; expected any of {sorted(OPTIONS)}")
+        raise ValueError(f"pose engine landmarks: unknown options {unknown}; the options are {sorted(OPTIONS)}")
     options = {**OPTIONS, **options}
-    bone_scale = _bone_scale(options["hand_length_m"])
+    bone_scale = _scale_of_length(options["hand_length_m"])
     with torch_threads(options["threads"]):
         if bone_scale is None:
-            bone_scale = 1.0 if extrinsics is None else hand_size(*_undistorted(detections, camera), camera.focal_px, plane_of(extrinsics))
+            bone_scale = 1.0 if extrinsics is None else hand_size(*_undistort(detections, camera), camera.focal_px, plane_of(extrinsics))
         columns = _fit(detections, camera, extrinsics, None, bone_scale, progress)
     return columns, {"template": f"open hand, {1e3 * HAND_LENGTH_M:.0f} mm", "bone_scale": f"{bone_scale:.6g}"}
 
 
 def refine(pose, detections, camera, extrinsics, pressed_mm, progress):
-    """Fit again, with the fingertips that hold keys at the height of the keys; see `engine.Engine.refine`.
+    """Fit again, with the fingertips that hold down keys at the height of these keys; see `engine.Engine.refine`.
 
     Parameters
     ----------
     pose, detections : dict of str to array (frame, hand 2, ...)
-        Result and input of `fit`.
+        `pose` is the result of `fit`, `detections` its input.
     camera : handroll.camera.Camera
     extrinsics : handroll.camera.Extrinsics
     pressed_mm : array (frame, hand 2, finger 5)
+        See `engine.Engine.refine`.
     progress : callable
 
     Returns
     -------
     dict of str to array (frame, hand 2, ...)
-        Columns as of `fit`.
+        Same columns as the result of `fit`.
     """
     sizes = pose["bone_scale"][pose["found"]]
     with torch_threads(OPTIONS["threads"]):
@@ -129,15 +148,15 @@ def skeleton(options):
     return TemplateSkeleton()
 
 
-def _undistorted(detections, camera):
-    """Return landmarks (frame, hand 2, 21, xy 2) in pixels from the principal point, without distortion, and where they are complete."""
+def _undistort(detections, camera):
+    """Return the undistorted landmarks (frame, hand 2, 21, xy 2), pixels from the principal point, and where they are complete."""
     flat = camera.focal_px * camera.rays(detections["landmarks_px"])[..., :2]
     return flat, np.asarray(detections["found"], dtype=bool) & np.isfinite(flat).all(axis=(-1, -2))
 
 
 def _fit(detections, camera, extrinsics, pressed_mm, bone_scale, progress):
-    """Return the columns of `fit` for hands of this size."""
-    flat, found = _undistorted(detections, camera)
+    """Fit all detected hands with a given size, and return the columns of `fit`."""
+    flat, found = _undistort(detections, camera)
     plane = None if extrinsics is None else plane_of(extrinsics)
     columns = {
         **{name: detections[name] for name in ("frame", "time_s", "hand")},
@@ -163,26 +182,31 @@ def _fit(detections, camera, extrinsics, pressed_mm, bone_scale, progress):
 
 
 def plane_of(extrinsics):
-    """Return the plane of the white keys, array (4,): plane[:3] @ point + plane[3] is the height of a camera-frame point, metres."""
+    """Return the plane of the white keys as an array (4,).
+
+    The height of a point above the plane is plane[:3] @ point + plane[3], in metres and the camera frame.
+    """
     up = extrinsics.rotation[:, 2]
     return np.append(up, -1e-3 * up @ extrinsics.translation_mm)
 
 
 def hand_size(flat, found, focal_px, plane):
-    """Estimate the size of the player's hands relative to the template: the size whose fits above the keys have the lowest cost.
+    """Estimate the size of the player's hands relative to the template: the size with which fits above the keys have the lowest cost.
 
     Parameters
     ----------
     flat : array (frame, hand 2, 21, 2)
-        Detected landmarks, pixels from the principal point, without distortion.
+        Detected landmarks in pixels from the principal point, without distortion.
     found : bool array (frame, hand 2)
+        Whether the landmarks of a hand are complete.
     focal_px : float
+        Focal length of the camera in pixels.
     plane : array (4,)
         Result of `plane_of`.
 
     Returns
     -------
-    float; 1 where no hand is found
+    float; 1 if no hand is found
     """
     if not found.any():
         return 1.0
@@ -190,7 +214,7 @@ def hand_size(flat, found, focal_px, plane):
     for side, hand in enumerate(HANDS):
         rows = np.flatnonzero(found[:, side])
         rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), SIZE_FRAMES)).astype(int)]
-        sample.append((_as_right(flat[rows, side], hand), _as_right(plane, hand)))
+        sample.append((_to_right_hand(flat[rows, side], hand), _to_right_hand(plane, hand)))
     cost = 0.5 * (np.log(SIZES) / SIZE_SIGMA) ** 2
     for k, size in enumerate(SIZES):
         model = articulation(open_hand(), size, landmark_offsets_m())
@@ -210,41 +234,44 @@ def fit_hands(pixels, hand, focal_px, bone_scale, progress, plane=None, pressed_
     Parameters
     ----------
     pixels : array (frame, 21, 2)
-        Detected landmarks, MediaPipe's order, pixels from the principal point, without distortion; finite.
+        Detected landmarks in MediaPipe's order, in pixels from the principal point, without distortion; finite.
     hand : {"left", "right"}
     focal_px, bone_scale : float
+        Focal length of the camera in pixels, and size of the hand relative to the template.
     progress : callable
-        As `handroll.logs.progress`.
+        See `handroll.logs.progress`.
     plane : array (4,), optional
         Result of `plane_of`.
     pressed_m : array (frame, finger 5), optional
-        Height of the key top that a fingertip presses above the white keys, metres; NaN where it presses none.
+        Height (m), above the white keys, of the top of the key that each fingertip presses; NaN if it presses none.
 
     Returns
     -------
-    rotation_rad : array (frame, 16, 3)
-        Camera frame. A left hand is fitted as its mirror image, and the result is mirrored back.
-    translation_m : array (frame, 3)
+    rotation_rad : array (frame, joint 16, xyz 3)
+        Rotations in the camera frame. A left hand is fitted as its mirror image, and the result is mirrored back.
+    translation_m : array (frame, xyz 3)
+        Translation in the camera frame.
     residual_px : array (frame,)
+        Root mean square distance between predicted and detected landmarks.
     """
     if not len(pixels):
         return np.empty((0, N_ROTATIONS, 3)), np.empty((0, 3)), np.empty(0)
     template = open_hand()
     model = articulation(template, bone_scale, landmark_offsets_m())
-    pixels, plane = _as_right(pixels, hand), _as_right(plane, hand)
+    pixels, plane = _to_right_hand(pixels, hand), _to_right_hand(plane, hand)
     pressed = None if pressed_m is None else torch.as_tensor(pressed_m, dtype=torch.float32)
     batches = torch.arange(len(pixels)).split(BATCH)
     parts = [
-        _solve(model, focal_px, pixels[rows], plane, _rows_of(pressed, rows))
+        _solve(model, focal_px, pixels[rows], plane, _select_rows(pressed, rows))
         for rows in progress(batches, len(batches), f"batches of {hand} hands")
     ]
     position, root, angles, cost, residual = fitted = [torch.cat(part) for part in zip(*parts, strict=True)]
 
     good = cost <= POOR_COST_RATIO * cost.median()
     for rows in torch.nonzero(~good).squeeze(1).split(BATCH):
-        # Nearest by index among the found frames, not necessarily adjacent in time.
+        # The nearest frame is found by its index among the frames with a hand, which may be far away in time.
         nearest = _nearest(torch.nonzero(good).squeeze(1), rows)
-        retried = _solve(model, focal_px, pixels[rows], plane, _rows_of(pressed, rows), (root[nearest], angles[nearest]))
+        retried = _solve(model, focal_px, pixels[rows], plane, _select_rows(pressed, rows), (root[nearest], angles[nearest]))
         better = retried[3] < cost[rows]
         for old, new in zip(fitted, retried, strict=True):
             old[rows] = choose(better, new, old[rows])
@@ -259,20 +286,24 @@ def fit_hands(pixels, hand, focal_px, bone_scale, progress, plane=None, pressed_
     return rotation, translation, residual.numpy()
 
 
-def _as_right(values, hand):
-    """Convert pixels (..., xy 2) or a plane (4,) to a float32 tensor, mirrored for a left hand; None stays None."""
+def _to_right_hand(values, hand):
+    """Convert pixels (..., xy 2) or a plane (4,) to a float32 tensor, and mirror them for a left hand; None stays None."""
     if values is None:
         return None
     mirror = np.append(MIRROR, 1.0) if hand == "left" else np.ones(4)
     return torch.as_tensor(values * mirror[: np.shape(values)[-1]], dtype=torch.float32)
 
 
-def _rows_of(values, rows):
+def _select_rows(values, rows):
+    """Return the rows of a tensor; None stays None."""
     return None if values is None else values[rows]
 
 
 def _solve(model, focal_px, pixels, plane, pressed_m=None, start_pose=None):
-    """Fit from a level hand, or from its position with another (root, angles); return (position, root, angles, cost, residual_px)."""
+    """Fit a batch of hands, and return (position, root, angles, cost, residual_px).
+
+    The fit starts with a level hand; `start_pose` (root, angles) replaces its orientation and angles.
+    """
     start, px_per_m = level_start(model, focal_px, pixels, *([] if plane is None else [plane[:3]]))
     problem = HandProblem(model, open_hand(), focal_px, pixels, px_per_m, plane, pressed_m)
     state, cost = minimise(start if start_pose is None else (start[0], *start_pose), problem.evaluate, retract, ITERATIONS)
@@ -280,19 +311,19 @@ def _solve(model, focal_px, pixels, plane, pressed_m=None, start_pose=None):
 
 
 def _nearest(candidates, rows):
-    """Return for each row the nearest of the increasing candidates (the earlier of two equally near ones)."""
+    """Return for each row the nearest candidate, the earlier one of two equally near ones. `candidates` are increasing."""
     after = torch.searchsorted(candidates, rows).clamp(max=len(candidates) - 1)
     before = (after - 1).clamp(min=0)
     nearer_after = (candidates[after] - rows).abs() < (candidates[before] - rows).abs()
     return candidates[torch.where(nearer_after, after, before)]
 
 
-def _bone_scale(hand_length_m):
-    """Return the size of a hand of this length relative to the template; None where the length is unknown."""
+def _scale_of_length(hand_length_m):
+    """Return the size, relative to the template, of a hand of this length; None if the length is None."""
     if hand_length_m is None:
         return None
     if not MIN_HAND_M <= hand_length_m <= MAX_HAND_M:
         raise ValueError(
-            f"hand_length_m: expected metres from {MIN_HAND_M} to {MAX_HAND_M}, wrist to middle fingertip, found {hand_length_m}"
+            f"hand_length_m: expected a length from wrist to middle fingertip of {MIN_HAND_M} to {MAX_HAND_M} metres, found {hand_length_m}"
         )
     return hand_length_m / HAND_LENGTH_M

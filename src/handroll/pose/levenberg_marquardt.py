@@ -7,14 +7,17 @@ Levenberg 1944 (doi:10.1090/qam/10666), Marquardt 1963 (doi:10.1137/0111030). Th
 import torch
 
 FIRST_DAMPING = 1e-2
-"""Initial damping, relative to the diagonal of H: small enough for nearly full first steps, large enough to damp directions that the data
-do not constrain."""
+"""Initial damping, relative to the diagonal of H: small enough for nearly full first steps, and large enough to damp directions that the
+data do not constrain."""
 
-DAMPING_DECREASE, DAMPING_INCREASE = 0.2, 5.0
-"""Factors on the damping after an accepted step, and after a rejected one."""
+DAMPING_DECREASE = 0.2
+"""Factor on the damping after an accepted step."""
+
+DAMPING_INCREASE = 5.0
+"""Factor on the damping after a rejected step."""
 
 DAMPING_RANGE = (1e-6, 1e6)
-"""Minimum and maximum of the damping."""
+"""Minimum and maximum of the damping, relative to the diagonal of H."""
 
 
 def minimise(state, evaluate, retract, iterations):
@@ -28,16 +31,16 @@ def minimise(state, evaluate, retract, iterations):
         state -> cost (problem,), gradient (problem, n), matrix H (problem, n, n); cost = 1/2 sum of squared residuals,
         gradient = J^T r, H = J^T J.
     retract : callable
-        (state, step (problem, n)) -> state after the step.
+        (state, step (problem, n)) -> the state after the step.
     iterations : int
-        Number of steps; the run time does not depend on the data.
+        Number of steps. It is fixed, so the run time does not depend on the data.
 
     Returns
     -------
     state : tuple of tensors
-        The best state; never worse than the initial one.
+        The best state of each problem, which is never worse than the initial one.
     cost : tensor (problem,)
-        Its cost; not finite only where the initial cost is not.
+        Cost of that state. It is not finite only if the initial cost is not.
     """
     cost, gradient, matrix = evaluate(state)
     damping = torch.full_like(cost, FIRST_DAMPING)
@@ -58,7 +61,7 @@ def minimise(state, evaluate, retract, iterations):
 
 
 def choose(mask, first, second):
-    """Select `first` where the mask (problem,) is true, else `second`; both (problem, ...)."""
+    """Select tensors (problem, ...) by problem: `first` where the mask (problem,) is true, else `second`."""
     return torch.where(mask.view(-1, *[1] * (first.dim() - 1)), first, second)
 
 

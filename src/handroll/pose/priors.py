@@ -1,7 +1,10 @@
 """Priors: joint angles and heights of playing hands, and errors of the detector's landmarks.
 
-The priors of angles are wide where players differ and narrow where bones hardly move. Heights are those of hands over a keyboard;
-without a registered keyboard only their differences within a hand are used.
+The priors of angles are wide where players differ and narrow where bones hardly move. The priors of heights are those of hands over a
+keyboard. Without a registered keyboard, only differences of heights within a hand are used.
+
+Several values were chosen or checked on simulated performances (`handroll.simulator`), with random seeds that no reported measurement
+uses.
 """
 
 import numpy as np
@@ -10,11 +13,11 @@ from handroll.hand.skeleton import FINGERS, JOINT_OF_LANDMARK, JOINTS, KNUCKLES,
 from handroll.pose.differentiable_hand import BENDS, N_ANGLES
 
 LIMIT_SIGMA_RAD = np.radians(2.0)
-"""Softness of the joint limits: standard deviation beyond a limit, radians."""
+"""Softness of the joint limits: standard deviation (rad) of the excess beyond a limit."""
 
-# joint: (mean, sigma) of flexion, abduction and twist, degrees. The means describe a curved hand whose knuckles hardly bend. They were
-# chosen by the aligned joint error on performances of the synthetic pianist with development seeds. Fingers hardly twist, and their
-# middle and end joints are hinges; the saddle joint of the thumb is free.
+# Prior of the angles of each joint: (mean, standard deviation) of flexion, abduction and twist, in degrees. The means describe a curved
+# hand whose knuckles hardly bend. They minimise the aligned joint error on simulated performances. Fingers hardly twist, and their middle
+# and end joints are hinges. The saddle joint of the thumb ("thumb1") is free.
 _ANGLES_DEG = {
     "finger1": ((4.0, 20.0), (0.0, 10.0), (0.0, 4.0)),
     "finger2": ((48.0, 20.0), (0.0, 2.0), (0.0, 2.0)),
@@ -25,30 +28,32 @@ _ANGLES_DEG = {
 }
 
 DIP_PER_PIP = 2.0 / 3.0
-"""Flexion of a finger's end joint, as a share of that of its middle joint (Rijpkema and Girard 1991, doi:10.1145/127719.122754). The
-prior of "finger3" is relative to it."""
+"""Ratio of the flexion of a finger's end joint to that of its middle joint (Rijpkema and Girard 1991, doi:10.1145/127719.122754). The prior
+of the end joint ("finger3") applies to the deviation from this ratio."""
 
 HEIGHTS_MM = {"wrist": (50.0, 15.0), "knuckle": (57.0, 12.0), "tip": (22.0, 13.0)}
-"""(mean, sigma) of the height of joint centres above the keys: that of a fingertip is 6 mm inside the finger, and idle fingers hover. The
-values are close to those of the synthetic pianist (wrist 46, knuckles 50 to 57, tips 12 to 27 mm, development seeds), so errors measured
-on it are optimistic. Means that are all wrong by 15 mm increase the aligned joint error there by 0.4 mm."""
+"""Mean and standard deviation (mm) of the height of joint centres above the white keys. The centre of a fingertip is 6 mm inside the
+finger, and idle fingers hover. The values are close to those of simulated performances (wrist 46, knuckles 50 to 57, tips 12 to 27 mm), so
+errors measured on these are optimistic. If all means are wrong by 15 mm, the aligned joint error there increases by 0.4 mm."""
 
 HEIGHT_PRESSING_MM = (-3.0, 3.0)
-"""(mean, sigma) of the height of a fingertip's joint centre above the resting top of the key that it holds down: the key is 9 mm down,
-and the centre is 6 mm inside the finger."""
+"""Mean and standard deviation (mm) of the height of a fingertip's centre above the top, at rest, of the key that it holds down. The key is
+9 mm down, and the centre is 6 mm inside the finger."""
 
 HEIGHT_FREE_MM = (26.0, 7.0)
-"""(mean, sigma) of the height above the white keys of the other fingertips of a hand that holds a key: those of the synthetic pianist,
-26 +- 7 mm."""
+"""Mean and standard deviation (mm) of the height above the white keys of the free fingertips of a hand that holds down a key. Source:
+simulated performances."""
 
-# Landmark minus joint, template frame (fingers along -x, thumb towards +z), mm. MediaPipe's wrist is nearer to the fingers (by 6 to
-# 11 mm) and to the pinky (2 to 4) than the joint of the skeleton, and its base of the thumb is on the outer side (5 to 8). Measured in
-# the residuals of fits to overhead videos of two real pianists, and on rendered hands with known joints.
+# Position of a landmark minus that of its joint, in the template frame (fingers along -x, thumb towards +z), in mm. MediaPipe's wrist is
+# nearer to the fingers than the joint (by 6 to 11 mm) and nearer to the pinky (by 2 to 4 mm). Its base of the thumb is farther outside (by
+# 5 to 8 mm). Measured in the residuals of fits to overhead videos of two real pianists, and on rendered hands with known joints.
 _OFFSETS_MM = {"wrist": (-7.0, 0.0, -4.0), "thumb1": (0.0, 0.0, 6.0)}
 
-# Error of a landmark along an image axis, mm on the hand: about that of MediaPipe on rendered playing hands. Results hardly depend on
-# it: 3.5 or 7 mm change the mean joint error by less than 0.2 mm.
+# Standard deviation of a landmark along an image axis, in mm on the hand: about that of MediaPipe on rendered playing hands. Results
+# hardly depend on it: 3.5 or 7 mm change the mean joint error by less than 0.2 mm.
 _LANDMARK_SIGMA_MM = 5.0
+
+# Standard deviation of the landmarks for which it is larger than `_LANDMARK_SIGMA_MM`, in mm on the hand.
 _LANDMARK_SIGMAS_MM = {"wrist": 8.0, "thumb1": 8.0}
 
 
@@ -58,13 +63,13 @@ def angle_prior():
     Returns
     -------
     mean : array (45,), rad
-        Order (finger 5, bend 3, axis 3), as in `articulation.pose_landmarks`.
+        Mean angles in the order (finger 5, bend 3, axis 3), as in `differentiable_hand.pose_landmarks`.
     precision : array (45, 45), 1 / rad^2
-        Diagonal, except for the coupling of each finger's end joint to its middle joint.
+        Diagonal, except for the coupling of the flexion of each finger's end joint to that of its middle joint.
     """
     table = np.array([[_ANGLES_DEG[f"{'thumb' if finger == 'thumb' else 'finger'}{bend}"] for bend in (1, 2, 3)] for finger in FINGERS])
     mean, sigma = np.radians(table[..., 0]), np.radians(table[..., 1])
-    # Rows of `whitening` give residuals: (angle - expected angle) / sigma.
+    # Each row of `whitening` computes one residual: (angle - expected angle) / sigma.
     whitening = np.diag(1.0 / sigma.ravel())
     flexion = np.arange(N_ANGLES).reshape(5, 3, 3)[:, :, 0]
     for finger in range(1, len(FINGERS)):
@@ -75,7 +80,7 @@ def angle_prior():
 
 
 def angle_limits(template):
-    """Return the minimum and maximum of the 45 angles: two arrays (45,), rad."""
+    """Return the minimum and the maximum of the 45 angles: two arrays (45,), rad, in the order of `angle_prior`."""
     limits = template.limits_rad[BENDS].reshape(N_ANGLES, 2)
     return limits[:, 0].copy(), limits[:, 1].copy()
 
@@ -86,8 +91,9 @@ def height_prior():
     Returns
     -------
     rows : array (k,), int
-        Indices into the landmarks of `articulation.pose_landmarks`.
+        Indices of these points in the landmarks of `differentiable_hand.pose_landmarks`.
     mean, sigma : array (k,), m
+        Mean and standard deviation of their heights.
     """
     kinds = {0: "wrist", **dict.fromkeys(KNUCKLES, "knuckle"), **dict.fromkeys(TIPS, "tip")}
     rows = np.array([row for row, joint in enumerate(JOINT_OF_LANDMARK) if joint in kinds])
@@ -96,7 +102,7 @@ def height_prior():
 
 
 def landmark_offsets_m():
-    """Return the offsets of MediaPipe's landmarks from the joints (21, xyz 3), in order of `skeleton.JOINTS`, template frame, metres."""
+    """Return the offsets (21, xyz 3) of MediaPipe's landmarks from `skeleton.JOINTS`, in metres and the template frame."""
     offsets = np.zeros((N_JOINTS, 3))
     for name, offset in _OFFSETS_MM.items():
         offsets[JOINTS.index(name)] = offset
@@ -104,5 +110,5 @@ def landmark_offsets_m():
 
 
 def landmark_sigma_m():
-    """Return the standard deviation of MediaPipe's landmarks (21,) along an image axis, metres on the hand."""
+    """Return the standard deviation (21,) of MediaPipe's landmarks along an image axis, in metres on the hand, in MediaPipe's order."""
     return np.array([_LANDMARK_SIGMAS_MM.get(JOINTS[joint], _LANDMARK_SIGMA_MM) for joint in JOINT_OF_LANDMARK]) * 1e-3

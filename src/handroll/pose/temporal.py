@@ -1,10 +1,10 @@
-"""Refine the poses of a video over time: fit the frame-by-frame poses of an engine as one motion.
+"""Refine the poses of a video over time: replace the independent poses of the frames by the most likely motion.
 
-The poses of an engine and the landmarks of the detector are uncertain in each frame, and the motion of a hand connects the frames. For
-each hand and video the most likely series of poses is computed, given the engine's poses, the detected landmarks, the plane of the
-keys and the typical accelerations of playing hands (`temporal_problem`). This works for any engine with a `Skeleton`.
+In each frame, the pose of an engine and the landmarks of the detector are uncertain. The most likely series of poses of each hand is
+computed from the engine's poses, the detected landmarks, the plane of the keys and the typical accelerations of playing hands
+(`temporal_problem`). This works for any engine with a `Skeleton`.
 
-Frames without a hand stay without one. Frames far apart in time are not connected. Long series are solved in overlapping windows.
+Frames without a pose stay without one. Frames far apart in time are not connected. Long series are solved in overlapping windows.
 """
 
 from dataclasses import dataclass
@@ -37,33 +37,39 @@ from handroll.pose.temporal_noise import (
 from handroll.pose.temporal_problem import Measurements, SeriesProblem, minimise_series
 
 ACCELERATION_M_S2 = 0.5
-"""Scale of the heavy-tailed distribution of joint accelerations: about that of a hand that holds keys or glides (0.1 to 1), far below
-that of a stroke (10 to 150). Results hardly depend on it: 0.25 or 1 change jitter and errors by at most 3 %."""
+"""Scale (m / s^2) of the heavy-tailed distribution of joint accelerations. A hand that holds keys or glides has about 0.1 to 1, a stroke 10
+to 150. Results hardly depend on the scale: 0.25 or 1 change jitter and errors by at most 3 %."""
 
 ACCELERATION_WEIGHT = 0.8
-"""Weight of an acceleration at `smoothness` 1. A Cauchy distribution in space would have 4, but the joints of a finger move together.
-This value keeps the strokes of the synthetic pianist (development seeds) and removes more than half of the jitter."""
+"""Weight of the accelerations in the cost, for `smoothness` 1. It would be 4 for a Cauchy distribution in three dimensions, but the joints
+of a finger do not move independently. This value keeps the strokes of simulated performances and removes more than half of the jitter."""
 
-STEPS_TO_SCALE, STEPS_AT_SCALE = 5, 3
-"""Steps from the scale of the noise to that of the prior, and steps at the latter; three more of each change the error by 2 %."""
+STEPS_TO_SCALE = 5
+"""Number of optimisation steps in which the scale of the accelerations decreases from that of the noise to `ACCELERATION_M_S2`. Three more
+here and three more of `STEPS_AT_SCALE` change the error by 2 %."""
+
+STEPS_AT_SCALE = 3
+"""Number of optimisation steps with the scale `ACCELERATION_M_S2`, at the end."""
 
 MAX_STEP_S = 0.1
-"""Frames farther apart than this (s) are not connected: a hand can strike a key in between."""
+"""Maximum time (s) between connected frames. Between frames farther apart, a hand can strike a key."""
 
 OVERLAP_S = 0.5
-"""Overlap of a window with its neighbours on each side; frames farther away have no visible effect."""
+"""Overlap (s) of a window with the neighbouring windows, on each side. Frames farther away have no visible effect."""
 
 FRAMES_AT_ONCE = 1024
-"""Maximum number of frames in all windows that are solved in parallel: 100 KB each."""
+"""Maximum number of frames in all windows that are solved in parallel. A frame needs 100 KB."""
 
 MIN_HEIGHT_MM = (HEIGHT_PRESSING_MM[0] - 2.0, 1.0)
-"""Minimum height of a fingertip's joint above the white keys and its softness, mm: slightly below that of a key held down."""
+"""Minimum height of a fingertip's centre above the white keys, and its softness (standard deviation), in mm. The minimum is slightly below
+the height on a key that is held down."""
 
 HAMER_DISTANCE_M = 1.0
-"""Typical distance of a camera above a piano. With HaMeR's focal length depths are not metric, but their ratios are correct."""
+"""Typical distance (m) of a camera above a piano. It replaces the depth of HaMeR's camera, which is not metric; ratios of depths are
+correct."""
 
 MIN_SIGMA_PX = 0.25
-"""Minimum noise of any position in the image, pixels."""
+"""Minimum standard deviation (px) of the noise of any position in the image."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +79,9 @@ class TemporalSettings:
     Attributes
     ----------
     smoothness : float
-        Weight of the accelerations relative to the measurements; 1 is the tuned value.
+        Weight of the accelerations relative to the measurements; at 1 it is `ACCELERATION_WEIGHT`.
     window_s : float
-        Length of the windows, s. Longer windows need more memory, shorter ones more time for the overlaps.
+        Length of the windows in seconds. Longer windows need more memory; shorter ones take more time because of the overlaps.
     """
 
     smoothness: float = 1.0
@@ -93,30 +99,31 @@ def refine_over_time(pose, detections, camera, extrinsics, skeleton, settings=No
     Parameters
     ----------
     pose : dict of str to array (frame, hand 2, ...)
-        `tables.POSE` by frame, of any engine.
+        Columns of `tables.POSE`, by frame, from any engine.
     detections : dict of str to array (frame, hand 2, ...)
-        `tables.DETECTIONS` by frame, of the same frames.
+        Columns of `tables.DETECTIONS`, by frame, for the same frames.
     camera : handroll.camera.Camera
     extrinsics : handroll.camera.Extrinsics or None
-        Pose of the camera in the keyboard frame; None where no keyboard is registered.
+        Pose of the camera in the keyboard frame; None if no keyboard is registered.
     skeleton : handroll.pose.hand_models.Skeleton
-        Hand model of the engine.
+        Hand model of the engine that estimated the poses.
     settings : TemporalSettings, optional
     pressed_mm : array (frame, hand 2, finger 5), optional
-        Height above the white keys of the top at rest of the key that a fingertip holds down; NaN where it holds none.
+        Height, above the white keys, of the top at rest of the key that each fingertip holds down; NaN if it holds none.
     progress : callable
-        As `handroll.logs.progress`.
+        See `handroll.logs.progress`.
     device : str
-        Device of torch on which the problem is solved; see `handroll.device.torch_device`.
+        Device on which torch solves the problem; see `handroll.device.torch_device`.
 
     Returns
     -------
     dict of str to array (frame, hand 2, ...)
-        `tables.POSE` with a hand in the same frames, NaN elsewhere. The shape is the median of each hand, rotations are continuous.
-        `residual_px` is the distance of the refined joints from the landmarks without bias (the engine's where none are detected).
+        Columns of `tables.POSE`. The same frames have a hand; the others are NaN. The shape is the median of each hand, and rotations
+        are continuous in time. `residual_px` is the distance of the refined joints from the landmarks, whose bias is removed. It stays
+        that of the engine where no landmarks are detected.
     """
     settings, device = settings or TemporalSettings(), torch_device(device)
-    # One thread, because the number of threads influences the bytes of the result.
+    # One thread, because the number of threads changes the result in its last digits.
     with torch_threads(1):
         return _refine_video(pose, detections, camera, extrinsics, skeleton, settings, pressed_mm, progress, device)
 
@@ -140,7 +147,7 @@ def _refine_video(pose, detections, camera, extrinsics, skeleton, settings, pres
 
 
 def _refine_hand(pose, landmarks_px, hand, camera, extrinsics, skeleton, settings, pressed_mm, progress, device):
-    """Return the refined columns (frame, ...) of the found frames of one hand."""
+    """Refine the poses of one hand, and return their columns (frame, ...); the input contains only frames with a pose."""
     mirror = MIRROR if hand == "left" else np.ones(3)
     time_s = np.asarray(pose["time_s"], dtype=np.float64)
     rotvec = pose["rotation_rad"].astype(np.float64)
@@ -155,29 +162,39 @@ def _refine_hand(pose, landmarks_px, hand, camera, extrinsics, skeleton, setting
 
     joints_px = camera.focal_px * joints[..., :2] / joints[..., 2:]
     plane = None if extrinsics is None else plane_of(extrinsics) * np.append(mirror, 1.0)
-    observations, start, unbiased = _observe(
+    observations, start, unbiased = _measure(
         rotation, translation, joints, joints_px, landmarks_px * mirror[:2], time_s, camera, plane, pressed_mm
     )
     depth_share = 1.0 if camera.focal_source != "hamer" else HAMER_DISTANCE_M / float(np.median(joints[:, 0, 2]))
-    scales = _scales(observations, joints, camera, time_s)
+    scales = _acceleration_scales(observations, joints, camera, time_s)
     out = [part.copy() for part in start]
     plane = None if plane is None else torch.as_tensor(plane, dtype=torch.float64, device=device)
-    batches = _windows(time_s, settings.window_s)
+    batches = _split_into_windows(time_s, settings.window_s)
     for windows in progress(batches, len(batches), f"batches of {hand} hands over time"):
         rows = np.stack([rows for rows, _ in windows])
         tensors = {name: _tensor(values[rows], device) for name, values in observations.items()}
-        measurements = Measurements(**tensors, difference=_tensor(_differences(time_s, rows), device))
+        measurements = Measurements(**tensors, difference=_tensor(_acceleration_coefficients(time_s, rows), device))
         problem = SeriesProblem(measurements, joints_of, camera.focal_px, plane, depth_share, settings.smoothness * ACCELERATION_WEIGHT)
         state, _ = minimise_series(problem, tuple(_tensor(part[rows], device) for part in start), scales)
         for values, solved in zip(out, state, strict=True):
             solved = solved.cpu().numpy()
             for k, (_, kept) in enumerate(windows):
                 values[rows[k, kept]] = solved[k, kept]
-    return _columns(*out, hand, joints_of, camera, unbiased, pose["residual_px"], betas, bone_scale, device)
+    return _pose_columns(*out, hand, joints_of, camera, unbiased, pose["residual_px"], betas, bone_scale, device)
 
 
-def _observe(rotation, translation, joints, joints_px, landmarks_px, time_s, camera, plane, pressed_mm):
-    """Return the measurements of the frames (dict of arrays (frame, ...)), the initial poses, and the landmarks without bias."""
+def _measure(rotation, translation, joints, joints_px, landmarks_px, time_s, camera, plane, pressed_mm):
+    """Prepare the optimisation of one hand.
+
+    Returns
+    -------
+    observations : dict of str to array (frame, ...)
+        Fields of `temporal_problem.Measurements`, without `difference`.
+    start : (rotation, translation)
+        Initial poses, without spikes.
+    unbiased : array (frame, joint 21, xy 2)
+        Landmarks in pixels, without their constant bias.
+    """
     frames = len(time_s)
     px_per_m = camera.focal_px / float(np.median(joints[:, 0, 2]))
     steady = steady_frames(time_s)
@@ -197,7 +214,7 @@ def _observe(rotation, translation, joints, joints_px, landmarks_px, time_s, cam
         frames, lambda i, k: np.median(np.linalg.norm(joints_px[i] - joints_px[k], axis=-1), axis=-1), spike_px
     )
     spike_rad = np.maximum(SPIKE_SIGMA * sigma_rad, SPIKE_RAD)
-    rotation_spikes = find_spikes(frames, lambda i, k: _angle(rotation[i], rotation[k]), spike_rad)
+    rotation_spikes = find_spikes(frames, lambda i, k: _angle_between(rotation[i], rotation[k]), spike_rad)
     # Spikes only affect the initial poses. The optimisation decides whether the engine or the detector is wrong.
     translation_spikes |= inconsistent
     rotation_spikes[:, 0] |= inconsistent
@@ -224,25 +241,32 @@ def _observe(rotation, translation, joints, joints_px, landmarks_px, time_s, cam
     return observations, start, unbiased
 
 
-def _angle(first, second):
-    """Return the angle, rad, between rotation matrices (..., 3, 3)."""
+def _angle_between(first, second):
+    """Return the angle (rad) between rotation matrices (..., 3, 3)."""
     return np.arccos(np.clip(0.5 * (np.einsum("...ij,...ij->...", first, second) - 1.0), -1.0, 1.0))
 
 
-def _scales(observations, joints, camera, time_s):
-    """Return the scales of the accelerations, m / s^2, one for each step: from that of the noise to that of the prior."""
+def _acceleration_scales(observations, joints, camera, time_s):
+    """Return the scale of the accelerations (m / s^2) for each step: from that of the noise down to `ACCELERATION_M_S2`."""
     noise_m = float(np.median(observations["joints_sigma_px"])) * float(np.median(joints[:, 0, 2])) / camera.focal_px
     first = max(np.sqrt(6.0) * noise_m / _frame_interval_s(time_s) ** 2, ACCELERATION_M_S2)
     return [*np.geomspace(first, ACCELERATION_M_S2, STEPS_TO_SCALE, endpoint=False), *[ACCELERATION_M_S2] * STEPS_AT_SCALE]
 
 
 def _frame_interval_s(time_s):
-    """Return the median time between consecutive found frames, s; `MAX_STEP_S` for a single frame."""
+    """Return the median time (s) between consecutive frames; `MAX_STEP_S` for a single frame."""
     return max(float(np.median(np.diff(time_s))) if len(time_s) > 1 else MAX_STEP_S, 1e-3)
 
 
-def _windows(time_s, window_s):
-    """Return batches of windows (rows (n,) of frames; slice of the rows to keep); n is even and equal for all windows of a video."""
+def _split_into_windows(time_s, window_s):
+    """Split the frames into overlapping windows, and return them in batches that are solved in parallel.
+
+    Returns
+    -------
+    list of list of (rows, kept)
+        `rows` are the frame indices (n,) of a window; n is even and equal for all windows. `kept` is the slice of the rows whose result
+        is used.
+    """
     frames = len(time_s)
     interval_s = _frame_interval_s(time_s)
     core, overlap = max(round(window_s / interval_s), 1), round(OVERLAP_S / interval_s)
@@ -252,14 +276,14 @@ def _windows(time_s, window_s):
     for begin in range(0, frames, core) if frames > length else [0]:
         end = min(begin + core, frames) if frames > length else frames
         first = max(min(begin - overlap, frames - length), 0)
-        # If there are too few frames, the last one is repeated; it is not connected to itself.
+        # If there are too few frames, the last one is repeated. Its copies are not connected, because no time passes between them.
         windows.append((np.minimum(np.arange(first, first + length), frames - 1), slice(begin - first, end - first)))
     at_once = max(FRAMES_AT_ONCE // length, 1)
     return [windows[k : k + at_once] for k in range(0, len(windows), at_once)]
 
 
-def _differences(time_s, rows):
-    """Return `Measurements.difference` (window, frame - 2, 3) for the rows (window, frame)."""
+def _acceleration_coefficients(time_s, rows):
+    """Return `Measurements.difference` (window, frame - 2, 3) of windows of frame indices (window, frame)."""
     step = np.diff(time_s[rows], axis=-1)
     joined = (step > 0.0) & (step <= MAX_STEP_S)
     step = np.where(joined, step, 1.0)
@@ -270,11 +294,12 @@ def _differences(time_s, rows):
 
 
 def _tensor(values, device):
+    """Convert an array to a float64 tensor on a device."""
     return torch.as_tensor(np.ascontiguousarray(values), dtype=torch.float64, device=device)
 
 
-def _columns(rotation, translation, hand, joints_of, camera, landmarks_px, residual_px, betas, bone_scale, device):
-    """Return the columns of refined poses, from right-handed ones."""
+def _pose_columns(rotation, translation, hand, joints_of, camera, landmarks_px, residual_px, betas, bone_scale, device):
+    """Convert refined poses of a right hand, or of a mirrored left one, to columns (frame, ...) of `tables.POSE`."""
     frames = len(translation)
     rotvec = unwrap_rotvec(rotvec_from_matrix(rotation)).astype(np.float32)
     translation = translation.astype(np.float32)

@@ -1,7 +1,7 @@
-"""Estimate from the video itself how accurate an engine and a detector are in each frame, and find spikes.
+"""Estimate the noise of an engine and of a detector from the video itself, and find spikes.
 
-Frame-to-frame noise appears in third differences, to which moving hands contribute little in most frames. A detector's constant bias
-appears in the median over the video. Functions process one hand with consecutive frames (axis frame); NaN only where stated.
+Frame-to-frame noise is estimated from third differences, to which hand movements contribute little in most frames. A detector's constant
+bias is estimated by the median over the video. All functions process one hand (axis frame). Arrays contain NaN only where stated.
 """
 
 import numpy as np
@@ -10,25 +10,39 @@ from handroll.hand.rotations import matrix_from_rotvec, rotvec_from_matrix, sler
 from handroll.hand.skeleton import JOINTS
 
 ROBUST = 1.4826
-"""Standard deviation of a normal distribution over its median absolute deviation."""
+"""Ratio of the standard deviation to the median absolute deviation of a normal distribution."""
 
+# Standard deviation of the third difference (coefficients 1, -3, 3, -1) of noise with standard deviation 1.
 _THIRD = np.sqrt(20.0)
-# Standard deviation of the third difference (coefficients 1, 3, 3, 1) of noise of standard deviation 1.
 
 MAX_SAMPLES = 4096
-"""Maximum number of samples of a video from which the noise is estimated."""
+"""Maximum number of groups of frames from which the noise of a video is estimated."""
 
-FLOOR_M, FLOOR_RAD, FLOOR_DEPTH = 0.3e-3, 0.01, 0.002
-"""Minimum noise of joints (m), rotations (rad) and the logarithm of depth: errors that are constant over frames."""
+FLOOR_M = 0.3e-3
+"""Minimum standard deviation (m) of the noise of joints. It represents errors that are constant over frames."""
 
-SPIKE_SIGMA, SPIKE_M, SPIKE_RAD = 6.0, 0.02, 0.5
-"""A spike is a frame farther than all of these from the frames around it, which are near each other: 20 mm on the hand, 30 degrees."""
+FLOOR_RAD = 0.01
+"""Minimum standard deviation (rad) of the noise of rotations. It represents errors that are constant over frames."""
 
+FLOOR_DEPTH = 0.002
+"""Minimum standard deviation of the logarithm of the depth. It represents errors that are constant over frames."""
+
+SPIKE_SIGMA = 6.0
+"""Minimum distance of a spike from the frames around it, as a multiple of the noise. A spike is a frame far from its neighbours, which are
+near each other. Its distance must also exceed `SPIKE_M` (joints) or `SPIKE_RAD` (rotations)."""
+
+SPIKE_M = 0.02
+"""Minimum distance (m on the hand) between the joints of a spike and those of the frames around it."""
+
+SPIKE_RAD = 0.5
+"""Minimum angle (rad) between a rotation of a spike and that of the frames around it: about 30 degrees."""
+
+# The line from the wrist to the knuckle of the middle finger defines the coordinates of the hand in the image.
 _PALM_FROM, _PALM_TO = JOINTS.index("wrist"), JOINTS.index("middle1")
 
 
 def steady_frames(time_s):
-    """Select groups of consecutive frames (sample, 4) without gaps, at most `MAX_SAMPLES`, evenly spaced over the video."""
+    """Select at most `MAX_SAMPLES` groups of 4 consecutive frames without gaps, evenly spaced over the video: indices (sample, 4)."""
     steps = np.diff(time_s)
     close = (steps > 0.0) & (steps < 1.5 * np.median(steps)) if len(steps) else np.zeros(0, dtype=bool)
     first = np.flatnonzero(close[:-2] & close[1:-1] & close[2:]) if len(steps) > 2 else np.zeros(0, dtype=int)
@@ -37,11 +51,12 @@ def steady_frames(time_s):
 
 
 def jitter(values, frames):
-    """Estimate the standard deviation (...) of the frame-to-frame noise of a series; 0 without samples.
+    """Estimate the standard deviation (...) of the frame-to-frame noise of a series; 0 without groups of frames.
 
     Parameters
     ----------
     values : array (frame, ...)
+        The series.
     frames : int array (sample, 4)
         Result of `steady_frames`.
     """
@@ -50,7 +65,7 @@ def jitter(values, frames):
 
 
 def rotation_jitter(matrices, frames):
-    """Estimate the frame-to-frame noise of rotations (frame, ..., 3, 3) per axis, rad."""
+    """Estimate the standard deviation (rad, per axis) of the frame-to-frame noise of rotations (frame, ..., 3, 3)."""
     if not len(frames):
         return np.zeros(matrices.shape[1:-2])
     four = matrices[frames]
@@ -61,19 +76,20 @@ def rotation_jitter(matrices, frames):
 def remove_bias(landmarks_px, joints_px):
     """Remove the constant bias of landmarks relative to the joints, and estimate their noise.
 
-    The bias of each landmark is the median over the video in coordinates of the hand: along the image line from the wrist to the
-    knuckle of the middle finger, and across it, as a share of its length.
+    The bias of a landmark is its median error over the video, in coordinates of the hand: along and across the image line from the wrist
+    to the knuckle of the middle finger, as a share of the line's length.
 
     Parameters
     ----------
     landmarks_px, joints_px : array (frame, 21, 2)
-        In the same order; landmarks NaN where not found.
+        Landmarks and joints in the same order. Landmarks are NaN where the hand is not detected.
 
     Returns
     -------
     landmarks_px : array (frame, 21, 2)
+        The landmarks without bias.
     sigma_px : array (21,)
-        Standard deviation along an axis; infinite where nothing is found.
+        Standard deviation of each landmark along an image axis; infinite if it is never detected.
     """
     error, palm = landmarks_px - joints_px, joints_px[:, _PALM_TO] - joints_px[:, _PALM_FROM]
     error, palm = (np.ascontiguousarray(a, dtype=np.float64).view(complex) for a in (error, palm))
@@ -89,13 +105,14 @@ def remove_bias(landmarks_px, joints_px):
 
 
 def find_spikes(frames, distance, min_distance):
-    """Find the frames that are far from those before and after them, while these are near each other.
+    """Find spikes: frames that are far from the frames before and after them, while those are near each other.
 
     Parameters
     ----------
     frames : int
+        Number of frames.
     distance : callable
-        (first, second: int arrays (pair,) of frames) -> their distance, array (pair, ...).
+        Function of two int arrays (pair,) of frame indices that returns the distances (pair, ...) between these frames.
     min_distance : array (...)
         Minimum distance of a spike from its neighbours.
 
@@ -112,19 +129,25 @@ def find_spikes(frames, distance, min_distance):
 
 
 def interpolate_spikes(rotation, translation, time_s, rotation_spikes, translation_spikes):
-    """Replace spikes by interpolation between the other frames, to get the initial series of the optimisation.
+    """Replace spikes by interpolation between the other frames. The result is the initial state of the optimisation.
 
     Parameters
     ----------
     rotation : array (frame, 16, 3, 3)
+        Rotation matrices of the joints.
     translation : array (frame, 3)
+        Translations of the hand, m.
     time_s : array (frame,)
+        Presentation times.
     rotation_spikes : bool array (frame, 16)
+        Whether the rotation of a joint is a spike.
     translation_spikes : bool array (frame,)
+        Whether the translation is a spike.
 
     Returns
     -------
-    rotation, translation : arrays
+    rotation, translation
+        Copies of the arrays without the spikes.
     """
     rotation, translation = rotation.copy(), translation.copy()
     for joint in range(rotation.shape[1]):

@@ -1,18 +1,19 @@
 """The least-squares problem of the poses of a hand over time: its cost, and the steps that lower it.
 
-Axes: (series, frame, ...). A series is a part of the poses of one right hand (left hands are mirrored); many are solved in parallel.
-The state is the joints' rotations (series, frame, joint 16, 3, 3) and the translation (series, frame, 3). A step has 51 numbers a
-frame, ordered as in `skeletons.joint_jacobian`. The cost is half the sum of heavy-tailed losses of squared, normalised residuals:
+Axes: (series, frame, ...). A series is a window of consecutive poses of one right hand (left hands are mirrored). Many series are solved
+in parallel. The state is the joints' rotations (series, frame, joint 16, 3, 3) and the translation (series, frame, xyz 3). A step has 51
+unknowns in each frame, ordered as in `hand_models.joint_jacobian`. The cost is half the sum of heavy-tailed losses of squared, normalised
+residuals:
 
-- the engine's pose: its projected joints, its rotations, its depth, each with its own noise;
-- the detected landmarks in the image, with their bias removed;
-- the heights of the fingertips above the keys;
-- the acceleration of every joint, from the presentation times.
+- difference from the engine's pose: its projected joints, its rotations and its depth, each with its own noise;
+- distance of the joints from the detected landmarks in the image, whose bias is removed;
+- heights of the fingertips above the keys;
+- acceleration of every joint, computed with the presentation times.
 
-The gradient is exact for any skeleton, by automatic differentiation. The Gauss-Newton matrix of the steps uses the weights that make
-the losses quadratic at the state (Holland and Welsch 1977, doi:10.1080/03610927708827533). Eight such steps come within 0.5 % of the
-cost of L-BFGS, or below it, and L-BFGS takes four to seven times as long (2 hands, 30 and 60 frames a second, 40 iterations for
-each scale).
+The gradient is exact for any skeleton, by automatic differentiation. The Gauss-Newton matrix of the steps approximates each loss by a
+weighted square (iteratively reweighted least squares; Holland and Welsch 1977, doi:10.1080/03610927708827533). After eight steps the cost
+is at most 0.5 % above that of L-BFGS, which takes four to seven times as long (2 hands, 30 and 60 frames a second, 40 iterations for each
+scale).
 """
 
 from dataclasses import dataclass
@@ -25,23 +26,33 @@ from handroll.pose.differentiable_hand import exponential
 from handroll.pose.fit_problem import NEAREST_M
 from handroll.pose.hand_models import joint_jacobian
 
-MEASURED_TAIL, ACCELERATION_TAIL = 9.0, 1.0
-"""Squared residual at which the losses change from quadratic to logarithmic: at 3 sigma for measurements, at 1 for accelerations, because
-a playing hand mostly rests or glides and sometimes strikes."""
+MEASURED_TAIL = 9.0
+"""Squared, normalised residual of a measurement at which its loss changes from quadratic to logarithmic: 3 standard deviations."""
+
+ACCELERATION_TAIL = 1.0
+"""Squared, normalised acceleration at which the loss changes from quadratic to logarithmic. It is small, because a playing hand mostly
+rests or glides and sometimes strikes."""
 
 NO_TAIL = 1e6
-"""The same for fingertips below the keys: this loss stays quadratic, so that no other measurement moves a fingertip into a key."""
+"""Squared, normalised residual for the same change in the loss of fingertips below the keys. It is so large that the loss stays quadratic,
+and no other measurement moves a fingertip into a key."""
 
 STEP_DAMPING = 1e-3
-"""Initial damping, relative to the diagonal of the matrix: directions that the data barely constrain stay unchanged."""
+"""Initial damping, relative to the diagonal of the matrix. It keeps directions unchanged that the data barely constrain."""
 
-_DAMPING_INCREASE, _DAMPING_DECREASE, _DAMPING_RANGE = 10.0, 0.3, (1e-5, 1e3)
-# Factors on the damping after a rejected and after an accepted step, and its range.
+# Factor on the damping after a rejected step.
+_DAMPING_INCREASE = 10.0
+
+# Factor on the damping after an accepted step.
+_DAMPING_DECREASE = 0.3
+
+# Minimum and maximum of the damping, relative to the diagonal of the matrix.
+_DAMPING_RANGE = (1e-5, 1e3)
 
 
 @dataclass(frozen=True)
 class Measurements:
-    """Measurements of the frames, as tensors of one dtype and device. Where nothing is measured the sigma is infinite.
+    """Measurements of the frames, as tensors of one dtype and device. The standard deviation (sigma) is infinite where nothing is measured.
 
     Attributes
     ----------
@@ -50,18 +61,19 @@ class Measurements:
     translation_m : (series, frame, 3)
         The engine's translation.
     joints_px, joints_sigma_px : (series, frame, 21, 2), (series, frame, 21)
-        The engine's projected joints, pixels from the principal point.
+        The engine's projected joints, in pixels from the principal point, and their standard deviations along an axis.
     rotation_sigma_rad : (series, frame, 16)
+        Standard deviation of the engine's rotations, per axis.
     depth_sigma : (series, frame)
-        Of the logarithm of the wrist's depth.
+        Standard deviation of the logarithm of the wrist's depth.
     landmarks_px, landmarks_sigma_px : (series, frame, 21, 2), (series, frame, 21)
-        The detected landmarks without bias, in the order of the joints.
+        The detected landmarks without bias, in the order of the joints, and their standard deviations along an axis.
     min_height_m, min_height_sigma_m : (series, frame, 5), (series, frame, 5)
-        Soft minimum height of each fingertip above the keys.
+        Minimum height of each fingertip above the keys, and the standard deviation by which it may be lower.
     height_m, height_sigma_m : (series, frame, 5), (series, frame, 5)
-        Height of each fingertip that holds a key.
+        Height above the keys of each fingertip that holds a key, and its standard deviation.
     difference : (series, frame - 2, 3)
-        Coefficients of the acceleration from three frames, 1 / s^2; 0 where the frames are not consecutive.
+        Factors (1 / s^2) on the positions in three frames whose sum is the acceleration; 0 if the frames are not connected.
     """
 
     rotation: torch.Tensor
@@ -80,7 +92,7 @@ class Measurements:
 
 
 class SeriesProblem:
-    """Cost and steps of parts of the poses of a hand over time.
+    """Cost function of series of poses, and the matrix of its steps.
 
     Parameters
     ----------
@@ -88,10 +100,11 @@ class SeriesProblem:
     joints_of : callable
         Rotations (..., 16, 3, 3) -> joints (..., 21, 3) without translation.
     focal_px : float
+        Focal length of the camera in pixels.
     plane : tensor (4,) or None
         See `fit_problem.HandProblem`.
     depth_share : float
-        Factor on the wrist's depth in accelerations: 1 where depth is metric.
+        Factor on the wrist's depth in accelerations: 1 if depth is metric.
     smoothness : float
         Weight of the accelerations.
     """
@@ -101,7 +114,7 @@ class SeriesProblem:
         self.axis_scale = torch.tensor([1.0, 1.0, depth_share]).to(measurements.translation_m)
 
     def _squares(self, rotation, translation):
-        """Return squared normalised residuals by name, each (series, ...), and the joints (series, frame, 21, 3) with translation."""
+        """Return the squared, normalised residuals by name, each (series, ...), and the joints (series, frame, 21, xyz 3)."""
         m = self.measurements
         centred = self.joints_of(rotation)
         joints = centred + translation[..., None, :]
@@ -109,7 +122,7 @@ class SeriesProblem:
         squares = {
             "joints": (pixels - m.joints_px).square().sum(-1) / m.joints_sigma_px.square(),
             "landmarks": (pixels - m.landmarks_px).square().sum(-1) / m.landmarks_sigma_px.square(),
-            # 4 sin^2(angle / 2) of the rotation from the engine's: the squared angle for small angles, and smooth for all.
+            # 4 sin^2(angle / 2), with the angle between the two rotations: the squared angle for small angles, smooth for all.
             "rotation": (3.0 - (m.rotation * rotation).sum((-1, -2))) / m.rotation_sigma_rad.square(),
             "depth": (joints[..., 0, 2].clamp(min=NEAREST_M) / (m.translation_m[..., 2] + centred[..., 0, 2]).clamp(min=NEAREST_M))
             .log()
@@ -127,7 +140,7 @@ class SeriesProblem:
         return squares, joints
 
     def _loss(self, squares, scale_m_s2):
-        """Return twice the cost (series,), and the weight of each square by name, at this scale of the accelerations."""
+        """Return twice the cost (series,), and the weights of the squared residuals by name, at a scale (m / s^2) of the accelerations."""
         total, weights = 0.0, {}
         for name, square in squares.items():
             share, tail = 1.0, NO_TAIL if name == "min_height" else MEASURED_TAIL
@@ -139,12 +152,12 @@ class SeriesProblem:
         return total, weights
 
     def evaluate(self, state, scale_m_s2):
-        """Return cost (series,), gradient (series, frame, 51), weights and joints at a state (rotation, translation)."""
+        """Return cost (series,), gradient (series, frame, 51), weights and joints of a state (rotation, translation)."""
         rotation, translation = (part.detach().requires_grad_() for part in state)
         squares, joints = self._squares(rotation, translation)
         twice, weights = self._loss(squares, scale_m_s2)
         by_rotation, by_translation = torch.autograd.grad(0.5 * twice.sum(), (rotation, translation))
-        # The derivative by d when R becomes R exp(d): the antisymmetric part of R^T dR.
+        # If R becomes R exp(d), the derivative with respect to d is the antisymmetric part of R^T times the derivative by R.
         product = rotation.detach().mT @ by_rotation
         entries = ((2, 1), (0, 2), (1, 0))
         by_rotvec = torch.stack([product[..., i, k] - product[..., k, i] for i, k in entries], -1)
@@ -156,7 +169,7 @@ class SeriesProblem:
             return 0.5 * self._loss(self._squares(*state)[0], scale_m_s2)[0]
 
     def matrix(self, rotation, joints, weights):
-        """Return the blocks of the Gauss-Newton matrix for `solve_banded`, float32, which is sufficient for steps."""
+        """Return the blocks of the Gauss-Newton matrix for `solve_banded`, in float32, which is accurate enough for steps."""
         m = self.measurements
         rotation, joints = rotation.float(), joints.float()
         moves = joint_jacobian(rotation, joints)
@@ -177,6 +190,7 @@ class SeriesProblem:
         difference, weight = m.difference.float(), weights["acceleration"].float()
 
         def coupling(first, second):
+            """Return the weight (series, frame - 2, joint 21) that couples two of three frames by their acceleration."""
             return (difference[..., first] * difference[..., second])[..., None] * weight
 
         own = torch.zeros_like(joints[..., 0])
@@ -193,25 +207,28 @@ class SeriesProblem:
 
 
 def _product(left, weight, right):
-    """Compute left^T diag(weight) right of (series, frame, point, component, n), with the weight (series, frame, point, component)."""
+    """Compute left^T diag(weight) right, for arrays (series, frame, point, component, n) and weights (series, frame, point, component)."""
     return left.flatten(2, 3).mT @ (weight.flatten(2)[..., None] * right.flatten(2, 3))
 
 
 def minimise_series(problem, state, scales_m_s2):
-    """Lower the cost with one step at each scale of the accelerations, coarse scales first.
+    """Minimise the cost with one step at each scale of the accelerations, large scales first.
 
     Parameters
     ----------
     problem : SeriesProblem
     state : (rotation, translation)
+        The initial state.
     scales_m_s2 : sequence of float
-        The last one is that of the prior. Coarse scales come first because a spike looks like a stroke to a heavy-tailed loss:
-        graduated non-convexity (Blake and Zisserman 1987, doi:10.7551/mitpress/7132.001.0001).
+        Scales of the accelerations; the last one is that of the prior. A heavy-tailed loss does not distinguish a spike from a stroke.
+        So the scale decreases from step to step: graduated non-convexity (Blake and Zisserman 1987, doi:10.7551/mitpress/7132.001.0001).
 
     Returns
     -------
     state : (rotation, translation)
+        The state after the last step.
     cost : tensor (series,)
+        Cost of that state at the last scale.
     """
     damping = torch.full_like(state[1][:, 0, 0], STEP_DAMPING)
     for scale in scales_m_s2:

@@ -1,1 +1,1 @@
-"""Rendered video of hands and piano: meshes, scenes, rasteriser."""
+"""Rendering of hands and a piano as video: meshes, scenes, rasteriser."""

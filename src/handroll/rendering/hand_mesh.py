@@ -1,10 +1,10 @@
-"""Mesh of the synthetic pianist's hand and forearm over the open-hand template, with skinning weights and colours.
+"""Mesh of a rendered hand and forearm over the open-hand template, with skinning weights and colours.
 
-The body is a smooth union of cones along the template's bones (`sdf`). It is meshed once and then deformed by linear blend skinning
-with the frames of `kinematics.posed_frames`, so the rendered hand has exactly the true pose. It is built as a right hand in the
-player's frame of `template` (mm; x to the player's right, y distal, z dorsal, wrist at the origin); the left hand is its mirror
-image. Radii and blends are handroll's own choice, by eye and by the results of a hand detector, which needs a warm skin colour and a
-thumb apart from the fingers.
+The shape is a smooth union of cones along the bones of the template (`sdf`). It is meshed once. Linear blend skinning with the joint
+frames of `kinematics.posed_frames` then deforms the mesh, so the rendered hand has exactly the true pose. The right hand is built in the
+player's frame of `template`: mm; x to the player's right, y distal, z dorsal, wrist at the origin. The left hand is its mirror image.
+Radii and blends were chosen by eye and by the results of a hand detector, which needs a warm skin colour and a gap between thumb and
+fingers.
 """
 
 from dataclasses import dataclass
@@ -21,35 +21,46 @@ from handroll.keyboard.geometry import LEVEL_HAND
 from handroll.rendering.sdf import cone_distance, gradient, smooth_union, surface_nets
 
 FOREARM = N_ROTATIONS
-"""Index of the forearm's frame, after MANO's 16."""
+"""Index of the forearm's frame, after the frames of MANO's 16 joints."""
 
+# Rotation from MANO's frame to the player's frame, for the right hand.
 _PLAYER_FROM_MANO = LEVEL_HAND[1]
 
-_RADII_MM = {  # of a finger at its base joint, second joint, third joint and tip
+# Radius of each finger at its base joint, second joint, third joint and tip.
+_RADII_MM = {
     "thumb": (14.0, 11.5, 9.6, 8.0),
     "index": (10.5, 8.8, 7.6, 6.4),
     "middle": (10.5, 9.0, 7.8, 6.6),
     "ring": (10.0, 8.6, 7.4, 6.3),
     "pinky": (8.8, 7.3, 6.4, 5.5),
 }
-_PALM_MM = {  # finger: (start near the wrist, radius there, radius at the knuckle)
+
+# Cone of the palm for each finger: (start near the wrist, radius at the start, radius at the knuckle).
+_PALM_MM = {
     "index": ((-11.0, 3.0, 0.0), 15.0, 12.5),
     "middle": ((-4.0, 2.0, 0.0), 16.0, 13.0),
     "ring": ((5.0, 2.0, 0.0), 15.5, 12.5),
     "pinky": ((12.0, 4.0, -1.0), 14.0, 11.5),
 }
-_FLESH_MM = (  # start, end, start radius, end radius: ball of the thumb, edge of the hand, web of the thumb
+
+# Cones of the ball of the thumb, the edge of the hand and the web of the thumb: (start, end, start radius, end radius).
+_FLESH_MM = (
     ((-10.0, 10.0, -6.0), (-31.0, 42.0, -12.0), 15.0, 12.0),
     ((14.0, 12.0, -6.0), (27.0, 60.0, -7.0), 14.0, 11.0),
     ((-22.0, 66.0, -5.0), (-36.0, 50.0, -12.0), 7.5, 8.0),
 )
+
+# `stretch` of the palm's cones (`sdf.cone_distance`): the palm is flatter than wide.
 _PALM_SQUEEZE = (1.0, 1.0, 1.15)
+
 _TENDON_RADIUS_MM = 2.4
 _KNUCKLE_RADIUS_MM = 8.6
+
+# Widths of smooth unions: between the bones of a finger, of a finger with the palm, within the palm, of the palm with the forearm.
 _FINGER_BLEND_MM, _JOIN_BLEND_MM, _PALM_BLEND_MM, _WRIST_BLEND_MM = 2.5, 7.5, 9.0, 22.0
 
-# The forearm: (y, half width, half thickness) of its elliptic section. It narrows towards the hand and ends inside the palm, where its
-# end is not visible.
+# Elliptic sections of the forearm: (y, half width, half thickness). The forearm narrows towards the hand and ends inside the palm, where
+# its end is not visible.
 _ARM_MM = np.array(
     [
         (36.0, 8.0, 4.0),
@@ -61,23 +72,36 @@ _ARM_MM = np.array(
         (-400.0, 42.0, 38.0),
     ]
 )
-# y at which the meshed field ends, under a sleeve or of a bare arm. A tube continues from there to the end of the arm.
+
+# y at which the meshed shape ends, for an arm with a sleeve and for a bare arm. From there, a tube continues to the end of the arm.
 _SLEEVED_MESH_END_MM, _BARE_MESH_END_MM, _ARM_END_MM = -75.0, -112.0, -470.0
+
+# z of the axis of the forearm.
 _ARM_Z_MM = -1.5
+
+# y of the edge of the sleeve.
 _CUFF_MM = -52.0
+
+# Distance from the arm to the sleeve.
 _SLEEVE_MARGIN_MM = 4.5
 
-# Skinning: half widths of the bends along a finger, in radii at the joint; the thumb's base bends over a fixed length.
+# Half width of the bend at each joint of a finger, as a multiple of the finger's radius there. The weights change over this width.
 _BEND_RADII = (1.25, 1.0, 1.0)
+
+# Half widths of the bends at the base of the thumb and at the wrist.
 _THUMB_BASE_BEND_MM = 14.0
 _WRIST_BEND_MM = 18.0
+
+# The weights of neighbouring fingers are blended over this distance.
 _FINGER_SOFTNESS_MM = 2.0
+
+# The weight of a finger fades out between these distances from it.
 _FADE_MM = (3.0, 17.0)
 
 
 @dataclass(frozen=True)
 class HandMesh:
-    """Mesh of a hand with its forearm at rest, with skinning weights.
+    """Mesh of a hand and forearm in the rest pose, with skinning weights and colours.
 
     Attributes
     ----------
@@ -86,15 +110,15 @@ class HandMesh:
     normals : array (vertex, 3), float32
         Unit outward normals at rest.
     triangles : array (triangle, 3), int32
-        Counter-clockwise seen from outside.
+        Vertex indices, counter-clockwise viewed from outside.
     weights : array (vertex, 17), float32
-        Shares of MANO's 16 joints and of the forearm; their sum is 1.
-    anchors_m : array (17, 3)
-        Rest positions of the 17 frames relative to the wrist.
+        Skinning weights of MANO's 16 joints and of the forearm; they sum to 1.
+    anchors_m : array (joint 17, xyz 3)
+        Rest positions of MANO's 16 joints and of the forearm relative to the wrist.
     tint : array (vertex, 3), float32
-        Factor of the skin colour: creases, knuckles, mottling.
+        Factor of the skin colour (RGB), for creases, knuckles and mottling.
     nail, sleeve : array (vertex,), float32
-        Share of nail and of sleeve at a vertex, 0..1.
+        How much a vertex has the colour of the nail, or of the sleeve, 0..1.
     """
 
     vertices_m: np.ndarray
@@ -109,13 +133,13 @@ class HandMesh:
 
 @cache
 def _joints_mm():
-    """Rest joints (21, 3) of the right hand in the player's frame, mm."""
+    """Return the rest joints (joint 21, xyz 3) of the right hand in the player's frame, mm."""
     joints = open_hand().joints_m
     return ((joints - joints[0]) @ _PLAYER_FROM_MANO.T * 1e3).astype(np.float32)
 
 
 def _finger_distance(points, finger):
-    """Distance (point,) to one finger."""
+    """Return the signed distance (point,) to one finger."""
     joints = _joints_mm()[list(CHAINS[finger])]
     radii = _RADII_MM[finger]
     distance = cone_distance(points, joints[0], joints[1], radii[0], radii[1])
@@ -126,7 +150,7 @@ def _finger_distance(points, finger):
 
 
 def _palm_distance(points):
-    """Distance (point,) to the hand without fingers and forearm."""
+    """Return the signed distance (point,) to the palm."""
     distance = None
     for finger, (start, near, far) in _PALM_MM.items():
         knuckle = _joints_mm()[CHAINS[finger][0]]
@@ -146,12 +170,12 @@ def _palm_distance(points):
 
 
 def _arm_section(y_mm):
-    """Half width and half thickness of the forearm at positions `y_mm` (point,)."""
+    """Return half width and half thickness (point,) of the forearm at positions `y_mm` (point,)."""
     return np.moveaxis(PchipInterpolator(_ARM_MM[::-1, 0], _ARM_MM[::-1, 1:])(np.clip(y_mm, *_ARM_MM[[-1, 0], 0])), -1, 0)
 
 
 def _arm_distance(points, end_mm):
-    """Distance (point,) to the forearm, from its end in the palm to y = `end_mm`."""
+    """Return the signed distance (point,) to the forearm, which extends from the palm to y = `end_mm`."""
     width, thickness = _arm_section(points[:, 1])
     radial = np.hypot(points[:, 0] / width, (points[:, 2] - _ARM_Z_MM) / thickness)
     around = (radial - 1.0) * np.minimum(width, thickness)
@@ -159,7 +183,7 @@ def _arm_distance(points, end_mm):
 
 
 def _distance(points, end_mm):
-    """Distance (point,) to the whole body. Fingers join the palm one by one, so there are no webs between them."""
+    """Return the signed distance (point,) to hand and forearm. Each finger joins the palm separately, so fingers do not merge."""
     rest = smooth_union(_palm_distance(points), _arm_distance(points, end_mm), _WRIST_BLEND_MM)
     distance = rest
     for finger in FINGERS:
@@ -168,13 +192,16 @@ def _distance(points, end_mm):
 
 
 def _smoothstep(x, low, high):
-    """Smooth step: 0 up to `low`, 1 from `high`."""
+    """Return a smooth step of x: 0 up to `low`, 1 from `high`."""
     t = np.clip((x - low) / (high - low), 0.0, 1.0)
     return t * t * (3.0 - 2.0 * t)
 
 
 def _skin_weights(points):
-    """Skinning weights (point, 17): along the chain of the nearest finger, faded into the palm, and from the wrist into the forearm."""
+    """Return skinning weights (point, joint 17).
+
+    A point follows the joints of the nearest finger, fading into the palm; behind the wrist it follows the forearm.
+    """
     joints = _joints_mm()
     near = np.stack([_finger_distance(points, finger) for finger in FINGERS], axis=1)
     share = np.exp(-(near - near.min(axis=1, keepdims=True)) / _FINGER_SOFTNESS_MM)
@@ -202,20 +229,20 @@ def _skin_weights(points):
     return weights
 
 
-def _dorsal(finger, level):
-    """Unit vectors (along, dorsal) of a finger's bone in the player's frame."""
+def _bone_axes(finger, level):
+    """Return the unit vectors (along the bone, dorsal) of bone `level` of a finger in the player's frame."""
     axes = open_hand().axes[CHAINS[finger][level]] @ _PLAYER_FROM_MANO.T
     return axes[2], axes[1]
 
 
 def _nail_and_tint(points, normals):
-    """Nail share (point,) and skin tint (point, 3): nails, dorsal creases over the joints, red knuckles and tips, mottling."""
+    """Return `nail` (point,) and `tint` (point, rgb 3) of a `HandMesh`: nails, creases over the joints, red knuckles and tips, mottling."""
     joints = _joints_mm()
     nail = np.zeros(len(points))
     dark, red = np.zeros(len(points)), np.zeros(len(points))
     for finger in FINGERS:
         chain, radii = CHAINS[finger], _RADII_MM[finger]
-        along, dorsal = _dorsal(finger, 2)
+        along, dorsal = _bone_axes(finger, 2)
         side = np.cross(along, dorsal)
         tip = joints[chain[3]]
         offset = points - tip
@@ -226,7 +253,7 @@ def _nail_and_tint(points, normals):
         nail = np.maximum(nail, own * (normals @ dorsal > 0.25) * (1.0 - _smoothstep(edge, 0.75, 1.25)))
         red = np.maximum(red, np.exp(-((np.linalg.norm(offset, axis=1) / (1.6 * radius)) ** 2)))
         for level in (1, 2):
-            along, dorsal = _dorsal(finger, level)
+            along, dorsal = _bone_axes(finger, level)
             offset = points - joints[chain[level]]
             position, near = offset @ along, np.linalg.norm(offset, axis=1) < 1.7 * radii[level]
             back = _smoothstep(normals @ dorsal, 0.1, 0.7)
@@ -246,13 +273,13 @@ def _nail_and_tint(points, normals):
 
 
 def _tube(sleeved):
-    """Mesh of the sleeve, or of the rest of a bare arm, in the player's frame, mm: vertices, normals, triangles.
+    """Build the tube of the sleeve, or of the rest of a bare arm: vertices, normals, triangles; player's frame, mm.
 
     The cuff is folded inwards, so that its edge is not visible. The tube of a bare arm overlaps the meshed arm and is 0.15 mm wider.
     """
     around = np.linspace(0.0, 2.0 * np.pi, 49)[:-1]
     if sleeved:
-        # y, and margin around the arm: the inside of the cuff, its rim, the sleeve.
+        # Rings of the tube: y and margin around the arm, for the inside of the cuff, its rim and the sleeve.
         y = np.concatenate([[_CUFF_MM - 14.0, _CUFF_MM - 1.0], np.arange(_CUFF_MM, _ARM_END_MM - 8.0, -8.0)])
         margin = np.concatenate([[0.3, 2.6], np.full(len(y) - 2, _SLEEVE_MARGIN_MM)]) + np.clip((_CUFF_MM - y) * 0.02, 0.0, 4.0)
     else:
@@ -277,20 +304,20 @@ def _tube(sleeved):
 
 @cache
 def build_hand_mesh(hand, sleeved=True, grid_mm=3.0):
-    """Build the mesh of a hand; cached.
+    """Build the mesh of a hand and forearm; cached.
 
     Parameters
     ----------
     hand : {"left", "right"}
     sleeved : bool
-        With a sleeve that begins above the wrist, or with a bare arm.
+        True: a sleeve begins behind the wrist. False: the arm is bare.
     grid_mm : float
-        Spacing of the grid for meshing; 3 for speed, 2.2 for a smoother outline.
+        Spacing of the grid for meshing: 3 is faster, 2.2 gives a smoother outline.
 
     Returns
     -------
     HandMesh
-        With read-only arrays.
+        Its arrays are read-only.
     """
     if hand == "left":
         right = build_hand_mesh("right", sleeved, grid_mm)
@@ -328,17 +355,19 @@ def skin(mesh, joints_m, orientation, forearm, bone_scale):
     Parameters
     ----------
     mesh : HandMesh
-    joints_m : array (21, 3)
-    orientation : array (16, 3, 3)
-        Both of one frame, from `kinematics.posed_frames` of the mesh's hand.
+    joints_m : array (joint 21, xyz 3)
+        Joints at one time, from `kinematics.posed_frames` of the mesh's hand.
+    orientation : array (joint 16, 3, 3)
+        Rotations of the joints at the same time, from `kinematics.posed_frames`.
     forearm : array (3, 3)
-        World rotation of the forearm from its rest pose (`forearm_rotation`).
+        Rotation of the forearm from its rest pose, in the world frame (`forearm_rotation`).
     bone_scale : float
+        Size of the hand relative to the template.
 
     Returns
     -------
     vertices_m, normals : array (vertex, 3), float32
-        In the frame of the joints; the normals are of unit length.
+        In the frame of `joints_m`; normals have unit length.
     """
     turn = np.concatenate([orientation, forearm[None]])
     origin = np.concatenate([joints_m[:N_ROTATIONS], joints_m[:1]])
@@ -352,12 +381,14 @@ def skin(mesh, joints_m, orientation, forearm, bone_scale):
 
 
 def forearm_rotation(palm, hand):
-    """World rotation of the forearm: half of the palm's rotation from a level hand, since the arm follows the hand in part.
+    """Return the rotation of the forearm in the world frame: half of the palm's rotation from a level hand.
+
+    The factor one half imitates an arm that follows the rotation of the hand in part.
 
     Parameters
     ----------
     palm : array (3, 3)
-        World rotation of the wrist joint.
+        Rotation of the wrist joint in the world frame.
     hand : int
         Index into `skeleton.HANDS`.
 
@@ -370,7 +401,7 @@ def forearm_rotation(palm, hand):
 
 
 def vertex_colours(mesh, skin_rgb, sleeve_rgb):
-    """Colours (vertex, 3), 0..1, of a mesh for a skin tone and a sleeve colour (both RGB, 0..1)."""
+    """Return the colours (vertex, rgb 3), 0..1, of a mesh for a skin tone and a sleeve colour (both RGB, 0..1)."""
     skin_rgb = np.asarray(skin_rgb, dtype=np.float32)
     # Nails are lighter and pinker than the skin.
     nail_rgb = np.clip(0.62 * skin_rgb + 0.38 * np.array([1.0, 0.93, 0.90]) * (0.35 + 0.65 * skin_rgb.max()), 0.0, 1.0)

@@ -1,4 +1,4 @@
-"""Triangle mesh of the piano: 88 keys from `keyboard.geometry`, which can be pressed, and the wood around them."""
+"""Triangle mesh of the piano: 88 keys with the geometry of `keyboard.geometry`, which can be pressed, and the case around them."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -9,42 +9,54 @@ from handroll.keyboard.geometry import BLACK_KEYS, N_KEYS, STANDARD, black_tops_
 from handroll.rendering.raster import BLACK_KEY, FALLBOARD, FLOOR, PIANO, WHITE_KEY
 
 PIVOT_Y_MM = 230.0
-"""Distance of a key's axis of rotation behind its front edge (concert grand: about 230 mm)."""
+"""Distance from the front edge of a key to its axis of rotation (concert grand: about 230 mm)."""
 
 PRESSED_DARKENING = 0.16
-"""Share by which a fully pressed key is darker."""
+"""Share of the brightness that a fully pressed key loses, 0..1."""
 
+# Distance from the nominal outline of a key to its sides.
 _GAP_MM = 0.55
+
+# z of the lower edge of the keys.
 _KEY_BOTTOM_MM = -22.0
+
+# Length (along y) of the sloping front of a black key.
 _BLACK_SLOPE_MM = 4.5
+
 _WHITE_RGB = np.array([0.905, 0.885, 0.840])
 _BLACK_TOP_RGB = np.array([0.130, 0.130, 0.135])
 _BLACK_SIDE_RGB = np.array([0.060, 0.060, 0.065])
 _BLACK_FRONT_RGB = np.array([0.205, 0.205, 0.215])
 _FELT_RGB = np.array([0.36, 0.06, 0.08])
+
+# Key slip (the rail in front of the keys): y of its front, z of its top.
 _SLIP_Y_MM, _SLIP_TOP_MM = -42.0, -12.0
+
+# Key blocks at both ends of the keys: width, z of their top.
 _CHEEK_MM, _CHEEK_TOP_MM = 62.0, 20.0
 _FLOOR_Z_MM = -700.0
+
 FALLBOARD_FOOT_MM = STANDARD.white_length_mm + 5.0
-"""y of the fallboard at the level of the white keys."""
+"""y of the lower edge of the fallboard, at the level of the white keys."""
+
 FALLBOARD_MM = (25.0, 95.0)
-"""Lean of the fallboard (along y, backwards) and its height."""
+"""Default fallboard: distance by which its upper edge is behind its lower edge (along y), and its height."""
 
 
 @dataclass(frozen=True)
 class PianoMesh:
-    """Triangles of the piano at rest, world frame.
+    """Triangles of the piano with all keys up, world frame.
 
     Attributes
     ----------
     vertices_m : array (vertex, 3)
     colours : array (vertex, 3), float32
-        0..255, shading included.
+        RGB, 0..255, including shading.
     triangles : array (triangle, 3), int32
     owner : array (triangle,), uint8
-        `raster.WHITE_KEY`, `BLACK_KEY`, `PIANO`, `FLOOR` or `FALLBOARD`.
+        Label of the object: `raster.WHITE_KEY`, `BLACK_KEY`, `PIANO`, `FLOOR` or `FALLBOARD`.
     key : array (vertex,), int
-        Key 0..87 of each vertex, -1 for fixed parts.
+        Key 0..87 that the vertex belongs to; -1 for fixed parts.
     """
 
     vertices_m: np.ndarray
@@ -54,7 +66,10 @@ class PianoMesh:
     key: np.ndarray
 
     def pressed(self, key_depth_mm):
-        """Vertices (vertex, 3) and colours (vertex, 3) with the keys pressed by `key_depth_mm` (key 88,) at their front edge."""
+        """Return vertices (vertex, 3) and colours (vertex, 3) with the keys pressed.
+
+        `key_depth_mm` (key 88,) is the depth of each key at its front edge.
+        """
         depth = np.where(self.key >= 0, np.asarray(key_depth_mm)[self.key], 0.0)
         vertices = self.vertices_m.copy()
         vertices[:, 2] -= 1e-3 * depth * (1.0 - self.vertices_m[:, 1] * 1e3 / PIVOT_Y_MM)
@@ -63,7 +78,7 @@ class PianoMesh:
 
 
 class _Builder:
-    """Collects quadrilaterals, each with its own vertices."""
+    """Builder of a `PianoMesh` from quadrilaterals, each with its own vertices."""
 
     def __init__(self):
         self.vertices, self.colours, self.triangles, self.owner, self.key = [], [], [], [], []
@@ -75,14 +90,15 @@ class _Builder:
         Parameters
         ----------
         corners : array (4, 3), mm
-            Counter-clockwise from outside.
+            Counter-clockwise viewed from outside.
         colours : array (3,) or (4, 3), 0..1
-            One for all corners, or one for each.
+            One colour for all corners, or one for each corner.
         owner : int
-            Label of `raster`.
+            Label of the object, a constant of `raster`.
         key : int
+            Key 0..87 that the face belongs to; -1 for fixed parts.
         splits : (int, int)
-            Parts along the first edge and along the second.
+            Numbers of parts that the face is split into, along its first and along its second edge.
         """
         corners = np.asarray(corners, dtype=float)
         colours = np.broadcast_to(np.asarray(colours, dtype=float), (4, 3))
@@ -103,7 +119,7 @@ class _Builder:
         self.count += (rows + 1) * (columns + 1)
 
     def box(self, low, high, colour, owner, splits=1):
-        """Add a box without a bottom, lighter on top than at its sides; `splits` parts along x."""
+        """Add a box between two corners, without a bottom; the sides are darker than the top. `splits` is the number of parts along x."""
         (x0, y0, z0), (x1, y1, z1) = low, high
         colour = np.asarray(colour)
         self.face([(x0, y0, z1), (x1, y0, z1), (x1, y1, z1), (x0, y1, z1)], colour, owner, splits=(splits, 1))
@@ -112,6 +128,7 @@ class _Builder:
         self.face([(x0, y1, z0), (x0, y0, z0), (x0, y0, z1), (x0, y1, z1)], 0.6 * colour, owner)
 
     def mesh(self):
+        """Return the mesh of all faces."""
         return PianoMesh(
             np.concatenate(self.vertices) * 1e-3,
             (np.concatenate(self.colours) * 255.0).astype(np.float32),
@@ -122,12 +139,13 @@ class _Builder:
 
 
 def _white_key(build, key, outline, tail, shade):
-    """Add a white key: head and tail on top, walls all around; the top is darker towards the fallboard."""
+    """Add a white key: top and side walls. The top is darker towards the fallboard."""
     front, back = STANDARD.black_front_mm, STANDARD.white_length_mm
     colour = _WHITE_RGB * shade
     x0, x1 = outline[:2, 0] + (_GAP_MM, -_GAP_MM)
     t0, t1 = tail + (_GAP_MM, -_GAP_MM)
-    lip = 1.4  # mm; the front edge is rounded and gets less light from above
+    # Depth (mm) of the rounded front edge, which gets less light from above.
+    lip = 1.4
     levels = (
         (x0, x1, 0.0, lip, 0.90, 0.99),
         (x0, x1, lip, front, 0.99, 1.0),
@@ -146,7 +164,7 @@ def _white_key(build, key, outline, tail, shade):
 
 
 def _black_key(build, key, tail, top):
-    """Add a black key: a bar with leaning sides and a sloping front."""
+    """Add a black key: a bar with inclined sides and a sloping front."""
     front, back = STANDARD.black_front_mm, STANDARD.white_length_mm
     (x0, x1), z = tail + (0.3, -0.3), STANDARD.black_height_mm
     t0, t1 = top[0, 0], top[1, 0]
@@ -170,9 +188,10 @@ def build_piano(wood_rgb, floor_rgb, fallboard_mm=FALLBOARD_MM):
 
     Parameters
     ----------
-    wood_rgb, floor_rgb : tuples, colours 0..1
+    wood_rgb, floor_rgb : tuple of 3 float
+        RGB, 0..1.
     fallboard_mm : (lean, height)
-        As `FALLBOARD_MM`.
+        See `FALLBOARD_MM`.
 
     Returns
     -------

@@ -1,8 +1,8 @@
-"""A software rasteriser: coloured triangles with a depth buffer, soft shadows, and averaging of samples.
+"""Software rasteriser: coloured triangles with a depth buffer, soft shadows, and averaging of samples.
 
-Coordinates are samples of the supersampled image: x right, y down; the centre of sample (i, j) is (j + 0.5, i + 0.5). The depth buffer
-holds 1 / distance along the optical axis, which is linear over a flat triangle in the image; larger is nearer, 0 is empty.
-Rectangles are (left, top, right, bottom), right and bottom exclusive.
+The image is supersampled: a pixel has several samples. Coordinates are in samples, x right, y down; the centre of the sample in row i and
+column j is (j + 0.5, i + 0.5). The depth buffer contains 1 / distance along the optical axis, which is linear over a flat triangle in the
+image. Larger values are nearer; 0 is empty. Rectangles are (left, top, right, bottom), with right and bottom exclusive.
 """
 
 from dataclasses import dataclass
@@ -11,20 +11,21 @@ import numpy as np
 from numba import njit
 
 NOTHING, LEFT_HAND, RIGHT_HAND, COVER, WHITE_KEY, BLACK_KEY, PIANO, FLOOR, FALLBOARD = range(9)
-"""Labels of samples: the object that a sample shows."""
+"""Labels: which object a sample shows."""
 
 RECEIVES = np.array([0, 0, 0, 0, 1, 1, 1, 0, 1], dtype=np.float32)
-"""Share of the hands' shadow that each label receives. The shadow is cast on the plane of the key tops."""
+"""Share of the hands' shadow that objects with each label receive, 0..1. The shadow is cast on the plane of the key tops."""
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """A supersampled image.
+    """A supersampled image with depth and labels.
 
     Attributes
     ----------
     colour : array (y, x, rgb 3), uint8
     depth : array (y, x), float32
+        1 / distance; 0 is empty.
     owner : array (y, x), uint8
         Label of each sample.
     """
@@ -35,12 +36,12 @@ class Canvas:
 
     @classmethod
     def empty(cls, width, height):
-        """Create a black canvas of this many samples."""
+        """Create an empty (black) canvas; width and height in samples."""
         return cls(np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.float32), np.zeros((height, width), np.uint8))
 
     @property
     def rectangle(self):
-        """The whole canvas."""
+        """Rectangle of the whole canvas."""
         return 0, 0, self.depth.shape[1], self.depth.shape[0]
 
     def copy_from(self, other, rectangle):
@@ -50,26 +51,26 @@ class Canvas:
             target[y0:y1, x0:x1] = source[y0:y1, x0:x1]
 
     def clear(self, rectangle):
-        """Clear a rectangle."""
+        """Make a rectangle empty (black)."""
         x0, y0, x1, y1 = rectangle
         for plane in (self.colour, self.depth, self.owner):
             plane[y0:y1, x0:x1] = 0
 
     def draw(self, points, inverse_depth, colours, triangles, owner, rectangle):
-        """Draw triangles that face the camera, nearer ones in front, within a rectangle.
+        """Draw the triangles that face the camera within a rectangle; nearer triangles occlude farther ones.
 
         Parameters
         ----------
-        points : array (vertex, 2), float32
-            Samples.
+        points : array (vertex, xy 2), float32
+            Positions in the image, in samples.
         inverse_depth : array (vertex,), float32
-            1 / distance; triangles with a vertex at or behind the camera (not above 0) are skipped.
+            1 / distance. Triangles with a value of 0 or less, at or behind the camera, are skipped.
         colours : array (vertex, 3), float32
-            0..255, interpolated in perspective.
+            RGB, 0..255; interpolated with perspective correction.
         triangles : array (triangle, 3), int32
-            Counter-clockwise from outside.
+            Counter-clockwise viewed from outside.
         owner : array (triangle,), uint8
-            Label of the samples that the triangle covers.
+            Label that covered samples get.
         rectangle : tuple of 4 int
         """
         _draw(self.colour, self.depth, self.owner, points, inverse_depth, colours, triangles, owner, *rectangle)
@@ -77,14 +78,16 @@ class Canvas:
 
 @njit(cache=True, fastmath=True, nogil=True)
 def _draw(colour, depth, owner, points, inverse, rgb, triangles, label, left, top, right, bottom):
-    half, one, slack = 0.5, 1.0, 1e-3  # slack: samples added on both sides, so that there are no gaps between triangles
+    """Draw triangles into the three planes of a canvas; see `Canvas.draw`."""
+    # `slack`: each row of a triangle is extended by this many samples on both sides, to avoid gaps between triangles.
+    half, one, slack = 0.5, 1.0, 1e-3
     for t in range(triangles.shape[0]):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
         wa, wb, wc = inverse[a], inverse[b], inverse[c]
         if not (wa > 0.0 and wb > 0.0 and wc > 0.0):
             continue
         ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
-        area = (cx - ax) * (by - ay) - (bx - ax) * (cy - ay)  # above 0 for front faces, since y points down
+        area = (cx - ax) * (by - ay) - (bx - ax) * (cy - ay)  # above 0 for front faces, because y points down
         if not area > 1e-6:
             continue
         x0 = max(left, int(np.floor(min(ax, bx, cx) - 0.5)))
@@ -105,7 +108,7 @@ def _draw(colour, depth, owner, points, inverse, rgb, triangles, label, left, to
         for y in range(y0, y1):
             py = y + half - ay
             u0, v0 = uy * py - ux * ax, vy * py - vx * ax
-            # The row's span: where u, v and 1 - u - v, linear in x, are all at least 0.
+            # The samples of this row inside the triangle: u, v and 1 - u - v, which are linear in x, are at least 0.
             low, high = x0 + half, x1 - half
             for side in range(3):
                 if side == 0:
@@ -136,7 +139,10 @@ def _draw(colour, depth, owner, points, inverse, rgb, triangles, label, left, to
 
 @njit(cache=True, fastmath=True, nogil=True)
 def fill_mask(mask, points, triangles, use):
-    """Set a mask (y, x), float32, to 1 inside triangles, both faces, whose first vertex is true in `use` (vertex,)."""
+    """Set a mask (y, x), float32, to 1 inside triangles, facing the camera or not.
+
+    Only triangles whose first vertex is true in `use` (vertex,) are drawn.
+    """
     height, width = mask.shape
     for t in range(triangles.shape[0]):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
@@ -160,7 +166,10 @@ def fill_mask(mask, points, triangles, use):
 
 @njit(cache=True, fastmath=True, nogil=True)
 def soften(mask, left, top, right, bottom, radius):
-    """Blur a rectangle of a mask (y, x), float32, in place: two box filters of +-`radius` along both axes; outside counts as 0."""
+    """Blur a rectangle of a mask (y, x), float32, in place.
+
+    A box filter of +-`radius` pixels is applied twice along both axes. Pixels outside the rectangle count as 0.
+    """
     scale = 1.0 / (2 * radius + 1)
     for _ in range(2):
         line = np.empty(right - left, dtype=np.float32)
@@ -173,7 +182,7 @@ def soften(mask, left, top, right, bottom, radius):
                 mask[y, left + x] = total * scale
                 if x >= radius:
                     total -= line[x - radius]
-        # Columns: running sums of whole rows, which are contiguous in memory.
+        # Along columns, the running sum is computed for whole rows at once, because rows are contiguous in memory.
         block = mask[top:bottom, left:right].copy()
         sums = np.zeros(right - left, dtype=np.float32)
         for y in range(min(radius, bottom - top)):
@@ -193,18 +202,21 @@ def resolve(colour, owner, receives, key_shadow, hand_shadow, everything, image,
     Parameters
     ----------
     colour, owner : arrays (y * supersample, x * supersample, ...)
-        Of a `Canvas`.
+        Colours and labels of a `Canvas`.
     receives : array (owner,), float32
         `RECEIVES`.
     key_shadow : array (y, x), float32
         Share of the light on the white keys that the black keys block, 0..1.
     hand_shadow : array (ceil(y / 2), ceil(x / 2)), float32
-        Share of the light on the keyboard that the hands block, 0..1, at half the image's size.
+        Share of the light on the keyboard that the hands block, 0..1, at half the resolution of the image.
     everything : bool
-        False: pixels without a hand, a cover or a hand's shadow stay unchanged.
+        True: write all pixels. False: write only pixels with a hand, a cover or a hand's shadow.
     image : array (y, x, 3), uint8
-        Written.
-    left, top, right, bottom, supersample : int
+        The result is written into it.
+    left, top, right, bottom : int
+        Rectangle, pixels.
+    supersample : int
+        Samples per pixel along each axis.
     """
     low_height, low_width = hand_shadow.shape
     share = np.float32(1.0 / (supersample * supersample))
@@ -252,19 +264,19 @@ def resolve(colour, owner, receives, key_shadow, hand_shadow, everything, image,
 
 @njit(cache=True, fastmath=True, nogil=True)
 def shade(normals, colours, light, ambient):
-    """Shade skin and cloth: ambient light from above, one lamp, a slight gloss; returns colours (vertex, 3), 0..255.
+    """Shade skin and cloth with ambient light from above, one lamp and a slight gloss. Return colours (vertex, rgb 3), 0..255.
 
     Parameters
     ----------
     normals, colours : arrays (vertex, 3), float32
-        Unit normals in the world; colours 0..1.
+        Unit normals in the world frame; RGB colours, 0..1.
     light : array (3,), float32
-        Unit vector towards the lamp.
+        Unit vector towards the lamp, world frame.
     ambient : float
-        Share of the ambient light.
+        Share of the ambient light, 0..1.
     """
     out = np.empty_like(colours)
-    # Half way between the directions of the lamp and of a viewer straight above.
+    # Half vector between the directions to the lamp and to a viewer straight above.
     hx, hy, hz = light[0], light[1], light[2] + 1.0
     norm = np.sqrt(hx * hx + hy * hy + hz * hz)
     for v in range(normals.shape[0]):
@@ -282,14 +294,15 @@ def shade(normals, colours, light, ambient):
 
 
 @njit(cache=True, nogil=True)
-def _expose(flat, gain, noise, out):
+def _expose_values(flat, gain, noise, out):
+    """Compute `expose` for flat arrays; `gain` is an integer, in units of 1/1024."""
     for i in range(flat.size):
         value = ((np.int32(flat[i]) * gain + 512) >> 10) + noise[i]
         out[i] = np.uint8(min(max(value, 0), 255))
 
 
 def expose(image, gain, noise):
-    """Multiply an image (y, x, 3), uint8, by a gain and add `noise` (y * x * 3,), int8."""
+    """Return an image (y, x, 3), uint8, multiplied by a gain, with `noise` (y * x * 3,), int8, added."""
     out = np.empty_like(image)
-    _expose(image.reshape(-1), np.int32(round(gain * 1024)), noise, out.reshape(-1))
+    _expose_values(image.reshape(-1), np.int32(round(gain * 1024)), noise, out.reshape(-1))
     return out

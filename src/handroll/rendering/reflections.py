@@ -1,30 +1,34 @@
-"""Reflections of polished surfaces: keys and hands in the fallboard, and a lamp's light and glare on the keys."""
+"""Reflections on polished surfaces: keys and hands mirrored in the fallboard, and the light and glare of a lamp on the keys."""
 
 import numpy as np
 
 from handroll.rendering.piano import FALLBOARD_FOOT_MM
 from handroll.rendering.raster import BLACK_KEY, FALLBOARD, FLOOR, WHITE_KEY, Canvas
 
+# Colour of the mirrored room, where the fallboard mirrors neither keys nor hands.
 _ROOM_RGB = (70, 66, 62)
-# Colour of the mirror image above the keys: a dim room.
+
+# Number of fixed-point iterations that remove radial distortion.
 _UNDISTORT_ITERATIONS = 4
-# Of the fixed-point iteration that removes radial distortion.
-_KEY_M = 0.0235
+
 # Width of a white key.
+_KEY_M = 0.0235
 
 
 class Mirror:
-    """The mirror image in a plane fallboard, blended into the samples that show the fallboard.
+    """Mirror image of keys and hands in a flat fallboard. It is blended into the samples that show the fallboard.
 
     Parameters
     ----------
     gloss : scene.Gloss
-    project : callable points_m (n, 3) -> (pixels (n, 2), inverse depth (n,)), float32
+    project : callable points_m (n, xyz 3) -> (pixels (n, xy 2), inverse depth (n,)), float32
+        Projection of the camera.
     piano : piano.PianoMesh
-        At rest; the mirror image does not show pressed keys.
+        Piano with all keys up; the mirror image does not show pressed keys.
     rest : Canvas
-        The scene at rest; the mirror image is drawn into its fallboard.
+        The scene without hands and pressed keys. The mirror image of the keys is drawn into its fallboard.
     supersample : int
+        Samples per pixel along each axis.
     """
 
     def __init__(self, gloss, project, piano, rest, supersample):
@@ -40,7 +44,20 @@ class Mirror:
         self._blend(rest, rest.rectangle)
 
     def draw(self, work, meshes, box_of):
-        """Draw the mirror image of meshes [(vertices, colours, triangles)] into a canvas; returns their rectangles, in pixels."""
+        """Draw the mirror image of meshes into a canvas.
+
+        Parameters
+        ----------
+        work : Canvas
+        meshes : list of (vertices, colours, triangles)
+        box_of : callable (pixels, inverse depth) -> rectangle or None
+            Rectangle of projected points, pixels; None if they are outside the image.
+
+        Returns
+        -------
+        list of (left, top, right, bottom)
+            Rectangles of the mirror images, pixels.
+        """
         boxes = []
         for vertices, colours, triangles in meshes:
             pixels, inverse = self.project(self._reflect(vertices))
@@ -60,13 +77,15 @@ class Mirror:
         return boxes
 
     def _distance_m(self, points_m):
-        """Distance of points (..., 3) in front of the fallboard, metres; negative behind it."""
+        """Return the distance from the fallboard to points (..., xyz 3), metres; negative behind the fallboard."""
         return (points_m - np.array([0.0, FALLBOARD_FOOT_MM * 1e-3, 0.0])) @ self.normal
 
     def _reflect(self, points_m):
+        """Mirror points (..., xyz 3) at the plane of the fallboard."""
         return points_m - 2.0 * self._distance_m(points_m)[..., None] * self.normal
 
     def _draw(self, vertices, colours, triangles, samples):
+        """Draw the mirror image of a mesh into the mirror's canvas, within a rectangle of samples."""
         pixels, inverse = self.project(self._reflect(vertices))
         # A reflection reverses the orientation of the triangles.
         turned = np.ascontiguousarray(triangles[:, ::-1])
@@ -74,6 +93,7 @@ class Mirror:
         self.canvas.draw(pixels * np.float32(self.supersample), inverse, colours, turned, owner, samples)
 
     def _blend(self, work, samples):
+        """Blend the mirror image into the fallboard of a canvas, within a rectangle of samples."""
         x0, y0, x1, y1 = samples
         part = slice(y0, y1), slice(x0, x1)
         shows = work.owner[part] == FALLBOARD
@@ -83,16 +103,17 @@ class Mirror:
 
 
 class LampMap:
-    """A lamp near the keys, as two maps over the image: its light, and its glare on polished keys.
+    """Light of a lamp near the keys, as two maps over the image: brightness, and glare on polished keys.
 
-    The glare is at a given position, not ray traced. Keys are never exactly level, so each reflects another share of it.
+    The glare is drawn at a given position, without ray tracing. Each key reflects a different share of it, because real keys are never
+    exactly level.
 
     Parameters
     ----------
     lamp : scene.Lamp
     view : scene.View
     width, height : int
-        Of the image, pixels.
+        Size of the image, pixels.
     """
 
     def __init__(self, lamp, view, width, height):
@@ -112,7 +133,7 @@ class LampMap:
         self.glare = (255.0 * lamp.glare * share * np.exp(-0.5 * offset.sum(axis=-1))).astype(np.float32)
 
     def apply(self, image, owner):
-        """Light an image (y, x, rgb 3), uint8, in place; `owner` (y, x) labels the keys."""
+        """Apply light and glare to an image (y, x, rgb 3), uint8, in place; `owner` (y, x) are the labels of its pixels."""
         glare = np.where((owner == WHITE_KEY) | (owner == BLACK_KEY), self.glare, np.float32(0.0))
         lit = image * self.light[..., None] + glare[..., None]
         np.clip(lit, 0.0, 255.0, out=lit)

@@ -1,6 +1,6 @@
-"""Render a performance in a scene as frames or a video, with the true visibility of the joints.
+"""Render a performance in a scene as frames or as a video, with the true visibility of the joints.
 
-Each frame draws only what moves: the rectangles of the hands, of pressed keys and of covers. The rest is kept.
+For speed, each frame draws only the rectangles with hands, pressed keys and covers. The rest of the image is drawn once.
 """
 
 from dataclasses import dataclass
@@ -18,21 +18,31 @@ from handroll.rendering.raster import COVER, LEFT_HAND, RECEIVES, Canvas, expose
 from handroll.rendering.reflections import LampMap, Mirror
 
 SHUTTER = 0.4
-"""With motion blur: share of the time between two frames for which the shutter is open."""
+"""Share of the time between two frames for which the shutter is open, for motion blur, 0..1."""
 
 MIN_BLUR_PX = 8.0
-"""A frame is averaged over several moments if its fastest vertex moves more than this while the shutter is open."""
+"""Minimum motion blur: a frame is averaged over several moments if a vertex moves farther than this while the shutter is open, pixels."""
 
-_MOMENTS = (-0.5, 0.5, 0.0)  # relative to the time the shutter is open; the moment of the truth is the last
+# Moments that a blurred frame is averaged over, relative to the frame's time, as multiples of the exposure time. The last moment is the
+# frame's time: at this moment the visibility of the joints is determined.
+_MOMENTS = (-0.5, 0.5, 0.0)
+
+# Share of the light that the shadows of hands and of black keys remove.
 _HAND_SHADOW, _KEY_SHADOW = 0.42, 0.30
+
+# Blur radius of the shadows of hands and of black keys.
 _HAND_SHADOW_BLUR_M, _KEY_SHADOW_BLUR_M = 0.009, 0.0022
+
+# Minimum depth of a key that is drawn as pressed.
 _MIN_DEPTH_MM = 0.2
+
+# The noise of a frame is a random window of a fixed array that is longer than an image by this many values.
 _NOISE_SPARE = 1 << 18
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A drawn frame.
+    """A rendered frame.
 
     Attributes
     ----------
@@ -46,17 +56,17 @@ class Frame:
 
 
 class Renderer:
-    """Draws frames of one scene and keeps what does not move.
+    """Renderer of one scene, which draws the static parts once.
 
     Parameters
     ----------
     scene : Scene
     width, height : int
-        Of the image, pixels.
+        Size of the image, pixels.
     supersample : int
         Samples per pixel along each axis.
     grid_mm : float
-        Of the hands' meshes, see `hand_mesh.build_hand_mesh`.
+        Grid spacing of the hand meshes, see `hand_mesh.build_hand_mesh`.
     """
 
     def __init__(self, scene, width, height, supersample=2, grid_mm=3.0):
@@ -85,17 +95,21 @@ class Renderer:
         self._resolve(self.background, (0, 0, width, height))
 
     def _project(self, points_m):
-        """Pixels (..., 2) and inverse depth (...,), float32, of world points."""
+        """Project points in the world frame: pixels (..., xy 2) and inverse depth (...,), float32."""
         pixels, inverse = self.scene.view.project(points_m, *self.size)
         return pixels.astype(np.float32), inverse.astype(np.float32)
 
     def _draw_piano(self, canvas, key_depth_mm, rectangle):
+        """Draw the piano with pressed keys (key 88,) within a rectangle of samples."""
         vertices, colours = self.piano.pressed(key_depth_mm)
         pixels, inverse = self._project(vertices)
         canvas.draw(pixels * np.float32(self.supersample), inverse, colours, self.piano.triangles, self.piano.owner, rectangle)
 
     def _key_shadow(self):
-        """Shadow (y, x) of the black keys on the white keys: their tops projected along the light, at heights from 0 to the top."""
+        """Return the shadow (y, x) of the black keys on the white keys.
+
+        Sections of the black keys at several heights are projected along the light to the plane of the white keys.
+        """
         mask = np.zeros(self.size[::-1], np.float32)
         light, _ = self.scene.light.at(0.0)
         tops = black_tops_mm() * 1e-3
@@ -111,23 +125,28 @@ class Renderer:
         return mask * np.float32(_KEY_SHADOW)
 
     def _resolve(self, image, rectangle, everything=True):
+        """Average the samples of a rectangle of pixels into the image; see `raster.resolve`."""
         work = self.work
         resolve(work.colour, work.owner, RECEIVES, self.key_shadow, self.hand_shadow, everything, image, *rectangle, self.supersample)
 
     def _rectangle(self, pixels, inverse, margin=2):
-        """Rectangle (left, top, right, bottom) of pixels around projected points, cut at the image's edges; None if outside."""
+        """Return the rectangle (left, top, right, bottom) of pixels around projected points, clipped to the image; None if outside."""
         if (inverse <= 0.0).any():
-            raise ValueError("expected all hands, keys and covers in front of the camera, found some behind it: place the camera higher")
+            raise ValueError("expected all hands, keys and covers in front of the camera, found some behind it; place the camera higher")
         low, high = np.floor(pixels.min(axis=0)) - margin, np.ceil(pixels.max(axis=0)) + margin
         x0, y0 = np.maximum(low, 0).astype(int)
         x1, y1 = np.minimum(high, self.size).astype(int)
         return (int(x0), int(y0), int(x1), int(y1)) if x0 < x1 and y0 < y1 else None
 
     def _samples(self, rectangle):
+        """Convert a rectangle from pixels to samples."""
         return tuple(self.supersample * side for side in rectangle)
 
     def _cast_shadow(self, meshes, light):
-        """Cast the shadow of meshes (vertices, lit, triangles) on the plane of the key tops; returns its rectangles, pixels."""
+        """Compute the shadow of meshes (vertices, lit, triangles) on the plane of the key tops, and return its rectangles, pixels.
+
+        `lit` (vertex,) is true for vertices that face the light.
+        """
         self.hand_shadow[:] = 0.0
         boxes, blur = [], max(1, round(0.5 * _HAND_SHADOW_BLUR_M * self.scale))
         for vertices, lit, triangles in meshes:
@@ -145,7 +164,7 @@ class Renderer:
         return boxes
 
     def _draw_keys(self, key_depth_mm):
-        """Redraw the piano where keys are pressed; returns the rectangles."""
+        """Redraw the piano in the rectangles of the pressed keys, and return these rectangles."""
         down = np.flatnonzero(np.asarray(key_depth_mm) > _MIN_DEPTH_MM)
         if not len(down):
             return []
@@ -158,7 +177,7 @@ class Renderer:
             own = self.piano.key == key
             if not own.any():
                 continue
-            # The key at rest too: seen at an angle, it covers more of the image.
+            # The rectangle includes the key at rest: from an oblique view, the key at rest covers other pixels than the pressed key.
             box = self._rectangle(np.concatenate([pixels[own], resting[own]]), np.concatenate([inverse[own], resting_inverse[own]]))
             if box:
                 self.work.clear(self._samples(box))
@@ -171,11 +190,12 @@ class Renderer:
 
         Returns
         -------
-        boxes : list of rectangles
+        boxes : list of (left, top, right, bottom)
+            Rectangles of the hands, pixels.
         meshes : list of (vertices, lit, triangles)
-            For the shadow.
-        mirrored : list of rectangles
-            Of their mirror images.
+            Meshes for `_cast_shadow`.
+        mirrored : list of (left, top, right, bottom)
+            Rectangles of the mirror images of the hands, pixels.
         """
         boxes, meshes, mirrored = [], [], []
         for side, hand in enumerate(hands):
@@ -195,7 +215,7 @@ class Renderer:
         return boxes, meshes, (self.mirror.draw(self.work, mirrored, self._rectangle) if self.mirror else [])
 
     def _draw_covers(self, time_s):
-        """Draw the scene's covers; returns rectangles and meshes as `_draw_hands` (covers have no mirror image)."""
+        """Draw the scene's covers, and return their rectangles and meshes as in `_draw_hands`. Covers have no mirror image."""
         boxes, meshes = [], []
         triangles = np.array([(0, 1, 2), (0, 2, 3)], dtype=np.int32)
         for cover in self.scene.covers:
@@ -219,16 +239,17 @@ class Renderer:
         Parameters
         ----------
         image : array (y, x, rgb 3), uint8
-            A copy of `background`; modified.
+            A copy of `background`; the scene is drawn into it.
         hands : sequence of (vertices (vertex, 3), normals (vertex, 3)) or None, float32
-            Left and right of each player, world, metres; None for a hand outside the scene.
+            Left and right hand of each player, world frame, metres; None for a hand outside the scene.
         key_depth_mm : array (key 88,)
+            Depth of each key at its front edge.
         time_s : float
 
         Returns
         -------
         rectangles : list of (left, top, right, bottom)
-            Rectangles of drawn pixels. Their samples stay in `work` until `restore` is called with them.
+            Rectangles of drawn pixels. Their samples stay in `work`; pass the rectangles to `restore` before the next call.
 
         Raises
         ------
@@ -249,11 +270,14 @@ class Renderer:
         return keys + mirrored + moving
 
     def visible(self, joints_m, side):
-        """Visibility (joint,) of a hand in the last drawn moment: samples of the hand within one pixel of the projected joint.
+        """Return the visibility (joint,) of a hand's joints in the last drawn moment.
+
+        A joint is visible if a sample within one pixel of the projected joint shows the hand.
 
         Parameters
         ----------
-        joints_m : array (joint, 3), world
+        joints_m : array (joint, xyz 3)
+            World frame.
         side : int
             Index into `skeleton.HANDS`.
         """
@@ -269,7 +293,7 @@ class Renderer:
         return inside & visible
 
     def restore(self, rectangles):
-        """Restore the scene at rest in the rectangles returned by `draw`."""
+        """Restore the static scene in the rectangles that `draw` returned."""
         for box in rectangles:
             self.work.copy_from(self.rest, self._samples(box))
 
@@ -286,7 +310,7 @@ def _disjoint(boxes):
 
 
 def _skin_hands(renderer, performance, joints, orientation, frame):
-    """Deform the hands to the pose of a frame: list of (vertices, normals), None for an absent hand."""
+    """Return the meshes of the hands in the pose of a frame: a list of (vertices, normals), with None for an absent hand."""
     hands = []
     for hand, scale in enumerate(performance.bone_scale):
         if not performance.present[frame, hand]:
@@ -299,7 +323,10 @@ def _skin_hands(renderer, performance, joints, orientation, frame):
 
 
 def _extrapolate(hands, before, after, share):
-    """Move hands (vertices, normals) by a share of a frame, at the mean velocity between the frames before and after."""
+    """Return the hands (vertices, normals) moved by `share` of the time between two frames.
+
+    The velocity is the mean between the frames before and after.
+    """
     out = []
     for hand, previous, following in zip(hands, before, after, strict=True):
         if hand is None or previous is None or following is None:
@@ -315,22 +342,23 @@ def render_frames(performance, scene, width=1920, height=1080, supersample=2, mo
     Parameters
     ----------
     performance : Performance
-        May have the hands of several players, left and right in turn (`camera_scenarios.merge_performances`).
+        May contain several players: left and right hand of the first, then of the second (`scenarios.merge_performances`).
     scene : Scene
     width, height : int
-        Pixels; even, for the video.
+        Size of the image, pixels; even numbers, as the video encoder requires.
     supersample : {1, 2}
+        Samples per pixel along each axis.
     motion_blur : bool
-        Average frames with fast hands over three moments while the shutter is open.
+        True: average frames with fast hands over three moments while the shutter is open.
     grid_mm : float
-        See `hand_mesh.build_hand_mesh`.
+        Grid spacing of the hand meshes, see `hand_mesh.build_hand_mesh`.
     seed : int
-        Of the sensor's noise.
+        Random seed of the sensor noise.
 
     Yields
     ------
     Frame
-        One for each of `performance.time_s`.
+        One frame for each time in `performance.time_s`.
     """
     renderer = Renderer(scene, width, height, supersample, grid_mm)
     poses = [
@@ -382,22 +410,22 @@ def render_video(path, performance, scene, fps=30.0, width=1920, height=1080, su
 
     Parameters
     ----------
-    path : path of the mp4
+    path : path ending in .mp4
     performance : Performance
     scene : Scene
     fps : float
-        Nominal rate of the encoder; frames are presented at `performance.time_s`.
+        Nominal frame rate of the encoder. The frames are presented at `performance.time_s`.
     audio : (samples (n,) or (n, channel), float32; rate_hz), optional
         Sample 0 is at the first frame.
     width, height, supersample, seed
-        As of `render_frames`.
+        Same as in `render_frames`.
     crf, preset
-        As of `media.write.VideoWriter`.
+        Same as in `media.write.VideoWriter`.
 
     Returns
     -------
     visible : array (frame, hand 2, joint 21), bool
-        As of `Frame`.
+        See `Frame`.
     """
     visible = np.zeros((*performance.present.shape, N_JOINTS), bool)
     with VideoWriter(path, width, height, fps, crf, preset, audio) as video:

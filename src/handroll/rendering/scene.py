@@ -1,6 +1,6 @@
-"""Scenes of the synthetic pianist: camera, light and colours; and performances in the camera frame.
+"""Scenes for rendered videos: camera, light, colours and objects. Also the transform of performances to the camera frame.
 
-World frame: that of `generation.performance`. Camera frame: OpenCV's (x right, y down, z forward), metres.
+The world frame is defined in `generation.performance`. Camera frame: OpenCV convention (x right, y down, z forward), metres.
 """
 
 from dataclasses import dataclass, field
@@ -13,27 +13,29 @@ from handroll.hand.rotations import compose, matrix_from_rotvec, rotvec_from_mat
 from handroll.hand.skeleton import HANDS, N_ROTATIONS
 from handroll.hand.template import open_hand
 
+# x and y of the middle of the front edge of the keyboard, world frame.
 _KEYBOARD_CENTRE_M = (0.611, 0.0)
 
 SKIN_TONES = ((0.93, 0.76, 0.66), (0.86, 0.66, 0.55), (0.78, 0.57, 0.45), (0.64, 0.44, 0.33), (0.47, 0.32, 0.24), (0.36, 0.25, 0.19))
-"""From pale to dark, RGB 0..1; MediaPipe detects hands in each."""
+"""Skin tones from pale to dark, RGB 0..1. MediaPipe detects hands in each of them."""
 
 
 @dataclass(frozen=True)
 class View:
-    """A camera.
+    """Position, orientation and lens of the camera.
 
     Attributes
     ----------
-    position_m : (x, y, z), world
+    position_m : (x, y, z)
+        World frame.
     tilt_rad : float
-        0: straight down; positive: from the player's side towards the fallboard.
+        Angle of the view from straight down. Positive: from the player's side towards the fallboard.
     roll_rad : float
         Rotation about the optical axis; positive rotates the scene clockwise in the image.
     focal_widths : float
         Focal length in image widths.
     k1 : float
-        First coefficient of radial distortion (OpenCV's); the keyboard bulges where it is negative.
+        First coefficient of radial distortion (OpenCV). Negative values give barrel distortion.
     """
 
     position_m: tuple[float, float, float] = (0.611, -0.06, 0.975)
@@ -44,30 +46,30 @@ class View:
 
     @property
     def rotation(self):
-        """Matrix (3, 3) from world to camera directions."""
+        """Rotation matrix (3, 3) from the world frame to the camera frame."""
         sine, cosine = np.sin(self.tilt_rad), np.cos(self.tilt_rad)
         tilted = np.array([[1.0, 0.0, 0.0], [0.0, -cosine, -sine], [0.0, sine, -cosine]])
         sine, cosine = np.sin(self.roll_rad), np.cos(self.roll_rad)
         return np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]]) @ tilted
 
     def to_camera(self, points_m):
-        """Transform world points (..., 3) to the camera frame, metres."""
+        """Transform points (..., xyz 3) from the world frame to the camera frame, metres."""
         return (np.asarray(points_m) - np.array(self.position_m)) @ self.rotation.T
 
     def project(self, points_m, width_px, height_px):
-        """Project world points to pixels, with distortion.
+        """Project points in the world frame to pixels, with lens distortion.
 
         Parameters
         ----------
-        points_m : array (..., 3)
+        points_m : array (..., xyz 3)
         width_px, height_px : int
 
         Returns
         -------
-        points_px : array (..., 2)
-            x, y; undefined where the inverse depth is 0.
+        points_px : array (..., xy 2)
+            Undefined if the inverse depth is 0.
         inverse_depth : array (...,)
-            1 / metres along the optical axis; 0 for points behind the camera or less than 10 mm in front of it.
+            1 / distance along the optical axis, 1/m; 0 for points behind the camera or less than 10 mm in front of it.
         """
         points = self.to_camera(points_m)
         inverse = np.where(points[..., 2] > 0.01, 1.0 / np.where(points[..., 2] > 0.01, points[..., 2], 1.0), 0.0)
@@ -79,22 +81,22 @@ class View:
 
 @dataclass(frozen=True)
 class Light:
-    """The lamp and the camera's exposure.
+    """Direction and strength of the light, and exposure of the camera.
 
     Attributes
     ----------
     direction : (x, y, z)
-        Towards the lamp, world; z above 0, any length.
+        Vector towards the lamp, world frame, of any length; z is above 0.
     ambient : float
         Share of the ambient light, 0..1.
     gain : float
-        Brightness of the image; 1: unchanged.
+        Factor of the brightness of the image.
     drift : float
-        Amplitude of the gain's oscillation, as a share, such as from a passing cloud.
+        Amplitude of the oscillation of the gain, as a share of the gain. It imitates passing clouds.
     swing_rad : float
-        Amplitude of the lamp's oscillation about the vertical.
+        Amplitude of the oscillation of the lamp's direction about the vertical axis.
     period_s : float
-        Of both oscillations.
+        Period of both oscillations.
     """
 
     direction: tuple[float, float, float] = (-0.35, 0.45, 1.0)
@@ -105,7 +107,7 @@ class Light:
     period_s: float = 20.0
 
     def at(self, time_s):
-        """Unit vector towards the lamp (3,), and gain, at a time."""
+        """Return the unit vector towards the lamp (xyz 3), world frame, and the gain at a time."""
         phase = np.sin(2.0 * np.pi * time_s / self.period_s)
         turn = matrix_from_rotvec(np.array([0.0, 0.0, self.swing_rad * phase]))
         direction = turn @ np.array(self.direction)
@@ -114,18 +116,21 @@ class Light:
 
 @dataclass(frozen=True)
 class Appearance:
-    """Colours (RGB, 0..1), hand size and sensor noise.
+    """Colours (RGB, 0..1), size of the hands and sensor noise.
 
     Attributes
     ----------
-    skin_rgb : colour of the skin
-    sleeve_rgb : colour of the sleeves; None for bare arms
-    wood_rgb, floor_rgb : colours of the instrument and of the floor
+    skin_rgb : tuple of 3 float
+        Colour of the skin.
+    sleeve_rgb : tuple of 3 float or None
+        Colour of the sleeves; None for bare arms.
+    wood_rgb, floor_rgb : tuple of 3 float
+        Colours of the piano and of the floor.
     hand_size : float
-        Size of the pianist's hands relative to the template. It is not rendered directly: pass it to the generator of the
-        `Performance`, whose `bone_scale` is rendered.
+        Size of the pianist's hands relative to the template. Pass it to the generator of the `Performance`: the renderer uses
+        `Performance.bone_scale`, not this value.
     noise_sigma : float
-        Standard deviation of the sensor's noise, in levels of 255.
+        Standard deviation of the sensor noise, in levels of 0..255.
     """
 
     skin_rgb: tuple[float, float, float] = (0.86, 0.66, 0.55)
@@ -138,22 +143,23 @@ class Appearance:
 
 @dataclass(frozen=True)
 class Cover:
-    """A flat opaque object, such as a sheet of paper, that slides over a hand and away again.
+    """A flat opaque object, such as a sheet of paper, that slides over a hand, rests, and slides away.
 
     Attributes
     ----------
     start_s, end_s : float
-        It begins to slide in at `start_s`, and has left at `end_s`.
+        Start of sliding in, and end of sliding out.
     slide_s : float
-        Duration of sliding in and of sliding out; in between it rests.
-    centre_m : (x, y, z), world
-        Its position at rest; z above the hands.
+        Duration of sliding in, and of sliding out.
+    centre_m : (x, y, z)
+        Position at rest, world frame; z is above the hands.
     size_m : (width, length)
     yaw_rad : float
-        Rotation about the vertical.
+        Rotation about the vertical axis.
     away_m : (x, y)
-        Where it slides in from and out to, relative to its position at rest.
-    rgb : colour, 0..1
+        Start and end of the sliding, relative to the position at rest.
+    rgb : tuple of 3 float
+        Colour, 0..1.
     """
 
     start_s: float
@@ -166,7 +172,7 @@ class Cover:
     rgb: tuple[float, float, float] = (0.88, 0.87, 0.83)
 
     def corners_at(self, time_s):
-        """Corners (4, 3), world, metres, counter-clockwise from above; None outside `start_s` to `end_s`."""
+        """Return the corners (corner 4, xyz 3), world frame, metres, counter-clockwise from above; None outside its interval."""
         if not self.start_s <= time_s <= self.end_s:
             return None
         near = np.clip(min(time_s - self.start_s, self.end_s - time_s) / self.slide_s, 0.0, 1.0)
@@ -179,14 +185,15 @@ class Cover:
 
 @dataclass(frozen=True)
 class Gloss:
-    """A polished fallboard, which mirrors the keys and the hands.
+    """A polished fallboard that mirrors the keys and the hands.
 
     Attributes
     ----------
     share : float
-        Share of the light that it reflects, 0..1: lacquer at a grazing angle reflects 0.1 to 0.5.
+        Share of the light that the fallboard reflects, 0..1. Lacquer at a grazing angle reflects 0.1 to 0.5.
     lean_mm, height_mm : float
-        Its lean (backwards) and its height, with the panel above it, as of an upright piano.
+        Distance by which the upper edge is behind the lower edge, and height. The default includes the panel above the fallboard of
+        an upright piano.
     """
 
     share: float = 0.3
@@ -196,24 +203,24 @@ class Gloss:
 
 @dataclass(frozen=True)
 class Lamp:
-    """A lamp near the keys.
+    """A lamp near the keys: its light falls off with the distance, and polished keys reflect it.
 
     Attributes
     ----------
-    centre_m : (x, y), world
-        Position of its maximum brightness.
+    centre_m : (x, y)
+        Position of the maximum brightness, world frame.
     reach_m : float
-        Distance at which half of the brightness is left.
+        Distance at which the light of the lamp falls to one half.
     dark : float
-        Brightness far from the lamp, 0..1.
+        Brightness far from the lamp, relative to the maximum, 0..1.
     glare : float
-        Brightness of its reflection on the keys, 0..1; 1 saturates.
-    glare_at_m : (x, y), world
-        Centre of the reflection.
+        Brightness of the lamp's reflection on the keys, 0..1; 1 is white.
+    glare_at_m : (x, y)
+        Centre of the reflection, world frame.
     glare_size_m : (x, y)
         Standard deviations of the reflection.
     seed : int
-        Of the share that each key reflects.
+        Random seed of each key's reflected share.
     """
 
     centre_m: tuple[float, float] = (0.4, 0.1)
@@ -227,7 +234,7 @@ class Lamp:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that a video shows, except the performance."""
+    """Camera, light, appearance and objects of a video; everything except the performance."""
 
     view: View = field(default_factory=View)
     light: Light = field(default_factory=Light)
@@ -237,30 +244,32 @@ class Scene:
     lamp: Lamp | None = None
 
     def camera(self, width_px, height_px):
-        """The pinhole camera for images of this size, without distortion."""
+        """Return the pinhole camera for images of this size, without lens distortion."""
         return Camera(width_px, height_px, self.view.focal_widths * width_px, "truth")
 
 
 def random_scene(seed, closer=None):
-    """Draw a random scene with the variety of home videos from above.
+    """Return a random scene, with the variety of home videos from above.
 
     Parameters
     ----------
     seed : int
+        Random seed.
     closer : bool, optional
-        True: near, with a part of the keyboard in view; False: the whole keyboard in view. Default: one scene in three is near.
+        True: the camera is near, and a part of the keyboard is in view. False: the whole keyboard is in view. Default: random; one
+        scene in three is near.
 
     Returns
     -------
     Scene
-        Without covers.
+        A scene without covers.
     """
     rng = np.random.default_rng(seed)
     drawn = rng.random() < 1 / 3
     closer = drawn if closer is None else closer
     tilt, roll = np.radians(rng.uniform(-12.0, 12.0)), np.radians(rng.uniform(-4.0, 4.0))
     focal = rng.uniform(0.72, 0.90)
-    # Width of the view at the keyboard, metres; without `closer` wide enough for all keys, even with roll.
+    # Width of the view at the keyboard, metres. Without `closer`, it is wide enough for all keys, also with roll.
     view_width = rng.uniform(0.80, 1.0) if closer else rng.uniform(1.32, 1.46)
     distance = view_width * focal
     aim = np.array([_KEYBOARD_CENTRE_M[0] + rng.uniform(-0.02, 0.02), rng.uniform(-0.07, -0.02), 0.0])
@@ -304,26 +313,26 @@ def random_scene(seed, closer=None):
 
 
 def cover_hand(performance, hand, start_s, end_s, **fields):
-    """Place a `Cover` over a hand at its position between two times.
+    """Return a `Cover` over the region that a hand occupies between two times.
 
     Parameters
     ----------
     performance : Performance
     hand : {"left", "right"}
     start_s, end_s : float
-        As of `Cover`.
+        See `Cover`.
     **fields
         Other fields of `Cover`.
 
     Raises
     ------
     ValueError
-        The hand is in no frame between these times.
+        No frame between these times contains the hand.
     """
     side = HANDS.index(hand)
     during = (performance.time_s >= start_s) & (performance.time_s <= end_s) & performance.present[:, side]
     if not during.any():
-        raise ValueError(f"expected the {hand} hand in the scene between {start_s} and {end_s} s, found no frame with it")
+        raise ValueError(f"expected the {hand} hand in the scene between {start_s} and {end_s} s, found no frame with this hand")
     joints = world_joints(performance)[during, side]
     middle = (joints[:, :, :2].min(axis=(0, 1)) + joints[:, :, :2].max(axis=(0, 1))) / 2.0
     height = float(joints[..., 2].max()) + 0.05
@@ -331,7 +340,7 @@ def cover_hand(performance, hand, start_s, end_s, **fields):
 
 
 def world_joints(performance):
-    """Joints (frame, hand 2, joint 21, 3) of a performance in the world frame, metres; absent hands included."""
+    """Return the joints (frame, hand 2, joint 21, xyz 3) of a performance in the world frame, metres; includes absent hands."""
     return np.stack(
         [
             hand_joints(
@@ -347,16 +356,17 @@ def world_joints(performance):
 
 
 def to_camera(performance, scene):
-    """Transform a performance's poses to the camera frame: `kinematics.hand_joints` of them gives joints in the camera frame.
+    """Transform the MANO poses of a performance from the world frame to the camera frame.
 
-    MANO rotates a hand about its wrist, which is at s J0 + t. So with R, T from world to camera,
-    t' = R (s J0 + t) + T - s J0.
+    `kinematics.hand_joints` of the result gives joints in the camera frame. MANO rotates a hand about its wrist, which is at s J0 + t
+    (bone scale s, template wrist J0, translation t). So with the rotation R and the translation T from the world frame to the camera
+    frame, the new translation is t' = R (s J0 + t) + T - s J0.
 
     Returns
     -------
-    rotation_rad : array (frame, hand 2, joint 16, 3)
-        Continuous in time.
-    translation_m : array (frame, hand 2, 3)
+    rotation_rad : array (frame, hand 2, joint 16, xyz 3)
+        Axis-angle rotations, continuous in time.
+    translation_m : array (frame, hand 2, xyz 3)
     """
     view = scene.view
     rotation = np.array(performance.rotation_rad, dtype=np.float64)

@@ -1,18 +1,19 @@
-"""Signed distance fields of round bodies, and triangle meshes of their zero level.
+"""Signed distance fields of round shapes, and triangle meshes of their surface (zero level).
 
-Fields are functions of points (point, 3) that return distances (point,), negative inside. Lengths are in the unit of the points.
-Smooth union and cones after Quilez, https://iquilezles.org/articles/distfunctions; meshing after Gibson 1998,
+A field is a function of points (point, xyz 3) that returns signed distances (point,), negative inside. Lengths are in the unit of the
+points. Smooth union and cones after Quilez, https://iquilezles.org/articles/distfunctions; meshing after Gibson 1998,
 "Constrained Elastic Surface Nets" (doi:10.1007/BFb0056277), without the relaxation.
 """
 
 import numpy as np
 
+# Corners of a grid cell, and its edges as pairs of corner indices.
 _CORNERS = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
 _CELL_EDGES = [(a, b) for a in range(8) for b in range(a + 1, 8) if np.abs(_CORNERS[a] - _CORNERS[b]).sum() == 1]
 
 
 def cone_distance(points, start, end, start_radius, end_radius, stretch=(1.0, 1.0, 1.0)):
-    """Distance to a cone with round ends, whose radius is linear from start to end.
+    """Return the signed distance to a cone with round ends, whose radius changes linearly from start to end.
 
     Parameters
     ----------
@@ -21,7 +22,7 @@ def cone_distance(points, start, end, start_radius, end_radius, stretch=(1.0, 1.
         Centres of the two end spheres.
     start_radius, end_radius : float
     stretch : array (3,)
-        Factors of the offsets from the axis, by coordinate: above 1, the body is thinner in that direction.
+        Factor of the distance from the axis for each coordinate. Above 1, the shape is thinner in that direction.
 
     Returns
     -------
@@ -36,22 +37,23 @@ def cone_distance(points, start, end, start_radius, end_radius, stretch=(1.0, 1.
 
 
 def smooth_union(first, second, blend):
-    """Union of two fields (point,), whose seam is smoothed over a width of `blend` (quadratic polynomial)."""
+    """Return the union of two fields (point,), with the seam smoothed over a width of `blend` by a quadratic polynomial."""
     gap = np.maximum(blend - np.abs(first - second), 0.0) / blend
     return np.minimum(first, second) - gap * gap * (blend / 4.0)
 
 
 def gradient(field, points, step):
-    """Unit outward normals (point, 3) of a field, by central differences of +-`step`."""
+    """Return the unit outward normals (point, xyz 3) of a field, from central differences of +-`step`."""
     slope = np.stack([field(points + d) - field(points - d) for d in np.eye(3, dtype=points.dtype) * step], axis=1)
     return slope / np.maximum(np.linalg.norm(slope, axis=1, keepdims=True), 1e-12)
 
 
 def surface_nets(field, low, high, spacing):
-    """Mesh the zero level of a field inside a box; the surface must not touch the sides of the box.
+    """Mesh the surface (zero level) of a field inside a box. The surface must not touch the sides of the box.
 
-    Each grid cell that the surface crosses gets one vertex, the mean of the crossings of its edges. Each crossed grid edge gets a quad
-    of the vertices of its four cells. The vertices are then moved to the surface along the gradient.
+    Each grid cell that the surface crosses gets one vertex: the mean of the points where the surface crosses the edges of the cell. Each
+    crossed grid edge gets a quadrilateral of the vertices of its four cells. Then the vertices are moved along the gradient to the
+    surface.
 
     Parameters
     ----------
@@ -59,12 +61,13 @@ def surface_nets(field, low, high, spacing):
     low, high : array (3,)
         Corners of the box.
     spacing : float
-        Grid constant.
+        Spacing of the grid.
 
     Returns
     -------
     vertices : array (vertex, 3), float64
-    triangles : array (triangle, 3), int32, counter-clockwise seen from outside
+    triangles : array (triangle, 3), int32
+        Vertex indices, counter-clockwise viewed from outside.
     """
     axes = [np.arange(a, b + spacing, spacing, dtype=np.float32) for a, b in zip(low, high, strict=True)]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
@@ -91,7 +94,7 @@ def surface_nets(field, low, high, spacing):
         u, v = (axis + 1) % 3, (axis + 2) % 3
         lower = inside[tuple(slice(0, -1) if k == axis else slice(None) for k in range(3))]
         upper = inside[tuple(slice(1, None) if k == axis else slice(None) for k in range(3))]
-        for leaving in (True, False):  # whether the edge leaves or enters the body along its axis
+        for leaving in (True, False):  # whether the grid edge leaves or enters the shape along its axis
             edges = np.argwhere((lower & ~upper) if leaving else (~lower & upper))
             corners = []
             for du, dv in ((1, 1), (0, 1), (0, 0), (1, 0)) if leaving else ((1, 1), (1, 0), (0, 0), (0, 1)):

@@ -1,4 +1,4 @@
-"""The command `handroll run`: validate the arguments, run Snakemake as a child process, end it cleanly, and report."""
+"""The command `handroll run`: validate the arguments, run Snakemake as a child process, end it cleanly, and print a report."""
 
 import fcntl
 import os
@@ -25,54 +25,55 @@ from handroll.storage import SchemaError
 from handroll.text import printable
 
 ROOT = Path(__file__).resolve().parents[3]
-"""The checkout that holds the Snakefile."""
+"""Folder of the checkout, which contains the Snakefile."""
 
 TARGETS = ("overlays", "music", "keyboard")
-"""Targets of the workflow for each video."""
+"""Targets of the Snakemake workflow that `handroll run` requests."""
 
 GRACE_S = 15.0
-"""Time for Snakemake and its jobs to end after an interrupt (s); then they are killed."""
+"""Time that Snakemake and its jobs have to end after an interrupt, s. Then they are killed."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals that end the command: Ctrl-C, a request to end, a closed terminal."""
+"""Signals that end the command: Ctrl-C, a request to terminate, a closed terminal."""
 
 LOCK_WAIT_S = 3.0
-"""Wait for another run to end (s). A run whose parent was killed ends within a second."""
+"""Maximum wait for another run in the same folder to end, s. A run whose parent process was killed ends within a second."""
 
 
 class UsageError(ValueError):
-    """The command is invalid; the message contains the reason and what to do."""
+    """Raised for an invalid command line or folder; the message contains the reason and what to do."""
 
 
 class Ended(BaseException):
-    """A signal ended the command; its number is the argument."""
+    """Raised where a signal ends the command; the argument is the number of the signal."""
 
 
 def run(options):
-    """Run the workflow on the videos given and report on each.
+    """Run the workflow on videos and print a report on each.
 
     Parameters
     ----------
     options : argparse.Namespace
-        videos, midi, name, out, cores, configfile, verbose.
+        Options of `handroll run`: videos, midi, name, out, cores, configfile, verbose.
 
     Returns
     -------
     int
-        0 if every video gave motion; 1 if one did not; 2 if the command is invalid; 128 + the signal's number if a signal ended it.
+        Exit status. 0: every video gave motion. 1: at least one video gave none. 2: the command is invalid. 128 + number: a signal
+        of this number ended the command.
     """
     try:
-        with _signals():
-            _check(options)
-            out = _folder(options.out)
-            with _exclusive(out) as (lock, killed):
-                _clear_locks(out, killed)
+        with _end_on_signals():
+            _check_options(options)
+            out = _make_folder(options.out)
+            with _lock_folder(out) as (lock, killed):
+                _remove_stale_locks(out, killed)
                 return _run(options, out, lock)
     except (UsageError, ConfigError, SheetError) as error:
         print(f"handroll run: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        # A failed write on a full disk has no file name.
+        # The error of a failed write on a full disk contains no file name.
         print(f"handroll run: {error.filename or _absolute(options.out)}: {(error.strerror or str(error)).lower()}", file=sys.stderr)
         return 2
     except Ended as ended:
@@ -85,21 +86,21 @@ def _run(options, out, lock):
     config = read_config([ROOT / "config" / "config.yaml", ROOT / "config" / "own-files.yaml", *options.configfile])
     rows = add_videos(out / "videos.tsv", options.videos, options.name, options.midi)
     private = out / ".handroll"
-    # Snakemake gets a sheet of only the videos of this call.
+    # Snakemake gets a sheet that contains only the videos of this command.
     write_sheet(private / "videos.tsv", rows)
     settings = with_absolute_paths(config).model_copy(update={"sheet": str(private / "videos.tsv")})
     with atomic_path(private / "config.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
     if drop_damaged(out):
-        _say("Some of Snakemake's records in this folder are damaged; their results are made again.")
+        _say("Some of Snakemake's records in this folder are damaged. Their results are created again.")
     if correct_future_dates(out / "results"):
-        _say("Some results were dated in the future by a wrong system clock; their dates are corrected.")
+        _say("Some results have dates in the future, probably because of a wrong system clock. Their dates are corrected.")
     command = [sys.executable, "-m", "handroll.run.snakemake_child", str(os.getpid()), "--snakefile", str(ROOT / "Snakefile")]
     command += ["--directory", str(out), "--cores", str(options.cores), "--workflow-profile", str(ROOT / "profiles" / "default")]
     command += ["--configfile", str(private / "config.yaml"), *([] if options.verbose else ["--logger", "handroll"]), "--", *TARGETS]
     log = out / "handroll.log"
-    _say(f"{_count(len(rows))} to {out}" + ("" if options.verbose else f"; full log: {log}"))
-    # The rules must use this interpreter, even if its folder is not first on the path.
+    _say(f"{_count_videos(len(rows))} to {out}" + ("" if options.verbose else f"; full log: {log}"))
+    # The rules must use this Python interpreter, even if its folder is not the first in PATH.
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
     before = [file_identity(row.source) for row in rows]
     with log.open("w", encoding="utf-8") as file:
@@ -107,27 +108,27 @@ def _run(options, out, lock):
             command,
             stdin=subprocess.DEVNULL,
             stderr=None if options.verbose else file,
-            env={**os.environ, "PATH": path, **_cache(private)},
+            env={**os.environ, "PATH": path, **_cache_environment(private)},
             pass_fds=[lock],
             start_new_session=True,
         )
         status = _wait(child)
     useful = 0
     for row, identity in zip(rows, before, strict=True):
-        useful += _report(out, row, settings.screening.model_dump(), changed=file_identity(row.source) != identity)
+        useful += _print_report(out, row, settings.screening.model_dump(), changed=file_identity(row.source) != identity)
     if status < 0:
         _say(f"\nSnakemake was killed by signal {-status}, perhaps because of too little memory. The same command resumes.")
     elif status and useful == len(rows):
         _say(f"\nSnakemake ended with status {status}: see {log}")
     if len(rows) > 1:
-        _say(f"\n{useful} of {_count(len(rows))} gave motion.")
+        _say(f"\n{useful} of {_count_videos(len(rows))} gave motion.")
     return 0 if useful == len(rows) and not status else 1
 
 
-def _cache(private):
-    """Environment variable of a cache folder for Snakemake if the default one is not writable, as in containers without a home folder.
+def _cache_environment(private):
+    """Return environment variables that give Snakemake a cache folder in `private`, if the default cache folder is not writable.
 
-    Snakemake does not start without its cache.
+    Snakemake does not start without a cache folder. Containers often have no writable home folder.
     """
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
     try:
@@ -139,10 +140,10 @@ def _cache(private):
     return {"XDG_CACHE_HOME": str(private / "cache")}
 
 
-def _report(out, row, thresholds, changed):
-    """Print the report on a video; return whether it gave motion and its file did not change during the run."""
+def _print_report(out, row, thresholds, changed):
+    """Print the report on a video; return True if it gave motion and its file did not change during the run."""
     if changed:
-        _say("", f"{row.video} ({row.source}): the file changed during the run, or was still being copied. Run the same command again.")
+        _say("", f"{row.video} ({row.source}): the file changed during the run, or its copy was not complete. Run the same command again.")
         return False
     try:
         report = read_report(out, row, thresholds)
@@ -153,40 +154,42 @@ def _report(out, row, thresholds, changed):
     return report.useful
 
 
-def _clear_locks(out, killed):
-    """Remove Snakemake's locks in the folder if the last run was killed; raise UsageError if another Snakemake made them."""
+def _remove_stale_locks(out, killed):
+    """Remove Snakemake's locks in the folder if the last run was killed. Raise UsageError where another Snakemake owns them."""
     locks = out / ".snakemake" / "locks"
-    if not _locked(out):
+    if not _has_locks(out):
         return
     if not killed:
         raise UsageError(
-            f"Snakemake is running in {out}, or was killed there; wait for it, choose another folder with --out, "
-            f"or remove {locks} if no Snakemake runs there"
+            f"the folder {out} is locked: Snakemake is running there, or was killed there. Wait for it, choose another folder with --out, "
+            f"or, if no Snakemake is running there, remove {locks}"
         )
     shutil.rmtree(locks)
-    _say("The last run in this folder was killed. Its incomplete results are made again.")
+    _say("The last run in this folder was killed. Its incomplete results are created again.")
 
 
-def _locked(out):
-    """Whether Snakemake has locks in the folder."""
+def _has_locks(out):
+    """Whether the folder contains locks of Snakemake."""
     locks = out / ".snakemake" / "locks"
     return locks.is_dir() and any(locks.iterdir())
 
 
-def _check(options):
-    """Raise UsageError if the command line is invalid."""
+def _check_options(options):
+    """Raise UsageError where an option or a video on the command line is invalid."""
     if not (ROOT / "Snakefile").is_file():
         raise UsageError(f"expected the workflow at {ROOT / 'Snakefile'}, found none; install handroll from a checkout: pip install -e .")
     for option, given in (("--name", options.name), ("--midi", options.midi)):
         if given and len(given) != len(options.videos):
-            raise UsageError(f"expected one {option} for each of {_count(len(options.videos))}, in their order, found {len(given)}")
+            raise UsageError(
+                f"expected no {option}, or one for each of {_count_videos(len(options.videos))} in their order, found {len(given)}"
+            )
     files = [*(video for video in options.videos if not is_url(video)), *options.midi, *map(str, options.configfile)]
     if missing := [file for file in files if not os.path.lexists(file)]:
         raise UsageError(f"no such file: {printable(', '.join(missing))}; check the path")
 
 
-def _folder(out):
-    """Return the output folder as an absolute path, and make it if needed."""
+def _make_folder(out):
+    """Create the output folder if needed; return its absolute path."""
     out = _absolute(out)
     try:
         (out / ".handroll").mkdir(parents=True, exist_ok=True)
@@ -196,31 +199,31 @@ def _folder(out):
 
 
 def _absolute(path):
-    """Make a path absolute and resolve links, also circular ones, for which `Path.resolve` raises an error."""
+    """Return an absolute path without links. Circular links are allowed, unlike in `Path.resolve`."""
     return Path(os.path.realpath(path))
 
 
 def _say(*lines):
-    """Print lines. A closed output (`| head`, a closed terminal) is no error, because the results are files."""
+    """Print lines. A closed output (`| head`, a closed terminal) is no error, since the results are files."""
     try:
         print(*lines, sep="\n", flush=True)
     except OSError:
-        # Else Python would try to write the rest again when it ends.
+        # Otherwise Python would try to write the rest again when it exits, and fail.
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
         os.close(null)
 
 
 @contextmanager
-def _exclusive(out):
-    """Hold the folder's lock. The operating system releases it when this process and Snakemake have ended for any reason.
+def _lock_folder(out):
+    """Hold the lock of the output folder. The operating system releases it when this process and Snakemake have ended.
 
     Yields
     ------
     int
-        File descriptor of the lock, which the child process inherits.
+        File descriptor of the lock file. The child process inherits it.
     bool
-        Whether the last run was killed: the lock file contains a process id as long as its Snakemake may have locks.
+        Whether the last run was killed. The lock file then still contains the id of its process.
     """
     with open(out / ".handroll" / "lock", "a+") as file:
         deadline = time.monotonic() + LOCK_WAIT_S
@@ -243,18 +246,18 @@ def _exclusive(out):
         try:
             yield file.fileno(), killed
         finally:
-            if not _locked(out):
+            if not _has_locks(out):
                 file.truncate(0)
 
 
 @contextmanager
-def _signals():
-    """Raise `Ended` in the block when a signal arrives that ends the command."""
+def _end_on_signals():
+    """Raise `Ended` in the block when one of `SIGNALS` arrives."""
 
     def end(number, _frame):
         raise Ended(number)
 
-    # Under `nohup`, the signal of a closed terminal is ignored.
+    # `nohup` sets the signal of a closed terminal to be ignored; keep that.
     ending = [number for number in SIGNALS if (number, signal.getsignal(number)) != (signal.SIGHUP, signal.SIG_IGN)]
     before = {number: signal.signal(number, end) for number in ending}
     try:
@@ -265,28 +268,30 @@ def _signals():
 
 
 def _wait(child):
-    """Wait for Snakemake and return its exit status. If a signal ends the command, end Snakemake and all its jobs first."""
+    """Wait for Snakemake and return its exit status. Where a signal ends the command, end Snakemake and all its jobs, then raise."""
     try:
         return child.wait()
     except Ended:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         _say("\nstopping ...")
-        # Snakemake passes the signal on to its jobs.
+        # Snakemake forwards the signal to its jobs.
         child.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             child.wait(GRACE_S)
         raise
     finally:
-        # Jobs may still run after Snakemake was killed.
+        # Jobs may still run where Snakemake itself was killed.
         _signal_group(child, signal.SIGKILL)
         child.wait()
 
 
 def _signal_group(child, number):
+    """Send a signal to a child and all processes of its group, if any still run."""
     with suppress(ProcessLookupError):
         os.killpg(child.pid, number)
 
 
-def _count(number):
+def _count_videos(number):
+    """Format a number of videos: `1 video`, `2 videos`."""
     return f"{number} {'video' if number == 1 else 'videos'}"

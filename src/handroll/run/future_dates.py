@@ -1,6 +1,6 @@
-"""Correct modification times in the future, which a wrong system clock left.
+"""Correct modification times of files that are in the future because of a wrong system clock.
 
-Snakemake fails every job whose input is newer than its output.
+With such files, Snakemake fails every job whose input is newer than its output.
 """
 
 import os
@@ -8,23 +8,23 @@ import time
 from pathlib import Path
 
 STEP_NS = 2_000
-"""Difference between two corrected times (ns). Snakemake compares times as floating-point seconds, which resolve microseconds."""
+"""Difference between two corrected times, ns. Snakemake compares times as floating-point seconds, whose resolution is about 1000 ns."""
 
 
 def correct_future_dates(folder, now_ns=None):
-    """Set modification times in the future to times just before now, in the same order.
+    """Set modification times that are in the future to times just before now, and keep their order.
 
     Parameters
     ----------
     folder : path
-        Corrected with everything below it; links themselves, not their targets.
+        Folder whose files and folders are corrected, at any depth. Of a link, the link itself is corrected, not its target.
     now_ns : int, optional
-        Now (ns since 1970).
+        Current time, ns since 1970. Default: the system clock.
 
     Returns
     -------
     int
-        Number of corrected files.
+        Number of corrected files and folders.
     """
     now_ns = time.time_ns() if now_ns is None else now_ns
     dates_ns = {path: path.lstat().st_mtime_ns for path in Path(folder).rglob("*")}

@@ -1,7 +1,7 @@
-"""The sheet of your own videos, with a distinct name for each file or URL.
+"""Write the sheet of your own videos, with a unique name for each file or URL.
 
-The output folder contains one sheet of all videos that were run there. A later run adds rows and never renames or replaces
-existing ones, because the folders of results have these names.
+The output folder of `handroll run` contains one sheet of all videos that were processed there. A later run adds rows. It never renames
+or replaces existing rows, since their names are the names of the folders of results.
 """
 
 import os
@@ -19,14 +19,14 @@ SUBJECT = "own"
 """Subject of your own videos."""
 
 NAME_LENGTH = 80
-"""Maximum length of a name made from a file name or address, in characters; a number may follow."""
+"""Maximum length of a video's name, in characters. To a name made from a file name or address, a number may be added."""
 
 COLUMNS = ("subject", "video", "source", "midi", "override")
-"""Columns that the sheet always has."""
+"""Columns that the sheet always contains."""
 
 
 def name_of(source):
-    """Make a safe name from a path's stem, or from the site and the video id of an address.
+    """Return a safe name for a source: from the stem of a path, or from the site and the video id of a URL.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def name_of(source):
     if not is_url(source):
         text = Path(source).stem
     elif site_of(source) != "other_site" and " " in (key := same_video_key(source)):
-        # "youtube ID", "bilibili ID PART"; the number of the first part is left out.
+        # The key is "youtube ID" or "bilibili ID PART". The number of the first part is left out.
         return re.sub(r"[^A-Za-z0-9_.-]", "_", key.removesuffix(" 1"))
     else:
         parts = urlsplit(source)
@@ -48,7 +48,7 @@ def name_of(source):
 
 
 def distinct_names(sources, taken=()):
-    """Make an unused name for each source; a number is appended to a name that is in use.
+    """Return an unused name for each source. A number is appended to a name that is in use.
 
     Parameters
     ----------
@@ -73,19 +73,19 @@ def distinct_names(sources, taken=()):
 
 
 def add_videos(sheet, sources, names=(), midis=()):
-    """Add videos to the sheet, each once, and return their rows.
+    """Add videos to the sheet and return their rows.
 
-    A source in the sheet keeps its row and its name. New rows have `override: accept`, so that motion is made of your own video
-    whatever the screening finds.
+    A source that is in the sheet already keeps its row and its name. New rows have `override: accept`, so that your own video gives
+    motion even where the screening would reject it.
 
     Parameters
     ----------
     sheet : path
-        Made if it does not exist.
+        Path of the sheet. It is created if it does not exist.
     sources : sequence of str
         Paths and URLs; duplicates count once.
     names, midis : sequence of str, optional
-        Name and MIDI file of each source; empty: names are made, and there are no MIDI files.
+        Name and MIDI file of each source. Empty: names are made from the sources, and there are no MIDI files.
 
     Returns
     -------
@@ -95,16 +95,16 @@ def add_videos(sheet, sources, names=(), midis=()):
     Raises
     ------
     SheetError
-        The sheet is invalid; a name is not safe or belongs to another source; a source has another name already; a path contains
-        a character that a sheet cannot contain.
+        The sheet is invalid. A name is not safe, or belongs to another source. A source already has another name. A path contains a
+        character that a sheet cannot contain.
     """
     sheet = Path(sheet)
     rows = {row.video: row for row in read_rows(sheet, Video, ("subject", "video"))} if sheet.is_file() else {}
-    known = {_key(row.source): name for name, row in rows.items()}
+    known = {_source_key(row.source): name for name, row in rows.items()}
     asked = []
     for number, source in enumerate(sources):
         stored = source if is_url(source) else os.path.abspath(source)
-        name = known.get(_key(stored))
+        name = known.get(_source_key(stored))
         if names:
             _check_name(names[number], stored, name, rows)
             name = names[number]
@@ -112,10 +112,10 @@ def add_videos(sheet, sources, names=(), midis=()):
         midi = os.path.abspath(midis[number]) if midis else rows[name].midi if name in rows else None
         for path in filter(None, (stored, midi)):
             _check_path(path)
-        # A known source keeps its spelling; another one would trigger a new download.
+        # A known source keeps its spelling, since another spelling would trigger a new download.
         old = rows[name].model_dump() if name in rows else {"subject": SUBJECT, "video": name, "source": stored, "override": "accept"}
         rows[name] = Video.model_validate(old | {"midi": midi})
-        known[_key(stored)] = name
+        known[_source_key(stored)] = name
         if name not in asked:
             asked.append(name)
     write_sheet(sheet, rows.values())
@@ -123,7 +123,7 @@ def add_videos(sheet, sources, names=(), midis=()):
 
 
 def write_sheet(path, rows):
-    """Write rows as a sheet, with the columns that any row uses; an unchanged sheet is not written."""
+    """Write rows as a sheet with `COLUMNS` and all other columns in use. An unchanged sheet is not written again."""
     cells = [{name: str(value) for name, value in row.model_dump().items() if value is not None} for row in rows]
     header = [name for name in Video.model_fields if name in COLUMNS or any(name in row for row in cells)]
     lines = [header, *([row.get(name, "") for name in header] for row in cells)]
@@ -133,22 +133,26 @@ def write_sheet(path, rows):
             temporary.write_text(text, encoding="utf-8")
 
 
-def _key(source):
-    """Compute a text that all spellings of one source share."""
+def _source_key(source):
+    """Return a text that is equal for all spellings of the same source."""
     return same_video_key(source) if is_url(source) else os.path.normpath(source)
 
 
 def _check_name(name, source, known, rows):
+    """Raise SheetError where a source cannot have this name; `known` is the name that the source already has, or None."""
     if not re.fullmatch(IDENTIFIER, name) or len(name) > NAME_LENGTH:
         raise SheetError(f"--name {name}: expected at most {NAME_LENGTH} letters, digits, `_`, `.` or `-`, starting with a letter or digit")
     if known not in (None, name):
         raise SheetError(f"--name {name}: {source} is in this output folder already, as {known}; omit the name, or choose another --out")
-    other = next((row for row in rows.values() if row.video.casefold() == name.casefold() and _key(row.source) != _key(source)), None)
+    other = next(
+        (row for row in rows.values() if row.video.casefold() == name.casefold() and _source_key(row.source) != _source_key(source)), None
+    )
     if other:
         raise SheetError(f"--name {name}: the name belongs to {other.source} in this output folder; choose another name or --out")
 
 
 def _check_path(path):
+    """Raise SheetError where a sheet cannot contain this path."""
     try:
         path.encode()
     except UnicodeEncodeError:

@@ -1,7 +1,7 @@
-"""Progress of a workflow: one line for each video and stage, with its duration and an estimate of the remaining time.
+"""Report the progress of a workflow: one line for each video and stage, with its duration and the estimated remaining time.
 
 The relative costs of the rules are known (`COSTS`). The speed of the computer and the number of parallel jobs are measured on
-finished jobs, so there is no estimate before the first one.
+finished jobs, so the first lines contain no estimate.
 """
 
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ STAGES = {
     "clips": ("cut_clips",),
     "overlay": ("draw_overlay",),
 }
-"""The stages of a video and their rules, in order. A stage ends with its last rule. Each other rule is a stage of its own."""
+"""Stages of a video and their rules, in order. A stage is finished with its last rule. A rule that is not listed is a stage of its own."""
 
 COSTS = {
     "fetch_video": (0.5, 0.0),
@@ -39,19 +39,31 @@ COSTS = {
     "cut_clips": (2.0, 0.02),
     "draw_overlay": (2.0, 0.55),
 }
-"""Cost of each rule: processor time for any video (s), and for a second of video at 30 frames/s (s). Measured in `results/timings`
-of a 1080p30 and a 720p60 video. Only the ratios matter, because the speed of the computer is measured during the run."""
+"""Cost of each rule: processor time for a video of any length (s), and additional processor time for each second of video at 30 frames/s
+(s). Source: `results/timings` of a 1080p30 and a 720p60 video. Only the ratios matter, since the speed of the computer is measured
+during the run."""
 
 MIN_FINISHED_SHARE = 0.05
-"""Minimum share of the expected work that must be finished before there is an estimate."""
+"""Minimum share of the expected work that must be finished before the remaining time is estimated, 0..1."""
 
 NO_ERROR = "its process ended without an error message; it may have been killed, for example because of too little memory"
-"""Reason of a failed job whose log contains no error."""
+"""Message about a failed job whose log contains no error."""
 
 
 @dataclass
 class Job:
-    """A running or finished job: its rule, its video (empty for jobs of no video), its start (s) and its log."""
+    """A running or finished job.
+
+    Attributes
+    ----------
+    rule : str
+    video : str
+        `subject/name` of its video; empty for a job without a video.
+    started_s : float
+        Time of its start, s.
+    log : str
+        Path of its log; empty for a job without a log.
+    """
 
     rule: str
     video: str
@@ -61,13 +73,23 @@ class Job:
 
 @dataclass
 class Progress:
-    """Progress of a workflow, from its events.
+    """Progress of a workflow, updated by its events.
 
     Parameters
     ----------
     length_of : function of str to float or None
-        Length of a video (`subject/name`) (s at 30 frames/s); 0 if its file is rejected, so that its jobs do nothing; None while
-        unknown.
+        Returns the length of a video (`subject/name`), as the duration of its frames at 30 frames/s (s). 0: its file is rejected, so
+        its jobs do nothing. None: not known yet.
+    waiting : dict of str to int
+        Number of jobs of each rule that are not finished.
+    running : dict
+        Running `Job` by id.
+    finished : list of (Job, float)
+        Finished jobs and their durations, s.
+    started_s : float or None
+        Time of the start of the workflow, s.
+    videos : list of str
+        Videos with a started job.
     """
 
     length_of: object
@@ -78,18 +100,18 @@ class Progress:
     videos: list = field(default_factory=list)
 
     def plan(self, counts, at_s):
-        """Record the start of the workflow, with the number of jobs of each rule."""
+        """Record the start of the workflow at a time (s), with the number of jobs of each rule."""
         self.started_s = at_s
         self.waiting = {rule: count for rule, count in counts.items() if rule != "total"}
 
     def start(self, identity, job):
-        """Record the start of a job."""
+        """Record the start of a job; `identity` is its id."""
         self.running[identity] = job
         if job.video and job.video not in self.videos:
             self.videos.append(job.video)
 
     def finish(self, identity, at_s):
-        """Record the end of a job; return the line of the stage that it completes, or None."""
+        """Record the end of a job; return a line of text if the job completes a stage, otherwise None."""
         job = self.running.pop(identity, None)
         if job is None:
             return None
@@ -97,7 +119,7 @@ class Progress:
         self.finished.append((job, at_s - job.started_s))
         stage = _stage_of(job.rule)
         if stage is None and not job.log:
-            # A target without a script, such as `all`.
+            # The job of a target without a script, such as `all`, completes no stage.
             return None
         rules = STAGES.get(stage, (job.rule,))
         if job.rule != rules[-1] or (job.video and self.length_of(job.video) == 0.0):
@@ -106,7 +128,7 @@ class Progress:
         return self.line(job.video, stage or job.rule, took_s, at_s)
 
     def fail(self, identity):
-        """Record a failed job, after which the later jobs of its video do not run; return it, or None if it is unknown."""
+        """Record a failed job, and that the later jobs of its video will not run; return the `Job`, or None for an unknown id."""
         job = self.running.pop(identity, None)
         if job is not None:
             order = [rule for rules in STAGES.values() for rule in rules]
@@ -116,14 +138,14 @@ class Progress:
         return job
 
     def line(self, video, stage, took_s, at_s):
-        """Format the line of a finished stage."""
+        """Format a line about a finished stage: time since the start, video, stage, duration, remaining time."""
         left = self.left_s(at_s)
         left = f"   about {format_duration(left)} left" if left else ""
         since_s = 0.0 if self.started_s is None else at_s - self.started_s
-        return f"{clock(since_s)}  {short(video):<24}  {stage:<18} {format_duration(took_s):>8}{left}"
+        return f"{format_elapsed(since_s)}  {short_name(video):<24}  {stage:<18} {format_duration(took_s):>8}{left}"
 
     def left_s(self, at_s):
-        """Estimate the remaining time (s); None while there are too few finished jobs."""
+        """Return the estimated remaining time, s; None while too few jobs are finished."""
         worked_s = sum(took for job, took in self.finished if job.rule in COSTS)
         lengths = [length for video in self.videos if (length := self.length_of(video)) is not None]
         if not lengths or worked_s <= 0.0 or self.started_s is None:
@@ -134,19 +156,20 @@ class Progress:
         if expected_s < MIN_FINISHED_SHARE * (expected_s + rest_s):
             return None
         speed = worked_s / expected_s
-        # Work that running jobs have already done does not remain.
+        # Subtract the work that running jobs have already done.
         done_s = sum(min(at_s - job.started_s, speed * cost(job.rule, mean_s)) for job in self.running.values() if job.rule in COSTS)
         parallel = max((worked_s + done_s) / max(at_s - self.started_s, 1e-3), 1.0)
         return max(speed * rest_s - done_s, 0.0) / parallel
 
 
 def cost(rule, length_s):
-    """Expected duration of a rule for a video of a length (s), on the computer on which `COSTS` was measured (s)."""
+    """Return the expected duration (s) of a rule for a video of a given length (s), on the computer where `COSTS` was measured."""
     fixed_s, per_s = COSTS[rule]
     return fixed_s + per_s * length_s
 
 
 def _stage_of(rule):
+    """Return the stage of a rule; None where no stage contains the rule."""
     return next((stage for stage, rules in STAGES.items() if rule in rules), None)
 
 
@@ -157,23 +180,23 @@ def format_duration(seconds):
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def clock(seconds):
+def format_elapsed(seconds):
     """Format the time since the start as `m:ss` or `h:mm:ss`."""
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes:>3}:{seconds:02}"
 
 
-def short(video):
-    """Shorten a video's name to at most 24 characters; your own videos lose their subject."""
+def short_name(video):
+    """Return a video's name in at most 24 characters. The subject of your own videos is left out."""
     name = video.removeprefix(f"{SUBJECT}/")
     return name if len(name) <= 24 else f"{name[:11]}..{name[-11:]}"
 
 
 def last_line(text):
-    """Extract the error of a failed job from its log: the last line, without time, level and class of the error.
+    """Return the error message of a failed job from the text of its log: the last line, without time, level and error class.
 
-    If the log does not end with an error, the job was killed: `NO_ERROR`.
+    A log that does not end with an error belongs to a killed job and gives `NO_ERROR`.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     words = lines[-1].split(" ") if lines else []

@@ -1,7 +1,7 @@
-"""The report on a video of `handroll run`: figures, warnings and files, read from the results of the video.
+"""Write the report of `handroll run` on a video: figures, warnings and files, read from the results of the video.
 
-Your own videos are screened by the criteria of the dataset, with the thresholds of the configuration. Rejection reasons are
-warnings: motion is made of every readable file.
+Your own videos are screened by the same criteria as a dataset, with the thresholds of the configuration. The report lists rejection
+reasons as warnings: every readable video gives motion anyway.
 """
 
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from handroll.screening.verdict import MEASURED, Verdict, judge
 from handroll.storage import read_json, undamaged
 
 MIN_HANDS_SHARE = 0.05
-"""Minimum share of frames with a hand; a video with a smaller share gives no useful motion."""
+"""Minimum share of frames with at least one hand, 0..1. A video with a smaller share gives no useful motion."""
 
 MAX_MISSING_SHARE = 0.1
-"""A hand that is missing in a larger share of the frames gives a warning, and so does a larger unusable share of the video."""
+"""Maximum share of frames in which a hand is missing, and of the video that is not usable, 0..1. Larger shares give a warning."""
 
 STEPS = {
     "fetch_video": "acquire/{v}/info.json",
@@ -35,23 +35,24 @@ STEPS = {
     "clean_motion": "motion/{v}/motion.parquet",
     "draw_overlay": "report/{v}/overlay.mp4",
 }
-"""An output of every step, below `results`, in the order of the data flow. A failed step leaves none."""
+"""For each step, one of its output files below `results`, in the order of the data flow. A failed step has no output. `{v}` is
+`subject/name`."""
 
 
-def _up_to(last):
-    """List the steps up to and including one."""
+def _steps_up_to(last):
+    """Return the names of all steps up to and including `last`."""
     return tuple(STEPS)[: list(STEPS).index(last) + 1]
 
 
 FILES = {
     "overlay": ("report/{v}/overlay.mp4", tuple(STEPS)),
     "contact sheet": ("report/{v}/contact_sheet.png", tuple(STEPS)),
-    "motion": ("motion/{v}/motion.parquet", _up_to("clean_motion")),
-    "keyboard": ("keyboard/{v}/registration.png", _up_to("register_keyboard")),
-    "MIDI": ("keyboard/{v}/notes.mid", _up_to("label_fingering")),
-    "fingering": ("keyboard/{v}/fingering.pig.txt", _up_to("label_fingering")),
+    "motion": ("motion/{v}/motion.parquet", _steps_up_to("clean_motion")),
+    "keyboard": ("keyboard/{v}/registration.png", _steps_up_to("register_keyboard")),
+    "MIDI": ("keyboard/{v}/notes.mid", _steps_up_to("label_fingering")),
+    "fingering": ("keyboard/{v}/fingering.pig.txt", _steps_up_to("label_fingering")),
 }
-"""Files for the user by title: the path below `results`, and the steps that must have succeeded, else the file is from an earlier run."""
+"""Files in the report by title: path below `results`, and the steps that must have succeeded. Otherwise the file is from an earlier run."""
 
 
 @dataclass(frozen=True)
@@ -60,24 +61,26 @@ class VideoReport:
 
     Attributes
     ----------
-    name, source : str
-        From the sheet.
+    name : str
+        Name of the video in the sheet.
+    source : str
+        Path or URL of the video in the sheet.
     verdict : Verdict
-        Of the dataset's criteria.
+        Verdict of the dataset's screening.
     failed : str or None
-        The first step without a result; None if all have one.
+        The first step without a result; None if all steps have one.
     hands : float
         Share of the frames with a usable pose of at least one hand, 0..1.
     usable_s : float or None
-        Total length of the usable segments, in which hands are detected (s); None if unknown.
+        Total length of the usable segments, s; None if unknown. Hands are detected only in these segments.
     reasons : tuple of Reason
-        Of the verdict, without those that follow from others.
+        Rejection reasons of the verdict, without reasons that are consequences of others.
     figures : tuple of str
-        Results as text.
+        Results as text, one phrase each.
     warnings : tuple of str
         Missing or uncertain results, one phrase each.
     files : dict of str to Path
-        Title to file, for files that this run made or confirmed.
+        Files of this run by title.
     """
 
     name: str
@@ -93,7 +96,7 @@ class VideoReport:
 
     @property
     def stopped_by(self):
-        """Reasons why there is no motion: the file is unusable, or a person rejected it."""
+        """Reasons why there is no motion: the file is unusable, or a person rejected the video."""
         of_criteria = {reason for criterion in self.verdict.criteria for reason in criterion.reasons}
         return tuple(reason for reason in self.verdict.reasons if reason.stops == MOTION and reason not in of_criteria)
 
@@ -109,10 +112,10 @@ def read_report(root, row, thresholds):
     Parameters
     ----------
     root : path
-        Folder of `results`.
+        Folder that contains `results`.
     row : handroll.config.sheet.Video
     thresholds : dict
-        The section `screening` of the configuration.
+        Values of the section `screening` of the configuration.
 
     Returns
     -------
@@ -124,36 +127,36 @@ def read_report(root, row, thresholds):
         A result is damaged.
     """
     results, v = Path(root) / "results", f"{row.subject}/{row.video}"
-    values = {step: _values(Path(root) / path.format(subject=row.subject, video=row.video)) for step, path in MEASURED.items()}
+    values = {step: _read_values(Path(root) / path.format(subject=row.subject, video=row.video)) for step, path in MEASURED.items()}
     by_hand = row.override if row.override == "reject" else None
     verdict = judge(values.values(), thresholds, by_hand)
     finished = {step for step, path in STEPS.items() if (results / path.format(v=v)).is_file()}
     failed = None if by_hand else next((step for step in STEPS if step not in finished), None)
-    fingering = _values(results / f"keyboard/{v}/fingering.json")
-    states = _states(results / f"motion/{v}/motion.parquet") if "clean_motion" in finished else None
+    fingering = _read_values(results / f"keyboard/{v}/fingering.json")
+    states = _read_states(results / f"motion/{v}/motion.parquet") if "clean_motion" in finished else None
     report = VideoReport(row.video, row.source, verdict, failed, 0.0, None, (), (), (), {})
     if report.stopped_by:
         return report
-    hands, shares = (0.0, ()) if states is None or not len(states) else _hands(states)
+    hands, shares = (0.0, ()) if states is None or not len(states) else _hand_shares(states)
     made = hands >= MIN_HANDS_SHARE
-    usable_s = values["survey"].get("scores", {}).get("editing", {}).get("usable_s")
+    usable_s = values["survey"].get("screening", {}).get("editing", {}).get("usable_s")
     figures, warnings = [], []
     if made:
         left, right, both = shares
-        figures.append(f"both hands in {_percent(both)} of the frames")
+        figures.append(f"both hands in {_format_percent(both)} of the frames")
         missing = {"left": 1.0 - left, "right": 1.0 - right}
         warnings += [
-            f"{side} hand missing in {_percent(share)} of the frames" for side, share in missing.items() if share > MAX_MISSING_SHARE
+            f"{side} hand missing in {_format_percent(share)} of the frames" for side, share in missing.items() if share > MAX_MISSING_SHARE
         ]
-    note_figures, note_warnings = _notes(values["agreement"], fingering, values["probe"].get("has_audio", True))
-    keyboard_figures, no_keyboard, keyboard_warnings = _keyboard(values["registration"])
+    note_figures, note_warnings = _describe_notes(values["agreement"], fingering, values["probe"].get("has_audio", True))
+    keyboard_figures, no_keyboard, keyboard_warnings = _describe_keyboard(values["registration"])
     placeholders = set() if made else set(FILES)
     if made:
         figures += [*note_figures, *keyboard_figures]
-        warnings += [*_cut(values["survey"]), *note_warnings, *no_keyboard, *keyboard_warnings]
+        warnings += [*_unusable_warnings(values["survey"]), *note_warnings, *no_keyboard, *keyboard_warnings]
         if fingering.get("labelled"):
-            figures.append(f"fingers for {_percent(fingering['labelled'] / fingering['notes'])} of the notes")
-            figures += _offset(fingering)
+            figures.append(f"fingers for {_format_percent(fingering['labelled'] / fingering['notes'])} of the notes")
+            figures += _describe_offset(fingering)
         else:
             placeholders.add("fingering")
         placeholders |= {"keyboard"} if no_keyboard else set()
@@ -170,7 +173,7 @@ def read_report(root, row, thresholds):
         failed,
         hands,
         usable_s,
-        _reasons(verdict.reasons, values["survey"]),
+        _independent_reasons(verdict.reasons, values["survey"]),
         tuple(figures),
         tuple(warnings),
         files,
@@ -214,49 +217,51 @@ def report_lines(report, logs):
     return lines + [f"  {title:<14}{path}" for title, path in report.files.items()]
 
 
-def _values(path):
-    """Read a JSON file; empty if it does not exist."""
+def _read_values(path):
+    """Read a JSON file as a dict; empty if the file does not exist."""
     values = read_json(path) if path.is_file() else {}
     with undamaged(path, "a JSON object"):
         return dict(values)
 
 
-def _states(path):
-    """Read the states (frame, hand 2) of a motion."""
+def _read_states(path):
+    """Read the states of a motion table, array (frame, hand 2)."""
     import pyarrow.parquet as pq
 
     with undamaged(path, "a handroll motion table"):
         return pq.read_table(path, columns=["state"])["state"].to_numpy().reshape(-1, 2)
 
 
-def _hands(states):
-    """Compute the share of frames with any hand, and with the left, the right and both hands."""
+def _hand_shares(states):
+    """Return the share of frames with any hand, and a tuple of the shares with the left, the right and both hands, 0..1."""
     usable = states > 0
     return float(usable.any(axis=1).mean()), (*(float(share) for share in usable.mean(axis=0)), float(usable.all(axis=1).mean()))
 
 
-def _reasons(reasons, survey):
-    """Select the reasons of a verdict that do not follow from others."""
+def _independent_reasons(reasons, survey):
+    """Return the reasons of a verdict without those that are consequences of others."""
     left_out = set()
-    if survey.get("scores", {}).get("editing", {}).get("usable_s") == 0.0:
+    if survey.get("screening", {}).get("editing", {}).get("usable_s") == 0.0:
         # Hands are detected only in usable segments.
         left_out |= {Reason.NO_HANDS, Reason.HANDS_RARELY_VISIBLE}
-    if Reason.TOO_SHORT in reasons and not _cut(survey):
+    if Reason.TOO_SHORT in reasons and not _unusable_warnings(survey):
         left_out.add(Reason.CUT_UP)
     return tuple(reason for reason in reasons if reason not in left_out)
 
 
-def _cut(survey):
-    """Warn of a large unusable share of the video."""
-    scores = survey.get("scores", {}).get("editing", {})
+def _unusable_warnings(survey):
+    """Return a list of at most one warning: that a large share of the video is not usable."""
+    scores = survey.get("screening", {}).get("editing", {})
     lost = 1.0 - scores.get("usable_share", 1.0)
     return (
-        [f"{_percent(lost)} of the video is not usable: cuts, titles, freeze frames or a moving camera"] if lost > MAX_MISSING_SHARE else []
+        [f"{_format_percent(lost)} of the video is not usable: cuts, titles, freeze frames or a moving camera"]
+        if lost > MAX_MISSING_SHARE
+        else []
     )
 
 
-def _notes(agreement, fingering, has_audio):
-    """Figures and warnings on the notes: number, source, and problems of a given MIDI file."""
+def _describe_notes(agreement, fingering, has_audio):
+    """Return figures and warnings on the notes (two lists): number, source, and problems of a given MIDI file."""
     count = fingering.get("notes", 0)
     problem, correction = agreement.get("problem"), agreement.get("correction")
     doubts = [problem["message"]] if problem else []
@@ -271,10 +276,10 @@ def _notes(agreement, fingering, has_audio):
     return [f"{count} notes {source}"], doubts
 
 
-def _keyboard(registration):
-    """Figures and warnings on the keyboard: (figures, warning of a missing keyboard, warnings on a registered one)."""
+def _describe_keyboard(registration):
+    """Return three lists: figures, the warning that no keyboard is registered, and warnings on a registered keyboard."""
     if registration.get("problem") or not registration:
-        why = registration.get("message") or registration.get("problem") or "no detection was run"
+        why = registration.get("message") or registration.get("problem") or "its step has not run"
         return [], [f"no keyboard, so motion is in the camera frame, without fingering: {why}"], []
     confidence = registration.get("confidence")
     figure = "keyboard marked in the sheet" if registration.get("source") == "sheet" else "keyboard detected"
@@ -283,8 +288,8 @@ def _keyboard(registration):
     return [figure + (", octave assumed" if registration.get("octave_source") == "assumed" else "")], [], doubts
 
 
-def _offset(fingering):
-    """Describe the offset between audio (or MIDI file) and video."""
+def _describe_offset(fingering):
+    """Return a list of one figure: the offset between audio (or MIDI file) and video."""
     delay = fingering.get("delay") or {}
     delay_s = delay.get("estimate_s")
     if delay_s is None:
@@ -295,5 +300,6 @@ def _offset(fingering):
     return [f"{source} {size} {direction} ({'corrected' if delay.get('trusted') else 'uncertain, so not corrected'})"]
 
 
-def _percent(share):
+def _format_percent(share):
+    """Format a share (0..1) as a percentage."""
     return f"{100 * share:.0f} %"

@@ -1,6 +1,7 @@
-"""Run Snakemake as a child process of `handroll run`. It ends, with all its jobs, when its parent ends for any reason.
+"""Run Snakemake as a child process of `handroll run`, which ends with all its jobs when its parent ends for any reason.
 
-A parent that is killed (`kill -9`, out of memory) cannot end its children. So the child checks once a second that its parent runs.
+A parent that is killed (`kill -9`, out of memory) cannot end its children. Therefore the child checks once a second whether its parent
+still runs.
 """
 
 import os
@@ -10,11 +11,11 @@ import threading
 import time
 
 PERIOD_S = 1.0
-"""Time between two checks (s)."""
+"""Time between two checks of the parent, s."""
 
 
 def end_with(parent):
-    """Kill this process group when the process `parent` is no longer its parent."""
+    """Kill this process and its group as soon as the process with the id `parent` is no longer its parent."""
 
     def watch():
         while os.getppid() == parent:
@@ -25,7 +26,7 @@ def end_with(parent):
 
 
 def interrupt(_number, _frame):
-    """End Snakemake and its jobs as Ctrl-C does; further output goes to the log."""
+    """Handle the interrupt signal: end Snakemake and its jobs in the same way as Ctrl-C, with further output in the log."""
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.killpg(0, signal.SIGINT)
@@ -36,6 +37,6 @@ if __name__ == "__main__":
     from snakemake.cli import main
 
     end_with(int(sys.argv[1]))
-    # Children of a background command inherit from the shell that this signal is ignored.
+    # A shell sets this signal to be ignored in background commands, so the handler must be set explicitly.
     signal.signal(signal.SIGINT, interrupt)
     sys.exit(main(sys.argv[2:]))

@@ -1,4 +1,7 @@
-"""Snakemake's records of the provenance of results. With a damaged record, as after a power loss, a changed setting would be missed."""
+"""Remove damaged records of Snakemake about the provenance of results.
+
+A power loss can damage a record. Without its record, a result would not be created again after a changed setting.
+"""
 
 import base64
 import json
@@ -7,7 +10,7 @@ from pathlib import Path
 
 
 def drop_damaged(folder):
-    """Remove records that are not JSON, together with their results, so that these are made again.
+    """Remove records that are not JSON, together with their results, so that the results are created again.
 
     Parameters
     ----------
@@ -27,10 +30,10 @@ def drop_damaged(folder):
         try:
             json.loads(record.read_bytes())
         except ValueError:
-            # The name of a record is the path of its result in base64; a long one is split into folders that begin with `@`.
+            # The name of a record is the path of its result in base64. A long name is split into folders that start with `@`.
             code = "".join(part.removeprefix("@") for part in record.relative_to(records).parts)
             record.unlink()
-            # Other files have no result.
+            # A file whose name is not base64 belongs to no result.
             with suppress(ValueError):
                 result = Path(base64.urlsafe_b64decode(code).decode())
                 if result.parts[:1] == ("results",) and ".." not in result.parts:

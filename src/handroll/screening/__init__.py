@@ -1,1 +1,1 @@
-"""Screening of videos: measure scores, then compare them with thresholds (`criteria`) for a verdict (`verdict`)."""
+"""Screening of videos: measure scores, compare them with thresholds (`criteria`), and collect the decisions in a `verdict`."""

@@ -6,30 +6,34 @@ BLOCK_S = 0.1
 """Length of the blocks whose levels are measured, s."""
 
 PAUSE_S = 5.0
-"""Silences up to this length are part of the music, s."""
+"""Maximum length of a silence that is part of the music, s."""
 
-QUIET_DB, FAINT_DB = -55.0, -80.0
-"""A block is silent below the first level relative to the loudest block, or below the second level relative to full scale (dB).
-Room noise is louder."""
+QUIET_DB = -55.0
+"""Maximum level of a silent block relative to the loudest block, dB. Room noise is louder."""
+
+FAINT_DB = -80.0
+"""Maximum level of a silent block relative to full scale, dB. A block is silent if it is below `QUIET_DB` or `FAINT_DB`."""
 
 LOUD_QUANTILE = 0.95
-"""Quantile of the block levels that is the level of loud parts; the maximum would be that of single peaks."""
+"""The level of loud parts is this quantile of the block levels, 0..1. The maximum would be the level of single peaks."""
 
 MIN_DB = -120.0
-"""Level of digital silence, dB of full scale."""
+"""Level reported for digital silence, dB relative to full scale."""
 
 PEAK_SHARE = 1e-4
-"""Share of the samples above the peak level, so that single clicks do not define it."""
+"""Share of the samples that are above the peak level, 0..1. Single clicks therefore do not define the peak level."""
 
 NEAR_PEAK = 0.9
-"""Samples above this share of the peak level are near the peak. A clipped wave has ripples after a codec, but smaller ones."""
+"""A sample is near the peak above this share of the peak level, 0..1. A codec adds ripples to the flat tops of
+clipped waves, but they stay above this share."""
 
 SPEECH_PROBABILITY = 0.8
-"""Minimum speech probability of a moment with speech. Piano reaches 0.5 in up to 4 % of a recording, 0.8 in up to 1 %."""
+"""Minimum speech probability of a moment that counts as speech, 0..1. Measured on piano recordings: up to 4 % of the time reaches 0.5, up
+to 1 % reaches 0.8."""
 
 
 def measure_silence(samples, rate_hz):
-    """Measure the level of the audio and the share of long silences: a muted track, muted parts or a microphone that was off.
+    """Measure the level of the audio and the share of long silences, such as from muted parts or a microphone that was off.
 
     Parameters
     ----------
@@ -40,7 +44,7 @@ def measure_silence(samples, rate_hz):
     Returns
     -------
     dict
-        `loud_db`: level of the loud blocks (root mean square, dB of full scale, at least `MIN_DB`); `silent_share`: share of the
+        `loud_db`: level of loud parts (root mean square, dB relative to full scale, at least `MIN_DB`). `silent_share`: share of the
         time in silences longer than `PAUSE_S`, 0..1; 1 without samples.
     """
     size = max(1, round(BLOCK_S * rate_hz))
@@ -49,7 +53,7 @@ def measure_silence(samples, rate_hz):
         return {"loud_db": MIN_DB, "silent_share": 1.0}
     level_db = np.maximum(10.0 * np.log10(np.einsum("bs,bs->b", blocks, blocks, dtype=np.float64) / size + 1e-30), MIN_DB)
     loud_db = float(np.quantile(level_db, LOUD_QUANTILE))
-    # Relative to the maximum: `LOUD_QUANTILE` is itself silent in audio that is mostly muted.
+    # `QUIET_DB` is relative to the maximum, because in mostly muted audio the `LOUD_QUANTILE` of the levels is itself silent.
     silent = level_db < max(FAINT_DB, level_db.max() + QUIET_DB)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], silent, [False]])))
     lengths = edges[1::2] - edges[::2]
@@ -57,7 +61,9 @@ def measure_silence(samples, rate_hz):
 
 
 def measure_clipping(samples):
-    """Measure the share of samples near the peak: clipped waves have many, even if a codec has rippled the flat tops.
+    """Measure the share of samples near the peak level.
+
+    Clipped waves have many such samples, even after a codec has added ripples to their flat tops.
 
     Parameters
     ----------
@@ -67,14 +73,15 @@ def measure_clipping(samples):
     Returns
     -------
     dict
-        `clipped_share`, 0..1: the larger share of the positive and the negative half of the wave; 0 without audio. Piano has a
-        few near-peak samples in 10 000.
+        `clipped_share`, 0..1: share of the samples near the positive or the negative peak, whichever is larger; 0 without audio.
+        Unclipped piano recordings have a few such samples in 10 000.
     """
     samples = np.asarray(samples, np.float32)
     return {"clipped_share": max(_share_near_peak(samples), _share_near_peak(-samples))}
 
 
 def _share_near_peak(samples):
+    """Return the share of samples above `NEAR_PEAK` of the positive peak level, 0..1."""
     if not len(samples):
         return 0.0
     peak = np.quantile(samples, 1.0 - PEAK_SHARE)
@@ -84,7 +91,7 @@ def _share_near_peak(samples):
 def measure_speech(probability):
     """Measure the share of the time with speech.
 
-    Piano masks quiet speech; `purity` finds the rest of it after transcription.
+    Loud piano music masks quiet speech. `purity` measures remaining foreign sound after transcription.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""All screening criteria: which score is compared with which threshold, and the reason for a rejection.
+"""All screening criteria: the table that compares each score with its threshold and names the reason for a rejection.
 
-Measuring functions (`measure_...` in the other modules of this folder) compute scores without thresholds. Here each score is compared
-with its threshold, a key in the section `screening.<criterion>` of the configuration.
+The functions `measure_...` in the other modules of this folder compute the scores. A threshold is a key in the section
+`screening.<criterion>` of the configuration. `verdict` collects the decisions of all criteria.
 
 To add a criterion, add a row to `CRITERIA`, a section with its thresholds to `handroll.config.pipeline.Screening`, and its scores to
 the JSON file of the step that can measure them first.
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from handroll.reasons import Reason
 
 COMPARISONS = {">=": operator.ge, "<=": operator.le}
+"""Function of each comparison that a `Limit` can have."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,11 @@ class Limit:
     score : str
         Name of the score.
     comparison : {">=", "<="}
-        Relation of the score to the threshold in an accepted video: the threshold is a minimum or a maximum.
+        Relation of the score to the threshold in an accepted video: ">=" for a minimum, "<=" for a maximum.
     threshold : str
         Key in the criterion's section of the configuration.
     reason : Reason
-        Reason for the rejection of other videos. `Reason.stops` is what it stops: motion, or only the audio and notes.
+        Reason for a rejection if the comparison fails. `Reason.stops` is the rejected use: motion, or only audio and notes.
     """
 
     score: str
@@ -38,25 +39,25 @@ class Limit:
     reason: Reason
 
     def passes(self, scores, thresholds):
-        """Return whether the score is within the limit; an unknown score (None) is."""
+        """Return whether the score is within the limit. An unknown score (None) passes."""
         score = scores[self.score]
         return score is None or COMPARISONS[self.comparison](score, thresholds[self.threshold])
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """One row of the table.
+    """One criterion: its scores and limits.
 
     Attributes
     ----------
     meaning : str
-        What an accepted video satisfies.
+        Sentence that is true for an accepted video.
     scores : tuple of str
-        Names of all measured scores, in order; no two criteria share a name.
+        Names of all measured scores, in the order of the summary table. Names are unique over all criteria.
     limits : tuple of Limit
-        Every limit has to hold.
+        An accepted video passes all of them.
     adjust : callable (reasons, scores, thresholds) -> tuple of Reason, optional
-        Rule that single comparisons cannot express; gets the reasons of the failed limits and returns the final ones.
+        Rule that single comparisons cannot express: changes the reasons of the failed limits to the final reasons.
     """
 
     meaning: str
@@ -70,46 +71,47 @@ class Criterion:
         Parameters
         ----------
         scores : dict of str to value
-            What the criterion's measuring function returns.
+            Result of the criterion's `measure_...` function.
         thresholds : dict of str to value
             The section `screening.<criterion>` of the configuration.
 
         Returns
         -------
         tuple of Reason
-            Reasons for a rejection, each once, in the order of the limits; empty for an accepted video.
+            Reasons for a rejection without duplicates, in the order of the limits; empty for an accepted video.
         """
         reasons = tuple(dict.fromkeys(limit.reason for limit in self.limits if not limit.passes(scores, thresholds)))
         return self.adjust(reasons, scores, thresholds) if self.adjust else reasons
 
 
 def _audio_reasons(reasons, scores, thresholds):
-    """Require audio of any length, if it is required."""
+    """Reject a video without audio, if the threshold `required` is true."""
     if not thresholds["required"] or scores["sound_s"] > 0.0:
         return ()
     return (Reason.AUDIO_EMPTY,) if scores["has_audio"] else (Reason.NO_AUDIO,)
 
 
 def _performers_reasons(reasons, scores, thresholds):
-    """Accept a video without samples; do not report missing hands together with additional ones."""
+    """Accept a video without samples. Do not report rarely visible hands together with more than two hands."""
     if not scores["samples"]:
         return ()
     if Reason.MORE_THAN_TWO_HANDS in reasons:
         return (Reason.MORE_THAN_TWO_HANDS,)
-    return _hands_reasons(reasons, scores["one_hand_seen"])
+    return _report_no_hands(reasons, scores["one_hand_seen"])
 
 
 def _visibility_reasons(reasons, scores, thresholds):
-    return _hands_reasons(reasons, scores["any_hand"])
+    """Report `NO_HANDS` if no frame shows a hand."""
+    return _report_no_hands(reasons, scores["any_hand"])
 
 
-def _hands_reasons(reasons, any_hand):
-    """Report that there is no hand, instead of rarely visible hands, where no frame shows one."""
+def _report_no_hands(reasons, any_hand):
+    """Replace the reasons by `NO_HANDS` if no frame shows a hand; `any_hand` is the share of frames with a hand, 0..1."""
     return (Reason.NO_HANDS,) if reasons and not any_hand > 0.0 else reasons
 
 
 def _viewpoint_reasons(reasons, scores, thresholds):
-    """Report a tilt of at least `side_view_deg` as a side view."""
+    """Report a rejected tilt of at least the threshold `side_view_deg` as a side view."""
     return (Reason.SIDE_VIEW,) if reasons and scores["tilt_deg"] >= thresholds["side_view_deg"] else reasons
 
 

@@ -1,23 +1,23 @@
-"""Measure edits and camera motion: how much of the video is an uninterrupted view of the keyboard."""
+"""Measure edits and camera motion: how much of the video is usable, and how long the camera moves."""
 
 from handroll.editing.usable_segments import usable_segments
 
 
 def measure_editing(edits, hands=None):
-    """Measure the usable segments and what interrupts them.
+    """Measure the usable segments and the edits between them.
 
     Parameters
     ----------
     edits : dict
         `dataclasses.asdict` of `editing.edit_detection.Edits`.
     hands : dict, optional
-        Samples of the number of hands, as for `editing.usable_segments.usable_segments`.
+        Number of hands in sampled frames; see `editing.usable_segments.usable_segments`.
 
     Returns
     -------
     dict
         `usable_s` and `longest_usable_s` (s); `usable_share` of the duration (0..1); `segments`, `cuts`, `jumps`, `fades` (counts);
-        `black_s` (includes frames of another single colour), `frozen_s`, `title_s`, `inset_s` (s).
+        `black_s` (duration of frames of a single colour, black or other), `frozen_s`, `title_s`, `inset_s` (durations, s).
     """
     lengths = [end_s - start_s for start_s, end_s in usable_segments(edits, hands)]
     return {
@@ -46,9 +46,10 @@ def measure_camera_motion(edits):
     Returns
     -------
     dict
-        `moving_s` (s); `moving_share` of the time in which the state of the camera, static or moving, is known (0..1; 0 if there is
-        no such time); `camera_shift`: maximum of one movement (share of the longer side); `camera_zoom`: maximum of one movement
-        (ratio, at least 1); `places`: number of static views.
+        `moving_s`: duration of all movements, s. `moving_share`: the same as a share of the time in which the camera is known to be
+        static or moving, 0..1; 0 if there is no such time. `camera_shift`: largest shift in one movement, as a share of the frame's
+        longer side. `camera_zoom`: largest zoom in one movement, as a ratio of at least 1. `places`: number of different static
+        views.
     """
     moving_s = float(sum(move[1] - move[0] for move in edits["moves"]))
     known_s = moving_s + sum(place[1] - place[0] for place in edits["places"])
@@ -62,7 +63,7 @@ def measure_camera_motion(edits):
 
 
 def _total_s(intervals):
-    """Return the length of the union of intervals, s; they are rows that start with start_s, end_s."""
+    """Return the total duration of intervals, s; overlaps count once. An interval is a row that starts with start_s, end_s."""
     total_s, end_of_union_s = 0.0, float("-inf")
     for start_s, end_s in sorted((interval[0], interval[1]) for interval in intervals):
         total_s += max(0.0, end_s - max(start_s, end_of_union_s))

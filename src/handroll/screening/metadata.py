@@ -1,13 +1,13 @@
-"""Measure what the metadata of a video file contain: frame size, duration and audio stream."""
+"""Measure the metadata of a video file: frame size, duration and audio stream."""
 
 
 def measure_resolution(width_px, height_px):
-    """Measure the sides of the frame; a portrait video has the same scores as the same video in landscape.
+    """Measure the sides of the frame. The scores do not depend on the orientation, portrait or landscape.
 
     Parameters
     ----------
     width_px, height_px : int
-        Displayed size, after rotation.
+        Size of the displayed frame, after rotation.
 
     Returns
     -------
@@ -25,7 +25,7 @@ def measure_audio(has_audio, audio_start_s, audio_duration_s, duration_s):
     has_audio : bool
         The file contains an audio stream.
     audio_start_s : float or None
-        Time of the first sample since the first frame, s; may be negative. None without audio.
+        Time of the first audio sample since the first frame, s; may be negative. None without audio.
     audio_duration_s : float or None
         Length of the audio, s.
     duration_s : float
@@ -34,7 +34,7 @@ def measure_audio(has_audio, audio_start_s, audio_duration_s, duration_s):
     Returns
     -------
     dict
-        `has_audio`; `sound_s`: length of the video that the audio covers, s, 0 without audio.
+        `has_audio` (bool); `sound_s`: duration of the part of the video that has audio, s; 0 without audio.
     """
     covered_s = 0.0
     if has_audio:
@@ -44,17 +44,17 @@ def measure_audio(has_audio, audio_start_s, audio_duration_s, duration_s):
 
 
 def measure_probe(probe):
-    """Measure a probed file.
+    """Measure a video file from its probe.
 
     Parameters
     ----------
     probe : handroll.media.probe.Probe
-        Its `duration_s` is from the presentation of the first frame to the end of the last one.
+        Its `duration_s` is the time from the start of the first frame to the end of the last frame.
 
     Returns
     -------
     dict
-        Scores of `resolution`, `duration` and `audio`, by criterion; empty for a file with problems.
+        Scores by criterion: `resolution`, `duration` and `audio`. Empty for a file with problems.
     """
     if probe.problems:
         return {}

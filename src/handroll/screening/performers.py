@@ -1,9 +1,9 @@
 """Measure how many hands are visible at the same time: one person with two hands, or several people.
 
-More than two detections in a few frames are errors: a reflection in the fallboard, a hand detected twice. Two people at one piano
-show more than two hands most of the time. A "hand" at the same position throughout the video is an object, such as an image on the
-wall. This criterion rejects videos without hands before the detection in every frame, so its minimums are lower than those of
-`visibility`.
+Detection errors, such as a reflection in the fallboard or a hand detected twice, give more than two hands in a few frames. Two people
+at one piano show more than two hands in most frames. A "hand" at the same position throughout the video is an object, such as a
+picture on the wall. This criterion uses sampled frames, to reject videos without hands before every frame is searched for hands. So
+its minimums are lower than those of the criterion `visibility`.
 """
 
 import numpy as np
@@ -11,19 +11,20 @@ import numpy as np
 from handroll.editing.segments import within
 
 HANDS_OF_ONE_PERSON = 2
+"""Maximum number of hands of one person."""
 
 STATIC_DISTANCE = 0.08
-"""Detections whose palm centres are closer than this are at the same position (palm lengths). Playing hands move farther, except in
-five-finger exercises; so static detections are removed only where they would add a second person."""
+"""Maximum distance between the palm centres of detections at the same position, in palm lengths. Playing hands move farther, except in
+five-finger exercises. So static detections are removed only from samples with more than `HANDS_OF_ONE_PERSON` hands."""
 
 STATIC_SHARE = 0.6
-"""Detections at the same position in this share of the samples are an object, not a hand."""
+"""Minimum share of the samples, 0..1, in which an object is detected at the same position."""
 
 MIN_STATIC_SAMPLES = 10
-"""Minimum number of samples for finding objects: in fewer samples a hand may rest at one position in most of them."""
+"""Minimum number of samples for the search for objects. In fewer samples, a hand may by chance be at one position in most of them."""
 
+# Indices of MediaPipe's hand landmarks.
 _WRIST, _MIDDLE_KNUCKLE, _PALM = 0, 9, (0, 5, 9, 13, 17)
-# MediaPipe's landmarks.
 
 
 def measure_performers(time_s, sample, landmarks_px, segments=None):
@@ -34,24 +35,25 @@ def measure_performers(time_s, sample, landmarks_px, segments=None):
     time_s : array (sample,)
         Times of the sampled frames, s, increasing.
     sample : int array (hand,)
-        Index of the sample of each detected hand.
+        For each detected hand, the index of its sample.
     landmarks_px : array (hand, landmark 21, xy 2)
+        MediaPipe's landmarks of each detected hand, pixels.
     segments : sequence of (start_s, end_s), optional
-        Usable segments: other samples do not count. Default: all samples count.
+        Usable segments, s: only samples within them count. Default: all samples count.
 
     Returns
     -------
     dict
-        `samples` (count); `one_hand_seen`, `two_hands_seen`: shares of the samples with at least one and two hands, 0..1;
-        `more_than_two_hands`: share of the samples with any hand, 0..1; `most_hands`: maximum number of hands in one sample. All 0
-        without samples.
+        `samples`: number of samples. `one_hand_seen`, `two_hands_seen`: share of the samples with at least one hand, and with at
+        least two hands, 0..1. `more_than_two_hands`: number of samples with more than two hands, divided by the number of samples
+        with a hand, 0..1. `most_hands`: maximum number of hands in one sample. All are 0 without samples.
     """
     sample = np.asarray(sample, dtype=np.int64)
     moving = is_moving(sample, landmarks_px, len(time_s))
     all_hands, moving_hands = (np.bincount(sample[chosen], minlength=len(time_s)) for chosen in (slice(None), moving))
     if segments is not None:
         all_hands, moving_hands = (counts[within(time_s, segments)] for counts in (all_hands, moving_hands))
-    # A static object is in most samples: do not count it as a third hand.
+    # A static object must not count as a third hand.
     hands = np.where(all_hands > HANDS_OF_ONE_PERSON, np.maximum(moving_hands, HANDS_OF_ONE_PERSON), all_hands)
     with_hands = hands[hands > 0]
     return {
@@ -64,13 +66,14 @@ def measure_performers(time_s, sample, landmarks_px, segments=None):
 
 
 def is_moving(sample, landmarks_px, n_samples):
-    """Find the detections that are not at the same position throughout the video.
+    """Return which detections move: those that are not at the same position in `STATIC_SHARE` of the samples.
 
     Parameters
     ----------
     sample, landmarks_px
-        As for `measure_performers`.
+        Same as in `measure_performers`.
     n_samples : int
+        Number of samples.
 
     Returns
     -------

@@ -1,7 +1,7 @@
-"""Measure whether the audio contains the piano alone: foreign sound, which the notes do not explain, and steady noise.
+"""Measure whether the audio contains the piano alone: level of foreign sound (not explained by the notes) and of steady noise.
 
-`handroll.music.alignment.unexplained_energy` estimates both. Levels are relative to the mean power of the recording, so that a sound
-in a pause counts as much as one during the music.
+`handroll.music.alignment.unexplained_energy` estimates both. Levels are relative to the mean power of the recording, so foreign sound
+in a pause counts as much as foreign sound during the music.
 """
 
 from math import ceil
@@ -9,16 +9,16 @@ from math import ceil
 import numpy as np
 
 BRIEF_SHARE = 0.1
-"""Share of the spans with the most foreign sound, which `lasting_db` leaves out: it may come from notes that the transcription lacks.
-The rest lasts. It was below -70 dB in 39 of 41 clean recordings, and -58 and -64 dB in the others; with foreign sound at -20 dB it was
--33 to -55 dB, in the recordings where any was found."""
+"""`lasting_db` omits this share of the spans: those with the most foreign sound, which may come from notes that the transcription lacks.
+Measured `lasting_db`: below -70 dB in 39 of 41 clean recordings, -58 and -64 dB in the other two. With foreign sound added at -20 dB it
+was -33 to -55 dB, in the recordings where foreign sound was detected."""
 
 MIN_COUNTED_SHARE = 0.22
-"""Steady noise is measured between notes. It is unknown where dense music leaves a smaller share of the time than this: in a dense
-recording from a live room with a share of 0.20, reverberation measured as noise of -14 dB."""
+"""Minimum share of the time, 0..1, that is far enough from onsets to measure steady noise. In denser music the noise is unknown: in a
+recording from a reverberant room with a share of 0.20, reverberation was measured as noise of -14 dB."""
 
 MIN_DB = -90.0
-"""Level without any foreign sound or noise, dB."""
+"""Level that is reported without any foreign sound or noise, dB."""
 
 
 def measure_purity(power, foreign, noise, counted):
@@ -27,14 +27,14 @@ def measure_purity(power, foreign, noise, counted):
     Parameters
     ----------
     power, foreign, noise, counted : float array (span,)
-        As in `handroll.music.alignment.unexplained_energy`.
+        Fields of `handroll.music.alignment.unexplained_energy.UnexplainedEnergy`.
 
     Returns
     -------
     dict
-        `foreign_db`: foreign power relative to the power of the recording, dB, at least `MIN_DB`; `lasting_db`: the same without
-        the tenth of the spans with the most foreign power; `noise_db`: steady noise relative to the recording, dB, or None where the
-        music is too dense to measure it. Without audio `MIN_DB`, `MIN_DB` and None.
+        `foreign_db`: foreign power relative to the mean power of the recording, dB, at least `MIN_DB`. `lasting_db`: the same
+        without the `BRIEF_SHARE` of the spans with the most foreign power. `noise_db`: power of steady noise relative to the mean
+        power of the recording, dB; None below `MIN_COUNTED_SHARE`. Without audio the values are `MIN_DB`, `MIN_DB` and None.
     """
     power, foreign, noise, counted = (np.asarray(values, dtype=float) for values in (power, foreign, noise, counted))
     mean_power = float(np.sum(power * counted) / max(np.sum(counted), 1e-12))
@@ -51,4 +51,5 @@ def measure_purity(power, foreign, noise, counted):
 
 
 def _relative_db(power, mean_power):
+    """Return a power relative to the mean power, dB, at least `MIN_DB`."""
     return max(10.0 * np.log10(power / mean_power + 1e-30), MIN_DB)

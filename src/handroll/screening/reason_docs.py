@@ -12,7 +12,7 @@ START, END = "<!-- rejection reasons -->", "<!-- end of rejection reasons -->"
 
 
 def reason_table():
-    """Every rejection reason as a row of a Markdown table: name, effect, meaning and advice."""
+    """Return a Markdown table of all rejection reasons: name, effect, meaning and advice."""
     lines = ["| reason | rejects | meaning | what to do |", "|---|---|---|---|"]
     for reason in Reason:
         effect = "the video or clip" if reason.stops == "motion" else "its audio"
@@ -22,7 +22,7 @@ def reason_table():
 
 
 def with_reasons(page):
-    """Replace the table in a page.
+    """Replace the table of rejection reasons in a page.
 
     Parameters
     ----------
@@ -36,11 +36,11 @@ def with_reasons(page):
     Raises
     ------
     ValueError
-        The page lacks these lines.
+        The page does not contain the lines `START` and `END`.
     """
     pattern = re.compile(re.escape(START) + ".*?" + re.escape(END), re.DOTALL)
     if not pattern.search(page):
-        raise ValueError(f"expected the lines {START} and {END} in the page, found none")
+        raise ValueError(f"expected the lines {START} and {END} in the page, found a page without them")
     return pattern.sub(lambda _: f"{START}\n{reason_table()}\n{END}", page)
 
 

@@ -1,7 +1,8 @@
-"""The verdict on a video: every score next to its threshold, and what the video is usable for.
+"""The verdict on a video: collects the decisions of the criteria, and derives what the video is usable for.
 
-Each step measures as soon as its input exists and writes `problems` and `scores` to a JSON file. The verdict compares the existing scores
-with the thresholds (`handroll.screening.criteria`). It is cheap enough for the process that plans the workflow.
+Each workflow step measures as soon as its input exists. It writes `problems` and the scores, under `screening`, to a JSON file.
+`criteria` compares the scores with the thresholds. This module reads the files, collects the reasons and formats the verdict. It is
+fast enough to run while the workflow is planned.
 """
 
 import os
@@ -20,7 +21,7 @@ MEASURED = {
     "agreement": "results/music/{subject}/{video}/agreement.json",
     "registration": "results/keyboard/{subject}/{video}/registration.json",
 }
-"""File of the scores of each step, in the order of the steps, relative to the folder that the workflow runs in."""
+"""File that each step writes its scores to, in the order of the steps. Paths are relative to the working folder of the workflow."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,15 @@ class CriterionResult:
     Attributes
     ----------
     criterion : str
-        Name in `CRITERIA`.
+        Key of `criteria.CRITERIA`.
     scores : dict
         Measured scores.
     thresholds : dict
         The criterion's section of the configuration.
     passed : bool
+        There is no reason for a rejection.
     reasons : tuple of Reason
-        Reasons for a rejection; empty if passed.
+        Reasons for a rejection; empty if `passed`.
     """
 
     criterion: str
@@ -49,20 +51,20 @@ class CriterionResult:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a video is usable for, and the reasons against other uses.
+    """The uses that a video is accepted for, and the reasons for its rejection.
 
     Attributes
     ----------
     usable_for_motion : bool
-        Hand motion is estimated from it.
+        The workflow estimates hand motion from the video.
     usable_for_dataset : bool
-        It can give clips: motion together with audio.
+        The video can give clips, which contain motion and audio.
     reasons : tuple of Reason
-        All reasons for a rejection: problems of the file, then in the order of the criteria; empty for an accepted video.
+        All reasons for a rejection: first the problems of the file, then those of the criteria in order. Empty for an accepted video.
     criteria : tuple of CriterionResult
         Results of the criteria that have scores.
     override : str or None
-        "accept" or "reject" if a person decided; `criteria` then still contain the automatic decisions.
+        Manual decision, "accept" or "reject", or None. `criteria` contains the automatic decisions in any case.
     """
 
     usable_for_motion: bool
@@ -72,12 +74,12 @@ class Verdict:
     override: str | None = None
 
     def rejection(self, purpose):
-        """Names of the reasons that reject the video for a purpose, "motion" or "dataset"; empty where it is usable for that."""
+        """Return the names of the reasons why the video is not usable for a purpose, "motion" or "dataset"; empty if it is usable."""
         usable = {"motion": self.usable_for_motion, "dataset": self.usable_for_dataset}[purpose]
         return [] if usable else [str(reason) for reason in self.reasons]
 
     def to_dict(self):
-        """Return the verdict as JSON values, reasons by name."""
+        """Return the verdict as JSON values; reasons are their names."""
         return {
             "usable_for_motion": self.usable_for_motion,
             "usable_for_dataset": self.usable_for_dataset,
@@ -88,18 +90,18 @@ class Verdict:
 
 
 def read_measured(subject, video, steps):
-    """Read what steps measured of a video.
+    """Read the files that steps wrote their scores of a video to.
 
     Parameters
     ----------
     subject, video : str
     steps : iterable of str
-        Names in `MEASURED`.
+        Keys of `MEASURED`.
 
     Returns
     -------
     list of dict
-        Values of the files that exist, in the order of the steps. A file is read again only when it has changed.
+        Contents of the existing files, in the order of the steps. Files are cached and read again only after a change.
 
     Raises
     ------
@@ -107,27 +109,28 @@ def read_measured(subject, video, steps):
         A file is damaged.
     """
     paths = (MEASURED[step].format(subject=subject, video=video) for step in steps)
-    # Planning calls this several times for each job: `os` takes half the time of `Path`.
-    return [_values(path, os.stat(path).st_mtime_ns) for path in paths if os.path.exists(path)]
+    # Planning calls this function several times for each job. `os` takes half the time of `pathlib.Path`.
+    return [_read_cached(path, os.stat(path).st_mtime_ns) for path in paths if os.path.exists(path)]
 
 
 @cache
-def _values(path, _mtime_ns):
+def _read_cached(path, _mtime_ns):
+    """Read a JSON file; cached until its modification time changes."""
     return read_json(path)
 
 
 def judge(measured, thresholds, override=None):
-    """Decide about a video by the scores that exist.
+    """Decide about a video from the scores that exist so far.
 
     Parameters
     ----------
     measured : iterable of dict
-        JSON values of the steps, in the order of the steps: `problems`, names of reasons that concern the file itself, and `scores`,
-        the scores of each criterion by name; both are optional. Later scores of a criterion replace earlier ones.
+        JSON values that the steps wrote, in the order of the steps. Optional keys: `problems`, names of reasons to reject the file
+        itself; `screening`, a dict of scores for each criterion. Later scores of a criterion replace earlier scores.
     thresholds : dict
-        The section `screening` of the configuration: the thresholds of each criterion by name, and `motion_without_audio` (bool).
+        The section `screening` of the configuration: thresholds by criterion, and `motion_without_audio` (bool).
     override : "accept", "reject" or None
-        A person's verdict. "accept" overrules the criteria, but not the problems of a file.
+        Manual decision. "accept" overrules the criteria, but not the problems of the file.
 
     Returns
     -------
@@ -143,7 +146,7 @@ def judge(measured, thresholds, override=None):
     problems, scores = [], {}
     for values in measured:
         problems += [Reason(name) for name in values.get("problems", ())]
-        scores |= values.get("scores", {})
+        scores |= values.get("screening", {})
     criteria = []
     for name, criterion in CRITERIA.items():
         if name in scores:
@@ -158,11 +161,11 @@ def judge(measured, thresholds, override=None):
 
 
 KINDS = {"accepted": "accepted", "motion": "motion only", "rejected": "rejected"}
-"""Kinds of verdicts by name, with their titles for readers."""
+"""Kinds of verdicts: name to displayed title."""
 
 
 def kind_of(verdict):
-    """Return the kind of a verdict (`Verdict.to_dict()`), a name in `KINDS`."""
+    """Return the kind of a verdict, a key of `KINDS`; `verdict` is the result of `Verdict.to_dict`."""
     return "accepted" if verdict["usable_for_dataset"] else "motion" if verdict["usable_for_motion"] else "rejected"
 
 
@@ -172,7 +175,7 @@ def in_words(verdict):
     Parameters
     ----------
     verdict : dict
-        `Verdict.to_dict()`.
+        Result of `Verdict.to_dict`.
     """
     failed = {reason: criterion for criterion in verdict["criteria"] for reason in criterion["reasons"]}
     why = " ".join(Reason(name).description + _scores_and_thresholds(failed.get(name)) for name in verdict["reasons"])
@@ -188,17 +191,17 @@ def _scores_and_thresholds(criterion):
 
 
 def summary_tsv(verdicts):
-    """Return all verdicts as a table with one row per video: uses, reasons, all scores, and the verdict in words.
+    """Return a table with one row per video: accepted uses, reasons, all scores, and the description of the verdict.
 
     Parameters
     ----------
     verdicts : iterable of dict
-        `Verdict.to_dict()` with `subject` and `video` added.
+        Results of `Verdict.to_dict`, with `subject` and `video` added.
 
     Returns
     -------
     str
-        Tab-separated values with a header line; scores that do not exist are empty.
+        Tab-separated values with a header line. Cells of missing scores are empty.
     """
     names = [score for criterion in CRITERIA.values() for score in criterion.scores]
     lines = [["subject", "video", "usable_for_motion", "usable_for_dataset", "override", "reasons", *names, "verdict"]]
@@ -210,6 +213,7 @@ def summary_tsv(verdicts):
 
 
 def _cell(value):
+    """Format a value for a cell of the table: lower-case booleans, four significant digits, empty for None."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -1,12 +1,13 @@
 """Measure the viewpoint: the angle between the camera's axis and straight down, from the keyboard or from the hands.
 
-A registered keyboard gives the exact angle. Without one, the appearance of the hands gives an estimate, because hands play level, with
-the fingers pointing to the fallboard and bent down to the keys:
+A registered keyboard gives the exact angle. Without a registered keyboard, the appearance of the hands gives an estimate. It assumes
+that playing hands are level, with the fingers pointing to the fallboard and bent down to the keys. Two angles are estimated:
 
-- Along the hand. From the player's side, the fingers appear shorter relative to the palm, because they point away from the camera; from
-  the front they appear longer. The ratio decreases about linearly with the angle.
-- Across the hand. From the left or right, the palm appears narrower, by the cosine of the angle, and the detector's 3D landmarks are
-  rotated. Their roll angle is much too large on real hands, but mirrored between the hands: the mean of both hands is correct.
+- Along the hand. Viewed from the player's side, the fingers point away from the camera and appear shorter relative to the palm. Viewed
+  from the front, they appear longer. The ratio of finger length to palm length decreases about linearly with the angle.
+- Across the hand. Viewed from the left or right, the palm appears narrower by the cosine of the angle, and the detector's 3D landmarks
+  are rotated (roll). On real hands their roll angle is much too large, but with opposite signs for the two hands, so the mean of left
+  and right hands is correct.
 """
 
 import numpy as np
@@ -15,40 +16,41 @@ MIN_HANDS = 8
 """Minimum number of detected hands for an estimate."""
 
 MIN_HANDS_OF_A_SIDE = 3
-"""Minimum number of left hands, and of right hands, for the mean of both sides."""
+"""Minimum number of left hands, and minimum number of right hands, for which their mean is used."""
 
 ASSUMED_FOCAL_WIDTHS = 0.9
-"""Focal length, in frame widths, of a typical phone or webcam; only the directions to the hands depend on it."""
+"""Assumed focal length of a typical phone or webcam, in frame widths. Only the directions from the camera to the hands depend on it."""
 
 LEVEL_DEG, DEG_PER_RATIO = 69.3, -83.8
-"""Angle along the hand = the first + the second x (finger length / palm length in the image), degrees. Fitted to 36 synthetic videos and
-two real ones from above (least squares, the real ones with weight 3); root mean square error 6.9 degrees."""
+"""Coefficients of the angle along the hand, degrees: `LEVEL_DEG` + `DEG_PER_RATIO` x (finger length / palm length in the image). Fitted by
+least squares to 36 synthetic videos and two real videos from above (weight 3); root mean square error 6.9 degrees."""
 
 LEVEL_WIDTH = 0.72
-"""Palm width / palm length in the image of a hand from above: 0.72 to 0.88 (synthetic), 0.65 and 0.82 (real)."""
+"""Ratio of palm width to palm length in the image of a hand viewed from above. Measured: 0.72 to 0.88 (synthetic), 0.65 and 0.82 (real)."""
 
 _WRIST, _INDEX, _PINKY = 0, 5, 17
+
+# Indices of MediaPipe's hand landmarks.
 _KNUCKLES, _TIPS = (5, 9, 13, 17), (8, 12, 16, 20)
-# MediaPipe's landmarks.
 
 
 def measure_viewpoint(view=None, hands=None):
-    """Measure the tilt of the camera and the side that it views the keyboard from.
+    """Measure the tilt of the camera, and the side of the piano from which it views the keyboard.
 
     Parameters
     ----------
     view : object, optional
-        Camera of a registered keyboard without a problem, such as `RegisteredKeyboard.view`: `extrinsics` (`camera.Extrinsics`).
+        Camera of an accepted keyboard registration, such as `RegisteredKeyboard.view`; has `extrinsics` (`camera.Extrinsics`).
     hands : object, optional
-        Hands in sampled frames, such as `detection.frame_sampling.HandSamples`: `width_px`, `height_px`, `right` (hand,), `landmarks_px`
-        (hand, landmark 21, xy 2), `landmarks_m` (hand, landmark 21, xyz 3).
+        Hands in sampled frames, such as `detection.frame_sampling.HandSamples`. Attributes: `width_px`, `height_px`; `right` (hand,),
+        above 0.5 for right hands; `landmarks_px` (hand, landmark 21, xy 2); `landmarks_m` (hand, landmark 21, xyz 3).
 
     Returns
     -------
     dict
-        `tilt_deg`: 0 is straight down, 90 horizontal; None if unknown. `tilt_source`: "keyboard", "hands" or "none". `tilt_side`: position
-        of the camera: "player", "front" (behind the fallboard), "left" (bass) or "right"; None without a tilt. `hands_tilt_deg`:
-        estimate from the hands alone, also with a registered keyboard; None if unknown.
+        `tilt_deg`: 0 is straight down, 90 horizontal; None if unknown. `tilt_source`: "keyboard", "hands" or "none". `tilt_side`: side
+        of the camera: "player", "front" (behind the fallboard), "left" (bass) or "right" (treble); None without a tilt.
+        `hands_tilt_deg`: tilt estimated from the hands alone; None if unknown.
     """
     hands_axis = axis_from_hands(hands) if hands is not None else None
     axis, source = (hands_axis, "hands") if view is None else (view.extrinsics.rotation[2], "keyboard")
@@ -61,12 +63,12 @@ def measure_viewpoint(view=None, hands=None):
 
 
 def tilt_deg(axis):
-    """Return the angle between a camera's axis (xyz 3), keyboard frame, and straight down, degrees; None without an axis."""
+    """Return the angle between straight down and a camera's axis (xyz 3) in the keyboard frame, degrees; None without an axis."""
     return None if axis is None else float(np.degrees(np.arccos(np.clip(-axis[2] / np.linalg.norm(axis), -1.0, 1.0))))
 
 
 def side_of(axis):
-    """Return the side at which a camera with this axis (xyz 3), keyboard frame, is; None without an axis."""
+    """Return the side of the piano at which the camera is, from its axis (xyz 3) in the keyboard frame; None without an axis."""
     if axis is None:
         return None
     along, across = float(axis[0]), float(axis[1])
@@ -81,12 +83,12 @@ def axis_from_hands(hands):
     Parameters
     ----------
     hands : object
-        As for `measure_viewpoint`.
+        Same as in `measure_viewpoint`.
 
     Returns
     -------
     array (xyz 3) or None
-        Unit vector, keyboard frame; None with fewer than `MIN_HANDS` hands.
+        Unit vector in the keyboard frame; None with fewer than `MIN_HANDS` hands.
     """
     if len(hands.right) < MIN_HANDS:
         return None
@@ -112,17 +114,17 @@ def axis_from_hands(hands):
 def axes_in_hands(hands):
     """Return the camera's axis in the frame of each hand, from the detector's 3D landmarks.
 
-    These landmarks are in a frame that looks along the ray to the hand; the result is relative to the camera's axis instead.
+    The z axis of these landmarks is the ray from the camera to the hand. The result is corrected to the axis of the camera.
 
     Parameters
     ----------
     hands : object
-        As for `measure_viewpoint`.
+        Same as in `measure_viewpoint`.
 
     Returns
     -------
-    array (hand, 3)
-        Components to the right, along the fingers and out of the back of the hand.
+    array (hand, axis 3)
+        Components of the unit vector: to the right, along the fingers, and out of the back of the hand.
     """
     solid = np.asarray(hands.landmarks_m, dtype=np.float64)
     forward = solid[:, _KNUCKLES].mean(axis=1) - solid[:, _WRIST]
@@ -133,7 +135,8 @@ def axes_in_hands(hands):
 
     centre = np.asarray(hands.landmarks_px, dtype=np.float64)[:, (_WRIST, *_KNUCKLES)].mean(axis=1)
     ray = (centre - np.array([hands.width_px, hands.height_px]) / 2.0) / (ASSUMED_FOCAL_WIDTHS * hands.width_px)
-    # The smallest rotation from the camera's axis to the ray also rotates the ray's mirror image (about the axis) to the axis.
+    # The smallest rotation from the camera's axis to the ray also rotates the ray mirrored at the axis to the axis. So in the frame of
+    # the landmarks, the camera's axis is this mirrored ray.
     axis = np.concatenate([-ray, np.ones_like(ray[:, :1])], axis=-1)
     axis /= np.linalg.norm(axis, axis=-1, keepdims=True)
     return np.einsum("hij,hj->hi", frame, axis)

@@ -19,11 +19,11 @@ RESULTS = Path("results")
 """Folder of results, relative to the working directory."""
 
 SIZE_SLACK = 1.1
-"""Maximum size of a download, relative to the size of the released file."""
+"""Maximum size of a downloaded file, as a multiple of the size of the released file."""
 
 
 class Status(StrEnum):
-    """Status of a requirement."""
+    """Status of a requirement: satisfied, missing, wrong, or missing but not needed."""
 
     OK = "OK"
     MISSING = "MISSING"
@@ -33,7 +33,18 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """Result of checking a requirement: status, name, what was found, and more lines (licence, what to do)."""
+    """Result of checking a requirement.
+
+    Attributes
+    ----------
+    status : Status
+    name : str
+        Name of the requirement.
+    found : str
+        What the check found.
+    more : tuple of str
+        Further lines of text: licence, and what to do.
+    """
 
     status: Status
     name: str
@@ -48,34 +59,37 @@ def examine(config, weights=None):
     ----------
     config : handroll.config.pipeline.Config
     weights : sequence of Weights, optional
-        `all_weights()` and those of the experiment if not given.
+        Weights to check. Default: `all_weights()` and the weights of the experiment.
 
     Returns
     -------
     list of Finding
     """
     weights = (*all_weights(), *experiment_weights(config)) if weights is None else weights
-    sheet, sites = _sheet(config)
+    sheet, sites = _check_sheet(config)
     return [
-        *(weights_finding(one, config) for one in weights),
-        *_pianomotion10m(config),
-        _device(config, weights),
+        *(check_weights(one, config) for one in weights),
+        *_check_pianomotion10m(config),
+        _check_device(config, weights),
         sheet,
-        _writing(),
-        _disk(config, sites),
-        _javascript(sites),
-        _cookies(),
+        _check_writing(),
+        _check_disk(config, sites),
+        _check_javascript(sites),
+        _check_cookies(),
     ]
 
 
-def weights_finding(weights, config):
-    """Check weights. Those that the configuration does not need are not opened."""
+def check_weights(weights, config):
+    """Check weights and return the Finding. Weights that the configuration does not need are not opened."""
     licence = f"licence: {weights.licence}; from {weights.source}"
     try:
         path = weights.path_in(config)
     except PackageNotFoundError as error:
         return Finding(
-            Status.MISSING, weights.name, f"the package {error.name}, which contains it, is not installed", (licence, f"do: {weights.get}")
+            Status.MISSING,
+            weights.name,
+            f"the package {error.name}, which contains these weights, is not installed",
+            (licence, f"do: {weights.get}"),
         )
     if not weights.is_needed(config):
         key, value = weights.needed_by
@@ -83,16 +97,16 @@ def weights_finding(weights, config):
         return Finding(Status.OPTIONAL, weights.name, f"{path} {state}; only {key}: {value} needs it", (licence,))
     if not path.exists():
         size = f" ({weights.size_bytes / MB:.0f} MB)" if weights.size_bytes else ""
-        # Relative to the current folder, as for `handroll run` and `snakemake`.
+        # `handroll run` and `snakemake` also resolve relative paths from the current folder.
         found = f"{weights.use} needs {path.absolute()}{size}: no such file or folder"
         return Finding(Status.MISSING, weights.name, found, (licence, f"do: {weights.get}"))
     try:
         details = weights.check(path)
     except FileNotFoundError as error:
-        # A file is missing in a folder.
+        # The weights are a folder, and one of its files is missing.
         return Finding(Status.MISSING, weights.name, str(error), (licence, f"do: {weights.get}"))
     except Exception as error:
-        # A damaged file may raise any exception.
+        # Opening a damaged file may raise any exception.
         remedy = f"do: remove it, then {weights.get}"
         return Finding(Status.WRONG, weights.name, str(error) or f"{path}: {type(error).__name__}", (licence, remedy))
     size = f", {path.stat().st_size / MB:.1f} MB" if path.is_file() else ""
@@ -100,24 +114,25 @@ def weights_finding(weights, config):
 
 
 def fetch(config, weights=None, schemes=("https",)):
-    """Download missing weights that a configuration needs and that need no consent to a licence.
+    """Download the missing weights that a configuration needs, except those that need consent to a licence.
 
     Parameters
     ----------
     config : handroll.config.pipeline.Config
     weights : sequence of Weights, optional
-        `all_weights()` if not given.
+        Weights to download. Default: `all_weights()`.
     schemes : tuple of str
         Allowed schemes of addresses.
 
     Yields
     ------
     str
-        A line of text on each download.
+        A line of text before and after each download.
 
     Raises
     ------
     handroll.acquire.http_file.DownloadError
+        A download failed, or the downloaded file is not the expected one.
     """
     for one in all_weights() if weights is None else weights:
         if one.url is None or not one.is_needed(config) or (path := one.path_in(config)).is_file():
@@ -129,8 +144,8 @@ def fetch(config, weights=None, schemes=("https",)):
         yield f"downloaded {path}, {path.stat().st_size} bytes, SHA-256 {sha256} ({compared})"
 
 
-def _pianomotion10m(config):
-    """Check the released dataset if the experiment uses it: yield one finding or none."""
+def _check_pianomotion10m(config):
+    """Yield the finding on the released dataset PianoMotion10M, if the experiment uses it."""
     if config.benchmark.data != "pianomotion10m":
         return
     from handroll.exchange.pianomotion10m_import import list_clips
@@ -147,7 +162,8 @@ def _pianomotion10m(config):
     yield Finding(Status.OK, name, found, (licence,)) if clips else Finding(Status.WRONG, name, found, (licence, get))
 
 
-def _device(config, weights):
+def _check_device(config, weights):
+    """Return the Finding on the device of neural networks, and on its free memory."""
     name = f"device: {config.device}"
     try:
         device = torch_device(config.device)
@@ -159,7 +175,7 @@ def _device(config, weights):
 
     free, total = torch.cuda.mem_get_info(device)
     found = f"{torch.cuda.get_device_name(device)}, {free / GB:.1f} of {total / GB:.1f} GB free"
-    # A lower bound: the memory that networks need besides their weights depends on the GPU.
+    # This is a lower bound. Networks also need memory for activations, which depends on the GPU.
     needed = max((one.size_bytes or 0 for one in weights if one.on_device and one.is_needed(config)), default=0)
     if free < needed:
         more = (f"do: end other processes on this GPU; the weights alone need {needed / GB:.1f} GB",)
@@ -167,8 +183,8 @@ def _device(config, weights):
     return Finding(Status.OK, name, found)
 
 
-def _sheet(config):
-    """Check the sheet of videos; return the finding and the sites of its videos."""
+def _check_sheet(config):
+    """Check the sheet of videos; return the Finding and the set of sites of its videos."""
     try:
         videos = read_sheet(config.sheet)
     except (SheetError, OSError) as error:
@@ -178,25 +194,27 @@ def _sheet(config):
     return Finding(Status.OK, "sheet of videos", f"{config.sheet}: {len(videos)} videos{origin if videos else ''}"), sites
 
 
-def _existing(folder):
-    """Find the nearest existing folder among a folder and its parents."""
+def _nearest_existing(folder):
+    """Return the nearest existing folder among a folder and its parents."""
     folder = folder.absolute()
     return next(parent for parent in (folder, *folder.parents) if parent.exists())
 
 
-def _writing():
-    folder = _existing(RESULTS)
+def _check_writing():
+    """Return the Finding on write access to the folder of results."""
+    folder = _nearest_existing(RESULTS)
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"handroll")
     except OSError as error:
-        more = ("do: make it writable, or use another folder (snakemake --directory)",)
+        more = ("do: make this folder writable, or use another folder (snakemake --directory)",)
         return Finding(Status.WRONG, f"writing {RESULTS}/", f"{folder}: {error.strerror}", more)
     return Finding(Status.OK, f"writing {RESULTS}/", f"{folder} is writable")
 
 
-def _disk(config, sites):
-    free, reserve = free_bytes(_existing(RESULTS)), config.acquire.min_free_gb * GB
+def _check_disk(config, sites):
+    """Return the Finding on free disk space; `sites` are the sites from which videos are downloaded."""
+    free, reserve = free_bytes(_nearest_existing(RESULTS)), config.acquire.min_free_gb * GB
     found = f"{free / GB:.1f} GB free; downloads leave {reserve / GB:g} GB (acquire.min_free_gb)"
     if free >= reserve:
         return Finding(Status.OK, "disk space", found)
@@ -205,8 +223,8 @@ def _disk(config, sites):
     return Finding(Status.OPTIONAL, "disk space", f"{found}; no video has to be downloaded")
 
 
-def _javascript(sites):
-    """Check what yt-dlp needs for all formats of YouTube: a JavaScript runtime and its scripts."""
+def _check_javascript(sites):
+    """Check the requirements of yt-dlp for all formats of YouTube: a JavaScript runtime, and the package yt-dlp-ejs."""
     import yt_dlp
 
     name = "JavaScript runtime"
@@ -215,26 +233,27 @@ def _javascript(sites):
     scripts = importlib.util.find_spec("yt_dlp_ejs") is not None
     if used and scripts:
         return Finding(Status.OK, name, ", ".join(f"{key} {info.version}" for key, info in used.items()))
-    missing = [] if used else [f"no runtime that yt-dlp uses ({', '.join(found) or 'none known'})"]
+    missing = [] if used else [f"no JavaScript runtime that yt-dlp supports (found: {', '.join(found) or 'none'})"]
     missing += [] if scripts else ["no package yt-dlp-ejs"]
     effect = "formats of YouTube may be missing" if "youtube" in sites else "only videos of YouTube need it"
     more = ("do: install deno (https://deno.com) and the package yt-dlp-ejs; see docs/how-to/download.md",) if "youtube" in sites else ()
     return Finding(Status.OPTIONAL, name, f"{', '.join(missing)}; {effect}", more)
 
 
-def _cookies():
+def _check_cookies():
+    """Return the Finding on the cookie file."""
     try:
         cookies = read_cookies()
     except CookieFileError as error:
         return Finding(Status.WRONG, "cookies", str(error))
     if not cookies.text:
         return Finding(Status.OPTIONAL, "cookies", f"{ENVIRONMENT_VARIABLE} is not set; only sites that ask for a login need it")
-    # The first line names the format. The cookies are never printed.
-    return Finding(Status.OK, "cookies", f"{len(cookies.text.splitlines()) - 1} in the file that {ENVIRONMENT_VARIABLE} names")
+    # The first line of the file is its format. Cookies are never printed.
+    return Finding(Status.OK, "cookies", f"{len(cookies.text.splitlines()) - 1} in the file of {ENVIRONMENT_VARIABLE}")
 
 
-def report(findings):
-    """Format findings as lines of text: a table and a summary."""
+def report_lines(findings):
+    """Yield findings as lines of text: a table, then a summary."""
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
         first, *rest = finding.found.splitlines()
@@ -250,5 +269,5 @@ def report(findings):
 
 
 def unsatisfied(findings):
-    """Select the findings that are missing or wrong."""
+    """Return the findings of requirements that are missing or wrong."""
     return [finding for finding in findings if finding.status in (Status.MISSING, Status.WRONG)]

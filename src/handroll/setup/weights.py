@@ -1,4 +1,4 @@
-"""The weights that a configuration can need: path, source, licence and check of each."""
+"""List the weights that a configuration can need, each with its path, source, licence and check."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from pathlib import Path
 from handroll.config.pipeline import lookup, parse_config
 
 SPEECH_ENCODERS = {"hubert": "HuBERT", "wav2vec2": "wav2vec 2.0"}
-"""Names of the speech encoders by their features, which are also their keys in `benchmark.weights`."""
+"""Names of the speech encoders by kind of features. The kinds are also their keys in `benchmark.weights`."""
 
 PATH_KEYS = (
     "music.kong.checkpoint",
@@ -20,39 +20,43 @@ PATH_KEYS = (
     "benchmark.weights.released",
     "benchmark.weights.released_autoencoder",
 )
-"""Configuration keys of files and folders with weights. Relative paths are relative to the current folder."""
+"""Configuration keys whose values are files or folders of weights. Relative paths are relative to the current folder."""
 
 PIANOMOTION10M_URL = "https://github.com/agnJason/PianoMotion10M"
-"""Page with the authors' instructions to download data and weights."""
+"""Page of PianoMotion10M's authors with instructions to download data and weights."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A file of weights, a file that belongs to them, or a folder of both.
+    """A requirement: a file of network weights, a related file such as settings or a hand model, or a folder of such files.
 
     Attributes
     ----------
-    name, use : str
-        Name and purpose.
+    name : str
+        Name in reports.
+    use : str
+        Purpose, such as "transcription".
     path_in : function of handroll.config.pipeline.Config to path
-        Expected path; raises PackageNotFoundError if the package that contains it is not installed.
+        Returns the expected path. Raises PackageNotFoundError where a package that contains the file is not installed.
     source : str
-        Address of a page, or the package that contains it.
+        Address of a page, or the Python package that contains the file.
     licence : str
         Licence and its conditions.
     check : function of path to str or None
-        Opens it as the engine does; raises an exception if it is not the expected one, FileNotFoundError if a file is missing in a
-        folder. The text is reported.
+        Opens the file in the same way as its engine, and returns details for the report. Raises FileNotFoundError where a file is
+        missing in a folder, and another exception where a file is not the expected one.
     needed_by : (key, value) or None
-        The configuration value that needs it; None: every configuration.
+        Configuration key and value that need this requirement; None: every configuration needs it.
     get : str
-        What to do if it is missing.
-    size_bytes, sha256 : optional
-        Of the released file, if known.
+        What to do where it is missing: the end of a sentence that starts with "do:".
+    size_bytes : int, optional
+        Size of the released file, if known.
+    sha256 : str, optional
+        SHA-256 of the released file, in hexadecimal, if known.
     url : str, optional
-        Address of the file, if it needs no consent to a licence. `--fetch` downloads only such files.
+        Address of the file; only for files that need no consent to a licence. `handroll doctor --fetch` downloads only these.
     on_device : bool
-        Whether it is loaded into GPU memory.
+        Whether the weights are loaded into GPU memory.
     """
 
     name: str
@@ -69,11 +73,12 @@ class Weights:
     on_device: bool = False
 
     def is_needed(self, config):
-        """Whether a configuration needs it."""
+        """Whether a configuration needs this requirement."""
         return self.needed_by is None or lookup(config, self.needed_by[0]) == self.needed_by[1]
 
 
-def _in_package(package, name):
+def _path_in_package(package, name):
+    """Return a function for `Weights.path_in`: the path of a file in an installed package."""
     return lambda config: Path(distribution(package).locate_file(name))
 
 
@@ -81,7 +86,7 @@ def _check_kong(path):
     from handroll.music import kong
 
     _, sha256 = kong.load_model(path)
-    return f"SHA-256 {sha256}, " + ("the released file" if sha256 == kong.SHA256 else "another file of the same layout")
+    return f"SHA-256 {sha256}, " + ("the released file" if sha256 == kong.SHA256 else "not the released file, but of the same layout")
 
 
 def _check_transkun(path):
@@ -109,13 +114,13 @@ def _check_mediapipe(path):
 
 @cache
 def _start_tracker():
-    """Make MediaPipe load its models."""
+    """Load MediaPipe's models by running the hand tracker on a video without frames."""
     from handroll.detection.hand_tracker import detect_hands
 
     detect_hands(lambda: iter(()), 8, 8)
 
 
-def _kong():
+def _kong_weights():
     from handroll.music.kong import FILE_NAME, PAGE_URL, SHA256, SIZE_BYTES
 
     return Weights(
@@ -154,8 +159,8 @@ def _check_mano(path):
     return f"SHA-256 {read_mano(path).sha256}"
 
 
-def _hamer():
-    """HaMeR's files. None is downloaded automatically: the archive is large, and MANO needs consent to its licence."""
+def _hamer_weights():
+    """Return the Weights of HaMeR's files. None has a `url`: the archive is large, and MANO needs consent to its licence."""
     from handroll.pose.hamer.checkpoint import URL
     from handroll.pose.hamer.settings import settings_path
 
@@ -176,7 +181,7 @@ def _hamer():
             name="HaMeR's settings",
             use="poses",
             path_in=lambda config: settings_path(config.pose.hamer.checkpoint),
-            licence="as HaMeR",
+            licence="same as HaMeR",
             check=_check_hamer_settings,
             **archive,
         ),
@@ -194,7 +199,7 @@ def _hamer():
 
 
 def all_weights():
-    """List all weights that a configuration can need, except those of an experiment, as a tuple of `Weights`."""
+    """Return all `Weights` that a configuration can need, as a tuple, except those of its experiment (`experiment_weights`)."""
     from handroll.detection.hand_tracker import MODELS
 
     return (
@@ -202,7 +207,7 @@ def all_weights():
             Weights(
                 name=f"MediaPipe {Path(model).stem}",
                 use="hand detection",
-                path_in=_in_package("mediapipe", f"mediapipe/modules/{model}"),
+                path_in=_path_in_package("mediapipe", f"mediapipe/modules/{model}"),
                 source="the package mediapipe",
                 licence="Apache-2.0",
                 check=_check_mediapipe,
@@ -213,7 +218,7 @@ def all_weights():
             name="Silero VAD",
             use="speech detection",
             needed_by=("survey.speech_classifier", "silero"),
-            path_in=_in_package("silero-vad", "silero_vad/data/silero_vad.jit"),
+            path_in=_path_in_package("silero-vad", "silero_vad/data/silero_vad.jit"),
             source="the package silero-vad",
             licence="MIT",
             check=_check_silero,
@@ -222,14 +227,14 @@ def all_weights():
             name="Transkun 2",
             use="transcription",
             needed_by=("music.engine", "transkun"),
-            path_in=_in_package("transkun", "transkun/pretrained/2.0.pt"),
+            path_in=_path_in_package("transkun", "transkun/pretrained/2.0.pt"),
             source="the package transkun",
             licence="MIT",
             check=_check_transkun,
             on_device=True,
         ),
-        _kong(),
-        *_hamer(),
+        _kong_weights(),
+        *_hamer_weights(),
     )
 
 
@@ -242,7 +247,7 @@ def _check_speech_encoder(kind, folder):
     return f"{config.num_hidden_layers} layers, {config.hidden_size} wide"
 
 
-def _speech_encoder(kind):
+def _speech_encoder_weights(kind):
     from handroll.models.speech_encoder import PAGE_URL, RELEASED
 
     released = " or ".join(name for name in RELEASED if name.startswith(kind))
@@ -274,8 +279,8 @@ def _check_autoencoder(path):
     return f"SHA-256 {file_sha256(path)}"
 
 
-def _pianomotion10m(paths):
-    """Yield PianoMotion10M's checkpoints that the section `benchmark.weights` contains."""
+def _pianomotion10m_weights(paths):
+    """Yield the Weights of PianoMotion10M's checkpoints that the section `benchmark.weights` contains."""
     released = {
         "source": PIANOMOTION10M_URL,
         "licence": "Apache-2.0 (the code); the weights were trained on data under CC BY-NC 4.0",
@@ -284,7 +289,7 @@ def _pianomotion10m(paths):
     if paths.released:
         yield Weights(
             name="PianoMotion10M's models",
-            use="method released",
+            use="benchmark of the released models",
             path_in=lambda config: Path(config.benchmark.weights.released),
             get=f"{get}released empty",
             check=_check_gesture,
@@ -294,7 +299,7 @@ def _pianomotion10m(paths):
     if paths.released_autoencoder:
         yield Weights(
             name="PianoMotion10M's auto-encoder",
-            use="its FID",
+            use="FID of PianoMotion10M",
             path_in=lambda config: Path(config.benchmark.weights.released_autoencoder),
             get=f"{get}released_autoencoder empty",
             check=_check_autoencoder,
@@ -303,9 +308,9 @@ def _pianomotion10m(paths):
 
 
 def experiment_weights(config):
-    """List the weights that a configuration's experiment needs, besides those of `all_weights`.
+    """Return the weights that a configuration's experiment needs, in addition to those of `all_weights`.
 
-    None of them has a `url`, because no checksum is known that would verify a download.
+    They have no `url`: no checksum is known that could verify a download.
 
     Parameters
     ----------
@@ -314,15 +319,15 @@ def experiment_weights(config):
     Returns
     -------
     tuple of Weights
-        Speech encoders of its features, and PianoMotion10M's checkpoints.
+        Speech encoders of the experiment's features, and PianoMotion10M's checkpoints.
     """
     kinds = {features.removesuffix("_tuned") for features in config.benchmark.features}
-    encoders = (_speech_encoder(kind) for kind in SPEECH_ENCODERS if kind in kinds)
-    return (*encoders, *_pianomotion10m(config.benchmark.weights))
+    encoders = (_speech_encoder_weights(kind) for kind in SPEECH_ENCODERS if kind in kinds)
+    return (*encoders, *_pianomotion10m_weights(config.benchmark.weights))
 
 
 def with_absolute_paths(config):
-    """Make the paths of weights absolute, for a workflow that runs in another folder.
+    """Return the configuration with absolute paths of weights, for a workflow that runs in another folder.
 
     Relative paths are relative to the current folder; an empty path stays empty.
 

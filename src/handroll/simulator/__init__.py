@@ -1,1 +1,1 @@
-"""The synthetic pianist: music, motion, video and audio with known truth."""
+"""Simulated performances: scores, motion, video and audio with known ground truth."""

@@ -1,8 +1,9 @@
-"""Random composition: phrases in any key, metre and tempo, with a texture and fingering for each hand. Made for training, not listening.
+"""Random scores for training data: phrases in any key, metre and tempo, with a texture and a fingering for each hand.
 
-A phrase has a key and a chord for each bar. Each hand has a range of the scale, a rhythm, and a texture: how notes follow each other
-(along the scale or the chord, or in a figure) and which notes are struck together. Phrases are never reused, so two scores have in
-common only what all music has: scales, chords, rhythms. Numbers are handroll's own choice.
+A phrase has a key, and a chord for each bar. Each hand has a range of the scale, a rhythm and a texture. The texture determines how notes
+follow each other (along the scale, along the chord, or in a repeated figure) and which notes are struck together. Phrases are never
+reused, so two scores share no melodies, only scales, chords and rhythms. Constants without a source were chosen for variety; the music
+is not meant for listening.
 """
 
 from dataclasses import dataclass
@@ -14,58 +15,95 @@ from handroll.simulator.pieces import Bar
 from handroll.simulator.score import LEAD_S, TAIL_S, PlayedBar, build_score, swell
 
 MIN_DURATION_S = 20.0
-"""Minimum duration of a score: any first phrase fits."""
+"""Minimum duration of a score, seconds: every possible first phrase is shorter."""
 
+# Scales as semitones above the tonic: major, harmonic minor, natural minor.
 _SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 11), (0, 2, 3, 5, 7, 8, 10))
-# Major, harmonic and natural minor.
+
+# Number of degrees of a scale.
 _DEGREES = len(_SCALES[0])
+
+# For the chord on each degree of the scale (0 = tonic): degrees of the chords that can follow it.
 _NEXT_CHORD = ((1, 2, 3, 4, 5), (4, 6, 3), (5, 3, 1), (4, 1, 0, 6), (0, 5, 3), (1, 3, 4, 2), (0, 5))
-# For the chord on each degree of the scale: the degrees of the chords that may follow it.
-_METRES, _BARS = (2.0, 3.0, 4.0), (2, 5)
-# Quarters per bar; bars per phrase, upper limit exclusive.
+
+# Metres: quarters per bar.
+_METRES = (2.0, 3.0, 4.0)
+
+# Range of the number of bars per phrase; the upper limit is exclusive.
+_BARS = (2, 5)
+
+# Rhythmic cells: lengths of successive notes, in quarters; a negative length is a rest.
 _CELLS = (
     *((1.0,), (0.5, 0.5), (0.25,) * 4, (1 / 3,) * 3, (0.75, 0.25)),
     *((0.5, 0.25, 0.25), (0.25, 0.25, 0.5), (-0.5, 0.5), (2.0,), (1.5, 0.5)),
 )
-# Rhythms, in quarters; a rest is negative.
-_SLOW_STROKE_S, _SLOW_CELLS = 0.2, tuple(cell for cell in _CELLS if min(map(abs, cell)) >= 0.5)
-# Textures with a longer minimum stroke than this use only the slow cells, so that the other hand does not get too slow.
-_REPEATED_RHYTHM = 0.6
+
+# Textures whose `min_stroke_s` is above this use only `_SLOW_CELLS`. Otherwise the tempo, and with it the other hand, would be too slow.
+_SLOW_STROKE_S = 0.2
+_SLOW_CELLS = tuple(cell for cell in _CELLS if min(map(abs, cell)) >= 0.5)
+
 # Probability that a bar repeats the rhythm of the bar before.
-_QUARTER_S, _SLOWER = (0.3, 1.1), (0.9, 1.5)
-# Limits of the duration of a quarter; range of the random factor on the duration that the fastest notes need.
+_REPEATED_RHYTHM = 0.6
+
+# Minimum and maximum duration of a quarter.
+_QUARTER_S = (0.3, 1.1)
+
+# Range of the random factor between the duration of a quarter and the duration that the fastest notes need.
+_SLOWER = (0.9, 1.5)
+
+# Maximum random change of the tempo of a bar, as a share.
 _RUBATO = 0.03
-# Maximum share by which a bar is slower or faster.
-_SPLIT_PITCH, _LOWEST, _HIGHEST = (50, 68), 26, 99
-# MIDI pitches: between the hands, and the lowest and highest of all.
-_RANGE_STEPS, _DISTANCE_STEPS = (8, 16), (2, 7)
-# Steps of the scale: range of a hand, and distance from the left hand's highest to the right hand's lowest.
-_SILENT = 0.15
+
+# Range of the MIDI pitch that separates the hands.
+_SPLIT_PITCH = (50, 68)
+
+# Lowest and highest MIDI pitch.
+_LOWEST, _HIGHEST = 26, 99
+
+# Range of a hand, in steps of the scale: minimum and maximum (exclusive).
+_RANGE_STEPS = (8, 16)
+
+# Distance from the left hand's highest to the right hand's lowest note, in steps of the scale: minimum and maximum (exclusive).
+_DISTANCE_STEPS = (2, 7)
+
 # Probability that one hand is silent for a phrase.
-_LOUDNESS, _STACCATO, _STACCATO_HOLD, _PEDALLED = (-20.0, 16.0), 0.25, (0.45, 0.8), 0.35
-# Offset of the MIDI velocity; probability of staccato, and the share of its length for which a staccato note is held; probability of
-# the pedal.
+_SILENT = 0.15
+
+# Range of the loudness of a phrase, which is added to the MIDI velocity.
+_LOUDNESS = (-20.0, 16.0)
+
+# Probability that a phrase is staccato, and range of the share of its written length for which a staccato note is held.
+_STACCATO, _STACCATO_HOLD = 0.25, (0.45, 0.8)
+
+# Probability that a phrase is played with the pedal.
+_PEDALLED = 0.35
+
+# Minimum and maximum silence between phrases.
 _GAP_S = (0.2, 1.0)
-# Silence between phrases.
+
+
+# Value of `Texture.voices`: strike chord notes together.
 _CHORD = "chord"
 
 
 @dataclass(frozen=True)
 class Texture:
-    """Melodic pattern of a hand in a phrase.
+    """Pattern of the notes of one hand in a phrase.
 
     Attributes
     ----------
     min_stroke_s : float
         Approximate minimum time between two strokes.
     along_chord : bool
-        Move along the notes of the chord; False: along the scale.
+        True: the melody moves along the notes of the chord. False: along the scale.
     turn, leap : float
-        Probabilities of a change of direction, and of a skipped note.
+        Probability that the melody changes its direction, and probability that it skips a note.
     figure : tuple of int
-        Pattern of notes above the lowest one, repeated; -1 is the highest note. Empty: a random line with `turn` and `leap`.
+        Repeated pattern of notes, counted from the lowest note (0); -1 is the highest note. Empty: a random melody with `turn` and
+        `leap`.
     voices : tuple of int, or "chord"
-        Steps of the scale relative to the leading note, struck together; "chord": the leading note and the chord notes below it.
+        Notes that are struck together, as steps of the scale relative to the melody note. "chord": the melody note and chord notes
+        below it.
     """
 
     min_stroke_s: float
@@ -101,13 +139,14 @@ def compose_score(seed, duration_s):
     Parameters
     ----------
     seed : int or sequence of int
+        Random seed.
     duration_s : float
-        Of the take, at least `MIN_DURATION_S`.
+        Duration of the score, at least `MIN_DURATION_S`.
 
     Returns
     -------
     score.Score
-        Without covers; a hand rests during long pauses.
+        A score without covers. A hand has a rest in long pauses.
 
     Raises
     ------
@@ -115,7 +154,7 @@ def compose_score(seed, duration_s):
         The duration is too short.
     """
     if duration_s < MIN_DURATION_S:
-        raise ValueError(f"expected a duration of at least {MIN_DURATION_S} s, found {duration_s}")
+        raise ValueError(f"expected a duration of at least {MIN_DURATION_S} s, found {duration_s} s")
     rng = np.random.default_rng(seed)
     at, end, played, first = rng.uniform(*LEAD_S), duration_s - TAIL_S, [], True
     while True:
@@ -133,7 +172,7 @@ def compose_score(seed, duration_s):
 
 
 def _phrase(rng, both):
-    """Compose a phrase: its bars, and the duration of a quarter, seconds; `both`: no hand is silent."""
+    """Compose a phrase. Return its bars, and the duration of a quarter in seconds; `both` requires that both hands play."""
     scale, tonic = _SCALES[rng.integers(len(_SCALES))], int(rng.integers(12))
     quarters = float(rng.choice(_METRES))
     degrees = [0]
@@ -158,12 +197,12 @@ def _phrase(rng, both):
 
 
 def _pitch(step, scale, tonic):
-    """MIDI pitch of a step of the scale; step 0 is the tonic above MIDI pitch 0."""
+    """Return the MIDI pitch of a step of the scale. Step 0 is the MIDI pitch `tonic` (0..11)."""
     return tonic + 12 * (step // _DEGREES) + scale[step % _DEGREES]
 
 
 def _ranges(rng, scale, tonic):
-    """Draw the lowest and highest step of the left and of the right hand."""
+    """Choose the range of each hand at random: (lowest, highest) step of the scale, for the left and the right hand."""
     steps = [step for step in range(12 * _DEGREES) if _LOWEST <= _pitch(step, scale, tonic) <= _HIGHEST]
     split = rng.uniform(*_SPLIT_PITCH)
     left_high = max(step for step in steps if _pitch(step, scale, tonic) <= split)
@@ -173,7 +212,7 @@ def _ranges(rng, scale, tonic):
 
 
 def _rhythms(rng, known, quarters, n_bars):
-    """Draw the note lengths of each bar, in quarters, rests negative, from three of the known cells."""
+    """Choose the note lengths of each bar at random from three of the rhythmic cells `known`; in quarters, negative for rests."""
     cells = [known[k] for k in rng.choice(len(known), size=3, replace=False)]
     bars = []
     for _ in range(n_bars):
@@ -191,15 +230,21 @@ def _rhythms(rng, known, quarters, n_bars):
 
 
 def _strokes(rng, texture, rhythms, degrees, low, high):
-    """Compose the strokes of one hand: (bar, start in quarters, length in quarters, rising steps of the scale)."""
-    # The leading note leaves room for the voices below it, except in figures, which have single bass notes.
+    """Compose the strokes of one hand in a phrase.
+
+    Returns
+    -------
+    list of (bar, start, length, steps)
+        Start and length in quarters; steps of the scale that are struck together, lowest first.
+    """
+    # The range of the melody note leaves room for the voices below it. Figures need no room, because they have single bass notes.
     reserved = 0 if texture.figure else -min(texture.voices) if texture.voices != _CHORD else 4
     lead_low = min(low + reserved, high)
     at, direction, strokes = int(rng.integers(lead_low, high + 1)), 1, []
     for bar, (degree, lengths) in enumerate(zip(degrees, rhythms, strict=True)):
         tones = [step for step in range(low, high + 1) if (step - degree) % _DEGREES in (0, 2, 4)]
         ladder = [step for step in (tones if texture.along_chord else range(low, high + 1)) if step >= lead_low] or [high]
-        # Each bar begins at the note nearest to the last one.
+        # The first note of a bar is near the last note of the previous bar.
         index = int(np.abs(np.array(ladder) - at).argmin())
         root = min(index, max(len(ladder) - 1 - max(texture.figure, default=0), 0))
         start = 0.0
@@ -214,13 +259,13 @@ def _strokes(rng, texture, rhythms, degrees, low, high):
                     following = index + direction * (1 + (rng.random() < texture.leap))
                     direction = direction if 0 <= following < len(ladder) else -direction
                     index = following if 0 <= following < len(ladder) else min(max(index + direction, 0), len(ladder) - 1)
-                strokes.append((bar, start, length, _voiced(at, texture, tones, low)))
+                strokes.append((bar, start, length, _add_voices(at, texture, tones, low)))
             start += abs(length)
     return strokes
 
 
-def _voiced(lead, texture, tones, low):
-    """Steps (rising) that are struck together with a leading note, which is included."""
+def _add_voices(lead, texture, tones, low):
+    """Return the steps that are struck together with the melody note `lead`, which is included; lowest first."""
     if texture.voices == _CHORD:
         below = [tone for tone in tones if lead - _DEGREES <= tone < lead]
         return (*below[-2:], lead)

@@ -1,7 +1,7 @@
-"""Synthetic training sets without videos: takes of composed music with motion, notes and audio, as shards of a dataset.
+"""Synthetic training sets without videos: takes of randomly composed music with motion, notes and audio, as shards of a dataset.
 
-Each take has its own music, hand size, camera and piano. Nothing is rendered, so an hour takes about a minute of one core.
-docs/how-to/synthetic-data.md explains what results on it mean. Command line::
+Each take has its own music, hand size, camera and tuning of the piano. No video is rendered, so an hour of music takes about a minute on
+one core. docs/how-to/synthetic-data.md explains how to interpret results on synthetic data. Command line::
 
     python -m handroll.simulator.corpus --hours 2 --seed 1 --out FOLDER --jobs 2
 """
@@ -23,8 +23,9 @@ import soundfile
 
 from handroll import __version__
 from handroll.camera import Camera, Extrinsics, joints_in_keyboard_frame
+from handroll.dataset.clip_content import VideoRecord, clip_row
 from handroll.dataset.clips import cut_clips
-from handroll.dataset.shards import TARGET_BYTES, VideoRecord, clip_row, write_rows
+from handroll.dataset.shards import TARGET_BYTES, write_rows
 from handroll.dataset.splits import SPLITS
 from handroll.generation.pianist import perform
 from handroll.hand.kinematics import hand_joints
@@ -40,16 +41,16 @@ from handroll.simulator.composition import MIN_DURATION_S, compose_score
 from handroll.tables import FINGERED_NOTES, MOTION, State, frame_keys
 
 VERSION = 1
-"""Increased by hand when the same recipe gives other takes."""
+"""Increased by hand when the same `Recipe` gives other takes."""
 
 SUBJECT = "synthetic"
-"""Subject of all takes."""
+"""Name of the subject (performer) of all takes."""
 
 SHARES = {"train": 0.8, "valid": 0.1, "test": 0.1}
-"""Default shares of the splits."""
+"""Default share of the takes for each split."""
 
+# Image size of the stored camera. No video is rendered.
 _WIDTH_PX, _HEIGHT_PX = 1920, 1080
-# Image size of the camera; nothing is rendered.
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Recipe:
     Attributes
     ----------
     seed : int
-        Of everything.
+        Random seed of everything.
     take_s : float
         Duration of a take.
     fps : float
@@ -67,7 +68,7 @@ class Recipe:
     audio_rate_hz : int or None
         Sampling rate of the audio; None: no audio.
     length_s, hop_s, min_visibility : float
-        As of `dataset.clips.cut_clips`.
+        See `dataset.clips.cut_clips`.
     """
 
     seed: int
@@ -85,30 +86,30 @@ class Recipe:
 
 
 def write_corpus(out_dir, hours, recipe, shares=SHARES, jobs=1, target_bytes=TARGET_BYTES, row_group_rows=8):
-    """Make takes and write them as shards with `shards.json`.
+    """Simulate takes and write their clips as shards with `shards.json`.
 
     Parameters
     ----------
     out_dir : path
     hours : float
-        Of music; rounded up to whole takes, at least one for each split that has a share.
+        Duration of the music, rounded up to whole takes; at least one take for each split that has a share.
     recipe : Recipe
     shares : dict of split to float
-        Relative to their sum.
+        Shares of the takes, relative to their sum.
     jobs : int
         Number of processes; it does not change the result.
     target_bytes, row_group_rows : int
-        As of `dataset.shards.write_shards`.
+        See `dataset.shards.write_shards`.
 
     Returns
     -------
     dict
-        As of `dataset.shards.write_shards`.
+        See `dataset.shards.write_shards`.
 
     Raises
     ------
     ValueError
-        No hours, no jobs, or no shares.
+        `hours` is not above 0, `jobs` is below 1, or no split has a share.
     """
     if hours <= 0.0 or jobs < 1:
         raise ValueError(f"expected hours above 0 and at least 1 job, found {hours} hours and {jobs} jobs")
@@ -122,21 +123,21 @@ def write_corpus(out_dir, hours, recipe, shares=SHARES, jobs=1, target_bytes=TAR
 
 
 def assign_splits(count, shares):
-    """Assign takes to splits by number: the first ones to train, the next to valid, the last to test.
+    """Assign takes to splits by number: the first takes to train, the next to valid, the last to test.
 
-    Takes have nothing in common except the recipe, so the order does not matter.
+    Takes are independent of each other, so their order does not matter.
 
     Parameters
     ----------
     count : int
         Requested number of takes.
     shares : dict of split to float
-        Relative to their sum; a split with a share has at least one take.
+        Shares of the takes, relative to their sum; a split with a share has at least one take.
 
     Returns
     -------
     dict of int to str
-        Split of each take; at least one take for each split with a share.
+        Split of each take, by number of the take.
 
     Raises
     ------
@@ -155,7 +156,7 @@ def assign_splits(count, shares):
 
 
 def _in_order(function, items, jobs):
-    """Map a function over items in order with `jobs` processes; at most `jobs` results are computed ahead."""
+    """Yield function(item) for each item in order, computed by `jobs` processes. At most `jobs` results are computed in advance."""
     if jobs == 1:
         yield from map(function, items)
         return
@@ -170,7 +171,7 @@ def _in_order(function, items, jobs):
 
 
 def take_rows(recipe, numbered):
-    """Make a take and return its clips.
+    """Simulate a take and return the rows of its accepted clips.
 
     Parameters
     ----------
@@ -181,7 +182,7 @@ def take_rows(recipe, numbered):
     Returns
     -------
     list of dict
-        Rows of `tables.SHARD`, from `dataset.shards.clip_row`.
+        Rows of `tables.SHARD`, from `dataset.clip_content.clip_row`.
     """
     number, split = numbered
     seed = int(np.random.SeedSequence([recipe.seed, number]).generate_state(1, np.uint64)[0])
@@ -237,24 +238,24 @@ def _clips_of(record, video, recipe):
 
 
 def view_extrinsics(view):
-    """`Extrinsics` of a scene's view: the world frame is the keyboard frame in metres."""
+    """Return the `Extrinsics` of a scene's `View`. The world frame is the keyboard frame in metres instead of millimetres."""
     return Extrinsics(rotvec_from_matrix(view.rotation), -1e3 * view.rotation @ np.array(view.position_m))
 
 
 def motion_of(performance, scene, extrinsics):
-    """Convert a performance to a motion in the camera frame of a scene.
+    """Convert a performance to motion (`tables.MOTION`) in the camera frame of a scene.
 
     Parameters
     ----------
     performance : Performance
     scene : scene.Scene
     extrinsics : Extrinsics
-        Of the scene's view.
+        Extrinsics of the scene's view, from `view_extrinsics`.
 
     Returns
     -------
     dict of str to array (frame, hand 2, ...)
-        `tables.MOTION`, by frame: observed, and hidden (NaN) where a hand is absent.
+        Columns of `tables.MOTION`, by frame. A hand is observed where it is present, and hidden (NaN) where it is absent.
     """
     rotation, translation = to_camera(performance, scene)
     frames, absent = len(performance.time_s), ~performance.present
@@ -288,12 +289,12 @@ def fingered_notes(performance, motion):
     ----------
     performance : Performance
     motion : dict of str to array (frame, hand 2, ...)
-        `tables.MOTION` of it, by frame.
+        Columns of `tables.MOTION` of the performance, by frame.
 
     Returns
     -------
     dict of str to array (note,)
-        `tables.FINGERED_NOTES`; the landing error is that of the playing finger.
+        Columns of `tables.FINGERED_NOTES`; `landing_error_mm` is the error of the finger that plays the note.
     """
     landing = landings(performance.notes, motion["time_s"][:, 0], motion["joints_keyboard_mm"], motion["state"])
     hand, finger = performance.note_hand, performance.note_finger
@@ -312,7 +313,7 @@ def main(arguments=None):
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m handroll.simulator.corpus", description=__doc__.splitlines()[0])
     parser.add_argument("--hours", type=float, required=True, help="hours of music, rounded up to whole takes")
-    parser.add_argument("--seed", type=int, default=0, help="seed of music, hands, cameras and pianos (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of music, hands, cameras and pianos (default: 0)")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder for the shards and shards.json")
     parser.add_argument("--take-s", type=float, default=Recipe.take_s, help="duration of a take, seconds (default: %(default)s)")
     parser.add_argument("--no-audio", action="store_true", help="write no audio")

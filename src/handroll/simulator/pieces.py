@@ -1,8 +1,8 @@
-"""Music of the synthetic pianist: four pieces, in the public domain or handroll's own, with fingering for both hands.
+"""Four pieces of music with fingering for both hands: three in the public domain, one written for handroll.
 
-The notation is text, bar by bar. A number sets the length of the following notes (4 = quarter, 8 = eighth, 2. = dotted half). `D5/5`
-is a note and its finger, `C2+C3/51` a chord and its fingers in the same order, `r` a rest; `|` ends a bar. Fingers are numbered
-from the thumb, 1 to 5, in both hands. A length is valid until the next number, also across bars.
+The notation is text, bar by bar. A number sets the length of the following notes: 4 = quarter, 8 = eighth, 2. = dotted half.
+The length applies until the next number, also across bars. `D5/5` is a note and its finger, `C2+C3/51` is a chord and its fingers in the
+same order, `r` is a rest; `|` ends a bar. Fingers are numbered 1 (thumb) to 5 in both hands.
 """
 
 import re
@@ -13,6 +13,7 @@ from itertools import chain
 LEFT, RIGHT = 0, 1
 """Indices into `skeleton.HANDS`."""
 
+# Semitones above C of each note name, and shift of each accidental.
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _SHIFTS = {"#": 1, "b": -1, "": 0}
 _NOTE = re.compile(r"([A-G])([#b]?)(\d)")
@@ -21,17 +22,25 @@ _LENGTH = re.compile(r"(\d+)(\.?)")
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar: its length in quarters, and its notes as (start in quarters, length in quarters, MIDI pitch, hand, finger 1..5)."""
+    """A bar of music.
+
+    Attributes
+    ----------
+    quarters : float
+        Length of the bar in quarters.
+    notes : tuple of (start, length, pitch, hand, finger)
+        Start and length in quarters; MIDI pitch; `LEFT` or `RIGHT`; finger 1..5.
+    """
 
     quarters: float
     notes: tuple[tuple[float, float, int, int, int], ...]
 
     def transposed(self, semitones):
-        """Transpose the bar by semitones."""
+        """Return the bar transposed by semitones."""
         return replace(self, notes=tuple((start, length, pitch + semitones, *played) for start, length, pitch, *played in self.notes))
 
     def without(self, hand):
-        """Remove the notes of one hand."""
+        """Return the bar without the notes of one hand."""
         return replace(self, notes=tuple(note for note in self.notes if note[3] != hand))
 
 
@@ -42,18 +51,18 @@ class Piece:
     Attributes
     ----------
     title, source : str
-        Title, and origin.
+        Title, and composer, work and rights.
     phrases : tuple of tuples of Bar
-        The bars in order, grouped in phrases that can be played alone.
+        Bars in order, grouped in phrases. A medley can use each phrase alone.
     quarters_per_minute : float
     duration_s : float
         Default duration of a score.
     transpositions : tuple of int
         Transpositions in semitones that keep the fingering playable.
     pedalled : bool
-        The sustain pedal is changed at every bar.
+        The sustain pedal is released and pressed again at every bar.
     covered : bool
-        Each hand is covered once, for less than a second.
+        In the video, an object covers each hand once, for less than a second.
     """
 
     title: str
@@ -72,16 +81,16 @@ class Piece:
 
 
 def pitch_of(name):
-    """MIDI pitch of a note name such as F#4 (C4 = 60); raises ValueError for other text."""
+    """Return the MIDI pitch of a note name such as F#4 (C4 = 60). Raise ValueError for other text."""
     match = _NOTE.fullmatch(name)
     if not match:
-        raise ValueError(f"expected a note such as F#4, found {name!r}")
+        raise ValueError(f"expected a note name such as F#4, found {name!r}")
     step, shift, octave = match.groups()
     return 12 * (int(octave) + 1) + _STEPS[step] + _SHIFTS[shift]
 
 
 def read_bars(quarters, left, right):
-    """Parse bars of `quarters` quarters each from the text of both hands (notation: see the module docstring).
+    """Parse the bars, each of length `quarters`, from the text of both hands. The module docstring explains the notation.
 
     Raises
     ------
@@ -95,6 +104,7 @@ def read_bars(quarters, left, right):
 
 
 def _read_hand(text, hand, quarters):
+    """Parse the text of one hand: a list of notes for each bar."""
     bars, length = [], 1.0
     for number, bar in enumerate(text.split("|"), start=1):
         at, notes = 0.0, []
@@ -116,10 +126,11 @@ def _read_hand(text, hand, quarters):
 
 
 def _by_four(bars):
+    """Group bars in phrases of four."""
     return tuple(bars[i : i + 4] for i in range(0, len(bars), 4))
 
 
-# The five notes of each bar, lowest first; the fingers of the left hand's two and of the right hand's three.
+# Bars of the prelude: five notes, lowest first; then the fingers of the left hand's two notes and of the right hand's three notes.
 _PRELUDE = """
 C4 E4 G4 C5 E5/31 135 | C4 D4 A4 D5 F5/21 135 | B3 D4 G4 D5 F5/31 135 | C4 E4 G4 C5 E5/31 135
 C4 E4 A4 E5 A5/31 135 | C4 D4 F#4 A4 D5/21 125 | B3 D4 G4 D5 G5/31 135 | B3 C4 E4 G4 C5/21 125
@@ -128,17 +139,20 @@ F3 A3 D4 A4 D5/31 135 | F3 Ab3 D4 F4 B4/42 125 | E3 G3 C4 G4 C5/31 135 | E3 F3 A
 D3 F3 A3 C4 F4/31 125 | G2 D3 G3 B3 F4/51 125 | C3 E3 G3 C4 E4/31 135 | C3 G3 Bb3 C4 E4/51 235
 F2 F3 A3 C4 E4/51 135 | F#2 C3 A3 C4 Eb4/51 124 | Ab2 F3 B3 C4 D4/51 123 | G2 F3 G3 B3 D4/51 135
 """
+
+# Length of a sixteenth in quarters.
 _SIXTEENTH = 0.25
 
 
 def _prelude():
+    """Return the phrases of the prelude."""
     bars = []
     for line in filter(None, (bar.strip() for bar in _PRELUDE.replace("\n", "|").split("|"))):
         names, fingers = line.split("/")
         pitches, fingers = [pitch_of(name) for name in names.split()], [int(f) for f in fingers if f != " "]
         notes = []
         for half in (0.0, 2.0):
-            # The left hand holds its two notes to the end of the half bar; the right hand plays the broken chord above them twice.
+            # In each half bar, the left hand holds its two notes to the end, and the right hand plays the broken chord above them twice.
             for step, voice in enumerate((0, 1, 2, 3, 4, 2, 3, 4)):
                 held = (8 - step) * _SIXTEENTH if voice < 2 else _SIXTEENTH
                 notes.append((half + step * _SIXTEENTH, held, pitches[voice], LEFT if voice < 2 else RIGHT, fingers[voice]))
@@ -146,18 +160,23 @@ def _prelude():
     return _by_four(tuple(bars))
 
 
+# Semitones above the tonic: major scale and major triad.
 _MAJOR = (0, 2, 4, 5, 7, 9, 11)
 _TRIAD = (0, 4, 7)
-# Two octaves up, in C, G, D, A or E: fingers pass over the thumb of the left hand, the thumb of the right hand passes under.
+
+# Fingers of the left and right hand for two rising octaves, in C, G, D, A or E. In the left hand, fingers pass over the thumb; in the
+# right hand, the thumb passes under the fingers.
 _SCALE_FINGERS = ((5, 4, 3, 2, 1, 3, 2, 1, 4, 3, 2, 1, 3, 2, 1), (1, 2, 3, 1, 2, 3, 4, 1, 2, 3, 1, 2, 3, 4, 5))
 _ARPEGGIO_FINGERS = ((5, 4, 2, 1, 4, 2, 1), (1, 2, 3, 1, 2, 3, 5))
+
+# Length of an eighth in quarters.
 _EIGHTH = 0.5
 
 
 def _run(tonics, degrees, fingers, contrary=False):
     """Compose a run up two octaves and back in eighths, with a final half note, in 4/4 bars.
 
-    `tonics` are the pitches at which the two hands begin; in contrary motion the left hand moves down first.
+    `tonics` are the pitches at which the left and right hand begin. With `contrary`, the left hand moves down first.
     """
     octave = len(degrees)
     notes = []
@@ -173,6 +192,7 @@ def _run(tonics, degrees, fingers, contrary=False):
 
 
 def _study():
+    """Return the phrases of the study."""
     c, g, d = pitch_of("C4"), pitch_of("G4"), pitch_of("D4")
     return (
         _run((c - 24, c), _MAJOR, _SCALE_FINGERS),
@@ -219,7 +239,7 @@ A3/4 | G3/5 | 4 D4/1 B3/3 G3/5 | D4/1 8 D3/5 C4/1 B3/2 A3/3 |
 
 @cache
 def pieces():
-    """The four pieces by name: prelude (broken chords), study (thumb crossings), ode (chords and octaves), minuet (pauses)."""
+    """Return the four pieces by name: prelude (broken chords), study (thumb crossings), ode (chords and octaves), minuet (pauses)."""
     ode = read_bars(4.0, f"{_ODE_LEFT_CHORDS} | {_ODE_LEFT_OCTAVES}", f"{_ODE_RIGHT_CHORDS} | {_ODE_RIGHT_OCTAVES}")
     return {
         "prelude": Piece(

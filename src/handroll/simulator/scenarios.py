@@ -1,6 +1,6 @@
-"""Scenarios that a dataset of hands from above has to reject: cameras at any side, one hand, four hands, long pauses.
+"""Simulated recordings that the screening of overhead videos must reject: tilted cameras, one hand, four hands, long pauses.
 
-World frame: that of `generation.performance`.
+The world frame is defined in `generation.performance`.
 """
 
 from dataclasses import dataclass, replace
@@ -14,38 +14,40 @@ from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH
 from handroll.rendering.scene import View
 
 SIDES_RAD = {"player": 0.0, "left": -0.5 * np.pi, "front": np.pi, "right": 0.5 * np.pi}
-"""Side of a tilted camera, as `TurnedView.turn_rad`: behind the player, at the bass end, beyond the fallboard, at the treble end."""
+"""`TurnedView.turn_rad` for each side of the piano at which a tilted camera can be: behind the player, at the bass end, behind the
+fallboard, at the treble end."""
 
 
 @dataclass(frozen=True)
 class TurnedView(View):
-    """A camera at any side of the piano.
+    """A `View` from any side of the piano.
 
     Attributes
     ----------
     turn_rad : float
-        Rotation of the tilted camera about the vertical, counter-clockwise from above. At 0 a camera with positive tilt is on the
-        player's side; see `SIDES_RAD`.
+        Rotation of the tilted camera about the vertical axis, counter-clockwise viewed from above. At 0, a camera with positive tilt
+        is on the player's side; see `SIDES_RAD`.
     """
 
     turn_rad: float = 0.0
 
     @property
     def rotation(self):
-        """Matrix (3, 3) from world to camera directions."""
+        """Rotation matrix (3, 3) from the world frame to the camera frame."""
         return super().rotation @ matrix_from_rotvec(np.array([0.0, 0.0, -self.turn_rad]))
 
 
 def view_from(aim_m, distance_m, tilt_rad, turn_rad=0.0, roll_rad=0.0, focal_widths=0.8, k1=0.0):
-    """Aim a camera at a point, which is then the centre of the image.
+    """Return the view of a camera that is aimed at a point: the point is at the centre of the image.
 
     Parameters
     ----------
-    aim_m : (x, y, z), world
+    aim_m : (x, y, z)
+        World frame.
     distance_m : float
-        From the camera to that point.
+        Distance from the camera to this point.
     tilt_rad, turn_rad, roll_rad, focal_widths, k1 : float
-        As of `TurnedView`.
+        See `TurnedView`.
 
     Returns
     -------
@@ -57,7 +59,7 @@ def view_from(aim_m, distance_m, tilt_rad, turn_rad=0.0, roll_rad=0.0, focal_wid
 
 
 def transposed(score, semitones):
-    """Transpose a score by semitones; notes outside the keyboard are dropped."""
+    """Return a score transposed by semitones. Notes outside the keyboard are dropped."""
     pitch = score.notes["pitch"] + semitones
     on = (pitch >= LOWEST_PITCH) & (pitch <= HIGHEST_PITCH)
     notes = {name: values[on] for name, values in score.notes.items()} | {"pitch": pitch[on].astype(score.notes["pitch"].dtype)}
@@ -65,13 +67,13 @@ def transposed(score, semitones):
 
 
 def with_rests(score, rests):
-    """Add rests to a score, during which a hand leaves the keys; its notes at these times are dropped.
+    """Return a score with additional rests, during which a hand leaves the keys. The notes of this hand in the rests are dropped.
 
     Parameters
     ----------
     score : Score
     rests : sequence of (hand name, start_s, end_s)
-        In addition to those of the score; each more than 2 s.
+        Additional rests; each is longer than 2 s.
 
     Returns
     -------
@@ -86,21 +88,21 @@ def with_rests(score, rests):
 
 
 def without_hand(performance, hand):
-    """Remove one hand ("left" or "right") from a performance."""
+    """Return a performance without one hand ("left" or "right")."""
     present = performance.present.copy()
     present[:, HANDS.index(hand)] = False
     return replace(performance, present=present)
 
 
 def merge_performances(first, second):
-    """Merge two performances at one piano; the hand axis has left, right of the first and left, right of the second player.
+    """Merge two performances at one piano. The hand axis then has four entries: left, right of the first and of the second player.
 
-    `truth` supports two hands only, so a merged performance can be rendered and its hands counted, but it has no `Truth`.
+    A merged performance can be rendered, and its hands can be counted. It has no `Truth`, which supports two hands only.
 
     Parameters
     ----------
     first, second : Performance
-        With the same times, of one player each. A note that both strike is listed twice.
+        Performances of one player each, with equal times. A note that both players strike is listed twice.
 
     Returns
     -------
@@ -109,7 +111,7 @@ def merge_performances(first, second):
     Raises
     ------
     ValueError
-        Their times differ.
+        The times of the performances differ.
     """
     if not np.array_equal(first.time_s, second.time_s):
         raise ValueError(f"expected performances with the same times, found {len(first.time_s)} and {len(second.time_s)} frames")
@@ -129,6 +131,6 @@ def merge_performances(first, second):
 
 
 def subsample_frames(performance, step):
-    """Keep every `step`-th frame of a performance, to render fewer."""
+    """Return a performance with only every `step`-th frame, to reduce the time for rendering."""
     frames = ("time_s", "rotation_rad", "translation_m", "key_depth_mm", "present")
     return replace(performance, **{name: getattr(performance, name)[::step] for name in frames})

@@ -1,7 +1,7 @@
-"""Fingered scores for the synthetic pianist: a piece becomes timed notes with human deviations.
+"""Fingered scores for simulated performances: convert pieces to timed notes with human-like deviations.
 
-The music (`pieces`) gives hand and finger of each note. This module cuts or repeats bars to a duration, fits the tempo to it, adds
-touch and small deviations by a seed, and turns pauses into rests during which a hand leaves the keys.
+`pieces` contains the music, with hand and finger of each note. This module repeats or omits bars to reach a duration, fits the tempo,
+adds random dynamics and small deviations, and turns long pauses of a hand into rests, during which the hand leaves the keys.
 """
 
 from dataclasses import dataclass
@@ -13,67 +13,98 @@ from handroll.music.notes import note_table, pedal_table
 from handroll.simulator.pieces import RIGHT, Bar, pieces
 
 LEAD_S = (0.6, 1.0)
-"""Minimum and maximum silence before the first note."""
+"""Minimum and maximum silence before the first note, seconds."""
+
 TAIL_S = 1.0
-"""Silence after the last note."""
+"""Silence after the last note, seconds."""
+
 MIN_DURATION_S = 4.0
-"""Minimum duration of a score: silence and a bar of any piece."""
+"""Minimum duration of a score, seconds: enough for the silence and one bar of any piece."""
 
 REST_S = (2.3, 3.6)
-"""A hand with a pause of at least the first leaves the image; it is absent for at most the second."""
+"""Minimum duration of a pause in which a hand leaves the image, and maximum duration of its absence, seconds."""
+
+# Time from the end of the last note to the rest, and from the rest to the next note.
 _REST_MARGIN_S = 0.1
+
 COVER_S = (0.45, 0.80)
-"""Minimum and maximum duration of a cover over a hand: less than the 30 frames that are interpolated at 30 frames a second."""
+"""Minimum and maximum duration of a cover over a hand, seconds. The gap in the motion is then shorter than the 30 frames (at 30
+frames/s) up to which gaps are interpolated."""
+
+# Minimum time between a cover and both ends of the video, rests and other covers, so that gaps in the motion stay separate.
 _COVER_DISTANCE_S = 2.0
-# Minimum distance of a cover from both ends, from rests and from other covers, so that the gaps in the motion stay separate.
 
+# Standard deviation of the onset of a chord or single note from the written time.
 _DEVIATION_S = 0.010
+
+# Standard deviation of the notes within a chord from the chord's onset. All deviations are clipped at two standard deviations.
 _CHORD_DEVIATION_S = 0.004
-# Standard deviations of the onset of a chord or note, and of the notes within a chord; clipped at two standard deviations.
+
+# Default share of its written length for which a note is held.
 _LEGATO = 0.96
-# Share of its written length for which a key is held.
+
+# Time between the release of a note and the next onset of the same key or finger.
 _REPEAT_GAP_S = 0.09
-# A key and a finger are released this long before their next onset.
+
+# Minimum duration of a note, as a share of the time to the next onset of the same key or finger. It has priority over `_REPEAT_GAP_S`.
 _MIN_HOLD = 0.5
-# Minimum hold, as a share of the time to the next onset; it has priority over `_REPEAT_GAP_S`.
 
+# Mean MIDI velocity. The constants below are added to it, or limit it.
 _VELOCITY = 66.0
-_VELOCITY_ARCH, _VELOCITY_BEAT, _VELOCITY_SPREAD = 14.0, 6.0, 2.5
-_VELOCITY_VOICES = ((-10.0, 0.0), (-5.0, 4.0))
-_VELOCITY_RANGE = (30, 110)
-# In MIDI velocity: a phrase swells and fades by the arch; the first notes of a bar are louder by the beat; the lower and the upper voice
-# of the left and of the right hand have offsets; the spread is the standard deviation of the random part.
 
+# Velocity in the middle of a phrase minus velocity at its ends.
+_VELOCITY_ARCH = 14.0
+
+# Addition to the velocity of the first notes of a bar.
+_VELOCITY_BEAT = 6.0
+
+# Standard deviation of the random part of the velocity.
+_VELOCITY_SPREAD = 2.5
+
+# Additions to the velocity of a chord's (lower notes, highest note), for the left and for the right hand.
+_VELOCITY_VOICES = ((-10.0, 0.0), (-5.0, 4.0))
+
+# Minimum and maximum MIDI velocity.
+_VELOCITY_RANGE = (30, 110)
+
+# Legato pedalling: the pedal is pressed `_PEDAL_DOWN_S` after the start of a bar and released `_PEDAL_UP_S` after the start of the next.
 _PEDAL_DOWN_S, _PEDAL_UP_S = 0.20, 0.04
-# Legato pedalling: the pedal is released just after the start of a bar, and pressed a little later.
-_PHRASE_GAP_S, _LATE_S = 0.7, 2.0
-# Silence between the phrases of a medley; a hand with a late entry is silent in all bars that start within the second.
+
+# Silence between the phrases of a medley.
+_PHRASE_GAP_S = 0.7
+
+# A hand that enters late is silent in all bars of the phrase that start before this time.
+_LATE_S = 2.0
+
+# Maximum random change of the tempo of a phrase in a medley, as a natural logarithm.
 _TEMPO_SPREAD = 0.12
+
+# Lowest and highest MIDI pitch of medleys. Above this range, the synthetic strings have too few partials, so transcription engines report
+# notes an octave away.
 _PITCH_RANGE = (28, 86)
-# MIDI pitches of medleys. Above this range the synthetic strings have too few partials, and transcription engines output the octave.
 
 
 @dataclass(frozen=True)
 class Score:
-    """Notes for the synthetic pianist, and the times at which its hands are not visible.
+    """Fingered notes for a simulated performance, and the times at which the hands are not visible.
 
     Attributes
     ----------
     title, source : str
     duration_s : float
-        Of the video.
+        Duration of the video.
     notes : dict of str to array (note,)
-        `tables.NOTES`, by onset, then pitch.
+        Columns of `tables.NOTES`, sorted by onset, then pitch.
     hand : array (note,), int
         Index into `skeleton.HANDS`.
     finger : array (note,), int
         Index into `skeleton.FINGERS`: 0 = thumb.
     pedal : dict of str to array (press,)
-        `tables.PEDAL`.
+        Columns of `tables.PEDAL`.
     rests : tuple of (hand name, start_s, end_s)
-        A hand may leave the keys at the start and has to be back at the end; more than 2 s.
+        Intervals of more than 2 s in which a hand leaves the keys. It is back at the keys at the end.
     covers : tuple of (hand name, start_s, end_s)
-        An object covers a hand; 0.45 to 0.8 s.
+        Intervals of 0.45 to 0.8 s in which an object covers a hand.
     """
 
     title: str
@@ -99,11 +130,11 @@ class PlayedBar:
     swell : float
         Dynamics within the phrase, 0..1.
     pedalled : bool
-        The sustain pedal is changed at the bar.
+        The sustain pedal is released and pressed again at the start of the bar.
     loudness : float
         Added to the MIDI velocity.
     hold : float
-        Share of its written length for which a key is held.
+        Share of its written length for which a note is held.
     """
 
     start_s: float
@@ -116,17 +147,17 @@ class PlayedBar:
 
 
 def score(name, seed, duration_s=None):
-    """Make a score of a piece.
+    """Return a score of a piece.
 
     Parameters
     ----------
     name : str
-        One of `pieces.pieces`.
+        A key of `pieces.pieces`.
     seed : int
-        Of touch, deviations in time, and times of covers.
+        Random seed of dynamics, deviations in time, and times of covers.
     duration_s : float, optional
-        Of the video. The piece is cut at a bar line or repeated, and its tempo fitted to the duration, which changes the length by at
-        most half a bar. Default: the duration of the piece.
+        Duration of the video. The piece ends at a bar line or is repeated. Then the tempo is fitted to the duration, which changes the
+        length of the music by at most half a bar. Default: the duration of the piece.
 
     Returns
     -------
@@ -138,9 +169,9 @@ def score(name, seed, duration_s=None):
         The piece is unknown, or the duration is below `MIN_DURATION_S`.
     """
     if name not in pieces():
-        raise ValueError(f"expected one of {', '.join(pieces())} as piece, found {name!r}")
+        raise ValueError(f"expected a piece among {', '.join(pieces())}, found {name!r}")
     piece = pieces()[name]
-    duration = _checked(piece.duration_s if duration_s is None else duration_s)
+    duration = _check_duration(piece.duration_s if duration_s is None else duration_s)
     rng = np.random.default_rng(seed)
     lead = rng.uniform(*LEAD_S)
     sounding = duration - lead - TAIL_S
@@ -157,25 +188,26 @@ def score(name, seed, duration_s=None):
 
 
 def random_score(seed, duration_s):
-    """Make a random medley: phrases of all pieces in random order, transposed, at random tempi.
+    """Return a random medley: phrases of all pieces in random order, randomly transposed, at random tempi.
 
-    Medleys of more than about 20 s have a rest of each hand. Each hand is covered once.
+    In medleys of more than about 20 s, each hand has a rest. Each hand is covered once.
 
     Parameters
     ----------
     seed : int
+        Random seed.
     duration_s : float
-        Of the video, at least `MIN_DURATION_S`.
+        Duration of the video, at least `MIN_DURATION_S`.
 
     Returns
     -------
     Score
     """
-    duration = _checked(duration_s)
+    duration = _check_duration(duration_s)
     rng = np.random.default_rng(seed)
     at, end, played, titles = rng.uniform(*LEAD_S), duration - TAIL_S, [], []
     repertoire = [(piece, phrase) for piece in pieces().values() for phrase in piece.phrases]
-    # The first phrase is played as written. In the second and third, one hand enters late.
+    # In the second and third phrase, one hand enters late, which gives its rest.
     late_hands, order = [None, *rng.permutation(len(HANDS))], []
     while True:
         order = order or list(rng.permutation(len(repertoire)))
@@ -190,7 +222,7 @@ def random_score(seed, duration_s):
         for number, bar in enumerate(phrase):
             if at + quarter * bar.quarters > end:
                 if not played:
-                    # The first bar does not fit. Another phrase may be shorter.
+                    # The first bar does not fit. Another phrase may have a shorter first bar.
                     late_hands, at = [None, *late_hands], began
                     break
                 return build_score("Medley", "; ".join(dict.fromkeys(titles)), duration, played, rng, covers=True)
@@ -203,14 +235,15 @@ def random_score(seed, duration_s):
             at += _PHRASE_GAP_S
 
 
-def _checked(duration_s):
+def _check_duration(duration_s):
+    """Return a duration as float, or raise ValueError below `MIN_DURATION_S`."""
     if duration_s < MIN_DURATION_S:
-        raise ValueError(f"expected a duration of at least {MIN_DURATION_S} s, found {duration_s}")
+        raise ValueError(f"expected a duration of at least {MIN_DURATION_S} s, found {duration_s} s")
     return float(duration_s)
 
 
 def swell(bar, n_bars):
-    """Dynamics of a bar in a phrase of `n_bars` bars, 0..1, maximal in the middle."""
+    """Return the dynamics of a bar (number in the phrase, from 0) of `n_bars` bars, 0..1; it is largest in the middle."""
     return float(np.sin(np.pi * (bar + 0.5) / n_bars))
 
 
@@ -222,11 +255,11 @@ def build_score(title, source, duration_s, played, rng, covers):
     title, source : str
     duration_s : float
     played : sequence of PlayedBar
-        With at least one note.
+        Bars in order, with at least one note.
     rng : numpy.random.Generator
-        Of touch, deviations and covers.
+        Random generator of dynamics, deviations and covers.
     covers : bool
-        Each hand is covered once.
+        True: each hand is covered once, if there is enough time.
     """
     rows, pedal = [], []
     for entry in played:
@@ -253,11 +286,12 @@ def build_score(title, source, duration_s, played, rng, covers):
 
 
 def _deviation(rng, sigma_s):
+    """Return a random, normally distributed deviation, clipped at two standard deviations, seconds."""
     return float(np.clip(rng.normal(0.0, sigma_s), -2.0 * sigma_s, 2.0 * sigma_s))
 
 
 def _release_before_reuse(onset, offset, pitch, finger):
-    """Shorten notes so that each key and each finger is released before it plays again; offsets (note,)."""
+    """Return the offsets (note,) of notes, shortened so that each key and each finger is released before its next note."""
     released = offset.copy()
     for group in (pitch, finger):
         order = np.lexsort((onset, group))
@@ -269,14 +303,17 @@ def _release_before_reuse(onset, offset, pitch, finger):
 
 
 def _rests(onset, offset):
-    """Pauses (start_s, end_s) between the notes of one hand that are long enough for it to leave the image."""
+    """Return the rests (start_s, end_s) of one hand: pauses between its notes of at least the minimum of `REST_S`."""
     busy_until = np.maximum.accumulate(offset)[:-1]
     pauses = zip(busy_until + _REST_MARGIN_S, onset[1:] - _REST_MARGIN_S, strict=True)
     return [(float(max(start, end - REST_S[1])), float(end)) for start, end in pauses if end - start >= REST_S[0]]
 
 
 def _covers(rests, duration_s, rng):
-    """Place one cover over each hand, apart from all rests and other covers; none where there is not enough time."""
+    """Return one cover (hand name, start_s, end_s) for each hand, `_COVER_DISTANCE_S` away from rests and other covers.
+
+    A hand without enough time gets no cover.
+    """
     covers, taken = [], [(start, end) for _, start, end in rests]
     for name in HANDS:
         length = float(rng.uniform(*COVER_S))

@@ -1,7 +1,7 @@
 """Ground truth of a synthetic video: poses, camera, pressed keys, notes, fingering, and visible joints.
 
-One compressed NumPy archive, `<video>.truth.npz`, without pickles. The joints in space and in the image are computed from the poses and
-the camera instead of being stored, so that they are always consistent.
+The file is a compressed NumPy archive, `<video>.truth.npz`, without pickled objects. Joint positions in space and in the image are not
+stored, but computed from poses and camera, so that they are always consistent.
 """
 
 import json
@@ -20,41 +20,43 @@ from handroll.simulator.scenarios import TurnedView
 from handroll.tables import NOTES, PEDAL
 
 TRUTH_VERSION = 1
-"""Increased when a field changes its meaning."""
+"""Increased by hand when a field of the file changes its meaning."""
 
 PRESSED_MM = 0.5 * STANDARD.dip_mm
-"""A key is pressed below this depth."""
+"""Minimum depth of a pressed key at its front edge."""
 
 
 @dataclass(frozen=True)
 class Truth:
-    """Ground truth of a synthetic video. Hands in the order of `skeleton.HANDS`; frame axes follow `time_s`.
+    """Ground truth of a synthetic video. Hands are in the order of `skeleton.HANDS`.
 
     Attributes
     ----------
     time_s : array (frame,)
-        Presentation times.
+        Presentation times of the frames, s.
     rotation_rad : array (frame, hand 2, joint 16, xyz 3), float32
-        MANO pose in the camera frame, zero = flat open hand; continuous in time. NaN where the hand is not present.
+        MANO pose in the camera frame; zero is the flat open hand. Continuous in time. NaN if the hand is not present.
     translation_m : array (frame, hand 2, xyz 3), float32
-        MANO translation in the camera frame; NaN where the hand is not present.
+        MANO translation in the camera frame; NaN if the hand is not present.
     bone_scale : array (hand 2,)
-        Size relative to `template.open_hand`.
+        Size of each hand relative to `template.open_hand`.
     present : array (frame, hand 2), bool
         The hand is in the scene; it may be covered or outside the image.
     visible : array (frame, hand 2, joint 21), bool
         The joint is inside the image and not occluded, except by its own hand.
     press_key, press_start_frame, press_end_frame : array (press,), int
-        Key 0..87, the first frame in which it is more than half pressed, and the frame after the last; by start, then key.
-    notes : dict of str to array (note,), `tables.NOTES`
-    pedal : dict of str to array (press,), `tables.PEDAL`
+        Key 0..87, first frame in which the key is below `PRESSED_MM`, and the frame after the last one. Sorted by start, then key.
+    notes : dict of str to array (note,)
+        Columns of `tables.NOTES`.
+    pedal : dict of str to array (press,)
+        Columns of `tables.PEDAL`.
     note_hand, note_finger : array (note,), int
-        Indices into `skeleton.HANDS` and `skeleton.FINGERS`.
+        Hand and finger of each note: indices into `skeleton.HANDS` and `skeleton.FINGERS`.
     view : scene.View
-        Pose of the camera in the world, its focal length and distortion.
+        Pose of the camera in the world frame, focal length and distortion.
     width_px, height_px : int
     about : dict
-        Further facts, stored as JSON: title, seeds.
+        Other facts, such as title and seed; JSON values.
     """
 
     time_s: np.ndarray
@@ -77,18 +79,18 @@ class Truth:
 
     @property
     def camera(self):
-        """The pinhole `Camera`, without the distortion `view.k1`."""
+        """Pinhole `Camera` of the video, without the distortion `view.k1`."""
         return Camera(self.width_px, self.height_px, self.view.focal_widths * self.width_px, "truth")
 
     @cached_property
     def joints_m(self):
-        """Joints (frame, hand 2, joint 21, xyz 3) in the camera frame, metres; NaN where the hand is not present."""
+        """Joints (frame, hand 2, joint 21, xyz 3) in the camera frame, metres; NaN if the hand is not present."""
         poses = self.rotation_rad.reshape(len(self.time_s), 2, 3 * N_ROTATIONS)
         return np.stack([hand_joints(poses[:, k], self.translation_m[:, k], self.bone_scale[k], hand) for k, hand in enumerate(HANDS)], 1)
 
     @cached_property
     def joints_px(self):
-        """Joints (frame, hand 2, joint 21, xy 2) in the image, with lens distortion; NaN where absent or behind the camera."""
+        """Joints (frame, hand 2, joint 21, xy 2) in the image, with lens distortion; NaN if absent or behind the camera."""
         world = self.joints_m @ self.view.rotation + np.array(self.view.position_m)
         pixels, inverse_depth = self.view.project(world, self.width_px, self.height_px)
         return np.where(inverse_depth[..., None] > 0.0, pixels, np.nan)
@@ -102,12 +104,12 @@ def build_truth(performance, scene, visible, width_px, height_px, pedal, about):
     performance : Performance
     scene : Scene
     visible : array (frame, hand 2, joint 21), bool
-        As returned by `render.render_video`.
+        Result of `render.render_video`.
     width_px, height_px : int
     pedal : dict of str to array (press,)
-        `tables.PEDAL`, such as the score's.
+        Columns of `tables.PEDAL`, such as those of the score.
     about : dict
-        Stored as JSON.
+        Other facts, such as title and seed; JSON values.
 
     Raises
     ------
@@ -117,7 +119,7 @@ def build_truth(performance, scene, visible, width_px, height_px, pedal, about):
     frames = len(performance.time_s)
     if np.shape(visible) != (frames, len(HANDS), N_JOINTS):
         raise ValueError(
-            f"visible: expected shape {(frames, len(HANDS), N_JOINTS)}, as the performance has frames, found {np.shape(visible)}"
+            f"visible: expected shape {(frames, len(HANDS), N_JOINTS)} for a performance of {frames} frames, found {np.shape(visible)}"
         )
     rotation, translation = to_camera(performance, scene)
     absent = ~performance.present
@@ -145,21 +147,28 @@ def build_truth(performance, scene, visible, width_px, height_px, pedal, about):
 
 
 def _intervals(down):
-    """Find the runs of True in an array (frame, key): (key, first frame, frame after the last), by first frame, then key."""
+    """Find the runs of True of each key in an array (frame, key).
+
+    Returns
+    -------
+    key, start, end : int array (run,)
+        Key, first frame, and frame after the last one; sorted by first frame, then key.
+    """
     edges = np.diff(down.astype(np.int8), axis=0, prepend=0, append=0)
-    # Transposed, so that starts and ends of one key pair up in order.
+    # Transposed, so that `nonzero` lists starts and ends key by key, and their order corresponds.
     key, start = np.nonzero(edges.T == 1)
     _, end = np.nonzero(edges.T == -1)
     order = np.lexsort((key, start))
     return key[order].astype(np.int8), start[order].astype(np.int32), end[order].astype(np.int32)
 
 
+# Fields of `Truth` that are tables, and fields that are stored as JSON.
 _TABLES = {"notes": NOTES, "pedal": PEDAL}
 _SCALARS = ("view", "width_px", "height_px", "about")
 
 
 def write_truth(path, truth):
-    """Write a truth as a compressed archive, atomically; equal truths give equal bytes.
+    """Write a truth as a compressed archive, atomically. Equal truths give equal bytes.
 
     Parameters
     ----------
@@ -182,17 +191,17 @@ def write_truth(path, truth):
 
 
 def read_truth(path):
-    """Read an archive of `write_truth`.
+    """Read an archive that `write_truth` wrote.
 
     Raises
     ------
     ValueError
-        The file is not the truth of a synthetic video, or has another version.
+        The file is not the truth of a synthetic video, or its version differs from `TRUTH_VERSION`.
     """
     with np.load(path, allow_pickle=False) as archive:
         arrays = dict(archive)
     if "json" not in arrays:
-        raise ValueError(f"{path}: expected the truth of a synthetic video, found an archive of {sorted(arrays)}")
+        raise ValueError(f"{path}: expected the truth of a synthetic video, found an archive with the arrays {sorted(arrays)}")
     facts = json.loads(str(arrays.pop("json")))
     if (version := facts.pop("version")) != TRUTH_VERSION:
         raise ValueError(f"{path}: expected a truth of version {TRUTH_VERSION}, found version {version}; render the video again")

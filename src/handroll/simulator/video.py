@@ -1,4 +1,4 @@
-"""Videos of the synthetic pianist: a piece and a seed give a video with audio, and its ground truth.
+"""Synthetic videos: render a piece, or a random medley, as video with audio, and write the ground truth.
 
 Command line::
 
@@ -27,35 +27,47 @@ from handroll.simulator.truth import build_truth, write_truth
 LOGGER = logging.getLogger("handroll")
 
 MEDLEY = "medley"
-"""Name of a video without a chosen piece."""
+"""First part of the file name of a video without a chosen piece."""
 
 FPS = 30.0
+"""Default frame rate."""
+
 WIDTH_PX, HEIGHT_PX = 1920, 1080
+"""Default size of the frames."""
+
 AUDIO_RATE_HZ = 44100
+"""Sampling rate of the audio."""
 
 DEMO_SEEDS = {"prelude": 20, "study": 28, "ode": 45, "minuet": 35}
-"""The demo videos: piece to seed."""
-DEMO_CRF = 26
-"""x264's rate factor of the demo videos, so that each stays below 4 MB."""
+"""Seed of each demo video, by piece."""
 
+DEMO_CRF = 26
+"""Constant rate factor of x264 for the demo videos. It keeps each below 4 MB."""
+
+# Duration of sliding in a cover, and time from the start of sliding until its edge reaches the hand.
 _COVER_SLIDE_S, _COVER_LEAD_S = 0.40, 0.26
-# Duration of a cover's sliding in, and time from its start until the edge reaches the hand.
+
+# Margin of the cover around the hand. It is small, so that the cover does not hide the other hand.
 _COVER_MARGIN_M = 0.03
-# Margin of the cover around the hand: small, so that it does not cover the other hand.
+
+# Colours of covers, RGB, 0..1.
 _COVER_COLOURS = ((0.88, 0.87, 0.83), (0.80, 0.74, 0.60), (0.25, 0.30, 0.42), (0.15, 0.15, 0.16))
+
+# Minimum length of a cover, along the fingers.
 _MIN_COVER_LENGTH_M = 0.30
 
 
 @dataclass(frozen=True)
 class Take:
-    """Score, performance, scene and audio of a video before it is rendered.
+    """Score, performance, scene and audio of a video: everything except the frames.
 
     Attributes
     ----------
     score : Score
     performance : Performance
     scene : Scene
-    audio : array (sample,), float32, mono, at 44100 Hz; sample 0 is at time 0
+    audio : float32 array (sample,)
+        Mono, at `AUDIO_RATE_HZ`; sample 0 is at time 0.
     """
 
     score: Score
@@ -65,36 +77,36 @@ class Take:
 
 
 def prepare_take(piece, seed, duration_s=None, fps=FPS, closer=None):
-    """Make everything of a video except its frames.
+    """Simulate a take: everything of a video except its frames.
 
     Parameters
     ----------
     piece : str or None
-        One of `pieces.pieces`; None for a medley (`score.random_score`), which needs a duration.
+        A key of `pieces.pieces`, or None for a medley (`score.random_score`), which requires `duration_s`.
     seed : int
-        Of music, touch, hands, scene and audio.
+        Random seed of music, dynamics, hands, scene and audio.
     duration_s : float, optional
-        Default: the duration of the piece.
+        Duration of the video. Default: the duration of the piece.
     fps : float
     closer : bool, optional
-        As of `scene.random_scene`.
+        Same as in `scene.random_scene`.
 
     Returns
     -------
     Take
     """
     if piece is None and duration_s is None:
-        raise ValueError("expected a piece or a duration, found neither: a medley needs a duration")
+        raise ValueError("expected a piece, or a duration for a medley; found neither")
     music = random_score(seed, duration_s) if piece is None else score(piece, seed, duration_s)
     scene = random_scene(seed, closer)
     performance = perform(music, seed, fps, (scene.appearance.hand_size,) * len(HANDS))
     rng = np.random.default_rng([seed, 0])
-    scene = replace(scene, covers=tuple(_cover(performance, *interval, rng) for interval in music.covers))
+    scene = replace(scene, covers=tuple(_make_cover(performance, *interval, rng) for interval in music.covers))
     return Take(music, performance, scene, synthesise(performance.notes, music.pedal, music.duration_s, seed, AUDIO_RATE_HZ))
 
 
-def _cover(performance, hand, start_s, end_s, rng):
-    """Cover a hand from `start_s` to `end_s` with a sheet of about its width."""
+def _make_cover(performance, hand, start_s, end_s, rng):
+    """Return a `Cover` of about the width of a hand, which hides the hand from `start_s` to `end_s`."""
     during = (performance.time_s >= start_s) & (performance.time_s <= end_s)
     joints = world_joints(performance)[during, HANDS.index(hand)].reshape(-1, 3)
     width, length = np.ptp(joints[:, :2], axis=0) + 2.0 * _COVER_MARGIN_M
@@ -130,22 +142,24 @@ def make_video(
     Parameters
     ----------
     piece, seed, duration_s, fps, closer
-        As of `prepare_take`.
+        Same as in `prepare_take`.
     folder : path
         Created if it does not exist.
     name : str, optional
-        Of the files. Default: the piece (or "medley") and the seed, such as "minuet-7".
+        Name of the files, without suffix. Default: the piece (or "medley") and the seed, such as "minuet-7".
     width_px, height_px : int
     supersample : {1, 2}
-        2 is smoother and takes twice as long.
-    crf, preset : as of `media.write.VideoWriter`
+        Samples per pixel along each axis. 2 gives smoother edges and takes twice as long.
+    crf, preset
+        Same as in `media.write.VideoWriter`.
     sound_delay_s : float
-        Delay of the audio, such as from recording; negative: the audio is early. Stored in the truth as `about["sound_delay_s"]`.
+        Delay of the audio relative to the frames, s, as in real recordings. Negative: the audio is early. The truth stores it as
+        `about["sound_delay_s"]`.
 
     Returns
     -------
     pathlib.Path
-        Of the video.
+        Path of the video.
     """
     take = prepare_take(piece, seed, duration_s, fps, closer)
     path = Path(folder) / f"{name or f'{piece or MEDLEY}-{seed}'}.mp4"
@@ -166,7 +180,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m handroll.simulator.video", description=__doc__.splitlines()[0])
     parser.add_argument("--demo", type=Path, metavar="FOLDER", help="render the four demo videos into this folder")
     parser.add_argument("--piece", choices=list(pieces()), help="piece to play (default: a medley)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of music, touch, hands, scene and audio (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of music, dynamics, hands, scene and audio (default: 0)")
     parser.add_argument("--seconds", type=float, help="duration of the video (default: the duration of the piece)")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="render one video into this folder")
     options = parser.parse_args(arguments)

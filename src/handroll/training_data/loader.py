@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from handroll.dataset.shards import MANIFEST, read_audio
+from handroll.dataset.clip_content import read_audio
+from handroll.dataset.shards import MANIFEST
 from handroll.storage import read_rows
 from handroll.tables import SHARD
 from handroll.training_data.feature_cache import read_cached

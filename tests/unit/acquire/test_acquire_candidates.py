@@ -113,14 +113,14 @@ def test_a_sheet_that_changes_during_the_merge_is_read_again(tmp_path, monkeypat
 
     sheet = tmp_path / "videos.tsv"
     sheet.write_text("subject\tvideo\tsource\n", encoding="utf-8")
-    extended = candidates._extended
+    extended = candidates._append_rows
 
     def meanwhile(text, added):
         if "bob" not in text:
             sheet.write_text("subject\tvideo\tsource\nbob\tx\thttps://x.org/x\n", encoding="utf-8")
         return extended(text, added)
 
-    monkeypatch.setattr(candidates, "_extended", meanwhile)
+    monkeypatch.setattr(candidates, "_append_rows", meanwhile)
     merge_into_sheet(sheet, [ONE])
     assert [row.subject for row in read_sheet(sheet)] == ["bob", "ann"]
 

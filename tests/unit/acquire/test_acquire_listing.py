@@ -5,7 +5,7 @@ import pytest
 from handroll.acquire import listing
 from handroll.acquire.candidates import merge_into_sheet
 from handroll.acquire.channels import Channel, ListingFailed, list_channels, read_channels
-from handroll.acquire.listing import entry_of, list_entries
+from handroll.acquire.listing import TOO_DEEP, entry_of, list_entries
 from handroll.config.sheet import SheetError, read_sheet
 
 ITEM = """<item><title>{title}</title><link>{link}</link><pubDate>{date}</pubDate>
@@ -158,7 +158,7 @@ def test_nested_lists_are_opened_to_a_maximum_depth():
     sites, skipped = Sites(pages), listing.Counter()
     top = {"_type": "playlist", "channel": "Ann", "entries": [link("v1", None), link("shorts", "SiteTab"), link("show", "Show")]}
     found = [entry_of(*video) for video in listing._videos_of(sites, top, {}, 2, skipped)]
-    assert [entry.id for entry in found] == ["v1", "s1", "e1", "e2"] and skipped == {"list nested too deep": 1}
+    assert [entry.id for entry in found] == ["v1", "s1", "e1", "e2"] and skipped == {TOO_DEEP: 1}
     assert [entry.uploader for entry in found] == ["Ann", "Ann", "Bob", "Bob"]
 
 

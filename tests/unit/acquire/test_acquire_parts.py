@@ -72,7 +72,7 @@ def test_a_slow_transfer_is_detected_over_each_period(monkeypatch):
     for seconds, done, slow in ((59.0, 500, False), (61.0, 60_500, False), (120.0, 60_501, False), (121.5, 120_499, True)):
         now_s[0] = 1000.0 + seconds
         assert bool(check.problem(done)) is slow, seconds
-    assert check.problem(120_499) == "expected at least 60000 bytes in 60 s, received 59999"
+    assert check.problem(120_499) == "expected at least 60000 bytes in 60 s, received 59999 bytes"
 
 
 LIMITS = {"min_s": 30.0, "max_s": 7200.0, "max_size_gb": 8.0}

@@ -69,7 +69,7 @@ def test_addresses_of_two_videos(first, second):
         ("HTTP://127.0.0.1:8080/v.mp4", None),
         ("file:///etc/passwd", "found the scheme 'file'"),
         ("ftp://me:pass@x.org/v.mp4", "found the scheme 'ftp'"),
-        ("https:///v", "found one without a host"),
+        ("https:///v", "found a URL without a host"),
         ("http://[::1", "cannot be parsed"),
         ("http://host:port/x.mp4", "cannot be parsed"),
     ],

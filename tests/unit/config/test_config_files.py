@@ -21,12 +21,12 @@ def test_files_and_settings_are_merged_as_by_snakemake(tmp_path, monkeypatch):
         (None, "device", "expected KEY=VALUE"),
         (None, "device={", "expected KEY=VALUE"),
         (None, "devise=cpu", "did you mean device"),
-        ("- a list", None, r"expected keys with values, found \['a list'\]"),
+        ("- a list", None, r"expected `key: value` lines, found \['a list'\]"),
         ("a: [", None, "expected YAML"),
-        ("device: cuda\ndevice: cpu", None, "expected YAML, found: the key 'device' twice"),
-        (f"sheet: {'[' * 3000}{']' * 3000}", None, "expected YAML, found: lists or keys nested too deep"),
-        (f"benchmark: {{gpus: {'9' * 5000}}}", None, "expected YAML, found: Exceeds the limit"),
-        (None, None, "nowhere.yaml: expected a configuration file, found: No such file"),
+        ("device: cuda\ndevice: cpu", None, "expected YAML, but it is invalid: found the key 'device' twice"),
+        (f"sheet: {'[' * 1000}{']' * 1000}", None, "expected YAML, but it is invalid: its lists or keys are nested too deep"),
+        (f"benchmark: {{gpus: {'9' * 5000}}}", None, "expected YAML, but it is invalid: Exceeds the limit"),
+        (None, None, "nowhere.yaml: cannot read this configuration file: No such file"),
     ],
 )
 def test_invalid_files_and_settings(file, setting, message, tmp_path, monkeypatch, capsys):

@@ -133,7 +133,7 @@ def test_lookup():
         ({"dataset": {"rights": {"permissions": ["refused"]}}}, "dataset.rights.permissions.0: input should be 'granted' or 'unknown'"),
         ({"benchmark": {"window_s": 8.1}}, "multiple of 8 frames, found 243"),
         ({"benchmark": {"samplers": ["ddpm 1001"]}}, "benchmark.samplers.0: string should match pattern"),
-        ({"benchmark": {"weights": {"released": "a.ckpt"}}}, "its motion is in the camera frame; set benchmark.frame: camera"),
+        ({"benchmark": {"weights": {"released": "a.ckpt"}}}, "motion in the camera frame; set benchmark.frame: camera"),
         ({"benchmark": {"data": "pianomotion10m"}}, "no registered keyboards; set benchmark.frame: camera"),
         ({"dataset": {"rights": {"licenses": []}}}, r"dataset.rights.licenses: unknown key; did you mean licences\?"),
     ],

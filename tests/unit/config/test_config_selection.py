@@ -44,14 +44,14 @@ def test_unknown_keys_are_errors(keys):
 
 
 def test_leaving_out_an_unknown_key_is_an_error():
-    with pytest.raises(ValueError, match="keyboard: found no key frame to leave out"):
+    with pytest.raises(ValueError, match="keyboard: expected the keys in `without` to exist there, found no frame"):
         select(Config(), "keyboard", without="frame")
 
 
 def test_two_values_of_the_same_name_are_an_error():
-    with pytest.raises(ValueError, match="have the name max_height_px; rename one of them"):
+    with pytest.raises(ValueError, match="have the argument name max_height_px; rename one of them"):
         select(Config(), "overlay", "acquire.max_height_px")
-    with pytest.raises(ValueError, match="have the name max_height_px"):
+    with pytest.raises(ValueError, match="have the argument name max_height_px"):
         select(Config(), "overlay", max_height_px="acquire.max_height_px")
 
 

@@ -155,7 +155,7 @@ def test_a_sheet_in_utf_16_is_reported(tmp_path, encoding):
 def test_the_line_of_another_encoding_is_reported(tmp_path):
     path = tmp_path / "videos.tsv"
     path.write_bytes("subject\tvideo\tsource\na\t1\tcafé.mp4\n".encode("latin-1"))
-    with pytest.raises(SheetError, match="found the byte 0xe9 in line 2, which has another encoding; save it as UTF-8"):
+    with pytest.raises(SheetError, match="found the byte 0xe9 in line 2, which is not valid UTF-8; save it as UTF-8"):
         read_sheet(path)
 
 
@@ -175,5 +175,5 @@ def test_the_home_of_an_unknown_user_is_a_folder_of_that_name(tmp_path, monkeypa
 
 
 def test_a_path_with_a_zero_byte_is_no_sheet():
-    with pytest.raises(SheetError, match=r"sheet a\\x00b: expected a tab-separated UTF-8 file, found: embedded null byte"):
+    with pytest.raises(SheetError, match=r"sheet a\\x00b: expected a tab-separated UTF-8 file, but it cannot be read: embedded null byte"):
         read_sheet("a\0b")

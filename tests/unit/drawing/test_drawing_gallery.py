@@ -33,8 +33,8 @@ class Page(HTMLParser):
 
 
 def test_every_video_with_verdict_reasons_and_scores():
-    short = {"scores": {"duration": {"duration_s": 4.5}}}
-    silent = {"scores": {"audio": {"has_audio": False, "sound_s": 0.0}}}
+    short = {"screening": {"duration": {"duration_s": 4.5}}}
+    silent = {"screening": {"audio": {"has_audio": False, "sound_s": 0.0}}}
     videos = [listed("good", thumbnails="anna/good/thumbnails.jpg", title="A Tune"), listed("short", [short]), listed("silent", [silent])]
     page = Page(gallery_html([*videos, listed("kept", [short], override="accept")]))
     assert [article["class"] for article in page.of("article")] == ["accepted", "rejected", "motion", "accepted"]
@@ -42,7 +42,7 @@ def test_every_video_with_verdict_reasons_and_scores():
     assert [image["src"] for image in page.of("img")] == ["anna/good/thumbnails.jpg"]
     assert "duration_s 4.5" in page.text and "min_s 8" in page.text and "accepted by hand" in page.text and "A Tune" in page.text
     # In words: what is wrong and what to do, with settings marked as code.
-    assert "shorter than the shortest accepted duration: give a longer video or lower screening.duration.min_s." in page.text
+    assert "shorter than the minimum duration: give a longer video or lower screening.duration.min_s." in page.text
     assert "2 accepted, 1 motion only, 1 rejected" in page.text
 
 

@@ -39,14 +39,12 @@ def test_root_turns_about_the_wrist(poses):
     np.testing.assert_allclose(after - after[:, :1], (before - before[:, :1]) @ matrix_from_rotvec(turn).T, atol=1e-12)
 
 
-def test_left_is_the_mirror_image_of_right(poses):
+def test_frames_of_the_left_hand_are_mirrored(poses):
     rotation, translation = poses
-    right, frames = posed_frames(rotation, translation, 1.05, "right")
-    left, left_frames = posed_frames(mirrored_pose(rotation), translation * MIRROR, 1.05, "left")
-    np.testing.assert_allclose(left, right * MIRROR, atol=1e-12)
+    _, frames = posed_frames(rotation, translation, 1.05, "right")
+    _, left_frames = posed_frames(mirrored_pose(rotation), translation * MIRROR, 1.05, "left")
     mirror = np.diag(MIRROR)
     np.testing.assert_allclose(left_frames, mirror @ frames @ mirror, atol=1e-12)
-    np.testing.assert_array_equal(mirrored_pose(mirrored_pose(rotation)), rotation)
 
 
 def test_a_joint_moves_only_what_lies_beyond_it(poses):

@@ -13,11 +13,9 @@ def vectors():
     return Rotation.random(60, random_state=1).as_rotvec().reshape(5, 4, 3, 3)
 
 
-def test_conversions_agree_with_scipy_and_are_inverse(vectors):
+def test_matrices_agree_with_scipy(vectors):
     matrix = rotations.matrix_from_rotvec(vectors)
     np.testing.assert_allclose(matrix, Rotation.from_rotvec(vectors.reshape(-1, 3)).as_matrix().reshape(5, 4, 3, 3, 3), atol=1e-12)
-    np.testing.assert_allclose(rotations.rotvec_from_matrix(matrix), vectors, atol=1e-9)
-    np.testing.assert_allclose(rotations.rotvec_from_quaternion(rotations.quaternion_from_rotvec(vectors)), vectors, atol=1e-9)
 
 
 def test_nan_affects_only_itself(vectors):

@@ -3,11 +3,10 @@ import numpy as np
 import pytest
 
 from handroll.keyboard.automatic_registration import register
-from handroll.keyboard.black_keys import find_black_keys
 from handroll.keyboard.geometry import STANDARD, playing_points_mm
 from handroll.keyboard.registration import edge_residuals
 
-WIDTH, HEIGHT = 1280, 720
+WIDTH, HEIGHT = 960, 540
 
 
 @pytest.mark.parametrize(
@@ -45,10 +44,10 @@ def test_a_visible_end_of_the_keyboard_determines_the_octave(camera, picture_of,
 
 def test_a_known_focal_length_is_held(camera, picture_of, error_mm):
     view = camera(tilt_deg=10.0)
-    for focal_px in (view.focal_px, 0.8 * view.focal_px):
-        found = register(picture_of(view), focal_px=focal_px)[0]
-        assert found.view.focal_px == pytest.approx(focal_px, rel=0.01)
-        assert found.covariance[0, 0] < 0.01**2 and error_mm(found.view, view) < 3.0
+    focal_px = 0.8 * view.focal_px
+    found = register(picture_of(view), focal_px=focal_px)[0]
+    assert found.view.focal_px == pytest.approx(focal_px, rel=0.01)
+    assert found.covariance[0, 0] < 0.01**2 and error_mm(found.view, view) < 3.0
 
 
 def test_hands_over_some_keys(camera, picture_of, error_mm):
@@ -56,7 +55,7 @@ def test_hands_over_some_keys(camera, picture_of, error_mm):
     picture = picture_of(view)
     for x in (350.0, 800.0):
         centre = view.project([x, 40.0, 0.0]).round().astype(int)
-        cv2.ellipse(picture, centre.tolist(), (45, 90), 0.0, 0.0, 360.0, 150, -1)
+        cv2.ellipse(picture, centre.tolist(), (34, 68), 0.0, 0.0, 360.0, 150, -1)
     found = register(picture)[0]
     assert len(found.blacks) == 36 and error_mm(found.view, view) < 2.0
 
@@ -79,10 +78,9 @@ def test_the_player_may_be_on_any_side_of_the_image(turns, camera, picture_of):
 
 def test_images_without_a_keyboard():
     rng = np.random.default_rng(0)
-    noise = rng.integers(0, 255, (HEIGHT, WIDTH), dtype=np.uint8)
-    fence = np.full((HEIGHT, WIDTH), 220, dtype=np.uint8)
-    for x in range(20, WIDTH, 30):
-        fence[200:500, x : x + 14] = 20
-    for picture in (noise, fence, np.zeros((HEIGHT, WIDTH), dtype=np.uint8)):
-        assert find_black_keys(picture) == []
+    noise = rng.integers(0, 255, (360, 640), dtype=np.uint8)
+    fence = np.full((360, 640), 220, dtype=np.uint8)
+    for x in range(20, 640, 30):
+        fence[100:250, x : x + 14] = 20
+    for picture in (noise, fence, np.zeros((360, 640), dtype=np.uint8)):
         assert register(picture) == []

@@ -13,7 +13,7 @@ BLACKS = np.arange(36)
 
 @pytest.fixture(scope="module")
 def view(camera):
-    return camera(tilt_deg=10.0, roll_deg=2.0)
+    return camera(tilt_deg=10.0, roll_deg=2.0, width_px=1280)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_a_fixed_camera_has_no_movement(still, view):
     assert found.shift_mm < 0.1 and found.zoom < 3e-4
 
 
-@pytest.mark.parametrize("step_mm", [(3.0, 0.0, 0.0), (0.0, -3.0, 0.0), (2.1, 2.1, 0.0)])
+@pytest.mark.parametrize("step_mm", [(3.0, 0.0, 0.0), (0.0, -3.0, 0.0)])
 def test_a_shift_is_measured(still, view, picture_of, step_mm):
     step_mm = view.extrinsics.rotation @ np.array(step_mm)
     moved = picture_of(replace(view, translation_mm=view.translation_mm + step_mm), seed=3)
@@ -45,11 +45,10 @@ def test_a_zoom_is_measured(still, view, picture_of, factor):
     assert 0.006 < found.zoom < 0.012
 
 
-@pytest.mark.parametrize("after", [1, 2, 3, 4])
-def test_the_time_of_the_movement_does_not_matter(view, picture_of, after):
-    moved = replace(view, translation_mm=view.translation_mm + np.array([3.0, 0.0, 0.0]))
-    pictures = [picture_of(moved if k >= after else view) for k in range(5)]
-    assert movement(pictures, view).shift_mm == pytest.approx(3.0, abs=0.3)
+@pytest.mark.parametrize("after", [1, 4])
+def test_the_time_of_the_movement_does_not_matter(still, view, picture_of, after):
+    moved = picture_of(replace(view, translation_mm=view.translation_mm + np.array([3.0, 0.0, 0.0])))
+    assert movement(after * [still[0]] + (5 - after) * [moved], view).shift_mm == pytest.approx(3.0, abs=0.3)
 
 
 def test_hands_over_some_keys_are_no_movement(still, view):
@@ -59,9 +58,7 @@ def test_hands_over_some_keys_are_no_movement(still, view):
     assert found.shift_mm < 0.2 and found.zoom < 1e-3
 
 
-@pytest.mark.parametrize(
-    ("step_mm", "zoom"), [(6.0, 1.0), (8.0, 1.0), (12.0, 1.0), (23.5, 1.0), (82.0, 1.0), (0.0, 1.02), (0.0, 1.05), (0.0, 1.2), (0.0, 0.9)]
-)
+@pytest.mark.parametrize(("step_mm", "zoom"), [(6.0, 1.0), (12.0, 1.0), (23.5, 1.0), (82.0, 1.0), (0.0, 1.02), (0.0, 1.2), (0.0, 0.9)])
 def test_a_large_movement_is_not_mistaken_for_none(still, view, picture_of, step_mm, zoom):
     """After such a movement, edges of other keys are at the searched positions."""
     moved = replace(view, focal_px=zoom * view.focal_px, translation_mm=view.translation_mm + np.array([step_mm, 0.0, 0.0]))

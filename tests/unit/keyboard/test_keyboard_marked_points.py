@@ -56,6 +56,6 @@ def test_marked_points_recover_the_camera(camera, error_mm):
     names = ["A0-front", "A0-back", "C2-front", "C4-back", "F#4-front", "C6-front", "C6-back", "end-front", "end-back"]
     points_mm = np.array([point_mm(*name.split("-")) for name in names])
     text = "; ".join(f"{name} {x:.1f} {y:.1f}" for name, (x, y) in zip(names, view.project(points_mm), strict=True))
-    found, keyboard = fit_landmarks(*marked_points(text), 1280, 720)
+    found, keyboard = fit_landmarks(*marked_points(text), 960, 540)
     assert error_mm(found, view) < 1.5
     assert keyboard.white_length_mm == pytest.approx(150.0, abs=4.0)

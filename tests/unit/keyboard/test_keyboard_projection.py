@@ -1,30 +1,17 @@
 import numpy as np
-import pytest
 
 from handroll.keyboard.projection import KeyboardView
 from handroll.rendering.scene import View
 
 POINTS_MM = np.array([[0.0, 0.0, 0.0], [1222.0, 150.0, 0.0], [600.0, 60.0, 11.0], [300.0, 100.0, 40.0]])
-
-
-def over_the_middle(k1=0.0, tilt=0.2):
-    return KeyboardView(1280, 720, 1100.0, np.array([np.pi - tilt, 0.0, 0.0]), np.array([-611.0, 60.0, 1100.0]), k1)
-
-
-@pytest.mark.parametrize("k1", [0.0, -0.05, 0.03])
-def test_projection_and_back(k1):
-    view = over_the_middle(k1)
-    for z in (0.0, 11.0, 60.0):
-        points = POINTS_MM * [1.0, 1.0, 0.0] + [0.0, 0.0, z]
-        np.testing.assert_allclose(view.on_plane(view.project(points), z), points[:, :2], atol=1e-6)
-    np.testing.assert_allclose(view.extrinsics.to_keyboard(view.extrinsics.to_camera(POINTS_MM)), POINTS_MM, atol=1e-9)
+OVER_THE_MIDDLE = KeyboardView(1280, 720, 1100.0, np.array([np.pi - 0.2, 0.0, 0.0]), np.array([-611.0, 60.0, 1100.0]))
 
 
 def test_looks_down_with_the_player_below():
-    left, right = over_the_middle().project(POINTS_MM[:2])
+    left, right = OVER_THE_MIDDLE.project(POINTS_MM[:2])
     assert left[0] < right[0] and left[1] > right[1]
-    high = over_the_middle().extrinsics.to_camera([600.0, 60.0, 100.0])[2]
-    assert high < over_the_middle().extrinsics.to_camera([600.0, 60.0, 0.0])[2]
+    high = OVER_THE_MIDDLE.extrinsics.to_camera([600.0, 60.0, 100.0])[2]
+    assert high < OVER_THE_MIDDLE.extrinsics.to_camera([600.0, 60.0, 0.0])[2]
 
 
 def test_agrees_with_the_camera_of_the_synthetic_pianist():
@@ -34,7 +21,7 @@ def test_agrees_with_the_camera_of_the_synthetic_pianist():
 
 
 def test_points_behind_the_camera_are_nan():
-    assert np.isnan(over_the_middle().project([600.0, 60.0, 5000.0])).all()
+    assert np.isnan(OVER_THE_MIDDLE.project([600.0, 60.0, 5000.0])).all()
 
 
 def _rotvec(matrix):

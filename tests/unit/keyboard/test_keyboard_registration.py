@@ -38,9 +38,14 @@ def whole_view(camera):
 
 
 @pytest.fixture(scope="module")
-def whole(whole_view, picture_of):
+def whole_windows(whole_view, picture_of):
+    return windows(picture_of, whole_view)
+
+
+@pytest.fixture(scope="module")
+def whole(whole_windows):
     """A whole keyboard, registered in a frame of twice the windows' size."""
-    return register_keyboard(windows(picture_of, whole_view), 2560, NOTES.empty(), TIME_S, NO_HANDS)
+    return register_keyboard(whole_windows, 1920, NOTES.empty(), TIME_S, NO_HANDS)
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +56,14 @@ def part_view(camera):
 
 @pytest.fixture(scope="module")
 def part(part_view, picture_of):
-    """Windows of a part of the keyboard."""
-    return windows(picture_of, part_view)
+    """A window of a part of the keyboard."""
+    return windows(picture_of, part_view, 1)
 
 
 def at_windows_size(view):
-    """A view of a frame 2560 px wide, scaled to the windows' 1280 px."""
+    """A view of a frame 1920 px wide, scaled to the windows' 960 px."""
     off_centre = tuple(0.5 * part for part in view.off_centre_px)
-    return replace(view, width_px=1280, height_px=720, focal_px=0.5 * view.focal_px, off_centre_px=off_centre)
+    return replace(view, width_px=960, height_px=540, focal_px=0.5 * view.focal_px, off_centre_px=off_centre)
 
 
 def test_a_whole_keyboard(whole):
@@ -73,7 +78,7 @@ def test_a_whole_keyboard(whole):
 
 
 def test_the_result_belongs_to_the_frame_as_shown(whole, whole_view, error_mm):
-    assert (whole.view.width_px, whole.view.height_px) == (2560, 1440)
+    assert (whole.view.width_px, whole.view.height_px) == (1920, 1080)
     assert error_mm(at_windows_size(whole.view), whole_view) < 2.0
     np.testing.assert_allclose(whole.view.project([611.0, 60.0, 0.0]), 2.0 * whole_view.project([611.0, 60.0, 0.0]), atol=3.0)
 
@@ -89,7 +94,7 @@ def test_the_camera(whole, whole_view):
 
 def test_a_focal_length_that_the_keys_barely_constrain_is_assumed(camera, picture_of, monkeypatch):
     monkeypatch.setattr(registration, "KNOWN_FOCAL_SPREAD", 0.01)
-    found = register_keyboard(windows(picture_of, camera(), 1), 1280, NOTES.empty(), TIME_S, NO_HANDS)
+    found = register_keyboard(windows(picture_of, camera(), 1), 960, NOTES.empty(), TIME_S, NO_HANDS)
     assert found.focal_source == found.camera.focal_source == "assumed" and found.focal_spread > 0.01
     assert "(assumed, +- " in found.summary_lines()[0]
 
@@ -98,28 +103,28 @@ def test_a_known_focal_length_is_kept(camera, picture_of):
     """A view from straight above does not constrain it, so the given value is kept, in pixels of the frame as shown."""
     view = camera()
     pictures = windows(picture_of, view, 1)
-    for wrong in (1.0, 1.25):
-        given = 2.0 * wrong * view.focal_px
-        found = register_keyboard(pictures, 2560, NOTES.empty(), TIME_S, NO_HANDS, focal=(given, "config"))
-        assert found.focal_source == "config" and found.camera.focal_source == "config"
-        assert found.view.focal_px == pytest.approx(given, rel=0.02)
-        height_mm = found.view.extrinsics.to_keyboard(np.zeros(3))[2]
-        assert height_mm == pytest.approx(wrong * view.extrinsics.to_keyboard(np.zeros(3))[2], rel=0.04)
+    wrong = 1.25
+    given = 2.0 * wrong * view.focal_px
+    found = register_keyboard(pictures, 1920, NOTES.empty(), TIME_S, NO_HANDS, focal=(given, "config"))
+    assert found.focal_source == "config" and found.camera.focal_source == "config"
+    assert found.view.focal_px == pytest.approx(given, rel=0.02)
+    height_mm = found.view.extrinsics.to_keyboard(np.zeros(3))[2]
+    assert height_mm == pytest.approx(wrong * view.extrinsics.to_keyboard(np.zeros(3))[2], rel=0.04)
 
 
 def test_notes_determine_the_octave_of_a_part(part, part_view, error_mm):
     pitches = [48, 55, 52, 60, 59, 53, 50, 57, 62, 64, 47, 49]
-    found = register_keyboard(part, 1280, *index_finger(part_view, pitches))
+    found = register_keyboard(part, 960, *index_finger(part_view, pitches))
     assert found.octave_source == "notes" and found.octave_odds > 10.0
     assert error_mm(found.view, part_view) < 2.0
     assert (found.first_key, found.last_key) == visible_keys(part_view, found.keyboard)
-    higher = register_keyboard(part, 1280, *raised(index_finger(part_view, pitches)))
+    higher = register_keyboard(part, 960, *raised(index_finger(part_view, pitches)))
     assert higher.octave_source == "notes" and error_mm(higher.view, part_view, -1) < 2.0
 
 
 def test_the_upper_end_of_the_keyboard_determines_the_octave(camera, picture_of, error_mm):
     view = camera(x_mm=930.0, seen_mm=780.0)
-    found = register_keyboard(windows(picture_of, view, 1), 1280, NOTES.empty(), TIME_S, NO_HANDS)
+    found = register_keyboard(windows(picture_of, view, 1), 960, NOTES.empty(), TIME_S, NO_HANDS)
     assert found.octave_source == "keys" and found.last_key == 87 and error_mm(found.view, view) < 2.0
 
 
@@ -131,7 +136,7 @@ def raised(seen):
 
 def test_the_octave_of_a_part_is_assumed_without_notes(part, part_view, error_mm):
     """The middle of the keyboard is then nearest to the middle of the frame: here one octave off."""
-    found = register_keyboard(part, 1280, NOTES.empty(), TIME_S, NO_HANDS)
+    found = register_keyboard(part, 960, NOTES.empty(), TIME_S, NO_HANDS)
     assert found.octave_source == "assumed" and found.octave_odds == 0.0
     assert abs(found.view.on_plane(found.view.centre_px)[0] - 611.0) < 90.0
     assert error_mm(found.view, part_view, -1) < 2.0
@@ -144,26 +149,23 @@ def test_the_octave_of_a_part_is_assumed_without_notes(part, part_view, error_mm
         ({"step_mm": (3.0, 1.0, 0.0)}, Problem.CAMERA_MOVES),
         ({"step_mm": (60.0, 0.0, 0.0)}, Problem.CAMERA_MOVES),
         ({"zoom": 1.012}, Problem.CAMERA_ZOOMS),
-        ({"zoom": 1.1}, Problem.CAMERA_MOVES),
     ],
-    ids=["a little", "far", "a little zoom", "zoom"],
+    ids=["a little", "far", "zoom"],
 )
-def test_a_moving_camera_is_reported(whole_view, picture_of, change, problem):
+def test_a_moving_camera_is_reported(whole_view, whole_windows, picture_of, change, problem):
     moved = replace(
         whole_view,
         focal_px=whole_view.focal_px * change.get("zoom", 1.0),
         translation_mm=whole_view.translation_mm + np.array(change.get("step_mm", (0.0, 0.0, 0.0))),
     )
-    before, after = windows(picture_of, whole_view, 2), windows(picture_of, moved, 2)
-    found = register_keyboard([*before, *after], 1280, NOTES.empty(), TIME_S, NO_HANDS)
+    found = register_keyboard([whole_windows[0], *windows(picture_of, moved, 1)], 960, NOTES.empty(), TIME_S, NO_HANDS)
     assert found.problem == problem and found.view is None and found.drawing_inputs is None
 
 
 def test_no_keyboard():
     noise = np.random.default_rng(0).integers(0, 255, (180, 320), dtype=np.uint8)
-    for picture in (noise, np.full((180, 320), 128, dtype=np.uint8)):
-        found = register_keyboard([picture], 1280, NOTES.empty(), TIME_S, NO_HANDS)
-        assert found == RegisteredKeyboard(Problem.NO_KEYBOARD)
+    found = register_keyboard([noise], 960, NOTES.empty(), TIME_S, NO_HANDS)
+    assert found == RegisteredKeyboard(Problem.NO_KEYBOARD)
 
 
 def marked(view):
@@ -180,29 +182,29 @@ def test_no_usable_segment(marked):
     assert found.to_dict()["message"] == MESSAGES[Problem.NO_USABLE_SEGMENT]
 
 
-def test_marked_points_are_used(whole_view, picture_of, error_mm):
-    found = register_keyboard(windows(picture_of, whole_view), 2560, NOTES.empty(), TIME_S, NO_HANDS, marked(whole_view))
+def test_marked_points_are_used(whole_view, whole_windows, error_mm):
+    found = register_keyboard(whole_windows, 1920, NOTES.empty(), TIME_S, NO_HANDS, marked(whole_view))
     assert (found.problem, found.source, found.octave_source) == (None, "sheet", "sheet")
-    assert found.view.width_px == 2560 and error_mm(at_windows_size(found.view), whole_view) < 3.0
+    assert found.view.width_px == 1920 and error_mm(at_windows_size(found.view), whole_view) < 3.0
     assert found.confidence > 0.5 and (found.first_key, found.last_key) == (0, 87)
     assert found.summary_lines()[0].startswith("marked in the sheet; octave from the sheet")
 
 
-def test_marked_points_are_refined_on_the_edges(whole_view, picture_of, error_mm):
+def test_marked_points_are_refined_on_the_edges(whole_view, whole_windows, error_mm):
     """Clicks are off by a pixel or two; edges are not."""
     points_px, points_mm = marked(whole_view)
     clicked = points_px + np.random.default_rng(1).normal(0.0, 4.0, points_px.shape)
-    seen = register_keyboard(windows(picture_of, whole_view), 2560, NOTES.empty(), TIME_S, NO_HANDS, (clicked, points_mm))
-    blank = [np.full((720, 1280), 128, dtype=np.uint8)]
-    alone = register_keyboard(blank, 2560, NOTES.empty(), TIME_S, NO_HANDS, (clicked, points_mm))
+    seen = register_keyboard(whole_windows, 1920, NOTES.empty(), TIME_S, NO_HANDS, (clicked, points_mm))
+    blank = [np.full((540, 960), 128, dtype=np.uint8)]
+    alone = register_keyboard(blank, 1920, NOTES.empty(), TIME_S, NO_HANDS, (clicked, points_mm))
     assert error_mm(at_windows_size(seen.view), whole_view) < 1.0 < error_mm(at_windows_size(alone.view), whole_view)
     assert seen.doubt is None and alone.doubt is None and seen.focal_spread is not None and alone.focal_spread is None
 
 
-def test_a_wrong_mark_is_reported_and_the_others_are_used(whole_view, picture_of, error_mm):
+def test_a_wrong_mark_is_reported_and_the_others_are_used(whole_view, whole_windows, error_mm):
     points_px, points_mm = marked(whole_view)
     points_px[3] += [80.0, 0.0]
-    found = register_keyboard(windows(picture_of, whole_view), 2560, NOTES.empty(), TIME_S, NO_HANDS, (points_px, points_mm))
+    found = register_keyboard(whole_windows, 1920, NOTES.empty(), TIME_S, NO_HANDS, (points_px, points_mm))
     assert found.problem is None and found.doubt == Problem.MARKS_DISAGREE and error_mm(at_windows_size(found.view), whole_view) < 1.0
     values = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert values["message"] == DOUBTS[Problem.MARKS_DISAGREE] and RegisteredKeyboard.from_dict(values).doubt is Problem.MARKS_DISAGREE
@@ -218,27 +220,27 @@ def hands_over(view, y_mm):
     return 2.0 * view.project(hands)
 
 
-def test_hands_beside_the_keys_are_a_problem_and_only_a_doubt_of_marks(whole_view, picture_of):
-    pictures, aside = windows(picture_of, whole_view), hands_over(whole_view, -85.0)
-    found = register_keyboard(pictures, 2560, NOTES.empty(), TIME_S, aside)
+def test_hands_beside_the_keys_are_a_problem_and_only_a_doubt_of_marks(whole_view, whole_windows):
+    pictures, aside = whole_windows[:1], hands_over(whole_view, -85.0)
+    found = register_keyboard(pictures, 1920, NOTES.empty(), TIME_S, aside)
     assert found.problem == Problem.HANDS_OFF_KEYS and found.view is None and found.drawing_inputs is None and found.confidence > 0.6
-    by_hand = register_keyboard(pictures, 2560, NOTES.empty(), TIME_S, aside, marked(whole_view))
+    by_hand = register_keyboard(pictures, 1920, NOTES.empty(), TIME_S, aside, marked(whole_view))
     assert by_hand.problem is None and by_hand.doubt == Problem.HANDS_OFF_KEYS and by_hand.view is not None
 
 
 def test_marked_points_are_used_where_nothing_is_found(whole_view, error_mm):
-    grey = [np.full((720, 1280), 128, dtype=np.uint8)]
-    found = register_keyboard(grey, 2560, NOTES.empty(), TIME_S, NO_HANDS, marked(whole_view))
+    grey = [np.full((540, 960), 128, dtype=np.uint8)]
+    found = register_keyboard(grey, 1920, NOTES.empty(), TIME_S, NO_HANDS, marked(whole_view))
     assert found.problem is None and found.source == "sheet" and found.confidence == 0.0 and found.shift_mm is None
     assert error_mm(at_windows_size(found.view), whole_view) < 3.0
     values = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert values["edges"] == 0 and values["edge_residual_mm"] is None
 
 
-def test_marked_points_do_not_hide_a_moving_camera(whole_view, picture_of):
+def test_marked_points_do_not_hide_a_moving_camera(whole_view, whole_windows, picture_of):
     moved = replace(whole_view, translation_mm=whole_view.translation_mm + np.array([4.0, 0.0, 0.0]))
-    pictures = [*windows(picture_of, whole_view, 2), *windows(picture_of, moved, 1)]
-    found = register_keyboard(pictures, 2560, NOTES.empty(), TIME_S, NO_HANDS, marked(whole_view))
+    pictures = [*whole_windows[:2], *windows(picture_of, moved, 1)]
+    found = register_keyboard(pictures, 1920, NOTES.empty(), TIME_S, NO_HANDS, marked(whole_view))
     assert found.problem == Problem.CAMERA_MOVES and found.shift_mm == pytest.approx(4.0, abs=0.6)
 
 
@@ -265,9 +267,9 @@ def test_a_problem_is_read_back_from_json(problem):
     assert again.summary_lines() == [f"{problem.value}: {MESSAGES[problem]}"]
 
 
-def test_half_size_windows_give_the_same_keys(whole_view, picture_of, whole, error_mm):
-    small = [cv2.resize(picture, (960, 540), interpolation=cv2.INTER_AREA) for picture in windows(picture_of, whole_view, 2)]
-    found = register_keyboard(small, 2560, NOTES.empty(), TIME_S, NO_HANDS)
-    assert found.problem is None and found.view.width_px == 2560
+def test_half_size_windows_give_the_same_keys(whole_view, whole_windows, whole, error_mm):
+    small = [cv2.resize(picture, (720, 405), interpolation=cv2.INTER_AREA) for picture in whole_windows[:2]]
+    found = register_keyboard(small, 1920, NOTES.empty(), TIME_S, NO_HANDS)
+    assert found.problem is None and found.view.width_px == 1920
     assert error_mm(at_windows_size(found.view), whole_view) < 2.0
     assert found.keyboard.black_length_mm == pytest.approx(whole.keyboard.black_length_mm, abs=2.0)

@@ -63,8 +63,8 @@ def test_too_few_hands_decide_nothing(view):
         (0.9, {}, None),
         (0.64, {}, Problem.FEW_EDGES),
         (0.9, {"k1": 0.26}, Problem.IMPLAUSIBLE_CAMERA),
-        (0.9, {"k1": -0.3, "focal_px": 0.47 * 1280}, None),
-        (0.9, {"focal_px": 0.4 * 1280}, Problem.IMPLAUSIBLE_CAMERA),
+        (0.9, {"k1": -0.3, "focal_px": 0.47 * 960}, None),
+        (0.9, {"focal_px": 0.4 * 960}, Problem.IMPLAUSIBLE_CAMERA),
     ],
 )
 def test_a_doubtful_registration_has_a_problem(view, confidence, change, problem):

@@ -59,10 +59,10 @@ def test_real_files_are_recognised(encode, tmp_path):
         (b"ffconcat version 1.0\n", "source_is_playlist", "a playlist"),
         (b'<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011">', "source_is_playlist", "a playlist"),
         (b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\n", "source_is_playlist", "a playlist"),
-        (b'{"error": 1}', "source_is_text", "a text of markup or data"),
-        (b"Not now.", "source_is_text", "text"),
-        ("Später".encode("utf-16"), "source_is_text", "text"),
-        ("ノート".encode(), "source_is_text", "text"),
+        (b'{"error": 1}', "source_is_text", "a text file of markup or data"),
+        (b"Not now.", "source_is_text", "a text file"),
+        ("Später".encode("utf-16"), "source_is_text", "a text file"),
+        ("ノート".encode(), "source_is_text", "a text file"),
         (b"PK\x03\x04\0", "unreadable", "a file of an unknown kind"),
         (b"\0\0\0\x20ftypisom", "unreadable", "an MP4 without its index (cut off while recording or copying?)"),
         (b"\xff\xd8\xff\xe0\0\x10JFIF", "source_is_picture", "a JPEG image"),
@@ -97,7 +97,7 @@ def test_a_folder_a_text_and_an_audio_file(tmp_path, encode, click_track):
     audio = encode("take.mp3", sound=(click_track(44100, 0.5, [0.1]), 44100), sound_codec="mp3")
     for path, reason, found in (
         (tmp_path / "take.mp4", "source_is_folder", "a folder"),
-        (tmp_path / "notes.txt", "source_is_text", "text"),
+        (tmp_path / "notes.txt", "source_is_text", "a text file"),
         (audio, "no_video_stream", "only audio (mp3"),
     ):
         probed = probe(path)

@@ -58,7 +58,7 @@ def authors(checkpoint):
 
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
-@pytest.mark.parametrize("samples", [480, SHORT, 2 * SHORT, 3 * SHORT + 1])
+@pytest.mark.parametrize("samples", [480, SHORT, 2 * SHORT + 1])
 def test_outputs_and_events_are_the_authors(samples, authors, checkpoint):
     audio = struck_strings(samples / RATE_HZ)
     theirs = authors.transcribe(audio, None)
@@ -167,12 +167,11 @@ def with_(states, part, name, value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: {"model": Code()}, "names the Python code .*mkdir; none of it was run"),
+        (lambda s: {"model": Code()}, "refers to the Python code .*mkdir, which was not run"),
         (lambda s: {"state_dict": {}}, "no dictionary `model`, but a dictionary of state_dict"),
         (lambda s: {"model": {"note_model": s["note_model"]}}, "no dictionary `pedal_model`, but a dictionary of note_model"),
         (lambda s: torch.zeros(3), "no dictionary `model`, but a Tensor"),
         (lambda s: {"model": without(s, "note_model", "logmel_extractor.melW")}, "note_model, without logmel_extractor.melW"),
-        (lambda s: {"model": without(s, "pedal_model", "bn0.running_var")}, "pedal_model, without bn0.running_var"),
         (lambda s: {"model": with_(s, "note_model", "more.weight", torch.zeros(2))}, "with unknown more.weight"),
         (lambda s: {"model": with_(s, "note_model", "frame_fc.bias", torch.zeros(87))}, r"frame_fc.bias \(87,\) .* instead of \(88,\)"),
         (lambda s: {"model": with_(s, "note_model", "frame_fc.bias", torch.zeros(88).double())}, "float64 instead of"),

@@ -50,11 +50,11 @@ def test_a_file_that_cannot_be_used_names_its_fault(tmp_path, content, fault):
 
 
 def test_a_missing_and_a_large_file_name_their_faults(tmp_path):
-    with pytest.raises(MidiError, match="found none that can be opened") as caught:
+    with pytest.raises(MidiError, match="the file cannot be opened") as caught:
         read_midi(tmp_path / "a.mid")
     assert caught.value.fault == MidiFault.MISSING
     (tmp_path / "a.mid").write_bytes(a_file(PLAYED) + bytes(MAX_BYTES))
-    with pytest.raises(MidiError, match="found a larger one") as caught:
+    with pytest.raises(MidiError, match="found a larger file") as caught:
         read_midi(tmp_path / "a.mid")
     assert caught.value.fault == MidiFault.TOO_LARGE
 

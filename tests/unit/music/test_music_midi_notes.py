@@ -43,18 +43,9 @@ def test_pitch_outside_the_piano_is_an_error():
         notes_of((0.0, 1.0, 20, 64), (0.0, 1.0, 60, 64))
 
 
-def test_midi_survives_a_round_trip(tmp_path):
-    random = np.random.default_rng(1)
-    onset_s = np.sort(random.uniform(0, 20, 80))
-    rows = list(zip(onset_s, onset_s + random.uniform(0.05, 1, 80), random.integers(21, 109, 80), random.integers(1, 128, 80), strict=True))
-    notes, pedal = notes_of(*rows, pedal=[(1.0, 2.0), (5.0, 8.0)])
-    write_midi(tmp_path / "a.mid", notes, pedal)
-    again, pedal_again = read_midi(tmp_path / "a.mid")
-    assert again["pitch"].tolist() == notes["pitch"].tolist() and again["velocity"].tolist() == notes["velocity"].tolist()
-    for name in ("onset_s", "key_offset_s", "sounding_offset_s"):
-        np.testing.assert_allclose(again[name], notes[name], atol=2e-3)
-    np.testing.assert_allclose(pedal_again["offset_s"], [2.0, 8.0], atol=2e-3)
-    write_midi(tmp_path / "b.mid", notes, pedal)
+def test_the_same_notes_give_the_same_bytes(tmp_path):
+    for name in ("a.mid", "b.mid"):
+        write_midi(tmp_path / name, *notes_of((0.5, 1.0, 60, 64), (1.5, 2.25, 64, 80), pedal=[(0.25, 2.0)]))
     assert (tmp_path / "a.mid").read_bytes() == (tmp_path / "b.mid").read_bytes()
 
 

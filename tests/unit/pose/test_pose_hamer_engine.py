@@ -62,15 +62,16 @@ def playing(camera, seed=0):
 
 def marks_video(path, camera, joints):
     """A dark video with a soft white mark on every joint, drawn to a fraction of a pixel; returns the joints' pixels."""
-    pixels = camera.project(joints)
+    joints_px = camera.project(joints)
     with VideoWriter(path, WIDTH, HEIGHT, 30, crf=0) as writer:
-        for frame, points in enumerate(pixels[:, :, list(MARKED)]):
+        for frame, points in enumerate(joints_px[:, :, list(MARKED)]):
             image = np.zeros((HEIGHT, WIDTH))
             for x, y in points.reshape(-1, 2):
-                across, down = (np.exp(-0.5 * ((np.arange(size) - at) / MARK_PX) ** 2) for size, at in ((WIDTH, x), (HEIGHT, y)))
-                image += 255.0 * down[:, None] * across
+                columns, rows = (np.arange(size)[max(0, int(at) - 12) : max(0, int(at) + 13)] for size, at in ((WIDTH, x), (HEIGHT, y)))
+                across, down = (np.exp(-0.5 * ((pixels - at) / MARK_PX) ** 2) for pixels, at in ((columns, x), (rows, y)))
+                image[rows[:, None], columns] += 255.0 * down[:, None] * across
             writer.write(np.repeat(np.rint(image.clip(0, 255)).astype(np.uint8)[..., None], 3, axis=-1), frame / 30)
-    return pixels
+    return joints_px
 
 
 class Oracle(torch.nn.Module):

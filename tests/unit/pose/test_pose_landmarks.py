@@ -128,8 +128,8 @@ def test_levenberg_marquardt_solves_rosenbrock():
 
 
 def test_exact_landmarks_restore_the_pose(no_offsets):
-    _, translation, joints = playing_poses(300)
-    columns, info = fit_pose("landmarks", None, detections(absent(300), project(CAMERA, joints)), CAMERA)
+    _, translation, joints = playing_poses(80)
+    columns, info = fit_pose("landmarks", None, detections(absent(80), project(CAMERA, joints)), CAMERA)
     assert aligned_error_mm(columns["joints_m"][:, 1], joints) < 5.0
     assert np.nanmean(columns["residual_px"]) < 3.0
     lateral = np.abs(columns["translation_m"][:, 1, :2] - translation[:, :2])
@@ -138,29 +138,29 @@ def test_exact_landmarks_restore_the_pose(no_offsets):
 
 
 def test_noise_and_a_wrong_focal_length(no_offsets):
-    _, _, joints = playing_poses(300)
-    pixels = project(CAMERA, joints) + np.random.default_rng(1).normal(0.0, 2.0, (300, 21, 2))
+    _, _, joints = playing_poses(80)
+    pixels = project(CAMERA, joints) + np.random.default_rng(1).normal(0.0, 2.0, (80, 21, 2))
     camera = hamer_camera(1920, 1080)
-    columns, _ = fit_pose("landmarks", None, detections(absent(300), pixels), camera)
+    columns, _ = fit_pose("landmarks", None, detections(absent(80), pixels), camera)
     assert aligned_error_mm(columns["joints_m"][:, 1], joints) < 6.0
     # HaMeR's convention: the hand is as many times too far as the focal length is too long.
     assert np.median(columns["joints_m"][:, 1, 0, 2]) == pytest.approx(0.92 * camera.focal_px / 1500.0, rel=0.06)
 
 
 def test_fingers_curl_towards_the_keys():
-    _, _, joints = playing_poses(100)
-    fitted = fit_pose("landmarks", None, detections(absent(100), project(CAMERA, joints)), CAMERA)[0]["joints_m"][:, 1]
+    _, _, joints = playing_poses(20)
+    fitted = fit_pose("landmarks", None, detections(absent(20), project(CAMERA, joints)), CAMERA)[0]["joints_m"][:, 1]
     knuckle, tip = fitted[:, JOINTS.index("middle1"), 2], fitted[:, JOINTS.index("middle_tip"), 2]
     assert (tip > knuckle + 0.01).all()
 
 
 def test_the_left_hand_is_the_mirror_image():
-    _, _, joints = playing_poses(40)
+    _, _, joints = playing_poses(15)
     right = project(CAMERA, joints)
     left = project(CAMERA, joints * MIRROR)
     columns, _ = fit_pose("landmarks", None, detections(left, right), CAMERA)
     np.testing.assert_allclose(columns["joints_m"][:, 0], columns["joints_m"][:, 1] * MIRROR, atol=5e-4)
-    rotation = columns["rotation_rad"].reshape(40, 2, 48)
+    rotation = columns["rotation_rad"].reshape(15, 2, 48)
     np.testing.assert_allclose(mirrored_pose(rotation[:, 0]), rotation[:, 1], atol=5e-3)
     assert np.linalg.norm(columns["joints_m"][:, 0, 0] - joints[:, 0] * MIRROR, axis=-1).mean() < 0.06
 
@@ -192,19 +192,19 @@ def test_the_table_is_consistent_and_fits_its_schema():
 def test_rotations_are_continuous():
     """The global rotation of the hand is near pi, where axis-angle vectors jump."""
     rotation, translation, _ = playing_poses(1)
-    yaw = np.linspace(-0.6, 0.6, 200)
-    turning = np.repeat(rotation, 200, axis=0)
+    yaw = np.linspace(-0.6, 0.6, 60)
+    turning = np.repeat(rotation, 60, axis=0)
     turning[:, 0] = compose(np.stack([0 * yaw, 0 * yaw, yaw], -1), turning[:, 0])
-    joints = hand_joints(turning.reshape(200, 48), np.repeat(translation, 200, axis=0), 1.0, "right")
+    joints = hand_joints(turning.reshape(60, 48), np.repeat(translation, 60, axis=0), 1.0, "right")
     columns, _ = fit_pose("landmarks", None, detections(project(CAMERA, joints * MIRROR), project(CAMERA, joints)), CAMERA)
     assert np.abs(np.diff(columns["rotation_rad"], axis=0)).max() < 0.2
 
 
 def test_the_same_input_gives_the_same_bytes():
-    _, _, joints = playing_poses(50)
-    pixels = project(CAMERA, joints) + np.random.default_rng(2).normal(0.0, 5.0, (50, 21, 2))
+    _, _, joints = playing_poses(15)
+    pixels = project(CAMERA, joints) + np.random.default_rng(2).normal(0.0, 5.0, (15, 21, 2))
     pixels[7] = pixels[7].mean(0) + 0.1 * (pixels[7] - pixels[7].mean(0))[::-1]  # a wrong detection: second start
-    first, second = (fit_pose("landmarks", None, detections(absent(50), pixels), CAMERA)[0] for _ in range(2))
+    first, second = (fit_pose("landmarks", None, detections(absent(15), pixels), CAMERA)[0] for _ in range(2))
     for name in ("rotation_rad", "translation_m", "joints_m", "residual_px"):
         assert first[name].tobytes() == second[name].tobytes()
 
@@ -254,8 +254,8 @@ def test_without_a_keyboard_heights_count_only_relative_to_each_other(monkeypatc
 
 
 def test_distortion_is_removed(no_offsets):
-    _, _, joints = playing_poses(60)
+    _, _, joints = playing_poses(20)
     bent = Camera(1920, 1080, 1500.0, "sheet", -0.08, (30.0, -20.0))
     assert np.abs(project(bent, joints) - project(CAMERA, joints) - [30.0, -20.0]).max() > 5.0
-    plain, fitted = (fit_pose("landmarks", None, detections(absent(60), project(c, joints)), c)[0] for c in (CAMERA, bent))
+    plain, fitted = (fit_pose("landmarks", None, detections(absent(20), project(c, joints)), c)[0] for c in (CAMERA, bent))
     np.testing.assert_allclose(fitted["joints_m"][:, 1], plain["joints_m"][:, 1], atol=5e-4)

@@ -35,9 +35,17 @@ def played():
     return {size: perform(score("minuet", 5, 8.0), 5, 4.0, (size, size)) for size in (SMALL, LARGE)}
 
 
-@pytest.fixture(autouse=True)
-def no_offsets(monkeypatch):
-    monkeypatch.setattr(landmarks, "landmark_offsets_m", lambda: np.zeros((21, 3)))
+@pytest.fixture(scope="module", autouse=True)
+def no_offsets():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(landmarks, "landmark_offsets_m", lambda: np.zeros((21, 3)))
+        yield
+
+
+@pytest.fixture(scope="module")
+def fitted(played, no_offsets):
+    """Poses and estimated size for each of the two sizes."""
+    return {size: fit(performance) for size, performance in played.items()}
 
 
 def joints_mm(performance):
@@ -74,11 +82,11 @@ def test_the_plane_is_that_of_the_keys():
     np.testing.assert_allclose(1e3 * heights_m, points_mm[:, 2], atol=1e-9)
 
 
-def test_size_and_position_of_hands_of_two_sizes(played):
+def test_size_and_position_of_hands_of_two_sizes(played, fitted):
     found = {}
     for size, performance in played.items():
         truth_mm = joints_mm(performance)
-        columns, found[size] = fit(performance)
+        columns, found[size] = fitted[size]
         to_arrow(tables.POSE, tables.by_row(columns))
         off = np.linalg.norm(columns["joints_keyboard_mm"] - truth_mm, axis=-1)[columns["found"]]
         assert off.mean() < 8.0 and off[:, list(TIPS)].mean() < 8.0
@@ -115,10 +123,10 @@ def test_the_left_hand_is_the_mirror_image(played):
 
 
 @pytest.mark.parametrize("wrong_mm", [-15.0, 15.0])
-def test_a_wrong_height_prior_increases_the_error_little(played, monkeypatch, wrong_mm):
+def test_a_wrong_height_prior_increases_the_error_little(played, fitted, monkeypatch, wrong_mm):
     performance = played[LARGE]
     truth_mm = joints_mm(performance)
-    before = aligned_error_mm(fit(performance)[0], truth_mm)
+    before = aligned_error_mm(fitted[LARGE][0], truth_mm)
     wrong = {kind: (mean + wrong_mm, sigma) for kind, (mean, sigma) in priors.HEIGHTS_MM.items()}
     monkeypatch.setattr(priors, "HEIGHTS_MM", wrong)
     columns, _ = fit(performance)
@@ -127,11 +135,11 @@ def test_a_wrong_height_prior_increases_the_error_little(played, monkeypatch, wr
     assert aligned_error_mm(columns, truth_mm) < before + 2.0
 
 
-def test_fingertips_move_to_the_keys_that_they_hold(played):
+def test_fingertips_move_to_the_keys_that_they_hold(played, fitted):
     performance, over = played[LARGE], tilted()
     truth_mm, time_s = joints_mm(performance), performance.time_s
     seen = detections(truth_mm, time_s, over)
-    fitted, _ = fit_pose("landmarks", None, seen, CAMERA, over)
+    fitted = fitted[LARGE][0]
     fingered = {
         **performance.notes,
         "hand": np.array(HANDS, dtype=object)[performance.note_hand],

@@ -66,8 +66,26 @@ def at_60():
 
 
 @pytest.fixture(scope="module")
+def by_sight(at_60):
+    """The series at 60 Hz, refined without keys."""
+    return refine(at_60[1])
+
+
+@pytest.fixture(scope="module")
+def by_touch(at_60):
+    """The series at 60 Hz, refined with the keys that are held down."""
+    performance, given = at_60
+    return refine(given, pressed_mm=keys_held_mm(performance))
+
+
+@pytest.fixture(scope="module")
 def short():
     return disturbed(played(0.8, 30.0), wrong=0.0, missing=0.05)
+
+
+@pytest.fixture(scope="module")
+def short_refined(short):
+    return refine(short)
 
 
 def figures(columns, given, camera):
@@ -111,9 +129,8 @@ def keys_held_mm(performance):
     return key_tops_held_mm({**performance.notes, "hand": hands, "finger": performance.note_finger + 1}, performance.time_s)
 
 
-def test_jitter_is_halved_and_strokes_are_kept_over_the_keys(at_60):
-    performance, given = at_60
-    refined = refine(given, pressed_mm=keys_held_mm(performance))
+def test_jitter_is_halved_and_strokes_are_kept_over_the_keys(at_60, by_touch):
+    (performance, given), refined = at_60, by_touch
     check_calmer_and_nearer(given, refined, CAMERA)
     found, true = (strokes(columns, performance) for columns in (refined, given.truth))
     both = np.isfinite(found).all(1) & np.isfinite(true).all(1)
@@ -132,16 +149,15 @@ def test_without_keys_under_hamers_camera():
     assert np.isnan(refined["joints_keyboard_mm"]).all()
 
 
-def test_gross_errors_are_corrected(at_60):
+def test_gross_errors_are_corrected(at_60, by_sight):
     _, given = at_60
-    refined = refine(given)
     judged = given.wrong & given.pose["found"]
     assert judged.sum() >= 2
 
     def off_px(columns):
         return np.linalg.norm(CAMERA.project(columns["joints_m"]) - CAMERA.project(given.truth["joints_m"]), axis=-1)[judged]
 
-    assert off_px(given.pose).mean() > 50.0 and off_px(refined).mean() < 5.0
+    assert off_px(given.pose).mean() > 50.0 and off_px(by_sight).mean() < 5.0
 
 
 def test_a_mano_hand_is_refined_in_its_own_shape(short):
@@ -167,8 +183,8 @@ def test_a_mano_hand_is_refined_in_its_own_shape(short):
     np.testing.assert_allclose(refined["joints_m"], as_mano(refined)["joints_m"], atol=1e-6)
 
 
-def test_the_table_is_consistent(short):
-    refined = refine(short)
+def test_the_table_is_consistent(short, short_refined):
+    refined = short_refined
     for side, hand in enumerate(HANDS):
         rotation = refined["rotation_rad"][:, side]
         joints = hand_joints(
@@ -181,7 +197,7 @@ def test_the_table_is_consistent(short):
     assert refined["rotation_rad"].dtype == short.pose["rotation_rad"].dtype and list(refined) == list(short.pose)
 
 
-def test_the_left_hand_is_the_mirror_image(short):
+def test_the_left_hand_is_the_mirror_image(short, short_refined):
     mirror = np.diag(MIRROR)
     over = Extrinsics(rotvec_from_matrix(mirror @ OVER.rotation @ mirror), OVER.translation_mm * MIRROR)
     pose = {name: values[:, ::-1] if name != "hand" else values for name, values in short.pose.items()}
@@ -191,14 +207,14 @@ def test_the_left_hand_is_the_mirror_image(short):
     seen = {name: values[:, ::-1] if name != "hand" else values for name, values in short.detections.items()}
     seen["landmarks_px"] = np.float32([1920, 0]) + np.float32([-1, 1]) * seen["landmarks_px"]
     other = refine(replace(short, pose=pose, detections=seen), over=over)
-    np.testing.assert_allclose(other["joints_m"][:, ::-1] * MIRROR, refine(short)["joints_m"], atol=2e-5)
+    np.testing.assert_allclose(other["joints_m"][:, ::-1] * MIRROR, short_refined["joints_m"], atol=2e-5)
 
 
 def test_windows_give_the_same_result_as_the_whole_series(monkeypatch):
     given = disturbed(played(5.0, 30.0), wrong=0.0)
     whole = refine(given, settings=TemporalSettings(window_s=60.0))
     in_windows = refine(given, settings=TemporalSettings(window_s=1.0))
-    assert len(temporal._windows(given.truth["time_s"][:, 0], 1.0)[0]) >= 5
+    assert len(temporal._split_into_windows(given.truth["time_s"][:, 0], 1.0)[0]) >= 5
     # A heavy tail has more than one minimum, so a far window may choose otherwise for a joint here and there.
     off_mm = 1e3 * np.linalg.norm(whole["joints_m"] - in_windows["joints_m"], axis=-1)
     assert np.nanmean(off_mm) < 0.1 and np.nanpercentile(off_mm, 99) < 1.5
@@ -209,14 +225,14 @@ def test_every_frame_belongs_to_one_window():
     for frames in (1, 2, 3, 5, 31, 300, 301):
         for window_s in (0.1, 1.0, 100.0):
             time_s = np.arange(frames) / 30.0
-            windows = [window for batch in temporal._windows(time_s, window_s) for window in batch]
+            windows = [window for batch in temporal._split_into_windows(time_s, window_s) for window in batch]
             assert np.array_equal(np.concatenate([rows[kept] for rows, kept in windows]), np.arange(frames))
             assert len({len(rows) for rows, _ in windows}) == 1 and len(windows[0][0]) % 2 == 0
 
 
 def test_frames_far_apart_in_time_are_not_connected():
     time_s = np.array([0.0, 0.02, 0.06, 0.07, 0.5, 0.53, 0.53, 0.6])
-    got = temporal._differences(time_s, np.arange(8)[None])[0]
+    got = temporal._acceleration_coefficients(time_s, np.arange(8)[None])[0]
     np.testing.assert_array_equal(got.any(axis=1), [True, True, False, False, False, False])
     for start in (0, 1):
         t = time_s[start : start + 3]
@@ -252,18 +268,16 @@ def test_no_landmarks(short):
     assert figures(refined, short, CAMERA)[0] < 0.6 * figures(short.pose, short, CAMERA)[0]
 
 
-def test_fingertips_stay_on_the_keys_that_they_hold(at_60):
+def test_fingertips_stay_on_the_keys_that_they_hold(at_60, by_sight, by_touch):
     performance, given = at_60
-    pressed_mm = keys_held_mm(performance)
-    held = np.isfinite(pressed_mm) & given.pose["found"][..., None]
+    held = np.isfinite(keys_held_mm(performance)) & given.pose["found"][..., None]
 
     def off_mm(columns):
         over = [joints_in_keyboard_frame(c["joints_m"], OVER)[:, :, list(TIPS), 2][held] for c in (columns, given.truth)]
         return np.abs(over[0] - over[1]).mean()
 
     assert held.sum() > 50
-    by_sight, by_touch = off_mm(refine(given)), off_mm(refine(given, pressed_mm=pressed_mm))
-    assert by_touch < 0.8 * by_sight < 0.8 * off_mm(given.pose)
+    assert off_mm(by_touch) < 0.8 * off_mm(by_sight) < 0.8 * off_mm(given.pose)
 
 
 def test_fingertips_do_not_sink_into_the_keys(short):
@@ -284,9 +298,11 @@ def test_fingertips_do_not_sink_into_the_keys(short):
     assert sunk_mm(free) > 3.0 and sunk_mm(refined) < 0.3 * sunk_mm(free)
 
 
-def test_the_same_input_gives_the_same_bytes(short):
-    first, second = refine(short), refine(short)
-    assert all(first[name].tobytes() == second[name].tobytes() for name in ("rotation_rad", "translation_m", "joints_m", "residual_px"))
+def test_the_same_input_gives_the_same_bytes(short, short_refined):
+    again = refine(short)
+    assert all(
+        again[name].tobytes() == short_refined[name].tobytes() for name in ("rotation_rad", "translation_m", "joints_m", "residual_px")
+    )
 
 
 @pytest.mark.parametrize("wrong", [{"smoothness": 0.0}, {"window_s": float("nan")}, {"window_s": -1.0}])
@@ -295,10 +311,10 @@ def test_settings_out_of_range(wrong):
         TemporalSettings(**wrong)
 
 
-def test_the_engine_is_selected_by_name(short):
+def test_the_engine_is_selected_by_name(short, short_refined):
     args = short.pose, short.detections, CAMERA, OVER
     got = engine.refine_over_time("landmarks", *args, {"smoothness": 1.0, "window_s": 8.0}, progress=quiet)
-    np.testing.assert_array_equal(got["joints_m"], refine(short)["joints_m"])
+    np.testing.assert_array_equal(got["joints_m"], short_refined["joints_m"])
 
 
 def test_hamers_hand_is_mano(short, monkeypatch):

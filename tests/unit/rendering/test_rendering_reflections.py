@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from handroll.evaluation.keyboard_scenes import KINDS, draw_scene, errors_mm, film, measure_scene
+from handroll.evaluation.keyboard_scenes import draw_scene, errors_mm, film, measure_scene
+from handroll.evaluation.scene_kinds import KINDS
 from handroll.keyboard.geometry import STANDARD, black_centres_mm
 from handroll.keyboard.registration import register_keyboard
 from handroll.keyboard.registration_check import Problem
@@ -117,7 +118,6 @@ def test_a_scene_is_measured():
     assert 0.0 < row["along_p95_mm"] <= row["along_max_mm"] < 3.0 and 0.0 < row["across_p95_mm"] <= row["across_max_mm"] < 10.0
 
 
-def test_what_is_filmed():
-    filmed = film("plain", 1)
-    assert [window.shape for window in filmed.windows] == [(720, 1280)] * 2 and filmed.landmarks_px.shape[1:] == (2, 21, 2)
-    assert len(filmed.time_s) == len(filmed.landmarks_px) and len(filmed.notes["pitch"])
+def test_what_is_filmed(doubled):
+    assert [window.shape for window in doubled.windows] == [(720, 1280)] * 2 and doubled.landmarks_px.shape[1:] == (2, 21, 2)
+    assert len(doubled.time_s) == len(doubled.landmarks_px) and len(doubled.notes["pitch"])

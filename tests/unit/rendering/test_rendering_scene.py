@@ -8,7 +8,6 @@ import pytest
 from handroll.generation.performance import Performance
 from handroll.hand.kinematics import hand_joints
 from handroll.hand.skeleton import HANDS
-from handroll.hand.template import open_hand
 from handroll.keyboard.geometry import BLACK_KEYS, STANDARD
 from handroll.rendering.piano import build_piano
 from handroll.rendering.raster import BLACK_KEY, WHITE_KEY
@@ -70,7 +69,7 @@ def test_truth_in_the_camera_frame_is_the_same_hand(seed):
     rotation, translation = to_camera(performance, scene)
     expected = scene.view.to_camera(world_joints(performance))
     for side, hand in enumerate(HANDS):
-        joints = hand_joints(rotation[:, side].reshape(-1, 48), translation[:, side], performance.bone_scale[side], hand, open_hand())
+        joints = hand_joints(rotation[:, side].reshape(-1, 48), translation[:, side], performance.bone_scale[side], hand)
         assert joints == pytest.approx(expected[:, side], abs=1e-9)
     assert (rotation[:, :, 1:] == performance.rotation_rad[:, :, 1:]).all()
 

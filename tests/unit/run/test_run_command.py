@@ -21,7 +21,7 @@ def test_an_invalid_number_of_cores_is_a_usage_error(cores, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["run", "take.mp4", "--out", str(tmp_path / "out"), f"--cores={cores}"])
     assert ended.value.code == 2
-    assert f"expected `all` or a whole number of at least 1, found {cores!r}" in capsys.readouterr().err
+    assert f"expected `all` or an integer of at least 1, found {cores!r}" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
@@ -73,7 +73,7 @@ def test_a_damaged_result_is_reported_beside_the_other_videos(damaged, tmp_path,
         file.write_text("{}", encoding="utf-8")
     (tmp_path / "results" / damaged).write_text('{"a', encoding="utf-8")
     row = Video(subject="own", video="take", source="/films/take.mp4", override="accept")
-    assert command._report(tmp_path, row, Config().screening.model_dump(), changed=False) is False
+    assert command._print_report(tmp_path, row, Config().screening.model_dump(), changed=False) is False
     said = capsys.readouterr().out
     assert said.startswith("\ntake (/films/take.mp4): not finished\n") and f"{tmp_path}/results/{damaged}: expected" in said
     assert "delete it and run again" in said
@@ -105,10 +105,10 @@ def test_a_file_that_changes_during_the_run(change, tmp_path, monkeypatch, capsy
 def test_snakemake_gets_a_cache_without_a_home_folder(tmp_path, monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert command._cache(tmp_path / "out") == {}
+    assert command._cache_environment(tmp_path / "out") == {}
     (tmp_path / "file").touch()
     monkeypatch.setenv("HOME", str(tmp_path / "file"))
-    assert command._cache(tmp_path / "out") == {"XDG_CACHE_HOME": str(tmp_path / "out" / "cache")}
+    assert command._cache_environment(tmp_path / "out") == {"XDG_CACHE_HOME": str(tmp_path / "out" / "cache")}
 
 
 @pytest.mark.parametrize("killed", [False, True])
@@ -125,7 +125,7 @@ def test_locks_of_another_snakemake_are_kept(killed, tmp_path, monkeypatch, caps
     assert main(arguments) == (0 if killed else 2)
     assert locks.exists() is not killed
     said = capsys.readouterr()
-    assert ("Snakemake is running in" in said.err, "The last run in this folder was killed." in said.out) == (not killed, killed)
+    assert ("is locked" in said.err, "The last run in this folder was killed." in said.out) == (not killed, killed)
 
 
 def test_a_snakemake_that_was_killed_leaves_locks_for_the_next_run(tmp_path, monkeypatch):

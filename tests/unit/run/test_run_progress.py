@@ -1,6 +1,6 @@
 import pytest
 
-from handroll.run.progress import COSTS, NO_ERROR, STAGES, Job, Progress, clock, cost, format_duration, last_line, short
+from handroll.run.progress import COSTS, NO_ERROR, STAGES, Job, Progress, cost, format_duration, format_elapsed, last_line, short_name
 
 RULES = [rule for rules in STAGES.values() for rule in rules]
 
@@ -82,8 +82,8 @@ def test_rules_without_video_have_lines_and_targets_have_none():
 
 def test_formats_of_times_names_and_errors():
     assert [format_duration(s) for s in (0.2, 59.6, 120.0, 9000.0)] == ["1 s", "60 s", "2 min", "2.5 h"]
-    assert [clock(s).strip() for s in (5, 65, 3725)] == ["0:05", "1:05", "1:02:05"]
-    assert short("own/" + "x" * 40) == "x" * 11 + ".." + "x" * 11 and short("ann/one") == "ann/one"
+    assert [format_elapsed(s).strip() for s in (5, 65, 3725)] == ["0:05", "1:05", "1:02:05"]
+    assert short_name("own/" + "x" * 40) == "x" * 11 + ".." + "x" * 11 and short_name("ann/one") == "ann/one"
     assert last_line("Traceback\nValueError: too small\n") == "too small"
     assert last_line("2026-11-30 07:00:00,123 ERROR the disk is full; free some space") == "the disk is full; free some space"
     # Nothing said of an error: not what it did last, but that it was killed.

@@ -30,9 +30,9 @@ def results(tmp_path):
     for path in (*STEPS.values(), *(path for path, _ in FILES.values())):
         write(path, "something")
     for path in ("acquire/{v}/probe.json", "screening/{v}/survey.json", "screening/{v}/audio.json"):
-        write(path, {"problems": [], "scores": {}})
+        write(path, {"problems": [], "screening": {}})
     shares = {"both_hands": 1.0, "any_hand": 1.0, "left_hand": 1.0, "right_hand": 1.0}
-    write("hands/{v}/visibility.json", {"scores": {"visibility": shares}})
+    write("hands/{v}/visibility.json", {"screening": {"visibility": shares}})
     write("music/{v}/agreement.json", {"notes": "transcribed", "problem": None, "correction": None})
     write("keyboard/{v}/registration.json", {"problem": None, "source": "picture", "confidence": 0.93})
     write("keyboard/{v}/fingering.json", {"notes": 50, "labelled": 48, "delay": {"of": "audio", "estimate_s": 0.012, "trusted": True}})
@@ -62,7 +62,7 @@ def test_a_good_video(results):
 
 def test_the_report_of_an_unusable_file_contains_only_the_reason(results):
     root, write = results
-    write("acquire/{v}/probe.json", {"problems": ["source_empty"], "scores": {}})
+    write("acquire/{v}/probe.json", {"problems": ["source_empty"], "screening": {}})
     report, text = report_of(root)
     assert not report.useful and not report.files
     assert text.splitlines() == [
@@ -84,20 +84,21 @@ def test_a_video_without_hands_is_not_useful_and_lists_no_file(results):
     root, write = results
     save_states(root / "results", np.zeros((100, 2)))
     write(
-        "hands/{v}/visibility.json", {"scores": {"visibility": dict.fromkeys(("both_hands", "any_hand", "left_hand", "right_hand"), 0.0)}}
+        "hands/{v}/visibility.json",
+        {"screening": {"visibility": dict.fromkeys(("both_hands", "any_hand", "left_hand", "right_hand"), 0.0)}},
     )
     report, text = report_of(root)
     assert not report.useful and not report.files
-    assert "not useful: (almost) no hand was detected" in text and "No hand was found in any frame" in text
+    assert "not useful: (almost) no hand was detected" in text and "No hand was detected in any frame" in text
     # Where the camera moves throughout, no hand is looked for.
-    write("screening/{v}/survey.json", {"scores": {"editing": dict.fromkeys(CRITERIA["editing"].scores, 0)}})
+    write("screening/{v}/survey.json", {"screening": {"editing": dict.fromkeys(CRITERIA["editing"].scores, 0)}})
     text = report_of(root)[1]
-    assert "not useful: no part of the video is usable" in text and "No hand was found" not in text
+    assert "not useful: no part of the video is usable" in text and "No hand was detected" not in text
 
 
 def test_no_keyboard_no_notes_and_a_late_midi_file_are_warnings(results):
     root, write = results
-    write("keyboard/{v}/registration.json", {"problem": "no_keyboard", "message": "no row of keys was found", "scores": {}})
+    write("keyboard/{v}/registration.json", {"problem": "no_keyboard", "message": "no row of keys was found", "screening": {}})
     write("keyboard/{v}/fingering.json", {"notes": 0, "labelled": 0, "audio_delay_s": 0.0})
     write("music/{v}/agreement.json", {"notes": "given", "problem": None, "correction": {"offset_s": -3.27, "drift": 0.0}})
     report, text = report_of(root)
@@ -111,12 +112,12 @@ def test_own_videos_are_screened_by_the_criteria_of_the_dataset(results):
     root, write = results
     write(
         "acquire/{v}/probe.json",
-        {"problems": [], "scores": {"duration": {"duration_s": 0.5}, "audio": {"has_audio": False, "sound_s": 0.0}}},
+        {"problems": [], "screening": {"duration": {"duration_s": 0.5}, "audio": {"has_audio": False, "sound_s": 0.0}}},
     )
     report, text = report_of(root)
     assert report.useful
     # The whole video is short, not what is left of it after cuts.
-    assert "shorter than the shortest accepted duration" in text and "uninterrupted view" not in text
+    assert "shorter than the minimum duration" in text and "Too little of the video is usable" not in text
     assert "A dataset would not accept this video:" in text and "The video has no audio: record with audio" in text
 
 

@@ -12,7 +12,7 @@ def row(**facts):
 
 
 def test_unknown_facts_are_not_judged():
-    assert measure_listing(row()) == {"problems": [], "scores": {}}
+    assert measure_listing(row()) == {"problems": [], "screening": {}}
     assert judge([measure_listing(row(width_px=640))], THRESHOLDS).reasons == ()
 
 

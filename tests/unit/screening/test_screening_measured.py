@@ -27,9 +27,9 @@ def write(tmp_path, monkeypatch):
 
 def test_steps_that_have_not_run_are_left_out(write):
     assert read_measured("anna", "one", MEASURED) == []
-    write("survey", '{"scores": {"b": 2}}')
-    write("probe", '{"scores": {"a": 1}}')
-    assert read_measured("anna", "one", ("probe", "survey", "audio")) == [{"scores": {"a": 1}}, {"scores": {"b": 2}}]
+    write("survey", '{"screening": {"b": 2}}')
+    write("probe", '{"screening": {"a": 1}}')
+    assert read_measured("anna", "one", ("probe", "survey", "audio")) == [{"screening": {"a": 1}}, {"screening": {"b": 2}}]
     assert read_measured("bela", "one", MEASURED) == []
 
 
@@ -42,15 +42,15 @@ def test_a_changed_file_is_read_again(write):
 
 
 def test_a_damaged_file_is_an_error_that_names_it(write):
-    write("probe", '{"scores": ')
+    write("probe", '{"screening": ')
     with pytest.raises(SchemaError, match="probe.json"):
         read_measured("anna", "one", ["probe"])
 
 
 def test_a_verdict_gives_the_reasons_that_reject_a_purpose():
-    good = {"scores": {"resolution": measure_resolution(1920, 1080), "duration": {"duration_s": 60.0}}}
+    good = {"screening": {"resolution": measure_resolution(1920, 1080), "duration": {"duration_s": 60.0}}}
     assert judge([good], THRESHOLDS).rejection("motion") == judge([good], THRESHOLDS).rejection("dataset") == []
-    silent = {"scores": {"silence": {"loud_db": -90.0, "silent_share": 1.0}}}
+    silent = {"screening": {"silence": {"loud_db": -90.0, "silent_share": 1.0}}}
     verdict = judge([good, silent], THRESHOLDS)
     assert verdict.rejection("motion") == [] and verdict.rejection("dataset") == [str(reason) for reason in verdict.reasons] != []
     json.dumps(verdict.rejection("dataset"))

@@ -20,12 +20,12 @@ def probed(width_px=1920, height_px=1080, duration_s=60.0, has_audio=True, probl
         "duration": {"duration_s": duration_s},
         "audio": measure_audio(has_audio, 0.0, duration_s, duration_s),
     }
-    return {"problems": list(problems), "scores": {} if problems else scores}
+    return {"problems": list(problems), "screening": {} if problems else scores}
 
 
 def detected(both=1.0):
     """Values of visibility.json."""
-    return {"scores": {"visibility": {**dict.fromkeys(CRITERIA["visibility"].scores, 1.0), "both_hands": both}}}
+    return {"screening": {"visibility": {**dict.fromkeys(CRITERIA["visibility"].scores, 1.0), "both_hands": both}}}
 
 
 def test_a_good_video_passes():
@@ -73,13 +73,13 @@ def test_all_reasons_are_reported_in_order():
 
 @pytest.mark.parametrize("problem", ["source_missing", "unreadable", "no_frames"])
 def test_a_problem_of_the_file_has_no_secondary_reasons(problem):
-    verdict = judge([probed(problems=[problem]), {"scores": {}}], THRESHOLDS)
+    verdict = judge([probed(problems=[problem]), {"screening": {}}], THRESHOLDS)
     assert verdict.reasons == (Reason(problem),) and verdict.criteria == ()
     assert not verdict.usable_for_motion and not verdict.usable_for_dataset
 
 
 def test_the_later_measurement_counts():
-    rough, exact = ({"scores": {"duration": {"duration_s": value}}} for value in (1.0, 60.0))
+    rough, exact = ({"screening": {"duration": {"duration_s": value}}} for value in (1.0, 60.0))
     assert judge([rough], THRESHOLDS).reasons == (Reason.TOO_SHORT,)
     assert judge([rough, exact], THRESHOLDS).reasons == ()
 

@@ -26,5 +26,5 @@ def test_no_segment_is_no_frame():
 
 def test_segments_need_the_times_of_all_frames():
     for time_s in (None, TIME_S[:9]):
-        with pytest.raises(ValueError, match="times of 10 frames"):
+        with pytest.raises(ValueError, match="expected 10 times"):
             measure_visibility(FOUND, time_s, [(0.0, 1.0)])

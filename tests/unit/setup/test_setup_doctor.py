@@ -18,7 +18,7 @@ from handroll.models.autoencoder import AutoencoderSettings, MotionAutoencoder
 from handroll.models.released import released_names
 from handroll.models.speech_encoder import new_speech_encoder
 from handroll.setup import doctor
-from handroll.setup.doctor import Status, examine, fetch, report, unsatisfied, weights_finding
+from handroll.setup.doctor import Status, check_weights, examine, fetch, report_lines, unsatisfied
 from handroll.setup.weights import Weights, all_weights, experiment_weights
 from support.toy_mano import synthetic_mano, write_mano_pickle
 from toy_hamer import write_toy_checkpoint
@@ -75,23 +75,23 @@ def put(data, config):
 def test_weights_are_missing_wrong_right_or_not_needed(project):
     config = parse_config(KONG)
     path = config.music.kong.checkpoint
-    missing = weights_finding(TOY, config)
+    missing = check_weights(TOY, config)
     assert missing.status is Status.MISSING and missing.found == f"transcription needs {project / path} (0 MB): no such file or folder"
     assert missing.more == ("licence: research only: never pass it on; from https://x.org", f"do: {TOY.get}")
     assert (
-        weights_finding(TOY, Config()).status is Status.OPTIONAL
-        and "does not exist; only music.engine: kong" in weights_finding(TOY, Config()).found
+        check_weights(TOY, Config()).status is Status.OPTIONAL
+        and "does not exist; only music.engine: kong" in check_weights(TOY, Config()).found
     )
     put(b"others", config)
-    wrong = weights_finding(TOY, config)
+    wrong = check_weights(TOY, config)
     assert (
         wrong.status is Status.WRONG
         and "expected weights, found others" in wrong.found
         and wrong.more[1] == f"do: remove it, then {TOY.get}"
     )
-    assert "exists (not opened)" in weights_finding(TOY, Config()).found
+    assert "exists (not opened)" in check_weights(TOY, Config()).found
     put(DATA, config)
-    right = weights_finding(TOY, config)
+    right = check_weights(TOY, config)
     assert right.status is Status.OK and right.found == f"transcription: {path}, 0.0 MB, seven thousand bytes"
 
 
@@ -99,7 +99,7 @@ def test_a_package_that_is_not_installed_is_missing():
     def path_in(config):
         raise PackageNotFoundError("transkun")
 
-    found = weights_finding(dataclasses.replace(TOY, path_in=path_in, needed_by=None), Config())
+    found = check_weights(dataclasses.replace(TOY, path_in=path_in, needed_by=None), Config())
     assert found.status is Status.MISSING and "the package transkun" in found.found
 
 
@@ -125,9 +125,9 @@ def test_missing_weights_of_kong_are_reported_with_their_licence(project, capsys
 def test_kongs_released_file_is_distinguished_from_others_of_its_layout(project, monkeypatch):
     put(DATA, parse_config(KONG))
     kongs = next(one for one in all_weights() if one.name == "Kong et al. 2021")
-    for sha256, told in ((kongs.sha256, "the released file"), ("0" * 64, "another file of the same layout")):
+    for sha256, told in ((kongs.sha256, "the released file"), ("0" * 64, "not the released file, but of the same layout")):
         monkeypatch.setattr("handroll.music.kong.load_model", lambda path, sha256=sha256: (None, sha256))
-        found = weights_finding(kongs, parse_config(KONG))
+        found = check_weights(kongs, parse_config(KONG))
         assert found.status is Status.OK and found.found.endswith(f"SHA-256 {sha256}, {told}")
 
 
@@ -161,7 +161,7 @@ def test_another_file_at_kongs_path_is_wrong(project, capsys):
 def experiment(**benchmark):
     """The configuration of an experiment, and what is found of its weights by their names."""
     config = parse_config({"benchmark": {"frame": "camera", **benchmark}})
-    return config, {finding.name: finding for finding in (weights_finding(one, config) for one in experiment_weights(config))}
+    return config, {finding.name: finding for finding in (check_weights(one, config) for one in experiment_weights(config))}
 
 
 def test_an_experiment_needs_only_the_weights_that_it_uses(project):
@@ -268,7 +268,7 @@ def test_all_problems_of_an_invalid_sheet_are_reported(project):
     Path("config/videos.tsv").write_text("subject\tvideo\n", encoding="utf-8")
     findings = examine(Config(), [])
     assert named(findings, "sheet of videos").status is Status.WRONG
-    assert any("column 'source' is missing" in line for line in report(findings))
+    assert any("column 'source' is missing" in line for line in report_lines(findings))
 
 
 def test_cookies_are_counted_and_never_printed(project, monkeypatch):
@@ -276,7 +276,8 @@ def test_cookies_are_counted_and_never_printed(project, monkeypatch):
     Path("cookies.txt").write_text(".x.org\tTRUE\t/\tTRUE\t0\tid\tvery-secret\n", encoding="utf-8")
     monkeypatch.setenv("HANDROLL_COOKIES", "cookies.txt")
     findings = examine(Config(), [])
-    assert named(findings, "cookies").found == "1 in the file that HANDROLL_COOKIES names" and "secret" not in "".join(report(findings))
+    assert named(findings, "cookies").found == "1 in the file of HANDROLL_COOKIES"
+    assert "secret" not in "".join(report_lines(findings))
     monkeypatch.setenv("HANDROLL_COOKIES", "nowhere.txt")
     assert named(examine(Config(), []), "cookies").status is Status.WRONG
 
@@ -323,7 +324,7 @@ def test_free_weights_are_downloaded_once_and_verified(server, project):
     path = config.music.kong.checkpoint
     assert server.asked == ["/toy.pth"] and Path(path).read_bytes() == DATA
     assert lines[1] == f"downloaded {path}, {len(DATA)} bytes, SHA-256 {sha256} (as released)" and "never pass it on" in lines[0]
-    assert list(fetch(config, [toy], schemes=("http",))) == [] and weights_finding(toy, config).status is Status.OK
+    assert list(fetch(config, [toy], schemes=("http",))) == [] and check_weights(toy, config).status is Status.OK
     Path(path).unlink()
     assert list(fetch(config, [dataclasses.replace(toy, sha256=None)], schemes=("http",)))[1].endswith(
         "(no released checksum to compare with)"
@@ -335,7 +336,7 @@ def test_a_failed_download_leaves_nothing_and_is_reported(server, project, monke
     monkeypatch.setattr(doctor, "all_weights", lambda: (toy,))
     assert main(["doctor", "--config", "music={engine: kong}", "--fetch"]) == 1
     captured = capsys.readouterr()
-    assert "expected an address of https" in captured.err and "MISSING   Toy" in captured.out and server.asked == []
+    assert "expected an address that starts with https" in captured.err and "MISSING   Toy" in captured.out and server.asked == []
     with pytest.raises(RuntimeError, match="expected a file with SHA-256 000"):
         list(fetch(parse_config(KONG), schemes=("http",)))
     assert list(Path(parse_config(KONG).music.kong.checkpoint).parent.iterdir()) == []
@@ -360,7 +361,7 @@ def test_only_weights_that_need_no_consent_have_an_address():
 
 
 def test_the_table_ends_with_the_missing_requirements(project):
-    findings = [weights_finding(TOY, parse_config(KONG)), weights_finding(TOY, Config())]
-    lines = list(report(findings))
+    findings = [check_weights(TOY, parse_config(KONG)), check_weights(TOY, Config())]
+    lines = list(report_lines(findings))
     assert lines[0].startswith("MISSING   Toy  transcription needs") and lines[2] == f"               do: {TOY.get}"
     assert lines[-1] == "1 of 2 requirements are missing or wrong: Toy" and unsatisfied(findings) == findings[:1]

@@ -10,16 +10,14 @@ from handroll.simulator.score import TAIL_S, random_score, score
 from handroll.storage import to_arrow
 from handroll.tables import NOTES, PEDAL
 
-ALL = [*(("piece", name) for name in pieces()), *(("medley", seed) for seed in range(4))]
+
+@pytest.fixture(scope="module", params=[*pieces(), *range(4)])
+def s(request):
+    """The score of a piece, or of a medley of this seed."""
+    return score(request.param, 3) if isinstance(request.param, str) else random_score(request.param, 40.0)
 
 
-def make(kind, key, seed=3):
-    return score(key, seed) if kind == "piece" else random_score(key, 40.0)
-
-
-@pytest.mark.parametrize(("kind", "key"), ALL)
-def test_tables_are_valid_and_within_the_video(kind, key):
-    s = make(kind, key)
+def test_tables_are_valid_and_within_the_video(s):
     to_arrow(NOTES, s.notes)
     to_arrow(PEDAL, s.pedal)
     n = s.notes
@@ -32,18 +30,14 @@ def test_tables_are_valid_and_within_the_video(kind, key):
     assert n["pitch"].min() >= 21 and n["pitch"].max() <= 108
 
 
-@pytest.mark.parametrize(("kind", "key"), ALL)
-def test_fingers_and_keys_are_used_once_at_a_time(kind, key):
-    s = make(kind, key)
+def test_fingers_and_keys_are_used_once_at_a_time(s):
     for group in (s.notes["pitch"].astype(int), 5 * s.hand + s.finger):
         for value in set(group):
             mine = group == value
             assert np.all(s.notes["key_offset_s"][mine][:-1] < s.notes["onset_s"][mine][1:] - 0.05)
 
 
-@pytest.mark.parametrize(("kind", "key"), ALL)
-def test_a_hand_can_reach_what_it_plays(kind, key):
-    s = make(kind, key)
+def test_a_hand_can_reach_what_it_plays(s):
     n = s.notes
     for side, towards_pinky in ((0, -1.0), (1, 1.0)):
         rows = np.flatnonzero(s.hand == side)
@@ -62,9 +56,7 @@ def test_a_hand_can_reach_what_it_plays(kind, key):
             assert np.all(travel_mm / (start[later] - start[i] - 0.1) < 1200.0)
 
 
-@pytest.mark.parametrize(("kind", "key"), ALL)
-def test_hands_do_not_cross(kind, key):
-    s = make(kind, key)
+def test_hands_do_not_cross(s):
     n = s.notes
     for onset in n["onset_s"]:
         held = (n["onset_s"] <= onset + 0.05) & (n["key_offset_s"] > onset)

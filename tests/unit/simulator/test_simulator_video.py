@@ -19,7 +19,10 @@ def test_a_take_agrees_with_its_score():
     for cover, (_, start, end) in zip(take.scene.covers, take.score.covers, strict=True):
         assert cover.start_s < start < end < cover.end_s
         assert cover.size_m[0] < 0.25
-    assert prepare_take("minuet", 3).scene == take.scene
+
+
+def test_a_take_depends_on_its_seed_alone():
+    assert prepare_take("ode", 3, 4.0).scene == prepare_take("ode", 3, 4.0).scene != prepare_take("ode", 4, 4.0).scene
 
 
 def test_video_and_truth_are_written(tmp_path):

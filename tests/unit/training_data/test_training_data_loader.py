@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from handroll.dataset.shards import read_audio, write_shards
+from handroll.dataset.clip_content import read_audio
+from handroll.dataset.shards import write_shards
 from handroll.tables import CLIPS
 from handroll.training_data.feature_cache import write_features, write_motion
 from handroll.training_data.loader import WINDOWS_PER_VISIT, Clips, Source, Windows, cut_windows, need_clips, prefetch

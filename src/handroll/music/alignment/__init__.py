@@ -1,1 +1,1 @@
-"""Alignment of notes with a recording: time maps, agreement scores, and selection of the notes."""
+"""Alignment of notes with a recording: clock offset and drift, agreement scores, and selection of the notes."""

@@ -1,4 +1,4 @@
-"""MIDI selection: whether a given MIDI file matches the recording, and which notes a video gets."""
+"""MIDI selection: decide whether a given MIDI file matches the recording, and use its notes or those of the transcription."""
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -14,7 +14,7 @@ from handroll.reasons import Reason
 
 
 class Finding(StrEnum):
-    """Faults of notes that audio and transcription reveal; a correct file has none."""
+    """Faults of notes that a comparison with audio and transcription can show. A correct file has none."""
 
     SHIFTED = "shifted"
     DRIFTING = "drifting"
@@ -27,25 +27,25 @@ class Finding(StrEnum):
 
 
 CORRECTABLE = frozenset({Finding.SHIFTED, Finding.DRIFTING})
-"""Faults of the time map alone: after their correction, the notes are the performer's own."""
+"""Faults that a time map (offset and drift) corrects. After the correction, the file counts as correct."""
 
 MAX_NOTES_PER_SECOND = 60.0
-"""Maximum rate of notes over a recording: ten fingers, six times a second."""
+"""Maximum mean rate of notes in a recording, notes a second: ten fingers that each play six times a second."""
 
+# An offset counts as measured if it is above this many of its standard errors.
 _MIN_STANDARD_ERRORS = 3.0
-# An offset is significant above this many of its standard errors.
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of the scores; `handroll.config.pipeline.MidiCheck` describes each.
+    """Limits of the scores. `handroll.config.pipeline.MidiCheck` describes each limit.
 
     Attributes
     ----------
     max_offset_s, max_drift_s : float, s
     max_late_share, max_silent_share, max_wrong_share, max_missing_share, max_extra_share : float, 0..1
     max_level_deviation, max_level_scale : float
-        Shares of the velocity.
+        As shares of the velocity: 0.1 is 10 %.
     min_level_correlation : float, -1..1
     """
 
@@ -63,14 +63,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class SelectedNotes:
-    """The notes of a video.
+    """The notes and pedal presses that a video gets, and the reason for their choice.
 
     Attributes
     ----------
     notes, pedal : dict of str to array
-        `tables.NOTES` and `tables.PEDAL`.
+        Columns of `tables.NOTES` and `tables.PEDAL`.
     report : dict
-        Source of the notes and the reason, as `agreement.json` stores it.
+        Content of `agreement.json`; see `select_notes`.
     """
 
     notes: dict[str, np.ndarray]
@@ -79,18 +79,18 @@ class SelectedNotes:
 
 
 def decide(scores, limits):
-    """Compare scores with limits.
+    """Compare scores with limits and return the findings.
 
     Parameters
     ----------
     scores : dict
-        Of `midi_audio_scores.measure`.
+        Result of `midi_audio_scores.measure`.
     limits : Limits
 
     Returns
     -------
     dict of Finding to str
-        Each finding with the measured and the allowed value; empty for a correct file.
+        For each finding, a text with the measured value and the limit. Empty for a correct file.
     """
     audio, transcription = scores["sound"], scores["transcription"]
     late_share = (transcription or audio)["late_share"]
@@ -105,10 +105,11 @@ def decide(scores, limits):
             found[Finding.WRONG_OCTAVE] = f"all notes {octaves} {'octave' if octaves == 1 else 'octaves'} {direction}"
 
     def compare(finding, scores, name, maximum, what):
+        """Add a finding if the score `name` is above its maximum; unknown scores (None) are skipped."""
         if scores and scores[name] is not None and scores[name] > maximum:
             found.setdefault(finding, f"{scores[name]:.1%} {what} (at most {maximum:.1%})")
 
-    # The transcription has finer onsets, and only it shows which notes are missing or extra.
+    # The onsets of the transcription are more accurate, and only the transcription shows which notes are missing or extra.
     timing = f"of the notes are off by more than {1e3 * MAX_DEVIATION_S:g} ms"
     compare(Finding.TIMING_OFF, transcription or audio, "late_share", limits.max_late_share, timing)
     compare(Finding.WRONG_OCTAVE, transcription, "octave_share", limits.max_wrong_share, "of the notes are in another octave")
@@ -121,7 +122,10 @@ def decide(scores, limits):
 
 
 def _time_findings(clock, limits, spread):
-    """Findings about offset and drift; where single notes deviate (`spread`), small offsets and drifts do not count."""
+    """Return the findings about offset and drift.
+
+    `spread`: the times of single notes deviate too. Then offsets and drifts below `MAX_DEVIATION_S` do not count.
+    """
     found = {}
     minimum_s = MAX_DEVIATION_S if spread else 0.0
     drifts = clock["drift_s"] > max(limits.max_drift_s, minimum_s)
@@ -135,25 +139,27 @@ def _time_findings(clock, limits, spread):
 
 
 def _velocity_finding(audio, transcription, limits):
-    """Finding about the velocities, or None."""
+    """Return the text of the finding about velocities, or None."""
     maximum = limits.max_level_deviation
     if transcription and transcription["level_deviation"] is not None:
         scale, deviation = transcription["level_scale"], transcription["level_deviation"]
         if abs(np.log(scale)) > np.log1p(limits.max_level_scale):
-            return f"velocities are {scale:.2f} times those transcribed (at most {1.0 + limits.max_level_scale:.2f} times or its inverse)"
+            return (
+                f"velocities are {scale:.2f} times the transcribed ones (at most {1.0 + limits.max_level_scale:.2f} times or its inverse)"
+            )
         if deviation > maximum:
-            return f"velocities deviate by {deviation:.1%} from those transcribed (at most {maximum:.1%})"
+            return f"velocities deviate by {deviation:.1%} from the transcribed velocities (at most {maximum:.1%})"
     correlation, spread = (transcription or audio)["level_correlation"], audio["velocity_spread"]
     # Velocities whose spread is below the limit cannot deviate by more than the limit.
     if correlation is not None and spread is not None and spread > maximum and correlation < limits.min_level_correlation:
-        return f"velocities and levels have a correlation of {correlation:.2f} (at least {limits.min_level_correlation:g})"
+        return f"velocities and loudness have a correlation of {correlation:.2f} (at least {limits.min_level_correlation:g})"
     return None
 
 
 def correction(scores, findings):
-    """Time map that corrects the findings: offset, and drift where found; None without either.
+    """Return the time map that corrects the findings `SHIFTED` and `DRIFTING`; None if neither was found.
 
-    Rounded far below the measurement error, so that computers with different rounding errors give the same notes.
+    Its values are rounded far below the measurement error, so that computers with different rounding errors give the same notes.
     """
     clock = scores["clock"]
     if Finding.DRIFTING in findings:
@@ -162,36 +168,36 @@ def correction(scores, findings):
 
 
 def select_notes(notes, pedal, midi_path, samples, rate_hz, limits, correct=True):
-    """Select the notes of a video: the given MIDI file where it matches the recording, else the transcription.
+    """Select the notes of a video: those of the given MIDI file if it matches the recording, else the transcription.
 
     Parameters
     ----------
     notes, pedal : dict of str to array
-        The transcription: `tables.NOTES` and `tables.PEDAL`.
+        The transcription: columns of `tables.NOTES` and `tables.PEDAL`.
     midi_path : path or None
-        The MIDI file named in the sheet; time 0 is the video's first frame.
+        The MIDI file that the sheet names for the video, or None; time 0 is the video's first frame.
     samples : float array (sample,)
-        The recording, mono. Without samples, or with silence, a given MIDI file is used unchecked.
+        The recording, mono. Without samples, or for silence, a given MIDI file is used without a check.
     rate_hz : int
     limits : Limits
     correct : bool
-        Correct offset and drift where a given MIDI file has no other faults. False: they count like any other fault.
+        True: if offset and drift are the only faults of the MIDI file, correct them. False: they are faults like any other.
 
     Returns
     -------
     SelectedNotes
-        Its report has `notes`: "given" or "transcribed"; `problem`: reason, fault (`midi_file.MidiFault`, None for a file
-        that disagrees) and message where a MIDI file is named and not used, else None; `repairs`: `midi.Repairs` of a readable
-        MIDI file, else None; `unchecked`: why nothing was measured, else None; `findings`: name to explanation, of the
-        given MIDI file where it is readable, else of the transcription; `correction`: the offset_s and drift that were corrected,
-        else None; `scores` and `limits`: the compared values.
+        Its `report` has these keys. `notes`: "given" (the MIDI file) or "transcribed". `problem`: reason, fault and message if the
+        sheet names a MIDI file that is not used, else None; the fault is a `midi_file.MidiFault`, or None for a readable file that
+        does not match. `repairs`: `midi.Repairs` of a readable MIDI file, else None. `unchecked`: reason why no scores were measured,
+        else None. `findings`: explanation of each finding by name; of the MIDI file if it is readable, else of the transcription.
+        `correction`: corrected `offset_s` and `drift`, else None. `scores` and `limits`: the compared values.
     """
     given = problem = repairs = None
     if midi_path:
         try:
             *given, repairs = read_and_repair(midi_path)
             if not len(given[0]["pitch"]):
-                raise MidiError(MidiFault.NO_NOTES, f"{midi_path}: expected notes on the keys of a piano, found none")
+                raise MidiError(MidiFault.NO_NOTES, f"{midi_path}: expected notes on the keys of a piano, but the file has none")
         except MidiError as error:
             given, message = None, f"{error}. The transcription is used instead"
             problem = {"reason": str(Reason.MIDI_UNREADABLE), "fault": str(error.fault), "message": message}
@@ -221,7 +227,7 @@ def select_notes(notes, pedal, midi_path, samples, rate_hz, limits, correct=True
 
 
 def _unchecked_reason(samples, notes, transcription):
-    """Why notes cannot be compared with the audio, or None."""
+    """Return the reason why notes cannot be compared with the audio, or None."""
     if np.max(np.abs(samples), initial=0.0) < SILENCE_PEAK:
         return "the video has no audio" if not len(samples) else "the audio is silent"
     if max(len(notes["pitch"]), len(transcription["pitch"])) < MIN_NOTES:
@@ -230,13 +236,16 @@ def _unchecked_reason(samples, notes, transcription):
 
 
 def _excess_finding(notes, duration_s):
-    """Finding about more notes than a recording of this duration can have, or None. Their comparison would take hours."""
+    """Return the text of a finding if there are more notes than `MAX_NOTES_PER_SECOND` allows, else None.
+
+    Files with this finding are not compared with the audio, because that would take hours.
+    """
     found, maximum = len(notes["pitch"]), round(MIN_NOTES + MAX_NOTES_PER_SECOND * duration_s)
     return f"{found} notes in {duration_s:.0f} s of audio (at most {maximum})" if found > maximum else None
 
 
 def _disagreement(path, findings):
-    """Message about a MIDI file that is not used: expected, found, and what to do."""
+    """Build the message about a MIDI file that does not match the recording."""
     what = "; ".join(f"{finding}: {text}" for finding, text in findings.items())
     return (
         f"{path}: expected the notes of this recording, found {what}. The transcription is used instead; "

@@ -1,7 +1,7 @@
-"""Note matching: transposition and time map between two lists of notes, and which notes are the same.
+"""Note matching: estimate transposition and time map between two lists of notes, and find the pairs of equal notes.
 
-The recording's transcription is the reference. Its onsets spread by only a few milliseconds. Its velocities are absolute, while the
-level of a recording is arbitrary. But a transcription misses notes, so a note that it lacks may still be right.
+The reference is the transcription of the recording. Its onsets are accurate to a few milliseconds. Its velocities are absolute, while
+the level of a recording is arbitrary. But a transcription misses some notes, so a note without a match can still be correct.
 """
 
 import numpy as np
@@ -9,37 +9,47 @@ import numpy as np
 from handroll.music.alignment.time_map import TimeMap, fit_time_map
 
 MAX_LAG_S = 10.0
-"""Maximum offset that is searched."""
-MAX_SEMITONES = 36
-"""Maximum transposition that is searched."""
-NOTE_TOLERANCE_S = 0.1
-"""Maximum distance between the onsets of matching notes: well above the 30 ms that have to be detected, below most repetitions."""
-ONSET_TOLERANCE_S = 0.05
-"""Maximum distance between onsets that match whatever their pitch, such as a note and its wrong transcription: MIREX's tolerance."""
+"""Maximum offset that is searched, to either side, seconds."""
 
+MAX_SEMITONES = 36
+"""Maximum transposition that is searched, up or down, semitones."""
+
+NOTE_TOLERANCE_S = 0.1
+"""Maximum time between the onsets of matching notes, seconds. It is well above the 30 ms at which a note counts as late, so that late notes
+still match, and below the time between most repeated notes."""
+
+ONSET_TOLERANCE_S = 0.05
+"""Maximum time between onsets that match regardless of pitch, seconds. It pairs a note with its transcription at a wrong pitch. Same as
+the onset tolerance of MIREX."""
+
+# Number of notes in a block, for which one lag is estimated.
 _BLOCK_NOTES = 100
+
+# Width of a bin of the lag histogram. A drift of 0.1 % changes the lag within a block of notes by about one bin.
 _BIN_S = 0.02
-# Of the lag histogram: within a block of notes, a drift of 0.1 % moves times by about a bin.
+
+# The lag of a block is used if at least this share of its notes has a partner at this lag.
 _MIN_BLOCK_SHARE = 0.25
-# The lag of a block is used where at least this share of its notes finds a partner.
 
 
 def align(notes, reference):
     """Estimate transposition and time map between two lists of notes.
 
-    A histogram of the lags of all pairs, block by block, gives a first estimate; matched notes refine it.
+    For each block of notes, a histogram of the lags of all pairs gives a first estimate. Then the time map is refined with the matched
+    notes.
 
     Parameters
     ----------
     notes, reference : dict of str to array (note,)
-        `onset_s` and `pitch` as in `tables.NOTES`. Lists of different music give some alignment that few notes follow.
+        Columns `onset_s` and `pitch` of `tables.NOTES`. The result is also defined for lists of different music, but then it matches
+        few notes.
 
     Returns
     -------
     semitones : int
         Pitch of the notes minus pitch of the reference.
     time_map : TimeMap
-        From the notes' time to the reference's. The identity where either list is empty.
+        From the clock of the notes to the clock of the reference; the identity if a list is empty.
     """
     if not len(notes["pitch"]) or not len(reference["pitch"]):
         return 0, TimeMap()
@@ -61,7 +71,10 @@ def align(notes, reference):
 
 
 def _lag_histogram(onset_s, pitch, reference, edges_s):
-    """Count the pairs of each (transposition, lag bin), smoothed over three bins."""
+    """Return the number of pairs for each (transposition, lag bin), smoothed over three bins.
+
+    `onset_s` and `pitch` are those of one block of notes; `edges_s` are the edges of the bins.
+    """
     low, high = np.searchsorted(reference["onset_s"], [onset_s[0] - MAX_LAG_S, onset_s[-1] + MAX_LAG_S])
     lag_s = (reference["onset_s"][None, low:high] - onset_s[:, None]).ravel()
     semitones = (pitch.astype(int)[:, None] - reference["pitch"].astype(int)[None, low:high]).ravel()
@@ -72,21 +85,21 @@ def _lag_histogram(onset_s, pitch, reference, edges_s):
 
 
 def match_notes(onset_s, pitch, reference_onset_s, reference_pitch):
-    """Match notes of equal pitch within `NOTE_TOLERANCE_S`, nearest first; each note matches at most once.
+    """Match notes of equal pitch within `NOTE_TOLERANCE_S`. Nearest pairs are matched first; each note matches at most once.
 
     `mir_eval.transcription.match_notes` is not used: it maximises the number of matches and may match distant notes instead of
-    near ones. Its distance matrix over all pairs takes 650 MB for an hour of music.
+    near ones. Also, its matrix of all pairs takes 650 MB for an hour of music.
 
     Parameters
     ----------
     onset_s, reference_onset_s : array (note,), s
-        The reference in order.
+        The onsets of the reference must be in order.
     pitch, reference_pitch : array (note,)
 
     Returns
     -------
     rows, reference_rows : int arrays (match,)
-        Indices into both lists, in order of the first.
+        Indices into the two lists, in the order of the first list.
     """
     rows, reference_rows = _candidates(onset_s, reference_onset_s, NOTE_TOLERANCE_S)
     same = np.asarray(pitch)[rows] == np.asarray(reference_pitch)[reference_rows]
@@ -95,13 +108,13 @@ def match_notes(onset_s, pitch, reference_onset_s, reference_pitch):
 
 
 def match_onsets(onset_s, reference_onset_s):
-    """Match notes within `ONSET_TOLERANCE_S` whatever their pitch; otherwise as `match_notes`."""
+    """Match notes within `ONSET_TOLERANCE_S` regardless of pitch. Otherwise the same as `match_notes`."""
     rows, reference_rows = _candidates(onset_s, reference_onset_s, ONSET_TOLERANCE_S)
     return _nearest_first(rows, reference_rows, np.abs(onset_s[rows] - reference_onset_s[reference_rows]))
 
 
 def _candidates(onset_s, reference_onset_s, tolerance_s):
-    """Index pairs (candidate,) of all onsets within a tolerance of each other; the reference in order."""
+    """Return the indices (candidate,) of all pairs of onsets within a tolerance; the reference must be in order."""
     first = np.searchsorted(reference_onset_s, onset_s - tolerance_s)
     count = np.searchsorted(reference_onset_s, onset_s + tolerance_s, side="right") - first
     rows = np.repeat(np.arange(len(onset_s)), count)
@@ -109,7 +122,7 @@ def _candidates(onset_s, reference_onset_s, tolerance_s):
 
 
 def _nearest_first(rows, reference_rows, distance):
-    """Select candidate pairs greedily by distance; returns them in order of the first list."""
+    """Select pairs from candidates, nearest first, so that each note is used once. Return them in the order of the first list."""
     selected, used, reference_used = [], set(), set()
     for candidate in np.argsort(distance, kind="stable"):
         if rows[candidate] not in used and reference_rows[candidate] not in reference_used:

@@ -1,12 +1,12 @@
-"""Onset detection: the time in the audio at which the partials of each given note begin.
+"""Onset detection: measure when each given note begins in the audio, by its partials.
 
-The detection function is a note's own spectral flux (Dixon 2006, DAFx, "Onset detection revisited", restricted to the partials of
-one pitch): magnitudes of a short-time Fourier transform, their rise over 17 ms in each partial's band, square root, mean over
-partials. The square root gives many partials more weight than a single loud one. Magnitudes are not logarithmic and windows are
-symmetric, so the flux of a step of any loudness peaks when the window is centred on it.
+The detection function is the spectral flux (Dixon 2006, DAFx, "Onset detection revisited") at the partials of one pitch. For each
+partial, it takes the rise of the spectral magnitude over 17 ms in the partial's band. The flux is the mean over partials of the square
+root of this rise. The square root gives many partials more weight than a single loud partial. Because magnitudes are linear and windows
+symmetric, the flux of a sudden onset of any loudness peaks when the window is centred on the onset.
 
-Measured: on the synthetic piano, whose onsets are known, the median lag of a recording is within 2.5 ms of the truth. On two
-recordings of a digital piano in a room it is 1 ms before and 7 ms after the times of their MIDI files.
+Measured: on the synthetic piano, whose onsets are known, the median lag of a recording has an error below 2.5 ms. On two recordings of
+a digital piano in a room, the median onset is 1 ms before and 7 ms after the times in their MIDI files.
 """
 
 import numpy as np
@@ -15,23 +15,33 @@ from scipy import fft
 from handroll.music.strings import INHARMONICITY, fundamental_hz, partials_hz
 
 WINDOW_S = 0.046
-"""Length of the Hann window."""
-HOP_S = 0.003
-"""Time from one spectrum to the next."""
-SEARCH_S = 0.2
-"""Onsets are searched this far to either side of a note's time: the maximum offset that the audio alone can give."""
+"""Length of the Hann window, seconds."""
 
+HOP_S = 0.003
+"""Time between successive spectra, seconds."""
+
+SEARCH_S = 0.2
+"""Onsets are searched up to this long before and after a note's time, seconds. Without a transcription, this is the maximum offset that
+can be measured."""
+
+# Half of the time over which the rise of the magnitude is measured, in hops.
 _RISE_HOPS = 3
+
+# Maximum number of partials of a note.
 _PARTIALS = 10
+
+# Partials in this range are used. Below it the window does not resolve them; above it they are weak.
 _LOWEST_HZ, _HIGHEST_HZ = 150.0, 6000.0
-# Below this range the window does not resolve partials; above it they are weak.
-_BAND = 0.015
+
 # Half width of a partial's band, as a share of its frequency: about a quarter tone.
+_BAND = 0.015
+
+# The audio is transformed in blocks of this length, to limit the memory for long recordings.
 _BLOCK_S = 10.0
-# The audio is transformed in blocks of this length, so that memory does not grow with its duration.
-_LAG_SIGMA_S = 0.03
-# Standard deviation of a note's lag around the lag expected from all notes. Without it, one in ten onsets would be that of another
+
+# Assumed standard deviation of a note's lag around its expected lag. Without this prior, one in ten detected onsets belongs to another
 # note.
+_LAG_SIGMA_S = 0.03
 
 
 def onset_curves(samples, rate_hz, onset_s, pitch):
@@ -49,10 +59,10 @@ def onset_curves(samples, rate_hz, onset_s, pitch):
     Returns
     -------
     curves : float32 array (note, lag)
-        Flux of each note's partials at lags from -`SEARCH_S` to `SEARCH_S`, `hop_s` apart. NaN where the note is outside the
-        audio or has no partial in the frequency range at this rate.
+        Flux of each note's partials at lags from -`SEARCH_S` to `SEARCH_S` in steps of `hop_s`. NaN if the note is outside the audio,
+        or has no partial in the used frequency range.
     hop_s : float
-        `HOP_S` rounded to whole samples.
+        `HOP_S` rounded to whole samples, s.
     """
     size, hop = round(WINDOW_S * rate_hz), max(1, round(HOP_S * rate_hz))
     n_hops, reach, block = -(-len(samples) // hop), round(SEARCH_S * rate_hz / hop), round(_BLOCK_S * rate_hz / hop)
@@ -78,7 +88,10 @@ def onset_curves(samples, rate_hz, onset_s, pitch):
 
 
 def _spectra(samples, first, last, hop, window):
-    """Magnitudes (hop, frequency) of windows centred on samples `first` * hop to (`last` - 1) * hop; silence outside the audio."""
+    """Return the magnitudes (hop, frequency) of windows centred on samples `first` * hop to (`last` - 1) * hop.
+
+    Outside the audio, the samples are 0.
+    """
     start = first * hop - len(window) // 2
     stop = (last - 1) * hop - len(window) // 2 + len(window)
     part = samples[max(start, 0) : max(stop, 0)]
@@ -89,7 +102,7 @@ def _spectra(samples, first, last, hop, window):
 
 
 def _pitch_curve(summed, hz, partials):
-    """Flux (hop,) of some partials, from spectra cumulated over frequency; None without partials."""
+    """Return the flux (hop,) of partials, Hz, from spectra (hop, frequency) summed cumulatively over frequency; None without partials."""
     if not len(partials):
         return None
     step = hz[1]
@@ -105,15 +118,16 @@ def note_lags(curves, hop_s, expected_s=None):
     Parameters
     ----------
     curves : float array (note, lag)
-        Of `onset_curves`.
+        Result of `onset_curves`.
     hop_s : float
+        Step of the lags, s.
     expected_s : array (note,), s, optional
-        Expected lags, from a first estimate. Default: the lag at which the sum of all curves peaks.
+        Expected lag of each note, from a first estimate. Default: for all notes, the lag at which the sum of the curves peaks.
 
     Returns
     -------
     array (note,), s
-        Refined between hops by a parabola; NaN where the curve is NaN or has no onset.
+        Lags, interpolated between hops by a parabola; NaN if the curve is NaN or shows no onset.
     """
     reach = curves.shape[1] // 2
     lag_s = (np.arange(curves.shape[1]) - reach) * hop_s

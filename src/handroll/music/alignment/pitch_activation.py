@@ -1,8 +1,8 @@
 """Pitch activation: which pitches begin at a moment of the audio, and how strongly.
 
-The spectrum gained from before a chord to after it is decomposed into the spectra of 88 notes by non-negative least squares
-(Smaragdis & Brown 2003, doi:10.1109/ASPAA.2003.1285860, with given spectra of strings). Notes with common partials share them, so a
-note that does not sound seldom gets a large activation. But a note's own partials may look like its octave.
+The increase of the spectrum from before a chord to after it is decomposed into the spectra of 88 notes by non-negative least squares
+(Smaragdis & Brown 2003, doi:10.1109/ASPAA.2003.1285860; here the spectra of notes are those of ideal strings). Notes with common
+partials share them, so a note that does not sound seldom gets a large activation. But the partials of a note can look like its octave.
 """
 
 import numpy as np
@@ -13,21 +13,33 @@ from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH
 from handroll.music.strings import INHARMONICITY, fundamental_hz, partials_hz
 
 WINDOW_S = 0.093
-"""Length of the Hann windows before and after the onset."""
-CHORD_S = 0.03
-"""Successive onsets within this time form one chord."""
+"""Length of the Hann windows before and after the onset, seconds."""
 
+CHORD_S = 0.03
+"""Successive onsets at most this far apart (seconds) form one chord."""
+
+MIN_SOUNDING_ACTIVATION = 0.03
+"""Minimum activation of a sounding note, as a share of the activation of the strongest pitch of its chord. Measured: 95 to 100 % of the
+true notes of slow music reach it, 80 % in the fastest music, and 10 to 20 % of notes at random positions."""
+
+# Frequency range of the spectra.
 _LOWEST_HZ, _HIGHEST_HZ = 50.0, 4500.0
+
+# Number of partials of a note.
 _PARTIALS = 12
+
+# Cutoff frequency of the soundboard, which radiates little below it.
 _RADIATION_HZ = 70.0
-# A soundboard radiates little below this frequency.
+
+# Time from the end of the first window to the first onset of a chord, and from the last onset to the start of the second window.
 _BEFORE_S, _AFTER_S = 0.010, 0.005
-# Distance of the windows from the first and the last onset of a chord.
+
+# Intervals from a note to its partials 2 to 8, semitones.
 _PARTIAL_STEPS = (12, 19, 24, 28, 31, 34, 36)
-# Semitones from a note to its partials 2 to 8.
+
+# Minimum divisor of relative activations, as a share of the median over all notes of the strongest activation in their chord. It keeps the
+# relative activations of very quiet chords small.
 _QUIET = 0.1
-# The strongest activation of a chord counts as at least this share of the median over all chords, so that a quiet chord gets small
-# relative activations.
 
 
 def activations(samples, rate_hz, onset_s):
@@ -39,13 +51,13 @@ def activations(samples, rate_hz, onset_s):
         Mono.
     rate_hz : int
     onset_s : array (note,), s
-        In order, on the audio's clock.
+        Onsets in order, on the clock of the audio.
 
     Returns
     -------
     float32 array (note, pitch 88)
-        Magnitude gained by each pitch, from A0 up, at the note's chord; notes of one chord have equal rows. In the samples' unit
-        times the norm of a note's spectrum; 0 outside the audio.
+        Increase of the magnitude of each pitch, from A0 up, at the note's chord. Notes of one chord have equal rows. The unit is that
+        of the samples times the norm of a note's spectrum. 0 outside the audio.
     """
     n_pitches = HIGHEST_PITCH - LOWEST_PITCH + 1
     size = round(WINDOW_S * rate_hz)
@@ -64,13 +76,14 @@ def activations(samples, rate_hz, onset_s):
         before_s, after_s = onset_s[chord[0]] - _BEFORE_S - WINDOW_S, onset_s[chord[-1]] + _AFTER_S
         before, after = (_magnitudes(samples, round(start_s * rate_hz), window, length)[used] for start_s in (before_s, after_s))
         gain = np.maximum(after - before, 0.0)
-        # The same least squares with 88 rows instead of one for each frequency: |R x - R^-T A' b| for A'A = R'R.
+        # Least squares with one row for each pitch instead of each frequency: |R x - R^-T A' b| has the same minimum as |A x - b|,
+        # where A'A = R'R.
         activation[chord] = nnls(root, np.linalg.solve(root.T, spectra.T @ gain))[0]
     return activation
 
 
 def _note_spectra(hz, resolution_hz):
-    """Spectra (frequency, pitch 88) of norm 1 of ideal strings, whose partials get weaker with their number."""
+    """Return the spectra (frequency, pitch 88), of norm 1, of ideal strings. The amplitude of partial k is proportional to 1 / k."""
     columns = []
     for pitch in range(LOWEST_PITCH, HIGHEST_PITCH + 1):
         partials = partials_hz(fundamental_hz(pitch), INHARMONICITY, _PARTIALS)
@@ -84,7 +97,10 @@ def _note_spectra(hz, resolution_hz):
 
 
 def _magnitudes(samples, start, window, length):
-    """Magnitudes (frequency,) of one window from a sample on, padded to a length; silence outside the audio."""
+    """Return the magnitudes (frequency,) of the window that begins at sample `start`, padded with zeros to `length` samples.
+
+    Outside the audio, the samples are 0.
+    """
     padded = np.zeros(len(window), np.float32)
     part = samples[max(start, 0) : max(start + len(window), 0)]
     padded[max(-start, 0) :][: len(part)] = part
@@ -92,21 +108,21 @@ def _magnitudes(samples, start, window, length):
 
 
 def relative_activations(activation, pitch, semitones=0):
-    """Activation of each note relative to the strongest pitch of its chord.
+    """Return the activation of each note, divided by that of the strongest pitch of its chord.
 
     Parameters
     ----------
     activation : array (note, pitch 88)
-        Of `activations`.
+        Result of `activations`.
     pitch : array (note,)
         MIDI pitch.
     semitones : int
-        Added to the pitch.
+        Transposition that is added to the pitches.
 
     Returns
     -------
     array (note,), 0..1
-        0 outside the keyboard.
+        0 for pitches outside the keyboard.
     """
     column = np.asarray(pitch).astype(int) - LOWEST_PITCH + semitones
     inside = (column >= 0) & (column < activation.shape[1])
@@ -116,8 +132,21 @@ def relative_activations(activation, pitch, semitones=0):
     return np.where(inside, own / np.maximum(np.maximum(strongest, minimum), 1e-12), 0.0)
 
 
+def find_sounding_notes(activation, pitch):
+    """Return which notes (note,), bool, sound in the audio: those with a relative activation of at least `MIN_SOUNDING_ACTIVATION`.
+
+    Parameters
+    ----------
+    activation : array (note, pitch 88)
+        A result of `activations`.
+    pitch : array (note,)
+        MIDI pitch.
+    """
+    return relative_activations(activation, pitch) >= MIN_SOUNDING_ACTIVATION
+
+
 def masked_notes(onset_s, pitch):
-    """Find the notes whose partials coincide with those of a lower note of the same chord, which may hide them.
+    """Return which notes may be masked: their partials coincide with those of a lower note of the same chord.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Time maps: an affine map (offset and drift) between the times of two recordings of one performance."""
+"""Time maps: affine maps (offset and drift) between the clocks of two recordings of the same performance."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,17 @@ import numpy as np
 
 from handroll.music.notes import note_table, pedal_table
 
+# Constant of Tukey's biweight: residuals above this many robust standard deviations have weight 0. With this value the fit is 95 %
+# efficient for normal noise (Beaton & Tukey 1974, doi:10.1080/00401706.1974.10489171).
 _TUKEY = 4.685
-# Residuals beyond this many robust standard deviations have weight 0: 95 % efficient for normal noise (Beaton & Tukey
-# 1974, doi:10.1080/00401706.1974.10489171).
+
+# Minimum of the robust standard deviation, seconds. Without it, if most residuals are 0, small residuals would have weight 0.
 _MIN_SCALE = 1e-3
-# Minimum of the robust standard deviation, seconds. Without it, exact values would give each other no weight.
+
+# Minimum number of points for a line; fewer points give only an offset.
 _MIN_POINTS = 6
+
+# Number of iterations of the fit.
 _ITERATIONS = 20
 
 
@@ -22,7 +27,7 @@ class TimeMap:
     Attributes
     ----------
     offset_s : float
-        At time 0. Positive: an event has a later time on the second clock.
+        Time on the second clock at time 0 of the first clock. Positive: events have later times on the second clock.
     drift : float
         Seconds gained per second.
     """
@@ -31,11 +36,11 @@ class TimeMap:
     drift: float = 0.0
 
     def __call__(self, time_s):
-        """Map times (n,) of the first clock to the second; seconds."""
+        """Map times (n,) from the first clock to the second clock, seconds."""
         return np.asarray(time_s, dtype=np.float64) * (1.0 + self.drift) + self.offset_s
 
     def then(self, other):
-        """Compose two maps: this one first, then `other`."""
+        """Return the map that applies this map first, then `other`."""
         return TimeMap(float(other(self.offset_s)), (1.0 + self.drift) * (1.0 + other.drift) - 1.0)
 
 
@@ -45,24 +50,24 @@ def fit_time_map(time_s, lag_s):
     Parameters
     ----------
     time_s : array (event,), s
-        On the first clock.
+        Times on the first clock.
     lag_s : array (event,), s
-        Time on the second clock minus time on the first. Up to about a third may be outliers; NaN is ignored.
+        Times on the second clock minus times on the first clock. Up to about a third may be outliers; NaN is ignored.
 
     Returns
     -------
     TimeMap
-        The identity without events.
+        The identity if there are no events.
     """
     known = np.isfinite(lag_s)
     return TimeMap(*_robust_line(np.asarray(time_s)[known], np.asarray(lag_s)[known]))
 
 
 def _robust_line(x, y):
-    """Fit a line by Tukey's biweight, starting from the line through the medians of the outer thirds.
+    """Fit a line to points with Tukey's biweight. The start is the line through the medians of the first and the last third of the points.
 
-    SciPy (Theil-Sen, Siegel) and scikit-learn (Huber) offer no biweight. With 30 % outliers their lines are off by ten times as
-    much, and Theil-Sen takes seconds for an hour of notes.
+    SciPy (Theil-Sen, Siegel) and scikit-learn (Huber) have no fit with a biweight. With 30 % outliers, the errors of their lines are ten
+    times as large, and Theil-Sen takes seconds for an hour of notes.
 
     Parameters
     ----------
@@ -71,7 +76,7 @@ def _robust_line(x, y):
     Returns
     -------
     intercept, slope : float
-        The median and 0 for fewer than six points; both 0 without points.
+        For fewer than `_MIN_POINTS` points, the median of y, and 0. Without points, 0 and 0.
     """
     if len(x) < _MIN_POINTS or np.ptp(x) == 0.0:
         return (float(np.median(y)) if len(x) else 0.0), 0.0
@@ -94,13 +99,13 @@ def map_times(notes, pedal, time_map):
     Parameters
     ----------
     notes, pedal : dict of str to array
-        `tables.NOTES` and `tables.PEDAL`.
+        Columns of `tables.NOTES` and `tables.PEDAL`.
     time_map : TimeMap
 
     Returns
     -------
     notes, pedal : dict of str to array
-        Notes and presses that end before time 0 are dropped; those that begin before it begin at 0.
+        Notes and presses that would end before time 0 are dropped; those that would begin before time 0 begin at 0.
     """
     down_s, up_s = (np.maximum(time_map(pedal[name]), 0.0) for name in ("onset_s", "offset_s"))
     mapped_pedal = pedal_table(down_s, up_s)

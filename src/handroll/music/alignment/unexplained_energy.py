@@ -1,17 +1,19 @@
 """Unexplained energy: the part of a piano recording's power that its notes do not explain, over time.
 
-Unexplained power comes from another sound or from a missed note. A struck string sounds only at its partials, is loudest at its
-onset, and decays. So each frequency of the spectrogram has a power limit. The limit may rise only at onsets, at first in all
-frequencies (hammer, soundboard, room). From then on it falls: slowly at the partials of a sounding note, fast elsewhere. Power above
-the limit is foreign. It is between the partials, or on them where it rises without an onset, as in bowed, blown and sung tones,
-speech, drums and passing noise. Steady noise is measured separately, from the quiet moments between partials (minimum statistics:
-Martin 2001, doi:10.1109/89.928915). Moments close to onsets are not counted.
+Unexplained power comes from another sound or from a note that the list of notes lacks. It is called foreign power.
 
-Numbers without a source were chosen on mixtures of other sounds with synthetic, sampled and recorded pianos
-(`evaluation/screen_sound.py`, its set "tuning").
+A struck string sounds only at its partials, is loudest at its onset, and decays. So each frequency of the spectrogram gets a power limit.
+The limit rises only at onsets: at first at all frequencies (hammer, soundboard, room). Then it falls, slowly at the partials of a
+sounding note and fast at other frequencies. Power above the limit is foreign power. Other sounds exceed the limit between the partials,
+or at a partial whose power rises without an onset: bowed, blown and sung tones, speech, drums, passing noise. Steady noise is measured
+separately, from the quiet moments between notes (minimum statistics: Martin 2001, doi:10.1109/89.928915). Moments close to onsets are
+excluded.
 
-Not detected: instruments whose notes are transcribed as the piano's own, above all plucked ones; quiet sounds behind fast or dense
-music, which leaves little room between partials and between onsets. A note that the transcription misses counts as foreign.
+Constants without a source were chosen on mixtures of other sounds with synthetic, sampled and recorded pianos
+(`evaluation/screen_sound.py`, set "tuning").
+
+Not detected: instruments whose notes are transcribed as notes of the piano, in particular plucked strings; and quiet sounds during fast
+or dense music, which leaves little room between partials and between onsets. A note that the transcription lacks counts as foreign.
 """
 
 from dataclasses import dataclass
@@ -24,70 +26,105 @@ from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH
 from handroll.music.strings import fundamental_hz, inharmonicity, partials_hz
 
 RATE_HZ = 22_050
-"""Sampling rate of the analysis; frequencies above half of it are ignored."""
-WINDOW, HOP = 2048, 512
-"""Length of a Hann window and distance of successive windows, samples: 93 and 23 ms."""
-SPAN_S = 2.0
-"""Foreign power is averaged over spans of this length."""
+"""Sampling rate of the analysis. Frequencies above half of it are ignored."""
 
+WINDOW = 2048
+"""Length of a Hann window, samples: 93 ms."""
+
+HOP = 512
+"""Distance between successive windows, samples: 23 ms."""
+
+SPAN_S = 2.0
+"""Length of the spans over which foreign power is averaged, seconds."""
+
+# Spectra are computed for this many spans at a time, to limit the memory for long recordings.
 _BLOCK_SPANS = 30
-# Spectra are computed for this many spans at a time, so that memory does not grow with the recording.
-_LOWEST_HZ, _LOWEST_FOREIGN_HZ = 100.0, 350.0
-# Lowest frequencies of the total power and of foreign power and noise. Between them, keys, pedals and actions thud up to 0.3 s after
-# the onset (on a recording of a keyboard in a room, 24 dB below the tone).
+
+# Lowest frequency of the total power.
+_LOWEST_HZ = 100.0
+
+# Lowest frequency of foreign power and noise. Below it, the mechanical noise of keys and pedals lasts up to 0.3 s after the onset (in a
+# recording of a keyboard in a room, 24 dB below the tone).
+_LOWEST_FOREIGN_HZ = 350.0
+
+# Number of partials of a string.
 _PARTIALS = 60
+
+# Candidates of the fit: factor of the inharmonicity.
 _STRETCHES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+
+# Candidates of the fit: tuning relative to A4 = 440 Hz, cents. Half a semitone to either side is enough, because transcription engines
+# round to the nearest semitone.
 _CENTS = np.arange(-48.0, 49.0, 8.0)
-# Candidates of the fit: factor of the inharmonicity, and tuning relative to A4 = 440 Hz. Transcription engines round to the nearest
-# semitone.
+
+# The fit uses partials in this frequency range, of at most this many notes, at this time after their onsets.
 _FIT_HZ, _FIT_NOTES, _FIT_AFTER_S = (150.0, 3500.0), 200, 0.08
-# The fit uses partials in this range, of at most this many notes, this long after their onsets.
+
+# Half width of a partial: the main lobe of the window (21.5 Hz) with a margin, plus a share of the frequency for detuning.
 _HALF_HZ, _HALF_SHARE = 30.0, 0.008
-# Half width of a partial: the window's main lobe (21.5 Hz), and some detuning as a share of the frequency.
+
+# An onset begins this long before the time of the note (half a window) and ends this long after it (rise of the power).
 _BEFORE_S, _AFTER_S = 0.07, 0.09
-# Duration of a note's onset before and after its time: half a window, and the rise.
+
+# The partials of a note count as held for this long after its sounding end.
 _RELEASE_S = 0.05
-# A note's partials count as held for this long after its damping.
+
+# Minimum decay rates of the power limit, dB a second: of a held note, of an ended note (a room with 2.4 s of reverberation), and of the
+# noise of an onset.
 _HELD_DB_S, _ENDED_DB_S, _HAMMER_DB_S = 3.0, 25.0, 40.0
-# Minimum decay rates, dB a second: of a held note, of one that has ended (a room with 2.4 s of reverberation), of an onset's noise.
+
+# Maximum power of the noise of an onset (hammer, action), relative to the mean explained power of the surrounding frequencies, dB.
 _HAMMER_DB = 0.0
-# Maximum power of an onset between the partials, relative to the mean of the surrounding frequencies.
+
+# Above this frequency, partials are dense and their frequencies uncertain. So every onset raises the limit of all these frequencies.
 _DENSE_HZ = 1800.0
-# Above this frequency the partials of all notes are dense and their frequencies uncertain: every onset may raise every frequency.
+
+# The strings of a key beat with each other: their power may rise again above the decayed limit, up to this factor.
 _BEAT = 10.0
-# Strings beat: power may return up to this factor.
+
+# Partials within this many frequency bins (54 Hz) beat with each other, so the limit is the maximum over these bins.
 _BEAT_BINS = 5
-# Partials within this many frequency bins (54 Hz) beat with each other: the limit of one applies to its neighbours too.
+
+# The noise and the spectral leakage of onsets are assumed constant over this many frequency bins (0.66 kHz).
 _SURROUNDING_BINS = 61
-# An onset's noise and leakage are assumed constant over this many frequency bins (0.66 kHz).
+
+# Spectral leakage, dB: relative to the power of the surrounding frequencies; and weight of the mean over all frequencies in that power.
 _LEAK_DB, _DISTANT_DB = -45.0, -20.0
-# Leakage of a window relative to the surrounding power, and relative to the mean over all frequencies.
+
+# Noise is measured at this quantile of a frequency's power over time. The mean follows from the quantile, because the power of noise has
+# an exponential distribution.
 _QUIET_SHARE = 0.1
-# Noise is measured at this quantile of a frequency's power over time. The mean noise follows from the exponential distribution.
+
+# This quantile of the total power over all moments is an upper limit of the noise.
 _QUIETEST_SHARE = 0.02
-# Quantile of the power over all moments; it is an upper limit of the noise.
+
+# Only power above this many times the mean noise counts as foreign. 2 % of noise values exceed it.
 _NOISE_MARGIN = 4.0
-# Power counts where it exceeds the mean noise by this factor, which 2 % of noise does.
+
+# Minimum number of moments between the notes to measure the noise of a frequency. For other frequencies it is interpolated from their
+# neighbours.
 _MIN_MOMENTS = 10
-# The noise of frequencies with fewer moments between the notes is interpolated from their neighbours.
+
+# Minimum power, which avoids divisions by 0 and logarithms of 0.
 _FLOOR = 1e-14
 
 
 @dataclass(frozen=True)
 class UnexplainedEnergy:
-    """Power of a recording that its notes do not explain, for each span (`SPAN_S`).
+    """Power of a recording that its notes do not explain, for each span of `SPAN_S`.
 
     Attributes
     ----------
-    start_s : array (span,), s
+    start_s : array (span,)
+        Start of the span, seconds.
     counted : array (span,), 0..1
-        Share of the span that is far enough from onsets to be counted.
+        Share of the span that is counted, because it is far enough from onsets.
     power : array (span,)
-        Mean power of the audio above 100 Hz in the counted moments, in the samples' unit squared; 0 where nothing is counted.
+        Mean power of the audio above `_LOWEST_HZ` in the counted moments, in the samples' unit squared; 0 if nothing is counted.
     foreign : array (span,)
-        Part of this power, above 350 Hz, that the notes do not explain.
+        Part of this power, above `_LOWEST_FOREIGN_HZ`, that the notes do not explain.
     noise : array (span,)
-        Part of this power, above 350 Hz, that is steady noise.
+        Part of this power, above `_LOWEST_FOREIGN_HZ`, that is steady noise.
     """
 
     start_s: np.ndarray
@@ -98,7 +135,7 @@ class UnexplainedEnergy:
 
 
 def measure_unexplained_energy(samples, rate_hz, notes):
-    """Measure the power that notes leave unexplained.
+    """Measure the power of a recording that its notes do not explain.
 
     Parameters
     ----------
@@ -106,12 +143,12 @@ def measure_unexplained_energy(samples, rate_hz, notes):
         Mono; sample 0 is time 0.
     rate_hz : int
     notes : dict of str to array (note,)
-        `tables.NOTES`: transcribed from this audio, or given and checked against it.
+        Columns of `tables.NOTES`: transcribed from this audio, or from a MIDI file that matches the audio.
 
     Returns
     -------
     UnexplainedEnergy
-        Of all spans that begin within the audio; none without samples.
+        One value for each span that begins within the audio.
     """
     samples = np.asarray(samples, np.float32)
     if rate_hz != RATE_HZ and len(samples):
@@ -148,7 +185,7 @@ _HANN /= np.sqrt(np.sum(_HANN**2) * WINDOW / 2.0)
 
 
 def _spectra(samples, frames):
-    """Power (frequency, frame) of windows centred on samples frame * HOP; silence outside the audio."""
+    """Return the power (frequency, frame) of windows centred on samples frame * HOP. Outside the audio, the samples are 0."""
     start, stop = frames[0] * HOP - WINDOW // 2, frames[-1] * HOP + WINDOW // 2
     padded = np.zeros(stop - start, np.float32)
     part = samples[max(start, 0) : stop]
@@ -158,13 +195,20 @@ def _spectra(samples, frames):
 
 
 def _partial_hz(pitch, stretch, cents):
-    """Frequencies (partial,) of a string's partials, up to half the sampling rate."""
+    """Return the frequencies (partial,) of a string's partials up to half the sampling rate, Hz.
+
+    `stretch` is the factor of the inharmonicity, `cents` the tuning.
+    """
     hz = partials_hz(fundamental_hz(pitch, cents), inharmonicity(pitch, stretch), _PARTIALS)
     return hz[hz < _HZ[-1]]
 
 
 def _fit_tuning(samples, notes):
-    """Fit (stretch, cents): the partials of the notes exceed the surrounding spectrum most, just after the onsets."""
+    """Fit the factor of the inharmonicity and the tuning of the piano; returns (stretch, cents).
+
+    The result is the candidate for which, just after the onsets, the levels at the partials of the notes exceed the surrounding spectrum
+    by the largest mean.
+    """
     at = np.asarray(notes["onset_s"]) + _FIT_AFTER_S
     inside = np.flatnonzero(at * RATE_HZ < len(samples))
     if not len(inside):
@@ -183,12 +227,12 @@ def _fit_tuning(samples, notes):
                 hz = hz[(hz > _FIT_HZ[0]) & (hz < _FIT_HZ[1])]
                 found += [np.interp(hz, _HZ, row) for row in level[pitches == pitch]]
             scores[stretch, cents] = np.concatenate(found).mean() if any(map(len, found)) else 0.0
-    # Among equal scores, the one with the smallest detuning, then the smallest stretch.
+    # Among equal scores, prefer the smallest detuning, then the smallest stretch.
     return max(scores, key=lambda key: (scores[key], -abs(key[1]), -key[0]))
 
 
 def _partial_masks(notes, stretch, cents):
-    """Masks (frequency,) of the partials of each pitch of the notes, by pitch."""
+    """Return a dict of pitch to bool array (frequency,): the frequencies that belong to a partial of this pitch."""
     masks = {}
     for pitch in np.unique(np.clip(notes["pitch"], LOWEST_PITCH, HIGHEST_PITCH)).astype(int):
         hz = _partial_hz(pitch, stretch, cents)
@@ -197,7 +241,15 @@ def _partial_masks(notes, stretch, cents):
 
 
 def _note_masks(notes, partials, frames):
-    """Masks of rising and of held partials, bool (frequency, frame), and of frames near an onset, bool (frame,)."""
+    """Return masks of the notes over frames.
+
+    Returns
+    -------
+    rising, held : bool array (frequency, frame)
+        The frequency belongs to a partial of a note that begins in this frame, or that sounds in this frame.
+    onset : bool array (frame,)
+        The frame is close to an onset.
+    """
     rising, held = (np.zeros((len(_HZ), len(frames)), bool) for _ in range(2))
     onset = np.zeros(len(frames), bool)
     time_s = frames * HOP / RATE_HZ
@@ -214,7 +266,7 @@ def _note_masks(notes, partials, frames):
 
 
 def _noise(power, between, within):
-    """Estimate the mean power (frequency,) of steady noise; 0 without moments between the notes.
+    """Estimate the mean power (frequency,) of steady noise; 0 if there are too few moments between the notes.
 
     Parameters
     ----------
@@ -231,19 +283,20 @@ def _noise(power, between, within):
     ordered = np.sort(np.where(between, power, np.inf), axis=1)
     quiet = ordered[np.arange(len(power)), np.minimum((_QUIET_SHARE * moments).astype(int), power.shape[1] - 1)]
     mean = np.interp(_HZ, _HZ[measured], (quiet / -np.log1p(-_QUIET_SHARE))[measured])
-    # Reverberation of dense music fills the gaps between notes. Steady noise is present in the quietest moment too, which limits it.
+    # In dense music, reverberation fills the gaps between notes and would be measured as noise. Steady noise is also present in the
+    # quietest moments, so their power is an upper limit.
     quietest = np.quantile(power[_FOREIGN_BAND][:, within].sum(axis=0), _QUIETEST_SHARE)
     return mean * min(1.0, quietest / max(mean[_FOREIGN_BAND].sum(), _FLOOR))
 
 
 class _PowerLimit:
-    """Power limit (frequency,) from the notes up to now: partials that were struck, and the noise of onsets."""
+    """Power limit (frequency,) that the notes explain up to the current frame: struck partials, and the noise of onsets."""
 
     def __init__(self):
         self.struck, self.hammer = np.zeros(len(_HZ)), np.zeros(len(_HZ))
 
     def excess(self, power, rising, held, onset):
-        """Compute the power (frequency, frame) above the limit in the next frames, and update the limit."""
+        """Return the power (frequency, frame) above the limit in the next frames, and update the limit."""
         kept, ended, hammered = (10.0 ** (-rate * HOP / RATE_HZ / 10.0) for rate in (_HELD_DB_S, _ENDED_DB_S, _HAMMER_DB_S))
         leak, distant, loudest = (10.0 ** (level / 10.0) for level in (_LEAK_DB, _DISTANT_DB, _HAMMER_DB))
         foreign, dense = np.empty_like(power), _HZ > _DENSE_HZ

@@ -1,34 +1,34 @@
-"""Notes on the video's clock. Note tables before this step use the clock of the audio or of a given MIDI file; all later ones this one."""
+"""Map notes to the clock of the video. Earlier steps use the clock of the audio or of a MIDI file; later steps use the video's clock."""
 
 import numpy as np
 
 from handroll.keyboard.audio_delay import find_delay
 from handroll.music.alignment.time_map import TimeMap, map_times
 
+# Notes are kept up to this long after the time of the last frame, because the frame has a duration and the delay has an error.
 _END_MARGIN_S = 1.0
-# Notes may begin this long after the last frame: that frame is shown for some time, and the delay has an error.
 
 
 def to_video_clock(notes, pedal, time_s, joints_keyboard_mm, state, notes_clock):
-    """Map notes and pedal to the video's clock, by the delay estimated from the fingertips.
+    """Map notes and pedal to the video's clock, with the delay that is estimated from the fingertips.
 
     Parameters
     ----------
     notes, pedal : dict of str to array
-        `tables.NOTES` and `tables.PEDAL`.
+        Columns of `tables.NOTES` and `tables.PEDAL`.
     time_s, joints_keyboard_mm, state
-        As of `keyboard.audio_delay.find_delay`.
+        See `keyboard.audio_delay.find_delay`.
     notes_clock : {"audio", "midi"}
-        Clock of the notes: that of the audio, or of a MIDI file that could not be compared with any audio.
+        Clock of the given notes: "audio", or "midi" for a MIDI file that could not be compared with audio.
 
     Returns
     -------
     notes, pedal : dict of str to array
-        Without those that end before the video begins or begin after it ends.
+        On the video's clock; without notes and presses that end before the video begins, and without notes that begin after it ends.
     report : dict
-        `audio_delay_s`: delay of the audio relative to the video. 0 where no delay is trusted, and for notes on a MIDI file's clock,
-        which give no delay of the audio. `delay`: the clock (`of`), `corrected_s`, `estimate_s` and `error_s` (None without an
-        estimate), `trusted`, the number of `notes` used, and a summary in `words`.
+        `audio_delay_s`: delay of the audio relative to the video; 0 if no trusted estimate exists, or if the notes are on the clock of
+        a MIDI file. `delay`: `of`, the clock; `corrected_s`, the corrected delay; `estimate_s` and `error_s`, the estimate and its
+        standard error (None without an estimate); `trusted` (bool); `notes`, the number of notes used; `words`, a summary.
     """
     delay_s, estimate = find_delay(notes, time_s, joints_keyboard_mm, state)
     # Rounded far below the measurement error, so that computers with different rounding errors give the same times.

@@ -1,9 +1,10 @@
 """HaMeR (Pavlakos et al. 2024, arXiv:2312.05251): hand poses from crops of frames, reimplemented for videos in plain PyTorch.
 
-It reads the released files and reproduces the released code's numbers. `crop_stream` decodes a video and crops the hands (`crops`),
+The implementation reads the released files and reproduces the numbers of the released code.
+`crop_stream` decodes a video and crops the hands (`crops`),
 `network` predicts a pose for each crop, `inference` runs the network over a whole video, and `engine` transforms the predictions to the
 camera frame (`cameras`). The network only knows right hands: crops of left hands are mirrored.
 """
 
 VERSION = 1
-"""Raised by hand when the same video and weights give other poses."""
+"""Version of the poses, raised by hand when the same video and weights give other poses."""

@@ -1,4 +1,4 @@
-"""HaMeR's backbone: a plain vision transformer (ViT-H as in ViTPose) from a normalised crop to 192 tokens.
+"""HaMeR's backbone: a plain vision transformer (ViT-H, as in ViTPose) that encodes a normalised crop as 192 tokens.
 
 Axis letters: B crops; Y, X pixel rows and columns (256, 192); R, S patch rows and columns (16, 12); P pixels along a patch's
 side (16); N = R * S tokens, row by row; C channels of a token; H attention heads, D channels of a head (C = H * D).
@@ -13,15 +13,15 @@ from torch.nn import functional
 from handroll.pose.hamer.settings import PATCH_COLUMNS, PATCH_PX, PATCH_ROWS
 
 NORM_EPS = 1e-6
-"""Epsilon of every LayerNorm in the backbone. The decoder has a different one."""
+"""Epsilon of every LayerNorm in the backbone. That of the head is different."""
 
 PADDING_PX = 2
-"""Zeros on each side of the crop before it is cut into patches (px). They shift the patches, so the last two rows and columns of the
-crop have no effect."""
+"""Width (px) of the border of zeros around a crop before it is cut into patches. It shifts the patches, so the last two rows and columns of
+the crop have no effect."""
 
 
 class Attention(nn.Module):
-    """Self-attention of the tokens."""
+    """Multi-head self-attention of the tokens."""
 
     def __init__(self, dim, heads):
         super().__init__()
@@ -30,9 +30,9 @@ class Attention(nn.Module):
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, tokens):
-        """Attend, (B, N, C) to (B, N, C)."""
+        """Apply self-attention to tokens (B, N, C)."""
         batch, count, dim = tokens.shape
-        # (B, N, 3C) -> three of (B, H, N, D): q, k and v follow each other, with the heads inside them.
+        # (B, N, 3C) -> three of (B, H, N, D). The 3C channels are q, k and v, and each of them is divided into heads.
         q, k, v = self.qkv(tokens).view(batch, count, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(q, k, v)
         return self.proj(mixed.transpose(1, 2).reshape(batch, count, dim))
@@ -47,7 +47,7 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(hidden_dim, dim)
 
     def forward(self, tokens):
-        """Transform each token, (B, N, C) to (B, N, C)."""
+        """Apply the layers to each of the tokens (B, N, C)."""
         return self.fc2(functional.gelu(self.fc1(tokens)))
 
 
@@ -62,7 +62,7 @@ class Block(nn.Module):
         self.mlp = Mlp(sizes.dim, sizes.mlp_dim)
 
     def forward(self, tokens):
-        """Add the outputs of the attention and the MLP, (B, N, C) to (B, N, C), float32."""
+        """Add the outputs of the attention and of the MLP to tokens (B, N, C), float32."""
         dtype = self.attn.qkv.weight.dtype
         tokens = tokens + self.attn(self.norm1(tokens).to(dtype))
         return tokens + self.mlp(self.norm2(tokens).to(dtype))
@@ -96,8 +96,8 @@ class Backbone(nn.Module):
         float32 tensor (B, N, C)
         """
         images = images.to(self.patch.weight.dtype)
-        # On the CPU both are equally fast, and the convolution rounds like that of the released code. On a GPU cuDNN's convolutions
-        # round float32 to 10 bits (TF32) by default, matrix products do not.
+        # On the CPU, both functions are equally fast, and the convolution rounds like that of the released code. On a GPU, cuDNN's
+        # convolutions round float32 to 10 bits (TF32) by default, but matrix products do not.
         embed = by_convolution if images.device.type == "cpu" else by_product
         tokens = embed(images, self.patch.weight, self.patch.bias) + self.position
         for block in self.blocks:
@@ -111,8 +111,8 @@ def by_convolution(images, weight, bias):
 
 
 def by_product(images, weight, bias):
-    """Embed the patches as `by_convolution` does, by one matrix product."""
-    # A negative padding crops: the image keeps its size and moves by two pixels.
+    """Compute the result of `by_convolution` with one matrix product."""
+    # Zeros are added at the left and at the top. A negative padding crops the right and the bottom, so the image keeps its size.
     moved = functional.pad(images, (PADDING_PX, -PADDING_PX, PADDING_PX, -PADDING_PX))
     # (B, 3, R, P, S, P) -> (B, R, S, 3, P, P)
     cut = moved.reshape(-1, 3, PATCH_ROWS, PATCH_PX, PATCH_COLUMNS, PATCH_PX).permute(0, 2, 4, 1, 3, 5)
@@ -120,17 +120,19 @@ def by_product(images, weight, bias):
 
 
 def typed_backbone(state, dtype):
-    """Convert the backbone's parameters to the types it runs in: matrices and their biases to `dtype`, norms and positions to float32.
+    """Convert the backbone's parameters to their types at inference: matrices and their biases to `dtype`, norms and positions to float32.
 
     Parameters
     ----------
     state : dict of str to tensor
-        With the released names. Those that do not begin with `backbone.` are omitted.
+        Parameters with the released names. Those that do not begin with `backbone.` are omitted.
     dtype : torch.dtype
+        Type of the matrices and their biases.
 
     Returns
     -------
-    dict of str to tensor; tensors that already have their type are not copied.
+    dict of str to tensor
+        Tensors that already have the right type are not copied.
     """
     own = {name: value for name, value in state.items() if name.startswith("backbone.")}
     return {name: value.to(torch.float32 if "norm" in name or "pos_embed" in name else dtype) for name, value in own.items()}
@@ -139,13 +141,13 @@ def typed_backbone(state, dtype):
 def backbone_state(state):
     """Rename the released parameters to this module's names.
 
-    The released code adds the position of a class token, which the network does not have, to every token. Here it is added to the
-    other positions once.
+    The released code has no class token, but it adds the position embedding of a class token to every token. Here this embedding is
+    added to the other position embeddings once.
 
     Parameters
     ----------
     state : dict of str to tensor
-        With the released names, `backbone.*`; others are ignored.
+        Parameters with the released names `backbone.*`; others are ignored.
 
     Returns
     -------

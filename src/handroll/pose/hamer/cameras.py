@@ -1,9 +1,10 @@
 """Convert HaMeR's crop cameras to the camera of the frame, and its mirrored hands to true left hands.
 
-HaMeR predicts a right hand in a crop (`crops`). For a point X in metres, `pred_cam` = (s, tx, ty) means that s (X + tx) spans -1 to 1
-over the crop. Its perspective has a focal length of 5000 px for a crop of 256 px. For a frame it has the same ratio to the longer
-side (`camera.hamer_camera`). This is a convention: the predicted depth is the true depth times HaMeR's focal length over the true
-one. `translation_in` estimates the translation in a real camera's frame.
+HaMeR predicts a right hand in a crop (`crops`) and a weak-perspective camera `pred_cam` = (s, tx, ty): for points (X, Y) of the hand in
+metres, s (X + tx) and s (Y + ty) are -1 to 1 inside the crop. The perspective camera of a crop has a focal length of 5000 px for a side of
+256 px. That of a frame has the same ratio of focal length to longer side (`camera.hamer_camera`). This is a convention: the predicted depth
+is the true depth times the ratio of HaMeR's focal length to the true one. `translation_in` estimates the translation in a real camera's
+frame.
 """
 
 import numpy as np
@@ -12,16 +13,21 @@ from handroll.camera import HAMER_CROP_PX, HAMER_FOCAL_PX, hamer_camera
 from handroll.hand.kinematics import MIRROR
 
 FOCAL_RATIO = HAMER_FOCAL_PX / HAMER_CROP_PX
-_TINY_PX = 1e-9  # added by HaMeR to avoid a division by 0
+"""Ratio of the focal length of HaMeR's camera to the side of the crop."""
+
+# HaMeR adds this to denominators (px) to avoid a division by 0.
+_TINY_PX = 1e-9
 
 STEPS = 6
-"""Steps of `translation_in`. Four reach the minimum within a micrometre for keypoints with errors of 15 px, two for 2 px."""
+"""Number of steps of `translation_in`. For keypoints with errors of 15 px, four steps come within a micrometre of the minimum; for 2 px,
+two steps."""
 
+# Minimum number of keypoints from which a translation is estimated.
 _MIN_KEYPOINTS = 2
 
 
 def mirrored_rotations(matrices):
-    """Mirror rotation matrices (..., 3, 3) of a hand in x: M R M with M = diag(-1, 1, 1)."""
+    """Mirror the rotation matrices R (..., 3, 3) of a hand along x: M R M with M = diag(-1, 1, 1)."""
     return np.asarray(matrices, dtype=np.float64) * np.outer(MIRROR, MIRROR)
 
 
@@ -33,19 +39,19 @@ def crop_camera_translation(pred_cam):
 
 
 def keypoints_in_crop(joints_m, pred_cam):
-    """Project joints to HaMeR's 2D keypoints in the crop, as its training compares them with the annotations.
+    """Project joints to HaMeR's 2D keypoints in the crop, in the form that its training compares with annotations.
 
     Parameters
     ----------
     joints_m : array (..., joint, xyz 3)
-        Of the predicted right hand, without a translation.
+        Joints of the predicted right hand, without a translation.
     pred_cam : array (..., 3)
-        Of the same hand, not mirrored back.
+        Predicted camera of the same hand, not mirrored back.
 
     Returns
     -------
     array (..., joint, xy 2)
-        Distances from the crop's middle as shares of its side, -0.5 to 0.5 inside. NaN where an input is NaN.
+        Offsets from the crop's middle as shares of its side: -0.5 to 0.5 inside the crop. NaN where an input is NaN.
     """
     points = np.asarray(joints_m, dtype=np.float64) + crop_camera_translation(pred_cam)[..., None, :]
     return FOCAL_RATIO * points[..., :2] / points[..., 2:]
@@ -57,12 +63,12 @@ def keypoints_in_frame(keypoints, centre_px, size_px, left):
     Parameters
     ----------
     keypoints : array (..., joint, xy 2)
-        As `keypoints_in_crop` returns them.
+        Result of `keypoints_in_crop`.
     centre_px : array (..., xy 2)
     size_px : array (...)
-        Both as `crops.square_of_box` returns them.
+        Centre and side of the crop in the frame, from `crops.square_of_box`.
     left : bool or array (...)
-        The crop was mirrored.
+        Whether the crop was mirrored, because it shows a left hand.
 
     Returns
     -------
@@ -75,23 +81,25 @@ def keypoints_in_frame(keypoints, centre_px, size_px, left):
 def full_frame_translation(pred_cam, centre_px, size_px, width_px, height_px, left):
     """Return the translation of hands in the frame of HaMeR's conventional camera (`camera.hamer_camera`).
 
-    Projections equal `keypoints_in_frame` to first order only, within about a pixel, because the crop's optical axis is through the
+    The hand then projects to `keypoints_in_frame` only within about a pixel, because the optical axis of the crop's camera goes through the
     crop's middle.
 
     Parameters
     ----------
     pred_cam : array (..., 3)
-        As the network predicts it, not mirrored back.
+        Prediction of the network, not mirrored back.
     centre_px : array (..., xy 2)
     size_px : array (...)
+        Centre and side of the crop in the frame, from `crops.square_of_box`.
     width_px, height_px : int
-        Of the frame.
+        Size of the frame.
     left : bool or array (...)
+        Whether the crop was mirrored, because it shows a left hand.
 
     Returns
     -------
     array (..., xyz 3), metres, except that the depth is not metric
-        Of the true hand: where `left`, of the hand mirrored back to a left one.
+        Translation of the true hand. Where `left` is true, the hand is mirrored back to a left one.
     """
     pred_cam = np.asarray(pred_cam, dtype=np.float64)
     span = np.asarray(size_px, dtype=np.float64) * pred_cam[..., 0] + _TINY_PX
@@ -102,25 +110,27 @@ def full_frame_translation(pred_cam, centre_px, size_px, width_px, height_px, le
 
 
 def _sign(left):
-    """Return the factors (..., xyz 3) that mirror a left hand back: -1 for x where `left`, else 1."""
+    """Return factors (..., xyz 3) that mirror a left hand back: -1 for x where `left` is true, else 1."""
     return np.where(np.asarray(left, dtype=bool)[..., None], MIRROR, 1.0)
 
 
 def translation_in(camera, joints_m, keypoints_px, start_m):
     """Estimate the translation of hands in the camera frame, with which their joints project closest to their keypoints.
 
-    Least squares in pixels by Gauss-Newton steps, each halved until it lowers the cost. They start at `start_m` or at the linear
-    solution along the keypoints' rays, whichever has the lower cost. So a start behind the camera or far away does no harm.
+    The sum of squared distances in pixels is minimised by Gauss-Newton steps. A step that does not lower the cost is halved. The steps
+    start at `start_m` or at the linear solution along the keypoints' rays, whichever has the lower cost. So a wrong `start_m`, such as one
+    behind the camera, is replaced.
 
     Parameters
     ----------
     camera : handroll.camera.Camera
     joints_m : array (hand, joint 21, xyz 3)
-        Posed and rotated to the camera frame, without a translation.
+        Joints of the posed hand, rotated to the camera frame, without a translation.
     keypoints_px : array (hand, joint 21, xy 2)
-        Of the same joints in the same order. Keypoints with NaN are ignored.
+        Keypoints of the same joints in the same order. Keypoints with NaN are ignored.
     start_m : array (hand, xyz 3)
-        For example `full_frame_translation` with its depth times `camera.focal_px` / HaMeR's. NaN for none.
+        Initial translation; NaN for none. For example the result of `full_frame_translation`, with its depth multiplied by the ratio of
+        `camera.focal_px` to HaMeR's focal length.
 
     Returns
     -------
@@ -130,14 +140,14 @@ def translation_in(camera, joints_m, keypoints_px, start_m):
     joints, keypoints = np.asarray(joints_m, dtype=np.float64), np.asarray(keypoints_px, dtype=np.float64)
     valid = np.isfinite(keypoints).all(axis=-1)
     problem = camera, joints, np.where(valid[..., None], keypoints, 0.0), valid
-    with np.errstate(all="ignore"):  # a start far off has a cost that is not finite and is replaced
-        translation, linear = np.array(start_m, dtype=np.float64), _along_rays(*problem)
+    with np.errstate(all="ignore"):  # the cost of a start behind the camera is not finite; such a start is replaced
+        translation, linear = np.array(start_m, dtype=np.float64), _translation_along_rays(*problem)
         cost, linear_cost = _cost(*problem, translation), _cost(*problem, linear)
         translation = np.where((linear_cost < cost)[:, None], linear, translation)
         cost = np.minimum(cost, linear_cost)
         length = np.ones(len(joints))
         for _ in range(STEPS):
-            trial = translation + length[:, None] * _step(*problem, translation)
+            trial = translation + length[:, None] * _gauss_newton_step(*problem, translation)
             trial_cost = _cost(*problem, trial)
             better = trial_cost < cost
             translation = np.where(better[:, None], trial, translation)
@@ -148,34 +158,37 @@ def translation_in(camera, joints_m, keypoints_px, start_m):
 
 
 def _cost(camera, joints, keypoints, valid, translation):
-    """Return the sum of squared distances in pixels (hand,); infinite where a joint is not in front of the camera."""
+    """Return the sum of squared distances of projected joints from keypoints (hand,), px^2; infinite if a joint is behind the camera."""
     residual = camera.project(joints + translation[:, None]) - keypoints
-    # 0 * residual keeps NaN: a joint behind the camera counts even without a keypoint.
+    # 0 * residual is NaN for a joint behind the camera, so such a joint counts even without a keypoint.
     cost = np.where(valid[..., None], residual**2, 0.0 * residual).sum(axis=(1, 2))
     return np.where(np.isfinite(cost), cost, np.inf)
 
 
-def _along_rays(camera, joints, keypoints, valid):
-    """Return the translation (hand, 3) that moves the joints closest to their keypoints' rays: X + t_x = u (Z + t_z), likewise y."""
+def _translation_along_rays(camera, joints, keypoints, valid):
+    """Return the translation t (hand, xyz 3) that moves the joints closest to the rays (u, v, 1) of their keypoints.
+
+    The equations X + t_x = u (Z + t_z) and Y + t_y = v (Z + t_z) are solved by least squares.
+    """
     rays = camera.rays(keypoints)[..., :2]
     rows = np.concatenate([np.broadcast_to(np.eye(2), (*rays.shape, 2)), -rays[..., None]], axis=-1)
-    return _solved(rows, rays * joints[..., 2:] - joints[..., :2], valid)
+    return _solve_least_squares(rows, rays * joints[..., 2:] - joints[..., :2], valid)
 
 
-def _step(camera, joints, keypoints, valid, translation):
-    """Return the Gauss-Newton step (hand, 3) in metres."""
+def _gauss_newton_step(camera, joints, keypoints, valid, translation):
+    """Return the Gauss-Newton step of the translation (hand, xyz 3), in metres."""
     points = joints + translation[:, None]
     u, v = points[..., 0] / points[..., 2], points[..., 1] / points[..., 2]
     distortion = 1.0 + camera.k1 * (u**2 + v**2)
-    # Derivatives of the distorted point: d/du of x, d/dv of x and d/du of y, d/dv of y.
+    # Derivatives of the distorted point (x, y): `uu` is dx/du, `uv` is dx/dv and dy/du, `vv` is dy/dv.
     uu, uv, vv = distortion + 2.0 * camera.k1 * u**2, 2.0 * camera.k1 * u * v, distortion + 2.0 * camera.k1 * v**2
     jacobian = np.stack([uu, uv, -uu * u - uv * v, uv, vv, -uv * u - vv * v], axis=-1)
     rows = (camera.focal_px / points[..., 2:] * jacobian).reshape(*u.shape, 2, 3)
-    return _solved(rows, keypoints - camera.project(points), valid)
+    return _solve_least_squares(rows, keypoints - camera.project(points), valid)
 
 
-def _solved(rows, values, valid):
-    """Return the least-squares solutions (hand, 3) of rows (hand, joint, 2, 3) x = values (hand, joint, 2); 0 where there is none."""
+def _solve_least_squares(rows, values, valid):
+    """Return the least-squares solutions x (hand, 3) of rows (hand, joint, 2, 3) @ x = values (hand, joint, 2); 0 without solution."""
     size = len(rows), 2 * valid.shape[1]
     rows = np.where(valid[..., None, None], rows, 0.0).reshape(*size, 3)
     values = np.where(valid[..., None], values, 0.0).reshape(*size, 1)

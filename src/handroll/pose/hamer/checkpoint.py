@@ -1,4 +1,4 @@
-"""Read HaMeR's checkpoint and check it parameter by parameter.
+"""Read HaMeR's checkpoint, and check the name, shape, type and values of every parameter.
 
 The released file is a PyTorch Lightning checkpoint: a zip archive with a pickle and the tensors' bytes. `handroll.safe_pickle` reads it
 without running any code in it.
@@ -21,9 +21,12 @@ URL = "https://www.cs.utexas.edu/~pavlakos/hamer/data/hamer_demo_data.tar.gz"
 """The authors' archive. The checkpoint in it is hamer_ckpts/checkpoints/hamer.ckpt, about 2.69 GB."""
 
 MANO_TOLERANCE = 1e-6
-"""Largest difference between the checkpoint's MANO and the user's that counts as none."""
+"""Maximum difference between a value of the checkpoint's MANO model and of the user's that counts as equal."""
 
+# Name of the expected file in messages.
 _EXPECTED = "HaMeR's checkpoint hamer.ckpt"
+
+# What to do about a rejected file, in messages.
 _ADVICE = f"get it again: unpack {URL} and take hamer_ckpts/checkpoints/hamer.ckpt"
 
 
@@ -34,11 +37,12 @@ class Checkpoint:
     Attributes
     ----------
     state : dict of str to float32 tensor
-        `backbone.*` and `mano_head.*`, exactly those of `state_shapes`. They are mapped from the file, not read into memory.
+        Parameters `backbone.*` and `mano_head.*`, exactly those of `state_shapes`. They are mapped from the file, not read into memory.
     mano : dict of str to tensor
-        Buffers of the MANO model that it was trained with, without their prefix `mano.`; may be empty. Licensed by MANO's owners.
+        Tensors of the MANO model with which the network was trained, without their prefix `mano.`; may be empty. They are under the
+        licence of MANO.
     sha256 : str
-        Of the file.
+        SHA-256 of the file.
     """
 
     state: dict
@@ -53,7 +57,7 @@ def load_checkpoint(path, settings):
     ----------
     path : path of hamer.ckpt
     settings : settings.HamerSettings
-        They determine the required parameters and their shapes.
+        Settings that determine the required parameters and their shapes.
 
     Returns
     -------
@@ -62,22 +66,22 @@ def load_checkpoint(path, settings):
     Raises
     ------
     HamerError
-        There is no file; it is truncated, damaged, of another kind or another network's; a parameter is missing, unknown, of another
-        shape or type, or not finite.
+        The file is missing, truncated, damaged, of another kind, or of another network. A parameter is missing, unknown, not finite,
+        or of another shape or type.
     """
     path = Path(path)
     everything = _read_state(path, checksums=True)
     state = {name: value for name, value in everything.items() if name.startswith(("backbone.", "mano_head."))}
     check_state(state, settings, path)
-    # In the released order.
+    # The parameters are returned in the released order.
     state = {name: state[name].contiguous() for name in state_shapes(settings)}
     if wrong := non_finite(state):
-        raise _rejection(path, "finite numbers", f"NaN or infinity in {listed(wrong)}", _ADVICE)
+        raise _file_error(path, "finite numbers", f"NaN or infinity in {listed(wrong)}", _ADVICE)
     return Checkpoint(state, _mano_buffers(everything), file_sha256(path))
 
 
 def load_mano_buffers(path):
-    """Read MANO's buffers from a checkpoint, without their prefix `mano.`.
+    """Read the tensors of the MANO model from a checkpoint, without their prefix `mano.`.
 
     Returns
     -------
@@ -87,14 +91,14 @@ def load_mano_buffers(path):
     Raises
     ------
     HamerError
-        There is no such file, or it is no checkpoint.
+        The file is missing, or it is no checkpoint of HaMeR.
     """
-    # Without the checksums, which take seconds; `load_checkpoint` compares them.
+    # The checksums are not verified here, because that takes seconds. `load_checkpoint` verifies them.
     return _mano_buffers(_read_state(Path(path), checksums=False))
 
 
 def _mano_buffers(state):
-    """Return the tensors of a state dictionary below `mano.`."""
+    """Return the tensors of a state dictionary whose names begin with `mano.`, without this prefix."""
     return {name.removeprefix("mano."): value for name, value in state.items() if name.startswith("mano.")}
 
 
@@ -104,42 +108,43 @@ def check_state(state, settings, path, dtype=None):
     Parameters
     ----------
     state : dict of str to tensor
-        `backbone.*` and `mano_head.*` of a file.
+        Parameters `backbone.*` and `mano_head.*` of a file.
     settings : settings.HamerSettings
-    path : path for the message
+    path : path
+        The file, for the message.
     dtype : function of str to torch.dtype, optional
-        Required type of a parameter by its name; float32 by default.
+        Returns the required type of a parameter from its name; float32 by default.
 
     Raises
     ------
     HamerError
-        It names the parameters that are missing, unknown, or of another shape or type.
+        Parameters are missing, unknown, or of another shape or type. The message lists them.
     """
     expected = {name: (shape, dtype(name) if dtype else torch.float32) for name, shape in state_shapes(settings).items()}
     if problems := layout_problems(state, expected):
         sizes = f"{settings.backbone.depth} blocks of width {settings.backbone.dim}"
         sizes += f" and {settings.decoder.depth} decoder layers of width {settings.decoder.dim}"
-        raise _rejection(
+        raise _file_error(
             path,
             f"{_EXPECTED} ({sizes})",
-            f"{_contents(state)}; {problems}",
-            f"another network's file, or not the model_config.yaml that belongs to it; {_ADVICE}",
+            f"{_count_by_prefix(state)}; {problems}",
+            f"the file belongs to another network, or model_config.yaml does not belong to this checkpoint; {_ADVICE}",
         )
 
 
-def _contents(names):
-    """Return the number of tensors under each prefix as text."""
+def _count_by_prefix(names):
+    """Describe a state dictionary by its number of tensors under each prefix, such as "390 of backbone"."""
     counts = Counter(name.split(".")[0] for name in names)
     return listed([f"{count} of {prefix}" for prefix, count in counts.most_common()]) or "no tensors"
 
 
-def _rejection(path, expected, found, advice):
-    """Return the error of a file that is not what is required."""
+def _file_error(path, expected, found, advice):
+    """Build the HamerError for a rejected file, from what was expected, what was found, and advice."""
     return HamerError(f"{path}: expected {expected}, found {found}; {advice}")
 
 
 def _read_state(path, checksums):
-    """Return the dictionary `state_dict` of a checkpoint."""
+    """Read the dictionary `state_dict` of a checkpoint; raise HamerError if the file is no checkpoint of HaMeR."""
     if not path.exists():
         raise HamerError(
             f"{path}: expected {_EXPECTED}, found no file; get {URL} (the authors' archive; see its licence), unpack it, "
@@ -148,21 +153,24 @@ def _read_state(path, checksums):
     try:
         state = state_dict_at(load_torch(path, mapped=True, checksums=checksums), "state_dict")
     except UnreadableError as error:
-        raise _rejection(path, _EXPECTED, error, _ADVICE) from error
+        raise _file_error(path, _EXPECTED, error, _ADVICE) from error
     if not any(name.startswith("mano_head.") for name in state):
         advice = f"the weights of the hand detector (ViTPose) are elsewhere in the same archive; {_ADVICE}"
-        raise _rejection(path, f"{_EXPECTED} with backbone.* and mano_head.*", f"another network's: {_contents(state)}", advice)
+        raise _file_error(
+            path, f"{_EXPECTED} with backbone.* and mano_head.*", f"another network's checkpoint: {_count_by_prefix(state)}", advice
+        )
     return state
 
 
 def mano_differences(buffers, model):
-    """Compare the MANO model that a checkpoint was trained with to the user's.
+    """Compare the MANO model with which a checkpoint was trained with the user's model.
 
     Parameters
     ----------
     buffers : dict of str to tensor
-        `Checkpoint.mano`. Absent buffers are not compared.
+        See `Checkpoint.mano`. Tensors that are absent are not compared.
     model : handroll.hand.mano.ManoModel
+        The user's model.
 
     Returns
     -------
@@ -188,7 +196,7 @@ def mano_differences(buffers, model):
             sentences.append(f"{what} ({name}): shape {trained.shape} in the checkpoint, {own.shape} in the MANO file")
             continue
         largest = np.abs(trained - own).max()
-        # Negated, so that NaN counts as a difference.
+        # `not <=`, so that NaN counts as a difference.
         if not largest <= MANO_TOLERANCE:
             sentences.append(f"{what} ({name}): the checkpoint and the MANO file differ by up to {largest:.3g}")
     return sentences

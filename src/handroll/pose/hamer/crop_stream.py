@@ -1,4 +1,4 @@
-"""Turn a video into batches of crops while the network processes the previous batch.
+"""Crop the hands of a video in batches, while the network processes the previous batch.
 
 Crops are cut on the CPU right after decoding: a crop has 0.15 MB and a 1080p frame 6 MB, so only the crops are copied to a GPU. One
 thread decodes (FFmpeg has its own threads) and a few threads crop (`crops.crop`, by OpenCV, which releases Python's lock). A queue of
@@ -18,6 +18,7 @@ from handroll.media.frames import read_frames
 from handroll.pose.hamer.crops import HEIGHT_PX, WIDTH_PX, crop, square_of_box
 
 LEFT = HANDS.index("left")
+"""Index of the left hand."""
 
 BATCHES_AHEAD = 3
 """Maximum number of finished batches that wait for the network."""
@@ -33,10 +34,10 @@ class Batch:
     Attributes
     ----------
     crops : array (crop B, row 256, column 192, channel 3)
-        RGB, left hands mirrored; uint8, or float32 0..255 if one of them is blurred. A batch always has B crops: those after the last
-        hand are black.
-    hands : int array (hand n, 2)
-        Frame and hand (`skeleton.HANDS`) of the first n crops, sorted by frame, left before right.
+        RGB, with left hands mirrored; uint8, or float32 0..255 if one crop is blurred. B is the same for all batches: in the last batch,
+        crops after the last hand are black.
+    hands : int array (hand n, index 2)
+        (frame, hand) indices of the first n crops, sorted by frame, left before right.
     """
 
     crops: np.ndarray
@@ -49,16 +50,17 @@ def crop_batches(video_path, boxes_px, selected, size, rescale, threads):
     Parameters
     ----------
     video_path : path
+        The video.
     boxes_px : array (frame, hand 2, 4)
         Left, top, right, bottom in pixels of the displayed frame.
     selected : bool array (frame, hand 2)
         Hands to crop. Their boxes must be finite.
     size : int
-        Crops of a batch.
+        Number of crops in a batch.
     rescale : float
         See `crops.square_of_box`.
     threads : int
-        Of the decoder, and as many for cropping.
+        Number of threads of the decoder, and of threads for cropping.
 
     Yields
     ------
@@ -69,10 +71,10 @@ def crop_batches(video_path, boxes_px, selected, size, rescale, threads):
     ValueError
         The video ends before the last frame with a selected hand.
     """
-    return _prefetch(_batched(_crops(video_path, boxes_px, selected, rescale, threads), size), BATCHES_AHEAD)
+    return _prefetch(_collect_batches(_cropped_hands(video_path, boxes_px, selected, rescale, threads), size), BATCHES_AHEAD)
 
 
-def _crops(video_path, boxes_px, selected, rescale, threads):
+def _cropped_hands(video_path, boxes_px, selected, rescale, threads):
     """Yield (frame, hand, crop) for every selected hand."""
     centre, side = square_of_box(boxes_px, rescale)
     frames = set(np.flatnonzero(selected.any(axis=1)).tolist())
@@ -90,25 +92,26 @@ def _crops(video_path, boxes_px, selected, rescale, threads):
             yield index, hand, done.result()
     if decoded < len(frames):
         raise ValueError(
-            f"{video_path}: expected {len(selected)} frames, as when its hands were detected; "
-            f"found the end before {len(frames) - decoded} frames with hands; detect the hands of this file again"
+            f"{video_path}: expected {len(selected)} frames, as in the detections, but the video ends before the last "
+            f"{len(frames) - decoded} frames with hands; detect the hands of this file again"
         )
 
 
-def _batched(crops_of_hands, size):
+def _collect_batches(crops_of_hands, size):
     """Yield batches of `size` crops from (frame, hand, crop). The last batch is padded."""
     crops, hands = [], []
     for frame, hand, image in crops_of_hands:
         crops.append(image)
         hands.append((frame, hand))
         if len(crops) == size:
-            yield _batch(crops, hands, size)
+            yield _build_batch(crops, hands, size)
             crops, hands = [], []
     if crops:
-        yield _batch(crops, hands, size)
+        yield _build_batch(crops, hands, size)
 
 
-def _batch(crops, hands, size):
+def _build_batch(crops, hands, size):
+    """Build a `Batch` of `size` crops, padded with black ones."""
     dtype = np.uint8 if all(image.dtype == np.uint8 for image in crops) else np.float32
     stacked = np.zeros((size, HEIGHT_PX, WIDTH_PX, 3), dtype=dtype)
     for row, image in enumerate(crops):
@@ -117,7 +120,7 @@ def _batch(crops, hands, size):
 
 
 def _prefetch(items, depth):
-    """Yield the items of a generator that runs in another thread, at most `depth` items ahead. Its exceptions are raised here."""
+    """Yield the items of a generator that runs in another thread, at most `depth` items ahead, and raise its exceptions."""
     finished, stop, end = queue.Queue(depth), threading.Event(), object()
 
     def put(item):

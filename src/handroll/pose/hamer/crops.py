@@ -1,9 +1,9 @@
 """Crop hands from a frame as HaMeR does: a square around the hand's box, blurred where it shrinks much, mirrored for left hands.
 
 The square is sampled to 256 x 256 pixels. The network uses the middle 192 columns, and only these are computed. Pixel (u, v) of the
-256 x 256 is the frame at centre + (u - 128, v - 128) size / 256, where integers are centres of pixels. Pixels outside the frame are
-black. Crops without blur equal HaMeR's bit by bit, blurred ones to float32. HaMeR copies, mirrors and blurs whole frames. Here left
-hands are mirrored by the choice of the sampled positions, and only the sampled region is blurred.
+square is sampled in the frame at centre + (u - 128, v - 128) size / 256, where integers are centres of pixels. Pixels outside the frame are
+black. Crops without blur equal HaMeR's bit by bit; blurred crops are equal up to float32 rounding. HaMeR copies, mirrors and blurs whole
+frames. Here, left hands are mirrored by the choice of the sampled positions, and only the sampled region is blurred.
 """
 
 import cv2
@@ -12,18 +12,32 @@ import numpy as np
 from handroll.camera import HAMER_CROP_PX
 
 HEIGHT_PX = int(HAMER_CROP_PX)
+"""Number of rows of a crop, and side of the sampled square (px)."""
+
 WIDTH_PX = 192
-"""Columns that the network uses. 32 on each side of the square are left out."""
+"""Number of columns of a crop, which the network uses. 32 columns on each side of the square are left out."""
 
 ASPECT = WIDTH_PX / HEIGHT_PX
+"""Ratio of a crop's width to its height."""
 
 BLUR_ABOVE = 1.1
-"""Squares larger than 512 px times this are blurred before they are sampled, with sigma = (size / 512 - 1) / 2 pixels."""
+"""Minimum ratio of a square's side to 512 px from which the square is blurred before it is sampled. The blur is a Gaussian with
+sigma = (side / 512 - 1) / 2 pixels."""
 
+# Side (px) of a square that shrinks by a factor of 2 when it is sampled.
 _BLUR_SIDE_PX = 2.0 * HAMER_CROP_PX
-_TRUNCATE = 4.0  # radius of the blur's kernel, in sigmas
-_FRACTION_BITS, _FINE_BITS = 5, 10  # OpenCV samples at 1/32 px and sums coordinates in 1/1024 px
-_MAX_COORDINATE = (1 << 24) - 1  # of each of a coordinate's two terms, 1/1024 px: pixels have 16 bits, no frame is 16384 px wide
+
+# Radius of the kernel of the blur, as a multiple of its sigma.
+_TRUNCATE = 4.0
+
+# Number of fraction bits of a position at which OpenCV samples: steps of 1/32 px.
+_FRACTION_BITS = 5
+
+# Number of fraction bits of the terms whose sum is a position in OpenCV: steps of 1/1024 px.
+_FINE_BITS = 10
+
+# Maximum of each of the two terms of a position, in 1/1024 px. OpenCV stores whole pixels in 16 bits, and no frame is 16384 px wide.
+_MAX_COORDINATE = (1 << 24) - 1
 
 
 def square_of_box(boxes_px, rescale=2.0):
@@ -34,14 +48,14 @@ def square_of_box(boxes_px, rescale=2.0):
     boxes_px : array (..., 4)
         Left, top, right, bottom in pixels of the frame.
     rescale : float
-        Minimum ratio of the square to the box. HaMeR's demo and evaluation use 2.
+        Minimum ratio of the square's side to the box's sides. HaMeR's demo and evaluation use 2.
 
     Returns
     -------
     centre_px : array (..., xy 2)
-        Of the box.
+        Centre of the box and of the square.
     size_px : array (...)
-        Side of the square: the rescaled box's height, or its width times 256 / 192 if that is larger. NaN where the box is NaN.
+        Side of the square: the height of the rescaled box, or its width times 256 / 192 if that is larger. NaN where the box is NaN.
     """
     boxes = np.asarray(boxes_px, dtype=np.float64)
     low, high = boxes[..., :2], boxes[..., 2:]
@@ -55,17 +69,17 @@ def crop(frame_rgb, centre_px, size_px, left):
     Parameters
     ----------
     frame_rgb : array (row, column, 3), uint8
-        The channels may have any order. The crop has the same.
+        The channels may have any order; the crop has the same order.
     centre_px : array (xy 2)
     size_px : float
-        As `square_of_box` returns them.
+        Result of `square_of_box`.
     left : bool
-        Mirror the crop, so that a left hand looks like a right one. The axis is u = 128, not the crop's middle.
+        Whether to mirror the crop, so that a left hand looks like a right one. The mirror axis is the column u = 128 of the square.
 
     Returns
     -------
     array (row 256, column 192, 3)
-        uint8, or float32 0..255 if it is blurred.
+        uint8, or float32 0..255 for a blurred crop.
 
     Raises
     ------
@@ -74,9 +88,11 @@ def crop(frame_rgb, centre_px, size_px, left):
     """
     x, y = (float(np.float32(c)) for c in centre_px)
     if not np.isfinite([x, y, size_px]).all() or size_px <= 0.0:
-        raise ValueError(f"expected the centre and the size above 0 of a hand's square, found ({x}, {y}) and {size_px}")
+        raise ValueError(
+            f"square of a hand: expected the centre and the size to be finite and the size above 0 px, found ({x}, {y}) and {size_px}"
+        )
     width = frame_rgb.shape[1]
-    columns, rows = _samples(width - x - 1.0 if left else x, y, size_px)
+    columns, rows = _sample_positions(width - x - 1.0 if left else x, y, size_px)
     if left:
         columns = ((width - 1) << _FRACTION_BITS) - columns
     shrink = size_px / _BLUR_SIDE_PX
@@ -90,11 +106,12 @@ def crop(frame_rgb, centre_px, size_px, left):
     return cv2.remap(frame_rgb, pixels, fractions, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
 
 
-def _samples(x, y, size_px):
-    """Return the positions of the crop's pixels in the frame in 1/32 px: columns (256, 192) and rows (256, 1), int32.
+def _sample_positions(x, y, size_px):
+    """Return the positions of the crop's pixels in the frame, in 1/32 px: columns (256, 192) and rows (256, 1), int32.
 
-    HaMeR samples by OpenCV's `warpAffine`, with a matrix from three points that are rounded to float32. This function repeats both
-    step by step. The rounded points put many samples exactly between two steps of 1/32 px, where the last bit of a float64 decides.
+    HaMeR samples with OpenCV's `warpAffine` and computes its matrix from three points that are rounded to float32. This function
+    repeats these computations step by step.
+    The rounded points put many samples exactly between two steps of 1/32 px, where the last bit of a float64 decides.
     Simpler formulas for the matrix, and cropped or mirrored frames, move some columns of every second crop by 1/32 px.
     """
     half, side = size_px / 2.0, float(HEIGHT_PX)
@@ -106,7 +123,7 @@ def _samples(x, y, size_px):
     shift_x, shift_y = -a * shift_x - b * shift_y, -c * shift_x - d * shift_y
 
     u, v = np.arange(WIDTH_PX) + (HEIGHT_PX - WIDTH_PX) // 2, np.arange(HEIGHT_PX)[:, None]
-    # b and c are 0 except for the last bits of the solution; c u rounds to 0.
+    # b and c are 0 except for rounding errors, so the term c * u is 0 and left out.
     terms = (a * u, b * v + shift_x, d * v + shift_y)
     fine = (np.rint((term * (1 << _FINE_BITS)).clip(-_MAX_COORDINATE, _MAX_COORDINATE)) for term in terms)
     from_u, from_v, rows = (term.astype(np.int32) for term in fine)
@@ -116,15 +133,15 @@ def _samples(x, y, size_px):
 
 
 def _blurred_region(frame, columns, rows, sigma_px):
-    """Blur the region of the frame that contains the samples (1/32 px).
+    """Blur the region of the frame that contains the sampled positions (in 1/32 px).
 
     Returns
     -------
     region : float32 array (row, column, 3)
-        The frame's own borders are replicated. Inside the frame, the region extends beyond the samples by the kernel's radius, so that
-        replicated pixels there do not reach the samples.
+        Pixels outside the frame replicate its border. Inside the frame, the region extends beyond the samples by the kernel's radius, so
+        that replicated pixels do not affect the samples there.
     first_column, first_row : int
-        Of the region in the frame.
+        Position of the region in the frame.
     """
     radius = int(_TRUNCATE * sigma_px + 0.5)
     kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma_px) ** 2)

@@ -1,12 +1,12 @@
 """The pose engine `hamer`: HaMeR's network on crops of the detected hands.
 
-The boxes enclose the detected landmarks, as HaMeR's demo does with its own detector. A frame without a box has no pose: filling gaps is
-a later step. The network predicts one hand in one frame. With `shape: video`, all frames of a hand get one shape, and the translation
-is estimated so that the hand projects to the predicted keypoints.
+A box encloses the detected landmarks of a hand, as in HaMeR's demo with its own detector. A frame without a box has no pose: filling gaps
+is a later step. The network predicts each hand in each frame separately. With `shape: video`, all frames of a hand get one shape, and the
+translation is estimated so that the hand projects to the predicted keypoints.
 
-Under HaMeR's own camera (`camera.hamer_camera`; PianoMotion10M's) translation and rotation are HaMeR's own numbers. A real camera
-views a hand off the middle of the frame at an angle, but the network predicts the crop as if it were in the middle. So for a real
-camera the hand is rotated by that angle. Its depth is then metric, as far as MANO's hand has the player's size.
+With HaMeR's own camera (`camera.hamer_camera`, which PianoMotion10M also uses), translation and rotation are the numbers that HaMeR
+predicts. A real camera views a hand off the middle of the frame at an angle, but the network predicts every crop as if it were in the
+middle. So for a real camera the hand is rotated by that angle. Its depth is then metric, as far as MANO's hand has the player's size.
 """
 
 import logging
@@ -34,7 +34,7 @@ from handroll.pose.hamer.shape import refit, robust_mean
 from handroll.pose.hand_models import ManoSkeleton
 
 USES_KEY_PRESSES = False
-"""The network does not use the keys. Refinement over time (`handroll.pose.temporal`) does."""
+"""The network does not use the keys. The refinement over time (`handroll.pose.temporal`) uses them."""
 
 OPTIONS = {
     "checkpoint": None,
@@ -52,43 +52,46 @@ OPTIONS = {
 """Defaults of the options.
 
 - `checkpoint`, `mano`: paths of hamer.ckpt and MANO_RIGHT.pkl
-- `precision`: of the backbone's matrices, "bf16" or "fp32"
-- `batch`: hands of a batch
-- `rescale`: ratio of the crop to the hand's box
-- `shape`: one shape for a "video" or for each "frame"
-- `refit`: fit the poses to the video's shape; otherwise they stay
-- `compile`: compile the network (on a GPU only)
+- `precision`: number format of the backbone's matrices, "bf16" or "fp32"
+- `batch`: number of hands in a batch
+- `rescale`: minimum ratio of the crop's square to the hand's box
+- `shape`: "video" for one shape in all frames of a hand, "frame" for one in each frame
+- `refit`: whether the poses are fitted to the video's shape; otherwise rotations stay as predicted
+- `compile`: whether the network is compiled (on a GPU only)
 - `device`: see `handroll.device`
-- `threads`: of the CPU
+- `threads`: number of CPU threads
 - `scratch`: folder for finished parts of a job, or None
 """
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
+"""Values of the option `precision`, and their types."""
+
 SHAPES = ("video", "frame")
+"""Values of the option `shape`."""
 
 LOGGER = logging.getLogger("handroll")
 
 
 def fit(video_path, detections, camera, extrinsics, options, progress):
-    """Pose every detected hand of a video; see `engine.Engine.fit`.
+    """Estimate the pose of every detected hand of a video; see `engine.Engine.fit`.
 
     Parameters
     ----------
     video_path : path
     detections : dict of str to array (frame, hand 2, ...)
-        `tables.DETECTIONS`, arranged by `tables.by_frame`.
+        Columns of `tables.DETECTIONS`, arranged by `tables.by_frame`.
     camera : handroll.camera.Camera
     extrinsics : handroll.camera.Extrinsics or None
         Not used: the network does not use the keyboard.
     options : dict
-        Any of `OPTIONS`; `checkpoint` and `mano` are required.
+        Values for any keys of `OPTIONS`; `checkpoint` and `mano` are required.
     progress : callable
-        As `handroll.logs.progress`.
+        See `handroll.logs.progress`.
 
     Returns
     -------
     columns : dict of str to array (frame, hand 2, ...)
-        `tables.POSE` without `joints_keyboard_mm`; float columns are NaN where no hand is found.
+        Columns of `tables.POSE` without `joints_keyboard_mm`; float columns are NaN where no hand is found.
     info : dict of str to str
         Hashes of the weights, the precision, and how the shape was estimated.
 
@@ -97,21 +100,22 @@ def fit(video_path, detections, camera, extrinsics, options, progress):
     handroll.pose.hamer.settings.HamerError, handroll.hand.mano.ManoError
         A file is missing or is not the required one.
     handroll.device.DeviceError
+        The device is not available.
     ValueError
         An option is unknown or invalid, or the detections are of another video.
     """
-    options = _checked(options)
+    options = _complete_options(options)
     model = read_mano(options["mano"])
     checkpoint = Path(options["checkpoint"])
     for sentence in mano_differences(load_mano_buffers(checkpoint), model):
-        LOGGER.warning("%s is not the MANO model that HaMeR was trained with: %s", options["mano"], sentence)
+        LOGGER.warning("%s: not the MANO model with which HaMeR was trained: %s", options["mano"], sentence)
     with torch_threads(options["threads"]):
         network = HamerNetwork.from_files(checkpoint, settings_path(checkpoint), PRECISIONS[options["precision"]], options["device"])
         made_by = {
             "engine": VERSION,
             "checkpoint": network.checkpoint_sha256,
             "precision": options["precision"],
-            "video": _identity(video_path),
+            "video": _size_and_time(video_path),
         }
         predictions = run_inference(
             network,
@@ -136,7 +140,7 @@ def joints(options):
     model = read_mano(options["mano"])
 
     def joints_from(rotation, translation_m, betas, bone_scale, hand):
-        """Compute the joints. `bone_scale` is ignored: it is always 1, because the shape includes the size."""
+        """Compute the joints of poses. `bone_scale` is ignored: it is always 1, because the shape includes the size."""
         return mano_joints(model, rotation, translation_m, betas, hand)
 
     return joints_from
@@ -148,7 +152,7 @@ def skeleton(options):
 
 
 def detected_hands(detections):
-    """Return a mask (frame, hand 2) of the hands that were detected with a box that is not empty."""
+    """Return a mask (frame, hand 2) of the detected hands whose box is not empty."""
     boxes = np.asarray(detections["box_px"], dtype=np.float64)
     extent = boxes[..., 2:] - boxes[..., :2]
     return np.asarray(detections["found"], dtype=bool) & np.isfinite(boxes).all(axis=-1) & (extent > 0.0).all(axis=-1)
@@ -160,19 +164,22 @@ def poses(predictions, detections, camera, model, rescale, shape, refitted):
     Parameters
     ----------
     predictions : inference.Predictions
+        Result of `run_inference`.
     detections : dict of str to array (frame, hand 2, ...)
+        Columns of `tables.DETECTIONS`, arranged by `tables.by_frame`.
     camera : handroll.camera.Camera
     model : handroll.hand.mano.ManoModel
     rescale : float
-        Of the crops.
+        See `OPTIONS`.
     shape : {"video", "frame"}
+        See `OPTIONS`.
     refitted : bool
-        With "video": refit the poses to its shape (`shape.refit`). Otherwise rotations stay as predicted.
+        With the shape "video": whether the poses are refitted to that shape (`shape.refit`). Otherwise rotations stay as predicted.
 
     Returns
     -------
     dict of str to array (frame, hand 2, ...)
-        As of `fit`.
+        Same columns as the result of `fit`.
     """
     found = np.isfinite(predictions.camera).all(axis=-1)
     columns = {
@@ -207,10 +214,10 @@ def poses(predictions, detections, camera, model, rescale, shape, refitted):
             start = start * [1.0, 1.0, camera.focal_px / hamer_camera(camera.width_px, camera.height_px).focal_px]
         columns["rotation_rad"][rows, side] = unwrap_rotvec(rotvec_from_matrix(rotations))
         columns["betas"][rows, side] = betas
-        # From the stored float32 values, so that the table's columns are consistent.
+        # Computed from the stored float32 values, so that the table is consistent.
         stored = [columns[name][rows, side] for name in ("rotation_rad", "betas")]
         untranslated = mano_joints(model, stored[0].reshape(len(rows), -1), np.zeros(3), stored[1], hand)
-        # HaMeR's own numbers if nothing was changed.
+        # The translation is the one that HaMeR predicts if neither the camera nor the shape was changed.
         unchanged = is_hamer_camera and shape == "frame"
         columns["translation_m"][rows, side] = start if unchanged else translation_in(camera, untranslated, keypoints, start)
         joints_m = untranslated + columns["translation_m"][rows, side][:, None].astype(np.float64)
@@ -220,11 +227,12 @@ def poses(predictions, detections, camera, model, rescale, shape, refitted):
 
 
 def rotations_to(rays):
-    """Return the smallest rotations that turn the camera's axis to rays.
+    """Return the smallest rotations that map the camera's axis (z) to rays.
 
     Parameters
     ----------
     rays : array (..., xyz 3), z > 0
+        Directions in the camera frame, of any length.
 
     Returns
     -------
@@ -238,15 +246,15 @@ def rotations_to(rays):
 
 
 def _residual_px(camera, joints_m, landmarks_px):
-    """Return the root mean square distance (hand,) of projected joints to landmarks, px."""
+    """Return the root mean square distance (hand,) between projected joints and detected landmarks, px."""
     residual = camera.project(joints_m[:, list(JOINT_OF_LANDMARK)]) - landmarks_px
     return np.sqrt((residual**2).sum(axis=-1).mean(axis=-1))
 
 
-def _checked(options):
-    """Return the options completed by their defaults; raise ValueError if one is unknown or invalid."""
+def _complete_options(options):
+    """Complete the options by their defaults; raise ValueError if an option is unknown or invalid."""
     if unknown := sorted(set(options) - set(OPTIONS)):
-        raise ValueError(f"pose engine hamer: unknown options {unknown}; known are {sorted(OPTIONS)}")
+        raise ValueError(f"pose engine hamer: unknown options {unknown}; the options are {sorted(OPTIONS)}")
     options = {**OPTIONS, **options}
     if missing := [name for name in ("checkpoint", "mano") if not options[name]]:
         raise ValueError(f"pose engine hamer: expected the paths of {' and '.join(missing)}; set pose.hamer in the config")
@@ -256,7 +264,7 @@ def _checked(options):
     return options
 
 
-def _identity(path):
-    """Return what identifies a video file without reading it."""
+def _size_and_time(path):
+    """Return size and modification time of a video file, which identify its version without reading it."""
     stat = Path(path).stat()
     return [stat.st_size, stat.st_mtime_ns]

@@ -1,14 +1,14 @@
-"""HaMeR's head: one query token attends to the backbone's tokens and is mapped to rotations, shape and camera.
+"""HaMeR's head: a transformer decoder whose single query token attends to the backbone's tokens and yields rotations, shape and camera.
 
 Axis letters: B crops; N tokens of the backbone (192) and C their channels; E channels of the query; L layers; H attention
-heads, D channels of a head; M = 96 + 10 + 3 outputs; J joints of MANO (16).
+heads, D channels of a head; J joints of MANO (16).
 
 Three exact simplifications save most of the work:
 
-1. The initial query is the same for every crop, so its first self-attention is a constant.
-2. There is one query, so self-attention has one key, whose softmax is 1: it is a linear map of the query's value.
-3. With one query, q . (W_k c) = (W_k' q) . c, and likewise the sum of the values. So the keys and values of the 192 tokens are never
-   computed.
+1. The initial query is the same for every crop, so the output of its first self-attention is a constant.
+2. With one query, self-attention has one key, whose softmax is 1. So self-attention is a linear map of the query.
+3. With one query q and a token c, q . (W_k c) = (W_k' q) . c: the key matrix is applied to the query instead of each token. The value
+   matrix is likewise applied to the weighted sum of the tokens. So the keys and values of the 192 tokens are never computed.
 """
 
 from typing import NamedTuple
@@ -20,25 +20,28 @@ from torch.nn import functional
 from handroll.pose.hamer.parameter_layout import BETAS, CAMERA, POSE
 
 JOINTS = 16
+"""Number of predicted rotations."""
 
 NORM_EPS = 1e-5
-"""Epsilon of every LayerNorm in the head. The backbone has a different one."""
+"""Epsilon of every LayerNorm in the head. That of the backbone is different."""
 
 NORMALIZE_EPS = 1e-12
-"""Minimum norm by which a column is divided."""
+"""Minimum norm by which a column of a rotation matrix is divided when it is normalised."""
 
 
 class HandParameters(NamedTuple):
-    """Prediction for crops of right hands (or of mirrored left hands).
+    """Predicted parameters of the hands in crops of right hands (or mirrored left hands).
 
     Attributes
     ----------
     rotations : float32 tensor (B, J, 3, 3)
-        Joint 0 is the hand's orientation in the crop's camera, the others are relative to their parents and to the flat hand.
+        Joint 0 is the hand's orientation in the frame of the crop's camera. The others are relative to their parents and to the flat
+        hand.
     betas : float32 tensor (B, 10)
-        MANO's shape.
+        Shape parameters of MANO.
     cam : float32 tensor (B, 3)
-        Weak perspective in the crop: scale s a metre, tx, ty, so that s (X + tx) spans -1..1 over the crop.
+        Weak-perspective camera (s, tx, ty): for points (X, Y) of the hand in metres, s (X + tx) and s (Y + ty) are -1..1 inside the
+        crop.
     """
 
     rotations: torch.Tensor
@@ -47,7 +50,7 @@ class HandParameters(NamedTuple):
 
 
 class SelfAttention(nn.Module):
-    """Self-attention of a single token: the projection of its own value."""
+    """Self-attention of a single token, which is a linear map of the normalised token."""
 
     def __init__(self, sizes):
         super().__init__()
@@ -56,12 +59,12 @@ class SelfAttention(nn.Module):
         self.to_out = nn.Linear(sizes.inner_dim, sizes.dim)
 
     def forward(self, query):
-        """Attend, (B, E) to (B, E)."""
+        """Apply self-attention to the query (B, E)."""
         return self.to_out(self.to_v(self.norm(query)))
 
 
 class CrossAttention(nn.Module):
-    """Attention of the query to the tokens."""
+    """Multi-head attention of the query to the backbone's tokens."""
 
     def __init__(self, sizes):
         super().__init__()
@@ -73,7 +76,7 @@ class CrossAttention(nn.Module):
         self.to_out = nn.Linear(sizes.inner_dim, sizes.dim)
 
     def forward(self, query, context):
-        """Attend with the query (B, E) to the context (B, N, C), to (B, E)."""
+        """Return the attention (B, E) of the query (B, E) to the context (B, N, C)."""
         q = self.to_q(self.norm(query)).unflatten(-1, (self.heads, -1))
         q_in_context = torch.einsum("bhd,hdc->bhc", q * self.scale, self.key)
         weights = torch.softmax(q_in_context @ context.transpose(1, 2), dim=-1)
@@ -91,12 +94,12 @@ class FeedForward(nn.Module):
         self.fc2 = nn.Linear(sizes.mlp_dim, sizes.dim)
 
     def forward(self, query):
-        """Transform the query, (B, E) to (B, E)."""
+        """Apply the layers to the query (B, E)."""
         return self.fc2(functional.gelu(self.fc1(self.norm(query))))
 
 
 class Layer(nn.Module):
-    """Pre-norm decoder layer. The first layer has no self-attention, whose output is a constant there."""
+    """Pre-norm decoder layer. The first layer has no self-attention module, because its output is a constant there."""
 
     def __init__(self, sizes, first):
         super().__init__()
@@ -105,7 +108,7 @@ class Layer(nn.Module):
         self.feed_forward = FeedForward(sizes)
 
     def forward(self, query, context):
-        """Update the query (B, E) by attention to itself and to the context (B, N, C)."""
+        """Return the query (B, E) after attention to itself, attention to the context (B, N, C), and the feed-forward layers."""
         if self.self_attention is not None:
             query = query + self.self_attention(query)
         query = query + self.cross_attention(query, context)
@@ -113,7 +116,7 @@ class Layer(nn.Module):
 
 
 class Head(nn.Module):
-    """Decoder and readout, in float32.
+    """Transformer decoder and the linear layer that reads the parameters from the query, in float32.
 
     Parameters
     ----------
@@ -127,7 +130,7 @@ class Head(nn.Module):
         self.readout = nn.Linear(sizes.dim, POSE + BETAS + CAMERA)
 
     def forward(self, context):
-        """Predict hands from the backbone's tokens (B, N, C), float32.
+        """Predict the parameters of hands from the backbone's tokens, float32 (B, N, C).
 
         Returns
         -------
@@ -141,14 +144,14 @@ class Head(nn.Module):
 
 
 def rotations_from_6d(numbers):
-    """Convert two columns of a rotation matrix to the matrix, by Gram-Schmidt orthonormalisation.
+    """Convert the first two columns of rotation matrices to the matrices, by Gram-Schmidt orthonormalisation.
 
     Y. Zhou et al., "On the Continuity of Rotation Representations in Neural Networks", CVPR 2019, arXiv:1812.07035.
 
     Parameters
     ----------
     numbers : float32 tensor (..., 6)
-        The first three numbers are the first column. (In the code of SPIN and HMR, every other number is.)
+        The first column, then the second one. (In the code of SPIN and HMR, the numbers of the two columns alternate.)
 
     Returns
     -------
@@ -161,12 +164,12 @@ def rotations_from_6d(numbers):
 
 
 def head_state(state, sizes):
-    """Rename the released parameters to this module's names, and compute the constant parts once.
+    """Rename the released parameters to this module's names, and compute the constant initial query.
 
     Parameters
     ----------
     state : dict of str to tensor
-        With the released names, `mano_head.*`; others are ignored.
+        Parameters with the released names `mano_head.*`; others are ignored.
     sizes : settings.DecoderSizes
 
     Returns
@@ -192,14 +195,15 @@ def head_state(state, sizes):
 
 
 def _layer_state(own, index, sizes):
-    """Return the states of one layer's self-attention, cross-attention and feed-forward."""
+    """Return the parameters of the self-attention, the cross-attention and the feed-forward of one layer: three dicts of str to tensor."""
     names = f"transformer.transformer.layers.{index}"
 
     def linear(ours, theirs):
+        """Return weight and bias of the released layer `theirs` under the name `ours`."""
         return {f"{ours}.{kind}": own[f"{names}.{theirs}.{kind}"] for kind in ("weight", "bias")}
 
     key, value = own[f"{names}.1.fn.to_kv.weight"].reshape(2, sizes.heads, sizes.dim_head, sizes.context_dim)
-    # Queries and keys have no effect: the softmax over one key is 1.
+    # Only the values are used. Queries and keys have no effect, because the softmax over one key is 1.
     to_v = own[f"{names}.0.fn.to_qkv.weight"][2 * sizes.inner_dim :]
     return (
         {"to_v.weight": to_v} | linear("norm", "0.norm") | linear("to_out", "0.fn.to_out.0"),

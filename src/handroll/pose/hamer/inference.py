@@ -14,20 +14,22 @@ from handroll.hand.skeleton import N_ROTATIONS
 from handroll.pose.hamer.crop_stream import crop_batches
 from handroll.pose.hamer.resumable_results import ResumableResults
 
-N_NUMBERS = 9 * N_ROTATIONS + 10 + 3
-"""Rotation matrices, betas and camera of a hand."""
+N_OUTPUTS = 9 * N_ROTATIONS + 10 + 3
+"""Number of outputs for each hand: 16 rotation matrices, 10 betas and 3 camera parameters."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What the network predicts. All hands are right hands, left ones mirrored. NaN for hands that were not selected.
+    """Predictions of the network for a video. Left hands are predicted as mirrored right hands. NaN for hands that were not selected.
 
     Attributes
     ----------
     rotations : float32 array (frame, hand 2, joint 16, 3, 3)
+        Rotation matrices of the joints; joint 0 is the orientation of the hand.
     betas : float32 array (frame, hand 2, 10)
+        Shape parameters of MANO.
     camera : float32 array (frame, hand 2, 3)
-        Weak perspective in the crop; see `cameras`.
+        Weak-perspective camera (s, tx, ty) of each crop; see `cameras`.
     """
 
     rotations: np.ndarray
@@ -41,26 +43,26 @@ def run_inference(network, video_path, boxes_px, selected, batch, rescale, threa
     Parameters
     ----------
     network : network.HamerNetwork, or any module with the same output
-        It runs on the device of its buffers.
+        The network. It runs on the device of its buffers.
     video_path, boxes_px, selected, rescale, threads
-        As of `crop_stream.crop_batches`.
+        See `crop_stream.crop_batches`.
     batch : int
-        Hands of a batch.
+        Number of hands in a batch.
     progress : callable
-        As `handroll.logs.progress`.
+        See `handroll.logs.progress`.
     scratch : path of a folder, optional
-        For finished chunks. A later call resumes from them. The caller removes the folder when the result is safe.
+        Folder for finished chunks, from which a later call resumes. The caller removes it when the result is saved.
     made_by : dict of str to plain value, optional
-        What the numbers depend on besides the other arguments, such as the weights. Chunks with other values are not used.
+        What the outputs depend on besides the other arguments, such as the weights. Chunks with other values are not used.
     compiled : bool
-        Compile the network. The first batch then takes minutes.
+        Whether the network is compiled. The first batch then takes minutes.
 
     Returns
     -------
     Predictions
     """
     frames, hands = selected.shape
-    numbers = np.full((frames, hands, N_NUMBERS), np.nan, dtype=np.float32)
+    numbers = np.full((frames, hands, N_OUTPUTS), np.nan, dtype=np.float32)
     hands_sha256 = hashlib.sha256(selected.tobytes() + np.asarray(boxes_px)[selected].tobytes()).hexdigest()
     results = ResumableResults(scratch, {**(made_by or {}), "rescale": rescale, "hands_sha256": hands_sha256}, numbers.shape)
     remaining = selected.copy()
@@ -69,9 +71,9 @@ def run_inference(network, video_path, boxes_px, selected, batch, rescale, threa
     unfinished = [chunk for chunk in range(results.count) if remaining[results.frames_of(chunk)].any()]
     if unfinished:
         batches = crop_batches(video_path, boxes_px, remaining, batch, rescale, threads)
-        for hands_of_batch, output in _outputs(network, _with_progress(batches, progress, int(remaining.sum())), compiled):
+        for hands_of_batch, output in _run_batches(network, _log_progress(batches, progress, int(remaining.sum())), compiled):
             numbers[hands_of_batch[:, 0], hands_of_batch[:, 1]] = output
-            # Batches are sorted by frame: every chunk before the frame of the last hand is finished.
+            # Batches are sorted by frame, so every chunk that ends before the frame of the last hand is finished.
             while results.frames_of(unfinished[0]).stop <= hands_of_batch[-1, 0]:
                 results.save(unfinished.pop(0), numbers)
         results.save(unfinished.pop(0), numbers)
@@ -79,8 +81,8 @@ def run_inference(network, video_path, boxes_px, selected, batch, rescale, threa
     return Predictions(rotations.reshape(frames, hands, N_ROTATIONS, 3, 3), betas, camera)
 
 
-def _with_progress(batches, progress, total):
-    """Yield the batches and log the progress in hands."""
+def _log_progress(batches, progress, total):
+    """Yield the batches, and log the number of processed hands."""
     steps = progress(range(total), total, "hands")
     for batch in batches:
         yield batch
@@ -90,8 +92,8 @@ def _with_progress(batches, progress, total):
 
 
 @torch.inference_mode()
-def _outputs(network, batches, compiled):
-    """Yield (hands (n, 2), numbers (n, N_NUMBERS)) of each batch while the next one is computed."""
+def _run_batches(network, batches, compiled):
+    """Yield (frame and hand indices (n, 2), outputs (n, N_OUTPUTS)) of each batch while the next batch is computed."""
     device = next(network.buffers()).device
     on_gpu = device.type == "cuda"
     run = torch.compile(network, fullgraph=True, mode="reduce-overhead") if compiled else network
@@ -104,7 +106,7 @@ def _outputs(network, batches, compiled):
         packed = torch.cat([output.rotations.flatten(1), output.betas, output.cam], dim=1)
         copied = None
         if on_gpu:
-            # Starts the copy before the next batch is queued, into memory that the next output does not overwrite.
+            # Start the copy before the next batch is queued, into memory that the next output does not overwrite.
             host = torch.empty(packed.shape, dtype=packed.dtype, pin_memory=True)
             host.copy_(packed, non_blocking=True)
             copied = torch.cuda.Event()
@@ -118,6 +120,7 @@ def _outputs(network, batches, compiled):
 
 
 def _wait_for(hands, packed, copied):
+    """Wait until the outputs of a batch are copied from the GPU, and return them without those of the padding."""
     if copied is not None:
         copied.synchronize()
     return hands, packed[: len(hands)].numpy()

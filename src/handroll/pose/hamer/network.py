@@ -1,4 +1,6 @@
-"""HaMeR as one torch module: crops of right hands in, MANO's parameters out. It has no branches on data, so it compiles to one graph.
+"""HaMeR as one torch module, from crops of right hands to parameters of MANO.
+
+The computation does not branch on data, so it compiles to one graph.
 
 Axis letters: B crops; Y, X pixel rows and columns (256, 192).
 """
@@ -19,19 +21,20 @@ class HamerNetwork(nn.Module):
     Parameters
     ----------
     state : dict of str to tensor
-        `backbone.*` and `mano_head.*` with the released names and shapes; tensors that already have the right type are not copied.
+        Parameters `backbone.*` and `mano_head.*` with the released names and shapes. Tensors that already have the right type are not
+        copied.
     settings : settings.HamerSettings
     dtype : torch.dtype
-        Of the backbone's matrices, float32 or bfloat16. Its norms and sums, the head and the rotations are float32.
+        Type of the backbone's matrices, float32 or bfloat16. The backbone's norms and sums, the head and the rotations are float32.
     checkpoint_sha256 : str, optional
-        Of the file that the state was read from, for provenance.
+        SHA-256 of the file from which the state was read, for provenance.
     """
 
     def __init__(self, state, settings, dtype=torch.float32, checkpoint_sha256=None):
         super().__init__()
         self.settings = settings
         self.checkpoint_sha256 = checkpoint_sha256
-        # On "meta" nothing is allocated: the state's own tensors become the parameters.
+        # On the device "meta" no memory is allocated. The tensors of the state become the parameters.
         with torch.device("meta"):
             self.backbone = Backbone(settings.backbone)
             self.head = Head(settings.decoder)
@@ -45,14 +48,14 @@ class HamerNetwork(nn.Module):
 
     @classmethod
     def from_files(cls, checkpoint, config, dtype=torch.float32, device="cpu"):
-        """Load the released files.
+        """Build the network from the released files.
 
         Parameters
         ----------
         checkpoint : path of hamer.ckpt
         config : path of model_config.yaml
         dtype : torch.dtype
-            Of the backbone's matrices, float32 or bfloat16.
+            Type of the backbone's matrices, float32 or bfloat16.
         device : str
             See `handroll.device`.
 
@@ -74,8 +77,8 @@ class HamerNetwork(nn.Module):
         Parameters
         ----------
         crops : uint8 or float32 tensor (B, Y, X, 3), or float32 tensor (B, 3, Y, X)
-            RGB, of right hands or mirrored left ones, on the network's device. With the channels last, 0..255 as `crops.crop` returns
-            them. With the channels first, already normalised.
+            RGB crops of right hands or mirrored left hands, on the network's device. With the channels last: 0..255, as in the result
+            of `crops.crop`. With the channels first: already normalised.
 
         Returns
         -------
@@ -85,5 +88,5 @@ class HamerNetwork(nn.Module):
         return self.head(self.backbone(images))
 
     def normalise(self, crops):
-        """Normalise crops for the backbone: (B, Y, X, 3), RGB, 0..255, to float32 (B, 3, Y, X) with 0 for the mean colour."""
+        """Normalise RGB crops (B, Y, X, 3), 0..255, to float32 (B, 3, Y, X), in which 0 is the mean colour of the training images."""
         return ((crops.float() - self.mean) / self.std).permute(0, 3, 1, 2)

@@ -2,12 +2,18 @@
 
 from handroll.pose.hamer.settings import PATCH_COLUMNS, PATCH_PX, PATCH_ROWS
 
-POSE, BETAS, CAMERA = 96, 10, 3
-"""Numbers of outputs: 16 rotations of 6 numbers, the hand's shape, the camera."""
+POSE = 96
+"""Number of outputs for the rotations: 16 joints of 6 numbers each."""
+
+BETAS = 10
+"""Number of outputs for the hand's shape."""
+
+CAMERA = 3
+"""Number of outputs for the weak-perspective camera."""
 
 
 def state_shapes(settings):
-    """Return names and shapes of the parameters and initial values that the network needs, in the released order.
+    """Return names and shapes of all parameters and initial values of the network, in the released order.
 
     Parameters
     ----------
@@ -21,7 +27,7 @@ def state_shapes(settings):
 
 
 def _backbone_shapes(sizes):
-    """Return names and shapes below `backbone.`."""
+    """Return names and shapes of the parameters `backbone.*`."""
     dim, hidden = sizes.dim, sizes.mlp_dim
     shapes = {
         # One position more than there are patches, for a class token.
@@ -38,7 +44,7 @@ def _backbone_shapes(sizes):
 
 
 def _head_shapes(sizes):
-    """Return names and shapes below `mano_head.`."""
+    """Return names and shapes of the parameters `mano_head.*`."""
     dim, inner = sizes.dim, sizes.inner_dim
     shapes = {"init_hand_pose": (1, POSE), "init_betas": (1, BETAS), "init_cam": (1, CAMERA), "transformer.pos_embedding": (1, 1, dim)}
     shapes |= _linear("transformer.to_token_embedding", 1, dim)
@@ -54,10 +60,10 @@ def _head_shapes(sizes):
 
 
 def _linear(name, inputs, outputs):
-    """Return the shapes of a linear layer."""
+    """Return the names and shapes of a linear layer's parameters."""
     return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
 
 
 def _norm(name, dim):
-    """Return the shapes of a LayerNorm."""
+    """Return the names and shapes of a LayerNorm's parameters."""
     return {f"{name}.weight": (dim,), f"{name}.bias": (dim,)}

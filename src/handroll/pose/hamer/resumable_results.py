@@ -12,19 +12,20 @@ from handroll.provenance import atomic_path
 LOGGER = logging.getLogger("handroll")
 
 CHUNK_FRAMES = 2048
-"""Frames of a chunk: about a minute of video, the maximum that a killed job loses."""
+"""Number of frames in a chunk: about a minute of video, the maximum that a killed job loses."""
 
 
 class ResumableResults:
-    """Finished chunks of a job, in a folder of its own.
+    """Store of the finished chunks of a job. A chunk contains the outputs for `CHUNK_FRAMES` consecutive frames.
 
     Parameters
     ----------
     folder : path or None
-        None stores nothing.
+        Folder that only this job uses; with None, nothing is stored.
     made_by : dict
-        Everything that the numbers depend on. Chunks with other values are removed.
-    shape : (frames, hands, numbers)
+        Everything that the outputs depend on. Stored chunks with other values are removed.
+    shape : (frames, hands, outputs)
+        Shape of the outputs of the whole video.
     """
 
     def __init__(self, folder, made_by, shape):
@@ -42,11 +43,11 @@ class ResumableResults:
                 temporary.write_text(text, encoding="utf-8")
 
     def frames_of(self, chunk):
-        """Return the frames of a chunk as a slice."""
+        """Return the frame range of a chunk as a slice."""
         return slice(chunk * CHUNK_FRAMES, min((chunk + 1) * CHUNK_FRAMES, self.shape[0]))
 
     def load(self, numbers):
-        """Copy the stored chunks into `numbers` (frame, hand, number) and return their indices as a set."""
+        """Copy the stored chunks into the array `numbers` (frame, hand, output), and return the set of their indices."""
         done = set()
         for chunk in range(self.count if self.folder else 0):
             path = self._path(chunk)
@@ -58,15 +59,16 @@ class ResumableResults:
                 done.add(chunk)
             except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile) as error:
                 # MemoryError: a damaged header can declare an array of any size.
-                LOGGER.warning("%s: damaged (%s), computed again", path, error)
+                LOGGER.warning("%s: damaged (%s); its frames are computed again", path, error)
                 path.unlink()
         return done
 
     def save(self, chunk, numbers):
-        """Store a chunk's part of `numbers` (frame, hand, number)."""
+        """Store the part of the array `numbers` (frame, hand, output) that belongs to a chunk."""
         if self.folder:
             with atomic_path(self._path(chunk)) as temporary:
                 np.savez(temporary, numbers=numbers[self.frames_of(chunk)])
 
     def _path(self, chunk):
+        """Return the path of a chunk's file."""
         return self.folder / f"{chunk:06d}.npz"

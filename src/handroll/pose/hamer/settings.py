@@ -1,8 +1,8 @@
-"""Read HaMeR's `model_config.yaml` and compare it with the released one; sizes of the network.
+"""Read HaMeR's `model_config.yaml`, compare it with the released file, and return the sizes of the network.
 
-The released file does not contain the sizes of the backbone, which are those of ViT-H. Toy checkpoints for tests and demos
-(`toy_hamer`) have a section `_PARITY` with their `embed_dim`, `depth` and `num_heads`, and their decoder may have any size. Without
-this section every size must be the released one.
+The released file does not contain the sizes of the backbone, which are those of ViT-H. Small checkpoints for tests and demos
+(toy checkpoints, `toy_hamer`) have a section `_PARITY` with their `embed_dim`, `depth` and `num_heads`, and their decoder may have any
+size. Without this section, every size must be the released one.
 """
 
 import math
@@ -12,23 +12,25 @@ from pathlib import Path
 import yaml
 
 PATCH_PX = 16
+"""Side of a patch (px)."""
+
 PATCH_ROWS, PATCH_COLUMNS = 16, 12
-"""Patches of a crop, 256 x 192 pixels (height x width)."""
+"""Number of rows and columns of patches in a crop of 256 x 192 pixels (height x width)."""
 
 MLP_RATIO = 4
 """Ratio of the hidden width of the backbone's MLP to its width: a constant of ViT-H."""
 
 CROP_PX = [192, 256]
-"""Width and height of the network's input (px), the value of `MODEL.BBOX_SHAPE` if it is present."""
+"""Width and height of the network's input (px): the required value of `MODEL.BBOX_SHAPE` if that key is present."""
 
 
 class HamerError(ValueError):
-    """A file of HaMeR is not the required one. The message says what was expected, what was found, where, and what to do."""
+    """A file of HaMeR is missing, or is not the required one. The message states the file, what was expected and found, and what to do."""
 
 
 @dataclass(frozen=True)
 class BackboneSizes:
-    """Sizes of the vision transformer; the released ones (ViT-H) by default."""
+    """Sizes of the vision transformer: width, number of blocks, number of attention heads. Those of ViT-H by default."""
 
     dim: int = 1280
     depth: int = 32
@@ -42,7 +44,7 @@ class BackboneSizes:
 
 @dataclass(frozen=True)
 class DecoderSizes:
-    """Sizes of the decoder; the released ones by default. `context_dim` is the backbone's width."""
+    """Sizes of the decoder; by default those of the released network. `context_dim` is the backbone's width."""
 
     dim: int = 1024
     depth: int = 6
@@ -53,16 +55,16 @@ class DecoderSizes:
 
     @property
     def inner_dim(self):
-        """Width of all attention heads together."""
+        """Total width of all attention heads."""
         return self.heads * self.dim_head
 
 
 @dataclass(frozen=True)
 class HamerSettings:
-    """Sizes and constants of the network; the released values by default.
+    """Sizes and constants of the network; by default those of the released network.
 
-    `image_mean` and `image_std` are those of the training images, RGB, 0..1. `focal_length_px` is for a crop of `image_size_px`
-    pixels. It is a convention of the training, not a calibration.
+    `image_mean` and `image_std` are the mean and standard deviation of the training images, RGB, 0..1. `focal_length_px` is the focal
+    length for a crop of `image_size_px` pixels. It is a convention of the training, not a calibrated value.
     """
 
     backbone: BackboneSizes = BackboneSizes()
@@ -74,7 +76,9 @@ class HamerSettings:
 
 
 RELEASED = HamerSettings()
+"""Settings of the released network."""
 
+# Keys of the released file that determine the computation of the network, and their required values.
 _REQUIRED = {
     "MODEL.IMAGE_SIZE": RELEASED.image_size_px,
     "MODEL.IMAGE_MEAN": list(RELEASED.image_mean),
@@ -83,8 +87,8 @@ _REQUIRED = {
     "MODEL.MANO_HEAD.TYPE": "transformer_decoder",
     "EXTRA.FOCAL_LENGTH": RELEASED.focal_length_px,
 }
-"""Keys of the released file that determine the network's computation, and their values."""
 
+# Keys that may be absent, because the released code has a default for them, and their required values if they are present.
 _IF_PRESENT = {
     "MODEL.BBOX_SHAPE": CROP_PX,
     "MODEL.MANO_HEAD.JOINT_REP": "6d",
@@ -92,23 +96,29 @@ _IF_PRESENT = {
     "MODEL.MANO_HEAD.IEF_ITERS": 1,
     "MANO.NUM_HAND_JOINTS": 15,
 }
-"""Keys that may be absent because the released code has a default for them, and their only allowed values."""
 
+# Key of the decoder's section.
 _DECODER = "MODEL.MANO_HEAD.TRANSFORMER_DECODER"
+
+# Keys of the decoder's section that are not sizes, and their required values.
 _DECODER_FIXED = {"dropout": 0.0, "emb_dropout": 0.0, "norm": "layer"}
+
+# Keys of the decoder's section that are fields of `DecoderSizes`.
 _DECODER_SIZES = ("depth", "heads", "mlp_dim", "dim_head", "dim", "context_dim")
+
+# Value of a key that the file does not have.
 _ABSENT = object()
 
 
 def settings_path(checkpoint):
-    """Return the path of a checkpoint's model_config.yaml: one folder above the checkpoint's own, as in the released archive."""
+    """Return the path of the model_config.yaml of a checkpoint. It is one folder above the folder of the checkpoint, as in the release."""
     return Path(checkpoint).parent.parent / "model_config.yaml"
 
 
 def read_settings(path):
     """Read and check `model_config.yaml`.
 
-    Keys that have no effect on the network's numbers (training, data, paths of the authors' machines) are ignored.
+    Keys without effect on the outputs of the network (training, data, paths on the authors' machines) are ignored.
 
     Parameters
     ----------
@@ -121,10 +131,11 @@ def read_settings(path):
     Raises
     ------
     HamerError
-        The file is missing, is no such file, or differs from the released one in a key that matters. The message lists all differences.
+        The file is missing, is no model_config.yaml, or differs from the released one in a key that determines the outputs. The message
+        lists all differences.
     """
     path = Path(path)
-    config = _read(path)
+    config = _read_yaml(path)
     problems = []
     for key, expected in _REQUIRED.items():
         _check(config, key, expected, problems)
@@ -142,8 +153,8 @@ def read_settings(path):
     return HamerSettings(backbone=backbone, decoder=decoder)
 
 
-def _read(path):
-    """Read the file as nested dictionaries."""
+def _read_yaml(path):
+    """Read the YAML file as nested dictionaries; raise HamerError if that is not possible."""
     advice = "it comes with the checkpoint, at hamer_ckpts/model_config.yaml of the release"
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -155,16 +166,16 @@ def _read(path):
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise HamerError(f"{path}: expected HaMeR's model_config.yaml, found a file that is not YAML ({error}); {advice}") from error
     if not isinstance(config, dict):
-        raise HamerError(f"{path}: expected HaMeR's model_config.yaml, found {_shown(config)} instead of sections; {advice}")
+        raise HamerError(f"{path}: expected HaMeR's model_config.yaml, found {_format_value(config)} instead of sections; {advice}")
     return config
 
 
 def _backbone_sizes(config, problems):
-    """Return the released sizes, or those in the section of a toy checkpoint."""
+    """Return the backbone's sizes: the released ones, or those in the section `_PARITY` of a toy checkpoint; None after a problem."""
     if _get(config, "_PARITY") is _ABSENT:
         return BackboneSizes()
     keys = {"dim": "embed_dim", "depth": "depth", "heads": "num_heads"}
-    sizes = {name: _size(config, f"_PARITY.{key}", problems) for name, key in keys.items()}
+    sizes = {name: _positive_integer(config, f"_PARITY.{key}", problems) for name, key in keys.items()}
     if None in sizes.values():
         return None
     if sizes["dim"] % sizes["heads"]:
@@ -173,24 +184,24 @@ def _backbone_sizes(config, problems):
 
 
 def _decoder_sizes(config, backbone, problems):
-    """Return the decoder's sizes: the released ones, or any if the checkpoint is a toy."""
+    """Return the decoder's sizes: the released ones, or for a toy checkpoint any sizes; None after a problem."""
     section = _get(config, _DECODER)
     if not isinstance(section, dict):
-        problems.append(f"{_DECODER}: expected a section, found {_shown(section)}")
+        problems.append(f"{_DECODER}: expected a section, found {_format_value(section)}")
         return None
     for key, expected in _DECODER_FIXED.items():
         _check(config, f"{_DECODER}.{key}", expected, problems)
     for key in sorted(set(map(str, section)) - {*_DECODER_FIXED, *_DECODER_SIZES}):
-        problems.append(f"{_DECODER}.{key}: expected no such key, found {_shown(section.get(key))}")
+        problems.append(f"{_DECODER}.{key}: expected no such key, found {_format_value(section.get(key))}")
     toy = _get(config, "_PARITY") is not _ABSENT
     sizes = {}
     for key in _DECODER_SIZES:
         released = getattr(RELEASED.decoder, key)
         if key == "dim" and key not in section:
-            # Absent from the released file.
+            # The released file does not have this key.
             sizes[key] = released
         elif toy:
-            sizes[key] = _size(config, f"{_DECODER}.{key}", problems)
+            sizes[key] = _positive_integer(config, f"{_DECODER}.{key}", problems)
         elif _check(config, f"{_DECODER}.{key}", released, problems):
             sizes[key] = released
     if len(sizes) < len(_DECODER_SIZES) or None in sizes.values():
@@ -201,7 +212,7 @@ def _decoder_sizes(config, backbone, problems):
 
 
 def _get(config, key):
-    """Return the value at a dotted key, or _ABSENT."""
+    """Return the value of a dotted key, such as "MODEL.IMAGE_SIZE"; `_ABSENT` if the file does not have it."""
     for part in key.split("."):
         if not isinstance(config, dict) or part not in config:
             return _ABSENT
@@ -210,34 +221,34 @@ def _get(config, key):
 
 
 def _check(config, key, expected, problems):
-    """Return whether the value at a key is the expected one; append a problem if not."""
+    """Return whether the value of a dotted key is the expected one. If it is not, append a text to `problems`."""
     found = _get(config, key)
-    if _same(found, expected):
+    if _equals(found, expected):
         return True
-    problems.append(f"{key}: expected {_shown(expected)}, found {_shown(found)}")
+    problems.append(f"{key}: expected {_format_value(expected)}, found {_format_value(found)}")
     return False
 
 
-def _size(config, key, problems):
-    """Return the positive integer at a key; append a problem and return None if it is another value."""
+def _positive_integer(config, key, problems):
+    """Return the positive integer at a dotted key. For any other value, append a text to `problems` and return None."""
     found = _get(config, key)
     if type(found) is int and found > 0:
         return found
-    problems.append(f"{key}: expected an integer above 0, found {_shown(found)}")
+    problems.append(f"{key}: expected an integer above 0, found {_format_value(found)}")
     return None
 
 
-def _same(found, expected):
-    """Return whether type and value are equal. An integer equals the same float; a boolean equals no number."""
+def _equals(found, expected):
+    """Return whether two values are equal, including their types. An integer equals the same float; a boolean equals no number."""
     if isinstance(expected, list):
-        return isinstance(found, list) and len(found) == len(expected) and all(map(_same, found, expected))
+        return isinstance(found, list) and len(found) == len(expected) and all(map(_equals, found, expected))
     if isinstance(expected, str):
         return found == expected
     return type(found) in (int, float) and math.isclose(found, expected, rel_tol=1e-9)
 
 
-def _shown(value):
-    """Format a value for messages, shortened."""
+def _format_value(value):
+    """Format a value for a message, in at most 80 characters."""
     if value is _ABSENT:
         return "nothing"
     text = repr(int(value) if isinstance(value, float) and value.is_integer() else value)

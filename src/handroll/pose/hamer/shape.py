@@ -1,4 +1,4 @@
-"""Estimate one shape for a hand over a video from HaMeR's shapes of single frames, which differ from crop to crop."""
+"""Estimate one shape of a hand in a video from the shapes that HaMeR predicts for single frames, which differ from crop to crop."""
 
 import numpy as np
 import torch
@@ -7,27 +7,38 @@ from handroll.pose.differentiable_hand import exponential
 from handroll.pose.levenberg_marquardt import minimise
 
 HUBER = 1.345
-"""Deviation, in robust standard deviations, above which a frame gets less weight: 95 % efficient on Gaussian data (Huber 1964,
-doi:10.1214/aoms/1177703732)."""
+"""Deviation, as a multiple of the robust standard deviation, above which a frame gets less weight. With this value the mean is 95 %
+efficient on Gaussian data (Huber 1964, doi:10.1214/aoms/1177703732)."""
 
 STEPS = 20
-"""Iterations of the reweighted mean. It converges in about ten."""
+"""Number of iterations of the reweighted mean. It converges in about ten."""
 
 MAD_TO_SIGMA = 1.4826
+"""Ratio of the standard deviation to the median absolute deviation of a normal distribution."""
+
 MIN_SIGMA = 1e-6
+"""Minimum standard deviation of a component, which avoids a division by 0 if all frames are equal."""
 
-ROTATION_SIGMA_RAD, POSITION_SIGMA_M = 0.1, 0.001
-"""Trade-off when a pose is refitted to another shape: rotating a joint by 0.1 rad costs as much as moving a joint by 1 mm."""
+ROTATION_SIGMA_RAD = 0.1
+"""Rotation of a joint (rad) that costs as much as a displacement by `POSITION_SIGMA_M` when a pose is refitted to another shape."""
 
-ITERATIONS, BATCH = 4, 512
+POSITION_SIGMA_M = 0.001
+"""Displacement of a joint (m) that costs as much as a rotation by `ROTATION_SIGMA_RAD` when a pose is refitted to another shape."""
+
+ITERATIONS = 4
+"""Number of optimisation steps when poses are refitted."""
+
+BATCH = 512
+"""Number of hands that are refitted in parallel."""
 
 
 def robust_mean(values):
-    """Return Huber's robust mean of each component. Frames that are far off have little weight.
+    """Return Huber's robust mean of each component. Frames that deviate strongly have little weight.
 
     Parameters
     ----------
     values : array (frame, component)
+        The values of all frames.
 
     Returns
     -------
@@ -45,18 +56,19 @@ def robust_mean(values):
 
 
 def refit(skinning, rotations, predicted_betas, betas):
-    """Refit poses to one shape, so that the joints stay close to those of the original shapes.
+    """Refit poses to one shape, so that the joints stay close to their positions with the original shapes.
 
-    With other bone lengths the joints cannot all stay. `ROTATION_SIGMA_RAD` and `POSITION_SIGMA_M` weigh changes of rotation against
-    changes of position. Positions are relative to the wrist, so no translation is needed.
+    With other bone lengths, not all joints can keep their positions. `ROTATION_SIGMA_RAD` and `POSITION_SIGMA_M` weigh changes of
+    rotation against changes of position. Positions are relative to the wrist, so no translation is needed.
 
     Parameters
     ----------
     skinning : handroll.hand.skinning.Skinning
+        Skinning of MANO's right hand.
     rotations : array (hand, joint 16, 3, 3)
-        Right hands, as the network predicted them.
+        Predicted rotations, of right hands.
     predicted_betas : array (hand, 10)
-        Their shapes.
+        Predicted shapes of these hands.
     betas : array (10,)
         The common shape.
 
@@ -71,11 +83,12 @@ def refit(skinning, rotations, predicted_betas, betas):
 
 
 def _refit_batch(skinning, rotations, predicted_betas, betas):
+    """Refit a batch of poses by least squares; see `refit`."""
     target = _from_wrist(skinning.joints(rotations, predicted_betas))
     numbers = 3 * rotations.shape[1]
 
     def residuals(step, current, start, target):
-        """Return one hand's residuals of position and rotation after a rotation step (48,) from `current`."""
+        """Return the residuals of position and rotation of one hand, after a rotation step (48,) from its pose `current`."""
         stepped = current @ exponential(step.view(-1, 3))[0]
         position = (_from_wrist(skinning.joints(stepped, betas)) - target) / POSITION_SIGMA_M
         # For small angles the antisymmetric part of R_start' R is the rotation vector.
@@ -103,4 +116,5 @@ def _refit_batch(skinning, rotations, predicted_betas, betas):
 
 
 def _from_wrist(joints):
+    """Return joints (..., 21, 3) relative to the wrist."""
     return joints - joints[..., :1, :]

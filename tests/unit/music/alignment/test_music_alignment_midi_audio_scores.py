@@ -6,8 +6,13 @@ import pytest
 from handroll.music.alignment.midi_audio_scores import measure, without_trend
 
 
-def test_true_notes_agree(played):
-    scores = measure(played.notes, played.samples, played.rate_hz, played.transcription)
+@pytest.fixture(scope="module")
+def scores_of_true_notes(played):
+    return measure(played.notes, played.samples, played.rate_hz, played.transcription)
+
+
+def test_true_notes_agree(scores_of_true_notes):
+    scores = scores_of_true_notes
     clock, sound, other = scores["clock"], scores["sound"], scores["transcription"]
     assert abs(clock["lag_s"]) < 3e-3 and clock["drift_s"] < 5e-3 and clock["semitones"] == 0
     assert sound["silent_share"] < 0.03 and sound["timing_p95_s"] < 0.015 and sound["level_correlation"] > 0.3
@@ -17,25 +22,8 @@ def test_true_notes_agree(played):
     json.dumps(scores, allow_nan=False)
 
 
-def test_the_same_twice(played):
-    asked = played.notes, played.samples, played.rate_hz, played.transcription
-    assert measure(*asked) == measure(*asked)
-
-
-@pytest.mark.parametrize("transcribed", [True, False])
-@pytest.mark.parametrize("shift_ms", [-60, -10, 10, 30])
-def test_shift_is_measured_to_3_ms(played, shift_ms, transcribed):
-    late = played.notes | {"onset_s": played.notes["onset_s"] + shift_ms * 1e-3}
-    clock = measure(late, played.samples, played.rate_hz, played.transcription if transcribed else None)["clock"]
-    assert clock["lag_s"] == pytest.approx(-shift_ms * 1e-3, abs=3e-3)
-    assert 0.0 < clock["lag_error_s"] < 1e-3
-
-
-def test_drift_is_measured(played):
-    slow = played.notes | {"onset_s": played.notes["onset_s"] * 1.001 + 2.0}
-    clock = measure(slow, played.samples, played.rate_hz, played.transcription)["clock"]
-    assert clock["drift"] == pytest.approx(-1e-3, abs=2e-4)
-    assert clock["offset_s"] == pytest.approx(-2.0, abs=6e-3)
+def test_the_same_twice(played, scores_of_true_notes):
+    assert measure(played.notes, played.samples, played.rate_hz, played.transcription) == scores_of_true_notes
 
 
 def test_other_music_is_not_aligned(played):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from handroll.dataset.shards import cut_music
+from handroll.dataset.clip_content import cut_music
 from handroll.generation.pianist import perform
 from handroll.music.alignment.time_map import TimeMap, map_times
 from handroll.music.alignment.video_clock import to_video_clock
