@@ -35,7 +35,7 @@ CORES = 2
 SEED = 1
 
 TOLERANCE_M = 1e-5
-"""Maximum difference between the translations of both programs."""
+"""Maximum accepted difference between the translations of `clean_motion` and of the common packages (m)."""
 
 
 def make_pose(frames, seed):

@@ -25,7 +25,7 @@ from handroll.simulator.composition import compose_score
 from handroll.simulator.corpus import Recipe, fingered_notes, motion_of, take_rows, view_extrinsics, write_corpus
 
 SEQUENCE_NOTES = 12, 16, 24
-"""Lengths of the note sequences that are compared, in notes."""
+"""Lengths of the note sequences whose repetition is measured, in notes."""
 
 MIN_TAKES = 3
 """Minimum number of takes. If there are few minutes of music, takes are shorter than usual."""

@@ -26,13 +26,13 @@ WIDTH, HEIGHT = 1280, 720
 """Size of the rendered frames (px)."""
 
 SECONDS, FPS = 8, 10
-"""Duration (s) and frame rate (Hz) of the performance."""
+"""Duration (s) and frame rate (Hz) of the rendered performance."""
 
 N_FRAMES = 16
-"""Number of rendered frames."""
+"""Approximate number of rendered frames in a scene."""
 
 WINDOWS = 2
-"""Number of temporal medians."""
+"""Number of temporal medians of the rendered frames. They are the input of the registration."""
 
 GRID_MM = 5.0
 """Resolution of the rendered surfaces (mm)."""
