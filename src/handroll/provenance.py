@@ -133,7 +133,7 @@ def _parse_module(path):
     normal_form : str
         Its code without comments, docstrings and layout.
     imported : frozenset of path
-        Files of handroll that import statements run: those of modules and of the packages around them.
+        Files of handroll that import statements run: those of modules and of their parent packages.
     named : frozenset of str
         Modules whose name is a string in the file, such as in a table of engines that are imported when they are used.
     """
@@ -155,7 +155,7 @@ def _parse_module(path):
             node.body = [s for s in body if s not in bare] or ([ast.Pass()] if not isinstance(node, ast.Module) else [])
     # A string such as "handroll.music." is the beginning of a name that is completed at run time. It is no module name.
     named = {text for text in texts if text.startswith(f"{PACKAGE.name}.") and not text.endswith(".") and _module_path(text)}
-    # Python also runs the packages around a module; the root package counts only where it is imported by name.
+    # An import also runs `__init__.py` of the parent packages. The root package is included only if a statement names it.
     parts = [name.split(".") for name in imported]
     modules = {".".join(name[:end]) for name in parts for end in range(min(2, len(name)), len(name) + 1)}
     files = frozenset(path for path in map(_module_path, modules) if path)
@@ -248,7 +248,7 @@ def code_hash(script, chosen=()):
 def module_versions(script, modules):
     """Return the `VERSION` of modules, such as "handroll.detection.hand_tracks 3", as the code version of a costly step.
 
-    Such a step reruns only when a `VERSION` is raised by hand: when the results of the module, or of a module that it imports, change.
+    Such a step reruns only when a `VERSION` is increased manually: when the results of the module, or of a module that it imports, change.
     Together, these modules and `PLUMBING` must import every module that the script imports, so that none is forgotten.
 
     Parameters

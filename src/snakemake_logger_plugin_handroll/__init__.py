@@ -34,7 +34,7 @@ class LogHandler(LogHandlerBase):
         self.failed = False
 
     def emit(self, record):
-        """Print the lines of a record of Snakemake's log: a finished stage, a failed job, or the reason why a run cannot start."""
+        """Print progress lines for a record of Snakemake's log: a finished stage, a failed job, or the reason why a run cannot start."""
         # A closed output (`| head`) is no error.
         with suppress(OSError):
             for line in self.lines(record):

@@ -204,7 +204,9 @@ def _classify_error(error, folder, limits, extracted):
     if failure is not None and failure.failure is not Failure.NETWORK:
         locked = next((c for c in causes_of(error) if isinstance(c, OSError) and c.errno in (errno.EACCES, errno.EPERM, errno.EROFS)), None)
         if locked is not None:
-            raise PermissionError(f"{folder}: expected a writable folder, but writing failed: {locked}") from error
+            raise PermissionError(
+                f"{folder}: expected a writable folder, but writing failed: {locked}; make the folder writable"
+            ) from error
     return failure
 
 

@@ -281,7 +281,7 @@ def _word_pattern(name):
 
 
 def _table_contains_video(path, names):
-    """Whether a Parquet file has a row of one of the videos. An unreadable file counts as one that has."""
+    """Return whether a Parquet file has a row of one of the videos; True if the file is unreadable."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

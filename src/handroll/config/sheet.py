@@ -122,7 +122,7 @@ def read_rows(path, model, key=()):
     """
     lines = numbered_lines(read_text(path))
     if not lines:
-        raise SheetError(f"sheet {path}: expected a header line and one line for each row, found no line with text")
+        raise SheetError(f"sheet {path}: expected a header line and one line for each row, found only empty lines and comments")
     (header_number, header), *body = lines
     header = [name.strip() for name in header]
     problems = _header_problems(header, header_number, model)

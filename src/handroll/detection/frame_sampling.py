@@ -14,7 +14,7 @@ from handroll.detection.hand_tracker import MODEL_COMPLEXITY, MediaPipeHands, si
 from handroll.detection.hand_tracks import DUPLICATE_PALMS, MIDDLE_MCP, PALM, WRIST
 
 VERSION = 1
-"""Version of the results of this module, raised by hand when the same frames give other hands."""
+"""Version of the results of this module, increased manually when the same frames give other hands."""
 
 MAX_HANDS = 6
 """Maximum number of detected hands in a half of a frame: four of two players, and false detections."""

@@ -20,7 +20,7 @@ from handroll.editing.segments import SAME_TIME_S, within
 from handroll.provenance import file_sha256
 
 VERSION = 2
-"""Version of the detections, raised by hand when this module, `hand_tracks` or `track_recovery` gives other detections. The step is too
+"""Version of the detections, increased manually when this module, `hand_tracks` or `track_recovery` gives other detections. The step is too
 costly to rerun after every refactoring."""
 
 MAX_WIDTH_PX = 960

@@ -178,7 +178,7 @@ def mean_per_line_mm(points_mm, residual_mm, keyboard):
 
 
 def _measured_along_keys(residual_mm):
-    """Return which residuals (n, xy 2) have a measured component along the keys: bool array (n,)."""
+    """Return which residuals (n, xy 2) have a measured x component: bool array (n,). An unmeasured component is stored as 0."""
     return np.isfinite(residual_mm[:, 0]) & (residual_mm[:, 0] != 0.0)
 
 

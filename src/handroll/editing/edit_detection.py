@@ -14,8 +14,8 @@ from handroll.editing.static_views import static_views
 from handroll.mask_runs import runs
 
 VERSION = 4
-"""Version of the detected edits, raised by hand when this module, or a module of `editing` that it uses, detects other edits. The detection
-is too costly to rerun after every refactoring."""
+"""Version of the detected edits, increased manually when this module, or a module of `editing` that it uses, detects other edits. The
+detection is too costly to rerun after every refactoring."""
 
 MAX_SIDE_PX = 256
 """Longer side (px) of the frames given to `EditDetector`: read them with `read_frames(path, max_width_px=256, max_height_px=256)`."""

@@ -96,7 +96,7 @@ BAND_HEIGHT = 0.12
 """Maximum height of a line of text, as a share of the frame's height. A line of text that appears or disappears is no jump cut."""
 
 BAND_ASPECT = 2.5
-"""Minimum width of a line of text, as a multiple of its maximum height."""
+"""Minimum width of a line of text, as a multiple of its maximum height (`BAND_HEIGHT`)."""
 
 BAND_SHARE = 0.6
 """Minimum share of the changed pixels that are in the horizontal band of a line of text."""
@@ -282,7 +282,7 @@ class FrameDifference:
         return np.asarray(self._share)
 
     def largest(self):
-        """Return the difference (grey levels) of the most changed pixel from the previous frame: float array (frame,); 0 for the first."""
+        """Return the largest change (grey levels) of any pixel since the previous frame: float array (frame,); 0 for the first."""
         return np.asarray(self._largest)
 
 

@@ -128,12 +128,17 @@ def _changed(before, after):
 
 
 def _rectangles(changed):
-    """Find the rectangles that the changed pixels, uint8 (height, width), fill.
+    """Find the rectangles that are filled with changed pixels.
+
+    Parameters
+    ----------
+    changed : uint8 array (height, width)
+        1 where a pixel changed, else 0.
 
     Returns
     -------
     closed : uint8 array (height, width) or None
-        The changed pixels after gaps are closed; None if no part of them is large enough.
+        The changed pixels after gaps are closed; None if no connected region reaches the minimum area.
     boxes : list of (left, top, width, height), px
     """
     closed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, np.ones((CLOSE_PX, CLOSE_PX), np.uint8))

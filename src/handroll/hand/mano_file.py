@@ -204,7 +204,7 @@ def _read_indices(value):
 def _read_shape(value):
     """Return a shape as a tuple, such as (778, 3). Raise ValueError where a size is negative or no integer."""
     if not isinstance(value, (tuple, list)) or not all(type(size) is int and size >= 0 for size in value):
-        raise ValueError(f"expected a shape of integers from 0, found {value!r}")
+        raise ValueError(f"expected a shape of non-negative integers, found {value!r}")
     return tuple(value)
 
 

@@ -31,7 +31,7 @@ ROUNDS = ((6.0, 0.1), (4.0, 0.1), (3.0, 1.0), (2.0, 1.0), (2.0, 1.0))
 rounds an edge may be mistaken for its neighbour. The narrow priors then leave only the camera's position and direction free."""
 
 STEP_PX = 0.5
-"""Distance between the sampled pixels along the normal of an edge, px."""
+"""Distance between the samples along the normal of an edge, px."""
 
 MIN_STEP = 12.0
 """Minimum change of brightness across an edge, 0..255."""

@@ -214,7 +214,7 @@ def finger_bias(offset_mm, posterior):
 
 
 def fitted_sigma(landing, posterior):
-    """Return the likeliest standard deviation of the fingertips' error along the keys, one of `_SIGMAS_MM`.
+    """Return the most probable standard deviation of the fingertips' error along the keyboard, one of `_SIGMAS_MM`.
 
     Fingers are weighted by the `posterior` (note, candidate 11). A prior draws the result towards `WEIGHTS.sigma_mm`.
     """

@@ -18,7 +18,7 @@ from handroll.media.streams import audio_stream
 from handroll.provenance import atomic_path
 
 VERSION = 1
-"""Version of the results of this module, raised by hand when the same file gives other samples."""
+"""Version of the results of this module, increased manually when the same file gives other samples."""
 
 LOGGER = logging.getLogger("handroll")
 

@@ -13,7 +13,7 @@ from handroll.media.safe_open import MediaError, open_media
 from handroll.media.streams import TimestampConverter, display_transform, nominal_frame_s, video_stream
 
 VERSION = 1
-"""Version of the results of this module, raised by hand when the same video gives other frames or other times."""
+"""Version of the results of this module, increased manually when the same video gives other frames or other times."""
 
 LOGGER = logging.getLogger("handroll")
 

@@ -196,7 +196,7 @@ def _seconds_of_ticks(division, tempos):
             raise MidiError(MidiFault.NO_TIME, f"expected SMPTE time of 24, 25, 29 or 30 frames a second, found division 0x{division:04x}")
         return lambda ticks: ticks / (frames_hz * ticks_a_frame)
     if not division:
-        raise MidiError(MidiFault.NO_TIME, "expected at least one tick a beat, found 0")
+        raise MidiError(MidiFault.NO_TIME, "expected at least one tick per beat (division of the header), found 0; export the file again")
     changes = sorted({0: DEFAULT_TEMPO_US, **tempos}.items())
     tick, tempo_us = (np.array(column, dtype=np.float64) for column in zip(*changes, strict=True))
     tick_s = 1e-6 * tempo_us / division

@@ -10,7 +10,7 @@ from handroll.camera import joints_in_keyboard_frame
 from handroll.logs import progress as log_progress
 
 VERSION = 1
-"""Version of the results of this module, raised by hand when the same poses of an engine give a different table or refinement."""
+"""Version of the results of this module, increased manually when the same poses of an engine give a different table or refinement."""
 
 ENGINES = {"landmarks": "handroll.pose.landmarks", "hamer": "handroll.pose.hamer.engine"}
 """Module of each engine by name; imported only when used, because engines need heavy libraries."""
@@ -22,7 +22,7 @@ class Engine(Protocol):
     Attributes
     ----------
     VERSION : int
-        Version of the poses, raised by hand when the same input gives other poses.
+        Version of the poses, increased manually when the same input gives other poses.
     OPTIONS : dict
         Every option with its default.
     USES_KEY_PRESSES : bool

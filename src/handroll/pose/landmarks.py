@@ -31,7 +31,7 @@ from handroll.pose.levenberg_marquardt import choose, minimise
 from handroll.pose.priors import landmark_offsets_m
 
 VERSION = 2
-"""Version of the poses, raised by hand when the same detections give different poses."""
+"""Version of the poses, increased manually when the same detections give different poses."""
 
 USES_KEY_PRESSES = True
 """`refine` uses the keys that fingertips hold down."""
@@ -105,7 +105,7 @@ def fit(video_path, detections, camera, extrinsics, options, progress):
     """
     unknown = sorted(set(options) - set(OPTIONS))
     if unknown:
-        raise ValueError(f"pose engine landmarks: unknown options {unknown}; the options are {sorted(OPTIONS)}")
+        raise ValueError(f"pose engine 'landmarks': unknown options {unknown}; the options are {sorted(OPTIONS)}")
     options = {**OPTIONS, **options}
     bone_scale = _scale_of_length(options["hand_length_m"])
     with torch_threads(options["threads"]):

@@ -303,7 +303,7 @@ def _pose_columns(rotation, translation, hand, joints_of, camera, landmarks_px, 
     frames = len(translation)
     rotvec = unwrap_rotvec(rotvec_from_matrix(rotation)).astype(np.float32)
     translation = translation.astype(np.float32)
-    # Computed from the stored float32 values, so that the table is consistent.
+    # The joints are computed from the stored float32 values, so that they agree with the stored rotations and translations.
     pieces = np.array_split(np.arange(frames), -(-frames // FRAMES_AT_ONCE))
     joints = np.concatenate([joints_of(_tensor(matrix_from_rotvec(rotvec[piece]), device)).cpu().numpy() for piece in pieces])
     joints = joints + translation[:, None]

@@ -340,7 +340,10 @@ def cover_hand(performance, hand, start_s, end_s, **fields):
 
 
 def world_joints(performance):
-    """Return the joints (frame, hand 2, joint 21, xyz 3) of a performance in the world frame, metres; includes absent hands."""
+    """Return the joints (frame, hand 2, joint 21, xyz 3) of a performance in the world frame, metres.
+
+    Hands that are absent from the scene are included.
+    """
     return np.stack(
         [
             hand_joints(

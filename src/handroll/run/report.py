@@ -15,7 +15,7 @@ MIN_HANDS_SHARE = 0.05
 """Minimum share of frames with at least one hand, 0..1. A video with a smaller share gives no useful motion."""
 
 MAX_MISSING_SHARE = 0.1
-"""Maximum share of frames in which a hand is missing, and of the video that is not usable, 0..1. Larger shares give a warning."""
+"""Threshold of two warnings, 0..1: for the share of frames in which one hand is missing, and for the unusable share of the video."""
 
 STEPS = {
     "fetch_video": "acquire/{v}/info.json",

@@ -146,7 +146,7 @@ def compose_score(seed, duration_s):
     Returns
     -------
     score.Score
-        A score without covers. A hand has a rest in long pauses.
+        A score in which no object covers a hand (`Score.covers` is empty). In long pauses a hand leaves the keys (`Score.rests`).
 
     Raises
     ------

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
 
+from handroll.hand.skeleton import HANDS
+
 LEFT, RIGHT = 0, 1
 """Indices into `skeleton.HANDS`."""
 
@@ -120,7 +122,8 @@ def _read_hand(text, hand, quarters):
                 notes += [(at, length, pitch_of(name), hand, int(finger)) for name, finger in zip(names, fingers, strict=True)]
             at += length
         if abs(at - quarters) > 1e-9:
-            raise ValueError(f"bar {number} of hand {hand}: expected {quarters} quarters, found {at}: {bar.strip()!r}")
+            expected = f"expected {quarters:g} quarter notes, found {at:g} in {bar.strip()!r}"
+            raise ValueError(f"bar {number} of the {HANDS[hand]} hand: {expected}")
         bars.append(notes)
     return bars
 

@@ -122,7 +122,7 @@ def test_notation():
     assert bar.notes == ((0.0, 2.0, 36, 0, 5), (0.0, 2.0, 48, 0, 1), (0.0, 0.5, 66, 1, 2), (0.5, 0.5, 70, 1, 4), (1.0, 2.0, 72, 1, 5))
     assert bar.transposed(2).notes[0] == (0.0, 2.0, 38, 0, 5)
     assert pitch_of("A0") == 21 and pitch_of("C8") == 108
-    with pytest.raises(ValueError, match="expected 3.0 quarters"):
+    with pytest.raises(ValueError, match="expected 3 quarter notes"):
         read_bars(3.0, "2 r", "2. r")
     with pytest.raises(ValueError, match="finger for each note"):
         read_bars(3.0, "2. C2+C3/5", "2. r")

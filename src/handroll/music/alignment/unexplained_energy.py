@@ -245,8 +245,10 @@ def _note_masks(notes, partials, frames):
 
     Returns
     -------
-    rising, held : bool array (frequency, frame)
-        The frequency belongs to a partial of a note that begins in this frame, or that sounds in this frame.
+    rising : bool array (frequency, frame)
+        The frequency belongs to a partial of a note whose onset is close to this frame. Above `_DENSE_HZ`: any onset is close.
+    held : bool array (frequency, frame)
+        The frequency belongs to a partial of a note that sounds in this frame.
     onset : bool array (frame,)
         The frame is close to an onset.
     """

@@ -7,4 +7,4 @@ camera frame (`cameras`). The network only knows right hands: crops of left hand
 """
 
 VERSION = 1
-"""Version of the poses, raised by hand when the same video and weights give other poses."""
+"""Version of the poses, increased manually when the same video and weights give other poses."""

@@ -99,7 +99,7 @@ class FeedForward(nn.Module):
 
 
 class Layer(nn.Module):
-    """Pre-norm decoder layer. The first layer has no self-attention module, because its output is a constant there."""
+    """Pre-norm decoder layer. The first layer has no self-attention: its input, and so its output, is the same for all crops."""
 
     def __init__(self, sizes, first):
         super().__init__()

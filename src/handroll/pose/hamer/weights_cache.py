@@ -25,7 +25,8 @@ from handroll.safe_pickle import load_torch
 LOGGER = logging.getLogger("handroll")
 
 FORMAT = "handroll hamer 1"
-"""Name and version of the format of compact files, raised by hand when their content changes. Files of another format are written again."""
+"""Name and version of the format of compact files, increased manually when their content changes. Files of another format are
+written again."""
 
 # Types of the backbone's matrices, and their names in file names.
 _TYPES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
