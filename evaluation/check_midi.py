@@ -1,17 +1,17 @@
-"""Measure which simulated faults of MIDI files are detected, and which findings are false.
+"""Measure how often the MIDI check detects simulated faults in MIDI files, and how often its findings are false.
 
     python evaluation/check_midi.py --seeds 8
     python evaluation/check_midi.py --seeds 0 --recordings FOLDER
 
-Data: performances of the synthetic pianist (30 s, dynamics scaled by 2.5 to those of human players), and recordings with
-ground truth. A recording is an audio file next to a text file of the same stem, whose lines contain onset s, offset s and MIDI pitch.
+Data: simulated performances of 30 s, whose dynamics are scaled by 2.5 to those of human players; and recordings with ground truth. A
+recording is an audio file next to a text file of the same name. Each line of the text file contains onset (s), offset (s) and MIDI pitch.
 
 Each fault is simulated three times: in the true notes, compared with audio and transcription; in the true notes, compared with audio
 alone; and in the transcription, compared with audio alone. The script prints how often each fault is reported, and all other findings.
-Notes that a transposition moves off the keyboard are put on its last key, and therefore have a wrong pitch as well.
+Notes that a transposition moves beyond the keyboard are moved to the last key, and therefore also have a wrong pitch.
 
-Recordings have no true velocities. The velocities of the transcription replace them, and faults of velocity are left out. Offset and drift
-of their ground truth are printed, and corrected before faults are simulated.
+Recordings have no true velocities. They get the velocities of the transcription, and faults of velocity are not simulated. Offset and drift
+between their ground truth and their audio are printed, and are corrected before faults are simulated.
 """
 
 import argparse
@@ -35,13 +35,15 @@ from handroll.storage import read_table, write_table
 from handroll.tables import NOTES
 from transcription import read_truth
 
+# Factor that scales the deviation of simulated velocities from their median.
 DYNAMICS = 2.5
+
 LIMITS = Limits(**MidiCheck().model_dump(exclude={"correct"}))
 NO_PEDAL = pedal_table([], [])
 
 
 def faults(notes, rng, velocities=True):
-    """Yield (name of a fault, faulty notes, expected findings)."""
+    """Simulate every fault in notes. Yield (name of the fault, faulty notes, expected findings)."""
     count, velocity = len(notes["pitch"]), notes["velocity"].astype(float)
     some = np.sort(rng.permutation(count)[: round(0.05 * count)])
     tenth = rng.permutation(count)[: round(0.1 * count)]
@@ -69,18 +71,19 @@ def faults(notes, rng, velocities=True):
 
 
 def _changed(notes, **columns):
-    """Replace columns of notes, and sort; durations are kept."""
+    """Replace columns of notes, and sort the notes. Durations do not change."""
     new = notes | columns
     length_s = notes["key_offset_s"] - notes["onset_s"]
     return note_table(new["onset_s"], new["onset_s"] + length_s, new["pitch"], np.round(new["velocity"]), NO_PEDAL)
 
 
 def _moved(notes, clock):
+    """Apply a time map to notes."""
     return map_times(notes, NO_PEDAL, clock)[0]
 
 
 def performance(seed, seconds):
-    """Make true notes, samples and rate of a medley."""
+    """Simulate a performance of a medley. Return its notes, audio samples and sampling rate."""
     take = prepare_take(None, seed, seconds)
     notes = dict(take.performance.notes)
     middle = np.median(notes["velocity"])
@@ -89,13 +92,13 @@ def performance(seed, seconds):
 
 
 def recording(path):
-    """Load true notes, samples and rate of a recording."""
+    """Load the true notes, audio samples and sampling rate of a recording."""
     truth = read_truth(path.with_suffix(".txt"))
     return note_table(*(truth[name] for name in ("onset_s", "key_offset_s", "pitch", "velocity")), NO_PEDAL), *load_audio(path)
 
 
 def transcription(name, samples, rate_hz, cache):
-    """Transcribe audio, or read the transcription from the folder `cache` if given."""
+    """Transcribe audio. If a folder `cache` is given, read the transcription from it, or save it there."""
     path = cache / f"{name}.parquet" if cache else None
     if path and path.exists():
         return read_table(path, NOTES)[0]
@@ -106,7 +109,7 @@ def transcription(name, samples, rate_hz, cache):
 
 
 def lend_velocities(notes, transcribed):
-    """Notes with the velocities of their partners in the transcription; the others with its median."""
+    """Return notes with the velocities of the matching notes in a transcription. Notes without a match get the median velocity."""
     _, clock = align(notes, transcribed)
     mine, other = match_notes(clock(notes["onset_s"]), notes["pitch"], transcribed["onset_s"], transcribed["pitch"])
     velocity = np.full(len(notes["pitch"]), np.median(transcribed["velocity"]))
@@ -115,7 +118,7 @@ def lend_velocities(notes, transcribed):
 
 
 def examine(name, truth, samples, rate_hz, cache, tables, true_velocities):
-    """Simulate every fault in one performance, and count outcomes in `tables`: comparison to fault to outcomes."""
+    """Simulate every fault in one performance, and count the outcomes in `tables`: kind of comparison to fault to counter of outcomes."""
     transcribed = transcription(name, samples, rate_hz, cache)
     if not true_velocities:
         truth = lend_velocities(truth, transcribed)
@@ -147,11 +150,11 @@ def examine(name, truth, samples, rate_hz, cache, tables, true_velocities):
 
 
 def main():
-    """Print a line per performance, then the tables."""
+    """Measure all performances. Print a line per performance, then the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=8, help="number of synthetic performances (default: %(default)s)")
-    parser.add_argument("--first-seed", type=int, default=2100, help="seed of the first (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=30.0, help="length of each (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=8, help="number of simulated performances (default: %(default)s)")
+    parser.add_argument("--first-seed", type=int, default=2100, help="random seed of the first performance (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=30.0, help="duration of each performance in seconds (default: %(default)s)")
     parser.add_argument("--recordings", type=Path, metavar="FOLDER", help="recordings with ground truth")
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="folder that keeps transcriptions for later runs")
     options = parser.parse_args()

@@ -1,10 +1,11 @@
-"""Compare the speed of `clean_motion` with the same steps, channel by channel, in common packages.
+"""Compare the speed of `clean_motion` with the same steps in common packages, which process one channel at a time.
 
     python evaluation/clean_motion.py --frames 20000
 
-The comparison runs the PyPI package `hampel`, pandas' interpolation and scipy's `savgol_filter` on each of the 51 channels
-of each hand, then the same forward kinematics. The translations of both must agree where both classify the same frames as observed.
-(`hampel` does not support missing samples, and does not classify samples within half a window of a gap.) Requires the extra `dev`.
+The comparison applies the PyPI package `hampel`, pandas' interpolation and scipy's `savgol_filter` to each of the 51 channels of each hand,
+then the same forward kinematics. Both programs must give the same translations where they classify the same frames as observed. They do not
+classify all frames alike, because `hampel` does not support missing samples, and does not classify samples within half a window of a gap.
+The script requires the extra `dev`.
 """
 
 import argparse
@@ -24,15 +25,21 @@ from handroll.motion.outliers import translation_floors
 from handroll.tables import State, frame_keys
 
 RATE_HZ = 30.0
+
 CORPUS_FRAMES = 10_527_167
-"""Number of annotated frames of PianoMotion10M."""
+"""Number of annotated frames in PianoMotion10M."""
+
 CORES = 2
+"""Number of CPU cores for which the time of a whole dataset is printed."""
+
 SEED = 1
+
 TOLERANCE_M = 1e-5
+"""Maximum accepted difference between the translations of `clean_motion` and of the common packages (m)."""
 
 
 def make_pose(frames, seed):
-    """Simulate `tables.POSE` of a pianist: smooth motion, jitter, spikes, missing frames, short and long gaps."""
+    """Simulate the columns of `tables.POSE` by frame: smooth motion with jitter, spikes, missing frames, short gaps and long gaps."""
     rng = np.random.default_rng(seed)
 
     def wander(shape, width, spread):
@@ -62,7 +69,7 @@ def make_pose(frames, seed):
 
 
 def clean_by_channel(pose, settings):
-    """Clean channel by channel, including forward kinematics; returns translation (frame, hand, 3) and observed (frame, hand)."""
+    """Clean one channel after the other, including forward kinematics. Return translation (frame, hand, 3) and observed (frame, hand)."""
     time_s = pose["time_s"][:, 0]
     half = settings.hampel_window // 2
     translations, observations = [], []
@@ -76,7 +83,7 @@ def clean_by_channel(pose, settings):
             for c in range(channels.shape[1]) if stop - start > 2 * half else ():
                 series = channels[start:stop, c]
                 judged = hampel(series, window_size=settings.hampel_window, n_sigma=settings.hampel_n_sigma)
-                inside = slice(half, stop - start - half)  # the package leaves values outside uninitialised
+                inside = slice(half, stop - start - half)  # the package does not initialise values outside of this range
                 scale = np.maximum(1.4826 * judged.median_absolute_deviations[inside], floors[c])
                 outlier[start:stop, c][inside] = np.abs(series - judged.medians)[inside] > settings.hampel_n_sigma * scale
         observed = found & ~outlier[:, :3].any(axis=1)
@@ -99,17 +106,17 @@ def clean_by_channel(pose, settings):
 
 
 def timed(function, *arguments):
-    """Call a function; returns (result, wall seconds, CPU seconds)."""
+    """Call a function. Return (result, wall seconds, CPU seconds)."""
     wall, cpu = time.perf_counter(), time.process_time()
     result = function(*arguments)
     return result, time.perf_counter() - wall, time.process_time() - cpu
 
 
 def main():
-    """Print a table; exit with an error if results differ."""
+    """Compare speed and results, and print a table. Exit with an error if the results differ."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=int, default=20_000, help="frames with both hands (default: %(default)s)")
-    parser.add_argument("--compared", type=int, default=1_000, help="number of these frames for the comparison (default: %(default)s)")
+    parser.add_argument("--frames", type=int, default=20_000, help="number of frames, each with both hands (default: %(default)s)")
+    parser.add_argument("--compared", type=int, default=1_000, help="frames that the common packages process (default: %(default)s)")
     arguments = parser.parse_args()
     settings = CleanSettings()
 
@@ -130,7 +137,7 @@ def main():
     print(f"{'handroll.motion.clean':30}{arguments.frames:8}{wall_s:9.2f}{cpu_s:9.2f}{rate:10.0f}")
     print(f"faster by {rate / their_rate:.0f} times; frames/s are per core, from CPU time")
     print(f"{CORPUS_FRAMES:,} frames on {CORES} cores: {CORPUS_FRAMES / rate / CORES / 60:.1f} min")
-    print(f"greatest difference in translation: {difference_m:.1e} m over the {both.mean():.0%} of frames that both classify alike")
+    print(f"maximum difference in translation: {difference_m:.1e} m over the {both.mean():.0%} of frames that both classify alike")
     if not difference_m <= TOLERANCE_M:
         raise SystemExit(f"expected translations to agree within {TOLERANCE_M} m, found {difference_m} m")
 

@@ -1,9 +1,10 @@
-"""Measure the speed of making synthetic training data, stage by stage, and its quality. One core, CPU time.
+"""Measure the CPU time of each stage that makes synthetic training data, and the quality of the data.
 
     python evaluation/corpus.py --minutes 20
 
-Stages: score; motion (planning, inverse kinematics, conversion to the camera frame); audio; packing (scores, clips, shards). Repetition is
-measured as the share of note sequences of later takes that also occur in earlier takes, in any key.
+The stages are: score; motion (planning, inverse kinematics, conversion to the camera frame); audio; packing (scores, clips, shards). One
+core is used. Quality is measured by the key press F1 of the motion, and by the repetition of music: the share of note sequences in later
+takes that also occur in earlier takes, in any key.
 """
 
 import argparse
@@ -24,34 +25,37 @@ from handroll.simulator.composition import compose_score
 from handroll.simulator.corpus import Recipe, fingered_notes, motion_of, take_rows, view_extrinsics, write_corpus
 
 SEQUENCE_NOTES = 12, 16, 24
-"""Lengths of the compared note sequences."""
+"""Lengths of the note sequences whose repetition is measured, in notes."""
 
-MIN_TAKES, MIN_TAKE_S = 3, 30.0
-"""Minimum number and duration of takes. For few minutes of music, takes are shorter than usual."""
+MIN_TAKES = 3
+"""Minimum number of takes. If there are few minutes of music, takes are shorter than usual."""
+
+MIN_TAKE_S = 30.0
+"""Minimum duration of a take (s)."""
 
 
 @contextmanager
 def timed(spent, stage):
-    """Add the block's CPU time (s) to a stage."""
+    """Add the CPU time of the block (s) to the entry of a stage in `spent`."""
     started = time.process_time()
     yield
     spent[stage] += time.process_time() - started
 
 
 def sequences(pitch, length):
-    """List all sequences of `length` notes, as intervals from their first note."""
+    """List all sequences of `length` successive notes, as tuples of intervals relative to their first note."""
     pitch = np.asarray(pitch, dtype=int)
     return [tuple(pitch[k : k + length] - pitch[k]) for k in range(len(pitch) - length + 1)]
 
 
 def main():
-    """Time the stages one by one, then a whole corpus; print both."""
+    """Measure the stages one by one, then a whole corpus, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=20.0, help="minutes of music (default: 20)")
     options = parser.parse_args()
     recipe = Recipe(0, take_s=min(Recipe.take_s, max(60.0 * options.minutes / MIN_TAKES, MIN_TAKE_S)))
     takes = max(MIN_TAKES, ceil(60.0 * options.minutes / recipe.take_s))
-    # Compile before the measurement.
+    # Functions are compiled in this call, so that the measurement does not include it.
     take_rows(replace(recipe, take_s=MIN_TAKE_S), (0, "train"))
 
     spent, pitches = Counter(), []

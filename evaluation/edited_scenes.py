@@ -1,4 +1,4 @@
-"""Scenes of edited videos: footage of playing with a movable virtual camera, rooms with faces, title cards, plain colours."""
+"""Scenes for edited test videos: footage of piano playing with a movable virtual camera, rooms with faces, title cards, plain colours."""
 
 import itertools
 
@@ -9,7 +9,7 @@ import numpy as np
 from handroll.media.frames import read_frames
 
 MARGIN = 1.12
-"""Footage is enlarged by this factor, so that a virtual camera can move within it."""
+"""Factor by which footage is enlarged, so that a virtual camera can move within it."""
 
 MOVES = {
     "pan": ((1.0, 3.0), (0.04, 0.2)),
@@ -17,15 +17,17 @@ MOVES = {
     "shake": ((1.5, 4.0), (0.01, 0.03)),
     "bump": ((0.15, 0.4), (0.02, 0.06)),
 }
-"""Ranges of duration (s) and extent (share of the width, or zoom ratio) of camera moves."""
+"""Camera moves: range of the duration (s), and range of the extent. The extent is a share of the frame's width, or a ratio for zoom."""
 
+# Texts of title cards.
 WORDS = ("Nocturne", "Study in C", "played by heart", "Subscribe", "Part II", "Prelude", "Minuet in G", "thank you")
 
 
 class Camera:
-    """Virtual camera that shows part of an image: shift as a share of the width, zoom as a ratio, with planned moves.
+    """Virtual camera that shows part of an image, and can make random moves.
 
-    `view_id` identifies the static view. It changes with each move that does not return. `moving` is true during a move.
+    `shift` is the shift of the view as a share of the width, `zoom` is a ratio. `view_id` identifies the static view. It changes after each
+    move that does not return to its start. `moving` is true during a move.
     """
 
     _view_ids = itertools.count()
@@ -37,7 +39,7 @@ class Camera:
 
     @property
     def busy(self):
-        """Whether a planned move has not ended."""
+        """Whether a random move has started and has not ended."""
         return self.path is not None and np.isfinite(self.path[0])
 
     @property
@@ -46,7 +48,7 @@ class Camera:
         return self.path is not None and np.isinf(self.path[0])
 
     def view(self, image):
-        """Render the view of an image."""
+        """Render the camera's view of an image."""
         width, height = self.size
         scale = MARGIN * self.zoom * (width / image.shape[1])
         matrix = np.array([[scale, 0.0, width / 2 - scale * image.shape[1] / 2], [0.0, scale, height / 2 - scale * image.shape[0] / 2]])
@@ -54,7 +56,7 @@ class Camera:
         return cv2.warpAffine(image, matrix, self.size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
 
     def step(self, seconds):
-        """Advance the time."""
+        """Advance the time of the camera, and update its view."""
         self.time += seconds
         if self.path is None:
             return
@@ -69,7 +71,7 @@ class Camera:
                 self.view_id = next(self._view_ids)
 
     def plan(self, rng):
-        """Start a random move: pan, zoom, shake or bump; returns its name."""
+        """Start a random move: pan, zoom, shake or bump. Return its name."""
         move = str(rng.choice(list(MOVES)))
         start, shift, zoom = self.time, self.shift.copy(), self.zoom
         angle = rng.uniform(0.0, 2 * np.pi)
@@ -90,19 +92,19 @@ class Camera:
         return move
 
     def wander(self, size, rng):
-        """Become a hand-held camera, which moves all the time."""
+        """Start the movement of a hand-held camera, which never ends."""
         shake = _wobble(rng, rng.uniform(0.012, 0.03), slowest_hz=0.3)
         self.path = (np.inf, lambda time: (shake(time), 1.0), False)
 
 
 def _wobble(rng, amount, slowest_hz=1.0):
-    """Return a smooth random path (share of the width) with about this maximum amplitude."""
+    """Return a smooth random function of time whose maximum is about `amount` (share of the width)."""
     hz, phase = rng.uniform(slowest_hz, 5.0, (2, 4)), rng.uniform(0.0, 2 * np.pi, (2, 4))
     return lambda time: amount * 0.6 * np.sin(2 * np.pi * hz * time + phase).sum(axis=1) / np.sqrt(2.0) ** 2
 
 
 class Footage:
-    """Footage of playing from a file; it restarts at the end."""
+    """Footage of piano playing from a file, with a virtual camera. At its end, the footage starts again."""
 
     def __init__(self, path, size, start_s):
         self.path, self.size, self.camera = path, size, Camera(size)
@@ -110,7 +112,7 @@ class Footage:
         self.advance(start_s)
 
     def advance(self, seconds):
-        """Advance the time; returns whether the footage restarted."""
+        """Advance the time. Return whether the footage started again."""
         self.camera.step(seconds)
         self._time += seconds
         restarted = False
@@ -127,7 +129,7 @@ class Footage:
 
     @property
     def image(self):
-        """Current frame of the file."""
+        """Current frame of the file, without the virtual camera."""
         return self._image
 
     def view(self):
@@ -135,7 +137,7 @@ class Footage:
         return self.camera.view(self._image)
 
     def follow(self, seconds):
-        """Advance the time, and render the camera's view."""
+        """Advance the time, and render the virtual camera's view."""
         self.advance(seconds)
         return self.view()
 
@@ -176,7 +178,7 @@ class Room:
 
 
 class Title:
-    """Title card: text on a plain colour."""
+    """Title card: random text on a plain colour."""
 
     def __init__(self, size, rng):
         width, height = size
@@ -191,7 +193,7 @@ class Title:
 
 
 class Colour:
-    """A plain colour, mostly black."""
+    """A frame of a single colour, in most cases black."""
 
     def __init__(self, size, rng):
         colour = [0, 0, 0] if rng.random() < 0.75 else rng.integers(0, 256, 3).tolist()
@@ -199,7 +201,11 @@ class Colour:
 
 
 def caption(text, size, at, height):
-    """Return a function (image, frame) that draws text into an image."""
+    """Return a function (image, frame number) that draws text into an image.
+
+    `at` is the position of the text as a share of the frame's width and height. `height` is that of the text, as a share of the frame's
+    height.
+    """
     scale = size[1] * height / 22
     at = (round(size[0] * at[0]), round(size[1] * at[1]))
 

@@ -1,7 +1,7 @@
-"""Make edited videos with known edits from plain footage: cuts, dissolves, freezes, title cards, insets, camera motion.
+"""Make test videos with known edits from plain footage: cuts, dissolves, freeze frames, title cards, insets, camera motion.
 
-`compose(path, footage, seed)` writes one video and returns its edits, frame by frame. The seed determines everything: size, frame rate,
-quality, sensor noise, order of shots, edits, and disturbances that are not edits (flicker, exposure, logos, subtitles).
+`compose(path, footage, seed)` writes one video and returns its edits, frame by frame. The random seed determines size, frame rate, quality,
+sensor noise, order of shots, edits, and disturbances that are not edits (flicker, exposure, logos, subtitles).
 """
 
 from dataclasses import dataclass, field
@@ -13,36 +13,64 @@ from edited_scenes import Camera, Colour, Empty, Footage, Room, Title, caption
 from handroll.media.write import VideoWriter
 
 SIZES = ((640, 360), (854, 480), (854, 480), (854, 480), (854, 480), (1280, 720))
-"""Frame sizes, px. The survey scales frames down to 256 px; larger sizes reduce noise and coding errors further, but are slow to encode."""
+"""Frame sizes (px), from which one is drawn. The edit detection scales frames down to 256 px. Larger sizes would reduce noise and coding
+errors further, but are slow to encode."""
 
 RATES = (25, 30, 30, 50, 60)
+"""Frame rates (Hz), from which one is drawn."""
+
 GAP_S = (1.5, 4.0)
-"""Range of the duration of undisturbed playing between two edits."""
+"""Minimum and maximum duration of undisturbed playing between two edits (s)."""
 
 EDITS = ("cut away",) * 2 + ("jump",) * 3 + ("freeze",) * 2 + ("title", "black", "dissolve away") + ("inset",) * 2 + ("move",)
+"""Kinds of edits, from which two to five are drawn. A kind that occurs several times is more probable."""
+
 NEAR_S = 0.15
+"""Time before and after a jump in which frames are compared with the jump (s)."""
+
 VISIBLE_RATIO = 2.0
+"""Minimum ratio of the pixels that change at a visible jump to the pixels that change between any other two successive frames within
+`NEAR_S`. A smaller change cannot be distinguished from ordinary playing: the hands are at the same position, or move fast."""
+
 CLEARLY = 16
+"""Minimum change of a pixel that counts in `VISIBLE_RATIO`, in grey levels."""
+
 SMALL_PX = (128, 72)
-"""A jump is visible if at least `VISIBLE_RATIO` times as many pixels change by more than `CLEARLY` grey levels as between any other frames
-within `NEAR_S`, in footage scaled down to `SMALL_PX`. A smaller change cannot be distinguished from ordinary playing: the hands are at
-the same position, or move fast."""
+"""Size to which frames are scaled down before pixels are compared."""
 
 FIELDS = 7
-"""Number of noise images; one is selected at random for each frame."""
+"""Number of noise images. One is selected at random for each frame."""
 
 HARMLESS = ("flicker", "exposure", "logo", "subtitles")
-"""Disturbances that are not edits."""
+"""Disturbances that are not edits. Each has a probability of 30 %."""
 
 
 @dataclass
 class Truth:
-    """Edits of a video; frames count from 0, intervals are [start, stop).
+    """True edits of a video. Frames count from 0, and intervals are [start, stop).
 
-    `cuts` are the first frames after hard cuts between scenes. `jumps` are the first frames after visible jump cuts, `hidden` those after
-    invisible ones. `fades` are the intervals of dissolves. `flags` contains bool arrays (frame,): frozen, black, title, inset, moving,
-    transition, other. `view` (frame,) is an int that identifies the static view of the main scene, -1 in other scenes. `hands` (frame,) is
-    the number of hands. `story` describes the edits in words.
+    Attributes
+    ----------
+    rate : float
+        Frame rate (Hz).
+    size : (int, int)
+        Width and height (px).
+    crf : int
+        Quality setting of the video encoder.
+    cuts : list of int
+        First frame after each hard cut between scenes.
+    jumps, hidden : list of int
+        First frame after each jump cut that is visible, and after each that is not (`VISIBLE_RATIO`).
+    fades : list of (int, int)
+        Intervals of dissolves.
+    flags : dict of str to bool array (frame,)
+        frozen, black, title, inset, moving, transition, other.
+    view : int array (frame,)
+        Number that identifies the static view of the main scene; -1 in other scenes.
+    hands : int array (frame,)
+        Number of hands.
+    story : list of str
+        Description of the edits in words.
     """
 
     rate: float
@@ -58,7 +86,7 @@ class Truth:
     story: list = field(default_factory=list)
 
     def usable(self, view):
-        """Usable frames of a view, bool array (frame,): undisturbed, from the first to the last frame with hands."""
+        """Return the usable frames of a view, bool array (frame,): frames without edits, from the first to the last frame with hands."""
         bad = np.logical_or.reduce(list(self.flags.values()))
         with_hands = np.flatnonzero((self.hands > 0) & (self.view == view))
         span = np.zeros(len(bad), bool)
@@ -67,14 +95,14 @@ class Truth:
         return (self.view == view) & ~bad & span
 
     def main_views(self):
-        """Views with hands that are nearly as long as the longest; any of them is accepted as the main view."""
+        """List the views with hands that have at least 85 % of the frames of the longest one. Each is accepted as the main view."""
         views = np.unique(self.view[self.view >= 0])
         lengths = np.array([((self.view == v) & (self.hands > 0)).sum() for v in views])
         return views[lengths >= 0.85 * lengths.max()].tolist()
 
 
 class _Film:
-    """Frames written so far, and their edits."""
+    """Frames that have been written so far, and their edits."""
 
     def __init__(self, truth, size, rng):
         self.truth, self.size, self.rng = truth, size, rng
@@ -85,7 +113,7 @@ class _Film:
         self.decorations, self.clean = [], {}
 
     def grain(self, image):
-        """Apply sensor noise and the brightness of the light to an image."""
+        """Apply the current brightness and sensor noise to an image."""
         gain = self.gain(len(self.rows))
         if gain != 1.0:
             image = cv2.convertScaleAbs(image, alpha=gain)
@@ -93,7 +121,7 @@ class _Film:
         return cv2.subtract(cv2.add(image, self.brighter[k]), self.darker[k])
 
     def put(self, writer, image, view=-1, hands=0, **flags):
-        """Write one frame with its flags. Title cards and blank frames have no logo."""
+        """Write one frame, and store its flags. Logos and subtitles are not drawn on title cards and blank frames."""
         for decorate in self.decorations if view >= 0 or flags.get("other") else ():
             image = decorate(image, len(self.rows))
         writer.write(image, len(self.rows) / self.truth.rate)
@@ -107,8 +135,9 @@ def compose(path, footage, seed, seconds=12.0):
     ----------
     path : path ending in .mp4
     footage : list of path
-        Plain videos of playing, each from a static camera; at least two.
+        Plain videos of piano playing, each from a static camera; at least two.
     seed : int
+        Random seed.
     seconds : float
         Approximate duration.
 
@@ -152,7 +181,10 @@ def compose(path, footage, seed, seconds=12.0):
 
 
 def _visible(clean, jump, rate):
-    """Whether a jump is visible in the clean footage (by frame), compared with the steps around it; see `VISIBLE_RATIO`."""
+    """Return whether a jump is visible, compared with the changes between frames around it; see `VISIBLE_RATIO`.
+
+    `clean` maps frame numbers to images of the footage without noise.
+    """
     reach = round(NEAR_S * rate)
     near = [k for k in range(jump - reach, jump + reach + 1) if k in clean and k - 1 in clean]
     steps = {k: (cv2.absdiff(clean[k], clean[k - 1]) > CLEARLY).mean() for k in near}
@@ -161,7 +193,7 @@ def _visible(clean, jump, rate):
 
 
 def _decorate(film, harmless):
-    """Add disturbances that are not edits to the whole video."""
+    """Prepare disturbances that are not edits. They affect the whole video."""
     rng, rate = film.rng, film.truth.rate
     if "flicker" in harmless:
         depth, hz = rng.uniform(0.01, 0.06), rng.uniform(0.5, 9.0)
@@ -178,7 +210,7 @@ def _decorate(film, harmless):
 
 
 def _begin(film, writer, main):
-    """Write the start of a video: playing, a title, an empty keyboard, or black."""
+    """Write the first frames of a video: playing, a title card, a keyboard without hands, or black frames."""
     start = film.rng.choice(["at once", "title", "empty", "black"], p=[0.4, 0.25, 0.2, 0.15])
     film.truth.story.append(f"begins {start}")
     if start == "empty":
@@ -194,11 +226,12 @@ def _begin(film, writer, main):
 
 
 def _frames(film, seconds):
+    """Return a range over the number of frames of a duration."""
     return range(max(1, round(seconds * film.truth.rate)))
 
 
 def _main(film, main):
-    """Render the next frame of the main scene, with noise; returns it and its flags."""
+    """Render the next frame of the main scene, with noise. Return the frame and its flags."""
     if main.advance(1.0 / film.truth.rate):
         film.jumps.append(len(film.rows))
     view = main.view()
@@ -208,13 +241,14 @@ def _main(film, main):
 
 
 def _play(film, writer, main, seconds):
+    """Write a stretch of the main scene without edits."""
     for _ in _frames(film, seconds):
         image, row = _main(film, main)
         film.put(writer, image, **row)
 
 
 def _empty(film, writer, main, seconds):
-    """Show the main view without hands, except where they rest in most of the footage."""
+    """Write a stretch of the main view without hands. Hands that rest in most of the footage remain visible."""
     empty = Empty(main)
     for _ in _frames(film, seconds):
         film.put(writer, film.grain(main.camera.view(empty.image)), view=main.camera.view_id, moving=main.camera.moving)
@@ -222,12 +256,13 @@ def _empty(film, writer, main, seconds):
 
 
 def _still(film, writer, image, seconds, **flags):
+    """Write a still image for a duration."""
     for _ in _frames(film, seconds):
         film.put(writer, image, **flags)
 
 
 def _enter(film, writer, image, main, cut):
-    """Change from a still image to the main scene."""
+    """Change from a still image to the main scene, by a hard cut or a dissolve."""
     if cut:
         film.cuts.append(len(film.rows))
         return
@@ -235,7 +270,7 @@ def _enter(film, writer, image, main, cut):
 
 
 def _mix(film, writer, before, after):
-    """Write a dissolve."""
+    """Write a dissolve between two scenes. `before` and `after` return the next frame of each scene."""
     count = len(_frames(film, film.rng.uniform(0.3, 1.0)))
     start = len(film.rows)
     for k in range(count):
@@ -245,7 +280,10 @@ def _mix(film, writer, before, after):
 
 
 def _visit(film, writer, main, scene, seconds, dissolve, grainy=True, **row):
-    """Change from the main scene to another scene and back."""
+    """Change from the main scene to another scene and back, by hard cuts or dissolves.
+
+    `scene` is a function that advances the other scene by a time, and returns its frame.
+    """
 
     def next_image():
         image = scene(1.0 / film.truth.rate)
@@ -265,7 +303,7 @@ def _visit(film, writer, main, scene, seconds, dissolve, grainy=True, **row):
 
 
 def _elsewhere(film, main, other):
-    """Choose another scene: other playing, a room with a face, or a detail of this playing; returns it and its number of hands."""
+    """Choose another scene: other playing, a room with a face, or a detail of the main scene. Return it and its number of hands."""
     scene = film.rng.integers(3)
     if scene == 0:
         return other.follow, 2

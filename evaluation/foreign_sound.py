@@ -1,7 +1,8 @@
-"""Piano audio mixed with other sound, for `screen_sound.py`: pianos, rooms, speech, singing, instruments, noise.
+"""Make piano audio that is mixed with other sound, for `screen_sound.py`: pianos, rooms, speech, singing, instruments, noise.
 
-All audio is made from Debian packages and a seed. There are two sets, one for choosing thresholds and one for measuring. They share no
-speaker, singer, instrument, noise or seed, and no piano but the synthetic one. Levels are ratios of energy while both sound.
+Audio depends only on installed Debian packages and a random seed. There are two sets of sources, one for choosing thresholds and one for
+measurements. They have no speaker, singer, instrument, noise or seed in common, and no piano except the synthetic one. A level is the
+energy of the other sound relative to the piano, measured while both sound.
 """
 
 import subprocess
@@ -24,10 +25,15 @@ from handroll.music.synthesis import synthesise
 from handroll.simulator.score import random_score
 
 RATE_HZ = 44_100
-SECONDS = 16.0
-DYNAMICS = 2.0
-"""Factor that spreads the velocities of the synthetic pianist to those of human players."""
+"""Sampling rate of all audio (Hz)."""
 
+SECONDS = 16.0
+"""Default duration of audio (s)."""
+
+DYNAMICS = 2.0
+"""Factor that scales the dynamics of simulated performances to those of human players."""
+
+# Folders of speech recordings, and files of sound fonts.
 ASTERISK = Path("/usr/share/asterisk/sounds")
 SPHINX = Path("/usr/share/pocketsphinx/test/data")
 FONTS = {
@@ -39,8 +45,9 @@ PACKAGES = (
     "fluidsynth fluid-soundfont-gm timgm6mb-soundfont musescore-general-soundfont espeak-ng flite pocketsphinx-testdata "
     "asterisk-core-sounds-en-wav asterisk-core-sounds-it-wav asterisk-core-sounds-fr-wav asterisk-core-sounds-ru-wav"
 )
-"""Debian packages of all sources."""
+"""Debian packages that contain all sources."""
 
+# Texts for speech synthesis, and syllables for singing.
 TEXT = (
     "Welcome to my channel, today I am going to play a new piece.",
     "In the second part the left hand takes over the melody and we slow down a little.",
@@ -51,21 +58,24 @@ SYLLABLES = ("la", "no", "mi", "see", "you", "dah", "loo", "ray")
 
 @dataclass(frozen=True)
 class Material:
-    """Sources of one set.
+    """Sources of one set of audio.
 
     Attributes
     ----------
     pianos : tuple of str
-        "synthetic" or a name of `FONTS`.
+        Pianos: "synthetic", or a name in `FONTS`.
     font : str
-        Sound font of the instruments.
+        Sound font of the other instruments, a name in `FONTS`.
     instruments, voices : dict of str to (program, lowest pitch, highest pitch)
-        General MIDI programs, counted from 0.
+        General MIDI programs, counted from 0, and the range of MIDI pitches of their melodies.
     drums : int
         General MIDI program of the drum kit.
-    speakers, singers : tuple of str
-        Folders of recordings, or a synthesiser and its voice; voices of espeak-ng.
+    speakers : tuple of str
+        Folders of speech recordings, or a voice of the speech synthesiser flite ("flite VOICE").
+    singers : tuple of str
+        Voices of the speech synthesiser espeak-ng.
     noises : tuple of str
+        Kinds of noise; see `_noise`.
     """
 
     pianos: tuple[str, ...]
@@ -108,15 +118,16 @@ SETS = {
     ),
 }
 KINDS = ("speech", "singing", "choir", "instrument", "drums", "noise")
+"""Kinds of other sound."""
 
 
 def seeded(*words):
-    """Return a random generator that depends only on a sequence of words and numbers."""
+    """Return a random generator whose seed is a sequence of words and numbers."""
     return np.random.default_rng([crc32(str(word).encode()) for word in words])
 
 
 def missing(material):
-    """List the sources of a set that are not installed."""
+    """List the files and programs of a set that are not installed."""
     files = [*(FONTS[name] for name in (*material.pianos, material.font) if name in FONTS)]
     files += [Path(speaker) for speaker in material.speakers if speaker.startswith("/")]
     programs = {"fluidsynth", "espeak-ng", *(speaker.split()[0] for speaker in material.speakers if not speaker.startswith("/"))}
@@ -126,10 +137,12 @@ def missing(material):
 
 @cache
 def _installed(program):
+    """Return whether a program is installed."""
     return any((Path(folder) / program).exists() for folder in ("/usr/bin", "/usr/local/bin"))
 
 
 def _run(*arguments):
+    """Run a program without output. An error of the program raises an exception."""
     subprocess.run([str(argument) for argument in arguments], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -140,7 +153,7 @@ def fitted(samples, seconds=SECONDS):
 
 
 def notes_of(seed, seconds=SECONDS):
-    """Make notes and pedal of a medley with human dynamics."""
+    """Make notes and pedal of a random medley, with the dynamics of human players."""
     score = random_score(seed, seconds)
     notes = dict(score.notes)
     middle = np.median(notes["velocity"])
@@ -149,7 +162,7 @@ def notes_of(seed, seconds=SECONDS):
 
 
 def piano(name, seed, seconds=SECONDS):
-    """Make piano samples (sample,) without a room, and their notes."""
+    """Make piano audio (sample,) without room acoustics, and its notes."""
     notes, pedal = notes_of(seed, seconds)
     if name == "synthetic":
         return synthesise(notes, pedal, seconds, seed, RATE_HZ).astype(float), notes
@@ -160,13 +173,17 @@ def piano(name, seed, seconds=SECONDS):
 
 
 def _fluidsynth(path, font):
+    """Synthesise a MIDI file with a sound font. Return mono audio (sample,)."""
     out = path.with_suffix(".wav")
     _run("fluidsynth", "-niq", "-R", "0", "-C", "0", "-g", "0.5", "-r", RATE_HZ, "-F", out, font, path)
     return soundfile.read(out, always_2d=True)[0].mean(axis=1)
 
 
 def in_room(samples, seed):
-    """Simulate a room, a microphone and, in 60 % of cases, a codec: reverberation (0.15 to 0.7 s), band limits, noise at -60 to -42 dB."""
+    """Simulate the recording of audio: reverberation (0.15 to 0.7 s), band limits, and noise at -60 to -42 dB.
+
+    In 60 % of the cases, audio is also encoded as AAC and decoded.
+    """
     rng = seeded("room", seed)
     decay_s = rng.uniform(0.15, 0.7)
     time_s = np.arange(round(decay_s * RATE_HZ)) / RATE_HZ
@@ -183,7 +200,7 @@ def in_room(samples, seed):
 
 
 def coded(samples, kbps):
-    """Encode samples as AAC, and decode them."""
+    """Encode audio as AAC, and decode it."""
     with tempfile.TemporaryDirectory() as folder:
         plain, packed, back = (Path(folder) / name for name in ("a.wav", "a.m4a", "b.wav"))
         soundfile.write(plain, samples, RATE_HZ)
@@ -193,7 +210,10 @@ def coded(samples, kbps):
 
 
 def foreign(kind, material, seed, notes, seconds=SECONDS):
-    """Make other sound (sample,) of a kind, and its description; 60 % of the notes of melodies are taken from the piano's harmony."""
+    """Make other sound (sample,) of a kind, and a description of it.
+
+    About 60 % of the notes of melodies have the pitch class of a note that the piano plays at the same time.
+    """
     rng = seeded(kind, seed)
     if kind == "speech":
         name = str(rng.choice(material.speakers))
@@ -213,6 +233,7 @@ def foreign(kind, material, seed, notes, seconds=SECONDS):
 
 
 def _speech(speaker, rng, seconds):
+    """Make speech from recordings of a folder, or with a voice of flite."""
     parts, length = [], 0
     while length < seconds * RATE_HZ:
         if speaker.startswith("/"):
@@ -231,11 +252,12 @@ def _speech(speaker, rng, seconds):
 
 @cache
 def _recordings(folder):
+    """List the WAV files of a folder that are long enough."""
     return sorted(str(path) for path in Path(folder).rglob("*.wav") if path.stat().st_size > 30_000)
 
 
 def _melody(rng, notes, seconds, low, high):
-    """Make rows (start_s, length_s, pitch, velocity) of a melody."""
+    """Make a random melody as rows (start_s, length_s, pitch, velocity). `low` and `high` limit the MIDI pitch."""
     at_s, rows = 0.0, []
     while at_s < seconds:
         length_s = float(np.exp(rng.uniform(np.log(0.2), np.log(1.5))))
@@ -249,6 +271,7 @@ def _melody(rng, notes, seconds, low, high):
 
 
 def _beats(rng, seconds):
+    """Make a drum beat as rows (start_s, length_s, pitch, velocity)."""
     rows = []
     for number, at_s in enumerate(np.arange(0.0, seconds, rng.uniform(0.18, 0.3))):
         keys = [42] + [36] * (number % 4 == 0) + [38] * (number % 4 == 2)
@@ -257,6 +280,7 @@ def _beats(rng, seconds):
 
 
 def _instrument(font, program, rows, channel, seconds):
+    """Synthesise rows (start_s, length_s, pitch, velocity) with a General MIDI program of a sound font."""
     events = [(0.0, mido.Message("program_change", channel=channel, program=program))]
     for at_s, length_s, pitch, velocity in rows:
         events.append((at_s, mido.Message("note_on", channel=channel, note=pitch, velocity=velocity)))
@@ -274,7 +298,7 @@ def _instrument(font, program, rows, channel, seconds):
 
 
 def _singing(voice, rng, notes, seconds):
-    """Make singing from spoken syllables of constant pitch: pitch-shifted and stretched to a melody, with vibrato (5.5 Hz, 1.4 %)."""
+    """Make singing from spoken syllables of constant pitch. They are shifted and stretched to a melody, with vibrato (5.5 Hz, 1.4 %)."""
     out = np.zeros(round(seconds * RATE_HZ))
     for at_s, length_s, pitch, _ in _melody(rng, notes, seconds, *((43, 64) if "+m" in voice else (55, 76))):
         sung, hz = _syllable(voice, str(rng.choice(SYLLABLES)))
@@ -291,7 +315,7 @@ def _singing(voice, rng, notes, seconds):
 
 @cache
 def _syllable(voice, word):
-    """Samples of a spoken syllable and their pitch, Hz."""
+    """Synthesise a spoken syllable. Return its audio (sample,) and its pitch (Hz)."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "said.wav"
         _run("espeak-ng", "-v", voice, "-s", "80", "-m", f'<speak><prosody range="0">{word}</prosody></speak>', "-w", path)
@@ -304,12 +328,13 @@ def _syllable(voice, word):
 
 
 def coloured(size, rng, amplitude):
-    """Make noise (sample,) whose amplitude is a function of the frequency (Hz)."""
+    """Make noise (sample,) with a given spectrum. `amplitude` maps frequency (Hz) to amplitude."""
     hz = np.maximum(np.fft.rfftfreq(size, 1.0 / RATE_HZ), 20.0)
     return np.fft.irfft(np.fft.rfft(rng.standard_normal(size)) * amplitude(hz), size)
 
 
 def _noise(name, material, rng, seconds):
+    """Make noise of a kind. A crowd consists of all speakers of the set."""
     size = round(seconds * RATE_HZ)
     time_s = np.arange(size) / RATE_HZ
     if name == "pink":
@@ -332,9 +357,10 @@ def _noise(name, material, rng, seconds):
 
 
 def mixed(played, other, level_db, share, rng):
-    """Mix piano and other sound, which is present during a share of the time in stretches of about 6 s.
+    """Mix piano and other sound.
 
-    `level_db` is its energy relative to the piano while both sound.
+    The other sound is present during a share of the time, in stretches of about 6 s. `level_db` is its energy relative to the piano while
+    both sound.
 
     Returns
     -------
@@ -353,13 +379,13 @@ def mixed(played, other, level_db, share, rng):
     other = other * fftconvolve(present, fade / fade.sum(), "same")
     both = _sounding(played) & _sounding(other)
     if not both.any():
-        raise ValueError("expected piano and other sound at the same time in some part of the mix, found none; draw another mix")
+        raise ValueError("mix: expected a time at which piano and other sound are both audible, found none; use another random seed")
     scale = np.sqrt(np.sum(played[both] ** 2) / np.sum(other[both] ** 2)) * 10.0 ** (level_db / 20.0)
     return played + scale * other, present
 
 
 def _sounding(samples):
-    """Whether samples sound: within 40 dB of loud parts (95 % quantile), in steps of 50 ms."""
+    """Return whether audio sounds at each sample: in steps of 50 ms, its energy is within 40 dB of loud parts (95 % quantile)."""
     size = RATE_HZ // 20
     energy = np.add.reduceat(samples**2, np.arange(0, len(samples), size))
     return np.repeat(energy > 1e-4 * np.quantile(energy, 0.95), size)[: len(samples)]

@@ -1,4 +1,4 @@
-"""Compare the speed of the HaMeR engine with a model of the loop in HaMeR's official demo.
+"""Compare the speed of handroll's HaMeR engine with that of the loop in HaMeR's official demo.
 
     python evaluation/hamer.py --part network --size full          # seconds per crop; random weights of the released size
     python evaluation/hamer.py --part video --size toy             # frames per second of a video; overhead of the loop
@@ -6,11 +6,13 @@
     python evaluation/hamer.py --part network --size full --device cuda --batches 2 16 64 128 256
     python evaluation/hamer.py --part video --size full --device cuda --batch 128 --frames 600
 
-The loop reproduces the demo after its detectors. For each hand it copies the whole frame, mirrors it for left hands, blurs it in float64 if
-the crop is scaled down (size above 563 px), samples 256 x 256 pixels, and normalises them. Then it runs the network on the hands of the
-frame in float32 with explicit attention. The engine is `pose.hamer.inference.run_inference` with its crop stream, batches and network.
-Rendering is not included. Both run in turn, in the same process, on the same video and boxes, and their outputs are compared. Weights are
-random, which does not affect the time.
+The loop reproduces the part of the demo after hand detection. For each hand it copies the whole frame, mirrors the copy for a left hand,
+blurs it in float64 if the crop is scaled down (size above 563 px), samples 256 x 256 pixels, and normalises them. Then it runs the network
+on the hands of the frame, in float32 and with explicit attention matrices. Rendering is not included. The engine is
+`pose.hamer.inference.run_inference` with its crop stream, batches and network.
+
+Loop and engine run in turn, in the same process, on the same video and boxes. Their outputs are compared. Weights are random, which does
+not affect the time.
 """
 
 import argparse
@@ -33,20 +35,20 @@ from handroll.pose.hamer.settings import RELEASED
 from toy_hamer import TOY, random_network
 
 GFLOP_PER_CROP = 251.1
-"""Operations of the released network; a multiply-add counts as two."""
+"""Number of operations of the released network per crop, in 10^9. A multiply-add counts as two."""
 
 MATRIX = 8192
-"""Size of the matrices whose product measures the arithmetic rate; a quarter of it on a CPU."""
+"""Number of rows and columns of the matrices whose product measures the arithmetic rate of a GPU. On a CPU a quarter is used."""
 
 MIN_TIMED_S = 5.0
-"""Minimum total time of repeated runs."""
+"""Minimum total time of repeated runs (s)."""
 
 SIZES = {"toy": TOY, "full": RELEASED}
 LEFT = 0
 
 
 def explicit_attention(tokens, attention):
-    """Softmax attention with an explicit matrix, as in the demo's network."""
+    """Compute softmax attention with an explicit attention matrix, as the demo's network does."""
     batch, count, dim = tokens.shape
     q, k, v = attention.qkv(tokens).view(batch, count, 3, attention.heads, -1).permute(2, 0, 3, 1, 4)
     shares = ((q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)).softmax(dim=-1)
@@ -54,7 +56,7 @@ def explicit_attention(tokens, attention):
 
 
 def demo_network(settings, device):
-    """Create the network as in the demo: float32, explicit attention."""
+    """Create the network as in the demo, with float32 and explicit attention matrices."""
     network = random_network(settings).to(device)
     for block in network.backbone.blocks:
         block.attn.forward = lambda tokens, attention=block.attn: explicit_attention(tokens, attention)
@@ -62,7 +64,7 @@ def demo_network(settings, device):
 
 
 def official_crop(frame, centre, size, left):
-    """Make a crop like the demo: from a mirrored and blurred copy of the whole frame."""
+    """Make a crop as the demo does, from a mirrored and blurred copy of the whole frame."""
     frame = frame.copy()
     x, y = float(np.float32(centre[0])), float(np.float32(centre[1]))
     shrink = size / 512.0
@@ -79,7 +81,7 @@ def official_crop(frame, centre, size, left):
 
 @torch.inference_mode()
 def official_loop(network, video, boxes, device):
-    """Run the demo's loop; returns its cameras (frame, hand, 3) and seconds."""
+    """Run the demo's loop. Return its cameras (frame, hand, 3) and its duration (s)."""
     mean, std = (255.0 * np.array(values) for values in (network.settings.image_mean, network.settings.image_std))
     cameras, started = [], time.perf_counter()
     for frame in read_frames(video):
@@ -92,7 +94,7 @@ def official_loop(network, video, boxes, device):
 
 
 def make_video(path, width, height, frames, hand_px, seed=0):
-    """Write a video of a moving texture; returns moving boxes (frame, hand 2, 4)."""
+    """Write a video of a moving texture. Return boxes (frame, hand 2, 4) that move over it."""
     rng = np.random.default_rng(seed)
     texture = cv2.resize(rng.integers(0, 255, (height // 8, width // 8, 3), dtype=np.uint8), (width, height), interpolation=cv2.INTER_CUBIC)
     with VideoWriter(path, width, height, 30) as writer:
@@ -111,14 +113,14 @@ def no_progress(items, total, unit):
 
 
 def synchronise(device):
-    """Wait for the device."""
+    """Wait until a CUDA device has finished its work."""
     if device == "cuda":
         torch.cuda.synchronize()
 
 
 @torch.inference_mode()
 def seconds_per_crop(network, batch, device):
-    """Measure the minimum time per crop of several runs, after two warm-up runs."""
+    """Measure the time per crop: the minimum of several runs, after two warm-up runs."""
     crops = torch.randint(0, 255, (batch, 256, 192, 3), dtype=torch.uint8, device=device)
     best, spent, runs = math.inf, 0.0, 0
     while runs < 5 or (spent < MIN_TIMED_S and runs < 100):
@@ -136,7 +138,7 @@ def seconds_per_crop(network, batch, device):
 
 
 def matrix_rate(dtype, device):
-    """Measure operations per second of a large matrix product."""
+    """Measure the arithmetic rate: operations per second of a large matrix product."""
     side = MATRIX if device == "cuda" else MATRIX // 4
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     best = math.inf
@@ -150,14 +152,14 @@ def matrix_rate(dtype, device):
 
 
 def network_part(options):
-    """Print seconds per crop by form, precision and batch size."""
+    """Print the time per crop of the demo's network and of handroll's, by precision and batch size."""
     settings, device = SIZES[options.size], options.device
     name = torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     network = random_network(settings)
     counts = [
         sum(p.numel() for p in part.parameters()) + sum(b.numel() for b in part.buffers()) for part in (network.backbone, network.head)
     ]
-    print(f"{name}; {options.size} network: {counts[0]:,} numbers in the backbone as it runs, {counts[1]:,} in the head")
+    print(f"{name}; {options.size} network: {counts[0]:,} parameters and buffers in the backbone, {counts[1]:,} in the head")
     del network
     rates = {dtype: matrix_rate(dtype, device) for dtype in (torch.float32, torch.bfloat16)}
     print("matrix products: " + ", ".join(f"{rate / 1e12:.3g} TFLOP/s in {str(dtype)[6:]}" for dtype, rate in rates.items()))
@@ -178,7 +180,7 @@ def network_part(options):
 
 
 def video_part(options):
-    """Print frames per second of the demo's loop and of the engine, measured in turn."""
+    """Print the frames per second of the demo's loop and of the engine, which run in turn."""
     settings, device = SIZES[options.size], options.device
     width, height = map(int, options.frame.split("x"))
     with tempfile.TemporaryDirectory() as folder:
@@ -209,7 +211,7 @@ def video_part(options):
 
 
 def main():
-    """Run one part."""
+    """Run the part that the option `--part` selects."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", choices=("network", "video"), required=True)
     parser.add_argument("--size", choices=SIZES, default="toy", help="size of the network (default: %(default)s)")
@@ -224,7 +226,7 @@ def main():
         help="precision of the engine's backbone, part video (default: %(default)s)",
     )
     parser.add_argument("--frames", type=int, default=60, help="frames of the video (default: %(default)s)")
-    parser.add_argument("--frame", default="1920x1080", help="size of the video (default: %(default)s)")
+    parser.add_argument("--frame", default="1920x1080", help="size of the video's frames (default: %(default)s)")
     parser.add_argument("--hand-px", type=int, default=200, help="side of a hand's box (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="number of comparisons (default: %(default)s)")
     options = parser.parse_args()

@@ -1,19 +1,20 @@
-"""Measure windows of 8 s per second, from shards by `training_data.loader`, and from PianoMotion10M's layout as its training reads it.
+"""Compare the speed of reading training windows: from handroll's shards, and from PianoMotion10M's layout as its training code reads it.
 
-    python evaluation/loader.py                          # half an hour of synthetic takes at 44.1 kHz; some minutes
+    python evaluation/loader.py                          # half an hour of simulated takes at 44.1 kHz; takes some minutes
     python evaluation/loader.py --sound-rate 16000       # no resampling, which favours the released layout
     python evaluation/loader.py --shards results/dataset --frame camera
 
-The same clips are exported to the released layout, audio as MP3. For each window, its training parses the whole clip's JSON, decodes the
-whole MP3 and resamples it to 16 kHz, cuts the window, adds the clip's offset, and interpolates motion that is not at 30 Hz. handroll reads
-batches of `Windows`: cached motion, with cached features of notes or spectrograms, or with audio at 16 kHz.
+The result is the number of windows of 8 s per second of CPU time. The same clips are exported to PianoMotion10M's layout, with audio as
+MP3. For each window, its training code parses the JSON of the whole clip, decodes the whole MP3 and resamples it to 16 kHz, cuts the
+window, adds the offset of the clip, and interpolates motion that is not at 30 Hz. handroll reads batches of `Windows`: cached motion with
+cached features (notes or log-mel spectrograms), or cached motion with audio at 16 kHz. Cases:
 
 - first pass: three windows of each clip, including opening the folder; each clip is decoded once.
-- streaming: a later pass, if memory holds a quarter of the clips; each is decoded again.
-- in memory: a later pass, if memory holds all clips.
+- streaming: a later pass, if a quarter of the clips fits in memory; each clip is decoded again.
+- in memory: a later pass, if all clips are in memory.
 
-All run in one process on one core; CPU time is measured. Files are in the system's cache, so disks have no influence. The time for caching
-motion and features is not included, because it is needed once. The rotations of fingers from both sources are compared.
+Everything runs in one process on one core. Files are in the cache of the operating system, so disks have no influence. The time for caching
+motion and features is not included, because this is done only once. Finger rotations from both sources are compared.
 """
 
 import argparse
@@ -42,7 +43,7 @@ HANDS = "right", "left"
 
 
 def released_clip(tree, name):
-    """Read annotation and audio (sample,) of a whole clip of the released layout."""
+    """Read the annotation and the audio (sample,) of a whole clip from PianoMotion10M's layout."""
     subject, video, clip = name
     stem = f"{subject}/{video}/{video}_seq_{clip:04d}"
     annotation = json.loads((tree / "annotation" / f"{stem}.json").read_text(encoding="utf-8"))
@@ -50,7 +51,7 @@ def released_clip(tree, name):
 
 
 def released_window(tree, name):
-    """Read a random window: audio (sample,), and rows (frame, 52) of each hand."""
+    """Read a random window of a clip from PianoMotion10M's layout: audio (sample,), and values (frame, 52) of each hand."""
     annotation, audio = released_clip(tree, name)
     fps, frames = annotation["fps"], len(annotation["left"])
     window = WINDOW_S * fps
@@ -67,14 +68,14 @@ def released_window(tree, name):
 
 
 def rate(windows, job):
-    """Measure windows per second of CPU time."""
+    """Run a job that reads a number of windows. Return windows per second of CPU time."""
     started = time.process_time()
     job()
     return windows / (time.process_time() - started)
 
 
 def shard_rates(source):
-    """Measure windows per second of the three passes, by name."""
+    """Measure the windows per second of the three cases, by name of the case."""
 
     def batches(keep):
         return Windows(Clips(source, "train", keep), WINDOW_S * RATE_HZ, BATCH, 0, keep)
@@ -94,7 +95,7 @@ def shard_rates(source):
 
 
 def finger_difference_rad(tree, source):
-    """Compute the maximum difference of finger rotations in visible frames of the first clip, at its own frame rate."""
+    """Compute the maximum difference of the finger rotations from both sources, over visible frames of the first clip."""
     annotation, _ = released_clip(tree, Clips(source, "train").names[0])
     clip = Clips(replace(source, rate_hz=annotation["fps"], motion=None), "train")[0]
     released = np.stack([np.array(annotation[hand]) for hand in HANDS], axis=1)
@@ -114,8 +115,10 @@ def main():
     parser.add_argument("--frame", choices=FRAMES, default="keyboard", help="coordinate frame of shards (default: %(default)s)")
     parser.add_argument("--hours", type=float, default=0.5, help="duration of synthetic takes (default: %(default)s)")
     parser.add_argument("--fps", type=float, default=30.0, help="frame rate of synthetic takes (default: %(default)s)")
-    parser.add_argument("--sound-rate", type=int, default=44100, help="of synthetic takes, Hz (default: %(default)s)")
-    parser.add_argument("--windows", type=int, default=32, help="windows of the released layout per round (default: %(default)s)")
+    parser.add_argument("--sound-rate", type=int, default=44100, help="audio rate of simulated takes, Hz (default: %(default)s)")
+    parser.add_argument(
+        "--windows", type=int, default=32, help="windows that are read from PianoMotion10M's layout per round (default: %(default)s)"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="number of rounds; medians are printed (default: %(default)s)")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,10 +1,10 @@
-"""Measure the accuracy of the camera fitted to marked points of real keyboards; each key is left out of the fit in turn.
+"""Measure the accuracy of cameras that are fitted to marked points of real keyboards, by leave-one-out cross-validation.
 
     python evaluation/marked_keyboards.py FOLDER
 
-FOLDER contains JSON files with "pixel_points": 20 points in frames of 1920x1080. They are both ends of seven lines between white keys, and
-the points where six black keys meet the front edge of the black keys. The outer two lines are always part of the fit. Registration without
-marked points is measured by `snakemake evaluation`, by kind of scene.
+FOLDER contains JSON files with "pixel_points": 20 points in frames of 1920x1080 px. They are both ends of seven lines between white keys,
+and the points at which six black keys meet the front edge of the black keys. Each line and each black key is left out of the fit in turn,
+except the two outer lines. `snakemake evaluation` measures registration without marked points, by kind of scene.
 """
 
 import argparse
@@ -16,12 +16,15 @@ import numpy as np
 from handroll.keyboard.geometry import STANDARD, white_index
 from handroll.keyboard.marked_registration import fit_landmarks
 
+# Marked lines: number of white keys to the left of each line.
 MARKED_LINES = (2, 9, 16, 26, 37, 44, 51)
+
+# Marked black keys, as indices of keys.
 MARKED_BLACKS = (9, 21, 33, 52, 69, 81)
 
 
 def measure_marked(folder):
-    """Compute errors (n,) along the keys, mm, at points left out of the fit."""
+    """Compute the errors (point,) along the keys, mm, at the points that are left out of the fit."""
     points = [(STANDARD.white_pitch_mm * line, y, 0.0) for line in MARKED_LINES for y in (STANDARD.white_length_mm, 0.0)]
     points += [(STANDARD.white_pitch_mm * white_index(key), STANDARD.black_front_mm, 0.0) for key in MARKED_BLACKS]
     points_mm, errors = np.array(points), []
@@ -37,7 +40,7 @@ def measure_marked(folder):
 
 
 def main():
-    """Print the error along the keys."""
+    """Print the error along the keys at points that are left out of the fit."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="marked frames of real keyboards")
     left_out = measure_marked(parser.parse_args().folder)

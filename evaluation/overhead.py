@@ -1,12 +1,13 @@
-"""Measure the cost of rejected videos, and of planning many videos.
+"""Measure the CPU time that the workflow spends on rejected videos, and the cost of planning a workflow with many videos.
 
     python evaluation/overhead.py
     python evaluation/overhead.py --checkout ../older-checkout     # another version, for comparison
     python evaluation/overhead.py --plan 4000
 
-Small videos, each rejected at another stage, run through the whole workflow, one job at a time. The script prints the CPU time of every
-rule's process (including the start of Python and imports) for each video, and the sum over the rules after the rejection. With `--plan N`
-it prints time and memory of `snakemake --dry-run` over a sheet of N videos. Compare CPU times on a machine that runs other jobs.
+Two small videos, which are rejected at different stages, run through the whole workflow, one job at a time. For each video, the script
+prints the CPU time of every rule's process, including the start of Python and imports, and the sum over the rules after the rejection. With
+`--plan N` it prints time and memory of `snakemake --dry-run` for a sheet of N videos. If the computer runs other jobs, compare only CPU
+times.
 """
 
 import argparse
@@ -35,22 +36,22 @@ def _record():
 
 atexit.register(_record)
 """
-"""Content of the module `sitecustomize`, which Python imports at its start; it records the CPU time of every process at its end."""
+"""Content of the module `sitecustomize`, which Python imports at its start. The module records the CPU time of a process when it ends."""
 
 REJECTED = {"tiny": "its probe: too small", "no_hands": "its frames: no hands"}
-"""Videos, and the reason of their rejection."""
+"""Reason for the rejection of each video."""
 
 BEFORE = {
     "tiny": ("fetch_video", "probe_video"),
     "no_hands": ("fetch_video", "probe_video", "extract_audio", "survey_video", "measure_audio"),
 }
-"""Rules that run before the rejection is known; other rules are overhead."""
+"""Rules that run before a video is rejected. All other rules are overhead."""
 
 CONFIG = "sheet: videos.tsv\nscreening:\n  resolution: {min_short_side_px: 300, min_long_side_px: 400}\n  duration: {min_s: 1.0}\n"
 
 
 def write_video(path, width, height, seconds=2.0):
-    """Write a video of noise with a tone."""
+    """Write a video with random pixels and a tone."""
     rng = np.random.default_rng(0)
     audio = (0.1 * np.sin(np.arange(int(seconds * 44100)) * 0.06)).astype(np.float32)
     with VideoWriter(path, width, height, 30, audio=(audio, 44100)) as writer:
@@ -59,7 +60,7 @@ def write_video(path, width, height, seconds=2.0):
 
 
 def snakemake(checkout, folder, *arguments, **environment):
-    """Run Snakemake of a checkout in a folder, and return the finished process."""
+    """Run the workflow of a checkout in a folder, and return the finished process."""
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     python_path = os.pathsep.join(filter(None, (environment.pop("PYTHONPATH", ""), str(checkout / "src"))))
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(checkout / "Snakefile"), "--directory", str(folder)]
@@ -70,7 +71,7 @@ def snakemake(checkout, folder, *arguments, **environment):
 
 
 def measure_rejected(checkout, folder):
-    """Measure CPU seconds by video and rule."""
+    """Measure the CPU time (s) of each rule for each rejected video."""
     (folder / "sitecustomize.py").write_text(RECORDER, encoding="utf-8")
     (folder / "mine.yaml").write_text(CONFIG, encoding="utf-8")
     write_video(folder / "tiny.mp4", 160, 120)
@@ -92,7 +93,7 @@ def measure_rejected(checkout, folder):
 
 
 def print_rejected(times):
-    """Print a row per rule and a column per video."""
+    """Print a table with a row per rule and a column per video, and the sums of the overhead."""
     collectors = {"split_videos", "write_shards", "describe_dataset", "summarise_screening", "summarise_acquire", "draw_gallery"}
     print(f"{'rule':24}" + "".join(f"{name:>12}" for name in times))
     for rule in dict.fromkeys(rule for of_rule in times.values() for rule in of_rule):
@@ -103,7 +104,7 @@ def print_rejected(times):
 
 
 def plan(checkout, folder, count):
-    """Print time and memory of a dry run over a sheet of many videos."""
+    """Print time and memory of a dry run for a sheet of `count` videos."""
     rows = [f"channel{k % 14:02d}\tvideo{k:05d}\thttps://example.org/{k}.mp4" for k in range(count)]
     (folder / "videos.tsv").write_text("subject\tvideo\tsource\n" + "\n".join(rows) + "\n", encoding="utf-8")
     (folder / "mine.yaml").write_text(CONFIG, encoding="utf-8")
@@ -117,7 +118,7 @@ def plan(checkout, folder, count):
 
 
 def main():
-    """Measure a checkout."""
+    """Measure a checkout of handroll, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--checkout", type=Path, default=ROOT, help="checkout to measure (default: this one)")
     parser.add_argument("--plan", type=int, metavar="N", help="plan N videos instead of running rejected ones")

@@ -1,8 +1,8 @@
-"""Simulated errors of a pose engine that works frame by frame, and of a landmark detector.
+"""Simulate the errors of a pose engine that fits every frame separately, and the errors of a landmark detector.
 
-Pose errors are like those of HaMeR: random rotations of all joints and random shifts in the frame and in depth, independent in every
-frame, of 3.3 px RMS in total; drifting errors; single frames with gross errors. Landmarks have a constant bias in the hand's frame, a
-drift, and small random errors.
+Pose errors are like those of HaMeR. Random rotations of all joints, and random shifts in the frame and in depth, are independent in every
+frame, with 3.3 px RMS in total. There are also drifting errors, and single frames with gross errors. Landmarks have a constant bias
+relative to the hand, a drift, and small random errors.
 """
 
 from dataclasses import dataclass
@@ -17,19 +17,31 @@ from handroll.metrics.jitter import jitter_rms
 from handroll.tables import DETECTIONS, POSE, by_frame, frame_keys
 
 JITTER_PX = 3.3
-"""RMS of independent errors in the frame, as measured for HaMeR."""
+"""RMS of the errors that are independent between frames (px), as measured for HaMeR."""
+
+# The following standard deviations are those before all errors are scaled to the required jitter.
 
 TURN_RAD, DRIFT_RAD = np.radians(2.5), np.radians(2.0)
+"""Standard deviations of the independent and of the drifting rotation of a joint."""
+
 SHIFT_PX, SHIFT_DRIFT_PX = 1.65, 2.0
+"""Standard deviations of the independent and of the drifting shift in the frame."""
+
 DEPTH, DEPTH_DRIFT = 0.01, 0.005
-"""Standard deviations of independent and of drifting errors, before all are scaled to the required jitter. Depth: as a share."""
+"""Standard deviations of the independent and of the drifting error of depth, as a share of the depth."""
 
 DRIFT_S = 0.5
-"""Time constant of drifts."""
+"""Time constant of drifts (s)."""
 
-LANDMARK_BIAS, LANDMARK_PX, LANDMARK_DRIFT_PX = 0.04, 1.0, 2.5
-"""Standard deviations of the bias, as a share of the palm's length, and of random and drifting errors in pixels. The bias of the wrist is
-0.09 towards the fingers."""
+LANDMARK_BIAS = 0.04
+"""Standard deviation of the bias of a landmark, as a share of the palm's length. The wrist has a fixed bias instead: 0.09 towards the
+fingers, and 0.04 to the side."""
+
+LANDMARK_PX = 1.0
+"""Standard deviation of the independent errors of landmarks."""
+
+LANDMARK_DRIFT_PX = 2.5
+"""Standard deviation of the drift of landmarks."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +51,11 @@ class NoisyPoses:
     Attributes
     ----------
     truth, pose : dict of str to array (frame, hand 2, ...)
-        `tables.POSE` without joints in the keyboard frame; `found` of the truth is the presence of the hand.
+        Columns of `tables.POSE` by frame, without joints in the keyboard frame. In `truth`, `found` is the presence of the hand.
     detections : dict of str to array (frame, hand 2, ...)
-        `tables.DETECTIONS`.
+        Columns of `tables.DETECTIONS` by frame.
     wrong : bool array (frame, hand 2)
-        Frames with gross errors.
+        Hands with gross errors.
     """
 
     truth: dict[str, np.ndarray]
@@ -58,16 +70,18 @@ def add_pose_noise(time_s, rotation, translation, bone_scale, present, camera, s
     Parameters
     ----------
     time_s : array (frame,)
-    rotation, translation : array (frame, hand 2, joint 16, 3), array (frame, hand 2, 3)
-        As returned by `rendering.scene.to_camera`, radians and metres.
+    rotation : array (frame, hand 2, joint 16, 3)
+        Axis-angle rotations, radians, from `rendering.scene.to_camera`.
+    translation : array (frame, hand 2, 3)
+        Translations, metres, from the same function.
     bone_scale : array (hand 2,)
     present : bool array (frame, hand 2)
     camera : handroll.camera.Camera
     seed : int
     jitter_px : float
-        RMS of independent errors in the frame.
+        RMS of the errors that are independent between frames, px.
     wrong, missing : float
-        Shares of frames with gross errors, and of missing frames.
+        Shares of hands with gross errors, and of missing hands, 0..1.
 
     Returns
     -------
@@ -81,7 +95,7 @@ def add_pose_noise(time_s, rotation, translation, bone_scale, present, camera, s
     across = (*present.shape, 2)
     shift = SHIFT_PX * rng.normal(size=across) + SHIFT_DRIFT_PX * _drift(rng, across, time_s)
     far = DEPTH * rng.normal(size=present.shape) + DEPTH_DRIFT * _drift(rng, present.shape, time_s)
-    # A change of depth moves the hand along its ray.
+    # A change of depth moves the hand along the ray from the camera.
     moved = np.concatenate([shift * px_m[..., None], np.zeros_like(far)[..., None]], axis=-1) + far[..., None] * wrist
 
     size, true_px = 1.0, camera.project(truth["joints_m"])
@@ -98,13 +112,19 @@ def add_pose_noise(time_s, rotation, translation, bone_scale, present, camera, s
 
 
 def multiply_depth(translation, bone_scale, factor):
-    """Multiply the depth of wrists by a factor: translations (frame, hand 2, 3) for the same image with a longer focal length."""
+    """Multiply the depth of the wrists by a factor. Return translations (frame, hand 2, 3).
+
+    With a focal length that is longer by the same factor, they give the same image.
+    """
     wrist = np.stack([open_hand().joints_m[0] * MIRROR, open_hand().joints_m[0]]) * np.asarray(bone_scale)[:, None]
     return np.concatenate([translation[..., :2], factor * (translation + wrist)[..., 2:] - wrist[:, 2:]], axis=-1)
 
 
 def pose_columns(time_s, rotation, translation, bone_scale, found):
-    """Build `tables.POSE` by frame of open hands with these poses; NaN where not found, and in the keyboard frame."""
+    """Build the columns of `tables.POSE` by frame for open hands with these poses.
+
+    Values are NaN where `found` is false. Joints in the keyboard frame are always NaN.
+    """
     joints = [hand_joints(rotation[:, k].reshape(-1, 48), translation[:, k], bone_scale[k], hand) for k, hand in enumerate(HANDS)]
     floats = {
         "rotation_rad": unwrap_rotvec(rotation),
@@ -123,7 +143,7 @@ def pose_columns(time_s, rotation, translation, bone_scale, found):
 
 
 def _landmarks(time_s, joints_px, present, rng):
-    """Build `tables.DETECTIONS` by frame with noisy landmarks of these joints (frame, hand 2, 21, 2)."""
+    """Build the columns of `tables.DETECTIONS` by frame, with noisy landmarks for true joints (frame, hand 2, joint 21, xy 2)."""
     landmarks = joints_px[:, :, list(JOINT_OF_LANDMARK)]
     bias = LANDMARK_BIAS * rng.normal(size=(len(HANDS), len(JOINTS), 2))
     bias[:, 0] = 0.09, 0.04
@@ -136,7 +156,7 @@ def _landmarks(time_s, joints_px, present, rng):
 
 
 def _drift(rng, shape, time_s):
-    """Draw noise of standard deviation 1 with the time constant `DRIFT_S` along the first axis, at times (frame,)."""
+    """Draw drifting noise of standard deviation 1. Its time constant along the first axis is `DRIFT_S`; `time_s` (frame,) are the times."""
     keep = np.exp(-np.diff(time_s) / DRIFT_S)
     noise = rng.normal(size=shape)
     for t, kept in enumerate(keep, start=1):

@@ -1,22 +1,24 @@
-"""Measure precision and recall of the edit detection, and the accuracy of usable segments.
+"""Measure precision and recall of the edit detection, and the accuracy of the usable segments.
 
     python evaluation/screen_editing.py --seeds 40
     python evaluation/screen_editing.py --seeds 0 --videos FOLDER
 
-Edited videos with known edits are made from plain footage of playing (`edited_video.compose`; by default from the demo, others with
-`--footage`), surveyed, and compared. A cut is found if a detection is within two frames; a fade if they overlap by half; an interval
-(frozen, black, title, inset, camera motion) if the intersection over union is at least 0.5. Errors do not include:
+Test videos with known edits are made from plain footage of piano playing (`edited_video.compose`). The default footage is the demo; select
+other footage with `--footage`. Edits are detected in these videos, and compared with the true edits. A cut counts as found if a detection
+is within two frames of it. A fade or another interval (frozen, black, title, inset) counts as found if the intersection over union with a
+detection is at least 0.5, and an interval of camera motion if it is at least 0.3. The following are not counted as errors:
 
 - detected jumps at which hands, insets or repetitions begin or end,
-- jumps that are not visible (`edited_video.VISIBLE_RATIO`), detected or not; their number is printed,
+- jumps that are not visible (`edited_video.VISIBLE_RATIO`), whether they are detected or not; their number is printed,
 - freeze frames in intervals without hands, where the encoder has removed all noise,
 - edits during camera motion, because these intervals are unusable anyway.
 
-Two verdicts are compared as well. CUT UP: less than `MIN_USABLE` of the video is usable. CAMERA MOVES: the camera moves more than
-`MAX_MOVING` of the time. Videos whose true share is within `MARGIN` of the threshold are left out there.
+Two verdicts on whole videos are measured as well. CUT UP: a share of less than `MIN_USABLE` of the video is usable. CAMERA MOVES: the
+camera moves for a share of more than `MAX_MOVING` of the time. Videos whose true share is within `MARGIN` of the threshold are left out of
+these.
 
-Seeds used in development: 0 to 20, 5000 to 5024, 6000 to 6010, 7000 to 7015, 9000 to 9229; after videos got 360 to 720 lines and visible
-jumps, 9300 to 9359, and 9500 to 9559, which had been held out before. Held out: 9600 to 9648, and from 9700.
+Random seeds that were used in the development of the detection, and must not be used for measurements: 0 to 20, 5000 to 5024, 6000 to 6010,
+7000 to 7015, 9000 to 9229, 9300 to 9359, 9500 to 9559. Seeds that were not used: 9600 to 9648, and all from 9700.
 """
 
 import argparse
@@ -39,22 +41,30 @@ from handroll.media.write import VideoWriter
 from handroll.screening.editing import measure_camera_motion, measure_editing
 
 MIN_USABLE = 0.5
+"""Minimum usable share of a video whose verdict is not CUT UP."""
+
 MAX_MOVING = 0.3
+"""Maximum share of the time with camera motion in a video whose verdict is not CAMERA MOVES."""
+
 MARGIN = 0.05
+"""Minimum distance of a true share from its threshold. Videos with a smaller distance are not used for the verdict."""
+
 CUT_FRAMES = 2
-FOOTAGE_PX = 854
-FOOTAGE_CRF = 12
-FOOTAGE_HZ = 30.0
-"""Width, quality and nominal frame rate of a copy of the footage, which is read many times. Frame times are kept."""
+"""Maximum distance of a detected cut from a true cut, in frames."""
+
+FOOTAGE_PX, FOOTAGE_CRF, FOOTAGE_HZ = 854, 12, 30.0
+"""Width, encoder quality and nominal frame rate of the copies of the footage. Copies are small, because they are read many times.
+Frame times do not change."""
 
 SAMPLES_S = 0.5
-"""Time between samples of the number of hands, for which the true number is used."""
+"""Time between the samples of the number of hands (s). The samples contain the true number."""
 
+# Names of the detected edits that correspond to each true kind of interval.
 KINDS = {"frozen": ("frozen",), "black": ("black", "blank"), "title": ("titles",), "inset": ("insets",), "moving": ("moves",)}
 
 
 def survey(path):
-    """Detect the edits of a video; returns them as a dict, and frames per second of one core including decoding."""
+    """Detect the edits of a video. Return them as a dict, and the frames per second of one core, including decoding."""
     started, detector = time.process_time(), EditDetector()
     for frame in read_frames(path, max_width_px=MAX_SIDE_PX, max_height_px=MAX_SIDE_PX, threads=1):
         detector.add_frame(frame.image, frame.time_s)
@@ -69,13 +79,17 @@ def iou(first, second):
 
 
 class Tally:
-    """Counts of a kind of edit: true, found and false ones, with a list of errors."""
+    """Counts of one kind of edit: true edits, found edits and false detections. `wrong` lists the errors in words."""
 
     def __init__(self):
         self.counts, self.errors, self.wrong = Counter(), [], []
 
     def points(self, name, kind, true, found, elsewhere, tolerated):
-        """Match frames. Found frames near `tolerated` are not false; true frames near `elsewhere` count as found."""
+        """Match true and detected frames.
+
+        A true frame also counts as found if it is near a frame of `elsewhere`. A detected frame near a frame of `tolerated` is not a false
+        detection.
+        """
         for frame in true:
             near = [f for f in [*found, *elsewhere] if abs(f - frame) <= CUT_FRAMES]
             self._count(name, kind, frame, bool(near))
@@ -85,11 +99,14 @@ class Tally:
                 self._false(name, kind, frame)
 
     def spans(self, name, kind, true, found, tolerated, min_iou=0.5):
-        """Match intervals. Found intervals that are mostly in `tolerated` (bool, frame) are not false."""
+        """Match true and detected intervals.
+
+        A detected interval is not a false detection if `tolerated`, a bool array (frame,), is true in at least half of it.
+        """
         for span in true:
             self._count(name, kind, span, any(iou(span, f) >= min_iou for f in found))
         for span in found:
-            # A part of a true interval is not false either.
+            # A detected part of a true interval is not a false detection either.
             mine = tolerated.copy()
             for start, stop in true:
                 mine[start:stop] = True
@@ -98,7 +115,7 @@ class Tally:
                 self._false(name, kind, span)
 
     def verdict(self, name, kind, true, found):
-        """Count the verdict on a video."""
+        """Count the true and the measured verdict on a video."""
         if true:
             self._count(name, kind, "", found)
         elif found:
@@ -121,7 +138,10 @@ class Tally:
 
 
 def compare(name, truth, edits, tallies):
-    """Count the edits of one video; returns the intersection over union of its usable segments, NaN if there are none."""
+    """Compare the detected with the true edits of one video, and count the results.
+
+    Return the intersection over union of detected and true usable segments; NaN if there are no true ones.
+    """
     rate, count = truth.rate, len(truth.view)
     frames = {key: [round(t * rate) for t in edits[key]] for key in ("cuts", "jumps")}
     moving, empty = truth.flags["moving"], (truth.hands == 0) & (truth.view >= 0)
@@ -138,7 +158,8 @@ def compare(name, truth, edits, tallies):
     lenient = {"frozen": empty | moving, "moving": truth.flags["transition"]}
     for kind, keys in KINDS.items():
         found = [(span[0] * rate, span[1] * rate) for key in keys for span in edits[key]]
-        # A bump ends before the detector sees a static camera again, so a smaller overlap is sufficient.
+        # After a short bump, it takes some time until the detector reports a static camera again. Therefore a smaller overlap is
+        # sufficient.
         min_iou = 0.3 if kind == "moving" else 0.5
         true = [span for span in zip(*runs(truth.flags[kind]), strict=True) if kind == "moving" or moving[span[0] : span[1]].mean() <= 0.5]
         tallies[kind].spans(name, kind, true, found, lenient.get(kind, moving), min_iou)
@@ -158,7 +179,7 @@ def compare(name, truth, edits, tallies):
 
 
 def scaled_down(path, folder):
-    """Make a smaller copy of footage, unless it exists; returns its path."""
+    """Make a smaller copy of footage unless the copy exists. Return the path of the copy."""
     copy = folder / "footage" / path.name
     if not copy.exists():
         copy.parent.mkdir(exist_ok=True)
@@ -172,7 +193,7 @@ def scaled_down(path, folder):
 
 
 def synthetic(options):
-    """Make, survey and compare the edited videos, and print the figures."""
+    """Make the test videos, detect their edits, compare, and print the results."""
     footage = [scaled_down(path, options.cache) for path in sorted(options.footage.glob("*.mp4"))]
     tallies = {kind: Tally() for kind in ("cut", "jump", "fade", *KINDS, "CUT UP", "CAMERA MOVES")}
     overlaps, speeds, size, hidden = [], [], [], 0
@@ -206,7 +227,7 @@ def synthetic(options):
 
 
 def real(folder):
-    """Report on videos without ground truth."""
+    """Print the detected edits of real videos, which have no ground truth."""
     for path in sorted(folder.glob("*.mp4")):
         edits, speed = survey(path)
         scores = measure_editing(edits) | measure_camera_motion(edits)
@@ -218,7 +239,7 @@ def main():
     """Print a line per video, then the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=40, help="number of edited videos (default: %(default)s)")
-    parser.add_argument("--first-seed", type=int, default=9000, help="seed of the first (default: %(default)s)")
+    parser.add_argument("--first-seed", type=int, default=9000, help="random seed of the first video (default: %(default)s)")
     parser.add_argument(
         "--footage", type=Path, metavar="FOLDER", default=Path("resources/demo"), help="plain videos (default: %(default)s)"
     )

@@ -1,19 +1,20 @@
-"""Measure precision and recall of the criteria viewpoint, performers and visibility on synthetic videos; report on real videos.
+"""Measure precision and recall of the screening criteria viewpoint, performers and visibility on simulated videos.
 
     python evaluation/screen_hands.py --seeds 10 --first-seed 6000
     python evaluation/screen_hands.py --seeds 0 --videos FOLDER
 
-For each seed, one video of every kind is rendered and encoded:
+With `--videos`, the script also prints the scores of real videos. For each random seed, one simulated video of every kind is rendered:
 
 - above: tilts up to 20 degrees in any direction, some upside down,
-- tilted: 30 to 60 degrees, from the player's side, the front, the left or the right,
-- side: 65 to 85 degrees,
+- tilted: tilts of 30 to 60 degrees, from the player's side, the front, the left or the right,
+- side: tilts of 65 to 85 degrees,
 - one, four, nobody: one hand, four hands of two players, no hands,
-- away: hands that leave or are covered for 10 to 40 % of the time.
+- away: hands that leave the keys or are covered for 10 to 40 % of the time.
 
-Sizes are 854x480 to 3840x2160. The script prints the scores of each video, and precision and recall of each criterion at `THRESHOLDS`;
-"hands alone" is the viewpoint from the hands without the keyboard. Videos in which both hands are visible for 77 to 83 % of the time are
-not counted for visibility, because the truth depends on the definition of visible. Seeds below 6000 were used in development.
+Frame sizes are 854x480 to 3840x2160 px. The script prints the scores of each video, and precision and recall of each criterion at
+`THRESHOLDS`. "hands alone" is the viewpoint measured from the hands without the keyboard. Videos in which both hands are visible for 77 to
+83 % of the time are not used for visibility, because their correct verdict depends on the definition of visible. Do not use seeds below
+6000 for measurements, because they were used in the development of the criteria.
 """
 
 import argparse
@@ -66,15 +67,15 @@ NO_FRAMES = np.empty(0), np.empty((0, 2, 21, 2))
 
 
 def camera(kind, rng, performance):
-    """Draw the side and the View of a camera over the hands."""
+    """Draw a random camera over the hands. Return the side on which it is, and its `View`."""
     low, high = TILTS_DEG.get(kind, TILTS_DEG["above"])
     side = str(rng.choice(list(SIDES_RAD)))
     if side == "front" and kind in ("tilted", "side"):
-        # Beyond 45 degrees the fallboard hides the keys.
+        # Seen from the front, the fallboard hides the keys beyond a tilt of 45 degrees.
         side, high = ("front", 45.0) if kind == "tilted" else ("left", high)
     above = kind not in ("tilted", "side")
     tilt, turn = np.radians(rng.uniform(low, high)), SIDES_RAD[side] + np.radians(rng.uniform(-12.0, 12.0))
-    # A camera above has the keys along the frame, rarely upside down. A camera at the side is upright.
+    # In frames of a camera above, the keyboard is horizontal, and sometimes upside down. A camera at the side is upright.
     roll = np.radians(rng.uniform(-8.0, 8.0)) + (np.pi * (rng.random() < 0.15) - turn if above else 0.0)
     focal, width_m = rng.uniform(0.7, 1.2), rng.uniform(1.3, 1.5) if kind == "four" else rng.uniform(0.9, 1.5)
     across = world_joints(performance)[:, :, :, 0].mean(axis=2) if performance.present.shape[1] == len(HANDS) else np.array([[0.611]])
@@ -84,7 +85,7 @@ def camera(kind, rng, performance):
 
 
 def played(kind, seed, rng):
-    """Make (performance, covers) of a kind."""
+    """Simulate a performance for a kind of video. Return the performance, and the objects that cover hands."""
     scale = (random_scene(seed).appearance.hand_size,) * len(HANDS)
     music = random_score(seed, SECONDS)
     if kind == "four":
@@ -107,7 +108,7 @@ def played(kind, seed, rng):
 
 
 def film(kind, seed, path):
-    """Render a video; returns (View, side of the camera, visible (frame, hand, joint))."""
+    """Render a video of a kind. Return the camera's `View`, its side, and the visibility of joints (frame, hand, joint)."""
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     performance, covers = played(kind, seed, rng)
     side, view = camera(kind, rng, performance)
@@ -122,9 +123,9 @@ def film(kind, seed, path):
 
 
 def survey(path, frames):
-    """Sample hands and register the keyboard of a video with this number of frames.
+    """Sample the hands and register the keyboard of a video with a number of frames.
 
-    Returns HandSamples, CPU seconds per sample, and RegisteredKeyboard or None.
+    Return `HandSamples`, the CPU time per sample (s), and a `RegisteredKeyboard` or None.
     """
     images = list(read_frames(path, max_width_px=MAX_WIDTH_PX, indices=evenly_spaced(frames)))
     start = time.process_time()
@@ -137,7 +138,7 @@ def survey(path, frames):
 
 
 def scores_of(samples, keyboard, detections=None):
-    """Compute scores by criterion; "hands alone" is the viewpoint without the keyboard."""
+    """Compute the scores of each criterion. "hands alone" is the viewpoint without the keyboard."""
     scores = {
         "viewpoint": measure_viewpoint(keyboard and keyboard.view, samples),
         "hands alone": measure_viewpoint(hands=samples),
@@ -149,13 +150,13 @@ def scores_of(samples, keyboard, detections=None):
 
 
 def rejected(scores):
-    """List reasons of rejection by criterion."""
+    """List the rejection reasons of each criterion at `THRESHOLDS`."""
     criterion_of = {name: "viewpoint" if name == "hands alone" else name for name in scores}
     return {name: CRITERIA[criterion].decide(scores[name], THRESHOLDS[criterion]) for name, criterion in criterion_of.items()}
 
 
 def summary(scores, reasons, keyboard, seconds):
-    """Format one line about a video."""
+    """Format scores and verdict of a video as one line."""
     tilt, people = scores["viewpoint"], scores["performers"]
     degrees = {name: "?" if tilt[name] is None else f"{tilt[name]:.0f}" for name in ("tilt_deg", "hands_tilt_deg")}
     keys = f"{keyboard.confidence:.2f}" if keyboard else "none"
@@ -170,7 +171,10 @@ def summary(scores, reasons, keyboard, seconds):
 
 
 def measure_synthetic(kind, seed, folder):
-    """Print a line about a synthetic video; returns [(criterion, should be rejected, is rejected)]."""
+    """Make and measure a simulated video, and print a line about it.
+
+    Return a list of (criterion, whether the video should be rejected, whether it is rejected).
+    """
     path = folder / f"{kind}-{seed}.mp4"
     view, side, visible = film(kind, seed, path)
     tilt = np.degrees(np.arccos(-view.rotation[2, 2]))
@@ -196,7 +200,7 @@ def measure_synthetic(kind, seed, folder):
 
 
 def measure_real(path):
-    """Print a line about a video without ground truth."""
+    """Measure a real video, which has no ground truth, and print a line about it."""
     about = probe(path)
     samples, seconds, keyboard = survey(path, about.n_frames)
     detections = detect_hands(lambda: read_frames(path, max_width_px=MAX_WIDTH_PX), about.width_px, about.height_px)

@@ -1,17 +1,18 @@
-"""Measure precision and recall of the audio criteria: other sound than piano, silence and clipping.
+"""Measure precision and recall of the screening criteria for audio: sound other than a piano, silence, and clipping.
 
     python evaluation/screen_sound.py --cache FOLDER
     python evaluation/screen_sound.py --cache FOLDER --real RECORDINGS
 
-Pianos (synthetic and sampled, in rooms, often through a codec) play medleys of 16 s. Speech, singing, choirs, instruments, drums or noise
-are mixed in at -20 to 0 dB relative to the piano while both sound, during 25, 50 or 100 % of the time. Recordings without other sound are
-clean; so are two pianos together. Clean recordings are also muted and clipped. All recordings are transcribed by Transkun, which takes
-most of the time; the cache keeps audio and notes for later runs. A folder of real piano recordings (`--real`) adds clean recordings of up
-to a minute, and excerpts for mixtures. Recordings that need sources that are not installed are left out; `foreign_sound.py` lists the
-Debian packages.
+Test recordings are medleys of 16 s on synthetic and sampled pianos, in simulated rooms, often after a codec. Speech, singing, choirs,
+instruments, drums or noise are added during 25, 50 or 100 % of the time, at -20 to 0 dB relative to the piano while both sound. Recordings
+without other sound are clean, and so are recordings of two pianos. To measure silence and clipping, clean recordings are muted and clipped.
 
-The script prints the scores of each recording, the share found by kind and level, and precision and recall of each criterion. "impure"
-means a rejection for speech, foreign sound or noise.
+Transkun transcribes all recordings, which takes most of the time. The cache keeps audio and notes for later runs. A folder of real piano
+recordings (`--real`) adds clean recordings of up to a minute, and excerpts for mixtures. Recordings whose sources are not installed are
+left out; `foreign_sound.py` lists the Debian packages.
+
+The script prints the scores of each recording, the number of detected mixtures by kind and level, and precision and recall of each
+criterion. "impure" means a rejection because of speech, other sound or noise.
 """
 
 import argparse
@@ -40,7 +41,8 @@ LEVELS_DB = (-20, -15, -10, -5, 0)
 SHARES = (0.25, 0.5, 1.0)
 REAL_S = 60.0
 CLIPPED = (0.003, 0.01, 0.03)
-"""Shares of clipped samples."""
+"""Shares of clipped samples, 0..1."""
+
 IMPURE = {Reason.SPEECH, Reason.SOUND_IMPURE, Reason.SOUND_NOISY}
 THRESHOLDS = {
     "silence": {"min_loud_db": -60.0, "max_silent_share": 0.2},
@@ -52,7 +54,7 @@ THRESHOLDS = {
 
 @dataclass(frozen=True)
 class Item:
-    """One recording: its piano, kind of other sound, level relative to the piano, and share of the time."""
+    """Description of a test recording: random seed, piano, and kind, level (relative to the piano) and share of the time of other sound."""
 
     seed: int
     piano: str
@@ -62,7 +64,7 @@ class Item:
 
 
 def plan(material, first, each, clean, real, shares=SHARES, kinds=KINDS, levels_db=LEVELS_DB):
-    """List the recordings of a run."""
+    """List the test recordings of a run: `clean` clean ones per piano, and `each` mixtures per kind and level of other sound."""
     pianos, seed, items = [*material.pianos, *real], first, []
     for name in (*material.pianos, "two pianos"):
         for _ in range(clean):
@@ -79,7 +81,7 @@ def plan(material, first, each, clean, real, shares=SHARES, kinds=KINDS, levels_
 
 
 def sound(item, material):
-    """Make the samples (sample,) of a recording, and a description of the other sound."""
+    """Make the audio (sample,) of a test recording, and a description of its other sound."""
     rng, what, recorded = seeded("mix", item.seed), "", item.piano not in material.pianos
     if recorded:
         samples, _ = load_audio(item.piano, RATE_HZ)
@@ -97,7 +99,7 @@ def sound(item, material):
 
 
 def load_or_make(item, material, cache, name):
-    """Return samples, description of the other sound, and transcription, from the cache if possible."""
+    """Return audio, description of the other sound, and transcription, read from the cache or made and saved there."""
     audio, table, facts = (cache / f"{name}{suffix}" for suffix in (".flac", ".parquet", ".json"))
     if not facts.exists():
         samples, what = sound(item, material)
@@ -110,7 +112,7 @@ def load_or_make(item, material, cache, name):
 
 
 def judge(samples, notes, seconds):
-    """Compute all scores of a recording, and reasons of rejection; adds the CPU time of each criterion to `seconds`."""
+    """Compute all scores and the rejection reasons of a recording. The CPU time of each criterion is added to `seconds`."""
     scores = {}
 
     def timed(name, measured):
@@ -129,12 +131,13 @@ def judge(samples, notes, seconds):
 
 
 def _purity(samples, notes):
+    """Compute the scores of the criterion purity."""
     found = measure_unexplained_energy(samples, RATE_HZ, notes)
     return measure_purity(found.power, found.foreign, found.noise, found.counted)
 
 
 def spoilt(samples, seed):
-    """Mute and clip a clean recording; yields name, samples and expected reason."""
+    """Mute and clip a clean recording. Yield name, audio and expected rejection reason of each version."""
     rng = seeded("spoilt", seed)
     yield "silent", 10.0 ** (-85.0 / 20.0) * rng.standard_normal(len(samples)), Reason.SOUND_SILENT
     muted = samples.copy()
@@ -149,7 +152,7 @@ def spoilt(samples, seed):
 
 
 def line(name, item, what, scores, reasons):
-    """Print one recording as a row of the table."""
+    """Print the scores and rejection reasons of a recording as a row of the table."""
     noise = "" if scores.get("noise_db") is None else f"{scores['noise_db']:.1f}"
     level = "" if item is None or item.level_db is None else f"{item.level_db} dB {item.share:.0%}"
     foreign_db = f"{scores['foreign_db']:8.1f}{scores['lasting_db']:8.1f}{noise:>7}" if "foreign_db" in scores else " " * 23
@@ -161,7 +164,7 @@ def line(name, item, what, scores, reasons):
 
 
 def main():
-    """Make, transcribe and score recordings; print the tables."""
+    """Make, transcribe and score the test recordings, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--set", choices=sorted(SETS), default="held-out", help="set of sources (default: %(default)s)")
     parser.add_argument("--first-seed", type=int, default=7000, help="(default: %(default)s)")
@@ -208,7 +211,7 @@ def main():
 
 
 def summarise(results, seconds):
-    """Print the share found by kind and level, precision and recall, and the CPU time of each criterion."""
+    """Print the number of detected mixtures by kind and level, and precision, recall and CPU time of each criterion."""
     print(f"\n{'found of':<18}" + "".join(f"{level} dB".rjust(9) for level in LEVELS_DB))
     for kind in KINDS:
         cells = []

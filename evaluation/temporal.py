@@ -1,14 +1,14 @@
-"""Measure whether refinement over time reduces the jitter of poses, and preserves key strokes, on performances with known truth.
+"""Measure how refinement over time changes the jitter of poses and the strokes of fingers, on performances with ground truth.
 
     python evaluation/temporal.py --seeds 1001 1002 --seconds 10
     python evaluation/temporal.py --demo study minuet --seconds 8       # poses of the landmarks engine for demo videos
 
-Poses of synthetic performances get errors like those of HaMeR (`pose_noise`): 3.3 px of jitter, drift, 2 % missing frames, 1 % gross
-errors, biased and drifting landmarks. Seeds below 1000 were used in development.
+Errors like those of HaMeR are added to the poses of simulated performances (`pose_noise`): 3.3 px of jitter, drift, 2 % missing frames, 1 %
+gross errors, biased and drifting landmarks. Do not use seeds below 1000 for measurements, because they were used in development.
 
-Jitter of the joints in the frame is measured by `handroll.metrics.jitter`: of their tracks, which includes the jitter of the playing
-itself, and of their errors. Jitter and errors exclude frames with gross errors. Strokes are measured for all notes: maximum speed of the
-fingertip around the onset, and its descent. Random errors increase both, so they are compared with the truth.
+`handroll.metrics.jitter` measures the jitter of joints in the image: that of their tracks, which includes jitter of the playing itself, and
+that of their errors. Jitter and errors exclude frames with gross errors. Strokes are measured for all notes: the maximum speed of the
+fingertip around the onset, and the height by which it moves down. Random errors increase both, so both are compared with the ground truth.
 """
 
 import argparse
@@ -38,7 +38,10 @@ DEMO = Path(__file__).parents[1] / "resources" / "demo"
 
 
 def strokes(joints_mm, performance):
-    """Compute maximum speed (note,), m/s, and descent (note,), mm, of each note's fingertip in the keyboard frame; NaN where hidden."""
+    """Measure the stroke of each note: maximum speed (note,), m/s, and height (note,), mm, of the movement of the fingertip.
+
+    `joints_mm` is in the keyboard frame. Values are NaN where the hand is hidden.
+    """
     time_s, tips = performance.time_s, joints_mm[:, :, list(TIPS)]
     speed, depth = [], []
     for onset, hand, finger in zip(performance.notes["onset_s"], performance.note_hand, performance.note_finger, strict=True):
@@ -53,7 +56,7 @@ def strokes(joints_mm, performance):
 
 
 def figures(columns, truth, camera, over, performance=None, judged=None):
-    """Compute jitter and errors of poses, and strokes if a performance is given."""
+    """Compute jitter and errors of poses. If a performance is given, also measure strokes."""
     judged = columns["found"] & truth["found"] if judged is None else judged
     joints, true = columns["joints_m"].astype(np.float64), truth["joints_m"].astype(np.float64)
     pixels = np.where(judged[..., None, None], camera.project(joints), np.nan)
@@ -76,7 +79,10 @@ def figures(columns, truth, camera, over, performance=None, judged=None):
 
 
 def synthetic(seed, seconds, fps, keys, settings):
-    """Compute figures of one performance with errors, before and after refinement, and of the truth; and CPU seconds per 1000 hands."""
+    """Measure one simulated performance with errors: before refinement, after it, and the ground truth.
+
+    Return the figures, and the CPU time per 1000 hands (s).
+    """
     scene = random_scene(seed)
     performance = perform(random_score(seed, seconds + 2.0), seed, fps)
     kept = performance.time_s <= seconds
@@ -107,7 +113,7 @@ def synthetic(seed, seconds, fps, keys, settings):
 
 
 def true_camera(view, width_px, height_px):
-    """Return camera and extrinsics of a scene's view."""
+    """Return the camera and the extrinsics of a scene's view."""
     over = Extrinsics(rotvec_from_matrix(view.rotation), -1e3 * view.rotation @ np.array(view.position_m))
     return Camera(width_px, height_px, view.focal_widths * width_px, "truth", view.k1), over
 
@@ -116,11 +122,15 @@ _FRAMES = ("time_s", "rotation_rad", "translation_m", "key_depth_mm", "present")
 
 
 def _quiet(items, total, unit):
+    """Iterate without progress messages."""
     return items
 
 
 def demo(name, seconds, settings):
-    """Compute figures of the poses of the landmarks engine for a demo video, before and after refinement."""
+    """Measure the poses of the landmarks engine for a demo video, before and after refinement.
+
+    Return the figures, and the CPU time per 1000 hands (s).
+    """
     from handroll.detection.hand_tracker import MAX_WIDTH_PX, detect_hands
     from handroll.media.frames import read_frames
     from handroll.media.probe import probe
@@ -147,9 +157,9 @@ def demo(name, seconds, settings):
 
 
 def main():
-    """Measure and print."""
+    """Measure all performances or demo videos, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1001, 1002], help="of performances (default: 1001 1002)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1001, 1002], help="random seeds of performances (default: 1001 1002)")
     parser.add_argument("--seconds", type=float, default=10.0, help="duration of each (default: %(default)s)")
     parser.add_argument("--fps", type=float, nargs="+", default=[30.0, 60.0], help="frame rates (default: 30 60)")
     parser.add_argument("--keys", choices=("with", "without", "both"), default="both", help="registered keyboard (default: both)")

@@ -1,4 +1,4 @@
-"""Write HaMeR's files with seeded random weights of any size, for tests and demos without the released files."""
+"""Write files like those of HaMeR, with random weights and any network size, for tests and demos without the released files."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -15,29 +15,31 @@ TOY = HamerSettings(
     backbone=BackboneSizes(dim=48, depth=3, heads=4),
     decoder=DecoderSizes(dim=40, depth=3, heads=2, dim_head=8, mlp_dim=56, context_dim=48),
 )
-"""A network of 0.2 million parameters. All its sizes differ, so that a mix-up of two sizes cannot go unnoticed."""
+"""Settings of a network with 0.2 million parameters. All its sizes differ, so that tests detect if two sizes are confused."""
 
 START_CAM = (5.0, 0.0, 0.0)
 """Initial camera of random networks: a hand of 0.2 m fills half of a crop that is 0.4 m wide."""
 
 
 class ToyFiles(NamedTuple):
-    """Paths of a checkpoint and its settings."""
+    """Paths of a checkpoint file and of its file of settings."""
 
     checkpoint: Path
     config: Path
 
 
 def random_state(settings=TOY, seed=0):
-    """Return random parameters with the released names.
+    """Return random parameters with the names in the released file.
 
-    Weights preserve the variance of their input, so that the crop affects the output. The initial hand is open, like the released
-    one, which is near MANO's mean pose.
+    The scale of the weights preserves the variance of their input, so that the crop affects the output. The initial pose is that of an open
+    hand. In the released file, it is near MANO's mean pose.
 
     Parameters
     ----------
     settings : pose.hamer.settings.HamerSettings
+        Sizes of the network.
     seed : int
+        Random seed.
 
     Returns
     -------
@@ -72,11 +74,11 @@ def write_toy_checkpoint(folder, seed=0, settings=TOY, mano=None):
     Parameters
     ----------
     folder : path
-        For `hamer.ckpt` and `model_config.yaml`.
+        Folder for `hamer.ckpt` and `model_config.yaml`.
     seed : int
     settings : pose.hamer.settings.HamerSettings
     mano : object, optional
-        A MANO model, as for `pose.hamer.checkpoint.mano_differences`. Its buffers are added to the checkpoint.
+        MANO model; see `pose.hamer.checkpoint.mano_differences`. Its arrays are added to the checkpoint.
 
     Returns
     -------
@@ -85,7 +87,7 @@ def write_toy_checkpoint(folder, seed=0, settings=TOY, mano=None):
     files = ToyFiles(Path(folder) / "hamer.ckpt", Path(folder) / "model_config.yaml")
     files.checkpoint.parent.mkdir(parents=True, exist_ok=True)
     state = {"initialized": torch.tensor(True)} | random_state(settings, seed)
-    # Tensors for training only, as in the released file.
+    # Like the released file, the checkpoint contains tensors that only training needs.
     state |= {"discriminator.D_conv1.weight": torch.zeros(32, 9, 1, 1), "discriminator.D_conv1.bias": torch.zeros(32)}
     if mano is not None:
         state |= {f"mano.{name}": torch.from_numpy(np.array(value)) for name, value in mano_buffers(mano).items()}
@@ -95,7 +97,10 @@ def write_toy_checkpoint(folder, seed=0, settings=TOY, mano=None):
 
 
 def mano_buffers(model):
-    """Return a MANO model's arrays as in checkpoints: names without `mano.`, float32, pose directions (135, 2334)."""
+    """Return the arrays of a MANO model as they are stored in checkpoints.
+
+    Names have no prefix `mano.`, arrays are float32, and pose directions have the shape (135, 2334).
+    """
     floats = {
         "shapedirs": model.shape_directions,
         "v_template": model.template_m,
@@ -108,7 +113,7 @@ def mano_buffers(model):
 
 
 def _config(settings, seed):
-    """Return the content of model_config.yaml: the released layout, and the sizes of a toy, which that file does not contain."""
+    """Return the content of model_config.yaml in the released layout. For other sizes than the released ones, the sizes are added."""
     backbone, decoder = settings.backbone, settings.decoder
     sizes = {"depth": decoder.depth, "heads": decoder.heads, "mlp_dim": decoder.mlp_dim, "dim_head": decoder.dim_head}
     sizes |= {"dropout": 0.0, "emb_dropout": 0.0, "norm": "layer", "context_dim": decoder.context_dim}

@@ -1,18 +1,19 @@
-"""Measure a training step of the first stage with stored features, and with the speech encoder in every step. CPU only.
+"""Measure the CPU time and memory of a training step of the first stage, with stored features and with the speech encoder in every step.
 
     python evaluation/train_step.py                                     # HuBERT base, batches of 8 windows of 8 s, some minutes
     python evaluation/train_step.py --encoder tiny --batch 2 --steps 2  # quick check
 
-Predictors: "base" is that of the paper (width 512, 4 + 4 layers), "demo" that of config/config.yaml (width 128, 2 + 2 layers, context
-layers). Loss and optimiser are those of training. Audio, features and weights are random, which does not affect the time. Cases:
+There are two predictors: "base" is that of the paper (width 512, 4 + 4 layers), and "demo" is that of config/config.yaml (width 128, 2 + 2
+layers, context layers). Loss and optimiser are those of training. Audio, features and weights are random, which does not affect the time.
+Cases:
 
-- stored: the encoder's features were computed before training (`encode_audio`). evaluation/loader.py measures reading them.
+- stored: the features were computed before training (`encode_audio`). evaluation/loader.py measures the time of reading them.
 - frozen: the encoder runs in every step, without gradients.
 - tuned: the encoder is trained as well, except its convolutions, as in PianoMotion10M's released code (`tune_encoder`).
 
-Each case runs in its own process. The script prints medians of CPU time, peak memory, and memory before the first step. It then measures
-forward and backward passes of two decoders with the same weights: handroll's, whose cross-attention is a linear map, and torch's
-`nn.TransformerDecoder` with the equivalent diagonal mask; and the difference of their outputs.
+Each case runs in its own process. The script prints the median CPU time of a step, peak memory, and memory before the first step. It then
+compares two decoders with the same weights: handroll's, whose cross-attention is a linear map, and torch's `nn.TransformerDecoder` with the
+equivalent diagonal mask. For these it prints the CPU time of forward and backward pass, and the difference of their outputs.
 """
 
 import argparse
@@ -37,27 +38,29 @@ PREDICTORS = {
     "base": {"context_layers": 0, "width": 512, "layers": 4, "feedforward": 2048, "dropout": 0.1},
     "demo": {"context_layers": 3, "context_width": 128, "width": 128, "layers": 2, "feedforward": 256, "dropout": 0.0},
 }
+
+# Number of features of HuBERT, by the size of its network.
 WIDTHS = {"tiny": 32, "base": 768, "large": 1024}
-# Width of HuBERT's features, by its size.
+
 CASES = "stored", "frozen", "tuned"
 
 
 class FrozenObjective(PositionObjective):
-    """Loss of the first stage for a batch of audio, with a frozen encoder in every step."""
+    """Training objective of the first stage for a batch of audio. A frozen encoder computes the features in every step."""
 
     def __init__(self, speech, *stage):
         super().__init__(*stage)
         self.speech = speech
 
     def forward(self, batch):
-        """Compute the loss; the dict of other values to log is empty."""
+        """Compute the loss of a batch. Return the loss and an empty dict."""
         with torch.no_grad():
             features = self.speech(batch["audio"], FRAMES)
         return super().forward(batch | {"features": features})
 
 
 class MaskedDecoder(nn.Module):
-    """A `MemoryDecoder` of torch's layers with a diagonal mask in the cross-attention, and with the same weights."""
+    """Decoder with the weights of a `MemoryDecoder`, but made of torch's layers. A diagonal mask restricts its cross-attention."""
 
     def __init__(self, ours, width, dropout):
         super().__init__()
@@ -67,11 +70,11 @@ class MaskedDecoder(nn.Module):
         self.decoder.layers.load_state_dict(ours.layers.state_dict())
 
     def forward(self, frames):
-        """Transform frames (B, T, D) into (B, T, D)."""
+        """Apply encoder and decoder to frames (B, T, D); the shape is unchanged."""
         return self.decode(frames, self.encoder(frames))
 
     def decode(self, frames, memory):
-        """Run the decoder only."""
+        """Apply only the decoder to frames, given the memory."""
         return self.decoder(frames, memory, memory_mask=~torch.eye(frames.shape[1], dtype=torch.bool))
 
 
@@ -81,7 +84,7 @@ def memory_gb():
 
 
 def objective_of(case, predictor, size):
-    """Create the objective of a case with random weights; returns it and the width of its features."""
+    """Create the training objective of a case with random weights. Return the objective and its number of features."""
     if case == "stored":
         width, speech = WIDTHS[size], None
     else:
@@ -122,7 +125,7 @@ def seconds(job, times):
 
 
 def measure_case(options):
-    """Measure seconds per step and memory of one case."""
+    """Measure the CPU time per step and the memory of one case."""
     objective, width = objective_of(options.case, options.predictor, options.encoder)
     batch = {"position": torch.randn(options.batch, FRAMES, 6), "visible": torch.rand(options.batch, FRAMES, 2) > 0.1}
     if options.case == "stored":
@@ -134,7 +137,7 @@ def measure_case(options):
 
 
 def measure_decoders(options):
-    """Measure seconds of handroll's decoder and of torch's, forward and backward, and the difference of their outputs."""
+    """Measure the CPU time of forward and backward pass of handroll's decoder and of torch's, and the difference of their outputs."""
     sizes = PREDICTORS[options.predictor]
     ours = MemoryDecoder(sizes["width"], sizes["layers"], sizes["feedforward"], sizes["dropout"])
     masked = MaskedDecoder(ours, sizes["width"], sizes["dropout"])
@@ -165,7 +168,7 @@ def run_in_process(options, case, predictor):
 
 
 def main():
-    """Measure all cases, or one; print the results."""
+    """Measure all cases and print a table. With `--case`, measure a single case and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--encoder", choices=WIDTHS, default="base", help="size of HuBERT (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=8, help="windows per step (default: %(default)s)")

@@ -2,7 +2,8 @@
 
     python evaluation/transcription.py recordings/*.mp3
 
-Next to each recording is a text file of the same stem, whose lines contain onset s, offset s and MIDI pitch.
+Each recording needs a text file of the same name in the same folder. Each line of the text file contains onset (s), offset (s) and MIDI
+pitch of a note.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from handroll.music.transcribe import transcribe
 
 
 def read_truth(path):
-    """Read reference notes from a text file; velocities are unknown and set to 64."""
+    """Read reference notes from a text file. Their velocities are unknown, and are set to 64."""
     onset_s, offset_s, pitch = np.loadtxt(path, usecols=(0, 1, 2), ndmin=2).T
     return {"onset_s": onset_s, "key_offset_s": offset_s, "pitch": pitch.astype(int), "velocity": np.full(len(pitch), 64)}
 

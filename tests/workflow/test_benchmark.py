@@ -160,7 +160,8 @@ def test_a_run_elsewhere_killed_in_training_gives_the_same_bytes(done, copy_of, 
         raise AssertionError("training ended before it could be killed")
     project.run("--unlock")
     project.run(target, cores=1)
-    assert "resuming from step" in (project.root / "results/logs/train_gesture/tiny/notes-transformer.log").read_text(encoding="utf-8")
+    log = project.root / "results/logs/train_gesture/tiny/notes-transformer.log"
+    assert "training resumes from step" in log.read_text(encoding="utf-8")
     found = what_repeats(project)
     assert {
         f"experiments/tiny/{name}" for name in ("windows.json", f"motion/{TWO_STAGE}.parquet", f"scores/{TWO_STAGE}.json")

@@ -1,4 +1,4 @@
-"""Figures of the evaluation: their definitions, and their values with confidence intervals over performances."""
+"""Figures (measured values) of the evaluation: their definitions, and their values with confidence intervals over performances."""
 
 from dataclasses import dataclass
 
@@ -11,20 +11,23 @@ from handroll.metrics.bootstrap import CONFIDENCE, RESAMPLES
 
 @dataclass(frozen=True)
 class Figure:
-    """A row of the evaluation table.
+    """Definition of a figure, which is a row of an evaluation table.
 
     Attributes
     ----------
     key : str
-        Name of the counts or samples from which it is computed.
+        Name of the counts or samples from which the figure is computed.
     stage : str
-        Heading of its table.
-    title, unit : str
-        The unit "%" formats a share in percent, and "of" formats counts such as "7 of 8".
+        Stage of the pipeline, which is the heading of the figure's table.
+    title : str
+        Title of the row.
+    unit : str
+        Unit of the value. "%" formats a share in percent; "of" formats counts, such as "7 of 8".
     digits : int
         Number of decimals.
     statistic : str
-        "ratio" (sum of numerators divided by sum of denominators), or "mean_abs", "p95_abs" or "max_abs" of samples.
+        How the value is computed: "ratio" is the sum of numerators divided by the sum of denominators. "mean_abs", "p95_abs" and
+        "max_abs" are mean, 95th percentile and maximum of the absolute values of samples.
     """
 
     key: str
@@ -66,8 +69,9 @@ FIGURES = (
     Figure("key_press_f1", _MOTION, "key press F1 of the estimated motion, with the true notes", "", 3),
     Figure("key_press_f1_of_truth", _MOTION, "key press F1 of the true motion, with the true notes", "", 3),
 )
-"""All figures, in the order of the table."""
+"""All figures, in the order of the tables."""
 
+# Statistics of samples, by name.
 _STATISTICS = {
     "mean_abs": lambda samples: float(np.mean(np.abs(samples))),
     "p95_abs": lambda samples: float(np.percentile(np.abs(samples), 95)),
@@ -81,21 +85,22 @@ def summarise(scores, seed=0):
     Parameters
     ----------
     scores : sequence of dict
-        Scores of each performance: `counts` (key to numerator and denominator) and `samples` (key to numbers).
+        Scores of each performance: `counts` (key to numerator and denominator) and `samples` (key to list of numbers).
     seed : int
-        Seed of the bootstrap over performances.
+        Random seed of the bootstrap over performances.
 
     Returns
     -------
     list of dict
-        `key`, `stage`, `title`, `unit`, `digits`, `statistic`, `value`, `low`, `high` (95 % interval; None for extremes, and with
-        fewer than two performances), `count` (denominator or number of samples), `good` (numerator). Figures without a value are left
-        out.
+        The fields of each `Figure`, and its values: `value`; `low` and `high`, the ends of the 95 % interval; `count`, the denominator or
+        the number of samples; `good`, the numerator. There is no interval (None) for percentiles and maxima, and with fewer than two
+        performances. Figures without a value are left out.
     """
     return [row for figure in FIGURES if (row := _summarise(figure, scores, seed))]
 
 
 def _summarise(figure, scores, seed):
+    """Compute the row of a figure; None if it has no value."""
     facts = {name: getattr(figure, name) for name in ("key", "stage", "title", "unit", "digits", "statistic")}
     if figure.statistic == "ratio":
         pairs = np.array([score["counts"][figure.key] for score in scores if figure.key in score["counts"]], dtype=float).reshape(-1, 2)
@@ -116,11 +121,15 @@ def _summarise(figure, scores, seed):
 
 
 def _ratio(numerator, denominator, axis=-1):
+    """Divide the sum of numerators by the sum of denominators."""
     return np.sum(numerator, axis=axis) / np.sum(denominator, axis=axis)
 
 
 def _interval(pairs, seed):
-    """Ends of the interval of a ratio of sums, by the bootstrap over performances (row, 2)."""
+    """Compute the interval of a ratio of sums by the bootstrap over performances.
+
+    `pairs` contains numerator and denominator of each performance (performance, 2).
+    """
     if len(pairs) < 2:
         return {"low": None, "high": None}
     drawn = bootstrap(
@@ -137,21 +146,22 @@ def _interval(pairs, seed):
 
 
 CONFIDENCE_EDGES = (0.0, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
-"""Edges of the classes of confidence in `reliability`."""
+"""Edges of the bins of confidence in `reliability`."""
 
 
 def reliability(scores):
-    """Compute the share of correct labels by class of confidence.
+    """Compute the share of correct fingering labels for each bin of confidence.
 
     Parameters
     ----------
     scores : sequence of dict
-        As of `summarise`.
+        See `summarise`.
 
     Returns
     -------
     list of dict
-        For each class with labels: `from`, `to`, `labels` (number), `confidence` (mean), `right` (share of correct labels).
+        For each bin that contains labels: its edges `from` and `to`, the number of `labels`, their mean `confidence`, and `right`, the
+        share of correct labels.
     """
     confidence, right = (
         np.array([value for score in scores for value in score["samples"].get(key, ())]) for key in ("label_confidence", "label_right")
@@ -166,16 +176,17 @@ def reliability(scores):
 
 
 def value_text(row):
-    """Format the value of a row, with unit."""
+    """Format the value of a row with its unit."""
     if row["unit"] == "of":
         return f"{row['good']:.0f} of {row['count']:.0f}"
     return _number(row, row["value"]) + (f" {row['unit']}" if row["unit"] else "")
 
 
 def interval_text(row):
-    """Format the interval of a row; empty if there is none."""
+    """Format the interval of a row. Without an interval the text is empty."""
     return "" if row["low"] is None or row["unit"] == "of" else f"{_number(row, row['low'])} to {_number(row, row['high'])}"
 
 
 def _number(row, value):
+    """Format a number with the digits of a row, in percent if that is the unit."""
     return f"{(100.0 if row['unit'] == '%' else 1.0) * value:.{row['digits']}f}"

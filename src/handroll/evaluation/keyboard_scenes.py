@@ -1,8 +1,8 @@
-"""Rendered scenes in which the keyboard is hard to detect, and the accuracy of its registration.
+"""Measure the accuracy of the keyboard registration in rendered scenes in which the keyboard is hard to detect.
 
-A scene is drawn by kind and seed, and a few frames of a short performance are rendered. The registration gets their temporal medians,
-and true hand landmarks with the typical noise of a detector. No detector runs, so a scene takes seconds. False detections, such as hands
-in a reflection, are therefore not part of this measurement.
+Kind and random seed determine a scene. A few frames of a short performance are rendered. The input of the registration is their temporal
+medians, and the true hand landmarks with the typical noise of a detector. No hand detector runs, so that a scene takes only seconds.
+Therefore false detections, such as hands in a reflection, are not part of this measurement.
 """
 
 from dataclasses import dataclass, replace
@@ -23,31 +23,49 @@ from handroll.simulator.score import random_score
 from handroll.simulator.truth import build_truth
 
 WIDTH, HEIGHT = 1280, 720
+"""Size of the rendered frames (px)."""
+
 SECONDS, FPS = 8, 10
-N_FRAMES, WINDOWS, GRID_MM = 16, 2, 5.0
-"""Rendered frames, temporal medians, and resolution of the rendered surfaces."""
-MAX_ALONG_MM, MAX_ACROSS_MM = 3.0, 10.0
-"""An accepted registration is wrong if its error exceeds these, along or across the keys, anywhere in the frame."""
+"""Duration (s) and frame rate (Hz) of the rendered performance."""
+
+N_FRAMES = 16
+"""Approximate number of rendered frames in a scene."""
+
+WINDOWS = 2
+"""Number of temporal medians of the rendered frames. They are the input of the registration."""
+
+GRID_MM = 5.0
+"""Resolution of the rendered surfaces (mm)."""
+
+MAX_ALONG_MM = 3.0
+"""Maximum error of a correct registration along the keys, at any playing point in the frame (mm)."""
+
+MAX_ACROSS_MM = 10.0
+"""Maximum error of a correct registration across the keys, at any playing point in the frame (mm)."""
+
 LANDMARK_NOISE_HANDS = 0.02
-"""Standard deviation of a detected landmark along each axis, in lengths of the palm: about 2 mm."""
+"""Standard deviation of the noise of a landmark along each axis, as a multiple of the palm's length: about 2 mm."""
+
+# Landmarks at the ends of the palm: wrist, and knuckle of the middle finger.
 _PALM = (0, 9)
-# Landmarks at the ends of the palm: wrist and knuckle of the middle finger.
 
 
 @dataclass(frozen=True)
 class Filmed:
-    """Input of the registration for a scene, and the true view.
+    """Input of the registration for a rendered scene, and the true view.
 
     Attributes
     ----------
-    windows : list of uint8 array (height, width), grey
-        Temporal medians.
+    windows : list of uint8 array (height, width)
+        Temporal medians in grey levels.
     notes : dict of str to array (note,)
+        Columns of `tables.NOTES`.
     time_s : array (frame,)
+        Times of the frames with landmarks.
     landmarks_px : array (frame, hand 2, landmark 21, xy 2)
-        With the noise of a detector.
+        True landmarks with the noise of a detector; NaN where a hand is mostly outside the frame.
     view : rendering.scene.View
-        The true view.
+        The true camera view.
     """
 
     windows: list
@@ -58,15 +76,28 @@ class Filmed:
 
 
 def draw_scene(kind, seed, scene):
-    """Draw a scene of a kind by seed; properties that the kind does not determine are those of `scene`.
+    """Create a random scene of a kind.
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`.
+    seed : int
+        Random seed.
+    scene : rendering.scene.Scene
+        Scene whose properties are used where the kind does not determine them.
+
+    Returns
+    -------
+    rendering.scene.Scene
 
     Raises
     ------
     ValueError
-        Unknown kind.
+        The kind is unknown.
     """
     if kind not in KINDS:
-        raise ValueError(f"expected one of {', '.join(KINDS)}, found {kind!r}")
+        raise ValueError(f"kind of scene: expected one of {', '.join(KINDS)}, found {kind!r}")
     rng = np.random.default_rng([seed, KINDS.index(kind), 61])
     tilt_deg, roll_deg, focal, k1 = rng.uniform(-12, 12), rng.uniform(-4, 4), rng.uniform(0.7, 1.0), rng.uniform(-0.04, 0.02)
     partial = kind == "partial" or (kind in ("reflection", "lamp") and rng.random() < 0.4)
@@ -81,7 +112,7 @@ def draw_scene(kind, seed, scene):
         width_m, aside, focal, roll_deg = rng.uniform(0.5, 0.75), rng.uniform(-0.2, 0.2), rng.uniform(1.2, 2.2), rng.uniform(-8, 8)
     forward = rng.uniform(-0.05, 0.05)
     if kind == "reflection":
-        # From the player's side, as with a tripod behind the bench, aimed at the keys or as far as the fallboard.
+        # The camera is on the player's side, like a tripod behind the bench. It points at the keys, or at most at the fallboard.
         tilt_deg, forward = rng.uniform(2, 26), rng.uniform(-0.05, 0.2)
         gloss = Gloss(float(rng.uniform(0.15, 0.75)), float(rng.uniform(-5, 30)), float(rng.uniform(90, 350)))
         appearance = replace(appearance, wood_rgb=(0.05, 0.05, 0.055))
@@ -106,7 +137,14 @@ def draw_scene(kind, seed, scene):
 
 
 def film(kind, seed):
-    """Render a short performance in a scene of a kind.
+    """Render a short performance in a random scene of a kind.
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`.
+    seed : int
+        Random seed of scene, music and noise.
 
     Returns
     -------
@@ -132,7 +170,7 @@ def film(kind, seed):
 
 
 def measure_scene(kind, seed):
-    """Measure the accuracy of the registration of a scene.
+    """Register the keyboard in a random scene of a kind, and measure the error.
 
     Parameters
     ----------
@@ -143,9 +181,15 @@ def measure_scene(kind, seed):
     Returns
     -------
     dict
-        `kind`, `seed`; `problem`: name of the `Problem`, or None if registered; `confidence`; `wrong`: registered with an error above
-        `MAX_ALONG_MM` or `MAX_ACROSS_MM`. If registered, also `along_p95_mm`, `along_max_mm`, `across_p95_mm`, `across_max_mm`: errors
-        over the playing points in the frame, modulo octaves if the octave is assumed (`octave_source`).
+        - `kind`, `seed`, `confidence`.
+        - `problem`: name of the `Problem` that prevented the registration, or None.
+        - `wrong`: whether the keyboard was registered with an error above `MAX_ALONG_MM` or `MAX_ACROSS_MM`.
+
+        Only if the keyboard was registered:
+
+        - `octave_source`: how the octave was determined.
+        - `along_p95_mm`, `along_max_mm`, `across_p95_mm`, `across_max_mm`: 95th percentile and maximum of the errors at the playing points
+          in the frame. If the octave was assumed, a shift by whole octaves is not an error.
     """
     filmed = film(kind, seed)
     found = register_keyboard(filmed.windows, WIDTH, filmed.notes, filmed.time_s, filmed.landmarks_px)
@@ -158,7 +202,19 @@ def measure_scene(kind, seed):
 
 
 def errors_mm(found, view):
-    """Errors of a `RegisteredKeyboard` at the playing points in the frame, as of `measure_scene`; `view` is the true `scene.View`."""
+    """Compute the errors of a registered keyboard at the playing points in the frame.
+
+    Parameters
+    ----------
+    found : keyboard.registration.RegisteredKeyboard
+    view : rendering.scene.View
+        The true camera view.
+
+    Returns
+    -------
+    dict of str to float
+        `along_p95_mm`, `along_max_mm`, `across_p95_mm`, `across_max_mm`; see `measure_scene`.
+    """
     points = playing_points_mm()
     size = np.array([found.view.width_px, found.view.height_px])
     pixels, inverse = view.project(points * 1e-3, *size)
@@ -176,7 +232,7 @@ def errors_mm(found, view):
 
 
 def _digital_zoom(image, seed):
-    """Simulate a digital zoom: the image is scaled down, compressed and scaled up."""
+    """Simulate a digital zoom: scale an image down, compress it, and scale it up."""
     rng = np.random.default_rng([seed, 63])
     height, width = image.shape
     factor = rng.uniform(0.4, 0.7)

@@ -1,39 +1,39 @@
-"""Textures of notes: kinds of passages that differ in the difficulty of their fingering."""
+"""Classify notes by the type of their passage (texture), such as chord or leap. Types differ in the difficulty of their fingering."""
 
 import numpy as np
 
 from handroll.hand.skeleton import HANDS
 
 CHORD_S = 0.04
-"""Notes of one hand with onsets within this time are a chord."""
+"""Maximum time between the onsets of the notes of a chord (s)."""
 
 NEIGHBOUR_S = 0.6
-"""Maximum time between successive notes of one hand for a leap, a repetition or a crossing."""
+"""Maximum time between two successive notes of one hand that form a leap, a repetition or a crossing (s)."""
 
 FAST_S = 0.2
-"""Maximum time between successive notes of a fast line."""
+"""Maximum time between successive notes of a fast line (s)."""
 
 LEAP_SEMITONES = 7
-"""Maximum interval between two notes of a line that is not a leap: the span of five fingers at rest."""
+"""Maximum interval between two successive notes that is not a leap, in semitones: the span of five fingers at rest."""
 
 TEXTURES = ("chord", "crossing", "repetition", "leap", "fast_line", "line")
-"""Textures in order of precedence."""
+"""Names of the textures. If several apply to a note, the first in this order is used."""
 
 
 def note_textures(notes, hand, finger):
-    """Classify every note by texture, given the hand and finger that play it.
+    """Classify every note by its texture, from the notes and the hand and finger that play them.
 
     Parameters
     ----------
     notes : dict of str to array (note,)
-        `onset_s` and `pitch`, by onset.
+        `onset_s` and `pitch`, ordered by onset.
     hand, finger : array (note,), int
         Indices into `skeleton.HANDS` and `skeleton.FINGERS`.
 
     Returns
     -------
     array (note,) of str
-        One of `TEXTURES`. A crossing is a note at which the thumb passes under a finger, or a finger over the thumb.
+        One of `TEXTURES` for each note. A crossing is a note at which the thumb passes under a finger, or a finger passes over the thumb.
     """
     textures = np.full(len(notes["pitch"]), "line", dtype=object)
     for side in range(len(HANDS)):

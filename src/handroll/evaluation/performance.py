@@ -1,6 +1,6 @@
-"""Scores of one performance: results of every stage of the pipeline for a simulated video, compared with the ground truth.
+"""Scores of one simulated performance: compare the results of every stage of the pipeline with the ground truth.
 
-A score is either a pair (numerator, denominator), so that performances can be summed, or a list of samples.
+A score is either a pair (numerator, denominator), which can be summed over performances, or a list of samples.
 """
 
 import numpy as np
@@ -18,10 +18,10 @@ PALM = JOINTS.index("index1"), JOINTS.index("pinky1")
 """Joints whose distance is the width of the palm: knuckles of the index finger and of the little finger."""
 
 MIN_VISIBLE_JOINTS = 0.5
-"""A hand is absent while less than this share of its joints is visible."""
+"""Minimum share of visible joints, 0..1. A hand with fewer visible joints is absent."""
 
 GAP_FRAMES = 30
-"""Gaps of fewer frames must be interpolated, longer gaps hidden; the limit of PianoMotion10M."""
+"""Number of frames from which a gap must be hidden; shorter gaps must be interpolated. PianoMotion10M has the same limit."""
 
 
 def score_detection(truth, detections):
@@ -31,12 +31,12 @@ def score_detection(truth, detections):
     ----------
     truth : simulator.truth.Truth
     detections : dict of str to array (frame, hand 2, ...)
-        `tables.DETECTIONS` by frame.
+        Columns of `tables.DETECTIONS` by frame.
 
     Returns
     -------
     dict of str to (float, float)
-        Numerators and denominators.
+        Numerator and denominator of each score.
     """
     visible, found = truth.visible.all(axis=2), detections["found"]
     both, judged = visible.all(axis=1), visible & found
@@ -53,7 +53,7 @@ def score_detection(truth, detections):
 
 
 def score_registration(truth, registered):
-    """Score the registered keyboard at the playing points of the visible keys.
+    """Score the registered keyboard at the playing points in the frame.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def score_registration(truth, registered):
     Returns
     -------
     (dict of str to (float, float), dict of str to list of float)
-        Counts; and samples `along_mm` and `across_mm`, 95th percentiles of the errors of this keyboard.
+        Counts, and samples. The samples `along_mm` and `across_mm` are the 95th percentiles of the errors of this keyboard.
     """
     counts = {"registered": (int(not registered.problem), 1)}
     if registered.problem:
@@ -79,14 +79,14 @@ def score_motion(truth, motion, unrefined):
     ----------
     truth : simulator.truth.Truth
     motion : dict of str to array (frame, hand 2, ...)
-        `tables.MOTION` by frame.
+        Columns of `tables.MOTION` by frame.
     unrefined : dict of str to array (frame, hand 2, ...)
-        `tables.POSE` by frame as the pose engine fitted it: before refinement with notes, and before cleaning.
+        Columns of `tables.POSE` by frame, as fitted by the pose engine: before refinement with notes, and before cleaning.
 
     Returns
     -------
     dict of str to (float, float)
-        Sums and counts. Those of the keyboard frame are absent without a registered keyboard.
+        Numerator and denominator of each score. Without a registered keyboard, scores in the keyboard frame are absent.
     """
     visible = truth.visible.all(axis=2)
     shown = visible & (motion["state"] == State.OBSERVED)
@@ -114,20 +114,22 @@ def score_motion(truth, motion, unrefined):
 
 
 def gap_states(visible, state):
-    """Count simulated gaps, in which most joints of a hand are not visible, and those with the correct state.
+    """Count simulated gaps, and the gaps for which the motion has the correct state.
 
-    At both ends of a gap the hand is partly visible and may be detected or not. Therefore only the middle half of each gap is judged: it
-    must be interpolated if the gap is shorter than `GAP_FRAMES`, and hidden otherwise.
+    In a gap, less than `MIN_VISIBLE_JOINTS` of the joints are visible. At both ends of a gap the hand is partly visible and may be detected
+    or not. Therefore only the middle half of each gap is judged. It must be interpolated if the gap has fewer than `GAP_FRAMES` frames, and
+    hidden otherwise.
 
     Parameters
     ----------
     visible : bool array (frame, hand 2, joint 21)
     state : array (frame, hand 2)
+        Values of `tables.State`.
 
     Returns
     -------
     dict of str to (int, int)
-        `short_gaps`, `long_gaps`: number with the correct state, and number.
+        `short_gaps` and `long_gaps`: number of gaps with the correct state, and number of gaps.
     """
     counts = {"short_gaps": [0, 0], "long_gaps": [0, 0]}
     absent = visible.mean(axis=2) < MIN_VISIBLE_JOINTS
@@ -135,7 +137,7 @@ def gap_states(visible, state):
         edges = np.flatnonzero(np.diff(np.concatenate([[0], absent[:, side], [0]])))
         for start, stop in edges.reshape(-1, 2):
             if visible[start:stop, side].any(axis=1).all():
-                continue  # The hand is at the edge of the frame and never completely absent; this is not a simulated gap.
+                continue  # Not a simulated gap: the hand is at the edge of the frame and never completely absent.
             quarter = (stop - start) // 4
             kind, wanted = ("short_gaps", State.INTERPOLATED) if stop - start < GAP_FRAMES else ("long_gaps", State.HIDDEN)
             counts[kind][0] += int((state[start + quarter : stop - quarter, side] == wanted).all())
@@ -144,21 +146,21 @@ def gap_states(visible, state):
 
 
 def score_music(truth, notes, offset_s):
-    """Score transcribed notes, and the estimated delay between audio and video.
+    """Score the transcribed notes, and the estimated delay of the audio relative to the video.
 
     Parameters
     ----------
     truth : simulator.truth.Truth
         `about["sound_delay_s"]` is the true delay of the audio.
     notes : dict of str to array (note,)
-        `tables.NOTES`, on the audio clock.
+        Columns of `tables.NOTES`, on the audio clock.
     offset_s : float
         Estimated delay of the audio.
 
     Returns
     -------
     (dict of str to (float, float), dict of str to list of float)
-        Counts; and the sample `offset_error_ms`, estimated minus true delay.
+        Counts, and samples. The sample `offset_error_ms` is the estimated minus the true delay.
     """
     delay_s = truth.about["sound_delay_s"]
     scores = note_scores(_shifted(truth.notes, delay_s), notes)
@@ -167,21 +169,22 @@ def score_music(truth, notes, offset_s):
 
 
 def score_fingering(truth, notes, offset_s):
-    """Score the labels of hand and finger of notes that were both played and transcribed, by texture.
+    """Score the fingering labels of notes that were both played and transcribed, in total and by texture.
 
     Parameters
     ----------
     truth : simulator.truth.Truth
     notes : dict of str to array (note,)
-        `tables.FINGERED_NOTES`, moved to the video clock by the estimated delay of the audio.
+        Columns of `tables.FINGERED_NOTES`, on the video clock: the estimated delay of the audio was subtracted.
     offset_s : float
-        That delay. It is removed before notes are matched, so that an error of it has no effect.
+        The estimated delay of the audio. It is added again before notes are matched, so that an error of the estimate has no effect.
 
     Returns
     -------
     (dict of str to (int, int), dict of str to list of float)
-        Counts: labelled notes, correct labels, labels with the correct hand; for each of `textures.TEXTURES` as `labelled_<texture>` and
-        `label_right_<texture>`. Samples: `label_confidence` and `label_right` of every label.
+        Counts, and samples. Counts are `labelled` (labelled notes), `label_right` (correct labels), `label_hand_right` (labels with the
+        correct hand), and for each of `passage_types.TEXTURES` `labelled_<texture>` and `label_right_<texture>`. Samples are
+        `label_confidence` and `label_right` of every label.
     """
     played, transcribed = match_rows(_shifted(truth.notes, truth.about["sound_delay_s"] - offset_s), notes)
     hand, finger = np.array(HANDS, dtype=object)[truth.note_hand[played]], truth.note_finger[played] + 1
@@ -200,7 +203,7 @@ def score_fingering(truth, notes, offset_s):
 
 
 def match_rows(reference, estimate):
-    """Match notes of two tables one to one, by equal pitch and onsets within 50 ms; returns rows (match,) of each table."""
+    """Match the notes of two tables one to one, by equal pitch and onsets within 50 ms. Return the rows (match,) of each table."""
     if not len(reference["pitch"]) or not len(estimate["pitch"]):
         return np.empty(0, int), np.empty(0, int)
     pairs = match_notes(*intervals_and_hz(reference), *intervals_and_hz(estimate), onset_tolerance=ONSET_TOLERANCE_S, offset_ratio=None)
@@ -208,11 +211,12 @@ def match_rows(reference, estimate):
 
 
 def _shifted(notes, seconds):
+    """Return notes that start and end later by a number of seconds."""
     return {**notes, "onset_s": notes["onset_s"] + seconds, "key_offset_s": notes["key_offset_s"] + seconds}
 
 
 def _share(good, among=None):
-    """Number that are good, and number, of those in `among` (bool; None: all)."""
+    """Count the true values of `good` where `among` is true, and the true values of `among`. None for `among` selects all."""
     good = np.asarray(good, dtype=bool)
     among = np.ones_like(good) if among is None else among
     return int((good & among).sum()), int(among.sum())

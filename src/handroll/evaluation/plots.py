@@ -1,4 +1,4 @@
-"""Reliability diagram of the evaluation."""
+"""Plots of the evaluation: the reliability diagram of fingering labels."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -7,7 +7,7 @@ from handroll.provenance import atomic_path
 
 
 def save_reliability(rows, path):
-    """Draw the share of correct labels against confidence, as PNG; error bars are standard errors.
+    """Plot the share of correct labels against their confidence, and save it as PNG. Error bars are standard errors.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def save_reliability(rows, path):
     axes = figure.subplots()
     axes.plot([0.0, 1.0], [0.0, 1.0], color="0.6", linewidth=1.0)
     confidence, right, number = (np.array([row[name] for row in rows], dtype=float) for name in ("confidence", "right", "labels"))
-    # One half-correct label is added, so that the standard error of a share of 0 or 1 is not 0.
+    # A label that is half correct is added to each bin, so that the standard error of a share of 0 or 1 is not 0.
     smoothed = (right * number + 0.5) / (number + 1.0)
     axes.errorbar(confidence, right, np.sqrt(smoothed * (1.0 - smoothed) / (number + 1.0)), fmt="o", color="#1f4e79", capsize=3.0)
     for x, y, n in zip(confidence, right, number, strict=True):

@@ -12,18 +12,23 @@ def score_recording(detections, motion, notes, registration):
     Parameters
     ----------
     detections, motion : dict of str to array (frame, hand 2, ...)
-        `tables.DETECTIONS` and `tables.MOTION` by frame; without frames for a rejected video.
+        Columns of `tables.DETECTIONS` and `tables.MOTION` by frame. For a rejected video they have no frames.
     notes : dict of str to array (note,)
-        `tables.FINGERED_NOTES`, on the video clock.
+        Columns of `tables.FINGERED_NOTES`, on the video clock.
     registration : dict
-        registration.json.
+        Content of registration.json.
 
     Returns
     -------
     dict
-        `both_hands_found` (share of frames), `observed` (share of hands and frames), `keyboard` (text), `notes` (number),
-        `labelled` (share of notes), `key_press_f1`; None if it cannot be measured. The F1 compares with the transcribed notes, not with
-        the ground truth.
+        Scores; None for a score that cannot be measured.
+
+        - `both_hands_found`: share of frames in which both hands are detected.
+        - `observed`: share of pairs of hand and frame in which the hand is observed.
+        - `keyboard`: problem or confidence of the registration, as text.
+        - `notes`: number of notes.
+        - `labelled`: share of notes with a fingering label.
+        - `key_press_f1`: key press F1 of the motion, relative to the transcribed notes instead of the ground truth.
     """
     frames, count = len(motion["state"]), len(notes["pitch"])
     on_keys = count and np.isfinite(motion["joints_keyboard_mm"]).any()

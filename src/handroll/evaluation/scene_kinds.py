@@ -1,9 +1,19 @@
-"""Names of the kinds of scene for the keyboard registration. Planning needs them, so this module imports nothing."""
+"""Names of the kinds of scene in which the keyboard registration is measured.
+
+The workflow needs the names to plan jobs. Therefore this module imports nothing, so that planning is fast.
+"""
 
 KINDS = ("plain", "partial", "dark", "crooked", "zoomed", "reflection", "lamp")
-"""Kinds of scene, in order: the whole keyboard; part of the keyboard; little light; a tilted and rolled camera with lens distortion; a
-zoomed-in phone camera with blur and compression; a polished fallboard; a lamp near polished keys. The last two may show part of the
-keyboard."""
+"""Kinds of scene.
+
+- plain: the whole keyboard.
+- partial: a part of the keyboard.
+- dark: little light.
+- crooked: a tilted and rolled camera with lens distortion.
+- zoomed: the digital zoom of a phone camera, with blur and compression.
+- reflection: a polished fallboard reflects the keys; possibly only a part of the keyboard is in the frame.
+- lamp: a lamp near polished keys; possibly only a part of the keyboard is in the frame.
+"""
 
 HARDEST = ("reflection", "lamp")
-"""Kinds with twice as many scenes, because reflected keys look like keys."""
+"""Kinds of scene that are measured with twice as many scenes. They are the hardest, because reflected keys look like keys."""

@@ -5,12 +5,12 @@ from handroll.evaluation.scene_kinds import HARDEST
 
 
 def scene_seeds(kind, number, first_seed):
-    """Return the seeds of the scenes of a kind."""
+    """Return the random seeds of the scenes of a kind: `number` seeds from `first_seed`, twice as many for the kinds in `HARDEST`."""
     return range(first_seed, first_seed + number * (2 if kind in HARDEST else 1))
 
 
 def score_scenes(kind, seeds):
-    """Register the keyboard in scenes of a kind.
+    """Register the keyboard in several scenes of a kind, and summarise the errors.
 
     Parameters
     ----------
@@ -21,9 +21,11 @@ def score_scenes(kind, seeds):
     Returns
     -------
     dict
-        `kind`; numbers of `scenes`, `registered`, `refused` and `wrong` (registered with an error above 3 mm along or 10 mm across the
-        keys); `along_mm` and `across_mm`: maximum error of registered scenes, None if there are none; `measured`: results of
-        `measure_scene`.
+        - `kind`.
+        - `scenes`, `registered`, `refused`: numbers of all scenes, of those in which the keyboard was registered, and of the others.
+        - `wrong`: number of registered scenes with an error above 3 mm along or 10 mm across the keys.
+        - `along_mm`, `across_mm`: maximum error over registered scenes; None if there are none.
+        - `measured`: results of `measure_scene`.
     """
     rows = [measure_scene(kind, seed) for seed in seeds]
     registered = [row for row in rows if not row["problem"]]

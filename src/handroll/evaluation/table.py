@@ -1,8 +1,8 @@
-"""Tables of the evaluation as Markdown, and the parts of README and docs that quote them.
+"""Format the figures of the evaluation as Markdown tables, and insert them into the pages that quote them.
 
     python -m handroll.evaluation.table results/evaluation/evaluation.json
 
-copies the figures of a run into `README.md` and `docs/measurements.md`, and the run itself to `docs/evaluation.json`.
+updates the tables in `README.md` and `docs/measurements.md`, and copies evaluation.json to `docs/evaluation.json`.
 """
 
 import json
@@ -22,10 +22,10 @@ HEADLINES = (
     ("onset_f1", "ratio"),
     ("offset_error_ms", "p95_abs"),
 )
-"""Figures in the README: key and statistic."""
+"""Figures that the README contains: key and statistic of each."""
 
 MARKS = "<!-- evaluation: {} -->", "<!-- end of evaluation -->"
-"""Comments before and after a generated part of a page; the first contains the name of the part."""
+"""First and last line of a generated part of a page. The first line contains the name of the part."""
 
 
 def full_table(evaluation):
@@ -34,7 +34,7 @@ def full_table(evaluation):
     Parameters
     ----------
     evaluation : dict
-        As rule `summarise_evaluation` writes it: `about`, `figures`, `reliability`, `scenes`, `recordings`.
+        Content of evaluation.json, as written by rule `summarise_evaluation`: `about`, `figures`, `reliability`, `scenes`, `recordings`.
     """
     lines = [_sentence(evaluation["about"]), ""]
     for stage, rows in groupby(evaluation["figures"], key=lambda row: row["stage"]):
@@ -64,6 +64,7 @@ def headline_table(evaluation):
 
 
 def _sentence(about):
+    """Describe the simulated performances of an evaluation in a sentence."""
     width_px, height_px = frame_size_px(about["width_px"])
     return (
         f"{about['performances']} performances of {about['seconds']:g} s at {width_px} x {height_px} px, "
@@ -73,11 +74,12 @@ def _sentence(about):
 
 
 def _count(row):
+    """Format the denominator of a figure; empty if it is 1, or part of the value."""
     return "" if row["unit"] == "of" or row["count"] < 1.5 else f"{row['count']:.0f}"
 
 
 def _scenes(scenes):
-    """Format the registration by kind of scene."""
+    """Format the accuracy of the registration by kind of scene."""
     lines = ["| scenes | registered | rejected | wrong | error along the keys | error across the keys |", "|---|---:|---:|---:|---:|---:|"]
     for row in scenes:
         errors = [("" if row[key] is None else f"{row[key]:.2f} mm") for key in ("along_mm", "across_mm")]
@@ -102,22 +104,22 @@ def _recordings(rows):
 
 
 def insert(text, name, part):
-    """Replace the generated part with this name in a page.
+    """Replace the generated part called `name` in the text of a page by `part`.
 
     Raises
     ------
     ValueError
-        The page has no part with this name.
+        The page has no generated part with this name.
     """
     start, end = MARKS[0].format(name), MARKS[1]
     pattern = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
     if not pattern.search(text):
-        raise ValueError(f"expected the lines {start} and {end}, found none")
+        raise ValueError(f"page: expected a generated part between the lines {start} and {end}, found no such lines; add them")
     return pattern.sub(lambda _: f"{start}\n{part}{end}", text)
 
 
 def pages(evaluation, root):
-    """Return the pages that quote an evaluation, with updated tables: path to text."""
+    """Update the tables in the pages that quote an evaluation. Return a dict of path, relative to `root`, to the new text."""
     parts = {"README.md": ("headlines", headline_table), "docs/measurements.md": ("all", full_table)}
     return {
         name: insert((Path(root) / name).read_text(encoding="utf-8"), part, made_by(evaluation)) for name, (part, made_by) in parts.items()
@@ -125,7 +127,7 @@ def pages(evaluation, root):
 
 
 def main(arguments):
-    """Copy an evaluation into the docs of a checkout: `evaluation.json [checkout]`."""
+    """Update the pages of a checkout. Arguments: path of evaluation.json, and optionally the folder of the checkout."""
     source, root = Path(arguments[0]), Path(arguments[1] if len(arguments) > 1 else ".")
     text = source.read_text(encoding="utf-8")
     texts = pages(json.loads(text), root) | {"docs/evaluation.json": text}

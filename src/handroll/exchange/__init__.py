@@ -1,1 +1,1 @@
-"""Import and export of formats of other projects."""
+"""Import from and export to the file formats of other projects."""

@@ -1,11 +1,11 @@
-"""Fingered notes in text formats of other projects: files of the PIG dataset, and note sequences for RoboPianist.
+"""Fingered notes in the text formats of other projects: fingering files of the PIG dataset, and note sequences for RoboPianist.
 
 PIG: Nakamura, Saito and Yoshii 2020, "Statistical learning and estimation of piano fingering", doi:10.1016/j.ins.2019.12.068.
-RoboPianist: Zakka et al. 2023, arXiv:2304.04150, which keeps a finger in the field `part` of a note.
+RoboPianist: Zakka et al. 2023, arXiv:2304.04150. It stores the finger of a note in the field `part`.
 
-A note without a label has no hand and no finger. PIG cannot represent this: every note has a channel, 0 for the right hand and
-1 for the left, and readers of PIG files interpret finger 0 as the right hand. Such notes are left out of a PIG file, and their numbers are
-missing. RoboPianist documents `part` -1 for such notes, so a note sequence contains all notes.
+A note without a label has no hand and no finger. The PIG format cannot represent such notes: every note has a channel, 0 for the right hand
+and 1 for the left, and readers of PIG files interpret finger 0 as the right hand. Therefore a PIG file does not contain notes without a
+label, and their numbers are missing. RoboPianist documents `part` -1 for notes without a label, so a note sequence contains all notes.
 """
 
 import numpy as np
@@ -15,17 +15,24 @@ from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH
 from handroll.provenance import atomic_path
 
 PIG_HEADER = "//Version: PianoFingering_v170101"
-"""First line of the PIG dataset's files."""
+"""First line (header) of a file of the PIG dataset."""
 
 RELEASE_VELOCITY = 64
-"""MIDI value for an unknown release velocity."""
+"""MIDI release velocity that is written for all notes, because the true one is unknown."""
 
 NO_FINGER = -1
-"""Value of RoboPianist's `part` for a note without fingering."""
+"""Value of RoboPianist's field `part` for a note without fingering."""
 
+# Names of the twelve pitch classes in sharps, from C.
 _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+
+# Semitones of the natural notes above C.
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+
+# Semitones of each accidental.
 _SHIFTS = {"": 0, "#": 1, "##": 2, "b": -1, "bb": -2}
+
+# MIDI pitch of each note name.
 _PITCHES = {
     f"{name}{sign}{octave}": 12 * (octave + 1) + step + shift
     for octave in range(9)
@@ -37,20 +44,20 @@ _PITCHES = {
 def write_pig(path, notes):
     """Write the labelled notes as a PIG fingering file.
 
-    A header, then one line per note with tab-separated fields: number, onset, offset (key release), pitch in sharps, onset velocity,
-    offset velocity (64), channel, finger. Right hand: channel 0, fingers 1 to 5. Left hand: channel 1, fingers -1 to -5. The
-    number is the row of `notes`, so a missing number means a note without a label. The file has no comments after the header,
-    because many readers skip only the first line.
+    The file has a header and one line per note with tab-separated fields: number, onset, offset (key release), pitch name in sharps, onset
+    velocity, offset velocity (`RELEASE_VELOCITY`), channel, finger. The right hand has channel 0 and fingers 1 to 5. The left hand has
+    channel 1 and fingers -1 to -5. The number is the row in `notes`, so a missing number means a note without a label. There are no
+    comments after the header, because many readers skip only the first line.
 
     Parameters
     ----------
     path : path
-        File to write; `.txt`.
+        File to write, ending in `.txt`.
     notes : dict of str to array (note,)
-        `tables.FINGERED_NOTES`.
+        Columns of `tables.FINGERED_NOTES`.
     """
     lines = [PIG_HEADER]
-    for number, note in enumerate(_rows(notes)):
+    for number, note in enumerate(_checked_notes(notes)):
         onset_s, offset_s, pitch, velocity, hand, finger = note
         if not finger:
             continue
@@ -71,8 +78,8 @@ def read_pig(path):
     Returns
     -------
     dict of str to array (note,)
-        `onset_s`, `key_offset_s`, `pitch`, `velocity`, `hand` and `finger` as in `tables.FINGERED_NOTES`. For a finger
-        substitution on a held key (4_1), the finger that strikes.
+        `onset_s`, `key_offset_s`, `pitch`, `velocity`, `hand` and `finger`, as in `tables.FINGERED_NOTES`. If the finger changes on a held
+        key (written as 4_1), `finger` is the first one, which strikes the key.
 
     Raises
     ------
@@ -99,11 +106,12 @@ def read_pig(path):
 
 
 def write_note_sequence(path, notes):
-    """Write fingered notes as a NoteSequence in protobuf's text format, with RoboPianist's fingering in `part`.
+    """Write fingered notes as a NoteSequence in protobuf's text format, with RoboPianist's fingering in the field `part`.
 
-    `part` is 0 to 4 for the right thumb to little finger, 5 to 9 for the left, and -1 for a note without a label, as documented for
-    RoboPianist's `PianoNote`. However, its task with two hands counts every `part` below 5 as the right hand: disable its fingering
-    reward for such a file, or remove these notes. RoboPianist reads the binary form, which `note_seq` creates::
+    `part` is 0 to 4 for the thumb to the little finger of the right hand, 5 to 9 for those of the left hand, and -1 for a note without a
+    label, as documented for RoboPianist's `PianoNote`. However, RoboPianist's task with two hands treats every `part` below 5 as the right
+    hand. If there are notes without a label, remove them, or disable the fingering reward of the task. RoboPianist reads the binary form
+    of a NoteSequence, which the package `note_seq` creates::
 
         sequence = google.protobuf.text_format.Parse(text, note_seq.NoteSequence())
         open("notes.proto", "wb").write(sequence.SerializeToString())
@@ -111,12 +119,12 @@ def write_note_sequence(path, notes):
     Parameters
     ----------
     path : path
-        File to write; `.pbtxt`.
+        File to write, ending in `.pbtxt`.
     notes : dict of str to array (note,)
-        `tables.FINGERED_NOTES`.
+        Columns of `tables.FINGERED_NOTES`.
     """
     lines, total_s = [], 0.0
-    for onset_s, offset_s, pitch, velocity, hand, finger in _rows(notes):
+    for onset_s, offset_s, pitch, velocity, hand, finger in _checked_notes(notes):
         part = finger - 1 + (len(FINGERS) if hand == "left" else 0) if finger else NO_FINGER
         fields = {"pitch": pitch, "velocity": velocity, "start_time": f"{onset_s:.6f}", "end_time": f"{offset_s:.6f}", "part": part}
         lines += ["notes {", *(f"  {name}: {value}" for name, value in fields.items()), "}"]
@@ -124,17 +132,18 @@ def write_note_sequence(path, notes):
     _write(path, [*lines, f"total_time: {total_s:.6f}"])
 
 
-def _rows(notes):
-    """Yield (onset_s, key_offset_s, pitch, velocity, hand, finger) of each note; ValueError for an invalid hand, finger or pitch."""
+def _checked_notes(notes):
+    """Yield (onset_s, key_offset_s, pitch, velocity, hand, finger) of each note. An invalid hand, finger or pitch raises a ValueError."""
     for note in zip(*(notes[name] for name in ("onset_s", "key_offset_s", "pitch", "velocity", "hand", "finger")), strict=True):
         *_, pitch, velocity, hand, finger = note
         if hand not in ("", *HANDS) or not 0 <= finger <= len(FINGERS) or (hand == "") != (finger == 0):
-            raise ValueError(f"expected a hand and a finger 1 to {len(FINGERS)}, or neither, found hand {hand!r} and finger {finger}")
+            raise ValueError(f"note: expected a hand and a finger 1 to {len(FINGERS)}, or neither, found hand {hand!r} and finger {finger}")
         if not LOWEST_PITCH <= pitch <= HIGHEST_PITCH:
-            raise ValueError(f"expected a MIDI pitch {LOWEST_PITCH} to {HIGHEST_PITCH}, found {pitch}")
+            raise ValueError(f"note: expected a MIDI pitch {LOWEST_PITCH} to {HIGHEST_PITCH}, found {pitch}")
         yield float(note[0]), float(note[1]), int(pitch), int(velocity), hand, int(finger)
 
 
 def _write(path, lines):
+    """Write lines of text atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

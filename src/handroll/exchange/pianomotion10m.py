@@ -1,10 +1,10 @@
-"""Annotations of PianoMotion10M (Gan et al., ICLR 2025): reading, writing, and their conventions.
+"""Read and write annotations of PianoMotion10M (Gan et al., ICLR 2025), with their conventions.
 
-The release represents both hands by MANO's right hand: the values of a left hand are those of its mirror image in the mirrored camera
-frame. A hand is visible in a frame if its flag is exactly 1. Only this module handles mirroring and flags; `pianomotion10m_rows`
-handles the camera.
+The release represents both hands by MANO's right hand. The stored values of a left hand are those of its mirror image in the mirrored
+camera frame. A hand is visible in a frame if its flag is exactly 1. Only this module converts mirrored hands and flags. Module
+`pianomotion10m_rows` converts the camera.
 
-Axes: `hand` left, right (`handroll.hand.skeleton.HANDS`); `column` the 62 numbers of a hand in a frame.
+Axes of arrays: `hand` is left, right (`handroll.hand.skeleton.HANDS`). `column` is the 62 numbers of a hand in a frame.
 """
 
 import json
@@ -17,24 +17,38 @@ from handroll.hand.kinematics import MIRROR, mirrored_pose
 from handroll.hand.skeleton import HANDS
 
 VERSION = 1
-"""Raised by hand when an import or an export of the same files gives other results."""
+"""Version of import and export. Raise it by hand when the same files give different results."""
 
 N_COLUMNS = 62
-FLAG, TRANSLATION, ROTATION, FINGERS, BETAS = 0, slice(1, 4), slice(4, 52), slice(7, 52), slice(52, 62)
-"""Columns: flag, 1 if visible; translation, metres; axis-angle of all joints, rad, wrist first; its part for the 15 finger joints; MANO's
-shape."""
+"""Number of values of a hand in a frame."""
+
+FLAG = 0
+"""Column of the visibility flag: 1 if the hand is visible."""
+
+TRANSLATION = slice(1, 4)
+"""Columns of MANO's translation, metres."""
+
+ROTATION = slice(4, 52)
+"""Columns of the axis-angle rotations of all 16 joints, rad; the wrist is first."""
+
+FINGERS = slice(7, 52)
+"""Columns of the axis-angle rotations of the 15 finger joints, a part of `ROTATION`."""
+
+BETAS = slice(52, 62)
+"""Columns of MANO's shape parameters."""
 
 MEAN_POSES = ("absolute", "subtracted")
-"""Conventions of stored rotations: relative to the flat hand ("absolute"), or to MANO's mean pose ("subtracted")."""
+"""Conventions of stored finger rotations. "absolute": relative to the flat hand. "subtracted": relative to MANO's mean pose."""
 
 FACTS = "pianomotion10m"
-"""Key in the provenance of an imported row for values that have no column in the shards."""
+"""Key in the column `provenance` of an imported row. It contains the values of an annotation that have no column in the shards."""
 
+# Required keys of an annotation file.
 _KEYS = ("fps", "start_frame", "adjust", "bv", *HANDS)
 
 
 class LeftOut(StrEnum):
-    """Reasons in reports for clips that are not imported or exported."""
+    """Reasons for which a clip is not imported or exported, as listed in reports."""
 
     UNSAFE_NAME = "unsafe_name"
     NO_SPLIT = "no_split"
@@ -50,7 +64,7 @@ class LeftOut(StrEnum):
 
 
 class ClipError(ValueError):
-    """A clip that cannot be imported; has a reason and a message."""
+    """Error for a clip that cannot be imported. `reason` is a `LeftOut`."""
 
     def __init__(self, reason, message):
         super().__init__(message)
@@ -59,7 +73,7 @@ class ClipError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Annotation:
-    """Annotation of a clip in the release's conventions.
+    """Annotation of a clip, in the conventions of the release.
 
     Attributes
     ----------
@@ -68,11 +82,11 @@ class Annotation:
     start_frame : int
         Index of the clip's first frame in the video.
     adjust : tuple of float
-        Offset of the translations, metres, which readers must add (`adjusted`). The first value is not used.
+        Offset (x, y, z) that readers must add to the translations, metres; see `adjusted`. x is not used.
     bv : str
         Id of the video.
     rows : array (hand 2, frame, column 62), float32
-        Finite in visible frames.
+        Values of both hands. They are finite in visible frames.
     """
 
     fps: float
@@ -83,12 +97,12 @@ class Annotation:
 
     @property
     def visible(self):
-        """Visibility, bool array (hand 2, frame)."""
+        """Whether a hand is visible: bool array (hand 2, frame)."""
         return self.rows[..., FLAG] == 1.0
 
 
 def parse_annotation(text):
-    """Parse the JSON text of an annotation.
+    """Parse the JSON text of an annotation file.
 
     Parameters
     ----------
@@ -98,12 +112,13 @@ def parse_annotation(text):
     -------
     annotation : Annotation
     unknown : list of str
-        Unknown keys, whose values are ignored.
+        Unknown keys of the file. Their values are ignored.
 
     Raises
     ------
     ClipError
-        Not a JSON object; a key is missing or has the wrong type; frames have the wrong width, differ in number, or are not finite.
+        The text is not a JSON object, a key is missing or has the wrong type, the hands have different numbers of frames, or a frame has
+        the wrong number of values or a value that is not finite.
     """
     try:
         values = json.loads(text)
@@ -118,7 +133,7 @@ def parse_annotation(text):
     _expect(_is_number(start) and start >= 0 and start == int(start), "start_frame", "a whole number from 0", start)
     _expect(isinstance(adjust, list) and len(adjust) >= 3 and all(map(_is_number, adjust)), "adjust", "a list of 3 numbers", adjust)
     _expect(isinstance(bv, str), "bv", "a string", bv)
-    hands = [_rows(values[hand], hand) for hand in HANDS]
+    hands = [_parse_hand(values[hand], hand) for hand in HANDS]
     if len(hands[0]) != len(hands[1]):
         raise ClipError(
             LeftOut.UNEQUAL_HANDS,
@@ -129,16 +144,18 @@ def parse_annotation(text):
 
 
 def _expect(good, key, expected, found):
+    """Raise ClipError for the value `found` of a key, unless `good` is true."""
     if not good:
         raise ClipError(LeftOut.WRONG_VALUE, f"{key}: expected {expected}, found {found!r:.80}")
 
 
 def _is_number(value):
+    """Return whether a JSON value is a finite number in the range of float32."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < np.finfo(np.float32).max
 
 
-def _rows(values, hand):
-    """Convert the values of a hand to rows (frame, column 62), and check them."""
+def _parse_hand(values, hand):
+    """Check the JSON values of a hand, and convert them to an array (frame, column 62), float32."""
     if not isinstance(values, list) or not values:
         raise ClipError(
             LeftOut.NO_FRAMES, f"{hand}: expected a list of frames, found {'an empty list' if values == [] else type(values).__name__}"
@@ -157,13 +174,13 @@ def _rows(values, hand):
     if bad.any():
         raise ClipError(
             LeftOut.NOT_FINITE,
-            f"{hand}: expected finite numbers, found other values in {bad.sum()} frames, first in frame {np.argmax(bad)}",
+            f"{hand}: expected finite numbers, found NaN or infinity in {bad.sum()} frames, first in frame {np.argmax(bad)}",
         )
     return rows
 
 
 def annotation_json(annotation):
-    """Convert an annotation to JSON text, deterministically. An integral frame rate is written as an integer."""
+    """Convert an annotation to JSON text. The text is deterministic, and an integral frame rate is written as an integer."""
     fps = int(annotation.fps) if annotation.fps == int(annotation.fps) else annotation.fps
     values = {"bv": annotation.bv, "fps": fps, "start_frame": annotation.start_frame, "adjust": annotation.adjust}
     values |= dict(zip(HANDS, annotation.rows.astype(np.float64).tolist(), strict=True))
@@ -171,7 +188,10 @@ def annotation_json(annotation):
 
 
 def mirrored_rows(rows):
-    """Mirror rows (..., column 62) of a left hand: from the release's right-handed values to those of a true left hand, and back."""
+    """Mirror the values (..., column 62) of a left hand.
+
+    The function converts the release's mirrored values to those of a true left hand, and also in the other direction.
+    """
     rows = np.array(rows)
     rows[..., TRANSLATION] *= MIRROR.astype(rows.dtype)
     rows[..., ROTATION] = mirrored_pose(rows[..., ROTATION])
@@ -179,9 +199,10 @@ def mirrored_rows(rows):
 
 
 def with_mean_pose(rows, hands_mean, sign):
-    """Add MANO's mean pose (45,), rad, to the fingers of rows (..., column 62) (`sign` 1), or subtract it (-1).
+    """Add MANO's mean pose to the finger rotations of values (..., column 62) if `sign` is 1, or subtract it if `sign` is -1.
 
-    Axis-angle vectors are added, as in models with a mean pose (smplx, `flat_hand_mean=False`).
+    `hands_mean` is the mean pose (45,), rad. Axis-angle vectors are added component by component, as in the package smplx with
+    `flat_hand_mean=False`.
     """
     rows = np.array(rows)
     rows[..., FINGERS] += np.float32(sign) * np.asarray(hands_mean, dtype=rows.dtype)
@@ -189,50 +210,51 @@ def with_mean_pose(rows, hands_mean, sign):
 
 
 def hands_mean_of(mean_pose, model):
-    """Return the mean pose that must be added to stored rotations.
+    """Return the mean pose that must be added to stored finger rotations to make them relative to the flat hand.
 
     Parameters
     ----------
     mean_pose : {"absolute", "subtracted"}
+        Convention of the stored rotations; see `MEAN_POSES`.
     model : handroll.hand.mano.ManoModel or None
+        Source of the mean pose.
 
     Returns
     -------
-    array (45,), rad, or None for "absolute"
+    array (45,) or None
+        Radians; None for "absolute".
 
     Raises
     ------
     ValueError
-        Unknown `mean_pose`, or "subtracted" without a model.
+        `mean_pose` is unknown, or it is "subtracted" and there is no model.
     """
     if mean_pose not in MEAN_POSES:
         raise ValueError(f"mean_pose: expected {' or '.join(MEAN_POSES)}, found {mean_pose!r}")
     if mean_pose == "subtracted" and model is None:
-        raise ValueError(
-            "mean_pose subtracted: expected MANO's file, which contains the mean pose, found none; set pose.hamer.mano to its path"
-        )
+        raise ValueError("mean_pose subtracted: expected MANO's file, which contains the mean pose, found no path; set pose.hamer.mano")
     return model.hands_mean if mean_pose == "subtracted" else None
 
 
 def adjust_of(row):
-    """Return the offset (xyz 3), metres, that readers of the release must add to an imported row; zeros for other rows.
+    """Return the offset (xyz 3), metres, that must be added to the translations of an imported row. For other rows it is zero.
 
     Parameters
     ----------
     row : dict of str to value
-        With the column `provenance` of `handroll.tables.SHARD`.
+        Row of `handroll.tables.SHARD` with the column `provenance`.
     """
     facts = json.loads(row["provenance"]).get(FACTS)
     return np.array(facts["adjust"][:3] if facts else (0.0, 0.0, 0.0), dtype=np.float64)
 
 
 def adjusted(translation_m, adjust):
-    """Add a clip's offset to y and z of translations, as the release's training does; x is unchanged.
+    """Add the offset of a clip to its translations, as PianoMotion10M's training code does: to y and z, but not to x.
 
     Parameters
     ----------
     translation_m : array (..., xyz 3)
-        Translations of a row; NaN stays NaN. The offset is the same for a true left hand and its mirror image.
+        Translations of a row; NaN remains NaN. Mirroring changes only x, so left hands may be mirrored or not.
     adjust : array (xyz 3)
         Result of `adjust_of`.
 

@@ -1,6 +1,6 @@
-"""Export shards in the layout of PianoMotion10M's release, described in `handroll.exchange.pianomotion10m_import`.
+"""Export shards in the layout of PianoMotion10M's release. `handroll.exchange.pianomotion10m_import` describes the layout.
 
-Memory is limited to one row group and the notes of one video.
+The export needs memory for one row group and for the notes of one video.
 """
 
 import re
@@ -22,37 +22,41 @@ from handroll.provenance import atomic_path
 from handroll.storage import write_json
 
 MANIFEST = "export.json"
-"""Name of the export's report. It is written last, so a folder with a report is complete."""
+"""File name of the export's report. The report is written last, so a folder with a report is complete."""
 
 
 def export_tree(shards_dir, out_dir, mean_pose="absolute", model=None):
-    """Export a folder of shards.
+    """Export all clips of a folder of shards.
 
-    All clips of the shards are exported; permissions are checked when shards are written.
+    Permissions are not checked here, because shards contain only clips whose permission was checked.
 
     Parameters
     ----------
     shards_dir : path
-        Folder of `shards.json`.
+        Folder of the dataset, which contains `shards.json`.
     out_dir : path
-        Must be empty or not exist.
+        Folder to write. It must be empty or not exist.
     mean_pose : {"absolute", "subtracted"}
-        Write rotations relative to the flat hand, or to MANO's mean pose.
+        Convention of the written rotations: relative to the flat hand, or to MANO's mean pose.
     model : handroll.hand.mano.ManoModel, optional
-        Source of the mean pose and of MANO's wrist; see `handroll.exchange.pianomotion10m_rows.annotation_of`.
+        Source of MANO's mean pose and of the position of MANO's wrist; see `pianomotion10m_rows.annotation_of`.
 
     Returns
     -------
-    dict, JSON values
-        `clips` and `videos` by split; `licences` (licence to number of clips); `resampled` (number of clips); `left_out` (`subject`,
-        `video`, `clip`, and `reason` of `handroll.exchange.pianomotion10m.LeftOut`). Also written as `export.json`.
+    dict
+        Report as JSON values, also written as `export.json`:
+
+        - `clips`, `videos`: numbers by split.
+        - `licences`: licence to number of clips.
+        - `resampled`: number of clips that were resampled to another frame rate.
+        - `left_out`: `subject`, `video`, `clip` and `reason` (`pianomotion10m.LeftOut`) of each clip that was not exported.
 
     Raises
     ------
     FileExistsError
         `out_dir` is not empty.
     ValueError
-        Unknown `mean_pose`; "subtracted" without a model; an unsafe name of a subject or video.
+        `mean_pose` is unknown, it is "subtracted" and there is no model, or the name of a subject or video cannot be a file name.
     """
     hands_mean = hands_mean_of(mean_pose, model)
     out_dir = Path(out_dir)
@@ -62,7 +66,7 @@ def export_tree(shards_dir, out_dir, mean_pose="absolute", model=None):
     videos = {split: [] for split in SPLITS}
     for (split, subject, video), rows in groupby(read_rows(shards_dir), key=lambda row: (row["split"], row["subject"], row["video"])):
         if not all(re.fullmatch(IDENTIFIER, name) for name in (subject, video)):
-            raise ValueError(f"{shards_dir}: expected names of letters, digits, '_', '.' and '-', found {subject!r} and {video!r}")
+            raise ValueError(f"{shards_dir}: expected names from letters, digits, '_', '.' and '-', found {subject!r} and {video!r}")
         music = _Music()
         for row in rows:
             if reason := _reason_left_out(row):
@@ -93,25 +97,30 @@ def export_tree(shards_dir, out_dir, mean_pose="absolute", model=None):
 
 
 def _reason_left_out(row):
-    """Why a row cannot be exported, or None. The layout requires frames and audio."""
+    """Return the reason for which a row cannot be exported, or None. The layout requires frames and audio."""
     if row["n_frames"] == 0:
         return LeftOut.NO_FRAMES
     return None if row["audio"] and row["audio"]["bytes"] else LeftOut.NO_SOUND
 
 
 def _write(path, data):
+    """Write bytes atomically."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 
 
 class _Music:
-    """Notes and pedal of a video, collected from its clips in order of their start; notes in overlapping clips count once."""
+    """Notes and pedal of a video, collected from its clips. Add clips in the order of their start.
+
+    A note that occurs in two overlapping clips is collected once. `covered_to_s` is the end of the clips so far.
+    """
 
     def __init__(self):
         self.covered_to_s = -np.inf
         self._notes, self._presses = [], []
 
     def add(self, row):
+        """Add notes and pedal of a clip, at their times in the video."""
         start_s = row["start_s"]
         since_s = self.covered_to_s - start_s
         for note in row["notes"]:
@@ -121,5 +130,6 @@ class _Music:
         self.covered_to_s = max(self.covered_to_s, row["end_s"])
 
     def tables(self):
+        """Return the tables of notes and pedal of the whole video."""
         pedal = pedal_table(*zip(*self._presses, strict=True)) if self._presses else pedal_table([], [])
         return note_table(*(zip(*self._notes, strict=True) if self._notes else ([], [], [], [])), pedal), pedal

@@ -5,7 +5,8 @@
     midi/<subject>/<video>.mid                            notes of a whole video
     train.txt, valid.txt, test.txt                        `<subject> <video>`, one video per line
 
-Clips that cannot be imported are reported with a reason. Memory is limited to one row group and the notes of one video.
+Clips that cannot be imported are listed in a report, with the reason. The import needs memory for one row group and for the notes of one
+video.
 """
 
 import json
@@ -30,18 +31,23 @@ from handroll.music.midi_file import MidiError
 from handroll.tables import FINGERED_NOTES, KEY_PRESS_SCORES, NOTES, PEDAL
 
 VERSION = 1
-"""Raised by hand when the same folder gives other shards."""
+"""Version of the import. Raise it by hand when the same folder gives different shards."""
 
 LOGGER = logging.getLogger("handroll")
 
-_LICENCE = "CC-BY-NC-4.0"  # of the released data, as its authors state it
-_SOURCE = "https://www.bilibili.com/video/{video}"  # the ids are Bilibili's
+# Licence of the released data, as stated by its authors.
+_LICENCE = "CC-BY-NC-4.0"
+
+# Address of a video. The ids of the videos are those of Bilibili.
+_SOURCE = "https://www.bilibili.com/video/{video}"
+
+# Name of the detector, pose engine and transcriber in imported rows.
 _MADE_BY = "PianoMotion10M"
 
 
 @dataclass(frozen=True)
 class ClipFiles:
-    """Subject, video, number, split and files of a clip."""
+    """Subject, video, clip number, split, annotation file and audio file of a clip."""
 
     subject: str
     video: str
@@ -52,36 +58,44 @@ class ClipFiles:
 
 
 def import_tree(folder, out_dir, subjects=(), mean_pose="absolute", model=None, target_bytes=TARGET_BYTES, row_group_rows=8, metadata=None):
-    """Import a folder as `{split}-NNNNN.parquet` and `shards.json`.
+    """Import a folder as shards: files `{split}-NNNNN.parquet` and the manifest `shards.json`.
 
     Parameters
     ----------
     folder : path
+        Folder in the layout of the release.
     out_dir : path
+        Folder for the shards.
     subjects : sequence of str
-        Import only these; empty: all.
+        Subjects to import; empty: all.
     mean_pose : {"absolute", "subtracted"}
-        Convention of the stored rotations: relative to the flat hand, or to MANO's mean pose, which is then added.
+        Convention of the stored rotations: relative to the flat hand, or to MANO's mean pose. In the second case the mean pose is added.
     model : handroll.hand.mano.ManoModel, optional
-        Source of the joints, of the mean pose, and of a check of `mean_pose`. None: joints of the open hand.
+        Used to compute joints and to check `mean_pose`, and required for "subtracted". If None, the joints are those of handroll's open
+        hand.
     target_bytes, row_group_rows, metadata
-        As of `handroll.dataset.shards.write_rows`.
+        See `handroll.dataset.shards.write_rows`.
 
     Returns
     -------
     manifest : dict
-        As `handroll.dataset.shards.write_rows`.
-    report : dict, JSON values
-        `clips` and `videos` by split; `left_out`: `counts` (reason to number of clips) and `clips` (`subject`, `video`, `file`, `reason`,
-        `message`); `without_midi` and `unreadable_midi`: videos whose clips have no notes; `unknown_keys`: key to number of clips;
-        `changing_betas`: number of clips with varying shape, of which the median is used; `mean_pose`: see `guess_mean_pose`.
+        Manifest of the shards; see `handroll.dataset.shards.write_rows`.
+    report : dict
+        Report as JSON values:
+
+        - `clips`, `videos`: numbers by split.
+        - `left_out`: clips that were not imported: `counts` (reason to number of clips) and `clips` (see `list_clips`).
+        - `without_midi`, `unreadable_midi`: videos without a MIDI file, or with an unreadable one. Their clips have no notes.
+        - `unknown_keys`: unknown key of an annotation to number of clips.
+        - `changing_betas`: number of clips whose hand shape varies between frames. For these, the median is imported.
+        - `mean_pose`: the setting, and the result of `guess_mean_pose`.
 
     Raises
     ------
     FileNotFoundError
-        The folder, its annotations or one of its lists is missing.
+        The folder, its annotations or one of its lists of videos is missing.
     ValueError
-        No clip can be imported; unknown `mean_pose`; "subtracted" without a model.
+        No clip can be imported, `mean_pose` is unknown, or it is "subtracted" and there is no model.
     """
     hands_mean = hands_mean_of(mean_pose, model)
     folder = Path(folder)
@@ -92,28 +106,33 @@ def import_tree(folder, out_dir, subjects=(), mean_pose="absolute", model=None, 
     if not tally.clips:
         counts = ", ".join(f"{count} {reason}" for reason, count in tally.counts().items()) or "no files"
         first = f"; first: {tally.left_out[0]}" if tally.left_out else ""
-        raise ValueError(f"{folder}: expected clips, found none that can be imported ({counts}){first}")
+        raise ValueError(f"{folder}: expected clips that can be imported, found none ({counts}){first}")
     guess = guess_mean_pose(tally.angles_rad / max(tally.visible_hands, 1), model.hands_mean if model else None)
     if guess["looks"] not in (mean_pose, "unknown"):
-        LOGGER.warning("mean_pose is %s, but the rotations seem to be %s: %s", mean_pose, guess["looks"], json.dumps(guess))
+        LOGGER.warning(
+            "mean_pose is set to %s, but stored rotations seem to be %s; check it. Measured: %s",
+            mean_pose,
+            guess["looks"],
+            json.dumps(guess),
+        )
     return manifest, tally.report() | {"mean_pose": {"setting": mean_pose, "visible_hands": tally.visible_hands, **guess}}
 
 
 def guess_mean_pose(mean_rad, hands_mean):
-    """Guess the convention of rotations from their mean: "subtracted" if it is closer to 0 than to the mean pose.
+    """Guess the convention of stored rotations: "subtracted" if their mean is closer to 0 than to MANO's mean pose, else "absolute".
 
     Parameters
     ----------
     mean_rad : array (45,)
-        Mean axis-angle of the 15 finger joints as stored, of right hands and mirrored left hands.
+        Mean of the stored axis-angle rotations of the 15 finger joints, over right hands and mirrored left hands.
     hands_mean : array (45,) or None
         MANO's mean pose.
 
     Returns
     -------
-    dict, JSON values
-        `mean_rad` (45), its Euclidean distances `to_zero_rad` and `to_hands_mean_rad` (None without `hands_mean`), and
-        `looks`: absolute, subtracted, or unknown.
+    dict
+        JSON values: `mean_rad` (45); its Euclidean distances from 0, `to_zero_rad`, and from the mean pose, `to_hands_mean_rad` (None
+        without `hands_mean`); and the guess `looks`: "absolute", "subtracted", or "unknown" without `hands_mean`.
     """
     to_zero = float(np.linalg.norm(mean_rad))
     to_mean = None if hands_mean is None else float(np.linalg.norm(mean_rad - hands_mean))
@@ -122,24 +141,26 @@ def guess_mean_pose(mean_rad, hands_mean):
 
 
 def list_clips(folder, subjects=()):
-    """List the clips of a folder by subject, video and number, and files that are left out because of their name or location.
+    """List the clips of a folder, and the files that are left out because of their name or location.
 
     Parameters
     ----------
     folder : path
+        Folder in the layout of the release.
     subjects : sequence of str
-        List only these; empty: all.
+        Subjects to list; empty: all.
 
     Returns
     -------
     clips : list of ClipFiles
+        Ordered by subject, video and clip number.
     left_out : list of dict
         `subject`, `video`, `file` (a clip's annotation, or a list of videos), `reason` (of `LeftOut`), `message`.
 
     Raises
     ------
     FileNotFoundError
-        The folder, its annotations or one of its lists is missing.
+        The folder, its annotations or one of its lists of videos is missing.
     """
     folder = Path(folder)
     root = folder / "annotation"
@@ -157,47 +178,52 @@ def list_clips(folder, subjects=()):
         files = sorted(root.glob(f"{subject}/{video}/*.json")) if safe else []
         problem = None
         if not safe:
-            problem = LeftOut.UNSAFE_NAME, f"expected letters, digits, '_', '.' or '-', found {subject!r} and {video!r}"
+            problem = (
+                LeftOut.UNSAFE_NAME,
+                f"expected names from letters, digits, '_', '.' and '-', found {subject!r} and {video!r}",
+            )
         elif not files:
             problem = LeftOut.NO_CLIPS, f"expected clips in annotation/{subject}/{video}, found none"
         elif len(listed) != 1:
             reason = LeftOut.TWO_SPLITS if listed else LeftOut.NO_SPLIT
-            problem = reason, f"expected the video in one list of videos, found it in {' and '.join(listed) or 'none'}"
+            problem = reason, f"expected the video in exactly one list ({', '.join(SPLITS)}), found it in {' and '.join(listed) or 'none'}"
         if problem:
             left_out += [_entry(subject, video, file, *problem) for file in ([path.name for path in files] or [""])]
             continue
         for path in files:
             number = re.fullmatch(rf"{re.escape(video)}_seq_(\d{{4}}|[1-9]\d{{4,8}})\.json", path.name)
             if number is None:
-                message = f"expected {video}_seq_ and a number of four digits, found {path.name!r}"
+                message = f"expected a file name {video}_seq_NNNN.json with a clip number of four digits, found {path.name!r}"
                 left_out.append(_entry(subject, video, path.name, LeftOut.UNSAFE_NAME, message))
                 continue
             audio = folder / "audio" / subject / video / f"{path.stem}.mp3"
             clips.append(ClipFiles(subject, video, int(number[1]), listed[0], path, audio))
     missing = wanted - {subject for subject, _ in on_disk | set(splits)}
     left_out += [
-        _entry(subject, "", "", LeftOut.NO_CLIPS, "expected this subject in the tree, found it nowhere") for subject in sorted(missing)
+        _entry(subject, "", "", LeftOut.NO_CLIPS, "expected clips of this subject, found none in the folder") for subject in sorted(missing)
     ]
     return sorted(clips, key=lambda clip: (clip.subject, clip.video, clip.clip)), left_out
 
 
 def _is_safe(name):
+    """Return whether the name of a subject or video can be used as a file name."""
     return len(name) <= ID_LENGTH and re.fullmatch(IDENTIFIER, name) is not None
 
 
 def _entry(subject, video, file, reason, message):
-    # File names need not be valid Unicode.
+    """Build an entry of the list `left_out`."""
+    # A file name may contain bytes that are not valid Unicode.
     subject, video, file = (name.encode("utf-8", "backslashreplace").decode() for name in (subject, video, file))
     return {"subject": subject, "video": video, "file": file, "reason": str(reason), "message": message}
 
 
 def _read_lists(folder):
-    """Read the lists of videos: (subject, video) to splits, and entries for invalid lines."""
+    """Read the lists of videos. Return a dict of (subject, video) to splits, and entries of `left_out` for invalid lines."""
     splits, left_out = {}, []
     for split in SPLITS:
         path = folder / f"{split}.txt"
         if not path.is_file():
-            raise FileNotFoundError(f"{path}: expected the list of videos of {split}, `<subject> <video>` in each line, found no file")
+            raise FileNotFoundError(f"{path}: expected the videos of split {split}, a line `<subject> <video>` for each, found no file")
         for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
             if not line.strip():
                 continue
@@ -221,9 +247,11 @@ class _Tally:
         self.angles_rad = np.zeros(45)
 
     def counts(self):
+        """Return the number of entries in `left_out` by reason."""
         return dict(sorted(Counter(entry["reason"] for entry in self.left_out).items()))
 
     def report(self):
+        """Return the report of `import_tree` without `mean_pose`."""
         videos = Counter(self.videos.values())
         return {
             "clips": {split: self.clips[split] for split in SPLITS},
@@ -236,6 +264,7 @@ class _Tally:
         }
 
     def add(self, files, annotation, unknown):
+        """Count an imported clip; `unknown` contains the unknown keys of its annotation."""
         self.clips[files.split] += 1
         self.videos[files.subject, files.video] = files.split
         self.unknown_keys.update(unknown)
@@ -246,13 +275,13 @@ class _Tally:
 
 
 def _rows(clips, folder, model, hands_mean, mean_pose, tally):
-    """Yield rows of `SHARD` of the clips that can be imported."""
+    """Yield the rows of `tables.SHARD` of all clips that can be imported. Other clips are added to `tally.left_out`."""
     music, music_video = None, None
     joints = f"MANO {model.sha256}" if model else "open hand"
     for files in progress(clips, len(clips), "clips"):
         try:
-            annotation, unknown = parse_annotation(_bytes_of(files.annotation, LeftOut.UNREADABLE))
-            audio = _bytes_of(files.audio, LeftOut.NO_SOUND)
+            annotation, unknown = parse_annotation(_read_bytes(files.annotation, LeftOut.UNREADABLE))
+            audio = _read_bytes(files.audio, LeftOut.NO_SOUND)
             if not is_mp3(audio):
                 raise ClipError(LeftOut.NO_SOUND, f"{files.audio.name}: expected an MP3 file, found another format or an empty file")
         except ClipError as error:
@@ -260,7 +289,7 @@ def _rows(clips, folder, model, hands_mean, mean_pose, tally):
             continue
         if music_video != (files.subject, files.video):
             music_video = files.subject, files.video
-            music = _music(folder / "midi" / files.subject / f"{files.video}.mid", tally)
+            music = _read_music(folder / "midi" / files.subject / f"{files.video}.mid", tally)
         tally.add(files, annotation, unknown)
         row = shard_row(annotation, model, hands_mean)
         row |= cut_music(*music, row["start_s"], row["end_s"])
@@ -275,16 +304,16 @@ def _rows(clips, folder, model, hands_mean, mean_pose, tally):
         yield row
 
 
-def _bytes_of(path, reason):
-    """Read a file; ClipError with this reason if it cannot be read."""
+def _read_bytes(path, reason):
+    """Read a file. If this fails, raise a ClipError with the given reason."""
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ClipError(reason, f"{path.name}: expected a readable file, found: {error.strerror}") from None
+        raise ClipError(reason, f"{path.name}: expected a readable file, found the error: {error.strerror}") from None
 
 
-def _music(path, tally):
-    """Read notes, without fingers, and pedal of a video. A missing or unreadable MIDI file gives empty tables, and is counted."""
+def _read_music(path, tally):
+    """Read the notes (without fingers) and the pedal of a video. A missing or unreadable MIDI file is counted, and gives empty tables."""
     notes, pedal = NOTES.empty(), PEDAL.empty()
     name = f"{path.parent.name}/{path.stem}"
     if path.is_file():

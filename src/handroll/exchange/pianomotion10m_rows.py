@@ -1,6 +1,7 @@
-"""Conversion between annotations of PianoMotion10M (`handroll.exchange.pianomotion10m`) and rows of the shards.
+"""Convert annotations of PianoMotion10M (`handroll.exchange.pianomotion10m`) to rows of the shards, and back.
 
-The release's camera is that of HaMeR for frames of 1920 x 1080: the focal length is 37500 px, so depth is not metric.
+The release uses HaMeR's camera for frames of 1920 x 1080 px. Its focal length of 37500 px is not that of a real camera, so depth is not
+metric.
 """
 
 import json
@@ -17,28 +18,28 @@ from handroll.motion.resampling import resample
 from handroll.tables import State
 
 CAMERA = hamer_camera(1920, 1080)
-"""Camera of the release, in whose frame translations are: focal length 37500 px."""
+"""Camera of the release, with the focal length 37500 px. Translations are in the frame of this camera."""
 
 EXPORT_FPS = 30
-"""Frame rate of exported clips whose own rate is not an integer; the rate of the release's models."""
+"""Frame rate of exported clips whose own frame rate is not an integer (Hz). It is the rate of PianoMotion10M's models."""
 
 
 def shard_row(annotation, model=None, hands_mean=None):
-    """Convert an annotation to the columns of `handroll.tables.SHARD` that it determines.
+    """Convert an annotation to columns of `handroll.tables.SHARD`. Columns that do not follow from the annotation are not included.
 
     Parameters
     ----------
     annotation : Annotation
     model : handroll.hand.mano.ManoModel, optional
-        Compute `joints_m` with MANO; None: with the open hand of `hand.template`.
-    hands_mean : array (45,), rad, optional
-        MANO's mean pose, if the stored rotations are relative to it.
+        Model that computes `joints_m`. If None, the joints are those of the open hand of `hand.template`.
+    hands_mean : array (45,), optional
+        MANO's mean pose (rad), if the stored rotations are relative to it.
 
     Returns
     -------
     dict of str to value
-        Hidden frames are NaN. `betas` is the median over visible frames, because a clip has one shape. Values change only by mirroring
-        and by the mean pose, so that `annotation_of` recovers them.
+        Hidden frames are NaN. `betas` is the median over visible frames, because a row has one shape per hand. Other values change only
+        by mirroring and by the mean pose, so that `annotation_of` can recover them.
     """
     frames = annotation.rows.shape[1]
     start_s = annotation.start_frame / annotation.fps
@@ -79,42 +80,42 @@ def shard_row(annotation, model=None, hands_mean=None):
 def annotation_of(row, model=None, hands_mean=None):
     """Convert a row of the shards to an annotation with an integral frame rate.
 
-    Frames are kept if each is within half a frame of its time at this rate. Otherwise they are resampled to 30 Hz.
+    Frames are not resampled if each is within half a frame of its time at the integral rate. Otherwise they are resampled to `EXPORT_FPS`.
 
     Parameters
     ----------
     row : dict of str to value
         Row of `handroll.tables.SHARD`.
     model : handroll.hand.mano.ManoModel, optional
-        Gives the position of MANO's wrist, for rows of another hand model. None: that of the open hand, which differs by some
-        millimetres.
-    hands_mean : array (45,), rad, optional
-        MANO's mean pose, to store rotations relative to it.
+        Source of the position of MANO's wrist, for rows with another hand model. If None, the wrist of the open hand is used, which
+        differs by a few millimetres.
+    hands_mean : array (45,), optional
+        MANO's mean pose (rad). If given, the stored rotations are relative to it.
 
     Returns
     -------
     Annotation
-        Hidden frames are zeros.
+        Values of hidden frames are zero.
     """
     fps, wanted_s = whole_fps(row["time_s"], row["fps"]), None
     if fps is None:
         fps = EXPORT_FPS
         wanted_s = np.arange(max(1, round((row["end_s"] - row["start_s"]) * fps))) / fps
     facts = json.loads(row["provenance"]).get(FACTS)
-    rows = np.stack([_released_rows(row, hand, wanted_s, model, hands_mean) for hand in HANDS])
+    rows = np.stack([_released_values(row, hand, wanted_s, model, hands_mean) for hand in HANDS])
     adjust, bv = (facts["adjust"], facts["bv"]) if facts else ((0.0, 0.0, 0.0), row["video"])
     return Annotation(float(fps), round(row["start_s"] * fps), tuple(adjust), bv, rows)
 
 
-def _released_rows(row, hand, wanted_s, model, hands_mean):
-    """Rows (frame, column 62), float32, of a hand, at the times `wanted_s`; None: at the row's own times."""
+def _released_values(row, hand, wanted_s, model, hands_mean):
+    """Return the values (frame, column 62), float32, of a hand at the times `wanted_s`. None keeps the times of the row."""
     rotation, translation = row[f"{hand}_rotation_rad"], row[f"{hand}_translation_m"]
     if wanted_s is not None:
         rotation, translation = resample(row["time_s"], rotation, translation, wanted_s)
     betas = row[f"{hand}_betas"].astype(np.float64)
     rest_m, released_m = _wrists_at_rest(row, hand, betas, model)
     rows = np.zeros((len(translation), N_COLUMNS), dtype=np.float32)
-    rows[:, TRANSLATION] = translation + released_shift(_camera(row), translation + rest_m) + (rest_m - released_m)
+    rows[:, TRANSLATION] = translation + released_shift(_camera_of(row), translation + rest_m) + (rest_m - released_m)
     rows[:, ROTATION] = rotation.reshape(len(translation), -1)
     rows[:, BETAS] = betas
     if hand == "left":
@@ -127,7 +128,7 @@ def _released_rows(row, hand, wanted_s, model, hands_mean):
 
 
 def _wrists_at_rest(row, hand, betas, model):
-    """Wrist (xyz 3), metres, without rotation and translation, of a row's hand and of the release's hand."""
+    """Return the wrist (xyz 3), metres, of the row's hand model and of the release's hand model, without rotation and translation."""
     side = MIRROR if hand == "left" else 1.0
     mano = mano_joints(model, np.zeros(48), np.zeros(3), betas, hand)[0] if model else side * np.array(WRIST_M)
     provenance = json.loads(row["provenance"])
@@ -135,33 +136,34 @@ def _wrists_at_rest(row, hand, betas, model):
     return mano if of_mano else row[f"{hand}_bone_scale"] * side * np.array(WRIST_M), mano
 
 
-def _camera(row):
+def _camera_of(row):
+    """Return the camera of a row of the shards."""
     off_centre = np.array(row["centre_px"]) - np.array([row["width_px"], row["height_px"]]) / 2.0
     return Camera(int(row["width_px"]), int(row["height_px"]), row["focal_px"], row["focal_source"], row["k1"], tuple(off_centre))
 
 
 def released_shift(camera, wrist_m):
-    """Compute the shift of a wrist that preserves its pixel and the size of the hand in the release's camera.
+    """Compute the shift of a wrist with which the wrist has the same pixel, and the hand the same size, in the release's camera.
 
-    The frame is scaled by s to the width 1920, and centred if its aspect ratio differs. With the camera's focal length f, its
-    distortion d = 1 + k1 (x^2 + y^2) / z^2 at the wrist, and the offset (ox, oy) of its principal point from the centre, the wrist
-    (x, y, z) moves to
+    The frame is scaled by the factor s to the width 1920, and centred if its aspect ratio differs. Let f be the focal length of the camera,
+    d = 1 + k1 (x^2 + y^2) / z^2 its distortion at the wrist, and (ox, oy) the offset of its principal point from the centre of the frame.
+    The wrist (x, y, z) moves to
 
         (d x + ox z / f, d y + oy z / f, z 37500 / (s f)).
 
-    The wrist's pixel is exact, and so is the scale at the wrist's depth. Perspective within the hand is lost: the pixel of a joint dz
-    behind the wrist has an error of about f / z * dz * (x, y) / z. For the release's own camera the shift is exactly zero.
+    The pixel of the wrist and the scale at the depth of the wrist are exact. Perspective within the hand is lost: the pixel of a joint that
+    is dz behind the wrist has an error of about f / z * dz * (x, y) / z. For the release's own camera the shift is exactly zero.
 
     Parameters
     ----------
     camera : Camera
     wrist_m : array (..., xyz 3)
-        Camera frame, metres.
+        Wrist in the camera frame, metres.
 
     Returns
     -------
-    array (..., xyz 3), metres, float64
-        NaN where the wrist is NaN or behind the camera.
+    array (..., xyz 3), float64
+        Shift in metres; NaN where the wrist is NaN or behind the camera.
     """
     wrist = np.asarray(wrist_m, dtype=np.float64)
     depth = np.where(wrist[..., 2] > 0.0, wrist[..., 2], np.nan)
@@ -173,7 +175,7 @@ def released_shift(camera, wrist_m):
 
 
 def whole_fps(time_s, fps):
-    """Return an integral frame rate for frame times, as the release's code requires.
+    """Find an integral frame rate that fits the times of the frames. PianoMotion10M's code requires an integral rate.
 
     Parameters
     ----------
@@ -185,7 +187,7 @@ def whole_fps(time_s, fps):
     Returns
     -------
     int or None
-        The nearest integer, if every frame is within half a frame of its time at this rate; else None.
+        The integer nearest to `fps`, if every frame is within half a frame of its time at this rate. Otherwise None.
     """
     rate = max(1, round(fps))
     return rate if (np.abs(time_s * rate - np.arange(len(time_s))) <= 0.5).all() else None

@@ -1,1 +1,1 @@
-"""Generation of hand motion from music: the kinematic pianist, and trained models."""
+"""Generation of hand motion from music: simulated performances by kinematic planning, and trained models."""

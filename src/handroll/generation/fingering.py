@@ -1,8 +1,9 @@
-"""Automatic fingering of a hand's part with minimum hand movement, within the reach of the fingers (`wrist_trajectory`).
+"""Automatic fingering of the part of one hand, with minimum hand movement within the range of the fingers.
 
-Dynamic programming over the grips of each chord (Parncutt et al. 1997, doi:10.2307/40285730, for single notes; Al Kasimi et
-al. 2007, ISMIR, for chords). The costs are handroll's own choice, mostly millimetres that the hand moves or stretches. Fingers on black
-keys, thumbs passed under and the usual fingers of scales follow from geometry.
+A grip assigns fingers to the keys of a chord. Dynamic programming selects one grip for each chord (Parncutt et al. 1997,
+doi:10.2307/40285730, for single notes; Al Kasimi et al. 2007, ISMIR, for chords). Costs are handroll's own choice. Most are millimetres by
+which the hand moves or stretches. The usual fingers of scales, fingers for black keys, and thumbs that pass under follow from the geometry
+of hand and keyboard (`wrist_trajectory`).
 """
 
 from dataclasses import dataclass
@@ -15,31 +16,53 @@ from handroll.generation.wrist_trajectory import COMFORT_MM, REACH_MM, corridor
 from handroll.hand.skeleton import FINGERS, HANDS
 from handroll.keyboard.geometry import STANDARD, is_black, key_centres_x_mm, key_of_pitch
 
+# The unit of all costs is a millimetre of hand movement.
+
+# Cost of each millimetre by which a chord exceeds the comfortable range of the fingers (`COMFORT_MM`).
 _STRETCH = 3.0
-# Cost of a millimetre beyond the comfortable range of the fingers. A millimetre of hand movement costs 1.
+
+# Cost of a chord that exceeds the maximum range of the fingers (`REACH_MM`).
 _UNREACHABLE = 1000.0
-# Cost of a chord beyond the reach of the fingers.
-_THUMB_ON_BLACK, _PINKY_ON_BLACK = 50.0, 15.0
+
+# Cost of the thumb on a black key.
+_THUMB_ON_BLACK = 50.0
+
+# Cost of the little finger on a black key.
+_PINKY_ON_BLACK = 15.0
+
+# Cost of using each finger, thumb to little finger.
 _FINGER_COST = np.array([0.0, 0.0, 0.0, 3.0, 4.0])
-# Cost of the thumb or the little finger on a black key, and of each finger.
-_PASS, _LEAP, _SAME_FINGER = 35.0, 120.0, 60.0
-# Cost of the thumb passing under or a finger passing over it, of any other crossing, and of one finger on two successive keys.
+
+# Cost of the thumb passing under a finger, or a finger passing over the thumb.
+_PASS = 35.0
+
+# Cost of any other crossing of fingers.
+_LEAP = 120.0
+
+# Cost of the same finger on two successive keys.
+_SAME_FINGER = 60.0
+
+# Maximum distance between two keys over which the thumb passes under (mm). The thumb never passes under the little finger.
 _MAX_PASS_MM = 2.2 * STANDARD.white_pitch_mm
-# Maximum distance over which a thumb passes. It never passes under the little finger.
+
 _LEFT = HANDS.index("left")
 _THUMB, _PINKY = 0, len(FINGERS) - 1
 
 
 @dataclass(frozen=True)
 class _Grips:
-    """Grips of a chord, which assign fingers to its keys; keys from thumb to little finger, x mirrored for a left hand.
+    """All grips of a chord. The keys of the chord are in the order from thumb to little finger; x is mirrored for a left hand.
 
     Attributes
     ----------
     x_mm : array (note,)
-    fingers : array (grip, note), int, index into `skeleton.FINGERS`
-    position_mm : array (grip,), x of the hand's reference point
+        Centres of the keys.
+    fingers : array (grip, note), int
+        Finger on each key, as an index into `skeleton.FINGERS`.
+    position_mm : array (grip,)
+        x of the hand's reference point (`wrist_trajectory`).
     cost : array (grip,)
+        Cost of the grip itself, without movement.
     """
 
     x_mm: np.ndarray
@@ -54,7 +77,7 @@ def finger(chords, hand):
     Parameters
     ----------
     chords : sequence of tuple of int
-        MIDI pitches struck together, in increasing order; one to five per chord.
+        MIDI pitches of each chord, in increasing order; one to five pitches per chord.
     hand : int
         Index into `skeleton.HANDS`.
 
@@ -75,18 +98,18 @@ def finger(chords, hand):
     path = [int(total.argmin())]
     for best in reversed(origin):
         path.append(int(best[path[-1]]))
-    # In a left hand, higher finger numbers play lower pitches.
+    # In a left hand, the grips are stored in the order of decreasing pitch.
     step = int(mirror)
     return [tuple(int(f) + 1 for f in grip.fingers[k][::step]) for grip, k in zip(grips, reversed(path), strict=True)]
 
 
 @lru_cache(maxsize=4096)
 def _chord_grips(chord, mirror):
-    """Return the `_Grips` of a chord of increasing pitches."""
+    """List all grips of a chord of increasing pitches. `mirror` is -1 for a left hand, 1 for a right hand."""
     key = key_of_pitch(np.array(chord[:: int(mirror)]))
     x, black = mirror * key_centres_x_mm()[key], is_black(key)
     fingers = np.array(list(combinations(range(len(FINGERS)), len(key))))
-    # Minimum and maximum x of the hand at which all fingers are on their keys: comfortably, and at all.
+    # Range of the hand's x in which all fingers reach their keys: within their comfortable range, and within their maximum range.
     (low, high), (reach_low, reach_high) = (
         (side[0].max(axis=1), side[1].min(axis=1))
         for side in (corridor(x[None], fingers, 1.0, range_mm) for range_mm in (COMFORT_MM, REACH_MM))
@@ -97,7 +120,7 @@ def _chord_grips(chord, mirror):
 
 
 def _move_costs(before, now):
-    """Cost (grip before, grip now) of the movement between two chords."""
+    """Compute the cost (grip before, grip now) of the movement from one chord to the next."""
     cost = np.abs(now.position_mm - before.position_mm[:, None])
     if len(before.x_mm) > 1 or len(now.x_mm) > 1:
         return cost

@@ -1,4 +1,4 @@
-"""Generate motion for a recording with a trained model, and write motion, notes, and a video of the hands over a rendered piano."""
+"""Generate motion for a recording with a trained model. Write the motion, the notes, and a video of the hands over a rendered piano."""
 
 import tempfile
 from dataclasses import dataclass, replace
@@ -32,22 +32,24 @@ from handroll.tables import MOTION, NOTES, State, by_row, frame_keys
 from handroll.training_data.model_frame import from_channels, true_hands
 
 BONE_SCALE = 1.0
-"""Size of generated hands. Models generate poses only, so the size is that of the open hand."""
+"""Size of generated hands relative to handroll's open hand. It is fixed, because models generate only positions and rotations."""
 
 SCENE = Scene(View(position_m=(0.611, -0.04, 1.02)), appearance=Appearance(noise_sigma=0.0))
-"""View from straight above of all keys and the forearms, without image noise."""
+"""Scene of the rendered video: the camera is vertically above all keys and the forearms, and there is no image noise."""
 
-STRIKE_S, LIFT_S = 0.06, 0.08
-"""Duration of a key's descent, which ends at the note's onset, and of its rise, which starts at the release (s). As for the synthetic
-pianist."""
+STRIKE_S = 0.06
+"""Duration of a key's movement down, which ends at the note's onset (s)."""
 
+LIFT_S = 0.08
+"""Duration of a key's movement up, which starts at the key release (s). Same as in simulated performances (`pianist`)."""
+
+# Names of the features that need no network.
 _WITHOUT_NETWORK = ("notes", "logmel")
-# Features that need no network.
 
 
 @dataclass(frozen=True)
 class Pianist:
-    """A trained model with its encoder and sampling settings.
+    """A trained model with its feature encoder and sampling settings.
 
     Attributes
     ----------
@@ -55,13 +57,16 @@ class Pianist:
     encoder : FeatureEncoder
         Encoder of the model's input features.
     about : dict
-        The `about` of its checkpoint: features, rate_hz, frame, frames.
+        The `about` of the model's checkpoint. It contains features, rate_hz, frame and frames.
     sampler : str
     steps : int
-        As of `models.diffusion.sample`.
+        Sampling settings; see `models.diffusion.sample`.
     device : str
-    name, version : str
-        Name of the checkpoint's folder, and the first digits of the SHA-256 of the second stage.
+        Device on which model and encoder run.
+    name : str
+        Name of the folder with the checkpoints.
+    version : str
+        First 12 digits of the SHA-256 of the second stage's checkpoint.
     """
 
     model: TwoStage
@@ -75,16 +80,16 @@ class Pianist:
 
 
 def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", device="cpu"):
-    """Load a trained model.
+    """Load a trained model from a folder of checkpoints.
 
     Parameters
     ----------
     folder : path
-        Contains `position.safetensors` and `gesture.safetensors`.
+        Folder that contains `position.safetensors` and `gesture.safetensors`.
     sampler, steps
-        As of `models.diffusion.sample`.
+        See `models.diffusion.sample`.
     encoder_folder : path, optional
-        Weights of a speech encoder, for models that use one.
+        Folder with the weights of a speech encoder. Required for models that use one.
     device : str
         See `handroll.device`.
 
@@ -97,13 +102,14 @@ def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", dev
     FileNotFoundError, ValueError
         A checkpoint or the encoder is missing or does not match, the sampler is unknown, or `steps` is out of range.
     handroll.device.DeviceError
+        The device is not available.
     """
     new_sampler(sampler), sampling_steps(steps)
     folder = Path(folder)
     model, about = load_two_stage(folder / "position.safetensors", folder / "gesture.safetensors", device)
     name = about["features"]
     if name not in _WITHOUT_NETWORK and not encoder_folder:
-        raise ValueError(f"{folder}: expected --encoder FOLDER with the weights of {name}, the features of this model; found none")
+        raise ValueError(f"{folder}: this model needs features of the speech encoder {name}; give the folder of its weights with --encoder")
     encoder = feature_encoder(name, about["rate_hz"], encoder_folder, device)
     if encoder.version != about["encoder"]:
         where = f" in {encoder_folder}; give the folder of that encoder (--encoder)" if encoder_folder else "; train the model again"
@@ -115,29 +121,33 @@ def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", dev
 
 
 def play(pianist, path, out, name, midi_path=None, seed=0, width_px=1280, video=True):
-    """Generate the motion of a recording; write `<name>.motion.parquet`, and `<name>.mid` and `<name>.mp4` if they apply.
+    """Generate the motion for a recording, and write the result files.
+
+    The files are `<name>.motion.parquet`; `<name>.mid` if the notes are known; and `<name>.mp4` if a video is written.
 
     Parameters
     ----------
     pianist : Pianist
     path : path
-        As of `generation.music_input.open_recording`.
-    out : path of a folder
+        Recording; see `generation.music_input.open_recording`.
+    out : path
+        Folder for the result files.
     name : str
-        File name without extension.
+        Name of the result files without extension.
     midi_path : path, optional
-        Notes of the recording. If None, and the model needs notes, they are transcribed.
+        MIDI file with the notes of the recording. If it is None and the model needs notes, the recording is transcribed.
     seed : int
-        Seed of the motion's noise.
+        Random seed of the noise from which the motion is sampled.
     width_px : int
-        Width of the video; the height is 9/16 of it.
+        Width of the video in pixels. The height is 9/16 of the width.
     video : bool
-        Write a video. Models of the camera frame never write one, because the position of the piano is unknown.
+        Whether to write a video. With a model that works in the camera frame, no video is written, because the position of the piano is
+        unknown.
 
     Returns
     -------
     dict of str to path
-        Written files; keys: motion, MIDI, video.
+        Paths of the written files, with the keys "motion", "MIDI" and "video".
 
     Raises
     ------
@@ -148,14 +158,14 @@ def play(pianist, path, out, name, midi_path=None, seed=0, width_px=1280, video=
     files = {kind: out / f"{name}{suffix}" for kind, suffix in (("motion", ".motion.parquet"), ("MIDI", ".mid"), ("video", ".mp4"))}
     for target in files.values():
         if any(target.exists() and Path(given).exists() and target.samefile(given) for given in (path, midi_path) if given):
-            raise RecordingError(f"{target}: expected to write a result here, found an input file; choose another --out")
+            raise RecordingError(f"{target}: this result would overwrite an input file; choose another folder with --out")
     with tempfile.TemporaryDirectory() as folder:
         recording = open_recording(path, folder, midi_path)
         by_notes = about["features"] == "notes"
         if by_notes and recording.notes is None:
             recording = transcribe_recording(recording, torch.get_num_threads(), pianist.device)
         if not by_notes and recording.audio is None:
-            raise RecordingError(f"{path}: expected audio, which this model needs ({about['features']}), found a MIDI file")
+            raise RecordingError(f"{path}: expected audio, because this model needs {about['features']} features, found a MIDI file")
         position, pose = _generate_motion(pianist, recording, seed)
         size = width_px // 2 * 2, width_px * 9 // 32 * 2
         over_keys = about["frame"] == "keyboard"
@@ -180,7 +190,7 @@ def play(pianist, path, out, name, midi_path=None, seed=0, width_px=1280, video=
         else:
             del files["video"]
             if video:
-                LOGGER.info("no video: this model generates motion in the camera frame, where the position of the piano is unknown")
+                LOGGER.info("no video is written: the model works in the camera frame, where the position of the piano is unknown")
     return files
 
 
@@ -188,14 +198,14 @@ def _generate_motion(pianist, recording, seed):
     """Generate positions (frame, 6) and poses (frame, 96) for a recording."""
     rate_hz, window = pianist.about["rate_hz"], pianist.about["frames"]
     frames = int(np.ceil(recording.duration_s * rate_hz))
-    # Features fill the last window, so that the model gets silence after the end instead of zero padding.
+    # Features are computed up to the end of the last window. The model then gets features of silence after the recording, instead of zeros.
     features = encode_recording(recording, pianist.encoder, rate_hz, window_starts(frames, window)[-1] + window)
     position, pose = pianist.model.generate_long(features, pianist.sampler, pianist.steps, seed)
     return position[:frames], pose[:frames]
 
 
 def _load_or_synthesise_audio(recording, seed):
-    """Audio of the video as (samples, rate): the recording's, or its notes on the synthetic piano."""
+    """Return the audio of the video as (samples, rate): that of the recording, or notes of a MIDI file played by the synthetic piano."""
     if recording.audio is not None:
         return load_audio(recording.audio, AUDIO_RATE_HZ)
     return synthesise(recording.notes, recording.pedal, recording.duration_s, seed, AUDIO_RATE_HZ), AUDIO_RATE_HZ
@@ -208,15 +218,15 @@ def to_performance(position, pose, rate_hz, notes=None):
     ----------
     position : array (frame, 6)
     pose : array (frame, 96)
-        In the models' convention, see `training_data.model_frame`.
+        Motion in the models' convention; see `training_data.model_frame`.
     rate_hz : float
     notes : dict of str to array (note,), optional
-        `tables.NOTES`: determine the depth of the keys. If None, fingertips push them down.
+        Columns of `tables.NOTES`, from which the depth of the keys is computed. If None, the depth follows from the fingertips.
 
     Returns
     -------
     Performance
-        Both hands are always present. It contains no notes, because the finger of each note is unknown.
+        Both hands are present in all frames. It contains no notes, because the finger of each note is unknown.
     """
     wrist_mm, rotation = true_hands(*from_channels(position, pose), "keyboard")
     frames, rest_m = len(wrist_mm), np.stack([np.array(WRIST_M) * (MIRROR if hand == "left" else 1.0) for hand in HANDS])
@@ -239,13 +249,17 @@ def to_performance(position, pose, rate_hz, notes=None):
 
 
 def key_depth_from_notes_mm(notes, time_s):
-    """Compute the depth of each key from the notes: array (frame, key 88).
+    """Compute the depth of each key from the notes.
 
     Parameters
     ----------
     notes : dict of str to array (note,)
-        `tables.NOTES`.
+        Columns of `tables.NOTES`.
     time_s : array (frame,)
+
+    Returns
+    -------
+    array (frame, key 88), mm
     """
     depth_mm = np.zeros((len(time_s), N_KEYS))
     columns = (notes[name] for name in ("onset_s", "key_offset_s", "pitch"))
@@ -258,12 +272,16 @@ def key_depth_from_notes_mm(notes, time_s):
 
 
 def key_depth_from_fingertips_mm(tips_mm):
-    """Compute the depth of each key from fingertips below its top at rest: array (frame, key 88).
+    """Compute the depth of each key from the fingertips: a fingertip that is lower than the key's surface pushes the key down.
 
     Parameters
     ----------
     tips_mm : array (frame, hand 2, finger 5, xyz 3)
-        Fingertip joints, keyboard frame. A fingertip touches half a finger's thickness below its joint.
+        Joints of the fingertips, keyboard frame. The surface of a fingertip is `TIP_HEIGHT_MM` below its joint.
+
+    Returns
+    -------
+    array (frame, key 88), mm
     """
     depth_mm = np.zeros((len(tips_mm), N_KEYS))
     key = key_at_point(tips_mm[..., 0], tips_mm[..., 1])
@@ -275,29 +293,36 @@ def key_depth_from_fingertips_mm(tips_mm):
 
 
 def project_to_scene(performance, scene, width_px, height_px):
-    """Convert a performance to a motion in the frame of a scene's camera.
+    """Convert a performance to a motion in the camera frame of a scene.
+
+    Parameters
+    ----------
+    performance : Performance
+    scene : rendering.scene.Scene
+    width_px, height_px : int
+        Size of the frames.
 
     Returns
     -------
     columns : dict of str to array (row, ...)
-        `tables.MOTION`.
+        Columns of `tables.MOTION`.
     facts : dict of str to str
-        Camera and extrinsics.
+        Camera and extrinsics, as metadata of the table.
     """
     view = scene.view
     extrinsics = Extrinsics(rotvec_from_matrix(view.rotation), 1e3 * view.to_camera(np.zeros(3)))
-    columns = _rows(performance.time_s, *to_camera(performance, scene), extrinsics)
+    columns = _motion_columns(performance.time_s, *to_camera(performance, scene), extrinsics)
     return columns, scene.camera(width_px, height_px).to_metadata() | extrinsics.to_metadata()
 
 
 def camera_frame_rows(position, pose, rate_hz):
-    """Convert a motion (frame, 6), (frame, 96) of a camera-frame model to rows of `tables.MOTION`."""
+    """Convert positions (frame, 6) and poses (frame, 96) of a model that works in the camera frame to columns of `tables.MOTION`."""
     position_m, rotation = true_hands(*from_channels(position, pose), "camera")
-    return _rows(np.arange(len(position_m)) / rate_hz, unwrap_rotvec(rotation), position_m, None)
+    return _motion_columns(np.arange(len(position_m)) / rate_hz, unwrap_rotvec(rotation), position_m, None)
 
 
-def _rows(time_s, rotation_rad, translation_m, extrinsics):
-    """Convert poses (frame, hand, ...) of the open hand in the camera frame to rows of `tables.MOTION`."""
+def _motion_columns(time_s, rotation_rad, translation_m, extrinsics):
+    """Convert rotations and translations (frame, hand, ...) of open hands in the camera frame to columns of `tables.MOTION`."""
     flat = rotation_rad.reshape(*rotation_rad.shape[:2], 3 * N_ROTATIONS)
     joints_m = np.stack([hand_joints(flat[:, side], translation_m[:, side], BONE_SCALE, hand) for side, hand in enumerate(HANDS)], axis=1)
     shape = joints_m.shape[:2]

@@ -1,12 +1,12 @@
-"""Inverse kinematics of the fingers: joint angles that put the fingertips at given points, for all frames at once.
+"""Inverse kinematics of the fingers: find the joint angles that move the fingertips to given points, for all frames at once.
 
-Each finger has three degrees of freedom: flexion and abduction of its base joint, and a curl that bends the two outer
-joints together. Angles are components of the joint's axis-angle vector along the anatomical axes of the hand template.
-Therefore the template's limits apply to them directly, and no joint twists. The solver is damped Gauss-Newton
-(Levenberg 1944, doi:10.1090/qam/10666) with an active set for the limits.
+Each finger has three degrees of freedom (dof): flexion and abduction of its base joint, and a curl that bends the two outer joints
+together. An angle is the component of a joint's axis-angle vector along an anatomical axis of the hand template. Therefore the joint limits
+of the template apply directly to angles, and joints do not twist. The solver is damped Gauss-Newton (Levenberg 1944,
+doi:10.1090/qam/10666) with an active set for the limits.
 
-All functions work on right hands in MANO's frame with the wrist at the origin and bone scale 1; a left hand is solved as its
-mirror image. The component axis comes first in arrays, which keeps cross products fast.
+All functions work on right hands in MANO's frame, with the wrist at the origin and bone scale 1. A left hand is solved as its mirror image.
+The component axis (xyz) is the first axis of all arrays, because this makes cross products fast.
 """
 
 from dataclasses import dataclass
@@ -19,36 +19,48 @@ from handroll.hand.skeleton import CHAINS, FINGERS, N_ROTATIONS
 from handroll.hand.template import open_hand
 
 FLEXION, ABDUCTION, CURL = range(3)
-"""Order of a finger's degrees of freedom."""
+"""Indices of a finger's degrees of freedom."""
 
+# Bend of a finger's middle and outer joint per radian of curl. The outer (DIP) joint bends by about half the angle of the middle (PIP)
+# joint.
 _FINGER_COUPLING = (1.0, 0.55)
+
+# Bend of the thumb's middle and outer joint per radian of curl.
 _THUMB_COUPLING = (0.6, 1.0)
-# Bend of the middle and the outer joint per radian of curl: the DIP joint follows the PIP joint at about half its angle.
 
+# Angles (finger, dof) of a curved hand. They are the prior and the default start of the solver, so that it converges to the anatomical
+# solution.
 _REST_RAD = np.radians([[10.0, 0.0, 15.0], [25.0, 0.0, 45.0], [25.0, 0.0, 45.0], [25.0, 0.0, 45.0], [25.0, 0.0, 45.0]])
-# (finger, dof): a curved hand. It is the prior and the start of the solver, which then converges to the anatomical solution.
 
+# Standard deviation of the fingertips' target points.
 _TIP_SIGMA_M = 0.5e-3
-_ANGLE_SIGMA_RAD = 1.5
-# Standard deviations of fingertips and of the prior on angles. The prior moves a tip by less than 0.1 mm unless the finger is stretched
-# and cannot reach.
 
+# Standard deviation of the prior on angles. The prior is weak: it moves a fingertip by less than 0.1 mm, unless the target is out of reach.
+_ANGLE_SIGMA_RAD = 1.5
+
+# Relative increase of the diagonal of the normal equations (Levenberg's damping).
 _DAMPING = 1e-3
+
+# Maximum change of an angle per iteration. It prevents that a stretched finger bends backwards.
 _STEP_RAD = 0.35
-# Maximum change of an angle per iteration, so that a stretched finger does not fold backwards.
 
 
 @dataclass(frozen=True)
 class Chains:
-    """The five fingers as chains of three bones; component axis first, fingers in the order of `skeleton.FINGERS`.
+    """The five fingers as chains of three bones. Fingers are in the order of `skeleton.FINGERS`.
 
     Attributes
     ----------
-    base_m : array (xyz 3, finger 5), base joints relative to the wrist, metres
+    base_m : array (xyz 3, finger 5)
+        Base joints relative to the wrist, metres.
     bones_m : array (bone 3, xyz 3, finger 5)
-    flexion, abduction : array (joint 3, xyz 3, finger 5), unit axes
-    coupling : array (joint 2, finger 5), bend of the middle and outer joint per unit of curl
-    limits_rad : array (dof 3, finger 5, 2), minimum and maximum angle
+        Vectors along the bones, metres.
+    flexion, abduction : array (joint 3, xyz 3, finger 5)
+        Anatomical axes of the joints, unit vectors.
+    coupling : array (joint 2, finger 5)
+        Bend of the middle and outer joint per radian of curl.
+    limits_rad : array (dof 3, finger 5, 2)
+        Minimum and maximum angle.
     """
 
     base_m: np.ndarray
@@ -82,7 +94,7 @@ def chains():
 
 @njit(cache=True)
 def _cross(a, b):
-    """Cross products (3, frame, finger)."""
+    """Compute cross products of arrays (3, frame, finger)."""
     out = np.empty(a.shape)
     for t in range(a.shape[1]):
         for f in range(a.shape[2]):
@@ -93,8 +105,11 @@ def _cross(a, b):
 
 
 @njit(cache=True)
-def _carried(w, v, first, second):
-    """v + first w x v + second w x (w x v), of arrays (3, frame, finger) and factors (frame, finger): one pass over memory."""
+def _rotated_sum(w, v, first, second):
+    """Compute v + first (w x v) + second (w x (w x v)) in one pass over memory.
+
+    `w` and `v` are vectors (3, frame, finger); `first` and `second` are factors (frame, finger).
+    """
     out = np.empty(w.shape)
     for t in range(w.shape[1]):
         for f in range(w.shape[2]):
@@ -109,7 +124,11 @@ def _carried(w, v, first, second):
 
 @dataclass(frozen=True)
 class _Turn:
-    """Rotations of the axis-angle vectors `w`, with the factors of Rodrigues' formula; component axis first."""
+    """Rotations by axis-angle vectors `w` (3, frame, finger).
+
+    `angle` is the length of `w`. `sine` and `versine` are the factors sin(angle) / angle and (1 - cos(angle)) / angle^2 of Rodrigues'
+    formula.
+    """
 
     w: np.ndarray
     angle: np.ndarray
@@ -118,21 +137,25 @@ class _Turn:
 
     @staticmethod
     def by(w):
+        """Create the rotations by axis-angle vectors `w`."""
         angle = np.sqrt(np.sum(w * w, axis=0))
         return _Turn(w, angle, np.sinc(angle / np.pi), 0.5 * np.sinc(angle / (2.0 * np.pi)) ** 2)
 
     def of(self, v):
         """Rotate vectors `v` (Rodrigues' formula)."""
-        return _carried(self.w, v, self.sine, self.versine)
+        return _rotated_sum(self.w, v, self.sine, self.versine)
 
     def spin(self, v):
-        """Apply the left Jacobian of SO(3): rotation vector, in the fixed frame, of the change of exp(w) when `w` changes along `v`."""
+        """Apply the left Jacobian of SO(3) to `v`.
+
+        The result is the rotation vector, in the fixed frame, by which exp(w) changes when `w` changes by `v`.
+        """
         angle = np.maximum(self.angle, 1e-6)
-        return _carried(self.w, v, self.versine, (angle - np.sin(angle)) / angle**3)
+        return _rotated_sum(self.w, v, self.versine, (angle - np.sin(angle)) / angle**3)
 
 
 def tips_from_angles(angles_rad):
-    """Compute the fingertips of given angles.
+    """Compute the positions of the fingertips from joint angles (forward kinematics).
 
     Parameters
     ----------
@@ -140,13 +163,14 @@ def tips_from_angles(angles_rad):
 
     Returns
     -------
-    array (xyz 3, frame, finger 5), metres, MANO's frame, wrist at the origin
+    array (xyz 3, frame, finger 5)
+        Metres, MANO's frame, wrist at the origin.
     """
-    return chains().base_m[:, None] + _bent(angles_rad)[-1]
+    return chains().base_m[:, None] + _bend_fingers(angles_rad)[-1]
 
 
-def _bent(angles):
-    """Rotations of the base and middle joint, and vectors (3, frame, finger) to the tip from the outer, middle and base joint."""
+def _bend_fingers(angles):
+    """Return the rotations of base and middle joint, and vectors (3, frame, finger) from outer, middle and base joint to the tip."""
     c = chains()
     wide = (slice(None), None)
     first = _Turn.by(angles[FLEXION] * c.flexion[0][wide] + angles[ABDUCTION] * c.abduction[0][wide])
@@ -157,9 +181,9 @@ def _bent(angles):
 
 
 def _tips_and_jacobian(angles):
-    """Tips (3, frame, finger), and a list over dof of their derivatives of the same shape."""
+    """Return the fingertips (3, frame, finger), and a list with their derivatives by each degree of freedom, of the same shape."""
     c = chains()
-    first, second, outer, middle, finger = _bent(angles)
+    first, second, outer, middle, finger = _bend_fingers(angles)
     flexion, abduction = (np.broadcast_to(axes[:, :, None], (3, *angles.shape)) for axes in (c.flexion, c.abduction))
     bend3 = second.of(_cross(flexion[2], outer))
     bend = c.coupling[0] * _cross(flexion[1], middle) + c.coupling[1] * bend3
@@ -167,19 +191,21 @@ def _tips_and_jacobian(angles):
 
 
 def angles_from_tips(tips_m, start_rad=None, iterations=16):
-    """Find angles within the joint limits whose fingertips are nearest to given points.
+    """Find the joint angles, within the joint limits, that move the fingertips as near as possible to given points.
 
     Parameters
     ----------
     tips_m : array (xyz 3, frame, finger 5)
-        Metres, MANO's frame of a right hand of bone scale 1, wrist at the origin.
+        Target points: metres, MANO's frame of a right hand of bone scale 1, wrist at the origin.
     start_rad : array (dof 3, frame, finger 5), optional
-        Initial angles, such as those of nearby points; None: a curved hand.
+        Initial angles, such as the solution for nearby points. None starts from a curved hand.
     iterations : int
+        Number of Gauss-Newton iterations.
 
     Returns
     -------
-    array (dof 3, frame, finger 5), rad, inside `Chains.limits_rad`
+    array (dof 3, frame, finger 5)
+        Radians, inside `Chains.limits_rad`.
     """
     low, high = (chains().limits_rad[:, None, :, side] for side in (0, 1))
     rest = np.broadcast_to(_REST_RAD.T[:, None], tips_m.shape)
@@ -190,7 +216,7 @@ def angles_from_tips(tips_m, start_rad=None, iterations=16):
         miss = tips_m - tips
         pull = np.stack([np.sum(column * miss, axis=0) for column in jacobian]) + stiffness * (rest - angles)
         held = ((angles <= low) & (pull < 0.0)) | ((angles >= high) & (pull > 0.0))
-        # An angle held at its limit leaves the system: its row and column become those of the identity.
+        # An angle that is held at its limit is removed from the system: its row and column become those of the identity.
         normal = np.empty((*angles.shape[1:], 3, 3))
         for i in range(3):
             for j in range(i, 3):
@@ -203,7 +229,7 @@ def angles_from_tips(tips_m, start_rad=None, iterations=16):
 
 
 def rotation_from_angles(angles_rad):
-    """Convert angles to axis-angle vectors of MANO's joints of a right hand.
+    """Convert joint angles to axis-angle vectors of the MANO joints of a right hand.
 
     Parameters
     ----------
@@ -211,7 +237,8 @@ def rotation_from_angles(angles_rad):
 
     Returns
     -------
-    array (frame, joint 16, 3), rad; zero for the wrist
+    array (frame, joint 16, 3)
+        Radians; zero for the wrist.
     """
     c = chains()
     rotation = np.zeros((angles_rad.shape[1], N_ROTATIONS, 3))

@@ -1,4 +1,5 @@
-"""Motions of a method for the windows of a benchmark: ground truth, other baselines, and models."""
+"""Generate the motions of a method for the windows of a benchmark. A method is a reference (such as the ground truth) or a trained
+model."""
 
 import json
 import time
@@ -14,33 +15,36 @@ from handroll.training_data.loader import Clips, cut_windows
 from handroll.training_data.windows import RELEASED_SCALES, Scales
 
 BATCH = 16
-"""Windows per batch of a model."""
+"""Number of windows in a batch of a model."""
 
 
 def generate(method, source, windows_path, models, seed=0, samples=1, device="cpu"):
-    """Generate motions for the windows of a benchmark.
+    """Generate the motions of a method for the windows of a benchmark.
 
     Parameters
     ----------
     method : dict
-        `kind`, one of `KINDS`; for models also `sampler` and `steps`.
+        Description of the method (`models.methods.comparison_methods`): `kind`, one of `KINDS`; for models also `sampler` and `steps`.
     source : training_data.loader.Source
-        With the features that the method takes.
+        Dataset, with the features that the method needs.
     windows_path : path of windows.json
+        Windows, their length, and scales.
     models : list of paths
-        Checkpoints of the method.
+        Checkpoints of the method; empty for reference methods.
     seed : int
-        Seed of the noise.
+        Random seed of the noise.
     samples : int
-        Number of motions per window; methods without noise generate one.
+        Number of motions per window. Methods without noise generate one.
     device : str
+        Device on which models run.
 
     Returns
     -------
     columns : dict of str to array
-        `generation.motion_file.GENERATED`.
+        Columns of `generation.motion_file.GENERATED`.
     facts : dict
-        Costs: parameters, training_s, sampling_ms (per window), as far as they apply; and features, decoder, sampler, steps.
+        Costs and description of the method, as far as they apply to its kind: parameters, training_s, sampling_ms (per window), features,
+        decoder, sampler, steps.
     """
     chosen = json.loads(Path(windows_path).read_text(encoding="utf-8"))
     clips = Clips(source, chosen["split"])
@@ -49,30 +53,34 @@ def generate(method, source, windows_path, models, seed=0, samples=1, device="cp
     return KINDS[method["kind"]](method, clips, chosen, windows, models, {"seed": seed, "samples": samples, "device": device})
 
 
-def _truth(method, clips, chosen, windows, models, run):
-    return _columns(clips, windows, *_motion(clips, windows, chosen["frames"])), {}
+def _ground_truth(method, clips, chosen, windows, models, run):
+    """Return the ground truth of each window."""
+    return _columns(clips, windows, *_true_motion(clips, windows, chosen["frames"])), {}
 
 
 def _other_half(method, clips, chosen, windows, models, run):
-    """Ground truth of the second half of the windows, as motion for the first half."""
+    """Return the ground truth of the second half of the windows as motions for the first half."""
     half = len(windows) // 2
     if not half:
-        raise ValueError("ground truth of other windows: expected at least 2 windows, found 1; score on more clips")
-    return _columns(clips, windows[:half], *_motion(clips, windows[-half:], chosen["frames"])), {}
+        raise ValueError("method other_half: expected at least 2 windows, found 1; use more clips")
+    return _columns(clips, windows[:half], *_true_motion(clips, windows[-half:], chosen["frames"])), {}
 
 
 def _mean_pose(method, clips, chosen, windows, models, run):
+    """Return the mean of the training motion for each window."""
     scales = Scales.from_dict(chosen["scales"])
     return _columns(clips, windows, *(part[:, None] for part in mean_motion(scales, len(windows), chosen["frames"]))), {}
 
 
 def _nearest(method, clips, chosen, windows, models, run):
+    """Return the training motion with the most similar features for each window."""
     features = np.concatenate([batch["features"] for batch in _batches(clips, windows, chosen["frames"])])
     position, pose, _ = nearest_motion(Clips(clips.source, "train"), features, chosen["frames"])
     return _columns(clips, windows, position[:, None], pose[:, None]), {"features": method["features"]}
 
 
 def _two_stage(method, clips, chosen, windows, models, run):
+    """Generate motions with a trained two-stage model."""
     from handroll.models.checkpoint import check_features
     from handroll.models.two_stage import load_two_stage
 
@@ -84,7 +92,10 @@ def _two_stage(method, clips, chosen, windows, models, run):
 
 
 def _released(method, clips, chosen, windows, models, run):
-    """PianoMotion10M's released weights. Unlike in its code, clips are encoded one by one, with the same mask for all batch sizes."""
+    """Generate motions with PianoMotion10M's released weights.
+
+    Unlike in the released code, the audio of each clip is normalised separately, and self-attention does not depend on the batch size.
+    """
     import torch
 
     from handroll.models.released import load_gesture
@@ -106,13 +117,16 @@ def _released(method, clips, chosen, windows, models, run):
 
 
 def _sample(model, encode, method, clips, chosen, windows, run, facts):
-    """Sample motions of a model for all windows; `encode` maps a batch to features. Returns columns and facts with the sampling time."""
+    """Sample the motions of a model for all windows. Return columns of `GENERATED`, and `facts` with the sampling time.
+
+    `encode` is a function that computes the features of a batch.
+    """
     made, spent = [], 0.0
     for first, batch in zip(range(0, len(windows), BATCH), _batches(clips, windows, chosen["frames"]), strict=True):
         features = encode(batch)
         motions = []
         for number in range(run["samples"]):
-            # The seed depends on the window's number only, so that other windows do not change its noise.
+            # A seed depends only on the numbers of window and sample. Therefore the noise of a window does not depend on other windows.
             seeds = [(run["seed"] * 1_000_003 + window) * 1009 + number for window in range(first, first + len(features))]
             started = time.perf_counter()
             motions.append(model.generate(features, method["sampler"], method["steps"], seeds))
@@ -125,12 +139,13 @@ def _sample(model, encode, method, clips, chosen, windows, run, facts):
 
 
 def _batches(clips, windows, frames):
+    """Yield the windows in batches of `BATCH`, as dicts of arrays."""
     for first in range(0, len(windows), BATCH):
         yield cut_windows(clips, windows[first : first + BATCH], frames)
 
 
-def _motion(clips, windows, frames):
-    """True motion as one sample per window: position (window, 1, frame, 6), pose (window, 1, frame, 96)."""
+def _true_motion(clips, windows, frames):
+    """Return the ground truth as one sample per window: position (window, 1, frame, 6) and pose (window, 1, frame, 96)."""
     batch = cut_windows(clips, windows, frames)
     return batch["position"][:, None], batch["pose"][:, None]
 
@@ -150,11 +165,11 @@ def _columns(clips, windows, position, pose):
 
 
 KINDS = {
-    "ground_truth": _truth,
+    "ground_truth": _ground_truth,
     "other_half": _other_half,
     "mean_pose": _mean_pose,
     "nearest": _nearest,
     "two_stage": _two_stage,
     "released": _released,
 }
-"""Kinds of methods: ground truth, ground truth of other windows, mean pose, nearest training motion, trained models, released models."""
+"""Function that generates the motions of each kind of method, by the name of the kind (`models.methods.comparison_methods`)."""

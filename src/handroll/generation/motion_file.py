@@ -6,7 +6,7 @@ from handroll.tables import Column, Table
 
 GENERATED = Table(
     "generated",
-    "generated motion of windows of clips: by window, then sample",
+    "generated motion for windows of clips, in the order of windows, then samples",
     (
         Column("subject", pa.string(), "performer of the clip"),
         Column("video", pa.string(), "video of the clip"),

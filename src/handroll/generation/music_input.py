@@ -15,38 +15,39 @@ from handroll.music.midi_file import MidiError
 from handroll.music.transcribe import transcribe
 
 ENGINE = "transkun"
-"""Transcription engine; see `music.transcribe.ENGINES`."""
+"""Name of the transcription engine that is used; see `music.transcribe.ENGINES`."""
 
 AUDIO_RATE_HZ = 44_100
-"""Sampling rate of audio for transcription and for the video: the rate of Transkun, and supported by AAC."""
+"""Sampling rate of the audio for transcription and for the video (Hz). Transkun requires this rate, and AAC supports it."""
 
 MIN_DURATION_S = 1.0
-"""Minimum duration of a recording."""
+"""Minimum duration of a recording (s)."""
 
 PIECE_S = 30.0
-"""Audio is encoded in pieces of this length, that of the dataset's clips, on which models are trained."""
+"""Length of the pieces in which audio is encoded (s). It equals the length of the clips on which models are trained."""
 
+# Duration of the silence after the last note of a MIDI file (s).
 _TAIL_S = 1.0
-# Time after the last note of a MIDI file.
-_MIDI_HEAD = b"MThd"
+
 # First bytes of a Standard MIDI File.
+_MIDI_HEAD = b"MThd"
 
 
 class RecordingError(ValueError):
-    """A file that cannot be used as a recording."""
+    """Error for a file that cannot be used as a recording."""
 
 
 @dataclass(frozen=True)
 class Recording:
-    """Audio, notes, or both of a recording.
+    """A recording: its audio, its notes, or both.
 
     Attributes
     ----------
     duration_s : float
     audio : path or None
-        Mono FLAC file, as `media.audio.extract_audio` writes it; None for a MIDI file.
+        Mono FLAC file, as written by `media.audio.extract_audio`. None for a MIDI file.
     notes, pedal : dict of str to array or None
-        `tables.NOTES` and `tables.PEDAL`, seconds since the recording's start; None if unknown.
+        Columns of `tables.NOTES` and `tables.PEDAL`, in seconds since the start of the recording. None if unknown.
     transcriber : str
         Origin of the notes; empty without notes.
     """
@@ -59,7 +60,7 @@ class Recording:
 
 
 def open_recording(path, folder, midi_path=None):
-    """Open a recording.
+    """Open an audio file, a video with audio, or a MIDI file.
 
     Parameters
     ----------
@@ -68,17 +69,17 @@ def open_recording(path, folder, midi_path=None):
     folder : path
         Folder for the extracted audio. It must exist as long as the recording is used.
     midi_path : path, optional
-        Notes of an audio recording, synchronous with its audio.
+        MIDI file with the notes of an audio recording. It must be synchronous with the audio.
 
     Returns
     -------
     Recording
-        With notes if a MIDI file is given.
+        It contains notes if a MIDI file is given, and audio if `path` is no MIDI file.
 
     Raises
     ------
     RecordingError
-        The file is missing, is neither audio nor MIDI, or is shorter than `LEAST_S`.
+        The file is missing, is neither audio nor MIDI, or is shorter than `MIN_DURATION_S`.
     """
     path = Path(path)
     if not path.is_file():
@@ -86,10 +87,10 @@ def open_recording(path, folder, midi_path=None):
     with open(path, "rb") as file:
         is_midi = file.read(len(_MIDI_HEAD)) == _MIDI_HEAD
     if is_midi and midi_path:
-        raise RecordingError(f"{path}: expected an audio file for the notes of {midi_path}, found a MIDI file; give only one MIDI file")
+        raise RecordingError(f"{path}: expected audio or video for the notes of {midi_path}, found a MIDI file; give a single MIDI file")
     recording = _open_midi(path) if is_midi else _open_audio(path, Path(folder) / "audio.flac")
     if recording.duration_s < MIN_DURATION_S:
-        raise RecordingError(f"{path}: expected at least {MIN_DURATION_S:g} s, found {recording.duration_s:.2f} s")
+        raise RecordingError(f"{path}: expected a recording of at least {MIN_DURATION_S:g} s, found {recording.duration_s:.2f} s")
     if midi_path:
         notes, pedal = _read_midi(midi_path)
         recording = replace(recording, notes=notes, pedal=pedal, transcriber="midi")
@@ -97,6 +98,7 @@ def open_recording(path, folder, midi_path=None):
 
 
 def _read_midi(path):
+    """Read notes and pedal of a MIDI file; errors become RecordingErrors."""
     try:
         return read_midi(path)
     except MidiError as error:
@@ -104,6 +106,7 @@ def _read_midi(path):
 
 
 def _open_midi(path):
+    """Open a MIDI file as a recording without audio."""
     notes, pedal = _read_midi(path)
     if not len(notes["onset_s"]):
         raise RecordingError(f"{path}: expected a MIDI file with piano notes, found no notes")
@@ -111,15 +114,19 @@ def _open_midi(path):
 
 
 def _open_audio(path, flac):
+    """Extract the audio of an audio file or a video to the file `flac`, and return a recording without notes."""
     found = probe(path)
     if not found.has_audio:
         raise RecordingError(f"{path}: expected an audio file, a video with audio, or a MIDI file, found no readable audio")
-    # `readable` refers to the video, which is not needed here.
+    # `readable` is false for an audio file, because it refers to the video stream. Here only the audio is needed.
     return Recording(extract_audio(path, flac, replace(found, readable=True)), flac)
 
 
 def transcribe_recording(recording, threads=1, device="cpu"):
-    """Return the recording with notes transcribed by `ENGINE`, which runs on a device with a number of CPU threads."""
+    """Transcribe the audio of a recording with `ENGINE`, and return the recording with its notes.
+
+    The engine runs on `device`, with `threads` CPU threads.
+    """
     samples, rate_hz = load_audio(recording.audio, AUDIO_RATE_HZ)
     notes, pedal, info = transcribe(samples, rate_hz, ENGINE, {"threads": threads, "device": device})
     transcriber = " ".join(str(info[name]) for name in ("engine", "engine_version") if name in info)
@@ -127,23 +134,23 @@ def transcribe_recording(recording, threads=1, device="cpu"):
 
 
 def encode_recording(recording, encoder, rate_hz, frames):
-    """Compute features of a recording, in the same way as for clips of the dataset.
+    """Compute the features of a recording in the same way as for clips of the dataset.
 
     Parameters
     ----------
     recording : Recording
-        With the input of the encoder: notes or audio.
+        Recording that contains the input of the encoder: notes or audio.
     encoder : models.audio_features.FeatureEncoder
     rate_hz : float
         Frame rate of the features.
     frames : int
-        Number of frames; the recording is followed by silence.
+        Number of frames of the result. The recording is followed by silence.
 
     Returns
     -------
     array (frame, feature), float32
-        Audio longer than `PIECE_S` is encoded in pieces that overlap by half. A frame is taken from the piece in which it is farther from
-        the ends.
+        Audio that is longer than `PIECE_S` is encoded in pieces that overlap by half. The features of a frame come from the piece in
+        which the frame is farther from the ends.
     """
     by_notes = "notes" in encoder.columns
     piece = frames if by_notes else min(frames, round(PIECE_S * rate_hz))

@@ -1,7 +1,7 @@
-"""A synthetic performance: hand poses, key depths and notes over time.
+"""A simulated performance: poses of both hands, depths of the keys and notes over time.
 
-World frame: the keyboard frame in metres. x along the keys from the left end of A0 to the right, y from the front edge of
-the white keys towards the fallboard, z up, 0 = white key top.
+The world frame is the keyboard frame in metres. x points along the keys, from the left end of A0 to the right. y points from the front edge
+of the white keys towards the fallboard. z points up, and is 0 at the top of the white keys.
 """
 
 from dataclasses import dataclass
@@ -11,30 +11,31 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Performance:
-    """Performance of a piece, frame by frame.
+    """A simulated performance of a piece, frame by frame.
 
-    Hands are in the order of `skeleton.HANDS`. The poses of an absent hand are finite but have no meaning.
+    Hands are in the order of `skeleton.HANDS`. The pose of an absent hand is finite but has no meaning.
 
     Attributes
     ----------
     time_s : array (frame,)
-        Presentation times, increasing, from 0.
+        Increasing frame times (s), from 0.
     rotation_rad : array (frame, hand 2, joint 16, 3)
-        Axis-angle of MANO's joints. The global rotation is in the world frame; zero for all other joints is the flat open hand.
+        Axis-angle rotations of MANO's joints. The global rotation is in the world frame. If all other joints are zero, the hand is flat
+        and open.
     translation_m : array (frame, hand 2, 3)
-        MANO translation in the world frame, so that `kinematics.hand_joints` returns world joints.
+        MANO's translation, such that `kinematics.hand_joints` returns joints in the world frame.
     bone_scale : array (hand 2,)
-        Size relative to `template.open_hand`.
+        Size of each hand relative to `template.open_hand`.
     key_depth_mm : array (frame, key 88)
-        Depth of the front edge of each key below rest, mm.
+        Depth of the front edge of each key below its rest position.
     present : array (frame, hand 2), bool
-        Whether the hand is in the scene.
+        Whether the hand is present in the scene.
     notes : dict of str to array (note,)
-        `tables.NOTES`.
+        Columns of `tables.NOTES`.
     note_hand : array (note,), int
-        Index into `skeleton.HANDS` of the hand that plays each note.
+        Hand that plays each note, as an index into `skeleton.HANDS`.
     note_finger : array (note,), int
-        Index into `skeleton.FINGERS` of the finger that plays each note.
+        Finger that plays each note, as an index into `skeleton.FINGERS`.
     """
 
     time_s: np.ndarray

@@ -1,8 +1,8 @@
-"""The synthetic pianist: converts a fingered score to poses of two hands and depths of the keys, frame by frame.
+"""Simulated performances: convert a fingered score to poses of two hands and depths of the keys, frame by frame.
 
-The wrist follows the planned path (`wrist_trajectory`). Every fingertip follows its own trajectory between the keys that it presses,
-and `inverse_kinematics` bends the fingers accordingly. The depth of a key follows the trajectory of the fingertip that presses it, so
-that hands, keys and notes are consistent. Lengths are millimetres here, metres in the result.
+The wrist follows a planned path (`wrist_trajectory`). Every fingertip follows its own trajectory between the keys that it presses, and
+`inverse_kinematics` computes the joint angles. The depth of a key follows the fingertip that presses it, so that hands, keys and notes are
+consistent. This module works in millimetres. The result (`Performance`) is in metres.
 """
 
 from dataclasses import dataclass
@@ -34,52 +34,79 @@ from handroll.keyboard.geometry import LEVEL_HAND, N_KEYS, STANDARD, tail_edges_
 from handroll.music.notes import note_table
 
 HOVER_MM = 13.0
-"""Height of an idle fingertip above the keys."""
+"""Height of an idle fingertip above the keys (mm)."""
+
+# Distance by which an idle thumb is moved outwards, so that it is visible from above beside the index finger.
 _THUMB_ASIDE_MM = 9.0
-# An idle thumb is moved outwards by this, so that it is visible from above beside the index finger.
 
+# Time in which a fingertip moves from its idle height to the bottom of the key, for MIDI velocities 1 and 127.
 _STRIKE_S = (0.085, 0.055)
-# Time from hovering to the bottom of the key, for MIDI velocity 1 and 127.
-_LIFT_S = 0.08
-# Time from the bottom of the key back to hovering.
-_AIM_S, _AIMED_S = 0.20, 0.03
-# A fingertip starts to move towards its key, and arrives over it, this long before the onset.
-_PART_S, _PARTED_S = 0.02, 0.20
-# A fingertip starts to move away from its key, and is back at its rest position, this long after the release.
-_MIN_MOVE_S = 0.02
-# Minimum duration of a movement towards or away from a key.
 
+# Time in which a fingertip moves from the bottom of the key back to its idle height.
+_LIFT_S = 0.08
+
+# Time before the onset at which a fingertip starts to move towards its key.
+_AIM_S = 0.20
+
+# Time before the onset at which a fingertip arrives over its key.
+_AIMED_S = 0.03
+
+# Time after the release at which a fingertip starts to move away from its key.
+_PART_S = 0.02
+
+# Time after the release at which a fingertip is back at its rest position.
+_PARTED_S = 0.20
+
+# Minimum duration of a movement towards or away from a key.
+_MIN_MOVE_S = 0.02
+
+# Maximum distance of a pressed point from the middle of the key, towards the rest position of the finger. The first value is for the front
+# part (head) of a white key. The second is for the narrow parts: a black key, and a white key between black keys (tail).
 _AIM_SLACK_MM = (3.0, 1.2)
-# A finger may press this far from the middle of a white key's head, or of a black key or tail, towards its rest position.
+
+# Standard deviation of a pressed point along the keys, for the same two cases.
 _AIM_NOISE_MM = (0.8, 0.5)
-# Standard deviation of the pressed point along the keys, for the same two cases.
-_HOVER_NOISE_MM = 1.5
+
 # Standard deviation of the height of idle fingertips.
-_FALLBOARD_MM = 12.0
+_HOVER_NOISE_MM = 1.5
+
 # Minimum distance of an idle fingertip from the fallboard.
+_FALLBOARD_MM = 12.0
+
+# Distance by which an idle fingertip is below the wrist when the hand is away from the keys.
 _HANG_MM = 40.0
-# Depth below the wrist of an idle fingertip away from the keys.
-_TIP_SPACING_MM = 15.0
+
 # Minimum distance along the keys between neighbouring fingertips, unless they press closer keys.
+_TIP_SPACING_MM = 15.0
+
+# Number of passes over the fingers in which idle fingertips are moved apart.
 _SPACING_ROUNDS = 8
+
+# Number of iterations of inverse kinematics: in the first solution, and after each correction of the wrist.
 _FIRST_ITERATIONS, _FOLLOW_ITERATIONS = 12, 4
+
+# Number of corrections of the wrist. Each moves the wrist by the remaining distance between pressing fingers and their keys (alternating
+# projections).
 _FOLLOW_ROUNDS = 12
-# Number of corrections of the wrist by the remaining distance of pressing fingers to their keys (alternating projections).
+
+# Standard deviation of the Gaussian that smooths a correction of the wrist over time.
 _FOLLOW_S = 0.04
+
+# Fingers that are nearer to their targets than this distance do not count in a correction of the wrist.
 _SHORT_MM = 0.5
-# A correction is smoothed with the first as standard deviation; fingers nearer to their targets than the second do not count in it.
+
+# Distance in front of the black keys over which idle fingertips rise from the level of the white keys to that of the black keys.
 _BLACK_EDGE_MM = 10.0
-# Distance in front of the black keys over which idle fingertips rise from the level of white keys to that of black keys.
 
 
 def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0)):
-    """Play a fingered score.
+    """Simulate the performance of a fingered score.
 
     Parameters
     ----------
     score : simulator.score.Score
     seed : int
-        Seed of the random variations of movement.
+        Random seed of the variations of movement.
     fps : float
         Frame rate.
     hand_scale : (float, float)
@@ -88,8 +115,8 @@ def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0)):
     Returns
     -------
     Performance
-        Its notes are those of the score with the actual `key_offset_s`, which is earlier than written if the finger or the hand is
-        needed elsewhere. `sounding_offset_s` is recomputed.
+        Its notes are those of the score, but with the actual key releases (`key_offset_s`). A key is released earlier than written if its
+        finger or its hand is needed elsewhere. `sounding_offset_s` is recomputed.
     """
     notes, hand, finger = score.notes, score.hand, score.finger
     time = np.arange(int(round(score.duration_s * fps))) / fps
@@ -105,8 +132,8 @@ def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0)):
         presses = presses_of(notes, hand == side, finger, mirror, released)
         away = [(start, end) for resting, start, end in score.rests if resting == name]
         path = plan_hand(presses, away, mirror, scale[side], score.duration_s, rng)
-        courses = _courses(presses, time)
-        pose, moved = _play(presses, courses, path, mirror, time, scale[side], rng)
+        courses = _compute_trajectories(presses, time)
+        pose, moved = _compute_poses(presses, courses, path, mirror, time, scale[side], rng)
         rotation[:, side] = mirrored_pose(pose.reshape(len(time), -1)).reshape(pose.shape) if name == "left" else pose
         translation[:, side] = moved * np.array([mirror, 1.0, 1.0])
         key_down = np.maximum(courses.down * (HOVER_MM + STANDARD.dip_mm) - HOVER_MM, 0.0)
@@ -126,8 +153,8 @@ def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0)):
     )
 
 
-def _play(presses, courses, path, mirror, time, scale, rng):
-    """Compute poses of one hand (right, or mirrored left): rotation (frame, 16, 3), translation_m (frame, 3)."""
+def _compute_poses(presses, courses, path, mirror, time, scale, rng):
+    """Compute the poses of one hand: rotation (frame, joint 16, 3) and translation (frame, 3), metres. A left hand is mirrored."""
     position = np.stack([np.interp(time, path.time_s, path.position_mm[:, axis]) for axis in (0, 1)], -1)
     height = np.interp(time, path.time_s, path.height_mm)
     yaw, pitch, roll = (np.interp(time, path.time_s, path.turn_rad[:, axis]) for axis in range(3))
@@ -139,7 +166,7 @@ def _play(presses, courses, path, mirror, time, scale, rng):
     cell = courses.frame * len(FINGERS) + presses.finger[courses.press]
 
     def by_finger(values):
-        """Sum values of pairs of press and frame (pair,) over (frame, finger)."""
+        """Sum values of pairs of press and frame (pair,) into an array (frame, finger)."""
         return np.bincount(cell, values, len(time) * len(FINGERS)).reshape(len(time), len(FINGERS))
 
     aims = by_finger(courses.aim)
@@ -150,12 +177,12 @@ def _play(presses, courses, path, mirror, time, scale, rng):
     idle[..., 1] = np.minimum(idle[..., 1], STANDARD.white_length_mm - _FALLBOARD_MM)
     drawn = np.stack([by_finger(courses.aim * along[courses.press]) for along in point.T], -1)
     tip = idle * (1.0 - held)[..., None] + drawn / np.maximum(aims, 1.0)[..., None]
-    tip[..., 0] = _spaced(tip[..., 0], held)
+    tip[..., 0] = _space_fingertips(tip[..., 0], held)
 
     surface = STANDARD.black_height_mm * _ramp((tip[..., 1] - STANDARD.black_front_mm + _BLACK_EDGE_MM) / _BLACK_EDGE_MM)
     over_keys = _ramp((tip[..., 1] + 60.0) / 60.0)
     wander = np.stack([np.interp(time, path.time_s, slow_noise(len(path.time_s), rng)) for _ in FINGERS], -1) * _HOVER_NOISE_MM
-    # Away from the keys, the height of fingertips is relative to the hand; over the keys it is relative to the keys.
+    # The height of idle fingertips is relative to the keys while the hand is over the keys, and relative to the wrist elsewhere.
     hanging = height[:, None] - _HANG_MM * scale
     idle_z = over_keys * (surface + HOVER_MM) + (1.0 - over_keys) * hanging + wander
     key_top = np.where(presses.black, STANDARD.black_height_mm, 0.0)
@@ -172,28 +199,36 @@ def _play(presses, courses, path, mirror, time, scale, rng):
 
 
 def _fit_hand(target, wrist, orientation, scale, pressed, fps):
-    """Find angles that put the fingertips at their targets, and move the wrist if fingers cannot reach their keys.
+    """Find joint angles that move the fingertips to their targets, and move the wrist where fingers cannot reach their keys.
 
     Parameters
     ----------
-    target : array (frame, finger, xyz 3), mm, world
-    wrist : array (frame, xyz 3), mm, world
-    orientation : array (frame, 3, 3), from MANO's frame to the world
+    target : array (frame, finger, xyz 3)
+        Targets of the fingertips, mm, world frame.
+    wrist : array (frame, xyz 3)
+        Planned positions of the wrist, mm, world frame.
+    orientation : array (frame, 3, 3)
+        Rotation matrices from MANO's frame to the world frame.
     scale : float
-    pressed : array (frame, finger), 0..1
+        Bone scale.
+    pressed : array (frame, finger)
+        How far the finger has pressed its key, 0..1.
     fps : float
+        Frame rate.
 
     Returns
     -------
-    wrist : array (frame, xyz 3), mm
+    wrist : array (frame, xyz 3)
+        Corrected positions of the wrist, mm.
     angles : array (dof 3, frame, finger)
+        Joint angles; see `inverse_kinematics`.
     """
     wrist = wrist.copy()
-    local = _in_hand(target, wrist, orientation, scale)
+    local = _to_hand_frame(target, wrist, orientation, scale)
     angles = angles_from_tips(local, iterations=_FIRST_ITERATIONS)
     short = np.linalg.norm(local - tips_from_angles(angles), axis=0) * pressed > _SHORT_MM * 1e-3 / scale
     sigma = _FOLLOW_S * fps
-    # Frames beyond the range of the smoothing need no correction.
+    # Only frames within the range of the smoothing (4 sigma) around a finger that does not reach its key need a correction.
     frames = np.flatnonzero(binary_dilation(short.any(1), np.ones(2 * int(np.ceil(4.0 * sigma)) + 1)))
     for _ in range(_FOLLOW_ROUNDS if len(frames) else 0):
         missing = local[:, frames] - tips_from_angles(angles[:, frames])
@@ -202,25 +237,31 @@ def _fit_hand(target, wrist, orientation, scale, pressed, fps):
         pull = np.zeros_like(wrist)
         pull[frames] = missing.sum(1) / np.maximum(number, 1)[:, None]
         wrist += gaussian_filter1d(pull, sigma, axis=0, mode="nearest")
-        local[:, frames] = _in_hand(target[frames], wrist[frames], orientation[frames], scale)
+        local[:, frames] = _to_hand_frame(target[frames], wrist[frames], orientation[frames], scale)
         angles[:, frames] = angles_from_tips(local[:, frames], angles[:, frames], _FOLLOW_ITERATIONS)
     return wrist, angles
 
 
-def _in_hand(points, wrist, orientation, scale):
-    """Convert world points (frame, finger, 3), mm, for `inverse_kinematics`: (3, frame, finger), metres at bone scale 1 from the wrist."""
+def _to_hand_frame(points, wrist, orientation, scale):
+    """Convert points from the world frame to the frame of `inverse_kinematics`.
+
+    Points (frame, finger, xyz 3) in millimetres become an array (xyz 3, frame, finger) in metres, at bone scale 1, relative to the wrist.
+    """
     return np.einsum("tij,tfi->jtf", orientation, points - wrist[:, None]) * 1e-3 / scale
 
 
 @dataclass(frozen=True)
-class Courses:
-    """Trajectory of each press: how far it is down, and how far its finger is moved to its key, in the frames in which either is not 0.
+class Trajectories:
+    """Trajectories of the presses of a hand, as pairs of a press and a frame. Frames in which `down` and `aim` are 0 may be left out.
 
     Attributes
     ----------
     press, frame : array (pair,), int
-        By press, then frame.
-    down, aim : array (pair,), 0..1
+        Index of the press and of the frame; ordered by press, then frame.
+    down : array (pair,)
+        How far the finger is down: 0 at its idle height, 1 at the bottom of the key.
+    aim : array (pair,)
+        How far the finger has moved to its key: 0 at its rest position, 1 over the key.
     """
 
     press: np.ndarray
@@ -229,8 +270,8 @@ class Courses:
     aim: np.ndarray
 
 
-def _courses(presses, time):
-    """Compute the `Courses` of the presses of a hand."""
+def _compute_trajectories(presses, time):
+    """Compute the `Trajectories` of the presses of a hand."""
     onset, release = presses.onset_s, presses.release_s
     before_finger, after_finger = _neighbours(presses, presses.finger)
     before_key, after_key = _neighbours(presses, presses.key)
@@ -239,19 +280,22 @@ def _courses(presses, time):
     strike = np.minimum(strike, 0.5 * (onset - np.maximum(before_finger, before_key)))
     lift = np.minimum(_LIFT_S, 0.5 * (np.minimum(after_finger, after_key) - release))
     aim_start, part_end = np.maximum(onset - _AIM_S, before_finger + _PART_S), np.minimum(release + _PARTED_S, after_finger - _AIMED_S)
-    # Outside this interval both are 0.
+    # Outside this interval, `down` and `aim` are 0.
     pairs = held_at(time, np.minimum(aim_start, onset - strike), np.maximum(release + np.maximum(lift, _PART_S + _MIN_MOVE_S), part_end))
     onset, release, strike, lift, aim_start, part_end = (
         values[pairs.press] for values in (onset, release, strike, lift, aim_start, part_end)
     )
     t = time[pairs.step]
     down = _ramp((t - onset + strike) / strike) * _ramp((release + lift - t) / lift)
-    aim = _window(t, aim_start, onset - _AIMED_S) * (1.0 - _window(t, release + _PART_S, part_end))
-    return Courses(pairs.press, pairs.step, down, aim)
+    aim = _ramp_between(t, aim_start, onset - _AIMED_S) * (1.0 - _ramp_between(t, release + _PART_S, part_end))
+    return Trajectories(pairs.press, pairs.step, down, aim)
 
 
 def _neighbours(presses, group):
-    """Previous release and next onset (press,) in the same group (a finger or a key) of each press; infinite if there is none."""
+    """Return the previous release and the next onset (press,) of the same finger or key. They are infinite if there is none.
+
+    `group` contains the finger or the key of each press.
+    """
     before, after = np.full(len(group), -np.inf), np.full(len(group), np.inf)
     order = np.lexsort((presses.onset_s, group))
     same = group[order][1:] == group[order][:-1]
@@ -261,7 +305,7 @@ def _neighbours(presses, group):
 
 
 def _press_points(presses, path, mirror, scale, rng):
-    """Choose the point of each press: array (press, xy 2), millimetres; near the finger's rest position and within its reach."""
+    """Choose the point (press, xy 2), mm, at which each key is pressed: near the finger's rest position, and within its range."""
     courses = (*path.position_mm.T, path.height_mm, *path.turn_rad.T)
     *position, height, yaw, pitch, _ = (np.interp(presses.onset_s, path.time_s, course) for course in courses)
     position = np.stack(position, -1)
@@ -270,7 +314,7 @@ def _press_points(presses, path, mirror, scale, rng):
     rest = position + scale * np.einsum("pij,pj->pi", flat, OFFSETS_MM[finger])
     farthest = position[:, 1] + forward_mm(presses, position[:, 0], height, yaw, pitch, scale)
     y = np.clip(np.minimum(rest[:, 1], farthest), *np.where(black[:, None], BLACK_DEPTH_MM, WHITE_DEPTH_MM).T)
-    # Between the black keys, the usable part of a white key is its tail.
+    # Between the black keys, only the narrow tail of a white key can be pressed.
     deep = _ramp((y - STANDARD.black_front_mm + _BLACK_EDGE_MM) / _BLACK_EDGE_MM)
     middle = presses.x_mm + deep * (mirror * tail_edges_mm()[presses.key].mean(1) - presses.x_mm)
     narrow = np.maximum(deep, black)
@@ -279,8 +323,11 @@ def _press_points(presses, path, mirror, scale, rng):
     return np.stack([x, y], -1)
 
 
-def _spaced(x_mm, held):
-    """Move idle fingers, from index to little finger, aside for their neighbours: fingertip x (frame, finger)."""
+def _space_fingertips(x_mm, held):
+    """Move idle fingertips apart, from index to little finger, until neighbours keep the distance `_TIP_SPACING_MM`.
+
+    `x_mm` and the result are the x of the fingertips (frame, finger). `held` is 1 for a finger that presses a key, 0 for an idle one.
+    """
     x, mobile = x_mm.copy(), 1.0 - held + 1e-3
     for _ in range(_SPACING_ROUNDS):
         for near in range(1, len(FINGERS) - 1):
@@ -293,16 +340,16 @@ def _spaced(x_mm, held):
 
 
 def _ramp(u):
-    """Minimum-jerk function from 0 at u = 0 to 1 at u = 1 (Flash and Hogan 1985)."""
+    """Evaluate the minimum-jerk function that rises from 0 at u = 0 to 1 at u = 1 (Flash and Hogan 1985)."""
     u = np.clip(u, 0.0, 1.0)
     return u**3 * (10.0 - 15.0 * u + 6.0 * u**2)
 
 
-def _window(time, start, end):
-    """Minimum-jerk function from 0 at `start` to 1 at `end`, at least `_MIN_MOVE_S` long."""
+def _ramp_between(time, start, end):
+    """Evaluate a minimum-jerk rise from 0 at `start` to 1 at `end`. The rise takes at least `_MIN_MOVE_S`."""
     return _ramp((time - start) / np.maximum(end - start, _MIN_MOVE_S))
 
 
 def _turns(axis, angle_rad):
-    """Rotation matrices (..., 3, 3) about the world axis 0, 1 or 2."""
+    """Return rotation matrices (..., 3, 3) about the world axis 0 (x), 1 (y) or 2 (z)."""
     return matrix_from_rotvec(np.asarray(angle_rad)[..., None] * np.eye(3)[axis])

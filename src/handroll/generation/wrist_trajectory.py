@@ -1,12 +1,12 @@
-"""Planning of the path of a wrist, and of key releases, from fingered notes.
+"""Plan the path of a wrist, and the key releases, from fingered notes.
 
-The path is the smoothest one (minimum jerk: Flash and Hogan 1985, doi:10.1523/JNEUROSCI.05-07-01688.1985; with some tension
-against overshoot) on which every finger that holds a key can reach it. Each held key restricts the hand to a corridor, and the
-path stays in the intersection of the corridors of all held keys. Between notes the path is free.
+The path is the smoothest path (minimum jerk: Flash and Hogan 1985, doi:10.1523/JNEUROSCI.05-07-01688.1985) on which every finger can reach
+the key that it holds. Some tension reduces overshoot. Each held key restricts the position of the hand to a range, its *corridor*. The path
+stays in the intersection of the corridors of all held keys. Between notes the path is free.
 
-Everything is for a right hand, in millimetres of the keyboard frame. A left hand is planned in the mirror: x of its keys
-changes its sign. The position of a hand is that of its *reference point*: the point on the keys below the middle fingertip of a hand
-at rest. Constants are handroll's own choice, based on the reach of the open hand's fingers and on visual inspection.
+All values are for a right hand, in millimetres of the keyboard frame. A left hand is planned as its mirror image: the x of its keys changes
+its sign. The position of a hand is that of its *reference point*: the point on the keys below the middle fingertip of a hand at rest.
+Constants are handroll's own choice, based on the range of the open hand's fingers and on visual inspection.
 """
 
 from dataclasses import dataclass, fields
@@ -18,98 +18,155 @@ from scipy.ndimage import gaussian_filter1d
 from handroll.generation.inverse_kinematics import chains
 from handroll.keyboard.geometry import LEVEL_HAND, STANDARD, is_black, key_centres_x_mm, key_of_pitch
 
+# Rotation matrix from MANO's frame of a level right hand to the keyboard frame.
 _PLAYER_FROM_MANO = LEVEL_HAND[1]
 
 STEP_S = 0.01
-"""Time step of a planned path."""
+"""Time step of a planned path (s)."""
 
 REST_TIPS_MM = np.array([(-55.0, 110.0), (-29.0, 153.0), (-4.0, 161.5), (20.5, 155.0), (44.5, 132.0)])
-"""(finger 5, xy): fingertips of a hand at rest on five neighbouring white keys, from its wrist, bone scale 1."""
+"""Fingertips (finger 5, xy 2) relative to the wrist, for a hand at rest on five neighbouring white keys; bone scale 1."""
 
 REFERENCE_MM = REST_TIPS_MM[2]
-"""Reference point relative to the wrist, bone scale 1."""
+"""Reference point of the hand (xy 2) relative to the wrist; bone scale 1."""
 
 OFFSETS_MM = REST_TIPS_MM - REFERENCE_MM
-"""(finger 5, xy): fingertips at rest relative to the reference point."""
+"""Fingertips at rest (finger 5, xy 2) relative to the reference point; bone scale 1."""
 
-WHITE_Y_MM, BLACK_Y_MM = 46.0, 72.0
-# y of the reference point on white and on black keys.
+WHITE_Y_MM = 46.0
+"""y of the reference point of a hand on white keys."""
+
+BLACK_Y_MM = 72.0
+"""y of the reference point of a hand on black keys."""
+
 WHITE_DEPTH_MM = (8.0, 95.0)
+"""Minimum and maximum y at which a fingertip may press a white key. The maximum is between the black keys."""
+
 BLACK_DEPTH_MM = (59.0, 110.0)
-"""Range of y in which a fingertip may press a white key (the far end is between the black keys) or a black key."""
+"""Minimum and maximum y at which a fingertip may press a black key."""
 
 WRIST_HEIGHT_MM = 50.0
-"""Height of the wrist above the white keys, bone scale 1. From higher up, thumb and little finger would not reach outer keys."""
+"""Height of the wrist above the white keys; bone scale 1. With a higher wrist, thumb and little finger would not reach outer keys."""
 
 TIP_HEIGHT_MM = np.array([7.5, 6.2, 6.4, 6.1, 5.4])
-"""(finger,): height of a tip joint above the surface that the fingertip touches, bone scale 1: the radius of the fingertip."""
+"""Height of each fingertip's joint above the surface that the fingertip touches (finger 5,); bone scale 1. It is the radius of the
+fingertip."""
 
 COMFORT_MM = np.array([(-30.0, 40.0), (-15.0, 14.0), (-14.0, 14.0), (-14.0, 15.0), (-15.0, 13.0)])
+"""Comfortable range of each fingertip along the keys, relative to its rest position (finger 5, left and right end)."""
+
 REACH_MM = np.array([(-46.0, 52.0), (-24.0, 20.0), (-22.0, 22.0), (-22.0, 22.0), (-24.0, 26.0)])
-"""(finger, side): range of a finger to the left and right of its rest position, comfortable and maximum. The maximum allows an octave."""
+"""Maximum range of each fingertip along the keys, relative to its rest position (finger 5, left and right end). It allows an octave."""
+
+# Maximum distance of each fingertip (finger 5,) from its rest position towards the wrist.
 _BACK_MM = np.array([30.0, 22.0, 22.0, 22.0, 28.0])
-# (finger,): range of a finger from its rest position towards the wrist.
+
+# Maximum extension of a finger that presses a key, as a share of its stretched length.
 _STRAIGHTEST = 0.97
-# Maximum extension of a pressing finger, as a share of its stretched length.
 
+# The stretch of a chord is a number that is 0 up to the first width and 1 at the second (octave with thumb and little finger). Widths are
+# in excess of the width of the hand at rest.
 _STRETCH_FREE_MM, _STRETCH_FULL_MM = 30.0, 70.0
-# The stretch of a chord is 0 up to the first width beyond the hand at rest, and 1 at the second (octave with thumb and little finger).
-_STRETCH_DROP_MM, _STRETCH_YAW_DEG = 20.0, -8.0
-# At stretch 1 the wrist is lower by the first, so that fingers are flat, and the hand turns by the second, so that thumb and little finger
-# are equally far on the keys.
+
+# Distance by which the wrist is lower at stretch 1, so that the fingers are flat.
+_STRETCH_DROP_MM = 20.0
+
+# Angle by which the hand turns at stretch 1 (yaw), so that thumb and little finger press at equal y.
+_STRETCH_YAW_DEG = -8.0
+
+# Maximum of the stretch.
 _MAX_STRETCH = 1.4
+
+# Distance from the middle of the keyboard of a hand that plays no notes at all.
 _IDLE_ASIDE_MM = 150.0
-# Distance of a hand without notes from the middle of the keyboard.
+
+# Distance by which the wrist is higher on black keys.
 _BLACK_RISE_MM = 5.0
-# The wrist is higher by this on black keys.
 
+# Maximum time between the onsets of the notes of a chord.
 _CHORD_S = 0.03
-# Notes whose onsets are within this time are a chord.
-_LIFT_S = 0.06
-_TRAVEL_MM_PER_S = 1000.0
-# A key that keeps the hand from its next key is released this long before, plus the time of travel at this speed.
-_SAME_FINGER_S = 0.12
-# Minimum time from a release to the next press of the same finger, or of one that would cross it (which a thumb may).
-_SAME_KEY_S = 0.10
-# The same for one key.
-_MIN_HOLD_S = 0.07
-# Minimum duration of a press, unless the next note comes sooner.
-_APPROACH_S = 0.02
-# The hand is over a key from this time before the onset until the release.
 
-_HARD_S, _EASY_S, _IDLE_S = 0.015, 0.12, 0.4
-# Time constants with which a path follows its corridor, the middle of a held chord, and its target between notes.
+# If the hand must leave a key to reach the next one, the key is released this time before the next onset, plus the time of travel.
+_LIFT_S = 0.06
+
+# Speed of the hand in this travel.
+_TRAVEL_MM_PER_S = 1000.0
+
+# Minimum time from a release to the next press of the same finger, or of a finger that would cross it. The thumb may cross other fingers.
+_SAME_FINGER_S = 0.12
+
+# Minimum time from a release to the next press of the same key.
+_SAME_KEY_S = 0.10
+
+# Minimum duration of a press, unless the next note starts within twice this time.
+_MIN_HOLD_S = 0.07
+
+# Time before the onset at which the hand is over the key. It stays there until the release.
+_APPROACH_S = 0.02
+
+# Time constant with which a path returns to its corridor.
+_HARD_S = 0.015
+
+# Time constant with which a path approaches the middle of a held chord.
+_EASY_S = 0.12
+
+# Time constant with which a path approaches its target between notes.
+_IDLE_S = 0.4
+
+# Time constant of the tension. Without tension, a minimum-jerk path moves backwards before a leap, and overshoots.
 _TENSION_S = 0.06
-# Time constant of the tension. Without it, a minimum-jerk path swings back before a leap and overshoots.
-_CORRIDOR_ROUNDS = 40
+
 # Maximum number of iterations of `smoothest_path`.
+_CORRIDOR_ROUNDS = 40
 
 LEAVE_S = 0.5
-"""Time in which a hand leaves the view, and in which it returns."""
-_LAP_Y_MM, _LAP_Z_MM = -650.0, -60.0
-_LAP_DELAY_S = 0.15
-# Position of a hand on the lap; it descends this long after it leaves.
+"""Time in which a hand leaves the view of the camera, and in which it returns (s)."""
 
-_PITCH_DEG, _YAW_DEG, _YAW_DEG_PER_MM, _MAX_YAW_DEG = 6.0, 5.0, -0.012, 14.0
-# Pitch of the hand; yaw at the middle of the keyboard, its change along the keys, and its maximum.
+# y and z of a hand that rests on the player's lap.
+_LAP_Y_MM, _LAP_Z_MM = -650.0, -60.0
+
+# Time after a hand starts to leave the keys at which it starts to move down to the lap.
+_LAP_DELAY_S = 0.15
+
+# Pitch of the hand.
+_PITCH_DEG = 6.0
+
+# Yaw of the hand at the middle of the keyboard.
+_YAW_DEG = 5.0
+
+# Change of the yaw along the keys.
+_YAW_DEG_PER_MM = -0.012
+
+# Maximum absolute yaw.
+_MAX_YAW_DEG = 14.0
+
+# Standard deviation of the slow noise of position (mm) and rotation (degrees).
 _NOISE = {"x": 1.5, "y": 2.5, "z": 2.0, "yaw": 1.5, "pitch": 1.2, "roll": 2.0}
+
+# Standard deviation of the Gaussian that smooths the slow noise over time.
 _NOISE_S = 0.35
-# Standard deviation of the slow noise (mm, degrees) and the width of the Gaussian that smooths it.
 
 
 @dataclass(frozen=True)
 class Presses:
-    """The notes of one hand, by onset; x is mirrored for a left hand.
+    """Key presses of one hand, ordered by onset.
 
     Attributes
     ----------
-    onset_s, release_s : array (press,)
-        Times at which the key reaches its bottom, and at which the finger begins to release it.
-    finger : array (press,), int, index into `skeleton.FINGERS`
-    key : array (press,), int, 0..87
-    x_mm : array (press,), centre of the key
+    onset_s : array (press,)
+        Time at which the key reaches its lowest position.
+    release_s : array (press,)
+        Time at which the finger begins to release the key.
+    finger : array (press,), int
+        Index into `skeleton.FINGERS`.
+    key : array (press,), int
+        0..87.
+    x_mm : array (press,)
+        Centre of the key; mirrored for a left hand.
     black : array (press,), bool
-    velocity : array (press,), MIDI
+        Whether the key is black.
+    velocity : array (press,)
+        MIDI velocity.
     """
 
     onset_s: np.ndarray
@@ -121,20 +178,20 @@ class Presses:
     velocity: np.ndarray
 
     def at(self, index):
-        """Return the presses with these indices (pair,), which may repeat."""
+        """Return the presses with these indices (pair,). An index may occur several times."""
         return Presses(*(getattr(self, field.name)[index] for field in fields(self)))
 
 
 @dataclass(frozen=True)
 class Held:
-    """Pairs of a press and a time step at which it is held. Sparse, because a hand holds only few of the keys of a piece at a time.
+    """Pairs of a press and a time step at which its key is held. Few keys are held at a time, so pairs need less memory than a matrix.
 
     Attributes
     ----------
     press, step : array (pair,), int
-        By press, then step.
+        Index of the press and of the time step; ordered by press, then step.
     size : int
-        Number of steps.
+        Number of time steps.
     """
 
     press: np.ndarray
@@ -142,24 +199,24 @@ class Held:
     size: int
 
     def min(self, values):
-        """Minimum (step,) of the values of pairs (pair,); inf where no key is held."""
+        """Return the minimum at each step (step,) of the values of pairs (pair,). It is inf where no key is held."""
         smallest = np.full(self.size, np.inf)
         np.minimum.at(smallest, self.step, values)
         return smallest
 
     def max(self, values):
-        """Maximum (step,) of the values of pairs (pair,); -inf where no key is held."""
+        """Return the maximum at each step (step,) of the values of pairs (pair,). It is -inf where no key is held."""
         return -self.min(-values)
 
     def any(self, chosen=True):
-        """Whether a key of the chosen pairs (pair,) is held, at each step (step,)."""
+        """Return whether a key of the chosen pairs (pair,) is held at each step (step,)."""
         found = np.zeros(self.size, dtype=bool)
         found[self.step[np.broadcast_to(chosen, self.step.shape)]] = True
         return found
 
 
 def held_at(time_s, start_s, end_s):
-    """Return the `Held` of presses from `start_s` to `end_s` (press,), both inclusive, at increasing times (step,)."""
+    """List the pairs (`Held`) of presses that last from `start_s` to `end_s` (press,), both inclusive. Times (step,) are increasing."""
     first = np.searchsorted(time_s, start_s, side="left")
     count = np.maximum(np.searchsorted(time_s, end_s, side="right") - first, 0)
     press = np.repeat(np.arange(len(first)), count)
@@ -168,14 +225,17 @@ def held_at(time_s, start_s, end_s):
 
 @dataclass(frozen=True)
 class HandPath:
-    """Path of one hand (mirrored for a left hand) at time steps of `STEP_S`.
+    """Path of one hand at time steps of `STEP_S`; mirrored for a left hand.
 
     Attributes
     ----------
     time_s : array (step,)
-    position_mm : array (step, xy 2), of the reference point
-    height_mm : array (step,), of the wrist above the white keys
-    turn_rad : array (step, 3), yaw (fingers turn towards -x), pitch (knuckles up), roll (thumb up)
+    position_mm : array (step, xy 2)
+        Position of the reference point.
+    height_mm : array (step,)
+        Height of the wrist above the white keys.
+    turn_rad : array (step, 3)
+        Yaw, pitch and roll. A positive angle turns the fingers towards -x (yaw), the knuckles up (pitch), or the thumb up (roll).
     """
 
     time_s: np.ndarray
@@ -185,7 +245,7 @@ class HandPath:
 
 
 def presses_of(notes, chosen, finger, mirror, release_s):
-    """Return the `Presses` of the notes where `chosen` (note,) is true, by onset; `mirror` is -1 for a left hand, else 1."""
+    """Return the key presses of the notes for which `chosen` (note,) is true. `mirror` is -1 for a left hand, 1 for a right hand."""
     rows = np.flatnonzero(chosen)
     rows = rows[np.lexsort((notes["pitch"][rows], notes["onset_s"][rows]))]
     key = key_of_pitch(notes["pitch"][rows].astype(int))
@@ -201,19 +261,23 @@ def presses_of(notes, chosen, finger, mirror, release_s):
 
 
 def releases(onset_s, key_offset_s, pitch, hand, finger, bone_scale):
-    """Compute when each key is released: at its written offset, or earlier if its finger or its hand is needed elsewhere.
+    """Compute when each key is released: at its written offset, or earlier if its finger or its hand is needed for another key.
 
     Parameters
     ----------
     onset_s, key_offset_s : array (note,)
-        By onset.
-    pitch : array (note,), MIDI
-    hand, finger : array (note,), int, indices into `skeleton.HANDS` and `skeleton.FINGERS`
+        Written times of the notes, ordered by onset.
+    pitch : array (note,)
+        MIDI pitch.
+    hand, finger : array (note,), int
+        Indices into `skeleton.HANDS` and `skeleton.FINGERS`.
     bone_scale : array (hand 2,)
 
     Returns
     -------
-    array (note,), s. Never later than `key_offset_s`; at least 70 ms, or half the time to the note that needs the finger, after the onset.
+    array (note,)
+        Release times (s), never later than `key_offset_s`. A key is held for at least 70 ms, or for half the time to the note that needs
+        its finger if that is shorter.
     """
     key = key_of_pitch(np.asarray(pitch, dtype=int))
     mirror, scale = np.where(hand == 0, -1.0, 1.0), np.asarray(bone_scale)[hand]
@@ -237,17 +301,18 @@ def releases(onset_s, key_offset_s, pitch, hand, finger, bone_scale):
 
 
 def corridor(x_mm, finger, scale, range_mm):
-    """Compute the range of x of a hand in which a finger reaches its key.
+    """Compute the corridor of each press: the range of the hand's x in which the finger reaches its key.
 
     Parameters
     ----------
     x_mm : array (press,)
         Centres of the keys; mirrored for a left hand.
     finger : array (press,), int
+        Index into `skeleton.FINGERS`.
     scale : float or array (press,)
         Bone scale.
-    range_mm : array (finger, side)
-        Range of a finger to either side: `COMFORT_MM` or `REACH_MM`.
+    range_mm : array (finger 5, side 2)
+        Range of the fingers: `COMFORT_MM` or `REACH_MM`.
 
     Returns
     -------
@@ -261,14 +326,17 @@ def corridor(x_mm, finger, scale, range_mm):
 def smoothest_path(low, high, centre, softness_s):
     """Compute the minimum-jerk path that stays in a corridor and is attracted to a centre line.
 
-    Minimises sum (third difference)^2 + sum (STEP_S / 60 ms)^4 (first difference)^2
-    + sum (STEP_S / softness_s)^6 (path - centre)^2, plus the same term with a softness of 15 ms for the distance from the corridor, by
-    a semismooth Newton method on this piecewise quadratic function.
+    The path minimises the sum over steps of
+
+        (third difference)^2 + (STEP_S / 60 ms)^4 (first difference)^2
+        + (STEP_S / softness_s)^6 (path - centre)^2 + (STEP_S / 15 ms)^6 (distance outside the corridor)^2.
+
+    A semismooth Newton method minimises this piecewise quadratic function.
 
     Parameters
     ----------
     low, high : array (step,)
-        The corridor; infinite where the path is free.
+        Ends of the corridor; infinite where the path is free.
     centre, softness_s : array (step,)
         Centre line, and time constant of the attraction to it.
 
@@ -291,7 +359,8 @@ def smoothest_path(low, high, centre, softness_s):
         system = bands.copy()
         system[3] += soft + hard * outside
         path = solveh_banded(system, soft * centre + hard * np.where(outside, wall, 0.0))
-        # The penalty is soft, so a sample that is pushed back remains slightly outside; the set of such samples therefore settles.
+        # The penalty is soft: a sample that is moved back remains slightly outside the corridor. Therefore the set of such samples
+        # converges.
         beyond = (path < low) | (path > high)
         if np.array_equal(beyond, outside):
             break
@@ -306,12 +375,14 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng):
     ----------
     presses : Presses
     leaves : array (leave, 2)
-        Start and end (s) of absences from the keys: the hand leaves at the start and is back at the end.
-    mirror : -1 for a left hand, else 1
+        Start and end (s) of each absence from the keys. The hand starts to leave at the start, and is back at the end.
+    mirror : int
+        -1 for a left hand, 1 for a right hand.
     bone_scale : float
     end_s : float
-        The path covers 0 to at least this time.
+        End of the performance. The path lasts from 0 to at least this time.
     rng : numpy.random.Generator
+        Source of the slow noise.
 
     Returns
     -------
@@ -320,9 +391,9 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng):
     time = np.arange(int(np.ceil(end_s / STEP_S)) + 2) * STEP_S
     size = len(time)
     held = held_at(time, presses.onset_s - _APPROACH_S, presses.release_s)
-    # From here on, presses are by pair of press and step.
+    # From here on, `presses` has one entry per pair of press and step.
     presses, scale = presses.at(held.press), bone_scale
-    stretch = _stretch(presses, held, scale)
+    stretch = _hand_stretch(presses, held, scale)
     black = held.any(presses.black)
 
     any_held = held.any()
@@ -330,11 +401,11 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng):
     noise = {name: slow_noise(size, rng) * sigma for name, sigma in _NOISE.items()}
     middle_x = mirror * 0.5 * STANDARD.width_mm
 
-    centre = _filled(_mid_range(held, presses.x_mm - OFFSETS_MM[presses.finger, 0] * scale), middle_x + _IDLE_ASIDE_MM)
-    bounds = _common(held, *corridor(presses.x_mm, presses.finger, scale, COMFORT_MM))
+    centre = _fill_gaps(_mid_range(held, presses.x_mm - OFFSETS_MM[presses.finger, 0] * scale), middle_x + _IDLE_ASIDE_MM)
+    bounds = _intersect_corridors(held, *corridor(presses.x_mm, presses.finger, scale, COMFORT_MM))
     x = smoothest_path(*(bound - noise["x"] for bound in bounds), centre, softness) + noise["x"]
 
-    centre = _filled(
+    centre = _fill_gaps(
         np.where(any_held, WRIST_HEIGHT_MM * scale - _STRETCH_DROP_MM * stretch + _BLACK_RISE_MM * black, np.nan), WRIST_HEIGHT_MM * scale
     )
     bounds = np.full(size, -np.inf), np.full(size, np.inf)
@@ -342,16 +413,16 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng):
         _fix_path(bounds, centre, (time >= start + LEAVE_S + _LAP_DELAY_S) & (time <= end - LEAVE_S - _LAP_DELAY_S), _LAP_Z_MM)
     z = smoothest_path(*bounds, centre, softness) + noise["z"]
 
-    opened = smoothest_path(np.full(size, -np.inf), np.full(size, np.inf), _filled(np.where(any_held, stretch, np.nan), 0.0), softness)
+    opened = smoothest_path(np.full(size, -np.inf), np.full(size, np.inf), _fill_gaps(np.where(any_held, stretch, np.nan), 0.0), softness)
     yaw = np.clip(_YAW_DEG + _YAW_DEG_PER_MM * (x - middle_x), -_MAX_YAW_DEG, _MAX_YAW_DEG) + _STRETCH_YAW_DEG * opened + noise["yaw"]
     turn = np.radians(np.stack([yaw, _PITCH_DEG + noise["pitch"], noise["roll"]], -1))
 
-    centre = _filled(np.where(any_held, np.where(black, 0.5 * (WHITE_Y_MM + BLACK_Y_MM), WHITE_Y_MM), np.nan), WHITE_Y_MM)
+    centre = _fill_gaps(np.where(any_held, np.where(black, 0.5 * (WHITE_Y_MM + BLACK_Y_MM), WHITE_Y_MM), np.nan), WHITE_Y_MM)
     depth = np.where(presses.black[:, None], BLACK_DEPTH_MM, WHITE_DEPTH_MM)
     behind = ((OFFSETS_MM[:, 1] - _BACK_MM) * scale)[presses.finger]
-    # A finger that cannot reach its key sideways must not move the hand further towards the fallboard.
+    # A finger that is too far from its key along x must not move the hand further towards the fallboard.
     forward = np.maximum(forward_mm(presses, *(series[held.step] for series in (x, z, turn[:, 0], turn[:, 1])), scale), behind)
-    bounds = _common(held, depth[:, 0] - forward, depth[:, 1] - behind)
+    bounds = _intersect_corridors(held, depth[:, 0] - forward, depth[:, 1] - behind)
     bounds = tuple(bound - noise["y"] for bound in bounds)
     for start, end in leaves:
         _fix_path(bounds, centre, (time >= start + LEAVE_S) & (time <= end - LEAVE_S), _LAP_Y_MM)
@@ -360,21 +431,21 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng):
 
 
 def forward_mm(presses, position_x_mm, height_mm, yaw_rad, pitch_rad, scale):
-    """Compute how far in front of the reference point the fingers reach on their keys.
+    """Compute how far the fingers reach towards the fallboard on their keys, relative to the reference point.
 
     Parameters
     ----------
     presses : Presses
     position_x_mm, height_mm, yaw_rad, pitch_rad : array (press,)
-        x of the reference point, height of the wrist, and rotation of the hand, as in `HandPath`.
+        x of the reference point, height of the wrist, and rotation of the hand; see `HandPath`.
     scale : float
         Bone scale.
 
     Returns
     -------
     array (press,), mm
-        Maximum y of a fingertip minus y of the reference point, with the finger nearly straight on the pressed key. For a finger that
-        is too short for its key, the y of its base is used.
+        Maximum y of the fingertip minus y of the reference point, for a nearly straight finger on the pressed key. If the finger is too
+        short for its key, the y of the finger's base replaces that of the fingertip.
     """
     base = 1e3 * scale * (_PLAYER_FROM_MANO @ chains().base_m).T[presses.finger]
     length = 1e3 * scale * np.linalg.norm(chains().bones_m, axis=1).sum(0)[presses.finger] * _STRAIGHTEST
@@ -388,17 +459,20 @@ def forward_mm(presses, position_x_mm, height_mm, yaw_rad, pitch_rad, scale):
 
 
 def _fix_path(bounds, centre, where, value):
-    """Fix a path at a value where `where` is true: sets its corridor, and its centre so that the attraction to the keys cannot bend it."""
+    """Fix a path at a value where `where` (step,) is true, by setting its corridor and its centre line to the value."""
     for series in (*bounds, centre):
         series[where] = value
 
 
-def _stretch(presses, held, scale):
-    """Stretch of the hand at each step (step,): 0 relaxed, 1 in an octave with thumb and little finger. Presses are by pair."""
+def _hand_stretch(presses, held, scale):
+    """Compute the stretch of the hand at each step (step,): 0 at rest, 1 in an octave with thumb and little finger.
+
+    `presses` has one entry per pair of press and step.
+    """
     at_rest = presses.x_mm - OFFSETS_MM[presses.finger, 0] * scale
     any_held = held.any()
     wide = np.where(any_held, held.max(at_rest), 0.0) - np.where(any_held, held.min(at_rest), 0.0)
-    # A thumb that passes under brings fingers together, which is not a stretch.
+    # If the thumb passes under a finger, the distance to its rest position is large although the hand is not stretched.
     thumb = presses.finger == 0
     inner = held.max(np.where(thumb, -np.inf, presses.x_mm))
     outer = held.min(np.where(thumb, presses.x_mm, np.inf))
@@ -406,8 +480,11 @@ def _stretch(presses, held, scale):
     return np.where(crossed, 0.0, np.clip((wide / scale - _STRETCH_FREE_MM) / (_STRETCH_FULL_MM - _STRETCH_FREE_MM), 0.0, _MAX_STRETCH))
 
 
-def _common(held, low, high):
-    """Intersect the corridors (pair,) of the held keys at each step (step,); an empty intersection becomes its middle."""
+def _intersect_corridors(held, low, high):
+    """Intersect the corridors (pair,) of the held keys at each step (step,).
+
+    An empty intersection is replaced by the point in the middle between its crossed ends.
+    """
     lower, upper = held.max(low), held.min(high)
     empty = lower > upper
     middle = 0.5 * (np.where(empty, lower, 0.0) + np.where(empty, upper, 0.0))
@@ -415,14 +492,14 @@ def _common(held, low, high):
 
 
 def _mid_range(held, values):
-    """Middle between minimum and maximum of the values (pair,) at each step (step,); NaN where no key is held."""
+    """Return the middle between minimum and maximum of the values (pair,) at each step (step,). It is NaN where no key is held."""
     any_held = held.any()
     low, high = (np.where(any_held, bound(values), 0.0) for bound in (held.min, held.max))
     return np.where(any_held, 0.5 * (low + high), np.nan)
 
 
-def _filled(series, default):
-    """Interpolate NaN linearly; a series that is all NaN becomes `default`."""
+def _fill_gaps(series, default):
+    """Replace NaN by linear interpolation. A series that contains only NaN becomes constant, with the value `default`."""
     known = np.flatnonzero(np.isfinite(series))
     return np.interp(np.arange(len(series)), known, series[known]) if len(known) else np.full(len(series), default)
 

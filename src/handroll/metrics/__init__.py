@@ -1,1 +1,1 @@
-"""Metrics, one module per metric."""
+"""Metrics of generated motion, one module per metric, and the tables of the benchmark."""

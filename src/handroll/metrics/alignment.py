@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Alignment(NamedTuple):
-    """Result of `procrustes`: target is approximately scale * rotation @ points + translation.
+    """Result of `procrustes`. For each point, scale * rotation @ point + translation is approximately the target.
 
     Attributes
     ----------
@@ -18,7 +18,7 @@ class Alignment(NamedTuple):
         Proper rotation (determinant 1).
     translation : array (..., d)
     scale : array (...)
-        1 unless fitted.
+        1 if no scale is fitted.
     """
 
     points: np.ndarray
@@ -35,7 +35,7 @@ def procrustes(points, target, with_scale=False):
     points, target : array (..., n, d)
         Sets of n corresponding points, such as (frame, 21, 3) joints in metres.
     with_scale : bool
-        Also fit a scale per set. Without it, errors include a wrong hand size.
+        Whether to fit a scale per set as well. Without a scale, errors of the hand's size remain.
 
     Returns
     -------
@@ -52,7 +52,8 @@ def procrustes(points, target, with_scale=False):
     covariance = np.swapaxes(target - to_mean[..., None, :], -1, -2) @ centred
     left, singular, right = np.linalg.svd(np.where(valid[..., None, None], covariance, np.eye(dimensions)))
     sign = np.ones((*lead, dimensions))
-    # A negative determinant means that a reflection would fit better. Flipping the weakest axis gives the best proper rotation.
+    # A negative determinant means that a reflection would fit better. The best proper rotation results if the sign of the axis with the
+    # smallest singular value is changed.
     sign[..., -1] = np.sign(np.linalg.det(left @ right))
     rotation = np.where(valid[..., None, None], (left * sign[..., None, :]) @ right, np.nan)
     scale = np.where(valid, 1.0, np.nan)

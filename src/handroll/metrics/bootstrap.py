@@ -2,7 +2,7 @@
 Bootstrap").
 
 Clips are resampled, not frames or samples, because frames of a clip are correlated. The correlation of clips of one video is not
-taken into account: the intervals are valid for other clips of the same players, not for other players.
+taken into account. Therefore the intervals are valid for other clips of the same players, but not for other players.
 """
 
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ import numpy as np
 from scipy.stats import bootstrap
 
 CONFIDENCE = 0.95
-"""Confidence level: share of such intervals that contain the value for infinitely many clips."""
+"""Confidence level of an interval: probability that it contains the value for infinitely many clips."""
 
 RESAMPLES = 2000
-"""Number of bootstrap samples. The random error of an interval's ends is then about 3 % of its half width."""
+"""Number of bootstrap samples. With 2000, the random error of an interval's ends is about 3 % of its half width."""
 
+# Number of bootstrap samples that are in memory at the same time.
 _BATCH = 100
-# Bootstrap samples in memory at a time.
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,11 @@ def mean_over_clips(scores, seed=0, resamples=RESAMPLES):
     Parameters
     ----------
     scores : array (clip,) or (clip, sample)
-        Samples of a clip are averaged first. A clip is left out if its score, or that of one of its samples, isn't finite.
+        Scores of clips, or of several samples of each clip, which are averaged first. A clip with a score that is not finite is left out.
     seed : int
+        Random seed of the bootstrap.
     resamples : int
+        Number of bootstrap samples.
 
     Returns
     -------
@@ -77,18 +79,20 @@ def statistic_over_clips(items, statistic, seed=0, resamples=RESAMPLES):
     Parameters
     ----------
     items : sequence (clip,) of array (...)
-        Input of the statistic for each clip. A clip with a value that isn't finite is left out.
+        Input of the statistic for each clip. A clip with a value that is not finite is left out.
     statistic : callable (list of array) -> float
-        Called with the clips, then with `resamples` samples of the same size, drawn with replacement.
+        Function that computes the statistic from the inputs of several clips.
     seed : int
+        Random seed of the bootstrap.
     resamples : int
+        Number of bootstrap samples.
 
     Returns
     -------
     Estimate
-        Bootstrap samples repeat clips, which biases distances between sets upwards. The interval is therefore the percentile interval
-        shifted so that the mean of the bootstrap samples equals the value. It describes the random variation for this number of clips,
-        not the value for infinitely many.
+        Bootstrap samples repeat clips, which biases distances between sets upwards. Therefore the percentile interval is shifted, so that
+        the mean of the bootstrap samples equals the value. The interval describes the random variation for this number of clips. It says
+        nothing about the value for infinitely many clips.
     """
     known = [item for item in items if np.isfinite(item).all()]
     left_out = len(items) - len(known)
@@ -104,6 +108,7 @@ def statistic_over_clips(items, statistic, seed=0, resamples=RESAMPLES):
 
 
 def _bootstrap(data, statistic, seed, resamples, vectorized):
+    """Draw bootstrap samples of `data`, and compute the statistic and its percentile interval."""
     return bootstrap(
         (data,),
         statistic,

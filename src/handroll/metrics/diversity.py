@@ -1,8 +1,8 @@
-"""Distances between motions: samples for the same clip (multimodality), and motions of different clips (diversity).
+"""Mean distance between samples for the same clip (multimodality), and between motions of different clips (diversity).
 
-Both are common metrics of generated motion (Guo et al. 2020, Action2Motion, doi:10.1145/3394171.3413635), where distances are
-between features. Here they are between joints, in millimetres. Neither measures quality: compare the diversity with that of the
-ground truth, by the same function. The ground truth has one motion per clip, so multimodality has no reference value.
+Both are common metrics of generated motion (Guo et al. 2020, Action2Motion, doi:10.1145/3394171.3413635). The original metrics compare
+features; these compare joints, in millimetres. Neither measures quality. Compare the diversity of a method with the diversity of the
+ground truth. The ground truth has one motion per clip, so multimodality has no reference value.
 """
 
 from itertools import combinations
@@ -14,14 +14,14 @@ from handroll.metrics.visible_means import checked_visible, visible_mean
 
 
 def multimodality_mm(samples_mm, visible):
-    """Compute the mean distance between pairs of samples for one clip.
+    """Compute the mean distance between the joints of all pairs of samples for one clip.
 
     Parameters
     ----------
     samples_mm : array (sample, frame, hand 2, joint 21, xyz 3)
         Keyboard frame.
     visible : array (frame, hand 2), bool
-        Visibility of the hand in the ground truth. NaN policy: `metrics.visible_means`.
+        Whether the hand is visible in the ground truth. NaN policy: see `metrics.visible_means`.
 
     Returns
     -------
@@ -32,18 +32,20 @@ def multimodality_mm(samples_mm, visible):
 
 
 def diversity_mm(motions_mm, visible, seed=0):
-    """Compute the mean distance between motions of different clips.
+    """Compute the mean distance between the joints of motions of different clips.
 
-    Clips are put in random cyclic order, and each is compared with the next. Every clip has the same weight, and time and memory grow
-    linearly with the number of clips.
+    Clips are arranged in random cyclic order, and each clip is compared with the next. Every clip has the same weight. Time and memory
+    grow linearly with the number of clips.
 
     Parameters
     ----------
     motions_mm : sequence (clip,) of array (frame, hand 2, joint 21, xyz 3)
-        Keyboard frame, one motion per clip; two are accessed at a time.
+        One motion per clip, in the keyboard frame. Two motions are accessed at a time.
     visible : sequence (clip,) of array (frame, hand 2), bool
-        A pair is compared in frames and hands that are visible in both, left out if there are none. NaN policy: `metrics.visible_means`.
+        Whether the hand is visible in the ground truth. A pair of clips is compared in those frames and hands that are visible in both.
+        A pair without such frames is left out. NaN policy: see `metrics.visible_means`.
     seed : int
+        Random seed of the order of clips.
 
     Returns
     -------
@@ -55,6 +57,7 @@ def diversity_mm(motions_mm, visible, seed=0):
 
 
 def _mean_distance(motions, visible, pairs):
+    """Compute the mean over pairs (i, j) of the mean joint distance of two motions; NaN without pairs."""
     means = []
     for i, j in pairs:
         distance = distances(motions[i], motions[j])

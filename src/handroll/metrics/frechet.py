@@ -1,8 +1,9 @@
 """Fréchet distance between two sets of samples, each modelled as a Gaussian (Dowson and Landau 1982,
 doi:10.1016/0047-259X(82)90077-X; also called 2-Wasserstein or Bures distance).
 
-The computation is in double precision and avoids square roots of non-symmetric matrices, so it works with singular covariances (fewer
-samples than features). Few samples increase the distance: compare only values for the same number of samples.
+The computation uses double precision, and only square roots of symmetric matrices. Therefore it also works with singular covariances, when
+there are fewer samples than features. The fewer the samples, the larger the distance: compare only values for the same number of
+samples.
 """
 
 from dataclasses import dataclass
@@ -12,13 +13,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Mean and covariance of samples.
+    """Gaussian fitted to samples.
 
     Attributes
     ----------
     mean : array (feature,)
     covariance : array (feature, feature)
-        Unbiased (divided by count - 1); 0 for one sample.
+        Unbiased covariance (divided by count - 1); 0 for a single sample.
     count : int
         Number of samples.
     """
@@ -34,7 +35,7 @@ def fit_gaussian(samples):
     Parameters
     ----------
     samples : array (sample, feature)
-        For example features (clip, 256), or poses (frame, 96) of frames in which both hands are visible.
+        For example features of clips (clip, 256), or poses (frame, 96) in frames in which both hands are visible.
 
     Returns
     -------
@@ -43,7 +44,7 @@ def fit_gaussian(samples):
     Raises
     ------
     ValueError
-        No samples, or a value that isn't finite; exclude hidden frames.
+        There are no samples, or a value is not finite. Exclude hidden frames.
     """
     samples = checked_samples(samples)
     mean = samples.mean(axis=0)
@@ -52,13 +53,14 @@ def fit_gaussian(samples):
 
 
 def pooled(gaussians):
-    """Combine Gaussians of batches into the Gaussian of all samples (Chan, Golub and LeVeque 1983,
-    doi:10.1080/00031305.1983.10483115), so that a set need not fit in memory.
+    """Combine the Gaussians of several batches into the Gaussian of all their samples, so that the samples need not fit in memory.
+
+    The method is that of Chan, Golub and LeVeque 1983, doi:10.1080/00031305.1983.10483115.
 
     Parameters
     ----------
     gaussians : iterable of Gaussian
-        One or more, with the same features.
+        At least one Gaussian; all with the same features.
 
     Returns
     -------
@@ -67,12 +69,12 @@ def pooled(gaussians):
     Raises
     ------
     ValueError
-        No Gaussian.
+        There is no Gaussian.
     """
     gaussians = iter(gaussians)
     total = next(gaussians, None)
     if total is None:
-        raise ValueError("expected at least one Gaussian, found none")
+        raise ValueError("pooled Gaussians: expected at least one, found none")
     for part in gaussians:
         count = total.count + part.count
         difference = part.mean - total.mean
@@ -92,7 +94,7 @@ def frechet_distance(a, b):
     Returns
     -------
     float
-        In the squared unit of the features; non-negative, symmetric, 0 for equal Gaussians.
+        Distance in the squared unit of the features. It is 0 for equal Gaussians, never negative, and symmetric in a and b.
 
     Raises
     ------
@@ -100,7 +102,7 @@ def frechet_distance(a, b):
         The numbers of features differ.
     """
     if a.mean.shape != b.mean.shape:
-        raise ValueError(f"expected Gaussians of the same features, found {len(a.mean)} and {len(b.mean)} features")
+        raise ValueError(f"Fréchet distance: expected two Gaussians with the same features, found {len(a.mean)} and {len(b.mean)} features")
     return float(bures_wasserstein(a.mean, a.covariance, b.mean, b.covariance))
 
 
@@ -111,7 +113,7 @@ def bures_wasserstein(mean_a, covariance_a, mean_b, covariance_b):
     ----------
     mean_a, mean_b : array (..., feature)
     covariance_a, covariance_b : array (..., feature, feature)
-        Symmetric and positive semidefinite up to rounding; may be singular. Leading axes are broadcast.
+        Symmetric and positive semidefinite apart from rounding; they may be singular. Leading axes are broadcast.
 
     Returns
     -------
@@ -119,14 +121,17 @@ def bures_wasserstein(mean_a, covariance_a, mean_b, covariance_b):
         Squared distances.
     """
     root_a, root_b = _root(covariance_a), _root(covariance_b)
-    # The trace of (A^1/2 B A^1/2)^1/2 equals the sum of the singular values of A^1/2 B^1/2. This avoids roots of rounding errors.
+    # The trace of (A^1/2 B A^1/2)^1/2 equals the sum of the singular values of A^1/2 B^1/2. This form takes no roots of rounding errors.
     overlap = np.linalg.svd(root_a @ root_b, compute_uv=False).sum(axis=-1)
     spread = (root_a**2).sum(axis=(-1, -2)) + (root_b**2).sum(axis=(-1, -2))
     return np.maximum(((mean_a - mean_b) ** 2).sum(axis=-1) + spread - 2.0 * overlap, 0.0)
 
 
 def _root(covariance):
-    """Symmetric square roots. Eigenvalues within rounding of 0 are set to 0, because a square root would magnify the error."""
+    """Compute the symmetric square roots of covariances.
+
+    Eigenvalues that differ from 0 only by rounding are set to 0, because a square root would magnify the rounding error.
+    """
     values, vectors = np.linalg.eigh(covariance)
     rounding = values[..., -1:] * values.shape[-1] * np.finfo(np.float64).eps
     values = np.where(values > rounding, values, 0.0)
@@ -140,6 +145,7 @@ def checked_samples(samples, at_least=1):
     ----------
     samples : array (sample, feature)
     at_least : int
+        Minimum number of samples.
 
     Returns
     -------
@@ -148,7 +154,7 @@ def checked_samples(samples, at_least=1):
     Raises
     ------
     ValueError
-        Another number of axes, fewer samples than `at_least`, or a value that isn't finite.
+        The array does not have two axes, it has fewer samples than `at_least`, or a value is not finite.
     """
     samples = np.asarray(samples, dtype=np.float64)
     if samples.ndim != 2 or len(samples) < at_least:
@@ -157,6 +163,6 @@ def checked_samples(samples, at_least=1):
     if bad.any():
         raise ValueError(
             f"expected finite samples, found {bad.sum()} of {len(bad)} with other values, first at sample {bad.argmax()}; "
-            "exclude hidden frames"
+            "exclude hidden frames first"
         )
     return samples

@@ -1,5 +1,6 @@
-"""Mean per joint position error, MPJPE (Ionescu et al. 2014, doi:10.1109/TPAMI.2013.248), without alignment, after alignment of the
-wrist, and after rigid alignment.
+"""Mean per joint position error, MPJPE (Ionescu et al. 2014, doi:10.1109/TPAMI.2013.248).
+
+It is computed in three forms: without alignment, after alignment of the wrist, and after rigid alignment.
 """
 
 import numpy as np
@@ -18,16 +19,21 @@ def joint_error_scores(joints_keyboard_mm, truth_mm, visible):
     Parameters
     ----------
     joints_keyboard_mm, truth_mm : array (frame, hand 2, joint 21, xyz 3)
-        `skeleton.JOINTS`, keyboard frame.
+        Joints in the order of `skeleton.JOINTS`, keyboard frame.
     visible : array (frame, hand 2), bool
-        Visibility of the hand in the ground truth. NaN policy: `metrics.visible_means`.
+        Whether the hand is visible in the ground truth. NaN policy: see `metrics.visible_means`.
 
     Returns
     -------
     dict of str to float
-        Millimetres. `mpjpe_mm`: error of position, orientation and pose. `root_mpjpe_mm`: after moving the wrist of each frame to the
-        true wrist; error of orientation and pose. `procrustes_mpjpe_mm`: after rigid alignment of each frame; error of pose and size of
-        the hand. Each also as `left_` and `right_`. In the pooled values, each visible frame of each hand has the same weight.
+        Errors in millimetres:
+
+        - `mpjpe_mm`: without alignment. It contains errors of position, orientation and pose.
+        - `root_mpjpe_mm`: the wrist of each frame is moved to the true wrist first. It contains errors of orientation and pose.
+        - `procrustes_mpjpe_mm`: each frame is aligned rigidly first. It contains errors of pose and of the hand's size.
+
+        Each also exists with the prefixes `left_` and `right_`. In the values for both hands, each visible frame of each hand has the
+        same weight.
 
     Raises
     ------

@@ -1,17 +1,21 @@
-"""Agreement of a motion with notes: key presses detected in the fingertips, matched with the notes.
+"""Agreement of a motion with notes: key presses are detected in the motion of the fingertips, and matched with the notes.
 
-A press is a stroke: a fingertip over the keys moves down by at least `MIN_STROKE_MM` within about 0.1 s, and ends near the lowest height
-that this finger reaches. Absolute heights are not used, because in a reconstructed motion they can be wrong by millimetres for minutes.
-The pressed key is the one under the tip with a margin of `KEY_MARGIN_MM` along the keys; neighbouring white keys are 23.5 mm apart. The
-metric applies to any motion, reconstructed or generated, and does not depend on which finger plays a note.
+A key press is a stroke of a fingertip over the keys. The fingertip moves down by at least `MIN_STROKE_MM` within about 0.1 s, and ends at
+most `MAX_END_MM` above the lowest height that this finger reaches. Absolute heights are not used, because in a reconstructed motion they
+can be wrong by millimetres for minutes. A press matches a key if the fingertip is at most `KEY_MARGIN_MM` beside it, along the keyboard.
+Neighbouring white keys are 23.5 mm apart. The metric applies to reconstructed and to generated motion, and any finger may play a note.
 
-Limits: a finger that rests on a key and presses it without such a stroke is missed. A finger that only taps the top of a key is counted.
-Smoothing reduces recall before the motion looks wrong. A motion whose heights were fitted to notes agrees with them by construction.
-Unrelated music gives chance matches: the true motion of the synthetic pianist has an F1 of 0.96, with notes delayed by a second
-0.13, and with notes of another piece 0.02.
+Limits of the metric:
 
-mir_eval's matching is not used here. It matches notes with notes, while a press may fit several keys, and its pure-Python matching is slow
-for the thousands of presses of a video.
+- A finger that rests on a key and presses it without such a stroke is missed.
+- A finger that only taps the top of a key is counted.
+- Smoothing reduces recall before the motion looks wrong.
+- A motion whose heights were fitted to notes agrees with these notes by construction.
+- Some matches occur by chance. For the true motion of simulated performances, F1 is 0.96 with their own notes, 0.13 with notes that are
+  delayed by a second, and 0.02 with notes of another piece.
+
+mir_eval's matching is not used, because it matches notes with notes, while a press may match several keys. Its pure-Python implementation
+would also be slow for the thousands of presses of a video.
 """
 
 from dataclasses import dataclass
@@ -27,33 +31,37 @@ from handroll.keyboard.geometry import LOWEST_PITCH, STANDARD, is_black, key_at_
 from handroll.tables import State
 
 TOLERANCE_S = 0.1
-"""Maximum time between a press and its note. Strokes in motion of 24 to 60 Hz are not resolved much better."""
+"""Maximum time between a press and its note (s). At 24 to 60 frames per second, the time of a stroke is hardly more accurate."""
 
 KEY_MARGIN_MM = 5.0
-"""A fingertip may press a key from this distance beside it: the typical error along the keys of a reconstructed fingertip."""
+"""Maximum distance of a fingertip beside the key that it presses (mm): the typical error of a reconstructed fingertip along the keys."""
 
 MIN_STROKE_MM = 4.0
-"""Minimum stroke. The travel of a key is 9 mm; smoothing can halve a stroke."""
+"""Minimum length of a stroke (mm). A key moves down by 9 mm, and smoothing can halve a stroke."""
 
 MAX_END_MM = 7.0
-"""Maximum height of a stroke's end above the lowest height that its finger reaches: less than the travel of a key."""
+"""Maximum height of the end of a stroke above the lowest height of the finger (mm). It is less than the 9 mm by which a key moves."""
 
+# Time step at which fingertips are resampled (s).
 _STEP_S = 0.02
+
+# Percentile of a finger's heights over the keys that defines the lowest height of the finger.
 _LOWEST_PERCENT = 8.0
-# Percentile of a finger's heights over the keys that is taken as the lowest height that it reaches.
+
+# Minimum time between two presses of one finger (s).
 _MIN_INTERVAL_S = 0.1
-# Minimum time between presses of one finger.
 
 
 @dataclass(frozen=True)
 class KeyPresses:
-    """Presses in a motion, ordered by hand and finger, then by time.
+    """Key presses of a motion, ordered by hand and finger, then by time.
 
     Attributes
     ----------
     time_s : array (press,)
+        Time of the stroke, on the motion's clock.
     x_mm, y_mm : array (press,)
-        Position of the fingertip at the end of the stroke, keyboard frame.
+        Position of the fingertip at the end of the stroke, in the keyboard frame.
     """
 
     time_s: np.ndarray
@@ -62,7 +70,7 @@ class KeyPresses:
 
 
 def find_presses(time_s, joints_keyboard_mm):
-    """Find the presses of a motion's ten fingertips.
+    """Detect the key presses of all ten fingertips of a motion.
 
     Parameters
     ----------
@@ -96,7 +104,7 @@ def find_presses(time_s, joints_keyboard_mm):
 
 
 def _mean_around(series, offsets_s):
-    """Mean of a series (step, ...) over offsets from each step; NaN if one of them is outside the series or NaN."""
+    """Compute the mean of a series (step, ...) over time offsets from each step; NaN if a value is NaN or outside the series."""
     steps = np.arange(len(series))[:, None] + np.round(offsets_s / _STEP_S).astype(np.int64)
     inside = (steps >= 0) & (steps < len(series))
     values = series[np.clip(steps, 0, len(series) - 1)]
@@ -112,7 +120,7 @@ def key_press_scores(
     delay_s=0.0,
     presses=None,
 ):
-    """Score the agreement of a motion's presses with notes.
+    """Score the agreement of a motion's key presses with notes.
 
     Parameters
     ----------
@@ -120,22 +128,23 @@ def key_press_scores(
         `tables.NOTES`.
     time_s : array (frame,)
     joints_keyboard_mm : array (frame, hand 2, joint 21, xyz 3)
-        Keyboard frame; NaN where hidden. All frames of the video, even if a part is scored, because the lowest height of each finger is
-        determined from them.
+        Keyboard frame; NaN where hidden. Pass all frames of the video even if only a part is scored, because the lowest height of each
+        finger is determined from all frames.
     start_s, end_s : float, optional
-        Score notes and presses in [start_s, end_s); None: no limit.
+        Only notes and presses in [start_s, end_s) are scored; None means no limit.
     delay_s : float
         Delay of the notes relative to the motion.
     presses : KeyPresses, optional
-        Result of `find_presses` for this motion, to save time if many parts of it are scored.
+        Result of `find_presses` for this motion. It saves time if many parts of one motion are scored.
 
     Returns
     -------
     dict of str to float
-        `tables.KEY_PRESS_SCORES`. Presses and notes match one to one. A note whose hand is hidden counts as missed. The landing error
-        excludes notes while a hand is hidden, because that hand may play them. All values are NaN without visible joints; precision is NaN
-        without presses, recall without notes, F1 without both. F1 is the share of matched items among all presses and notes, which
-        equals the harmonic mean of precision and recall.
+        The columns of `tables.KEY_PRESS_SCORES`. Presses and notes are matched one to one. A note whose hand is hidden counts as missed.
+        The landing error excludes notes that are played while a hand is hidden, because this hand may play them. F1 is the share of
+        matched items among all presses and notes, which equals the harmonic mean of precision and recall.
+
+        All values are NaN without visible joints. Precision is NaN without presses, recall without notes, and F1 without both.
     """
     joints = np.asarray(joints_keyboard_mm, dtype=np.float64)
     start, end = -np.inf if start_s is None else start_s, np.inf if end_s is None else end_s
@@ -157,7 +166,7 @@ def key_press_scores(
 
 
 def match_presses(presses, struck_s, pitch):
-    """Match presses and notes one to one, with as many pairs as possible (Hopcroft and Karp 1973).
+    """Match presses and notes one to one, with the maximum number of pairs (Hopcroft and Karp 1973).
 
     Parameters
     ----------
@@ -169,13 +178,15 @@ def match_presses(presses, struck_s, pitch):
     Returns
     -------
     press_hits : array (press,), bool
+        Whether a press is matched with a note.
     note_hits : array (note,), bool
+        Whether a note is matched with a press.
     """
     order = np.argsort(presses.time_s, kind="stable")
     first = np.searchsorted(presses.time_s[order], struck_s - TOLERANCE_S, side="left")
     last = np.searchsorted(presses.time_s[order], struck_s + TOLERANCE_S, side="right")
     note = np.repeat(np.arange(len(struck_s)), last - first)
-    # Candidates of a note are the presses `first` to `last` - 1 in order of time.
+    # The candidates of a note are the presses `first` to `last` - 1 in the order of time.
     press = order[np.arange(len(note)) - np.repeat(np.cumsum(last - first) - last, last - first)]
     left, right = playing_width_mm(np.asarray(pitch).astype(np.int64)[note] - LOWEST_PITCH, presses.y_mm[press])
     on_key = (presses.x_mm[press] >= left - KEY_MARGIN_MM) & (presses.x_mm[press] <= right + KEY_MARGIN_MM)
@@ -187,9 +198,12 @@ def match_presses(presses, struck_s, pitch):
 
 
 def _landing_error_mm(notes, time_s, joints, delay_s):
-    """Mean distance of the nearest fingertip from the key's playing width, over notes during which both hands are visible.
+    """Compute the mean distance along the keyboard of the nearest fingertip from the played key.
 
-    A hidden hand may play the note, so that the distance of the other hand would be meaningless.
+    The distance is 0 if the fingertip is within the playing width of the key.
+
+    The mean includes only notes for which both hands are visible. Otherwise the hidden hand may play the note, and the distance of the
+    other hand would be meaningless.
     """
     state = np.where(np.isfinite(joints).any(axis=(2, 3)), State.OBSERVED, State.HIDDEN)
     landing = landings(notes, time_s, joints, state, delay_s)
@@ -199,5 +213,5 @@ def _landing_error_mm(notes, time_s, joints, delay_s):
 
 
 def _share(hits):
-    """Share of True; NaN if empty."""
+    """Return the share of true values; NaN for an empty array."""
     return float(hits.mean()) if len(hits) else float("nan")

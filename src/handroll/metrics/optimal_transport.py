@@ -1,19 +1,19 @@
-"""Exact optimal transport between a few weighted points (Kantorovich 1942), as a linear program."""
+"""Exact optimal transport between two small sets of weighted points (Kantorovich 1942), solved as a linear program."""
 
 import numpy as np
 from scipy.optimize import linprog
 
 
 def transport_cost(weights_a, weights_b, cost):
-    """Compute the minimum cost of moving one set of weights to another.
+    """Compute the minimum cost of transporting the weights of one set of points to another.
 
     Parameters
     ----------
     weights_a : array (a,)
     weights_b : array (b,)
-        Non-negative; both are normalised to the sum 1.
+        Non-negative weights. Each set is normalised to the sum 1.
     cost : array (a, b)
-        Cost of moving a unit of weight.
+        Cost of transporting a unit of weight from a point to another.
 
     Returns
     -------
@@ -21,6 +21,6 @@ def transport_cost(weights_a, weights_b, cost):
     """
     a, b = (np.asarray(weights, dtype=np.float64) for weights in (weights_a, weights_b))
     rows, columns = np.kron(np.eye(len(a)), np.ones(len(b))), np.kron(np.ones(len(a)), np.eye(len(b)))
-    # The last constraint follows from the others. It is dropped, because rounding could make the constraints inconsistent.
+    # The last constraint follows from the others. It is omitted, because rounding could make the constraints inconsistent.
     conditions, sums = np.concatenate([rows, columns[:-1]]), np.concatenate([a / a.sum(), b[:-1] / b.sum()])
     return float(linprog(np.asarray(cost, dtype=np.float64).ravel(), A_eq=conditions, b_eq=sums, method="highs").fun)

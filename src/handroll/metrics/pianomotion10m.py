@@ -1,15 +1,15 @@
-"""Metrics of PianoMotion10M (Gan et al., ICLR 2025), reproduced from its released evaluation code including its errors.
+"""Metrics of PianoMotion10M (Gan et al., ICLR 2025). They reproduce its released evaluation code including its errors.
 
-They allow a comparison with published results. Several do not measure what their names say. Each docstring describes what the metric
-measures, and names the module of handroll that measures the intended quantity. The release computes `gesture_distance`,
-`mixture_distance`, `position_distance` and `smoothness_difference` for each clip and hand, over all 240 frames of a window of 8 s at 30 Hz
-including hidden frames, and reports the mean over clips. `feature_distance` compares all clips at once.
+Their purpose is a comparison with published results. Several of these metrics do not measure what their names say. Each docstring describes
+what the metric measures, and names the module of handroll that measures the intended quantity. The release computes `gesture_distance`,
+`mixture_distance`, `position_distance` and `smoothness_difference` for each clip and hand, over all 240 frames of a window of 8 s at 30 Hz,
+including hidden frames. It reports the means over clips. `feature_distance` compares all clips at once.
 
-All functions raise an error for values that aren't finite, because the released metrics do not handle hidden frames. Fill hidden frames, or
-leave the clip out.
+All functions raise an error for values that are not finite, because the released metrics do not support hidden frames. Fill hidden frames,
+or leave the clip out.
 
-Agreement with results of the released code for random walks: `gesture_distance` within 1 / 20,000; all others in all 6 recorded digits,
-`mixture_distance` with scikit-learn 1.9.1.
+For random walks, results agree with those of the released code: `gesture_distance` within 1 / 20,000, and all others in all 6 recorded
+digits (`mixture_distance` with scikit-learn 1.9.1).
 """
 
 import warnings
@@ -23,39 +23,46 @@ from sklearn.mixture import GaussianMixture
 
 from handroll.metrics.optimal_transport import transport_cost
 
-PCA_COMPONENTS, PCA_BATCH = 10, 16
-"""Number of principal axes of `mixture_distance`, and batch size of the incremental PCA (frames); as released."""
+PCA_COMPONENTS = 10
+"""Number of principal axes of `mixture_distance`, as in the released code."""
 
-MIXTURE_COMPONENTS, MIXTURE_ITERATIONS = 13, 200
-"""Number of Gaussians per clip of `mixture_distance`, and maximum number of iterations of their fit; as released."""
+PCA_BATCH = 16
+"""Batch size of the incremental PCA of `mixture_distance`, in frames, as in the released code."""
+
+MIXTURE_COMPONENTS = 13
+"""Number of Gaussians per clip of `mixture_distance`, as in the released code."""
+
+MIXTURE_ITERATIONS = 200
+"""Maximum number of iterations of the fit of these Gaussians, as in the released code."""
 
 RIDGE = 1e-6
-"""Added to the diagonals of the covariances in `feature_distance` if their product has no finite square root; as released."""
+"""Number that `feature_distance` adds to the diagonals of both covariances if their product has no finite square root, as in the released
+code."""
 
 
 def gesture_distance(predicted, truth):
-    """Compute FGD: Fréchet distance between Gaussians fitted to the frames of one clip, in single precision.
+    """Compute FGD: the Fréchet distance between two Gaussians, one fitted to the frames of each clip, in single precision.
 
-    It compares the distributions of poses, independently of their order. 240 consecutive frames are far fewer independent samples than
-    the 48 x 48 covariance needs. Because of cancellation in single precision, equal clips score about 1e-5 above or below 0.
-    `frechet` compares whole sets in double precision.
+    FGD compares the distributions of poses without regard to their order. The 240 consecutive frames of a clip are far too few
+    independent samples for a 48 x 48 covariance. Because of cancellation in single precision, equal clips score about 1e-5 above or
+    below 0. Module `frechet` compares whole sets of clips in double precision.
 
     Parameters
     ----------
     predicted, truth : array (frame, angle 48)
-        Axis-angle of one hand, radians.
+        Axis-angle rotations of one hand, radians.
 
     Returns
     -------
     float
-        rad^2, as squared differences of angles.
+        Squared distance, rad^2.
 
     Raises
     ------
     ValueError
-        The shapes differ, or a value isn't finite.
+        The shapes differ, or a value is not finite.
     """
-    predicted, truth = _pair(predicted, truth, np.float32)
+    predicted, truth = _checked_pair(predicted, truth, np.float32)
     (mean_p, covariance_p), (mean_t, covariance_t) = (_gaussian_float32(frames) for frames in (predicted, truth))
     roots = np.sqrt(np.linalg.eigvals(covariance_t @ covariance_p).astype(np.complex64)).real
     difference = mean_t - mean_p
@@ -63,39 +70,39 @@ def gesture_distance(predicted, truth):
 
 
 def _gaussian_float32(frames):
-    """Mean and covariance by the textbook formula, which suffers from cancellation. Its rounding errors are part of the released score."""
+    """Compute mean and covariance by the textbook formula, as the released code does. Its rounding errors affect the score."""
     count, mean = np.float32(len(frames)), frames.mean(axis=0)
     return mean, (frames.T @ frames - count * np.outer(mean, mean)) / (count - np.float32(1.0))
 
 
 def mixture_distance(predicted, truth):
-    """Compute WGD: transport cost between the centres of two clips' mixtures, divided by the maximum distance.
+    """Compute WGD: transport cost between the centres of two Gaussian mixtures, one per clip, divided by the maximum distance of centres.
 
-    Each clip is projected on its own principal axes, so the two sets of coordinates are not comparable, not even in sign. Only centres
-    are compared, not covariances. Division by the maximum distance removes the scale. A constant offset has no effect, and an unrelated
-    motion can score better than one that is close to the truth. `mixture_wasserstein` has none of these problems.
+    Each clip is projected on its own principal axes, so the coordinates of two clips are not comparable, not even in sign. Only the centres
+    of the Gaussians are compared, not their covariances. The division removes the scale. A constant offset has no effect. An unrelated
+    motion can score better than a motion that is close to the truth. Module `mixture_wasserstein` has none of these problems.
 
     Parameters
     ----------
     predicted, truth : array (frame, angle 48)
-        Axis-angle of one hand, radians; at least `MIXTURE_COMPONENTS` frames.
+        Axis-angle rotations of one hand, radians. Clips have at least `MIXTURE_COMPONENTS` frames.
 
     Returns
     -------
     float
-        0 to 1, no unit. The third digit depends on the versions of scikit-learn and of the linear algebra library.
+        Number without unit, 0..1. The third digit depends on the versions of scikit-learn and of the linear algebra library.
 
     Raises
     ------
     ValueError
-        The shapes differ, or a value isn't finite.
+        The shapes differ, or a value is not finite.
     """
     mixtures = []
     with warnings.catch_warnings():
-        # For a motionless clip the PCA and the fit give warnings, but a score.
+        # For a clip without movement, the PCA and the fit emit warnings but still give a score.
         warnings.simplefilter("ignore", RuntimeWarning)
         warnings.simplefilter("ignore", ConvergenceWarning)
-        for frames in _pair(predicted, truth, np.float32):
+        for frames in _checked_pair(predicted, truth, np.float32):
             projected = IncrementalPCA(PCA_COMPONENTS, batch_size=PCA_BATCH).fit_transform(frames)
             mixtures.append(GaussianMixture(MIXTURE_COMPONENTS, random_state=0, max_iter=MIXTURE_ITERATIONS).fit(projected))
     cost = cdist(*(mixture.means_ for mixture in mixtures))
@@ -104,14 +111,15 @@ def mixture_distance(predicted, truth):
 
 
 def position_distance(predicted, truth):
-    """Compute PD: mean distance of the wrist from its true position, in x and y only.
+    """Compute PD: the mean distance of the hand from its true position, in x and y only.
 
-    Depth is ignored, and distances are not squared as in the paper. `position` measures in three dimensions, in millimetres.
+    The released code ignores depth. It does not square distances, although the paper does. Module `position` measures in three dimensions,
+    in millimetres.
 
     Parameters
     ----------
     predicted, truth : array (frame, xyz 3)
-        Position of one hand, in the dataset's own unit, whose depth is not metric.
+        Position of one hand in the dataset's own unit. Its depth is not metric.
 
     Returns
     -------
@@ -121,51 +129,52 @@ def position_distance(predicted, truth):
     Raises
     ------
     ValueError
-        The shapes differ, or a value isn't finite.
+        The shapes differ, or a value is not finite.
     """
-    predicted, truth = _pair(predicted, truth, np.float64)
+    predicted, truth = _checked_pair(predicted, truth, np.float64)
     return float(np.linalg.norm((predicted - truth)[:, :2], axis=1).mean())
 
 
 def smoothness_difference(predicted, truth):
-    """Compute Smooth: absolute difference of the `acceleration` of two clips.
+    """Compute Smooth: the absolute difference between the `acceleration` of two clips.
 
-    It does not measure smoothness: white noise can score better than a slow drift or a motionless hand. `smoothness` measures
-    acceleration and jerk of joints.
+    Smooth does not measure smoothness. White noise can score better than a slow drift or a hand without movement. Module `smoothness`
+    measures acceleration and jerk of joints.
 
     Parameters
     ----------
     predicted, truth : array (frame, angle 48)
-        Axis-angle of one hand, radians.
+        Axis-angle rotations of one hand, radians.
 
     Returns
     -------
     float
-        Radians, 0 or more.
+        Radians, never negative.
 
     Raises
     ------
     ValueError
-        The shapes differ, or a value isn't finite.
+        The shapes differ, or a value is not finite.
     """
-    predicted, truth = _pair(predicted, truth, np.float64)
+    predicted, truth = _checked_pair(predicted, truth, np.float64)
     return abs(acceleration(predicted) - acceleration(truth))
 
 
 def acceleration(pose):
-    """Compute the release's "acceleration": mean distance of a clip's poses from its last pose, minus that of the last but one.
+    """Compute the released code's "acceleration", which is not an acceleration.
 
-    The released code subtracts the last frame where it should subtract successive frames. It does not use the frame rate.
+    It is the mean distance of the poses of a clip from its last pose, minus the distance of the last but one pose from the last pose. The
+    released code subtracts the last frame where it should subtract successive frames. It does not use the frame rate.
 
     Parameters
     ----------
     pose : array (frame, angle 48)
-        Axis-angle of one hand, radians; three frames or more.
+        Axis-angle rotations of one hand, radians; at least three frames.
 
     Returns
     -------
     float
-        Radians; negative if the last but one pose is farther from the last pose than the others are on average.
+        Radians. It is negative if the last but one pose is farther from the last pose than the other poses are on average.
     """
     movement = pose[:-1] - pose[-1:]
     speed = np.linalg.norm(movement, axis=1)
@@ -173,16 +182,16 @@ def acceleration(pose):
 
 
 def feature_distance(predicted, truth):
-    """Compute FID: Fréchet distance between Gaussians fitted to one feature vector per clip.
+    """Compute FID: the Fréchet distance between two Gaussians fitted to sets of clips, with one feature vector per clip.
 
-    It depends on the encoder of the features and on the number of clips; with fewer than features + 1 clips the covariances are
-    singular. The released code and weights do not reproduce the published values (3.28 to 3.61): others report 52 to 70. `frechet` needs no
-    square root of a non-symmetric matrix.
+    FID depends on the encoder of the features and on the number of clips. If the number of clips is not larger than the number of
+    features, the covariances are singular. The released code and weights do not reproduce the published values of 3.28 to 3.61. Other users
+    of the code report 52 to 70. Module `frechet` needs no square root of a non-symmetric matrix.
 
     Parameters
     ----------
     predicted, truth : array (clip, feature 256)
-        Features of both hands' motion; the two may have different numbers of clips.
+        Features of the motion of both hands. The two sets may have different numbers of clips.
 
     Returns
     -------
@@ -192,11 +201,13 @@ def feature_distance(predicted, truth):
     Raises
     ------
     ValueError
-        The numbers of features differ, or a value isn't finite.
+        The numbers of features differ, or a value is not finite.
     """
-    sets = [_finite(features, np.float64, name) for features, name in ((truth, "truth"), (predicted, "predicted"))]
+    sets = [_checked_finite(features, np.float64, name) for features, name in ((truth, "truth"), (predicted, "predicted"))]
     if sets[0].shape[1:] != sets[1].shape[1:]:
-        raise ValueError(f"expected features of one encoder, found {sets[0].shape[1:]} (truth) and {sets[1].shape[1:]} (predicted)")
+        raise ValueError(
+            f"FID: expected the same number of features in both sets, found {sets[0].shape[1:]} (truth) and {sets[1].shape[1:]} (predicted)"
+        )
     (mean_t, covariance_t), (mean_p, covariance_p) = ((features.mean(axis=0), np.cov(features, rowvar=False)) for features in sets)
     root = sqrtm(covariance_t @ covariance_p)
     if not np.isfinite(root).all():
@@ -207,12 +218,12 @@ def feature_distance(predicted, truth):
 
 
 def paired_feature_distance(predicted, truth):
-    """Compute F_dist: mean over clips of the L1 distance between the features of a clip and of its ground truth; not in the paper.
+    """Compute F_dist: the mean L1 distance between the features of a clip and of its ground truth. The paper does not report it.
 
     Parameters
     ----------
     predicted, truth : array (clip, feature 256)
-        Features of both hands' motion, with the same clips in the same order.
+        Features of the motion of both hands, with the same clips in the same order.
 
     Returns
     -------
@@ -222,25 +233,27 @@ def paired_feature_distance(predicted, truth):
     Raises
     ------
     ValueError
-        The shapes differ, or a value isn't finite.
+        The shapes differ, or a value is not finite.
     """
-    predicted, truth = _pair(predicted, truth, np.float64)
+    predicted, truth = _checked_pair(predicted, truth, np.float64)
     return float(np.abs(predicted - truth).sum(axis=1).mean())
 
 
-def _pair(predicted, truth, dtype):
-    predicted, truth = _finite(predicted, dtype, "predicted"), _finite(truth, dtype, "truth")
+def _checked_pair(predicted, truth, dtype):
+    """Convert both arrays to a type, and check that they are finite and have the same shape."""
+    predicted, truth = _checked_finite(predicted, dtype, "predicted"), _checked_finite(truth, dtype, "truth")
     if predicted.shape != truth.shape:
         raise ValueError(f"expected two arrays of the same shape, found {predicted.shape} (predicted) and {truth.shape} (truth)")
     return predicted, truth
 
 
-def _finite(values, dtype, name):
+def _checked_finite(values, dtype, name):
+    """Convert an array to a type, and check that its values are finite. `name` is used in the message."""
     values = np.asarray(values, dtype=dtype)
     bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
     if bad.any():
         raise ValueError(
-            f"expected finite numbers, found {bad.sum()} of {len(bad)} rows of {name} with other values, first at row {bad.argmax()}; "
-            "the released metrics do not handle hidden frames: fill them, or leave the clip out"
+            f"expected finite numbers, found NaN or infinity in {bad.sum()} of {len(bad)} rows of {name}, first in row {bad.argmax()}; "
+            "the released metrics do not support hidden frames: fill them, or leave the clip out"
         )
     return values

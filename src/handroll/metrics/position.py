@@ -1,4 +1,4 @@
-"""Position error of hands, and Euclidean distances."""
+"""Position error of hands, and Euclidean distances between points."""
 
 import numpy as np
 
@@ -13,13 +13,13 @@ def position_scores(positions_mm, truth_mm, visible):
     positions_mm, truth_mm : array (frame, hand 2, xyz 3)
         For example the wrists in the keyboard frame.
     visible : array (frame, hand 2), bool
-        Visibility of the hand in the ground truth. NaN policy: `metrics.visible_means`.
+        Whether the hand is visible in the ground truth. NaN policy: see `metrics.visible_means`.
 
     Returns
     -------
     dict of str to float
-        `position_error_mm`, in which each visible frame of each hand has the same weight, `left_position_error_mm` and
-        `right_position_error_mm`.
+        `position_error_mm` of both hands together, `left_position_error_mm` and `right_position_error_mm`. Each visible frame of each
+        hand has the same weight.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""All metrics of a method's motions over the windows of a benchmark, with confidence intervals over windows."""
+"""Scores of the motions that a method generates for the windows of a benchmark: all metrics, with confidence intervals over windows."""
 
 import json
 from collections import defaultdict
@@ -22,12 +22,14 @@ from handroll.training_data.model_frame import from_channels, motion_joints
 from handroll.training_data.windows import Scales
 
 SET_RESAMPLES = 200
-"""Number of bootstrap samples for distances between sets, which take milliseconds each."""
+"""Number of bootstrap samples for distances between sets. It is small, because each distance takes milliseconds."""
 
 MIXTURE_STRIDE = 6
-"""Step between the frames that mixtures are fitted to: 5 per second at 30 Hz, because neighbouring frames are similar."""
+"""Step between the frames to which mixtures are fitted: 5 frames per second at 30 Hz. Neighbouring frames are similar."""
 
+# Columns of a clip that scores need besides its motion.
 _ROW_COLUMNS = ("notes", "audio_delay_s", *(f"{hand}_{name}" for hand in HANDS for name in ("bone_scale", "betas")))
+
 _M_TO_MM = 1e3
 
 
@@ -37,27 +39,30 @@ def score_motions(motions, source, windows_path, autoencoder, released_autoencod
     Parameters
     ----------
     motions : dict of str to array
-        `generation.motion_file.GENERATED`. Its windows are scored, each over all its samples.
+        Columns of `generation.motion_file.GENERATED`. A window may have several motions (samples).
     source : training_data.loader.Source
+        Dataset with the ground truth.
     windows_path : path of windows.json
+        Split, window length and scales of the benchmark.
     autoencoder : callable (position (window, frame, 6), pose (window, frame, 96)) -> array (window, feature)
-        Features of whole windows for `frechet_motion`.
+        Function that computes the features of windows for `frechet_motion`.
     released_autoencoder : callable (pose (window, frame, 96)) -> array (window, 256), optional
-        Features of PianoMotion10M's released auto-encoder, for its FID.
+        Function that computes the features of PianoMotion10M's released auto-encoder, for its FID. If None, FID is not computed.
     mano : hand.mano.ManoModel, optional
-        Compute joints of MANO's hand; None: of handroll's open hand.
+        Hand model whose joints are scored. If None, the joints are those of handroll's open hand.
     seed : int
-        Seed of the bootstrap.
+        Random seed of the bootstrap.
 
     Returns
     -------
     dict of str to dict
-        For each metric, the fields of `bootstrap.Estimate`. Metrics that compare sets use the first sample of each window. A metric
-        without a value has None as "value". If too few frames or clips are the reason, "undefined" contains an explanation.
+        For each metric, the fields of `bootstrap.Estimate`. Metrics that compare sets use the first sample of each window. Other metrics
+        use the mean over samples. If a metric cannot be computed, its "value" is None. If the reason is that there are too few frames or
+        clips, the entry "undefined" contains an explanation.
     """
     chosen = json.loads(Path(windows_path).read_text(encoding="utf-8"))
     clips = Clips(source, chosen["split"])
-    windows = _windows(motions, clips, chosen["frames"], source, mano)
+    windows = _collect_windows(motions, clips, chosen["frames"], source, mano)
     means = defaultdict(list)
     for window in windows:
         scores = [_sample_scores(window, sample, source) for sample in range(len(window["position"]))]
@@ -67,7 +72,7 @@ def score_motions(motions, source, windows_path, autoencoder, released_autoencod
     found = {name: mean_over_clips(np.array(values), seed) for name, values in means.items()}
     scales = Scales.from_dict(chosen["scales"])
     found |= _set_scores(windows, scales, autoencoder, released_autoencoder, seed)
-    reasons = _reasons(windows)
+    reasons = _explain_undefined(windows)
     json_values = {name: _to_json(estimate) for name, estimate in found.items()}
     return {
         name: values | ({"undefined": reasons[name]} if values["value"] is None and name in reasons else {})
@@ -75,8 +80,8 @@ def score_motions(motions, source, windows_path, autoencoder, released_autoencod
     }
 
 
-def _reasons(windows):
-    """Explanations for metrics that may have no value, because they need several windows or frames."""
+def _explain_undefined(windows):
+    """Explain why metrics may have no value, by name of the metric. These metrics need several windows or frames."""
     frames = int(sum(window["visible"].all(axis=1).sum() for window in windows))
     mixed = int(sum(window["visible"].all(axis=1)[::MIXTURE_STRIDE].sum() for window in windows))
     samples = max(len(window["position"]) for window in windows)
@@ -93,8 +98,11 @@ def _reasons(windows):
     return reasons | {name: "no window shows a hand in enough frames in a row" for name in ("acceleration_ratio", "jerk_ratio")}
 
 
-def _windows(motions, clips, frames, source, mano):
-    """Collect ground truth, generated motions and notes of each window: dicts of arrays, hands in the order of HANDS."""
+def _collect_windows(motions, clips, frames, source, mano):
+    """Collect ground truth, generated motions and notes of each window: list of dicts of arrays.
+
+    Joints and visibility have hands in the order of `HANDS`. Positions and poses are channels, right hand first.
+    """
     rows = defaultdict(list)
     for row in range(len(motions["clip"])):
         rows[motions["subject"][row], motions["video"][row], int(motions["clip"][row]), int(motions["first_frame"][row])].append(row)
@@ -114,7 +122,7 @@ def _windows(motions, clips, frames, source, mano):
             "visible": truth.visible[part][:, ::-1],
             "position": np.stack([motions["position"][row] for row in samples]),
             "pose": np.stack([motions["pose"][row] for row in samples]),
-            "notes": _notes_of(about["notes"]),
+            "notes": _note_arrays(about["notes"]),
             "start_s": first / source.rate_hz,
             "delay_s": float(about["audio_delay_s"]),
         }
@@ -124,19 +132,20 @@ def _windows(motions, clips, frames, source, mano):
     return windows
 
 
-def _notes_of(rows):
+def _note_arrays(rows):
     """Convert the notes of a clip from a list of dicts to arrays."""
     return {name: np.array([note[name] for note in rows], dtype=np.float64) for name in ("onset_s", "key_offset_s", "pitch")}
 
 
 def _sample_scores(window, sample, source):
-    """Score one motion against the ground truth of its window."""
+    """Score one motion of a window against the ground truth."""
     visible, joints, truth = window["visible"], window["joints"][sample], window["true_joints"]
     wrist = joints[:, :, 0], truth[:, :, 0]
     scores = position_scores(*wrist, visible) | joint_error_scores(joints, truth, visible)
     scores |= smoothness_scores(joints / _M_TO_MM, truth / _M_TO_MM, source.rate_hz, visible)
     if source.frame == "keyboard":
-        # Hands that are hidden in the ground truth are excluded, because their key presses are missing there as well.
+        # Hands that are hidden in the ground truth are excluded, so that the ground truth and generated motions are scored on the same
+        # frames.
         shown = np.where(visible[:, :, None, None], joints, np.nan)
         time_s = window["start_s"] + np.arange(len(joints)) / source.rate_hz
         end_s = time_s[-1] + 1.0 / source.rate_hz
@@ -145,7 +154,7 @@ def _sample_scores(window, sample, source):
 
 
 def _released_scores(window, sample, source):
-    """PianoMotion10M's metrics of a clip, for each hand, and their mean."""
+    """Compute PianoMotion10M's metrics of a window, for each hand and as the mean of both hands."""
     position, rotation = from_channels(window["position"][sample], window["pose"][sample])
     true_position, true_rotation = from_channels(window["true_position"], window["true_pose"])
     unit = 1.0 if source.frame == "camera" else 1.0 / _M_TO_MM
@@ -164,7 +173,7 @@ def _released_scores(window, sample, source):
 
 
 def _set_scores(windows, scales, autoencoder, released_autoencoder, seed):
-    """Score all windows as a set."""
+    """Compute the metrics that compare the motions of all windows with the ground truth as sets."""
     position, pose = (np.stack([window[name][0] for window in windows]) for name in ("position", "pose"))
     true_position, true_pose = (np.stack([window[name] for window in windows]) for name in ("true_position", "true_pose"))
     both = [window["visible"].all(axis=1) for window in windows]
@@ -181,7 +190,7 @@ def _set_scores(windows, scales, autoencoder, released_autoencoder, seed):
         )
     shown = np.stack(both)[:, ::MIXTURE_STRIDE]
     mixtures = [scales.scaled("pose", poses[:, ::MIXTURE_STRIDE])[shown] for poses in (pose, true_pose)]
-    # Too few frames are not an error: some data rarely show both hands.
+    # Too few frames are not an error, because both hands are rarely visible in some datasets.
     enough = len(mixtures[0]) >= COMPONENTS
     found["mixture_wasserstein"] = _without_interval(mixture_wasserstein(*mixtures) if enough else np.nan, len(windows))
     visible = [window["visible"] for window in windows]
@@ -191,7 +200,11 @@ def _set_scores(windows, scales, autoencoder, released_autoencoder, seed):
 
 
 def _frechet_of_frames(pairs, visible, seed):
-    """Fréchet distance between frames of generated and true motions, (frame, ...) each, over frames in which both hands are visible."""
+    """Estimate the Fréchet distance between the frames of generated and true motions, where both hands are visible.
+
+    `pairs` contains the generated and the true motion (frame, ...) of each window. `visible` contains, for each window, a bool array
+    (frame,).
+    """
     pairs = [
         tuple(fit_gaussian(part[shown].reshape(shown.sum(), -1)) for part in pair)
         for pair, shown in zip(pairs, visible, strict=True)
@@ -205,8 +218,9 @@ def _frechet_of_frames(pairs, visible, seed):
 
 
 def _frechet_of_windows(features, truth, seed):
-    """Fréchet distance between features (window, feature) of generated and true motions."""
-    # Projecting on the span of all features does not change distances. For few windows it has fewer dimensions, which saves time.
+    """Estimate the Fréchet distance between features (window, feature) of generated and true motions."""
+    # Projection on the subspace that all features span does not change distances. With few windows this subspace has fewer dimensions,
+    # which saves time.
     axes, _ = np.linalg.qr(np.concatenate([features, truth]).T.astype(np.float64))
     features, truth = features @ axes, truth @ axes
 
@@ -218,12 +232,12 @@ def _frechet_of_windows(features, truth, seed):
 
 
 def _without_interval(value, clips):
-    """Fields of an `Estimate` without an interval."""
+    """Return the fields of an `Estimate` that has a value but no interval."""
     return {"value": value, "low": np.nan, "high": np.nan, "clips": clips, "left_out": 0}
 
 
 def _to_json(estimate):
-    """Convert an estimate to JSON values; numbers that aren't finite become None."""
+    """Convert the fields of an estimate to JSON values. Numbers that are not finite become None."""
     values = estimate if isinstance(estimate, dict) else vars(estimate)
     return {
         name: (float(value) if np.isfinite(value) else None) if isinstance(value, float) else int(value) for name, value in values.items()

@@ -1,14 +1,15 @@
-"""Smoothness of motion: acceleration and jerk of joints, by successive differences.
+"""Smoothness of motion: acceleration and jerk of the joints, computed as differences of successive frames.
 
-Jerk as a measure of smoothness: Flash and Hogan 1985, doi:10.1523/JNEUROSCI.05-07-01688.1985. Smoother isn't better: a motionless
-hand has neither acceleration nor jerk. The meaningful value is the ratio to the ground truth, which is ideally 1. Differences of a noisy
-motion grow with the frame rate, so compare only motions with the same rate.
+Jerk is a common measure of smoothness (Flash and Hogan 1985, doi:10.1523/JNEUROSCI.05-07-01688.1985). A smaller value is not better: a
+hand without movement has neither acceleration nor jerk. Use the ratio to the ground truth, which is ideally 1. Acceleration and jerk of a
+noisy motion grow with the frame rate, so compare only motions with the same frame rate.
 """
 
 import numpy as np
 
 from handroll.metrics.visible_means import checked_visible, visible_mean
 
+# Order of the difference that each score is computed from.
 _ORDERS = {"acceleration_m_s2": 2, "jerk_m_s3": 3}
 
 
@@ -18,17 +19,17 @@ def smoothness(joints_m, rate_hz, visible):
     Parameters
     ----------
     joints_m : array (frame, ..., xyz 3)
-        Evenly sampled, for example (frame, hand 2, joint 21, xyz 3), in metres.
+        Joints in metres, evenly sampled, for example (frame, hand 2, joint 21, xyz 3).
     rate_hz : float
-        Frame rate.
+        Frame rate of the motion.
     visible : array (frame, ...), bool
-        Leading axes of `joints_m`, for example (frame, hand 2). A difference that involves a hidden frame is left out. NaN
-        policy: `metrics.visible_means`.
+        Visibility, with the leading axes of `joints_m`, for example (frame, hand 2). A difference that involves a hidden frame is left
+        out. NaN policy: see `metrics.visible_means`.
 
     Returns
     -------
     dict of str to float
-        `acceleration_m_s2` and `jerk_m_s3`; NaN without three, or four, consecutive visible frames.
+        `acceleration_m_s2`, which is NaN without three consecutive visible frames, and `jerk_m_s3`, which is NaN without four.
 
     Raises
     ------
@@ -37,7 +38,7 @@ def smoothness(joints_m, rate_hz, visible):
     """
     joints = np.asarray(joints_m, dtype=np.float64)
     if joints.shape[-1:] != (3,):
-        raise ValueError(f"expected joints (frame, ..., xyz 3), found the shape {joints.shape}")
+        raise ValueError(f"smoothness: expected joints (frame, ..., xyz 3), found the shape {joints.shape}")
     visible = checked_visible(visible, joints.shape[:-1])
     scores = {}
     for name, order in _ORDERS.items():
@@ -48,18 +49,19 @@ def smoothness(joints_m, rate_hz, visible):
 
 
 def smoothness_scores(joints_m, truth_m, rate_hz, visible):
-    """Compute `smoothness` of a motion, and its ratio to that of the ground truth over the same frames.
+    """Compute the `smoothness` of a motion, and its ratio to the smoothness of the ground truth over the same frames.
 
     Parameters
     ----------
     joints_m, truth_m : array (frame, ..., xyz 3)
     rate_hz, visible
-        As of `smoothness`.
+        See `smoothness`.
 
     Returns
     -------
     dict of str to float
-        `acceleration_m_s2`, `jerk_m_s3`, `acceleration_ratio`, `jerk_ratio`; a ratio is NaN if the truth is 0 or NaN.
+        `acceleration_m_s2`, `jerk_m_s3`, `acceleration_ratio`, `jerk_ratio`; a ratio is NaN if the value of the ground
+        truth is 0 or NaN.
     """
     scores, of_truth = smoothness(joints_m, rate_hz, visible), smoothness(truth_m, rate_hz, visible)
     ratios = {f"{name.split('_')[0]}_ratio": scores[name] / of_truth[name] if of_truth[name] > 0.0 else float("nan") for name in scores}

@@ -1,4 +1,7 @@
-"""The tables of the benchmark: one row per method, one column per metric. CSV contains all metrics, Markdown and HTML the main ones."""
+"""Tables of the benchmark, with one row per method and one column per metric.
+
+The CSV file contains all metrics. The Markdown and HTML files contain the main ones.
+"""
 
 import csv
 import io
@@ -18,11 +21,11 @@ class Metric:
     key : str
         Name of the metric in the scores.
     title : str
-        Heading.
+        Heading of the column.
     digits : int
         Digits after the decimal point.
     better : {-1, 0, 1}
-        Whether lower or higher values are better; 0: neither.
+        -1 if lower values are better, 1 if higher values are better, 0 if neither.
     """
 
     key: str
@@ -47,7 +50,7 @@ OWN = (
     Metric("diversity_mm", "diversity, mm", 1, 0),
     Metric("multimodality_mm", "multimodality, mm", 1, 0),
 )
-"""Columns of the first table."""
+"""Columns of the first table: handroll's own metrics."""
 
 RELEASED = tuple(
     Metric(f"released_{side}_{name}", f"{side[0].upper()}-{title}", 3)
@@ -57,31 +60,38 @@ RELEASED = tuple(
 """Columns of the second table: the metrics of PianoMotion10M, as its released code computes them."""
 
 ABOUT = (("features", "features"), ("decoder", "decoder"), ("sampler", "sampler"), ("steps", "steps"))
+"""Columns that describe a method: key and heading."""
+
 COSTS = (
     ("parameters", "parameters, M", 1e-6, 2),
     ("training_s", "training, min", 1 / 60, 1),
     ("sampling_ms", "sampling, ms a window", 1.0, 1),
 )
-"""Columns that describe a method (key, heading) and its costs (key, heading, scale, digits)."""
+"""Columns with the costs of a method: key, heading, factor from the stored unit to that of the heading, and digits after the decimal
+point."""
 
 
 def benchmark_table(scores, costs, published):
-    """Return the rows of the tables.
+    """Build the rows of the tables from scores, costs and published results.
 
     Parameters
     ----------
     scores : list of dict
-        `method` and `scores`, as rule `score_motion` writes them.
+        `method` and `scores` of each method, as written by rule `score_motion`.
     costs : list of dict
-        Descriptions and costs of the same methods, as rule `generate_motion` writes them.
+        Description and costs of the same methods, as written by rule `generate_motion`.
     published : list of dict of str to str
-        Rows of resources/published: Tables 3 and 4 of PianoMotion10M.
+        Published results: Tables 3 and 4 of PianoMotion10M, read from `resources/published`.
 
     Returns
     -------
     list of dict
-        `method`, `about` (dict of str), `scores` (metric to (value, low, high)), `undefined` (metric to the reason for a missing value),
-        `published` (bool), `table` (number in the paper, or "").
+        - `method`: name of the method.
+        - `about`: description and costs of the method.
+        - `scores`: metric to (value, low, high).
+        - `undefined`: metric to the reason for which it has no value.
+        - `published`: whether the row contains published results.
+        - `table`: number of the table in the paper; empty for own results.
     """
     rows = []
     for entry, about in zip(scores, costs, strict=True):
@@ -107,7 +117,7 @@ def write_tables(rows, title, csv_path, markdown_path, html_path):
     Parameters
     ----------
     rows : list of dict
-        As returned by `benchmark_table`.
+        Result of `benchmark_table`.
     title : str
         Name of the experiment.
     csv_path, markdown_path, html_path : path
@@ -123,7 +133,7 @@ def write_tables(rows, title, csv_path, markdown_path, html_path):
 
 
 def _csv(rows):
-    """Return all scores with their intervals, one line per method."""
+    """Format all scores with their intervals as CSV, one line per method."""
     names = list(dict.fromkeys(name for row in rows for name in row["scores"]))
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -137,23 +147,28 @@ def _csv(rows):
 
 
 def _tables(rows):
-    """Return the contents of the tables as text, for the templates."""
+    """Build the contents of all tables for the templates."""
     own, papers = [row for row in rows if not row["published"]], [row for row in rows if row["published"]]
     both_hands = tuple(
         Metric(f"released_{name}", title, 3) for name, title in (("fid", "FID"), ("fgd", "FGD"), ("wgd", "WGD"), ("smooth", "Smooth"))
     )
     return [
-        _table("Motion", "± is half the 95 % interval over windows. Bold: the best generated motion.", own, OWN),
+        _table(
+            "Motion",
+            "The number after ± is half the width of the 95 % confidence interval over windows. The best generated motion is bold.",
+            own,
+            OWN,
+        ),
         _table(
             "As PianoMotion10M computes them",
-            "Metrics of the released evaluation, with its deviations, next to the published Table 3. Published results are from other "
-            "data: compare only rows of the same origin.",
+            "Metrics of PianoMotion10M's released evaluation code, including its errors, next to the published Table 3. Published results "
+            "were measured on other data: compare only rows of the same origin.",
             own + [row for row in papers if row["table"] == "3"],
             RELEASED,
         ),
         _table(
             "Denoising steps",
-            "Means of both hands, as in the published Table 4.",
+            "Means over both hands, next to the published Table 4.",
             [row for row in own if row["about"].get("steps")] + [row for row in papers if row["table"] == "4"],
             both_hands,
         ),
@@ -161,7 +176,10 @@ def _tables(rows):
 
 
 def _table(heading, note, rows, metrics):
-    """Return one table: `heading`, `note`, `columns`, `rows` (`published`; `cells`, pairs of text and bold), `undefined` (lines)."""
+    """Build the contents of one table: dict of `heading`, `note`, `columns`, `rows` and `undefined`.
+
+    A row has `published` (bool) and `cells`, pairs of text and whether it is bold. `undefined` is a list of lines below the table.
+    """
     arrows, best = {-1: " ↓", 0: "", 1: " ↑"}, _best(rows, metrics)
     columns = ["method", *(title for _, title in ABOUT), *(f"{m.title}{arrows[m.better]}" for m in metrics), *(t for _, t, *_ in COSTS)]
     body = []
@@ -174,7 +192,10 @@ def _table(heading, note, rows, metrics):
 
 
 def _scores(row, metrics, best):
-    """Return (text, bold) of a row's scores: the value with half the width of its interval; bold: the best of the column."""
+    """Format the scores of a row as pairs (text, bold). The text contains the value and half the width of its interval.
+
+    The best generated motion of a column is bold.
+    """
     cells = []
     for metric in metrics:
         value, low, high = row["scores"].get(metric.key, (None,) * 3)
@@ -182,18 +203,19 @@ def _scores(row, metrics, best):
             cells.append(("–", False))
             continue
         spread = "" if low is None else f" ± {(high - low) / 2:.{metric.digits}f}"
-        # z: a value that is rounded to 0 has no sign.
+        # The option z removes the sign of a value that is rounded to 0.
         cells.append((f"{value:z.{metric.digits}f}{spread}", best.get(metric.key) == value and not row["published"]))
     return cells
 
 
 def _costs(row):
+    """Format the costs of a row; an unknown cost is an empty text."""
     known = ((row["about"].get(key), scale, digits) for key, _, scale, digits in COSTS)
     return ["" if value in (None, "") else f"{float(value) * scale:.{digits}f}" for value, scale, digits in known]
 
 
 def _best(rows, metrics):
-    """Return the best value of each column among methods that generate motion: neither the ground truth nor published rows."""
+    """Find the best value of each column among generated motions. The ground truth and published rows are excluded."""
     generated = [row for row in rows if not row["published"] and row["method"] not in ("ground_truth", "other_half")]
     best = {}
     for metric in metrics:
@@ -204,13 +226,13 @@ def _best(rows, metrics):
 
 
 def _undefined(rows, metrics):
-    """Return one line per missing metric and reason, with the methods."""
+    """List a line for each missing metric and reason, with the methods concerned."""
     methods = {}
     for row in rows:
         for metric in metrics:
             if metric.key in row["undefined"]:
                 methods.setdefault((metric.title, row["undefined"][metric.key]), []).append(row["method"])
-    return [f"– in {title}: {reason} ({', '.join(dict.fromkeys(names))})." for (title, reason), names in methods.items()]
+    return [f"No value (–) for {title}: {reason} ({', '.join(dict.fromkeys(names))})." for (title, reason), names in methods.items()]
 
 
 _MARKDOWN = """\

@@ -1,7 +1,8 @@
-"""Means over visible frames. This is the NaN policy of all metrics with an argument `visible`, except those of `pianomotion10m`.
+"""Means over visible frames, with the NaN policy of all metrics that have an argument `visible`.
 
-The content of hidden frames, NaN or not, is ignored. A NaN in a visible frame makes the score NaN, so that an incomplete motion does
-not get a good score for its remaining frames. Without visible frames the score is NaN.
+- Values in hidden frames are ignored, whether they are NaN or not.
+- A NaN in a visible frame makes the score NaN. Otherwise an incomplete motion could get a good score for its remaining frames.
+- Without visible frames the score is NaN.
 """
 
 import numpy as np
@@ -10,7 +11,7 @@ from handroll.hand.skeleton import HANDS
 
 
 def checked_visible(visible, shape):
-    """Check that `visible` is a bool array whose axes are the leading axes of another array.
+    """Check that `visible` is a bool array whose axes equal the leading axes of another array.
 
     Parameters
     ----------
@@ -25,11 +26,13 @@ def checked_visible(visible, shape):
     Raises
     ------
     ValueError
-        The type or the axes differ.
+        `visible` has another type or other axes.
     """
     visible = np.asarray(visible)
     if visible.dtype != bool or visible.shape != tuple(shape[: visible.ndim]):
-        raise ValueError(f"expected `visible` of type bool with the leading axes of {tuple(shape)}, found {visible.dtype} {visible.shape}")
+        raise ValueError(
+            f"expected `visible` of type bool with leading axes of the shape {tuple(shape)}, found {visible.dtype} {visible.shape}"
+        )
     return visible
 
 
@@ -40,7 +43,7 @@ def visible_mean(values, visible):
     ----------
     values : array (frame, ...)
     visible : array (frame, ...), bool
-        Leading axes of `values`, or all axes.
+        Visibility, with the leading axes or all axes of `values`.
 
     Returns
     -------
@@ -52,18 +55,19 @@ def visible_mean(values, visible):
 
 
 def means_by_hand(name, values, visible):
-    """Compute the mean of visible values, of both hands together and of each hand.
+    """Compute the mean of visible values of both hands together, and of each hand.
 
     Parameters
     ----------
     name : str
+        Name of the score.
     values : array (frame, hand 2, ...)
     visible : array (frame, hand 2), bool
 
     Returns
     -------
     dict of str to float
-        `{name}`, in which each visible frame of each hand has the same weight, `left_{name}` and `right_{name}`.
+        `{name}` of both hands together, `left_{name}` and `right_{name}`. Each visible value has the same weight.
 
     Raises
     ------

@@ -8,48 +8,49 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
 KERNEL = 5
-"""Kernel size of a convolution in frames: 0.17 s at 30 Hz. A block has two convolutions."""
+"""Kernel size of the convolutions of a residual block, in frames: 5 frames are 0.17 s at 30 Hz."""
 
 POSITION_KERNEL = 65
-"""Kernel size of the positional embedding in frames: 2.2 s at 30 Hz. wav2vec 2.0 uses 128 frames at 50 Hz (2.6 s). Odd, so that the kernel
-is centred."""
+"""Kernel size of the positional embedding, in frames: 65 frames are 2.2 s at 30 Hz. The number is odd, so that the kernel is centred.
+wav2vec 2.0 uses 128 frames at 50 Hz (2.6 s)."""
 
 POSITION_GROUPS = 16
-"""Number of groups of the positional embedding, as in wav2vec 2.0."""
+"""Number of groups of the convolution that computes the positional embedding, as in wav2vec 2.0."""
 
 
 class FeatureContext(nn.Module):
     """Residual convolutions over time, then a convolutional positional embedding.
 
-    The embedding is that of A. Baevski et al., "wav2vec 2.0", NeurIPS 2020, arXiv:2006.11477, section 2: a convolution computes
-    it from the neighbouring frames. The decoder that follows has no positional embedding.
+    A convolution computes the embedding of a frame from its neighbouring frames (A. Baevski et al., "wav2vec 2.0", NeurIPS 2020,
+    arXiv:2006.11477, section 2). The decoder that follows has no positional embedding.
 
     Parameters
     ----------
     features : int
-        F.
+        Number of audio features of a frame (F).
     width : int
-        D; a multiple of `POSITION_GROUPS` unless `layers` is 0.
+        Number of output channels (D); a multiple of `POSITION_GROUPS` unless `layers` is 0.
     layers : int
-        Number of residual blocks. 0 returns the features unchanged, for features of a speech encoder, which already contain
-        temporal context; F must equal D then.
+        Number of residual blocks. With 0 the features are returned unchanged, and F must equal D. Use 0 for a speech encoder, whose
+        features already contain temporal context.
     dropout : float
         Dropout rate in a block.
 
     Raises
     ------
     ValueError
-        F differs from D with 0 layers, or D is not a multiple of `POSITION_GROUPS`.
+        With 0 layers, F differs from D. With layers, D is not a multiple of `POSITION_GROUPS`.
     """
 
     def __init__(self, features, width, layers, dropout=0.1):
         super().__init__()
         if layers == 0 and features != width:
             raise ValueError(
-                f"context of 0 layers: expected as many features as the width, {width}, found {features}; use a layer or that width"
+                f"audio context without layers: expected width {width} to equal the number of features, found {features} features; "
+                "set context_layers above 0, or set the width to the number of features"
             )
         if layers > 0 and width % POSITION_GROUPS:
-            raise ValueError(f"context: expected a width that is a multiple of {POSITION_GROUPS}, found {width}")
+            raise ValueError(f"audio context: expected a width that is a multiple of {POSITION_GROUPS}, found {width}; change the width")
         self.layers = layers
         if layers == 0:
             return
@@ -81,7 +82,7 @@ class FeatureContext(nn.Module):
 
 
 class _Block(nn.Module):
-    """Two convolutions with a residual connection."""
+    """Residual block: norm and two convolutions over time, added to the input."""
 
     def __init__(self, width, dropout):
         super().__init__()
@@ -94,5 +95,5 @@ class _Block(nn.Module):
         )
 
     def forward(self, frames):
-        """Transform frames (B, T, D) into (B, T, D)."""
+        """Apply the block to frames (B, T, D); the shape is unchanged."""
         return frames + self.convolutions(self.norm(frames).transpose(1, 2)).transpose(1, 2)

@@ -1,4 +1,7 @@
-"""Encoders of the audio or the notes of clips, selected by the name of their features. Heavy networks are imported only when used."""
+"""Feature encoders for the audio or the notes of clips. An encoder is selected by the name of its features.
+
+Torch and speech encoders are imported only when they are used.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +13,9 @@ from handroll.device import torch_device
 from handroll.training_data.music_features import log_mel, log_mel_rate_hz, note_roll
 
 VERSION = 1
-"""Raised by hand when the same audio or notes give other features."""
+"""Version of the features. Raise it by hand when the same audio or notes give different features."""
 
+# Columns with the position of a clip in its video, and the delay of its audio.
 _SPAN = ("start_s", "end_s", "audio_delay_s")
 
 
@@ -22,11 +26,11 @@ class FeatureEncoder:
     Attributes
     ----------
     encode : callable (dict of str to value) -> array (frame, feature)
-        Takes the columns of a row of `tables.SHARD`.
+        Function that computes the features of a clip from columns of its row in `tables.SHARD`.
     columns : tuple of str
         Names of the columns that `encode` needs.
     version : str
-        Name and version of the encoder; for a speech encoder it contains the hash of its weights (`SpeechEncoder.identity`).
+        Name and version of the encoder. For a speech encoder it is `SpeechEncoder.identity`, which contains a hash of the weights.
     """
 
     encode: Callable
@@ -35,22 +39,23 @@ class FeatureEncoder:
 
 
 def feature_encoder(name, rate_hz, folder="", device="cpu"):
-    """Create the encoder of features with this name.
+    """Create the encoder that computes the features with a given name.
 
     Parameters
     ----------
-    name : {"logmel", "notes", "hubert", "wav2vec2"}
+    name : {"logmel", "notes", "hubert", "wav2vec2", "hubert_tuned", "wav2vec2_tuned"}
+        Name of the features.
     rate_hz : float
         Features per second.
     folder : path
-        Weights of a speech encoder, in the layout of transformers. Not used for logmel and notes.
+        Folder with the weights of a speech encoder, in the layout of the package transformers. Not used for logmel and notes.
     device : str
         Device of a speech encoder.
 
     Returns
     -------
     FeatureEncoder
-        Its features are aligned with the motion's frames: the clip's audio delay is removed.
+        Its features are aligned with the frames of the motion, because the clip's audio delay is removed.
     """
     if name == "logmel":
         rate = log_mel_rate_hz(rate_hz)
@@ -65,12 +70,12 @@ def feature_encoder(name, rate_hz, folder="", device="cpu"):
 
 
 def _frames(row, rate_hz):
-    """Number of frames of a clip."""
+    """Return the number of frames of a clip at a frame rate."""
     return round((row["end_s"] - row["start_s"]) * rate_hz)
 
 
 def _note_roll(row, rate_hz):
-    """Note roll of a clip."""
+    """Compute the note roll of a clip from its row."""
     notes, pedal = (
         {name: np.array([item[name] for item in row[table]]) for name in names}
         for table, names in (("notes", ("onset_s", "key_offset_s", "pitch", "velocity")), ("pedal", ("onset_s", "offset_s")))
@@ -79,7 +84,7 @@ def _note_roll(row, rate_hz):
 
 
 def _speech_features(folder, rate_hz, device):
-    """`FeatureEncoder` that runs a frozen speech encoder over the whole clip."""
+    """Return a `FeatureEncoder` that runs a frozen speech encoder over the whole clip."""
     import torch
 
     from handroll.models.speech_encoder import RATE_HZ, load_speech_encoder
@@ -92,7 +97,8 @@ def _speech_features(folder, rate_hz, device):
         frames = _frames(row, rate_hz)
         samples = round(frames / rate_hz * RATE_HZ)
         audio = read_audio(row["audio"], RATE_HZ, row["audio_delay_s"])
-        # The audio of a clip may end early. The encoder spreads the frames over its input, so this must have the clip's length.
+        # The audio of a clip may end early. The encoder spreads the frames evenly over its input, so the input must last as long as the
+        # clip.
         audio = np.pad(audio, (0, max(0, samples - len(audio))))[:samples]
         return network(torch.from_numpy(audio)[None].to(device), frames)[0].float().cpu().numpy()
 

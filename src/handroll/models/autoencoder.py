@@ -1,9 +1,10 @@
-"""Auto-encoder whose features are compared by the Fréchet distance between generated and true motion (FID).
+"""Auto-encoder of motion. The Fréchet distance (FID) compares its features of generated and true motion.
 
-After the feature extractor of Y. Yoon et al., "Speech Gesture Generation from the Trimodal Context of Text, Audio, and
+The network follows the feature extractor of Y. Yoon et al., "Speech Gesture Generation from the Trimodal Context of Text, Audio, and
 Speaker Identity", ACM TOG 39 (2020), doi:10.1145/3414685.3417838, which PianoMotion10M (Gan et al., ICLR 2025) applies to
-the rotations of both hands. The training of the released weights is not published. handroll trains a variational auto-encoder
-(D. Kingma and M. Welling, ICLR 2014, arXiv:1312.6114) with a small weight of the divergence, which keeps the features informative.
+the rotations of both hands. The training of its released weights is not published. handroll trains a variational auto-encoder
+(D. Kingma and M. Welling, ICLR 2014, arXiv:1312.6114) . The small weight of the
+Kullback-Leibler divergence (`DIVERGENCE_WEIGHT`) keeps the features informative.
 
 Axis letters: B clip in batch; T frame; M channel of the motion; Z feature (256).
 """
@@ -15,34 +16,34 @@ from torch import nn
 from torch.nn import functional
 
 FEATURES = 256
-"""Z; as released."""
+"""Number of features of a clip (Z), as in the released network."""
 
 CONVOLUTION_SLOPE = 0.2
-"""Slope of the leaky ReLUs between convolutions; as released."""
+"""Negative slope of the leaky ReLUs between convolutions, as in the released network."""
 
 DIVERGENCE_WEIGHT = 1e-3
-"""Weight of the mean Kullback-Leibler divergence of a feature, relative to the mean absolute error; handroll's choice."""
+"""Weight of the mean Kullback-Leibler divergence per feature in the loss; the mean absolute error has the weight 1. handroll's choice."""
 
 START_CHANNELS = 4
-"""Channels of a frame at the input of the decoder's convolutions; as released."""
+"""Number of channels at the input of the decoder's convolutions, as in the released network."""
 
+# Number of channels of most convolutions, as in the released network.
 _CHANNELS = 32
-# Width of most convolutions; as released.
 
 
 @dataclass(frozen=True)
 class AutoencoderSettings:
-    """Sizes of a `MotionAutoencoder`.
+    """Settings of a `MotionAutoencoder`.
 
     Attributes
     ----------
     channels : int
-        M: the right hand's rotations, then the left hand's.
+        Number of channels of the motion (M): the right hand's rotations, then the left hand's.
     frames : int
-        T; at least 12. The default is 8 s at 30 Hz.
+        Number of frames of a clip (T), at least 12. The default is 8 s at 30 Hz.
     slope : float
-        Slope of the leaky ReLUs between the linear layers. The released code passes 1 by mistake, which makes them identities;
-        the released weights were trained that way.
+        Negative slope of the leaky ReLUs between the linear layers. The released network uses 1, which turns these ReLUs into
+        identities. This is an error of the released code, but its weights were trained with it.
     """
 
     channels: int = 96
@@ -65,26 +66,26 @@ class MotionAutoencoder(nn.Module):
         self.decoder = Decoder(settings)
 
     def forward(self, motion, noise):
-        """Encode and decode.
+        """Encode motion as features, and reconstruct the motion from them.
 
         Parameters
         ----------
         motion : tensor (B, T, M)
         noise : tensor (B, Z)
-            Standard normal; zeros reconstruct from the mean features.
+            Standard normal noise of the features. With zeros, the motion is reconstructed from the mean features.
 
         Returns
         -------
         reconstruction : tensor (B, T, M)
         mean, log_variance : tensor (B, Z)
-            Mean and log variance of the distribution of the clip's features.
+            Mean and log variance of each feature.
         """
         mean, log_variance = self.encoder(motion)
         return self.decoder(mean + (0.5 * log_variance).exp() * noise), mean, log_variance
 
     @torch.no_grad()
     def features(self, motion):
-        """Compute features of clips, independently of the other clips in the batch.
+        """Compute the mean features of clips. The features of a clip do not depend on the rest of the batch.
 
         Parameters
         ----------
@@ -100,12 +101,12 @@ class MotionAutoencoder(nn.Module):
             The network is in training mode, where features depend on the batch.
         """
         if self.training:
-            raise RuntimeError("features: expected an auto-encoder in evaluation mode, found training mode; call eval() first")
+            raise RuntimeError("auto-encoder features: expected a network in evaluation mode, found training mode; call its eval() first")
         return self.encoder(motion)[0]
 
 
 class Encoder(nn.Module):
-    """Convolutions over time, then linear layers.
+    """Encoder of a motion: convolutions over time, then linear layers.
 
     Parameters
     ----------
@@ -137,13 +138,13 @@ class Encoder(nn.Module):
         self.fc_mu, self.fc_logvar = nn.Linear(FEATURES, FEATURES), nn.Linear(FEATURES, FEATURES)
 
     def forward(self, motion):
-        """Encode motion (B, T, M) as the mean and log variance of its features, (B, Z) each."""
+        """Encode motion (B, T, M). Return the mean and the log variance of its features, (B, Z) each."""
         hidden = self.out_net(self.net(motion.transpose(1, 2)).flatten(1))
         return self.fc_mu(hidden), self.fc_logvar(hidden)
 
 
 class Decoder(nn.Module):
-    """Linear layers, then convolutions over time.
+    """Decoder of a motion: linear layers, then transposed convolutions over time.
 
     Parameters
     ----------
@@ -163,22 +164,24 @@ class Decoder(nn.Module):
         )
 
     def forward(self, features):
-        """Decode features (B, Z) to motion (B, T, M)."""
+        """Decode features (B, Z) into motion (B, T, M)."""
         return self.net(self.pre_net(features).unflatten(1, (START_CHANNELS, -1))).transpose(1, 2)
 
 
 def _convolution(inputs, outputs, kernel, stride):
-    """Convolution without padding, norm, leaky ReLU."""
+    """Return a block of three layers: convolution without padding, batch norm, leaky ReLU."""
     return nn.Sequential(nn.Conv1d(inputs, outputs, kernel, stride), nn.BatchNorm1d(outputs), nn.LeakyReLU(CONVOLUTION_SLOPE))
 
 
 def _linear(inputs, outputs, slope):
-    """Linear layer, norm and leaky ReLU, to be unpacked into a larger sequence."""
+    """Return the three layers of a block: linear layer, batch norm, leaky ReLU."""
     return nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.LeakyReLU(slope)
 
 
 def autoencoder_loss(motion, reconstruction, mean, log_variance):
-    """Mean absolute error of the reconstruction plus the weighted divergence of the features from a standard normal distribution.
+    """Compute the loss: mean absolute error of the reconstruction plus the weighted Kullback-Leibler divergence of the features.
+
+    The divergence is that from the standard normal distribution, and its weight is `DIVERGENCE_WEIGHT`.
 
     Parameters
     ----------

@@ -1,12 +1,12 @@
-"""Baselines without a trained model: the mean of the training motion, and the nearest training motion by audio features."""
+"""Baselines without a trained model: the mean of the training motion, and the training motion with the most similar features."""
 
 import numpy as np
 
 HOP_S = 1.0
-"""Step between the training windows that are compared (s)."""
+"""Step between the starts of the training windows that `nearest_motion` searches (s)."""
 
 BLOCK_FRAMES = 4
-"""Features are averaged over blocks of this many frames before they are compared: 0.13 s at 30 Hz."""
+"""Number of frames over which features are averaged before they are compared: 4 frames are 0.13 s at 30 Hz."""
 
 
 def mean_motion(scales, windows, frames):
@@ -15,7 +15,9 @@ def mean_motion(scales, windows, frames):
     Parameters
     ----------
     scales : training_data.windows.Scales
+        Contains the mean of the training motion.
     windows, frames : int
+        Number of windows, and of frames in each window.
 
     Returns
     -------
@@ -28,21 +30,25 @@ def mean_motion(scales, windows, frames):
 
 
 def nearest_motion(train_clips, features, frames):
-    """Find, for each window, the training motion with the most similar features (nearest neighbour).
+    """Find the training motion with the most similar features for each window (nearest neighbour).
+
+    Similarity is the Euclidean distance between features averaged over blocks of `BLOCK_FRAMES` frames.
 
     Parameters
     ----------
     train_clips : training_data.loader.Clips
-        With features.
+        Training clips with features.
     features : array (window, frame, feature)
+        Features of the windows for which motion is needed.
     frames : int
+        Number of frames of a window.
 
     Returns
     -------
     position : array (window, frame, 6), float32
     pose : array (window, frame, 96), float32
     nearest : list of (clip number, first frame)
-        Origin of each motion.
+        Training clip of each motion, and its first frame in that clip.
     """
     queries = _block_means(features)
     squared = (queries**2).sum(axis=1)
@@ -64,7 +70,7 @@ def nearest_motion(train_clips, features, frames):
 
 
 def _block_means(features):
-    """Means over blocks of frames, flattened to (window, block * feature), float64."""
+    """Average features over blocks of `BLOCK_FRAMES` frames. Return an array (window, block * feature), float64."""
     windows, frames, width = features.shape
     whole = frames - frames % BLOCK_FRAMES
     return features[:, :whole].astype(np.float64).reshape(windows, -1, BLOCK_FRAMES, width).mean(axis=2).reshape(windows, -1)

@@ -1,14 +1,14 @@
 """Diffusion of gestures: the noise schedule, the training loss of a denoiser, and sampling.
 
-As in PianoMotion10M (Gan et al., ICLR 2025): 1000 steps, noise by the cosine schedule (A. Nichol and P. Dhariwal, "Improved
-Denoising Diffusion Probabilistic Models", ICML 2021, arXiv:2102.09672), and a denoiser that predicts
-v = sqrt(a) noise - sqrt(1 - a) clean, where a is the share of signal variance (T. Salimans and J. Ho, "Progressive
-Distillation", ICLR 2022, arXiv:2202.00512). Schedule and samplers are those of the package diffusers.
+The process is that of PianoMotion10M (Gan et al., ICLR 2025): 1000 steps, noise by the cosine schedule (A. Nichol and P. Dhariwal,
+"Improved Denoising Diffusion Probabilistic Models", ICML 2021, arXiv:2102.09672), and a denoiser that predicts v = sqrt(a) noise - sqrt(1 -
+a) clean, where a is the share of signal variance (T. Salimans and J. Ho, "Progressive Distillation", ICLR 2022, arXiv:2202.00512). Schedule
+and samplers are those of the package diffusers.
 
 A denoiser is any function that maps noisy motion (B, M, T) and steps (B,) to v (B, M, T). A caller can therefore condition a
 network in any way, or blend its predictions for overlapping windows.
 
-Axis letters: B clip in batch; M channel of the motion, the right hand's, then the left hand's; T frame.
+Axis letters: B clip in batch; M channel of the motion (channels of the right hand first); T frame.
 """
 
 from functools import cache
@@ -22,41 +22,48 @@ STEPS = 1000
 """Number of diffusion steps."""
 
 BETAS = "squaredcos_cap_v2"
-"""Name of the cosine schedule in diffusers."""
+"""Name of the cosine noise schedule in the package diffusers."""
 
 MIN_LOG_SNR = -4.0
-"""Minimum natural logarithm of the signal-to-noise ratio (of standard deviations) of all sampling steps but the first."""
+"""Minimum log signal-to-noise ratio of the sampling steps after the first: natural logarithm, ratio of standard deviations."""
 
 SAMPLERS = ("ddpm", "ddim", "dpmsolver++", "sde-dpmsolver++")
-"""Samplers of `sample`: J. Ho et al. 2020, arXiv:2006.11239, with the smaller variance; J. Song et al. 2021, arXiv:2010.02502,
-deterministic; C. Lu et al. 2022, arXiv:2211.01095, multistep of order 2, deterministic and stochastic."""
+"""Names of the samplers that `sample` accepts.
+
+- ddpm: J. Ho et al. 2020, arXiv:2006.11239, with the smaller variance of that paper.
+- ddim: J. Song et al. 2021, arXiv:2010.02502; deterministic.
+- dpmsolver++: C. Lu et al. 2022, arXiv:2211.01095, multistep of order 2; deterministic.
+- sde-dpmsolver++: the stochastic form of dpmsolver++.
+"""
 
 
 @cache
 def schedule():
-    """Return the shared noise schedule, a `diffusers.DDPMScheduler` that adds noise and holds betas and alphas_cumprod.
+    """Return the shared noise schedule, a `diffusers.DDPMScheduler`. Use it to add noise, and for its betas and alphas_cumprod.
 
-    Do not sample with it: sampling keeps its state in the scheduler. `new_sampler` creates one for sampling.
+    Do not sample with it, because a scheduler stores the state of its sampling. Use `new_sampler` instead.
     """
     return DDPMScheduler(STEPS, beta_schedule=BETAS, prediction_type="v_prediction")
 
 
 def diffusion_loss(denoise, clean, noise, step, visible=None):
-    """Mean squared error of v, weighted by the share of signal variance at each clip's step.
+    """Compute the mean squared error of v, weighted by the share of signal variance at the step of each clip.
 
-    The weight is SNR / (SNR + 1), as released; the weighted error of v equals the error of the noise.
+    The weight is SNR / (SNR + 1), where SNR is the ratio of variances, as in the released code. The weighted squared error of v equals
+    the squared error of the noise.
 
     Parameters
     ----------
-    denoise : function
+    denoise : callable (noisy motion (B, M, T), step (B,)) -> v (B, M, T)
     clean : tensor (B, M, T)
-        Normalised motion; finite also where a hand is hidden.
+        Normalised motion. It must be finite even where a hand is hidden.
     noise : tensor (B, M, T)
-        Standard normal.
+        Standard normal noise.
     step : int tensor (B,)
-        Uniform on 0..999 in training.
+        Diffusion step of each clip, 0..999. Training draws it uniformly.
     visible : bool tensor (B, T, hand 2), optional
-        Right, left. The mean covers visible hands only, and is 0 if there are none. None includes all, as in the released code.
+        Visibility of the right hand, then the left. The mean includes visible hands only; without any it is 0. None includes all hands,
+        as in the released code.
 
     Returns
     -------
@@ -72,13 +79,13 @@ def diffusion_loss(denoise, clean, noise, step, visible=None):
 
 
 def sample(denoise, shape, sampler, steps, generator, clip_range, device="cpu"):
-    """Sample motion.
+    """Sample motion from a denoiser, starting from noise.
 
     Parameters
     ----------
-    denoise : function
+    denoise : callable (noisy motion (B, M, T), step (B,)) -> v (B, M, T)
     shape : tuple of int
-        (B, M, T).
+        Shape of the motion (B, M, T).
     sampler : str
         One of `SAMPLERS`.
     steps : int
@@ -87,7 +94,7 @@ def sample(denoise, shape, sampler, steps, generator, clip_range, device="cpu"):
         Source of all noise. With one per clip, the noise of a clip does not depend on the rest of the batch. CPU generators
         give the same noise on every device.
     clip_range : float
-        Predictions of the clean motion are clipped to [-clip_range, clip_range]; released: 1, which is half a turn.
+        Predictions of the clean motion are clipped to [-clip_range, clip_range]. The released models use 1, which is half a turn.
     device : torch.device or str
 
     Returns
@@ -137,16 +144,18 @@ def sampling_steps(steps):
     signal = 0.5 * np.log(share / (1.0 - share))
     taken = np.abs(signal - np.linspace(MIN_LOG_SNR, signal[0], steps)[:, None]).argmin(axis=1)
     taken[0] = STEPS - 1
-    # Near both ends several wanted ratios have the same nearest step. Steps are strictly decreasing if step + index never increases.
+    # Near both ends, several of the wanted ratios have the same nearest step. The steps are strictly decreasing if step + index
+    # never increases, so this sum is made monotonic.
     index = np.arange(steps)
     shifted = np.maximum.accumulate((taken + index)[::-1])[::-1]
     return np.minimum(shifted, STEPS - 1) - index
 
 
 def new_sampler(name):
-    """Create a scheduler of diffusers that takes predictions of the clean motion and a list of steps.
+    """Create a scheduler of the package diffusers for sampling from predictions of the clean motion at chosen steps.
 
-    DDIM equals DPM-Solver++ of order 1 (Lu et al. 2022). `diffusers.DDIMScheduler` does not accept a list of steps.
+    DDIM is created as DPM-Solver++ of order 1, which is equivalent (Lu et al. 2022), because `diffusers.DDIMScheduler` does not accept
+    a list of steps.
 
     Parameters
     ----------

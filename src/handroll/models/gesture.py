@@ -1,8 +1,8 @@
-"""Stage two of PianoMotion10M's baseline: a denoiser of gestures, conditioned on audio features and hand positions.
+"""Stage two of PianoMotion10M's baseline: a diffusion denoiser of hand poses, conditioned on audio features and hand positions.
 
 W. Gan et al., "PianoMotion10M: Dataset and Benchmark for Hand Motion Generation in Piano Performance", ICLR 2025. The U-Net
 is the one-dimensional form of J. Ho et al., "Denoising Diffusion Probabilistic Models", NeurIPS 2020, arXiv:2006.11239.
-Modules have the names of the released weights where these are descriptive.
+Modules have the names of the released weights where those names are descriptive.
 
 Axis letters: B clip in batch; T frame, halved at each lower level; M channel of the motion; F audio feature; C width of the
 condition; G channel of the guide; W channel of a level; E width of the step's embedding; H attention head; K channel of a head.
@@ -19,42 +19,46 @@ from torch.nn import functional
 from handroll.models.audio_context import FeatureContext
 from handroll.models.memory_decoder import new_decoder
 
-HEADS, HEAD_WIDTH = 4, 32
-"""Number of heads and channels of a head, in every attention; as released."""
+HEADS = 4
+"""Number of heads of every attention layer, as in the released network."""
+
+HEAD_WIDTH = 32
+"""Number of channels of an attention head, as in the released network."""
 
 NORM_GROUPS = 8
-"""Number of groups of every GroupNorm; as released."""
+"""Number of groups of every GroupNorm, as in the released network."""
 
 MAX_PERIOD = 10_000
-"""Longest period of the sines that embed a step; A. Vaswani et al., "Attention Is All You Need", NeurIPS 2017, section 3.5."""
+"""Maximum wavelength of the sines that embed a diffusion step, divided by 2 pi; A. Vaswani et al., "Attention Is All You Need",
+NeurIPS 2017, section 3.5."""
 
 
 @dataclass(frozen=True)
 class GestureSettings:
-    """Sizes of a `GestureUNet`. The defaults are those of the paper's base model.
+    """Settings of a `GestureUNet`. The defaults are those of the paper's base model.
 
     Attributes
     ----------
     features : int
-        F.
+        Number of audio features of a frame (F).
     condition_width : int
-        C.
+        Number of channels of the condition (C).
     context_layers : int
-        Blocks of the `FeatureContext`; 0 for features of a speech encoder, where F equals C.
+        Number of residual blocks of the `FeatureContext`. Use 0 for features of a speech encoder; F must equal C then.
     decoder : str
-        One of `memory_decoder.KINDS`.
+        Decoder of the condition, one of `memory_decoder.KINDS`.
     layers, state, feedforward : int
-        As of `memory_decoder.new_decoder`.
+        Sizes of the decoder; see `memory_decoder.new_decoder`.
     dim : int
-        W of the first level; a multiple of `NORM_GROUPS`.
+        Number of channels of the first level of the U-Net; a multiple of `NORM_GROUPS`.
     multipliers : tuple of int
-        W after each level, divided by `dim`.
+        Number of output channels of each level, as a multiple of `dim`.
     channels : int
-        M: the right hand's rotations, then the left hand's.
+        Number of channels of the motion (M): the right hand's rotations, then the left hand's.
     guide : int
-        G: position channels.
+        Number of channels of the guide (G): the positions of both hands.
     dropout : float
-        Dropout rate of context and decoder.
+        Dropout rate of the context and the decoder.
     """
 
     features: int
@@ -72,12 +76,12 @@ class GestureSettings:
 
     @property
     def frames_multiple(self):
-        """Required divisor of the number of frames: each level but the last halves it."""
+        """The number of frames must be a multiple of this number, because every level but the last halves the frames."""
         return 2 ** (len(self.multipliers) - 1)
 
 
 class GestureUNet(nn.Module):
-    """Predicts v (`handroll.models.diffusion`) of a noisy motion.
+    """Denoiser that predicts v (`handroll.models.diffusion`) from a noisy motion.
 
     Parameters
     ----------
@@ -115,13 +119,13 @@ class GestureUNet(nn.Module):
         self.final_conv = nn.Conv1d(dim, settings.channels, 1)
 
     def encode_condition(self, features, released=False):
-        """Encode audio features as the condition of the denoiser; it is the same for every step of a clip.
+        """Encode audio features as the condition of the denoiser. The condition is the same for all diffusion steps of a clip.
 
         Parameters
         ----------
         features : tensor (B, T, F)
         released : bool
-            Mask as the released code does; see `memory_decoder`.
+            Mask the self-attention as the released code does; see `memory_decoder`.
 
         Returns
         -------
@@ -130,7 +134,7 @@ class GestureUNet(nn.Module):
         return self.decoder(self.context(features), released=released).transpose(1, 2)
 
     def forward(self, noisy, step, condition, guide):
-        """Predict v.
+        """Predict v of a noisy motion.
 
         Parameters
         ----------
@@ -140,7 +144,7 @@ class GestureUNet(nn.Module):
         condition : tensor (B, C, T)
             Result of `encode_condition`.
         guide : tensor (B, G, T)
-            Normalised positions.
+            Normalised positions of both hands.
 
         Returns
         -------
@@ -173,12 +177,12 @@ class GestureUNet(nn.Module):
 
 
 class StepEmbedding(nn.Module):
-    """Sinusoidal embedding of a diffusion step: sines, then cosines.
+    """Sinusoidal embedding of a diffusion step. The first half of the channels are sines, the second half cosines.
 
     Parameters
     ----------
     width : int
-        Even.
+        Number of channels of the embedding; even.
     """
 
     def __init__(self, width):
@@ -193,14 +197,14 @@ class StepEmbedding(nn.Module):
 
 
 class ResnetBlock(nn.Module):
-    """Two convolutions with a residual connection; the step's embedding scales and shifts the first.
+    """Residual block of two convolutions. The embedding of the diffusion step scales and shifts the result of the first convolution.
 
     Parameters
     ----------
     inputs, outputs : int
-        Channels.
+        Number of input and of output channels.
     embedding : int
-        E.
+        Number of channels of the step's embedding (E).
     """
 
     def __init__(self, inputs, outputs, embedding):
@@ -211,18 +215,18 @@ class ResnetBlock(nn.Module):
         self.res_conv = nn.Conv1d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
     def forward(self, x, embedding):
-        """Transform (B, inputs, T) into (B, outputs, T), with the step's embedding (B, E)."""
+        """Apply the block to `x` (B, inputs, T), given the step's embedding (B, E). Return a tensor (B, outputs, T)."""
         scale, shift = self.mlp(embedding)[..., None].chunk(2, dim=1)
         return self.block2(self.block1(x, scale, shift)) + self.res_conv(x)
 
 
 class ConvolutionBlock(nn.Module):
-    """Convolution, norm, scale and shift, SiLU.
+    """Block of a convolution, a group norm, a scale and shift, and a SiLU.
 
     Parameters
     ----------
     inputs, outputs : int
-        Channels.
+        Number of input and of output channels.
     """
 
     def __init__(self, inputs, outputs):
@@ -231,16 +235,17 @@ class ConvolutionBlock(nn.Module):
         self.norm = nn.GroupNorm(NORM_GROUPS, outputs)
 
     def forward(self, x, scale=0.0, shift=0.0):
-        """Transform (B, inputs, T) into (B, outputs, T); scale and shift (B, outputs, 1)."""
+        """Apply the block to `x` (B, inputs, T), with scale and shift (B, outputs, 1). Return a tensor (B, outputs, T)."""
         return functional.silu(self.norm(self.proj(x)) * (scale + 1.0) + shift)
 
 
 class ChannelNorm(nn.Module):
-    """Root mean square norm over channels; B. Zhang and R. Sennrich, NeurIPS 2019, arXiv:1910.07467.
+    """Root mean square normalisation over channels; B. Zhang and R. Sennrich, NeurIPS 2019, arXiv:1910.07467.
 
     Parameters
     ----------
     channels : int
+        Number of channels (W).
     """
 
     def __init__(self, channels):
@@ -248,17 +253,17 @@ class ChannelNorm(nn.Module):
         self.g = nn.Parameter(torch.ones(1, channels, 1))
 
     def forward(self, x):
-        """Normalise (B, W, T)."""
+        """Normalise `x` (B, W, T) over its channels."""
         return functional.normalize(x, dim=1) * self.g * x.shape[1] ** 0.5
 
 
 class Attention(nn.Module):
-    """Self-attention over frames, with a norm before it and a residual connection.
+    """Self-attention over frames. The input is normalised first, and the result is added to the input.
 
     Parameters
     ----------
     channels : int
-        W.
+        Number of channels (W).
     """
 
     def __init__(self, channels):
@@ -268,23 +273,23 @@ class Attention(nn.Module):
         self.to_out = nn.Conv1d(HEADS * HEAD_WIDTH, channels, 1)
 
     def heads(self, x):
-        """Compute queries, keys and values, (B, H, K, T) each, of (B, W, T)."""
+        """Compute queries, keys and values, (B, H, K, T) each, from `x` (B, W, T)."""
         return self.to_qkv(self.norm(x)).unflatten(1, (3, HEADS, HEAD_WIDTH)).unbind(1)
 
     def forward(self, x):
-        """Attend, (B, W, T) to (B, W, T)."""
+        """Apply self-attention to `x` (B, W, T); the shape is unchanged."""
         q, k, v = (part.transpose(-1, -2) for part in self.heads(x))
         attended = functional.scaled_dot_product_attention(q, k, v)
         return x + self.to_out(attended.transpose(-1, -2).flatten(1, 2))
 
 
 class LinearAttention(Attention):
-    """Attention whose cost is linear in the number of frames; Z. Shen et al., "Efficient Attention", WACV 2021, arXiv:1812.01243.
+    """Self-attention whose cost is linear in the number of frames; Z. Shen et al., "Efficient Attention", WACV 2021, arXiv:1812.01243.
 
     Parameters
     ----------
     channels : int
-        W.
+        Number of channels (W).
     """
 
     def __init__(self, channels):
@@ -292,7 +297,7 @@ class LinearAttention(Attention):
         self.to_out = nn.Sequential(self.to_out, ChannelNorm(channels))
 
     def forward(self, x):
-        """Attend, (B, W, T) to (B, W, T)."""
+        """Apply self-attention to `x` (B, W, T); the shape is unchanged."""
         q, k, v = self.heads(x)
         q, k = q.softmax(dim=-2) * HEAD_WIDTH**-0.5, k.softmax(dim=-1)
         context = k @ v.transpose(-1, -2)

@@ -1,13 +1,13 @@
-"""Decoder of the position predictor and the gesture generator: relates the frames of a clip to each other.
+"""Decoders of the position predictor and the gesture generator. They add information from the whole clip to every frame.
 
-It is the transformer of PianoMotion10M's baseline (Gan et al., ICLR 2025), or one state-space block. In the transformer, an
-encoder computes a memory of the clip; in the decoder, the cross-attention of a frame is restricted to the same frame of the memory.
+A decoder is the transformer of PianoMotion10M's baseline (Gan et al., ICLR 2025), or one state-space block. The transformer's encoder
+computes a memory of the clip. In the transformer's decoder, the cross-attention of a frame is restricted to the same frame of the memory.
 
-Cross-attention to a single frame is a linear map of that frame, because the softmax over one key is 1. Its queries and keys are
-never computed, but all parameters of `nn.MultiheadAttention` exist, so that released weights can be loaded.
+Cross-attention to a single frame is a linear map of that frame, because the softmax over one key is 1. Queries and keys are therefore
+not computed. Their parameters exist nevertheless, so that released weights can be loaded.
 
-**Masks.** Self-attention covers the whole clip for every batch size, as in the training of the released weights. The released
-code masks the decoder's self-attention if the batch contains one clip only; `released=True` does the same.
+**Masks.** Self-attention includes the whole clip for every batch size, as in the training of the released weights. The released
+code masks the decoder's self-attention if the batch contains a single clip. `released=True` reproduces this.
 
 Axis letters: B clip in batch; T frame; D width; H attention head.
 """
@@ -19,13 +19,13 @@ from torch.nn import functional
 from handroll.models.ssm import SelectiveStateSpace
 
 HEADS = 4
-"""Number of attention heads; as released."""
+"""Number of attention heads, as in the released network."""
 
 PERIOD_FRAMES = 30
-"""Frames after which the released mask decreases by one slope: a second."""
+"""Distance in frames over which the released mask decreases by one slope: 30 frames are a second."""
 
 KINDS = ("transformer", "ssm")
-"""Kinds of decoders that `new_decoder` creates."""
+"""Names of the decoders that `new_decoder` creates."""
 
 
 def new_decoder(kind, width, layers, state, feedforward, dropout):
@@ -34,15 +34,16 @@ def new_decoder(kind, width, layers, state, feedforward, dropout):
     Parameters
     ----------
     kind : str
-        "transformer", or "ssm": one state-space block.
+        "transformer", or "ssm" for one state-space block.
     width : int
-        D.
+        Number of channels (D).
     layers : int
         Number of layers of a transformer's encoder, and of its decoder.
     state : int
-        State size of a channel of a state-space block.
+        State size of each channel of a state-space block. Not used by a transformer.
     feedforward : int
-        Hidden width of the feed-forward layers in a transformer's encoder; in its decoder it is D, as released.
+        Hidden width of the feed-forward layers in a transformer's encoder. In its decoder the hidden width is D, as in the released
+        network.
     dropout : float
         Dropout rate of a transformer.
 
@@ -63,20 +64,20 @@ def new_decoder(kind, width, layers, state, feedforward, dropout):
 
 
 class StateSpaceDecoder(SelectiveStateSpace):
-    """One state-space block with the interface of a decoder."""
+    """A single state-space block with the interface of `MemoryDecoder`."""
 
     def forward(self, frames, released=False):
-        """Transform frames (B, T, D) into (B, T, D); `released` has no effect."""
+        """Apply the block to frames (B, T, D); the shape is unchanged. `released` has no effect."""
         return super().forward(frames)
 
 
 class MemoryDecoder(nn.Module):
-    """Transformer encoder and decoder.
+    """Transformer with an encoder, which computes the memory, and a decoder.
 
     Parameters
     ----------
     width, layers, feedforward, dropout
-        As of `new_decoder`; the width is a multiple of `HEADS`.
+        See `new_decoder`. The width is a multiple of `HEADS`.
     """
 
     def __init__(self, width, layers, feedforward, dropout):
@@ -86,13 +87,13 @@ class MemoryDecoder(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(width, dropout) for _ in range(layers))
 
     def forward(self, frames, released=False):
-        """Relate the frames of each clip.
+        """Apply the transformer to the frames of each clip.
 
         Parameters
         ----------
         frames : tensor (B, T, D)
         released : bool
-            Mask the self-attention of a batch of one clip, as the released code does.
+            If the batch contains a single clip, mask its self-attention as the released code does.
 
         Returns
         -------
@@ -111,7 +112,7 @@ class DecoderLayer(nn.Module):
     Parameters
     ----------
     width, dropout
-        As of `new_decoder`.
+        See `new_decoder`.
     """
 
     def __init__(self, width, dropout):
@@ -123,13 +124,13 @@ class DecoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, frames, memory, mask=None):
-        """Update the frames.
+        """Apply the layer to frames.
 
         Parameters
         ----------
         frames, memory : tensor (B, T, D)
         mask : tensor (H, T, T), optional
-            Added to the self-attention scores; the batch must have one clip then.
+            Added to the self-attention scores. Only for a batch of one clip.
 
         Returns
         -------
@@ -141,25 +142,25 @@ class DecoderLayer(nn.Module):
         return self.norm3(frames + self.dropout(self.linear2(self.dropout(functional.relu(self.linear1(frames))))))
 
     def _same_frame_attention(self, memory):
-        """Cross-attention (B, T, D) of each frame to the same frame of the memory: value and output projection."""
+        """Compute the cross-attention (B, T, D) of each frame to the same frame of the memory: value and output projection only."""
         attention = self.multihead_attn
         *_, weight = attention.in_proj_weight.chunk(3)
         *_, bias = attention.in_proj_bias.chunk(3)
         value = functional.linear(memory, weight, bias)
-        # Attention drops out attention weights. Each head has a single weight here, so whole heads are dropped.
+        # Attention applies dropout to attention weights. Each head has a single weight here, so dropout acts on whole heads.
         heads = functional.dropout1d(value.flatten(0, 1).unflatten(-1, (HEADS, -1)), attention.dropout, self.training)
         return attention.out_proj(heads.reshape(value.shape))
 
 
 def released_mask(frames):
-    """Self-attention mask of the released code: causal, with a penalty that grows with the distance in time.
+    """Compute the self-attention mask of the released code: causal, with a penalty that grows with the distance in time.
 
-    The slopes are those of O. Press et al., "Train Short, Test Long", ICLR 2022, arXiv:2108.12409, for `HEADS` heads.
+    The slopes of the penalty are those of O. Press et al., "Train Short, Test Long", ICLR 2022, arXiv:2108.12409, for `HEADS` heads.
 
     Parameters
     ----------
     frames : int
-        T.
+        Number of frames (T).
 
     Returns
     -------

@@ -1,21 +1,25 @@
 """Methods that an experiment compares, and the files of the speech encoders that they need.
 
-To add a method: name it in `comparison_methods`, and generate its motion in `handroll.generation.method_motion`.
+To add a method, edit three places:
+
+1. `comparison_methods` in this module: add the method's name and description.
+2. `KINDS` in `handroll.generation.method_motion`: add the function that generates its motion.
+3. `models_of` in `workflow/rules/experiment.smk`: return the checkpoints that the method needs, if any.
 """
 
 ENCODER_FILES = "config.json", "model.safetensors", "pytorch_model.bin"
-"""Files of a speech encoder in the layout of transformers; a folder has one of the last two."""
+"""File names of a speech encoder in the layout of the package transformers. A folder contains the first, and one of the last two."""
 
 TUNED = "_tuned"
-"""Suffix of features whose encoder is fine-tuned with the first stage."""
+"""Suffix in the name of features whose speech encoder is fine-tuned together with the first stage."""
 
 
 def comparison_methods(benchmark):
-    """Every method of an experiment by name.
+    """Return every method of an experiment by name.
 
     Four reference methods come first: the ground truth, the ground truth of other windows, the mean pose of the training data, and the
-    training motion with the most similar audio. The trained two-stage models follow, one for each choice of features, decoder and
-    sampler. The released checkpoint of PianoMotion10M is last, where the configuration names one.
+    training motion with the most similar features. The trained two-stage models follow, one for each combination of features, decoder
+    and sampler. The released checkpoint of PianoMotion10M is last, if the configuration contains its path.
 
     Parameters
     ----------
@@ -24,7 +28,7 @@ def comparison_methods(benchmark):
     Returns
     -------
     dict of str to dict
-        `kind` of each method, and, as far as they apply, `features`, `decoder`, `sampler` and `steps`.
+        Description of each method: `kind`, and `features`, `decoder`, `sampler` and `steps` if they apply to this kind.
     """
     nearest = benchmark.features[0]
     methods = {
@@ -51,37 +55,38 @@ def comparison_methods(benchmark):
 
 
 def method_name(*parts, sampler, steps):
-    """Name of a method in file names, such as `two_stage-notes-transformer-dpmsolverpp-20`."""
+    """Return the name of a method for file names, such as `two_stage-notes-transformer-dpmsolverpp-20`."""
     return "-".join([*parts, sampler.replace("++", "pp"), str(steps)])
 
 
 def is_sampled(method):
-    """Whether a method samples from a diffusion model, so that it needs a seed, a number of samples and a device."""
+    """Return whether a method samples from a diffusion model. Such a method needs a seed, a number of samples and a device."""
     return method["kind"] in ("two_stage", "released")
 
 
 def is_tuned(features):
-    """Whether the encoder of these features is fine-tuned by the experiment."""
+    """Return whether the experiment fine-tunes the speech encoder of these features."""
     return features.endswith(TUNED)
 
 
 def pretrained_encoder(features, weights):
-    """Folder of the pretrained speech encoder of some features; empty for features without one.
+    """Return the folder of the pretrained speech encoder for features; empty for features without a speech encoder.
 
     Parameters
     ----------
     features : str
-        Such as `hubert`, `hubert_tuned` or `notes`.
+        Name of the features, such as `hubert`, `hubert_tuned` or `notes`.
     weights : handroll.config.experiment.Weights
+        Section `weights` of the configuration, which contains the folders.
     """
     return getattr(weights, features.removesuffix(TUNED), "")
 
 
 def encoder_files(folder):
-    """Paths that a speech encoder in a folder may consist of."""
+    """List the paths of the files that a speech encoder in a folder may have."""
     return [f"{folder}/{name}" for name in ENCODER_FILES]
 
 
 def encoder_modules(features):
-    """Names, below `handroll`, of the modules that only these features run."""
+    """List the modules that only these features need, as names within the package `handroll`."""
     return () if features in ("notes", "logmel") else ("models.speech_encoder",)

@@ -1,20 +1,23 @@
-"""Features of windows of motion: of positions and poses by handroll's auto-encoder, and of poses by the released auto-encoder."""
+"""Features of windows of motion, for Fréchet distances.
+
+handroll's auto-encoder encodes positions and poses. PianoMotion10M's released auto-encoder encodes poses only.
+"""
 
 import torch
 
 from handroll.models.checkpoint import load_checkpoint
 
 FEATURE_BATCH = 64
-"""Windows per forward pass."""
+"""Number of windows in a forward pass of an auto-encoder."""
 
 
 def whole_motion(scales, position, pose):
-    """Concatenate scaled poses (window, frame, 96) and scaled positions (window, frame, 6) to a tensor (window, frame, 102)."""
+    """Scale poses (window, frame, 96) and positions (window, frame, 6), and concatenate them in this order: tensor (window, frame, 102)."""
     return torch.cat([scales.scaled("pose", pose), scales.scaled("position", position)], dim=-1)
 
 
 def motion_features(path):
-    """Load the feature function of a trained auto-encoder.
+    """Load a trained auto-encoder, and return the function that computes features with it.
 
     Parameters
     ----------
@@ -35,7 +38,7 @@ def motion_features(path):
 
 
 def released_features(path):
-    """Load the feature function of PianoMotion10M's released auto-encoder.
+    """Load PianoMotion10M's released auto-encoder, and return the function that computes features with it.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
-"""Stage one of PianoMotion10M's baseline: predicts the positions of both hands from audio features.
+"""Stage one of PianoMotion10M's baseline: a network that predicts the positions of both hands from audio features.
 
 W. Gan et al., "PianoMotion10M: Dataset and Benchmark for Hand Motion Generation in Piano Performance", ICLR 2025.
 
-Positions are normalised by the caller. The released weights predict positions divided by a constant, within -1..1 (`bounded`).
-handroll trains on (position - mean) / standard deviation, which is unbounded.
+The network works with normalised positions. For the released weights, these are positions divided by a constant, limited to -1..1
+(`bounded`). For handroll's own training, they are (position - mean) / standard deviation, without limits.
 
 Axis letters: B clip in batch; T frame; F audio feature; C width of the context; D width of the decoder.
 """
@@ -17,34 +17,34 @@ from handroll.models.audio_context import FeatureContext
 from handroll.models.memory_decoder import new_decoder
 
 POSITIONS = 6
-"""Channels of a frame: the right hand's x, y, z, then the left hand's."""
+"""Number of position channels of a frame: x, y, z of the right hand, then of the left hand."""
 
 HEAD_WIDTH = 128
-"""Width between the two linear layers of the output head; as released."""
+"""Number of channels between the two linear layers of the output, as in the released network."""
 
 
 @dataclass(frozen=True)
 class PositionSettings:
-    """Sizes of a `PositionPredictor`. The defaults are those of the paper's base model.
+    """Settings of a `PositionPredictor`. The defaults are those of the paper's base model.
 
     Attributes
     ----------
     features : int
-        F.
+        Number of audio features of a frame (F).
     context_width : int
-        C.
+        Number of channels of the context (C).
     context_layers : int
-        Blocks of the `FeatureContext`; 0 for features of a speech encoder, where F equals C.
+        Number of residual blocks of the `FeatureContext`. Use 0 for features of a speech encoder; F must equal C then.
     width : int
-        D.
+        Number of channels of the decoder (D).
     decoder : str
-        One of `memory_decoder.KINDS`.
+        Kind of the decoder, one of `memory_decoder.KINDS`.
     layers, state, feedforward : int
-        As of `memory_decoder.new_decoder`.
+        Sizes of the decoder; see `memory_decoder.new_decoder`.
     bounded : bool
-        Apply tanh to the output.
+        Whether to apply tanh to the output.
     dropout : float
-        Dropout rate of context and decoder.
+        Dropout rate of the context and the decoder.
     """
 
     features: int
@@ -60,7 +60,7 @@ class PositionSettings:
 
 
 class PositionPredictor(nn.Module):
-    """Positions of both hands from audio features.
+    """Network that predicts the positions of both hands from audio features.
 
     Parameters
     ----------
@@ -74,26 +74,26 @@ class PositionPredictor(nn.Module):
         self.context = FeatureContext(settings.features, settings.context_width, settings.context_layers, settings.dropout)
         self.project = nn.Linear(settings.context_width, width)
         self.decoder = new_decoder(settings.decoder, width, settings.layers, settings.state, settings.feedforward, settings.dropout)
-        # No nonlinearity between the two layers, as released.
+        # As in the released network, there is no nonlinearity between the two layers.
         self.head = nn.Sequential(nn.Linear(width, HEAD_WIDTH), nn.Linear(HEAD_WIDTH, POSITIONS))
 
     def forward(self, features, with_context=False, released=False):
-        """Predict positions.
+        """Predict the positions of both hands.
 
         Parameters
         ----------
         features : tensor (B, T, F)
         with_context : bool
-            Also return the context, which can condition gestures.
+            Whether to return the context as well, which can be the condition of the gesture generator.
         released : bool
-            Mask as the released code does; see `memory_decoder`.
+            Mask the self-attention as the released code does; see `memory_decoder`.
 
         Returns
         -------
         positions : tensor (B, T, 6)
-            Normalised; right xyz, left xyz.
+            Normalised positions: xyz of the right hand, then of the left.
         context : tensor (B, T, C)
-            Detached; only with `with_context`.
+            Detached from the gradient. Only returned if `with_context` is true.
         """
         context = self.context(features)
         positions = self.head(self.decoder(self.project(context), released=released))
@@ -102,23 +102,25 @@ class PositionPredictor(nn.Module):
 
 
 def position_loss(predicted, target, visible, position_weight=1.0, velocity_weight=1.0, released=False):
-    """Mean absolute error of positions plus weighted mean absolute error of their change from frame to frame.
+    """Compute the loss: weighted mean absolute errors of positions and of their change from frame to frame.
+
+    A term without visible frames is 0.
 
     Parameters
     ----------
     predicted, target : tensor (B, T, 6)
-        Normalised; right xyz, left xyz. Targets of hidden hands may be NaN, except with `released`.
+        Normalised positions: xyz of the right hand, then of the left. Targets of hidden hands may be NaN unless `released` is true.
     visible : bool tensor (B, T, hand 2)
-        Right, left.
+        Visibility of the right hand, then the left.
     position_weight, velocity_weight : float
-        1 and 1 as released.
+        Weights of the two errors. The released code uses 1 for both.
     released : bool
-        Include the change between all frames, as the released code does. Otherwise both frames must be visible.
+        Whether to include the change between all successive frames, as the released code does. Otherwise the hand must be visible in
+        both frames.
 
     Returns
     -------
     scalar tensor
-        A term without visible frames is 0.
     """
     error = (predicted - target).unflatten(-1, (2, 3))
     change = error[:, 1:] - error[:, :-1]
@@ -127,5 +129,5 @@ def position_loss(predicted, target, visible, position_weight=1.0, velocity_weig
 
 
 def _mean_absolute(error):
-    """Mean absolute value; 0, with a gradient, if empty."""
+    """Compute the mean absolute value. For an empty tensor it is 0, still with a gradient."""
     return error.abs().sum() / max(error.numel(), 1)

@@ -2,7 +2,8 @@
 
 W.-N. Hsu et al., "HuBERT", IEEE/ACM TASLP 29 (2021), doi:10.1109/TASLP.2021.3122291; A. Baevski et al., "wav2vec 2.0", NeurIPS
 2020, arXiv:2006.11477. The networks are those of the package transformers. As in PianoMotion10M (Gan et al., ICLR 2025), the
-output of the convolutions is interpolated to the motion's frames before the transformer, which then works at their rate.
+output of the convolutions is interpolated to the motion's frames before the transformer. The transformer then works at the motion's
+frame rate.
 
 Axis letters: B clip in batch; S audio sample; T frame; D width.
 """
@@ -24,10 +25,10 @@ from handroll.state_dicts import listed, state_dict_at
 
 @contextmanager
 def _without_torchaudio():
-    """Hide torchaudio from imports while the block runs, unless it is loaded already.
+    """Hide the package torchaudio from imports while the block runs, unless torchaudio is loaded already.
 
-    It comes with another package and must match torch's build. If it does not, importing it fails, and importing transformers fails
-    too. transformers needs it only to read audio files, which handroll does itself.
+    Another package installs torchaudio. If torchaudio does not match the build of torch, importing it fails, and so does importing
+    transformers. transformers needs torchaudio only to read audio files, which handroll does itself.
     """
     loaded = "torchaudio" in sys.modules
     if not loaded:
@@ -43,22 +44,22 @@ with _without_torchaudio():
     from transformers import AutoConfig, HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2Model
 
 VERSION = 1
-"""Raised by hand when the same audio and weights give other features."""
+"""Version of the speech features. Raise it by hand when the same audio and weights give different features."""
 
 RATE_HZ = 16_000
-"""Sampling rate of the networks' input."""
+"""Sampling rate of the networks' input (Hz)."""
 
 RELEASED = ("hubert-base-ls960", "wav2vec2-base-960h", "wav2vec2-large-960h-lv60-self", "hubert-large-ls960-ft")
-"""The encoders of PianoMotion10M, by their names at `PAGE_URL`."""
+"""Names of the encoders that PianoMotion10M uses, as published at `PAGE_URL`."""
 
 PAGE_URL = "https://huggingface.co/facebook"
-"""Where the authors publish them."""
+"""Web page on which the authors publish the weights of the encoders in `RELEASED`."""
 
 KINDS = {"hubert": (HubertConfig, HubertModel), "wav2vec2": (Wav2Vec2Config, Wav2Vec2Model)}
-"""Configuration and network classes of transformers, by `model_type`."""
+"""Configuration class and network class of the package transformers, by `model_type`."""
 
 LARGE = {"feat_extract_norm": "layer", "conv_bias": True, "do_stable_layer_norm": True}
-"""Settings of the large networks that differ from the base ones, besides their sizes."""
+"""Settings in which the large networks differ from the base networks, besides their sizes."""
 
 SIZES = {
     "tiny": {
@@ -73,37 +74,37 @@ SIZES = {
     "base": {},
     "large": {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096, **LARGE},
 }
-"""Settings of transformers' configurations, whose defaults are those of the base networks. Size tiny is for tests."""
+"""Arguments of the configuration class for each size of network. The defaults of transformers are the base networks; tiny is for tests."""
 
 VARIANCE_FLOOR = 1e-7
 """Added to the variance of a waveform; as in transformers' `Wav2Vec2FeatureExtractor`."""
 
+# Possible names of the file of weights. If both files exist, the first is read.
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-"""Names of the file of weights. If there are both, the first is read."""
 
+# Name of a parameter that is used only in the self-supervised training of the networks. Some released files do not contain it.
 _UNUSED = "masked_spec_embed"
-"""A parameter that only the networks' own training uses. Some released files lack it."""
 
+# Number of hexadecimal digits of a hash in `SpeechEncoder.identity`. A collision by chance is practically impossible.
 _HASH_DIGITS = 16
-"""Hexadecimal digits of a hash in an identity: enough that two encoders never share them by chance."""
 
 
 class SpeechEncoder(nn.Module):
-    """Features of audio at a motion's frames.
+    """Network that computes features of audio at the frames of a motion.
 
-    It stays in evaluation mode, so that nothing is dropped or masked, even while an enclosing network is trained. As released, its
-    convolutions are never trained.
+    The network stays in evaluation mode, without dropout and masking, even while an enclosing network is trained. Its convolutions are
+    never trained, as in the released code.
 
     Parameters
     ----------
     network : HubertModel or Wav2Vec2Model
     trainable : bool
-        Train everything except the convolutions.
+        Whether to train all parameters except those of the convolutions.
 
     Attributes
     ----------
     width : int
-        D.
+        Number of features of a frame (D).
     """
 
     def __init__(self, network, trainable=False):
@@ -114,14 +115,14 @@ class SpeechEncoder(nn.Module):
         self.eval()
 
     def train(self, mode=True):
-        """Stay in evaluation mode, whatever `mode` is."""
+        """Keep the network in evaluation mode; `mode` is ignored."""
         return super().train(False)
 
     @property
     def identity(self):
-        """Type, width and the first digits of the SHA-256 of the weights, as a text.
+        """Text that identifies the encoder: type, width, and the first digits of a SHA-256 of its weights.
 
-        The hash covers names, types and values, so the same weights in another file format have the same identity.
+        The hash is computed from the names, types and values of the weights, so it does not depend on the file format.
         """
         digest = hashlib.sha256()
         for name, tensor in sorted(self.network.state_dict().items()):
@@ -131,16 +132,16 @@ class SpeechEncoder(nn.Module):
         return f"{self.network.config.model_type} {self.width} wide, weights {digest.hexdigest()[:_HASH_DIGITS]}"
 
     def forward(self, audio, frames, released=False):
-        """Encode audio.
+        """Compute features of audio.
 
         Parameters
         ----------
         audio : tensor (B, S)
-            Mono at `RATE_HZ`, of any loudness.
+            Mono audio at `RATE_HZ`. The level does not matter, because audio is normalised.
         frames : int
-            T, spread evenly over the audio.
+            Number of frames (T). They are spread evenly over the audio.
         released : bool
-            Normalise the whole batch to unit variance instead of each clip, as the released code does.
+            Whether to normalise the whole batch to unit variance, as the released code does, instead of each clip.
 
         Returns
         -------
@@ -151,20 +152,20 @@ class SpeechEncoder(nn.Module):
         convolved = self.network.feature_extractor(centred / (audio.var(axis, correction=0, keepdim=True) + VARIANCE_FLOOR).sqrt())
         convolved = functional.interpolate(convolved, frames, mode="linear", align_corners=True)
         projected = self.network.feature_projection(convolved.transpose(1, 2))
-        # Wav2vec 2.0 also returns the input of the projection.
+        # For wav2vec 2.0, the projection returns a tuple: its output and its input.
         projected = projected[0] if isinstance(projected, tuple) else projected
         return self.network.encoder(projected).last_hidden_state
 
 
 def load_speech_encoder(folder, trainable=False):
-    """Load a speech encoder with released weights from a folder in transformers' layout. Nothing is downloaded.
+    """Load a speech encoder from a folder in the layout of the package transformers. Nothing is downloaded.
 
     Parameters
     ----------
     folder : path
-        With `config.json` and `model.safetensors` or `pytorch_model.bin`.
+        Folder with `config.json`, and `model.safetensors` or `pytorch_model.bin`.
     trainable : bool
-        As of `SpeechEncoder`.
+        See `SpeechEncoder`.
 
     Returns
     -------
@@ -175,10 +176,10 @@ def load_speech_encoder(folder, trainable=False):
     FileNotFoundError
         The folder or one of its files is missing.
     ValueError
-        It is another kind of network, or its weights are damaged or incomplete.
+        The folder contains another kind of network, or its weights are damaged or incomplete.
     """
     folder = Path(folder)
-    get = f"get its config.json and model.safetensors (or pytorch_model.bin) from {PAGE_URL} and put them there: {' or '.join(RELEASED)}"
+    get = f"download config.json and model.safetensors (or pytorch_model.bin) of {' or '.join(RELEASED)} from {PAGE_URL} into this folder"
     weights = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
     if not (folder / "config.json").is_file() or weights is None:
         found = listed(sorted(path.name for path in folder.iterdir())) or "an empty folder" if folder.is_dir() else "no folder"
@@ -192,12 +193,14 @@ def load_speech_encoder(folder, trainable=False):
         raise ValueError(f"{weights}: expected the weights of a speech encoder, found {error}; {get}") from error
     network, report = KINDS[config.model_type][1].from_pretrained(None, config=config, state_dict=state, output_loading_info=True)
     if missing := sorted(set(report["missing_keys"]) - {_UNUSED}):
-        raise ValueError(f"{folder}: expected all weights of the network, found none for {len(missing)} ({listed(missing)}); {get}")
+        raise ValueError(
+            f"{folder}: expected the weights of all parameters, found none for {len(missing)} of them ({listed(missing)}); {get}"
+        )
     return SpeechEncoder(network, trainable)
 
 
 def new_speech_encoder(kind, size, trainable=False):
-    """Return a speech encoder with random weights from torch's global generator.
+    """Create a speech encoder with random weights. They depend on the seed of torch's global generator.
 
     Parameters
     ----------
@@ -206,7 +209,7 @@ def new_speech_encoder(kind, size, trainable=False):
     size : str
         One of `SIZES`.
     trainable : bool
-        As of `SpeechEncoder`.
+        See `SpeechEncoder`.
 
     Returns
     -------

@@ -1,12 +1,13 @@
-"""Selective state-space block of Mamba, in plain PyTorch.
+"""Selective state-space block (Mamba) in plain PyTorch.
 
 A. Gu and T. Dao, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces", 2023, arXiv:2312.00752, section 3 and
-algorithm 2. Parameters have the names of the authors' package mamba_ssm, so that its weights can be loaded.
+algorithm 2. Parameters have the same names as in the authors' package mamba_ssm, so that weights of mamba_ssm can be
+loaded.
 
-The block is causal: the output of a frame depends on this and earlier frames only.
+The block is causal: the output of a frame depends only on this frame and earlier ones.
 
-Axis letters: B clip in batch; T frame; D width of the block; E = 2 D channel inside; N state of a channel; R rank of the
-step sizes.
+Axis letters: B clip in batch; T frame; D channel of the block; E = 2 D channel inside the block; N element of a channel's state; R rank
+of the step sizes.
 """
 
 import math
@@ -16,27 +17,27 @@ from torch import nn
 from torch.nn import functional
 
 EXPAND = 2
-"""Ratio E / D; as released."""
+"""Number of channels inside the block, as a multiple of its width (E / D), as in mamba_ssm."""
 
 KERNEL = 4
-"""Kernel size in frames of the convolution before the scan; as released."""
+"""Kernel size of the convolution before the scan, in frames, as in mamba_ssm."""
 
 RANK_RATIO = 16
-"""Ratio D / R; as released."""
+"""Width of the block divided by the rank of the step sizes (D / R), as in mamba_ssm."""
 
 STEP_RANGE = (1e-3, 1e-1)
-"""Range of the initial step sizes, log-uniform; section 3.6 of the paper."""
+"""Minimum and maximum of the initial step sizes, which are log-uniform between them; section 3.6 of the paper."""
 
 
 class SelectiveStateSpace(nn.Module):
-    """One Mamba block, without residual and norm around it.
+    """One Mamba block, without residual connection and norm.
 
     Parameters
     ----------
     width : int
-        D.
+        Number of channels of the block (D).
     state : int
-        N.
+        State size of each channel (N).
     """
 
     def __init__(self, width, state):
@@ -53,14 +54,14 @@ class SelectiveStateSpace(nn.Module):
 
     @torch.no_grad()
     def _init_steps(self):
-        """Initialise step sizes in `STEP_RANGE`: the bias is the inverse softplus of a step size."""
+        """Initialise the bias to the inverse softplus of step sizes in `STEP_RANGE`."""
         nn.init.uniform_(self.dt_proj.weight, -(self.rank**-0.5), self.rank**-0.5)
         low, high = map(math.log, STEP_RANGE)
         step = torch.empty_like(self.dt_proj.bias).uniform_(low, high).exp()
         self.dt_proj.bias.copy_(step + torch.log(-torch.expm1(-step)))
 
     def forward(self, frames):
-        """Run the block.
+        """Apply the block to frames.
 
         Parameters
         ----------
@@ -71,7 +72,7 @@ class SelectiveStateSpace(nn.Module):
         tensor (B, T, D)
         """
         inside, gate = self.in_proj(frames).chunk(2, dim=-1)
-        # conv1d pads both sides. Dropping the frames past the end makes the convolution causal.
+        # conv1d pads both ends. Removing the frames after the last one makes the convolution causal.
         inside = functional.silu(self.conv1d(inside.transpose(1, 2))[..., : frames.shape[1]]).transpose(1, 2)
         step, write, read = self.x_proj(inside).split((self.rank, self.state, self.state), dim=-1)
         step = functional.softplus(self.dt_proj(step))
@@ -80,27 +81,31 @@ class SelectiveStateSpace(nn.Module):
 
 
 def selective_scan(inputs, step, decay, write, read):
-    """Scan a diagonal linear system whose step size varies over frames.
+    """Compute the output of a diagonal linear system whose step size varies over frames (selective scan).
 
-    The state h (E, N) starts at zero; h_t = exp(step_t decay) h_(t-1) + inputs_t write_t, and y_t = h_t read_t.
+    The state h (E, N) starts at zero. In frame t it becomes h_t = exp(step_t decay) h_(t-1) + inputs_t write_t, and the output is
+    y_t = h_t read_t.
 
-    The loop runs over single frames because the state of one frame fits in the CPU cache. For 16 clips of 240 frames, E = 384 and N = 16 on
-    one core, forward and backward take 0.25 s; a scan in parallel chunks of 16 frames takes 1.2 s.
+    The loop runs over single frames, because the state of one frame fits in the CPU cache. For 16 clips of 240 frames, E = 384 and N = 16,
+    forward and backward pass take 0.25 s on one core. A scan in parallel chunks of 16 frames takes 1.2 s.
 
     Parameters
     ----------
     inputs : tensor (B, T, E)
+        Inputs, multiplied by the step sizes.
     step : tensor (B, T, E)
-        Positive.
+        Step sizes; positive.
     decay : tensor (E, N)
-        Negative.
+        Decay rates of the state; negative.
     write, read : tensor (B, T, N)
+        Weights with which an input enters the state, and with which the state enters the output.
 
     Returns
     -------
     tensor (B, T, E)
     """
-    # Computed in the precision of the parameters, even if the layers before use a lower one: errors of the state accumulate over frames.
+    # The scan uses the precision of the parameters, even if the layers before it use a lower precision, because errors of the state
+    # accumulate over frames.
     inputs, step, write, read = (value.to(decay).unbind(1) for value in (inputs, step, write, read))
     state = decay.new_zeros(len(inputs[0]), *decay.shape)
     outputs = []

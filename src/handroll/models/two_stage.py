@@ -1,7 +1,8 @@
 """Two-stage model of PianoMotion10M (Gan et al., ICLR 2025): positions from audio features, then poses by diffusion.
 
-A motion longer than a window is generated in windows that overlap by half. Positions are blended, and so are the denoiser's
-predictions in every step, so that a long motion has no seams (Bar-Tal et al. 2023, "MultiDiffusion", arXiv:2302.08113).
+A motion longer than a training window is generated in windows that overlap by half. The positions of overlapping windows are blended, and
+so are the predictions of the denoiser in every step. Therefore a long motion has no discontinuities (Bar-Tal et al. 2023, "MultiDiffusion",
+arXiv:2302.08113).
 
 Axis letters: B window in batch; T frame; F audio feature.
 """
@@ -15,23 +16,24 @@ from handroll.models.checkpoint import CheckpointError, load_checkpoint
 from handroll.models.diffusion import sample
 
 BATCH = 16
-"""Windows of a long motion per forward pass, so that memory does not grow with the length."""
+"""Number of windows of a long motion in a forward pass. The limit keeps memory independent of the length of the motion."""
 
 
 class TwoStage:
-    """Generator of motion from audio features.
+    """Two-stage model that generates motion from audio features.
 
     Parameters
     ----------
     position : PositionPredictor
     gesture : GestureUNet
     scales : training_data.windows.Scales
-        Scales of both stages.
+        Normalisation of positions and poses, common to both stages.
     frames : int
-        Length of the training windows.
+        Number of frames of the training windows.
     device : str
+        Device on which the networks run.
     released : bool
-        Mask as the released code does; see `memory_decoder`.
+        Mask the self-attention as the released code does; see `memory_decoder`.
 
     Attributes
     ----------
@@ -52,18 +54,18 @@ class TwoStage:
         Parameters
         ----------
         features : array (B, T, F)
-            T as in training, or a similar multiple of 8 frames.
+            Features of windows. T is that of training, or a similar multiple of 8 frames.
         sampler, steps
-            As of `models.diffusion.sample`.
+            See `models.diffusion.sample`.
         seeds : sequence of B ints
-            Seeds of the noise of each window. A motion does not depend on the rest of the batch.
+            Random seed of the noise of each window. The motion of a window does not depend on the rest of the batch.
 
         Returns
         -------
         position : array (B, T, 6), float32
-            Right hand first, in the unit of the training frame.
+            Positions, right hand first, in the unit of the coordinate frame of training.
         pose : array (B, T, 96), float32
-            Right hand first, rad.
+            Axis-angle rotations, right hand first, rad.
         """
         features = torch.from_numpy(np.asarray(features, dtype=np.float32)).to(self._device)
         guide = self._position(features, released=self._released)
@@ -77,9 +79,11 @@ class TwoStage:
         Parameters
         ----------
         features : array (T, F)
-            Padded with zeros to the end of the last window; see `window_starts`.
-        sampler, steps, seed
-            As of `generate`.
+            Features of the whole motion. They are padded with zeros to the end of the last window (`window_starts`).
+        sampler, steps
+            See `models.diffusion.sample`.
+        seed : int
+            Random seed of the noise.
 
         Returns
         -------
@@ -93,7 +97,7 @@ class TwoStage:
         weight = torch.from_numpy(_blend_weights(window)).to(self._device)
 
         def blend(parts):
-            """Blend windows (window, channel, frame) to one series (1, channel, T)."""
+            """Blend windows (window, channel, frame) into one series (1, channel, T)."""
             total = parts.new_zeros(1, parts.shape[1], len(padded))
             weights = parts.new_zeros(len(padded))
             for part, first in zip(parts, starts, strict=True):
@@ -118,7 +122,7 @@ class TwoStage:
         return position[0, :frames], pose[0, :frames]
 
     def _sample(self, guide, denoise, sampler, steps, seeds):
-        """Sample poses from a denoiser; returns them and the positions of the guide (B, T, 6), unscaled."""
+        """Sample poses from a denoiser. Return the positions of the guide (B, T, 6) and the poses, both without normalisation."""
         generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
         shape = (len(guide), self._gesture.settings.channels, guide.shape[1])
         poses = sample(denoise, shape, sampler, steps, generators, self._scales.max_abs, self._device)
@@ -127,7 +131,7 @@ class TwoStage:
 
 
 def window_starts(frames, window):
-    """List the first frames of windows that overlap by half and cover `frames` frames."""
+    """List the first frame of each window, for windows of `window` frames that overlap by half and together contain `frames` frames."""
     hop = window // 2
     return [hop * number for number in range(max(1, -(-(frames - window) // hop) + 1))]
 
@@ -138,12 +142,19 @@ def _in_batches(network, *series):
 
 
 def _blend_weights(window):
-    """Triangular weights (frame,) of a window in a blend; those of windows that overlap by half add up to 1."""
+    """Return triangular weights (frame,) of a window. The weights of two windows that overlap by half add up to 1 in every frame."""
     return (1.0 - np.abs(2 * np.arange(window) + 1 - window) / window).astype(np.float32)
 
 
 def load_two_stage(position_path, gesture_path, device="cpu"):
-    """Load the model of two checkpoints.
+    """Load the two-stage model from the checkpoints of its stages.
+
+    Parameters
+    ----------
+    position_path, gesture_path : path
+        Checkpoints of the first and the second stage.
+    device : str
+        Device on which the networks run.
 
     Returns
     -------
@@ -154,7 +165,7 @@ def load_two_stage(position_path, gesture_path, device="cpu"):
     Raises
     ------
     FileNotFoundError, CheckpointError
-        A file is missing, not a checkpoint, or of another kind; or the stages were not trained together.
+        A file is missing, is no checkpoint, or contains another kind of model; or the stages were not trained together.
     """
     first, second = load_checkpoint(position_path, "position"), load_checkpoint(gesture_path, "gesture")
     shared = [{"scales": stage.scales, "width of features": stage.settings["features"], **stage.about} for stage in (first, second)]

@@ -1,4 +1,4 @@
-"""Training of the auto-encoder of windows of motion (positions and poses), for the Fréchet distance of motions."""
+"""Training of the auto-encoder of motion. The Fréchet distance between motions compares its features."""
 
 from dataclasses import asdict
 
@@ -12,11 +12,11 @@ from handroll.training.training_run import fingerprint, save_trained, set_up
 from handroll.training_data.model_frame import N_POSE, N_POSITION
 
 VERSION = 2
-"""Raised by hand when the same settings and data give another model."""
+"""Version of the training. Raise it by hand when the same settings and data give a different model."""
 
 
 class AutoencoderObjective(nn.Module):
-    """Loss of a batch.
+    """Training objective of the auto-encoder: computes the loss of a batch.
 
     Parameters
     ----------
@@ -29,14 +29,20 @@ class AutoencoderObjective(nn.Module):
         self.network, self.scales = network, scales
 
     def forward(self, batch):
-        """Compute the loss; the dict of other values to log is empty."""
+        """Compute the loss of a batch. Return the loss and an empty dict, because there are no other values to log."""
         motion = whole_motion(self.scales, batch["position"], batch["pose"])
         noise = torch.randn(len(motion), FEATURES, device=motion.device) * self.training
         return autoencoder_loss(motion, *self.network(motion, noise)), {}
 
 
 def train_autoencoder(source, training_path, settings, folder, path):
-    """Train the auto-encoder and save it; parameters as of `training.position.train_position`."""
+    """Train the auto-encoder and save it.
+
+    Parameters
+    ----------
+    source, training_path, settings, folder, path
+        Same as in `training.position.train_position`. Features are not used.
+    """
     setup = set_up(source, training_path, settings)
     sizes = AutoencoderSettings(channels=N_POSE + N_POSITION, frames=setup.frames)
     torch.manual_seed(settings["seed"])
@@ -48,7 +54,7 @@ def train_autoencoder(source, training_path, settings, folder, path):
 
 
 def _validate(objective, setup):
-    """Mean absolute error of the reconstruction of scaled motion."""
+    """Compute the mean absolute error of the reconstruction of scaled motion, over the validation windows."""
     errors = []
     for batch in setup.valid_batches():
         motion = whole_motion(setup.scales, batch["position"], batch["pose"])

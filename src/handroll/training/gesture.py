@@ -1,5 +1,5 @@
-"""Training of the second stage: poses of both hands by diffusion, from audio features and the first stage's positions (Gan et al., ICLR
-2025)."""
+"""Training of the second stage (Gan et al., ICLR 2025): poses of both hands by diffusion, from audio features and the first stage's
+positions."""
 
 from dataclasses import asdict
 
@@ -15,19 +15,23 @@ from handroll.training.training_run import fingerprint, save_trained, set_up
 from handroll.training_data.feature_cache import feature_manifest
 
 VERSION = 2
-"""Raised by hand when the same settings and data give another model."""
+"""Version of the training. Raise it by hand when the same settings and data give a different model."""
 
 VALID_SEED = 7
-"""Seed of noise and steps for the validation windows: the same at each validation."""
+"""Random seed of the noise and the diffusion steps in validation. They are the same at each validation, so that losses can be compared."""
 
 
 class GestureObjective(nn.Module):
-    """Loss of a batch. The first stage, whose positions guide the second, is frozen and stays in evaluation mode.
+    """Training objective of the second stage: computes the loss of a batch.
+
+    The first stage, whose positions guide the second, is not trained and stays in evaluation mode.
 
     Parameters
     ----------
     network : GestureUNet
+        Second stage.
     position : PositionPredictor
+        First stage.
     scales : training_data.windows.Scales
     """
 
@@ -42,7 +46,10 @@ class GestureObjective(nn.Module):
         return self
 
     def forward(self, batch, generator=None):
-        """Compute the loss; the dict of other values to log is empty. `generator` gives noise and steps; None: torch's default."""
+        """Compute the loss of a batch. Return the loss and an empty dict, because there are no other values to log.
+
+        `generator` is the source of the noise and the diffusion steps. None uses torch's default generator.
+        """
         clean = self.scales.scaled("pose", batch["pose"]).transpose(1, 2)
         noise = torch.randn(clean.shape, generator=generator).to(clean)
         step = torch.randint(STEPS, (len(clean),), generator=generator).to(clean.device)
@@ -54,12 +61,12 @@ class GestureObjective(nn.Module):
 
 
 def train_gesture(source, training_path, position_path, model, settings, folder, path):
-    """Train a gesture generator and save it.
+    """Train the second stage and save it.
 
     Parameters
     ----------
     source, training_path, settings, folder, path
-        As of `training.position.train_position`.
+        Same as in `training.position.train_position`.
     position_path : path
         Checkpoint of the first stage.
     model : dict
@@ -79,7 +86,7 @@ def train_gesture(source, training_path, position_path, model, settings, folder,
 
 
 def _validate(objective, setup):
-    """Mean loss of the validation windows, with the same noise and steps each time."""
+    """Compute the mean loss of the validation windows. Noise and diffusion steps are the same each time."""
     generator = torch.Generator().manual_seed(VALID_SEED)
     losses = [(float(objective(batch, generator)[0]), len(batch["pose"])) for batch in setup.valid_batches()]
     return {"loss": sum(loss * count for loss, count in losses) / max(sum(count for _, count in losses), 1)}

@@ -1,7 +1,7 @@
-"""Training loop for any model: one or several GPUs (accelerate), moving average of weights, and exact resumption after an interruption.
+"""Training loop for any model, with several GPUs (package accelerate), a moving average of weights, and exact resumption.
 
-The batch and all random numbers of a step depend only on the seed and the step's number. Resumed training therefore gives the same
-weights as uninterrupted training; bit-identical on a CPU with the same number of threads.
+The batch and all random numbers of a step depend only on the seed and the number of the step. Therefore training that was interrupted and
+resumed gives the same weights as uninterrupted training. They are bit-identical on a CPU with the same number of threads.
 """
 
 import math
@@ -22,7 +22,7 @@ from handroll.provenance import atomic_path
 from handroll.training_data.loader import prefetch
 
 STATE = "state.pt"
-"""Name of the file from which training resumes."""
+"""Name of the file with the state from which training resumes."""
 
 
 @dataclass(frozen=True)
@@ -36,18 +36,23 @@ class LoopSettings:
     learning_rate : float
         Maximum learning rate of AdamW.
     weight_decay : float
+        Weight decay of AdamW.
     warmup : int
-        Number of steps over which the learning rate rises from 0.
+        Number of steps over which the learning rate rises linearly from 0 to its maximum.
     schedule : {"constant", "cosine"}
-        Learning rate after warm-up: constant, or falling to 0 at the last step.
+        Learning rate after warm-up: "constant", or "cosine", which falls to 0 at the last step.
     clip_norm : float
-        Maximum norm of the gradient; 0: no limit.
+        Maximum norm of the gradient; 0 means no limit.
     ema_decay : float
-        Decay of the exponential moving average of the weights, which is the result of training. 0: the last weights are the result.
+        Decay of the exponential moving average of the weights. The average is the result of training. With 0 there is no average, and
+        the last weights are the result.
     precision : {"fp32", "bf16"}
+        Precision of the forward pass; "bf16" is mixed precision.
     seed : int
+        Random seed of the training steps.
     save_every, log_every, valid_every : int
-        Steps between saved states, log entries and validations. `valid_every` 0: validate only at the end.
+        Number of steps between saved states, between log entries, and between validations. With `valid_every` 0, validation runs only
+        at the end.
     """
 
     steps: int
@@ -64,7 +69,7 @@ class LoopSettings:
     valid_every: int = 0
 
     def rate(self, step):
-        """Return the learning rate of a step; steps count from 0."""
+        """Return the learning rate of a step. Steps count from 0."""
         rising = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
         falling = 0.5 * (1.0 + math.cos(math.pi * step / self.steps)) if self.schedule == "cosine" else 1.0
         return self.learning_rate * rising * falling
@@ -72,18 +77,18 @@ class LoopSettings:
 
 @dataclass(frozen=True)
 class Trained:
-    """Result of a training.
+    """Result of `train`.
 
     Attributes
     ----------
     state_dict : dict of str to tensor
-        On the CPU; the moving average if there is one.
+        Weights of the objective on the CPU: their moving average if there is one, else the last weights.
     history : list of dict
         Step and values of each validation.
     seconds : float
-        Duration including validation. After resumption it includes the time up to the saved state.
+        Duration of training including validation (s). For resumed training, it includes the time before the saved state.
     memory_gb : float
-        Peak memory of the GPU; without one, of the process.
+        Peak memory of the GPU, or of the process if there is no GPU (GB).
     """
 
     state_dict: dict
@@ -98,31 +103,32 @@ def train(objective, batches, settings, folder, fingerprint, device="cpu", valid
     Parameters
     ----------
     objective : torch.nn.Module
-        Contains the model with its initial weights, which must depend only on the seed. Called with a batch (dict of str to tensor), it
-        returns the loss and a dict of other values to log.
+        Module that contains the model and computes its loss. Called with a batch (dict of str to tensor), it returns the loss and a
+        dict of other values to log. The initial weights must depend only on the seed.
     batches : loader.Windows or similar
-        `batches[step]` is a dict of arrays that depends only on `step`. This function sets `batches.share`, the share of this process.
+        `batches[step]` is a dict of arrays that depends only on `step`. This function sets `batches.share`, so that each process reads
+        its own part of a batch.
     settings : LoopSettings
     folder : path
-        Folder of the state and the TensorBoard log, which remain after an interruption.
+        Folder for the state and the TensorBoard log. Both remain after an interruption.
     fingerprint : str
-        Identifies model, data and settings. Training does not resume from a state with another fingerprint.
+        Text that identifies model, data and settings. Training does not resume from a state with another fingerprint.
     device : str
-        As `handroll.device.torch_device`.
+        See `handroll.device.torch_device`.
     validate : callable (objective) -> dict of str to float, optional
-        Called with the averaged weights in evaluation mode.
+        Function that computes validation values. It is called with the averaged weights, in evaluation mode.
 
     Returns
     -------
     Trained or None
-        None except in the main process.
+        The result in the main process, None in other processes.
 
     Raises
     ------
     ValueError
-        More processes than windows in a batch. All processes raise it.
+        There are more processes than windows in a batch. All processes raise the error.
     FloatingPointError
-        The loss of a step is not finite in some process. All processes raise it, so that none waits for another.
+        The loss of a step is not finite in some process. All processes raise the error, so that none waits for another.
     """
     torch_device(device)
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if settings.precision == "bf16" else "no")
@@ -133,7 +139,7 @@ def train(objective, batches, settings, folder, fingerprint, device="cpu", valid
         )
     batches.share = accelerator.process_index, accelerator.num_processes
     trained = [value for value in objective.parameters() if value.requires_grad]
-    # fused=True needs one pass over memory, which is several times as fast on a CPU.
+    # The fused optimiser updates all weights in one pass over memory, which is several times as fast on a CPU.
     optimiser = torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
     average = AveragedModel(objective, multi_avg_fn=moving_average(settings.ema_decay)) if settings.ema_decay else None
     folder = Path(folder)
@@ -160,17 +166,17 @@ def train(objective, batches, settings, folder, fingerprint, device="cpu", valid
         if average is not None:
             average.update_parameters(bare)
         step += 1
-        # The mean over processes is infinite or NaN in all processes if it is in one, so that all stop together.
+        # If the loss of one process is not finite, the mean is not finite in any process. Therefore all processes stop in the same step.
         reached = float(accelerator.reduce(loss.detach(), reduction="mean"))
         if not math.isfinite(reached):
             raise FloatingPointError(
-                f"training: expected a finite loss, found {reached} in step {step}; lower the learning rate, or check the data"
+                f"training: expected a finite loss, found {reached} in step {step}; reduce `learning_rate`, or check the data"
             )
         losses.append(reached)
         last = step == settings.steps
         if accelerator.is_main_process and (step % settings.log_every == 0 or last):
             speed = batches.batch * (step - first) / (time.monotonic() - started)
-            # The mean over several batches: losses of single batches are too noisy to plot.
+            # Losses of single batches are too noisy to plot, so the mean of the last `log_every` batches is logged.
             mean = sum(losses) / len(losses)
             costs = {"learning_rate": settings.rate(step - 1), "windows_per_s": speed, "memory_gb": _memory_gb()}
             _log(board, step, {"loss": mean, **values, **costs})
@@ -194,9 +200,10 @@ def train(objective, batches, settings, folder, fingerprint, device="cpu", valid
 
 
 def moving_average(decay):
-    """Create an average function for `AveragedModel` whose decay rises to `decay`, so that initial weights lose influence quickly.
+    """Create the function with which `AveragedModel` updates an exponential moving average.
 
-    After n steps the decay is at most (1 + n) / (10 + n), as in TensorFlow's `ExponentialMovingAverage`.
+    After n steps the decay is the minimum of `decay` and (1 + n) / (10 + n), as in TensorFlow's `ExponentialMovingAverage`. The smaller
+    decay of the first steps quickly removes the influence of the initial weights.
     """
 
     @torch.no_grad()
@@ -208,13 +215,14 @@ def moving_average(decay):
 
 
 def _run_validation(validate, objective):
-    """Run the validation in evaluation mode."""
+    """Call `validate` with the objective in evaluation mode, without gradients."""
     objective.eval()
     with torch.no_grad():
         return validate(objective)
 
 
 def _save(path, fingerprint, done, model, optimiser, average):
+    """Save the state atomically; `done` is (step, history, seconds)."""
     state = {"fingerprint": fingerprint, "done": done, "model": model.state_dict(), "optimiser": optimiser.state_dict()}
     if average is not None:
         state["average"] = average.state_dict()
@@ -223,28 +231,29 @@ def _save(path, fingerprint, done, model, optimiser, average):
 
 
 def _resume(path, fingerprint, model, optimiser, average):
-    """Load the state if it has this fingerprint; returns its (step, history, seconds), or (0, [], 0.0)."""
+    """Load the saved state if its fingerprint matches. Return its (step, history, seconds), or (0, [], 0.0) to start from scratch."""
     if not path.is_file():
         return 0, [], 0.0
     state = torch.load(path, map_location="cpu", weights_only=True)
     if state["fingerprint"] != fingerprint:
-        LOGGER.info("the saved state has other settings or data: training starts from scratch")
+        LOGGER.info("training starts from scratch, because the saved state has other settings or other data")
         return 0, [], 0.0
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
     if average is not None:
         average.load_state_dict(state["average"])
-    LOGGER.info("resuming from step %d", state["done"][0])
+    LOGGER.info("training resumes from step %d", state["done"][0])
     return state["done"]
 
 
 def _log(board, step, values):
+    """Write values by name to the TensorBoard log."""
     for name, value in values.items():
         board.add_scalar(name, value, step)
 
 
 def _memory_gb():
-    """Peak memory of the GPU; without one, of the process."""
+    """Return the peak memory of the GPU, or of the process if there is no GPU (GB)."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_allocated() / 1e9
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9

@@ -1,4 +1,4 @@
-"""Training of the first stage: positions of both hands from audio features (Gan et al., ICLR 2025)."""
+"""Training of the first stage (Gan et al., ICLR 2025): positions of both hands from audio features."""
 
 from dataclasses import asdict
 
@@ -10,18 +10,18 @@ from handroll.training.loop import train
 from handroll.training.training_run import fingerprint, save_trained, set_up
 
 VERSION = 2
-"""Raised by hand when the same settings and data give another model."""
+"""Version of the training. Raise it by hand when the same settings and data give a different model."""
 
 
 class PositionObjective(nn.Module):
-    """Loss of a batch.
+    """Training objective of the first stage: computes the loss of a batch.
 
     Parameters
     ----------
     network : PositionPredictor
     scales : training_data.windows.Scales
     velocity_weight : float
-        Weight of the change from frame to frame, as of `position_loss`.
+        Weight of the error of the change from frame to frame; see `models.position.position_loss`.
     """
 
     def __init__(self, network, scales, velocity_weight):
@@ -29,33 +29,34 @@ class PositionObjective(nn.Module):
         self.network, self.scales, self.velocity_weight = network, scales, velocity_weight
 
     def forward(self, batch):
-        """Compute the loss; the dict of other values to log is empty."""
+        """Compute the loss of a batch. Return the loss and an empty dict, because there are no other values to log."""
         target = self.scales.scaled("position", batch["position"])
         return position_loss(self.network(batch["features"]), target, batch["visible"], velocity_weight=self.velocity_weight), {}
 
 
 def train_position(source, training_path, model, velocity_weight, settings, folder, path):
-    """Train a position predictor and save it.
+    """Train the first stage and save it.
 
     Parameters
     ----------
     source : training_data.loader.Source
-        With features.
+        Training and validation clips, with features.
     training_path : path of training.json
+        Scales and windows that rule `prepare_training` has chosen.
     model : dict
         Arguments of `PositionSettings` without `features`.
     velocity_weight : float
-        As of `PositionObjective`.
+        See `PositionObjective`.
     settings : dict
-        As of `setup.set_up`.
+        See `training_run.set_up`.
     folder : path
-        As of `loop.train`.
+        Folder for the state and the log; see `loop.train`.
     path : path
-        Checkpoint to write.
+        Checkpoint to write, ending in .safetensors.
     """
     setup = set_up(source, training_path, settings)
     width = setup.batches.clips[0].features.shape[1]
-    # Without context layers, the width of the context is that of the features.
+    # Without context layers, the width of the context must equal the number of features.
     sizes = PositionSettings(features=width, **{**model, "context_width": model["context_width"] if model["context_layers"] else width})
     torch.manual_seed(settings["seed"])
     objective = PositionObjective(PositionPredictor(sizes), setup.scales, velocity_weight)
@@ -66,7 +67,10 @@ def train_position(source, training_path, model, velocity_weight, settings, fold
 
 
 def _validate(objective, setup):
-    """Mean distance of the predicted positions from the truth, in the frame's unit, and that of the mean position."""
+    """Compute the mean position error over the validation windows, in the coordinate frame's unit.
+
+    "error" is that of the predicted positions. "error_of_mean" is that of the mean position of the training data, for comparison.
+    """
     error, error_of_mean, count = 0.0, 0.0, 0
     for batch in setup.valid_batches():
         predicted = setup.scales.unscaled("position", objective.network(batch["features"]))
@@ -78,5 +82,5 @@ def _validate(objective, setup):
 
 
 def _total_distance(positions, batch):
-    """Sum of the distances of positions (B, T, 6) from the truth, over visible hands."""
+    """Sum the distances of positions (B, T, 6) from the ground truth over visible hands."""
     return float((positions - batch["position"]).unflatten(-1, (2, 3)).norm(dim=-1)[batch["visible"]].sum())

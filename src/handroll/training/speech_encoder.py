@@ -1,6 +1,7 @@
 """Fine-tuning of a speech encoder together with the first stage, as in PianoMotion10M's released code (Gan et al., ICLR 2025).
 
-Only the encoder is saved. Its features of every clip are then computed once, and both stages are trained on them.
+Only the encoder is saved. Afterwards the features of every clip are computed once with this encoder, and both stages are trained on these
+features.
 """
 
 from dataclasses import asdict, replace
@@ -16,23 +17,24 @@ from handroll.training.loop import train
 from handroll.training.training_run import fingerprint, set_up, write_training_log
 
 VERSION = 2
-"""Raised by hand when the same settings and data give another encoder."""
+"""Version of the training. Raise it by hand when the same settings and data give a different encoder."""
 
 WEIGHTS = "model.safetensors"
-"""File name of the weights in an encoder's folder, in the layout of transformers."""
+"""File name of the weights in an encoder's folder, in the layout of the package transformers."""
 
 
 class EncoderObjective(nn.Module):
-    """Loss of the first stage for a batch of audio.
+    """Training objective of the fine-tuning: computes the loss of the first stage for a batch of audio.
 
     Parameters
     ----------
     speech : SpeechEncoder
-        Trainable.
+        Encoder that is fine-tuned.
     network : PositionPredictor
+        First stage.
     scales : training_data.windows.Scales
     velocity_weight : float
-        As of `training.position.PositionObjective`.
+        See `training.position.PositionObjective`.
     """
 
     def __init__(self, speech, network, scales, velocity_weight):
@@ -40,28 +42,29 @@ class EncoderObjective(nn.Module):
         self.speech, self.network, self.scales, self.velocity_weight = speech, network, scales, velocity_weight
 
     def positions(self, batch):
-        """Predict scaled positions (B, T, 6)."""
+        """Predict the scaled positions (B, T, 6) of a batch from its audio."""
         return self.network(self.speech(batch["audio"], batch["position"].shape[1]))
 
     def forward(self, batch):
-        """Compute the loss; the dict of other values to log is empty."""
+        """Compute the loss of a batch. Return the loss and an empty dict, because there are no other values to log."""
         target = self.scales.scaled("position", batch["position"])
         return position_loss(self.positions(batch), target, batch["visible"], velocity_weight=self.velocity_weight), {}
 
 
 def tune_encoder(source, training_path, encoder, model, velocity_weight, settings, folder, path):
-    """Fine-tune an encoder and save it in the layout of transformers.
+    """Fine-tune an encoder and save it in the layout of the package transformers.
 
     Parameters
     ----------
     source, training_path, velocity_weight, settings, folder
-        As of `training.position.train_position`; features are not used.
+        Same as in `training.position.train_position`. Features are not used.
     encoder : path
         Folder of the pretrained encoder.
     model : dict
-        As of `training.position.train_position`; context settings are ignored: the first stage has no context layers here.
+        Same as in `training.position.train_position`. Its context settings are ignored, because the first stage has no context layers
+        when it is trained with a speech encoder.
     path : path
-        Weights to write, `model.safetensors`; the configuration is written beside it.
+        File of weights to write, `model.safetensors`. The encoder's configuration is written to the same folder.
     """
     source = replace(source, features=None, audio_rate_hz=RATE_HZ)
     setup = set_up(source, training_path, settings)
@@ -80,7 +83,7 @@ def tune_encoder(source, training_path, encoder, model, velocity_weight, setting
 
 
 def _validate(objective, setup):
-    """Mean distance of the predicted positions from the truth, in the frame's unit."""
+    """Compute the mean distance of the predicted positions from the ground truth, in the coordinate frame's unit."""
     error, count = 0.0, 0
     for batch in setup.valid_batches():
         offset = setup.scales.unscaled("position", objective.positions(batch)) - batch["position"]

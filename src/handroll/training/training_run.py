@@ -1,4 +1,4 @@
-"""Common parts of all trainings: data, settings, fingerprint, processes, and saving of results."""
+"""Common parts of all trainings: opening of data, settings, fingerprint, start of processes, and saving of results."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ from handroll.training_data.loader import Clips, Source, Windows, cut_windows
 from handroll.training_data.windows import Scales
 
 VALID_BATCH = 32
-"""Validation windows per batch."""
+"""Number of validation windows in a batch."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,9 @@ class Setup:
     Attributes
     ----------
     scales : Scales
+        Normalisation of positions and poses.
     frames : int
-        Length of a window.
+        Number of frames of a window.
     batches : Windows
         Batches of the training split.
     valid : Clips
@@ -37,7 +38,9 @@ class Setup:
     valid_windows : list of (clip number, first frame)
         Validation windows.
     loop : LoopSettings
+        Settings of the training loop.
     device : str
+        Device for validation batches.
     """
 
     scales: Scales
@@ -56,14 +59,15 @@ class Setup:
 
 
 def set_up(source, training_path, settings):
-    """Open the data of a training and collect its settings.
+    """Open the data of a training, and read its settings.
 
     Parameters
     ----------
     source : training_data.loader.Source
     training_path : path of training.json
+        Scales and windows that rule `prepare_training` has chosen.
     settings : dict
-        The `training` section of the configuration with `seed`, `precision` and `device`.
+        The `training` section of the configuration, plus `seed`, `precision` and `device`.
 
     Returns
     -------
@@ -79,7 +83,10 @@ def set_up(source, training_path, settings):
 
 
 def fingerprint(source, training_path, version, *values):
-    """Hash data, features, windows, code version and settings (JSON values) of a training, to decide whether it can resume."""
+    """Return a hash of everything that a training depends on: data, features, windows, code version, and settings (JSON values).
+
+    Training resumes only from a saved state with the same hash.
+    """
     files = [Path(source.shards) / MANIFEST, Path(training_path)]
     files += [Path(folder) / name for folder, name in ((source.motion, MOTION), (source.features, FEATURES)) if folder]
     known = [file_sha256(path) for path in files]
@@ -87,23 +94,23 @@ def fingerprint(source, training_path, version, *values):
 
 
 def run_training(train, files, source, settings, arguments, path, folder=None):
-    """Run a training in one process for each GPU, or in this process for a single one.
+    """Run a training in one process per GPU. With a single GPU it runs in this process.
 
     Parameters
     ----------
     train : function (source, training_path, *arguments, settings, folder, path)
-        For example `training.position.train_position`.
+        Training function, for example `training.position.train_position`.
     files : mapping
-        Paths of the manifest `shards`, of `motion` and `training` from rule prepare_training, and, for trainings with audio features, of
-        the manifest `features`.
+        Paths of the input files: the dataset's manifest `shards`; `motion` and `training`, both written by rule `prepare_training`; and,
+        for trainings with audio features, the manifest `features`.
     source : dict
-        Other arguments of `training_data.loader.Source`.
+        Arguments of `training_data.loader.Source` that are not folders.
     settings : dict
-        As of `set_up`, plus `gpus`, the number of GPUs.
+        See `set_up`, plus `gpus`, the number of GPUs.
     arguments : tuple
-        Arguments of `train` besides data and settings.
+        Arguments of `train` between `training_path` and `settings`.
     path : path
-        Weights to write.
+        File of weights to write.
     folder : path, optional
         Folder of the training state, from which a later run resumes, and of the TensorBoard log. Default: `path` with the suffix
         `.training`.
@@ -127,16 +134,16 @@ def save_trained(path, kind, sizes, network_prefix, source, setup, trained, sett
     ----------
     path : path ending in .safetensors
     kind : str
-        As of `models.checkpoint.Checkpoint`.
+        Kind of the model; see `models.checkpoint.Checkpoint`.
     sizes : dict
         Settings of the model.
     network_prefix : str
-        Prefix of the names of the model's weights, which is removed; other weights are not saved.
+        Prefix of the names of the model's weights in `trained`. It is removed from the names. Weights without it are not saved.
     source : training_data.loader.Source
     setup : Setup
     trained : loop.Trained
     settings : dict
-        Training settings, for the checkpoint's `about`.
+        Training settings, which are stored in the checkpoint's `about`.
     """
     features = feature_manifest(source.features) if source.features else {}
     about = {name: features.get(name) for name in ("features", "encoder")}

@@ -1,7 +1,8 @@
-"""Cache of features of clips and of their motion in the models' convention, computed once per dataset.
+"""Cache for the features of clips, and for their motion in the models' convention (`model_frame`). Both are computed once per dataset.
 
-There is one file per shard, with the same rows. Arrays are stored as bytes, because decoding Parquet lists element by element takes ten
-times as long. A JSON manifest lists the files. It is written last, so a folder with a manifest is complete.
+The cache has one Parquet file per shard of the dataset, with the same rows. Arrays are stored as bytes, because decoding Parquet lists
+element by element takes ten times as long. A JSON manifest lists the files. The manifest is written last, so a folder with a manifest is
+complete.
 """
 
 import json
@@ -18,26 +19,33 @@ from handroll.tables import SHARD
 from handroll.training_data.model_frame import clip_channels, shard_columns
 
 VERSION = 2
-"""Raised by hand when the same clips give other files."""
+"""Version of the cached files. Raise it by hand when the same clips give different files."""
 
-FEATURES, MOTION = "features.json", "motion.json"
-"""Manifest file names of `write_features` and `write_motion`."""
+FEATURES = "features.json"
+"""File name of the manifest that `write_features` writes."""
 
+MOTION = "motion.json"
+"""File name of the manifest that `write_motion` writes."""
+
+# Columns that identify a clip.
 _NAMES = ("subject", "video", "clip")
+
+# Names and NumPy types of the arrays of cached features and of cached motion.
 _FEATURES = {"features": "<f2"}
 _MOTION = {"position": "<f4", "pose": "<f4", "visible": "|b1"}
 
 
 def write_features(shards, out_dir, encode, columns, about):
-    """Encode every clip of a dataset. Files of an earlier run are removed.
+    """Encode every clip of a dataset, and write the features. Files of an earlier run are removed first.
 
     Parameters
     ----------
     shards : path
-        Folder of `shards.json`.
+        Folder of the dataset, which contains `shards.json`.
     out_dir : path
+        Folder for the cached files.
     encode : callable (dict of str to value) -> array (frame, feature)
-        Takes the columns of a row of `tables.SHARD`.
+        Function that computes the features of a clip from columns of its row in `tables.SHARD`.
     columns : sequence of str
         Names of the columns that `encode` needs.
     about : dict
@@ -46,22 +54,23 @@ def write_features(shards, out_dir, encode, columns, about):
     Returns
     -------
     dict
-        The manifest: `about`, "width" (array name to values per frame), and "shards": name, number of rows and SHA-256 of each file, and
-        the SHA-256 of its shard.
+        The manifest: the entries of `about`; "width", the number of values per frame of each array; and "shards", with name, number of
+        rows and SHA-256 of each file, and the SHA-256 of the shard from which it was computed.
     """
     return _write(shards, Path(out_dir) / FEATURES, lambda row: (encode(row),), columns, _FEATURES, about)
 
 
 def write_motion(shards, out_dir, frame, rate_hz):
-    """Write `model_frame.clip_channels` of every clip of a dataset. Files of an earlier run are removed.
+    """Convert the motion of every clip of a dataset to the models' convention, and write it. Files of an earlier run are removed first.
 
     Parameters
     ----------
     shards, out_dir : path
-        As of `write_features`.
+        See `write_features`.
     frame : {"keyboard", "camera"}
-        In the keyboard frame, clips without a registered keyboard get zero frames.
+        Coordinate frame. For "keyboard", a clip without a registered keyboard has an array of 0 frames.
     rate_hz : float
+        Frame rate of the written motion.
 
     Returns
     -------
@@ -78,18 +87,19 @@ def write_motion(shards, out_dir, frame, rate_hz):
 
 
 def read_cached(file, group):
-    """Read the cached arrays of the clips of a row group.
+    """Read the cached arrays of all clips in a row group.
 
     Parameters
     ----------
     file : pyarrow.parquet.ParquetFile
-        A file of this cache.
+        A file that `write_features` or `write_motion` has written.
     group : int
+        Index of the row group.
 
     Returns
     -------
     list of dict of str to array (frame, channel)
-        One dict per clip with read-only arrays: "features" (float16), or "position", "pose" (float32) and "visible" (bool).
+        One dict per clip with read-only arrays: "features" (float16); or "position" and "pose" (float32) and "visible" (bool).
     """
     arrow = file.read_row_group(group, columns=[field.name for field in file.schema_arrow if field.metadata])
     clips = [{} for _ in range(len(arrow))]
@@ -101,19 +111,22 @@ def read_cached(file, group):
 
 
 def feature_manifest(folder):
-    """Read the manifest of `write_features` in a folder."""
+    """Read the manifest that `write_features` has written into a folder."""
     return json.loads((Path(folder) / FEATURES).read_text(encoding="utf-8"))
 
 
 def _write(shards, manifest_path, compute, columns, kinds, about):
-    """Write the arrays that `compute` returns for each row, and the manifest; `kinds` maps their names to dtypes. Returns the manifest."""
+    """Write the arrays that `compute` returns for each row, and the manifest. Return the manifest.
+
+    `compute` maps the values of `columns` in a row to a tuple of arrays. `kinds` maps the names of these arrays to NumPy types.
+    """
     width, files = {}, []
     clear_shards(manifest_path.parent, manifest_path.name)
     for shard in json.loads((Path(shards) / MANIFEST).read_text(encoding="utf-8"))["shards"]:
         file = pq.ParquetFile(Path(shards) / shard["name"])
         path, writer = manifest_path.parent / shard["name"], None
         with atomic_path(path) as temporary:
-            # An empty shard has no row group; its file contains a schema only.
+            # A shard without rows has no row group. Its cached file contains only the schema.
             for group in range(max(file.metadata.num_row_groups, 1)):
                 rows = {name: [] for name in _NAMES}
                 if file.metadata.num_row_groups:
@@ -131,7 +144,7 @@ def _write(shards, manifest_path, compute, columns, kinds, about):
 
 
 def _table(rows, made, kinds, width):
-    """Build a row group as an Arrow table: names of the clips, and arrays as bytes in C order; dtype and width are field metadata."""
+    """Build the Arrow table of a row group: names of the clips, and arrays as bytes in C order. NumPy type and width are field metadata."""
     fields = [pa.field("subject", pa.string()), pa.field("video", pa.string()), pa.field("clip", pa.int32())]
     columns = [pa.array(list(rows[field.name]), field.type) for field in fields]
     for k, (name, dtype) in enumerate(kinds.items()):

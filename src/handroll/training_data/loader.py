@@ -1,8 +1,8 @@
-"""Read clips from Parquet shards in the models' convention, and draw batches of random windows.
+"""Read clips from Parquet shards in the models' convention (`model_frame`), and draw batches of random windows.
 
-The windows of a batch depend only on the seed and the number of the batch, so that interrupted training resumes exactly. The order
-of clips differs in each epoch. Clips are shuffled within blocks of row groups, and only a block is held in memory, so a dataset may
-be larger than memory.
+The windows of a batch depend only on the seed and the number of the batch, so that interrupted training resumes exactly. Every epoch has
+a different order of clips. Clips are shuffled within blocks of row groups, and only one block is in memory. Therefore a dataset may be
+larger than memory.
 """
 
 import json
@@ -22,38 +22,41 @@ from handroll.training_data.feature_cache import read_cached
 from handroll.training_data.model_frame import clip_channels, shard_columns
 
 VERSION = 1
-"""Raised by hand when the same shards give other clips or windows."""
+"""Version of the loader. Raise it by hand when the same shards give different clips or windows."""
 
 BLOCK_CLIPS = 1024
-"""Clips per block: shuffled together and held in memory. 0.9 GB for clips of 30 s at 30 Hz with 256 features."""
+"""Maximum number of clips in a block. The clips of a block are shuffled together and are in memory at the same time: 0.9 GB for clips of
+30 s at 30 Hz with 256 features."""
 
 WINDOWS_PER_VISIT = 3
-"""Windows drawn per epoch from the longest clips; a clip of 30 s contains nearly four windows of 8 s. Shorter clips give fewer."""
+"""Number of windows that an epoch contains from each of the longest clips. The number is proportional to the length for shorter clips. A
+clip of 30 s has room for nearly four windows of 8 s."""
 
+# Columns that identify a clip.
 _NAMES = ("subject", "video", "clip")
 
 
 @dataclass(frozen=True)
 class Source:
-    """Origin and representation of clips.
+    """Where clips are read from, and how they are represented.
 
     Attributes
     ----------
     shards : path
-        Folder of `shards.json`.
+        Folder of the dataset, which contains `shards.json`.
     frame : {"keyboard", "camera"}
-        As of `model_frame.clip_motion`. In the keyboard frame, clips without a registered keyboard are left out.
+        Coordinate frame; see `model_frame`. For "keyboard", clips without a registered keyboard are left out.
     rate_hz : float
         Frame rate of the motion and of the features.
     motion : path, optional
-        Folder of `motion.json` (rule `prepare_training`): cached motion of these shards in this frame at this rate. If None, motion
+        Folder with the cached motion of these shards, in this frame and at this rate; rule `prepare_training` writes it. If None, motion
         is decoded from the shards.
     features : path, optional
-        Folder of `features.json` (rule `encode_audio`): features of these shards at this rate.
+        Folder with the cached features of these shards, at this rate; rule `encode_audio` writes it. If None, clips have no features.
     audio_rate_hz : int, optional
-        If given, clips also contain audio at this rate.
+        Sampling rate of the audio. If None, clips have no audio.
     subjects : tuple of str
-        Include only clips of these subjects; empty includes all.
+        Subjects whose clips are read; empty: all.
     """
 
     shards: Path
@@ -67,17 +70,19 @@ class Source:
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip in memory.
+    """Motion, features and audio of a clip in memory.
 
     Attributes
     ----------
     position : array (frame, 6), float32
     pose : array (frame, 96), float32
-        As of `model_frame.ClipMotion.channels`: right hand first.
+        Motion as in `model_frame.ClipMotion.channels`, right hand first.
     visible : array (frame, hand 2), bool
-        Right hand first.
+        Whether a hand is observed or interpolated, right hand first.
     features : array (frame, feature), float16, or None
+        None if the source has no features.
     audio : array (sample,), float32, or None
+        None if the source has no audio.
     """
 
     position: np.ndarray
@@ -93,20 +98,20 @@ class Clip:
 
 
 class Clips:
-    """Clips of a split, accessed by number; the most recently used row groups stay in memory.
+    """Clips of a split, accessed by number. The most recently used row groups stay in memory.
 
     Parameters
     ----------
     source : Source
     split : str
     keep_clips : int
-        Maximum number of clips in memory.
+        Maximum number of clips in memory. At least one row group stays in memory even if it is larger.
 
     Attributes
     ----------
     split : str
     in_split : int
-        Number of clips of the split, including those that are left out.
+        Number of clips of the split, including those that are left out (`Source.frame`, `Source.subjects`).
     names : list of (subject, video, clip)
         Names of the clips, in the order of the shards.
     frames : int array (clip,)
@@ -151,23 +156,25 @@ class Clips:
         return self._kept[group][number - self._first[group]]
 
     def rows(self, number, columns):
-        """Read columns of `tables.SHARD` of a clip, as a dict."""
+        """Read columns of `tables.SHARD` for a clip. Return a dict of column name to value."""
         path, group, chosen = self._groups[self.group[number]]
         row = chosen[number - self._first[self.group[number]]]
         return {name: values[row] for name, values in read_rows(self._file(path), SHARD, group, columns).items()}
 
     def _is_selected(self, rows, row):
+        """Return whether the source includes the clip in a row."""
         registered = np.isfinite(rows["keyboard_rotation_rad"][row]).all()
         subject = not self.source.subjects or rows["subject"][row] in self.source.subjects
         return subject and (registered or self.source.frame == "camera")
 
     def _file(self, path):
+        """Return the opened Parquet file."""
         if path not in self._open:
             self._open[path] = pq.ParquetFile(path)
         return self._open[path]
 
     def _read(self, group):
-        """Read the clips of a row group."""
+        """Read the selected clips of a row group, counted over all shards."""
         source, (path, inner, chosen) = self.source, self._groups[group]
         columns = () if source.motion else shard_columns(source.frame)
         columns += ("audio", "audio_delay_s") if source.audio_rate_hz else ()
@@ -185,15 +192,15 @@ class Clips:
 
 
 def _manifest(folder):
-    """Read the list of shards of a folder's manifest."""
+    """Read the list of shards from the manifest of a dataset."""
     path = Path(folder) / MANIFEST
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected the list of a dataset's shards, found no such file; make the dataset first")
+        raise FileNotFoundError(f"{path}: expected the manifest of a dataset, found no such file; make the dataset first")
     return json.loads(path.read_text(encoding="utf-8"))["shards"]
 
 
 def need_clips(clips, frames):
-    """Raise an error unless a split contains a clip that is at least as long as a window.
+    """Check that a split contains a clip that is at least as long as a window.
 
     Parameters
     ----------
@@ -204,42 +211,46 @@ def need_clips(clips, frames):
     Raises
     ------
     ValueError
-        The split is empty, all its clips are left out, or all are shorter than a window. The message says which, and what to change.
+        The split is empty, all its clips are left out, or all are shorter than a window. The message names the settings to change.
     """
     source, where = clips.source, f"{clips.source.shards}, split {clips.split}"
     if not clips.in_split:
         raise ValueError(
-            f"{where}: expected clips, found none; give the split a share (`splits`), or use another split (`benchmark.split`)"
+            f"{where}: expected clips, found none; give this split a share (`splits`), or select another split (`benchmark.split`)"
         )
     if not len(clips):
         wanted = [f"of {', '.join(source.subjects)} (`benchmark.subjects`)"] if source.subjects else []
         wanted += ["with a registered keyboard (`benchmark.frame: keyboard`)"] if source.frame == "keyboard" else []
-        raise ValueError(f"{where}: expected clips {' '.join(wanted)}, found none among {clips.in_split} clips; change these settings")
+        raise ValueError(
+            f"{where}: expected clips {' '.join(wanted)}, found no such clip among {clips.in_split} clips; change these settings"
+        )
     if clips.frames.max() < frames:
         raise ValueError(
-            f"{where}: expected clips of at least {frames} frames at {source.rate_hz:g} Hz, found none among {len(clips)}, "
-            f"the longest of {clips.frames.max()}; shorten the window (`benchmark.window_s`) or cut longer clips (`clips.length_s`)"
+            f"{where}: expected a clip of at least {frames} frames at {source.rate_hz:g} Hz, found {len(clips)} clips of at most "
+            f"{clips.frames.max()} frames; shorten the window (`benchmark.window_s`) or cut longer clips (`clips.length_s`)"
         )
 
 
 class Windows:
-    """Batches of random windows of clips; batch k does not depend on which batches were read before.
+    """Batches of random windows of clips. The content of batch k does not depend on the batches that were read before.
 
     Parameters
     ----------
     clips : Clips
     frames : int
-        Length of a window. Shorter clips are left out.
+        Number of frames of a window. Shorter clips are left out.
     batch : int
+        Number of windows in a batch, over all processes.
     seed : int
+        Random seed of the order of clips and of the positions of windows.
     block_clips : int
         Maximum number of clips in a block, which consists of whole row groups. If `clips` keeps as many clips in memory, an epoch reads
-        each row group once.
+        each row group only once.
 
     Attributes
     ----------
     share : (int, int)
-        Index of this process and number of processes that share each batch.
+        Index of this process, and number of processes. Each process reads a part of every batch.
 
     Raises
     ------
@@ -254,17 +265,17 @@ class Windows:
         self._seed, self._block = seed, block_clips
         need_clips(clips, frames)
         self._long = np.flatnonzero(clips.frames >= frames)
-        # Proportional to the length, so that every second of motion is drawn about equally often.
+        # Number of windows per clip and epoch, proportional to the length of the clip: every second of motion is drawn about equally often.
         self._visits = np.maximum(1, np.round(WINDOWS_PER_VISIT * clips.frames / clips.frames.max())).astype(np.int64)
         self._epoch, self._order = None, None
 
     @property
     def epoch_windows(self):
-        """Number of windows in an epoch, in which every clip is visited."""
+        """Number of windows in an epoch. Every clip that is long enough has at least one."""
         return int(self._visits[self._long].sum())
 
     def draw(self, step):
-        """Draw the windows of a batch: list of (clip number, first frame)."""
+        """Draw the windows of batch `step`: list of (clip number, first frame)."""
         windows = []
         for item in range(step * self.batch, (step + 1) * self.batch):
             epoch, at = divmod(item, self.epoch_windows)
@@ -274,12 +285,15 @@ class Windows:
         return windows
 
     def __getitem__(self, step):
-        """Return this process's share of a batch, a dict of arrays as of `cut_windows`."""
+        """Read this process's part of batch `step`: a dict of arrays, as returned by `cut_windows`."""
         process, processes = self.share
         return cut_windows(self.clips, self.draw(step)[process::processes], self.frames)
 
     def _shuffled(self, epoch):
-        """Clip numbers of an epoch's windows: row groups in random order, and windows shuffled within blocks of row groups."""
+        """List the clip number of every window of an epoch.
+
+        Row groups have a random order, and windows are shuffled within blocks of row groups.
+        """
         if epoch != self._epoch:
             rng = np.random.default_rng([self._seed, 0, epoch])
             groups = self.clips.group[self._long]
@@ -292,7 +306,11 @@ class Windows:
 
 
 def _block_ends(groups, max_clips):
-    """Ends of blocks of whole row groups (given per clip, in runs) with at most `max_clips` clips each, or a single larger group."""
+    """Divide clips into blocks of whole row groups, and return the end index of each block except the last.
+
+    `groups` contains the row group of each clip; clips of one group are adjacent. A block has at most `max_clips` clips, unless it is a
+    single larger group.
+    """
     ends, first, last = [], 0, 0
     for edge in [*np.flatnonzero(np.diff(groups)) + 1, len(groups)]:
         if edge - first > max_clips and last > first:
@@ -303,19 +321,20 @@ def _block_ends(groups, max_clips):
 
 
 def cut_windows(clips, windows, frames):
-    """Cut windows out of clips.
+    """Cut windows out of clips, and stack them as arrays.
 
     Parameters
     ----------
     clips : Clips
     windows : sequence of (clip number, first frame)
     frames : int
+        Number of frames of a window.
 
     Returns
     -------
     dict of str to array
-        position (window, frame, 6), pose (window, frame, 96), visible (window, frame, hand 2), right hand first; and, if the source
-        has them, features (window, frame, feature), float32, and audio (window, sample).
+        position (window, frame, 6), pose (window, frame, 96) and visible (window, frame, hand 2), all with the right hand first. If the
+        source has them, also features (window, frame, feature), float32, and audio (window, sample).
     """
     parts = [(clips[clip], first) for clip, first in windows]
     names = ("position", "pose", "visible")
@@ -331,7 +350,7 @@ def cut_windows(clips, windows, frames):
 
 
 def prefetch(batches, first, last, depth=2):
-    """Yield batches `first` to `last` - 1; up to `depth` of them are read ahead in a background thread."""
+    """Yield batches `first` to `last` - 1. A background thread reads up to `depth` batches in advance."""
     with ThreadPoolExecutor(1) as reader:
         waiting = [reader.submit(batches.__getitem__, step) for step in range(first, min(first + depth, last))]
         for step in range(first, last):

@@ -1,9 +1,9 @@
 """Motion of a clip in the models' convention: evenly sampled, both hands as right hands, in the keyboard frame or the camera frame.
 
-Left hands are mirrored in x, so that the channels of both hands have the same meaning and scale.
+A left hand is represented by its mirror image in x, so that the channels of both hands have the same meaning and scale.
 
-- Keyboard frame: the mirror plane is the middle of the keyboard. Positions are those of the wrist, in millimetres. Global rotations are
-  relative to a level hand (`keyboard.geometry.LEVEL_HAND`). The frame is the same in all videos.
+- Keyboard frame: left hands are mirrored at the middle of the keyboard. Positions are those of the wrist, in millimetres. Global rotations
+  are relative to a level hand (`keyboard.geometry.LEVEL_HAND`). The frame is the same in all videos.
 - Camera frame: positions are MANO's translations, in metres, as in PianoMotion10M (Gan et al., ICLR 2025). Cameras differ between
   videos, and depth is not metric without a registered keyboard.
 """
@@ -22,18 +22,26 @@ from handroll.motion.resampling import resample
 from handroll.tables import State
 
 FRAMES = ("keyboard", "camera")
-"""Coordinate frames of a model."""
+"""Names of the coordinate frames in which a model may work."""
 
-N_POSITION, N_POSE = 6, 2 * 3 * N_ROTATIONS
-"""Number of channels of both hands: 6 of their positions, 96 of their rotations."""
+N_POSITION = 6
+"""Number of position channels: x, y, z of both hands."""
+
+N_POSE = 2 * 3 * N_ROTATIONS
+"""Number of pose channels (96): an axis-angle vector for each of the 16 joints of both hands."""
 
 RIGHT_FIRST = (1, 0)
-"""Order of the hands in channels, as in PianoMotion10M. Hand axes elsewhere are left, right."""
+"""Order of the hands in channels (right, left) as indices into `skeleton.HANDS` (left, right). PianoMotion10M has the same order."""
 
+# Maximum difference between the frame times of a clip and the required times for which the clip is not resampled (s).
 _SAME_TIME_S = 5e-4
-# A clip whose frame times differ by less from the wanted times is not resampled (s).
+
 _LEFT = HANDS.index("left")
+
+# Rotation of a level right hand in the keyboard frame, axis-angle.
 _LEVEL_RAD = rotvec_from_matrix(LEVEL_HAND[HANDS.index("right")])
+
+# Columns of a hand that `clip_motion` reads, by coordinate frame.
 _COLUMNS = {
     "keyboard": ("state", "rotation_rad", "joints_keyboard_mm"),
     "camera": ("state", "rotation_rad", "translation_m"),
@@ -42,16 +50,17 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class ClipMotion:
-    """Motion of a clip in the models' convention; both hands as right hands, in the order of `skeleton.HANDS`.
+    """Motion of a clip in the models' convention: both hands as right hands, in the order left, right (`skeleton.HANDS`).
 
     Attributes
     ----------
     position : array (frame, hand 2, xyz 3), float32
-        Keyboard frame: the wrist, mm. Camera frame: MANO's translation, m.
+        In the keyboard frame, the position of the wrist, mm. In the camera frame, MANO's translation, m.
     rotation_rad : array (frame, hand 2, joint 16, xyz 3), float32
-        Axis-angle, MANO's joints. Keyboard frame: the global rotation is relative to a level hand.
+        Axis-angle rotations of MANO's joints. In the keyboard frame, the global rotation is relative to a level hand.
     visible : array (frame, hand 2), bool
-        Observed or interpolated. Hidden frames have the values of the nearest visible frame, or zeros if there is none.
+        Whether the hand is observed or interpolated. In hidden frames, position and rotation are those of the nearest visible frame, or
+        zeros if the hand is never visible.
     """
 
     position: np.ndarray
@@ -65,7 +74,13 @@ class ClipMotion:
 
 
 def from_channels(position, pose):
-    """Invert `ClipMotion.channels`: position (..., hand 2, 3) and rotation (..., hand 2, 16, 3) of (..., 6) and (..., 96)."""
+    """Invert `ClipMotion.channels`: convert channels (..., 6) and (..., 96), right hand first, to hands in the order left, right.
+
+    Returns
+    -------
+    position : array (..., hand 2, xyz 3)
+    rotation_rad : array (..., hand 2, joint 16, xyz 3)
+    """
     position = np.asarray(position).reshape(*np.shape(position)[:-1], len(HANDS), 3)
     pose = np.asarray(pose).reshape(*np.shape(pose)[:-1], len(HANDS), N_ROTATIONS, 3)
     return position[..., RIGHT_FIRST, :], pose[..., RIGHT_FIRST, :, :]
@@ -84,13 +99,13 @@ def clip_motion(row, rate_hz, frame, adjust_m=None):
     Parameters
     ----------
     row : dict of str to value
-        The columns `shard_columns(frame)` of a row of `tables.SHARD`.
+        Row of `tables.SHARD` with the columns `shard_columns(frame)`.
     rate_hz : float
-        Frame rate of the result, whose frames are at k / rate_hz after the clip's start. Between frames of the clip, positions are
-        interpolated linearly and rotations along the shortest arc (`motion.resampling`). A frame next to a hidden frame is hidden.
+        Frame rate of the result. Frame k is at k / rate_hz after the clip's start. Positions are interpolated linearly and rotations
+        along the shortest arc (`motion.resampling`). A resampled frame between a visible and a hidden frame is hidden.
     frame : {"keyboard", "camera"}
     adjust_m : array (xyz 3), optional
-        Offset of positions in the camera frame, for clips of PianoMotion10M (`pianomotion10m.adjusted`).
+        Offset that is added to positions in the camera frame, for clips of PianoMotion10M (`pianomotion10m.adjusted`).
 
     Returns
     -------
@@ -108,10 +123,12 @@ def clip_motion(row, rate_hz, frame, adjust_m=None):
     if frame == "keyboard":
         to_keyboard = -np.asarray(row["keyboard_rotation_rad"], dtype=np.float64)
         if not np.isfinite(to_keyboard).all():
-            raise ValueError("expected a clip with a registered keyboard, found none; set `frame: camera`, or leave out such clips")
+            raise ValueError(
+                "expected a clip with a registered keyboard, found a clip without one; set `frame: camera`, or leave such clips out"
+            )
         position = np.stack([hand["joints_keyboard_mm"][:, 0] for hand in hands], axis=1).astype(np.float64)
         position[:, _LEFT, 0] = STANDARD.width_mm - position[:, _LEFT, 0]
-        # Mirroring a product of rotations equals the product of the mirrored rotations.
+        # The mirror image of a product of rotations is the product of their mirror images.
         turn = np.stack([mirrored(to_keyboard) if side == _LEFT else to_keyboard for side in range(len(HANDS))])
         rotation[:, :, 0] = compose(compose(-_LEVEL_RAD, turn), rotation[:, :, 0])
     else:
@@ -119,32 +136,34 @@ def clip_motion(row, rate_hz, frame, adjust_m=None):
         position = position if adjust_m is None else adjusted(position, adjust_m)
         position[:, _LEFT] *= MIRROR
     frames = round((row["end_s"] - row["start_s"]) * rate_hz)
-    position, rotation, visible = _resampled(row["time_s"], position, rotation, visible, np.arange(frames) / rate_hz)
+    position, rotation, visible = _resample_motion(row["time_s"], position, rotation, visible, np.arange(frames) / rate_hz)
     position, rotation = (_fill_hidden(values, visible).astype(np.float32, copy=False) for values in (position, rotation))
     return ClipMotion(position, rotation, visible)
 
 
 def clip_channels(row, rate_hz, frame):
-    """Convert a clip to channels; in the camera frame, the offset of PianoMotion10M's clips is added.
+    """Convert a clip of the dataset to channels in the models' convention.
+
+    In the camera frame, the offset of a clip that was imported from PianoMotion10M is added to its positions.
 
     Parameters
     ----------
     row, rate_hz, frame
-        As of `clip_motion`.
+        See `clip_motion`.
 
     Returns
     -------
     position : array (frame, 6), float32
     pose : array (frame, 96), float32
     visible : array (frame, hand 2), bool
-        Right hand first in all three.
+        In all three arrays the right hand is first.
     """
     motion = clip_motion(row, rate_hz, frame, adjust_of(row) if frame == "camera" else None)
     return *motion.channels(), motion.visible[:, RIGHT_FIRST]
 
 
-def _resampled(time_s, position, rotation, visible, at_s):
-    """Position, rotation and visibility at other times (frame,)."""
+def _resample_motion(time_s, position, rotation, visible, at_s):
+    """Resample position, rotation and visibility to the times `at_s` (frame,)."""
     if len(time_s) >= len(at_s) and np.abs(time_s[: len(at_s)] - at_s).max(initial=0.0) < _SAME_TIME_S:
         return position[: len(at_s)], rotation[: len(at_s)], visible[: len(at_s)]
     hands = [resample(time_s, rotation[:, side], position[:, side], at_s) for side in range(len(HANDS))]
@@ -153,7 +172,7 @@ def _resampled(time_s, position, rotation, visible, at_s):
 
 
 def _fill_hidden(values, visible):
-    """Replace values (frame, hand, ...) of hidden hands by those of the nearest visible frame, or by zeros if the hand is never visible."""
+    """Replace values (frame, hand, ...) of hidden frames by those of the nearest visible frame. A hand that is never visible gets zeros."""
     if visible.all():
         return values
     values, index = values.copy(), np.arange(len(values))
@@ -170,7 +189,7 @@ def _fill_hidden(values, visible):
 
 
 def true_hands(position, rotation_rad, frame):
-    """Convert positions and rotations back from the models' convention to true left and right hands.
+    """Convert positions and rotations from the models' convention to true left and right hands.
 
     Parameters
     ----------
@@ -201,15 +220,16 @@ def motion_joints(position, rotation_rad, frame, bone_scale, betas=None, mano=No
     rotation_rad : array (..., hand 2, joint 16, xyz 3)
     frame : {"keyboard", "camera"}
     bone_scale : array (hand 2,)
-        Scale of the open hand; not used with MANO.
+        Size of each hand relative to handroll's open hand. Not used with MANO.
     betas : array (hand 2, 10), optional
+        MANO's shape of each hand. Only used with MANO.
     mano : hand.mano.ManoModel, optional
-        Compute MANO's joints with `betas`; None: joints of handroll's open hand.
+        Model whose joints are computed. If None, the joints are those of handroll's open hand.
 
     Returns
     -------
     array (..., hand 2, joint 21, xyz 3), float64
-        Keyboard frame: mm. Camera frame: m.
+        Millimetres in the keyboard frame, metres in the camera frame.
     """
     position, rotation = true_hands(position, rotation_rad, frame)
     flat = rotation.reshape(*rotation.shape[:-2], 3 * N_ROTATIONS)
@@ -221,7 +241,7 @@ def motion_joints(position, rotation_rad, frame, bone_scale, betas=None, mano=No
         else:
             posed = mano_joints(mano, flat[..., side, :], here, betas[side], hand)
         if frame == "keyboard":
-            # In the keyboard frame, a position is that of the wrist, not MANO's translation.
+            # In the keyboard frame, `position` is the position of the wrist instead of MANO's translation.
             posed = 1e3 * (posed + (here - posed[..., 0, :])[..., None, :])
         joints.append(posed)
     return np.stack(joints, axis=-3)

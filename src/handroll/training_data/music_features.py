@@ -1,4 +1,4 @@
-"""Features of music at the frame rate of the motion, computed without a network: log-mel spectrograms and note rolls."""
+"""Music features at the frame rate of the motion that need no network: log-mel spectrograms and note rolls."""
 
 import librosa
 import numpy as np
@@ -6,21 +6,25 @@ import numpy as np
 from handroll.keyboard.geometry import LOWEST_PITCH, N_KEYS
 
 HOP = 256
-"""Samples between spectra."""
+"""Number of audio samples between successive spectra."""
 
 SPECTRA_A_FRAME = 2
-"""Spectra per frame, so that onsets are resolved to half a frame."""
+"""Number of spectra per frame. With two, the time resolution of onsets is half a frame."""
 
 N_FFT = 2048
-"""Samples per spectrum: 133 ms for motion at 30 Hz. Semitones are resolved from C4 upwards."""
+"""Number of audio samples of a spectrum: 133 ms for motion at 30 Hz. Neighbouring semitones are separated from C4 upwards."""
 
 N_MELS = 128
-LOWEST_HZ = 27.5
-"""A0."""
+"""Number of mel bands."""
 
+LOWEST_HZ = 27.5
+"""Lower limit of the lowest mel band (Hz): the pitch A0, the lowest key of a piano."""
+
+# Added to mel energies before the logarithm, which is not defined for silence.
 _FLOOR = 1e-5
+
+# Offset and divisor of the natural logarithm of mel energies. With them, features of piano audio have a magnitude of about 1.
 _LOG_MEAN, _LOG_SCALE = -4.0, 4.0
-# Offset and scale of the natural logarithm of mel energies, which bring features of piano audio near 1.
 
 
 def log_mel_rate_hz(rate_hz):
@@ -34,14 +38,16 @@ def log_mel(samples, rate_hz, frames):
     Parameters
     ----------
     samples : array (sample,)
-        Mono, at `log_mel_rate_hz(rate_hz)`; sample 0 is at the first frame.
+        Mono audio at the sampling rate `log_mel_rate_hz(rate_hz)`. Sample 0 is at the time of the first frame.
     rate_hz : float
+        Frame rate of the motion.
     frames : int
+        Number of frames. Audio that is too short is followed by silence.
 
     Returns
     -------
     array (frame, 2 * 128), float32
-        Of each frame, the spectrum centred at its time and the spectrum half a frame later.
+        For each frame, the spectrum centred at the time of the frame, followed by the spectrum half a frame later.
     """
     energy = librosa.feature.melspectrogram(
         y=np.asarray(samples, dtype=np.float32), sr=log_mel_rate_hz(rate_hz), n_fft=N_FFT, hop_length=HOP, n_mels=N_MELS, fmin=LOWEST_HZ
@@ -54,22 +60,24 @@ def log_mel(samples, rate_hz, frames):
 
 
 def note_roll(notes, pedal, rate_hz, frames, delay_s=0.0):
-    """Convert notes to a roll.
+    """Convert notes and pedal to a note roll at the frame rate of the motion.
 
     Parameters
     ----------
     notes, pedal : dict of str to array
-        `tables.NOTES` and `tables.PEDAL`; seconds since the first frame.
+        Columns of `tables.NOTES` and `tables.PEDAL`, in seconds since the first frame.
     rate_hz : float
+        Frame rate of the motion.
     frames : int
+        Number of frames.
     delay_s : float
         Delay of notes and pedal relative to the motion.
 
     Returns
     -------
     array (frame, 2 * 88 + 1), float32
-        Onsets (88): 0.5 + 0.5 velocity / 127, divided between the two nearest frames. Held keys (88) and pedal (1): share of the frame
-        during which they are down.
+        Channels 0 to 87 are note onsets by key: 0.5 + 0.5 velocity / 127, divided between the two nearest frames. Channels 88 to 175 are
+        held keys, and channel 176 is the pedal: share of the frame's duration in which the key or pedal is down, 0..1.
     """
     roll = np.zeros((frames, 2 * N_KEYS + 1), dtype=np.float32)
     columns = (np.asarray(notes[name], dtype=np.float64) for name in ("onset_s", "key_offset_s", "pitch", "velocity"))
@@ -80,13 +88,13 @@ def note_roll(notes, pedal, rate_hz, frames, delay_s=0.0):
         for frame, share in ((before, before + 1 - at), (before + 1, at - before)):
             if 0 <= frame < frames:
                 roll[frame, key] = max(roll[frame, key], level * share)
-        roll[:, N_KEYS + key] = np.maximum(roll[:, N_KEYS + key], _held(at, (release_s - delay_s) * rate_hz, frames))
+        roll[:, N_KEYS + key] = np.maximum(roll[:, N_KEYS + key], _held_share(at, (release_s - delay_s) * rate_hz, frames))
     for onset_s, offset_s in zip(pedal["onset_s"], pedal["offset_s"], strict=True):
-        roll[:, -1] = np.maximum(roll[:, -1], _held((onset_s - delay_s) * rate_hz, (offset_s - delay_s) * rate_hz, frames))
+        roll[:, -1] = np.maximum(roll[:, -1], _held_share((onset_s - delay_s) * rate_hz, (offset_s - delay_s) * rate_hz, frames))
     return roll
 
 
-def _held(start, end, frames):
-    """Share (frame,) of each frame [k - 0.5, k + 0.5) that lies in [start, end), in frames."""
+def _held_share(start, end, frames):
+    """Compute the share (frame,), 0..1, of each frame's interval [k - 0.5, k + 0.5) that is inside [start, end). Times are in frames."""
     index = np.arange(frames)
     return np.clip(np.minimum(end, index + 0.5) - np.maximum(start, index - 0.5), 0.0, 1.0)

@@ -1,4 +1,4 @@
-"""Evaluation and validation windows, and normalisation scales of motion; both are computed once, before training."""
+"""Windows for evaluation and validation, and scales that normalise motion. Both are computed once, before training."""
 
 from dataclasses import asdict, dataclass
 
@@ -7,32 +7,33 @@ import numpy as np
 from handroll.training_data.model_frame import N_POSE, N_POSITION
 
 VERSION = 2
-"""Raised by hand when the same clips give other motion or scales, or other validation windows."""
+"""Version of the prepared training data. Raise it by hand when the same clips give different motion, scales or validation windows."""
 
 MIN_VISIBLE = 0.5
-"""Minimum share of visible frames x hands in a window."""
+"""Minimum visible share of an evaluation window: visible pairs of frame and hand, divided by all pairs."""
 
 VALID_WINDOWS = 256
-"""Maximum number of validation windows during training: half an hour of motion."""
+"""Maximum number of validation windows in training: about half an hour of motion for windows of 8 s."""
 
+# Minimum scale of a position channel by coordinate frame: 1 mm, in the unit of the frame (mm or m).
 _MIN_POSITION_SCALE = {"keyboard": 1.0, "camera": 1e-3}
-# Minimum scale of a position, in the frame's unit: 1 mm.
+
+# Minimum scale of a pose channel: about a degree. It avoids a division by 0, because some joints never turn about some axes.
 _MIN_POSE_SCALE_RAD = 0.02
-# Minimum scale of an angle: about a degree. Some axes of a hand never turn.
 
 
 @dataclass(frozen=True)
 class Scales:
-    """Normalisation of positions and poses, channel by channel: (value - mean) / scale.
+    """Means and scales that normalise positions and poses, channel by channel: (value - mean) / scale.
 
     Attributes
     ----------
     position_mean, position_scale : tuple of 6
-        Right hand first, in the frame's unit of length.
+        Right hand first, in the coordinate frame's unit of length.
     pose_mean, pose_scale : tuple of 96
         Right hand first, rad.
     max_abs : float
-        Maximum absolute value of a scaled pose; samples are clipped to it.
+        Maximum absolute value of the scaled poses in the training data. Generated poses are clipped to it.
     """
 
     position_mean: tuple[float, ...]
@@ -52,8 +53,9 @@ class Scales:
         return values * scale + mean
 
     def _of(self, kind, values):
+        """Return mean and scale of "position" or "pose", with the array type of `values`."""
         pair = (np.asarray(getattr(self, f"{kind}_{part}"), dtype=np.float32) for part in ("mean", "scale"))
-        # Without isinstance, so that torch is not imported for NumPy arrays.
+        # `hasattr` instead of `isinstance`, so that torch is not imported for NumPy arrays.
         return tuple(values.new_tensor(part) if hasattr(values, "new_tensor") else part for part in pair)
 
     def to_dict(self):
@@ -62,7 +64,7 @@ class Scales:
 
     @classmethod
     def from_dict(cls, values):
-        """Invert `to_dict`.
+        """Create scales from the result of `to_dict`.
 
         Raises
         ------
@@ -79,10 +81,10 @@ class Scales:
 
 
 def _check_numbers(name, values, length, positive):
-    """Raise ValueError unless `values` is a list of `length` finite numbers, above 0 if `positive`."""
+    """Check that `values` is a list of `length` finite numbers, above 0 if `positive`. Otherwise raise a ValueError."""
     numbers = isinstance(values, list) and len(values) == length and all(type(value) in (int, float) for value in values)
     if not numbers or not all(abs(value) < np.inf and (value > 0.0 or not positive) for value in values):
-        raise ValueError(f"expected {length} finite numbers{' above 0' * positive} as {name}, found {str(values)[:50]}")
+        raise ValueError(f"expected {length} finite numbers{' above 0' * positive} for {name}, found {str(values)[:50]}")
 
 
 RELEASED_SCALES = Scales((0.0,) * N_POSITION, (1.5, 1.5, 25.0) * 2, (0.0,) * N_POSE, (float(np.pi),) * N_POSE, 1.0)
@@ -90,17 +92,18 @@ RELEASED_SCALES = Scales((0.0,) * N_POSITION, (1.5, 1.5, 25.0) * 2, (0.0,) * N_P
 
 
 def evaluation_windows(clips, frames):
-    """List adjacent windows of every clip in which at least `MIN_VISIBLE` of frames x hands is visible.
+    """Divide every clip into adjacent windows, and list the windows with a visible share of at least `MIN_VISIBLE`.
 
     Parameters
     ----------
     clips : loader.Clips
     frames : int
+        Number of frames of a window.
 
     Returns
     -------
     list of (clip number, first frame)
-        In the order of the clips.
+        In the order of the clips, then of time.
     """
     windows = [(number, first) for number in range(len(clips)) for first in range(0, int(clips.frames[number]) - frames + 1, frames)]
     return [(number, first) for number, first in windows if clips[number].visible[first : first + frames].mean() >= MIN_VISIBLE]
@@ -136,7 +139,8 @@ def measure_scales(clips):
                 high = np.maximum(high, np.where(shown, values, -np.inf).max(axis=0, initial=-np.inf))
     if not visible.all():
         raise ValueError(
-            f"{clips.source.shards}: expected both hands visible in some frames of {len(clips)} training clips, found none of one hand"
+            f"{clips.source.shards}: expected both hands to be visible in some of {len(clips)} training clips, "
+            "found a hand that is never visible; use more training clips"
         )
     floors = {"position": _MIN_POSITION_SCALE[clips.source.frame], "pose": _MIN_POSE_SCALE_RAD}
     found = {}
@@ -150,7 +154,7 @@ def measure_scales(clips):
 
 
 def subsample(windows, max_windows):
-    """Select at most `max_windows` windows, evenly spaced; 0 selects all."""
+    """Select at most `max_windows` windows, evenly spaced in the list. 0 selects all."""
     if not max_windows or max_windows >= len(windows):
         return windows
     return [windows[int(index)] for index in np.linspace(0, len(windows) - 1, max_windows).round()]

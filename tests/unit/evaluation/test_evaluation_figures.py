@@ -71,7 +71,7 @@ def test_values_as_text():
 def test_a_page_keeps_its_own_text():
     page = "before\n<!-- evaluation: all -->\nold\n<!-- end of evaluation -->\nafter\n"
     assert insert(page, "all", "new\n") == "before\n<!-- evaluation: all -->\nnew\n<!-- end of evaluation -->\nafter\n"
-    with pytest.raises(ValueError, match="expected the lines"):
+    with pytest.raises(ValueError, match="expected a generated part between the lines"):
         insert("nothing here", "all", "new\n")
 
 

@@ -213,9 +213,9 @@ def test_nothing_to_import_is_an_error(tree, tmp_path):
     with pytest.raises(FileNotFoundError, match="found no folder annotation"):
         import_tree(tmp_path, tmp_path / "shards")
     (tmp_path / "annotation").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"train.txt: expected the list of videos of train"):
+    with pytest.raises(FileNotFoundError, match=r"train.txt: expected the videos of split train"):
         import_tree(tmp_path, tmp_path / "shards")
-    with pytest.raises(ValueError, match=r"found none that can be imported \(1 no_clips\); first: .*'300'"):
+    with pytest.raises(ValueError, match=r"that can be imported, found none \(1 no_clips\); first: .*'300'"):
         import_tree(tree, tmp_path / "shards", subjects=["300"])
 
 

@@ -153,7 +153,7 @@ def test_a_model_of_the_camera_frame_gives_a_motion_without_keyboard_or_video(tm
 
 def test_inputs_are_not_overwritten(tmp_path, untrained, midi):
     before = midi.read_bytes()
-    with pytest.raises(RecordingError, match="choose another --out"):
+    with pytest.raises(RecordingError, match="choose another folder with --out"):
         play(load_pianist(untrained(), steps=1), midi, midi.parent, "tone")
     assert midi.read_bytes() == before and len(list(midi.parent.iterdir())) == 1
 
@@ -161,7 +161,7 @@ def test_inputs_are_not_overwritten(tmp_path, untrained, midi):
 def test_a_model_that_cannot_be_used_says_why(tmp_path, untrained):
     with pytest.raises(FileNotFoundError, match=r"position\.safetensors"):
         load_pianist(tmp_path)
-    with pytest.raises(ValueError, match="--encoder FOLDER with the weights of hubert"):
+    with pytest.raises(ValueError, match="features of the speech encoder hubert; give the folder"):
         load_pianist(untrained("hubert", encoder="hubert 32 wide, weights 0"))
     with pytest.raises(ValueError, match="trained with, handroll notes 0, found handroll notes 1; train"):
         load_pianist(untrained(encoder="handroll notes 0"))

@@ -62,5 +62,5 @@ def test_no_other_half_of_one_window(chosen):
     values = json.loads(windows.read_text())
     values["windows"]["valid"] = values["windows"]["valid"][:1]
     windows.write_text(json.dumps(values))
-    with pytest.raises(ValueError, match="expected at least 2 windows, found 1; score on more clips"):
+    with pytest.raises(ValueError, match="expected at least 2 windows, found 1; use more clips"):
         generate({"kind": "other_half"}, source, windows, [])

@@ -82,7 +82,7 @@ def test_too_short_or_empty_recordings_and_two_midi_files_are_refused(tmp_path, 
     write_midi(tmp_path / "empty.mid", {name: values[:0] for name, values in NOTES.items()}, PEDAL)
     with pytest.raises(RecordingError, match="with piano notes"):
         open_recording(tmp_path / "empty.mid", tmp_path)
-    with pytest.raises(RecordingError, match="give only one MIDI file"):
+    with pytest.raises(RecordingError, match="give a single MIDI file"):
         open_recording(midi, tmp_path, midi)
     soundfile.write(tmp_path / "b.wav", chirp(1.5), 22_050)
     with pytest.raises(RecordingError, match="expected a MIDI file"):

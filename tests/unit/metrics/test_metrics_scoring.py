@@ -129,7 +129,7 @@ def test_data_that_rarely_shows_both_hands_is_scored(corpus, source, truth, monk
     rows = benchmark_table([{"method": "ground_truth", "scores": scores}], [{}], [])
     write_tables(rows, "few", *(corpus / f"few.{kind}" for kind in ("csv", "md", "html")))
     for kind in ("md", "html"):
-        assert "– in mixture Wasserstein: both hands are visible in " in (corpus / f"few.{kind}").read_text(encoding="utf-8")
+        assert "No value (–) for mixture Wasserstein: both hands are visible in " in (corpus / f"few.{kind}").read_text(encoding="utf-8")
 
 
 def test_data_without_any_visible_hand_is_scored(corpus, source, truth, monkeypatch):

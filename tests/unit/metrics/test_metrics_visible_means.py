@@ -25,7 +25,7 @@ def test_nothing_visible_is_nan():
 
 
 def test_masks_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match=r"leading axes of \(5, 2\), found bool \(4, 2\)"):
+    with pytest.raises(ValueError, match=r"leading axes of the shape \(5, 2\), found bool \(4, 2\)"):
         visible_mean(np.zeros((5, 2)), np.ones((4, 2), dtype=bool))
     with pytest.raises(ValueError, match="of type bool .* found int64"):
         visible_mean(np.zeros((5, 2)), np.ones((5, 2), dtype=np.int64))

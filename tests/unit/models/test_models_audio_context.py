@@ -18,7 +18,7 @@ def test_no_layers_return_the_features_unchanged(arr):
 
 
 def test_sizes_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="expected as many features as the width, 16, found 8"):
+    with pytest.raises(ValueError, match="expected width 16 to equal the number of features, found 8"):
         FeatureContext(8, 16, 0)
     with pytest.raises(ValueError, match="multiple of 16, found 24"):
         FeatureContext(8, 24, 1)

@@ -89,7 +89,7 @@ def test_other_files_are_refused(saved, tmp_path):
     with pytest.raises(CheckpointError, match="expected a gesture model .* found a position model"):
         load_checkpoint(saved["position"], "gesture")
     save_file({"a": torch.zeros(1)}, tmp_path / "foreign.safetensors")
-    with pytest.raises(CheckpointError, match="has not written"):
+    with pytest.raises(CheckpointError, match="was not written by handroll"):
         load_checkpoint(tmp_path / "foreign.safetensors", "position")
     (tmp_path / "cut.safetensors").write_bytes(saved["position"].read_bytes()[:100])
     with pytest.raises(CheckpointError, match="cannot be read"):
@@ -122,8 +122,8 @@ def with_scale(name, value):
 
 
 HOSTILE = {
-    "a list": (lambda head: [head], "has not written"),
-    "a number": (lambda head: 3, "has not written"),
+    "a list": (lambda head: [head], "was not written by handroll"),
+    "a number": (lambda head: 3, "was not written by handroll"),
     "no JSON": (lambda head: "{", "header that cannot be read"),
     "deeply nested": (lambda head: "[" * 100_000, "header that cannot be read"),
     "a kind that is a list": (lambda head: head | {"kind": ["position"]}, r"a .'position'. model"),
@@ -135,26 +135,26 @@ HOSTILE = {
     "scales that are null": (lambda head: head | {"scales": None}, "entry 'scales' is None"),
     "a scale less": (without("pose_mean", "scales"), "found no pose_mean"),
     "a scale more": (with_scale("more", 1.0), "found more"),
-    "a short scale": (with_scale("position_mean", [0.0]), "expected 6 finite numbers as position_mean"),
-    "a scale of 0": (with_scale("position_scale", [0.0] * 6), "above 0 as position_scale"),
-    "a scale that is no number": (with_scale("pose_scale", ["1"] * 96), "as pose_scale"),
-    "a scale that is NaN": (lambda head: json.dumps(with_scale("max_abs", float("nan"))(head)), "the number NaN"),
-    "an infinite scale": (lambda head: json.dumps(head).replace('"max_abs": 1.0', '"max_abs": 1e999'), "as max_abs"),
-    "a setting less": (without("width", "settings"), "settings without width"),
+    "a short scale": (with_scale("position_mean", [0.0]), "expected 6 finite numbers for position_mean"),
+    "a scale of 0": (with_scale("position_scale", [0.0] * 6), "above 0 for position_scale"),
+    "a scale that is no number": (with_scale("pose_scale", ["1"] * 96), "for pose_scale"),
+    "a scale that is NaN": (lambda head: json.dumps(with_scale("max_abs", float("nan"))(head)), "the invalid number NaN"),
+    "an infinite scale": (lambda head: json.dumps(head).replace('"max_abs": 1.0', '"max_abs": 1e999'), "for max_abs"),
+    "a setting less": (without("width", "settings"), "settings without the entry 'width'"),
     "a setting more": (with_setting("more", 1), "unknown setting more"),
-    "a setting that is a text": (with_setting("width", "8"), "the setting width = 8"),
-    "a setting that is true": (with_setting("width", True), "the setting width = True"),
-    "a setting that is null": (with_setting("decoder", None), "the setting decoder = None"),
-    "an unknown decoder": (with_setting("decoder", "other"), "settings that make no network"),
-    "a negative size": (with_setting("width", -8), "the setting width = -8"),
-    "no width": (with_setting("width", 0), "the setting width = 0"),
-    "a width that no head divides": (with_setting("width", 9), "settings that make no network"),
-    "480 GB": (with_setting("width", 200_000), "the setting width = 200000"),
+    "a setting that is a text": (with_setting("width", "8"), "the invalid setting width = 8"),
+    "a setting that is true": (with_setting("width", True), "the invalid setting width = True"),
+    "a setting that is null": (with_setting("decoder", None), "the invalid setting decoder = None"),
+    "an unknown decoder": (with_setting("decoder", "other"), "settings with which the network cannot be built"),
+    "a negative size": (with_setting("width", -8), "the invalid setting width = -8"),
+    "no width": (with_setting("width", 0), "the invalid setting width = 0"),
+    "a width that no head divides": (with_setting("width", 9), "settings with which the network cannot be built"),
+    "480 GB": (with_setting("width", 200_000), "the invalid setting width = 200000"),
     "another width": (with_setting("width", 12), "the tensor .* where its settings require"),
-    "a billion layers": (with_setting("layers", 10**9), "the setting layers"),
+    "a billion layers": (with_setting("layers", 10**9), "the invalid setting layers"),
     "another layer": (with_setting("layers", 2), "without the tensors"),
-    "a layer less": (with_setting("context_layers", 0), "settings that make no network"),
-    "a share above 1": (with_setting("dropout", 2.0), "the setting dropout = 2.0"),
+    "a layer less": (with_setting("context_layers", 0), "settings with which the network cannot be built"),
+    "a share above 1": (with_setting("dropout", 2.0), "the invalid setting dropout = 2.0"),
     "windows of no frames": (with_about("frames", 0), "windows of 0 frames"),
     "endless windows": (with_about("frames", 10**12), "windows of 1000000000000 frames"),
     "half a frame": (with_about("frames", 1.5), "windows of 1.5 frames"),
@@ -175,14 +175,14 @@ def test_a_hostile_header_is_one_error(saved, change, found):
 @pytest.mark.parametrize(
     ("kind", "change", "found"),
     [
-        ("gesture", with_setting("channels", 48), "the setting channels = 48 but handroll's motion has 96"),
-        ("gesture", with_setting("multipliers", [1, 10**9]), "the setting multipliers"),
-        ("gesture", with_setting("multipliers", [1] * 10**4), "the setting multipliers"),
-        ("gesture", with_setting("multipliers", 3), "the setting multipliers"),
-        ("gesture", with_setting("dim", 12), "settings that make no network"),
+        ("gesture", with_setting("channels", 48), "the setting channels = 48, where handroll's motion requires 96"),
+        ("gesture", with_setting("multipliers", [1, 10**9]), "the invalid setting multipliers"),
+        ("gesture", with_setting("multipliers", [1] * 10**4), "the invalid setting multipliers"),
+        ("gesture", with_setting("multipliers", 3), "the invalid setting multipliers"),
+        ("gesture", with_setting("dim", 12), "settings with which the network cannot be built"),
         ("gesture", with_about("frames", 15), "windows of 15 frames"),
-        ("autoencoder", with_setting("frames", 10**8), "the setting frames"),
-        ("autoencoder", with_setting("frames", 8), "settings that make no network"),
+        ("autoencoder", with_setting("frames", 10**8), "the invalid setting frames"),
+        ("autoencoder", with_setting("frames", 8), "settings with which the network cannot be built"),
         ("autoencoder", with_about("frames", 32), "windows of 32 frames"),
     ],
 )

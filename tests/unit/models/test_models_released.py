@@ -210,8 +210,10 @@ def test_missing_tensors_that_determine_the_sizes(write, position_state):
 
 def test_inconsistent_sizes(write, position_state):
     state = position_state(64) | {"audio_feature_map_cont.weight": torch.zeros(510, 64)}
-    assert "make no network" in message_of(load_position, write({"state_dict": state}))
-    assert "make no network" in message_of(load_position, write({"state_dict": state | {"audio_feature_map_cont.weight": torch.zeros(5)}}))
+    assert "do not fit together" in message_of(load_position, write({"state_dict": state}))
+    assert "do not fit together" in message_of(
+        load_position, write({"state_dict": state | {"audio_feature_map_cont.weight": torch.zeros(5)}})
+    )
 
 
 @pytest.mark.parametrize("name", ["betas", "alphas_cumprod", "loss_weight"])

@@ -85,7 +85,7 @@ def test_another_network_is_refused(folder):
 def test_missing_weights_are_refused(folder):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
-    with pytest.raises(ValueError, match=r"found none for 16 \(encoder\.layers\.2\."):
+    with pytest.raises(ValueError, match=r"found none for 16 of them \(encoder\.layers\.2\."):
         load_speech_encoder(folder)
 
 
@@ -93,7 +93,7 @@ def test_missing_weights_are_refused(folder):
 def test_damaged_weights_are_refused(folder, name):
     (folder / "model.safetensors").unlink()
     (folder / name).write_bytes(b"<html>")
-    with pytest.raises(ValueError, match=rf"{name}: expected the weights of a speech encoder, found .*; get its config.json"):
+    with pytest.raises(ValueError, match=rf"{name}: expected the weights of a speech encoder, found .*; download config.json"):
         load_speech_encoder(folder)
 
 

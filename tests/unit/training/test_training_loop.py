@@ -113,7 +113,7 @@ def test_a_loss_that_is_not_finite_ends_training(tmp_path):
             loss, values = super().forward(batch)
             return loss / 0.0, values
 
-    with pytest.raises(FloatingPointError, match="lower the learning rate"):
+    with pytest.raises(FloatingPointError, match="reduce `learning_rate`"):
         train(Bad(), Batches(), LoopSettings(**SETTINGS), tmp_path, "a")
     assert not (tmp_path / STATE).exists()
 
@@ -195,7 +195,7 @@ def test_two_processes_train_together(tmp_path):
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_loss_that_is_not_finite_in_one_process_ends_both(tmp_path, rank):
-    message = "FloatingPointError: training: expected a finite loss, found nan in step 3; lower the learning rate, or check the data"
+    message = "FloatingPointError: training: expected a finite loss, found nan in step 3; reduce `learning_rate`, or check the data"
     assert in_two_processes(tmp_path, bad=(rank, 3)) == [(1, message)] * 2
 
 

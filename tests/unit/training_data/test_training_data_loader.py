@@ -180,15 +180,17 @@ def test_reading_ahead_keeps_the_order(train):
 
 
 def test_windows_longer_than_every_clip_are_an_error(train):
-    with pytest.raises(ValueError, match="split train: expected clips of at least 301 frames.* among 14, the longest of 300; shorten"):
+    with pytest.raises(
+        ValueError, match="split train: expected a clip of at least 301 frames.* found 14 clips of at most 300 frames; shorten"
+    ):
         Windows(train, 301, batch=1, seed=0)
 
 
 def test_empty_splits_and_splits_whose_clips_are_left_out_have_different_errors(source):
     for changed, split, message in (
-        ({}, "valid", "split valid: expected clips, found none; give the split a share"),
-        ({"subjects": ("bob", "cleo")}, "train", "expected clips of bob, cleo .* with a registered keyboard .*, found none among 14"),
-        ({"subjects": ("bob",), "frame": "camera"}, "train", r"expected clips of bob \(`benchmark.subjects`\), found none among 14"),
+        ({}, "valid", "split valid: expected clips, found none; give this split a share"),
+        ({"subjects": ("bob", "cleo")}, "train", "expected clips of bob, cleo .* with a registered keyboard .*, found no such clip"),
+        ({"subjects": ("bob",), "frame": "camera"}, "train", r"expected clips of bob \(`benchmark.subjects`\), found no such clip"),
     ):
         with pytest.raises(ValueError, match=message):
             need_clips(Clips(replace(source, **changed), split), 240)
