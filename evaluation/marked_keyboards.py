@@ -24,7 +24,7 @@ MARKED_BLACKS = (9, 21, 33, 52, 69, 81)
 
 
 def measure_marked(folder):
-    """Compute the errors (point,) along the keys, mm, at the points that are left out of the fit."""
+    """Compute the errors (point,) along the keyboard, mm, at the points that are left out of the fit."""
     points = [(STANDARD.white_pitch_mm * line, y, 0.0) for line in MARKED_LINES for y in (STANDARD.white_length_mm, 0.0)]
     points += [(STANDARD.white_pitch_mm * white_index(key), STANDARD.black_front_mm, 0.0) for key in MARKED_BLACKS]
     points_mm, errors = np.array(points), []
@@ -40,7 +40,7 @@ def measure_marked(folder):
 
 
 def main():
-    """Print the error along the keys at points that are left out of the fit."""
+    """Print the error along the keyboard at points that are left out of the fit."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="marked frames of real keyboards")
     left_out = measure_marked(parser.parse_args().folder)

@@ -16,7 +16,7 @@ import pyarrow as pa
 from handroll.hand.skeleton import HANDS
 
 SCHEMA_VERSION = "1"
-"""Version of the schema, stored in every Parquet file. Raise it by hand when a column changes its name or meaning."""
+"""Version of the schema, stored in every Parquet file. Increase it manually when a column changes its name or meaning."""
 
 
 class State(IntEnum):
@@ -138,7 +138,7 @@ _POSE = (
     Column("betas", pa.float32(), "MANO shape coefficients; zeros where the engine estimates no shape; constant over a video", "", (("component", 10),)),
     Column("bone_scale", pa.float32(), "size of the hand relative to the engine's template; constant over a video"),
     Column("joints_m", pa.float32(), "16 MANO joints, then the tips of thumb, index, middle, ring and pinky; camera frame", "m", (("joint", 21), ("xyz", 3))),
-    Column("joints_keyboard_mm", pa.float32(), "the same joints in the keyboard frame: x along the keys from the left end of A0, y from the player's edge towards the fallboard, z up from the top of the white keys; NaN where no keyboard is registered", "mm", (("joint", 21), ("xyz", 3))),
+    Column("joints_keyboard_mm", pa.float32(), "the same joints in the keyboard frame: x along the keyboard from the left end of A0, y from the player's edge towards the fallboard, z up from the top of the white keys; NaN where no keyboard is registered", "mm", (("joint", 21), ("xyz", 3))),
     Column("residual_px", pa.float32(), "root mean square distance between the landmarks of the pose and the detected landmarks", "px"),
 )  # fmt: skip
 
@@ -192,7 +192,7 @@ FINGERED_NOTES = Table(
         Column("hand", pa.string(), "left or right; empty without a label, because the confidence is too low"),
         Column("finger", pa.int8(), "1 thumb, 2 index, 3 middle, 4 ring, 5 little finger; 0 without a label"),
         Column("finger_confidence", pa.float32(), "probability, 0..1, that the likeliest hand and finger are correct, even without a label; 0 where no hand is detected"),
-        Column("landing_error_mm", pa.float32(), "distance along the keys from the likeliest fingertip to the key's playing width at the onset; 0 inside; NaN where no hand is detected", "mm"),
+        Column("landing_error_mm", pa.float32(), "distance along the keyboard from the likeliest fingertip to the key's playing width at the onset; 0 inside; NaN where no hand is detected", "mm"),
     ),
 )  # fmt: skip
 """Notes with the hand and finger that play them."""
@@ -211,7 +211,7 @@ KEY_PRESS_SCORES = (
     Column("key_press_precision", pa.float32(), "share of the fingertips' key presses that match a note of the recording; NaN where no keyboard is registered"),
     Column("key_press_recall", pa.float32(), "share of the notes that match a key press of a fingertip; NaN where no keyboard is registered"),
     Column("key_press_f1", pa.float32(), "harmonic mean of key press precision and recall"),
-    Column("landing_error_mm", pa.float32(), "mean distance along the keys between each note's key and the nearest fingertip at the onset; 0 for a fingertip inside the key", "mm"),
+    Column("landing_error_mm", pa.float32(), "mean distance along the keyboard between each note's key and the nearest fingertip at the onset; 0 for a fingertip inside the key", "mm"),
 )  # fmt: skip
 """Columns with the agreement between the key presses of a motion and the notes; see `handroll.metrics.key_press`."""
 

@@ -112,7 +112,7 @@ samples, rate_hz = soundfile.read(io.BytesIO(clip["audio"]["bytes"]))
   [`start_s`, `end_s`). `time_s` and the times of notes and pedal are relative to `start_s`.
 - **Camera frame**: x right, y down, z forward, metres (OpenCV). The projection of a point (x, y, z) is
   `focal_px * d * (x / z, y / z) + centre_px`, where `d = 1 + k1 * r^2` and `r^2 = (x^2 + y^2) / z^2`.
-- **Keyboard frame**: millimetres, x along the keys from the left end of A0 (1222 mm to the right end of C8), y from the player's
+- **Keyboard frame**: millimetres, x along the keyboard from the left end of A0 (1222 mm to the right end of C8), y from the player's
   edge towards the fallboard, z up from the white keys. A point p in this frame is R p + `keyboard_translation_mm` in the camera
   frame (in millimetres), with R the rotation of `keyboard_rotation_rad`.
 - **Depth** is metric if a keyboard is registered (`joints_keyboard_mm` is not NaN). Its accuracy then depends on the prior
@@ -130,7 +130,7 @@ samples, rate_hz = soundfile.read(io.BytesIO(clip["audio"]["bytes"]))
 - **Synchronisation**: motion, notes, pedal and audio of a row have the time of the video. The audio delay, which is estimated from the
   fingertips (`provenance`), is removed from audio and notes. `audio_delay_s` is the remaining delay, which is 0.
 - **Key press scores** measure whether the motion plays the notes. By default, fingertips that hold keys down are fitted to the height
-  of the keys (`pose.contacts`). The scores then mostly test the positions of the fingers along the keys. With `pose.contacts: false`
+  of the keys (`pose.contacts`). The scores then mostly test the positions of the fingers along the keyboard. With `pose.contacts: false`
   they also test the heights.
 
 ## Joints

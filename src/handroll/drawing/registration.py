@@ -115,7 +115,7 @@ def draw_registration(image, registered, points_mm, residual_mm, title, lines=()
         _centre(_draw_keys(image, view, keyboard, keys)),
         _caption(f"rectified keyboard; residuals magnified {MAGNIFIED:.0f} times, coloured by size", ramp=True),
         _centre(flat),
-        _caption("residuals along the keys, mm, positive to the right: each edge, and the mean at each line between white keys"),
+        _caption("residuals along the keyboard, mm, positive to the right: each edge, and the mean at each line between white keys"),
         _centre(strip),
     ]
     return np.concatenate(parts)
@@ -156,13 +156,13 @@ def residual_colours(sizes_mm):
 
 
 def mean_per_line_mm(points_mm, residual_mm, keyboard):
-    """Return the mean residual along the keys at each line between white keys, including the black key over that line.
+    """Return the mean residual along the keyboard at each line between white keys, including the black key over that line.
 
     Parameters
     ----------
     points_mm : array (n, xyz 3)
     residual_mm : array (n, xy 2)
-        NaN if not detected. 0 along the keys if an edge gives only the residual across the keys.
+        NaN if not detected. 0 along the keyboard if an edge gives only the residual across the keyboard.
     keyboard : Keyboard
 
     Returns
@@ -248,7 +248,7 @@ def _fixed(point_px):
 
 
 def _residual_strip(points_mm, residual_mm, keyboard, plane, width_px):
-    """Plot the residual along the keys over the position along the keys, aligned with the rectified keyboard."""
+    """Plot the residual along the keyboard over the position along the keyboard, aligned with the rectified keyboard."""
     strip = np.full((STRIP_HEIGHT_PX, width_px, 3), PAPER, np.uint8)
     middle, px_per_mm = STRIP_HEIGHT_PX / 2, (STRIP_HEIGHT_PX / 2 - 8) / STRIP_MM
 

@@ -38,10 +38,10 @@ GRID_MM = 5.0
 """Resolution of the rendered surfaces (mm)."""
 
 MAX_ALONG_MM = 3.0
-"""Maximum error of a correct registration along the keys, at any playing point in the frame (mm)."""
+"""Maximum error of a correct registration along the keyboard, at any playing point in the frame (mm)."""
 
 MAX_ACROSS_MM = 10.0
-"""Maximum error of a correct registration across the keys, at any playing point in the frame (mm)."""
+"""Maximum error of a correct registration across the keyboard, at any playing point in the frame (mm)."""
 
 LANDMARK_NOISE_HANDS = 0.02
 """Standard deviation of the noise of a landmark along each axis, as a multiple of the palm's length: about 2 mm."""

@@ -23,7 +23,7 @@ def score_scenes(kind, seeds):
     dict
         - `kind`.
         - `scenes`, `registered`, `refused`: numbers of all scenes, of those in which the keyboard was registered, and of the others.
-        - `wrong`: number of registered scenes with an error above 3 mm along or 10 mm across the keys.
+        - `wrong`: number of registered scenes with an error above 3 mm along or 10 mm across the keyboard.
         - `along_mm`, `across_mm`: maximum error over registered scenes; None if there are none.
         - `measured`: results of `measure_scene`.
     """

@@ -80,7 +80,10 @@ def _count(row):
 
 def _scenes(scenes):
     """Format the accuracy of the registration by kind of scene."""
-    lines = ["| scenes | registered | rejected | wrong | error along the keys | error across the keys |", "|---|---:|---:|---:|---:|---:|"]
+    lines = [
+        "| scenes | registered | rejected | wrong | error along the keyboard | error across the keyboard |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
     for row in scenes:
         errors = [("" if row[key] is None else f"{row[key]:.2f} mm") for key in ("along_mm", "across_mm")]
         lines.append(

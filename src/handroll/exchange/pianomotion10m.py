@@ -17,7 +17,7 @@ from handroll.hand.kinematics import MIRROR, mirrored_pose
 from handroll.hand.skeleton import HANDS
 
 VERSION = 1
-"""Version of import and export. Raise it by hand when the same files give different results."""
+"""Version of import and export. Increase it manually when the same files give different results."""
 
 N_COLUMNS = 62
 """Number of values of a hand in a frame."""

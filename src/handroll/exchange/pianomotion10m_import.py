@@ -31,7 +31,7 @@ from handroll.music.midi_file import MidiError
 from handroll.tables import FINGERED_NOTES, KEY_PRESS_SCORES, NOTES, PEDAL
 
 VERSION = 1
-"""Version of the import. Raise it by hand when the same folder gives different shards."""
+"""Version of the import. Increase it manually when the same folder gives different shards."""
 
 LOGGER = logging.getLogger("handroll")
 

@@ -1,7 +1,7 @@
 """A simulated performance: poses of both hands, depths of the keys and notes over time.
 
-The world frame is the keyboard frame in metres. x points along the keys, from the left end of A0 to the right. y points from the front edge
-of the white keys towards the fallboard. z points up, and is 0 at the top of the white keys.
+The world frame is the keyboard frame in metres. x points along the keyboard, from the left end of A0 to the right. y points from the front
+edge of the white keys towards the fallboard. z points up, and is 0 at the top of the white keys.
 """
 
 from dataclasses import dataclass

@@ -64,7 +64,7 @@ _MIN_MOVE_S = 0.02
 # part (head) of a white key. The second is for the narrow parts: a black key, and a white key between black keys (tail).
 _AIM_SLACK_MM = (3.0, 1.2)
 
-# Standard deviation of a pressed point along the keys, for the same two cases.
+# Standard deviation of a pressed point along the keyboard, for the same two cases.
 _AIM_NOISE_MM = (0.8, 0.5)
 
 # Standard deviation of the height of idle fingertips.
@@ -76,7 +76,7 @@ _FALLBOARD_MM = 12.0
 # Distance by which an idle fingertip is below the wrist when the hand is away from the keys.
 _HANG_MM = 40.0
 
-# Minimum distance along the keys between neighbouring fingertips, unless they press closer keys.
+# Minimum distance along the keyboard between neighbouring fingertips, unless they press closer keys.
 _TIP_SPACING_MM = 15.0
 
 # Number of passes over the fingers in which idle fingertips are moved apart.

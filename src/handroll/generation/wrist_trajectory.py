@@ -53,10 +53,10 @@ TIP_HEIGHT_MM = np.array([7.5, 6.2, 6.4, 6.1, 5.4])
 fingertip."""
 
 COMFORT_MM = np.array([(-30.0, 40.0), (-15.0, 14.0), (-14.0, 14.0), (-14.0, 15.0), (-15.0, 13.0)])
-"""Comfortable range of each fingertip along the keys, relative to its rest position (finger 5, left and right end)."""
+"""Comfortable range of each fingertip along the keyboard, relative to its rest position (finger 5, left and right end)."""
 
 REACH_MM = np.array([(-46.0, 52.0), (-24.0, 20.0), (-22.0, 22.0), (-22.0, 22.0), (-24.0, 26.0)])
-"""Maximum range of each fingertip along the keys, relative to its rest position (finger 5, left and right end). It allows an octave."""
+"""Maximum range of each fingertip along the keyboard, relative to its rest position (finger 5, left and right end). It allows an octave."""
 
 # Maximum distance of each fingertip (finger 5,) from its rest position towards the wrist.
 _BACK_MM = np.array([30.0, 22.0, 22.0, 22.0, 28.0])
@@ -134,7 +134,7 @@ _PITCH_DEG = 6.0
 # Yaw of the hand at the middle of the keyboard.
 _YAW_DEG = 5.0
 
-# Change of the yaw along the keys.
+# Change of the yaw along the keyboard.
 _YAW_DEG_PER_MM = -0.012
 
 # Maximum absolute yaw.

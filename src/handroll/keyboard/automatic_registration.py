@@ -169,7 +169,7 @@ def _possible_octaves(view, keyboard, blacks, visible):
 def _initial_view(found, black, front_black, width_px, height_px):
     """Fit a KeyboardView to the black keys.
 
-    Observations: points on the keys' centre lines, whose x is known and whose y is fitted for each line across the keys; and the
+    Observations: points on the keys' centre lines, whose x is known and whose y is fitted for each line across the keyboard; and the
     keys' front ends, whose x and y are known.
     """
     rows = np.unique(found.row)

@@ -57,7 +57,7 @@ MIN_ENDS_SHARE = 1 / 3
 """Minimum share of a row's black keys that end on white keys on one side, 0..1. Both this minimum and `MIN_ENDS` apply."""
 
 OCTAVE_MM = 7 * STANDARD.white_pitch_mm
-"""Length of an octave along the keys, mm."""
+"""Length of an octave along the keyboard, mm."""
 
 # Number of consecutive black keys from which a row is grown.
 _SEED = 6
@@ -103,7 +103,7 @@ class BlackKeys:
     points_px : array (n, xy 2)
         Points on the keys' centre lines, pixels.
     row : int array (n,)
-        Index of the line across the keys that contains each point, increasing towards the player.
+        Index of the line across the keyboard that contains each point, increasing towards the player.
     front_px : array (key, xy 2)
         End of each key `front_black` on the player's side, pixels.
     front_black : int array (key,)

@@ -4,7 +4,7 @@ Each note has eleven candidates: the five fingers of each hand, and an undetecte
 fingertip at the onset (`fingertips_at_onsets`) fits the note's key. Notes that are held at the same time constrain each other: one
 finger holds one key, and the fingers of a hand are in order (a thumb may pass under). Evidence and constraints form a pairwise Markov
 random field over the notes. Loopy belief propagation computes each note's posterior (Yedidia, Freeman and Weiss 2005,
-doi:10.1109/TIT.2005.850085). Each video has two kinds of constants: each finger's bias along the keys, and the standard deviation of
+doi:10.1109/TIT.2005.850085). Each video has two kinds of constants: each finger's bias along the keyboard, and the standard deviation of
 all fingertips. Both are estimated by expectation-maximisation, with the labels as hidden variables.
 
 Keyboard frame: `handroll.keyboard.geometry`, millimetres; keys have the standard dimensions.
@@ -40,9 +40,9 @@ class Weights:
     Attributes
     ----------
     sigma_mm : float
-        Standard deviation of an observed fingertip's error along the keys, mm.
+        Standard deviation of an observed fingertip's error along the keyboard, mm.
     interpolated_sigma_mm : float
-        Standard deviation of an interpolated fingertip's error along the keys, mm.
+        Standard deviation of an interpolated fingertip's error along the keyboard, mm.
     per_low_mm : float
         Log odds for a fingertip, per millimetre below its median height.
     per_drop_mm : float
@@ -83,10 +83,10 @@ _DROP_MM = (-5.0, 15.0)
 # Maximum distance of a fingertip from the playable part of its key along y, mm; larger values are clipped.
 _OUTSIDE_MM = 30.0
 
-# Share of fingertips with a large error along the keys, 0..1.
+# Share of fingertips with a large error along the keyboard, 0..1.
 _OUTLIERS = 0.03
 
-# Standard deviation of the position along the keys of a fingertip with a large error, mm.
+# Standard deviation of the position along the keyboard of a fingertip with a large error, mm.
 _OUTLIER_MM = 20.0
 
 # Probability that the tip of a finger that does not play the note is over its key: a hand spans ten keys.
@@ -175,7 +175,7 @@ def label_fingering(notes, time_s, joints_keyboard_mm, state, threshold=THRESHOL
 def infer(notes, landing, weights=WEIGHTS):
     """Compute the posterior probability of each candidate for each note.
 
-    The fingers' biases along the keys and their standard deviation are estimated from the video.
+    The fingers' biases along the keyboard and their standard deviation are estimated from the video.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ def infer(notes, landing, weights=WEIGHTS):
 
 
 def finger_bias(offset_mm, posterior):
-    """Return the mean error of each finger along the keys, array (hand 2, finger 5), mm.
+    """Return the mean error of each finger along the keyboard, array (hand 2, finger 5), mm.
 
     Notes are weighted by the `posterior` (note, candidate 11) of the finger. A prior draws the mean towards 0.
     """
@@ -241,7 +241,7 @@ def evidence(landing, weights=WEIGHTS):
 
 
 def _offset_odds(landing, sigma_mm):
-    """Return the log odds (note, hand 2, finger 5) by the fingertips' positions along the keys; NaN where the hand is not detected.
+    """Return the log odds (note, hand 2, finger 5) by the fingertips' positions along the keyboard; NaN where the hand is not detected.
 
     Model: the finger is anywhere on the key's width with equal probability. Its measured position has a Gaussian error with standard
     deviation `sigma_mm`, and outliers.

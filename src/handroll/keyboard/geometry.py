@@ -1,6 +1,6 @@
 """Geometry of the 88 keys in millimetres: position and outline of each key, and which key is at a point.
 
-Keyboard frame: x along the keys from the left end of A0 to the right, y from the player's edge towards the fallboard, z up from
+Keyboard frame: x along the keyboard from the left end of A0 to the right, y from the player's edge towards the fallboard, z up from
 the top of the white keys. Keys count from 0 (A0, MIDI pitch 21) to 87 (C8, MIDI pitch 108).
 
 A white key has a head at the player's side and a tail between the black keys. All heads are equally wide. All tails of a group are

@@ -9,8 +9,8 @@ TIP_HEIGHT_MM = 10.0
 """Height of a fingertip landmark above the key that the finger touches, mm. The landmark is inside the finger."""
 
 SIGMA_MM = 5.0
-"""Standard deviation of a pressing fingertip's distance from the middle of its key, along the keys, mm. It includes the detector's error.
-It is deliberately small. When a hand plays octaves and is partly outside the frame, a wrong octave shift also puts fingertips near the
+"""Standard deviation of a pressing fingertip's distance from the middle of its key, along the keyboard, mm. It includes the detector's
+error. It is deliberately small. When a hand plays octaves and is partly outside the frame, a wrong octave shift also puts fingertips near the
 keys; only the correct shift puts them near the middle of the keys."""
 
 MISSED_LIKELIHOOD = 0.02

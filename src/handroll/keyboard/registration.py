@@ -33,7 +33,7 @@ SEARCH_MM = 3.0
 """Maximum distance of an edge from its projection when the residuals are measured, mm."""
 
 APART_MM = 30.0
-"""Minimum distance between two rows of keys, across the keys, for them to be different rows, mm."""
+"""Minimum distance between two rows of keys, across the keyboard, for them to be different rows, mm."""
 
 MIN_RIVAL_SHARE = 0.5
 """Minimum number of found edges of a second row of keys, as a share of that of the first row, for the second row to be a rival."""

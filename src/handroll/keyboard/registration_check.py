@@ -93,7 +93,7 @@ DOUBTS |= {Problem.MARKS_DISAGREE: MESSAGES[Problem.MARKS_DISAGREE]}
 
 @dataclass(frozen=True)
 class Hands:
-    """Median position of the hands across the keys (y) over a video.
+    """Median position of the hands across the keyboard (y) over a video.
 
     Attributes
     ----------
@@ -118,7 +118,7 @@ class Hands:
 
 
 def hands_over(view, landmarks_px):
-    """Measure the position of the hands across the keys.
+    """Measure the position of the hands across the keyboard.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ TOLERANCE_S = 0.1
 """Maximum time between a press and its note (s). At 24 to 60 frames per second, the time of a stroke is hardly more accurate."""
 
 KEY_MARGIN_MM = 5.0
-"""Maximum distance of a fingertip beside the key that it presses (mm): the typical error of a reconstructed fingertip along the keys."""
+"""Maximum distance of a fingertip beside the key that it presses (mm): the typical error of a fingertip along the keyboard."""
 
 MIN_STROKE_MM = 4.0
 """Minimum length of a stroke (mm). A key moves down by 9 mm, and smoothing can halve a stroke."""

@@ -22,7 +22,7 @@ from handroll.training_data.model_frame import FRAMES, N_POSE, N_POSITION
 from handroll.training_data.windows import Scales
 
 FORMAT = "2"
-"""Version of the file format. Raise it by hand when the meaning of a file changes."""
+"""Version of the file format. Increase it manually when the meaning of a file changes."""
 
 KINDS = {
     "position": (PositionSettings, PositionPredictor),

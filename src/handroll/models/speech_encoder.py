@@ -44,7 +44,7 @@ with _without_torchaudio():
     from transformers import AutoConfig, HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2Model
 
 VERSION = 1
-"""Version of the speech features. Raise it by hand when the same audio and weights give different features."""
+"""Version of the speech features. Increase it manually when the same audio and weights give different features."""
 
 RATE_HZ = 16_000
 """Sampling rate of the networks' input (Hz)."""

@@ -12,7 +12,7 @@ from handroll.training.training_run import fingerprint, save_trained, set_up
 from handroll.training_data.model_frame import N_POSE, N_POSITION
 
 VERSION = 2
-"""Version of the training. Raise it by hand when the same settings and data give a different model."""
+"""Version of the training. Increase it manually when the same settings and data give a different model."""
 
 
 class AutoencoderObjective(nn.Module):

@@ -15,7 +15,7 @@ from handroll.training.training_run import fingerprint, save_trained, set_up
 from handroll.training_data.feature_cache import feature_manifest
 
 VERSION = 2
-"""Version of the training. Raise it by hand when the same settings and data give a different model."""
+"""Version of the training. Increase it manually when the same settings and data give a different model."""
 
 VALID_SEED = 7
 """Random seed of the noise and the diffusion steps in validation. They are the same at each validation, so that losses can be compared."""

@@ -10,7 +10,7 @@ from handroll.training.loop import train
 from handroll.training.training_run import fingerprint, save_trained, set_up
 
 VERSION = 2
-"""Version of the training. Raise it by hand when the same settings and data give a different model."""
+"""Version of the training. Increase it manually when the same settings and data give a different model."""
 
 
 class PositionObjective(nn.Module):

@@ -17,7 +17,7 @@ from handroll.training.loop import train
 from handroll.training.training_run import fingerprint, set_up, write_training_log
 
 VERSION = 2
-"""Version of the training. Raise it by hand when the same settings and data give a different encoder."""
+"""Version of the training. Increase it manually when the same settings and data give a different encoder."""
 
 WEIGHTS = "model.safetensors"
 """File name of the weights in an encoder's folder, in the layout of the package transformers."""

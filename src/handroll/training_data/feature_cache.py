@@ -19,7 +19,7 @@ from handroll.tables import SHARD
 from handroll.training_data.model_frame import clip_channels, shard_columns
 
 VERSION = 2
-"""Version of the cached files. Raise it by hand when the same clips give different files."""
+"""Version of the cached files. Increase it manually when the same clips give different files."""
 
 FEATURES = "features.json"
 """File name of the manifest that `write_features` writes."""

@@ -22,7 +22,7 @@ from handroll.training_data.feature_cache import read_cached
 from handroll.training_data.model_frame import clip_channels, shard_columns
 
 VERSION = 1
-"""Version of the loader. Raise it by hand when the same shards give different clips or windows."""
+"""Version of the loader. Increase it manually when the same shards give different clips or windows."""
 
 BLOCK_CLIPS = 1024
 """Maximum number of clips in a block. The clips of a block are shuffled together and are in memory at the same time: 0.9 GB for clips of

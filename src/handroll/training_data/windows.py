@@ -7,7 +7,7 @@ import numpy as np
 from handroll.training_data.model_frame import N_POSE, N_POSITION
 
 VERSION = 2
-"""Version of the prepared training data. Raise it by hand when the same clips give different motion, scales or validation windows."""
+"""Version of the prepared training data. Increase it manually when the same clips give different motion, scales or validation windows."""
 
 MIN_VISIBLE = 0.5
 """Minimum visible share of an evaluation window: visible pairs of frame and hand, divided by all pairs."""
