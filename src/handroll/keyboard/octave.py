@@ -10,8 +10,8 @@ TIP_HEIGHT_MM = 10.0
 
 SIGMA_MM = 5.0
 """Standard deviation of a pressing fingertip's distance from the middle of its key, along the keyboard, mm. It includes the detector's
-error. It is deliberately small. When a hand plays octaves and is partly outside the frame, a wrong octave shift also puts fingertips near the
-keys; only the correct shift puts them near the middle of the keys."""
+error. It is deliberately small. When a hand plays octaves and is partly outside the frame, a wrong octave shift also puts fingertips
+near the keys; only the correct shift puts them near the middle of the keys."""
 
 MISSED_LIKELIHOOD = 0.02
 """Likelihood of a note without a fingertip on its key, as a share of the likelihood of a fingertip at the middle of the key. It covers
