@@ -13,7 +13,7 @@ import numpy as np
 from handroll.evaluation.scene_kinds import KINDS
 from handroll.generation.pianist import perform
 from handroll.hand.skeleton import HANDS, JOINT_OF_LANDMARK
-from handroll.keyboard.black_keys import OCTAVE_MM
+from handroll.keyboard.black_key_detection import OCTAVE_MM
 from handroll.keyboard.geometry import playing_points_mm
 from handroll.keyboard.registration import register_keyboard
 from handroll.rendering.render import render_frames

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import least_squares
 
-from handroll.keyboard.black_keys import black_mm, find_black_keys
+from handroll.keyboard.black_key_detection import black_mm, find_black_keys
 from handroll.keyboard.camera_fit import FOCAL_SIGMA, SIDE, edge_points, find_edges, fit_edges
 from handroll.keyboard.geometry import BLACK_KEYS, N_WHITE, STANDARD, Keyboard, black_centres_mm, white_index
 from handroll.keyboard.projection import KeyboardView, straight_down

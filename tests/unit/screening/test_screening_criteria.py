@@ -4,7 +4,8 @@ import pytest
 
 from handroll.config.pipeline import Screening
 from handroll.reasons import Reason
-from handroll.screening.criteria import COMPARISONS, CRITERIA, Criterion, Limit
+from handroll.screening.criteria import CRITERIA
+from handroll.screening.thresholds import COMPARISONS, Criterion, Limit
 
 THRESHOLDS = Screening().model_dump()
 NOT_COMPARED = {"audio": {"required"}, "viewpoint": {"side_view_deg"}}
