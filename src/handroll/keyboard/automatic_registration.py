@@ -1,7 +1,7 @@
 """Register the keyboard in an image automatically: fit the camera over the keys, and list the possible octaves.
 
 The image is the temporal median of frames of a fixed camera, which shows the keyboard without hands. The black keys are detected by
-their pattern (`black_keys`). An initial camera is fitted to them and refined on the edges of all keys (`camera_fit`). Where the image
+their pattern (`black_key_detection`). An initial camera is fitted to them and refined on the edges of all keys (`camera_fit`). Where the image
 shows only a part of the keys, it may allow several octaves; `registration` chooses one.
 """
 
