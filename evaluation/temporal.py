@@ -105,7 +105,7 @@ def synthetic(seed, seconds, fps, keys, settings):
     judged = given.pose["found"] & given.truth["found"]
     out = {}
     for name, columns in (("before", given.pose), ("after", refined), ("truth", given.truth)):
-        # Without a registered keyboard depth is not metric, so strokes are not measured.
+        # Without a registered keyboard, depth has no metric scale, so strokes are not measured.
         out[name] = figures(columns, given.truth, camera, extrinsics, performance if keys else None, judged & ~given.wrong)
         distance_px = np.linalg.norm(camera.project(columns["joints_m"]) - camera.project(given.truth["joints_m"]), axis=-1)
         out[name]["error px, gross errors"] = float(distance_px[judged & given.wrong].mean()) if (judged & given.wrong).any() else 0.0

@@ -1,8 +1,7 @@
 """Read files that contain pickles without running any code in them: plain pickles and files of `torch.save`.
 
-A pickle can import any function and call it. These readers import nothing that a file names: a foreign name either becomes an inert
-object, a `StandIn`, or the file is rejected. They do not check the content; `handroll.state_dicts` and the callers do.
-"""
+A pickle can import any function and call it. These readers import nothing that a file names: the name of a class or function either becomes
+an inert object, a `StandIn`, or the file is rejected. They do not check the content; `handroll.state_dicts` and the callers do."""
 
 import io
 import pickle
@@ -39,12 +38,13 @@ class UnreadableError(ValueError):
 
 
 class StandIn:
-    """An inert replacement for an object of a foreign class. It accepts every operation of a pickle and runs no foreign code.
+    """An inert replacement for an object of a class that is not imported. It accepts every operation of a pickle and runs no code of the
+    file.
 
     Attributes
     ----------
     name : str
-        Full name of the foreign class or function, such as "scipy.sparse.csc.csc_matrix".
+        Full name of the class or function in the file, such as "scipy.sparse.csc.csc_matrix".
     args : tuple
         Arguments with which the pickle creates the object.
     state : object
@@ -119,7 +119,7 @@ def load_pickle(data, names):
             if opcode.name not in _OPCODES:
                 raise pickle.UnpicklingError(f"found the opcode {opcode.name}, which this format does not use")
             if count > MAX_OPCODES or (opcode.name in _MEMO_WRITES and int(argument) > MAX_OPCODES):
-                raise pickle.UnpicklingError(f"found more than {MAX_OPCODES} opcodes, the limit")
+                raise pickle.UnpicklingError(f"expected at most {MAX_OPCODES} opcodes, found more")
         return Unpickler(io.BytesIO(data), encoding="latin1").load()
     except Exception as error:
         # A damaged pickle may raise many kinds of exceptions: EOFError, ValueError, TypeError, KeyError, AttributeError.

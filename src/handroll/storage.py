@@ -122,7 +122,7 @@ def from_arrow(table, arrow):
 def _column_values(column, chunked):
     """Return the values of a column from its chunked Arrow array, as a writable copy."""
     if (column.varies or not column.is_object) and chunked.null_count:
-        # Where values are missing, Arrow would convert integers to floats, and leave out rows of arrays.
+        # Where values are missing, Arrow would convert integers to floats, and drop the missing rows of array columns.
         raise SchemaError(f"column {column.name}: expected a value in every row, found {chunked.null_count} without one")
     # `combine_chunks` is avoided for a single chunk, since it always copies.
     chunk = chunked.chunk(0) if chunked.num_chunks == 1 else chunked.combine_chunks()

@@ -1,4 +1,4 @@
-"""Display foreign text safely, such as file names, cells and server responses: shortened, and without control characters."""
+"""Display untrusted text safely, such as file names, table cells and server responses: shorten long values, escape control characters."""
 
 import re
 import reprlib

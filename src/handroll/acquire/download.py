@@ -30,7 +30,8 @@ READ_ONLY = 0o444
 downloads."""
 
 FOLDER = ".download"
-"""Name of the folder of partial downloads, next to the video. It is no output of a rule, so Snakemake keeps it when a job is killed."""
+"""Name of the folder of partial downloads, next to the video. No rule declares it as an output, so Snakemake keeps it when a job is
+killed."""
 
 # Filter of yt-dlp for the protocols that are downloaded.
 _PROTOCOLS = "[protocol~='^(https?|m3u8|m3u8_native|http_dash_segments)$']"

@@ -1,9 +1,8 @@
 """Decide which videos a run fetches again: those with a transient failure, and those that meet a limit which is wider now.
 
-Snakemake runs a job again if one of its params changes. The param `tries` of `fetch_video` is the number of earlier tries. It changes
-only if another try may succeed. The outcome of a try is stored in a file that is no output of the rule, since Snakemake removes outputs
-before it evaluates params for the last time.
-"""
+Snakemake runs a job again if one of its params changes. The param `tries` of `fetch_video` is the number of earlier tries. It changes only
+if another try may succeed. The outcome of a try is stored in a file that the rule does not declare as an output, since Snakemake removes
+outputs before it evaluates params for the last time."""
 
 import json
 import math

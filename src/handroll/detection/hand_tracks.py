@@ -65,7 +65,8 @@ PRESENCE_RATE_HZ = 2.0
 contradicts the free side."""
 
 ORDER_RATE_HZ = 1.0
-"""Score of one second in which the right hand is right of the left hand. Hands may cross, so it is far below `SIDE_RATE_HZ`."""
+"""Maximum score of one second in which the right hand is to the right of the left hand in the image. Hands may cross, so it is far below
+`SIDE_RATE_HZ`."""
 
 CONTINUITY = 10.0
 """Score of a track that begins at the position and time at which the previous track of its side ended. It outweighs a second of labels."""

@@ -295,7 +295,10 @@ def shrink(grey):
 
 
 def gain(before, after):
-    """Estimate the brightness factor between two grey frames: the median over blocks of pixels, which ignores moving objects."""
+    """Estimate the brightness of the grey frame `after` relative to `before`, within `GAIN_RANGE`; 1 if nearly all of `before` is dark.
+
+    It is the median ratio over blocks of pixels. The median ignores moving objects.
+    """
     first, second = (cv2.resize(image, (16, 9), interpolation=cv2.INTER_AREA).astype(np.float32) for image in (before, after))
     lit = first > 12.0
     if lit.sum() < 8:

@@ -1,9 +1,8 @@
 """Read MANO_RIGHT.pkl without running any code in it, and without chumpy or SciPy.
 
 The released file (v1.2) is a Python 2 pickle of NumPy arrays, a SciPy CSC matrix and one chumpy object, `shapedirs`. Nothing in it is
-unpickled by NumPy, since a crafted pickle can make NumPy read foreign memory. `safe_pickle.load_pickle` returns inert objects. This
-module checks their types and sizes and builds the required arrays from their bytes.
-"""
+unpickled by NumPy, since a crafted pickle can make NumPy read memory outside the file. `safe_pickle.load_pickle` returns inert objects.
+This module checks their types and sizes and builds the required arrays from their bytes."""
 
 import hashlib
 from dataclasses import replace

@@ -1,8 +1,8 @@
 """Register the keyboard in an image automatically: fit the camera over the keys, and list the possible octaves.
 
 The image is the temporal median of frames of a fixed camera, which shows the keyboard without hands. The black keys are detected by
-their pattern (`black_key_detection`). An initial camera is fitted to them and refined on the edges of all keys (`camera_fit`). Where the image
-shows only a part of the keys, it may allow several octaves; `registration` chooses one.
+their pattern (`black_key_detection`). An initial camera is fitted to them and refined on the edges of all keys (`camera_fit`). If the
+image shows only a part of the keys, several octaves may be possible; `registration` chooses one.
 """
 
 from dataclasses import dataclass, replace
@@ -169,8 +169,8 @@ def _possible_octaves(view, keyboard, blacks, visible):
 def _initial_view(found, black, front_black, width_px, height_px):
     """Fit a KeyboardView to the black keys.
 
-    Observations: points on the keys' centre lines, whose x is known and whose y is fitted for each line across the keyboard; and the
-    keys' front ends, whose x and y are known.
+    Observations: points on the keys' centre lines, whose x is known and whose y is fitted for each scan line along the keyboard; and
+    the keys' front ends, whose x and y are known.
     """
     rows = np.unique(found.row)
     rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), 12)).astype(int)]

@@ -103,9 +103,9 @@ class BlackKeys:
     points_px : array (n, xy 2)
         Points on the keys' centre lines, pixels.
     row : int array (n,)
-        Index of the line across the keyboard that contains each point, increasing towards the player.
+        Index of the scan line of each point. Scan lines run along the keyboard; the index increases towards the player.
     front_px : array (key, xy 2)
-        End of each key `front_black` on the player's side, pixels.
+        Position of the front end (player's side) of each key in `front_black`, pixels.
     front_black : int array (key,)
         Numbers of the keys whose front end is found, counted from the same C# as `black`.
     """

@@ -23,7 +23,7 @@ same videos as for `MAX_SHIFT_MM`)."""
 
 KNOWN_FOCAL_SPREAD = 0.15
 """Maximum relative standard deviation of a focal length that counts as measured. Above it, the result mainly depends on the prior of
-common cameras. Black keys that are 1 mm higher than expected look like a focal length that is 9 % shorter, so the standard deviation
+ordinary cameras. Black keys that are 1 mm higher than expected look like a focal length that is 9 % shorter, so the standard deviation
 is rarely below 0.09."""
 
 VERSION = 1

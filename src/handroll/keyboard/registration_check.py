@@ -65,7 +65,7 @@ class Problem(StrEnum):
 
 # Texts that are used both for problems of a registration and for doubts about marked points.
 _DESCRIPTIONS = {
-    Problem.IMPLAUSIBLE_CAMERA: "no common camera has the focal length and distortion that were fitted to the keys",
+    Problem.IMPLAUSIBLE_CAMERA: "no ordinary camera has the focal length and distortion that were fitted to the keys",
     Problem.TILT_DISAGREES: "the camera tilts estimated from the keys and from the hands differ, so the registration may be wrong",
     Problem.HANDS_OFF_KEYS: "the fingertips are not over the registered keys, which may be a reflection",
 }
@@ -195,7 +195,7 @@ def find_doubt(view, keyboard, marked, landmarks_px, hands_tilt_deg=None):
 
 
 def plausible(view):
-    """Whether the focal length and distortion of a view are those of a common camera."""
+    """Return whether focal length and radial distortion are in the range of ordinary cameras (`MIN_FOCAL_WIDTHS`, `MIN_K1`, `MAX_K1`)."""
     return view.focal_px >= MIN_FOCAL_WIDTHS * view.width_px and MIN_K1 <= view.k1 <= MAX_K1
 
 

@@ -45,7 +45,7 @@ MAX_END_MM = 7.0
 # Time step at which fingertips are resampled (s).
 _STEP_S = 0.02
 
-# Percentile of a finger's heights over the keys that defines the lowest height of the finger.
+# Percentile of a finger's heights above the key under it. It defines the lowest height of the finger.
 _LOWEST_PERCENT = 8.0
 
 # Minimum time between two presses of one finger (s).

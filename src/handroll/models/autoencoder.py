@@ -3,8 +3,8 @@
 The network follows the feature extractor of Y. Yoon et al., "Speech Gesture Generation from the Trimodal Context of Text, Audio, and
 Speaker Identity", ACM TOG 39 (2020), doi:10.1145/3414685.3417838, which PianoMotion10M (Gan et al., ICLR 2025) applies to
 the rotations of both hands. The training of its released weights is not published. handroll trains a variational auto-encoder
-(D. Kingma and M. Welling, ICLR 2014, arXiv:1312.6114) . The small weight of the
-Kullback-Leibler divergence (`DIVERGENCE_WEIGHT`) keeps the features informative.
+(D. Kingma and M. Welling, ICLR 2014, arXiv:1312.6114). The small weight of the Kullback-Leibler divergence (`DIVERGENCE_WEIGHT`) keeps
+the features informative.
 
 Axis letters: B clip in batch; T frame; M channel of the motion; Z feature (256).
 """

@@ -171,7 +171,7 @@ def _read_track(data, at, stop, ticks, messages, tempos):
 
 
 def _quantity(data, at, stop):
-    """Decode a number of variable length (at most four bytes); return it and the index of the next byte."""
+    """Decode a variable-length quantity (at most four bytes); return it and the index of the next byte."""
     value = 0
     for n in range(4):
         if at + n >= stop:
@@ -179,7 +179,7 @@ def _quantity(data, at, stop):
         value = value << 7 | data[at + n] & 0x7F
         if data[at + n] < 0x80:
             return value, at + n + 1
-    raise _broken(at, "a number of 1 to 4 bytes", data, stop)
+    raise _broken(at, "a variable-length quantity of 1 to 4 bytes", data, stop)
 
 
 def _broken(at, expected, data, stop):

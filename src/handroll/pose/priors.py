@@ -49,11 +49,11 @@ simulated performances."""
 # 5 to 8 mm). Measured in the residuals of fits to overhead videos of two real pianists, and on rendered hands with known joints.
 _OFFSETS_MM = {"wrist": (-7.0, 0.0, -4.0), "thumb1": (0.0, 0.0, 6.0)}
 
-# Standard deviation of a landmark along an image axis, in mm on the hand: about that of MediaPipe on rendered playing hands. Results
-# hardly depend on it: 3.5 or 7 mm change the mean joint error by less than 0.2 mm.
+# Standard deviation of a landmark along an image axis, in mm at the depth of the hand: about that of MediaPipe on rendered playing hands.
+# Results hardly depend on it: 3.5 or 7 mm change the mean joint error by less than 0.2 mm.
 _LANDMARK_SIGMA_MM = 5.0
 
-# Standard deviation of the landmarks for which it is larger than `_LANDMARK_SIGMA_MM`, in mm on the hand.
+# Standard deviation of the landmarks for which it is larger than `_LANDMARK_SIGMA_MM`, in mm at the depth of the hand.
 _LANDMARK_SIGMAS_MM = {"wrist": 8.0, "thumb1": 8.0}
 
 

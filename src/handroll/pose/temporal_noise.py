@@ -32,7 +32,8 @@ SPIKE_SIGMA = 6.0
 near each other. Its distance must also exceed `SPIKE_M` (joints) or `SPIKE_RAD` (rotations)."""
 
 SPIKE_M = 0.02
-"""Minimum distance (m on the hand) between the joints of a spike and those of the frames around it."""
+"""Minimum distance (m) between the joints of a spike and those of the frames around it: the distance in the image, converted to metres
+at the depth of the wrist."""
 
 SPIKE_RAD = 0.5
 """Minimum angle (rad) between a rotation of a spike and that of the frames around it: about 30 degrees."""

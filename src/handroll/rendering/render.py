@@ -349,7 +349,7 @@ def render_frames(performance, scene, width=1920, height=1080, supersample=2, mo
     supersample : {1, 2}
         Samples per pixel along each axis.
     motion_blur : bool
-        True: average frames with fast hands over three moments while the shutter is open.
+        True: render each frame with fast hands as the mean of three images, at three times within the exposure.
     grid_mm : float
         Grid spacing of the hand meshes, see `hand_mesh.build_hand_mesh`.
     seed : int

@@ -261,7 +261,7 @@ def _unusable_warnings(survey):
 
 
 def _describe_notes(agreement, fingering, has_audio):
-    """Return figures and warnings on the notes (two lists): number, source, and problems of a given MIDI file."""
+    """Return two lists of texts on the notes: facts (number and source), and warnings (no notes, or problems of a given MIDI file)."""
     count = fingering.get("notes", 0)
     problem, correction = agreement.get("problem"), agreement.get("correction")
     doubts = [problem["message"]] if problem else []

@@ -79,7 +79,7 @@ class Verdict:
         return [] if usable else [str(reason) for reason in self.reasons]
 
     def to_dict(self):
-        """Return the verdict as JSON values; reasons are their names."""
+        """Return the verdict as JSON values; each reason is replaced by its name."""
         return {
             "usable_for_motion": self.usable_for_motion,
             "usable_for_dataset": self.usable_for_dataset,
