@@ -28,10 +28,14 @@ def main(arguments=None):
     run = commands.add_parser("run", help="create motion, MIDI and an overlay video from your own videos")
     run.add_argument("videos", nargs="+", metavar="VIDEO", help="video files or URLs")
     run.add_argument(
-        "--midi", action="append", default=[], metavar="FILE", help="MIDI file of a video; repeat it for each video, in their order"
+        "--midi", action="append", default=[], metavar="FILE", help="MIDI file of a video; repeat the option for each video, in their order"
     )
     run.add_argument(
-        "--name", action="append", default=[], metavar="NAME", help="name of a video's results; repeat it for each video, in their order"
+        "--name",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="name of a video's results; repeat the option for each video, in their order",
     )
     run.add_argument("--out", type=Path, default=Path("handroll-output"), help="folder for all results (default: %(default)s)")
     run.add_argument("--cores", type=_cores, default="all", help="processor cores to use (default: %(default)s)")
@@ -62,7 +66,7 @@ def main(arguments=None):
         type=_at_least(1),
         default=5000,
         metavar="N",
-        help="maximum number of videos to list of each address (default: %(default)s)",
+        help="maximum number of videos to list for each address (default: %(default)s)",
     )
     listing.set_defaults(call=list_videos)
     takedown = commands.add_parser("takedown", help="remove all results of the videos on the takedown list")

@@ -58,7 +58,7 @@ def step_log(path, name):
     finally:
         for handler in handlers:
             LOGGER.removeHandler(handler)
-            # A log file that is incomplete because of a full disk is no failure: the step has written its own files completely.
+            # A log file that is incomplete because of a full disk is not a failure: the step has written its own files completely.
             with suppress(OSError):
                 handler.close()
 
@@ -74,7 +74,7 @@ def _find_advice(error):
 
 
 def progress(items, total, unit):
-    """Yield the items, and log the number of finished items, the speed and the remaining time at least `PROGRESS_S` apart.
+    """Yield the items, and log the number of finished items, the speed and the remaining time. Lines are at least `PROGRESS_S` apart.
 
     Parameters
     ----------

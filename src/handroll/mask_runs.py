@@ -38,7 +38,7 @@ def flicker(visible, min_run):
         Frames in which the hand is observed, or interpolated over a short gap. A short run next to an interpolated gap is part of a
         longer run.
     min_run : int
-        Minimum length of a run that is no flicker, frames (PianoMotion10M: 15). Frames before and after the video count as hidden.
+        Minimum length of a run that is not flicker, frames (PianoMotion10M: 15). Frames before and after the video count as hidden.
 
     Returns
     -------

@@ -77,7 +77,7 @@ def _host_name():
 
 
 def _is_abandoned(temporary):
-    """Whether the process that wrote a temporary file has ended."""
+    """Return whether the process that wrote a temporary file has ended. For a file of another host, its age decides (`ABANDONED_S`)."""
     found = _TEMPORARY.fullmatch(temporary.name)
     if found["host"] == _host_name():
         return not _process_exists(int(found["process"]))
@@ -88,7 +88,7 @@ def _is_abandoned(temporary):
 
 
 def _process_exists(process):
-    """Whether a process with this id runs on this computer."""
+    """Return whether a process with this id runs on this computer."""
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
@@ -131,7 +131,7 @@ def _parse_module(path):
     Returns
     -------
     normal_form : str
-        Its code without comments, docstrings and layout.
+        Code of the file without comments, docstrings and layout.
     imported : frozenset of path
         Files of handroll that import statements run: those of modules and of their parent packages.
     named : frozenset of str

@@ -299,7 +299,7 @@ class Reason(StrEnum):
         "midi_disagrees",
         AUDIO,
         "The given MIDI file does not match the audio.",
-        "give the MIDI file of this performance, or give no MIDI file to use the transcription",
+        "give the MIDI file of this performance; without a MIDI file, the transcription is used",
     )
     CLIP_NO_SOUND = (
         "clip_no_sound",

@@ -1,7 +1,7 @@
 """Read files that contain pickles without running any code in them: plain pickles and files of `torch.save`.
 
-A pickle can import any function and call it. These readers import nothing that a file names: the name of a class or function either becomes
-an inert object, a `StandIn`, or the file is rejected. They do not check the content; `handroll.state_dicts` and the callers do."""
+A pickle can import any function and call it. These readers import nothing that a file names. They replace objects of the named classes by
+inert objects, `StandIn`, or reject the file. They do not check the content; `handroll.state_dicts` and the callers do."""
 
 import io
 import pickle
@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 MAX_OPCODES = 50_000
 """Maximum number of opcodes of a plain pickle. MANO's file has some hundreds, or 24 thousand where its longest index is a list. The limit
-also restricts nesting."""
+also restricts the depth of nesting."""
 
 # Maximum length of an error message, characters: it may quote text of the file.
 _LONGEST_MESSAGE = 300
@@ -34,7 +34,8 @@ _LEGACY_TORCH = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
 
 
 class UnreadableError(ValueError):
-    """Raised for a file that cannot be read. The message completes "expected ..., found": for example "an empty file"."""
+    """Raised for a file that cannot be read. The message is what was found, such as "an empty file". Callers put it
+    after "expected ..., found"."""
 
 
 class StandIn:
@@ -81,7 +82,7 @@ class StandIn:
 
 
 def _new_stand_in(name):
-    """Return a new subclass of `StandIn` for a foreign name.
+    """Return a new subclass of `StandIn` for the name of a class or function.
 
     Each use gets its own class, so that a pickle that changes the class does not affect other files.
     """
@@ -129,8 +130,8 @@ def load_pickle(data, names):
 def load_torch(path, mapped=False, checksums=True):
     """Load a file of `torch.save` with `torch.load(weights_only=True)`.
 
-    torch.load rejects a file that contains foreign classes, such as the configuration of a training. If such a file is a zip archive, it is
-    loaded again with a `StandIn` in place of each object of a foreign class.
+    torch.load rejects a file that contains objects of other classes than tensors and plain values, such as the configuration of a training.
+    If such a file is a zip archive, it is loaded again with a `StandIn` in place of each of these objects.
 
     Parameters
     ----------
@@ -149,7 +150,7 @@ def load_torch(path, mapped=False, checksums=True):
     ------
     UnreadableError
         The file is missing, empty, truncated, damaged, or of another kind, such as a web page. Or it has the format before PyTorch 1.6
-        and contains foreign classes.
+        and contains objects of other classes.
     """
     import torch
 
@@ -197,7 +198,7 @@ class _TensorUnpickler(pickle.Unpickler):
 
 
 def _reject_legacy(*args, **kwargs):
-    """Reject a file: the replacement of `pickle.load`, which torch.load calls only for the format before PyTorch 1.6."""
+    """Reject a file in the format before PyTorch 1.6: torch.load calls this replacement of `pickle.load` only for that format."""
     raise pickle.UnpicklingError("the legacy torch.save format (before PyTorch 1.6); save the weights again with a newer PyTorch")
 
 
@@ -208,7 +209,7 @@ _TENSORS_ONLY = SimpleNamespace(
 
 
 def _is_zip(path):
-    """Whether a torch file is a zip archive, the format since PyTorch 1.6. Raise UnreadableError where it is no torch file."""
+    """Return whether a torch file is a zip archive, the format since PyTorch 1.6. Raise UnreadableError for any other kind of file."""
     if not path.exists():
         raise UnreadableError("no file")
     if not path.is_file():
@@ -232,7 +233,7 @@ def _is_zip(path):
     elif head.startswith(b"PK"):
         found = f"a truncated file: its end is missing ({size:,} bytes)"
     else:
-        found = f"no torch file ({size:,} bytes, its first bytes are {head[:8]!r})"
+        found = f"a file that torch.save has not written ({size:,} bytes, its first bytes are {head[:8]!r})"
     raise UnreadableError(found)
 
 

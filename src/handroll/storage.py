@@ -23,7 +23,7 @@ class SchemaError(ValueError):
 
 @contextmanager
 def undamaged(path, kind):
-    """Convert an error of reading a file in the block to a SchemaError that contains the file and the remedy.
+    """Convert an error that the block raises while it reads a file to a SchemaError with the path and the remedy.
 
     Parameters
     ----------

@@ -132,8 +132,8 @@ def test_both_formats_are_read(saved, zipped, mapped):
         (b"\n<!DOCTYPE html><title>Google Drive - Virus scan warning</title>", "a web page"),
         (b"\x1f\x8b\x08" + bytes(100), "a gzip archive"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "Git LFS"),
-        (b"hello" * 100, "no torch file"),
-        (pickle.dumps({"state_dict": {}}), "no torch file"),
+        (b"hello" * 100, "that torch.save has not written"),
+        (pickle.dumps({"state_dict": {}}), "that torch.save has not written"),
     ],
 )
 def test_files_of_another_kind(tmp_path, content, found):

@@ -31,7 +31,7 @@ class Position(Section):
     """First stage of the models: hand positions from the audio."""
 
     width: Annotated[int, Field(ge=4, multiple_of=4)] = Field(128, description="width of the decoder; released models: 512")
-    layers: Count = Field(2, description="number of layers of the encoder, and of the decoder; base: 4, large: 8")
+    layers: Count = Field(2, description="number of layers of the encoder, and of the decoder; released models: 4 (base), 8 (large)")
     state: Count = Field(16, description="number of states of each channel of the ssm decoder; released models: 16")
     feedforward: Count = Field(256, description="width of the encoder's feed-forward layers; released models: 2048")
     context_layers: Annotated[int, Field(ge=0)] = Field(
@@ -49,16 +49,18 @@ class Gesture(Section):
 
     dim: Annotated[int, Field(ge=8, multiple_of=8)] = Field(
         96,
-        description="width of the U-Net's first level; base: 256; use at least 96, the number of channels of a pose, so that all of the noise passes",
+        description="width of the U-Net's first level; released base model: 256; use at least 96, the number of channels of a pose, so that all of the noise passes",
     )
     multipliers: Annotated[list[Count], Field(min_length=1, max_length=4)] = Field(
         [1, 1, 2, 2], description="widths of the U-Net's levels, as multiples of dim; released models: 1, 2, 4, 8"
     )
     condition_width: Annotated[int, Field(ge=16, multiple_of=16)] = Field(
-        128, description="width of the condition encoder; base: 768, large: 1024"
+        128, description="width of the condition's encoder; released models: 768 (base), 1024 (large)"
     )
-    layers: Count = Field(2, description="number of layers of the condition's encoder, and of its decoder; base: 4, large: 8")
-    state: Count = Field(8, description="number of states of each channel of its ssm decoder; base: 8, large: 16")
+    layers: Count = Field(
+        2, description="number of layers of the condition's encoder, and of its decoder; released models: 4 (base), 8 (large)"
+    )
+    state: Count = Field(8, description="number of states of each channel of the ssm decoder; released models: 8 (base), 16 (large)")
     feedforward: Count = Field(256, description="width of the encoder's feed-forward layers; released models: 2048")
     context_layers: Annotated[int, Field(ge=0)] = Field(
         3, description="number of convolution layers over neighbouring frames, before the condition's encoder; see position.context_layers"
@@ -107,7 +109,7 @@ class Benchmark(Section):
         description="coordinate frame of the motion: keyboard frame (needs registered keyboards), or camera frame as in PianoMotion10M",
     )
     subjects: list[str] = Field([], description="performers whose clips are used, in training and scoring; empty: all")
-    split: Literal["valid", "test"] = Field("valid", description="split for scoring; training uses only valid for validation")
+    split: Literal["valid", "test"] = Field("valid", description="split for scoring; validation during training always uses valid")
     rate_hz: Positive = Field(30.0, description="frame rate of all motion (Hz); the paper: 30")
     window_s: Positive = Field(8.0, description="length of a window (s), a multiple of 8 frames; the paper: 8")
     features: list[Literal["logmel", "notes", "hubert", "wav2vec2", "hubert_tuned", "wav2vec2_tuned"]] = Field(

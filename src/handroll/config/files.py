@@ -51,7 +51,7 @@ def read_config(files, settings=()):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML loader that rejects duplicate keys, of which YAML would silently use the last."""
+    """YAML loader that rejects duplicate keys. Its base class silently uses the last value of such a key."""
 
     def construct_mapping(self, node, deep=False):
         """Construct a mapping with the base class; raise ConstructorError for a duplicate key."""

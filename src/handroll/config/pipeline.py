@@ -35,7 +35,8 @@ class Acquire(Section):
     )
     back_off_s: Positive = Field(5.0, description="wait before the second try (s); it doubles before each later try, with random jitter")
     max_wait_s: Positive = Field(
-        600.0, description="maximum wait between two tries (s); if a site asks for a longer one, the next run tries again"
+        600.0,
+        description="maximum wait between two tries (s); if a site asks for a longer wait, this run gives up and the next run tries again",
     )
     pause_s: NotNegative = Field(1.0, description="pause before each page request and before each download (s)")
     max_rate_mb_s: Positive | None = Field(None, description="maximum bandwidth of one download (MB/s); null: no limit")
@@ -176,11 +177,11 @@ class Temporal(Section):
     )
     smoothness: Annotated[float, Field(ge=0.01, le=100)] = Field(
         1.0,
-        description="factor of the tuned weight of smooth motion against the detections; 2 reduces the speed of key strokes by up to a tenth, 0.5 removes a third less jitter",
+        description="weight of smooth motion relative to the detections, as a multiple of the tuned weight; 2 reduces the speed of key strokes by up to a tenth, 0.5 removes a third less jitter",
     )
     window_s: Annotated[float, Field(ge=1, le=600)] = Field(
         8.0,
-        description="length of the part of a motion that is fitted at once (s), without its overlap of 0.5 s on both sides; memory grows with it",
+        description="length of the windows in which a motion is fitted (s), without their overlap of 0.5 s on both sides; longer windows need more memory",
     )
 
 
@@ -198,7 +199,7 @@ class Hamer(Section):
     shape: Literal["video", "frame"] = Field(
         "video", description="hand shape; video: one shape for each hand of a video (robust mean); frame: HaMeR's shape in each frame"
     )
-    refit: bool = Field(True, description="with shape: video, fit the rotations to the common shape; false: keep HaMeR's rotations")
+    refit: bool = Field(True, description="with `shape: video`, fit the rotations to the common shape; false: keep HaMeR's rotations")
     compile: bool = Field(True, description="compile the network on a GPU; this takes minutes once and saves time on long videos")
 
 
@@ -214,11 +215,11 @@ class Pose(Section):
     )
     focal_px: Positive | None = Field(
         None,
-        description="true focal length of every camera (px of the displayed frame); focal_px in the sheet takes precedence; null: from the keyboard, and without a registered one 5000/256 x longer side, HaMeR's convention",
+        description="true focal length of every camera (px of the displayed frame); focal_px in the sheet takes precedence; null: fitted to the keyboard; without a registered keyboard, HaMeR's convention (5000/256 x longer side)",
     )
     hand_length_m: Positive | None = Field(
         None,
-        description="length from wrist to middle fingertip of the performer (m); null: from the size of the hands above the keyboard, and without a registered one the template's 0.186",
+        description="length of the performer's hand, from wrist to middle fingertip (m); null: from the size of the hands above the keyboard; without a registered keyboard, the template's 0.186",
     )
     contacts: bool = Field(
         True,
@@ -232,10 +233,10 @@ class Hampel(Section):
     """Outlier filter (Hampel): outliers become missing values."""
 
     window: Positive = Field(20, description="width of the running window (frames or s, see motion.units); the paper: 20 frames")
-    n_sigma: Positive = Field(3.0, description="distance of an outlier from the running median, in robust standard deviations")
-    floor_m: NotNegative = Field(0.008, description="minimum scale (standard deviation) of x and y (m); 0: none, as in the paper")
-    floor_depth: NotNegative = Field(0.03, description="minimum scale of depth, as a share of the depth; 0: none")
-    floor_rad: NotNegative = Field(0.0175, description="minimum scale of angles (rad); 0: none")
+    n_sigma: Positive = Field(3.0, description="minimum distance of an outlier from the running median, in robust standard deviations")
+    floor_m: NotNegative = Field(0.008, description="minimum robust standard deviation of x and y (m); 0: no minimum, as in the paper")
+    floor_depth: NotNegative = Field(0.03, description="minimum robust standard deviation of depth, as a share of the depth; 0: no minimum")
+    floor_rad: NotNegative = Field(0.0175, description="minimum robust standard deviation of angles (rad); 0: no minimum")
 
 
 class Gap(Section):
@@ -260,7 +261,7 @@ class Savgol(Section):
 
 
 class Motion(Section):
-    """Cleaning of the fitted poses. Defaults are those of the paper, with an additional minimum scale in the outlier filter."""
+    """Cleaning of the fitted poses. Defaults are those of the paper, with an additional minimum standard deviation in the outlier filter."""
 
     units: Literal["frames", "seconds"] = Field("frames", description="unit of every length in this section")
     hampel: Hampel = Hampel()
@@ -309,7 +310,8 @@ class Transkun(Section):
     """The engine Transkun, which transcribes segments of 16 s."""
 
     hop_s: Annotated[float, Field(gt=0, le=16)] = Field(
-        8.0, description="time between the starts of two segments (s); 16 is twice as fast, but less accurate near the borders of segments"
+        8.0,
+        description="time between the starts of two segments (s); 16 is twice as fast as 8, but less accurate near the borders of segments",
     )
 
 
@@ -355,7 +357,7 @@ class Clips(Section):
     )
     min_key_press_f1: Share = Field(
         0.1,
-        description="minimum key press F1 of a clip with a registered keyboard and at least 10 notes; with the notes of other music it is 0.02; 0: accept all clips",
+        description="minimum key press F1 of a clip with a registered keyboard and at least 10 notes; clips with the notes of other music have 0.02; 0: accept all clips",
     )
 
 

@@ -61,7 +61,7 @@ def select(config, *keys, without=(), **renamed):
                 raise ValueError(f"{', '.join(keys)}: two configuration values have the argument name {argument}; rename one of them")
             chosen[argument] = value
     if unused:
-        raise ValueError(f"{', '.join(keys)}: expected the keys in `without` to exist there, found no {', '.join(sorted(unused))}")
+        raise ValueError(f"{', '.join(keys)}: expected the keys in `without` to be in these sections, found no {', '.join(sorted(unused))}")
     chosen |= {argument: lookup(config, key) for argument, key in renamed.items()}
     return dict(sorted(chosen.items()))
 

@@ -215,7 +215,7 @@ def _explain_cell(problem):
 
 
 def is_url(source):
-    """Whether a source is a URL (downloaded) and not the path of a file (linked)."""
+    """Return whether a source is a URL (downloaded) and not the path of a file (linked)."""
     return re.match(r"^[A-Za-z][A-Za-z0-9+.-]*://", source) is not None
 
 

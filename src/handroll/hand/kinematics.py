@@ -77,6 +77,6 @@ def posed_frames(rotation, translation_m, bone_scale, hand):
 
 
 def mirrored_pose(rotation):
-    """Convert a right-hand pose (..., 48), rad, to the mirrored left-hand pose (across the y-z plane), and back."""
+    """Mirror hand poses (..., 48), rad, across the y-z plane: convert poses of a right hand to a left hand, or back."""
     rotation = np.asarray(rotation)
     return mirrored(rotation.reshape(*rotation.shape[:-1], N_ROTATIONS, 3)).reshape(rotation.shape)

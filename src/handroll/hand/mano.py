@@ -49,7 +49,7 @@ class ManoModel:
     pose_directions : array (vertex 778, xyz 3, feature 135), float32
         Displacement of a vertex per unit of a pose feature (`N_POSE_FEATURES`), metres.
     joint_regressor : array (joint 16, vertex 778), float32
-        Weights with which the vertices of the shaped hand are summed to its joints at rest.
+        Weights of the vertices in each joint: a joint's rest position is the weighted sum of the vertices of the unposed hand.
     weights : array (vertex 778, joint 16), float32
         Skinning weights; each row sums to 1.
     parents : tuple of 16 int
@@ -57,7 +57,8 @@ class ManoModel:
     faces : array (face 1538, corner 3), int32
         Vertex indices of each triangle, counter-clockwise when viewed from outside.
     hands_mean : array (45,), float32, rad
-        Mean pose of the 15 finger joints. handroll never adds it to a rotation; exports need it for formats that add it.
+        Mean pose of the 15 finger joints. handroll's own rotations are relative to the flat hand. This pose is needed only for files of
+        other projects whose rotations are relative to it.
     sha256 : str
         SHA-256 of the model file, in hexadecimal; empty for a model that was not read from a file.
     """

@@ -32,7 +32,7 @@ _ARRAY = {"numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconst
 _SPARSE = {"scipy.sparse.csc.csc_matrix", "scipy.sparse._csc.csc_matrix"}
 _CHUMPY, _SELECTION = "chumpy.ch.Ch", "chumpy.reordering.Select"
 
-# Function whose call stands for bytes, where Python 3 has written the pickle for Python 2.
+# Function whose call represents bytes in a pickle that Python 3 wrote with a protocol of Python 2.
 _ENCODED = "_codecs.encode"
 
 # All names that the pickle may contain. chumpy uses sets for its internal state.
@@ -41,14 +41,14 @@ _NAMES = {*_ARRAY, *_SPARSE, _CHUMPY, _SELECTION, _ENCODED, "numpy.ndarray", "nu
 # NumPy codes of the supported dtypes.
 _DTYPES = {"f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"}
 
-# A hand is a left one if all fingertips are at least this far from the wrist along +x, m. Those of a right hand are about 0.15 m
-# along -x.
+# Minimum distance of all fingertips from the wrist along +x, for the model to be a left hand, m. The fingertips of a right hand are about
+# 0.15 m from the wrist along -x.
 _LEFT_HAND_M = 0.03
 
 # Maximum absolute coordinate of a hand whose unit is the metre. Hands in millimetres have larger coordinates.
 _MAX_COORDINATE_M = 1.0
 
-# Maximum deviation of the sum of a vertex's skinning weights from 1, and of a weight below 0.
+# Tolerance of two checks: a vertex's skinning weights sum to 1, and no skinning weight is negative.
 _WEIGHT_TOLERANCE = 1e-3
 
 
@@ -68,7 +68,7 @@ def read_mano(path):
     Raises
     ------
     ManoError
-        The file is missing, too large, truncated or no pickle. It contains a name, type or opcode that MANO's file does not use. A
+        The file is missing, too large, truncated or not a pickle. It contains a name, type or opcode that MANO's file does not use. A
         key is missing or has another shape. Values are not finite or not in metres, or weights do not sum to 1. The joints have
         other parents. The file contains the left hand.
     """
@@ -196,12 +196,12 @@ def _read_indices(value):
     """Return indices (n,) from an array or a list. Raise ValueError for negative indices, which would count from the end."""
     array = np.asarray(value) if isinstance(value, list) else _build_array(value)
     if array.ndim != 1 or array.dtype.kind not in "iu" or array.min(initial=0) < 0:
-        raise ValueError("its indices are not integers from 0")
+        raise ValueError("its indices are not all integers of at least 0")
     return array.astype(np.int64)
 
 
 def _read_shape(value):
-    """Return a shape as a tuple, such as (778, 3). Raise ValueError where a size is negative or no integer."""
+    """Return a shape as a tuple, such as (778, 3). Raise ValueError where a size is negative or not an integer."""
     if not isinstance(value, (tuple, list)) or not all(type(size) is int and size >= 0 for size in value):
         raise ValueError(f"expected a shape of non-negative integers, found {value!r}")
     return tuple(value)
@@ -210,7 +210,8 @@ def _read_shape(value):
 def _read_bytes(value):
     """Return the bytes of a pickled value.
 
-    Python 3 pickles bytes, Python 2 a Latin-1 string, and Python 3 for Python 2 a call of `_codecs.encode`.
+    A pickle contains them in one of three forms: bytes (Python 3), a Latin-1 string (Python 2), or a call of `_codecs.encode` (Python 3
+    with a protocol of Python 2).
     """
     if isinstance(value, StandIn) and value.name == _ENCODED and len(value.args) == 2 and value.args[1] == "latin1":
         value = value.args[0]

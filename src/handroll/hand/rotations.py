@@ -48,7 +48,7 @@ def rotvec_from_matrix(matrix):
 def _rotvec(matrix, orthonormal):
     """Convert rotation matrices to axis-angle vectors; see `rotvec_from_matrix`.
 
-    With `orthonormal`, SciPy's costly test for orthonormal matrices is skipped. Products of rotations always pass it.
+    Where `orthonormal` is true, SciPy's costly test for orthonormal matrices is skipped. Products of rotations always pass this test.
     """
     flat = np.asarray(matrix, dtype=np.float64).reshape(-1, 3, 3)
     valid = np.isfinite(flat).all(axis=(1, 2))
@@ -91,13 +91,13 @@ def unwrap_rotvec(rotvec):
 
     Returns
     -------
-    array (time, ..., 3), float64, rad. Within a series, `|r[t] - r[t-1]|` is the minimum over k.
+    array (time, ..., 3), float64, rad. The distance between consecutive valid frames is the minimum over all k.
     """
     rotvec = np.asarray(rotvec, dtype=np.float64)
     series = rotvec.reshape(rotvec.shape[0], prod(rotvec.shape[1:-1]), 3)
     start = np.zeros((1, *series.shape[1:]))
     valid = np.isfinite(series).all(axis=-1)
-    # Index, in the series with `start` in front, of the last valid frame before each frame.
+    # For each frame, the number of the last valid frame before it: numbers count from 1, and 0 stands for `start`.
     last_valid = np.maximum.accumulate(np.where(valid, np.arange(1, len(series) + 1)[:, None], 0), axis=0)
     before = np.concatenate([np.zeros((1, last_valid.shape[1]), dtype=last_valid.dtype), last_valid[:-1]])
     out, turns = _nearest_to(np.take_along_axis(np.concatenate([start, series]), before[..., None], axis=0), series)
@@ -112,7 +112,7 @@ def unwrap_rotvec(rotvec):
 
 
 def _nearest_to(last, vector):
-    """Return, of all vectors of the same rotation, those (..., 3) nearest to `last`, and their numbers of added turns (...,).
+    """Return the equivalent axis-angle vectors (..., 3) that are nearest to `last`, and the number of full turns (...,) added to each.
 
     Both are NaN where a vector is NaN.
     """
@@ -141,7 +141,7 @@ def slerp(start, end, fraction):
     last = np.where((first * last).sum(axis=-1, keepdims=True) < 0.0, -last, last)
     half_turn = 2.0 * np.arctan2(*(np.linalg.norm(part, axis=-1, keepdims=True) for part in (last - first, last + first)))
     share = np.asarray(fraction, dtype=np.float64)[..., None]
-    # The weights of slerp have a common divisor, the sine of the whole angle. It is left out, since quaternions are normalised.
+    # The weights of slerp have a common divisor, the sine of the whole angle. It is left out, since `rotvec_from_quaternion` normalises.
     ends = ((1.0 - share, first), (share, last))
     return rotvec_from_quaternion(sum(part * np.sinc(part * half_turn / np.pi) * quaternion for part, quaternion in ends))
 

@@ -10,8 +10,10 @@ import torch
 
 from handroll.hand.mano import MANO_PARENTS, TIP_VERTICES, ManoError
 
-# Number of fingers, and of joints in each finger. In MANO's joint order, the fingers follow the wrist, one after another.
+# Number of fingers. In MANO's joint order, the fingers follow the wrist, one after another.
 _FINGERS = 5
+
+# Number of joints of each finger, without its tip.
 _JOINTS_PER_FINGER = 3
 
 
@@ -90,8 +92,8 @@ class Skinning(torch.nn.Module):
 def _skin(template, shape_directions, pose_directions, weights, rotations, betas, rest, orientation, positions):
     """Compute the positions (..., v, 3) of vertices by linear blend skinning.
 
-    `template`, both `directions` and `weights` are those of the vertices. `rest`, `orientation` and `positions` are results of
-    `Skinning._frames`.
+    `template`, `shape_directions`, `pose_directions` and `weights` are the rows of these vertices in MANO's arrays. `rest`,
+    `orientation` and `positions` are results of `Skinning._frames`.
     """
     identity = torch.eye(3, dtype=rotations.dtype, device=rotations.device)
     feature = (rotations[..., 1:, :, :] - identity).flatten(-3)

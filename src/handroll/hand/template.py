@@ -38,7 +38,8 @@ _MANO_FROM_PLAYER = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, 1.0], [-1.0, 0.0, 0.0
 # Direction from the palm to the back of the hand, MANO's model frame.
 _DORSAL = np.array([0.0, 1.0, 0.0])
 
-# The same for the thumb. The thumb is rotated about its long axis: its nail faces sideways and up, so it flexes across the palm.
+# Direction from the inner side of the thumb to its nail, MANO's model frame. The nail faces sideways and up, since the thumb is rotated
+# about its long axis; the thumb therefore flexes across the palm.
 _THUMB_DORSAL = np.array([0.0, 0.5, 0.8660254])
 
 # Ranges of (flexion, abduction, twist) of the first, second and third joint of a finger, degrees.

@@ -52,8 +52,7 @@ hard and how legato a pianist plays, and more notes do not reduce it. Measured o
 
 HALT_ERROR_S = 0.020
 """Standard error of the delay that halts of fingertips over their keys give, s: the part that is equal for all notes of a performance. It
-depends on how early a pianist moves the
-fingers over their keys. Measured on simulated performances."""
+depends on how early a pianist moves the fingers over their keys. Measured on simulated performances."""
 
 MIN_NOTES = 10
 """Minimum number of notes with a detected hand for an estimate."""

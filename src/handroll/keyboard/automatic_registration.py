@@ -63,8 +63,8 @@ def register(image, focal_px=None):
     Returns
     -------
     list of Registration
-        One for each row of black keys that ends on white keys, the longest row first. A polished fallboard reflects the keys, which
-        gives a second row. Empty where no keyboard is found.
+        One for each row of black keys that end on white keys, the row with the most keys first. A polished fallboard reflects the keys,
+        which gives a second row. Empty where no keyboard is found.
     """
     return list(filter(None, (_register_row(image, row, focal_px) for row in find_black_keys(image))))
 
@@ -82,7 +82,7 @@ def _register_row(image, row, focal_px):
     blacks = np.arange(black.min(), black.max() + 1)
     for _ in range(3):
         view, keyboard, _, _, covariance = fit_edges(image, view, keyboard, visible_lines(blacks), blacks, focal_px)
-        # Shift the row to the middle octave, so that more keys can be found on both sides. At an end of the keyboard, none could be.
+        # Shift the row to the middle of its possible octaves. There, further keys can be found on both sides of the row.
         octave = (_min_octave(blacks) + _max_octave(blacks)) // 2
         view, blacks = shift_octaves(view, keyboard, octave), blacks + 5 * octave
         grown = visible_row(image, view, keyboard)
@@ -149,7 +149,7 @@ def _possible_octaves(view, keyboard, blacks, visible):
     margin = np.array([0.01 * view.width_px, 0.01 * view.height_px])
 
     def ends(black):
-        """Whether the keyboard ends before a black key: the key is not visible, although its position is inside the image."""
+        """Return whether the keyboard ends before a black key that is not visible: the position of that key is inside the image."""
         x = black_mm(black - 1) + black_centres_mm(keyboard)[1]
         at = view.project(np.array([x, keyboard.black_front_mm + 20.0, keyboard.black_height_mm]))
         return bool(np.isfinite(at).all() and (at > margin).all() and (at < 2 * view.centre_px - margin).all())
@@ -158,7 +158,7 @@ def _possible_octaves(view, keyboard, blacks, visible):
     left = ends(blacks[0] - 1) and (visible < blacks[0]).sum() < MIN_PIECE
     right = ends(blacks[-1] + 1) and (visible > blacks[-1]).sum() < MIN_PIECE
     if left and right and len(blacks) < 36:
-        return tuple(allowed)  # a keyboard with fewer keys
+        return tuple(allowed)  # a keyboard with fewer than 88 keys
     if left and blacks[0] % 5 == 0:
         return (_min_octave(blacks),)
     if right and blacks[-1] % 5 == 0:
@@ -194,7 +194,7 @@ def _initial_view(found, black, front_black, width_px, height_px):
         y = state[8:][nth] + state[7] * (x_mm - x_mm.mean())
         off = view.project(np.stack([x_mm, y, np.full(len(y), high)], axis=-1)) - points
         front_off = view.project(fronts) - found.front_px
-        prior = 10.0 * (state[0] - np.log(focal)) / FOCAL_SIGMA  # these points do not constrain it
+        prior = 10.0 * (state[0] - np.log(focal)) / FOCAL_SIGMA  # the points do not constrain the focal length
         return np.concatenate([np.nan_to_num(off, nan=1e3).ravel(), np.nan_to_num(front_off, nan=1e3).ravel(), [prior]])
 
     initial_y = np.linspace(STANDARD.white_length_mm - 10.0, STANDARD.black_front_mm + 5.0, len(rows))

@@ -154,7 +154,7 @@ def _rotated(image, angle_deg):
 
 
 def _dark_runs(line, reach):
-    """Return the start and stop pixels of the runs of dark pixels of a line (x,).
+    """Find the runs of dark pixels along a line (x,): return the first pixel of each run, and the pixel after its end.
 
     The threshold at a pixel is midway between the brightest and the darkest pixel in a window of `reach` pixels around it.
     """
@@ -166,9 +166,9 @@ def _dark_runs(line, reach):
 
 
 def _seeds():
-    """Return the affine fits of `_SEED` centres (px) to the key pattern, for each first key of an octave (C# to A#).
+    """Return the least squares fits of the key pattern to `_SEED` centres (px), one for each possible first key (C# to A#).
 
-    Each is a matrix (6, 6) that gives the residuals from the centres, and a row (6,) that gives the scale in px per mm.
+    A fit is two arrays to multiply with the centres: a matrix (6, 6) gives the residuals (px), a row (6,) gives the scale (px per mm).
     """
     found = []
     for phase in range(5):
@@ -270,7 +270,8 @@ def _same_keys(rows):
 def _within_88_keys(rows):
     """Remove from the rows everything outside the 36 black keys of a piano, such as a dark cheek block.
 
-    The first black key is an A#: key 4 of an octave, or key 2 when the keys are counted from the fallboard's side.
+    The first black key of a piano is A#0: key 4 of an octave. Viewed from the fallboard, the first one is A#7. It is then key 2 of the
+    pattern, since the order of the keys is reversed.
     """
     black = np.concatenate([row.black for row in rows])
     if np.ptp(black) < len(BLACK_KEYS):
@@ -316,7 +317,7 @@ def _with_fronts(rotated, matrix, rows, scale):
         order = np.searchsorted(row_y, y) if side == 1 else len(row_y) - 1 - np.searchsorted(row_y, y)
         count, front_count = side * black, side * fronts[:, 0].astype(int)
         if side == -1:
-            # Counted from the other side, the keys C# D# (0, 1) become D# C#.
+            # Viewed from the other side, the order of the keys is reversed: the keys C# and D# (0 and 1) become D# and C# (6 and 5).
             count, front_count = count + 6, front_count + 6
         found.append(BlackKeys(count, to_image(np.stack([x, y], axis=1)), order, to_image(fronts[:, 1:]), front_count))
     return found

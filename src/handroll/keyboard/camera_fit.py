@@ -28,7 +28,8 @@ LIP = 3
 
 ROUNDS = ((6.0, 0.1), (4.0, 0.1), (3.0, 1.0), (2.0, 1.0), (2.0, 1.0))
 """For each round: maximum distance of an edge from its projection (mm), and factor of the priors' standard deviations. In the first
-rounds an edge may be mistaken for its neighbour. The narrow priors then leave only the camera's position and direction free."""
+rounds an edge may be mistaken for its neighbour. Therefore the priors of these rounds are narrow, and only the camera's position and
+direction are free."""
 
 STEP_PX = 0.5
 """Distance between the samples along the normal of an edge, px."""
@@ -40,7 +41,7 @@ SCALE_PX = 0.8
 """Residual at which the robust loss turns from quadratic to linear, px."""
 
 FOCAL_SIGMA = 0.35
-"""Standard deviation of the prior of the log focal length, whose mean is that of `START_FOCAL_WIDTHS`."""
+"""Standard deviation of the prior of the log focal length. The mean of the prior is the logarithm of `START_FOCAL_WIDTHS`."""
 
 K1_SIGMA = 0.08
 """Standard deviation of the prior of the radial distortion k1, whose mean is 0."""
@@ -49,7 +50,7 @@ CENTRE_SIGMA = 0.01
 """Standard deviation of the prior of the principal point's offset from the middle of the frame, in frame widths."""
 
 CLICK_PX = 2.0
-"""Standard deviation of a marked point, pixels of a frame that is 1920 px wide."""
+"""Standard deviation of the error of a marked point, in pixels of a frame that is 1920 px wide."""
 
 KNOWN_FOCAL_SIGMA = 0.005
 """Standard deviation of the log focal length where the focal length is given."""
@@ -157,7 +158,7 @@ def edge_points(view, keyboard, whites, blacks):
 
 
 def _outer(view, base, top, outward):
-    """Return from each pair of points on base and top the point farther outward in the image, array (n, xyz 3), mm."""
+    """Return the outer point of each pair, as viewed in the image: array (n, xyz 3), mm. A pair is a point of `base` and one of `top`."""
     base, top = base.reshape(-1, 3), top.reshape(-1, 3)
     low = view.project(base)
     direction = view.project(base + outward) - low
@@ -275,11 +276,11 @@ class _Observations:
     Attributes
     ----------
     points_mm : array (n, xyz 3)
-        Points of the model on the edges, keyboard frame.
+        Positions of the edge points on the model of the keyboard, keyboard frame.
     derivatives : array (n, xyz 3, dimension 4)
-        Derivatives of `points_mm` by `BLACK_DIMENSIONS`.
+        Derivatives of `points_mm` with respect to `BLACK_DIMENSIONS`.
     target_px : array (n, xy 2)
-        Found edges.
+        Positions of the edges that are found in the image, px.
     normal : array (n, xy 2)
         Outward unit vectors of the edges in the image.
     weight : array (n,)
@@ -341,7 +342,7 @@ def _unpack(state, view):
 
 
 def _derivatives(edges, keyboard):
-    """Return the derivatives of edge points by `BLACK_DIMENSIONS`, array (n, xyz 3, dimension 4)."""
+    """Return the derivatives of edge points with respect to `BLACK_DIMENSIONS`, array (n, xyz 3, dimension 4)."""
     derivatives = np.zeros((len(edges.points_mm), 3, len(BLACK_DIMENSIONS)))
     length, height, width, base = range(4)
     high = edges.points_mm[:, 2] > keyboard.black_height_mm / 2

@@ -7,7 +7,8 @@ import numpy as np
 from handroll.keyboard.camera_fit import LIP, edge_points, find_edges
 
 SEARCH_MM = 6.0
-"""Maximum movement of an edge that can be found again, mm: about half the width of a black key, since the key's other edge follows."""
+"""Maximum movement of an edge that can be found again, mm: about half the width of a black key. After a larger
+movement, the other edge of the key would be found."""
 
 MIN_EDGES = 30
 """Minimum number of edges found again in an image. With fewer, the keys have moved farther than `SEARCH_MM`."""

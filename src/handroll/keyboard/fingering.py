@@ -98,16 +98,16 @@ _MIN_ODDS = 1e-6
 # Prior probability that an undetected finger plays a note while both hands are detected.
 _UNDETECTED_PRIOR = 0.002
 
-# Increase of that probability for each hidden hand.
+# Increase of `_UNDETECTED_PRIOR` for each hidden hand.
 _HIDDEN_PRIOR = 0.25
 
 # Maximum time between the onsets of the notes of a chord, s.
 _CHORD_S = 0.04
 
-# Approximate maximum delay of a transcribed key release, s. During it, one finger may seem to hold two keys.
+# Approximate maximum delay of a transcribed key release, s. During this delay, one finger may seem to hold two keys.
 _RELEASE_SLACK_S = 0.06
 
-# Maximum time after its onset in which a note constrains its finger, s. Later, its key may already be released.
+# Maximum time after a note's onset in which the note constrains its finger, s. Later, the key may already be released.
 _LONGEST_HOLD_S = 2.0
 
 # Number of rounds of belief propagation.

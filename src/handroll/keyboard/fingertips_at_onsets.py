@@ -145,7 +145,7 @@ def relative_heights_mm(tips_mm):
     Returns
     -------
     array (frame, hand 2, finger 5), mm
-        The median of each finger over the video is 0, since a finger presses no key in most frames.
+        The median of each finger over the video is 0. A finger presses no key in most frames, so 0 is the height of an idle finger.
     """
     height = tips_mm[..., 2] - tips_mm[..., 2].mean(axis=-1, keepdims=True)
     valid = np.isfinite(height).all(axis=2)

@@ -117,7 +117,7 @@ def pitch_of_key(key):
 
 
 def is_black(key):
-    """Whether keys 0..87 (any shape) are black."""
+    """Return whether keys 0..87 (any shape) are black."""
     return _IS_BLACK[np.asarray(key)]
 
 
@@ -217,7 +217,7 @@ def key_at_point(x_mm, y_mm):
     Returns
     -------
     array of int, of the same shape
-        Key 0..87; -1 outside of the keyboard. A point on the line between two keys belongs to the right key.
+        Key 0..87; -1 outside of the keyboard. A point on the line between two keys belongs to the key on its right.
     """
     x, y = np.broadcast_arrays(np.asarray(x_mm, dtype=float), np.asarray(y_mm, dtype=float))
     inside = (x >= 0) & (x < STANDARD.width_mm) & (y >= 0) & (y < STANDARD.white_length_mm)

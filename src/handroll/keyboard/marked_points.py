@@ -67,7 +67,7 @@ def marked_points(text):
 
 
 def _span_plane(points):
-    """Whether points (n, xy 2), px or mm, determine a plane: they are not all on one line, even without any one of them.
+    """Return whether points (n, xy 2), px or mm, determine a plane: whichever point is left out, the others are not all on one line.
 
     Points within about 1 px or mm of a line count as on the line.
     """

@@ -14,13 +14,13 @@ error. It is deliberately small. When a hand plays octaves and is partly outside
 near the keys; only the correct shift puts them near the middle of the keys."""
 
 MISSED_LIKELIHOOD = 0.02
-"""Likelihood of a note without a fingertip on its key, as a share of the likelihood of a fingertip at the middle of the key. It covers
-hidden fingers and transcription errors."""
+"""Likelihood of a note without a fingertip on its key, as a share of the likelihood of a fingertip at the middle of the key. It accounts
+for hidden fingers and transcription errors."""
 
 OUTSIDE_LIKELIHOOD = 0.2
-"""The value of `MISSED_LIKELIHOOD` for a note whose key is outside the frame, so that its finger cannot be visible. It is higher, so that
-a note on a visible key without a fingertip counts against an octave shift: with octaves in both hands, only such keys distinguish
-the shifts."""
+"""Likelihood that replaces `MISSED_LIKELIHOOD` for a note whose key is outside the frame, where no finger is visible. It is higher, so that
+an octave shift is less likely if it puts notes on visible keys without a fingertip. When both hands play octaves, only such notes
+distinguish the shifts."""
 
 WINDOW_S = 0.1
 """Maximum time between an onset and a frame in which the fingertip is expected on the key, s."""

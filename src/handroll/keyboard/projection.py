@@ -94,7 +94,7 @@ def straight_down(width_px, height_px, point_mm, at_px, along_px):
     at_px : array (xy 2)
         Pixel of that point.
     along_px : array (xy 2)
-        Displacement in the frame of a millimetre along the keyboard (+x of the keyboard frame), at that point.
+        Displacement in the frame, px, for a step of 1 mm along the keyboard (+x of the keyboard frame) from that point.
 
     Returns
     -------

@@ -33,7 +33,7 @@ SEARCH_MM = 3.0
 """Maximum distance of an edge from its projection when the residuals are measured, mm."""
 
 APART_MM = 30.0
-"""Minimum distance between two rows of keys, across the keyboard, for them to be different rows, mm."""
+"""Minimum distance between two rows of keys along y of the keyboard frame, for them to be different rows, mm."""
 
 MIN_RIVAL_SHARE = 0.5
 """Minimum number of found edges of a second row of keys, as a share of that of the first row, for the second row to be a rival."""
@@ -62,8 +62,8 @@ class RegisteredKeyboard:
     focal_spread : float or None
         Relative standard deviation of the focal length; None where the camera is fitted to marked points alone.
     octave_source : str
-        "keys": the visible keys determine the octave. "sheet": the marked points name their keys. "notes": the fingertips are on the
-        sounding keys. "assumed": the octave is unknown, so all positions may be wrong by octaves.
+        "keys": the visible keys determine the octave. "sheet": the marked points name their keys. "notes": in this
+        octave, the fingertips are on the sounding keys. "assumed": the octave is unknown, so all positions may be wrong by octaves.
     octave_odds : float or None
         Log odds of the likeliest octave against the second likeliest, by the notes; None where the notes are not needed.
     first_key, last_key : int
@@ -185,7 +185,7 @@ def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=Non
         return find_problem(_scaled(view, scale), confidence, landmarks_px, hands_tilt_deg)
 
     if marked is None:
-        # A moving camera blurs the median of all windows, but not the median of each window.
+        # A moving camera blurs `image`, the median of all windows, but not the windows. So each window is a further candidate image.
         found = _best_candidate([image, *windows], focal_px, problem_of, lambda view: hands_over(_scaled(view, scale), landmarks_px))
         if found is None:
             return RegisteredKeyboard(Problem.NO_KEYBOARD)
@@ -265,7 +265,7 @@ def _best_candidate(images, focal_px, problem_of, hands_of):
 
 
 def _is_other_row(found, other):
-    """Whether two Registrations show different rows of keys: `APART_MM` apart, or with the player on opposite sides."""
+    """Return whether two Registrations show different rows of keys: `APART_MM` apart, or with the player on opposite sides."""
     middle = np.array([[x, found.keyboard.black_front_mm, 0.0] for x in black_centres_mm(found.keyboard)[found.blacks[[0, -1]]]])
     left, right = other.view.on_plane(found.view.project(middle))
     return bool(right[0] < left[0] or abs((left + right)[1] / 2.0 - other.keyboard.black_front_mm) > APART_MM)

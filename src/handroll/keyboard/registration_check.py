@@ -34,14 +34,15 @@ MAX_DISAGREEMENT_DEG = 25.0
 real and 20 rendered videos, tilts up to 60 degrees)."""
 
 MAX_MARK_MM = 15.0
-"""Maximum distance of a marked point from its position by the camera fitted to all points, mm. Half a key and more is a mistake."""
+"""Maximum distance of a marked point from its position by the camera fitted to all points, mm. A larger distance, more
+than half a white key, is a mistake of the person."""
 
 MIN_HANDS = 20
-"""Minimum number of detected hands, counted in every frame, for the checks that use hands."""
+"""Minimum number of detected hands, summed over all frames, for the checks that use hands."""
 
 FRONT_MM = -20.0
-"""Minimum y of the fingertips on the keys, keyboard frame, mm. It applies to the mean of a hand's fingertips and the median over the video,
-so pauses do not matter."""
+"""Minimum y of the fingertips on the keys, keyboard frame, mm. It applies to `Hands.tips_mm`, the median over the
+video, so pauses do not matter."""
 
 BACK_MM = STANDARD.white_length_mm
 """Maximum y of the fingertips on the keys, keyboard frame, mm; see `FRONT_MM`."""
@@ -93,7 +94,7 @@ DOUBTS |= {Problem.MARKS_DISAGREE: MESSAGES[Problem.MARKS_DISAGREE]}
 
 @dataclass(frozen=True)
 class Hands:
-    """Median position of the hands across the keyboard (y) over a video.
+    """Median position of the hands over a video, along y of the keyboard frame.
 
     Attributes
     ----------
@@ -102,7 +103,7 @@ class Hands:
     wrist_mm : float
         y of a hand's wrist, keyboard frame, mm.
     count : int
-        Number of detected hands, counted in every frame.
+        Number of detected hands, summed over all frames.
     """
 
     tips_mm: float
@@ -118,7 +119,7 @@ class Hands:
 
 
 def hands_over(view, landmarks_px):
-    """Measure the position of the hands across the keyboard.
+    """Measure the median position of the hands over a video, along y of the keyboard frame.
 
     Parameters
     ----------

@@ -24,8 +24,8 @@ PEAK_SHARE = 1e-4
 """Share of the samples that are above the peak level, 0..1. Single clicks therefore do not define the peak level."""
 
 NEAR_PEAK = 0.9
-"""A sample is near the peak above this share of the peak level, 0..1. A codec adds ripples to the flat tops of
-clipped waves, but they stay above this share."""
+"""Minimum level of a sample near the peak, as a share of the peak level, 0..1. A codec adds ripples to the flat tops of clipped waves, but
+the ripples stay above this level."""
 
 SPEECH_PROBABILITY = 0.8
 """Minimum speech probability of a moment that counts as speech, 0..1. Measured on piano recordings: up to 4 % of the time reaches 0.5, up

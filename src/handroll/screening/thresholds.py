@@ -26,7 +26,7 @@ class Limit:
     threshold : str
         Key in the criterion's section of the configuration.
     reason : Reason
-        Reason for a rejection if the comparison fails. `Reason.stops` is the rejected use: motion, or only audio and notes.
+        Reason for a rejection if the comparison fails. Its attribute `stops` is the rejected use: motion, or only audio and notes.
     """
 
     score: str

@@ -1,4 +1,4 @@
-"""The verdict on a video: collects the decisions of the criteria, and derives what the video is usable for.
+"""Decide about a video: collect the decisions of the criteria, and derive the uses for which the video is accepted.
 
 Each workflow step measures as soon as its input exists. It writes `problems` and the scores, under `screening`, to a JSON file.
 `criteria` compares the scores with the thresholds. This module reads the files, collects the reasons and formats the verdict. It is

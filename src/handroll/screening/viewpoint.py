@@ -4,7 +4,7 @@ A registered keyboard gives the exact angle. Without a registered keyboard, the 
 that playing hands are level, with the fingers pointing to the fallboard and bent down to the keys. Two angles are estimated:
 
 - Along the hand. Viewed from the player's side, the fingers point away from the camera and appear shorter relative to the palm. Viewed
-  from the front, they appear longer. The ratio of finger length to palm length decreases about linearly with the angle.
+  from the fallboard's side, they appear longer. The ratio of finger length to palm length decreases about linearly with the angle.
 - Across the hand. Viewed from the left or right, the palm appears narrower by the cosine of the angle, and the detector's 3D landmarks
   are rotated (roll). On real hands their roll angle is much too large, but with opposite signs for the two hands, so the mean of left
   and right hands is correct.
@@ -16,7 +16,7 @@ MIN_HANDS = 8
 """Minimum number of detected hands for an estimate."""
 
 MIN_HANDS_OF_A_SIDE = 3
-"""Minimum number of left hands, and minimum number of right hands, for which their mean is used."""
+"""Minimum number of hands of one side, left or right, for the mean of that side to be used."""
 
 ASSUMED_FOCAL_WIDTHS = 0.9
 """Assumed focal length of a typical phone or webcam, in frame widths. Only the directions from the camera to the hands depend on it."""
@@ -28,9 +28,8 @@ least squares to 36 synthetic videos and two real videos from above (weight 3); 
 LEVEL_WIDTH = 0.72
 """Ratio of palm width to palm length in the image of a hand viewed from above. Measured: 0.72 to 0.88 (synthetic), 0.65 and 0.82 (real)."""
 
-_WRIST, _INDEX, _PINKY = 0, 5, 17
-
 # Indices of MediaPipe's hand landmarks.
+_WRIST, _INDEX, _PINKY = 0, 5, 17
 _KNUCKLES, _TIPS = (5, 9, 13, 17), (8, 12, 16, 20)
 
 
@@ -135,8 +134,8 @@ def axes_in_hands(hands):
 
     centre = np.asarray(hands.landmarks_px, dtype=np.float64)[:, (_WRIST, *_KNUCKLES)].mean(axis=1)
     ray = (centre - np.array([hands.width_px, hands.height_px]) / 2.0) / (ASSUMED_FOCAL_WIDTHS * hands.width_px)
-    # The smallest rotation from the camera's axis to the ray also rotates the ray mirrored at the axis to the axis. So in the frame of
-    # the landmarks, the camera's axis is this mirrored ray.
+    # The landmarks are rotated such that the ray to the hand is their z axis. The smallest rotation that takes the camera's axis to the
+    # ray also takes the ray mirrored at the axis to the axis. So in the frame of the landmarks, the camera's axis is the mirrored ray.
     axis = np.concatenate([-ray, np.ones_like(ray[:, :1])], axis=-1)
     axis /= np.linalg.norm(axis, axis=-1, keepdims=True)
     return np.einsum("hij,hj->hi", frame, axis)

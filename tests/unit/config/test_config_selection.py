@@ -44,7 +44,7 @@ def test_unknown_keys_are_errors(keys):
 
 
 def test_leaving_out_an_unknown_key_is_an_error():
-    with pytest.raises(ValueError, match="keyboard: expected the keys in `without` to exist there, found no frame"):
+    with pytest.raises(ValueError, match="keyboard: expected the keys in `without` to be in these sections, found no frame"):
         select(Config(), "keyboard", without="frame")
 
 
