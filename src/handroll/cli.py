@@ -162,7 +162,7 @@ def list_videos(options):
     Returns
     -------
     int
-        Exit status. 0: success. 1: an address could not be listed, or only in part. 2: an address or the sheet is invalid.
+        Exit status. 0: success. 1: an address could not be listed completely. 2: an address or the sheet is invalid.
     """
     from pydantic import ValidationError
 

@@ -305,7 +305,7 @@ SHARD = Table(
         Column("provenance", pa.string(), "versions and settings that produced the row, a JSON object"),
     ),
 )  # fmt: skip
-"""The published dataset: a shard of clips."""
+"""A shard of clips: one of the files of the published dataset."""
 
 
 def join_rows(table, parts):

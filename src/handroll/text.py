@@ -18,7 +18,7 @@ _BOUNDED.maxlevel = 3
 
 
 def short_repr(value):
-    """Return a shortened `repr(value)`: texts and numbers have about `MAX_LENGTH` characters; long or deep lists are shortened."""
+    """Return a shortened `repr(value)`: texts and numbers have at most about `MAX_LENGTH` characters; long or deep lists are shortened."""
     return _BOUNDED.repr(value)
 
 

@@ -32,9 +32,9 @@ TRUSTED_LEAD = 3.0
 """Minimum lead (`Delay.lead`, in standard errors) of a delay over all alternatives, for the delay to be trusted."""
 
 REFUTED_LEAD = 5.0
-"""Minimum lead over a delay of 0, in standard errors, for a delay to be trusted although another delay fits nearly as well: 0 is
-certainly wrong then. Notes of another part of the video reach at most 4.2 (30 trials with six performances), correct delays 5.7 to
-14.9."""
+"""Minimum lead of a delay over a delay of 0, in standard errors, for the delay to be trusted even where another delay fits nearly as well.
+In this case 0 is certainly wrong. Notes of another part of the video reach at most 4.2 (30 trials with six performances), correct delays
+5.7 to 14.9."""
 
 STROKE_MIDDLE_S = 0.032
 """Time from the middle of a fingertip's downward stroke to the note onset, s. Measured on simulated performances, whose keys reach their
@@ -67,8 +67,8 @@ STROKES = replace(WEIGHTS, per_low_mm=0.0, per_drop_mm=0.3)
 """Weights of the evidence for a delay. They favour descent and ignore height: height shows which finger plays, but not when."""
 
 PER_HALT = 1.0
-"""Log odds for a fingertip whose speed falls by a factor of e at the note onset. Fitted to the lead of the true delay. It is smaller
-than the value for simulated performances alone, since people keep their fingers on the keys."""
+"""Log odds for a fingertip whose speed falls by a factor of e at the note onset. It is fitted by the lead of the true delay over other
+delays. For simulated performances alone it would be larger, since people keep their fingers on the keys."""
 
 # Step of the coarse search for the delay, s.
 _COARSE_STEP_S = 0.02

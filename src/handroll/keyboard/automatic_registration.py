@@ -17,10 +17,10 @@ from handroll.keyboard.projection import KeyboardView, straight_down
 from handroll.keyboard.registration_check import Problem
 
 MIN_SUPPORT = 0.5
-"""Minimum share of the points on a black key's sides at which an edge is found, for the key to count as visible."""
+"""Minimum share of points with a found edge, among the points on the sides of a black key, for the key to count as visible, 0..1."""
 
 MIN_PIECE = 3
-"""Minimum number of visible black keys next to each other, for them to be part of a keyboard; fewer are chance finds."""
+"""Minimum number of visible black keys in a group, for the group to be part of the keyboard; smaller groups are chance finds."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Registration:
     blacks : int array (n,)
         Visible black keys, 0..35, as a row without gaps.
     octaves : tuple of int
-        Octave shifts that the visible keys allow, positive to the right; (0,) where the octave is certain.
+        Octave shifts of the view that the visible keys allow, positive to the right; one shift where the octave is certain.
     covariance : array (14, 14) or None
         Result of `camera_fit.fit_edges`; None for marked points that were not refined.
     problem : registration_check.Problem or None

@@ -27,7 +27,7 @@ SEARCH_STEP_PX = 9
 """Distance between the lines in the first search, which only determines the direction of the row, px."""
 
 MIN_CONTRAST = 35.0
-"""Minimum brightness of the brightest pixel near a black key minus that of the darkest, 0..255."""
+"""Minimum difference between the brightest and the darkest pixel near a black key, in grey levels (0..255)."""
 
 MIN_KEYS = 8
 """Minimum number of detected black keys in a row. An octave has 5."""

@@ -35,7 +35,8 @@ class Weights:
     """Weights of the evidence and of the constraints.
 
     They are fitted by maximum likelihood to the detected and reconstructed hands of simulated performances that no published
-    measurement uses, and rounded. The likelihood barely depends on the last three, but each of them improves it.
+    measurement uses, and rounded. The likelihood barely depends on `same_finger`, `crossed` and
+    `crossed_thumb`, but each of them improves it.
 
     Attributes
     ----------
@@ -44,9 +45,9 @@ class Weights:
     interpolated_sigma_mm : float
         Standard deviation of an interpolated fingertip's error along the keyboard, mm.
     per_low_mm : float
-        Log odds for a fingertip, per millimetre below its median height.
+        Log odds that a fingertip plays the note, per millimetre below its median height.
     per_drop_mm : float
-        Log odds for a fingertip, per millimetre of descent.
+        Log odds that a fingertip plays the note, per millimetre of descent; see `Landing.drop_mm`.
     tail : float
         Log odds against a fingertip on the tail of a white key: players avoid the tail, but idle fingers are often above it.
     outside_mm : float
