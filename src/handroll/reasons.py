@@ -290,7 +290,7 @@ class Reason(StrEnum):
     SOUND_IMPURE = (
         "sound_impure",
         AUDIO,
-        "The audio contains foreign sounds besides the piano, such as a voice, another instrument or noise.",
+        "The audio contains other sounds than the piano, such as a voice, another instrument or noise.",
         "use a recording of the piano alone",
     )
     SOUND_NOISY = "sound_noisy", AUDIO, "The audio contains too much steady noise.", "record closer to the piano or remove the noise"

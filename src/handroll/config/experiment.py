@@ -23,7 +23,7 @@ class Training(Section):
         0.995,
         description="decay of the moving average of the weights; the average is the result of the training; 0: the last weights are the result",
     )
-    save_every: Count = Field(200, description="number of steps between saved states; a killed job resumes from the last one")
+    save_every: Count = Field(200, description="number of steps between saved states; a killed job resumes from the last saved state")
     valid_every: Annotated[int, Field(ge=0)] = Field(200, description="number of steps between two validations; 0: only at the end")
 
 

@@ -90,7 +90,8 @@ class Performers(Section):
         0.1, description="maximum share of frames with more than two hands, among the surveyed frames with hands"
     )
     min_one_hand_seen: Share = Field(
-        0.5, description="minimum share of the surveyed frames that show a hand; below it, hands are not detected in all frames"
+        0.5,
+        description="minimum share of the surveyed frames that show a hand; below it, the video is rejected before hands are detected in every frame",
     )
     min_two_hands_seen: Share = Field(
         0.4, description="minimum share of surveyed frames with two hands; lower it together with visibility.min_both_hands"
@@ -129,7 +130,7 @@ class Purity(Section):
     max_foreign_db: Annotated[float, Field(le=0)] = Field(-8.0, description="maximum power of foreign audio (dB of the recording's power)")
     max_lasting_db: Annotated[float, Field(le=0)] = Field(
         -55.0,
-        description="maximum power of foreign audio, without the tenth of the time in which it is loudest (dB of the recording's power)",
+        description="maximum power of foreign audio, measured without the tenth of the time in which the foreign audio is loudest (dB of the recording's power)",
     )
     max_noise_db: Annotated[float, Field(le=0)] = Field(-20.0, description="maximum power of steady noise (dB of the recording's power)")
 
@@ -211,7 +212,7 @@ class Pose(Section):
     )
     camera: Literal["keyboard", "hamer"] = Field(
         "keyboard",
-        description="camera of the poses: keyboard: that of the registered keyboard, if there is one; hamer: always HaMeR's convention, as in PianoMotion10M, which does not place hands over keys",
+        description="camera of the poses; keyboard: the camera fitted to the registered keyboard, if there is one; hamer: always HaMeR's convention, as in PianoMotion10M; the hands are then not over the keys",
     )
     focal_px: Positive | None = Field(
         None,
@@ -291,7 +292,7 @@ class MidiCheck(Section):
     max_missing_share: Share = Field(0.03, description="maximum share of transcribed and sounding notes that are missing in the MIDI file")
     max_extra_share: Share = Field(
         0.05,
-        description="maximum share of notes neither transcribed nor sounding; silent key presses are 4 % of the notes in a matching file",
+        description="maximum share of the MIDI file's notes that are neither transcribed nor sounding; a matching file has 4 %, which are silent key presses",
     )
     max_level_deviation: NotNegative = Field(
         0.1,

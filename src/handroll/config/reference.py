@@ -107,7 +107,7 @@ def _reference_rows(section, prefix):
 
 
 def _optional_type(model, name):
-    """Return the Python type of a field that may be null as text, such as `float or null`."""
+    """Return the text for the type of an optional field, such as `float or null`."""
     names = {"number": "float", "integer": "int", "string": "str", "null": "null"}
     return " or ".join(names[part["type"]] for part in model.model_json_schema()["properties"][name]["anyOf"])
 

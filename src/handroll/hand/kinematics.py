@@ -37,7 +37,7 @@ def hand_joints(rotation, translation_m, bone_scale, hand):
 
 
 def open_hand_joints(rotation, translation_m, betas, bone_scale, hand):
-    """Compute `hand_joints` with the common signature of all pose engines; the shape `betas` (..., 10) is ignored."""
+    """Call `hand_joints` with the parameters that all pose engines share. `betas` (..., 10) is ignored: the template has one shape."""
     return hand_joints(rotation, translation_m, bone_scale, hand)
 
 

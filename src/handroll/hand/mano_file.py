@@ -16,7 +16,7 @@ from handroll.hand.skeleton import N_ROTATIONS
 from handroll.safe_pickle import StandIn, UnreadableError, load_pickle
 
 VERSION = 1
-"""Raise by hand when the same file gives another hand model."""
+"""Version of this reader. Increase it manually when the same file gives a different hand model."""
 
 MAX_FILE_BYTES = 64 * 2**20
 """Maximum size of the model file, bytes. The released file has 3.8 MB."""

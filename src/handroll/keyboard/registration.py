@@ -27,7 +27,7 @@ ordinary cameras. Black keys that are 1 mm higher than expected look like a foca
 is rarely below 0.09."""
 
 VERSION = 1
-"""Raise by hand when the same registration.json gives another camera."""
+"""Version of the registration. Increase it manually when the same registration.json gives a different camera."""
 
 SEARCH_MM = 3.0
 """Maximum distance of an edge from its projection when the residuals are measured, mm."""
