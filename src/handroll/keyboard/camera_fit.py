@@ -41,7 +41,7 @@ SCALE_PX = 0.8
 """Residual at which the robust loss turns from quadratic to linear, px."""
 
 FOCAL_SIGMA = 0.35
-"""Standard deviation of the prior of the log focal length. The mean of the prior is the logarithm of `START_FOCAL_WIDTHS`."""
+"""Standard deviation of the prior of the log focal length. Its mean is the log of `START_FOCAL_WIDTHS` frame widths."""
 
 K1_SIGMA = 0.08
 """Standard deviation of the prior of the radial distortion k1, whose mean is 0."""
