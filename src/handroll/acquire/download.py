@@ -23,7 +23,7 @@ from handroll.provenance import atomic_path, file_sha256
 LOGGER = logging.getLogger("handroll")
 
 VERSION = 1
-"""Raise by hand when every source must be fetched again."""
+"""Increase it manually when every source must be fetched again."""
 
 READ_ONLY = 0o444
 """File mode of a finished download. Snakemake's `protected` is not used, since it would also protect the empty files of failed

@@ -12,7 +12,7 @@ from handroll.acquire.failures import Failure
 from handroll.provenance import atomic_path
 
 VERSION = 1
-"""Raise by hand when the same try gives another outcome."""
+"""Increase it manually when the same try gives another outcome."""
 
 OUTCOME = ".fetch.json"
 """Name of the file of the outcome of the last try, next to the video."""
