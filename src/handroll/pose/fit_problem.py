@@ -6,8 +6,9 @@ The state of a batch of right hands (left hands are mirrored) is a tuple of tens
 - root (hand, 3, 3): the palm's orientation in the camera frame;
 - angles (hand, 45): joint angles in radians.
 
-The 51 unknowns of a step are in the same order; the root has a small rotation (3). The depth is a logarithm because it is tens of metres
-with HaMeR's focal length, and because the image depends only on ratios of depths.
+A step has 51 unknowns in the same order: 3 for the position, 3 for a small rotation of the root, and 45 for the angles. The state contains
+the logarithm of the depth, because the depth is tens of metres with HaMeR's focal length, and because the image depends only on ratios of
+depths.
 """
 
 import torch
@@ -60,7 +61,8 @@ class HandProblem:
         Plane of the white keys: the height of a point above it is plane[:3] @ point + plane[3], in metres and the camera frame.
         Without a plane, only differences of heights within a hand contribute to the cost.
     pressed_m : tensor (hand, finger 5), optional
-        Height (m) of the top of the key that each fingertip presses; NaN if it presses none. It requires a plane.
+        For each fingertip that holds a key down: height (m) of the top of this key above the white keys, when the key is not pressed.
+        NaN for other fingertips. It requires a plane.
     """
 
     def __init__(self, model, template, focal_px, pixels, px_per_m, plane=None, pressed_m=None):
@@ -99,7 +101,7 @@ class HandProblem:
             height_jacobian[..., 2] = (wrist @ self.up)[:, None]
         height_error = height - self.height_mean
         if self.plane is None:
-            # The height of the optimal plane is the weighted mean of the height errors.
+            # The height of the plane is free here. Its optimum, the weighted mean of the height errors, is subtracted.
             share = self.height_weight.square() / self.height_weight.square().sum()
             height_error = height_error - (height_error @ share)[:, None]
             height_jacobian = height_jacobian - (height_jacobian.mT @ share)[:, None]
@@ -126,7 +128,7 @@ class HandProblem:
 
 
 def _heights_with_contacts(rows, mean, weight, pressed_m):
-    """Return mean and weight (hand, row) of the height prior where fingertips press keys at heights `pressed_m` (hand, finger 5)."""
+    """Return mean and weight (hand, row) of the height prior, adapted to fingertips that press keys: `pressed_m` (hand, finger 5)."""
     mean, weight = (values.expand(len(pressed_m), -1).clone() for values in (mean, weight))
     tips = torch.tensor([int((rows == 4 * finger + 4).nonzero()) for finger in range(5)])
     presses, some = pressed_m.isfinite(), pressed_m.isfinite().any(dim=1, keepdim=True)
@@ -143,9 +145,10 @@ def retract(state, step):
 
 
 def level_start(model, focal_px, pixels, up=_UP):
-    """Build the initial state: a level hand with mean angles, placed by the similarity that fits its palm best to the landmarks.
+    """Build the initial state: a level hand with mean angles.
 
-    The level orientation is important. From the orientation of MediaPipe's world landmarks, the fit ends in wrong minima.
+    Position, depth and yaw come from the similarity transform that fits the palm of the level hand best to the landmarks. The hand starts
+    level, because fits that start with the orientation of MediaPipe's world landmarks end in wrong minima.
 
     Parameters
     ----------

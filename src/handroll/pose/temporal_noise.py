@@ -1,4 +1,4 @@
-"""Estimate the noise of an engine and of a detector from the video itself, and find spikes.
+"""Estimate the noise of an engine's poses and of a detector's landmarks from the video itself, and find spikes.
 
 Frame-to-frame noise is estimated from third differences, to which hand movements contribute little in most frames. A detector's constant
 bias is estimated by the median over the video. All functions process one hand (axis frame). Arrays contain NaN only where stated.
