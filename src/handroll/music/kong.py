@@ -8,7 +8,7 @@ reimplements the loading of the weights and the pass over a recording, with the 
 **Ends of notes.** The network was trained on notes lengthened by the pedal (`extend_pedal=True` in the authors' training
 code, github.com/bytedance/piano_transcription). It detects when a note stops sounding, not when its key is released. So
 `sounding_offset_s` is the end that the engine reports. `key_offset_s` is unknown and set to the same time: correct if the pedal is
-up, the latest possible time if it is down. `keyboard.contacts` keeps fingertips at their keys until this time.
+up; if the pedal is down, the key may be released earlier. `keyboard.contacts` keeps fingertips at their keys until this time.
 
 **Times** are those that the engine reports, without correction. Their offset from the audio has not been measured, unlike that of
 Transkun.
@@ -34,7 +34,7 @@ from handroll.tables import PEDAL
 LOGGER = logging.getLogger("handroll")
 
 VERSION = 1
-"""Increased by hand when the transcription of the same audio changes."""
+"""Version of the transcription, increased manually when the same audio gives other notes or pedal presses."""
 
 RATE_HZ = 16_000
 """Sampling rate of the network's input."""
@@ -163,7 +163,7 @@ def run_network(model, samples, device="cpu", segment_samples=None):
     hop, half, quarter = segment_samples // 2, frames // 2, frames // 4
     filled = math.ceil(len(samples) / segment_samples) * segment_samples
     starts = range(0, filled - segment_samples + 1, hop)
-    # The frame at the end of a segment is kept for a single segment, and dropped for several segments.
+    # The outputs of a segment have a last frame at its end. It is kept only if the recording has a single segment.
     rows = frames + 1 if len(starts) == 1 else (len(starts) - 1) * half + frames
     outputs = {}
     for number, start in enumerate(progress(starts, len(starts), "segments")):

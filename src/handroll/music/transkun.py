@@ -25,7 +25,7 @@ from handroll.music.notes import note_table, pedal_table
 from handroll.provenance import file_sha256
 
 VERSION = 2
-"""Increased by hand when the transcription of the same audio changes."""
+"""Version of the transcription, increased manually when the same audio gives other notes or pedal presses."""
 
 SUSTAIN_EVENT = -64
 """Value of `pitch` with which Transkun marks a press of the sustain pedal (MIDI controller 64). -67, the soft pedal, is ignored."""

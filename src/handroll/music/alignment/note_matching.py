@@ -25,7 +25,7 @@ the onset tolerance of MIREX."""
 # Number of notes in a block, for which one lag is estimated.
 _BLOCK_NOTES = 100
 
-# Width of a bin of the lag histogram. A drift of 0.1 % changes the lag within a block of notes by about one bin.
+# Width of a bin of the lag histogram, seconds. A drift of 0.1 % changes the lag within a block of notes by about one bin.
 _BIN_S = 0.02
 
 # The lag of a block is used if at least this share of its notes has a partner at this lag.

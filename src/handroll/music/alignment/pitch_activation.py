@@ -37,8 +37,8 @@ _BEFORE_S, _AFTER_S = 0.010, 0.005
 # Intervals from a note to its partials 2 to 8, semitones.
 _PARTIAL_STEPS = (12, 19, 24, 28, 31, 34, 36)
 
-# Minimum divisor of relative activations, as a share of the median over all notes of the strongest activation in their chord. It keeps the
-# relative activations of very quiet chords small.
+# Relative activations are divided by the strongest activation of the chord. The divisor is at least this share of the median of the
+# strongest activations over all notes. This minimum keeps the relative activations of very quiet chords small.
 _QUIET = 0.1
 
 

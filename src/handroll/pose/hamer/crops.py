@@ -1,4 +1,4 @@
-"""Crop hands from a frame as HaMeR does: a square around the hand's box, blurred where it shrinks much, mirrored for left hands.
+"""Crop hands from a frame as HaMeR does: a square around the hand's box, blurred before strong reduction, mirrored for left hands.
 
 The square is sampled to 256 x 256 pixels. The network uses the middle 192 columns, and only these are computed. Pixel (u, v) of the
 square is sampled in the frame at centre + (u - 128, v - 128) size / 256, where integers are centres of pixels. Pixels outside the frame are
@@ -21,7 +21,7 @@ ASPECT = WIDTH_PX / HEIGHT_PX
 """Ratio of a crop's width to its height."""
 
 BLUR_ABOVE = 1.1
-"""Minimum ratio of a square's side to 512 px from which the square is blurred before it is sampled. The blur is a Gaussian with
+"""Ratio of a square's side to 512 px above which the square is blurred before it is sampled. The blur is a Gaussian with
 sigma = (side / 512 - 1) / 2 pixels."""
 
 # Side (px) of a square that shrinks by a factor of 2 when it is sampled.
@@ -71,8 +71,9 @@ def crop(frame_rgb, centre_px, size_px, left):
     frame_rgb : array (row, column, 3), uint8
         The channels may have any order; the crop has the same order.
     centre_px : array (xy 2)
+        Centre of the square, from `square_of_box`.
     size_px : float
-        Result of `square_of_box`.
+        Side of the square, from `square_of_box`.
     left : bool
         Whether to mirror the crop, so that a left hand looks like a right one. The mirror axis is the column u = 128 of the square.
 
@@ -141,7 +142,7 @@ def _blurred_region(frame, columns, rows, sigma_px):
         Pixels outside the frame replicate its border. Inside the frame, the region extends beyond the samples by the kernel's radius, so
         that replicated pixels do not affect the samples there.
     first_column, first_row : int
-        Position of the region in the frame.
+        Indices of the frame's column and row at which the region begins.
     """
     radius = int(_TRUNCATE * sigma_px + 0.5)
     kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma_px) ** 2)

@@ -6,7 +6,7 @@ translation is estimated so that the hand projects to the predicted keypoints.
 
 With HaMeR's own camera (`camera.hamer_camera`, which PianoMotion10M also uses), translation and rotation are the numbers that HaMeR
 predicts. A real camera views a hand off the middle of the frame at an angle, but the network predicts every crop as if it were in the
-middle. So for a real camera the hand is rotated by that angle. Its depth is then metric, as far as MANO's hand has the player's size.
+middle. So for a real camera the hand is rotated by that angle. The depth is then metric if MANO's hand has the player's size.
 """
 
 import logging

@@ -26,7 +26,7 @@ NORM_EPS = 1e-5
 """Epsilon of every LayerNorm in the head. That of the backbone is different."""
 
 NORMALIZE_EPS = 1e-12
-"""Minimum norm by which a column of a rotation matrix is divided when it is normalised."""
+"""Minimum divisor when a column of a rotation matrix is normalised."""
 
 
 class HandParameters(NamedTuple):
@@ -99,7 +99,7 @@ class FeedForward(nn.Module):
 
 
 class Layer(nn.Module):
-    """Pre-norm decoder layer. The first layer has no self-attention: its input, and so its output, is the same for all crops."""
+    """Pre-norm decoder layer. The first layer has no self-attention, because `Head.start` already includes its constant output."""
 
     def __init__(self, sizes, first):
         super().__init__()
