@@ -49,7 +49,7 @@ SEGMENT_SAMPLES = 10 * RATE_HZ
 """Number of samples of a segment: 10 s, same as in training. Consecutive segments overlap by half, same as in the authors' code."""
 
 THRESHOLDS = {"onset_threshold": 0.3, "offset_threshold": 0.3, "frame_threshold": 0.1, "pedal_offset_threshold": 0.2}
-"""Thresholds of the network's outputs, 0..1, for the events; values of the authors' code."""
+"""Thresholds (0..1) with which the authors' rules detect events in the network's outputs; values of the authors' code."""
 
 TIME_DECIMALS = 4
 """Times (s) are rounded to this many decimals. 0.1 ms is about the resolution of single precision after an hour."""

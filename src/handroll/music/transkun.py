@@ -31,7 +31,7 @@ SUSTAIN_EVENT = -64
 """Value of `pitch` with which Transkun marks a press of the sustain pedal (MIDI controller 64). -67, the soft pedal, is ignored."""
 
 SEGMENT_S = 16.0
-"""Length of a segment, seconds: same as in training. With shorter segments the model misses notes."""
+"""Length of a segment, seconds: same as in training. With shorter segments, the model misses notes."""
 
 HOP_S = 8.0
 """Default time between the starts of successive segments, seconds: the default of the model."""

@@ -248,7 +248,7 @@ def _angle_between(first, second):
 
 
 def _acceleration_scales(observations, joints, camera, time_s):
-    """Return the scale of the accelerations (m / s^2) for each step: from that of the noise down to `ACCELERATION_M_S2`."""
+    """Return the scale of the accelerations (m / s^2) for each step. It decreases from that of the noise to `ACCELERATION_M_S2`."""
     noise_m = float(np.median(observations["joints_sigma_px"])) * float(np.median(joints[:, 0, 2])) / camera.focal_px
     first = max(np.sqrt(6.0) * noise_m / _frame_interval_s(time_s) ** 2, ACCELERATION_M_S2)
     return [*np.geomspace(first, ACCELERATION_M_S2, STEPS_TO_SCALE, endpoint=False), *[ACCELERATION_M_S2] * STEPS_AT_SCALE]

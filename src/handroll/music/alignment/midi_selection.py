@@ -132,9 +132,11 @@ def _time_findings(clock, limits, spread):
     offset_s = clock["offset_s"] if drifts else clock["lag_s"]
     if abs(offset_s) > max(limits.max_offset_s, _MIN_STANDARD_ERRORS * clock["lag_error_s"], minimum_s):
         direction = "early" if offset_s > 0 else "late"
-        found[Finding.SHIFTED] = f"{1e3 * abs(offset_s):.1f} ms too {direction} (at most {1e3 * limits.max_offset_s:g})"
+        found[Finding.SHIFTED] = f"{1e3 * abs(offset_s):.1f} ms too {direction} (at most {1e3 * limits.max_offset_s:g} ms)"
     if drifts:
-        found[Finding.DRIFTING] = f"{1e3 * clock['drift_s']:.0f} ms from the first note to the last (at most {1e3 * limits.max_drift_s:g})"
+        found[Finding.DRIFTING] = (
+            f"{1e3 * clock['drift_s']:.0f} ms from the first note to the last (at most {1e3 * limits.max_drift_s:g} ms)"
+        )
     return found
 
 

@@ -41,8 +41,8 @@ def align(notes, reference):
     Parameters
     ----------
     notes, reference : dict of str to array (note,)
-        Columns `onset_s` and `pitch` of `tables.NOTES`. The result is also defined for lists of different music, but then it matches
-        few notes.
+        Columns `onset_s` and `pitch` of `tables.NOTES`. For lists of different music, the result has no meaning, and few notes
+        match.
 
     Returns
     -------

@@ -120,7 +120,7 @@ def by_product(images, weight, bias):
 
 
 def typed_backbone(state, dtype):
-    """Convert the backbone's parameters to their types at inference: matrices and their biases to `dtype`, norms and positions to float32.
+    """Convert the backbone's parameters to the types of inference: matrices and their biases to `dtype`, norms and positions to float32.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ MANO_TOLERANCE = 1e-6
 _EXPECTED = "HaMeR's checkpoint hamer.ckpt"
 
 # What to do about a rejected file, in messages.
-_ADVICE = f"get it again: unpack {URL} and take hamer_ckpts/checkpoints/hamer.ckpt"
+_ADVICE = f"get the checkpoint again: unpack {URL} and take hamer_ckpts/checkpoints/hamer.ckpt"
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def _read_state(path, checksums):
     except UnreadableError as error:
         raise _file_error(path, _EXPECTED, error, _ADVICE) from error
     if not any(name.startswith("mano_head.") for name in state):
-        advice = f"the weights of the hand detector (ViTPose) are elsewhere in the same archive; {_ADVICE}"
+        advice = f"this may be the hand detector (ViTPose) from the same archive; {_ADVICE}"
         raise _file_error(
             path, f"{_EXPECTED} with backbone.* and mano_head.*", f"another network's checkpoint: {_count_by_prefix(state)}", advice
         )

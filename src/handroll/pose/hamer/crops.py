@@ -36,7 +36,8 @@ _FRACTION_BITS = 5
 # Number of fraction bits of the terms whose sum is a position in OpenCV: steps of 1/1024 px.
 _FINE_BITS = 10
 
-# Maximum of each of the two terms of a position, in 1/1024 px. OpenCV stores whole pixels in 16 bits, and no frame is 16384 px wide.
+# Maximum of each of the two terms whose sum is a position: 16384 px, in 1/1024 px. OpenCV stores whole pixels in 16 bits, and frames are
+# less than 16384 px wide.
 _MAX_COORDINATE = (1 << 24) - 1
 
 
@@ -112,7 +113,7 @@ def _sample_positions(x, y, size_px):
 
     HaMeR samples with OpenCV's `warpAffine` and computes its matrix from three points that are rounded to float32. This function
     repeats these computations step by step.
-    The rounded points put many samples exactly between two steps of 1/32 px, where the last bit of a float64 decides.
+    With the rounded points, many samples are exactly between two steps of 1/32 px. There the last bit of a float64 determines the rounding.
     Simpler formulas for the matrix, and cropped or mirrored frames, move some columns of every second crop by 1/32 px.
     """
     half, side = size_px / 2.0, float(HEIGHT_PX)

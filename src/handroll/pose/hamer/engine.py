@@ -54,7 +54,7 @@ OPTIONS = {
 - `checkpoint`, `mano`: paths of hamer.ckpt and MANO_RIGHT.pkl
 - `precision`: number format of the backbone's matrices, "bf16" or "fp32"
 - `batch`: number of hands in a batch
-- `rescale`: minimum ratio of the crop's square to the hand's box
+- `rescale`: minimum ratio of the side of the crop's square to the sides of the hand's box
 - `shape`: "video" for one shape in all frames of a hand, "frame" for one in each frame
 - `refit`: whether the poses are fitted to the video's shape; otherwise rotations stay as predicted
 - `compile`: whether the network is compiled (on a GPU only)
