@@ -11,7 +11,7 @@ time: pianists repeat a key at most about 15 times a second."""
 
 
 def merge_strikes(rows):
-    """Merge strikes of the same pitch within `SAME_STRIKE_S`. Layered channels and doubled tracks write a note twice.
+    """Merge strikes of the same pitch within `SAME_STRIKE_S`. Layered channels and doubled tracks contain such duplicates.
 
     Parameters
     ----------

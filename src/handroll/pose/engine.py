@@ -24,7 +24,7 @@ class Engine(Protocol):
     VERSION : int
         Version of the poses, increased manually when the same input gives other poses.
     OPTIONS : dict
-        Every option with its default.
+        Default value of every option, by name.
     USES_KEY_PRESSES : bool
         Whether the engine has `refine`, which uses the keys held down.
     """
@@ -54,8 +54,8 @@ class Engine(Protocol):
         Returns
         -------
         columns : dict of str to array (frame, hand 2, ...)
-            Columns of `tables.POSE` without `joints_keyboard_mm`; NaN where a hand is not found. Left hands are true left hands in the
-            camera frame. Rotations are continuous in time. `joints_m` is computed from rotation, translation and shape.
+            Columns of `tables.POSE` without `joints_keyboard_mm`; NaN where a hand is not found. Left hands are not mirrored in
+            the camera frame. Rotations are continuous in time. `joints_m` is computed from rotation, translation and shape.
         info : dict of str to str
             Provenance of the poses for the table's metadata, such as the template and the weights.
         """

@@ -33,8 +33,8 @@ NEAREST_M = 0.01
 """Minimum depth (m) of a projected point."""
 
 LEVEL_HAND = ((0.0, 0.0, -1.0), (1.0, 0.0, 0.0), (0.0, -1.0, 0.0))
-"""Rotation matrix of the root of a level right hand, viewed from above, with its fingers towards the top of the image. It maps MANO's -x
-(fingers) to -y, +y (back of the hand) to -z, and +z (thumb) to -x."""
+"""Rotation matrix of the root of a level right hand, viewed from above, with its fingers towards the top of the image. It maps
+axes of MANO's hand to axes of the camera frame: -x (fingers) to -y, +y (back of the hand) to -z, and +z (thumb) to -x."""
 
 # Indices of the landmarks whose mutual distances stay constant when the fingers move.
 _PALM = [row for row, joint in enumerate(JOINT_OF_LANDMARK) if JOINTS[joint] in ("wrist", "thumb1", "index1", "middle1", "ring1", "pinky1")]
@@ -56,7 +56,7 @@ class HandProblem:
     pixels : tensor (hand, 21, 2)
         Detected landmarks in MediaPipe's order, in pixels from the principal point.
     px_per_m : tensor (hand,)
-        Image scale of each hand, pixels per metre, from `level_start`. It converts the landmarks' error from metres to pixels.
+        Image scale of each hand, pixels per metre, from `level_start`. It converts the noise of landmarks from metres to pixels.
     plane : tensor (4,), optional
         Plane of the white keys: the height of a point above it is plane[:3] @ point + plane[3], in metres and the camera frame.
         Without a plane, only differences of heights within a hand contribute to the cost.

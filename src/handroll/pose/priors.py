@@ -34,7 +34,7 @@ of the end joint ("finger3") applies to the deviation from this ratio."""
 HEIGHTS_MM = {"wrist": (50.0, 15.0), "knuckle": (57.0, 12.0), "tip": (22.0, 13.0)}
 """Mean and standard deviation (mm) of the height of joint centres above the white keys. The centre of a fingertip is 6 mm inside the
 finger, and idle fingers hover. The values are close to those of simulated performances (wrist 46, knuckles 50 to 57, tips 12 to 27 mm), so
-errors measured on these are optimistic. If all means are wrong by 15 mm, the aligned joint error there increases by 0.4 mm."""
+errors measured on simulated performances are optimistic: if all means are wrong by 15 mm, the aligned joint error increases by 0.4 mm."""
 
 HEIGHT_PRESSING_MM = (-3.0, 3.0)
 """Mean and standard deviation (mm) of the height of a fingertip's centre relative to the key that it holds down. The height is measured

@@ -43,7 +43,7 @@ _PALM_FROM, _PALM_TO = JOINTS.index("wrist"), JOINTS.index("middle1")
 
 
 def steady_frames(time_s):
-    """Select at most `MAX_SAMPLES` groups of 4 consecutive frames without gaps, evenly spaced over the video: indices (sample, 4)."""
+    """Return frame indices (sample, 4): at most `MAX_SAMPLES` groups of 4 consecutive frames without gaps, evenly spaced over the video."""
     steps = np.diff(time_s)
     close = (steps > 0.0) & (steps < 1.5 * np.median(steps)) if len(steps) else np.zeros(0, dtype=bool)
     first = np.flatnonzero(close[:-2] & close[1:-1] & close[2:]) if len(steps) > 2 else np.zeros(0, dtype=int)

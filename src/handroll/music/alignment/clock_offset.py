@@ -17,8 +17,8 @@ from handroll.music.alignment.pitch_activation import activations, find_sounding
 from handroll.music.alignment.time_map import TimeMap, fit_time_map
 
 MIN_MATCHED_SHARE = 0.3
-"""Minimum share of the notes that match the transcription after alignment. With a smaller share the two lists are different music, so
-the alignment is discarded."""
+"""Minimum share of the notes that match the transcription after alignment. With a smaller share, the two lists contain different
+music, so the alignment is discarded."""
 
 # For normally distributed values, the standard error of a median is this factor times the median absolute deviation, divided by the square
 # root of the number of values.

@@ -1,6 +1,6 @@
 """Agreement of notes with a recording and with its transcription: scores only; `midi_selection` compares them with thresholds.
 
-First `clock_offset` estimates offset, drift and transposition of the notes. Scores are computed after their correction. They have two
+First, `clock_offset` estimates offset, drift and transposition of the notes. The scores are computed after these are corrected, from two
 sources:
 
 1. The audio shows the timing of the notes, whether each pitch sounds, and whether louder notes have higher velocities. It does not
@@ -52,8 +52,8 @@ def measure(notes, samples, rate_hz, transcription=None):
     Returns
     -------
     dict of str to dict
-        `clock`: the result of `clock_offset.estimate_clock_offset`: `lag_s`, `lag_error_s`, `semitones`, `offset_s` and `drift`
-        (seconds per second) of the time map, and `drift_s`, the drift accumulated from the first note to the last. All other scores
+        `clock`: values of the `ClockOffset`: `lag_s`, `lag_error_s`, `semitones`, `offset_s` and `drift` (seconds per second) of its time
+        map, and `drift_s`, the absolute drift accumulated from the first note to the last. All other scores
         are measured after the correction of offset, drift and transposition. `sound`: scores of `audio_scores`. `transcription`:
         scores of `transcription_scores`; None without transcribed notes.
     """

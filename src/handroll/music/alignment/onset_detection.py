@@ -30,7 +30,7 @@ _RISE_HOPS = 3
 # Maximum number of partials of a note.
 _PARTIALS = 10
 
-# Partials in this range are used. Below it the window does not resolve them; above it they are weak.
+# Frequency range of the used partials. The window does not resolve lower partials, and higher partials are weak.
 _LOWEST_HZ, _HIGHEST_HZ = 150.0, 6000.0
 
 # Half width of a partial's band, as a share of its frequency: about a quarter tone.

@@ -13,7 +13,7 @@ from torch.nn import functional
 from handroll.pose.hamer.settings import PATCH_COLUMNS, PATCH_PX, PATCH_ROWS
 
 NORM_EPS = 1e-6
-"""Epsilon of every LayerNorm in the backbone. That of the head is different."""
+"""Epsilon of every LayerNorm in the backbone. The head has another value."""
 
 PADDING_PX = 2
 """Width (px) of the border of zeros around a crop before it is cut into patches. It shifts the patches, so the last two rows and columns of

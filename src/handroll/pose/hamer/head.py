@@ -23,7 +23,7 @@ JOINTS = 16
 """Number of predicted rotations."""
 
 NORM_EPS = 1e-5
-"""Epsilon of every LayerNorm in the head. That of the backbone is different."""
+"""Epsilon of every LayerNorm in the head. The backbone has another value."""
 
 NORMALIZE_EPS = 1e-12
 """Minimum divisor when a column of a rotation matrix is normalised."""
