@@ -105,7 +105,9 @@ def transcribe(samples, rate_hz, threads=1, device="cpu", *, checkpoint):
     Raises
     ------
     KongError
+        The checkpoint is missing or rejected; see `load_model`.
     handroll.device.DeviceError
+        The device is not available.
     """
     device = torch_device(device)
     model, weights_sha256 = load_model(checkpoint, device)

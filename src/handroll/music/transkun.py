@@ -74,6 +74,7 @@ def transcribe(samples, rate_hz, threads=1, device="cpu", hop_s=HOP_S):
     ValueError
         `hop_s` is not above 0, or longer than a segment, which would skip audio.
     handroll.device.DeviceError
+        The device is not available.
     """
     if not 0.0 < hop_s <= SEGMENT_S:
         raise ValueError(f"transkun: expected hop_s above 0 and at most {SEGMENT_S:g} s (the length of a segment), found {hop_s:g} s")

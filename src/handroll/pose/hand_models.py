@@ -75,7 +75,7 @@ class ManoSkeleton:
 
 
 def orientations(rotation):
-    """Compute the orientations (..., joint 16, 3, 3) of MANO's joints in the camera frame from their rotations relative to the parents."""
+    """Convert rotations (..., joint 16, 3, 3) relative to the parent joints to orientations of the same shape in the camera frame."""
     root = rotation[..., :1, :, :]
     fingers = rotation[..., 1:, :, :].unflatten(-3, (_FINGERS, _LEVELS))
     world, levels = root, []

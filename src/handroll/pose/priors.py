@@ -111,5 +111,5 @@ def landmark_offsets_m():
 
 
 def landmark_sigma_m():
-    """Return the standard deviations (21,) of the landmarks along an image axis, in MediaPipe's order, in metres at the depth of the hand."""
+    """Return the standard deviations (21,) of landmarks along an image axis, in MediaPipe's order, in metres at the depth of the hand."""
     return np.array([_LANDMARK_SIGMAS_MM.get(JOINTS[joint], _LANDMARK_SIGMA_MM) for joint in JOINT_OF_LANDMARK]) * 1e-3

@@ -16,7 +16,7 @@ ROBUST = 1.4826
 _THIRD = np.sqrt(20.0)
 
 MAX_SAMPLES = 4096
-"""Maximum number of groups of frames from which the noise of a video is estimated."""
+"""Maximum number of groups of 4 consecutive frames from which the noise of a video is estimated."""
 
 FLOOR_M = 0.3e-3
 """Minimum standard deviation (m) of the noise of joints. It represents errors that are constant over frames."""

@@ -144,7 +144,7 @@ class Head(nn.Module):
 
 
 def rotations_from_6d(numbers):
-    """Convert the first two columns of rotation matrices to the matrices, by Gram-Schmidt orthonormalisation.
+    """Compute rotation matrices from their first two columns, by Gram-Schmidt orthonormalisation.
 
     Y. Zhou et al., "On the Continuity of Rotation Representations in Neural Networks", CVPR 2019, arXiv:1812.07035.
 
