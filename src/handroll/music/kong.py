@@ -8,7 +8,7 @@ reimplements the loading of the weights and the pass over a recording, with the 
 **Ends of notes.** The network was trained on notes lengthened by the pedal (`extend_pedal=True` in the authors' training
 code, github.com/bytedance/piano_transcription). It detects when a note stops sounding, not when its key is released. So
 `sounding_offset_s` is the end that the engine reports. `key_offset_s` is unknown and set to the same time: correct if the pedal is
-up, the latest possible time if it is down. `keyboard.contacts` keeps fingertips at their keys until this time.
+up; if the pedal is down, the key may be released earlier. `keyboard.contacts` keeps fingertips at their keys until this time.
 
 **Times** are those that the engine reports, without correction. Their offset from the audio has not been measured, unlike that of
 Transkun.
@@ -34,7 +34,7 @@ from handroll.tables import PEDAL
 LOGGER = logging.getLogger("handroll")
 
 VERSION = 1
-"""Increased by hand when the transcription of the same audio changes."""
+"""Version of the transcription, increased manually when the same audio gives other notes or pedal presses."""
 
 RATE_HZ = 16_000
 """Sampling rate of the network's input."""
@@ -49,7 +49,7 @@ SEGMENT_SAMPLES = 10 * RATE_HZ
 """Number of samples of a segment: 10 s, same as in training. Consecutive segments overlap by half, same as in the authors' code."""
 
 THRESHOLDS = {"onset_threshold": 0.3, "offset_threshold": 0.3, "frame_threshold": 0.1, "pedal_offset_threshold": 0.2}
-"""Thresholds of the network's outputs, 0..1, for the events; values of the authors' code."""
+"""Thresholds (0..1) with which the authors' rules detect events in the network's outputs; values of the authors' code."""
 
 TIME_DECIMALS = 4
 """Times (s) are rounded to this many decimals. 0.1 ms is about the resolution of single precision after an hour."""
@@ -105,7 +105,9 @@ def transcribe(samples, rate_hz, threads=1, device="cpu", *, checkpoint):
     Raises
     ------
     KongError
+        The checkpoint is missing or rejected; see `load_model`.
     handroll.device.DeviceError
+        The device is not available.
     """
     device = torch_device(device)
     model, weights_sha256 = load_model(checkpoint, device)
@@ -163,7 +165,7 @@ def run_network(model, samples, device="cpu", segment_samples=None):
     hop, half, quarter = segment_samples // 2, frames // 2, frames // 4
     filled = math.ceil(len(samples) / segment_samples) * segment_samples
     starts = range(0, filled - segment_samples + 1, hop)
-    # The frame at the end of a segment is kept for a single segment, and dropped for several segments.
+    # The outputs of a segment have a last frame at its end. It is kept only if the recording has a single segment.
     rows = frames + 1 if len(starts) == 1 else (len(starts) - 1) * half + frames
     outputs = {}
     for number, start in enumerate(progress(starts, len(starts), "segments")):

@@ -15,7 +15,7 @@ from handroll.provenance import atomic_path
 LOGGER = logging.getLogger("handroll")
 
 VERSION = 1
-"""Increased by hand when the same notes give another MIDI file."""
+"""Version of the written files, increased manually when the same notes give another MIDI file."""
 
 SUSTAIN = 64
 """Controller number of the sustain pedal."""
@@ -47,7 +47,7 @@ class Repairs:
     lengthened : int
         Notes shorter than `notes.SAME_STRIKE_S`; extended to this duration, but at most to the next strike of their key.
     never_ended : int
-        Notes without a note-off message; ended at the last note-off of their key if it is later, else at the end of the file.
+        Notes without a note-off message; ended at the last note-off of their key if that is after the onset, else at the end of the file.
     outside : int
         Notes outside the piano's 88 keys; dropped.
     """

@@ -2,7 +2,7 @@
 
 Formats 0 and 1, tempo maps, SMPTE time and running status are supported. Any input gives either events or an error with one `MidiFault`,
 in limited time and memory. The library mido is not used for reading: on damaged files it can run for hours, because it does not limit
-numbers of variable length, and it raises many types of exceptions.
+variable-length quantities, and it raises many types of exceptions.
 """
 
 from array import array
@@ -193,7 +193,10 @@ def _seconds_of_ticks(division, tempos):
     if division & 0x8000:
         frames_hz, ticks_a_frame = _SMPTE_HZ.get(256 - (division >> 8)), division & 0xFF
         if frames_hz is None or not ticks_a_frame:
-            raise MidiError(MidiFault.NO_TIME, f"expected SMPTE time of 24, 25, 29 or 30 frames a second, found division 0x{division:04x}")
+            raise MidiError(
+                MidiFault.NO_TIME,
+                f"expected SMPTE time of 24, 25, 29 or 30 frames a second, found the time division 0x{division:04x}; export the file again",
+            )
         return lambda ticks: ticks / (frames_hz * ticks_a_frame)
     if not division:
         raise MidiError(MidiFault.NO_TIME, "expected at least one tick per beat (division of the header), found 0; export the file again")

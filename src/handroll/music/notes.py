@@ -6,12 +6,12 @@ from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH
 from handroll.tables import NOTES, PEDAL
 
 SAME_STRIKE_S = 0.03
-"""Maximum time between two entries of the same strike of a key, seconds. A key cannot move up and down again in this time: pianists
-repeat a key at most about 15 times a second."""
+"""Notes of the same pitch are one strike if their onsets are less than this apart, seconds. A key cannot move up and down again in this
+time: pianists repeat a key at most about 15 times a second."""
 
 
 def merge_strikes(rows):
-    """Merge strikes of the same pitch within `SAME_STRIKE_S`. Layered channels and doubled tracks write a note twice.
+    """Merge strikes of the same pitch within `SAME_STRIKE_S`. Layered channels and doubled tracks contain such duplicates.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def next_onset(onset_s, pitch):
 
 
 def damped_at(key_offset_s, pedal):
-    """Return the time at which the damper falls: at the key release or, if the pedal is down then, at the pedal release.
+    """Return the time at which the damper stops a note: the key release, or the pedal release if the pedal is down at the key release.
 
     Parameters
     ----------

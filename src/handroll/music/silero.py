@@ -14,7 +14,7 @@ from silero_vad import load_silero_vad
 from handroll.device import torch_threads
 
 VERSION = 1
-"""Increased by hand when the same audio gives other probabilities."""
+"""Version of the probabilities, increased manually when the same audio gives other ones."""
 
 RATE_HZ = 16_000
 """Sampling rate of the model's input."""

@@ -23,11 +23,11 @@ _STRIKE_POINT = 1.0 / 8.0
 # The amplitude of partial k is proportional to k to the power of -`_SLOPE`.
 _SLOPE = 1.0
 
-# In addition, the amplitude of partials decays exponentially with their frequency above the fundamental: to 1/e at this distance, Hz, for
-# velocity 0 and 127.
+# In addition, the amplitude of partials decays exponentially with their distance from the fundamental. It falls to 1/e over a distance of
+# the fundamental plus this value, Hz: the first value is for velocity 0, the second for velocity 127.
 _BRIGHT_HZ = (900.0, 5000.0)
 
-# Standard deviation of the level of a partial over the keys, dB. It imitates the resonances of the soundboard.
+# Standard deviation of the random level of each partial of each key, dB. It imitates the resonances of the soundboard.
 _UNEVEN_DB = 2.5
 
 # The amplitude of a note is proportional to its velocity to this power.
@@ -40,14 +40,14 @@ _TUNING_OCTAVES, _TUNING_CENTS = np.array([-3.0, -1.0, 2.0, 4.0]), np.array([-12
 # Standard deviations, cents: of the tuning of a key, and of the tuning difference between the strings of a key.
 _DETUNE_CENTS, _BEAT_CENTS = 1.5, 0.6
 
-# Decay rate of partials: the rate of the fundamental of middle C (1/s), the interval in which it doubles (octaves), and the addition per
-# squared frequency (1/s per Hz^2).
+# Decay rate of partials: the rate of the fundamental of middle C (1/s), the number of octaves over which this rate doubles, and the term
+# that is added per squared frequency (1/s per Hz^2).
 _DECAY_HZ, _DECAY_OCTAVES, _DECAY_PER_HZ2 = 0.7, 1.6, 5e-8
 
 # Decay rate of the slower string relative to the other string, and share of the amplitude of the slower string.
 _SLOW_DECAY, _SLOW_SHARE = 0.25, 0.3
 
-# Duration of the linear attack of a note.
+# Duration of the linear attack of a note, seconds.
 _ATTACK_S = 0.0015
 
 
@@ -60,13 +60,13 @@ _UNDAMPED_PITCH = 90
 # Exponential decays are computed up to this many time constants.
 _N_TIME_CONSTANTS = 7.0
 
-# Maximum duration of a note.
+# Maximum duration of a note, seconds.
 _MAX_TONE_S = 8.0
 
-# Hammer noise: time constant (before a factor of 0.3), cutoff frequency of its low-pass, and level.
+# Hammer noise: time constant in seconds (multiplied by 0.3 when used), cutoff frequency of its low-pass in Hz, and level.
 _HAMMER_S, _HAMMER_HZ, _HAMMER_LEVEL = 0.012, 1800.0, 0.05
 
-# Duration for which the hammer noise is computed; at its end the noise has decayed to 1e-36.
+# Duration of the computed hammer noise, seconds. At its end the noise has decayed to 1e-36.
 _STRIKE_S = 0.3
 
 # Reverberation of the room: time constant in seconds, and level.
@@ -81,7 +81,7 @@ _FLOOR = 1e-5
 # Peak of the result, relative to full scale.
 _PEAK = 0.6
 
-# Duration of the fade-out of a note, and of the fades at pedal presses and releases.
+# Duration of the fade-out of a note, and of the fades at pedal presses and releases, seconds.
 _FADE_S = 0.02
 
 

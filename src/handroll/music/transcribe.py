@@ -9,7 +9,7 @@ from handroll.media.audio import SILENCE_PEAK
 from handroll.tables import NOTES, PEDAL
 
 VERSION = 1
-"""Increased by hand when the same output of an engine gives another table."""
+"""Version of the tables, increased manually when the same output of an engine gives another table."""
 
 LOGGER = logging.getLogger("handroll")
 

@@ -25,13 +25,13 @@ from handroll.music.notes import note_table, pedal_table
 from handroll.provenance import file_sha256
 
 VERSION = 2
-"""Increased by hand when the transcription of the same audio changes."""
+"""Version of the transcription, increased manually when the same audio gives other notes or pedal presses."""
 
 SUSTAIN_EVENT = -64
 """Value of `pitch` with which Transkun marks a press of the sustain pedal (MIDI controller 64). -67, the soft pedal, is ignored."""
 
 SEGMENT_S = 16.0
-"""Length of a segment, seconds: same as in training. With shorter segments the model misses notes."""
+"""Length of a segment, seconds: same as in training. With shorter segments, the model misses notes."""
 
 HOP_S = 8.0
 """Default time between the starts of successive segments, seconds: the default of the model."""
@@ -74,6 +74,7 @@ def transcribe(samples, rate_hz, threads=1, device="cpu", hop_s=HOP_S):
     ValueError
         `hop_s` is not above 0, or longer than a segment, which would skip audio.
     handroll.device.DeviceError
+        The device is not available.
     """
     if not 0.0 < hop_s <= SEGMENT_S:
         raise ValueError(f"transkun: expected hop_s above 0 and at most {SEGMENT_S:g} s (the length of a segment), found {hop_s:g} s")

@@ -1,8 +1,8 @@
 """The template hand in torch: landmark positions from joint angles, and their derivatives.
 
-Tensors are batched over hands (axis `hand`). Within a hand they are finger-major: finger 5 (thumb to pinky), bend 3 (base, middle and
-end joint), point 4 (the three joints and the tip). Positions are in metres, relative to the wrist, along the axes of the camera frame.
-The wrist's position is added in `fit_problem`, because a depth of tens of metres would cost digits of float32 here.
+The axes of the tensors are hand, finger 5 (thumb to pinky), and bend 3 (base, middle and end joint) or point 4 (these three joints and
+the tip). Positions are in metres, relative to the wrist, along the axes of the camera frame. `fit_problem` adds the wrist's position: with
+a depth of tens of metres, positions would be less precise in float32.
 """
 
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ N_ANGLES = 45
 
 @dataclass(frozen=True)
 class Articulation:
-    """The constants of a template as tensors.
+    """Constants of a hand template as tensors: bones, landmark offsets and joint axes.
 
     Attributes
     ----------
     bones_m : tensor (finger 5, point 4, xyz 3)
-        Vector at rest from the previous point to each point, in the template frame. The first point's previous point is the wrist.
+        Vector to each point from the previous point of the finger, at rest and in the template frame. The first vector starts at the wrist.
     offsets_m : tensor (finger 5, point 4, xyz 3)
         Offset from a point to the detected landmark, in the frame of the bone that ends at the point.
     wrist_offset_m : tensor (xyz 3)
@@ -88,7 +88,7 @@ def exponential(rotvec):
     small = squared < 1e-4
     safe = torch.where(small, 1.0, squared)
     angle = safe.sqrt()
-    # Below 0.01 rad the closed forms lose digits of float32, so their Taylor series are used.
+    # Below 0.01 rad the closed forms are imprecise in float32, so their Taylor series are used.
     sine = torch.where(small, 1.0 - squared / 6.0, angle.sin() / angle)
     cosine = torch.where(small, 0.5 - squared / 24.0, (1.0 - angle.cos()) / safe)
     cubic = torch.where(small, 1.0 / 6.0 - squared / 120.0, (1.0 - sine) / safe)

@@ -1,4 +1,4 @@
-"""Select a pose engine by name: engines estimate MANO poses from detections.
+"""Select a pose engine by name. A pose engine estimates MANO poses from detections.
 
 A new engine is a module that implements `Engine`, and an entry in `ENGINES`.
 """
@@ -24,7 +24,7 @@ class Engine(Protocol):
     VERSION : int
         Version of the poses, increased manually when the same input gives other poses.
     OPTIONS : dict
-        Every option with its default.
+        Default value of every option, by name.
     USES_KEY_PRESSES : bool
         Whether the engine has `refine`, which uses the keys held down.
     """
@@ -54,8 +54,8 @@ class Engine(Protocol):
         Returns
         -------
         columns : dict of str to array (frame, hand 2, ...)
-            Columns of `tables.POSE` without `joints_keyboard_mm`; NaN where a hand is not found. Left hands are true left hands in the
-            camera frame. Rotations are continuous in time. `joints_m` is computed from rotation, translation and shape.
+            Columns of `tables.POSE` without `joints_keyboard_mm`; NaN where a hand is not found. Left hands are not mirrored in
+            the camera frame. Rotations are continuous in time. `joints_m` is computed from rotation, translation and shape.
         info : dict of str to str
             Provenance of the poses for the table's metadata, such as the template and the weights.
         """
@@ -85,7 +85,8 @@ class Engine(Protocol):
         detections, camera, extrinsics, progress
             See `fit`.
         pressed_mm : array (frame, hand 2, finger 5)
-            Height, above the white keys, of the top at rest of the key that each fingertip holds down; NaN if it holds none.
+            For each fingertip that holds a key down: height of the top of this key above the white keys, when the key is not pressed.
+            NaN for other fingertips.
 
         Returns
         -------
@@ -137,7 +138,7 @@ def fit_pose(engine, video_path, detections, camera, extrinsics=None, options=No
     Raises
     ------
     ValueError
-        The name of the engine or an option is unknown or invalid.
+        The engine is unknown, or an option is unknown or invalid.
     """
     module = load_engine(engine)
     options = dict(options or {})

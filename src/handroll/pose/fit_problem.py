@@ -6,8 +6,9 @@ The state of a batch of right hands (left hands are mirrored) is a tuple of tens
 - root (hand, 3, 3): the palm's orientation in the camera frame;
 - angles (hand, 45): joint angles in radians.
 
-The 51 unknowns of a step are in the same order; the root has a small rotation (3). The depth is a logarithm because it is tens of metres
-with HaMeR's focal length, and because the image depends only on ratios of depths.
+A step has 51 unknowns in the same order: 3 for the position, 3 for a small rotation of the root, and 45 for the angles. The state contains
+the logarithm of the depth, because the depth is tens of metres with HaMeR's focal length, and because the image depends only on ratios of
+depths.
 """
 
 import torch
@@ -32,8 +33,8 @@ NEAREST_M = 0.01
 """Minimum depth (m) of a projected point."""
 
 LEVEL_HAND = ((0.0, 0.0, -1.0), (1.0, 0.0, 0.0), (0.0, -1.0, 0.0))
-"""Rotation matrix of the root of a level right hand, viewed from above, with its fingers towards the top of the image. It maps MANO's -x
-(fingers) to -y, +y (back of the hand) to -z, and +z (thumb) to -x."""
+"""Rotation matrix of the root of a level right hand, viewed from above, with its fingers towards the top of the image. It maps
+axes of MANO's hand to axes of the camera frame: -x (fingers) to -y, +y (back of the hand) to -z, and +z (thumb) to -x."""
 
 # Indices of the landmarks whose mutual distances stay constant when the fingers move.
 _PALM = [row for row, joint in enumerate(JOINT_OF_LANDMARK) if JOINTS[joint] in ("wrist", "thumb1", "index1", "middle1", "ring1", "pinky1")]
@@ -55,12 +56,13 @@ class HandProblem:
     pixels : tensor (hand, 21, 2)
         Detected landmarks in MediaPipe's order, in pixels from the principal point.
     px_per_m : tensor (hand,)
-        Image scale of each hand, pixels per metre, from `level_start`. It converts the landmarks' error from metres to pixels.
+        Image scale of each hand, pixels per metre, from `level_start`. It converts the noise of landmarks from metres to pixels.
     plane : tensor (4,), optional
         Plane of the white keys: the height of a point above it is plane[:3] @ point + plane[3], in metres and the camera frame.
         Without a plane, only differences of heights within a hand contribute to the cost.
     pressed_m : tensor (hand, finger 5), optional
-        Height (m) of the top of the key that each fingertip presses; NaN if it presses none. It requires a plane.
+        For each fingertip that holds a key down: height (m) of the top of this key above the white keys, when the key is not pressed.
+        NaN for other fingertips. It requires a plane.
     """
 
     def __init__(self, model, template, focal_px, pixels, px_per_m, plane=None, pressed_m=None):
@@ -99,7 +101,7 @@ class HandProblem:
             height_jacobian[..., 2] = (wrist @ self.up)[:, None]
         height_error = height - self.height_mean
         if self.plane is None:
-            # The height of the optimal plane is the weighted mean of the height errors.
+            # The height of the plane is free here. Its optimum, the weighted mean of the height errors, is subtracted.
             share = self.height_weight.square() / self.height_weight.square().sum()
             height_error = height_error - (height_error @ share)[:, None]
             height_jacobian = height_jacobian - (height_jacobian.mT @ share)[:, None]
@@ -126,7 +128,7 @@ class HandProblem:
 
 
 def _heights_with_contacts(rows, mean, weight, pressed_m):
-    """Return mean and weight (hand, row) of the height prior where fingertips press keys at heights `pressed_m` (hand, finger 5)."""
+    """Return mean and weight (hand, row) of the height prior, adapted to fingertips that press keys: `pressed_m` (hand, finger 5)."""
     mean, weight = (values.expand(len(pressed_m), -1).clone() for values in (mean, weight))
     tips = torch.tensor([int((rows == 4 * finger + 4).nonzero()) for finger in range(5)])
     presses, some = pressed_m.isfinite(), pressed_m.isfinite().any(dim=1, keepdim=True)
@@ -143,9 +145,10 @@ def retract(state, step):
 
 
 def level_start(model, focal_px, pixels, up=_UP):
-    """Build the initial state: a level hand with mean angles, placed by the similarity that fits its palm best to the landmarks.
+    """Build the initial state: a level hand with mean angles.
 
-    The level orientation is important. From the orientation of MediaPipe's world landmarks, the fit ends in wrong minima.
+    Position, depth and yaw come from the similarity transform that fits the palm of the level hand best to the landmarks. The hand starts
+    level, because fits that start with the orientation of MediaPipe's world landmarks end in wrong minima.
 
     Parameters
     ----------

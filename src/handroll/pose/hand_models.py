@@ -1,6 +1,6 @@
 """Skeletons: differentiable joint positions of a hand model in torch, for the refinement over time.
 
-A skeleton is a right hand without translation. A pose's `translation_m` is added to its joints, as in `hand.kinematics`.
+A skeleton is a right hand without translation. Its caller adds the `translation_m` of a pose to the joints, as in `hand.kinematics`.
 """
 
 from typing import Protocol
@@ -12,12 +12,12 @@ from handroll.hand.skeleton import N_JOINTS, N_ROTATIONS, PARENTS
 from handroll.hand.skinning import Skinning
 from handroll.hand.template import open_hand
 
-# MANO's joints after the wrist are five fingers with three joints each, finger by finger.
+# After the wrist, MANO's joints are sorted by finger: 5 fingers with 3 joints each.
 _FINGERS, _LEVELS = 5, 3
 
 
 class Skeleton(Protocol):
-    """A right hand of MANO's topology."""
+    """Interface of a differentiable right hand with MANO's joints."""
 
     def joints(self, rotation, betas, bone_scale):
         """Compute the joints of posed hands.
@@ -75,7 +75,7 @@ class ManoSkeleton:
 
 
 def orientations(rotation):
-    """Compute the orientations (..., joint 16, 3, 3) of MANO's joints in the camera frame from their rotations relative to the parents."""
+    """Convert rotations (..., joint 16, 3, 3) relative to the parent joints to orientations of the same shape in the camera frame."""
     root = rotation[..., :1, :, :]
     fingers = rotation[..., 1:, :, :].unflatten(-3, (_FINGERS, _LEVELS))
     world, levels = root, []

@@ -1,4 +1,4 @@
-"""The `landmarks` engine: fit MANO-topology poses to the 21 detected landmarks, by least squares on the open hand.
+"""The `landmarks` engine: fit the open hand (`hand.template`), which has MANO's joints, to the 21 detected landmarks by least squares.
 
 Each frame and hand has 3 unknowns for the wrist, 3 for the palm's orientation, and 45 anatomical joint angles. There are three kinds of
 residuals:
@@ -44,14 +44,14 @@ OPTIONS = {"hand_length_m": None, "threads": 1}
 """
 
 BATCH = 256
-"""Number of hands that are fitted in parallel. The matrices of a batch (3 MB of each kind) fit into the processor's cache."""
+"""Number of hands that are fitted in parallel. The Jacobians of a batch take 3 MB, which fits into the processor's cache."""
 
 ITERATIONS = 8
 """Number of steps of a fit. Fits of well detected hands converge within 6 steps."""
 
 POOR_COST_RATIO = 2.0
-"""Ratio of a fit's cost to the median cost of the same hand and video above which the fit is repeated. It then starts from the pose of the
-nearest frame with a good fit."""
+"""A fit is repeated if its cost is above this multiple of the median cost of the same hand in the video. The second fit starts from the
+pose of the nearest frame with a good fit."""
 
 MIN_HAND_M = 0.10
 """Minimum accepted length of a hand (m), from the wrist to the middle fingertip."""
@@ -71,7 +71,7 @@ SIZE_FRAMES = 64
 """Number of evenly spaced frames of each hand from which the size is estimated."""
 
 SIZE_WEIGHT = 20.0
-"""Number of independent frames that the frames of the size estimate count as. It is lower than their number, because they are similar."""
+"""Factor on the median cost of the fits when a size is tested. The fits count as this many independent ones, because frames are similar."""
 
 
 def fit(video_path, detections, camera, extrinsics, options, progress):
@@ -116,7 +116,7 @@ def fit(video_path, detections, camera, extrinsics, options, progress):
 
 
 def refine(pose, detections, camera, extrinsics, pressed_mm, progress):
-    """Fit again, with the fingertips that hold down keys at the height of these keys; see `engine.Engine.refine`.
+    """Fit again, with a height prior at the keys for the fingertips that hold keys down; see `engine.Engine.refine`.
 
     Parameters
     ----------
@@ -149,7 +149,10 @@ def skeleton(options):
 
 
 def _undistort(detections, camera):
-    """Return the undistorted landmarks (frame, hand 2, 21, xy 2), pixels from the principal point, and where they are complete."""
+    """Return the undistorted landmarks, and a mask (frame, hand 2) of the hands whose landmarks are complete.
+
+    The landmarks (frame, hand 2, 21, xy 2) are in pixels from the principal point.
+    """
     flat = camera.focal_px * camera.rays(detections["landmarks_px"])[..., :2]
     return flat, np.asarray(detections["found"], dtype=bool) & np.isfinite(flat).all(axis=(-1, -2))
 
@@ -191,7 +194,9 @@ def plane_of(extrinsics):
 
 
 def hand_size(flat, found, focal_px, plane):
-    """Estimate the size of the player's hands relative to the template: the size with which fits above the keys have the lowest cost.
+    """Estimate the size of the player's hands relative to the template.
+
+    The result is the size at which fits with the height prior above the keys have the lowest cost.
 
     Parameters
     ----------
@@ -243,7 +248,8 @@ def fit_hands(pixels, hand, focal_px, bone_scale, progress, plane=None, pressed_
     plane : array (4,), optional
         Result of `plane_of`.
     pressed_m : array (frame, finger 5), optional
-        Height (m), above the white keys, of the top of the key that each fingertip presses; NaN if it presses none.
+        For each fingertip that holds a key down: height (m) of the top of this key above the white keys, when the key is not pressed.
+        NaN for other fingertips.
 
     Returns
     -------
@@ -269,7 +275,7 @@ def fit_hands(pixels, hand, focal_px, bone_scale, progress, plane=None, pressed_
 
     good = cost <= POOR_COST_RATIO * cost.median()
     for rows in torch.nonzero(~good).squeeze(1).split(BATCH):
-        # The nearest frame is found by its index among the frames with a hand, which may be far away in time.
+        # Distances are measured in frames with a hand, so the nearest frame may be far away in time.
         nearest = _nearest(torch.nonzero(good).squeeze(1), rows)
         retried = _solve(model, focal_px, pixels[rows], plane, _select_rows(pressed, rows), (root[nearest], angles[nearest]))
         better = retried[3] < cost[rows]
@@ -311,7 +317,7 @@ def _solve(model, focal_px, pixels, plane, pressed_m=None, start_pose=None):
 
 
 def _nearest(candidates, rows):
-    """Return for each row the nearest candidate, the earlier one of two equally near ones. `candidates` are increasing."""
+    """Return the candidate nearest to each row. If two are equally near, it is the earlier one. `candidates` must be sorted."""
     after = torch.searchsorted(candidates, rows).clamp(max=len(candidates) - 1)
     before = (after - 1).clamp(min=0)
     nearer_after = (candidates[after] - rows).abs() < (candidates[before] - rows).abs()

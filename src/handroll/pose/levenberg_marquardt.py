@@ -1,7 +1,8 @@
 """Batched Levenberg-Marquardt: solve many small least-squares problems in parallel, each with its own damping.
 
 Levenberg 1944 (doi:10.1090/qam/10666), Marquardt 1963 (doi:10.1137/0111030). The step of each problem solves
-(H + damping * diag(H)) step = -gradient by a batched Cholesky factorisation. A step is accepted if it lowers the cost.
+(H + damping * diag(H)) step = -gradient by a batched Cholesky factorisation, where H is the Gauss-Newton matrix. A step is accepted if it
+lowers the cost.
 """
 
 import torch
@@ -40,7 +41,7 @@ def minimise(state, evaluate, retract, iterations):
     state : tuple of tensors
         The best state of each problem, which is never worse than the initial one.
     cost : tensor (problem,)
-        Cost of that state. It is not finite only if the initial cost is not.
+        Cost of that state. It is finite if the initial cost is finite.
     """
     cost, gradient, matrix = evaluate(state)
     damping = torch.full_like(cost, FIRST_DAMPING)

@@ -1,7 +1,7 @@
 """Priors: joint angles and heights of playing hands, and errors of the detector's landmarks.
 
-The priors of angles are wide where players differ and narrow where bones hardly move. The priors of heights are those of hands over a
-keyboard. Without a registered keyboard, only differences of heights within a hand are used.
+The priors of angles are wide where players differ, and narrow for axes about which joints hardly rotate. The priors of heights describe
+hands over a keyboard. Without a registered keyboard, only differences of heights within a hand are used.
 
 Several values were chosen or checked on simulated performances (`handroll.simulator`), with random seeds that no reported measurement
 uses.
@@ -34,19 +34,20 @@ of the end joint ("finger3") applies to the deviation from this ratio."""
 HEIGHTS_MM = {"wrist": (50.0, 15.0), "knuckle": (57.0, 12.0), "tip": (22.0, 13.0)}
 """Mean and standard deviation (mm) of the height of joint centres above the white keys. The centre of a fingertip is 6 mm inside the
 finger, and idle fingers hover. The values are close to those of simulated performances (wrist 46, knuckles 50 to 57, tips 12 to 27 mm), so
-errors measured on these are optimistic. If all means are wrong by 15 mm, the aligned joint error there increases by 0.4 mm."""
+errors measured on simulated performances are optimistic: if all means are wrong by 15 mm, the aligned joint error increases by 0.4 mm."""
 
 HEIGHT_PRESSING_MM = (-3.0, 3.0)
-"""Mean and standard deviation (mm) of the height of a fingertip's centre above the top, at rest, of the key that it holds down. The key is
-9 mm down, and the centre is 6 mm inside the finger."""
+"""Mean and standard deviation (mm) of the height of a fingertip's centre relative to the key that it holds down. The height is measured
+from the top of the key when it is not pressed. The pressed key is 9 mm lower, and the centre is 6 mm above it, inside the finger."""
 
 HEIGHT_FREE_MM = (26.0, 7.0)
 """Mean and standard deviation (mm) of the height above the white keys of the free fingertips of a hand that holds down a key. Source:
 simulated performances."""
 
 # Position of a landmark minus that of its joint, in the template frame (fingers along -x, thumb towards +z), in mm. MediaPipe's wrist is
-# nearer to the fingers than the joint (by 6 to 11 mm) and nearer to the pinky (by 2 to 4 mm). Its base of the thumb is farther outside (by
-# 5 to 8 mm). Measured in the residuals of fits to overhead videos of two real pianists, and on rendered hands with known joints.
+# nearer to the fingers than the joint (by 6 to 11 mm) and nearer to the pinky (by 2 to 4 mm). MediaPipe's base of the thumb is farther
+# towards the thumb's side (by 5 to 8 mm). Measured in the residuals of fits to overhead videos of two real pianists, and on rendered hands
+# with known joints.
 _OFFSETS_MM = {"wrist": (-7.0, 0.0, -4.0), "thumb1": (0.0, 0.0, 6.0)}
 
 # Standard deviation of a landmark along an image axis, in mm at the depth of the hand: about that of MediaPipe on rendered playing hands.
@@ -110,5 +111,5 @@ def landmark_offsets_m():
 
 
 def landmark_sigma_m():
-    """Return the standard deviation (21,) of MediaPipe's landmarks along an image axis, in metres on the hand, in MediaPipe's order."""
+    """Return the standard deviations (21,) of landmarks along an image axis, in MediaPipe's order, in metres at the depth of the hand."""
     return np.array([_LANDMARK_SIGMAS_MM.get(JOINTS[joint], _LANDMARK_SIGMA_MM) for joint in JOINT_OF_LANDMARK]) * 1e-3

@@ -37,32 +37,32 @@ from handroll.pose.temporal_noise import (
 from handroll.pose.temporal_problem import Measurements, SeriesProblem, minimise_series
 
 ACCELERATION_M_S2 = 0.5
-"""Scale (m / s^2) of the heavy-tailed distribution of joint accelerations. A hand that holds keys or glides has about 0.1 to 1, a stroke 10
-to 150. Results hardly depend on the scale: 0.25 or 1 change jitter and errors by at most 3 %."""
+"""Scale (m / s^2) of the heavy-tailed distribution of joint accelerations. A hand that holds keys or glides accelerates by
+about 0.1 to 1, and a stroke by 10 to 150. Results hardly depend on the scale: 0.25 or 1 change jitter and errors by at most 3 %."""
 
 ACCELERATION_WEIGHT = 0.8
 """Weight of the accelerations in the cost, for `smoothness` 1. It would be 4 for a Cauchy distribution in three dimensions, but the joints
 of a finger do not move independently. This value keeps the strokes of simulated performances and removes more than half of the jitter."""
 
 STEPS_TO_SCALE = 5
-"""Number of optimisation steps in which the scale of the accelerations decreases from that of the noise to `ACCELERATION_M_S2`. Three more
-here and three more of `STEPS_AT_SCALE` change the error by 2 %."""
+"""Number of optimisation steps in which the scale of the accelerations decreases from that of the noise to `ACCELERATION_M_S2`. With
+three more steps here and three more in `STEPS_AT_SCALE`, the error changes by 2 %."""
 
 STEPS_AT_SCALE = 3
-"""Number of optimisation steps with the scale `ACCELERATION_M_S2`, at the end."""
+"""Number of the last optimisation steps, in which the scale stays at `ACCELERATION_M_S2`."""
 
 MAX_STEP_S = 0.1
-"""Maximum time (s) between connected frames. Between frames farther apart, a hand can strike a key."""
+"""Maximum time (s) between frames that the cost of accelerations connects. In a longer time, a hand can strike a key."""
 
 OVERLAP_S = 0.5
-"""Overlap (s) of a window with the neighbouring windows, on each side. Frames farther away have no visible effect."""
+"""Overlap (s) of a window with the neighbouring windows, on each side. Frames farther away have no visible effect on the window."""
 
 FRAMES_AT_ONCE = 1024
 """Maximum number of frames in all windows that are solved in parallel. A frame needs 100 KB."""
 
 MIN_HEIGHT_MM = (HEIGHT_PRESSING_MM[0] - 2.0, 1.0)
 """Minimum height of a fingertip's centre above the white keys, and its softness (standard deviation), in mm. The minimum is slightly below
-the height on a key that is held down."""
+the height of a fingertip that holds down a white key."""
 
 HAMER_DISTANCE_M = 1.0
 """Typical distance (m) of a camera above a piano. It replaces the depth of HaMeR's camera, which is not metric; ratios of depths are
@@ -79,7 +79,7 @@ class TemporalSettings:
     Attributes
     ----------
     smoothness : float
-        Weight of the accelerations relative to the measurements; at 1 it is `ACCELERATION_WEIGHT`.
+        Factor on `ACCELERATION_WEIGHT`. A larger factor gives a smoother motion.
     window_s : float
         Length of the windows in seconds. Longer windows need more memory; shorter ones take more time because of the overlaps.
     """
@@ -109,7 +109,8 @@ def refine_over_time(pose, detections, camera, extrinsics, skeleton, settings=No
         Hand model of the engine that estimated the poses.
     settings : TemporalSettings, optional
     pressed_mm : array (frame, hand 2, finger 5), optional
-        Height, above the white keys, of the top at rest of the key that each fingertip holds down; NaN if it holds none.
+        For each fingertip that holds a key down: height of the top of this key above the white keys, when the key is not pressed.
+        NaN for other fingertips.
     progress : callable
         See `handroll.logs.progress`.
     device : str
@@ -118,9 +119,9 @@ def refine_over_time(pose, detections, camera, extrinsics, skeleton, settings=No
     Returns
     -------
     dict of str to array (frame, hand 2, ...)
-        Columns of `tables.POSE`. The same frames have a hand; the others are NaN. The shape is the median of each hand, and rotations
-        are continuous in time. `residual_px` is the distance of the refined joints from the landmarks, whose bias is removed. It stays
-        that of the engine where no landmarks are detected.
+        Columns of `tables.POSE`. Hands are found in the same frames as in `pose`; other frames are NaN. The shape of a hand is its median
+        over the video. Rotations are continuous in time. `residual_px` is the distance of the refined joints from the landmarks without
+        their bias; where no landmarks are detected, the engine's value remains.
     """
     settings, device = settings or TemporalSettings(), torch_device(device)
     # One thread, because the number of threads changes the result in its last digits.
@@ -247,7 +248,7 @@ def _angle_between(first, second):
 
 
 def _acceleration_scales(observations, joints, camera, time_s):
-    """Return the scale of the accelerations (m / s^2) for each step: from that of the noise down to `ACCELERATION_M_S2`."""
+    """Return the scale of the accelerations (m / s^2) for each step. It decreases from that of the noise to `ACCELERATION_M_S2`."""
     noise_m = float(np.median(observations["joints_sigma_px"])) * float(np.median(joints[:, 0, 2])) / camera.focal_px
     first = max(np.sqrt(6.0) * noise_m / _frame_interval_s(time_s) ** 2, ACCELERATION_M_S2)
     return [*np.geomspace(first, ACCELERATION_M_S2, STEPS_TO_SCALE, endpoint=False), *[ACCELERATION_M_S2] * STEPS_AT_SCALE]

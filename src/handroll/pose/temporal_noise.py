@@ -1,4 +1,4 @@
-"""Estimate the noise of an engine and of a detector from the video itself, and find spikes.
+"""Estimate the noise of an engine's poses and of a detector's landmarks from the video itself, and find spikes.
 
 Frame-to-frame noise is estimated from third differences, to which hand movements contribute little in most frames. A detector's constant
 bias is estimated by the median over the video. All functions process one hand (axis frame). Arrays contain NaN only where stated.
@@ -16,7 +16,7 @@ ROBUST = 1.4826
 _THIRD = np.sqrt(20.0)
 
 MAX_SAMPLES = 4096
-"""Maximum number of groups of frames from which the noise of a video is estimated."""
+"""Maximum number of groups of 4 consecutive frames from which the noise of a video is estimated."""
 
 FLOOR_M = 0.3e-3
 """Minimum standard deviation (m) of the noise of joints. It represents errors that are constant over frames."""
@@ -43,7 +43,7 @@ _PALM_FROM, _PALM_TO = JOINTS.index("wrist"), JOINTS.index("middle1")
 
 
 def steady_frames(time_s):
-    """Select at most `MAX_SAMPLES` groups of 4 consecutive frames without gaps, evenly spaced over the video: indices (sample, 4)."""
+    """Return frame indices (sample, 4): at most `MAX_SAMPLES` groups of 4 consecutive frames without gaps, evenly spaced over the video."""
     steps = np.diff(time_s)
     close = (steps > 0.0) & (steps < 1.5 * np.median(steps)) if len(steps) else np.zeros(0, dtype=bool)
     first = np.flatnonzero(close[:-2] & close[1:-1] & close[2:]) if len(steps) > 2 else np.zeros(0, dtype=int)

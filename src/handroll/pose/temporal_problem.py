@@ -12,8 +12,8 @@ residuals:
 
 The gradient is exact for any skeleton, by automatic differentiation. The Gauss-Newton matrix of the steps approximates each loss by a
 weighted square (iteratively reweighted least squares; Holland and Welsch 1977, doi:10.1080/03610927708827533). After eight steps the cost
-is at most 0.5 % above that of L-BFGS, which takes four to seven times as long (2 hands, 30 and 60 frames a second, 40 iterations for each
-scale).
+is at most 0.5 % above that of L-BFGS, which takes four to seven times as long. This was measured with 2 hands at 30 and 60 frames a second,
+and with 40 iterations of L-BFGS at each scale.
 """
 
 from dataclasses import dataclass
@@ -34,11 +34,11 @@ ACCELERATION_TAIL = 1.0
 rests or glides and sometimes strikes."""
 
 NO_TAIL = 1e6
-"""Squared, normalised residual for the same change in the loss of fingertips below the keys. It is so large that the loss stays quadratic,
-and no other measurement moves a fingertip into a key."""
+"""Squared, normalised residual at which the loss of a fingertip below the keys changes from quadratic to logarithmic. It is so large that
+the loss stays quadratic. So no other measurement moves a fingertip into a key."""
 
 STEP_DAMPING = 1e-3
-"""Initial damping, relative to the diagonal of the matrix. It keeps directions unchanged that the data barely constrain."""
+"""Initial damping, relative to the diagonal of the matrix. It keeps the steps small in directions that the data barely constrain."""
 
 # Factor on the damping after a rejected step.
 _DAMPING_INCREASE = 10.0
@@ -73,7 +73,8 @@ class Measurements:
     height_m, height_sigma_m : (series, frame, 5), (series, frame, 5)
         Height above the keys of each fingertip that holds a key, and its standard deviation.
     difference : (series, frame - 2, 3)
-        Factors (1 / s^2) on the positions in three frames whose sum is the acceleration; 0 if the frames are not connected.
+        Coefficients (1 / s^2) of the positions in three consecutive frames: the weighted sum of the positions is the acceleration. 0 if
+        the frames are not connected.
     """
 
     rotation: torch.Tensor
@@ -122,7 +123,7 @@ class SeriesProblem:
         squares = {
             "joints": (pixels - m.joints_px).square().sum(-1) / m.joints_sigma_px.square(),
             "landmarks": (pixels - m.landmarks_px).square().sum(-1) / m.landmarks_sigma_px.square(),
-            # 4 sin^2(angle / 2), with the angle between the two rotations: the squared angle for small angles, smooth for all.
+            # 3 - trace is 4 sin^2(angle / 2) for the angle between the two rotations: smooth, and near angle^2 if it is small.
             "rotation": (3.0 - (m.rotation * rotation).sum((-1, -2))) / m.rotation_sigma_rad.square(),
             "depth": (joints[..., 0, 2].clamp(min=NEAREST_M) / (m.translation_m[..., 2] + centred[..., 0, 2]).clamp(min=NEAREST_M))
             .log()

@@ -3,7 +3,8 @@
 1. With a transcription, matching its notes to the given ones (`note_matching.align`) gives the transposition and a first time map.
 2. The audio gives the onset of each note (`onset_detection`) and whether its pitch sounds there (`pitch_activation`).
 3. Without a transcription, the audio also gives the transposition.
-4. The lags of the sounding notes give the remaining offset and, without a transcription, the drift.
+4. The lags (onset in the audio minus time of the note) of the sounding notes give the remaining offset and, without a transcription, the
+   drift.
 """
 
 from dataclasses import dataclass
@@ -16,10 +17,10 @@ from handroll.music.alignment.pitch_activation import activations, find_sounding
 from handroll.music.alignment.time_map import TimeMap, fit_time_map
 
 MIN_MATCHED_SHARE = 0.3
-"""Minimum share of the notes that match the transcription after alignment. With a smaller share the two lists are different music, so
-the alignment is discarded."""
+"""Minimum share of the notes that match the transcription after alignment. With a smaller share, the two lists contain different
+music, so the alignment is discarded."""
 
-# Standard error of a median, for normally distributed values: this factor times the median absolute deviation, divided by the square
+# For normally distributed values, the standard error of a median is this factor times the median absolute deviation, divided by the square
 # root of the number of values.
 _MEDIAN_ERROR = 1.2533 * 1.4826
 
@@ -39,7 +40,7 @@ class ClockOffset:
     lag_s : float
         Median of (time in the audio - time of the note), with the drift ignored; 0 if no lag is known.
     lag_error_s : float
-        Standard error of this median.
+        Standard error of `lag_s`.
     semitones : int
         Pitch of the notes minus pitch of the audio.
     pitch : int array (note,)
@@ -88,7 +89,8 @@ def estimate_clock_offset(notes, samples, rate_hz, transcription=None):
         lag_s, activation = _detect_onsets(samples, rate_hz, onset_s, pitch)
     sounding = find_sounding_notes(activation, pitch)
     lag_s = np.where(sounding, lag_s, np.nan) if sounding.any() else lag_s
-    # The onsets of the transcription spread less than those in the audio, so they give the drift. The audio gives the offset.
+    # Transcribed onsets are less noisy than onsets detected in the audio. So the drift comes from the transcription, and the offset from
+    # the audio.
     correction = fit_time_map(onset_s, lag_s) if transcription is None else TimeMap(_median(lag_s))
     residual_s = lag_s - (correction(onset_s) - onset_s)
     return ClockOffset(

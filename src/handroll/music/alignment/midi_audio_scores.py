@@ -1,6 +1,6 @@
 """Agreement of notes with a recording and with its transcription: scores only; `midi_selection` compares them with thresholds.
 
-First `clock_offset` estimates offset, drift and transposition of the notes. Scores are computed after their correction. They have two
+First, `clock_offset` estimates offset, drift and transposition of the notes. The scores are computed after these are corrected, from two
 sources:
 
 1. The audio shows the timing of the notes, whether each pitch sounds, and whether louder notes have higher velocities. It does not
@@ -22,8 +22,8 @@ from handroll.music.alignment.pitch_activation import activations, find_sounding
 from handroll.music.alignment.time_map import fit_time_map
 
 MAX_DEVIATION_S = 0.030
-"""Maximum deviation of a note's time, seconds. A note beyond it counts as late, also if it is early. PianoMotion10M's limit
-(Gan et al., ICLR 2025)."""
+"""Maximum deviation of a note's time, seconds. A note that deviates more counts as late, even if it is early. The value is that of
+PianoMotion10M (Gan et al., ICLR 2025)."""
 
 TRANSCRIPTION_VELOCITY_ERROR = 0.08
 """Deviation of transcribed velocities from the true ones, as a share of the velocity. It is subtracted in quadrature from measured
@@ -32,7 +32,7 @@ deviations. Measured: 7 to 11 % on the synthetic piano (`music.synthesis`)."""
 MIN_NOTES = 10
 """Minimum number of notes for scores of velocities and times."""
 
-# The trend of values over the keyboard is a running median over the notes up to this many semitones to either side.
+# The trend of values over the keyboard is a running median. For each key, it includes the notes within this many semitones.
 _TREND_SEMITONES = 6
 
 
@@ -52,8 +52,8 @@ def measure(notes, samples, rate_hz, transcription=None):
     Returns
     -------
     dict of str to dict
-        `clock`: the result of `clock_offset.estimate_clock_offset`: `lag_s`, `lag_error_s`, `semitones`, `offset_s` and `drift`
-        (seconds per second) of the time map, and `drift_s`, the drift accumulated from the first note to the last. All other scores
+        `clock`: values of the `ClockOffset`: `lag_s`, `lag_error_s`, `semitones`, `offset_s` and `drift` (seconds per second) of its time
+        map, and `drift_s`, the absolute drift accumulated from the first note to the last. All other scores
         are measured after the correction of offset, drift and transposition. `sound`: scores of `audio_scores`. `transcription`:
         scores of `transcription_scores`; None without transcribed notes.
     """
@@ -190,7 +190,7 @@ def transcription_scores(notes, transcription, sounding, transcribed_sounding):
 
 
 def without_trend(values, pitch):
-    """Subtract from values (note,) the running median over the keyboard, which depends on the instrument and not on the playing."""
+    """Subtract the running median over the keyboard from values (note,). It depends on the instrument, not on the playing."""
     keys = np.unique(pitch)
     trend = np.array([np.median(values[np.abs(pitch - key) <= _TREND_SEMITONES]) for key in keys])
     return values - trend[np.searchsorted(keys, pitch)]

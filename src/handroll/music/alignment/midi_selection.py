@@ -32,7 +32,7 @@ CORRECTABLE = frozenset({Finding.SHIFTED, Finding.DRIFTING})
 MAX_NOTES_PER_SECOND = 60.0
 """Maximum mean rate of notes in a recording, notes a second: ten fingers that each play six times a second."""
 
-# An offset counts as measured if it is above this many of its standard errors.
+# An offset counts as a fault only if it is above this multiple of its standard error.
 _MIN_STANDARD_ERRORS = 3.0
 
 
@@ -124,7 +124,7 @@ def decide(scores, limits):
 def _time_findings(clock, limits, spread):
     """Return the findings about offset and drift.
 
-    `spread`: the times of single notes deviate too. Then offsets and drifts below `MAX_DEVIATION_S` do not count.
+    If `spread` is true, the times of single notes deviate too. Then offsets and drifts below `MAX_DEVIATION_S` are no findings.
     """
     found = {}
     minimum_s = MAX_DEVIATION_S if spread else 0.0
@@ -132,9 +132,11 @@ def _time_findings(clock, limits, spread):
     offset_s = clock["offset_s"] if drifts else clock["lag_s"]
     if abs(offset_s) > max(limits.max_offset_s, _MIN_STANDARD_ERRORS * clock["lag_error_s"], minimum_s):
         direction = "early" if offset_s > 0 else "late"
-        found[Finding.SHIFTED] = f"{1e3 * abs(offset_s):.1f} ms too {direction} (at most {1e3 * limits.max_offset_s:g})"
+        found[Finding.SHIFTED] = f"{1e3 * abs(offset_s):.1f} ms too {direction} (at most {1e3 * limits.max_offset_s:g} ms)"
     if drifts:
-        found[Finding.DRIFTING] = f"{1e3 * clock['drift_s']:.0f} ms from the first note to the last (at most {1e3 * limits.max_drift_s:g})"
+        found[Finding.DRIFTING] = (
+            f"{1e3 * clock['drift_s']:.0f} ms from the first note to the last (at most {1e3 * limits.max_drift_s:g} ms)"
+        )
     return found
 
 

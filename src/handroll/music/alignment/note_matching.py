@@ -25,7 +25,7 @@ the onset tolerance of MIREX."""
 # Number of notes in a block, for which one lag is estimated.
 _BLOCK_NOTES = 100
 
-# Width of a bin of the lag histogram. A drift of 0.1 % changes the lag within a block of notes by about one bin.
+# Width of a bin of the lag histogram, seconds. A drift of 0.1 % changes the lag within a block of notes by about one bin.
 _BIN_S = 0.02
 
 # The lag of a block is used if at least this share of its notes has a partner at this lag.
@@ -41,8 +41,8 @@ def align(notes, reference):
     Parameters
     ----------
     notes, reference : dict of str to array (note,)
-        Columns `onset_s` and `pitch` of `tables.NOTES`. The result is also defined for lists of different music, but then it matches
-        few notes.
+        Columns `onset_s` and `pitch` of `tables.NOTES`. For lists of different music, the result has no meaning, and few notes
+        match.
 
     Returns
     -------

@@ -1,12 +1,12 @@
 """Onset detection: measure when each given note begins in the audio, by its partials.
 
 The detection function is the spectral flux (Dixon 2006, DAFx, "Onset detection revisited") at the partials of one pitch. For each
-partial, it takes the rise of the spectral magnitude over 17 ms in the partial's band. The flux is the mean over partials of the square
+partial, it takes the rise of the spectral magnitude over 18 ms in the partial's band. The flux is the mean over partials of the square
 root of this rise. The square root gives many partials more weight than a single loud partial. Because magnitudes are linear and windows
 symmetric, the flux of a sudden onset of any loudness peaks when the window is centred on the onset.
 
-Measured: on the synthetic piano, whose onsets are known, the median lag of a recording has an error below 2.5 ms. On two recordings of
-a digital piano in a room, the median onset is 1 ms before and 7 ms after the times in their MIDI files.
+Measured: on the synthetic piano, whose onsets are known, the median lag of a recording has an error below 2.5 ms. For two recordings of
+a digital piano in a room, the median detected onset is 1 ms before the time in the MIDI file of one, and 7 ms after that of the other.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ _RISE_HOPS = 3
 # Maximum number of partials of a note.
 _PARTIALS = 10
 
-# Partials in this range are used. Below it the window does not resolve them; above it they are weak.
+# Frequency range of the used partials. The window does not resolve lower partials, and higher partials are weak.
 _LOWEST_HZ, _HIGHEST_HZ = 150.0, 6000.0
 
 # Half width of a partial's band, as a share of its frequency: about a quarter tone.

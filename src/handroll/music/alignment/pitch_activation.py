@@ -31,14 +31,14 @@ _PARTIALS = 12
 # Cutoff frequency of the soundboard, which radiates little below it.
 _RADIATION_HZ = 70.0
 
-# Time from the end of the first window to the first onset of a chord, and from the last onset to the start of the second window.
+# Time from the end of the first window to the first onset of a chord, and from the last onset to the start of the second window, seconds.
 _BEFORE_S, _AFTER_S = 0.010, 0.005
 
 # Intervals from a note to its partials 2 to 8, semitones.
 _PARTIAL_STEPS = (12, 19, 24, 28, 31, 34, 36)
 
-# Minimum divisor of relative activations, as a share of the median over all notes of the strongest activation in their chord. It keeps the
-# relative activations of very quiet chords small.
+# Relative activations are divided by the strongest activation of the chord. The divisor is at least this share of the median of the
+# strongest activations over all notes. This minimum keeps the relative activations of very quiet chords small.
 _QUIET = 0.1
 
 
@@ -133,7 +133,7 @@ def relative_activations(activation, pitch, semitones=0):
 
 
 def find_sounding_notes(activation, pitch):
-    """Return which notes (note,), bool, sound in the audio: those with a relative activation of at least `MIN_SOUNDING_ACTIVATION`.
+    """Return a mask (note,) of the notes that sound in the audio: their relative activation is at least `MIN_SOUNDING_ACTIVATION`.
 
     Parameters
     ----------

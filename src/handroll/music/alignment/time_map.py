@@ -29,7 +29,7 @@ class TimeMap:
     offset_s : float
         Time on the second clock at time 0 of the first clock. Positive: events have later times on the second clock.
     drift : float
-        Seconds gained per second.
+        Seconds that the second clock gains on the first clock per second.
     """
 
     offset_s: float = 0.0

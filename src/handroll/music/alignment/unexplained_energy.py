@@ -63,7 +63,7 @@ _FIT_HZ, _FIT_NOTES, _FIT_AFTER_S = (150.0, 3500.0), 200, 0.08
 # Half width of a partial: the main lobe of the window (21.5 Hz) with a margin, plus a share of the frequency for detuning.
 _HALF_HZ, _HALF_SHARE = 30.0, 0.008
 
-# An onset begins this long before the time of the note (half a window) and ends this long after it (rise of the power).
+# Moments close to an onset: from this long before the time of the note (half a window) to this long after it (rise of the power).
 _BEFORE_S, _AFTER_S = 0.07, 0.09
 
 # The partials of a note count as held for this long after its sounding end.
@@ -88,7 +88,8 @@ _BEAT_BINS = 5
 # The noise and the spectral leakage of onsets are assumed constant over this many frequency bins (0.66 kHz).
 _SURROUNDING_BINS = 61
 
-# Spectral leakage, dB: relative to the power of the surrounding frequencies; and weight of the mean over all frequencies in that power.
+# Spectral leakage relative to the power of the surrounding frequencies, dB. The mean power of all frequencies is added to that power, with
+# the second value as its weight, dB.
 _LEAK_DB, _DISTANT_DB = -45.0, -20.0
 
 # Noise is measured at this quantile of a frequency's power over time. The mean follows from the quantile, because the power of noise has
@@ -118,13 +119,13 @@ class UnexplainedEnergy:
     start_s : array (span,)
         Start of the span, seconds.
     counted : array (span,), 0..1
-        Share of the span that is counted, because it is far enough from onsets.
+        Share of the span that is far enough from onsets. Only this share is measured.
     power : array (span,)
         Mean power of the audio above `_LOWEST_HZ` in the counted moments, in the samples' unit squared; 0 if nothing is counted.
     foreign : array (span,)
-        Part of this power, above `_LOWEST_FOREIGN_HZ`, that the notes do not explain.
+        Part of `power`, above `_LOWEST_FOREIGN_HZ`, that the notes do not explain.
     noise : array (span,)
-        Part of this power, above `_LOWEST_FOREIGN_HZ`, that is steady noise.
+        Part of `power`, above `_LOWEST_FOREIGN_HZ`, that is steady noise.
     """
 
     start_s: np.ndarray
@@ -204,10 +205,10 @@ def _partial_hz(pitch, stretch, cents):
 
 
 def _fit_tuning(samples, notes):
-    """Fit the factor of the inharmonicity and the tuning of the piano; returns (stretch, cents).
+    """Return the factor of the inharmonicity and the tuning of the piano, (stretch, cents).
 
-    The result is the candidate for which, just after the onsets, the levels at the partials of the notes exceed the surrounding spectrum
-    by the largest mean.
+    The spectra just after the onsets are compared with all candidates. For the best candidate, the mean level at the partials of the notes
+    is highest above the surrounding spectrum.
     """
     at = np.asarray(notes["onset_s"]) + _FIT_AFTER_S
     inside = np.flatnonzero(at * RATE_HZ < len(samples))
@@ -246,7 +247,7 @@ def _note_masks(notes, partials, frames):
     Returns
     -------
     rising : bool array (frequency, frame)
-        The frequency belongs to a partial of a note whose onset is close to this frame. Above `_DENSE_HZ`: any onset is close.
+        The frequency belongs to a partial of a note whose onset is close to this frame. Above `_DENSE_HZ`, any close onset suffices.
     held : bool array (frequency, frame)
         The frequency belongs to a partial of a note that sounds in this frame.
     onset : bool array (frame,)
@@ -292,13 +293,16 @@ def _noise(power, between, within):
 
 
 class _PowerLimit:
-    """Power limit (frequency,) that the notes explain up to the current frame: struck partials, and the noise of onsets."""
+    """Power limit (frequency,) of the current frame, up to which the notes explain the power: struck partials and the noise of onsets."""
 
     def __init__(self):
         self.struck, self.hammer = np.zeros(len(_HZ)), np.zeros(len(_HZ))
 
     def excess(self, power, rising, held, onset):
-        """Return the power (frequency, frame) above the limit in the next frames, and update the limit."""
+        """Return the power (frequency, frame) above the limit in the next frames, and update the limit.
+
+        `rising`, `held` and `onset` are the masks of `_note_masks`.
+        """
         kept, ended, hammered = (10.0 ** (-rate * HOP / RATE_HZ / 10.0) for rate in (_HELD_DB_S, _ENDED_DB_S, _HAMMER_DB_S))
         leak, distant, loudest = (10.0 ** (level / 10.0) for level in (_LEAK_DB, _DISTANT_DB, _HAMMER_DB))
         foreign, dense = np.empty_like(power), _HZ > _DENSE_HZ

@@ -27,7 +27,7 @@ def to_video_clock(notes, pedal, time_s, joints_keyboard_mm, state, notes_clock)
         On the video's clock; without notes and presses that end before the video begins, and without notes that begin after it ends.
     report : dict
         `audio_delay_s`: delay of the audio relative to the video; 0 if no trusted estimate exists, or if the notes are on the clock of
-        a MIDI file. `delay`: `of`, the clock; `corrected_s`, the corrected delay; `estimate_s` and `error_s`, the estimate and its
+        a MIDI file. `delay`, a dict: `of`, the clock; `corrected_s`, the corrected delay; `estimate_s` and `error_s`, the estimate and its
         standard error (None without an estimate); `trusted` (bool); `notes`, the number of notes used; `words`, a summary.
     """
     delay_s, estimate = find_delay(notes, time_s, joints_keyboard_mm, state)

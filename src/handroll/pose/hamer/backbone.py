@@ -13,7 +13,7 @@ from torch.nn import functional
 from handroll.pose.hamer.settings import PATCH_COLUMNS, PATCH_PX, PATCH_ROWS
 
 NORM_EPS = 1e-6
-"""Epsilon of every LayerNorm in the backbone. That of the head is different."""
+"""Epsilon of every LayerNorm in the backbone. The head has another value."""
 
 PADDING_PX = 2
 """Width (px) of the border of zeros around a crop before it is cut into patches. It shifts the patches, so the last two rows and columns of
@@ -120,7 +120,7 @@ def by_product(images, weight, bias):
 
 
 def typed_backbone(state, dtype):
-    """Convert the backbone's parameters to their types at inference: matrices and their biases to `dtype`, norms and positions to float32.
+    """Convert the backbone's parameters to the types of inference: matrices and their biases to `dtype`, norms and positions to float32.
 
     Parameters
     ----------

@@ -2,9 +2,9 @@
 
 HaMeR predicts a right hand in a crop (`crops`) and a weak-perspective camera `pred_cam` = (s, tx, ty): for points (X, Y) of the hand in
 metres, s (X + tx) and s (Y + ty) are -1 to 1 inside the crop. The perspective camera of a crop has a focal length of 5000 px for a side of
-256 px. That of a frame has the same ratio of focal length to longer side (`camera.hamer_camera`). This is a convention: the predicted depth
-is the true depth times the ratio of HaMeR's focal length to the true one. `translation_in` estimates the translation in a real camera's
-frame.
+256 px. HaMeR's camera of a whole frame has the same ratio of focal length to longer side (`camera.hamer_camera`). These focal lengths are a
+convention: the predicted depth is the true depth times the ratio of HaMeR's focal length to the true one. `translation_in` estimates the
+translation in the frame of a real camera.
 """
 
 import numpy as np
@@ -19,8 +19,8 @@ FOCAL_RATIO = HAMER_FOCAL_PX / HAMER_CROP_PX
 _TINY_PX = 1e-9
 
 STEPS = 6
-"""Number of steps of `translation_in`. For keypoints with errors of 15 px, four steps come within a micrometre of the minimum; for 2 px,
-two steps."""
+"""Number of steps of `translation_in`. Four steps are accurate to a micrometre if keypoints have errors of 15 px, and two
+steps if they have errors of 2 px."""
 
 # Minimum number of keypoints from which a translation is estimated.
 _MIN_KEYPOINTS = 2
@@ -39,7 +39,7 @@ def crop_camera_translation(pred_cam):
 
 
 def keypoints_in_crop(joints_m, pred_cam):
-    """Project joints to HaMeR's 2D keypoints in the crop, in the form that its training compares with annotations.
+    """Project joints to HaMeR's 2D keypoints in the crop, in the units of its training.
 
     Parameters
     ----------
@@ -65,8 +65,9 @@ def keypoints_in_frame(keypoints, centre_px, size_px, left):
     keypoints : array (..., joint, xy 2)
         Result of `keypoints_in_crop`.
     centre_px : array (..., xy 2)
+        Centre of the crop in the frame, from `crops.square_of_box`.
     size_px : array (...)
-        Centre and side of the crop in the frame, from `crops.square_of_box`.
+        Side of the crop in the frame, from `crops.square_of_box`.
     left : bool or array (...)
         Whether the crop was mirrored, because it shows a left hand.
 
@@ -81,16 +82,17 @@ def keypoints_in_frame(keypoints, centre_px, size_px, left):
 def full_frame_translation(pred_cam, centre_px, size_px, width_px, height_px, left):
     """Return the translation of hands in the frame of HaMeR's conventional camera (`camera.hamer_camera`).
 
-    The hand then projects to `keypoints_in_frame` only within about a pixel, because the optical axis of the crop's camera goes through the
-    crop's middle.
+    With this translation, the hand projects to within about a pixel of `keypoints_in_frame`. The projection is not exact, because the
+    optical axis of the crop's camera goes through the crop's middle.
 
     Parameters
     ----------
     pred_cam : array (..., 3)
         Prediction of the network, not mirrored back.
     centre_px : array (..., xy 2)
+        Centre of the crop in the frame, from `crops.square_of_box`.
     size_px : array (...)
-        Centre and side of the crop in the frame, from `crops.square_of_box`.
+        Side of the crop in the frame, from `crops.square_of_box`.
     width_px, height_px : int
         Size of the frame.
     left : bool or array (...)
@@ -115,7 +117,7 @@ def _sign(left):
 
 
 def translation_in(camera, joints_m, keypoints_px, start_m):
-    """Estimate the translation of hands in the camera frame, with which their joints project closest to their keypoints.
+    """Estimate the translation of hands in the camera frame for which the projected joints are closest to the keypoints.
 
     The sum of squared distances in pixels is minimised by Gauss-Newton steps. A step that does not lower the cost is halved. The steps
     start at `start_m` or at the linear solution along the keypoints' rays, whichever has the lower cost. So a wrong `start_m`, such as one
@@ -135,7 +137,7 @@ def translation_in(camera, joints_m, keypoints_px, start_m):
     Returns
     -------
     array (hand, xyz 3), metres
-        NaN with fewer than two keypoints, with a NaN joint, or where no translation in front of the camera was found.
+        NaN for hands with fewer than two keypoints or with a NaN joint, and where no translation in front of the camera was found.
     """
     joints, keypoints = np.asarray(joints_m, dtype=np.float64), np.asarray(keypoints_px, dtype=np.float64)
     valid = np.isfinite(keypoints).all(axis=-1)

@@ -21,13 +21,13 @@ URL = "https://www.cs.utexas.edu/~pavlakos/hamer/data/hamer_demo_data.tar.gz"
 """The authors' archive. The checkpoint in it is hamer_ckpts/checkpoints/hamer.ckpt, about 2.69 GB."""
 
 MANO_TOLERANCE = 1e-6
-"""Maximum difference between a value of the checkpoint's MANO model and of the user's that counts as equal."""
+"""Values of the checkpoint's MANO model and of the user's model count as equal if they differ by at most this."""
 
 # Name of the expected file in messages.
 _EXPECTED = "HaMeR's checkpoint hamer.ckpt"
 
 # What to do about a rejected file, in messages.
-_ADVICE = f"get it again: unpack {URL} and take hamer_ckpts/checkpoints/hamer.ckpt"
+_ADVICE = f"get the checkpoint again: unpack {URL} and take hamer_ckpts/checkpoints/hamer.ckpt"
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def load_mano_buffers(path):
     Raises
     ------
     HamerError
-        The file is missing, or it is no checkpoint of HaMeR.
+        The file is missing, or it is not a checkpoint of HaMeR.
     """
     # The checksums are not verified here, because that takes seconds. `load_checkpoint` verifies them.
     return _mano_buffers(_read_state(Path(path), checksums=False))
@@ -144,7 +144,7 @@ def _file_error(path, expected, found, advice):
 
 
 def _read_state(path, checksums):
-    """Read the dictionary `state_dict` of a checkpoint; raise HamerError if the file is no checkpoint of HaMeR."""
+    """Read the dictionary `state_dict` of a checkpoint; raise HamerError if the file is not a checkpoint of HaMeR."""
     if not path.exists():
         raise HamerError(
             f"{path}: expected {_EXPECTED}, found no file; get {URL} (the authors' archive; see its licence), unpack it, "
@@ -155,7 +155,7 @@ def _read_state(path, checksums):
     except UnreadableError as error:
         raise _file_error(path, _EXPECTED, error, _ADVICE) from error
     if not any(name.startswith("mano_head.") for name in state):
-        advice = f"the weights of the hand detector (ViTPose) are elsewhere in the same archive; {_ADVICE}"
+        advice = f"this may be the hand detector (ViTPose) from the same archive; {_ADVICE}"
         raise _file_error(
             path, f"{_EXPECTED} with backbone.* and mano_head.*", f"another network's checkpoint: {_count_by_prefix(state)}", advice
         )
@@ -163,7 +163,7 @@ def _read_state(path, checksums):
 
 
 def mano_differences(buffers, model):
-    """Compare the MANO model with which a checkpoint was trained with the user's model.
+    """Compare the user's MANO model with the MANO model that was used to train a checkpoint.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Crop the hands of a video in batches, while the network processes the previous batch.
 
 Crops are cut on the CPU right after decoding: a crop has 0.15 MB and a 1080p frame 6 MB, so only the crops are copied to a GPU. One
-thread decodes (FFmpeg has its own threads) and a few threads crop (`crops.crop`, by OpenCV, which releases Python's lock). A queue of
-bounded length holds finished batches, so memory does not grow with the video.
+thread decodes (FFmpeg has its own threads) and a few threads crop (`crops.crop`, by OpenCV, which releases Python's global lock). A queue
+of bounded length holds finished batches, so memory does not grow with the video.
 """
 
 import queue
@@ -60,7 +60,7 @@ def crop_batches(video_path, boxes_px, selected, size, rescale, threads):
     rescale : float
         See `crops.square_of_box`.
     threads : int
-        Number of threads of the decoder, and of threads for cropping.
+        Number of decoder threads; the number of threads that crop is the same.
 
     Yields
     ------

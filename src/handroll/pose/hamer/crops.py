@@ -1,4 +1,4 @@
-"""Crop hands from a frame as HaMeR does: a square around the hand's box, blurred where it shrinks much, mirrored for left hands.
+"""Crop hands from a frame as HaMeR does: a square around the hand's box, blurred before strong reduction, mirrored for left hands.
 
 The square is sampled to 256 x 256 pixels. The network uses the middle 192 columns, and only these are computed. Pixel (u, v) of the
 square is sampled in the frame at centre + (u - 128, v - 128) size / 256, where integers are centres of pixels. Pixels outside the frame are
@@ -21,7 +21,7 @@ ASPECT = WIDTH_PX / HEIGHT_PX
 """Ratio of a crop's width to its height."""
 
 BLUR_ABOVE = 1.1
-"""Minimum ratio of a square's side to 512 px from which the square is blurred before it is sampled. The blur is a Gaussian with
+"""Ratio of a square's side to 512 px above which the square is blurred before it is sampled. The blur is a Gaussian with
 sigma = (side / 512 - 1) / 2 pixels."""
 
 # Side (px) of a square that shrinks by a factor of 2 when it is sampled.
@@ -36,7 +36,8 @@ _FRACTION_BITS = 5
 # Number of fraction bits of the terms whose sum is a position in OpenCV: steps of 1/1024 px.
 _FINE_BITS = 10
 
-# Maximum of each of the two terms of a position, in 1/1024 px. OpenCV stores whole pixels in 16 bits, and no frame is 16384 px wide.
+# Maximum of each of the two terms whose sum is a position: 16384 px, in 1/1024 px. OpenCV stores whole pixels in 16 bits, and frames are
+# less than 16384 px wide.
 _MAX_COORDINATE = (1 << 24) - 1
 
 
@@ -71,8 +72,9 @@ def crop(frame_rgb, centre_px, size_px, left):
     frame_rgb : array (row, column, 3), uint8
         The channels may have any order; the crop has the same order.
     centre_px : array (xy 2)
+        Centre of the square, from `square_of_box`.
     size_px : float
-        Result of `square_of_box`.
+        Side of the square, from `square_of_box`.
     left : bool
         Whether to mirror the crop, so that a left hand looks like a right one. The mirror axis is the column u = 128 of the square.
 
@@ -111,7 +113,7 @@ def _sample_positions(x, y, size_px):
 
     HaMeR samples with OpenCV's `warpAffine` and computes its matrix from three points that are rounded to float32. This function
     repeats these computations step by step.
-    The rounded points put many samples exactly between two steps of 1/32 px, where the last bit of a float64 decides.
+    With the rounded points, many samples are exactly between two steps of 1/32 px. There the last bit of a float64 determines the rounding.
     Simpler formulas for the matrix, and cropped or mirrored frames, move some columns of every second crop by 1/32 px.
     """
     half, side = size_px / 2.0, float(HEIGHT_PX)
@@ -141,7 +143,7 @@ def _blurred_region(frame, columns, rows, sigma_px):
         Pixels outside the frame replicate its border. Inside the frame, the region extends beyond the samples by the kernel's radius, so
         that replicated pixels do not affect the samples there.
     first_column, first_row : int
-        Position of the region in the frame.
+        Indices of the frame's column and row at which the region begins.
     """
     radius = int(_TRUNCATE * sigma_px + 0.5)
     kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma_px) ** 2)

@@ -6,7 +6,7 @@ translation is estimated so that the hand projects to the predicted keypoints.
 
 With HaMeR's own camera (`camera.hamer_camera`, which PianoMotion10M also uses), translation and rotation are the numbers that HaMeR
 predicts. A real camera views a hand off the middle of the frame at an angle, but the network predicts every crop as if it were in the
-middle. So for a real camera the hand is rotated by that angle. Its depth is then metric, as far as MANO's hand has the player's size.
+middle. So for a real camera the hand is rotated by that angle. The depth is then metric if MANO's hand has the player's size.
 """
 
 import logging
@@ -54,7 +54,7 @@ OPTIONS = {
 - `checkpoint`, `mano`: paths of hamer.ckpt and MANO_RIGHT.pkl
 - `precision`: number format of the backbone's matrices, "bf16" or "fp32"
 - `batch`: number of hands in a batch
-- `rescale`: minimum ratio of the crop's square to the hand's box
+- `rescale`: minimum ratio of the side of the crop's square to the sides of the hand's box
 - `shape`: "video" for one shape in all frames of a hand, "frame" for one in each frame
 - `refit`: whether the poses are fitted to the video's shape; otherwise rotations stay as predicted
 - `compile`: whether the network is compiled (on a GPU only)

@@ -23,10 +23,10 @@ JOINTS = 16
 """Number of predicted rotations."""
 
 NORM_EPS = 1e-5
-"""Epsilon of every LayerNorm in the head. That of the backbone is different."""
+"""Epsilon of every LayerNorm in the head. The backbone has another value."""
 
 NORMALIZE_EPS = 1e-12
-"""Minimum norm by which a column of a rotation matrix is divided when it is normalised."""
+"""Minimum divisor when a column of a rotation matrix is normalised."""
 
 
 class HandParameters(NamedTuple):
@@ -99,7 +99,7 @@ class FeedForward(nn.Module):
 
 
 class Layer(nn.Module):
-    """Pre-norm decoder layer. The first layer has no self-attention: its input, and so its output, is the same for all crops."""
+    """Pre-norm decoder layer. The first layer has no self-attention, because `Head.start` already includes its constant output."""
 
     def __init__(self, sizes, first):
         super().__init__()
@@ -144,7 +144,7 @@ class Head(nn.Module):
 
 
 def rotations_from_6d(numbers):
-    """Convert the first two columns of rotation matrices to the matrices, by Gram-Schmidt orthonormalisation.
+    """Compute rotation matrices from their first two columns, by Gram-Schmidt orthonormalisation.
 
     Y. Zhou et al., "On the Continuity of Rotation Representations in Neural Networks", CVPR 2019, arXiv:1812.07035.
 

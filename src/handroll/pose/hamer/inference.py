@@ -1,7 +1,8 @@
-"""Run the network on all hands of a video, in batches of a fixed size across frames and hands, in decoding order.
+"""Run the network on all hands of a video, in batches of a fixed number of hands in decoding order.
 
-On a GPU the network is compiled (one graph, CUDA graphs inside). Batches are uploaded from pinned memory, and the outputs of one batch
-are downloaded while the next is computed. On the CPU the network is not compiled. docs/tutorials/hamer.md has the speeds.
+A batch may contain hands of several frames. On a GPU the network is compiled as one graph and runs with CUDA graphs. Batches are uploaded
+from pinned memory, and the outputs of one batch are downloaded while the next is computed. On the CPU the network is not compiled. The
+speeds are in docs/tutorials/hamer.md.
 """
 
 import hashlib
@@ -53,7 +54,7 @@ def run_inference(network, video_path, boxes_px, selected, batch, rescale, threa
     scratch : path of a folder, optional
         Folder for finished chunks, from which a later call resumes. The caller removes it when the result is saved.
     made_by : dict of str to plain value, optional
-        What the outputs depend on besides the other arguments, such as the weights. Chunks with other values are not used.
+        Further values that determine the outputs, such as the hash of the weights. Stored chunks with other values are not used.
     compiled : bool
         Whether the network is compiled. The first batch then takes minutes.
 

@@ -131,8 +131,8 @@ def read_settings(path):
     Raises
     ------
     HamerError
-        The file is missing, is no model_config.yaml, or differs from the released one in a key that determines the outputs. The message
-        lists all differences.
+        The file is missing, is not a model_config.yaml, or differs from the released one in a key that determines the outputs. The
+        message lists all differences.
     """
     path = Path(path)
     config = _read_yaml(path)
@@ -171,7 +171,7 @@ def _read_yaml(path):
 
 
 def _backbone_sizes(config, problems):
-    """Return the backbone's sizes: the released ones, or those in the section `_PARITY` of a toy checkpoint; None after a problem."""
+    """Return the backbone's sizes: the released ones, or those in the section `_PARITY` of a toy checkpoint; None if one is invalid."""
     if _get(config, "_PARITY") is _ABSENT:
         return BackboneSizes()
     keys = {"dim": "embed_dim", "depth": "depth", "heads": "num_heads"}
@@ -184,7 +184,7 @@ def _backbone_sizes(config, problems):
 
 
 def _decoder_sizes(config, backbone, problems):
-    """Return the decoder's sizes: the released ones, or for a toy checkpoint any sizes; None after a problem."""
+    """Return the decoder's sizes: the released ones, or for a toy checkpoint any sizes; None if one is invalid."""
     section = _get(config, _DECODER)
     if not isinstance(section, dict):
         problems.append(f"{_DECODER}: expected a section, found {_format_value(section)}")

@@ -1,4 +1,4 @@
-"""Convert HaMeR's checkpoint once to a compact file with the network's parameters in their types at inference.
+"""Convert HaMeR's checkpoint once to a compact file, which contains the network's parameters in the types that inference uses.
 
 The compact file has 1.42 GB (bfloat16); the released checkpoint has 2.69 GB. The file is mapped into memory, so that the network starts
 fast and the processes of one machine share the memory. It contains nothing of MANO. Its name contains the checkpoint's SHA-256. That hash
@@ -168,7 +168,7 @@ class _DamagedError(Exception):
 
 
 def _write(path, checkpoint, dtype):
-    """Write a compact file. After an error there is no file."""
+    """Write a compact file. If writing fails, no file remains."""
     state = {name: value for name, value in checkpoint.state.items() if not name.startswith("backbone.")}
     state |= typed_backbone(checkpoint.state, dtype)
     content = {"format": FORMAT, "sha256": checkpoint.sha256, "digest": _digest(state), "state": state}
