@@ -3,7 +3,7 @@
 
 
 rule import_pianomotion10m:
-    """Import PianoMotion10M as shards, and report what was left out. A release with other lists of videos is imported again."""
+    """Import PianoMotion10M as shards, and report what was left out. Changed lists of videos repeat the import."""
     input:
         lists=[f"{CONFIG.pianomotion10m.folder}/{split}.txt" for split in ("train", "valid", "test")],
         mano=existing_files(CONFIG.pose.hamer.mano),

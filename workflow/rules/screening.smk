@@ -2,7 +2,7 @@
 # as a param (common.smk: rejected).
 # Reads the scores in results/{acquire,screening,hands,music,keyboard}. Writes results/screening/{verdicts.json,summary.tsv,gallery.html}.
 
-# Values of a row of the sheet that stand next to its verdict.
+# Values of each row of the sheet that the results show next to the verdict.
 FACTS = {
     name: {"subject": row.subject, "video": row.video, "title": row.title, "source": source_name(row.source)}
     for name, row in SHEET.items()
