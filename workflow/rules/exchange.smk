@@ -21,7 +21,7 @@ rule import_pianomotion10m:
         mem_mb=grows(4000),
         runtime=grows(240),
     params:
-        # The import reads too much data to repeat it after a refactoring.
+        # The import reads so much data that it should not be repeated after a refactoring.
         version=versions_of(
             "import_pianomotion10m.py", "exchange.pianomotion10m", "exchange.pianomotion10m_import", "hand.mano_file"
         ),

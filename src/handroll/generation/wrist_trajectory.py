@@ -1,8 +1,8 @@
 """Plan the path of a wrist and the times of key releases from fingered notes.
 
 The path is the smoothest path (minimum jerk: Flash and Hogan 1985, doi:10.1523/JNEUROSCI.05-07-01688.1985) on which every finger can reach
-the key that it holds. Some tension reduces overshoot. Each held key restricts the position of the hand to a range, its *corridor*. The path
-stays in the intersection of the corridors of all held keys. Between notes the path is free.
+the key that it holds. A tension term reduces overshoot. Each held key restricts the position of the hand to a range, its *corridor*. The
+path stays in the intersection of the corridors of all held keys. Between notes the path is free.
 
 All values are for a right hand, in millimetres of the keyboard frame. A left hand is planned as its mirror image: the sign of x is changed
 for its keys. The position of a hand is that of its *reference point*: the point on the keys below the middle fingertip of a hand at rest.
@@ -77,7 +77,7 @@ _STRETCH_YAW_DEG = -8.0
 # Maximum of the stretch.
 _MAX_STRETCH = 1.4
 
-# Distance from the middle of the keyboard of a hand that plays no notes at all.
+# Distance between the middle of the keyboard and a hand that plays no notes at all.
 _IDLE_ASIDE_MM = 150.0
 
 # Distance by which the wrist is higher on black keys.
@@ -276,8 +276,8 @@ def releases(onset_s, key_offset_s, pitch, hand, finger, bone_scale):
     Returns
     -------
     array (note,)
-        Release times (s), never later than `key_offset_s`. A key is released early only after 70 ms, or after half the time to the onset
-        of the note that needs its finger or its hand if that is shorter.
+        Release times (s), never later than `key_offset_s`. An early release is not before the onset plus the shorter of two times:
+        `_MIN_HOLD_S`, and half the time to the onset of the note that needs the finger, the hand or the key.
     """
     key = key_of_pitch(np.asarray(pitch, dtype=int))
     mirror, scale = np.where(hand == 0, -1.0, 1.0), np.asarray(bone_scale)[hand]
@@ -328,8 +328,8 @@ def smoothest_path(low, high, centre, softness_s):
 
     The path minimises the sum over steps of
 
-        (third difference)^2 + (STEP_S / 60 ms)^4 (first difference)^2
-        + (STEP_S / softness_s)^6 (path - centre)^2 + (STEP_S / 15 ms)^6 (distance outside the corridor)^2.
+        (third difference)^2 + (STEP_S / _TENSION_S)^4 (first difference)^2
+        + (STEP_S / softness_s)^6 (path - centre)^2 + (STEP_S / _HARD_S)^6 (distance outside the corridor)^2.
 
     A semismooth Newton method minimises this piecewise quadratic function.
 

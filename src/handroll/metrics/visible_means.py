@@ -2,7 +2,7 @@
 
 - Values in hidden frames are ignored, whether they are NaN or not.
 - A NaN in a visible frame makes the score NaN. Otherwise an incomplete motion could get a good score for its remaining frames.
-- Without visible frames the score is NaN.
+- If no frame is visible, the score is NaN.
 """
 
 import numpy as np

@@ -58,7 +58,7 @@ _WEIGHT_NORM = {".weight_g": ".parametrizations.weight.original0", ".weight_v": 
 # Tensors of layers in stage one that the released code never calls.
 _UNUSED = tuple(f"{layer}.{kind}" for layer in ("pos_feature_map", "audio_encoder_cont.lm_head") for kind in ("weight", "bias"))
 
-# Coefficients of the diffusion, which a released file of stage two contains besides the networks.
+# Names of the coefficients of the diffusion. A released file of stage two contains them in addition to the networks.
 _COEFFICIENTS = (
     "betas",
     "alphas_cumprod",

@@ -29,9 +29,9 @@ class Scales:
     Attributes
     ----------
     position_mean, position_scale : tuple of 6
-        Right hand first, in the coordinate frame's unit of length.
+        Mean and scale of each position channel, right hand first, in the coordinate frame's unit of length.
     pose_mean, pose_scale : tuple of 96
-        Right hand first, rad.
+        Mean and scale of each pose channel, right hand first, rad.
     max_abs : float
         Maximum absolute value of the scaled poses in the training data. Generated poses are clipped to it.
     """
