@@ -6,7 +6,8 @@ from handroll.acquire.sites import site_of
 
 # Limits on the length and size of a download.
 LIMITS = cfg("screening.duration", "acquire.max_size_gb", "acquire.min_free_gb")
-# Retries and rate limits: all keys of the section that are not about what to list or to download.
+
+# Retries and rate limits: all keys of section `acquire` except those that select what to list or download.
 PACE = cfg("acquire", without=("channels", "takedown", "max_listed", "max_height_px", "max_size_gb", "min_free_gb"))
 
 
@@ -63,7 +64,7 @@ rule fetch_video:
         identity=identity("source"),
         source=path_of("source"),
         settings=cfg("acquire.max_height_px"),
-        # The number changes only if another try can succeed. So the next run repeats downloads that failed temporarily.
+        # The number changes only if another try can succeed. A changed number makes the next run repeat the download.
         tries=lambda wildcards: earlier_tries(
             f"results/acquire/{wildcards.subject}/{wildcards.video}", limits_for(row_of(wildcards), LIMITS)
         ),

@@ -32,14 +32,18 @@ if not SHEET:
 
 # GPUs that a job with a neural network requests. Profiles limit how many such jobs run at a time.
 GPUS = int(CONFIG.device == "cuda")
-# Conda environment of these jobs, relative to the rule files.
+
+# Conda environment of jobs with a neural network, relative to the rule files.
 NETWORKS_ENV = "../../envs/gpu.yaml" if GPUS else "../../envs/base.yaml"
 THRESHOLDS = CONFIG.screening.model_dump()
-# A video that the sheet or the takedown list rejects is never fetched. It has no jobs, only a row in the summary.
+
+# Verdict on each video from the sheet and the takedown list. If it rejects a video, the video is never fetched: it has
+# no jobs, only a row in the summary.
 LISTED = {
     name: judge([measure_listing(row, name in TAKEN_DOWN)], THRESHOLDS, row.override) for name, row in SHEET.items()
 }
 VIDEOS = {name: row for name, row in SHEET.items() if LISTED[name].usable_for_motion}
+
 # Every video that can have a job.
 ROWS = SHEET | EVALUATED
 SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
@@ -79,12 +83,12 @@ def per_video(*patterns):
 
 
 def existing_files(*paths):
-    """For inputs: those of these files that exist. A job that needs a missing one fails and says where to get it."""
+    """For inputs: paths of the files that exist. A job that needs a missing file fails with a message that names its source."""
     return [path for path in paths if Path(path).is_file()]
 
 
 def row_of(wildcards):
-    """Row of the sheet for the video of a job."""
+    """Return the row of the sheet for the video of a job."""
     return ROWS[wildcards.subject, wildcards.video]
 
 
@@ -94,9 +98,9 @@ def row_value(column):
 
 
 def identity(column):
-    """For `params`: identity of the file in a column of the sheet: its size and time, or the URL, or the name if it is missing.
+    """For `params`: identity of a file in the sheet: size and time of the file, its URL, or the name of a missing file.
 
-    Another spelling of the path or another project folder reruns nothing. Another file does.
+    A different file reruns jobs. A different spelling of its path or a different project folder does not.
     """
 
     def version(wildcards):
@@ -109,12 +113,15 @@ def identity(column):
 
 
 def path_of(column):
-    """For `params`, next to `identity`: the path or URL itself. Snakemake does not compare functions of `input`."""
+    """For `params`, next to `identity`: the path or URL.
+
+    A change of the path alone reruns nothing, because Snakemake does not compare functions of `input`.
+    """
     return lambda wildcards, input: getattr(row_of(wildcards), column)
 
 
 def measured_of(wildcards, *steps):
-    """Values that these steps measured of a job's video; steps that have not run yet are left out."""
+    """Return the values that steps measured in a job's video. Steps that have not run yet are left out."""
     try:
         return read_measured(wildcards.subject, wildcards.video, steps)
     except SchemaError as error:
@@ -124,9 +131,9 @@ def measured_of(wildcards, *steps):
 def rejected(*steps, purpose="motion"):
     """For `params`: names of the reasons that reject a video for a purpose ("motion" or "dataset"); empty if it is usable.
 
-    The reasons come from what the given steps measured, which must all be upstream of the rule. A job with reasons writes empty
-    outputs. A changed verdict reruns the jobs of its video only. Snakemake evaluates params again before a job starts, but on a
-    cluster only for rules with a `message`: every rule with this param needs one.
+    The reasons follow from the values that the given steps measured. All these steps must be upstream of the rule. A
+    job with reasons writes empty outputs. A changed verdict reruns only the jobs of its video. Every rule with this
+    param needs a `message`: without one, Snakemake does not evaluate params again on a cluster before a job starts.
     """
 
     def reasons(wildcards):
@@ -137,10 +144,10 @@ def rejected(*steps, purpose="motion"):
 
 
 def grows(base, per_hour=0):
-    """For `resources`: an amount for any video plus an amount for each hour of video, multiplied by the attempt."""
+    """For `resources`: a fixed amount plus an amount per hour of video, both multiplied by the number of the attempt."""
     return lambda wildcards, attempt: request(base, per_hour, per_hour and hours_of(wildcards), attempt)
 
 
 def hours_of(wildcards):
-    """Length (h) of a job's video."""
+    """Return the length (h) of a job's video."""
     return video_hours(next(iter(measured_of(wildcards, "probe")), None), row_of(wildcards).duration_s)

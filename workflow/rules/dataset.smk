@@ -2,9 +2,12 @@
 # Reads results/{acquire,screening,motion,keyboard}. Writes results/dataset/.
 from handroll.config.selection import dataset_settings
 
-# Permission and licence of each video, and those that allow publishing its clips.
+# Permission and licence of each video.
 RIGHTS = [[row.permission, row.licence or ""] for row in VIDEOS.values()]
+
+# Permissions and licences that allow the publication of clips.
 ALLOWED = cfg("dataset.rights")
+
 # Sizes of shards and of their row groups.
 SHARD_SIZES = cfg("dataset", without=("name", "rights"))
 

@@ -3,7 +3,7 @@
 from handroll.evaluation.scene_kinds import KINDS
 from handroll.evaluation.videos import SUBJECT, VIDEO_PATTERN, seeds
 
-# Keys of the section that do not change how a performance is rendered.
+# Keys of section `evaluation` that have no effect on the rendering of performances.
 NOT_RENDERED = ("performances", "first_seed", "scenes", "recordings")
 
 

@@ -3,7 +3,7 @@
 
 
 rule import_pianomotion10m:
-    """Import PianoMotion10M as shards, and report what was left out. A release with other lists of videos is imported again."""
+    """Import PianoMotion10M as shards, and report what was left out. Changed lists of videos repeat the import."""
     input:
         lists=[f"{CONFIG.pianomotion10m.folder}/{split}.txt" for split in ("train", "valid", "test")],
         mano=existing_files(CONFIG.pose.hamer.mano),
@@ -21,7 +21,7 @@ rule import_pianomotion10m:
         mem_mb=grows(4000),
         runtime=grows(240),
     params:
-        # The import reads too much data to repeat it after a refactoring.
+        # The import reads so much data that it should not be repeated after a refactoring.
         version=versions_of(
             "import_pianomotion10m.py", "exchange.pianomotion10m", "exchange.pianomotion10m_import", "hand.mano_file"
         ),

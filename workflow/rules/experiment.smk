@@ -9,9 +9,11 @@ from handroll.models.methods import (
 )
 
 BENCHMARK = CONFIG.benchmark
+
 # Folder of the experiment.
 EXPERIMENT = f"results/experiments/{BENCHMARK.name}"
-# Methods by name.
+
+# Description of each method, by name.
 METHODS = comparison_methods(BENCHMARK)
 
 
@@ -46,12 +48,12 @@ def run_of(wildcards):
 
 
 def released_of(wildcards):
-    """For `params`: path of the released checkpoint; empty for other methods."""
+    """For `params`: path of PianoMotion10M's released checkpoint; empty for methods that do not use it."""
     return BENCHMARK.weights.released if METHODS[wildcards.method]["kind"] == "released" else ""
 
 
 def models_of(wildcards):
-    """For inputs: models of a method, the first stage first, then the logs of their training."""
+    """For inputs: checkpoints of a method (first stage, second stage), followed by their training logs."""
     method = METHODS[wildcards.method]
     if method["kind"] == "released":
         return existing_files(released_of(wildcards))

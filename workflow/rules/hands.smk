@@ -5,9 +5,11 @@
 # Module of the configured pose engine, which scripts import by name.
 POSE_ENGINE = f"pose.{CONFIG.pose.engine}"
 HAMER = CONFIG.pose.engine == "hamer"
+
 # Settings of the configured pose engine.
 POSE_OPTIONS = {"landmarks": cfg("pose.hand_length_m"), "hamer": cfg("device", "pose.hamer")}[CONFIG.pose.engine]
-# Path of the engine's hand model, if it has one.
+
+# Path of the hand model of the configured pose engine; empty if it has none.
 HAND_MODEL = {name: POSE_OPTIONS[name] for name in ("mano",) if name in POSE_OPTIONS}
 
 

@@ -17,7 +17,7 @@ rule transcribe_audio:
         "results/logs/transcribe_audio/{subject}/{video}.log",
     benchmark:
         "results/timings/transcribe_audio/{subject}/{video}.tsv"
-    # The longest step after the detection.
+    # Transcription is the longest step after hand detection, so it starts early.
     priority: 50
     conda:
         NETWORKS_ENV

@@ -1,8 +1,8 @@
-# Screening: collect the verdicts on all videos in a table and a gallery. The rules that act on a verdict compute it themselves,
-# as a param (common.smk: rejected).
+# Screening: collect the verdicts on all videos in a table and a gallery. Rules that depend on a
+# verdict do not read these files. They compute the verdict as a param (common.smk: rejected).
 # Reads the scores in results/{acquire,screening,hands,music,keyboard}. Writes results/screening/{verdicts.json,summary.tsv,gallery.html}.
 
-# Values of a row of the sheet that stand next to its verdict.
+# Values of each row of the sheet that the results show next to the verdict.
 FACTS = {
     name: {"subject": row.subject, "video": row.video, "title": row.title, "source": source_name(row.source)}
     for name, row in SHEET.items()

@@ -3,7 +3,7 @@
 
 
 rule survey_video:
-    """Detect cuts, insets and camera motion in all frames, and hands in some; write thumbnails."""
+    """Detect cuts, insets and camera motion in all frames, and hands in some frames. Write thumbnails."""
     input:
         video=rules.fetch_video.output.video,
         probe=rules.probe_video.output.probe,

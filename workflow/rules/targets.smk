@@ -33,7 +33,7 @@ def steps_to(last):
 def existing_overlays(wildcards):
     """For the input of `all`: overlays of the videos that have a folder of overlays.
 
-    The folder decides, because a job that fails removes the file but not the folder.
+    Folders are checked instead of files, because a failed job removes its file but not the folder.
     """
     paths = (rules.draw_overlay.output.overlay.format(subject=subject, video=video) for subject, video in VIDEOS)
     return [path for path in paths if os.path.isdir(os.path.dirname(path))]

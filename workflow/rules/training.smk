@@ -6,10 +6,12 @@ SHARDS = {
     "synthetic": rules.synthesise_corpus.output.manifest,
     "pianomotion10m": rules.import_pianomotion10m.output.manifest,
 }[BENCHMARK.data]
-# Which clips are read, and in which frame and rate.
+# Subjects of the clips that are read, and coordinate frame and frame rate of their motion.
 SOURCE = cfg("benchmark.frame", "benchmark.rate_hz", "benchmark.subjects")
+
 # Length of a window in frames.
 WINDOW = round(BENCHMARK.window_s * BENCHMARK.rate_hz)
+
 # Settings that all trainings of the experiment share.
 RUN = cfg("benchmark.seed", "benchmark.precision", "benchmark.gpus", "device")
 
@@ -179,7 +181,7 @@ rule train_gesture:
 
 
 rule train_autoencoder:
-    """Train the auto-encoder whose features the Fréchet distance of motions uses."""
+    """Train the auto-encoder that computes features for the Fréchet distance between motions."""
     input:
         shards=SHARDS,
         motion=rules.prepare_training.output.motion,

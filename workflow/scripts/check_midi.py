@@ -1,8 +1,8 @@
 """Choose the notes of a video: reads the transcription, audio.flac and the given MIDI file, if any; writes the notes for the dataset.
 
-agreement.json contains the source of the notes ("given" or "transcribed"), the reason why a given MIDI file is not used, its faults and
-corrections, every score with its limits, and the purity scores for the screening. If a given MIDI file is used, agreement.json also
-contains its agreement with the transcription. A rejected video has no notes.
+agreement.json contains the source of the notes ("given" or "transcribed"), the reason why a given MIDI file is not used, the faults and
+corrections of that file, every score with its limits, and the purity scores for the screening. If a given MIDI file is used, agreement.json
+also contains its agreement with the transcription. A rejected video has no notes.
 """
 
 from handroll.logs import step_log

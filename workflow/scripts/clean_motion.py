@@ -1,8 +1,8 @@
-"""Clean the poses of a video: reads refined.parquet; writes motion.parquet (tables.MOTION), which adds a state for every frame.
+"""Clean the poses of a video: reads refined.parquet, pose.parquet and survey.json; writes motion.parquet (tables.MOTION).
 
-Outliers are searched in pose.parquet, whose poses do not depend on the notes. If the poses were refined over time, outliers are searched
-in refined.parquet instead. Each usable segment (survey.json) is cleaned separately, since motion does not continue across a cut. A
-rejected video gives an empty table.
+motion.parquet adds a state for every frame. Outliers are searched in pose.parquet, whose poses do not depend on the notes. If the poses
+were refined over time, outliers are searched in refined.parquet instead. Each usable segment (survey.json) is cleaned separately, because
+motion does not continue across a cut. A rejected video gives an empty table.
 """
 
 from handroll.logs import step_log

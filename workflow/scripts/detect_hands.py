@@ -1,6 +1,6 @@
 """Detect hands: reads the video, probe.json and survey.json; writes detections.parquet (tables.DETECTIONS).
 
-Every frame of the video has rows. The detector runs only in the usable segments. A rejected video gives an empty table.
+The table has rows for every frame of the video, but the detector runs only in the usable segments. A rejected video gives an empty table.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Draw hands and keys on the video: reads video, audio, motion, fingered notes and registration; writes overlay and contact sheet.
 
-For a rejected video, both show only the rejection reasons.
+For a rejected video, overlay and contact sheet show only the rejection reasons.
 """
 
 from handroll.logs import step_log

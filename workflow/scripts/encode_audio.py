@@ -1,4 +1,4 @@
-"""Compute audio features of every clip: reads shards; writes a Parquet file of features for each shard, and their list features.json."""
+"""Compute audio features of every clip: reads shards; writes one Parquet file of features per shard, and their manifest features.json."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """Fetch a video: reads a source (URL or local path); writes the video file (for a local path, a link) and info.json.
 
-info.json contains the result of `handroll.acquire.download.fetch`, and `tries`, the number of tries until now. If a video is not
+info.json contains the result of `handroll.acquire.download.fetch`, and `tries`, the number of tries so far. If a video is not
 available, its file is empty, and the workflow continues.
 """
 

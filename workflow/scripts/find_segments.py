@@ -1,7 +1,7 @@
 """Find the usable segments: reads observed.json; writes survey.json.
 
-survey.json contains `segments` (start_s, end_s), `screening`, the scores, and `edits` and `hands` copied from observed.json. A rejected
-video has no segments and no scores.
+survey.json contains the usable segments (`segments`: start_s, end_s), the scores (`screening`), and a copy of `edits` and `hands` from
+observed.json. A rejected video has no segments and no scores.
 """
 
 from handroll.logs import step_log
@@ -22,7 +22,7 @@ def main(snakemake):
         from handroll.screening.viewpoint import measure_viewpoint
 
         edits, hands = observed["edits"], HandSamples.from_dict(observed["hands"])
-        # Without any detected hand, hand counts are not used: the rejection reason is then the missing hands, not the edits.
+        # Hand counts are not used if no hand is detected, so that the rejection reason is the missing hands and not the edits.
         hand_counts = {"time_s": hands.time_s.tolist(), "hands": hands.hands.tolist()} if hands.hands.any() else None
         segments = usable_segments(edits, hand_counts)
         scores = {

@@ -15,7 +15,7 @@ from handroll.tables import DETECTIONS, POSE, by_frame, by_row
 def main(snakemake):
     """Fit the pose of every detected hand."""
     params, given = snakemake.params, snakemake.input
-    # Folder of partial results, from which a killed job resumes. It is not declared as an output: Snakemake removes those of killed jobs.
+    # Folder of partial results, from which a killed job resumes. It is not an output, because Snakemake removes outputs of killed jobs.
     scratch = Path(snakemake.output.pose).with_name(".fit_pose")
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         columns, facts = POSE.empty(), {}

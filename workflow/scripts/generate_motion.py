@@ -21,7 +21,7 @@ def main(snakemake):
     with step_log(snakemake.log[0], f"{snakemake.rule} {snakemake.wildcards.method}") as log, torch_threads(snakemake.threads):
         features = Path(given.features[0]).parent if given.features else None
         source = Source(Path(given.shards).parent, features=features, **params.source)
-        # The released checkpoint is no input of the rule: if it is missing, its reader raises an error that contains the source.
+        # The released checkpoint is not an input of the rule. If it is missing, its reader raises an error that names its source.
         models = [params.released] if params.released else list(given.models)
         columns, facts = generate(params.method, source, given.windows, models, **params.run)
         metadata = stamp(snakemake.rule, params.code, {**params.method, **params.run})

@@ -16,7 +16,7 @@ def main(snakemake):
     with step_log(snakemake.log[0], snakemake.rule) as log:
         model = next(map(read_mano, snakemake.input.mano), None)
         sizes = {"target_bytes": round(params.settings["shard_mb"] * 1e6), "row_group_rows": params.settings["row_group_rows"]}
-        # The folder of the release is left out: it has no effect on the dataset.
+        # The metadata do not contain the folder of the release, because it has no effect on the dataset.
         settings = {name: value for name, value in params.tree.items() if name != "folder"} | params.settings
         metadata = stamp(snakemake.rule, params.version, settings, mano_sha256=model and model.sha256)
         _, report = import_tree(**params.tree, out_dir=Path(made.manifest).parent, model=model, **sizes, metadata=metadata)

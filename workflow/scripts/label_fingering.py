@@ -15,7 +15,7 @@ from handroll.tables import FINGERED_NOTES, NOTES, PEDAL, POSE, State, by_frame
 
 
 def main(snakemake):
-    """Estimate the delay, then label every note."""
+    """Estimate the audio delay, then label every note."""
     params, made = snakemake.params, snakemake.output
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         fingered, pedal, facts, report = FINGERED_NOTES.empty(), PEDAL.empty(), {}, {"audio_delay_s": 0.0, "delay": None}

@@ -1,6 +1,6 @@
 """Measure how often the hands are detected: reads detections.parquet and survey.json; writes visibility.json, scores for the screening.
 
-A rejected video, on which the detector did not run, has no scores.
+A rejected video has no scores, because the detector did not run.
 """
 
 from handroll.logs import step_log

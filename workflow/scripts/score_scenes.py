@@ -1,4 +1,4 @@
-"""Register the keyboard in simulated scenes of one kind: writes the numbers of registered, refused and wrong scenes, and the errors."""
+"""Register the keyboard in simulated scenes of one kind: writes numbers of registered, refused and wrong scenes, and maximum errors."""
 
 from handroll.evaluation.scene_summary import scene_seeds, score_scenes
 from handroll.logs import progress, step_log

@@ -1,6 +1,7 @@
 """Collect all verdicts: reads the scores of every step and the thumbnails; writes verdicts.json, summary.tsv and gallery.html.
 
-Every video of the sheet has a row, even if it is not downloaded: its uses, rejection reasons, scores and thresholds.
+Every video of the sheet has a row, even if it is not downloaded. A row contains the uses of the video, rejection reasons, scores and
+thresholds.
 """
 
 import os

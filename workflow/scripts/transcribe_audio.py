@@ -27,7 +27,7 @@ def main(snakemake):
             notes, pedal, info = transcribe(samples, rate_hz, engine, options)
             info["transcriber"] = " ".join(str(info[key]) for key in ("engine", "engine_version") if key in info)
             log.info("%d notes, %d pedal presses", len(notes["pitch"]), len(pedal["onset_s"]))
-        # The path of the weights is left out: their hash identifies them.
+        # The metadata do not contain the path of the weights, because a hash identifies the weights.
         options = {name: value for name, value in params.settings["options"].items() if name != "checkpoint"}
         metadata = stamp(snakemake.rule, params.code, {**params.settings, "options": options}, **info)
         write_table(made.notes, NOTES, notes, metadata)

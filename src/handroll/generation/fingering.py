@@ -1,9 +1,9 @@
-"""Automatic fingering of the part of one hand, with minimum hand movement within the range of the fingers.
+"""Automatic fingering of the part of one hand. It minimises the movement of the hand within the range of the fingers.
 
 A grip assigns fingers to the keys of a chord. Dynamic programming selects one grip for each chord (Parncutt et al. 1997,
-doi:10.2307/40285730, for single notes; Al Kasimi et al. 2007, ISMIR, for chords). Costs are handroll's own choice. Most are millimetres by
-which the hand moves or stretches. The usual fingers of scales, fingers for black keys, and thumbs that pass under follow from the geometry
-of hand and keyboard (`wrist_trajectory`).
+doi:10.2307/40285730, for single notes; Al Kasimi et al. 2007, ISMIR, for chords). Costs are handroll's own choice. Most costs are
+distances in millimetres by which the hand moves or stretches. The usual fingering of scales and black keys, with passing of the thumb,
+follows from the geometry of hand and keyboard (`wrist_trajectory`).
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ _PINKY_ON_BLACK = 15.0
 # Cost of using each finger, thumb to little finger.
 _FINGER_COST = np.array([0.0, 0.0, 0.0, 3.0, 4.0])
 
-# Cost of the thumb passing under a finger, or a finger passing over the thumb.
+# Cost of passing the thumb under a finger, or a finger over the thumb.
 _PASS = 35.0
 
 # Cost of any other crossing of fingers.
@@ -98,7 +98,7 @@ def finger(chords, hand):
     path = [int(total.argmin())]
     for best in reversed(origin):
         path.append(int(best[path[-1]]))
-    # In a left hand, the grips are stored in the order of decreasing pitch.
+    # The notes of a left hand's grips are in the order of decreasing pitch.
     step = int(mirror)
     return [tuple(int(f) + 1 for f in grip.fingers[k][::step]) for grip, k in zip(grips, reversed(path), strict=True)]
 

@@ -59,8 +59,9 @@ class Pianist:
     about : dict
         The `about` of the model's checkpoint. It contains features, rate_hz, frame and frames.
     sampler : str
+        Name of the sampler; see `models.diffusion.sample`.
     steps : int
-        Sampling settings; see `models.diffusion.sample`.
+        Number of sampling steps; see `models.diffusion.sample`.
     device : str
         Device on which model and encoder run.
     name : str
@@ -198,14 +199,15 @@ def _generate_motion(pianist, recording, seed):
     """Generate positions (frame, 6) and poses (frame, 96) for a recording."""
     rate_hz, window = pianist.about["rate_hz"], pianist.about["frames"]
     frames = int(np.ceil(recording.duration_s * rate_hz))
-    # Features are computed up to the end of the last window. The model then gets features of silence after the recording, instead of zeros.
+    # Features are computed up to the end of the last window, so that the model gets features of silence after the recording,
+    # and not zeros.
     features = encode_recording(recording, pianist.encoder, rate_hz, window_starts(frames, window)[-1] + window)
     position, pose = pianist.model.generate_long(features, pianist.sampler, pianist.steps, seed)
     return position[:frames], pose[:frames]
 
 
 def _load_or_synthesise_audio(recording, seed):
-    """Return the audio of the video as (samples, rate): that of the recording, or notes of a MIDI file played by the synthetic piano."""
+    """Return the audio of the video as (samples, rate): the audio of the recording, or else its notes played by the synthetic piano."""
     if recording.audio is not None:
         return load_audio(recording.audio, AUDIO_RATE_HZ)
     return synthesise(recording.notes, recording.pedal, recording.duration_s, seed, AUDIO_RATE_HZ), AUDIO_RATE_HZ

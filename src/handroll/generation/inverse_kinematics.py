@@ -32,7 +32,7 @@ _THUMB_COUPLING = (0.6, 1.0)
 # solution.
 _REST_RAD = np.radians([[10.0, 0.0, 15.0], [25.0, 0.0, 45.0], [25.0, 0.0, 45.0], [25.0, 0.0, 45.0], [25.0, 0.0, 45.0]])
 
-# Standard deviation of the fingertips' target points.
+# Standard deviation of the errors of fingertips relative to their target points.
 _TIP_SIGMA_M = 0.5e-3
 
 # Standard deviation of the prior on angles. The prior is weak: it moves a fingertip by less than 0.1 mm, unless the target is out of reach.
@@ -41,7 +41,7 @@ _ANGLE_SIGMA_RAD = 1.5
 # Relative increase of the diagonal of the normal equations (Levenberg's damping).
 _DAMPING = 1e-3
 
-# Maximum change of an angle per iteration. It prevents that a stretched finger bends backwards.
+# Maximum change of an angle per iteration. It prevents a stretched finger from bending backwards.
 _STEP_RAD = 0.35
 
 
@@ -170,7 +170,7 @@ def tips_from_angles(angles_rad):
 
 
 def _bend_fingers(angles):
-    """Return the rotations of base and middle joint, and vectors (3, frame, finger) from outer, middle and base joint to the tip."""
+    """Return five values: rotations of base and middle joint; vectors (3, frame, finger) to the tip from outer, middle and base joint."""
     c = chains()
     wide = (slice(None), None)
     first = _Turn.by(angles[FLEXION] * c.flexion[0][wide] + angles[ABDUCTION] * c.abduction[0][wide])
@@ -181,7 +181,7 @@ def _bend_fingers(angles):
 
 
 def _tips_and_jacobian(angles):
-    """Return the fingertips (3, frame, finger), and a list with their derivatives by each degree of freedom, of the same shape."""
+    """Return the fingertips (3, frame, finger), and a list of their derivatives by each degree of freedom (3, frame, finger)."""
     c = chains()
     first, second, outer, middle, finger = _bend_fingers(angles)
     flexion, abduction = (np.broadcast_to(axes[:, :, None], (3, *angles.shape)) for axes in (c.flexion, c.abduction))

@@ -1,5 +1,5 @@
-"""Generate the motions of a method for the windows of a benchmark. A method is a reference (such as the ground truth) or a trained
-model."""
+"""Generate the motions of a method for the windows of a benchmark. The method is a trained model or a reference, such as the ground
+truth."""
 
 import json
 import time
@@ -43,8 +43,8 @@ def generate(method, source, windows_path, models, seed=0, samples=1, device="cp
     columns : dict of str to array
         Columns of `generation.motion_file.GENERATED`.
     facts : dict
-        Costs and description of the method, as far as they apply to its kind: parameters, training_s, sampling_ms (per window), features,
-        decoder, sampler, steps.
+        Costs and description of the method: parameters, training_s, sampling_ms (per window), features, decoder, sampler, steps. Entries
+        that do not apply to the kind of method are missing.
     """
     chosen = json.loads(Path(windows_path).read_text(encoding="utf-8"))
     clips = Clips(source, chosen["split"])
@@ -59,7 +59,7 @@ def _ground_truth(method, clips, chosen, windows, models, run):
 
 
 def _other_half(method, clips, chosen, windows, models, run):
-    """Return the ground truth of the second half of the windows as motions for the first half."""
+    """Use the ground truth of windows in the second half as motions of the windows in the first half."""
     half = len(windows) // 2
     if not half:
         raise ValueError("method other_half: expected at least 2 windows, found 1; use more clips")

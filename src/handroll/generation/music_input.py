@@ -67,14 +67,14 @@ def open_recording(path, folder, midi_path=None):
     path : path
         An audio file, a video with audio, or a MIDI file.
     folder : path
-        Folder for the extracted audio. It must exist as long as the recording is used.
+        Folder for the extracted audio. Do not delete it while the recording is in use.
     midi_path : path, optional
         MIDI file with the notes of an audio recording. It must be synchronous with the audio.
 
     Returns
     -------
     Recording
-        It contains notes if a MIDI file is given, and audio if `path` is no MIDI file.
+        It contains notes if a MIDI file is given, and audio if `path` is not a MIDI file.
 
     Raises
     ------
@@ -144,7 +144,7 @@ def encode_recording(recording, encoder, rate_hz, frames):
     rate_hz : float
         Frame rate of the features.
     frames : int
-        Number of frames of the result. The recording is followed by silence.
+        Number of frames of the result. The recording is padded with silence.
 
     Returns
     -------

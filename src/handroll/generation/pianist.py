@@ -39,7 +39,7 @@ HOVER_MM = 13.0
 # Distance by which an idle thumb is moved outwards, so that it is visible from above beside the index finger.
 _THUMB_ASIDE_MM = 9.0
 
-# Time in which a fingertip moves from its idle height to the bottom of the key, for MIDI velocities 1 and 127.
+# Time in which a fingertip moves from its idle height to the bottom of the key: for MIDI velocity 1, and for 127.
 _STRIKE_S = (0.085, 0.055)
 
 # Time in which a fingertip moves from the bottom of the key back to its idle height.
@@ -73,7 +73,7 @@ _HOVER_NOISE_MM = 1.5
 # Minimum distance of an idle fingertip from the fallboard.
 _FALLBOARD_MM = 12.0
 
-# Distance by which an idle fingertip is below the wrist when the hand is away from the keys.
+# Height of the wrist above an idle fingertip when the hand is away from the keys.
 _HANG_MM = 40.0
 
 # Minimum distance along the keyboard between neighbouring fingertips, unless they press closer keys.
@@ -82,11 +82,11 @@ _TIP_SPACING_MM = 15.0
 # Number of passes over the fingers in which idle fingertips are moved apart.
 _SPACING_ROUNDS = 8
 
-# Number of iterations of inverse kinematics: in the first solution, and after each correction of the wrist.
+# Number of iterations of inverse kinematics: first in the initial solution, second after each correction of the wrist.
 _FIRST_ITERATIONS, _FOLLOW_ITERATIONS = 12, 4
 
-# Number of corrections of the wrist. Each moves the wrist by the remaining distance between pressing fingers and their keys (alternating
-# projections).
+# Number of corrections of the wrist. Each correction moves the wrist by the mean of the remaining vectors from pressing fingers to their
+# keys (alternating projections).
 _FOLLOW_ROUNDS = 12
 
 # Standard deviation of the Gaussian that smooths a correction of the wrist over time.
@@ -212,7 +212,7 @@ def _fit_hand(target, wrist, orientation, scale, pressed, fps):
     scale : float
         Bone scale.
     pressed : array (frame, finger)
-        How far the finger has pressed its key, 0..1.
+        How far each finger has pressed its key: 0 at its idle height, 1 at the bottom of the key.
     fps : float
         Frame rate.
 
@@ -228,7 +228,7 @@ def _fit_hand(target, wrist, orientation, scale, pressed, fps):
     angles = angles_from_tips(local, iterations=_FIRST_ITERATIONS)
     short = np.linalg.norm(local - tips_from_angles(angles), axis=0) * pressed > _SHORT_MM * 1e-3 / scale
     sigma = _FOLLOW_S * fps
-    # Only frames within the range of the smoothing (4 sigma) around a finger that does not reach its key need a correction.
+    # Corrections are needed only near frames in which a finger does not reach its key: within the range of the smoothing (4 sigma).
     frames = np.flatnonzero(binary_dilation(short.any(1), np.ones(2 * int(np.ceil(4.0 * sigma)) + 1)))
     for _ in range(_FOLLOW_ROUNDS if len(frames) else 0):
         missing = local[:, frames] - tips_from_angles(angles[:, frames])
@@ -292,7 +292,7 @@ def _compute_trajectories(presses, time):
 
 
 def _neighbours(presses, group):
-    """Return the previous release and the next onset (press,) of the same finger or key. They are infinite if there is none.
+    """Return the previous release (press,) and the next onset (press,) of the same finger or key; -inf and inf if there is none.
 
     `group` contains the finger or the key of each press.
     """

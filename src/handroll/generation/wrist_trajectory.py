@@ -1,11 +1,11 @@
-"""Plan the path of a wrist, and the key releases, from fingered notes.
+"""Plan the path of a wrist and the times of key releases from fingered notes.
 
 The path is the smoothest path (minimum jerk: Flash and Hogan 1985, doi:10.1523/JNEUROSCI.05-07-01688.1985) on which every finger can reach
-the key that it holds. Some tension reduces overshoot. Each held key restricts the position of the hand to a range, its *corridor*. The path
-stays in the intersection of the corridors of all held keys. Between notes the path is free.
+the key that it holds. A tension term reduces overshoot. Each held key restricts the position of the hand to a range, its *corridor*. The
+path stays in the intersection of the corridors of all held keys. Between notes the path is free.
 
-All values are for a right hand, in millimetres of the keyboard frame. A left hand is planned as its mirror image: the x of its keys changes
-its sign. The position of a hand is that of its *reference point*: the point on the keys below the middle fingertip of a hand at rest.
+All values are for a right hand, in millimetres of the keyboard frame. A left hand is planned as its mirror image: the sign of x is changed
+for its keys. The position of a hand is that of its *reference point*: the point on the keys below the middle fingertip of a hand at rest.
 Constants are handroll's own choice, based on the range of the open hand's fingers and on visual inspection.
 """
 
@@ -64,8 +64,8 @@ _BACK_MM = np.array([30.0, 22.0, 22.0, 22.0, 28.0])
 # Maximum extension of a finger that presses a key, as a share of its stretched length.
 _STRAIGHTEST = 0.97
 
-# The stretch of a chord is a number that is 0 up to the first width and 1 at the second (octave with thumb and little finger). Widths are
-# in excess of the width of the hand at rest.
+# The stretch of a chord is 0 up to the first width, and 1 at the second (octave with thumb and little finger). A width is the amount by
+# which the chord is wider than the hand at rest.
 _STRETCH_FREE_MM, _STRETCH_FULL_MM = 30.0, 70.0
 
 # Distance by which the wrist is lower at stretch 1, so that the fingers are flat.
@@ -77,7 +77,7 @@ _STRETCH_YAW_DEG = -8.0
 # Maximum of the stretch.
 _MAX_STRETCH = 1.4
 
-# Distance from the middle of the keyboard of a hand that plays no notes at all.
+# Distance between the middle of the keyboard and a hand that plays no notes at all.
 _IDLE_ASIDE_MM = 150.0
 
 # Distance by which the wrist is higher on black keys.
@@ -86,7 +86,7 @@ _BLACK_RISE_MM = 5.0
 # Maximum time between the onsets of the notes of a chord.
 _CHORD_S = 0.03
 
-# If the hand must leave a key to reach the next one, the key is released this time before the next onset, plus the time of travel.
+# If the hand must leave a key to reach the next one, the time from the release to the next onset is this value plus the time of travel.
 _LIFT_S = 0.06
 
 # Speed of the hand in this travel.
@@ -98,7 +98,7 @@ _SAME_FINGER_S = 0.12
 # Minimum time from a release to the next press of the same key.
 _SAME_KEY_S = 0.10
 
-# Minimum duration of a press, unless the next note starts within twice this time.
+# Minimum duration of a press. If a later note starts within twice this time, half the time to that note replaces it.
 _MIN_HOLD_S = 0.07
 
 # Time before the onset at which the hand is over the key. It stays there until the release.
@@ -125,7 +125,7 @@ LEAVE_S = 0.5
 # y and z of a hand that rests on the player's lap.
 _LAP_Y_MM, _LAP_Z_MM = -650.0, -60.0
 
-# Time after a hand starts to leave the keys at which it starts to move down to the lap.
+# Time from the moment when a hand starts to leave the keys until it starts to move down to the lap.
 _LAP_DELAY_S = 0.15
 
 # Pitch of the hand.
@@ -276,8 +276,8 @@ def releases(onset_s, key_offset_s, pitch, hand, finger, bone_scale):
     Returns
     -------
     array (note,)
-        Release times (s), never later than `key_offset_s`. A key is held for at least 70 ms, or for half the time to the note that needs
-        its finger if that is shorter.
+        Release times (s), never later than `key_offset_s`. An early release is not before the onset plus the shorter of two times:
+        `_MIN_HOLD_S`, and half the time to the onset of the note that needs the finger, the hand or the key.
     """
     key = key_of_pitch(np.asarray(pitch, dtype=int))
     mirror, scale = np.where(hand == 0, -1.0, 1.0), np.asarray(bone_scale)[hand]
@@ -328,8 +328,8 @@ def smoothest_path(low, high, centre, softness_s):
 
     The path minimises the sum over steps of
 
-        (third difference)^2 + (STEP_S / 60 ms)^4 (first difference)^2
-        + (STEP_S / softness_s)^6 (path - centre)^2 + (STEP_S / 15 ms)^6 (distance outside the corridor)^2.
+        (third difference)^2 + (STEP_S / _TENSION_S)^4 (first difference)^2
+        + (STEP_S / softness_s)^6 (path - centre)^2 + (STEP_S / _HARD_S)^6 (distance outside the corridor)^2.
 
     A semismooth Newton method minimises this piecewise quadratic function.
 
@@ -483,7 +483,7 @@ def _hand_stretch(presses, held, scale):
 def _intersect_corridors(held, low, high):
     """Intersect the corridors (pair,) of the held keys at each step (step,).
 
-    An empty intersection is replaced by the point in the middle between its crossed ends.
+    If the corridors do not intersect, the result is a single point: the middle between maximum low end and minimum high end.
     """
     lower, upper = held.max(low), held.min(high)
     empty = lower > upper
@@ -492,7 +492,7 @@ def _intersect_corridors(held, low, high):
 
 
 def _mid_range(held, values):
-    """Return the middle between minimum and maximum of the values (pair,) at each step (step,). It is NaN where no key is held."""
+    """Return, for each step (step,), the mean of the minimum and the maximum of the values (pair,); NaN where no key is held."""
     any_held = held.any()
     low, high = (np.where(any_held, bound(values), 0.0) for bound in (held.min, held.max))
     return np.where(any_held, 0.5 * (low + high), np.nan)

@@ -52,8 +52,8 @@ def procrustes(points, target, with_scale=False):
     covariance = np.swapaxes(target - to_mean[..., None, :], -1, -2) @ centred
     left, singular, right = np.linalg.svd(np.where(valid[..., None, None], covariance, np.eye(dimensions)))
     sign = np.ones((*lead, dimensions))
-    # A negative determinant means that a reflection would fit better. The best proper rotation results if the sign of the axis with the
-    # smallest singular value is changed.
+    # A negative determinant means that a reflection would fit better. The best proper rotation is found by changing the sign of
+    # the axis with the smallest singular value.
     sign[..., -1] = np.sign(np.linalg.det(left @ right))
     rotation = np.where(valid[..., None, None], (left * sign[..., None, :]) @ right, np.nan)
     scale = np.where(valid, 1.0, np.nan)

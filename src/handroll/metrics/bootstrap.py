@@ -1,8 +1,8 @@
 """95 % confidence intervals of scores by the bootstrap over clips (Efron and Tibshirani 1993, "An Introduction to the
 Bootstrap").
 
-Clips are resampled, not frames or samples, because frames of a clip are correlated. The correlation of clips of one video is not
-taken into account. Therefore the intervals are valid for other clips of the same players, but not for other players.
+Clips are resampled, not frames or samples, because frames of a clip are correlated. The correlation between clips of one video
+is ignored. Therefore the intervals are valid for other clips of the same players, but not for other players.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ CONFIDENCE = 0.95
 """Confidence level of an interval: probability that it contains the value for infinitely many clips."""
 
 RESAMPLES = 2000
-"""Number of bootstrap samples. With 2000, the random error of an interval's ends is about 3 % of its half width."""
+"""Number of bootstrap samples. With 2000 samples, the random error of an interval's ends is about 3 % of half its width."""
 
 # Number of bootstrap samples that are in memory at the same time.
 _BATCH = 100
@@ -58,7 +58,7 @@ def mean_over_clips(scores, seed=0, resamples=RESAMPLES):
     Returns
     -------
     Estimate
-        With a percentile interval.
+        Mean, and its percentile interval.
     """
     scores = np.asarray(scores, dtype=np.float64)
     scores = scores.reshape(len(scores), -1).mean(axis=1) if scores.size else np.empty(0)

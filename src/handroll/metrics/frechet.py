@@ -1,9 +1,9 @@
 """Fréchet distance between two sets of samples, each modelled as a Gaussian (Dowson and Landau 1982,
 doi:10.1016/0047-259X(82)90077-X; also called 2-Wasserstein or Bures distance).
 
-The computation uses double precision, and only square roots of symmetric matrices. Therefore it also works with singular covariances, when
-there are fewer samples than features. The fewer the samples, the larger the distance: compare only values for the same number of
-samples.
+The computation uses double precision, and only square roots of symmetric matrices. Therefore it also works with singular covariances, which
+occur if there are fewer samples than features. The distance grows if there are fewer samples, so compare only values for the same number
+of samples.
 """
 
 from dataclasses import dataclass
@@ -121,7 +121,7 @@ def bures_wasserstein(mean_a, covariance_a, mean_b, covariance_b):
         Squared distances.
     """
     root_a, root_b = _root(covariance_a), _root(covariance_b)
-    # The trace of (A^1/2 B A^1/2)^1/2 equals the sum of the singular values of A^1/2 B^1/2. This form takes no roots of rounding errors.
+    # The trace of (A^1/2 B A^1/2)^1/2 equals the sum of the singular values of A^1/2 B^1/2. This form avoids roots of rounding errors.
     overlap = np.linalg.svd(root_a @ root_b, compute_uv=False).sum(axis=-1)
     spread = (root_a**2).sum(axis=(-1, -2)) + (root_b**2).sum(axis=(-1, -2))
     return np.maximum(((mean_a - mean_b) ** 2).sum(axis=-1) + spread - 2.0 * overlap, 0.0)

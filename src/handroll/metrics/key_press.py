@@ -1,9 +1,10 @@
 """Agreement of a motion with notes: key presses are detected in the motion of the fingertips, and matched with the notes.
 
-A key press is a stroke of a fingertip over the keys. The fingertip moves down by at least `MIN_STROKE_MM` within about 0.1 s, and ends at
-most `MAX_END_MM` above the lowest height that this finger reaches. Absolute heights are not used, because in a reconstructed motion they
-can be wrong by millimetres for minutes. A press matches a key if the fingertip is at most `KEY_MARGIN_MM` beside it, along the keyboard.
-Neighbouring white keys are 23.5 mm apart. The metric applies to reconstructed and to generated motion, and any finger may play a note.
+A key press is a stroke of a fingertip over the keys. In a stroke, the fingertip moves down by at least `MIN_STROKE_MM` within about 0.1 s.
+Its final height is at most `MAX_END_MM` above the lowest height of this finger. Absolute heights are not used, because in a reconstructed
+motion they can be wrong by millimetres for minutes. A press matches a key if the fingertip is at most `KEY_MARGIN_MM` to the left or right
+of the key. Neighbouring white keys are 23.5 mm apart. The metric applies to reconstructed and to generated motion, and any finger may play
+a note.
 
 Limits of the metric:
 
@@ -34,7 +35,7 @@ TOLERANCE_S = 0.1
 """Maximum time between a press and its note (s). At 24 to 60 frames per second, the time of a stroke is hardly more accurate."""
 
 KEY_MARGIN_MM = 5.0
-"""Maximum distance of a fingertip beside the key that it presses (mm): the typical error of a fingertip along the keyboard."""
+"""Maximum distance along the keyboard from a fingertip to the key that it presses (mm). It equals the typical error of a fingertip."""
 
 MIN_STROKE_MM = 4.0
 """Minimum length of a stroke (mm). A key moves down by 9 mm, and smoothing can halve a stroke."""
@@ -45,7 +46,7 @@ MAX_END_MM = 7.0
 # Time step at which fingertips are resampled (s).
 _STEP_S = 0.02
 
-# Percentile of a finger's heights above the key under it. It defines the lowest height of the finger.
+# The lowest height of a finger is this percentile of its heights above the key under it.
 _LOWEST_PERCENT = 8.0
 
 # Minimum time between two presses of one finger (s).
@@ -125,7 +126,7 @@ def key_press_scores(
     Parameters
     ----------
     notes : dict of str to array (note,)
-        `tables.NOTES`.
+        Columns of `tables.NOTES`.
     time_s : array (frame,)
     joints_keyboard_mm : array (frame, hand 2, joint 21, xyz 3)
         Keyboard frame; NaN where hidden. Pass all frames of the video even if only a part is scored, because the lowest height of each
@@ -198,7 +199,7 @@ def match_presses(presses, struck_s, pitch):
 
 
 def _landing_error_mm(notes, time_s, joints, delay_s):
-    """Compute the mean distance along the keyboard of the nearest fingertip from the played key.
+    """Compute the mean distance along the keyboard between the played key and the nearest fingertip.
 
     The distance is 0 if the fingertip is within the playing width of the key.
 

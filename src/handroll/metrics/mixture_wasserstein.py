@@ -28,9 +28,9 @@ _ITERATIONS = 200
 def mixture_wasserstein(a, b, components=COMPONENTS, seed=0):
     """Compute the distance between Gaussian mixtures fitted to two sets in a common basis.
 
-    The basis consists of at most `AXES` principal axes of both sets together. Both sets have the same weight in it, whatever their number
-    of samples. The difference of the means may have a part outside the basis. This part is added in quadrature, so that a constant offset
-    counts in full. Other differences outside the basis do not count.
+    The basis consists of at most `AXES` principal axes of both sets together. Both sets have the same weight in the basis, whatever
+    their number of samples. The difference of the means may have a part outside the basis. This part is added in quadrature, so that a
+    constant offset counts in full. Other differences outside the basis do not count.
 
     A few Gaussians are a coarse model, and their fit is a local optimum that depends on the seed. Compare only values with the same
     settings, and ignore small differences.
@@ -38,8 +38,8 @@ def mixture_wasserstein(a, b, components=COMPONENTS, seed=0):
     Parameters
     ----------
     a, b : array (sample, feature)
-        For example poses (frame, 48) in radians, or joints in mm, of visible frames only. scikit-learn adds 1e-6 to each variance, in the
-        squared unit of the samples.
+        Samples from visible frames only, for example poses (frame, 48) in radians, or joints in mm. scikit-learn adds 1e-6 to each
+        variance, in the squared unit of the samples.
     components : int
         Number of Gaussians per set.
     seed : int

@@ -11,9 +11,9 @@ def transport_cost(weights_a, weights_b, cost):
     ----------
     weights_a : array (a,)
     weights_b : array (b,)
-        Non-negative weights. Each set is normalised to the sum 1.
+        Non-negative weights of the points. The weights of each set are normalised to the sum 1.
     cost : array (a, b)
-        Cost of transporting a unit of weight from a point to another.
+        Cost of transporting a unit of weight from a point of the first set to a point of the second.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Metrics of PianoMotion10M (Gan et al., ICLR 2025). They reproduce its released evaluation code including its errors.
+"""Metrics of PianoMotion10M (Gan et al., ICLR 2025). They reproduce its released evaluation code, including the errors of that code.
 
 Their purpose is a comparison with published results. Several of these metrics do not measure what their names say. Each docstring describes
 what the metric measures, and names the module of handroll that measures the intended quantity. The release computes `gesture_distance`,
@@ -33,7 +33,7 @@ MIXTURE_COMPONENTS = 13
 """Number of Gaussians per clip of `mixture_distance`, as in the released code."""
 
 MIXTURE_ITERATIONS = 200
-"""Maximum number of iterations of the fit of these Gaussians, as in the released code."""
+"""Maximum number of iterations of the fit of the Gaussians of `mixture_distance`, as in the released code."""
 
 RIDGE = 1e-6
 """Number that `feature_distance` adds to the diagonals of both covariances if their product has no finite square root, as in the released
@@ -41,11 +41,11 @@ code."""
 
 
 def gesture_distance(predicted, truth):
-    """Compute FGD: the Fréchet distance between two Gaussians, one fitted to the frames of each clip, in single precision.
+    """Compute FGD in single precision: the Fréchet distance between two Gaussians, each fitted to the frames of a clip.
 
-    FGD compares the distributions of poses without regard to their order. The 240 consecutive frames of a clip are far too few
-    independent samples for a 48 x 48 covariance. Because of cancellation in single precision, equal clips score about 1e-5 above or
-    below 0. Module `frechet` compares whole sets of clips in double precision.
+    FGD compares the distributions of poses. The order of frames does not matter. The 240 consecutive frames of a clip are far too few
+    independent samples for a 48 x 48 covariance. Because of cancellation in single precision, equal clips score about 1e-5 above or below
+    0. Module `frechet` compares whole sets of clips in double precision.
 
     Parameters
     ----------
@@ -76,11 +76,12 @@ def _gaussian_float32(frames):
 
 
 def mixture_distance(predicted, truth):
-    """Compute WGD: transport cost between the centres of two Gaussian mixtures, one per clip, divided by the maximum distance of centres.
+    """Compute WGD: the cost of transport between the centres of two Gaussian mixtures, divided by the maximum distance between centres.
 
-    Each clip is projected on its own principal axes, so the coordinates of two clips are not comparable, not even in sign. Only the centres
-    of the Gaussians are compared, not their covariances. The division removes the scale. A constant offset has no effect. An unrelated
-    motion can score better than a motion that is close to the truth. Module `mixture_wasserstein` has none of these problems.
+    One mixture is fitted to each clip. Each clip is projected on its own principal axes, so the coordinates of two clips are not
+    comparable, not even in sign. Only the centres of the Gaussians are compared, not their covariances. The division removes the scale. A
+    constant offset has no effect. An unrelated motion can score better than a motion that is close to the truth. Module
+    `mixture_wasserstein` has none of these problems.
 
     Parameters
     ----------
@@ -163,7 +164,7 @@ def smoothness_difference(predicted, truth):
 def acceleration(pose):
     """Compute the released code's "acceleration", which is not an acceleration.
 
-    It is the mean distance of the poses of a clip from its last pose, minus the distance of the last but one pose from the last pose. The
+    It is the mean distance of the poses of a clip from its last pose, minus the distance of the second to last pose from the last pose. The
     released code subtracts the last frame where it should subtract successive frames. It does not use the frame rate.
 
     Parameters
@@ -174,7 +175,7 @@ def acceleration(pose):
     Returns
     -------
     float
-        Radians. It is negative if the last but one pose is farther from the last pose than the other poses are on average.
+        Radians. It is negative if the second to last pose is farther from the last pose than the other poses are on average.
     """
     movement = pose[:-1] - pose[-1:]
     speed = np.linalg.norm(movement, axis=1)
@@ -184,9 +185,9 @@ def acceleration(pose):
 def feature_distance(predicted, truth):
     """Compute FID: the Fréchet distance between two Gaussians fitted to sets of clips, with one feature vector per clip.
 
-    FID depends on the encoder of the features and on the number of clips. If the number of clips is not larger than the number of
-    features, the covariances are singular. The released code and weights do not reproduce the published values of 3.28 to 3.61. Other users
-    of the code report 52 to 70. Module `frechet` needs no square root of a non-symmetric matrix.
+    FID depends on the encoder of the features and on the number of clips. If the number of clips is not larger than the number of features,
+    the covariances are singular. The released code and weights do not reproduce the published values of 3.28 to 3.61. Other users of the
+    code report 52 to 70. Module `frechet` avoids the square root of a non-symmetric matrix.
 
     Parameters
     ----------

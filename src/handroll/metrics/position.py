@@ -6,7 +6,7 @@ from handroll.metrics.visible_means import means_by_hand
 
 
 def position_scores(positions_mm, truth_mm, visible):
-    """Compute the mean Euclidean distance of hand positions from the truth, in three dimensions, over visible frames.
+    """Compute the mean Euclidean distance, in three dimensions, between hand positions and the ground truth over visible frames.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ SET_RESAMPLES = 200
 MIXTURE_STRIDE = 6
 """Step between the frames to which mixtures are fitted: 5 frames per second at 30 Hz. Neighbouring frames are similar."""
 
-# Columns of a clip that scores need besides its motion.
+# Columns of a clip that scores need in addition to its motion.
 _ROW_COLUMNS = ("notes", "audio_delay_s", *(f"{hand}_{name}" for hand in HANDS for name in ("bone_scale", "betas")))
 
 _M_TO_MM = 1e3
@@ -81,21 +81,21 @@ def score_motions(motions, source, windows_path, autoencoder, released_autoencod
 
 
 def _explain_undefined(windows):
-    """Explain why metrics may have no value, by name of the metric. These metrics need several windows or frames."""
+    """Return, by name of the metric, the reason why a metric may have no value: too few windows or frames."""
     frames = int(sum(window["visible"].all(axis=1).sum() for window in windows))
     mixed = int(sum(window["visible"].all(axis=1)[::MIXTURE_STRIDE].sum() for window in windows))
     samples = max(len(window["position"]) for window in windows)
     few = f"both hands are visible in {frames} frames"
     reasons = dict.fromkeys(("frechet_pose_rad2", "frechet_joints_mm2"), f"{few}; the metric needs 1")
     reasons["mixture_wasserstein"] = (
-        f"both hands are visible in {mixed} of the frames used, every {MIXTURE_STRIDE}th; the metric needs {COMPONENTS}"
+        f"both hands are visible in {mixed} of the frames used (one frame in {MIXTURE_STRIDE}); the metric needs {COMPONENTS}"
     )
     pairs = f"no two of {len(windows)} windows show the same hand in the same frame"
     reasons |= dict.fromkeys(("diversity_mm", "true_diversity_mm"), pairs)
     reasons["multimodality_mm"] = f"the metric needs 2 motions per window with a visible hand, found {samples}"
     hidden = "no window shows a hand"
     reasons |= {name: hidden for name in ("position_error_mm", "mpjpe_mm", "root_mpjpe_mm", "procrustes_mpjpe_mm")}
-    return reasons | {name: "no window shows a hand in enough frames in a row" for name in ("acceleration_ratio", "jerk_ratio")}
+    return reasons | {name: "no window shows a hand in enough consecutive frames" for name in ("acceleration_ratio", "jerk_ratio")}
 
 
 def _collect_windows(motions, clips, frames, source, mano):
@@ -200,7 +200,7 @@ def _set_scores(windows, scales, autoencoder, released_autoencoder, seed):
 
 
 def _frechet_of_frames(pairs, visible, seed):
-    """Estimate the Fréchet distance between the frames of generated and true motions, where both hands are visible.
+    """Estimate the Fréchet distance between generated and true motions, over the frames in which both hands are visible.
 
     `pairs` contains the generated and the true motion (frame, ...) of each window. `visible` contains, for each window, a bool array
     (frame,).
@@ -219,8 +219,8 @@ def _frechet_of_frames(pairs, visible, seed):
 
 def _frechet_of_windows(features, truth, seed):
     """Estimate the Fréchet distance between features (window, feature) of generated and true motions."""
-    # Projection on the subspace that all features span does not change distances. With few windows this subspace has fewer dimensions,
-    # which saves time.
+    # Projection on the subspace that all features span does not change distances. With few windows, this subspace has fewer dimensions than
+    # the features, which saves time.
     axes, _ = np.linalg.qr(np.concatenate([features, truth]).T.astype(np.float64))
     features, truth = features @ axes, truth @ axes
 

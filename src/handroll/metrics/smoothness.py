@@ -9,7 +9,7 @@ import numpy as np
 
 from handroll.metrics.visible_means import checked_visible, visible_mean
 
-# Order of the difference that each score is computed from.
+# Order of the finite difference from which each score is computed.
 _ORDERS = {"acceleration_m_s2": 2, "jerk_m_s3": 3}
 
 

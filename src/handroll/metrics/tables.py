@@ -67,8 +67,8 @@ COSTS = (
     ("training_s", "training, min", 1 / 60, 1),
     ("sampling_ms", "sampling, ms a window", 1.0, 1),
 )
-"""Columns with the costs of a method: key, heading, factor from the stored unit to that of the heading, and digits after the decimal
-point."""
+"""Columns with the costs of a method. Each entry contains the key, the heading, the factor that converts the stored unit to the unit of the
+heading, and the number of digits after the decimal point."""
 
 
 def benchmark_table(scores, costs, published):
@@ -133,7 +133,7 @@ def write_tables(rows, title, csv_path, markdown_path, html_path):
 
 
 def _csv(rows):
-    """Format all scores with their intervals as CSV, one line per method."""
+    """Format all scores with their intervals as CSV text, with one line per method."""
     names = list(dict.fromkeys(name for row in rows for name in row["scores"]))
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -178,7 +178,7 @@ def _tables(rows):
 def _table(heading, note, rows, metrics):
     """Build the contents of one table: dict of `heading`, `note`, `columns`, `rows` and `undefined`.
 
-    A row has `published` (bool) and `cells`, pairs of text and whether it is bold. `undefined` is a list of lines below the table.
+    A row has `published` (bool) and `cells`, a list of (text, bold). `undefined` is a list of lines below the table.
     """
     arrows, best = {-1: " ↓", 0: "", 1: " ↑"}, _best(rows, metrics)
     columns = ["method", *(title for _, title in ABOUT), *(f"{m.title}{arrows[m.better]}" for m in metrics), *(t for _, t, *_ in COSTS)]
@@ -226,7 +226,7 @@ def _best(rows, metrics):
 
 
 def _undefined(rows, metrics):
-    """List a line for each missing metric and reason, with the methods concerned."""
+    """List a line for each pair of a missing metric and a reason. The line names the methods concerned."""
     methods = {}
     for row in rows:
         for metric in metrics:

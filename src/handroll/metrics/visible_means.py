@@ -2,7 +2,7 @@
 
 - Values in hidden frames are ignored, whether they are NaN or not.
 - A NaN in a visible frame makes the score NaN. Otherwise an incomplete motion could get a good score for its remaining frames.
-- Without visible frames the score is NaN.
+- If no frame is visible, the score is NaN.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from handroll.hand.skeleton import HANDS
 
 
 def checked_visible(visible, shape):
-    """Check that `visible` is a bool array whose axes equal the leading axes of another array.
+    """Check that `visible` is a bool array whose shape equals that of the leading axes of another array.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def checked_visible(visible, shape):
     Raises
     ------
     ValueError
-        `visible` has another type or other axes.
+        `visible` is not of type bool, or its shape does not match.
     """
     visible = np.asarray(visible)
     if visible.dtype != bool or visible.shape != tuple(shape[: visible.ndim]):

@@ -15,7 +15,7 @@ from handroll.training_data.music_features import log_mel, log_mel_rate_hz, note
 VERSION = 1
 """Version of the features. Increase it manually when the same audio or notes give different features."""
 
-# Columns with the position of a clip in its video, and the delay of its audio.
+# Columns with the start and end of a clip in its video, and the delay of its audio.
 _SPAN = ("start_s", "end_s", "audio_delay_s")
 
 

@@ -151,13 +151,13 @@ def check_features(path, about, features):
     Raises
     ------
     CheckpointError
-        The features or their encoder are others.
+        The model was trained with other features or with another encoder.
     """
     for name in ("features", "encoder"):
         if about[name] != features.get(name):
             raise CheckpointError(
-                f"{path}: expected a model trained with the {name} of the stored features, {features.get(name)}, "
-                f"found one trained with {about[name]}; train it again on these features"
+                f"{path}: expected a model trained with the same {name} as the stored features ({features.get(name)}), "
+                f"found a model trained with {about[name]}; train it again on these features"
             )
 
 
@@ -203,8 +203,8 @@ def _settings_problem(settings, kind, shapes):
         return f"settings without the entry {missing[0]!r}"
     weights = sum(math.prod(shape) for shape, _ in shapes.values())
     for name, value in settings.items():
-        # Every layer has tensors, and every other size is the length of an axis of a tensor. Numbers above `maximum` cannot match this
-        # file.
+        # Every layer has tensors, and every other size is the length of an axis of a tensor. Therefore no number of a matching file
+        # is above `maximum`.
         maximum = len(shapes) if name in _LAYER_COUNTS else weights
         levels = len(value) if isinstance(value, list) else 1
         if levels > len(shapes) or not _is_valid_setting(known[name].type, value, int(name != "context_layers"), maximum):

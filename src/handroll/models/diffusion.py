@@ -1,9 +1,9 @@
 """Diffusion of gestures: the noise schedule, the training loss of a denoiser, and sampling.
 
 The process is that of PianoMotion10M (Gan et al., ICLR 2025): 1000 steps, noise by the cosine schedule (A. Nichol and P. Dhariwal,
-"Improved Denoising Diffusion Probabilistic Models", ICML 2021, arXiv:2102.09672), and a denoiser that predicts v = sqrt(a) noise - sqrt(1 -
-a) clean, where a is the share of signal variance (T. Salimans and J. Ho, "Progressive Distillation", ICLR 2022, arXiv:2202.00512). Schedule
-and samplers are those of the package diffusers.
+"Improved Denoising Diffusion Probabilistic Models", ICML 2021, arXiv:2102.09672), and a denoiser that predicts the velocity v
+(T. Salimans and J. Ho, "Progressive Distillation", ICLR 2022, arXiv:2202.00512): v = sqrt(a) noise - sqrt(1 - a) clean, where a is the
+share of the signal in the variance. Schedule and samplers are those of the package diffusers.
 
 A denoiser is any function that maps noisy motion (B, M, T) and steps (B,) to v (B, M, T). A caller can therefore condition a
 network in any way, or blend its predictions for overlapping windows.
@@ -25,7 +25,7 @@ BETAS = "squaredcos_cap_v2"
 """Name of the cosine noise schedule in the package diffusers."""
 
 MIN_LOG_SNR = -4.0
-"""Minimum log signal-to-noise ratio of the sampling steps after the first: natural logarithm, ratio of standard deviations."""
+"""Log signal-to-noise ratio at which the even spacing of sampling steps begins: natural logarithm of a ratio of standard deviations."""
 
 SAMPLERS = ("ddpm", "ddim", "dpmsolver++", "sde-dpmsolver++")
 """Names of the samplers that `sample` accepts.
@@ -49,8 +49,8 @@ def schedule():
 def diffusion_loss(denoise, clean, noise, step, visible=None):
     """Compute the mean squared error of v, weighted by the share of signal variance at the step of each clip.
 
-    The weight is SNR / (SNR + 1), where SNR is the ratio of variances, as in the released code. The weighted squared error of v equals
-    the squared error of the noise.
+    The weight is SNR / (SNR + 1), as in the released code. SNR is the signal-to-noise ratio of variances. With this weight, the squared
+    error of v equals the squared error of the noise.
 
     Parameters
     ----------
@@ -62,8 +62,8 @@ def diffusion_loss(denoise, clean, noise, step, visible=None):
     step : int tensor (B,)
         Diffusion step of each clip, 0..999. Training draws it uniformly.
     visible : bool tensor (B, T, hand 2), optional
-        Visibility of the right hand, then the left. The mean includes visible hands only; without any it is 0. None includes all hands,
-        as in the released code.
+        Visibility of the right hand, then the left. The loss is the mean over visible hands, or 0 if no hand is visible. With None,
+        it is the mean over all hands, as in the released code.
 
     Returns
     -------
@@ -90,11 +90,12 @@ def sample(denoise, shape, sampler, steps, generator, clip_range, device="cpu"):
         One of `SAMPLERS`.
     steps : int
         Number of calls of the denoiser, 1..1000.
-    generator : torch.Generator, or list of one per clip
-        Source of all noise. With one per clip, the noise of a clip does not depend on the rest of the batch. CPU generators
-        give the same noise on every device.
+    generator : torch.Generator, or list of torch.Generator
+        Source of all noise. With a list, which has one generator per clip, the noise of a clip does not depend on the rest of the batch.
+        CPU generators give the same noise on every device.
     clip_range : float
-        Predictions of the clean motion are clipped to [-clip_range, clip_range]. The released models use 1, which is half a turn.
+        Predictions of the clean motion are clipped to [-clip_range, clip_range]. The released models use 1, which corresponds to half a
+        turn.
     device : torch.device or str
 
     Returns
@@ -120,8 +121,8 @@ def sample(denoise, shape, sampler, steps, generator, clip_range, device="cpu"):
 def sampling_steps(steps):
     """Choose diffusion steps for sampling, evenly spaced in the logarithm of the signal-to-noise ratio.
 
-    The spacing is that of Lu et al. 2022, arXiv:2206.00927, section 3.4. The first step is always 999 (pure noise); the others start at
-    `MIN_LOG_SNR`.
+    The spacing is that of Lu et al. 2022, arXiv:2206.00927, section 3.4. The ratios range from `MIN_LOG_SNR` to that of step 0. The
+    first step is then replaced by 999 (pure noise).
 
     Parameters
     ----------

@@ -4,8 +4,8 @@ W. Gan et al., "PianoMotion10M: Dataset and Benchmark for Hand Motion Generation
 is the one-dimensional form of J. Ho et al., "Denoising Diffusion Probabilistic Models", NeurIPS 2020, arXiv:2006.11239.
 Modules have the names of the released weights where those names are descriptive.
 
-Axis letters: B clip in batch; T frame, halved at each lower level; M channel of the motion; F audio feature; C width of the
-condition; G channel of the guide; W channel of a level; E width of the step's embedding; H attention head; K channel of a head.
+Axis letters: B clip in batch; T frame (each level but the last halves their number); M channel of the motion; F audio feature; C width of
+the condition; G channel of the guide; W channel of a level; E width of the step's embedding; H attention head; K channel of a head.
 """
 
 import math

@@ -22,7 +22,7 @@ HEADS = 4
 """Number of attention heads, as in the released network."""
 
 PERIOD_FRAMES = 30
-"""Distance in frames over which the released mask decreases by one slope: 30 frames are a second."""
+"""Number of frames after which the penalty of the released mask grows by one slope: 30 frames are 1 s at 30 Hz."""
 
 KINDS = ("transformer", "ssm")
 """Names of the decoders that `new_decoder` creates."""

@@ -8,7 +8,8 @@ To add a method, edit three places:
 """
 
 ENCODER_FILES = "config.json", "model.safetensors", "pytorch_model.bin"
-"""File names of a speech encoder in the layout of the package transformers. A folder contains the first, and one of the last two."""
+"""File names of a speech encoder in the layout of the package transformers. A folder contains `config.json` and one of the two
+files of weights."""
 
 TUNED = "_tuned"
 """Suffix in the name of features whose speech encoder is fine-tuned together with the first stage."""
@@ -88,5 +89,5 @@ def encoder_files(folder):
 
 
 def encoder_modules(features):
-    """List the modules that only these features need, as names within the package `handroll`."""
+    """List the additional modules that these features need, as names within the package `handroll`."""
     return () if features in ("notes", "logmel") else ("models.speech_encoder",)

@@ -93,7 +93,7 @@ class PositionPredictor(nn.Module):
         positions : tensor (B, T, 6)
             Normalised positions: xyz of the right hand, then of the left.
         context : tensor (B, T, C)
-            Detached from the gradient. Only returned if `with_context` is true.
+            Context of the frames, without gradient. Only returned if `with_context` is true.
         """
         context = self.context(features)
         positions = self.head(self.decoder(self.project(context), released=released))
@@ -129,5 +129,5 @@ def position_loss(predicted, target, visible, position_weight=1.0, velocity_weig
 
 
 def _mean_absolute(error):
-    """Compute the mean absolute value. For an empty tensor it is 0, still with a gradient."""
+    """Compute the mean absolute value. For an empty tensor it is 0, and can still be differentiated."""
     return error.abs().sum() / max(error.numel(), 1)

@@ -1,9 +1,9 @@
 """Load the checkpoints that the authors of PianoMotion10M publish (Gan et al., ICLR 2025) into handroll's networks.
 
-Sizes of a network follow from the shapes of its tensors. Tables map handroll's names of tensors to the released names. Every tensor must
-exist, and no other may, except those that the released code never uses. Code in a file is never run (`handroll.safe_pickle`). With
-`released=True`, the forward methods of the networks reproduce the released code including two errors: audio is normalised over the whole
-batch, and batches of one clip are masked.
+Sizes of a network follow from the shapes of its tensors. Tables map handroll's names of tensors to the released names. A file must contain
+every tensor of its networks. Other tensors are errors, except those of layers that the released code never calls, and the coefficients of
+the diffusion. Code in a file is never run (`handroll.safe_pickle`). With `released=True`, the forward methods of the networks reproduce the
+released code including two errors: audio is normalised over the whole batch, and batches of one clip are masked.
 
 Settings that do not follow from the tensors are those of the authors' README: tanh is applied to positions, and the denoiser predicts v.
 The tensors do not distinguish HuBERT from wav2vec 2.0 either. Both compute the same, so both are loaded as HuBERT.
@@ -52,13 +52,13 @@ _RENAMED = {
     MotionAutoencoder: ((r"^encoder\.", "pose_encoder."),),
 }
 
-# Suffixes of the tensors of a weight norm: in PyTorch before 2.0, and since 2.0.
+# Suffix of each tensor of a weight norm in PyTorch before 2.0, mapped to its suffix since 2.0.
 _WEIGHT_NORM = {".weight_g": ".parametrizations.weight.original0", ".weight_v": ".parametrizations.weight.original1"}
 
 # Tensors of layers in stage one that the released code never calls.
 _UNUSED = tuple(f"{layer}.{kind}" for layer in ("pos_feature_map", "audio_encoder_cont.lm_head") for kind in ("weight", "bias"))
 
-# Coefficients of the diffusion, which a released file of stage two contains besides the networks.
+# Names of the coefficients of the diffusion. A released file of stage two contains them in addition to the networks.
 _COEFFICIENTS = (
     "betas",
     "alphas_cumprod",
@@ -304,7 +304,7 @@ def _check_schedule(path, what, coefficients):
 
 
 def _read_state(path, what, key):
-    """Read the tensors under a key of the file. Weight norms get their names in PyTorch 2.0 and later."""
+    """Read the tensors under a key of the file. Names of weight norms are converted to those of PyTorch 2.0 and later."""
     try:
         state = state_dict_at(load_torch(path), key)
     except UnreadableError as error:

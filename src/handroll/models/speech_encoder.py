@@ -27,8 +27,8 @@ from handroll.state_dicts import listed, state_dict_at
 def _without_torchaudio():
     """Hide the package torchaudio from imports while the block runs, unless torchaudio is loaded already.
 
-    Another package installs torchaudio. If torchaudio does not match the build of torch, importing it fails, and so does importing
-    transformers. transformers needs torchaudio only to read audio files, which handroll does itself.
+    torchaudio may be installed as a dependency of another package. If it does not match the build of torch, importing it fails, and so
+    does importing transformers. transformers needs torchaudio only to read audio files, which handroll does itself.
     """
     loaded = "torchaudio" in sys.modules
     if not loaded:
@@ -77,7 +77,7 @@ SIZES = {
 """Arguments of the configuration class for each size of network. The defaults of transformers are the base networks; tiny is for tests."""
 
 VARIANCE_FLOOR = 1e-7
-"""Added to the variance of a waveform; as in transformers' `Wav2Vec2FeatureExtractor`."""
+"""Constant that is added to the variance of a waveform before normalisation, as in transformers' `Wav2Vec2FeatureExtractor`."""
 
 # Possible names of the file of weights. If both files exist, the first is read.
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -141,7 +141,7 @@ class SpeechEncoder(nn.Module):
         frames : int
             Number of frames (T). They are spread evenly over the audio.
         released : bool
-            Whether to normalise the whole batch to unit variance, as the released code does, instead of each clip.
+            Whether to normalise audio over the whole batch, as the released code does. Otherwise each clip is normalised separately.
 
         Returns
         -------

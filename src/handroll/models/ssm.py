@@ -97,8 +97,10 @@ def selective_scan(inputs, step, decay, write, read):
         Step sizes; positive.
     decay : tensor (E, N)
         Decay rates of the state; negative.
-    write, read : tensor (B, T, N)
-        Weights with which an input enters the state, and with which the state enters the output.
+    write : tensor (B, T, N)
+        Weight of an input in each element of the state.
+    read : tensor (B, T, N)
+        Weight of each element of the state in the output.
 
     Returns
     -------

@@ -54,7 +54,7 @@ class TwoStage:
         Parameters
         ----------
         features : array (B, T, F)
-            Features of windows. T is that of training, or a similar multiple of 8 frames.
+            Features of windows. T is the number of frames in training, or a similar number that is a multiple of 8.
         sampler, steps
             See `models.diffusion.sample`.
         seeds : sequence of B ints
@@ -122,7 +122,7 @@ class TwoStage:
         return position[0, :frames], pose[0, :frames]
 
     def _sample(self, guide, denoise, sampler, steps, seeds):
-        """Sample poses from a denoiser. Return the positions of the guide (B, T, 6) and the poses, both without normalisation."""
+        """Sample poses from a denoiser. Return the positions `guide` (B, T, 6) and the poses, both in their original units."""
         generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
         shape = (len(guide), self._gesture.settings.channels, guide.shape[1])
         poses = sample(denoise, shape, sampler, steps, generators, self._scales.max_abs, self._device)
@@ -131,7 +131,7 @@ class TwoStage:
 
 
 def window_starts(frames, window):
-    """List the first frame of each window, for windows of `window` frames that overlap by half and together contain `frames` frames."""
+    """List the first frame of each window. Windows have `window` frames, overlap by half, and together contain `frames` frames."""
     hop = window // 2
     return [hop * number for number in range(max(1, -(-(frames - window) // hop) + 1))]
 
@@ -165,7 +165,7 @@ def load_two_stage(position_path, gesture_path, device="cpu"):
     Raises
     ------
     FileNotFoundError, CheckpointError
-        A file is missing, is no checkpoint, or contains another kind of model; or the stages were not trained together.
+        A file is missing, is not a checkpoint, or contains another kind of model; or the stages were not trained together.
     """
     first, second = load_checkpoint(position_path, "position"), load_checkpoint(gesture_path, "gesture")
     shared = [{"scales": stage.scales, "width of features": stage.settings["features"], **stage.about} for stage in (first, second)]

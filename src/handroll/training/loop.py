@@ -1,4 +1,4 @@
-"""Training loop for any model, with several GPUs (package accelerate), a moving average of weights, and exact resumption.
+"""Training loop for any model. It supports several GPUs (package accelerate), averages the weights, and resumes exactly.
 
 The batch and all random numbers of a step depend only on the seed and the number of the step. Therefore training that was interrupted and
 resumed gives the same weights as uninterrupted training. They are bit-identical on a CPU with the same number of threads.

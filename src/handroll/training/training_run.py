@@ -1,4 +1,4 @@
-"""Common parts of all trainings: opening of data, settings, fingerprint, start of processes, and saving of results."""
+"""Common parts of all trainings: open data, read settings, compute a fingerprint, start processes, and save results."""
 
 import hashlib
 import json
@@ -138,12 +138,12 @@ def save_trained(path, kind, sizes, network_prefix, source, setup, trained, sett
     sizes : dict
         Settings of the model.
     network_prefix : str
-        Prefix of the names of the model's weights in `trained`. It is removed from the names. Weights without it are not saved.
+        Prefix of the names of the model's weights in `trained`. It is removed from the names. Weights without this prefix are not saved.
     source : training_data.loader.Source
     setup : Setup
     trained : loop.Trained
     settings : dict
-        Training settings, which are stored in the checkpoint's `about`.
+        Training settings. They are stored in the checkpoint's `about`.
     """
     features = feature_manifest(source.features) if source.features else {}
     about = {name: features.get(name) for name in ("features", "encoder")}

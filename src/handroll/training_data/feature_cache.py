@@ -30,8 +30,10 @@ MOTION = "motion.json"
 # Columns that identify a clip.
 _NAMES = ("subject", "video", "clip")
 
-# Names and NumPy types of the arrays of cached features and of cached motion.
+# Name and NumPy type of the array of cached features.
 _FEATURES = {"features": "<f2"}
+
+# Names and NumPy types of the arrays of cached motion.
 _MOTION = {"position": "<f4", "pose": "<f4", "visible": "|b1"}
 
 

@@ -29,8 +29,8 @@ BLOCK_CLIPS = 1024
 30 s at 30 Hz with 256 features."""
 
 WINDOWS_PER_VISIT = 3
-"""Number of windows that an epoch contains from each of the longest clips. The number is proportional to the length for shorter clips. A
-clip of 30 s has room for nearly four windows of 8 s."""
+"""Number of windows that an epoch contains from each of the longest clips. For shorter clips, the number is proportional to the length,
+with a minimum of 1. A clip of 30 s has room for nearly four windows of 8 s."""
 
 # Columns that identify a clip.
 _NAMES = ("subject", "video", "clip")
@@ -174,7 +174,7 @@ class Clips:
         return self._open[path]
 
     def _read(self, group):
-        """Read the selected clips of a row group, counted over all shards."""
+        """Read the selected clips of a row group. `group` is its index over all shards."""
         source, (path, inner, chosen) = self.source, self._groups[group]
         columns = () if source.motion else shard_columns(source.frame)
         columns += ("audio", "audio_delay_s") if source.audio_rate_hz else ()
@@ -244,8 +244,8 @@ class Windows:
     seed : int
         Random seed of the order of clips and of the positions of windows.
     block_clips : int
-        Maximum number of clips in a block, which consists of whole row groups. If `clips` keeps as many clips in memory, an epoch reads
-        each row group only once.
+        Maximum number of clips in a block, which consists of whole row groups. If `clips` keeps at least as many clips in memory, an
+        epoch reads each row group only once.
 
     Attributes
     ----------

@@ -31,9 +31,9 @@ N_POSE = 2 * 3 * N_ROTATIONS
 """Number of pose channels (96): an axis-angle vector for each of the 16 joints of both hands."""
 
 RIGHT_FIRST = (1, 0)
-"""Order of the hands in channels (right, left) as indices into `skeleton.HANDS` (left, right). PianoMotion10M has the same order."""
+"""Order of the hands in channels: right, left. Values are indices into `skeleton.HANDS`. PianoMotion10M has the same order."""
 
-# Maximum difference between the frame times of a clip and the required times for which the clip is not resampled (s).
+# A clip is not resampled if its frame times differ from the required times by less than this (s).
 _SAME_TIME_S = 5e-4
 
 _LEFT = HANDS.index("left")
@@ -101,7 +101,7 @@ def clip_motion(row, rate_hz, frame, adjust_m=None):
     row : dict of str to value
         Row of `tables.SHARD` with the columns `shard_columns(frame)`.
     rate_hz : float
-        Frame rate of the result. Frame k is at k / rate_hz after the clip's start. Positions are interpolated linearly and rotations
+        Frame rate of the result. Frame k is k / rate_hz seconds after the clip's start. Positions are interpolated linearly and rotations
         along the shortest arc (`motion.resampling`). A resampled frame between a visible and a hidden frame is hidden.
     frame : {"keyboard", "camera"}
     adjust_m : array (xyz 3), optional

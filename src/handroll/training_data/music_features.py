@@ -1,4 +1,4 @@
-"""Music features at the frame rate of the motion that need no network: log-mel spectrograms and note rolls."""
+"""Music features that need no network: log-mel spectrograms and note rolls, both at the frame rate of the motion."""
 
 import librosa
 import numpy as np
@@ -42,7 +42,7 @@ def log_mel(samples, rate_hz, frames):
     rate_hz : float
         Frame rate of the motion.
     frames : int
-        Number of frames. Audio that is too short is followed by silence.
+        Number of frames. Audio that is too short is padded with silence.
 
     Returns
     -------

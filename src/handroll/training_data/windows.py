@@ -10,7 +10,7 @@ VERSION = 2
 """Version of the prepared training data. Increase it manually when the same clips give different motion, scales or validation windows."""
 
 MIN_VISIBLE = 0.5
-"""Minimum visible share of an evaluation window: visible pairs of frame and hand, divided by all pairs."""
+"""Minimum visible share of an evaluation window: number of visible (frame, hand) pairs divided by the number of all pairs."""
 
 VALID_WINDOWS = 256
 """Maximum number of validation windows in training: about half an hour of motion for windows of 8 s."""
@@ -29,9 +29,9 @@ class Scales:
     Attributes
     ----------
     position_mean, position_scale : tuple of 6
-        Right hand first, in the coordinate frame's unit of length.
+        Mean and scale of each position channel, right hand first, in the coordinate frame's unit of length.
     pose_mean, pose_scale : tuple of 96
-        Right hand first, rad.
+        Mean and scale of each pose channel, right hand first, rad.
     max_abs : float
         Maximum absolute value of the scaled poses in the training data. Generated poses are clipped to it.
     """
@@ -73,7 +73,9 @@ class Scales:
         """
         lengths = {"position_mean": N_POSITION, "position_scale": N_POSITION, "pose_mean": N_POSE, "pose_scale": N_POSE}
         if odd := sorted(values.keys() ^ {*lengths, "max_abs"}):
-            raise ValueError(f"expected {', '.join(lengths)} and max_abs, found {'' if odd[0] in values else 'no '}{odd[0][:50]}")
+            raise ValueError(
+                f"expected {', '.join(lengths)} and max_abs, found {'the unknown entry' if odd[0] in values else 'no'} {odd[0][:50]}"
+            )
         for name, length in lengths.items():
             _check_numbers(name, values[name], length, name.endswith("_scale"))
         _check_numbers("max_abs", [values["max_abs"]], 1, True)

@@ -134,7 +134,7 @@ HOSTILE = {
     "settings that are a list": (lambda head: head | {"settings": []}, "entry 'settings' is"),
     "scales that are null": (lambda head: head | {"scales": None}, "entry 'scales' is None"),
     "a scale less": (without("pose_mean", "scales"), "found no pose_mean"),
-    "a scale more": (with_scale("more", 1.0), "found more"),
+    "a scale more": (with_scale("more", 1.0), "found the unknown entry more"),
     "a short scale": (with_scale("position_mean", [0.0]), "expected 6 finite numbers for position_mean"),
     "a scale of 0": (with_scale("position_scale", [0.0] * 6), "above 0 for position_scale"),
     "a scale that is no number": (with_scale("pose_scale", ["1"] * 96), "for pose_scale"),

@@ -124,11 +124,11 @@ def test_a_model_refuses_the_features_of_another_encoder(corpus, trained, tmp_pa
     method = {"kind": "two_stage", "decoder": "transformer", "sampler": "dpmsolver++", "steps": 1}
     other = Source(corpus / "shards", features=tmp_path)
     with pytest.raises(
-        ValueError, match="expected a model trained with the encoder .* hubert 32 wide, weights 0, found one trained with handroll notes 1"
+        ValueError, match=r"with the same encoder .* \(hubert 32 wide, weights 0\), found a model trained with handroll notes 1"
     ):
         generate(method, other, corpus / "windows.json", models)
     settings = (other, corpus / "windows.json", models[0], GESTURE, SETTINGS, tmp_path / "gesture", tmp_path / "gesture.safetensors")
-    with pytest.raises(ValueError, match="expected a model trained with the encoder"):
+    with pytest.raises(ValueError, match="expected a model trained with the same encoder"):
         train_gesture(*settings)
 
 
