@@ -75,7 +75,7 @@ class Probe:
     problems : tuple of str
         Names of `handroll.reasons.Reason`; empty for a usable video.
     message : str
-        Expected and found content, in one sentence; empty without problems.
+        Description of the problems in one sentence: what was expected and what was found. Empty without problems.
     """
 
     readable: bool = False

@@ -8,7 +8,7 @@ The geodesic angle has no jumps by 2 pi, so a rotation through pi needs no speci
 
 A window of w frames has 2 * (w // 2) + 1 samples around its centre, as in the PyPI package `hampel`: 21 samples for 20 frames.
 At the ends of the series the window is shorter. Missing samples (NaN) are left out of the windows and are never outliers. The centre
-of a window with less than half of its samples is no outlier.
+of a window in which more than half of the samples are missing is never an outlier.
 """
 
 import numpy as np
@@ -46,8 +46,8 @@ def find_outliers(
 ):
     """Find the outlier frames of one hand, by signal.
 
-    Three signals are tested, and not each of the 51 channels. At 3 sigma, most frames would have an outlier in some channel, and an
-    interpolated frame is worse than one noisy finger.
+    Three signals are tested instead of the 51 single channels, because at 3 sigma most frames would have an outlier in some channel. A
+    frame that is interpolated for that reason is worse than a frame with one noisy finger.
 
     Parameters
     ----------
@@ -65,8 +65,8 @@ def find_outliers(
     Returns
     -------
     dict of str to bool array (time,)
-        `translation`: x, y or z is an outlier; `orientation`: the global rotation is; `pose`: the rotations of the 15 finger joints
-        are, as a whole.
+        Outlier frames of each signal. `translation`: x, y or z. `orientation`: the global rotation. `pose`: the rotations of the 15
+        finger joints, taken together.
     """
     quaternion = quaternion_from_rotvec(rotation_rad)
     floors_m = translation_floors(translation_m, floor_m, floor_depth)
