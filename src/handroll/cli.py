@@ -158,7 +158,7 @@ def list_videos(options):
     Returns
     -------
     int
-        Exit status. 0: success. 1: an address could not be listed, or only in part. 2: an address or the sheet is invalid.
+        Exit status. 0: success. 1: an address could not be listed completely. 2: an address or the sheet is invalid.
     """
     from pydantic import ValidationError
 
@@ -173,7 +173,7 @@ def list_videos(options):
         logger.addHandler(logging.NullHandler())
     try:
         channels = [Channel(url=url, subject=options.subject) for url in options.urls]
-        # Few tries, since the user waits. The same command can be run again for failed addresses.
+        # Only two tries, since the user waits. The same command can be run again for failed addresses.
         listing = list_channels(channels, options.max_listed, Pace(tries=2, back_off_s=1.0, max_wait_s=10.0))
         added = merge_into_sheet(options.sheet, listing.candidates)
     except ValidationError as error:
@@ -244,7 +244,7 @@ def check_requirements(options):
             for line in doctor.fetch(config):
                 print(line, flush=True)
         except (DownloadError, OSError, ValueError) as error:
-            # The table below contains what to do.
+            # The table that is printed next says what to do.
             print(f"handroll doctor: {error}", file=sys.stderr)
     findings = doctor.examine(config)
     for line in doctor.report_lines(findings):

@@ -86,5 +86,5 @@ def read_cookies(environment=os.environ):
 
 
 def _is_expiry(text):
-    """Whether a text is the expiry time of a cookie: empty or a number of seconds."""
+    """Return whether a text is the expiry time of a cookie: empty or a number of seconds."""
     return not text or text.replace(".", "", 1).isdecimal()

@@ -23,7 +23,7 @@ from handroll.provenance import atomic_path, file_sha256
 LOGGER = logging.getLogger("handroll")
 
 VERSION = 1
-"""Raise by hand when every source must be fetched again."""
+"""Version of the downloads, increased manually when every source must be fetched again."""
 
 READ_ONLY = 0o444
 """File mode of a finished download. Snakemake's `protected` is not used, since it would also protect the empty files of failed
@@ -129,7 +129,7 @@ def _link_file(source, base_dir, out_path):
 def _link_target(source, base_dir, folder):
     """Return the target of a link in a folder: a relative path if the source is relative and the folder is below `base_dir`.
 
-    Otherwise the path is absolute.
+    In other cases the target is an absolute path.
     """
     base_dir, folder = base_dir.resolve(), folder.resolve()
     path = (base_dir / source).parent.resolve() / Path(source).name
@@ -220,7 +220,7 @@ def _try_download(source, folder, max_height_px, limits, pace, cookies, facts):
     import yt_dlp
 
     def check_before_download(found, *, incomplete):
-        """Match filter for yt-dlp: raise FetchFailed or DiskFull where the video exceeds a limit."""
+        """Raise FetchFailed or DiskFull if the video exceeds a limit. yt-dlp calls this function as its match filter."""
         if incomplete:
             return
         if (found.get("n_entries") or 1) > 1:
@@ -268,7 +268,7 @@ def _try_download(source, folder, max_height_px, limits, pace, cookies, facts):
 
 
 def _is_damaged(error):
-    """Whether an error shows that the partial files are damaged: they cannot be merged, or are longer than the site's file."""
+    """Return whether an error shows that the partial files are damaged: they cannot be merged, or are longer than the site's file."""
     from yt_dlp.networking.exceptions import HTTPError
     from yt_dlp.utils import PostProcessingError
 

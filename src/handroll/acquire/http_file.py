@@ -82,7 +82,7 @@ def download_file(url, path, max_bytes, sha256=None, check=None, schemes=("https
     ------
     DownloadError
         The scheme is not allowed, the server refuses the request, the file is too large or has another checksum, or the disk is full.
-        Or the server is too slow, or the connection is lost at every try; then the partial file is kept.
+        The partial file is kept for the next call in two other cases: the server is too slow, or the connection is lost at every try.
     Exception
         The exception of `check`. The partial file is then removed.
     """
@@ -183,7 +183,7 @@ def _write_part(answer, part, start, total, max_bytes, url):
 
 
 def _start_of_answer(answer, have):
-    """Return the position in the file at which an answer starts, bytes. Raise DownloadError where it is not the requested one."""
+    """Return the byte of the file at which an answer starts: 0 or `have`. Raise DownloadError if the answer starts at another byte."""
     if answer.status != http.client.PARTIAL_CONTENT:
         return 0
     unit, _, span = (answer.headers.get("Content-Range") or "").partition(" ")
@@ -214,7 +214,7 @@ def _version_file(part):
 
 
 def _describe_kept(part):
-    """Return the end of a message about a partial file that is kept."""
+    """Return the last part of an error message: the size and path of the kept partial file."""
     return f"{_part_bytes(part)} bytes are kept in {part}; the next call resumes the download"
 
 

@@ -19,7 +19,8 @@ SUBJECT = "own"
 """Subject of your own videos."""
 
 NAME_LENGTH = 80
-"""Maximum length of a video's name, in characters. To a name made from a file name or address, a number may be added."""
+"""Maximum length of a video's name, in characters. If the name was made from a file name or address, an appended
+number does not count."""
 
 COLUMNS = ("subject", "video", "source", "midi", "override")
 """Columns that the sheet always contains."""
@@ -123,7 +124,7 @@ def add_videos(sheet, sources, names=(), midis=()):
 
 
 def write_sheet(path, rows):
-    """Write rows as a sheet with `COLUMNS` and all other columns in use. An unchanged sheet is not written again."""
+    """Write rows as a sheet. Its columns are `COLUMNS` and all others with a value. An unchanged sheet is not written again."""
     cells = [{name: str(value) for name, value in row.model_dump().items() if value is not None} for row in rows]
     header = [name for name in Video.model_fields if name in COLUMNS or any(name in row for row in cells)]
     lines = [header, *([row.get(name, "") for name in header] for row in cells)]
