@@ -67,8 +67,8 @@ def fetch(source, out_path, *, max_height_px=1080, limits=None, pace=None, base_
     -------
     dict
         source, kind ("local" or "url"), status ("ok" or a `failures.Failure`), transient (whether a later try may succeed), message,
-        size_bytes; and, None where unknown: sha256, title, uploader, extractor, format, width_px, height_px, fps, duration_s (reported by
-        the site). The dict contains no times, so that the same source gives the same values.
+        size_bytes. Further values, None where unknown: sha256, title, uploader, extractor, format, width_px, height_px, fps, duration_s
+        (reported by the site). The dict contains no times, so that the same source gives the same values.
 
     Raises
     ------

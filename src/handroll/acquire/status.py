@@ -6,7 +6,7 @@ from handroll.acquire.sites import without_credentials
 from handroll.tables import STATUS
 
 NOT_FETCHED = "not_fetched"
-"""Status of a video that is never requested, since a person rejected it or its data in the sheet are outside the limits."""
+"""Status of a video that is never requested, since a person or the screening of its data in the sheet rejects it."""
 
 
 def status_table(fetched, unfetched):

@@ -88,7 +88,7 @@ class Edits:
     frame_s : float
         Median time between frames.
     cuts, jumps : list of float
-        Times of the first frame of another scene (cuts), and of the first frame after time was removed within one view (jump cuts).
+        Times of the first frames after cuts to another scene, and after jump cuts, which remove time within one view.
     fades : list of (start_s, end_s)
         Intervals of mixed frames: dissolves, and fades to or from a colour.
     black, blank, frozen, titles : list of (start_s, end_s)

@@ -28,12 +28,12 @@ MAX_REPEATED_S = 10.0
 larger jump, the content counts as new and is appended to the stream."""
 
 MATCH_S = 1.0
-"""Maximum time difference (s) between the start of an audio piece and a video packet of the video piece that it belongs to. Containers
-interleave their streams more closely."""
+"""Maximum time difference (s) between the start of an audio piece and a video packet of the video piece that it belongs to. Neighbouring
+packets of a container differ by less."""
 
 MATCH_PACKETS = 500
 """Maximum distance in the file, in packets of all streams, between the start of an audio piece and a video packet of the video piece that
-it belongs to. Containers interleave their streams more closely."""
+it belongs to. Packets of the same time are closer in a container."""
 
 SPAN_PACKETS = 8
 """Maximum number of packets after a break of the video in an audio piece that ends at the break. An audio piece that continues for longer

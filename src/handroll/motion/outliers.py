@@ -20,8 +20,8 @@ MAD_TO_SIGMA = 1.4826
 """Ratio of the standard deviation to the median absolute deviation (MAD) of a normal distribution, 1 / Phi^-1(3/4)."""
 
 # The following are minimum scales of a window. Without them, the first ordinary movement after rest is an outlier, and interpolation
-# replaces correct poses: on the demo videos in 4 to 13 % of the frames. The wrist error is 4.03 mm with minimum scales, 4.08 mm without
-# them, and 4.08 mm without any filter. PianoMotion10M has no minimum scales, which corresponds to 0.
+# replaces correct poses. On the demo videos, this happens in 4 to 13 % of the frames. The wrist error is 4.03 mm with minimum scales, 4.08
+# mm without them, and 4.08 mm without any filter. PianoMotion10M has no minimum scales, which corresponds to 0.
 
 FLOOR_M = 0.008
 """Minimum scale of a window of x or y (m), see the module docstring. With `n_sigma` 3, a hand at rest may move by the width of one white
