@@ -36,7 +36,7 @@ class Channel(BaseModel):
 
 
 class ListingFailed(RuntimeError):
-    """Raised where channels could not be listed; the message contains their addresses, the reasons, and what to do."""
+    """Raised if channels could not be listed; the message contains their addresses, the reasons, and what to do."""
 
 
 @dataclass

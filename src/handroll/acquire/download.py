@@ -45,7 +45,7 @@ def fetch(source, out_path, *, max_height_px=1080, limits=None, pace=None, base_
 
     A local file becomes a symbolic link. The link is relative if the source is relative, so that it stays valid when the whole folder
     `base_dir` moves. A URL is downloaded in the best quality up to a height, as a read-only file. Separate video and audio are merged
-    into one file: MP4, or Matroska where their codecs require it.
+    into one file: MP4, or Matroska if their codecs require it.
     If the video is not available, an empty file is written. A partial download stays in the folder `.download` next to the path, and
     the next call resumes it.
 
@@ -196,7 +196,7 @@ def _remove(folder):
 def _classify_error(error, folder, limits, extracted):
     """Return the FetchFailed that describes an exception; None for a bug.
 
-    Raise DiskFull or PermissionError where the disk is full or the folder is not writable. `extracted`: the site has described the video.
+    Raise DiskFull or PermissionError if the disk is full or the folder is not writable. `extracted`: the site has described the video.
     """
     failure = failure_of(error, extracted)
     if is_disk_full(error):
@@ -280,7 +280,7 @@ def _is_damaged(error):
 
 
 def _one_video(found, source):
-    """Return yt-dlp's description of the video of a source. Raise FetchFailed where the source has no video, or a list of videos."""
+    """Return yt-dlp's description of the video of a source. Raise FetchFailed if the source has no video, or a list of videos."""
     if found is None:
         raise FetchFailed(Failure.NOT_UNDERSTOOD, "expected a video, but yt-dlp cannot interpret the page")
     if found.get("_type", "video") == "video":

@@ -66,7 +66,7 @@ class Failure(StrEnum):
 
 
 class FetchFailed(RuntimeError):
-    """Raised where a video is not available.
+    """Raised if a video is not available.
 
     Attributes
     ----------
@@ -137,7 +137,7 @@ def causes_of(error):
 
 
 def plain_message(error):
-    """Return an exception's message without terminal colours and yt-dlp's own advice; its class name where the message is empty."""
+    """Return an exception's message without terminal colours and yt-dlp's own advice; its class name if the message is empty."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).removeprefix("ERROR: ")
     text = re.split(r"; please report this issue| Use --cookies|\. See +https?://github\.com/yt-dlp", text)[0]
     # The text may come from a server, so control characters are escaped.
@@ -209,7 +209,7 @@ def _failure_of_status(status, matched, extracted):
 
 
 def retry_after_s(header, now=None):
-    """Return the wait in a `Retry-After` header (RFC 9110, 10.2.3: seconds or a date), s; None where it is missing or not readable.
+    """Return the wait in a `Retry-After` header (RFC 9110, 10.2.3: seconds or a date), s; None if it is missing or not readable.
 
     `now`: current time, a datetime with a time zone; default: the system clock.
     """

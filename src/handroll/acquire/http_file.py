@@ -29,7 +29,7 @@ _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 
 
 class DownloadError(RuntimeError):
-    """Raised where a file could not be downloaded; the message contains the reason and, where there is one, the remedy."""
+    """Raised if a file could not be downloaded; the message contains the reason and, if there is one, the remedy."""
 
     def __init__(self, message):
         # The text may come from a server, so control characters are escaped.
@@ -37,7 +37,7 @@ class DownloadError(RuntimeError):
 
 
 class _Interrupted(Exception):
-    """Raised where a try failed and another try may succeed."""
+    """Raised if a try failed and another try may succeed."""
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -117,7 +117,7 @@ def download_file(url, path, max_bytes, sha256=None, check=None, schemes=("https
 
 
 def _request(opener, url, part, max_bytes, sha256):
-    """Request a file, or its missing rest, and write it to the partial file `part`. Raise _Interrupted where another try may succeed."""
+    """Request a file, or its missing rest, and write it to the partial file `part`. Raise _Interrupted if another try may succeed."""
     request = urllib.request.Request(url, headers={"User-Agent": f"handroll/{__version__}", "Accept-Encoding": "identity"})
     version = _version_file(part)
     known = version.read_text(encoding="utf-8") if version.is_file() else None
@@ -162,7 +162,7 @@ def _request(opener, url, part, max_bytes, sha256):
 def _write_part(answer, part, start, total, max_bytes, url):
     """Write the server's answer to the partial file `part`, from byte `start` on.
 
-    `total`: size of the complete file, bytes; None where the server does not report it.
+    `total`: size of the complete file, bytes; None if the server does not report it.
     """
     with open(part, "r+b" if part.exists() else "w+b") as file:
         file.seek(start)
@@ -203,7 +203,7 @@ def _write_version(file, headers):
 
 
 def _check_scheme(url, schemes):
-    """Raise DownloadError where the scheme of an address is not allowed."""
+    """Raise DownloadError if the scheme of an address is not allowed."""
     if urllib.parse.urlsplit(url).scheme.lower() not in schemes:
         raise DownloadError(f"{url}: expected an address that starts with {' or '.join(f'{scheme}:' for scheme in schemes)}")
 
@@ -219,7 +219,7 @@ def _describe_kept(part):
 
 
 def _part_bytes(part):
-    """Return the size of a partial file, bytes; 0 where there is none."""
+    """Return the size of a partial file, bytes; 0 if there is none."""
     return part.stat().st_size if part.is_file() else 0
 
 

@@ -40,7 +40,7 @@ REPORT_EVERY_S = 10.0
 
 
 class DiskFull(RuntimeError):
-    """Raised where the disk has too little space for a download. The job fails, since all other downloads would fail, too."""
+    """Raised if the disk has too little space for a download. The job fails, since all other downloads would fail, too."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Limits:
     Attributes
     ----------
     min_s, max_s : float
-        Minimum and maximum duration of a video, s. They apply where the site reports a duration.
+        Minimum and maximum duration of a video, s. They apply if the site reports a duration.
     max_size_gb : float
         Maximum size of a download, GB.
     min_free_gb : float
@@ -69,7 +69,7 @@ def free_bytes(folder):
 
 
 def check_disk(folder, limits, needed_bytes=0):
-    """Raise DiskFull where less than `limits.min_free_gb` would be free after another `needed_bytes` are written."""
+    """Raise DiskFull if less than `limits.min_free_gb` would be free after another `needed_bytes` are written."""
     free = free_bytes(folder)
     if free - needed_bytes < limits.min_free_gb * GB:
         needs = f"{needed_bytes / GB:.2f} GB and " if needed_bytes else ""

@@ -183,7 +183,7 @@ def _list_description(found):
 
 
 def entry_of(item, outer):
-    """Return the Entry of a video; None where the video has no address of its own.
+    """Return the Entry of a video; None if the video has no address of its own.
 
     Parameters
     ----------
@@ -220,7 +220,7 @@ def _text_or_none(value):
 
 
 def _number_or_none(value, kind, minimum):
-    """Convert a value to a finite number of at least `minimum`; return None where that is not possible."""
+    """Convert a value to a finite number of at least `minimum`; return None if that is not possible."""
     try:
         number = kind(value)
     except (TypeError, ValueError, OverflowError):
@@ -229,7 +229,7 @@ def _number_or_none(value, kind, minimum):
 
 
 def _upload_day(item):
-    """Return the day of the upload as YYYY-MM-DD; None where the site reports none, or only an approximate time."""
+    """Return the day of the upload as YYYY-MM-DD; None if the site reports none, or only an approximate time."""
     text = item.get("upload_date")
     if isinstance(text, str) and re.fullmatch(r"\d{8}", text):
         return f"{text[:4]}-{text[4:6]}-{text[6:]}"

@@ -36,7 +36,7 @@ def write_outcome(folder, info, limits):
 
 
 def earlier_tries(folder, limits):
-    """Return the param `tries`: the number of earlier tries to fetch a video, minus one where another try cannot succeed.
+    """Return the param `tries`: the number of earlier tries to fetch a video, minus one if another try cannot succeed.
 
     With the subtraction, the param equals that of the last run, so Snakemake does not run the job again.
 

@@ -92,5 +92,5 @@ def _split(source):
 
 
 def _host(parts):
-    """Return the host name of the parts of an address in lower case; empty where there is none."""
+    """Return the host name of the parts of an address in lower case; empty if there is none."""
     return ((parts and parts.hostname) or "").lower().rstrip(".")

@@ -71,7 +71,7 @@ class Removal:
 
 
 def read_takedown(path):
-    """Read the takedown list as a tuple of Takedown, with local paths resolved; empty where the file does not exist.
+    """Read the takedown list as a tuple of Takedown, with local paths resolved; empty if the file does not exist.
 
     Raises
     ------

@@ -59,7 +59,7 @@ def lost_intervals(columns):
 
 
 def fill_lost_hands(columns, raw):
-    """Fill lost hands with detections of the additional passes, where the hand is unambiguous.
+    """Fill lost hands with detections of the additional passes, if these are unambiguous.
 
     The expected position of a lost hand is interpolated between the frames in which it is found. A detection fills a loss if all of
     these hold:

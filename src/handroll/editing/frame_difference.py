@@ -86,7 +86,7 @@ JUMP_SHARE = 0.012
 reach 0.010. A jump cut with less change is not detected."""
 
 JUMP_MOVED = 0.3
-"""Minimum share of the changed pixels of a jump cut that are where something moves within `MOVEMENT_S`. It is not required if the pixels
+"""Minimum share of the changed pixels of a jump cut at which something moves within `MOVEMENT_S`. It is not required if the pixels
 reach `JUMP_SOLID`. Shimmer at a key frame of the encoder reaches neither."""
 
 JUMP_SOLID = 0.25

@@ -174,7 +174,7 @@ def file_kind(path):
     Returns
     -------
     reason : str
-        Name of the `handroll.reasons.Reason`; "unreadable" where the kind is unknown.
+        Name of the `handroll.reasons.Reason`; "unreadable" if the kind is unknown.
     found : str
         The kind in words, for a message: "a JPEG image", "a web page", "a file of an unknown kind".
     """

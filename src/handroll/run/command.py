@@ -45,7 +45,7 @@ class UsageError(ValueError):
 
 
 class Ended(BaseException):
-    """Raised where a signal ends the command; the argument is the number of the signal."""
+    """Raised if a signal ends the command; the argument is the number of the signal."""
 
 
 def run(options):
@@ -155,7 +155,7 @@ def _print_report(out, row, thresholds, changed):
 
 
 def _remove_stale_locks(out, killed):
-    """Remove Snakemake's locks in the folder if the last run was killed. Raise UsageError where another Snakemake owns them."""
+    """Remove Snakemake's locks in the folder if the last run was killed. Raise UsageError if another Snakemake owns them."""
     locks = out / ".snakemake" / "locks"
     if not _has_locks(out):
         return
@@ -175,7 +175,7 @@ def _has_locks(out):
 
 
 def _check_options(options):
-    """Raise UsageError where an option or a video on the command line is invalid."""
+    """Raise UsageError if an option or a video on the command line is invalid."""
     if not (ROOT / "Snakefile").is_file():
         raise UsageError(f"expected the workflow at {ROOT / 'Snakefile'}, found none; install handroll from a checkout: pip install -e .")
     for option, given in (("--name", options.name), ("--midi", options.midi)):

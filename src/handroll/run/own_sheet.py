@@ -77,7 +77,7 @@ def add_videos(sheet, sources, names=(), midis=()):
     """Add videos to the sheet and return their rows.
 
     A source that is in the sheet already keeps its row and its name. New rows have `override: accept`, so that your own video gives
-    motion even where the screening would reject it.
+    motion even if the screening would reject it.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def _source_key(source):
 
 
 def _check_name(name, source, known, rows):
-    """Raise SheetError where a source cannot have this name; `known` is the name that the source already has, or None."""
+    """Raise SheetError if a source cannot have this name; `known` is the name that the source already has, or None."""
     if not re.fullmatch(IDENTIFIER, name) or len(name) > NAME_LENGTH:
         raise SheetError(f"--name {name}: expected at most {NAME_LENGTH} letters, digits, `_`, `.` or `-`, starting with a letter or digit")
     if known not in (None, name):
@@ -153,7 +153,7 @@ def _check_name(name, source, known, rows):
 
 
 def _check_path(path):
-    """Raise SheetError where a sheet cannot contain this path."""
+    """Raise SheetError if a sheet cannot contain this path."""
     try:
         path.encode()
     except UnicodeEncodeError:

@@ -174,7 +174,7 @@ def cost(rule, length_s):
 
 
 def _stage_of(rule):
-    """Return the stage of a rule; None where no stage contains the rule."""
+    """Return the stage of a rule; None if no stage contains the rule."""
     return next((stage for stage, rules in STAGES.items() if rule in rules), None)
 
 

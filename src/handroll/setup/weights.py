@@ -37,14 +37,14 @@ class Weights:
     use : str
         Purpose, such as "transcription".
     path_in : function of handroll.config.pipeline.Config to path
-        Returns the expected path. Raises PackageNotFoundError where a package that contains the file is not installed.
+        Returns the expected path. Raises PackageNotFoundError if a package that contains the file is not installed.
     source : str
         Address of a page, or the Python package that contains the file.
     licence : str
         Licence and its conditions.
     check : function of path to str or None
-        Opens the file in the same way as its engine, and returns details for the report. Raises FileNotFoundError where a file is
-        missing in a folder, and another exception where a file is not the expected one.
+        Opens the file in the same way as its engine, and returns details for the report. Raises FileNotFoundError if a file is
+        missing in a folder, and another exception if a file is not the expected one.
     needed_by : (key, value) or None
         Configuration key and value that need this requirement; None: every configuration needs it.
     get : str
