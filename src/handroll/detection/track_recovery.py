@@ -1,9 +1,9 @@
 """Recover lost hands: track short intervals around a loss again, mirrored and backwards in time.
 
 A tracker follows a hand from frame to frame, so its result depends on the previous frames. Backwards in time, it starts from later
-frames in which a covered hand is visible again. It sometimes takes a blurred hand for its mirror image; in the mirrored frame, it
-often detects such a hand correctly. On a real video with crossing hands and motion blur, these additional passes found 69 of 105 lost
-hands. Detection in enlarged crops of the image found at most 17.
+frames in which a covered hand is visible again. A tracker sometimes takes a blurred hand for its mirror image; in the
+mirrored frame, it often detects such a hand correctly. On a real video with crossing hands and motion blur, these additional passes found
+69 of 105 lost hands. Detection in enlarged crops of the image found at most 17.
 """
 
 import numpy as np

@@ -53,9 +53,9 @@ MIN_FRAMES = 8
 """Minimum duration of an inset in frames. Passing objects fill a rectangle for only a frame or two."""
 
 CLEAR_RATIO = 5.0
-"""Minimum ratio of the change inside a rectangle to that of the neighbouring frames, for a clear change. The appearance or the
-disappearance of an inset must be clear. Both must be clear if the edges are inconclusive. If the shot begins or ends with the inset, the
-inset has only one change, which must be clear. Passing arms reached 4.3, insets at least 11."""
+"""Minimum ratio of the change inside a rectangle to that of the neighbouring frames, for a clear change. At least one of an
+inset's two changes, appearance and disappearance, must be clear. If the edges are inconclusive, both must be clear. If the shot begins or
+ends with the inset, the inset has only one change, which must be clear. Passing arms reached 4.3, insets at least 11."""
 
 
 class RectangleChange(NamedTuple):

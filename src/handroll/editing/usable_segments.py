@@ -67,7 +67,10 @@ def subtract_intervals(span, others):
 
 
 def _main_view(segments, samples):
-    """Return the number of the main view, which shows hands for the longest time; the lowest of equal views, None without segments."""
+    """Return the number of the main view, which shows hands for the longest time.
+
+    Of several views with equal times, it is the lowest number. Without segments, it is None.
+    """
     weights = {}
     for view in sorted({view for _, _, view in segments}):
         own = [(a, b) for a, b, other in segments if other == view]
