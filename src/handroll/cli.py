@@ -177,7 +177,7 @@ def list_videos(options):
         logger.addHandler(logging.NullHandler())
     try:
         channels = [Channel(url=url, subject=options.subject) for url in options.urls]
-        # Few tries, since the user waits. The same command can be run again for failed addresses.
+        # Only two tries, since the user waits. The same command can be run again for failed addresses.
         listing = list_channels(channels, options.max_listed, Pace(tries=2, back_off_s=1.0, max_wait_s=10.0))
         added = merge_into_sheet(options.sheet, listing.candidates)
     except ValidationError as error:
@@ -248,7 +248,7 @@ def check_requirements(options):
             for line in doctor.fetch(config):
                 print(line, flush=True)
         except (DownloadError, OSError, ValueError) as error:
-            # The table below contains what to do.
+            # The table that is printed next says what to do.
             print(f"handroll doctor: {error}", file=sys.stderr)
     findings = doctor.examine(config)
     for line in doctor.report_lines(findings):

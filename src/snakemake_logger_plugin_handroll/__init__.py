@@ -22,7 +22,7 @@ _JOB_ERRORS = ("RuleException", "CalledProcessError")
 class LogHandler(LogHandlerBase):
     """Log handler that prints the progress. `handroll.run.progress.Progress` contains the state."""
 
-    # False although it prints lines on standard output: otherwise Snakemake would omit its own log on standard error.
+    # The handler writes to standard output, but with True, Snakemake would omit its own log on standard error.
     writes_to_stream = False
     writes_to_file = False
     has_filter = True
@@ -35,7 +35,7 @@ class LogHandler(LogHandlerBase):
 
     def emit(self, record):
         """Print progress lines for a record of Snakemake's log: a finished stage, a failed job, or the reason why a run cannot start."""
-        # A closed output (`| head`) is no error.
+        # A closed output (`| head`) is not an error.
         with suppress(OSError):
             for line in self.lines(record):
                 print(line, flush=True)
@@ -64,7 +64,7 @@ class LogHandler(LogHandlerBase):
             message = record.getMessage()
             if "Traceback (most recent call last)" in message:
                 return [f"Snakemake failed: {last_line(message)}"]
-            # Remove the wildcards of the job and the traceback of its rules, which Snakemake appends.
+            # Snakemake appends the wildcards of the job and the traceback of its rules, which are removed here.
             return [message.partition("\nWildcards:")[0]]
         return []
 

@@ -49,7 +49,7 @@ def wait_s(pace, failed, asked_s=None, jitter=random.uniform):
     Returns
     -------
     float or None
-        Wait, s; None where the site asks for more than `pace.max_wait_s`.
+        Wait, s; None if the site asks for more than `pace.max_wait_s`.
     """
     if asked_s is not None and asked_s > pace.max_wait_s:
         return None

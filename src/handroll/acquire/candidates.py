@@ -88,7 +88,7 @@ def candidate(entry, subject=None, permission=None, licence=None):
 def subject_id(names):
     """Return a safe subject id made from the first of the names that contains Latin letters or digits.
 
-    Where no name does, the id contains a hash of the first name.
+    If no name contains any, the id is `uploader-` followed by a hash of the first name. Without names it is `unknown`.
     """
     for name in names:
         plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
@@ -112,8 +112,8 @@ def video_id(name):
 def merge_into_sheet(path, candidates):
     """Add the candidates that a sheet does not contain yet; the bytes of existing rows do not change.
 
-    A video that has a row, under any name, is not added. Columns that only the new rows need are appended to the header. Without new
-    rows, the sheet is not written.
+    A video that has a row already, even under another id, is not added. Columns that only the new rows need are appended to the header.
+    Without new rows, the sheet is not written.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def _select_new(candidates, rows):
 
 
 def _append_rows(text, added):
-    """Return the text of a sheet with new rows, and with the columns that they need in its header."""
+    """Append rows to the text of a sheet, and the columns that they need to its header; return the new text."""
     cells = [row.cells() for row in added]
     needed = [name for name in COLUMNS if any(row[name] for row in cells)]
     if not text.strip():

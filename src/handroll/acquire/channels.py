@@ -36,7 +36,7 @@ class Channel(BaseModel):
 
 
 class ListingFailed(RuntimeError):
-    """Raised where channels could not be listed; the message contains their addresses, the reasons, and what to do."""
+    """Raised if channels could not be listed; the message contains their addresses, the reasons, and what to do."""
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Listing:
     skipped : Counter of str
         Number of skipped entries of lists, by reason.
     failed : dict of str to FetchFailed
-        Failures of channels that could not be listed, or only in part, by address.
+        Failures of channels that could not be listed completely, by address.
     """
 
     candidates: list = field(default_factory=list)
@@ -67,11 +67,11 @@ class Listing:
         yield from (f"failed: {url}: {Reason(failure.failure).sentence}" for url, failure in self.failed.items())
 
     def raise_if_failed(self):
-        """Raise ListingFailed if a channel could not be listed, or only in part."""
+        """Raise ListingFailed if a channel could not be listed completely."""
         if self.failed:
             failures = "; ".join(f"{url}: {failure.failure}" for url, failure in self.failed.items())
             raise ListingFailed(
-                f"{len(self.failed)} of {len(self.listed)} channels could not be listed, or only in part: {failures}. "
+                f"{len(self.failed)} of {len(self.listed)} channels could not be listed completely: {failures}. "
                 "The listed videos are in the sheet; list again later to add the others"
             )
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ENVIRONMENT_VARIABLE = "HANDROLL_COOKIES"
-"""Environment variable with the path of the cookie file (Netscape format). Parameters of rules, logs and metadata do not contain it."""
+"""Environment variable with the path of the cookie file (Netscape format). The path does not appear in
+parameters of rules, in logs or in metadata."""
 
 # Number of tab-separated fields of a cookie: domain, include subdomains, path, https only, expiry, name, value
 # (curl.se/docs/http-cookies.html).
@@ -86,5 +87,5 @@ def read_cookies(environment=os.environ):
 
 
 def _is_expiry(text):
-    """Whether a text is the expiry time of a cookie: empty or a number of seconds."""
+    """Return whether a text is the expiry time of a cookie: empty or a number of seconds."""
     return not text or text.replace(".", "", 1).isdecimal()

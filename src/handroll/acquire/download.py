@@ -23,7 +23,7 @@ from handroll.provenance import atomic_path, file_sha256
 LOGGER = logging.getLogger("handroll")
 
 VERSION = 1
-"""Increase it manually when every source must be fetched again."""
+"""Version of the downloads, increased manually when every source must be fetched again."""
 
 READ_ONLY = 0o444
 """File mode of a finished download. Snakemake's `protected` is not used, since it would also protect the empty files of failed
@@ -45,7 +45,7 @@ def fetch(source, out_path, *, max_height_px=1080, limits=None, pace=None, base_
 
     A local file becomes a symbolic link. The link is relative if the source is relative, so that it stays valid when the whole folder
     `base_dir` moves. A URL is downloaded in the best quality up to a height, as a read-only file. Separate video and audio are merged
-    into one file: MP4, or Matroska where their codecs require it.
+    into one file: MP4, or Matroska if their codecs require it.
     If the video is not available, an empty file is written. A partial download stays in the folder `.download` next to the path, and
     the next call resumes it.
 
@@ -67,8 +67,8 @@ def fetch(source, out_path, *, max_height_px=1080, limits=None, pace=None, base_
     -------
     dict
         source, kind ("local" or "url"), status ("ok" or a `failures.Failure`), transient (whether a later try may succeed), message,
-        size_bytes; and, None where unknown: sha256, title, uploader, extractor, format, width_px, height_px, fps, duration_s (reported by
-        the site). The dict contains no times, so that the same source gives the same values.
+        size_bytes. Further values, None where unknown: sha256, title, uploader, extractor, format, width_px, height_px, fps, duration_s
+        (reported by the site). The dict contains no times, so that the same source gives the same values.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def _link_file(source, base_dir, out_path):
 def _link_target(source, base_dir, folder):
     """Return the target of a link in a folder: a relative path if the source is relative and the folder is below `base_dir`.
 
-    Otherwise the path is absolute.
+    In other cases the target is an absolute path.
     """
     base_dir, folder = base_dir.resolve(), folder.resolve()
     path = (base_dir / source).parent.resolve() / Path(source).name
@@ -196,7 +196,7 @@ def _remove(folder):
 def _classify_error(error, folder, limits, extracted):
     """Return the FetchFailed that describes an exception; None for a bug.
 
-    Raise DiskFull or PermissionError where the disk is full or the folder is not writable. `extracted`: the site has described the video.
+    Raise DiskFull or PermissionError if the disk is full or the folder is not writable. `extracted`: the site has described the video.
     """
     failure = failure_of(error, extracted)
     if is_disk_full(error):
@@ -220,7 +220,7 @@ def _try_download(source, folder, max_height_px, limits, pace, cookies, facts):
     import yt_dlp
 
     def check_before_download(found, *, incomplete):
-        """Match filter for yt-dlp: raise FetchFailed or DiskFull where the video exceeds a limit."""
+        """Raise FetchFailed or DiskFull if the video exceeds a limit. yt-dlp calls this function as its match filter."""
         if incomplete:
             return
         if (found.get("n_entries") or 1) > 1:
@@ -268,7 +268,7 @@ def _try_download(source, folder, max_height_px, limits, pace, cookies, facts):
 
 
 def _is_damaged(error):
-    """Whether an error shows that the partial files are damaged: they cannot be merged, or are longer than the site's file."""
+    """Return whether an error shows that the partial files are damaged: they cannot be merged, or are longer than the site's file."""
     from yt_dlp.networking.exceptions import HTTPError
     from yt_dlp.utils import PostProcessingError
 
@@ -280,7 +280,7 @@ def _is_damaged(error):
 
 
 def _one_video(found, source):
-    """Return yt-dlp's description of the video of a source. Raise FetchFailed where the source has no video, or a list of videos."""
+    """Return yt-dlp's description of the video of a source. Raise FetchFailed if the source has no video, or a list of videos."""
     if found is None:
         raise FetchFailed(Failure.NOT_UNDERSTOOD, "expected a video, but yt-dlp cannot interpret the page")
     if found.get("_type", "video") == "video":

@@ -56,7 +56,7 @@ class Failure(StrEnum):
     # Transient: a live stream can be downloaded after its end, and a changed site after an update of yt-dlp.
     LIVE = "download_live", True, False
     NOT_UNDERSTOOD = "download_not_understood", True, False
-    # Not tried again in the same run, since it would be as slow.
+    # Not tried again in the same run, since the next try would be as slow.
     TOO_SLOW = "download_too_slow", True, False
     FORBIDDEN = "download_forbidden", True, True
     THROTTLED = "download_throttled", True, True
@@ -66,7 +66,7 @@ class Failure(StrEnum):
 
 
 class FetchFailed(RuntimeError):
-    """Raised where a video is not available.
+    """Raised if a video is not available.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ OF_HTTP_STATUS = {
     429: Failure.THROTTLED,
     451: Failure.GEO_BLOCKED,
 }
-"""Failure of each HTTP status (RFC 9110, 6585, 7725). Of the other statuses, those from 500 are server errors, and 400 to 499 are final."""
+"""Failure of each HTTP status (RFC 9110, 6585, 7725). Other statuses: those from 500 are server errors, and 400 to 499 are final."""
 
 # Patterns of yt-dlp's error messages, since yt-dlp has no error classes for most failures. The first matching pattern counts. The order
 # matters: the message about a private video also asks to sign in, and an "unavailable" video may be unavailable in one country only.
@@ -137,7 +137,7 @@ def causes_of(error):
 
 
 def plain_message(error):
-    """Return an exception's message without terminal colours and yt-dlp's own advice; its class name where the message is empty."""
+    """Return an exception's message without terminal colours and yt-dlp's own advice; its class name if the message is empty."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).removeprefix("ERROR: ")
     text = re.split(r"; please report this issue| Use --cookies|\. See +https?://github\.com/yt-dlp", text)[0]
     # The text may come from a server, so control characters are escaped.
@@ -191,7 +191,7 @@ def failure_of(error, extracted=False):
 
 
 def _raised_in_yt_dlp(error):
-    """Whether code of yt-dlp raised an exception."""
+    """Return whether code of yt-dlp raised an exception."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     return bool(frames) and frames[-1].f_globals.get("__name__", "").split(".")[0] == "yt_dlp"
 
@@ -209,7 +209,7 @@ def _failure_of_status(status, matched, extracted):
 
 
 def retry_after_s(header, now=None):
-    """Return the wait in a `Retry-After` header (RFC 9110, 10.2.3: seconds or a date), s; None where it is missing or not readable.
+    """Return the wait in a `Retry-After` header (RFC 9110, 10.2.3: seconds or a date), s; None if it is missing or not readable.
 
     `now`: current time, a datetime with a time zone; default: the system clock.
     """

@@ -29,7 +29,7 @@ _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 
 
 class DownloadError(RuntimeError):
-    """Raised where a file could not be downloaded; the message contains the reason and, where there is one, the remedy."""
+    """Raised if a file could not be downloaded; the message contains the reason and, if there is one, the remedy."""
 
     def __init__(self, message):
         # The text may come from a server, so control characters are escaped.
@@ -37,7 +37,7 @@ class DownloadError(RuntimeError):
 
 
 class _Interrupted(Exception):
-    """Raised where a try failed and another try may succeed."""
+    """Raised if a try failed and another try may succeed."""
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -82,7 +82,7 @@ def download_file(url, path, max_bytes, sha256=None, check=None, schemes=("https
     ------
     DownloadError
         The scheme is not allowed, the server refuses the request, the file is too large or has another checksum, or the disk is full.
-        Or the server is too slow, or the connection is lost at every try; then the partial file is kept.
+        The partial file is kept for the next call in two other cases: the server is too slow, or the connection is lost at every try.
     Exception
         The exception of `check`. The partial file is then removed.
     """
@@ -117,7 +117,7 @@ def download_file(url, path, max_bytes, sha256=None, check=None, schemes=("https
 
 
 def _request(opener, url, part, max_bytes, sha256):
-    """Request a file, or its missing rest, and write it to the partial file `part`. Raise _Interrupted where another try may succeed."""
+    """Request a file, or its missing rest, and write it to the partial file `part`. Raise _Interrupted if another try may succeed."""
     request = urllib.request.Request(url, headers={"User-Agent": f"handroll/{__version__}", "Accept-Encoding": "identity"})
     version = _version_file(part)
     known = version.read_text(encoding="utf-8") if version.is_file() else None
@@ -162,7 +162,7 @@ def _request(opener, url, part, max_bytes, sha256):
 def _write_part(answer, part, start, total, max_bytes, url):
     """Write the server's answer to the partial file `part`, from byte `start` on.
 
-    `total`: size of the complete file, bytes; None where the server does not report it.
+    `total`: size of the complete file, bytes; None if the server does not report it.
     """
     with open(part, "r+b" if part.exists() else "w+b") as file:
         file.seek(start)
@@ -183,7 +183,7 @@ def _write_part(answer, part, start, total, max_bytes, url):
 
 
 def _start_of_answer(answer, have):
-    """Return the position in the file at which an answer starts, bytes. Raise DownloadError where it is not the requested one."""
+    """Return the byte of the file at which an answer starts: 0 or `have`. Raise DownloadError if the answer starts at another byte."""
     if answer.status != http.client.PARTIAL_CONTENT:
         return 0
     unit, _, span = (answer.headers.get("Content-Range") or "").partition(" ")
@@ -203,7 +203,7 @@ def _write_version(file, headers):
 
 
 def _check_scheme(url, schemes):
-    """Raise DownloadError where the scheme of an address is not allowed."""
+    """Raise DownloadError if the scheme of an address is not allowed."""
     if urllib.parse.urlsplit(url).scheme.lower() not in schemes:
         raise DownloadError(f"{url}: expected an address that starts with {' or '.join(f'{scheme}:' for scheme in schemes)}")
 
@@ -214,12 +214,12 @@ def _version_file(part):
 
 
 def _describe_kept(part):
-    """Return the end of a message about a partial file that is kept."""
+    """Return the last part of an error message: the size and path of the kept partial file."""
     return f"{_part_bytes(part)} bytes are kept in {part}; the next call resumes the download"
 
 
 def _part_bytes(part):
-    """Return the size of a partial file, bytes; 0 where there is none."""
+    """Return the size of a partial file, bytes; 0 if there is none."""
     return part.stat().st_size if part.is_file() else 0
 
 

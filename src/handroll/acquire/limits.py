@@ -40,7 +40,7 @@ REPORT_EVERY_S = 10.0
 
 
 class DiskFull(RuntimeError):
-    """Raised where the disk has too little space for a download. The job fails, since all other downloads would fail, too."""
+    """Raised if the disk has too little space for a download. The job fails, since all other downloads would fail, too."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Limits:
     Attributes
     ----------
     min_s, max_s : float
-        Minimum and maximum duration of a video, s. They apply where the site reports a duration.
+        Minimum and maximum duration of a video, s. They apply if the site reports a duration.
     max_size_gb : float
         Maximum size of a download, GB.
     min_free_gb : float
@@ -69,7 +69,7 @@ def free_bytes(folder):
 
 
 def check_disk(folder, limits, needed_bytes=0):
-    """Raise DiskFull where less than `limits.min_free_gb` would be free after another `needed_bytes` are written."""
+    """Raise DiskFull if less than `limits.min_free_gb` would be free after another `needed_bytes` are written."""
     free = free_bytes(folder)
     if free - needed_bytes < limits.min_free_gb * GB:
         needs = f"{needed_bytes / GB:.2f} GB and " if needed_bytes else ""
@@ -80,7 +80,7 @@ def check_disk(folder, limits, needed_bytes=0):
 
 
 def is_disk_full(error):
-    """Whether a full disk caused an exception."""
+    """Return whether a full disk caused an exception."""
     return any(
         isinstance(cause, DiskFull)
         or (isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT))
@@ -137,7 +137,7 @@ def check_size(size_bytes, limits):
 
 
 def check_length(path, reported_s):
-    """Raise FetchFailed if a file is much shorter than its site reports. A file that cannot be opened is left to the probe.
+    """Raise FetchFailed if a file is much shorter than its site reports. A file that cannot be opened is not checked; the probe rejects it.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def check_length(path, reported_s):
 
 
 def check_file(path, reported_bytes=None):
-    """Raise FetchFailed and remove a downloaded file if it is incomplete, or neither audio nor video.
+    """Check a downloaded file. If it is incomplete, or is not an audio or video file, remove it and raise FetchFailed.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ def check_file(path, reported_bytes=None):
 
 
 def _refers_to_files(path):
-    """Whether a file that starts like a media file has a format that refers to other files, such as a playlist."""
+    """Return whether a file that starts like a media file has a format that refers to other files, such as a playlist."""
     try:
         open_media(path).close()
     except MediaError as error:

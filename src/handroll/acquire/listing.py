@@ -75,7 +75,7 @@ class Found:
     skipped : Counter of str
         Number of skipped entries, by reason.
     failure : FetchFailed or None
-        Why the list, or the rest of the list, is missing; None where it is complete.
+        Why entries are missing, either all or those after the last one of `entries`; None for a complete list.
     """
 
     entries: list = field(default_factory=list)
@@ -97,7 +97,7 @@ def list_entries(url, max_listed=5000, pace=None):
     Returns
     -------
     Found
-        Where the site fails at every try, it contains the entries of the last try and the failure.
+        If every try fails, the result contains the entries of the last try and the failure.
     """
     pace, cookies, failed = pace or Pace(), read_cookies(), 0
     while True:
@@ -168,7 +168,7 @@ def _videos_of(downloader, found, outer, depth, skipped):
 
 
 def _is_list(downloader, item):
-    """Whether an entry of a list is the address of another list."""
+    """Return whether an entry of a list is the address of another list."""
     key = item.get("ie_key")
     if item.get("_type") not in ("url", "url_transparent") or not key:
         return False
@@ -183,7 +183,7 @@ def _list_description(found):
 
 
 def entry_of(item, outer):
-    """Return the Entry of a video; None where the video has no address of its own.
+    """Return the Entry of a video; None if the video has no address of its own.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def entry_of(item, outer):
         return None
     names = [item.get(key) or outer.get(key) for key in ("uploader_id", "uploader", "channel", "channel_id")]
     handles = [name for name in names if isinstance(name, str) and name.startswith("@")]
-    # Where the list has no owner, its title is used, which its owner may change.
+    # The title of the list is used only if no uploader is known, since the title may change.
     names = [*handles, *names[1:], names[0], outer.get("title"), outer.get("id")]
     return Entry(
         id=item.get("id") if isinstance(item.get("id"), str) else None,
@@ -220,7 +220,7 @@ def _text_or_none(value):
 
 
 def _number_or_none(value, kind, minimum):
-    """Convert a value to a finite number of at least `minimum`; return None where that is not possible."""
+    """Convert a value to a finite number of at least `minimum`; return None if that is not possible."""
     try:
         number = kind(value)
     except (TypeError, ValueError, OverflowError):
@@ -229,7 +229,7 @@ def _number_or_none(value, kind, minimum):
 
 
 def _upload_day(item):
-    """Return the day of the upload as YYYY-MM-DD; None where the site reports none, or only an approximate time."""
+    """Return the day of the upload as YYYY-MM-DD; None if the site reports none, or only an approximate time."""
     text = item.get("upload_date")
     if isinstance(text, str) and re.fullmatch(r"\d{8}", text):
         return f"{text[:4]}-{text[4:6]}-{text[6:]}"

@@ -1,4 +1,4 @@
-"""Decide which videos a run fetches again: those with a transient failure, and those that meet a limit which is wider now.
+"""Decide which videos a run fetches again: those with a transient failure, and those rejected by a limit that is wider now.
 
 Snakemake runs a job again if one of its params changes. The param `tries` of `fetch_video` is the number of earlier tries. It changes only
 if another try may succeed. The outcome of a try is stored in a file that the rule does not declare as an output, since Snakemake removes
@@ -12,14 +12,14 @@ from handroll.acquire.failures import Failure
 from handroll.provenance import atomic_path
 
 VERSION = 1
-"""Increase it manually when the same try gives another outcome."""
+"""Version of the outcomes, increased manually when the same try gives another outcome."""
 
 OUTCOME = ".fetch.json"
 """Name of the file of the outcome of the last try, next to the video."""
 
 
 def write_outcome(folder, info, limits):
-    """Write the outcome of a try to fetch a video. It decides whether the next run tries again.
+    """Write the outcome of a try to fetch a video. `earlier_tries` reads it to decide whether the next run tries again.
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ def write_outcome(folder, info, limits):
 
 
 def earlier_tries(folder, limits):
-    """Return the param `tries`: the number of earlier tries to fetch a video, minus one where another try cannot succeed.
+    """Return the param `tries`: the number of earlier tries to fetch a video, minus one if another try cannot succeed.
 
-    In the second case, the param stays the same, so Snakemake does not run the job again.
+    With the subtraction, the param equals that of the last run, so Snakemake does not run the job again.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def earlier_tries(folder, limits):
     Returns
     -------
     int
-        0 where there was no try, or the file of its outcome is damaged.
+        It is 0 if there was no try, or if the file of the outcome is damaged.
     """
     try:
         outcome = json.loads((Path(folder) / OUTCOME).read_text(encoding="utf-8"))
@@ -72,7 +72,7 @@ def limits_for(video, limits):
 
 
 def _can_succeed(outcome, limits):
-    """Whether another try may succeed after the outcome of the last try, with these limits."""
+    """Return whether another try may succeed after the outcome of the last try, with these limits."""
     if outcome["transient"]:
         return True
     if outcome["status"] == Failure.TOO_LARGE:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from handroll.config.sheet import is_url
 
 SITES = ("youtube", "bilibili", "other_site")
-"""Names of the Snakemake resources that limit simultaneous downloads of each site."""
+"""Names of the sites. Snakemake resources with the same names limit the number of simultaneous downloads from each site."""
 
 # Default ports of http and https (RFC 9110, 4.2).
 _DEFAULT_PORTS = (80, 443)
@@ -92,5 +92,5 @@ def _split(source):
 
 
 def _host(parts):
-    """Return the host name of the parts of an address in lower case; empty where there is none."""
+    """Return the host name of the parts of an address in lower case; empty if there is none."""
     return ((parts and parts.hostname) or "").lower().rstrip(".")

@@ -6,7 +6,7 @@ from handroll.acquire.sites import without_credentials
 from handroll.tables import STATUS
 
 NOT_FETCHED = "not_fetched"
-"""Status of a video that is never requested, since its data in the sheet or a person rejects it."""
+"""Status of a video that is never requested, since it is rejected by a person, or by the screening of its data in the sheet."""
 
 
 def status_table(fetched, unfetched):

@@ -71,7 +71,7 @@ class Removal:
 
 
 def read_takedown(path):
-    """Read the takedown list as a tuple of Takedown, with local paths resolved; empty where the file does not exist.
+    """Read the takedown list as a tuple of Takedown, with local paths resolved; empty if the file does not exist.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def remove_taken_down(takedowns, directory, videos=(), dry_run=False):
     These are removed:
 
     - all folders and files of the video itself, with partial downloads, logs, timings, and Snakemake's records of them;
-    - files on many videos that mention the video (these are directly in the folder of a phase);
+    - files about several videos that mention the video (such files are directly in the folder of a phase);
     - all packed files of a dataset if one of its shards contains the video: the next run packs them again;
     - exports that contain the video;
     - experiments whose motion, features, windows or generated motion contain the video, including scores, tables and the models that
@@ -160,9 +160,10 @@ def _names_to_remove(takedowns, results, videos):
 
 
 def _source_of(path):
-    """Return the source of the video next to an info.json: the target of the video's link, or else the source in info.json.
+    """Return the source of a video, given the path of its info.json.
 
-    It is empty where info.json is not readable.
+    The source is the target of the link `video` next to info.json. Without a link, it is the source in info.json, or empty if info.json
+    is not readable.
     """
     video = path.with_name("video")
     if video.is_symlink():
@@ -194,7 +195,8 @@ def _paths_to_remove(results, names, not_followed):
         folders[:] = [name for name in folders if name not in gone]
         for name in files:
             path = parent / name
-            # Search only files directly in a phase's folder, which are on many videos. Files of other videos may contain the same words.
+            # Search only the files directly in a phase's folder: they are about several videos. Files about one other video may contain
+            # the same words.
             collected = parent.parent == results and not path.is_symlink()
             if (of_subject and _is_file_of_video(parent.name, name, names)) or (collected and _file_contains_video(path, names)):
                 yield path
@@ -205,7 +207,7 @@ def _paths_to_remove(results, names, not_followed):
 
 
 def _contains_video(folder, names):
-    """Whether a folder contains, at any depth, a folder or file SUBJECT/VIDEO of one of the videos."""
+    """Return whether a folder contains, at any depth, a folder or file SUBJECT/VIDEO of one of the videos."""
     for parent, folders, files in os.walk(folder):
         subject = os.path.basename(parent)
         if any((subject, name) in names for name in folders) or any(_is_file_of_video(subject, name, names) for name in files):
@@ -214,7 +216,7 @@ def _contains_video(folder, names):
 
 
 def _experiment_contains_video(folder, names):
-    """Whether an experiment derives from one of the videos: a table has a row of the video, or a list of windows contains it."""
+    """Return whether an experiment derives from one of the videos: it has a table or a list of windows that contains the video."""
     for parent, _, files in os.walk(folder):
         for name in files:
             path = Path(parent, name)
@@ -229,7 +231,7 @@ def _experiment_contains_video(folder, names):
 
 
 def _windows_contain_video(path, names):
-    """Whether a list of windows (of the rules prepare_training and choose_windows) contains one of the videos."""
+    """Return whether a list of windows (of the rules prepare_training and choose_windows) contains one of the videos."""
     try:
         windows = json.loads(path.read_text(encoding="utf-8")).get("windows", {})
         return any((subject, video) in names for entries in windows.values() for subject, video, *_ in entries)
@@ -239,7 +241,7 @@ def _windows_contain_video(path, names):
 
 
 def _is_subject_folder(parts):
-    """Whether a folder, given by its parts below the results, is the folder of a subject.
+    """Return whether a folder, given by its parts below the results, is the folder of a subject.
 
     The depth decides, since subjects may have the names of phases or rules.
     """
@@ -250,23 +252,26 @@ def _is_subject_folder(parts):
 
 
 def _is_file_of_video(subject, name, names):
-    """Whether a file in a subject's folder belongs to one of the videos: `prelude.parquet` to `prelude`, but not to `prelude.2`."""
+    """Return whether a file in a subject's folder belongs to one of the videos.
+
+    For example, `prelude.parquet` belongs to `prelude`, but not to `prelude.2`.
+    """
     stem = (temporary_target(name) or name).rpartition(".")[0]
     return (subject, name) in names or (subject, stem) in names
 
 
 def _is_packed(path):
-    """Whether a file in the folder of a dataset derives from all of its videos."""
+    """Return whether a file in the folder of a dataset derives from all of its videos."""
     return path.name in PACKED or path.suffix == ".png" or _is_shard(path.name)
 
 
 def _is_shard(name):
-    """Whether a file name is that of a shard, or of the temporary file of a shard."""
+    """Return whether a file name is that of a shard, or of the temporary file of a shard."""
     return _SHARD.fullmatch(temporary_target(name) or name) is not None
 
 
 def _file_contains_video(path, names):
-    """Whether a file on many videos mentions one of the videos."""
+    """Return whether a file about several videos mentions one of the videos to take down."""
     if path.suffix == ".parquet":
         return _table_contains_video(path, names)
     if path.suffix not in _COLLECTED:
@@ -316,7 +321,7 @@ def _snakemake_records(folder, names):
 
 
 def _is_output_of(parts, names):
-    """Whether an output, given by the parts of its path below the results, belongs to one of the videos."""
+    """Return whether an output, given by the parts of its path below the results, belongs to one of the videos."""
     depth = next((end for end in range(len(parts)) if _is_subject_folder(parts[:end])), None)
     if depth is None:
         return False

@@ -20,8 +20,8 @@ MAX_HANDS = 6
 """Maximum number of detected hands in a half of a frame: four of two players, and false detections."""
 
 HALF_SHARE = 0.62
-"""Length of each half, as a share of the frame's longer side. The halves overlap by a quarter of the side. This is more than a hand, so
-every hand is complete in at least one half."""
+"""Length of each half, as a share of the frame's longer side. The halves overlap by a quarter of the side. A hand is shorter
+than the overlap, so every hand is complete in at least one half."""
 
 MIN_CONFIDENCE = 0.3
 """Minimum score (0..1) of the palm detector. It is lower than for tracking (0.5), because each frame is processed only once."""
@@ -31,8 +31,8 @@ DUPLICATE_SHARE = 0.6
 of the hand."""
 
 SAMPLES = 48
-"""Default number of sampled frames. A share of frames that is estimated from them has a standard deviation of up to 0.07. It takes about 2
-s."""
+"""Default number of sampled frames. Their detection takes about 2 s. A share of frames that is estimated from them has a standard deviation
+of up to 0.07."""
 
 # Unit (m) in which world landmarks are stored as integers: 0.1 mm, far finer than their accuracy.
 _WORLD_UNIT_M = 1e-4

@@ -45,12 +45,12 @@ MARGIN = 2.0
 track and of the same detection."""
 
 FLIP_PALMS = 0.3
-"""Palm lengths that are added to the distance of a link if the `side_evidence` of its detections differs by 1 (of at most 2). They only
-affect the comparison with alternatives."""
+"""Distance (palm lengths) that is added to a link for a difference of 1 (of at most 2) between the `side_evidence` of its two detections.
+It is used only to compare the link with alternatives."""
 
 FULL_AREA = 0.3
-"""Signed area of the palm, relative to the squared distance from wrist to middle knuckle, from which the palm's shape is full evidence for
-a side. A palm viewed from above has 0.5 to 0.7."""
+"""Minimum signed area of the palm at which its shape is full evidence for a side, as a multiple of the squared distance from wrist to
+middle knuckle. A palm viewed from above has 0.5 to 0.7."""
 
 MIN_AGREEMENT = 0.2
 """Minimum `side_evidence` of a used detection, in favour of the side of its track. A detection with less is at least partly mirrored."""
@@ -69,7 +69,8 @@ ORDER_RATE_HZ = 1.0
 `SIDE_RATE_HZ`."""
 
 CONTINUITY = 10.0
-"""Score of a track that begins at the position and time at which the previous track of its side ended. It outweighs a second of labels."""
+"""Score of a track that begins at the position and time at which the previous track of its side ended. It outweighs one second of
+contradicting labels and palm shapes (`SIDE_RATE_HZ`)."""
 
 CONTINUITY_S = 1.0
 """Time (s) between two tracks after which `CONTINUITY` has decayed to 1/e."""

@@ -1,9 +1,9 @@
 """Recover lost hands: track short intervals around a loss again, mirrored and backwards in time.
 
 A tracker follows a hand from frame to frame, so its result depends on the previous frames. Backwards in time, it starts from later
-frames in which a covered hand is visible again. In the mirrored image, it often detects a blurred hand correctly that it took for its
-mirror image before. On a real video with crossing hands and motion blur, these additional passes found 69 of 105 lost hands. Detection
-in enlarged crops of the image found at most 17.
+frames in which a covered hand is visible again. A tracker sometimes takes a blurred hand for its mirror image; in the
+mirrored frame, it often detects such a hand correctly. On a real video with crossing hands and motion blur, these additional passes found
+69 of 105 lost hands. Detection in enlarged crops of the image found at most 17.
 """
 
 import numpy as np
@@ -59,15 +59,15 @@ def lost_intervals(columns):
 
 
 def fill_lost_hands(columns, raw):
-    """Fill lost hands with detections of the additional passes, where the hand is unambiguous.
+    """Fill lost hands with detections of the additional passes, if these are unambiguous.
 
     The expected position of a lost hand is interpolated between the frames in which it is found. A detection fills a loss if all of
     these hold:
 
-    - its own evidence is for that hand;
+    - its `side_evidence` for that hand exceeds `MIN_AGREEMENT`;
     - the hand can reach it from its positions before and after the loss;
     - it is nearer to the expected position of that hand than to that of the other hand;
-    - it is no duplicate of the other hand.
+    - it is not a duplicate of the other hand.
 
     Of several such detections, the one nearest to the expected position is used. Existing detections are never changed.
 

@@ -27,7 +27,8 @@ def background_images(path, time_s, segments, count=48, windows=4, max_width_px=
     Returns
     -------
     list of uint8 array (height, width, 3)
-        One RGB image for each part, in order of time: fewer than `windows` if there are fewer frames, none without a frame in the segments.
+        One RGB image for each part, in order of time. The list is shorter if there are fewer frames than `windows`. It is empty if no
+        frame is in the segments.
     """
     inside = np.flatnonzero(within(time_s, segments))
     if not len(inside):

@@ -51,8 +51,8 @@ MIN_SPREAD = 0.4
 passing arm is narrower."""
 
 MAX_ERROR = 0.6
-"""Maximum mean difference between the neighbourhood of a tracked corner and that in the reference frame, as a share of the contrast of the
-latter."""
+"""Maximum mean difference between the neighbourhoods of a corner in the current frame and in the reference frame, as a share of the
+contrast in the reference frame."""
 
 ZOOM_RANGE = (0.5, 2.0)
 """Range of the zoom of a camera motion, relative to the reference frame (1: no zoom)."""
@@ -80,7 +80,7 @@ IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 class _View:
     """A view: its reference frame, its corners (corner, xy 2), their contrast, its thumbnail, and its number of samples.
 
-    Views that the camera reached by a tracked motion share one number. `base` (2, 3) is the pose of this reference frame relative to
+    Views that are connected by a tracked camera motion have the same number. `base` (2, 3) is the pose of this reference frame relative to
     the first reference frame of that number.
     """
 

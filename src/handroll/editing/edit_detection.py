@@ -34,8 +34,8 @@ MIN_TITLE_SHARE = 0.7
 """Minimum duration for which a title stands still, as a share of its shot's duration. In the rest it may fade or move in."""
 
 MIN_ABRUPT = 30.0
-"""Minimum change (grey levels) of some pixel in the last moment before a short freeze, which begins abruptly. If the encoder has removed
-the noise, a player who comes to rest changes a pixel by at most 25 (in the demo)."""
+"""Minimum change (grey levels) of the most changed pixel within `ABRUPT_S` before a freeze shorter than `QUIET_S`, since a freeze begins
+abruptly. A player who comes to rest changes a pixel by at most 25 (in the demo, where the encoder has removed the noise)."""
 
 ABRUPT_S = 0.07
 """Time (s) before a freeze in which its abrupt beginning is searched; see `MIN_ABRUPT`."""
@@ -44,14 +44,14 @@ MAX_REFINEMENT = 2 * MAX_REPEATED
 """Maximum change (grey levels) of a pixel while an encoder refines a frozen image, in the first `ABRUPT_S` of a freeze."""
 
 MAX_QUIET = 2.0
-"""Maximum median, over the frames of a freeze, of the most changed pixel's difference (grey levels). For a resting player the median is at
-least 2.7, even if the encoder has nearly removed the noise."""
+"""Maximum difference (grey levels) of the most changed pixel in a freeze, as the median over its frames. For a resting player the median is
+at least 2.7, even if the encoder has nearly removed the noise."""
 
 QUIET_S = 0.5
 """Minimum duration (s) of a freeze for which `MIN_ABRUPT_QUIET` replaces `MIN_ABRUPT`."""
 
 MIN_ABRUPT_QUIET = 12.0
-"""Minimum change (grey levels) of some pixel in the last moment before a freeze of at least `QUIET_S`."""
+"""Minimum change (grey levels) of the most changed pixel within `ABRUPT_S` before a freeze of at least `QUIET_S`."""
 
 LONG_FREEZE_S = 2.0
 """Minimum duration (s) from which a still interval is always a freeze frame: no pianist rests so long without any change of a pixel."""
@@ -88,7 +88,7 @@ class Edits:
     frame_s : float
         Median time between frames.
     cuts, jumps : list of float
-        Times of the first frame of another scene (cuts), and of the first frame after time was removed within one view (jump cuts).
+        Times of the first frames after cuts to another scene, and after jump cuts, which remove time within one view.
     fades : list of (start_s, end_s)
         Intervals of mixed frames: dissolves, and fades to or from a colour.
     black, blank, frozen, titles : list of (start_s, end_s)
@@ -245,8 +245,8 @@ class EditDetector:
         """Return the insets as (first frame, frame after the last one, box), given the first frames of shots and the number of frames."""
         candidates = [change for change in self._rectangle_changes if not np.any(np.abs(breaks - change.frame) <= 1)]
         changes = [(change, self._difference.ratio_in(change.frame, change.box)) for change in candidates]
-        # The changed pixels are no clean rectangle if the inset resembles the covered content, or if hands touch it. Such an inset is
-        # detected because the earlier content appears again when it ends.
+        # The changed pixels do not form a clean rectangle if the inset resembles the content that it covers, or if hands touch it. Such
+        # an inset is detected because the earlier content appears again at its end.
         temporary_changes = [
             (first, last, box)
             for first, last, box in self._difference.temporary_changes()

@@ -24,7 +24,8 @@ MIN_MIXED = 4
 """Minimum number of mixed frames in a fade. Fewer are a cut in a video that was converted to another frame rate by blending frames."""
 
 STILL_FRAMES = 2
-"""Number of frames at the start of the window that must show only the earlier scene, and at its end only the later one."""
+"""Number of frames at the start of a window that must show only the earlier scene. As many frames at its end must show only the later
+scene."""
 
 MAX_SPREAD = 0.3
 """Maximum interquartile range, over the changing pixels, of the later scene's share (0..1) in the middle of a fade. In a fade all pixels
@@ -47,8 +48,8 @@ MAX_BACKWARDS = 0.04
 """Maximum decrease of the later scene's share (0..1) from one frame to the next in a fade."""
 
 GAIN_RANGE = (0.3, 3.3)
-"""Range of the brightness factor of a lighting change, which is no fade: the later frame is the earlier one times this factor, except for
-less than `MIN_AREA` of the pixels. A factor outside the range is a fade to or from black."""
+"""Range of the brightness factor of a lighting change, which is not a fade. In a lighting change, the later frame is the earlier frame
+times this factor, except for less than `MIN_AREA` of the pixels. A factor outside the range is a fade to or from black."""
 
 MIN_LEVEL = 12.0
 """Minimum grey level of the pixels from which the brightness factor of a lighting change is computed; see `GAIN_RANGE`."""

@@ -24,7 +24,8 @@ MAX_CHANGE = 40
 """Maximum change (grey levels beyond `TOLERANCE`) that one pixel contributes, so that a small bright object does not outweigh a scene."""
 
 GAIN_RANGE = (0.75, 1.33)
-"""Range of the brightness factor between two frames that lights and exposure may cause. It is removed before frames are compared."""
+"""Range of the brightness factor from a frame to the next that lights and exposure may cause. The earlier frame is multiplied by the factor
+before the two are compared."""
 
 NEIGHBOURS_S = 0.13
 """Maximum time (s) between a frame and its neighbours. The change at a cut exceeds that of all neighbours. The time is long enough to
@@ -43,7 +44,7 @@ CELLS = (16, 9)
 """Columns and rows of the grid of cells in which change is also measured."""
 
 CELL_STEP = 6
-"""Steps per grey level in which the change of a cell is stored in a byte."""
+"""Factor by which the change of a cell (grey levels) is multiplied before it is stored as a byte."""
 
 CELL_RATIO = 2.0
 """Factor on the change of the neighbours in the excess of a cell (see the module docstring)."""
@@ -52,8 +53,8 @@ CELL_EXCESS = 0.5
 """Minimum excess (grey levels) of a cell that belongs to a jump cut."""
 
 EXCESS = 0.25
-"""Minimum mean excess (grey levels) over all cells of the frame at a jump cut. Playing hands reach 0.22. They also reach 0.5, but then
-their share of the changed pixels is below `EXCESS_SHARE`. The smallest jump cut in tests had 0.27."""
+"""Minimum mean excess (grey levels) over all cells of the frame at a jump cut. Playing hands reach 0.22, and up to
+0.5 where less than `EXCESS_SHARE` of the changed pixels are in cells with excess. The smallest jump cut in tests had 0.27."""
 
 EXCESS_SHARE = 0.33
 """Minimum share of all clearly changed pixels that are in cells with an excess above `CELL_EXCESS`, at a jump cut."""
@@ -63,15 +64,15 @@ BOTH_WAYS = 0.1
 hand covers and uncovers black and white keys. A key or a note that lights up has only brighter pixels, so its group is ignored."""
 
 LIT_SHARE = 0.02
-"""Minimum share of the frame that the clearly changed pixels of a group of cells cover for the group to count without `BOTH_WAYS`. Three
-keys that lit up together in a real video covered 0.017."""
+"""Minimum area of the clearly changed pixels of a group of cells, as a share of the frame, from which the group counts even without
+`BOTH_WAYS`. Three keys that lit up together in a real video had 0.017."""
 
 SAME_CELLS = 0.6
-"""Minimum overlap (intersection over union) of the cells with excess when an inset appears with those when it disappears."""
+"""Minimum overlap (intersection over union) between the cells with excess at the appearance of an inset and those at its disappearance."""
 
 RESTORED = 0.5
-"""Maximum difference, in the cells that both changes of an inset share (`SAME_CELLS`), between the frame after an inset and the frame
-before it, as a share of the change when the inset appears."""
+"""Maximum difference between the frame before an inset and the frame after it, as a share of the change at its appearance. Both are
+measured in the cells that have excess at both the appearance and the disappearance."""
 
 INSIDE = 0.9
 """Minimum share of the frame's excess that is inside the box of an inset when it appears or disappears."""
@@ -85,7 +86,7 @@ JUMP_SHARE = 0.012
 reach 0.010. A jump cut with less change is not detected."""
 
 JUMP_MOVED = 0.3
-"""Minimum share of the changed pixels of a jump cut that are where something moves within `MOVEMENT_S`. It is not required if the pixels
+"""Minimum share of the changed pixels of a jump cut at which something moves within `MOVEMENT_S`. It is not required if the pixels
 reach `JUMP_SOLID`. Shimmer at a key frame of the encoder reaches neither."""
 
 JUMP_SOLID = 0.25
@@ -102,7 +103,7 @@ BAND_SHARE = 0.6
 """Minimum share of the changed pixels that are in the horizontal band of a line of text."""
 
 BAND_REST = 0.03
-"""Share of the band's changed pixels that may be left of a line of text, and right of it."""
+"""Maximum share of the band's changed pixels that are to the left of a line of text, and maximum share to the right of it."""
 
 MOVEMENT_S = 0.6
 """Time (s) before and after a movement for which a pixel counts as moving. Subtitles follow each other more slowly."""

@@ -53,9 +53,9 @@ MIN_FRAMES = 8
 """Minimum duration of an inset in frames. Passing objects fill a rectangle for only a frame or two."""
 
 CLEAR_RATIO = 5.0
-"""Minimum ratio of the change inside a rectangle to that of the neighbouring frames, for a clear change. An inset needs one clear change,
-its appearance or its disappearance. It needs two if the edges are inconclusive. If its shot begins or ends with it, the only change must be
-clear. Passing arms reached 4.3, insets at least 11."""
+"""Minimum ratio of the change inside a rectangle to that of the neighbouring frames, for a clear change. At least one of an
+inset's two changes, appearance and disappearance, must be clear. If the edges are inconclusive, both must be clear. If the shot begins or
+ends with the inset, the inset has only one change, which must be clear. Passing arms reached 4.3, insets at least 11."""
 
 
 class RectangleChange(NamedTuple):
@@ -176,7 +176,7 @@ def inset_spans(changes, temporary_changes, breaks, stop):
     temporary_changes : list of (int, int, box)
         Result of `FrameDifference.temporary_changes`. The changed part need not be a rectangle.
     breaks : int array (cut,)
-        First frames after cuts and fades, in order. An inset whose disappearance is not found ends at the next of them.
+        First frames after cuts and fades, in order. An inset whose disappearance is not found ends at the next break.
     stop : int
         Number of frames.
 
@@ -238,7 +238,7 @@ def overlap(first, second):
 
 
 def _shot(frame, breaks, stop):
-    """Return the first frame of the shot that contains a frame, and the frame after its last one."""
+    """Return the frame range (start, stop) of the shot that contains a frame."""
     earlier, later = [b for b in breaks if b < frame], [b for b in breaks if b > frame]
     return max(earlier, default=0), min(later, default=stop)
 
@@ -246,7 +246,7 @@ def _shot(frame, breaks, stop):
 def _edges(image, box):
     """Return the strength of the image edges along a box: the mean over its sides of the strongest edge within `EDGE_PX`.
 
-    Sides at the border of the frame are left out; 0 without other sides.
+    Sides at the border of the frame are left out. The result is 0 if all sides are there.
     """
     grey = image.mean(axis=2)
     strengths = []

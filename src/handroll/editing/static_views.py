@@ -11,7 +11,7 @@ MIN_STATIC_S = 0.7
 
 MIN_MOVE = 0.012
 """Minimum shift of a camera motion, as a share of the frame's longer side. A zoom counts as the shift that it causes at the ends of the
-frame. An interval without a static view and with less shift is no motion: hands hid the background, or tracking failed."""
+frame. An interval without a static view and with less shift is not a motion: hands hid the background, or tracking failed."""
 
 MAX_INTERRUPTION_S = 0.3
 """Maximum interruption (s) of a static view. If the camera is back in the same view within this time, it did not move and tracking
@@ -59,7 +59,10 @@ def static_views(samples, shots):
 
 
 def distance(first, second):
-    """Return the largest shift within the frame between two samples, as a share of its longer side; infinite between different views."""
+    """Return the distance between two samples, as a share of the frame's longer side; infinite between different views.
+
+    It is the shift of the frame's centre plus the shift that the difference in zoom causes at the ends of the frame.
+    """
     if first.view != second.view or first.view < 0:
         return math.inf
     return math.hypot(first.x - second.x, first.y - second.y) + 0.5 * abs(first.zoom / second.zoom - 1.0)
@@ -88,7 +91,7 @@ def _merge_groups(groups):
 
 
 def _moves_between(groups, steady, start_s, end_s):
-    """Return whether the camera moves in an interval: samples are outside the `steady` groups, and none of these covers the interval."""
+    """Return whether the camera moves in an interval: a sample in it is in no `steady` group, and no steady group spans the interval."""
     settled = {sample.time_s for group in steady for sample in group}
     inner = any(start_s <= sample.time_s <= end_s and sample.time_s not in settled for group in groups for sample in group)
     return inner and not any(group[0].time_s <= start_s and group[-1].time_s >= end_s for group in steady)

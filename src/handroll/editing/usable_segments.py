@@ -21,7 +21,7 @@ def usable_segments(edits, hands=None, min_s=0.0):
     edits : dict
         `dataclasses.asdict` of `edit_detection.Edits`, also as read from JSON.
     hands : dict, optional
-        Sampled frames: their times `time_s`, increasing, and their numbers of hands `hands`, sequences of equal length. For a view
+        Numbers of hands in sampled frames: the times `time_s`, increasing, and the numbers `hands`, of equal length. For a view
         without samples, the whole duration counts as time with hands, and nothing is trimmed.
     min_s : float
         Minimum duration of a segment in seconds. Shorter ones are left out.
@@ -67,7 +67,10 @@ def subtract_intervals(span, others):
 
 
 def _main_view(segments, samples):
-    """Return the number of the view with the longest time of hands, the lower one of two equal views; None without segments."""
+    """Return the number of the main view, which shows hands for the longest time.
+
+    Of several views with equal times, it is the lowest number. Without segments, it is None.
+    """
     weights = {}
     for view in sorted({view for _, _, view in segments}):
         own = [(a, b) for a, b, other in segments if other == view]

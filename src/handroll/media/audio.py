@@ -23,9 +23,8 @@ VERSION = 1
 LOGGER = logging.getLogger("handroll")
 
 GAP_S = 0.01
-"""Maximum difference (s) between the start of an audio block and the end of the previous one for which they are joined without a gap.
-Such differences come from containers that round times to milliseconds. The shortest block that can be missing is longer (AAC at 96 kHz:
-10.7 ms)."""
+"""Maximum gap or overlap (s) between consecutive audio blocks that is ignored, so that the blocks are joined directly. Containers that
+round times to milliseconds cause such differences. The gap of a missing block is longer (at least 10.7 ms, for AAC at 96 kHz)."""
 
 SILENT_RATE_HZ = 44_100
 """Sampling rate (Hz) reported for a file without samples."""
@@ -98,7 +97,7 @@ def _extract(video_path, out_path, probe):
 
 
 def _raise_if_disk_full(path):
-    """Append bytes to the file, which raises the system's OSError if the disk is full. libsndfile reports only "System error"."""
+    """Raise the system's OSError if the disk is full, by appending bytes to the file. libsndfile reports only "System error"."""
     with path.open("ab") as file:
         file.write(bytes(DISK_TEST_BYTES))
 
@@ -166,7 +165,8 @@ def as_mp3(data):
     Returns
     -------
     bytes
-        An MP3 file is returned unchanged. Other files keep all channels and their rate, or the next higher rate that MP3 supports.
+        Content of an MP3 file. `data` that is MP3 already is returned unchanged. Otherwise, the MP3 has all channels of the input and
+        the lowest of `MP3_RATES_HZ` that is not below the input's rate. An input above 48 kHz is reduced to 48 kHz.
     """
     if is_mp3(data):
         return data

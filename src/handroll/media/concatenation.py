@@ -24,20 +24,20 @@ MAX_FORWARD_S = 10.0
 ffmpeg."""
 
 MAX_REPEATED_S = 10.0
-"""Maximum duration (s) of time that is left out as repeated where the timestamps of only one stream jump backwards. After a larger jump,
-the stream continues after its last timestamp."""
+"""Maximum backward jump (s) of the timestamps of only one stream after which the content counts as repeated and is left out. After a
+larger jump, the content counts as new and is appended to the stream."""
 
 MATCH_S = 1.0
-"""Maximum time difference (s) between the start of an audio piece and a video packet of the video piece that it belongs to. Containers
-interleave their streams more closely."""
+"""Maximum time difference (s) between the start of an audio piece and a video packet of the video piece that it belongs to. Neighbouring
+packets of a container differ by less."""
 
 MATCH_PACKETS = 500
 """Maximum distance in the file, in packets of all streams, between the start of an audio piece and a video packet of the video piece that
-it belongs to. Containers interleave their streams more closely."""
+it belongs to. Packets of the same time are closer in a container."""
 
 SPAN_PACKETS = 8
-"""An audio piece spans a break of the video if it continues for more than this number of packets after the break. A packet or two is no
-evidence, because demuxers deliver some packets late."""
+"""Maximum number of packets after a break of the video in an audio piece that ends at the break. An audio piece that continues for longer
+spans the break. One or two packets are not evidence, because demuxers deliver some packets late."""
 
 
 @dataclass
@@ -174,7 +174,7 @@ def _undamaged_frames(stream, packet, faults):
 
 
 def piece_offset(offsets_s, number):
-    """Return the offset of a piece by its number. A piece without a complete packet is not in the list and takes the last offset."""
+    """Return the offset of a piece by its number; the last offset for a piece without a complete packet, which is not in the list."""
     return offsets_s[min(number, len(offsets_s) - 1)]
 
 
@@ -192,12 +192,12 @@ def find_offsets(video, audio, video_packets, first_s, frame_s, discontinuities)
     frame_s : float
         Nominal duration of a video frame.
     discontinuities : bool
-        Result of `allows_discontinuities`. In other containers a forward jump of only one stream is a real gap.
+        Whether timestamps may be discontinuous (`allows_discontinuities`). If not, a forward jump of only one stream is a real gap.
 
     Returns
     -------
     video_offsets_s, audio_offsets_s : list of float
-        One for each piece: time = container time - offset. Recordings are joined where neighbouring offsets differ.
+        Offset of each piece: time = container time - offset. If the offsets of consecutive pieces differ, another recording begins.
     """
     matches = [_matching_video_piece(piece, video_packets) for piece in audio]
     video_offsets_s = _video_offsets(video, set(matches), audio, first_s, frame_s, discontinuities)

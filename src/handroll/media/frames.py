@@ -95,9 +95,10 @@ def read_frames(path, max_width_px=None, max_height_px=None, threads=0, indices=
 
 
 class _Offsets:
-    """Return the time offset (s) of a video piece by its number; None in the first recording, where the first frame sets the offset.
+    """Callable that returns the time offset (s) of a video piece by its number.
 
-    The offsets of later pieces also depend on the audio, so a file with several pieces is probed as a whole, at the second piece.
+    The offset is None in the first recording, where the first frame sets it. Offsets of later recordings depend on the audio, too. They
+    come from a probe of the whole file, which runs when the second piece begins.
     """
 
     def __init__(self, path):

@@ -12,8 +12,8 @@ from handroll.media.safe_open import MediaError, image_format, open_media
 from handroll.media.streams import TimestampConverter, audio_stream, display_transform, nominal_frame_s, video_stream
 
 FIRST_FRAME_PACKETS = 600
-"""Maximum number of video packets that are decoded to find the first frame. Without a frame in them the stream counts as empty. Key frames
-of x264 are at most 250 frames apart by default."""
+"""Maximum number of video packets that are decoded to find the first frame. If they contain no frame, the stream counts as empty. Key
+frames of x264 are at most 250 frames apart by default."""
 
 VARIABLE_SHARE = 0.1
 """Minimum difference of a frame interval from the median, as a share of the median, for a variable frame rate. One such interval is enough,
@@ -75,7 +75,7 @@ class Probe:
     problems : tuple of str
         Names of `handroll.reasons.Reason`; empty for a usable video.
     message : str
-        Expected and found content, in one sentence; empty without problems.
+        Description of the problems in one sentence: what was expected and what was found. Empty without problems.
     """
 
     readable: bool = False
@@ -155,7 +155,7 @@ def _ffmpeg_message(error):
 
 
 def failed_probe(problem, message):
-    """Return the `Probe` of a file without usable content, with the name of the `Reason`."""
+    """Build the `Probe` of a file without usable content; `problem` is the name of a `Reason`."""
     return Probe(problems=(problem,), message=message)
 
 
@@ -305,7 +305,7 @@ def _video_probe(path, container, video, packets, audio_fields, offsets):
 
     times_s = _presentation_times(packets, nominal_frame_s(video), offsets["video_offsets_s"])
     problems, messages = [], []
-    # A container of joined recordings declares the duration of one of them, or a meaningless one.
+    # If recordings were joined, the container declares the duration of a single recording, or a meaningless duration.
     missing = "" if offsets["joined_at_s"] else _missing_part(container, video, packets)
     if missing:
         problems.append("truncated")

@@ -152,7 +152,7 @@ def container_of(path):
     for start, name in _AT_START:
         if head.startswith(start):
             return name
-    # The first byte of the length is a printable character only if the first box has hundreds of megabytes; otherwise it is text.
+    # A file that starts with a printable character is a text: as the length of a box, the character would mean more than 500 MB.
     if head[4:8] in _ISO_BOXES and (head[4:8] == b"ftyp" or not 0x20 <= head[0] < 0x7F):
         return "iso"
     if head[:4] == b"RIFF":
@@ -174,7 +174,7 @@ def file_kind(path):
     Returns
     -------
     reason : str
-        Name of the `handroll.reasons.Reason`; "unreadable" where the kind is unknown.
+        Name of the `handroll.reasons.Reason`; "unreadable" if the kind is unknown.
     found : str
         The kind in words, for a message: "a JPEG image", "a web page", "a file of an unknown kind".
     """

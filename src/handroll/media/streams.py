@@ -102,8 +102,8 @@ def display_transform(stream, frame, max_width_px=None, max_height_px=None):
     """Find how the frames of a stream are displayed: square pixels, the container's rotation, a maximum size.
 
     A rotation that is not a multiple of 90 degrees is rounded to the nearest one. If a display matrix also mirrors, only its
-    rotation is applied: PyAV 18 gives safe access to the rotation alone (its `Frame.side_data` frees the metadata of colour
-    profiles twice).
+    rotation is applied, because PyAV 18 cannot read the mirroring safely (`Frame.side_data` frees the metadata of colour profiles
+    twice).
 
     Parameters
     ----------

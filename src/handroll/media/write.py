@@ -108,7 +108,7 @@ class VideoWriter:
         Raises
         ------
         ValueError
-            The size or type of the frame is wrong, or its time is not later than the previous one by at least a tick (1/90000 s).
+            The size or type of the frame is wrong, or its time is negative, or less than a tick (1/90000 s) after the previous frame.
         """
         image = np.asarray(image)
         if image.shape != self._shape or image.dtype != np.uint8:

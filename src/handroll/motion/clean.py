@@ -26,7 +26,7 @@ UNITS = ("frames", "seconds")
 
 @dataclass(frozen=True)
 class CleanSettings:
-    """Settings of the cleaning. The defaults are those of PianoMotion10M, except for the minimum scales, which its outlier filter lacks.
+    """Settings of the cleaning. The defaults are those of PianoMotion10M, except for the minimum scales, which PianoMotion10M lacks.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ def hand_shape(pose):
     betas : array (hand, component 10)
         Shape parameters of MANO.
     bone_scale : array (hand,)
-        Both are NaN for a hand that is never found.
+        Size. Both results are NaN for a hand that is never found.
     """
     observed = _has_pose(pose)
     betas = np.full(pose["betas"].shape[1:], np.nan)
@@ -132,7 +132,7 @@ def clean_motion(pose, settings=None, extrinsics=None, joints_from=open_hand_joi
     -------
     motion : dict of str to array (frame, hand, ...)
         Columns of `tables.MOTION`; NaN where hidden. Rotations are continuous in time, and shape and bone scale are constant. Joints
-        are computed from the cleaned poses. The residual is that of the engine in observed frames, else NaN.
+        are computed from the cleaned poses. The residual is that of the pose engine in observed frames; in other frames it is NaN.
     counts : dict of str to dict of str to int
         Numbers of frames for each hand: `frames` (all), `missing` (without an input pose), `outliers`, the outliers by signal
         `outliers_translation`, `outliers_orientation` and `outliers_pose` (a frame may count in several), `flicker` (visible frames

@@ -8,7 +8,7 @@ The geodesic angle has no jumps by 2 pi, so a rotation through pi needs no speci
 
 A window of w frames has 2 * (w // 2) + 1 samples around its centre, as in the PyPI package `hampel`: 21 samples for 20 frames.
 At the ends of the series the window is shorter. Missing samples (NaN) are left out of the windows and are never outliers. The centre
-of a window with less than half of its samples is no outlier.
+of a window in which more than half of the samples are missing is never an outlier.
 """
 
 import numpy as np
@@ -20,8 +20,8 @@ MAD_TO_SIGMA = 1.4826
 """Ratio of the standard deviation to the median absolute deviation (MAD) of a normal distribution, 1 / Phi^-1(3/4)."""
 
 # The following are minimum scales of a window. Without them, the first ordinary movement after rest is an outlier, and interpolation
-# replaces correct poses: on the demo videos in 4 to 13 % of the frames. The wrist error is 4.03 mm with minimum scales, 4.08 mm without
-# them, and 4.08 mm without any filter. PianoMotion10M has no minimum scales, which corresponds to 0.
+# replaces correct poses. On the demo videos, this happens in 4 to 13 % of the frames. The wrist error is 4.03 mm with minimum scales, 4.08
+# mm without them, and 4.08 mm without any filter. PianoMotion10M has no minimum scales, which corresponds to 0.
 
 FLOOR_M = 0.008
 """Minimum scale of a window of x or y (m), see the module docstring. With `n_sigma` 3, a hand at rest may move by the width of one white
@@ -46,8 +46,8 @@ def find_outliers(
 ):
     """Find the outlier frames of one hand, by signal.
 
-    Three signals are tested, and not each of the 51 channels. At 3 sigma, most frames would have an outlier in some channel, and an
-    interpolated frame is worse than one noisy finger.
+    Three signals are tested instead of the 51 single channels, because at 3 sigma most frames would have an outlier in some channel. A
+    frame that is interpolated for that reason is worse than a frame with one noisy finger.
 
     Parameters
     ----------
@@ -65,8 +65,8 @@ def find_outliers(
     Returns
     -------
     dict of str to bool array (time,)
-        `translation`: x, y or z is an outlier; `orientation`: the global rotation is; `pose`: the rotations of the 15 finger joints
-        are, as a whole.
+        Outlier frames of each signal. `translation`: x, y or z. `orientation`: the global rotation. `pose`: the rotations of the 15
+        finger joints, taken together.
     """
     quaternion = quaternion_from_rotvec(rotation_rad)
     floors_m = translation_floors(translation_m, floor_m, floor_depth)

@@ -2,7 +2,7 @@
 
 Each sample is replaced by the value, at its own frame, of a polynomial fitted by least squares to the window around it
 (Savitzky & Golay 1964, doi:10.1021/ac60214a047). The first and last half window of a run use the polynomial of its
-first and last full window. Windows count frames; smoothing never crosses a hidden gap.
+first and last full window. The width of a window is a number of frames. No window extends across a hidden gap.
 
 Rotations are smoothed as unit quaternions: their signs are made continuous along the run, each component is smoothed, and the
 result is normalised. For rotations within a window of a fraction of a second, the result equals the chordal mean on SO(3) to second

@@ -31,7 +31,7 @@ TARGETS = ("overlays", "music", "keyboard")
 """Targets of the Snakemake workflow that `handroll run` requests."""
 
 GRACE_S = 15.0
-"""Time that Snakemake and its jobs have to end after an interrupt, s. Then they are killed."""
+"""Maximum time between an interrupt and the end of Snakemake and its jobs, s. After this time, they are killed."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that end the command: Ctrl-C, a request to terminate, a closed terminal."""
@@ -45,7 +45,7 @@ class UsageError(ValueError):
 
 
 class Ended(BaseException):
-    """Raised where a signal ends the command; the argument is the number of the signal."""
+    """Raised if a signal ends the command; the argument is the number of the signal."""
 
 
 def run(options):
@@ -155,7 +155,7 @@ def _print_report(out, row, thresholds, changed):
 
 
 def _remove_stale_locks(out, killed):
-    """Remove Snakemake's locks in the folder if the last run was killed. Raise UsageError where another Snakemake owns them."""
+    """Remove Snakemake's locks in the folder if the last run was killed. Raise UsageError if another Snakemake owns them."""
     locks = out / ".snakemake" / "locks"
     if not _has_locks(out):
         return
@@ -169,13 +169,13 @@ def _remove_stale_locks(out, killed):
 
 
 def _has_locks(out):
-    """Whether the folder contains locks of Snakemake."""
+    """Return whether the folder contains locks of Snakemake."""
     locks = out / ".snakemake" / "locks"
     return locks.is_dir() and any(locks.iterdir())
 
 
 def _check_options(options):
-    """Raise UsageError where an option or a video on the command line is invalid."""
+    """Raise UsageError if an option or a video on the command line is invalid."""
     if not (ROOT / "Snakefile").is_file():
         raise UsageError(f"expected the workflow at {ROOT / 'Snakefile'}, found none; install handroll from a checkout: pip install -e .")
     for option, given in (("--name", options.name), ("--midi", options.midi)):
@@ -199,16 +199,16 @@ def _make_folder(out):
 
 
 def _absolute(path):
-    """Return an absolute path without links. Circular links are allowed, unlike in `Path.resolve`."""
+    """Return an absolute path with links resolved. Circular links raise no error, unlike in `Path.resolve`."""
     return Path(os.path.realpath(path))
 
 
 def _say(*lines):
-    """Print lines. A closed output (`| head`, a closed terminal) is no error, since the results are files."""
+    """Print lines. A closed output (`| head`, a closed terminal) is not an error, since the results are files."""
     try:
         print(*lines, sep="\n", flush=True)
     except OSError:
-        # Otherwise Python would try to write the rest again when it exits, and fail.
+        # Python writes the rest of its buffer when it exits, which would fail again. So the output is replaced by the null device.
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
         os.close(null)
@@ -257,7 +257,7 @@ def _end_on_signals():
     def end(number, _frame):
         raise Ended(number)
 
-    # `nohup` sets the signal of a closed terminal to be ignored; keep that.
+    # `nohup` makes a process ignore the signal of a closed terminal (SIGHUP). Then the command must ignore it, too.
     ending = [number for number in SIGNALS if (number, signal.getsignal(number)) != (signal.SIGHUP, signal.SIG_IGN)]
     before = {number: signal.signal(number, end) for number in ending}
     try:
@@ -268,7 +268,7 @@ def _end_on_signals():
 
 
 def _wait(child):
-    """Wait for Snakemake and return its exit status. Where a signal ends the command, end Snakemake and all its jobs, then raise."""
+    """Wait for Snakemake and return its exit status. If a signal raises `Ended`, end Snakemake and its jobs before raising it again."""
     try:
         return child.wait()
     except Ended:
@@ -281,7 +281,7 @@ def _wait(child):
             child.wait(GRACE_S)
         raise
     finally:
-        # Jobs may still run where Snakemake itself was killed.
+        # If Snakemake itself was killed, its jobs may still run.
         _signal_group(child, signal.SIGKILL)
         child.wait()
 

@@ -19,7 +19,8 @@ SUBJECT = "own"
 """Subject of your own videos."""
 
 NAME_LENGTH = 80
-"""Maximum length of a video's name, in characters. To a name made from a file name or address, a number may be added."""
+"""Maximum length of a video's name, in characters. If the name was made from a file name or address, an appended
+number does not count."""
 
 COLUMNS = ("subject", "video", "source", "midi", "override")
 """Columns that the sheet always contains."""
@@ -76,7 +77,7 @@ def add_videos(sheet, sources, names=(), midis=()):
     """Add videos to the sheet and return their rows.
 
     A source that is in the sheet already keeps its row and its name. New rows have `override: accept`, so that your own video gives
-    motion even where the screening would reject it.
+    motion even if the screening would reject it.
 
     Parameters
     ----------
@@ -123,7 +124,7 @@ def add_videos(sheet, sources, names=(), midis=()):
 
 
 def write_sheet(path, rows):
-    """Write rows as a sheet with `COLUMNS` and all other columns in use. An unchanged sheet is not written again."""
+    """Write rows as a sheet. Its columns are `COLUMNS` and all others with a value. An unchanged sheet is not written again."""
     cells = [{name: str(value) for name, value in row.model_dump().items() if value is not None} for row in rows]
     header = [name for name in Video.model_fields if name in COLUMNS or any(name in row for row in cells)]
     lines = [header, *([row.get(name, "") for name in header] for row in cells)]
@@ -139,7 +140,7 @@ def _source_key(source):
 
 
 def _check_name(name, source, known, rows):
-    """Raise SheetError where a source cannot have this name; `known` is the name that the source already has, or None."""
+    """Raise SheetError if a source cannot have this name; `known` is the name that the source already has, or None."""
     if not re.fullmatch(IDENTIFIER, name) or len(name) > NAME_LENGTH:
         raise SheetError(f"--name {name}: expected at most {NAME_LENGTH} letters, digits, `_`, `.` or `-`, starting with a letter or digit")
     if known not in (None, name):
@@ -152,7 +153,7 @@ def _check_name(name, source, known, rows):
 
 
 def _check_path(path):
-    """Raise SheetError where a sheet cannot contain this path."""
+    """Raise SheetError if a sheet cannot contain this path."""
     try:
         path.encode()
     except UnicodeEncodeError:

@@ -39,9 +39,8 @@ COSTS = {
     "cut_clips": (2.0, 0.02),
     "draw_overlay": (2.0, 0.55),
 }
-"""Cost of each rule: processor time for a video of any length (s), and additional processor time for each second of video at 30 frames/s
-(s). Source: `results/timings` of a 1080p30 and a 720p60 video. Only the ratios matter, since the speed of the computer is measured
-during the run."""
+"""Cost of each rule: a fixed processor time (s), and an additional processor time (s) for each second of video at 30 frames/s. Source:
+`results/timings` of a 1080p30 and a 720p60 video. Only the ratios matter, since the speed of the computer is measured during the run."""
 
 MIN_FINISHED_SHARE = 0.05
 """Minimum share of the expected work that must be finished before the remaining time is estimated, 0..1."""
@@ -78,10 +77,10 @@ class Progress:
     Parameters
     ----------
     length_of : function of str to float or None
-        Returns the length of a video (`subject/name`), as the duration of its frames at 30 frames/s (s). 0: its file is rejected, so
-        its jobs do nothing. None: not known yet.
+        Returns the length of a video (`subject/name`): the duration that its frames have at 30 frames/s, s. It is 0 for a rejected
+        file, whose jobs do nothing, and None as long as it is unknown.
     waiting : dict of str to int
-        Number of jobs of each rule that are not finished.
+        Number of unfinished jobs of each rule.
     running : dict
         Running `Job` by id.
     finished : list of (Job, float)
@@ -128,7 +127,13 @@ class Progress:
         return self.line(job.video, stage or job.rule, took_s, at_s)
 
     def fail(self, identity):
-        """Record a failed job, and that the later jobs of its video will not run; return the `Job`, or None for an unknown id."""
+        """Record a failed job, and that the later jobs of its video will not run.
+
+        Returns
+        -------
+        Job or None
+            The failed job; None for an unknown id.
+        """
         job = self.running.pop(identity, None)
         if job is not None:
             order = [rule for rules in STAGES.values() for rule in rules]
@@ -169,7 +174,7 @@ def cost(rule, length_s):
 
 
 def _stage_of(rule):
-    """Return the stage of a rule; None where no stage contains the rule."""
+    """Return the stage of a rule; None if no stage contains the rule."""
     return next((stage for stage, rules in STAGES.items() if rule in rules), None)
 
 

@@ -1,4 +1,4 @@
-"""Write the report of `handroll run` on a video: figures, warnings and files, read from the results of the video.
+"""Write the report of `handroll run` on a video: facts, warnings and files, read from the results of the video.
 
 Your own videos are screened by the same criteria as a dataset, with the thresholds of the configuration. The report lists rejection
 reasons as warnings: every readable video gives motion anyway.
@@ -12,7 +12,7 @@ from handroll.screening.verdict import MEASURED, Verdict, judge
 from handroll.storage import read_json, undamaged
 
 MIN_HANDS_SHARE = 0.05
-"""Minimum share of frames with at least one hand, 0..1. A video with a smaller share gives no useful motion."""
+"""Minimum share of frames with at least one hand for useful motion, 0..1."""
 
 MAX_MISSING_SHARE = 0.1
 """Threshold of two warnings, 0..1: for the share of frames in which one hand is missing, and for the unusable share of the video."""
@@ -52,7 +52,8 @@ FILES = {
     "MIDI": ("keyboard/{v}/notes.mid", _steps_up_to("label_fingering")),
     "fingering": ("keyboard/{v}/fingering.pig.txt", _steps_up_to("label_fingering")),
 }
-"""Files in the report by title: path below `results`, and the steps that must have succeeded. Otherwise the file is from an earlier run."""
+"""Files in the report by title: path below `results`, and the steps that must have succeeded. If one failed, the file is from an earlier
+run."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class VideoReport:
     reasons : tuple of Reason
         Rejection reasons of the verdict, without reasons that are consequences of others.
     figures : tuple of str
-        Results as text, one phrase each.
+        Facts as text, one phrase each, such as the number of notes.
     warnings : tuple of str
         Missing or uncertain results, one phrase each.
     files : dict of str to Path
@@ -277,7 +278,7 @@ def _describe_notes(agreement, fingering, has_audio):
 
 
 def _describe_keyboard(registration):
-    """Return three lists: figures, the warning that no keyboard is registered, and warnings on a registered keyboard."""
+    """Return three lists of texts: facts, the warning that no keyboard is registered, and warnings about a registered keyboard."""
     if registration.get("problem") or not registration:
         why = registration.get("message") or registration.get("problem") or "its step has not run"
         return [], [f"no keyboard, so motion is in the camera frame, without fingering: {why}"], []
@@ -289,7 +290,7 @@ def _describe_keyboard(registration):
 
 
 def _describe_offset(fingering):
-    """Return a list of one figure: the offset between audio (or MIDI file) and video."""
+    """Return a list of one fact: the offset of the audio (or MIDI file) relative to the video."""
     delay = fingering.get("delay") or {}
     delay_s = delay.get("estimate_s")
     if delay_s is None:

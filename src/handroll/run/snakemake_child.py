@@ -1,4 +1,4 @@
-"""Run Snakemake as a child process of `handroll run`, which ends with all its jobs when its parent ends for any reason.
+"""Run Snakemake as a child process of `handroll run`. When the parent ends for any reason, the child and all its jobs end, too.
 
 A parent that is killed (`kill -9`, out of memory) cannot end its children. Therefore the child checks once a second whether its parent
 still runs.
@@ -26,7 +26,7 @@ def end_with(parent):
 
 
 def interrupt(_number, _frame):
-    """Handle the interrupt signal: end Snakemake and its jobs in the same way as Ctrl-C, with further output in the log."""
+    """Handle the interrupt signal: write further output to the log, and end Snakemake and its jobs in the same way as Ctrl-C."""
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.killpg(0, signal.SIGINT)
@@ -37,6 +37,6 @@ if __name__ == "__main__":
     from snakemake.cli import main
 
     end_with(int(sys.argv[1]))
-    # A shell sets this signal to be ignored in background commands, so the handler must be set explicitly.
+    # A shell makes background commands ignore the interrupt signal, so its handler must be set explicitly.
     signal.signal(signal.SIGINT, interrupt)
     sys.exit(main(sys.argv[2:]))

@@ -1,6 +1,7 @@
 """Remove damaged records of Snakemake about the provenance of results.
 
-A power loss can damage a record. Without its record, a result would not be created again after a changed setting.
+A power loss can damage a record. Without a readable record, Snakemake would keep the result even after a setting changes. So the
+result is removed, too.
 """
 
 import base64

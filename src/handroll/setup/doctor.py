@@ -23,7 +23,7 @@ SIZE_SLACK = 1.1
 
 
 class Status(StrEnum):
-    """Status of a requirement: satisfied, missing, wrong, or missing but not needed."""
+    """Status of a requirement: satisfied, missing, wrong, or not necessary."""
 
     OK = "OK"
     MISSING = "MISSING"
@@ -103,7 +103,7 @@ def check_weights(weights, config):
     try:
         details = weights.check(path)
     except FileNotFoundError as error:
-        # The weights are a folder, and one of its files is missing.
+        # The path is a folder of weights, and a file in the folder is missing.
         return Finding(Status.MISSING, weights.name, str(error), (licence, f"do: {weights.get}"))
     except Exception as error:
         # Opening a damaged file may raise any exception.
@@ -175,7 +175,7 @@ def _check_device(config, weights):
 
     free, total = torch.cuda.mem_get_info(device)
     found = f"{torch.cuda.get_device_name(device)}, {free / GB:.1f} of {total / GB:.1f} GB free"
-    # This is a lower bound. Networks also need memory for activations, which depends on the GPU.
+    # The size of the largest weights is a lower bound. Networks also need memory for activations, which depends on the GPU.
     needed = max((one.size_bytes or 0 for one in weights if one.on_device and one.is_needed(config)), default=0)
     if free < needed:
         more = (f"do: end other processes on this GPU; the weights alone need {needed / GB:.1f} GB",)

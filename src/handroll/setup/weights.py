@@ -37,18 +37,18 @@ class Weights:
     use : str
         Purpose, such as "transcription".
     path_in : function of handroll.config.pipeline.Config to path
-        Returns the expected path. Raises PackageNotFoundError where a package that contains the file is not installed.
+        Returns the expected path. Raises PackageNotFoundError if a package that contains the file is not installed.
     source : str
         Address of a page, or the Python package that contains the file.
     licence : str
         Licence and its conditions.
     check : function of path to str or None
-        Opens the file in the same way as its engine, and returns details for the report. Raises FileNotFoundError where a file is
-        missing in a folder, and another exception where a file is not the expected one.
+        Opens the file in the same way as its engine, and returns details for the report. Raises FileNotFoundError if a file is
+        missing in a folder, and another exception if a file is not the expected one.
     needed_by : (key, value) or None
         Configuration key and value that need this requirement; None: every configuration needs it.
     get : str
-        What to do where it is missing: the end of a sentence that starts with "do:".
+        Instruction for a missing requirement, as an imperative. The report prints it after "do:".
     size_bytes : int, optional
         Size of the released file, if known.
     sha256 : str, optional
@@ -73,12 +73,12 @@ class Weights:
     on_device: bool = False
 
     def is_needed(self, config):
-        """Whether a configuration needs this requirement."""
+        """Return whether a configuration needs this requirement."""
         return self.needed_by is None or lookup(config, self.needed_by[0]) == self.needed_by[1]
 
 
 def _path_in_package(package, name):
-    """Return a function for `Weights.path_in`: the path of a file in an installed package."""
+    """Build the function `Weights.path_in` of a file in an installed package."""
     return lambda config: Path(distribution(package).locate_file(name))
 
 
