@@ -193,12 +193,12 @@ def test_a_second_run_has_nothing_to_do(plans):
         (
             "benchmark",
             "benchmark={features: [hubert], weights: {hubert: weights/hubert}}",
-            ["weights/hubert: expected a speech encoder's config.json", "https://huggingface.co/facebook and put them there"],
+            ["weights/hubert: expected a speech encoder's config.json", "https://huggingface.co/facebook into this folder"],
         ),
         (
             f"{EXPERIMENT}/motion/released-dpmsolverpp-3.parquet",
             "benchmark={frame: camera, weights: {released: weights/piano2pose.ckpt}}",
-            ["weights/piano2pose.ckpt: expected PianoMotion10M's gesture generator", "found no file; get it again from its authors"],
+            ["weights/piano2pose.ckpt: expected PianoMotion10M's gesture generator", "found no file; download it again from github.com/agnJason/PianoMotion10M"],
         ),
     ],
 )

@@ -221,7 +221,7 @@ def test_the_released_dataset_is_checked_if_the_experiment_uses_it(project):
     assert missing.status is Status.MISSING and "found no folder annotation" in missing.found
     assert "CC BY-NC 4.0" in missing.more[0] and "unpack it to tree; see docs/how-to/pianomotion10m.md" in missing.more[1]
     Path("tree/annotation/1/BV1a").mkdir(parents=True)
-    assert found().status is Status.MISSING and "tree/train.txt: expected the list" in found().found
+    assert found().status is Status.MISSING and "tree/train.txt: expected the videos of split train" in found().found
     for split in ("train", "valid", "test"):
         Path(f"tree/{split}.txt").write_text("1 BV1a\n" if split == "train" else "", encoding="utf-8")
     assert found().status is Status.WRONG and "0 clips listed, 1 left out" in found().found
