@@ -110,7 +110,7 @@ def import_tree(folder, out_dir, subjects=(), mean_pose="absolute", model=None, 
     guess = guess_mean_pose(tally.angles_rad / max(tally.visible_hands, 1), model.hands_mean if model else None)
     if guess["looks"] not in (mean_pose, "unknown"):
         LOGGER.warning(
-            "mean_pose is set to %s, but stored rotations seem to be %s; check it. Measured: %s",
+            "mean_pose is set to %s, but the stored rotations seem to be %s; check this setting. Measured: %s",
             mean_pose,
             guess["looks"],
             json.dumps(guess),

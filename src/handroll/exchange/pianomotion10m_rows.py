@@ -25,7 +25,7 @@ EXPORT_FPS = 30
 
 
 def shard_row(annotation, model=None, hands_mean=None):
-    """Convert an annotation to columns of `handroll.tables.SHARD`. Columns that do not follow from the annotation are not included.
+    """Convert an annotation to columns of `handroll.tables.SHARD`. Only columns with values from the annotation are included.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def annotation_of(row, model=None, hands_mean=None):
         Source of the position of MANO's wrist, for rows with another hand model. If None, the wrist of the open hand is used, which
         differs by a few millimetres.
     hands_mean : array (45,), optional
-        MANO's mean pose (rad). If given, the stored rotations are relative to it.
+        MANO's mean pose (rad). If given, the finger rotations of the annotation are relative to it.
 
     Returns
     -------
@@ -143,7 +143,7 @@ def _camera_of(row):
 
 
 def released_shift(camera, wrist_m):
-    """Compute the shift of a wrist with which the wrist has the same pixel, and the hand the same size, in the release's camera.
+    """Compute the shift of a wrist from the given camera to the release's camera that keeps its pixel and the size of the hand.
 
     The frame is scaled by the factor s to the width 1920, and centred if its aspect ratio differs. Let f be the focal length of the camera,
     d = 1 + k1 (x^2 + y^2) / z^2 its distortion at the wrist, and (ox, oy) the offset of its principal point from the centre of the frame.

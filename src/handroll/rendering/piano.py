@@ -1,4 +1,4 @@
-"""Triangle mesh of the piano: 88 keys with the geometry of `keyboard.geometry`, which can be pressed, and the case around them."""
+"""Triangle mesh of the piano: 88 keys that can be pressed, with the geometry of `keyboard.geometry`, and the case around them."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -144,7 +144,7 @@ def _white_key(build, key, outline, tail, shade):
     colour = _WHITE_RGB * shade
     x0, x1 = outline[:2, 0] + (_GAP_MM, -_GAP_MM)
     t0, t1 = tail + (_GAP_MM, -_GAP_MM)
-    # Depth (mm) of the rounded front edge, which gets less light from above.
+    # Length (along y, mm) of the rounded front edge, which gets less light from above.
     lip = 1.4
     levels = (
         (x0, x1, 0.0, lip, 0.90, 0.99),
