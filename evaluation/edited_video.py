@@ -29,7 +29,7 @@ NEAR_S = 0.15
 """Time before and after a jump in which frames are compared with the jump (s)."""
 
 VISIBLE_RATIO = 2.0
-"""Minimum ratio of the pixels that change at a visible jump to the pixels that change between any other two successive frames within
+"""A jump is visible if more than this many times as many pixels change at the jump as between any other two successive frames within
 `NEAR_S`. A smaller change cannot be distinguished from ordinary playing: the hands are at the same position, or move fast."""
 
 CLEARLY = 16
@@ -248,7 +248,7 @@ def _play(film, writer, main, seconds):
 
 
 def _empty(film, writer, main, seconds):
-    """Write a stretch of the main view without hands. Hands that rest in most of the footage remain visible."""
+    """Write a stretch of the main view without hands. Hands that keep still during most of the footage remain visible."""
     empty = Empty(main)
     for _ in _frames(film, seconds):
         film.put(writer, film.grain(main.camera.view(empty.image)), view=main.camera.view_id, moving=main.camera.moving)

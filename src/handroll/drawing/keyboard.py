@@ -260,8 +260,8 @@ def _key_mask(key, shapes, size):
 def _number_positions_px(view, keyboard, keys, scale, size, font_px):
     """Return the centre (xy 2) of the finger number of each key, by key.
 
-    The numbers are beyond the fallboard ends of the keys, where hands do not cover them. Numbers of white keys are in the row nearer to the keys, numbers of
-    black keys in the farther row, so that the numbers of a chord do not overlap.
+    The numbers are beyond the fallboard ends of the keys, where hands do not cover them. Numbers of white keys are in the row nearer to
+    the keys, numbers of black keys in the farther row, so that the numbers of a chord do not overlap.
     """
     keys = np.asarray(keys, dtype=int)
     black = is_black(keys)[:, None]

@@ -146,7 +146,7 @@ def _interval(pairs, seed):
 
 
 CONFIDENCE_EDGES = (0.0, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
-"""Edges of the bins of confidence in `reliability`."""
+"""Edges of the confidence bins of `reliability`, 0..1."""
 
 
 def reliability(scores):

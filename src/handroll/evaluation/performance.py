@@ -18,10 +18,10 @@ PALM = JOINTS.index("index1"), JOINTS.index("pinky1")
 """Joints whose distance is the width of the palm: knuckles of the index finger and of the little finger."""
 
 MIN_VISIBLE_JOINTS = 0.5
-"""Minimum share of visible joints, 0..1. A hand with fewer visible joints is absent."""
+"""Minimum share of visible joints, 0..1. A hand with fewer visible joints counts as absent."""
 
 GAP_FRAMES = 30
-"""Number of frames from which a gap must be hidden; shorter gaps must be interpolated. PianoMotion10M has the same limit."""
+"""Minimum length of a gap that must be hidden, in frames; shorter gaps must be interpolated. PianoMotion10M has the same limit."""
 
 
 def score_detection(truth, detections):

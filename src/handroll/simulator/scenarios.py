@@ -95,7 +95,7 @@ def without_hand(performance, hand):
 
 
 def merge_performances(first, second):
-    """Merge two performances at one piano. The hand axis of the result has four entries: two hands of the first player, then two of the second.
+    """Merge two performances at one piano. The result has four hands: two of the first player, then two of the second.
 
     A merged performance can be rendered, and its hands can be counted. It has no `Truth`, which supports two hands only.
 
