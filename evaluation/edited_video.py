@@ -33,7 +33,7 @@ VISIBLE_RATIO = 2.0
 `NEAR_S`. A smaller change cannot be distinguished from ordinary playing: the hands are at the same position, or move fast."""
 
 CLEARLY = 16
-"""Minimum change of a pixel that counts in `VISIBLE_RATIO`, in grey levels."""
+"""For `VISIBLE_RATIO`, a pixel counts as changed if it changes by more than this number of grey levels."""
 
 SMALL_PX = (128, 72)
 """Size to which frames are scaled down before pixels are compared."""
@@ -64,7 +64,7 @@ class Truth:
     fades : list of (int, int)
         Intervals of dissolves.
     flags : dict of str to bool array (frame,)
-        frozen, black, title, inset, moving, transition, other.
+        Flags of each frame, by name: frozen, black, title, inset, moving, transition, other.
     view : int array (frame,)
         Number that identifies the static view of the main scene; -1 in other scenes.
     hands : int array (frame,)

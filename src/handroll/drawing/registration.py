@@ -248,7 +248,7 @@ def _fixed(point_px):
 
 
 def _residual_strip(points_mm, residual_mm, keyboard, plane, width_px):
-    """Plot the residual along the keyboard over the position along the keyboard, aligned with the rectified keyboard."""
+    """Plot the x component of the residuals against x, the position along the keyboard. The x axis is that of the rectified keyboard."""
     strip = np.full((STRIP_HEIGHT_PX, width_px, 3), PAPER, np.uint8)
     middle, px_per_mm = STRIP_HEIGHT_PX / 2, (STRIP_HEIGHT_PX / 2 - 8) / STRIP_MM
 

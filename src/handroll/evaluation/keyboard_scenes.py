@@ -32,7 +32,7 @@ N_FRAMES = 16
 """Approximate number of rendered frames in a scene."""
 
 WINDOWS = 2
-"""Number of temporal medians of the rendered frames. They are the input of the registration."""
+"""Number of groups of successive frames. The temporal median of each group is an input of the registration."""
 
 GRID_MM = 5.0
 """Grid spacing of the rendered hand meshes (mm)."""

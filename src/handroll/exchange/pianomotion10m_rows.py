@@ -21,7 +21,7 @@ CAMERA = hamer_camera(1920, 1080)
 """Camera of the release, with the focal length 37500 px. Translations are in the frame of this camera."""
 
 EXPORT_FPS = 30
-"""Frame rate of exported clips whose own frame rate is not an integer (Hz). It is the rate of PianoMotion10M's models."""
+"""Frame rate (Hz) of exported clips whose own frame rate is not an integer. It is the rate of PianoMotion10M's models."""
 
 
 def shard_row(annotation, model=None, hands_mean=None):
@@ -80,7 +80,8 @@ def shard_row(annotation, model=None, hands_mean=None):
 def annotation_of(row, model=None, hands_mean=None):
     """Convert a row of the shards to an annotation with an integral frame rate.
 
-    Frames are not resampled if each is within half a frame of its time at the integral rate. Otherwise they are resampled to `EXPORT_FPS`.
+    If every frame is within half a frame of its time at an integral rate (`whole_fps`), the frames are kept. Otherwise they are resampled
+    to `EXPORT_FPS`.
 
     Parameters
     ----------

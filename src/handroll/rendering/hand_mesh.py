@@ -53,7 +53,10 @@ _FLESH_MM = (
 # `stretch` of the palm's cones (`sdf.cone_distance`): the palm is thinner than it is wide.
 _PALM_SQUEEZE = (1.0, 1.0, 1.15)
 
+# Radius of the tendons, which are ridges on the back of the hand.
 _TENDON_RADIUS_MM = 2.4
+
+# Radius of the bumps over the knuckles.
 _KNUCKLE_RADIUS_MM = 8.6
 
 # Blend widths of the smooth unions: bones of one finger, finger and palm, parts of the palm, palm and forearm.

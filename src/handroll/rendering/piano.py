@@ -34,6 +34,8 @@ _SLIP_Y_MM, _SLIP_TOP_MM = -42.0, -12.0
 
 # Key blocks at both ends of the keys: width, z of their top.
 _CHEEK_MM, _CHEEK_TOP_MM = 62.0, 20.0
+
+# z of the floor.
 _FLOOR_Z_MM = -700.0
 
 FALLBOARD_FOOT_MM = STANDARD.white_length_mm + 5.0
