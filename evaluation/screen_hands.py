@@ -108,7 +108,7 @@ def played(kind, seed, rng):
 
 
 def film(kind, seed, path):
-    """Render a video of a kind. Return the camera's `View`, its side, and the visibility of joints (frame, hand, joint)."""
+    """Render a video of a kind. Return the camera's `View`, the side on which it is, and the visibility of joints (frame, hand, joint)."""
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     performance, covers = played(kind, seed, rng)
     side, view = camera(kind, rng, performance)

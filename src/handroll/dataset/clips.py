@@ -21,9 +21,9 @@ MIN_NOTES = 10
 def clip_windows(time_s, length_s, hop_s, segments=None, min_length_s=None):
     """Return the time windows of clips within each segment: [start + k * hop_s, start + k * hop_s + length_s), k = 0, 1, ...
 
-    A segment shorter than `length_s` gives one shorter window, or none; see `min_length_s`. The remainder at the end of a segment is in no window. The duration of
-    the last frame is taken as the median frame interval. So a video of 900 frames at 30 frames/s contains a window of 30 s, although
-    its last frame starts at 29.967 s.
+    A segment shorter than `length_s` gives one shorter window, or none; see `min_length_s`. The remainder at the end of a segment is in
+    no window. The duration of the last frame is taken as the median frame interval. So a video of 900 frames at 30 frames/s contains a
+    window of 30 s, although its last frame starts at 29.967 s.
 
     Parameters
     ----------

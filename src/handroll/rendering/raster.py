@@ -139,7 +139,7 @@ def _draw(colour, depth, owner, points, inverse, rgb, triangles, label, left, to
 
 @njit(cache=True, fastmath=True, nogil=True)
 def fill_mask(mask, points, triangles, use):
-    """Set a mask (y, x), float32, to 1 inside triangles, facing the camera or not.
+    """Set a mask (y, x), float32, to 1 inside triangles, whether they face the camera or not.
 
     Only triangles whose first vertex is true in `use` (vertex,) are drawn.
     """

@@ -143,7 +143,7 @@ class Appearance:
 
 @dataclass(frozen=True)
 class Cover:
-    """A flat opaque object, such as a sheet of paper, that slides over a hand, rests, and slides away.
+    """A flat opaque object, such as a sheet of paper, that slides over a hand, stays there, and slides away.
 
     Attributes
     ----------

@@ -61,7 +61,7 @@ _VELOCITY_BEAT = 6.0
 # Standard deviation of the random part of the velocity.
 _VELOCITY_SPREAD = 2.5
 
-# Additions to the velocity of a chord's (lower notes, highest note), for the left and for the right hand.
+# Additions to the velocity of the notes of a chord, as (lower notes, highest note), for the left and for the right hand.
 _VELOCITY_VOICES = ((-10.0, 0.0), (-5.0, 4.0))
 
 # Minimum and maximum MIDI velocity.
@@ -207,7 +207,7 @@ def random_score(seed, duration_s):
     rng = np.random.default_rng(seed)
     at, end, played, titles = rng.uniform(*LEAD_S), duration - TAIL_S, [], []
     repertoire = [(piece, phrase) for piece in pieces().values() for phrase in piece.phrases]
-    # In the second and third phrase, one hand enters late, which gives its rest.
+    # In the second and third phrase, one hand enters late. Its silence gives this hand a rest.
     late_hands, order = [None, *rng.permutation(len(HANDS))], []
     while True:
         order = order or list(rng.permutation(len(repertoire)))

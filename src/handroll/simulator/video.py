@@ -153,8 +153,8 @@ def make_video(
     crf, preset
         Same as in `media.write.VideoWriter`.
     sound_delay_s : float
-        Delay of the audio relative to the frames, s, as in real recordings. Negative: the audio is early. The truth stores it as
-        `about["sound_delay_s"]`.
+        Delay of the audio relative to the frames, s. It imitates the delay of real recordings. Negative: the audio is early. The truth
+        stores the delay as `about["sound_delay_s"]`.
 
     Returns
     -------
