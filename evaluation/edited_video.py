@@ -26,7 +26,7 @@ EDITS = ("cut away",) * 2 + ("jump",) * 3 + ("freeze",) * 2 + ("title", "black",
 """Kinds of edits, from which two to five are drawn. A kind that occurs several times is more probable."""
 
 NEAR_S = 0.15
-"""Time before and after a jump in which frames are compared with the jump (s)."""
+"""The change at a jump is compared with the changes between other frames up to this time before and after the jump (s)."""
 
 VISIBLE_RATIO = 2.0
 """A jump is visible if more than this many times as many pixels change at the jump as between any other two successive frames within

@@ -223,7 +223,7 @@ def summarise(results, seconds):
         print(f"{kind:<18}{''.join(cells)}")
     print(f"\n{'criterion':<18}{'right':>7}{'missed':>7}{'wrong':>7}{'clean':>7}{'precision':>11}{'recall':>8}")
     for name, names in (("impure", IMPURE), ("silent", {Reason.SOUND_SILENT}), ("clipped", {Reason.SOUND_CLIPPED})):
-        # Muted and clipped recordings have no notes, so they are not judged for "impure".
+        # Muted and clipped recordings are not transcribed, so they are not judged for "impure".
         judged = [row for row in results if name != "impure" or row[2] in (None, "impure")]
         wanted = [row[2] == name if name == "impure" else row[2] in names for row in judged]
         rejected = [bool(row[3] & names) for row in judged]

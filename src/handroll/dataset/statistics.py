@@ -104,7 +104,7 @@ def _most_frequent_first(reasons):
 
 
 def _quantiles(values):
-    """Return the quantiles of an array, rounded to 4 digits; empty without values."""
+    """Return the quantiles of an array, rounded to 4 digits; an empty dict if there are no values."""
     if not len(values):
         return {}
     return {f"{q:g}": round(float(v), 4) for q, v in zip(VISIBILITY_QUANTILES, np.quantile(values, VISIBILITY_QUANTILES), strict=True)}

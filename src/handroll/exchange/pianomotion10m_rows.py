@@ -38,8 +38,8 @@ def shard_row(annotation, model=None, hands_mean=None):
     Returns
     -------
     dict of str to value
-        Hidden frames are NaN. `betas` is the median over visible frames, because a row has one shape per hand. Other values change only
-        by mirroring and by the mean pose, so that `annotation_of` can recover them.
+        Values of hidden frames are NaN. `betas` is the median over visible frames, because a row has one shape per hand. Other values
+        change only by mirroring and by the mean pose, so that `annotation_of` can recover them.
     """
     frames = annotation.rows.shape[1]
     start_s = annotation.start_frame / annotation.fps

@@ -32,7 +32,7 @@ _FELT_RGB = np.array([0.36, 0.06, 0.08])
 # Key slip (the rail in front of the keys): y of its front, z of its top.
 _SLIP_Y_MM, _SLIP_TOP_MM = -42.0, -12.0
 
-# Key blocks at both ends of the keys: width, z of their top.
+# Key blocks at both ends of the keyboard: width, z of their top.
 _CHEEK_MM, _CHEEK_TOP_MM = 62.0, 20.0
 
 # z of the floor.

@@ -28,8 +28,8 @@ REST_S = (2.3, 3.6)
 _REST_MARGIN_S = 0.1
 
 COVER_S = (0.45, 0.80)
-"""Minimum and maximum duration of a cover over a hand, seconds. Such a cover causes a gap in the motion of less than 30 frames (at 30
-frames/s). Gaps of up to 30 frames are interpolated."""
+"""Minimum and maximum duration of a cover over a hand, seconds. Such a cover causes a gap in the motion of fewer than 30 frames (at 30
+frames/s). Only gaps of fewer than 30 frames are interpolated."""
 
 # Minimum time between a cover and both ends of the video, rests and other covers, so that gaps in the motion stay separate.
 _COVER_DISTANCE_S = 2.0
@@ -303,7 +303,7 @@ def _release_before_reuse(onset, offset, pitch, finger):
 
 
 def _rests(onset, offset):
-    """Return the rests (start_s, end_s) of one hand: pauses between its notes of at least the minimum of `REST_S`."""
+    """Return the rests (start_s, end_s) of one hand. A rest is in a pause between notes that is long enough for `REST_S[0]`."""
     busy_until = np.maximum.accumulate(offset)[:-1]
     pauses = zip(busy_until + _REST_MARGIN_S, onset[1:] - _REST_MARGIN_S, strict=True)
     return [(float(max(start, end - REST_S[1])), float(end)) for start, end in pauses if end - start >= REST_S[0]]
