@@ -80,7 +80,7 @@ def figures(columns, truth, camera, over, performance=None, judged=None):
 
 
 def synthetic(seed, seconds, fps, keys, settings):
-    """Measure one simulated performance with errors: before refinement, after it, and the ground truth.
+    """Measure one simulated performance: its poses with added errors before and after refinement, and its true poses.
 
     Return the figures, and the CPU time per 1000 hands (s).
     """

@@ -117,8 +117,8 @@ def gap_states(visible, state):
     """Count simulated gaps, and the gaps for which the motion has the correct state.
 
     In a gap, less than `MIN_VISIBLE_JOINTS` of the joints are visible. At both ends of a gap the hand is partly visible and may be detected
-    or not. Therefore only the middle half of each gap is judged. It must be interpolated if the gap has fewer than `GAP_FRAMES` frames, and
-    hidden otherwise.
+    or not. Therefore only the middle half of each gap is judged. This half must be interpolated if the gap has fewer than
+    `GAP_FRAMES` frames, and hidden otherwise.
 
     Parameters
     ----------

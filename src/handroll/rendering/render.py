@@ -323,7 +323,7 @@ def _skin_hands(renderer, performance, joints, orientation, frame):
 
 
 def _extrapolate(hands, before, after, share):
-    """Return the hands (vertices, normals) moved by `share` of the time between two frames.
+    """Extrapolate the hands (vertices, normals) in time, by `share` of the time between two frames.
 
     The velocity is estimated from the frames `before` and `after`.
     """

@@ -66,9 +66,9 @@ class Piece:
     transpositions : tuple of int
         Transpositions in semitones that keep the fingering playable.
     pedalled : bool
-        The sustain pedal is released and pressed again at every bar.
+        Whether the sustain pedal is released and pressed again at every bar.
     covered : bool
-        In the video, an object covers each hand once, for less than a second.
+        Whether, in the video, an object covers each hand once, for less than a second.
     """
 
     title: str

@@ -130,7 +130,7 @@ class PlayedBar:
     swell : float
         Dynamics within the phrase, 0..1.
     pedalled : bool
-        The sustain pedal is released and pressed again at the start of the bar.
+        Whether the sustain pedal is released and pressed again at the start of the bar.
     loudness : float
         Added to the MIDI velocity.
     hold : float

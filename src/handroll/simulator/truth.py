@@ -91,7 +91,7 @@ class Truth:
 
     @cached_property
     def joints_px(self):
-        """Joints (frame, hand 2, joint 21, xy 2) in the image, with lens distortion; NaN if absent or behind the camera."""
+        """Joints (frame, hand 2, joint 21, xy 2) in the image, with distortion; NaN for absent hands and joints behind the camera."""
         world = self.joints_m @ self.view.rotation + np.array(self.view.position_m)
         pixels, inverse_depth = self.view.project(world, self.width_px, self.height_px)
         return np.where(inverse_depth[..., None] > 0.0, pixels, np.nan)
