@@ -163,7 +163,8 @@ def _parse_hand(values, hand):
     widths = {len(row) if isinstance(row, list) else None for row in values}
     if widths != {N_COLUMNS}:
         raise ClipError(
-            LeftOut.WRONG_WIDTH, f"{hand}: expected {N_COLUMNS} numbers per frame, found {sorted(widths - {N_COLUMNS}, key=str)}"
+            LeftOut.WRONG_WIDTH,
+            f"{hand}: expected {N_COLUMNS} numbers per frame, found frames with {sorted(widths - {N_COLUMNS}, key=str)}",
         )
     try:
         with np.errstate(over="ignore"):
