@@ -3,15 +3,16 @@
     python evaluation/check_midi.py --seeds 8
     python evaluation/check_midi.py --seeds 0 --recordings FOLDER
 
-Data: simulated performances of 30 s, whose dynamics are scaled by 2.5 to those of human players; and recordings with ground truth. A
-recording is an audio file next to a text file of the same name. Each line of the text file contains onset (s), offset (s) and MIDI pitch.
+Data: simulated performances of 30 s, whose dynamics are widened by a factor of 2.5 to resemble human players, and recordings with ground
+truth. A recording is an audio file next to a text file of the same name. Each line of the text file contains onset (s), offset (s) and
+MIDI pitch.
 
 Each fault is simulated three times: in the true notes, compared with audio and transcription; in the true notes, compared with audio
 alone; and in the transcription, compared with audio alone. The script prints how often each fault is reported, and all other findings.
 Notes that a transposition moves beyond the keyboard are moved to the last key, and therefore also have a wrong pitch.
 
-Recordings have no true velocities. They get the velocities of the transcription, and faults of velocity are not simulated. Offset and drift
-between their ground truth and their audio are printed, and are corrected before faults are simulated.
+The ground truth of recordings has no velocities. Its notes get the velocities of the transcription, and velocity faults are not simulated.
+Offset and drift between ground truth and audio are printed, and are corrected before faults are simulated.
 """
 
 import argparse
@@ -118,7 +119,7 @@ def lend_velocities(notes, transcribed):
 
 
 def examine(name, truth, samples, rate_hz, cache, tables, true_velocities):
-    """Simulate every fault in one performance, and count the outcomes in `tables`: kind of comparison to fault to counter of outcomes."""
+    """Simulate every fault in one performance, and count the outcomes: `tables[comparison][fault]` is a counter of outcomes."""
     transcribed = transcription(name, samples, rate_hz, cache)
     if not true_velocities:
         truth = lend_velocities(truth, transcribed)

@@ -26,8 +26,8 @@ WORDS = ("Nocturne", "Study in C", "played by heart", "Subscribe", "Part II", "P
 class Camera:
     """Virtual camera that shows part of an image, and can make random moves.
 
-    `shift` is the shift of the view as a share of the width, `zoom` is a ratio. `view_id` identifies the static view. It changes after each
-    move that does not return to its start. `moving` is true during a move.
+    `shift` is the shift of the view as a share of the width, `zoom` is a ratio. `view_id` identifies the static view. The id changes after
+    each move that does not return to its start. `moving` is true during a move.
     """
 
     _view_ids = itertools.count()
@@ -203,8 +203,8 @@ class Colour:
 def caption(text, size, at, height):
     """Return a function (image, frame number) that draws text into an image.
 
-    `at` is the position of the text as a share of the frame's width and height. `height` is that of the text, as a share of the frame's
-    height.
+    `at` is the position of the text as a share of the frame's width and height. `height` is the height of the text, as a share of the
+    frame's height.
     """
     scale = size[1] * height / 22
     at = (round(size[0] * at[0]), round(size[1] * at[1]))

@@ -26,14 +26,14 @@ EDITS = ("cut away",) * 2 + ("jump",) * 3 + ("freeze",) * 2 + ("title", "black",
 """Kinds of edits, from which two to five are drawn. A kind that occurs several times is more probable."""
 
 NEAR_S = 0.15
-"""Time before and after a jump in which frames are compared with the jump (s)."""
+"""The change at a jump is compared with the changes between other frames up to this time before and after the jump (s)."""
 
 VISIBLE_RATIO = 2.0
-"""Minimum ratio of the pixels that change at a visible jump to the pixels that change between any other two successive frames within
+"""A jump is visible if more than this many times as many pixels change at the jump as between any other two successive frames within
 `NEAR_S`. A smaller change cannot be distinguished from ordinary playing: the hands are at the same position, or move fast."""
 
 CLEARLY = 16
-"""Minimum change of a pixel that counts in `VISIBLE_RATIO`, in grey levels."""
+"""For `VISIBLE_RATIO`, a pixel counts as changed if it changes by more than this number of grey levels."""
 
 SMALL_PX = (128, 72)
 """Size to which frames are scaled down before pixels are compared."""
@@ -64,7 +64,7 @@ class Truth:
     fades : list of (int, int)
         Intervals of dissolves.
     flags : dict of str to bool array (frame,)
-        frozen, black, title, inset, moving, transition, other.
+        Flags of each frame, by name: frozen, black, title, inset, moving, transition, other.
     view : int array (frame,)
         Number that identifies the static view of the main scene; -1 in other scenes.
     hands : int array (frame,)
@@ -248,7 +248,7 @@ def _play(film, writer, main, seconds):
 
 
 def _empty(film, writer, main, seconds):
-    """Write a stretch of the main view without hands. Hands that rest in most of the footage remain visible."""
+    """Write a stretch of the main view without hands. Hands that keep still during most of the footage remain visible."""
     empty = Empty(main)
     for _ in _frames(film, seconds):
         film.put(writer, film.grain(main.camera.view(empty.image)), view=main.camera.view_id, moving=main.camera.moving)

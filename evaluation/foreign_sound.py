@@ -31,7 +31,7 @@ SECONDS = 16.0
 """Default duration of audio (s)."""
 
 DYNAMICS = 2.0
-"""Factor that scales the dynamics of simulated performances to those of human players."""
+"""Factor by which the dynamics of simulated performances are widened, to resemble human players."""
 
 # Folders of speech recordings, and files of sound fonts.
 ASTERISK = Path("/usr/share/asterisk/sounds")
@@ -142,7 +142,7 @@ def _installed(program):
 
 
 def _run(*arguments):
-    """Run a program without output. An error of the program raises an exception."""
+    """Run a program and discard its output. Raise an exception if the program fails."""
     subprocess.run([str(argument) for argument in arguments], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

@@ -38,7 +38,7 @@ GFLOP_PER_CROP = 251.1
 """Number of operations of the released network per crop, in 10^9. A multiply-add counts as two."""
 
 MATRIX = 8192
-"""Number of rows and columns of the matrices whose product measures the arithmetic rate of a GPU. On a CPU a quarter is used."""
+"""Number of rows and columns of the matrices whose product measures the arithmetic rate of a GPU. On a CPU, a quarter of it is used."""
 
 MIN_TIMED_S = 5.0
 """Minimum total time of repeated runs (s)."""

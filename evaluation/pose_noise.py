@@ -19,7 +19,7 @@ from handroll.tables import DETECTIONS, POSE, by_frame, frame_keys
 JITTER_PX = 3.3
 """RMS of the errors that are independent between frames (px), as measured for HaMeR."""
 
-# The following standard deviations are those before all errors are scaled to the required jitter.
+# All errors are multiplied by one factor, which gives them the required jitter. The standard deviations below apply before this step.
 
 TURN_RAD, DRIFT_RAD = np.radians(2.5), np.radians(2.0)
 """Standard deviations of the independent and of the drifting rotation of a joint."""
@@ -114,7 +114,7 @@ def add_pose_noise(time_s, rotation, translation, bone_scale, present, camera, s
 def multiply_depth(translation, bone_scale, factor):
     """Multiply the depth of the wrists by a factor. Return translations (frame, hand 2, 3).
 
-    With a focal length that is longer by the same factor, they give the same image.
+    With a focal length that is longer by the same factor, the new translations give the same image.
     """
     wrist = np.stack([open_hand().joints_m[0] * MIRROR, open_hand().joints_m[0]]) * np.asarray(bone_scale)[:, None]
     return np.concatenate([translation[..., :2], factor * (translation + wrist)[..., 2:] - wrist[:, 2:]], axis=-1)

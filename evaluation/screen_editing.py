@@ -13,9 +13,9 @@ detection is at least 0.5, and an interval of camera motion if it is at least 0.
 - freeze frames in intervals without hands, where the encoder has removed all noise,
 - edits during camera motion, because these intervals are unusable anyway.
 
-Two verdicts on whole videos are measured as well. CUT UP: a share of less than `MIN_USABLE` of the video is usable. CAMERA MOVES: the
-camera moves for a share of more than `MAX_MOVING` of the time. Videos whose true share is within `MARGIN` of the threshold are left out of
-these.
+Two verdicts on whole videos are measured as well. CUT UP: the usable share of the video is below `MIN_USABLE`. CAMERA MOVES: the
+share of the time with camera motion is above `MAX_MOVING`. A video whose true share is within `MARGIN` of a threshold is not used for that
+verdict.
 
 Random seeds that were used in the development of the detection, and must not be used for measurements: 0 to 20, 5000 to 5024, 6000 to 6010,
 7000 to 7015, 9000 to 9229, 9300 to 9359, 9500 to 9559. Seeds that were not used: 9600 to 9648, and all from 9700.

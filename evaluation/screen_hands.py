@@ -13,7 +13,7 @@ With `--videos`, the script also prints the scores of real videos. For each rand
 
 Frame sizes are 854x480 to 3840x2160 px. The script prints the scores of each video, and precision and recall of each criterion at
 `THRESHOLDS`. "hands alone" is the viewpoint measured from the hands without the keyboard. Videos in which both hands are visible for 77 to
-83 % of the time are not used for visibility, because their correct verdict depends on the definition of visible. Do not use seeds below
+83 % of the time are not used for visibility, because their correct verdict depends on the definition of "visible". Do not use seeds below
 6000 for measurements, because they were used in the development of the criteria.
 """
 
@@ -108,7 +108,7 @@ def played(kind, seed, rng):
 
 
 def film(kind, seed, path):
-    """Render a video of a kind. Return the camera's `View`, its side, and the visibility of joints (frame, hand, joint)."""
+    """Render a video of a kind. Return the camera's `View`, the side on which it is, and the visibility of joints (frame, hand, joint)."""
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     performance, covers = played(kind, seed, rng)
     side, view = camera(kind, rng, performance)

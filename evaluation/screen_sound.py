@@ -54,7 +54,7 @@ THRESHOLDS = {
 
 @dataclass(frozen=True)
 class Item:
-    """Description of a test recording: random seed, piano, and kind, level (relative to the piano) and share of the time of other sound."""
+    """A test recording: its random seed and piano; kind, level (dB, relative to the piano) and share of the time of its other sound."""
 
     seed: int
     piano: str
@@ -167,10 +167,12 @@ def main():
     """Make, transcribe and score the test recordings, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--set", choices=sorted(SETS), default="held-out", help="set of sources (default: %(default)s)")
-    parser.add_argument("--first-seed", type=int, default=7000, help="(default: %(default)s)")
+    parser.add_argument("--first-seed", type=int, default=7000, help="random seed of the first recording (default: %(default)s)")
     parser.add_argument("--each", type=int, default=1, help="number of mixtures of each kind and level (default: %(default)s)")
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="(default: all)")
-    parser.add_argument("--shares", nargs="+", type=float, default=SHARES, help="shares of the time with it (default: %(default)s)")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="kinds of other sound (default: all)")
+    parser.add_argument(
+        "--shares", nargs="+", type=float, default=SHARES, help="time shares of the other sound, 0..1 (default: %(default)s)"
+    )
     parser.add_argument("--levels", nargs="+", type=int, default=LEVELS_DB, help="levels of the other sound, dB (default: %(default)s)")
     parser.add_argument("--clean", type=int, default=6, help="number of clean recordings of each piano (default: %(default)s)")
     parser.add_argument("--real", type=Path, metavar="FOLDER", help="real recordings of a piano alone")
@@ -221,7 +223,7 @@ def summarise(results, seconds):
         print(f"{kind:<18}{''.join(cells)}")
     print(f"\n{'criterion':<18}{'right':>7}{'missed':>7}{'wrong':>7}{'clean':>7}{'precision':>11}{'recall':>8}")
     for name, names in (("impure", IMPURE), ("silent", {Reason.SOUND_SILENT}), ("clipped", {Reason.SOUND_CLIPPED})):
-        # Muted and clipped recordings have no notes, so they are not judged for "impure".
+        # Muted and clipped recordings are not transcribed, so they are not judged for "impure".
         judged = [row for row in results if name != "impure" or row[2] in (None, "impure")]
         wanted = [row[2] == name if name == "impure" else row[2] in names for row in judged]
         rejected = [bool(row[3] & names) for row in judged]

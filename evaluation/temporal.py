@@ -6,9 +6,10 @@
 Errors like those of HaMeR are added to the poses of simulated performances (`pose_noise`): 3.3 px of jitter, drift, 2 % missing frames, 1 %
 gross errors, biased and drifting landmarks. Do not use seeds below 1000 for measurements, because they were used in development.
 
-`handroll.metrics.jitter` measures the jitter of joints in the image: that of their tracks, which includes jitter of the playing itself, and
-that of their errors. Jitter and errors exclude frames with gross errors. Strokes are measured for all notes: the maximum speed of the
-fingertip around the onset, and the height by which it moves down. Random errors increase both, so both are compared with the ground truth.
+`handroll.metrics.jitter` measures two kinds of jitter in the image: the jitter of the joints, which includes the motion of the playing, and
+the jitter of their errors. Jitter and errors exclude frames with gross errors. Strokes are measured for all notes: the maximum speed of the
+fingertip around the onset, and the height by which it moves down. Random errors increase speed and height, so both are compared with the
+ground truth.
 """
 
 import argparse
@@ -79,7 +80,7 @@ def figures(columns, truth, camera, over, performance=None, judged=None):
 
 
 def synthetic(seed, seconds, fps, keys, settings):
-    """Measure one simulated performance with errors: before refinement, after it, and the ground truth.
+    """Measure one simulated performance: its poses with added errors before and after refinement, and its true poses.
 
     Return the figures, and the CPU time per 1000 hands (s).
     """

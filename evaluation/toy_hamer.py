@@ -15,7 +15,7 @@ TOY = HamerSettings(
     backbone=BackboneSizes(dim=48, depth=3, heads=4),
     decoder=DecoderSizes(dim=40, depth=3, heads=2, dim_head=8, mlp_dim=56, context_dim=48),
 )
-"""Settings of a network with 0.2 million parameters. All its sizes differ, so that tests detect if two sizes are confused."""
+"""Settings of a network with 0.2 million parameters. Most of its sizes differ, so that tests detect if two sizes are confused."""
 
 START_CAM = (5.0, 0.0, 0.0)
 """Initial camera of random networks: a hand of 0.2 m fills half of a crop that is 0.4 m wide."""

@@ -13,7 +13,7 @@ Cases:
 
 Each case runs in its own process. The script prints the median CPU time of a step, peak memory, and memory before the first step. It then
 compares two decoders with the same weights: handroll's, whose cross-attention is a linear map, and torch's `nn.TransformerDecoder` with the
-equivalent diagonal mask. For these it prints the CPU time of forward and backward pass, and the difference of their outputs.
+equivalent diagonal mask. For both it prints the CPU time of forward and backward pass, and it prints the difference of their outputs.
 """
 
 import argparse

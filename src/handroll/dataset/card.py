@@ -19,7 +19,7 @@ HUB_LICENCES = {name: name.lower() for name in _SPDX.split()}
 # Upper limit of the number of rows (exclusive), and the Hub's name for that size category.
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
 
-# Columns of `tables.SHARD` that name a processing step's engine or source, with the text that introduces it in the card.
+# Columns of `tables.SHARD` with the engine or source of a processing step, and the text for this step in the card.
 _STEPS = {
     "detector": "hands detected by",
     "pose_engine": "pose fitted by",
@@ -144,8 +144,8 @@ None.
 - **Depth is not metric** where `focal_source` is `hamer`. The focal length is then HaMeR's convention (5000/256 times the longer side
   of the frame), not a measurement. Positions parallel to the image plane keep their scale; distances from the camera do not.
 {% endif %}
-- Each hand is reconstructed from one camera. Where a keyboard is registered, the size of the hands is the one that places them above
-  the keys like playing hands. Otherwise every length in metres depends on an assumed hand size.
+- Each hand is reconstructed from one camera. Where a keyboard is registered, the size of the hands is estimated so that they
+  are as high above the keys as playing hands. Otherwise every length in metres depends on an assumed hand size.
 - Poses are estimates by the engines above, not motion capture. Occluded fingers are guessed. `residual_px` measures the agreement with the
   detector, not with the truth.
 - Interpolated frames (state 1) are estimated from neighbouring frames. Observed frames are smoothed, which reduces the speed of fast
@@ -153,7 +153,7 @@ None.
 - Notes from a transcriber are automatic and contain errors. `sounding_offset_s` includes the pedal. `key_offset_s`, the release of the key,
   is the less certain one.
 - A split contains whole videos. The same piece, and the same performer, may be in several splits.
-- Camera, keyboard and piano differ between videos, without any alignment between them.
+- Videos differ in camera, keyboard and piano, and are not aligned with each other.
 
 ## Licence
 
@@ -191,7 +191,7 @@ class _Markdown(str):
 
 
 def escape(text):
-    """Escape text for Markdown: it is displayed unchanged, on one line, also in a cell of a table."""
+    """Escape text for Markdown, so that it is displayed unchanged and on one line, also in a cell of a table."""
     text = " ".join(str(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return "".join(f"\\{character}" if character in "\\`*_{}[]()#!|~$@" else character for character in text)
 

@@ -51,7 +51,7 @@ class VideoRecord:
     permission, licence, source, source_sha256 : str
         See these columns of `tables.SHARD`.
     provenance : dict
-        Versions and settings that made the clips; JSON values.
+        Versions and settings with which the clips were made; JSON values.
     """
 
     motion: dict
@@ -116,7 +116,7 @@ def clip_row(clip, split, record):
 
 
 def _constant_value(values, name, clip):
-    """Return the one value (...) that a column (frame, ...) has in all frames without NaN; NaN if all frames have NaN."""
+    """Return the value (...) that is equal in all frames of a column (frame, ...). Frames with NaN are ignored; NaN if all have NaN."""
     known = values[np.isfinite(values).reshape(len(values), -1).all(axis=1)]
     if not len(known):
         return np.full(values.shape[1:], np.nan, dtype=values.dtype)

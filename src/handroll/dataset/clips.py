@@ -1,6 +1,6 @@
 """Select the clips of a video: time windows, accepted if the hands are visible, the audio is audible and the hands play the notes.
 
-This module decides about windows. `clip_content` slices frames, notes and audio to them.
+This module chooses the windows. `clip_content` cuts frames, notes and audio to a window.
 """
 
 import numpy as np
@@ -15,15 +15,15 @@ SILENT_PEAK = 1e-3
 """Maximum absolute sample of a silent clip (full scale 1): -60 dB."""
 
 MIN_NOTES = 10
-"""Minimum number of notes in a clip that can be rejected by its key press scores. Scores of fewer notes are too uncertain."""
+"""A clip with fewer notes is never rejected for its key press scores, because scores of so few notes are too uncertain."""
 
 
 def clip_windows(time_s, length_s, hop_s, segments=None, min_length_s=None):
     """Return the time windows of clips within each segment: [start + k * hop_s, start + k * hop_s + length_s), k = 0, 1, ...
 
-    A short segment gives one shorter window; see `min_length_s`. The remainder at the end of a segment is in no window. The duration of
-    the last frame is taken as the median frame interval. So a video of 900 frames at 30 frames/s contains a window of 30 s, although
-    its last frame starts at 29.967 s.
+    A segment shorter than `length_s` gives one shorter window, or none; see `min_length_s`. The remainder at the end of a segment is in
+    no window. The duration of the last frame is taken as the median frame interval. So a video of 900 frames at 30 frames/s contains a
+    window of 30 s, although its last frame starts at 29.967 s.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def cut_clips(
     segments : sequence of (start_s, end_s), optional
         Usable segments, s; each clip is inside one segment. Default: the whole video is one segment.
     video_reasons : sequence of Reason or str
-        Reasons for the rejection of the whole video. Every window is rejected for them; its own reasons follow.
+        Reasons for the rejection of the whole video. Every window is rejected for these reasons, followed by the window's own reasons.
     audio_path : path, optional
         Audio file of the video. A window without audio, or with silent audio, is rejected. Default: audio is not checked.
     audio_delay_s : float
@@ -146,7 +146,7 @@ def cut_clips(
 
 
 def _whole_video(time_s):
-    """Return the range (0, number of frames) in a list; an empty list without frames."""
+    """Return a list with the range (0, number of frames), or an empty list if there are no frames."""
     return [(0, len(time_s))] if len(time_s) else []
 
 

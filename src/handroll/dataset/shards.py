@@ -1,6 +1,6 @@
 """Write accepted clips as Parquet shards, one row per clip, and read them back.
 
-Memory holds at most one row group and one video. The same input gives the same bytes. `clip_content` makes the rows.
+The writer holds at most one row group and one video in memory. The same input gives the same bytes. `clip_content` makes the rows.
 """
 
 import json

@@ -18,7 +18,7 @@ def split_videos(videos, ratios, seed):
     Parameters
     ----------
     videos : sequence of (subject, video, pinned)
-        `pinned` is the split that the sheet assigns, or None: the hash decides.
+        `pinned` is the split that the sheet assigns to the video, or None if the hash decides.
     ratios : dict of split to float >= 0
         Shares of the videos, relative to their sum. A split without a ratio gets only pinned videos.
     seed : int

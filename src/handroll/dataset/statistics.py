@@ -36,10 +36,10 @@ def describe(verdicts, clips, splits, manifest, survey):
     dict, JSON values
         `totals`, and `subjects`, a list with one dict per subject: videos, rejected_videos, videos_in_dataset, clips,
         rejected_clips, seconds, clip_seconds, frames. `splits`, a list with one dict per split: videos, clips, seconds, shards,
-        bytes. `rejections`: `videos` and `clips`, each the count by reason, most frequent first; a video or clip may have several
-        reasons. `visibility`: `accepted` and `all`, each the visibility (0..1) by quantile. `notes`: `count`; `pitch`, 88 counts
-        from A0; `velocity`, counts of 1..127. `left_out`: see `rights.withhold`. `made_by`: number of clips by column and value, see
-        `shards.survey_shards`.
+        bytes. `rejections`: `videos` and `clips`, each a dict of reason to count, most frequent first; a video or clip may have
+        several reasons. `visibility`: `accepted` and `all`, each a dict of quantile to visibility (0..1). `notes`: `count`; `pitch`, 88
+        counts from A0; `velocity`, counts of 1..127. `left_out`: see `rights.withhold`. `made_by`: number of clips by column and value,
+        see `shards.survey_shards`.
     """
     rows = defaultdict(Counter)
     for verdict in verdicts:
@@ -104,7 +104,7 @@ def _most_frequent_first(reasons):
 
 
 def _quantiles(values):
-    """Return the quantiles of an array, rounded to 4 digits; empty without values."""
+    """Return the quantiles of an array, rounded to 4 digits; an empty dict if there are no values."""
     if not len(values):
         return {}
     return {f"{q:g}": round(float(v), 4) for q, v in zip(VISIBILITY_QUANTILES, np.quantile(values, VISIBILITY_QUANTILES), strict=True)}

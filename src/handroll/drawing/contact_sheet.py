@@ -11,7 +11,7 @@ from handroll.hand.skeleton import HANDS
 from handroll.tables import State
 
 COLUMNS, ROWS = 4, 3
-"""Maximum number of frames in a row, and of rows."""
+"""Maximum number of frames in a row, and maximum number of rows."""
 
 WIDTH_PX = 1600
 """Width of the sheet."""
@@ -43,7 +43,8 @@ def draw_contact_sheet(images, states, out_path, title):
     Parameters
     ----------
     images : list of (uint8 array (height, width, 3), time_s)
-        One to twelve images of equal size, such as the frames of `sheet_frames` that `overlay.draw_overlay` returns.
+        One to twelve images of equal size with their times, such as the result of `overlay.draw_overlay` for the frames of
+        `sheet_frames`.
     states : array (frame, hand)
         Column `state` of `tables.MOTION`, for the whole video.
     out_path : path ending in .png

@@ -16,7 +16,7 @@ OPACITY = {State.OBSERVED: 0.85, State.INTERPOLATED: 0.45}
 """Opacity of hands in observed and in interpolated frames, 0..1."""
 
 RADIUS_OF_PALM = np.array([0.085, *[0.062] * 15, *[0.045] * 5])
-"""Radius of the dot of each joint (wrist, joints, tips), in palm lengths in the image."""
+"""Radius of the dot of each joint (wrist, 15 finger joints, 5 tips), in palm lengths in the image."""
 
 BONE_WIDTH = 0.72
 """Half width of a bone at each end, relative to the radius of the joint there."""
@@ -42,7 +42,7 @@ def draw_hand(image, joints_px, hand, state):
     ----------
     image : uint8 array (height, width, 3)
     joints_px : array (joint 21, xy 2)
-        Positions of `skeleton.JOINTS` in pixels of this image. A hand with a NaN is not drawn.
+        Positions of `skeleton.JOINTS` in pixels of this image. If a position is NaN, the hand is not drawn.
     hand : {"left", "right"}
     state : State
         Interpolated hands are drawn paler than observed ones; hidden hands are not drawn.

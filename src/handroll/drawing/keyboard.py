@@ -17,8 +17,8 @@ GRID_OPACITY = 0.55
 """Opacity of the grid, 0..1."""
 
 FULL_GRID_PITCH_PX = 20.0
-"""Minimum width of white keys for a grid with the full `GRID_OPACITY`. For narrower keys the grid is paler, so that it does not hide
-them."""
+"""Minimum width of white keys for a grid with the full `GRID_OPACITY`. For narrower keys the grid is paler, so that it does not hide the
+keys."""
 
 FILL_OPACITY = {True: 0.6, False: 0.3}
 """Opacity of the colour of a sounding key, 0..1: held (True), or ringing only because of the pedal (False)."""
@@ -30,7 +30,7 @@ MIN_NUMBER_PX = 10
 """Minimum font size of the finger numbers."""
 
 STEP_MM = 10.0
-"""Maximum length of the pieces that lines are split into before the projection, so that they follow the lens distortion."""
+"""Lines are split into pieces of at most this length before the projection, so that the drawn lines follow the lens distortion."""
 
 # Fractional bits of OpenCV's fixed-point coordinates: sixteenths of a pixel.
 _SHIFT = 4
@@ -113,7 +113,7 @@ class KeyboardDrawing:
             self._key_layer(self._notes.key[row], self._notes.hand[row], held).blend(image)
 
     def draw_fingers(self, image, time_s):
-        """Write the finger number of each held key behind the key, on a uint8 RGB image (height, width, 3), in place."""
+        """Write the finger number of each held key beyond its fallboard end, on a uint8 RGB image (height, width, 3), in place."""
         for row, held in self._sounding(time_s):
             if held and self._notes.finger[row]:
                 number, position = str(self._notes.finger[row]), self._number_positions[self._notes.key[row]]
@@ -223,7 +223,7 @@ def draw_number(image, number, centre_px, size_px, colour):
 
 
 def _project_polygon(view, corners_mm, scale):
-    """Project a polygon (corner, xyz 3), keyboard frame, whose edges are split into pieces of `STEP_MM`: (n, xy 2) pixels."""
+    """Split the edges of a polygon (corner, xyz 3), keyboard frame, into pieces of at most `STEP_MM`; return its pixels (n, xy 2)."""
     points = []
     for start, end in zip(corners_mm, np.roll(corners_mm, -1, axis=0), strict=True):
         pieces = int(np.ceil(np.linalg.norm(end - start) / STEP_MM))
@@ -237,7 +237,7 @@ def _fixed(points_px):
 
 
 def _key_mask(key, shapes, size):
-    """Return the mask of the visible part of a key: its outline, for white keys without the neighbouring black keys.
+    """Return the mask of the visible part of a key. Neighbouring black keys are cut out of white keys.
 
     Returns
     -------
@@ -260,8 +260,8 @@ def _key_mask(key, shapes, size):
 def _number_positions_px(view, keyboard, keys, scale, size, font_px):
     """Return the centre (xy 2) of the finger number of each key, by key.
 
-    The numbers are behind the keys, where hands do not cover them. Numbers of white keys are in the row nearer to the keys, numbers of
-    black keys in the farther row, so that the numbers of a chord do not overlap.
+    The numbers are beyond the fallboard ends of the keys, where hands do not cover them. Numbers of white keys are in the row nearer to
+    the keys, numbers of black keys in the farther row, so that the numbers of a chord do not overlap.
     """
     keys = np.asarray(keys, dtype=int)
     black = is_black(keys)[:, None]

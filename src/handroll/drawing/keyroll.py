@@ -1,4 +1,4 @@
-"""Key roll: a strip with the 88 keys, coloured while they sound, and the coming notes, which move down to the keys."""
+"""Key roll: a strip that shows the 88 keys, coloured while they sound, and above them the coming notes, which move down to the keys."""
 
 import cv2
 import numpy as np

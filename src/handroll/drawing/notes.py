@@ -6,7 +6,7 @@ from handroll.drawing.hands import COLOURS
 from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH
 
 PRESSED, RINGING = (86, 214, 126), (176, 205, 184)
-"""RGB of keys whose hand is unknown: held, and ringing after the key release because of the pedal."""
+"""RGB of keys that are played by an unknown hand: while held, and while they ring after the key release because of the pedal."""
 
 # Colour that is mixed into the colours of ringing keys, and its share.
 _PALE, _PALE_SHARE = np.array([205, 205, 205]), 0.55

@@ -85,10 +85,10 @@ def draw_registration(image, registered, points_mm, residual_mm, title, lines=()
         Camera over the keyboard, dimensions of the keyboard, and visible keys 0..87. None: no keyboard was found, so only the image
         and the text are drawn.
     points_mm : array (n, xyz 3)
-        Points of the keyboard model whose edges were searched in the image, keyboard frame.
+        Points of the keyboard model at which the image was searched for edges, keyboard frame.
     residual_mm : array (n, xy 2)
-        Detected position minus model point, keyboard frame; NaN if none was detected. An edge gives only the residual across its
-        direction. The other component is 0 and is not plotted.
+        Detected position minus model point, keyboard frame; NaN if none was detected. An edge gives only the component of the
+        residual that is perpendicular to it. The other component is 0 and is not plotted.
     title : str
     lines : sequence of str
         Text below the title; long lines are wrapped.
@@ -162,7 +162,7 @@ def mean_per_line_mm(points_mm, residual_mm, keyboard):
     ----------
     points_mm : array (n, xyz 3)
     residual_mm : array (n, xy 2)
-        NaN if not detected. 0 along the keyboard if an edge gives only the residual across the keyboard.
+        NaN if not detected. The x component is 0 if the edge gives only the y component.
     keyboard : Keyboard
 
     Returns
@@ -248,7 +248,7 @@ def _fixed(point_px):
 
 
 def _residual_strip(points_mm, residual_mm, keyboard, plane, width_px):
-    """Plot the residual along the keyboard over the position along the keyboard, aligned with the rectified keyboard."""
+    """Plot the x component of the residuals against x, the position along the keyboard. The x axis is that of the rectified keyboard."""
     strip = np.full((STRIP_HEIGHT_PX, width_px, 3), PAPER, np.uint8)
     middle, px_per_mm = STRIP_HEIGHT_PX / 2, (STRIP_HEIGHT_PX / 2 - 8) / STRIP_MM
 

@@ -16,7 +16,7 @@ OUTLINE_SHARE = 0.1
 PLATE_SHARE = 0.75
 """Opacity of the dark plates behind text, 0..1. Even over a white image, text has a contrast of 7.9 (WCAG 2 requires 4.5)."""
 
-# Font files by whether the text is bold.
+# Font file of plain text (False) and of bold text (True).
 _FONTS = {False: "DejaVuSans.ttf", True: "DejaVuSans-Bold.ttf"}
 
 
@@ -28,7 +28,7 @@ def _font(size_px, bold):
 
 @lru_cache(maxsize=2048)
 def _mask(text, size_px, bold, stroke_px=0):
-    """Return the coverage of a line of text: float32 array (height, width), 0..1.
+    """Return the share of each pixel that a line of text fills: float32 array (height, width), 0..1.
 
     The height depends only on the font size; `stroke_px` is added on all sides.
     """

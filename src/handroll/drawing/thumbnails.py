@@ -6,7 +6,7 @@ import numpy as np
 from handroll.drawing.image_files import save_image
 
 VERSION = 1
-"""Increased by hand when the same frames give another strip."""
+"""Version of the strips. Increase it when a change of the code gives different strips for the same frames."""
 
 COUNT = 7
 """Number of images in a strip."""

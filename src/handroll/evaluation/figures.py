@@ -93,7 +93,7 @@ def summarise(scores, seed=0):
     -------
     list of dict
         The fields of each `Figure`, and its values: `value`; `low` and `high`, the ends of the 95 % interval; `count`, the denominator or
-        the number of samples; `good`, the numerator. There is no interval (None) for percentiles and maxima, and with fewer than two
+        the number of samples; `good`, the numerator. The interval is None for percentiles and maxima, and if there are fewer than two
         performances. Figures without a value are left out.
     """
     return [row for figure in FIGURES if (row := _summarise(figure, scores, seed))]
@@ -146,7 +146,7 @@ def _interval(pairs, seed):
 
 
 CONFIDENCE_EDGES = (0.0, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
-"""Edges of the bins of confidence in `reliability`."""
+"""Edges of the confidence bins of `reliability`, 0..1."""
 
 
 def reliability(scores):

@@ -32,10 +32,10 @@ N_FRAMES = 16
 """Approximate number of rendered frames in a scene."""
 
 WINDOWS = 2
-"""Number of temporal medians of the rendered frames. They are the input of the registration."""
+"""Number of groups of successive frames. The temporal median of each group is an input of the registration."""
 
 GRID_MM = 5.0
-"""Resolution of the rendered surfaces (mm)."""
+"""Grid spacing of the rendered hand meshes (mm)."""
 
 MAX_ALONG_MM = 3.0
 """Maximum error of a correct registration along the keyboard, at any playing point in the frame (mm)."""
@@ -63,7 +63,7 @@ class Filmed:
     time_s : array (frame,)
         Times of the frames with landmarks.
     landmarks_px : array (frame, hand 2, landmark 21, xy 2)
-        True landmarks with the noise of a detector; NaN where a hand is mostly outside the frame.
+        True landmarks with the noise of a detector; NaN for a hand with at most 60 % of its landmarks inside the frame.
     view : rendering.scene.View
         The true camera view.
     """
@@ -164,7 +164,7 @@ def film(kind, seed):
     pixels = truth.joints_px[:, :, list(JOINT_OF_LANDMARK)]
     palm = np.linalg.norm(pixels[:, :, _PALM[1]] - pixels[:, :, _PALM[0]], axis=-1)[..., None, None]
     pixels = pixels + LANDMARK_NOISE_HANDS * palm * np.random.default_rng([seed, 62]).normal(size=pixels.shape)
-    # A detector does not find a hand that is mostly outside the frame.
+    # It is assumed that a detector misses hands with at most 60 % of their landmarks inside the frame.
     inside = ((pixels > 0) & (pixels < [WIDTH, HEIGHT])).all(axis=-1).mean(axis=-1) > 0.6
     return Filmed(windows, performance.notes, truth.time_s, np.where(inside[..., None, None], pixels, np.nan), scene.view)
 

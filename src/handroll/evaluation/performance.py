@@ -18,10 +18,10 @@ PALM = JOINTS.index("index1"), JOINTS.index("pinky1")
 """Joints whose distance is the width of the palm: knuckles of the index finger and of the little finger."""
 
 MIN_VISIBLE_JOINTS = 0.5
-"""Minimum share of visible joints, 0..1. A hand with fewer visible joints is absent."""
+"""Minimum share of visible joints, 0..1. A hand with fewer visible joints counts as absent."""
 
 GAP_FRAMES = 30
-"""Number of frames from which a gap must be hidden; shorter gaps must be interpolated. PianoMotion10M has the same limit."""
+"""Minimum length of a gap that must be hidden, in frames; shorter gaps must be interpolated. PianoMotion10M has the same limit."""
 
 
 def score_detection(truth, detections):
@@ -117,8 +117,8 @@ def gap_states(visible, state):
     """Count simulated gaps, and the gaps for which the motion has the correct state.
 
     In a gap, less than `MIN_VISIBLE_JOINTS` of the joints are visible. At both ends of a gap the hand is partly visible and may be detected
-    or not. Therefore only the middle half of each gap is judged. It must be interpolated if the gap has fewer than `GAP_FRAMES` frames, and
-    hidden otherwise.
+    or not. Therefore only the middle half of each gap is judged. This half must be interpolated if the gap has fewer than
+    `GAP_FRAMES` frames, and hidden otherwise.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ def save_reliability(rows, path):
     axes = figure.subplots()
     axes.plot([0.0, 1.0], [0.0, 1.0], color="0.6", linewidth=1.0)
     confidence, right, number = (np.array([row[name] for row in rows], dtype=float) for name in ("confidence", "right", "labels"))
-    # A label that is half correct is added to each bin, so that the standard error of a share of 0 or 1 is not 0.
+    # Half a correct and half a wrong label are added to each bin, so that the standard error of a share of 0 or 1 is not 0.
     smoothed = (right * number + 0.5) / (number + 1.0)
     axes.errorbar(confidence, right, np.sqrt(smoothed * (1.0 - smoothed) / (number + 1.0)), fmt="o", color="#1f4e79", capsize=3.0)
     for x, y, n in zip(confidence, right, number, strict=True):

@@ -16,4 +16,4 @@ KINDS = ("plain", "partial", "dark", "crooked", "zoomed", "reflection", "lamp")
 """
 
 HARDEST = ("reflection", "lamp")
-"""Kinds of scene that are measured with twice as many scenes. They are the hardest, because reflected keys look like keys."""
+"""Kinds for which twice as many scenes are measured. They are the hardest, because reflected keys look like keys."""

@@ -2,7 +2,7 @@
 
     python -m handroll.evaluation.table results/evaluation/evaluation.json
 
-updates the tables in `README.md` and `docs/measurements.md`, and copies evaluation.json to `docs/evaluation.json`.
+This command updates the tables in `README.md` and `docs/measurements.md`, and copies evaluation.json to `docs/evaluation.json`.
 """
 
 import json

@@ -23,7 +23,7 @@ RELEASE_VELOCITY = 64
 NO_FINGER = -1
 """Value of RoboPianist's field `part` for a note without fingering."""
 
-# Names of the twelve pitch classes in sharps, from C.
+# Names of the twelve pitch classes from C, with sharps for the black keys.
 _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 # Semitones of the natural notes above C.

@@ -4,7 +4,7 @@ The release represents both hands by MANO's right hand. The stored values of a l
 camera frame. A hand is visible in a frame if its flag is exactly 1. Only this module converts mirrored hands and flags. Module
 `pianomotion10m_rows` converts the camera.
 
-Axes of arrays: `hand` is left, right (`handroll.hand.skeleton.HANDS`). `column` is the 62 numbers of a hand in a frame.
+Axes of arrays: `hand` is left, right (`handroll.hand.skeleton.HANDS`). `column` is one of the 62 numbers that describe a hand in a frame.
 """
 
 import json
@@ -41,7 +41,7 @@ MEAN_POSES = ("absolute", "subtracted")
 """Conventions of stored finger rotations. "absolute": relative to the flat hand. "subtracted": relative to MANO's mean pose."""
 
 FACTS = "pianomotion10m"
-"""Key in the column `provenance` of an imported row. It contains the values of an annotation that have no column in the shards."""
+"""Key in the column `provenance` of an imported row. Its value is a dict of those facts of the annotation that have no own column."""
 
 # Required keys of an annotation file.
 _KEYS = ("fps", "start_frame", "adjust", "bv", *HANDS)
@@ -163,7 +163,8 @@ def _parse_hand(values, hand):
     widths = {len(row) if isinstance(row, list) else None for row in values}
     if widths != {N_COLUMNS}:
         raise ClipError(
-            LeftOut.WRONG_WIDTH, f"{hand}: expected {N_COLUMNS} numbers per frame, found {sorted(widths - {N_COLUMNS}, key=str)}"
+            LeftOut.WRONG_WIDTH,
+            f"{hand}: expected {N_COLUMNS} numbers per frame, found frames with {sorted(widths - {N_COLUMNS}, key=str)}",
         )
     try:
         with np.errstate(over="ignore"):

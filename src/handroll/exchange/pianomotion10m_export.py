@@ -112,7 +112,7 @@ def _write(path, data):
 class _Music:
     """Notes and pedal of a video, collected from its clips. Add clips in the order of their start.
 
-    A note that occurs in two overlapping clips is collected once. `covered_to_s` is the end of the clips so far.
+    A note that occurs in two overlapping clips is collected once. `covered_to_s` is the latest end of a clip that was added.
     """
 
     def __init__(self):

@@ -110,7 +110,7 @@ def import_tree(folder, out_dir, subjects=(), mean_pose="absolute", model=None, 
     guess = guess_mean_pose(tally.angles_rad / max(tally.visible_hands, 1), model.hands_mean if model else None)
     if guess["looks"] not in (mean_pose, "unknown"):
         LOGGER.warning(
-            "mean_pose is set to %s, but stored rotations seem to be %s; check it. Measured: %s",
+            "mean_pose is set to %s, but the stored rotations seem to be %s; check this setting. Measured: %s",
             mean_pose,
             guess["looks"],
             json.dumps(guess),
@@ -131,8 +131,9 @@ def guess_mean_pose(mean_rad, hands_mean):
     Returns
     -------
     dict
-        JSON values: `mean_rad` (45); its Euclidean distances from 0, `to_zero_rad`, and from the mean pose, `to_hands_mean_rad` (None
-        without `hands_mean`); and the guess `looks`: "absolute", "subtracted", or "unknown" without `hands_mean`.
+        JSON values: `mean_rad` (45 numbers); `to_zero_rad`, the Euclidean distance of `mean_rad` from 0; `to_hands_mean_rad`, its
+        distance from the mean pose (None without `hands_mean`); and the guess `looks`: "absolute", "subtracted", or "unknown" without
+        `hands_mean`.
     """
     to_zero = float(np.linalg.norm(mean_rad))
     to_mean = None if hands_mean is None else float(np.linalg.norm(mean_rad - hands_mean))

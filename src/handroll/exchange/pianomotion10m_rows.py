@@ -21,11 +21,11 @@ CAMERA = hamer_camera(1920, 1080)
 """Camera of the release, with the focal length 37500 px. Translations are in the frame of this camera."""
 
 EXPORT_FPS = 30
-"""Frame rate of exported clips whose own frame rate is not an integer (Hz). It is the rate of PianoMotion10M's models."""
+"""Frame rate (Hz) of exported clips whose own frame rate is not an integer. It is the rate of PianoMotion10M's models."""
 
 
 def shard_row(annotation, model=None, hands_mean=None):
-    """Convert an annotation to columns of `handroll.tables.SHARD`. Columns that do not follow from the annotation are not included.
+    """Convert an annotation to columns of `handroll.tables.SHARD`. Only columns with values from the annotation are included.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def shard_row(annotation, model=None, hands_mean=None):
     Returns
     -------
     dict of str to value
-        Hidden frames are NaN. `betas` is the median over visible frames, because a row has one shape per hand. Other values change only
-        by mirroring and by the mean pose, so that `annotation_of` can recover them.
+        Values of hidden frames are NaN. `betas` is the median over visible frames, because a row has one shape per hand. Other values
+        change only by mirroring and by the mean pose, so that `annotation_of` can recover them.
     """
     frames = annotation.rows.shape[1]
     start_s = annotation.start_frame / annotation.fps
@@ -80,7 +80,8 @@ def shard_row(annotation, model=None, hands_mean=None):
 def annotation_of(row, model=None, hands_mean=None):
     """Convert a row of the shards to an annotation with an integral frame rate.
 
-    Frames are not resampled if each is within half a frame of its time at the integral rate. Otherwise they are resampled to `EXPORT_FPS`.
+    If every frame is within half a frame of its time at an integral rate (`whole_fps`), the frames are kept. Otherwise they are resampled
+    to `EXPORT_FPS`.
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ def annotation_of(row, model=None, hands_mean=None):
         Source of the position of MANO's wrist, for rows with another hand model. If None, the wrist of the open hand is used, which
         differs by a few millimetres.
     hands_mean : array (45,), optional
-        MANO's mean pose (rad). If given, the stored rotations are relative to it.
+        MANO's mean pose (rad). If given, the finger rotations of the annotation are relative to it.
 
     Returns
     -------
@@ -143,7 +144,7 @@ def _camera_of(row):
 
 
 def released_shift(camera, wrist_m):
-    """Compute the shift of a wrist with which the wrist has the same pixel, and the hand the same size, in the release's camera.
+    """Compute the shift of a wrist from the given camera to the release's camera that keeps its pixel and the size of the hand.
 
     The frame is scaled by the factor s to the width 1920, and centred if its aspect ratio differs. Let f be the focal length of the camera,
     d = 1 + k1 (x^2 + y^2) / z^2 its distortion at the wrist, and (ox, oy) the offset of its principal point from the centre of the frame.

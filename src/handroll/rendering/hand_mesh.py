@@ -1,10 +1,10 @@
-"""Mesh of a rendered hand and forearm over the open-hand template, with skinning weights and colours.
+"""Mesh of a hand and forearm for rendering, built around the open-hand template, with skinning weights and colours.
 
 The shape is a smooth union of cones along the bones of the template (`sdf`). It is meshed once. Linear blend skinning with the joint
 frames of `kinematics.posed_frames` then deforms the mesh, so the rendered hand has exactly the true pose. The right hand is built in the
 player's frame of `template`: mm; x to the player's right, y distal, z dorsal, wrist at the origin. The left hand is its mirror image.
-Radii and blends were chosen by eye and by the results of a hand detector, which needs a warm skin colour and a gap between thumb and
-fingers.
+Radii and blend widths were chosen by eye and with a hand detector. The detector finds a hand only if its skin colour is warm and there is
+a gap between thumb and fingers.
 """
 
 from dataclasses import dataclass
@@ -50,17 +50,20 @@ _FLESH_MM = (
     ((-22.0, 66.0, -5.0), (-36.0, 50.0, -12.0), 7.5, 8.0),
 )
 
-# `stretch` of the palm's cones (`sdf.cone_distance`): the palm is flatter than wide.
+# `stretch` of the palm's cones (`sdf.cone_distance`): the palm is thinner than it is wide.
 _PALM_SQUEEZE = (1.0, 1.0, 1.15)
 
+# Radius of the tendons, which are ridges on the back of the hand.
 _TENDON_RADIUS_MM = 2.4
+
+# Radius of the bumps over the knuckles.
 _KNUCKLE_RADIUS_MM = 8.6
 
-# Widths of smooth unions: between the bones of a finger, of a finger with the palm, within the palm, of the palm with the forearm.
+# Blend widths of the smooth unions: bones of one finger, finger and palm, parts of the palm, palm and forearm.
 _FINGER_BLEND_MM, _JOIN_BLEND_MM, _PALM_BLEND_MM, _WRIST_BLEND_MM = 2.5, 7.5, 9.0, 22.0
 
-# Elliptic sections of the forearm: (y, half width, half thickness). The forearm narrows towards the hand and ends inside the palm, where
-# its end is not visible.
+# Elliptic sections of the forearm: (y, half width, half thickness). The forearm narrows towards the hand and ends inside the palm, which
+# hides its end.
 _ARM_MM = np.array(
     [
         (36.0, 8.0, 4.0),
@@ -73,7 +76,7 @@ _ARM_MM = np.array(
     ]
 )
 
-# y at which the meshed shape ends, for an arm with a sleeve and for a bare arm. From there, a tube continues to the end of the arm.
+# y at which the meshed shape ends for a sleeved arm and for a bare arm, and y of the end of the arm. A tube connects the two.
 _SLEEVED_MESH_END_MM, _BARE_MESH_END_MM, _ARM_END_MM = -75.0, -112.0, -470.0
 
 # z of the axis of the forearm.
@@ -85,17 +88,17 @@ _CUFF_MM = -52.0
 # Distance from the arm to the sleeve.
 _SLEEVE_MARGIN_MM = 4.5
 
-# Half width of the bend at each joint of a finger, as a multiple of the finger's radius there. The weights change over this width.
+# Half width of the bend at each joint of a finger, as a multiple of the finger's radius there. The skinning weights change over this width.
 _BEND_RADII = (1.25, 1.0, 1.0)
 
 # Half widths of the bends at the base of the thumb and at the wrist.
 _THUMB_BASE_BEND_MM = 14.0
 _WRIST_BEND_MM = 18.0
 
-# The weights of neighbouring fingers are blended over this distance.
+# Distance over which the skinning weights of neighbouring fingers are blended.
 _FINGER_SOFTNESS_MM = 2.0
 
-# The weight of a finger fades out between these distances from it.
+# The skinning weights of a finger's joints fade to 0 between these two distances from the surface of the finger.
 _FADE_MM = (3.0, 17.0)
 
 
@@ -118,7 +121,7 @@ class HandMesh:
     tint : array (vertex, 3), float32
         Factor of the skin colour (RGB), for creases, knuckles and mottling.
     nail, sleeve : array (vertex,), float32
-        How much a vertex has the colour of the nail, or of the sleeve, 0..1.
+        Share of the nail colour, and share of the sleeve colour, in the colour of a vertex, 0..1.
     """
 
     vertices_m: np.ndarray
@@ -200,7 +203,8 @@ def _smoothstep(x, low, high):
 def _skin_weights(points):
     """Return skinning weights (point, joint 17).
 
-    A point follows the joints of the nearest finger, fading into the palm; behind the wrist it follows the forearm.
+    A point near a finger follows the joints of this finger. Away from the fingers it follows the wrist joint, and behind the wrist the
+    forearm. The weights change smoothly between these regions.
     """
     joints = _joints_mm()
     near = np.stack([_finger_distance(points, finger) for finger in FINGERS], axis=1)
@@ -273,7 +277,7 @@ def _nail_and_tint(points, normals):
 
 
 def _tube(sleeved):
-    """Build the tube of the sleeve, or of the rest of a bare arm: vertices, normals, triangles; player's frame, mm.
+    """Build the tube that continues the meshed arm, as a sleeve or as a bare arm: vertices, normals, triangles; player's frame, mm.
 
     The cuff is folded inwards, so that its edge is not visible. The tube of a bare arm overlaps the meshed arm and is 0.15 mm wider.
     """
@@ -383,7 +387,7 @@ def skin(mesh, joints_m, orientation, forearm, bone_scale):
 def forearm_rotation(palm, hand):
     """Return the rotation of the forearm in the world frame: half of the palm's rotation from a level hand.
 
-    The factor one half imitates an arm that follows the rotation of the hand in part.
+    A real arm follows the rotation of the hand only in part. The factor one half imitates this.
 
     Parameters
     ----------

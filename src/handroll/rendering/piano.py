@@ -1,4 +1,4 @@
-"""Triangle mesh of the piano: 88 keys with the geometry of `keyboard.geometry`, which can be pressed, and the case around them."""
+"""Triangle mesh of the piano: 88 keys that can be pressed, with the geometry of `keyboard.geometry`, and the case around them."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -32,8 +32,10 @@ _FELT_RGB = np.array([0.36, 0.06, 0.08])
 # Key slip (the rail in front of the keys): y of its front, z of its top.
 _SLIP_Y_MM, _SLIP_TOP_MM = -42.0, -12.0
 
-# Key blocks at both ends of the keys: width, z of their top.
+# Key blocks at both ends of the keyboard: width, z of their top.
 _CHEEK_MM, _CHEEK_TOP_MM = 62.0, 20.0
+
+# z of the floor.
 _FLOOR_Z_MM = -700.0
 
 FALLBOARD_FOOT_MM = STANDARD.white_length_mm + 5.0
@@ -144,7 +146,7 @@ def _white_key(build, key, outline, tail, shade):
     colour = _WHITE_RGB * shade
     x0, x1 = outline[:2, 0] + (_GAP_MM, -_GAP_MM)
     t0, t1 = tail + (_GAP_MM, -_GAP_MM)
-    # Depth (mm) of the rounded front edge, which gets less light from above.
+    # Length (along y, mm) of the rounded front edge, which gets less light from above.
     lip = 1.4
     levels = (
         (x0, x1, 0.0, lip, 0.90, 0.99),

@@ -14,7 +14,7 @@ NOTHING, LEFT_HAND, RIGHT_HAND, COVER, WHITE_KEY, BLACK_KEY, PIANO, FLOOR, FALLB
 """Labels: which object a sample shows."""
 
 RECEIVES = np.array([0, 0, 0, 0, 1, 1, 1, 0, 1], dtype=np.float32)
-"""Share of the hands' shadow that objects with each label receive, 0..1. The shadow is cast on the plane of the key tops."""
+"""Strength of the hands' shadow on each object, by label: 0 (no shadow) to 1 (full shadow). It is cast on the plane of the key tops."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Canvas:
         triangles : array (triangle, 3), int32
             Counter-clockwise viewed from outside.
         owner : array (triangle,), uint8
-            Label that covered samples get.
+            Label of the samples that a triangle fills.
         rectangle : tuple of 4 int
         """
         _draw(self.colour, self.depth, self.owner, points, inverse_depth, colours, triangles, owner, *rectangle)
@@ -139,7 +139,7 @@ def _draw(colour, depth, owner, points, inverse, rgb, triangles, label, left, to
 
 @njit(cache=True, fastmath=True, nogil=True)
 def fill_mask(mask, points, triangles, use):
-    """Set a mask (y, x), float32, to 1 inside triangles, facing the camera or not.
+    """Set a mask (y, x), float32, to 1 inside triangles, whether they face the camera or not.
 
     Only triangles whose first vertex is true in `use` (vertex,) are drawn.
     """
@@ -204,7 +204,7 @@ def resolve(colour, owner, receives, key_shadow, hand_shadow, everything, image,
     colour, owner : arrays (y * supersample, x * supersample, ...)
         Colours and labels of a `Canvas`.
     receives : array (owner,), float32
-        `RECEIVES`.
+        Strength of the hands' shadow by label, see `RECEIVES`.
     key_shadow : array (y, x), float32
         Share of the light on the white keys that the black keys block, 0..1.
     hand_shadow : array (ceil(y / 2), ceil(x / 2)), float32

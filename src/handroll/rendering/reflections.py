@@ -26,7 +26,7 @@ class Mirror:
     piano : piano.PianoMesh
         Piano with all keys up; the mirror image does not show pressed keys.
     rest : Canvas
-        The scene without hands and pressed keys. The mirror image of the keys is drawn into its fallboard.
+        The scene without hands and with all keys up. The constructor draws the mirror image of the keys on its fallboard.
     supersample : int
         Samples per pixel along each axis.
     """

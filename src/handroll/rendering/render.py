@@ -18,13 +18,13 @@ from handroll.rendering.raster import COVER, LEFT_HAND, RECEIVES, Canvas, expose
 from handroll.rendering.reflections import LampMap, Mirror
 
 SHUTTER = 0.4
-"""Share of the time between two frames for which the shutter is open, for motion blur, 0..1."""
+"""Exposure time as a share of the time between two frames, 0..1. A longer exposure gives more motion blur."""
 
 MIN_BLUR_PX = 8.0
-"""Minimum motion blur: a frame is averaged over several moments if a vertex moves farther than this while the shutter is open, pixels."""
+"""Minimum motion of a vertex during the exposure, in pixels, for which a frame is blurred: rendered as the mean of several moments."""
 
-# Moments that a blurred frame is averaged over, relative to the frame's time, as multiples of the exposure time. The last moment is the
-# frame's time: at this moment the visibility of the joints is determined.
+# Moments whose images are averaged for a blurred frame: offsets from the frame's time, as multiples of the exposure time. The visibility of
+# the joints is determined at the last moment, which is the frame's time.
 _MOMENTS = (-0.5, 0.5, 0.0)
 
 # Share of the light that the shadows of hands and of black keys remove.
@@ -36,7 +36,7 @@ _HAND_SHADOW_BLUR_M, _KEY_SHADOW_BLUR_M = 0.009, 0.0022
 # Minimum depth of a key that is drawn as pressed.
 _MIN_DEPTH_MM = 0.2
 
-# The noise of a frame is a random window of a fixed array that is longer than an image by this many values.
+# Number of values by which the fixed array of noise is longer than an image. The noise of each frame is a random window of this array.
 _NOISE_SPARE = 1 << 18
 
 
@@ -48,7 +48,7 @@ class Frame:
     ----------
     image : array (y, x, rgb 3), uint8
     visible : array (hand 2, joint 21), bool
-        The joint is inside the image and not occluded, except by its own hand.
+        Whether the joint is inside the image and no other object occludes it. Occlusion by the joint's own hand does not count.
     """
 
     image: np.ndarray
@@ -56,7 +56,7 @@ class Frame:
 
 
 class Renderer:
-    """Renderer of one scene, which draws the static parts once.
+    """Renderer of one scene. It draws the static parts of the scene only once.
 
     Parameters
     ----------
@@ -323,9 +323,9 @@ def _skin_hands(renderer, performance, joints, orientation, frame):
 
 
 def _extrapolate(hands, before, after, share):
-    """Return the hands (vertices, normals) moved by `share` of the time between two frames.
+    """Extrapolate the hands (vertices, normals) in time, by `share` of the time between two frames.
 
-    The velocity is the mean between the frames before and after.
+    The velocity is estimated from the frames `before` and `after`.
     """
     out = []
     for hand, previous, following in zip(hands, before, after, strict=True):
@@ -349,7 +349,7 @@ def render_frames(performance, scene, width=1920, height=1080, supersample=2, mo
     supersample : {1, 2}
         Samples per pixel along each axis.
     motion_blur : bool
-        True: render each frame with fast hands as the mean of three images, at three times within the exposure.
+        True: render a frame in which a hand moves fast as the mean of three images, from three moments of the exposure.
     grid_mm : float
         Grid spacing of the hand meshes, see `hand_mesh.build_hand_mesh`.
     seed : int

@@ -1,4 +1,4 @@
-"""Scenes for rendered videos: camera, light, colours and objects. Also the transform of performances to the camera frame.
+"""Scenes for rendered videos (camera, light, colours, objects), and the transform of performances to the camera frame.
 
 The world frame is defined in `generation.performance`. Camera frame: OpenCV convention (x right, y down, z forward), metres.
 """
@@ -29,11 +29,11 @@ class View:
     position_m : (x, y, z)
         World frame.
     tilt_rad : float
-        Angle of the view from straight down. Positive: from the player's side towards the fallboard.
+        Angle between the optical axis and straight down. Positive: the camera points away from the player, towards the fallboard.
     roll_rad : float
         Rotation about the optical axis; positive rotates the scene clockwise in the image.
     focal_widths : float
-        Focal length in image widths.
+        Focal length as a multiple of the image width.
     k1 : float
         First coefficient of radial distortion (OpenCV). Negative values give barrel distortion.
     """
@@ -143,7 +143,7 @@ class Appearance:
 
 @dataclass(frozen=True)
 class Cover:
-    """A flat opaque object, such as a sheet of paper, that slides over a hand, rests, and slides away.
+    """A flat opaque object, such as a sheet of paper, that slides over a hand, stays there, and slides away.
 
     Attributes
     ----------
@@ -157,7 +157,7 @@ class Cover:
     yaw_rad : float
         Rotation about the vertical axis.
     away_m : (x, y)
-        Start and end of the sliding, relative to the position at rest.
+        Position at `start_s` and at `end_s`, relative to the position at rest.
     rgb : tuple of 3 float
         Colour, 0..1.
     """
@@ -172,7 +172,7 @@ class Cover:
     rgb: tuple[float, float, float] = (0.88, 0.87, 0.83)
 
     def corners_at(self, time_s):
-        """Return the corners (corner 4, xyz 3), world frame, metres, counter-clockwise from above; None outside its interval."""
+        """Return the corners (corner 4, xyz 3), world frame, metres, counter-clockwise from above; None while absent."""
         if not self.start_s <= time_s <= self.end_s:
             return None
         near = np.clip(min(time_s - self.start_s, self.end_s - time_s) / self.slide_s, 0.0, 1.0)
@@ -192,8 +192,8 @@ class Gloss:
     share : float
         Share of the light that the fallboard reflects, 0..1. Lacquer at a grazing angle reflects 0.1 to 0.5.
     lean_mm, height_mm : float
-        Distance by which the upper edge is behind the lower edge, and height. The default includes the panel above the fallboard of
-        an upright piano.
+        `lean_mm` is the distance by which the upper edge is behind the lower edge, `height_mm` the height. The default height includes
+        the panel above the fallboard of an upright piano.
     """
 
     share: float = 0.3
@@ -249,15 +249,15 @@ class Scene:
 
 
 def random_scene(seed, closer=None):
-    """Return a random scene, with the variety of home videos from above.
+    """Return a random scene. The scenes vary as much as home videos filmed from above.
 
     Parameters
     ----------
     seed : int
         Random seed.
     closer : bool, optional
-        True: the camera is near, and a part of the keyboard is in view. False: the whole keyboard is in view. Default: random; one
-        scene in three is near.
+        True: the camera is near, and only a part of the keyboard is in view. False: the whole keyboard is in view. Default: a random
+        choice, in which the camera is near in one scene of three.
 
     Returns
     -------

@@ -15,7 +15,7 @@ from handroll.simulator.pieces import Bar
 from handroll.simulator.score import LEAD_S, TAIL_S, PlayedBar, build_score, swell
 
 MIN_DURATION_S = 20.0
-"""Minimum duration of a score, seconds: every possible first phrase is shorter."""
+"""Minimum duration of a score, seconds. It is long enough for any first phrase."""
 
 # Scales as semitones above the tonic: major, harmonic minor, natural minor.
 _SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 11), (0, 2, 3, 5, 7, 8, 10))
@@ -38,7 +38,8 @@ _CELLS = (
     *((0.5, 0.25, 0.25), (0.25, 0.25, 0.5), (-0.5, 0.5), (2.0,), (1.5, 0.5)),
 )
 
-# Textures whose `min_stroke_s` is above this use only `_SLOW_CELLS`. Otherwise the tempo, and with it the other hand, would be too slow.
+# Textures with a `min_stroke_s` above this limit use only `_SLOW_CELLS`, which have no notes shorter than an eighth. With shorter notes,
+# the tempo of both hands would be too slow.
 _SLOW_STROKE_S = 0.2
 _SLOW_CELLS = tuple(cell for cell in _CELLS if min(map(abs, cell)) >= 0.5)
 
@@ -48,10 +49,10 @@ _REPEATED_RHYTHM = 0.6
 # Minimum and maximum duration of a quarter.
 _QUARTER_S = (0.3, 1.1)
 
-# Range of the random factor between the duration of a quarter and the duration that the fastest notes need.
+# Range of the random ratio of the duration of a quarter to the duration that the fastest notes need.
 _SLOWER = (0.9, 1.5)
 
-# Maximum random change of the tempo of a bar, as a share.
+# Maximum random change of the tempo of a bar, as a natural logarithm (0.03 is about 3 %).
 _RUBATO = 0.03
 
 # Range of the MIDI pitch that separates the hands.
@@ -72,7 +73,7 @@ _SILENT = 0.15
 # Range of the loudness of a phrase, which is added to the MIDI velocity.
 _LOUDNESS = (-20.0, 16.0)
 
-# Probability that a phrase is staccato, and range of the share of its written length for which a staccato note is held.
+# Probability that a phrase is staccato, and range of the time for which a staccato note is held, as a share of its written length.
 _STACCATO, _STACCATO_HOLD = 0.25, (0.45, 0.8)
 
 # Probability that a phrase is played with the pedal.
@@ -82,7 +83,7 @@ _PEDALLED = 0.35
 _GAP_S = (0.2, 1.0)
 
 
-# Value of `Texture.voices`: strike chord notes together.
+# Value of `Texture.voices` for chords: several notes of the chord are struck together.
 _CHORD = "chord"
 
 
@@ -99,8 +100,8 @@ class Texture:
     turn, leap : float
         Probability that the melody changes its direction, and probability that it skips a note.
     figure : tuple of int
-        Repeated pattern of notes, counted from the lowest note (0); -1 is the highest note. Empty: a random melody with `turn` and
-        `leap`.
+        Repeated pattern of notes: 0 is the lowest note of the pattern, 1 the next higher note, and so on; -1 is the highest note of the
+        hand's range. Empty: a random melody with `turn` and `leap`.
     voices : tuple of int, or "chord"
         Notes that are struck together, as steps of the scale relative to the melody note. "chord": the melody note and chord notes
         below it.

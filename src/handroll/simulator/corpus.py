@@ -41,7 +41,7 @@ from handroll.simulator.composition import MIN_DURATION_S, compose_score
 from handroll.tables import FINGERED_NOTES, MOTION, State, frame_keys
 
 VERSION = 1
-"""Increased by hand when the same `Recipe` gives other takes."""
+"""Version of the takes. Increase it when a change of the code gives different takes for the same `Recipe`."""
 
 SUBJECT = "synthetic"
 """Name of the subject (performer) of all takes."""
@@ -60,7 +60,7 @@ class Recipe:
     Attributes
     ----------
     seed : int
-        Random seed of everything.
+        Random seed of all takes.
     take_s : float
         Duration of a take.
     fps : float

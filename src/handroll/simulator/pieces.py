@@ -15,9 +15,13 @@ from handroll.hand.skeleton import HANDS
 LEFT, RIGHT = 0, 1
 """Indices into `skeleton.HANDS`."""
 
-# Semitones above C of each note name, and shift of each accidental.
+# Semitones of each note name above C.
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+
+# Semitones of each accidental.
 _SHIFTS = {"#": 1, "b": -1, "": 0}
+
+# Patterns of a note name, and of a number that sets the length.
 _NOTE = re.compile(r"([A-G])([#b]?)(\d)")
 _LENGTH = re.compile(r"(\d+)(\.?)")
 
@@ -62,9 +66,9 @@ class Piece:
     transpositions : tuple of int
         Transpositions in semitones that keep the fingering playable.
     pedalled : bool
-        The sustain pedal is released and pressed again at every bar.
+        Whether the sustain pedal is released and pressed again at every bar.
     covered : bool
-        In the video, an object covers each hand once, for less than a second.
+        Whether, in the video, an object covers each hand once, for less than a second.
     """
 
     title: str
@@ -167,8 +171,8 @@ def _prelude():
 _MAJOR = (0, 2, 4, 5, 7, 9, 11)
 _TRIAD = (0, 4, 7)
 
-# Fingers of the left and right hand for two rising octaves, in C, G, D, A or E. In the left hand, fingers pass over the thumb; in the
-# right hand, the thumb passes under the fingers.
+# Fingers (left hand, right hand) of a scale and of an arpeggio over two rising octaves, in the keys C, G, D, A and E. In the left hand,
+# fingers pass over the thumb; in the right hand, the thumb passes under the fingers.
 _SCALE_FINGERS = ((5, 4, 3, 2, 1, 3, 2, 1, 4, 3, 2, 1, 3, 2, 1), (1, 2, 3, 1, 2, 3, 4, 1, 2, 3, 1, 2, 3, 4, 5))
 _ARPEGGIO_FINGERS = ((5, 4, 2, 1, 4, 2, 1), (1, 2, 3, 1, 2, 3, 5))
 

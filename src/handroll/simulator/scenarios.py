@@ -95,7 +95,7 @@ def without_hand(performance, hand):
 
 
 def merge_performances(first, second):
-    """Merge two performances at one piano. The hand axis then has four entries: left, right of the first and of the second player.
+    """Merge two performances at one piano. The result has four hands: two of the first player, then two of the second.
 
     A merged performance can be rendered, and its hands can be counted. It has no `Truth`, which supports two hands only.
 
@@ -114,7 +114,9 @@ def merge_performances(first, second):
         The times of the performances differ.
     """
     if not np.array_equal(first.time_s, second.time_s):
-        raise ValueError(f"expected performances with the same times, found {len(first.time_s)} and {len(second.time_s)} frames")
+        raise ValueError(
+            f"both performances: expected the same frame times, found different ones ({len(first.time_s)} and {len(second.time_s)} frames)"
+        )
     pairs = {
         name: np.concatenate([getattr(first, name), getattr(second, name)], axis=axis)
         for name, axis in (("rotation_rad", 1), ("translation_m", 1), ("bone_scale", 0), ("present", 1))

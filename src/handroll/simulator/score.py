@@ -22,14 +22,14 @@ MIN_DURATION_S = 4.0
 """Minimum duration of a score, seconds: enough for the silence and one bar of any piece."""
 
 REST_S = (2.3, 3.6)
-"""Minimum duration of a pause in which a hand leaves the image, and maximum duration of its absence, seconds."""
+"""Minimum duration of a pause in which a hand leaves the image, and maximum time for which the hand is away, seconds."""
 
 # Time from the end of the last note to the rest, and from the rest to the next note.
 _REST_MARGIN_S = 0.1
 
 COVER_S = (0.45, 0.80)
-"""Minimum and maximum duration of a cover over a hand, seconds. The gap in the motion is then shorter than the 30 frames (at 30
-frames/s) up to which gaps are interpolated."""
+"""Minimum and maximum duration of a cover over a hand, seconds. Such a cover causes a gap in the motion of fewer than 30 frames (at 30
+frames/s). Only gaps of fewer than 30 frames are interpolated."""
 
 # Minimum time between a cover and both ends of the video, rests and other covers, so that gaps in the motion stay separate.
 _COVER_DISTANCE_S = 2.0
@@ -40,7 +40,7 @@ _DEVIATION_S = 0.010
 # Standard deviation of the notes within a chord from the chord's onset. All deviations are clipped at two standard deviations.
 _CHORD_DEVIATION_S = 0.004
 
-# Default share of its written length for which a note is held.
+# Default time for which a note is held, as a share of its written length.
 _LEGATO = 0.96
 
 # Time between the release of a note and the next onset of the same key or finger.
@@ -61,7 +61,7 @@ _VELOCITY_BEAT = 6.0
 # Standard deviation of the random part of the velocity.
 _VELOCITY_SPREAD = 2.5
 
-# Additions to the velocity of a chord's (lower notes, highest note), for the left and for the right hand.
+# Additions to the velocity of the notes of a chord, as (lower notes, highest note), for the left and for the right hand.
 _VELOCITY_VOICES = ((-10.0, 0.0), (-5.0, 4.0))
 
 # Minimum and maximum MIDI velocity.
@@ -73,7 +73,7 @@ _PEDAL_DOWN_S, _PEDAL_UP_S = 0.20, 0.04
 # Silence between the phrases of a medley.
 _PHRASE_GAP_S = 0.7
 
-# A hand that enters late is silent in all bars of the phrase that start before this time.
+# A hand that enters late is silent in all bars that begin less than this time after the start of the phrase.
 _LATE_S = 2.0
 
 # Maximum random change of the tempo of a phrase in a medley, as a natural logarithm.
@@ -102,7 +102,7 @@ class Score:
     pedal : dict of str to array (press,)
         Columns of `tables.PEDAL`.
     rests : tuple of (hand name, start_s, end_s)
-        Intervals of more than 2 s in which a hand leaves the keys. It is back at the keys at the end.
+        Intervals of more than 2 s in which a hand leaves the keys. At `end_s` the hand is back at the keys.
     covers : tuple of (hand name, start_s, end_s)
         Intervals of 0.45 to 0.8 s in which an object covers a hand.
     """
@@ -130,11 +130,11 @@ class PlayedBar:
     swell : float
         Dynamics within the phrase, 0..1.
     pedalled : bool
-        The sustain pedal is released and pressed again at the start of the bar.
+        Whether the sustain pedal is released and pressed again at the start of the bar.
     loudness : float
         Added to the MIDI velocity.
     hold : float
-        Share of its written length for which a note is held.
+        Time for which a note is held, as a share of its written length.
     """
 
     start_s: float
@@ -207,7 +207,7 @@ def random_score(seed, duration_s):
     rng = np.random.default_rng(seed)
     at, end, played, titles = rng.uniform(*LEAD_S), duration - TAIL_S, [], []
     repertoire = [(piece, phrase) for piece in pieces().values() for phrase in piece.phrases]
-    # In the second and third phrase, one hand enters late, which gives its rest.
+    # In the second and third phrase, one hand enters late. Its silence gives this hand a rest.
     late_hands, order = [None, *rng.permutation(len(HANDS))], []
     while True:
         order = order or list(rng.permutation(len(repertoire)))
@@ -243,7 +243,7 @@ def _check_duration(duration_s):
 
 
 def swell(bar, n_bars):
-    """Return the dynamics of a bar (number in the phrase, from 0) of `n_bars` bars, 0..1; it is largest in the middle."""
+    """Return the dynamics, 0..1, of bar number `bar` (from 0) in a phrase of `n_bars` bars; the middle of the phrase is loudest."""
     return float(np.sin(np.pi * (bar + 0.5) / n_bars))
 
 
@@ -303,7 +303,7 @@ def _release_before_reuse(onset, offset, pitch, finger):
 
 
 def _rests(onset, offset):
-    """Return the rests (start_s, end_s) of one hand: pauses between its notes of at least the minimum of `REST_S`."""
+    """Return the rests (start_s, end_s) of one hand. A rest is in a pause between notes that is long enough for `REST_S[0]`."""
     busy_until = np.maximum.accumulate(offset)[:-1]
     pauses = zip(busy_until + _REST_MARGIN_S, onset[1:] - _REST_MARGIN_S, strict=True)
     return [(float(max(start, end - REST_S[1])), float(end)) for start, end in pauses if end - start >= REST_S[0]]

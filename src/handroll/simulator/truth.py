@@ -20,10 +20,10 @@ from handroll.simulator.scenarios import TurnedView
 from handroll.tables import NOTES, PEDAL
 
 TRUTH_VERSION = 1
-"""Increased by hand when a field of the file changes its meaning."""
+"""Version of the file format. Increase it when a field of the file changes its meaning."""
 
 PRESSED_MM = 0.5 * STANDARD.dip_mm
-"""Minimum depth of a pressed key at its front edge."""
+"""A key counts as pressed if its front edge is down by more than this depth."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,12 @@ class Truth:
     bone_scale : array (hand 2,)
         Size of each hand relative to `template.open_hand`.
     present : array (frame, hand 2), bool
-        The hand is in the scene; it may be covered or outside the image.
+        Whether the hand is in the scene. A hand in the scene may be covered, or outside the image.
     visible : array (frame, hand 2, joint 21), bool
-        The joint is inside the image and not occluded, except by its own hand.
+        Whether the joint is inside the image and no other object occludes it. Occlusion by the joint's own hand does not count.
     press_key, press_start_frame, press_end_frame : array (press,), int
-        Key 0..87, first frame in which the key is below `PRESSED_MM`, and the frame after the last one. Sorted by start, then key.
+        Key 0..87, first frame in which the key is deeper than `PRESSED_MM`, and first frame in which it no longer is. Sorted by start
+        frame, then key.
     notes : dict of str to array (note,)
         Columns of `tables.NOTES`.
     pedal : dict of str to array (press,)
@@ -90,7 +91,7 @@ class Truth:
 
     @cached_property
     def joints_px(self):
-        """Joints (frame, hand 2, joint 21, xy 2) in the image, with lens distortion; NaN if absent or behind the camera."""
+        """Joints (frame, hand 2, joint 21, xy 2) in the image, with distortion; NaN for absent hands and joints behind the camera."""
         world = self.joints_m @ self.view.rotation + np.array(self.view.position_m)
         pixels, inverse_depth = self.view.project(world, self.width_px, self.height_px)
         return np.where(inverse_depth[..., None] > 0.0, pixels, np.nan)

@@ -27,7 +27,7 @@ from handroll.simulator.truth import build_truth, write_truth
 LOGGER = logging.getLogger("handroll")
 
 MEDLEY = "medley"
-"""First part of the file name of a video without a chosen piece."""
+"""First part of a medley's file name."""
 
 FPS = 30.0
 """Default frame rate."""
@@ -42,7 +42,7 @@ DEMO_SEEDS = {"prelude": 20, "study": 28, "ode": 45, "minuet": 35}
 """Seed of each demo video, by piece."""
 
 DEMO_CRF = 26
-"""Constant rate factor of x264 for the demo videos. It keeps each below 4 MB."""
+"""Constant rate factor of x264 for the demo videos. It keeps each video below 4 MB."""
 
 # Duration of sliding in a cover, and time from the start of sliding until its edge reaches the hand.
 _COVER_SLIDE_S, _COVER_LEAD_S = 0.40, 0.26
@@ -153,8 +153,8 @@ def make_video(
     crf, preset
         Same as in `media.write.VideoWriter`.
     sound_delay_s : float
-        Delay of the audio relative to the frames, s, as in real recordings. Negative: the audio is early. The truth stores it as
-        `about["sound_delay_s"]`.
+        Delay of the audio relative to the frames, s. It imitates the delay of real recordings. Negative: the audio is early. The truth
+        stores the delay as `about["sound_delay_s"]`.
 
     Returns
     -------

@@ -80,7 +80,7 @@ def test_players_share_the_keys(performance, music):
     assert (np.diff(both.notes["onset_s"]) >= 0).all() and set(both.note_hand.tolist()) == {0, 1, 2, 3}
     moved = np.median(world_joints(other)[..., 0]) - np.median(world_joints(performance)[..., 0])
     assert moved == pytest.approx(0.165, abs=0.04)  # an octave
-    with pytest.raises(ValueError, match="same times"):
+    with pytest.raises(ValueError, match="same frame times"):
         merge_performances(performance, subsample_frames(performance, 2))
 
 
