@@ -20,7 +20,7 @@ def test_tensors_are_found_under_their_keys(content, keys):
 
 
 class WithAttributes(OrderedDict):
-    """Stands for an ordered dictionary whose attributes a pickle has set."""
+    """Replaces an ordered dictionary whose attributes a pickle has set."""
 
     items = get = keys = None
 

@@ -93,7 +93,7 @@ def leaves(value):
 
 
 CLASSES = {key: type(section).__name__ for key, section in sections(Config())}
-# The default of the new key, which tells the classes apart.
+# The default of the new key, which identifies the class.
 NUMBERS = {name: 70_001 + number for number, name in enumerate(sorted(set(CLASSES.values())))}
 
 

@@ -97,7 +97,7 @@ def unwrap_rotvec(rotvec):
     series = rotvec.reshape(rotvec.shape[0], prod(rotvec.shape[1:-1]), 3)
     start = np.zeros((1, *series.shape[1:]))
     valid = np.isfinite(series).all(axis=-1)
-    # For each frame, the number of the last valid frame before it: numbers count from 1, and 0 stands for `start`.
+    # For each frame, the number of the last valid frame before it: numbers count from 1, and 0 means `start`.
     last_valid = np.maximum.accumulate(np.where(valid, np.arange(1, len(series) + 1)[:, None], 0), axis=0)
     before = np.concatenate([np.zeros((1, last_valid.shape[1]), dtype=last_valid.dtype), last_valid[:-1]])
     out, turns = _nearest_to(np.take_along_axis(np.concatenate([start, series]), before[..., None], axis=0), series)

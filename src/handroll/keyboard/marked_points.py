@@ -22,7 +22,7 @@ def marked_points(text):
 
     A point is written as a name, then x and y in pixels of the frame as shown. The name is KEY-front or KEY-back. For a white key,
     it is the end of the key's left edge towards the player (front) or the fallboard (back). For a black key there is only KEY-front,
-    the middle of its front edge. The key `end` stands for the right edge of C8.
+    the middle of its front edge. The key `end` means the right edge of C8.
 
     Parameters
     ----------

@@ -125,10 +125,10 @@ def test_missing_weights_of_kong_are_reported_with_their_licence(project, capsys
 def test_kongs_released_file_is_distinguished_from_others_of_its_layout(project, monkeypatch):
     put(DATA, parse_config(KONG))
     kongs = next(one for one in all_weights() if one.name == "Kong et al. 2021")
-    for sha256, told in ((kongs.sha256, "the released file"), ("0" * 64, "not the released file, but of the same layout")):
+    for sha256, text in ((kongs.sha256, "the released file"), ("0" * 64, "not the released file, but of the same layout")):
         monkeypatch.setattr("handroll.music.kong.load_model", lambda path, sha256=sha256: (None, sha256))
         found = check_weights(kongs, parse_config(KONG))
-        assert found.status is Status.OK and found.found.endswith(f"SHA-256 {sha256}, {told}")
+        assert found.status is Status.OK and found.found.endswith(f"SHA-256 {sha256}, {text}")
 
 
 def test_hamers_files_are_listed_and_checked(project, capsys):
