@@ -2,9 +2,10 @@
 
     python evaluation/marked_keyboards.py FOLDER
 
-FOLDER contains JSON files with "pixel_points": 20 points in frames of 1920x1080 px. They are both ends of seven lines between white keys,
-and the points at which six black keys meet the front edge of the black keys. Each line and each black key is left out of the fit in turn,
-except the two outer lines. `snakemake evaluation` measures registration without marked points, by kind of scene.
+FOLDER contains JSON files with "pixel_points": 20 points in frames of 1920x1080 px. The first 14 are the ends of seven lines between white
+keys, from the fallboard to the player's edge (`MARKED_LINES`; back end first). The other 6 are each at a black key (`MARKED_BLACKS`): the
+point where the line between the two neighbouring white keys meets the front edge of the black key. Each line and each black key is left
+out of the fit in turn, except the two outer lines. `snakemake evaluation` measures registration without marked points, by kind of scene.
 """
 
 import argparse

@@ -191,7 +191,7 @@ def _imported_files(files, chosen=()):
     ----------
     files : iterable of path
     chosen : iterable of str
-        Modules that are imported by a string and used here, such as engines; or the packages that contain them.
+        Modules that are used here and imported by a name in a string, such as engines; or the packages that contain them.
 
     Raises
     ------
@@ -225,7 +225,7 @@ def code_hash(script, chosen=()):
     ----------
     script : path of a Python file
     chosen : iterable of str
-        Modules that are imported by a string and used by this step, such as engines.
+        Modules that this step imports by a name in a string, such as engines.
 
     Returns
     -------
@@ -248,14 +248,15 @@ def code_hash(script, chosen=()):
 def module_versions(script, modules):
     """Return the `VERSION` of modules, such as "handroll.detection.hand_tracks 3", as the code version of a costly step.
 
-    Such a step reruns only when a `VERSION` is increased manually: when the results of the module, or of a module that it imports, change.
-    Together, these modules and `PLUMBING` must import every module that the script imports, so that none is forgotten.
+    Such a step reruns only when one of these versions changes. Increase a `VERSION` manually when the results of its module, or of a module
+    that it imports, change. Every module that the script imports must be in `modules` or `PLUMBING`, or be imported by one of them;
+    otherwise a change in it would not rerun the step.
 
     Parameters
     ----------
     script : path of a Python file
     modules : iterable of str
-        Modules or packages, including the modules that are imported by a string and used by this step.
+        Modules or packages, including those that this step imports by a name in a string, such as engines.
 
     Returns
     -------
@@ -264,7 +265,8 @@ def module_versions(script, modules):
     Raises
     ------
     ValueError
-        A module does not exist or assigns no integer to VERSION, or the script imports a module that none of these imports.
+        A module does not exist or assigns no integer to VERSION. Or the script imports a module that is neither in `modules` or `PLUMBING`
+        nor imported by one of them.
     """
     versions = [f"{module} {_read_version(module)}" for module in modules]
     covered = _imported_files(

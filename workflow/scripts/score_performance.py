@@ -1,5 +1,7 @@
-"""Score a simulated performance: reads its ground truth and the output of every stage; writes the counts and samples of
-`evaluation.performance`."""
+"""Score a simulated performance: reads its ground truth and the output of every stage; writes the scores.
+
+A score is a pair (numerator, denominator) or a list of samples, such as errors; see `evaluation.performance`.
+"""
 
 from handroll.evaluation import performance
 from handroll.keyboard.registration import RegisteredKeyboard

@@ -1,5 +1,5 @@
-"""Train the second stage: reads shards, motion.json, training.json, features.json and the first stage; writes gesture.safetensors and
-gesture.json.
+"""Train the gesture generator, the second stage of the benchmark's model: reads shards, motion.json, training.json, features.json and the
+trained first stage; writes gesture.safetensors and gesture.json.
 
 Saved states, from which a killed job resumes, and the TensorBoard log are in the folder `gesture.training`.
 """

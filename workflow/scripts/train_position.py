@@ -1,4 +1,5 @@
-"""Train the first stage: reads shards, motion.json, training.json and features.json; writes position.safetensors and position.json.
+"""Train the position predictor, the first stage of the benchmark's model: reads shards, motion.json, training.json and features.json;
+writes position.safetensors and position.json.
 
 Saved states, from which a killed job resumes, and the TensorBoard log are in the folder `position.training`.
 """

@@ -212,7 +212,7 @@ def _classify_error(error, folder, limits, extracted):
 
 
 def _try_download(source, folder, max_height_px, limits, pace, cookies, facts):
-    """Download into a folder once, resuming a partial download, and return the path of the file.
+    """Try once to download a video into a folder, and return the path of the file. A partial download is resumed.
 
     The site's description of the video is added to the dict `facts`. Raises FetchFailed and the exceptions of yt-dlp.
     """

@@ -119,7 +119,7 @@ def list_entries(url, max_listed=5000, pace=None):
 
 
 def _list_once(url, found, max_listed, pace, cookies):
-    """List an address once, and add its entries to `found`. Raises FetchFailed and the exceptions of yt-dlp."""
+    """Try once to list an address, and add its entries to `found`. Raises FetchFailed and the exceptions of yt-dlp."""
     import yt_dlp
 
     if problem := address_problem(url):

@@ -1,4 +1,6 @@
-"""Analyse the text of a source: its site, whether its address is valid, and whether two addresses belong to the same video."""
+"""Analyse the source of a video, a URL or file path, without a request: its site, whether its address is valid, and whether two addresses
+belong to the same video.
+"""
 
 import os
 import re

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from handroll.camera import Camera, Extrinsics
+from handroll.camera import Camera, Extrinsics, camera_from_metadata, extrinsics_from_metadata
+from handroll.dataset.rights import published_source
 from handroll.hand.skeleton import HANDS
-from handroll.tables import KEY_PRESS_SCORES
+from handroll.storage import read_json, read_table
+from handroll.tables import FINGERED_NOTES, KEY_PRESS_SCORES, MOTION, PEDAL, by_frame
 
 # Columns of `tables.MOTION` with a value for each frame.
 _FRAME_COLUMNS = ("state", "rotation_rad", "translation_m", "joints_m", "joints_keyboard_mm", "residual_px")
@@ -70,6 +72,44 @@ class VideoRecord:
     source: str
     source_sha256: str
     provenance: dict
+
+
+def read_video_record(files, rights):
+    """Read the data of one video from the files that the workflow made for it.
+
+    Parameters
+    ----------
+    files : dict of str to path
+        Files of the video: motion, notes, pedal, audio, info, probe. An empty audio file means that the video has no audio.
+    rights : (permission, licence)
+        Permission to publish the video, and its licence; see these columns of `tables.SHARD`.
+
+    Returns
+    -------
+    VideoRecord
+    """
+    motion, made = read_table(files["motion"], MOTION)
+    notes, notes_metadata = read_table(files["notes"], FINGERED_NOTES)
+    info, probe = (read_json(files[name]) for name in ("info", "probe"))
+    permission, licence = rights
+    return VideoRecord(
+        motion=by_frame(motion),
+        notes=notes,
+        pedal=read_table(files["pedal"], PEDAL)[0],
+        audio_delay_s=float(notes_metadata["audio_delay_s"]),
+        audio_path=Path(files["audio"]) if Path(files["audio"]).stat().st_size else None,
+        camera=camera_from_metadata(made),
+        extrinsics=extrinsics_from_metadata(made),
+        fps=probe["fps"],
+        detector=made["detector"],
+        pose_engine=f"{made['pose_engine']} {made['pose_engine_version']}",
+        transcriber=notes_metadata["transcriber"],
+        permission=permission,
+        licence=licence,
+        source=published_source(info),
+        source_sha256=info["sha256"],
+        provenance={"motion": made, "notes": notes_metadata},
+    )
 
 
 def clip_row(clip, split, record):

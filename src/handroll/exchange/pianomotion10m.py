@@ -162,10 +162,9 @@ def _parse_hand(values, hand):
         )
     widths = {len(row) if isinstance(row, list) else None for row in values}
     if widths != {N_COLUMNS}:
-        raise ClipError(
-            LeftOut.WRONG_WIDTH,
-            f"{hand}: expected {N_COLUMNS} numbers per frame, found frames with {sorted(widths - {N_COLUMNS}, key=str)}",
-        )
+        odd = sorted(widths - {N_COLUMNS}, key=str)
+        found = ", ".join("a frame that is not a list" if width is None else f"a frame with {width}" for width in odd)
+        raise ClipError(LeftOut.WRONG_WIDTH, f"{hand}: expected {N_COLUMNS} numbers per frame, found {found}")
     try:
         with np.errstate(over="ignore"):
             rows = np.array(values, dtype=np.float64).reshape(len(values), N_COLUMNS).astype(np.float32)

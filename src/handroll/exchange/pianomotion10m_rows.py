@@ -109,7 +109,10 @@ def annotation_of(row, model=None, hands_mean=None):
 
 
 def _released_values(row, hand, wanted_s, model, hands_mean):
-    """Return the values (frame, column 62), float32, of a hand at the times `wanted_s`. None keeps the times of the row."""
+    """Convert the motion of a hand to the columns of an annotation: float32 array (frame, column 62). Hidden frames are zero.
+
+    The motion is resampled to the times `wanted_s`; None keeps the times of the row. For `model` and `hands_mean`, see `annotation_of`.
+    """
     rotation, translation = row[f"{hand}_rotation_rad"], row[f"{hand}_translation_m"]
     if wanted_s is not None:
         rotation, translation = resample(row["time_s"], rotation, translation, wanted_s)

@@ -173,7 +173,7 @@ def find_problem(view, confidence, landmarks_px, hands_tilt_deg=None):
 def find_doubt(view, keyboard, marked, landmarks_px, hands_tilt_deg=None):
     """Find the reason to doubt a registration from marked points.
 
-    The share of found edges is not checked: people mark points where the edges have low contrast.
+    The share of found edges is not checked. It may be low here, because points are marked mainly in videos whose edges have low contrast.
 
     Parameters
     ----------

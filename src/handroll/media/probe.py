@@ -366,8 +366,8 @@ def _missing_part(container, video, packets):
     if not container.duration:
         return ""
     expected_s = container.duration / av.time_base
-    # Matroska's duration counts from time zero, not from the first frame. For formats whose times do not start at zero (MPEG-TS),
-    # FFmpeg computes the duration from the packets, so nothing is missing.
+    # Matroska declares the duration from time zero, not from the first frame. It is therefore compared with the latest packet time. This
+    # comparison never reports a format whose times do not start at zero (MPEG-TS): FFmpeg computes its duration from the packets found.
     found_s = packets.last_s
     if expected_s - found_s > max(TRUNCATED_S, TRUNCATED_SHARE * expected_s):
         return f"expected a duration of {expected_s:.1f} s, found {found_s:.1f} s"

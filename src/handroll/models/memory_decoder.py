@@ -1,13 +1,14 @@
-"""Decoders of the position predictor and the gesture generator. They add information from the whole clip to every frame.
+"""Decoders of the position predictor and the gesture generator: networks that add information from the whole clip to every frame.
 
-A decoder is the transformer of PianoMotion10M's baseline (Gan et al., ICLR 2025), or one state-space block. The transformer's encoder
-computes a memory of the clip. In the transformer's decoder, the cross-attention of a frame is restricted to the same frame of the memory.
+There are two kinds: the encoder-decoder transformer of PianoMotion10M's baseline (Gan et al., ICLR 2025), and one state-space block. The
+transformer's encoder layers compute a memory: a vector for each frame, with information from the whole clip. In the transformer's decoder
+layers, the cross-attention of a frame is restricted to the same frame of the memory.
 
 Cross-attention to a single frame is a linear map of that frame, because the softmax over one key is 1. Queries and keys are therefore
 not computed. Their parameters exist nevertheless, so that released weights can be loaded.
 
 **Masks.** Self-attention includes the whole clip for every batch size, as in the training of the released weights. The released
-code masks the decoder's self-attention if the batch contains a single clip. `released=True` reproduces this.
+code masks the self-attention of the decoder layers if the batch contains a single clip. `released=True` reproduces this.
 
 Axis letters: B clip in batch; T frame; D width; H attention head.
 """

@@ -165,7 +165,8 @@ def run_network(model, samples, device="cpu", segment_samples=None):
     hop, half, quarter = segment_samples // 2, frames // 2, frames // 4
     filled = math.ceil(len(samples) / segment_samples) * segment_samples
     starts = range(0, filled - segment_samples + 1, hop)
-    # The outputs of a segment have a last frame at its end. It is kept only if the recording has a single segment.
+    # For each segment the network returns `frames` + 1 frames: the additional frame is at the segment's end. It is kept only if the
+    # recording has a single segment.
     rows = frames + 1 if len(starts) == 1 else (len(starts) - 1) * half + frames
     outputs = {}
     for number, start in enumerate(progress(starts, len(starts), "segments")):

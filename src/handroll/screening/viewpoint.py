@@ -134,8 +134,8 @@ def axes_in_hands(hands):
 
     centre = np.asarray(hands.landmarks_px, dtype=np.float64)[:, (_WRIST, *_KNUCKLES)].mean(axis=1)
     ray = (centre - np.array([hands.width_px, hands.height_px]) / 2.0) / (ASSUMED_FOCAL_WIDTHS * hands.width_px)
-    # The landmarks are rotated such that the ray to the hand is their z axis. The smallest rotation that takes the camera's axis to the
-    # ray also takes the ray mirrored at the axis to the axis. So in the frame of the landmarks, the camera's axis is the mirrored ray.
+    # The frame of the landmarks is the camera frame after the smallest rotation that makes the ray to the hand its z axis. If the ray has
+    # the direction (x, y, 1) in the camera frame, the camera's axis has the direction (-x, -y, 1) in the frame of the landmarks.
     axis = np.concatenate([-ray, np.ones_like(ray[:, :1])], axis=-1)
     axis /= np.linalg.norm(axis, axis=-1, keepdims=True)
     return np.einsum("hij,hj->hi", frame, axis)

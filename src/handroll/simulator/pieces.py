@@ -105,7 +105,7 @@ def read_bars(quarters, left, right):
     """
     hands = [_read_hand(text, hand, quarters) for hand, text in ((LEFT, left), (RIGHT, right))]
     if len(hands[LEFT]) != len(hands[RIGHT]):
-        raise ValueError(f"expected as many bars in both hands, found {len(hands[LEFT])} (left) and {len(hands[RIGHT])} (right)")
+        raise ValueError(f"expected the same number of bars for both hands, found {len(hands[LEFT])} left and {len(hands[RIGHT])} right")
     return tuple(Bar(quarters, tuple(low + high)) for low, high in zip(*hands, strict=True))
 
 

@@ -231,7 +231,7 @@ def with_number(value):
         (changed(adjust=[0, float("nan"), 0]), LeftOut.WRONG_VALUE, "adjust"),
         (changed(bv=7), LeftOut.WRONG_VALUE, "bv"),
         (changed(left=[]), LeftOut.NO_FRAMES, "left: expected a list of frames, found an empty list"),
-        (changed(right=[[0.0] * 61] * 6), LeftOut.WRONG_WIDTH, r"right: expected 62 numbers per frame, found frames with \[61\]"),
+        (changed(right=[[0.0] * 61] * 6), LeftOut.WRONG_WIDTH, "right: expected 62 numbers per frame, found a frame with 61"),
         (changed(right=[[0.0] * 62] * 5), LeftOut.UNEQUAL_HANDS, "found 6 left and 5 right"),
         (changed(right=[[[0.0, 1.0]] * 62] * 6), LeftOut.WRONG_VALUE, "right: expected numbers"),
         (with_number(float("nan")), LeftOut.NOT_FINITE, "right: .* in 1 frames, first in frame 1"),
