@@ -67,9 +67,8 @@ def _sentence(about):
     """Describe the simulated performances of an evaluation in a sentence."""
     width_px, height_px = frame_size_px(about["width_px"])
     return (
-        f"{about['performances']} performances of {about['seconds']:g} s at {width_px} x {height_px} px, "
-        f"{about['fps']:g} frames/s, "
-        f"seeds {about['seeds'][0]} to {about['seeds'][-1]}: music, hands, camera, light and noise differ between them."
+        f"The {about['performances']} performances of {about['seconds']:g} s ({width_px} x {height_px} px, {about['fps']:g} frames/s, "
+        f"random seeds {about['seeds'][0]} to {about['seeds'][-1]}) differ in music, hands, camera, light and noise."
     )
 
 
