@@ -39,12 +39,18 @@ from transcription import read_truth
 # Factor that scales the deviation of simulated velocities from their median.
 DYNAMICS = 2.5
 
+# Default limits of the MIDI check.
 LIMITS = Limits(**MidiCheck().model_dump(exclude={"correct"}))
+
+# Table of pedal presses without rows.
 NO_PEDAL = pedal_table([], [])
 
 
 def faults(notes, rng, velocities=True):
-    """Simulate every fault in notes. Yield (name of the fault, faulty notes, expected findings)."""
+    """Simulate every fault in notes; faults of velocities only if `velocities` is true.
+
+    Yield (name of the fault, faulty notes, expected findings).
+    """
     count, velocity = len(notes["pitch"]), notes["velocity"].astype(float)
     some = np.sort(rng.permutation(count)[: round(0.05 * count)])
     tenth = rng.permutation(count)[: round(0.1 * count)]
@@ -119,7 +125,11 @@ def lend_velocities(notes, transcribed):
 
 
 def examine(name, truth, samples, rate_hz, cache, tables, true_velocities):
-    """Simulate every fault in one performance, and count the outcomes: `tables[comparison][fault]` is a counter of outcomes."""
+    """Simulate every fault in one performance, and count the outcomes.
+
+    `truth` are the true notes. `tables[comparison][fault]` is a counter with the entries "all" (tests), "right" (tests with all expected
+    findings), and the number of each other finding. If `true_velocities` is false, velocities are those of the transcription.
+    """
     transcribed = transcription(name, samples, rate_hz, cache)
     if not true_velocities:
         truth = lend_velocities(truth, transcribed)

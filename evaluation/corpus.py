@@ -1,8 +1,8 @@
-"""Measure the CPU time of each stage that makes synthetic training data, and the quality of the data.
+"""Measure the CPU time of each step in making synthetic training data, and the quality of the data.
 
     python evaluation/corpus.py --minutes 20
 
-The stages are: score; motion (planning, inverse kinematics, conversion to the camera frame); audio; packing (scores, clips, shards). One
+The steps are: score; motion (planning, inverse kinematics, conversion to the camera frame); audio; packing (scores, clips, shards). One
 core is used. Quality is measured by the key press F1 of the motion, and by the repetition of music: the share of note sequences in later
 takes that also occur in earlier takes, in any key.
 """
@@ -36,7 +36,7 @@ MIN_TAKE_S = 30.0
 
 @contextmanager
 def timed(spent, stage):
-    """Add the CPU time of the block (s) to the entry of a stage in `spent`."""
+    """Add the CPU time of the block (s) to the entry of a step, `stage`, in `spent`."""
     started = time.process_time()
     yield
     spent[stage] += time.process_time() - started
@@ -49,7 +49,7 @@ def sequences(pitch, length):
 
 
 def main():
-    """Measure the stages one by one, then a whole corpus, and print the results."""
+    """Measure the steps one by one, then a whole corpus, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=20.0, help="minutes of music (default: 20)")
     options = parser.parse_args()

@@ -98,7 +98,7 @@ class Camera:
 
 
 def _wobble(rng, amount, slowest_hz=1.0):
-    """Return a smooth random function of time whose maximum is about `amount` (share of the width)."""
+    """Return a smooth random function from time (s) to a shift (x, y). Its maximum is about `amount`, as a share of the width."""
     hz, phase = rng.uniform(slowest_hz, 5.0, (2, 4)), rng.uniform(0.0, 2 * np.pi, (2, 4))
     return lambda time: amount * 0.6 * np.sin(2 * np.pi * hz * time + phase).sum(axis=1) / np.sqrt(2.0) ** 2
 

@@ -29,8 +29,9 @@ NEAR_S = 0.15
 """The change at a jump is compared with the changes between other frames up to this time before and after the jump (s)."""
 
 VISIBLE_RATIO = 2.0
-"""A jump is visible if more than this many times as many pixels change at the jump as between any other two successive frames within
-`NEAR_S`. A smaller change cannot be distinguished from ordinary playing: the hands are at the same position, or move fast."""
+"""Minimum ratio of a visible jump: number of pixels that change at the jump, divided by the maximum number that change between two other
+successive frames within `NEAR_S`. A smaller change cannot be distinguished from ordinary playing, because the hands are at the same
+position, or move fast."""
 
 CLEARLY = 16
 """For `VISIBLE_RATIO`, a pixel counts as changed if it changes by more than this number of grey levels."""
@@ -95,7 +96,7 @@ class Truth:
         return (self.view == view) & ~bad & span
 
     def main_views(self):
-        """List the views with hands that have at least 85 % of the frames of the longest one. Each is accepted as the main view."""
+        """List the views with hands that have at least 85 % as many frames as the longest such view. Each counts as the main view."""
         views = np.unique(self.view[self.view >= 0])
         lengths = np.array([((self.view == v) & (self.hands > 0)).sum() for v in views])
         return views[lengths >= 0.85 * lengths.max()].tolist()
@@ -241,7 +242,7 @@ def _main(film, main):
 
 
 def _play(film, writer, main, seconds):
-    """Write a stretch of the main scene without edits."""
+    """Write `seconds` of the main scene without edits."""
     for _ in _frames(film, seconds):
         image, row = _main(film, main)
         film.put(writer, image, **row)
@@ -256,13 +257,13 @@ def _empty(film, writer, main, seconds):
 
 
 def _still(film, writer, image, seconds, **flags):
-    """Write a still image for a duration."""
+    """Write a still image for a number of seconds, with the flags of its frames."""
     for _ in _frames(film, seconds):
         film.put(writer, image, **flags)
 
 
 def _enter(film, writer, image, main, cut):
-    """Change from a still image to the main scene, by a hard cut or a dissolve."""
+    """Change from a still image to the main scene: by a hard cut if `cut` is true, else by a dissolve."""
     if cut:
         film.cuts.append(len(film.rows))
         return
@@ -282,7 +283,8 @@ def _mix(film, writer, before, after):
 def _visit(film, writer, main, scene, seconds, dissolve, grainy=True, **row):
     """Change from the main scene to another scene and back, by hard cuts or dissolves.
 
-    `scene` is a function that advances the other scene by a time, and returns its frame.
+    `scene` is a function that advances the other scene by a time (s), and returns its frame. If `grainy` is true, noise is added to these
+    frames. `row` contains their flags; see `_Film.put`.
     """
 
     def next_image():
@@ -303,7 +305,10 @@ def _visit(film, writer, main, scene, seconds, dissolve, grainy=True, **row):
 
 
 def _elsewhere(film, main, other):
-    """Choose another scene: other playing, a room with a face, or a detail of the main scene. Return it and its number of hands."""
+    """Choose another scene: other playing, a room with a face, or a detail of the main scene.
+
+    Return the function that advances the scene (see `_visit`), and the number of hands in the scene.
+    """
     scene = film.rng.integers(3)
     if scene == 0:
         return other.follow, 2

@@ -33,26 +33,33 @@ SECONDS = 16.0
 DYNAMICS = 2.0
 """Factor by which the dynamics of simulated performances are widened, to resemble human players."""
 
-# Folders of speech recordings, and files of sound fonts.
+# Folder with the voice prompts of the telephone system Asterisk.
 ASTERISK = Path("/usr/share/asterisk/sounds")
+
+# Folder with the speech recordings of the package pocketsphinx-testdata.
 SPHINX = Path("/usr/share/pocketsphinx/test/data")
+
+# File of each sound font.
 FONTS = {
     "FluidR3": Path("/usr/share/sounds/sf2/FluidR3_GM.sf2"),
     "TimGM": Path("/usr/share/sounds/sf2/TimGM6mb.sf2"),
     "MuseScore": Path("/usr/share/sounds/sf3/MuseScore_General_Full.sf3"),
 }
+
 PACKAGES = (
     "fluidsynth fluid-soundfont-gm timgm6mb-soundfont musescore-general-soundfont espeak-ng flite pocketsphinx-testdata "
     "asterisk-core-sounds-en-wav asterisk-core-sounds-it-wav asterisk-core-sounds-fr-wav asterisk-core-sounds-ru-wav"
 )
 """Debian packages that contain all sources."""
 
-# Texts for speech synthesis, and syllables for singing.
+# Texts for speech synthesis.
 TEXT = (
     "Welcome to my channel, today I am going to play a new piece.",
     "In the second part the left hand takes over the melody and we slow down a little.",
     "Thank you so much for listening and see you next week.",
 )
+
+# Syllables for singing.
 SYLLABLES = ("la", "no", "mi", "see", "you", "dah", "loo", "ray")
 
 
@@ -88,6 +95,7 @@ class Material:
     noises: tuple[str, ...]
 
 
+# The two sets of sources: "tuning" for choosing thresholds, "held-out" for measurements.
 SETS = {
     "tuning": Material(
         ("synthetic", "FluidR3"),
@@ -117,6 +125,7 @@ SETS = {
         ("brown", "hum 60", "rain", "crowd"),
     ),
 }
+
 KINDS = ("speech", "singing", "choir", "instrument", "drums", "noise")
 """Kinds of other sound."""
 
@@ -233,7 +242,7 @@ def foreign(kind, material, seed, notes, seconds=SECONDS):
 
 
 def _speech(speaker, rng, seconds):
-    """Make speech from recordings of a folder, or with a voice of flite."""
+    """Make speech (sample,) from the recordings in a folder, or with a voice of flite; `speaker` is one of `Material.speakers`."""
     parts, length = [], 0
     while length < seconds * RATE_HZ:
         if speaker.startswith("/"):
@@ -257,7 +266,10 @@ def _recordings(folder):
 
 
 def _melody(rng, notes, seconds, low, high):
-    """Make a random melody as rows (start_s, length_s, pitch, velocity). `low` and `high` limit the MIDI pitch."""
+    """Make a random melody as rows (start_s, length_s, pitch, velocity). `low` and `high` limit the MIDI pitch.
+
+    `notes` are the notes of the piano. About 60 % of the pitches have the pitch class of a note that sounds at the same time.
+    """
     at_s, rows = 0.0, []
     while at_s < seconds:
         length_s = float(np.exp(rng.uniform(np.log(0.2), np.log(1.5))))
@@ -280,7 +292,7 @@ def _beats(rng, seconds):
 
 
 def _instrument(font, program, rows, channel, seconds):
-    """Synthesise rows (start_s, length_s, pitch, velocity) with a General MIDI program of a sound font."""
+    """Synthesise audio (sample,) from rows (start_s, length_s, pitch, velocity), with a General MIDI program of a sound font."""
     events = [(0.0, mido.Message("program_change", channel=channel, program=program))]
     for at_s, length_s, pitch, velocity in rows:
         events.append((at_s, mido.Message("note_on", channel=channel, note=pitch, velocity=velocity)))
@@ -298,7 +310,7 @@ def _instrument(font, program, rows, channel, seconds):
 
 
 def _singing(voice, rng, notes, seconds):
-    """Make singing from spoken syllables of constant pitch. They are shifted and stretched to a melody, with vibrato (5.5 Hz, 1.4 %)."""
+    """Make singing (sample,) from spoken syllables, which are shifted in pitch and stretched to a melody, with vibrato (5.5 Hz, 1.4 %)."""
     out = np.zeros(round(seconds * RATE_HZ))
     for at_s, length_s, pitch, _ in _melody(rng, notes, seconds, *((43, 64) if "+m" in voice else (55, 76))):
         sung, hz = _syllable(voice, str(rng.choice(SYLLABLES)))
@@ -334,7 +346,7 @@ def coloured(size, rng, amplitude):
 
 
 def _noise(name, material, rng, seconds):
-    """Make noise of a kind. A crowd consists of all speakers of the set."""
+    """Make noise (sample,) of the kind `name`, one of `Material.noises`. A crowd consists of all speakers of the set."""
     size = round(seconds * RATE_HZ)
     time_s = np.arange(size) / RATE_HZ
     if name == "pink":

@@ -38,12 +38,16 @@ GFLOP_PER_CROP = 251.1
 """Number of operations of the released network per crop, in 10^9. A multiply-add counts as two."""
 
 MATRIX = 8192
-"""Number of rows and columns of the matrices whose product measures the arithmetic rate of a GPU. On a CPU, a quarter of it is used."""
+"""Number of rows and columns of the matrices whose product measures the arithmetic rate of a GPU. On a CPU, a quarter of this number is
+used."""
 
 MIN_TIMED_S = 5.0
 """Minimum total time of repeated runs (s)."""
 
+# Settings of the network for each value of the option `--size`.
 SIZES = {"toy": TOY, "full": RELEASED}
+
+# Index of the left hand.
 LEFT = 0
 
 
@@ -64,7 +68,10 @@ def demo_network(settings, device):
 
 
 def official_crop(frame, centre, size, left):
-    """Make a crop as the demo does, from a mirrored and blurred copy of the whole frame."""
+    """Make a crop, array (256, 256, 3), as the demo does, from a copy of the whole frame that is blurred and mirrored if necessary.
+
+    `centre` (x, y) and `size` are those of the square in pixels; `left` is true for a left hand.
+    """
     frame = frame.copy()
     x, y = float(np.float32(centre[0])), float(np.float32(centre[1]))
     shrink = size / 512.0
@@ -94,7 +101,7 @@ def official_loop(network, video, boxes, device):
 
 
 def make_video(path, width, height, frames, hand_px, seed=0):
-    """Write a video of a moving texture. Return boxes (frame, hand 2, 4) that move over it."""
+    """Write a video of a moving texture. Return boxes (frame, hand 2, 4), px, that move over it. `hand_px` is the side of a box."""
     rng = np.random.default_rng(seed)
     texture = cv2.resize(rng.integers(0, 255, (height // 8, width // 8, 3), dtype=np.uint8), (width, height), interpolation=cv2.INTER_CUBIC)
     with VideoWriter(path, width, height, 30) as writer:
@@ -120,7 +127,7 @@ def synchronise(device):
 
 @torch.inference_mode()
 def seconds_per_crop(network, batch, device):
-    """Measure the time per crop: the minimum of several runs, after two warm-up runs."""
+    """Measure the time (s) of a network per crop, in batches of `batch` crops: the minimum of several runs, after two warm-up runs."""
     crops = torch.randint(0, 255, (batch, 256, 192, 3), dtype=torch.uint8, device=device)
     best, spent, runs = math.inf, 0.0, 0
     while runs < 5 or (spent < MIN_TIMED_S and runs < 100):

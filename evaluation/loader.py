@@ -37,8 +37,13 @@ from handroll.training_data.feature_cache import write_features, write_motion
 from handroll.training_data.loader import Clips, Source, Windows
 from handroll.training_data.model_frame import FRAMES
 
+# Length of a window (s), frame rate of the motion (Hz), and sampling rate of the audio (Hz).
 WINDOW_S, RATE_HZ, AUDIO_HZ = 8, 30, 16000
+
+# Number of windows in a batch.
 BATCH = 16
+
+# Order of the hands in models.
 HANDS = "right", "left"
 
 
@@ -142,7 +147,7 @@ def main():
         )
         print(f"finger rotations differ by at most {finger_difference_rad(tree, sources['audio']):.2g} rad")
         random.seed(0)
-        # Warm-up.
+        # The first window is not measured, because it includes the time of initialisation.
         released_window(tree, names[0])
         released, found = [], {features: [] for features in sources}
         for _ in range(options.rounds):

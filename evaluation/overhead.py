@@ -4,7 +4,7 @@
     python evaluation/overhead.py --checkout ../older-checkout     # another version, for comparison
     python evaluation/overhead.py --plan 4000
 
-Two small videos, which are rejected at different stages, run through the whole workflow, one job at a time. For each video, the script
+Two small videos, which different rules reject, run through the whole workflow, one job at a time. For each video, the script
 prints the CPU time of every rule's process, including the start of Python and imports, and the sum over the rules after the rejection. With
 `--plan N` it prints time and memory of `snakemake --dry-run` for a sheet of N videos. If the computer runs other jobs, compare only CPU
 times.
@@ -47,6 +47,7 @@ BEFORE = {
 }
 """Rules that run before a video is rejected. All other rules are overhead."""
 
+# Configuration of the workflow: the minimum sizes are between those of the two videos.
 CONFIG = "sheet: videos.tsv\nscreening:\n  resolution: {min_short_side_px: 300, min_long_side_px: 400}\n  duration: {min_s: 1.0}\n"
 
 

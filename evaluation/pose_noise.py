@@ -21,14 +21,23 @@ JITTER_PX = 3.3
 
 # All errors are multiplied by one factor, which gives them the required jitter. The standard deviations below apply before this step.
 
-TURN_RAD, DRIFT_RAD = np.radians(2.5), np.radians(2.0)
-"""Standard deviations of the independent and of the drifting rotation of a joint."""
+TURN_RAD = np.radians(2.5)
+"""Standard deviation of the rotation error of a joint that is independent in every frame (rad)."""
 
-SHIFT_PX, SHIFT_DRIFT_PX = 1.65, 2.0
-"""Standard deviations of the independent and of the drifting shift in the frame."""
+DRIFT_RAD = np.radians(2.0)
+"""Standard deviation of the drifting rotation error of a joint (rad)."""
 
-DEPTH, DEPTH_DRIFT = 0.01, 0.005
-"""Standard deviations of the independent and of the drifting error of depth, as a share of the depth."""
+SHIFT_PX = 1.65
+"""Standard deviation of the shift in the frame that is independent in every frame (px)."""
+
+SHIFT_DRIFT_PX = 2.0
+"""Standard deviation of the drifting shift in the frame (px)."""
+
+DEPTH = 0.01
+"""Standard deviation of the depth error that is independent in every frame, as a share of the depth."""
+
+DEPTH_DRIFT = 0.005
+"""Standard deviation of the drifting depth error, as a share of the depth."""
 
 DRIFT_S = 0.5
 """Time constant of drifts (s)."""
@@ -38,10 +47,10 @@ LANDMARK_BIAS = 0.04
 fingers, and 0.04 to the side."""
 
 LANDMARK_PX = 1.0
-"""Standard deviation of the independent errors of landmarks."""
+"""Standard deviation of the landmark errors that are independent in every frame (px)."""
 
 LANDMARK_DRIFT_PX = 2.5
-"""Standard deviation of the drift of landmarks."""
+"""Standard deviation of the drifting landmark errors (px)."""
 
 
 @dataclass(frozen=True)

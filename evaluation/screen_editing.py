@@ -41,10 +41,10 @@ from handroll.media.write import VideoWriter
 from handroll.screening.editing import measure_camera_motion, measure_editing
 
 MIN_USABLE = 0.5
-"""Minimum usable share of a video whose verdict is not CUT UP."""
+"""Threshold of the verdict CUT UP: a video gets it if its usable share is smaller."""
 
 MAX_MOVING = 0.3
-"""Maximum share of the time with camera motion in a video whose verdict is not CAMERA MOVES."""
+"""Threshold of the verdict CAMERA MOVES: a video gets it if the camera moves for a larger share of the time."""
 
 MARGIN = 0.05
 """Minimum distance of a true share from its threshold. Videos with a smaller distance are not used for the verdict."""
@@ -52,9 +52,14 @@ MARGIN = 0.05
 CUT_FRAMES = 2
 """Maximum distance of a detected cut from a true cut, in frames."""
 
-FOOTAGE_PX, FOOTAGE_CRF, FOOTAGE_HZ = 854, 12, 30.0
-"""Width, encoder quality and nominal frame rate of the copies of the footage. Copies are small, because they are read many times.
-Frame times do not change."""
+FOOTAGE_PX = 854
+"""Width (px) of the copies of the footage. Copies are small, because they are read many times."""
+
+FOOTAGE_CRF = 12
+"""Quality setting of the video encoder for the copies."""
+
+FOOTAGE_HZ = 30.0
+"""Nominal frame rate (Hz) of the copies. The times of the frames are those of the footage."""
 
 SAMPLES_S = 0.5
 """Time between the samples of the number of hands (s). The samples contain the true number."""
@@ -115,7 +120,7 @@ class Tally:
                 self._false(name, kind, span)
 
     def verdict(self, name, kind, true, found):
-        """Count the true and the measured verdict on a video."""
+        """Count a verdict on a video. `true` and `found` are whether the video should get and gets the verdict."""
         if true:
             self._count(name, kind, "", found)
         elif found:

@@ -51,18 +51,35 @@ from handroll.simulator.scenarios import (
 from handroll.simulator.score import random_score
 from handroll.tables import NOTES
 
+# Duration (s) and frame rate (Hz) of a simulated video.
 SECONDS, FPS = 10.0, 15.0
+
+# Step between the rendered frames of videos for which visibility is not measured.
 GLANCE_STEP = 8
+
+# Thresholds of each criterion.
 THRESHOLDS = {
     "viewpoint": {"max_tilt_deg": 26.0, "side_view_deg": 55.0},
     "performers": {"max_more_than_two_hands": 0.1, "min_one_hand_seen": 0.0, "min_two_hands_seen": 0.0},
     "visibility": {"min_both_hands": 0.8, "min_any_hand": 0.8},
 }
+
+# Range of the share of the time with both hands for which a video is not used for visibility.
 UNCLEAR = (0.77, 0.83)
+
+# Range of the camera's tilt (degrees) by kind of video. Other kinds have the range of "above".
 TILTS_DEG = {"above": (0.0, 20.0), "tilted": (30.0, 60.0), "side": (65.0, 85.0)}
+
+# Kinds of simulated videos; see the module docstring.
 KINDS = ("above", "tilted", "side", "one", "four", "nobody", "away")
+
+# Frame sizes (px), from which one is drawn.
 SIZES = ((854, 480), (854, 480), (1280, 720), (1280, 720), (1280, 720), (1920, 1080), (1920, 1080), (3840, 2160))
+
+# Notes of a registration from images only.
 NO_NOTES = {column.name: np.empty(0) for column in NOTES.columns}
+
+# Times and landmarks of a registration from images only.
 NO_FRAMES = np.empty(0), np.empty((0, 2, 21, 2))
 
 
@@ -138,7 +155,10 @@ def survey(path, frames):
 
 
 def scores_of(samples, keyboard, detections=None):
-    """Compute the scores of each criterion. "hands alone" is the viewpoint without the keyboard."""
+    """Compute the scores of each criterion from results of `survey`. "hands alone" is the viewpoint without the keyboard.
+
+    Visibility is included only if `detections` (by frame, for every frame) are given.
+    """
     scores = {
         "viewpoint": measure_viewpoint(keyboard and keyboard.view, samples),
         "hands alone": measure_viewpoint(hands=samples),
@@ -156,7 +176,7 @@ def rejected(scores):
 
 
 def summary(scores, reasons, keyboard, seconds):
-    """Format scores and verdict of a video as one line."""
+    """Format scores and rejection reasons of a video as one line. `seconds` is the CPU time per sample."""
     tilt, people = scores["viewpoint"], scores["performers"]
     degrees = {name: "?" if tilt[name] is None else f"{tilt[name]:.0f}" for name in ("tilt_deg", "hands_tilt_deg")}
     keys = f"{keyboard.confidence:.2f}" if keyboard else "none"

@@ -38,12 +38,21 @@ from handroll.storage import read_table, write_table
 from handroll.tables import NOTES
 
 LEVELS_DB = (-20, -15, -10, -5, 0)
+"""Levels of the other sound relative to the piano (dB)."""
+
 SHARES = (0.25, 0.5, 1.0)
+"""Shares of the time in which the other sound is present, 0..1."""
+
 REAL_S = 60.0
+"""Maximum duration of a real recording that is measured (s)."""
+
 CLIPPED = (0.003, 0.01, 0.03)
 """Shares of clipped samples, 0..1."""
 
+# Rejection reasons that count as "impure".
 IMPURE = {Reason.SPEECH, Reason.SOUND_IMPURE, Reason.SOUND_NOISY}
+
+# Thresholds of each criterion.
 THRESHOLDS = {
     "silence": {"min_loud_db": -60.0, "max_silent_share": 0.2},
     "clipping": {"max_clipped_share": 0.002},
@@ -64,7 +73,10 @@ class Item:
 
 
 def plan(material, first, each, clean, real, shares=SHARES, kinds=KINDS, levels_db=LEVELS_DB):
-    """List the test recordings of a run: `clean` clean ones per piano, and `each` mixtures per kind and level of other sound."""
+    """List the test recordings of a run, as `Item`: `clean` clean ones per piano, and `each` mixtures per kind and level of other sound.
+
+    `first` is the random seed of the first recording. `real` are paths of real piano recordings, from which mixtures may be made.
+    """
     pianos, seed, items = [*material.pianos, *real], first, []
     for name in (*material.pianos, "two pianos"):
         for _ in range(clean):
@@ -99,7 +111,10 @@ def sound(item, material):
 
 
 def load_or_make(item, material, cache, name):
-    """Return audio, description of the other sound, and transcription, read from the cache or made and saved there."""
+    """Return audio (sample,), description of the other sound, and transcription of a test recording.
+
+    They are read from the folder `cache` if they exist there. Otherwise they are made, and saved there under `name`.
+    """
     audio, table, facts = (cache / f"{name}{suffix}" for suffix in (".flac", ".parquet", ".json"))
     if not facts.exists():
         samples, what = sound(item, material)
@@ -112,7 +127,10 @@ def load_or_make(item, material, cache, name):
 
 
 def judge(samples, notes, seconds):
-    """Compute all scores and the rejection reasons of a recording. The CPU time of each criterion is added to `seconds`."""
+    """Compute all scores and the set of rejection reasons of a recording. Add the CPU time of each criterion to `seconds`.
+
+    If `notes` is None, purity is not measured.
+    """
     scores = {}
 
     def timed(name, measured):

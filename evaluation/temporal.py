@@ -57,7 +57,11 @@ def strokes(joints_mm, performance):
 
 
 def figures(columns, truth, camera, over, performance=None, judged=None):
-    """Compute jitter and errors of poses. If a performance is given, also measure strokes."""
+    """Compute jitter and errors of poses. If a performance is given, also measure strokes.
+
+    `columns` and `truth` are columns of `tables.POSE`. `over` are the extrinsics of the camera. `judged` is a bool array (frame, hand 2) of
+    the hands that are compared; by default, all that are found in both.
+    """
     judged = columns["found"] & truth["found"] if judged is None else judged
     joints, true = columns["joints_m"].astype(np.float64), truth["joints_m"].astype(np.float64)
     pixels = np.where(judged[..., None, None], camera.project(joints), np.nan)
@@ -82,7 +86,8 @@ def figures(columns, truth, camera, over, performance=None, judged=None):
 def synthetic(seed, seconds, fps, keys, settings):
     """Measure one simulated performance: its poses with added errors before and after refinement, and its true poses.
 
-    Return the figures, and the CPU time per 1000 hands (s).
+    If `keys` is true, a keyboard is registered, and the keys that fingertips hold down are given. Return the figures by name, and the CPU
+    time per 1000 hands (s).
     """
     scene = random_scene(seed)
     performance = perform(random_score(seed, seconds + 2.0), seed, fps)
@@ -119,6 +124,7 @@ def true_camera(view, width_px, height_px):
     return Camera(width_px, height_px, view.focal_widths * width_px, "truth", view.k1), over
 
 
+# Fields of a performance with a value for each frame.
 _FRAMES = ("time_s", "rotation_rad", "translation_m", "key_depth_mm", "present")
 
 

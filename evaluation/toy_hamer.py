@@ -50,7 +50,7 @@ def random_state(settings=TOY, seed=0):
 
 
 def _random(name, shape, generator):
-    """Return one random parameter."""
+    """Return a random tensor for the parameter with a name. Its distribution depends on the kind of the parameter; see `random_state`."""
     noise = torch.randn(shape, generator=generator)
     if name.endswith("init_hand_pose"):
         return torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]).repeat(1, shape[1] // 6) + 0.1 * noise

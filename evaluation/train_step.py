@@ -32,8 +32,13 @@ from handroll.models.position import PositionPredictor, PositionSettings
 from handroll.training.position import PositionObjective
 from handroll.training_data.windows import RELEASED_SCALES
 
+# Length of a window (s), frame rate of the motion (Hz), and sampling rate of the audio (Hz).
 WINDOW_S, RATE_HZ, AUDIO_HZ = 8, 30, 16000
+
+# Number of frames of a window.
 FRAMES = WINDOW_S * RATE_HZ
+
+# Settings of each predictor.
 PREDICTORS = {
     "base": {"context_layers": 0, "width": 512, "layers": 4, "feedforward": 2048, "dropout": 0.1},
     "demo": {"context_layers": 3, "context_width": 128, "width": 128, "layers": 2, "feedforward": 256, "dropout": 0.0},
@@ -42,6 +47,7 @@ PREDICTORS = {
 # Number of features of HuBERT, by the size of its network.
 WIDTHS = {"tiny": 32, "base": 768, "large": 1024}
 
+# Cases of the measurement; see the module docstring.
 CASES = "stored", "frozen", "tuned"
 
 
@@ -84,7 +90,10 @@ def memory_gb():
 
 
 def objective_of(case, predictor, size):
-    """Create the training objective of a case with random weights. Return the objective and its number of features."""
+    """Create the training objective of a case with random weights. Return the objective and its number of features.
+
+    `case` is one of `CASES`, `predictor` one of `PREDICTORS`, and `size` the size of HuBERT, one of `WIDTHS`.
+    """
     if case == "stored":
         width, speech = WIDTHS[size], None
     else:
@@ -160,7 +169,7 @@ def measure_decoders(options):
 
 
 def run_in_process(options, case, predictor):
-    """Run `measure_case` or `measure_decoders` in a separate process."""
+    """Run `measure_case` in a separate process, or `measure_decoders` if `case` is "decoders". Return its result."""
     given = {"case": case, "predictor": predictor, "encoder": options.encoder, "batch": options.batch, "steps": options.steps}
     arguments = [part for name, value in given.items() for part in (f"--{name}", str(value))]
     found = subprocess.run([sys.executable, __file__, *arguments, "--threads", str(options.threads)], stdout=subprocess.PIPE, check=True)

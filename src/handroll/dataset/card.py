@@ -44,7 +44,7 @@ Made from videos by handroll {{ version }}, without manual labels.
 | --- | --- | --- | --- | --- | --- |
 {% for row in splits %}
 | {{ row.split }} | {{ row.videos | count }} | {{ row.clips | count }} | {{ row.seconds | hours }} |
-{#- Same line. #} {{ row.shards }} | {{ "%.1f" % (row.bytes / 1e6) }} |
+{#- The row of the table continues. #} {{ row.shards }} | {{ "%.1f" % (row.bytes / 1e6) }} |
 {% endfor %}
 
 | performer | videos | rejected videos | clips | rejected clips | seconds | frames |
@@ -151,7 +151,7 @@ None.
 - Interpolated frames (state 1) are estimated from neighbouring frames. Observed frames are smoothed, which reduces the speed of fast
   strokes.
 - Notes from a transcriber are automatic and contain errors. `sounding_offset_s` includes the pedal. `key_offset_s`, the release of the key,
-  is the less certain one.
+  is less certain than `sounding_offset_s`.
 - A split contains whole videos. The same piece, and the same performer, may be in several splits.
 - Videos differ in camera, keyboard and piano, and are not aligned with each other.
 

@@ -156,7 +156,10 @@ def clip_row(clip, split, record):
 
 
 def _constant_value(values, name, clip):
-    """Return the value (...) that is equal in all frames of a column (frame, ...). Frames with NaN are ignored; NaN if all have NaN."""
+    """Return the value (...) that is equal in all frames of a column (frame, ...). Frames with NaN are ignored; NaN if all have NaN.
+
+    Unequal values raise a ValueError. `name` (of the column) and `clip` (a row of `tables.CLIPS`) are for its message.
+    """
     known = values[np.isfinite(values).reshape(len(values), -1).all(axis=1)]
     if not len(known):
         return np.full(values.shape[1:], np.nan, dtype=values.dtype)
@@ -186,7 +189,7 @@ def cut_music(notes, pedal, start_s, end_s):
 
 
 def _row_dicts(table, chosen, start_s):
-    """Return the chosen rows of a table as dicts, with times relative to the start of the clip."""
+    """Return the rows of a table that the bool array `chosen` selects, as dicts. Times become relative to the start of the clip."""
     columns = {name: values[chosen] - start_s if name.endswith("_s") else values[chosen] for name, values in table.items()}
     return [dict(zip(columns, row, strict=True)) for row in zip(*(values.tolist() for values in columns.values()), strict=True)]
 

@@ -19,11 +19,12 @@ MIN_NOTES = 10
 
 
 def clip_windows(time_s, length_s, hop_s, segments=None, min_length_s=None):
-    """Return the time windows of clips within each segment: [start + k * hop_s, start + k * hop_s + length_s), k = 0, 1, ...
+    """Return the time windows of clips within each segment.
 
-    A segment shorter than `length_s` gives one shorter window, or none; see `min_length_s`. The remainder at the end of a segment is in
-    no window. The duration of the last frame is taken as the median frame interval. So a video of 900 frames at 30 frames/s contains a
-    window of 30 s, although its last frame starts at 29.967 s.
+    Window k = 0, 1, ... of a segment is [start + k * hop_s, start + k * hop_s + length_s), in which start is the start of the segment. The
+    last window ends at or before the end of the segment. A segment shorter than `length_s` gives one shorter window, or none; see
+    `min_length_s`. The duration of the video's last frame is taken as the median frame interval. So a video of 900 frames at 30 frames/s
+    contains a window of 30 s, although its last frame starts at 29.967 s.
 
     Parameters
     ----------
@@ -151,13 +152,13 @@ def _whole_video(time_s):
 
 
 def _key_press_scores(scores_of, start_s, end_s):
-    """Return the columns of `tables.KEY_PRESS_SCORES` for all windows; NaN for unknown scores."""
+    """Return the columns of `tables.KEY_PRESS_SCORES` for the windows [start_s, end_s), two arrays (window,). Unknown scores are NaN."""
     rows = [scores_of(*window) if scores_of else {} for window in zip(start_s, end_s, strict=True)]
     return {column.name: [row.get(column.name, np.nan) for row in rows] for column in KEY_PRESS_SCORES}
 
 
 def _peak(audio_path, start_s, end_s):
-    """Return the maximum absolute sample (full scale 1) in the interval [start_s, end_s); 0 where the file has no audio."""
+    """Return the maximum absolute sample (full scale 1) in the interval [start_s, end_s); 0 if the file has no audio there."""
     with soundfile.SoundFile(audio_path) as source:
         first, stop = (int(np.clip(round(edge_s * source.samplerate), 0, source.frames)) for edge_s in (start_s, end_s))
         source.seek(first)

@@ -75,6 +75,7 @@ def croissant(name, statistics, manifest):
     }
 
 
+# Croissant description of the set of all shards.
 _FILE_SET = {
     "@type": "cr:FileSet",
     "@id": "shards",

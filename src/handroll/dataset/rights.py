@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+# Pattern of the address of a Creative Commons licence. Groups 4 and 5 are its name and version.
 _LICENCE_PATH = re.compile(r"^(https?://)?(www\.)?creativecommons\.org/(licenses|publicdomain)/([a-z-]+)/(\d\.\d)(/.*)?$")
 
-# Other names of licences. A name without a version, such as `CC BY`, is missing here, because it may mean several licences.
+# Other names of licences, and their keys. A name without a version, such as `CC BY`, is not listed, because it may mean several licences.
 _ALIASES = {"cc0": "cc0-1.0", "cc-zero-1.0": "cc0-1.0"}
 
 

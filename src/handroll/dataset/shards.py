@@ -27,12 +27,13 @@ TARGET_BYTES = 128 * 1024**2
 """Default size of a shard, bytes: small enough for the Hugging Face viewer, large enough that a dataset has at most a few hundred
 shards."""
 
+# Pattern of the file names of shards.
 _SHARD_NAME = re.compile(rf"({'|'.join(SPLITS)})-\d{{5}}\.parquet")
 
 # Columns with dictionary encoding, which is useful only for repeated values.
 _DICTIONARY = [c.name for c in SHARD.columns if c.dtype == pa.string()]
 
-# Columns with the encoding byte stream split, which makes the motion 40 % smaller.
+# Columns with Parquet's encoding BYTE_STREAM_SPLIT, which makes the motion 40 % smaller.
 _BYTE_STREAM_SPLIT = [c.name + ".list.element" * (1 + bool(c.shape)) for c in SHARD.columns if c.varies and pa.types.is_floating(c.dtype)]
 
 
@@ -163,7 +164,7 @@ def _clip_rows(clips, windows, split, open_video):
 
 
 def _write_split(out_dir, split, rows, target_bytes, row_group_rows, metadata):
-    """Write the shards of a split, and return their entries in the manifest."""
+    """Write the shards of a split from an iterator of rows, and return their entries in the manifest; see `write_rows`."""
     schema = to_arrow(SHARD, SHARD.empty(), metadata).schema
     options = {"compression": "zstd", "use_dictionary": _DICTIONARY, "use_byte_stream_split": _BYTE_STREAM_SPLIT}
     groups = iter(lambda: list(islice(rows, row_group_rows)), [])

@@ -38,7 +38,8 @@ def split_videos(videos, ratios, seed):
     if unknown:
         raise ValueError(f"unknown split(s) {', '.join(sorted(unknown))}: expected {', '.join(SPLITS)}")
     if min(ratios.values(), default=0) < 0 or sum(ratios.values()) <= 0:
-        raise ValueError(f"split ratios {ratios}: expected numbers of at least 0, and at least one above 0")
+        found = ", ".join(f"{name} {ratio}" for name, ratio in ratios.items()) or "none"
+        raise ValueError(f"split ratios: expected numbers of at least 0, and at least one above 0, found {found}")
 
     rows = sorted(videos, key=lambda row: row[:2])
     names = [row[:2] for row in rows]
@@ -54,7 +55,7 @@ def split_videos(videos, ratios, seed):
 
 
 def _split_by_hash(names, ratios, seed):
-    """Return the split of a video with these names (subject, video)."""
+    """Return the split of a video with the names (subject, video). For `ratios` and `seed`, see `split_videos`."""
     # Names contain no NUL character, so different names give different hashed texts.
     digest = hashlib.sha256("\0".join((str(seed), *names)).encode()).digest()
     number = int.from_bytes(digest[:8], "big") / 2**64 * sum(ratios.values())

@@ -34,12 +34,14 @@ def describe(verdicts, clips, splits, manifest, survey):
     Returns
     -------
     dict, JSON values
-        `totals`, and `subjects`, a list with one dict per subject: videos, rejected_videos, videos_in_dataset, clips,
-        rejected_clips, seconds, clip_seconds, frames. `splits`, a list with one dict per split: videos, clips, seconds, shards,
-        bytes. `rejections`: `videos` and `clips`, each a dict of reason to count, most frequent first; a video or clip may have
-        several reasons. `visibility`: `accepted` and `all`, each a dict of quantile to visibility (0..1). `notes`: `count`; `pitch`, 88
-        counts from A0; `velocity`, counts of 1..127. `left_out`: see `rights.withhold`. `made_by`: number of clips by column and value,
-        see `shards.survey_shards`.
+        - `totals`: videos, rejected_videos, videos_in_dataset, clips, rejected_clips, seconds, clip_seconds and frames of the dataset.
+        - `subjects`: a list with one dict per subject, with the key `subject` and the keys of `totals`.
+        - `splits`: a list with one dict per split: split, videos, clips, seconds, shards, bytes.
+        - `rejections`: `videos` and `clips`, each a dict of reason to count, most frequent first. A video or clip may have several reasons.
+        - `visibility`: `accepted` and `all` (windows), each a dict of quantile to visibility (0..1).
+        - `notes`: `count`, number of notes; `pitch`, number for each of the 88 keys from A0; `velocity`, number for each velocity 1 to 127.
+        - `left_out`: see `rights.withhold`.
+        - `made_by`: number of clips by column and value; see `shards.survey_shards`.
     """
     rows = defaultdict(Counter)
     for verdict in verdicts:

@@ -41,7 +41,8 @@ MEAN_POSES = ("absolute", "subtracted")
 """Conventions of stored finger rotations. "absolute": relative to the flat hand. "subtracted": relative to MANO's mean pose."""
 
 FACTS = "pianomotion10m"
-"""Key in the column `provenance` of an imported row. Its value is a dict of those facts of the annotation that have no own column."""
+"""Key in the column `provenance` of an imported row. Its value is a dict of properties of the annotation for which `tables.SHARD` has no
+column."""
 
 # Required keys of an annotation file.
 _KEYS = ("fps", "start_frame", "adjust", "bv", *HANDS)

@@ -105,7 +105,11 @@ def import_tree(folder, out_dir, subjects=(), mean_pose="absolute", model=None, 
     manifest = write_rows(rows, out_dir, target_bytes, row_group_rows, metadata)
     if not tally.clips:
         counts = ", ".join(f"{count} {reason}" for reason, count in tally.counts().items()) or "no files"
-        first = f"; first: {tally.left_out[0]}" if tally.left_out else ""
+        first = ""
+        if tally.left_out:
+            entry = tally.left_out[0]
+            where = "/".join(filter(None, (entry["subject"], entry["video"], entry["file"])))
+            first = f"; first: {where}: {entry['message']}"
         raise ValueError(f"{folder}: expected clips that can be imported, found none ({counts}){first}")
     guess = guess_mean_pose(tally.angles_rad / max(tally.visible_hands, 1), model.hands_mean if model else None)
     if guess["looks"] not in (mean_pose, "unknown"):
@@ -212,7 +216,7 @@ def _is_safe(name):
 
 
 def _entry(subject, video, file, reason, message):
-    """Build an entry of the list `left_out`."""
+    """Build an entry of the list `left_out` that `list_clips` returns."""
     # A file name may contain bytes that are not valid Unicode.
     subject, video, file = (name.encode("utf-8", "backslashreplace").decode() for name in (subject, video, file))
     return {"subject": subject, "video": video, "file": file, "reason": str(reason), "message": message}
@@ -276,7 +280,10 @@ class _Tally:
 
 
 def _rows(clips, folder, model, hands_mean, mean_pose, tally):
-    """Yield the rows of `tables.SHARD` of all clips that can be imported. Other clips are added to `tally.left_out`."""
+    """Yield the rows of `tables.SHARD` of all `clips` (of `ClipFiles`) that can be imported. Add the others to `tally.left_out`.
+
+    For the other arguments, see `import_tree`; `hands_mean` is a result of `hands_mean_of`.
+    """
     music, music_video = None, None
     joints = f"MANO {model.sha256}" if model else "open hand"
     for files in progress(clips, len(clips), "clips"):

@@ -132,7 +132,10 @@ def _released_values(row, hand, wanted_s, model, hands_mean):
 
 
 def _wrists_at_rest(row, hand, betas, model):
-    """Return the wrist (xyz 3), metres, of the row's hand model and of the release's hand model, without rotation and translation."""
+    """Return the wrist (xyz 3), metres, of the row's hand model and that of the release's, MANO, both without rotation and translation.
+
+    `betas` (10,) is MANO's shape. If `model` is None, the wrist of the open hand replaces that of MANO.
+    """
     side = MIRROR if hand == "left" else 1.0
     mano = mano_joints(model, np.zeros(48), np.zeros(3), betas, hand)[0] if model else side * np.array(WRIST_M)
     provenance = json.loads(row["provenance"])

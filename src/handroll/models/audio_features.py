@@ -46,7 +46,7 @@ def feature_encoder(name, rate_hz, folder="", device="cpu"):
     name : {"logmel", "notes", "hubert", "wav2vec2", "hubert_tuned", "wav2vec2_tuned"}
         Name of the features.
     rate_hz : float
-        Features per second.
+        Frame rate of the features, Hz.
     folder : path
         Folder with the weights of a speech encoder, in the layout of the package transformers. Not used for logmel and notes.
     device : str
@@ -75,7 +75,7 @@ def _frames(row, rate_hz):
 
 
 def _note_roll(row, rate_hz):
-    """Compute the note roll of a clip from its row."""
+    """Compute the note roll (frame, channel) of a clip from its row; see `music_features.note_roll`."""
     notes, pedal = (
         {name: np.array([item[name] for item in row[table]]) for name in names}
         for table, names in (("notes", ("onset_s", "key_offset_s", "pitch", "velocity")), ("pedal", ("onset_s", "offset_s")))
@@ -84,7 +84,7 @@ def _note_roll(row, rate_hz):
 
 
 def _speech_features(folder, rate_hz, device):
-    """Return a `FeatureEncoder` that runs a frozen speech encoder over the whole clip."""
+    """Return a `FeatureEncoder` that runs a frozen speech encoder over the whole clip. For the arguments, see `feature_encoder`."""
     import torch
 
     from handroll.models.speech_encoder import RATE_HZ, load_speech_encoder

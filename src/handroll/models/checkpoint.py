@@ -32,11 +32,11 @@ KINDS = {
 """Settings class and network class of each kind of model."""
 
 MAX_FRAMES = 100_000
-"""Maximum window length that a file may contain, in frames: about an hour at 30 Hz. The tensors do not limit this length, but memory
-grows with it."""
+"""Maximum window length that the header of a file may state, in frames: about an hour at 30 Hz. A longer window would need too much
+memory, and the tensors of a file do not limit the length."""
 
 MAX_RATE_HZ = 1000.0
-"""Maximum frame rate of the motion that a file may contain (Hz)."""
+"""Maximum frame rate of the motion that the header of a file may state (Hz)."""
 
 # Settings that the format of the motion determines, by kind of model.
 _FIXED = {"gesture": {"channels": N_POSE, "guide": N_POSITION}, "autoencoder": {"channels": N_POSE + N_POSITION}}
@@ -124,7 +124,7 @@ def load_checkpoint(path, kind):
             tensors = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             shapes = {name: (tuple(tensor.get_shape()), tensor.get_dtype()) for name, tensor in tensors.items()}
     except Exception as error:
-        # Either a SafetensorError or an error of the operating system.
+        # The error is a SafetensorError or an error of the operating system.
         raise _checkpoint_error(path, kind, f"a file that cannot be read ({error})") from error
     try:
         head = json.loads(text, parse_constant=_refuse_constant)
@@ -195,7 +195,7 @@ def _header_problem(head, kind, shapes):
 
 
 def _settings_problem(settings, kind, shapes):
-    """Describe the first problem of a model's settings, or return an empty string. No network is built."""
+    """Describe the first problem of a model's settings, or return an empty string. No network is built. `shapes`: see `_header_problem`."""
     known = {field.name: field for field in fields(KINDS[kind][0])}
     if unknown := sorted(settings.keys() - known.keys()):
         return f"the unknown setting {_shorten(unknown[0])}"
@@ -203,8 +203,8 @@ def _settings_problem(settings, kind, shapes):
         return f"settings without the entry {missing[0]!r}"
     weights = sum(math.prod(shape) for shape, _ in shapes.values())
     for name, value in settings.items():
-        # Every layer has tensors, and every other size is the length of an axis of a tensor. Therefore no number of a matching file
-        # is above `maximum`.
+        # Every layer has tensors, and every other size is the length of an axis of a tensor. Therefore no setting of a valid file is above
+        # `maximum`.
         maximum = len(shapes) if name in _LAYER_COUNTS else weights
         levels = len(value) if isinstance(value, list) else 1
         if levels > len(shapes) or not _is_valid_setting(known[name].type, value, int(name != "context_layers"), maximum):
@@ -249,7 +249,7 @@ def _build_without_memory(kind, settings):
 
 
 def _tensors_problem(head, kind, shapes):
-    """Describe how a file's tensors differ from those of a network with its settings, or return an empty string."""
+    """Describe how a file's tensors differ from those of a network with the settings in its header, or return an empty string."""
     try:
         network = _build_without_memory(kind, head["settings"])
     except Exception as error:
@@ -265,5 +265,6 @@ def _tensors_problem(head, kind, shapes):
     for name, tensor in wanted.items():
         expected = tuple(tensor.shape), "I64" if tensor.dtype == torch.int64 else "F32"
         if shapes[name] != expected:
-            return f"the tensor {name} with shape and type {shapes[name]}, where its settings require {expected}"
+            found, required = (f"{shape} {dtype}" for shape, dtype in (shapes[name], expected))
+            return f"the tensor {name} with shape and type {found}, where its settings require {required}"
     return ""

@@ -25,7 +25,8 @@ BETAS = "squaredcos_cap_v2"
 """Name of the cosine noise schedule in the package diffusers."""
 
 MIN_LOG_SNR = -4.0
-"""Log signal-to-noise ratio at which the even spacing of sampling steps begins: natural logarithm of a ratio of standard deviations."""
+"""Log signal-to-noise ratio at which the even spacing of sampling steps begins: natural logarithm of the ratio of the standard deviations
+of signal and noise."""
 
 SAMPLERS = ("ddpm", "ddim", "dpmsolver++", "sde-dpmsolver++")
 """Names of the samplers that `sample` accepts.

@@ -1,4 +1,4 @@
-"""Stage two of PianoMotion10M's baseline: a diffusion denoiser of hand poses, conditioned on audio features and hand positions.
+"""Second stage of PianoMotion10M's baseline: a diffusion denoiser of hand poses, conditioned on audio features and hand positions.
 
 W. Gan et al., "PianoMotion10M: Dataset and Benchmark for Hand Motion Generation in Piano Performance", ICLR 2025. The U-Net
 is the one-dimensional form of J. Ho et al., "Denoising Diffusion Probabilistic Models", NeurIPS 2020, arXiv:2006.11239.

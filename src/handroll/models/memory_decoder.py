@@ -23,7 +23,7 @@ HEADS = 4
 """Number of attention heads, as in the released network."""
 
 PERIOD_FRAMES = 30
-"""Number of frames after which the penalty of the released mask grows by one slope: 30 frames are 1 s at 30 Hz."""
+"""Distance in time (frames) after which the penalty of the released mask grows by the slope of the head: 30 frames are 1 s at 30 Hz."""
 
 KINDS = ("transformer", "ssm")
 """Names of the decoders that `new_decoder` creates."""

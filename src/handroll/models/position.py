@@ -1,4 +1,4 @@
-"""Stage one of PianoMotion10M's baseline: a network that predicts the positions of both hands from audio features.
+"""First stage of PianoMotion10M's baseline: a network that predicts the positions of both hands from audio features.
 
 W. Gan et al., "PianoMotion10M: Dataset and Benchmark for Hand Motion Generation in Piano Performance", ICLR 2025.
 

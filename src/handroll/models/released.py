@@ -1,12 +1,12 @@
 """Load the checkpoints that the authors of PianoMotion10M publish (Gan et al., ICLR 2025) into handroll's networks.
 
 Sizes of a network follow from the shapes of its tensors. Tables map handroll's names of tensors to the released names. A file must contain
-every tensor of its networks. Other tensors are errors, except those of layers that the released code never calls, and the coefficients of
-the diffusion. Code in a file is never run (`handroll.safe_pickle`). With `released=True`, the forward methods of the networks reproduce the
-released code including two errors: audio is normalised over the whole batch, and batches of one clip are masked.
+every tensor of its networks. Any other tensor is an error, except tensors of layers that the released code never calls, and the
+coefficients of the diffusion. Code in a file is never run (`handroll.safe_pickle`). With `released=True`, the forward methods of the
+networks reproduce the released code including two errors: audio is normalised over the whole batch, and batches of one clip are masked.
 
 Settings that do not follow from the tensors are those of the authors' README: tanh is applied to positions, and the denoiser predicts v.
-The tensors do not distinguish HuBERT from wav2vec 2.0 either. Both compute the same, so both are loaded as HuBERT.
+The tensors do not distinguish HuBERT from wav2vec 2.0 either. Both networks compute the same function, so both are loaded as HuBERT.
 """
 
 import re
@@ -55,10 +55,11 @@ _RENAMED = {
 # Suffix of each tensor of a weight norm in PyTorch before 2.0, mapped to its suffix since 2.0.
 _WEIGHT_NORM = {".weight_g": ".parametrizations.weight.original0", ".weight_v": ".parametrizations.weight.original1"}
 
-# Tensors of layers in stage one that the released code never calls.
+# Tensors of layers in the first stage that the released code never calls.
 _UNUSED = tuple(f"{layer}.{kind}" for layer in ("pos_feature_map", "audio_encoder_cont.lm_head") for kind in ("weight", "bias"))
 
-# Names of the coefficients of the diffusion. A released file of stage two contains them in addition to the networks.
+# Names of the coefficients of the diffusion. A released file of the second stage contains them in addition to the
+# networks.
 _COEFFICIENTS = (
     "betas",
     "alphas_cumprod",
@@ -85,7 +86,7 @@ class ReleasedError(ValueError):
 
 @dataclass(frozen=True)
 class ReleasedPosition:
-    """Networks of stage one, which predicts the positions of both hands."""
+    """Networks of the first stage, which predicts the positions of both hands."""
 
     speech: SpeechEncoder
     predictor: PositionPredictor
@@ -93,14 +94,14 @@ class ReleasedPosition:
 
 @dataclass(frozen=True)
 class ReleasedGesture:
-    """Network of stage two, which generates poses, and networks of the stage one with which it was trained."""
+    """Network of the second stage, which generates poses, and networks of the first stage with which it was trained."""
 
     position: ReleasedPosition
     unet: GestureUNet
 
 
 def load_position(path):
-    """Load the networks of stage one in evaluation mode.
+    """Load the networks of the first stage in evaluation mode.
 
     Parameters
     ----------
@@ -121,7 +122,7 @@ def load_position(path):
 
 
 def load_gesture(path):
-    """Load the networks of stage two in evaluation mode.
+    """Load the networks of the second stage in evaluation mode.
 
     Parameters
     ----------
@@ -257,7 +258,7 @@ def _count_numbered(names, prefix):
 
 
 def _build_position(path, what, state):
-    """Build the networks of stage one with the given tensors."""
+    """Build the networks of the first stage with the tensors `state` by released name. `path` and `what` are for error messages."""
     config, network = KINDS["hubert"]
     predictor = _build(path, what, lambda: PositionPredictor(_position_settings(state)), state)
     speech = _build(path, what, lambda: SpeechEncoder(network(config(**_speech_sizes(state)))), state)
@@ -266,7 +267,10 @@ def _build_position(path, what, state):
 
 
 def _build(path, what, make, state):
-    """Call `make` to build a network on torch's device "meta", which uses no memory. Inconsistent sizes raise a ReleasedError."""
+    """Call `make` to build a network on torch's device "meta", which uses no memory. Inconsistent sizes raise a ReleasedError.
+
+    `path`, `what` (the expected checkpoint in words) and `state` (tensors by name) are for the error message.
+    """
     try:
         with torch.device("meta"):
             return make()
@@ -278,7 +282,10 @@ def _build(path, what, make, state):
 
 
 def _assign_tensors(path, what, networks, state, unused=()):
-    """Check the layout of tensors, and assign them to networks."""
+    """Check that a file has exactly the tensors that networks need, and assign them. A wrong layout raises a ReleasedError.
+
+    `state` maps released names to tensors. Names in `unused` may be absent or present. `path` and `what` are for the error message.
+    """
     named = [(network, released_names(network)) for network in networks]
     # None accepts any type, because the tensors are converted to single precision below.
     expected = {names[own]: (value.shape, None) for network, names in named for own, value in network.state_dict().items()}
@@ -292,7 +299,7 @@ def _assign_tensors(path, what, networks, state, unused=()):
 
 
 def _check_schedule(path, what, coefficients):
-    """Check that the coefficients are those of `handroll.models.diffusion`. Other coefficients raise a ReleasedError."""
+    """Check that coefficients (tensors by name) are those of `handroll.models.diffusion`. Other coefficients raise a ReleasedError."""
     if unknown := sorted(coefficients.keys() - set(_COEFFICIENTS)):
         raise _released_error(path, what, f"a file with the unknown entries {listed(unknown)}")
     ours = schedule()
@@ -304,7 +311,7 @@ def _check_schedule(path, what, coefficients):
 
 
 def _read_state(path, what, key):
-    """Read the tensors under a key of the file. Names of weight norms are converted to those of PyTorch 2.0 and later."""
+    """Read the tensors under the entry `key` of a checkpoint, by name. Names of weight norms become those of PyTorch 2.0 and later."""
     try:
         state = state_dict_at(load_torch(path), key)
     except UnreadableError as error:

@@ -54,7 +54,7 @@ class SelectiveStateSpace(nn.Module):
 
     @torch.no_grad()
     def _init_steps(self):
-        """Initialise the bias to the inverse softplus of step sizes in `STEP_RANGE`."""
+        """Initialise `dt_proj`: its bias becomes the inverse softplus of random step sizes in `STEP_RANGE`."""
         nn.init.uniform_(self.dt_proj.weight, -(self.rank**-0.5), self.rank**-0.5)
         low, high = map(math.log, STEP_RANGE)
         step = torch.empty_like(self.dt_proj.bias).uniform_(low, high).exp()

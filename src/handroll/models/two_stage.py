@@ -122,7 +122,10 @@ class TwoStage:
         return position[0, :frames], pose[0, :frames]
 
     def _sample(self, guide, denoise, sampler, steps, seeds):
-        """Sample poses from a denoiser. Return the positions `guide` (B, T, 6) and the poses, both in their original units."""
+        """Sample poses from a denoiser. Return positions (B, T, 6) and poses (B, T, 96) in their original units, NumPy arrays.
+
+        `guide` (B, T, 6) are the scaled positions. For the other arguments, see `generate` and `models.diffusion.sample`.
+        """
         generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
         shape = (len(guide), self._gesture.settings.channels, guide.shape[1])
         poses = sample(denoise, shape, sampler, steps, generators, self._scales.max_abs, self._device)

@@ -27,7 +27,7 @@ def solve_banded(diagonal, lower1, lower2, rhs):
     x : tensor (series, frame, n)
         Solution of the system.
     failed : bool tensor (series,)
-        True if H is not positive definite. Then x is invalid.
+        True for a series whose H is not positive definite. The solution of this series is invalid.
     """
     series, frames, n = rhs.shape
     pairs = frames // 2

@@ -1,8 +1,9 @@
 """The template hand in torch: landmark positions from joint angles, and their derivatives.
 
 The axes of the tensors are hand, finger 5 (thumb to pinky), and bend 3 (base, middle and end joint) or point 4 (these three joints and
-the tip). Positions are in metres, relative to the wrist, along the axes of the camera frame. `fit_problem` adds the wrist's position: with
-a depth of tens of metres, positions would be less precise in float32.
+the tip). Positions are in metres, relative to the wrist, along the axes of the camera frame. The wrist's own position is not part of this
+module; `fit_problem` adds it. The depth of a wrist can be tens of metres, and absolute positions at that depth would be less precise in
+float32.
 """
 
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class Articulation:
     wrist_offset_m : tensor (xyz 3)
         Offset from the wrist to its landmark, in the frame of the palm.
     axes : tensor (finger 5, bend 3, xyz 3, axis 3)
-        Columns are the anatomical axes: flexion, abduction, twist.
+        Anatomical axes of each joint, as the columns of a matrix: flexion, abduction, twist.
     """
 
     bones_m: torch.Tensor
@@ -82,7 +83,8 @@ def exponential(rotvec):
     Returns
     -------
     rotation, jacobian : tensors (..., 3, 3)
-        To first order in d, exp(rotvec + d) is exp(jacobian @ d) exp(rotvec) (Chirikjian 2011, doi:10.1007/978-0-8176-4944-9).
+        Rotation matrices exp(rotvec), and their left Jacobians. For a small vector d, exp(rotvec + d) is exp(jacobian @ d) exp(rotvec) to
+        first order (Chirikjian 2011, doi:10.1007/978-0-8176-4944-9).
     """
     squared = (rotvec * rotvec).sum(-1)[..., None, None]
     small = squared < 1e-4

@@ -117,7 +117,7 @@ def load_engine(name):
 
 
 def fit_pose(engine, video_path, detections, camera, extrinsics=None, options=None, scratch=None, progress=log_progress):
-    """Estimate the hand poses of a video with the engine of this name.
+    """Estimate the hand poses of a video with the named engine.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def fit_pose(engine, video_path, detections, camera, extrinsics=None, options=No
 
 
 def refine_pose(engine, pose, detections, camera, extrinsics, pressed_mm, progress=log_progress):
-    """Refine the poses of a video where fingertips hold keys down, with the engine that estimated them.
+    """Estimate the poses of a video again, given the keys that fingertips hold down, with the engine of the first estimate.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def refine_pose(engine, pose, detections, camera, extrinsics, pressed_mm, progre
 
 
 def refine_over_time(engine, pose, detections, camera, extrinsics, settings, pressed_mm=None, options=None, progress=log_progress):
-    """Refine the poses of a video as one motion; see `handroll.pose.temporal.refine_over_time`.
+    """Refine the poses of all frames of a video together; see `handroll.pose.temporal.refine_over_time`.
 
     Parameters
     ----------

@@ -101,7 +101,7 @@ class HandProblem:
             height_jacobian[..., 2] = (wrist @ self.up)[:, None]
         height_error = height - self.height_mean
         if self.plane is None:
-            # The height of the plane is free here. Its optimum, the weighted mean of the height errors, is subtracted.
+            # The height of the keys is unknown here. Its best value, the weighted mean of the height errors, is subtracted from the errors.
             share = self.height_weight.square() / self.height_weight.square().sum()
             height_error = height_error - (height_error @ share)[:, None]
             height_jacobian = height_jacobian - (height_jacobian.mT @ share)[:, None]
@@ -128,7 +128,11 @@ class HandProblem:
 
 
 def _heights_with_contacts(rows, mean, weight, pressed_m):
-    """Return mean and weight (hand, row) of the height prior, adapted to fingertips that press keys: `pressed_m` (hand, finger 5)."""
+    """Adapt the height prior of each hand to the keys that it holds down. Return mean (hand, k), m, and weight (hand, k), 1 / m.
+
+    `rows` (k,), `mean` (k,) and 1 / `weight` (k,) are a result of `priors.height_prior`. For `pressed_m` (hand, finger 5), see
+    `HandProblem`. Fingertips that hold keys down get `HEIGHT_PRESSING_MM`, and the other fingertips of these hands get `HEIGHT_FREE_MM`.
+    """
     mean, weight = (values.expand(len(pressed_m), -1).clone() for values in (mean, weight))
     tips = torch.tensor([int((rows == 4 * finger + 4).nonzero()) for finger in range(5)])
     presses, some = pressed_m.isfinite(), pressed_m.isfinite().any(dim=1, keepdim=True)
@@ -139,7 +143,7 @@ def _heights_with_contacts(rows, mean, weight, pressed_m):
 
 
 def retract(state, step):
-    """Return the state after a step (hand, 51)."""
+    """Apply a step (hand, 51) to a state, and return the new state."""
     position, root, angles = state
     return position + step[:, :3], exponential(step[:, 3:6])[0] @ root, angles + step[:, 6:]
 
@@ -180,12 +184,12 @@ def level_start(model, focal_px, pixels, up=_UP):
 
 
 def wrist_m(position, focal_px):
-    """Convert the `position` of a state to the wrist in the camera frame: float64 array (hand, xyz 3), metres."""
+    """Compute the wrists in the camera frame, float64 array (hand, xyz 3) in metres, from the `position` (hand, 3) of a state."""
     return _wrist_position(position.double(), focal_px).numpy()
 
 
 def _wrist_position(position, focal_px):
-    """Convert the `position` of a state to the wrist in the camera frame: tensor (hand, xyz 3), metres."""
+    """Compute the wrists in the camera frame, tensor (hand, xyz 3) in metres, from the `position` (hand, 3) of a state."""
     depth = position[:, 2:].exp()
     return torch.cat([position[:, :2] * depth / focal_px, depth], dim=1)
 
@@ -200,7 +204,11 @@ def _rotation_to(up, dtype):
 
 
 def _project(position, points, focal_px):
-    """Return pixels (hand, 21, xy 2) and depths (hand, 21) of the points, and the ratio (hand, 21) of the wrist's depth to these depths."""
+    """Project points (hand, 21, xyz 3), metres relative to the wrist, to the image; `position` (hand, 3) is that of a state.
+
+    Return pixels (hand, 21, xy 2) from the principal point, depths (hand, 21) in metres, and the wrist's depth divided by these depths
+    (hand, 21).
+    """
     depth = position[:, 2:].exp()
     point_depth = (depth + points[..., 2]).clamp(min=NEAREST_M)
     ratio = depth / point_depth

@@ -25,8 +25,7 @@ class Skeleton(Protocol):
         Parameters
         ----------
         rotation : tensor (..., joint 16, 3, 3)
-            Joint 0 is the global rotation; the others are relative to their parents. The result has the dtype and device of
-            `rotation`, and is differentiable.
+            Joint 0 is the global rotation; the others are relative to their parents.
         betas : tensor (10,)
             Shape parameters of MANO.
         bone_scale : float
@@ -35,7 +34,8 @@ class Skeleton(Protocol):
         Returns
         -------
         tensor (..., 21, 3)
-            Positions of `skeleton.JOINTS` in metres. The wrist is at its rest position.
+            Positions of `skeleton.JOINTS` in metres. The wrist is at its rest position. The tensor is differentiable, and has the dtype
+            and device of `rotation`.
         """
 
 

@@ -64,14 +64,16 @@ SIZES = np.linspace(0.80, 1.20, 9)
 the costs of the best size and of its two neighbours."""
 
 SIZE_SIGMA = 0.08
-"""Standard deviation of the logarithm of the size, relative to the template: handroll's own choice. It is so large that the height above
-the keys determines the size. On simulated performances the resulting size is 1 to 7 % too small."""
+"""Standard deviation of the prior of a hand's size: of the natural logarithm of the size relative to the template. The value is handroll's
+own choice. It is so large that the height above the keys determines the size. On simulated performances the resulting size is 1 to 7 % too
+small."""
 
 SIZE_FRAMES = 64
 """Number of evenly spaced frames of each hand from which the size is estimated."""
 
 SIZE_WEIGHT = 20.0
-"""Factor on the median cost of the fits when a size is tested. The fits count as this many independent ones, because frames are similar."""
+"""Factor on the median cost of the fits when a size is tested: the number of independent fits to which they are equivalent. It is smaller
+than the number of fits, because the frames of a video are similar."""
 
 
 def fit(video_path, detections, camera, extrinsics, options, progress):
@@ -105,7 +107,7 @@ def fit(video_path, detections, camera, extrinsics, options, progress):
     """
     unknown = sorted(set(options) - set(OPTIONS))
     if unknown:
-        raise ValueError(f"pose engine 'landmarks': unknown options {unknown}; the options are {sorted(OPTIONS)}")
+        raise ValueError(f"pose engine 'landmarks': unknown options {', '.join(unknown)}; the options are {', '.join(sorted(OPTIONS))}")
     options = {**OPTIONS, **options}
     bone_scale = _scale_of_length(options["hand_length_m"])
     with torch_threads(options["threads"]):
@@ -158,7 +160,7 @@ def _undistort(detections, camera):
 
 
 def _fit(detections, camera, extrinsics, pressed_mm, bone_scale, progress):
-    """Fit all detected hands with a given size, and return the columns of `fit`."""
+    """Fit all detected hands with the size `bone_scale`, and return the columns of `fit`. `pressed_mm` is None, or that of `refine`."""
     flat, found = _undistort(detections, camera)
     plane = None if extrinsics is None else plane_of(extrinsics)
     columns = {
@@ -178,7 +180,7 @@ def _fit(detections, camera, extrinsics, pressed_mm, bone_scale, progress):
         columns["rotation_rad"][rows, side] = unwrap_rotvec(rotation)
         columns["translation_m"][rows, side] = translation
         columns["residual_px"][rows, side] = residual
-        # Computed from the stored float32 values, so that the table is consistent.
+        # Joints are computed from the stored float32 values, so that they agree with the stored rotations and translations.
         stored = [columns[name][rows, side] for name in ("rotation_rad", "translation_m")]
         columns["joints_m"][rows, side] = hand_joints(stored[0].reshape(-1, 3 * N_ROTATIONS), stored[1], bone_scale, hand)
     return columns
@@ -306,9 +308,10 @@ def _select_rows(values, rows):
 
 
 def _solve(model, focal_px, pixels, plane, pressed_m=None, start_pose=None):
-    """Fit a batch of hands, and return (position, root, angles, cost, residual_px).
+    """Fit a batch of hands. Return (position, root, angles, cost, residual_px), tensors (hand, ...).
 
-    The fit starts with a level hand; `start_pose` (root, angles) replaces its orientation and angles.
+    Position, root and angles are the state of `fit_problem`. For the arguments up to `pressed_m`, see `HandProblem`. The fit starts with a
+    level hand; `start_pose` (root, angles) replaces its orientation and angles.
     """
     start, px_per_m = level_start(model, focal_px, pixels, *([] if plane is None else [plane[:3]]))
     problem = HandProblem(model, open_hand(), focal_px, pixels, px_per_m, plane, pressed_m)
@@ -317,7 +320,7 @@ def _solve(model, focal_px, pixels, plane, pressed_m=None, start_pose=None):
 
 
 def _nearest(candidates, rows):
-    """Return the candidate nearest to each row. If two are equally near, it is the earlier one. `candidates` must be sorted."""
+    """Return the candidate nearest to each row, or the earlier one of two equally near candidates. `candidates` must be sorted."""
     after = torch.searchsorted(candidates, rows).clamp(max=len(candidates) - 1)
     before = (after - 1).clamp(min=0)
     nearer_after = (candidates[after] - rows).abs() < (candidates[before] - rows).abs()
@@ -325,7 +328,7 @@ def _nearest(candidates, rows):
 
 
 def _scale_of_length(hand_length_m):
-    """Return the size, relative to the template, of a hand of this length; None if the length is None."""
+    """Return the size, relative to the template, of a hand of this length (m); None if the length is None."""
     if hand_length_m is None:
         return None
     if not MIN_HAND_M <= hand_length_m <= MAX_HAND_M:

@@ -16,8 +16,9 @@ LIMIT_SIGMA_RAD = np.radians(2.0)
 """Softness of the joint limits: standard deviation (rad) of the excess beyond a limit."""
 
 # Prior of the angles of each joint: (mean, standard deviation) of flexion, abduction and twist, in degrees. The means describe a curved
-# hand whose knuckles hardly bend. They minimise the aligned joint error on simulated performances. Fingers hardly twist, and their middle
-# and end joints are hinges. The saddle joint of the thumb ("thumb1") is free.
+# hand whose knuckles hardly bend. They minimise the aligned joint error on simulated performances. "finger1" to "finger3" are the base,
+# middle and end joints of the fingers from index to pinky. Fingers hardly twist, and their middle and end joints are hinges. The saddle
+# joint of the thumb ("thumb1") rotates about all axes.
 _ANGLES_DEG = {
     "finger1": ((4.0, 20.0), (0.0, 10.0), (0.0, 4.0)),
     "finger2": ((48.0, 20.0), (0.0, 2.0), (0.0, 2.0)),
@@ -46,8 +47,8 @@ simulated performances."""
 
 # Position of a landmark minus that of its joint, in the template frame (fingers along -x, thumb towards +z), in mm. MediaPipe's wrist is
 # nearer to the fingers than the joint (by 6 to 11 mm) and nearer to the pinky (by 2 to 4 mm). MediaPipe's base of the thumb is farther
-# towards the thumb's side (by 5 to 8 mm). Measured in the residuals of fits to overhead videos of two real pianists, and on rendered hands
-# with known joints.
+# towards the thumb's side (by 5 to 8 mm). The offsets were measured in the residuals of fits to overhead videos of two real pianists, and
+# on rendered hands with known joints.
 _OFFSETS_MM = {"wrist": (-7.0, 0.0, -4.0), "thumb1": (0.0, 0.0, 6.0)}
 
 # Standard deviation of a landmark along an image axis, in mm at the depth of the hand: about that of MediaPipe on rendered playing hands.

@@ -148,7 +148,12 @@ def _refine_video(pose, detections, camera, extrinsics, skeleton, settings, pres
 
 
 def _refine_hand(pose, landmarks_px, hand, camera, extrinsics, skeleton, settings, pressed_mm, progress, device):
-    """Refine the poses of one hand, and return their columns (frame, ...); the input contains only frames with a pose."""
+    """Refine the poses of one hand in the frames that have a pose. Return the refined columns of `tables.POSE`, arrays (frame, ...).
+
+    All arrays contain only these frames. `pose` maps names of columns to arrays (frame, ...). `landmarks_px` (frame, joint 21, xy 2) are
+    the detected landmarks in the order of the joints, undistorted and from the principal point, NaN if not detected. `pressed_mm` is an
+    array (frame, finger 5) or None. For the other arguments, see `refine_over_time`.
+    """
     mirror = MIRROR if hand == "left" else np.ones(3)
     time_s = np.asarray(pose["time_s"], dtype=np.float64)
     rotvec = pose["rotation_rad"].astype(np.float64)
@@ -185,7 +190,20 @@ def _refine_hand(pose, landmarks_px, hand, camera, extrinsics, skeleton, setting
 
 
 def _measure(rotation, translation, joints, joints_px, landmarks_px, time_s, camera, plane, pressed_mm):
-    """Prepare the optimisation of one hand.
+    """Prepare the optimisation of a right hand, or of a mirrored left one.
+
+    Parameters
+    ----------
+    rotation, translation, joints : array (frame, joint 16, 3, 3), (frame, xyz 3), (frame, joint 21, xyz 3)
+        Poses of the engine: rotation matrices, translations and joints, in metres.
+    joints_px, landmarks_px : array (frame, joint 21, xy 2)
+        Projected joints, and detected landmarks in the same order, in pixels from the principal point. Landmarks may be NaN.
+    time_s : array (frame,)
+    camera : handroll.camera.Camera
+    plane : array (4,) or None
+        Result of `landmarks.plane_of`, mirrored for a left hand.
+    pressed_mm : array (frame, finger 5) or None
+        See `refine_over_time`.
 
     Returns
     -------
@@ -248,7 +266,10 @@ def _angle_between(first, second):
 
 
 def _acceleration_scales(observations, joints, camera, time_s):
-    """Return the scale of the accelerations (m / s^2) for each step. It decreases from that of the noise to `ACCELERATION_M_S2`."""
+    """List the scale of the accelerations (m / s^2) for each optimisation step, from that of the noise down to `ACCELERATION_M_S2`.
+
+    `observations` is a result of `_measure`, and `joints` (frame, joint 21, xyz 3) are the engine's joints in metres.
+    """
     noise_m = float(np.median(observations["joints_sigma_px"])) * float(np.median(joints[:, 0, 2])) / camera.focal_px
     first = max(np.sqrt(6.0) * noise_m / _frame_interval_s(time_s) ** 2, ACCELERATION_M_S2)
     return [*np.geomspace(first, ACCELERATION_M_S2, STEPS_TO_SCALE, endpoint=False), *[ACCELERATION_M_S2] * STEPS_AT_SCALE]
@@ -284,7 +305,7 @@ def _split_into_windows(time_s, window_s):
 
 
 def _acceleration_coefficients(time_s, rows):
-    """Return `Measurements.difference` (window, frame - 2, 3) of windows of frame indices (window, frame)."""
+    """Compute `Measurements.difference` (window, frame - 2, 3) from the times of the frames; `rows` (window, frame) are frame indices."""
     step = np.diff(time_s[rows], axis=-1)
     joined = (step > 0.0) & (step <= MAX_STEP_S)
     step = np.where(joined, step, 1.0)
@@ -300,7 +321,11 @@ def _tensor(values, device):
 
 
 def _pose_columns(rotation, translation, hand, joints_of, camera, landmarks_px, residual_px, betas, bone_scale, device):
-    """Convert refined poses of a right hand, or of a mirrored left one, to columns (frame, ...) of `tables.POSE`."""
+    """Convert refined poses of a right hand, or of a mirrored left one, to columns (frame, ...) of `tables.POSE`.
+
+    `rotation` (frame, joint 16, 3, 3) and `translation` (frame, xyz 3), m, are the poses. `landmarks_px` (frame, joint 21, xy 2) are the
+    landmarks without bias. `residual_px` (frame,) are the engine's residuals, which are kept in frames without landmarks.
+    """
     frames = len(translation)
     rotvec = unwrap_rotvec(rotvec_from_matrix(rotation)).astype(np.float32)
     translation = translation.astype(np.float32)

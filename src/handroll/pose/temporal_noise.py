@@ -19,13 +19,16 @@ MAX_SAMPLES = 4096
 """Maximum number of groups of 4 consecutive frames from which the noise of a video is estimated."""
 
 FLOOR_M = 0.3e-3
-"""Minimum standard deviation (m) of the noise of joints. It represents errors that are constant over frames."""
+"""Minimum standard deviation (m) of the noise of joints. It accounts for errors that are constant over frames, which the estimated
+noise does not contain."""
 
 FLOOR_RAD = 0.01
-"""Minimum standard deviation (rad) of the noise of rotations. It represents errors that are constant over frames."""
+"""Minimum standard deviation (rad) of the noise of rotations. It accounts for errors that are constant over frames, which the estimated
+noise does not contain."""
 
 FLOOR_DEPTH = 0.002
-"""Minimum standard deviation of the logarithm of the depth. It represents errors that are constant over frames."""
+"""Minimum standard deviation of the logarithm of the depth. It accounts for errors that are constant over frames, which the estimated
+noise does not contain."""
 
 SPIKE_SIGMA = 6.0
 """Minimum distance of a spike from the frames around it, as a multiple of the noise. A spike is a frame far from its neighbours, which are
@@ -66,7 +69,10 @@ def jitter(values, frames):
 
 
 def rotation_jitter(matrices, frames):
-    """Estimate the standard deviation (rad, per axis) of the frame-to-frame noise of rotations (frame, ..., 3, 3)."""
+    """Estimate the standard deviation (...), rad, of the frame-to-frame noise of rotation matrices (frame, ..., 3, 3) along each axis.
+
+    `frames` is a result of `steady_frames`. Without groups of frames, the noise is 0.
+    """
     if not len(frames):
         return np.zeros(matrices.shape[1:-2])
     four = matrices[frames]

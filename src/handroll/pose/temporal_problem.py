@@ -2,8 +2,8 @@
 
 Axes: (series, frame, ...). A series is a window of consecutive poses of one right hand (left hands are mirrored). Many series are solved
 in parallel. The state is the joints' rotations (series, frame, joint 16, 3, 3) and the translation (series, frame, xyz 3). A step has 51
-unknowns in each frame, ordered as in `hand_models.joint_jacobian`. The cost is half the sum of heavy-tailed losses of squared, normalised
-residuals:
+unknowns in each frame, ordered as in `hand_models.joint_jacobian`. A normalised residual is divided by its standard deviation. The cost is
+half the sum of heavy-tailed losses of the squared, normalised residuals:
 
 - difference from the engine's pose: its projected joints, its rotations and its depth, each with its own noise;
 - distance of the joints from the detected landmarks in the image, whose bias is removed;
@@ -13,7 +13,7 @@ residuals:
 The gradient is exact for any skeleton, by automatic differentiation. The Gauss-Newton matrix of the steps approximates each loss by a
 weighted square (iteratively reweighted least squares; Holland and Welsch 1977, doi:10.1080/03610927708827533). After eight steps the cost
 is at most 0.5 % above that of L-BFGS, which takes four to seven times as long. This was measured with 2 hands at 30 and 60 frames a second,
-and with 40 iterations of L-BFGS at each scale.
+and with 40 iterations of L-BFGS at each scale of the accelerations.
 """
 
 from dataclasses import dataclass
@@ -61,13 +61,13 @@ class Measurements:
     translation_m : (series, frame, 3)
         The engine's translation.
     joints_px, joints_sigma_px : (series, frame, 21, 2), (series, frame, 21)
-        The engine's projected joints, in pixels from the principal point, and their standard deviations along an axis.
+        The engine's projected joints, in pixels from the principal point, and their standard deviations along an image axis.
     rotation_sigma_rad : (series, frame, 16)
         Standard deviation of the engine's rotations, per axis.
     depth_sigma : (series, frame)
         Standard deviation of the logarithm of the wrist's depth.
     landmarks_px, landmarks_sigma_px : (series, frame, 21, 2), (series, frame, 21)
-        The detected landmarks without bias, in the order of the joints, and their standard deviations along an axis.
+        The detected landmarks without bias, in the order of the joints, and their standard deviations along an image axis.
     min_height_m, min_height_sigma_m : (series, frame, 5), (series, frame, 5)
         Minimum height of each fingertip above the keys, and the standard deviation by which it may be lower.
     height_m, height_sigma_m : (series, frame, 5), (series, frame, 5)
@@ -141,7 +141,10 @@ class SeriesProblem:
         return squares, joints
 
     def _loss(self, squares, scale_m_s2):
-        """Return twice the cost (series,), and the weights of the squared residuals by name, at a scale (m / s^2) of the accelerations."""
+        """Return twice the cost (series,), and the weights of the squared residuals by name.
+
+        `squares` is the first result of `_squares`, and `scale_m_s2` the scale of the accelerations (m / s^2).
+        """
         total, weights = 0.0, {}
         for name, square in squares.items():
             share, tail = 1.0, NO_TAIL if name == "min_height" else MEASURED_TAIL
@@ -153,7 +156,10 @@ class SeriesProblem:
         return total, weights
 
     def evaluate(self, state, scale_m_s2):
-        """Return cost (series,), gradient (series, frame, 51), weights and joints of a state (rotation, translation)."""
+        """Return cost (series,), gradient (series, frame, 51), weights by name, and joints (series, frame, 21, xyz 3).
+
+        `state` is (rotation, translation), and `scale_m_s2` the scale of the accelerations (m / s^2).
+        """
         rotation, translation = (part.detach().requires_grad_() for part in state)
         squares, joints = self._squares(rotation, translation)
         twice, weights = self._loss(squares, scale_m_s2)
@@ -165,12 +171,16 @@ class SeriesProblem:
         return 0.5 * twice.detach(), torch.cat([by_rotvec.flatten(-2), by_translation], -1), weights, joints.detach()
 
     def cost(self, state, scale_m_s2):
-        """Return the cost (series,) of a state."""
+        """Return the cost (series,) of a state at a scale of the accelerations (m / s^2)."""
         with torch.no_grad():
             return 0.5 * self._loss(self._squares(*state)[0], scale_m_s2)[0]
 
     def matrix(self, rotation, joints, weights):
-        """Return the blocks of the Gauss-Newton matrix for `solve_banded`, in float32, which is accurate enough for steps."""
+        """Return the blocks (diagonal, lower1, lower2) of the Gauss-Newton matrix for `solve_banded`.
+
+        `rotation` is that of a state; `joints` and `weights` are results of `evaluate`. Blocks are float32, which is accurate enough for
+        steps.
+        """
         m = self.measurements
         rotation, joints = rotation.float(), joints.float()
         moves = joint_jacobian(rotation, joints)
@@ -191,7 +201,7 @@ class SeriesProblem:
         difference, weight = m.difference.float(), weights["acceleration"].float()
 
         def coupling(first, second):
-            """Return the weight (series, frame - 2, joint 21) that couples two of three frames by their acceleration."""
+            """Return the weight (series, frame - 2, joint 21) with which the acceleration couples frames `first` and `second` (0, 1, 2)."""
             return (difference[..., first] * difference[..., second])[..., None] * weight
 
         own = torch.zeros_like(joints[..., 0])
@@ -208,7 +218,10 @@ class SeriesProblem:
 
 
 def _product(left, weight, right):
-    """Compute left^T diag(weight) right, for arrays (series, frame, point, component, n) and weights (series, frame, point, component)."""
+    """Compute the matrices left^T diag(weight) right (series, frame, n, n), summed over points and components.
+
+    `left` and `right` are tensors (series, frame, point, component, n), and `weight` (series, frame, point, component).
+    """
     return left.flatten(2, 3).mT @ (weight.flatten(2)[..., None] * right.flatten(2, 3))
 
 

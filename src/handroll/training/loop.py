@@ -222,7 +222,7 @@ def _run_validation(validate, objective):
 
 
 def _save(path, fingerprint, done, model, optimiser, average):
-    """Save the state atomically; `done` is (step, history, seconds)."""
+    """Save the training state atomically. `done` is (number of finished steps, history of validations, seconds of training)."""
     state = {"fingerprint": fingerprint, "done": done, "model": model.state_dict(), "optimiser": optimiser.state_dict()}
     if average is not None:
         state["average"] = average.state_dict()
@@ -231,7 +231,10 @@ def _save(path, fingerprint, done, model, optimiser, average):
 
 
 def _resume(path, fingerprint, model, optimiser, average):
-    """Load the saved state if its fingerprint matches. Return its (step, history, seconds), or (0, [], 0.0) to start from scratch."""
+    """Load the saved state into model, optimiser and average if its fingerprint matches.
+
+    Return its `done`, see `_save`. If there is no matching state, return (0, [], 0.0), so that training starts from scratch.
+    """
     if not path.is_file():
         return 0, [], 0.0
     state = torch.load(path, map_location="cpu", weights_only=True)

@@ -146,7 +146,11 @@ def _write(shards, manifest_path, compute, columns, kinds, about):
 
 
 def _table(rows, made, kinds, width):
-    """Build the Arrow table of a row group: names of the clips, and arrays as bytes in C order. NumPy type and width are field metadata."""
+    """Build the Arrow table of a row group: names of the clips, and arrays as bytes in C order. NumPy type and width are field metadata.
+
+    `made` contains a tuple of arrays (frame, channel) for each clip. For `kinds`, see `_write`. `width` maps names of arrays to their
+    number of channels.
+    """
     fields = [pa.field("subject", pa.string()), pa.field("video", pa.string()), pa.field("clip", pa.int32())]
     columns = [pa.array(list(rows[field.name]), field.type) for field in fields]
     for k, (name, dtype) in enumerate(kinds.items()):

@@ -265,7 +265,8 @@ class Windows:
         self._seed, self._block = seed, block_clips
         need_clips(clips, frames)
         self._long = np.flatnonzero(clips.frames >= frames)
-        # Number of windows per clip and epoch, proportional to the length of the clip: every second of motion is drawn about equally often.
+        # Number of windows of each clip in an epoch. It is proportional to the length of the clip, so that every second of motion is drawn
+        # about equally often.
         self._visits = np.maximum(1, np.round(WINDOWS_PER_VISIT * clips.frames / clips.frames.max())).astype(np.int64)
         self._epoch, self._order = None, None
 

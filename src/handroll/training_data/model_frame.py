@@ -36,6 +36,7 @@ RIGHT_FIRST = (1, 0)
 # A clip is not resampled if its frame times differ from the required times by less than this (s).
 _SAME_TIME_S = 5e-4
 
+# Index of the left hand.
 _LEFT = HANDS.index("left")
 
 # Rotation of a level right hand in the keyboard frame, axis-angle.
@@ -163,7 +164,10 @@ def clip_channels(row, rate_hz, frame):
 
 
 def _resample_motion(time_s, position, rotation, visible, at_s):
-    """Resample position, rotation and visibility to the times `at_s` (frame,)."""
+    """Resample position, rotation and visibility, arrays (frame, hand 2, ...), from the times `time_s` to the times `at_s` (frame,), s.
+
+    If the first times of `time_s` equal `at_s` within `_SAME_TIME_S`, the values are returned unchanged.
+    """
     if len(time_s) >= len(at_s) and np.abs(time_s[: len(at_s)] - at_s).max(initial=0.0) < _SAME_TIME_S:
         return position[: len(at_s)], rotation[: len(at_s)], visible[: len(at_s)]
     hands = [resample(time_s, rotation[:, side], position[:, side], at_s) for side in range(len(HANDS))]

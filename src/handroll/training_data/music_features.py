@@ -12,7 +12,7 @@ SPECTRA_A_FRAME = 2
 """Number of spectra per frame. With two, the time resolution of onsets is half a frame."""
 
 N_FFT = 2048
-"""Number of audio samples of a spectrum: 133 ms for motion at 30 Hz. Neighbouring semitones are separated from C4 upwards."""
+"""Number of audio samples of a spectrum: 133 ms for motion at 30 Hz. It separates neighbouring semitones from C4 upwards."""
 
 N_MELS = 128
 """Number of mel bands."""
@@ -23,8 +23,11 @@ LOWEST_HZ = 27.5
 # Added to mel energies before the logarithm, which is not defined for silence.
 _FLOOR = 1e-5
 
-# Offset and divisor of the natural logarithm of mel energies. With them, features of piano audio have a magnitude of about 1.
-_LOG_MEAN, _LOG_SCALE = -4.0, 4.0
+# Offset that is subtracted from the natural logarithm of mel energies.
+_LOG_MEAN = -4.0
+
+# Divisor of the logarithm after the offset. With both, features of piano audio have a magnitude of about 1.
+_LOG_SCALE = 4.0
 
 
 def log_mel_rate_hz(rate_hz):

@@ -83,7 +83,7 @@ class Scales:
 
 
 def _check_numbers(name, values, length, positive):
-    """Check that `values` is a list of `length` finite numbers, above 0 if `positive`. Otherwise raise a ValueError."""
+    """Raise ValueError unless `values` is a list of `length` finite numbers, all above 0 if `positive` is true."""
     numbers = isinstance(values, list) and len(values) == length and all(type(value) in (int, float) for value in values)
     if not numbers or not all(abs(value) < np.inf and (value > 0.0 or not positive) for value in values):
         raise ValueError(f"expected {length} finite numbers{' above 0' * positive} for {name}, found {str(values)[:50]}")

@@ -215,7 +215,7 @@ def test_nothing_to_import_is_an_error(tree, tmp_path):
     (tmp_path / "annotation").mkdir()
     with pytest.raises(FileNotFoundError, match=r"train.txt: expected the videos of split train"):
         import_tree(tmp_path, tmp_path / "shards")
-    with pytest.raises(ValueError, match=r"that can be imported, found none \(1 no_clips\); first: .*'300'"):
+    with pytest.raises(ValueError, match=r"that can be imported, found none \(1 no_clips\); first: 300: expected clips"):
         import_tree(tree, tmp_path / "shards", subjects=["300"])
 
 

@@ -88,7 +88,7 @@ def test_defaults_may_be_spelt_out(edited):
         ("MODEL.MANO_HEAD.TRANSFORMER_DECODER.norm", "batch", "expected 'layer'", "found 'batch'"),
         ("MODEL.MANO_HEAD.TRANSFORMER_DECODER.depth", 0, "expected an integer above 0", "found 0"),
         ("MODEL.MANO_HEAD.TRANSFORMER_DECODER.context_dim", 64, "expected the backbone's width, 48", "found 64"),
-        ("MODEL.MANO_HEAD.TRANSFORMER_DECODER.tokens", 4, "expected no such key", "found 4"),
+        ("MODEL.MANO_HEAD.TRANSFORMER_DECODER.tokens", 4, "expected no key of this name", "found 4"),
         ("MODEL.MANO_HEAD.TRANSFORMER_DECODER", None, "expected a section", "found nothing"),
         ("_PARITY.num_heads", 7, "expected a multiple of _PARITY.num_heads (7)", "found 48"),
         ("_PARITY.num_heads", None, "expected an integer above 0", "found nothing"),

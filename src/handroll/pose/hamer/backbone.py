@@ -111,7 +111,7 @@ def by_convolution(images, weight, bias):
 
 
 def by_product(images, weight, bias):
-    """Compute the result of `by_convolution` with one matrix product."""
+    """Compute the tokens (B, N, C) of `by_convolution`, from the same arguments, with one matrix product."""
     # Zeros are added at the left and at the top. A negative padding crops the right and the bottom, so the image keeps its size.
     moved = functional.pad(images, (PADDING_PX, -PADDING_PX, PADDING_PX, -PADDING_PX))
     # (B, 3, R, P, S, P) -> (B, R, S, 3, P, P)

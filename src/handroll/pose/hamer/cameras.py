@@ -46,7 +46,7 @@ def keypoints_in_crop(joints_m, pred_cam):
     joints_m : array (..., joint, xyz 3)
         Joints of the predicted right hand, without a translation.
     pred_cam : array (..., 3)
-        Predicted camera of the same hand, not mirrored back.
+        Predicted camera of the same hand, in its crop. A left hand is still mirrored.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def full_frame_translation(pred_cam, centre_px, size_px, width_px, height_px, le
     Parameters
     ----------
     pred_cam : array (..., 3)
-        Prediction of the network, not mirrored back.
+        Predicted camera of each hand, in its crop. A left hand is still mirrored.
     centre_px : array (..., xy 2)
         Centre of the crop in the frame, from `crops.square_of_box`.
     size_px : array (...)
@@ -131,8 +131,8 @@ def translation_in(camera, joints_m, keypoints_px, start_m):
     keypoints_px : array (hand, joint 21, xy 2)
         Keypoints of the same joints in the same order. Keypoints with NaN are ignored.
     start_m : array (hand, xyz 3)
-        Initial translation; NaN for none. For example the result of `full_frame_translation`, with its depth multiplied by the ratio of
-        `camera.focal_px` to HaMeR's focal length.
+        Initial translation; NaN if there is none. An example is the result of `full_frame_translation`, with its depth multiplied by the
+        ratio of `camera.focal_px` to HaMeR's focal length.
 
     Returns
     -------
@@ -160,7 +160,10 @@ def translation_in(camera, joints_m, keypoints_px, start_m):
 
 
 def _cost(camera, joints, keypoints, valid, translation):
-    """Return the sum of squared distances of projected joints from keypoints (hand,), px^2; infinite if a joint is behind the camera."""
+    """Return the sum (hand,), px^2, of the squared distances of projected joints from keypoints; infinite if a joint is behind the camera.
+
+    For `joints`, `keypoints` and `translation`, see `translation_in`. `valid` (hand, joint 21) is true for keypoints that are used.
+    """
     residual = camera.project(joints + translation[:, None]) - keypoints
     # 0 * residual is NaN for a joint behind the camera, so such a joint counts even without a keypoint.
     cost = np.where(valid[..., None], residual**2, 0.0 * residual).sum(axis=(1, 2))
@@ -170,7 +173,8 @@ def _cost(camera, joints, keypoints, valid, translation):
 def _translation_along_rays(camera, joints, keypoints, valid):
     """Return the translation t (hand, xyz 3) that moves the joints closest to the rays (u, v, 1) of their keypoints.
 
-    The equations X + t_x = u (Z + t_z) and Y + t_y = v (Z + t_z) are solved by least squares.
+    For joints (X, Y, Z), the equations X + t_x = u (Z + t_z) and Y + t_y = v (Z + t_z) are solved by least squares. For the arguments, see
+    `_cost`.
     """
     rays = camera.rays(keypoints)[..., :2]
     rows = np.concatenate([np.broadcast_to(np.eye(2), (*rays.shape, 2)), -rays[..., None]], axis=-1)
@@ -178,7 +182,7 @@ def _translation_along_rays(camera, joints, keypoints, valid):
 
 
 def _gauss_newton_step(camera, joints, keypoints, valid, translation):
-    """Return the Gauss-Newton step of the translation (hand, xyz 3), in metres."""
+    """Return the Gauss-Newton step of the translation (hand, xyz 3), in metres. For the arguments, see `_cost`."""
     points = joints + translation[:, None]
     u, v = points[..., 0] / points[..., 2], points[..., 1] / points[..., 2]
     distortion = 1.0 + camera.k1 * (u**2 + v**2)
@@ -190,7 +194,10 @@ def _gauss_newton_step(camera, joints, keypoints, valid, translation):
 
 
 def _solve_least_squares(rows, values, valid):
-    """Return the least-squares solutions x (hand, 3) of rows (hand, joint, 2, 3) @ x = values (hand, joint, 2); 0 without solution."""
+    """Return the least-squares solutions x (hand, 3) of rows (hand, joint, 2, 3) @ x = values (hand, joint, 2), for joints in `valid`.
+
+    `valid` is a bool array (hand, joint). A hand without a solution gets 0.
+    """
     size = len(rows), 2 * valid.shape[1]
     rows = np.where(valid[..., None, None], rows, 0.0).reshape(*size, 3)
     values = np.where(valid[..., None], values, 0.0).reshape(*size, 1)

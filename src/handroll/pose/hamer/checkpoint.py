@@ -21,7 +21,7 @@ URL = "https://www.cs.utexas.edu/~pavlakos/hamer/data/hamer_demo_data.tar.gz"
 """The authors' archive. The checkpoint in it is hamer_ckpts/checkpoints/hamer.ckpt, about 2.69 GB."""
 
 MANO_TOLERANCE = 1e-6
-"""Values of the checkpoint's MANO model and of the user's model count as equal if they differ by at most this."""
+"""Maximum difference between a value of the checkpoint's MANO model and that of the user's model, if they count as equal."""
 
 # Name of the expected file in messages.
 _EXPECTED = "HaMeR's checkpoint hamer.ckpt"

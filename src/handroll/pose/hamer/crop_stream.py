@@ -34,8 +34,8 @@ class Batch:
     Attributes
     ----------
     crops : array (crop B, row 256, column 192, channel 3)
-        RGB, with left hands mirrored; uint8, or float32 0..255 if one crop is blurred. B is the same for all batches: in the last batch,
-        crops after the last hand are black.
+        RGB, with left hands mirrored; uint8, or float32 0..255 if at least one crop is blurred. B is the same for all batches. In the last
+        batch, crops after the last hand are black.
     hands : int array (hand n, index 2)
         (frame, hand) indices of the first n crops, sorted by frame, left before right.
     """
@@ -75,7 +75,7 @@ def crop_batches(video_path, boxes_px, selected, size, rescale, threads):
 
 
 def _cropped_hands(video_path, boxes_px, selected, rescale, threads):
-    """Yield (frame, hand, crop) for every selected hand."""
+    """Yield (frame index, hand index, crop) for every selected hand; see `crop_batches`."""
     centre, side = square_of_box(boxes_px, rescale)
     frames = set(np.flatnonzero(selected.any(axis=1)).tolist())
     pending, decoded = deque(), 0
@@ -111,7 +111,7 @@ def _collect_batches(crops_of_hands, size):
 
 
 def _build_batch(crops, hands, size):
-    """Build a `Batch` of `size` crops, padded with black ones."""
+    """Build a `Batch` of `size` crops from a list of crops and a list of their (frame, hand) indices. Missing crops are black."""
     dtype = np.uint8 if all(image.dtype == np.uint8 for image in crops) else np.float32
     stacked = np.zeros((size, HEIGHT_PX, WIDTH_PX, 3), dtype=dtype)
     for row, image in enumerate(crops):

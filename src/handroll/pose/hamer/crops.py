@@ -21,7 +21,7 @@ ASPECT = WIDTH_PX / HEIGHT_PX
 """Ratio of a crop's width to its height."""
 
 BLUR_ABOVE = 1.1
-"""Ratio of a square's side to 512 px above which the square is blurred before it is sampled. The blur is a Gaussian with
+"""A square is blurred before it is sampled if its side is longer than this multiple of 512 px. The blur is a Gaussian with
 sigma = (side / 512 - 1) / 2 pixels."""
 
 # Side (px) of a square that shrinks by a factor of 2 when it is sampled.
@@ -111,8 +111,9 @@ def crop(frame_rgb, centre_px, size_px, left):
 def _sample_positions(x, y, size_px):
     """Return the positions of the crop's pixels in the frame, in 1/32 px: columns (256, 192) and rows (256, 1), int32.
 
-    HaMeR samples with OpenCV's `warpAffine` and computes its matrix from three points that are rounded to float32. This function
-    repeats these computations step by step.
+    `x` and `y` are the centre of the square. HaMeR samples with OpenCV's `warpAffine` and computes its matrix from three points that are
+    rounded to float32. This function repeats these computations step by step.
+
     With the rounded points, many samples are exactly between two steps of 1/32 px. There the last bit of a float64 determines the rounding.
     Simpler formulas for the matrix, and cropped or mirrored frames, move some columns of every second crop by 1/32 px.
     """
@@ -150,7 +151,7 @@ def _blurred_region(frame, columns, rows, sigma_px):
     spans = []
     for samples, length in ((rows, frame.shape[0]), (columns, frame.shape[1])):
         first, last = (int(samples.min()) >> _FRACTION_BITS) - radius, (int(samples.max()) >> _FRACTION_BITS) + 1 + radius
-        # At least one pixel, even if the square is outside the frame.
+        # The region has at least one pixel, even if the square is outside the frame.
         first = min(max(first, 0), length - 1)
         spans.append(slice(first, min(max(last + 1, first + 1), length)))
     kernel /= kernel.sum()

@@ -4,9 +4,9 @@ A box encloses the detected landmarks of a hand, as in HaMeR's demo with its own
 is a later step. The network predicts each hand in each frame separately. With `shape: video`, all frames of a hand get one shape, and the
 translation is estimated so that the hand projects to the predicted keypoints.
 
-With HaMeR's own camera (`camera.hamer_camera`, which PianoMotion10M also uses), translation and rotation are the numbers that HaMeR
-predicts. A real camera views a hand off the middle of the frame at an angle, but the network predicts every crop as if it were in the
-middle. So for a real camera the hand is rotated by that angle. The depth is then metric if MANO's hand has the player's size.
+With HaMeR's own camera (`camera.hamer_camera`, which PianoMotion10M also uses), translation and rotation are those that HaMeR predicts.
+A real camera views a hand at an angle, unless the hand is in the middle of the frame. The network predicts every crop as if it were in
+the middle. So for a real camera the predicted hand is rotated by that angle. The depth is then metric if MANO's hand has the player's size.
 """
 
 import logging
@@ -214,7 +214,7 @@ def poses(predictions, detections, camera, model, rescale, shape, refitted):
             start = start * [1.0, 1.0, camera.focal_px / hamer_camera(camera.width_px, camera.height_px).focal_px]
         columns["rotation_rad"][rows, side] = unwrap_rotvec(rotvec_from_matrix(rotations))
         columns["betas"][rows, side] = betas
-        # Computed from the stored float32 values, so that the table is consistent.
+        # Joints are computed from the stored float32 values, so that they agree with the stored rotations and shapes.
         stored = [columns[name][rows, side] for name in ("rotation_rad", "betas")]
         untranslated = mano_joints(model, stored[0].reshape(len(rows), -1), np.zeros(3), stored[1], hand)
         # The translation is the one that HaMeR predicts if neither the camera nor the shape was changed.
@@ -252,9 +252,9 @@ def _residual_px(camera, joints_m, landmarks_px):
 
 
 def _complete_options(options):
-    """Complete the options by their defaults; raise ValueError if an option is unknown or invalid."""
+    """Add the defaults of options that are not given. Raise ValueError if an option is unknown or invalid."""
     if unknown := sorted(set(options) - set(OPTIONS)):
-        raise ValueError(f"pose engine hamer: unknown options {unknown}; the options are {sorted(OPTIONS)}")
+        raise ValueError(f"pose engine hamer: unknown options {', '.join(unknown)}; the options are {', '.join(sorted(OPTIONS))}")
     options = {**OPTIONS, **options}
     if missing := [name for name in ("checkpoint", "mano") if not options[name]]:
         raise ValueError(f"pose engine hamer: expected the paths of {' and '.join(missing)}; set pose.hamer in the config")

@@ -20,7 +20,7 @@ from torch.nn import functional
 from handroll.pose.hamer.parameter_layout import BETAS, CAMERA, POSE
 
 JOINTS = 16
-"""Number of predicted rotations."""
+"""Number of predicted rotations: one for each joint of MANO."""
 
 NORM_EPS = 1e-5
 """Epsilon of every LayerNorm in the head. The backbone has another value."""
@@ -195,7 +195,10 @@ def head_state(state, sizes):
 
 
 def _layer_state(own, index, sizes):
-    """Return the parameters of the self-attention, the cross-attention and the feed-forward of one layer: three dicts of str to tensor."""
+    """Return the parameters of one layer by this module's names: three dicts, of self-attention, cross-attention and feed-forward.
+
+    `own` contains the released parameters of the head without their prefix `mano_head.`; `index` is the number of the layer.
+    """
     names = f"transformer.transformer.layers.{index}"
 
     def linear(ours, theirs):

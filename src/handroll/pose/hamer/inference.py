@@ -21,7 +21,7 @@ N_OUTPUTS = 9 * N_ROTATIONS + 10 + 3
 
 @dataclass(frozen=True)
 class Predictions:
-    """Predictions of the network for a video. Left hands are predicted as mirrored right hands. NaN for hands that were not selected.
+    """Predictions of the network for a video. Left hands are predicted as mirrored right hands. Hands that were not selected are NaN.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ def run_inference(network, video_path, boxes_px, selected, batch, rescale, threa
 
 
 def _log_progress(batches, progress, total):
-    """Yield the batches, and log the number of processed hands."""
+    """Yield the batches, and log the progress: the number of hands in finished batches, out of `total` hands."""
     steps = progress(range(total), total, "hands")
     for batch in batches:
         yield batch
@@ -94,7 +94,10 @@ def _log_progress(batches, progress, total):
 
 @torch.inference_mode()
 def _run_batches(network, batches, compiled):
-    """Yield (frame and hand indices (n, 2), outputs (n, N_OUTPUTS)) of each batch while the next batch is computed."""
+    """Yield the hands and the outputs of each batch, while the next batch is computed.
+
+    Hands are (frame, hand) indices (n, 2), and outputs an array (n, N_OUTPUTS). `compiled` is that of `run_inference`.
+    """
     device = next(network.buffers()).device
     on_gpu = device.type == "cuda"
     run = torch.compile(network, fullgraph=True, mode="reduce-overhead") if compiled else network
@@ -121,7 +124,10 @@ def _run_batches(network, batches, compiled):
 
 
 def _wait_for(hands, packed, copied):
-    """Wait until the outputs of a batch are copied from the GPU, and return them without those of the padding."""
+    """Return the hands (n, 2) and the outputs (n, N_OUTPUTS) of a batch, without the padding.
+
+    `packed` (crop, N_OUTPUTS) is being copied from the GPU until the event `copied`. On the CPU, `copied` is None.
+    """
     if copied is not None:
         copied.synchronize()
     return hands, packed[: len(hands)].numpy()

@@ -30,7 +30,7 @@ def _backbone_shapes(sizes):
     """Return names and shapes of the parameters `backbone.*`."""
     dim, hidden = sizes.dim, sizes.mlp_dim
     shapes = {
-        # One position more than there are patches, for a class token.
+        # There is one position more than there are patches, for a class token.
         "pos_embed": (1, PATCH_ROWS * PATCH_COLUMNS + 1, dim),
         "patch_embed.proj.weight": (dim, 3, PATCH_PX, PATCH_PX),
         "patch_embed.proj.bias": (dim,),
@@ -60,10 +60,10 @@ def _head_shapes(sizes):
 
 
 def _linear(name, inputs, outputs):
-    """Return the names and shapes of a linear layer's parameters."""
+    """Return the shapes of a linear layer's parameters by name. `inputs` and `outputs` are its numbers of channels."""
     return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
 
 
 def _norm(name, dim):
-    """Return the names and shapes of a LayerNorm's parameters."""
+    """Return the shapes of a LayerNorm's parameters by name. `dim` is its number of channels."""
     return {f"{name}.weight": (dim,), f"{name}.bias": (dim,)}

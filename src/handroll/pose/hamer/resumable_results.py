@@ -23,7 +23,7 @@ class ResumableResults:
     folder : path or None
         Folder that only this job uses; with None, nothing is stored.
     made_by : dict
-        Everything that the outputs depend on. Stored chunks with other values are removed.
+        All values that determine the outputs, such as the hash of the weights. Stored chunks with other values are removed.
     shape : (frames, hands, outputs)
         Shape of the outputs of the whole video.
     """

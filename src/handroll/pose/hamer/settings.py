@@ -106,7 +106,7 @@ _DECODER_FIXED = {"dropout": 0.0, "emb_dropout": 0.0, "norm": "layer"}
 # Keys of the decoder's section that are fields of `DecoderSizes`.
 _DECODER_SIZES = ("depth", "heads", "mlp_dim", "dim_head", "dim", "context_dim")
 
-# Value of a key that the file does not have.
+# Result of `_get` for a key that the file does not have.
 _ABSENT = object()
 
 
@@ -171,7 +171,10 @@ def _read_yaml(path):
 
 
 def _backbone_sizes(config, problems):
-    """Return the backbone's sizes: the released ones, or those in the section `_PARITY` of a toy checkpoint; None if one is invalid."""
+    """Return the backbone's sizes: the released ones, or those in the section `_PARITY` of a toy checkpoint; None if one is invalid.
+
+    A text for each problem is appended to `problems`.
+    """
     if _get(config, "_PARITY") is _ABSENT:
         return BackboneSizes()
     keys = {"dim": "embed_dim", "depth": "depth", "heads": "num_heads"}
@@ -184,7 +187,10 @@ def _backbone_sizes(config, problems):
 
 
 def _decoder_sizes(config, backbone, problems):
-    """Return the decoder's sizes: the released ones, or for a toy checkpoint any sizes; None if one is invalid."""
+    """Return the decoder's sizes, or None if one is invalid. Only a toy checkpoint may have other sizes than the released ones.
+
+    `backbone` are the backbone's sizes, or None. A text for each problem is appended to `problems`.
+    """
     section = _get(config, _DECODER)
     if not isinstance(section, dict):
         problems.append(f"{_DECODER}: expected a section, found {_format_value(section)}")
@@ -192,7 +198,7 @@ def _decoder_sizes(config, backbone, problems):
     for key, expected in _DECODER_FIXED.items():
         _check(config, f"{_DECODER}.{key}", expected, problems)
     for key in sorted(set(map(str, section)) - {*_DECODER_FIXED, *_DECODER_SIZES}):
-        problems.append(f"{_DECODER}.{key}: expected no such key, found {_format_value(section.get(key))}")
+        problems.append(f"{_DECODER}.{key}: expected no key of this name, found {_format_value(section.get(key))}")
     toy = _get(config, "_PARITY") is not _ABSENT
     sizes = {}
     for key in _DECODER_SIZES:

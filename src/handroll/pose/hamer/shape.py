@@ -11,13 +11,13 @@ HUBER = 1.345
 efficient on Gaussian data (Huber 1964, doi:10.1214/aoms/1177703732)."""
 
 STEPS = 20
-"""Number of iterations of the reweighted mean. It converges in about ten."""
+"""Number of iterations of the reweighted mean, which converges in about ten iterations."""
 
 MAD_TO_SIGMA = 1.4826
 """Ratio of the standard deviation to the median absolute deviation of a normal distribution."""
 
 MIN_SIGMA = 1e-6
-"""Minimum standard deviation of a component, which avoids a division by 0 if all frames are equal."""
+"""Minimum standard deviation of a component of the shape, which avoids a division by 0 if all frames are equal."""
 
 ROTATION_SIGMA_RAD = 0.1
 """Rotation of a joint (rad) that costs as much as a displacement by `POSITION_SIGMA_M` when a pose is refitted to another shape."""
@@ -88,7 +88,10 @@ def _refit_batch(skinning, rotations, predicted_betas, betas):
     numbers = 3 * rotations.shape[1]
 
     def residuals(step, current, start, target):
-        """Return the residuals of position and rotation of one hand, after a rotation step (48,) from its pose `current`."""
+        """Return the residuals (111,) of one hand after a rotation step (48,) from its pose `current`: 63 of position, 48 of rotation.
+
+        `start` are the rotations before the refit, and `target` the joints (21, xyz 3) before the refit, in metres from the wrist.
+        """
         stepped = current @ exponential(step.view(-1, 3))[0]
         position = (_from_wrist(skinning.joints(stepped, betas)) - target) / POSITION_SIGMA_M
         # For small angles the antisymmetric part of R_start' R is the rotation vector.

@@ -1,9 +1,9 @@
 """Convert HaMeR's checkpoint once to a compact file, which contains the network's parameters in the types that inference uses.
 
 The compact file has 1.42 GB (bfloat16); the released checkpoint has 2.69 GB. The file is mapped into memory, so that the network starts
-fast and the processes of one machine share the memory. It contains nothing of MANO. Its name contains the checkpoint's SHA-256. That hash
-is stored in another file, so that the large checkpoint is hashed only once. A stored hash is valid as long as the checkpoint's path, size
-and times stay the same.
+fast and the processes of one machine share the memory. It contains no data of MANO. Its name contains the checkpoint's SHA-256. That hash
+is stored in a separate file, so that the large checkpoint is hashed only once. A stored hash is valid as long as the checkpoint's path,
+size and times stay the same.
 """
 
 import fcntl
@@ -168,7 +168,7 @@ class _DamagedError(Exception):
 
 
 def _write(path, checkpoint, dtype):
-    """Write a compact file. If writing fails, no file remains."""
+    """Write the compact file of a `Checkpoint`, with matrices of the type `dtype`. If writing fails, no file remains."""
     state = {name: value for name, value in checkpoint.state.items() if not name.startswith("backbone.")}
     state |= typed_backbone(checkpoint.state, dtype)
     content = {"format": FORMAT, "sha256": checkpoint.sha256, "digest": _digest(state), "state": state}
@@ -177,13 +177,16 @@ def _write(path, checkpoint, dtype):
 
 
 def _read(path, checkpoint, sha256, settings, dtype):
-    """Read and verify a compact file; raise _DamagedError if it is not what was written."""
+    """Read and verify a compact file, and return a `Compact`. Raise _DamagedError if its content is not that which was written.
+
+    `checkpoint` is the path of the checkpoint from which it was converted, and `sha256` the checkpoint's hash.
+    """
     try:
         # The checksums of the archive are not verified, because the digest verifies the tensors.
         content = load_torch(path, mapped=True, checksums=False)
         digest = _digest(content["state"])
         facts = (content["format"], content["sha256"], content["digest"])
-    # A damaged file can fail in any way.
+    # A damaged file can raise any exception.
     except Exception as error:
         raise _DamagedError(f"it cannot be read ({type(error).__name__})") from error
     if facts != (FORMAT, sha256, digest):
