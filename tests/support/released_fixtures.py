@@ -72,7 +72,7 @@ def small_speech():
 
 @pytest.fixture(scope="session")
 def position_state(small_speech):
-    """Stage one, as released but for fewer layers."""
+    """First stage, as released but for fewer layers."""
 
     def make(width=768, **settings):
         sizes = {"context_width": width, "layers": 2, "bounded": True} | settings
@@ -87,7 +87,7 @@ def position_state(small_speech):
 
 @pytest.fixture(scope="session")
 def gesture_state(position_state):
-    """Stage two, as released but for smaller sizes."""
+    """Second stage, as released but for smaller sizes."""
 
     def make(**settings):
         sizes = {"condition_width": 64, "layers": 2, "dim": 32} | settings
