@@ -20,6 +20,8 @@ SYSTEM_FOLDERS = "/usr/sbin:/sbin"
 NODE = {"cpus": 4, "memory_mb": 40000}  # more than many a machine has: jobs that only sleep take nothing
 PATIENCE_S = 900.0  # for any one thing to happen: Snakemake waits for ever where SLURM does not answer
 POLL_S = 0.3
+# Snakemake in a process of its own, whose jobs run with the Python that is its first argument.
+SNAKEMAKE = "import runpy, sys; sys.executable = sys.argv.pop(1); runpy.run_module('snakemake', run_name='__main__', alter_sys=True)"
 
 
 def _tools_of_workflow_tests():
@@ -94,6 +96,11 @@ class ClusterProject(WORKFLOW.Project):
     slurm: Slurm
     runs: list = field(default_factory=list)
 
+    @staticmethod
+    def warm_python():
+        """Path of a `python` without the seconds of imports (`support.warm_python`)."""
+        return str(Path(WORKFLOW.warm_python.server()[0]).with_name("python"))
+
     SHORT_WAITS = ("--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "5")
 
     def start(self, *arguments):
@@ -101,7 +108,7 @@ class ClusterProject(WORKFLOW.Project):
         _, environment = self.command()
         environment = {**environment, "SLURM_CONF": self.slurm.environment["SLURM_CONF"]}
         environment["PATH"] = os.pathsep.join((self.slurm.environment["PATH"].split(os.pathsep)[0], environment["PATH"], SYSTEM_FOLDERS))
-        command = [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm", "--configfile", "config/test.yaml"]
+        command = [sys.executable, "-c", SNAKEMAKE, self.warm_python(), "--workflow-profile", "profiles/slurm", "--configfile", "config/test.yaml"]
         log = self.root / f"run{len(self.runs)}.log"
         with log.open("w", encoding="utf-8") as file:
             streams = {"stdout": file, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}

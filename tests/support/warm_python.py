@@ -1,7 +1,8 @@
 """A Python process that imports the heavy libraries once and forks for every command: Snakemake, and the script of each of its jobs.
 
-A command runs in a process of its own, as with `python`, but without the seconds that imports take. `handroll` is not imported
-beforehand, so that each project uses its own copy. All commands have the same hash seed; tests that need others use real processes.
+A command runs in a process of its own, as with `python`, but without the seconds that imports take. If its caller is killed, it is
+terminated, with all that it started. `handroll` is not imported beforehand, so that each project uses its own copy. All commands have the
+same hash seed; tests that need others use real processes.
 """
 
 import atexit
@@ -121,15 +122,23 @@ def serve(folder):
                     os.close(stream)
                 processes.add(process)
                 selector.register(os.pidfd_open(process), selectors.EVENT_READ, (process, connection))
-            else:
-                process, connection = key.data
-                status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-                processes.remove(process)
+                selector.register(connection, selectors.EVENT_READ, (process, None))
+                continue
+            process, connection = key.data
+            if connection is None:
+                # The caller never sends anything else: the socket is closed, because the caller was killed.
                 selector.unregister(key.fileobj)
-                os.close(key.fileobj)
-                # The other end may be killed.
-                with connection, contextlib.suppress(OSError):
-                    connection.send(str(status).encode())
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process, signal.SIGTERM)
+                continue
+            status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+            processes.remove(process)
+            selector.unregister(key.fileobj)
+            os.close(key.fileobj)
+            if connection in selector.get_map():
+                selector.unregister(connection)
+            with connection, contextlib.suppress(OSError):
+                connection.send(str(status).encode())
 
 
 def execute(command, arguments, folder, environment, streams):
@@ -143,6 +152,7 @@ def execute(command, arguments, folder, environment, streams):
 
     status = 1
     try:
+        os.setsid()
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
         os.chdir(folder)
@@ -154,7 +164,6 @@ def execute(command, arguments, folder, environment, streams):
         numpy.random.seed()  # noqa: NPY002  as in a new process
         torch.seed()
         if module:
-            os.setsid()
             sys.argv, sys.executable = arguments[1:], command
             runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
         else:
