@@ -80,7 +80,7 @@ def progress(items, total, unit):
     ----------
     items : iterable
     total : int or None
-        Expected number of items; None where unknown.
+        Expected number of items; None if unknown.
     unit : str
         Name of the items in the plural, such as "frames".
     """

@@ -96,7 +96,7 @@ OF_HTTP_STATUS = {
     429: Failure.THROTTLED,
     451: Failure.GEO_BLOCKED,
 }
-"""Failure of each HTTP status (RFC 9110, 6585, 7725). Other statuses: those from 500 are server errors, and 400 to 499 are final."""
+"""Failure of each HTTP status (RFC 9110, 6585, 7725). Other statuses from 400 to 499 give `UNSUPPORTED`; all others give `SERVER_ERROR`."""
 
 # Patterns of yt-dlp's error messages, since yt-dlp has no error classes for most failures. The first matching pattern counts. The order
 # matters: the message about a private video also asks to sign in, and an "unavailable" video may be unavailable in one country only.
@@ -151,7 +151,8 @@ def failure_of(error, extracted=False):
     ----------
     error : Exception
     extracted : bool
-        Whether the site has described the video. Then a missing file is a server error instead of a missing video.
+        Whether the site has returned a description of the video before the exception. If so, a missing file counts as a server error,
+        because the video exists.
 
     Returns
     -------
@@ -197,7 +198,10 @@ def _raised_in_yt_dlp(error):
 
 
 def _failure_of_status(status, matched, extracted):
-    """Return the Failure of an HTTP status. `matched`: the Failure by the message, or None; `extracted`: see `failure_of`."""
+    """Return the Failure of an HTTP status.
+
+    `matched`: Failure whose pattern in `_PATTERNS` matches the message, or None. `extracted`: see `failure_of`.
+    """
     if status == 403 and matched is not None:
         return matched
     if extracted and status in (404, 410):

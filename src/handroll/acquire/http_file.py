@@ -1,4 +1,7 @@
-"""Download one file from a known address, such as released weights. Only https; with a size limit, resuming, and verification."""
+"""Download one file from a known address, such as released weights.
+
+The download uses only https and has a size limit. It can be resumed after an interruption, and the complete file is verified.
+"""
 
 import http.client
 import time
@@ -183,7 +186,10 @@ def _write_part(answer, part, start, total, max_bytes, url):
 
 
 def _start_of_answer(answer, have):
-    """Return the byte of the file at which an answer starts: 0 or `have`. Raise DownloadError if the answer starts at another byte."""
+    """Return the byte of the file at which the server's answer starts: 0, or `have`, the size of the partial file.
+
+    Raise DownloadError if the answer starts at another byte.
+    """
     if answer.status != http.client.PARTIAL_CONTENT:
         return 0
     unit, _, span = (answer.headers.get("Content-Range") or "").partition(" ")

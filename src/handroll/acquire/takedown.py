@@ -36,9 +36,9 @@ class Takedown(BaseModel):
     subject: str | None = Field(None, pattern=IDENTIFIER, max_length=ID_LENGTH, description="performer; together with `video`")
     video: str | None = Field(None, pattern=IDENTIFIER, max_length=ID_LENGTH, description="video id; together with `subject`")
     source: str | None = Field(
-        None, description="address of the video, or path of its file relative to this sheet, in any spelling, instead of its ids"
+        None, description="instead of the ids: address of the video in any spelling, or path of its file relative to this sheet"
     )
-    reason: str | None = Field(None, description="who asked for it and why, for people")
+    reason: str | None = Field(None, description="who asked for the takedown, and why; a note for people")
     date: str | None = Field(None, pattern=ISO_DATE, description="day of the request (YYYY-MM-DD)")
 
     @model_validator(mode="after")
@@ -175,7 +175,10 @@ def _source_of(path):
 
 
 def _paths_to_remove(results, names, not_followed):
-    """Yield the paths below the results that belong to the videos or contain one. Links to folders are added to `not_followed`."""
+    """Yield the files, links and folders below `results` that belong to the videos, or that contain data of one of them.
+
+    Links to folders are not followed; they are added to the list `not_followed`.
+    """
     packed = set()
     for parent, folders, files in os.walk(results):
         parent = Path(parent)
@@ -195,8 +198,8 @@ def _paths_to_remove(results, names, not_followed):
         folders[:] = [name for name in folders if name not in gone]
         for name in files:
             path = parent / name
-            # Search only the files directly in a phase's folder: they are about several videos. Files about one other video may contain
-            # the same words.
+            # Only files directly in a phase's folder are searched, because they are about several videos. A file about a single other
+            # video may contain the same words by chance.
             collected = parent.parent == results and not path.is_symlink()
             if (of_subject and _is_file_of_video(parent.name, name, names)) or (collected and _file_contains_video(path, names)):
                 yield path

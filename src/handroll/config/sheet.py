@@ -22,7 +22,7 @@ ID_LENGTH = 100
 ISO_DATE = r"^\d{4}-\d{2}-\d{2}$"
 """Pattern of a day in ISO 8601."""
 
-# str.splitlines is not used, since it also splits at characters that titles may contain, such as U+2028.
+# Line ends of a sheet. `str.splitlines` is not used, since it also splits at characters that titles may contain, such as U+2028.
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
 Size = Annotated[int, Field(ge=1)]
@@ -146,7 +146,7 @@ def read_rows(path, model, key=()):
         name = tuple(getattr(row, column) for column in key)
         if key and name in lines_of:
             shared = ", ".join(f"{column} {value}" for column, value in zip(key, name, strict=True))
-            problems.append(f"line {number}: {shared} is already in line {lines_of[name]}; give each row its own")
+            problems.append(f"line {number}: {shared} is already in line {lines_of[name]}; change or remove one of these rows")
             continue
         lines_of[name] = number
         rows.append(row)
@@ -158,7 +158,7 @@ def read_rows(path, model, key=()):
 
 
 def read_text(path):
-    """Read a sheet as text without changing line ends. Raise SheetError where it is not UTF-8 text."""
+    """Read a sheet as text without changing line ends. Raise SheetError if it is not UTF-8 text."""
     try:
         data = Path(path).read_bytes()
     except (OSError, ValueError) as error:

@@ -1,6 +1,6 @@
 """Detect insets (picture-in-picture): rectangles whose content appears, disappears or changes abruptly while the rest continues.
 
-An inset that is visible during a whole shot and does not change abruptly is not detected: it looks like a tablet in the scene.
+An inset that is visible during a whole shot and does not change abruptly is not detected, because it looks like a tablet in the scene.
 """
 
 from typing import NamedTuple
@@ -66,7 +66,8 @@ class RectangleChange(NamedTuple):
     frame : int
         First frame with the new content.
     kind : str
-        "appears" or "disappears" by the edges along the sides; "changes" if these are inconclusive.
+        "appears" if the image edges along the sides are stronger after the change than before it; "disappears" if they are weaker;
+        "changes" if the difference is too small for a decision (`EDGE_RATIO`).
     box : tuple of float
         Left, top, right, bottom, as shares of the frame's width and height.
     well_filled : bool
@@ -142,7 +143,7 @@ def _rectangles(changed):
     boxes : list of (left, top, width, height), px
     """
     closed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, np.ones((CLOSE_PX, CLOSE_PX), np.uint8))
-    # Opening separates hands that touch a corner.
+    # Morphological opening separates the rectangle from hands that touch one of its corners.
     solid = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((2 * CLOSE_PX + 1, 2 * CLOSE_PX + 1), np.uint8))
     stats = cv2.connectedComponentsWithStats(solid)[2][1:]
     if not len(stats) or stats[:, cv2.CC_STAT_AREA].max() < AREA_RANGE[0] * changed.size:
@@ -246,7 +247,7 @@ def _shot(frame, breaks, stop):
 def _edges(image, box):
     """Return the strength of the image edges along a box: the mean over its sides of the strongest edge within `EDGE_PX`.
 
-    Sides at the border of the frame are left out. The result is 0 if all sides are there.
+    Sides at the border of the frame are left out. The result is 0 if all sides are at the border.
     """
     grey = image.mean(axis=2)
     strengths = []

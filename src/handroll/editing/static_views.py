@@ -91,7 +91,10 @@ def _merge_groups(groups):
 
 
 def _moves_between(groups, steady, start_s, end_s):
-    """Return whether the camera moves in an interval: a sample in it is in no `steady` group, and no steady group spans the interval."""
+    """Return whether the camera moves in an interval: a sample in it is in no static view, and no static view spans the interval.
+
+    `groups`: lists of consecutive samples of one view each. `steady`: those groups that are static views.
+    """
     settled = {sample.time_s for group in steady for sample in group}
     inner = any(start_s <= sample.time_s <= end_s and sample.time_s not in settled for group in groups for sample in group)
     return inner and not any(group[0].time_s <= start_s and group[-1].time_s >= end_s for group in steady)

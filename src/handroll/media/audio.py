@@ -105,8 +105,8 @@ def _raise_if_disk_full(path):
 def _mono_blocks(container, stream, rate_hz, offsets_s):
     """Yield (samples, start_s) of the decoded audio blocks.
 
-    `samples` is float32 (sample,). `start_s` is the time of the first sample since the first frame, None for a block that directly
-    follows the previous one.
+    `samples` is float32 (sample,). `start_s` is the time of the block's first sample, relative to the video's first frame; None for a
+    block that directly follows the previous one. `offsets_s`: `Probe.audio_offsets_s`.
     """
     resampler, block_format, faults = None, None, {"damaged": 0}
     blocks = decode(container, stream, partial(piece_offset, offsets_s), faults)

@@ -220,7 +220,7 @@ def _read_packets(container, video, audio):
             if found.frame is None and pending:
                 found.frame, pending = _first_undamaged(packet), pending - 1
             if packet.size:
-                # The last packet of a cut-off file is marked corrupt. So are packets next to a join, which can be decoded.
+                # The last packet of a cut-off file is marked corrupt. Packets next to a join are marked, too, but can be decoded.
                 found.whole, found.n_stored = not packet.is_corrupt, found.n_stored + 1
                 # The edit list of an MP4 may exclude whole packets from presentation.
                 if not packet.is_discard:
@@ -236,7 +236,19 @@ def _read_packets(container, video, audio):
 
 
 def _extend(pieces, number, order, dts_s, presented_s, end_s):
-    """Update the piece with this number by the times of one of its packets, and create it if it is new."""
+    """Update a piece in the list `pieces` by the times (s) of one of its packets; append the piece if it is new.
+
+    Parameters
+    ----------
+    pieces : list of Piece
+        Pieces of a stream, changed in place.
+    number : int
+        Number of the packet's piece.
+    order : int
+        Number of the packet in the file, counted over all streams.
+    dts_s, presented_s, end_s : float or None
+        Decoding time of the packet, and its contribution to `Piece.presented_s` and `Piece.end_s`.
+    """
     time_s = next((t for t in (dts_s, presented_s, end_s) if t is not None), 0.0)
     while len(pieces) <= number:
         pieces.append(Piece(order, time_s, last_s=time_s))
@@ -262,7 +274,10 @@ def _seconds(ticks, timed):
 
 
 def _offsets(container, video, packets):
-    """Return the offsets and joins of a file as fields of a `Probe`. Without video, time 0 is the zero of the container's times."""
+    """Return the fields `video_offsets_s`, `audio_offsets_s` and `joined_at_s` of a `Probe` as a dict.
+
+    Without video, time 0 is time 0 of the container.
+    """
     first_s = 0.0
     if packets.frame is not None:
         first_s = _seconds(packets.frame.dts if packets.frame.pts is None else packets.frame.pts, packets.frame) or 0.0
@@ -281,7 +296,10 @@ def _offsets(container, video, packets):
 
 
 def _audio_fields(audio, packets, offsets):
-    """Return the audio fields of a `Probe`."""
+    """Return the audio fields of a `Probe` as a dict; empty without decodable audio.
+
+    `audio`: audio stream. `offsets`: result of `_offsets`.
+    """
     if packets.audio_start_s is None or audio.rate > MAX_AUDIO_RATE_HZ:
         return {}
     offsets_s = offsets["audio_offsets_s"]
@@ -300,7 +318,8 @@ def _video_probe(path, container, video, packets, audio_fields, offsets):
     """Return the `Probe` of a file that has a video stream."""
     codec = video.codec_context.name
     if packets.frame is None:
-        message = f"{path}: expected frames, found {packets.n_stored} {codec} packets, none of which can be decoded {packets.error}".strip()
+        cause = f": {packets.error}" if packets.error else ""
+        message = f"{path}: expected frames, found {packets.n_stored} {codec} packets, none of which can be decoded{cause}"
         return Probe(**{**audio_fields, "audio_start_s": None}, **offsets, codec=codec, problems=("no_frames",), message=message)
 
     times_s = _presentation_times(packets, nominal_frame_s(video), offsets["video_offsets_s"])
@@ -361,7 +380,8 @@ def _missing_part(container, video, packets):
     """Return expected and found length of a cut-off file as text, or an empty string for a complete file."""
     if "mp4" in container.format.name and video.frames:
         found = packets.n_stored
-        return f"expected {video.frames} frames, found {found} whole ones {packets.error}".strip() if found < video.frames else ""
+        cause = f": {packets.error}" if packets.error else ""
+        return f"expected {video.frames} frames, found {found} complete frames{cause}" if found < video.frames else ""
     # Other containers declare at most a duration. (The frame count of AVI counts clock ticks.)
     if not container.duration:
         return ""

@@ -69,7 +69,7 @@ _PAGES = (b"<!doctype html", b"<html", b"<head", b"<body", b"<script")
 
 
 class MediaError(ValueError):
-    """A file that cannot be read as a video.
+    """Raised for a file that cannot be read as a video.
 
     Attributes
     ----------
@@ -152,7 +152,8 @@ def container_of(path):
     for start, name in _AT_START:
         if head.startswith(start):
             return name
-    # A file that starts with a printable character is a text: as the length of a box, the character would mean more than 500 MB.
+    # A file that starts with a printable character is a text. In an ISO file, this byte would belong to the length of the first box, and
+    # would mean a length of more than 500 MB.
     if head[4:8] in _ISO_BOXES and (head[4:8] == b"ftyp" or not 0x20 <= head[0] < 0x7F):
         return "iso"
     if head[:4] == b"RIFF":

@@ -6,7 +6,8 @@ import numpy as np
 from av.stream import Disposition
 
 FALLBACK_RATE = 25.0
-"""Frames per second of a file whose container declares no rate: FFmpeg's default for raw streams. Used for frames without a timestamp."""
+"""Assumed frames per second of a file whose container declares no rate: FFmpeg's default for raw streams. Only the times of frames without
+a timestamp depend on it."""
 
 # Streams with one of these flags contain still images, such as cover art.
 _NOT_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
@@ -99,7 +100,7 @@ class DisplayTransform:
 
 
 def display_transform(stream, frame, max_width_px=None, max_height_px=None):
-    """Find how the frames of a stream are displayed: square pixels, the container's rotation, a maximum size.
+    """Return the transform from stored to displayed frames of a stream: square pixels, the container's rotation, and a maximum size.
 
     A rotation that is not a multiple of 90 degrees is rounded to the nearest one. If a display matrix also mirrors, only its
     rotation is applied, because PyAV 18 cannot read the mirroring safely (`Frame.side_data` frees the metadata of colour profiles

@@ -1,4 +1,4 @@
-"""All screening criteria: the table of each score, the threshold that it is compared with, and the reason for a rejection.
+"""All screening criteria: a table of the scores, the thresholds that they are compared with, and the rejection reasons.
 
 The functions `measure_...` in the other modules of this folder compute the scores. `thresholds` compares a score with its threshold,
 which is a key in the section `screening.<criterion>` of the configuration. `verdict` collects the decisions of all criteria.

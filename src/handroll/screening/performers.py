@@ -2,8 +2,8 @@
 
 Detection errors, such as a reflection in the fallboard or a hand detected twice, give more than two hands in a few frames. Two people
 at one piano show more than two hands in most frames. A "hand" at the same position throughout the video is an object, such as a
-picture on the wall. This criterion uses sampled frames, to reject videos without hands before every frame is searched for hands. So
-its minimums are lower than those of the criterion `visibility`.
+picture on the wall. This criterion uses only sampled frames, so that videos without hands are rejected before hands are detected in
+every frame. Its minimums are therefore lower than those of the criterion `visibility`.
 """
 
 import numpy as np
