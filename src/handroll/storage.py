@@ -95,7 +95,7 @@ def _to_fixed_array(column, values):
 
 
 def _to_list_array(table, column, values):
-    """Convert a sequence of arrays (n_i, *column shape), one for each row i, to an Arrow list array."""
+    """Convert a sequence of arrays (n_i, *column shape), one for each row i, to an Arrow list array. `table`: for error messages."""
     for row, value in enumerate(values):
         if np.ndim(value) != 1 + len(column.shape) or np.shape(value)[1:] != column.shape:
             wanted = f"({', '.join(map(str, (column.axes[0][0], *column.shape)))})"

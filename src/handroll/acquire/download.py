@@ -94,7 +94,17 @@ def fetch(source, out_path, *, max_height_px=1080, limits=None, pace=None, base_
 
 
 def _build_info(source, kind, status, message, path=None, **facts):
-    """Build the dict that `fetch` returns."""
+    """Build the dict that `fetch` returns.
+
+    Parameters
+    ----------
+    source, kind, status, message : str
+        Values of the dict; user name and password are removed from the source.
+    path : Path, optional
+        File of the video, for its size and SHA-256; None if there is no file.
+    **facts
+        Values of the keys `_FACTS`. Missing ones are None in the dict.
+    """
     return {
         "source": without_credentials(source),
         "kind": kind,
@@ -141,7 +151,10 @@ def _link_target(source, base_dir, folder):
 
 
 def _download(source, out_path, max_height_px, limits, pace):
-    """Download a URL to `out_path`; return the result of `fetch`. After a transient failure, the download is tried again."""
+    """Download the URL `source` to `out_path`, and return the result of `fetch`. See `fetch` for the parameters.
+
+    After a transient failure, the download is tried again. If the video is not available, an empty file is written.
+    """
     cookies = read_cookies()
     folder = _partial_folder(out_path, source, max_height_px)
     failed, most_bytes = 0, _folder_bytes(folder)

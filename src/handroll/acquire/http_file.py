@@ -120,7 +120,11 @@ def download_file(url, path, max_bytes, sha256=None, check=None, schemes=("https
 
 
 def _request(opener, url, part, max_bytes, sha256):
-    """Request a file, or its missing rest, and write it to the partial file `part`. Raise _Interrupted if another try may succeed."""
+    """Request a file, or its missing rest, and write it to the partial file `part`.
+
+    Raise _Interrupted if another try may succeed, and DownloadError otherwise. `opener`: urllib.request.OpenerDirector; other parameters:
+    see `download_file`.
+    """
     request = urllib.request.Request(url, headers={"User-Agent": f"handroll/{__version__}", "Accept-Encoding": "identity"})
     version = _version_file(part)
     known = version.read_text(encoding="utf-8") if version.is_file() else None
@@ -165,7 +169,7 @@ def _request(opener, url, part, max_bytes, sha256):
 def _write_part(answer, part, start, total, max_bytes, url):
     """Write the server's answer to the partial file `part`, from byte `start` on.
 
-    `total`: size of the complete file, bytes; None if the server does not report it.
+    `total`: size of the complete file, bytes; None if the server does not report it. `max_bytes`: maximum size of the complete file.
     """
     with open(part, "r+b" if part.exists() else "w+b") as file:
         file.seek(start)

@@ -120,7 +120,11 @@ def list_entries(url, max_listed=5000, pace=None):
 
 
 def _list_once(url, found, max_listed, pace, cookies):
-    """Try once to list an address, and add its entries to `found`. Raises FetchFailed and the exceptions of yt-dlp."""
+    """Try once to list an address. Raises FetchFailed and the exceptions of yt-dlp.
+
+    `found`: an empty `Found`, to which entries and skipped entries are added, also before an exception. Other parameters: see
+    `list_entries`.
+    """
     import yt_dlp
 
     if problem := address_problem(url):
@@ -234,7 +238,7 @@ def _text_or_none(value):
 
 
 def _number_or_none(value, kind, minimum):
-    """Convert a value to a finite number of at least `minimum`; return None if that is not possible."""
+    """Convert a value to a finite number of at least `minimum`; return None if that is not possible. `kind`: int or float."""
     try:
         number = kind(value)
     except (TypeError, ValueError, OverflowError):

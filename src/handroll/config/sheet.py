@@ -153,7 +153,7 @@ def read_rows(path, model, key=()):
     if problems:
         lines = [f"sheet {path} has {len(problems)} problem(s):", *(f"  {problem}" for problem in problems[:MAX_PROBLEMS])]
         more = len(problems) - MAX_PROBLEMS
-        raise SheetError("\n".join([*lines, f"  and {more} more"] if more > 0 else lines))
+        raise SheetError("\n".join([*lines, f"  and {more} more problems"] if more > 0 else lines))
     return rows
 
 
@@ -182,7 +182,10 @@ def numbered_lines(text):
 
 
 def _header_problems(header, number, model):
-    """Return the problems of the header in line `number`, a list of messages."""
+    """Return the problems of a header, a list of messages: unknown, missing and duplicate columns.
+
+    `header`: names of the columns. `number`: line of the header, from 1. `model`: see `read_rows`.
+    """
     known = list(model.model_fields)
     problems = []
     for name in header:

@@ -214,7 +214,7 @@ class EditDetector:
         )
 
     def _still_intervals(self, frame_s):
-        """Find the still intervals: frame ranges [start, stop) of repeated frames that are not blank."""
+        """Find the still intervals: frame ranges [start, stop) of repeated frames that are not blank. `frame_s`: time between frames, s."""
         repeated = (self._difference.largest() <= MAX_REPEATED) & (np.asarray(self._spread) > MAX_BLANK_SPREAD)
         repeated[0] = False
         shares, joined = self._difference.shares(), []
@@ -306,7 +306,10 @@ def _is_long(before, start, stop, frame_s):
 
 
 def _long_runs(mask, min_s, frame_s):
-    """Return the ranges [start, stop) of consecutive true frames that last at least `min_s`."""
+    """Return the frame ranges [start, stop) in which `mask`, bool array (frame,), is true for at least `min_s`.
+
+    `frame_s`: median time between frames, s.
+    """
     return [(int(a), int(b)) for a, b in zip(*runs(mask), strict=True) if (b - a) * frame_s >= min_s]
 
 

@@ -248,7 +248,7 @@ class FrameDifference:
         return np.flatnonzero(cut), np.flatnonzero(jump)
 
     def ratio(self):
-        """Return the ratio of each frame's change to the maximum change of its neighbours: float array (frame,)."""
+        """Return the ratio of each frame's change to the maximum change of its neighbours (plus `FLOOR`): float array (frame,)."""
         change = np.asarray(self._change)
         return change / (_neighbour_maximum(change, _neighbour_count(self.times)) + FLOOR)
 
@@ -289,7 +289,10 @@ class FrameDifference:
         ]
 
     def _restores(self, first, last, parts):
-        """Return whether the change at frame `last` restores the content before frame `first`; see `RESTORED`."""
+        """Return whether the change at frame `last` restores the content before frame `first`; see `RESTORED`.
+
+        `parts`: dict of frame to bool array (row, column), the cells with excess.
+        """
         (before, came), (_, after) = self._step_images[first], self._step_images[last]
         common = cv2.resize((parts[first] & parts[last]).view(np.uint8), before.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
         remaining, part_change = (float(cv2.absdiff(before, other)[common].mean()) for other in (after, came))

@@ -152,7 +152,10 @@ def _rectangles(changed):
 
 
 def _is_rectangle(closed, left, top, width, height):
-    """Return whether the changed pixels, with gaps closed, fill a box (px) and its sides."""
+    """Return whether a box (px) has the size of an inset, and the changed pixels fill the box and its sides.
+
+    `closed`: uint8 array (height, width), 1 for a changed pixel or a closed gap.
+    """
     frame_height, frame_width = closed.shape
     inside = closed[top : top + height, left : left + width]
     if (
@@ -219,7 +222,7 @@ def inset_spans(changes, temporary_changes, breaks, stop):
 
 
 def _restores(first, last):
-    """Return whether the second change restores the content before the first; see `MAX_RESTORED`."""
+    """Return whether the RectangleChange `last` restores the content before the RectangleChange `first`; see `MAX_RESTORED`."""
     return float(np.abs(last.after - first.before).mean()) < MAX_RESTORED * float(np.abs(first.after - first.before).mean())
 
 
@@ -239,13 +242,18 @@ def overlap(first, second):
 
 
 def _shot(frame, breaks, stop):
-    """Return the frame range (start, stop) of the shot that contains a frame."""
+    """Return the frame range (start, stop) of the shot around a change at a frame. A break at the frame itself is ignored.
+
+    `breaks`: first frames after cuts and fades. `stop`: number of frames of the video.
+    """
     earlier, later = [b for b in breaks if b < frame], [b for b in breaks if b > frame]
     return max(earlier, default=0), min(later, default=stop)
 
 
 def _edges(image, box):
-    """Return the strength of the image edges along a box: the mean over its sides of the strongest edge within `EDGE_PX`.
+    """Return the strength (grey levels) of the image edges along a box (left, top, right, bottom; px), as the mean over its four sides.
+
+    The strength along a side is the maximum over the lines within `EDGE_PX` of the mean step between neighbouring pixels.
 
     Sides at the border of the frame are left out. The result is 0 if all sides are at the border.
     """

@@ -76,7 +76,10 @@ def extract_audio(video_path, out_path, probe=None):
 
 
 def _extract(video_path, out_path, probe):
-    """Decode the audio stream into a FLAC file; return (number of samples, sampling rate in Hz)."""
+    """Decode the audio stream of a video into the FLAC file `out_path`; return (number of samples, sampling rate in Hz).
+
+    `probe`: Probe of the video, which has audio.
+    """
     rate_hz, written = min(probe.audio_rate_hz, MAX_RATE_HZ), 0
     with (
         open_media(video_path) as container,

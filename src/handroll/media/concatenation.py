@@ -161,7 +161,7 @@ def decode(container, stream, offset_of, faults):
 
 
 def _undamaged_frames(stream, packet, faults):
-    """Decode a packet (None drains the decoder) and return its undamaged frames; count the damaged ones in `faults`."""
+    """Decode a packet and return its undamaged frames. A packet of None drains the decoder. `faults`: see `decode`."""
     try:
         frames = stream.decode(packet)
     except av.error.EOFError:

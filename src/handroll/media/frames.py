@@ -117,7 +117,7 @@ class _Offsets:
 
 
 def _rgb(frame, reformatter, transform, threads):
-    """Convert a decoded frame to uint8 RGB (height, width, 3), scaled but not yet rotated."""
+    """Convert a decoded frame to uint8 RGB (height, width, 3), scaled to the size of the DisplayTransform, but not yet rotated."""
     undeclared_hd = frame.colorspace == _UNSPECIFIED_COLORSPACE and frame.height >= _HD_HEIGHT_PX
     image = reformatter.reformat(
         frame,

@@ -202,7 +202,10 @@ class _Packets:
 
 
 def _read_packets(container, video, audio):
-    """Read all packets; decode each stream up to its first undamaged frame."""
+    """Read all packets of the video and audio stream, and return them as `_Packets`. Decode each stream up to its first undamaged frame.
+
+    `video`, `audio`: streams of the container; None if there is no such stream.
+    """
     found, pending = _Packets(), FIRST_FRAME_PACKETS
     video_pieces, audio_pieces = PieceCounter(container), PieceCounter(container)
     demuxed = enumerate(demux(container, [s for s in (video, audio) if s is not None])) if video or audio else iter(())
@@ -315,7 +318,10 @@ def _audio_fields(audio, packets, offsets):
 
 
 def _video_probe(path, container, video, packets, audio_fields, offsets):
-    """Return the `Probe` of a file that has a video stream."""
+    """Return the `Probe` of a file that has a video stream.
+
+    `audio_fields`: result of `_audio_fields`. `offsets`: result of `_offsets`.
+    """
     codec = video.codec_context.name
     if packets.frame is None:
         cause = f": {packets.error}" if packets.error else ""
@@ -357,7 +363,10 @@ def _video_probe(path, container, video, packets, audio_fields, offsets):
 
 
 def _presentation_times(packets, nominal_s, offsets_s):
-    """Return the times (frame,) since the first decodable frame, identical to those of `read_frames`."""
+    """Return the presentation times (frame,), s, since the first decodable frame. They equal those of `read_frames`.
+
+    `nominal_s`: nominal frame duration, s. `offsets_s`: offset of each video piece, s.
+    """
     converter = TimestampConverter(nominal_s)
     first = packets.frame
     first_s = _seconds(first.dts if first.pts is None else first.pts, first)
@@ -377,7 +386,7 @@ def _presentation_times(packets, nominal_s, offsets_s):
 
 
 def _missing_part(container, video, packets):
-    """Return expected and found length of a cut-off file as text, or an empty string for a complete file."""
+    """Return a text with the expected and the found length if the file is cut off; empty for a complete file."""
     if "mp4" in container.format.name and video.frames:
         found = packets.n_stored
         cause = f": {packets.error}" if packets.error else ""
