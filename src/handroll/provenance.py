@@ -237,7 +237,7 @@ def code_hash(script, chosen=()):
         An imported file contains names of modules as strings, and `chosen` contains none of them.
     """
     files = _imported_files([Path(script).resolve()], chosen)
-    # Sorted by name instead of path, so that the hash does not depend on the folder of the installation.
+    # The files are sorted by name instead of path, so that the hash does not depend on the folder of the installation.
     names = {path: path.relative_to(PACKAGE).as_posix() if path.is_relative_to(PACKAGE) else path.name for path in files}
     digest = hashlib.sha256()
     for path in sorted(files, key=names.get):

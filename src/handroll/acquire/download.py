@@ -253,7 +253,7 @@ def _try_download(source, folder, max_height_px, limits, pace, cookies, facts):
     options = {
         **yt_dlp_options(cookies, pace),
         "format": f"bv*{_PROTOCOLS}+ba{_PROTOCOLS}/b{_PROTOCOLS}",
-        # Prefer the largest height up to the maximum; yt-dlp's "res" is the shorter side.
+        # yt-dlp prefers the format with the longest shorter side ("res") up to the maximum, then the one with the highest frame rate.
         "format_sort": [f"res:{max_height_px}", "fps"],
         "merge_output_format": "mp4/mkv",
         "ffmpeg_location": imageio_ffmpeg.get_ffmpeg_exe(),

@@ -39,7 +39,7 @@ class Failure(StrEnum):
     SOURCE_MISSING = "source_missing", False, False
     SOURCE_EMPTY = "source_empty", False, False
     SOURCE_IS_FOLDER = "source_is_folder", False, False
-    # Transient, since permissions can change without a change of the file's size and time.
+    # This failure is transient, since permissions can change without a change of the file's size and time.
     SOURCE_LOCKED = "source_locked", True, False
     TOO_SHORT = "too_short", False, False
     TOO_LONG = "too_long", False, False
@@ -53,10 +53,10 @@ class Failure(StrEnum):
     SHORTENED = "download_shortened", False, False
     REFUSED_ADDRESS = "download_refused_address", False, False
     UNSUPPORTED = "download_unsupported", False, False
-    # Transient: a live stream can be downloaded after its end, and a changed site after an update of yt-dlp.
+    # The next two failures are transient: a live stream can be downloaded after its end, and a changed site after an update of yt-dlp.
     LIVE = "download_live", True, False
     NOT_UNDERSTOOD = "download_not_understood", True, False
-    # Not tried again in the same run, since the next try would be as slow.
+    # This failure is not tried again in the same run, since the next try would be as slow.
     TOO_SLOW = "download_too_slow", True, False
     FORBIDDEN = "download_forbidden", True, True
     THROTTLED = "download_throttled", True, True
@@ -90,7 +90,7 @@ OF_HTTP_STATUS = {
     410: Failure.GONE,
     # Bilibili sends 412 instead of 429 (too many requests).
     412: Failure.THROTTLED,
-    # A partial download is longer than the file. It is removed, and the next try starts from the beginning.
+    # 416 means that a partial download is longer than the file. It is removed, and the next try starts from the beginning.
     416: Failure.INCOMPLETE,
     425: Failure.SERVER_ERROR,
     429: Failure.THROTTLED,

@@ -117,10 +117,10 @@ def _mono_blocks(container, stream, rate_hz, offsets_s):
         start_s = None if frame.pts is None else float(frame.pts * stream.time_base) - offset_s
         if block_format != (frame.format.name, frame.layout.name, frame.sample_rate):
             block_format = frame.format.name, frame.layout.name, frame.sample_rate
-            # Interleaved samples, not planar: PyAV crashes on planar audio of more than eight channels.
+            # The samples are interleaved, because PyAV crashes on planar audio of more than eight channels.
             resampler = av.AudioResampler(format="flt", layout=frame.layout, rate=rate_hz)
         for block in resampler.resample(frame):
-            # FFmpeg mixes float channels to mono as their sum divided by sqrt(2), which would clip.
+            # The channels are averaged here. FFmpeg would divide their sum by sqrt(2), which would clip.
             yield block.to_ndarray().reshape(-1, block.layout.nb_channels).mean(axis=1), start_s
             start_s = None
     if faults["damaged"]:

@@ -125,7 +125,7 @@ def _rgb(frame, reformatter, transform, threads):
         height=transform.height_px,
         format="rgb24",
         src_colorspace=Colorspace.ITU709 if undeclared_hd else None,
-        # AREA averages over the area of a pixel, which avoids aliasing. With accurate rounding the result does not depend on the
+        # AREA averages over the area of a pixel, which avoids aliasing. With accurate rounding, the result does not depend on the
         # vector instructions of the processor.
         interpolation=Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEXACT,
         threads=threads,

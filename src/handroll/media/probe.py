@@ -370,8 +370,8 @@ def _presentation_times(packets, nominal_s, offsets_s):
     converter = TimestampConverter(nominal_s)
     first = packets.frame
     first_s = _seconds(first.dts if first.pts is None else first.pts, first)
-    # Packets come in decoding order and are sorted into presentation order piece by piece. Without any presentation times both
-    # orders are assumed to be equal.
+    # Packets come in decoding order and are sorted into presentation order, piece by piece. If a piece has a packet without any time,
+    # both orders are assumed to be equal.
     times_s = []
     for number, frames in groupby(packets.frames, key=itemgetter(3)):
         presented_s = [dts_s if pts_s is None else pts_s for _, pts_s, dts_s, _ in frames]

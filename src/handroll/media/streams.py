@@ -119,7 +119,7 @@ def display_transform(stream, frame, max_width_px=None, max_height_px=None):
     DisplayTransform
     """
     quarter_turns = round(frame.rotation / 90) % 4
-    # Like players do, make non-square pixels square by scaling the width.
+    # Non-square pixels become square by scaling the width, as in video players.
     width, height = frame.width * float(stream.sample_aspect_ratio or 1), float(frame.height)
     limits = (max_height_px, max_width_px) if quarter_turns % 2 else (max_width_px, max_height_px)
     scale = min([1.0, *(limit / length for limit, length in zip(limits, (width, height), strict=True) if limit)])

@@ -23,7 +23,7 @@ STATIC_SHARE = 0.6
 MIN_STATIC_SAMPLES = 10
 """Minimum number of samples for the search for objects. In fewer samples, a hand may by chance be at one position in most of them."""
 
-# Indices of MediaPipe's hand landmarks.
+# Indices of MediaPipe's hand landmarks: wrist, knuckle of the middle finger, and the landmarks whose mean is the centre of the palm.
 _WRIST, _MIDDLE_KNUCKLE, _PALM = 0, 9, (0, 5, 9, 13, 17)
 
 

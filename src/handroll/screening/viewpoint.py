@@ -28,8 +28,10 @@ least squares to 36 synthetic videos and two real videos from above (weight 3); 
 LEVEL_WIDTH = 0.72
 """Ratio of palm width to palm length in the image of a hand viewed from above. Measured: 0.72 to 0.88 (synthetic), 0.65 and 0.82 (real)."""
 
-# Indices of MediaPipe's hand landmarks.
+# Indices of MediaPipe's hand landmarks: wrist, and the knuckles of index and little finger.
 _WRIST, _INDEX, _PINKY = 0, 5, 17
+
+# Indices of MediaPipe's hand landmarks: knuckles and tips of index, middle, ring and little finger.
 _KNUCKLES, _TIPS = (5, 9, 13, 17), (8, 12, 16, 20)
 
 
