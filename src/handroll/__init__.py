@@ -13,8 +13,10 @@ __version__ = "0.1.0"
 
 __all__ = ["__version__", "generate", "open_dataset"]
 
-# Module and function of each entry point.
+# Module of each entry point.
 _MODULES = {"open_dataset": "handroll.dataset.shards", "generate": "handroll.generation.generate"}
+
+# Name of each entry point's function in its module.
 _FUNCTIONS = {"open_dataset": "read_rows", "generate": "play"}
 
 

@@ -3,7 +3,7 @@
 Camera frame: that of OpenCV, x right, y down, z forward. Keyboard frame: `handroll.keyboard.geometry`. Pixel coordinates: x right, y
 down, (0, 0) at the top left corner of the frame as shown.
 
-Without a registered keyboard, `assumed_camera` gives the focal length. Where a keyboard is registered, the focal length is fitted in
+Without a registered keyboard, `assumed_camera` gives the focal length. If a keyboard is registered, the focal length is fitted in
 `keyboard.camera_fit`, and its source is decided in `keyboard.registration`.
 """
 
@@ -38,7 +38,8 @@ class Camera:
         Source of the focal length: "sheet", "config", "keyboard" (fitted to the keys), "assumed" (a keyboard is registered, but
         barely constrains the focal length), "hamer" (HaMeR's convention, not a measurement) or "truth" (rendered videos).
     k1 : float
-        First radial distortion coefficient of OpenCV: factor of the squared radius in focal lengths; no unit.
+        First radial distortion coefficient, as in OpenCV; no unit. A point at the distance r (in focal lengths) from the principal
+        point is displaced to the distance r (1 + k1 r^2).
     off_centre_px : (x, y)
         Offset of the principal point from the middle of the frame, pixels. The principal point is also the centre of distortion.
     """
@@ -122,7 +123,7 @@ def configured_focal(sheet_focal_px, config_focal_px):
     Returns
     -------
     (float, str) or None
-        Focal length (px) and its source, "sheet" or "config"; None where both are None.
+        Focal length (px) and its source, "sheet" or "config"; None if both are None.
     """
     given = ((sheet_focal_px, "sheet"), (config_focal_px, "config"))
     return next(((focal_px, source) for focal_px, source in given if focal_px is not None), None)
@@ -190,7 +191,7 @@ _EXTRINSIC_KEYS = "keyboard_rotation_rad", "keyboard_translation_mm"
 
 
 def extrinsics_from_metadata(metadata):
-    """Read the Extrinsics from a table's metadata, which `Extrinsics.to_metadata` has written; None where no keyboard is registered."""
+    """Read the Extrinsics from a table's metadata, which `Extrinsics.to_metadata` has written; None if no keyboard is registered."""
     if not all(name in metadata for name in _EXTRINSIC_KEYS):
         return None
     return Extrinsics(*(np.array(json.loads(metadata[name])) for name in _EXTRINSIC_KEYS))
@@ -204,12 +205,12 @@ def joints_in_keyboard_frame(joints_m, extrinsics):
     joints_m : array (..., xyz 3)
         Camera frame, metres.
     extrinsics : Extrinsics or None
-        None where no keyboard is registered.
+        None if no keyboard is registered.
 
     Returns
     -------
     array (..., xyz 3), float32
-        Keyboard frame, millimetres; NaN where `extrinsics` is None.
+        Keyboard frame, millimetres; NaN if `extrinsics` is None.
     """
     if extrinsics is None:
         return np.full(np.shape(joints_m), np.nan, dtype=np.float32)

@@ -177,7 +177,7 @@ def list_videos(options):
         logger.addHandler(logging.NullHandler())
     try:
         channels = [Channel(url=url, subject=options.subject) for url in options.urls]
-        # Only two tries, since the user waits. The same command can be run again for failed addresses.
+        # Only two tries are made, since the user waits. The same command can be run again for failed addresses.
         listing = list_channels(channels, options.max_listed, Pace(tries=2, back_off_s=1.0, max_wait_s=10.0))
         added = merge_into_sheet(options.sheet, listing.candidates)
     except ValidationError as error:

@@ -1,15 +1,15 @@
-"""Select the device on which networks run: the CPU or a GPU, by name, without a fallback to another device."""
+"""Select the device on which neural networks run, the CPU or a GPU, by name. An unavailable device is an error."""
 
 import os
 from contextlib import contextmanager
 
 
 class DeviceError(RuntimeError):
-    """Raised where the selected device is not available."""
+    """Raised if the selected device is not available."""
 
 
 def torch_device(name):
-    """Return the torch device of a name. Raise DeviceError where the device is not available.
+    """Return the torch device of a name. Raise DeviceError if the device is not available.
 
     Parameters
     ----------

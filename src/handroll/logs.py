@@ -43,7 +43,7 @@ def step_log(path, name):
     LOGGER.addHandler(to_terminal)
     LOGGER.setLevel(logging.INFO)
     try:
-        # On a full disk, creating the log file fails. Then the advice is printed on the terminal only.
+        # On a full disk, the log file cannot be created. The advice is then printed on the terminal only.
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         to_file = logging.FileHandler(path, mode="w", encoding="utf-8")
         to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -80,7 +80,7 @@ def progress(items, total, unit):
     ----------
     items : iterable
     total : int or None
-        Expected number of items; None where unknown.
+        Expected number of items; None if unknown.
     unit : str
         Name of the items in the plural, such as "frames".
     """

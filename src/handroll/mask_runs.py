@@ -1,4 +1,4 @@
-"""Find runs: sequences of consecutive frames in which a mask is true. Find flicker: visible runs that are too short."""
+"""Find runs, which are sequences of consecutive frames in which a mask is true, and flicker, which are visible runs that are too short."""
 
 import numpy as np
 

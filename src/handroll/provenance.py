@@ -38,7 +38,7 @@ def atomic_path(path):
     Parameters
     ----------
     path : path
-        Target. Its folder is created where missing.
+        Target. Its folder is created if it does not exist.
 
     Yields
     ------
@@ -115,7 +115,7 @@ def file_identity(path):
     -------
     [int, int] or None
         Size in bytes, and time of the last change in whole seconds since 1970; some archives store no fractions of a second. None
-        where there is no file.
+        if there is no file.
     """
     try:
         found = os.stat(path)
@@ -153,7 +153,7 @@ def _parse_module(path):
             bare = [s for s in body if isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant) and isinstance(s.value.value, str)]
             docstrings.update(s.value for s in bare)
             node.body = [s for s in body if s not in bare] or ([ast.Pass()] if not isinstance(node, ast.Module) else [])
-    # A string such as "handroll.music." is the beginning of a name that is completed at run time. It is no module name.
+    # A string such as "handroll.music." is the beginning of a name that is completed at run time. It is not a module name.
     named = {text for text in texts if text.startswith(f"{PACKAGE.name}.") and not text.endswith(".") and _module_path(text)}
     # An import also runs `__init__.py` of the parent packages. The root package is included only if a statement names it.
     parts = [name.split(".") for name in imported]
@@ -171,7 +171,7 @@ def _module_path(name):
 
 
 def _required_path(module):
-    """Return the file of a `handroll` module; raise ValueError where there is no such module."""
+    """Return the file of a `handroll` module; raise ValueError if there is no such module."""
     path = _module_path(module)
     if path is None:
         raise ValueError(f"{module}: expected the name of a handroll module, found no such module")
@@ -191,7 +191,7 @@ def _imported_files(files, chosen=()):
     ----------
     files : iterable of path
     chosen : iterable of str
-        Modules that are used here and imported by a name in a string, such as engines; or the packages that contain them.
+        Modules that the files import by a name in a string, such as engines; or the packages that contain them.
 
     Raises
     ------
@@ -237,7 +237,7 @@ def code_hash(script, chosen=()):
         An imported file contains names of modules as strings, and `chosen` contains none of them.
     """
     files = _imported_files([Path(script).resolve()], chosen)
-    # Sorted by name instead of path, so that the hash does not depend on the folder of the installation.
+    # The files are sorted by name instead of path, so that the hash does not depend on the folder of the installation.
     names = {path: path.relative_to(PACKAGE).as_posix() if path.is_relative_to(PACKAGE) else path.name for path in files}
     digest = hashlib.sha256()
     for path in sorted(files, key=names.get):

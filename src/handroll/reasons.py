@@ -28,7 +28,7 @@ class Reason(StrEnum):
     advice: str
 
     def __new__(cls, value, stops, description, advice):
-        """Create a member from its value and its attributes."""
+        """Create a member from its value, which is its name in lower case, and its attributes."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.stops = stops

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 MAX_OPCODES = 50_000
-"""Maximum number of opcodes of a plain pickle. MANO's file has some hundreds, or 24 thousand where its longest index is a list. The limit
-also restricts the depth of nesting."""
+"""Maximum number of opcodes of a plain pickle. MANO's file has some hundreds of opcodes, or 24 thousand if its longest index is stored as a
+list. The limit also restricts the depth of nesting."""
 
 # Maximum length of an error message, characters: it may quote text of the file.
 _LONGEST_MESSAGE = 300
@@ -137,9 +137,10 @@ def load_torch(path, mapped=False, checksums=True):
     ----------
     path : path
     mapped : bool
-        Map the tensors of a zip archive into memory instead of reading them. The file must not change while the tensors are used.
+        Whether to map the tensors of a zip archive into memory instead of reading them. The file must not change while the tensors are
+        used.
     checksums : bool
-        Verify the checksums of a zip archive, which reads the whole file.
+        Whether to verify the checksums of a zip archive, which reads the whole file.
 
     Returns
     -------
@@ -238,7 +239,7 @@ def _is_zip(path):
 
 
 def _check_checksums(path):
-    """Raise UnreadableError where an entry of a zip archive does not match its checksum."""
+    """Raise UnreadableError if an entry of a zip archive does not match its checksum."""
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
@@ -249,7 +250,7 @@ def _check_checksums(path):
 
 
 def _describe_rejection(error):
-    """Describe a file that torch.load rejects with `error`. PyTorch's own message is not used, since it advises to load unsafely."""
+    """Describe a file that torch.load rejects with `error`. PyTorch's own message is not used: it recommends an unsafe way to load."""
     if code := re.search(r"GLOBAL (\S+)", str(error)):
         return f"a file that refers to the Python code {code[1][:100]}, which was not run"
     if "weights_only" in str(error):
@@ -258,5 +259,5 @@ def _describe_rejection(error):
 
 
 def _first_line(error):
-    """Return the first line of an exception's message; its class name where the message is empty."""
+    """Return the first line of an exception's message; its class name if the message is empty."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:_LONGEST_MESSAGE]

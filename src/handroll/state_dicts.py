@@ -2,7 +2,7 @@
 
 from handroll.safe_pickle import StandIn, UnreadableError
 
-# Maximum number of names in a list in a message.
+# Maximum number of names that an error message lists.
 _LISTED = 6
 
 
@@ -29,7 +29,7 @@ def state_dict_at(content, *keys):
     import torch
 
     for key in keys:
-        # `dict.get` instead of `content.get`: a dictionary from a pickle may have attributes that replace its methods.
+        # `dict.get` is used instead of `content.get`, because a dictionary from a pickle may have attributes that replace its methods.
         inner = dict.get(content, key) if isinstance(content, dict) else None
         if not isinstance(inner, dict):
             raise UnreadableError(f"no dictionary `{key}`, but {_describe_value(content if inner is None else inner)}")

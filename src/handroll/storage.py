@@ -18,7 +18,7 @@ from handroll.tables import SCHEMA_VERSION
 
 
 class SchemaError(ValueError):
-    """Raised where a table differs from its definition in columns, types or shapes, or where a file is damaged."""
+    """Raised if a table differs from its definition in columns, types or shapes, or if a file is damaged."""
 
 
 @contextmanager
@@ -41,10 +41,10 @@ def undamaged(path, kind):
     except FileNotFoundError:
         raise
     except (pa.ArrowException, KeyError, OSError, TypeError, ValueError) as error:
-        # Arrow raises OSError where the middle of a file is damaged.
+        # Arrow raises OSError if the middle of a file is damaged.
         raise SchemaError(
             f"{path}: expected {kind}, found another kind of file or a damaged one ({error}); "
-            "delete it and run again: the workflow creates it again where needed"
+            "delete it and run again: the workflow creates it again if it is needed"
         ) from error
 
 
@@ -69,8 +69,8 @@ def to_arrow(table, columns, metadata=None):
     """
     expected = [column.name for column in table.columns]
     if sorted(expected) != sorted(columns):
-        missing, unknown = sorted(set(expected) - set(columns)), sorted(set(columns) - set(expected))
-        raise SchemaError(f"table {table.name}: expected exactly the columns of its definition; missing: {missing}, unknown: {unknown}")
+        missing, unknown = (", ".join(sorted(names)) or "none" for names in (set(expected) - set(columns), set(columns) - set(expected)))
+        raise SchemaError(f"table {table.name}: expected exactly the columns of its definition; missing: {missing}; unknown: {unknown}")
     rows = len(columns[expected[0]])
     arrays = []
     for column in table.columns:
@@ -95,7 +95,7 @@ def _to_fixed_array(column, values):
 
 
 def _to_list_array(table, column, values):
-    """Convert a sequence of arrays (n_i, *column shape), one for each row i, to an Arrow list array."""
+    """Convert a sequence of arrays (n_i, *column shape), one for each row i, to an Arrow list array. `table`: for error messages."""
     for row, value in enumerate(values):
         if np.ndim(value) != 1 + len(column.shape) or np.shape(value)[1:] != column.shape:
             wanted = f"({', '.join(map(str, (column.axes[0][0], *column.shape)))})"
@@ -122,7 +122,7 @@ def from_arrow(table, arrow):
 def _column_values(column, chunked):
     """Return the values of a column from its chunked Arrow array, as a writable copy."""
     if (column.varies or not column.is_object) and chunked.null_count:
-        # Where values are missing, Arrow would convert integers to floats, and drop the missing rows of array columns.
+        # If values are missing, Arrow would convert integers to floats, and drop the missing rows of array columns.
         raise SchemaError(f"column {column.name}: expected a value in every row, found {chunked.null_count} without one")
     # `combine_chunks` is avoided for a single chunk, since it always copies.
     chunk = chunked.chunk(0) if chunked.num_chunks == 1 else chunked.combine_chunks()
@@ -162,7 +162,7 @@ def read_rows(file, table, group, names):
 
 
 def _object_array(values):
-    """Return a list as an object array (n,), even where its items are sequences of equal length."""
+    """Return a list as an object array (n,), even if its items are sequences of equal length."""
     array = np.empty(len(values), dtype=object)
     for row, value in enumerate(values):
         array[row] = value

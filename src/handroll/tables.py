@@ -2,7 +2,7 @@
 
 `handroll.storage` checks every file that it reads or writes against these definitions. `docs/dataset.md` and the dataset card
 are generated from them. In memory, a table is a dict of column name to numpy array. A column with the axes (joint 21, xyz 3) is an
-array (rows, 21, 3). Where the first axis has no fixed length, such as (frame, joint 16, xyz 3) in a table of clips, the column is a
+array (rows, 21, 3). If the first axis has no fixed length, such as (frame, joint 16, xyz 3) in a table of clips, the column is a
 sequence of arrays (frames, 16, 3), one for each row.
 """
 
@@ -113,14 +113,14 @@ STATUS = Table(
         Column("subject", pa.string(), "performer"),
         Column("video", pa.string(), "video id"),
         Column("source", pa.string(), "URL or path, without user name and password"),
-        Column("status", pa.string(), "ok; not_fetched where the sheet already shows that the video is rejected; otherwise the name of a reason from handroll.reasons"),
+        Column("status", pa.string(), "ok; not_fetched if the sheet already shows that the video is rejected; otherwise the name of a reason from handroll.reasons"),
         Column("transient", pa.bool_(), "the failure may be temporary: the next run tries again"),
         Column("tries", pa.int32(), "number of runs that tried to fetch the video"),
-        Column("size_bytes", pa.int64(), "size of the file in bytes; 0 where there is none"),
-        Column("sha256", pa.string(), "SHA-256 of the file; empty where there is none"),
+        Column("size_bytes", pa.int64(), "size of the file in bytes; 0 if there is none"),
+        Column("sha256", pa.string(), "SHA-256 of the file; empty if there is none"),
         Column("format", pa.string(), "downloaded format, one of those that the site offers; empty for local files"),
         Column("title", pa.string(), "title that the site reports, or the name of a local file"),
-        Column("message", pa.string(), "what was expected and what was found; empty where the status is ok"),
+        Column("message", pa.string(), "what was expected and what was found; empty if the status is ok"),
     ),
 )  # fmt: skip
 """Status of every video of the sheet."""
@@ -135,20 +135,20 @@ FRAME_KEYS = (
 _POSE = (
     Column("rotation_rad", pa.float32(), "axis-angle of MANO's joints: first global, then relative to the parent; zero is the flat open hand", "rad", (("joint", 16), ("xyz", 3))),
     Column("translation_m", pa.float32(), "MANO translation, camera frame (x right, y down, z forward)", "m", (("xyz", 3),)),
-    Column("betas", pa.float32(), "MANO shape coefficients; zeros where the engine estimates no shape; constant over a video", "", (("component", 10),)),
+    Column("betas", pa.float32(), "MANO shape coefficients; zeros if the engine estimates no shape; constant over a video", "", (("component", 10),)),
     Column("bone_scale", pa.float32(), "size of the hand relative to the engine's template; constant over a video"),
     Column("joints_m", pa.float32(), "16 MANO joints, then the tips of thumb, index, middle, ring and pinky; camera frame", "m", (("joint", 21), ("xyz", 3))),
-    Column("joints_keyboard_mm", pa.float32(), "the same joints in the keyboard frame: x along the keyboard from the left end of A0, y from the player's edge towards the fallboard, z up from the top of the white keys; NaN where no keyboard is registered", "mm", (("joint", 21), ("xyz", 3))),
+    Column("joints_keyboard_mm", pa.float32(), "the same joints in the keyboard frame: x along the keyboard from the left end of A0, y from the player's edge towards the fallboard, z up from the top of the white keys; NaN if no keyboard is registered", "mm", (("joint", 21), ("xyz", 3))),
     Column("residual_px", pa.float32(), "root mean square distance between the landmarks of the pose and the detected landmarks", "px"),
 )  # fmt: skip
 
 DETECTIONS = Table(
     "detections",
-    "a frame and hand, sorted by frame, left before right; every frame is present; NaN where not found",
+    "a frame and hand, sorted by frame, left before right; every frame is present; NaN if the hand is not found",
     (
         *FRAME_KEYS,
-        Column("found", pa.bool_(), "true where this hand is detected in this frame and its landmarks are accepted"),
-        Column("mirrored", pa.bool_(), "true where the tracker gave this hand the label of the other hand; its values are masked, and `found` is false"),
+        Column("found", pa.bool_(), "true if this hand is detected in this frame and its landmarks are accepted"),
+        Column("mirrored", pa.bool_(), "true if the tracker gave this hand the label of the other hand; its values are masked, and `found` is false"),
         Column("score", pa.float32(), "the detector's confidence in its left/right label, 0..1"),
         Column("box_px", pa.float32(), "bounding box of the landmarks: left, top, right, bottom", "px", (("side", 4),)),
         Column("landmarks_px", pa.float32(), "21 MediaPipe landmarks in the frame as shown", "px", (("landmark", 21), ("xy", 2))),
@@ -159,14 +159,14 @@ DETECTIONS = Table(
 
 POSE = Table(
     "pose",
-    "a frame and hand, sorted by frame, left before right; every frame is present; NaN where not found",
-    (*FRAME_KEYS, Column("found", pa.bool_(), "true where the engine fitted a pose"), *_POSE),
+    "a frame and hand, sorted by frame, left before right; every frame is present; NaN if the hand is not found",
+    (*FRAME_KEYS, Column("found", pa.bool_(), "true if the engine fitted a pose"), *_POSE),
 )
 """Fitted hand poses."""
 
 MOTION = Table(
     "motion",
-    "a frame and hand, sorted by frame, left before right; every frame is present; NaN where hidden",
+    "a frame and hand, sorted by frame, left before right; every frame is present; NaN if the hand is hidden",
     (*FRAME_KEYS, Column("state", pa.int8(), "0 hidden, 1 interpolated, 2 observed"), *_POSE),
 )
 """Cleaned hand motion."""
@@ -191,8 +191,8 @@ FINGERED_NOTES = Table(
         *NOTES.columns,
         Column("hand", pa.string(), "left or right; empty without a label, because the confidence is too low"),
         Column("finger", pa.int8(), "1 thumb, 2 index, 3 middle, 4 ring, 5 little finger; 0 without a label"),
-        Column("finger_confidence", pa.float32(), "probability, 0..1, that the likeliest hand and finger are correct, even without a label; 0 where no hand is detected"),
-        Column("landing_error_mm", pa.float32(), "distance along the keyboard from the likeliest fingertip to the key's playing width at the onset; 0 inside; NaN where no hand is detected", "mm"),
+        Column("finger_confidence", pa.float32(), "probability, 0..1, that the likeliest hand and finger are correct, even without a label; 0 if no hand is detected"),
+        Column("landing_error_mm", pa.float32(), "distance along the keyboard from the likeliest fingertip to the key's playing width at the onset; 0 inside; NaN if no hand is detected", "mm"),
     ),
 )  # fmt: skip
 """Notes with the hand and finger that play them."""
@@ -208,8 +208,8 @@ PEDAL = Table(
 """Presses of the sustain pedal."""
 
 KEY_PRESS_SCORES = (
-    Column("key_press_precision", pa.float32(), "share of the fingertips' key presses that match a note of the recording; NaN where no keyboard is registered"),
-    Column("key_press_recall", pa.float32(), "share of the notes that match a key press of a fingertip; NaN where no keyboard is registered"),
+    Column("key_press_precision", pa.float32(), "share of the fingertips' key presses that match a note of the recording; NaN if no keyboard is registered"),
+    Column("key_press_recall", pa.float32(), "share of the notes that match a key press of a fingertip; NaN if no keyboard is registered"),
     Column("key_press_f1", pa.float32(), "harmonic mean of key press precision and recall"),
     Column("landing_error_mm", pa.float32(), "mean distance along the keyboard between each note's key and the nearest fingertip at the onset; 0 for a fingertip inside the key", "mm"),
 )  # fmt: skip
@@ -228,7 +228,7 @@ CLIPS = Table(
         Column("end_frame", pa.int32(), "frame after the last frame of the window"),
         Column("visibility", pa.float32(), "share of frames x hands that are observed or interpolated, 0..1"),
         *KEY_PRESS_SCORES,
-        Column("accepted", pa.bool_(), "true where the clip is part of the dataset"),
+        Column("accepted", pa.bool_(), "true if the clip is part of the dataset"),
         Column("reasons", pa.string(), "rejection reasons: names from handroll.reasons, comma separated; empty when accepted"),
     ),
 )  # fmt: skip
@@ -241,7 +241,7 @@ SPLITS = Table(
         Column("subject", pa.string(), "performer"),
         Column("video", pa.string(), "video id"),
         Column("split", pa.string(), "train, valid or test"),
-        Column("pinned", pa.bool_(), "true where the sheet sets the split, instead of a hash"),
+        Column("pinned", pa.bool_(), "true if the sheet sets the split, instead of a hash"),
     ),
 )
 """Split of every video."""
@@ -267,7 +267,7 @@ def _clip_pose(hand):
 
 SHARD = Table(
     "shard",
-    "a clip, sorted by subject, video, then clip; NaN where a hand is hidden",
+    "a clip, sorted by subject, video, then clip; NaN in frames in which a hand is hidden",
     (
         Column("subject", pa.string(), "performer"),
         Column("video", pa.string(), "video id, unique for its subject"),
@@ -286,20 +286,20 @@ SHARD = Table(
         Column("notes", _rows_of(FINGERED_NOTES), "notes whose onset is within the clip; times since the clip's start; key releases and sounding ends may be after the clip's end"),
         Column("audio_delay_s", pa.float64(), "delay of this row's audio and notes after its motion; 0 in clips that handroll cut, since it has removed the delay", "s"),
         Column("pedal", _rows_of(PEDAL), "pedal presses that overlap the clip, not cut at its ends; times since the clip's start may be negative"),
-        Column("audio", pa.struct([("bytes", pa.binary()), ("path", pa.string())]), "the clip's audio: a mono FLAC file, or the MP3 file that was imported; null where the video has none"),
+        Column("audio", pa.struct([("bytes", pa.binary()), ("path", pa.string())]), "the clip's audio: a mono FLAC file, or the MP3 file that was imported; null if the video has none"),
         Column("width_px", pa.int32(), "width of the frame as shown", "px"),
         Column("height_px", pa.int32(), "height of the frame as shown", "px"),
         Column("focal_px", pa.float64(), "focal length of the camera model of the poses", "px"),
         Column("focal_source", pa.string(), "source of the focal length: sheet, config, keyboard (fitted to the keys), assumed (a keyboard is registered but barely constrains it), truth, or hamer (a convention: depth is then not metric)"),
         Column("centre_px", pa.float64(), "principal point, also the centre of the lens distortion", "px", (("xy", 2),)),
         Column("k1", pa.float64(), "radial distortion: a direction (x, y, 1) projects to focal_px * (1 + k1 r^2) (x, y) + centre_px, with r^2 = x^2 + y^2"),
-        Column("keyboard_rotation_rad", pa.float64(), "axis-angle from the keyboard frame to the camera frame; NaN where no keyboard is registered", "rad", (("xyz", 3),)),
-        Column("keyboard_translation_mm", pa.float64(), "the keyboard frame's origin in the camera frame; NaN where no keyboard is registered", "mm", (("xyz", 3),)),
+        Column("keyboard_rotation_rad", pa.float64(), "axis-angle from the keyboard frame to the camera frame; NaN if no keyboard is registered", "rad", (("xyz", 3),)),
+        Column("keyboard_translation_mm", pa.float64(), "the keyboard frame's origin in the camera frame; NaN if no keyboard is registered", "mm", (("xyz", 3),)),
         Column("detector", pa.string(), "engine that detected the hands"),
         Column("pose_engine", pa.string(), "engine that fitted the pose"),
         Column("transcriber", pa.string(), "source of the notes: transcription engine or MIDI file"),
         Column("permission", pa.string(), "the performer's permission to publish motion and audio: granted, unknown or refused"),
-        Column("licence", pa.string(), "licence of the recording, as stated by its publisher; empty where not stated"),
+        Column("licence", pa.string(), "licence of the recording, as stated by its publisher; empty if not stated"),
         Column("source", pa.string(), "source of the video: its URL, or the name of a local file"),
         Column("source_sha256", pa.string(), "SHA-256 of the video file"),
         Column("provenance", pa.string(), "versions and settings that produced the row, a JSON object"),

@@ -68,7 +68,7 @@ rule fetch_video:
         tries=lambda wildcards: earlier_tries(
             f"results/acquire/{wildcards.subject}/{wildcards.video}", limits_for(row_of(wildcards), LIMITS)
         ),
-        # Snakemake does not compare functions of `input`, so changing limits or rates repeats no finished download.
+        # Snakemake does not compare params that are functions of `input`, so changing limits or rates repeats no finished download.
         limits=lambda wildcards, input: limits_for(row_of(wildcards), LIMITS),
         pace=lambda wildcards, input: PACE,
     script:

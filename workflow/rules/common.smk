@@ -35,6 +35,8 @@ GPUS = int(CONFIG.device == "cuda")
 
 # Conda environment of jobs with a neural network, relative to the rule files.
 NETWORKS_ENV = "../../envs/gpu.yaml" if GPUS else "../../envs/base.yaml"
+
+# Thresholds of the screening: section `screening` of the configuration, as nested dicts.
 THRESHOLDS = CONFIG.screening.model_dump()
 
 # Verdict on each video from the sheet and the takedown list. If it rejects a video, the video is never fetched: it has
@@ -46,6 +48,8 @@ VIDEOS = {name: row for name, row in SHEET.items() if LISTED[name].usable_for_mo
 
 # Every video that can have a job.
 ROWS = SHEET | EVALUATED
+
+# Folder of the scripts of the rules.
 SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
 
 
@@ -83,7 +87,7 @@ def per_video(*patterns):
 
 
 def existing_files(*paths):
-    """For inputs: paths of the files that exist. A job that needs a missing file fails with a message that names its source."""
+    """For inputs: those of the paths that are files. A job that needs a missing file fails with a message that names the file's source."""
     return [path for path in paths if Path(path).is_file()]
 
 
@@ -115,7 +119,7 @@ def identity(column):
 def path_of(column):
     """For `params`, next to `identity`: the path or URL.
 
-    A change of the path alone reruns nothing, because Snakemake does not compare functions of `input`.
+    A change of the path alone reruns nothing, because Snakemake does not compare params that are functions of `input`.
     """
     return lambda wildcards, input: getattr(row_of(wildcards), column)
 

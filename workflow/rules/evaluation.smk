@@ -1,4 +1,4 @@
-# Evaluation: run the pipeline on simulated performances, and score every stage against the ground truth.
+# Evaluation: run the pipeline on simulated performances, and score every step against the ground truth.
 # Reads the sheet evaluation.recordings, if configured. Writes results/evaluation/{videos,scores,scenes,evaluation.*}.
 from handroll.evaluation.scene_kinds import KINDS
 from handroll.evaluation.videos import SUBJECT, VIDEO_PATTERN, seeds
@@ -49,7 +49,7 @@ rule render_performance:
 
 
 rule score_performance:
-    """Score every stage of the pipeline on a simulated performance against its ground truth."""
+    """Score every step of the pipeline on a simulated performance against its ground truth."""
     input:
         **{name: path.format(subject=SUBJECT, video="seed_{seed}") for name, path in STAGES.items()},
         truth=rules.render_performance.output.truth,

@@ -1,4 +1,4 @@
-# Experiment: what the configuration section `benchmark` selects, for training.smk and benchmark.smk.
+# Experiment: values and input functions that follow from the configuration section `benchmark`. training.smk and benchmark.smk use them.
 from handroll.models.methods import (
     comparison_methods,
     encoder_files,

@@ -1,11 +1,14 @@
 # Training: prepare motion and audio features, and train the models of an experiment.
 # Reads shards of results/{dataset,synthetic,pianomotion10m}. Writes
 # results/experiments/<name>/{motion_cache,training.json,features,encoders,models}.
+
+# Manifest of the shards that the experiment reads.
 SHARDS = {
     "dataset": rules.write_shards.output.manifest,
     "synthetic": rules.synthesise_corpus.output.manifest,
     "pianomotion10m": rules.import_pianomotion10m.output.manifest,
 }[BENCHMARK.data]
+
 # Subjects of the clips that are read, and coordinate frame and frame rate of their motion.
 SOURCE = cfg("benchmark.frame", "benchmark.rate_hz", "benchmark.subjects")
 

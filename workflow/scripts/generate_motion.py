@@ -1,7 +1,7 @@
 """Generate motions for the windows of a benchmark: reads shards, windows.json, features and models; writes motions and their cost.
 
-The motions are a table `generation.motion_file.GENERATED`. The cost is a JSON file with the number of parameters, and training and
-sampling time where they apply to the method.
+The motions are a table `generation.motion_file.GENERATED`. The cost is a JSON file with the number of parameters, the training time and
+the sampling time. Values that do not apply to the method are left out.
 """
 
 from pathlib import Path

@@ -12,7 +12,7 @@ from handroll.tables import DETECTIONS, FINGERED_NOTES, POSE, by_frame, by_row
 
 
 def main(snakemake):
-    """Refine the poses by contacts and over time, where configured."""
+    """Refine the poses by contacts and over time, as the configuration requires."""
     params, given = snakemake.params, snakemake.input
     with step_log(snakemake.log[0], f"{snakemake.rule} {'/'.join(snakemake.wildcards)}") as log:
         columns, facts, contacts = POSE.empty(), {}, False

@@ -1,4 +1,4 @@
-"""Score a simulated performance: reads its ground truth and the output of every stage; writes the scores.
+"""Score a simulated performance: reads its ground truth and the output of every step of the pipeline; writes the scores.
 
 A score is a pair (numerator, denominator) or a list of samples, such as errors; see `evaluation.performance`.
 """
@@ -12,7 +12,7 @@ from handroll.tables import DETECTIONS, FINGERED_NOTES, MOTION, NOTES, POSE, by_
 
 
 def main(snakemake):
-    """Score every stage of the pipeline."""
+    """Score every step of the pipeline."""
     given = snakemake.input
     with step_log(snakemake.log[0], f"{snakemake.rule} {snakemake.wildcards.seed}") as log:
         truth = read_truth(given.truth)

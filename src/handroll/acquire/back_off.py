@@ -1,11 +1,11 @@
-"""Compute the waits between two tries of a request."""
+"""Rate limits of requests, and the wait before a failed request is tried again."""
 
 import random
 import time
 from dataclasses import dataclass
 
 JITTER = (0.5, 1.5)
-"""Range of the random factor of a wait, so that jobs that fail at the same time do not try again at the same time."""
+"""Minimum and maximum of the random factor by which a wait is multiplied. It spreads the next tries of jobs that fail at the same time."""
 
 
 @dataclass(frozen=True)
@@ -15,11 +15,11 @@ class Pace:
     Attributes
     ----------
     tries : int
-        Maximum number of tries in a run. A try that adds to the file restarts the count.
+        Maximum number of tries of a request in a run. If a try downloads a further part of the file, the count starts again.
     back_off_s : float
         Wait before the second try, s. It doubles before each later try.
     max_wait_s : float
-        Maximum wait between two tries, s. Where a site asks for a longer wait, only the next run tries again.
+        Maximum wait between two tries, s. If a site asks for a longer wait, the request fails in this run, and the next run tries again.
     pause_s : float
         Minimum pause before each page request and before each download, s.
     max_rate_mb_s : float or None
@@ -40,9 +40,9 @@ def wait_s(pace, failed, asked_s=None, jitter=random.uniform):
     ----------
     pace : Pace
     failed : int
-        Number of failed tries, at least 1.
+        Number of failed tries so far, at least 1.
     asked_s : float or None
-        Wait that the site asks for, s. The result is never shorter.
+        Wait that the site asks for, s; None if it asks for none. The result is at least this long.
     jitter : callable (low, high) -> float
         Returns a random number between two limits.
 

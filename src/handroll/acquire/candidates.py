@@ -20,7 +20,8 @@ MAX_CELL_LENGTH = 300
 # Characters that are removed from texts: marks that change the direction in which text is displayed, and the byte order mark.
 _DIRECTIONS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
 
-# First characters with which a spreadsheet may evaluate a cell as a formula (normal and full width), and the quote, which it removes.
+# First characters of a cell that a spreadsheet changes. It may evaluate a cell with one of the signs (normal or full width) as a formula,
+# and it removes a quotation mark.
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", '"')
 
 
@@ -44,12 +45,12 @@ class Candidate:
     height_px: int | None = None
 
     def cells(self):
-        """Return a dict of column to text; empty text for None."""
+        """Return the row as a dict of column name to text. The text of None is empty."""
         return {name: _format_cell(value) for name, value in asdict(self).items()}
 
 
 COLUMNS = tuple(column.name for column in fields(Candidate))
-"""Columns that a listing can fill."""
+"""Columns of the sheet of videos that a listing can fill."""
 
 KEYS = ("subject", "video", "source")
 """Required columns of the sheet of videos."""
@@ -99,7 +100,11 @@ def subject_id(names):
 
 
 def video_id(name):
-    """Return a safe video id made from a site's id. A safe id is not changed; a `v` is put before an id that starts with `-` or `_`."""
+    """Return a video id for the sheet, made from a site's id.
+
+    An id that is valid in the sheet (`IDENTIFIER`, `ID_LENGTH`) is not changed. In other ids, each invalid character is replaced by `_`,
+    and a `v` is put before an invalid first character. If characters were replaced or cut off, a hash of the site's id is appended.
+    """
     if re.fullmatch(IDENTIFIER, name) and len(name) <= ID_LENGTH:
         return name
     safe = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
@@ -158,7 +163,7 @@ def write_candidates(path, candidates):
 
 
 def _select_new(candidates, rows):
-    """Return the candidates whose video has no row, with unused ids."""
+    """Return the candidates whose video is not in `rows`, each video once. If an id is in use, a number is appended to it."""
     known = {same_video_key(row.source) for row in rows}
     # Ids that differ only in case would share a folder on some file systems.
     taken = {(row.subject.casefold(), row.video.casefold()) for row in rows}
@@ -199,7 +204,10 @@ def _append_rows(text, added):
 
 
 def _format_cell(value):
-    """Format a value as a cell: one line without direction marks, which no spreadsheet evaluates as a formula."""
+    """Format a value as the text of a cell: one line without direction marks.
+
+    A `'` is put before a text that a spreadsheet would evaluate as a formula.
+    """
     if value is None:
         return ""
     if isinstance(value, float):
@@ -210,7 +218,7 @@ def _format_cell(value):
 
 
 def _last_part(url):
-    """Return the last part of an address, without its suffix."""
+    """Return the last part of the path of an address, without its suffix; `video` if it is empty."""
     return re.sub(r"\.[A-Za-z0-9]{1,5}$", "", re.sub(r"[?#].*$", "", url).rstrip("/").rpartition("/")[2]) or "video"
 
 

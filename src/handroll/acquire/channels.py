@@ -1,4 +1,4 @@
-"""Read the sheet of channels, playlists and search pages, and list all of them."""
+"""Read the sheet of channels, and list the videos of every channel, playlist and search page in it."""
 
 from collections import Counter
 from dataclasses import dataclass, field

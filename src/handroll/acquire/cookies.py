@@ -1,6 +1,6 @@
-"""Read cookies for sites that ask for a login, from the file in an environment variable.
+"""Read cookies for sites that ask for a login. An environment variable contains the path of the cookie file.
 
-Cookies are kept in memory only, and removed from all messages.
+Cookies are kept in memory only, and are removed from all messages.
 """
 
 import os
@@ -15,11 +15,11 @@ parameters of rules, in logs or in metadata."""
 # (curl.se/docs/http-cookies.html).
 _FIELDS = 7
 
-# Prefix of a cookie that scripts of a page cannot read. Other lines that start with `#` are comments.
+# First characters of a line with a cookie that scripts of a page cannot read. Other lines that start with `#` are comments.
 _HTTP_ONLY = "#HttpOnly_"
 
-# Minimum length of a cookie's value that is removed from messages. Shorter values, such as `1`, are no secrets, and removing them would
-# damage messages.
+# Minimum number of characters of a cookie's value that is removed from messages. Shorter values, such as `1`, are not secret, and also
+# occur in messages for other reasons.
 _MIN_SECRET_LENGTH = 4
 
 
@@ -52,7 +52,7 @@ class Cookies:
 def read_cookies(environment=os.environ):
     """Read the cookie file whose path is in `HANDROLL_COOKIES`; return no cookies if the variable is not set.
 
-    The file is never written: yt-dlp keeps cookies that sites send in memory.
+    The file is never written. New cookies from sites are kept in memory only.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def read_cookies(environment=os.environ):
     if not complete:
         raise CookieFileError(
             f"{ENVIRONMENT_VARIABLE}: expected a cookie file in Netscape format (seven tab-separated fields a line), "
-            f"found none among {len(entries)} lines; export the cookies again"
+            f"found no complete cookie in {len(entries)} lines; export the cookies again"
         )
     values = {line.split("\t")[6].strip() for line in complete}
     secrets = sorted((value for value in values if len(value) >= _MIN_SECRET_LENGTH), key=lambda value: (-len(value), value))

@@ -33,7 +33,7 @@ FOLDER = ".download"
 """Name of the folder of partial downloads, next to the video. No rule declares it as an output, so Snakemake keeps it when a job is
 killed."""
 
-# Filter of yt-dlp for the protocols that are downloaded.
+# Format filter of yt-dlp: only formats that are transferred by one of these protocols are downloaded.
 _PROTOCOLS = "[protocol~='^(https?|m3u8|m3u8_native|http_dash_segments)$']"
 
 # Keys of info.json that describe the video itself.
@@ -56,7 +56,7 @@ def fetch(source, out_path, *, max_height_px=1080, limits=None, pace=None, base_
     out_path : path
         File to write, with any suffix.
     max_height_px : int
-        Maximum frame height to download, px; the shorter side counts.
+        Maximum length of the shorter side of the frames to download, px. For landscape videos, this is the height.
     limits : Limits, optional
         Limits of a download. They do not apply to local files.
     pace : Pace, optional
@@ -67,7 +67,7 @@ def fetch(source, out_path, *, max_height_px=1080, limits=None, pace=None, base_
     -------
     dict
         source, kind ("local" or "url"), status ("ok" or a `failures.Failure`), transient (whether a later try may succeed), message,
-        size_bytes. Further values, None where unknown: sha256, title, uploader, extractor, format, width_px, height_px, fps, duration_s
+        size_bytes. Further values, None if unknown: sha256, title, uploader, extractor, format, width_px, height_px, fps, duration_s
         (reported by the site). The dict contains no times, so that the same source gives the same values.
 
     Raises
@@ -94,7 +94,17 @@ def fetch(source, out_path, *, max_height_px=1080, limits=None, pace=None, base_
 
 
 def _build_info(source, kind, status, message, path=None, **facts):
-    """Build the dict that `fetch` returns."""
+    """Build the dict that `fetch` returns.
+
+    Parameters
+    ----------
+    source, kind, status, message : str
+        Values of the dict; user name and password are removed from the source.
+    path : Path, optional
+        File of the video, for its size and SHA-256; None if there is no file.
+    **facts
+        Values of the keys `_FACTS`. Missing ones are None in the dict.
+    """
     return {
         "source": without_credentials(source),
         "kind": kind,
@@ -114,7 +124,10 @@ def _write_empty(out_path):
 
 
 def _link_file(source, base_dir, out_path):
-    """Link a local file to `out_path`; return the result of `fetch`."""
+    """Create a symbolic link at `out_path` to the local file `source`; return the result of `fetch`.
+
+    If the file is not usable, write an empty file instead of the link.
+    """
     path = Path(os.path.abspath(base_dir / source))
     try:
         check_file(path)
@@ -127,9 +140,9 @@ def _link_file(source, base_dir, out_path):
 
 
 def _link_target(source, base_dir, folder):
-    """Return the target of a link in a folder: a relative path if the source is relative and the folder is below `base_dir`.
+    """Return the path that a link in `folder` to the local file `source` contains.
 
-    In other cases the target is an absolute path.
+    The path is relative if the source is relative and the folder is below `base_dir`. Otherwise it is absolute.
     """
     base_dir, folder = base_dir.resolve(), folder.resolve()
     path = (base_dir / source).parent.resolve() / Path(source).name
@@ -138,7 +151,10 @@ def _link_target(source, base_dir, folder):
 
 
 def _download(source, out_path, max_height_px, limits, pace):
-    """Download a URL to `out_path`; return the result of `fetch`. After a transient failure, the download is tried again."""
+    """Download the URL `source` to `out_path`, and return the result of `fetch`. See `fetch` for the parameters.
+
+    After a transient failure, the download is tried again. If the video is not available, an empty file is written.
+    """
     cookies = read_cookies()
     folder = _partial_folder(out_path, source, max_height_px)
     failed, most_bytes = 0, _folder_bytes(folder)
@@ -161,7 +177,9 @@ def _download(source, out_path, max_height_px, limits, pace):
             if not failure.failure.transient or not _folder_bytes(folder):
                 _remove(folder.parent)
             return _build_info(source, "url", failure.failure, reason, **facts)
-        LOGGER.warning("%s: retry in %.0f s (%d of %d without progress): %s", failure.failure, seconds, failed, pace.tries, reason)
+        LOGGER.warning(
+            "%s: next try in %.0f s; %d of at most %d tries without progress: %s", failure.failure, seconds, failed, pace.tries, reason
+        )
         wait(seconds)
     os.chmod(file, READ_ONLY)
     info = _build_info(source, "url", OK, "", file, **facts)
@@ -171,7 +189,10 @@ def _download(source, out_path, max_height_px, limits, pace):
 
 
 def _partial_folder(out_path, source, max_height_px):
-    """Return the folder for the partial download of a source at a height. Partial downloads of other sources and heights are removed."""
+    """Return the folder for the partial download of a source with a maximum height; create it if it does not exist.
+
+    Partial downloads of other sources, or with other maximum heights, are removed.
+    """
     request = f"{without_credentials(source)}\n{max_height_px}"
     folder = out_path.parent / FOLDER / hashlib.sha256(request.encode()).hexdigest()[:16]
     if not folder.is_dir():
@@ -196,7 +217,7 @@ def _remove(folder):
 def _classify_error(error, folder, limits, extracted):
     """Return the FetchFailed that describes an exception; None for a bug.
 
-    Raise DiskFull or PermissionError if the disk is full or the folder is not writable. `extracted`: the site has described the video.
+    Raise DiskFull if the disk is full, and PermissionError if the folder is not writable. `extracted`: see `failure_of`.
     """
     failure = failure_of(error, extracted)
     if is_disk_full(error):
@@ -214,7 +235,8 @@ def _classify_error(error, folder, limits, extracted):
 def _try_download(source, folder, max_height_px, limits, pace, cookies, facts):
     """Try once to download a video into a folder, and return the path of the file. A partial download is resumed.
 
-    The site's description of the video is added to the dict `facts`. Raises FetchFailed and the exceptions of yt-dlp.
+    The result of `_select_facts` is added to the dict `facts` as soon as the site has described the video. Raises FetchFailed and the
+    exceptions of yt-dlp.
     """
     import imageio_ffmpeg
     import yt_dlp
@@ -231,7 +253,7 @@ def _try_download(source, folder, max_height_px, limits, pace, cookies, facts):
     options = {
         **yt_dlp_options(cookies, pace),
         "format": f"bv*{_PROTOCOLS}+ba{_PROTOCOLS}/b{_PROTOCOLS}",
-        # Prefer the largest height up to the maximum; yt-dlp's "res" is the shorter side.
+        # yt-dlp prefers the format with the longest shorter side ("res") up to the maximum, then the one with the highest frame rate.
         "format_sort": [f"res:{max_height_px}", "fps"],
         "merge_output_format": "mp4/mkv",
         "ffmpeg_location": imageio_ffmpeg.get_ffmpeg_exe(),

@@ -39,7 +39,7 @@ class Failure(StrEnum):
     SOURCE_MISSING = "source_missing", False, False
     SOURCE_EMPTY = "source_empty", False, False
     SOURCE_IS_FOLDER = "source_is_folder", False, False
-    # Transient, since permissions can change without a change of the file's size and time.
+    # This failure is transient, since permissions can change without a change of the file's size and time.
     SOURCE_LOCKED = "source_locked", True, False
     TOO_SHORT = "too_short", False, False
     TOO_LONG = "too_long", False, False
@@ -53,10 +53,10 @@ class Failure(StrEnum):
     SHORTENED = "download_shortened", False, False
     REFUSED_ADDRESS = "download_refused_address", False, False
     UNSUPPORTED = "download_unsupported", False, False
-    # Transient: a live stream can be downloaded after its end, and a changed site after an update of yt-dlp.
+    # The next two failures are transient: a live stream can be downloaded after its end, and a changed site after an update of yt-dlp.
     LIVE = "download_live", True, False
     NOT_UNDERSTOOD = "download_not_understood", True, False
-    # Not tried again in the same run, since the next try would be as slow.
+    # This failure is not tried again in the same run, since the next try would be as slow.
     TOO_SLOW = "download_too_slow", True, False
     FORBIDDEN = "download_forbidden", True, True
     THROTTLED = "download_throttled", True, True
@@ -90,13 +90,13 @@ OF_HTTP_STATUS = {
     410: Failure.GONE,
     # Bilibili sends 412 instead of 429 (too many requests).
     412: Failure.THROTTLED,
-    # A partial download is longer than the file. It is removed, and the next try starts from the beginning.
+    # 416 means that a partial download is longer than the file. It is removed, and the next try starts from the beginning.
     416: Failure.INCOMPLETE,
     425: Failure.SERVER_ERROR,
     429: Failure.THROTTLED,
     451: Failure.GEO_BLOCKED,
 }
-"""Failure of each HTTP status (RFC 9110, 6585, 7725). Other statuses: those from 500 are server errors, and 400 to 499 are final."""
+"""Failure of each HTTP status (RFC 9110, 6585, 7725). Other statuses from 400 to 499 give `UNSUPPORTED`; all others give `SERVER_ERROR`."""
 
 # Patterns of yt-dlp's error messages, since yt-dlp has no error classes for most failures. The first matching pattern counts. The order
 # matters: the message about a private video also asks to sign in, and an "unavailable" video may be unavailable in one country only.
@@ -151,7 +151,8 @@ def failure_of(error, extracted=False):
     ----------
     error : Exception
     extracted : bool
-        Whether the site has described the video. Then a missing file is a server error instead of a missing video.
+        Whether the site has returned a description of the video before the exception. If so, a missing file counts as a server error,
+        because the video exists.
 
     Returns
     -------
@@ -197,7 +198,10 @@ def _raised_in_yt_dlp(error):
 
 
 def _failure_of_status(status, matched, extracted):
-    """Return the Failure of an HTTP status. `matched`: the Failure by the message, or None; `extracted`: see `failure_of`."""
+    """Return the Failure of an HTTP status.
+
+    `matched`: Failure whose pattern in `_PATTERNS` matches the message, or None. `extracted`: see `failure_of`.
+    """
     if status == 403 and matched is not None:
         return matched
     if extracted and status in (404, 410):

@@ -1,4 +1,7 @@
-"""Download one file from a known address, such as released weights. Only https; with a size limit, resuming, and verification."""
+"""Download one file from a known address, such as released weights.
+
+The download uses only https and has a size limit. It can be resumed after an interruption, and the complete file is verified.
+"""
 
 import http.client
 import time
@@ -117,7 +120,11 @@ def download_file(url, path, max_bytes, sha256=None, check=None, schemes=("https
 
 
 def _request(opener, url, part, max_bytes, sha256):
-    """Request a file, or its missing rest, and write it to the partial file `part`. Raise _Interrupted if another try may succeed."""
+    """Request a file, or its missing rest, and write it to the partial file `part`.
+
+    Raise _Interrupted if another try may succeed, and DownloadError otherwise. `opener`: urllib.request.OpenerDirector; other parameters:
+    see `download_file`.
+    """
     request = urllib.request.Request(url, headers={"User-Agent": f"handroll/{__version__}", "Accept-Encoding": "identity"})
     version = _version_file(part)
     known = version.read_text(encoding="utf-8") if version.is_file() else None
@@ -162,7 +169,7 @@ def _request(opener, url, part, max_bytes, sha256):
 def _write_part(answer, part, start, total, max_bytes, url):
     """Write the server's answer to the partial file `part`, from byte `start` on.
 
-    `total`: size of the complete file, bytes; None if the server does not report it.
+    `total`: size of the complete file, bytes; None if the server does not report it. `max_bytes`: maximum size of the complete file.
     """
     with open(part, "r+b" if part.exists() else "w+b") as file:
         file.seek(start)
@@ -183,7 +190,10 @@ def _write_part(answer, part, start, total, max_bytes, url):
 
 
 def _start_of_answer(answer, have):
-    """Return the byte of the file at which an answer starts: 0 or `have`. Raise DownloadError if the answer starts at another byte."""
+    """Return the byte of the file at which the server's answer starts: 0, or `have`, the size of the partial file.
+
+    Raise DownloadError if the answer starts at another byte.
+    """
     if answer.status != http.client.PARTIAL_CONTENT:
         return 0
     unit, _, span = (answer.headers.get("Content-Range") or "").partition(" ")

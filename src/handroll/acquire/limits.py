@@ -219,7 +219,7 @@ class SpeedCheck:
 
 
 class DownloadCheck:
-    """Check a running download: a progress hook, which yt-dlp calls for every received block.
+    """Progress hook that checks a running download. yt-dlp calls it for every received block.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""List the videos of a channel, playlist or search page with yt-dlp's flat extraction, which requests no page of a video."""
+"""List the videos of a channel, playlist or search page with yt-dlp's flat extraction, which does not request the videos' own pages."""
 
 import logging
 import re
@@ -27,7 +27,8 @@ NO_DESCRIPTION = "no description"
 TOO_DEEP = f"list nested in more than {MAX_DEPTH} lists"
 """Reason to skip an entry of a list: the entry is a list that is nested deeper than `MAX_DEPTH`."""
 
-# Ends of the names of yt-dlp's extractors that return lists. Used for extractors that do not report whether they return one.
+# Ends of the names of yt-dlp's extractors that return lists. The pattern is used for extractors that do not report whether they return a
+# list or a single video.
 _LIST_EXTRACTOR = re.compile(r"(Tab|List|Playlist|Channel|Collection|Season|Series|User)$")
 
 
@@ -75,7 +76,7 @@ class Found:
     skipped : Counter of str
         Number of skipped entries, by reason.
     failure : FetchFailed or None
-        Why entries are missing, either all or those after the last one of `entries`; None for a complete list.
+        Reason why the list is not complete: all videos are missing, or those after the last one of `entries`. None for a complete list.
     """
 
     entries: list = field(default_factory=list)
@@ -114,12 +115,16 @@ def list_entries(url, max_listed=5000, pace=None):
         seconds = wait_s(pace, failed, failure.wait_s) if failure.failure.again_now and failed < pace.tries else None
         if seconds is None:
             return found
-        LOGGER.warning("%s: retry in %.0f s (%d of %d): %s", failure.failure, seconds, failed, pace.tries, found.failure)
+        LOGGER.warning("%s: next try in %.0f s; %d of at most %d tries: %s", failure.failure, seconds, failed, pace.tries, found.failure)
         wait(seconds)
 
 
 def _list_once(url, found, max_listed, pace, cookies):
-    """Try once to list an address, and add its entries to `found`. Raises FetchFailed and the exceptions of yt-dlp."""
+    """Try once to list an address. Raises FetchFailed and the exceptions of yt-dlp.
+
+    `found`: an empty `Found`, to which entries and skipped entries are added, also before an exception. Other parameters: see
+    `list_entries`.
+    """
     import yt_dlp
 
     if problem := address_problem(url):
@@ -136,7 +141,10 @@ def _list_once(url, found, max_listed, pace, cookies):
 
 
 def _resolve(downloader, url, key):
-    """Return yt-dlp's description of an address. References to other addresses are followed, except those of entries of a list."""
+    """Return yt-dlp's description of an address. References to other addresses are followed, except those of entries of a list.
+
+    `key`: name of the yt-dlp extractor to use; None: yt-dlp chooses one by the address.
+    """
     found, addresses = {"_type": "url", "url": url, "ie_key": key}, set()
     while found is not None and found.get("_type") in ("url", "url_transparent") and found["url"] not in addresses:
         addresses.add(found["url"])
@@ -149,7 +157,17 @@ def _resolve(downloader, url, key):
 def _videos_of(downloader, found, outer, depth, skipped):
     """Yield (description of a video, description of its list) for every video of a list and of its nested lists.
 
-    Skipped entries are counted in `skipped`.
+    Parameters
+    ----------
+    downloader : yt_dlp.YoutubeDL
+    found : dict
+        yt-dlp's description of the list, or of a single video.
+    outer : dict
+        Description of the lists that contain `found`; see `_list_description`.
+    depth : int
+        Maximum depth of nested lists in `found`.
+    skipped : Counter of str
+        Number of skipped entries by reason, changed in place.
     """
     if found.get("_type", "video") == "video":
         yield found, outer
@@ -215,12 +233,12 @@ def entry_of(item, outer):
 
 
 def _text_or_none(value):
-    """Return a value that is a text with visible characters; None for another value."""
+    """Return the value if it is a text with visible characters, otherwise None."""
     return value if isinstance(value, str) and value.strip() else None
 
 
 def _number_or_none(value, kind, minimum):
-    """Convert a value to a finite number of at least `minimum`; return None if that is not possible."""
+    """Convert a value to a finite number of at least `minimum`; return None if that is not possible. `kind`: int or float."""
     try:
         number = kind(value)
     except (TypeError, ValueError, OverflowError):

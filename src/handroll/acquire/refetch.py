@@ -15,7 +15,7 @@ VERSION = 1
 """Version of the outcomes, increased manually when the same try gives another outcome."""
 
 OUTCOME = ".fetch.json"
-"""Name of the file of the outcome of the last try, next to the video."""
+"""Name of the file, next to the video, that stores the outcome of the last try."""
 
 
 def write_outcome(folder, info, limits):

@@ -23,8 +23,10 @@ _HOSTS = {
 # Query parameters that record how a visitor found a page. Without them, the address leads to the same page.
 _TRACKING = re.compile(r"utm_\w+|si|feature|fbclid|gclid|spm_id_from|vd_source|from|share_\w+")
 
-# Video ids of YouTube, and paths of Bilibili that contain a video id.
+# A video id of YouTube.
 _YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+
+# Path of a Bilibili page, with the video id as group 1.
 _BILIBILI_ID = re.compile(r"/video/(BV[A-Za-z0-9]+|av\d+)", re.IGNORECASE)
 
 
@@ -66,7 +68,7 @@ def same_video_key(source):
         if _YOUTUBE_ID.fullmatch(found):
             return f"youtube {found}"
     if site == "bilibili" and (match := _BILIBILI_ID.search(parts.path)):
-        # A BV number is case-sensitive, but its prefix is not. The parts of a video in several parts have different keys.
+        # A BV number is case-sensitive, but its prefix is not. If a video has several parts, each part has its own key.
         return f"bilibili {match[1][:2].upper()}{match[1][2:]} {query.get('p', '1')}"
     port = "" if parts.port in (None, *_DEFAULT_PORTS) else f":{parts.port}"
     kept = urlencode(
@@ -82,7 +84,7 @@ def without_credentials(source):
 
 
 def _split(source):
-    """Return the parts of an address; None for a local path and for an address that cannot be parsed."""
+    """Parse an address with `urlsplit`. Return None for a local path, and for an address that cannot be parsed."""
     if not is_url(source):
         return None
     try:
@@ -94,5 +96,5 @@ def _split(source):
 
 
 def _host(parts):
-    """Return the host name of the parts of an address in lower case; empty if there is none."""
+    """Return the host name in lower case from a result of `_split`; empty if there is none."""
     return ((parts and parts.hostname) or "").lower().rstrip(".")

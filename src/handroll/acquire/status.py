@@ -1,4 +1,4 @@
-"""Build the table of the status of all videos of the sheet."""
+"""Build the table of downloads: a row with the status of each video of the sheet."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ NOT_FETCHED = "not_fetched"
 
 
 def status_table(fetched, unfetched):
-    """Build the table of the status of every video of the sheet.
+    """Build the table of downloads, with a row for each video of the sheet.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def status_table(fetched, unfetched):
 
 
 def _value_or_empty(value, dtype):
-    """Return a value, or the empty value of a column's dtype for None."""
+    """Return the value; for None, return the empty value of the column's dtype: an empty text or 0."""
     if value is None:
         return "" if dtype.kind == "O" else 0
     return value

@@ -36,9 +36,9 @@ class Takedown(BaseModel):
     subject: str | None = Field(None, pattern=IDENTIFIER, max_length=ID_LENGTH, description="performer; together with `video`")
     video: str | None = Field(None, pattern=IDENTIFIER, max_length=ID_LENGTH, description="video id; together with `subject`")
     source: str | None = Field(
-        None, description="address of the video, or path of its file relative to this sheet, in any spelling, instead of its ids"
+        None, description="instead of the ids: address of the video in any spelling, or path of its file relative to this sheet"
     )
-    reason: str | None = Field(None, description="who asked for it and why, for people")
+    reason: str | None = Field(None, description="who asked for the takedown, and why; a note for people")
     date: str | None = Field(None, pattern=ISO_DATE, description="day of the request (YYYY-MM-DD)")
 
     @model_validator(mode="after")
@@ -149,7 +149,10 @@ def remove_taken_down(takedowns, directory, videos=(), dry_run=False):
 
 
 def _names_to_remove(takedowns, results, videos):
-    """Yield the (subject, video) of all videos to take down, including those without results."""
+    """Yield the (subject, video) of all videos to take down: those of the list and the sheet, and those in the results.
+
+    `takedowns`: tuple of Takedown. `results`: folder of results. `videos`: rows of the sheet.
+    """
     yield from {(row.subject, row.video) for row in takedowns if row.source is None}
     yield from taken_down_names([row for row in takedowns if row.source is not None], videos)
     keys = {same_video_key(row.source) for row in takedowns if row.source is not None}
@@ -175,7 +178,10 @@ def _source_of(path):
 
 
 def _paths_to_remove(results, names, not_followed):
-    """Yield the paths below the results that belong to the videos or contain one. Links to folders are added to `not_followed`."""
+    """Yield the files, links and folders below `results` that belong to the videos, or that contain data of one of them.
+
+    Links to folders are not followed; they are added to the list `not_followed`. `names`: set of (subject, video).
+    """
     packed = set()
     for parent, folders, files in os.walk(results):
         parent = Path(parent)
@@ -195,8 +201,8 @@ def _paths_to_remove(results, names, not_followed):
         folders[:] = [name for name in folders if name not in gone]
         for name in files:
             path = parent / name
-            # Search only the files directly in a phase's folder: they are about several videos. Files about one other video may contain
-            # the same words.
+            # Only files directly in a phase's folder are searched, because they are about several videos. A file about a single other
+            # video may contain the same words by chance.
             collected = parent.parent == results and not path.is_symlink()
             if (of_subject and _is_file_of_video(parent.name, name, names)) or (collected and _file_contains_video(path, names)):
                 yield path
@@ -207,7 +213,7 @@ def _paths_to_remove(results, names, not_followed):
 
 
 def _contains_video(folder, names):
-    """Return whether a folder contains, at any depth, a folder or file SUBJECT/VIDEO of one of the videos."""
+    """Return whether a folder contains, at any depth, a folder or file SUBJECT/VIDEO of one of the videos `names`, (subject, video)."""
     for parent, folders, files in os.walk(folder):
         subject = os.path.basename(parent)
         if any((subject, name) in names for name in folders) or any(_is_file_of_video(subject, name, names) for name in files):
@@ -216,7 +222,10 @@ def _contains_video(folder, names):
 
 
 def _experiment_contains_video(folder, names):
-    """Return whether an experiment derives from one of the videos: it has a table or a list of windows that contains the video."""
+    """Return whether an experiment derives from one of the videos `names`, (subject, video).
+
+    It does if its folder contains a table or a list of windows with the video.
+    """
     for parent, _, files in os.walk(folder):
         for name in files:
             path = Path(parent, name)
@@ -231,7 +240,7 @@ def _experiment_contains_video(folder, names):
 
 
 def _windows_contain_video(path, names):
-    """Return whether a list of windows (of the rules prepare_training and choose_windows) contains one of the videos."""
+    """Return whether a list of windows, written by prepare_training or choose_windows, contains one of the videos; True if unreadable."""
     try:
         windows = json.loads(path.read_text(encoding="utf-8")).get("windows", {})
         return any((subject, video) in names for entries in windows.values() for subject, video, *_ in entries)
@@ -241,9 +250,9 @@ def _windows_contain_video(path, names):
 
 
 def _is_subject_folder(parts):
-    """Return whether a folder, given by its parts below the results, is the folder of a subject.
+    """Return whether a folder is the folder of a subject. `parts`: names in its path below `results`, a tuple.
 
-    The depth decides, since subjects may have the names of phases or rules.
+    The depth of the folder decides, since subjects may have the names of phases or rules.
     """
     if parts[:1] == ("experiments",):
         return False
@@ -321,7 +330,7 @@ def _snakemake_records(folder, names):
 
 
 def _is_output_of(parts, names):
-    """Return whether an output, given by the parts of its path below the results, belongs to one of the videos."""
+    """Return whether an output belongs to one of the videos. `parts`: names in its path below `results`, a tuple."""
     depth = next((end for end in range(len(parts)) if _is_subject_folder(parts[:end])), None)
     if depth is None:
         return False
@@ -349,7 +358,7 @@ def _remove(path):
 
 
 def _remove_empty_folders(results, names):
-    """Remove the empty folders of the videos' subjects."""
+    """Remove all empty folders, at any depth of `results`, that have the name of a subject of the videos."""
     for subject in {subject for subject, _ in names}:
         for folder in [path for path in results.rglob(subject) if path.is_dir() and not path.is_symlink()]:
             if not any(folder.iterdir()):

@@ -52,6 +52,6 @@ def yt_dlp_options(cookies, pace):
         "skip_unavailable_fragments": False,
     }
     if cookies.text:
-        # A file in memory, since yt-dlp writes cookies back to the file from which it has read them.
+        # yt-dlp reads the cookies from memory, because it writes cookies back to the file from which it has read them.
         options["cookiefile"] = io.StringIO(cookies.text)
     return options

@@ -45,7 +45,7 @@ class Position(Section):
 
 
 class Gesture(Section):
-    """Second stage of the models: hand poses by diffusion, from the audio and the positions of the first stage."""
+    """Second stage of the models: hand poses by diffusion. The condition is the audio and the positions of the first stage."""
 
     dim: Annotated[int, Field(ge=8, multiple_of=8)] = Field(
         96,
@@ -91,7 +91,9 @@ class Weights(Section):
     released: str = Field(
         "", description="checkpoint of PianoMotion10M's second stage, scored as a further method; needs `frame: camera`; empty: none"
     )
-    released_autoencoder: str = Field("", description="checkpoint of PianoMotion10M's auto-encoder, for its FID; empty: no such FID")
+    released_autoencoder: str = Field(
+        "", description="checkpoint of PianoMotion10M's auto-encoder, for its Fréchet distance (FID); empty: this score is left out"
+    )
 
 
 class Benchmark(Section):
@@ -117,7 +119,9 @@ class Benchmark(Section):
         min_length=1,
         description="inputs of the models: log-mel spectrograms, transcribed notes, HuBERT or wav2vec 2.0, frozen or tuned with the first stage",
     )
-    decoders: list[Literal["transformer", "ssm"]] = Field(["transformer"], min_length=1, description="decoders of both stages")
+    decoders: list[Literal["transformer", "ssm"]] = Field(
+        ["transformer"], min_length=1, description="decoders of both stages; ssm: a state-space model"
+    )
     samplers: list[Annotated[str, Field(pattern=r"^(ddpm|ddim|(sde-)?dpmsolver\+\+) ([1-9]\d{0,2}|1000)$")]] = Field(
         ["dpmsolver++ 20"],
         min_length=1,

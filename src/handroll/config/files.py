@@ -62,7 +62,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _load_yaml(text):
-    """Parse a YAML text; raise ValueError where it is invalid."""
+    """Parse a YAML text; raise ValueError if it is invalid."""
     try:
         return yaml.load(text, _Loader)
     except yaml.YAMLError as error:

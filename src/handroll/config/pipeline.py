@@ -94,7 +94,7 @@ class Performers(Section):
         description="minimum share of the surveyed frames that show a hand; below it, the video is rejected before hands are detected in every frame",
     )
     min_two_hands_seen: Share = Field(
-        0.4, description="minimum share of surveyed frames with two hands; lower it together with visibility.min_both_hands"
+        0.4, description="minimum share of surveyed frames with two hands; if you lower visibility.min_both_hands, lower this value, too"
     )
 
 
@@ -296,7 +296,7 @@ class MidiCheck(Section):
     )
     max_level_deviation: NotNegative = Field(
         0.1,
-        description="maximum median relative deviation between given and transcribed velocities, beyond the engine's own error, after correction of scale and of the trend over the keyboard; the paper: 10 %",
+        description="maximum relative difference between given and transcribed velocities (median over the notes), in addition to the transcription's own error; a common factor and a trend along the keyboard do not count; the paper: 10 %",
     )
     max_level_scale: NotNegative = Field(
         0.2, description="maximum deviation from 1 of the factor between given and transcribed velocities; 0.2: from 1/1.2 to 1.2"
@@ -358,7 +358,7 @@ class Clips(Section):
     )
     min_key_press_f1: Share = Field(
         0.1,
-        description="minimum key press F1 of a clip with a registered keyboard and at least 10 notes; clips with the notes of other music have 0.02; 0: accept all clips",
+        description="minimum key press F1 of a clip with a registered keyboard and at least 10 notes; with the notes of other music, clips reach 0.02; 0: accept all clips",
     )
 
 
@@ -423,7 +423,7 @@ class Overlay(Section):
 
 
 class Evaluation(Section):
-    """Accuracy of every stage against the ground truth of simulated performances: docs/measurements.md."""
+    """Accuracy of every step on simulated performances, whose ground truth is known: docs/measurements.md."""
 
     performances: Annotated[int, Field(ge=1)] = Field(6, description="number of simulated performances, each with its own seed")
     first_seed: Annotated[int, Field(ge=0)] = Field(
@@ -488,7 +488,7 @@ class ConfigError(ValueError):
 
 
 def parse_config(values):
-    """Validate nested plain values from YAML, and fill in the defaults.
+    """Validate a configuration, nested dicts as read from YAML, and fill in the defaults.
 
     Returns
     -------
@@ -541,7 +541,7 @@ def _explain_problem(problem):
 
 
 def _known_keys(path):
-    """Return the keys of the section at a path, a tuple of key parts."""
+    """Return the names of the keys of a section. `path`: the parts of the section's dotted key, a tuple."""
     section = Config
     for part in path:
         section = section.model_fields[part].annotation
@@ -553,6 +553,6 @@ def lookup(config, key):
     value = config
     for part in key.split("."):
         if part not in type(value).model_fields:
-            raise KeyError(f"no configuration key {key!r}")
+            raise KeyError(f"no configuration key {key!r}; docs/configuration.md lists all keys")
         value = getattr(value, part)
     return value.model_dump() if isinstance(value, Section) else value

@@ -1,4 +1,4 @@
-"""Compute the memory and time that a job requests from the length of its video."""
+"""Compute how much memory and time a job requests, by the length of its video."""
 
 from math import ceil
 
@@ -14,12 +14,12 @@ def video_hours(probe, listed_s=None):
     probe : dict or None
         Values of `probe.json`; None before the video is probed.
     listed_s : float or None
-        Length in the sheet (s), used where the probe contains none.
+        Length in the sheet (s), used if the probe contains none.
 
     Returns
     -------
     float
-        Hours; `DEFAULT_S` where no length is known.
+        Length in hours; that of `DEFAULT_S` if no length is known.
     """
     return ((probe or {}).get("duration_s") or listed_s or DEFAULT_S) / 3600.0
 

@@ -1,6 +1,6 @@
 """Select configuration values for the rules and for the dataset card.
 
-A rule selects whole sections where possible. A key that is added to such a section then reaches the rule without another change.
+If possible, a rule selects whole sections. A key that is added to such a section then reaches the rule without another change.
 """
 
 from handroll.config.pipeline import lookup
@@ -14,8 +14,8 @@ DATASET_SECTIONS = {
     "clips": (),
     "screening.visibility": (),
 }
-"""Sections that the dataset card lists, and the keys of each section that it leaves out: paths on this computer, and settings of engines
-that may not be in use."""
+"""Sections of the configuration that the dataset card lists. The values are the keys of each section that the card leaves out: paths on
+this computer, and settings of engines that may not be in use."""
 
 
 def select(config, *keys, without=(), **renamed):
@@ -77,7 +77,7 @@ def values_of(config, key=""):
     value = config
     for part in filter(None, key.split(".")):
         if part not in type(value).model_fields:
-            raise KeyError(f"no configuration key {key!r}")
+            raise KeyError(f"no configuration key {key!r}; docs/configuration.md lists all keys")
         value = getattr(value, part)
     if not isinstance(value, Section):
         return {key: value}

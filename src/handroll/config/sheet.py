@@ -22,7 +22,7 @@ ID_LENGTH = 100
 ISO_DATE = r"^\d{4}-\d{2}-\d{2}$"
 """Pattern of a day in ISO 8601."""
 
-# str.splitlines is not used, since it also splits at characters that titles may contain, such as U+2028.
+# Line ends of a sheet. `str.splitlines` is not used, since it also splits at characters that titles may contain, such as U+2028.
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
 Size = Annotated[int, Field(ge=1)]
@@ -146,19 +146,19 @@ def read_rows(path, model, key=()):
         name = tuple(getattr(row, column) for column in key)
         if key and name in lines_of:
             shared = ", ".join(f"{column} {value}" for column, value in zip(key, name, strict=True))
-            problems.append(f"line {number}: {shared} is already in line {lines_of[name]}; give each row its own")
+            problems.append(f"line {number}: {shared} is already in line {lines_of[name]}; change or remove one of these rows")
             continue
         lines_of[name] = number
         rows.append(row)
     if problems:
         lines = [f"sheet {path} has {len(problems)} problem(s):", *(f"  {problem}" for problem in problems[:MAX_PROBLEMS])]
         more = len(problems) - MAX_PROBLEMS
-        raise SheetError("\n".join([*lines, f"  and {more} more"] if more > 0 else lines))
+        raise SheetError("\n".join([*lines, f"  and {more} more problems"] if more > 0 else lines))
     return rows
 
 
 def read_text(path):
-    """Read a sheet as text without changing line ends. Raise SheetError where it is not UTF-8 text."""
+    """Read a sheet as text without changing line ends. Raise SheetError if it is not UTF-8 text."""
     try:
         data = Path(path).read_bytes()
     except (OSError, ValueError) as error:
@@ -182,7 +182,10 @@ def numbered_lines(text):
 
 
 def _header_problems(header, number, model):
-    """Return the problems of the header in line `number`, a list of messages."""
+    """Return the problems of a header, a list of messages: unknown, missing and duplicate columns.
+
+    `header`: names of the columns. `number`: line of the header, from 1. `model`: see `read_rows`.
+    """
     known = list(model.model_fields)
     problems = []
     for name in header:

@@ -1,8 +1,9 @@
-"""Track the camera over a video: static, back at an earlier view, moving, or at a new view.
+"""Track the camera over a video. In a sampled frame, the camera is static, back at an earlier view, moving, or at a new view.
 
 A view is a stretch of the video with one reference frame. Every few frames, the corner features (Shi and Tomasi 1994) of the reference
 frame are tracked into the current frame (Lucas and Kanade 1981, with Bouguet's pyramids). Hands, arms and falling notes hide or move
-some of them. Four cases are tested in this order:
+some of the corners. The pose of the camera is an affine matrix (2, 3) that maps pixels of the reference frame to pixels of the current
+frame. Four cases are tested in this order:
 
 1. The camera is static if at least `MIN_IN_PLACE` of the corners have not moved.
 2. The camera is back at an earlier view if at least `MIN_IN_PLACE` of that view's corners have not moved.
@@ -29,15 +30,15 @@ MIN_CORNERS = 16
 """Minimum number of corners in a frame from which the camera can be located. A plain colour or a title has fewer."""
 
 STEP_S = 0.12
-"""Time (s) between two samples: several in a period of hand shake (1 to 5 Hz)."""
+"""Minimum time (s) between two sampled frames. It is shorter than a period of hand shake (1 to 5 Hz)."""
 
 IN_PLACE = 0.004
 """Maximum displacement of a corner that counts as not moved, as a share of the frame's longer side: 1 pixel of 256, or half a white key if
 the keyboard fills the width."""
 
 MIN_IN_PLACE = 0.3
-"""Minimum share of corners that have not moved, for a static camera. With two hands and arms in the frame it is at least 0.6. In a
-different scene it is below 0.1."""
+"""Minimum share of corners that have not moved, for a static camera. With two hands and arms in the frame, the share is at least 0.6. In a
+different scene, it is below 0.1."""
 
 MIN_IN_PLACE_STILL = 0.6
 """Minimum share of corners that have not moved between two consecutive samples, for a camera that has just stopped moving. A mixture of
@@ -64,7 +65,7 @@ MAX_TRIED = 5
 """Maximum number of earlier views that are tested for a frame, those with the highest correlation of thumbnails first."""
 
 MIN_SAMPLES = 4
-"""Minimum number of samples of a view. A view with fewer is discarded when the camera leaves it."""
+"""Minimum number of sampled frames of a view. A view with fewer is discarded when the camera leaves it."""
 
 WINDOW_PX = (15, 15)
 """Width and height (px) of the window of the optical flow."""
@@ -128,7 +129,7 @@ class CameraTracker:
     Attributes
     ----------
     samples : list of CameraSample
-        The results in order of time, one every `STEP_S`.
+        Positions of the camera in the sampled frames, in order of time, at least `STEP_S` apart.
     """
 
     samples: list = field(default_factory=list)
@@ -196,7 +197,8 @@ class CameraTracker:
         view = _View(self._n_views, IDENTITY, image, corners, _contrast(image, corners), thumbnail)
         moved = self._current is not None and self._pose is not IDENTITY and not self._new_scene
         if moved and _share_in_place(view, self._last_image) >= MIN_IN_PLACE_STILL:
-            # The camera has stopped since the last sample, but too little of the old reference frame is visible.
+            # The camera has stopped since the last sample, but too little of the old reference frame is visible. The new view is
+            # connected to the old one, so both have the same number.
             view.number, view.base = self._current.number, _compose(self._current.base, self._pose)
         else:
             self._n_views += 1
@@ -218,7 +220,10 @@ def _normalise(grey):
 
 
 def _thumbnail(image):
-    """Return a thumbnail of mean 0 and standard deviation 1. It is slightly blurred, so that a shift by a pixel changes it little."""
+    """Return a thumbnail of an image, float32 array (36, 64), with mean 0 and standard deviation 1.
+
+    It is slightly blurred, so that a shift by a pixel changes it little.
+    """
     thumbnail = cv2.resize(cv2.GaussianBlur(image, (0, 0), 2.0), (64, 36), interpolation=cv2.INTER_AREA).astype(np.float32)
     return (thumbnail - thumbnail.mean()) / max(float(thumbnail.std()), 1e-3)
 
@@ -245,7 +250,25 @@ def _contrast(image, corners):
 
 
 def _track(view, image, guess, levels):
-    """Track the corners of a view into a frame: return their positions (corner, xy 2), and whether each corner was found (corner,)."""
+    """Track the corners of a view into a frame.
+
+    Parameters
+    ----------
+    view : _View
+    image : uint8 array (height, width)
+        Result of `_normalise` for the frame.
+    guess : float32 array (corner, xy 2)
+        Expected positions of the corners in the frame, px.
+    levels : int
+        Coarsest pyramid level of the optical flow; 0 uses the full resolution only.
+
+    Returns
+    -------
+    positions : float32 array (corner, xy 2)
+        Positions of the corners in the frame, px.
+    found : bool array (corner,)
+        Whether each corner was found.
+    """
     found, status, error = cv2.calcOpticalFlowPyrLK(
         view.image, image, view.corners, guess.copy(), winSize=WINDOW_PX, maxLevel=levels, flags=cv2.OPTFLOW_USE_INITIAL_FLOW
     )
@@ -254,14 +277,17 @@ def _track(view, image, guess, levels):
 
 def _share_in_place(view, image):
     """Return the share (0..1) of a view's corners that have not moved in a frame."""
-    # Only the full resolution: on coarser levels, moving objects next to a corner would displace it.
+    # Only the full resolution is used. On coarser levels, moving objects next to a corner would displace it.
     found, good = _track(view, image, view.corners, levels=0)
     off = np.linalg.norm(found - view.corners, axis=1)
     return float((good & (off <= IN_PLACE * max(image.shape))).mean())
 
 
 def _estimate_motion(view, image, pose):
-    """Estimate the camera motion (2, 3) from a view's reference frame, starting at `pose`; None if too few corners agree."""
+    """Estimate the pose (2, 3) of the camera in a frame, relative to a view. Return None if too few corners agree.
+
+    `pose`: initial guess (2, 3), such as the pose in the previous sampled frame.
+    """
     guess = (view.corners @ pose[:, :2].T + pose[:, 2]).astype(np.float32)
     found, good = _track(view, image, guess, LEVELS)
     inside = ((guess >= 0) & (guess < image.shape[::-1])).all(axis=1)

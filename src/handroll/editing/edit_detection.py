@@ -25,20 +25,21 @@ MAX_REPEATED = 4.0
 changed pixel usually differs by 50, and by only 4 to 8 in one of a hundred frames."""
 
 GAP_S = 0.25
-"""Maximum duration (s) of differing frames that do not end a freeze: a key frame of the encoder, or a line of text that appears."""
+"""Maximum duration (s) of an interruption of a freeze by changed frames. A key frame of the encoder, or a line of text that appears, causes
+such an interruption."""
 
 GAP_SHARE = 0.03
-"""Maximum share of clearly changed pixels in differing frames that do not end a freeze."""
+"""Maximum share of clearly changed pixels in each frame of an interruption of a freeze; see `GAP_S`."""
 
 MIN_TITLE_SHARE = 0.7
-"""Minimum duration for which a title stands still, as a share of its shot's duration. In the rest it may fade or move in."""
+"""Minimum duration for which a title does not move, as a share of its shot's duration. In the rest of the shot, it may fade or move in."""
 
 MIN_ABRUPT = 30.0
 """Minimum change (grey levels) of the most changed pixel within `ABRUPT_S` before a freeze shorter than `QUIET_S`, since a freeze begins
 abruptly. A player who comes to rest changes a pixel by at most 25 (in the demo, where the encoder has removed the noise)."""
 
 ABRUPT_S = 0.07
-"""Time (s) before a freeze in which its abrupt beginning is searched; see `MIN_ABRUPT`."""
+"""Length (s) of the interval before a freeze that is searched for an abrupt change; see `MIN_ABRUPT`."""
 
 MAX_REFINEMENT = 2 * MAX_REPEATED
 """Maximum change (grey levels) of a pixel while an encoder refines a frozen image, in the first `ABRUPT_S` of a freeze."""
@@ -213,7 +214,7 @@ class EditDetector:
         )
 
     def _still_intervals(self, frame_s):
-        """Find the still intervals: frame ranges [start, stop) of repeated frames that are not blank."""
+        """Find the still intervals: frame ranges [start, stop) of repeated frames that are not blank. `frame_s`: time between frames, s."""
         repeated = (self._difference.largest() <= MAX_REPEATED) & (np.asarray(self._spread) > MAX_BLANK_SPREAD)
         repeated[0] = False
         shares, joined = self._difference.shares(), []
@@ -226,7 +227,20 @@ class EditDetector:
         return [(start, stop) for start, stop in joined if (stop - start) * frame_s >= MIN_FREEZE_S]
 
     def _is_freeze(self, span, cuts, jumps, frame_s):
-        """Return whether a still interval is a freeze: long, or quiet with either an abrupt start or a jump cut at its end."""
+        """Return whether a still interval is a freeze.
+
+        It is a freeze if it lasts at least `LONG_FREEZE_S`. A shorter interval is a freeze if its frames are quiet (`MAX_QUIET`), and it
+        either starts abruptly (`MIN_ABRUPT`) or ends at a jump cut.
+
+        Parameters
+        ----------
+        span : (int, int)
+            First frame of the interval, and the frame after its last one.
+        cuts, jumps : int array (cut,)
+            First frames after cuts, and after jump cuts.
+        frame_s : float
+            Median time between frames, s.
+        """
         length_s, largest = (span[1] - span[0]) * frame_s, self._difference.largest().copy()
         if length_s >= LONG_FREEZE_S:
             return True
@@ -242,7 +256,10 @@ class EditDetector:
         return bool(before >= (MIN_ABRUPT_QUIET if length_s >= QUIET_S else MIN_ABRUPT) or np.any(np.abs(jumps - span[1]) <= reach))
 
     def _find_insets(self, breaks, stop):
-        """Return the insets as (first frame, frame after the last one, box), given the first frames of shots and the number of frames."""
+        """Return the insets as a list of (first frame, frame after the last one, box).
+
+        `breaks`: first frames after cuts and fades, int array. `stop`: number of frames of the video.
+        """
         candidates = [change for change in self._rectangle_changes if not np.any(np.abs(breaks - change.frame) <= 1)]
         changes = [(change, self._difference.ratio_in(change.frame, change.box)) for change in candidates]
         # The changed pixels do not form a clean rectangle if the inset resembles the content that it covers, or if hands touch it. Such
@@ -255,7 +272,18 @@ class EditDetector:
         return inset_spans(changes, temporary_changes, breaks, stop)
 
     def _is_title(self, span, edges, shots):
-        """Return whether a still interval is a title: mostly one colour, most of its shot long, with a view that no other shot has."""
+        """Return whether a still interval is a title.
+
+        A title has mostly one colour (`MIN_FLAT`), fills most of its shot (`MIN_TITLE_SHARE`), and has a view that no other shot has.
+
+        Parameters
+        ----------
+        span : (int, int)
+            First frame of the interval, and the frame after its last one.
+        edges : array (frame + 1,)
+            Start times of all frames, then the end of the last frame, s.
+        shots : list of (start_s, end_s)
+        """
         if np.median(self._flat[span[0] : span[1]]) < MIN_FLAT:
             return False
         start_s, end_s = edges[span[0]], edges[span[1]]
@@ -269,23 +297,32 @@ class EditDetector:
 
 
 def _is_long(before, start, stop, frame_s):
-    """Return whether both intervals are over twice as long as the gap between them. Repeats in a video of doubled frames are shorter."""
+    """Return whether the intervals `before` (start, stop) and (start, stop) are more than twice as long as the gap between them.
+
+    In a video in which every frame is doubled, the intervals of repeated frames are shorter.
+    """
     gap = start - before[1]
     return before[1] - before[0] > 2 * gap and stop - start > 2 * gap
 
 
 def _long_runs(mask, min_s, frame_s):
-    """Return the ranges [start, stop) of consecutive true frames that last at least `min_s`."""
+    """Return the frame ranges [start, stop) in which `mask`, bool array (frame,), is true for at least `min_s`.
+
+    `frame_s`: median time between frames, s.
+    """
     return [(int(a), int(b)) for a, b in zip(*runs(mask), strict=True) if (b - a) * frame_s >= min_s]
 
 
 def _outside_fades(frames, edges, fades):
-    """Return the frame indices whose frames are in no fade."""
+    """Return those of the frame indices `frames` that are in no fade, as an int array. `edges`: start times of all frames, s."""
     return np.array([k for k in frames if not any(a <= edges[k] < b for a, b in fades)], dtype=int)
 
 
 def _shots(edges, cuts, fades):
-    """Return the shots (start_s, end_s): the time intervals between cuts and fades."""
+    """Return the shots, a list of (start_s, end_s): the intervals between cuts and fades.
+
+    `edges`: start times of all frames, then the end of the last frame, s. `cuts`: first frames after cuts.
+    """
     gaps = sorted([(edges[k], edges[k]) for k in cuts] + list(fades))
     starts = [edges[0]] + [end for _, end in gaps]
     ends = [start for start, _ in gaps] + [edges[-1]]

@@ -91,7 +91,7 @@ class FadeDetector:
             self._check()
 
     def _check(self):
-        """Search for a fade in the windows that end with the last frame."""
+        """Search for a fade in each window (`WINDOWS_S`) that ends with the last frame, and add the fades to `fades`."""
         times = np.array(self._times)
         frames = None
         last = self._frames[-1].astype(np.float32)
@@ -108,7 +108,7 @@ class FadeDetector:
                 self._add(times[first + found[0]], times[first + found[1]])
 
     def _add(self, start_s, end_s):
-        """Add a fade; merge overlapping ones, because a window that starts or ends within a fade contains only a part of it."""
+        """Add a fade to `fades`. Merge overlapping fades, because a window that starts or ends within a fade contains only a part of it."""
         if self.fades and start_s < self.fades[-1][1]:
             old = self.fades.pop()
             start_s, end_s = min(old[0], start_s), max(old[1], end_s)

@@ -2,7 +2,7 @@
 
 The neighbours of a frame are the frames within `NEIGHBOURS_S` on both sides. Change is also measured in cells, the rectangles of a coarse
 grid over the frame. The excess of a cell is its change beyond that of the neighbours: max(0, change - `CELL_RATIO` * m), where m is the
-maximum change of the cell and its adjacent cells in all neighbours. It reveals a jump cut while other parts of the frame move.
+maximum change of the cell and its adjacent cells in all neighbours. The excess shows a jump cut even if other parts of the frame move.
 """
 
 import itertools
@@ -47,14 +47,14 @@ CELL_STEP = 6
 """Factor by which the change of a cell (grey levels) is multiplied before it is stored as a byte."""
 
 CELL_RATIO = 2.0
-"""Factor on the change of the neighbours in the excess of a cell (see the module docstring)."""
+"""Factor by which the maximum change of the neighbours is multiplied in the excess of a cell; see the module docstring."""
 
 CELL_EXCESS = 0.5
 """Minimum excess (grey levels) of a cell that belongs to a jump cut."""
 
 EXCESS = 0.25
 """Minimum mean excess (grey levels) over all cells of the frame at a jump cut. Playing hands reach 0.22, and up to
-0.5 where less than `EXCESS_SHARE` of the changed pixels are in cells with excess. The smallest jump cut in tests had 0.27."""
+0.5 if less than `EXCESS_SHARE` of the changed pixels are in cells with excess. The smallest jump cut in tests had 0.27."""
 
 EXCESS_SHARE = 0.33
 """Minimum share of all clearly changed pixels that are in cells with an excess above `CELL_EXCESS`, at a jump cut."""
@@ -94,7 +94,7 @@ JUMP_SOLID = 0.25
 `JUMP_MOVED`."""
 
 BAND_HEIGHT = 0.12
-"""Maximum height of a line of text, as a share of the frame's height. A line of text that appears or disappears is no jump cut."""
+"""Maximum height of a line of text, as a share of the frame's height. A line of text that appears or disappears is not a jump cut."""
 
 BAND_ASPECT = 2.5
 """Minimum width of a line of text, as a multiple of its maximum height (`BAND_HEIGHT`)."""
@@ -116,7 +116,7 @@ FLOOR = 0.05
 
 
 class FrameDifference:
-    """Measure the change from each frame to the next, and find the cuts at the end.
+    """Measure the change from each frame to the next. After the last frame, find the cuts.
 
     Memory: 170 bytes a frame, 36 MB for an hour at 60 frames per second.
     """
@@ -174,7 +174,10 @@ class FrameDifference:
         return share, new_scene
 
     def _decide_pending(self, time_s, moving):
-        """Add a frame's moving pixels to the pending jump cuts. Decide those older than `MOVEMENT_S`, or all if `time_s` is None."""
+        """Decide the pending jump cuts that are older than `MOVEMENT_S`. Add the moving pixels of the current frame to the others.
+
+        `time_s`: time of the current frame, s; None: decide all. `moving`: bool array (row, column), true for moving pixels.
+        """
         still_pending = []
         for index, start_s, step, changed, brighter, active in self._pending:
             if time_s is not None and time_s <= start_s + MOVEMENT_S:
@@ -189,7 +192,15 @@ class FrameDifference:
         self._pending = still_pending
 
     def _is_local_jump(self, index, changed, brighter, active):
-        """Return whether some cells show a jump cut, even if others show movement."""
+        """Return whether some cells show a jump cut, even if others show movement.
+
+        Parameters
+        ----------
+        index : int
+            First frame after the possible jump cut.
+        changed, brighter, active : bool arrays (row, column)
+            Pixels that clearly changed; pixels that became brighter; pixels in which something moves within `MOVEMENT_S`.
+        """
         excess, kept = _excess(*self._cells_around(index)), np.zeros(changed.shape, bool)
         if excess.mean() < EXCESS:
             return False
@@ -204,7 +215,13 @@ class FrameDifference:
         return bool(excess.mean() >= EXCESS and kept.sum() >= EXCESS_SHARE * changed.sum() and _is_like_jump(kept, active))
 
     def _cells_around(self, index):
-        """Return the change of the cells, in 1/`CELL_STEP` grey levels: uint8 (row, column), and (frame, row, column) of the neighbours."""
+        """Return the change of a frame's cells and that of its neighbours' cells, in 1/`CELL_STEP` grey levels.
+
+        Returns
+        -------
+        cells : uint8 array (row, column)
+        others : uint8 array (neighbour, row, column)
+        """
         neighbours = _neighbour_count(self.times[max(0, index - 30) : index + 30])
         first, size = max(0, index - neighbours), CELLS[0] * CELLS[1]
         others = np.frombuffer(bytes(self._cells[first * size : (index + neighbours + 1) * size]), np.uint8).reshape(-1, *CELLS[::-1])
@@ -226,12 +243,12 @@ class FrameDifference:
         ratio = self.ratio()
         cut = (share >= CUT_SHARE) & (ratio >= CUT_RATIO)
         jump = (share >= JUMP_SHARE) & (share < CUT_SHARE) & (self.largest() >= MIN_CONTRAST) & ((ratio >= JUMP_RATIO) & like_jump | local)
-        # A movement that starts in the last frames cannot be distinguished from a jump cut.
+        # In the last frames, a movement that starts cannot be distinguished from a jump cut, so no jump cut is reported there.
         jump[len(jump) - _neighbour_count(self.times) :] = False
         return np.flatnonzero(cut), np.flatnonzero(jump)
 
     def ratio(self):
-        """Return the ratio of each frame's change to the maximum change of its neighbours: float array (frame,)."""
+        """Return the ratio of each frame's change to the maximum change of its neighbours (plus `FLOOR`): float array (frame,)."""
         change = np.asarray(self._change)
         return change / (_neighbour_maximum(change, _neighbour_count(self.times)) + FLOOR)
 
@@ -272,7 +289,10 @@ class FrameDifference:
         ]
 
     def _restores(self, first, last, parts):
-        """Return whether the change at frame `last` restores the content before frame `first`; see `RESTORED`."""
+        """Return whether the change at frame `last` restores the content before frame `first`; see `RESTORED`.
+
+        `parts`: dict of frame to bool array (row, column), the cells with excess.
+        """
         (before, came), (_, after) = self._step_images[first], self._step_images[last]
         common = cv2.resize((parts[first] & parts[last]).view(np.uint8), before.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
         remaining, part_change = (float(cv2.absdiff(before, other)[common].mean()) for other in (after, came))

@@ -1,6 +1,6 @@
 """Detect insets (picture-in-picture): rectangles whose content appears, disappears or changes abruptly while the rest continues.
 
-An inset that is visible during a whole shot and does not change abruptly is not detected: it looks like a tablet in the scene.
+An inset that is visible during a whole shot and does not change abruptly is not detected, because it looks like a tablet in the scene.
 """
 
 from typing import NamedTuple
@@ -66,7 +66,8 @@ class RectangleChange(NamedTuple):
     frame : int
         First frame with the new content.
     kind : str
-        "appears" or "disappears" by the edges along the sides; "changes" if these are inconclusive.
+        "appears" if the image edges along the sides are stronger after the change than before it; "disappears" if they are weaker;
+        "changes" if the difference is too small for a decision (`EDGE_RATIO`).
     box : tuple of float
         Left, top, right, bottom, as shares of the frame's width and height.
     well_filled : bool
@@ -142,7 +143,7 @@ def _rectangles(changed):
     boxes : list of (left, top, width, height), px
     """
     closed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, np.ones((CLOSE_PX, CLOSE_PX), np.uint8))
-    # Opening separates hands that touch a corner.
+    # Morphological opening separates the rectangle from hands that touch one of its corners.
     solid = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((2 * CLOSE_PX + 1, 2 * CLOSE_PX + 1), np.uint8))
     stats = cv2.connectedComponentsWithStats(solid)[2][1:]
     if not len(stats) or stats[:, cv2.CC_STAT_AREA].max() < AREA_RANGE[0] * changed.size:
@@ -151,7 +152,10 @@ def _rectangles(changed):
 
 
 def _is_rectangle(closed, left, top, width, height):
-    """Return whether the changed pixels, with gaps closed, fill a box (px) and its sides."""
+    """Return whether a box (px) has the size of an inset, and the changed pixels fill the box and its sides.
+
+    `closed`: uint8 array (height, width), 1 for a changed pixel or a closed gap.
+    """
     frame_height, frame_width = closed.shape
     inside = closed[top : top + height, left : left + width]
     if (
@@ -218,7 +222,7 @@ def inset_spans(changes, temporary_changes, breaks, stop):
 
 
 def _restores(first, last):
-    """Return whether the second change restores the content before the first; see `MAX_RESTORED`."""
+    """Return whether the RectangleChange `last` restores the content before the RectangleChange `first`; see `MAX_RESTORED`."""
     return float(np.abs(last.after - first.before).mean()) < MAX_RESTORED * float(np.abs(first.after - first.before).mean())
 
 
@@ -238,15 +242,20 @@ def overlap(first, second):
 
 
 def _shot(frame, breaks, stop):
-    """Return the frame range (start, stop) of the shot that contains a frame."""
+    """Return the frame range (start, stop) of the shot around a change at a frame. A break at the frame itself is ignored.
+
+    `breaks`: first frames after cuts and fades. `stop`: number of frames of the video.
+    """
     earlier, later = [b for b in breaks if b < frame], [b for b in breaks if b > frame]
     return max(earlier, default=0), min(later, default=stop)
 
 
 def _edges(image, box):
-    """Return the strength of the image edges along a box: the mean over its sides of the strongest edge within `EDGE_PX`.
+    """Return the strength (grey levels) of the image edges along a box (left, top, right, bottom; px), as the mean over its four sides.
 
-    Sides at the border of the frame are left out. The result is 0 if all sides are there.
+    The strength along a side is the maximum over the lines within `EDGE_PX` of the mean step between neighbouring pixels.
+
+    Sides at the border of the frame are left out. The result is 0 if all sides are at the border.
     """
     grey = image.mean(axis=2)
     strengths = []

@@ -69,7 +69,7 @@ def distance(first, second):
 
 
 def _group_samples(samples):
-    """Group consecutive samples that show the same static view: list of lists of samples."""
+    """Group consecutive samples of the camera that show the same static view (`SAME_VIEW`): list of lists of CameraSample."""
     groups = []
     for sample in samples:
         if groups and distance(groups[-1][0], sample) <= SAME_VIEW:
@@ -91,14 +91,20 @@ def _merge_groups(groups):
 
 
 def _moves_between(groups, steady, start_s, end_s):
-    """Return whether the camera moves in an interval: a sample in it is in no `steady` group, and no steady group spans the interval."""
+    """Return whether the camera moves in an interval: a sample in it is in no static view, and no static view spans the interval.
+
+    `groups`: results of `_group_samples`. `steady`: those groups that are static views, merged if they are interrupted.
+    """
     settled = {sample.time_s for group in steady for sample in group}
     inner = any(start_s <= sample.time_s <= end_s and sample.time_s not in settled for group in groups for sample in group)
     return inner and not any(group[0].time_s <= start_s and group[-1].time_s >= end_s for group in steady)
 
 
 def _extent(samples, start_s, end_s):
-    """Return the maximum shift (share of the longer side) and the maximum zoom (ratio) between samples of one view in an interval."""
+    """Return the maximum shift (share of the longer side) and the maximum zoom (ratio, at least 1) of the camera in an interval.
+
+    Only samples of the same view are compared.
+    """
     within = [sample for sample in samples if start_s <= sample.time_s <= end_s and sample.view >= 0]
     shift, zoom = 0.0, 1.0
     for view in {sample.view for sample in within}:

@@ -69,7 +69,8 @@ def subtract_intervals(span, others):
 def _main_view(segments, samples):
     """Return the number of the main view, which shows hands for the longest time.
 
-    Of several views with equal times, it is the lowest number. Without segments, it is None.
+    If several views have equal times, the result is the lowest number. Without segments, it is None. `segments`: list of
+    (start_s, end_s, view). `samples`: list of (time_s, number of hands).
     """
     weights = {}
     for view in sorted({view for _, _, view in segments}):
@@ -81,7 +82,10 @@ def _main_view(segments, samples):
 
 
 def _trim(segments, samples):
-    """Cut intros and outros without hands off the segments. If there are samples and none contains a hand, no segment remains."""
+    """Cut intros and outros without hands off the segments. If there are samples and none contains a hand, no segment remains.
+
+    `segments`: list of (start_s, end_s). `samples`: list of (time_s, number of hands).
+    """
     inside = [(time_s, count) for time_s, count in samples if any(a <= time_s < b for a, b in segments)]
     if not inside:
         return segments

@@ -76,7 +76,10 @@ def extract_audio(video_path, out_path, probe=None):
 
 
 def _extract(video_path, out_path, probe):
-    """Decode the audio stream into a FLAC file; return (number of samples, sampling rate in Hz)."""
+    """Decode the audio stream of a video into the FLAC file `out_path`; return (number of samples, sampling rate in Hz).
+
+    `probe`: Probe of the video, which has audio.
+    """
     rate_hz, written = min(probe.audio_rate_hz, MAX_RATE_HZ), 0
     with (
         open_media(video_path) as container,
@@ -105,8 +108,8 @@ def _raise_if_disk_full(path):
 def _mono_blocks(container, stream, rate_hz, offsets_s):
     """Yield (samples, start_s) of the decoded audio blocks.
 
-    `samples` is float32 (sample,). `start_s` is the time of the first sample since the first frame, None for a block that directly
-    follows the previous one.
+    `samples` is float32 (sample,). `start_s` is the time of the block's first sample, relative to the video's first frame; None for a
+    block that directly follows the previous one. `offsets_s`: `Probe.audio_offsets_s`.
     """
     resampler, block_format, faults = None, None, {"damaged": 0}
     blocks = decode(container, stream, partial(piece_offset, offsets_s), faults)
@@ -114,10 +117,10 @@ def _mono_blocks(container, stream, rate_hz, offsets_s):
         start_s = None if frame.pts is None else float(frame.pts * stream.time_base) - offset_s
         if block_format != (frame.format.name, frame.layout.name, frame.sample_rate):
             block_format = frame.format.name, frame.layout.name, frame.sample_rate
-            # Interleaved samples, not planar: PyAV crashes on planar audio of more than eight channels.
+            # The samples are interleaved, because PyAV crashes on planar audio of more than eight channels.
             resampler = av.AudioResampler(format="flt", layout=frame.layout, rate=rate_hz)
         for block in resampler.resample(frame):
-            # FFmpeg mixes float channels to mono as their sum divided by sqrt(2), which would clip.
+            # The channels are averaged here. FFmpeg would divide their sum by sqrt(2), which would clip.
             yield block.to_ndarray().reshape(-1, block.layout.nb_channels).mean(axis=1), start_s
             start_s = None
     if faults["damaged"]:

@@ -24,8 +24,8 @@ MAX_FORWARD_S = 10.0
 ffmpeg."""
 
 MAX_REPEATED_S = 10.0
-"""Maximum backward jump (s) of the timestamps of only one stream after which the content counts as repeated and is left out. After a
-larger jump, the content counts as new and is appended to the stream."""
+"""Maximum backward jump (s) of timestamps that counts as a repetition, if only the video or only the audio jumps. The repeated content is
+left out. After a larger jump, the content counts as new and is appended to the stream."""
 
 MATCH_S = 1.0
 """Maximum time difference (s) between the start of an audio piece and a video packet of the video piece that it belongs to. Neighbouring
@@ -36,8 +36,9 @@ MATCH_PACKETS = 500
 it belongs to. Packets of the same time are closer in a container."""
 
 SPAN_PACKETS = 8
-"""Maximum number of packets after a break of the video in an audio piece that ends at the break. An audio piece that continues for longer
-spans the break. One or two packets are not evidence, because demuxers deliver some packets late."""
+"""Maximum distance in the file, in packets of all streams, from a break of the video to the end of an audio piece that counts as ending at
+the break. An audio piece that continues for longer spans the break. Demuxers deliver some packets late, so one or two packets after the
+break are not evidence."""
 
 
 @dataclass
@@ -85,7 +86,7 @@ class PieceCounter:
             if _is_continuous(pts_s, dts_s):
                 self._delay = packet.pts - packet.dts
             elif packet.is_keyframe or _is_continuous(pts_s, self._last_time_s):
-                # Matroska stores no decoding times. After a break FFmpeg derives them from packets before the break.
+                # Matroska stores no decoding times. After a break, FFmpeg derives them from packets before the break, so they are wrong.
                 dts_s = None
             elif self._allows_discontinuities:
                 # FFmpeg derives a missing presentation time from the next packet, which here belongs to another recording.
@@ -118,7 +119,7 @@ def demux(container, streams):
     try:
         yield from container.demux(streams)
     except IndexError:
-        # PyAV 18 also flushes streams that appear in the middle of a file, and fails on them. The requested streams come first.
+        # At the end, PyAV 18 flushes the requested streams, and then fails on streams that appear in the middle of the file.
         return
 
 
@@ -132,7 +133,7 @@ def decode(container, stream, offset_of, faults):
     container : av.container.InputContainer
     stream : av.stream.Stream
     offset_of : callable
-        Piece number -> offset (s). Two pieces with the same offset belong to one recording.
+        Returns the offset (s) of a piece by its number. Two pieces with the same offset belong to one recording.
     faults : dict
         Counter, changed in place: `damaged` is increased by the number of frames and packets that cannot be decoded.
 
@@ -160,7 +161,7 @@ def decode(container, stream, offset_of, faults):
 
 
 def _undamaged_frames(stream, packet, faults):
-    """Decode a packet (None drains the decoder) and return its undamaged frames; count the damaged ones in `faults`."""
+    """Decode a packet and return its undamaged frames. A packet of None drains the decoder. `faults`: see `decode`."""
     try:
         frames = stream.decode(packet)
     except av.error.EOFError:
@@ -174,7 +175,7 @@ def _undamaged_frames(stream, packet, faults):
 
 
 def piece_offset(offsets_s, number):
-    """Return the offset of a piece by its number; the last offset for a piece without a complete packet, which is not in the list."""
+    """Return the offset of a piece by its number. A piece without a complete packet is not in the list and has the last offset."""
     return offsets_s[min(number, len(offsets_s) - 1)]
 
 
@@ -218,7 +219,10 @@ def find_offsets(video, audio, video_packets, first_s, frame_s, discontinuities)
 
 
 def _video_offsets(video, with_audio, audio, first_s, frame_s, discontinuities):
-    """Return the offsets (s) of the video pieces. `with_audio` holds the numbers of the video pieces in which an audio piece begins."""
+    """Return the offsets (s) of the video pieces, a list of float.
+
+    `with_audio`: set of the numbers of the video pieces in which an audio piece begins. Other parameters: see `find_offsets`.
+    """
     offsets_s, end_s = [first_s] * min(len(video), 1), 0.0
     for number, (before, piece) in enumerate(pairwise(video), 1):
         end_s = max(end_s, (before.end_s or first_s) - offsets_s[-1])
@@ -231,9 +235,12 @@ def _video_offsets(video, with_audio, audio, first_s, frame_s, discontinuities):
 
 
 def _matching_video_piece(piece, video_packets):
-    """Return the number of the video piece that an audio piece belongs to; None if no video packet is near."""
+    """Return the number of the video piece that the audio piece `piece` belongs to; None if no video packet is near.
+
+    `video_packets`: see `find_offsets`.
+    """
     first = bisect_left(video_packets, (piece.order - MATCH_PACKETS,))
     last = bisect_left(video_packets, (piece.order + MATCH_PACKETS,))
     near = [packet for packet in video_packets[first:last] if abs(packet[1] - piece.first_s) <= MATCH_S]
-    # Of two equally near packets take the later one, because a piece begins at a break.
+    # Of two equally near packets, the later one is used, because a piece begins at a break.
     return min(near, key=lambda packet: (abs(packet[0] - piece.order), -packet[0]), default=(0, 0.0, None))[2]

@@ -17,7 +17,7 @@ VERSION = 1
 
 LOGGER = logging.getLogger("handroll")
 
-# FFmpeg's AVCOL_SPC_UNSPECIFIED.
+# Value of a frame's colour matrix if the video declares none (FFmpeg's AVCOL_SPC_UNSPECIFIED).
 _UNSPECIFIED_COLORSPACE = 2
 
 # Minimum height (px) from which a video without a declared colour matrix counts as BT.709. Smaller ones count as BT.601, as in players.
@@ -72,7 +72,10 @@ def read_frames(path, max_width_px=None, max_height_px=None, threads=0, indices=
     with open_media(path) as container:
         stream = video_stream(container)
         if stream is None:
-            raise MediaError(f"{path}: expected a video stream, found {[s.type for s in container.streams]}", "no_video_stream")
+            kinds = ", ".join(s.type for s in container.streams)
+            raise MediaError(
+                f"{path}: expected a video stream, found {f'only {kinds}' if kinds else 'no stream at all'}", "no_video_stream"
+            )
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = threads
         times, reformatter, transform, index = TimestampConverter(nominal_frame_s(stream)), VideoReformatter(), None, 0
@@ -114,7 +117,7 @@ class _Offsets:
 
 
 def _rgb(frame, reformatter, transform, threads):
-    """Convert a decoded frame to uint8 RGB (height, width, 3), scaled but not yet rotated."""
+    """Convert a decoded frame to uint8 RGB (height, width, 3), scaled to the size of the DisplayTransform, but not yet rotated."""
     undeclared_hd = frame.colorspace == _UNSPECIFIED_COLORSPACE and frame.height >= _HD_HEIGHT_PX
     image = reformatter.reformat(
         frame,
@@ -122,7 +125,7 @@ def _rgb(frame, reformatter, transform, threads):
         height=transform.height_px,
         format="rgb24",
         src_colorspace=Colorspace.ITU709 if undeclared_hd else None,
-        # AREA averages over the area of a pixel, which avoids aliasing. With accurate rounding the result does not depend on the
+        # AREA averages over the area of a pixel, which avoids aliasing. With accurate rounding, the result does not depend on the
         # vector instructions of the processor.
         interpolation=Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEXACT,
         threads=threads,

@@ -202,7 +202,10 @@ class _Packets:
 
 
 def _read_packets(container, video, audio):
-    """Read all packets; decode each stream up to its first undamaged frame."""
+    """Read all packets of the video and audio stream, and return them as `_Packets`. Decode each stream up to its first undamaged frame.
+
+    `video`, `audio`: streams of the container; None if there is no such stream.
+    """
     found, pending = _Packets(), FIRST_FRAME_PACKETS
     video_pieces, audio_pieces = PieceCounter(container), PieceCounter(container)
     demuxed = enumerate(demux(container, [s for s in (video, audio) if s is not None])) if video or audio else iter(())
@@ -220,7 +223,7 @@ def _read_packets(container, video, audio):
             if found.frame is None and pending:
                 found.frame, pending = _first_undamaged(packet), pending - 1
             if packet.size:
-                # The last packet of a cut-off file is marked corrupt. So are packets next to a join, which can be decoded.
+                # The last packet of a cut-off file is marked corrupt. Packets next to a join are marked, too, but can be decoded.
                 found.whole, found.n_stored = not packet.is_corrupt, found.n_stored + 1
                 # The edit list of an MP4 may exclude whole packets from presentation.
                 if not packet.is_discard:
@@ -236,7 +239,19 @@ def _read_packets(container, video, audio):
 
 
 def _extend(pieces, number, order, dts_s, presented_s, end_s):
-    """Update the piece with this number by the times of one of its packets, and create it if it is new."""
+    """Update a piece in the list `pieces` by the times (s) of one of its packets; append the piece if it is new.
+
+    Parameters
+    ----------
+    pieces : list of Piece
+        Pieces of a stream, changed in place.
+    number : int
+        Number of the packet's piece.
+    order : int
+        Number of the packet in the file, counted over all streams.
+    dts_s, presented_s, end_s : float or None
+        Decoding time of the packet, and its contribution to `Piece.presented_s` and `Piece.end_s`.
+    """
     time_s = next((t for t in (dts_s, presented_s, end_s) if t is not None), 0.0)
     while len(pieces) <= number:
         pieces.append(Piece(order, time_s, last_s=time_s))
@@ -262,7 +277,10 @@ def _seconds(ticks, timed):
 
 
 def _offsets(container, video, packets):
-    """Return the offsets and joins of a file as fields of a `Probe`. Without video, time 0 is the zero of the container's times."""
+    """Return the fields `video_offsets_s`, `audio_offsets_s` and `joined_at_s` of a `Probe` as a dict.
+
+    Without video, time 0 is time 0 of the container.
+    """
     first_s = 0.0
     if packets.frame is not None:
         first_s = _seconds(packets.frame.dts if packets.frame.pts is None else packets.frame.pts, packets.frame) or 0.0
@@ -281,7 +299,10 @@ def _offsets(container, video, packets):
 
 
 def _audio_fields(audio, packets, offsets):
-    """Return the audio fields of a `Probe`."""
+    """Return the audio fields of a `Probe` as a dict; empty without decodable audio.
+
+    `audio`: audio stream. `offsets`: result of `_offsets`.
+    """
     if packets.audio_start_s is None or audio.rate > MAX_AUDIO_RATE_HZ:
         return {}
     offsets_s = offsets["audio_offsets_s"]
@@ -297,10 +318,14 @@ def _audio_fields(audio, packets, offsets):
 
 
 def _video_probe(path, container, video, packets, audio_fields, offsets):
-    """Return the `Probe` of a file that has a video stream."""
+    """Return the `Probe` of a file that has a video stream.
+
+    `audio_fields`: result of `_audio_fields`. `offsets`: result of `_offsets`.
+    """
     codec = video.codec_context.name
     if packets.frame is None:
-        message = f"{path}: expected frames, found {packets.n_stored} {codec} packets, none of which can be decoded {packets.error}".strip()
+        cause = f": {packets.error}" if packets.error else ""
+        message = f"{path}: expected frames, found {packets.n_stored} {codec} packets, none of which can be decoded{cause}"
         return Probe(**{**audio_fields, "audio_start_s": None}, **offsets, codec=codec, problems=("no_frames",), message=message)
 
     times_s = _presentation_times(packets, nominal_frame_s(video), offsets["video_offsets_s"])
@@ -338,12 +363,15 @@ def _video_probe(path, container, video, packets, audio_fields, offsets):
 
 
 def _presentation_times(packets, nominal_s, offsets_s):
-    """Return the times (frame,) since the first decodable frame, identical to those of `read_frames`."""
+    """Return the presentation times (frame,), s, since the first decodable frame. They equal those of `read_frames`.
+
+    `nominal_s`: nominal frame duration, s. `offsets_s`: offset of each video piece, s.
+    """
     converter = TimestampConverter(nominal_s)
     first = packets.frame
     first_s = _seconds(first.dts if first.pts is None else first.pts, first)
-    # Packets come in decoding order and are sorted into presentation order piece by piece. Without any presentation times both
-    # orders are assumed to be equal.
+    # Packets come in decoding order and are sorted into presentation order, piece by piece. If a piece has a packet without any time,
+    # both orders are assumed to be equal.
     times_s = []
     for number, frames in groupby(packets.frames, key=itemgetter(3)):
         presented_s = [dts_s if pts_s is None else pts_s for _, pts_s, dts_s, _ in frames]
@@ -358,10 +386,11 @@ def _presentation_times(packets, nominal_s, offsets_s):
 
 
 def _missing_part(container, video, packets):
-    """Return expected and found length of a cut-off file as text, or an empty string for a complete file."""
+    """Return a text with the expected and the found length if the file is cut off; empty for a complete file."""
     if "mp4" in container.format.name and video.frames:
         found = packets.n_stored
-        return f"expected {video.frames} frames, found {found} whole ones {packets.error}".strip() if found < video.frames else ""
+        cause = f": {packets.error}" if packets.error else ""
+        return f"expected {video.frames} frames, found {found} complete frames{cause}" if found < video.frames else ""
     # Other containers declare at most a duration. (The frame count of AVI counts clock ticks.)
     if not container.duration:
         return ""

@@ -14,7 +14,7 @@ DEMUXERS = (
     "mov,matroska,mpegts,mpeg,avi,flv,asf,ogg,mxf,gxf,nut,wtv,rm,dv,ivf,nsv,pva,dhav,gif,yuv4mpegpipe,"
     # Video without a container.
     "h264,hevc,vvc,av1,obu,m4v,mpegvideo,mjpeg,vc1,h261,h263,dirac,cavsvideo,"
-    # Audio, so that an error can report an audio file.
+    # Audio files. They are opened, so that the error message can say that a file contains only audio.
     "wav,w64,mp3,aac,flac,aiff,caf,ac3,eac3,dts,amr,au,ape,wv,tta,tak,voc"
 )
 """The allowed demuxers of FFmpeg. All others are refused, because many of them make FFmpeg open other files: scripts, playlists and
@@ -69,7 +69,7 @@ _PAGES = (b"<!doctype html", b"<html", b"<head", b"<body", b"<script")
 
 
 class MediaError(ValueError):
-    """A file that cannot be read as a video.
+    """Raised for a file that cannot be read as a video.
 
     Attributes
     ----------
@@ -152,18 +152,19 @@ def container_of(path):
     for start, name in _AT_START:
         if head.startswith(start):
             return name
-    # A file that starts with a printable character is a text: as the length of a box, the character would mean more than 500 MB.
+    # A file that starts with a printable character is a text. In an ISO file, this byte would belong to the length of the first box, and
+    # would mean a length of more than 500 MB.
     if head[4:8] in _ISO_BOXES and (head[4:8] == b"ftyp" or not 0x20 <= head[0] < 0x7F):
         return "iso"
     if head[:4] == b"RIFF":
         return {b"AVI ": "avi", b"WAVE": "wav"}.get(head[8:12])
-    # A sync byte at the start of three packets; in packets with a time code it comes four bytes later.
+    # Three packets in a row must start with a sync byte. In packets with a time code, the sync byte is four bytes later.
     for length in _TS_PACKET_BYTES:
         first = 4 if length == 192 else 0
         if len(head) > first + 2 * length and all(head[first + n * length] == 0x47 for n in range(3)):
             return "mpegts"
     if len(head) > 2 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] != 0xFE:
-        # The layer bits distinguish AAC in ADTS (0) from MPEG audio. FF FE starts a text in UTF-16.
+        # The layer bits are 0 for AAC (ADTS) and not 0 for MPEG audio. The bytes FF FE, excluded above, start a text in UTF-16.
         return "aac" if head[1] & 0x06 == 0 else "mp3"
     return None
 

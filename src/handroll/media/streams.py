@@ -6,7 +6,8 @@ import numpy as np
 from av.stream import Disposition
 
 FALLBACK_RATE = 25.0
-"""Frames per second of a file whose container declares no rate: FFmpeg's default for raw streams. Used for frames without a timestamp."""
+"""Assumed frames per second of a file whose container declares no rate: FFmpeg's default for raw streams. Only the times of frames without
+a timestamp depend on it."""
 
 # Streams with one of these flags contain still images, such as cover art.
 _NOT_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
@@ -99,7 +100,7 @@ class DisplayTransform:
 
 
 def display_transform(stream, frame, max_width_px=None, max_height_px=None):
-    """Find how the frames of a stream are displayed: square pixels, the container's rotation, a maximum size.
+    """Return the transform from stored to displayed frames of a stream: square pixels, the container's rotation, and a maximum size.
 
     A rotation that is not a multiple of 90 degrees is rounded to the nearest one. If a display matrix also mirrors, only its
     rotation is applied, because PyAV 18 cannot read the mirroring safely (`Frame.side_data` frees the metadata of colour profiles
@@ -118,7 +119,7 @@ def display_transform(stream, frame, max_width_px=None, max_height_px=None):
     DisplayTransform
     """
     quarter_turns = round(frame.rotation / 90) % 4
-    # Like players do, make non-square pixels square by scaling the width.
+    # Non-square pixels become square by scaling the width, as in video players.
     width, height = frame.width * float(stream.sample_aspect_ratio or 1), float(frame.height)
     limits = (max_height_px, max_width_px) if quarter_turns % 2 else (max_width_px, max_height_px)
     scale = min([1.0, *(limit / length for limit, length in zip(limits, (width, height), strict=True) if limit)])

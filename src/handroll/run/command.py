@@ -82,7 +82,10 @@ def run(options):
 
 
 def _run(options, out, lock):
-    """Run Snakemake on the videos and print the report."""
+    """Run Snakemake on the videos, print the report, and return the exit status.
+
+    `out`: output folder, which is locked. `lock`: file descriptor of its lock.
+    """
     config = read_config([ROOT / "config" / "config.yaml", ROOT / "config" / "own-files.yaml", *options.configfile])
     rows = add_videos(out / "videos.tsv", options.videos, options.name, options.midi)
     private = out / ".handroll"
@@ -141,7 +144,10 @@ def _cache_environment(private):
 
 
 def _print_report(out, row, thresholds, changed):
-    """Print the report on a video; return True if it gave motion and its file did not change during the run."""
+    """Print the report on a video; return True if the video gave motion and its file did not change during the run.
+
+    `row`: row of the sheet. `thresholds`: section `screening` of the configuration. `changed`: whether the file changed during the run.
+    """
     if changed:
         _say("", f"{row.video} ({row.source}): the file changed during the run, or its copy was not complete. Run the same command again.")
         return False

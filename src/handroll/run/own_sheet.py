@@ -140,7 +140,10 @@ def _source_key(source):
 
 
 def _check_name(name, source, known, rows):
-    """Raise SheetError if a source cannot have this name; `known` is the name that the source already has, or None."""
+    """Raise SheetError if a source cannot have this name.
+
+    `known`: name that the source already has, or None. `rows`: dict of name to row of the sheet.
+    """
     if not re.fullmatch(IDENTIFIER, name) or len(name) > NAME_LENGTH:
         raise SheetError(f"--name {name}: expected at most {NAME_LENGTH} letters, digits, `_`, `.` or `-`, starting with a letter or digit")
     if known not in (None, name):

@@ -1,5 +1,6 @@
 """Report the progress of a workflow: one line for each video and stage, with its duration and the estimated remaining time.
 
+A stage is a group of consecutive rules, such as "hands": the detection of hands and the measurement of their visibility.
 The relative costs of the rules are known (`COSTS`). The speed of the computer and the number of parallel jobs are measured on
 finished jobs, so the first lines contain no estimate.
 """
@@ -56,6 +57,7 @@ class Job:
     Attributes
     ----------
     rule : str
+        Name of its rule.
     video : str
         `subject/name` of its video; empty for a job without a video.
     started_s : float
@@ -77,8 +79,8 @@ class Progress:
     Parameters
     ----------
     length_of : function of str to float or None
-        Returns the length of a video (`subject/name`): the duration that its frames have at 30 frames/s, s. It is 0 for a rejected
-        file, whose jobs do nothing, and None as long as it is unknown.
+        Returns the length of a video (`subject/name`), s, as the number of its frames divided by 30. It is 0 for a rejected file, whose
+        jobs do nothing, and None as long as it is unknown.
     waiting : dict of str to int
         Number of unfinished jobs of each rule.
     running : dict
@@ -168,7 +170,7 @@ class Progress:
 
 
 def cost(rule, length_s):
-    """Return the expected duration (s) of a rule for a video of a given length (s), on the computer where `COSTS` was measured."""
+    """Return the expected duration (s) of a rule for a video of length `length_s`, on the computer on which `COSTS` was measured."""
     fixed_s, per_s = COSTS[rule]
     return fixed_s + per_s * length_s
 

@@ -234,13 +234,16 @@ def _read_states(path):
 
 
 def _hand_shares(states):
-    """Return the share of frames with any hand, and a tuple of the shares with the left, the right and both hands, 0..1."""
+    """Return the share of frames with any usable hand, and a tuple of the shares with the left, the right and both hands, 0..1.
+
+    `states`: array (frame, hand 2) of `tables.State`.
+    """
     usable = states > 0
     return float(usable.any(axis=1).mean()), (*(float(share) for share in usable.mean(axis=0)), float(usable.all(axis=1).mean()))
 
 
 def _independent_reasons(reasons, survey):
-    """Return the reasons of a verdict without those that are consequences of others."""
+    """Return the reasons of a verdict without those that are consequences of others. `survey`: values of survey.json, a dict."""
     left_out = set()
     if survey.get("screening", {}).get("editing", {}).get("usable_s") == 0.0:
         # Hands are detected only in usable segments.
@@ -262,7 +265,10 @@ def _unusable_warnings(survey):
 
 
 def _describe_notes(agreement, fingering, has_audio):
-    """Return two lists of texts on the notes: facts (number and source), and warnings (no notes, or problems of a given MIDI file)."""
+    """Return two lists of texts on the notes: facts (number and source), and warnings (no notes, or problems of a given MIDI file).
+
+    `agreement`, `fingering`: values of agreement.json and fingering.json, dicts. `has_audio`: whether the video has audio.
+    """
     count = fingering.get("notes", 0)
     problem, correction = agreement.get("problem"), agreement.get("correction")
     doubts = [problem["message"]] if problem else []
@@ -278,7 +284,10 @@ def _describe_notes(agreement, fingering, has_audio):
 
 
 def _describe_keyboard(registration):
-    """Return three lists of texts: facts, the warning that no keyboard is registered, and warnings about a registered keyboard."""
+    """Return three lists of texts: facts, the warning that no keyboard is registered, and warnings about a registered keyboard.
+
+    `registration`: values of registration.json, a dict.
+    """
     if registration.get("problem") or not registration:
         why = registration.get("message") or registration.get("problem") or "its step has not run"
         return [], [f"no keyboard, so motion is in the camera frame, without fingering: {why}"], []
@@ -290,7 +299,7 @@ def _describe_keyboard(registration):
 
 
 def _describe_offset(fingering):
-    """Return a list of one fact: the offset of the audio (or MIDI file) relative to the video."""
+    """Return a list of one fact: the offset of the audio (or MIDI file) relative to the video. `fingering`: values of fingering.json."""
     delay = fingering.get("delay") or {}
     delay_s = delay.get("estimate_s")
     if delay_s is None:

@@ -21,7 +21,7 @@ MIN_DB = -120.0
 """Level reported for digital silence, dB relative to full scale."""
 
 PEAK_SHARE = 1e-4
-"""Share of the samples that are above the peak level, 0..1. Single clicks therefore do not define the peak level."""
+"""The peak level is the level that this share of the samples exceeds, 0..1. It is not the maximum, so single clicks do not define it."""
 
 NEAR_PEAK = 0.9
 """Minimum level of a sample near the peak, as a share of the peak level, 0..1. A codec adds ripples to the flat tops of clipped waves, but
@@ -81,7 +81,7 @@ def measure_clipping(samples):
 
 
 def _share_near_peak(samples):
-    """Return the share of samples above `NEAR_PEAK` of the positive peak level, 0..1."""
+    """Return the share of samples above `NEAR_PEAK` times the positive peak level, 0..1."""
     if not len(samples):
         return 0.0
     peak = np.quantile(samples, 1.0 - PEAK_SHARE)
@@ -91,7 +91,7 @@ def _share_near_peak(samples):
 def measure_speech(probability):
     """Measure the share of the time with speech.
 
-    Loud piano music masks quiet speech. `purity` measures remaining foreign sound after transcription.
+    Quiet speech is not detected in loud piano music. After the transcription, the criterion `purity` measures such foreign audio.
 
     Parameters
     ----------

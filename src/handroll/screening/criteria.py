@@ -1,4 +1,4 @@
-"""All screening criteria: the table of each score, the threshold that it is compared with, and the reason for a rejection.
+"""All screening criteria: a table of the scores, the thresholds that they are compared with, and the rejection reasons.
 
 The functions `measure_...` in the other modules of this folder compute the scores. `thresholds` compares a score with its threshold,
 which is a key in the section `screening.<criterion>` of the configuration. `verdict` collects the decisions of all criteria.
@@ -12,14 +12,18 @@ from handroll.screening.thresholds import Criterion, Limit
 
 
 def _audio_reasons(reasons, scores, thresholds):
-    """Reject a video without audio, if the threshold `required` is true."""
+    """Return the reason to reject a video without audio, if the threshold `required` is true."""
     if not thresholds["required"] or scores["sound_s"] > 0.0:
         return ()
     return (Reason.AUDIO_EMPTY,) if scores["has_audio"] else (Reason.NO_AUDIO,)
 
 
 def _performers_reasons(reasons, scores, thresholds):
-    """Accept a video without samples. Do not report rarely visible hands together with more than two hands."""
+    """Return the final reasons of the criterion `performers`.
+
+    A video without samples has no reasons. `HANDS_RARELY_VISIBLE` is not reported together with `MORE_THAN_TWO_HANDS`. Without any hand,
+    the reason is `NO_HANDS`.
+    """
     if not scores["samples"]:
         return ()
     if Reason.MORE_THAN_TWO_HANDS in reasons:
@@ -28,17 +32,20 @@ def _performers_reasons(reasons, scores, thresholds):
 
 
 def _visibility_reasons(reasons, scores, thresholds):
-    """Report `NO_HANDS` if no frame shows a hand."""
+    """Return `NO_HANDS` instead of the reasons if no frame shows a hand."""
     return _report_no_hands(reasons, scores["any_hand"])
 
 
 def _report_no_hands(reasons, any_hand):
-    """Replace the reasons by `NO_HANDS` if no frame shows a hand; `any_hand` is the share of frames with a hand, 0..1."""
+    """Return `NO_HANDS` instead of the reasons, if there are any, if no frame shows a hand.
+
+    `any_hand`: share of the frames with a hand, 0..1.
+    """
     return (Reason.NO_HANDS,) if reasons and not any_hand > 0.0 else reasons
 
 
 def _viewpoint_reasons(reasons, scores, thresholds):
-    """Report a rejected tilt of at least the threshold `side_view_deg` as a side view."""
+    """Return `SIDE_VIEW` instead of the reasons for a rejected tilt of at least the threshold `side_view_deg`."""
     return (Reason.SIDE_VIEW,) if reasons and scores["tilt_deg"] >= thresholds["side_view_deg"] else reasons
 
 

@@ -10,9 +10,9 @@ def measure_listing(row, taken_down=False):
     Parameters
     ----------
     row : handroll.config.sheet.Video
-        `duration_s` (s), `width_px` and `height_px` (px) are None where they are not known.
+        Its `duration_s` (s), `width_px` and `height_px` (px) are None if they are not known.
     taken_down : bool
-        The video is on the takedown list. An override cannot accept such a video.
+        Whether the video is on the takedown list. An override cannot accept such a video.
 
     Returns
     -------

@@ -23,7 +23,7 @@ def measure_audio(has_audio, audio_start_s, audio_duration_s, duration_s):
     Parameters
     ----------
     has_audio : bool
-        The file contains an audio stream.
+        Whether the file contains an audio stream.
     audio_start_s : float or None
         Time of the first audio sample since the first frame, s; may be negative. None without audio.
     audio_duration_s : float or None

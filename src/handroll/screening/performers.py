@@ -2,8 +2,8 @@
 
 Detection errors, such as a reflection in the fallboard or a hand detected twice, give more than two hands in a few frames. Two people
 at one piano show more than two hands in most frames. A "hand" at the same position throughout the video is an object, such as a
-picture on the wall. This criterion uses sampled frames, to reject videos without hands before every frame is searched for hands. So
-its minimums are lower than those of the criterion `visibility`.
+picture on the wall. This criterion uses only sampled frames, so that videos without hands are rejected before hands are detected in
+every frame. Its minimums are therefore lower than those of the criterion `visibility`.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ STATIC_SHARE = 0.6
 MIN_STATIC_SAMPLES = 10
 """Minimum number of samples for the search for objects. In fewer samples, a hand may by chance be at one position in most of them."""
 
-# Indices of MediaPipe's hand landmarks.
+# Indices of MediaPipe's hand landmarks: wrist, knuckle of the middle finger, and the landmarks whose mean is the centre of the palm.
 _WRIST, _MIDDLE_KNUCKLE, _PALM = 0, 9, (0, 5, 9, 13, 17)
 
 

@@ -1,7 +1,7 @@
-"""Measure whether the audio contains the piano alone: level of foreign sound (not explained by the notes) and of steady noise.
+"""Measure whether the audio contains the piano alone: level of foreign audio (not explained by the notes) and of steady noise.
 
-`handroll.music.alignment.unexplained_energy` estimates both. Levels are relative to the mean power of the recording, so foreign sound
-in a pause counts as much as foreign sound during the music.
+`handroll.music.alignment.unexplained_energy` estimates both. Levels are relative to the mean power of the recording, so foreign audio
+in a pause counts as much as foreign audio during the music.
 """
 
 from math import ceil
@@ -9,21 +9,20 @@ from math import ceil
 import numpy as np
 
 BRIEF_SHARE = 0.1
-"""Share of the spans of audio that `lasting_db` omits, 0..1: the spans with the most foreign sound. This sound may come from notes that the
-transcription lacks.
-Measured `lasting_db`: below -70 dB in 39 of 41 clean recordings, -58 and -64 dB in the other two. With foreign sound added at -20 dB it
-was -33 to -55 dB, in the recordings where foreign sound was detected."""
+"""Share of the spans of audio that `lasting_db` omits, 0..1: the spans with the most foreign audio. It may come from notes that the
+transcription lacks. Measured `lasting_db`: below -70 dB in 39 of 41 clean recordings, -58 and -64 dB in the other two. With foreign audio
+added at -20 dB, it was -33 to -55 dB in the recordings in which foreign audio was detected."""
 
 MIN_COUNTED_SHARE = 0.22
 """Minimum share of the time, 0..1, that is far enough from onsets to measure steady noise. In denser music the noise is unknown: in a
 recording from a reverberant room with a share of 0.20, reverberation was measured as noise of -14 dB."""
 
 MIN_DB = -90.0
-"""Level that is reported without any foreign sound or noise, dB."""
+"""Level that is reported if there is no foreign audio or no noise, dB."""
 
 
 def measure_purity(power, foreign, noise, counted):
-    """Measure the level of foreign sound and of steady noise.
+    """Measure the level of foreign audio and of steady noise.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from handroll.provenance import atomic_path
 from handroll.reasons import Reason
 
 START, END = "<!-- rejection reasons -->", "<!-- end of rejection reasons -->"
-"""Lines of the page that enclose the generated table."""
+"""Lines of the page before and after the generated table."""
 
 
 def reason_table():

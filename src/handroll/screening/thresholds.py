@@ -1,4 +1,4 @@
-"""Comparison of screening scores with their thresholds: a limit for each threshold, and the decision of a criterion.
+"""Compare screening scores with their thresholds: a limit for each threshold, and the decision of a criterion.
 
 The thresholds are in the section `screening.<criterion>` of the configuration. `criteria` lists which score has which threshold.
 """
@@ -53,7 +53,8 @@ class Criterion:
     limits : tuple of Limit
         An accepted video passes all of them.
     adjust : callable (reasons, scores, thresholds) -> tuple of Reason, optional
-        Rule that single comparisons cannot express: changes the reasons of the failed limits to the final reasons.
+        Function for a decision that single comparisons cannot express. It converts the reasons of the failed limits to the final
+        reasons.
     """
 
     meaning: str

@@ -1,4 +1,4 @@
-"""Decide about a video: collect the decisions of the criteria, and derive the uses for which the video is accepted.
+"""Derive the verdict on a video: collect the decisions of the criteria, and derive the uses for which the video is accepted.
 
 Each workflow step measures as soon as its input exists. It writes `problems` and the scores, under `screening`, to a JSON file.
 `criteria` compares the scores with the thresholds. This module reads the files, collects the reasons and formats the verdict. It is
@@ -21,7 +21,7 @@ MEASURED = {
     "agreement": "results/music/{subject}/{video}/agreement.json",
     "registration": "results/keyboard/{subject}/{video}/registration.json",
 }
-"""File that each step writes its scores to, in the order of the steps. Paths are relative to the working folder of the workflow."""
+"""Path of the file with the scores of each step, in the order of the steps. Paths are relative to the working folder of the workflow."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class CriterionResult:
     thresholds : dict
         The criterion's section of the configuration.
     passed : bool
-        There is no reason for a rejection.
+        Whether there is no reason for a rejection.
     reasons : tuple of Reason
         Reasons for a rejection; empty if `passed`.
     """
@@ -56,9 +56,9 @@ class Verdict:
     Attributes
     ----------
     usable_for_motion : bool
-        The workflow estimates hand motion from the video.
+        Whether the workflow estimates hand motion from the video.
     usable_for_dataset : bool
-        The video can give clips, which contain motion and audio.
+        Whether the video can give clips, which contain motion and audio.
     reasons : tuple of Reason
         All reasons for a rejection: first the problems of the file, then those of the criteria in order. Empty for an accepted video.
     criteria : tuple of CriterionResult
@@ -90,7 +90,7 @@ class Verdict:
 
 
 def read_measured(subject, video, steps):
-    """Read the files that steps wrote their scores of a video to.
+    """Read the files with the scores of a video.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def _read_cached(path, _mtime_ns):
 
 
 def judge(measured, thresholds, override=None):
-    """Decide about a video from the scores that exist so far.
+    """Derive the verdict on a video from the scores that exist so far.
 
     Parameters
     ----------

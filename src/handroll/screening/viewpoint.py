@@ -6,8 +6,8 @@ that playing hands are level, with the fingers pointing to the fallboard and ben
 - Along the hand. Viewed from the player's side, the fingers point away from the camera and appear shorter relative to the palm. Viewed
   from the fallboard's side, they appear longer. The ratio of finger length to palm length decreases about linearly with the angle.
 - Across the hand. Viewed from the left or right, the palm appears narrower by the cosine of the angle, and the detector's 3D landmarks
-  are rotated (roll). On real hands their roll angle is much too large, but with opposite signs for the two hands, so the mean of left
-  and right hands is correct.
+  are rotated (roll). On real hands, this roll angle has a large error, with opposite signs for the left and the right hand. The mean of
+  both hands is correct.
 """
 
 import numpy as np
@@ -28,8 +28,10 @@ least squares to 36 synthetic videos and two real videos from above (weight 3); 
 LEVEL_WIDTH = 0.72
 """Ratio of palm width to palm length in the image of a hand viewed from above. Measured: 0.72 to 0.88 (synthetic), 0.65 and 0.82 (real)."""
 
-# Indices of MediaPipe's hand landmarks.
+# Indices of MediaPipe's hand landmarks: wrist, and the knuckles of index and little finger.
 _WRIST, _INDEX, _PINKY = 0, 5, 17
+
+# Indices of MediaPipe's hand landmarks: knuckles and tips of index, middle, ring and little finger.
 _KNUCKLES, _TIPS = (5, 9, 13, 17), (8, 12, 16, 20)
 
 

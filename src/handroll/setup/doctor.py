@@ -175,7 +175,7 @@ def _check_device(config, weights):
 
     free, total = torch.cuda.mem_get_info(device)
     found = f"{torch.cuda.get_device_name(device)}, {free / GB:.1f} of {total / GB:.1f} GB free"
-    # The size of the largest weights is a lower bound. Networks also need memory for activations, which depends on the GPU.
+    # The size of the largest weights is a lower bound of the needed memory. Activations need more, and how much depends on the GPU.
     needed = max((one.size_bytes or 0 for one in weights if one.on_device and one.is_needed(config)), default=0)
     if free < needed:
         more = (f"do: end other processes on this GPU; the weights alone need {needed / GB:.1f} GB",)
@@ -249,7 +249,7 @@ def _check_cookies():
     if not cookies.text:
         return Finding(Status.OPTIONAL, "cookies", f"{ENVIRONMENT_VARIABLE} is not set; only sites that ask for a login need it")
     # The first line of the file is its format. Cookies are never printed.
-    return Finding(Status.OK, "cookies", f"{len(cookies.text.splitlines()) - 1} in the file of {ENVIRONMENT_VARIABLE}")
+    return Finding(Status.OK, "cookies", f"number of cookies in the file of {ENVIRONMENT_VARIABLE}: {len(cookies.text.splitlines()) - 1}")
 
 
 def report_lines(findings):

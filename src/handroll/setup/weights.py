@@ -78,7 +78,7 @@ class Weights:
 
 
 def _path_in_package(package, name):
-    """Build the function `Weights.path_in` of a file in an installed package."""
+    """Build a function for `Weights.path_in` that returns the path of the file `name` in an installed package."""
     return lambda config: Path(distribution(package).locate_file(name))
 
 
@@ -102,7 +102,7 @@ def _check_silero(path):
 
     probabilities, _ = classify(np.zeros(4 * HOP, np.float32), RATE_HZ)
     if probabilities.shape != (4,):
-        raise ValueError(f"{path}: expected a probability every {HOP} samples (4,), found shape {probabilities.shape}")
+        raise ValueError(f"{path}: expected 4 probabilities, one for every {HOP} samples, found an array of shape {probabilities.shape}")
 
 
 def _check_mediapipe(path):

@@ -180,7 +180,7 @@ def test_a_cut_off_file_with_its_index_first(encode, tmp_path):
     probed = probe(path)
     read = times(path)
     assert probed.problems == ("truncated",) and probed.readable
-    assert f"expected 90 frames, found {probed.n_frames} whole ones" in probed.message
+    assert f"expected 90 frames, found {probed.n_frames} complete frames" in probed.message
     assert 30 < len(read) <= probed.n_frames < 90
     np.testing.assert_allclose(read[:30], np.arange(30) / 30, atol=1e-5)
 

@@ -276,7 +276,7 @@ def test_cookies_are_counted_and_never_printed(project, monkeypatch):
     Path("cookies.txt").write_text(".x.org\tTRUE\t/\tTRUE\t0\tid\tvery-secret\n", encoding="utf-8")
     monkeypatch.setenv("HANDROLL_COOKIES", "cookies.txt")
     findings = examine(Config(), [])
-    assert named(findings, "cookies").found == "1 in the file of HANDROLL_COOKIES"
+    assert named(findings, "cookies").found == "number of cookies in the file of HANDROLL_COOKIES: 1"
     assert "secret" not in "".join(report_lines(findings))
     monkeypatch.setenv("HANDROLL_COOKIES", "nowhere.txt")
     assert named(examine(Config(), []), "cookies").status is Status.WRONG
