@@ -1,4 +1,4 @@
-"""Detect hands in sampled frames of a video: their number and poses. Much cheaper than `detection.hand_tracker`.
+"""Detect hands in sampled frames of a video: their number and landmarks. This is much cheaper than tracking (`detection.hand_tracker`).
 
 MediaPipe Hands in image mode (Zhang et al. 2020, arXiv:2006.10214) detects up to `MAX_HANDS` hands in evenly spaced frames. Nothing is
 tracked: each frame is an independent sample, so false detections remain a small share. The palm detector scales its input to 192 x 192
@@ -17,7 +17,7 @@ VERSION = 1
 """Version of the results of this module, increased manually when the same frames give other hands."""
 
 MAX_HANDS = 6
-"""Maximum number of detected hands in a half of a frame: four of two players, and false detections."""
+"""Maximum number of hands detected in each half of a frame: four hands of two players, and false detections."""
 
 HALF_SHARE = 0.62
 """Length of each half, as a share of the frame's longer side. The halves overlap by a quarter of the side. A hand is shorter
@@ -27,12 +27,12 @@ MIN_CONFIDENCE = 0.3
 """Minimum score (0..1) of the palm detector. It is lower than for tracking (0.5), because each frame is processed only once."""
 
 DUPLICATE_SHARE = 0.6
-"""Minimum overlap of the boxes of two detections of one hand, as a share of the smaller box. One half of the frame may contain only a part
-of the hand."""
+"""Two detections are of one hand if their boxes overlap by more than this share (0..1) of the smaller box. Their boxes may differ, because
+one half of the frame may contain only a part of the hand."""
 
 SAMPLES = 48
-"""Default number of sampled frames. Their detection takes about 2 s. A share of frames that is estimated from them has a standard deviation
-of up to 0.07."""
+"""Default number of sampled frames. The detection of the hands in them takes about 2 s. A share of frames that is estimated from this
+number has a standard deviation of up to 0.07."""
 
 # Unit (m) in which world landmarks are stored as integers: 0.1 mm, far finer than their accuracy.
 _WORLD_UNIT_M = 1e-4
@@ -98,7 +98,10 @@ class HandSamples:
 
 
 def evenly_spaced(n_frames, count=SAMPLES):
-    """Return indices (set of int) of evenly spaced frames, none at an end of the video; all frames if there are at most `count`."""
+    """Return the indices (set of int) of `count` evenly spaced frames of a video, or of all frames if there are fewer.
+
+    The video is divided into `count` equal parts; the frame in the middle of each part is chosen.
+    """
     return set(((np.arange(min(count, n_frames)) + 0.5) * (n_frames / max(min(count, n_frames), 1))).astype(int).tolist())
 
 
@@ -139,7 +142,10 @@ def sample_hands(frames):
 
 
 def overlapping_halves(image):
-    """Divide an image (height, width, 3) along its longer side into two overlapping parts: list of ((left, top), part), px."""
+    """Divide an image (height, width, 3) along its longer side into two overlapping parts.
+
+    Return a list of ((left, top), part): the position of the part's top left corner in the image, px, and the part of the image.
+    """
     height, width = image.shape[:2]
     if width >= height:
         length = round(HALF_SHARE * width)
@@ -149,7 +155,7 @@ def overlapping_halves(image):
 
 
 def without_duplicates(landmarks_px):
-    """Select the detections of one frame that are different hands: of overlapping detections, the larger one is kept.
+    """Select the detections of one frame that are different hands. Of several detections of one hand, the largest is kept.
 
     Parameters
     ----------
@@ -176,7 +182,7 @@ def without_duplicates(landmarks_px):
 
 @contextmanager
 def _image_engine():
-    """Open MediaPipe's detector for independent images; close it at the end."""
+    """Context manager: open MediaPipe's detector for independent images, yield it as `MediaPipeHands`, and close it at the end."""
     with silent_stderr():
         from mediapipe.python.solutions.hands import Hands
 

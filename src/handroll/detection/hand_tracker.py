@@ -28,8 +28,8 @@ MAX_WIDTH_PX = 960
 against 6.2 px)."""
 
 MODEL_COMPLEXITY = 1
-"""MediaPipe's number of the full landmark model. The lite model (0) takes half the time, but it mirrors hands in 2.7 % of the frames, and
-its hands are 1.4 times too small."""
+"""MediaPipe's number of the full landmark model. The lite model (0) takes half the time, but in 2.7 % of the frames it detects hands as
+their mirror images, and its hands are 1.4 times too small."""
 
 MODELS = ("palm_detection/palm_detection_full.tflite", "hand_landmark/hand_landmark_full.tflite")
 """Files of the palm detector and of the landmark model in the package `mediapipe`. Their hashes are stored as provenance."""
@@ -62,7 +62,7 @@ def detect_hands(read, width_px, height_px, min_detection_confidence=0.5, min_tr
     width_px, height_px : int
         Size of the displayed frame at full resolution. `landmarks_px` and `box_px` are in its pixels.
     min_detection_confidence : float in [0, 1]
-        Minimum score of the palm detector, which runs wherever fewer than two hands are tracked.
+        Minimum score of the palm detector, which runs in frames in which fewer than two hands are tracked.
     min_tracking_confidence : float in [0, 1]
         Minimum score of the landmark model for a hand to remain tracked.
     segments : sequence of (start_s, end_s), optional
@@ -103,7 +103,7 @@ def _segment_at(time_s, segments):
 
 
 def _read_intervals(frames, intervals):
-    """Yield (start, list of images) for each interval (start, stop) of frame indices, in order."""
+    """Yield (start, list of images) for each interval (start, stop) of frame indices; both intervals and `frames` are in order."""
     position = 0
     for start, stop in intervals:
         for _ in itertools.islice(frames, start - position):
@@ -113,7 +113,11 @@ def _read_intervals(frames, intervals):
 
 
 def _track_again(engine, start, images):
-    """Track the hands of an interval mirrored, backwards in time, and both; return a list of (frame index, hand)."""
+    """Track the hands of an interval three times: in mirrored images, backwards in time, and both.
+
+    `images` are the frames of the interval; `start` is the index of the first one. Return a list of (frame index, hand) of all three
+    passes. A hand is a result of `MediaPipeHands.detect`, in coordinates of the image that is not mirrored.
+    """
     forwards = list(enumerate(images, start))
     hands = []
     for mirror, frames in ((True, forwards), (False, forwards[::-1]), (True, forwards[::-1])):
@@ -125,7 +129,7 @@ def _track_again(engine, start, images):
 
 
 def _unmirror(hand):
-    """Convert a hand that was detected in the mirrored image to the original image."""
+    """Convert a hand (result of `MediaPipeHands.detect`) from the mirrored image to the original image."""
     right, landmarks, world = hand
     return 1.0 - right, np.stack([1.0 - landmarks[:, 0], landmarks[:, 1]], axis=-1), world * [-1.0, 1.0, 1.0]
 
@@ -142,7 +146,7 @@ def _raw_hands(hands, size_px):
 
 @contextmanager
 def _engine(min_detection_confidence, min_tracking_confidence):
-    """Open a `MediaPipeHands` tracker; close it at the end."""
+    """Context manager: open a `MediaPipeHands` in tracking mode, and close it at the end. Parameters: see `detect_hands`."""
     with silent_stderr():
         from mediapipe.python.solutions.hands import Hands
 
@@ -162,7 +166,12 @@ def _engine(min_detection_confidence, min_tracking_confidence):
 
 
 class MediaPipeHands:
-    """MediaPipe's hand detector. In tracking mode it starts from the hands of the previous image."""
+    """MediaPipe's hand detector. In tracking mode, it starts from the hands of the previous image.
+
+    Parameters
+    ----------
+    hands : mediapipe.python.solutions.hands.Hands
+    """
 
     def __init__(self, hands):
         self._hands = hands
@@ -204,7 +213,7 @@ class MediaPipeHands:
 
 
 def _right_probability(label):
-    """Return the probability of the player's right hand. MediaPipe expects mirrored selfies, so its label for a right hand is "Left"."""
+    """Return the probability of the player's right hand. MediaPipe expects mirrored selfies, so its label "Left" means the right hand."""
     return label.score if label.label == "Left" else 1.0 - label.score
 
 

@@ -22,7 +22,7 @@ WRIST, INDEX_MCP, MIDDLE_MCP, PINKY_MCP = 0, 5, 9, 17
 """Indices of MediaPipe's landmarks of the wrist and of the knuckles of index, middle and little finger."""
 
 PALM = (0, 5, 9, 13, 17)
-"""Indices of MediaPipe's landmarks around the palm. Their mean stays the same when a hand is taken for its mirror image."""
+"""Indices of MediaPipe's landmarks around the palm. Their mean, the palm centre, stays the same if a hand is taken for its mirror image."""
 
 LEFT, RIGHT, NO_SIDE = HANDS.index("left"), HANDS.index("right"), -1
 """Sides of a track: index of the left hand, index of the right hand, and the value of a track that is not used."""
@@ -49,8 +49,8 @@ FLIP_PALMS = 0.3
 It is used only to compare the link with alternatives."""
 
 FULL_AREA = 0.3
-"""Minimum signed area of the palm at which its shape is full evidence for a side, as a multiple of the squared distance from wrist to
-middle knuckle. A palm viewed from above has 0.5 to 0.7."""
+"""Minimum signed area of the palm, the cross product in `side_evidence`, at which its shape is full evidence for a side. Unit: the squared
+distance from wrist to middle knuckle. A palm viewed from above has 0.5 to 0.7."""
 
 MIN_AGREEMENT = 0.2
 """Minimum `side_evidence` of a used detection, in favour of the side of its track. A detection with less is at least partly mirrored."""
@@ -361,7 +361,7 @@ def write_detections(columns, frame, side, raw, rows):
 
 
 def empty_detections(time_s):
-    """Build the columns (frame, hand, ...) of `tables.DETECTIONS` for frames at these times (frame,), without any detection."""
+    """Build the columns (frame, hand, ...) of `tables.DETECTIONS` without any detection, for frames at the times `time_s` (frame,)."""
     frames = len(time_s)
     columns = frame_keys(time_s)
     for column in DETECTIONS.columns:
@@ -372,7 +372,7 @@ def empty_detections(time_s):
 
 
 def _rows_by_frame(frame):
-    """Return a list of int arrays: the row indices of each frame that has rows, in order of frames."""
+    """Return a list of int arrays, one for each frame that has rows: the indices of its rows. `frame` (row,) must not decrease."""
     if not len(frame):
         return []
     return np.split(np.arange(len(frame)), np.flatnonzero(np.diff(frame)) + 1)

@@ -1,9 +1,10 @@
-"""Recover lost hands: track short intervals around a loss again, mirrored and backwards in time.
+"""Recover lost hands: track short intervals around a gap again, in mirrored frames and backwards in time.
 
-A tracker follows a hand from frame to frame, so its result depends on the previous frames. Backwards in time, it starts from later
-frames in which a covered hand is visible again. A tracker sometimes takes a blurred hand for its mirror image; in the
-mirrored frame, it often detects such a hand correctly. On a real video with crossing hands and motion blur, these additional passes found
-69 of 105 lost hands. Detection in enlarged crops of the image found at most 17.
+A hand is lost in a short gap: consecutive frames in which it is not found. A tracker follows a hand from frame to frame, so its result
+depends on the previous frames. Backwards in time, it starts from later frames in which a covered hand is visible again. A tracker
+sometimes takes a blurred hand for its mirror image; in the mirrored frame, it often detects such a hand correctly. On a real video with
+crossing hands and motion blur, these additional passes found 69 of 105 lost hands. Detection in enlarged crops of the image found at most
+17.
 """
 
 import numpy as np
@@ -23,18 +24,18 @@ from handroll.detection.hand_tracks import (
 from handroll.mask_runs import runs
 
 MAX_LOST_S = 1.0
-"""Maximum duration (s) of a loss that is tracked again. A hand that is lost for longer counts as absent."""
+"""Maximum duration (s) of a gap that is tracked again. A hand that is missing for longer counts as absent."""
 
 LEAD_S = 0.3
-"""Time (s) by which the additional passes start before a loss and end after it, so that the tracker finds both hands."""
+"""Time (s) by which the additional passes start before a gap and end after it, so that the tracker finds both hands."""
 
 MAX_FRAMES = 120
-"""Maximum number of frames of an interval that is tracked again. Longer intervals, with several losses in short succession, are split,
+"""Maximum number of frames of an interval that is tracked again. Longer intervals, with several gaps in short succession, are split,
 because all images of an interval are held in memory."""
 
 
 def lost_intervals(columns):
-    """Find the intervals to track again: around all short losses of a hand that is found elsewhere in the video.
+    """Find the intervals to track again: around all gaps of at most `MAX_LOST_S`, for each hand that is found elsewhere in the video.
 
     Parameters
     ----------
@@ -61,13 +62,13 @@ def lost_intervals(columns):
 def fill_lost_hands(columns, raw):
     """Fill lost hands with detections of the additional passes, if these are unambiguous.
 
-    The expected position of a lost hand is interpolated between the frames in which it is found. A detection fills a loss if all of
-    these hold:
+    The expected position of a lost hand is interpolated between the frames in which the hand is found. A detection fills a frame of a short
+    gap if all of these hold:
 
-    - its `side_evidence` for that hand exceeds `MIN_AGREEMENT`;
-    - the hand can reach it from its positions before and after the loss;
-    - it is nearer to the expected position of that hand than to that of the other hand;
-    - it is not a duplicate of the other hand.
+    - The detection's `side_evidence` for the lost hand exceeds `MIN_AGREEMENT`.
+    - The lost hand can reach the detection from its positions before and after the gap.
+    - The detection is nearer to the expected position of the lost hand than to that of the other hand.
+    - The detection is not a duplicate of the other hand.
 
     Of several such detections, the one nearest to the expected position is used. Existing detections are never changed.
 
@@ -107,14 +108,21 @@ def fill_lost_hands(columns, raw):
 
 
 def _expected_centres(centre, found, time_s):
-    """Interpolate the palm centres (frame, xy 2) of one hand linearly between the frames where it is found; NaN if it is never found."""
+    """Interpolate the palm centres (frame, xy 2) of one hand linearly between the frames in which it is found; NaN if it is never found.
+
+    `found` is a bool array (frame,).
+    """
     if not found.any():
         return np.full_like(centre, np.nan)
     return np.stack([np.interp(time_s, time_s[found], centre[found, axis]) for axis in range(2)], axis=-1)
 
 
 def _is_reachable(position, at_s, centre, found, time_s, frame):
-    """Return whether a hand can be at `position` at the time `at_s`, given its previous and its next found position."""
+    """Return whether a hand can be at `position` (xy 2) at the time `at_s` of frame `frame`, given its previous and next found position.
+
+    `centre` (frame, xy 2) contains the palm centres of the hand, in palm lengths like `position`. `found` (frame,) is true in frames in
+    which the hand is found.
+    """
     around = [np.flatnonzero(found[:frame])[-1:], frame + np.flatnonzero(found[frame:])[:1]]
     return all(
         np.linalg.norm(position - centre[near]) <= REACH_PALMS + SPEED_PALMS_S * abs(at_s - time_s[near]) for near in np.concatenate(around)

@@ -1,1 +1,1 @@
-"""Accuracy of every stage of the pipeline, measured on simulated performances with known ground truth."""
+"""Accuracy of every step of the pipeline, measured on simulated performances with known ground truth."""

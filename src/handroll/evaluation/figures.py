@@ -18,7 +18,7 @@ class Figure:
     key : str
         Name of the counts or samples from which the figure is computed.
     stage : str
-        Stage of the pipeline, which is the heading of the figure's table.
+        Group of steps of the pipeline, such as "Keyboard". It is the heading of the figure's table.
     title : str
         Title of the row.
     unit : str
@@ -93,14 +93,14 @@ def summarise(scores, seed=0):
     -------
     list of dict
         The fields of each `Figure`, and its values: `value`; `low` and `high`, the ends of the 95 % interval; `count`, the denominator or
-        the number of samples; `good`, the numerator. The interval is None for percentiles and maxima, and if there are fewer than two
-        performances. Figures without a value are left out.
+        the number of samples; `good`, the numerator, or None for samples. The ends of the interval are None for percentiles and maxima, and
+        if there are fewer than two performances. Figures without a value are left out.
     """
     return [row for figure in FIGURES if (row := _summarise(figure, scores, seed))]
 
 
 def _summarise(figure, scores, seed):
-    """Compute the row of a figure; None if it has no value."""
+    """Compute the row of a figure, a dict as in the result of `summarise`; None if the figure has no value."""
     facts = {name: getattr(figure, name) for name in ("key", "stage", "title", "unit", "digits", "statistic")}
     if figure.statistic == "ratio":
         pairs = np.array([score["counts"][figure.key] for score in scores if figure.key in score["counts"]], dtype=float).reshape(-1, 2)
@@ -121,14 +121,14 @@ def _summarise(figure, scores, seed):
 
 
 def _ratio(numerator, denominator, axis=-1):
-    """Divide the sum of numerators by the sum of denominators."""
+    """Divide the sum of numerators by the sum of denominators, both along `axis`."""
     return np.sum(numerator, axis=axis) / np.sum(denominator, axis=axis)
 
 
 def _interval(pairs, seed):
-    """Compute the interval of a ratio of sums by the bootstrap over performances.
+    """Compute the 95 % interval of a ratio of sums by the bootstrap over performances. Return a dict of its ends, `low` and `high`.
 
-    `pairs` contains numerator and denominator of each performance (performance, 2).
+    `pairs` (performance, 2) contains numerator and denominator of each performance; `seed` is the random seed of the bootstrap.
     """
     if len(pairs) < 2:
         return {"low": None, "high": None}
@@ -188,5 +188,5 @@ def interval_text(row):
 
 
 def _number(row, value):
-    """Format a number with the digits of a row, in percent if that is the unit."""
+    """Format a number with the decimals of a row (`digits`), multiplied by 100 if the unit of the row is %."""
     return f"{(100.0 if row['unit'] == '%' else 1.0) * value:.{row['digits']}f}"

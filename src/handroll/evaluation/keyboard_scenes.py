@@ -26,22 +26,23 @@ WIDTH, HEIGHT = 1280, 720
 """Size of the rendered frames (px)."""
 
 SECONDS, FPS = 8, 10
-"""Duration (s) and frame rate (Hz) of the rendered performance."""
+"""Duration (s) and frame rate (Hz) of the simulated performance in a scene."""
 
 N_FRAMES = 16
 """Approximate number of rendered frames in a scene."""
 
 WINDOWS = 2
-"""Number of groups of successive frames. The temporal median of each group is an input of the registration."""
+"""Number of groups into which the rendered frames are divided, in order of time. The temporal median of each group is an input of the
+registration."""
 
 GRID_MM = 5.0
 """Grid spacing of the rendered hand meshes (mm)."""
 
 MAX_ALONG_MM = 3.0
-"""Maximum error of a correct registration along the keyboard, at any playing point in the frame (mm)."""
+"""Maximum error along the keyboard (x) of a correct registration, at any playing point in the frame (mm)."""
 
 MAX_ACROSS_MM = 10.0
-"""Maximum error of a correct registration across the keyboard, at any playing point in the frame (mm)."""
+"""Maximum error across the keyboard (y) of a correct registration, at any playing point in the frame (mm)."""
 
 LANDMARK_NOISE_HANDS = 0.02
 """Standard deviation of the noise of a landmark along each axis, as a multiple of the palm's length: about 2 mm."""
@@ -52,7 +53,7 @@ _PALM = (0, 9)
 
 @dataclass(frozen=True)
 class Filmed:
-    """Input of the registration for a rendered scene, and the true view.
+    """Input of the keyboard registration for a rendered scene, and the true camera view.
 
     Attributes
     ----------
@@ -85,7 +86,7 @@ def draw_scene(kind, seed, scene):
     seed : int
         Random seed.
     scene : rendering.scene.Scene
-        Scene whose properties are used where the kind does not determine them.
+        Scene from which the properties are copied that the kind does not determine.
 
     Returns
     -------
@@ -232,7 +233,7 @@ def errors_mm(found, view):
 
 
 def _digital_zoom(image, seed):
-    """Simulate a digital zoom: scale an image down, compress it, and scale it up."""
+    """Simulate a digital zoom of a grey image (height, width): scale it down, compress it as JPEG, and scale it up to its size."""
     rng = np.random.default_rng([seed, 63])
     height, width = image.shape
     factor = rng.uniform(0.4, 0.7)

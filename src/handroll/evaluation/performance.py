@@ -1,6 +1,6 @@
-"""Scores of one simulated performance: compare the results of every stage of the pipeline with the ground truth.
+"""Scores of one simulated performance: compare the results of every step of the pipeline with the ground truth.
 
-A score is either a pair (numerator, denominator), which can be summed over performances, or a list of samples.
+A score is either a pair (numerator, denominator), called a count, or a list of samples. Counts can be summed over performances.
 """
 
 import numpy as np
@@ -81,7 +81,7 @@ def score_motion(truth, motion, unrefined):
     motion : dict of str to array (frame, hand 2, ...)
         Columns of `tables.MOTION` by frame.
     unrefined : dict of str to array (frame, hand 2, ...)
-        Columns of `tables.POSE` by frame, as fitted by the pose engine: before refinement with notes, and before cleaning.
+        Columns of `tables.POSE` by frame, as fitted by the pose engine: neither refined with the notes nor cleaned.
 
     Returns
     -------
@@ -211,12 +211,16 @@ def match_rows(reference, estimate):
 
 
 def _shifted(notes, seconds):
-    """Return notes that start and end later by a number of seconds."""
+    """Return the notes (dict of arrays) with onsets and key releases that are later by a number of seconds."""
     return {**notes, "onset_s": notes["onset_s"] + seconds, "key_offset_s": notes["key_offset_s"] + seconds}
 
 
 def _share(good, among=None):
-    """Count the true values of `good` where `among` is true, and the true values of `among`. None for `among` selects all."""
+    """Return the pair (numerator, denominator) of the share of `good` in `among`, two bool arrays of the same shape.
+
+    The numerator is the number of elements that are true in both, the denominator the number that are true in `among`. None for `among`
+    selects all elements.
+    """
     good = np.asarray(good, dtype=bool)
     among = np.ones_like(good) if among is None else among
     return int((good & among).sum()), int(among.sum())

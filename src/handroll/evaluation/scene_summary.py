@@ -5,7 +5,7 @@ from handroll.evaluation.scene_kinds import HARDEST
 
 
 def scene_seeds(kind, number, first_seed):
-    """Return the random seeds of the scenes of a kind: `number` seeds from `first_seed`, twice as many for the kinds in `HARDEST`."""
+    """Return the random seeds of the scenes of a kind, from `first_seed` up: `number` seeds, or twice as many for a kind in `HARDEST`."""
     return range(first_seed, first_seed + number * (2 if kind in HARDEST else 1))
 
 
@@ -24,7 +24,7 @@ def score_scenes(kind, seeds):
         - `kind`.
         - `scenes`, `registered`, `refused`: numbers of all scenes, of those in which the keyboard was registered, and of the others.
         - `wrong`: number of registered scenes with an error above 3 mm along or 10 mm across the keyboard.
-        - `along_mm`, `across_mm`: maximum error over registered scenes; None if there are none.
+        - `along_mm`, `across_mm`: maximum error over the registered scenes; None if no scene is registered.
         - `measured`: results of `measure_scene`.
     """
     rows = [measure_scene(kind, seed) for seed in seeds]

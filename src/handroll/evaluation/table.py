@@ -73,12 +73,12 @@ def _sentence(about):
 
 
 def _count(row):
-    """Format the denominator of a figure; empty if it is 1, or part of the value."""
+    """Format the denominator of a figure's row. The text is empty if the denominator is at most 1, or is part of the value ("7 of 8")."""
     return "" if row["unit"] == "of" or row["count"] < 1.5 else f"{row['count']:.0f}"
 
 
 def _scenes(scenes):
-    """Format the accuracy of the registration by kind of scene."""
+    """Format the accuracy of the registration by kind of scene as the lines of a Markdown table. `scenes`: results of `score_scenes`."""
     lines = [
         "| scenes | registered | rejected | wrong | error along the keyboard | error across the keyboard |",
         "|---|---:|---:|---:|---:|---:|",
@@ -92,7 +92,7 @@ def _scenes(scenes):
 
 
 def _recordings(rows):
-    """Format the scores of real recordings (sheet `evaluation.recordings`)."""
+    """Format the scores of real recordings (sheet `evaluation.recordings`) as the lines of a Markdown table."""
     lines = [
         "| recording | frames with both hands | hands observed | keyboard registered | notes | notes with a label | key press F1 |",
         "|---|---:|---:|---|---:|---:|---:|",
@@ -106,7 +106,7 @@ def _recordings(rows):
 
 
 def insert(text, name, part):
-    """Replace the generated part called `name` in the text of a page by `part`.
+    """Return the text of a page in which the generated part called `name` is replaced by `part`.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def insert(text, name, part):
 
 
 def pages(evaluation, root):
-    """Update the tables in the pages that quote an evaluation. Return a dict of path, relative to `root`, to the new text."""
+    """Return the new texts of the pages that quote an evaluation, with updated tables: dict of path, relative to `root`, to text."""
     parts = {"README.md": ("headlines", headline_table), "docs/measurements.md": ("all", full_table)}
     return {
         name: insert((Path(root) / name).read_text(encoding="utf-8"), part, made_by(evaluation)) for name, (part, made_by) in parts.items()

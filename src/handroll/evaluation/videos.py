@@ -32,7 +32,7 @@ def sound_delay_s(seed):
 def simulated_rows(evaluation):
     """Return the sheet rows of the simulated performances: dict of (subject, video) to `sheet.Video`.
 
-    All performances are accepted regardless of thresholds, so that every stage is scored on all of them.
+    All performances are accepted regardless of the thresholds of screening, so that every step of the pipeline is scored on all of them.
     """
     names = map(video_name, seeds(evaluation))
     return {
@@ -41,9 +41,10 @@ def simulated_rows(evaluation):
 
 
 def distinct_rows(sheet, *others):
-    """Combine the rows of several sheets (`others`) into one dict.
+    """Combine the rows of several sheets (`others`) into one dict. The rows of `sheet` are not included.
 
-    No two rows may have the same name (subject and video), in `others` or in `sheet`, because names identify results.
+    A sheet is a dict of the name (subject, video) to the row. No two rows of all sheets may have the same name, because names identify
+    results.
 
     Raises
     ------

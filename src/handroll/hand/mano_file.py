@@ -27,15 +27,22 @@ WHERE = "get MANO_RIGHT.pkl (v1.2) from https://mano.is.tue.mpg.de, under MANO's
 # Maximum length of an error message, characters: it may quote text of the file.
 _LONGEST_MESSAGE = 500
 
-# Names of the pickled objects: NumPy arrays, SciPy's CSC matrix, chumpy's array, and chumpy's selection of another array's entries.
+# Names of a NumPy array in a pickle.
 _ARRAY = {"numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct"}
+
+# Names of SciPy's CSC matrix in a pickle.
 _SPARSE = {"scipy.sparse.csc.csc_matrix", "scipy.sparse._csc.csc_matrix"}
-_CHUMPY, _SELECTION = "chumpy.ch.Ch", "chumpy.reordering.Select"
+
+# Name of chumpy's array in a pickle.
+_CHUMPY = "chumpy.ch.Ch"
+
+# Name of chumpy's selection of another array's entries in a pickle.
+_SELECTION = "chumpy.reordering.Select"
 
 # Function whose call represents bytes in a pickle that Python 3 wrote with a protocol of Python 2.
 _ENCODED = "_codecs.encode"
 
-# All names that the pickle may contain. chumpy uses sets for its internal state.
+# Names of all functions and classes that the pickle may contain. chumpy uses sets for its internal state.
 _NAMES = {*_ARRAY, *_SPARSE, _CHUMPY, _SELECTION, _ENCODED, "numpy.ndarray", "numpy.dtype", "__builtin__.set", "builtins.set"}
 
 # NumPy codes of the supported dtypes.
@@ -89,7 +96,7 @@ def read_mano(path):
 
 
 def _build_model(content):
-    """Build the model from the unpickled content of a file, after all checks; `sha256` is empty."""
+    """Check the unpickled content of a file, and build the ManoModel from it, with an empty `sha256`. Raise ManoError if a check fails."""
     if not isinstance(content, dict):
         raise ManoError(f"expected a pickled dict, found {type(content).__name__}")
     arrays = {
@@ -130,7 +137,7 @@ def _check_hand(template_m, joint_regressor):
 
 
 def _float_array(content, key, shape):
-    """Return the array of a key as float32. Raise ManoError where a number is not finite."""
+    """Return the array of a key as float32. Raise ManoError if a number is not finite, and in the cases of `_read_array`."""
     array = _read_array(content, key, shape).astype(np.float32)
     if not np.isfinite(array).all():
         raise ManoError(f"{key}: expected finite numbers, found {np.count_nonzero(~np.isfinite(array))} that are infinite or NaN")
@@ -138,9 +145,10 @@ def _float_array(content, key, shape):
 
 
 def _read_array(content, key, shape):
-    """Return the array of a key. Raise ManoError where the key is missing or its array has another shape."""
+    """Return the array of a key. Raise ManoError if the key is missing, or its value is not an array of this shape."""
     if key not in content:
-        raise ManoError(f"expected the key {key}, found only {sorted(k for k in content if isinstance(k, str))}")
+        keys = ", ".join(repr(k) for k in sorted(k for k in content if isinstance(k, str))) or "no key with a name"
+        raise ManoError(f"expected the key {key}, found {keys}")
     try:
         array = _build_array(content[key])
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
@@ -186,7 +194,7 @@ def _build_csc_array(fields):
     data, rows, starts = _build_array(fields["data"]), _read_indices(fields["indices"]), _read_indices(fields["indptr"])
     counts = np.diff(starts)
     if len(starts) != shape[1] + 1 or starts[0] != 0 or counts.min() < 0 or not len(data) == len(rows) == starts[-1]:
-        raise ValueError("the columns of the sparse matrix do not fit its data")
+        raise ValueError("the column starts (indptr) of the sparse matrix do not fit its data")
     dense = np.zeros(shape)
     np.add.at(dense, (rows, np.repeat(np.arange(shape[1]), counts)), data)
     return dense
@@ -201,7 +209,7 @@ def _read_indices(value):
 
 
 def _read_shape(value):
-    """Return a shape as a tuple, such as (778, 3). Raise ValueError where a size is negative or not an integer."""
+    """Return a shape as a tuple, such as (778, 3). Raise ValueError if a size is negative or not an integer."""
     if not isinstance(value, (tuple, list)) or not all(type(size) is int and size >= 0 for size in value):
         raise ValueError(f"expected a shape of non-negative integers, found {value!r}")
     return tuple(value)

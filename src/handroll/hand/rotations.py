@@ -48,7 +48,7 @@ def rotvec_from_matrix(matrix):
 def _rotvec(matrix, orthonormal):
     """Convert rotation matrices to axis-angle vectors; see `rotvec_from_matrix`.
 
-    Where `orthonormal` is true, SciPy's costly test for orthonormal matrices is skipped. Products of rotations always pass this test.
+    If `orthonormal` is true, SciPy's costly test for orthonormal matrices is skipped. Products of rotations always pass this test.
     """
     flat = np.asarray(matrix, dtype=np.float64).reshape(-1, 3, 3)
     valid = np.isfinite(flat).all(axis=(1, 2))
@@ -91,13 +91,14 @@ def unwrap_rotvec(rotvec):
 
     Returns
     -------
-    array (time, ..., 3), float64, rad. The distance between consecutive valid frames is the minimum over all k.
+    array (time, ..., 3), float64, rad. The distance between the vectors of consecutive valid frames is the minimum over all k.
     """
     rotvec = np.asarray(rotvec, dtype=np.float64)
     series = rotvec.reshape(rotvec.shape[0], prod(rotvec.shape[1:-1]), 3)
     start = np.zeros((1, *series.shape[1:]))
     valid = np.isfinite(series).all(axis=-1)
-    # For each frame, the number of the last valid frame before it: numbers count from 1, and 0 means `start`.
+    # Number of the last valid frame up to each frame (`last_valid`), and before each frame (`before`). Frames count from 1, and 0 stands
+    # for the zero vector `start`.
     last_valid = np.maximum.accumulate(np.where(valid, np.arange(1, len(series) + 1)[:, None], 0), axis=0)
     before = np.concatenate([np.zeros((1, last_valid.shape[1]), dtype=last_valid.dtype), last_valid[:-1]])
     out, turns = _nearest_to(np.take_along_axis(np.concatenate([start, series]), before[..., None], axis=0), series)
@@ -112,7 +113,9 @@ def unwrap_rotvec(rotvec):
 
 
 def _nearest_to(last, vector):
-    """Return the equivalent axis-angle vectors (..., 3) that are nearest to `last`, and the number of full turns (...,) added to each.
+    """Return the vectors (..., 3) that describe the same rotations as `vector` and are nearest to `last`, and the number of turns (...,).
+
+    The number of turns is the number of full turns that are added to each axis-angle vector.
 
     Both are NaN where a vector is NaN.
     """

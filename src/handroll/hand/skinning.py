@@ -71,7 +71,7 @@ class Skinning(torch.nn.Module):
         return _skin(*mesh, rotation_matrices, betas, *self._frames(rotation_matrices, betas))
 
     def _frames(self, rotations, betas):
-        """Return the joints' rest positions (..., 16, 3), global rotation matrices (..., 16, 3, 3) and positions (..., 16, 3)."""
+        """Return the joints' rest positions (..., 16, 3), global rotation matrices (..., 16, 3, 3) and posed positions (..., 16, 3)."""
         rest = self.rest + torch.einsum("jcb,...b->...jc", self.rest_shape, betas)
         fingers = rotations[..., 1:, :, :].unflatten(-3, (_FINGERS, _JOINTS_PER_FINGER))
         rest_fingers = rest[..., 1:, :].unflatten(-2, (_FINGERS, _JOINTS_PER_FINGER))
@@ -92,8 +92,9 @@ class Skinning(torch.nn.Module):
 def _skin(template, shape_directions, pose_directions, weights, rotations, betas, rest, orientation, positions):
     """Compute the positions (..., v, 3) of vertices by linear blend skinning.
 
-    `template`, `shape_directions`, `pose_directions` and `weights` are the rows of these vertices in MANO's arrays. `rest`,
-    `orientation` and `positions` are results of `Skinning._frames`.
+    `template`, `shape_directions`, `pose_directions` and `weights` are the rows of these vertices in MANO's arrays. `rotations` (...,
+    joint 16, 3, 3) and `betas` (..., 10) are those of `Skinning.joints`. `rest`, `orientation` and `positions` are results of
+    `Skinning._frames`.
     """
     identity = torch.eye(3, dtype=rotations.dtype, device=rotations.device)
     feature = (rotations[..., 1:, :, :] - identity).flatten(-3)

@@ -1,4 +1,4 @@
-"""Open-hand template: an average adult right hand at rest, with MANO's frame and topology but without MANO's licence.
+"""Open-hand template: an average adult right hand at rest, with MANO's frame and topology. It does not contain data under MANO's licence.
 
 The model frame is that of MANO's right hand: metres, fingers along -x, thumb towards +z, back of the hand towards +y. The left hand is the
 mirror image in x. Rotations are relative to this rest pose, so zero means the flat open hand. The hand is 186 mm long, the mean of
@@ -18,8 +18,8 @@ WRIST_M = (0.096, 0.0, 0.0)
 HAND_LENGTH_M = 0.186
 """Distance from the wrist to the middle fingertip of the template, metres. It corresponds to a bone scale of 1."""
 
-# Each finger: position of its base joint, direction of each bone, length of each bone. Millimetres; the wrist is the origin; x to the
-# player's right (thumb at -x), y towards the fingertips, z towards the back of the hand.
+# For each finger: position of its base joint (mm), direction of each bone (vectors whose length does not matter), length of each bone (mm).
+# The wrist is the origin; x to the player's right (thumb at -x), y towards the fingertips, z towards the back of the hand.
 _TABLE_MM = {
     "index": ((-27.0, 87.0, 0.0), [(-0.13, 0.99, -0.03)] * 3, (42.0, 25.0, 22.0)),
     "middle": ((-5.0, 90.0, 2.0), [(-0.01, 1.0, -0.03)] * 3, (45.0, 28.0, 23.0)),
@@ -32,7 +32,7 @@ _TABLE_MM = {
     ),
 }
 
-# Columns: the x, y and z axes of `_TABLE_MM` in MANO's model frame.
+# Rotation from the frame of `_TABLE_MM` to MANO's model frame. Its columns are the x, y and z axes of `_TABLE_MM`.
 _MANO_FROM_PLAYER = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, 1.0], [-1.0, 0.0, 0.0]])
 
 # Direction from the palm to the back of the hand, MANO's model frame.
@@ -76,7 +76,7 @@ class HandTemplate:
 
 @cache
 def open_hand():
-    """Return the `HandTemplate` of the `landmarks` engine and of simulated performances. Its arrays are read-only."""
+    """Return the `HandTemplate` of the pose engine `landmarks` and of simulated performances. Its arrays are read-only."""
     joints = np.zeros((N_JOINTS, 3))
     axes = np.tile(np.eye(3), (len(MANO_JOINTS), 1, 1))
     limits = np.full((len(MANO_JOINTS), 3, 2), (-np.inf, np.inf))

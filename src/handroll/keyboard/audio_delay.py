@@ -1,17 +1,18 @@
-"""Estimate the delay of audio and notes after the video, from the fingertips that press the sounding keys.
+"""Estimate how much later audio and notes are than the video, from the fingertips that press the sounding keys.
 
-The coarse estimate is accurate to a few hundredths of a second. It is the delay at which the fingertips fit the notes best: the
-evidence of `fingering`, summed over the candidates of a note and over the notes, is maximal. The search covers delays near 0, then
-the whole length of video and notes. The fine estimate is accurate to a fraction of a frame. It uses the fingering labels at the coarse
-delay and two signs of a key press:
+The coarse estimate is accurate to a few hundredths of a second. It is the delay at which the fingertips fit the notes best. The fit of a
+note is the logarithm of its fingers' summed odds (`fingering.evidence`, and how much each fingertip slows down); the fits of all notes are
+added. The search covers delays near 0, then the whole length of video and notes. The fine estimate is accurate to a fraction of a frame.
+It uses the fingering labels at the coarse delay and two signs of a key press:
 
 1. The stroke: the time at which the fingertip descends fastest, relative to the hand's other tips. The stroke is the more precise sign, but
    a single camera barely constrains heights: in half of all views from above, the reconstructed stroke is not visible in the noise.
 2. The halt: a fingertip moves over the keys until it presses its key, and is still while it holds the key. Every view shows the halt,
    but how early a finger stops over its key depends on the music.
 
-The fine estimate is the mean of the delays by strokes and by halts, weighted by the inverse of their variances. Strokes count only
-where they are significant. The depth of a stroke and the position of a halt do not matter.
+The fine estimate is the mean of two delays, the one given by the strokes and the one given by the halts, weighted by the inverse of their
+variances. Strokes are used only if their mean descent is significant (`_STROKE_LEAD`). Only the times of strokes and halts matter, not
+the depth of a stroke or the position of a halt.
 """
 
 from dataclasses import dataclass, replace
@@ -32,9 +33,9 @@ TRUSTED_LEAD = 3.0
 """Minimum lead (`Delay.lead`, in standard errors) of a delay over all alternatives, for the delay to be trusted."""
 
 REFUTED_LEAD = 5.0
-"""Minimum lead of a delay over a delay of 0, in standard errors, for the delay to be trusted even where another delay fits nearly as well.
-In this case 0 is certainly wrong. Notes of another part of the video reach at most 4.2 (30 trials with six performances), correct delays
-5.7 to 14.9."""
+"""Minimum lead of a delay over a delay of 0 (`Delay.lead_over_none`, in standard errors), for the delay to be trusted even if another delay
+fits nearly as well. With this lead, a delay of 0 is certainly wrong. In tests with notes that belong to another part of the video, the lead
+is at most 4.2 (30 trials with six performances); the lead of correct delays is 5.7 to 14.9."""
 
 STROKE_MIDDLE_S = 0.032
 """Time from the middle of a fingertip's downward stroke to the note onset, s. Measured on simulated performances, whose keys reach their
@@ -47,15 +48,15 @@ HALT_BEFORE_S = 0.020
 real videos whose delay was known from the strokes."""
 
 STROKE_ERROR_S = 0.006
-"""Standard error of the delay that strokes of fingertips give, s: the part that is equal for all notes of a performance. It depends on how
-hard and how legato a pianist plays, and more notes do not reduce it. Measured on simulated performances."""
+"""Systematic standard error of the delay that is estimated from strokes, s. This error is equal for all notes of a performance, so more
+notes do not reduce it. It depends on how hard and how legato a pianist plays. Measured on simulated performances."""
 
 HALT_ERROR_S = 0.020
-"""Standard error of the delay that halts of fingertips over their keys give, s: the part that is equal for all notes of a performance. It
-depends on how early a pianist moves the fingers over their keys. Measured on simulated performances."""
+"""Systematic standard error of the delay that is estimated from halts, s. This error is equal for all notes of a performance. It depends on
+how early a pianist moves the fingers over their keys. Measured on simulated performances."""
 
 MIN_NOTES = 10
-"""Minimum number of notes with a detected hand for an estimate."""
+"""Minimum number of notes at whose onset a hand is detected, for an estimate."""
 
 COARSE_NOTES = 1000
 """Maximum number of notes of the coarse estimate near 0, evenly subsampled; more would not improve it."""
@@ -64,11 +65,13 @@ FINE_NOTES = 2000
 """Maximum number of notes of the fine estimate, evenly subsampled; more would not improve it."""
 
 STROKES = replace(WEIGHTS, per_low_mm=0.0, per_drop_mm=0.3)
-"""Weights of the evidence for a delay. They favour descent and ignore height: height shows which finger plays, but not when."""
+"""Weights of `fingering.evidence` in the search for the delay. Compared with `WEIGHTS`, the descent of a fingertip counts more, and its
+height is ignored, because height shows which finger plays, but not when."""
 
 PER_HALT = 1.0
-"""Log odds for a fingertip whose speed falls by a factor of e at the note onset. It is fitted by the lead of the true delay over other
-delays. For simulated performances alone it would be larger, since people keep their fingers on the keys."""
+"""Log odds that a fingertip plays the note if its speed falls by a factor of e at the note onset. The value was chosen for the largest lead
+of the true delay over other delays. For simulated performances alone, a larger value would be better, but real pianists keep their fingers
+on the keys."""
 
 # Step of the coarse search for the delay, s.
 _COARSE_STEP_S = 0.02
@@ -121,15 +124,17 @@ class Delay:
     Attributes
     ----------
     delay_s : float
-        Delay, s; positive where audio and notes are late. NaN where there is no estimate.
+        Delay, s; positive if audio and notes are later than the video. NaN if there is no estimate.
     error_s : float
         Standard error, s. It combines the scatter of the notes with `STROKE_ERROR_S` and `HALT_ERROR_S`.
     lead : float
         Fit at this delay minus the fit at the best alternative delay, in standard errors.
     notes : int
-        Number of notes that the coarse search uses: notes with a detected hand at every delay.
+        Number of notes that the coarse search uses. In the search near 0, these are the notes with a detected hand at every tested delay.
+        In the far search, these are the notes within the searched part of the video.
     lead_over_none : float
-        Fit at this delay minus the fit at a delay of 0, in standard errors; 0 where it is unknown, or where the delay is close to 0.
+        Fit at this delay minus the fit at a delay of 0, in standard errors. It is 0 if the delay is closer to 0 than `_SEPARATION_S`, and
+        for a far delay, for which it is not computed.
     """
 
     delay_s: float
@@ -145,9 +150,9 @@ class Delay:
 
 
 def find_delay(notes, time_s, joints_keyboard_mm, state):
-    """Find the delay of audio and notes: near 0, or over the whole length of video and notes.
+    """Find how much later audio and notes are than the video. Search near 0, and over the whole length of video and notes.
 
-    A far delay is used where it is trusted and differs from the estimate near 0.
+    The far delay is used if it is trusted and differs from the estimate near 0 by at least `_SEPARATION_S`.
 
     Parameters
     ----------
@@ -157,7 +162,7 @@ def find_delay(notes, time_s, joints_keyboard_mm, state):
     Returns
     -------
     delay_s : float
-        The trusted delay, s; 0 where no delay is trusted.
+        The trusted delay, s; 0 if no delay is trusted.
     estimate : Delay
         The trusted estimate; otherwise the estimate near 0.
     """
@@ -169,12 +174,12 @@ def find_delay(notes, time_s, joints_keyboard_mm, state):
 
 
 def estimate_delay(notes, time_s, joints_keyboard_mm, state):
-    """Estimate the delay of audio and notes after the video, within `SEARCH_S`.
+    """Estimate the delay of audio and notes relative to the video, between -`SEARCH_S` and `SEARCH_S`.
 
     Parameters
     ----------
     notes : dict of str to array (note,)
-        Columns of `tables.NOTES`, with the times of the audio.
+        Columns of `tables.NOTES`, on the audio clock.
     time_s, joints_keyboard_mm, state
         Same as in `fingering.label_fingering`, but from poses before cleaning: smoothing over 11 frames at 30 Hz blurs the strokes
         and makes the estimate 30 ms too long.
@@ -201,7 +206,7 @@ def estimate_delay(notes, time_s, joints_keyboard_mm, state):
 
 
 def estimate_far_delay(notes, time_s, joints_keyboard_mm, state):
-    """Estimate a delay of any length of notes after the video, for example of a MIDI file for a silent video.
+    """Estimate the delay of notes relative to the video, without a maximum. An example is a silent video with a separate MIDI file.
 
     The notes are correlated with the evidence that each key is pressed at each time of the video.
 
@@ -266,9 +271,9 @@ def _lead(difference):
 
 
 def _tips(joints_keyboard_mm, state):
-    """Return the fingertips (frame, hand 2, finger 5, xyz 3), mm; NaN where the hand is hidden.
+    """Return the positions of the fingertips (frame, hand 2, finger 5, xyz 3), keyboard frame, mm; NaN where the hand is hidden.
 
-    z is relative to the mean z of the hand's other tips.
+    z is relative to the mean z of the hand's other four tips. Parameters: same as in `estimate_delay`.
     """
     tips_mm = np.asarray(joints_keyboard_mm, dtype=np.float64)[:, :, list(TIPS)]
     tips_mm = np.where(np.asarray(state)[..., None, None] > State.HIDDEN, tips_mm, np.nan)
@@ -290,7 +295,8 @@ def _fit(landing, slowdown):
 def _slowdowns(time_s, tips_mm, onset_s):
     """Return how much each fingertip slows down at note onsets, array (*onset, hand 2, finger 5); 0 where unknown.
 
-    A value is the mean logarithm of the speeds before the halt minus that of the speeds after it.
+    A value is the mean logarithm of the speeds before the halt minus that of the speeds after it. `tips_mm` is a result of `_tips`;
+    `onset_s` contains the onsets on the video's clock, an array of any shape (*onset).
     """
     log_ratio = 0.0
     for sign in (1.0, -1.0):
@@ -304,7 +310,7 @@ def _slowdowns(time_s, tips_mm, onset_s):
 def _descents_mm(time_s, tips_mm, onset_s):
     """Return the descent of each fingertip during the stroke before note onsets, array (*onset, hand 2, finger 5), mm.
 
-    It is 0 where unknown.
+    A descent is 0 where unknown. Parameters: same as in `_slowdowns`.
     """
     middle_s = np.asarray(onset_s)[..., None] - STROKE_MIDDLE_S
     before, after = (at_times(time_s, tips_mm[..., 2], middle_s + sign * _FLANK_S).mean(axis=np.ndim(onset_s)) for sign in (-1.0, 1.0))
@@ -351,7 +357,7 @@ class _Peak:
     random_s : float
         Standard error of `at_s` from the scatter of the notes, s.
     lead : float
-        Mean of the sign at the maximum, in standard errors.
+        Strength of the sign at the maximum, averaged over the notes, in standard errors.
     """
 
     at_s: float
@@ -360,7 +366,10 @@ class _Peak:
 
 
 def _peak(delays, sign):
-    """Find the `_Peak` of a sign of key presses (stroke or halt), array (delay, note)."""
+    """Find the `_Peak` of one sign of key presses.
+
+    `delays` (delay,): tested delays, s. `sign` (delay, note): strength of each note's stroke or halt at each delay.
+    """
     top = int(np.clip(sign.sum(axis=1).argmax(), _PEAK_STEPS, len(delays) - 1 - _PEAK_STEPS))
     near = slice(top - _PEAK_STEPS, top + _PEAK_STEPS + 1)
     from_top = delays[near] - delays[top]

@@ -1,4 +1,4 @@
-"""Register the keyboard in an image automatically: fit the camera over the keys, and list the possible octaves.
+"""Register the keyboard in an image automatically: fit a camera to the keys, and list the possible octaves.
 
 The image is the temporal median of frames of a fixed camera, which shows the keyboard without hands. The black keys are detected by
 their pattern (`black_key_detection`). An initial camera is fitted to them and refined on the edges of all keys (`camera_fit`). If the
@@ -17,10 +17,10 @@ from handroll.keyboard.projection import KeyboardView, straight_down
 from handroll.keyboard.registration_check import Problem
 
 MIN_SUPPORT = 0.5
-"""Minimum share of points with a found edge, among the points on the sides of a black key, for the key to count as visible, 0..1."""
+"""A black key counts as visible if an edge is found at this share (0..1) of the points on its sides, or at more."""
 
 MIN_PIECE = 3
-"""Minimum number of visible black keys in a group, for the group to be part of the keyboard; smaller groups are chance finds."""
+"""Minimum number of visible black keys in a group, for the group to be part of the keyboard; smaller groups are false detections."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,12 @@ class Registration:
     blacks : int array (n,)
         Visible black keys, 0..35, as a row without gaps.
     octaves : tuple of int
-        Octave shifts of the view that the visible keys allow, positive to the right; one shift where the octave is certain.
+        Octave shifts that the visible keys allow, for `shift_octaves`: with a shift of 1, the visible keys are one octave farther right on
+        the keyboard than in `view`. A single shift if the octave is certain.
     covariance : array (14, 14) or None
         Result of `camera_fit.fit_edges`; None for marked points that were not refined.
     problem : registration_check.Problem or None
-        Problem that the validation found. None before the validation, and where it accepts the registration.
+        Problem that the validation found. None before the validation, and if the validation accepts the registration.
     """
 
     view: KeyboardView
@@ -64,14 +65,17 @@ def register(image, focal_px=None):
     -------
     list of Registration
         One for each row of black keys that end on white keys, the row with the most keys first. A polished fallboard reflects the keys,
-        which gives a second row. Empty where no keyboard is found.
+        which gives a second row. Empty if no keyboard is found.
     """
     return list(filter(None, (_register_row(image, row, focal_px) for row in find_black_keys(image))))
 
 
 def _register_row(image, row, focal_px):
-    """Register the keyboard from `BlackKeys`; return a Registration, or None where the row does not fit on 88 keys."""
-    # The octave is still unknown: use the lowest one in which all keys are on the keyboard.
+    """Register the keyboard from one row of black keys. Return a Registration, or None if the row does not fit on 88 keys.
+
+    `image` (height, width), grey; `row`: a `BlackKeys`; `focal_px`: known focal length, pixels of this image, or None.
+    """
+    # The octave is still unknown, so start with the lowest one in which all keys are on the keyboard.
     first = int(row.black.min())
     shift = -((first + 1) // 5)
     if int(row.black.max()) + 1 + 5 * shift > 35:
@@ -94,7 +98,10 @@ def _register_row(image, row, focal_px):
 
 
 def visible_lines(blacks):
-    """Return the numbers of the lines between white keys, 1..51 from the left, next to the given row of black keys 0..35."""
+    """Return the numbers of the lines between neighbouring white keys, 1..51 from the left, that are next to the black keys `blacks`.
+
+    `blacks` is a row without gaps, int array of keys 0..35.
+    """
     white = white_index(BLACK_KEYS[blacks])
     return np.arange(max(1, white.min() - 1), min(N_WHITE - 1, white.max() + 2) + 1)
 
@@ -102,8 +109,8 @@ def visible_lines(blacks):
 def visible_row(image, view, keyboard, search_mm=3.0):
     """Return a row of black keys 0..35 without gaps, from the first to the last visible key.
 
-    Groups of fewer than `MIN_PIECE` visible keys are ignored. Keys between the groups belong to the row, though hands may cover them.
-    `search_mm`: maximum distance of an edge from its projection, mm.
+    Groups of fewer than `MIN_PIECE` visible keys are ignored, unless no group is larger. Keys between the groups belong to the row, though
+    hands may cover them. `search_mm`: maximum distance of an edge from its projection, mm.
     """
     visible = _visible_blacks(image, view, keyboard, search_mm)
     if not len(visible):
@@ -143,18 +150,19 @@ def _max_octave(blacks):
 def _possible_octaves(view, keyboard, blacks, visible):
     """Return the octave shifts that the image allows, a tuple of int.
 
-    `blacks` is the row of black keys; `visible` are all visible black keys, including those outside of the row.
+    `blacks` is the row of black keys without gaps; `visible` are all visible black keys, including those outside of the row. Both are int
+    arrays of keys 0..35.
     """
     allowed = range(_min_octave(blacks), _max_octave(blacks) + 1)
     margin = np.array([0.01 * view.width_px, 0.01 * view.height_px])
 
     def ends(black):
-        """Return whether the keyboard ends before a black key that is not visible: the position of that key is inside the image."""
+        """Return whether the position of a black key that is not visible is inside the image. If so, the keyboard ends before this key."""
         x = black_mm(black - 1) + black_centres_mm(keyboard)[1]
         at = view.project(np.array([x, keyboard.black_front_mm + 20.0, keyboard.black_height_mm]))
         return bool(np.isfinite(at).all() and (at > margin).all() and (at < 2 * view.centre_px - margin).all())
 
-    # Where other black keys are visible beyond the end of the row, the keys in between are covered, and the keyboard does not end there.
+    # If other black keys are visible beyond the end of the row, the keys in between are covered, and the keyboard does not end there.
     left = ends(blacks[0] - 1) and (visible < blacks[0]).sum() < MIN_PIECE
     right = ends(blacks[-1] + 1) and (visible > blacks[-1]).sum() < MIN_PIECE
     if left and right and len(blacks) < 36:
@@ -167,10 +175,18 @@ def _possible_octaves(view, keyboard, blacks, visible):
 
 
 def _initial_view(found, black, front_black, width_px, height_px):
-    """Fit a KeyboardView to the black keys.
+    """Fit an initial KeyboardView to a row of black keys.
 
-    Observations: points on the keys' centre lines, whose x is known and whose y is fitted for each scan line along the keyboard; and
-    the keys' front ends, whose x and y are known.
+    The camera is fitted to points on the keys' centre lines and to the keys' front ends. The x of a point in the keyboard frame is known.
+    Its y is fitted: one value for each scan line, and one slope of all scan lines. The x and y of a front end are known.
+
+    Parameters
+    ----------
+    found : BlackKeys
+    black, front_black : int array
+        Black key, 0..35, of each of the `points_px` and of each of the `front_px` of `found`.
+    width_px, height_px : int
+        Size of the image.
     """
     rows = np.unique(found.row)
     rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), 12)).astype(int)]

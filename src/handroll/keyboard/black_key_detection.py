@@ -1,9 +1,9 @@
 """Detect the black keys in an image by the pattern of their groups of two and three.
 
-Along a line across the black keys, the gaps between their centres are short, long, short, short, long in every octave. Lines in
+Along a line across the black keys, the distances between their centres are short, long, short, short, long in every octave. Lines in
 directions near the image axes are searched for runs of dark pixels with this pattern. The scale is fitted locally, which tolerates
-perspective, distortion, hands over some keys, and keys outside the image. The pattern looks the same from the player's side and from
-the fallboard. The player's side is the side on which the black keys end on white keys.
+perspective, distortion, hands over some keys, and keys outside the image. The pattern is the same when viewed from the player's side and
+from the fallboard. The player's side is the side on which the black keys end on white keys.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ MIN_KEYS = 8
 """Minimum number of detected black keys in a row. An octave has 5."""
 
 SHORT_GAP_MM = 26.0
-"""Length of a short gap between the centres of neighbouring black keys, such as C# and D#, mm."""
+"""Distance between the centres of two black keys of a group, such as C# and D#, mm: a short distance of the pattern."""
 
 SEED_TOLERANCE = 0.12
 """Maximum distance of the centres of the first `_SEED` keys from the pattern fitted to them, as a multiple of `SHORT_GAP_MM`."""
@@ -51,10 +51,11 @@ MAX_HYPOTHESES = 4
 """Maximum number of results: two rows of black keys (the keyboard and its reflection), each with either side as the player's side."""
 
 MIN_ENDS = 4
-"""Minimum number of a row's black keys that end on white keys on one side, for it to be a possible player's side."""
+"""Minimum number of a row's black keys that end on white keys on one side, for that side to be a possible player's side."""
 
 MIN_ENDS_SHARE = 1 / 3
-"""Minimum share of a row's black keys that end on white keys on one side, 0..1. Both this minimum and `MIN_ENDS` apply."""
+"""Minimum share (0..1) of a row's black keys that end on white keys on one side, for that side to be a possible player's side. Both this
+minimum and `MIN_ENDS` apply."""
 
 OCTAVE_MM = 7 * STANDARD.white_pitch_mm
 """Length of an octave along the keyboard, mm."""
@@ -62,13 +63,13 @@ OCTAVE_MM = 7 * STANDARD.white_pitch_mm
 # Number of consecutive black keys from which a row is grown.
 _SEED = 6
 
-# x of the five black keys of an octave, from C#, mm. Black key 5 n + k is key k of octave n. The true octave is unknown here, so n may
-# be any integer.
+# x of the five black keys of an octave, C# to A#, mm. In this module black keys are counted from some C#: number 5 n + k is key k (0..4, C#
+# to A#) of octave n. The true octave is unknown here, so n may be any integer.
 _ONE_OCTAVE = black_centres_mm()[1:6]
 
 
 def black_mm(index):
-    """Return x of black keys relative to a C#, mm, array of the shape of `index`: the numbers of the keys, counted from that C#."""
+    """Return x of black keys relative to a C#, mm, in the shape of `index`, which contains the keys' numbers, counted from that C# (0)."""
     index = np.asarray(index)
     return _ONE_OCTAVE[index % 5] - _ONE_OCTAVE[0] + index // 5 * OCTAVE_MM
 
@@ -128,7 +129,7 @@ def find_black_keys(image):
     -------
     list of BlackKeys
         At most `MAX_HYPOTHESES`, the row with the most keys first. A row whose keys end on white keys on both sides is returned twice,
-        once for each player's side. Empty where no row is found.
+        once for each possible player's side. Empty if no row is found.
     """
     scale = min(1.0, SEARCH_WIDTH_PX / max(image.shape))
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1.0 else image
@@ -154,9 +155,9 @@ def _rotated(image, angle_deg):
 
 
 def _dark_runs(line, reach):
-    """Find the runs of dark pixels along a line (x,): return the first pixel of each run, and the pixel after its end.
+    """Find the runs of dark pixels along a line (x,). Return two arrays (run,): the first pixel of each run, and the pixel after its end.
 
-    The threshold at a pixel is midway between the brightest and the darkest pixel in a window of `reach` pixels around it.
+    The threshold at a pixel is midway between the brightest and the darkest pixel in a window of `reach` pixels that is centred on it.
     """
     line = line.astype(np.float32)
     high, low = maximum_filter1d(line, reach), minimum_filter1d(line, reach)
@@ -183,12 +184,12 @@ _SEEDS = _seeds()
 
 
 def _find_rows(rotated, step):
-    """Find the rows of black keys along every `step`-th line of a rotated image."""
+    """Find the rows of black keys along every `step`-th line of a rotated image. Return a list of `Row`, at most one for each line."""
     return [row for row in (_find_row(rotated, y) for y in range(0, len(rotated), step)) if row is not None]
 
 
 def _find_row(rotated, y):
-    """Find the longest row of black keys along line y of a rotated image; None where there is none."""
+    """Find the longest row of black keys along line y (px) of a rotated image. Return a `Row`; None if no row is found."""
     line = rotated[max(y - 1, 0) : y + 2].mean(axis=0)
     start, stop = _dark_runs(line, max(len(line) // 10, 9))
     width = stop - start
@@ -244,7 +245,7 @@ def _grow(centre, width, first, phase):
 
 
 def _same_keys(rows):
-    """Return the rows around the longest row that show the same keys, with their keys counted from the same C#."""
+    """Return the `Row`s near the longest row that show the same keys as it does. All are counted from the same C#."""
     reference = max(rows, key=lambda row: len(row.black))
     kept = []
     for row in rows:
@@ -268,10 +269,10 @@ def _same_keys(rows):
 
 
 def _within_88_keys(rows):
-    """Remove from the rows everything outside the 36 black keys of a piano, such as a dark cheek block.
+    """Remove from the `Row`s everything outside the 36 black keys of a piano, such as a dark cheek block.
 
-    The first black key of a piano is A#0: key 4 of an octave. Viewed from the fallboard, the first one is A#7. It is then key 2 of the
-    pattern, since the order of the keys is reversed.
+    Of all possible ranges of 36 keys, the one with the most detected keys is kept. A range begins with A#0, key 4 of an octave (0 is C#).
+    Viewed from the fallboard, the order of the keys is reversed: the range then begins with A#7, which is key 2 of the pattern.
     """
     black = np.concatenate([row.black for row in rows])
     if np.ptp(black) < len(BLACK_KEYS):
@@ -324,10 +325,10 @@ def _with_fronts(rotated, matrix, rows, scale):
 
 
 def _find_end(rotated, x_of, middle, edge, side, length):
-    """Return the y (px) at which a black key ends on a white key; None where it does not.
+    """Return the y (px) at which a black key ends on a white key; None if no such end is found.
 
-    The search follows the key's centre line `x_of(y)` from `middle` to a fifth of `length` beyond `edge`, upwards or downwards
-    (`side` -1 or 1).
+    The search follows the key's centre line, x = `x_of(y)`. It starts at y = `middle` and ends a fifth of `length` beyond y = `edge`, the
+    last scan line of the row. It goes upwards (`side` -1) or downwards (`side` 1). `length` is the row's extent along y. Unit: px.
     """
     rows = np.arange(round(middle), round(edge + side * 1.2 * length), side)
     rows = rows[(rows >= 0) & (rows < len(rotated))]

@@ -28,14 +28,14 @@ LIP = 3
 
 ROUNDS = ((6.0, 0.1), (4.0, 0.1), (3.0, 1.0), (2.0, 1.0), (2.0, 1.0))
 """For each round: maximum distance of an edge from its projection (mm), and factor of the priors' standard deviations. In the first
-rounds an edge may be mistaken for its neighbour. Therefore the priors of these rounds are narrow, and only the camera's position and
+rounds, an edge may be mistaken for its neighbour. Therefore the priors of these rounds are narrow, and only the camera's position and
 direction are free."""
 
 STEP_PX = 0.5
 """Distance between the samples along the normal of an edge, px."""
 
 MIN_STEP = 12.0
-"""Minimum change of brightness across an edge, 0..255."""
+"""Minimum change of brightness across an edge, in grey levels (0..255)."""
 
 SCALE_PX = 0.8
 """Residual at which the robust loss turns from quadratic to linear, px."""
@@ -53,7 +53,7 @@ CLICK_PX = 2.0
 """Standard deviation of the error of a marked point, in pixels of a frame that is 1920 px wide."""
 
 KNOWN_FOCAL_SIGMA = 0.005
-"""Standard deviation of the log focal length where the focal length is given."""
+"""Standard deviation of the prior of the log focal length if the focal length is given. Its mean is the log of the given value."""
 
 LIP_WEIGHT = 0.3
 """Weight of `LIP` edges relative to other edges. It is low because the front edge of the white keys is round, and the surface below it
@@ -66,8 +66,8 @@ BLACK_SIGMA_MM = np.array([6.0, 1.0, 0.7, 0.7])
 """Standard deviations of `BLACK_DIMENSIONS` between manufacturers, mm. They are priors, since the height of the black keys and the focal
 length have nearly the same effect on the image."""
 
-# Typical change of each parameter: log focal length, rotation (rad), translation (mm), k1, principal point (frame widths),
-# `BLACK_DIMENSIONS` (mm).
+# Typical change of each of the 14 fitted parameters, by which the optimiser scales them: log focal length, rotation (rad), translation
+# (mm), k1, principal point (frame widths), `BLACK_DIMENSIONS` (mm).
 _STEPS = np.array([0.1, 0.01, 0.01, 0.01, 10.0, 10.0, 30.0, 0.02, 0.01, 0.01, 3.0, 1.0, 0.5, 0.5])
 
 
@@ -158,7 +158,11 @@ def edge_points(view, keyboard, whites, blacks):
 
 
 def _outer(view, base, top, outward):
-    """Return the outer point of each pair, as viewed in the image: array (n, xyz 3), mm. A pair is a point of `base` and one of `top`."""
+    """Choose between the base and the top of a key: for each pair of points, return the one that is farther outward in the image.
+
+    `base` and `top` are arrays (..., xyz 3), keyboard frame, mm. `outward` (xyz 3) is the edge's outward normal. The result is an array
+    (n, xyz 3).
+    """
     base, top = base.reshape(-1, 3), top.reshape(-1, 3)
     low = view.project(base)
     direction = view.project(base + outward) - low
@@ -260,7 +264,7 @@ def fit_edges(image, view, keyboard, whites, blacks, focal_px=None, marked=None)
         fitted = least_squares(_residual, observations.start, args=(observations,), loss="soft_l1", x_scale=_STEPS, max_nfev=30)
         view, black = _unpack(fitted.x, view)
         keyboard = replace(keyboard, **dict(zip(BLACK_DIMENSIONS, black.tolist(), strict=True)))
-        # The information of the edges is divided by their residual variance; the priors keep their standard deviations.
+        # The information matrix of the edges is divided by the variance of their residuals; the priors keep their standard deviations.
         edges_part, prior_part = fitted.jac[: len(normal)], fitted.jac[len(normal) :]
         variance = np.mean(fitted.fun[: len(normal)] ** 2)
         covariance = np.linalg.pinv(edges_part.T @ edges_part / variance + prior_part.T @ prior_part)
@@ -271,7 +275,7 @@ def fit_edges(image, view, keyboard, whites, blacks, focal_px=None, marked=None)
 
 @dataclass(frozen=True)
 class _Observations:
-    """Input of `_residual`.
+    """Observations and priors of one round of the fit: the input of `_residual`.
 
     Attributes
     ----------
@@ -310,9 +314,10 @@ class _Observations:
 
 
 def _residual(state, observations):
-    """Return the residuals of the fit: distances of the edges along their normals, priors, distances of the marked points.
+    """Return the residuals of the fit for parameters `state` (14,), in one array.
 
-    All are divided by their standard deviations.
+    The residuals are the distances of the edges along their normals, then the deviations from the priors, then the distances of the marked
+    points. All are divided by their standard deviations.
     """
     view, black = _unpack(state, observations.view)
     points = observations.points_mm + observations.derivatives @ (black - observations.start[len(state) - len(black) :])

@@ -14,8 +14,9 @@ MIN_EDGES = 30
 """Minimum number of edges found again in an image. With fewer, the keys have moved farther than `SEARCH_MM`."""
 
 MIN_SHARE = 1 / 3
-"""Minimum number of edges found in an image, as a share of the number in the image with the most edges, 0..1. Fewer are chance finds of
-other keys' edges. After a zoom of 3 % the share is 0.3, after 5 % and more 0.15; with hands over a third of the keys it is 0.5."""
+"""Minimum number of edges found in an image, as a share (0..1) of the number in the image with the most edges. If fewer are found, they are
+edges of other keys, found by chance. After a zoom of 3 %, the share is 0.3; after 5 % and more, it is 0.15. With hands over a third of the
+keys, it is 0.5."""
 
 ROUNDS = 3
 """Number of least squares fits. Each fit leaves out the outliers of the previous fit."""
@@ -31,7 +32,7 @@ class Movement:
     Attributes
     ----------
     shift_mm : float
-        Maximum distance that the middle of the visible keys moved, mm on the keys.
+        Maximum distance that the middle of the visible keys moved in the image, converted to mm on the keyboard.
     zoom : float
         Maximum relative change of the keys' size: 0.01 is one per cent.
     """
@@ -56,7 +57,7 @@ def camera_movement(images, view, keyboard, whites, blacks):
     Returns
     -------
     Movement or None
-        None where too few edges are found in an image, since the keys moved farther than `SEARCH_MM`.
+        None if too few edges are found in an image, because the keys moved farther than `SEARCH_MM`.
     """
     edges = edge_points(view, keyboard, whites, blacks)
     at, normal, px_per_mm = edges.project(view)

@@ -12,7 +12,7 @@ def key_tops_held_mm(notes, time_s):
     Parameters
     ----------
     notes : dict of str to array (note,)
-        Columns of `tables.FINGERED_NOTES`, with the times of the video. A note without a fingering label makes no contact.
+        Columns of `tables.FINGERED_NOTES`, on the video clock. A note without a fingering label gives no contact.
     time_s : array (frame,)
         Presentation times, s, increasing.
 

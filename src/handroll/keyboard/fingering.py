@@ -4,8 +4,8 @@ Each note has eleven candidates: the five fingers of each hand, and an undetecte
 fingertip at the onset (`fingertips_at_onsets`) fits the note's key. Notes that are held at the same time constrain each other: one
 finger holds one key, and the fingers of a hand are in order (a thumb may pass under). Evidence and constraints form a pairwise Markov
 random field over the notes. Loopy belief propagation computes each note's posterior (Yedidia, Freeman and Weiss 2005,
-doi:10.1109/TIT.2005.850085). Each video has two kinds of constants: each finger's bias along the keyboard, and the standard deviation of
-all fingertips. Both are estimated by expectation-maximisation, with the labels as hidden variables.
+doi:10.1109/TIT.2005.850085). Two kinds of constants are estimated for each video: each finger's bias along the keyboard, and one standard
+deviation for all fingertips. The method is expectation-maximisation, with the labels as hidden variables.
 
 Keyboard frame: `handroll.keyboard.geometry`, millimetres; keys have the standard dimensions.
 """
@@ -24,7 +24,8 @@ THRESHOLD = 0.7
 """Minimum confidence of a label, 0..1. Confidence is calibrated: of the few labels just above this threshold, 7 in 10 are correct."""
 
 N_CANDIDATES = len(HANDS) * len(FINGERS) + 1
-"""Number of candidates: left thumb to little finger, right thumb to little finger, undetected finger."""
+"""Number of candidates of a note, in this order: the left hand's fingers from thumb to little finger, the right hand's fingers from thumb
+to little finger, an undetected finger."""
 
 UNDETECTED = N_CANDIDATES - 1
 """Index of the candidate for an undetected finger."""
@@ -123,10 +124,10 @@ _VIDEO_ROUNDS = 3
 # Weight of the prior that a finger's bias is 0, as a number of notes.
 _BIAS_PRIOR_NOTES = 6.0
 
-# Maximum error of a note in the mean that gives a finger's bias, mm; larger errors are clipped.
+# Maximum error of a fingertip along the keyboard, mm. Larger errors are clipped before their mean, the finger's bias, is computed.
 _BIAS_CLIP_MM = 12.0
 
-# Possible standard deviations of the fingertips of a video, mm.
+# Candidates for the standard deviation of a video's fingertips along the keyboard, mm.
 _SIGMAS_MM = np.array([3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 7.0, 8.0, 9.0, 10.0])
 
 # Weight of the prior of the standard deviation, as a number of notes: small compared with a video of a hundred notes.
@@ -139,7 +140,7 @@ def label_fingering(notes, time_s, joints_keyboard_mm, state, threshold=THRESHOL
     Parameters
     ----------
     notes : dict of str to array (note,)
-        Columns of `tables.NOTES`, with the times of the video.
+        Columns of `tables.NOTES`, on the video clock.
     time_s : array (frame,)
         Presentation times, s, increasing.
     joints_keyboard_mm : array (frame, hand 2, joint 21, xyz 3)
@@ -207,7 +208,8 @@ def infer(notes, landing, weights=WEIGHTS):
 def finger_bias(offset_mm, posterior):
     """Return the mean error of each finger along the keyboard, array (hand 2, finger 5), mm.
 
-    Notes are weighted by the `posterior` (note, candidate 11) of the finger. A prior draws the mean towards 0.
+    `offset_mm` (note, hand 2, finger 5) is that of a `Landing`. Notes are weighted by the `posterior` (note, candidate 11) of the finger. A
+    prior draws the mean towards 0.
     """
     share = posterior[:, :UNDETECTED].reshape(-1, len(HANDS), len(FINGERS))
     error = np.clip(np.where(np.isfinite(offset_mm), offset_mm, 0.0), -_BIAS_CLIP_MM, _BIAS_CLIP_MM)
@@ -225,9 +227,9 @@ def fitted_sigma(landing, posterior):
 
 
 def evidence(landing, weights=WEIGHTS):
-    """Return the log odds (note, candidate 11) that a candidate plays the note, against a finger that does not play it.
+    """Return the log odds (note, candidate 11) of each candidate: how much more likely the `Landing` is if the finger plays the note.
 
-    A finger of a hand that is not detected has -inf.
+    The log odds of a finger of an undetected hand are -inf. Those of the candidate `UNDETECTED` are the log of its prior probability.
     """
     interpolated = landing.interpolated[:, :, None]
     odds = _offset_odds(landing, np.where(interpolated, max(weights.interpolated_sigma_mm, weights.sigma_mm), weights.sigma_mm))
@@ -242,10 +244,10 @@ def evidence(landing, weights=WEIGHTS):
 
 
 def _offset_odds(landing, sigma_mm):
-    """Return the log odds (note, hand 2, finger 5) by the fingertips' positions along the keyboard; NaN where the hand is not detected.
+    """Return the log odds (note, hand 2, finger 5) from the fingertips' positions along the keyboard; NaN where the hand is not detected.
 
     Model: the finger is anywhere on the key's width with equal probability. Its measured position has a Gaussian error with standard
-    deviation `sigma_mm`, and outliers.
+    deviation `sigma_mm`, a number or an array (note, hand 2, 1). A share `_OUTLIERS` of the positions has the larger error `_OUTLIER_MM`.
     """
     offset, half = landing.offset_mm, landing.half_width_mm
     inlier, outlier = (ndtr((half - offset) / sigma) - ndtr((-half - offset) / sigma) for sigma in (sigma_mm, _OUTLIER_MM))

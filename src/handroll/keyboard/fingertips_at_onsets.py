@@ -170,7 +170,7 @@ def landings(notes, time_s, joints_keyboard_mm, state, delay_s=0.0):
     state : array (frame, hand 2)
         Values of `tables.State`; joints of hidden hands are ignored. Gaps up to `LONGEST_GAP_S` are interpolated.
     delay_s : float
-        Delay of the notes after the video, s. It is subtracted from the onsets.
+        Delay of the notes relative to the video, s; positive if the notes are later. It is subtracted from the onsets.
 
     Returns
     -------
@@ -204,6 +204,6 @@ def landings(notes, time_s, joints_keyboard_mm, state, delay_s=0.0):
 
 
 def _finite_mean(values):
-    """Return the mean of the finite values over the second axis; NaN where there are none."""
+    """Return the mean of the finite values (note, time, ...) over the axis `time`; NaN where no value is finite."""
     finite = np.isfinite(values)
     return np.where(finite, values, 0.0).sum(axis=1) / np.where(finite.any(axis=1), finite.sum(axis=1), np.nan)

@@ -3,10 +3,10 @@
 Keyboard frame: x along the keyboard from the left end of A0 to the right, y from the player's edge towards the fallboard, z up from
 the top of the white keys. Keys count from 0 (A0, MIDI pitch 21) to 87 (C8, MIDI pitch 108).
 
-A white key has a head at the player's side and a tail between the black keys. All heads are equally wide. All tails of a group are
-equally wide: C, D and E share 3 head widths minus 2 black keys; F, G, A and B share 4 head widths minus 3 black keys. Therefore a
-black key is not centred on the line between its neighbours: C# and F# are left of it, D# and A# right of it, and only G# is
-centred (construction after J. Savard, "The Size of the Piano Keyboard", http://www.quadibloc.com/other/cnv05.htm).
+A white key has a head at the player's side and a tail between the black keys. All heads are equally wide. The tails of C, D and E are
+equally wide: they share 3 head widths minus 2 black keys. The tails of F, G, A and B are equally wide: they share 4 head widths minus 3
+black keys. Therefore a black key is not centred on the line between the heads of its neighbours: C# and F# are left of it, D# and A# right
+of it, and only G# is centred (construction after J. Savard, "The Size of the Piano Keyboard", http://www.quadibloc.com/other/cnv05.htm).
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ LOWEST_PITCH = 21
 HIGHEST_PITCH = 108
 """MIDI pitch of the last key, C8."""
 
-# Pitch classes.
+# Pitch classes: MIDI pitches modulo 12.
 _C, _CS, _D, _DS, _E, _F, _FS, _G, _GS, _A, _AS, _B = range(12)
 _BLACK_CLASSES = (_CS, _DS, _FS, _GS, _AS)
 
@@ -93,10 +93,10 @@ class Keyboard:
 STANDARD = Keyboard()
 """Keyboard of default dimensions."""
 
-# Where fingers press white keys: in the middle of the head, as a share of its length.
+# Distance from the player's edge at which fingers press white keys, as a share of the length of the head: 0.5 is the middle of the head.
 _PLAYING_DEPTH = 0.5
 
-# Where fingers press black keys: at this distance behind their front edge, mm.
+# Distance behind the front edge of a black key at which fingers press the key, mm.
 _BLACK_PLAYING_DEPTH_MM = 20.0
 
 
@@ -133,7 +133,7 @@ def black_centres_mm(keyboard=STANDARD):
     """Return x of the centre lines of the 36 black keys, array (black 36,), millimetres."""
     pitch, base = keyboard.white_pitch_mm, keyboard.black_base_width_mm
     tail_ce, tail_fb = (3 * pitch - 2 * base) / 3, (4 * pitch - 3 * base) / 4
-    # Left of the centre of the nth black key of a group: n tails, n - 1 whole black keys and half of this one.
+    # Left of the centre of the nth black key of a group (C# and D#, or F# to A#) are n tails, n - 1 whole black keys and half of this one.
     from_c = np.zeros(12)
     for nth, black in enumerate((_CS, _DS), start=1):
         from_c[black] = nth * tail_ce + (nth - 0.5) * base

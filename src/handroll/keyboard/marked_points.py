@@ -61,7 +61,7 @@ def marked_points(text):
     linear = np.linalg.lstsq(points_mm[:, :2] - points_mm[:, :2].mean(axis=0), points_px - points_px.mean(axis=0), rcond=None)[0]
     if np.linalg.det(linear) > 0.0:
         raise ValueError(
-            f"expected a keyboard seen from above, found its mirror image in {short_repr(text)}; check left, right, front and back"
+            f"expected a keyboard viewed from above, found its mirror image in {short_repr(text)}; check left, right, front and back"
         )
     return points_px, points_mm
 
@@ -79,7 +79,7 @@ def _span_plane(points):
 def point_mm(name, side):
     """Return the position (x, y, z) of a marked point on the standard keyboard, keyboard frame, mm.
 
-    `name` is a key such as "F#4", or "end"; `side` is "front" or "back". Raises ValueError where the key or the point does not exist.
+    `name` is a key such as "F#4", or "end"; `side` is "front" or "back". Raises ValueError if the key or the point does not exist.
     """
     y = 0.0 if side == "front" else STANDARD.white_length_mm
     if name == "end":

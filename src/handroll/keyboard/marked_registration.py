@@ -19,21 +19,22 @@ MIN_MARKED_BLACKS = 5
 """Minimum number of visible black keys, for the camera to be refined on the edges."""
 
 CENTRE_SIGMA = 0.02
-"""Standard deviation of the principal point, frame widths: lenses are mounted off centre, and videos are cropped and stabilised."""
+"""Standard deviation of the prior of the principal point's offset from the middle of the frame, in frame widths. The offset is not 0,
+because lenses are mounted off centre, and videos are cropped and stabilised."""
 
 LENGTH_SIGMA = 0.05
-"""Standard deviation of the keys' length, relative to the standard keyboard; it differs between manufacturers."""
+"""Standard deviation of the prior of the keys' length, relative to the standard keyboard. The length differs between manufacturers."""
 
 ROUNDS = (0.05, 0.3, 1.0)
 """Factors of the priors' standard deviations, one for each round of the fit. The first rounds stay near a typical camera."""
 
-# Typical change of each parameter: log focal length, rotation (rad), translation (mm), k1, principal point (frame widths), relative
-# length of the keys.
+# Typical change of each of the 11 fitted parameters, by which the optimiser scales them: log focal length, rotation (rad), translation
+# (mm), k1, principal point (frame widths), length of the keys relative to the standard keyboard.
 _STEPS = np.array([0.1, 0.01, 0.01, 0.01, 10.0, 10.0, 30.0, 0.02, 0.01, 0.01, 0.03])
 
 
 def register_marked(image, points_px, points_mm, focal_px=None):
-    """Register the keyboard by marked points, and refine the camera on the keys' edges where the image shows enough of them.
+    """Register the keyboard by marked points, and refine the camera on the keys' edges if the image shows enough of them.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ def register_marked(image, points_px, points_mm, focal_px=None):
     Returns
     -------
     Registration
-        Where too few edges are found, the camera is fitted to the points alone and `covariance` is None.
+        If too few edges are found, the camera is fitted to the points alone and `covariance` is None.
 
     Raises
     ------
@@ -140,7 +141,12 @@ def _view_of_state(state, width_px, height_px):
 
 
 def _residual(state, points_px, points_mm, width_px, height_px, scale, looseness, focal_px):
-    """Return the residuals of the fit: distances of the marked points, then priors, all divided by their standard deviations."""
+    """Return the residuals of the fit: distances of the marked points, then deviations from the priors, in one array.
+
+    All are divided by their standard deviations. `state` contains the parameters (11,) in the order of `_STEPS`. `scale` is the standard
+    deviation of a marked point, px. `looseness` is a factor of the priors' standard deviations. `focal_px` is the known focal length or
+    None. The other parameters are those of `fit_landmarks`.
+    """
     off = (_view_of_state(state, width_px, height_px).project(points_mm * [1.0, state[10], 1.0]) - points_px) / scale
     usual, sigma = (START_FOCAL_WIDTHS * width_px, FOCAL_SIGMA) if focal_px is None else (focal_px, KNOWN_FOCAL_SIGMA)
     focal = (state[0] - np.log(usual)) / sigma

@@ -1,4 +1,4 @@
-"""Determine the octave of the visible keys from the fingertips on sounding keys, where the frame shows only a part of the keyboard."""
+"""Determine the octave of the visible keys from the fingertips on sounding keys, if the frame shows only a part of the keyboard."""
 
 import numpy as np
 
@@ -18,9 +18,9 @@ MISSED_LIKELIHOOD = 0.02
 for hidden fingers and transcription errors."""
 
 OUTSIDE_LIKELIHOOD = 0.2
-"""Likelihood that replaces `MISSED_LIKELIHOOD` for a note whose key is outside the frame, where no finger is visible. It is higher, so that
-an octave shift is less likely if it puts notes on visible keys without a fingertip. When both hands play octaves, only such notes
-distinguish the shifts."""
+"""Likelihood that replaces `MISSED_LIKELIHOOD` for a note whose key is outside the frame, where no finger is visible. It is higher than
+`MISSED_LIKELIHOOD`. An octave shift that puts notes on visible keys without a fingertip is therefore less likely than a shift that puts
+them outside the frame. When both hands play octaves, only this difference distinguishes the shifts."""
 
 WINDOW_S = 0.1
 """Maximum time between an onset and a frame in which the fingertip is expected on the key, s."""
@@ -48,7 +48,7 @@ def octave_odds(view, keyboard, octaves, notes, time_s, landmarks_px):
     Returns
     -------
     array (octave,)
-        0 for the likeliest shift, negative for the others; all 0 where no hand is detected near any onset.
+        0 for the likeliest shift, negative for the others; all 0 if no hand is detected near any onset.
     """
     tips = landmarks_px[:, :, [LANDMARK_OF_JOINT[tip] for tip in TIPS]].reshape(len(landmarks_px), 2 * len(TIPS), 2)
     tips_x_mm = view.on_plane(tips, TIP_HEIGHT_MM)[..., 0]

@@ -2,7 +2,7 @@
 
 Keyboard frame: `handroll.keyboard.geometry`. Camera frame: `handroll.camera`. The model is a pinhole camera with one radial
 distortion coefficient. A homography is not enough: the tops of black keys are 11 mm above the white keys, which shifts them by up to a
-third of a key in the frame. A camera fitted to the keys also gives the focal length, where the view constrains it.
+third of a key in the frame. A camera fitted to the keys also gives the focal length, if the view constrains it.
 """
 
 from dataclasses import dataclass

@@ -14,17 +14,17 @@ from handroll.keyboard.projection import KeyboardView
 from handroll.keyboard.registration_check import DOUBTS, MESSAGES, Problem, find_doubt, find_problem, hands_over
 
 MAX_SHIFT_MM = 2.0
-"""Maximum shift of the keys during a video, for the camera to count as fixed, mm. Fixed cameras measure at most 0.05 mm (two real and
-four rendered videos)."""
+"""Maximum shift of the keys during a video, for the camera to count as fixed, mm. For fixed cameras, the measured shift is at most 0.05 mm
+(two real and four rendered videos)."""
 
 MAX_ZOOM = 0.005
-"""Maximum relative change of the keys' size during a video, for the camera to count as fixed. Fixed cameras measure at most 0.00006 (the
-same videos as for `MAX_SHIFT_MM`)."""
+"""Maximum relative change of the keys' size during a video, for the camera to count as fixed. For fixed cameras, the measured change is at
+most 0.00006 (the same videos as for `MAX_SHIFT_MM`)."""
 
 KNOWN_FOCAL_SPREAD = 0.15
-"""Maximum relative standard deviation of a focal length that counts as measured. Above it, the result mainly depends on the prior of
-ordinary cameras. Black keys that are 1 mm higher than expected look like a focal length that is 9 % shorter, so the standard deviation
-is rarely below 0.09."""
+"""Maximum relative standard deviation of a focal length that counts as measured. Above it, the focal length mainly depends on its prior
+(`camera_fit.FOCAL_SIGMA`). Black keys that are 1 mm higher than expected have the same effect on the image as a focal length that is 9 %
+shorter, so the standard deviation is rarely below 0.09."""
 
 VERSION = 1
 """Version of the registration. Increase it manually when the same registration.json gives a different camera."""
@@ -36,7 +36,8 @@ APART_MM = 30.0
 """Minimum distance between two rows of keys along y of the keyboard frame, for them to be different rows, mm."""
 
 MIN_RIVAL_SHARE = 0.5
-"""Minimum number of found edges of a second row of keys, as a share of that of the first row, for the second row to be a rival."""
+"""Two rows of keys are rivals if the number of edges found in the second row is more than this share (0..1) of the number in the first row.
+One of them may be a reflection, so the hands must show which row is played."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class RegisteredKeyboard:
     Attributes
     ----------
     problem : Problem or None
-        Reason why there is no registration; None where the keyboard is registered. With a problem, all other attributes except
+        Reason why there is no registration; None if the keyboard is registered. With a problem, all other attributes except
         `confidence`, `shift_mm` and `zoom` are None.
     doubt : Problem or None
         Reason to doubt the marked points (`registration_check.find_doubt`). The registration is used nevertheless.
@@ -57,15 +58,15 @@ class RegisteredKeyboard:
     keyboard : Keyboard
         The standard keyboard with the fitted dimensions.
     focal_source : str
-        "sheet" or "config" for a given focal length; "keyboard" for a focal length measured on the keys; "assumed" where the keys barely
+        "sheet" or "config" for a given focal length; "keyboard" for a focal length measured on the keys; "assumed" if the keys barely
         constrain it.
     focal_spread : float or None
-        Relative standard deviation of the focal length; None where the camera is fitted to marked points alone.
+        Relative standard deviation of the focal length; None if the camera is fitted to marked points alone.
     octave_source : str
         "keys": the visible keys determine the octave. "sheet": the marked points name their keys. "notes": in this
         octave, the fingertips are on the sounding keys. "assumed": the octave is unknown, so all positions may be wrong by octaves.
     octave_odds : float or None
-        Log odds of the likeliest octave against the second likeliest, by the notes; None where the notes are not needed.
+        Log odds of the likeliest octave against the second likeliest, given the notes; None if only one octave is possible without them.
     first_key, last_key : int
         First and last key, 0..87, whose playing point (`geometry.playing_points_mm`) is in the frame.
     edges_mm : array (edge, xyz 3)
@@ -75,7 +76,7 @@ class RegisteredKeyboard:
     confidence : float
         Share of `edges_mm` at which an edge is found, 0..1.
     shift_mm, zoom : float or None
-        Maximum movement of the keys during the video; see `camera_shift.Movement`. None where it is not measurable.
+        Maximum movement of the keys during the video; see `camera_shift.Movement`. None if it is not measurable.
     """
 
     problem: Problem | None
@@ -102,11 +103,11 @@ class RegisteredKeyboard:
 
     @property
     def drawing_inputs(self):
-        """Arguments of the drawing functions: (view, keyboard, visible keys 0..87); None where no keyboard is registered."""
+        """Arguments of the drawing functions: (view, keyboard, visible keys 0..87); None if no keyboard is registered."""
         return None if self.problem else (self.view, self.keyboard, np.arange(self.first_key, self.last_key + 1))
 
     def summary_lines(self):
-        """Return a summary for people, a list of lines."""
+        """Return a readable summary of the registration, a list of lines: the problem, or octave, confidence, focal length and doubts."""
         if self.problem:
             return [f"{self.problem}: {MESSAGES[self.problem]}"]
         spread = "" if self.focal_spread is None else f", +- {100 * self.focal_spread:.0f} %"
@@ -140,7 +141,7 @@ class RegisteredKeyboard:
         return cls(**plain, view=KeyboardView(**view), keyboard=Keyboard(**values["keyboard"]))
 
 
-# Attributes that are JSON values.
+# Names of the attributes that `to_dict` writes unchanged, because they are JSON values.
 _PLAIN = (
     *("problem", "doubt", "source", "focal_source", "focal_spread", "octave_source", "octave_odds"),
     *("first_key", "last_key", "confidence", "shift_mm", "zoom"),
@@ -153,19 +154,19 @@ def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=Non
     Parameters
     ----------
     windows : list of uint8 array (height, width), grey
-        Temporal medians of consecutive parts of the video; most of them show the keys without hands. Empty where no segment of the
-        video is usable.
+        Temporal medians of consecutive parts of the video; most of them show the keys without hands. Empty if no segment of the video is
+        usable.
     width_px : int
         Width of the frame as shown; the windows may be smaller.
     notes : dict of str to array (note,)
         `onset_s` and `pitch` of `tables.NOTES`; may be empty.
     time_s : array (frame,)
-        Presentation times, s, increasing.
+        Presentation times of `landmarks_px`, s, increasing.
     landmarks_px : array (frame, hand 2, landmark 21, xy 2)
         Landmarks of `tables.DETECTIONS`, pixels of the frame as shown; NaN where no hand is detected.
     marked : (points_px (n, xy 2), points_mm (n, xyz 3)), optional
         Result of `marked_points.marked_points`: pixels of the frame as shown, and positions in the keyboard frame. Marked points are
-        used even where the validation finds a problem, which is then reported as a doubt.
+        used even if the validation finds a problem, which is then reported as a doubt.
     focal : (focal_px, source), optional
         Known focal length, in pixels of the frame as shown, and its source, "sheet" or "config".
     hands_tilt_deg : float, optional
@@ -240,9 +241,11 @@ def register_keyboard(windows, width_px, notes, time_s, landmarks_px, marked=Non
 
 
 def _best_candidate(images, focal_px, problem_of, hands_of):
-    """Return the Registration of the row of keys that is played, including its `problem`; None where no image shows a row of keys.
+    """Return the Registration of the row of keys that is played, including its `problem`; None if no image shows a row of keys.
 
-    `problem_of(view, confidence)` is the validation. `hands_of(view)` returns the `registration_check.Hands` over the keys of a view.
+    `images` are grey images (height, width) in order of preference. `focal_px` is the known focal length in their pixels, or None.
+    `problem_of(view, confidence)` validates a row: it returns a Problem or None. `hands_of(view)` returns the `registration_check.Hands`
+    over the keys of a view.
     """
     best = None
     for image in images:
@@ -291,7 +294,7 @@ def edge_residuals(image, view, keyboard, blacks):
     Returns
     -------
     points_mm : array (edge, xyz 3)
-        Points of the model on the edges, without those outside the image, keyboard frame.
+        Points of the model on the edges, keyboard frame. Points outside the image and on the front edges of white keys are left out.
     residual_mm : array (edge, xy 2)
         Offset of the found edge from its point along the normal, keyboard frame; NaN where no edge is found.
     """
@@ -303,19 +306,19 @@ def edge_residuals(image, view, keyboard, blacks):
 
 
 def visible_keys(view, keyboard):
-    """Return the first and last key, 0..87, whose playing point is in the frame; (0, -1) where no key is."""
+    """Return the first and last key, 0..87, whose playing point is in the frame; (0, -1) if no playing point is in the frame."""
     at = view.project(playing_points_mm(keyboard))
     inside = np.flatnonzero(((at >= 0.0) & (at < [view.width_px, view.height_px])).all(axis=1))
     return (int(inside[0]), int(inside[-1])) if len(inside) else (0, -1)
 
 
 def _middle_mm(view, keyboard, octave):
-    """Return how far the middle of the frame is right of the middle of the keyboard after an octave shift, mm."""
+    """Return how far the middle of the frame is right of the middle of the keyboard after an octave shift, mm; negative if it is left."""
     return view.on_plane(view.centre_px)[0] + 7 * octave * keyboard.white_pitch_mm - keyboard.width_mm / 2.0
 
 
 def _scaled(view, scale):
-    """Return the KeyboardView of the same frame scaled by a factor."""
+    """Return the KeyboardView of a frame whose width and height are multiplied by `scale`."""
     return replace(
         view,
         width_px=round(view.width_px * scale),

@@ -71,7 +71,7 @@ _DESCRIPTIONS = {
     Problem.HANDS_OFF_KEYS: "the fingertips are not over the registered keys, which may be a reflection",
 }
 
-# Remedy where the automatic registration fails.
+# What to do if the automatic registration fails.
 _MARK = "mark at least four points of the keyboard in the sheet's column keyboard"
 
 MESSAGES = {
@@ -157,7 +157,7 @@ def find_problem(view, confidence, landmarks_px, hands_tilt_deg=None):
     Returns
     -------
     Problem or None
-        The first problem found; None where the registration is accepted.
+        The first problem found; None if the registration is accepted.
     """
     if not plausible(view):
         return Problem.IMPLAUSIBLE_CAMERA
@@ -187,7 +187,7 @@ def find_doubt(view, keyboard, marked, landmarks_px, hands_tilt_deg=None):
     Returns
     -------
     Problem or None
-        A key of `DOUBTS`; None where there is no doubt.
+        A key of `DOUBTS`; None if there is no doubt.
     """
     points_px, points_mm = marked
     length = keyboard.white_length_mm / STANDARD.white_length_mm

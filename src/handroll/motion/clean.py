@@ -21,7 +21,7 @@ from handroll.motion.smoothing import smooth, smooth_rotation
 from handroll.tables import State
 
 UNITS = ("frames", "seconds")
-"""Units in which `CleanSettings` may state lengths."""
+"""Possible units of the lengths in `CleanSettings`."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class CleanSettings:
 
     def __post_init__(self):
         if self.units not in UNITS:
-            raise ValueError(f"CleanSettings.units: expected one of {UNITS}, found {self.units!r}")
+            raise ValueError(f"CleanSettings.units: expected {' or '.join(UNITS)}, found {self.units!r}")
         for name in (field.name for field in fields(self) if field.name != "units"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"CleanSettings.{name}: expected a number of at least 0, found {getattr(self, name)!r}")
@@ -85,7 +85,7 @@ class CleanSettings:
 
 
 def hand_shape(pose):
-    """Return one shape and one size for each hand in the whole video: the medians over the frames with a pose.
+    """Compute one shape and one size of each hand for the whole video: the medians over the frames with a pose.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def clean_motion(pose, settings=None, extrinsics=None, joints_from=open_hand_joi
         Columns of `tables.POSE`, by frame; NaN where a hand is not found. There may be no frames.
     settings : CleanSettings, optional
     extrinsics : handroll.camera.Extrinsics, optional
-        Pose of the camera in the keyboard frame; None if no keyboard is registered.
+        Position and orientation of the camera over the keyboard; None if no keyboard is registered.
     joints_from : callable (rotation (frame, 48), translation_m (frame, 3), betas (10,), bone_scale, hand) -> joints_m (frame, 21, 3)
         Computes the joints of a pose, with the hand model of the pose engine that estimated the poses (`handroll.pose.engine`).
     unrefined : dict of str to array (frame, hand, ...), optional
@@ -179,7 +179,10 @@ def clean_motion(pose, settings=None, extrinsics=None, joints_from=open_hand_joi
 
 
 def _split_by_segments(time_s, segments):
-    """Divide the frames into segments and the intervals between them: list of (slice of frames, whether they are usable), in order."""
+    """Divide the frames into the usable segments and the unusable intervals between them.
+
+    `time_s` (frame,); `segments`: see `clean_motion`. Return a list of (slice of frames, True if it is usable), in order.
+    """
     if segments is None or not len(time_s):
         return [(slice(None), True)]
     pieces, end = [], 0
@@ -191,13 +194,13 @@ def _split_by_segments(time_s, segments):
 
 
 def _has_pose(pose):
-    """Return whether the pose is found and complete: bool array (frame, hand)."""
+    """Return in which frames the pose of each hand is found and has no NaN, bool array (frame, hand). `pose`: columns of `tables.POSE`."""
     rotation, translation = pose["rotation_rad"], pose["translation_m"]
     return pose["found"] & np.isfinite(rotation).all(axis=(2, 3)) & np.isfinite(translation).all(axis=2)
 
 
 def _unwrap(rotation):
-    """Remove jumps by 2 pi from rotation vectors (frame, hand, joint, xyz 3) no longer than pi; the array is changed in place.
+    """Remove jumps by 2 pi from rotation vectors (frame, hand, joint, xyz 3) of length at most pi; the array is changed in place.
 
     `unwrap_rotvec` works frame by frame and is slow. It is applied only to the few joints with a step of more than pi.
     """
@@ -211,13 +214,31 @@ def _unwrap(rotation):
 
 
 def _hand_series(pose, h, found):
-    """Return rotations (frame, joint, xyz 3) and translations (frame, xyz 3) of the hand with index `h`, float64; NaN if not found."""
+    """Return rotations (frame, joint, xyz 3) and translations (frame, xyz 3) of the hand with index `h`, float64.
+
+    Both are NaN in frames in which `found` (frame,) is false. `pose`: columns of `tables.POSE`.
+    """
     rotation = np.where(found[:, None, None], pose["rotation_rad"][:, h].astype(np.float64), np.nan)
     return rotation, np.where(found[:, None], pose["translation_m"][:, h].astype(np.float64), np.nan)
 
 
 def _clean_hand(pose, unrefined, h, time_s, settings, lengths, joints_from, usable):
-    """Clean the hand with index `h` in one interval of a video; in an unusable interval all its frames are hidden.
+    """Clean the hand with index `h` in one interval of a video. In an unusable interval, all its frames are hidden.
+
+    Parameters
+    ----------
+    pose, unrefined : dict of str to array (frame, hand, ...)
+        Columns of `tables.POSE` in this interval; see `clean_motion`.
+    h : int
+        Index into `skeleton.HANDS`.
+    time_s : array (frame,)
+        Presentation times, s.
+    settings : CleanSettings
+    lengths : dict of str to int
+        Result of `CleanSettings.in_frames`.
+    joints_from : callable (rotation (frame, 48), translation_m (frame, 3)) -> joints_m (frame, 21, 3)
+    usable : bool
+        Whether the interval is a usable segment.
 
     Returns
     -------

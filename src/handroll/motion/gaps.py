@@ -12,14 +12,14 @@ def short_gaps(observed, max_gap):
     Parameters
     ----------
     observed : bool array (time,)
-        Whether a frame has a pose.
+        True in frames with a pose.
     max_gap : int
         Gaps of fewer frames are filled (PianoMotion10M: 30). A gap at an end of the series has only one neighbour and is not filled.
 
     Returns
     -------
     bool array (time,)
-        Whether a frame is to be filled.
+        True in frames to interpolate.
     """
     observed = np.asarray(observed, dtype=bool)
     start, stop = runs(~observed)

@@ -2,9 +2,9 @@
 
 A sample is an outlier if its distance to the median of the window around it exceeds `n_sigma` times the scale of the
 window, 1.4826 * MAD (Hampel 1974, doi:10.1080/01621459.1974.10482962; Pearson 2002, doi:10.1109/87.974338).
-Channels of numbers use this filter directly. For rotations, the distance is the geodesic angle, and the medoid takes the place of the
-median: the sample with the smallest sum of distances to the others. For an odd number of rotations about one axis both are equal.
-The geodesic angle has no jumps by 2 pi, so a rotation through pi needs no special case.
+Channels of numbers use this filter directly. For rotations, the distance is the geodesic angle, and the medoid replaces the median. The
+medoid is the sample with the smallest sum of distances to the others. For an odd number of rotations about one axis, medoid and median are
+equal. The geodesic angle has no jumps by 2 pi, so a rotation through pi needs no special case.
 
 A window of w frames has 2 * (w // 2) + 1 samples around its centre, as in the PyPI package `hampel`: 21 samples for 20 frames.
 At the ends of the series the window is shorter. Missing samples (NaN) are left out of the windows and are never outliers. The centre
@@ -19,13 +19,13 @@ from handroll.hand.rotations import quaternion_from_rotvec
 MAD_TO_SIGMA = 1.4826
 """Ratio of the standard deviation to the median absolute deviation (MAD) of a normal distribution, 1 / Phi^-1(3/4)."""
 
-# The following are minimum scales of a window. Without them, the first ordinary movement after rest is an outlier, and interpolation
-# replaces correct poses. On the demo videos, this happens in 4 to 13 % of the frames. The wrist error is 4.03 mm with minimum scales, 4.08
-# mm without them, and 4.08 mm without any filter. PianoMotion10M has no minimum scales, which corresponds to 0.
+# The following are minimum scales of a window. Without them, the first ordinary movement of a hand that was still is an outlier, and
+# interpolation replaces correct poses. On the demo videos, this happens in 4 to 13 % of the frames. The wrist error is 4.03 mm with
+# minimum scales, 4.08 mm without them, and 4.08 mm without any filter. PianoMotion10M has no minimum scales, which corresponds to 0.
 
 FLOOR_M = 0.008
-"""Minimum scale of a window of x or y (m), see the module docstring. With `n_sigma` 3, a hand at rest may move by the width of one white
-key."""
+"""Minimum scale of a window of x or y (m), see the module docstring. With `n_sigma` 3, a still hand may move by 24 mm, the width of one
+white key, without being an outlier."""
 
 FLOOR_DEPTH = 0.03
 """Minimum scale of a window of the depth z, as a share of the depth. A single camera measures depth by the size of the hand, so the error
@@ -46,8 +46,8 @@ def find_outliers(
 ):
     """Find the outlier frames of one hand, by signal.
 
-    Three signals are tested instead of the 51 single channels, because at 3 sigma most frames would have an outlier in some channel. A
-    frame that is interpolated for that reason is worse than a frame with one noisy finger.
+    Three signals are tested instead of the 51 single channels (16 rotations and a translation), because at 3 sigma most frames would have
+    an outlier in some channel. Interpolating a frame because of one channel is worse than keeping a frame with one noisy finger.
 
     Parameters
     ----------
@@ -78,7 +78,10 @@ def find_outliers(
 
 
 def translation_floors(translation_m, floor_m, floor_depth):
-    """Return the minimum scales (xyz 3), in metres, for a series of translations (time, xyz 3)."""
+    """Return the minimum scales (xyz 3), in metres, for a series of translations (time, xyz 3), in metres.
+
+    `floor_m` is the minimum scale of x and y; `floor_depth` is that of z, as a share of the median depth.
+    """
     depth_m = np.abs(translation_m[np.isfinite(translation_m[:, 2]), 2])
     return np.array([floor_m, floor_m, floor_depth * np.median(depth_m) if len(depth_m) else 0.0])
 
@@ -136,14 +139,14 @@ def hampel_rotation(quaternion, window, n_sigma, min_scale=0.0):
 
 @njit(cache=True, nogil=True)
 def _median(ordered, count):
-    """Return the median of the first `count` entries of a sorted array."""
+    """Return the median of the first `count` entries of the array `ordered`, which are sorted."""
     half = count // 2
     return ordered[half] if count % 2 else 0.5 * (ordered[half - 1] + ordered[half])
 
 
 @njit(cache=True, nogil=True)
 def _insert(ordered, count, value):
-    """Insert a value into the first `count` entries of a sorted array."""
+    """Insert a value into the first `count` entries of the array `ordered`, so that the first `count` + 1 entries are sorted."""
     position = count
     while position > 0 and ordered[position - 1] > value:
         ordered[position] = ordered[position - 1]
@@ -153,7 +156,7 @@ def _insert(ordered, count, value):
 
 @njit(cache=True, nogil=True)
 def _remove(ordered, count, value):
-    """Remove a value from the first `count` entries of a sorted array."""
+    """Remove a value from the first `count` entries of the array `ordered`, so that the first `count` - 1 entries are sorted."""
     position = 0
     while ordered[position] != value:
         position += 1
@@ -163,7 +166,10 @@ def _remove(ordered, count, value):
 
 @njit(cache=True, nogil=True)
 def _median_deviation(ordered, count, median):
-    """Return the median of |x - median| over the first `count` entries of a sorted array, visited from the median outwards."""
+    """Return the median of |x - `median`| over the first `count` entries x of the sorted array `ordered`.
+
+    The entries are visited in order of this distance, from the median outwards.
+    """
     right = 0
     while right < count and ordered[right] < median:
         right += 1
@@ -182,7 +188,11 @@ def _median_deviation(ordered, count, median):
 
 @njit(cache=True, nogil=True)
 def _hampel(channels, half, n_sigma, min_scale, outlier):
-    """Write the outliers of `channels` (channel, time) into `outlier` (channel, time). The sliding window is kept sorted."""
+    """Write the outliers of `channels` (channel, time) into the bool array `outlier` (channel, time). See `hampel`.
+
+    A window extends `half` samples to each side. `min_scale` (channel,) contains the minimum scales. The samples in the sliding window
+    are kept sorted.
+    """
     frames = channels.shape[1]
     ordered = np.empty(2 * half + 2)
     for c in range(channels.shape[0]):
@@ -217,7 +227,11 @@ def _pose_distance(first, second):
 
 @njit(cache=True, nogil=True)
 def _hampel_rotation(quaternion, observed, half, n_sigma, min_scale, outlier):
-    """Write the outliers of poses (time, joint, 4) into `outlier` (time,). The distance of each pair of frames is computed once."""
+    """Write the outliers of poses, unit quaternions (time, joint, 4), into the bool array `outlier` (time,). See `hampel_rotation`.
+
+    `observed` (time,) is true in frames without NaN. A window extends `half` samples to each side. `min_scale` is in radians. The distance
+    of each pair of frames is computed only once.
+    """
     frames, width = quaternion.shape[0], 2 * half + 1
     distance = np.empty((frames, width))  # distance[t, k]: between the frames t and t + k
     for t in range(frames):
@@ -256,5 +270,5 @@ def _hampel_rotation(quaternion, observed, half, n_sigma, min_scale, outlier):
 
 @njit(cache=True, nogil=True)
 def _distance_between(distance, i, j):
-    """Return the distance of the frames i and j, from the distances (time, offset k) of the frames t and t + k."""
+    """Return the distance between the frames i and j. `distance` (time t, offset k) contains that between the frames t and t + k."""
     return 0.0 if i == j else distance[min(i, j), abs(i - j)]

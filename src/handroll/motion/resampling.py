@@ -1,4 +1,4 @@
-"""Resample the motion of a hand: rotations along the shortest arc between frames, positions linearly."""
+"""Resample the motion of a hand: interpolate rotations along the shortest arc between frames, and translations linearly."""
 
 import numpy as np
 

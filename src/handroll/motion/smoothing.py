@@ -74,7 +74,7 @@ def smooth_rotation(quaternion, visible, order, window):
 
 
 def _make_signs_continuous(quaternion):
-    """Choose the sign of each quaternion (time, ..., 4) so that it is nearest to the previous one; after a NaN, signs start again."""
+    """Choose the sign of each quaternion (time, ..., 4) so that it is nearest to the previous one. The sign after a NaN is arbitrary."""
     step = np.einsum("t...i,t...i->t...", quaternion[1:], quaternion[:-1])
     sign = np.cumprod(np.where(step < 0.0, -1.0, 1.0), axis=0)
     return np.concatenate((quaternion[:1], quaternion[1:] * sign[..., None]))

@@ -133,7 +133,10 @@ def transcribe(samples, rate_hz, threads=1, device="cpu", *, checkpoint):
 
 
 def _times(events, name, length_s):
-    """Return the time `name` of each event, seconds, clipped to the recording and rounded."""
+    """Return one time of each event, array (event,), seconds, clipped to 0..`length_s` and rounded.
+
+    `name` is "onset_time" or "offset_time".
+    """
     times_s = np.fromiter((event[name] for event in events), np.float64)
     return np.round(np.clip(times_s, 0.0, length_s), TIME_DECIMALS)
 
@@ -158,7 +161,7 @@ def run_network(model, samples, device="cpu", segment_samples=None):
     Returns
     -------
     dict of str to float32 array (frame, column)
-        Outputs of the network by name. Includes frames of the zeros that fill the last segment.
+        Outputs of the network by name. The last frames can belong to the zeros with which the last segment is filled.
     """
     segment_samples = segment_samples or SEGMENT_SAMPLES
     frames = segment_samples * FRAMES_PER_S // RATE_HZ
@@ -204,10 +207,10 @@ def events_of(outputs):
     from piano_transcription_inference.utilities import RegressionPostProcessor
 
     class PostProcessor(RegressionPostProcessor):
-        """The authors' rules, with a fix for saturated outputs."""
+        """The authors' rules, with a fix for onset and offset peaks whose three values are equal, as in saturated outputs."""
 
         def get_binarized_output_from_regression(self, reg_output, threshold, neighbour):
-            # For three equal values in a row, the interpolated peak position is 0/0 = NaN. It is replaced by 0: at the frame.
+            # For three equal values in a row, the shift of the interpolated peak from its frame is 0/0 = NaN. It is replaced by 0.
             with np.errstate(invalid="ignore"):
                 binary, shift = super().get_binarized_output_from_regression(reg_output, threshold, neighbour)
             return binary, np.nan_to_num(shift, copy=False)
@@ -257,7 +260,7 @@ def load_model(checkpoint, device="cpu"):
 
 
 def _read_states(path):
-    """Read the file and return the state dictionary of each of `PARTS`, by name."""
+    """Read a file of weights. Return a dict of the names in `PARTS` to the state dictionaries (parameter name to tensor)."""
     if not path.is_file():
         raise KongError(
             f"{path}: expected the weights of Kong et al. 2021, found no file. `handroll doctor --fetch` downloads them, or put them there "

@@ -29,7 +29,7 @@ TICKS_PER_BEAT = 480
 TEMPO_US = 500_000
 """Tempo of written files, microseconds per beat. A tick is therefore 1.04 ms."""
 
-# Types of channel messages: the upper half of their status byte.
+# Types of channel messages: the upper four bits of their status byte.
 _NOTE_OFF, _NOTE_ON, _CONTROL = 8, 9, 11
 
 # Drum channel of General MIDI: channel 10, counted from 0.
@@ -114,7 +114,7 @@ def _pair_ends(time_s, messages, end_s):
     messages : uint8 array (event, 3)
         Status byte and two data bytes.
     end_s : float
-        End of the file.
+        End of the file, s.
 
     Returns
     -------

@@ -28,7 +28,7 @@ _META, _SYSEX = 0xFF, (0xF0, 0xF7)
 # Type of the meta event that sets the tempo.
 _SET_TEMPO = 0x51
 
-# Number of data bytes of a channel message, by the upper half of its status byte.
+# Number of data bytes of a channel message, by the upper four bits of its status byte.
 _VOICE_BYTES = {8: 2, 9: 2, 10: 2, 11: 2, 12: 1, 13: 1, 14: 2}
 
 # Number of data bytes of a system message, by its status byte.
@@ -126,7 +126,11 @@ def _tracks(data, n_tracks):
 
 
 def _read_track(data, at, stop, ticks, messages, tempos):
-    """Append a track's events to `ticks`, `messages` and `tempos` (microseconds per beat, by tick); return the tick of the track's end."""
+    """Decode the events of the track in the bytes `at` to `stop` of `data`. Return the tick of the track's end.
+
+    Each channel message is appended to `messages` (3 bytes), and its tick to `ticks`. Tempos are added to `tempos`, a dict of tick to
+    microseconds per beat.
+    """
     tick, status = 0, None
     while at < stop:
         delta, at = _quantity(data, at, stop)
@@ -171,7 +175,10 @@ def _read_track(data, at, stop, ticks, messages, tempos):
 
 
 def _quantity(data, at, stop):
-    """Decode a variable-length quantity (at most four bytes); return it and the index of the next byte."""
+    """Decode the variable-length quantity (at most four bytes) at byte `at`, in a track that ends at byte `stop`.
+
+    Return the quantity and the index of the next byte.
+    """
     value = 0
     for n in range(4):
         if at + n >= stop:
@@ -183,13 +190,16 @@ def _quantity(data, at, stop):
 
 
 def _broken(at, expected, data, stop):
-    """Build the `MidiError` for a byte that is not what the format requires."""
+    """Build the `MidiError` for byte `at` of `data`, where the format requires `expected`, in a track that ends at byte `stop`."""
     found = f"0x{data[at]:02x}" if at < stop else "the end of the track"
     return MidiError(MidiFault.BROKEN, f"expected {expected} at byte {at}, found {found}; export the file again")
 
 
 def _seconds_of_ticks(division, tempos):
-    """Return a function that converts ticks (n,) to seconds; `division` is from the file header."""
+    """Return a function that converts ticks (n,) to seconds.
+
+    `division` is the time division in the file header; `tempos` is a dict of tick to microseconds per beat.
+    """
     if division & 0x8000:
         frames_hz, ticks_a_frame = _SMPTE_HZ.get(256 - (division >> 8)), division & 0xFF
         if frames_hz is None or not ticks_a_frame:

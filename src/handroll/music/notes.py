@@ -106,7 +106,7 @@ def damped_at(key_offset_s, pedal):
 
 
 def pedal_table(onset_s, offset_s):
-    """Build a table of pedal presses in order. Presses that touch or overlap are joined; presses of no duration are dropped.
+    """Build a table of pedal presses in order. Presses that touch or overlap are joined; presses without duration are dropped.
 
     Parameters
     ----------

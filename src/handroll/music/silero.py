@@ -14,13 +14,13 @@ from silero_vad import load_silero_vad
 from handroll.device import torch_threads
 
 VERSION = 1
-"""Version of the probabilities, increased manually when the same audio gives other ones."""
+"""Version of the probabilities, increased manually when the same audio gives other probabilities."""
 
 RATE_HZ = 16_000
 """Sampling rate of the model's input."""
 
 HOP = 512
-"""Number of samples for each probability that the model returns: 32 ms."""
+"""Number of audio samples (32 ms) for which the model returns one probability."""
 
 # All recordings are scaled to this peak (full scale 1), so that their loudness has no effect.
 _PEAK = 0.5

@@ -1,5 +1,7 @@
-"""Speech detection with selectable classifiers. To add a classifier, write a module with `VERSION` and `classify`, and add it to
-`CLASSIFIERS`."""
+"""Speech detection with selectable classifiers.
+
+To add a classifier, write a module with `VERSION` and `classify`, and add it to `CLASSIFIERS`.
+"""
 
 import importlib
 
@@ -37,7 +39,7 @@ def speech_probability(samples, rate_hz, classifier, threads=1):
         The classifier is unknown, or the samples are not mono.
     """
     if classifier not in CLASSIFIERS:
-        raise ValueError(f"expected a speech classifier among {sorted(CLASSIFIERS)}, found {classifier!r}")
+        raise ValueError(f"expected one of the speech classifiers {', '.join(sorted(CLASSIFIERS))}, found {classifier!r}")
     samples = np.asarray(samples, np.float32)
     if samples.ndim != 1:
         raise ValueError(f"expected mono samples (sample,), found shape {samples.shape}")

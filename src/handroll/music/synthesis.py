@@ -14,8 +14,11 @@ from handroll.music.strings import inharmonicity, partials_hz
 N_PARTIALS = 24
 """Number of partials of a note."""
 
-# Partials are omitted above this frequency, and above this share of the sampling rate, to avoid aliasing.
-_HIGHEST_HZ, _HIGHEST_SHARE = 16000.0, 0.45
+# Maximum frequency of a partial, Hz. Higher partials are omitted.
+_HIGHEST_HZ = 16000.0
+
+# Maximum frequency of a partial, as a share of the sampling rate. Higher partials are omitted to avoid aliasing.
+_HIGHEST_SHARE = 0.45
 
 # Position at which the hammer strikes, as a share of the string's length. Partials with a node there are weak.
 _STRIKE_POINT = 1.0 / 8.0
@@ -23,8 +26,9 @@ _STRIKE_POINT = 1.0 / 8.0
 # The amplitude of partial k is proportional to k to the power of -`_SLOPE`.
 _SLOPE = 1.0
 
-# In addition, the amplitude of partials decays exponentially with their distance from the fundamental. It falls to 1/e over a distance of
-# the fundamental plus this value, Hz: the first value is for velocity 0, the second for velocity 127.
+# In addition, the amplitude of partials decays exponentially with their distance from the fundamental, Hz. It falls to 1/e over a distance
+# that is the sum of the fundamental and a value that increases with the velocity, from the first value here (velocity 0) to the second
+# (velocity 127).
 _BRIGHT_HZ = (900.0, 5000.0)
 
 # Standard deviation of the random level of each partial of each key, dB. It imitates the resonances of the soundboard.
@@ -33,23 +37,36 @@ _UNEVEN_DB = 2.5
 # The amplitude of a note is proportional to its velocity to this power.
 _LOUDNESS_POWER = 1.7
 
-# Tuning relative to equal temperament: cents at these distances from middle C, in octaves. The octaves of pianos are tuned wider than in
-# equal temperament (Railsback 1938, doi:10.1121/1.1902089).
-_TUNING_OCTAVES, _TUNING_CENTS = np.array([-3.0, -1.0, 2.0, 4.0]), np.array([-12.0, -2.0, 3.0, 20.0])
+# Distances from middle C, in octaves, at which `_TUNING_CENTS` gives the tuning.
+_TUNING_OCTAVES = np.array([-3.0, -1.0, 2.0, 4.0])
 
-# Standard deviations, cents: of the tuning of a key, and of the tuning difference between the strings of a key.
-_DETUNE_CENTS, _BEAT_CENTS = 1.5, 0.6
+# Tuning relative to equal temperament at `_TUNING_OCTAVES`, cents. The octaves of pianos are tuned wider than in equal temperament
+# (Railsback 1938, doi:10.1121/1.1902089).
+_TUNING_CENTS = np.array([-12.0, -2.0, 3.0, 20.0])
 
-# Decay rate of partials: the rate of the fundamental of middle C (1/s), the number of octaves over which this rate doubles, and the term
-# that is added per squared frequency (1/s per Hz^2).
-_DECAY_HZ, _DECAY_OCTAVES, _DECAY_PER_HZ2 = 0.7, 1.6, 5e-8
+# Standard deviation of the tuning of a key, cents.
+_DETUNE_CENTS = 1.5
 
-# Decay rate of the slower string relative to the other string, and share of the amplitude of the slower string.
-_SLOW_DECAY, _SLOW_SHARE = 0.25, 0.3
+# Standard deviation of the tuning difference between the two strings of a key, cents. The strings beat.
+_BEAT_CENTS = 0.6
+
+# Part of the decay rate of a partial that depends on the key: its value for middle C, 1/s.
+_DECAY_HZ = 0.7
+
+# Number of octaves over which the part of the decay rate that depends on the key doubles.
+_DECAY_OCTAVES = 1.6
+
+# Part of the decay rate of a partial that depends on its frequency, per squared frequency, 1/s per Hz^2.
+_DECAY_PER_HZ2 = 5e-8
+
+# Decay rate of the slower string of a key, as a share of that of the other string.
+_SLOW_DECAY = 0.25
+
+# Amplitude of the slower string of a key, as a share of the total amplitude.
+_SLOW_SHARE = 0.3
 
 # Duration of the linear attack of a note, seconds.
 _ATTACK_S = 0.0015
-
 
 # Time constant of the damping of middle C, seconds; it decreases with the pitch.
 _DAMPER_S = 0.045
@@ -57,23 +74,36 @@ _DAMPER_S = 0.045
 # Lowest MIDI pitch without a damper.
 _UNDAMPED_PITCH = 90
 
-# Exponential decays are computed up to this many time constants.
+# Number of time constants over which exponential decays are computed.
 _N_TIME_CONSTANTS = 7.0
 
 # Maximum duration of a note, seconds.
 _MAX_TONE_S = 8.0
 
-# Hammer noise: time constant in seconds (multiplied by 0.3 when used), cutoff frequency of its low-pass in Hz, and level.
-_HAMMER_S, _HAMMER_HZ, _HAMMER_LEVEL = 0.012, 1800.0, 0.05
+# The time constant of the hammer noise is 0.3 times this value, seconds.
+_HAMMER_S = 0.012
+
+# Cutoff frequency of the low-pass of the hammer noise, Hz.
+_HAMMER_HZ = 1800.0
+
+# Standard deviation of the hammer noise at its start, before its low-pass, for velocity 127. For this velocity, the norm of the amplitudes
+# of the partials is 1. The noise is proportional to the squared velocity.
+_HAMMER_LEVEL = 0.05
 
 # Duration of the computed hammer noise, seconds. At its end the noise has decayed to 1e-36.
 _STRIKE_S = 0.3
 
-# Reverberation of the room: time constant in seconds, and level.
-_ROOM_S, _ROOM_LEVEL = 0.09, 0.05
+# Time constant of the reverberation of the room, seconds.
+_ROOM_S = 0.09
 
-# Resonance of the other strings while the pedal is down: time constant in seconds, and level.
-_SYMPATHETIC_S, _SYMPATHETIC_LEVEL = 0.5, 0.03
+# Level of the reverberation of the room: factor of the convolution with `_reverberation`.
+_ROOM_LEVEL = 0.05
+
+# Time constant of the resonance of the other strings while the pedal is down, seconds.
+_SYMPATHETIC_S = 0.5
+
+# Level of the resonance of the other strings while the pedal is down: factor of the convolution with `_reverberation`.
+_SYMPATHETIC_LEVEL = 0.03
 
 # Standard deviation of the background noise, relative to full scale.
 _FLOOR = 1e-5
@@ -130,7 +160,11 @@ def synthesise(notes, pedal, duration_s, seed, rate_hz=44100):
 
 
 def _tone(pitch, velocity, held_s, cents, uneven_db, rng, rate_hz):
-    """Synthesise one note (sample,) up to the end of its damping, at most `_MAX_TONE_S`."""
+    """Synthesise the samples (sample,) of one note up to the end of its damping, at most `_MAX_TONE_S`.
+
+    `held_s` is the time from the onset to the sounding end. `cents` is the tuning of the key relative to equal temperament. `uneven_db`
+    (partial,) contains the levels of the partials, dB.
+    """
     octaves = (pitch - 60.0) / 12.0
     hardness = velocity / 127.0
     fundamental = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0 + cents / 1200.0)
@@ -171,7 +205,10 @@ def _tone(pitch, velocity, held_s, cents, uneven_db, rng, rate_hz):
 
 @njit(cache=True, fastmath=True)
 def _damped_sines(step_rad, amplitude, decay, n_samples):
-    """Return the sum (sample,) of amplitude * decay^n * sin(step_rad * n) over all sinusoids, computed by two-pole resonators."""
+    """Return the sum over all sinusoids of amplitude * decay^n * sin(step_rad * n), for the samples n, array (sample,).
+
+    `step_rad`, `amplitude` and `decay` are arrays (sinusoid,). Two-pole resonators compute the sinusoids.
+    """
     total = np.zeros(n_samples)
     now = np.zeros(len(step_rad))
     before = -amplitude * np.sin(step_rad) / decay

@@ -43,7 +43,7 @@ def transcribe(samples, rate_hz, engine, options=None):
         The engine is unknown, or the samples are not mono.
     """
     if engine not in ENGINES:
-        raise ValueError(f"expected a transcription engine among {sorted(ENGINES)}, found {engine!r}")
+        raise ValueError(f"expected one of the transcription engines {', '.join(sorted(ENGINES))}, found {engine!r}")
     samples = np.asarray(samples, np.float32)
     if samples.ndim != 1:
         raise ValueError(f"expected mono samples (sample,), found shape {samples.shape}")

@@ -43,7 +43,7 @@ Disklavier recordings in its training data. Measured with `alignment.onset_detec
 
 TIME_DECIMALS = 4
 """Times (s) are rounded to this many decimals: 0.1 ms, while a frame of the model lasts 23 ms. So computers with different rounding errors
-nearly always give the same tables."""
+almost always give the same tables."""
 
 
 def transcribe(samples, rate_hz, threads=1, device="cpu", hop_s=HOP_S):
@@ -166,7 +166,7 @@ def _keep_freed_memory():
     By default, glibc requests memory from the kernel for every large tensor, and the kernel fills it with zeros. This takes a quarter of
     the running time of the model. With other C libraries this function has no effect.
     """
-    m_trim_threshold, m_mmap_max = -1, -4  # malloc.h
+    m_trim_threshold, m_mmap_max = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(m_mmap_max, 0)

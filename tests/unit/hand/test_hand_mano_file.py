@@ -233,7 +233,7 @@ def test_forged_arrays_are_refused(path, arguments, state, shape, raw):
         ({"_shape": (16, 2**40)}, "expected a sparse matrix of shape"),
         ({"indices": np.full(16, 16)}, "out of bounds"),
         ({"indices": np.full(16, -1)}, "indices"),
-        ({"indptr": np.full(779, 99)}, "the columns of the sparse matrix do not fit its data"),
+        ({"indptr": np.full(779, 99)}, r"the column starts \(indptr\) of the sparse matrix do not fit its data"),
         ({"indptr": np.zeros((778, 2), int)}, "indices"),
     ],
 )

@@ -3,8 +3,8 @@
 1. With a transcription, matching its notes to the given ones (`note_matching.align`) gives the transposition and a first time map.
 2. The audio gives the onset of each note (`onset_detection`) and whether its pitch sounds there (`pitch_activation`).
 3. Without a transcription, the audio also gives the transposition.
-4. The lags (onset in the audio minus time of the note) of the sounding notes give the remaining offset and, without a transcription, the
-   drift.
+4. The lags of the sounding notes (onset in the audio minus time of the note) give the offset that remains after the first time map.
+   Without a transcription, they also give the drift.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class ClockOffset:
     time_map : TimeMap
         From the clock of the notes to the clock of the audio.
     lag_s : float
-        Median of (time in the audio - time of the note), with the drift ignored; 0 if no lag is known.
+        Median over the notes of the onset in the audio minus the time of the note, before any correction; 0 if no lag is known.
     lag_error_s : float
         Standard error of `lag_s`.
     semitones : int
@@ -51,7 +51,7 @@ class ClockOffset:
     activation : float32 array (note, pitch 88)
         Activations at the onset of each note, from `pitch_activation.activations`.
     sounding : bool array (note,)
-        The pitch of the note sounds in the audio.
+        True if the pitch of the note sounds in the audio.
     """
 
     time_map: TimeMap
@@ -117,10 +117,14 @@ def _align_to_transcription(notes, transcription):
 
 
 def _detect_onsets(samples, rate_hz, onset_s, pitch):
-    """Measure the lag (note,), seconds, of each note's onset in the audio, and the activations (note, pitch 88) at the notes."""
+    """Return the lag of each note, array (note,), seconds, and the activations (note, pitch 88) at the onsets in the audio.
+
+    A lag is the onset in the audio minus `onset_s`, the time of the note.
+    """
     curves, hop_s = onset_curves(samples, rate_hz, onset_s, pitch)
     time_map = fit_time_map(onset_s, note_lags(curves, hop_s))
-    # The first pass expects one lag for all notes. The second pass expects the lags of the fitted line, which follow a drift.
+    # The first call of `note_lags` expects one lag for all notes. The second call expects the lags of the fitted time map, which follow a
+    # drift.
     return note_lags(curves, hop_s, time_map(onset_s) - onset_s), activations(samples, rate_hz, time_map(onset_s))
 
 

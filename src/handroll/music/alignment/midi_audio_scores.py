@@ -1,4 +1,4 @@
-"""Agreement of notes with a recording and with its transcription: scores only; `midi_selection` compares them with thresholds.
+"""Score the agreement of notes with a recording and with its transcription. `midi_selection` compares the scores with limits.
 
 First, `clock_offset` estimates offset, drift and transposition of the notes. The scores are computed after these are corrected, from two
 sources:
@@ -76,7 +76,7 @@ def measure(notes, samples, rate_hz, transcription=None):
 
 
 def _score_against_transcription(transcription, notes, clock, samples, rate_hz):
-    """Compute `transcription_scores` of notes after the correction of their `ClockOffset`."""
+    """Return the `transcription_scores` of `notes` after offset, drift and transposition are corrected; `clock` is their `ClockOffset`."""
     mapped = {"onset_s": clock.time_map(notes["onset_s"]), "pitch": clock.pitch, "velocity": notes["velocity"]}
     activation = activations(samples, rate_hz, transcription["onset_s"])
     return transcription_scores(mapped, transcription, clock.sounding, find_sounding_notes(activation, transcription["pitch"]))
@@ -88,7 +88,7 @@ def audio_scores(sounding, residual_s, activation, pitch, velocity):
     Parameters
     ----------
     sounding : bool array (note,)
-        The pitch sounds in the audio.
+        True if the pitch of the note sounds in the audio.
     residual_s : array (note,), s
         Onset in the audio minus time of the note; NaN where unknown.
     activation : array (note, pitch 88)
@@ -133,7 +133,7 @@ def transcription_scores(notes, transcription, sounding, transcribed_sounding):
     notes, transcription : dict of str to array (note,)
         Columns `onset_s`, `pitch` and `velocity` of `tables.NOTES`.
     sounding, transcribed_sounding : bool array (note,)
-        For each given note, and for each transcribed note: the pitch sounds in the audio.
+        True if the pitch of the note sounds in the audio: for each given note, and for each transcribed note.
 
     Returns
     -------
@@ -190,7 +190,10 @@ def transcription_scores(notes, transcription, sounding, transcribed_sounding):
 
 
 def without_trend(values, pitch):
-    """Subtract the running median over the keyboard from values (note,). It depends on the instrument, not on the playing."""
+    """Subtract the running median over the keyboard from values (note,). This trend depends on the instrument, not on the playing.
+
+    `pitch` (note,) contains MIDI pitches.
+    """
     keys = np.unique(pitch)
     trend = np.array([np.median(values[np.abs(pitch - key) <= _TREND_SEMITONES]) for key in keys])
     return values - trend[np.searchsorted(keys, pitch)]

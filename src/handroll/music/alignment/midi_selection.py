@@ -105,7 +105,7 @@ def decide(scores, limits):
             found[Finding.WRONG_OCTAVE] = f"all notes {octaves} {'octave' if octaves == 1 else 'octaves'} {direction}"
 
     def compare(finding, scores, name, maximum, what):
-        """Add a finding if the score `name` is above its maximum; unknown scores (None) are skipped."""
+        """Add a finding if the score `name` is above `maximum`. `what` is the text after the score. Unknown scores (None) are skipped."""
         if scores and scores[name] is not None and scores[name] > maximum:
             found.setdefault(finding, f"{scores[name]:.1%} {what} (at most {maximum:.1%})")
 
@@ -122,9 +122,9 @@ def decide(scores, limits):
 
 
 def _time_findings(clock, limits, spread):
-    """Return the findings about offset and drift.
+    """Return the findings about offset and drift, a dict of Finding to text. `clock` contains the scores `clock` of `measure`.
 
-    If `spread` is true, the times of single notes deviate too. Then offsets and drifts below `MAX_DEVIATION_S` are no findings.
+    `spread`: True if too many notes deviate from the time map. Offsets and drifts up to `MAX_DEVIATION_S` are then not findings.
     """
     found = {}
     minimum_s = MAX_DEVIATION_S if spread else 0.0
@@ -141,7 +141,10 @@ def _time_findings(clock, limits, spread):
 
 
 def _velocity_finding(audio, transcription, limits):
-    """Return the text of the finding about velocities, or None."""
+    """Return the text of the finding about velocities; None if they are within the limits.
+
+    `audio` and `transcription` are the scores `sound` and `transcription` of `measure`.
+    """
     maximum = limits.max_level_deviation
     if transcription and transcription["level_deviation"] is not None:
         scale, deviation = transcription["level_scale"], transcription["level_deviation"]
@@ -229,7 +232,7 @@ def select_notes(notes, pedal, midi_path, samples, rate_hz, limits, correct=True
 
 
 def _unchecked_reason(samples, notes, transcription):
-    """Return the reason why notes cannot be compared with the audio, or None."""
+    """Return the reason why notes cannot be compared with the audio, as text; None if they can."""
     if np.max(np.abs(samples), initial=0.0) < SILENCE_PEAK:
         return "the video has no audio" if not len(samples) else "the audio is silent"
     if max(len(notes["pitch"]), len(transcription["pitch"])) < MIN_NOTES:

@@ -71,9 +71,9 @@ def align(notes, reference):
 
 
 def _lag_histogram(onset_s, pitch, reference, edges_s):
-    """Return the number of pairs for each (transposition, lag bin), smoothed over three bins.
+    """Return the number of pairs of a note and a reference note, array (transposition, lag bin), smoothed over three lag bins.
 
-    `onset_s` and `pitch` are those of one block of notes; `edges_s` are the edges of the bins.
+    `onset_s` and `pitch` (note,) are those of one block of notes; `edges_s` are the edges of the lag bins.
     """
     low, high = np.searchsorted(reference["onset_s"], [onset_s[0] - MAX_LAG_S, onset_s[-1] + MAX_LAG_S])
     lag_s = (reference["onset_s"][None, low:high] - onset_s[:, None]).ravel()
@@ -114,7 +114,10 @@ def match_onsets(onset_s, reference_onset_s):
 
 
 def _candidates(onset_s, reference_onset_s, tolerance_s):
-    """Return the indices (candidate,) of all pairs of onsets within a tolerance; the reference must be in order."""
+    """Find all pairs of onsets at most `tolerance_s` apart; the reference must be in order.
+
+    Return two int arrays (pair,): indices into `onset_s`, and indices into `reference_onset_s`.
+    """
     first = np.searchsorted(reference_onset_s, onset_s - tolerance_s)
     count = np.searchsorted(reference_onset_s, onset_s + tolerance_s, side="right") - first
     rows = np.repeat(np.arange(len(onset_s)), count)
@@ -122,7 +125,11 @@ def _candidates(onset_s, reference_onset_s, tolerance_s):
 
 
 def _nearest_first(rows, reference_rows, distance):
-    """Select pairs from candidates, nearest first, so that each note is used once. Return them in the order of the first list."""
+    """Select pairs of notes, nearest first, so that each note is used at most once.
+
+    `rows` and `reference_rows` are the indices of all candidate pairs (pair,), `distance` (pair,) is the time between their onsets. Return
+    the indices of the selected pairs, two int arrays (match,) in the order of the first list.
+    """
     selected, used, reference_used = [], set(), set()
     for candidate in np.argsort(distance, kind="stable"):
         if rows[candidate] not in used and reference_rows[candidate] not in reference_used:

@@ -2,7 +2,8 @@
 
 The increase of the spectrum from before a chord to after it is decomposed into the spectra of 88 notes by non-negative least squares
 (Smaragdis & Brown 2003, doi:10.1109/ASPAA.2003.1285860; here the spectra of notes are those of ideal strings). Notes with common
-partials share them, so a note that does not sound seldom gets a large activation. But the partials of a note can look like its octave.
+partials share their energy, so a silent note rarely gets a large activation. But the partials of a note can be mistaken for the note one
+octave above.
 """
 
 import numpy as np
@@ -22,23 +23,26 @@ MIN_SOUNDING_ACTIVATION = 0.03
 """Minimum activation of a sounding note, as a share of the activation of the strongest pitch of its chord. Measured: 95 to 100 % of the
 true notes of slow music reach it, 80 % in the fastest music, and 10 to 20 % of notes at random positions."""
 
-# Frequency range of the spectra.
+# Frequency range of the spectra, Hz.
 _LOWEST_HZ, _HIGHEST_HZ = 50.0, 4500.0
 
 # Number of partials of a note.
 _PARTIALS = 12
 
-# Cutoff frequency of the soundboard, which radiates little below it.
+# Cutoff frequency of the soundboard, Hz; the soundboard radiates little below it.
 _RADIATION_HZ = 70.0
 
-# Time from the end of the first window to the first onset of a chord, and from the last onset to the start of the second window, seconds.
-_BEFORE_S, _AFTER_S = 0.010, 0.005
+# Time from the end of the window before a chord to the first onset of the chord, seconds.
+_BEFORE_S = 0.010
+
+# Time from the last onset of a chord to the start of the window after the chord, seconds.
+_AFTER_S = 0.005
 
 # Intervals from a note to its partials 2 to 8, semitones.
 _PARTIAL_STEPS = (12, 19, 24, 28, 31, 34, 36)
 
-# Relative activations are divided by the strongest activation of the chord. The divisor is at least this share of the median of the
-# strongest activations over all notes. This minimum keeps the relative activations of very quiet chords small.
+# Minimum of the divisor of relative activations, as a share of the median over all notes of the strongest activation of their chord. The
+# divisor is the strongest activation of the chord. The minimum keeps the relative activations of very quiet chords small.
 _QUIET = 0.1
 
 
@@ -83,7 +87,11 @@ def activations(samples, rate_hz, onset_s):
 
 
 def _note_spectra(hz, resolution_hz):
-    """Return the spectra (frequency, pitch 88), of norm 1, of ideal strings. The amplitude of partial k is proportional to 1 / k."""
+    """Return the spectra (frequency, pitch 88) of ideal strings, each of norm 1, at the frequencies `hz`.
+
+    The amplitude of partial k is proportional to 1 / k, with less radiation at low frequencies (`_RADIATION_HZ`). `resolution_hz` is the
+    inverse of the window's length.
+    """
     columns = []
     for pitch in range(LOWEST_PITCH, HIGHEST_PITCH + 1):
         partials = partials_hz(fundamental_hz(pitch), INHARMONICITY, _PARTIALS)

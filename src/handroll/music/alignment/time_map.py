@@ -6,8 +6,8 @@ import numpy as np
 
 from handroll.music.notes import note_table, pedal_table
 
-# Constant of Tukey's biweight: residuals above this many robust standard deviations have weight 0. With this value the fit is 95 %
-# efficient for normal noise (Beaton & Tukey 1974, doi:10.1080/00401706.1974.10489171).
+# Constant of Tukey's biweight: residuals above this many robust standard deviations have weight 0. With this value, the fit is 95 %
+# efficient for normally distributed noise (Beaton & Tukey 1974, doi:10.1080/00401706.1974.10489171).
 _TUKEY = 4.685
 
 # Minimum of the robust standard deviation, seconds. Without it, if most residuals are 0, small residuals would have weight 0.
@@ -64,7 +64,9 @@ def fit_time_map(time_s, lag_s):
 
 
 def _robust_line(x, y):
-    """Fit a line to points with Tukey's biweight. The start is the line through the medians of the first and the last third of the points.
+    """Fit a line to points with Tukey's biweight.
+
+    The iteration starts with the slope between the medians of the first and of the last third of the points.
 
     SciPy (Theil-Sen, Siegel) and scikit-learn (Huber) have no fit with a biweight. With 30 % outliers, the errors of their lines are ten
     times as large, and Theil-Sen takes seconds for an hour of notes.

@@ -12,8 +12,9 @@ excluded.
 Constants without a source were chosen on mixtures of other sounds with synthetic, sampled and recorded pianos
 (`evaluation/screen_sound.py`, set "tuning").
 
-Not detected: instruments whose notes are transcribed as notes of the piano, in particular plucked strings; and quiet sounds during fast
-or dense music, which leaves little room between partials and between onsets. A note that the transcription lacks counts as foreign.
+Two kinds of sounds are not detected. Notes of other instruments, in particular of plucked strings, may be transcribed as notes of the
+piano. Quiet sounds are hidden by fast or dense music, which leaves few frequencies between partials and little time between onsets. A note
+that the transcription lacks counts as foreign.
 """
 
 from dataclasses import dataclass
@@ -37,76 +38,95 @@ HOP = 512
 SPAN_S = 2.0
 """Length of the spans over which foreign power is averaged, seconds."""
 
-# Spectra are computed for this many spans at a time, to limit the memory for long recordings.
+# Number of spans whose spectra are computed at a time; it limits the memory for long recordings.
 _BLOCK_SPANS = 30
 
-# Lowest frequency of the total power.
+# Lowest frequency of the total power, Hz.
 _LOWEST_HZ = 100.0
 
-# Lowest frequency of foreign power and noise. Below it, the mechanical noise of keys and pedals lasts up to 0.3 s after the onset (in a
+# Lowest frequency of foreign power and noise, Hz. Below it, the mechanical noise of keys and pedals lasts up to 0.3 s after the onset (in a
 # recording of a keyboard in a room, 24 dB below the tone).
 _LOWEST_FOREIGN_HZ = 350.0
 
 # Number of partials of a string.
 _PARTIALS = 60
 
-# Candidates of the fit: factor of the inharmonicity.
+# Candidates in `_fit_tuning` for the factor of the inharmonicity.
 _STRETCHES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 
-# Candidates of the fit: tuning relative to A4 = 440 Hz, cents. Half a semitone to either side is enough, because transcription engines
-# round to the nearest semitone.
+# Candidates in `_fit_tuning` for the tuning relative to A4 = 440 Hz, cents. Half a semitone to either side is enough, because transcription
+# engines round to the nearest semitone.
 _CENTS = np.arange(-48.0, 49.0, 8.0)
 
-# The fit uses partials in this frequency range, of at most this many notes, at this time after their onsets.
-_FIT_HZ, _FIT_NOTES, _FIT_AFTER_S = (150.0, 3500.0), 200, 0.08
+# Frequency range of the partials that `_fit_tuning` uses, Hz.
+_FIT_HZ = (150.0, 3500.0)
 
-# Half width of a partial: the main lobe of the window (21.5 Hz) with a margin, plus a share of the frequency for detuning.
-_HALF_HZ, _HALF_SHARE = 30.0, 0.008
+# Maximum number of notes that `_fit_tuning` uses.
+_FIT_NOTES = 200
 
-# Moments close to an onset: from this long before the time of the note (half a window) to this long after it (rise of the power).
-_BEFORE_S, _AFTER_S = 0.07, 0.09
+# Time after a note's onset at which `_fit_tuning` uses the spectrum, seconds.
+_FIT_AFTER_S = 0.08
 
-# The partials of a note count as held for this long after its sounding end.
+# Constant part of half the width of a partial, Hz: the main lobe of the window (21.5 Hz) with a margin.
+_HALF_HZ = 30.0
+
+# Part of half the width of a partial that allows for detuning, as a share of the partial's frequency. It is added to `_HALF_HZ`.
+_HALF_SHARE = 0.008
+
+# Time before a note's onset from which frames count as close to the onset, seconds: half a window, and a margin.
+_BEFORE_S = 0.07
+
+# Time after a note's onset until which frames count as close to the onset, seconds: the rise of the power.
+_AFTER_S = 0.09
+
+# Time after the sounding end of a note in which its partials still count as held, seconds.
 _RELEASE_S = 0.05
 
-# Minimum decay rates of the power limit, dB a second: of a held note, of an ended note (a room with 2.4 s of reverberation), and of the
-# noise of an onset.
-_HELD_DB_S, _ENDED_DB_S, _HAMMER_DB_S = 3.0, 25.0, 40.0
+# Assumed minimum decay rate of a held note, dB a second: the power limit falls at this rate at its partials.
+_HELD_DB_S = 3.0
+
+# Assumed minimum decay rate of an ended note, dB a second: that of a room with 2.4 s of reverberation.
+_ENDED_DB_S = 25.0
+
+# Assumed minimum decay rate of the noise of an onset, dB a second.
+_HAMMER_DB_S = 40.0
 
 # Maximum power of the noise of an onset (hammer, action), relative to the mean explained power of the surrounding frequencies, dB.
 _HAMMER_DB = 0.0
 
-# Above this frequency, partials are dense and their frequencies uncertain. So every onset raises the limit of all these frequencies.
+# Frequency above which partials are dense and their frequencies uncertain, Hz. So every onset raises the limit of all higher frequencies.
 _DENSE_HZ = 1800.0
 
-# The strings of a key beat with each other: their power may rise again above the decayed limit, up to this factor.
+# Factor by which the power of a partial may exceed the decayed limit, because the strings of a key beat with each other.
 _BEAT = 10.0
 
-# Partials within this many frequency bins (54 Hz) beat with each other, so the limit is the maximum over these bins.
+# Number of frequency bins (54 Hz) within which partials beat with each other, so the limit is the maximum over these bins.
 _BEAT_BINS = 5
 
-# The noise and the spectral leakage of onsets are assumed constant over this many frequency bins (0.66 kHz).
+# Number of frequency bins (0.66 kHz) over which the noise and the spectral leakage of onsets are assumed constant.
 _SURROUNDING_BINS = 61
 
-# Spectral leakage relative to the power of the surrounding frequencies, dB. The mean power of all frequencies is added to that power, with
-# the second value as its weight, dB.
-_LEAK_DB, _DISTANT_DB = -45.0, -20.0
+# Spectral leakage relative to the power of the surrounding frequencies, dB.
+_LEAK_DB = -45.0
 
-# Noise is measured at this quantile of a frequency's power over time. The mean follows from the quantile, because the power of noise has
-# an exponential distribution.
+# Weight of the mean power of all frequencies, dB. The weighted mean is added to the power of the surrounding frequencies.
+_DISTANT_DB = -20.0
+
+# Quantile of a frequency's power over time from which the mean power of the noise is computed, 0..1. The mean follows from the quantile,
+# because the power of noise has an exponential distribution.
 _QUIET_SHARE = 0.1
 
-# This quantile of the total power over all moments is an upper limit of the noise.
+# Quantile of the total power over all frames that is an upper limit of the noise, 0..1.
 _QUIETEST_SHARE = 0.02
 
-# Only power above this many times the mean noise counts as foreign. 2 % of noise values exceed it.
+# Multiple of the mean noise above which power counts as foreign. 2 % of the values of noise exceed it.
 _NOISE_MARGIN = 4.0
 
-# Minimum number of moments between the notes to measure the noise of a frequency. For other frequencies it is interpolated from their
-# neighbours.
+# Minimum number of frames without notes that are needed to measure the noise of a frequency. For frequencies with fewer such frames, the
+# noise is interpolated from the neighbouring frequencies.
 _MIN_MOMENTS = 10
 
-# Minimum power, which avoids divisions by 0 and logarithms of 0.
+# Minimum power, in the samples' unit squared. It avoids divisions by 0 and logarithms of 0.
 _FLOOR = 1e-14
 
 
@@ -205,7 +225,7 @@ def _partial_hz(pitch, stretch, cents):
 
 
 def _fit_tuning(samples, notes):
-    """Return the factor of the inharmonicity and the tuning of the piano, (stretch, cents).
+    """Estimate the tuning of the piano. Return (stretch, cents): the factor of the inharmonicity, and the tuning relative to A4 = 440 Hz.
 
     The spectra just after the onsets are compared with all candidates. For the best candidate, the mean level at the partials of the notes
     is highest above the surrounding spectrum.
@@ -233,7 +253,10 @@ def _fit_tuning(samples, notes):
 
 
 def _partial_masks(notes, stretch, cents):
-    """Return a dict of pitch to bool array (frequency,): the frequencies that belong to a partial of this pitch."""
+    """Return a dict of pitch to bool array (frequency,): the frequencies that belong to a partial of this pitch.
+
+    `stretch` and `cents` are results of `_fit_tuning`.
+    """
     masks = {}
     for pitch in np.unique(np.clip(notes["pitch"], LOWEST_PITCH, HIGHEST_PITCH)).astype(int):
         hz = _partial_hz(pitch, stretch, cents)
@@ -242,7 +265,16 @@ def _partial_masks(notes, stretch, cents):
 
 
 def _note_masks(notes, partials, frames):
-    """Return masks of the notes over frames.
+    """Return masks of the frequencies and frames that contain notes.
+
+    Parameters
+    ----------
+    notes : dict of str to array (note,)
+        Columns of `tables.NOTES`.
+    partials : dict of int to bool array (frequency,)
+        Result of `_partial_masks`.
+    frames : int array (frame,)
+        Numbers of the frames; frame n is centred on sample n * `HOP`.
 
     Returns
     -------
@@ -275,9 +307,9 @@ def _noise(power, between, within):
     ----------
     power : array (frequency, frame)
     between : bool array (frequency, frame)
-        No note sounds at this frequency.
+        True if no note sounds at this frequency, no onset is close, and the window is inside the audio.
     within : bool array (frame,)
-        The window is inside the audio.
+        True if the window is inside the audio.
     """
     moments = between.sum(axis=1)
     measured = moments >= _MIN_MOMENTS
@@ -286,14 +318,14 @@ def _noise(power, between, within):
     ordered = np.sort(np.where(between, power, np.inf), axis=1)
     quiet = ordered[np.arange(len(power)), np.minimum((_QUIET_SHARE * moments).astype(int), power.shape[1] - 1)]
     mean = np.interp(_HZ, _HZ[measured], (quiet / -np.log1p(-_QUIET_SHARE))[measured])
-    # In dense music, reverberation fills the gaps between notes and would be measured as noise. Steady noise is also present in the
-    # quietest moments, so their power is an upper limit.
+    # In dense music, reverberation fills the pauses between notes and would be measured as noise. Steady noise is also present in the
+    # quietest frames, so their power is an upper limit.
     quietest = np.quantile(power[_FOREIGN_BAND][:, within].sum(axis=0), _QUIETEST_SHARE)
     return mean * min(1.0, quietest / max(mean[_FOREIGN_BAND].sum(), _FLOOR))
 
 
 class _PowerLimit:
-    """Power limit (frequency,) of the current frame, up to which the notes explain the power: struck partials and the noise of onsets."""
+    """Maximum power that the notes explain in the current frame, for each frequency: struck partials, and the noise of onsets."""
 
     def __init__(self):
         self.struck, self.hammer = np.zeros(len(_HZ)), np.zeros(len(_HZ))

@@ -27,11 +27,12 @@ def to_video_clock(notes, pedal, time_s, joints_keyboard_mm, state, notes_clock)
         On the video's clock; without notes and presses that end before the video begins, and without notes that begin after it ends.
     report : dict
         `audio_delay_s`: delay of the audio relative to the video; 0 if no trusted estimate exists, or if the notes are on the clock of
-        a MIDI file. `delay`, a dict: `of`, the clock; `corrected_s`, the corrected delay; `estimate_s` and `error_s`, the estimate and its
-        standard error (None without an estimate); `trusted` (bool); `notes`, the number of notes used; `words`, a summary.
+        a MIDI file. `delay`, a dict: `of`, the clock of the given notes; `corrected_s`, the delay that is subtracted from their times;
+        `estimate_s` and `error_s`, the estimate and its standard error (None without an estimate); `trusted` (bool), whether the estimate
+        is used; `notes`, the number of notes used; `words`, a summary.
     """
     delay_s, estimate = find_delay(notes, time_s, joints_keyboard_mm, state)
-    # Rounded far below the measurement error, so that computers with different rounding errors give the same times.
+    # The delay is rounded far below its error, so that computers with different rounding errors give the same times.
     delay_s = round(float(delay_s), 4)
     if delay_s:
         notes, pedal = map_times(notes, pedal, TimeMap(-delay_s))
