@@ -108,7 +108,8 @@ class ClusterProject(WORKFLOW.Project):
         _, environment = self.command()
         environment = {**environment, "SLURM_CONF": self.slurm.environment["SLURM_CONF"]}
         environment["PATH"] = os.pathsep.join((self.slurm.environment["PATH"].split(os.pathsep)[0], environment["PATH"], SYSTEM_FOLDERS))
-        command = [sys.executable, "-c", SNAKEMAKE, self.warm_python(), "--workflow-profile", "profiles/slurm", "--configfile", "config/test.yaml"]
+        command = [sys.executable, "-c", SNAKEMAKE, self.warm_python()]
+        command += ["--workflow-profile", "profiles/slurm", "--configfile", "config/test.yaml"]
         log = self.root / f"run{len(self.runs)}.log"
         with log.open("w", encoding="utf-8") as file:
             streams = {"stdout": file, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}

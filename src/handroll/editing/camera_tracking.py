@@ -163,7 +163,7 @@ class CameraTracker:
             return
         self._pose = pose
         self._current.samples += 1
-        pose = _compose(self._current.base, pose)
+        pose = _compose(pose, self._current.base)
         height, width = grey.shape
         middle = np.array([width / 2, height / 2])
         shift = (pose[:, :2] @ middle + pose[:, 2] - middle) / max(height, width)
@@ -199,7 +199,7 @@ class CameraTracker:
         if moved and _share_in_place(view, self._last_image) >= MIN_IN_PLACE_STILL:
             # The camera has stopped since the last sample, but too little of the old reference frame is visible. The new view is
             # connected to the old one, so both have the same number.
-            view.number, view.base = self._current.number, _compose(self._current.base, self._pose)
+            view.number, view.base = self._current.number, _compose(self._pose, self._current.base)
         else:
             self._n_views += 1
         self._switch_to(view)

@@ -13,7 +13,7 @@ from handroll.editing.insets import find_rectangle_change, inset_spans
 from handroll.editing.static_views import static_views
 from handroll.mask_runs import runs
 
-VERSION = 4
+VERSION = 5
 """Version of the detected edits, increased manually when this module, or a module of `editing` that it uses, detects other edits. The
 detection is too costly to rerun after every refactoring."""
 
