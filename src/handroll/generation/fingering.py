@@ -1,46 +1,34 @@
-"""Automatic fingering of the part of one hand. It minimises the movement of the hand within the range of the fingers.
+"""Choose the finger of each note: the fingering of the part of one hand that minimises the movement of the hand.
 
-A grip assigns fingers to the keys of a chord. Dynamic programming selects one grip for each chord (Parncutt et al. 1997,
-doi:10.2307/40285730, for single notes; Al Kasimi et al. 2007, ISMIR, for chords). Costs are handroll's own choice. Most costs are
+A grip assigns fingers to the keys that a hand holds at the onset of a chord: the keys of the chord, and keys that are still held. Dynamic
+programming selects one grip for each chord (Parncutt et al. 1997, doi:10.2307/40285730, for single notes; Al Kasimi et al. 2007, ISMIR, for
+chords). The costs (`FingeringCosts`) are handroll's own choice; `fingering_training` fits them to labelled notes. Most default costs are
 distances in millimetres by which the hand moves or stretches. The usual fingering of scales and black keys, with passing of the thumb,
 follows from the geometry of hand and keyboard (`wrist_trajectory`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import combinations, pairwise
+from itertools import combinations
 
 import numpy as np
 
+from handroll.generation.hand_assignment import CHORD_S, chords_of
 from handroll.generation.wrist_trajectory import COMFORT_MM, REACH_MM, corridor
 from handroll.hand.skeleton import FINGERS, HANDS
-from handroll.keyboard.geometry import STANDARD, is_black, key_centres_x_mm, key_of_pitch
+from handroll.keyboard.geometry import STANDARD, is_black, key_centres_x_mm, key_of_pitch, pitch_of_key
 
-# The unit of all costs is a millimetre of hand movement.
+UNPLAYED = -1
+"""Finger of a note that no finger plays."""
 
-# Cost of each millimetre by which a chord exceeds the comfortable range of the fingers (`COMFORT_MM`).
-_STRETCH = 3.0
+MAX_INTERVAL = 12
+"""Largest interval (semitones) that `FingeringCosts.pair` distinguishes; larger ones count as this one."""
 
 # Cost of a chord that exceeds the maximum range of the fingers (`REACH_MM`).
 _UNREACHABLE = 1000.0
 
-# Cost of the thumb on a black key.
-_THUMB_ON_BLACK = 50.0
-
-# Cost of the little finger on a black key.
-_PINKY_ON_BLACK = 15.0
-
-# Cost of using each finger, thumb to little finger.
-_FINGER_COST = np.array([0.0, 0.0, 0.0, 3.0, 4.0])
-
-# Cost of passing the thumb under a finger, or a finger over the thumb.
-_PASS = 35.0
-
-# Cost of any other crossing of fingers.
-_LEAP = 120.0
-
-# Cost of the same finger on two successive keys.
-_SAME_FINGER = 60.0
+# Cost of a held key that is released early, because its finger is needed for the next chord.
+_EARLY_RELEASE = 60.0
 
 # Maximum distance between two keys over which the thumb passes under (mm). The thumb never passes under the little finger.
 _MAX_PASS_MM = 2.2 * STANDARD.white_pitch_mm
@@ -49,30 +37,182 @@ _LEFT = HANDS.index("left")
 _THUMB, _PINKY = 0, len(FINGERS) - 1
 
 
-@dataclass(frozen=True)
-class _Grips:
-    """All grips of a chord. The keys of the chord are in the order from thumb to little finger; x is mirrored for a left hand.
+def _no_pairs():
+    """Return an array of zeros for `FingeringCosts.pair`."""
+    return np.zeros((len(FINGERS), len(FINGERS), 2 * MAX_INTERVAL + 1))
+
+
+@dataclass(frozen=True, eq=False)
+class FingeringCosts:
+    """Costs of grips and of the movement between grips. The unit is a millimetre of hand movement.
 
     Attributes
     ----------
+    stretch : float
+        Cost of each millimetre by which a chord exceeds the comfortable range of the fingers (`COMFORT_MM`).
+    thumb_on_black, pinky_on_black : float
+        Cost of the thumb and of the little finger on a black key.
+    use : array (finger 5,)
+        Cost of using each finger, thumb to little finger.
+    movement : float
+        Cost of each millimetre of movement of the hand.
+    passing, crossing : float
+        Cost of passing the thumb under a finger, or a finger over the thumb; cost of any other crossing of fingers.
+    same_finger : float
+        Cost of the same finger on two successive keys.
+    pair : array (finger 5, finger 5, interval 2 `MAX_INTERVAL` + 1)
+        Cost of a finger after another on two successive single notes, by interval: `MAX_INTERVAL` plus the semitones from the first to the
+        second key towards the little finger.
+    """
+
+    stretch: float = 3.0
+    thumb_on_black: float = 50.0
+    pinky_on_black: float = 15.0
+    use: np.ndarray = field(default_factory=lambda: np.array([0.0, 0.0, 0.0, 3.0, 4.0]))
+    movement: float = 1.0
+    passing: float = 35.0
+    crossing: float = 120.0
+    same_finger: float = 60.0
+    pair: np.ndarray = field(default_factory=_no_pairs)
+
+
+DEFAULT_COSTS = FingeringCosts()
+"""Costs that were chosen by hand."""
+
+
+@dataclass(frozen=True)
+class Grips:
+    """All grips of the keys that a hand holds. The keys are in the order from thumb to little finger; x is mirrored for a left hand.
+
+    Attributes
+    ----------
+    key : array (note,), int
+        Keys 0..87.
     x_mm : array (note,)
         Centres of the keys.
     fingers : array (grip, note), int
         Finger on each key, as an index into `skeleton.FINGERS`.
     position_mm : array (grip,)
         x of the hand's reference point (`wrist_trajectory`).
-    cost : array (grip,)
-        Cost of the grip itself, without movement.
+    stretch_mm : array (grip,)
+        Distance by which the keys exceed the comfortable range of the fingers.
+    reachable : array (grip,), bool
+        Whether all fingers reach their keys.
+    black : array (note,), bool
+        Whether the key is black.
     """
 
+    key: np.ndarray
     x_mm: np.ndarray
     fingers: np.ndarray
     position_mm: np.ndarray
-    cost: np.ndarray
+    stretch_mm: np.ndarray
+    reachable: np.ndarray
+    black: np.ndarray
+
+    def cost(self, costs):
+        """Return the cost (grip,) of the grips themselves, without movement."""
+        black = self.black
+        cost = costs.stretch * self.stretch_mm + _UNREACHABLE * ~self.reachable + np.asarray(costs.use)[self.fingers].sum(axis=1)
+        cost += (black & (self.fingers == _THUMB)).sum(axis=1) * costs.thumb_on_black
+        return cost + (black & (self.fingers == _PINKY)).sum(axis=1) * costs.pinky_on_black
 
 
-def finger(chords, hand):
-    """Choose fingers for the part of one hand.
+@lru_cache(maxsize=8192)
+def grips_of(pitches, mirror, scale=1.0):
+    """List all grips of a chord.
+
+    Parameters
+    ----------
+    pitches : tuple of int
+        MIDI pitches in increasing order; one to five.
+    mirror : int
+        -1 for a left hand, 1 for a right hand.
+    scale : float
+        Bone scale.
+
+    Returns
+    -------
+    Grips
+    """
+    key = key_of_pitch(np.array(pitches[::mirror]))
+    x = mirror * key_centres_x_mm()[key]
+    fingers = np.array(list(combinations(range(len(FINGERS)), len(key))))
+    # Range of the hand's x in which all fingers reach their keys: within their comfortable range, and within their maximum range.
+    (low, high), (reach_low, reach_high) = (
+        (side[0].max(axis=1), side[1].min(axis=1))
+        for side in (corridor(x[None], fingers, scale, range_mm) for range_mm in (COMFORT_MM, REACH_MM))
+    )
+    return Grips(key, x, fingers, 0.5 * (low + high), np.maximum(low - high, 0.0), reach_low <= reach_high, is_black(key))
+
+
+@dataclass(frozen=True)
+class Moves:
+    """Movement from each grip of a chord to each grip of the next one.
+
+    Attributes
+    ----------
+    travel_mm : array (grip before, grip now)
+        Movement of the hand.
+    single : bool
+        Whether a single note follows a single note on another key. Otherwise the other attributes are None.
+    passing, crossing, same_finger : array (grip before, grip now), bool
+        Whether the thumb passes under or a finger passes over the thumb, whether fingers cross in another way, and whether a finger
+        plays both notes.
+    first, second : array (grip before, grip now), int
+        Fingers of both notes.
+    interval : int
+        Index of the interval in `FingeringCosts.pair`.
+    """
+
+    travel_mm: np.ndarray
+    single: bool
+    passing: np.ndarray | None = None
+    crossing: np.ndarray | None = None
+    same_finger: np.ndarray | None = None
+    first: np.ndarray | None = None
+    second: np.ndarray | None = None
+    interval: int = 0
+
+    def cost(self, costs):
+        """Return the cost (grip before, grip now) of the movement."""
+        cost = costs.movement * self.travel_mm
+        if not self.single:
+            return cost
+        cost = cost + costs.passing * self.passing + costs.crossing * self.crossing + costs.same_finger * self.same_finger
+        return cost + costs.pair[self.first, self.second, self.interval]
+
+
+def moves_between(before, struck_before, now, struck_now):
+    """Describe the movement from one chord to the next.
+
+    Parameters
+    ----------
+    before, now : Grips
+    struck_before, struck_now : tuple of int
+        Struck pitches of both chords, without held ones.
+
+    Returns
+    -------
+    Moves
+    """
+    travel = np.abs(now.position_mm - before.position_mm[:, None])
+    if len(struck_before) > 1 or len(struck_now) > 1 or struck_before == struck_now:
+        return Moves(travel, False)
+    (index_before,), (index_now,) = (
+        np.flatnonzero(grips.key == key_of_pitch(struck[0])) for grips, struck in ((before, struck_before), (now, struck_now))
+    )
+    apart = now.x_mm[index_now] - before.x_mm[index_before]
+    first, second = np.broadcast_arrays(before.fingers[:, [index_before]], now.fingers[:, index_now])
+    crossed = (second - first) * np.sign(apart) < 0
+    passing = crossed & ((first == _THUMB) != (second == _THUMB)) & (np.maximum(first, second) < _PINKY) & (abs(apart) <= _MAX_PASS_MM)
+    semitones = int(np.sign(apart)) * abs(struck_now[0] - struck_before[0])
+    interval = MAX_INTERVAL + int(np.clip(semitones, -MAX_INTERVAL, MAX_INTERVAL))
+    return Moves(travel, True, passing, crossed & ~passing, first == second, first, second, interval)
+
+
+def finger(chords, hand, costs=DEFAULT_COSTS, scale=1.0):
+    """Choose fingers for the part of one hand, if no key is held beyond the next chord.
 
     Parameters
     ----------
@@ -80,54 +220,138 @@ def finger(chords, hand):
         MIDI pitches of each chord, in increasing order; one to five pitches per chord.
     hand : int
         Index into `skeleton.HANDS`.
+    costs : FingeringCosts
+    scale : float
+        Bone scale.
 
     Returns
     -------
     list of tuple of int
         Fingers 1 (thumb) to 5 of each chord, in the order of its pitches.
     """
+    path = _best_grips([(tuple(chord), ()) for chord in chords], [{} for _ in chords], hand, costs, scale)
+    return [tuple(found[pitch] + 1 for pitch in chord) for chord, found in zip(chords, path, strict=True)]
+
+
+def finger_notes(notes, hand, given=None, costs=(DEFAULT_COSTS, DEFAULT_COSTS), hand_scale=(1.0, 1.0)):
+    """Choose the finger of each note of both hands. Keys that are held beyond the next chord keep their fingers.
+
+    Parameters
+    ----------
+    notes : dict of str to array (note,)
+        Columns of `tables.NOTES`, in order of onset.
+    hand : array (note,), int
+        Index into `skeleton.HANDS`.
+    given : array (note,), int, optional
+        Known fingers as indices into `skeleton.FINGERS`, `UNPLAYED` for others. A known finger is kept if the chord can be played with it.
+    costs : (FingeringCosts, FingeringCosts)
+        Costs of the left and of the right hand.
+    hand_scale : (float, float)
+        Bone scale of the left and of the right hand.
+
+    Returns
+    -------
+    array (note,), int
+        Index into `skeleton.FINGERS`; `UNPLAYED` for notes that no finger of the hand can play in their chord.
+    """
+    chosen = np.full(len(hand), UNPLAYED)
+    pitch = notes["pitch"].astype(int)
+    for side in range(len(HANDS)):
+        rows = np.flatnonzero(hand == side)
+        chords, known, struck = [], [], []
+        held = {}
+        for chord in chords_of(notes["onset_s"][rows]):
+            new = rows[chord]
+            time_s = notes["onset_s"][new[0]]
+            new = _playable(dict(zip(pitch[new].tolist(), new.tolist(), strict=True)), side, hand_scale[side])
+            held = {key: until for key, until in held.items() if until > time_s + CHORD_S and key not in new}
+            held = _compatible(held, tuple(sorted(new)), side, hand_scale[side])
+            chords.append((tuple(sorted(new)), tuple(sorted(held))))
+            known.append({} if given is None else {key: int(given[note]) for key, note in new.items() if given[note] != UNPLAYED})
+            struck.append(new)
+            held |= {key: notes["key_offset_s"][note] for key, note in new.items()}
+        for new, found in zip(struck, _best_grips(chords, known, side, costs[side], hand_scale[side]), strict=True):
+            for key, note in new.items():
+                chosen[note] = found[key]
+    return chosen
+
+
+def _playable(chord, side, scale):
+    """Leave out notes of a chord until one hand can play the others.
+
+    `chord` maps pitches to notes. The note that is left out is the one inside the chord that is nearest to another; if the chord is too
+    wide, the lowest note of a right hand or the highest note of a left hand, which is the most likely to be an accompaniment.
+    """
+    chord = dict(sorted(chord.items()))
+    while len(chord) > 1 and (len(chord) > len(FINGERS) or not grips_of(tuple(chord), _mirror(side), scale).reachable.any()):
+        pitches = list(chord)
+        if len(chord) > len(FINGERS):
+            gaps = np.diff(pitches)
+            dropped = pitches[1 + int(np.argmin(gaps[:-1] + gaps[1:]))]
+        else:
+            dropped = pitches[-1] if side == _LEFT else pitches[0]
+        del chord[dropped]
+    return chord
+
+
+def _compatible(held, chord, side, scale):
+    """Return the held keys (a dict from pitch to release) that a hand can hold while it plays a chord; the nearest to the chord first."""
+    kept = {}
+    middle = 0.5 * (chord[0] + chord[-1])
+    for pitch in sorted(held, key=lambda pitch: abs(pitch - middle)):
+        union = tuple(sorted((*chord, *kept, pitch)))
+        if len(union) <= len(FINGERS) and grips_of(union, _mirror(side), scale).reachable.any():
+            kept[pitch] = held[pitch]
+    return kept
+
+
+def _mirror(side):
+    """Return -1 for a left hand, 1 for a right hand."""
+    return -1 if side == _LEFT else 1
+
+
+def _best_grips(chords, known, hand, costs, scale):
+    """Find the sequence of grips with the lowest cost.
+
+    Parameters
+    ----------
+    chords : list of (tuple of int, tuple of int)
+        Struck pitches and held pitches of each chord, each in increasing order.
+    known : list of dict of int to int
+        Known fingers of struck pitches.
+    hand, costs, scale
+        See `finger`.
+
+    Returns
+    -------
+    list of dict of int to int
+        Finger (index into `skeleton.FINGERS`) of each struck and held pitch.
+    """
     if not chords:
         return []
-    mirror = -1.0 if hand == _LEFT else 1.0
-    grips = [_chord_grips(tuple(chord), mirror) for chord in chords]
-    total, origin = grips[0].cost, []
-    for before, now in pairwise(grips):
-        totals = total[:, None] + _move_costs(before, now)
-        origin.append(totals.argmin(axis=0))
-        total = totals.min(axis=0) + now.cost
+    grips = [grips_of(tuple(sorted((*struck, *held))), _mirror(hand), scale) for struck, held in chords]
+    total, origin = None, []
+    for number, (now, (struck, held), fingers) in enumerate(zip(grips, chords, known, strict=True)):
+        cost = now.cost(costs)
+        for pitch, finger in fingers.items():
+            cost = cost + _UNREACHABLE * (_fingers_on(now, pitch) != finger)
+        if total is not None:
+            before = grips[number - 1]
+            totals = total[:, None] + moves_between(before, chords[number - 1][0], now, struck).cost(costs)
+            for pitch in held:
+                totals = totals + _EARLY_RELEASE * (_fingers_on(before, pitch)[:, None] != _fingers_on(now, pitch))
+            origin.append(totals.argmin(axis=0))
+            cost = cost + totals.min(axis=0)
+        total = cost
     path = [int(total.argmin())]
     for best in reversed(origin):
         path.append(int(best[path[-1]]))
-    # The notes of a left hand's grips are in the order of decreasing pitch.
-    step = int(mirror)
-    return [tuple(int(f) + 1 for f in grip.fingers[k][::step]) for grip, k in zip(grips, reversed(path), strict=True)]
+    return [
+        dict(zip(pitch_of_key(found.key).tolist(), found.fingers[k].tolist(), strict=True))
+        for found, k in zip(grips, reversed(path), strict=True)
+    ]
 
 
-@lru_cache(maxsize=4096)
-def _chord_grips(chord, mirror):
-    """List all grips of a chord of increasing pitches. `mirror` is -1 for a left hand, 1 for a right hand."""
-    key = key_of_pitch(np.array(chord[:: int(mirror)]))
-    x, black = mirror * key_centres_x_mm()[key], is_black(key)
-    fingers = np.array(list(combinations(range(len(FINGERS)), len(key))))
-    # Range of the hand's x in which all fingers reach their keys: within their comfortable range, and within their maximum range.
-    (low, high), (reach_low, reach_high) = (
-        (side[0].max(axis=1), side[1].min(axis=1))
-        for side in (corridor(x[None], fingers, 1.0, range_mm) for range_mm in (COMFORT_MM, REACH_MM))
-    )
-    cost = _STRETCH * np.maximum(low - high, 0.0) + _UNREACHABLE * (reach_low > reach_high)
-    cost += (black & (fingers == _THUMB)).sum(axis=1) * _THUMB_ON_BLACK + (black & (fingers == _PINKY)).sum(axis=1) * _PINKY_ON_BLACK
-    return _Grips(x, fingers, 0.5 * (low + high), cost + _FINGER_COST[fingers].sum(axis=1))
-
-
-def _move_costs(before, now):
-    """Compute the cost (grip before, grip now) of the movement from one chord to the next."""
-    cost = np.abs(now.position_mm - before.position_mm[:, None])
-    if len(before.x_mm) > 1 or len(now.x_mm) > 1:
-        return cost
-    apart = now.x_mm[0] - before.x_mm[0]
-    first, then = before.fingers, now.fingers.T
-    if apart == 0.0:
-        return cost
-    crossing = (then - first) * np.sign(apart) < 0
-    passing = ((first == _THUMB) != (then == _THUMB)) & (np.maximum(first, then) < _PINKY) & (abs(apart) <= _MAX_PASS_MM)
-    return cost + np.where(crossing, np.where(passing, _PASS, _LEAP), 0.0) + _SAME_FINGER * (first == then)
+def _fingers_on(grips, pitch):
+    """Return the finger (grip,) on a pitch."""
+    return grips.fingers[:, np.flatnonzero(grips.key == key_of_pitch(pitch))[0]]

@@ -12,6 +12,7 @@ from scipy.ndimage import binary_dilation, gaussian_filter1d
 
 from handroll.generation.inverse_kinematics import angles_from_tips, rotation_from_angles, tips_from_angles
 from handroll.generation.performance import Performance
+from handroll.generation.two_hands import APART_MM, TIP_CLEARANCE_MM, find_boundary
 from handroll.generation.wrist_trajectory import (
     BLACK_DEPTH_MM,
     LEAVE_S,
@@ -126,14 +127,25 @@ def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0)):
     translation = np.zeros((len(time), 2, 3))
     depth = np.zeros((len(time), N_KEYS))
     present = np.ones((len(time), 2), dtype=bool)
-    for side, name in enumerate(HANDS):
+    mirrors = [-1 if name == "left" else 1 for name in HANDS]
+    presses_of_hand = [presses_of(notes, hand == side, finger, mirror, released) for side, mirror in enumerate(mirrors)]
+    away_of_hand = [[(start, end) for resting, start, end in score.rests if resting == name] for name in HANDS]
+
+    def plan(side, inner_limit_mm=None):
+        """Plan the path of a hand. Returns the path, and the random generator for the rest of the hand's variations."""
         rng = np.random.default_rng([seed, side])
-        mirror = -1.0 if name == "left" else 1.0
-        presses = presses_of(notes, hand == side, finger, mirror, released)
-        away = [(start, end) for resting, start, end in score.rests if resting == name]
-        path = plan_hand(presses, away, mirror, scale[side], score.duration_s, rng)
+        args = presses_of_hand[side], away_of_hand[side], mirrors[side], scale[side], score.duration_s, rng, inner_limit_mm
+        return plan_hand(*args), rng
+
+    planned = [plan(side) for side in range(len(HANDS))]
+    boundary_mm = find_boundary([path for path, _ in planned], presses_of_hand, scale, score.duration_s)
+    for side, name in enumerate(HANDS):
+        mirror, presses, away, path, rng = mirrors[side], presses_of_hand[side], away_of_hand[side], *planned[side]
+        if boundary_mm is not None:
+            path, rng = plan(side, mirror * boundary_mm + 0.5 * APART_MM * scale[side])
         courses = _compute_trajectories(presses, time)
-        pose, moved = _compute_poses(presses, courses, path, mirror, time, scale[side], rng)
+        inner_mm = None if boundary_mm is None else mirror * np.interp(time, path.time_s, boundary_mm)
+        pose, moved = _compute_poses(presses, courses, path, mirror, time, scale[side], rng, inner_mm)
         rotation[:, side] = mirrored_pose(pose.reshape(len(time), -1)).reshape(pose.shape) if name == "left" else pose
         translation[:, side] = moved * np.array([mirror, 1.0, 1.0])
         key_down = np.maximum(courses.down * (HOVER_MM + STANDARD.dip_mm) - HOVER_MM, 0.0)
@@ -153,8 +165,11 @@ def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0)):
     )
 
 
-def _compute_poses(presses, courses, path, mirror, time, scale, rng):
-    """Compute the poses of one hand: rotation (frame, joint 16, 3) and translation (frame, 3), metres. A left hand is mirrored."""
+def _compute_poses(presses, courses, path, mirror, time, scale, rng, inner_mm):
+    """Compute the poses of one hand: rotation (frame, joint 16, 3) and translation (frame, 3), metres. A left hand is mirrored.
+
+    `inner_mm` (frame,) is the boundary between the hands, which idle fingertips do not cross; None if the hands are never near each other.
+    """
     position = np.stack([np.interp(time, path.time_s, path.position_mm[:, axis]) for axis in (0, 1)], -1)
     height = np.interp(time, path.time_s, path.height_mm)
     yaw, pitch, roll = (np.interp(time, path.time_s, path.turn_rad[:, axis]) for axis in range(3))
@@ -175,6 +190,8 @@ def _compute_poses(presses, courses, path, mirror, time, scale, rng):
     rest = OFFSETS_MM * scale - np.array([[_THUMB_ASIDE_MM, 0.0]] + 4 * [[0.0, 0.0]])
     idle = position[:, None] + np.einsum("tij,fj->tfi", flat, rest)
     idle[..., 1] = np.minimum(idle[..., 1], STANDARD.white_length_mm - _FALLBOARD_MM)
+    if inner_mm is not None:
+        idle[..., 0] = np.maximum(idle[..., 0], (inner_mm + TIP_CLEARANCE_MM)[:, None])
     drawn = np.stack([by_finger(courses.aim * along[courses.press]) for along in point.T], -1)
     tip = idle * (1.0 - held)[..., None] + drawn / np.maximum(aims, 1.0)[..., None]
     tip[..., 0] = _space_fingertips(tip[..., 0], held)

@@ -368,7 +368,17 @@ def smoothest_path(low, high, centre, softness_s):
     return path
 
 
-def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng):
+def steps_until(end_s):
+    """Return the time steps (step,) of a path that lasts from 0 to at least `end_s`, seconds."""
+    return np.arange(int(np.ceil(end_s / STEP_S)) + 2) * STEP_S
+
+
+def held_keys(presses, end_s):
+    """List the pairs (`Held`) of presses and time steps at which a path has to be over the key."""
+    return held_at(steps_until(end_s), presses.onset_s - _APPROACH_S, presses.release_s)
+
+
+def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng, inner_limit_mm=None):
     """Plan the path of one hand.
 
     Parameters
@@ -383,14 +393,17 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng):
         End of the performance. The path lasts from 0 to at least this time.
     rng : numpy.random.Generator
         Source of the slow noise.
+    inner_limit_mm : array (step,), optional
+        Minimum x of the reference point (mirrored for a left hand), so that the hand keeps its distance from the other hand. The reach of
+        the held keys has priority.
 
     Returns
     -------
     HandPath
     """
-    time = np.arange(int(np.ceil(end_s / STEP_S)) + 2) * STEP_S
+    time = steps_until(end_s)
     size = len(time)
-    held = held_at(time, presses.onset_s - _APPROACH_S, presses.release_s)
+    held = held_keys(presses, end_s)
     # From here on, `presses` has one entry per pair of press and step.
     presses, scale = presses.at(held.press), bone_scale
     stretch = _hand_stretch(presses, held, scale)
@@ -402,7 +415,11 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng):
     middle_x = mirror * 0.5 * STANDARD.width_mm
 
     centre = _fill_gaps(_mid_range(held, presses.x_mm - OFFSETS_MM[presses.finger, 0] * scale), middle_x + _IDLE_ASIDE_MM)
-    bounds = _intersect_corridors(held, *corridor(presses.x_mm, presses.finger, scale, COMFORT_MM))
+    bounds = intersect_corridors(held, *corridor(presses.x_mm, presses.finger, scale, COMFORT_MM))
+    if inner_limit_mm is not None:
+        limit = np.minimum(inner_limit_mm, intersect_corridors(held, *corridor(presses.x_mm, presses.finger, scale, REACH_MM))[1])
+        bounds = tuple(np.maximum(bound, limit) for bound in bounds)
+        centre = np.maximum(centre, limit)
     x = smoothest_path(*(bound - noise["x"] for bound in bounds), centre, softness) + noise["x"]
 
     centre = _fill_gaps(
@@ -422,7 +439,7 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng):
     behind = ((OFFSETS_MM[:, 1] - _BACK_MM) * scale)[presses.finger]
     # A finger that is too far from its key along x must not move the hand further towards the fallboard.
     forward = np.maximum(forward_mm(presses, *(series[held.step] for series in (x, z, turn[:, 0], turn[:, 1])), scale), behind)
-    bounds = _intersect_corridors(held, depth[:, 0] - forward, depth[:, 1] - behind)
+    bounds = intersect_corridors(held, depth[:, 0] - forward, depth[:, 1] - behind)
     bounds = tuple(bound - noise["y"] for bound in bounds)
     for start, end in leaves:
         _fix_path(bounds, centre, (time >= start + LEAVE_S) & (time <= end - LEAVE_S), _LAP_Y_MM)
@@ -480,7 +497,7 @@ def _hand_stretch(presses, held, scale):
     return np.where(crossed, 0.0, np.clip((wide / scale - _STRETCH_FREE_MM) / (_STRETCH_FULL_MM - _STRETCH_FREE_MM), 0.0, _MAX_STRETCH))
 
 
-def _intersect_corridors(held, low, high):
+def intersect_corridors(held, low, high):
     """Intersect the corridors (pair,) of the held keys at each step (step,).
 
     If the corridors do not intersect, the result is a single point: the middle between maximum low end and minimum high end.

@@ -26,29 +26,35 @@ FOREARM = N_ROTATIONS
 # Rotation from MANO's frame to the player's frame, for the right hand.
 _PLAYER_FROM_MANO = LEVEL_HAND[1]
 
-# Radius of each finger at its base joint, second joint, third joint and tip.
-_RADII_MM = {
+FINGER_RADII_MM = {
     "thumb": (14.0, 11.5, 9.6, 8.0),
     "index": (10.5, 8.8, 7.6, 6.4),
     "middle": (10.5, 9.0, 7.8, 6.6),
     "ring": (10.0, 8.6, 7.4, 6.3),
     "pinky": (8.8, 7.3, 6.4, 5.5),
 }
+"""Radius of each finger at its base joint, second joint, third joint and tip (mm)."""
 
-# Cone of the palm for each finger: (start near the wrist, radius at the start, radius at the knuckle).
-_PALM_MM = {
+PALM_CONES_MM = {
     "index": ((-11.0, 3.0, 0.0), 15.0, 12.5),
     "middle": ((-4.0, 2.0, 0.0), 16.0, 13.0),
     "ring": ((5.0, 2.0, 0.0), 15.5, 12.5),
     "pinky": ((12.0, 4.0, -1.0), 14.0, 11.5),
 }
+"""Cone of the palm for each finger (mm): start near the wrist, radius at the start, radius at the knuckle."""
 
-# Cones of the ball of the thumb, the edge of the hand and the web of the thumb: (start, end, start radius, end radius).
-_FLESH_MM = (
+FLESH_CONES_MM = (
     ((-10.0, 10.0, -6.0), (-31.0, 42.0, -12.0), 15.0, 12.0),
     ((14.0, 12.0, -6.0), (27.0, 60.0, -7.0), 14.0, 11.0),
     ((-22.0, 66.0, -5.0), (-36.0, 50.0, -12.0), 7.5, 8.0),
 )
+"""Cones of the ball of the thumb, the edge of the hand and the web of the thumb (mm): start, end, start radius, end radius."""
+
+FOREARM_CONES_MM = (
+    ((0.0, 0.0, -1.5), (0.0, -120.0, -1.5), 21.0, 28.0),
+    ((0.0, -120.0, -1.5), (0.0, -400.0, -1.5), 28.0, 40.0),
+)
+"""Cones that approximate the forearm (mm): start, end, start radius, end radius."""
 
 # `stretch` of the palm's cones (`sdf.cone_distance`): the palm is thinner than it is wide.
 _PALM_SQUEEZE = (1.0, 1.0, 1.15)
@@ -144,7 +150,7 @@ def _joints_mm():
 def _finger_distance(points, finger):
     """Return the signed distance (point,) to one finger."""
     joints = _joints_mm()[list(CHAINS[finger])]
-    radii = _RADII_MM[finger]
+    radii = FINGER_RADII_MM[finger]
     distance = cone_distance(points, joints[0], joints[1], radii[0], radii[1])
     for bone in (1, 2):
         part = cone_distance(points, joints[bone], joints[bone + 1], radii[bone], radii[bone + 1])
@@ -155,13 +161,13 @@ def _finger_distance(points, finger):
 def _palm_distance(points):
     """Return the signed distance (point,) to the palm."""
     distance = None
-    for finger, (start, near, far) in _PALM_MM.items():
+    for finger, (start, near, far) in PALM_CONES_MM.items():
         knuckle = _joints_mm()[CHAINS[finger][0]]
         part = cone_distance(points, start, knuckle, near, far, _PALM_SQUEEZE)
         distance = part if distance is None else smooth_union(distance, part, _PALM_BLEND_MM)
-    for start, end, near, far in _FLESH_MM:
+    for start, end, near, far in FLESH_CONES_MM:
         distance = smooth_union(distance, cone_distance(points, start, end, near, far), _PALM_BLEND_MM)
-    for finger, (start, _, far) in _PALM_MM.items():
+    for finger, (start, _, far) in PALM_CONES_MM.items():
         knuckle = _joints_mm()[CHAINS[finger][0]]
         ridge_start = (0.55 * start[0], 8.0, 13.0)
         ridge_end = knuckle + np.array([0.0, -4.0, far / _PALM_SQUEEZE[2] - 0.6])
@@ -220,7 +226,7 @@ def _skin_weights(points):
         for level in range(3):
             direction = bones[level] + (bones[level - 1] if level else 0.0)
             direction /= np.linalg.norm(direction)
-            width = _THUMB_BASE_BEND_MM if finger == "thumb" and level == 0 else _BEND_RADII[level] * _RADII_MM[finger][level]
+            width = _THUMB_BASE_BEND_MM if finger == "thumb" and level == 0 else _BEND_RADII[level] * FINGER_RADII_MM[finger][level]
             beyond = passed * _smoothstep((points - joints[chain[level]]) @ direction, -width, width)
             if level:
                 weights[:, chain[level - 1]] -= beyond
@@ -245,7 +251,7 @@ def _nail_and_tint(points, normals):
     nail = np.zeros(len(points))
     dark, red = np.zeros(len(points)), np.zeros(len(points))
     for finger in FINGERS:
-        chain, radii = CHAINS[finger], _RADII_MM[finger]
+        chain, radii = CHAINS[finger], FINGER_RADII_MM[finger]
         along, dorsal = _bone_axes(finger, 2)
         side = np.cross(along, dorsal)
         tip = joints[chain[3]]
