@@ -96,7 +96,7 @@ class Truth:
         return (self.view == view) & ~bad & span
 
     def main_views(self):
-        """List the views with hands that have at least 85 % as many frames as the longest such view. Each counts as the main view."""
+        """List the possible main views: those whose number of frames with hands is at least 85 % of the maximum over all views."""
         views = np.unique(self.view[self.view >= 0])
         lengths = np.array([((self.view == v) & (self.hands > 0)).sum() for v in views])
         return views[lengths >= 0.85 * lengths.max()].tolist()

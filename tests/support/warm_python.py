@@ -8,6 +8,7 @@ same hash seed; tests that need others use real processes.
 import atexit
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -34,20 +35,46 @@ sys.exit(status if status >= 0 else 128 - status)
 """An executable that takes the arguments of `python`: a script with its arguments, or `-m` and a module."""
 
 
-def run_at(address, arguments, folder, environment, streams):
-    """Run a command in a process that the server at a socket forks; returns its exit status, negative for a signal."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
-        connection.connect(address)
-        socket.send_fds(connection, [json.dumps((arguments, folder, environment)).encode()], streams)
-        return int(connection.recv(16))
+class Process:
+    """A command in a process that the server at a socket forks, in a process group of its own. `pid` is that process."""
+
+    def __init__(self, address, arguments, folder, environment, streams):
+        self.returncode = None
+        self.connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.connection.connect(address)
+        socket.send_fds(self.connection, [json.dumps((arguments, folder, environment)).encode()], streams)
+        self.pid = int(self.connection.recv(16))
+
+    def wait(self):
+        """Wait for the end of the command; returns its exit status, negative for a signal."""
+        if self.returncode is None:
+            with self.connection:
+                self.returncode = int(self.connection.recv(16))
+        return self.returncode
+
+    def poll(self):
+        """Exit status, or None while the command runs."""
+        if self.returncode is None and not select.select([self.connection], [], [], 0.0)[0]:
+            return None
+        return self.wait()
+
+
+def run_at(*arguments):
+    """Run a command as `Process` does; returns its exit status, negative for a signal."""
+    return Process(*arguments).wait()
+
+
+def start(arguments, folder, environment, output):
+    """Start `python ARGUMENTS` in a folder, with all its output to an open file; returns the running `Process`."""
+    with open(os.devnull) as nothing:
+        streams = nothing.fileno(), output.fileno(), output.fileno()
+        return Process(server()[0], [str(argument) for argument in arguments], str(folder), environment, streams)
 
 
 def run(arguments, folder, environment):
     """Run `python ARGUMENTS` in a folder; returns the finished process with all its output in `stdout`."""
     with tempfile.TemporaryFile() as output:
-        streams = (os.open(os.devnull, os.O_RDONLY), output.fileno(), output.fileno())
-        status = run_at(server()[0], [str(argument) for argument in arguments], str(folder), environment, streams)
-        os.close(streams[0])
+        status = start(arguments, folder, environment, output).wait()
         output.seek(0)
         return subprocess.CompletedProcess(arguments, status, output.read().decode())
 
@@ -120,6 +147,7 @@ def serve(folder):
                     execute(str(command), *json.loads(message), streams)
                 for stream in streams:
                     os.close(stream)
+                connection.send(str(process).encode())
                 processes.add(process)
                 selector.register(os.pidfd_open(process), selectors.EVENT_READ, (process, connection))
                 selector.register(connection, selectors.EVENT_READ, (process, None))

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,8 +50,7 @@ class Project:
         command, environment = self.command(*arguments, cores=cores)
         log = self.root / "running.log"
         with log.open("w", encoding="utf-8") as file:
-            streams = {"stdout": file, "stderr": subprocess.STDOUT}
-            return subprocess.Popen(command, cwd=self.root, env=environment, start_new_session=True, **streams), log
+            return warm_python.start(command[1:], self.root, environment, file), log
 
     @staticmethod
     def jobs_of(output):

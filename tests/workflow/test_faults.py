@@ -71,7 +71,7 @@ class Running:
 
     def kill(self, group):
         """Kill Snakemake, and with `group` the scripts it has started, at once, as a machine that goes down."""
-        os.killpg(self.process.pid, signal.SIGKILL) if group else self.process.kill()
+        (os.killpg if group else os.kill)(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
 

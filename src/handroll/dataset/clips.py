@@ -76,7 +76,7 @@ def cut_clips(
     scores_of=None,
     min_length_s=None,
 ):
-    """Cut a video into clips and decide which clips the dataset accepts.
+    """Select the clips of a video and decide which clips the dataset accepts.
 
     The default length, hop and minimum visibility are those of PianoMotion10M (Gan et al., ICLR 2025). Windows are in presentation
     time, so the clips of a video with a variable frame rate have the same length.

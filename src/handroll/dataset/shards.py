@@ -156,7 +156,10 @@ def read_rows(folder):
 
 
 def _clip_rows(clips, windows, split, open_video):
-    """Yield rows of `SHARD` as dicts, sorted by subject, video and clip; `windows` maps (subject, video) to rows of `clips`."""
+    """Yield the rows of one split, as dicts with the columns of `SHARD`, sorted by subject, video and clip.
+
+    `clips` and `open_video` are those of `write_shards`. `windows` maps (subject, video) to indices of windows in the arrays of `clips`.
+    """
     for subject, video in sorted(windows):
         record = open_video(subject, video)
         for row in sorted(windows[subject, video], key=lambda row: clips["clip"][row]):

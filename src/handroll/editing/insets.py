@@ -37,7 +37,7 @@ EDGE_PX = 3
 """Maximum distance (px) of image edges from the sides of the rectangle."""
 
 EDGE_RATIO = 1.3
-"""Minimum ratio of the edge strength along the sides of the rectangle with the inset to that without the inset."""
+"""Minimum ratio of two strengths of the image edges along the sides of the rectangle: while the inset is visible, divided by without it."""
 
 MIN_OVERLAP = 0.8
 """Minimum overlap (intersection over union) of the rectangles in which one inset appears and disappears."""

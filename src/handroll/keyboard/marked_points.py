@@ -67,9 +67,10 @@ def marked_points(text):
 
 
 def _span_plane(points):
-    """Return whether points (n, xy 2), px or mm, determine a plane: whichever point is left out, the others are not all on one line.
+    """Return whether points (n, xy 2), px or mm, include 4 points of which no 3 are on one line. A homography requires such points.
 
-    Points within about 1 px or mm of a line count as on the line.
+    This is so if the remaining points are never all on one line, whichever point is left out. Points within about 1 px or mm of a line
+    count as on the line.
     """
     points = np.unique(points, axis=0)
     subsets = (np.delete(points, one, axis=0) for one in range(len(points)))

@@ -85,7 +85,9 @@ class MotionAutoencoder(nn.Module):
 
     @torch.no_grad()
     def features(self, motion):
-        """Compute the mean features of clips. The features of a clip do not depend on the rest of the batch.
+        """Compute the features of clips: for each clip, the mean of its latent distribution, without sampling.
+
+        The features of a clip do not depend on the rest of the batch.
 
         Parameters
         ----------

@@ -45,8 +45,8 @@ ACCELERATION_WEIGHT = 0.8
 of a finger do not move independently. This value keeps the strokes of simulated performances and removes more than half of the jitter."""
 
 STEPS_TO_SCALE = 5
-"""Number of optimisation steps in which the scale of the accelerations decreases from that of the noise to `ACCELERATION_M_S2`. With
-three more steps here and three more in `STEPS_AT_SCALE`, the error changes by 2 %."""
+"""Number of optimisation steps in which the scale of the accelerations decreases to `ACCELERATION_M_S2`, starting from the accelerations
+that noise of the joint positions causes. With three more steps here and three more in `STEPS_AT_SCALE`, the error changes by 2 %."""
 
 STEPS_AT_SCALE = 3
 """Number of the last optimisation steps, in which the scale stays at `ACCELERATION_M_S2`."""
@@ -266,9 +266,10 @@ def _angle_between(first, second):
 
 
 def _acceleration_scales(observations, joints, camera, time_s):
-    """List the scale of the accelerations (m / s^2) for each optimisation step, from that of the noise down to `ACCELERATION_M_S2`.
+    """List the scale of the distribution of joint accelerations (m / s^2) for each optimisation step; see `ACCELERATION_M_S2`.
 
-    `observations` is a result of `_measure`, and `joints` (frame, joint 21, xyz 3) are the engine's joints in metres.
+    It starts at the accelerations that noise of the joint positions causes, and decreases to `ACCELERATION_M_S2`. `observations` is a
+    result of `_measure`, and `joints` (frame, joint 21, xyz 3) are the engine's joints in metres.
     """
     noise_m = float(np.median(observations["joints_sigma_px"])) * float(np.median(joints[:, 0, 2])) / camera.focal_px
     first = max(np.sqrt(6.0) * noise_m / _frame_interval_s(time_s) ** 2, ACCELERATION_M_S2)

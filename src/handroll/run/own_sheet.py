@@ -19,8 +19,7 @@ SUBJECT = "own"
 """Subject of your own videos."""
 
 NAME_LENGTH = 80
-"""Maximum length of a video's name, in characters. If the name was made from a file name or address, an appended
-number does not count."""
+"""Maximum length of a video's name, in characters. A name made from a file name or URL can be longer by the number that makes it unique."""
 
 COLUMNS = ("subject", "video", "source", "midi", "override")
 """Columns that the sheet always contains."""

@@ -17,7 +17,7 @@ LIMITS = Limits(**MidiCheck().model_dump(exclude={"correct"}))
 
 
 def test_the_error_for_an_unknown_engine_lists_the_known_ones():
-    with pytest.raises(ValueError, match=r"\['kong', 'transkun'\], found 'ears'"):
+    with pytest.raises(ValueError, match="kong, transkun, found 'ears'"):
         transcribe(np.zeros(10), RATE, "ears")
 
 

@@ -6,8 +6,8 @@ A struck string sounds only at its partials, is loudest at its onset, and decays
 The limit rises only at onsets: at first at all frequencies (hammer, soundboard, room). Then it falls, slowly at the partials of a
 sounding note and fast at other frequencies. Power above the limit is foreign power. Other sounds exceed the limit between the partials,
 or at a partial whose power rises without an onset: bowed, blown and sung tones, speech, drums, passing noise. Steady noise is measured
-separately, from the quiet moments between notes (minimum statistics: Martin 2001, doi:10.1109/89.928915). Moments close to onsets are
-excluded.
+separately, from the quiet moments between notes (minimum statistics: Martin 2001, doi:10.1109/89.928915). All measurements exclude the
+moments close to onsets.
 
 Constants without a source were chosen on mixtures of other sounds with synthetic, sampled and recorded pianos
 (`evaluation/screen_sound.py`, set "tuning").
@@ -51,7 +51,7 @@ _LOWEST_FOREIGN_HZ = 350.0
 # Number of partials of a string.
 _PARTIALS = 60
 
-# Candidates in `_fit_tuning` for the factor of the inharmonicity.
+# Candidates in `_fit_tuning` for the inharmonicity, as a factor on the typical one (`strings.inharmonicity`).
 _STRETCHES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 
 # Candidates in `_fit_tuning` for the tuning relative to A4 = 440 Hz, cents. Half a semitone to either side is enough, because transcription
@@ -218,17 +218,18 @@ def _spectra(samples, frames):
 def _partial_hz(pitch, stretch, cents):
     """Return the frequencies (partial,) of a string's partials up to half the sampling rate, Hz.
 
-    `stretch` is the factor of the inharmonicity, `cents` the tuning.
+    `stretch` and `cents` are explained at `_fit_tuning`.
     """
     hz = partials_hz(fundamental_hz(pitch, cents), inharmonicity(pitch, stretch), _PARTIALS)
     return hz[hz < _HZ[-1]]
 
 
 def _fit_tuning(samples, notes):
-    """Estimate the tuning of the piano. Return (stretch, cents): the factor of the inharmonicity, and the tuning relative to A4 = 440 Hz.
+    """Estimate the tuning of the piano. Return (stretch, cents).
 
-    The spectra just after the onsets are compared with all candidates. For the best candidate, the mean level at the partials of the notes
-    is highest above the surrounding spectrum.
+    `stretch` is the inharmonicity of the strings, as a factor on the typical one (`strings.inharmonicity`). `cents` is the tuning relative
+    to A4 = 440 Hz. All pairs of `_STRETCHES` and `_CENTS` are tried. Each pair gives frequencies for the partials of the notes. The result
+    is the pair for which the mean level at these frequencies, just after the onsets, is highest above the surrounding spectrum.
     """
     at = np.asarray(notes["onset_s"]) + _FIT_AFTER_S
     inside = np.flatnonzero(at * RATE_HZ < len(samples))
