@@ -27,8 +27,12 @@ MAX_INTERVAL = 12
 # Cost of a chord that exceeds the maximum range of the fingers (`REACH_MM`).
 _UNREACHABLE = 1000.0
 
-# Cost of a held key that is released early, because its finger is needed for the next chord.
-_EARLY_RELEASE = 60.0
+# Cost of a held key that is released early, because its finger is needed for the next chord: a constant, and an amount for each second of its
+# remaining duration up to a maximum. If the sustain pedal is down, the note sounds on, and the cost is multiplied by a factor.
+_EARLY_RELEASE, _EARLY_RELEASE_PER_S, _MAX_EARLY_S, _EARLY_WITH_PEDAL = 15.0, 40.0, 1.0, 0.3
+
+# Time (s) that a finger needs to move to another key, and cost of each second that is missing if a finger plays two successive chords.
+_REUSE_S, _REUSE_PER_S = 0.3, 3000.0
 
 # Maximum distance between two keys over which the thumb passes under (mm). The thumb never passes under the little finger.
 _MAX_PASS_MM = 2.2 * STANDARD.white_pitch_mm
@@ -229,17 +233,46 @@ def finger(chords, hand, costs=DEFAULT_COSTS, scale=1.0):
     list of tuple of int
         Fingers 1 (thumb) to 5 of each chord, in the order of its pitches.
     """
-    path = _best_grips([(tuple(chord), ()) for chord in chords], [{} for _ in chords], hand, costs, scale)
+    path = _best_grips([Chord(tuple(chord)) for chord in chords], hand, costs, scale)
     return [tuple(found[pitch] + 1 for pitch in chord) for chord, found in zip(chords, path, strict=True)]
 
 
-def finger_notes(notes, hand, given=None, costs=(DEFAULT_COSTS, DEFAULT_COSTS), hand_scale=(1.0, 1.0)):
+@dataclass(frozen=True)
+class Chord:
+    """Keys that a hand strikes at one time, and keys that it holds at that time.
+
+    Attributes
+    ----------
+    struck : tuple of int
+        MIDI pitches in increasing order; one to five.
+    held : dict of int to float
+        Pitches that are still held, and the cost of releasing each early.
+    fingers : dict of int to int
+        Known fingers (indices into `skeleton.FINGERS`) of struck pitches.
+    time_s : float
+        Onset; NaN if unknown.
+    """
+
+    struck: tuple[int, ...]
+    held: dict[int, float] = field(default_factory=dict)
+    fingers: dict[int, int] = field(default_factory=dict)
+    time_s: float = np.nan
+
+    @property
+    def pitches(self):
+        """Struck and held pitches in increasing order."""
+        return tuple(sorted((*self.struck, *self.held)))
+
+
+def finger_notes(notes, pedal, hand, given=None, costs=(DEFAULT_COSTS, DEFAULT_COSTS), hand_scale=(1.0, 1.0)):
     """Choose the finger of each note of both hands. Keys that are held beyond the next chord keep their fingers.
 
     Parameters
     ----------
     notes : dict of str to array (note,)
         Columns of `tables.NOTES`, in order of onset.
+    pedal : dict of str to array (press,)
+        Columns of `tables.PEDAL`. While the pedal is down, a key can be released early without an audible change.
     hand : array (note,), int
         Index into `skeleton.HANDS`.
     given : array (note,), int, optional
@@ -258,22 +291,31 @@ def finger_notes(notes, hand, given=None, costs=(DEFAULT_COSTS, DEFAULT_COSTS), 
     pitch = notes["pitch"].astype(int)
     for side in range(len(HANDS)):
         rows = np.flatnonzero(hand == side)
-        chords, known, struck = [], [], []
-        held = {}
+        chords, struck, until = [], [], {}
         for chord in chords_of(notes["onset_s"][rows]):
             new = rows[chord]
-            time_s = notes["onset_s"][new[0]]
+            time_s = float(notes["onset_s"][new[0]])
             new = _playable(dict(zip(pitch[new].tolist(), new.tolist(), strict=True)), side, hand_scale[side])
-            held = {key: until for key, until in held.items() if until > time_s + CHORD_S and key not in new}
-            held = _compatible(held, tuple(sorted(new)), side, hand_scale[side])
-            chords.append((tuple(sorted(new)), tuple(sorted(held))))
-            known.append({} if given is None else {key: int(given[note]) for key, note in new.items() if given[note] != UNPLAYED})
+            until = {key: end_s for key, end_s in until.items() if end_s > time_s + CHORD_S and key not in new}
+            until = _compatible(until, tuple(new), side, hand_scale[side])
+            factor = _EARLY_WITH_PEDAL if _is_down(pedal, time_s) else 1.0
+            held = {
+                key: factor * (_EARLY_RELEASE + _EARLY_RELEASE_PER_S * min(end_s - time_s, _MAX_EARLY_S)) for key, end_s in until.items()
+            }
+            known = {} if given is None else {key: int(given[note]) for key, note in new.items() if given[note] != UNPLAYED}
+            chords.append(Chord(tuple(new), held, known, time_s))
             struck.append(new)
-            held |= {key: notes["key_offset_s"][note] for key, note in new.items()}
-        for new, found in zip(struck, _best_grips(chords, known, side, costs[side], hand_scale[side]), strict=True):
+            until |= {key: float(notes["key_offset_s"][note]) for key, note in new.items()}
+        for new, found in zip(struck, _best_grips(chords, side, costs[side], hand_scale[side]), strict=True):
             for key, note in new.items():
                 chosen[note] = found[key]
     return chosen
+
+
+def _is_down(pedal, time_s):
+    """Return whether the sustain pedal is down at a time, for columns of `tables.PEDAL`."""
+    index = int(np.searchsorted(pedal["onset_s"], time_s, side="right")) - 1
+    return index >= 0 and bool(pedal["offset_s"][index] > time_s)
 
 
 def _playable(chord, side, scale):
@@ -310,15 +352,12 @@ def _mirror(side):
     return -1 if side == _LEFT else 1
 
 
-def _best_grips(chords, known, hand, costs, scale):
+def _best_grips(chords, hand, costs, scale):
     """Find the sequence of grips with the lowest cost.
 
     Parameters
     ----------
-    chords : list of (tuple of int, tuple of int)
-        Struck pitches and held pitches of each chord, each in increasing order.
-    known : list of dict of int to int
-        Known fingers of struck pitches.
+    chords : list of Chord
     hand, costs, scale
         See `finger`.
 
@@ -329,17 +368,20 @@ def _best_grips(chords, known, hand, costs, scale):
     """
     if not chords:
         return []
-    grips = [grips_of(tuple(sorted((*struck, *held))), _mirror(hand), scale) for struck, held in chords]
+    grips = [grips_of(chord.pitches, _mirror(hand), scale) for chord in chords]
     total, origin = None, []
-    for number, (now, (struck, held), fingers) in enumerate(zip(grips, chords, known, strict=True)):
+    for number, (now, chord) in enumerate(zip(grips, chords, strict=True)):
         cost = now.cost(costs)
-        for pitch, finger in fingers.items():
+        for pitch, finger in chord.fingers.items():
             cost = cost + _UNREACHABLE * (_fingers_on(now, pitch) != finger)
         if total is not None:
-            before = grips[number - 1]
-            totals = total[:, None] + moves_between(before, chords[number - 1][0], now, struck).cost(costs)
-            for pitch in held:
-                totals = totals + _EARLY_RELEASE * (_fingers_on(before, pitch)[:, None] != _fingers_on(now, pitch))
+            before, earlier = grips[number - 1], chords[number - 1]
+            totals = total[:, None] + moves_between(before, earlier.struck, now, chord.struck).cost(costs)
+            for pitch, early in chord.held.items():
+                totals = totals + early * (_fingers_on(before, pitch)[:, None] != _fingers_on(now, pitch))
+            missing_s = _REUSE_S - (chord.time_s - earlier.time_s)
+            if missing_s > 0.0:
+                totals = totals + _REUSE_PER_S * missing_s * _reused_fingers(before, earlier.struck, now, chord.struck)
             origin.append(totals.argmin(axis=0))
             cost = cost + totals.min(axis=0)
         total = cost
@@ -350,6 +392,16 @@ def _best_grips(chords, known, hand, costs, scale):
         dict(zip(pitch_of_key(found.key).tolist(), found.fingers[k].tolist(), strict=True))
         for found, k in zip(grips, reversed(path), strict=True)
     ]
+
+
+def _reused_fingers(before, struck_before, now, struck_now):
+    """Count the fingers (grip before, grip now) that strike different keys in two successive chords."""
+    count = np.zeros((len(before.fingers), len(now.fingers)))
+    for first in struck_before:
+        for second in struck_now:
+            if first != second:
+                count += _fingers_on(before, first)[:, None] == _fingers_on(now, second)
+    return count
 
 
 def _fingers_on(grips, pitch):

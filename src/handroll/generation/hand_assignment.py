@@ -104,7 +104,7 @@ def chords_of(onset_s):
         if time_s - first > CHORD_S:
             starts.append(note)
             first = time_s
-    return [slice(start, end) for start, end in zip(starts, [*starts[1:], len(onset_s)], strict=True)]
+    return [slice(start, end) for start, end in zip(starts, [*starts[1:], len(onset_s)], strict=False)]
 
 
 def assign_hands(notes, given=None, hand_scale=(1.0, 1.0)):

@@ -12,12 +12,14 @@ from scipy.ndimage import binary_dilation, gaussian_filter1d
 
 from handroll.generation.inverse_kinematics import angles_from_tips, rotation_from_angles, tips_from_angles
 from handroll.generation.performance import Performance
-from handroll.generation.two_hands import APART_MM, TIP_CLEARANCE_MM, find_boundary
+from handroll.generation.two_hands import APART_MM, TIP_CLEARANCE_MM, separate
 from handroll.generation.wrist_trajectory import (
     BLACK_DEPTH_MM,
     LEAVE_S,
     OFFSETS_MM,
+    RAISE_MM,
     REFERENCE_MM,
+    STEP_S,
     TIP_HEIGHT_MM,
     WHITE_DEPTH_MM,
     forward_mm,
@@ -105,7 +107,7 @@ def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0)):
 
     Parameters
     ----------
-    score : simulator.score.Score
+    score : FingeredNotes
     seed : int
         Random seed of the variations of movement.
     fps : float
@@ -131,21 +133,24 @@ def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0)):
     presses_of_hand = [presses_of(notes, hand == side, finger, mirror, released) for side, mirror in enumerate(mirrors)]
     away_of_hand = [[(start, end) for resting, start, end in score.rests if resting == name] for name in HANDS]
 
-    def plan(side, inner_limit_mm=None):
+    def plan(side, *apart):
         """Plan the path of a hand. Returns the path, and the random generator for the rest of the hand's variations."""
         rng = np.random.default_rng([seed, side])
-        args = presses_of_hand[side], away_of_hand[side], mirrors[side], scale[side], score.duration_s, rng, inner_limit_mm
+        args = presses_of_hand[side], away_of_hand[side], mirrors[side], scale[side], score.duration_s, rng, *apart
         return plan_hand(*args), rng
 
     planned = [plan(side) for side in range(len(HANDS))]
-    boundary_mm = find_boundary([path for path, _ in planned], presses_of_hand, scale, score.duration_s)
+    apart = separate([path for path, _ in planned], presses_of_hand, scale, score.duration_s)
     for side, name in enumerate(HANDS):
-        mirror, presses, away, path, rng = mirrors[side], presses_of_hand[side], away_of_hand[side], *planned[side]
-        if boundary_mm is not None:
-            path, rng = plan(side, mirror * boundary_mm + 0.5 * APART_MM * scale[side])
+        mirror, presses, away, (path, rng) = mirrors[side], presses_of_hand[side], away_of_hand[side], planned[side]
+        if apart is not None:
+            half = 0.5 * APART_MM * scale[side]
+            path, rng = plan(side, (apart.low_mm[side] + half, apart.high_mm[side] - half), apart.raised[side])
         courses = _compute_trajectories(presses, time)
-        inner_mm = None if boundary_mm is None else mirror * np.interp(time, path.time_s, boundary_mm)
-        pose, moved = _compute_poses(presses, courses, path, mirror, time, scale[side], rng, inner_mm)
+        at_frames = None
+        if apart is not None:
+            at_frames = [_nearest(time, series[side]) for series in (apart.low_mm, apart.high_mm, apart.raised)]
+        pose, moved = _compute_poses(presses, courses, path, mirror, time, scale[side], rng, at_frames)
         rotation[:, side] = mirrored_pose(pose.reshape(len(time), -1)).reshape(pose.shape) if name == "left" else pose
         translation[:, side] = moved * np.array([mirror, 1.0, 1.0])
         key_down = np.maximum(courses.down * (HOVER_MM + STANDARD.dip_mm) - HOVER_MM, 0.0)
@@ -165,10 +170,16 @@ def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0)):
     )
 
 
-def _compute_poses(presses, courses, path, mirror, time, scale, rng, inner_mm):
+def _nearest(time, series):
+    """Return the values (frame,) of a series (step,) at frame times."""
+    return series[np.rint(time / STEP_S).astype(int)]
+
+
+def _compute_poses(presses, courses, path, mirror, time, scale, rng, apart=None):
     """Compute the poses of one hand: rotation (frame, joint 16, 3) and translation (frame, 3), metres. A left hand is mirrored.
 
-    `inner_mm` (frame,) is the boundary between the hands, which idle fingertips do not cross; None if the hands are never near each other.
+    `apart` contains the fields of `two_hands.Separation` for this hand: the range of x that idle fingertips do not leave, two arrays
+    (frame,), and how far the hand is raised (frame,). None if the hands are never near each other.
     """
     position = np.stack([np.interp(time, path.time_s, path.position_mm[:, axis]) for axis in (0, 1)], -1)
     height = np.interp(time, path.time_s, path.height_mm)
@@ -190,8 +201,8 @@ def _compute_poses(presses, courses, path, mirror, time, scale, rng, inner_mm):
     rest = OFFSETS_MM * scale - np.array([[_THUMB_ASIDE_MM, 0.0]] + 4 * [[0.0, 0.0]])
     idle = position[:, None] + np.einsum("tij,fj->tfi", flat, rest)
     idle[..., 1] = np.minimum(idle[..., 1], STANDARD.white_length_mm - _FALLBOARD_MM)
-    if inner_mm is not None:
-        idle[..., 0] = np.maximum(idle[..., 0], (inner_mm + TIP_CLEARANCE_MM)[:, None])
+    if apart is not None:
+        idle[..., 0] = np.clip(idle[..., 0], (apart[0] + TIP_CLEARANCE_MM)[:, None], (apart[1] - TIP_CLEARANCE_MM)[:, None])
     drawn = np.stack([by_finger(courses.aim * along[courses.press]) for along in point.T], -1)
     tip = idle * (1.0 - held)[..., None] + drawn / np.maximum(aims, 1.0)[..., None]
     tip[..., 0] = _space_fingertips(tip[..., 0], held)
@@ -202,6 +213,8 @@ def _compute_poses(presses, courses, path, mirror, time, scale, rng, inner_mm):
     # The height of idle fingertips is relative to the keys while the hand is over the keys, and relative to the wrist elsewhere.
     hanging = height[:, None] - _HANG_MM * scale
     idle_z = over_keys * (surface + HOVER_MM) + (1.0 - over_keys) * hanging + wander
+    if apart is not None:
+        idle_z += RAISE_MM * apart[2][:, None]
     key_top = np.where(presses.black, STANDARD.black_height_mm, 0.0)
     top = by_finger(courses.aim * key_top[courses.press])
     poised = idle_z * (1.0 - held) + (top + HOVER_MM * aims) / np.maximum(aims, 1.0)

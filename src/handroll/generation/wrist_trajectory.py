@@ -131,6 +131,12 @@ _LAP_DELAY_S = 0.15
 # Pitch of the hand.
 _PITCH_DEG = 6.0
 
+RAISE_MM = 75.0
+"""Distance (mm) by which the wrist is higher while the hand plays above the other hand."""
+
+# Change of the pitch while the hand plays above the other hand.
+_RAISED_PITCH_DEG = -10.0
+
 # Yaw of the hand at the middle of the keyboard.
 _YAW_DEG = 5.0
 
@@ -378,7 +384,7 @@ def held_keys(presses, end_s):
     return held_at(steps_until(end_s), presses.onset_s - _APPROACH_S, presses.release_s)
 
 
-def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng, inner_limit_mm=None):
+def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng, side_mm=None, raised=0.0):
     """Plan the path of one hand.
 
     Parameters
@@ -393,9 +399,11 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng, inner_limit_mm=No
         End of the performance. The path lasts from 0 to at least this time.
     rng : numpy.random.Generator
         Source of the slow noise.
-    inner_limit_mm : array (step,), optional
-        Minimum x of the reference point (mirrored for a left hand), so that the hand keeps its distance from the other hand. The reach of
+    side_mm : (low, high) arrays (step,), optional
+        Range of x of the reference point (mirrored for a left hand) in which the hand keeps its distance from the other hand. The reach of
         the held keys has priority.
+    raised : array (step,)
+        How far the hand is raised above the other hand, 0..1.
 
     Returns
     -------
@@ -416,10 +424,11 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng, inner_limit_mm=No
 
     centre = _fill_gaps(_mid_range(held, presses.x_mm - OFFSETS_MM[presses.finger, 0] * scale), middle_x + _IDLE_ASIDE_MM)
     bounds = intersect_corridors(held, *corridor(presses.x_mm, presses.finger, scale, COMFORT_MM))
-    if inner_limit_mm is not None:
-        limit = np.minimum(inner_limit_mm, intersect_corridors(held, *corridor(presses.x_mm, presses.finger, scale, REACH_MM))[1])
-        bounds = tuple(np.maximum(bound, limit) for bound in bounds)
-        centre = np.maximum(centre, limit)
+    if side_mm is not None:
+        reach = intersect_corridors(held, *corridor(presses.x_mm, presses.finger, scale, REACH_MM))
+        side = [np.clip(limit, *reach) for limit in side_mm]
+        bounds = tuple(np.clip(bound, *side) for bound in bounds)
+        centre = np.clip(centre, *side)
     x = smoothest_path(*(bound - noise["x"] for bound in bounds), centre, softness) + noise["x"]
 
     centre = _fill_gaps(
@@ -428,11 +437,11 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng, inner_limit_mm=No
     bounds = np.full(size, -np.inf), np.full(size, np.inf)
     for start, end in leaves:
         _fix_path(bounds, centre, (time >= start + LEAVE_S + _LAP_DELAY_S) & (time <= end - LEAVE_S - _LAP_DELAY_S), _LAP_Z_MM)
-    z = smoothest_path(*bounds, centre, softness) + noise["z"]
+    z = smoothest_path(*bounds, centre, softness) + noise["z"] + RAISE_MM * raised
 
     opened = smoothest_path(np.full(size, -np.inf), np.full(size, np.inf), _fill_gaps(np.where(any_held, stretch, np.nan), 0.0), softness)
     yaw = np.clip(_YAW_DEG + _YAW_DEG_PER_MM * (x - middle_x), -_MAX_YAW_DEG, _MAX_YAW_DEG) + _STRETCH_YAW_DEG * opened + noise["yaw"]
-    turn = np.radians(np.stack([yaw, _PITCH_DEG + noise["pitch"], noise["roll"]], -1))
+    turn = np.radians(np.stack([yaw, _PITCH_DEG + noise["pitch"] + _RAISED_PITCH_DEG * raised, noise["roll"]], -1))
 
     centre = _fill_gaps(np.where(any_held, np.where(black, 0.5 * (WHITE_Y_MM + BLACK_Y_MM), WHITE_Y_MM), np.nan), WHITE_Y_MM)
     depth = np.where(presses.black[:, None], BLACK_DEPTH_MM, WHITE_DEPTH_MM)

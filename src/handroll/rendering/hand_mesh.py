@@ -50,11 +50,8 @@ FLESH_CONES_MM = (
 )
 """Cones of the ball of the thumb, the edge of the hand and the web of the thumb (mm): start, end, start radius, end radius."""
 
-FOREARM_CONES_MM = (
-    ((0.0, 0.0, -1.5), (0.0, -120.0, -1.5), 21.0, 28.0),
-    ((0.0, -120.0, -1.5), (0.0, -400.0, -1.5), 28.0, 40.0),
-)
-"""Cones that approximate the forearm (mm): start, end, start radius, end radius."""
+FOREARM_CONES_MM = (((0.0, 0.0, -1.5), (0.0, -120.0, -1.5), 21.0, 28.0),)
+"""Cones that approximate the part of the forearm next to the wrist (mm): start, end, start radius, end radius."""
 
 # `stretch` of the palm's cones (`sdf.cone_distance`): the palm is thinner than it is wide.
 _PALM_SQUEEZE = (1.0, 1.0, 1.15)

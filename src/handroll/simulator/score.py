@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from handroll.generation.fingered_notes import FingeredNotes
 from handroll.hand.skeleton import HANDS
 from handroll.music.notes import note_table, pedal_table
 from handroll.simulator.pieces import RIGHT, Bar, pieces
@@ -84,38 +85,20 @@ _TEMPO_SPREAD = 0.12
 _PITCH_RANGE = (28, 86)
 
 
-@dataclass(frozen=True)
-class Score:
+@dataclass(frozen=True, kw_only=True)
+class Score(FingeredNotes):
     """Fingered notes for a simulated performance, and the times at which the hands are not visible.
 
     Attributes
     ----------
     title, source : str
-    duration_s : float
-        Duration of the video.
-    notes : dict of str to array (note,)
-        Columns of `tables.NOTES`, sorted by onset, then pitch.
-    hand : array (note,), int
-        Index into `skeleton.HANDS`.
-    finger : array (note,), int
-        Index into `skeleton.FINGERS`: 0 = thumb.
-    pedal : dict of str to array (press,)
-        Columns of `tables.PEDAL`.
-    rests : tuple of (hand name, start_s, end_s)
-        Intervals of more than 2 s in which a hand leaves the keys. At `end_s` the hand is back at the keys.
     covers : tuple of (hand name, start_s, end_s)
         Intervals of 0.45 to 0.8 s in which an object covers a hand.
     """
 
     title: str
     source: str
-    duration_s: float
-    notes: dict[str, np.ndarray]
-    hand: np.ndarray
-    finger: np.ndarray
-    pedal: dict[str, np.ndarray]
-    rests: tuple[tuple[str, float, float], ...]
-    covers: tuple[tuple[str, float, float], ...]
+    covers: tuple[tuple[str, float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -282,7 +265,9 @@ def build_score(title, source, duration_s, played, rng, covers):
     pedal = pedal_table(*np.array(pedal).reshape(-1, 2).T)
     notes = note_table(onset, offset, pitch, velocity, pedal)
     rests = tuple((HANDS[side], *rest) for side in range(len(HANDS)) for rest in _rests(onset[hand == side], offset[hand == side]))
-    return Score(title, source, duration_s, notes, hand, finger, pedal, rests, _covers(rests, duration_s, rng) if covers else ())
+    covers = _covers(rests, duration_s, rng) if covers else ()
+    music = {"duration_s": duration_s, "notes": notes, "hand": hand, "finger": finger, "pedal": pedal, "rests": rests}
+    return Score(title=title, source=source, covers=covers, **music)
 
 
 def _deviation(rng, sigma_s):

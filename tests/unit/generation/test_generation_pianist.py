@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from handroll.generation.fingered_notes import FingeredNotes
 from handroll.generation.inverse_kinematics import CURL, angles_from_tips, chains, rotation_from_angles, tips_from_angles
 from handroll.generation.pianist import perform
 from handroll.generation.wrist_trajectory import STEP_S, releases, smoothest_path
@@ -14,14 +15,14 @@ from handroll.hand.template import open_hand
 from handroll.keyboard.geometry import STANDARD, key_of_pitch
 from handroll.music.notes import note_table
 from handroll.rendering.scene import Scene, world_joints
-from handroll.simulator.score import Score, random_score, score
+from handroll.simulator.score import random_score, score
 from support.performance_checks import reach_report
 
 
 def _score(onset, offset, pitch, hand, finger, duration_s, rests=()):
     pedal = {"onset_s": np.zeros(0), "offset_s": np.zeros(0)}
     notes = note_table(onset, offset, pitch, np.full(len(onset), 64), pedal)
-    return Score("test", "test", duration_s, notes, np.array(hand), np.array(finger), pedal, tuple(rests), ())
+    return FingeredNotes(duration_s=duration_s, notes=notes, hand=np.array(hand), finger=np.array(finger), pedal=pedal, rests=tuple(rests))
 
 
 @pytest.fixture(scope="module")
