@@ -14,9 +14,11 @@ from handroll.generation.wrist_trajectory import (
     REACH_MM,
     STEP_S,
     corridor,
+    held_at,
     held_keys,
     intersect_corridors,
     smoothest_path,
+    steps_until,
 )
 from handroll.hand.skeleton import HANDS
 from handroll.keyboard.geometry import STANDARD
@@ -35,6 +37,9 @@ _KEY_CLEARANCE_MM = 6.0
 
 # Time constant with which the boundary approaches the middle between the hands.
 _SOFTNESS_S = 0.2
+
+# Time before the onset and after the release of a key in which its finger is near the key.
+_AIM_S, _LEAVE_S = 0.15, 0.10
 
 # Time before and after the moment at which the hands change their order, in which there is no boundary between them and one hand is raised.
 _PASSING_S = 0.3
@@ -86,13 +91,18 @@ def separate(paths, presses, scale, end_s):
     left, right = (sign * path.position_mm[:, 0] for sign, path in zip((-1.0, 1.0), paths, strict=True))
     if (right - left >= _NEAR_MM * scale.mean()).all():
         return None
-    (below_left, above_left), (below_right, above_right) = (_boundary_ranges(presses[side], scale[side], end_s) for side in (_LEFT, _RIGHT))
+    aiming, holding = ([_boundary_ranges(presses[side], scale[side], end_s, aims) for side in (_LEFT, _RIGHT)] for aims in (True, False))
+    (below_left, above_left), (below_right, above_right) = holding
     # The left hand is mirrored: what is below it is above it in the mirror. A boundary is right of the left hand and left of the right hand,
     # or the other way round if the hands are crossed.
     uncrossed, crossed = (-below_left, below_right), (above_right, -above_left)
     order = np.where((uncrossed[0] > uncrossed[1]) & (crossed[0] <= crossed[1]), -1, 1)
     order = _keep_order(order, crossed[0] <= crossed[1])
     low, high = (np.where(order > 0, first, second) for first, second in zip(uncrossed, crossed, strict=True))
+    # Where it is possible, the boundary also keeps its distance from the keys that fingers move to or come from.
+    wide = np.where(order > 0, -aiming[_LEFT][0], aiming[_RIGHT][1]), np.where(order > 0, aiming[_RIGHT][0], -aiming[_LEFT][1])
+    fits = wide[0] <= wide[1]
+    low, high = np.where(fits, wide[0], low), np.where(fits, wide[1], high)
     blocked = low > high
     between = np.where(blocked, 0.5 * (np.where(blocked, low, 0.0) + np.where(blocked, high, 0.0)), 0.0)
     low, high = np.where(blocked, between, low), np.where(blocked, between, high)
@@ -113,15 +123,18 @@ def separate(paths, presses, scale, end_s):
     return Separation(side_low, side_high, np.minimum(gaussian_filter1d(raised, _RISE_S / STEP_S, axis=1), 1.0))
 
 
-def _boundary_ranges(presses, scale, end_s):
+def _boundary_ranges(presses, scale, end_s, aiming):
     """Return the range of x of a boundary beside a hand that keeps its keys: the maximum on its lower side, the minimum on its upper side.
 
-    `presses` are those of one hand of bone scale `scale`; x is mirrored for a left hand. Each result is an array (step,), infinite while
-    the hand holds no key.
+    `presses` are those of one hand of bone scale `scale`; x is mirrored for a left hand. If `aiming`, a key counts as held also while its
+    finger moves towards it and away from it. Each result is an array (step,), infinite while the hand holds no key.
     """
     held = held_keys(presses, end_s)
     at = presses.at(held.press)
     low, high = intersect_corridors(held, *corridor(at.x_mm, at.finger, scale, REACH_MM))
+    if aiming:
+        held = held_at(steps_until(end_s), presses.onset_s - _AIM_S, presses.release_s + _LEAVE_S)
+        at = presses.at(held.press)
     below = np.minimum(high - 0.5 * APART_MM * scale, held.min(at.x_mm) - _KEY_CLEARANCE_MM)
     above = np.maximum(low + 0.5 * APART_MM * scale, held.max(at.x_mm) + _KEY_CLEARANCE_MM)
     return below, above

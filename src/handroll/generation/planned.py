@@ -1,0 +1,142 @@
+"""Motion from notes without training: choose hands and fingers, plan the motion, and repair what cannot be played.
+
+A chord that is too wide for a hand is rolled: its notes are struck one after the other. A note that no finger can play, or for which the
+hands would have to pass through each other, is left out. Both are reported.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from handroll.generation.fingered_notes import FingeredNotes
+from handroll.generation.fingering import DEFAULT_COSTS, UNPLAYED, finger_notes, grips_of
+from handroll.generation.hand_assignment import CHORD_S, assign_hands, chords_of
+from handroll.generation.hands_apart import surface_distance_mm
+from handroll.generation.performance import Performance
+from handroll.generation.pianist import perform
+from handroll.hand.skeleton import FINGERS, HANDS
+from handroll.music.notes import note_table
+
+FPS = 60.0
+"""Default frame rate of a planned motion (frames/s). A fast stroke takes less than two frames at 30 frames/s."""
+
+MAX_INTERSECTION_MM = 4.0
+"""Maximum depth (mm) by which the surfaces of the hands may intersect. Soft tissue yields by a few millimetres."""
+
+# Time between the notes of a rolled chord. It is longer than `CHORD_S`.
+_ROLL_S = CHORD_S + 0.02
+
+# Time before the onset and after the release of a note in which its finger can be the cause of an intersection.
+_BEFORE_S, _AFTER_S = 0.25, 0.25
+
+_LEFT = HANDS.index("left")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A planned performance, and what was changed in its notes.
+
+    Attributes
+    ----------
+    performance : Performance
+        Contains the notes that are played. A rolled chord has its new onsets.
+    left_out : array (note,), bool
+        Notes of the input that are not played.
+    rolled : array (note,), bool
+        Notes of the input that are struck later than written, because their chord is too wide.
+    """
+
+    performance: Performance
+    left_out: np.ndarray
+    rolled: np.ndarray
+
+
+def plan_performance(notes, pedal, duration_s, seed=0, fps=FPS, hand_scale=(1.0, 1.0), hand=None, finger=None, costs=(DEFAULT_COSTS,) * 2):
+    """Plan the motion of both hands for notes.
+
+    Parameters
+    ----------
+    notes, pedal : dict of str to array
+        Columns of `tables.NOTES`, in order of onset, and of `tables.PEDAL`.
+    duration_s : float
+    seed : int
+        Random seed of the variations of movement.
+    fps : float
+        Frame rate.
+    hand_scale : (float, float)
+        Bone scale of the left and the right hand.
+    hand, finger : array (note,), int, optional
+        Known hands (`hand_assignment.UNKNOWN` for others) and fingers (`fingering.UNPLAYED` for others).
+    costs : (FingeringCosts, FingeringCosts)
+        Costs of the fingering of the left and of the right hand.
+
+    Returns
+    -------
+    Plan
+    """
+    hand = assign_hands(notes, hand, hand_scale)
+    onset_s = _roll_wide_chords(notes, hand, hand_scale)
+    order = np.lexsort((notes["pitch"], onset_s))
+    struck = {name: values[order] for name, values in notes.items()} | {"onset_s": onset_s[order]}
+    hand_of, given = hand[order], None if finger is None else finger[order]
+    chosen = finger_notes(struck, pedal, hand_of, given, costs, hand_scale)
+    while True:
+        played = chosen != UNPLAYED
+        table = note_table(*(struck[name][played] for name in ("onset_s", "key_offset_s", "pitch", "velocity")), pedal)
+        music = FingeredNotes(duration_s=duration_s, notes=table, hand=hand_of[played], finger=chosen[played], pedal=pedal)
+        performance = perform(music, seed, fps, hand_scale)
+        distance = surface_distance_mm(performance)
+        culprits = _culprits(performance, distance)
+        if not len(culprits):
+            break
+        chosen[np.flatnonzero(played)[culprits]] = UNPLAYED
+    left_out = np.zeros(len(hand), dtype=bool)
+    left_out[order[chosen == UNPLAYED]] = True
+    return Plan(performance, left_out, onset_s != notes["onset_s"])
+
+
+def _roll_wide_chords(notes, hand, hand_scale):
+    """Return the onsets (note,) after chords that are too wide for their hand (note,) are rolled from the lowest to the highest note."""
+    onset_s = notes["onset_s"].copy()
+    pitch = notes["pitch"].astype(int)
+    for side, scale in enumerate(hand_scale):
+        mirror = -1 if side == _LEFT else 1
+        rows = np.flatnonzero(hand == side)
+        chords = [rows[chord] for chord in chords_of(notes["onset_s"][rows])]
+        nexts = [notes["onset_s"][chord[0]] for chord in chords[1:]] + [np.inf]
+        for chord, next_s in zip(chords, nexts, strict=True):
+            rising = chord[np.argsort(pitch[chord])]
+            groups, first = [], 0
+            for number in range(1, len(rising) + 1):
+                part = tuple(pitch[rising[first : number + 1]].tolist())
+                if number == len(rising) or (len(part) <= len(FINGERS) and not grips_of(part, mirror, scale).reachable.any()):
+                    groups.append(rising[first:number])
+                    first = number
+            start_s = notes["onset_s"][chord].min()
+            fits = start_s + len(groups) * _ROLL_S < next_s - CHORD_S
+            enough = all((notes["key_offset_s"][group] > start_s + (k + 1) * _ROLL_S).all() for k, group in enumerate(groups))
+            if len(groups) > 1 and fits and enough:
+                for k, group in enumerate(groups[1:], 1):
+                    onset_s[group] = start_s + k * _ROLL_S
+    return onset_s
+
+
+def _culprits(performance, distance_mm):
+    """Choose notes whose removal separates hands that intersect: for each intersection, the note with the nearest onset of the hand that
+    plays fewer notes there. Returns indices of notes of the performance."""
+    deep = np.flatnonzero(distance_mm < -MAX_INTERSECTION_MM)
+    if not len(deep):
+        return np.empty(0, dtype=int)
+    chosen = []
+    notes = performance.notes
+    for part in np.split(deep, np.flatnonzero(np.diff(deep) > 1) + 1):
+        time_s = performance.time_s[part[np.argmin(distance_mm[part])]]
+        near = np.flatnonzero((notes["onset_s"] - _BEFORE_S <= time_s) & (notes["key_offset_s"] + _AFTER_S >= time_s))
+        if not len(near):
+            near = np.array([np.abs(notes["onset_s"] - time_s).argmin()])
+        count = np.bincount(performance.note_hand[near], minlength=len(HANDS)).astype(float)
+        count[count == 0] = np.inf
+        near = near[performance.note_hand[near] == count.argmin()]
+        inner = notes["pitch"][near].astype(int) * (-1 if count.argmin() == _LEFT else 1)
+        chosen.append(near[np.argmin(inner)])
+    return np.unique(chosen)
