@@ -146,7 +146,7 @@ def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0)):
         if apart is not None:
             half = 0.5 * APART_MM * scale[side]
             path, rng = plan(side, (apart.low_mm[side] + half, apart.high_mm[side] - half), apart.raised[side])
-        courses = _compute_trajectories(presses, time)
+        courses = compute_trajectories(presses, time)
         at_frames = None
         if apart is not None:
             at_frames = [_nearest(time, series[side]) for series in (apart.low_mm, apart.high_mm, apart.raised)]
@@ -207,8 +207,8 @@ def _compute_poses(presses, courses, path, mirror, time, scale, rng, apart=None)
     tip = idle * (1.0 - held)[..., None] + drawn / np.maximum(aims, 1.0)[..., None]
     tip[..., 0] = _space_fingertips(tip[..., 0], held)
 
-    surface = STANDARD.black_height_mm * _ramp((tip[..., 1] - STANDARD.black_front_mm + _BLACK_EDGE_MM) / _BLACK_EDGE_MM)
-    over_keys = _ramp((tip[..., 1] + 60.0) / 60.0)
+    surface = STANDARD.black_height_mm * smooth_step((tip[..., 1] - STANDARD.black_front_mm + _BLACK_EDGE_MM) / _BLACK_EDGE_MM)
+    over_keys = smooth_step((tip[..., 1] + 60.0) / 60.0)
     wander = np.stack([np.interp(time, path.time_s, slow_noise(len(path.time_s), rng)) for _ in FINGERS], -1) * _HOVER_NOISE_MM
     # The height of idle fingertips is relative to the keys while the hand is over the keys, and relative to the wrist elsewhere.
     hanging = height[:, None] - _HANG_MM * scale
@@ -300,7 +300,7 @@ class Trajectories:
     aim: np.ndarray
 
 
-def _compute_trajectories(presses, time):
+def compute_trajectories(presses, time):
     """Compute the `Trajectories` of the presses of a hand."""
     onset, release = presses.onset_s, presses.release_s
     before_finger, after_finger = _neighbours(presses, presses.finger)
@@ -316,7 +316,7 @@ def _compute_trajectories(presses, time):
         values[pairs.press] for values in (onset, release, strike, lift, aim_start, part_end)
     )
     t = time[pairs.step]
-    down = _ramp((t - onset + strike) / strike) * _ramp((release + lift - t) / lift)
+    down = smooth_step((t - onset + strike) / strike) * smooth_step((release + lift - t) / lift)
     aim = _ramp_between(t, aim_start, onset - _AIMED_S) * (1.0 - _ramp_between(t, release + _PART_S, part_end))
     return Trajectories(pairs.press, pairs.step, down, aim)
 
@@ -345,7 +345,7 @@ def _press_points(presses, path, mirror, scale, rng):
     farthest = position[:, 1] + forward_mm(presses, position[:, 0], height, yaw, pitch, scale)
     y = np.clip(np.minimum(rest[:, 1], farthest), *np.where(black[:, None], BLACK_DEPTH_MM, WHITE_DEPTH_MM).T)
     # Between the black keys, only the narrow tail of a white key can be pressed.
-    deep = _ramp((y - STANDARD.black_front_mm + _BLACK_EDGE_MM) / _BLACK_EDGE_MM)
+    deep = smooth_step((y - STANDARD.black_front_mm + _BLACK_EDGE_MM) / _BLACK_EDGE_MM)
     middle = presses.x_mm + deep * (mirror * tail_edges_mm()[presses.key].mean(1) - presses.x_mm)
     narrow = np.maximum(deep, black)
     slack, sigma = (wide + narrow * (tight - wide) for wide, tight in (_AIM_SLACK_MM, _AIM_NOISE_MM))
@@ -369,7 +369,7 @@ def _space_fingertips(x_mm, held):
     return x
 
 
-def _ramp(u):
+def smooth_step(u):
     """Evaluate the minimum-jerk function that rises from 0 at u = 0 to 1 at u = 1 (Flash and Hogan 1985)."""
     u = np.clip(u, 0.0, 1.0)
     return u**3 * (10.0 - 15.0 * u + 6.0 * u**2)
@@ -377,7 +377,7 @@ def _ramp(u):
 
 def _ramp_between(time, start, end):
     """Evaluate a minimum-jerk rise from 0 at `start` to 1 at `end`. The rise takes at least `_MIN_MOVE_S`."""
-    return _ramp((time - start) / np.maximum(end - start, _MIN_MOVE_S))
+    return smooth_step((time - start) / np.maximum(end - start, _MIN_MOVE_S))
 
 
 def _turns(axis, angle_rad):

@@ -58,13 +58,16 @@ class SeriesProblem(ABC):
         Weight of the accelerations.
     axis_scale : tensor (xyz 3)
         Factor on each axis of the translation in accelerations.
+    expected_m_s2 : tensor (series, frame - 2, 21, xyz 3) or float
+        Expected accelerations of the joints (m / s^2). The cost is that of the difference.
     """
 
     UNBOUNDED = ()
     """Names of measurements whose loss stays quadratic (`NO_TAIL`)."""
 
-    def __init__(self, joints_of, difference, smoothness, axis_scale):
+    def __init__(self, joints_of, difference, smoothness, axis_scale, expected_m_s2=0.0):
         self.joints_of, self.difference, self.smoothness, self.axis_scale = joints_of, difference, smoothness, axis_scale
+        self.expected_m_s2 = expected_m_s2
 
     @abstractmethod
     def measured_squares(self, rotation, translation, centred):
@@ -86,7 +89,7 @@ class SeriesProblem(ABC):
         squares = self.measured_squares(rotation, translation, centred)
         scaled = centred + (translation * self.axis_scale)[..., None, :]
         windows = torch.stack([scaled[:, :-2], scaled[:, 1:-1], scaled[:, 2:]], dim=2)
-        acceleration = torch.einsum("stk,stkjc->stjc", self.difference, windows)
+        acceleration = torch.einsum("stk,stkjc->stjc", self.difference, windows) - self.expected_m_s2
         squares["acceleration"] = acceleration.square().sum(-1)
         return squares, centred + translation[..., None, :]
 
