@@ -6,10 +6,11 @@ and after. The correction of the motion is as small and as smooth as possible (`
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter1d
 
 from handroll.device import torch_device, torch_threads
 from handroll.generation.contact_problem import ContactProblem, Contacts
-from handroll.generation.pianist import HOVER_MM, compute_trajectories, smooth_step
+from handroll.generation.pianist import HOVER_MM, compute_trajectories, playing_middle_mm, smooth_step
 from handroll.generation.wrist_trajectory import BLACK_DEPTH_MM, TIP_HEIGHT_MM, WHITE_DEPTH_MM, presses_of, releases
 from handroll.hand.kinematics import MIRROR
 from handroll.hand.rotations import matrix_from_rotvec, mirrored, rotvec_from_matrix, unwrap_rotvec
@@ -53,6 +54,9 @@ _BOTTOM_SLACK_MM = 1.0
 # Minimum share of the way to the key (`aim`) from which a fingertip has to be over its key, and share of the press from which it is down.
 _OVER_KEY, _DOWN = 0.95, 0.98
 
+# Standard deviation of the Gaussian that smooths the initial shift of the wrist.
+_SHIFT_S = 0.06
+
 # Minimum height of a raised fingertip above its key, as a share of `HOVER_MM`.
 _RAISED = 0.6
 
@@ -92,14 +96,14 @@ def fit_contacts(performance, music, device="cpu"):
             turned = performance.rotation_rad[:, side]
             flip = MIRROR if name == "left" else np.ones(3)
             given = matrix_from_rotvec(mirrored(turned) if name == "left" else turned), performance.translation_m[:, side] * flip
-            fitted = _fit_hand(*given, presses, performance.time_s, float(scale[side]), device)
+            fitted = _fit_hand(*given, presses, performance.time_s, mirror, float(scale[side]), device)
             rotvec = rotvec_from_matrix(fitted[0])
             rotation[:, side] = mirrored(rotvec) if name == "left" else rotvec
             translation[:, side] = fitted[1] * flip
     return unwrap_rotvec(rotation), translation
 
 
-def _fit_hand(rotation, translation, presses, time_s, scale, device):
+def _fit_hand(rotation, translation, presses, time_s, mirror, scale, device):
     """Correct the motion of one hand: rotations (frame, 16, 3, 3) and translation (frame, 3); a left hand is mirrored."""
     skeleton = TemplateSkeleton()
 
@@ -110,7 +114,10 @@ def _fit_hand(rotation, translation, presses, time_s, scale, device):
         return torch.as_tensor(np.ascontiguousarray(values), dtype=torch.float64, device=device)
 
     joints = (joints_of(torch.from_numpy(rotation)) + torch.from_numpy(translation)[:, None]).numpy()
-    low, high, sigma = tip_ranges(presses, time_s, joints[:, list(TIPS)], scale)
+    ranges = tip_ranges(presses, time_s, joints[:, list(TIPS)], mirror, scale)
+    shift = _wrist_shift(joints[:, list(TIPS)], ranges, time_s)
+    translation, joints = translation + shift, joints + shift[:, None]
+    low, high, sigma = tip_ranges(presses, time_s, joints[:, list(TIPS)], mirror, scale)
     template = open_hand()
     limits = template.limits_rad.copy()
     limits[0] = (-np.inf, np.inf)
@@ -141,7 +148,27 @@ def _fit_hand(rotation, translation, presses, time_s, scale, device):
     return out
 
 
-def tip_ranges(presses, time_s, tips_m, scale):
+def _wrist_shift(tips_m, ranges, time_s):
+    """Return a smooth shift (frame, xyz 3) of the wrist that moves the pressing fingertips (frame, finger 5, xyz 3) near their keys.
+
+    `ranges` is a result of `tip_ranges`. In each frame the shift is the mean distance of the pressing fingertips from their ranges along x
+    and y. It is interpolated between presses.
+    """
+    low, high, _ = ranges
+    pressing = np.isfinite(high[..., 0])
+    known = np.flatnonzero(pressing.any(axis=1))
+    shift = np.zeros((len(time_s), 3))
+    if not len(known):
+        return shift
+    distance = np.maximum(low - tips_m, 0.0) - np.maximum(tips_m - high, 0.0)
+    mean = np.where(pressing[..., None], distance, 0.0).sum(axis=1)[known] / pressing[known].sum(axis=1)[:, None]
+    sigma = _SHIFT_S / max(float(np.median(np.diff(time_s))), 1e-3)
+    for axis in (0, 1):
+        shift[:, axis] = gaussian_filter1d(np.interp(time_s, time_s[known], mean[:, axis]), sigma, mode="nearest")
+    return shift
+
+
+def tip_ranges(presses, time_s, tips_m, mirror, scale):
     """Find the range of each fingertip of a hand over time.
 
     Parameters
@@ -151,6 +178,8 @@ def tip_ranges(presses, time_s, tips_m, scale):
     time_s : array (frame,)
     tips_m : array (frame, finger 5, xyz 3)
         Fingertips of the given motion, keyboard frame in metres; mirrored for a left hand.
+    mirror : int
+        -1 for a left hand, 1 for a right hand.
     scale : float
         Bone scale.
 
@@ -178,13 +207,13 @@ def tip_ranges(presses, time_s, tips_m, scale):
     y = np.clip(
         at_onset[np.arange(len(presses.finger)), presses.finger], *np.where(presses.black[:, None], BLACK_DEPTH_MM, WHITE_DEPTH_MM).T
     )
-    deep = presses.black | (y > STANDARD.black_front_mm - _EDGE_MM)
-    slack = np.where(deep, _NARROW_SLACK_MM, _WHITE_SLACK_MM)
+    middle_x, narrow = playing_middle_mm(presses, y, mirror)
+    slack = _WHITE_SLACK_MM + narrow * (_NARROW_SLACK_MM - _WHITE_SLACK_MM)
     top = np.where(presses.black, STANDARD.black_height_mm, 0.0)
 
     aimed = courses.aim > _OVER_KEY
     where = frame[aimed], finger[aimed]
-    low[(*where, 0)], high[(*where, 0)] = (presses.x_mm[press] - slack[press])[aimed], (presses.x_mm[press] + slack[press])[aimed]
+    low[(*where, 0)], high[(*where, 0)] = (middle_x - slack)[press][aimed], (middle_x + slack)[press][aimed]
     depth = np.where(black[:, None], BLACK_DEPTH_MM, WHITE_DEPTH_MM)
     low[(*where, 1)], high[(*where, 1)] = depth[aimed].T
     # The height follows the course of the stroke. Before and after it, the fingertip is raised.

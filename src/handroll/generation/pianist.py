@@ -344,13 +344,34 @@ def _press_points(presses, path, mirror, scale, rng):
     rest = position + scale * np.einsum("pij,pj->pi", flat, OFFSETS_MM[finger])
     farthest = position[:, 1] + forward_mm(presses, position[:, 0], height, yaw, pitch, scale)
     y = np.clip(np.minimum(rest[:, 1], farthest), *np.where(black[:, None], BLACK_DEPTH_MM, WHITE_DEPTH_MM).T)
-    # Between the black keys, only the narrow tail of a white key can be pressed.
-    deep = smooth_step((y - STANDARD.black_front_mm + _BLACK_EDGE_MM) / _BLACK_EDGE_MM)
-    middle = presses.x_mm + deep * (mirror * tail_edges_mm()[presses.key].mean(1) - presses.x_mm)
-    narrow = np.maximum(deep, black)
+    middle, narrow = playing_middle_mm(presses, y, mirror)
     slack, sigma = (wide + narrow * (tight - wide) for wide, tight in (_AIM_SLACK_MM, _AIM_NOISE_MM))
     x = middle + np.clip(rest[:, 0] - middle, -slack, slack) + sigma * np.clip(rng.standard_normal(len(y)), -2.0, 2.0)
     return np.stack([x, y], -1)
+
+
+def playing_middle_mm(presses, y_mm, mirror):
+    """Find the middle of the part of each key that can be pressed at a distance from the player's edge.
+
+    Between the black keys, only the narrow tail of a white key can be pressed.
+
+    Parameters
+    ----------
+    presses : Presses
+    y_mm : array (press,)
+    mirror : int
+        -1 for a left hand, 1 for a right hand.
+
+    Returns
+    -------
+    middle_mm : array (press,)
+        x; mirrored for a left hand.
+    narrow : array (press,)
+        0 for the head of a white key, 1 for a tail or a black key.
+    """
+    deep = smooth_step((y_mm - STANDARD.black_front_mm + _BLACK_EDGE_MM) / _BLACK_EDGE_MM)
+    tail = mirror * tail_edges_mm()[presses.key].mean(1)
+    return presses.x_mm + np.where(presses.black, 0.0, deep) * (tail - presses.x_mm), np.maximum(deep, presses.black)
 
 
 def _space_fingertips(x_mm, held):
