@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter1d
 from handroll.device import torch_device, torch_threads
 from handroll.generation.contact_problem import ContactProblem, Contacts
 from handroll.generation.pianist import HOVER_MM, compute_trajectories, playing_middle_mm, smooth_step
-from handroll.generation.wrist_trajectory import BLACK_DEPTH_MM, TIP_HEIGHT_MM, WHITE_DEPTH_MM, presses_of, releases
+from handroll.generation.wrist_trajectory import BLACK_DEPTH_MM, TIP_HEIGHT_MM, WHITE_DEPTH_MM, held_at, presses_of, releases
 from handroll.hand.kinematics import MIRROR
 from handroll.hand.rotations import matrix_from_rotvec, mirrored, rotvec_from_matrix, unwrap_rotvec
 from handroll.hand.skeleton import FINGERS, HANDS, N_ROTATIONS, TIPS
@@ -37,7 +37,7 @@ WINDOW_S = 8.0
 """Length of the windows that are solved in parallel (s)."""
 
 # Standard deviation of a fingertip's distance from its range: along the keyboard, across it, and in height.
-_TIP_SIGMA_M = (1.0e-3, 8.0e-3, 0.7e-3)
+_TIP_SIGMA_M = (1.0e-3, 2.0e-3, 0.7e-3)
 
 # Standard deviation of the height of a fingertip that is raised before or after a press, or that is idle.
 _RAISED_SIGMA_M = 1.5e-3
@@ -62,6 +62,9 @@ _RAISED = 0.6
 
 # Minimum height of an idle fingertip above the keys.
 _IDLE_MM = 1.0
+
+# Maximum height of an idle fingertip above the keys while its hand plays, and time before and after a press in which the hand plays.
+_MAX_IDLE_MM, _PLAYING_S = 25.0, 0.3
 
 # Distance in front of the black keys over which the surface rises to their height.
 _EDGE_MM = 10.0
@@ -200,6 +203,10 @@ def tip_ranges(presses, time_s, tips_m, mirror, scale):
     sigma[..., 2] = 1e3 * _RAISED_SIGMA_M * 1e-3
     if not len(presses.onset_s):
         return 1e-3 * low, 1e-3 * high, sigma
+    # A playing hand keeps its idle fingertips near the keys.
+    playing = np.zeros(len(time_s), dtype=bool)
+    playing[held_at(time_s, presses.onset_s - _PLAYING_S, presses.release_s + _PLAYING_S).step] = True
+    high[..., 2] = np.where(playing[:, None], np.where(over, surface, 0.0) + height + _MAX_IDLE_MM, np.inf)
     courses = compute_trajectories(presses, time_s)
     press, frame = courses.press, courses.frame
     finger, black = presses.finger[press], presses.black[press]

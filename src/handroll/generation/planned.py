@@ -167,7 +167,7 @@ def _roll_wide_chords(notes, hand, hand_scale):
         rows = np.flatnonzero(hand == side)
         chords = [rows[chord] for chord in chords_of(notes["onset_s"][rows])]
         nexts = [notes["onset_s"][chord[0]] for chord in chords[1:]] + [np.inf]
-        for chord, next_s in zip(chords, nexts, strict=True):
+        for chord, next_s in zip(chords, nexts, strict=False):
             rising = chord[np.argsort(pitch[chord])]
             groups, first = [], 0
             for number in range(1, len(rising) + 1):
