@@ -114,7 +114,7 @@ def _explain_undefined(windows):
     unlabelled = "no window has notes with a label of hand and finger whose hand is visible"
     reasons["labelled_finger_share"] = unlabelled
     reasons |= {f"playing_position_{axis}_error_mm": unlabelled for axis in AXES}
-    moves = f"no visible hand moves by {MOVED_MM:g} mm between two notes with its label"
+    moves = f"no visible hand moves by {MOVED_MM:g} mm between two labelled notes"
     reasons |= dict.fromkeys(("anticipation_ms", "anticipation_difference_ms"), moves)
     return reasons | {name: "no window shows a hand in enough consecutive frames" for name in ("acceleration_ratio", "jerk_ratio")}
 
