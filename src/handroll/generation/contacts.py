@@ -10,7 +10,8 @@ from scipy.ndimage import gaussian_filter1d
 
 from handroll.device import torch_device, torch_threads
 from handroll.generation.contact_problem import ContactProblem, Contacts
-from handroll.generation.pianist import HOVER_MM, compute_trajectories, playing_middle_mm, smooth_step
+from handroll.generation.pianist import compute_trajectories, playing_middle_mm, smooth_step
+from handroll.generation.style import PLANNED
 from handroll.generation.wrist_trajectory import BLACK_DEPTH_MM, TIP_HEIGHT_MM, WHITE_DEPTH_MM, held_at, presses_of, releases
 from handroll.hand.kinematics import MIRROR
 from handroll.hand.rotations import matrix_from_rotvec, mirrored, rotvec_from_matrix, unwrap_rotvec
@@ -57,7 +58,7 @@ _OVER_KEY, _DOWN = 0.95, 0.98
 # Standard deviation of the Gaussian that smooths the initial shift of the wrist.
 _SHIFT_S = 0.06
 
-# Minimum height of a raised fingertip above its key, as a share of `HOVER_MM`.
+# Minimum height of a raised fingertip above its key, as a share of `PianistStyle.hover_mm`.
 _RAISED = 0.6
 
 # Minimum height of an idle fingertip above the keys.
@@ -207,7 +208,7 @@ def tip_ranges(presses, time_s, tips_m, mirror, scale):
     playing = np.zeros(len(time_s), dtype=bool)
     playing[held_at(time_s, presses.onset_s - _PLAYING_S, presses.release_s + _PLAYING_S).step] = True
     high[..., 2] = np.where(playing[:, None], np.where(over, surface, 0.0) + height + _MAX_IDLE_MM, np.inf)
-    courses = compute_trajectories(presses, time_s)
+    courses = compute_trajectories(presses, time_s, PLANNED)
     press, frame = courses.press, courses.frame
     finger, black = presses.finger[press], presses.black[press]
     at_onset = np.stack([np.interp(presses.onset_s, time_s, tips_mm[:, f, 1]) for f in range(len(FINGERS))], -1)
@@ -225,10 +226,10 @@ def tip_ranges(presses, time_s, tips_m, mirror, scale):
     low[(*where, 1)], high[(*where, 1)] = depth[aimed].T
     # The height follows the course of the stroke. Before and after it, the fingertip is raised.
     raised = aimed & (courses.down <= 0.0)
-    low[frame[raised], finger[raised], 2] = (top[press] + height[finger] + _RAISED * HOVER_MM)[raised]
+    low[frame[raised], finger[raised], 2] = (top[press] + height[finger] + _RAISED * PLANNED.hover_mm)[raised]
     moving = (courses.down > 0.0) & (courses.down < _DOWN)
-    middle = top[press] + height[finger] + HOVER_MM - courses.down * (HOVER_MM + STANDARD.dip_mm)
-    for chosen, room in ((moving, 0.35 * HOVER_MM), (courses.down >= _DOWN, _BOTTOM_SLACK_MM)):
+    middle = top[press] + height[finger] + PLANNED.hover_mm - courses.down * (PLANNED.hover_mm + STANDARD.dip_mm)
+    for chosen, room in ((moving, 0.35 * PLANNED.hover_mm), (courses.down >= _DOWN, _BOTTOM_SLACK_MM)):
         low[frame[chosen], finger[chosen], 2] = middle[chosen] - room
         high[frame[chosen], finger[chosen], 2] = middle[chosen] + room
     sigma[frame[courses.down > 0.0], finger[courses.down > 0.0], 2] = _TIP_SIGMA_M[2]

@@ -17,6 +17,7 @@ from handroll.generation.hands_apart import surface_distance_mm
 from handroll.generation.music_input import transcribe_recording
 from handroll.generation.performance import GeneratedMotion, Performance
 from handroll.generation.pianist import perform
+from handroll.generation.style import PLANNED
 from handroll.hand.skeleton import FINGERS, HANDS
 from handroll.music.notes import note_table
 
@@ -147,7 +148,7 @@ def plan_performance(notes, pedal, duration_s, seed=0, fps=FPS, hand_scale=(1.0,
         played = chosen != UNPLAYED
         table = note_table(*(struck[name][played] for name in ("onset_s", "key_offset_s", "pitch", "velocity")), pedal)
         music = FingeredNotes(duration_s=duration_s, notes=table, hand=hand_of[played], finger=chosen[played], pedal=pedal)
-        performance = perform(music, seed, fps, hand_scale)
+        performance = perform(music, seed, fps, hand_scale, PLANNED)
         distance = surface_distance_mm(performance)
         culprits = _culprits(performance, distance)
         if not len(culprits):
