@@ -41,7 +41,7 @@ def camera_frame_rows(position, pose, rate_hz):
 
 
 def _motion_columns(time_s, rotation_rad, translation_m, bone_scale, extrinsics):
-    """Convert rotations and translations (frame, hand, ...) in the camera frame, of open hands with bone scales (hand,), to table columns."""
+    """Convert rotations and translations (frame, hand, ...) of open hands with bone scales (hand,) in the camera frame to table columns."""
     flat = rotation_rad.reshape(*rotation_rad.shape[:2], 3 * N_ROTATIONS)
     joints_m = np.stack(
         [hand_joints(flat[:, side], translation_m[:, side], bone_scale[side], hand) for side, hand in enumerate(HANDS)], axis=1
