@@ -115,7 +115,7 @@ def _fit_hand(rotation, translation, presses, time_s, mirror, scale, device):
         return skeleton.joints(matrices, None, scale)
 
     def tensor(values):
-        return torch.as_tensor(np.ascontiguousarray(values), dtype=torch.float64, device=device)
+        return torch.tensor(np.asarray(values), dtype=torch.float64, device=device)
 
     joints = (joints_of(torch.from_numpy(rotation)) + torch.from_numpy(translation)[:, None]).numpy()
     ranges = tip_ranges(presses, time_s, joints[:, list(TIPS)], mirror, scale)
