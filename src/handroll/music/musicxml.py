@@ -1,7 +1,8 @@
 """Notes of a MusicXML file as they are played: times in seconds, pedal, and the hands and fingers that the score gives.
 
-Repeats are played (`playing_order`). Tempo and dynamic marks apply to the measures after them as written, also in a repeat. Ties are joined.
-Grace notes are played before the beat. Articulations, trills, fermatas, gradual changes of tempo or loudness, and tempos in words are ignored.
+Repeats are played (`playing_order`). Tempo and dynamic marks apply to the measures after them as written, also in a repeat. Ties are
+joined. Grace notes are played before the beat. Articulations, trills, fermatas, gradual changes of tempo or loudness, and tempos in words
+are ignored.
 """
 
 import logging
@@ -30,6 +31,9 @@ GRACE_S = 0.08
 PEDAL_UP_S = 0.1
 """Minimum time between a release of the pedal and the next press (s). In this time the dampers stop the strings."""
 
+# Time (s) from a pedal mark to the press, so that notes that end at the mark are not held.
+_PRESS_AFTER_S = 0.01
+
 # Maximum part of the time since the note before that the grace notes take.
 _GRACE_PART = 0.5
 
@@ -40,9 +44,9 @@ _TIE_S = 2e-3
 def read_musicxml(path):
     """Read a MusicXML file.
 
-    If exactly one part has two staves, only this part is played: the others are not for the piano. Its upper staff is for the right hand and
-    its lower staff for the left hand. If the score has two parts with one staff each, and the first has the higher mean pitch, the first
-    part is for the right hand and the second for the left hand. Otherwise the hands are unknown.
+    If exactly one part has two staves, only this part is played: the others are not for the piano. Its upper staff is for the right hand
+    and its lower staff for the left hand. If the score has two parts with one staff each, and the first has the higher mean pitch, the
+    first part is for the right hand and the second for the left hand. Otherwise the hands are unknown.
 
     Parameters
     ----------
@@ -52,8 +56,8 @@ def read_musicxml(path):
     Returns
     -------
     notes : dict of str to array (note,)
-        Columns of `tables.NOTES`, and `hand` and `finger` as in `tables.FINGERED_NOTES`. A note may have a hand without a finger, or a finger
-        without a hand.
+        Columns of `tables.NOTES`, and `hand` and `finger` as in `tables.FINGERED_NOTES`. A note may have a hand without a finger, or a
+        finger without a hand.
     pedal : dict of str to array (press,)
         Columns of `tables.PEDAL`.
 
@@ -250,5 +254,5 @@ def _presses(part, order, shifts_s, written, seconds, end_s):
                 presses.append((down_s, now_s))
                 down_s, up_s = None, now_s
             if down_s is None and kind in ("start", "change"):
-                down_s = max(now_s, up_s + PEDAL_UP_S)
+                down_s = max(now_s + _PRESS_AFTER_S, up_s + PEDAL_UP_S)
     return [*presses, (down_s, end_s)] if down_s is not None else presses

@@ -182,7 +182,7 @@ def _decompress(data):
     except MusicXmlError:
         raise
     except _ZIP_ERRORS as error:
-        raise MusicXmlError(f"expected a compressed MusicXML file, found an archive that cannot be read ({error}); export it again") from error
+        raise MusicXmlError(f"expected a compressed MusicXML file, found an unreadable archive ({error}); export it again") from error
 
 
 def _name_of_score(data):
