@@ -158,10 +158,7 @@ def read_parts(path):
         if len(data) > MAX_BYTES:
             raise MusicXmlError(f"expected at most {MAX_BYTES >> 20} MB of XML, found more; export only the piano part")
         decoder = _Decoder()
-        try:
-            decoder.parse(data)
-        except expat.ExpatError as error:
-            raise MusicXmlError(f"expected a MusicXML file, found invalid XML ({error}); export the file again") from error
+        decoder.parse(data)
     except MusicXmlError as error:
         raise MusicXmlError(f"{path}: {error}") from None
     return decoder.parts
@@ -177,8 +174,6 @@ def _decompress(data):
                 name = _name_of_score(file.read(_MAX_CONTENTS_BYTES))
             with archive.open(name) as file:
                 return file.read(MAX_BYTES + 1)
-    except expat.ExpatError as error:
-        raise MusicXmlError(f"expected a list of contents in META-INF/container.xml, found invalid XML ({error})") from error
     except MusicXmlError:
         raise
     except _ZIP_ERRORS as error:
@@ -193,24 +188,38 @@ def _name_of_score(data):
         if tag == "rootfile" and "full-path" in attributes:
             names.append(attributes["full-path"])
 
-    parser = _new_parser()
-    parser.StartElementHandler = start
-    parser.Parse(data, True)
+    _parse(data, "a list of contents in META-INF/container.xml", start)
     if not names:
         raise MusicXmlError("expected a score in META-INF/container.xml, found none; export the file again")
     return names[0]
 
 
-def _new_parser():
-    """Return an XML parser that refuses entities. It opens nothing outside the file."""
+def _parse(data, expected, start, end=None, text=None):
+    """Parse XML. Entities are refused, and nothing outside the data is opened.
+
+    Parameters
+    ----------
+    data : bytes
+    expected : str
+        What the data should be, for messages.
+    start, end, text : callable, optional
+        Handlers of the start of an element (tag, attributes), of its end (tag), and of text.
+    """
 
     def refuse(name, *_):
         raise MusicXmlError(f"expected XML without entities, found the entity {name[:40]!r}; export the file again")
 
     parser = expat.ParserCreate()
     parser.buffer_text = True
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text
     parser.EntityDeclHandler = refuse
-    return parser
+    try:
+        parser.Parse(data, True)
+    except MusicXmlError:
+        raise
+    # Unknown encodings are LookupErrors, unsupported ones ValueErrors.
+    except (expat.ExpatError, LookupError, ValueError) as error:
+        raise MusicXmlError(f"expected {expected}, found invalid XML ({error}); export the file again") from error
 
 
 class _Decoder:
@@ -228,10 +237,7 @@ class _Decoder:
 
     def parse(self, data):
         """Decode a document in bytes."""
-        parser = _new_parser()
-        parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
-        parser.CharacterDataHandler = self._text
-        parser.Parse(data, True)
+        _parse(data, "a MusicXML file", self._start, self._end, self._text)
 
     def _start(self, tag, attributes):
         if self._tree is None:

@@ -240,6 +240,7 @@ def test_compressed_files_and_other_encodings_give_the_same_notes(tmp_path):
     [
         ("", "invalid XML"),
         ("not xml", "invalid XML"),
+        ('<?xml version="1.0" encoding="UTF-9"?><x/>', "invalid XML"),
         ("<svg/>", "found the element 'svg'"),
         ("<score-timewise/>", "export the file as partwise"),
         ("<score-partwise><part><measure><note>", "invalid XML"),
