@@ -383,10 +383,12 @@ class _PartReader:
         return round(12 * (octave + 1) + _STEPS[step] + alter) + self.transposition
 
     def _velocity(self, element):
-        """Return the MIDI velocity of an element's attribute `dynamics`; 0 without one."""
-        if element.get("dynamics") is None:
-            return 0
-        return min(max(round(self._value(element.get("dynamics"), "dynamics", 0, 1000) / 100 * FORTE_VELOCITY), 1), 127)
+        """Return the MIDI velocity of an element's attribute `dynamics`; 0 without one.
+
+        MuseScore writes negative dynamics for notes and marks without a velocity of their own.
+        """
+        percent = self._value(element.get("dynamics", "-1"), "dynamics", -1e3, 1e3)
+        return min(max(round(percent / 100 * FORTE_VELOCITY), 1), 127) if percent >= 0.0 else 0
 
     def _read_direction(self, element):
         """Read tempo, dynamics, pedal and signs of a direction."""
@@ -423,9 +425,9 @@ class _PartReader:
         """Read the playback attributes of a sound element: tempo, dynamics and jumps."""
         if element.get("tempo") is not None:
             self._add_tempo(element.get("tempo"), at)
-        if element.get("dynamics") is not None:
-            self.part.levels.append((self.index, at, self._velocity(element)))
-        measure = self.measure
+        velocity, measure = self._velocity(element), self.measure
+        if velocity:
+            self.part.levels.append((self.index, at, velocity))
         measure.segno, measure.coda = element.get("segno", measure.segno), element.get("coda", measure.coda)
         measure.dal_segno, measure.to_coda = element.get("dalsegno", measure.dal_segno), element.get("tocoda", measure.to_coda)
         measure.da_capo |= element.get("dacapo") == "yes"

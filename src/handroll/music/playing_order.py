@@ -88,7 +88,8 @@ def playing_order(measures):
         # The section after the endings is a new one, even without a sign at its start.
         if at != start and (measure.forward or (at and groups[at - 1] and group is not groups[at - 1])):
             start, turn = at, 1
-        if group and (max(group) if jumped else turn) not in measure.endings:
+        # Some files have only the second of two endings.
+        if group and (max(group) if jumped else max(turn, min(group))) not in measure.endings:
             at += 1
             continue
         order.append(at)

@@ -116,6 +116,11 @@ def test_repeats_have_the_tempo_and_dynamics_of_their_measures(read):
     ]
 
 
+def test_negative_dynamics_of_musescore_are_no_dynamics(read):
+    mark = direction("<dynamics><f/></dynamics>", '<sound dynamics="-1.11"/>')
+    assert read([START + mark + note("C4", dynamics="-1.11") + note("D4", dynamics="20")])[0]["velocity"].tolist() == [96, 18]
+
+
 def test_endings_and_jumps_in_the_first_part_apply_to_both(read):
     def ending(number, end="stop"):
         return f'<barline location="left"><ending number="{number}" type="start"/></barline>', f'<ending number="{number}" type="{end}"/>'

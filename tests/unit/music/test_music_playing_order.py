@@ -37,6 +37,7 @@ def played(score):
         ("a[ b1] c2] d", "abacd"),
         ("a[ b12] c3 d", "ababacd"),
         ("a[ b1] c", "abac"),
+        ("a b] c2 d", "ababcd"),
         ("a[ b1] c2 d e] f", "abacdedef"),
         ("a[ b1 c1] d2 e2 f", "abcadef"),
         ("a[ b1] c2 d[ e1] f2", "abacdedf"),
