@@ -43,12 +43,18 @@ def main(arguments=None):
     run.add_argument("--verbose", action="store_true", help="print Snakemake's full log instead of one line for each stage")
     run.set_defaults(call=run_videos)
     hands = commands.add_parser("generate", help="generate hand motion for your recordings: motion, fingering, MIDI and video")
-    hands.add_argument("recordings", nargs="+", metavar="AUDIO", help="audio files, videos with audio, or MIDI files")
+    hands.add_argument("recordings", nargs="+", metavar="AUDIO", help="audio files, videos with audio, MIDI, MusicXML or PIG files")
     hands.add_argument(
         "--model", type=Path, metavar="FOLDER", help="trained model: folder with position.safetensors and gesture.safetensors"
     )
     hands.add_argument("--out", type=Path, default=Path("handroll-output"), help="folder for all results (default: %(default)s)")
     hands.add_argument("--notes", type=Path, metavar="FILE.mid", help="MIDI file of the recording, used instead of a transcription")
+    hands.add_argument(
+        "--tempo", type=float, default=1.0, metavar="X", help="factor of the tempo of a file with notes (default: %(default)s)"
+    )
+    hands.add_argument(
+        "--hands", choices=("auto", "tracks", "ignore"), default="auto", help="use of given hands and fingers (default: %(default)s)"
+    )
     hands.add_argument("--hand-size", type=float, default=1.0, metavar="X", help="size of the hands without a model (default: %(default)s)")
     hands.add_argument("--fps", type=float, default=60.0, help="frames per second of the motion without a model (default: %(default)s)")
     hands.add_argument("--camera", choices=("top", "player"), default="top", help="position of the camera (default: %(default)s)")
@@ -153,7 +159,8 @@ def generate(options):
     for recording, name in zip(options.recordings, distinct_names(options.recordings), strict=True):
         started = time.monotonic()
         try:
-            chosen = {"midi_path": options.notes, "seed": options.seed, "width_px": options.width, "camera": options.camera}
+            chosen = {"midi_path": options.notes, "tempo": options.tempo, "hands": options.hands}
+            chosen |= {"seed": options.seed, "width_px": options.width, "camera": options.camera}
             files = play(recording, options.out, name, pianist, video=options.video, **chosen)
         except RecordingError as error:
             print(f"handroll generate: {printable(error)}", file=sys.stderr)

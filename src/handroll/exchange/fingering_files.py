@@ -14,6 +14,9 @@ from handroll.hand.skeleton import FINGERS, HANDS
 from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH
 from handroll.provenance import atomic_path
 
+PIG_MARK = "//Version: PianoFingering"
+"""Start of the first line of every version of the PIG format."""
+
 PIG_HEADER = "//Version: PianoFingering_v170101"
 """First line (header) of a file of the PIG dataset."""
 
@@ -87,7 +90,7 @@ def read_pig(path):
         A line does not have 8 fields, or a field is invalid; the message contains the line number.
     """
     rows = []
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8", errors="replace") as file:
         for number, line in enumerate(file, start=1):
             if line.startswith("//") or not line.strip():
                 continue
@@ -95,10 +98,13 @@ def read_pig(path):
                 _, onset_s, offset_s, name, velocity, _, _, finger = line.split()
                 signed = int(finger.split("_")[0])
                 hand = {1: "right", 0: "", -1: "left"}[int(np.sign(signed))]
-                rows.append((float(onset_s), float(offset_s), _PITCHES[name], int(velocity), hand, abs(signed)))
+                row = float(onset_s), float(offset_s), _PITCHES[name], int(velocity), hand, abs(signed)
+                if not (0.0 <= row[0] <= row[1] < np.inf and 0 <= row[3] <= 127 and row[5] <= len(FINGERS)):
+                    raise ValueError("a value is out of range")
+                rows.append(row)
             except (ValueError, KeyError) as error:
                 raise ValueError(
-                    f"{path}, line {number}: expected a note with the 8 fields of a PIG file, found {line.rstrip()!r}"
+                    f"{path}, line {number}: expected a note with the 8 fields of a PIG file, found {line.rstrip()!r:.200}"
                 ) from error
     columns = zip(*rows, strict=True) if rows else ((),) * 6
     dtypes = {"onset_s": float, "key_offset_s": float, "pitch": np.int8, "velocity": np.int8, "hand": object, "finger": np.int8}

@@ -34,7 +34,7 @@ VIDEO_FPS = 30.0
 """Maximum frame rate of the video (frames/s). A motion with a higher frame rate is shown with every second frame, or fewer."""
 
 
-def play(path, out, name, pianist=None, midi_path=None, seed=0, width_px=1280, camera="top", video=True):
+def play(path, out, name, pianist=None, midi_path=None, tempo=1.0, hands="auto", seed=0, width_px=1280, camera="top", video=True):
     """Generate the motion for a recording, and write the result files.
 
     The files are `<name>.motion.parquet`; `<name>.mid` if the notes are known; `<name>.fingering.pig.txt` if the fingers are known; and
@@ -52,6 +52,10 @@ def play(path, out, name, pianist=None, midi_path=None, seed=0, width_px=1280, c
         Generator of the motion; default: a `PlannedPianist`, which needs no model.
     midi_path : path, optional
         MIDI file with the notes of the recording. If it is None and notes are needed, the recording is transcribed.
+    tempo : float
+        Factor of the tempo of a file with notes.
+    hands : {"auto", "tracks", "ignore"}
+        Use of the hands and fingers that the file gives; see `generation.music_input.GIVEN_HANDS`.
     seed : int
         Random seed of the motion.
     width_px : int
@@ -79,7 +83,7 @@ def play(path, out, name, pianist=None, midi_path=None, seed=0, width_px=1280, c
         if any(target.exists() and Path(given).exists() and target.samefile(given) for given in (path, midi_path) if given):
             raise RecordingError(f"{target}: this result would overwrite an input file; choose another folder with --out")
     with tempfile.TemporaryDirectory() as folder:
-        recording = open_recording(path, folder, midi_path)
+        recording = open_recording(path, folder, midi_path, tempo, hands)
         try:
             recording, motion = pianist.generate(recording, seed)
         except RecordingError as error:
@@ -90,7 +94,7 @@ def play(path, out, name, pianist=None, midi_path=None, seed=0, width_px=1280, c
         size = width_px // 2 * 2, width_px * 9 // 32 * 2
         columns, camera_facts = (motion.columns, motion.facts) if performance is None else project_to_scene(performance, scene, *size)
         made = {"detector": "generated", "pose_engine": pianist.name, "pose_engine_version": pianist.version}
-        settings = pianist.settings | {"seed": seed}
+        settings = pianist.settings | {"seed": seed, "tempo": tempo, "hands": hands}
         facts = stamp(
             "generate", code_hash(__file__, [f"handroll.music.{ENGINE}"]), settings, **made, transcriber=recording.transcriber or None
         )

@@ -85,9 +85,8 @@ class PlannedPianist:
         """
         if recording.notes is None:
             recording = transcribe_recording(recording, os.cpu_count() or 1)
-        notes = recording.notes
-        scale = (self.hand_size,) * len(HANDS)
-        plan = plan_performance(notes, recording.pedal, recording.duration_s, seed, self.fps, scale, costs=self.costs)
+        scale, given = (self.hand_size,) * len(HANDS), (recording.hand, recording.finger)
+        plan = plan_performance(recording.notes, recording.pedal, recording.duration_s, seed, self.fps, scale, *given, costs=self.costs)
         messages = []
         if plan.left_out.any():
             messages.append(f"{plan.left_out.sum()} of {len(plan.left_out)} notes are not played: no finger can reach them in time")

@@ -91,14 +91,14 @@ class TrainedPianist:
         Raises
         ------
         RecordingError
-            The recording is a MIDI file, but the model needs audio.
+            The recording is a file with notes, but the model needs audio.
         """
         about = self.about
         by_notes = about["features"] == "notes"
         if by_notes and recording.notes is None:
             recording = transcribe_recording(recording, torch.get_num_threads(), self.device)
         if not by_notes and recording.audio is None:
-            raise RecordingError(f"expected audio, because this model needs {about['features']} features, found a MIDI file")
+            raise RecordingError(f"expected audio, because this model needs {about['features']} features, found a file with notes")
         position, pose = _generate_motion(self, recording, seed)
         if about["frame"] == "keyboard":
             return recording, GeneratedMotion(to_performance(position, pose, about["rate_hz"], recording.notes))

@@ -9,7 +9,7 @@ import numpy as np
 
 from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH
 from handroll.music.midi_file import MAX_BYTES, MidiError, MidiFault, read_events
-from handroll.music.notes import SAME_STRIKE_S, merge_strikes, note_table, pedal_table
+from handroll.music.notes import note_table_of_strikes, pedal_table
 from handroll.provenance import atomic_path
 
 LOGGER = logging.getLogger("handroll")
@@ -58,6 +58,22 @@ class Repairs:
     outside: int = 0
 
 
+@dataclass(frozen=True)
+class Origins:
+    """Origin of the notes of a MIDI file.
+
+    Attributes
+    ----------
+    track, channel : array (note,), int
+        Number of the track, and channel, both from 0. If several strikes were merged, those of the highest track.
+    track_names : dict of int to str
+    """
+
+    track: np.ndarray
+    channel: np.ndarray
+    track_names: dict[int, str]
+
+
 def read_midi(path):
     """Read notes and pedal of a MIDI file. See `read_and_repair`; the repairs are only logged."""
     return read_and_repair(path)[:2]
@@ -81,6 +97,11 @@ def read_and_repair(path):
     MidiError
         The file is rejected; `fault` is the reason, see `midi_file.MidiFault`.
     """
+    return read_with_origins(path)[:3]
+
+
+def read_with_origins(path):
+    """Read notes, pedal, repairs and the origins (`Origins`) of the notes of a MIDI file. See `read_and_repair`."""
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -90,62 +111,63 @@ def read_and_repair(path):
         if len(data) > MAX_BYTES:
             text = f"expected a MIDI file of at most {MAX_BYTES / 1e6:.0f} MB, found a larger file; export only the notes of this video"
             raise MidiError(MidiFault.TOO_LARGE, text)
-        rows, presses, never_ended = _pair_ends(*read_events(data))
+        events = read_events(data)
+        rows, presses, never_ended = _pair_ends(events)
     except MidiError as error:
         raise MidiError(error.fault, f"{path}: {error}") from None
     kept = [row for row in rows if LOWEST_PITCH <= row[2] <= HIGHEST_PITCH]
-    merged = merge_strikes(kept)
-    onset_s, key_offset_s, pitch, velocity = (np.array(column) for column in zip(*merged, strict=True)) if merged else ([], [], [], [])
-    lengthened = np.maximum(key_offset_s, np.add(onset_s, SAME_STRIKE_S))
-    brief = int(np.count_nonzero(lengthened > key_offset_s))
-    repairs = Repairs(len(kept) - len(merged), brief, never_ended, len(rows) - len(kept))
+    pedal = pedal_table(*zip(*presses, strict=True)) if presses else pedal_table([], [])
+    notes, labels, brief = note_table_of_strikes(kept, pedal)
+    repairs = Repairs(len(kept) - len(labels), brief, never_ended, len(rows) - len(kept))
     if any(asdict(repairs).values()):
         LOGGER.warning("%s: repaired notes: %s", path, ", ".join(f"{number} {name}" for name, number in asdict(repairs).items() if number))
-    pedal = pedal_table(*zip(*presses, strict=True)) if presses else pedal_table([], [])
-    return note_table(onset_s, lengthened, pitch, velocity, pedal), pedal, repairs
+    track, channel = np.array(labels, dtype=int).reshape(-1, 2).T
+    return notes, pedal, repairs, Origins(track, channel, events.track_names)
 
 
-def _pair_ends(time_s, messages, end_s):
+def _pair_ends(events):
     """Pair each strike with its note-off, and each pedal press with its release.
 
     Parameters
     ----------
-    time_s : array (event,), s
-    messages : uint8 array (event, 3)
-        Status byte and two data bytes.
-    end_s : float
-        End of the file, s.
+    events : midi_file.Events
 
     Returns
     -------
-    rows : list of (onset_s, key_offset_s, pitch, velocity)
+    rows : list of (onset_s, key_offset_s, pitch, velocity, (track, channel))
+        The track is that of the strike. Tracks with the same channel share its keys.
     presses : list of (onset_s, offset_s)
         Presses of the sustain pedal.
     never_ended : int
         Number of notes without a note-off.
     """
     down, ended_s, rows, presses, pressed_s = defaultdict(deque), {}, [], [], {}
-    for now_s, (status, first, second) in zip(time_s.tolist(), messages.tolist(), strict=True):
+    columns = (events.time_s.tolist(), events.message.tolist(), events.track.tolist())
+    for now_s, (status, first, second), track in zip(*columns, strict=True):
         kind, channel = status >> 4, status & 0x0F
         if channel == _DRUMS:
             continue
         if kind == _NOTE_ON and second > 0:
-            down[channel, first].append((now_s, second))
+            down[channel, first].append((now_s, second, track))
         elif kind in (_NOTE_ON, _NOTE_OFF):
             ended_s[channel, first] = now_s
             # If a key was struck several times without a note-off, the note-off ends the oldest strike.
             if down[channel, first]:
-                onset_s, velocity = down[channel, first].popleft()
-                rows.append((onset_s, now_s, first, velocity))
+                onset_s, velocity, origin = down[channel, first].popleft()
+                rows.append((onset_s, now_s, first, velocity, (origin, channel)))
         elif kind == _CONTROL and first == SUSTAIN:
             if second >= PEDAL_DOWN:
                 pressed_s.setdefault(channel, now_s)
             elif channel in pressed_s:
                 presses.append((pressed_s.pop(channel), now_s))
-    left = [(onset_s, ended_s.get(key, 0.0), key[1], velocity) for key, held in down.items() for onset_s, velocity in held]
+    left = [
+        (onset_s, ended_s.get((channel, pitch), 0.0), pitch, velocity, (track, channel))
+        for (channel, pitch), held in down.items()
+        for onset_s, velocity, track in held
+    ]
     # Some instruments send a single note-off for a key that was struck twice, so strikes can remain without an end.
-    rows += [(onset_s, last_s if last_s > onset_s else end_s, pitch, velocity) for onset_s, last_s, pitch, velocity in left]
-    presses += [(since_s, end_s) for since_s in pressed_s.values()]
+    rows += [(onset_s, last_s if last_s > onset_s else events.end_s, *rest) for onset_s, last_s, *rest in left]
+    presses += [(since_s, events.end_s) for since_s in pressed_s.values()]
     return rows, presses, len(left)
 
 

@@ -7,6 +7,7 @@ variable-length quantities, and it raises many types of exceptions.
 
 from array import array
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,11 +23,14 @@ MIN_TEMPO_US = 6_000
 DEFAULT_TEMPO_US = 500_000
 """Duration of a beat in files without a tempo, microseconds: 120 beats a minute."""
 
+MAX_NAME_BYTES = 200
+"""Maximum length of a track name, bytes; longer names are cut."""
+
 # Status bytes of meta events and of system exclusive messages.
 _META, _SYSEX = 0xFF, (0xF0, 0xF7)
 
-# Type of the meta event that sets the tempo.
-_SET_TEMPO = 0x51
+# Types of the meta events that set the name of a track and the tempo.
+_TRACK_NAME, _SET_TEMPO = 0x03, 0x51
 
 # Number of data bytes of a channel message, by the upper four bits of its status byte.
 _VOICE_BYTES = {8: 2, 9: 2, 10: 2, 11: 2, 12: 1, 13: 1, 14: 2}
@@ -66,8 +70,32 @@ class MidiError(ValueError):
         self.fault = fault
 
 
+class Events(NamedTuple):
+    """Channel messages of all tracks, in order of time. Events at the same time are in the order of the tracks.
+
+    Attributes
+    ----------
+    time_s : array (event,), float64
+        Seconds from the file's start.
+    message : uint8 array (event, 3)
+        Status byte and two data bytes; a missing second data byte is 0.
+    end_s : float
+        Time of the last event of any kind.
+    track : array (event,), int
+        Number of the track from 0.
+    track_names : dict of int to str
+        Names of the tracks that have one.
+    """
+
+    time_s: np.ndarray
+    message: np.ndarray
+    end_s: float
+    track: np.ndarray
+    track_names: dict[int, str]
+
+
 def read_events(data):
-    """Decode the channel messages of all tracks, in order of time.
+    """Decode the channel messages of all tracks.
 
     Parameters
     ----------
@@ -76,12 +104,7 @@ def read_events(data):
 
     Returns
     -------
-    time_s : array (event,), float64
-        Seconds from the file's start.
-    message : uint8 array (event, 3)
-        Status byte and two data bytes; a missing second data byte is 0. Events at the same time are in the order of the tracks.
-    end_s : float
-        Time of the last event of any kind.
+    Events
 
     Raises
     ------
@@ -98,9 +121,13 @@ def read_events(data):
         text = "expected a MIDI file of format 0 or 1, found "
         text += "format 2, whose tracks have no common time; export it as format 0 or 1" if kind == 2 else f"format {kind}"
         raise MidiError(MidiFault.SEPARATE_TRACKS if kind == 2 else MidiFault.BROKEN, text)
-    ticks, messages, tempos, end = array("q"), bytearray(), {}, 0
-    for start, stop in _tracks(data, n_tracks):
-        end = max(end, _read_track(data, start, stop, ticks, messages, tempos))
+    ticks, messages, tempos, end, counts, names = array("q"), bytearray(), {}, 0, [], {}
+    for number, (start, stop) in enumerate(_tracks(data, n_tracks)):
+        before, track_names = len(ticks), []
+        end = max(end, _read_track(data, start, stop, ticks, messages, tempos, track_names))
+        counts.append(len(ticks) - before)
+        if track_names:
+            names[number] = track_names[0]
     seconds = _seconds_of_ticks(division, tempos)
     order = np.argsort(np.frombuffer(ticks, dtype=np.int64), kind="stable")
     time_s = seconds(np.frombuffer(ticks, dtype=np.int64)[order])
@@ -108,7 +135,8 @@ def read_events(data):
     if end_s > MAX_DURATION_S:
         found = f"expected at most {MAX_DURATION_S / 3600:g} hours of music, found {end_s / 3600:.0f} hours; check the tempo in the file"
         raise MidiError(MidiFault.TOO_LONG, found)
-    return time_s, np.frombuffer(bytes(messages), dtype=np.uint8).reshape(-1, 3)[order], end_s
+    track = np.repeat(np.arange(len(counts)), counts)[order]
+    return Events(time_s, np.frombuffer(bytes(messages), dtype=np.uint8).reshape(-1, 3)[order], end_s, track, names)
 
 
 def _tracks(data, n_tracks):
@@ -125,11 +153,11 @@ def _tracks(data, n_tracks):
     return found
 
 
-def _read_track(data, at, stop, ticks, messages, tempos):
+def _read_track(data, at, stop, ticks, messages, tempos, names):
     """Decode the events of the track in the bytes `at` to `stop` of `data`. Return the tick of the track's end.
 
     Each channel message is appended to `messages` (3 bytes), and its tick to `ticks`. Tempos are added to `tempos`, a dict of tick to
-    microseconds per beat.
+    microseconds per beat, and names of the track to the list `names`.
     """
     tick, status = 0, None
     while at < stop:
@@ -155,6 +183,8 @@ def _read_track(data, at, stop, ticks, messages, tempos):
                     text = f"expected a tempo of at least {MIN_TEMPO_US} microseconds per beat, in 3 bytes, found {found}"
                     raise MidiError(MidiFault.BAD_TEMPO, text)
                 tempos[tick] = tempo_us
+            elif meta == _TRACK_NAME:
+                names.append(data[at : at + min(length, MAX_NAME_BYTES)].decode("utf-8", errors="replace"))
             at += length
         elif event in _SYSEX:
             length, at = _quantity(data, at, stop)

@@ -15,23 +15,54 @@ def merge_strikes(rows):
 
     Parameters
     ----------
-    rows : list of (onset_s, key_offset_s, pitch, velocity)
+    rows : list of (onset_s, key_offset_s, pitch, velocity, label)
+        A label can be compared with the other labels.
 
     Returns
     -------
-    list of (onset_s, key_offset_s, pitch, velocity)
-        In order of onset; a merged note has the first onset, the last release and the highest velocity.
+    list of (onset_s, key_offset_s, pitch, velocity, label)
+        In order of onset; a merged note has the first onset, the last release, the highest velocity and the largest label.
     """
     merged, latest = [], {}
-    for onset_s, key_offset_s, pitch, velocity in sorted(rows):
+    for onset_s, key_offset_s, pitch, velocity, label in sorted(rows):
         row = latest.get(pitch)
         if row is not None and onset_s - merged[row][0] < SAME_STRIKE_S:
-            first_s, until_s, _, loudest = merged[row]
-            merged[row] = first_s, max(until_s, key_offset_s), pitch, max(loudest, velocity)
+            first_s, until_s, _, loudest, other = merged[row]
+            merged[row] = first_s, max(until_s, key_offset_s), pitch, max(loudest, velocity), max(label, other)
         else:
             latest[pitch] = len(merged)
-            merged.append((onset_s, key_offset_s, pitch, velocity))
+            merged.append((onset_s, key_offset_s, pitch, velocity, label))
     return merged
+
+
+def note_table_of_strikes(rows, pedal):
+    """Build a table of notes from strikes with labels: merge duplicates (`merge_strikes`) and lengthen notes to `SAME_STRIKE_S`.
+
+    Parameters
+    ----------
+    rows : list of (onset_s, key_offset_s, pitch, velocity, label)
+    pedal : dict of str to array (press,)
+        Columns of `tables.PEDAL`.
+
+    Returns
+    -------
+    notes : dict of str to array (note,)
+        Columns of `tables.NOTES`. Every note has a duration above 0.
+    labels : list (note,)
+    brief : int
+        Number of notes that were lengthened.
+
+    Raises
+    ------
+    ValueError
+        A pitch is outside the piano's keys.
+    """
+    onset_s, key_offset_s, pitch, velocity, labels = zip(*merge_strikes(rows), strict=True) if rows else ((),) * 5
+    lengthened = np.maximum(key_offset_s, np.add(onset_s, SAME_STRIKE_S))
+    notes = note_table(onset_s, lengthened, pitch, velocity, pedal)
+    # The order of `note_table`.
+    order = np.lexsort((pitch, onset_s))
+    return notes, [labels[row] for row in order], int(np.count_nonzero(lengthened > key_offset_s))
 
 
 def note_table(onset_s, key_offset_s, pitch, velocity, pedal):

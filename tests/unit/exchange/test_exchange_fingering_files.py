@@ -69,7 +69,18 @@ def test_pig_files_of_others_have_flats_and_changes_of_finger(tmp_path):
     assert notes["pitch"].tolist() == [58, 59] and notes["hand"].tolist() == ["right", "left"] and notes["finger"].tolist() == [4, 2]
 
 
-@pytest.mark.parametrize("line", ["0\t0.1\t0.5\tH3\t64\t80\t0\t4", "0\t0.1\t0.5\tC3\t64\t80\t0", "0\tx\t0.5\tC3\t64\t80\t0\t1"])
+OUT_OF_RANGE = [
+    "0\t0.5\t0.1\tC3\t64\t80\t0\t1",
+    "0\t-0.1\t0.5\tC3\t64\t80\t0\t1",
+    "0\t0.1\tinf\tC3\t64\t80\t0\t1",
+    "0\t0.1\t0.5\tC3\t128\t80\t0\t1",
+    "0\t0.1\t0.5\tC3\t64\t80\t0\t6",
+]
+
+
+@pytest.mark.parametrize(
+    "line", ["0\t0.1\t0.5\tH3\t64\t80\t0\t4", "0\t0.1\t0.5\tC3\t64\t80\t0", "0\tx\t0.5\tC3\t64\t80\t0\t1", *OUT_OF_RANGE]
+)
 def test_a_broken_pig_line_is_named(tmp_path, line):
     (tmp_path / "piece.txt").write_text(f"{PIG_HEADER}\n{line}\n", encoding="utf-8")
     with pytest.raises(ValueError, match="piece.txt, line 2: expected a note with the 8 fields"):

@@ -9,6 +9,7 @@ import torch
 
 from handroll.camera import camera_from_metadata, extrinsics_from_metadata
 from handroll.cli import main
+from handroll.exchange.fingering_files import PIG_HEADER, read_pig
 from handroll.generation.generate import SCENES, play
 from handroll.generation.key_motion import key_depth_from_fingertips_mm, key_depth_from_notes_mm
 from handroll.generation.motion_table import project_to_scene
@@ -90,7 +91,8 @@ def test_a_recording_becomes_motion_notes_and_video(tmp_path, untrained, recordi
         np.testing.assert_allclose(joints_m, motion["joints_m"][:, side], atol=1e-5)
     np.testing.assert_allclose(extrinsics_from_metadata(facts).to_camera(motion["joints_keyboard_mm"]), 1e3 * motion["joints_m"], atol=1e-2)
     assert facts["detector"] == "generated" and facts["pose_engine"] == "notes" and facts["transcriber"] == "midi"
-    assert json.loads(facts["generate"])["settings"] == {"features": "notes", "sampler": "dpmsolver++", "steps": 2, "seed": 0}
+    settings = {"features": "notes", "sampler": "dpmsolver++", "steps": 2, "seed": 0, "tempo": 1.0, "hands": "auto"}
+    assert json.loads(facts["generate"])["settings"] == settings
     camera = camera_from_metadata(facts)
     assert (camera.width_px, camera.height_px) == (320, 180)
     notes, _ = read_midi(files["MIDI"])
@@ -112,6 +114,18 @@ def test_a_midi_file_alone_sounds_on_the_synthetic_piano(tmp_path, untrained, mi
     files = play(midi, tmp_path / "out", "tone", load_pianist(untrained(), steps=1), width_px=320)
     found = lengths_s(files["video"])
     assert found["video"] == pytest.approx(2.2, abs=0.04) and found["audio"] == pytest.approx(2.2, abs=0.05)
+
+
+def test_given_hands_fingers_and_tempo_reach_the_result(tmp_path):
+    given = ["0\t0.0\t0.4\tC4\t64\t64\t0\t4", "1\t0.5\t0.9\tD4\t64\t64\t0\t5", "2\t0.5\t0.9\tC3\t64\t64\t1\t-3"]
+    (tmp_path / "a.txt").write_text("\n".join([PIG_HEADER, *given]), encoding="utf-8")
+    kept, chosen = (
+        read_pig(play(tmp_path / "a.txt", tmp_path / hands, "a", tempo=0.5, hands=hands, video=False)["fingering"])
+        for hands in ("auto", "ignore")
+    )
+    assert kept["onset_s"].tolist() == [0.0, 1.0, 1.0] and kept["pitch"].tolist() == [60, 48, 62]
+    assert kept["hand"].tolist() == ["right", "left", "right"] and kept["finger"].tolist() == [4, 3, 5]
+    assert chosen["onset_s"].tolist() == [0.0, 1.0, 1.0] and chosen["finger"].tolist() != [4, 3, 5]
 
 
 def test_a_model_of_audio_features_needs_no_notes_and_refuses_midi(tmp_path, untrained, recording, midi):

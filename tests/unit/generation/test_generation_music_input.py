@@ -1,15 +1,24 @@
+import zipfile
+
+import mido
 import numpy as np
 import pytest
 import soundfile
 
+from handroll.exchange.fingering_files import PIG_HEADER
+from handroll.generation.fingering import UNPLAYED
+from handroll.generation.hand_assignment import UNKNOWN
 from handroll.generation.music_input import RecordingError, encode_recording, open_recording, transcribe_recording
+from handroll.hand.skeleton import HANDS
 from handroll.media.audio import load_audio
 from handroll.models.audio_features import feature_encoder
 from handroll.music.midi import write_midi
 from handroll.music.notes import note_table, pedal_table
+from handroll.tables import NOTES as NOTE_COLUMNS
 from handroll.training_data.music_features import log_mel, log_mel_rate_hz, note_roll
 
 RATE_HZ = 30.0
+LEFT, RIGHT = HANDS.index("left"), HANDS.index("right")
 PEDAL = pedal_table([0.5], [3.0])
 NOTES = note_table([0.2, 1.0, 2.0], [4.5, 1.5, 2.2], [60, 64, 67], [80, 90, 70], PEDAL)
 
@@ -55,6 +64,112 @@ def test_a_midi_file_is_a_recording_of_its_own_or_the_notes_of_one(tmp_path, mid
         assert recording.notes["pitch"].tolist() == [60, 64, 67] and recording.transcriber == "midi"
         np.testing.assert_allclose(recording.notes["onset_s"], NOTES["onset_s"], atol=0.002)
         np.testing.assert_allclose(recording.pedal["offset_s"], PEDAL["offset_s"], atol=0.002)
+        assert recording.hand.tolist() == [UNKNOWN] * 3 and recording.finger.tolist() == [UNPLAYED] * 3
+
+
+MUSICXML = """<?xml version="1.0"?><score-partwise><part id="P1"><measure number="1">
+<attributes><divisions>1</divisions><staves>2</staves></attributes>
+<direction><direction-type><pedal type="start"/></direction-type><sound tempo="60"/></direction>
+<note><pitch><step>C</step><octave>5</octave></pitch><duration>2</duration><staff>1</staff>
+<notations><technical><fingering>3</fingering></technical></notations></note>
+<direction><direction-type><pedal type="stop"/></direction-type></direction>
+<backup><duration>2</duration></backup>
+<note><pitch><step>C</step><octave>3</octave></pitch><duration>1</duration><staff>2</staff></note>
+</measure></part></score-partwise>"""
+
+PIG = f"""{PIG_HEADER}
+0\t2.0\t2.5\tE4\t64\t80\t0\t2_1
+1\t0.0\t1.0\tC3\t70\t80\t1\t-5
+2\t0.0\t1.0\tC4\t64\t80\t0\t1
+3\t0.0\t1.0\tC0\t64\t80\t1\t-1
+"""
+
+
+@pytest.mark.parametrize("name", ["a.musicxml", "a.mxl", "a.xml", "a.txt"])
+def test_a_musicxml_file_gives_notes_pedal_hands_and_fingers(tmp_path, name):
+    if name.endswith("mxl"):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr("META-INF/container.xml", '<container><rootfiles><rootfile full-path="x.xml"/></rootfiles></container>')
+            archive.writestr("x.xml", MUSICXML)
+    else:
+        (tmp_path / name).write_text(MUSICXML, encoding="utf-8")
+    recording = open_recording(tmp_path / name, tmp_path)
+    assert recording.audio is None and recording.transcriber == "musicxml" and recording.duration_s == pytest.approx(3.0)
+    assert set(recording.notes) == set(NOTE_COLUMNS.empty()) and recording.notes["pitch"].tolist() == [48, 72]
+    assert recording.notes["key_offset_s"].tolist() == [1.0, 2.0] and recording.pedal["offset_s"].tolist() == [2.0]
+    assert recording.hand.tolist() == [LEFT, RIGHT] and recording.finger.tolist() == [UNPLAYED, 2]
+    faster = open_recording(tmp_path / name, tmp_path, tempo=2.0, hands="ignore")
+    assert faster.duration_s == pytest.approx(2.0) and faster.pedal["offset_s"].tolist() == [1.0]
+    for column in ("onset_s", "key_offset_s", "sounding_offset_s"):
+        np.testing.assert_allclose(faster.notes[column], recording.notes[column] / 2.0)
+    assert faster.hand.tolist() == [UNKNOWN] * 2 and faster.finger.tolist() == [UNPLAYED] * 2
+
+
+def test_a_pig_file_gives_hands_and_fingers_in_the_order_of_the_notes(tmp_path, caplog):
+    (tmp_path / "a.txt").write_text(PIG, encoding="utf-8")
+    recording = open_recording(tmp_path / "a.txt", tmp_path)
+    assert recording.transcriber == "pig" and len(recording.pedal["onset_s"]) == 0 and recording.duration_s == pytest.approx(3.5)
+    assert recording.notes["pitch"].tolist() == [48, 60, 64] and recording.notes["velocity"].tolist() == [70, 64, 64]
+    assert recording.hand.tolist() == [LEFT, RIGHT, RIGHT] and recording.finger.tolist() == [4, 0, 1]
+    assert "1 notes outside the piano's 88 keys were dropped" in caplog.text
+
+
+def test_tracks_of_a_midi_file_give_hands(tmp_path):
+    file = mido.MidiFile(type=1)
+    for pitch in (55, 50):
+        file.tracks.append(mido.MidiTrack([mido.Message("note_on", note=pitch), mido.Message("note_off", note=pitch, time=960)]))
+    file.save(tmp_path / "a.mid")
+    assert open_recording(tmp_path / "a.mid", tmp_path).hand.tolist() == [UNKNOWN] * 2
+    assert open_recording(tmp_path / "a.mid", tmp_path, hands="tracks").hand.tolist() == [LEFT, RIGHT]
+    soundfile.write(tmp_path / "a.wav", chirp(2.0), 22_050)
+    assert open_recording(tmp_path / "a.wav", tmp_path, tmp_path / "a.mid", hands="tracks").hand.tolist() == [LEFT, RIGHT]
+    file.tracks[0][1].time = file.tracks[1][1].time = 480
+    file.tracks[0].insert(0, mido.MetaMessage("track_name", name="Piano RH"))
+    file.tracks[1].insert(0, mido.MetaMessage("track_name", name="Piano LH"))
+    file.save(tmp_path / "a.mid")
+    assert open_recording(tmp_path / "a.mid", tmp_path).hand.tolist() == [LEFT, RIGHT]
+    assert open_recording(tmp_path / "a.mid", tmp_path, hands="ignore").hand.tolist() == [UNKNOWN] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.txt", PIG_HEADER + "\n", "found no notes on the piano's 88 keys"),
+        ("a.txt", PIG_HEADER + "\n0\t0.0\t1.0\tC0\t64\t80\t1\t-1\n", "found no notes on the piano's 88 keys"),
+        ("a.txt", PIG_HEADER + "\n0\t0.0\t1.0\tC4\t64\t80\t1\n", "line 2: expected a note with the 8 fields"),
+        ("a.txt", PIG_HEADER + "\n0\t0.0\t1e6\tC4\t64\t80\t1\t-1\n", "at most 24 hours"),
+        ("a.txt", PIG_HEADER + "\n" * 9_000_000, "at most 8 MB"),
+        ("a.xml", "<svg/>", "found the element 'svg'"),
+        ("a.mxl", "PK", "unreadable archive"),
+        (
+            "a.musicxml",
+            MUSICXML.replace("<octave>5<", "<octave>9<").replace("<octave>3<", "<octave>0<"),
+            "expected notes on the piano's keys",
+        ),
+    ],
+)
+def test_files_with_notes_that_cannot_be_played_are_refused(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(RecordingError, match=message) as raised:
+        open_recording(tmp_path / name, tmp_path)
+    assert str(tmp_path / name) in str(raised.value)
+
+
+def test_options_that_do_not_apply_are_refused(tmp_path, midi):
+    (tmp_path / "a.txt").write_text(PIG, encoding="utf-8")
+    soundfile.write(tmp_path / "a.wav", chirp(1.5), 22_050)
+    for path, options, message in (
+        (midi, {"hands": "both"}, "expected one of auto, tracks, ignore"),
+        (midi, {"tempo": 0.0}, r"expected a factor of 0\.1 to 10"),
+        (midi, {"tempo": float("nan")}, "expected a factor"),
+        (midi, {"hands": "tracks"}, "expected two tracks with notes|expected two channels with notes"),
+        (tmp_path / "a.txt", {"hands": "tracks"}, "expected a MIDI file, because hands is 'tracks'"),
+        (tmp_path / "a.txt", {"midi_path": midi}, "found a PIG file; give a single PIG file"),
+        (tmp_path / "a.wav", {"tempo": 0.5}, "because the tempo is changed"),
+        (tmp_path / "a.wav", {"midi_path": midi, "tempo": 0.5}, "because the tempo is changed"),
+    ):
+        with pytest.raises(RecordingError, match=message):
+            open_recording(path, tmp_path, **options)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +208,7 @@ def test_silence_has_no_notes(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(44_100), 22_050)
     recording = transcribe_recording(open_recording(tmp_path / "a.wav", tmp_path))
     assert len(recording.notes["onset_s"]) == len(recording.pedal["onset_s"]) == 0
-    assert recording.transcriber == "transkun"
+    assert recording.transcriber == "transkun" and len(recording.hand) == len(recording.finger) == 0
     assert not encode_recording(recording, feature_encoder("notes", RATE_HZ), RATE_HZ, 60).any()
 
 

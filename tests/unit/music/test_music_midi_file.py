@@ -104,7 +104,7 @@ def test_events_and_times_are_midos(tmp_path):
         now_s += message.time
         if not message.is_meta and message.type != "sysex":
             expected.append((now_s, message.bytes()))
-    time_s, messages, end_s = read_events((tmp_path / "a.mid").read_bytes())
+    time_s, messages, end_s, *_ = read_events((tmp_path / "a.mid").read_bytes())
     np.testing.assert_allclose(time_s, [time for time, _ in expected], atol=1e-9)
     assert [row[: len(found)] for row, (_, found) in zip(messages.tolist(), expected, strict=True)] == [found for _, found in expected]
     assert end_s == pytest.approx(now_s)
