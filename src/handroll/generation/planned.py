@@ -5,14 +5,14 @@ hands would have to pass through each other, is left out. Both are reported.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from handroll import __version__
 from handroll.generation.fingered_notes import FingeredNotes
 from handroll.generation.fingering import DEFAULT_COSTS, UNPLAYED, FingeringCosts, finger_notes, grips_of
-from handroll.generation.hand_assignment import CHORD_S, assign_hands, chords_of
+from handroll.generation.hand_assignment import CHORD_S, UNKNOWN, assign_hands, chords_of
 from handroll.generation.hands_apart import surface_distance_mm
 from handroll.generation.music_input import transcribe_recording
 from handroll.generation.performance import GeneratedMotion, Performance
@@ -32,6 +32,9 @@ MAX_INTERSECTION_MM = 4.0
 
 # Time between the notes of a rolled chord. It is longer than `CHORD_S`.
 _ROLL_S = CHORD_S + 0.02
+
+# Maximum number of times that hands are chosen for notes whose given hand cannot play them.
+_REASSIGNMENTS = 2
 
 # Time before the onset and after the release of a note in which its finger can be the cause of an intersection.
 _BEFORE_S, _AFTER_S = 0.25, 0.25
@@ -90,6 +93,8 @@ class PlannedPianist:
         messages = []
         if plan.left_out.any():
             messages.append(f"{plan.left_out.sum()} of {len(plan.left_out)} notes are not played: no finger can reach them in time")
+        if plan.other_hand.any():
+            messages.append(f"{plan.other_hand.sum()} notes are played by another hand than given, which cannot play them")
         if plan.rolled.any():
             messages.append(f"{plan.rolled.sum()} notes of chords that are too wide for a hand are struck one after the other")
         return recording, GeneratedMotion(plan.performance, messages=tuple(messages))
@@ -107,11 +112,14 @@ class Plan:
         Notes of the input that are not played.
     rolled : array (note,), bool
         Notes of the input that are struck later than written, because their chord is too wide.
+    other_hand : array (note,), bool
+        Notes of the input whose given hand cannot play them, so that hands were chosen for them.
     """
 
     performance: Performance
     left_out: np.ndarray
     rolled: np.ndarray
+    other_hand: np.ndarray
 
 
 def plan_performance(notes, pedal, duration_s, seed=0, fps=FPS, hand_scale=(1.0, 1.0), hand=None, finger=None, costs=(DEFAULT_COSTS,) * 2):
@@ -129,7 +137,8 @@ def plan_performance(notes, pedal, duration_s, seed=0, fps=FPS, hand_scale=(1.0,
     hand_scale : (float, float)
         Bone scale of the left and the right hand.
     hand, finger : array (note,), int, optional
-        Known hands (`hand_assignment.UNKNOWN` for others) and fingers (`fingering.UNPLAYED` for others).
+        Known hands (`hand_assignment.UNKNOWN` for others) and fingers (`fingering.UNPLAYED` for others). Notes that the known hand cannot
+        play may get the other hand.
     costs : (FingeringCosts, FingeringCosts)
         Costs of the fingering of the left and of the right hand.
 
@@ -137,12 +146,29 @@ def plan_performance(notes, pedal, duration_s, seed=0, fps=FPS, hand_scale=(1.0,
     -------
     Plan
     """
-    hand = assign_hands(notes, hand, hand_scale)
+    given = np.full(len(notes["pitch"]), UNKNOWN) if hand is None else np.asarray(hand)
+    options = notes, pedal, duration_s, seed, fps, hand_scale, finger, costs
+    plan = _plan_with_hands(given, *options)
+    other_hand = np.zeros(len(given), dtype=bool)
+    for _ in range(_REASSIGNMENTS):
+        released = other_hand | (plan.left_out & (given != UNKNOWN))
+        if (released == other_hand).all():
+            break
+        again = _plan_with_hands(np.where(released, UNKNOWN, given), *options)
+        if again.left_out.sum() >= plan.left_out.sum():
+            break
+        plan, other_hand = replace(again, other_hand=released), released
+    return plan
+
+
+def _plan_with_hands(given, notes, pedal, duration_s, seed, fps, hand_scale, finger, costs):
+    """Plan a performance in which the given hands (note,) are kept; for the other arguments, see `plan_performance`."""
+    hand = assign_hands(notes, given, hand_scale)
     onset_s = _roll_wide_chords(notes, hand, hand_scale)
     order = np.lexsort((notes["pitch"], onset_s))
     struck = {name: values[order] for name, values in notes.items()} | {"onset_s": onset_s[order]}
-    hand_of, given = hand[order], None if finger is None else finger[order]
-    chosen = finger_notes(struck, pedal, hand_of, given, costs, hand_scale)
+    hand_of, known = hand[order], None if finger is None else finger[order]
+    chosen = finger_notes(struck, pedal, hand_of, known, costs, hand_scale)
     while True:
         played = chosen != UNPLAYED
         table = note_table(*(struck[name][played] for name in ("onset_s", "key_offset_s", "pitch", "velocity")), pedal)
@@ -155,7 +181,7 @@ def plan_performance(notes, pedal, duration_s, seed=0, fps=FPS, hand_scale=(1.0,
         chosen[np.flatnonzero(played)[culprits]] = UNPLAYED
     left_out = np.zeros(len(hand), dtype=bool)
     left_out[order[chosen == UNPLAYED]] = True
-    return Plan(performance, left_out, onset_s != notes["onset_s"])
+    return Plan(performance, left_out, onset_s != notes["onset_s"], np.zeros(len(hand), dtype=bool))
 
 
 def _roll_wide_chords(notes, hand, hand_scale):

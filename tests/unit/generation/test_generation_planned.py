@@ -126,6 +126,13 @@ def test_crossed_hands_play_what_is_given_and_stay_apart():
     assert set(played_by_left.tolist()) == {36, 88}
 
 
+def test_notes_that_the_given_hand_cannot_play_get_the_other_hand():
+    notes = notes_of([(1.0, 1.1, pitch) for pitch in (48, 52, 55, 60, 64, 67, 72)])
+    planned = plan(notes, hand=np.full(7, RIGHT))
+    assert not planned.left_out.any() and planned.other_hand.any()
+    assert_playable(planned)
+
+
 def test_a_wide_chord_is_rolled_and_notes_beyond_ten_are_left_out():
     wide = notes_of([(1.0, 3.0, pitch) for pitch in (60, 64, 76)])
     planned = plan(wide, hand=np.full(3, RIGHT))
