@@ -42,8 +42,11 @@ from handroll.training_data.loader import Clips, Source
 SEGMENT_CHORDS = 64
 """Number of chords of a segment. The movement from a segment to the next one is not used."""
 
-MAX_NOTES = 100_000
-"""Default maximum number of notes from which costs are learned, about 4 hours of music. Training needs about 10 kB of memory a note."""
+MAX_NOTES = 30_000
+"""Default maximum number of labelled notes from which costs are learned: about 100 minutes of music."""
+
+SPREADS = (0.03, 0.1, 0.3, 1.0)
+"""Spreads (`learn`) among which `learn_hands` selects. Few or contradictory labels need a small spread."""
 
 # Maximum number of grips of a chord, and of notes that a hand strikes at once.
 _GRIPS, _STRUCK = 10, 5
@@ -293,7 +296,7 @@ def _log_likelihood(segments, values):
     return (with_labels - without).sum()
 
 
-def learn(segments, start=Player()):
+def learn(segments, start=Player(), spread=1.0):
     """Learn the costs of a player.
 
     Parameters
@@ -301,6 +304,8 @@ def learn(segments, start=Player()):
     segments : Segments
     start : Player
         Initial values. The penalty is proportional to the squared distance of the costs from these.
+    spread : float
+        Factor of the standard deviations that define the penalty. With a small value, the costs remain near the initial costs.
 
     Returns
     -------
@@ -313,7 +318,7 @@ def learn(segments, start=Player()):
     """
     if not segments.labels:
         raise ValueError("expected notes with labels of hand and finger, found none; use shards whose notes have these labels")
-    deviation = np.concatenate([_to_vector(_DEVIATION), [_TEMPERATURE_DEVIATION, 1.0]])
+    deviation = np.concatenate([spread * _to_vector(_DEVIATION), [_TEMPERATURE_DEVIATION, 1.0]])
     centre = _player_to_vector(start)
     # Costs are at least 0, except the costs of pairs, which may be preferred to others.
     low, high = np.full(len(centre), -np.inf), np.full(len(centre), np.inf)
@@ -359,13 +364,13 @@ def learn_hands(train, valid):
     """Learn the costs of both hands, together or apart.
 
     Both hands are mirror images of each other, so that one set of costs can be learned from the notes of both. The costs of each hand
-    alone are then learned with a penalty on their distance from the common costs. The variant under which the labels of other music have
-    the higher probability is selected.
+    alone are then learned with a penalty on their distance from the common costs. The variant and the spread of the penalty are selected
+    by the probability of the labels of other music. If the default costs are best, nothing is learned.
 
     Parameters
     ----------
     train, valid : sequence of LabelledNotes
-        Music from which costs are learned, and music that selects the variant.
+        Music from which costs are learned, and music that selects the variant and the spread.
 
     Returns
     -------
@@ -387,15 +392,34 @@ def learn_hands(train, valid):
                 f"split {name}: expected notes with labels of hand and finger, found none; give this split a share (`splits`), or use "
                 "shards whose notes have these labels (`results/dataset`)"
             )
-    together = learn(train_of[0].joined(train_of[1]))
-    apart = [learn(segments, together) if segments.labels else together for segments in train_of]
-    variants = {"default": (Player(),) * 2, "together": (together,) * 2, "apart": tuple(apart)}
     labels = sum(segments.labels for segments in valid_of)
-    likelihood = {
-        name: sum(log_likelihood(segments, player) for segments, player in zip(valid_of, players, strict=True)) / labels
-        for name, players in variants.items()
-    }
-    return variants[max(("together", "apart"), key=likelihood.get)], likelihood
+
+    def likelihood(players):
+        return sum(log_likelihood(segments, player) for segments, player in zip(valid_of, players, strict=True)) / labels
+
+    def learn_apart(spread):
+        return tuple(learn(segments, together[0], spread) if segments.labels else together[0] for segments in train_of)
+
+    both = train_of[0].joined(train_of[1])
+    together = _best_spread(lambda spread: (learn(both, spread=spread),) * 2, likelihood)
+    variants = {"default": (Player(),) * 2, "together": together, "apart": _best_spread(learn_apart, likelihood)}
+    found = {name: likelihood(players) for name, players in variants.items()}
+    return variants[max(found, key=found.get)], found
+
+
+def _best_spread(learn_with, likelihood):
+    """Return the players with the maximum likelihood among those learned with increasing spreads, until the likelihood decreases.
+
+    `learn_with` maps a spread to players, and `likelihood` maps players to their likelihood.
+    """
+    best, best_likelihood = None, -np.inf
+    for spread in SPREADS:
+        players = learn_with(spread)
+        found = likelihood(players)
+        if best is not None and found <= best_likelihood:
+            break
+        best, best_likelihood = players, found
+    return best
 
 
 def agreement(clips, costs):
