@@ -7,6 +7,7 @@ from numba import njit
 
 from handroll.hand.kinematics import MIRROR, posed_frames
 from handroll.hand.skeleton import CHAINS, FINGERS, HANDS, N_ROTATIONS
+from handroll.hand.template import WRIST_M, open_hand
 from handroll.keyboard.geometry import LEVEL_HAND
 from handroll.rendering.hand_mesh import FINGER_RADII_MM, FLESH_CONES_MM, FOREARM_CONES_MM, PALM_CONES_MM, forearm_rotation
 
@@ -31,7 +32,8 @@ def surface_distance_mm(performance):
         farther apart than `MAX_DISTANCE_MM`.
     """
     distance = np.full(len(performance.time_s), np.inf)
-    wrist = performance.translation_m
+    rest = np.stack([WRIST_M * (MIRROR if hand == "left" else np.ones(3)) for hand in HANDS])
+    wrist = performance.translation_m + np.asarray(performance.bone_scale)[:, None] * rest
     apart = np.linalg.norm(wrist[:, 0] - wrist[:, 1], axis=-1) * 1e3
     rows = np.flatnonzero(performance.present.all(axis=1) & (apart <= MAX_DISTANCE_MM))
     for part in np.array_split(rows, max(1, -(-len(rows) // _FRAMES_AT_ONCE))):
@@ -52,8 +54,6 @@ def _rest_cones():
     ends_mm : array (cone, 2, xyz 3)
     radii_mm : array (cone, 2)
     """
-    from handroll.hand.template import open_hand
-
     joints = open_hand().joints_m
     joints = (joints - joints[0]) * 1e3
     to_mano = LEVEL_HAND[1]  # rows: player's frame in MANO's frame
@@ -86,8 +86,6 @@ def _cones_mm(performance, frames, side):
     origin = np.concatenate([joints[:, :N_ROTATIONS], joints[:, :1]], axis=1) * 1e3
     frame, ends, radii = _rest_cones()
     mirror = MIRROR if HANDS[side] == "left" else np.ones(3)
-    from handroll.hand.template import open_hand
-
     rest = open_hand().joints_m
     anchors = np.concatenate([(rest[:N_ROTATIONS] - rest[0]) * 1e3, np.zeros((1, 3))])
     offset = scale * (ends - anchors[frame]) * mirror
