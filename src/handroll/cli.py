@@ -50,6 +50,7 @@ def main(arguments=None):
     hands.add_argument("--out", type=Path, default=Path("handroll-output"), help="folder for all results (default: %(default)s)")
     hands.add_argument("--notes", type=Path, metavar="FILE.mid", help="MIDI file of the recording, used instead of a transcription")
     hands.add_argument("--hand-size", type=float, default=1.0, metavar="X", help="size of the hands without a model (default: %(default)s)")
+    hands.add_argument("--fingering", type=Path, metavar="FILE.json", help="learned costs of a player's fingering, without a model")
     hands.add_argument("--fps", type=float, default=60.0, help="frames per second of the motion without a model (default: %(default)s)")
     hands.add_argument("--camera", choices=("top", "player"), default="top", help="position of the camera (default: %(default)s)")
     hands.add_argument("--encoder", type=Path, metavar="FOLDER", help="folder of the weights of the speech encoder that the model uses")
@@ -130,6 +131,8 @@ def generate(options):
         invalid.
     """
     from handroll.device import DeviceError
+    from handroll.generation.fingering import DEFAULT_COSTS
+    from handroll.generation.fingering_costs_file import read_costs
     from handroll.generation.generate import play
     from handroll.generation.music_input import RecordingError
     from handroll.generation.planned import PlannedPianist
@@ -143,7 +146,8 @@ def generate(options):
         return 2
     try:
         if options.model is None:
-            pianist = PlannedPianist(options.hand_size, options.fps)
+            costs = read_costs(options.fingering) if options.fingering else (DEFAULT_COSTS,) * 2
+            pianist = PlannedPianist(options.hand_size, options.fps, costs)
         else:
             pianist = load_pianist(options.model, options.sampler, options.steps, options.encoder, options.device)
     except (OSError, ValueError, DeviceError) as error:

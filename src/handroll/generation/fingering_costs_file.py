@@ -4,6 +4,7 @@ The file contains the costs of the left and of the right hand. Each number has t
 `pair` has an entry for each pair of fingers, such as "1-3" (thumb, then middle finger), with one cost for each interval.
 """
 
+import hashlib
 import json
 import re
 from dataclasses import fields
@@ -37,12 +38,8 @@ def write_costs(path, costs):
     costs : (FingeringCosts, FingeringCosts)
         Costs of the left and of the right hand.
     """
-    value = {"format": FORMAT} | {hand: _to_json(of_hand) for hand, of_hand in zip(HANDS, costs, strict=True)}
-    text = json.dumps(value, indent=2, allow_nan=False)
-    # Each list of numbers is on one line.
-    text = re.sub(r"\[([^\]]*)\]", lambda found: f"[{' '.join(found[1].split())}]", text)
     with atomic_path(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(_to_text(costs), encoding="utf-8")
 
 
 def read_costs(path):
@@ -72,6 +69,19 @@ def read_costs(path):
         )
     _check_keys(path, "the file", value, ("format", *HANDS))
     return tuple(_from_json(path, hand, value[hand]) for hand in HANDS)
+
+
+def digest(costs):
+    """Return the SHA-256 of the file that contains these costs, as hexadecimal digits. See `write_costs`."""
+    return hashlib.sha256(_to_text(costs).encode()).hexdigest()
+
+
+def _to_text(costs):
+    """Return the content of the file for the costs of both hands."""
+    value = {"format": FORMAT} | {hand: _to_json(of_hand) for hand, of_hand in zip(HANDS, costs, strict=True)}
+    text = json.dumps(value, indent=2, allow_nan=False)
+    # Each list of numbers is on one line.
+    return re.sub(r"\[([^\]]*)\]", lambda found: f"[{' '.join(found[1].split())}]", text) + "\n"
 
 
 def _to_json(costs):

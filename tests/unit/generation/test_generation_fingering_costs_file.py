@@ -1,11 +1,13 @@
+import hashlib
 import json
 from dataclasses import fields
 
 import numpy as np
 import pytest
 
+from handroll.cli import main
 from handroll.generation.fingering import FingeringCosts
-from handroll.generation.fingering_costs_file import read_costs, write_costs
+from handroll.generation.fingering_costs_file import digest, read_costs, write_costs
 from handroll.storage import SchemaError
 
 LEFT = FingeringCosts(stretch=1.5, use=np.arange(5.0), pair=np.random.default_rng(0).normal(0.0, 9.0, (5, 5, 25)).round(3))
@@ -22,6 +24,16 @@ def test_costs_are_read_as_written(path):
     for wanted, found in zip((LEFT, RIGHT), read_costs(path), strict=True):
         for field in fields(FingeringCosts):
             np.testing.assert_array_equal(getattr(found, field.name), getattr(wanted, field.name))
+
+
+def test_the_digest_is_that_of_the_file(path):
+    assert digest((LEFT, RIGHT)) == hashlib.sha256(path.read_bytes()).hexdigest() != digest((RIGHT, LEFT))
+
+
+def test_generate_rejects_a_bad_file(path, capsys):
+    path.write_text("{}")
+    assert main(["generate", "song.mid", "--fingering", str(path)]) == 2
+    assert f"{path}, key format: expected" in capsys.readouterr().err
 
 
 def test_the_file_has_one_line_for_each_list(path):
