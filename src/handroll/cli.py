@@ -56,6 +56,7 @@ def main(arguments=None):
         "--hands", choices=("auto", "tracks", "ignore"), default="auto", help="use of given hands and fingers (default: %(default)s)"
     )
     hands.add_argument("--hand-size", type=float, default=1.0, metavar="X", help="size of the hands without a model (default: %(default)s)")
+    hands.add_argument("--fingering", type=Path, metavar="FILE.json", help="learned costs of a player's fingering, without a model")
     hands.add_argument("--fps", type=float, default=60.0, help="frames per second of the motion without a model (default: %(default)s)")
     hands.add_argument("--camera", choices=("top", "player"), default="top", help="position of the camera (default: %(default)s)")
     hands.add_argument("--encoder", type=Path, metavar="FOLDER", help="folder of the weights of the speech encoder that the model uses")
@@ -136,6 +137,8 @@ def generate(options):
         invalid.
     """
     from handroll.device import DeviceError
+    from handroll.generation.fingering import DEFAULT_COSTS
+    from handroll.generation.fingering_costs_file import read_costs
     from handroll.generation.generate import play
     from handroll.generation.music_input import RecordingError
     from handroll.generation.planned import PlannedPianist
@@ -149,7 +152,8 @@ def generate(options):
         return 2
     try:
         if options.model is None:
-            pianist = PlannedPianist(options.hand_size, options.fps)
+            costs = read_costs(options.fingering) if options.fingering else (DEFAULT_COSTS,) * 2
+            pianist = PlannedPianist(options.hand_size, options.fps, costs)
         else:
             pianist = load_pianist(options.model, options.sampler, options.steps, options.encoder, options.device)
     except (OSError, ValueError, DeviceError) as error:

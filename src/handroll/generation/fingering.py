@@ -288,28 +288,49 @@ def finger_notes(notes, pedal, hand, given=None, costs=(DEFAULT_COSTS, DEFAULT_C
         Index into `skeleton.FINGERS`; `UNPLAYED` for notes that no finger of the hand can play in their chord.
     """
     chosen = np.full(len(hand), UNPLAYED)
-    pitch = notes["pitch"].astype(int)
     for side in range(len(HANDS)):
-        rows = np.flatnonzero(hand == side)
-        chords, struck, until = [], [], {}
-        for chord in chords_of(notes["onset_s"][rows]):
-            new = rows[chord]
-            time_s = float(notes["onset_s"][new[0]])
-            new = _playable(dict(zip(pitch[new].tolist(), new.tolist(), strict=True)), side, hand_scale[side])
-            until = {key: end_s for key, end_s in until.items() if end_s > time_s + CHORD_S and key not in new}
-            until = _compatible(until, tuple(new), side, hand_scale[side])
-            factor = _EARLY_WITH_PEDAL if _is_down(pedal, time_s) else 1.0
-            held = {
-                key: factor * (_EARLY_RELEASE + _EARLY_RELEASE_PER_S * min(end_s - time_s, _MAX_EARLY_S)) for key, end_s in until.items()
-            }
-            known = {} if given is None else {key: int(given[note]) for key, note in new.items() if given[note] != UNPLAYED}
-            chords.append(Chord(tuple(new), held, known, time_s))
-            struck.append(new)
-            until |= {key: float(notes["key_offset_s"][note]) for key, note in new.items()}
+        chords, struck = chords_of_hand(notes, pedal, np.flatnonzero(hand == side), side, given, hand_scale[side])
         for new, found in zip(struck, _best_grips(chords, side, costs[side], hand_scale[side]), strict=True):
             for key, note in new.items():
                 chosen[note] = found[key]
     return chosen
+
+
+def chords_of_hand(notes, pedal, rows, side, given=None, scale=1.0):
+    """Group the notes of a hand into chords, and find the keys that it holds at the onset of each chord.
+
+    Parameters
+    ----------
+    notes, pedal, given
+        See `finger_notes`.
+    rows : array (n,), int
+        Indices of the notes of the hand.
+    side : int
+        Index into `skeleton.HANDS`.
+    scale : float
+        Bone scale.
+
+    Returns
+    -------
+    chords : list of Chord
+    struck : list of dict of int to int
+        Pitches that each chord strikes, and their notes. Notes that the hand cannot play in their chord are missing.
+    """
+    pitch = notes["pitch"].astype(int)
+    chords, struck, until = [], [], {}
+    for chord in chords_of(notes["onset_s"][rows]):
+        new = rows[chord]
+        time_s = float(notes["onset_s"][new[0]])
+        new = _playable(dict(zip(pitch[new].tolist(), new.tolist(), strict=True)), side, scale)
+        until = {key: end_s for key, end_s in until.items() if end_s > time_s + CHORD_S and key not in new}
+        until = _compatible(until, tuple(new), side, scale)
+        factor = _EARLY_WITH_PEDAL if _is_down(pedal, time_s) else 1.0
+        held = {key: factor * (_EARLY_RELEASE + _EARLY_RELEASE_PER_S * min(end_s - time_s, _MAX_EARLY_S)) for key, end_s in until.items()}
+        known = {} if given is None else {key: int(given[note]) for key, note in new.items() if given[note] != UNPLAYED}
+        chords.append(Chord(tuple(new), held, known, time_s))
+        struck.append(new)
+        until |= {key: float(notes["key_offset_s"][note]) for key, note in new.items()}
+    return chords, struck
 
 
 def _is_down(pedal, time_s):
@@ -373,15 +394,11 @@ def _best_grips(chords, hand, costs, scale):
     for number, (now, chord) in enumerate(zip(grips, chords, strict=True)):
         cost = now.cost(costs)
         for pitch, finger in chord.fingers.items():
-            cost = cost + _UNREACHABLE * (_fingers_on(now, pitch) != finger)
+            cost = cost + _UNREACHABLE * (fingers_on(now, pitch) != finger)
         if total is not None:
             before, earlier = grips[number - 1], chords[number - 1]
             totals = total[:, None] + moves_between(before, earlier.struck, now, chord.struck).cost(costs)
-            for pitch, early in chord.held.items():
-                totals = totals + early * (_fingers_on(before, pitch)[:, None] != _fingers_on(now, pitch))
-            missing_s = _REUSE_S - (chord.time_s - earlier.time_s)
-            if missing_s > 0.0:
-                totals = totals + _REUSE_PER_S * missing_s * _reused_fingers(before, earlier.struck, now, chord.struck)
+            totals = totals + held_and_reused_cost(before, earlier, now, chord)
             origin.append(totals.argmin(axis=0))
             cost = cost + totals.min(axis=0)
         total = cost
@@ -394,16 +411,37 @@ def _best_grips(chords, hand, costs, scale):
     ]
 
 
+def held_and_reused_cost(before, chord_before, now, chord_now):
+    """Return the cost (grip before, grip now) of held keys that are released early, and of fingers that have no time to reach their key.
+
+    These costs do not depend on `FingeringCosts`.
+
+    Parameters
+    ----------
+    before, now : Grips
+        Grips of both chords.
+    chord_before, chord_now : Chord
+        Successive chords of a hand.
+    """
+    cost = np.zeros((len(before.fingers), len(now.fingers)))
+    for pitch, early in chord_now.held.items():
+        cost += early * (fingers_on(before, pitch)[:, None] != fingers_on(now, pitch))
+    missing_s = _REUSE_S - (chord_now.time_s - chord_before.time_s)
+    if missing_s > 0.0:
+        cost += _REUSE_PER_S * missing_s * _reused_fingers(before, chord_before.struck, now, chord_now.struck)
+    return cost
+
+
 def _reused_fingers(before, struck_before, now, struck_now):
     """Count the fingers (grip before, grip now) that strike different keys in two successive chords."""
     count = np.zeros((len(before.fingers), len(now.fingers)))
     for first in struck_before:
         for second in struck_now:
             if first != second:
-                count += _fingers_on(before, first)[:, None] == _fingers_on(now, second)
+                count += fingers_on(before, first)[:, None] == fingers_on(now, second)
     return count
 
 
-def _fingers_on(grips, pitch):
+def fingers_on(grips, pitch):
     """Return the finger (grip,) on a pitch."""
     return grips.fingers[:, np.flatnonzero(grips.key == key_of_pitch(pitch))[0]]

@@ -12,6 +12,7 @@ import numpy as np
 from handroll import __version__
 from handroll.generation.fingered_notes import FingeredNotes
 from handroll.generation.fingering import DEFAULT_COSTS, UNPLAYED, FingeringCosts, finger_notes, grips_of
+from handroll.generation.fingering_costs_file import digest
 from handroll.generation.hand_assignment import CHORD_S, UNKNOWN, assign_hands, chords_of
 from handroll.generation.hands_apart import surface_distance_mm
 from handroll.generation.music_input import transcribe_recording
@@ -69,7 +70,7 @@ class PlannedPianist:
     @property
     def settings(self):
         """Settings that influence the motion, for the provenance."""
-        return {"hand_size": self.hand_size, "fps": self.fps}
+        return {"hand_size": self.hand_size, "fps": self.fps, "fingering_sha256": digest(self.costs)}
 
     def generate(self, recording, seed):
         """Generate the motion for a recording.
