@@ -44,6 +44,10 @@ class Canvas:
         """Rectangle of the whole canvas."""
         return 0, 0, self.depth.shape[1], self.depth.shape[0]
 
+    def copy(self):
+        """Return a copy of the canvas."""
+        return Canvas(self.colour.copy(), self.depth.copy(), self.owner.copy())
+
     def copy_from(self, other, rectangle):
         """Copy a rectangle of another canvas of the same size."""
         x0, y0, x1, y1 = rectangle
@@ -74,6 +78,55 @@ class Canvas:
         rectangle : tuple of 4 int
         """
         _draw(self.colour, self.depth, self.owner, points, inverse_depth, colours, triangles, owner, *rectangle)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def project_points(points, position, rotation, k1, focal_px, width_px, height_px):
+    """Project points in the world frame to pixels; the same as `scene.View.project`, without temporary arrays.
+
+    Parameters
+    ----------
+    points : array (point, xyz 3), float32 or float64, metres
+    position : array (xyz 3), float64
+        Position of the camera, world frame, metres.
+    rotation : array (3, 3), float64
+        Rotation from the world frame to the camera frame.
+    k1 : float
+        First coefficient of radial distortion.
+    focal_px : float
+        Focal length, pixels.
+    width_px, height_px : int
+        Size of the image.
+
+    Returns
+    -------
+    pixels : array (point, xy 2), float32
+    inverse_depth : array (point,), float32
+        1 / distance along the optical axis, 1/m; 0 for points behind the camera or less than 10 mm in front of it.
+    """
+    pixels = np.empty((len(points), 2), np.float32)
+    inverse_depth = np.empty(len(points), np.float32)
+    for i in range(len(points)):
+        x, y, z = points[i, 0] - position[0], points[i, 1] - position[1], points[i, 2] - position[2]
+        depth = x * rotation[2, 0] + y * rotation[2, 1] + z * rotation[2, 2]
+        inverse = 1.0 / depth if depth > 0.01 else 0.0
+        u = (x * rotation[0, 0] + y * rotation[0, 1] + z * rotation[0, 2]) * inverse
+        v = (x * rotation[1, 0] + y * rotation[1, 1] + z * rotation[1, 2]) * inverse
+        stretch = 1.0 + k1 * (u * u + v * v)
+        pixels[i, 0], pixels[i, 1] = u * stretch * focal_px + width_px / 2.0, v * stretch * focal_px + height_px / 2.0
+        inverse_depth[i] = inverse
+    return pixels, inverse_depth
+
+
+@njit(cache=True, nogil=True)
+def bounds(points, inverse_depth):
+    """Return the smallest x and y and the largest x and y of points (point, xy 2), and their smallest inverse depth (point,)."""
+    left, top, right, bottom, farthest = np.inf, np.inf, -np.inf, -np.inf, np.inf
+    for i in range(len(points)):
+        x, y = points[i, 0], points[i, 1]
+        left, right, top, bottom = min(left, x), max(right, x), min(top, y), max(bottom, y)
+        farthest = min(farthest, inverse_depth[i])
+    return left, top, right, bottom, farthest
 
 
 @njit(cache=True, fastmath=True, nogil=True)
@@ -302,7 +355,12 @@ def _expose_values(flat, gain, noise, out):
 
 
 def expose(image, gain, noise):
-    """Return an image (y, x, 3), uint8, multiplied by a gain, with `noise` (y * x * 3,), int8, added."""
+    """Return an image (y, x, 3), uint8, multiplied by a gain, with `noise` (y * x * 3,), int8, added; None is no noise."""
+    steps = np.int32(round(gain * 1024))
+    if noise is None:
+        if steps == 1024:
+            return image
+        noise = np.zeros(image.size, np.int8)
     out = np.empty_like(image)
-    _expose_values(image.reshape(-1), np.int32(round(gain * 1024)), noise, out.reshape(-1))
+    _expose_values(image.reshape(-1), steps, noise, out.reshape(-1))
     return out
