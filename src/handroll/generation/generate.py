@@ -187,7 +187,8 @@ def play(pianist, path, out, name, midi_path=None, seed=0, width_px=1280, video=
             write_midi(files["MIDI"], recording.notes, recording.pedal)
         if video and over_keys:
             audio = _load_or_synthesise_audio(recording, seed)
-            render_video(files["video"], performance, SCENE, about["rate_hz"], *size, audio=audio, seed=seed)
+            threads = torch.get_num_threads()
+            render_video(files["video"], performance, SCENE, about["rate_hz"], *size, audio=audio, seed=seed, threads=threads)
         else:
             del files["video"]
             if video:

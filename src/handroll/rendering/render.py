@@ -496,7 +496,20 @@ def _draw_frame(renderer, performance, joints, frame, before, now, after, motion
     return image, visible
 
 
-def render_video(path, performance, scene, fps=30.0, width=1920, height=1080, supersample=2, audio=None, seed=0, crf=23, preset="veryfast", threads=1):
+def render_video(
+    path,
+    performance,
+    scene,
+    fps=30.0,
+    width=1920,
+    height=1080,
+    supersample=2,
+    audio=None,
+    seed=0,
+    crf=23,
+    preset="veryfast",
+    threads=1,
+):
     """Render a performance to a video with audio.
 
     Parameters
