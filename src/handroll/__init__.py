@@ -3,8 +3,8 @@
 The public entry points are imported on first use, so that `import handroll` is fast:
 
 - `open_dataset(folder)` iterates over the clips of a dataset. See `handroll.dataset.shards.read_rows`.
-- `generate(pianist, recording, out, name)` generates hand motion for a recording with a trained model, and writes motion, MIDI file and
-  video. See `handroll.generation.generate.play`. `handroll.generation.generate.load_pianist` loads the model.
+- `generate(recording, out, name)` generates hand motion for a recording, and writes motion, fingering, MIDI file and video. See
+  `handroll.generation.generate.play`. `handroll.generation.trained.load_pianist` loads a trained model for it.
 """
 
 from importlib import import_module

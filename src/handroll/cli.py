@@ -42,13 +42,16 @@ def main(arguments=None):
     run.add_argument("--configfile", type=Path, action="append", default=[], help="your own settings, which override config/own-files.yaml")
     run.add_argument("--verbose", action="store_true", help="print Snakemake's full log instead of one line for each stage")
     run.set_defaults(call=run_videos)
-    hands = commands.add_parser("generate", help="generate hand motion for your recordings with a trained model: motion, MIDI and video")
+    hands = commands.add_parser("generate", help="generate hand motion for your recordings: motion, fingering, MIDI and video")
     hands.add_argument("recordings", nargs="+", metavar="AUDIO", help="audio files, videos with audio, or MIDI files")
     hands.add_argument(
-        "--model", type=Path, required=True, metavar="FOLDER", help="folder with position.safetensors and gesture.safetensors"
+        "--model", type=Path, metavar="FOLDER", help="trained model: folder with position.safetensors and gesture.safetensors"
     )
     hands.add_argument("--out", type=Path, default=Path("handroll-output"), help="folder for all results (default: %(default)s)")
     hands.add_argument("--notes", type=Path, metavar="FILE.mid", help="MIDI file of the recording, used instead of a transcription")
+    hands.add_argument("--hand-size", type=float, default=1.0, metavar="X", help="size of the hands without a model (default: %(default)s)")
+    hands.add_argument("--fps", type=float, default=60.0, help="frames per second of the motion without a model (default: %(default)s)")
+    hands.add_argument("--camera", choices=("top", "player"), default="top", help="position of the camera (default: %(default)s)")
     hands.add_argument("--encoder", type=Path, metavar="FOLDER", help="folder of the weights of the speech encoder that the model uses")
     hands.add_argument("--sampler", default="dpmsolver++", help="ddpm, ddim, dpmsolver++ or sde-dpmsolver++ (default: %(default)s)")
     hands.add_argument("--steps", type=_at_least(1), default=20, metavar="N", help="steps of the sampler (default: %(default)s)")
@@ -118,7 +121,7 @@ def _cores(text):
 
 
 def generate(options):
-    """Generate motion for recordings with a trained model, and print the paths of the results.
+    """Generate motion for recordings, and print the paths of the results.
 
     Returns
     -------
@@ -127,8 +130,10 @@ def generate(options):
         invalid.
     """
     from handroll.device import DeviceError
-    from handroll.generation.generate import load_pianist, play
+    from handroll.generation.generate import play
     from handroll.generation.music_input import RecordingError
+    from handroll.generation.planned import PlannedPianist
+    from handroll.generation.trained import load_pianist
     from handroll.run.own_sheet import distinct_names
 
     logging.basicConfig(format="%(message)s")
@@ -137,7 +142,10 @@ def generate(options):
         print(f"handroll generate: expected one recording with --notes {options.notes}, found {len(options.recordings)}", file=sys.stderr)
         return 2
     try:
-        pianist = load_pianist(options.model, options.sampler, options.steps, options.encoder, options.device)
+        if options.model is None:
+            pianist = PlannedPianist(options.hand_size, options.fps)
+        else:
+            pianist = load_pianist(options.model, options.sampler, options.steps, options.encoder, options.device)
     except (OSError, ValueError, DeviceError) as error:
         print(f"handroll generate: {error}", file=sys.stderr)
         return 2
@@ -145,7 +153,8 @@ def generate(options):
     for recording, name in zip(options.recordings, distinct_names(options.recordings), strict=True):
         started = time.monotonic()
         try:
-            files = play(pianist, recording, options.out, name, options.notes, options.seed, options.width, options.video)
+            chosen = {"midi_path": options.notes, "seed": options.seed, "width_px": options.width, "camera": options.camera}
+            files = play(recording, options.out, name, pianist, video=options.video, **chosen)
         except RecordingError as error:
             print(f"handroll generate: {printable(error)}", file=sys.stderr)
             failed += 1

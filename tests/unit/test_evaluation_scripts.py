@@ -32,6 +32,7 @@ TOYS = {
     "loader": ["--hours", "0.1", "--fps", "10", "--sound-rate", "8000", "--windows", "4", "--rounds", "1"],
     "marked_keyboards": ["{folder}"],
     "overhead": ["--plan", "20"],
+    "planned_motion": ["--minutes", "0.5"],
     "screen_editing": ["--seeds", "1", "--first-seed", "9088", "--footage", "{folder}"],
     "screen_hands": ["--seeds", "1", "--kinds", "above"],
     "screen_sound": ["--kinds", "noise", "--levels", "0", "--clean", "1", "--cache", "{cache}"],

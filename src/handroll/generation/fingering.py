@@ -27,8 +27,8 @@ MAX_INTERVAL = 12
 # Cost of a chord that exceeds the maximum range of the fingers (`REACH_MM`).
 _UNREACHABLE = 1000.0
 
-# Cost of a held key that is released early, because its finger is needed for the next chord: a constant, and an amount for each second of its
-# remaining duration up to a maximum. If the sustain pedal is down, the note sounds on, and the cost is multiplied by a factor.
+# Cost of a held key that is released early, because its finger is needed for the next chord: a constant, and an amount for each second
+# of its remaining duration up to a maximum. If the sustain pedal is down, the note sounds on, and the cost is multiplied by a factor.
 _EARLY_RELEASE, _EARLY_RELEASE_PER_S, _MAX_EARLY_S, _EARLY_WITH_PEDAL = 15.0, 40.0, 1.0, 0.3
 
 # Time (s) that a finger needs to move to another key, and cost of each second that is missing if a finger plays two successive chords.

@@ -10,6 +10,7 @@ import numpy as np
 
 from handroll.generation.motion_file import GENERATED
 from handroll.models.baselines import mean_motion, nearest_motion
+from handroll.models.methods import input_of
 from handroll.training_data.feature_cache import feature_manifest
 from handroll.training_data.loader import Clips, cut_windows
 from handroll.training_data.windows import RELEASED_SCALES, Scales
@@ -43,14 +44,15 @@ def generate(method, source, windows_path, models, seed=0, samples=1, device="cp
     columns : dict of str to array
         Columns of `generation.motion_file.GENERATED`.
     facts : dict
-        Costs and description of the method: parameters, training_s, sampling_ms (per window), features, decoder, sampler, steps. Entries
-        that do not apply to the kind of method are missing.
+        Costs and description of the method: parameters, training_s, sampling_ms (per window), input (`notes` or `audio`), features,
+        decoder, sampler, steps. Entries that do not apply to the kind of method are missing.
     """
     chosen = json.loads(Path(windows_path).read_text(encoding="utf-8"))
     clips = Clips(source, chosen["split"])
     number_of = {name: number for number, name in enumerate(clips.names)}
     windows = [(number_of[tuple(name)], first) for *name, first in chosen["windows"][chosen["split"]]]
-    return KINDS[method["kind"]](method, clips, chosen, windows, models, {"seed": seed, "samples": samples, "device": device})
+    columns, facts = KINDS[method["kind"]](method, clips, chosen, windows, models, {"seed": seed, "samples": samples, "device": device})
+    return columns, ({"input": input_of(facts["features"])} if "features" in facts else {}) | facts
 
 
 def _ground_truth(method, clips, chosen, windows, models, run):

@@ -47,3 +47,25 @@ class Performance:
     notes: dict[str, np.ndarray]
     note_hand: np.ndarray
     note_finger: np.ndarray
+
+
+@dataclass(frozen=True)
+class GeneratedMotion:
+    """Motion that was generated for a recording.
+
+    Attributes
+    ----------
+    performance : Performance or None
+        None if the position of the piano is unknown, because the model works in the camera frame.
+    columns : dict of str to array, or None
+        Columns of `tables.MOTION` if there is no performance.
+    facts : dict of str to str, or None
+        Camera of `columns`, as metadata of the table.
+    messages : tuple of str
+        What could not be played, for the user.
+    """
+
+    performance: Performance | None
+    columns: dict | None = None
+    facts: dict | None = None
+    messages: tuple[str, ...] = ()

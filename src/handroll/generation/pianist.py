@@ -12,6 +12,7 @@ from scipy.ndimage import binary_dilation, gaussian_filter1d
 
 from handroll.generation.inverse_kinematics import angles_from_tips, rotation_from_angles, tips_from_angles
 from handroll.generation.performance import Performance
+from handroll.generation.style import SIMULATED
 from handroll.generation.two_hands import APART_MM, TIP_CLEARANCE_MM, separate
 from handroll.generation.wrist_trajectory import (
     BLACK_DEPTH_MM,
@@ -36,20 +37,8 @@ from handroll.hand.template import WRIST_M
 from handroll.keyboard.geometry import LEVEL_HAND, N_KEYS, STANDARD, tail_edges_mm
 from handroll.music.notes import note_table
 
-HOVER_MM = 13.0
-"""Height of an idle fingertip above the keys (mm)."""
-
 # Distance by which an idle thumb is moved outwards, so that it is visible from above beside the index finger.
 _THUMB_ASIDE_MM = 9.0
-
-# Time in which a fingertip moves from its idle height to the bottom of the key: for MIDI velocity 1, and for 127.
-_STRIKE_S = (0.085, 0.055)
-
-# Time in which a fingertip moves from the bottom of the key back to its idle height.
-_LIFT_S = 0.08
-
-# Time before the onset at which a fingertip starts to move towards its key.
-_AIM_S = 0.20
 
 # Time before the onset at which a fingertip arrives over its key.
 _AIMED_S = 0.03
@@ -102,7 +91,7 @@ _SHORT_MM = 0.5
 _BLACK_EDGE_MM = 10.0
 
 
-def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0)):
+def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0), style=SIMULATED):
     """Simulate the performance of a fingered score.
 
     Parameters
@@ -114,6 +103,7 @@ def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0)):
         Frame rate.
     hand_scale : (float, float)
         Bone scale of the left and the right hand.
+    style : style.PianistStyle
 
     Returns
     -------
@@ -136,24 +126,24 @@ def perform(score, seed, fps=30.0, hand_scale=(1.0, 1.0)):
     def plan(side, *apart):
         """Plan the path of a hand. Returns the path, and the random generator for the rest of the hand's variations."""
         rng = np.random.default_rng([seed, side])
-        args = presses_of_hand[side], away_of_hand[side], mirrors[side], scale[side], score.duration_s, rng, *apart
+        args = presses_of_hand[side], away_of_hand[side], mirrors[side], scale[side], score.duration_s, rng, style, *apart
         return plan_hand(*args), rng
 
     planned = [plan(side) for side in range(len(HANDS))]
-    apart = separate([path for path, _ in planned], presses_of_hand, scale, score.duration_s)
+    apart = separate([path for path, _ in planned], presses_of_hand, scale, score.duration_s) if style.keeps_apart else None
     for side, name in enumerate(HANDS):
         mirror, presses, away, (path, rng) = mirrors[side], presses_of_hand[side], away_of_hand[side], planned[side]
         if apart is not None:
             half = 0.5 * APART_MM * scale[side]
             path, rng = plan(side, (apart.low_mm[side] + half, apart.high_mm[side] - half), apart.raised[side])
-        courses = _compute_trajectories(presses, time)
+        courses = compute_trajectories(presses, time, style)
         at_frames = None
         if apart is not None:
             at_frames = [_nearest(time, series[side]) for series in (apart.low_mm, apart.high_mm, apart.raised)]
-        pose, moved = _compute_poses(presses, courses, path, mirror, time, scale[side], rng, at_frames)
+        pose, moved = _compute_poses(presses, courses, path, mirror, time, scale[side], rng, style, at_frames)
         rotation[:, side] = mirrored_pose(pose.reshape(len(time), -1)).reshape(pose.shape) if name == "left" else pose
         translation[:, side] = moved * np.array([mirror, 1.0, 1.0])
-        key_down = np.maximum(courses.down * (HOVER_MM + STANDARD.dip_mm) - HOVER_MM, 0.0)
+        key_down = np.maximum(courses.down * (style.hover_mm + STANDARD.dip_mm) - style.hover_mm, 0.0)
         np.maximum.at(depth, (courses.frame, presses.key[courses.press]), key_down)
         for start, end in away:
             present[(time >= start + LEAVE_S) & (time <= end - LEAVE_S), side] = False
@@ -175,7 +165,7 @@ def _nearest(time, series):
     return series[np.rint(time / STEP_S).astype(int)]
 
 
-def _compute_poses(presses, courses, path, mirror, time, scale, rng, apart=None):
+def _compute_poses(presses, courses, path, mirror, time, scale, rng, style, apart=None):
     """Compute the poses of one hand: rotation (frame, joint 16, 3) and translation (frame, 3), metres. A left hand is mirrored.
 
     `apart` contains the fields of `two_hands.Separation` for this hand: the range of x that idle fingertips do not leave, two arrays
@@ -207,19 +197,19 @@ def _compute_poses(presses, courses, path, mirror, time, scale, rng, apart=None)
     tip = idle * (1.0 - held)[..., None] + drawn / np.maximum(aims, 1.0)[..., None]
     tip[..., 0] = _space_fingertips(tip[..., 0], held)
 
-    surface = STANDARD.black_height_mm * _ramp((tip[..., 1] - STANDARD.black_front_mm + _BLACK_EDGE_MM) / _BLACK_EDGE_MM)
-    over_keys = _ramp((tip[..., 1] + 60.0) / 60.0)
+    surface = STANDARD.black_height_mm * smooth_step((tip[..., 1] - STANDARD.black_front_mm + _BLACK_EDGE_MM) / _BLACK_EDGE_MM)
+    over_keys = smooth_step((tip[..., 1] + 60.0) / 60.0)
     wander = np.stack([np.interp(time, path.time_s, slow_noise(len(path.time_s), rng)) for _ in FINGERS], -1) * _HOVER_NOISE_MM
     # The height of idle fingertips is relative to the keys while the hand is over the keys, and relative to the wrist elsewhere.
     hanging = height[:, None] - _HANG_MM * scale
-    idle_z = over_keys * (surface + HOVER_MM) + (1.0 - over_keys) * hanging + wander
+    idle_z = over_keys * (surface + style.hover_mm) + (1.0 - over_keys) * hanging + wander
     if apart is not None:
         idle_z += RAISE_MM * apart[2][:, None]
     key_top = np.where(presses.black, STANDARD.black_height_mm, 0.0)
     top = by_finger(courses.aim * key_top[courses.press])
-    poised = idle_z * (1.0 - held) + (top + HOVER_MM * aims) / np.maximum(aims, 1.0)
+    poised = idle_z * (1.0 - held) + (top + style.hover_mm * aims) / np.maximum(aims, 1.0)
     pressed = by_finger(courses.down)
-    tip_z = poised - pressed * (HOVER_MM + STANDARD.dip_mm)
+    tip_z = poised - pressed * (style.hover_mm + STANDARD.dip_mm)
     target = np.concatenate([tip, (tip_z + TIP_HEIGHT_MM * scale)[..., None]], -1)
 
     wrist, angles = _fit_hand(target, wrist, orientation, scale, pressed, 1.0 / np.median(np.diff(time)))
@@ -300,23 +290,23 @@ class Trajectories:
     aim: np.ndarray
 
 
-def _compute_trajectories(presses, time):
-    """Compute the `Trajectories` of the presses of a hand."""
+def compute_trajectories(presses, time, style):
+    """Compute the `Trajectories` of the presses of a hand at increasing times (frame,), for a `style.PianistStyle`."""
     onset, release = presses.onset_s, presses.release_s
     before_finger, after_finger = _neighbours(presses, presses.finger)
     before_key, after_key = _neighbours(presses, presses.key)
     hardness = (presses.velocity - 1.0) / 126.0
-    strike = _STRIKE_S[0] + (_STRIKE_S[1] - _STRIKE_S[0]) * hardness
+    strike = style.strike_s[0] + (style.strike_s[1] - style.strike_s[0]) * hardness
     strike = np.minimum(strike, 0.5 * (onset - np.maximum(before_finger, before_key)))
-    lift = np.minimum(_LIFT_S, 0.5 * (np.minimum(after_finger, after_key) - release))
-    aim_start, part_end = np.maximum(onset - _AIM_S, before_finger + _PART_S), np.minimum(release + _PARTED_S, after_finger - _AIMED_S)
+    lift = np.minimum(style.lift_s, 0.5 * (np.minimum(after_finger, after_key) - release))
+    aim_start, part_end = np.maximum(onset - style.aim_s, before_finger + _PART_S), np.minimum(release + _PARTED_S, after_finger - _AIMED_S)
     # Outside this interval, `down` and `aim` are 0.
     pairs = held_at(time, np.minimum(aim_start, onset - strike), np.maximum(release + np.maximum(lift, _PART_S + _MIN_MOVE_S), part_end))
     onset, release, strike, lift, aim_start, part_end = (
         values[pairs.press] for values in (onset, release, strike, lift, aim_start, part_end)
     )
     t = time[pairs.step]
-    down = _ramp((t - onset + strike) / strike) * _ramp((release + lift - t) / lift)
+    down = smooth_step((t - onset + strike) / strike) * smooth_step((release + lift - t) / lift)
     aim = _ramp_between(t, aim_start, onset - _AIMED_S) * (1.0 - _ramp_between(t, release + _PART_S, part_end))
     return Trajectories(pairs.press, pairs.step, down, aim)
 
@@ -344,13 +334,34 @@ def _press_points(presses, path, mirror, scale, rng):
     rest = position + scale * np.einsum("pij,pj->pi", flat, OFFSETS_MM[finger])
     farthest = position[:, 1] + forward_mm(presses, position[:, 0], height, yaw, pitch, scale)
     y = np.clip(np.minimum(rest[:, 1], farthest), *np.where(black[:, None], BLACK_DEPTH_MM, WHITE_DEPTH_MM).T)
-    # Between the black keys, only the narrow tail of a white key can be pressed.
-    deep = _ramp((y - STANDARD.black_front_mm + _BLACK_EDGE_MM) / _BLACK_EDGE_MM)
-    middle = presses.x_mm + deep * (mirror * tail_edges_mm()[presses.key].mean(1) - presses.x_mm)
-    narrow = np.maximum(deep, black)
+    middle, narrow = playing_middle_mm(presses, y, mirror)
     slack, sigma = (wide + narrow * (tight - wide) for wide, tight in (_AIM_SLACK_MM, _AIM_NOISE_MM))
     x = middle + np.clip(rest[:, 0] - middle, -slack, slack) + sigma * np.clip(rng.standard_normal(len(y)), -2.0, 2.0)
     return np.stack([x, y], -1)
+
+
+def playing_middle_mm(presses, y_mm, mirror):
+    """Find the middle of the part of each key that can be pressed at a distance from the player's edge.
+
+    Between the black keys, only the narrow tail of a white key can be pressed.
+
+    Parameters
+    ----------
+    presses : Presses
+    y_mm : array (press,)
+    mirror : int
+        -1 for a left hand, 1 for a right hand.
+
+    Returns
+    -------
+    middle_mm : array (press,)
+        x; mirrored for a left hand.
+    narrow : array (press,)
+        0 for the head of a white key, 1 for a tail or a black key.
+    """
+    deep = smooth_step((y_mm - STANDARD.black_front_mm + _BLACK_EDGE_MM) / _BLACK_EDGE_MM)
+    tail = mirror * tail_edges_mm()[presses.key].mean(1)
+    return presses.x_mm + np.where(presses.black, 0.0, deep) * (tail - presses.x_mm), np.maximum(deep, presses.black)
 
 
 def _space_fingertips(x_mm, held):
@@ -369,7 +380,7 @@ def _space_fingertips(x_mm, held):
     return x
 
 
-def _ramp(u):
+def smooth_step(u):
     """Evaluate the minimum-jerk function that rises from 0 at u = 0 to 1 at u = 1 (Flash and Hogan 1985)."""
     u = np.clip(u, 0.0, 1.0)
     return u**3 * (10.0 - 15.0 * u + 6.0 * u**2)
@@ -377,7 +388,7 @@ def _ramp(u):
 
 def _ramp_between(time, start, end):
     """Evaluate a minimum-jerk rise from 0 at `start` to 1 at `end`. The rise takes at least `_MIN_MOVE_S`."""
-    return _ramp((time - start) / np.maximum(end - start, _MIN_MOVE_S))
+    return smooth_step((time - start) / np.maximum(end - start, _MIN_MOVE_S))
 
 
 def _turns(axis, angle_rad):

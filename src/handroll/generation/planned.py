@@ -4,21 +4,28 @@ A chord that is too wide for a hand is rolled: its notes are struck one after th
 hands would have to pass through each other, is left out. Both are reported.
 """
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
 
+from handroll import __version__
 from handroll.generation.fingered_notes import FingeredNotes
-from handroll.generation.fingering import DEFAULT_COSTS, UNPLAYED, finger_notes, grips_of
+from handroll.generation.fingering import DEFAULT_COSTS, UNPLAYED, FingeringCosts, finger_notes, grips_of
 from handroll.generation.hand_assignment import CHORD_S, assign_hands, chords_of
 from handroll.generation.hands_apart import surface_distance_mm
-from handroll.generation.performance import Performance
+from handroll.generation.music_input import transcribe_recording
+from handroll.generation.performance import GeneratedMotion, Performance
 from handroll.generation.pianist import perform
+from handroll.generation.style import PLANNED
 from handroll.hand.skeleton import FINGERS, HANDS
 from handroll.music.notes import note_table
 
 FPS = 60.0
 """Default frame rate of a planned motion (frames/s). A fast stroke takes less than two frames at 30 frames/s."""
+
+HAND_SIZES = (0.8, 1.25)
+"""Minimum and maximum bone scale of a pianist's hands."""
 
 MAX_INTERSECTION_MM = 4.0
 """Maximum depth (mm) by which the surfaces of the hands may intersect. Soft tissue yields by a few millimetres."""
@@ -30,6 +37,63 @@ _ROLL_S = CHORD_S + 0.02
 _BEFORE_S, _AFTER_S = 0.25, 0.25
 
 _LEFT = HANDS.index("left")
+
+
+@dataclass(frozen=True)
+class PlannedPianist:
+    """Generator of motion that needs no training.
+
+    Attributes
+    ----------
+    hand_size : float
+        Bone scale of both hands: size relative to handroll's open hand.
+    fps : float
+        Frame rate of the motion.
+    costs : (FingeringCosts, FingeringCosts)
+        Costs of the fingering of the left and of the right hand.
+    """
+
+    hand_size: float = 1.0
+    fps: float = FPS
+    costs: tuple[FingeringCosts, FingeringCosts] = (DEFAULT_COSTS, DEFAULT_COSTS)
+    name = "planned"
+    version = __version__
+
+    def __post_init__(self):
+        if not HAND_SIZES[0] <= self.hand_size <= HAND_SIZES[1]:
+            raise ValueError(f"hand size: expected {HAND_SIZES[0]:g} to {HAND_SIZES[1]:g}, found {self.hand_size:g}")
+
+    @property
+    def settings(self):
+        """Settings that influence the motion, for the provenance."""
+        return {"hand_size": self.hand_size, "fps": self.fps}
+
+    def generate(self, recording, seed):
+        """Generate the motion for a recording.
+
+        Parameters
+        ----------
+        recording : generation.music_input.Recording
+        seed : int
+            Random seed of the variations of movement.
+
+        Returns
+        -------
+        recording : generation.music_input.Recording
+            With transcribed notes, if the notes were missing.
+        motion : GeneratedMotion
+        """
+        if recording.notes is None:
+            recording = transcribe_recording(recording, os.cpu_count() or 1)
+        notes = recording.notes
+        scale = (self.hand_size,) * len(HANDS)
+        plan = plan_performance(notes, recording.pedal, recording.duration_s, seed, self.fps, scale, costs=self.costs)
+        messages = []
+        if plan.left_out.any():
+            messages.append(f"{plan.left_out.sum()} of {len(plan.left_out)} notes are not played: no finger can reach them in time")
+        if plan.rolled.any():
+            messages.append(f"{plan.rolled.sum()} notes of chords that are too wide for a hand are struck one after the other")
+        return recording, GeneratedMotion(plan.performance, messages=tuple(messages))
 
 
 @dataclass(frozen=True)
@@ -84,7 +148,7 @@ def plan_performance(notes, pedal, duration_s, seed=0, fps=FPS, hand_scale=(1.0,
         played = chosen != UNPLAYED
         table = note_table(*(struck[name][played] for name in ("onset_s", "key_offset_s", "pitch", "velocity")), pedal)
         music = FingeredNotes(duration_s=duration_s, notes=table, hand=hand_of[played], finger=chosen[played], pedal=pedal)
-        performance = perform(music, seed, fps, hand_scale)
+        performance = perform(music, seed, fps, hand_scale, PLANNED)
         distance = surface_distance_mm(performance)
         culprits = _culprits(performance, distance)
         if not len(culprits):
@@ -104,7 +168,7 @@ def _roll_wide_chords(notes, hand, hand_scale):
         rows = np.flatnonzero(hand == side)
         chords = [rows[chord] for chord in chords_of(notes["onset_s"][rows])]
         nexts = [notes["onset_s"][chord[0]] for chord in chords[1:]] + [np.inf]
-        for chord, next_s in zip(chords, nexts, strict=True):
+        for chord, next_s in zip(chords, nexts, strict=False):
             rising = chord[np.argsort(pitch[chord])]
             groups, first = [], 0
             for number in range(1, len(rising) + 1):

@@ -93,8 +93,8 @@ def separate(paths, presses, scale, end_s):
         return None
     aiming, holding = ([_boundary_ranges(presses[side], scale[side], end_s, aims) for side in (_LEFT, _RIGHT)] for aims in (True, False))
     (below_left, above_left), (below_right, above_right) = holding
-    # The left hand is mirrored: what is below it is above it in the mirror. A boundary is right of the left hand and left of the right hand,
-    # or the other way round if the hands are crossed.
+    # The left hand is mirrored: what is below it is above it in the mirror. A boundary is right of the left hand and left of the right
+    # hand, or the other way round if the hands are crossed.
     uncrossed, crossed = (-below_left, below_right), (above_right, -above_left)
     order = np.where((uncrossed[0] > uncrossed[1]) & (crossed[0] <= crossed[1]), -1, 1)
     order = _keep_order(order, crossed[0] <= crossed[1])
@@ -143,8 +143,8 @@ def _boundary_ranges(presses, scale, end_s, aiming):
 def _keep_order(order, possible):
     """Remove changes of the order (step,) of the hands that follow each other within `_JOIN_S`.
 
-    Between two crossings the hands stay crossed if crossed hands are possible (step,) throughout. Otherwise the crossings are removed, since
-    hands cannot change their order so often.
+    Between two crossings the hands stay crossed if crossed hands are possible (step,) throughout. Otherwise the crossings are removed,
+    since hands cannot change their order so often.
     """
     order = order.copy()
     steps = round(_JOIN_S / STEP_S)

@@ -45,9 +45,6 @@ WHITE_DEPTH_MM = (8.0, 95.0)
 BLACK_DEPTH_MM = (59.0, 110.0)
 """Minimum and maximum y at which a fingertip may press a black key."""
 
-WRIST_HEIGHT_MM = 50.0
-"""Height of the wrist above the white keys; bone scale 1. With a higher wrist, thumb and little finger would not reach outer keys."""
-
 TIP_HEIGHT_MM = np.array([7.5, 6.2, 6.4, 6.1, 5.4])
 """Height of each fingertip's joint above the surface that the fingertip touches (finger 5,); bone scale 1. It is the radius of the
 fingertip."""
@@ -67,9 +64,6 @@ _STRAIGHTEST = 0.97
 # The stretch of a chord is 0 up to the first width, and 1 at the second (octave with thumb and little finger). A width is the amount by
 # which the chord is wider than the hand at rest.
 _STRETCH_FREE_MM, _STRETCH_FULL_MM = 30.0, 70.0
-
-# Distance by which the wrist is lower at stretch 1, so that the fingers are flat.
-_STRETCH_DROP_MM = 20.0
 
 # Angle by which the hand turns at stretch 1 (yaw), so that thumb and little finger press at equal y.
 _STRETCH_YAW_DEG = -8.0
@@ -110,9 +104,6 @@ _HARD_S = 0.015
 # Time constant with which a path approaches the middle of a held chord.
 _EASY_S = 0.12
 
-# Time constant with which a path approaches its target between notes.
-_IDLE_S = 0.4
-
 # Time constant of the tension. Without tension, a minimum-jerk path moves backwards before a leap, and overshoots.
 _TENSION_S = 0.06
 
@@ -128,17 +119,11 @@ _LAP_Y_MM, _LAP_Z_MM = -650.0, -60.0
 # Time from the moment when a hand starts to leave the keys until it starts to move down to the lap.
 _LAP_DELAY_S = 0.15
 
-# Pitch of the hand.
-_PITCH_DEG = 6.0
-
 RAISE_MM = 75.0
 """Distance (mm) by which the wrist is higher while the hand plays above the other hand."""
 
 # Change of the pitch while the hand plays above the other hand.
 _RAISED_PITCH_DEG = -10.0
-
-# Yaw of the hand at the middle of the keyboard.
-_YAW_DEG = 5.0
 
 # Change of the yaw along the keyboard.
 _YAW_DEG_PER_MM = -0.012
@@ -384,7 +369,7 @@ def held_keys(presses, end_s):
     return held_at(steps_until(end_s), presses.onset_s - _APPROACH_S, presses.release_s)
 
 
-def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng, side_mm=None, raised=0.0):
+def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng, style, side_mm=None, raised=0.0):
     """Plan the path of one hand.
 
     Parameters
@@ -399,6 +384,7 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng, side_mm=None, rai
         End of the performance. The path lasts from 0 to at least this time.
     rng : numpy.random.Generator
         Source of the slow noise.
+    style : style.PianistStyle
     side_mm : (low, high) arrays (step,), optional
         Range of x of the reference point (mirrored for a left hand) in which the hand keeps its distance from the other hand. The reach of
         the held keys has priority.
@@ -418,7 +404,7 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng, side_mm=None, rai
     black = held.any(presses.black)
 
     any_held = held.any()
-    softness = np.where(any_held, _EASY_S, _IDLE_S)
+    softness = np.where(any_held, _EASY_S, style.travel_s)
     noise = {name: slow_noise(size, rng) * sigma for name, sigma in _NOISE.items()}
     middle_x = mirror * 0.5 * STANDARD.width_mm
 
@@ -432,7 +418,8 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng, side_mm=None, rai
     x = smoothest_path(*(bound - noise["x"] for bound in bounds), centre, softness) + noise["x"]
 
     centre = _fill_gaps(
-        np.where(any_held, WRIST_HEIGHT_MM * scale - _STRETCH_DROP_MM * stretch + _BLACK_RISE_MM * black, np.nan), WRIST_HEIGHT_MM * scale
+        np.where(any_held, style.wrist_height_mm * scale - style.stretch_drop_mm * stretch + _BLACK_RISE_MM * black, np.nan),
+        style.wrist_height_mm * scale,
     )
     bounds = np.full(size, -np.inf), np.full(size, np.inf)
     for start, end in leaves:
@@ -440,8 +427,10 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng, side_mm=None, rai
     z = smoothest_path(*bounds, centre, softness) + noise["z"] + RAISE_MM * raised
 
     opened = smoothest_path(np.full(size, -np.inf), np.full(size, np.inf), _fill_gaps(np.where(any_held, stretch, np.nan), 0.0), softness)
-    yaw = np.clip(_YAW_DEG + _YAW_DEG_PER_MM * (x - middle_x), -_MAX_YAW_DEG, _MAX_YAW_DEG) + _STRETCH_YAW_DEG * opened + noise["yaw"]
-    turn = np.radians(np.stack([yaw, _PITCH_DEG + noise["pitch"] + _RAISED_PITCH_DEG * raised, noise["roll"]], -1))
+    yaw = np.clip(style.yaw_deg + _YAW_DEG_PER_MM * (x - middle_x), -_MAX_YAW_DEG, _MAX_YAW_DEG) + _STRETCH_YAW_DEG * opened + noise["yaw"]
+    turn = np.radians(
+        np.stack([yaw, style.pitch_deg + style.stretch_pitch_deg * opened + noise["pitch"] + _RAISED_PITCH_DEG * raised, noise["roll"]], -1)
+    )
 
     centre = _fill_gaps(np.where(any_held, np.where(black, 0.5 * (WHITE_Y_MM + BLACK_Y_MM), WHITE_Y_MM), np.nan), WHITE_Y_MM)
     depth = np.where(presses.black[:, None], BLACK_DEPTH_MM, WHITE_DEPTH_MM)

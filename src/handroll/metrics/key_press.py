@@ -63,11 +63,14 @@ class KeyPresses:
         Time of the stroke, on the motion's clock.
     x_mm, y_mm : array (press,)
         Position of the fingertip at the end of the stroke, in the keyboard frame.
+    tip : array (press,), int
+        Fingertip: 5 times the index of the hand in `skeleton.HANDS`, plus the index of the finger in `skeleton.FINGERS`.
     """
 
     time_s: np.ndarray
     x_mm: np.ndarray
     y_mm: np.ndarray
+    tip: np.ndarray
 
 
 def find_presses(time_s, joints_keyboard_mm):
@@ -84,7 +87,7 @@ def find_presses(time_s, joints_keyboard_mm):
     KeyPresses
     """
     if len(time_s) < 2:
-        return KeyPresses(*np.empty((3, 0)))
+        return _key_presses(np.empty((4, 0)))
     steps = np.arange(time_s[0], time_s[-1], _STEP_S)
     tips = np.asarray(joints_keyboard_mm, dtype=np.float64)[:, :, list(TIPS)].reshape(len(time_s), -1, 3)
     x, y, z = np.moveaxis(at_times(time_s, tips, steps), -1, 0)
@@ -100,8 +103,14 @@ def find_presses(time_s, joints_keyboard_mm):
         low = landed[:, tip] <= np.percentile(height[known, tip], _LOWEST_PERCENT) + MAX_END_MM
         stroke = np.where(low, before[:, tip] - after[:, tip], -np.inf)
         peaks, _ = find_peaks(np.nan_to_num(stroke, nan=-np.inf), height=MIN_STROKE_MM, distance=round(_MIN_INTERVAL_S / _STEP_S))
-        found.append(np.stack([steps[peaks], x[peaks, tip], y[peaks, tip]]))
-    return KeyPresses(*(np.concatenate(found, axis=1) if found else np.empty((3, 0))))
+        found.append(np.stack([steps[peaks], x[peaks, tip], y[peaks, tip], np.full(len(peaks), tip)]))
+    return _key_presses(np.concatenate(found, axis=1) if found else np.empty((4, 0)))
+
+
+def _key_presses(rows):
+    """Convert an array (time, x, y and tip 4, press) to `KeyPresses`."""
+    time_s, x_mm, y_mm, tip = rows
+    return KeyPresses(time_s, x_mm, y_mm, tip.astype(np.int64))
 
 
 def _mean_around(series, offsets_s):
@@ -159,9 +168,9 @@ def key_press_scores(
     struck = (struck_s >= start) & (struck_s < end)
     scored = {name: np.asarray(notes[name])[struck] for name in ("onset_s", "pitch")}
     return {
-        "key_press_precision": _share(press_hits[pressed]),
-        "key_press_recall": _share(note_hits[struck]),
-        "key_press_f1": _share(np.concatenate([press_hits[pressed], note_hits[struck]])),
+        "key_press_precision": share_of(press_hits[pressed]),
+        "key_press_recall": share_of(note_hits[struck]),
+        "key_press_f1": share_of(np.concatenate([press_hits[pressed], note_hits[struck]])),
         "landing_error_mm": _landing_error_mm(scored, time_s, joints, delay_s),
     }
 
@@ -183,17 +192,72 @@ def match_presses(presses, struck_s, pitch):
     note_hits : array (note,), bool
         Whether a note is matched with a press.
     """
-    order = np.argsort(presses.time_s, kind="stable")
-    first = np.searchsorted(presses.time_s[order], struck_s - TOLERANCE_S, side="left")
-    last = np.searchsorted(presses.time_s[order], struck_s + TOLERANCE_S, side="right")
-    note = np.repeat(np.arange(len(struck_s)), last - first)
-    # The candidates of a note are the presses `first` to `last` - 1 in the order of time.
-    press = order[np.arange(len(note)) - np.repeat(np.cumsum(last - first) - last, last - first)]
+    return match_pairs(*candidate_pairs(presses, struck_s, pitch), len(presses.time_s), len(struck_s))
+
+
+def candidate_pairs(presses, struck_s, pitch):
+    """List all pairs of a note and a press at its key within `TOLERANCE_S`.
+
+    Parameters
+    ----------
+    presses : KeyPresses
+    struck_s : array (note,)
+        Onsets of the notes, on the motion's clock.
+    pitch : array (note,)
+
+    Returns
+    -------
+    note, press : array (pair,), int
+        Indices of the note and of the press.
+    """
+    note, press = pairs_within(presses.time_s, struck_s, TOLERANCE_S)
     left, right = playing_width_mm(np.asarray(pitch).astype(np.int64)[note] - LOWEST_PITCH, presses.y_mm[press])
     on_key = (presses.x_mm[press] >= left - KEY_MARGIN_MM) & (presses.x_mm[press] <= right + KEY_MARGIN_MM)
-    pairs = csr_array((on_key[on_key], (note[on_key], press[on_key])), shape=(len(struck_s), len(presses.time_s)))
+    return note[on_key], press[on_key]
+
+
+def pairs_within(press_at, note_at, tolerance):
+    """List all pairs of a note and a press whose coordinates, such as their times, differ by at most `tolerance`.
+
+    Parameters
+    ----------
+    press_at : array (press,)
+    note_at : array (note,)
+    tolerance : float
+
+    Returns
+    -------
+    note, press : array (pair,), int
+        Indices of the note and of the press, ordered by note.
+    """
+    order = np.argsort(press_at, kind="stable")
+    first = np.searchsorted(press_at[order], note_at - tolerance, side="left")
+    last = np.searchsorted(press_at[order], note_at + tolerance, side="right")
+    note = np.repeat(np.arange(len(note_at)), last - first)
+    # The candidates of a note are the presses `first` to `last` - 1 in the order of `press_at`.
+    return note, order[np.arange(len(note)) - np.repeat(np.cumsum(last - first) - last, last - first)]
+
+
+def match_pairs(note, press, presses, notes):
+    """Match presses and notes one to one, with the maximum number of pairs (Hopcroft and Karp 1973).
+
+    Parameters
+    ----------
+    note, press : array (pair,), int
+        Pairs that may be matched: indices of the note and of the press.
+    presses, notes : int
+        Number of presses and of notes.
+
+    Returns
+    -------
+    press_hits : array (press,), bool
+        Whether a press is matched with a note.
+    note_hits : array (note,), bool
+        Whether a note is matched with a press.
+    """
+    pairs = csr_array((np.ones(len(note), dtype=bool), (note, press)), shape=(notes, presses))
     partner = maximum_bipartite_matching(pairs, perm_type="column")
-    press_hits = np.zeros(len(presses.time_s), dtype=bool)
+    press_hits = np.zeros(presses, dtype=bool)
     press_hits[partner[partner >= 0]] = True
     return press_hits, partner >= 0
 
@@ -213,6 +277,6 @@ def _landing_error_mm(notes, time_s, joints, delay_s):
     return float(np.nanmean(nearest)) if np.isfinite(nearest).any() else float("nan")
 
 
-def _share(hits):
+def share_of(hits):
     """Return the share of true values; NaN for an empty array."""
     return float(hits.mean()) if len(hits) else float("nan")

@@ -2,7 +2,10 @@
 
 import numpy as np
 
-from handroll.metrics.visible_means import means_by_hand
+from handroll.metrics.visible_means import means_by_hand, visible_mean
+
+AXES = ("x", "y", "z")
+"""Axes of the keyboard frame: x along the keyboard, y towards the fallboard, z up."""
 
 
 def position_scores(positions_mm, truth_mm, visible):
@@ -27,6 +30,45 @@ def position_scores(positions_mm, truth_mm, visible):
         The shapes don't match.
     """
     return means_by_hand("position_error_mm", distances(positions_mm, truth_mm), visible)
+
+
+def axis_scores(positions_mm, truth_mm, visible, playing, idle):
+    """Compute the mean absolute position error along each axis: in all frames, and apart while a hand plays and while it is idle.
+
+    A mean distance hides which axis is wrong. Along the keyboard, an error of half a key presses another key; towards the fallboard, the
+    same error is often harmless.
+
+    Parameters
+    ----------
+    positions_mm, truth_mm : array (frame, hand 2, xyz 3)
+        Wrists in the keyboard frame.
+    visible : array (frame, hand 2), bool
+        Whether the hand is visible in the ground truth. NaN policy: see `metrics.visible_means`.
+    playing, idle : array (frame, hand 2), bool
+        Result of `playing_frames.playing_frames`.
+
+    Returns
+    -------
+    dict of str to float
+        `position_x_error_mm`, `position_y_error_mm` and `position_z_error_mm` of both hands together, and the same with the prefixes
+        `playing_` and `idle_`. NaN without such frames.
+
+    Raises
+    ------
+    ValueError
+        The shapes don't match.
+    """
+    error = np.abs(np.asarray(positions_mm, dtype=np.float64) - np.asarray(truth_mm, dtype=np.float64))
+    if error.ndim != 3 or error.shape[2] != len(AXES):
+        raise ValueError(
+            f"expected two arrays (frame, hand 2, xyz 3) of the same shape, found {np.shape(positions_mm)}, {np.shape(truth_mm)}"
+        )
+    parts = (("", visible), ("playing_", visible & playing), ("idle_", visible & idle))
+    return {
+        f"{prefix}position_{axis}_error_mm": visible_mean(error[..., number], shown)
+        for prefix, shown in parts
+        for number, axis in enumerate(AXES)
+    }
 
 
 def distances(a, b):

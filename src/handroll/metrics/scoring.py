@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -9,13 +10,19 @@ import numpy as np
 
 from handroll.hand.skeleton import HANDS
 from handroll.metrics import pianomotion10m
+from handroll.metrics.anticipation import MOVED_MM, anticipation
 from handroll.metrics.bootstrap import mean_over_clips, statistic_over_clips
 from handroll.metrics.diversity import diversity_mm, multimodality_mm
+from handroll.metrics.false_presses import false_presses_per_min
+from handroll.metrics.frame_press import calibrate_tip_radii, frame_press_scores
 from handroll.metrics.frechet import fit_gaussian, frechet_distance, pooled
+from handroll.metrics.height_press import PressHeights, Scored, calibrate_heights, height_press_scores
 from handroll.metrics.joint_error import joint_error_scores
-from handroll.metrics.key_press import key_press_scores
+from handroll.metrics.key_press import find_presses, key_press_scores
+from handroll.metrics.labelled_finger import labelled_finger_share
 from handroll.metrics.mixture_wasserstein import COMPONENTS, mixture_wasserstein
-from handroll.metrics.position import position_scores
+from handroll.metrics.playing_frames import playing_frames
+from handroll.metrics.position import AXES, axis_scores, position_scores
 from handroll.metrics.smoothness import smoothness_scores
 from handroll.training_data.loader import Clips
 from handroll.training_data.model_frame import from_channels, motion_joints
@@ -26,6 +33,9 @@ SET_RESAMPLES = 200
 
 MIXTURE_STRIDE = 6
 """Step between the frames to which mixtures are fitted: 5 frames per second at 30 Hz. Neighbouring frames are similar."""
+
+CALIBRATION_WINDOWS = 200
+"""Maximum number of windows, evenly spaced, whose true motion calibrates the heights of presses. More would change them little."""
 
 # Columns of a clip that scores need in addition to its motion.
 _ROW_COLUMNS = ("notes", "audio_delay_s", *(f"{hand}_{name}" for hand in HANDS for name in ("bone_scale", "betas")))
@@ -58,20 +68,26 @@ def score_motions(motions, source, windows_path, autoencoder, released_autoencod
     dict of str to dict
         For each metric, the fields of `bootstrap.Estimate`. Metrics that compare sets use the first sample of each window. Other metrics
         use the mean over samples. If a metric cannot be computed, its "value" is None. If the reason is that there are too few frames or
-        clips, the entry "undefined" contains an explanation.
+        clips, the entry "undefined" contains an explanation. Metrics of key presses, fingers, anticipation and the axes of positions exist
+        only in the keyboard frame.
     """
     chosen = json.loads(Path(windows_path).read_text(encoding="utf-8"))
     clips = Clips(source, chosen["split"])
     windows = _collect_windows(motions, clips, chosen["frames"], source, mano)
+    calibration = _calibrate(windows, source) if source.frame == "keyboard" else None
     means = defaultdict(list)
     for window in windows:
-        scores = [_sample_scores(window, sample, source) for sample in range(len(window["position"]))]
+        scores = [_sample_scores(window, sample, source, calibration) for sample in range(len(window["position"]))]
         for name in scores[0]:
             means[name].append([score[name] for score in scores])
         means["multimodality_mm"].append([multimodality_mm(window["joints"], window["visible"])])
     found = {name: mean_over_clips(np.array(values), seed) for name, values in means.items()}
     scales = Scales.from_dict(chosen["scales"])
     found |= _set_scores(windows, scales, autoencoder, released_autoencoder, seed)
+    if calibration is not None:
+        found |= _anticipation_scores(windows, source, seed)
+        heights = {"press_height_white_mm": calibration.heights.white_mm, "press_height_black_mm": calibration.heights.black_mm}
+        found |= {name: _without_interval(value, len(windows)) for name, value in heights.items()}
     reasons = _explain_undefined(windows)
     json_values = {name: _to_json(estimate) for name, estimate in found.items()}
     return {
@@ -95,6 +111,11 @@ def _explain_undefined(windows):
     reasons["multimodality_mm"] = f"the metric needs 2 motions per window with a visible hand, found {samples}"
     hidden = "no window shows a hand"
     reasons |= {name: hidden for name in ("position_error_mm", "mpjpe_mm", "root_mpjpe_mm", "procrustes_mpjpe_mm")}
+    unlabelled = "no window has notes with a label of hand and finger whose hand is visible"
+    reasons["labelled_finger_share"] = unlabelled
+    reasons |= {f"playing_position_{axis}_error_mm": unlabelled for axis in AXES}
+    moves = f"no visible hand moves by {MOVED_MM:g} mm between two labelled notes"
+    reasons |= dict.fromkeys(("anticipation_ms", "anticipation_difference_ms"), moves)
     return reasons | {name: "no window shows a hand in enough consecutive frames" for name in ("acceleration_ratio", "jerk_ratio")}
 
 
@@ -113,8 +134,9 @@ def _collect_windows(motions, clips, frames, source, mano):
         truth, about = clips[number], clips.rows(number, _ROW_COLUMNS)
         part = slice(first, first + frames)
         scale = np.array([about[f"{hand}_bone_scale"] for hand in HANDS], dtype=np.float64)
+        scale = np.where(np.isfinite(scale), scale, 1.0)
         betas = np.stack([about[f"{hand}_betas"] for hand in HANDS])
-        to_joints = partial(motion_joints, frame=source.frame, bone_scale=np.where(np.isfinite(scale), scale, 1.0), betas=betas, mano=mano)
+        to_joints = partial(motion_joints, frame=source.frame, bone_scale=scale, betas=betas, mano=mano)
         unit = 1.0 if source.frame == "keyboard" else _M_TO_MM
         window = {
             "true_position": truth.position[part],
@@ -122,6 +144,7 @@ def _collect_windows(motions, clips, frames, source, mano):
             "visible": truth.visible[part][:, ::-1],
             "position": np.stack([motions["position"][row] for row in samples]),
             "pose": np.stack([motions["pose"][row] for row in samples]),
+            "bone_scale": scale,
             "notes": _note_arrays(about["notes"]),
             "start_s": first / source.rate_hz,
             "delay_s": float(about["audio_delay_s"]),
@@ -134,22 +157,82 @@ def _collect_windows(motions, clips, frames, source, mano):
 
 def _note_arrays(rows):
     """Convert the notes of a clip from a list of dicts to arrays."""
-    return {name: np.array([note[name] for note in rows], dtype=np.float64) for name in ("onset_s", "key_offset_s", "pitch")}
+    numbers = {name: np.array([note[name] for note in rows], dtype=np.float64) for name in ("onset_s", "key_offset_s", "pitch", "finger")}
+    return numbers | {"hand": np.array([note["hand"] for note in rows], dtype=object)}
 
 
-def _sample_scores(window, sample, source):
-    """Score one motion of a window against the ground truth."""
+@dataclass(frozen=True)
+class _Calibration:
+    """Values that are calibrated on the ground truth of all windows.
+
+    Attributes
+    ----------
+    heights : PressHeights
+    tip_radii_mm : array (finger 5,)
+        Result of `calibrate_tip_radii`.
+    """
+
+    heights: PressHeights
+    tip_radii_mm: np.ndarray
+
+
+def _calibrate(windows, source):
+    """Calibrate the heights of presses on the ground truth of at most `CALIBRATION_WINDOWS` windows."""
+    step = -(-len(windows) // CALIBRATION_WINDOWS)
+    chosen = windows[::step]
+    truths = [_scored(window, window["true_joints"], source) for window in chosen]
+    return _Calibration(calibrate_heights(truths), calibrate_tip_radii(truths, [window["bone_scale"] for window in chosen]))
+
+
+def _scored(window, joints, source):
+    """Return a motion of a window, with joints (frame, hand, joint, xyz), as the input of key press metrics.
+
+    Hands that are hidden in the ground truth are excluded, so that the ground truth and generated motions are scored on the same frames.
+    """
+    time_s = window["start_s"] + np.arange(len(joints)) / source.rate_hz
+    shown = np.where(window["visible"][:, :, None, None], joints, np.nan)
+    return Scored(window["notes"], time_s, shown, time_s[0], time_s[-1] + 1.0 / source.rate_hz, window["delay_s"])
+
+
+def _playing_scores(window, sample, source, calibration):
+    """Score how one motion of a window plays the notes. Keyboard frame."""
+    motion = _scored(window, window["joints"][sample], source)
+    span = motion.start_s, motion.end_s, motion.delay_s
+    presses = find_presses(motion.time_s, motion.joints_keyboard_mm)
+    scores = key_press_scores(motion.notes, motion.time_s, motion.joints_keyboard_mm, *span, presses)
+    scores |= height_press_scores(motion, calibration.heights)
+    scores |= frame_press_scores(motion, window["bone_scale"][:, None] * calibration.tip_radii_mm)
+    scores["labelled_finger_share"] = labelled_finger_share(motion.notes, presses, *span)
+    scores["false_presses_per_min"] = false_presses_per_min(motion.notes, presses, motion.time_s, motion.joints_keyboard_mm, *span)
+    wrists = window["joints"][sample][:, :, 0], window["true_joints"][:, :, 0]
+    return scores | axis_scores(*wrists, window["visible"], *playing_frames(motion.notes, motion.time_s, motion.delay_s))
+
+
+def _anticipation_scores(windows, source, seed):
+    """Estimate medians over the onsets of all windows: anticipation of the motions, and its difference from the truth."""
+    pairs = []
+    for window in windows:
+        truth = _scored(window, window["true_joints"], source)
+        true_wrists = truth.joints_keyboard_mm[:, :, 0]
+        for joints in window["joints"]:
+            wrists = _scored(window, joints, source).joints_keyboard_mm[:, :, 0]
+            pairs.append(np.stack(anticipation(truth.notes, truth.time_s, wrists, true_wrists, truth.delay_s)))
+    pairs = [1e3 * pair for pair in pairs if pair.shape[1]]
+    statistics = {
+        "anticipation_ms": lambda chosen: np.median(np.concatenate(chosen, axis=1)[0]),
+        "anticipation_difference_ms": lambda chosen: np.median(np.subtract(*np.concatenate(chosen, axis=1))),
+    }
+    return {name: statistic_over_clips(pairs, statistic, seed, SET_RESAMPLES) for name, statistic in statistics.items()}
+
+
+def _sample_scores(window, sample, source, calibration):
+    """Score one motion of a window against the ground truth. `calibration` is None in the camera frame."""
     visible, joints, truth = window["visible"], window["joints"][sample], window["true_joints"]
     wrist = joints[:, :, 0], truth[:, :, 0]
     scores = position_scores(*wrist, visible) | joint_error_scores(joints, truth, visible)
     scores |= smoothness_scores(joints / _M_TO_MM, truth / _M_TO_MM, source.rate_hz, visible)
-    if source.frame == "keyboard":
-        # Hands that are hidden in the ground truth are excluded, so that the ground truth and generated motions are scored on the same
-        # frames.
-        shown = np.where(visible[:, :, None, None], joints, np.nan)
-        time_s = window["start_s"] + np.arange(len(joints)) / source.rate_hz
-        end_s = time_s[-1] + 1.0 / source.rate_hz
-        scores |= key_press_scores(window["notes"], time_s, shown, time_s[0], end_s, window["delay_s"])
+    if calibration is not None:
+        scores |= _playing_scores(window, sample, source, calibration)
     return scores | _released_scores(window, sample, source)
 
 

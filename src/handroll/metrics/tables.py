@@ -52,15 +52,33 @@ OWN = (
 )
 """Columns of the first table: handroll's own metrics."""
 
+_AXES = (("x", "along the keys"), ("y", "towards the fallboard"), ("z", "in height"))
+
+PLAYING = (
+    Metric("key_press_f1", "key press F1", 3, 1),
+    Metric("height_press_precision", "precision by height", 3, 1),
+    Metric("height_press_recall", "recall by height", 3, 1),
+    Metric("height_press_f1", "F1 by height", 3, 1),
+    Metric("frame_press_f1", "F1 by frame", 3, 1),
+    Metric("labelled_finger_share", "labelled finger", 3, 1),
+    Metric("false_presses_per_min", "false presses/min", 1),
+    Metric("landing_error_mm", "landing error, mm", 1),
+    Metric("anticipation_ms", "anticipation, ms", 0, 0),
+    Metric("anticipation_difference_ms", "anticipation - truth, ms", 0, 0),
+    *(Metric(f"playing_position_{axis}_error_mm", f"{title}, playing, mm", 1) for axis, title in _AXES),
+    *(Metric(f"idle_position_{axis}_error_mm", f"{title}, idle, mm", 1) for axis, title in _AXES),
+)
+"""Columns of the table on playing, which exists only in the keyboard frame."""
+
 RELEASED = tuple(
     Metric(f"released_{side}_{name}", f"{side[0].upper()}-{title}", 3)
     for side in ("left", "right")
     for name, title in (("fgd", "FGD"), ("wgd", "WGD"), ("pd", "PD"), ("smooth", "Smooth"))
 ) + (Metric("released_fid", "FID", 3),)
-"""Columns of the second table: the metrics of PianoMotion10M, as its released code computes them."""
+"""Columns of the next table: the metrics of PianoMotion10M, as its released code computes them."""
 
-ABOUT = (("features", "features"), ("decoder", "decoder"), ("sampler", "sampler"), ("steps", "steps"))
-"""Columns that describe a method: key and heading."""
+ABOUT = (("input", "input"), ("features", "features"), ("decoder", "decoder"), ("sampler", "sampler"), ("steps", "steps"))
+"""Columns that describe a method: key and heading. `input` is `notes` or `audio`: what the method receives of the music."""
 
 COSTS = (
     ("parameters", "parameters, M", 1e-6, 2),
@@ -103,7 +121,7 @@ def benchmark_table(scores, costs, published):
         known = {
             name: float(value) for name, value in line.items() if name not in ("table", "method", "features", "decoder", "steps") and value
         }
-        about = {name: line[name] for name in ("features", "decoder", "steps")}
+        about = {"input": "audio"} | {name: line[name] for name in ("features", "decoder", "steps")}
         about["parameters"] = str(1e6 * known.pop("parameters_million"))
         values = {f"released_{name}": (value, None, None) for name, value in known.items()}
         row = {"method": line["method"], "about": about, "scores": values, "undefined": {}}
@@ -159,6 +177,7 @@ def _tables(rows):
             own,
             OWN,
         ),
+        *_playing_tables(own),
         _table(
             "As PianoMotion10M computes them",
             "Metrics of PianoMotion10M's released evaluation code, including its errors, next to the published Table 3. Published results "
@@ -173,6 +192,21 @@ def _tables(rows):
             both_hands,
         ),
     ]
+
+
+def _playing_tables(rows):
+    """Build the contents of the table on playing: a list of one table, or an empty list without such scores."""
+    scored = [row["scores"] for row in rows if "height_press_f1" in row["scores"]]
+    if not scored:
+        return []
+    heights = [scored[0][f"press_height_{colour}_mm"][0] for colour in ("white", "black")]
+    known = "" if None in heights else " ({:z.0f} mm on white and {:z.0f} mm on black keys, above the white keys)".format(*heights)
+    note = (
+        "Key presses in three definitions: by stroke (key press F1), by height as in Tipiano, and by frame as in FürElise and RoboPianist. "
+        f"The heights are calibrated on the ground truth{known}. Position errors are those of the wrist. Compare only rows that have the "
+        "same input."
+    )
+    return [_table("Playing the notes", note, rows, PLAYING)]
 
 
 def _table(heading, note, rows, metrics):
@@ -262,7 +296,7 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 2em; color: #222; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 th, td { padding: .35em .6em; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
 th { white-space: normal; vertical-align: bottom; border-bottom: 2px solid #444; }
-th:nth-child(-n+4), td:nth-child(-n+4) { text-align: left; }
+th:nth-child(-n+5), td:nth-child(-n+5) { text-align: left; }
 tr.published td { color: #777; font-style: italic; }
 .scroll { overflow-x: auto; }
 </style>

@@ -15,6 +15,10 @@ TUNED = "_tuned"
 """Suffix in the name of features whose speech encoder is fine-tuned together with the first stage."""
 
 
+NOTE_FEATURES = ("notes",)
+"""Names of features that are computed from notes. All others are computed from audio."""
+
+
 def comparison_methods(benchmark):
     """Return every method of an experiment by name.
 
@@ -63,6 +67,11 @@ def method_name(*parts, sampler, steps):
 def is_sampled(method):
     """Return whether a method samples from a diffusion model. Such a method needs a seed, a number of samples and a device."""
     return method["kind"] in ("two_stage", "released")
+
+
+def input_of(features):
+    """Return what a method with these features receives of the music: `notes` or `audio`."""
+    return "notes" if features in NOTE_FEATURES else "audio"
 
 
 def is_tuned(features):

@@ -20,6 +20,7 @@ from handroll.hand.skeleton import HANDS, LANDMARK_OF_JOINT, N_JOINTS, TIPS
 from handroll.logs import progress as log_progress
 from handroll.pose.landmarks import plane_of
 from handroll.pose.priors import HEIGHT_PRESSING_MM
+from handroll.pose.series_problem import minimise_series
 from handroll.pose.temporal_noise import (
     FLOOR_DEPTH,
     FLOOR_M,
@@ -34,7 +35,7 @@ from handroll.pose.temporal_noise import (
     rotation_jitter,
     steady_frames,
 )
-from handroll.pose.temporal_problem import Measurements, SeriesProblem, minimise_series
+from handroll.pose.temporal_problem import Measurements, VideoProblem
 
 ACCELERATION_M_S2 = 0.5
 """Scale (m / s^2) of the heavy-tailed distribution of joint accelerations. A hand that holds keys or glides accelerates by
@@ -175,12 +176,13 @@ def _refine_hand(pose, landmarks_px, hand, camera, extrinsics, skeleton, setting
     scales = _acceleration_scales(observations, joints, camera, time_s)
     out = [part.copy() for part in start]
     plane = None if plane is None else torch.as_tensor(plane, dtype=torch.float64, device=device)
-    batches = _split_into_windows(time_s, settings.window_s)
+    batches = split_into_windows(time_s, settings.window_s)
     for windows in progress(batches, len(batches), f"batches of {hand} hands over time"):
         rows = np.stack([rows for rows, _ in windows])
         tensors = {name: _tensor(values[rows], device) for name, values in observations.items()}
-        measurements = Measurements(**tensors, difference=_tensor(_acceleration_coefficients(time_s, rows), device))
-        problem = SeriesProblem(measurements, joints_of, camera.focal_px, plane, depth_share, settings.smoothness * ACCELERATION_WEIGHT)
+        difference = _tensor(acceleration_coefficients(time_s, rows), device)
+        weight = settings.smoothness * ACCELERATION_WEIGHT
+        problem = VideoProblem(Measurements(**tensors), joints_of, difference, camera.focal_px, plane, depth_share, weight)
         state, _ = minimise_series(problem, tuple(_tensor(part[rows], device) for part in start), scales)
         for values, solved in zip(out, state, strict=True):
             solved = solved.cpu().numpy()
@@ -208,7 +210,7 @@ def _measure(rotation, translation, joints, joints_px, landmarks_px, time_s, cam
     Returns
     -------
     observations : dict of str to array (frame, ...)
-        Fields of `temporal_problem.Measurements`, without `difference`.
+        Fields of `temporal_problem.Measurements`.
     start : (rotation, translation)
         Initial poses, without spikes.
     unbiased : array (frame, joint 21, xy 2)
@@ -281,7 +283,7 @@ def _frame_interval_s(time_s):
     return max(float(np.median(np.diff(time_s))) if len(time_s) > 1 else MAX_STEP_S, 1e-3)
 
 
-def _split_into_windows(time_s, window_s):
+def split_into_windows(time_s, window_s):
     """Split the frames into overlapping windows, and return them in batches that are solved in parallel.
 
     Returns
@@ -305,8 +307,8 @@ def _split_into_windows(time_s, window_s):
     return [windows[k : k + at_once] for k in range(0, len(windows), at_once)]
 
 
-def _acceleration_coefficients(time_s, rows):
-    """Compute `Measurements.difference` (window, frame - 2, 3) from the times of the frames; `rows` (window, frame) are frame indices."""
+def acceleration_coefficients(time_s, rows):
+    """Compute `SeriesProblem.difference` (window, frame - 2, 3) from the times of the frames; `rows` (window, frame) are frame indices."""
     step = np.diff(time_s[rows], axis=-1)
     joined = (step > 0.0) & (step <= MAX_STEP_S)
     step = np.where(joined, step, 1.0)

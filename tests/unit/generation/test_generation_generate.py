@@ -9,17 +9,12 @@ import torch
 
 from handroll.camera import camera_from_metadata, extrinsics_from_metadata
 from handroll.cli import main
-from handroll.generation.generate import (
-    SCENE,
-    key_depth_from_fingertips_mm,
-    key_depth_from_notes_mm,
-    load_pianist,
-    play,
-    project_to_scene,
-    to_performance,
-)
+from handroll.generation.generate import SCENES, play
+from handroll.generation.key_motion import key_depth_from_fingertips_mm, key_depth_from_notes_mm
+from handroll.generation.motion_table import project_to_scene
 from handroll.generation.music_input import RecordingError
 from handroll.generation.pianist import perform
+from handroll.generation.trained import load_pianist, to_performance
 from handroll.hand.kinematics import hand_joints
 from handroll.hand.skeleton import HANDS, TIPS
 from handroll.keyboard.geometry import STANDARD, playing_points_mm
@@ -85,7 +80,7 @@ def lengths_s(path):
 
 
 def test_a_recording_becomes_motion_notes_and_video(tmp_path, untrained, recording, midi):
-    files = play(load_pianist(untrained(), steps=2), recording, tmp_path / "out", "tone", midi, width_px=320)
+    files = play(recording, tmp_path / "out", "tone", load_pianist(untrained(), steps=2), midi, width_px=320)
     assert {what: path.name for what, path in files.items()} == {"motion": "tone.motion.parquet", "MIDI": "tone.mid", "video": "tone.mp4"}
     columns, facts = read_table(files["motion"], MOTION)
     motion = by_frame(columns)
@@ -107,23 +102,23 @@ def test_a_recording_becomes_motion_notes_and_video(tmp_path, untrained, recordi
 def test_the_same_seed_gives_the_same_motion_and_another_one_another(tmp_path, untrained, midi):
     pianist = load_pianist(untrained(), steps=2)
     made = [
-        play(pianist, midi, tmp_path / f"out{number}", "a", seed=seed, video=False)["motion"].read_bytes()
+        play(midi, tmp_path / f"out{number}", "a", pianist, seed=seed, video=False)["motion"].read_bytes()
         for number, seed in enumerate((0, 0, 1))
     ]
     assert made[0] == made[1] != made[2]
 
 
 def test_a_midi_file_alone_sounds_on_the_synthetic_piano(tmp_path, untrained, midi):
-    files = play(load_pianist(untrained(), steps=1), midi, tmp_path / "out", "tone", width_px=320)
+    files = play(midi, tmp_path / "out", "tone", load_pianist(untrained(), steps=1), width_px=320)
     found = lengths_s(files["video"])
     assert found["video"] == pytest.approx(2.2, abs=0.04) and found["audio"] == pytest.approx(2.2, abs=0.05)
 
 
 def test_a_model_of_audio_features_needs_no_notes_and_refuses_midi(tmp_path, untrained, recording, midi):
     pianist = load_pianist(untrained("logmel"), steps=1)
-    assert set(play(pianist, recording, tmp_path / "out", "tone", video=False)) == {"motion"}
+    assert set(play(recording, tmp_path / "out", "tone", pianist, video=False)) == {"motion"}
     with pytest.raises(RecordingError, match="expected audio"):
-        play(pianist, midi, tmp_path / "out", "tone")
+        play(midi, tmp_path / "out", "tone", pianist)
 
 
 def test_a_model_of_a_speech_encoder_uses_its_weights(tmp_path, untrained, recording):
@@ -131,7 +126,7 @@ def test_a_model_of_a_speech_encoder_uses_its_weights(tmp_path, untrained, recor
     encoder.network.save_pretrained(tmp_path / "encoder")
     model = untrained("hubert", encoder=encoder.identity)
     pianist = load_pianist(model, steps=1, encoder_folder=tmp_path / "encoder")
-    motion, _ = read_table(play(pianist, recording, tmp_path / "out", "tone", video=False)["motion"], MOTION)
+    motion, _ = read_table(play(recording, tmp_path / "out", "tone", pianist, video=False)["motion"], MOTION)
     assert len(motion["frame"]) == 2 * 45 and np.isfinite(motion["joints_keyboard_mm"]).all()
 
 
@@ -143,7 +138,7 @@ def test_an_encoder_of_the_same_kind_with_other_weights_is_refused(tmp_path, unt
 
 
 def test_a_model_of_the_camera_frame_gives_a_motion_without_keyboard_or_video(tmp_path, untrained, recording):
-    files = play(load_pianist(untrained("logmel", "camera"), steps=1), recording, tmp_path / "out", "tone")
+    files = play(recording, tmp_path / "out", "tone", load_pianist(untrained("logmel", "camera"), steps=1))
     assert set(files) == {"motion"}
     columns, facts = read_table(files["motion"], MOTION)
     assert np.isnan(columns["joints_keyboard_mm"]).all() and np.isfinite(columns["joints_m"]).all()
@@ -154,7 +149,7 @@ def test_a_model_of_the_camera_frame_gives_a_motion_without_keyboard_or_video(tm
 def test_inputs_are_not_overwritten(tmp_path, untrained, midi):
     before = midi.read_bytes()
     with pytest.raises(RecordingError, match="choose another folder with --out"):
-        play(load_pianist(untrained(), steps=1), midi, midi.parent, "tone")
+        play(midi, midi.parent, "tone", load_pianist(untrained(), steps=1))
     assert midi.read_bytes() == before and len(list(midi.parent.iterdir())) == 1
 
 
@@ -189,7 +184,7 @@ def test_command_continues_after_a_recording_that_fails(tmp_path, untrained, rec
 def played():
     """A true performance, and the same through the motion table and the models' convention, with the notes and without."""
     true = perform(score("minuet", 7, 4.0), 7)
-    columns, facts = project_to_scene(true, SCENE, 640, 360)
+    columns, facts = project_to_scene(true, SCENES["top"], 640, 360)
     motion = by_frame(columns)
     row = {"start_s": 0.0, "end_s": len(true.time_s) / 30, "time_s": true.time_s}
     row["keyboard_rotation_rad"] = extrinsics_from_metadata(facts).rotation_rad
@@ -228,15 +223,15 @@ def test_only_a_fingertip_below_the_key_top_pushes_the_key_down():
     tips_mm[:] = (600.0, -200.0, 5.0)
     x_mm, y_mm, top_mm = playing_points_mm()[40]
     tips_mm[0, 1, 1] = (x_mm, y_mm, top_mm + 2.0)
-    depth_mm = key_depth_from_fingertips_mm(tips_mm)
+    depth_mm = key_depth_from_fingertips_mm(tips_mm, (1.0, 1.0))
     assert depth_mm[0, 40] == pytest.approx(4.2) and np.count_nonzero(depth_mm) == 1
     tips_mm[0, 1, 1, 2] = top_mm + 7.0
-    assert not key_depth_from_fingertips_mm(tips_mm).any()
+    assert not key_depth_from_fingertips_mm(tips_mm, (1.0, 1.0)).any()
 
 
 def test_all_keys_and_both_hands_are_in_the_frame(played):
     true, *_ = played
-    columns, facts = project_to_scene(true, SCENE, 640, 360)
+    columns, facts = project_to_scene(true, SCENES["top"], 640, 360)
     camera, extrinsics = camera_from_metadata(facts), extrinsics_from_metadata(facts)
     corners_mm = np.array([(x, y, 0.0) for x in (0.0, STANDARD.width_mm) for y in (0.0, STANDARD.white_length_mm)])
     for points_mm in (corners_mm, columns["joints_keyboard_mm"][:, list(TIPS)]):

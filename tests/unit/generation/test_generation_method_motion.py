@@ -5,6 +5,7 @@ import pytest
 
 from handroll.generation.method_motion import generate
 from handroll.metrics.scoring import score_motions
+from handroll.models.methods import input_of
 from handroll.training_data.loader import Clips, Source
 
 METHOD = {"kind": "released", "sampler": "ddim", "steps": 2}
@@ -39,11 +40,21 @@ def test_a_released_checkpoint_is_one_more_method(chosen, released):
         and np.array_equal(position[0], position[1])
         and np.abs(pose[0] - pose[1]).max() > 1e-3
     )
-    assert facts["features"] == "hubert 64" and (facts["sampler"], facts["steps"]) == ("ddim", 2)
+    assert facts["features"] == "hubert 64" and facts["input"] == "audio" and (facts["sampler"], facts["steps"]) == ("ddim", 2)
     assert facts["parameters"] > 0 and facts["sampling_ms"] > 0 and "training_s" not in facts
 
     scores = score_motions(columns, source, windows, lambda position, pose: pose.mean(axis=1))
     assert scores["released_pd"]["value"] > 0 and scores["multimodality_mm"]["value"] > 0 and "key_press_f1" not in scores
+
+
+def test_methods_are_marked_with_what_they_receive_of_the_music(corpus):
+    source = Source(corpus / "shards", features=corpus / "features")
+    inputs = {}
+    for kind in ("ground_truth", "mean_pose", "nearest"):
+        _, facts = generate({"kind": kind, "features": "notes"}, source, corpus / "windows.json", [])
+        inputs[kind] = facts.get("input")
+    assert inputs == {"ground_truth": None, "mean_pose": None, "nearest": "notes"}
+    assert [input_of(name) for name in ("notes", "logmel", "hubert_tuned")] == ["notes", "audio", "audio"]
 
 
 def test_a_released_motion_does_not_depend_on_other_windows(chosen, released, tmp_path):

@@ -100,10 +100,10 @@ def test_repeated_strokes_at_other_frame_rates(rate_hz):
 
 
 def test_a_press_counts_for_one_note():
-    presses = KeyPresses(np.array([1.0]), playing_points_mm()[[C4], 0], playing_points_mm()[[C4], 1])
+    presses = KeyPresses(np.array([1.0]), *playing_points_mm()[[C4], :2].T, np.array([6]))
     press_hits, note_hits = match_presses(presses, np.array([0.95, 1.05, 2.0]), np.array([60, 60, 60]))
     assert press_hits.tolist() == [True] and note_hits.sum() == 1 and not note_hits[2]
-    two = KeyPresses(np.array([1.06, 0.94]), *np.repeat(playing_points_mm()[[C4], :2].T, 2, axis=1))
+    two = KeyPresses(np.array([1.06, 0.94]), *np.repeat(playing_points_mm()[[C4], :2].T, 2, axis=1), np.array([6, 6]))
     assert all(hits.all() for hits in match_presses(two, np.array([0.98, 1.15]), np.array([60, 60])))
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from handroll.metrics.position import position_scores
+from handroll.metrics.position import axis_scores, position_scores
 
 
 @pytest.fixture
@@ -44,3 +44,20 @@ def test_shapes_that_do_not_fit_are_refused(wrists):
         position_scores(truth[..., :2], truth[..., :2], visible)
     with pytest.raises(ValueError, match=r"found \(59, 2, 3\) and \(60, 2, 3\)"):
         position_scores(truth[1:], truth, visible)
+
+
+def test_axes_are_apart_while_a_hand_plays_and_while_it_is_idle(wrists):
+    truth, visible = wrists
+    playing = np.zeros_like(visible)
+    playing[:30, 0] = playing[10:20, 1] = True
+    predicted = truth + [1.0, -2.0, 3.0]
+    predicted[playing] += [4.0, 0.0, -3.0]
+    predicted[~visible] = np.nan
+    scores = axis_scores(predicted, truth, visible, playing, ~playing)
+    assert [scores[f"playing_position_{axis}_error_mm"] for axis in "xyz"] == pytest.approx([5.0, 2.0, 0.0])
+    assert [scores[f"idle_position_{axis}_error_mm"] for axis in "xyz"] == pytest.approx([1.0, 2.0, 3.0])
+    assert scores["position_x_error_mm"] == pytest.approx((40 * 5.0 + 65 * 1.0) / 105)
+    never = axis_scores(predicted, truth, visible, np.zeros_like(playing), ~playing)
+    assert np.isnan(never["playing_position_x_error_mm"])
+    with pytest.raises(ValueError, match="expected two arrays"):
+        axis_scores(predicted[..., :2], truth[..., :2], visible, playing, ~playing)

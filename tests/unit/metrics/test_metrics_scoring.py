@@ -7,7 +7,7 @@ import pytest
 from handroll.generation.method_motion import generate
 from handroll.generation.motion_file import GENERATED
 from handroll.metrics.scoring import score_motions
-from handroll.metrics.tables import benchmark_table, write_tables
+from handroll.metrics.tables import PLAYING, benchmark_table, write_tables
 from handroll.storage import to_arrow
 from handroll.training_data.loader import Clips, Source
 
@@ -60,6 +60,55 @@ def test_the_truth_has_no_error(of_truth):
     assert of_truth["key_press_f1"] > 0.9
     assert of_truth["diversity_mm"] == of_truth["true_diversity_mm"] and of_truth["multimodality_mm"] is None
     assert "released_fid" not in of_truth
+
+
+AXIS_ERRORS = [f"{part}position_{axis}_error_mm" for part in ("", "playing_", "idle_") for axis in "xyz"]
+
+
+def test_the_truth_plays_in_every_definition(of_truth):
+    for name in ("height_press_precision", "height_press_recall", "height_press_f1", "frame_press_f1", "labelled_finger_share"):
+        assert of_truth[name] > 0.9, name
+    assert of_truth["anticipation_difference_ms"] == 0.0 and of_truth["anticipation_ms"] > 0.0
+    assert of_truth["false_presses_per_min"] < 40.0 and -5.0 < of_truth["press_height_white_mm"] < of_truth["press_height_black_mm"] < 25.0
+    assert all(of_truth[name] == pytest.approx(0.0, abs=1e-4) for name in AXIS_ERRORS)
+
+
+def test_motion_a_second_late_plays_in_no_definition(score, truth, of_truth):
+    late = score(changed(truth, *(lambda values: np.concatenate([np.repeat(values[:1], 30, axis=0), values[:-30]]),) * 2))
+    for name in ("height_press_f1", "labelled_finger_share"):
+        assert late[name] < 0.35, name
+    assert late["frame_press_f1"] < 0.6 * of_truth["frame_press_f1"]
+    assert late["false_presses_per_min"] > 3.0 * of_truth["false_presses_per_min"] and late["anticipation_difference_ms"] < -300.0
+    # The heights are those of the ground truth.
+    assert late["press_height_white_mm"] == of_truth["press_height_white_mm"]
+
+
+def test_errors_of_position_are_reported_by_axis(score, truth):
+    moved = score(changed(truth, position=lambda values: values + np.array([3.0, -5.0, 7.0, -3.0, -5.0, 7.0], np.float32)))
+    for axis, error in (("x", 3.0), ("y", 5.0), ("z", 7.0)):
+        for part in ("", "playing_", "idle_"):
+            assert moved[f"{part}position_{axis}_error_mm"] == pytest.approx(error, abs=0.01)
+
+
+def test_the_camera_frame_has_no_scores_of_playing(corpus):
+    source = Source(corpus / "shards", frame="camera", features=corpus / "features")
+    motions = generate({"kind": "ground_truth"}, source, corpus / "windows.json", [])[0]
+    scores = score_motions(motions, source, corpus / "windows.json", lambda position, pose: np.concatenate([position, pose], 2).mean(1))
+    assert "position_error_mm" in scores and not set(scores) & {metric.key for metric in PLAYING}
+
+
+def test_notes_without_labels_leave_metrics_of_fingers_undefined(corpus, source, truth, monkeypatch):
+    read = Clips.rows
+
+    def unlabelled(self, number, columns):
+        found = read(self, number, columns)
+        return found | {"notes": [note | {"hand": "", "finger": 0} for note in found["notes"]]}
+
+    monkeypatch.setattr(Clips, "rows", unlabelled)
+    scores = score_motions(truth, source, corpus / "windows.json", lambda position, pose: np.concatenate([position, pose], 2).mean(1))
+    for name in ("labelled_finger_share", "anticipation_ms", "anticipation_difference_ms", "playing_position_x_error_mm"):
+        assert scores[name]["value"] is None and scores[name]["undefined"], name
+    assert scores["height_press_f1"]["value"] > 0.9 and scores["frame_press_f1"]["value"] > 0.9
 
 
 def test_an_offset_is_a_position_error_and_plays_other_keys(score, truth, of_truth):

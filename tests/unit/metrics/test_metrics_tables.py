@@ -24,6 +24,7 @@ COSTS = [
     {},
     {},
     {
+        "input": "notes",
         "features": "<notes>",
         "decoder": "transformer",
         "sampler": "ddpm",
@@ -76,3 +77,24 @@ def test_tables_are_rectangular(tables):
     for block in tables["md"].split("\n\n"):
         lines = [line for line in block.splitlines() if line.startswith("|")]
         assert len({line.count("|") for line in lines}) <= 1
+
+
+def test_the_input_of_methods_is_marked(tables):
+    rows = list(csv.DictReader(tables["csv"].splitlines()))
+    assert [row["input"] for row in rows[:3]] == ["", "", "notes"]
+    assert all(row["input"] == "audio" for row in rows if row["published_table"])
+    assert next(line for line in tables["md"].splitlines() if line.startswith("| two_stage")).startswith("| two_stage | notes | <notes> |")
+
+
+def test_playing_has_a_table_with_the_calibrated_heights(tmp_path, tables):
+    assert "## Playing the notes" not in tables["md"]
+    playing = {"height_press_f1": score(0.9, 0.8, 1.0), "press_height_white_mm": score(-0.2), "press_height_black_mm": score(12.0)}
+    rows = benchmark_table([{"method": "planned", "scores": playing}], [{"input": "notes"}], [])
+    write_tables(rows, "demo", *(tmp_path / f"table.{kind}" for kind in ("csv", "md", "html")))
+    text = (tmp_path / "table.md").read_text(encoding="utf-8")
+    block = text[text.index("## Playing the notes") : text.index("## As PianoMotion10M")]
+    assert "(0 mm on white and 12 mm on black keys" in block and "**0.900 ± 0.100**" in block
+    unknown = playing | {"press_height_white_mm": score(None), "press_height_black_mm": score(None)}
+    rows = benchmark_table([{"method": "planned", "scores": unknown}], [{}], [])
+    write_tables(rows, "demo", *(tmp_path / f"table.{kind}" for kind in ("csv", "md", "html")))
+    assert "calibrated on the ground truth. Position" in (tmp_path / "table.md").read_text(encoding="utf-8")

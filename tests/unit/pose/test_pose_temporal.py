@@ -20,8 +20,9 @@ from handroll.pose import engine, temporal
 from handroll.pose.block_banded import solve_banded
 from handroll.pose.differentiable_hand import exponential
 from handroll.pose.hand_models import ManoSkeleton, TemplateSkeleton, joint_jacobian
+from handroll.pose.series_problem import minimise_series
 from handroll.pose.temporal import TemporalSettings, refine_over_time
-from handroll.pose.temporal_problem import Measurements, SeriesProblem, minimise_series
+from handroll.pose.temporal_problem import Measurements, VideoProblem
 from handroll.rendering.scene import View, to_camera
 from handroll.simulator.score import score
 from handroll.storage import to_arrow
@@ -214,7 +215,7 @@ def test_windows_give_the_same_result_as_the_whole_series(monkeypatch):
     given = disturbed(played(5.0, 30.0), wrong=0.0)
     whole = refine(given, settings=TemporalSettings(window_s=60.0))
     in_windows = refine(given, settings=TemporalSettings(window_s=1.0))
-    assert len(temporal._split_into_windows(given.truth["time_s"][:, 0], 1.0)[0]) >= 5
+    assert len(temporal.split_into_windows(given.truth["time_s"][:, 0], 1.0)[0]) >= 5
     # A heavy tail has more than one minimum, so a far window may choose otherwise for a joint here and there.
     off_mm = 1e3 * np.linalg.norm(whole["joints_m"] - in_windows["joints_m"], axis=-1)
     assert np.nanmean(off_mm) < 0.1 and np.nanpercentile(off_mm, 99) < 1.5
@@ -225,14 +226,14 @@ def test_every_frame_belongs_to_one_window():
     for frames in (1, 2, 3, 5, 31, 300, 301):
         for window_s in (0.1, 1.0, 100.0):
             time_s = np.arange(frames) / 30.0
-            windows = [window for batch in temporal._split_into_windows(time_s, window_s) for window in batch]
+            windows = [window for batch in temporal.split_into_windows(time_s, window_s) for window in batch]
             assert np.array_equal(np.concatenate([rows[kept] for rows, kept in windows]), np.arange(frames))
             assert len({len(rows) for rows, _ in windows}) == 1 and len(windows[0][0]) % 2 == 0
 
 
 def test_frames_far_apart_in_time_are_not_connected():
     time_s = np.array([0.0, 0.02, 0.06, 0.07, 0.5, 0.53, 0.53, 0.6])
-    got = temporal._acceleration_coefficients(time_s, np.arange(8)[None])[0]
+    got = temporal.acceleration_coefficients(time_s, np.arange(8)[None])[0]
     np.testing.assert_array_equal(got.any(axis=1), [True, True, False, False, False, False])
     for start in (0, 1):
         t = time_s[start : start + 3]
@@ -397,11 +398,11 @@ def problem(device="cpu", frames=6):
         min_height_sigma_m=tensor(0.002 * full[..., :5]),
         height_m=tensor(0.01 * full[..., :5]),
         height_sigma_m=tensor(0.003 * full[..., :5]),
-        difference=tensor(np.tile(900.0 * np.array([1.0, -2.0, 1.0]), (1, frames - 2, 1))),
     )
     state = base @ exponential(torch.from_numpy(noise(0.02, 16, 3)))[0], translation + torch.from_numpy(noise(0.003, 3))
     plane = tensor([0.0, 0.0, -1.0, 0.9])
-    made = SeriesProblem(measured, lambda rotation: TemplateSkeleton().joints(rotation, None, 1.0), 1500.0, plane, 0.5, 1.0)
+    difference = tensor(np.tile(900.0 * np.array([1.0, -2.0, 1.0]), (1, frames - 2, 1)))
+    made = VideoProblem(measured, lambda rotation: TemplateSkeleton().joints(rotation, None, 1.0), difference, 1500.0, plane, 0.5, 1.0)
     return made, tuple(part.to(device) for part in state)
 
 

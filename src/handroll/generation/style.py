@@ -1,0 +1,49 @@
+"""Style of a pianist: how the hands move while they play the same notes with the same fingers."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PianistStyle:
+    """Style of a pianist.
+
+    Attributes
+    ----------
+    hover_mm : float
+        Height of an idle fingertip above the keys.
+    wrist_height_mm : float
+        Height of the wrist above the white keys; bone scale 1. With a higher wrist, thumb and little finger would not reach outer keys.
+    pitch_deg, yaw_deg : float
+        Pitch of the hand, and yaw of the hand at the middle of the keyboard.
+    stretch_drop_mm, stretch_pitch_deg : float
+        Distance by which the wrist is lower, and change of the pitch, for a chord of an octave.
+    strike_s : (float, float)
+        Time in which a fingertip moves from its idle height to the bottom of the key: for MIDI velocity 1, and for 127.
+    lift_s : float
+        Time in which a fingertip moves from the bottom of the key back to its idle height.
+    aim_s : float
+        Time before the onset at which a fingertip starts to move towards its key.
+    travel_s : float
+        Time constant with which a hand approaches its next chord between notes. A larger value gives a slower wrist.
+    keeps_apart : bool
+        Whether each hand gives way to the other (`two_hands`). False: hands that share a range of keys may pass through each other.
+    """
+
+    hover_mm: float = 13.0
+    wrist_height_mm: float = 50.0
+    pitch_deg: float = 6.0
+    yaw_deg: float = 5.0
+    stretch_drop_mm: float = 20.0
+    stretch_pitch_deg: float = 0.0
+    strike_s: tuple[float, float] = (0.085, 0.055)
+    lift_s: float = 0.08
+    aim_s: float = 0.20
+    travel_s: float = 0.4
+    keeps_apart: bool = False
+
+
+SIMULATED = PianistStyle()
+"""Style of the simulated performances: synthetic videos and training data."""
+
+PLANNED = PianistStyle(stretch_pitch_deg=4.0, keeps_apart=True)
+"""Style of planned motion. In wide chords, the knuckles are higher than in `SIMULATED`, so that idle fingers stay above the keys."""
