@@ -56,6 +56,9 @@ _HAND_SHADOW_BLUR_M, _KEY_SHADOW_BLUR_M = 0.009, 0.0022
 # Minimum depth of a key that is drawn as pressed.
 _MIN_DEPTH_MM = 0.2
 
+# Number of frames whose poses are computed at once.
+_POSED_FRAMES = 256
+
 # Number of values by which the fixed array of noise is longer than an image. The noise of each frame is a random window of this array.
 _NOISE_SPARE = 1 << 18
 
@@ -341,17 +344,30 @@ def _disjoint(boxes):
     return disjoint
 
 
-def _skin_hands(renderer, performance, joints, orientation, frame):
-    """Return the meshes of the hands in the pose of a frame: a list of (vertices, normals), with None for an absent hand."""
-    hands = []
-    for hand, scale in enumerate(performance.bone_scale):
-        if not performance.present[frame, hand]:
-            hands.append(None)
-            continue
-        turned, side = orientation[hand][frame], hand % len(HANDS)
-        arm = forearm_rotation(turned[0], side)
-        hands.append(skin(renderer.hand_meshes[side], joints[hand][frame], turned, arm, float(scale)))
-    return hands
+def _pose_hands(renderer, performance):
+    """Yield, for each frame, the joints and the meshes of the hands.
+
+    Both are lists with one item for each hand: joints (joint 21, xyz 3), and (vertices, normals), or None for an absent hand.
+    """
+    for start in range(0, len(performance.time_s), _POSED_FRAMES):
+        block = slice(start, start + _POSED_FRAMES)
+        poses = [
+            posed_frames(
+                performance.rotation_rad[block, side].reshape(-1, 3 * N_ROTATIONS),
+                performance.translation_m[block, side],
+                performance.bone_scale[side],
+                HANDS[side % len(HANDS)],
+            )
+            for side in range(len(performance.bone_scale))
+        ]
+        for frame, present in enumerate(performance.present[block]):
+            hands = []
+            for hand, scale in enumerate(performance.bone_scale):
+                joints, orientation = poses[hand][0][frame], poses[hand][1][frame]
+                side = hand % len(HANDS)
+                arm = forearm_rotation(orientation[0], side)
+                hands.append(skin(renderer.hand_meshes[side], joints, orientation, arm, float(scale)) if present[hand] else None)
+            yield [pose[0][frame] for pose in poses], hands
 
 
 def _extrapolate(hands, before, after, share):
@@ -417,33 +433,23 @@ def render_frames(performance, scene, width=1920, height=1080, supersample=2, mo
     idle = SimpleQueue()
     for painter in (renderer, *(renderer.twin() for _ in range(threads - 1))):
         idle.put(painter)
-    poses = [
-        posed_frames(
-            performance.rotation_rad[:, side].reshape(-1, 3 * N_ROTATIONS),
-            performance.translation_m[:, side],
-            performance.bone_scale[side],
-            HANDS[side % len(HANDS)],
-        )
-        for side in range(len(performance.bone_scale))
-    ]
-    joints, orientation = [p[0] for p in poses], [p[1] for p in poses]
     rng = np.random.default_rng(seed)
     sigma, values = scene.appearance.noise_sigma, width * height * 3 + _NOISE_SPARE
     noise = np.clip(np.round(rng.normal(0.0, sigma, values)), -127, 127).astype(np.int8) if sigma else None
 
     def jobs():
-        frames = len(performance.time_s)
-        before, now = None, None
-        after = _skin_hands(renderer, performance, joints, orientation, 0) if frames else None
-        for frame in range(frames):
-            before, now = now or after, after
-            after = _skin_hands(renderer, performance, joints, orientation, frame + 1) if frame + 1 < frames else now
-            yield frame, before, now, after, int(rng.integers(_NOISE_SPARE))
+        before, now, joints = None, None, None
+        for frame, (next_joints, after) in enumerate(_pose_hands(renderer, performance)):
+            if now is not None:
+                yield frame - 1, joints, before or now, now, after, int(rng.integers(_NOISE_SPARE))
+            before, now, joints = now, after, next_joints
+        if now is not None:
+            yield len(performance.time_s) - 1, joints, before or now, now, now, int(rng.integers(_NOISE_SPARE))
 
-    def draw(frame, before, now, after, start):
+    def draw(frame, joints, before, now, after, start):
         painter = idle.get()
         try:
-            image, visible = _draw_frame(painter, performance, joints, frame, before, now, after, motion_blur)
+            image, visible = _draw_frame(painter, performance, frame, joints, before, now, after, motion_blur)
         finally:
             idle.put(painter)
         _, gain = scene.light.at(float(performance.time_s[frame]))
@@ -452,18 +458,18 @@ def render_frames(performance, scene, width=1920, height=1080, supersample=2, mo
     yield from _map_in_order(draw, jobs(), threads)
 
 
-def _draw_frame(renderer, performance, joints, frame, before, now, after, motion_blur):
+def _draw_frame(renderer, performance, frame, joints, before, now, after, motion_blur):
     """Draw a frame without noise.
 
     Parameters
     ----------
     renderer : Renderer
     performance : Performance
-    joints : list of array (frame, joint 21, xyz 3)
-        Joints of each hand, world frame, metres.
     frame : int
+    joints : list of array (joint 21, xyz 3)
+        Joints of each hand, world frame, metres.
     before, now, after : list of (vertices, normals) or None
-        Hands at the previous frame, at this frame and at the next frame; see `_skin_hands`.
+        Hands at the previous frame, at this frame and at the next frame; see `_pose_hands`.
     motion_blur : bool
         Same as in `render_frames`.
 
@@ -484,7 +490,7 @@ def _draw_frame(renderer, performance, joints, frame, before, now, after, motion
             visible = np.zeros((len(now), N_JOINTS), bool)
             for side, hand in enumerate(now):
                 if hand is not None:
-                    visible[side] = renderer.visible(joints[side][frame], side % len(HANDS))
+                    visible[side] = renderer.visible(joints[side], side % len(HANDS))
         renderer.restore()
         images.append((image, boxes))
     image = images[-1][0]
