@@ -22,7 +22,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
-from handroll.generation.generate import SCENES
+from handroll.generation.generate import GRID_MM, SCENES
 from handroll.generation.pianist import perform
 from handroll.media.write import rgb_to_yuv
 from handroll.provenance import file_sha256
@@ -49,7 +49,7 @@ def rendered(folder, performance, scene, size, threads):
     """Render a video. Return its SHA-256, frames per second, and CPU time per frame in ms."""
     path = Path(folder) / "rendered.mp4"
     started, cpu = time.perf_counter(), time.process_time()
-    render_video(path, performance, scene, 30.0, *size, threads=threads)
+    render_video(path, performance, scene, 30.0, *size, grid_mm=GRID_MM, threads=threads)
     elapsed, cpu = time.perf_counter() - started, time.process_time() - cpu
     frames = len(performance.time_s)
     return file_sha256(path), frames / elapsed, 1e3 * cpu / frames

@@ -514,6 +514,7 @@ def render_video(
     seed=0,
     crf=23,
     preset="veryfast",
+    grid_mm=3.0,
     threads=1,
 ):
     """Render a performance to a video with audio.
@@ -527,7 +528,7 @@ def render_video(
         Nominal frame rate of the encoder. The frames are presented at `performance.time_s`.
     audio : (samples (n,) or (n, channel), float32; rate_hz), optional
         Sample 0 is at the first frame.
-    width, height, supersample, seed, threads
+    width, height, supersample, seed, grid_mm, threads
         Same as in `render_frames`.
     crf, preset
         Same as in `media.write.VideoWriter`.
@@ -539,7 +540,7 @@ def render_video(
     """
     visible = np.zeros((*performance.present.shape, N_JOINTS), bool)
     with VideoWriter(path, width, height, fps, crf, preset, audio) as video:
-        drawn = render_frames(performance, scene, width, height, supersample, seed=seed, threads=threads)
+        drawn = render_frames(performance, scene, width, height, supersample, grid_mm=grid_mm, seed=seed, threads=threads)
         for index, (frame, time_s) in enumerate(zip(progress(drawn, len(visible), "frames"), performance.time_s, strict=True)):
             video.write(frame.image, float(time_s))
             visible[index] = frame.visible
