@@ -35,8 +35,8 @@ VIDEO_FPS = 30.0
 """Maximum frame rate of the video (frames/s). A motion with a higher frame rate is shown with every second frame, or fewer."""
 
 GRID_MM = 4.0
-"""Grid spacing of the hand meshes of the video (mm), see `hand_mesh.build_hand_mesh`. In a video 1280 pixels wide, the hands look the same as
-with 3 mm, and a frame takes a sixth less CPU time."""
+"""Grid spacing of the hand meshes of the video (mm), see `hand_mesh.build_hand_mesh`. In a video 1280 pixels wide, the hands look as with
+3 mm, and a frame takes less CPU time."""
 
 MAX_THREADS = 4
 """Maximum number of threads that draw frames of the video. With more, the encoder limits the speed, and each needs tens of megabytes."""
