@@ -33,6 +33,7 @@ TOYS = {
     "marked_keyboards": ["{folder}"],
     "overhead": ["--plan", "20"],
     "planned_motion": ["--minutes", "0.5"],
+    "rendering": ["--seconds", "4", "--size", "320x180", "--threads", "2"],
     "screen_editing": ["--seeds", "1", "--first-seed", "9088", "--footage", "{folder}"],
     "screen_hands": ["--seeds", "1", "--kinds", "above"],
     "screen_sound": ["--kinds", "noise", "--levels", "0", "--clean", "1", "--cache", "{cache}"],

@@ -1,5 +1,6 @@
 """Generate motion for a recording. Write the motion, the notes, and a video of the hands over a rendered piano."""
 
+import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,13 @@ forearms. `player`: the camera is near the player's head."""
 
 VIDEO_FPS = 30.0
 """Maximum frame rate of the video (frames/s). A motion with a higher frame rate is shown with every second frame, or fewer."""
+
+GRID_MM = 4.0
+"""Grid spacing of the hand meshes of the video (mm), see `hand_mesh.build_hand_mesh`. In a video 1280 pixels wide, the hands look as with
+3 mm, and a frame takes less CPU time."""
+
+MAX_THREADS = 4
+"""Maximum number of threads that draw frames of the video. With more, the encoder limits the speed, and each needs tens of megabytes."""
 
 
 def play(path, out, name, pianist=None, midi_path=None, tempo=1.0, hands="auto", seed=0, width_px=1280, camera="top", video=True):
@@ -110,7 +118,9 @@ def play(path, out, name, pianist=None, midi_path=None, tempo=1.0, hands="auto",
         if video and performance is not None:
             audio = _load_or_synthesise_audio(recording, seed)
             step = max(1, round(pianist.fps / VIDEO_FPS))
-            render_video(files["video"], _every(performance, step), scene, pianist.fps / step, *size, audio=audio, seed=seed)
+            shown, threads = _every(performance, step), min(os.cpu_count() or 1, MAX_THREADS)
+            speed = {"grid_mm": GRID_MM, "threads": threads}
+            render_video(files["video"], shown, scene, pianist.fps / step, *size, audio=audio, seed=seed, **speed)
         else:
             del files["video"]
             if video:

@@ -5,7 +5,8 @@ from fractions import Fraction
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace, Interpolation
+from av.video.reformatter import ColorRange, Colorspace
+from numba import njit
 
 from handroll.provenance import atomic_path
 
@@ -22,8 +23,11 @@ AUDIO_BIT_RATE = 192_000
 ENCODER_THREADS = 2
 """Number of threads of x264. It is fixed because x264 divides its work by the number of threads, which changes the bytes of the file."""
 
-CONVERSION = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
-"""Options of the conversion from RGB to YUV. With accurate rounding the pixels are the same on all processors."""
+# Weights of red, green and blue in the three components of YUV, in units of 2^-15: ITU-R BT.709 with the limited range 16..235 (Y) and
+# 16..240 (U, V), rounded as in FFmpeg's libswscale (fill_rgb2yuv_table).
+_Y_WEIGHTS = (5983, 20127, 2032)
+_U_WEIGHTS = (-3298, -11094, 14392)
+_V_WEIGHTS = (14392, -13073, -1320)
 
 
 class VideoWriter:
@@ -121,10 +125,10 @@ class VideoWriter:
         if self._audio is not None:
             self._encode_audio_until(time_s)
         width, height = self._size
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image[:height, :width]), format="rgb24")
-        frame = frame.reformat(
-            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG, interpolation=CONVERSION, threads=1
-        )
+        frame = av.VideoFrame(width, height, "yuv420p")
+        frame.colorspace, frame.color_range = Colorspace.ITU709, ColorRange.MPEG
+        planes = (np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size) for plane in frame.planes)
+        rgb_to_yuv(image[:height, :width], *planes)
         frame.pts, frame.time_base = tick, TIME_BASE
         frame.duration = round(1 / self._rate / TIME_BASE)
         self._container.mux(self._video.encode(frame))
@@ -139,6 +143,62 @@ class VideoWriter:
             frame.sample_rate, frame.time_base, frame.pts = self._audio_rate, Fraction(1, self._audio_rate), self._encoded_samples
             self._encoded_samples += block.shape[1]
             self._container.mux(self._audio.encode(frame))
+
+
+@njit(cache=True, nogil=True)
+def rgb_to_yuv(image, luma, blue, red):
+    """Convert an RGB image to YUV 4:2:0, ITU-R BT.709, limited range.
+
+    For images of at least 8 rows, the result is the same, bit for bit, as that of libswscale with the flags BILINEAR, ACCURATE_RND and
+    BITEXACT, in a quarter of its time.
+    U and V are averaged over pairs of columns, and weighted by 1/8, 3/8, 3/8, 1/8 over four rows.
+
+    Parameters
+    ----------
+    image : array (y, x, rgb 3), uint8
+        Height and width are even.
+    luma, blue, red : arrays (y, x), uint8
+        The planes Y (at least as wide as the image), U and V (at least half as wide). The result is written into them.
+    """
+    height, width = image.shape[0], image.shape[1]
+    # U and V of the last four rows. U and V of a row of the result need one row above, two rows, and one row below.
+    rows = np.empty((2, 4, width // 2), np.int32)
+    for y in range(height + 1):
+        if y < height:
+            _convert_row(image[y], luma[y], rows[0, y & 3], rows[1, y & 3])
+        if y >= 2 and y % 2 == 0:
+            above, below = max(y - 3, 0) & 3, min(y, height - 1) & 3
+            for part, plane in ((rows[0], blue), (rows[1], red)):
+                _average_rows(part[above], part[(y - 2) & 3], part[(y - 1) & 3], part[below], plane[y // 2 - 1])
+
+
+@njit(nogil=True)
+def _weigh(weights, r, g, b, offset, bits):
+    """Return a weighted sum of integers plus `offset`, shifted right by `bits`; in 32 bits, so that processors compute many at once."""
+    return np.int32(np.int32(r * weights[0] + g * weights[1] + b * weights[2] + offset) >> bits)
+
+
+@njit(nogil=True)
+def _convert_row(pixels, luma, blue, red):
+    """Convert a row of pixels (x, rgb 3) to Y (x,), 8 bits, and to U and V (x / 2,), in units of 1/64."""
+    for x in range(np.uintp(len(blue))):
+        left = x * np.uintp(2)
+        right = left + np.uintp(1)
+        r0, g0, b0 = np.int32(pixels[left, 0]), np.int32(pixels[left, 1]), np.int32(pixels[left, 2])
+        r1, g1, b1 = np.int32(pixels[right, 0]), np.int32(pixels[right, 1]), np.int32(pixels[right, 2])
+        luma[left] = (_weigh(_Y_WEIGHTS, r0, g0, b0, (32 << 14) + (1 << 8), 9) + 32) >> 6
+        luma[right] = (_weigh(_Y_WEIGHTS, r1, g1, b1, (32 << 14) + (1 << 8), 9) + 32) >> 6
+        r, g, b = np.int32(r0 + r1), np.int32(g0 + g1), np.int32(b0 + b1)
+        blue[x] = _weigh(_U_WEIGHTS, r, g, b, (256 << 15) + (1 << 9), 10)
+        red[x] = _weigh(_V_WEIGHTS, r, g, b, (256 << 15) + (1 << 9), 10)
+
+
+@njit(nogil=True)
+def _average_rows(first, second, third, fourth, out):
+    """Average four rows (x,) of U or V, in units of 1/64, with the weights 1/8, 3/8, 3/8, 1/8, and round to 8 bits."""
+    for x in range(np.uintp(len(first))):
+        total = np.int32(first[x] + fourth[x] + 3 * (second[x] + third[x]))
+        out[x] = np.int32(total + 256) >> 9
 
 
 def _planar(audio):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from numba import njit
 from scipy.interpolate import PchipInterpolator
 
 from handroll.hand.kinematics import MIRROR
@@ -380,11 +381,24 @@ def skin(mesh, joints_m, orientation, forearm, bone_scale):
     origin = np.concatenate([joints_m[:N_ROTATIONS], joints_m[:1]])
     shift = origin - np.einsum("kij,kj->ki", turn, bone_scale * mesh.anchors_m)
     blended = mesh.weights @ np.concatenate([turn.reshape(-1, 9), shift], axis=1).astype(np.float32)
-    matrices = blended[:, :9].reshape(-1, 3, 3)
-    vertices = np.einsum("vij,vj->vi", matrices, mesh.vertices_m * np.float32(bone_scale)) + blended[:, 9:]
-    normals = np.einsum("vij,vj->vi", matrices, mesh.normals)
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-    return vertices, normals
+    return _transform(blended, mesh.vertices_m, mesh.normals, np.float32(bone_scale))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _transform(transforms, vertices, normals, scale):
+    """Apply transforms (vertex, 12: 3 x 3 matrix by rows, shift) to scaled vertices and to normals (vertex, 3), all float32."""
+    moved, turned = np.empty_like(vertices), np.empty_like(normals)
+    for v in range(len(vertices)):
+        x, y, z = vertices[v, 0] * scale, vertices[v, 1] * scale, vertices[v, 2] * scale
+        nx, ny, nz = normals[v, 0], normals[v, 1], normals[v, 2]
+        for i in range(3):
+            a, b, c = transforms[v, 3 * i], transforms[v, 3 * i + 1], transforms[v, 3 * i + 2]
+            moved[v, i] = a * x + b * y + c * z + transforms[v, 9 + i]
+            turned[v, i] = a * nx + b * ny + c * nz
+        norm = np.sqrt(turned[v, 0] * turned[v, 0] + turned[v, 1] * turned[v, 1] + turned[v, 2] * turned[v, 2])
+        for i in range(3):
+            turned[v, i] /= norm
+    return moved, turned
 
 
 def forearm_rotation(palm, hand):

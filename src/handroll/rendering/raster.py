@@ -44,6 +44,10 @@ class Canvas:
         """Rectangle of the whole canvas."""
         return 0, 0, self.depth.shape[1], self.depth.shape[0]
 
+    def copy(self):
+        """Return a copy of the canvas."""
+        return Canvas(self.colour.copy(), self.depth.copy(), self.owner.copy())
+
     def copy_from(self, other, rectangle):
         """Copy a rectangle of another canvas of the same size."""
         x0, y0, x1, y1 = rectangle
@@ -76,6 +80,55 @@ class Canvas:
         _draw(self.colour, self.depth, self.owner, points, inverse_depth, colours, triangles, owner, *rectangle)
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def project_points(points, position, rotation, k1, focal_px, width_px, height_px):
+    """Project points in the world frame to pixels; the same as `scene.View.project`, without temporary arrays.
+
+    Parameters
+    ----------
+    points : array (point, xyz 3), float32 or float64, metres
+    position : array (xyz 3), float64
+        Position of the camera, world frame, metres.
+    rotation : array (3, 3), float64
+        Rotation from the world frame to the camera frame.
+    k1 : float
+        First coefficient of radial distortion.
+    focal_px : float
+        Focal length, pixels.
+    width_px, height_px : int
+        Size of the image.
+
+    Returns
+    -------
+    pixels : array (point, xy 2), float32
+    inverse_depth : array (point,), float32
+        1 / distance along the optical axis, 1/m; 0 for points behind the camera or less than 10 mm in front of it.
+    """
+    pixels = np.empty((len(points), 2), np.float32)
+    inverse_depth = np.empty(len(points), np.float32)
+    for i in range(len(points)):
+        x, y, z = points[i, 0] - position[0], points[i, 1] - position[1], points[i, 2] - position[2]
+        depth = x * rotation[2, 0] + y * rotation[2, 1] + z * rotation[2, 2]
+        inverse = 1.0 / depth if depth > 0.01 else 0.0
+        u = (x * rotation[0, 0] + y * rotation[0, 1] + z * rotation[0, 2]) * inverse
+        v = (x * rotation[1, 0] + y * rotation[1, 1] + z * rotation[1, 2]) * inverse
+        stretch = 1.0 + k1 * (u * u + v * v)
+        pixels[i, 0], pixels[i, 1] = u * stretch * focal_px + width_px / 2.0, v * stretch * focal_px + height_px / 2.0
+        inverse_depth[i] = inverse
+    return pixels, inverse_depth
+
+
+@njit(cache=True, nogil=True)
+def bounds(points, inverse_depth):
+    """Return the smallest x and y and the largest x and y of points (point, xy 2), and their smallest inverse depth (point,)."""
+    left, top, right, bottom, farthest = np.inf, np.inf, -np.inf, -np.inf, np.inf
+    for i in range(len(points)):
+        x, y = points[i, 0], points[i, 1]
+        left, right, top, bottom = min(left, x), max(right, x), min(top, y), max(bottom, y)
+        farthest = min(farthest, inverse_depth[i])
+    return left, top, right, bottom, farthest
+
+
 @njit(cache=True, fastmath=True, nogil=True)
 def _draw(colour, depth, owner, points, inverse, rgb, triangles, label, left, top, right, bottom):
     """Draw triangles into the three planes of a canvas; see `Canvas.draw`."""
@@ -105,36 +158,35 @@ def _draw(colour, depth, owner, points, inverse, rgb, triangles, label, left, to
         r0, g0, b0 = rgb[a, 0] * wa, rgb[a, 1] * wa, rgb[a, 2] * wa
         r1, g1, b1 = rgb[b, 0] * wb - r0, rgb[b, 1] * wb - g0, rgb[b, 2] * wb - b0
         r2, g2, b2 = rgb[c, 0] * wc - r0, rgb[c, 1] * wc - g0, rgb[c, 2] * wc - b0
+        # Each side's 1 / slope along x, or 0 if the side is parallel to the rows.
+        wx = -(ux + vx)
+        over_u, over_v, over_w = one / ux if ux != 0.0 else 0.0, one / vx if vx != 0.0 else 0.0, one / wx if wx != 0.0 else 0.0
         for y in range(y0, y1):
             py = y + half - ay
             u0, v0 = uy * py - ux * ax, vy * py - vx * ax
             # The samples of this row inside the triangle: u, v and 1 - u - v, which are linear in x, are at least 0.
             low, high = x0 + half, x1 - half
-            for side in range(3):
-                if side == 0:
-                    start, slope = u0, ux
-                elif side == 1:
-                    start, slope = v0, vx
-                else:
-                    start, slope = one - u0 - v0, -(ux + vx)
-                if slope > 0.0:
-                    low = max(low, -start / slope - slack)
-                elif slope < 0.0:
-                    high = min(high, -start / slope + slack)
+            for start, over in ((u0, over_u), (v0, over_v), (one - u0 - v0, over_w)):
+                if over > 0.0:
+                    low = max(low, -start * over - slack)
+                elif over < 0.0:
+                    high = min(high, -start * over + slack)
                 elif start < 0.0:
                     high = low - one
             first, last = int(np.ceil(low - half)), int(np.floor(high - half))
-            for x in range(first, last + 1):
-                px = x + half
+            near_row, owner_row, colour_row = depth[y], owner[y], colour[y]
+            for column in range(first, last + 1):
+                px = column + half
+                x = np.uintp(column)
                 u, v = u0 + ux * px, v0 + vx * px
                 near = wa + u * wba + v * wca
-                if near > depth[y, x]:
-                    depth[y, x] = near
-                    owner[y, x] = kind
+                if near > near_row[x]:
+                    near_row[x] = near
+                    owner_row[x] = kind
                     far = one / near
-                    colour[y, x, 0] = np.uint8(min(max((r0 + u * r1 + v * r2) * far + half, 0.0), 255.0))
-                    colour[y, x, 1] = np.uint8(min(max((g0 + u * g1 + v * g2) * far + half, 0.0), 255.0))
-                    colour[y, x, 2] = np.uint8(min(max((b0 + u * b1 + v * b2) * far + half, 0.0), 255.0))
+                    colour_row[x, 0] = np.uint8(min(max((r0 + u * r1 + v * r2) * far + half, 0.0), 255.0))
+                    colour_row[x, 1] = np.uint8(min(max((g0 + u * g1 + v * g2) * far + half, 0.0), 255.0))
+                    colour_row[x, 2] = np.uint8(min(max((b0 + u * b1 + v * b2) * far + half, 0.0), 255.0))
 
 
 @njit(cache=True, fastmath=True, nogil=True)
@@ -195,6 +247,54 @@ def soften(mask, left, top, right, bottom, radius):
                 sums -= block[y - radius]
 
 
+@njit(inline="always")
+def _resolve(colour, owner, receives, key_shadow, hand_shadow, everything, image, left, top, right, bottom, supersample):
+    """Compute `resolve`; `supersample` is a constant."""
+    low_height, low_width = hand_shadow.shape
+    share = np.float32(1.0 / (supersample * supersample))
+    for y in range(top, bottom):
+        y0 = max((y - 1) >> 1, 0)
+        y1, fy = min(y0 + 1, low_height - 1), np.float32(0.25 if y & 1 else 0.75)
+        upper_row, lower_row = hand_shadow[y0], hand_shadow[y1]
+        key_row, line = key_shadow[y], image[y]
+        for x in range(left, right):
+            x0 = max((x - 1) >> 1, 0)
+            x1, fx = np.uintp(min(x0 + 1, low_width - 1)), np.float32(0.25 if x & 1 else 0.75)
+            x0, at = np.uintp(x0), np.uintp(x)
+            a, b, c, d = upper_row[x0], upper_row[x1], lower_row[x0], lower_row[x1]
+            dark = np.float32(0.0)
+            if a + b + c + d > 0.0:
+                upper, lower = a + fx * (b - a), c + fx * (d - c)
+                dark = upper + fy * (lower - upper)
+            sy, sx = y * supersample, x * supersample
+            touched = everything or dark > 0.0
+            if not touched:
+                for v in range(supersample):
+                    for u in range(supersample):
+                        touched |= owner[np.uintp(sy + v), np.uintp(sx + u)] <= COVER
+            if not touched:
+                continue
+            fr = fg = fb = np.float32(0.5)
+            if dark > 0.0 or key_row[at] > 0.0:
+                white = (np.float32(1.0) - dark) * (np.float32(1.0) - key_row[at]) * share
+                for v in range(supersample):
+                    for u in range(supersample):
+                        i, j = np.uintp(sy + v), np.uintp(sx + u)
+                        kind = owner[i, j]
+                        light = white if kind == WHITE_KEY else (np.float32(1.0) - receives[kind] * dark) * share
+                        fr += light * colour[i, j, 0]
+                        fg += light * colour[i, j, 1]
+                        fb += light * colour[i, j, 2]
+            else:
+                for v in range(supersample):
+                    for u in range(supersample):
+                        i, j = np.uintp(sy + v), np.uintp(sx + u)
+                        fr += share * colour[i, j, 0]
+                        fg += share * colour[i, j, 1]
+                        fb += share * colour[i, j, 2]
+            line[at, 0], line[at, 1], line[at, 2] = np.uint8(fr), np.uint8(fg), np.uint8(fb)
+
+
 @njit(cache=True, fastmath=True, nogil=True)
 def resolve(colour, owner, receives, key_shadow, hand_shadow, everything, image, left, top, right, bottom, supersample):
     """Average the samples of a rectangle of pixels into the image, and apply the shadows.
@@ -218,48 +318,11 @@ def resolve(colour, owner, receives, key_shadow, hand_shadow, everything, image,
     supersample : int
         Samples per pixel along each axis.
     """
-    low_height, low_width = hand_shadow.shape
-    share = np.float32(1.0 / (supersample * supersample))
-    for y in range(top, bottom):
-        y0 = max((y - 1) >> 1, 0)
-        y1, fy = min(y0 + 1, low_height - 1), np.float32(0.25 if y & 1 else 0.75)
-        for x in range(left, right):
-            x0 = max((x - 1) >> 1, 0)
-            x1, fx = min(x0 + 1, low_width - 1), np.float32(0.25 if x & 1 else 0.75)
-            a, b, c, d = hand_shadow[y0, x0], hand_shadow[y0, x1], hand_shadow[y1, x0], hand_shadow[y1, x1]
-            dark = np.float32(0.0)
-            if a + b + c + d > 0.0:
-                upper, lower = a + fx * (b - a), c + fx * (d - c)
-                dark = upper + fy * (lower - upper)
-            touched = everything or dark > 0.0
-            sy, sx = y * supersample, x * supersample
-            for v in range(sy, sy + supersample):
-                for u in range(sx, sx + supersample):
-                    touched |= owner[v, u] <= COVER
-            if not touched:
-                continue
-            if dark > 0.0 or key_shadow[y, x] > 0.0:
-                white = (np.float32(1.0) - dark) * (np.float32(1.0) - key_shadow[y, x]) * share
-                fr = fg = fb = np.float32(0.5)
-                for v in range(sy, sy + supersample):
-                    for u in range(sx, sx + supersample):
-                        kind = owner[v, u]
-                        light = white if kind == WHITE_KEY else (np.float32(1.0) - receives[kind] * dark) * share
-                        fr += light * colour[v, u, 0]
-                        fg += light * colour[v, u, 1]
-                        fb += light * colour[v, u, 2]
-                image[y, x, 0], image[y, x, 1], image[y, x, 2] = np.uint8(fr), np.uint8(fg), np.uint8(fb)
-            elif supersample == 1:
-                for k in range(3):
-                    image[y, x, k] = colour[sy, sx, k]
-            else:
-                fr = fg = fb = np.float32(0.5)
-                for v in range(sy, sy + supersample):
-                    for u in range(sx, sx + supersample):
-                        fr += share * colour[v, u, 0]
-                        fg += share * colour[v, u, 1]
-                        fb += share * colour[v, u, 2]
-                image[y, x, 0], image[y, x, 1], image[y, x, 2] = np.uint8(fr), np.uint8(fg), np.uint8(fb)
+    # Compiled once for each number of samples, so that the loops over samples are unrolled.
+    if supersample == 1:
+        _resolve(colour, owner, receives, key_shadow, hand_shadow, everything, image, left, top, right, bottom, 1)
+    elif supersample == 2:
+        _resolve(colour, owner, receives, key_shadow, hand_shadow, everything, image, left, top, right, bottom, 2)
 
 
 @njit(cache=True, fastmath=True, nogil=True)
@@ -302,7 +365,12 @@ def _expose_values(flat, gain, noise, out):
 
 
 def expose(image, gain, noise):
-    """Return an image (y, x, 3), uint8, multiplied by a gain, with `noise` (y * x * 3,), int8, added."""
+    """Return an image (y, x, 3), uint8, multiplied by a gain, with `noise` (y * x * 3,), int8, added; None is no noise."""
+    steps = np.int32(round(gain * 1024))
+    if noise is None:
+        if steps == 1024:
+            return image
+        noise = np.zeros(image.size, np.int8)
     out = np.empty_like(image)
-    _expose_values(image.reshape(-1), np.int32(round(gain * 1024)), noise, out.reshape(-1))
+    _expose_values(image.reshape(-1), steps, noise, out.reshape(-1))
     return out

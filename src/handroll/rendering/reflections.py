@@ -1,5 +1,7 @@
 """Reflections on polished surfaces: keys and hands mirrored in the fallboard, and the light and glare of a lamp on the keys."""
 
+from copy import copy
+
 import numpy as np
 
 from handroll.rendering.piano import FALLBOARD_FOOT_MM
@@ -40,8 +42,14 @@ class Mirror:
         self.normal = np.array([0.0, -high, lean]) / np.hypot(high, lean)
         front = (self._distance_m(piano.vertices_m)[piano.triangles] > 0.0).all(axis=1) & ~np.isin(piano.owner, (FALLBOARD, FLOOR))
         self._draw(piano.vertices_m, piano.colours, piano.triangles[front], rest.rectangle)
-        self.still = Canvas(*(plane.copy() for plane in (self.canvas.colour, self.canvas.depth, self.canvas.owner)))
+        self.still = self.canvas.copy()
         self._blend(rest, rest.rectangle)
+
+    def twin(self):
+        """Return a mirror of the same scene for another thread."""
+        twin = copy(self)
+        twin.canvas = self.canvas.copy()
+        return twin
 
     def draw(self, work, meshes, box_of):
         """Draw the mirror image of meshes into a canvas.

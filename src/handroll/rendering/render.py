@@ -3,7 +3,12 @@
 For speed, each frame draws only the rectangles with hands, pressed keys and covers. The rest of the image is drawn once.
 """
 
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
+from math import ceil, floor
+from queue import SimpleQueue
 
 import numpy as np
 
@@ -14,7 +19,19 @@ from handroll.logs import progress
 from handroll.media.write import VideoWriter
 from handroll.rendering.hand_mesh import build_hand_mesh, forearm_rotation, skin, vertex_colours
 from handroll.rendering.piano import FALLBOARD_MM, build_piano
-from handroll.rendering.raster import COVER, LEFT_HAND, RECEIVES, Canvas, expose, fill_mask, resolve, shade, soften
+from handroll.rendering.raster import (
+    COVER,
+    LEFT_HAND,
+    RECEIVES,
+    Canvas,
+    bounds,
+    expose,
+    fill_mask,
+    project_points,
+    resolve,
+    shade,
+    soften,
+)
 from handroll.rendering.reflections import LampMap, Mirror
 
 SHUTTER = 0.4
@@ -27,6 +44,9 @@ MIN_BLUR_PX = 8.0
 # the joints is determined at the last moment, which is the frame's time.
 _MOMENTS = (-0.5, 0.5, 0.0)
 
+# Offsets (x or y, offset 9, 1) of the pixels within one pixel of a joint.
+_AROUND = np.indices((3, 3)).reshape(2, 9, 1) - 1
+
 # Share of the light that the shadows of hands and of black keys remove.
 _HAND_SHADOW, _KEY_SHADOW = 0.42, 0.30
 
@@ -35,6 +55,9 @@ _HAND_SHADOW_BLUR_M, _KEY_SHADOW_BLUR_M = 0.009, 0.0022
 
 # Minimum depth of a key that is drawn as pressed.
 _MIN_DEPTH_MM = 0.2
+
+# Number of frames whose poses are computed at once.
+_POSED_FRAMES = 256
 
 # Number of values by which the fixed array of noise is longer than an image. The noise of each frame is a random window of this array.
 _NOISE_SPARE = 1 << 18
@@ -91,13 +114,25 @@ class Renderer:
         self.shadow_end = int(shadowed[-1]) // supersample + 1 if len(shadowed) else 0
         self.work = Canvas.empty(width * supersample, height * supersample)
         self.work.copy_from(self.rest, self.work.rectangle)
+        self.drawn, self.shaded = [], []  # rectangles of `work` (pixels) and of `hand_shadow` that `restore` restores
         self.background = np.empty((height, width, 3), np.uint8)
         self._resolve(self.background, (0, 0, width, height))
 
+    def twin(self):
+        """Return a renderer of the same scene for another thread. They share everything that `draw` does not change."""
+        twin = copy(self)
+        twin.work, twin.hand_shadow = self.work.copy(), self.hand_shadow.copy()
+        twin.mirror = self.mirror and self.mirror.twin()
+        twin.drawn, twin.shaded = [], []
+        return twin
+
     def _project(self, points_m):
-        """Project points in the world frame: pixels (..., xy 2) and inverse depth (...,), float32."""
-        pixels, inverse = self.scene.view.project(points_m, *self.size)
-        return pixels.astype(np.float32), inverse.astype(np.float32)
+        """Project points in the world frame: pixels (..., xy 2) and inverse depth (...,), float32; see `scene.View.project`."""
+        view, points_m = self.scene.view, np.ascontiguousarray(points_m)
+        width, height = self.size
+        flat = points_m.reshape(-1, 3)
+        pixels, inverse = project_points(flat, np.array(view.position_m), view.rotation, view.k1, view.focal_widths * width, width, height)
+        return pixels.reshape(*points_m.shape[:-1], 2), inverse.reshape(points_m.shape[:-1])
 
     def _draw_piano(self, canvas, key_depth_mm, rectangle):
         """Draw the piano with pressed keys (key 88,) within a rectangle of samples."""
@@ -131,12 +166,12 @@ class Renderer:
 
     def _rectangle(self, pixels, inverse, margin=2):
         """Return the rectangle (left, top, right, bottom) of pixels around projected points, clipped to the image; None if outside."""
-        if (inverse <= 0.0).any():
+        left, top, right, bottom, farthest = bounds(pixels, inverse)
+        if farthest <= 0.0:
             raise ValueError("expected all hands, keys and covers in front of the camera, found some behind it; place the camera higher")
-        low, high = np.floor(pixels.min(axis=0)) - margin, np.ceil(pixels.max(axis=0)) + margin
-        x0, y0 = np.maximum(low, 0).astype(int)
-        x1, y1 = np.minimum(high, self.size).astype(int)
-        return (int(x0), int(y0), int(x1), int(y1)) if x0 < x1 and y0 < y1 else None
+        x0, y0 = max(floor(left) - margin, 0), max(floor(top) - margin, 0)
+        x1, y1 = min(ceil(right) + margin, self.size[0]), min(ceil(bottom) + margin, self.size[1])
+        return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
 
     def _samples(self, rectangle):
         """Convert a rectangle from pixels to samples."""
@@ -145,9 +180,8 @@ class Renderer:
     def _cast_shadow(self, meshes, light):
         """Compute the shadow of meshes (vertices, lit, triangles) on the plane of the key tops, and return its rectangles, pixels.
 
-        `lit` (vertex,) is true for vertices that face the light.
+        `lit` (vertex,) is true for vertices that face the light. The shadow outside the rectangles is 0; `restore` clears it.
         """
-        self.hand_shadow[:] = 0.0
         boxes, blur = [], max(1, round(0.5 * _HAND_SHADOW_BLUR_M * self.scale))
         for vertices, lit, triangles in meshes:
             shadow = vertices - vertices[:, 2:] * (light / light[2]).astype(np.float32)
@@ -157,10 +191,10 @@ class Renderer:
             if box and box[1] < self.shadow_end:
                 boxes.append((*box[:3], min(box[3], self.shadow_end)))
         boxes = _disjoint(boxes)
-        for x0, y0, x1, y1 in boxes:
-            low = (x0 // 2, y0 // 2, (x1 + 1) // 2, (y1 + 1) // 2)
-            soften(self.hand_shadow, *low, blur)
-        self.hand_shadow *= np.float32(_HAND_SHADOW)
+        self.shaded = [(x0 // 2, y0 // 2, (x1 + 1) // 2, (y1 + 1) // 2) for x0, y0, x1, y1 in boxes]
+        for x0, y0, x1, y1 in self.shaded:
+            soften(self.hand_shadow, x0, y0, x1, y1, blur)
+            self.hand_shadow[y0:y1, x0:x1] *= np.float32(_HAND_SHADOW)
         return boxes
 
     def _draw_keys(self, key_depth_mm):
@@ -249,7 +283,7 @@ class Renderer:
         Returns
         -------
         rectangles : list of (left, top, right, bottom)
-            Rectangles of drawn pixels. Their samples stay in `work`; pass the rectangles to `restore` before the next call.
+            Rectangles of drawn pixels. Their samples stay in `work`; call `restore` before the next call.
 
         Raises
         ------
@@ -265,6 +299,7 @@ class Renderer:
             self._resolve(image, box)
         for box in moving:
             self._resolve(image, box, everything=False)
+        self.drawn = keys + hands + covers + mirrored
         if self.lamp:
             self.lamp.apply(image, self.work.owner[:: self.supersample, :: self.supersample])
         return keys + mirrored + moving
@@ -285,17 +320,17 @@ class Renderer:
         width, height = self.size
         inside = (inverse > 0.0) & (pixels >= 0.0).all(axis=1) & (pixels[:, 0] < width) & (pixels[:, 1] < height)
         column, row = (np.clip(pixels[:, k], 0, self.size[k] - 1e-3).astype(int) for k in (0, 1))
-        visible = np.zeros(len(joints_m), bool)
-        for dy in (-1, 0, 1):
-            for dx in (-1, 0, 1):
-                x, y = np.clip(column + dx, 0, width - 1) * self.supersample, np.clip(row + dy, 0, height - 1) * self.supersample
-                visible |= self.work.owner[y, x] == LEFT_HAND + side
-        return inside & visible
+        x = np.clip(column + _AROUND[0], 0, width - 1) * self.supersample
+        y = np.clip(row + _AROUND[1], 0, height - 1) * self.supersample
+        return inside & (self.work.owner[y, x] == LEFT_HAND + side).any(axis=0)
 
-    def restore(self, rectangles):
-        """Restore the static scene in the rectangles that `draw` returned."""
-        for box in rectangles:
+    def restore(self):
+        """Restore the static scene after `draw`."""
+        for box in self.drawn:
             self.work.copy_from(self.rest, self._samples(box))
+        for x0, y0, x1, y1 in self.shaded:
+            self.hand_shadow[y0:y1, x0:x1] = 0.0
+        self.drawn, self.shaded = [], []
 
 
 def _disjoint(boxes):
@@ -309,17 +344,30 @@ def _disjoint(boxes):
     return disjoint
 
 
-def _skin_hands(renderer, performance, joints, orientation, frame):
-    """Return the meshes of the hands in the pose of a frame: a list of (vertices, normals), with None for an absent hand."""
-    hands = []
-    for hand, scale in enumerate(performance.bone_scale):
-        if not performance.present[frame, hand]:
-            hands.append(None)
-            continue
-        turned, side = orientation[hand][frame], hand % len(HANDS)
-        arm = forearm_rotation(turned[0], side)
-        hands.append(skin(renderer.hand_meshes[side], joints[hand][frame], turned, arm, float(scale)))
-    return hands
+def _pose_hands(renderer, performance):
+    """Yield, for each frame, the joints and the meshes of the hands.
+
+    Both are lists with one item for each hand: joints (joint 21, xyz 3), and (vertices, normals), or None for an absent hand.
+    """
+    for start in range(0, len(performance.time_s), _POSED_FRAMES):
+        block = slice(start, start + _POSED_FRAMES)
+        poses = [
+            posed_frames(
+                performance.rotation_rad[block, side].reshape(-1, 3 * N_ROTATIONS),
+                performance.translation_m[block, side],
+                performance.bone_scale[side],
+                HANDS[side % len(HANDS)],
+            )
+            for side in range(len(performance.bone_scale))
+        ]
+        for frame, present in enumerate(performance.present[block]):
+            hands = []
+            for hand, scale in enumerate(performance.bone_scale):
+                joints, orientation = poses[hand][0][frame], poses[hand][1][frame]
+                side = hand % len(HANDS)
+                arm = forearm_rotation(orientation[0], side)
+                hands.append(skin(renderer.hand_meshes[side], joints, orientation, arm, float(scale)) if present[hand] else None)
+            yield [pose[0][frame] for pose in poses], hands
 
 
 def _extrapolate(hands, before, after, share):
@@ -336,7 +384,23 @@ def _extrapolate(hands, before, after, share):
     return out
 
 
-def render_frames(performance, scene, width=1920, height=1080, supersample=2, motion_blur=True, grid_mm=3.0, seed=0):
+def _map_in_order(function, jobs, threads):
+    """Yield the results of a function for tuples of arguments, in order, computed by a number of threads; few results wait in memory."""
+    if threads == 1:
+        for job in jobs:
+            yield function(*job)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        pending = deque()
+        for job in jobs:
+            pending.append(pool.submit(function, *job))
+            if len(pending) > threads:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def render_frames(performance, scene, width=1920, height=1080, supersample=2, motion_blur=True, grid_mm=3.0, seed=0, threads=1):
     """Render a performance frame by frame.
 
     Parameters
@@ -354,58 +418,105 @@ def render_frames(performance, scene, width=1920, height=1080, supersample=2, mo
         Grid spacing of the hand meshes, see `hand_mesh.build_hand_mesh`.
     seed : int
         Random seed of the sensor noise.
+    threads : int
+        Number of frames that are drawn at the same time. The frames do not depend on it. Each thread needs memory for a supersampled image,
+        8 bytes a sample.
 
     Yields
     ------
     Frame
         One frame for each time in `performance.time_s`.
     """
+    if threads < 1:
+        raise ValueError(f"expected threads of at least 1, found {threads}; set it to the number of cores for rendering")
     renderer = Renderer(scene, width, height, supersample, grid_mm)
-    poses = [
-        posed_frames(
-            performance.rotation_rad[:, side].reshape(-1, 3 * N_ROTATIONS),
-            performance.translation_m[:, side],
-            performance.bone_scale[side],
-            HANDS[side % len(HANDS)],
-        )
-        for side in range(len(performance.bone_scale))
-    ]
-    joints, orientation = [p[0] for p in poses], [p[1] for p in poses]
+    idle = SimpleQueue()
+    for painter in (renderer, *(renderer.twin() for _ in range(threads - 1))):
+        idle.put(painter)
     rng = np.random.default_rng(seed)
-    noise = np.clip(np.round(rng.normal(0.0, scene.appearance.noise_sigma, width * height * 3 + _NOISE_SPARE)), -127, 127).astype(np.int8)
-    frames = len(performance.time_s)
-    before, now = None, None
-    after = _skin_hands(renderer, performance, joints, orientation, 0) if frames else None
-    for frame in range(frames):
-        before, now = now or after, after
-        after = _skin_hands(renderer, performance, joints, orientation, frame + 1) if frame + 1 < frames else now
-        time_s = float(performance.time_s[frame])
-        travel = max((np.abs(b[0] - a[0]).max() / 2.0 for a, b in zip(before, after, strict=True) if a and b), default=0.0)
-        blurred = motion_blur and SHUTTER * travel * renderer.scale > MIN_BLUR_PX
-        images = []
-        for moment in _MOMENTS if blurred else (0.0,):
-            hands = _extrapolate(now, before, after, SHUTTER * moment) if moment else now
-            image = renderer.background.copy()
-            boxes = renderer.draw(image, hands, performance.key_depth_mm[frame], time_s)
-            if moment == 0.0:
-                visible = np.zeros((len(now), N_JOINTS), bool)
-                for side, hand in enumerate(now):
-                    if hand is not None:
-                        visible[side] = renderer.visible(joints[side][frame], side % len(HANDS))
-            renderer.restore(boxes)
-            images.append((image, boxes))
-        image = images[-1][0]
-        drawn = [box for _, boxes in images for box in boxes]
-        if blurred and drawn:
-            x0, y0, x1, y1 = (f(box[k] for box in drawn) for k, f in enumerate((min, min, max, max)))
-            total = sum(p[y0:y1, x0:x1].astype(np.uint16) for p, _ in images)
-            image[y0:y1, x0:x1] = (total + len(images) // 2) // len(images)
-        _, gain = scene.light.at(time_s)
-        start = int(rng.integers(_NOISE_SPARE))
-        yield Frame(expose(image, gain, noise[start : start + image.size]), visible)
+    sigma, values = scene.appearance.noise_sigma, width * height * 3 + _NOISE_SPARE
+    noise = np.clip(np.round(rng.normal(0.0, sigma, values)), -127, 127).astype(np.int8) if sigma else None
+
+    def jobs():
+        before, now, joints = None, None, None
+        for frame, (next_joints, after) in enumerate(_pose_hands(renderer, performance)):
+            if now is not None:
+                yield frame - 1, joints, before or now, now, after, int(rng.integers(_NOISE_SPARE))
+            before, now, joints = now, after, next_joints
+        if now is not None:
+            yield len(performance.time_s) - 1, joints, before or now, now, now, int(rng.integers(_NOISE_SPARE))
+
+    def draw(frame, joints, before, now, after, start):
+        painter = idle.get()
+        try:
+            image, visible = _draw_frame(painter, performance, frame, joints, before, now, after, motion_blur)
+        finally:
+            idle.put(painter)
+        _, gain = scene.light.at(float(performance.time_s[frame]))
+        return Frame(expose(image, gain, None if noise is None else noise[start : start + image.size]), visible)
+
+    yield from _map_in_order(draw, jobs(), threads)
 
 
-def render_video(path, performance, scene, fps=30.0, width=1920, height=1080, supersample=2, audio=None, seed=0, crf=23, preset="veryfast"):
+def _draw_frame(renderer, performance, frame, joints, before, now, after, motion_blur):
+    """Draw a frame without noise.
+
+    Parameters
+    ----------
+    renderer : Renderer
+    performance : Performance
+    frame : int
+    joints : list of array (joint 21, xyz 3)
+        Joints of each hand, world frame, metres.
+    before, now, after : list of (vertices, normals) or None
+        Hands at the previous frame, at this frame and at the next frame; see `_pose_hands`.
+    motion_blur : bool
+        Same as in `render_frames`.
+
+    Returns
+    -------
+    image : array (y, x, rgb 3), uint8
+    visible : array (hand, joint 21), bool
+    """
+    time_s = float(performance.time_s[frame])
+    travel = max((np.abs(b[0] - a[0]).max() / 2.0 for a, b in zip(before, after, strict=True) if a and b), default=0.0)
+    blurred = motion_blur and SHUTTER * travel * renderer.scale > MIN_BLUR_PX
+    images = []
+    for moment in _MOMENTS if blurred else (0.0,):
+        hands = _extrapolate(now, before, after, SHUTTER * moment) if moment else now
+        image = renderer.background.copy()
+        boxes = renderer.draw(image, hands, performance.key_depth_mm[frame], time_s)
+        if moment == 0.0:
+            visible = np.zeros((len(now), N_JOINTS), bool)
+            for side, hand in enumerate(now):
+                if hand is not None:
+                    visible[side] = renderer.visible(joints[side], side % len(HANDS))
+        renderer.restore()
+        images.append((image, boxes))
+    image = images[-1][0]
+    drawn = [box for _, boxes in images for box in boxes]
+    if blurred and drawn:
+        x0, y0, x1, y1 = (f(box[k] for box in drawn) for k, f in enumerate((min, min, max, max)))
+        total = sum(p[y0:y1, x0:x1].astype(np.uint16) for p, _ in images)
+        image[y0:y1, x0:x1] = (total + len(images) // 2) // len(images)
+    return image, visible
+
+
+def render_video(
+    path,
+    performance,
+    scene,
+    fps=30.0,
+    width=1920,
+    height=1080,
+    supersample=2,
+    audio=None,
+    seed=0,
+    crf=23,
+    preset="veryfast",
+    grid_mm=3.0,
+    threads=1,
+):
     """Render a performance to a video with audio.
 
     Parameters
@@ -417,7 +528,7 @@ def render_video(path, performance, scene, fps=30.0, width=1920, height=1080, su
         Nominal frame rate of the encoder. The frames are presented at `performance.time_s`.
     audio : (samples (n,) or (n, channel), float32; rate_hz), optional
         Sample 0 is at the first frame.
-    width, height, supersample, seed
+    width, height, supersample, seed, grid_mm, threads
         Same as in `render_frames`.
     crf, preset
         Same as in `media.write.VideoWriter`.
@@ -429,7 +540,7 @@ def render_video(path, performance, scene, fps=30.0, width=1920, height=1080, su
     """
     visible = np.zeros((*performance.present.shape, N_JOINTS), bool)
     with VideoWriter(path, width, height, fps, crf, preset, audio) as video:
-        drawn = render_frames(performance, scene, width, height, supersample, seed=seed)
+        drawn = render_frames(performance, scene, width, height, supersample, grid_mm=grid_mm, seed=seed, threads=threads)
         for index, (frame, time_s) in enumerate(zip(progress(drawn, len(visible), "frames"), performance.time_s, strict=True)):
             video.write(frame.image, float(time_s))
             visible[index] = frame.visible

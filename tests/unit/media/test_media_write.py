@@ -1,11 +1,13 @@
 """Written files can be read back: times, colours, audio; and the same input gives the same bytes."""
 
+import av
 import numpy as np
 import pytest
+from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
 from handroll.media.frames import read_frames
 from handroll.media.probe import probe
-from handroll.media.write import VideoWriter
+from handroll.media.write import VideoWriter, rgb_to_yuv
 from handroll.provenance import file_sha256
 
 TIMES_S = np.cumsum([0.0, *([1 / 30, 1 / 24, 1 / 60] * 10)])
@@ -63,3 +65,17 @@ def test_misuse_raises_and_leaves_no_file(tmp_path, corner_picture):
     with pytest.raises(ValueError, match="at least one frame"), VideoWriter(path, 64, 48, 30):
         pass
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("size", [(8, 16), (90, 322), (480, 854)])
+@pytest.mark.parametrize("levels", [2, 256])
+def test_yuv_is_that_of_libswscale(size, levels):
+    height, width = size
+    image = (np.random.default_rng(0).integers(0, levels, (height, width, 3)) * (255 // (levels - 1))).astype(np.uint8)
+    flags = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+    expected = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(
+        format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG, interpolation=flags, threads=1
+    )
+    frame = av.VideoFrame(width, height, "yuv420p")
+    rgb_to_yuv(image, *(np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size) for plane in frame.planes))
+    assert (frame.to_ndarray() == expected.to_ndarray()).all()

@@ -3,7 +3,22 @@
 import numpy as np
 import pytest
 
-from handroll.rendering.raster import COVER, FLOOR, LEFT_HAND, RECEIVES, WHITE_KEY, Canvas, expose, fill_mask, resolve, shade, soften
+from handroll.rendering.raster import (
+    COVER,
+    FLOOR,
+    LEFT_HAND,
+    RECEIVES,
+    WHITE_KEY,
+    Canvas,
+    bounds,
+    expose,
+    fill_mask,
+    project_points,
+    resolve,
+    shade,
+    soften,
+)
+from handroll.rendering.scene import View
 
 
 def _square(x0, y0, x1, y1):
@@ -125,3 +140,24 @@ def test_expose_scales_adds_and_clips():
     picture = np.array([[[0, 100, 250]]], np.uint8)
     assert expose(picture, 1.0, np.array([-5, 3, 20], np.int8)).tolist() == [[[0, 103, 255]]]
     assert expose(picture, 0.5, np.zeros(3, np.int8)).tolist() == [[[0, 50, 125]]]
+
+
+@pytest.mark.parametrize("view", [View(), View(tilt_rad=0.3, roll_rad=-0.1, k1=-0.06)])
+def test_points_are_projected_as_by_the_view(view):
+    points = np.random.default_rng(0).normal([0.6, 0.0, 0.0], [0.3, 0.3, 0.6], (2000, 3)).astype(np.float32)
+    pixels, inverse = view.project(points, 640, 360)
+    found, found_inverse = project_points(points, np.array(view.position_m), view.rotation, view.k1, view.focal_widths * 640, 640, 360)
+    assert 0.0 in inverse and found.dtype == found_inverse.dtype == np.float32
+    assert found_inverse == pytest.approx(inverse, rel=1e-6)
+    assert found == pytest.approx(pixels, rel=1e-6, abs=1e-4)
+
+
+def test_bounds_are_the_extremes():
+    points = np.array([[3.0, -2.0], [-1.0, 8.0], [2.0, 4.0]], dtype=np.float32)
+    assert bounds(points, np.array([0.5, 0.0, 2.0], dtype=np.float32)) == (-1.0, -2.0, 3.0, 8.0, 0.0)
+
+
+def test_no_noise_and_a_gain_of_one_leave_the_image():
+    image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    assert (expose(image, 1.0, None) == image).all()
+    assert (expose(image, 1.5, None) == expose(image, 1.5, np.zeros(48, np.int8))).all()

@@ -58,7 +58,8 @@ def test_the_mirror_shows_the_hands_and_is_restored():
     hand = np.ascontiguousarray(hand, np.float32)
     picture = renderer.background.copy()
     rest = renderer.work.colour.copy()
-    renderer.restore(renderer.draw(picture, [None, (hand, body.normals)], np.zeros(88), 0.0))
+    renderer.draw(picture, [None, (hand, body.normals)], np.zeros(88), 0.0)
+    renderer.restore()
     changed = np.abs(picture.astype(int) - renderer.background).sum(axis=-1) > 20
     mirrored = 2.0 * FALLBOARD_FOOT_MM * 1e-3 - 0.08
     image, _ = TILTED.project(np.array([0.6, mirrored, 0.06]), WIDTH, HEIGHT)

@@ -12,7 +12,7 @@ from handroll.hand.skeleton import CHAINS
 from handroll.hand.template import open_hand
 from handroll.keyboard.geometry import LEVEL_HAND, key_centres_x_mm
 from handroll.rendering.render import Renderer, _disjoint, render_frames, render_video
-from handroll.rendering.scene import Appearance, Scene, View, cover_hand, world_joints
+from handroll.rendering.scene import Appearance, Gloss, Lamp, Scene, View, cover_hand, world_joints
 
 WIDTH, HEIGHT, GRID_MM = 640, 360, 4.0
 QUIET = Scene(appearance=Appearance(noise_sigma=0.0))
@@ -122,6 +122,24 @@ def test_a_frame_depends_on_nothing_drawn_before():
         **{name: getattr(performance, name)[-1:] for name in ("time_s", "rotation_rad", "translation_m", "key_depth_mm", "present")},
     )
     assert (last == _render(alone)[0].image).all()
+
+
+def test_frames_do_not_depend_on_the_number_of_threads():
+    performance = _performance(APART, frames=7, step_m=(0.04, 0.0, 0.0))
+    performance.key_depth_mm[2:5, 30:40] = 5.0
+    scene = Scene(gloss=Gloss(), lamp=Lamp())
+    one, three = (_render(performance, scene, motion_blur=True, threads=threads) for threads in (1, 3))
+    assert len(one) == len(three) == 7
+    for first, second in zip(one, three, strict=True):
+        assert (first.image == second.image).all() and (first.visible == second.visible).all()
+
+
+def test_an_error_in_a_thread_is_raised():
+    scene = dataclasses.replace(QUIET, view=View(position_m=(0.611, -0.06, 0.05)))
+    with pytest.raises(ValueError, match="place the camera higher"):
+        _render(_performance(APART, frames=3), scene, threads=2)
+    with pytest.raises(ValueError, match="threads of at least 1, found 0"):
+        _render(_performance(APART), threads=0)
 
 
 def test_motion_blur_only_where_hands_are_fast():
