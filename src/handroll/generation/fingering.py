@@ -32,7 +32,10 @@ _UNREACHABLE = 1000.0
 _EARLY_RELEASE, _EARLY_RELEASE_PER_S, _MAX_EARLY_S, _EARLY_WITH_PEDAL = 15.0, 40.0, 1.0, 0.3
 
 # Time (s) that a finger needs to move to another key, and cost of each second that is missing if a finger plays two successive chords.
-_REUSE_S, _REUSE_PER_S = 0.3, 3000.0
+_REUSE_S, _REUSE_PER_S = 0.3, 800.0
+
+# The same for a finger that strikes the same key again. In faster repetitions, fingers alternate.
+_REPEAT_S = 0.16
 
 # Maximum distance between two keys over which the thumb passes under (mm). The thumb never passes under the little finger.
 _MAX_PASS_MM = 2.2 * STANDARD.white_pitch_mm
@@ -426,20 +429,13 @@ def held_and_reused_cost(before, chord_before, now, chord_now):
     cost = np.zeros((len(before.fingers), len(now.fingers)))
     for pitch, early in chord_now.held.items():
         cost += early * (fingers_on(before, pitch)[:, None] != fingers_on(now, pitch))
-    missing_s = _REUSE_S - (chord_now.time_s - chord_before.time_s)
-    if missing_s > 0.0:
-        cost += _REUSE_PER_S * missing_s * _reused_fingers(before, chord_before.struck, now, chord_now.struck)
+    passed_s = chord_now.time_s - chord_before.time_s
+    for first in chord_before.struck:
+        for second in chord_now.struck:
+            missing_s = (_REPEAT_S if first == second else _REUSE_S) - passed_s
+            if missing_s > 0.0:
+                cost += _REUSE_PER_S * missing_s * (fingers_on(before, first)[:, None] == fingers_on(now, second))
     return cost
-
-
-def _reused_fingers(before, struck_before, now, struck_now):
-    """Count the fingers (grip before, grip now) that strike different keys in two successive chords."""
-    count = np.zeros((len(before.fingers), len(now.fingers)))
-    for first in struck_before:
-        for second in struck_now:
-            if first != second:
-                count += fingers_on(before, first)[:, None] == fingers_on(now, second)
-    return count
 
 
 def fingers_on(grips, pitch):

@@ -87,7 +87,7 @@ _FOLLOW_S = 0.04
 # Fingers that are nearer to their targets than this distance do not count in a correction of the wrist.
 _SHORT_MM = 0.5
 
-# Distance in front of the black keys over which idle fingertips rise from the level of the white keys to that of the black keys.
+# Distance in front of the black keys over which the part of a white key that can be pressed becomes narrow.
 _BLACK_EDGE_MM = 10.0
 
 
@@ -197,7 +197,7 @@ def _compute_poses(presses, courses, path, mirror, time, scale, rng, style, apar
     tip = idle * (1.0 - held)[..., None] + drawn / np.maximum(aims, 1.0)[..., None]
     tip[..., 0] = _space_fingertips(tip[..., 0], held)
 
-    surface = STANDARD.black_height_mm * smooth_step((tip[..., 1] - STANDARD.black_front_mm + _BLACK_EDGE_MM) / _BLACK_EDGE_MM)
+    surface = STANDARD.black_height_mm * smooth_step((tip[..., 1] - STANDARD.black_front_mm + style.rise_mm) / style.rise_mm)
     over_keys = smooth_step((tip[..., 1] + 60.0) / 60.0)
     wander = np.stack([np.interp(time, path.time_s, slow_noise(len(path.time_s), rng)) for _ in FINGERS], -1) * _HOVER_NOISE_MM
     # The height of idle fingertips is relative to the keys while the hand is over the keys, and relative to the wrist elsewhere.

@@ -11,6 +11,8 @@ class PianistStyle:
     ----------
     hover_mm : float
         Height of an idle fingertip above the keys.
+    rise_mm : float
+        Distance in front of the black keys over which idle fingertips rise from the level of the white keys to that of the black keys.
     wrist_height_mm : float
         Height of the wrist above the white keys; bone scale 1. With a higher wrist, thumb and little finger would not reach outer keys.
     pitch_deg, yaw_deg : float
@@ -30,6 +32,7 @@ class PianistStyle:
     """
 
     hover_mm: float = 13.0
+    rise_mm: float = 10.0
     wrist_height_mm: float = 50.0
     pitch_deg: float = 6.0
     yaw_deg: float = 5.0
@@ -45,5 +48,6 @@ class PianistStyle:
 SIMULATED = PianistStyle()
 """Style of the simulated performances: synthetic videos and training data."""
 
-PLANNED = PianistStyle(stretch_pitch_deg=4.0, keeps_apart=True)
-"""Style of planned motion. In wide chords, the knuckles are higher than in `SIMULATED`, so that idle fingers stay above the keys."""
+PLANNED = PianistStyle(rise_mm=40.0, stretch_pitch_deg=4.0, keeps_apart=True)
+"""Style of planned motion. Unlike in `SIMULATED`, idle fingertips rise slowly in front of the black keys, so that they do not seem to
+strike. In wide chords the knuckles are higher, so that idle fingers stay above the keys."""
