@@ -62,6 +62,7 @@ def main(arguments=None):
     hands.add_argument("--encoder", type=Path, metavar="FOLDER", help="folder of the weights of the speech encoder that the model uses")
     hands.add_argument("--sampler", default="dpmsolver++", help="ddpm, ddim, dpmsolver++ or sde-dpmsolver++ (default: %(default)s)")
     hands.add_argument("--steps", type=_at_least(1), default=20, metavar="N", help="steps of the sampler (default: %(default)s)")
+    hands.add_argument("--no-contacts", dest="contacts", action="store_false", help="keep the motion of the model, even if it misses notes")
     hands.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of the motion (default: %(default)s)")
     hands.add_argument("--width", type=_at_least(160), default=1280, metavar="PX", help="width of the video (default: %(default)s)")
     hands.add_argument("--no-video", dest="video", action="store_false", help="write no video")
@@ -155,7 +156,7 @@ def generate(options):
             costs = read_costs(options.fingering) if options.fingering else (DEFAULT_COSTS,) * 2
             pianist = PlannedPianist(options.hand_size, options.fps, costs)
         else:
-            pianist = load_pianist(options.model, options.sampler, options.steps, options.encoder, options.device)
+            pianist = load_pianist(options.model, options.sampler, options.steps, options.encoder, options.device, options.contacts)
     except (OSError, ValueError, DeviceError) as error:
         print(f"handroll generate: {error}", file=sys.stderr)
         return 2

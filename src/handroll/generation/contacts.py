@@ -4,12 +4,17 @@ Each finger gets the ranges in which its fingertip has to be: over its key and a
 and after. The correction of the motion is as small and as smooth as possible (`contact_problem`). A motion that trembles is smoothed first.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
 
 from handroll.device import torch_device, torch_threads
 from handroll.generation.contact_problem import ContactProblem, Contacts
+from handroll.generation.fingered_notes import FingeredNotes
+from handroll.generation.fingering import UNPLAYED, finger_notes
+from handroll.generation.hand_assignment import assign_hands
 from handroll.generation.pianist import compute_trajectories, playing_middle_mm, smooth_step
 from handroll.generation.style import PLANNED
 from handroll.generation.wrist_trajectory import BLACK_DEPTH_MM, TIP_HEIGHT_MM, WHITE_DEPTH_MM, held_at, presses_of, releases
@@ -18,14 +23,17 @@ from handroll.hand.rotations import matrix_from_rotvec, mirrored, rotvec_from_ma
 from handroll.hand.skeleton import FINGERS, HANDS, N_ROTATIONS, TIPS
 from handroll.hand.template import open_hand
 from handroll.keyboard.geometry import STANDARD
+from handroll.metrics.key_press import find_presses, match_presses
 from handroll.pose.hand_models import TemplateSkeleton
 from handroll.pose.series_problem import minimise_series
 from handroll.pose.temporal import acceleration_coefficients, split_into_windows
+from handroll.pose.temporal_noise import jitter, steady_frames
+from handroll.rendering.scene import world_joints
 
-SMOOTHNESS = 0.3
+SMOOTHNESS = 1.0
 """Weight of the accelerations of the correction."""
 
-ACCELERATION_M_S2 = (10.0, 5.0, 3.0, 2.0, 1.0, 1.0, 1.0, 1.0)
+ACCELERATION_M_S2 = (20.0, 10.0, 10.0, 5.0, 5.0, 3.0, 3.0, 2.0, 2.0, 2.0)
 """Scale of the accelerations of the correction (m / s^2) in each step; see `pose.series_problem.minimise_series`."""
 
 WRIST_SIGMA_M = (0.03, 0.03, 0.015)
@@ -36,6 +44,15 @@ ROTATION_SIGMA_RAD = (0.15, 0.3)
 
 WINDOW_S = 8.0
 """Length of the windows that are solved in parallel (s)."""
+
+MAX_FITS = 3
+"""Maximum number of fits of `make_playable`."""
+
+MAX_TREMBLE_MM = 0.5
+"""Frame-to-frame noise of the joints (mm) above which a motion is smoothed."""
+
+# Maximum standard deviation of the Gaussian that smooths a trembling motion.
+_MAX_SMOOTH_S = 0.15
 
 # Standard deviation of a fingertip's distance from its range: along the keyboard, across it, and in height.
 _TIP_SIGMA_M = (1.0e-3, 2.0e-3, 0.7e-3)
@@ -69,6 +86,50 @@ _MAX_IDLE_MM, _PLAYING_S = 25.0, 0.3
 
 # Distance in front of the black keys over which the surface rises to their height.
 _EDGE_MM = 10.0
+
+
+def make_playable(performance, notes, pedal, device="cpu"):
+    """Correct a generated motion so that it plays notes: choose hands and fingers, and fit the motion until its key presses match.
+
+    After each fit the key presses are detected (`metrics.key_press`). While notes are missed, the corrected motion is fitted again, at most
+    `MAX_FITS` times in all.
+
+    Parameters
+    ----------
+    performance : Performance
+        The generated motion.
+    notes, pedal : dict of str to array
+        Columns of `tables.NOTES`, in order of onset, and of `tables.PEDAL`.
+    device : str
+        See `fit_contacts`.
+
+    Returns
+    -------
+    performance : Performance
+        The corrected motion, with the notes that it has to play.
+    missed : array (note,), bool
+        Notes without a key press of the corrected motion.
+    """
+    scale = tuple(float(size) for size in performance.bone_scale)
+    hand = assign_hands(notes, None, scale)
+    finger = finger_notes(notes, pedal, hand, hand_scale=scale)
+    played = finger != UNPLAYED
+    table = {name: values[played] for name, values in notes.items()}
+    duration_s = float(performance.time_s[-1])
+    music = FingeredNotes(duration_s=duration_s, notes=table, hand=hand[played], finger=finger[played], pedal=pedal)
+    performance = replace(performance, notes=table, note_hand=music.hand, note_finger=music.finger)
+    missed = None
+    for _ in range(MAX_FITS):
+        rotation, translation = fit_contacts(performance, music, device)
+        again = replace(performance, rotation_rad=rotation, translation_m=translation)
+        presses = find_presses(again.time_s, 1e3 * world_joints(again))
+        now = ~match_presses(presses, notes["onset_s"], notes["pitch"])[1]
+        if missed is not None and now.sum() >= missed.sum():
+            break
+        performance, missed = again, now
+        if not missed.any():
+            break
+    return performance, missed
 
 
 def fit_contacts(performance, music, device="cpu"):
@@ -117,6 +178,7 @@ def _fit_hand(rotation, translation, presses, time_s, mirror, scale, device):
     def tensor(values):
         return torch.tensor(np.asarray(values), dtype=torch.float64, device=device)
 
+    rotation, translation = _smooth_tremble(rotation, translation, joints_of, time_s)
     joints = (joints_of(torch.from_numpy(rotation)) + torch.from_numpy(translation)[:, None]).numpy()
     ranges = tip_ranges(presses, time_s, joints[:, list(TIPS)], mirror, scale)
     shift = _wrist_shift(joints[:, list(TIPS)], ranges, time_s)
@@ -150,6 +212,26 @@ def _fit_hand(rotation, translation, presses, time_s, mirror, scale, device):
             for k, (_, kept) in enumerate(windows):
                 values[rows[k, kept]] = solved[k, kept]
     return out
+
+
+def _smooth_tremble(rotation, translation, joints_of, time_s):
+    """Smooth rotations (frame, 16, 3, 3) and translations (frame, 3) over time if the joints tremble.
+
+    The tremble is the frame-to-frame noise of the joints. The width of the Gaussian is the one that reduces white noise of this size to
+    `MAX_TREMBLE_MM`, but at most `_MAX_SMOOTH_S`.
+    """
+    steady = steady_frames(time_s)
+    joints = (joints_of(torch.from_numpy(rotation)) + torch.from_numpy(translation)[:, None]).numpy()
+    tremble_mm = 1e3 * float(np.median(jitter(joints, steady)))
+    if tremble_mm <= MAX_TREMBLE_MM:
+        return rotation, translation
+    interval_s = max(float(np.median(np.diff(time_s))), 1e-3)
+    # A Gaussian of standard deviation s divides the standard deviation of white noise by the root of 2 s sqrt(pi).
+    sigma = min((tremble_mm / MAX_TREMBLE_MM) ** 2 / (2.0 * np.sqrt(np.pi)), _MAX_SMOOTH_S / interval_s)
+    smooth = gaussian_filter1d(rotation, sigma, axis=0, mode="nearest")
+    left, _, right = np.linalg.svd(smooth)
+    left[..., -1] *= np.linalg.det(left @ right)[..., None]
+    return left @ right, gaussian_filter1d(translation, sigma, axis=0, mode="nearest")
 
 
 def _wrist_shift(tips_m, ranges, time_s):

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from handroll.exchange.pianomotion10m_rows import CAMERA
+from handroll.generation.contacts import make_playable
 from handroll.generation.key_motion import key_depth_from_fingertips_mm, key_depth_from_notes_mm
 from handroll.generation.motion_table import camera_frame_rows
 from handroll.generation.music_input import RecordingError, encode_recording, transcribe_recording
@@ -52,6 +53,9 @@ class TrainedPianist:
         Name of the folder with the checkpoints.
     version : str
         First 12 digits of the SHA-256 of the second stage's checkpoint.
+    contacts : bool
+        Whether the motion is corrected so that it plays the notes (`contacts.make_playable`). Models of the camera frame have no keys, so
+        their motion is never corrected.
     """
 
     model: TwoStage
@@ -62,6 +66,7 @@ class TrainedPianist:
     device: str
     name: str
     version: str
+    contacts: bool = True
 
     @property
     def fps(self):
@@ -71,7 +76,7 @@ class TrainedPianist:
     @property
     def settings(self):
         """Settings that influence the motion, for the provenance."""
-        return {"features": self.about["features"], "sampler": self.sampler, "steps": self.steps}
+        return {"features": self.about["features"], "sampler": self.sampler, "steps": self.steps, "contacts": self.contacts}
 
     def generate(self, recording, seed):
         """Generate the motion for a recording.
@@ -85,7 +90,7 @@ class TrainedPianist:
         Returns
         -------
         recording : generation.music_input.Recording
-            With transcribed notes, if the model needs notes that were missing.
+            With transcribed notes, if notes are needed and were missing.
         motion : GeneratedMotion
 
         Raises
@@ -95,17 +100,23 @@ class TrainedPianist:
         """
         about = self.about
         by_notes = about["features"] == "notes"
-        if by_notes and recording.notes is None:
+        over_keys = about["frame"] == "keyboard"
+        if (by_notes or (self.contacts and over_keys)) and recording.notes is None:
             recording = transcribe_recording(recording, torch.get_num_threads(), self.device)
         if not by_notes and recording.audio is None:
             raise RecordingError(f"expected audio, because this model needs {about['features']} features, found a file with notes")
         position, pose = _generate_motion(self, recording, seed)
-        if about["frame"] == "keyboard":
-            return recording, GeneratedMotion(to_performance(position, pose, about["rate_hz"], recording.notes))
+        if over_keys:
+            performance, messages = to_performance(position, pose, about["rate_hz"], recording.notes), ()
+            if self.contacts:
+                performance, missed = make_playable(performance, recording.notes, recording.pedal, self.device)
+                if missed.any():
+                    messages = (f"{missed.sum()} of {len(missed)} notes are not played, although the motion was corrected",)
+            return recording, GeneratedMotion(performance, messages=messages)
         return recording, GeneratedMotion(None, camera_frame_rows(position, pose, about["rate_hz"]), CAMERA.to_metadata())
 
 
-def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", device="cpu"):
+def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", device="cpu", contacts=True):
     """Load a trained model from a folder of checkpoints.
 
     Parameters
@@ -118,6 +129,8 @@ def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", dev
         Folder with the weights of a speech encoder. Required for models that use one.
     device : str
         See `handroll.device`.
+    contacts : bool
+        See `TrainedPianist`.
 
     Returns
     -------
@@ -143,7 +156,7 @@ def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", dev
             f"{folder}: expected the {name} encoder that this model was trained with, {about['encoder']}, found {encoder.version}{where}"
         )
     version = file_sha256(folder / "gesture.safetensors")[:12]
-    return TrainedPianist(model, encoder, about, sampler, steps, device, folder.resolve().name, version)
+    return TrainedPianist(model, encoder, about, sampler, steps, device, folder.resolve().name, version, contacts)
 
 
 def _generate_motion(pianist, recording, seed):

@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from handroll.generation.contact_problem import ContactProblem, Contacts
-from handroll.generation.contacts import fit_contacts
+from handroll.generation.contacts import fit_contacts, make_playable
 from handroll.generation.fingered_notes import FingeredNotes
 from handroll.generation.pianist import perform
 from handroll.generation.style import PLANNED
@@ -64,6 +64,20 @@ def test_a_motion_beside_the_keys_is_made_to_play(played, music):
     still = played.time_s > 6.9
     difference = np.abs(world_joints(fitted) - world_joints(wrong))[still]
     assert np.median(difference) < 0.02
+
+
+def test_a_trembling_motion_is_smoothed_and_plays(played, music):
+    rng = np.random.default_rng(1)
+    shaken = replace(
+        played,
+        rotation_rad=played.rotation_rad + rng.normal(0.0, 0.1, played.rotation_rad.shape),
+        translation_m=played.translation_m + rng.normal(0.0, 0.01, played.translation_m.shape),
+    )
+    fitted, missed = make_playable(shaken, music.notes, music.pedal)
+    acceleration = [np.abs(np.diff(world_joints(motion), 2, axis=0)).mean() for motion in (played, shaken, fitted)]
+    assert acceleration[1] > 10.0 * acceleration[0] and acceleration[2] < 2.5 * acceleration[0]
+    assert f1(shaken, music) < 0.6 and f1(fitted, music) > 0.9
+    assert missed.mean() < 0.1 and len(fitted.note_finger) == len(fitted.notes["pitch"])
 
 
 def test_the_gradient_is_that_of_the_cost_and_the_matrix_has_its_blocks():

@@ -82,7 +82,8 @@ def lengths_s(path):
 
 def test_a_recording_becomes_motion_notes_and_video(tmp_path, untrained, recording, midi):
     files = play(recording, tmp_path / "out", "tone", load_pianist(untrained(), steps=2), midi, width_px=320)
-    assert {what: path.name for what, path in files.items()} == {"motion": "tone.motion.parquet", "MIDI": "tone.mid", "video": "tone.mp4"}
+    names = {"motion": "tone.motion.parquet", "MIDI": "tone.mid", "fingering": "tone.fingering.pig.txt", "video": "tone.mp4"}
+    assert {what: path.name for what, path in files.items()} == names
     columns, facts = read_table(files["motion"], MOTION)
     motion = by_frame(columns)
     assert len(motion["time_s"]) == 45 and (motion["state"] == State.OBSERVED).all()
@@ -129,7 +130,7 @@ def test_given_hands_fingers_and_tempo_reach_the_result(tmp_path):
 
 
 def test_a_model_of_audio_features_needs_no_notes_and_refuses_midi(tmp_path, untrained, recording, midi):
-    pianist = load_pianist(untrained("logmel"), steps=1)
+    pianist = load_pianist(untrained("logmel"), steps=1, contacts=False)
     assert set(play(recording, tmp_path / "out", "tone", pianist, video=False)) == {"motion"}
     with pytest.raises(RecordingError, match="expected audio"):
         play(midi, tmp_path / "out", "tone", pianist)
@@ -139,7 +140,7 @@ def test_a_model_of_a_speech_encoder_uses_its_weights(tmp_path, untrained, recor
     encoder = new_speech_encoder("hubert", "tiny")
     encoder.network.save_pretrained(tmp_path / "encoder")
     model = untrained("hubert", encoder=encoder.identity)
-    pianist = load_pianist(model, steps=1, encoder_folder=tmp_path / "encoder")
+    pianist = load_pianist(model, steps=1, encoder_folder=tmp_path / "encoder", contacts=False)
     motion, _ = read_table(play(recording, tmp_path / "out", "tone", pianist, video=False)["motion"], MOTION)
     assert len(motion["frame"]) == 2 * 45 and np.isfinite(motion["joints_keyboard_mm"]).all()
 
