@@ -92,7 +92,7 @@ def test_a_recording_becomes_motion_notes_and_video(tmp_path, untrained, recordi
         np.testing.assert_allclose(joints_m, motion["joints_m"][:, side], atol=1e-5)
     np.testing.assert_allclose(extrinsics_from_metadata(facts).to_camera(motion["joints_keyboard_mm"]), 1e3 * motion["joints_m"], atol=1e-2)
     assert facts["detector"] == "generated" and facts["pose_engine"] == "notes" and facts["transcriber"] == "midi"
-    settings = {"features": "notes", "sampler": "dpmsolver++", "steps": 2, "seed": 0, "tempo": 1.0, "hands": "auto"}
+    settings = {"features": "notes", "sampler": "dpmsolver++", "steps": 2, "contacts": True, "seed": 0, "tempo": 1.0, "hands": "auto"}
     assert json.loads(facts["generate"])["settings"] == settings
     camera = camera_from_metadata(facts)
     assert (camera.width_px, camera.height_px) == (320, 180)
