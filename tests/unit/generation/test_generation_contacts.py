@@ -85,7 +85,7 @@ def test_the_gradient_is_that_of_the_cost_and_the_matrix_has_its_blocks():
     frames, skeleton, template = 6, TemplateSkeleton(), open_hand()
 
     def double(values):
-        return torch.as_tensor(values, dtype=torch.float64)
+        return torch.tensor(np.asarray(values), dtype=torch.float64)
 
     given = exponential(0.2 * torch.randn(1, frames, 16, 3, dtype=torch.float64))[0], 0.01 * torch.randn(1, frames, 3, dtype=torch.float64)
     limits = template.limits_rad.copy()
