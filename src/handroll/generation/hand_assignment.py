@@ -215,7 +215,7 @@ def _extend(beam, hands, x_mm, time_s, release_s, hand_scale):
     both = active.all(1)
     crossed = both & (apart < 0.0)
     cost += np.where(both, _NEAR * np.maximum(_APART_MM - np.abs(apart), 0.0), 0.0) + _CROSSED * crossed
-    # A hand that plays nothing gives way.
+    # A hand that holds no key is moved away from the other hand.
     for side, sign in ((_LEFT, -1.0), (_RIGHT, 1.0)):
         give_way = ~active[:, side] & (apart < _APART_MM)
         position[:, side] = np.where(give_way, position[:, 1 - side] + sign * _APART_MM, position[:, side])

@@ -28,7 +28,7 @@ class PianistStyle:
     travel_s : float
         Time constant with which a hand approaches its next chord between notes. A larger value gives a slower wrist.
     keeps_apart : bool
-        Whether each hand gives way to the other (`two_hands`). False: hands that share a range of keys may pass through each other.
+        Whether a boundary keeps the hands apart (`two_hands`). False: hands that share a range of keys may pass through each other.
     """
 
     hover_mm: float = 13.0

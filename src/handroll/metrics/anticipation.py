@@ -79,7 +79,7 @@ def anticipation(notes, time_s, wrists_mm, truth_mm, delay_s=0.0):
 def _leads(near, since, longest_s):
     """Compute the time from arrival to onset (onset, motion).
 
-    `near` (onset, time, motion), bool, tells whether the wrist is within `ARRIVED_MM`. `since` (onset, time, 1) is True from the previous
+    `near` (onset, time, motion), bool, is True if the wrist is within `ARRIVED_MM`. `since` (onset, time, 1) is True from the previous
     onset of the hand. `longest_s` (onset, 1) is the result for a hand that is near all the time.
     """
     outside = (since & ~near)[:, : _ONSET + 1]

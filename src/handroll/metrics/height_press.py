@@ -158,7 +158,7 @@ def height_press_scores(motion, heights):
 def _hits(motion, key, low):
     """Match presses with notes. Returns the key and the success of each scored press, and the same for each scored note.
 
-    `key` (frame, tip) is the key under each fingertip. `low` (frame, tip), bool, tells whether the fingertip is below the height.
+    `key` (frame, tip) is the key under each fingertip. `low` (frame, tip), bool, is True if the fingertip is below the height.
     """
     press_s, press_key, whole = _presses(motion.time_s, key, low & (key >= 0), np.isfinite(motion.joints_keyboard_mm).all(axis=(2, 3)))
     struck_s = np.asarray(motion.notes["onset_s"], dtype=np.float64) - motion.delay_s
@@ -177,7 +177,7 @@ def _presses(time_s, key, down, visible):
     """Find the presses of all keys.
 
     Returns the time (press,) and the key (press,) of each press, and whether its start is visible (press,). `down` (frame, tip), bool,
-    tells whether a fingertip presses the key `key` (frame, tip). `visible` (frame, hand), bool.
+    is True if a fingertip presses the key `key` (frame, tip). `visible` (frame, hand), bool.
     """
     pressed, unseen = np.zeros((2, len(time_s) + 1, N_KEYS), dtype=bool)
     frame, tip = np.nonzero(down)
