@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter1d
 from handroll.device import torch_device, torch_threads
 from handroll.generation.contact_problem import ContactProblem, Contacts
 from handroll.generation.fingered_notes import FingeredNotes
-from handroll.generation.fingering import UNPLAYED, finger_notes
+from handroll.generation.fingering import DEFAULT_COSTS, UNPLAYED, finger_notes
 from handroll.generation.hand_assignment import assign_hands
 from handroll.generation.pianist import compute_trajectories, playing_middle_mm, smooth_step
 from handroll.generation.style import PLANNED
@@ -46,7 +46,7 @@ WINDOW_S = 8.0
 """Length of the windows that are solved in parallel (s)."""
 
 MAX_FITS = 3
-"""Maximum number of fits of `make_playable`."""
+"""Default maximum number of fits of `make_playable`."""
 
 MAX_TREMBLE_MM = 0.5
 """Frame-to-frame noise of the joints (mm) above which a motion is smoothed."""
@@ -88,11 +88,10 @@ _MAX_IDLE_MM, _PLAYING_S = 25.0, 0.3
 _EDGE_MM = 10.0
 
 
-def make_playable(performance, notes, pedal, device="cpu"):
+def make_playable(performance, notes, pedal, device="cpu", hand=None, finger=None, costs=(DEFAULT_COSTS,) * 2, max_fits=MAX_FITS):
     """Correct a generated motion so that it plays notes: choose hands and fingers, and fit the motion until its key presses match.
 
-    After each fit the key presses are detected (`metrics.key_press`). While notes are missed, the corrected motion is fitted again, at most
-    `MAX_FITS` times in all.
+    After each fit the key presses are detected (`metrics.key_press`). While notes are missed, the corrected motion is fitted again.
 
     Parameters
     ----------
@@ -102,6 +101,12 @@ def make_playable(performance, notes, pedal, device="cpu"):
         Columns of `tables.NOTES`, in order of onset, and of `tables.PEDAL`.
     device : str
         See `fit_contacts`.
+    hand, finger : array (note,), int, optional
+        Known hands (`hand_assignment.UNKNOWN` for others) and fingers (`fingering.UNPLAYED` for others).
+    costs : (FingeringCosts, FingeringCosts)
+        Costs of the fingering of the left and of the right hand.
+    max_fits : int
+        Maximum number of fits.
 
     Returns
     -------
@@ -111,15 +116,15 @@ def make_playable(performance, notes, pedal, device="cpu"):
         Notes without a key press of the corrected motion.
     """
     scale = tuple(float(size) for size in performance.bone_scale)
-    hand = assign_hands(notes, None, scale)
-    finger = finger_notes(notes, pedal, hand, hand_scale=scale)
+    hand = assign_hands(notes, hand, scale)
+    finger = finger_notes(notes, pedal, hand, finger, costs, scale)
     played = finger != UNPLAYED
     table = {name: values[played] for name, values in notes.items()}
     duration_s = float(performance.time_s[-1])
     music = FingeredNotes(duration_s=duration_s, notes=table, hand=hand[played], finger=finger[played], pedal=pedal)
     performance = replace(performance, notes=table, note_hand=music.hand, note_finger=music.finger)
     missed = None
-    for _ in range(MAX_FITS):
+    for _ in range(max_fits):
         rotation, translation = fit_contacts(performance, music, device)
         again = replace(performance, rotation_rad=rotation, translation_m=translation)
         presses = find_presses(again.time_s, 1e3 * world_joints(again))

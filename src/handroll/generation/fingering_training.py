@@ -13,7 +13,6 @@ FOLDER is a folder of shards. The costs are learned from the split train, and co
 import argparse
 import logging
 from dataclasses import dataclass, fields
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,6 @@ from scipy.optimize import minimize
 from handroll.generation.fingering import (
     DEFAULT_COSTS,
     MAX_INTERVAL,
-    UNPLAYED,
     FingeringCosts,
     chords_of_hand,
     finger_notes,
@@ -33,11 +31,10 @@ from handroll.generation.fingering import (
     moves_between,
 )
 from handroll.generation.fingering_costs_file import write_costs
-from handroll.generation.hand_assignment import UNKNOWN, assign_hands
+from handroll.generation.hand_assignment import assign_hands
+from handroll.generation.labelled_notes import read_clips
 from handroll.hand.skeleton import FINGERS, HANDS
 from handroll.logs import LOGGER
-from handroll.tables import FINGERED_NOTES, NOTES, PEDAL
-from handroll.training_data.loader import Clips, Source
 
 SEGMENT_CHORDS = 64
 """Number of chords of a segment. The movement from a segment to the next one is not used."""
@@ -82,42 +79,6 @@ _WRONG, _WRONG_RANGE = 0.03, (0.002, 0.5)
 # Maximum number of iterations of the optimiser, relative improvement at which it stops, and number of steps from which it estimates the
 # curvature.
 _ITERATIONS, _TOLERANCE, _MEMORY = 200, 1e-5, 30
-
-
-@dataclass(frozen=True)
-class LabelledNotes:
-    """Notes of a clip with labels of hand and finger.
-
-    Attributes
-    ----------
-    notes, pedal : dict of str to array
-        Columns of `tables.NOTES`, in order of onset, and of `tables.PEDAL`.
-    hand : array (note,), int
-        Index into `skeleton.HANDS`; `hand_assignment.UNKNOWN` without a label.
-    finger : array (note,), int
-        Index into `skeleton.FINGERS`; `fingering.UNPLAYED` without a label.
-    confidence : array (note,)
-        Probability that the label is correct, 0..1.
-    hand_scale : (float, float)
-        Bone scale of the left and of the right hand.
-    """
-
-    notes: dict[str, np.ndarray]
-    pedal: dict[str, np.ndarray]
-    hand: np.ndarray
-    finger: np.ndarray
-    confidence: np.ndarray
-    hand_scale: tuple[float, float] = (1.0, 1.0)
-
-    @property
-    def labelled(self):
-        """Whether a note (note,) has a label."""
-        return self.finger != UNPLAYED
-
-    @cached_property
-    def all_hands(self):
-        """Hand of each note (note,): that of the label, or that which `hand_assignment.assign_hands` chooses."""
-        return self.hand if (self.hand != UNKNOWN).all() else assign_hands(self.notes, self.hand, self.hand_scale)
 
 
 @dataclass(frozen=True)
@@ -448,52 +409,6 @@ def agreement(clips, costs):
         right["finger"] += (given == clip.finger)[clip.labelled].sum()
         right["hand and finger"] += (same_hand & (chosen == clip.finger)[clip.labelled]).sum()
     return {name: float(count / sum(clip.labelled.sum() for clip in clips)) for name, count in right.items()}
-
-
-def read_clips(folder, split, subjects=()):
-    """Read the labelled notes of a dataset.
-
-    Clips of a video overlap. A note in two clips has its label only in the first of them.
-
-    Parameters
-    ----------
-    folder : path
-        Folder of shards, which contains `shards.json`.
-    split : str
-    subjects : tuple of str
-        Subjects whose clips are read; empty: all.
-
-    Returns
-    -------
-    list of LabelledNotes
-        Clips without labels are left out.
-
-    Raises
-    ------
-    FileNotFoundError
-        The folder has no list of shards.
-    """
-    clips = Clips(Source(folder, frame="camera", subjects=tuple(subjects)), split)
-    found, read_until_s = [], {}
-    for number, (subject, video, _) in enumerate(clips.names):
-        row = clips.rows(number, ("start_s", "end_s", "notes", "pedal", *(f"{hand}_bone_scale" for hand in HANDS)))
-        columns, pedal = _table(FINGERED_NOTES, row["notes"]), _table(PEDAL, row["pedal"])
-        repeated = columns["onset_s"] < read_until_s.get((subject, video), -np.inf) - row["start_s"]
-        read_until_s[subject, video] = row["end_s"]
-        hand = np.array([HANDS.index(name) if name else UNKNOWN for name in columns["hand"]], dtype=int)
-        finger = columns["finger"].astype(int) - 1
-        finger[(finger < 0) | (hand == UNKNOWN) | repeated] = UNPLAYED
-        if (finger != UNPLAYED).any():
-            notes = {column.name: columns[column.name] for column in NOTES.columns}
-            # A hand that is never observed in a video has no bone scale.
-            scale = tuple(float(np.nan_to_num(row[f"{name}_bone_scale"], nan=1.0)) for name in HANDS)
-            found.append(LabelledNotes(notes, pedal, hand, finger, columns["finger_confidence"], scale))
-    return found
-
-
-def _table(table, rows):
-    """Convert rows (a list of dicts) to the columns of a table."""
-    return {name: np.array([row[name] for row in rows], dtype=blank.dtype) for name, blank in table.empty().items()}
 
 
 def draw(clips, max_notes, seed=0):

@@ -8,15 +8,31 @@ from pathlib import Path
 
 import numpy as np
 
+from handroll.generation.channels import to_channels, to_performance
+from handroll.generation.feature_encoders import clip_notes
+from handroll.generation.fingering import DEFAULT_COSTS
+from handroll.generation.fingering_costs_file import read_costs
+from handroll.generation.labelled_notes import COLUMNS
 from handroll.generation.motion_file import GENERATED
+from handroll.generation.planned import plan_performance
 from handroll.models.baselines import mean_motion, nearest_motion
 from handroll.models.methods import input_of
+from handroll.storage import read_table
 from handroll.training_data.feature_cache import feature_manifest
 from handroll.training_data.loader import Clips, cut_windows
 from handroll.training_data.windows import RELEASED_SCALES, Scales
 
 BATCH = 16
 """Number of windows in a batch of a model."""
+
+DEFAULT_COSTS_OF_HANDS = (DEFAULT_COSTS, DEFAULT_COSTS)
+"""Costs of the fingering without learning; left and right hand."""
+
+CLIP_COLUMNS = ("split", "audio_delay_s", *COLUMNS)
+"""Columns of `tables.SHARD` for the notes of a clip."""
+
+# Time before the start and after the end of a window within which its notes are played.
+_MARGIN_S = 0.3
 
 
 def generate(method, source, windows_path, models, seed=0, samples=1, device="cpu"):
@@ -118,6 +134,69 @@ def _released(method, clips, chosen, windows, models, run):
     return _sample(model, encode, method, with_audio, chosen, windows, run, facts)
 
 
+def _planned(method, clips, chosen, windows, models, run):
+    """Plan the motion of whole clips from their notes, with default costs of the fingering or with learned ones."""
+    costs = read_costs(models[0]) if models else DEFAULT_COSTS_OF_HANDS
+    motion_of, rate_hz = {}, clips.source.rate_hz
+    for number in dict.fromkeys(number for number, _ in windows):
+        clip = clip_notes(clips.rows(number, CLIP_COLUMNS))
+        duration_s = int(clips.frames[number]) / rate_hz
+        plan = plan_performance(clip.notes, clip.pedal, duration_s, run["seed"], rate_hz, clip.hand_scale, costs=costs)
+        motion_of[number] = to_channels(plan.performance, rate_hz)
+    cut = ([part[first : first + chosen["frames"]] for part in motion_of[number]] for number, first in windows)
+    position, pose = (np.stack(parts)[:, None] for parts in zip(*cut, strict=True))
+    return _columns(clips, windows, position, pose), {"input": "notes"}
+
+
+def _fingertips(method, clips, chosen, windows, models, run):
+    """Generate motions with the trained model `fingertips`."""
+    from handroll.models.checkpoint import check_features
+    from handroll.models.fingertips import load_fingertips
+
+    model, about = load_fingertips(models[0], run["device"])
+    check_features(models[0], about, feature_manifest(clips.source.features))
+    log = json.loads(Path(models[0]).with_suffix(".json").read_text(encoding="utf-8"))
+    made, spent = [], 0.0
+    for batch in _batches(clips, windows, chosen["frames"]):
+        started = time.perf_counter()
+        made.append(model.generate(batch["features"]))
+        spent += time.perf_counter() - started
+    position, pose = (np.concatenate(part)[:, None] for part in zip(*made, strict=True))
+    facts = {"features": about["features"], "training_s": log["seconds"], "parameters": model.parameters}
+    return _columns(clips, windows, position, pose), facts | {"sampling_ms": round(1e3 * spent / len(windows), 3)}
+
+
+def _contacts(method, clips, chosen, windows, models, run):
+    """Correct the motions of another method so that they play the notes. `models` contains its motions, its report, and the costs."""
+    from handroll.generation.contacts import make_playable
+
+    columns, _ = read_table(models[0], GENERATED)
+    facts = json.loads(Path(models[1]).read_text(encoding="utf-8"))
+    costs = read_costs(models[2]) if len(models) > 2 else DEFAULT_COSTS_OF_HANDS
+    number_of, rate_hz = {name: number for number, name in enumerate(clips.names)}, clips.source.rate_hz
+    positions, poses, missed, total, started = [], [], 0, 0, time.perf_counter()
+    for row in range(len(columns["clip"])):
+        number = number_of[columns["subject"][row], columns["video"][row], int(columns["clip"][row])]
+        clip = clip_notes(clips.rows(number, CLIP_COLUMNS))
+        notes, pedal = _shifted(clip, int(columns["first_frame"][row]) / rate_hz, chosen["frames"] / rate_hz)
+        performance = to_performance(columns["position"][row], columns["pose"][row], rate_hz, notes, clip.hand_scale)
+        played, lost = make_playable(performance, notes, pedal, run["device"], costs=costs, max_fits=method["fits"])
+        position, pose = to_channels(played, rate_hz)
+        positions.append(position)
+        poses.append(pose)
+        missed, total = missed + int(lost.sum()), total + len(lost)
+    minutes = len(positions) * chosen["frames"] / rate_hz / 60.0
+    facts |= {"contacts_s_per_min": round((time.perf_counter() - started) / minutes, 3), "missed_notes": missed, "notes": total}
+    return columns | {"position": positions, "pose": poses}, facts
+
+
+def _shifted(clip, start_s, length_s):
+    """Return the notes and the pedal of a `LabelledNotes` that concern a window, in seconds since its start."""
+    notes, pedal = ({name: v - start_s if name.endswith("_s") else v for name, v in table.items()} for table in (clip.notes, clip.pedal))
+    near = (notes["key_offset_s"] > -_MARGIN_S) & (notes["onset_s"] < length_s + _MARGIN_S)
+    return {name: values[near] for name, values in notes.items()}, pedal
+
+
 def _sample(model, encode, method, clips, chosen, windows, run, facts):
     """Sample the motions of a model for all windows. Return columns of `GENERATED`, and `facts` with the sampling time.
 
@@ -173,5 +252,8 @@ KINDS = {
     "nearest": _nearest,
     "two_stage": _two_stage,
     "released": _released,
+    "planned": _planned,
+    "fingertips": _fingertips,
+    "contacts": _contacts,
 }
 """Function that generates the motions of each kind of method, by the name of the kind (`models.methods.comparison_methods`)."""

@@ -1,31 +1,22 @@
 """Motion from a trained model."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from handroll.exchange.pianomotion10m_rows import CAMERA
+from handroll.generation.channels import to_performance
 from handroll.generation.contacts import make_playable
-from handroll.generation.key_motion import key_depth_from_fingertips_mm, key_depth_from_notes_mm
 from handroll.generation.motion_table import camera_frame_rows
 from handroll.generation.music_input import RecordingError, encode_recording, transcribe_recording
-from handroll.generation.performance import GeneratedMotion, Performance
-from handroll.hand.kinematics import MIRROR
-from handroll.hand.rotations import unwrap_rotvec
-from handroll.hand.skeleton import HANDS, TIPS
-from handroll.hand.template import WRIST_M
-from handroll.keyboard.geometry import N_KEYS
+from handroll.generation.performance import GeneratedMotion
 from handroll.models.audio_features import FeatureEncoder, feature_encoder
 from handroll.models.diffusion import new_sampler, sampling_steps
 from handroll.models.two_stage import TwoStage, load_two_stage, window_starts
 from handroll.provenance import file_sha256
-from handroll.rendering.scene import world_joints
-from handroll.tables import NOTES
-from handroll.training_data.model_frame import from_channels, true_hands
 
-BONE_SCALE = 1.0
 """Size of generated hands relative to handroll's open hand. It is fixed, because models generate only positions and rotations."""
 
 # Names of the features that need no network.
@@ -168,40 +159,3 @@ def _generate_motion(pianist, recording, seed):
     features = encode_recording(recording, pianist.encoder, rate_hz, window_starts(frames, window)[-1] + window)
     position, pose = pianist.model.generate_long(features, pianist.sampler, pianist.steps, seed)
     return position[:frames], pose[:frames]
-
-
-def to_performance(position, pose, rate_hz, notes=None):
-    """Convert a motion in the keyboard frame to a performance that can be rendered.
-
-    Parameters
-    ----------
-    position : array (frame, 6)
-    pose : array (frame, 96)
-        Motion in the models' convention; see `training_data.model_frame`.
-    rate_hz : float
-    notes : dict of str to array (note,), optional
-        Columns of `tables.NOTES`, from which the depth of the keys is computed. If None, the depth follows from the fingertips.
-
-    Returns
-    -------
-    Performance
-        Both hands are present in all frames. It contains no notes, because the finger of each note is unknown.
-    """
-    wrist_mm, rotation = true_hands(*from_channels(position, pose), "keyboard")
-    frames, rest_m = len(wrist_mm), np.stack([np.array(WRIST_M) * (MIRROR if hand == "left" else 1.0) for hand in HANDS])
-    performance = Performance(
-        time_s=np.arange(frames) / rate_hz,
-        rotation_rad=unwrap_rotvec(rotation),
-        translation_m=1e-3 * wrist_mm - BONE_SCALE * rest_m,
-        bone_scale=np.full(len(HANDS), BONE_SCALE),
-        key_depth_mm=np.zeros((frames, N_KEYS)),
-        present=np.ones((frames, len(HANDS)), dtype=bool),
-        notes=NOTES.empty(),
-        note_hand=np.empty(0, dtype=int),
-        note_finger=np.empty(0, dtype=int),
-    )
-    if notes is None:
-        depth_mm = key_depth_from_fingertips_mm(1e3 * world_joints(performance)[:, :, list(TIPS)], performance.bone_scale)
-    else:
-        depth_mm = key_depth_from_notes_mm(notes, performance.time_s)
-    return replace(performance, key_depth_mm=depth_mm)

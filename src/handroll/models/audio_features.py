@@ -15,8 +15,8 @@ from handroll.training_data.music_features import log_mel, log_mel_rate_hz, note
 VERSION = 1
 """Version of the features. Increase it manually when the same audio or notes give different features."""
 
-# Columns with the start and end of a clip in its video, and the delay of its audio.
-_SPAN = ("start_s", "end_s", "audio_delay_s")
+SPAN = ("start_s", "end_s", "audio_delay_s")
+"""Columns of `tables.SHARD` with the start and end of a clip in its video, and the delay of its audio."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,14 @@ class FeatureEncoder:
         Names of the columns that `encode` needs.
     version : str
         Name and version of the encoder. For a speech encoder it is `SpeechEncoder.identity`, which contains a hash of the weights.
+    dtype : str
+        NumPy type in which the features are stored.
     """
 
     encode: Callable
     columns: tuple[str, ...]
     version: str
+    dtype: str = "<f2"
 
 
 def feature_encoder(name, rate_hz, folder="", device="cpu"):
@@ -61,11 +64,11 @@ def feature_encoder(name, rate_hz, folder="", device="cpu"):
         rate = log_mel_rate_hz(rate_hz)
         return FeatureEncoder(
             lambda row: log_mel(read_audio(row["audio"], rate, row["audio_delay_s"]), rate_hz, _frames(row, rate_hz)),
-            ("audio", *_SPAN),
+            ("audio", *SPAN),
             f"handroll log-mel {VERSION}",
         )
     if name == "notes":
-        return FeatureEncoder(lambda row: _note_roll(row, rate_hz), ("notes", "pedal", *_SPAN), f"handroll notes {VERSION}")
+        return FeatureEncoder(lambda row: _note_roll(row, rate_hz), ("notes", "pedal", *SPAN), f"handroll notes {VERSION}")
     return _speech_features(folder, rate_hz, device)
 
 
@@ -102,4 +105,4 @@ def _speech_features(folder, rate_hz, device):
         audio = np.pad(audio, (0, max(0, samples - len(audio))))[:samples]
         return network(torch.from_numpy(audio)[None].to(device), frames)[0].float().cpu().numpy()
 
-    return FeatureEncoder(encode, ("audio", *_SPAN), network.identity)
+    return FeatureEncoder(encode, ("audio", *SPAN), network.identity)

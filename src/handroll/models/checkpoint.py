@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 
 from handroll.models.autoencoder import AutoencoderSettings, MotionAutoencoder
+from handroll.models.fingertip_network import FingertipNetwork, FingertipSettings
 from handroll.models.gesture import GestureSettings, GestureUNet
 from handroll.models.position import PositionPredictor, PositionSettings
 from handroll.provenance import atomic_path
@@ -27,6 +28,7 @@ FORMAT = "2"
 KINDS = {
     "position": (PositionSettings, PositionPredictor),
     "gesture": (GestureSettings, GestureUNet),
+    "fingertips": (FingertipSettings, FingertipNetwork),
     "autoencoder": (AutoencoderSettings, MotionAutoencoder),
 }
 """Settings class and network class of each kind of model."""
@@ -55,7 +57,7 @@ class Checkpoint:
 
     Attributes
     ----------
-    kind : {"position", "gesture", "autoencoder"}
+    kind : {"position", "gesture", "fingertips", "autoencoder"}
     settings : dict
         Arguments of the model's settings class, as JSON values.
     scales : Scales

@@ -94,7 +94,7 @@ class TwoStage:
         starts = window_starts(frames, window)
         padded = np.pad(np.asarray(features, dtype=np.float32), ((0, starts[-1] + window - frames), (0, 0)))
         inputs = torch.from_numpy(np.stack([padded[first : first + window] for first in starts])).to(self._device)
-        weight = torch.from_numpy(_blend_weights(window)).to(self._device)
+        weight = torch.from_numpy(blend_weights(window)).to(self._device)
 
         def blend(parts):
             """Blend windows (window, channel, frame) into one series (1, channel, T)."""
@@ -144,7 +144,7 @@ def _in_batches(network, *series):
     return torch.cat([network(*parts) for parts in zip(*(part.split(BATCH) for part in series), strict=True)])
 
 
-def _blend_weights(window):
+def blend_weights(window):
     """Return triangular weights (frame,) of a window. The weights of two windows that overlap by half add up to 1 in every frame."""
     return (1.0 - np.abs(2 * np.arange(window) + 1 - window) / window).astype(np.float32)
 

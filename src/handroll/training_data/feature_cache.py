@@ -30,14 +30,11 @@ MOTION = "motion.json"
 # Columns that identify a clip.
 _NAMES = ("subject", "video", "clip")
 
-# Name and NumPy type of the array of cached features.
-_FEATURES = {"features": "<f2"}
-
 # Names and NumPy types of the arrays of cached motion.
 _MOTION = {"position": "<f4", "pose": "<f4", "visible": "|b1"}
 
 
-def write_features(shards, out_dir, encode, columns, about):
+def write_features(shards, out_dir, encode, columns, about, dtype="<f2"):
     """Encode every clip of a dataset, and write the features. Files of an earlier run are removed first.
 
     Parameters
@@ -52,6 +49,8 @@ def write_features(shards, out_dir, encode, columns, about):
         Names of the columns that `encode` needs.
     about : dict
         JSON values for the manifest, such as the encoder's name and version.
+    dtype : str
+        NumPy type of the stored features.
 
     Returns
     -------
@@ -59,7 +58,7 @@ def write_features(shards, out_dir, encode, columns, about):
         The manifest: the entries of `about`; "width", the number of values per frame of each array; and "shards", with name, number of
         rows and SHA-256 of each file, and the SHA-256 of the shard from which it was computed.
     """
-    return _write(shards, Path(out_dir) / FEATURES, lambda row: (encode(row),), columns, _FEATURES, about)
+    return _write(shards, Path(out_dir) / FEATURES, lambda row: (encode(row),), columns, {"features": dtype}, about)
 
 
 def write_motion(shards, out_dir, frame, rate_hz):
@@ -101,7 +100,7 @@ def read_cached(file, group):
     Returns
     -------
     list of dict of str to array (frame, channel)
-        One dict per clip with read-only arrays: "features" (float16); or "position" and "pose" (float32) and "visible" (bool).
+        One dict per clip with read-only arrays: "features" (float16 or float32); or "position" and "pose" (float32) and "visible" (bool).
     """
     arrow = file.read_row_group(group, columns=[field.name for field in file.schema_arrow if field.metadata])
     clips = [{} for _ in range(len(arrow))]

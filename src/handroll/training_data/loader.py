@@ -79,7 +79,7 @@ class Clip:
         Motion as in `model_frame.ClipMotion.channels`, right hand first.
     visible : array (frame, hand 2), bool
         Whether a hand is observed or interpolated, right hand first.
-    features : array (frame, feature), float16, or None
+    features : array (frame, feature), float16 or float32, or None
         None if the source has no features.
     audio : array (sample,), float32, or None
         None if the source has no audio.

@@ -19,7 +19,6 @@ from handroll.generation.fingering import (
 )
 from handroll.generation.fingering_costs_file import read_costs
 from handroll.generation.fingering_training import (
-    LabelledNotes,
     Player,
     agreement,
     draw,
@@ -27,10 +26,10 @@ from handroll.generation.fingering_training import (
     learn_hands,
     log_likelihood,
     main,
-    read_clips,
     segments_of,
 )
 from handroll.generation.hand_assignment import UNKNOWN
+from handroll.generation.labelled_notes import LabelledNotes, read_clips
 from handroll.hand.skeleton import HANDS
 from handroll.music.notes import note_table
 from handroll.simulator.composition import compose_score
