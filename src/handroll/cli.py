@@ -44,9 +44,7 @@ def main(arguments=None):
     run.set_defaults(call=run_videos)
     hands = commands.add_parser("generate", help="generate hand motion for your recordings: motion, fingering, MIDI and video")
     hands.add_argument("recordings", nargs="+", metavar="AUDIO", help="audio files, videos with audio, MIDI, MusicXML or PIG files")
-    hands.add_argument(
-        "--model", type=Path, metavar="FOLDER", help="trained model: folder with position.safetensors and gesture.safetensors"
-    )
+    hands.add_argument("--model", type=Path, metavar="FOLDER", help="trained model: a folder of results/experiments/<name>/models")
     hands.add_argument("--out", type=Path, default=Path("handroll-output"), help="folder for all results (default: %(default)s)")
     hands.add_argument("--notes", type=Path, metavar="FILE.mid", help="MIDI file of the recording, used instead of a transcription")
     hands.add_argument(
@@ -55,8 +53,14 @@ def main(arguments=None):
     hands.add_argument(
         "--hands", choices=("auto", "tracks", "ignore"), default="auto", help="use of given hands and fingers (default: %(default)s)"
     )
-    hands.add_argument("--hand-size", type=float, default=1.0, metavar="X", help="size of the hands without a model (default: %(default)s)")
-    hands.add_argument("--fingering", type=Path, metavar="FILE.json", help="learned costs of a player's fingering, without a model")
+    hands.add_argument(
+        "--hand-size",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="size of the hands (default: %(default)s)",
+    )
+    hands.add_argument("--fingering", type=Path, metavar="FILE.json", help="learned costs of a fingering (default: those of the model)")
     hands.add_argument("--fps", type=float, default=60.0, help="frames per second of the motion without a model (default: %(default)s)")
     hands.add_argument("--camera", choices=("top", "player"), default="top", help="position of the camera (default: %(default)s)")
     hands.add_argument("--encoder", type=Path, metavar="FOLDER", help="folder of the weights of the speech encoder that the model uses")
@@ -142,7 +146,7 @@ def generate(options):
     from handroll.generation.fingering_costs_file import read_costs
     from handroll.generation.generate import play
     from handroll.generation.music_input import RecordingError
-    from handroll.generation.planned import PlannedPianist
+    from handroll.generation.planned_pianist import PlannedPianist
     from handroll.generation.trained import load_pianist
     from handroll.run.own_sheet import distinct_names
 
@@ -152,11 +156,12 @@ def generate(options):
         print(f"handroll generate: expected one recording with --notes {options.notes}, found {len(options.recordings)}", file=sys.stderr)
         return 2
     try:
+        costs = read_costs(options.fingering) if options.fingering else None
         if options.model is None:
-            costs = read_costs(options.fingering) if options.fingering else (DEFAULT_COSTS,) * 2
-            pianist = PlannedPianist(options.hand_size, options.fps, costs)
+            pianist = PlannedPianist(options.hand_size, options.fps, costs or (DEFAULT_COSTS,) * 2)
         else:
-            pianist = load_pianist(options.model, options.sampler, options.steps, options.encoder, options.device, options.contacts)
+            sampling = options.sampler, options.steps, options.encoder, options.device
+            pianist = load_pianist(options.model, *sampling, options.contacts, costs, options.hand_size)
     except (OSError, ValueError, DeviceError) as error:
         print(f"handroll generate: {error}", file=sys.stderr)
         return 2

@@ -1,5 +1,9 @@
 # Experiment: values and input functions that follow from the configuration section `benchmark`. training.smk and benchmark.smk use them.
 from handroll.models.methods import (
+    DEFAULT_COSTS,
+    FINGERED_FEATURES,
+    MASKED,
+    all_features,
     comparison_methods,
     encoder_files,
     encoder_modules,
@@ -36,6 +40,17 @@ def pretrained_files(wildcards):
     return existing_files(*encoder_files(pretrained_encoder(wildcards.encoder, BENCHMARK.weights)))
 
 
+def fingering_of_features(wildcards):
+    """For inputs: learned costs of the fingering; empty for features that do not need them."""
+    learned = wildcards.features in FINGERED_FEATURES and not wildcards.features.endswith(DEFAULT_COSTS)
+    return rules.train_fingering.output.costs if learned else []
+
+
+def fingertip_model(wildcards):
+    """For `params`: settings of a variant of the model fingertips."""
+    return cfg("benchmark.fingertips", without="training") | {"masked": wildcards.variant == MASKED}
+
+
 def features_of(wildcards):
     """For inputs: the audio features that a method reads."""
     features = METHODS[wildcards.method].get("features")
@@ -43,8 +58,10 @@ def features_of(wildcards):
 
 
 def run_of(wildcards):
-    """For `params`: settings of the sampling; empty for methods that do not sample."""
-    return cfg("benchmark.seed", "benchmark.samples", "device") if is_sampled(METHODS[wildcards.method]) else {}
+    """For `params`: settings of the generation; empty for methods without noise and without a network."""
+    if is_sampled(METHODS[wildcards.method]):
+        return cfg("benchmark.seed", "benchmark.samples", "device")
+    return cfg("device") if METHODS[wildcards.method]["kind"] in ("fingertips", "contacts") else {}
 
 
 def released_of(wildcards):
@@ -53,8 +70,22 @@ def released_of(wildcards):
 
 
 def models_of(wildcards):
-    """For inputs: checkpoints of a method (first stage, second stage), followed by their training logs."""
+    """For inputs: what a method needs, in the order in which `generation.method_motion` expects it.
+
+    Checkpoints (first stage, second stage), followed by their training logs; or the motion that is corrected and its report, followed by
+    the costs of the fingering.
+    """
     method = METHODS[wildcards.method]
+    costs = [rules.train_fingering.output.costs] if method.get("fingering") == "learned" else []
+    if method["kind"] == "planned":
+        return costs
+    if method["kind"] == "contacts":
+        return [
+            *expand([f"{EXPERIMENT}/motion/{{of}}.{kind}" for kind in ("parquet", "json")], of=method["of"]),
+            *costs,
+        ]
+    if method["kind"] == "fingertips":
+        return expand(list(rules.train_fingertips.output), variant=method["model"])
     if method["kind"] == "released":
         return existing_files(released_of(wildcards))
     if method["kind"] != "two_stage":

@@ -20,7 +20,8 @@ RUN = cfg("benchmark.seed", "benchmark.precision", "benchmark.gpus", "device")
 
 
 wildcard_constraints:
-    features="|".join(BENCHMARK.features),
+    features="|".join(all_features(BENCHMARK)),
+    variant="fingertips|fingertips_unmasked",
     decoder="transformer|ssm",
     encoder="hubert|wav2vec2",
 
@@ -87,11 +88,35 @@ rule tune_encoder:
         "../scripts/tune_encoder.py"
 
 
+rule train_fingering:
+    """Learn the costs of the player's fingering from the labelled notes of the training clips."""
+    input:
+        shards=SHARDS,
+    output:
+        costs=f"{EXPERIMENT}/fingering.json",
+    log:
+        f"results/logs/train_fingering/{BENCHMARK.name}.log",
+    benchmark:
+        f"results/timings/train_fingering/{BENCHMARK.name}.tsv"
+    conda:
+        NETWORKS_ENV
+    threads: 2
+    resources:
+        mem_mb=grows(6000),
+        runtime=grows(240),
+    params:
+        code=versions_of("train_fingering.py", "generation.fingering_training"),
+        subjects=cfg("benchmark.subjects"),
+    script:
+        "../scripts/train_fingering.py"
+
+
 rule encode_audio:
-    """Compute the audio features of every clip."""
+    """Compute the features of the audio or of the notes of every clip."""
     input:
         shards=SHARDS,
         encoder=encoder_weights,
+        fingering=fingering_of_features,
     output:
         features=f"{EXPERIMENT}/features/{{features}}/features.json",
     log:
@@ -108,7 +133,8 @@ rule encode_audio:
     params:
         code=lambda wildcards: versions_of(
             "encode_audio.py",
-            "models.audio_features",
+            "generation.feature_encoders",
+            "generation.fingering_training",
             "training_data.feature_cache",
             *encoder_modules(wildcards.features),
         ),
@@ -181,6 +207,37 @@ rule train_gesture:
         run=RUN,
     script:
         "../scripts/train_gesture.py"
+
+
+rule train_fingertips:
+    """Train the model fingertips, which learns differences of fingertips, wrists and poses from planned motion."""
+    input:
+        shards=SHARDS,
+        motion=rules.prepare_training.output.motion,
+        training=rules.prepare_training.output.training,
+        features=f"{EXPERIMENT}/features/planned/features.json",
+    output:
+        model=f"{EXPERIMENT}/models/{{variant}}/fingertips.safetensors",
+        training_log=f"{EXPERIMENT}/models/{{variant}}/fingertips.json",
+    log:
+        f"results/logs/train_fingertips/{BENCHMARK.name}/{{variant}}.log",
+    benchmark:
+        f"results/timings/train_fingertips/{BENCHMARK.name}/{{variant}}.tsv"
+    conda:
+        NETWORKS_ENV
+    threads: 2
+    resources:
+        mem_mb=grows(8000),
+        runtime=grows(2880),
+        gpu=GPUS * BENCHMARK.gpus,
+    params:
+        code=versions_of("train_fingertips.py", "training.fingertips"),
+        source=SOURCE,
+        model=fingertip_model,
+        training=cfg("benchmark.fingertips.training"),
+        run=RUN,
+    script:
+        "../scripts/train_fingertips.py"
 
 
 rule train_autoencoder:

@@ -69,6 +69,15 @@ class Gesture(Section):
     training: Training = Training(steps=500, batch=8, learning_rate=1e-3)
 
 
+class Fingertips(Section):
+    """The model `fingertips`: learned differences of fingertips, wrists and poses from planned motion."""
+
+    width: Annotated[int, Field(ge=16, multiple_of=16)] = Field(128, description="width of the network")
+    context_layers: Count = Field(4, description="number of convolution layers over neighbouring frames, in each of the two stages")
+    dropout: Share = Field(0.0, description="dropout rate")
+    training: Training = Training(steps=600, learning_rate=1e-3)
+
+
 class Autoencoder(Section):
     """Auto-encoder of windows of motion, for the Fréchet distance (Yoon et al. 2020). All methods of an experiment use the same one."""
 
@@ -114,10 +123,14 @@ class Benchmark(Section):
     split: Literal["valid", "test"] = Field("valid", description="split for scoring; validation during training always uses valid")
     rate_hz: Positive = Field(30.0, description="frame rate of all motion (Hz); the paper: 30")
     window_s: Positive = Field(8.0, description="length of a window (s), a multiple of 8 frames; the paper: 8")
-    features: list[Literal["logmel", "notes", "hubert", "wav2vec2", "hubert_tuned", "wav2vec2_tuned"]] = Field(
+    models: list[Literal["two_stage", "fingertips"]] = Field(
+        ["two_stage", "fingertips"],
+        description="models that are trained: the two-stage model of PianoMotion10M, once for each of `features`; and fingertips, which learns differences from planned motion",
+    )
+    features: list[Literal["logmel", "notes", "fingering", "hubert", "wav2vec2", "hubert_tuned", "wav2vec2_tuned"]] = Field(
         ["notes"],
         min_length=1,
-        description="inputs of the models: log-mel spectrograms, transcribed notes, HuBERT or wav2vec 2.0, frozen or tuned with the first stage",
+        description="inputs of the two-stage models: log-mel spectrograms, transcribed notes, notes with the finger that plays each, HuBERT or wav2vec 2.0, frozen or tuned with the first stage",
     )
     decoders: list[Literal["transformer", "ssm"]] = Field(
         ["transformer"], min_length=1, description="decoders of both stages; ssm: a state-space model"
@@ -127,6 +140,13 @@ class Benchmark(Section):
         min_length=1,
         description="diffusion sampler (ddpm, ddim, dpmsolver++ or sde-dpmsolver++) and its number of steps, at most 1000",
     )
+    contacts: bool = Field(
+        True, description="score the motion of each model also after its correction so that it plays the notes; only with `frame: keyboard`"
+    )
+    ablations: bool = Field(
+        False,
+        description="score variants of fingertips: without the mask, with default costs of the fingering, with a single fit of the contacts",
+    )
     samples: Count = Field(2, description="number of motions generated for each window")
     max_windows: Annotated[int, Field(ge=0)] = Field(0, description="maximum number of windows to score, evenly spaced; 0: all")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="precision of training; bf16 is faster on a GPU")
@@ -134,6 +154,7 @@ class Benchmark(Section):
     seed: int = Field(0, description="random seed of initial weights, batches and noise")
     position: Position = Position()
     gesture: Gesture = Gesture()
+    fingertips: Fingertips = Fingertips()
     autoencoder: Autoencoder = Autoencoder()
     tuning: Tuning = Tuning()
     weights: Weights = Weights()

@@ -512,7 +512,9 @@ def parse_config(values):
         )
     if config.benchmark.data == "pianomotion10m" and config.benchmark.frame != "camera":
         raise ConfigError("the configuration: benchmark.data: PianoMotion10M has no registered keyboards; set benchmark.frame: camera")
-    for name in ("position", "gesture", "autoencoder", "tuning"):
+    if config.benchmark.frame == "camera" and "fingering" in config.benchmark.features:
+        raise ConfigError("the configuration: benchmark.features: fingering needs registered keyboards; set benchmark.frame: keyboard")
+    for name in ("position", "gesture", "fingertips", "autoencoder", "tuning"):
         batch = getattr(config.benchmark, name).training.batch
         if config.device == "cuda" and batch < config.benchmark.gpus:
             raise ConfigError(

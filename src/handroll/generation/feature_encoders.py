@@ -23,14 +23,12 @@ from handroll.hand.skeleton import FINGERS, HANDS, TIPS
 from handroll.keyboard.geometry import STANDARD
 from handroll.models.audio_features import SPAN, FeatureEncoder, feature_encoder
 from handroll.models.fingertip_network import PLAN
+from handroll.models.methods import FINGERED_FEATURES
 from handroll.rendering.scene import world_joints
 from handroll.training_data.model_frame import RIGHT_FIRST
 
 VERSION = 1
-"""Version of the features of a plan. Increase it manually when the same notes give different features."""
-
-FINGERED = ("fingering", "planned")
-"""Names of the features that are computed from fingered notes."""
+"""Version of the features. Increase it manually when the same notes give another fingering or another plan."""
 
 HELD_OUT = ("valid", "test")
 """Splits in which labels of hand and finger are not used: there, hands and fingers are chosen as for a new recording."""
@@ -55,10 +53,10 @@ def encoder_of(name, rate_hz, folder="", device="cpu", costs=(DEFAULT_COSTS,) * 
     -------
     models.audio_features.FeatureEncoder
     """
-    if name not in FINGERED:
+    if name not in FINGERED_FEATURES:
         return feature_encoder(name, rate_hz, folder, device)
     encode = _encode_fingering if name == "fingering" else _encode_plan
-    version = f"handroll {name} {FINGER_VERSION}" + (f".{VERSION}" if name == "planned" else "")
+    version = f"handroll {name} {FINGER_VERSION}.{VERSION}"
     # Planned positions in half precision would tremble by a quarter of a millimetre.
     dtype = "<f2" if name == "fingering" else "<f4"
     return FeatureEncoder(partial(encode, rate_hz=rate_hz, costs=costs), ("split", *COLUMNS, *SPAN), version, dtype)

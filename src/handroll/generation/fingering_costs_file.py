@@ -60,7 +60,28 @@ def read_costs(path):
         The file is not JSON, has another format or version, lacks a key or has an unknown one, or contains a value that is not a finite
         number of at most `MAX_COST`.
     """
-    value = read_json(path)
+    return costs_from_json(read_json(path), path)
+
+
+def costs_from_json(value, path):
+    """Convert JSON values to the costs of both hands: the inverse of `costs_to_json`.
+
+    Parameters
+    ----------
+    value : JSON value
+    path : path
+        File from which the value was read, for messages.
+
+    Returns
+    -------
+    (FingeringCosts, FingeringCosts)
+        Costs of the left and of the right hand.
+
+    Raises
+    ------
+    SchemaError
+        See `read_costs`.
+    """
     found = value.get("format") if isinstance(value, dict) else None
     if found != FORMAT:
         raise SchemaError(
@@ -76,10 +97,14 @@ def digest(costs):
     return hashlib.sha256(_to_text(costs).encode()).hexdigest()
 
 
+def costs_to_json(costs):
+    """Convert the costs of both hands (left, right) to JSON values."""
+    return {"format": FORMAT} | {hand: _to_json(of_hand) for hand, of_hand in zip(HANDS, costs, strict=True)}
+
+
 def _to_text(costs):
     """Return the content of the file for the costs of both hands."""
-    value = {"format": FORMAT} | {hand: _to_json(of_hand) for hand, of_hand in zip(HANDS, costs, strict=True)}
-    text = json.dumps(value, indent=2, allow_nan=False)
+    text = json.dumps(costs_to_json(costs), indent=2, allow_nan=False)
     # Each list of numbers is on one line.
     return re.sub(r"\[([^\]]*)\]", lambda found: f"[{' '.join(found[1].split())}]", text) + "\n"
 

@@ -36,6 +36,9 @@ from handroll.generation.labelled_notes import read_clips
 from handroll.hand.skeleton import FINGERS, HANDS
 from handroll.logs import LOGGER
 
+VERSION = 1
+"""Version of the learned costs. Increase it manually when the same labels give different costs."""
+
 SEGMENT_CHORDS = 64
 """Number of chords of a segment. The movement from a segment to the next one is not used."""
 
@@ -422,6 +425,42 @@ def draw(clips, max_notes, seed=0):
     return drawn
 
 
+def learn_costs(folders, subjects=(), max_notes=MAX_NOTES):
+    """Learn the costs of both hands from the split train of datasets, and log how well they agree with the labels of the split valid.
+
+    Parameters
+    ----------
+    folders : sequence of path
+        Folders of shards, which contain `shards.json`.
+    subjects : sequence of str
+        Subjects whose clips are used; empty: all.
+    max_notes : int
+        Maximum number of labelled notes of each split.
+
+    Returns
+    -------
+    (FingeringCosts, FingeringCosts)
+        Costs of the left and of the right hand.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        A folder has no list of shards, or a split has no labels.
+    """
+    train, valid = (
+        draw([clip for folder in folders for clip in read_clips(folder, split, subjects)], max_notes) for split in ("train", "valid")
+    )
+    players, likelihood = learn_hands(train, valid)
+    costs = tuple(player.costs for player in players)
+    for name, clips in (("train", train), ("valid", valid)):
+        LOGGER.info("%s: %d labelled notes in %d clips", name, sum(int(clip.labelled.sum()) for clip in clips), len(clips))
+    LOGGER.info("log-likelihood of a label of valid: %s", ", ".join(f"{name} {value:.3f}" for name, value in likelihood.items()))
+    for name, of_name in (("default", (DEFAULT_COSTS,) * len(HANDS)), ("learned", costs)):
+        shares = ", ".join(f"{key} {100.0 * share:.1f} %" for key, share in agreement(valid, of_name).items())
+        LOGGER.info("%s costs, share of the labels of valid that agree: %s", name, shares)
+    return costs
+
+
 def main(arguments=None):
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m handroll.generation.fingering_training", description=__doc__.splitlines()[0])
@@ -432,21 +471,10 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        train, valid = (
-            draw([clip for folder in options.folders for clip in read_clips(folder, split, options.subject)], options.max_notes)
-            for split in ("train", "valid")
-        )
-        players, likelihood = learn_hands(train, valid)
+        costs = learn_costs(options.folders, options.subject, options.max_notes)
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
-    costs = tuple(player.costs for player in players)
     write_costs(options.out, costs)
-    for name, clips in (("train", train), ("valid", valid)):
-        LOGGER.info("%s: %d labelled notes in %d clips", name, sum(int(clip.labelled.sum()) for clip in clips), len(clips))
-    LOGGER.info("log-likelihood of a label of valid: %s", ", ".join(f"{name} {value:.3f}" for name, value in likelihood.items()))
-    for name, of_name in (("default", (DEFAULT_COSTS,) * len(HANDS)), ("learned", costs)):
-        shares = ", ".join(f"{key} {100.0 * share:.1f} %" for key, share in agreement(valid, of_name).items())
-        LOGGER.info("%s costs, share of the labels of valid that agree: %s", name, shares)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 from handroll.exchange.fingering_files import write_pig
 from handroll.generation.motion_table import project_to_scene
 from handroll.generation.music_input import AUDIO_RATE_HZ, ENGINE, RecordingError, open_recording
-from handroll.generation.planned import PlannedPianist
+from handroll.generation.planned_pianist import PlannedPianist
 from handroll.hand.skeleton import HANDS
 from handroll.logs import LOGGER
 from handroll.media.audio import load_audio

@@ -238,7 +238,7 @@ def transcribe_recording(recording, threads=1, device="cpu"):
     return replace(recording, notes=notes, pedal=pedal, transcriber=transcriber, **unknown)
 
 
-def encode_recording(recording, encoder, rate_hz, frames):
+def encode_recording(recording, encoder, rate_hz, frames, hand_size=1.0):
     """Compute the features of a recording in the same way as for clips of the dataset.
 
     Parameters
@@ -250,6 +250,8 @@ def encode_recording(recording, encoder, rate_hz, frames):
         Frame rate of the features.
     frames : int
         Number of frames of the result. The recording is padded with silence.
+    hand_size : float
+        Bone scale of both hands, for encoders that plan the motion.
 
     Returns
     -------
@@ -265,7 +267,8 @@ def encode_recording(recording, encoder, rate_hz, frames):
         start_s, end_s = first / rate_hz, (first + piece) / rate_hz
         row = {"start_s": start_s, "end_s": end_s, "audio_delay_s": 0.0}
         if by_notes:
-            row |= cut_music(recording.notes, recording.pedal, start_s, end_s)
+            row |= cut_music(_labelled(recording), recording.pedal, start_s, end_s)
+            row |= {"split": "", **{f"{hand}_bone_scale": hand_size for hand in HANDS}}
         else:
             row["audio"] = {"bytes": cut_flac(recording.audio, start_s, end_s)}
         encoded = encoder.encode(row)
@@ -275,3 +278,14 @@ def encode_recording(recording, encoder, rate_hz, frames):
         skip = piece // 4 if first else 0
         features[first + skip : first + piece] = encoded[skip:]
     return features[:frames]
+
+
+def _labelled(recording):
+    """Return the notes of a recording with the columns of `tables.FINGERED_NOTES`. Notes without a given finger have no label."""
+    known = recording.hand != UNKNOWN
+    return recording.notes | {
+        "hand": np.where(known, np.array(HANDS, dtype=object)[recording.hand], ""),
+        "finger": np.where(recording.finger == UNPLAYED, 0, recording.finger + 1).astype(np.int8),
+        "finger_confidence": np.where(recording.finger == UNPLAYED, 0.0, 1.0),
+        "landing_error_mm": np.full(len(known), np.nan),
+    }

@@ -1,5 +1,6 @@
 """Motion from a trained model."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,18 +10,25 @@ import torch
 from handroll.exchange.pianomotion10m_rows import CAMERA
 from handroll.generation.channels import to_performance
 from handroll.generation.contacts import make_playable
+from handroll.generation.feature_encoders import encoder_of
+from handroll.generation.fingering import DEFAULT_COSTS, FingeringCosts
+from handroll.generation.fingering_costs_file import costs_from_json, digest
 from handroll.generation.motion_table import camera_frame_rows
 from handroll.generation.music_input import RecordingError, encode_recording, transcribe_recording
 from handroll.generation.performance import GeneratedMotion
-from handroll.models.audio_features import FeatureEncoder, feature_encoder
+from handroll.generation.planned import check_hand_size
+from handroll.models.audio_features import FeatureEncoder
 from handroll.models.diffusion import new_sampler, sampling_steps
-from handroll.models.two_stage import TwoStage, load_two_stage, window_starts
+from handroll.models.fingertips import load_fingertips
+from handroll.models.methods import NOTE_FEATURES
+from handroll.models.two_stage import load_two_stage, window_starts
 from handroll.provenance import file_sha256
 
-"""Size of generated hands relative to handroll's open hand. It is fixed, because models generate only positions and rotations."""
+FINGERTIPS, STAGES = "fingertips.safetensors", ("position.safetensors", "gesture.safetensors")
+"""Files of a model's folder: of the model `fingertips`, and of a two-stage model."""
 
-# Names of the features that need no network.
-_WITHOUT_NETWORK = ("notes", "logmel")
+# Names of the features that need no folder of weights.
+_WITHOUT_FOLDER = (*NOTE_FEATURES, "logmel")
 
 
 @dataclass(frozen=True)
@@ -29,35 +37,39 @@ class TrainedPianist:
 
     Attributes
     ----------
-    model : TwoStage
+    motion_of : callable (array (frame, feature), int) -> (array (frame, 6), array (frame, 96))
+        Function that generates positions and poses (`training_data.model_frame`) from features and a random seed.
     encoder : FeatureEncoder
         Encoder of the model's input features.
     about : dict
         The `about` of the model's checkpoint. It contains features, rate_hz, frame and frames.
-    sampler : str
-        Name of the sampler; see `models.diffusion.sample`.
-    steps : int
-        Number of sampling steps; see `models.diffusion.sample`.
+    sampling : dict
+        Settings of the sampling, for the provenance; empty for a model without noise.
     device : str
         Device on which model and encoder run.
     name : str
         Name of the folder with the checkpoints.
     version : str
-        First 12 digits of the SHA-256 of the second stage's checkpoint.
+        First 12 digits of the SHA-256 of the last stage's checkpoint.
+    costs : (FingeringCosts, FingeringCosts)
+        Costs of the fingering of the left and of the right hand.
     contacts : bool
         Whether the motion is corrected so that it plays the notes (`contacts.make_playable`). Models of the camera frame have no keys, so
         their motion is never corrected.
+    hand_size : float
+        Bone scale of both hands: size relative to handroll's open hand. It is not a result of the models.
     """
 
-    model: TwoStage
+    motion_of: Callable
     encoder: FeatureEncoder
     about: dict
-    sampler: str
-    steps: int
+    sampling: dict
     device: str
     name: str
     version: str
+    costs: tuple[FingeringCosts, FingeringCosts] = (DEFAULT_COSTS, DEFAULT_COSTS)
     contacts: bool = True
+    hand_size: float = 1.0
 
     @property
     def fps(self):
@@ -67,7 +79,8 @@ class TrainedPianist:
     @property
     def settings(self):
         """Settings that influence the motion, for the provenance."""
-        return {"features": self.about["features"], "sampler": self.sampler, "steps": self.steps, "contacts": self.contacts}
+        settings = {"features": self.about["features"], "contacts": self.contacts, "hand_size": self.hand_size}
+        return settings | self.sampling | {"fingering_sha256": digest(self.costs)}
 
     def generate(self, recording, seed):
         """Generate the motion for a recording.
@@ -90,7 +103,7 @@ class TrainedPianist:
             The recording is a file with notes, but the model needs audio.
         """
         about = self.about
-        by_notes = about["features"] == "notes"
+        by_notes = about["features"] in NOTE_FEATURES
         over_keys = about["frame"] == "keyboard"
         if (by_notes or (self.contacts and over_keys)) and recording.notes is None:
             recording = transcribe_recording(recording, torch.get_num_threads(), self.device)
@@ -98,29 +111,35 @@ class TrainedPianist:
             raise RecordingError(f"expected audio, because this model needs {about['features']} features, found a file with notes")
         position, pose = _generate_motion(self, recording, seed)
         if over_keys:
-            performance, messages = to_performance(position, pose, about["rate_hz"], recording.notes), ()
+            scale, messages = (self.hand_size,) * 2, ()
+            performance = to_performance(position, pose, about["rate_hz"], recording.notes, scale)
             if self.contacts:
-                performance, missed = make_playable(performance, recording.notes, recording.pedal, self.device)
+                known = recording.hand, recording.finger, self.costs
+                performance, missed = make_playable(performance, recording.notes, recording.pedal, self.device, *known)
                 if missed.any():
                     messages = (f"{missed.sum()} of {len(missed)} notes are not played, although the motion was corrected",)
             return recording, GeneratedMotion(performance, messages=messages)
         return recording, GeneratedMotion(None, camera_frame_rows(position, pose, about["rate_hz"]), CAMERA.to_metadata())
 
 
-def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", device="cpu", contacts=True):
+def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", device="cpu", contacts=True, costs=None, hand_size=1.0):
     """Load a trained model from a folder of checkpoints.
 
     Parameters
     ----------
     folder : path
-        Folder that contains `position.safetensors` and `gesture.safetensors`.
+        Folder with the files of a model: `FINGERTIPS`, or both `STAGES`.
     sampler, steps
-        See `models.diffusion.sample`.
+        See `models.diffusion.sample`. Not used by the model `fingertips`.
     encoder_folder : path, optional
         Folder with the weights of a speech encoder. Required for models that use one.
     device : str
         See `handroll.device`.
     contacts : bool
+        See `TrainedPianist`.
+    costs : (FingeringCosts, FingeringCosts), optional
+        Costs of the fingering. Default: those that were learned together with the model, or else the default costs.
+    hand_size : float
         See `TrainedPianist`.
 
     Returns
@@ -130,24 +149,35 @@ def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", dev
     Raises
     ------
     FileNotFoundError, ValueError
-        A checkpoint or the encoder is missing or does not match, the sampler is unknown, or `steps` is out of range.
+        A checkpoint or the encoder is missing or does not match, the sampler is unknown, or `steps` or `hand_size` is out of range.
     handroll.device.DeviceError
         The device is not available.
     """
-    new_sampler(sampler), sampling_steps(steps)
+    new_sampler(sampler), sampling_steps(steps), check_hand_size(hand_size)
     folder = Path(folder)
-    model, about = load_two_stage(folder / "position.safetensors", folder / "gesture.safetensors", device)
+    if (folder / FINGERTIPS).is_file():
+        last, sampling = folder / FINGERTIPS, {}
+        model, about = load_fingertips(last, device)
+    else:
+        last, sampling = folder / STAGES[1], {"sampler": sampler, "steps": steps}
+        model, about = load_two_stage(folder / STAGES[0], last, device)
     name = about["features"]
-    if name not in _WITHOUT_NETWORK and not encoder_folder:
+    if name not in _WITHOUT_FOLDER and not encoder_folder:
         raise ValueError(f"{folder}: this model needs features of the speech encoder {name}; give the folder of its weights with --encoder")
-    encoder = feature_encoder(name, about["rate_hz"], encoder_folder, device)
+    if costs is None:
+        costs = costs_from_json(about["fingering"], last) if "fingering" in about else (DEFAULT_COSTS, DEFAULT_COSTS)
+    encoder = encoder_of(name, about["rate_hz"], encoder_folder, device, costs)
     if encoder.version != about["encoder"]:
         where = f" in {encoder_folder}; give the folder of that encoder (--encoder)" if encoder_folder else "; train the model again"
         raise ValueError(
             f"{folder}: expected the {name} encoder that this model was trained with, {about['encoder']}, found {encoder.version}{where}"
         )
-    version = file_sha256(folder / "gesture.safetensors")[:12]
-    return TrainedPianist(model, encoder, about, sampler, steps, device, folder.resolve().name, version, contacts)
+
+    def motion_of(features, seed):
+        return model.generate_long(features, sampler, steps, seed) if sampling else model.generate_long(features)
+
+    version = file_sha256(last)[:12]
+    return TrainedPianist(motion_of, encoder, about, sampling, device, folder.resolve().name, version, costs, contacts, hand_size)
 
 
 def _generate_motion(pianist, recording, seed):
@@ -156,6 +186,6 @@ def _generate_motion(pianist, recording, seed):
     frames = int(np.ceil(recording.duration_s * rate_hz))
     # Features are computed up to the end of the last window, so that the model gets features of silence after the recording,
     # and not zeros.
-    features = encode_recording(recording, pianist.encoder, rate_hz, window_starts(frames, window)[-1] + window)
-    position, pose = pianist.model.generate_long(features, pianist.sampler, pianist.steps, seed)
+    length = window_starts(frames, window)[-1] + window
+    position, pose = pianist.motion_of(encode_recording(recording, pianist.encoder, rate_hz, length, pianist.hand_size), seed)
     return position[:frames], pose[:frames]

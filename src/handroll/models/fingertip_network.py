@@ -16,7 +16,6 @@ from torch import nn
 from handroll.hand.skeleton import FINGERS, HANDS, N_ROTATIONS, TIPS
 from handroll.keyboard.geometry import LEVEL_HAND, STANDARD
 from handroll.models.audio_context import FeatureContext
-from handroll.models.memory_decoder import new_decoder
 from handroll.pose.differentiable_hand import exponential
 from handroll.pose.hand_models import TemplateSkeleton
 from handroll.training_data.model_frame import N_POSE, N_POSITION, RIGHT_FIRST
@@ -53,10 +52,6 @@ class FingertipSettings:
         Width of the network (D).
     context_layers : int
         Number of residual blocks of the `FeatureContext` of each stage; at least 1.
-    decoder : str
-        Kind of the decoder, one of `memory_decoder.KINDS`.
-    layers, state, feedforward : int
-        Sizes of the decoder; see `memory_decoder.new_decoder`.
     masked : bool
         Whether the residual of a fingertip is zero along the keyboard and in height while its finger is at its key.
     dropout : float
@@ -64,12 +59,8 @@ class FingertipSettings:
     """
 
     features: int
-    width: int = 256
-    context_layers: int = 3
-    decoder: str = "transformer"
-    layers: int = 2
-    state: int = 16
-    feedforward: int = 512
+    width: int = 128
+    context_layers: int = 4
     masked: bool = True
     dropout: float = 0.0
 
@@ -86,15 +77,11 @@ class FingertipNetwork(nn.Module):
         super().__init__()
         self.settings = settings
         width = settings.width
-
-        def stage(inputs):
-            context = FeatureContext(inputs, width, settings.context_layers, settings.dropout)
-            decoder = new_decoder(settings.decoder, width, settings.layers, settings.state, settings.feedforward, settings.dropout)
-            return nn.Sequential(context, decoder)
-
-        self.tip_stage = stage(settings.features)
+        # Convolutions see about a second before and after a frame, which is enough, because the plan knows the whole piece.
+        sizes = width, settings.context_layers, settings.dropout
+        self.tip_stage = FeatureContext(settings.features, *sizes)
         self.tip_head = nn.Linear(width, N_TIPS + N_POSITION)
-        self.pose_stage = stage(settings.features + N_TIPS + N_POSITION)
+        self.pose_stage = FeatureContext(settings.features + N_TIPS + N_POSITION, *sizes)
         self.pose_head = nn.Linear(width, N_POSE)
         # The untrained network returns the plan.
         for head in (self.tip_head, self.pose_head):

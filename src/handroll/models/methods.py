@@ -15,16 +15,30 @@ TUNED = "_tuned"
 """Suffix in the name of features whose speech encoder is fine-tuned together with the first stage."""
 
 
-NOTE_FEATURES = ("notes",)
+DEFAULT_COSTS = "_default"
+"""Suffix in the name of features for which fingers are chosen with default costs instead of learned ones."""
+
+FINGERED_FEATURES = ("fingering", "planned", f"planned{DEFAULT_COSTS}")
+"""Names of features that are computed from notes with hand and finger."""
+
+NOTE_FEATURES = ("notes", *FINGERED_FEATURES)
 """Names of features that are computed from notes. All others are computed from audio."""
+
+MASKED, UNMASKED = "fingertips", "fingertips_unmasked"
+"""Names of the trained variants of the model `fingertips`."""
+
+FITS = 3
+"""Maximum number of fits in the correction of a motion; see `generation.contacts.make_playable`."""
 
 
 def comparison_methods(benchmark):
     """Return every method of an experiment by name.
 
     Four reference methods come first: the ground truth, the ground truth of other windows, the mean pose of the training data, and the
-    training motion with the most similar features. The trained two-stage models follow, one for each combination of features, decoder
-    and sampler. The released checkpoint of PianoMotion10M is last, if the configuration contains its path.
+    training motion with the most similar features. In the keyboard frame, planned motion follows, with default and with learned costs of
+    the fingering. The trained models are next: a two-stage model for each combination of features, decoder and sampler, and
+    `fingertips`. Each is followed by its corrected motion. The released checkpoint of PianoMotion10M is last, if the configuration
+    contains its path.
 
     Parameters
     ----------
@@ -43,7 +57,10 @@ def comparison_methods(benchmark):
         f"nearest-{nearest}": {"kind": "nearest", "features": nearest},
     }
     samplers = [{"sampler": name, "steps": int(steps)} for name, steps in map(str.split, benchmark.samplers)]
-    methods |= {
+    on_keys = benchmark.frame == "keyboard"
+    if on_keys:
+        methods |= {"planned": {"kind": "planned"}, "planned-learned": {"kind": "planned", "fingering": "learned"}}
+    trained = {
         method_name("two_stage", features, decoder, **sampler): {
             "kind": "two_stage",
             "features": features,
@@ -53,10 +70,39 @@ def comparison_methods(benchmark):
         for features in benchmark.features
         for decoder in benchmark.decoders
         for sampler in samplers
+        if "two_stage" in benchmark.models
     }
+    if on_keys and "fingertips" in benchmark.models:
+        trained["fingertips"] = {"kind": "fingertips", "model": MASKED, "features": "planned"}
+    for name, method in trained.items():
+        methods[name] = method
+        if on_keys and benchmark.contacts:
+            methods[f"{name}-contacts"] = _corrected(name, method)
+    if on_keys and benchmark.ablations:
+        methods |= _ablations()
     if benchmark.weights.released:
         methods |= {method_name("released", **sampler): {"kind": "released", **sampler} for sampler in samplers}
     return methods
+
+
+def _corrected(name, method, fits=FITS):
+    """Describe the method that corrects the motion of another method."""
+    fingering = {"fingering": "learned"} if method["features"] in ("fingering", "planned") else {}
+    return {"kind": "contacts", "of": name, "fits": fits, **fingering}
+
+
+def _ablations():
+    """Return the variants of the model `fingertips` in which a part is missing, by name."""
+    name = "fingertips"
+    without_mask = {"kind": "fingertips", "model": UNMASKED, "features": "planned"}
+    default = {"kind": "fingertips", "model": MASKED, "features": f"planned{DEFAULT_COSTS}"}
+    return {
+        f"{name}-no_mask": without_mask,
+        f"{name}-no_mask-contacts": _corrected(f"{name}-no_mask", without_mask),
+        f"{name}-default_fingering": default,
+        f"{name}-default_fingering-contacts": _corrected(f"{name}-default_fingering", default),
+        f"{name}-one_fit": _corrected(name, without_mask, fits=1),
+    }
 
 
 def method_name(*parts, sampler, steps):
@@ -67,6 +113,11 @@ def method_name(*parts, sampler, steps):
 def is_sampled(method):
     """Return whether a method samples from a diffusion model. Such a method needs a seed, a number of samples and a device."""
     return method["kind"] in ("two_stage", "released")
+
+
+def all_features(benchmark):
+    """List the features that the methods of an experiment need, without repetition."""
+    return list(dict.fromkeys(method["features"] for method in comparison_methods(benchmark).values() if "features" in method))
 
 
 def input_of(features):
@@ -99,4 +150,4 @@ def encoder_files(folder):
 
 def encoder_modules(features):
     """List the additional modules that these features need, as names within the package `handroll`."""
-    return () if features in ("notes", "logmel") else ("models.speech_encoder",)
+    return () if features in ("logmel", *NOTE_FEATURES) else ("models.speech_encoder",)

@@ -147,6 +147,7 @@ def save_trained(path, kind, sizes, network_prefix, source, setup, trained, sett
     """
     features = feature_manifest(source.features) if source.features else {}
     about = {name: features.get(name) for name in ("features", "encoder")}
+    about |= {"fingering": features["fingering"]} if "fingering" in features else {}
     about |= {"frame": source.frame, "rate_hz": source.rate_hz, "frames": setup.frames, "settings": settings, "history": trained.history}
     weights = {name.removeprefix(network_prefix): value for name, value in trained.state_dict.items() if name.startswith(network_prefix)}
     save_checkpoint(path, Checkpoint(kind, sizes, setup.scales, about, weights))

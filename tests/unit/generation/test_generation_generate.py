@@ -10,12 +10,13 @@ import torch
 from handroll.camera import camera_from_metadata, extrinsics_from_metadata
 from handroll.cli import main
 from handroll.exchange.fingering_files import PIG_HEADER, read_pig
+from handroll.generation.channels import to_performance
 from handroll.generation.generate import SCENES, play
 from handroll.generation.key_motion import key_depth_from_fingertips_mm, key_depth_from_notes_mm
 from handroll.generation.motion_table import project_to_scene
 from handroll.generation.music_input import RecordingError
 from handroll.generation.pianist import perform
-from handroll.generation.trained import load_pianist, to_performance
+from handroll.generation.trained import load_pianist
 from handroll.hand.kinematics import hand_joints
 from handroll.hand.skeleton import HANDS, TIPS
 from handroll.keyboard.geometry import STANDARD, playing_points_mm
@@ -92,7 +93,16 @@ def test_a_recording_becomes_motion_notes_and_video(tmp_path, untrained, recordi
         np.testing.assert_allclose(joints_m, motion["joints_m"][:, side], atol=1e-5)
     np.testing.assert_allclose(extrinsics_from_metadata(facts).to_camera(motion["joints_keyboard_mm"]), 1e3 * motion["joints_m"], atol=1e-2)
     assert facts["detector"] == "generated" and facts["pose_engine"] == "notes" and facts["transcriber"] == "midi"
-    settings = {"features": "notes", "sampler": "dpmsolver++", "steps": 2, "contacts": True, "seed": 0, "tempo": 1.0, "hands": "auto"}
+    settings = {
+        "features": "notes",
+        "sampler": "dpmsolver++",
+        "steps": 2,
+        "contacts": True,
+        "hand_size": 1.0,
+        "seed": 0,
+        "tempo": 1.0,
+        "hands": "auto",
+    }
     assert json.loads(facts["generate"])["settings"] == settings
     camera = camera_from_metadata(facts)
     assert (camera.width_px, camera.height_px) == (320, 180)
