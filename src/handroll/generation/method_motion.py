@@ -68,7 +68,9 @@ def generate(method, source, windows_path, models, seed=0, samples=1, device="cp
     number_of = {name: number for number, name in enumerate(clips.names)}
     windows = [(number_of[tuple(name)], first) for *name, first in chosen["windows"][chosen["split"]]]
     columns, facts = KINDS[method["kind"]](method, clips, chosen, windows, models, {"seed": seed, "samples": samples, "device": device})
-    return columns, ({"input": input_of(facts["features"])} if "features" in facts else {}) | facts
+    if "features" in facts:
+        facts = {"input": input_of(facts["features"])} | facts
+    return columns, facts | ({"variant": method["variant"]} if "variant" in method else {})
 
 
 def _ground_truth(method, clips, chosen, windows, models, run):

@@ -77,7 +77,7 @@ RELEASED = tuple(
 ) + (Metric("released_fid", "FID", 3),)
 """Columns of the next table: the metrics of PianoMotion10M, as its released code computes them."""
 
-ABOUT = (("input", "input"), ("features", "features"), ("decoder", "decoder"), ("sampler", "sampler"), ("steps", "steps"))
+ABOUT = tuple((name, name) for name in ("variant", "input", "features", "decoder", "sampler", "steps"))
 """Columns that describe a method: key and heading. `input` is `notes` or `audio`: what the method receives of the music."""
 
 COSTS = (

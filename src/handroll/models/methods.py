@@ -47,7 +47,9 @@ def comparison_methods(benchmark):
     Returns
     -------
     dict of str to dict
-        Description of each method: `kind`, and `features`, `decoder`, `sampler` and `steps` if they apply to this kind.
+        Description of each method: `kind`, and what applies to this kind: `features`, `decoder`, `sampler`, `steps`; `model`, the trained
+        variant of `fingertips`; `of` and `fits`, the corrected method and the maximum number of fits; `fingering`, "learned" if fingers are
+        chosen with learned costs; `variant`, how the method differs from others of its name.
     """
     nearest = benchmark.features[0]
     methods = {
@@ -59,7 +61,8 @@ def comparison_methods(benchmark):
     samplers = [{"sampler": name, "steps": int(steps)} for name, steps in map(str.split, benchmark.samplers)]
     on_keys = benchmark.frame == "keyboard"
     if on_keys:
-        methods |= {"planned": {"kind": "planned"}, "planned-learned": {"kind": "planned", "fingering": "learned"}}
+        methods["planned"] = {"kind": "planned"}
+        methods["planned-learned"] = {"kind": "planned", "fingering": "learned", "variant": "learned fingering"}
     trained = {
         method_name("two_stage", features, decoder, **sampler): {
             "kind": "two_stage",
@@ -88,20 +91,22 @@ def comparison_methods(benchmark):
 def _corrected(name, method, fits=FITS):
     """Describe the method that corrects the motion of another method."""
     fingering = {"fingering": "learned"} if method["features"] in ("fingering", "planned") else {}
-    return {"kind": "contacts", "of": name, "fits": fits, **fingering}
+    variant = ", ".join(filter(None, (method.get("variant"), "contacts" if fits == FITS else f"contacts of {fits} fit")))
+    return {"kind": "contacts", "of": name, "fits": fits, "variant": variant, **fingering}
 
 
 def _ablations():
     """Return the variants of the model `fingertips` in which a part is missing, by name."""
     name = "fingertips"
-    without_mask = {"kind": "fingertips", "model": UNMASKED, "features": "planned"}
-    default = {"kind": "fingertips", "model": MASKED, "features": f"planned{DEFAULT_COSTS}"}
+    masked = {"kind": "fingertips", "model": MASKED, "features": "planned"}
+    without_mask = masked | {"model": UNMASKED, "variant": "no mask"}
+    default = masked | {"features": f"planned{DEFAULT_COSTS}", "variant": "default fingering"}
     return {
         f"{name}-no_mask": without_mask,
         f"{name}-no_mask-contacts": _corrected(f"{name}-no_mask", without_mask),
         f"{name}-default_fingering": default,
         f"{name}-default_fingering-contacts": _corrected(f"{name}-default_fingering", default),
-        f"{name}-one_fit": _corrected(name, without_mask, fits=1),
+        f"{name}-one_fit": _corrected(name, masked, fits=1),
     }
 
 
