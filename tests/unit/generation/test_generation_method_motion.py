@@ -1,11 +1,16 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from handroll.generation.fingering import DEFAULT_COSTS
+from handroll.generation.fingering_costs_file import write_costs
 from handroll.generation.method_motion import generate
+from handroll.generation.motion_file import GENERATED
 from handroll.metrics.scoring import score_motions
 from handroll.models.methods import input_of
+from handroll.storage import write_table
 from handroll.training_data.loader import Clips, Source
 
 METHOD = {"kind": "released", "sampler": "ddim", "steps": 2}
@@ -75,3 +80,29 @@ def test_no_other_half_of_one_window(chosen):
     windows.write_text(json.dumps(values))
     with pytest.raises(ValueError, match="expected at least 2 windows, found 1; use more clips"):
         generate({"kind": "other_half"}, source, windows, [])
+
+
+def test_a_plan_plays_the_notes_and_a_correction_makes_a_motion_play_them(corpus, tmp_path):
+    source, windows = Source(corpus / "shards"), tmp_path / "windows.json"
+    values = json.loads((corpus / "windows.json").read_text())
+    values["windows"]["valid"] = values["windows"]["valid"][1:2]
+    windows.write_text(json.dumps(values))
+    write_costs(tmp_path / "fingering.json", (DEFAULT_COSTS, replace(DEFAULT_COSTS, thumb_on_black=0.0)))
+    made = {"planned": generate({"kind": "planned"}, source, windows, [])}
+    made["learned"] = generate({"kind": "planned", "variant": "learned"}, source, windows, [tmp_path / "fingering.json"])
+    assert made["planned"][1] == {"input": "notes"} and made["learned"][1] == {"input": "notes", "variant": "learned"}
+    # A motion that is wrong by a hand's width: the same plan, moved along the keyboard.
+    columns, _ = made["planned"]
+    moved = columns | {"position": [position + np.float32([60.0, 0.0, 0.0] * 2) for position in columns["position"]]}
+    write_table(tmp_path / "moved.parquet", GENERATED, moved, {})
+    (tmp_path / "moved.json").write_text(json.dumps({"input": "audio", "training_s": 1.0}))
+    made["moved"] = moved, {}
+    correction = {"kind": "contacts", "of": "moved", "fits": 2, "variant": "contacts"}
+    made["contacts"] = generate(correction, source, windows, [tmp_path / "moved.parquet", tmp_path / "moved.json"])
+    facts = made["contacts"][1]
+    assert facts["input"] == "audio" and facts["variant"] == "contacts" and facts["contacts_s_per_min"] > 0.0 and facts["notes"] > 5
+    f1 = {
+        name: score_motions(columns, source, windows, lambda position, pose: pose.mean(axis=1))["key_press_f1"]["value"]
+        for name, (columns, _) in made.items()
+    }
+    assert f1["planned"] > 0.9 and f1["learned"] > 0.85 and f1["moved"] < 0.5 and f1["contacts"] > 0.85
