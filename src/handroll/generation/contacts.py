@@ -91,7 +91,8 @@ _EDGE_MM = 10.0
 def make_playable(performance, notes, pedal, device="cpu", hand=None, finger=None, costs=(DEFAULT_COSTS,) * 2, max_fits=MAX_FITS):
     """Correct a generated motion so that it plays notes: choose hands and fingers, and fit the motion until its key presses match.
 
-    After each fit the key presses are detected (`metrics.key_press`). While notes are missed, the corrected motion is fitted again.
+    After each fit the key presses are detected (`metrics.key_press`). While a fit reduces the number of missed notes and false presses, and
+    notes are missed, the corrected motion is fitted again. If the first fit increases it, the given motion is returned.
 
     Parameters
     ----------
@@ -123,18 +124,24 @@ def make_playable(performance, notes, pedal, device="cpu", hand=None, finger=Non
     duration_s = float(performance.time_s[-1])
     music = FingeredNotes(duration_s=duration_s, notes=table, hand=hand[played], finger=finger[played], pedal=pedal)
     performance = replace(performance, notes=table, note_hand=music.hand, note_finger=music.finger)
-    missed = None
-    for _ in range(max_fits):
+    missed, errors = _press_errors(performance, notes)
+    for number in range(max_fits):
         rotation, translation = fit_contacts(performance, music, device)
         again = replace(performance, rotation_rad=rotation, translation_m=translation)
-        presses = find_presses(again.time_s, 1e3 * world_joints(again))
-        now = ~match_presses(presses, notes["onset_s"], notes["pitch"])[1]
-        if missed is not None and now.sum() >= missed.sum():
+        missed_again, errors_again = _press_errors(again, notes)
+        if errors_again > errors or (number and errors_again == errors):
             break
-        performance, missed = again, now
+        performance, missed, errors = again, missed_again, errors_again
         if not missed.any():
             break
     return performance, missed
+
+
+def _press_errors(performance, notes):
+    """Return which notes (note,) have no key press of a performance, and the number of missed notes and false presses."""
+    presses = find_presses(performance.time_s, 1e3 * world_joints(performance))
+    matched, played = match_presses(presses, notes["onset_s"], notes["pitch"])
+    return ~played, int((~played).sum() + (~matched).sum())
 
 
 def fit_contacts(performance, music, device="cpu"):

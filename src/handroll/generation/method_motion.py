@@ -10,8 +10,9 @@ import numpy as np
 
 from handroll.generation.channels import to_channels, to_performance
 from handroll.generation.feature_encoders import clip_notes
-from handroll.generation.fingering import DEFAULT_COSTS
+from handroll.generation.fingering import DEFAULT_COSTS, finger_notes
 from handroll.generation.fingering_costs_file import read_costs
+from handroll.generation.hand_assignment import assign_hands
 from handroll.generation.labelled_notes import COLUMNS
 from handroll.generation.motion_file import GENERATED
 from handroll.generation.planned import plan_performance
@@ -176,13 +177,15 @@ def _contacts(method, clips, chosen, windows, models, run):
     facts = json.loads(Path(models[1]).read_text(encoding="utf-8"))
     costs = read_costs(models[2]) if len(models) > 2 else DEFAULT_COSTS_OF_HANDS
     number_of, rate_hz = {name: number for number, name in enumerate(clips.names)}, clips.source.rate_hz
-    positions, poses, missed, total, started = [], [], 0, 0, time.perf_counter()
+    positions, poses, missed, total, started, music_of = [], [], 0, 0, time.perf_counter(), {}
     for row in range(len(columns["clip"])):
         number = number_of[columns["subject"][row], columns["video"][row], int(columns["clip"][row])]
-        clip = clip_notes(clips.rows(number, CLIP_COLUMNS))
-        notes, pedal = _shifted(clip, int(columns["first_frame"][row]) / rate_hz, chosen["frames"] / rate_hz)
+        if number not in music_of:
+            music_of[number] = _fingered(clip_notes(clips.rows(number, CLIP_COLUMNS)), costs)
+        clip = music_of[number]
+        notes, pedal, *fingers = _window_of(clip, int(columns["first_frame"][row]) / rate_hz, chosen["frames"] / rate_hz)
         performance = to_performance(columns["position"][row], columns["pose"][row], rate_hz, notes, clip.hand_scale)
-        played, lost = make_playable(performance, notes, pedal, run["device"], costs=costs, max_fits=method["fits"])
+        played, lost = make_playable(performance, notes, pedal, run["device"], *fingers, costs, method["fits"])
         position, pose = to_channels(played, rate_hz)
         positions.append(position)
         poses.append(pose)
@@ -192,11 +195,17 @@ def _contacts(method, clips, chosen, windows, models, run):
     return columns | {"position": positions, "pose": poses}, facts
 
 
-def _shifted(clip, start_s, length_s):
-    """Return the notes and the pedal of a `LabelledNotes` that concern a window, in seconds since its start."""
+def _fingered(clip, costs):
+    """Return a `LabelledNotes` in which hands and fingers are chosen for all notes that can be played."""
+    hand = assign_hands(clip.notes, clip.hand, clip.hand_scale)
+    return replace(clip, hand=hand, finger=finger_notes(clip.notes, clip.pedal, hand, clip.finger, costs, clip.hand_scale))
+
+
+def _window_of(clip, start_s, length_s):
+    """Return notes, pedal, hands and fingers of a `LabelledNotes` that concern a window, in seconds since its start."""
     notes, pedal = ({name: v - start_s if name.endswith("_s") else v for name, v in table.items()} for table in (clip.notes, clip.pedal))
     near = (notes["key_offset_s"] > -_MARGIN_S) & (notes["onset_s"] < length_s + _MARGIN_S)
-    return {name: values[near] for name, values in notes.items()}, pedal
+    return {name: values[near] for name, values in notes.items()}, pedal, clip.hand[near], clip.finger[near]
 
 
 def _sample(model, encode, method, clips, chosen, windows, run, facts):
