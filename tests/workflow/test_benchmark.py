@@ -33,43 +33,55 @@ benchmark:
   gesture:
     {dim: 8, multipliers: [1, 1], condition_width: 16, layers: 1, feedforward: 16, context_layers: 1,
      training: {steps: 50, batch: 2, save_every: 5}}
+  fingertips: {width: 16, context_layers: 1, training: *few}
   autoencoder: {training: *few}
   tuning: {training: {steps: 2, batch: 2, learning_rate: 1.0e-3}}
 """
 EXPERIMENT = "results/experiments/tiny"
 GESTURE = f"{EXPERIMENT}/models/notes-transformer/gesture"
 TWO_STAGE = "two_stage-notes-transformer-dpmsolverpp-3"
-METHODS = ["ground_truth", "other_half", "mean_pose", "nearest-notes", TWO_STAGE]
+REFERENCES = ["ground_truth", "other_half", "mean_pose", "nearest-notes"]
+ON_KEYS = ["planned", "planned-learned", TWO_STAGE, f"{TWO_STAGE}-contacts", "fingertips", "fingertips-contacts"]
+METHODS = [*REFERENCES, *ON_KEYS]
 PATIENCE_S = 900.0
 
-ONE_METHOD = {"generate_motion": 1, "score_motion": 1, "make_tables": 1}
-BELOW_GESTURE = {"train_gesture": 1, **ONE_METHOD}
+
+def methods(count):
+    """The jobs that `count` methods need."""
+    return {"generate_motion": count, "score_motion": count, "make_tables": 1}
+
+
+# A model and its corrected motion.
+ONE_MODEL = methods(2)
+BELOW_GESTURE = {"train_gesture": 1, **ONE_MODEL}
 BELOW_POSITION = {"train_position": 1, **BELOW_GESTURE}
-BELOW_AUTOENCODER = {"train_autoencoder": 1, "score_motion": 5, "make_tables": 1}
-BELOW_WINDOWS = {"choose_windows": 1, "generate_motion": 5, "score_motion": 5, "make_tables": 1}
-BELOW_SHARDS = {"prepare_training": 1, "encode_audio": 1, **BELOW_POSITION, **BELOW_AUTOENCODER, **BELOW_WINDOWS}
+BELOW_AUTOENCODER = {"train_autoencoder": 1, "score_motion": len(METHODS), "make_tables": 1}
+BELOW_WINDOWS = {"choose_windows": 1, **methods(len(METHODS))}
+TRAININGS = {"train_position": 1, "train_gesture": 1, "train_autoencoder": 1}
+FINGERED = {"train_fingering": 1, "train_fingertips": 1, "encode_audio": 2}
+BELOW_SHARDS = {"prepare_training": 1, **TRAININGS, **FINGERED, **BELOW_WINDOWS}
 
 
 # Changed settings to the jobs that they give.
 AFTER_A_CHANGE = {
-    "benchmark={samplers: [dpmsolver++ 3, ddim 2]}": ONE_METHOD,
-    "benchmark={samples: 2}": ONE_METHOD,
+    "benchmark={samplers: [dpmsolver++ 3, ddim 2]}": ONE_MODEL,
+    "benchmark={samples: 2}": ONE_MODEL,
     "benchmark={gesture: {training: {steps: 60}}}": BELOW_GESTURE,
     "benchmark={position: {width: 32}}": BELOW_POSITION,
     "benchmark={autoencoder: {training: {batch: 4}}}": BELOW_AUTOENCODER,
     "benchmark={max_windows: 2}": BELOW_WINDOWS,
     "benchmark={split: test}": BELOW_WINDOWS,
-    "benchmark={seed: 1}": {**BELOW_POSITION, **BELOW_AUTOENCODER},
-    "benchmark={frame: camera}": {name: count for name, count in BELOW_SHARDS.items() if name != "encode_audio"},
+    "benchmark={fingertips: {width: 32}}": {"train_fingertips": 1, **ONE_MODEL},
+    "benchmark={seed: 1}": {"train_fingertips": 1, **TRAININGS, **methods(4), "score_motion": len(METHODS)},
+    "benchmark={frame: camera}": {"prepare_training": 1, "choose_windows": 1, **TRAININGS, **methods(5)},
+    "benchmark={models: [fingertips], contacts: false}": {"make_tables": 1},
     "synthetic={seed: 1}": {"synthesise_corpus": 1, **BELOW_SHARDS},
     # What is added is all that runs.
     "benchmark={features: [notes, logmel], decoders: [transformer, ssm]}": {
         "encode_audio": 1,
         "train_position": 3,
         "train_gesture": 3,
-        "generate_motion": 3,
-        "score_motion": 3,
-        "make_tables": 1,
+        **methods(6),
     },
 }
 
@@ -130,7 +142,9 @@ def what_repeats(project):
     folder = project.root / "results"
     files = chain((folder / "synthetic").iterdir(), (project.root / EXPERIMENT).rglob("*"))
     files = [path for path in files if path.is_file() and ".training/" not in path.as_posix()]
-    timed = [path for path in files if path.suffix == ".json" and path.parent.name in ("motion", "notes-transformer", "models")]
+    timed = [
+        path for path in files if path.suffix == ".json" and path.parent.name in ("motion", "notes-transformer", "fingertips", "models")
+    ]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files if path not in timed}
 
 

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from handroll.models.autoencoder import AutoencoderSettings
 from handroll.models.checkpoint import KINDS, Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
+from handroll.models.fingertip_network import N_PLAN, FingertipSettings
 from handroll.models.gesture import GestureSettings
 from handroll.models.motion_features import motion_features
 from handroll.models.position import PositionSettings
@@ -20,6 +21,7 @@ from handroll.training_data.windows import RELEASED_SCALES
 SIZES = {
     "position": PositionSettings(5, context_width=16, context_layers=1, width=8, layers=1, feedforward=8),
     "gesture": GestureSettings(5, condition_width=16, context_layers=1, layers=1, feedforward=8, dim=8, multipliers=(1, 2)),
+    "fingertips": FingertipSettings(N_PLAN + 5, width=16, context_layers=1),
     "autoencoder": AutoencoderSettings(channels=102, frames=16),
 }
 ABOUT = {"frame": "camera", "rate_hz": 30.0, "frames": 16, "features": "notes", "encoder": "notes 1", "history": [{"error": 0.5}]}

@@ -5,6 +5,7 @@ import pytest
 
 from handroll.config.experiment import Benchmark, Weights
 from handroll.models.methods import (
+    all_features,
     comparison_methods,
     encoder_files,
     encoder_modules,
@@ -15,13 +16,19 @@ from handroll.models.methods import (
 )
 
 FOUR = ["ground_truth", "other_half", "mean_pose", "nearest-notes"]
+PLANNED = ["planned", "planned-learned"]
+TWO_STAGE = "two_stage-notes-transformer-dpmsolverpp-20"
 
 
-def test_the_demo_compares_four_references_and_one_model():
+def test_the_demo_compares_references_plans_and_two_models_with_and_without_contacts():
     methods = comparison_methods(Benchmark())
-    assert list(methods) == [*FOUR, "two_stage-notes-transformer-dpmsolverpp-20"]
+    assert list(methods) == [*FOUR, *PLANNED, TWO_STAGE, f"{TWO_STAGE}-contacts", "fingertips", "fingertips-contacts"]
     assert methods["nearest-notes"] == {"kind": "nearest", "features": "notes"}
-    assert methods[list(methods)[-1]] == {
+    corrected = {"kind": "contacts", "of": "fingertips", "fits": 3, "variant": "contacts", "fingering": "learned"}
+    assert methods["fingertips-contacts"] == corrected
+    # The two-stage model does not know the fingers, so that its correction uses the default fingering.
+    assert "fingering" not in methods[f"{TWO_STAGE}-contacts"]
+    assert methods[TWO_STAGE] == {
         "kind": "two_stage",
         "features": "notes",
         "decoder": "transformer",
@@ -45,6 +52,25 @@ def test_every_combination_of_features_decoders_and_samplers_is_a_method():
     assert [name for name, method in methods.items() if not is_sampled(method)] == FOUR
 
 
+def test_a_method_that_is_corrected_is_itself_a_method():
+    benchmark = Benchmark(ablations=True, features=["notes", "fingering"])
+    methods = comparison_methods(benchmark)
+    corrected = {name: method for name, method in methods.items() if method["kind"] == "contacts"}
+    assert all(method["of"] in methods for method in corrected.values())
+    assert {method["variant"] for method in methods.values() if "variant" in method} == {
+        *("learned fingering", "contacts", "no mask", "no mask, contacts", "default fingering", "default fingering, contacts"),
+        "contacts of 1 fit",
+    }
+    assert all_features(benchmark) == ["notes", "fingering", "planned", "planned_default"]
+    assert len({str(method) for method in methods.values()}) == len(methods)
+
+
+def test_only_what_is_wanted_is_compared():
+    assert list(comparison_methods(Benchmark(models=["fingertips"], contacts=False))) == [*FOUR, *PLANNED, "fingertips"]
+    assert list(comparison_methods(Benchmark(models=[]))) == [*FOUR, *PLANNED]
+    assert list(comparison_methods(Benchmark(frame="camera"))) == [*FOUR, TWO_STAGE]
+
+
 def test_names_of_methods_are_safe_as_file_names():
     assert method_name("released", sampler="dpmsolver++", steps=20) == "released-dpmsolverpp-20"
 
@@ -54,6 +80,7 @@ def test_names_of_methods_are_safe_as_file_names():
     [
         ("notes", False, "", ()),
         ("logmel", False, "", ()),
+        ("planned_default", False, "", ()),
         ("hubert", False, "w/hubert", ("models.speech_encoder",)),
         ("wav2vec2_tuned", True, "w/wav2vec2", ("models.speech_encoder",)),
     ],

@@ -2,16 +2,23 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
+from handroll.generation.feature_encoders import encoder_of
+from handroll.generation.fingering import DEFAULT_COSTS
+from handroll.generation.fingering_costs_file import costs_to_json
 from handroll.generation.method_motion import generate
 from handroll.models.audio_features import feature_encoder
 from handroll.models.checkpoint import load_checkpoint
+from handroll.models.fingertip_network import split_plan
 from handroll.models.motion_features import motion_features
 from handroll.models.two_stage import load_two_stage
 from handroll.training.autoencoder import train_autoencoder
+from handroll.training.fingertips import train_fingertips
 from handroll.training.gesture import train_gesture
 from handroll.training.position import train_position
 from handroll.training.training_run import run_training
+from handroll.training_data.feature_cache import write_features
 from handroll.training_data.loader import Clips, Source, cut_windows
 
 SETTINGS = {
@@ -90,6 +97,32 @@ def test_the_auto_encoder_gives_features(corpus, trained, source):
     position, pose = (np.stack([getattr(clips[k], kind)[:120] for k in range(3)]) for kind in ("position", "pose"))
     features = motion_features(trained / "autoencoder.safetensors")(position, pose)
     assert features.shape == (3, 256) and np.isfinite(features).all()
+
+
+def test_the_model_fingertips_learns_the_difference_from_the_plan(corpus, tmp_path):
+    encoder = encoder_of("planned", 30.0)
+    about = {"features": "planned", "encoder": encoder.version, "fingering": costs_to_json((DEFAULT_COSTS, DEFAULT_COSTS))}
+    write_features(corpus / "shards", tmp_path / "features", encoder.encode, encoder.columns, about, encoder.dtype)
+    source, path = Source(corpus / "shards", features=tmp_path / "features"), tmp_path / "fingertips.safetensors"
+    settings = {**SETTINGS, "steps": 60, "learning_rate": 3e-3, "valid_every": 30}
+    train_fingertips(source, corpus / "windows.json", {"width": 32, "context_layers": 1}, settings, tmp_path / "state", path)
+    history = json.loads(path.with_suffix(".json").read_text())["history"]
+    assert history[0]["error_of_plan"] == history[-1]["error_of_plan"] > 0.0 and history[0]["error"] != history[-1]["error"]
+    assert load_checkpoint(path, "fingertips").about["fingering"] == about["fingering"]
+    # Three takes are too few for other music, but the motion of the training clips is closer than their plans.
+    clips = Clips(source, "train")
+    chosen = json.loads((corpus / "windows.json").read_text())
+    ids = [[*clips.names[number], 120] for number in range(len(clips))]
+    (tmp_path / "windows.json").write_text(json.dumps(chosen | {"split": "train", "windows": {"train": ids}}))
+    columns, facts = generate({"kind": "fingertips"}, source, tmp_path / "windows.json", [path])
+    assert facts["features"] == "planned" and facts["input"] == "notes" and facts["parameters"] > 0 and "steps" not in facts
+    batch = cut_windows(clips, [(number, 120) for number in range(len(clips))], 120)
+    plan = split_plan(torch.from_numpy(batch["features"]))
+    error = {
+        name: np.abs(np.stack(position) - batch["position"])[np.repeat(batch["visible"], 3, axis=-1)].mean()
+        for name, position in (("model", columns["position"]), ("plan", plan["position"].numpy()))
+    }
+    assert error["model"] < 0.95 * error["plan"]
 
 
 def test_log_mel_features_fit_the_clips(source):
