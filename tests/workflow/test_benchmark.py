@@ -44,6 +44,8 @@ REFERENCES = ["ground_truth", "other_half", "mean_pose", "nearest-notes"]
 ON_KEYS = ["planned", "planned-learned", TWO_STAGE, f"{TWO_STAGE}-contacts", "fingertips", "fingertips-contacts"]
 METHODS = [*REFERENCES, *ON_KEYS]
 PATIENCE_S = 900.0
+# Folders whose JSON files contain durations.
+TIMED = ("motion", "notes-transformer", "fingertips", "models")
 
 
 def methods(count):
@@ -142,9 +144,7 @@ def what_repeats(project):
     folder = project.root / "results"
     files = chain((folder / "synthetic").iterdir(), (project.root / EXPERIMENT).rglob("*"))
     files = [path for path in files if path.is_file() and ".training/" not in path.as_posix()]
-    timed = [
-        path for path in files if path.suffix == ".json" and path.parent.name in ("motion", "notes-transformer", "fingertips", "models")
-    ]
+    timed = [path for path in files if path.suffix == ".json" and path.parent.name in TIMED]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files if path not in timed}
 
 
