@@ -111,6 +111,10 @@ class Benchmark(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = Field(
         "demo", description="name of the experiment and of its folder below results/experiments"
     )
+    about: str = Field(
+        "The demo experiment: half an hour of synthetic music, and small models that train in minutes on two cores. It shows that everything works. It does not show what the methods can reach.",
+        description="description of the experiment for the reader of its tables; empty: none",
+    )
     data: Literal["synthetic", "dataset", "pianomotion10m"] = Field(
         "synthetic",
         description="training and scoring data: the synthetic set, the dataset of this workflow, or the imported PianoMotion10M",
