@@ -103,7 +103,7 @@ def pianist_of(number):
     slowest_s = float(rng.uniform(*_STRIKE_S))
     style["strike_s"] = (slowest_s, slowest_s * float(rng.uniform(*_FASTEST)))
     costs = tuple(_random_costs(rng) for _ in HANDS)
-    return Pianist(f"synthetic-{number}", replace(SIMULATED, **style), float(size), costs)
+    return Pianist(f"synthetic-{number}", replace(SIMULATED, keeps_apart=True, **style), float(size), costs)
 
 
 def _random_costs(rng):
