@@ -86,7 +86,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pianists", type=int, nargs="+", default=[0, 1, 2, 3], help="numbers of the pianists (default: 0 1 2 3)")
     parser.add_argument("--minutes", type=float, default=10.0, help="minutes of music of each pianist (default: %(default)s)")
-    parser.add_argument("--learn-minutes", type=float, default=0.0, help="minutes of music from which costs are learned (default: none)")
+    parser.add_argument(
+        "--learn-minutes", type=float, default=0.0, help="minutes of music from which costs are learned, 0 or at least 4 (default: 0)"
+    )
     parser.add_argument("--true-only", action="store_true", help="measure only the true motion")
     options = parser.parse_args()
     print(line("pianist", "motion", "notes", "F1", "beside", "left", "intersecting", "m/s2", "hand", "both"))

@@ -62,6 +62,7 @@ AFTER_A_CHANGE = {
     "benchmark={seed: 1}": {**BELOW_POSITION, **BELOW_AUTOENCODER},
     "benchmark={frame: camera}": {name: count for name, count in BELOW_SHARDS.items() if name != "encode_audio"},
     "synthetic={seed: 1}": {"synthesise_corpus": 1, **BELOW_SHARDS},
+    "synthetic={pianist: 1}": {"synthesise_corpus": 1, **BELOW_SHARDS},
     # What is added is all that runs.
     "benchmark={features: [notes, logmel], decoders: [transformer, ssm]}": {
         "encode_audio": 1,

@@ -28,7 +28,8 @@ class PianistStyle:
     travel_s : float
         Time constant with which a hand approaches its next chord between notes. A larger value gives a slower wrist.
     depth_mm : float
-        Distance by which the hand plays nearer to the fallboard; negative: nearer to the player's edge.
+        Distance by which the hand plays nearer to the fallboard, as far as its fingers reach their keys; negative: nearer to the player's
+        edge.
     finger_lag_s : float
         Time by which idle fingers lag behind the hand when it moves.
     keeps_apart : bool

@@ -1,7 +1,8 @@
 """Synthetic training sets without videos: takes of randomly composed music with motion, notes and audio, as shards of a dataset.
 
-Each take has its own music, hand size, camera and tuning of the piano. No video is rendered, so an hour of music takes about a minute on
-one core. docs/how-to/synthetic-data.md explains how to interpret results on synthetic data. Command line::
+Each take has its own music, camera and tuning of the piano. One pianist (`simulator.pianists`) plays all takes. No video is rendered, so an
+hour of music takes about a minute on one core. docs/how-to/synthetic-data.md explains how to interpret results on synthetic data. Command
+line::
 
     python -m handroll.simulator.corpus --hours 2 --seed 1 --out FOLDER --jobs 2
 """
@@ -84,6 +85,10 @@ class Recipe:
         minimum_s = max(MIN_DURATION_S, self.length_s)
         if self.take_s < minimum_s:
             raise ValueError(f"take_s: expected at least {minimum_s} s, enough for a phrase and a clip, found {self.take_s}")
+        if self.pianist < STANDARD_PIANIST:
+            raise ValueError(
+                f"pianist: expected {STANDARD_PIANIST} (standard pianist) or the number of a random pianist, found {self.pianist}"
+            )
 
 
 def write_corpus(out_dir, hours, recipe, shares=SHARES, jobs=1, target_bytes=TARGET_BYTES, row_group_rows=8):

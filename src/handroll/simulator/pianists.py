@@ -87,14 +87,7 @@ def pianist_of(number):
     Returns
     -------
     Pianist
-
-    Raises
-    ------
-    ValueError
-        The number is negative.
     """
-    if number < 0:
-        raise ValueError(f"pianist: expected {STANDARD_PIANIST} (standard pianist) or the number of a random pianist, found {number}")
     if number == STANDARD_PIANIST:
         return Pianist()
     rng = np.random.default_rng(number)
