@@ -15,12 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
+from handroll.generation.fingering import DEFAULT_COSTS
 from handroll.generation.hand_assignment import assign_hands
 from handroll.generation.hands_apart import surface_distance_mm
 from handroll.generation.planned import FPS, plan_performance
 from handroll.hand.skeleton import TIPS
 from handroll.keyboard.geometry import is_black, key_centres_x_mm, key_of_pitch
 from handroll.metrics.key_press import find_presses, match_presses
+from handroll.metrics.smoothness import smoothness
 from handroll.music.midi import read_midi
 from handroll.rendering.scene import world_joints
 from handroll.simulator.composition import compose_score
@@ -35,45 +37,47 @@ INTERSECTION_MM = 5.0
 HALF_WIDTH_MM = (11.75, 5.5)
 
 
-def measure(notes, pedal, duration_s, seed, hand_size, truth=None):
+def measure(notes, pedal, duration_s, seed, hand_size, truth=None, fps=FPS, costs=(DEFAULT_COSTS,) * 2):
     """Plan the motion for notes and return the counts of the table; `truth` is (hand, finger) of each note, if known."""
     started = time.process_time()
-    plan = plan_performance(notes, pedal, duration_s, seed, FPS, (hand_size, hand_size))
+    plan = plan_performance(notes, pedal, duration_s, seed, fps, (hand_size, hand_size), costs=costs)
     spent_s = time.process_time() - started
     performance = plan.performance
-    joints = 1e3 * world_joints(performance)
-    presses = find_presses(performance.time_s, joints)
-    press_hits, note_hits = match_presses(presses, notes["onset_s"], notes["pitch"])
-    distance = surface_distance_mm(performance)
-    counts = Counter(
-        notes=len(plan.left_out),
-        hits=int(press_hits.sum() + note_hits.sum()),
-        tried=len(press_hits) + len(note_hits),
-        left_out=int(plan.left_out.sum()),
-        rolled=int(plan.rolled.sum()),
-        beside=notes_beside_their_key(performance, joints),
-        intersecting=int((distance < -INTERSECTION_MM).sum()),
-        frames=len(distance),
-        cpu_s=spent_s,
-        music_s=duration_s,
-    )
+    counts = measure_motion(performance, notes, fps)
+    counts |= Counter(left_out=int(plan.left_out.sum()), rolled=int(plan.rolled.sum()), cpu_s=spent_s, music_s=duration_s)
     if truth is not None:
         hand, finger = truth
         same = assign_hands(notes, None, (hand_size, hand_size)) == hand
-        played = performance.note_finger
         counts |= Counter(compared=len(hand), same_hand=int(same.sum()))
-        if not plan.left_out.any() and not plan.rolled.any():
+        # Otherwise, the planned notes have another order.
+        if not plan.rolled.any():
             counts["finger_compared"] = len(hand)
-            counts["same_finger"] = int((same & (played == finger)).sum())
+            counts["same_finger"] = int((same[~plan.left_out] & (performance.note_finger == finger[~plan.left_out])).sum())
     return counts
 
 
-def notes_beside_their_key(performance, joints_mm):
+def measure_motion(performance, notes, fps):
+    """Return the counts of a motion that plays notes; `acceleration` is the sum over the frames, m/s^2."""
+    joints = world_joints(performance)
+    press_hits, note_hits = match_presses(find_presses(performance.time_s, 1e3 * joints), notes["onset_s"], notes["pitch"])
+    distance = surface_distance_mm(performance)
+    return Counter(
+        notes=len(note_hits),
+        hits=int(press_hits.sum() + note_hits.sum()),
+        tried=len(press_hits) + len(note_hits),
+        beside=notes_beside_their_key(performance, 1e3 * joints, fps),
+        intersecting=int((distance < -INTERSECTION_MM).sum()),
+        frames=len(distance),
+        acceleration=len(distance) * smoothness(joints, fps, performance.present)["acceleration_m_s2"],
+    )
+
+
+def notes_beside_their_key(performance, joints_mm, fps):
     """Count the notes whose fingertip is not over its key 50 ms after the onset, or in the middle of a shorter note."""
     notes = performance.notes
     key = key_of_pitch(notes["pitch"].astype(int))
     moment = np.minimum(notes["onset_s"] + 0.05, 0.5 * (notes["onset_s"] + notes["key_offset_s"]))
-    frame = np.clip(np.rint(moment * FPS).astype(int), 0, len(joints_mm) - 1)
+    frame = np.clip(np.rint(moment * fps).astype(int), 0, len(joints_mm) - 1)
     tips = joints_mm[frame, performance.note_hand][:, list(TIPS)][np.arange(len(key)), performance.note_finger]
     return int((np.abs(tips[:, 0] - key_centres_x_mm()[key]) > np.where(is_black(key), HALF_WIDTH_MM[1], HALF_WIDTH_MM[0])).sum())
 

@@ -32,6 +32,7 @@ TOYS = {
     "loader": ["--hours", "0.1", "--fps", "10", "--sound-rate", "8000", "--windows", "4", "--rounds", "1"],
     "marked_keyboards": ["{folder}"],
     "overhead": ["--plan", "20"],
+    "pianists": ["--pianists", "1", "--minutes", "0.4", "--learn-minutes", "4"],
     "planned_motion": ["--minutes", "0.5"],
     "rendering": ["--seconds", "4", "--size", "320x180", "--threads", "2"],
     "screen_editing": ["--seeds", "1", "--first-seed", "9088", "--footage", "{folder}"],

@@ -78,6 +78,7 @@ AFTER_A_CHANGE = {
     "benchmark={frame: camera}": {"prepare_training": 1, "choose_windows": 1, **TRAININGS, **methods(5)},
     "benchmark={models: [fingertips], contacts: false}": {"make_tables": 1},
     "synthetic={seed: 1}": {"synthesise_corpus": 1, **BELOW_SHARDS},
+    "synthetic={pianist: 1}": {"synthesise_corpus": 1, **BELOW_SHARDS},
     # What is added is all that runs.
     "benchmark={features: [notes, logmel], decoders: [transformer, ssm]}": {
         "encode_audio": 1,

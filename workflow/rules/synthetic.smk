@@ -1,16 +1,19 @@
 # Synthetic: make a training set of generated music and simulated hands, without videos. Run this rule by name.
-# Writes results/synthetic/.
+# Writes results/synthetic/, or results/synthetic-N/ for random pianist N.
 from math import ceil
+
+# Name of the set, and of the subject of its takes (`handroll.simulator.pianists`).
+SYNTHETIC = f"synthetic-{CONFIG.synthetic.pianist}" if CONFIG.synthetic.pianist else "synthetic"
 
 
 rule synthesise_corpus:
     """Generate music, simulate hands that play it, and pack motion, notes and audio as shards like those of the dataset."""
     output:
-        manifest="results/synthetic/shards.json",
+        manifest=f"results/{SYNTHETIC}/shards.json",
     log:
-        "results/logs/synthesise_corpus.log",
+        f"results/logs/synthesise_corpus/{SYNTHETIC}.log",
     benchmark:
-        "results/timings/synthesise_corpus.tsv"
+        f"results/timings/synthesise_corpus/{SYNTHETIC}.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 2

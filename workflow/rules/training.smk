@@ -1,5 +1,5 @@
 # Training: prepare motion and audio features, and train the models of an experiment.
-# Reads shards of results/{dataset,synthetic,pianomotion10m}. Writes
+# Reads shards of results/{dataset,synthetic,synthetic-N,pianomotion10m}. Writes
 # results/experiments/<name>/{motion_cache,training.json,features,encoders,models}.
 
 # Manifest of the shards that the experiment reads.

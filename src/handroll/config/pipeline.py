@@ -410,6 +410,10 @@ class Synthetic(Section):
 
     hours: Positive = Field(0.5, description="total length of all takes (h), rounded up to whole takes")
     seed: Annotated[int, Field(ge=0)] = Field(0, description="random seed of music, hands, cameras and pianos")
+    pianist: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="pianist who plays all takes; 0: the standard pianist, with varied hand sizes; N >= 1: random pianist N, with a hand size, style and fingering of its own, whose set is results/synthetic-N",
+    )
     take_s: Annotated[float, Field(ge=20)] = Field(120.0, description="length of a take (s); at least clips.length_s")
     fps: Annotated[float, Field(ge=10, le=240)] = Field(30.0, description="frames a second")
     audio: bool = Field(True, description="synthesise audio; false: clips have none")

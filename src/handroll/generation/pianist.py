@@ -68,6 +68,9 @@ _FALLBOARD_MM = 12.0
 # Height of the wrist above an idle fingertip when the hand is away from the keys.
 _HANG_MM = 40.0
 
+# Maximum distance by which idle fingertips lag behind the hand. A larger one would bend the fingers too far to the side.
+_MAX_LAG_MM = 18.0
+
 # Minimum distance along the keyboard between neighbouring fingertips, unless they press closer keys.
 _TIP_SPACING_MM = 15.0
 
@@ -189,7 +192,7 @@ def _compute_poses(presses, courses, path, mirror, time, scale, rng, style, apar
     held = np.minimum(aims, 1.0)
 
     rest = OFFSETS_MM * scale - np.array([[_THUMB_ASIDE_MM, 0.0]] + 4 * [[0.0, 0.0]])
-    idle = position[:, None] + np.einsum("tij,fj->tfi", flat, rest)
+    idle = (position + _lag_mm(path, time, style.finger_lag_s))[:, None] + np.einsum("tij,fj->tfi", flat, rest)
     idle[..., 1] = np.minimum(idle[..., 1], STANDARD.white_length_mm - _FALLBOARD_MM)
     if apart is not None:
         idle[..., 0] = np.clip(idle[..., 0], (apart[0] + TIP_CLEARANCE_MM)[:, None], (apart[1] - TIP_CLEARANCE_MM)[:, None])
@@ -216,6 +219,16 @@ def _compute_poses(presses, courses, path, mirror, time, scale, rng, style, apar
     rotation = rotation_from_angles(angles)
     rotation[:, 0] = rotvec_from_matrix(orientation)
     return rotation, wrist * 1e-3 - scale * np.array(WRIST_M)
+
+
+def _lag_mm(path, time, lag_s):
+    """Compute the vector (frame, xy 2) from the hand to the point where idle fingers are that lag behind it by `lag_s`.
+
+    It approaches the length `_MAX_LAG_MM` when the hand moves fast.
+    """
+    now, before = (np.stack([np.interp(at, path.time_s, along) for along in path.position_mm.T], -1) for at in (time, time - lag_s))
+    behind = before - now
+    return behind / np.sqrt(1.0 + (behind**2).sum(-1, keepdims=True) / _MAX_LAG_MM**2)
 
 
 def _fit_hand(target, wrist, orientation, scale, pressed, fps):

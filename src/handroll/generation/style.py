@@ -27,6 +27,11 @@ class PianistStyle:
         Time before the onset at which a fingertip starts to move towards its key.
     travel_s : float
         Time constant with which a hand approaches its next chord between notes. A larger value gives a slower wrist.
+    depth_mm : float
+        Distance by which the hand plays nearer to the fallboard, as far as its fingers reach their keys; negative: nearer to the player's
+        edge.
+    finger_lag_s : float
+        Time by which idle fingers lag behind the hand when it moves.
     keeps_apart : bool
         Whether a boundary keeps the hands apart (`two_hands`). False: hands that share a range of keys may pass through each other.
     """
@@ -42,6 +47,8 @@ class PianistStyle:
     lift_s: float = 0.08
     aim_s: float = 0.20
     travel_s: float = 0.4
+    depth_mm: float = 0.0
+    finger_lag_s: float = 0.0
     keeps_apart: bool = False
 
 

@@ -433,6 +433,7 @@ def plan_hand(presses, leaves, mirror, bone_scale, end_s, rng, style, side_mm=No
     )
 
     centre = _fill_gaps(np.where(any_held, np.where(black, 0.5 * (WHITE_Y_MM + BLACK_Y_MM), WHITE_Y_MM), np.nan), WHITE_Y_MM)
+    centre += style.depth_mm
     depth = np.where(presses.black[:, None], BLACK_DEPTH_MM, WHITE_DEPTH_MM)
     behind = ((OFFSETS_MM[:, 1] - _BACK_MM) * scale)[presses.finger]
     # A finger that is too far from its key along x must not move the hand further towards the fallboard.

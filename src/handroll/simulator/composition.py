@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handroll.generation.fingering import finger
+from handroll.generation.fingering import DEFAULT_COSTS, finger, grips_of
+from handroll.hand.skeleton import HANDS
 from handroll.simulator.pieces import Bar
 from handroll.simulator.score import LEAD_S, TAIL_S, PlayedBar, build_score, swell
 
@@ -134,8 +135,8 @@ _TEXTURES = (
 )
 
 
-def compose_score(seed, duration_s):
-    """Compose a score of random phrases.
+def compose_score(seed, duration_s, costs=(DEFAULT_COSTS, DEFAULT_COSTS), hand_size=1.0):
+    """Compose a score of random phrases, and choose its fingers.
 
     Parameters
     ----------
@@ -143,6 +144,10 @@ def compose_score(seed, duration_s):
         Random seed.
     duration_s : float
         Duration of the score, at least `MIN_DURATION_S`.
+    costs : (FingeringCosts, FingeringCosts)
+        Costs of the fingering of the left and of the right hand.
+    hand_size : float
+        Bone scale of the hands for which the music is written. A chord has no notes that such a hand cannot reach.
 
     Returns
     -------
@@ -159,7 +164,7 @@ def compose_score(seed, duration_s):
     rng = np.random.default_rng(seed)
     at, end, played, first = rng.uniform(*LEAD_S), duration_s - TAIL_S, [], True
     while True:
-        bars, quarter_s = _phrase(rng, both=first)
+        bars, quarter_s = _phrase(rng, first, costs, hand_size)
         first = False
         loudness, pedalled = rng.uniform(*_LOUDNESS), rng.random() < _PEDALLED
         hold = {"hold": rng.uniform(*_STACCATO_HOLD)} if rng.random() < _STACCATO else {}
@@ -172,7 +177,7 @@ def compose_score(seed, duration_s):
         at += rng.uniform(*_GAP_S)
 
 
-def _phrase(rng, both):
+def _phrase(rng, both, costs, hand_size):
     """Compose a phrase. Return its bars, and the duration of a quarter in seconds; `both` requires that both hands play."""
     scale, tonic = _SCALES[rng.integers(len(_SCALES))], int(rng.integers(12))
     quarters = float(rng.choice(_METRES))
@@ -191,10 +196,18 @@ def _phrase(rng, both):
         if hand == silent:
             continue
         struck = _strokes(rng, textures[hand], rhythms[hand], degrees, low, high)
-        chords = [tuple(_pitch(step, scale, tonic) for step in steps) for *_, steps in struck]
-        for (bar, start, length, _), chord, fingers in zip(struck, chords, finger(chords, hand), strict=True):
+        chords = [_within_reach(tuple(_pitch(step, scale, tonic) for step in steps), hand, hand_size) for *_, steps in struck]
+        for (bar, start, length, _), chord, fingers in zip(struck, chords, finger(chords, hand, costs[hand], hand_size), strict=True):
             notes[bar] += [(start, length, pitch, hand, number) for pitch, number in zip(chord, fingers, strict=True)]
     return [Bar(quarters, tuple(sorted(bar))) for bar in notes], quarter_s
+
+
+def _within_reach(chord, hand, hand_size):
+    """Return the notes of a chord (MIDI pitches, lowest first) from the highest to the lowest note that the hand reaches with it."""
+    mirror = -1 if HANDS[hand] == "left" else 1
+    while not grips_of(chord, mirror, hand_size).reachable.any():
+        chord = chord[1:]
+    return chord
 
 
 def _pitch(step, scale, tonic):

@@ -1,7 +1,8 @@
 """Synthetic training sets without videos: takes of randomly composed music with motion, notes and audio, as shards of a dataset.
 
-Each take has its own music, hand size, camera and tuning of the piano. No video is rendered, so an hour of music takes about a minute on
-one core. docs/how-to/synthetic-data.md explains how to interpret results on synthetic data. Command line::
+Each take has its own music, camera and tuning of the piano. One pianist (`simulator.pianists`) plays all takes. No video is rendered, so an
+hour of music takes about a minute on one core. docs/how-to/synthetic-data.md explains how to interpret results on synthetic data. Command
+line::
 
     python -m handroll.simulator.corpus --hours 2 --seed 1 --out FOLDER --jobs 2
 """
@@ -38,13 +39,11 @@ from handroll.music.synthesis import synthesise
 from handroll.provenance import stamp
 from handroll.rendering.scene import random_scene, to_camera
 from handroll.simulator.composition import MIN_DURATION_S, compose_score
+from handroll.simulator.pianists import STANDARD_PIANIST, pianist_of
 from handroll.tables import FINGERED_NOTES, MOTION, State, frame_keys
 
 VERSION = 1
 """Version of the takes. Increase it when a change of the code gives different takes for the same `Recipe`."""
-
-SUBJECT = "synthetic"
-"""Name of the subject (performer) of all takes."""
 
 SHARES = {"train": 0.8, "valid": 0.1, "test": 0.1}
 """Default share of the takes for each split."""
@@ -69,6 +68,8 @@ class Recipe:
         Sampling rate of the audio; None: no audio.
     length_s, hop_s, min_visibility : float
         See `dataset.clips.cut_clips`.
+    pianist : int
+        Number of the pianist who plays all takes; see `simulator.pianists.pianist_of`.
     """
 
     seed: int
@@ -78,11 +79,16 @@ class Recipe:
     length_s: float = 30.0
     hop_s: float = 24.0
     min_visibility: float = 0.8
+    pianist: int = STANDARD_PIANIST
 
     def __post_init__(self):
         minimum_s = max(MIN_DURATION_S, self.length_s)
         if self.take_s < minimum_s:
             raise ValueError(f"take_s: expected at least {minimum_s} s, enough for a phrase and a clip, found {self.take_s}")
+        if self.pianist < STANDARD_PIANIST:
+            raise ValueError(
+                f"pianist: expected {STANDARD_PIANIST} (standard pianist) or the number of a random pianist, found {self.pianist}"
+            )
 
 
 def write_corpus(out_dir, hours, recipe, shares=SHARES, jobs=1, target_bytes=TARGET_BYTES, row_group_rows=8):
@@ -185,10 +191,14 @@ def take_rows(recipe, numbered):
         Rows of `tables.SHARD`, from `dataset.clip_content.clip_row`.
     """
     number, split = numbered
-    seed = int(np.random.SeedSequence([recipe.seed, number]).generate_state(1, np.uint64)[0])
-    scene = random_scene(seed, closer=False)
-    score = compose_score(seed, recipe.take_s)
-    performance = perform(score, seed, recipe.fps, (scene.appearance.hand_size,) * len(HANDS))
+    # Each pianist plays different music. Otherwise, models would be scored on another pianist's performance of the training music.
+    entropy = [recipe.seed, number] if recipe.pianist == STANDARD_PIANIST else [recipe.seed, number, recipe.pianist]
+    seed = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])
+    pianist, scene = pianist_of(recipe.pianist), random_scene(seed, closer=False)
+    hand_size = pianist.hand_size or scene.appearance.hand_size
+    # The music and the fingering of the standard pianist do not depend on the hand size of the take.
+    score = compose_score(seed, recipe.take_s, pianist.costs, pianist.hand_size or 1.0)
+    performance = perform(score, seed, recipe.fps, (hand_size,) * len(HANDS), pianist.style)
     extrinsics = view_extrinsics(scene.view)
     motion = motion_of(performance, scene, extrinsics)
     notes = fingered_notes(performance, motion)
@@ -216,17 +226,17 @@ def take_rows(recipe, numbered):
             source_sha256="",
             provenance={"handroll_version": __version__, "take": number} | asdict(recipe),
         )
-        clips = _clips_of(record, f"take-{number:05d}", recipe)
+        clips = _clips_of(record, pianist.name, f"take-{number:05d}", recipe)
         accepted = np.flatnonzero(clips["accepted"])
         return [clip_row({name: values[row] for name, values in clips.items()}, split, record) for row in accepted]
 
 
-def _clips_of(record, video, recipe):
+def _clips_of(record, subject, video, recipe):
     """Cut a take into clips (`tables.CLIPS`) with their key-press scores."""
     time_s, joints = record.motion["time_s"][:, 0], record.motion["joints_keyboard_mm"]
     return cut_clips(
         record.motion,
-        SUBJECT,
+        subject,
         video,
         recipe.length_s,
         recipe.hop_s,
@@ -314,6 +324,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m handroll.simulator.corpus", description=__doc__.splitlines()[0])
     parser.add_argument("--hours", type=float, required=True, help="hours of music, rounded up to whole takes")
     parser.add_argument("--seed", type=int, default=0, help="random seed of music, hands, cameras and pianos (default: 0)")
+    parser.add_argument("--pianist", type=int, default=STANDARD_PIANIST, help="0: the standard pianist; N: random pianist N (default: 0)")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder for the shards and shards.json")
     parser.add_argument("--take-s", type=float, default=Recipe.take_s, help="duration of a take, seconds (default: %(default)s)")
     parser.add_argument("--no-audio", action="store_true", help="write no audio")
@@ -322,7 +333,7 @@ def main(arguments=None):
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     rate_hz = None if options.no_audio else Recipe.audio_rate_hz
     try:
-        recipe = Recipe(options.seed, options.take_s, audio_rate_hz=rate_hz)
+        recipe = Recipe(options.seed, options.take_s, audio_rate_hz=rate_hz, pianist=options.pianist)
         made = write_corpus(options.out, options.hours, recipe, jobs=options.jobs)
     except ValueError as error:
         parser.error(str(error))

@@ -8,6 +8,7 @@ import pytest
 from handroll.generation.fingered_notes import FingeredNotes
 from handroll.generation.inverse_kinematics import CURL, angles_from_tips, chains, rotation_from_angles, tips_from_angles
 from handroll.generation.pianist import perform
+from handroll.generation.style import SIMULATED
 from handroll.generation.wrist_trajectory import STEP_S, releases, smoothest_path
 from handroll.hand.kinematics import hand_joints
 from handroll.hand.skeleton import TIPS
@@ -166,6 +167,25 @@ def test_a_hand_without_notes_and_other_rates():
     assert len(played.time_s) == 180 and np.isfinite(played.rotation_rad).all() and np.isfinite(played.translation_m).all()
     assert reach_report(played)["on_key"] == 1.0
     assert not played.key_depth_mm[:, key_of_pitch(61)].any()
+
+
+def test_idle_fingers_lag_behind_a_moving_hand_and_playing_ones_do_not():
+    leap = _score([1.0, 2.0], [1.4, 2.6], [60, 84], [1, 1], [2, 2], 3.5)
+    usual, late = (perform(leap, seed=0, style=replace(SIMULATED, finger_lag_s=lag_s)) for lag_s in (0.0, 0.06))
+    index_x, wrist_x = (1e3 * np.stack([world_joints(played)[:, 1, joint, 0] for played in (usual, late)]) for joint in (TIPS[1], 0))
+    behind = (index_x - wrist_x)[0] - (index_x - wrist_x)[1]
+    moving, resting = (usual.time_s > 1.5) & (usual.time_s < 1.8), usual.time_s > 3.2
+    assert 8.0 < behind[moving].max() < 18.0 and behind[moving].min() > -1.0
+    assert np.abs(behind[resting]).max() < 1.0
+    assert reach_report(late)["on_key"] == 1.0 and reach_report(late)["mean_gap_mm"] < 0.5
+
+
+def test_a_deeper_style_moves_the_hand_towards_the_fallboard():
+    line = _score([1.0, 1.5], [1.4, 2.0], [64, 65], [1, 1], [2, 3], 3.0)
+    usual, deep = (perform(line, seed=0, style=replace(SIMULATED, depth_mm=depth_mm)) for depth_mm in (0.0, 12.0))
+    moved = 1e3 * (deep.translation_m - usual.translation_m)[:, 1, 1]
+    assert moved.min() > 6.0 and moved.max() < 12.5
+    assert reach_report(deep)["on_key"] == 1.0
 
 
 def test_the_seed_decides():

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from handroll.generation.fingering import grips_of
+from handroll.generation.hand_assignment import chords_of
 from handroll.generation.pianist import perform
 from handroll.simulator.composition import compose_score
 from handroll.storage import to_arrow
@@ -47,6 +49,23 @@ def test_music_is_varied(scores):
     assert np.ptp(pitch) > 55 and np.ptp(velocity) > 40
     chords = [np.unique(np.round(score.notes["onset_s"], 1), return_counts=True)[1] for score in scores]
     assert {1, 2, 3, 4} <= set(np.concatenate(chords))
+
+
+def test_music_is_within_the_reach_of_its_hands(scores):
+    """An octave is too wide for small hands."""
+
+    def too_wide(score, hand_size):
+        count = 0
+        for side, mirror in enumerate((-1, 1)):
+            of_hand = np.flatnonzero(score.hand == side)
+            for chord in chords_of(score.notes["onset_s"][of_hand]):
+                pitches = tuple(sorted(score.notes["pitch"][of_hand][chord].astype(int).tolist()))
+                count += not grips_of(pitches, mirror, hand_size).reachable.any()
+        return count
+
+    small = [compose_score([7, take], 120.0, hand_size=0.9) for take in range(4)]
+    assert sum(too_wide(score, 0.9) for score in small) == 0 < sum(too_wide(score, 0.9) for score in scores)
+    assert all(a.notes["pitch"].max() == b.notes["pitch"].max() for a, b in zip(small, scores, strict=True)), "the melody stays"
 
 
 def test_too_short_a_score_is_refused():

@@ -15,6 +15,7 @@ from handroll.hand.skeleton import HANDS
 from handroll.metrics.key_press import key_press_scores
 from handroll.provenance import file_sha256
 from handroll.simulator.corpus import Recipe, assign_splits, main, take_rows, write_corpus
+from handroll.simulator.pianists import pianist_of
 from handroll.storage import from_arrow
 from handroll.tables import SHARD, State
 
@@ -98,6 +99,15 @@ def test_another_seed_and_no_sound():
     assert [note["pitch"] for note in row["notes"]] != [note["pitch"] for note in other["notes"]]
 
 
+def test_a_random_pianist_plays_music_of_its_own_with_its_hands():
+    row, standard = (take_rows(Recipe(seed=3, take_s=30.0, audio_rate_hz=None, pianist=number), (0, "train"))[0] for number in (2, 0))
+    pianist = pianist_of(2)
+    assert (standard["subject"], row["subject"]) == ("synthetic", "synthetic-2")
+    assert row["left_bone_scale"] == row["right_bone_scale"] == np.float32(pianist.hand_size) != standard["left_bone_scale"]
+    assert [note["pitch"] for note in row["notes"]] != [note["pitch"] for note in standard["notes"]]
+    assert row["key_press_f1"] > 0.95
+
+
 def test_small_corpora_have_every_split():
     shares = {"train": 0.8, "valid": 0.1, "test": 0.1}
     for count, expected in ((1, (1, 1, 1)), (6, (4, 1, 1)), (50, (40, 5, 5))):
@@ -110,6 +120,8 @@ def test_small_corpora_have_every_split():
 def test_wrong_arguments_are_refused(tmp_path, capsys):
     with pytest.raises(ValueError, match=r"at least 30.0 s"):
         Recipe(seed=0, take_s=25.0)
+    with pytest.raises(ValueError, match="pianist: expected 0 .* found -1"):
+        Recipe(seed=0, pianist=-1)
     with pytest.raises(ValueError, match="hours above 0"):
         write_corpus(tmp_path, 0.0, RECIPE)
     with pytest.raises(SystemExit):
