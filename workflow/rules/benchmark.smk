@@ -118,5 +118,6 @@ rule make_tables:
     params:
         code=code_of("make_tables.py"),
         title=BENCHMARK.name,
+        about=BENCHMARK.about,
     script:
         "../scripts/make_tables.py"

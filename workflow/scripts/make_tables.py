@@ -15,7 +15,7 @@ def main(snakemake):
         with open(given.published, encoding="utf-8", newline="") as file:
             published = list(csv.DictReader(file, delimiter="\t"))
         table = benchmark_table(scores, costs, published)
-        write_tables(table, snakemake.params.title, made.csv, made.markdown, made.html)
+        write_tables(table, snakemake.params.title, made.csv, made.markdown, made.html, snakemake.params.about)
         log.info("%d methods of the experiment, %d published results", len(scores), len(published))
 
 

@@ -129,7 +129,7 @@ def benchmark_table(scores, costs, published):
     return rows
 
 
-def write_tables(rows, title, csv_path, markdown_path, html_path):
+def write_tables(rows, title, csv_path, markdown_path, html_path, about=""):
     """Write the tables as CSV, Markdown and HTML, each file atomically.
 
     Parameters
@@ -139,12 +139,14 @@ def write_tables(rows, title, csv_path, markdown_path, html_path):
     title : str
         Name of the experiment.
     csv_path, markdown_path, html_path : path
+    about : str
+        Description of the experiment, which is printed below the title.
     """
     tables = _tables(rows)
     texts = {csv_path: _csv(rows)}
     for path, template, escaped in ((markdown_path, _MARKDOWN, False), (html_path, _HTML, True)):
         options = {"autoescape": escaped, "trim_blocks": True, "keep_trailing_newline": True, "undefined": jinja2.StrictUndefined}
-        texts[path] = jinja2.Template(template, **options).render(title=title, tables=tables)
+        texts[path] = jinja2.Template(template, **options).render(title=title, about=about, tables=tables)
     for path, text in texts.items():
         with atomic_path(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -271,6 +273,10 @@ def _undefined(rows, metrics):
 
 _MARKDOWN = """\
 # Benchmark: {{ title }}
+{% if about %}
+
+{{ about }}
+{% endif %}
 {% for table in tables %}
 
 ## {{ table.heading }}
@@ -301,6 +307,9 @@ tr.published td { color: #777; font-style: italic; }
 .scroll { overflow-x: auto; }
 </style>
 <h1>Benchmark: {{ title }}</h1>
+{% if about %}
+<p>{{ about }}</p>
+{% endif %}
 {% for table in tables %}
 <h2>{{ table.heading }}</h2>
 <p>{{ table.note }}</p>

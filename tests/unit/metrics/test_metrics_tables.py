@@ -24,6 +24,7 @@ COSTS = [
     {},
     {},
     {
+        "variant": "contacts",
         "input": "notes",
         "features": "<notes>",
         "decoder": "transformer",
@@ -42,8 +43,12 @@ def tables(tmp_path_factory):
     with open(PUBLISHED, encoding="utf-8", newline="") as file:
         published = list(csv.DictReader(file, delimiter="\t"))
     paths = [folder / name for name in ("table.csv", "table.md", "table.html")]
-    write_tables(benchmark_table(SCORES, COSTS, published), "demo & more", *paths)
+    write_tables(benchmark_table(SCORES, COSTS, published), "demo & more", *paths, "What <it> is")
     return {path.suffix[1:]: path.read_text(encoding="utf-8") for path in paths}
+
+
+def test_the_experiment_is_described(tables):
+    assert "\n\nWhat <it> is\n" in tables["md"] and "<p>What &lt;it&gt; is</p>" in tables["html"]
 
 
 def test_csv_has_every_score_with_its_interval(tables):
@@ -83,7 +88,8 @@ def test_the_input_of_methods_is_marked(tables):
     rows = list(csv.DictReader(tables["csv"].splitlines()))
     assert [row["input"] for row in rows[:3]] == ["", "", "notes"]
     assert all(row["input"] == "audio" for row in rows if row["published_table"])
-    assert next(line for line in tables["md"].splitlines() if line.startswith("| two_stage")).startswith("| two_stage | notes | <notes> |")
+    # Rows of one method differ by their variant.
+    assert next(line for line in tables["md"].splitlines() if line.startswith("| two_stage")).startswith("| two_stage | contacts | notes | <notes> |")
 
 
 def test_playing_has_a_table_with_the_calibrated_heights(tmp_path, tables):
