@@ -37,6 +37,10 @@ MIXTURE_STRIDE = 6
 CALIBRATION_WINDOWS = 200
 """Maximum number of windows, evenly spaced, whose true motion calibrates the heights of presses. More would change them little."""
 
+EDGE_S = 0.2
+"""Time at both ends of a window in which key presses and notes are not scored (s). A stroke needs 0.1 s of motion before and after it to be
+detected, and its note may be 0.1 s away."""
+
 # Columns of a clip that scores need in addition to its motion.
 _ROW_COLUMNS = ("notes", "audio_delay_s", *(f"{hand}_{name}" for hand in HANDS for name in ("bone_scale", "betas")))
 
@@ -191,7 +195,8 @@ def _scored(window, joints, source):
     """
     time_s = window["start_s"] + np.arange(len(joints)) / source.rate_hz
     shown = np.where(window["visible"][:, :, None, None], joints, np.nan)
-    return Scored(window["notes"], time_s, shown, time_s[0], time_s[-1] + 1.0 / source.rate_hz, window["delay_s"])
+    end_s = time_s[-1] + 1.0 / source.rate_hz
+    return Scored(window["notes"], time_s, shown, time_s[0] + EDGE_S, end_s - EDGE_S, window["delay_s"])
 
 
 def _playing_scores(window, sample, source, calibration):
