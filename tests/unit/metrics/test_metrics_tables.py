@@ -89,7 +89,8 @@ def test_the_input_of_methods_is_marked(tables):
     assert [row["input"] for row in rows[:3]] == ["", "", "notes"]
     assert all(row["input"] == "audio" for row in rows if row["published_table"])
     # Rows of one method differ by their variant.
-    assert next(line for line in tables["md"].splitlines() if line.startswith("| two_stage")).startswith("| two_stage | contacts | notes | <notes> |")
+    row = next(line for line in tables["md"].splitlines() if line.startswith("| two_stage"))
+    assert row.startswith("| two_stage | contacts | notes | <notes> |")
 
 
 def test_playing_has_a_table_with_the_calibrated_heights(tmp_path, tables):
