@@ -18,9 +18,9 @@ from handroll.generation.music_input import RecordingError, encode_recording, tr
 from handroll.generation.performance import GeneratedMotion
 from handroll.generation.planned import check_hand_size
 from handroll.models.audio_features import FeatureEncoder
-from handroll.models.diffusion import new_sampler, sampling_steps
 from handroll.models.fingertips import load_fingertips
 from handroll.models.methods import NOTE_FEATURES
+from handroll.models.objectives import check_sampling
 from handroll.models.two_stage import load_two_stage, window_starts
 from handroll.provenance import file_sha256
 
@@ -130,7 +130,7 @@ def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", dev
     folder : path
         Folder with the files of a model: `FINGERTIPS`, or both `STAGES`.
     sampler, steps
-        See `models.diffusion.sample`. Not used by the model `fingertips`.
+        See `models.objectives.sample`. Not used by the model `fingertips`.
     encoder_folder : path, optional
         Folder with the weights of a speech encoder. Required for models that use one.
     device : str
@@ -149,11 +149,11 @@ def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", dev
     Raises
     ------
     FileNotFoundError, ValueError
-        A checkpoint or the encoder is missing or does not match, the sampler is unknown, or `steps` or `hand_size` is out of range.
+        A checkpoint or the encoder is missing or does not match, the sampler is unknown or is not for this model, or `steps` or `hand_size` is out of range.
     handroll.device.DeviceError
         The device is not available.
     """
-    new_sampler(sampler), sampling_steps(steps), check_hand_size(hand_size)
+    check_sampling(sampler, steps), check_hand_size(hand_size)
     folder = Path(folder)
     if (folder / FINGERTIPS).is_file():
         last, sampling = folder / FINGERTIPS, {}
@@ -161,6 +161,7 @@ def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", dev
     else:
         last, sampling = folder / STAGES[1], {"sampler": sampler, "steps": steps}
         model, about = load_two_stage(folder / STAGES[0], last, device)
+        check_sampling(sampler, steps, model.objective)
     name = about["features"]
     if name not in _WITHOUT_FOLDER and not encoder_folder:
         raise ValueError(f"{folder}: this model needs features of the speech encoder {name}; give the folder of its weights with --encoder")

@@ -16,7 +16,9 @@ from safetensors.torch import load_file, save
 from handroll.models.autoencoder import AutoencoderSettings, MotionAutoencoder
 from handroll.models.fingertip_network import FingertipNetwork, FingertipSettings
 from handroll.models.gesture import GestureSettings, GestureUNet
+from handroll.models.mixer import GestureMixer, MixerSettings
 from handroll.models.position import PositionPredictor, PositionSettings
+from handroll.models.regression_network import RegressionNetwork, RegressionSettings
 from handroll.provenance import atomic_path
 from handroll.state_dicts import listed
 from handroll.training_data.model_frame import FRAMES, N_POSE, N_POSITION
@@ -28,10 +30,15 @@ FORMAT = "2"
 KINDS = {
     "position": (PositionSettings, PositionPredictor),
     "gesture": (GestureSettings, GestureUNet),
+    "mixer": (MixerSettings, GestureMixer),
     "fingertips": (FingertipSettings, FingertipNetwork),
+    "regression": (RegressionSettings, RegressionNetwork),
     "autoencoder": (AutoencoderSettings, MotionAutoencoder),
 }
 """Settings class and network class of each kind of model."""
+
+DENOISERS = ("gesture", "mixer")
+"""Kinds of models that are the second stage of a two-stage model."""
 
 MAX_FRAMES = 100_000
 """Maximum window length that the header of a file may state, in frames: about an hour at 30 Hz. A longer window would need too much
@@ -41,10 +48,13 @@ MAX_RATE_HZ = 1000.0
 """Maximum frame rate of the motion that the header of a file may state (Hz)."""
 
 # Settings that the format of the motion determines, by kind of model.
-_FIXED = {"gesture": {"channels": N_POSE, "guide": N_POSITION}, "autoencoder": {"channels": N_POSE + N_POSITION}}
+_FIXED = {
+    **{kind: {"channels": N_POSE, "guide": N_POSITION} for kind in DENOISERS},
+    "autoencoder": {"channels": N_POSE + N_POSITION},
+}
 
 # Names of the settings that are numbers of layers. Every layer has its own tensors.
-_LAYER_COUNTS = ("layers", "context_layers")
+_LAYER_COUNTS = ("layers", "context_layers", "blocks")
 
 
 class CheckpointError(ValueError):
@@ -57,7 +67,8 @@ class Checkpoint:
 
     Attributes
     ----------
-    kind : {"position", "gesture", "fingertips", "autoencoder"}
+    kind : str
+        One of `KINDS`.
     settings : dict
         Arguments of the model's settings class, as JSON values.
     scales : Scales
@@ -97,14 +108,14 @@ def save_checkpoint(path, checkpoint):
         temporary.write_bytes(save(checkpoint.weights, {"handroll": json.dumps(head, sort_keys=True, allow_nan=False)}))
 
 
-def load_checkpoint(path, kind):
+def load_checkpoint(path, *kinds):
     """Load a file that `save_checkpoint` has written. The checks guarantee that `Checkpoint.network` succeeds.
 
     Parameters
     ----------
     path : path
-    kind : str
-        One of `KINDS`.
+    *kinds : str
+        Allowed kinds of model, of `KINDS`.
 
     Returns
     -------
@@ -119,7 +130,9 @@ def load_checkpoint(path, kind):
         do not match.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: expected a trained {kind} model, found no such file; train it first (docs/benchmark.md)")
+        raise FileNotFoundError(
+            f"{path}: expected a trained {' or '.join(kinds)} model, found no such file; train it first (docs/benchmark.md)"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get("handroll", "{}")
@@ -127,15 +140,15 @@ def load_checkpoint(path, kind):
             shapes = {name: (tuple(tensor.get_shape()), tensor.get_dtype()) for name, tensor in tensors.items()}
     except Exception as error:
         # The error is a SafetensorError or an error of the operating system.
-        raise _checkpoint_error(path, kind, f"a file that cannot be read ({error})") from error
+        raise _checkpoint_error(path, kinds, f"a file that cannot be read ({error})") from error
     try:
         head = json.loads(text, parse_constant=_refuse_constant)
-        found = _header_problem(head, kind, shapes)
+        found = _header_problem(head, kinds, shapes)
     except (ValueError, RecursionError) as error:
-        raise _checkpoint_error(path, kind, f"a header that cannot be read ({_shorten(error)})") from error
+        raise _checkpoint_error(path, kinds, f"a header that cannot be read ({_shorten(error)})") from error
     if found:
-        raise _checkpoint_error(path, kind, found)
-    return Checkpoint(kind, head["settings"], Scales.from_dict(head["scales"]), head["about"], load_file(path))
+        raise _checkpoint_error(path, kinds, found)
+    return Checkpoint(head["kind"], head["settings"], Scales.from_dict(head["scales"]), head["about"], load_file(path))
 
 
 def check_features(path, about, features):
@@ -163,10 +176,12 @@ def check_features(path, about, features):
             )
 
 
-def _checkpoint_error(path, kind, found):
-    """Build the CheckpointError for a file, from the expected kind and a description of what was found."""
-    article = "an" if kind.startswith("a") else "a"
-    return CheckpointError(f"{path}: expected {article} {kind} model of handroll, format {FORMAT}, found {found}; train it again")
+def _checkpoint_error(path, kinds, found):
+    """Build the CheckpointError for a file, from the expected kinds and a description of what was found."""
+    article = "an" if kinds[0].startswith("a") else "a"
+    return CheckpointError(
+        f"{path}: expected {article} {' or '.join(kinds)} model of handroll, format {FORMAT}, found {found}; train it again"
+    )
 
 
 def _shorten(value):
@@ -180,12 +195,13 @@ def _refuse_constant(name):
     raise ValueError(f"the invalid number {name}")
 
 
-def _header_problem(head, kind, shapes):
+def _header_problem(head, kinds, shapes):
     """Describe the first problem of a header, or return an empty string. `shapes` maps names of tensors to (shape, dtype)."""
     if not isinstance(head, dict) or "kind" not in head:
         return "a file that was not written by handroll"
-    if head.get("format") != FORMAT or head["kind"] != kind:
-        return f"a {_shorten(head['kind'])} model, format {_shorten(head.get('format'))}"
+    kind = head["kind"]
+    if head.get("format") != FORMAT or kind not in kinds:
+        return f"a {_shorten(kind)} model, format {_shorten(head.get('format'))}"
     for name in ("settings", "scales", "about"):
         if not isinstance(head.get(name), dict):
             return f"a header whose entry {name!r} is {_shorten(head[name])}" if name in head else f"a header without {name!r}"
@@ -258,7 +274,7 @@ def _tensors_problem(head, kind, shapes):
         # The type of the error depends on the layer in which the sizes are inconsistent.
         return f"settings with which the network cannot be built ({_shorten(error)})"
     sizes, frames, wanted = network.settings, head["about"]["frames"], network.state_dict()
-    if (kind == "autoencoder" and frames != sizes.frames) or (kind == "gesture" and frames % sizes.frames_multiple):
+    if (kind in ("autoencoder", "mixer") and frames != sizes.frames) or (kind == "gesture" and frames % sizes.frames_multiple):
         return f"windows of {frames} frames, which do not match its settings"
     if missing := [name for name in wanted if name not in shapes]:
         return f"a file without the tensors {listed(missing)}"

@@ -47,6 +47,32 @@ def schedule():
     return DDPMScheduler(STEPS, beta_schedule=BETAS, prediction_type="v_prediction")
 
 
+def draw_steps(clips, generator=None):
+    """Draw the diffusion step of each clip uniformly: int tensor (B,). `generator` None is torch's default generator."""
+    return torch.randint(STEPS, (clips,), generator=generator)
+
+
+def mean_over_visible(error, visible=None):
+    """Compute the mean of an error over the visible hands.
+
+    Parameters
+    ----------
+    error : tensor (B, M, T)
+        Error of each channel; channels of the right hand first.
+    visible : bool tensor (B, T, hand 2), optional
+        Visibility of the right hand, then the left. With None, the mean includes all hands, as in the released code of PianoMotion10M.
+
+    Returns
+    -------
+    scalar tensor
+        0 if no hand is visible.
+    """
+    if visible is None:
+        return error.mean()
+    by_hand = error.unflatten(1, (2, -1)).permute(0, 3, 1, 2)[visible]
+    return by_hand.sum() / max(by_hand.numel(), 1)
+
+
 def diffusion_loss(denoise, clean, noise, step, visible=None):
     """Compute the mean squared error of v, weighted by the share of signal variance at the step of each clip.
 
@@ -63,8 +89,7 @@ def diffusion_loss(denoise, clean, noise, step, visible=None):
     step : int tensor (B,)
         Diffusion step of each clip, 0..999. Training draws it uniformly.
     visible : bool tensor (B, T, hand 2), optional
-        Visibility of the right hand, then the left. The loss is the mean over visible hands, or 0 if no hand is visible. With None,
-        it is the mean over all hands, as in the released code.
+        See `mean_over_visible`.
 
     Returns
     -------
@@ -72,11 +97,7 @@ def diffusion_loss(denoise, clean, noise, step, visible=None):
     """
     wanted = schedule().get_velocity(clean, noise, step)
     error = (denoise(schedule().add_noise(clean, noise, step), step) - wanted).square()
-    error = error * schedule().alphas_cumprod.to(error)[step, None, None]
-    if visible is None:
-        return error.mean()
-    by_hand = error.unflatten(1, (2, -1)).permute(0, 3, 1, 2)[visible]
-    return by_hand.sum() / max(by_hand.numel(), 1)
+    return mean_over_visible(error * schedule().alphas_cumprod.to(error)[step, None, None], visible)
 
 
 def sample(denoise, shape, sampler, steps, generator, clip_range, device="cpu"):

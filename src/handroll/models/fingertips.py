@@ -8,8 +8,7 @@ import torch
 
 from handroll.device import torch_device
 from handroll.models.checkpoint import load_checkpoint
-from handroll.models.two_stage import BATCH, blend_weights, window_starts
-from handroll.training_data.model_frame import N_POSE, N_POSITION
+from handroll.models.two_stage import blend_windows
 
 
 class Fingertips:
@@ -53,7 +52,7 @@ class Fingertips:
         return tuple(part.cpu().numpy() for part in motion)
 
     def generate_long(self, features):
-        """Generate motion of any length. Windows overlap by half, and their motions are blended.
+        """Generate motion of any length; see `two_stage.blend_windows`.
 
         Parameters
         ----------
@@ -64,20 +63,7 @@ class Fingertips:
         position : array (T, 6)
         pose : array (T, 96)
         """
-        frames, window = len(features), self._frames
-        starts = window_starts(frames, window)
-        padded = np.pad(features, ((0, starts[-1] + window - frames), (0, 0)), mode="edge")
-        weight = blend_weights(window)[:, None]
-        total = np.zeros(len(padded))
-        motion = [np.zeros((len(padded), channels)) for channels in (N_POSITION, N_POSE)]
-        for first in range(0, len(starts), BATCH):
-            batch = starts[first : first + BATCH]
-            made = self.generate(np.stack([padded[start : start + window] for start in batch]))
-            for k, start in enumerate(batch):
-                total[start : start + window] += weight[:, 0]
-                for series, part in zip(motion, made, strict=True):
-                    series[start : start + window] += weight * part[k]
-        return tuple((series / total[:, None])[:frames] for series in motion)
+        return blend_windows(self.generate, features, self._frames)
 
 
 def load_fingertips(path, device="cpu"):

@@ -16,8 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from handroll.models.audio_context import FeatureContext
-from handroll.models.memory_decoder import new_decoder
+from handroll.models.denoiser import Denoiser, DenoiserSettings
 
 HEADS = 4
 """Number of heads of every attention layer, as in the released network."""
@@ -34,45 +33,19 @@ NeurIPS 2017, section 3.5."""
 
 
 @dataclass(frozen=True)
-class GestureSettings:
+class GestureSettings(DenoiserSettings):
     """Settings of a `GestureUNet`. The defaults are those of the paper's base model.
 
     Attributes
     ----------
-    features : int
-        Number of audio features of a frame (F).
-    condition_width : int
-        Number of channels of the condition (C).
-    context_layers : int
-        Number of residual blocks of the `FeatureContext`. Use 0 for features of a speech encoder; F must equal C then.
-    decoder : str
-        Decoder of the condition, one of `memory_decoder.KINDS`.
-    layers, state, feedforward : int
-        Sizes of the decoder; see `memory_decoder.new_decoder`.
     dim : int
         Number of channels of the first level of the U-Net; a multiple of `NORM_GROUPS`.
     multipliers : tuple of int
         Number of output channels of each level, as a multiple of `dim`.
-    channels : int
-        Number of channels of the motion (M): the right hand's rotations, then the left hand's.
-    guide : int
-        Number of channels of the guide (G): the positions of both hands.
-    dropout : float
-        Dropout rate of the context and the decoder.
     """
 
-    features: int
-    condition_width: int = 768
-    context_layers: int = 0
-    decoder: str = "transformer"
-    layers: int = 4
-    state: int = 8
-    feedforward: int = 2048
     dim: int = 256
     multipliers: tuple[int, ...] = (1, 2, 4, 8)
-    channels: int = 96
-    guide: int = 6
-    dropout: float = 0.1
 
     @property
     def frames_multiple(self):
@@ -80,8 +53,8 @@ class GestureSettings:
         return 2 ** (len(self.multipliers) - 1)
 
 
-class GestureUNet(nn.Module):
-    """Denoiser that predicts v (`handroll.models.diffusion`) from a noisy motion.
+class GestureUNet(Denoiser):
+    """Denoiser that predicts v or a velocity (`handroll.models.objectives`) from a noisy motion.
 
     Parameters
     ----------
@@ -89,15 +62,11 @@ class GestureUNet(nn.Module):
     """
 
     def __init__(self, settings):
-        super().__init__()
-        self.settings = settings
+        super().__init__(settings)
         dim, condition = settings.dim, settings.condition_width
         widths = [dim, *(multiplier * dim for multiplier in settings.multipliers)]
         levels = list(pairwise(widths))
         lowest, embedding = widths[-1], 4 * dim
-        self.context = FeatureContext(settings.features, condition, settings.context_layers, settings.dropout)
-        self.decoder = new_decoder(settings.decoder, condition, settings.layers, settings.state, settings.feedforward, settings.dropout)
-        self.project_motion = nn.Linear(settings.channels, condition)
         self.init_conv = nn.Conv1d(2 * condition + settings.guide, dim, 7, padding=3)
         self.time_mlp = nn.Sequential(StepEmbedding(dim), nn.Linear(dim, embedding), nn.GELU(), nn.Linear(embedding, embedding))
         self.downs = nn.ModuleList()
@@ -118,29 +87,14 @@ class GestureUNet(nn.Module):
         self.final_res_block = ResnetBlock(2 * dim, dim, embedding)
         self.final_conv = nn.Conv1d(dim, settings.channels, 1)
 
-    def encode_condition(self, features, released=False):
-        """Encode audio features as the condition of the denoiser. The condition is the same for all diffusion steps of a clip.
-
-        Parameters
-        ----------
-        features : tensor (B, T, F)
-        released : bool
-            Mask the self-attention as the released code does; see `memory_decoder`.
-
-        Returns
-        -------
-        tensor (B, C, T)
-        """
-        return self.decoder(self.context(features), released=released).transpose(1, 2)
-
     def forward(self, noisy, step, condition, guide):
-        """Predict v of a noisy motion.
+        """Predict v or the velocity of a noisy motion.
 
         Parameters
         ----------
         noisy : tensor (B, M, T)
-        step : int tensor (B,)
-            Diffusion step.
+        step : tensor (B,)
+            Diffusion step; a real number with flow matching (`models.flow`).
         condition : tensor (B, C, T)
             Result of `encode_condition`.
         guide : tensor (B, G, T)

@@ -113,8 +113,9 @@ def position_loss(predicted, target, visible, position_weight=1.0, velocity_weig
 
     Parameters
     ----------
-    predicted, target : tensor (B, T, 6)
-        Normalised positions: xyz of the right hand, then of the left. Targets of hidden hands may be NaN unless `released` is true.
+    predicted, target : tensor (B, T, channel)
+        Normalised positions: xyz of the right hand, then of the left. Targets of hidden hands may be NaN unless `released` is true. The
+        loss also suits other channels, half of them of the right hand, such as poses.
     visible : bool tensor (B, T, hand 2)
         Visibility of the right hand, then the left.
     position_weight, velocity_weight : float
@@ -127,7 +128,7 @@ def position_loss(predicted, target, visible, position_weight=1.0, velocity_weig
     -------
     scalar tensor
     """
-    error = (predicted - target).unflatten(-1, (2, 3))
+    error = (predicted - target).unflatten(-1, (visible.shape[-1], -1))
     change = error[:, 1:] - error[:, :-1]
     both = torch.ones_like(visible[:, 1:]) if released else visible[:, 1:] & visible[:, :-1]
     return position_weight * _mean_absolute(error[visible]) + velocity_weight * _mean_absolute(change[both])

@@ -1,4 +1,4 @@
-"""Two-stage model of PianoMotion10M (Gan et al., ICLR 2025): positions from audio features, then poses by diffusion.
+"""Two-stage model of PianoMotion10M (Gan et al., ICLR 2025): positions from audio features, then poses by diffusion or flow matching.
 
 A motion longer than a training window is generated in windows that overlap by half. The positions of overlapping windows are blended, and
 so are the predictions of the denoiser in every step. Therefore a long motion has no discontinuities (Bar-Tal et al. 2023, "MultiDiffusion",
@@ -12,8 +12,9 @@ import torch
 
 from handroll.device import torch_device
 from handroll.logs import progress
-from handroll.models.checkpoint import CheckpointError, load_checkpoint
-from handroll.models.diffusion import sample
+from handroll.models.checkpoint import DENOISERS, CheckpointError, load_checkpoint
+from handroll.models.objectives import sample
+from handroll.training_data.model_frame import N_POSE, N_POSITION
 
 BATCH = 16
 """Number of windows of a long motion in a forward pass. The limit keeps memory independent of the length of the motion."""
@@ -25,7 +26,8 @@ class TwoStage:
     Parameters
     ----------
     position : PositionPredictor
-    gesture : GestureUNet
+    gesture : GestureUNet or GestureMixer
+        Second stage. Its objective determines the allowed samplers (`models.objectives`).
     scales : training_data.windows.Scales
         Normalisation of positions and poses, common to both stages.
     frames : int
@@ -37,6 +39,8 @@ class TwoStage:
 
     Attributes
     ----------
+    objective : str
+        Training objective of the second stage.
     parameters : int
         Number of parameters of both stages.
     """
@@ -45,6 +49,7 @@ class TwoStage:
         self._device = torch_device(device)
         self._position, self._gesture = (network.eval().requires_grad_(False).to(self._device) for network in (position, gesture))
         self._scales, self._frames, self._released = scales, frames, released
+        self.objective = gesture.settings.objective
         self.parameters = sum(value.numel() for network in (position, gesture) for value in network.parameters())
 
     @torch.inference_mode()
@@ -54,9 +59,9 @@ class TwoStage:
         Parameters
         ----------
         features : array (B, T, F)
-            Features of windows. T is the number of frames in training, or a similar number that is a multiple of 8.
+            Features of windows. T is the number of frames in training. A U-Net also accepts a similar number that is a multiple of 8.
         sampler, steps
-            See `models.diffusion.sample`.
+            See `models.objectives.sample`.
         seeds : sequence of B ints
             Random seed of the noise of each window. The motion of a window does not depend on the rest of the batch.
 
@@ -81,7 +86,7 @@ class TwoStage:
         features : array (T, F)
             Features of the whole motion. They are padded with zeros to the end of the last window (`window_starts`).
         sampler, steps
-            See `models.diffusion.sample`.
+            See `models.objectives.sample`.
         seed : int
             Random seed of the noise.
 
@@ -124,11 +129,11 @@ class TwoStage:
     def _sample(self, guide, denoise, sampler, steps, seeds):
         """Sample poses from a denoiser. Return positions (B, T, 6) and poses (B, T, 96) in their original units, NumPy arrays.
 
-        `guide` (B, T, 6) are the scaled positions. For the other arguments, see `generate` and `models.diffusion.sample`.
+        `guide` (B, T, 6) are the scaled positions. For the other arguments, see `generate` and `models.objectives.sample`.
         """
         generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
         shape = (len(guide), self._gesture.settings.channels, guide.shape[1])
-        poses = sample(denoise, shape, sampler, steps, generators, self._scales.max_abs, self._device)
+        poses = sample(self.objective, denoise, shape, sampler, steps, generators, self._scales.max_abs, self._device)
         scaled = {"position": guide, "pose": poses.transpose(1, 2)}
         return tuple(self._scales.unscaled(kind, values).float().cpu().numpy() for kind, values in scaled.items())
 
@@ -149,13 +154,46 @@ def blend_weights(window):
     return (1.0 - np.abs(2 * np.arange(window) + 1 - window) / window).astype(np.float32)
 
 
+def blend_windows(generate, features, window):
+    """Generate a motion of any length with a model without noise. Windows overlap by half, and their motions are blended.
+
+    Parameters
+    ----------
+    generate : callable (array (B, window, F)) -> (array (B, window, 6), array (B, window, 96))
+        Function that generates positions and poses of windows.
+    features : array (T, F)
+        Features of the whole motion. Their last frame is repeated to the end of the last window.
+    window : int
+        Number of frames of a window.
+
+    Returns
+    -------
+    position : array (T, 6)
+    pose : array (T, 96)
+    """
+    frames = len(features)
+    starts = window_starts(frames, window)
+    padded = np.pad(features, ((0, starts[-1] + window - frames), (0, 0)), mode="edge")
+    weight = blend_weights(window)[:, None]
+    total = np.zeros((len(padded), 1))
+    motion = [np.zeros((len(padded), channels)) for channels in (N_POSITION, N_POSE)]
+    for first in range(0, len(starts), BATCH):
+        batch = starts[first : first + BATCH]
+        made = generate(np.stack([padded[start : start + window] for start in batch]))
+        for k, start in enumerate(batch):
+            total[start : start + window] += weight
+            for series, part in zip(motion, made, strict=True):
+                series[start : start + window] += weight * part[k]
+    return tuple((series / total)[:frames] for series in motion)
+
+
 def load_two_stage(position_path, gesture_path, device="cpu"):
     """Load the two-stage model from the checkpoints of its stages.
 
     Parameters
     ----------
     position_path, gesture_path : path
-        Checkpoints of the first and the second stage.
+        Checkpoints of the first and the second stage. The second is a `GestureUNet` or a `GestureMixer`.
     device : str
         Device on which the networks run.
 
@@ -170,7 +208,7 @@ def load_two_stage(position_path, gesture_path, device="cpu"):
     FileNotFoundError, CheckpointError
         A file is missing, is not a checkpoint, or contains another kind of model; or the stages were not trained together.
     """
-    first, second = load_checkpoint(position_path, "position"), load_checkpoint(gesture_path, "gesture")
+    first, second = load_checkpoint(position_path, "position"), load_checkpoint(gesture_path, *DENOISERS)
     shared = [{"scales": stage.scales, "width of features": stage.settings["features"], **stage.about} for stage in (first, second)]
     for name in ("scales", "width of features", "features", "encoder", "frame", "rate_hz", "frames"):
         found = [stage.get(name) for stage in shared]

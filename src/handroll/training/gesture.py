@@ -1,20 +1,19 @@
-"""Training of the second stage (Gan et al., ICLR 2025): poses of both hands by diffusion, from audio features and the first stage's
+"""Training of the second stage (Gan et al., ICLR 2025): poses by diffusion or flow matching, from audio features and the first stage's
 positions."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import torch
 from torch import nn
 
-from handroll.models.checkpoint import check_features, load_checkpoint
-from handroll.models.diffusion import STEPS, diffusion_loss
-from handroll.models.gesture import GestureSettings, GestureUNet
+from handroll.models.checkpoint import DENOISERS, KINDS, check_features, load_checkpoint
+from handroll.models.objectives import OBJECTIVES
 from handroll.provenance import file_sha256
 from handroll.training.loop import train
 from handroll.training.training_run import fingerprint, save_trained, set_up
 from handroll.training_data.feature_cache import feature_manifest
 
-VERSION = 2
+VERSION = 3
 """Version of the training. Increase it manually when the same settings and data give a different model."""
 
 VALID_SEED = 7
@@ -28,8 +27,8 @@ class GestureObjective(nn.Module):
 
     Parameters
     ----------
-    network : GestureUNet
-        Second stage.
+    network : GestureUNet or GestureMixer
+        Second stage. Its settings contain the objective (`models.objectives`).
     position : PositionPredictor
         First stage.
     scales : training_data.windows.Scales
@@ -48,19 +47,20 @@ class GestureObjective(nn.Module):
     def forward(self, batch, generator=None):
         """Compute the loss of a batch. Return the loss and an empty dict, because there are no other values to log.
 
-        `generator` is the source of the noise and the diffusion steps. None uses torch's default generator.
+        `generator` is the source of the noise and of the diffusion steps or times. None uses torch's default generator.
         """
         clean = self.scales.scaled("pose", batch["pose"]).transpose(1, 2)
         noise = torch.randn(clean.shape, generator=generator).to(clean)
-        step = torch.randint(STEPS, (len(clean),), generator=generator).to(clean.device)
+        objective = OBJECTIVES[self.network.settings.objective]
+        drawn = objective.draw(len(clean), generator).to(clean.device)
         with torch.no_grad():
             guide = self.position(batch["features"]).transpose(1, 2)
         condition = self.network.encode_condition(batch["features"])
-        loss = diffusion_loss(lambda noisy, at: self.network(noisy, at, condition, guide), clean, noise, step, batch["visible"])
+        loss = objective.loss(lambda noisy, step: self.network(noisy, step, condition, guide), clean, noise, drawn, batch["visible"])
         return loss, {}
 
 
-def train_gesture(source, training_path, position_path, model, settings, folder, path):
+def train_gesture(source, training_path, position_path, model, settings, folder, path, kind="gesture"):
     """Train the second stage and save it.
 
     Parameters
@@ -70,19 +70,31 @@ def train_gesture(source, training_path, position_path, model, settings, folder,
     position_path : path
         Checkpoint of the first stage.
     model : dict
-        Arguments of `GestureSettings` without `features`.
+        Arguments of the settings class of the denoiser (`models.checkpoint.KINDS`) without `features`. `objective` is "v" (default) or
+        "flow". The number of frames of a mixer is that of the windows.
+    kind : {"gesture", "mixer"}
+        Kind of the denoiser.
+
+    Raises
+    ------
+    ValueError
+        The kind is not a denoiser, or the features are not those of the first stage.
     """
+    if kind not in DENOISERS:
+        raise ValueError(f"second stage: expected one of {', '.join(DENOISERS)}, found {kind!r}")
     setup = set_up(source, training_path, settings)
     first = load_checkpoint(position_path, "position")
     check_features(position_path, first.about, feature_manifest(source.features))
     position = first.network()
-    sizes = GestureSettings(features=position.settings.features, **model)
+    settings_class, network_class = KINDS[kind]
+    sizes = settings_class(features=position.settings.features, **model)
+    sizes = replace(sizes, frames=setup.frames) if kind == "mixer" else sizes
     torch.manual_seed(settings["seed"])
-    objective = GestureObjective(GestureUNet(sizes), position, setup.scales)
+    objective = GestureObjective(network_class(sizes), position, setup.scales)
     run_id = fingerprint(source, training_path, VERSION, asdict(sizes), file_sha256(position_path), settings)
     trained = train(objective, setup.batches, setup.loop, folder, run_id, setup.device, lambda model: _validate(model, setup))
     if trained is not None:
-        save_trained(path, "gesture", asdict(sizes), "network.", source, setup, trained, settings)
+        save_trained(path, kind, asdict(sizes), "network.", source, setup, trained, settings)
 
 
 def _validate(objective, setup):

@@ -75,12 +75,12 @@ def _validate(objective, setup):
     for batch in setup.valid_batches():
         predicted = setup.scales.unscaled("position", objective.network(batch["features"]))
         mean = setup.scales.unscaled("position", torch.zeros_like(predicted))
-        error += _total_distance(predicted, batch)
-        error_of_mean += _total_distance(mean, batch)
+        error += total_distance(predicted, batch)
+        error_of_mean += total_distance(mean, batch)
         count += int(batch["visible"].sum())
     return {"error": error / max(count, 1), "error_of_mean": error_of_mean / max(count, 1)}
 
 
-def _total_distance(positions, batch):
+def total_distance(positions, batch):
     """Sum the distances of positions (B, T, 6) from the ground truth over visible hands."""
     return float((positions - batch["position"]).unflatten(-1, (2, 3)).norm(dim=-1)[batch["visible"]].sum())

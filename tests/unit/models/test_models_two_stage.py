@@ -94,7 +94,7 @@ def test_25_seconds_have_no_seams(model):
 class Means(nn.Module):
     """Networks whose output is the mean of a window's features, so that overlapping windows differ."""
 
-    settings = SimpleNamespace(channels=96)
+    settings = SimpleNamespace(channels=96, objective="v")
 
     def __init__(self, kind):
         super().__init__()
