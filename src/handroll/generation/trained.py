@@ -149,7 +149,8 @@ def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", dev
     Raises
     ------
     FileNotFoundError, ValueError
-        A checkpoint or the encoder is missing or does not match, the sampler is unknown or is not for this model, or `steps` or `hand_size` is out of range.
+        A checkpoint or the encoder is missing or does not match, the sampler is unknown or is not for this model, or `steps` or
+        `hand_size` is out of range.
     handroll.device.DeviceError
         The device is not available.
     """

@@ -13,14 +13,21 @@ from handroll.models.autoencoder import AutoencoderSettings
 from handroll.models.checkpoint import KINDS, Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from handroll.models.fingertip_network import N_PLAN, FingertipSettings
 from handroll.models.gesture import GestureSettings
+from handroll.models.mixer import MixerSettings
 from handroll.models.motion_features import motion_features
 from handroll.models.position import PositionSettings
+from handroll.models.regression import load_regression
+from handroll.models.regression_network import RegressionSettings
 from handroll.models.two_stage import load_two_stage
 from handroll.training_data.windows import RELEASED_SCALES
 
 SIZES = {
     "position": PositionSettings(5, context_width=16, context_layers=1, width=8, layers=1, feedforward=8),
     "gesture": GestureSettings(5, condition_width=16, context_layers=1, layers=1, feedforward=8, dim=8, multipliers=(1, 2)),
+    "mixer": MixerSettings(
+        5, condition_width=16, context_layers=1, layers=1, feedforward=8, frames=16, width=8, blocks=2, objective="flow"
+    ),
+    "regression": RegressionSettings(5, context_width=16, context_layers=1, width=8, layers=1),
     "fingertips": FingertipSettings(N_PLAN + 5, width=16, context_layers=1),
     "autoencoder": AutoencoderSettings(channels=102, frames=16),
 }
@@ -84,12 +91,18 @@ def test_models_of_checkpoints_run(saved):
     model, about = load_two_stage(saved["position"], saved["gesture"])
     position, pose = model.generate(np.zeros((2, 16, 5)), "dpmsolver++", 2, [0, 1])
     assert position.shape == (2, 16, 6) and pose.shape == (2, 16, 96) and about["features"] == "notes"
+    model, _ = load_two_stage(saved["position"], saved["mixer"])
+    assert model.objective == "flow" and model.generate(np.zeros((2, 16, 5)), "heun", 2, [0, 1])[1].shape == (2, 16, 96)
+    model, about = load_regression(saved["regression"])
+    assert model.generate_long(np.zeros((40, 5)))[1].shape == (40, 96) and about["features"] == "notes"
     assert motion_features(saved["autoencoder"])(position, pose).shape == (2, 256)
 
 
 def test_other_files_are_refused(saved, tmp_path):
     with pytest.raises(CheckpointError, match="expected a gesture model .* found a position model"):
         load_checkpoint(saved["position"], "gesture")
+    with pytest.raises(CheckpointError, match="expected a gesture or mixer model .* found a regression model"):
+        load_two_stage(saved["position"], saved["regression"])
     save_file({"a": torch.zeros(1)}, tmp_path / "foreign.safetensors")
     with pytest.raises(CheckpointError, match="was not written by handroll"):
         load_checkpoint(tmp_path / "foreign.safetensors", "position")
@@ -183,6 +196,21 @@ def test_a_hostile_header_is_one_error(saved, change, found):
         ("gesture", with_setting("multipliers", 3), "the invalid setting multipliers"),
         ("gesture", with_setting("dim", 12), "settings with which the network cannot be built"),
         ("gesture", with_about("frames", 15), "windows of 15 frames"),
+        ("gesture", with_setting("objective", "noise"), "settings with which the network cannot be built .*expected one of v, flow"),
+        ("gesture", with_setting("objective", 1), "the invalid setting objective"),
+        ("gesture", without("objective", "settings"), "settings without the entry 'objective'"),
+        ("mixer", with_setting("channels", 48), "the setting channels = 48, where handroll's motion requires 96"),
+        ("mixer", with_setting("blocks", 10**9), "the invalid setting blocks"),
+        ("mixer", with_setting("blocks", 1), "the unknown tensors blocks.1"),
+        ("mixer", with_setting("frames", 10**8), "the invalid setting frames"),
+        ("mixer", with_setting("frames", 32), "windows of 16 frames"),
+        ("mixer", with_setting("width", 10**6), "the invalid setting width"),
+        ("mixer", with_about("frames", 32), "windows of 32 frames"),
+        ("regression", with_setting("layers", 10**9), "the invalid setting layers"),
+        ("regression", with_setting("layers", 2), "without the tensors"),
+        ("regression", with_setting("width", 10), "settings with which the network cannot be built"),
+        ("regression", with_setting("width", 12), "the tensor .* where its settings require"),
+        ("regression", with_about("encoder", 3), "encoder = 3 instead of a name"),
         ("autoencoder", with_setting("frames", 10**8), "the invalid setting frames"),
         ("autoencoder", with_setting("frames", 8), "settings with which the network cannot be built"),
         ("autoencoder", with_about("frames", 32), "windows of 32 frames"),

@@ -12,14 +12,17 @@ from handroll.models.audio_features import feature_encoder
 from handroll.models.checkpoint import load_checkpoint
 from handroll.models.fingertip_network import split_plan
 from handroll.models.motion_features import motion_features
+from handroll.models.regression import load_regression
 from handroll.models.two_stage import load_two_stage
 from handroll.training.autoencoder import train_autoencoder
 from handroll.training.fingertips import train_fingertips
 from handroll.training.gesture import train_gesture
+from handroll.training.loop import STATE
 from handroll.training.position import train_position
+from handroll.training.regression import train_regression
 from handroll.training.training_run import run_training
 from handroll.training_data.feature_cache import write_features
-from handroll.training_data.loader import Clips, Source, cut_windows
+from handroll.training_data.loader import Clips, Source, Windows, cut_windows
 
 SETTINGS = {
     "steps": 6,
@@ -32,6 +35,8 @@ SETTINGS = {
     "device": "cpu",
 }
 POSITION = {"width": 16, "layers": 1, "feedforward": 16, "context_layers": 1, "context_width": 16, "dropout": 0.0}
+REGRESSION = {"width": 16, "layers": 1, "context_layers": 1, "context_width": 16, "dropout": 0.0}
+MIXER = {"width": 16, "blocks": 2, "condition_width": 16, "layers": 1, "feedforward": 16, "context_layers": 1, "objective": "flow"}
 GESTURE = {"dim": 8, "condition_width": 16, "layers": 1, "feedforward": 16, "context_layers": 1, "dropout": 0.0}
 
 
@@ -90,6 +95,74 @@ def test_training_repeats(corpus, source, trained, tmp_path):
         path = tmp_path / f"{name}.safetensors"
         train_gesture(source, corpus / "windows.json", trained / "position.safetensors", GESTURE, SETTINGS, tmp_path / name, path)
         assert path.read_bytes() == (trained / "gesture.safetensors").read_bytes()
+
+
+def interrupt(monkeypatch, at):
+    """Interrupt the next training when it reads batch `at`."""
+    read = Windows.__getitem__
+
+    def stop(self, step):
+        if step == at:
+            raise KeyboardInterrupt
+        return read(self, step)
+
+    monkeypatch.setattr(Windows, "__getitem__", stop)
+
+
+@pytest.mark.parametrize("row", ["regression", "mixer", "flow"])
+def test_interrupted_training_of_a_row_resumes_to_the_same_file(corpus, source, trained, tmp_path, monkeypatch, row):
+    windows, position = corpus / "windows.json", trained / "position.safetensors"
+
+    def run(name):
+        path = tmp_path / f"{name}.safetensors"
+        last = SETTINGS, tmp_path / name, path
+        if row == "regression":
+            train_regression(source, windows, REGRESSION, 1.0, *last)
+        elif row == "mixer":
+            train_gesture(source, windows, position, MIXER, *last, kind="mixer")
+        else:
+            train_gesture(source, windows, position, GESTURE | {"objective": "flow"}, *last)
+        return path
+
+    whole = run("whole").read_bytes()
+    with monkeypatch.context() as patch:
+        interrupt(patch, 5)
+        with pytest.raises(KeyboardInterrupt):
+            run("again")
+    assert (tmp_path / "again" / STATE).is_file() and not (tmp_path / "again.safetensors").is_file()
+    path = run("again")
+    assert path.read_bytes() == whole
+    features = np.zeros((150, Clips(source, "valid")[0].features.shape[1]), dtype=np.float32)
+    if row == "regression":
+        model, about = load_regression(path)
+        motion = model.generate_long(features)
+        assert set(about["history"][-1]) == {"step", "error", "pose_error"}
+    else:
+        model, about = load_two_stage(position, path)
+        motion = model.generate_long(features, "heun", 3, 0)
+        with pytest.raises(ValueError, match="with the objective flow, found ddim"):
+            model.generate_long(features, "ddim", 3, 0)
+    assert about["features"] == "notes" and [part.shape for part in motion] == [(150, 6), (150, 96)]
+
+
+def test_the_regression_model_learns_positions_and_poses(corpus, source, tmp_path):
+    path = tmp_path / "regression.safetensors"
+    settings = {**SETTINGS, "steps": 120, "learning_rate": 1e-2}
+    train_regression(source, corpus / "windows.json", REGRESSION | {"width": 32}, 1.0, settings, tmp_path / "state", path)
+    model, _ = load_regression(path)
+    clips, scales = Clips(source, "train"), load_checkpoint(path, "regression").scales
+    batch = cut_windows(clips, [(number, 0) for number in range(len(clips))], 120)
+    for kind, made in zip(("position", "pose"), model.generate(batch["features"]), strict=True):
+        # The first window of each training clip, against the mean of the training motion.
+        mean = np.array(getattr(scales, f"{kind}_mean"))
+        print(kind, np.abs(made - batch[kind]).mean() / np.abs(mean - batch[kind]).mean())
+        assert np.abs(made - batch[kind]).mean() < 0.85 * np.abs(mean - batch[kind]).mean()
+
+
+def test_an_unknown_second_stage_is_refused(corpus, source, trained, tmp_path):
+    call = source, corpus / "windows.json", trained / "position.safetensors", GESTURE, SETTINGS, tmp_path, tmp_path / "a.safetensors"
+    with pytest.raises(ValueError, match="second stage: expected one of gesture, mixer, found 'position'"):
+        train_gesture(*call, kind="position")
 
 
 def test_the_auto_encoder_gives_features(corpus, trained, source):
