@@ -152,11 +152,10 @@ def test_the_regression_model_learns_positions_and_poses(corpus, source, tmp_pat
     model, _ = load_regression(path)
     clips, scales = Clips(source, "train"), load_checkpoint(path, "regression").scales
     batch = cut_windows(clips, [(number, 0) for number in range(len(clips))], 120)
-    for kind, made in zip(("position", "pose"), model.generate(batch["features"]), strict=True):
+    for kind, made, share in zip(("position", "pose"), model.generate(batch["features"]), (0.5, 0.95), strict=True):
         # The first window of each training clip, against the mean of the training motion.
         mean = np.array(getattr(scales, f"{kind}_mean"))
-        print(kind, np.abs(made - batch[kind]).mean() / np.abs(mean - batch[kind]).mean())
-        assert np.abs(made - batch[kind]).mean() < 0.85 * np.abs(mean - batch[kind]).mean()
+        assert np.abs(made - batch[kind]).mean() < share * np.abs(mean - batch[kind]).mean()
 
 
 def test_an_unknown_second_stage_is_refused(corpus, source, trained, tmp_path):
