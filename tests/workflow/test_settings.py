@@ -42,6 +42,8 @@ RULES = {
     **dict.fromkeys(("benchmark", "benchmark.weights", "benchmark.autoencoder", "benchmark.tuning"), ""),
     "benchmark.position": "train_position tune_encoder",
     "benchmark.gesture": "train_gesture",
+    "benchmark.fingertips": "train_fingertips",
+    "benchmark.fingertips.training": "train_fingertips",
     "benchmark.position.training": "train_position",
     "benchmark.gesture.training": "train_gesture",
     "benchmark.autoencoder.training": "train_autoencoder",
@@ -55,7 +57,7 @@ import json
 
 
 class OneVideo(tuple):
-    subject, video = "anna", "one"
+    subject, video, variant = "anna", "one", "fingertips"
 
 
 def value_of(param, wildcards=OneVideo(("anna", "one"))):
