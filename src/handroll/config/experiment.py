@@ -75,7 +75,7 @@ class Fingertips(Section):
     width: Annotated[int, Field(ge=16, multiple_of=16)] = Field(128, description="width of the network")
     context_layers: Count = Field(4, description="number of convolution layers over neighbouring frames, in each of the two stages")
     dropout: Share = Field(0.0, description="dropout rate")
-    training: Training = Training(steps=600, learning_rate=1e-3)
+    training: Training = Training(steps=300, learning_rate=1e-3)
 
 
 class Autoencoder(Section):
