@@ -19,13 +19,9 @@ from handroll.generation.performance import GeneratedMotion
 from handroll.generation.planned import check_hand_size
 from handroll.models.audio_features import FeatureEncoder
 from handroll.models.diffusion import new_sampler, sampling_steps
-from handroll.models.fingertips import load_fingertips
-from handroll.models.methods import NOTE_FEATURES
-from handroll.models.two_stage import load_two_stage, window_starts
+from handroll.models.methods import MODELS, NOTE_FEATURES, load_model
+from handroll.models.two_stage import window_starts
 from handroll.provenance import file_sha256
-
-FINGERTIPS, STAGES = "fingertips.safetensors", ("position.safetensors", "gesture.safetensors")
-"""Files of a model's folder: of the model `fingertips`, and of a two-stage model."""
 
 # Names of the features that need no folder of weights.
 _WITHOUT_FOLDER = (*NOTE_FEATURES, "logmel")
@@ -128,9 +124,9 @@ def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", dev
     Parameters
     ----------
     folder : path
-        Folder with the files of a model: `FINGERTIPS`, or both `STAGES`.
+        Folder with the checkpoints of the stages of a model (`models.methods.MODELS`), such as `position.safetensors`.
     sampler, steps
-        See `models.diffusion.sample`. Not used by the model `fingertips`.
+        See `models.diffusion.sample`. Not used by models without noise.
     encoder_folder : path, optional
         Folder with the weights of a speech encoder. Required for models that use one.
     device : str
@@ -155,12 +151,10 @@ def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", dev
     """
     new_sampler(sampler), sampling_steps(steps), check_hand_size(hand_size)
     folder = Path(folder)
-    if (folder / FINGERTIPS).is_file():
-        last, sampling = folder / FINGERTIPS, {}
-        model, about = load_fingertips(last, device)
-    else:
-        last, sampling = folder / STAGES[1], {"sampler": sampler, "steps": steps}
-        model, about = load_two_stage(folder / STAGES[0], last, device)
+    name = model_in(folder)
+    paths = [folder / f"{stage}.safetensors" for stage in MODELS[name].stages]
+    last, sampling = paths[-1], {"sampler": sampler, "steps": steps} if MODELS[name].sampled else {}
+    model, about = load_model(name, paths, device)
     name = about["features"]
     if name not in _WITHOUT_FOLDER and not encoder_folder:
         raise ValueError(f"{folder}: this model needs features of the speech encoder {name}; give the folder of its weights with --encoder")
@@ -178,6 +172,21 @@ def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", dev
 
     version = file_sha256(last)[:12]
     return TrainedPianist(motion_of, encoder, about, sampling, device, folder.resolve().name, version, costs, contacts, hand_size)
+
+
+def model_in(folder):
+    """Return the name of the model (`models.methods.MODELS`) whose checkpoints are in a folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder does not contain the checkpoints of all stages of a model.
+    """
+    for name, model in MODELS.items():
+        if all((Path(folder) / f"{stage}.safetensors").is_file() for stage in model.stages):
+            return name
+    known = "; ".join(f"{name}: {', '.join(f'{stage}.safetensors' for stage in model.stages)}" for name, model in MODELS.items())
+    raise FileNotFoundError(f"{folder}: expected the files of a trained model ({known}), found none; train it first (docs/benchmark.md)")
 
 
 def _generate_motion(pianist, recording, seed):

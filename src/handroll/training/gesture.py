@@ -60,26 +60,26 @@ class GestureObjective(nn.Module):
         return loss, {}
 
 
-def train_gesture(source, training_path, position_path, model, settings, folder, path):
+def train_gesture(source, training_path, model, earlier, settings, folder, path):
     """Train the second stage and save it.
 
     Parameters
     ----------
     source, training_path, settings, folder, path
         Same as in `training.position.train_position`.
-    position_path : path
-        Checkpoint of the first stage.
     model : dict
         Arguments of `GestureSettings` without `features`.
+    earlier : dict of str to path
+        Checkpoint of the first stage, `position`.
     """
     setup = set_up(source, training_path, settings)
-    first = load_checkpoint(position_path, "position")
-    check_features(position_path, first.about, feature_manifest(source.features))
+    first = load_checkpoint(earlier["position"], "position")
+    check_features(earlier["position"], first.about, feature_manifest(source.features))
     position = first.network()
     sizes = GestureSettings(features=position.settings.features, **model)
     torch.manual_seed(settings["seed"])
     objective = GestureObjective(GestureUNet(sizes), position, setup.scales)
-    run_id = fingerprint(source, training_path, VERSION, asdict(sizes), file_sha256(position_path), settings)
+    run_id = fingerprint(source, training_path, VERSION, asdict(sizes), file_sha256(earlier["position"]), settings)
     trained = train(objective, setup.batches, setup.loop, folder, run_id, setup.device, lambda model: _validate(model, setup))
     if trained is not None:
         save_trained(path, "gesture", asdict(sizes), "network.", source, setup, trained, settings)
