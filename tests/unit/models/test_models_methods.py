@@ -1,10 +1,14 @@
 import re
+from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from handroll.config.experiment import Benchmark, Weights
+from handroll.config.experiment import Benchmark, Weights, network_of
+from handroll.models.checkpoint import KINDS
 from handroll.models.methods import (
+    MODELS,
     all_features,
     comparison_methods,
     encoder_files,
@@ -13,6 +17,7 @@ from handroll.models.methods import (
     is_tuned,
     method_name,
     pretrained_encoder,
+    trained_variants,
 )
 
 FOUR = ["ground_truth", "other_half", "mean_pose", "nearest-notes"]
@@ -29,7 +34,9 @@ def test_the_demo_compares_references_plans_and_two_models_with_and_without_cont
     # The two-stage model does not know the fingers, so that its correction uses the default fingering.
     assert "fingering" not in methods[f"{TWO_STAGE}-contacts"]
     assert methods[TWO_STAGE] == {
-        "kind": "two_stage",
+        "kind": "trained",
+        "model": "two_stage",
+        "folder": "two_stage-notes-transformer",
         "features": "notes",
         "decoder": "transformer",
         "sampler": "dpmsolver++",
@@ -73,6 +80,29 @@ def test_only_what_is_wanted_is_compared():
 
 def test_names_of_methods_are_safe_as_file_names():
     assert method_name("released", sampler="dpmsolver++", steps=20) == "released-dpmsolverpp-20"
+    assert method_name("fingertips") == "fingertips"
+
+
+def test_each_variant_of_a_model_is_trained_once():
+    benchmark = Benchmark(features=["notes", "logmel"], decoders=["ssm", "transformer"], samplers=["ddim 5", "ddpm 9"], ablations=True)
+    variants = trained_variants(benchmark)
+    two_stage = [f"two_stage-{features}-{decoder}" for features in benchmark.features for decoder in benchmark.decoders]
+    assert list(variants) == [*two_stage, "fingertips", "fingertips-no_mask"]
+    assert variants["two_stage-logmel-ssm"].settings == {"position": {"decoder": "ssm"}, "gesture": {"decoder": "ssm"}}
+    assert variants["fingertips-no_mask"].settings == {"fingertips": {"masked": False}} and variants["fingertips"].settings == {}
+    methods = comparison_methods(benchmark)
+    assert {method["folder"] for method in methods.values() if method["kind"] == "trained"} == set(variants)
+
+
+def test_every_model_has_its_modules_and_checkpoints():
+    for name, model in MODELS.items():
+        assert callable(getattr(import_module(f"handroll.models.{name}"), f"load_{name}"))
+        for stage in model.stages:
+            assert stage in KINDS and callable(getattr(import_module(f"handroll.training.{stage}"), f"train_{stage}"))
+            settings, _ = KINDS[stage]
+            known = {field.name for field in fields(settings)} | {"velocity_weight"}
+            configured = network_of(Benchmark(), stage).settings().keys()
+            assert configured <= known and all(set(changed.get(stage, {})) <= known for changed in model.ablations.values())
 
 
 @pytest.mark.parametrize(
