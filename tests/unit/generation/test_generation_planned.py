@@ -4,7 +4,8 @@ import pytest
 from handroll.generation.fingering import UNPLAYED, finger_notes
 from handroll.generation.hand_assignment import UNKNOWN, assign_hands, chords_of
 from handroll.generation.hands_apart import surface_distance_mm
-from handroll.generation.planned import MAX_INTERSECTION_MM, PlannedPianist, plan_performance
+from handroll.generation.perform_apart import MAX_INTERSECTION_MM
+from handroll.generation.planned import PlannedPianist, plan_performance
 from handroll.hand.skeleton import TIPS
 from handroll.keyboard.geometry import is_black, key_centres_x_mm, key_of_pitch
 from handroll.metrics.key_press import key_press_scores
