@@ -143,7 +143,6 @@ def generate(options):
     from handroll.generation.generate import play
     from handroll.generation.music_input import RecordingError
     from handroll.generation.planned import PlannedPianist
-    from handroll.generation.trained import load_pianist
     from handroll.run.own_sheet import distinct_names
 
     logging.basicConfig(format="%(message)s")
@@ -156,6 +155,9 @@ def generate(options):
             costs = read_costs(options.fingering) if options.fingering else (DEFAULT_COSTS,) * 2
             pianist = PlannedPianist(options.hand_size, options.fps, costs)
         else:
+            # This import takes seconds, because it loads torch and diffusers.
+            from handroll.generation.trained import load_pianist
+
             pianist = load_pianist(options.model, options.sampler, options.steps, options.encoder, options.device, options.contacts)
     except (OSError, ValueError, DeviceError) as error:
         print(f"handroll generate: {error}", file=sys.stderr)
