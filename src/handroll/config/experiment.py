@@ -147,9 +147,9 @@ class Benchmark(Section):
     split: Literal["valid", "test"] = Field("valid", description="split for scoring; validation during training always uses valid")
     rate_hz: Positive = Field(30.0, description="frame rate of all motion (Hz); the paper: 30")
     window_s: Positive = Field(8.0, description="length of a window (s), a multiple of 8 frames; the paper: 8")
-    models: list[Literal["two_stage", "fingertips"]] = Field(
+    models: list[str] = Field(
         ["two_stage", "fingertips"],
-        description="models that are trained: the two-stage model of PianoMotion10M, once for each of `features`; and fingertips, which learns differences from planned motion",
+        description="models that are trained, by their names in `handroll.models.methods.MODELS`; two_stage: that of PianoMotion10M; fingertips: differences from planned motion",
     )
     features: list[Literal["logmel", "notes", "fingering", "hubert", "wav2vec2", "hubert_tuned", "wav2vec2_tuned"]] = Field(
         ["notes"],

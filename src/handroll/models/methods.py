@@ -99,7 +99,14 @@ def trained_variants(benchmark):
     -------
     dict of str to Variant
         By the name of the folder of its checkpoints, such as `two_stage-notes-transformer`.
+
+    Raises
+    ------
+    ValueError
+        A model has no entry in `MODELS`.
     """
+    if unknown := [name for name in benchmark.models if name not in MODELS]:
+        raise ValueError(f"the configuration: benchmark.models: expected names of models ({', '.join(MODELS)}), found {unknown[0]!r}")
     found = {}
     for name in benchmark.models:
         model = MODELS[name]

@@ -78,6 +78,11 @@ def test_only_what_is_wanted_is_compared():
     assert list(comparison_methods(Benchmark(frame="camera"))) == [*FOUR, TWO_STAGE]
 
 
+def test_an_unknown_model_is_an_error_that_lists_the_known_ones():
+    with pytest.raises(ValueError, match=r"benchmark.models: expected names of models \(two_stage, fingertips.*\), found 'two_stages'"):
+        comparison_methods(Benchmark(models=["two_stages"]))
+
+
 def test_names_of_methods_are_safe_as_file_names():
     assert method_name("released", sampler="dpmsolver++", steps=20) == "released-dpmsolverpp-20"
     assert method_name("fingertips") == "fingertips"
