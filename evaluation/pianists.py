@@ -16,7 +16,8 @@ from collections import Counter
 import numpy as np
 
 from handroll.generation.fingering import DEFAULT_COSTS, finger_notes
-from handroll.generation.fingering_training import LabelledNotes, learn_hands
+from handroll.generation.fingering_training import learn_hands
+from handroll.generation.labelled_notes import LabelledNotes
 from handroll.generation.pianist import perform
 from handroll.hand.skeleton import HANDS
 from handroll.rendering.scene import random_scene

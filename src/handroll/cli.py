@@ -151,7 +151,6 @@ def generate(options):
     from handroll.generation.generate import play
     from handroll.generation.music_input import RecordingError
     from handroll.generation.planned_pianist import PlannedPianist
-    from handroll.generation.trained import load_pianist
     from handroll.run.own_sheet import distinct_names
 
     logging.basicConfig(format="%(message)s")
@@ -164,6 +163,9 @@ def generate(options):
         if options.model is None:
             pianist = PlannedPianist(options.hand_size, options.fps, costs or (DEFAULT_COSTS,) * 2)
         else:
+            # This import takes seconds, because it loads torch and diffusers.
+            from handroll.generation.trained import load_pianist
+
             sampling = options.sampler, options.steps, options.encoder, options.device
             pianist = load_pianist(options.model, *sampling, options.contacts, costs, options.hand_size)
     except (OSError, ValueError, DeviceError) as error:

@@ -21,7 +21,7 @@ from handroll.tables import NOTES
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "evaluation"
 
-LIBRARIES = {"toy_hamer", "pose_noise", "edited_scenes", "edited_video", "foreign_sound"}
+LIBRARIES = {"toy_hamer", "pose_noise", "edited_scenes", "edited_video", "foreign_sound", "random_music"}
 """Modules that scripts import."""
 
 TOYS = {

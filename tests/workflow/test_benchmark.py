@@ -38,14 +38,14 @@ benchmark:
   tuning: {training: {steps: 2, batch: 2, learning_rate: 1.0e-3}}
 """
 EXPERIMENT = "results/experiments/tiny"
-GESTURE = f"{EXPERIMENT}/models/notes-transformer/gesture"
+GESTURE = f"{EXPERIMENT}/models/two_stage-notes-transformer/gesture"
 TWO_STAGE = "two_stage-notes-transformer-dpmsolverpp-3"
 REFERENCES = ["ground_truth", "other_half", "mean_pose", "nearest-notes"]
 ON_KEYS = ["planned", "planned-learned", TWO_STAGE, f"{TWO_STAGE}-contacts", "fingertips", "fingertips-contacts"]
 METHODS = [*REFERENCES, *ON_KEYS]
 PATIENCE_S = 900.0
 # Folders whose JSON files contain durations.
-TIMED = ("motion", "notes-transformer", "fingertips", "models")
+TIMED = ("motion", "two_stage-notes-transformer", "fingertips", "models")
 
 
 def methods(count):
@@ -55,12 +55,12 @@ def methods(count):
 
 # A model and its corrected motion.
 ONE_MODEL = methods(2)
-BELOW_GESTURE = {"train_gesture": 1, **ONE_MODEL}
-BELOW_POSITION = {"train_position": 1, **BELOW_GESTURE}
+BELOW_GESTURE = {"train_network": 1, **ONE_MODEL}
+BELOW_POSITION = {"train_network": 2, **ONE_MODEL}
 BELOW_AUTOENCODER = {"train_autoencoder": 1, "score_motion": len(METHODS), "make_tables": 1}
 BELOW_WINDOWS = {"choose_windows": 1, **methods(len(METHODS))}
-TRAININGS = {"train_position": 1, "train_gesture": 1, "train_autoencoder": 1}
-FINGERED = {"train_fingering": 1, "train_fingertips": 1, "encode_audio": 2}
+TRAININGS = {"train_network": 3, "train_autoencoder": 1}
+FINGERED = {"train_fingering": 1, "encode_audio": 2}
 BELOW_SHARDS = {"prepare_training": 1, **TRAININGS, **FINGERED, **BELOW_WINDOWS}
 
 
@@ -73,17 +73,16 @@ AFTER_A_CHANGE = {
     "benchmark={autoencoder: {training: {batch: 4}}}": BELOW_AUTOENCODER,
     "benchmark={max_windows: 2}": BELOW_WINDOWS,
     "benchmark={split: test}": BELOW_WINDOWS,
-    "benchmark={fingertips: {width: 32}}": {"train_fingertips": 1, **ONE_MODEL},
-    "benchmark={seed: 1}": {"train_fingertips": 1, **TRAININGS, **methods(4), "score_motion": len(METHODS)},
-    "benchmark={frame: camera}": {"prepare_training": 1, "choose_windows": 1, **TRAININGS, **methods(5)},
+    "benchmark={fingertips: {width: 32}}": BELOW_GESTURE,
+    "benchmark={seed: 1}": {**TRAININGS, **methods(4), "score_motion": len(METHODS)},
+    "benchmark={frame: camera}": {"prepare_training": 1, "choose_windows": 1, "train_network": 2, "train_autoencoder": 1, **methods(5)},
     "benchmark={models: [fingertips], contacts: false}": {"make_tables": 1},
     "synthetic={seed: 1}": {"synthesise_corpus": 1, **BELOW_SHARDS},
     "synthetic={pianist: 1}": {"synthesise_corpus": 1, **BELOW_SHARDS},
     # What is added is all that runs.
     "benchmark={features: [notes, logmel], decoders: [transformer, ssm]}": {
         "encode_audio": 1,
-        "train_position": 3,
-        "train_gesture": 3,
+        "train_network": 6,
         **methods(6),
     },
 }
@@ -177,7 +176,7 @@ def test_a_run_elsewhere_killed_in_training_gives_the_same_bytes(done, copy_of, 
         raise AssertionError("training ended before it could be killed")
     project.run("--unlock")
     project.run(target, cores=1)
-    log = project.root / "results/logs/train_gesture/tiny/notes-transformer.log"
+    log = project.root / "results/logs/train_network/tiny/two_stage-notes-transformer-gesture.log"
     assert "training resumes from step" in log.read_text(encoding="utf-8")
     found = what_repeats(project)
     assert {

@@ -40,10 +40,12 @@ RULES = {
     "overlay": "draw_overlay",
     "evaluation": "render_performance summarise_evaluation",
     **dict.fromkeys(("benchmark", "benchmark.weights", "benchmark.autoencoder", "benchmark.tuning"), ""),
-    "benchmark.position": "train_position tune_encoder",
-    "benchmark.gesture": "train_gesture",
-    "benchmark.position.training": "train_position",
-    "benchmark.gesture.training": "train_gesture",
+    "benchmark.position": "train_network tune_encoder",
+    "benchmark.gesture": "train_network",
+    "benchmark.fingertips": "train_network",
+    "benchmark.fingertips.training": "train_network",
+    "benchmark.position.training": "train_network",
+    "benchmark.gesture.training": "train_network",
     "benchmark.autoencoder.training": "train_autoencoder",
     "benchmark.tuning.training": "tune_encoder",
 }
@@ -55,7 +57,7 @@ import json
 
 
 class OneVideo(tuple):
-    subject, video = "anna", "one"
+    subject, video, variant = "anna", "one", "fingertips"
 
 
 def value_of(param, wildcards=OneVideo(("anna", "one"))):

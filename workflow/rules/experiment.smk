@@ -1,8 +1,9 @@
 # Experiment: values and input functions that follow from the configuration section `benchmark`. training.smk and benchmark.smk use them.
+from handroll.config.experiment import network_of
 from handroll.models.methods import (
     DEFAULT_COSTS,
     FINGERED_FEATURES,
-    MASKED,
+    MODELS,
     all_features,
     comparison_methods,
     encoder_files,
@@ -10,6 +11,8 @@ from handroll.models.methods import (
     is_sampled,
     is_tuned,
     pretrained_encoder,
+    stage_variants,
+    trained_variants,
 )
 
 BENCHMARK = CONFIG.benchmark
@@ -19,6 +22,10 @@ EXPERIMENT = f"results/experiments/{BENCHMARK.name}"
 
 # Description of each method, by name.
 METHODS = comparison_methods(BENCHMARK)
+
+# What is trained: the models by folder, and the variant of each stage by folder and stage.
+TRAINED = trained_variants(BENCHMARK)
+STAGES = stage_variants(BENCHMARK)
 
 
 def encoder_folder(wildcards):
@@ -46,9 +53,27 @@ def fingering_of_features(wildcards):
     return rules.train_fingering.output.costs if learned else []
 
 
-def fingertip_model(wildcards):
-    """For `params`: settings of a variant of the model fingertips."""
-    return cfg("benchmark.fingertips", without="training") | {"masked": wildcards.variant == MASKED}
+def training_features(wildcards):
+    """For inputs: the features with which a model is trained."""
+    return f"{EXPERIMENT}/features/{STAGES[wildcards.folder, wildcards.stage].features}/features.json"
+
+
+def earlier_stages(wildcards):
+    """For inputs: checkpoints of the stages of a model that are trained before this one."""
+    folders = STAGES[wildcards.folder, wildcards.stage].folders
+    before = list(folders)[: list(folders).index(wildcards.stage)]
+    return [f"{EXPERIMENT}/models/{folders[stage]}/{stage}.safetensors" for stage in before]
+
+
+def stage_settings(wildcards):
+    """For `params`: settings of the network of a stage."""
+    variant = STAGES[wildcards.folder, wildcards.stage]
+    return network_of(BENCHMARK, wildcards.stage).settings() | variant.settings[wildcards.stage]
+
+
+def stage_training(wildcards):
+    """For `params`: settings of the training of a stage."""
+    return network_of(BENCHMARK, wildcards.stage).training.model_dump()
 
 
 def features_of(wildcards):
@@ -61,7 +86,7 @@ def run_of(wildcards):
     """For `params`: settings of the generation; empty for methods without noise and without a network."""
     if is_sampled(METHODS[wildcards.method]):
         return cfg("benchmark.seed", "benchmark.samples", "device")
-    return cfg("device") if METHODS[wildcards.method]["kind"] in ("fingertips", "contacts") else {}
+    return cfg("device") if METHODS[wildcards.method]["kind"] in ("trained", "contacts") else {}
 
 
 def released_of(wildcards):
@@ -72,7 +97,7 @@ def released_of(wildcards):
 def models_of(wildcards):
     """For inputs: what a method needs, in the order in which `generation.method_motion` expects it.
 
-    Checkpoints (first stage, second stage), followed by their training logs; or the motion that is corrected and its report, followed by
+    Checkpoints of the stages, followed by their training logs; or the motion that is corrected and its report, followed by
     the costs of the fingering.
     """
     method = METHODS[wildcards.method]
@@ -84,12 +109,10 @@ def models_of(wildcards):
             *expand([f"{EXPERIMENT}/motion/{{of}}.{kind}" for kind in ("parquet", "json")], of=method["of"]),
             *costs,
         ]
-    if method["kind"] == "fingertips":
-        return expand(list(rules.train_fingertips.output), variant=method["model"])
     if method["kind"] == "released":
         return existing_files(released_of(wildcards))
-    if method["kind"] != "two_stage":
+    if method["kind"] != "trained":
         return []
-    stages = (rules.train_position.output, rules.train_gesture.output)
-    patterns = [*(stage.model for stage in stages), *(stage.training_log for stage in stages)]
-    return expand(patterns, features=method["features"], decoder=method["decoder"])
+    folders = TRAINED[method["folder"]].folders
+    paths = [f"{EXPERIMENT}/models/{folder}/{stage}" for stage, folder in folders.items()]
+    return [f"{path}.{kind}" for kind in ("safetensors", "json") for path in paths]

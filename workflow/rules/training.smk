@@ -1,6 +1,7 @@
 # Training: prepare motion and audio features, and train the models of an experiment.
 # Reads shards of results/{dataset,synthetic,synthetic-N,pianomotion10m}. Writes
 # results/experiments/<name>/{motion_cache,training.json,features,encoders,models}.
+import re
 
 # Manifest of the shards that the experiment reads.
 SHARDS = {
@@ -21,8 +22,8 @@ RUN = cfg("benchmark.seed", "benchmark.precision", "benchmark.gpus", "device")
 
 wildcard_constraints:
     features="|".join(all_features(BENCHMARK)),
-    variant="fingertips|fingertips_unmasked",
-    decoder="transformer|ssm",
+    folder="|".join(sorted({re.escape(folder) for folder, _ in STAGES})),
+    stage="|".join(sorted({stage for _, stage in STAGES})),
     encoder="hubert|wav2vec2",
 
 
@@ -145,20 +146,21 @@ rule encode_audio:
         "../scripts/encode_audio.py"
 
 
-rule train_position:
-    """Train the first stage, which predicts the positions of the hands."""
+rule train_network:
+    """Train one stage of a model, such as the positions of the two-stage model."""
     input:
         shards=SHARDS,
         motion=rules.prepare_training.output.motion,
         training=rules.prepare_training.output.training,
-        features=rules.encode_audio.output.features,
+        features=training_features,
+        earlier=earlier_stages,
     output:
-        model=f"{EXPERIMENT}/models/{{features}}-{{decoder}}/position.safetensors",
-        training_log=f"{EXPERIMENT}/models/{{features}}-{{decoder}}/position.json",
+        model=f"{EXPERIMENT}/models/{{folder}}/{{stage}}.safetensors",
+        training_log=f"{EXPERIMENT}/models/{{folder}}/{{stage}}.json",
     log:
-        f"results/logs/train_position/{BENCHMARK.name}/{{features}}-{{decoder}}.log",
+        f"results/logs/train_network/{BENCHMARK.name}/{{folder}}-{{stage}}.log",
     benchmark:
-        f"results/timings/train_position/{BENCHMARK.name}/{{features}}-{{decoder}}.tsv"
+        f"results/timings/train_network/{BENCHMARK.name}/{{folder}}-{{stage}}.tsv"
     conda:
         NETWORKS_ENV
     threads: 2
@@ -167,77 +169,13 @@ rule train_position:
         runtime=grows(2880),
         gpu=GPUS * BENCHMARK.gpus,
     params:
-        code=versions_of("train_position.py", "training.position"),
+        code=lambda wildcards: versions_of("train_network.py", f"training.{wildcards.stage}"),
         source=SOURCE,
-        model=cfg("benchmark.position", without=("velocity_weight", "training")),
-        velocity_weight=BENCHMARK.position.velocity_weight,
-        training=cfg("benchmark.position.training"),
+        model=stage_settings,
+        training=stage_training,
         run=RUN,
     script:
-        "../scripts/train_position.py"
-
-
-rule train_gesture:
-    """Train the second stage, a diffusion model of the hand poses."""
-    input:
-        shards=SHARDS,
-        motion=rules.prepare_training.output.motion,
-        training=rules.prepare_training.output.training,
-        features=rules.encode_audio.output.features,
-        position=rules.train_position.output.model,
-    output:
-        model=f"{EXPERIMENT}/models/{{features}}-{{decoder}}/gesture.safetensors",
-        training_log=f"{EXPERIMENT}/models/{{features}}-{{decoder}}/gesture.json",
-    log:
-        f"results/logs/train_gesture/{BENCHMARK.name}/{{features}}-{{decoder}}.log",
-    benchmark:
-        f"results/timings/train_gesture/{BENCHMARK.name}/{{features}}-{{decoder}}.tsv"
-    conda:
-        NETWORKS_ENV
-    threads: 2
-    resources:
-        mem_mb=grows(8000),
-        runtime=grows(2880),
-        gpu=GPUS * BENCHMARK.gpus,
-    params:
-        code=versions_of("train_gesture.py", "training.gesture"),
-        source=SOURCE,
-        model=cfg("benchmark.gesture", without="training"),
-        training=cfg("benchmark.gesture.training"),
-        run=RUN,
-    script:
-        "../scripts/train_gesture.py"
-
-
-rule train_fingertips:
-    """Train the model fingertips, which learns differences of fingertips, wrists and poses from planned motion."""
-    input:
-        shards=SHARDS,
-        motion=rules.prepare_training.output.motion,
-        training=rules.prepare_training.output.training,
-        features=f"{EXPERIMENT}/features/planned/features.json",
-    output:
-        model=f"{EXPERIMENT}/models/{{variant}}/fingertips.safetensors",
-        training_log=f"{EXPERIMENT}/models/{{variant}}/fingertips.json",
-    log:
-        f"results/logs/train_fingertips/{BENCHMARK.name}/{{variant}}.log",
-    benchmark:
-        f"results/timings/train_fingertips/{BENCHMARK.name}/{{variant}}.tsv"
-    conda:
-        NETWORKS_ENV
-    threads: 2
-    resources:
-        mem_mb=grows(8000),
-        runtime=grows(2880),
-        gpu=GPUS * BENCHMARK.gpus,
-    params:
-        code=versions_of("train_fingertips.py", "training.fingertips"),
-        source=SOURCE,
-        model=fingertip_model,
-        training=cfg("benchmark.fingertips.training"),
-        run=RUN,
-    script:
-        "../scripts/train_fingertips.py"
+        "../scripts/train_network.py"
 
 
 rule train_autoencoder:

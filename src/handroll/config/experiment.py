@@ -27,7 +27,27 @@ class Training(Section):
     valid_every: Annotated[int, Field(ge=0)] = Field(200, description="number of steps between two validations; 0: only at the end")
 
 
-class Position(Section):
+class Network(Section):
+    """Settings of a network and of its training."""
+
+    training: Training = Training()
+
+    def settings(self):
+        """Return the settings of the network, without those of its training."""
+        return self.model_dump(exclude={"training"})
+
+
+class FurtherNetwork(Network):
+    """Settings of a network without a section of its own; `values` are the arguments of its settings class."""
+
+    values: dict[str, bool | int | float | str | list[int]] = Field({}, description="settings of the network that differ from its defaults")
+
+    def settings(self):
+        """Return the settings of the network, without those of its training."""
+        return self.values
+
+
+class Position(Network):
     """First stage of the models: hand positions from the audio."""
 
     width: Annotated[int, Field(ge=4, multiple_of=4)] = Field(128, description="width of the decoder; released models: 512")
@@ -44,7 +64,7 @@ class Position(Section):
     training: Training = Training(steps=600, learning_rate=1e-3)
 
 
-class Gesture(Section):
+class Gesture(Network):
     """Second stage of the models: hand poses by diffusion. The condition is the audio and the positions of the first stage."""
 
     dim: Annotated[int, Field(ge=8, multiple_of=8)] = Field(
@@ -69,22 +89,22 @@ class Gesture(Section):
     training: Training = Training(steps=500, batch=8, learning_rate=1e-3)
 
 
-class Fingertips(Section):
+class Fingertips(Network):
     """The model `fingertips`: learned differences of fingertips, wrists and poses from planned motion."""
 
     width: Annotated[int, Field(ge=16, multiple_of=16)] = Field(128, description="width of the network")
     context_layers: Count = Field(4, description="number of convolution layers over neighbouring frames, in each of the two stages")
     dropout: Share = Field(0.0, description="dropout rate")
-    training: Training = Training(steps=600, learning_rate=1e-3)
+    training: Training = Training(steps=300, learning_rate=1e-3)
 
 
-class Autoencoder(Section):
+class Autoencoder(Network):
     """Auto-encoder of windows of motion, for the Fréchet distance (Yoon et al. 2020). All methods of an experiment use the same one."""
 
     training: Training = Training(steps=300, learning_rate=1e-3, ema_decay=0.0)
 
 
-class Tuning(Section):
+class Tuning(Network):
     """Fine-tuning of a speech encoder together with the first stage, for features whose names end in _tuned."""
 
     training: Training = Training(steps=100000, batch=32, learning_rate=2e-5, warmup=0, schedule="constant", clip_norm=0.0, ema_decay=0.0)
@@ -127,9 +147,9 @@ class Benchmark(Section):
     split: Literal["valid", "test"] = Field("valid", description="split for scoring; validation during training always uses valid")
     rate_hz: Positive = Field(30.0, description="frame rate of all motion (Hz); the paper: 30")
     window_s: Positive = Field(8.0, description="length of a window (s), a multiple of 8 frames; the paper: 8")
-    models: list[Literal["two_stage", "fingertips"]] = Field(
+    models: list[str] = Field(
         ["two_stage", "fingertips"],
-        description="models that are trained: the two-stage model of PianoMotion10M, once for each of `features`; and fingertips, which learns differences from planned motion",
+        description="models that are trained, by their names in `handroll.models.methods.MODELS`; two_stage: that of PianoMotion10M; fingertips: differences from planned motion",
     )
     features: list[Literal["logmel", "notes", "fingering", "hubert", "wav2vec2", "hubert_tuned", "wav2vec2_tuned"]] = Field(
         ["notes"],
@@ -139,10 +159,10 @@ class Benchmark(Section):
     decoders: list[Literal["transformer", "ssm"]] = Field(
         ["transformer"], min_length=1, description="decoders of both stages; ssm: a state-space model"
     )
-    samplers: list[Annotated[str, Field(pattern=r"^(ddpm|ddim|(sde-)?dpmsolver\+\+) ([1-9]\d{0,2}|1000)$")]] = Field(
+    samplers: list[Annotated[str, Field(pattern=r"^(ddpm|ddim|(sde-)?dpmsolver\+\+|euler|heun) ([1-9]\d{0,2}|1000)$")]] = Field(
         ["dpmsolver++ 20"],
         min_length=1,
-        description="diffusion sampler (ddpm, ddim, dpmsolver++ or sde-dpmsolver++) and its number of steps, at most 1000",
+        description="sampler and its number of steps, at most 1000: ddpm, ddim, dpmsolver++ or sde-dpmsolver++ for diffusion; euler or heun for flow matching",
     )
     contacts: bool = Field(
         True, description="score the motion of each model also after its correction so that it plays the notes; only with `frame: keyboard`"
@@ -159,6 +179,12 @@ class Benchmark(Section):
     position: Position = Position()
     gesture: Gesture = Gesture()
     fingertips: Fingertips = Fingertips()
+    networks: dict[str, FurtherNetwork] = Field({}, description="settings of further networks, by the name of the stage")
     autoencoder: Autoencoder = Autoencoder()
     tuning: Tuning = Tuning()
     weights: Weights = Weights()
+
+
+def network_of(benchmark, stage):
+    """Return the settings (`Network`) of a stage of a model: its own section, or else its entry in `benchmark.networks`."""
+    return getattr(benchmark, stage) if stage in Benchmark.model_fields else benchmark.networks.get(stage, FurtherNetwork())

@@ -92,7 +92,7 @@ def make_playable(performance, notes, pedal, device="cpu", hand=None, finger=Non
     """Correct a generated motion so that it plays notes: choose hands and fingers, and fit the motion until its key presses match.
 
     After each fit the key presses are detected (`metrics.key_press`). While a fit reduces the number of missed notes and false presses, and
-    notes are missed, the corrected motion is fitted again. If the first fit increases it, the given motion is returned.
+    notes are missed, the motion of their hand is fitted again. If the first fit increases it, the given motion is returned.
 
     Parameters
     ----------
@@ -125,14 +125,18 @@ def make_playable(performance, notes, pedal, device="cpu", hand=None, finger=Non
     music = FingeredNotes(duration_s=duration_s, notes=table, hand=hand[played], finger=finger[played], pedal=pedal)
     performance = replace(performance, notes=table, note_hand=music.hand, note_finger=music.finger)
     missed, errors = _press_errors(performance, notes)
+    # Notes without a finger, and notes outside the motion, cannot be played.
+    possible = played & (notes["onset_s"] >= performance.time_s[0]) & (notes["onset_s"] <= duration_s)
+    sides = range(len(HANDS))
     for number in range(max_fits):
-        rotation, translation = fit_contacts(performance, music, device)
+        rotation, translation = fit_contacts(performance, music, device, sides)
         again = replace(performance, rotation_rad=rotation, translation_m=translation)
         missed_again, errors_again = _press_errors(again, notes)
         if errors_again > errors or (number and errors_again == errors):
             break
         performance, missed, errors = again, missed_again, errors_again
-        if not missed.any():
+        sides = np.unique(hand[missed & possible])
+        if not len(sides):
             break
     return performance, missed
 
@@ -144,7 +148,7 @@ def _press_errors(performance, notes):
     return ~played, int((~played).sum() + (~matched).sum())
 
 
-def fit_contacts(performance, music, device="cpu"):
+def fit_contacts(performance, music, device="cpu", sides=(0, 1)):
     """Correct a motion so that it plays fingered notes.
 
     Parameters
@@ -155,6 +159,8 @@ def fit_contacts(performance, music, device="cpu"):
         Notes with hands and fingers.
     device : str
         Device on which torch solves the problem; see `handroll.device.torch_device`.
+    sides : iterable of int
+        Hands that are corrected, as indices into `skeleton.HANDS`. The motion of the other hand is returned unchanged.
 
     Returns
     -------
@@ -165,9 +171,10 @@ def fit_contacts(performance, music, device="cpu"):
     scale = np.asarray(performance.bone_scale)
     notes = music.notes
     released = releases(notes["onset_s"], notes["key_offset_s"], notes["pitch"], music.hand, music.finger, scale)
-    rotation, translation = np.empty_like(performance.rotation_rad), np.empty_like(performance.translation_m)
+    rotation, translation = performance.rotation_rad.copy(), performance.translation_m.copy()
     with torch_threads(1):
-        for side, name in enumerate(HANDS):
+        for side in sides:
+            name = HANDS[side]
             mirror = -1 if name == "left" else 1
             presses = presses_of(notes, music.hand == side, music.finger, mirror, released)
             turned = performance.rotation_rad[:, side]

@@ -27,7 +27,7 @@ from handroll.models.methods import FINGERED_FEATURES
 from handroll.rendering.scene import world_joints
 from handroll.training_data.model_frame import RIGHT_FIRST
 
-VERSION = 1
+VERSION = 2
 """Version of the features. Increase it manually when the same notes give another fingering or another plan."""
 
 HELD_OUT = ("valid", "test")

@@ -107,6 +107,7 @@ def play(path, out, name, pianist=None, midi_path=None, tempo=1.0, hands="auto",
             "generate", code_hash(__file__, [f"handroll.music.{ENGINE}"]), settings, **made, transcriber=recording.transcriber or None
         )
         write_table(files["motion"], MOTION, columns, facts | camera_facts)
+        del columns  # They need about 100 MB for 20 minutes of music.
         if recording.notes is None:
             del files["MIDI"]
         else:

@@ -55,3 +55,28 @@ def key_depth_from_fingertips_mm(tips_mm, bone_scale):
     frame = np.broadcast_to(np.arange(len(tips_mm))[:, None, None], key.shape)
     np.maximum.at(depth_mm, (frame[key >= 0], key[key >= 0]), below_mm[key >= 0])
     return depth_mm
+
+
+def depth_in_keys_mm(tips_mm, bone_scale, key_depth_mm):
+    """Compute how far each fingertip is below the surface of the key under it.
+
+    Parameters
+    ----------
+    tips_mm : array (frame, hand 2, finger 5, xyz 3)
+        Joints of the fingertips, keyboard frame.
+    bone_scale : array (hand 2,)
+    key_depth_mm : array (frame, key 88)
+        Depth of each key below its rest position. A pressed key has a lower surface.
+
+    Returns
+    -------
+    array (frame, hand 2, finger 5), mm
+        Negative for a fingertip above its key; -inf for a fingertip that is not over a key.
+    """
+    key = key_at_point(tips_mm[..., 0], tips_mm[..., 1])
+    under = np.maximum(key, 0)
+    surface_mm = np.where(is_black(under), STANDARD.black_height_mm, 0.0) - np.take_along_axis(
+        key_depth_mm, under.reshape(len(tips_mm), -1), axis=1
+    ).reshape(key.shape)
+    below_mm = surface_mm + np.asarray(bone_scale)[:, None] * TIP_HEIGHT_MM - tips_mm[..., 2]
+    return np.where(key >= 0, below_mm, -np.inf)

@@ -17,7 +17,7 @@ from handroll.generation.labelled_notes import COLUMNS
 from handroll.generation.motion_file import GENERATED
 from handroll.generation.planned import plan_performance
 from handroll.models.baselines import mean_motion, nearest_motion
-from handroll.models.methods import input_of
+from handroll.models.methods import MODELS, input_of, is_sampled, load_model
 from handroll.storage import read_table
 from handroll.training_data.feature_cache import feature_manifest
 from handroll.training_data.loader import Clips, cut_windows
@@ -100,16 +100,26 @@ def _nearest(method, clips, chosen, windows, models, run):
     return _columns(clips, windows, position[:, None], pose[:, None]), {"features": method["features"]}
 
 
-def _two_stage(method, clips, chosen, windows, models, run):
-    """Generate motions with a trained two-stage model."""
+def _trained(method, clips, chosen, windows, models, run):
+    """Generate motions with a trained model."""
     from handroll.models.checkpoint import check_features
-    from handroll.models.two_stage import load_two_stage
 
-    model, about = load_two_stage(*models[:2], run["device"])
-    check_features(models[1], about, feature_manifest(clips.source.features))
-    logs = [json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8")) for path in models[:2]]
-    facts = {"features": about["features"], "decoder": method["decoder"], "training_s": sum(log["seconds"] for log in logs)}
-    return _sample(model, lambda batch: batch["features"], method, clips, chosen, windows, run, facts)
+    paths = models[: len(MODELS[method["model"]].stages)]
+    model, about = load_model(method["model"], paths, run["device"])
+    check_features(paths[-1], about, feature_manifest(clips.source.features))
+    logs = [json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8")) for path in paths]
+    facts = {"features": about["features"], "training_s": sum(log["seconds"] for log in logs)}
+    facts |= {"decoder": method["decoder"]} if "decoder" in method else {}
+    if is_sampled(method):
+        return _sample(model, lambda batch: batch["features"], method, clips, chosen, windows, run, facts)
+    made, spent = [], 0.0
+    for batch in _batches(clips, windows, chosen["frames"]):
+        started = time.perf_counter()
+        made.append(model.generate(batch["features"]))
+        spent += time.perf_counter() - started
+    position, pose = (np.concatenate(part)[:, None] for part in zip(*made, strict=True))
+    facts |= {"parameters": model.parameters, "sampling_ms": round(1e3 * spent / len(windows), 3)}
+    return _columns(clips, windows, position, pose), facts
 
 
 def _released(method, clips, chosen, windows, models, run):
@@ -149,24 +159,6 @@ def _planned(method, clips, chosen, windows, models, run):
     cut = ([part[first : first + chosen["frames"]] for part in motion_of[number]] for number, first in windows)
     position, pose = (np.stack(parts)[:, None] for parts in zip(*cut, strict=True))
     return _columns(clips, windows, position, pose), {"input": "notes"}
-
-
-def _fingertips(method, clips, chosen, windows, models, run):
-    """Generate motions with the trained model `fingertips`."""
-    from handroll.models.checkpoint import check_features
-    from handroll.models.fingertips import load_fingertips
-
-    model, about = load_fingertips(models[0], run["device"])
-    check_features(models[0], about, feature_manifest(clips.source.features))
-    log = json.loads(Path(models[0]).with_suffix(".json").read_text(encoding="utf-8"))
-    made, spent = [], 0.0
-    for batch in _batches(clips, windows, chosen["frames"]):
-        started = time.perf_counter()
-        made.append(model.generate(batch["features"]))
-        spent += time.perf_counter() - started
-    position, pose = (np.concatenate(part)[:, None] for part in zip(*made, strict=True))
-    facts = {"features": about["features"], "training_s": log["seconds"], "parameters": model.parameters}
-    return _columns(clips, windows, position, pose), facts | {"sampling_ms": round(1e3 * spent / len(windows), 3)}
 
 
 def _contacts(method, clips, chosen, windows, models, run):
@@ -261,10 +253,9 @@ KINDS = {
     "other_half": _other_half,
     "mean_pose": _mean_pose,
     "nearest": _nearest,
-    "two_stage": _two_stage,
+    "trained": _trained,
     "released": _released,
     "planned": _planned,
-    "fingertips": _fingertips,
     "contacts": _contacts,
 }
 """Function that generates the motions of each kind of method, by the name of the kind (`models.methods.comparison_methods`)."""

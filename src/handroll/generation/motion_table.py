@@ -5,10 +5,13 @@ import numpy as np
 from handroll.camera import Extrinsics, joints_in_keyboard_frame
 from handroll.hand.kinematics import hand_joints
 from handroll.hand.rotations import rotvec_from_matrix, unwrap_rotvec
-from handroll.hand.skeleton import HANDS, N_ROTATIONS
+from handroll.hand.skeleton import HANDS, N_JOINTS, N_ROTATIONS
 from handroll.rendering.scene import to_camera
 from handroll.tables import State, by_row, frame_keys
 from handroll.training_data.model_frame import from_channels, true_hands
+
+# Number of frames whose joints are computed at once. It bounds the memory for long music.
+_FRAMES_AT_ONCE = 4096
 
 
 def project_to_scene(performance, scene, width_px, height_px):
@@ -43,18 +46,22 @@ def camera_frame_rows(position, pose, rate_hz):
 def _motion_columns(time_s, rotation_rad, translation_m, bone_scale, extrinsics):
     """Convert rotations and translations (frame, hand, ...) of open hands with bone scales (hand,) in the camera frame to table columns."""
     flat = rotation_rad.reshape(*rotation_rad.shape[:2], 3 * N_ROTATIONS)
-    joints_m = np.stack(
-        [hand_joints(flat[:, side], translation_m[:, side], bone_scale[side], hand) for side, hand in enumerate(HANDS)], axis=1
-    )
-    shape = joints_m.shape[:2]
+    shape = flat.shape[:2]
+    joints_m, joints_mm = (np.empty((*shape, N_JOINTS, 3), dtype=np.float32) for _ in range(2))
+    for first in range(0, len(flat), _FRAMES_AT_ONCE):
+        part = slice(first, first + _FRAMES_AT_ONCE)
+        joints = np.stack(
+            [hand_joints(flat[part, side], translation_m[part, side], bone_scale[side], hand) for side, hand in enumerate(HANDS)], axis=1
+        )
+        joints_m[part], joints_mm[part] = joints, joints_in_keyboard_frame(joints, extrinsics)
     columns = frame_keys(time_s) | {
         "state": np.full(shape, State.OBSERVED, dtype=np.int8),
         "rotation_rad": rotation_rad.astype(np.float32),
         "translation_m": translation_m.astype(np.float32),
         "betas": np.zeros((*shape, 10), dtype=np.float32),
         "bone_scale": np.broadcast_to(bone_scale, shape).astype(np.float32),
-        "joints_m": joints_m.astype(np.float32),
-        "joints_keyboard_mm": joints_in_keyboard_frame(joints_m, extrinsics),
+        "joints_m": joints_m,
+        "joints_keyboard_mm": joints_mm,
         "residual_px": np.full(shape, np.nan, dtype=np.float32),
     }
     return by_row(columns)

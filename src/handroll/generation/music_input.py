@@ -17,7 +17,6 @@ from handroll.keyboard.geometry import HIGHEST_PITCH, LOWEST_PITCH
 from handroll.logs import LOGGER, progress
 from handroll.media.audio import extract_audio, load_audio
 from handroll.media.probe import probe
-from handroll.models.two_stage import window_starts
 from handroll.music.midi import read_with_origins
 from handroll.music.midi_file import MAX_BYTES, MAX_DURATION_S
 from handroll.music.midi_hands import hands_of_tracks
@@ -259,6 +258,9 @@ def encode_recording(recording, encoder, rate_hz, frames, hand_size=1.0):
         Audio that is longer than `PIECE_S` is encoded in pieces that overlap by half. The features of a frame come from the piece in
         which the frame is farther from the ends.
     """
+    # torch and diffusers take seconds to import. Notes that are played without a model need neither.
+    from handroll.models.two_stage import window_starts
+
     by_notes = "notes" in encoder.columns
     piece = frames if by_notes else min(frames, round(PIECE_S * rate_hz))
     starts = window_starts(frames, piece)

@@ -8,9 +8,9 @@ consistent. This module works in millimetres. The result (`Performance`) is in m
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import binary_dilation, gaussian_filter1d
 
-from handroll.generation.inverse_kinematics import angles_from_tips, rotation_from_angles, tips_from_angles
+from handroll.generation.hand_fit import fit_hand
+from handroll.generation.inverse_kinematics import rotation_from_angles
 from handroll.generation.performance import Performance
 from handroll.generation.style import SIMULATED
 from handroll.generation.two_hands import APART_MM, TIP_CLEARANCE_MM, separate
@@ -76,19 +76,6 @@ _TIP_SPACING_MM = 15.0
 
 # Number of passes over the fingers in which idle fingertips are moved apart.
 _SPACING_ROUNDS = 8
-
-# Number of iterations of inverse kinematics: first in the initial solution, second after each correction of the wrist.
-_FIRST_ITERATIONS, _FOLLOW_ITERATIONS = 12, 4
-
-# Number of corrections of the wrist. Each correction moves the wrist by the mean of the remaining vectors from pressing fingers to their
-# keys (alternating projections).
-_FOLLOW_ROUNDS = 12
-
-# Standard deviation of the Gaussian that smooths a correction of the wrist over time.
-_FOLLOW_S = 0.04
-
-# Fingers that are nearer to their targets than this distance do not count in a correction of the wrist.
-_SHORT_MM = 0.5
 
 # Distance in front of the black keys over which the part of a white key that can be pressed becomes narrow.
 _BLACK_EDGE_MM = 10.0
@@ -215,7 +202,8 @@ def _compute_poses(presses, courses, path, mirror, time, scale, rng, style, apar
     tip_z = poised - pressed * (style.hover_mm + STANDARD.dip_mm)
     target = np.concatenate([tip, (tip_z + TIP_HEIGHT_MM * scale)[..., None]], -1)
 
-    wrist, angles = _fit_hand(target, wrist, orientation, scale, pressed, 1.0 / np.median(np.diff(time)))
+    key_range_mm = _key_ranges_mm(presses, point, by_finger, courses, aims) if style.turns_wrist else None
+    wrist, orientation, angles = fit_hand(target, wrist, orientation, scale, pressed, 1.0 / np.median(np.diff(time)), key_range_mm)
     rotation = rotation_from_angles(angles)
     rotation[:, 0] = rotvec_from_matrix(orientation)
     return rotation, wrist * 1e-3 - scale * np.array(WRIST_M)
@@ -231,56 +219,11 @@ def _lag_mm(path, time, lag_s):
     return behind / np.sqrt(1.0 + (behind**2).sum(-1, keepdims=True) / _MAX_LAG_MM**2)
 
 
-def _fit_hand(target, wrist, orientation, scale, pressed, fps):
-    """Find joint angles that move the fingertips to their targets, and move the wrist where fingers cannot reach their keys.
-
-    Parameters
-    ----------
-    target : array (frame, finger, xyz 3)
-        Targets of the fingertips, mm, world frame.
-    wrist : array (frame, xyz 3)
-        Planned positions of the wrist, mm, world frame.
-    orientation : array (frame, 3, 3)
-        Rotation matrices from MANO's frame to the world frame.
-    scale : float
-        Bone scale.
-    pressed : array (frame, finger)
-        How far each finger has pressed its key: 0 at its idle height, 1 at the bottom of the key.
-    fps : float
-        Frame rate.
-
-    Returns
-    -------
-    wrist : array (frame, xyz 3)
-        Corrected positions of the wrist, mm.
-    angles : array (dof 3, frame, finger)
-        Joint angles; see `inverse_kinematics`.
-    """
-    wrist = wrist.copy()
-    local = _to_hand_frame(target, wrist, orientation, scale)
-    angles = angles_from_tips(local, iterations=_FIRST_ITERATIONS)
-    short = np.linalg.norm(local - tips_from_angles(angles), axis=0) * pressed > _SHORT_MM * 1e-3 / scale
-    sigma = _FOLLOW_S * fps
-    # Corrections are needed only near frames in which a finger does not reach its key: within the range of the smoothing (4 sigma).
-    frames = np.flatnonzero(binary_dilation(short.any(1), np.ones(2 * int(np.ceil(4.0 * sigma)) + 1)))
-    for _ in range(_FOLLOW_ROUNDS if len(frames) else 0):
-        missing = local[:, frames] - tips_from_angles(angles[:, frames])
-        missing = np.einsum("tij,jtf->tfi", orientation[frames], missing) * 1e3 * scale * pressed[frames, :, None]
-        number = (np.linalg.norm(missing, axis=-1) > _SHORT_MM).sum(1)
-        pull = np.zeros_like(wrist)
-        pull[frames] = missing.sum(1) / np.maximum(number, 1)[:, None]
-        wrist += gaussian_filter1d(pull, sigma, axis=0, mode="nearest")
-        local[:, frames] = _to_hand_frame(target[frames], wrist[frames], orientation[frames], scale)
-        angles[:, frames] = angles_from_tips(local[:, frames], angles[:, frames], _FOLLOW_ITERATIONS)
-    return wrist, angles
-
-
-def _to_hand_frame(points, wrist, orientation, scale):
-    """Convert points from the world frame to the frame of `inverse_kinematics`.
-
-    Points (frame, finger, xyz 3) in millimetres become an array (xyz 3, frame, finger) in metres, at bone scale 1, relative to the wrist.
-    """
-    return np.einsum("tij,tfi->jtf", orientation, points - wrist[:, None]) * 1e-3 / scale
+def _key_ranges_mm(presses, point, by_finger, courses, aims):
+    """Return the minimum and maximum y (frame, finger), mm, at which fingers may press their keys near the points (press, xy 2)."""
+    low = np.where(presses.black, BLACK_DEPTH_MM[0], WHITE_DEPTH_MM[0])
+    high = np.where(presses.black, BLACK_DEPTH_MM[1], np.maximum(point[:, 1], STANDARD.black_front_mm - _BLACK_EDGE_MM))
+    return [by_finger(courses.aim * end[courses.press]) / np.maximum(aims, 1e-9) for end in (low, high)]
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from handroll.generation.fingered_notes import FingeredNotes
 from handroll.generation.fingering import DEFAULT_COSTS, UNPLAYED, finger_notes, grips_of
 from handroll.generation.hand_assignment import CHORD_S, UNKNOWN, assign_hands, chords_of
-from handroll.generation.hands_apart import surface_distance_mm
+from handroll.generation.perform_apart import perform_apart
 from handroll.generation.performance import Performance
-from handroll.generation.pianist import perform
-from handroll.generation.style import PLANNED
 from handroll.hand.skeleton import FINGERS, HANDS
-from handroll.music.notes import note_table
 
 FPS = 60.0
 """Default frame rate of a planned motion (frames/s). A fast stroke takes less than two frames at 30 frames/s."""
@@ -24,17 +20,11 @@ FPS = 60.0
 HAND_SIZES = (0.8, 1.25)
 """Minimum and maximum bone scale of a pianist's hands."""
 
-MAX_INTERSECTION_MM = 4.0
-"""Maximum depth (mm) by which the surfaces of the hands may intersect. Soft tissue yields by a few millimetres."""
-
 # Time between the notes of a rolled chord. It is longer than `CHORD_S`.
 _ROLL_S = CHORD_S + 0.02
 
 # Maximum number of times that hands are chosen for notes whose given hand cannot play them.
 _REASSIGNMENTS = 2
-
-# Time before the onset and after the release of a note in which its finger can be the cause of an intersection.
-_BEFORE_S, _AFTER_S = 0.25, 0.25
 
 _LEFT = HANDS.index("left")
 
@@ -114,16 +104,7 @@ def _plan_with_hands(given, notes, pedal, duration_s, seed, fps, hand_scale, fin
     struck = {name: values[order] for name, values in notes.items()} | {"onset_s": onset_s[order]}
     hand_of, known = hand[order], None if finger is None else finger[order]
     chosen = finger_notes(struck, pedal, hand_of, known, costs, hand_scale)
-    while True:
-        played = chosen != UNPLAYED
-        table = note_table(*(struck[name][played] for name in ("onset_s", "key_offset_s", "pitch", "velocity")), pedal)
-        music = FingeredNotes(duration_s=duration_s, notes=table, hand=hand_of[played], finger=chosen[played], pedal=pedal)
-        performance = perform(music, seed, fps, hand_scale, PLANNED)
-        distance = surface_distance_mm(performance)
-        culprits = _culprits(performance, distance)
-        if not len(culprits):
-            break
-        chosen[np.flatnonzero(played)[culprits]] = UNPLAYED
+    performance, chosen = perform_apart(struck, pedal, duration_s, hand_of, chosen, seed, fps, hand_scale)
     left_out = np.zeros(len(hand), dtype=bool)
     left_out[order[chosen == UNPLAYED]] = True
     return Plan(performance, left_out, onset_s != notes["onset_s"], np.zeros(len(hand), dtype=bool))
@@ -153,24 +134,3 @@ def _roll_wide_chords(notes, hand, hand_scale):
                 for k, group in enumerate(groups[1:], 1):
                     onset_s[group] = start_s + k * _ROLL_S
     return onset_s
-
-
-def _culprits(performance, distance_mm):
-    """Choose notes whose removal separates hands that intersect: for each intersection, the note with the nearest onset of the hand that
-    plays fewer notes there. Returns indices of notes of the performance."""
-    deep = np.flatnonzero(distance_mm < -MAX_INTERSECTION_MM)
-    if not len(deep):
-        return np.empty(0, dtype=int)
-    chosen = []
-    notes = performance.notes
-    for part in np.split(deep, np.flatnonzero(np.diff(deep) > 1) + 1):
-        time_s = performance.time_s[part[np.argmin(distance_mm[part])]]
-        near = np.flatnonzero((notes["onset_s"] - _BEFORE_S <= time_s) & (notes["key_offset_s"] + _AFTER_S >= time_s))
-        if not len(near):
-            near = np.array([np.abs(notes["onset_s"] - time_s).argmin()])
-        count = np.bincount(performance.note_hand[near], minlength=len(HANDS)).astype(float)
-        count[count == 0] = np.inf
-        near = near[performance.note_hand[near] == count.argmin()]
-        inner = notes["pitch"][near].astype(int) * (-1 if count.argmin() == _LEFT else 1)
-        chosen.append(near[np.argmin(inner)])
-    return np.unique(chosen)

@@ -34,6 +34,8 @@ class PianistStyle:
         Time by which idle fingers lag behind the hand when it moves.
     keeps_apart : bool
         Whether a boundary keeps the hands apart (`two_hands`). False: hands that share a range of keys may pass through each other.
+    turns_wrist : bool
+        Whether the wrist turns, and fingertips slide along their keys, where fingers do not reach their keys. False: the wrist only moves.
     """
 
     hover_mm: float = 13.0
@@ -50,11 +52,12 @@ class PianistStyle:
     depth_mm: float = 0.0
     finger_lag_s: float = 0.0
     keeps_apart: bool = False
+    turns_wrist: bool = False
 
 
 SIMULATED = PianistStyle()
 """Style of the simulated performances: synthetic videos and training data."""
 
-PLANNED = PianistStyle(rise_mm=40.0, stretch_pitch_deg=4.0, keeps_apart=True)
+PLANNED = PianistStyle(rise_mm=40.0, stretch_pitch_deg=4.0, keeps_apart=True, turns_wrist=True)
 """Style of planned motion. Unlike in `SIMULATED`, idle fingertips rise slowly in front of the black keys, so that they do not seem to
 strike. In wide chords the knuckles are higher, so that idle fingers stay above the keys."""

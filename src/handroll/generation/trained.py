@@ -18,14 +18,10 @@ from handroll.generation.music_input import RecordingError, encode_recording, tr
 from handroll.generation.performance import GeneratedMotion
 from handroll.generation.planned import check_hand_size
 from handroll.models.audio_features import FeatureEncoder
-from handroll.models.fingertips import load_fingertips
-from handroll.models.methods import NOTE_FEATURES
+from handroll.models.methods import MODELS, NOTE_FEATURES, load_model
 from handroll.models.objectives import check_sampling
-from handroll.models.two_stage import load_two_stage, window_starts
+from handroll.models.two_stage import window_starts
 from handroll.provenance import file_sha256
-
-FINGERTIPS, STAGES = "fingertips.safetensors", ("position.safetensors", "gesture.safetensors")
-"""Files of a model's folder: of the model `fingertips`, and of a two-stage model."""
 
 # Names of the features that need no folder of weights.
 _WITHOUT_FOLDER = (*NOTE_FEATURES, "logmel")
@@ -128,9 +124,9 @@ def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", dev
     Parameters
     ----------
     folder : path
-        Folder with the files of a model: `FINGERTIPS`, or both `STAGES`.
+        Folder with the checkpoints of the stages of a model (`models.methods.MODELS`), such as `position.safetensors`.
     sampler, steps
-        See `models.objectives.sample`. Not used by the model `fingertips`.
+        See `models.objectives.sample`. Not used by models without noise.
     encoder_folder : path, optional
         Folder with the weights of a speech encoder. Required for models that use one.
     device : str
@@ -156,12 +152,10 @@ def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", dev
     """
     check_sampling(sampler, steps), check_hand_size(hand_size)
     folder = Path(folder)
-    if (folder / FINGERTIPS).is_file():
-        last, sampling = folder / FINGERTIPS, {}
-        model, about = load_fingertips(last, device)
-    else:
-        last, sampling = folder / STAGES[1], {"sampler": sampler, "steps": steps}
-        model, about = load_two_stage(folder / STAGES[0], last, device)
+    name, paths = checkpoints_in(folder)
+    last, sampling = paths[-1], {"sampler": sampler, "steps": steps} if MODELS[name].sampled else {}
+    model, about = load_model(name, paths, device)
+    if sampling:
         check_sampling(sampler, steps, model.objective)
     name = about["features"]
     if name not in _WITHOUT_FOLDER and not encoder_folder:
@@ -180,6 +174,39 @@ def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", dev
 
     version = file_sha256(last)[:12]
     return TrainedPianist(motion_of, encoder, about, sampling, device, folder.resolve().name, version, costs, contacts, hand_size)
+
+
+def checkpoints_in(folder):
+    """Find the model whose checkpoints are in a folder. A stage that it shares with another model may be in the folder of that model.
+
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    name : str
+        Name in `models.methods.MODELS`.
+    paths : list of path
+        Checkpoints of its stages.
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder does not contain the checkpoints of a model.
+    """
+    folder = Path(folder).resolve()
+    named = folder.name.split("-")[0]
+    for name in [*([named] if named in MODELS else []), *MODELS]:
+        model, paths = MODELS[name], []
+        for stage in model.stages:
+            path = folder / f"{stage}.safetensors"
+            shared = folder.with_name(f"{model.shares.get(stage, '')}{folder.name.removeprefix(name)}") / path.name
+            paths.append(shared if stage in model.shares and not path.is_file() else path)
+        if all(path.is_file() for path in paths):
+            return name, paths
+    known = "; ".join(f"{name}: {', '.join(f'{stage}.safetensors' for stage in model.stages)}" for name, model in MODELS.items())
+    raise FileNotFoundError(f"{folder}: expected the files of a trained model ({known}), found none; train it first (docs/benchmark.md)")
 
 
 def _generate_motion(pianist, recording, seed):

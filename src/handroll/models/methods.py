@@ -1,11 +1,10 @@
-"""Methods that an experiment compares, and the files of the speech encoders that they need.
+"""Registry of the models and other methods that an experiment compares, and the files of the speech encoders that they need.
 
-To add a method, edit three places:
-
-1. `comparison_methods` in this module: add the method's name and description.
-2. `KINDS` in `handroll.generation.method_motion`: add the function that generates its motion.
-3. `models_of` in `workflow/rules/experiment.smk`: return the checkpoints that the method needs, if any.
+To add a model: write its network and its training, and add an entry to `MODELS`. docs/how-to/add-a-model.md shows the steps.
 """
+
+from dataclasses import dataclass, field
+from importlib import import_module
 
 ENCODER_FILES = "config.json", "model.safetensors", "pytorch_model.bin"
 """File names of a speech encoder in the layout of the package transformers. A folder contains `config.json` and one of the two
@@ -24,11 +23,159 @@ FINGERED_FEATURES = ("fingering", "planned", f"planned{DEFAULT_COSTS}")
 NOTE_FEATURES = ("notes", *FINGERED_FEATURES)
 """Names of features that are computed from notes. All others are computed from audio."""
 
-MASKED, UNMASKED = "fingertips", "fingertips_unmasked"
-"""Names of the trained variants of the model `fingertips`."""
+FLOW_SAMPLERS = ("euler", "heun")
+"""Names of the samplers of flow matching; see `models.flow`."""
 
 FITS = 3
 """Maximum number of fits in the correction of a motion; see `generation.contacts.make_playable`."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """Model that an experiment can train.
+
+    Attributes
+    ----------
+    stages : tuple of str
+        Networks in the order in which they are trained. The stage `x` is a kind of checkpoint (`models.checkpoint.KINDS`). It is trained
+        by the function `train_x` of the module `handroll.training.x`. Its settings are the section `benchmark.x` of the configuration, or
+        else the entry `x` of `benchmark.networks`.
+    module : str
+        Module in `handroll.models` with a function `load_<module>` that loads the model from the checkpoints of its stages and a device;
+        empty: that with the name of the model.
+    shares : dict of str to str
+        Stages that are those of another model: name of the stage to name of the model. They are trained once.
+    settings : dict of str to dict
+        Settings of stages that differ from the configuration.
+    sampled : bool
+        Whether the model samples motions from noise, with each sampler of `benchmark.samplers` that suits its objective.
+    flow : bool
+        Whether the objective of a sampled model is flow matching (`models.objectives`).
+    features : str
+        Features that the model receives; empty: each of `benchmark.features`.
+    decoders : tuple of str
+        Stages with a setting `decoder`. One model is trained for each of `benchmark.decoders`.
+    keyboard : bool
+        Whether the model needs the keyboard frame.
+    ablations : dict of str to dict of str to dict
+        Variants that are trained if `benchmark.ablations` is true: name of the variant to changed settings of its stages.
+    """
+
+    stages: tuple[str, ...]
+    module: str = ""
+    shares: dict = field(default_factory=dict)
+    settings: dict = field(default_factory=dict)
+    sampled: bool = False
+    flow: bool = False
+    features: str = ""
+    decoders: tuple[str, ...] = ()
+    keyboard: bool = False
+    ablations: dict = field(default_factory=dict)
+
+
+_BOTH = ("position", "gesture")
+
+MODELS = {
+    "two_stage": Model(_BOTH, sampled=True, decoders=_BOTH),
+    "two_stage_flow": Model(
+        _BOTH,
+        module="two_stage",
+        shares={"position": "two_stage"},
+        settings={"gesture": {"objective": "flow"}},
+        sampled=True,
+        flow=True,
+        decoders=_BOTH,
+    ),
+    "emotalk": Model(("regression",), module="regression"),
+    "livelyspeaker": Model(
+        ("position", "mixer"), module="two_stage", shares={"position": "two_stage"}, sampled=True, decoders=("position", "mixer")
+    ),
+    "fingertips": Model(("fingertips",), features="planned", keyboard=True, ablations={"no mask": {"fingertips": {"masked": False}}}),
+}
+"""The models by name."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A model with features and settings: what is trained once.
+
+    Attributes
+    ----------
+    model : str
+        Name in `MODELS`.
+    features : str
+    settings : dict of str to dict
+        Settings by stage that differ from the configuration.
+    folders : dict of str to str
+        Folder of the checkpoint of each stage, in the order of training.
+    about : dict
+        What describes the variant in tables: `features`, and, if they apply, `decoder` and `variant`.
+    """
+
+    model: str
+    features: str
+    settings: dict
+    folders: dict
+    about: dict
+
+
+def trained_variants(benchmark):
+    """Return what an experiment trains.
+
+    Parameters
+    ----------
+    benchmark : handroll.config.experiment.Benchmark
+
+    Returns
+    -------
+    dict of str to Variant
+        By the name of the folder of its checkpoints, such as `two_stage-notes-transformer`.
+
+    Raises
+    ------
+    ValueError
+        A model has no entry in `MODELS`.
+    """
+    if unknown := [name for name in benchmark.models if name not in MODELS]:
+        raise ValueError(f"the configuration: benchmark.models: expected names of models ({', '.join(MODELS)}), found {unknown[0]!r}")
+    found = {}
+    for name in benchmark.models:
+        if not MODELS[name].keyboard or benchmark.frame == "keyboard":
+            found |= _variants_of(name, benchmark)
+    return found
+
+
+def _variants_of(name, benchmark):
+    """Return the variants of a model; see `trained_variants`."""
+    model, found = MODELS[name], {}
+    for features in [model.features] if model.features else benchmark.features:
+        for decoder in benchmark.decoders if model.decoders else [""]:
+            parts = [*([features] if not model.features else []), *([decoder] if decoder else [])]
+            about = {"features": features} | ({"decoder": decoder} if decoder else {})
+            settings = {
+                stage: model.settings.get(stage, {}) | ({"decoder": decoder} if stage in model.decoders else {}) for stage in model.stages
+            }
+            for variant, changed in [("", {}), *(model.ablations.items() if benchmark.ablations else ())]:
+                folder = "-".join([name, *parts, *([variant.replace(" ", "_")] if variant else [])])
+                folders = {stage: "-".join([model.shares[stage], *parts]) if stage in model.shares else folder for stage in model.stages}
+                merged = {stage: values | changed.get(stage, {}) for stage, values in settings.items()}
+                found[folder] = Variant(name, features, merged, folders, about | ({"variant": variant} if variant else {}))
+    return found
+
+
+def stage_variants(benchmark):
+    """Return the variant to which each trained stage belongs: dict of (folder, stage) to `Variant`.
+
+    A stage that models share belongs to the model that it is named after, even if the experiment does not compare this model.
+    """
+    found = {}
+    for folder, variant in trained_variants(benchmark).items():
+        shared = {other for other in variant.folders.values() if other != folder}
+        known = {folder: variant}
+        for other in shared:
+            known |= {other: _variants_of(other.split("-")[0], benchmark)[other]}
+        found |= {(of, stage): known[of] for stage, of in variant.folders.items()}
+    return found
 
 
 def comparison_methods(benchmark):
@@ -36,9 +183,8 @@ def comparison_methods(benchmark):
 
     Four reference methods come first: the ground truth, the ground truth of other windows, the mean pose of the training data, and the
     training motion with the most similar features. In the keyboard frame, planned motion follows, with default and with learned costs of
-    the fingering. The trained models are next: a two-stage model for each combination of features, decoder and sampler, and
-    `fingertips`. Each is followed by its corrected motion. The released checkpoint of PianoMotion10M is last, if the configuration
-    contains its path.
+    the fingering. The trained models are next (`trained_variants`), each with every sampler and followed by its corrected motion. The
+    released checkpoint of PianoMotion10M is last, if the configuration contains its path.
 
     Parameters
     ----------
@@ -47,8 +193,8 @@ def comparison_methods(benchmark):
     Returns
     -------
     dict of str to dict
-        Description of each method: `kind`, and what applies to this kind: `features`, `decoder`, `sampler`, `steps`; `model`, the trained
-        variant of `fingertips`; `of` and `fits`, the corrected method and the maximum number of fits; `fingering`, "learned" if fingers are
+        Description of each method: `kind`, and what applies to this kind: `features`, `decoder`, `sampler`, `steps`; `model` and `folder`
+        of a trained model; `of` and `fits`, the corrected method and the maximum number of fits; `fingering`, "learned" if fingers are
         chosen with learned costs; `variant`, how the method differs from others of its name.
     """
     nearest = benchmark.features[0]
@@ -63,26 +209,16 @@ def comparison_methods(benchmark):
     if on_keys:
         methods["planned"] = {"kind": "planned"}
         methods["planned-learned"] = {"kind": "planned", "fingering": "learned", "variant": "learned fingering"}
-    trained = {
-        method_name("two_stage", features, decoder, **sampler): {
-            "kind": "two_stage",
-            "features": features,
-            "decoder": decoder,
-            **sampler,
-        }
-        for features in benchmark.features
-        for decoder in benchmark.decoders
-        for sampler in samplers
-        if "two_stage" in benchmark.models
-    }
-    if on_keys and "fingertips" in benchmark.models:
-        trained["fingertips"] = {"kind": "fingertips", "model": MASKED, "features": "planned"}
-    for name, method in trained.items():
-        methods[name] = method
-        if on_keys and benchmark.contacts:
-            methods[f"{name}-contacts"] = _corrected(name, method)
-    if on_keys and benchmark.ablations:
-        methods |= _ablations()
+    for folder, variant in trained_variants(benchmark).items():
+        model = MODELS[variant.model]
+        suitable = [sampler for sampler in samplers if (sampler["sampler"] in FLOW_SAMPLERS) == model.flow]
+        for sampler in suitable if model.sampled else [{}]:
+            name = method_name(folder, **sampler)
+            methods[name] = {"kind": "trained", "model": variant.model, "folder": folder, **variant.about, **sampler}
+            if on_keys and benchmark.contacts:
+                methods[f"{name}-contacts"] = _corrected(name, methods[name])
+    if on_keys and benchmark.ablations and "fingertips" in benchmark.models:
+        methods |= _ablations(methods["fingertips"])
     if benchmark.weights.released:
         methods |= {method_name("released", **sampler): {"kind": "released", **sampler} for sampler in samplers}
     return methods
@@ -95,29 +231,54 @@ def _corrected(name, method, fits=FITS):
     return {"kind": "contacts", "of": name, "fits": fits, "variant": variant, **fingering}
 
 
-def _ablations():
-    """Return the variants of the model `fingertips` in which a part is missing, by name."""
-    name = "fingertips"
-    masked = {"kind": "fingertips", "model": MASKED, "features": "planned"}
-    without_mask = masked | {"model": UNMASKED, "variant": "no mask"}
-    default = masked | {"features": f"planned{DEFAULT_COSTS}", "variant": "default fingering"}
+def _ablations(fingertips):
+    """Return the methods that generate motion with the model `fingertips` without a part, by name."""
+    default = fingertips | {"features": f"planned{DEFAULT_COSTS}", "variant": "default fingering"}
+    name = "fingertips-default_fingering"
     return {
-        f"{name}-no_mask": without_mask,
-        f"{name}-no_mask-contacts": _corrected(f"{name}-no_mask", without_mask),
-        f"{name}-default_fingering": default,
-        f"{name}-default_fingering-contacts": _corrected(f"{name}-default_fingering", default),
-        f"{name}-one_fit": _corrected(name, masked, fits=1),
+        name: default,
+        f"{name}-contacts": _corrected(name, default),
+        "fingertips-one_fit": _corrected("fingertips", fingertips, fits=1),
     }
 
 
-def method_name(*parts, sampler, steps):
+def method_name(folder, sampler="", steps=0):
     """Return the name of a method for file names, such as `two_stage-notes-transformer-dpmsolverpp-20`."""
-    return "-".join([*parts, sampler.replace("++", "pp"), str(steps)])
+    return "-".join([folder, *([sampler.replace("++", "pp"), str(steps)] if sampler else [])])
 
 
 def is_sampled(method):
     """Return whether a method samples from a diffusion model. Such a method needs a seed, a number of samples and a device."""
-    return method["kind"] in ("two_stage", "released")
+    return "sampler" in method
+
+
+def load_model(name, paths, device="cpu"):
+    """Load a trained model.
+
+    Parameters
+    ----------
+    name : str
+        Name in `MODELS`.
+    paths : sequence of path
+        Checkpoints of its stages.
+    device : str
+        Device on which the networks run.
+
+    Returns
+    -------
+    model : object
+        With `generate`, `generate_long` and `parameters`; see `models.two_stage.TwoStage` for a model that is sampled, and
+        `models.fingertips.Fingertips` for one that is not.
+    about : dict
+        The `about` of the last stage's checkpoint.
+
+    Raises
+    ------
+    FileNotFoundError, handroll.models.checkpoint.CheckpointError
+        A checkpoint is missing or does not match.
+    """
+    module = MODELS[name].module or name
+    return getattr(import_module(f"handroll.models.{module}"), f"load_{module}")(*paths, device)
 
 
 def all_features(benchmark):

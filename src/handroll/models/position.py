@@ -45,8 +45,6 @@ class PositionSettings:
         Whether to apply tanh to the output.
     dropout : float
         Dropout rate of the context and the decoder.
-    linear : bool
-        Whether to add a linear function of the features of the same frame to the output. It suits features that contain positions.
     """
 
     features: int
@@ -59,7 +57,6 @@ class PositionSettings:
     feedforward: int = 2048
     bounded: bool = False
     dropout: float = 0.1
-    linear: bool = False
 
 
 class PositionPredictor(nn.Module):
@@ -79,7 +76,6 @@ class PositionPredictor(nn.Module):
         self.decoder = new_decoder(settings.decoder, width, settings.layers, settings.state, settings.feedforward, settings.dropout)
         # As in the released network, there is no nonlinearity between the two layers.
         self.head = nn.Sequential(nn.Linear(width, HEAD_WIDTH), nn.Linear(HEAD_WIDTH, POSITIONS))
-        self.linear = nn.Linear(settings.features, POSITIONS) if settings.linear else None
 
     def forward(self, features, with_context=False, released=False):
         """Predict the positions of both hands.
@@ -101,7 +97,6 @@ class PositionPredictor(nn.Module):
         """
         context = self.context(features)
         positions = self.head(self.decoder(self.project(context), released=released))
-        positions = positions if self.linear is None else positions + self.linear(features)
         positions = positions.tanh() if self.settings.bounded else positions
         return (positions, context.detach()) if with_context else positions
 

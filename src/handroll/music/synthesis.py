@@ -114,6 +114,9 @@ _PEAK = 0.6
 # Duration of the fade-out of a note, and of the fades at pedal presses and releases, seconds.
 _FADE_S = 0.02
 
+# Number of samples that are convolved at once. Longer audio is summed in single precision, to save memory.
+_BLOCK_SAMPLES = 1 << 25
+
 
 def synthesise(notes, pedal, duration_s, seed, rate_hz=44100):
     """Synthesise the audio of notes.
@@ -139,24 +142,49 @@ def synthesise(notes, pedal, duration_s, seed, rate_hz=44100):
     cents = np.interp((np.arange(128) - 60) / 12.0, _TUNING_OCTAVES, _TUNING_CENTS) + rng.normal(0.0, _DETUNE_CENTS, 128)
     uneven_db = rng.normal(0.0, _UNEVEN_DB, (128, N_PARTIALS))
     n_samples = int(round(duration_s * rate_hz))
-    dry = np.zeros(n_samples)
+    dry = np.zeros(n_samples, dtype=np.float64 if n_samples <= _BLOCK_SAMPLES else np.float32)
     keys = ("onset_s", "sounding_offset_s", "pitch", "velocity")
     for onset, offset, pitch, velocity in zip(*(np.asarray(notes[key], dtype=float) for key in keys), strict=True):
         tone = _tone(pitch, velocity, offset - onset, cents[int(pitch)], uneven_db[int(pitch)], rng, rate_hz)
         first = int(round(onset * rate_hz))
         tone = tone[: max(n_samples - first, 0)]
         dry[first : first + len(tone)] += tone
-    samples = dry + _ROOM_LEVEL * fftconvolve(dry, _reverberation(_ROOM_S, rng, rate_hz))[:n_samples]
-    time = np.arange(n_samples) / rate_hz
-    lifted = np.zeros(n_samples)
-    for down, up in zip(pedal["onset_s"], pedal["offset_s"], strict=True):
-        during = slice(*np.searchsorted(time, (down, up)))
-        lifted[during] += np.clip((time[during] - down) / _FADE_S, 0.0, 1.0) * np.clip((up - time[during]) / _FADE_S, 0.0, 1.0)
+    samples = dry.copy()
+    for block, wet in _convolved(dry, _reverberation(_ROOM_S, rng, rate_hz)):
+        samples[block] += _ROOM_LEVEL * wet
     if len(pedal["onset_s"]):
-        samples += lifted * _SYMPATHETIC_LEVEL * fftconvolve(dry * lifted, _reverberation(_SYMPATHETIC_S, rng, rate_hz))[:n_samples]
-    peak = np.abs(samples).max(initial=0.0)
+        lifted = np.zeros_like(dry)
+        for down, up in zip(pedal["onset_s"], pedal["offset_s"], strict=True):
+            first, end = max(int(down * rate_hz) - 1, 0), min(int(up * rate_hz) + 2, n_samples)
+            time = np.arange(first, end) / rate_hz
+            during = slice(*np.searchsorted(time, (down, up)))
+            rise = np.clip((time[during] - down) / _FADE_S, 0.0, 1.0) * np.clip((up - time[during]) / _FADE_S, 0.0, 1.0)
+            lifted[first:end][during] += rise
+        dry *= lifted
+        for block, wet in _convolved(dry, _reverberation(_SYMPATHETIC_S, rng, rate_hz)):
+            samples[block] += lifted[block] * _SYMPATHETIC_LEVEL * wet
+    peak = max(samples.max(initial=0.0), -samples.min(initial=0.0))
     samples *= _PEAK / peak if peak > 0.0 else 0.0
-    return (samples + _FLOOR * rng.standard_normal(n_samples) * (peak > 0.0)).astype(np.float32)
+    out = np.empty(n_samples, dtype=np.float32)
+    for block in _blocks(n_samples):
+        out[block] = samples[block] + _FLOOR * rng.standard_normal(block.stop - block.start) * (peak > 0.0)
+    return out
+
+
+def _blocks(n_samples):
+    """List consecutive slices of at most `_BLOCK_SAMPLES` samples."""
+    return [slice(first, min(first + _BLOCK_SAMPLES, n_samples)) for first in range(0, n_samples, _BLOCK_SAMPLES)]
+
+
+def _convolved(signal, response):
+    """Convolve a signal (sample,) with an impulse response, block by block. Yields each slice and its samples; the tail is cut off."""
+    tail = np.zeros(len(response) - 1)
+    for block in _blocks(len(signal)):
+        wet = fftconvolve(signal[block].astype(np.float64, copy=False), response)
+        if block.start:
+            wet[: len(tail)] += tail[: len(wet)]
+        tail = wet[block.stop - block.start :].copy()
+        yield block, wet[: block.stop - block.start]
 
 
 def _tone(pitch, velocity, held_s, cents, uneven_db, rng, rate_hz):

@@ -116,9 +116,13 @@ def joint_jacobian(rotation, joints_m):
     tensor (..., 21, xyz 3, 51)
         Derivatives with respect to small rotations d of each joint (R becomes R exp(d); 16 x 3), and to the translation (3).
     """
-    axes = orientations(rotation).mT  # (..., 16, axis 3, xyz)
+    axes = orientations(rotation)  # (..., 16, xyz, axis 3)
     lever = joints_m[..., :, None, :] - joints_m[..., None, :N_ROTATIONS, :]
     lever = torch.where(_MOVES.to(rotation.device)[..., None], lever, 0.0)
-    by_rotations = torch.linalg.cross(axes[..., None, :, :, :], lever[..., None, :]).flatten(-3, -2).mT
-    by_translation = torch.eye(3, dtype=rotation.dtype, device=rotation.device).expand(*by_rotations.shape[:-1], 3)
-    return torch.cat([by_rotations, by_translation], dim=-1)
+    moves = lever.new_zeros(*lever.shape[:-2], 3, 3 * N_ROTATIONS + 3)
+    # Component by component, the cross product takes a third of the time of `torch.linalg.cross`, which is slow for broadcast tensors.
+    for x, y, z in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        by_rotations = axes[..., None, :, y, :] * lever[..., z, None] - axes[..., None, :, z, :] * lever[..., y, None]
+        moves[..., x, : 3 * N_ROTATIONS] = by_rotations.flatten(-2)
+        moves[..., x, 3 * N_ROTATIONS + x] = 1.0
+    return moves

@@ -32,12 +32,12 @@ class FingertipObjective(nn.Module):
         return fingertip_loss(predicted, (batch["position"], batch["pose"]), scale, batch["visible"]), {}
 
 
-def train_fingertips(source, training_path, model, settings, folder, path):
+def train_fingertips(source, training_path, model, earlier, settings, folder, path):
     """Train the model and save it.
 
     Parameters
     ----------
-    source, training_path, settings, folder, path
+    source, training_path, earlier, settings, folder, path
         Same as in `training.position.train_position`; the features of `source` are those of a plan
         (`generation.feature_encoders`).
     model : dict

@@ -60,18 +60,18 @@ class GestureObjective(nn.Module):
         return loss, {}
 
 
-def train_gesture(source, training_path, position_path, model, settings, folder, path, kind="gesture"):
+def train_gesture(source, training_path, model, earlier, settings, folder, path, kind="gesture"):
     """Train the second stage and save it.
 
     Parameters
     ----------
     source, training_path, settings, folder, path
         Same as in `training.position.train_position`.
-    position_path : path
-        Checkpoint of the first stage.
     model : dict
         Arguments of the settings class of the denoiser (`models.checkpoint.KINDS`) without `features`. `objective` is "v" (default) or
         "flow". The number of frames of a mixer is that of the windows.
+    earlier : dict of str to path
+        Checkpoint of the first stage, `position`.
     kind : {"gesture", "mixer"}
         Kind of the denoiser.
 
@@ -83,15 +83,15 @@ def train_gesture(source, training_path, position_path, model, settings, folder,
     if kind not in DENOISERS:
         raise ValueError(f"second stage: expected one of {', '.join(DENOISERS)}, found {kind!r}")
     setup = set_up(source, training_path, settings)
-    first = load_checkpoint(position_path, "position")
-    check_features(position_path, first.about, feature_manifest(source.features))
+    first = load_checkpoint(earlier["position"], "position")
+    check_features(earlier["position"], first.about, feature_manifest(source.features))
     position = first.network()
     settings_class, network_class = KINDS[kind]
     sizes = settings_class(features=position.settings.features, **model)
     sizes = replace(sizes, frames=setup.frames) if kind == "mixer" else sizes
     torch.manual_seed(settings["seed"])
     objective = GestureObjective(network_class(sizes), position, setup.scales)
-    run_id = fingerprint(source, training_path, VERSION, asdict(sizes), file_sha256(position_path), settings)
+    run_id = fingerprint(source, training_path, VERSION, asdict(sizes), file_sha256(earlier["position"]), settings)
     trained = train(objective, setup.batches, setup.loop, folder, run_id, setup.device, lambda model: _validate(model, setup))
     if trained is not None:
         save_trained(path, kind, asdict(sizes), "network.", source, setup, trained, settings)

@@ -34,7 +34,7 @@ class PositionObjective(nn.Module):
         return position_loss(self.network(batch["features"]), target, batch["visible"], velocity_weight=self.velocity_weight), {}
 
 
-def train_position(source, training_path, model, velocity_weight, settings, folder, path):
+def train_position(source, training_path, model, earlier, settings, folder, path):
     """Train the first stage and save it.
 
     Parameters
@@ -44,9 +44,9 @@ def train_position(source, training_path, model, velocity_weight, settings, fold
     training_path : path of training.json
         Scales and windows that rule `prepare_training` has chosen.
     model : dict
-        Arguments of `PositionSettings` without `features`.
-    velocity_weight : float
-        See `PositionObjective`.
+        Arguments of `PositionSettings` without `features`, and `velocity_weight`; see `PositionObjective`.
+    earlier : dict of str to path
+        Checkpoints of the stages that are trained before this one: none.
     settings : dict
         See `training_run.set_up`.
     folder : path
@@ -54,6 +54,8 @@ def train_position(source, training_path, model, velocity_weight, settings, fold
     path : path
         Checkpoint to write, ending in .safetensors.
     """
+    model = dict(model)
+    velocity_weight = model.pop("velocity_weight")
     setup = set_up(source, training_path, settings)
     width = setup.batches.clips[0].features.shape[1]
     # Without context layers, the width of the context must equal the number of features.

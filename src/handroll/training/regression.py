@@ -35,18 +35,18 @@ class RegressionObjective(nn.Module):
         return regression_loss(self.network(batch["features"]), target, batch["visible"], self.velocity_weight), {}
 
 
-def train_regression(source, training_path, model, velocity_weight, settings, folder, path):
+def train_regression(source, training_path, model, earlier, settings, folder, path):
     """Train the model and save it.
 
     Parameters
     ----------
-    source, training_path, settings, folder, path
+    source, training_path, earlier, settings, folder, path
         Same as in `training.position.train_position`.
     model : dict
-        Arguments of `RegressionSettings` without `features`.
-    velocity_weight : float
-        See `RegressionObjective`.
+        Arguments of `RegressionSettings` without `features`. It may contain `velocity_weight` (default 1); see `RegressionObjective`.
     """
+    model = dict(model)
+    velocity_weight = model.pop("velocity_weight", 1.0)
     setup = set_up(source, training_path, settings)
     width = setup.batches.clips[0].features.shape[1]
     sizes = RegressionSettings(features=width, **model)

@@ -11,6 +11,8 @@ from handroll.camera import camera_from_metadata, extrinsics_from_metadata
 from handroll.cli import main
 from handroll.exchange.fingering_files import PIG_HEADER, read_pig
 from handroll.generation.channels import to_performance
+from handroll.generation.fingering import DEFAULT_COSTS
+from handroll.generation.fingering_costs_file import digest
 from handroll.generation.generate import SCENES, play
 from handroll.generation.key_motion import key_depth_from_fingertips_mm, key_depth_from_notes_mm
 from handroll.generation.motion_table import project_to_scene
@@ -99,6 +101,7 @@ def test_a_recording_becomes_motion_notes_and_video(tmp_path, untrained, recordi
         "steps": 2,
         "contacts": True,
         "hand_size": 1.0,
+        "fingering_sha256": digest((DEFAULT_COSTS, DEFAULT_COSTS)),
         "seed": 0,
         "tempo": 1.0,
         "hands": "auto",

@@ -1,13 +1,16 @@
 import numpy as np
 import pytest
 
-from handroll.generation.fingering import UNPLAYED, finger_notes
+from handroll.generation.fingering import UNPLAYED, finger_notes, grips_of
 from handroll.generation.hand_assignment import UNKNOWN, assign_hands, chords_of
 from handroll.generation.hands_apart import surface_distance_mm
-from handroll.generation.planned import MAX_INTERSECTION_MM, plan_performance
+from handroll.generation.key_motion import depth_in_keys_mm
+from handroll.generation.perform_apart import MAX_INTERSECTION_MM
+from handroll.generation.planned import FPS, plan_performance
 from handroll.generation.planned_pianist import PlannedPianist
+from handroll.generation.wrist_trajectory import TIP_HEIGHT_MM
 from handroll.hand.skeleton import TIPS
-from handroll.keyboard.geometry import is_black, key_centres_x_mm, key_of_pitch
+from handroll.keyboard.geometry import STANDARD, is_black, key_centres_x_mm, key_of_pitch
 from handroll.metrics.key_press import key_press_scores
 from handroll.music.notes import note_table, pedal_table
 from handroll.rendering.scene import world_joints
@@ -171,6 +174,73 @@ def test_dense_random_music_leaves_notes_out_but_never_intersects():
     planned = plan(notes_of(rows))
     assert surface_distance_mm(planned.performance).min() > -MAX_INTERSECTION_MM - 1e-6
     assert planned.left_out.mean() < 0.1
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 5])
+def test_every_chord_that_the_fingering_chooses_is_in_reach_of_the_template(size):
+    rng, rows, start = np.random.default_rng(size), [], 1.0
+    while start < 40.0:
+        low = int(rng.integers(62, 90))
+        chord = tuple(sorted({low, *(low + rng.integers(1, 13, size - 1)).tolist()}))
+        if len(chord) == size and grips_of(chord, 1).reachable.any():
+            rows += [(start, start + 0.9, pitch) for pitch in chord]
+            start += 1.8
+    performance = plan(notes_of(rows), hand=np.full(len(rows), RIGHT)).performance
+    notes = performance.notes
+    assert len(notes["pitch"]) == len(rows)
+    key = key_of_pitch(notes["pitch"].astype(int))
+    tips = 1e3 * world_joints(performance)[:, RIGHT][:, list(TIPS)]
+    frame = np.rint((notes["onset_s"] + 0.4) * FPS).astype(int)
+    tips = tips[frame, performance.note_finger]
+    bottom = np.where(is_black(key), STANDARD.black_height_mm, 0.0) - STANDARD.dip_mm + TIP_HEIGHT_MM[performance.note_finger]
+    assert (np.abs(tips[:, 0] - key_centres_x_mm()[key]) < np.where(is_black(key), 5.5, 11.75)).all()
+    assert np.abs(tips[:, 2] - bottom).max() < 1.0
+
+
+def test_idle_fingertips_stay_above_the_keys():
+    score = compose_score(5, 30.0)
+    performance = plan(score.notes).performance
+    below = depth_in_keys_mm(1e3 * world_joints(performance)[:, :, list(TIPS)], performance.bone_scale, performance.key_depth_mm)
+    assert ((below > 1.0).any((1, 2))).mean() < 0.01
+
+
+@pytest.mark.parametrize("interval", [1, 2, 3])
+def test_a_trill_with_two_notes_far_away_is_played(interval):
+    rows = [(1.0 + 0.11 * k, 1.1 + 0.11 * k, 72 + interval * (k % 2)) for k in range(30)]
+    notes = notes_of(rows + [(1.0, 2.0, 43), (2.5, 3.5, 45)])
+    planned = plan(notes)
+    assert f1(planned, notes) > 0.95 and not planned.left_out.any()
+    assert_playable(planned)
+
+
+def test_chords_of_ten_notes_are_played():
+    rows = [(1.0 + k, 1.8 + k, pitch + k) for k in range(4) for pitch in (36, 40, 43, 45, 48, 65, 67, 69, 72, 77)]
+    planned = plan(notes_of(rows))
+    assert f1(planned, notes_of(rows)) > 0.95 and not planned.left_out.any()
+    assert_playable(planned)
+
+
+def test_lines_that_cross_are_played():
+    wave = np.rint(14.0 * np.cos(np.linspace(0.0, 2.0 * np.pi, 24))).astype(int)
+    rows = [(1.0 + 0.25 * k, 1.2 + 0.25 * k, 60 + sign * shift + (sign < 0)) for sign in (1, -1) for k, shift in enumerate(wave)]
+    planned = plan(notes_of(rows))
+    assert f1(planned, notes_of(rows)) > 0.95
+    assert_playable(planned)
+
+
+def test_blocks_of_long_music_join_without_a_trace(monkeypatch):
+    score = compose_score(5, 40.0)
+    whole = plan(score.notes)
+    monkeypatch.setattr("handroll.generation.perform_apart.BLOCK_S", 12.0)
+    planned = plan(score.notes)
+    assert f1(planned, score.notes) > 0.98
+    assert_playable(planned)
+    assert (planned.left_out == whole.left_out).all()
+    joints, expected = (1e3 * world_joints(each.performance) for each in (planned, whole))
+    assert np.sqrt(np.square(joints - expected).mean()) < 5.0
+    steps = np.linalg.norm(np.diff(joints, axis=0), axis=-1)
+    assert steps.max() < 1.2 * np.linalg.norm(np.diff(expected, axis=0), axis=-1).max()
+    np.testing.assert_allclose(planned.performance.notes["key_offset_s"], whole.performance.notes["key_offset_s"], atol=1e-9)
 
 
 def test_no_notes_and_one_note():

@@ -1,10 +1,14 @@
 import re
+from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from handroll.config.experiment import Benchmark, Weights
+from handroll.config.experiment import Benchmark, Weights, network_of
+from handroll.models.checkpoint import KINDS
 from handroll.models.methods import (
+    MODELS,
     all_features,
     comparison_methods,
     encoder_files,
@@ -13,6 +17,8 @@ from handroll.models.methods import (
     is_tuned,
     method_name,
     pretrained_encoder,
+    stage_variants,
+    trained_variants,
 )
 
 FOUR = ["ground_truth", "other_half", "mean_pose", "nearest-notes"]
@@ -29,7 +35,9 @@ def test_the_demo_compares_references_plans_and_two_models_with_and_without_cont
     # The two-stage model does not know the fingers, so that its correction uses the default fingering.
     assert "fingering" not in methods[f"{TWO_STAGE}-contacts"]
     assert methods[TWO_STAGE] == {
-        "kind": "two_stage",
+        "kind": "trained",
+        "model": "two_stage",
+        "folder": "two_stage-notes-transformer",
         "features": "notes",
         "decoder": "transformer",
         "sampler": "dpmsolver++",
@@ -71,8 +79,58 @@ def test_only_what_is_wanted_is_compared():
     assert list(comparison_methods(Benchmark(frame="camera"))) == [*FOUR, TWO_STAGE]
 
 
+def test_an_unknown_model_is_an_error_that_lists_the_known_ones():
+    with pytest.raises(ValueError, match=r"benchmark.models: expected names of models \(two_stage, .*fingertips\), found 'two_stages'"):
+        comparison_methods(Benchmark(models=["two_stages"]))
+
+
 def test_names_of_methods_are_safe_as_file_names():
     assert method_name("released", sampler="dpmsolver++", steps=20) == "released-dpmsolverpp-20"
+    assert method_name("fingertips") == "fingertips"
+
+
+def test_each_variant_of_a_model_is_trained_once():
+    benchmark = Benchmark(features=["notes", "logmel"], decoders=["ssm", "transformer"], samplers=["ddim 5", "ddpm 9"], ablations=True)
+    variants = trained_variants(benchmark)
+    two_stage = [f"two_stage-{features}-{decoder}" for features in benchmark.features for decoder in benchmark.decoders]
+    assert list(variants) == [*two_stage, "fingertips", "fingertips-no_mask"]
+    assert variants["two_stage-logmel-ssm"].settings == {"position": {"decoder": "ssm"}, "gesture": {"decoder": "ssm"}}
+    assert variants["fingertips-no_mask"].settings == {"fingertips": {"masked": False}} and variants["fingertips"].settings == {
+        "fingertips": {}
+    }
+    methods = comparison_methods(benchmark)
+    assert {method["folder"] for method in methods.values() if method["kind"] == "trained"} == set(variants)
+
+
+def test_a_shared_stage_is_trained_once_even_without_its_model():
+    stages = stage_variants(Benchmark(models=["livelyspeaker", "two_stage_flow", "emotalk"], samplers=["ddim 5", "euler 4", "heun 8"]))
+    two_stage = "two_stage-notes-transformer"
+    assert list(stages) == [
+        (two_stage, "position"),
+        ("livelyspeaker-notes-transformer", "mixer"),
+        ("two_stage_flow-notes-transformer", "gesture"),
+        ("emotalk-notes", "regression"),
+    ]
+    assert stages[two_stage, "position"].model == "two_stage"
+    assert stages["two_stage_flow-notes-transformer", "gesture"].settings["gesture"] == {"objective": "flow", "decoder": "transformer"}
+
+
+def test_each_objective_has_its_samplers():
+    methods = comparison_methods(Benchmark(models=["two_stage", "two_stage_flow"], samplers=["ddim 5", "euler 4"], contacts=False))
+    sampled = {name: method["sampler"] for name, method in methods.items() if is_sampled(method)}
+    assert sampled == {"two_stage-notes-transformer-ddim-5": "ddim", "two_stage_flow-notes-transformer-euler-4": "euler"}
+
+
+def test_every_model_has_its_modules_and_checkpoints():
+    for name, model in MODELS.items():
+        module = model.module or name
+        assert callable(getattr(import_module(f"handroll.models.{module}"), f"load_{module}")) and set(model.shares.values()) <= set(MODELS)
+        for stage in model.stages:
+            assert stage in KINDS and callable(getattr(import_module(f"handroll.training.{stage}"), f"train_{stage}"))
+            settings, _ = KINDS[stage]
+            known = {field.name for field in fields(settings)} | {"velocity_weight"}
+            configured = network_of(Benchmark(), stage).settings().keys()
+            assert configured <= known and all(set(changed.get(stage, {})) <= known for changed in model.ablations.values())
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import pytest
 
 from handroll.music.notes import note_table, pedal_table
 from handroll.music.synthesis import synthesise
+from handroll.simulator.composition import compose_score
 from handroll.simulator.score import score
 
 RATE_HZ = 44100
@@ -72,3 +73,10 @@ def test_a_piece_begins_with_its_first_note():
     s = score("minuet", 4, 5.0)
     sound = synthesise(s.notes, s.pedal, 5.0, 4)
     assert np.flatnonzero(np.abs(sound) > 0.01)[0] / RATE_HZ == pytest.approx(s.notes["onset_s"][0], abs=0.01)
+
+
+def test_long_audio_is_the_same_in_blocks(monkeypatch):
+    score = compose_score(9, 20.0)
+    whole = synthesise(score.notes, score.pedal, 20.0, 9, 8000)
+    monkeypatch.setattr("handroll.music.synthesis._BLOCK_SAMPLES", 50_000)
+    np.testing.assert_allclose(synthesise(score.notes, score.pedal, 20.0, 9, 8000), whole, atol=1e-6)

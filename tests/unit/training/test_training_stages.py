@@ -18,6 +18,7 @@ from handroll.training.autoencoder import train_autoencoder
 from handroll.training.fingertips import train_fingertips
 from handroll.training.gesture import train_gesture
 from handroll.training.loop import STATE
+from handroll.training.mixer import train_mixer
 from handroll.training.position import train_position
 from handroll.training.regression import train_regression
 from handroll.training.training_run import run_training
@@ -34,7 +35,7 @@ SETTINGS = {
     "precision": "fp32",
     "device": "cpu",
 }
-POSITION = {"width": 16, "layers": 1, "feedforward": 16, "context_layers": 1, "context_width": 16, "dropout": 0.0}
+POSITION = {"width": 16, "layers": 1, "feedforward": 16, "context_layers": 1, "context_width": 16, "dropout": 0.0, "velocity_weight": 1.0}
 REGRESSION = {"width": 16, "layers": 1, "context_layers": 1, "context_width": 16, "dropout": 0.0}
 MIXER = {"width": 16, "blocks": 2, "condition_width": 16, "layers": 1, "feedforward": 16, "context_layers": 1, "objective": "flow"}
 GESTURE = {"dim": 8, "condition_width": 16, "layers": 1, "feedforward": 16, "context_layers": 1, "dropout": 0.0}
@@ -51,9 +52,9 @@ def trained(corpus, source, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     windows = corpus / "windows.json"
     settings = {**SETTINGS, "steps": 40, "learning_rate": 5e-3}
-    train_position(source, windows, POSITION, 1.0, settings, folder / "position", folder / "position.safetensors")
+    train_position(source, windows, POSITION, {}, settings, folder / "position", folder / "position.safetensors")
     files = {"shards": corpus / "shards/shards.json", "features": corpus / "features/features.json", "training": windows}
-    arguments = (folder / "position.safetensors", GESTURE)
+    arguments = (GESTURE, {"position": folder / "position.safetensors"})
     run_training(train_gesture, files, {}, {**SETTINGS, "gpus": 1}, arguments, folder / "gesture.safetensors")
     train_autoencoder(source, windows, SETTINGS, folder / "autoencoder", folder / "autoencoder.safetensors")
     return folder
@@ -93,7 +94,9 @@ def test_the_second_stage_does_not_change_the_first(trained):
 def test_training_repeats(corpus, source, trained, tmp_path):
     for name in "ab":
         path = tmp_path / f"{name}.safetensors"
-        train_gesture(source, corpus / "windows.json", trained / "position.safetensors", GESTURE, SETTINGS, tmp_path / name, path)
+        train_gesture(
+            source, corpus / "windows.json", GESTURE, {"position": trained / "position.safetensors"}, SETTINGS, tmp_path / name, path
+        )
         assert path.read_bytes() == (trained / "gesture.safetensors").read_bytes()
 
 
@@ -111,17 +114,17 @@ def interrupt(monkeypatch, at):
 
 @pytest.mark.parametrize("row", ["regression", "mixer", "flow"])
 def test_interrupted_training_of_a_row_resumes_to_the_same_file(corpus, source, trained, tmp_path, monkeypatch, row):
-    windows, position = corpus / "windows.json", trained / "position.safetensors"
+    windows, earlier = corpus / "windows.json", {"position": trained / "position.safetensors"}
 
     def run(name):
         path = tmp_path / f"{name}.safetensors"
         last = SETTINGS, tmp_path / name, path
         if row == "regression":
-            train_regression(source, windows, REGRESSION, 1.0, *last)
+            train_regression(source, windows, REGRESSION, {}, *last)
         elif row == "mixer":
-            train_gesture(source, windows, position, MIXER, *last, kind="mixer")
+            train_mixer(source, windows, MIXER, earlier, *last)
         else:
-            train_gesture(source, windows, position, GESTURE | {"objective": "flow"}, *last)
+            train_gesture(source, windows, GESTURE | {"objective": "flow"}, earlier, *last)
         return path
 
     whole = run("whole").read_bytes()
@@ -138,7 +141,7 @@ def test_interrupted_training_of_a_row_resumes_to_the_same_file(corpus, source, 
         motion = model.generate_long(features)
         assert set(about["history"][-1]) == {"step", "error", "pose_error"}
     else:
-        model, about = load_two_stage(position, path)
+        model, about = load_two_stage(earlier["position"], path)
         motion = model.generate_long(features, "heun", 3, 0)
         with pytest.raises(ValueError, match="with the objective flow, found ddim"):
             model.generate_long(features, "ddim", 3, 0)
@@ -159,7 +162,8 @@ def test_the_regression_model_learns_positions_and_poses(corpus, source, tmp_pat
 
 
 def test_an_unknown_second_stage_is_refused(corpus, source, trained, tmp_path):
-    call = source, corpus / "windows.json", trained / "position.safetensors", GESTURE, SETTINGS, tmp_path, tmp_path / "a.safetensors"
+    earlier = {"position": trained / "position.safetensors"}
+    call = source, corpus / "windows.json", GESTURE, earlier, SETTINGS, tmp_path, tmp_path / "a.safetensors"
     with pytest.raises(ValueError, match="second stage: expected one of gesture, mixer, found 'position'"):
         train_gesture(*call, kind="position")
 
@@ -177,7 +181,7 @@ def test_the_model_fingertips_learns_the_difference_from_the_plan(corpus, tmp_pa
     write_features(corpus / "shards", tmp_path / "features", encoder.encode, encoder.columns, about, encoder.dtype)
     source, path = Source(corpus / "shards", features=tmp_path / "features"), tmp_path / "fingertips.safetensors"
     settings = {**SETTINGS, "steps": 60, "learning_rate": 3e-3, "valid_every": 30}
-    train_fingertips(source, corpus / "windows.json", {"width": 32, "context_layers": 1}, settings, tmp_path / "state", path)
+    train_fingertips(source, corpus / "windows.json", {"width": 32, "context_layers": 1}, {}, settings, tmp_path / "state", path)
     history = json.loads(path.with_suffix(".json").read_text())["history"]
     assert history[0]["error_of_plan"] == history[-1]["error_of_plan"] > 0.0 and history[0]["error"] != history[-1]["error"]
     assert load_checkpoint(path, "fingertips").about["fingering"] == about["fingering"]
@@ -186,7 +190,7 @@ def test_the_model_fingertips_learns_the_difference_from_the_plan(corpus, tmp_pa
     chosen = json.loads((corpus / "windows.json").read_text())
     ids = [[*clips.names[number], 120] for number in range(len(clips))]
     (tmp_path / "windows.json").write_text(json.dumps(chosen | {"split": "train", "windows": {"train": ids}}))
-    columns, facts = generate({"kind": "fingertips"}, source, tmp_path / "windows.json", [path])
+    columns, facts = generate({"kind": "trained", "model": "fingertips"}, source, tmp_path / "windows.json", [path])
     assert facts["features"] == "planned" and facts["input"] == "notes" and facts["parameters"] > 0 and "steps" not in facts
     batch = cut_windows(clips, [(number, 120) for number in range(len(clips))], 120)
     plan = split_plan(torch.from_numpy(batch["features"]))
@@ -214,7 +218,7 @@ def motions(corpus, source, trained):
         "other_half": {},
         "mean_pose": {},
         "nearest": {"features": "notes"},
-        "two_stage": {"decoder": "transformer", "sampler": "dpmsolver++", "steps": 3},
+        "trained": {"model": "two_stage", "decoder": "transformer", "sampler": "dpmsolver++", "steps": 3},
     }
     return {
         kind: generate({"kind": kind, **method}, source, corpus / "windows.json", models, seed=1, samples=2)
@@ -226,13 +230,21 @@ def test_a_model_refuses_the_features_of_another_encoder(corpus, trained, tmp_pa
     features = json.loads((corpus / "features" / "features.json").read_text())
     (tmp_path / "features.json").write_text(json.dumps(features | {"encoder": "hubert 32 wide, weights 0"}))
     models = [trained / "position.safetensors", trained / "gesture.safetensors"]
-    method = {"kind": "two_stage", "decoder": "transformer", "sampler": "dpmsolver++", "steps": 1}
+    method = {"kind": "trained", "model": "two_stage", "decoder": "transformer", "sampler": "dpmsolver++", "steps": 1}
     other = Source(corpus / "shards", features=tmp_path)
     with pytest.raises(
         ValueError, match=r"with the same encoder .* \(hubert 32 wide, weights 0\), found a model trained with handroll notes 1"
     ):
         generate(method, other, corpus / "windows.json", models)
-    settings = (other, corpus / "windows.json", models[0], GESTURE, SETTINGS, tmp_path / "gesture", tmp_path / "gesture.safetensors")
+    settings = (
+        other,
+        corpus / "windows.json",
+        GESTURE,
+        {"position": models[0]},
+        SETTINGS,
+        tmp_path / "gesture",
+        tmp_path / "gesture.safetensors",
+    )
     with pytest.raises(ValueError, match="expected a model trained with the same encoder"):
         train_gesture(*settings)
 
@@ -240,21 +252,21 @@ def test_a_model_refuses_the_features_of_another_encoder(corpus, trained, tmp_pa
 def test_every_method_moves_every_window(corpus, motions):
     windows = len(json.loads((corpus / "windows.json").read_text())["windows"]["valid"])
     rows = {kind: len(columns["clip"]) for kind, (columns, _) in motions.items()}
-    assert rows == {"ground_truth": windows, "other_half": windows // 2, "mean_pose": windows, "nearest": windows, "two_stage": 2 * windows}
+    assert rows == {"ground_truth": windows, "other_half": windows // 2, "mean_pose": windows, "nearest": windows, "trained": 2 * windows}
     for columns, _ in motions.values():
         assert {part.shape for part in columns["position"]} == {(120, 6)} and {part.shape for part in columns["pose"]} == {(120, 96)}
         assert all(np.isfinite(part).all() for part in columns["pose"])
 
 
 def test_samples_differ_and_windows_do_not_depend_on_each_other(corpus, source, motions, trained, tmp_path):
-    columns, facts = motions["two_stage"]
+    columns, facts = motions["trained"]
     assert np.abs(columns["pose"][0] - columns["pose"][1]).max() > 1e-3
     assert np.array_equal(columns["position"][0], columns["position"][1])
     chosen = json.loads((corpus / "windows.json").read_text())
     chosen["windows"]["valid"] = chosen["windows"]["valid"][:1]
     (tmp_path / "windows.json").write_text(json.dumps(chosen))
     models = [trained / "position.safetensors", trained / "gesture.safetensors"]
-    method = {"kind": "two_stage", "decoder": "transformer", "sampler": "dpmsolver++", "steps": 3}
+    method = {"kind": "trained", "model": "two_stage", "decoder": "transformer", "sampler": "dpmsolver++", "steps": 3}
     alone, _ = generate(method, source, tmp_path / "windows.json", models, seed=1, samples=2)
     np.testing.assert_allclose(alone["pose"][1], columns["pose"][1], atol=1e-4)
     assert facts["parameters"] > 0 and facts["sampling_ms"] > 0 and facts["training_s"] > 0
