@@ -25,7 +25,7 @@ METHODS = comparison_methods(BENCHMARK)
 
 # What is trained: the models by folder, and the variant of each stage by folder and stage.
 TRAINED = trained_variants(BENCHMARK)
-STAGES = stage_variants(BENCHMARK)
+NETWORKS = stage_variants(BENCHMARK)
 
 
 def encoder_folder(wildcards):
@@ -55,19 +55,19 @@ def fingering_of_features(wildcards):
 
 def training_features(wildcards):
     """For inputs: the features with which a model is trained."""
-    return f"{EXPERIMENT}/features/{STAGES[wildcards.folder, wildcards.stage].features}/features.json"
+    return f"{EXPERIMENT}/features/{NETWORKS[wildcards.folder, wildcards.stage].features}/features.json"
 
 
 def earlier_stages(wildcards):
     """For inputs: checkpoints of the stages of a model that are trained before this one."""
-    folders = STAGES[wildcards.folder, wildcards.stage].folders
+    folders = NETWORKS[wildcards.folder, wildcards.stage].folders
     before = list(folders)[: list(folders).index(wildcards.stage)]
     return [f"{EXPERIMENT}/models/{folders[stage]}/{stage}.safetensors" for stage in before]
 
 
 def stage_settings(wildcards):
     """For `params`: settings of the network of a stage."""
-    variant = STAGES[wildcards.folder, wildcards.stage]
+    variant = NETWORKS[wildcards.folder, wildcards.stage]
     return network_of(BENCHMARK, wildcards.stage).settings() | variant.settings[wildcards.stage]
 
 

@@ -22,8 +22,8 @@ RUN = cfg("benchmark.seed", "benchmark.precision", "benchmark.gpus", "device")
 
 wildcard_constraints:
     features="|".join(all_features(BENCHMARK)),
-    folder="|".join(sorted({re.escape(folder) for folder, _ in STAGES})),
-    stage="|".join(sorted({stage for _, stage in STAGES})),
+    folder="|".join(sorted({re.escape(folder) for folder, _ in NETWORKS})),
+    stage="|".join(sorted({stage for _, stage in NETWORKS})),
     encoder="hubert|wav2vec2",
 
 
