@@ -24,7 +24,7 @@ METHODS = comparison_methods(BENCHMARK)
 
 # What is trained, by folder, and the stages of all models.
 TRAINED = trained_variants(BENCHMARK)
-STAGES = sorted({stage for model in MODELS.values() for stage in model.stages})
+NETWORK_KINDS = sorted({stage for model in MODELS.values() for stage in model.stages})
 
 
 def encoder_folder(wildcards):

@@ -23,7 +23,7 @@ RUN = cfg("benchmark.seed", "benchmark.precision", "benchmark.gpus", "device")
 wildcard_constraints:
     features="|".join(all_features(BENCHMARK)),
     folder="|".join(map(re.escape, TRAINED)),
-    stage="|".join(STAGES),
+    stage="|".join(NETWORK_KINDS),
     encoder="hubert|wav2vec2",
 
 
