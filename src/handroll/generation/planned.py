@@ -7,6 +7,7 @@ hands would have to pass through each other, is left out. Both are reported.
 from dataclasses import dataclass, replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from handroll.generation.fingering import DEFAULT_COSTS, UNPLAYED, finger_notes, grips_of
 from handroll.generation.hand_assignment import CHORD_S, UNKNOWN, assign_hands, chords_of
@@ -57,6 +58,8 @@ class Plan:
     other_hand: np.ndarray
 
 
+# BLAS threads wait for each other at each of thousands of tiny matrices. On a busy computer this takes many times as long as one thread.
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def plan_performance(notes, pedal, duration_s, seed=0, fps=FPS, hand_scale=(1.0, 1.0), hand=None, finger=None, costs=(DEFAULT_COSTS,) * 2):
     """Plan the motion of both hands for notes.
 
