@@ -14,8 +14,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 
 from handroll.models.autoencoder import AutoencoderSettings, MotionAutoencoder
+from handroll.models.correction_baselines import LstmCorrector, LstmSettings
 from handroll.models.fingertip_network import FingertipNetwork, FingertipSettings
 from handroll.models.gesture import GestureSettings, GestureUNet
+from handroll.models.mapnet import Mapnet, MapnetSettings
 from handroll.models.position import PositionPredictor, PositionSettings
 from handroll.provenance import atomic_path
 from handroll.state_dicts import listed
@@ -30,6 +32,8 @@ KINDS = {
     "gesture": (GestureSettings, GestureUNet),
     "fingertips": (FingertipSettings, FingertipNetwork),
     "autoencoder": (AutoencoderSettings, MotionAutoencoder),
+    "mapnet": (MapnetSettings, Mapnet),
+    "lstm": (LstmSettings, LstmCorrector),
 }
 """Settings class and network class of each kind of model."""
 
@@ -44,7 +48,10 @@ MAX_RATE_HZ = 1000.0
 _FIXED = {"gesture": {"channels": N_POSE, "guide": N_POSITION}, "autoencoder": {"channels": N_POSE + N_POSITION}}
 
 # Names of the settings that are numbers of layers. Every layer has its own tensors.
-_LAYER_COUNTS = ("layers", "context_layers")
+_LAYER_COUNTS = ("layers", "context_layers", "fusion_layers")
+
+# Kinds of models whose settings contain the length of a window.
+_OF_FIXED_LENGTH = ("autoencoder", "mapnet", "lstm")
 
 
 class CheckpointError(ValueError):
@@ -57,7 +64,7 @@ class Checkpoint:
 
     Attributes
     ----------
-    kind : {"position", "gesture", "fingertips", "autoencoder"}
+    kind : {"position", "gesture", "fingertips", "autoencoder", "mapnet", "lstm"}
     settings : dict
         Arguments of the model's settings class, as JSON values.
     scales : Scales
@@ -258,7 +265,7 @@ def _tensors_problem(head, kind, shapes):
         # The type of the error depends on the layer in which the sizes are inconsistent.
         return f"settings with which the network cannot be built ({_shorten(error)})"
     sizes, frames, wanted = network.settings, head["about"]["frames"], network.state_dict()
-    if (kind == "autoencoder" and frames != sizes.frames) or (kind == "gesture" and frames % sizes.frames_multiple):
+    if (kind in _OF_FIXED_LENGTH and frames != sizes.frames) or (kind == "gesture" and frames % sizes.frames_multiple):
         return f"windows of {frames} frames, which do not match its settings"
     if missing := [name for name in wanted if name not in shapes]:
         return f"a file without the tensors {listed(missing)}"
