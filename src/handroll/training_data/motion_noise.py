@@ -4,8 +4,8 @@ Two noise models are defined here: `PAPER`, that of MAPdat (Shrestha et al., "AI
 `MEASURED`, the errors of handroll's own motion on simulated performances (evaluation/motion_noise.py). Motion is in the models' convention
 of the keyboard frame (`model_frame`). A `MotionNoise` applies these errors, in this order:
 
-1. Smoothing, which flattens key strokes.
-2. Drifting and independent errors of wrists and joint rotations. The independent ones grow with the speed of the wrist (motion blur).
+1. Attenuation of fast movements, such as key strokes: a single camera barely constrains them, and cleaning smooths them.
+2. Drifting and independent errors of wrists and joint rotations. They grow with the speed of the wrist (motion blur).
 3. Confusion: both hands are exchanged for a while, or two neighbouring fingers of one hand.
 4. Gaps, in which the hand is not observed.
 
@@ -28,16 +28,18 @@ class MotionNoise:
 
     Attributes
     ----------
-    smoothing_s : float
-        Standard deviation of the Gaussian by which the true motion is smoothed (s).
+    wrist_gain, palm_gain, finger_gain : float
+        Share that remains of the fast movements of wrists, of the global rotation and of the finger joints. Fast is the difference
+        from the motion that is smoothed with a Gaussian of standard deviation `FAST_S`.
     wrist_mm, wrist_drift_mm : tuple of 3
-        Standard deviations of the error of a wrist along x, y and z of the keyboard frame: independent in every frame, and drifting (mm).
+        Standard deviations of the error of a wrist at rest along x, y and z of the keyboard frame (mm): independent in every frame, and
+        drifting.
     palm_rad, palm_drift_rad, finger_rad, finger_drift_rad : float
-        Standard deviations of the error of the global rotation and of a finger joint, along each axis: independent, and drifting (rad).
+        Standard deviations of the error of the global rotation and of a finger joint along each axis (rad): independent, and drifting.
     drift_s : float
         Time constant of drifts (s).
     blur_per_m_s : float
-        Relative growth of the independent errors for each m/s of the wrist's speed.
+        Relative growth of these errors for each m/s of the wrist's speed.
     hand_swaps_per_min, finger_swaps_per_min : float
         Mean number of confusions in a minute: of the two hands, and of two neighbouring fingers of any hand.
     swap_s : tuple of 2
@@ -48,7 +50,9 @@ class MotionNoise:
         Quantiles of the lengths of gaps (s): minimum, quartiles and maximum.
     """
 
-    smoothing_s: float = 0.0
+    wrist_gain: float = 1.0
+    palm_gain: float = 1.0
+    finger_gain: float = 1.0
     wrist_mm: tuple[float, ...] = (0.0, 0.0, 0.0)
     wrist_drift_mm: tuple[float, ...] = (0.0, 0.0, 0.0)
     palm_rad: float = 0.0
@@ -62,6 +66,45 @@ class MotionNoise:
     swap_s: tuple[float, ...] = (0.5, 3.0)
     gaps_per_min: float = 0.0
     gap_s: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+PAPER = MotionNoise(
+    wrist_mm=(4.0, 4.0, 4.0),
+    palm_rad=0.05,
+    finger_rad=0.08,
+    hand_swaps_per_min=2.5,
+    finger_swaps_per_min=2.5,
+    swap_s=(0.5, 3.0),
+)
+"""Noise of MAPdat: jitter of every joint, and a mean of 5 confusions in a minute that last 0.5 to 3 s. The paper's jitter of 300 mm for
+bodies is replaced by the errors of handroll's motion. MAPdat exchanges joints of a body; here hands and fingers are exchanged."""
+
+MEASURED = MotionNoise(
+    wrist_gain=0.705,
+    palm_gain=0.575,
+    finger_gain=0.304,
+    wrist_mm=(0.053, 0.043, 0.083),
+    wrist_drift_mm=(2.49, 2.88, 4.2),
+    palm_rad=0.00077,
+    palm_drift_rad=0.045,
+    finger_rad=0.00082,
+    finger_drift_rad=0.0672,
+    drift_s=1.1,
+    blur_per_m_s=2.58,
+    gaps_per_min=14.8,
+    gap_s=(0.0333, 0.0333, 0.133, 0.533, 1.03),
+)
+"""Errors of handroll's cleaned motion with the engine `landmarks`: 6 performances of the evaluation (seeds 5101 to 5106), measured by
+evaluation/motion_noise.py. The hands were never confused there, and confusion of fingers is not measured."""
+
+FAST_S = 0.2
+"""Standard deviation of the Gaussian that separates slow from fast movements (s)."""
+
+
+def attenuated(values, gain, rate_hz, axis):
+    """Multiply the fast movements of series by `gain`, broadcastable to `values`. The frames of `values` are along `axis`."""
+    slow = gaussian_filter1d(values, FAST_S * rate_hz, axis=axis, mode="nearest")
+    return slow + gain * (values - slow)
 
 
 def add_noise(noise, position, pose, visible, rate_hz, rng):
@@ -90,17 +133,17 @@ def add_noise(noise, position, pose, visible, rate_hz, rng):
     wrist = np.asarray(position, dtype=np.float64).reshape(*shape, 3)
     turn = np.asarray(pose, dtype=np.float64).reshape(*shape, N_ROTATIONS, 3)
     speed_m_s = 1e-3 * rate_hz * np.linalg.norm(np.diff(wrist, axis=1, prepend=wrist[:, :1]), axis=-1)
-    if noise.smoothing_s > 0.0:
-        wrist, turn = (gaussian_filter1d(values, noise.smoothing_s * rate_hz, axis=1, mode="nearest") for values in (wrist, turn))
-    growth = (1.0 + noise.blur_per_m_s * speed_m_s)[..., None]
     joints = np.arange(N_ROTATIONS)[:, None] > 0
+    wrist = attenuated(wrist, noise.wrist_gain, rate_hz, 1)
+    turn = attenuated(turn, np.where(joints, noise.finger_gain, noise.palm_gain), rate_hz, 1)
+    growth = (1.0 + noise.blur_per_m_s * speed_m_s)[..., None]
     turn_rad, turn_drift_rad = (
         np.where(joints, finger, palm)
         for finger, palm in ((noise.finger_rad, noise.palm_rad), (noise.finger_drift_rad, noise.palm_drift_rad))
     )
     keep = np.exp(-1.0 / (rate_hz * noise.drift_s))
-    wrist = wrist + growth * noise.wrist_mm * rng.normal(size=wrist.shape) + noise.wrist_drift_mm * _drift(rng, wrist.shape, keep)
-    turn = turn + growth[..., None] * turn_rad * rng.normal(size=turn.shape) + turn_drift_rad * _drift(rng, turn.shape, keep)
+    wrist = wrist + growth * (noise.wrist_mm * rng.normal(size=wrist.shape) + noise.wrist_drift_mm * _drift(rng, wrist.shape, keep))
+    turn = turn + growth[..., None] * (turn_rad * rng.normal(size=turn.shape) + turn_drift_rad * _drift(rng, turn.shape, keep))
     observed = np.array(visible)
     for window in range(len(observed)):
         _confuse(noise, wrist[window], turn[window], observed[window], rate_hz, rng)
