@@ -36,7 +36,7 @@ class CorrectionObjective(nn.Module):
         """Compute the loss of a batch. Return the loss, and its mean distance of joints (mm) to log."""
         predicted = self.network(*(batch[name] for name in INPUTS))
         loss, mpjpe = correction_loss(predicted, (batch["position"], batch["pose"]), batch["scale"], batch["visible"])
-        return loss, {"mpjpe_mm": float(mpjpe)}
+        return loss, {"mpjpe_mm": mpjpe.detach()}
 
 
 def train_correction(source, training_path, kind, model, noise, settings, folder, path):
