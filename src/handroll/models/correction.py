@@ -71,7 +71,7 @@ class Corrector:
         position : array (B, T, 6), float32
         pose : array (B, T, 96), float32
         """
-        arrays = [np.asarray(values, dtype=np.float32) for values in (position, pose, scale, music)]
+        arrays = [np.array(values, dtype=np.float32) for values in (position, pose, scale, music)]
         position, pose, scale, music = (torch.from_numpy(values).to(self._device) for values in arrays)
         observed = torch.from_numpy(np.asarray(observed, dtype=bool)).to(self._device)
         return tuple(part.cpu().numpy() for part in self._network(position, pose, observed, scale, music))

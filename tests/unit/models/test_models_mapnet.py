@@ -21,7 +21,7 @@ def batch(windows=4, frames=FRAMES, every=3, seed=0):
     generator = torch.Generator().manual_seed(seed)
     inputs = input_frames(frames, every)
     position = 600.0 + 3.0 * torch.randn(windows, frames, 6, generator=generator).cumsum(dim=1)
-    pose = 0.1 * torch.randn(windows, frames, 96, generator=generator)
+    pose = 0.03 * torch.randn(windows, frames, 96, generator=generator).cumsum(dim=1)
     observed = torch.rand(windows, inputs, 2, generator=generator) > 0.2
     return {
         "position": position,
@@ -121,7 +121,7 @@ def fit(network, made, steps, rate=3e-3):
     for _ in range(steps):
         predicted = network(*made["given"], made["scale"], made["music"])
         loss, mpjpe = correction_loss(predicted, (made["position"], made["pose"]), made["scale"], visible)
-        errors.append(float(mpjpe))
+        errors.append(float(mpjpe.detach()))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -131,7 +131,7 @@ def fit(network, made, steps, rate=3e-3):
 
 def test_it_overfits_four_windows_to_less_than_a_millimetre():
     torch.manual_seed(0)
-    before, after = fit(Mapnet(replace(TINY, width=64, feedforward=128)), batch(), 500)
+    before, after = fit(Mapnet(replace(TINY, width=64, feedforward=128)), batch(), 400)
     assert before > 5.0 and after < 1.0
 
 
@@ -139,22 +139,22 @@ def test_music_helps_and_silence_does_not():
     """The middle finger follows the music in frames between the observed ones, so that the pose alone does not contain its movement."""
 
     def played(seed):
-        made = batch(32, seed=seed)
+        made = batch(12, seed=seed)
         made["pose"] *= 0.0
         made["pose"][..., 3 * 4 + 2] = 0.5 * made["music"][..., 0]
         made["pose"][:, ::3, 3 * 4 + 2] = 0.0
         made["position"][:] = 600.0
-        made["given"] = made["position"][:, ::3], made["pose"][:, ::3], torch.ones(32, 10, 2, dtype=torch.bool)
+        made["given"] = made["position"][:, ::3], made["pose"][:, ::3], torch.ones(12, 10, 2, dtype=torch.bool)
         return made
 
     def error(made, **changes):
         torch.manual_seed(0)
         network = Mapnet(replace(TINY, **changes))
-        fit(network, made, 120)
+        fit(network, made, 80)
         test = played(1) | ({"music": 0.0 * made["music"]} if not made["music"].any() else {})
         with torch.no_grad():
             predicted = network.eval()(*test["given"], test["scale"], test["music"])
-        visible = torch.ones(32, FRAMES, 2, dtype=torch.bool)
+        visible = torch.ones(12, FRAMES, 2, dtype=torch.bool)
         return float(correction_loss(predicted, (test["position"], test["pose"]), test["scale"], visible)[1])
 
     made = played(0)
