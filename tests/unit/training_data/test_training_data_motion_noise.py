@@ -78,7 +78,7 @@ def test_confused_hands_are_at_the_place_of_the_other_hand():
     position, pose, visible = still(1)
     position[..., 0], position[..., 3] = 800.0, 1000.0
     pose[..., 48:] = 0.0
-    visible[:, 5, 1] = False
+    visible[:, 5, 0] = False
     noise = MotionNoise(hand_swaps_per_min=3.0, swap_s=(60.0, 60.0))
     made = [add_noise(noise, position, pose, visible, RATE_HZ, rng(seed)) for seed in range(40)]
     swapped = [one for one in made if not one[1][0, :, :48].any()]
