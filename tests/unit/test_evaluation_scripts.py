@@ -18,6 +18,7 @@ from handroll.music.notes import note_table, pedal_table
 from handroll.music.synthesis import synthesise
 from handroll.storage import write_table
 from handroll.tables import NOTES
+from support.noisy_project import write_noisy_project
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "evaluation"
 
@@ -28,9 +29,11 @@ TOYS = {
     "check_midi": ["--seeds", "1", "--seconds", "8", "--cache", "{cache}"],
     "clean_motion": ["--frames", "200", "--compared", "60"],
     "corpus": ["--minutes", "1"],
+    "correction": ["--minutes", "1.5", "--steps", "2", "--batch", "2", "--rows", "all"],
     "hamer": ["--part", "video", "--frames", "4", "--frame", "640x360", "--rounds", "1", "--batch", "4", "--hand-px", "80"],
     "loader": ["--hours", "0.1", "--fps", "10", "--sound-rate", "8000", "--windows", "4", "--rounds", "1"],
     "marked_keyboards": ["{folder}"],
+    "motion_noise": ["{project}"],
     "overhead": ["--plan", "20"],
     "pianists": ["--pianists", "1", "--minutes", "0.4", "--learn-minutes", "4"],
     "planned_motion": ["--minutes", "0.5"],
@@ -86,11 +89,19 @@ def cache(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture
+def project(tmp_path):
+    """A project folder with the results of a simulated performance."""
+    write_noisy_project(tmp_path, seconds=12.0)
+    return tmp_path
+
+
 @pytest.mark.parametrize("script", sorted(TOYS))
 def test_script_runs_and_prints_figures(script, folder, request, monkeypatch, capfd):
     paths = {"folder": folder}
-    if any("{cache}" in argument for argument in TOYS[script]):
-        paths["cache"] = request.getfixturevalue("cache")
+    for name in ("cache", "project"):
+        if any(f"{{{name}}}" in argument for argument in TOYS[script]):
+            paths[name] = request.getfixturevalue(name)
     monkeypatch.setattr(sys, "argv", [script, *(argument.format(**paths) for argument in TOYS[script])])
     monkeypatch.syspath_prepend(SCRIPTS)
     # One short segment instead of three: a fifth of the time of the script `transcription`.

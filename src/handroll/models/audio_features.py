@@ -10,13 +10,20 @@ import numpy as np
 
 from handroll.dataset.clip_content import read_audio
 from handroll.device import torch_device
-from handroll.training_data.music_features import log_mel, log_mel_rate_hz, note_roll
+from handroll.training_data.music_features import audio_descriptors, descriptor_rate_hz, log_mel, log_mel_rate_hz, note_roll
 
 VERSION = 1
 """Version of the features. Increase it manually when the same audio or notes give different features."""
 
 SPAN = ("start_s", "end_s", "audio_delay_s")
 """Columns of `tables.SHARD` with the start and end of a clip in its video, and the delay of its audio."""
+
+
+# Features that are computed from audio without a network: function, function of its sampling rate, and name in the version.
+_SPECTRAL = {
+    "logmel": (log_mel, log_mel_rate_hz, "log-mel"),
+    "descriptors": (audio_descriptors, descriptor_rate_hz, "audio descriptors"),
+}
 
 
 @dataclass(frozen=True)
@@ -46,12 +53,12 @@ def feature_encoder(name, rate_hz, folder="", device="cpu"):
 
     Parameters
     ----------
-    name : {"logmel", "notes", "hubert", "wav2vec2", "hubert_tuned", "wav2vec2_tuned"}
+    name : {"logmel", "descriptors", "notes", "hubert", "wav2vec2", "hubert_tuned", "wav2vec2_tuned"}
         Name of the features.
     rate_hz : float
         Frame rate of the features, Hz.
     folder : path
-        Folder with the weights of a speech encoder, in the layout of the package transformers. Not used for logmel and notes.
+        Folder with the weights of a speech encoder, in the layout of the package transformers. Not used for logmel, descriptors and notes.
     device : str
         Device of a speech encoder.
 
@@ -60,12 +67,12 @@ def feature_encoder(name, rate_hz, folder="", device="cpu"):
     FeatureEncoder
         Its features are aligned with the frames of the motion, because the clip's audio delay is removed.
     """
-    if name == "logmel":
-        rate = log_mel_rate_hz(rate_hz)
+    if name in _SPECTRAL:
+        compute, rate = _SPECTRAL[name][0], _SPECTRAL[name][1](rate_hz)
         return FeatureEncoder(
-            lambda row: log_mel(read_audio(row["audio"], rate, row["audio_delay_s"]), rate_hz, _frames(row, rate_hz)),
+            lambda row: compute(read_audio(row["audio"], rate, row["audio_delay_s"]), rate_hz, _frames(row, rate_hz)),
             ("audio", *SPAN),
-            f"handroll log-mel {VERSION}",
+            f"handroll {_SPECTRAL[name][2]} {VERSION}",
         )
     if name == "notes":
         return FeatureEncoder(lambda row: _note_roll(row, rate_hz), ("notes", "pedal", *SPAN), f"handroll notes {VERSION}")

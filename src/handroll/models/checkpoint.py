@@ -14,8 +14,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 
 from handroll.models.autoencoder import AutoencoderSettings, MotionAutoencoder
+from handroll.models.correction_baselines import LstmCorrector, LstmSettings
 from handroll.models.fingertip_network import FingertipNetwork, FingertipSettings
 from handroll.models.gesture import GestureSettings, GestureUNet
+from handroll.models.mapnet import Mapnet, MapnetSettings
 from handroll.models.mixer import GestureMixer, MixerSettings
 from handroll.models.position import PositionPredictor, PositionSettings
 from handroll.models.regression_network import RegressionNetwork, RegressionSettings
@@ -34,6 +36,8 @@ KINDS = {
     "fingertips": (FingertipSettings, FingertipNetwork),
     "regression": (RegressionSettings, RegressionNetwork),
     "autoencoder": (AutoencoderSettings, MotionAutoencoder),
+    "mapnet": (MapnetSettings, Mapnet),
+    "lstm": (LstmSettings, LstmCorrector),
 }
 """Settings class and network class of each kind of model."""
 
@@ -54,7 +58,10 @@ _FIXED = {
 }
 
 # Names of the settings that are numbers of layers. Every layer has its own tensors.
-_LAYER_COUNTS = ("layers", "context_layers", "blocks")
+_LAYER_COUNTS = ("layers", "context_layers", "fusion_layers", "blocks")
+
+# Kinds of models whose settings contain the length of a window.
+_OF_FIXED_LENGTH = ("autoencoder", "mixer", "mapnet", "lstm")
 
 
 class CheckpointError(ValueError):
@@ -274,7 +281,7 @@ def _tensors_problem(head, kind, shapes):
         # The type of the error depends on the layer in which the sizes are inconsistent.
         return f"settings with which the network cannot be built ({_shorten(error)})"
     sizes, frames, wanted = network.settings, head["about"]["frames"], network.state_dict()
-    if (kind in ("autoencoder", "mixer") and frames != sizes.frames) or (kind == "gesture" and frames % sizes.frames_multiple):
+    if (kind in _OF_FIXED_LENGTH and frames != sizes.frames) or (kind == "gesture" and frames % sizes.frames_multiple):
         return f"windows of {frames} frames, which do not match its settings"
     if missing := [name for name in wanted if name not in shapes]:
         return f"a file without the tensors {listed(missing)}"

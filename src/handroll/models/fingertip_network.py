@@ -14,11 +14,10 @@ import torch
 from torch import nn
 
 from handroll.hand.skeleton import FINGERS, HANDS, N_ROTATIONS, TIPS
-from handroll.keyboard.geometry import LEVEL_HAND, STANDARD
+from handroll.keyboard.geometry import STANDARD
 from handroll.models.audio_context import FeatureContext
-from handroll.pose.differentiable_hand import exponential
-from handroll.pose.hand_models import TemplateSkeleton
-from handroll.training_data.model_frame import N_POSE, N_POSITION, RIGHT_FIRST
+from handroll.models.channel_joints import channel_joints
+from handroll.training_data.model_frame import N_POSE, N_POSITION
 
 N_TIPS = len(HANDS) * len(FINGERS) * 3
 """Number of fingertip channels: hand, finger and xyz."""
@@ -152,12 +151,7 @@ def fingertips_of(position, pose, scale):
     tensor (..., hand 2, finger 5, xyz 3)
         Fingertips, mm; the left hand mirrored.
     """
-    rotation = exponential(pose.unflatten(-1, (len(HANDS), N_ROTATIONS, 3)))[0]
-    level = torch.as_tensor(LEVEL_HAND[RIGHT_FIRST[0]], dtype=rotation.dtype, device=rotation.device)
-    rotation = torch.cat([level @ rotation[..., :1, :, :], rotation[..., 1:, :, :]], dim=-3)
-    joints = TemplateSkeleton().joints(rotation, None, 1.0)
-    reach = 1e3 * scale[..., None, None] * (joints[..., list(TIPS), :] - joints[..., :1, :])
-    return position.unflatten(-1, (len(HANDS), 1, 3)) + reach
+    return channel_joints(position, pose, scale)[..., list(TIPS), :]
 
 
 def fingertip_loss(predicted, target, scale, visible):

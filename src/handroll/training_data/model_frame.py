@@ -94,6 +94,29 @@ def shard_columns(frame):
     return ("start_s", "end_s", "time_s", *of_hands, *extra)
 
 
+def table_row(motion, extrinsics, first=0, stop=None):
+    """Return the columns `shard_columns("keyboard")` for a part of a motion table, as the input of `clip_motion`.
+
+    Parameters
+    ----------
+    motion : dict of str to array (frame, hand 2, ...)
+        Columns of `tables.MOTION` by frame, with joints in the keyboard frame.
+    extrinsics : handroll.camera.Extrinsics
+        Position and orientation of the camera over the keyboard.
+    first, stop : int
+        First frame, and frame after the last one; by default all frames. There must be at least one frame.
+
+    Returns
+    -------
+    dict of str to value
+        Times are relative to the first frame. The part ends at its last frame.
+    """
+    part = slice(first, stop)
+    time_s = motion["time_s"][part, 0] - motion["time_s"][first, 0]
+    hands = {f"{hand}_{name}": motion[name][part, side] for side, hand in enumerate(HANDS) for name in _COLUMNS["keyboard"]}
+    return {"start_s": 0.0, "end_s": time_s[-1], "time_s": time_s, "keyboard_rotation_rad": extrinsics.rotation_rad, **hands}
+
+
 def clip_motion(row, rate_hz, frame, adjust_m=None):
     """Convert a clip of the dataset to the models' convention.
 

@@ -1,4 +1,4 @@
-"""Music features that need no network: log-mel spectrograms and note rolls, both at the frame rate of the motion."""
+"""Music features that need no network: log-mel spectrograms, audio descriptors and note rolls, all at the frame rate of the motion."""
 
 import librosa
 import numpy as np
@@ -60,6 +60,56 @@ def log_mel(samples, rate_hz, frames):
     if short > 0:
         spectra = np.concatenate([spectra, np.full((short, N_MELS), (np.log(_FLOOR) - _LOG_MEAN) / _LOG_SCALE)])
     return spectra[: SPECTRA_A_FRAME * frames].reshape(frames, -1).astype(np.float32)
+
+
+N_MFCC = 20
+"""Number of mel-frequency cepstral coefficients of the audio descriptors."""
+
+N_DESCRIPTORS = 1 + N_MFCC + 12 + 1 + 1
+"""Number of audio descriptors of a frame (35): onset strength, MFCC, chroma, onset peak, RMS."""
+
+DESCRIPTOR_HOP = 512
+"""Number of audio samples between successive frames of the audio descriptors."""
+
+# Divisors that give the audio descriptors of piano music a magnitude of about 1: onset strength, MFCC, RMS.
+_ONSET_SCALE, _MFCC_SCALE, _RMS_SCALE = 5.0, 100.0, 0.1
+
+
+def descriptor_rate_hz(rate_hz):
+    """Return the audio sampling rate that `audio_descriptors` expects for features at `rate_hz`: 25,600 Hz for 50 Hz."""
+    return round(rate_hz * DESCRIPTOR_HOP)
+
+
+def audio_descriptors(samples, rate_hz, frames):
+    """Compute the audio features of MAPnet (Shrestha et al., "AIMusicGuru: Music Assisted Human Pose Correction") with librosa.
+
+    Parameters
+    ----------
+    samples : array (sample,)
+        Mono audio at the sampling rate `descriptor_rate_hz(rate_hz)`. Sample 0 is at the time of the first frame.
+    rate_hz : float
+        Frame rate of the motion.
+    frames : int
+        Number of frames. Audio that is too short is padded with silence.
+
+    Returns
+    -------
+    array (frame, 35), float32
+        Onset strength, 20 MFCC, 12 values of the chroma CENS, 1 at the peaks of the onset strength, and RMS; scaled to about 1.
+    """
+    rate, samples = descriptor_rate_hz(rate_hz), np.asarray(samples, dtype=np.float32)
+    samples = np.pad(samples, (0, max(0, frames * DESCRIPTOR_HOP - len(samples))))[: frames * DESCRIPTOR_HOP]
+    strength = librosa.onset.onset_strength(y=samples, sr=rate, hop_length=DESCRIPTOR_HOP)
+    peaks = np.zeros_like(strength)
+    peaks[librosa.onset.onset_detect(onset_envelope=strength, sr=rate, hop_length=DESCRIPTOR_HOP)] = 1.0
+    rows = (
+        strength[None] / _ONSET_SCALE,
+        librosa.feature.mfcc(y=samples, sr=rate, n_mfcc=N_MFCC, hop_length=DESCRIPTOR_HOP) / _MFCC_SCALE,
+        librosa.feature.chroma_cens(y=samples, sr=rate, hop_length=DESCRIPTOR_HOP),
+        peaks[None],
+        librosa.feature.rms(y=samples, hop_length=DESCRIPTOR_HOP) / _RMS_SCALE,
+    )
+    return np.concatenate([row[:, :frames] for row in rows]).T.astype(np.float32)
 
 
 def note_roll(notes, pedal, rate_hz, frames, delay_s=0.0):

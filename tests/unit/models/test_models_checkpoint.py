@@ -11,8 +11,10 @@ from safetensors.torch import load_file, save_file
 
 from handroll.models.autoencoder import AutoencoderSettings
 from handroll.models.checkpoint import KINDS, Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
+from handroll.models.correction_baselines import LstmSettings
 from handroll.models.fingertip_network import N_PLAN, FingertipSettings
 from handroll.models.gesture import GestureSettings
+from handroll.models.mapnet import MapnetSettings
 from handroll.models.mixer import MixerSettings
 from handroll.models.motion_features import motion_features
 from handroll.models.position import PositionSettings
@@ -30,6 +32,8 @@ SIZES = {
     "regression": RegressionSettings(5, context_width=16, context_layers=1, width=8, layers=1),
     "fingertips": FingertipSettings(N_PLAN + 5, width=16, context_layers=1),
     "autoencoder": AutoencoderSettings(channels=102, frames=16),
+    "mapnet": MapnetSettings(5, 16, every=2, steps=12, width=8, layers=1, fusion_layers=1, heads=2, feedforward=8),
+    "lstm": LstmSettings(5, 16, every=2, width=8, layers=1),
 }
 ABOUT = {"frame": "camera", "rate_hz": 30.0, "frames": 16, "features": "notes", "encoder": "notes 1", "history": [{"error": 0.5}]}
 
@@ -214,6 +218,10 @@ def test_a_hostile_header_is_one_error(saved, change, found):
         ("autoencoder", with_setting("frames", 10**8), "the invalid setting frames"),
         ("autoencoder", with_setting("frames", 8), "settings with which the network cannot be built"),
         ("autoencoder", with_about("frames", 32), "windows of 32 frames"),
+        ("mapnet", with_about("frames", 32), "windows of 32 frames"),
+        ("mapnet", with_setting("every", 10**9), "the invalid setting every"),
+        ("mapnet", with_setting("frames", 10**6), "the invalid setting frames"),
+        ("lstm", with_setting("frames", 10**6), "the invalid setting frames"),
     ],
 )
 def test_a_hostile_header_of_other_kinds_is_one_error(saved, kind, change, found):

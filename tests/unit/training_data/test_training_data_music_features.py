@@ -1,6 +1,15 @@
 import numpy as np
 
-from handroll.training_data.music_features import HOP, N_MELS, log_mel, log_mel_rate_hz, note_roll
+from handroll.training_data.music_features import (
+    HOP,
+    N_DESCRIPTORS,
+    N_MELS,
+    audio_descriptors,
+    descriptor_rate_hz,
+    log_mel,
+    log_mel_rate_hz,
+    note_roll,
+)
 
 NOTES = {
     "onset_s": np.array([1.0, 1.5 + 0.25 / 30.0]),
@@ -43,3 +52,15 @@ def test_the_roll_contains_onsets_held_keys_and_pedal():
 
 def test_delay_moves_the_notes_back_to_the_motion():
     np.testing.assert_allclose(note_roll(NOTES, NONE, 30.0, 90, delay_s=0.1)[:80], note_roll(NOTES, NONE, 30.0, 90)[3:83], atol=1e-5)
+
+
+def test_audio_descriptors_have_onset_pitch_class_and_loudness_in_their_frames():
+    rate = descriptor_rate_hz(50.0)
+    samples, time_s = np.zeros(3 * rate, np.float32), np.arange(rate) / rate
+    samples[rate : 2 * rate] = 0.3 * np.sin(2 * np.pi * 440.0 * time_s)
+    features = audio_descriptors(samples, 50.0, 200)
+    assert features.shape == (200, N_DESCRIPTORS) == (200, 35) and features.dtype == np.float32 and np.isfinite(features).all()
+    strength, chroma, peaks, loudness = features[:, 0], features[:, 21:33], features[:, 33], features[:, 34]
+    assert abs(int(np.argmax(strength)) - 50) <= 2 and np.flatnonzero(peaks[:60]).min() >= 46
+    assert chroma[75].argmax() == 9
+    assert loudness[60:90].min() > 10.0 * loudness[[10, 30, 130, 190]].max() and np.abs(features).max() < 15.0
