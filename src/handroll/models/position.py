@@ -63,14 +63,16 @@ class PositionSettings:
 
 
 class PositionPredictor(nn.Module):
-    """Network that predicts the positions of both hands from audio features.
+    """Network that predicts the positions of hands from audio features.
 
     Parameters
     ----------
     settings : PositionSettings
+    positions : int
+        Number of position channels: `POSITIONS` for both hands, half of them for a single hand.
     """
 
-    def __init__(self, settings):
+    def __init__(self, settings, positions=POSITIONS):
         super().__init__()
         self.settings = settings
         width = settings.width
@@ -78,11 +80,11 @@ class PositionPredictor(nn.Module):
         self.project = nn.Linear(settings.context_width, width)
         self.decoder = new_decoder(settings.decoder, width, settings.layers, settings.state, settings.feedforward, settings.dropout)
         # As in the released network, there is no nonlinearity between the two layers.
-        self.head = nn.Sequential(nn.Linear(width, HEAD_WIDTH), nn.Linear(HEAD_WIDTH, POSITIONS))
-        self.linear = nn.Linear(settings.features, POSITIONS) if settings.linear else None
+        self.head = nn.Sequential(nn.Linear(width, HEAD_WIDTH), nn.Linear(HEAD_WIDTH, positions))
+        self.linear = nn.Linear(settings.features, positions) if settings.linear else None
 
     def forward(self, features, with_context=False, released=False):
-        """Predict the positions of both hands.
+        """Predict positions.
 
         Parameters
         ----------
@@ -94,7 +96,7 @@ class PositionPredictor(nn.Module):
 
         Returns
         -------
-        positions : tensor (B, T, 6)
+        positions : tensor (B, T, 6), or (B, T, 3) for a single hand
             Normalised positions: xyz of the right hand, then of the left.
         context : tensor (B, T, C)
             Context of the frames, without gradient. Only returned if `with_context` is true.
@@ -113,10 +115,10 @@ def position_loss(predicted, target, visible, position_weight=1.0, velocity_weig
 
     Parameters
     ----------
-    predicted, target : tensor (B, T, 6)
+    predicted, target : tensor (B, T, 3 * hands)
         Normalised positions: xyz of the right hand, then of the left. Targets of hidden hands may be NaN unless `released` is true.
-    visible : bool tensor (B, T, hand 2)
-        Visibility of the right hand, then the left.
+    visible : bool tensor (B, T, hand)
+        Visibility of the right hand, then the left. Both hands, or a single one.
     position_weight, velocity_weight : float
         Weights of the two errors. The released code uses 1 for both.
     released : bool
@@ -127,7 +129,7 @@ def position_loss(predicted, target, visible, position_weight=1.0, velocity_weig
     -------
     scalar tensor
     """
-    error = (predicted - target).unflatten(-1, (2, 3))
+    error = (predicted - target).unflatten(-1, (-1, 3))
     change = error[:, 1:] - error[:, :-1]
     both = torch.ones_like(visible[:, 1:]) if released else visible[:, 1:] & visible[:, :-1]
     return position_weight * _mean_absolute(error[visible]) + velocity_weight * _mean_absolute(change[both])

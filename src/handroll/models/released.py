@@ -18,6 +18,7 @@ from handroll.models.autoencoder import START_CHANNELS, AutoencoderSettings, Mot
 from handroll.models.diffusion import schedule
 from handroll.models.gesture import GestureSettings, GestureUNet
 from handroll.models.position import PositionPredictor, PositionSettings
+from handroll.models.s2c import HandDenoiser
 from handroll.models.speech_encoder import KINDS, LARGE, SpeechEncoder
 from handroll.safe_pickle import UnreadableError, load_torch
 from handroll.state_dicts import layout_problems, listed, state_dict_at
@@ -51,6 +52,18 @@ _RENAMED = {
     ),
     MotionAutoencoder: ((r"^encoder\.", "pose_encoder."),),
 }
+_RENAMED[HandDenoiser] = (
+    *_RENAMED[GestureUNet],
+    (r"^cross_attention\.attention\.", "cross_attn.cross_attn."),
+    (r"^cross_attention\.", "cross_attn."),
+    (r"^hcaa\.(query|key|value)_own\.", lambda found: f"diff_attn.{found[1][0]}_proj_left."),
+    (r"^hcaa\.(query|key|value)_other\.", lambda found: f"diff_attn.{found[1][0]}_proj_right."),
+    (r"^hcaa\.lambda_(query|key)_own", lambda found: f"diff_attn.lambda_{found[1][0]}_left"),
+    (r"^hcaa\.lambda_(query|key)_other", lambda found: f"diff_attn.lambda_{found[1][0]}_right"),
+    (r"^hcaa\.norm\.", "diff_attn.subln."),
+    (r"^hcaa\.out\.", "diff_attn.out_proj."),
+    (r"^hcaa\.", "diff_attn."),
+)
 
 # Suffix of each tensor of a weight norm in PyTorch before 2.0, mapped to its suffix since 2.0.
 _WEIGHT_NORM = {".weight_g": ".parametrizations.weight.original0", ".weight_v": ".parametrizations.weight.original1"}
