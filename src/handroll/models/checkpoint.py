@@ -17,6 +17,7 @@ from handroll.models.autoencoder import AutoencoderSettings, MotionAutoencoder
 from handroll.models.fingertip_network import FingertipNetwork, FingertipSettings
 from handroll.models.gesture import GestureSettings, GestureUNet
 from handroll.models.position import PositionPredictor, PositionSettings
+from handroll.models.s2c import S2CDenoisers, S2CPositions, S2CSettings
 from handroll.provenance import atomic_path
 from handroll.state_dicts import listed
 from handroll.training_data.model_frame import FRAMES, N_POSE, N_POSITION
@@ -28,6 +29,8 @@ FORMAT = "2"
 KINDS = {
     "position": (PositionSettings, PositionPredictor),
     "gesture": (GestureSettings, GestureUNet),
+    "s2c_position": (PositionSettings, S2CPositions),
+    "s2c_gesture": (S2CSettings, S2CDenoisers),
     "fingertips": (FingertipSettings, FingertipNetwork),
     "autoencoder": (AutoencoderSettings, MotionAutoencoder),
 }
@@ -41,10 +44,17 @@ MAX_RATE_HZ = 1000.0
 """Maximum frame rate of the motion that the header of a file may state (Hz)."""
 
 # Settings that the format of the motion determines, by kind of model.
-_FIXED = {"gesture": {"channels": N_POSE, "guide": N_POSITION}, "autoencoder": {"channels": N_POSE + N_POSITION}}
+_FIXED = {
+    "gesture": {"channels": N_POSE, "guide": N_POSITION},
+    "s2c_gesture": {"channels": N_POSE, "guide": N_POSITION},
+    "autoencoder": {"channels": N_POSE + N_POSITION},
+}
 
 # Names of the settings that are numbers of layers. Every layer has its own tensors.
 _LAYER_COUNTS = ("layers", "context_layers")
+
+# Names of the integers that may be 0.
+_ZERO_ALLOWED = ("context_layers", "fusion")
 
 
 class CheckpointError(ValueError):
@@ -57,7 +67,8 @@ class Checkpoint:
 
     Attributes
     ----------
-    kind : {"position", "gesture", "fingertips", "autoencoder"}
+    kind : str
+        One of `KINDS`.
     settings : dict
         Arguments of the model's settings class, as JSON values.
     scales : Scales
@@ -165,7 +176,7 @@ def check_features(path, about, features):
 
 def _checkpoint_error(path, kind, found):
     """Build the CheckpointError for a file, from the expected kind and a description of what was found."""
-    article = "an" if kind.startswith("a") else "a"
+    article = "an" if kind.startswith(("a", "s2c")) else "a"
     return CheckpointError(f"{path}: expected {article} {kind} model of handroll, format {FORMAT}, found {found}; train it again")
 
 
@@ -209,7 +220,7 @@ def _settings_problem(settings, kind, shapes):
         # `maximum`.
         maximum = len(shapes) if name in _LAYER_COUNTS else weights
         levels = len(value) if isinstance(value, list) else 1
-        if levels > len(shapes) or not _is_valid_setting(known[name].type, value, int(name != "context_layers"), maximum):
+        if levels > len(shapes) or not _is_valid_setting(known[name].type, value, int(name not in _ZERO_ALLOWED), maximum):
             return f"the invalid setting {name} = {_shorten(value)}"
         if value != _FIXED.get(kind, {}).get(name, value):
             return f"the setting {name} = {value}, where handroll's motion requires {_FIXED[kind][name]}"
@@ -258,7 +269,7 @@ def _tensors_problem(head, kind, shapes):
         # The type of the error depends on the layer in which the sizes are inconsistent.
         return f"settings with which the network cannot be built ({_shorten(error)})"
     sizes, frames, wanted = network.settings, head["about"]["frames"], network.state_dict()
-    if (kind == "autoencoder" and frames != sizes.frames) or (kind == "gesture" and frames % sizes.frames_multiple):
+    if (kind == "autoencoder" and frames != sizes.frames) or (hasattr(sizes, "frames_multiple") and frames % sizes.frames_multiple):
         return f"windows of {frames} frames, which do not match its settings"
     if missing := [name for name in wanted if name not in shapes]:
         return f"a file without the tensors {listed(missing)}"

@@ -47,7 +47,7 @@ def schedule():
     return DDPMScheduler(STEPS, beta_schedule=BETAS, prediction_type="v_prediction")
 
 
-def diffusion_loss(denoise, clean, noise, step, visible=None):
+def diffusion_loss(denoise, clean, noise, step, visible=None, change_weights=(0.0, 0.0)):
     """Compute the mean squared error of v, weighted by the share of signal variance at the step of each clip.
 
     The weight is SNR / (SNR + 1), as in the released code. SNR is the signal-to-noise ratio of variances. With this weight, the squared
@@ -65,21 +65,39 @@ def diffusion_loss(denoise, clean, noise, step, visible=None):
     visible : bool tensor (B, T, hand 2), optional
         Visibility of the right hand, then the left. The loss is the mean over visible hands, or 0 if no hand is visible. With None,
         it is the mean over all hands, as in the released code.
+    change_weights : tuple of 2 floats
+        Weights of the mean squared errors of the first and of the second differences in time between the predicted and the true clean
+        motion. They are added before the weight of the step, as in S2C (Liu et al., ACM MM 2025). The hand must be visible in all
+        frames of a difference.
 
     Returns
     -------
     scalar tensor
     """
-    wanted = schedule().get_velocity(clean, noise, step)
-    error = (denoise(schedule().add_noise(clean, noise, step), step) - wanted).square()
-    error = error * schedule().alphas_cumprod.to(error)[step, None, None]
+    noisy = schedule().add_noise(clean, noise, step)
+    error = denoise(noisy, step) - schedule().get_velocity(clean, noise, step)
+    share = schedule().alphas_cumprod.to(error)[step, None, None]
+    loss = _mean_square(error, share, visible)
+    # The predicted clean motion is sqrt(share) noisy - sqrt(1 - share) v, so its error is proportional to that of v.
+    change = (1.0 - share).sqrt() * error
+    for weight in change_weights:
+        change = change.diff(dim=-1)
+        visible = None if visible is None else visible[:, 1:] & visible[:, :-1]
+        if weight:
+            loss = loss + weight * _mean_square(change, share, visible)
+    return loss
+
+
+def _mean_square(error, share, visible):
+    """Compute the mean of share (B, 1, 1) times the squared error (B, M, T). `visible`: see `diffusion_loss`."""
+    weighted = share * error.square()
     if visible is None:
-        return error.mean()
-    by_hand = error.unflatten(1, (2, -1)).permute(0, 3, 1, 2)[visible]
+        return weighted.mean()
+    by_hand = weighted.unflatten(1, (2, -1)).permute(0, 3, 1, 2)[visible]
     return by_hand.sum() / max(by_hand.numel(), 1)
 
 
-def sample(denoise, shape, sampler, steps, generator, clip_range, device="cpu"):
+def sample(denoise, shape, sampler, steps, generator, clip_range, device="cpu", shared_noise=False):
     """Sample motion from a denoiser, starting from noise.
 
     Parameters
@@ -98,6 +116,9 @@ def sample(denoise, shape, sampler, steps, generator, clip_range, device="cpu"):
         Predictions of the clean motion are clipped to [-clip_range, clip_range]. The released models use 1, which corresponds to half a
         turn.
     device : torch.device or str
+    shared_noise : bool
+        Whether the left hand starts from the same noise as the right hand, as in the released code of S2C. The noise of later steps is
+        independent.
 
     Returns
     -------
@@ -111,6 +132,8 @@ def sample(denoise, shape, sampler, steps, generator, clip_range, device="cpu"):
     scheduler = new_sampler(sampler)
     scheduler.set_timesteps(timesteps=sampling_steps(steps).tolist())
     motion = randn_tensor(shape, generator=generator, device=torch.device(device))
+    if shared_noise:
+        motion = motion[:, : shape[1] // 2].repeat(1, 2, 1)
     for step in scheduler.timesteps:
         v = denoise(motion, step.to(motion.device).expand(shape[0]))
         share = scheduler.alphas_cumprod[step].item()

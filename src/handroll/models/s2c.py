@@ -151,12 +151,14 @@ class HandDenoiser(GestureUNet):
         -------
         tensor (B, M / 2, T)
         """
-        fusion = self.settings.fusion
-        if fusion in (0, 1):
-            fused = torch.cat([own, other], dim=1)
-        else:
-            fused = (self.hcaa if fusion == 4 else self.cross_attention)(own, other)
-        return self.up(self._middle(fused, levels.embedding, slice(SEPARATE_MIDDLE[fusion], None)), levels)
+        after = slice(SEPARATE_MIDDLE[self.settings.fusion], None)
+        return self.up(self._middle(self._fuse(own, other), levels.embedding, after), levels)
+
+    def _fuse(self, own, other):
+        """Fuse the lowest levels of both hands (B, W, T / frames_multiple). In modes 0 and 1, the result has 2 W channels."""
+        if self.settings.fusion in (0, 1):
+            return torch.cat([own, other], dim=1)
+        return self.hcaa(own, other) if self.settings.fusion == 4 else self.cross_attention(own, other)
 
     def _middle(self, lowest, embedding, part):
         """Apply a part (slice) of the middle layers to the lowest level (B, W, T / frames_multiple)."""

@@ -1,4 +1,6 @@
-"""Two-stage model of PianoMotion10M (Gan et al., ICLR 2025): positions from audio features, then poses by diffusion.
+"""Two-stage models: positions from audio features, then poses by diffusion.
+
+The networks are those of PianoMotion10M (Gan et al., ICLR 2025), or those of S2C (Liu et al., ACM MM 2025; `models.s2c`).
 
 A motion longer than a training window is generated in windows that overlap by half. The positions of overlapping windows are blended, and
 so are the predictions of the denoiser in every step. Therefore a long motion has no discontinuities (Bar-Tal et al. 2023, "MultiDiffusion",
@@ -15,6 +17,12 @@ from handroll.logs import progress
 from handroll.models.checkpoint import CheckpointError, load_checkpoint
 from handroll.models.diffusion import sample
 
+KINDS = ("position", "gesture")
+"""Kinds of the two checkpoints of PianoMotion10M's model; see `models.checkpoint`."""
+
+S2C_KINDS = ("s2c_position", "s2c_gesture")
+"""Kinds of the two checkpoints of S2C."""
+
 BATCH = 16
 """Number of windows of a long motion in a forward pass. The limit keeps memory independent of the length of the motion."""
 
@@ -24,8 +32,8 @@ class TwoStage:
 
     Parameters
     ----------
-    position : PositionPredictor
-    gesture : GestureUNet
+    position : PositionPredictor or S2CPositions
+    gesture : GestureUNet or S2CDenoisers
     scales : training_data.windows.Scales
         Normalisation of positions and poses, common to both stages.
     frames : int
@@ -34,6 +42,8 @@ class TwoStage:
         Device on which the networks run.
     released : bool
         Mask the self-attention as the released code does; see `memory_decoder`.
+    shared_noise : bool
+        Whether both hands start from the same noise, as in the released code of S2C; see `models.diffusion.sample`.
 
     Attributes
     ----------
@@ -41,10 +51,10 @@ class TwoStage:
         Number of parameters of both stages.
     """
 
-    def __init__(self, position, gesture, scales, frames, device="cpu", released=False):
+    def __init__(self, position, gesture, scales, frames, device="cpu", released=False, shared_noise=False):
         self._device = torch_device(device)
         self._position, self._gesture = (network.eval().requires_grad_(False).to(self._device) for network in (position, gesture))
-        self._scales, self._frames, self._released = scales, frames, released
+        self._scales, self._frames, self._released, self._shared_noise = scales, frames, released, shared_noise
         self.parameters = sum(value.numel() for network in (position, gesture) for value in network.parameters())
 
     @torch.inference_mode()
@@ -128,7 +138,7 @@ class TwoStage:
         """
         generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
         shape = (len(guide), self._gesture.settings.channels, guide.shape[1])
-        poses = sample(denoise, shape, sampler, steps, generators, self._scales.max_abs, self._device)
+        poses = sample(denoise, shape, sampler, steps, generators, self._scales.max_abs, self._device, self._shared_noise)
         scaled = {"position": guide, "pose": poses.transpose(1, 2)}
         return tuple(self._scales.unscaled(kind, values).float().cpu().numpy() for kind, values in scaled.items())
 
@@ -149,8 +159,8 @@ def blend_weights(window):
     return (1.0 - np.abs(2 * np.arange(window) + 1 - window) / window).astype(np.float32)
 
 
-def load_two_stage(position_path, gesture_path, device="cpu"):
-    """Load the two-stage model from the checkpoints of its stages.
+def load_two_stage(position_path, gesture_path, device="cpu", kinds=KINDS, shared_noise=False):
+    """Load a two-stage model from the checkpoints of its stages.
 
     Parameters
     ----------
@@ -158,6 +168,10 @@ def load_two_stage(position_path, gesture_path, device="cpu"):
         Checkpoints of the first and the second stage.
     device : str
         Device on which the networks run.
+    kinds : tuple of 2 str
+        Kinds of the checkpoints: `KINDS`, or `S2C_KINDS`.
+    shared_noise : bool
+        See `TwoStage`.
 
     Returns
     -------
@@ -170,7 +184,7 @@ def load_two_stage(position_path, gesture_path, device="cpu"):
     FileNotFoundError, CheckpointError
         A file is missing, is not a checkpoint, or contains another kind of model; or the stages were not trained together.
     """
-    first, second = load_checkpoint(position_path, "position"), load_checkpoint(gesture_path, "gesture")
+    first, second = (load_checkpoint(path, kind) for path, kind in zip((position_path, gesture_path), kinds, strict=True))
     shared = [{"scales": stage.scales, "width of features": stage.settings["features"], **stage.about} for stage in (first, second)]
     for name in ("scales", "width of features", "features", "encoder", "frame", "rate_hz", "frames"):
         found = [stage.get(name) for stage in shared]
@@ -180,4 +194,5 @@ def load_two_stage(position_path, gesture_path, device="cpu"):
                 f"{position_path}, {gesture_path}: expected two stages that were trained together, found different {name}{values}; "
                 "train the second stage again"
             )
-    return TwoStage(first.network(), second.network(), second.scales, second.about["frames"], device), second.about
+    model = TwoStage(first.network(), second.network(), second.scales, second.about["frames"], device, shared_noise=shared_noise)
+    return model, second.about
