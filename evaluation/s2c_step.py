@@ -29,7 +29,16 @@ FRAMES = 240
 # Settings of each size. "released" is that of the published checkpoints, and "demo" that of config/config.yaml with features of notes.
 SIZES = {
     "toy": {"features": 16, "condition_width": 16, "context_layers": 1, "layers": 1, "feedforward": 16, "dim": 8},
-    "demo": {"features": 177, "condition_width": 128, "context_layers": 3, "layers": 2, "feedforward": 256, "dim": 32},
+    "demo": {
+        "features": 177,
+        "condition_width": 128,
+        "context_layers": 3,
+        "layers": 2,
+        "feedforward": 256,
+        "dim": 96,
+        "multipliers": (1, 1, 2, 2),
+        "dropout": 0.0,
+    },
     "released": {"features": 1024, "condition_width": 1024},
 }
 
