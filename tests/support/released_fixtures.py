@@ -8,8 +8,10 @@ import torch
 
 from handroll.models.diffusion import schedule
 from handroll.models.gesture import GestureSettings, GestureUNet
-from handroll.models.position import PositionPredictor, PositionSettings
+from handroll.models.position import POSITIONS, PositionPredictor, PositionSettings
 from handroll.models.released import released_names
+from handroll.models.s2c import HandDenoiser, S2CSettings
+from handroll.models.s2c_fusion import CrossAttention
 from handroll.models.speech_encoder import KINDS, SpeechEncoder
 
 COEFFICIENTS = (
@@ -39,16 +41,19 @@ def _filled(name, shape):
 
 def _released_state(*networks):
     """What the released file would hold of networks, filled by the released names."""
-    return {
-        released: _filled(released, network.state_dict()[name].shape)
-        for network in networks
-        for name, released in released_names(network).items()
-    }
+    states = [(network.state_dict(), released_names(network)) for network in networks]
+    return {released: _filled(released, state[name].shape) for state, names in states for name, released in names.items()}
 
 
 @pytest.fixture(scope="session")
 def released_state():
     return _released_state
+
+
+@pytest.fixture(scope="session")
+def filled():
+    """The function that makes a tensor from a name and a shape."""
+    return _filled
 
 
 @pytest.fixture(scope="session")
@@ -74,10 +79,10 @@ def small_speech():
 def position_state(small_speech):
     """First stage, as released but for fewer layers."""
 
-    def make(width=768, **settings):
+    def make(width=768, positions=POSITIONS, **settings):
         sizes = {"context_width": width, "layers": 2, "bounded": True} | settings
         with torch.device("meta"):
-            predictor = PositionPredictor(PositionSettings(width, **sizes))
+            predictor = PositionPredictor(PositionSettings(width, **sizes), positions)
         unused = {"pos_feature_map.weight": (512, 6), "pos_feature_map.bias": (512,)}
         unused |= {"audio_encoder_cont.lm_head.weight": (32, 1024), "audio_encoder_cont.lm_head.bias": (32,)}
         return _released_state(predictor, small_speech(width)) | {name: _filled(name, shape) for name, shape in unused.items()}
@@ -93,11 +98,33 @@ def gesture_state(position_state):
         sizes = {"condition_width": 64, "layers": 2, "dim": 32} | settings
         with torch.device("meta"):
             unet = GestureUNet(GestureSettings(64, **sizes))
-        share = schedule().alphas_cumprod
-        state = {f"model.{name}": value for name, value in _released_state(unet).items()}
-        state |= {f"piano2posi.{name}": value for name, value in position_state(64).items()}
-        state |= {name: torch.zeros(1000) for name in COEFFICIENTS}
-        return state | {"betas": schedule().betas, "alphas_cumprod": share, "loss_weight": share}
+        return _gesture_file(_released_state(unet), position_state(64))
+
+    return make
+
+
+def _gesture_file(unet, position):
+    """What the released file of a second stage would hold, from the tensors of its networks."""
+    share = schedule().alphas_cumprod
+    state = {f"model.{name}": value for name, value in unet.items()} | {f"piano2posi.{name}": value for name, value in position.items()}
+    state |= {name: torch.zeros(1000) for name in COEFFICIENTS}
+    return state | {"betas": schedule().betas, "alphas_cumprod": share, "loss_weight": share}
+
+
+@pytest.fixture(scope="session")
+def s2c_state(position_state):
+    """Second stage of a hand of S2C, as released but for smaller sizes, with the layers that are never called."""
+
+    def make(fusion=4, **settings):
+        sizes = {"condition_width": 64, "layers": 2, "dim": 32, "channels": 48} | settings
+        with torch.device("meta"):
+            hand = HandDenoiser(S2CSettings(64, fusion=fusion, **sizes))
+            unused = CrossAttention(hand.settings.multipliers[-1] * hand.settings.dim)
+        state = _released_state(hand)
+        if fusion in (1, 4):
+            shapes = {name.replace("attention.", "cross_attn."): value.shape for name, value in unused.state_dict().items()}
+            state |= {f"cross_attn.{name}": _filled(f"cross_attn.{name}", shape) for name, shape in shapes.items()}
+        return _gesture_file(state, position_state(64, positions=3))
 
     return make
 

@@ -21,20 +21,20 @@ from pathlib import Path
 
 import numpy as np
 
-from handroll.config.experiment import Benchmark, network_of
+from handroll.config.experiment import Benchmark
 from handroll.generation.method_motion import generate
 from handroll.generation.trained import checkpoints_in
-from handroll.models.methods import comparison_methods, trained_variants
+from handroll.models.methods import comparison_methods, stage_training, trained_variants
 from handroll.training.toy import train_toy
 from handroll.training_data.loader import Source
 
 corpus, out = map(Path, sys.argv[1:])
 benchmark = Benchmark(models=["toy"], networks={"toy": {"training": {"steps": 30, "batch": 4, "learning_rate": 1e-2}}})
-assert list(trained_variants(benchmark)) == ["toy-notes"]
-network = network_of(benchmark, "toy")
-settings = network.training.model_dump() | {"seed": 0, "precision": "fp32", "device": "cpu"}
+[(folder, variant)] = trained_variants(benchmark).items()
+assert folder == "toy-notes" and variant.settings == {"toy": {}}
+settings = stage_training("toy", "toy", benchmark).model_dump() | {"seed": 0, "precision": "fp32", "device": "cpu"}
 source = Source(corpus / "shards", features=corpus / "features")
-train_toy(source, corpus / "windows.json", network.settings(), {}, settings, out / "toy.training", out / "toy.safetensors")
+train_toy(source, corpus / "windows.json", variant.settings["toy"], {}, settings, out / "toy.training", out / "toy.safetensors")
 assert checkpoints_in(out) == ("toy", [out.resolve() / "toy.safetensors"])
 method = comparison_methods(benchmark)["toy-notes"]
 columns, facts = generate(method, source, corpus / "windows.json", [out / "toy.safetensors"])

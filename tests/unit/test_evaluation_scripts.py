@@ -38,6 +38,7 @@ TOYS = {
     "pianists": ["--pianists", "1", "--minutes", "0.4", "--learn-minutes", "4"],
     "planned_motion": ["--minutes", "0.5"],
     "rendering": ["--seconds", "4", "--size", "320x180", "--threads", "2"],
+    "s2c_step": ["--size", "toy", "--batch", "1", "--steps", "1"],
     "screen_editing": ["--seeds", "1", "--first-seed", "9088", "--footage", "{folder}"],
     "screen_hands": ["--seeds", "1", "--kinds", "above"],
     "screen_sound": ["--kinds", "noise", "--levels", "0", "--clean", "1", "--cache", "{cache}"],

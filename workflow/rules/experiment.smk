@@ -1,5 +1,4 @@
 # Experiment: values and input functions that follow from the configuration section `benchmark`. training.smk and benchmark.smk use them.
-from handroll.config.experiment import network_of
 from handroll.models.methods import (
     DEFAULT_COSTS,
     FINGERED_FEATURES,
@@ -11,6 +10,7 @@ from handroll.models.methods import (
     is_sampled,
     is_tuned,
     pretrained_encoder,
+    stage_training,
     stage_variants,
     trained_variants,
 )
@@ -67,13 +67,13 @@ def earlier_stages(wildcards):
 
 def stage_settings(wildcards):
     """For `params`: settings of the network of a stage."""
-    variant = NETWORKS[wildcards.folder, wildcards.stage]
-    return network_of(BENCHMARK, wildcards.stage).settings() | variant.settings[wildcards.stage]
+    return NETWORKS[wildcards.folder, wildcards.stage].settings[wildcards.stage]
 
 
-def stage_training(wildcards):
+def settings_of_training(wildcards):
     """For `params`: settings of the training of a stage."""
-    return network_of(BENCHMARK, wildcards.stage).training.model_dump()
+    model = NETWORKS[wildcards.folder, wildcards.stage].model
+    return stage_training(model, wildcards.stage, BENCHMARK).model_dump()
 
 
 def features_of(wildcards):

@@ -172,7 +172,7 @@ rule train_network:
         code=lambda wildcards: versions_of("train_network.py", f"training.{wildcards.stage}"),
         source=SOURCE,
         model=stage_settings,
-        training=stage_training,
+        training=settings_of_training,
         run=RUN,
     script:
         "../scripts/train_network.py"

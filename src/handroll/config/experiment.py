@@ -183,8 +183,3 @@ class Benchmark(Section):
     autoencoder: Autoencoder = Autoencoder()
     tuning: Tuning = Tuning()
     weights: Weights = Weights()
-
-
-def network_of(benchmark, stage):
-    """Return the settings (`Network`) of a stage of a model: its own section, or else its entry in `benchmark.networks`."""
-    return getattr(benchmark, stage) if stage in Benchmark.model_fields else benchmark.networks.get(stage, FurtherNetwork())

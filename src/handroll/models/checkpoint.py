@@ -21,6 +21,7 @@ from handroll.models.mapnet import Mapnet, MapnetSettings
 from handroll.models.mixer import GestureMixer, MixerSettings
 from handroll.models.position import PositionPredictor, PositionSettings
 from handroll.models.regression_network import RegressionNetwork, RegressionSettings
+from handroll.models.s2c import S2CDenoisers, S2CPositions, S2CSettings
 from handroll.provenance import atomic_path
 from handroll.state_dicts import listed
 from handroll.training_data.model_frame import FRAMES, N_POSE, N_POSITION
@@ -33,6 +34,8 @@ KINDS = {
     "position": (PositionSettings, PositionPredictor),
     "gesture": (GestureSettings, GestureUNet),
     "mixer": (MixerSettings, GestureMixer),
+    "s2c_position": (PositionSettings, S2CPositions),
+    "s2c_gesture": (S2CSettings, S2CDenoisers),
     "fingertips": (FingertipSettings, FingertipNetwork),
     "regression": (RegressionSettings, RegressionNetwork),
     "autoencoder": (AutoencoderSettings, MotionAutoencoder),
@@ -54,6 +57,7 @@ MAX_RATE_HZ = 1000.0
 # Settings that the format of the motion determines, by kind of model.
 _FIXED = {
     **{kind: {"channels": N_POSE, "guide": N_POSITION} for kind in DENOISERS},
+    "s2c_gesture": {"channels": N_POSE, "guide": N_POSITION},
     "autoencoder": {"channels": N_POSE + N_POSITION},
 }
 
@@ -62,6 +66,9 @@ _LAYER_COUNTS = ("layers", "context_layers", "fusion_layers", "blocks")
 
 # Kinds of models whose settings contain the length of a window.
 _OF_FIXED_LENGTH = ("autoencoder", "mixer", "mapnet", "lstm")
+
+# Names of the integers that may be 0.
+_ZERO_ALLOWED = ("context_layers", "fusion")
 
 
 class CheckpointError(ValueError):
@@ -185,7 +192,7 @@ def check_features(path, about, features):
 
 def _checkpoint_error(path, kinds, found):
     """Build the CheckpointError for a file, from the expected kinds and a description of what was found."""
-    article = "an" if kinds[0].startswith("a") else "a"
+    article = "an" if kinds[0].startswith(("a", "s2c")) else "a"
     return CheckpointError(
         f"{path}: expected {article} {' or '.join(kinds)} model of handroll, format {FORMAT}, found {found}; train it again"
     )
@@ -232,7 +239,7 @@ def _settings_problem(settings, kind, shapes):
         # `maximum`.
         maximum = len(shapes) if name in _LAYER_COUNTS else weights
         levels = len(value) if isinstance(value, list) else 1
-        if levels > len(shapes) or not _is_valid_setting(known[name].type, value, int(name != "context_layers"), maximum):
+        if levels > len(shapes) or not _is_valid_setting(known[name].type, value, int(name not in _ZERO_ALLOWED), maximum):
             return f"the invalid setting {name} = {_shorten(value)}"
         if value != _FIXED.get(kind, {}).get(name, value):
             return f"the setting {name} = {value}, where handroll's motion requires {_FIXED[kind][name]}"
@@ -281,7 +288,8 @@ def _tensors_problem(head, kind, shapes):
         # The type of the error depends on the layer in which the sizes are inconsistent.
         return f"settings with which the network cannot be built ({_shorten(error)})"
     sizes, frames, wanted = network.settings, head["about"]["frames"], network.state_dict()
-    if (kind in _OF_FIXED_LENGTH and frames != sizes.frames) or (kind == "gesture" and frames % sizes.frames_multiple):
+    divided = hasattr(sizes, "frames_multiple") and kind not in _OF_FIXED_LENGTH
+    if (kind in _OF_FIXED_LENGTH and frames != sizes.frames) or (divided and frames % sizes.frames_multiple):
         return f"windows of {frames} frames, which do not match its settings"
     if missing := [name for name in wanted if name not in shapes]:
         return f"a file without the tensors {listed(missing)}"

@@ -73,7 +73,7 @@ def mean_over_visible(error, visible=None):
     return by_hand.sum() / max(by_hand.numel(), 1)
 
 
-def diffusion_loss(denoise, clean, noise, step, visible=None):
+def diffusion_loss(denoise, clean, noise, step, visible=None, change_weights=(0.0, 0.0)):
     """Compute the mean squared error of v, weighted by the share of signal variance at the step of each clip.
 
     The weight is SNR / (SNR + 1), as in the released code. SNR is the signal-to-noise ratio of variances. With this weight, the squared
@@ -90,17 +90,30 @@ def diffusion_loss(denoise, clean, noise, step, visible=None):
         Diffusion step of each clip, 0..999. Training draws it uniformly.
     visible : bool tensor (B, T, hand 2), optional
         See `mean_over_visible`.
+    change_weights : tuple of 2 floats
+        Weights of the mean squared errors of the first and of the second differences in time between the predicted and the true clean
+        motion. They are added before the weight of the step, as in S2C (Liu et al., ACM MM 2025). The hand must be visible in all
+        frames of a difference.
 
     Returns
     -------
     scalar tensor
     """
-    wanted = schedule().get_velocity(clean, noise, step)
-    error = (denoise(schedule().add_noise(clean, noise, step), step) - wanted).square()
-    return mean_over_visible(error * schedule().alphas_cumprod.to(error)[step, None, None], visible)
+    noisy = schedule().add_noise(clean, noise, step)
+    error = denoise(noisy, step) - schedule().get_velocity(clean, noise, step)
+    share = schedule().alphas_cumprod.to(error)[step, None, None]
+    loss = mean_over_visible(error.square() * share, visible)
+    # The predicted clean motion is sqrt(share) noisy - sqrt(1 - share) v, so its error is proportional to that of v.
+    change = (1.0 - share).sqrt() * error
+    for weight in change_weights:
+        change = change.diff(dim=-1)
+        visible = None if visible is None else visible[:, 1:] & visible[:, :-1]
+        if weight:
+            loss = loss + weight * mean_over_visible(share * change.square(), visible)
+    return loss
 
 
-def sample(denoise, shape, sampler, steps, generator, clip_range, device="cpu"):
+def sample(denoise, shape, sampler, steps, generator, clip_range, device="cpu", shared_noise=False):
     """Sample motion from a denoiser, starting from noise.
 
     Parameters
@@ -119,6 +132,9 @@ def sample(denoise, shape, sampler, steps, generator, clip_range, device="cpu"):
         Predictions of the clean motion are clipped to [-clip_range, clip_range]. The released models use 1, which corresponds to half a
         turn.
     device : torch.device or str
+    shared_noise : bool
+        Whether the left hand starts from the same noise as the right hand, as in the released code of S2C. The noise of later steps is
+        independent.
 
     Returns
     -------
@@ -131,13 +147,19 @@ def sample(denoise, shape, sampler, steps, generator, clip_range, device="cpu"):
     """
     scheduler = new_sampler(sampler)
     scheduler.set_timesteps(timesteps=sampling_steps(steps).tolist())
-    motion = randn_tensor(shape, generator=generator, device=torch.device(device))
+    motion = initial_noise(shape, generator, device, shared_noise)
     for step in scheduler.timesteps:
         v = denoise(motion, step.to(motion.device).expand(shape[0]))
         share = scheduler.alphas_cumprod[step].item()
         clean = (share**0.5 * motion - (1.0 - share) ** 0.5 * v).clamp(-clip_range, clip_range)
         motion = scheduler.step(clean, step, motion, generator=generator).prev_sample
     return motion
+
+
+def initial_noise(shape, generator, device="cpu", shared=False):
+    """Draw the noise (B, M, T) from which motion is sampled. With `shared`, both hands have the same noise. See `sample`."""
+    noise = randn_tensor(shape, generator=generator, device=torch.device(device))
+    return noise[:, : shape[1] // 2].repeat(1, 2, 1) if shared else noise
 
 
 def sampling_steps(steps):

@@ -17,9 +17,8 @@ Axis letters: B clip in batch; M channel of the motion (channels of the right ha
 """
 
 import torch
-from diffusers.utils.torch_utils import randn_tensor
 
-from handroll.models.diffusion import STEPS, mean_over_visible
+from handroll.models.diffusion import STEPS, initial_noise, mean_over_visible
 
 SAMPLERS = ("euler", "heun")
 """Names of the samplers that `sample` accepts. Both are deterministic, given the initial noise.
@@ -58,7 +57,7 @@ def flow_loss(denoise, clean, noise, time, visible=None):
     return mean_over_visible((denoise(noisy, STEPS * (1.0 - time)) - (clean - noise)).square(), visible)
 
 
-def sample(denoise, shape, sampler, steps, generator, clip_range, device="cpu"):
+def sample(denoise, shape, sampler, steps, generator, clip_range, device="cpu", shared_noise=False):
     """Sample motion by following the velocity from noise.
 
     Parameters
@@ -75,6 +74,8 @@ def sample(denoise, shape, sampler, steps, generator, clip_range, device="cpu"):
     clip_range : float
         The motion is clipped to [-clip_range, clip_range] at the end.
     device : torch.device or str
+    shared_noise : bool
+        See `diffusion.sample`.
 
     Returns
     -------
@@ -89,7 +90,7 @@ def sample(denoise, shape, sampler, steps, generator, clip_range, device="cpu"):
         raise ValueError(f"sampler: expected one of {', '.join(SAMPLERS)}, found {sampler!r}")
     if not 1 <= steps <= STEPS:
         raise ValueError(f"steps: expected 1 to {STEPS}, found {steps}")
-    motion = randn_tensor(shape, generator=generator, device=torch.device(device))
+    motion = initial_noise(shape, generator, device, shared_noise)
 
     def velocity(noisy, time):
         return denoise(noisy, noisy.new_full((shape[0],), STEPS * (1.0 - time)))

@@ -53,6 +53,25 @@ class GestureSettings(DenoiserSettings):
         return 2 ** (len(self.multipliers) - 1)
 
 
+@dataclass(frozen=True)
+class Levels:
+    """Values of a U-Net's way down that its way up needs.
+
+    Attributes
+    ----------
+    start : tensor (B, dim, T)
+        Result of the first convolution.
+    embedding : tensor (B, E)
+        Embedding of the diffusion step.
+    skips : tuple of tensors (B, W, frame)
+        Two results of each level, from the highest level to the lowest.
+    """
+
+    start: torch.Tensor
+    embedding: torch.Tensor
+    skips: tuple[torch.Tensor, ...]
+
+
 class GestureUNet(Denoiser):
     """Denoiser that predicts v or a velocity (`handroll.models.objectives`) from a noisy motion.
 
@@ -109,6 +128,19 @@ class GestureUNet(Denoiser):
         ValueError
             The number of frames is not a multiple of `settings.frames_multiple`.
         """
+        x, levels = self.down(noisy, step, condition, guide)
+        x = self.mid_block2(self.mid_attn(self.mid_block1(x, levels.embedding)), levels.embedding)
+        return self.up(x, levels)
+
+    def down(self, noisy, step, condition, guide):
+        """Compute the levels of the U-Net down to the lowest. For the arguments, see `forward`.
+
+        Returns
+        -------
+        lowest : tensor (B, W, T / frames_multiple)
+        levels : Levels
+            Values that `up` needs.
+        """
         multiple = self.settings.frames_multiple
         if noisy.shape[-1] % multiple:
             raise ValueError(f"gesture U-Net: expected a multiple of {multiple} frames, found {noisy.shape[-1]}; pad the motion")
@@ -122,12 +154,16 @@ class GestureUNet(Denoiser):
             x = attention(block2(x, embedding))
             skips.append(x)
             x = shrink(x)
-        x = self.mid_block2(self.mid_attn(self.mid_block1(x, embedding)), embedding)
+        return x, Levels(start, embedding, tuple(skips))
+
+    def up(self, lowest, levels):
+        """Compute v (B, M, T) from the lowest level (B, W, T / frames_multiple) and the `Levels` that `down` returned."""
+        x, skips = lowest, list(levels.skips)
         for block1, block2, attention, grow in self.ups:
-            x = block1(torch.cat([x, skips.pop()], dim=1), embedding)
-            x = block2(torch.cat([x, skips.pop()], dim=1), embedding)
+            x = block1(torch.cat([x, skips.pop()], dim=1), levels.embedding)
+            x = block2(torch.cat([x, skips.pop()], dim=1), levels.embedding)
             x = grow(attention(x))
-        return self.final_conv(self.final_res_block(torch.cat([x, start], dim=1), embedding))
+        return self.final_conv(self.final_res_block(torch.cat([x, levels.start], dim=1), levels.embedding))
 
 
 class StepEmbedding(nn.Module):

@@ -6,6 +6,8 @@ To add a model: write its network and its training, and add an entry to `MODELS`
 from dataclasses import dataclass, field
 from importlib import import_module
 
+from handroll.config.experiment import FurtherNetwork
+
 ENCODER_FILES = "config.json", "model.safetensors", "pytorch_model.bin"
 """File names of a speech encoder in the layout of the package transformers. A folder contains `config.json` and one of the two
 files of weights."""
@@ -38,15 +40,17 @@ class Model:
     ----------
     stages : tuple of str
         Networks in the order in which they are trained. The stage `x` is a kind of checkpoint (`models.checkpoint.KINDS`). It is trained
-        by the function `train_x` of the module `handroll.training.x`. Its settings are the section `benchmark.x` of the configuration, or
-        else the entry `x` of `benchmark.networks`.
-    module : str
-        Module in `handroll.models` with a function `load_<module>` that loads the model from the checkpoints of its stages and a device;
-        empty: that with the name of the model.
+        by the function `train_x` of the module `handroll.training.x`. Its settings are the section `benchmark.x` of the configuration, if
+        there is one, and the entry `x` of `benchmark.networks`.
+    load : str
+        Function that loads the model from the checkpoints of its stages and a device, as `<module of handroll.models>.<function>`. Empty:
+        `load_<model>` of the module with the name of the model.
     shares : dict of str to str
         Stages that are those of another model: name of the stage to name of the model. They are trained once.
+    sections : dict of str to str
+        Section of the configuration with the settings of a stage; default: that with the name of the stage, or none.
     settings : dict of str to dict
-        Settings of stages that differ from the configuration.
+        Settings of stages that their sections of the configuration do not contain.
     sampled : bool
         Whether the model samples motions from noise, with each sampler of `benchmark.samplers` that suits its objective.
     flow : bool
@@ -62,8 +66,9 @@ class Model:
     """
 
     stages: tuple[str, ...]
-    module: str = ""
+    load: str = ""
     shares: dict = field(default_factory=dict)
+    sections: dict = field(default_factory=dict)
     settings: dict = field(default_factory=dict)
     sampled: bool = False
     flow: bool = False
@@ -75,20 +80,40 @@ class Model:
 
 _BOTH = ("position", "gesture")
 
+# Small sizes of the encoder of the condition, as in the section `gesture` of the configuration.
+_SMALL = {"condition_width": 128, "layers": 2, "state": 8, "feedforward": 256, "context_layers": 3, "dropout": 0.0}
+
 MODELS = {
     "two_stage": Model(_BOTH, sampled=True, decoders=_BOTH),
     "two_stage_flow": Model(
         _BOTH,
-        module="two_stage",
+        load="two_stage.load_two_stage",
         shares={"position": "two_stage"},
         settings={"gesture": {"objective": "flow"}},
         sampled=True,
         flow=True,
         decoders=_BOTH,
     ),
-    "emotalk": Model(("regression",), module="regression"),
+    "emotalk": Model(
+        ("regression",),
+        load="regression.load_regression",
+        settings={"regression": {"context_width": 128, "context_layers": 3, "width": 128, "layers": 2, "dropout": 0.0}},
+    ),
     "livelyspeaker": Model(
-        ("position", "mixer"), module="two_stage", shares={"position": "two_stage"}, sampled=True, decoders=("position", "mixer")
+        ("position", "mixer"),
+        load="two_stage.load_two_stage",
+        shares={"position": "two_stage"},
+        sampled=True,
+        decoders=("position", "mixer"),
+        settings={"mixer": {**_SMALL, "width": 192, "blocks": 4}},
+    ),
+    "s2c": Model(
+        ("s2c_position", "s2c_gesture"),
+        load="two_stage.load_s2c",
+        sections={"s2c_position": "position", "s2c_gesture": "gesture"},
+        sampled=True,
+        decoders=("s2c_position", "s2c_gesture"),
+        ablations={f"fusion {mode}": {"s2c_gesture": {"fusion": mode}} for mode in range(4)},
     ),
     "fingertips": Model(("fingertips",), features="planned", keyboard=True, ablations={"no mask": {"fingertips": {"masked": False}}}),
 }
@@ -105,7 +130,7 @@ class Variant:
         Name in `MODELS`.
     features : str
     settings : dict of str to dict
-        Settings by stage that differ from the configuration.
+        Settings of the network of each stage.
     folders : dict of str to str
         Folder of the checkpoint of each stage, in the order of training.
     about : dict
@@ -153,7 +178,8 @@ def _variants_of(name, benchmark):
             parts = [*([features] if not model.features else []), *([decoder] if decoder else [])]
             about = {"features": features} | ({"decoder": decoder} if decoder else {})
             settings = {
-                stage: model.settings.get(stage, {}) | ({"decoder": decoder} if stage in model.decoders else {}) for stage in model.stages
+                stage: _settings(model, stage, benchmark) | ({"decoder": decoder} if stage in model.decoders else {})
+                for stage in model.stages
             }
             for variant, changed in [("", {}), *(model.ablations.items() if benchmark.ablations else ())]:
                 folder = "-".join([name, *parts, *([variant.replace(" ", "_")] if variant else [])])
@@ -161,6 +187,21 @@ def _variants_of(name, benchmark):
                 merged = {stage: values | changed.get(stage, {}) for stage, values in settings.items()}
                 found[folder] = Variant(name, features, merged, folders, about | ({"variant": variant} if variant else {}))
     return found
+
+
+def _settings(model, stage, benchmark):
+    """Return the settings of the network of a stage: those of the model, then of its section of the configuration, then of `networks`."""
+    section = getattr(benchmark, model.sections.get(stage, stage), None)
+    further = benchmark.networks.get(stage)
+    return model.settings.get(stage, {}) | (section.settings() if section else {}) | (further.settings() if further else {})
+
+
+def stage_training(model, stage, benchmark):
+    """Return the settings of the training of a stage of a model (name in `MODELS`): a `config.experiment.Training`."""
+    if stage in benchmark.networks:
+        return benchmark.networks[stage].training
+    section = getattr(benchmark, MODELS[model].sections.get(stage, stage), None)
+    return section.training if section else FurtherNetwork().training
 
 
 def stage_variants(benchmark):
@@ -277,8 +318,13 @@ def load_model(name, paths, device="cpu"):
     FileNotFoundError, handroll.models.checkpoint.CheckpointError
         A checkpoint is missing or does not match.
     """
-    module = MODELS[name].module or name
-    return getattr(import_module(f"handroll.models.{module}"), f"load_{module}")(*paths, device)
+    return loader_of(name)(*paths, device)
+
+
+def loader_of(name):
+    """Return the function that loads a model of `MODELS`."""
+    module, function = (MODELS[name].load or f"{name}.load_{name}").split(".")
+    return getattr(import_module(f"handroll.models.{module}"), function)
 
 
 def all_features(benchmark):

@@ -74,14 +74,14 @@ def check_sampling(sampler, steps, objective=None):
         raise ValueError(f"steps: expected 1 to {diffusion.STEPS}, found {steps}")
 
 
-def sample(objective, denoise, shape, sampler, steps, generator, clip_range, device="cpu"):
+def sample(objective, denoise, shape, sampler, steps, generator, clip_range, device="cpu", shared_noise=False):
     """Sample motion from a network of an objective.
 
     Parameters
     ----------
     objective : str
         One of `OBJECTIVES`.
-    denoise, shape, sampler, steps, generator, clip_range, device
+    denoise, shape, sampler, steps, generator, clip_range, device, shared_noise
         See `diffusion.sample` and `flow.sample`.
 
     Returns
@@ -94,4 +94,4 @@ def sample(objective, denoise, shape, sampler, steps, generator, clip_range, dev
         See `check_sampling`.
     """
     check_sampling(sampler, steps, objective)
-    return OBJECTIVES[objective].sample(denoise, shape, sampler, steps, generator, clip_range, device)
+    return OBJECTIVES[objective].sample(denoise, shape, sampler, steps, generator, clip_range, device, shared_noise)

@@ -60,14 +60,16 @@ class PositionSettings:
 
 
 class PositionPredictor(nn.Module):
-    """Network that predicts the positions of both hands from audio features.
+    """Network that predicts the positions of hands from audio features.
 
     Parameters
     ----------
     settings : PositionSettings
+    positions : int
+        Number of position channels: `POSITIONS` for both hands, half of them for a single hand.
     """
 
-    def __init__(self, settings):
+    def __init__(self, settings, positions=POSITIONS):
         super().__init__()
         self.settings = settings
         width = settings.width
@@ -75,10 +77,10 @@ class PositionPredictor(nn.Module):
         self.project = nn.Linear(settings.context_width, width)
         self.decoder = new_decoder(settings.decoder, width, settings.layers, settings.state, settings.feedforward, settings.dropout)
         # As in the released network, there is no nonlinearity between the two layers.
-        self.head = nn.Sequential(nn.Linear(width, HEAD_WIDTH), nn.Linear(HEAD_WIDTH, POSITIONS))
+        self.head = nn.Sequential(nn.Linear(width, HEAD_WIDTH), nn.Linear(HEAD_WIDTH, positions))
 
     def forward(self, features, with_context=False, released=False):
-        """Predict the positions of both hands.
+        """Predict positions.
 
         Parameters
         ----------
@@ -90,7 +92,7 @@ class PositionPredictor(nn.Module):
 
         Returns
         -------
-        positions : tensor (B, T, 6)
+        positions : tensor (B, T, 6), or (B, T, 3) for a single hand
             Normalised positions: xyz of the right hand, then of the left.
         context : tensor (B, T, C)
             Context of the frames, without gradient. Only returned if `with_context` is true.
@@ -110,9 +112,9 @@ def position_loss(predicted, target, visible, position_weight=1.0, velocity_weig
     ----------
     predicted, target : tensor (B, T, channel)
         Normalised positions: xyz of the right hand, then of the left. Targets of hidden hands may be NaN unless `released` is true. The
-        loss also suits other channels, half of them of the right hand, such as poses.
-    visible : bool tensor (B, T, hand 2)
-        Visibility of the right hand, then the left.
+        loss also suits other channels, with equal numbers for each hand, such as poses.
+    visible : bool tensor (B, T, hand)
+        Visibility of the right hand, then the left. Both hands, or a single one.
     position_weight, velocity_weight : float
         Weights of the two errors. The released code uses 1 for both.
     released : bool

@@ -1,4 +1,6 @@
-"""Two-stage model of PianoMotion10M (Gan et al., ICLR 2025): positions from audio features, then poses by diffusion or flow matching.
+"""Two-stage models: positions from audio features, then poses by diffusion or flow matching.
+
+The networks are those of PianoMotion10M (Gan et al., ICLR 2025), or those of S2C (Liu et al., ACM MM 2025; `models.s2c`).
 
 A motion longer than a training window is generated in windows that overlap by half. The positions of overlapping windows are blended, and
 so are the predictions of the denoiser in every step. Therefore a long motion has no discontinuities (Bar-Tal et al. 2023, "MultiDiffusion",
@@ -16,6 +18,12 @@ from handroll.models.checkpoint import DENOISERS, CheckpointError, load_checkpoi
 from handroll.models.objectives import sample
 from handroll.training_data.model_frame import N_POSE, N_POSITION
 
+KINDS = ("position", *DENOISERS)
+"""Kinds of the checkpoints of PianoMotion10M's model: of the first stage, and those that the second may have; see `models.checkpoint`."""
+
+S2C_KINDS = ("s2c_position", "s2c_gesture")
+"""Kinds of the checkpoints of S2C, first and second stage."""
+
 BATCH = 16
 """Number of windows of a long motion in a forward pass. The limit keeps memory independent of the length of the motion."""
 
@@ -25,8 +33,8 @@ class TwoStage:
 
     Parameters
     ----------
-    position : PositionPredictor
-    gesture : GestureUNet or GestureMixer
+    position : PositionPredictor or S2CPositions
+    gesture : GestureUNet, GestureMixer or S2CDenoisers
         Second stage. Its objective determines the allowed samplers (`models.objectives`).
     scales : training_data.windows.Scales
         Normalisation of positions and poses, common to both stages.
@@ -36,6 +44,8 @@ class TwoStage:
         Device on which the networks run.
     released : bool
         Mask the self-attention as the released code does; see `memory_decoder`.
+    shared_noise : bool
+        Whether both hands start from the same noise, as in the released code of S2C; see `models.diffusion.sample`.
 
     Attributes
     ----------
@@ -45,10 +55,10 @@ class TwoStage:
         Number of parameters of both stages.
     """
 
-    def __init__(self, position, gesture, scales, frames, device="cpu", released=False):
+    def __init__(self, position, gesture, scales, frames, device="cpu", released=False, shared_noise=False):
         self._device = torch_device(device)
         self._position, self._gesture = (network.eval().requires_grad_(False).to(self._device) for network in (position, gesture))
-        self._scales, self._frames, self._released = scales, frames, released
+        self._scales, self._frames, self._released, self._shared_noise = scales, frames, released, shared_noise
         self.objective = gesture.settings.objective
         self.parameters = sum(value.numel() for network in (position, gesture) for value in network.parameters())
 
@@ -133,7 +143,8 @@ class TwoStage:
         """
         generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
         shape = (len(guide), self._gesture.settings.channels, guide.shape[1])
-        poses = sample(self.objective, denoise, shape, sampler, steps, generators, self._scales.max_abs, self._device)
+        options = self._scales.max_abs, self._device, self._shared_noise
+        poses = sample(self.objective, denoise, shape, sampler, steps, generators, *options)
         scaled = {"position": guide, "pose": poses.transpose(1, 2)}
         return tuple(self._scales.unscaled(kind, values).float().cpu().numpy() for kind, values in scaled.items())
 
@@ -187,15 +198,19 @@ def blend_windows(generate, features, window):
     return tuple((series / total)[:frames] for series in motion)
 
 
-def load_two_stage(position_path, gesture_path, device="cpu"):
-    """Load the two-stage model from the checkpoints of its stages.
+def load_two_stage(position_path, gesture_path, device="cpu", kinds=KINDS, shared_noise=False):
+    """Load a two-stage model from the checkpoints of its stages.
 
     Parameters
     ----------
     position_path, gesture_path : path
-        Checkpoints of the first and the second stage. The second is a `GestureUNet` or a `GestureMixer`.
+        Checkpoints of the first and the second stage.
     device : str
         Device on which the networks run.
+    kinds : tuple of str
+        Kind of the first checkpoint, followed by the kinds that the second may have: `KINDS`, or `S2C_KINDS`.
+    shared_noise : bool
+        See `TwoStage`.
 
     Returns
     -------
@@ -208,7 +223,7 @@ def load_two_stage(position_path, gesture_path, device="cpu"):
     FileNotFoundError, CheckpointError
         A file is missing, is not a checkpoint, or contains another kind of model; or the stages were not trained together.
     """
-    first, second = load_checkpoint(position_path, "position"), load_checkpoint(gesture_path, *DENOISERS)
+    first, second = load_checkpoint(position_path, kinds[0]), load_checkpoint(gesture_path, *kinds[1:])
     shared = [{"scales": stage.scales, "width of features": stage.settings["features"], **stage.about} for stage in (first, second)]
     for name in ("scales", "width of features", "features", "encoder", "frame", "rate_hz", "frames"):
         found = [stage.get(name) for stage in shared]
@@ -218,4 +233,10 @@ def load_two_stage(position_path, gesture_path, device="cpu"):
                 f"{position_path}, {gesture_path}: expected two stages that were trained together, found different {name}{values}; "
                 "train the second stage again"
             )
-    return TwoStage(first.network(), second.network(), second.scales, second.about["frames"], device), second.about
+    model = TwoStage(first.network(), second.network(), second.scales, second.about["frames"], device, shared_noise=shared_noise)
+    return model, second.about
+
+
+def load_s2c(position_path, gesture_path, device="cpu"):
+    """Load S2C from the checkpoints of its stages. For the parameters, the result and the errors, see `load_two_stage`."""
+    return load_two_stage(position_path, gesture_path, device, S2C_KINDS)

@@ -1,5 +1,8 @@
-"""Training of the second stage (Gan et al., ICLR 2025): poses by diffusion or flow matching, from audio features and the first stage's
-positions."""
+"""Training of the second stage (Gan et al., ICLR 2025): poses of both hands by diffusion or flow matching, from audio features and the
+first stage's positions.
+
+`train_denoiser` trains the second stage of PianoMotion10M's model or of another model with the same interface (`training.s2c_gesture`).
+"""
 
 from dataclasses import asdict, replace
 
@@ -27,16 +30,19 @@ class GestureObjective(nn.Module):
 
     Parameters
     ----------
-    network : GestureUNet or GestureMixer
+    network : GestureUNet, or a module with the same interface
         Second stage. Its settings contain the objective (`models.objectives`).
-    position : PositionPredictor
+    position : PositionPredictor, or a module with the same interface
         First stage.
     scales : training_data.windows.Scales
+    change_weights : tuple of 2 floats
+        Weights of the errors of first and second differences in time; see `models.diffusion.diffusion_loss`.
     """
 
-    def __init__(self, network, position, scales):
+    def __init__(self, network, position, scales, change_weights=(0.0, 0.0)):
         super().__init__()
         self.network, self.position, self.scales = network, position.requires_grad_(False), scales
+        self.change_weights = change_weights
 
     def train(self, mode=True):
         """Set the training mode of the second stage only."""
@@ -56,8 +62,13 @@ class GestureObjective(nn.Module):
         with torch.no_grad():
             guide = self.position(batch["features"]).transpose(1, 2)
         condition = self.network.encode_condition(batch["features"])
-        loss = objective.loss(lambda noisy, step: self.network(noisy, step, condition, guide), clean, noise, drawn, batch["visible"])
-        return loss, {}
+
+        def denoise(noisy, at):
+            return self.network(noisy, at, condition, guide)
+
+        # Only the objective of diffusion has weights of differences in time.
+        options = (self.change_weights,) if any(self.change_weights) else ()
+        return objective.loss(denoise, clean, noise, drawn, batch["visible"], *options), {}
 
 
 def train_gesture(source, training_path, model, earlier, settings, folder, path, kind="gesture"):
@@ -82,16 +93,38 @@ def train_gesture(source, training_path, model, earlier, settings, folder, path,
     """
     if kind not in DENOISERS:
         raise ValueError(f"second stage: expected one of {', '.join(DENOISERS)}, found {kind!r}")
+    train_denoiser(("position", kind), GestureObjective, [VERSION], source, training_path, model, earlier, settings, folder, path)
+
+
+def train_denoiser(kinds, new_objective, identity, source, training_path, model, earlier, settings, folder, path):
+    """Train a denoiser and save it.
+
+    Parameters
+    ----------
+    kinds : tuple of 2 str
+        Kinds of the checkpoints of the first and of the second stage, of `models.checkpoint.KINDS`.
+    new_objective : callable (network, position, scales) -> GestureObjective
+    identity : list of JSON values
+        Version of the training, and what it depends on besides the other arguments; see `training_run.fingerprint`.
+    source, training_path, settings, folder, path
+        Same as in `train_gesture`.
+    model : dict
+        Arguments of the network's settings without `features`.
+    earlier : dict of str to path
+        Checkpoint of the first stage, by its kind.
+    """
+    first_kind, kind = kinds
+    new_settings, new_network = KINDS[kind]
     setup = set_up(source, training_path, settings)
-    first = load_checkpoint(earlier["position"], "position")
-    check_features(earlier["position"], first.about, feature_manifest(source.features))
+    position_path = earlier[first_kind]
+    first = load_checkpoint(position_path, first_kind)
+    check_features(position_path, first.about, feature_manifest(source.features))
     position = first.network()
-    settings_class, network_class = KINDS[kind]
-    sizes = settings_class(features=position.settings.features, **model)
+    sizes = new_settings(features=position.settings.features, **model)
     sizes = replace(sizes, frames=setup.frames) if kind == "mixer" else sizes
     torch.manual_seed(settings["seed"])
-    objective = GestureObjective(network_class(sizes), position, setup.scales)
-    run_id = fingerprint(source, training_path, VERSION, asdict(sizes), file_sha256(earlier["position"]), settings)
+    objective = new_objective(new_network(sizes), position, setup.scales)
+    run_id = fingerprint(source, training_path, *identity, asdict(sizes), file_sha256(position_path), settings)
     trained = train(objective, setup.batches, setup.loop, folder, run_id, setup.device, lambda model: _validate(model, setup))
     if trained is not None:
         save_trained(path, kind, asdict(sizes), "network.", source, setup, trained, settings)

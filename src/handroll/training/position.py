@@ -1,11 +1,15 @@
-"""Training of the first stage (Gan et al., ICLR 2025): positions of both hands from audio features."""
+"""Training of the first stage (Gan et al., ICLR 2025): positions of both hands from audio features.
+
+`train_predictor` trains the first stage of PianoMotion10M's model or of another model with the same interface (`training.s2c_position`).
+"""
 
 from dataclasses import asdict
 
 import torch
 from torch import nn
 
-from handroll.models.position import PositionPredictor, PositionSettings, position_loss
+from handroll.models.checkpoint import KINDS
+from handroll.models.position import position_loss
 from handroll.training.loop import train
 from handroll.training.training_run import fingerprint, save_trained, set_up
 
@@ -18,7 +22,7 @@ class PositionObjective(nn.Module):
 
     Parameters
     ----------
-    network : PositionPredictor
+    network : PositionPredictor, or a module with the same interface
     scales : training_data.windows.Scales
     velocity_weight : float
         Weight of the error of the change from frame to frame; see `models.position.position_loss`.
@@ -44,7 +48,7 @@ def train_position(source, training_path, model, earlier, settings, folder, path
     training_path : path of training.json
         Scales and windows that rule `prepare_training` has chosen.
     model : dict
-        Arguments of `PositionSettings` without `features`, and `velocity_weight`; see `PositionObjective`.
+        Arguments of `PositionSettings` without `features`, and `velocity_weight` (default 1); see `PositionObjective`.
     earlier : dict of str to path
         Checkpoints of the stages that are trained before this one: none.
     settings : dict
@@ -54,18 +58,35 @@ def train_position(source, training_path, model, earlier, settings, folder, path
     path : path
         Checkpoint to write, ending in .safetensors.
     """
+    train_predictor("position", PositionObjective, VERSION, source, training_path, model, settings, folder, path)
+
+
+def train_predictor(kind, new_objective, version, source, training_path, model, settings, folder, path):
+    """Train a position predictor and save it.
+
+    Parameters
+    ----------
+    kind : str
+        Kind of the checkpoint, one of `models.checkpoint.KINDS` with `PositionSettings`.
+    new_objective : callable (network, scales, velocity_weight) -> PositionObjective
+    version : int or str
+        Version of the training; see `training_run.fingerprint`.
+    source, training_path, model, settings, folder, path
+        Same as in `train_position`.
+    """
+    new_settings, new_network = KINDS[kind]
     model = dict(model)
-    velocity_weight = model.pop("velocity_weight")
+    velocity_weight = model.pop("velocity_weight", 1.0)
     setup = set_up(source, training_path, settings)
     width = setup.batches.clips[0].features.shape[1]
     # Without context layers, the width of the context must equal the number of features.
-    sizes = PositionSettings(features=width, **{**model, "context_width": model["context_width"] if model["context_layers"] else width})
+    sizes = new_settings(features=width, **{**model, "context_width": model["context_width"] if model["context_layers"] else width})
     torch.manual_seed(settings["seed"])
-    objective = PositionObjective(PositionPredictor(sizes), setup.scales, velocity_weight)
-    run_id = fingerprint(source, training_path, VERSION, asdict(sizes), velocity_weight, settings)
+    objective = new_objective(new_network(sizes), setup.scales, velocity_weight)
+    run_id = fingerprint(source, training_path, version, asdict(sizes), velocity_weight, settings)
     trained = train(objective, setup.batches, setup.loop, folder, run_id, setup.device, lambda model: _validate(model, setup))
     if trained is not None:
-        save_trained(path, "position", asdict(sizes), "network.", source, setup, trained, settings)
+        save_trained(path, kind, asdict(sizes), "network.", source, setup, trained, settings)
 
 
 def _validate(objective, setup):

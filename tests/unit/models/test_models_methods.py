@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from handroll.config.experiment import Benchmark, Weights, network_of
+from handroll.config.experiment import Benchmark, FurtherNetwork, Weights
 from handroll.models.checkpoint import KINDS
 from handroll.models.methods import (
     MODELS,
@@ -15,8 +15,10 @@ from handroll.models.methods import (
     encoder_modules,
     is_sampled,
     is_tuned,
+    loader_of,
     method_name,
     pretrained_encoder,
+    stage_training,
     stage_variants,
     trained_variants,
 )
@@ -94,12 +96,27 @@ def test_each_variant_of_a_model_is_trained_once():
     variants = trained_variants(benchmark)
     two_stage = [f"two_stage-{features}-{decoder}" for features in benchmark.features for decoder in benchmark.decoders]
     assert list(variants) == [*two_stage, "fingertips", "fingertips-no_mask"]
-    assert variants["two_stage-logmel-ssm"].settings == {"position": {"decoder": "ssm"}, "gesture": {"decoder": "ssm"}}
-    assert variants["fingertips-no_mask"].settings == {"fingertips": {"masked": False}} and variants["fingertips"].settings == {
-        "fingertips": {}
-    }
+    ssm = variants["two_stage-logmel-ssm"].settings
+    assert ssm["position"] == benchmark.position.settings() | {"decoder": "ssm"}
+    assert ssm["gesture"] == benchmark.gesture.settings() | {"decoder": "ssm"}
+    width = benchmark.fingertips.settings()
+    assert variants["fingertips-no_mask"].settings == {"fingertips": width | {"masked": False}}
+    assert variants["fingertips"].settings == {"fingertips": width}
     methods = comparison_methods(benchmark)
     assert {method["folder"] for method in methods.values() if method["kind"] == "trained"} == set(variants)
+
+
+def test_settings_come_from_the_model_the_configuration_and_its_further_networks():
+    further = {"s2c_gesture": {"values": {"dim": 8}, "training": {"steps": 7}}}
+    benchmark = Benchmark(models=["s2c", "emotalk"], networks=further, ablations=True)
+    variants = trained_variants(benchmark)
+    s2c = variants["s2c-notes-transformer"].settings
+    assert s2c["s2c_position"] == benchmark.position.settings() | {"decoder": "transformer"}
+    assert s2c["s2c_gesture"] == benchmark.gesture.settings() | {"dim": 8, "decoder": "transformer"}
+    assert variants["s2c-notes-transformer-fusion_2"].settings["s2c_gesture"] == s2c["s2c_gesture"] | {"fusion": 2}
+    assert stage_training("s2c", "s2c_gesture", benchmark).steps == 7
+    assert stage_training("s2c", "s2c_position", benchmark) == benchmark.position.training
+    assert stage_training("emotalk", "regression", benchmark) == FurtherNetwork().training
 
 
 def test_a_shared_stage_is_trained_once_even_without_its_model():
@@ -112,7 +129,7 @@ def test_a_shared_stage_is_trained_once_even_without_its_model():
         ("emotalk-notes", "regression"),
     ]
     assert stages[two_stage, "position"].model == "two_stage"
-    assert stages["two_stage_flow-notes-transformer", "gesture"].settings["gesture"] == {"objective": "flow", "decoder": "transformer"}
+    assert stages["two_stage_flow-notes-transformer", "gesture"].settings["gesture"]["objective"] == "flow"
 
 
 def test_each_objective_has_its_samplers():
@@ -122,15 +139,15 @@ def test_each_objective_has_its_samplers():
 
 
 def test_every_model_has_its_modules_and_checkpoints():
+    variants = trained_variants(Benchmark(models=list(MODELS), ablations=True))
     for name, model in MODELS.items():
-        module = model.module or name
-        assert callable(getattr(import_module(f"handroll.models.{module}"), f"load_{module}")) and set(model.shares.values()) <= set(MODELS)
+        assert callable(loader_of(name)) and set(model.shares.values()) <= set(MODELS)
         for stage in model.stages:
             assert stage in KINDS and callable(getattr(import_module(f"handroll.training.{stage}"), f"train_{stage}"))
             settings, _ = KINDS[stage]
-            known = {field.name for field in fields(settings)} | {"velocity_weight"}
-            configured = network_of(Benchmark(), stage).settings().keys()
-            assert configured <= known and all(set(changed.get(stage, {})) <= known for changed in model.ablations.values())
+            known = {field.name for field in fields(settings)} | {"velocity_weight", "change_weights"}
+            of_stage = [variant.settings[stage] for variant in variants.values() if variant.model == name]
+            assert of_stage and all(set(values) <= known for values in of_stage)
 
 
 @pytest.mark.parametrize(
