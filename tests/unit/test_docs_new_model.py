@@ -13,7 +13,7 @@ from handroll.config.pipeline import parse_config
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/how-to/new-model.md").read_text(encoding="utf-8")
-NETWORK, GENERATION, TRAINING, ENTRY = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+NETWORK, GENERATION, TRAINING, ENTRY, STAGE = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 
 SCRIPT = """
 import sys
@@ -60,6 +60,11 @@ def test_a_model_is_added_as_the_page_says(corpus, tmp_path):
     marker = "\n\n@dataclass(frozen=True)\nclass Variant"
     assert marker in text
     methods.write_text(text.replace(marker, f"\n\n{ENTRY}{marker}", 1), encoding="utf-8")
+    # The script of the rule runs the training by the name of the stage.
+    script = (ROOT / "workflow/scripts/train_network.py").read_text(encoding="utf-8")
+    table = {"TRAININGS": {}}
+    exec(STAGE, table)
+    assert table["TRAININGS"] == {"toy": "handroll.training.toy"} and "TRAININGS[stage]" in script
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "src")}
     command = [sys.executable, "-c", SCRIPT, str(corpus), str(tmp_path)]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -247,7 +247,7 @@ def planned_code(values):
                     value = getattr(rule.params, name)
                     if callable(value):
                         for features in values.get("benchmark", {}).get("features", ["notes"]):
-                            value(SimpleNamespace(features=features))
+                            value(SimpleNamespace(features=features, stage="gesture"))
                     names.add(rule.name)
         return names
 

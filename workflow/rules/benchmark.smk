@@ -56,7 +56,7 @@ rule generate_motion:
         runtime=grows(1440),
         gpu=GPUS,
     params:
-        code=code_of("generate_motion.py"),
+        code=code_of("generate_motion.py", *MODEL_MODULES),
         source=SOURCE,
         method=lambda wildcards: METHODS[wildcards.method],
         run=run_of,

@@ -1,15 +1,18 @@
 # Experiment: values and input functions that follow from the configuration section `benchmark`. training.smk and benchmark.smk use them.
-from handroll.models.methods import (
+from handroll.models.feature_names import (
     DEFAULT_COSTS,
     FINGERED_FEATURES,
+    encoder_files,
+    encoder_modules,
+    is_tuned,
+    pretrained_encoder,
+)
+from handroll.models.methods import (
+    LOADERS,
     MODELS,
     all_features,
     comparison_methods,
-    encoder_files,
-    encoder_modules,
     is_sampled,
-    is_tuned,
-    pretrained_encoder,
     stage_training,
     stage_variants,
     trained_variants,
@@ -19,6 +22,9 @@ BENCHMARK = CONFIG.benchmark
 
 # Folder of the experiment.
 EXPERIMENT = f"results/experiments/{BENCHMARK.name}"
+
+# Modules that load trained models.
+MODEL_MODULES = sorted({module.removeprefix("handroll.") for module in LOADERS.values()})
 
 # Description of each method, by name.
 METHODS = comparison_methods(BENCHMARK)

@@ -8,7 +8,7 @@ from handroll.generation.feature_encoders import encoder_of
 from handroll.generation.fingering import DEFAULT_COSTS
 from handroll.generation.fingering_costs_file import costs_to_json, read_costs
 from handroll.logs import step_log
-from handroll.models.methods import DEFAULT_COSTS as DEFAULT
+from handroll.models.feature_names import DEFAULT_COSTS as DEFAULT
 from handroll.training_data.feature_cache import write_features
 
 

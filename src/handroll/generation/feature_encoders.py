@@ -22,8 +22,8 @@ from handroll.generation.wrist_trajectory import presses_of
 from handroll.hand.skeleton import FINGERS, HANDS, TIPS
 from handroll.keyboard.geometry import STANDARD
 from handroll.models.audio_features import SPAN, FeatureEncoder, feature_encoder
+from handroll.models.feature_names import FINGERED_FEATURES
 from handroll.models.fingertip_network import PLAN
-from handroll.models.methods import FINGERED_FEATURES
 from handroll.rendering.scene import world_joints
 from handroll.training_data.model_frame import RIGHT_FIRST
 

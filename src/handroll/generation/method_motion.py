@@ -17,7 +17,8 @@ from handroll.generation.labelled_notes import COLUMNS
 from handroll.generation.motion_file import GENERATED
 from handroll.generation.planned import plan_performance
 from handroll.models.baselines import mean_motion, nearest_motion
-from handroll.models.methods import MODELS, input_of, is_sampled, load_model
+from handroll.models.feature_names import input_of
+from handroll.models.methods import MODELS, is_sampled, load_model
 from handroll.storage import read_table
 from handroll.training_data.feature_cache import feature_manifest
 from handroll.training_data.loader import Clips, cut_windows

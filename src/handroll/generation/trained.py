@@ -18,7 +18,8 @@ from handroll.generation.music_input import RecordingError, encode_recording, tr
 from handroll.generation.performance import GeneratedMotion
 from handroll.generation.planned import check_hand_size
 from handroll.models.audio_features import FeatureEncoder
-from handroll.models.methods import MODELS, NOTE_FEATURES, load_model
+from handroll.models.feature_names import NOTE_FEATURES
+from handroll.models.methods import MODELS, load_model
 from handroll.models.objectives import check_sampling
 from handroll.models.two_stage import window_starts
 from handroll.provenance import file_sha256

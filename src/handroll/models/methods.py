@@ -1,29 +1,13 @@
-"""Registry of the models and other methods that an experiment compares, and the files of the speech encoders that they need.
+"""Registry of the models and other methods that an experiment compares.
 
-To add a model: write its network and its training, and add an entry to `MODELS`. docs/how-to/add-a-model.md shows the steps.
+To add a model: write its network and its training, and add entries to `MODELS` and `LOADERS`. docs/how-to/new-model.md shows the steps.
 """
 
 from dataclasses import dataclass, field
 from importlib import import_module
 
 from handroll.config.experiment import FurtherNetwork
-
-ENCODER_FILES = "config.json", "model.safetensors", "pytorch_model.bin"
-"""File names of a speech encoder in the layout of the package transformers. A folder contains `config.json` and one of the two
-files of weights."""
-
-TUNED = "_tuned"
-"""Suffix in the name of features whose speech encoder is fine-tuned together with the first stage."""
-
-
-DEFAULT_COSTS = "_default"
-"""Suffix in the name of features for which fingers are chosen with default costs instead of learned ones."""
-
-FINGERED_FEATURES = ("fingering", "planned", f"planned{DEFAULT_COSTS}")
-"""Names of features that are computed from notes with hand and finger."""
-
-NOTE_FEATURES = ("notes", *FINGERED_FEATURES)
-"""Names of features that are computed from notes. All others are computed from audio."""
+from handroll.models.feature_names import DEFAULT_COSTS
 
 FLOW_SAMPLERS = ("euler", "heun")
 """Names of the samplers of flow matching; see `models.flow`."""
@@ -43,8 +27,8 @@ class Model:
         by the function `train_x` of the module `handroll.training.x`. Its settings are the section `benchmark.x` of the configuration, if
         there is one, and the entry `x` of `benchmark.networks`.
     load : str
-        Function that loads the model from the checkpoints of its stages and a device, as `<module of handroll.models>.<function>`. Empty:
-        `load_<model>` of the module with the name of the model.
+        Name of the function that loads the model from the checkpoints of its stages and a device; empty: `load_<model>`. It is in the
+        module that `LOADERS` names.
     shares : dict of str to str
         Stages that are those of another model: name of the stage to name of the model. They are trained once.
     sections : dict of str to str
@@ -87,7 +71,7 @@ MODELS = {
     "two_stage": Model(_BOTH, sampled=True, decoders=_BOTH),
     "two_stage_flow": Model(
         _BOTH,
-        load="two_stage.load_two_stage",
+        load="load_two_stage",
         shares={"position": "two_stage"},
         settings={"gesture": {"objective": "flow"}},
         sampled=True,
@@ -96,12 +80,12 @@ MODELS = {
     ),
     "emotalk": Model(
         ("regression",),
-        load="regression.load_regression",
+        load="load_regression",
         settings={"regression": {"context_width": 128, "context_layers": 3, "width": 128, "layers": 2, "dropout": 0.0}},
     ),
     "livelyspeaker": Model(
         ("position", "mixer"),
-        load="two_stage.load_two_stage",
+        load="load_two_stage",
         shares={"position": "two_stage"},
         sampled=True,
         decoders=("position", "mixer"),
@@ -109,7 +93,7 @@ MODELS = {
     ),
     "s2c": Model(
         ("s2c_position", "s2c_gesture"),
-        load="two_stage.load_s2c",
+        load="load_s2c",
         sections={"s2c_position": "position", "s2c_gesture": "gesture"},
         sampled=True,
         decoders=("s2c_position", "s2c_gesture"),
@@ -118,6 +102,16 @@ MODELS = {
     "fingertips": Model(("fingertips",), features="planned", keyboard=True, ablations={"no mask": {"fingertips": {"masked": False}}}),
 }
 """The models by name."""
+
+LOADERS = {
+    "two_stage": "handroll.models.two_stage",
+    "two_stage_flow": "handroll.models.two_stage",
+    "emotalk": "handroll.models.regression",
+    "livelyspeaker": "handroll.models.two_stage",
+    "s2c": "handroll.models.two_stage",
+    "fingertips": "handroll.models.fingertips",
+}
+"""Module with the function that loads each model."""
 
 
 @dataclass(frozen=True)
@@ -323,43 +317,9 @@ def load_model(name, paths, device="cpu"):
 
 def loader_of(name):
     """Return the function that loads a model of `MODELS`."""
-    module, function = (MODELS[name].load or f"{name}.load_{name}").split(".")
-    return getattr(import_module(f"handroll.models.{module}"), function)
+    return getattr(import_module(LOADERS[name]), MODELS[name].load or f"load_{name}")
 
 
 def all_features(benchmark):
     """List the features that the methods of an experiment need, without repetition."""
     return list(dict.fromkeys(method["features"] for method in comparison_methods(benchmark).values() if "features" in method))
-
-
-def input_of(features):
-    """Return what a method with these features receives of the music: `notes` or `audio`."""
-    return "notes" if features in NOTE_FEATURES else "audio"
-
-
-def is_tuned(features):
-    """Return whether the experiment fine-tunes the speech encoder of these features."""
-    return features.endswith(TUNED)
-
-
-def pretrained_encoder(features, weights):
-    """Return the folder of the pretrained speech encoder for features; empty for features without a speech encoder.
-
-    Parameters
-    ----------
-    features : str
-        Name of the features, such as `hubert`, `hubert_tuned` or `notes`.
-    weights : handroll.config.experiment.Weights
-        Section `weights` of the configuration, which contains the folders.
-    """
-    return getattr(weights, features.removesuffix(TUNED), "")
-
-
-def encoder_files(folder):
-    """List the paths of the files that a speech encoder in a folder may have."""
-    return [f"{folder}/{name}" for name in ENCODER_FILES]
-
-
-def encoder_modules(features):
-    """List the additional modules that these features need, as names within the package `handroll`."""
-    return () if features in ("logmel", *NOTE_FEATURES) else ("models.speech_encoder",)

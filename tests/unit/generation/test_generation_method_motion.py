@@ -9,7 +9,7 @@ from handroll.generation.fingering_costs_file import write_costs
 from handroll.generation.method_motion import generate
 from handroll.generation.motion_file import GENERATED
 from handroll.metrics.scoring import score_motions
-from handroll.models.methods import input_of
+from handroll.models.feature_names import input_of
 from handroll.storage import write_table
 from handroll.training_data.loader import Clips, Source
 

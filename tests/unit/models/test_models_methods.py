@@ -7,17 +7,19 @@ import pytest
 
 from handroll.config.experiment import Benchmark, FurtherNetwork, Weights
 from handroll.models.checkpoint import KINDS
+from handroll.models.feature_names import (
+    encoder_files,
+    encoder_modules,
+    is_tuned,
+    pretrained_encoder,
+)
 from handroll.models.methods import (
     MODELS,
     all_features,
     comparison_methods,
-    encoder_files,
-    encoder_modules,
     is_sampled,
-    is_tuned,
     loader_of,
     method_name,
-    pretrained_encoder,
     stage_training,
     stage_variants,
     trained_variants,
