@@ -57,7 +57,12 @@ import json
 
 
 class OneVideo(tuple):
-    subject, video, variant = "anna", "one", "fingertips"
+    subject, video = "anna", "one"
+
+
+class OneStage(tuple):
+    def __init__(self, names):
+        self.folder, self.stage = names
 
 
 def value_of(param, wildcards=OneVideo(("anna", "one"))):
@@ -68,7 +73,10 @@ def value_of(param, wildcards=OneVideo(("anna", "one"))):
 
 found = {}
 for rule in workflow.rules:
-    if not {"features", "method"} & set(rule.wildcard_names):
+    if "stage" in rule.wildcard_names:
+        params = {name: param for name, param in rule.params.items() if name != "code"}
+        found[rule.name] = {name: [value_of(param, OneStage(of)) for of in NETWORKS] for name, param in params.items()}
+    elif not {"features", "method"} & set(rule.wildcard_names):
         found[rule.name] = {name: value_of(param) for name, param in rule.params.items() if name != "encoder"}
     else:
         found[rule.name] = {name: param for name, param in rule.params.items() if not callable(param)}
@@ -106,10 +114,14 @@ def extended(project):
         path = project.root / model
 
         def with_key(match):
+            if match[1] not in NUMBERS:
+                return match[0]
             return f'{match[0]}    new_{match[1].lower()}: int = Field({NUMBERS[match[1]]}, description="a new key")\n'
 
         text = path.read_text(encoding="utf-8")
-        path.write_text(re.sub(r'^class (\w+)\(Section\):\n    """.*?"""\n\n', with_key, text, flags=re.M | re.S), encoding="utf-8")
+        path.write_text(
+            re.sub(r'^class (\w+)\((?:Section|Network)\):\n    """.*?"""\n\n', with_key, text, flags=re.M | re.S), encoding="utf-8"
+        )
     (project.root / "docs").mkdir()
     environment = project.command()[1]
     subprocess.run([sys.executable, "-m", "handroll.config.reference", "."], cwd=project.root, env=environment, check=True)
