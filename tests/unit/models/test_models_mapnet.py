@@ -183,8 +183,8 @@ def test_a_saved_model_gives_the_same_motion(kind, network, tmp_path):
     about = {"frame": "keyboard", "rate_hz": 50.0, "frames": FRAMES, "features": "notes", "encoder": "notes 1"}
     path = tmp_path / f"{kind}.safetensors"
     save_checkpoint(path, Checkpoint(kind, asdict(network.settings), RELEASED_SCALES, about, network.state_dict()))
-    model, told = load_corrector(path, kind)
-    assert told == about and model.rate_hz == 50.0 and model.parameters == sum(value.numel() for value in network.parameters())
+    model, loaded = load_corrector(path, kind)
+    assert loaded == about and model.rate_hz == 50.0 and model.parameters == sum(value.numel() for value in network.parameters())
     arguments = [values.numpy() for values in (*made["given"], made["scale"], made["music"])]
     for values, wanted in zip(model.correct_windows(*arguments), Corrector(network, 50.0).correct_windows(*arguments), strict=True):
         np.testing.assert_array_equal(values, wanted)
