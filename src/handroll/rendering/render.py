@@ -394,7 +394,7 @@ def _map_in_order(function, jobs, threads):
         pending = deque()
         for job in jobs:
             pending.append(pool.submit(function, *job))
-            if len(pending) > threads:
+            if len(pending) > 2 * threads:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
