@@ -111,10 +111,10 @@ MODELS = {
 LOADERS = {
     "two_stage": "handroll.models.two_stage",
     "two_stage_flow": "handroll.models.two_stage",
-    "emotalk": "handroll.models.regression",
+    "emotalk": "handroll.models.direct",
     "livelyspeaker": "handroll.models.two_stage",
     "s2c": "handroll.models.two_stage",
-    "fingertips": "handroll.models.fingertips",
+    "fingertips": "handroll.models.direct",
 }
 """Module with the function that loads each model."""
 
@@ -326,7 +326,7 @@ def load_model(name, paths, device="cpu"):
     -------
     model : object
         With `generate`, `generate_long` and `parameters`; see `models.two_stage.TwoStage` for a model that is sampled, and
-        `models.fingertips.Fingertips` for one that is not.
+        `models.direct.DirectModel` for one that is not.
     about : dict
         The `about` of the last stage's checkpoint.
 

@@ -10,9 +10,9 @@ from handroll.generation.fingering_costs_file import costs_to_json
 from handroll.generation.method_motion import generate
 from handroll.models.audio_features import feature_encoder
 from handroll.models.checkpoint import load_checkpoint
+from handroll.models.direct import load_regression
 from handroll.models.fingertip_network import split_plan
 from handroll.models.motion_features import motion_features
-from handroll.models.regression import load_regression
 from handroll.models.two_stage import load_two_stage
 from handroll.training.autoencoder import train_autoencoder
 from handroll.training.fingertips import train_fingertips
