@@ -40,7 +40,9 @@ class Network(Section):
 class FurtherNetwork(Network):
     """Settings of a network without a section of its own; `values` are the arguments of its settings class."""
 
-    values: dict[str, bool | int | float | str | list[int]] = Field({}, description="settings of the network that differ from its defaults")
+    values: dict[str, bool | int | float | str | list[int | float]] = Field(
+        {}, description="settings of the network that differ from its defaults"
+    )
 
     def settings(self):
         """Return the settings of the network, without those of its training."""

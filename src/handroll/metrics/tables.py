@@ -163,7 +163,7 @@ def write_tables(rows, title, csv_path, markdown_path, html_path, about=""):
     texts = {csv_path: _csv(rows)}
     for path, template, escaped in ((markdown_path, _MARKDOWN, False), (html_path, _HTML, True)):
         options = {"autoescape": escaped, "trim_blocks": True, "keep_trailing_newline": True, "undefined": jinja2.StrictUndefined}
-        texts[path] = jinja2.Template(template, **options).render(title=title, about=about, tables=tables)
+        texts[path] = jinja2.Template(template, **options).render(title=title, about=about, tables=tables, texts=len(ABOUT) + 1)
     for path, text in texts.items():
         with atomic_path(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -347,7 +347,7 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 2em; color: #222; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 th, td { padding: .35em .6em; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
 th { white-space: normal; vertical-align: bottom; border-bottom: 2px solid #444; }
-th:nth-child(-n+5), td:nth-child(-n+5) { text-align: left; }
+th:nth-child(-n+{{ texts }}), td:nth-child(-n+{{ texts }}) { text-align: left; }
 tr.published td { color: #777; font-style: italic; }
 .scroll { overflow-x: auto; }
 </style>

@@ -158,10 +158,14 @@ def trained_variants(benchmark):
     Raises
     ------
     ValueError
-        A model has no entry in `MODELS`.
+        A model has no entry in `MODELS`, or no model has a stage of `benchmark.networks`.
     """
     if unknown := [name for name in benchmark.models if name not in MODELS]:
         raise ValueError(f"the configuration: benchmark.models: expected names of models ({', '.join(MODELS)}), found {unknown[0]!r}")
+    stages = [stage for model in MODELS.values() for stage in model.stages]
+    if unknown := [stage for stage in benchmark.networks if stage not in stages]:
+        names = ", ".join(dict.fromkeys(stages))
+        raise ValueError(f"the configuration: benchmark.networks: expected names of stages ({names}), found {unknown[0]!r}")
     found = {}
     for name in benchmark.models:
         if not MODELS[name].keyboard or benchmark.frame == "keyboard":
@@ -203,11 +207,14 @@ def _settings(model, stage, benchmark):
 
 
 def stage_training(model, stage, benchmark):
-    """Return the settings of the training of a stage of a model (name in `MODELS`): a `config.experiment.Training`."""
-    if stage in benchmark.networks:
-        return benchmark.networks[stage].training
+    """Return the settings of the training of a stage of a model (name in `MODELS`): a `config.experiment.Training`.
+
+    They are those of its section of the configuration, changed by its entry of `benchmark.networks`.
+    """
     section = getattr(benchmark, MODELS[model].sections.get(stage, stage), None)
-    return section.training if section else FurtherNetwork().training
+    training = section.training if section else FurtherNetwork().training
+    further = benchmark.networks.get(stage)
+    return training.model_copy(update=further.training.model_dump(exclude_unset=True)) if further else training
 
 
 def stage_variants(benchmark):
@@ -245,6 +252,11 @@ def comparison_methods(benchmark):
         of a trained model; `options` of its sampling; `of` and `fits`, the corrected method and the maximum number of fits; `fingering`,
         "learned" if fingers are chosen with learned costs; `variant`, how the method differs from others of its name; `ablation`, true for
         the variants of an ablation.
+
+    Raises
+    ------
+    ValueError
+        `trained_variants` raises it, or no sampler suits a model.
     """
     nearest = benchmark.features[0]
     methods = {
@@ -261,6 +273,12 @@ def comparison_methods(benchmark):
     for folder, variant in trained_variants(benchmark).items():
         model = MODELS[variant.model]
         suitable = [sampler for sampler in samplers if (sampler["sampler"] in FLOW_SAMPLERS) == model.flow]
+        if model.sampled and not suitable:
+            wanted = "euler or heun" if model.flow else "a sampler of diffusion, such as dpmsolver++"
+            raise ValueError(
+                f"the configuration: benchmark.samplers: expected {wanted} for the model {variant.model}, found "
+                f"{', '.join(benchmark.samplers) or 'none'}; add one, or remove the model from benchmark.models"
+            )
         ablation = {"ablation": True} if "variant" in variant.about else {}
         for number, sampler in enumerate(suitable if model.sampled else [{}]):
             if number and ablation:
@@ -275,9 +293,10 @@ def comparison_methods(benchmark):
             if on_keys and benchmark.contacts:
                 methods[f"{name}-contacts"] = _corrected(name, methods[name])
     if on_keys and benchmark.ablations and "fingertips" in benchmark.models:
-        methods |= _ablations(methods["fingertips"])
+        methods |= _ablations(methods["fingertips"], benchmark.contacts)
     if benchmark.weights.released:
-        methods |= {method_name("released", **sampler): {"kind": "released", **sampler} for sampler in samplers}
+        diffusion = [sampler for sampler in samplers if sampler["sampler"] not in FLOW_SAMPLERS]
+        methods |= {method_name("released", **sampler): {"kind": "released", **sampler} for sampler in diffusion}
     return methods
 
 
@@ -289,15 +308,12 @@ def _corrected(name, method, fits=FITS):
     return {"kind": "contacts", "of": name, "fits": fits, "variant": variant, **fingering, **ablation}
 
 
-def _ablations(fingertips):
-    """Return the methods that generate motion with the model `fingertips` without a part, by name."""
+def _ablations(fingertips, contacts):
+    """Return the methods that generate motion with the model `fingertips` without a part, by name; with `contacts` also corrected ones."""
     default = fingertips | {"features": f"planned{DEFAULT_COSTS}", "variant": "default fingering", "ablation": True}
     name = "fingertips-default_fingering"
-    return {
-        name: default,
-        f"{name}-contacts": _corrected(name, default),
-        "fingertips-one_fit": _corrected("fingertips", fingertips, fits=1),
-    }
+    corrected = {f"{name}-contacts": _corrected(name, default), "fingertips-one_fit": _corrected("fingertips", fingertips, fits=1)}
+    return {name: default} | (corrected if contacts else {})
 
 
 def method_name(folder, sampler="", steps=0):

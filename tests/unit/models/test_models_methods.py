@@ -203,3 +203,27 @@ def test_only_the_first_suitable_sampler_is_used_for_contacts_and_ablations():
     assert {name for name, method in methods.items() if method.get("ablation")} == {
         name for name in methods if "fusion" in name or "shared" in name
     }
+
+
+def test_a_model_without_a_suitable_sampler_is_an_error():
+    for model, sampler, wanted in (("two_stage_flow", "ddim 5", "euler or heun"), ("s2c", "euler 5", "a sampler of diffusion")):
+        with pytest.raises(ValueError, match=f"benchmark.samplers: expected {wanted}.* for the model {model}, found {sampler}"):
+            comparison_methods(Benchmark(models=[model], samplers=[sampler]))
+    released = comparison_methods(Benchmark(frame="camera", samplers=["ddim 5", "euler 5"], weights=Weights(released="a.ckpt")))
+    assert "released-ddim-5" in released and "released-euler-5" not in released
+
+
+def test_an_unknown_stage_of_further_networks_is_an_error():
+    with pytest.raises(ValueError, match="benchmark.networks: expected names of stages .*s2c_gesture.*, found 's2c_gestures'"):
+        trained_variants(Benchmark(networks={"s2c_gestures": {"values": {"dim": 8}}}))
+
+
+def test_further_training_settings_change_those_of_the_section():
+    benchmark = Benchmark(models=["s2c"], networks={"s2c_gesture": {"training": {"steps": 7}}, "s2c_position": {"values": {"width": 8}}})
+    assert stage_training("s2c", "s2c_gesture", benchmark) == benchmark.gesture.training.model_copy(update={"steps": 7})
+    assert stage_training("s2c", "s2c_position", benchmark) == benchmark.position.training
+
+
+def test_without_contacts_no_motion_is_corrected():
+    methods = comparison_methods(Benchmark(ablations=True, contacts=False))
+    assert not [name for name, method in methods.items() if method["kind"] == "contacts"] and "fingertips-default_fingering" in methods

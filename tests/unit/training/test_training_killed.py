@@ -1,5 +1,6 @@
 """Every training that is killed resumes, and gives the same file, byte for byte."""
 
+import logging
 import multiprocessing
 import signal
 import time
@@ -90,7 +91,7 @@ train({name!r}, *map(Path, {paths!r}))
 
 
 @pytest.mark.parametrize("name", TRAININGS)
-def test_a_killed_training_resumes_to_the_same_file(corpus, undisturbed, tmp_path, name):
+def test_a_killed_training_resumes_to_the_same_file(corpus, undisturbed, tmp_path, caplog, name):
     paths = [str(path) for path in (corpus, undisturbed, tmp_path)]
     script = SCRIPT.format(folder=str(Path(__file__).parent), name=name, paths=paths)
     process = PROCESSES.Process(target=exec, args=(script, {"__name__": "script"}))
@@ -104,4 +105,6 @@ def test_a_killed_training_resumes_to_the_same_file(corpus, undisturbed, tmp_pat
     assert not (tmp_path / f"{name}.safetensors").exists()
     whole = undisturbed if name in FIRST_STAGES else tmp_path / "whole"
     expected = (whole / f"{name}.safetensors") if name in FIRST_STAGES else train(name, corpus, undisturbed, whole)
-    assert train(name, corpus, undisturbed, tmp_path).read_bytes() == expected.read_bytes()
+    with caplog.at_level(logging.INFO):
+        assert train(name, corpus, undisturbed, tmp_path).read_bytes() == expected.read_bytes()
+    assert "training resumes from step" in caplog.text

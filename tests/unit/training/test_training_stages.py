@@ -126,7 +126,7 @@ def test_a_row_generates_motion_of_any_length(corpus, source, trained, tmp_path,
 def test_the_regression_model_learns_positions_and_poses(corpus, source, tmp_path):
     path = tmp_path / "regression.safetensors"
     settings = {**SETTINGS, "steps": 120, "learning_rate": 1e-2}
-    train_regression(source, corpus / "windows.json", REGRESSION | {"width": 32}, 1.0, settings, tmp_path / "state", path)
+    train_regression(source, corpus / "windows.json", REGRESSION | {"width": 32}, {}, settings, tmp_path / "state", path)
     model, _ = load_regression(path)
     clips, scales = Clips(source, "train"), load_checkpoint(path, "regression").scales
     batch = cut_windows(clips, [(number, 0) for number in range(len(clips))], 120)
