@@ -518,7 +518,11 @@ def parse_config(values):
         raise ConfigError("the configuration: benchmark.data: PianoMotion10M has no registered keyboards; set benchmark.frame: camera")
     if config.benchmark.frame == "camera" and "fingering" in config.benchmark.features:
         raise ConfigError("the configuration: benchmark.features: fingering needs registered keyboards; set benchmark.frame: keyboard")
-    for name in ("position", "gesture", "fingertips", "autoencoder", "tuning"):
+    if config.benchmark.frame == "camera" and config.benchmark.correction.rows:
+        raise ConfigError(
+            "the configuration: benchmark.correction.rows: the models need registered keyboards; set benchmark.frame: keyboard"
+        )
+    for name in ("position", "gesture", "fingertips", "autoencoder", "tuning", "correction"):
         batch = getattr(config.benchmark, name).training.batch
         if config.device == "cuda" and batch < config.benchmark.gpus:
             raise ConfigError(
