@@ -111,8 +111,8 @@ def _tables(noise, own, papers):
         ),
         table_contents(
             f"Difficulty, {NOISE_TITLES[noise]}",
-            "MPJPE of fine and gross movements, of inversions of the direction, and of gaps of the input. A dash (–) means that no frame is "
-            f"of this kind. {_PUBLISHED_NOTE}",
+            "MPJPE of fine and gross movements, of inversions of the direction, and of gaps of the input. A dash (–) means that no "
+            f"frame is of this kind. {_PUBLISHED_NOTE}",
             own + of_paper["difficulty"],
             BY_DIFFICULTY,
             _TAU,
