@@ -213,7 +213,7 @@ class Benchmark(Section):
     )
     ablations: bool = Field(
         False,
-        description="score variants of fingertips: without the mask, with default costs of the fingering, with a single fit of the contacts",
+        description="score variants: fingertips without the mask, with default costs of the fingering, and with a single fit of the contacts; s2c with the other fusion modes, and with the same noise for both hands",
     )
     samples: Count = Field(2, description="number of motions generated for each window")
     max_windows: Annotated[int, Field(ge=0)] = Field(0, description="maximum number of windows to score, evenly spaced; 0: all")

@@ -63,7 +63,7 @@ def generate(method, source, windows_path, models, seed=0, samples=1, device="cp
         Columns of `generation.motion_file.GENERATED`.
     facts : dict
         Costs and description of the method: parameters, training_s, sampling_ms (per window), input (`notes` or `audio`), features,
-        decoder, sampler, steps. Entries that do not apply to the kind of method are missing.
+        decoder, sampler, steps, variant, ablation. Entries that do not apply to the kind of method are missing.
     """
     chosen = json.loads(Path(windows_path).read_text(encoding="utf-8"))
     clips = Clips(source, chosen["split"])
@@ -72,7 +72,7 @@ def generate(method, source, windows_path, models, seed=0, samples=1, device="cp
     columns, facts = KINDS[method["kind"]](method, clips, chosen, windows, models, {"seed": seed, "samples": samples, "device": device})
     if "features" in facts:
         facts = {"input": input_of(facts["features"])} | facts
-    return columns, facts | ({"variant": method["variant"]} if "variant" in method else {})
+    return columns, facts | {name: method[name] for name in ("variant", "ablation") if name in method}
 
 
 def _ground_truth(method, clips, chosen, windows, models, run):
@@ -214,7 +214,7 @@ def _sample(model, encode, method, clips, chosen, windows, run, facts):
             # A seed depends only on the numbers of window and sample. Therefore the noise of a window does not depend on other windows.
             seeds = [(run["seed"] * 1_000_003 + window) * 1009 + number for window in range(first, first + len(features))]
             started = time.perf_counter()
-            motions.append(model.generate(features, method["sampler"], method["steps"], seeds))
+            motions.append(model.generate(features, method["sampler"], method["steps"], seeds, **method.get("options", {})))
             spent += time.perf_counter() - started
         made.append([np.stack(part, axis=1) for part in zip(*motions, strict=True)])
     position, pose = (np.concatenate(part) for part in zip(*made, strict=True))

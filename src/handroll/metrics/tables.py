@@ -77,6 +77,23 @@ RELEASED = tuple(
 ) + (Metric("released_fid", "FID", 3),)
 """Columns of the next table: the metrics of PianoMotion10M, as its released code computes them."""
 
+_BY_KEY = {metric.key: metric for metric in (*OWN, *PLAYING)}
+
+STEPS = (
+    *(_BY_KEY[name] for name in ("frechet_motion", "frechet_pose_rad2", "frechet_joints_mm2", "acceleration_ratio", "key_press_f1")),
+    *(Metric(f"released_{name}", title, 3) for name, title in (("fid", "FID"), ("fgd", "FGD"), ("wgd", "WGD"), ("smooth", "Smooth"))),
+)
+"""Columns of the table on sampling steps; the last are means over both hands, as in Table 4 of PianoMotion10M."""
+
+ABLATIONS = tuple(
+    _BY_KEY[name]
+    for name in (
+        *("position_error_mm", "frechet_motion", "frechet_pose_rad2", "frechet_joints_mm2", "mixture_wasserstein"),
+        *("acceleration_ratio", "key_press_f1", "height_press_f1", "labelled_finger_share"),
+    )
+)
+"""Columns of the table on ablations, which exists only if the experiment has ablations."""
+
 ABOUT = tuple((name, name) for name in ("variant", "input", "features", "decoder", "sampler", "steps"))
 """Columns that describe a method: key and heading. `input` is `notes` or `audio`: what the method receives of the music."""
 
@@ -191,33 +208,61 @@ def scores_csv(rows, about=ABOUT, costs=COSTS):
 
 
 def _tables(rows):
-    """Build the contents of all tables for the templates."""
+    """Build the contents of all tables for the templates. Each table answers one question."""
     own, papers = [row for row in rows if not row["published"]], [row for row in rows if row["published"]]
-    both_hands = tuple(
-        Metric(f"released_{name}", title, 3) for name, title in (("fid", "FID"), ("fgd", "FGD"), ("wgd", "WGD"), ("smooth", "Smooth"))
-    )
+    main = _main_rows(own)
+    sampled = [row for row in own if row["about"].get("steps") and not row["about"].get("variant")]
     return [
         table_contents(
             "Motion",
-            "The number after ± is half the width of the 95 % confidence interval over windows. The best generated motion is bold.",
-            own,
+            "Which method is closest to true motion? Each model is sampled with the first sampler that suits it. The number after ± is "
+            "half the width of the 95 % confidence interval over windows. The best generated motion is bold.",
+            main,
             OWN,
         ),
-        *_playing_tables(own),
+        *_playing_tables(main),
+        table_contents(
+            "Sampling steps",
+            "How many steps does a model need? The last columns are metrics of PianoMotion10M (means over both hands), next to its "
+            "published Table 4. Published results were measured on other data: compare only rows of the same origin.",
+            sampled + [row for row in papers if row["table"] == "4"],
+            STEPS,
+        ),
+        *_ablation_tables(own, main),
         table_contents(
             "As PianoMotion10M computes them",
             "Metrics of PianoMotion10M's released evaluation code, including its errors, next to the published Table 3. Published results "
             "were measured on other data: compare only rows of the same origin.",
-            own + [row for row in papers if row["table"] == "3"],
+            main + [row for row in papers if row["table"] == "3"],
             RELEASED,
         ),
-        table_contents(
-            "Denoising steps",
-            "Means over both hands, next to the published Table 4.",
-            [row for row in own if row["about"].get("steps")] + [row for row in papers if row["table"] == "4"],
-            both_hands,
-        ),
     ]
+
+
+def _main_rows(rows):
+    """Return the rows without ablations, and with only the first sampler of each model."""
+    main, samplers = [], {}
+    for row in rows:
+        about = row["about"]
+        sampler = about.get("sampler"), about.get("steps")
+        if not about.get("ablation") and samplers.setdefault(_kind(row), sampler) == sampler:
+            main.append(row)
+    return main
+
+
+def _kind(row):
+    """Return what identifies a trained model without its variant and sampler."""
+    return row["method"], row["about"].get("features"), row["about"].get("decoder")
+
+
+def _ablation_tables(rows, main):
+    """Build the contents of the table on ablations: a list of one table, or an empty list without ablations."""
+    ablations = [row for row in rows if row["about"].get("ablation")]
+    # The features of the model fingertips are another plan in one of its variants, so that the name of the method is compared.
+    whole = {method: [row for row in main if row["method"] == method] for method in dict.fromkeys(row["method"] for row in ablations)}
+    body = [row for method, of in whole.items() for row in of + [row for row in ablations if row["method"] == method]]
+    note = "Which parts of a model are needed? Each variant is next to its model."
+    return [table_contents("Ablations", note, body, ABLATIONS)] if ablations else []
 
 
 def _playing_tables(rows):
@@ -228,9 +273,9 @@ def _playing_tables(rows):
     heights = [scored[0][f"press_height_{colour}_mm"][0] for colour in ("white", "black")]
     known = "" if None in heights else " ({:z.0f} mm on white and {:z.0f} mm on black keys, above the white keys)".format(*heights)
     note = (
-        "Key presses in three definitions: by stroke (key press F1), by height as in Tipiano, and by frame as in FürElise and RoboPianist. "
-        f"The heights are calibrated on the ground truth{known}. Position errors are those of the wrist. Compare only rows that have the "
-        "same input."
+        "Which method plays the notes? Key presses are scored in three definitions: by stroke (key press F1), by height as in Tipiano, and "
+        f"by frame as in FürElise and RoboPianist. The heights are calibrated on the ground truth{known}. Position errors are "
+        "those of the wrist. Compare only rows that have the same input."
     )
     return [table_contents("Playing the notes", note, rows, PLAYING)]
 
