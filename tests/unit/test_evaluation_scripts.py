@@ -29,7 +29,6 @@ TOYS = {
     "check_midi": ["--seeds", "1", "--seconds", "8", "--cache", "{cache}"],
     "clean_motion": ["--frames", "200", "--compared", "60"],
     "corpus": ["--minutes", "1"],
-    "correction": ["--minutes", "1.5", "--steps", "2", "--batch", "2", "--rows", "all"],
     "hamer": ["--part", "video", "--frames", "4", "--frame", "640x360", "--rounds", "1", "--batch", "4", "--hand-px", "80"],
     "loader": ["--hours", "0.1", "--fps", "10", "--sound-rate", "8000", "--windows", "4", "--rounds", "1"],
     "marked_keyboards": ["{folder}"],

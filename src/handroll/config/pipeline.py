@@ -518,7 +518,12 @@ def parse_config(values):
         raise ConfigError("the configuration: benchmark.data: PianoMotion10M has no registered keyboards; set benchmark.frame: camera")
     if config.benchmark.frame == "camera" and "fingering" in config.benchmark.features:
         raise ConfigError("the configuration: benchmark.features: fingering needs registered keyboards; set benchmark.frame: keyboard")
-    sections = {name: getattr(config.benchmark, name) for name in ("position", "gesture", "fingertips", "autoencoder", "tuning")}
+    if config.benchmark.frame == "camera" and config.benchmark.correction.rows:
+        raise ConfigError(
+            "the configuration: benchmark.correction.rows: the models need registered keyboards; set benchmark.frame: keyboard"
+        )
+    names = ("position", "gesture", "fingertips", "autoencoder", "tuning", "correction")
+    sections = {name: getattr(config.benchmark, name) for name in names}
     for name, network in (sections | {f"networks.{stage}": of for stage, of in config.benchmark.networks.items()}).items():
         batch = network.training.batch
         if config.device == "cuda" and batch < config.benchmark.gpus:

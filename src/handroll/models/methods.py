@@ -360,5 +360,6 @@ def loader_of(name):
 
 
 def all_features(benchmark):
-    """List the features that the methods of an experiment need, without repetition."""
-    return list(dict.fromkeys(method["features"] for method in comparison_methods(benchmark).values() if "features" in method))
+    """List the features that the methods of an experiment and its comparison of correction need, without repetition."""
+    found = [method["features"] for method in comparison_methods(benchmark).values() if "features" in method]
+    return list(dict.fromkeys([*found, *([benchmark.correction.features] if benchmark.correction.rows else [])]))

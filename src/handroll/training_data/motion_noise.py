@@ -97,6 +97,9 @@ MEASURED = MotionNoise(
 """Errors of handroll's cleaned motion with the engine `landmarks`: 6 performances of the evaluation (seeds 5101 to 5106), measured by
 evaluation/motion_noise.py. The hands were never confused there, and confusion of fingers is not measured."""
 
+NOISES = {"paper": PAPER, "measured": MEASURED}
+"""The kinds of noise by their names in the configuration."""
+
 FAST_S = 0.2
 """Standard deviation of the Gaussian that separates slow from fast movements (s)."""
 
