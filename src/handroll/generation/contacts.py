@@ -20,7 +20,7 @@ from handroll.generation.style import PLANNED
 from handroll.generation.wrist_trajectory import BLACK_DEPTH_MM, TIP_HEIGHT_MM, WHITE_DEPTH_MM, held_at, presses_of, releases
 from handroll.hand.kinematics import MIRROR
 from handroll.hand.rotations import matrix_from_rotvec, mirrored, rotvec_from_matrix, unwrap_rotvec
-from handroll.hand.skeleton import FINGERS, HANDS, N_ROTATIONS, TIPS
+from handroll.hand.skeleton import FINGERS, HANDS, N_JOINTS, N_ROTATIONS, PARENTS, TIPS
 from handroll.hand.template import open_hand
 from handroll.keyboard.geometry import STANDARD
 from handroll.metrics.key_press import find_presses, match_presses
@@ -78,6 +78,9 @@ _OVER_KEY, _DOWN = 0.95, 0.98
 
 # Standard deviation of the Gaussian that smooths the initial shift of the wrist.
 _SHIFT_S = 0.06
+
+# Movement of a fingertip and of the joints before it in a stroke, as a share of that of the fingertip.
+_STROKE_SHARES = (1.0, 0.7, 0.3)
 
 # Minimum height of a raised fingertip above its key, as a share of `PianistStyle.hover_mm`.
 _RAISED = 0.6
@@ -201,6 +204,7 @@ def _fit_hand(rotation, translation, presses, time_s, mirror, scale, device):
     def tensor(values):
         return torch.tensor(np.asarray(values), dtype=torch.float64, device=device)
 
+    given = rotation
     rotation, translation = _smooth_tremble(rotation, translation, joints_of, time_s)
     joints = (joints_of(torch.from_numpy(rotation)) + torch.from_numpy(translation)[:, None]).numpy()
     ranges = tip_ranges(presses, time_s, joints[:, list(TIPS)], mirror, scale)
@@ -219,12 +223,14 @@ def _fit_hand(rotation, translation, presses, time_s, mirror, scale, device):
         "limits_rad": tensor(limits),
         "limit_sigma_rad": _LIMIT_SIGMA_RAD,
     }
+    # Smoothing removes the accelerations of the strokes, which are then expected as those of planned strokes.
+    moved = joints if rotation is given else joints - _strokes_m(presses, time_s)
     out = rotation.copy(), translation.copy()
     for windows in split_into_windows(time_s, WINDOW_S):
         rows = np.stack([rows for rows, _ in windows])
         state = tensor(rotation[rows]), tensor(translation[rows])
         difference = tensor(acceleration_coefficients(time_s, rows))
-        parts = tensor(joints[rows])
+        parts = tensor(moved[rows])
         around = torch.stack([parts[:, :-2], parts[:, 1:-1], parts[:, 2:]], dim=2)
         expected = torch.einsum("stk,stkjc->stjc", difference, around)
         contacts = Contacts(*state, low_m=tensor(low[rows]), high_m=tensor(high[rows]), sigma_m=tensor(sigma[rows]), **constants)
@@ -255,6 +261,19 @@ def _smooth_tremble(rotation, translation, joints_of, time_s):
     left, _, right = np.linalg.svd(smooth)
     left[..., -1] *= np.linalg.det(left @ right)[..., None]
     return left @ right, gaussian_filter1d(translation, sigma, axis=0, mode="nearest")
+
+
+def _strokes_m(presses, time_s):
+    """Return how far the strokes of a hand move its joints down (frame, joint 21, xyz 3), m: the fingertips, and less the joints before."""
+    courses = compute_trajectories(presses, time_s, PLANNED)
+    depth = np.zeros((len(time_s), len(FINGERS)))
+    np.maximum.at(depth, (courses.frame, presses.finger[courses.press]), courses.down)
+    moved = np.zeros((len(time_s), N_JOINTS, 3))
+    joints = np.array(TIPS)
+    for share in _STROKE_SHARES:
+        moved[:, joints, 2] = 1e-3 * share * (PLANNED.hover_mm + STANDARD.dip_mm) * depth
+        joints = np.array(PARENTS)[joints]
+    return moved
 
 
 def _wrist_shift(tips_m, ranges, time_s):

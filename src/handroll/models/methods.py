@@ -238,7 +238,7 @@ def comparison_methods(benchmark):
     Four reference methods come first: the ground truth, the ground truth of other windows, the mean pose of the training data, and the
     training motion with the most similar features. In the keyboard frame, planned motion follows, with default and with learned costs of
     the fingering. The trained models are next (`trained_variants`), each with every sampler that suits it. Variants for ablations, and
-    corrected motions, exist for the first of these samplers only. The released checkpoint of PianoMotion10M is last, if the configuration
+    corrected motions, exist for the first of these samplers only; variants of sampled models are not corrected. The released checkpoint of PianoMotion10M is last, if the configuration
     contains its path.
 
     Parameters
@@ -290,7 +290,7 @@ def comparison_methods(benchmark):
             if benchmark.ablations and not ablation:
                 for title, options in MODELS[variant.model].sampling.items():
                     methods[_in_names(name, title)] = {**methods[name], "variant": title, "options": options, "ablation": True}
-            if on_keys and benchmark.contacts:
+            if on_keys and benchmark.contacts and not (ablation and model.sampled):
                 methods[f"{name}-contacts"] = _corrected(name, methods[name])
     if on_keys and benchmark.ablations and "fingertips" in benchmark.models:
         methods |= _ablations(methods["fingertips"], benchmark.contacts)

@@ -196,7 +196,6 @@ def test_only_the_first_suitable_sampler_is_used_for_contacts_and_ablations():
     assert corrected == {
         "two_stage_flow-notes-transformer-euler-4",
         f"{s2c}-dpmsolverpp-20",
-        *(f"{s2c}-fusion_{mode}-dpmsolverpp-20" for mode in range(4)),
     }
     assert {f"{s2c}-ddpm-9", "two_stage_flow-notes-transformer-euler-8"} <= set(methods)
     assert f"{s2c}-fusion_0-ddpm-9" not in methods
