@@ -238,8 +238,8 @@ def comparison_methods(benchmark):
     Four reference methods come first: the ground truth, the ground truth of other windows, the mean pose of the training data, and the
     training motion with the most similar features. In the keyboard frame, planned motion follows, with default and with learned costs of
     the fingering. The trained models are next (`trained_variants`), each with every sampler that suits it. Variants for ablations, and
-    corrected motions, exist for the first of these samplers only; variants of sampled models are not corrected. The released checkpoint of PianoMotion10M is last, if the configuration
-    contains its path.
+    corrected motions, exist for the first of these samplers only; variants of sampled models are not corrected. The released checkpoint
+    of PianoMotion10M is last, if the configuration contains its path.
 
     Parameters
     ----------
