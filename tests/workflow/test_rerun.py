@@ -40,7 +40,7 @@ SETTINGS = {
     (TARGETS, CORRECTED): BELOW_CORRECTION,
     # The correction is off.
     (TARGETS, "motion={mapnet: {checkpoint: elsewhere.safetensors, max_gap_s: 1.0}}"): {},
-    (("motion",), CORRECTED): {"correct_motion": 2},
+    (("motion",), CORRECTED): {"correct_motion": 2, "motion": 1},
     # No verdict changes.
     (TARGETS, "screening={visibility: {min_both_hands: 0.7}}"): VERDICTS,
     (TARGETS, "screening={duration: {min_s: 2.0}}"): VERDICTS,

@@ -15,6 +15,7 @@ from handroll.evaluation.videos import SUBJECT, VIDEO_PATTERN
 from handroll.generation.recording import Recording
 from handroll.generation.video_correction import correct_video, video_recording
 from handroll.hand.skeleton import HANDS, TIPS
+from handroll.metrics.correction import difficulties
 from handroll.metrics.key_press import key_press_scores
 from handroll.motion.clean import CleanSettings, clean_motion
 from handroll.pose.engine import load_engine
@@ -31,8 +32,12 @@ BETWEEN_GAPS_S = (1.5, 4.0)
 FAST_TEXTURES = ("fast_line", "leap")
 """Textures of a fast passage: its second note follows within 0.2 s, or more than a fifth away within 0.6 s (`passage_types`)."""
 
-PARTS = ("fast passages", "elsewhere", "gaps")
-"""Parts of a performance: observed frames in fast passages and elsewhere, and the gaps that are made."""
+PARTS = ("fast passages", "fast movements", "elsewhere", "gaps")
+"""Parts of a performance. Observed frames: in fast passages; while the wrist moves fast or turns back (`metrics.correction`); elsewhere.
+Frames of the gaps that are made."""
+
+NAMES = ("cleaned", "corrected")
+"""Names of the motions that are compared."""
 
 
 @dataclass(frozen=True)
@@ -156,40 +161,44 @@ def draw_gaps(observed, rate_hz, rng):
     return gaps
 
 
-def compare(video, paths, rng):
+def compare(video, path, rng):
     """Score the motion of a video before and after its correction, and the motion in gaps that are made.
 
     Parameters
     ----------
     video : SimulatedVideo
-    paths : sequence of paths
-        Checkpoints of the models.
+    path : path
+        Checkpoint of the model.
     rng : numpy.random.Generator
         Draws the gaps.
 
     Returns
     -------
     dict of str to dict
-        For "cleaned" and each path: `errors`, a dict of `PARTS` to arrays (n,) of the mean error of the fingertips of a hand and frame
-        (mm); `key_press_f1`; and `filled`, number of frames of `gaps` with a pose and number of frames of `gaps`.
+        For each of `NAMES`: `errors`, a dict of `PARTS` to arrays (n,) of the mean error of the fingertips of a hand and frame (mm);
+        `key_press_f1`, and `key_press_f1_with_gaps`, that of the motion with gaps.
     """
     truth, motion = video.truth, video.cleaned()
     shown = truth.visible.all(axis=2) & (motion["state"] == State.OBSERVED)
     gaps = draw_gaps(shown, video.rate_hz, rng)
-    fast, incomplete = fast_passages(truth), video.without(gaps)
-    # Cleaning interpolates all gaps, as for comparison the longest ones must have a motion.
-    interpolated = incomplete.cleaned(CleanSettings(gap_shorter_than=GAP_FRAMES[1] + 1))
+    moving = difficulties(np.where(np.isfinite(video.true_mm), video.true_mm, 0.0), video.rate_hz)
+    moving, fast = moving["gross"] | moving["inversion"], fast_passages(truth)
+    # Cleaning interpolates even the longest gaps, so that every gap has two motions to compare.
+    interpolated = video.without(gaps).cleaned(CleanSettings(gap_shorter_than=GAP_FRAMES[1] + 1))
+    gaps &= interpolated["state"] != State.HIDDEN
     max_gap_s = (GAP_FRAMES[1] + 2) / video.rate_hz
-    motions = {"cleaned": (motion, interpolated)}
-    motions |= {str(path): tuple(video.corrected(one, path, max_gap_s) for one in (motion, interpolated)) for path in paths}
     scores = {}
-    for name, (whole, with_gaps) in motions.items():
-        masks = (whole, shown & fast), (whole, shown & ~fast), (with_gaps, gaps & (with_gaps["state"] != State.HIDDEN))
-        scores[name] = {
-            "errors": {part: _tip_errors(video, *mask) for part, mask in zip(PARTS, masks, strict=True)},
-            "key_press_f1": key_press_scores(truth.notes, truth.time_s, whole["joints_keyboard_mm"])["key_press_f1"],
-            "filled": (int(masks[2][1].sum()), int(gaps.sum())),
-        }
+    for name in NAMES:
+        whole, filled = (
+            (motion, interpolated) if name == "cleaned" else (video.corrected(m, path, max_gap_s) for m in (motion, interpolated))
+        )
+        masks = (shown & fast, shown & moving, shown & ~fast & ~moving)
+        errors = {part: _tip_errors(video, whole, mask) for part, mask in zip(PARTS, masks, strict=False)}
+        f1, f1_with_gaps = (
+            key_press_scores(truth.notes, truth.time_s, made["joints_keyboard_mm"])["key_press_f1"] for made in (whole, filled)
+        )
+        errors[PARTS[-1]] = _tip_errors(video, filled, gaps)
+        scores[name] = {"errors": errors, "key_press_f1": f1, "key_press_f1_with_gaps": f1_with_gaps}
     return scores
 
 

@@ -22,6 +22,7 @@ from handroll.simulator.corpus import motion_of, view_extrinsics
 from handroll.simulator.score import random_score
 from handroll.storage import read_table, write_json, write_table
 from handroll.tables import FINGERED_NOTES, MOTION, PEDAL, State, by_frame, by_row
+from support.noisy_project import labelled
 from support.untrained_corrector import RATE_HZ, write_corrector
 
 SCRIPT = Path(__file__).resolve().parents[3] / "workflow" / "scripts" / "correct_motion.py"
@@ -39,14 +40,7 @@ def performed():
     for values in motion.values():
         if values.dtype == np.float32:
             values[60:75, RIGHT] = np.nan
-    count = len(performance.notes["pitch"])
-    notes = performance.notes | {
-        "hand": np.array(["left", "right"], dtype=object)[performance.note_hand],
-        "finger": (performance.note_finger + 1).astype(np.int8),
-        "finger_confidence": np.ones(count, dtype=np.float32),
-        "landing_error_mm": np.zeros(count, dtype=np.float32),
-    }
-    return motion, extrinsics, notes
+    return motion, extrinsics, labelled(performance.notes, performance.note_hand, performance.note_finger)
 
 
 def apply(performed, path, **changed):
@@ -77,11 +71,11 @@ def test_the_motion_is_corrected_with_the_notes_of_the_video(performed, tmp_path
 def test_labels_and_audio_delay_reach_the_features(performed, tmp_path):
     _, _, notes = performed
     fingers = encoder_of("fingering", RATE_HZ)
-    labelled, without = (
+    given, reversed_ = (
         encode_recording(video_recording(6.0, given, PEDAL.empty()), fingers, RATE_HZ, 180)
         for given in (notes, notes | {"hand": notes["hand"][::-1], "finger": notes["finger"][::-1]})
     )
-    assert not np.allclose(labelled, without)
+    assert not np.allclose(given, reversed_)
     audio = np.random.default_rng(0).normal(size=48000).astype(np.float32) / 10
     for name, samples in (("early", audio), ("late", np.concatenate([np.zeros(8000, np.float32), audio]))):
         soundfile.write(tmp_path / f"{name}.flac", samples, 16000)
