@@ -1,6 +1,6 @@
 """Measure whether the correction of motion (`motion.correction`) helps on simulated performances; train its model if there is none.
 
-    python evaluation/correction_pipeline.py --checkpoint mapnet.safetensors --minutes 30 --steps 1000
+    python evaluation/correction_pipeline.py --checkpoint mapnet.safetensors
     python evaluation/correction_pipeline.py FOLDER ... --checkpoint mapnet.safetensors
 
 Each folder is a project in which the target `evaluation` has run, with other seeds than those of the noise (5101 to 5106). The script
@@ -22,6 +22,7 @@ from handroll.generation.feature_encoders import encoder_of
 from handroll.generation.video_correction import FEATURES
 from handroll.metrics.bootstrap import mean_over_clips
 from handroll.models.checkpoint import load_checkpoint
+from handroll.models.correction import MAPNETS
 from handroll.simulator.corpus import Recipe, write_corpus
 from handroll.storage import write_json
 from handroll.training.correction import train_correction
@@ -39,7 +40,7 @@ AUDIO = ("logmel", "descriptors")
 NOISE = replace(MEASURED_BY_AXIS, gaps_per_min=12.0, gap_s=(0.033, 0.1, 0.5, 1.1, 2.2))
 """Errors of the training: as measured, but with longer gaps, because the measured ones are those of hands that leave the frame."""
 
-MODEL = {"every": 1, "steps": 60, "width": 64, "layers": 3, "fusion_layers": 1, "heads": 4, "feedforward": 128, "dropout": 0.0}
+MODEL = {"every": 1, "steps": 120, "width": 64, "layers": 3, "fusion_layers": 1, "heads": 4, "feedforward": 128, "dropout": 0.0}
 
 
 def train(path, options):
@@ -59,9 +60,10 @@ def train(path, options):
         windows = {"valid": window_ids(valid, subsample(evaluation_windows(valid, frames), 64))}
         scales = measure_scales(Clips(source, "train")).to_dict()
         write_json(folder / "training.json", {"frames": frames, "windows": windows, "scales": scales})
-        settings = {"steps": options.steps, "batch": options.batch, "learning_rate": 1e-3, "weight_decay": 0.0, "schedule": "cosine"}
+        settings = {"steps": options.steps, "batch": options.batch, "learning_rate": 1.5e-3, "weight_decay": 0.0, "schedule": "cosine"}
         settings |= {"warmup": min(100, options.steps // 4), "clip_norm": 1.0, "seed": options.seed, "precision": "fp32", "device": "cpu"}
-        train_correction(source, folder / "training.json", "mapnet", MODEL, (NOISE,), settings, folder / "state", path)
+        kind = "planned_mapnet" if options.features == "planned" else "mapnet"
+        train_correction(source, folder / "training.json", kind, MODEL, (NOISE,), settings, folder / "state", path)
 
 
 def main():
@@ -70,16 +72,16 @@ def main():
     parser.add_argument("folders", nargs="*", help="project folders with the results of the target `evaluation`")
     parser.add_argument("--checkpoint", default="mapnet.safetensors", help="model; trained if there is no such file (default: %(default)s)")
     parser.add_argument("--features", choices=FEATURES, default="planned", help="music features of the training (default: %(default)s)")
-    parser.add_argument("--minutes", type=float, default=30.0, help="simulated music of the training, minutes (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=1000, help="training steps (default: %(default)s)")
-    parser.add_argument("--batch", type=int, default=32, help="windows in a batch (default: %(default)s)")
+    parser.add_argument("--minutes", type=float, default=24.0, help="simulated music of the training, minutes (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=800, help="training steps (default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=12, help="windows in a batch (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="random seed of the training and of the gaps (default: %(default)s)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     path = Path(options.checkpoint)
     if not path.is_file():
         train(path, options)
-        history = load_checkpoint(path, "mapnet").about["history"][-1]
+        history = load_checkpoint(path, *MAPNETS).about["history"][-1]
         print(f"trained {path}: validation error {history['error']:.2f} mm, of the input {history['error_of_input']:.2f} mm")
     rng = np.random.default_rng(options.seed)
     found = [compare(video, path, rng) for folder in options.folders for video in read_videos(folder)]

@@ -82,14 +82,14 @@ def correct_video(motion, recording, path, extrinsics, joints_from, max_gap_s, s
     """
     # torch takes seconds to import.
     from handroll.models.checkpoint import CheckpointError, check_features
-    from handroll.models.correction import correct, load_corrector
+    from handroll.models.correction import MAPNETS, correct, load_corrector
 
     if not Path(path).is_file():
         raise FileNotFoundError(
             f"{path}: expected a trained MAPnet for motion.correction, found no such file; train it as docs/how-to/correct-motion.md "
             "describes, or set motion.correction: none"
         )
-    model, about = load_corrector(path, "mapnet")
+    model, about = load_corrector(path, MAPNETS)
     name = about["features"]
     if name not in FEATURES:
         raise CheckpointError(

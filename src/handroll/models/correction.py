@@ -22,6 +22,9 @@ from handroll.training_data.model_frame import N_POSE, N_POSITION, RIGHT_FIRST, 
 VERSION = 1
 """Version of the correction. Increase it manually when the same motion and model give another motion."""
 
+MAPNETS = ("mapnet", "planned_mapnet")
+"""Kinds of models that `motion.correction: mapnet` accepts."""
+
 MAX_GAP_S = 1.0
 """Default maximum duration of a gap that is filled (s): the time from the observed frame before it to the one after it."""
 
@@ -123,7 +126,8 @@ def load_corrector(path, kind, device="cpu"):
     Parameters
     ----------
     path : path
-    kind : {"mapnet", "lstm"}
+    kind : {"mapnet", "planned_mapnet", "lstm"}, or a tuple of them
+        Kind of the model, or kinds that it may have.
     device : str
 
     Returns
@@ -137,7 +141,7 @@ def load_corrector(path, kind, device="cpu"):
     FileNotFoundError, CheckpointError
         The file is missing, is not a checkpoint, or contains another kind of model.
     """
-    checkpoint = load_checkpoint(path, kind)
+    checkpoint = load_checkpoint(path, *([kind] if isinstance(kind, str) else kind))
     return Corrector(checkpoint.network(), checkpoint.about["rate_hz"], device), checkpoint.about
 
 

@@ -200,9 +200,9 @@ def _hamer_weights():
 
 
 def _check_mapnet(path):
-    from handroll.models.correction import load_corrector
+    from handroll.models.correction import MAPNETS, load_corrector
 
-    model, about = load_corrector(path, "mapnet")
+    model, about = load_corrector(path, MAPNETS)
     return f"{model.parameters} parameters, features {about['features']}, {about['rate_hz']:g} Hz"
 
 
