@@ -35,9 +35,12 @@ RATE_HZ = 30.0
 
 WINDOW_S = 4.0
 
+MUSIC_SEED = 901
+"""Random seed of the simulated music."""
+
 AUDIO = ("logmel", "descriptors")
 
-NOISE = replace(MEASURED_BY_AXIS, gaps_per_min=12.0, gap_s=(0.033, 0.1, 0.5, 1.1, 2.2))
+NOISE = replace(MEASURED_BY_AXIS, gaps_per_min=12.0, gap_s=(0.0333, 0.1, 0.5, 1.1, 2.2))
 """Errors of the training: as measured, but with longer gaps, because the measured ones are those of hands that leave the frame."""
 
 MODEL = {"every": 1, "steps": 120, "width": 64, "layers": 3, "fusion_layers": 1, "heads": 4, "feedforward": 128, "dropout": 0.0}
@@ -48,7 +51,7 @@ def train(path, options):
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         recipe = Recipe(
-            options.seed, take_s=40.0, fps=RATE_HZ, length_s=20.0, hop_s=20.0, audio_rate_hz=16000 if options.features in AUDIO else None
+            MUSIC_SEED, take_s=40.0, fps=RATE_HZ, length_s=20.0, hop_s=20.0, audio_rate_hz=16000 if options.features in AUDIO else None
         )
         write_corpus(folder / "shards", options.minutes / 60.0, recipe)
         encoder = encoder_of(options.features, RATE_HZ)
