@@ -22,6 +22,7 @@ include: "workflow/rules/synthetic.smk"
 include: "workflow/rules/experiment.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/benchmark.smk"
+include: "workflow/rules/correction.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/targets.smk"
@@ -38,6 +39,7 @@ localrules:
     keyboard,
     overlays,
     benchmark,
+    correction_table,
     evaluation,
     find_segments,
     measure_visibility,
@@ -109,6 +111,12 @@ rule benchmark:
     """Train the models of the experiment, generate and score motions, and write the comparison tables."""
     input:
         tables=rules.make_tables.output,
+
+
+rule correction_table:
+    """Train the models that correct motion, score them on motion with noise, and write the comparison tables."""
+    input:
+        tables=correction_tables,
 
 
 rule evaluation:

@@ -66,8 +66,7 @@ def main(arguments=None):
     hands.add_argument("--encoder", type=Path, metavar="FOLDER", help="folder of the weights of the speech encoder that the model uses")
     hands.add_argument(
         "--sampler",
-        default="dpmsolver++",
-        help="ddpm, ddim, dpmsolver++ or sde-dpmsolver++; with flow matching euler or heun (default: %(default)s)",
+        help="ddpm, ddim, dpmsolver++ or sde-dpmsolver++; with flow matching euler or heun (default: dpmsolver++ or euler)",
     )
     hands.add_argument("--steps", type=_at_least(1), default=20, metavar="N", help="steps of the sampler (default: %(default)s)")
     hands.add_argument("--no-contacts", dest="contacts", action="store_false", help="keep the motion of the model, even if it misses notes")

@@ -29,7 +29,6 @@ TOYS = {
     "check_midi": ["--seeds", "1", "--seconds", "8", "--cache", "{cache}"],
     "clean_motion": ["--frames", "200", "--compared", "60"],
     "corpus": ["--minutes", "1"],
-    "correction": ["--minutes", "1.5", "--steps", "2", "--batch", "2", "--rows", "all"],
     "correction_pipeline": [
         "{project}",
         "--checkpoint",

@@ -56,7 +56,8 @@ class Project:
     def jobs_of(output):
         """Rules of Snakemake's table of jobs, with the number of jobs of each; targets are left out."""
         jobs = dict(re.findall(r"^(\w+)\s+(\d+)$", output, flags=re.MULTILINE))
-        return {rule: int(count) for rule, count in jobs.items() if rule not in ("total", *TARGETS, "screen", "benchmark")}
+        left_out = ("total", *TARGETS, "screen", "benchmark", "correction_table")
+        return {rule: int(count) for rule, count in jobs.items() if rule not in left_out}
 
     def planned(self, *arguments):
         """Rules that a run would execute now, with the number of jobs of each; targets are left out."""

@@ -40,7 +40,8 @@ RULES = {
     "synthetic": "synthesise_corpus",
     "overlay": "draw_overlay",
     "evaluation": "render_performance summarise_evaluation",
-    **dict.fromkeys(("benchmark", "benchmark.weights", "benchmark.autoencoder", "benchmark.tuning"), ""),
+    **dict.fromkeys(("benchmark", "benchmark.weights", "benchmark.autoencoder", "benchmark.tuning", "benchmark.correction"), ""),
+    **dict.fromkeys([f"benchmark.correction.{name}" for name in ("transformers", "lstm", "training")], "train_corrector"),
     "benchmark.position": "train_network tune_encoder",
     "benchmark.gesture": "train_network",
     "benchmark.fingertips": "train_network",
@@ -66,6 +67,10 @@ class OneStage(tuple):
         self.folder, self.stage = names
 
 
+class OneRow(str):
+    corrector = corrected = property(str)
+
+
 def value_of(param, wildcards=OneVideo(("anna", "one"))):
     if not callable(param):
         return param
@@ -77,6 +82,9 @@ for rule in workflow.rules:
     if "stage" in rule.wildcard_names:
         params = {name: param for name, param in rule.params.items() if name != "code"}
         found[rule.name] = {name: [value_of(param, OneStage(of)) for of in NETWORKS] for name, param in params.items()}
+    elif {"corrector", "corrected"} & set(rule.wildcard_names):
+        names = {"corrector": CORRECTORS, "corrected": COMPARED}[next(iter(rule.wildcard_names))]
+        found[rule.name] = {name: [value_of(param, OneRow(of)) for of in names] for name, param in rule.params.items()}
     elif not {"features", "method"} & set(rule.wildcard_names):
         found[rule.name] = {name: value_of(param) for name, param in rule.params.items() if name != "encoder"}
     else:
@@ -129,7 +137,7 @@ def extended(project):
     with (project.root / "Snakefile").open("a", encoding="utf-8") as file:
         file.write(DUMP)
     (project.root / "videos.tsv").write_text("subject\tvideo\tsource\nanna\tone\tmedia/one.mp4\n", encoding="utf-8")
-    project.run("--list-target-rules")
+    project.run("--list-target-rules", "--config", "benchmark={correction: {rows: [lstm, mapnet]}}")
     params = json.loads((project.root / "params.json").read_text(encoding="utf-8"))
     return project.root, params, params["describe_dataset"].pop("settings")
 

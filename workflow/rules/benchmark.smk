@@ -1,11 +1,10 @@
 # Benchmark: generate motion with every method, score it, and compare the methods in tables.
 # Reads results/experiments/<name>/{training.json,features,models} and shards. Writes
 # results/experiments/<name>/{windows.json,motion,scores,table.*}.
-import re
 
 
 wildcard_constraints:
-    method="|".join(map(re.escape, METHODS)),
+    method=one_of(METHODS),
 
 
 rule choose_windows:

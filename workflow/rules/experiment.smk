@@ -1,4 +1,8 @@
-# Experiment: values and input functions that follow from the configuration section `benchmark`. training.smk and benchmark.smk use them.
+# Experiment: values and input functions that follow from the configuration section `benchmark`. training.smk, benchmark.smk and
+# correction.smk use them.
+import re
+
+from handroll.models.correction_rows import compared_rows
 from handroll.models.feature_names import (
     DEFAULT_COSTS,
     FINGERED_FEATURES,
@@ -26,12 +30,26 @@ EXPERIMENT = f"results/experiments/{BENCHMARK.name}"
 # Modules that load trained models.
 MODEL_MODULES = sorted({module.removeprefix("handroll.") for module in LOADERS.values()})
 
+# Comparison of methods that correct motion: its settings, the length of a window in frames, and each row at each frame rate ratio.
+CORRECTION = BENCHMARK.correction
+CORRECTION_WINDOW = round(CORRECTION.window_s * BENCHMARK.rate_hz)
+COMPARED = compared_rows(CORRECTION, CORRECTION_WINDOW)
+
+# The trained rows by the path of the checkpoint below `models`, such as mapnet-3/mapnet.
+CORRECTORS = {f"{name}/{row['kind']}": row for name, row in COMPARED.items() if row["kind"]}
+
 # Description of each method, by name.
 METHODS = comparison_methods(BENCHMARK)
 
 # What is trained: the models by folder, and the variant of each stage by folder and stage.
 TRAINED = trained_variants(BENCHMARK)
 NETWORKS = stage_variants(BENCHMARK)
+
+
+def one_of(names):
+    """For `wildcard_constraints`: a pattern that matches exactly these names."""
+    # An empty constraint would match everything; this pattern matches nothing.
+    return "|".join(re.escape(name) for name in sorted(names)) or "(?!)"
 
 
 def encoder_folder(wildcards):
@@ -122,3 +140,9 @@ def models_of(wildcards):
     folders = TRAINED[method["folder"]].folders
     paths = [f"{EXPERIMENT}/models/{folder}/{stage}" for stage, folder in folders.items()]
     return [f"{path}.{kind}" for kind in ("safetensors", "json") for path in paths]
+
+
+def corrector_files(wildcards):
+    """For inputs: checkpoint and training log of a row of the comparison of correction; none for methods without weights."""
+    kind = COMPARED[wildcards.corrected]["kind"]
+    return [f"{EXPERIMENT}/models/{wildcards.corrected}/{kind}.{suffix}" for suffix in ("safetensors", "json") if kind]

@@ -32,6 +32,16 @@ def steps_to(last):
     return per_video(*(getattr(rules, step).output[0] for step in STEPS[: STEPS.index(last) + 1]))
 
 
+def correction_tables(wildcards):
+    """For the input of `correction_table`: the tables of the experiment. Without rows, there is nothing to compare."""
+    if not CORRECTION.rows:
+        raise WorkflowError(
+            "benchmark.correction.rows: expected rows of the table, such as transformer_pose and mapnet, found none; name them, or use "
+            "`--configfile config/experiments/correction.yaml`"
+        )
+    return rules.make_correction_table.output
+
+
 def existing_overlays(wildcards):
     """For the input of `all`: overlays of the videos that have a folder of overlays.
 

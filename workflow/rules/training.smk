@@ -1,7 +1,6 @@
 # Training: prepare motion and audio features, and train the models of an experiment.
 # Reads shards of results/{dataset,synthetic,synthetic-N,pianomotion10m}. Writes
 # results/experiments/<name>/{motion_cache,training.json,features,encoders,models}.
-import re
 
 # Manifest of the shards that the experiment reads.
 SHARDS = {
@@ -21,9 +20,9 @@ RUN = cfg("benchmark.seed", "benchmark.precision", "benchmark.gpus", "device")
 
 
 wildcard_constraints:
-    features="|".join(all_features(BENCHMARK)),
-    folder="|".join(sorted({re.escape(folder) for folder, _ in NETWORKS})),
-    stage="|".join(sorted({stage for _, stage in NETWORKS})),
+    features=one_of(all_features(BENCHMARK)),
+    folder=one_of({folder for folder, _ in NETWORKS}),
+    stage=one_of({stage for _, stage in NETWORKS}),
     encoder="hubert|wav2vec2",
 
 

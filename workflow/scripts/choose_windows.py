@@ -9,8 +9,8 @@ from pathlib import Path
 from handroll.logs import step_log
 from handroll.provenance import stamp
 from handroll.storage import read_json, write_json
-from handroll.training_data.loader import Clips, Source, need_clips
-from handroll.training_data.windows import MIN_VISIBLE, evaluation_windows, subsample, window_ids
+from handroll.training_data.loader import Clips, Source
+from handroll.training_data.windows import scored_windows, window_ids
 
 
 def main(snakemake):
@@ -19,13 +19,7 @@ def main(snakemake):
     with step_log(snakemake.log[0], snakemake.rule) as log:
         training = read_json(given.training)
         clips = Clips(Source(Path(given.shards).parent, **params.source), params.split)
-        need_clips(clips, training["frames"])
-        windows = subsample(evaluation_windows(clips, training["frames"]), params.max_windows)
-        if not windows:
-            raise ValueError(
-                f"{given.shards}, split {params.split}: expected windows in which hands are visible in {MIN_VISIBLE:.0%} of the frames, "
-                f"found none in {len(clips)} clips; choose another split or other subjects (benchmark.split, benchmark.subjects)"
-            )
+        windows = scored_windows(clips, training["frames"], params.max_windows)
         chosen = {"split": params.split, "windows": {params.split: window_ids(clips, windows)}}
         made = stamp(snakemake.rule, params.code, {"source": params.source, "max_windows": params.max_windows})
         write_json(snakemake.output.windows, training | chosen | {"made": made})

@@ -10,8 +10,8 @@ from pathlib import Path
 from handroll.logs import step_log
 from handroll.storage import write_json
 from handroll.training_data.feature_cache import write_motion
-from handroll.training_data.loader import Clips, Source, need_clips
-from handroll.training_data.windows import VALID_WINDOWS, evaluation_windows, measure_scales, subsample, window_ids
+from handroll.training_data.loader import Source
+from handroll.training_data.windows import training_windows
 
 
 def main(snakemake):
@@ -21,13 +21,9 @@ def main(snakemake):
         shards, motion = Path(snakemake.input.shards).parent, Path(snakemake.output.motion).parent
         write_motion(shards, motion, params.source["frame"], params.source["rate_hz"])
         source = Source(shards, motion=motion, **params.source)
-        train, valid = Clips(source, "train"), Clips(source, "valid")
-        need_clips(train, params.frames)
-        windows = subsample(evaluation_windows(valid, params.frames), VALID_WINDOWS)
-        # training.json contains no provenance, since a new code version in it would restart every training.
-        made = {"frames": params.frames, "windows": {"valid": window_ids(valid, windows)}, "scales": measure_scales(train).to_dict()}
+        made = training_windows(source, params.frames)
         write_json(snakemake.output.training, made)
-        log.info("train: %d clips; valid: %d windows of %d clips", len(train), len(windows), len(valid))
+        log.info("%d windows for validation", len(made["windows"]["valid"]))
 
 
 if __name__ == "__main__":

@@ -40,7 +40,9 @@ class Network(Section):
 class FurtherNetwork(Network):
     """Settings of a network without a section of its own; `values` are the arguments of its settings class."""
 
-    values: dict[str, bool | int | float | str | list[int]] = Field({}, description="settings of the network that differ from its defaults")
+    values: dict[str, bool | int | float | str | list[int | float]] = Field(
+        {}, description="settings of the network that differ from its defaults"
+    )
 
     def settings(self):
         """Return the settings of the network, without those of its training."""
@@ -110,6 +112,50 @@ class Tuning(Network):
     training: Training = Training(steps=100000, batch=32, learning_rate=2e-5, warmup=0, schedule="constant", clip_norm=0.0, ema_decay=0.0)
 
 
+class CorrectionTransformers(Section):
+    """Sizes of MAPnet and of the transformer on pose only."""
+
+    width: Annotated[int, Field(ge=2)] = Field(64, description="width of the transformers, a multiple of heads; the paper: 160")
+    heads: Count = Field(4, description="number of attention heads; the paper does not state it")
+    feedforward: Count = Field(128, description="width of the feed-forward layers; the paper does not state it")
+    layers: Count = Field(
+        3,
+        description="number of layers of the pose transformer, and of the music transformer; early fusion swaps this number and fusion_layers, balanced fusion takes their mean; the paper: 12",
+    )
+    fusion_layers: Count = Field(1, description="number of layers of the fusion transformer; the paper: 2")
+    dropout: Share = Field(0.0, description="dropout rate")
+
+
+class CorrectionLstm(Section):
+    """Sizes of the LSTMs that correct motion."""
+
+    width: Count = Field(64, description="width of each direction; the paper does not state it")
+    layers: Count = Field(1, description="number of layers; the paper does not state it")
+
+
+class CorrectionBenchmark(Section):
+    """Comparison of methods that correct motion with noise: docs/how-to/correction.md. The target correction_table makes its table."""
+
+    rows: list[str] = Field(
+        [],
+        description="rows of the table, by their names in `handroll.models.correction_rows.ROWS`, such as transformer_pose and mapnet; empty: nothing is trained",
+    )
+    every: Annotated[list[Annotated[int, Field(ge=1, le=10)]], Field(min_length=1)] = Field(
+        [3], description="frames of the output for each frame of the input; each row is trained for each of them; the paper: 1, 2 and 3"
+    )
+    features: Literal["logmel", "notes", "fingering", "hubert", "wav2vec2", "hubert_tuned", "wav2vec2_tuned"] = Field(
+        "notes", description="music that the models receive; see benchmark.features"
+    )
+    window_s: Positive = Field(3.0, description="length of a window (s); the paper: 3")
+    noise: Annotated[list[Literal["paper", "measured"]], Field(min_length=1)] = Field(
+        ["paper", "measured"],
+        description="kinds of noise in training, in turn, and in scoring; paper: jitter and confusions, measured: the errors of handroll's own motion",
+    )
+    transformers: CorrectionTransformers = CorrectionTransformers()
+    lstm: CorrectionLstm = CorrectionLstm()
+    training: Training = Training(steps=2000, batch=32, learning_rate=1e-3, weight_decay=0.0, ema_decay=0.0)
+
+
 class Weights(Section):
     """Weights that some models require but handroll does not include; docs/how-to/weights.md lists their sources."""
 
@@ -169,7 +215,7 @@ class Benchmark(Section):
     )
     ablations: bool = Field(
         False,
-        description="score variants of fingertips: without the mask, with default costs of the fingering, with a single fit of the contacts",
+        description="score variants: fingertips without the mask, with default costs of the fingering, and with a single fit of the contacts; s2c with the other fusion modes, and with the same noise for both hands",
     )
     samples: Count = Field(2, description="number of motions generated for each window")
     max_windows: Annotated[int, Field(ge=0)] = Field(0, description="maximum number of windows to score, evenly spaced; 0: all")
@@ -182,4 +228,5 @@ class Benchmark(Section):
     networks: dict[str, FurtherNetwork] = Field({}, description="settings of further networks, by the name of the stage")
     autoencoder: Autoencoder = Autoencoder()
     tuning: Tuning = Tuning()
+    correction: CorrectionBenchmark = CorrectionBenchmark()
     weights: Weights = Weights()

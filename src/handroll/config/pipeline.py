@@ -530,8 +530,14 @@ def parse_config(values):
         raise ConfigError("the configuration: benchmark.data: PianoMotion10M has no registered keyboards; set benchmark.frame: camera")
     if config.benchmark.frame == "camera" and "fingering" in config.benchmark.features:
         raise ConfigError("the configuration: benchmark.features: fingering needs registered keyboards; set benchmark.frame: keyboard")
-    for name in ("position", "gesture", "fingertips", "autoencoder", "tuning"):
-        batch = getattr(config.benchmark, name).training.batch
+    if config.benchmark.frame == "camera" and config.benchmark.correction.rows:
+        raise ConfigError(
+            "the configuration: benchmark.correction.rows: the models need registered keyboards; set benchmark.frame: keyboard"
+        )
+    names = ("position", "gesture", "fingertips", "autoencoder", "tuning", "correction")
+    sections = {name: getattr(config.benchmark, name) for name in names}
+    for name, network in (sections | {f"networks.{stage}": of for stage, of in config.benchmark.networks.items()}).items():
+        batch = network.training.batch
         if config.device == "cuda" and batch < config.benchmark.gpus:
             raise ConfigError(
                 f"the configuration: benchmark.{name}.training.batch: expected at least one window for each of {config.benchmark.gpus} GPUs "

@@ -66,8 +66,12 @@ _LIMIT_SIGMA_RAD = 0.05
 # Maximum distance of a pressed point from the middle of a white and of a black key, and from the tail of a white key.
 _WHITE_SLACK_MM, _NARROW_SLACK_MM = 6.0, 3.0
 
-# Range of the height of a pressing fingertip around the bottom of its key.
-_BOTTOM_SLACK_MM = 1.0
+# Range of the height of a pressing fingertip: above and below the bottom of its key. A fingertip that comes from above stops at the upper
+# end, which is deeper than 90 % of the travel of the key, so that the key counts as pressed (`metrics.frame_press`).
+_BOTTOM_SLACK_MM = (0.4, 1.0)
+
+# Range of the height of a fingertip around the course of its stroke.
+_STROKE_SLACK_MM = 0.35 * PLANNED.hover_mm
 
 # Minimum share of the way to the key (`aim`) from which a fingertip has to be over its key, and share of the press from which it is down.
 _OVER_KEY, _DOWN = 0.95, 0.98
@@ -302,7 +306,7 @@ def tip_ranges(presses, time_s, tips_m, mirror, scale):
     surface = STANDARD.black_height_mm * smooth_step((tips_mm[..., 1] - STANDARD.black_front_mm + _EDGE_MM) / _EDGE_MM)
     over = (tips_mm[..., 1] > -height) & (tips_mm[..., 1] < STANDARD.white_length_mm)
     low[..., 2] = np.where(over, surface + height + _IDLE_MM, -np.inf)
-    sigma[..., 2] = 1e3 * _RAISED_SIGMA_M * 1e-3
+    sigma[..., 2] = _RAISED_SIGMA_M
     if not len(presses.onset_s):
         return 1e-3 * low, 1e-3 * high, sigma
     # A playing hand keeps its idle fingertips near the keys.
@@ -330,8 +334,8 @@ def tip_ranges(presses, time_s, tips_m, mirror, scale):
     low[frame[raised], finger[raised], 2] = (top[press] + height[finger] + _RAISED * PLANNED.hover_mm)[raised]
     moving = (courses.down > 0.0) & (courses.down < _DOWN)
     middle = top[press] + height[finger] + PLANNED.hover_mm - courses.down * (PLANNED.hover_mm + STANDARD.dip_mm)
-    for chosen, room in ((moving, 0.35 * PLANNED.hover_mm), (courses.down >= _DOWN, _BOTTOM_SLACK_MM)):
-        low[frame[chosen], finger[chosen], 2] = middle[chosen] - room
-        high[frame[chosen], finger[chosen], 2] = middle[chosen] + room
+    for chosen, (above, below) in ((moving, (_STROKE_SLACK_MM,) * 2), (courses.down >= _DOWN, _BOTTOM_SLACK_MM)):
+        low[frame[chosen], finger[chosen], 2] = middle[chosen] - below
+        high[frame[chosen], finger[chosen], 2] = middle[chosen] + above
     sigma[frame[courses.down > 0.0], finger[courses.down > 0.0], 2] = _TIP_SIGMA_M[2]
     return 1e-3 * low, 1e-3 * high, sigma

@@ -21,7 +21,7 @@ from handroll.generation.style import PLANNED
 from handroll.generation.wrist_trajectory import presses_of
 from handroll.hand.skeleton import FINGERS, HANDS, TIPS
 from handroll.keyboard.geometry import STANDARD
-from handroll.models.audio_features import SPAN, FeatureEncoder, feature_encoder
+from handroll.models.audio_features import SPAN, FeatureEncoder, clip_frames, feature_encoder
 from handroll.models.feature_names import FINGERED_FEATURES
 from handroll.models.fingertip_network import PLAN
 from handroll.rendering.scene import world_joints
@@ -86,12 +86,12 @@ def _encode_fingering(row, rate_hz, costs):
     clip = clip_notes(row)
     hand = assign_hands(clip.notes, clip.hand, clip.hand_scale)
     finger = finger_notes(clip.notes, clip.pedal, hand, clip.finger, costs, clip.hand_scale)
-    return finger_features(clip.notes, hand, finger, rate_hz, _frames(row, rate_hz))
+    return finger_features(clip.notes, hand, finger, rate_hz, clip_frames(row, rate_hz))
 
 
 def _encode_plan(row, rate_hz, costs):
     """Compute the features (frame, feature) of the fingered notes of a clip, and its plan, from its row."""
-    clip, frames = clip_notes(row), _frames(row, rate_hz)
+    clip, frames = clip_notes(row), clip_frames(row, rate_hz)
     known = clip.hand_scale, clip.hand, clip.finger
     played = plan_performance(clip.notes, clip.pedal, frames / rate_hz, _SEED, rate_hz, *known, costs).performance
     channels = plan_channels(played, rate_hz)
@@ -121,8 +121,3 @@ def plan_channels(performance, rate_hz):
         "tips": reach.reshape(frames, -1),
         "aim": np.minimum(aim[:, RIGHT_FIRST], 1.0).reshape(frames, -1),
     }
-
-
-def _frames(row, rate_hz):
-    """Return the number of frames of a clip at a frame rate."""
-    return round((row["end_s"] - row["start_s"]) * rate_hz)

@@ -36,7 +36,7 @@ from handroll.generation.labelled_notes import read_clips
 from handroll.hand.skeleton import FINGERS, HANDS
 from handroll.logs import LOGGER
 
-VERSION = 1
+VERSION = 2
 """Version of the learned costs. Increase it manually when the same labels give different costs."""
 
 SEGMENT_CHORDS = 64
@@ -44,6 +44,9 @@ SEGMENT_CHORDS = 64
 
 MAX_NOTES = 30_000
 """Default maximum number of labelled notes from which costs are learned: about 100 minutes of music."""
+
+HELD_OUT = 0.2
+"""Share of the clips of the split train that selects the variant and the spread of `learn_hands`."""
 
 SPREADS = (0.03, 0.1, 0.3, 1.0)
 """Spreads (`learn`) among which `learn_hands` selects. Few or contradictory labels need a small spread."""
@@ -324,7 +327,7 @@ def _from_vector(values):
     return FingeringCosts(**dict(numbers), use=use, pair=pair.reshape(DEFAULT_COSTS.pair.shape))
 
 
-def learn_hands(train, valid):
+def learn_hands(train, held_out):
     """Learn the costs of both hands, together or apart.
 
     Both hands are mirror images of each other, so that one set of costs can be learned from the notes of both. The costs of each hand
@@ -333,7 +336,7 @@ def learn_hands(train, valid):
 
     Parameters
     ----------
-    train, valid : sequence of LabelledNotes
+    train, held_out : sequence of LabelledNotes
         Music from which costs are learned, and music that selects the variant and the spread.
 
     Returns
@@ -341,7 +344,7 @@ def learn_hands(train, valid):
     players : (Player, Player)
         The left and the right hand.
     likelihood : dict of str to float
-        Mean log-likelihood of a label of `valid` under the default costs ("default"), and with the hands learned "together" and "apart".
+        Mean log-likelihood of a label of `held_out` under the default costs ("default"), and with the hands learned "together" and "apart".
 
     Raises
     ------
@@ -349,17 +352,16 @@ def learn_hands(train, valid):
         One of the sets has no labels.
     """
     sides = range(len(HANDS))
-    train_of, valid_of = ([segments_of(clips, side) for side in sides] for clips in (train, valid))
-    for name, (left, right) in (("train", train_of), ("valid", valid_of)):
-        if not left.labels + right.labels:
-            raise ValueError(
-                f"split {name}: expected notes with labels of hand and finger, found none; give this split a share (`splits`), or use "
-                "shards whose notes have these labels (`results/dataset`)"
-            )
-    labels = sum(segments.labels for segments in valid_of)
+    train_of, held_out_of = ([segments_of(clips, side) for side in sides] for clips in (train, held_out))
+    if not all(left.labels + right.labels for left, right in (train_of, held_out_of)):
+        raise ValueError(
+            "split train: expected at least two clips with labels of hand and finger, found fewer; give this split a larger share "
+            "(`splits`), or use shards whose notes have these labels (`results/dataset`)"
+        )
+    labels = sum(segments.labels for segments in held_out_of)
 
     def likelihood(players):
-        return sum(log_likelihood(segments, player) for segments, player in zip(valid_of, players, strict=True)) / labels
+        return sum(log_likelihood(segments, player) for segments, player in zip(held_out_of, players, strict=True)) / labels
 
     def learn_apart(spread):
         return tuple(learn(segments, together[0], spread) if segments.labels else together[0] for segments in train_of)
@@ -428,6 +430,8 @@ def draw(clips, max_notes, seed=0):
 def learn_costs(folders, subjects=(), max_notes=MAX_NOTES):
     """Learn the costs of both hands from the split train of datasets, and log how well they agree with the labels of the split valid.
 
+    The last part of the clips of train (`HELD_OUT`) selects what `learn_hands` selects. So the labels of valid have no influence.
+
     Parameters
     ----------
     folders : sequence of path
@@ -445,16 +449,19 @@ def learn_costs(folders, subjects=(), max_notes=MAX_NOTES):
     Raises
     ------
     FileNotFoundError, ValueError
-        A folder has no list of shards, or a split has no labels.
+        A folder has no list of shards, or fewer than two clips of train have labels.
     """
-    train, valid = (
-        draw([clip for folder in folders for clip in read_clips(folder, split, subjects)], max_notes) for split in ("train", "valid")
-    )
-    players, likelihood = learn_hands(train, valid)
+    train, valid = ([clip for folder in folders for clip in read_clips(folder, split, subjects)] for split in ("train", "valid"))
+    kept = len(train) - max(1, round(HELD_OUT * len(train)))
+    parts = {"train": draw(train[:kept], max_notes), "the held-out part of train": draw(train[kept:], max_notes)}
+    players, likelihood = learn_hands(*parts.values())
     costs = tuple(player.costs for player in players)
-    for name, clips in (("train", train), ("valid", valid)):
+    valid = draw(valid, max_notes)
+    for name, clips in (parts | {"valid": valid}).items():
         LOGGER.info("%s: %d labelled notes in %d clips", name, sum(int(clip.labelled.sum()) for clip in clips), len(clips))
-    LOGGER.info("log-likelihood of a label of valid: %s", ", ".join(f"{name} {value:.3f}" for name, value in likelihood.items()))
+    LOGGER.info("log-likelihood of a held-out label: %s", ", ".join(f"{name} {value:.3f}" for name, value in likelihood.items()))
+    if not valid:
+        return costs
     for name, of_name in (("default", (DEFAULT_COSTS,) * len(HANDS)), ("learned", costs)):
         shares = ", ".join(f"{key} {100.0 * share:.1f} %" for key, share in agreement(valid, of_name).items())
         LOGGER.info("%s costs, share of the labels of valid that agree: %s", name, shares)

@@ -49,7 +49,8 @@ def generate(method, source, windows_path, models, seed=0, samples=1, device="cp
     windows_path : path of windows.json
         Windows, their length, and scales.
     models : list of paths
-        Checkpoints of the method; empty for reference methods.
+        What the method needs: checkpoints, then their training logs, of a trained model; the motions to correct, their report and, if the
+        fingering is learned, its costs; the costs of planned motion; the released checkpoint. Empty for reference methods.
     seed : int
         Random seed of the noise.
     samples : int
@@ -63,7 +64,8 @@ def generate(method, source, windows_path, models, seed=0, samples=1, device="cp
         Columns of `generation.motion_file.GENERATED`.
     facts : dict
         Costs and description of the method: parameters, training_s, sampling_ms (per window), input (`notes` or `audio`), features,
-        decoder, sampler, steps. Entries that do not apply to the kind of method are missing.
+        decoder, sampler, steps, variant, ablation; of corrected motion also contacts_s_per_min, missed_notes and notes. Entries that do not
+        apply to the kind of method are missing.
     """
     chosen = json.loads(Path(windows_path).read_text(encoding="utf-8"))
     clips = Clips(source, chosen["split"])
@@ -72,7 +74,7 @@ def generate(method, source, windows_path, models, seed=0, samples=1, device="cp
     columns, facts = KINDS[method["kind"]](method, clips, chosen, windows, models, {"seed": seed, "samples": samples, "device": device})
     if "features" in facts:
         facts = {"input": input_of(facts["features"])} | facts
-    return columns, facts | ({"variant": method["variant"]} if "variant" in method else {})
+    return columns, facts | {name: method[name] for name in ("variant", "ablation") if name in method}
 
 
 def _ground_truth(method, clips, chosen, windows, models, run):
@@ -184,7 +186,13 @@ def _contacts(method, clips, chosen, windows, models, run):
         poses.append(pose)
         missed, total = missed + int(lost.sum()), total + len(lost)
     minutes = len(positions) * chosen["frames"] / rate_hz / 60.0
-    facts |= {"contacts_s_per_min": round((time.perf_counter() - started) / minutes, 3), "missed_notes": missed, "notes": total}
+    # Whatever the model receives, its corrected motion depends on the notes.
+    facts |= {
+        "input": "notes",
+        "contacts_s_per_min": round((time.perf_counter() - started) / minutes, 3),
+        "missed_notes": missed,
+        "notes": total,
+    }
     return columns | {"position": positions, "pose": poses}, facts
 
 
@@ -214,7 +222,7 @@ def _sample(model, encode, method, clips, chosen, windows, run, facts):
             # A seed depends only on the numbers of window and sample. Therefore the noise of a window does not depend on other windows.
             seeds = [(run["seed"] * 1_000_003 + window) * 1009 + number for window in range(first, first + len(features))]
             started = time.perf_counter()
-            motions.append(model.generate(features, method["sampler"], method["steps"], seeds))
+            motions.append(model.generate(features, method["sampler"], method["steps"], seeds, **method.get("options", {})))
             spent += time.perf_counter() - started
         made.append([np.stack(part, axis=1) for part in zip(*motions, strict=True)])
     position, pose = (np.concatenate(part) for part in zip(*made, strict=True))

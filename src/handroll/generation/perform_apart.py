@@ -76,7 +76,8 @@ def perform_apart(notes, pedal, duration_s, hand, finger, seed, fps, hand_scale)
         first, last = max(start - context, 0), frames if end == frames else end + context
         music, rows = _cut(notes, hand, finger, first / fps, (last - first) / fps)
         part, dropped = _perform_block(music, seed + number * _SEEDS, fps, hand_scale)
-        finger[rows[dropped]] = UNPLAYED
+        # The block before has already played the notes that start before this one.
+        finger[rows[dropped & (notes["onset_s"][rows] * fps >= start)]] = UNPLAYED
         rows = rows[~dropped]
         if out is None:
             out = _empty(part, frames)

@@ -120,7 +120,7 @@ class TrainedPianist:
         return recording, GeneratedMotion(None, camera_frame_rows(position, pose, about["rate_hz"]), CAMERA.to_metadata())
 
 
-def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", device="cpu", contacts=True, costs=None, hand_size=1.0):
+def load_pianist(folder, sampler=None, steps=20, encoder_folder="", device="cpu", contacts=True, costs=None, hand_size=1.0):
     """Load a trained model from a folder of checkpoints.
 
     Parameters
@@ -128,7 +128,7 @@ def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", dev
     folder : path
         Folder with the checkpoints of the stages of a model (`models.methods.MODELS`), such as `position.safetensors`.
     sampler, steps
-        See `models.objectives.sample`. Not used by models without noise.
+        See `models.objectives.sample`. Not used by models without noise. The default sampler is dpmsolver++, or euler for flow matching.
     encoder_folder : path, optional
         Folder with the weights of a speech encoder. Required for models that use one.
     device : str
@@ -152,13 +152,15 @@ def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", dev
     handroll.device.DeviceError
         The device is not available.
     """
-    check_sampling(sampler, steps), check_hand_size(hand_size)
+    check_sampling(sampler or "dpmsolver++", steps), check_hand_size(hand_size)
     folder = Path(folder)
     name, paths = checkpoints_in(folder)
-    last, sampling = paths[-1], {"sampler": sampler, "steps": steps} if MODELS[name].sampled else {}
+    last, sampling = paths[-1], {}
     model, about = load_model(name, paths, device)
-    if sampling:
+    if MODELS[name].sampled:
+        sampler = sampler or ("euler" if model.objective == "flow" else "dpmsolver++")
         check_sampling(sampler, steps, model.objective)
+        sampling = {"sampler": sampler, "steps": steps}
     name = about["features"]
     if name not in _WITHOUT_FOLDER and not encoder_folder:
         raise ValueError(f"{folder}: this model needs features of the speech encoder {name}; give the folder of its weights with --encoder")
@@ -179,7 +181,7 @@ def load_pianist(folder, sampler="dpmsolver++", steps=20, encoder_folder="", dev
 
 
 def checkpoints_in(folder):
-    """Find the model whose checkpoints are in a folder. A stage that it shares with another model may be in the folder of that model.
+    """Find the model whose checkpoints are in a folder. A stage that it shares with another model or variant may be in that one's folder.
 
     Parameters
     ----------
@@ -202,9 +204,11 @@ def checkpoints_in(folder):
     for name in [*([named] if named in MODELS else []), *MODELS]:
         model, paths = MODELS[name], []
         for stage in model.stages:
-            path = folder / f"{stage}.safetensors"
-            shared = folder.with_name(f"{model.shares.get(stage, '')}{folder.name.removeprefix(name)}") / path.name
-            paths.append(shared if stage in model.shares and not path.is_file() else path)
+            own = folder / f"{stage}.safetensors"
+            # A stage may be in the folder of the model that shares it, or of the model of which this one is a variant.
+            shared = folder.with_name(f"{model.shares.get(stage, '')}{folder.name.removeprefix(name)}") / own.name
+            whole = folder.with_name(folder.name.rpartition("-")[0] or folder.name) / own.name
+            paths.append(next((path for path in (own, shared, whole) if path.is_file()), own))
         if all(path.is_file() for path in paths):
             return name, paths
     known = "; ".join(f"{name}: {', '.join(f'{stage}.safetensors' for stage in model.stages)}" for name, model in MODELS.items())

@@ -43,6 +43,14 @@ class Estimate:
     left_out: int
 
 
+def estimate_to_json(estimate):
+    """Convert an `Estimate`, or a dict of its fields, to JSON values. Numbers that are not finite become None."""
+    values = estimate if isinstance(estimate, dict) else vars(estimate)
+    return {
+        name: (float(value) if np.isfinite(value) else None) if isinstance(value, float) else int(value) for name, value in values.items()
+    }
+
+
 def mean_over_clips(scores, seed=0, resamples=RESAMPLES):
     """Estimate the mean of a score over clips.
 

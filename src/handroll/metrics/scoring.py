@@ -11,7 +11,7 @@ import numpy as np
 from handroll.hand.skeleton import HANDS
 from handroll.metrics import pianomotion10m
 from handroll.metrics.anticipation import MOVED_MM, anticipation
-from handroll.metrics.bootstrap import mean_over_clips, statistic_over_clips
+from handroll.metrics.bootstrap import estimate_to_json, mean_over_clips, statistic_over_clips
 from handroll.metrics.diversity import diversity_mm, multimodality_mm
 from handroll.metrics.false_presses import false_presses_per_min
 from handroll.metrics.frame_press import calibrate_tip_radii, frame_press_scores
@@ -93,7 +93,7 @@ def score_motions(motions, source, windows_path, autoencoder, released_autoencod
         heights = {"press_height_white_mm": calibration.heights.white_mm, "press_height_black_mm": calibration.heights.black_mm}
         found |= {name: _without_interval(value, len(windows)) for name, value in heights.items()}
     reasons = _explain_undefined(windows)
-    json_values = {name: _to_json(estimate) for name, estimate in found.items()}
+    json_values = {name: estimate_to_json(estimate) for name, estimate in found.items()}
     return {
         name: values | ({"undefined": reasons[name]} if values["value"] is None and name in reasons else {})
         for name, values in json_values.items()
@@ -322,11 +322,3 @@ def _frechet_of_windows(features, truth, seed):
 def _without_interval(value, clips):
     """Return the fields of an `Estimate` that has a value but no interval."""
     return {"value": value, "low": np.nan, "high": np.nan, "clips": clips, "left_out": 0}
-
-
-def _to_json(estimate):
-    """Convert the fields of an estimate to JSON values. Numbers that are not finite become None."""
-    values = estimate if isinstance(estimate, dict) else vars(estimate)
-    return {
-        name: (float(value) if np.isfinite(value) else None) if isinstance(value, float) else int(value) for name, value in values.items()
-    }

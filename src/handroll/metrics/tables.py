@@ -77,6 +77,23 @@ RELEASED = tuple(
 ) + (Metric("released_fid", "FID", 3),)
 """Columns of the next table: the metrics of PianoMotion10M, as its released code computes them."""
 
+_BY_KEY = {metric.key: metric for metric in (*OWN, *PLAYING)}
+
+STEPS = (
+    *(_BY_KEY[name] for name in ("frechet_motion", "frechet_pose_rad2", "frechet_joints_mm2", "acceleration_ratio", "key_press_f1")),
+    *(Metric(f"released_{name}", title, 3) for name, title in (("fid", "FID"), ("fgd", "FGD"), ("wgd", "WGD"), ("smooth", "Smooth"))),
+)
+"""Columns of the table on sampling steps; the last are means over both hands, as in Table 4 of PianoMotion10M."""
+
+ABLATIONS = tuple(
+    _BY_KEY[name]
+    for name in (
+        *("position_error_mm", "frechet_motion", "frechet_pose_rad2", "frechet_joints_mm2", "mixture_wasserstein"),
+        *("acceleration_ratio", "key_press_f1", "height_press_f1", "labelled_finger_share"),
+    )
+)
+"""Columns of the table on ablations, which exists only if the experiment has ablations."""
+
 ABOUT = tuple((name, name) for name in ("variant", "input", "features", "decoder", "sampler", "steps"))
 """Columns that describe a method: key and heading. `input` is `notes` or `audio`: what the method receives of the music."""
 
@@ -142,58 +159,110 @@ def write_tables(rows, title, csv_path, markdown_path, html_path, about=""):
     about : str
         Description of the experiment, which is printed below the title.
     """
-    tables = _tables(rows)
-    texts = {csv_path: _csv(rows)}
+    write_pages(_tables(rows), scores_csv(rows), title, csv_path, markdown_path, html_path, about, len(ABOUT) + 1)
+
+
+def write_pages(tables, scores, title, csv_path, markdown_path, html_path, about, text_columns):
+    """Write tables as Markdown and HTML, and their scores as CSV, each file atomically.
+
+    Parameters
+    ----------
+    tables : list of dict
+        Results of `table_contents`.
+    scores : str
+        Result of `scores_csv`.
+    title, csv_path, markdown_path, html_path, about
+        See `write_tables`.
+    text_columns : int
+        Number of columns at the left that contain text.
+    """
+    texts = {csv_path: scores}
     for path, template, escaped in ((markdown_path, _MARKDOWN, False), (html_path, _HTML, True)):
         options = {"autoescape": escaped, "trim_blocks": True, "keep_trailing_newline": True, "undefined": jinja2.StrictUndefined}
-        texts[path] = jinja2.Template(template, **options).render(title=title, about=about, tables=tables)
+        texts[path] = jinja2.Template(template, **options).render(title=title, about=about, tables=tables, text_columns=text_columns)
     for path, text in texts.items():
         with atomic_path(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
 
-def _csv(rows):
-    """Format all scores with their intervals as CSV text, with one line per method."""
+def scores_csv(rows, about=ABOUT, costs=COSTS):
+    """Format all scores with their intervals as CSV text, with one line per method.
+
+    Parameters
+    ----------
+    rows : list of dict
+        As returned by `benchmark_table`.
+    about, costs : sequence
+        Columns that describe the methods, as `ABOUT` and `COSTS`.
+    """
     names = list(dict.fromkeys(name for row in rows for name in row["scores"]))
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     ends = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
-    writer.writerow(["method", "published_table", *(key for key, _ in ABOUT), *(key for key, *_ in COSTS), *ends])
+    keys = [*(key for key, _ in about), *(key for key, *_ in costs)]
+    writer.writerow(["method", "published_table", *keys, *ends])
     for row in rows:
-        about = [row["about"].get(key, "") for key in (*(key for key, _ in ABOUT), *(key for key, *_ in COSTS))]
         numbers = ["" if value is None else f"{value:.6g}" for name in names for value in row["scores"].get(name, (None,) * 3)]
-        writer.writerow([row["method"], row["table"], *about, *numbers])
+        writer.writerow([row["method"], row["table"], *(row["about"].get(key, "") for key in keys), *numbers])
     return file.getvalue()
 
 
 def _tables(rows):
-    """Build the contents of all tables for the templates."""
+    """Build the contents of all tables for the templates. Each table answers one question."""
     own, papers = [row for row in rows if not row["published"]], [row for row in rows if row["published"]]
-    both_hands = tuple(
-        Metric(f"released_{name}", title, 3) for name, title in (("fid", "FID"), ("fgd", "FGD"), ("wgd", "WGD"), ("smooth", "Smooth"))
-    )
+    main = _main_rows(own)
+    sampled = [row for row in own if row["about"].get("steps") and not row["about"].get("variant")]
     return [
-        _table(
+        table_contents(
             "Motion",
-            "The number after ± is half the width of the 95 % confidence interval over windows. The best generated motion is bold.",
-            own,
+            "Which method is closest to true motion? Each model is sampled with the first sampler that suits it. The number after ± is "
+            "half the width of the 95 % confidence interval over windows. The best generated motion is bold.",
+            main,
             OWN,
         ),
-        *_playing_tables(own),
-        _table(
+        *_playing_tables(main),
+        table_contents(
+            "Sampling steps",
+            "How many steps does a model need? The last columns are metrics of PianoMotion10M (means over both hands), next to its "
+            "published Table 4. Published results were measured on other data: compare only rows of the same origin.",
+            sampled + [row for row in papers if row["table"] == "4"],
+            STEPS,
+        ),
+        *_ablation_tables(own, main),
+        table_contents(
             "As PianoMotion10M computes them",
             "Metrics of PianoMotion10M's released evaluation code, including its errors, next to the published Table 3. Published results "
             "were measured on other data: compare only rows of the same origin.",
-            own + [row for row in papers if row["table"] == "3"],
+            main + [row for row in papers if row["table"] == "3"],
             RELEASED,
         ),
-        _table(
-            "Denoising steps",
-            "Means over both hands, next to the published Table 4.",
-            [row for row in own if row["about"].get("steps")] + [row for row in papers if row["table"] == "4"],
-            both_hands,
-        ),
     ]
+
+
+def _main_rows(rows):
+    """Return the rows without ablations, and with only the first sampler of each model."""
+    main, samplers = [], {}
+    for row in rows:
+        about = row["about"]
+        sampler = about.get("sampler"), about.get("steps")
+        if not about.get("ablation") and samplers.setdefault(_kind(row), sampler) == sampler:
+            main.append(row)
+    return main
+
+
+def _kind(row):
+    """Return what identifies a trained model without its variant and sampler."""
+    return row["method"], row["about"].get("features"), row["about"].get("decoder")
+
+
+def _ablation_tables(rows, main):
+    """Build the contents of the table on ablations: a list of one table, or an empty list without ablations."""
+    ablations = [row for row in rows if row["about"].get("ablation")]
+    # The features of the model fingertips are another plan in one of its variants, so that the name of the method is compared.
+    whole = {method: [row for row in main if row["method"] == method] for method in dict.fromkeys(row["method"] for row in ablations)}
+    body = [row for method, of in whole.items() for row in of + [row for row in ablations if row["method"] == method]]
+    note = "Which parts of a model are needed? Each variant is next to its model."
+    return [table_contents("Ablations", note, body, ABLATIONS)] if ablations else []
 
 
 def _playing_tables(rows):
@@ -204,25 +273,44 @@ def _playing_tables(rows):
     heights = [scored[0][f"press_height_{colour}_mm"][0] for colour in ("white", "black")]
     known = "" if None in heights else " ({:z.0f} mm on white and {:z.0f} mm on black keys, above the white keys)".format(*heights)
     note = (
-        "Key presses in three definitions: by stroke (key press F1), by height as in Tipiano, and by frame as in FürElise and RoboPianist. "
-        f"The heights are calibrated on the ground truth{known}. Position errors are those of the wrist. Compare only rows that have the "
-        "same input."
+        "Which method plays the notes? Key presses are scored in three definitions: by stroke (key press F1), by height as in Tipiano, and "
+        f"by frame as in FürElise and RoboPianist. The heights are calibrated on the ground truth{known}. Position errors are "
+        "those of the wrist. Compare only rows that have the same input."
     )
-    return [_table("Playing the notes", note, rows, PLAYING)]
+    return [table_contents("Playing the notes", note, rows, PLAYING)]
 
 
-def _table(heading, note, rows, metrics):
-    """Build the contents of one table: dict of `heading`, `note`, `columns`, `rows` and `undefined`.
+def table_contents(heading, note, rows, metrics, about=ABOUT, costs=COSTS, compared=None):
+    """Build the contents of one table.
 
-    A row has `published` (bool) and `cells`, a list of (text, bold). `undefined` is a list of lines below the table.
+    Parameters
+    ----------
+    heading, note : str
+        Heading, and text below it.
+    rows : list of dict
+        As returned by `benchmark_table`.
+    metrics : sequence of Metric
+    about, costs : sequence
+        Columns that describe the methods, as `ABOUT` and `COSTS`.
+    compared : str, optional
+        Key of `about`. Only rows with the same value are compared: the best value of each of these groups is bold.
+
+    Returns
+    -------
+    dict
+        `heading`, `note`, `columns`, `rows` and `undefined`. A row has `published` (bool) and `cells`, a list of (text, bold).
+        `undefined` is a list of lines below the table.
     """
-    arrows, best = {-1: " ↓", 0: "", 1: " ↑"}, _best(rows, metrics)
-    columns = ["method", *(title for _, title in ABOUT), *(f"{m.title}{arrows[m.better]}" for m in metrics), *(t for _, t, *_ in COSTS)]
+    arrows = {-1: " ↓", 0: "", 1: " ↑"}
+    group_of = lambda row: row["about"].get(compared)  # noqa: E731
+    best = {group: _best([row for row in rows if group_of(row) == group], metrics) for group in {group_of(row) for row in rows}}
+    columns = ["method", *(title for _, title in about), *(f"{m.title}{arrows[m.better]}" for m in metrics), *(t for _, t, *_ in costs)]
     body = []
     for row in rows:
         texts = [f"{row['method']} (published)" if row["published"] else row["method"]]
-        texts += [str(row["about"].get(key, "")) for key, _ in ABOUT]
-        cells = [*((text, False) for text in texts), *_scores(row, metrics, best), *((text, False) for text in _costs(row))]
+        texts += [str(row["about"].get(key, "")) for key, _ in about]
+        scores = _scores(row, metrics, best[group_of(row)])
+        cells = [*((text, False) for text in texts), *scores, *((text, False) for text in _costs(row, costs))]
         body.append({"published": row["published"], "cells": cells})
     return {"heading": heading, "note": note, "columns": columns, "rows": body, "undefined": _undefined(rows, metrics)}
 
@@ -244,9 +332,9 @@ def _scores(row, metrics, best):
     return cells
 
 
-def _costs(row):
-    """Format the costs of a row; an unknown cost is an empty text."""
-    known = ((row["about"].get(key), scale, digits) for key, _, scale, digits in COSTS)
+def _costs(row, costs):
+    """Format the costs of a row, with the columns `costs`; an unknown cost is an empty text."""
+    known = ((row["about"].get(key), scale, digits) for key, _, scale, digits in costs)
     return ["" if value in (None, "") else f"{float(value) * scale:.{digits}f}" for value, scale, digits in known]
 
 
@@ -302,7 +390,7 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 2em; color: #222; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 th, td { padding: .35em .6em; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
 th { white-space: normal; vertical-align: bottom; border-bottom: 2px solid #444; }
-th:nth-child(-n+5), td:nth-child(-n+5) { text-align: left; }
+th:nth-child(-n+{{ text_columns }}), td:nth-child(-n+{{ text_columns }}) { text-align: left; }
 tr.published td { color: #777; font-style: italic; }
 .scroll { overflow-x: auto; }
 </style>

@@ -70,7 +70,7 @@ def feature_encoder(name, rate_hz, folder="", device="cpu"):
     if name in _SPECTRAL:
         compute, rate = _SPECTRAL[name][0], _SPECTRAL[name][1](rate_hz)
         return FeatureEncoder(
-            lambda row: compute(read_audio(row["audio"], rate, row["audio_delay_s"]), rate_hz, _frames(row, rate_hz)),
+            lambda row: compute(read_audio(row["audio"], rate, row["audio_delay_s"]), rate_hz, clip_frames(row, rate_hz)),
             ("audio", *SPAN),
             f"handroll {_SPECTRAL[name][2]} {VERSION}",
         )
@@ -79,7 +79,7 @@ def feature_encoder(name, rate_hz, folder="", device="cpu"):
     return _speech_features(folder, rate_hz, device)
 
 
-def _frames(row, rate_hz):
+def clip_frames(row, rate_hz):
     """Return the number of frames of a clip at a frame rate."""
     return round((row["end_s"] - row["start_s"]) * rate_hz)
 
@@ -90,7 +90,7 @@ def _note_roll(row, rate_hz):
         {name: np.array([item[name] for item in row[table]]) for name in names}
         for table, names in (("notes", ("onset_s", "key_offset_s", "pitch", "velocity")), ("pedal", ("onset_s", "offset_s")))
     )
-    return note_roll(notes, pedal, rate_hz, _frames(row, rate_hz), row["audio_delay_s"])
+    return note_roll(notes, pedal, rate_hz, clip_frames(row, rate_hz), row["audio_delay_s"])
 
 
 def _speech_features(folder, rate_hz, device):
@@ -104,7 +104,7 @@ def _speech_features(folder, rate_hz, device):
 
     @torch.inference_mode()
     def encode(row):
-        frames = _frames(row, rate_hz)
+        frames = clip_frames(row, rate_hz)
         samples = round(frames / rate_hz * RATE_HZ)
         audio = read_audio(row["audio"], RATE_HZ, row["audio_delay_s"])
         # The audio of a clip may end early. The encoder spreads the frames evenly over its input, so the input must last as long as the

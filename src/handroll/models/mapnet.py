@@ -2,7 +2,8 @@
 
 Two transformers encode the input frames and the music. A rebalancing layer maps both along time to the same number of steps. A third
 transformer without positional encoding receives both, one after the other in time. Three fully connected layers give the motion at the
-full frame rate. The number of layers of the first two and of the third decides how late the streams meet: `FUSIONS`.
+full frame rate. The number of layers of the first two and of the third decides how late the streams meet. The paper compares early fusion
+(2 and 12 layers), balanced fusion (7 and 7) and late fusion (12 and 2), which has the lowest errors.
 
 The paper states the widths, the number of layers and the window. It does not state the number of heads, the width of the feed-forward
 layers, the order of normalisation, or the axes of the fully connected layers. Here they are 8, 640, before each part, and: one along time,
@@ -21,9 +22,6 @@ import torch
 from torch import nn
 
 from handroll.models.correction_input import N_MOTION, N_TOKEN, corrected, input_frames, interpolation_weights
-
-FUSIONS = {"early": (2, 12), "balanced": (7, 7), "late": (12, 2)}
-"""Number of layers of the pose and music transformers, and of the fusion transformer. In the paper, late fusion has the lowest errors."""
 
 
 @dataclass(frozen=True)

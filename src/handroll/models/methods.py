@@ -46,7 +46,10 @@ class Model:
     keyboard : bool
         Whether the model needs the keyboard frame.
     ablations : dict of str to dict of str to dict
-        Variants that are trained if `benchmark.ablations` is true: name of the variant to changed settings of its stages.
+        Variants that are trained if `benchmark.ablations` is true: name of the variant to changed settings of its stages. A variant and
+        its model share the stages before the first changed one.
+    sampling : dict of str to dict
+        Variants of the sampling of a trained model, scored if `benchmark.ablations` is true: name of the variant to options of `generate`.
     """
 
     stages: tuple[str, ...]
@@ -60,6 +63,7 @@ class Model:
     decoders: tuple[str, ...] = ()
     keyboard: bool = False
     ablations: dict = field(default_factory=dict)
+    sampling: dict = field(default_factory=dict)
 
 
 _BOTH = ("position", "gesture")
@@ -98,6 +102,7 @@ MODELS = {
         sampled=True,
         decoders=("s2c_position", "s2c_gesture"),
         ablations={f"fusion {mode}": {"s2c_gesture": {"fusion": mode}} for mode in range(4)},
+        sampling={"shared noise": {"shared_noise": True}},
     ),
     "fingertips": Model(("fingertips",), features="planned", keyboard=True, ablations={"no mask": {"fingertips": {"masked": False}}}),
 }
@@ -106,10 +111,10 @@ MODELS = {
 LOADERS = {
     "two_stage": "handroll.models.two_stage",
     "two_stage_flow": "handroll.models.two_stage",
-    "emotalk": "handroll.models.regression",
+    "emotalk": "handroll.models.direct",
     "livelyspeaker": "handroll.models.two_stage",
     "s2c": "handroll.models.two_stage",
-    "fingertips": "handroll.models.fingertips",
+    "fingertips": "handroll.models.direct",
 }
 """Module with the function that loads each model."""
 
@@ -153,10 +158,14 @@ def trained_variants(benchmark):
     Raises
     ------
     ValueError
-        A model has no entry in `MODELS`.
+        A model has no entry in `MODELS`, or no model has a stage of `benchmark.networks`.
     """
     if unknown := [name for name in benchmark.models if name not in MODELS]:
         raise ValueError(f"the configuration: benchmark.models: expected names of models ({', '.join(MODELS)}), found {unknown[0]!r}")
+    stages = [stage for model in MODELS.values() for stage in model.stages]
+    if unknown := [stage for stage in benchmark.networks if stage not in stages]:
+        names = ", ".join(dict.fromkeys(stages))
+        raise ValueError(f"the configuration: benchmark.networks: expected names of stages ({names}), found {unknown[0]!r}")
     found = {}
     for name in benchmark.models:
         if not MODELS[name].keyboard or benchmark.frame == "keyboard":
@@ -176,11 +185,18 @@ def _variants_of(name, benchmark):
                 for stage in model.stages
             }
             for variant, changed in [("", {}), *(model.ablations.items() if benchmark.ablations else ())]:
-                folder = "-".join([name, *parts, *([variant.replace(" ", "_")] if variant else [])])
-                folders = {stage: "-".join([model.shares[stage], *parts]) if stage in model.shares else folder for stage in model.stages}
+                folder = _in_names(name, *parts, variant)
+                kept = model.stages[: min(map(model.stages.index, changed), default=0)]
+                folders = {stage: _in_names(model.shares.get(stage, name), *parts) for stage in (*kept, *model.shares)}
+                folders = {stage: folders.get(stage, folder) for stage in model.stages}
                 merged = {stage: values | changed.get(stage, {}) for stage, values in settings.items()}
                 found[folder] = Variant(name, features, merged, folders, about | ({"variant": variant} if variant else {}))
     return found
+
+
+def _in_names(*parts):
+    """Join the parts of the name of a folder or of a method; empty parts are left out."""
+    return "-".join(part.replace(" ", "_") for part in parts if part)
 
 
 def _settings(model, stage, benchmark):
@@ -191,11 +207,14 @@ def _settings(model, stage, benchmark):
 
 
 def stage_training(model, stage, benchmark):
-    """Return the settings of the training of a stage of a model (name in `MODELS`): a `config.experiment.Training`."""
-    if stage in benchmark.networks:
-        return benchmark.networks[stage].training
+    """Return the settings of the training of a stage of a model (name in `MODELS`): a `config.experiment.Training`.
+
+    They are those of its section of the configuration, changed by its entry of `benchmark.networks`.
+    """
     section = getattr(benchmark, MODELS[model].sections.get(stage, stage), None)
-    return section.training if section else FurtherNetwork().training
+    training = section.training if section else FurtherNetwork().training
+    further = benchmark.networks.get(stage)
+    return training.model_copy(update=further.training.model_dump(exclude_unset=True)) if further else training
 
 
 def stage_variants(benchmark):
@@ -218,8 +237,9 @@ def comparison_methods(benchmark):
 
     Four reference methods come first: the ground truth, the ground truth of other windows, the mean pose of the training data, and the
     training motion with the most similar features. In the keyboard frame, planned motion follows, with default and with learned costs of
-    the fingering. The trained models are next (`trained_variants`), each with every sampler and followed by its corrected motion. The
-    released checkpoint of PianoMotion10M is last, if the configuration contains its path.
+    the fingering. The trained models are next (`trained_variants`), each with every sampler that suits it. Variants for ablations, and
+    corrected motions, exist for the first of these samplers only. The released checkpoint of PianoMotion10M is last, if the configuration
+    contains its path.
 
     Parameters
     ----------
@@ -229,8 +249,14 @@ def comparison_methods(benchmark):
     -------
     dict of str to dict
         Description of each method: `kind`, and what applies to this kind: `features`, `decoder`, `sampler`, `steps`; `model` and `folder`
-        of a trained model; `of` and `fits`, the corrected method and the maximum number of fits; `fingering`, "learned" if fingers are
-        chosen with learned costs; `variant`, how the method differs from others of its name.
+        of a trained model; `options` of its sampling; `of` and `fits`, the corrected method and the maximum number of fits; `fingering`,
+        "learned" if fingers are chosen with learned costs; `variant`, how the method differs from others of its name; `ablation`, true for
+        the variants of an ablation.
+
+    Raises
+    ------
+    ValueError
+        `trained_variants` raises it, or no sampler suits a model.
     """
     nearest = benchmark.features[0]
     methods = {
@@ -247,15 +273,30 @@ def comparison_methods(benchmark):
     for folder, variant in trained_variants(benchmark).items():
         model = MODELS[variant.model]
         suitable = [sampler for sampler in samplers if (sampler["sampler"] in FLOW_SAMPLERS) == model.flow]
-        for sampler in suitable if model.sampled else [{}]:
+        if model.sampled and not suitable:
+            wanted = "euler or heun" if model.flow else "a sampler of diffusion, such as dpmsolver++"
+            raise ValueError(
+                f"the configuration: benchmark.samplers: expected {wanted} for the model {variant.model}, found "
+                f"{', '.join(benchmark.samplers) or 'none'}; add one, or remove the model from benchmark.models"
+            )
+        ablation = {"ablation": True} if "variant" in variant.about else {}
+        for number, sampler in enumerate(suitable if model.sampled else [{}]):
+            if number and ablation:
+                break
             name = method_name(folder, **sampler)
-            methods[name] = {"kind": "trained", "model": variant.model, "folder": folder, **variant.about, **sampler}
+            methods[name] = {"kind": "trained", "model": variant.model, "folder": folder, **variant.about, **sampler, **ablation}
+            if number:
+                continue
+            if benchmark.ablations and not ablation:
+                for title, options in MODELS[variant.model].sampling.items():
+                    methods[_in_names(name, title)] = {**methods[name], "variant": title, "options": options, "ablation": True}
             if on_keys and benchmark.contacts:
                 methods[f"{name}-contacts"] = _corrected(name, methods[name])
     if on_keys and benchmark.ablations and "fingertips" in benchmark.models:
-        methods |= _ablations(methods["fingertips"])
+        methods |= _ablations(methods["fingertips"], benchmark.contacts)
     if benchmark.weights.released:
-        methods |= {method_name("released", **sampler): {"kind": "released", **sampler} for sampler in samplers}
+        diffusion = [sampler for sampler in samplers if sampler["sampler"] not in FLOW_SAMPLERS]
+        methods |= {method_name("released", **sampler): {"kind": "released", **sampler} for sampler in diffusion}
     return methods
 
 
@@ -263,18 +304,16 @@ def _corrected(name, method, fits=FITS):
     """Describe the method that corrects the motion of another method."""
     fingering = {"fingering": "learned"} if method["features"] in ("fingering", "planned") else {}
     variant = ", ".join(filter(None, (method.get("variant"), "contacts" if fits == FITS else f"contacts of {fits} fit")))
-    return {"kind": "contacts", "of": name, "fits": fits, "variant": variant, **fingering}
+    ablation = {"ablation": True} if "ablation" in method or fits != FITS else {}
+    return {"kind": "contacts", "of": name, "fits": fits, "variant": variant, **fingering, **ablation}
 
 
-def _ablations(fingertips):
-    """Return the methods that generate motion with the model `fingertips` without a part, by name."""
-    default = fingertips | {"features": f"planned{DEFAULT_COSTS}", "variant": "default fingering"}
+def _ablations(fingertips, contacts):
+    """Return the methods that generate motion with the model `fingertips` without a part, by name; with `contacts` also corrected ones."""
+    default = fingertips | {"features": f"planned{DEFAULT_COSTS}", "variant": "default fingering", "ablation": True}
     name = "fingertips-default_fingering"
-    return {
-        name: default,
-        f"{name}-contacts": _corrected(name, default),
-        "fingertips-one_fit": _corrected("fingertips", fingertips, fits=1),
-    }
+    corrected = {f"{name}-contacts": _corrected(name, default), "fingertips-one_fit": _corrected("fingertips", fingertips, fits=1)}
+    return {name: default} | (corrected if contacts else {})
 
 
 def method_name(folder, sampler="", steps=0):
@@ -303,7 +342,7 @@ def load_model(name, paths, device="cpu"):
     -------
     model : object
         With `generate`, `generate_long` and `parameters`; see `models.two_stage.TwoStage` for a model that is sampled, and
-        `models.fingertips.Fingertips` for one that is not.
+        `models.direct.DirectModel` for one that is not.
     about : dict
         The `about` of the last stage's checkpoint.
 
@@ -321,5 +360,6 @@ def loader_of(name):
 
 
 def all_features(benchmark):
-    """List the features that the methods of an experiment need, without repetition."""
-    return list(dict.fromkeys(method["features"] for method in comparison_methods(benchmark).values() if "features" in method))
+    """List the features that the methods of an experiment and its comparison of correction need, without repetition."""
+    found = [method["features"] for method in comparison_methods(benchmark).values() if "features" in method]
+    return list(dict.fromkeys([*found, *([benchmark.correction.features] if benchmark.correction.rows else [])]))

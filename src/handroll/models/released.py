@@ -224,7 +224,7 @@ def load_s2c_position(right_path, left_path):
 def load_s2c_gesture(right_path, left_path, fusion=4):
     """Load the networks of S2C's second stage in evaluation mode. The attention of fusion mode 4 is causal, as in the released code.
 
-    To reproduce the released code, sample with `TwoStage(..., released=True, shared_noise=True)`.
+    To reproduce the released code, sample with `TwoStage(..., released=True).generate(..., shared_noise=True)`.
 
     Parameters
     ----------

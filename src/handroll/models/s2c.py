@@ -18,7 +18,7 @@ other. `S2CPositions` and `S2CDenoisers` have the interfaces of `PositionPredict
 1. Attention of HCAA includes all frames. The released code masks later frames (`S2CSettings.causal`), although no other layer of the
    denoiser is causal.
 2. The initial noise of the hands is independent, as in training and in the paper. The released code samples both hands from the same
-   initial noise (`two_stage.TwoStage`, `shared_noise`).
+   initial noise (`two_stage.TwoStage.generate`, `shared_noise`).
 3. The masks of the decoders do not depend on the batch size (`released`; see `memory_decoder`).
 
 The released networks also contain a cross-attention that modes 1 and 4 never call. `released` reads its tensors and drops them.

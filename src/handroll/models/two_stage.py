@@ -44,8 +44,6 @@ class TwoStage:
         Device on which the networks run.
     released : bool
         Mask the self-attention as the released code does; see `memory_decoder`.
-    shared_noise : bool
-        Whether both hands start from the same noise, as in the released code of S2C; see `models.diffusion.sample`.
 
     Attributes
     ----------
@@ -55,15 +53,15 @@ class TwoStage:
         Number of parameters of both stages.
     """
 
-    def __init__(self, position, gesture, scales, frames, device="cpu", released=False, shared_noise=False):
+    def __init__(self, position, gesture, scales, frames, device="cpu", released=False):
         self._device = torch_device(device)
         self._position, self._gesture = (network.eval().requires_grad_(False).to(self._device) for network in (position, gesture))
-        self._scales, self._frames, self._released, self._shared_noise = scales, frames, released, shared_noise
+        self._scales, self._frames, self._released = scales, frames, released
         self.objective = gesture.settings.objective
         self.parameters = sum(value.numel() for network in (position, gesture) for value in network.parameters())
 
     @torch.inference_mode()
-    def generate(self, features, sampler, steps, seeds):
+    def generate(self, features, sampler, steps, seeds, shared_noise=False):
         """Generate motion for windows of features.
 
         Parameters
@@ -74,6 +72,8 @@ class TwoStage:
             See `models.objectives.sample`.
         seeds : sequence of B ints
             Random seed of the noise of each window. The motion of a window does not depend on the rest of the batch.
+        shared_noise : bool
+            Whether both hands start from the same noise, as in the released code of S2C; see `models.diffusion.sample`.
 
         Returns
         -------
@@ -85,7 +85,11 @@ class TwoStage:
         features = torch.from_numpy(np.asarray(features, dtype=np.float32)).to(self._device)
         guide = self._position(features, released=self._released)
         condition = self._gesture.encode_condition(features, released=self._released)
-        return self._sample(guide, lambda noisy, step: self._gesture(noisy, step, condition, guide.transpose(1, 2)), sampler, steps, seeds)
+
+        def denoise(noisy, step):
+            return self._gesture(noisy, step, condition, guide.transpose(1, 2))
+
+        return self._sample(guide, denoise, sampler, steps, seeds, shared_noise)
 
     @torch.inference_mode()
     def generate_long(self, features, sampler, steps, seed):
@@ -136,14 +140,14 @@ class TwoStage:
         next(counter, None)
         return position[0, :frames], pose[0, :frames]
 
-    def _sample(self, guide, denoise, sampler, steps, seeds):
+    def _sample(self, guide, denoise, sampler, steps, seeds, shared_noise=False):
         """Sample poses from a denoiser. Return positions (B, T, 6) and poses (B, T, 96) in their original units, NumPy arrays.
 
         `guide` (B, T, 6) are the scaled positions. For the other arguments, see `generate` and `models.objectives.sample`.
         """
         generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
         shape = (len(guide), self._gesture.settings.channels, guide.shape[1])
-        options = self._scales.max_abs, self._device, self._shared_noise
+        options = self._scales.max_abs, self._device, shared_noise
         poses = sample(self.objective, denoise, shape, sampler, steps, generators, *options)
         scaled = {"position": guide, "pose": poses.transpose(1, 2)}
         return tuple(self._scales.unscaled(kind, values).float().cpu().numpy() for kind, values in scaled.items())
@@ -198,7 +202,7 @@ def blend_windows(generate, features, window):
     return tuple((series / total)[:frames] for series in motion)
 
 
-def load_two_stage(position_path, gesture_path, device="cpu", kinds=KINDS, shared_noise=False):
+def load_two_stage(position_path, gesture_path, device="cpu", kinds=KINDS):
     """Load a two-stage model from the checkpoints of its stages.
 
     Parameters
@@ -209,8 +213,6 @@ def load_two_stage(position_path, gesture_path, device="cpu", kinds=KINDS, share
         Device on which the networks run.
     kinds : tuple of str
         Kind of the first checkpoint, followed by the kinds that the second may have: `KINDS`, or `S2C_KINDS`.
-    shared_noise : bool
-        See `TwoStage`.
 
     Returns
     -------
@@ -233,7 +235,7 @@ def load_two_stage(position_path, gesture_path, device="cpu", kinds=KINDS, share
                 f"{position_path}, {gesture_path}: expected two stages that were trained together, found different {name}{values}; "
                 "train the second stage again"
             )
-    model = TwoStage(first.network(), second.network(), second.scales, second.about["frames"], device, shared_noise=shared_noise)
+    model = TwoStage(first.network(), second.network(), second.scales, second.about["frames"], device)
     return model, second.about
 
 

@@ -343,7 +343,9 @@ def experiment_weights(config):
     tuple of Weights
         Speech encoders of the experiment's features, and PianoMotion10M's checkpoints.
     """
-    kinds = {features.removesuffix("_tuned") for features in config.benchmark.features}
+    correction = config.benchmark.correction
+    features = [*config.benchmark.features, *([correction.features] if correction.rows else [])]
+    kinds = {name.removesuffix("_tuned") for name in features}
     encoders = (_speech_encoder_weights(kind) for kind in SPEECH_ENCODERS if kind in kinds)
     return (*encoders, *_pianomotion10m_weights(config.benchmark.weights))
 

@@ -41,6 +41,11 @@ class GestureObjective(nn.Module):
 
     def __init__(self, network, position, scales, change_weights=(0.0, 0.0)):
         super().__init__()
+        if any(change_weights) and network.settings.objective != "v":
+            raise ValueError(
+                f"second stage: change_weights: expected weights of 0 with the objective {network.settings.objective}, found "
+                f"{tuple(change_weights)}; only the objective v (diffusion) has errors of changes"
+            )
         self.network, self.position, self.scales = network, position.requires_grad_(False), scales
         self.change_weights = change_weights
 

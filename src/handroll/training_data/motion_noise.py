@@ -116,6 +116,9 @@ MEASURED_BY_AXIS = MotionNoise(
 """The same errors for each axis: the camera is above the hands, so positions along the keyboard are more accurate than heights, and the
 flexion of a finger (about z) is the least accurate rotation."""
 
+NOISES = {"paper": PAPER, "measured": MEASURED}
+"""The kinds of noise by their names in the configuration."""
+
 FAST_S = 0.2
 """Standard deviation of the Gaussian that separates slow from fast movements (s)."""
 

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from handroll.training_data.loader import Clips, need_clips
 from handroll.training_data.model_frame import N_POSE, N_POSITION
 
 VERSION = 2
@@ -111,6 +112,24 @@ def evaluation_windows(clips, frames):
     return [(number, first) for number, first in windows if clips[number].visible[first : first + frames].mean() >= MIN_VISIBLE]
 
 
+def scored_windows(clips, frames, max_windows):
+    """Choose the windows on which methods are compared: those of `evaluation_windows`, or some of them (`subsample`).
+
+    Raises
+    ------
+    ValueError
+        No clip is as long as a window, or no window is visible enough. The message names the settings to change.
+    """
+    need_clips(clips, frames)
+    windows = subsample(evaluation_windows(clips, frames), max_windows)
+    if not windows:
+        raise ValueError(
+            f"{clips.source.shards}, split {clips.split}: expected windows in which hands are visible in {MIN_VISIBLE:.0%} of the frames, "
+            f"found none in {len(clips)} clips; choose another split or other subjects (benchmark.split, benchmark.subjects)"
+        )
+    return windows
+
+
 def measure_scales(clips):
     """Measure the scales of a split: mean and standard deviation of each channel over the frames in which its hand is visible.
 
@@ -153,6 +172,32 @@ def measure_scales(clips):
         found |= {f"{kind}_mean": tuple(mean.tolist()), f"{kind}_scale": tuple(scale.tolist())}
     mean, scale = (np.array(found[f"pose_{part}"]) for part in ("mean", "scale"))
     return Scales(**found, max_abs=float((np.maximum(high - mean, mean - low) / scale).max()))
+
+
+def training_windows(source, frames):
+    """Choose the validation windows of a training, and measure the scales of its training clips.
+
+    Parameters
+    ----------
+    source : loader.Source
+    frames : int
+        Number of frames of a window.
+
+    Returns
+    -------
+    dict
+        Content of training.json: `frames`; `windows`, the validation windows as returned by `window_ids`; and `scales`.
+
+    Raises
+    ------
+    ValueError
+        No training clip is as long as a window, or a hand is never visible.
+    """
+    train, valid = Clips(source, "train"), Clips(source, "valid")
+    need_clips(train, frames)
+    windows = subsample(evaluation_windows(valid, frames), VALID_WINDOWS)
+    # training.json contains no provenance, since a new code version in it would restart every training.
+    return {"frames": frames, "windows": {"valid": window_ids(valid, windows)}, "scales": measure_scales(train).to_dict()}
 
 
 def subsample(windows, max_windows):

@@ -135,6 +135,10 @@ def test_lookup():
         ({"benchmark": {"samplers": ["ddpm 1001"]}}, "benchmark.samplers.0: string should match pattern"),
         ({"benchmark": {"weights": {"released": "a.ckpt"}}}, "motion in the camera frame; set benchmark.frame: camera"),
         ({"benchmark": {"data": "pianomotion10m"}}, "no registered keyboards; set benchmark.frame: camera"),
+        (
+            {"benchmark": {"frame": "camera", "correction": {"rows": ["mapnet"]}}},
+            "benchmark.correction.rows: the models need registered keyboards; set benchmark.frame: keyboard",
+        ),
         ({"dataset": {"rights": {"licenses": []}}}, r"dataset.rights.licenses: unknown key; did you mean licences\?"),
     ],
 )

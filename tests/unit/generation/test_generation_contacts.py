@@ -11,6 +11,8 @@ from handroll.generation.fingered_notes import FingeredNotes
 from handroll.generation.pianist import perform
 from handroll.generation.style import PLANNED
 from handroll.hand.template import open_hand
+from handroll.metrics.frame_press import calibrate_tip_radii, frame_press_scores
+from handroll.metrics.height_press import Scored
 from handroll.metrics.key_press import key_press_scores
 from handroll.pose.differentiable_hand import exponential
 from handroll.pose.hand_models import TemplateSkeleton
@@ -64,6 +66,19 @@ def test_a_motion_beside_the_keys_is_made_to_play(played, music):
     still = played.time_s > 6.9
     difference = np.abs(world_joints(fitted) - world_joints(wrong))[still]
     assert np.median(difference) < 0.02
+
+
+def test_fingertips_from_above_press_their_keys_to_the_bottom(played, music):
+    raised = replace(played, translation_m=played.translation_m + np.array([0.0, 0.0, 0.02]))
+
+    def scored(performance):
+        return Scored(music.notes, performance.time_s, 1e3 * world_joints(performance))
+
+    radii = np.tile(calibrate_tip_radii([scored(played)], [np.ones(2)]), (2, 1))
+    before, after, true = (
+        frame_press_scores(scored(motion), radii)["frame_press_f1"] for motion in (raised, corrected(raised, music), played)
+    )
+    assert before < 0.3 and after > true - 0.1
 
 
 def test_a_trembling_motion_is_smoothed_and_plays(played, music):

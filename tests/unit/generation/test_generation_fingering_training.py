@@ -172,7 +172,7 @@ def test_the_command_writes_costs_and_compares_them(shards, tmp_path, monkeypatc
 def test_the_command_reports_missing_data(shards, tmp_path, capsys):
     for folder, more, message in (
         (tmp_path, [], "shards.json: expected the manifest of a dataset"),
-        (shards, ["--subject", "nobody"], "split train: expected notes with labels of hand and finger, found none"),
+        (shards, ["--subject", "nobody"], "split train: expected at least two clips with labels"),
     ):
         with pytest.raises(SystemExit):
             main([str(folder), "--out", str(tmp_path / "fingering.json"), *more])

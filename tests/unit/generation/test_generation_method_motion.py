@@ -100,7 +100,7 @@ def test_a_plan_plays_the_notes_and_a_correction_makes_a_motion_play_them(corpus
     correction = {"kind": "contacts", "of": "moved", "fits": 2, "variant": "contacts"}
     made["contacts"] = generate(correction, source, windows, [tmp_path / "moved.parquet", tmp_path / "moved.json"])
     facts = made["contacts"][1]
-    assert facts["input"] == "audio" and facts["variant"] == "contacts" and facts["contacts_s_per_min"] > 0.0 and facts["notes"] > 5
+    assert facts["input"] == "notes" and facts["variant"] == "contacts" and facts["contacts_s_per_min"] > 0.0 and facts["notes"] > 5
     f1 = {
         name: score_motions(columns, source, windows, lambda position, pose: pose.mean(axis=1))["key_press_f1"]["value"]
         for name, (columns, _) in made.items()

@@ -105,3 +105,25 @@ def test_playing_has_a_table_with_the_calibrated_heights(tmp_path, tables):
     rows = benchmark_table([{"method": "planned", "scores": unknown}], [{}], [])
     write_tables(rows, "demo", *(tmp_path / f"table.{kind}" for kind in ("csv", "md", "html")))
     assert "calibrated on the ground truth. Position" in (tmp_path / "table.md").read_text(encoding="utf-8")
+
+
+def test_each_table_answers_one_question(tmp_path):
+    about = {"features": "notes", "decoder": "transformer"}
+    sampled = [about | {"sampler": name, "steps": steps} for name, steps in (("dpmsolver++", 20), ("ddpm", 5))]
+    first, second = sampled
+    costs = [first, second, first | {"variant": "contacts"}, first | {"variant": "fusion 0", "ablation": True}]
+    scores = [{"method": "s2c-notes", "scores": {"frechet_motion": score(float(number))}} for number in range(1, 5)]
+    other = [{"method": "emotalk-notes", "scores": {"frechet_motion": score(9.0)}}]
+    rows = benchmark_table([*scores, *other], [*costs, about], [])
+    write_tables(rows, "demo", *(tmp_path / f"table.{kind}" for kind in ("csv", "md", "html")))
+    blocks = (tmp_path / "table.md").read_text(encoding="utf-8").split("\n## ")[1:]
+
+    def values(block):
+        lines = [line for line in block.splitlines() if line.startswith(("| s2c", "| emotalk"))]
+        return [next(cell for cell in line.replace("*", "").split(" | ") if cell.endswith(".00")) for line in lines]
+
+    assert [block.splitlines()[0] for block in blocks] == ["Motion", "Sampling steps", "Ablations", "As PianoMotion10M computes them"]
+    motion, steps, ablations, _ = blocks
+    assert values(motion) == ["1.00", "3.00", "9.00"]
+    assert values(steps) == ["1.00", "2.00"]
+    assert values(ablations) == ["1.00", "3.00", "4.00"]

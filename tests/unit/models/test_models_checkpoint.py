@@ -12,13 +12,13 @@ from safetensors.torch import load_file, save_file
 from handroll.models.autoencoder import AutoencoderSettings
 from handroll.models.checkpoint import KINDS, Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from handroll.models.correction_baselines import LstmSettings
+from handroll.models.direct import load_regression
 from handroll.models.fingertip_network import N_PLAN, FingertipSettings
 from handroll.models.gesture import GestureSettings
 from handroll.models.mapnet import MapnetSettings
 from handroll.models.mixer import MixerSettings
 from handroll.models.motion_features import motion_features
 from handroll.models.position import PositionSettings
-from handroll.models.regression import load_regression
 from handroll.models.regression_network import RegressionSettings
 from handroll.models.two_stage import load_two_stage
 from handroll.training_data.windows import RELEASED_SCALES

@@ -4,6 +4,7 @@ import torch
 
 from handroll.hand.skeleton import TIPS
 from handroll.keyboard.geometry import STANDARD
+from handroll.models.direct import DirectModel
 from handroll.models.fingertip_network import (
     N_PLAN,
     FingertipNetwork,
@@ -12,7 +13,6 @@ from handroll.models.fingertip_network import (
     fingertips_of,
     split_plan,
 )
-from handroll.models.fingertips import Fingertips
 from handroll.training_data.model_frame import RIGHT_FIRST, from_channels, motion_joints
 
 FEATURES, FRAMES = 12, 40
@@ -86,7 +86,7 @@ def test_hidden_hands_do_not_count_in_the_loss(features):
 
 
 def test_a_long_motion_equals_its_only_window_and_is_blended_beyond(features):
-    model = Fingertips(network(), FRAMES)
+    model = DirectModel(network(), FRAMES)
     one = features[0].numpy()
     window, long = model.generate(one[None]), model.generate_long(one)
     for short, whole in zip(window, long, strict=True):

@@ -8,7 +8,7 @@ from handroll.models.checkpoint import Checkpoint, save_checkpoint
 from handroll.models.correction import Corrector, load_corrector
 from handroll.models.correction_baselines import LstmCorrector, LstmSettings, interpolated, moving_average
 from handroll.models.correction_input import correction_loss, fill_missing, input_frames
-from handroll.models.mapnet import FUSIONS, Mapnet, MapnetSettings
+from handroll.models.mapnet import Mapnet, MapnetSettings
 from handroll.training_data.windows import RELEASED_SCALES
 
 FRAMES, FEATURES = 30, 5
@@ -39,7 +39,7 @@ def parameters(settings):
 def test_size_is_that_of_the_paper():
     """The paper states the width 160, 150 steps and 12 + 2 layers (late fusion). The counts are stated in docs/measurements.md."""
     late = MapnetSettings(35, every=3)
-    assert (late.width, late.steps, late.frames, late.layers, late.fusion_layers) == (160, 150, 150, *FUSIONS["late"])
+    assert (late.width, late.steps, late.frames, late.layers, late.fusion_layers) == (160, 150, 150, 12, 2)
     layer = 4 * 160 * 161 + 2 * 160 * 640 + 640 + 160 + 4 * 160
     embeddings, norms = (112 + 1 + 35 + 1) * 160, 3 * 2 * 160
     rebalancing, head = (50 + 1) * 150 + (150 + 1) * 150, (300 + 1) * 150 + 161 * 160 + 161 * 102

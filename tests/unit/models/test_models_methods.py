@@ -115,7 +115,10 @@ def test_settings_come_from_the_model_the_configuration_and_its_further_networks
     s2c = variants["s2c-notes-transformer"].settings
     assert s2c["s2c_position"] == benchmark.position.settings() | {"decoder": "transformer"}
     assert s2c["s2c_gesture"] == benchmark.gesture.settings() | {"dim": 8, "decoder": "transformer"}
-    assert variants["s2c-notes-transformer-fusion_2"].settings["s2c_gesture"] == s2c["s2c_gesture"] | {"fusion": 2}
+    fusion = variants["s2c-notes-transformer-fusion_2"]
+    assert fusion.settings["s2c_gesture"] == s2c["s2c_gesture"] | {"fusion": 2}
+    # The first stage of a variant is that of its model, because its settings are the same.
+    assert fusion.folders == {"s2c_position": "s2c-notes-transformer", "s2c_gesture": "s2c-notes-transformer-fusion_2"}
     assert stage_training("s2c", "s2c_gesture", benchmark).steps == 7
     assert stage_training("s2c", "s2c_position", benchmark) == benchmark.position.training
     assert stage_training("emotalk", "regression", benchmark) == FurtherNetwork().training
@@ -172,3 +175,55 @@ def test_features_and_their_encoders(features, tuned, folder, modules):
 def test_files_of_an_encoder():
     assert {Path(path).parent for path in encoder_files("w/hubert")} == {Path("w/hubert")}
     assert "w/hubert/model.safetensors" in encoder_files("w/hubert")
+
+
+def test_a_variant_of_the_sampling_uses_the_checkpoints_of_its_model():
+    methods = comparison_methods(Benchmark(models=["s2c"], ablations=True, contacts=False))
+    name = "s2c-notes-transformer-dpmsolverpp-20"
+    assert methods[f"{name}-shared_noise"] == methods[name] | {
+        "variant": "shared noise",
+        "options": {"shared_noise": True},
+        "ablation": True,
+    }
+    assert "s2c-notes-transformer-shared_noise" not in trained_variants(Benchmark(models=["s2c"], ablations=True))
+
+
+def test_only_the_first_suitable_sampler_is_used_for_contacts_and_ablations():
+    samplers = ["dpmsolver++ 20", "euler 4", "ddpm 9", "euler 8"]
+    methods = comparison_methods(Benchmark(models=["s2c", "two_stage_flow"], samplers=samplers, ablations=True))
+    corrected = {method["of"] for method in methods.values() if method["kind"] == "contacts"}
+    s2c = "s2c-notes-transformer"
+    assert corrected == {
+        "two_stage_flow-notes-transformer-euler-4",
+        f"{s2c}-dpmsolverpp-20",
+        *(f"{s2c}-fusion_{mode}-dpmsolverpp-20" for mode in range(4)),
+    }
+    assert {f"{s2c}-ddpm-9", "two_stage_flow-notes-transformer-euler-8"} <= set(methods)
+    assert f"{s2c}-fusion_0-ddpm-9" not in methods
+    assert {name for name, method in methods.items() if method.get("ablation")} == {
+        name for name in methods if "fusion" in name or "shared" in name
+    }
+
+
+def test_a_model_without_a_suitable_sampler_is_an_error():
+    for model, sampler, wanted in (("two_stage_flow", "ddim 5", "euler or heun"), ("s2c", "euler 5", "a sampler of diffusion")):
+        with pytest.raises(ValueError, match=f"benchmark.samplers: expected {wanted}.* for the model {model}, found {sampler}"):
+            comparison_methods(Benchmark(models=[model], samplers=[sampler]))
+    released = comparison_methods(Benchmark(frame="camera", samplers=["ddim 5", "euler 5"], weights=Weights(released="a.ckpt")))
+    assert "released-ddim-5" in released and "released-euler-5" not in released
+
+
+def test_an_unknown_stage_of_further_networks_is_an_error():
+    with pytest.raises(ValueError, match="benchmark.networks: expected names of stages .*s2c_gesture.*, found 's2c_gestures'"):
+        trained_variants(Benchmark(networks={"s2c_gestures": {"values": {"dim": 8}}}))
+
+
+def test_further_training_settings_change_those_of_the_section():
+    benchmark = Benchmark(models=["s2c"], networks={"s2c_gesture": {"training": {"steps": 7}}, "s2c_position": {"values": {"width": 8}}})
+    assert stage_training("s2c", "s2c_gesture", benchmark) == benchmark.gesture.training.model_copy(update={"steps": 7})
+    assert stage_training("s2c", "s2c_position", benchmark) == benchmark.position.training
+
+
+def test_without_contacts_no_motion_is_corrected():
+    methods = comparison_methods(Benchmark(ablations=True, contacts=False))
+    assert not [name for name, method in methods.items() if method["kind"] == "contacts"] and "fingertips-default_fingering" in methods

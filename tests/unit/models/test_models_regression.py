@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from handroll.models.regression import Regression
+from handroll.models.direct import DirectModel
 from handroll.models.regression_network import PERIOD_FRAMES, RegressionNetwork, RegressionSettings, periodic_encoding, regression_loss
 from handroll.models.two_stage import BATCH, blend_windows
 from handroll.training_data.windows import Scales
@@ -93,7 +93,7 @@ def test_it_overfits_a_tiny_batch(arr):
 
 def test_motion_has_the_units_of_the_data(network, arr):
     features = arr(8, 2, WINDOW, FEATURES)
-    position, pose = Regression(network, SCALES, WINDOW).generate(features.numpy())
+    position, pose = DirectModel(network, WINDOW, scales=SCALES).generate(features.numpy())
     with torch.no_grad():
         scaled = network(features)
     np.testing.assert_allclose(position, 500.0 + 100.0 * scaled[0], rtol=1e-4)
@@ -102,7 +102,7 @@ def test_motion_has_the_units_of_the_data(network, arr):
 
 
 def test_a_long_motion_equals_its_only_window_and_is_blended_beyond(network, arr):
-    model, one = Regression(network, SCALES, WINDOW), arr(9, WINDOW, FEATURES).numpy()
+    model, one = DirectModel(network, WINDOW, scales=SCALES), arr(9, WINDOW, FEATURES).numpy()
     for short, whole in zip(model.generate(one[None]), model.generate_long(one), strict=True):
         np.testing.assert_allclose(short[0], whole, rtol=1e-5)
     position, pose = model.generate_long(np.concatenate([one, one[::-1], one[:7]]))

@@ -130,10 +130,10 @@ def test_from_audio_to_gestures(files, arr):
     with torch.no_grad():
         features = loaded.position.features(arr(5, 2, 8000), 16, released=True)
     assert features.shape == (2, 16, 128)
-    model = TwoStage(loaded.position.predictors, loaded.denoisers, RELEASED_SCALES, 16, released=True, shared_noise=True)
-    position, pose = model.generate(features.numpy(), "ddpm", 3, [0, 1])
+    model = TwoStage(loaded.position.predictors, loaded.denoisers, RELEASED_SCALES, 16, released=True)
+    position, pose = model.generate(features.numpy(), "ddpm", 3, [0, 1], shared_noise=True)
     assert position.shape == (2, 16, 6) and pose.shape == (2, 16, 96) and np.abs(pose).max() <= np.pi + 1e-5
-    single = model.generate(features[:1].numpy(), "ddpm", 3, [0])[1]
+    single = model.generate(features[:1].numpy(), "ddpm", 3, [0], shared_noise=True)[1]
     # The released code masks attention at batch size 1 only.
     assert np.abs(single[0] - pose[0]).max() > 1e-3
 

@@ -203,9 +203,8 @@ def test_only_the_switch_gives_both_hands_the_same_initial_noise(pair):
 
     denoisers = Recorded(SMALL)
     for shared in (False, True):
-        TwoStage(pair[0], denoisers, RELEASED_SCALES, FRAMES, shared_noise=shared).generate(
-            np.zeros((2, FRAMES, FEATURES)), "ddpm", 2, [0, 1]
-        )
+        model = TwoStage(pair[0], denoisers, RELEASED_SCALES, FRAMES)
+        model.generate(np.zeros((2, FRAMES, FEATURES)), "ddpm", 2, [0, 1], shared_noise=shared)
     independent, later, shared, later_shared = (part.chunk(2, dim=1) for part in starts)
     assert torch.equal(*shared) and torch.equal(independent[0], shared[0]) and not torch.allclose(*independent)
     assert not torch.allclose(*later) and not torch.allclose(*later_shared)

@@ -1,13 +1,9 @@
 import json
 
-import numpy as np
 import pytest
-import torch
 
-from handroll.models.checkpoint import load_checkpoint
 from handroll.models.correction import load_corrector
 from handroll.training.correction import train_correction
-from handroll.training.loop import STATE
 from handroll.training_data.loader import Source
 from handroll.training_data.motion_noise import MEASURED, PAPER, MotionNoise
 
@@ -43,23 +39,6 @@ def test_training_reduces_the_error_of_the_input(corpus, tmp_path, kind, model):
     corrector, about = load_corrector(path, kind)
     assert (corrector.settings.frames, corrector.settings.features, about["rate_hz"]) == (120, 177, 30.0)
     assert about["settings"]["noise"][0]["wrist_mm"] == [40.0, 40.0, 40.0] and about["features"] == "notes"
-
-
-def test_interrupted_training_resumes_to_the_same_weights(corpus, tmp_path, monkeypatch):
-    whole = load_checkpoint(run(corpus, tmp_path / "whole", "mapnet", MAPNET), "mapnet").weights
-
-    def stop(values, temporary, save=torch.save):
-        save(values, temporary)
-        if values["done"][0] == 20:
-            monkeypatch.undo()
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr("handroll.training.loop.torch.save", stop)
-    with pytest.raises(KeyboardInterrupt):
-        run(corpus, tmp_path / "stopped", "mapnet", MAPNET)
-    assert torch.load(tmp_path / "stopped" / "mapnet" / STATE, weights_only=True)["done"][0] == 10
-    resumed = load_checkpoint(run(corpus, tmp_path / "stopped", "mapnet", MAPNET), "mapnet").weights
-    assert all(np.array_equal(values, resumed[name]) for name, values in whole.items())
 
 
 def test_other_coordinate_frames_are_refused(corpus, tmp_path):

@@ -9,7 +9,7 @@ from handroll.models.two_stage import S2C_KINDS, load_s2c
 from handroll.training.s2c_gesture import train_s2c_gesture
 from handroll.training.s2c_position import HandPositionsObjective, train_s2c_position
 from handroll.training.training_run import run_training
-from handroll.training_data.loader import Clips, Source, Windows, cut_windows
+from handroll.training_data.loader import Clips, Source, cut_windows
 from handroll.training_data.windows import RELEASED_SCALES
 
 SETTINGS = {
@@ -43,18 +43,6 @@ def trained(corpus, source, tmp_path_factory):
     return position, gesture
 
 
-def interrupt_at(monkeypatch, step):
-    """Make training stop before a step."""
-    item = Windows.__getitem__
-
-    def interrupted(self, number):
-        if number == step:
-            raise KeyboardInterrupt
-        return item(self, number)
-
-    monkeypatch.setattr(Windows, "__getitem__", interrupted)
-
-
 def test_both_hands_learn(trained):
     for kind, path in zip(S2C_KINDS, trained, strict=True):
         network = load_checkpoint(path, kind).network()
@@ -71,25 +59,6 @@ def test_the_trained_model_moves(source, trained):
     position, pose = model.generate(batch["features"], "dpmsolver++", 3, [0, 1])
     assert position.shape == (2, 120, 6) and pose.shape == (2, 120, 96) and np.isfinite(pose).all()
     assert about["features"] == "notes" and model.parameters > 0
-
-
-@pytest.mark.parametrize("stage", S2C_KINDS)
-def test_interrupted_training_resumes_exactly(corpus, source, trained, tmp_path, monkeypatch, stage):
-    path = tmp_path / "again.safetensors"
-
-    def train():
-        if stage == "s2c_position":
-            train_s2c_position(source, corpus / "windows.json", POSITION, {}, SETTINGS, tmp_path / "state", path)
-        else:
-            settings = CHANGES, {"s2c_position": trained[0]}, SETTINGS, tmp_path / "state", path
-            train_s2c_gesture(source, corpus / "windows.json", *settings)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        interrupt_at(patch, 5)
-        train()
-    assert not path.exists()
-    train()
-    assert path.read_bytes() == trained[S2C_KINDS.index(stage)].read_bytes()
 
 
 def test_the_weights_of_changes_matter(corpus, source, trained, tmp_path):
