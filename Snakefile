@@ -81,9 +81,10 @@ rule hands:
 
 
 rule motion:
-    """Make the cleaned hand motion of every video."""
+    """Make the cleaned hand motion of every video, corrected if the configuration says so."""
     input:
         steps=steps_to("clean_motion"),
+        motion=per_video(MOTION),
 
 
 rule music:

@@ -1,17 +1,17 @@
-"""A project folder with a simulated performance and a motion with known errors, as the target `evaluation` leaves them."""
+"""A project folder with a simulated performance, and poses and a motion with known errors, as the target `evaluation` leaves them."""
 
 import numpy as np
 
 from handroll.evaluation.motion_noise import MOTION_PATTERN
-from handroll.evaluation.videos import VIDEO_PATTERN
+from handroll.evaluation.videos import SUBJECT, VIDEO_PATTERN
 from handroll.generation.pianist import perform
 from handroll.hand.rotations import compose
 from handroll.rendering.scene import random_scene
 from handroll.simulator.corpus import motion_of, view_extrinsics
 from handroll.simulator.score import random_score
 from handroll.simulator.truth import build_truth, write_truth
-from handroll.storage import write_table
-from handroll.tables import MOTION, State, by_row
+from handroll.storage import write_json, write_table
+from handroll.tables import FINGERED_NOTES, MOTION, PEDAL, POSE, State, by_row
 
 WRIST_MM, PALM_RAD, FINGER_RAD, DRIFT_MM, DRIFT_S = 2.0, 0.05, 0.03, 4.0, 1.0
 """Standard deviations of the errors along each axis, and time constant of the drift."""
@@ -20,8 +20,15 @@ GAP_FRAMES = 12
 """Length of each gap at 30 Hz. There is one in every 4 s of each hand."""
 
 
+def labelled(notes, hand, finger):
+    """Notes as columns of `tables.FINGERED_NOTES`, with the true labels: indices of hands and fingers."""
+    certain = np.ones(len(hand), dtype=np.float32)
+    names = np.array(["left", "right"], dtype=object)[hand]
+    return notes | {"hand": names, "finger": (finger + 1).astype(np.int8), "finger_confidence": certain, "landing_error_mm": 0.0 * certain}
+
+
 def write_noisy_project(folder, seed=4, seconds=40.0):
-    """Write truth and motion of one performance. Return the extrinsics."""
+    """Write truth, poses, motion and notes of one performance. Return the extrinsics."""
     rng, scene = np.random.default_rng(seed), random_scene(seed)
     score = random_score(seed, seconds)
     performance = perform(score, seed, 30.0)
@@ -39,6 +46,17 @@ def write_noisy_project(folder, seed=4, seconds=40.0):
     path = folder / MOTION_PATTERN.format(video=f"seed_{seed}")
     path.parent.mkdir(parents=True)
     write_table(path, MOTION, by_row(motion), extrinsics.to_metadata())
+    results = {part: folder / f"results/{part}/{SUBJECT}/seed_{seed}" for part in ("hands", "keyboard", "screening", "acquire")}
+    for path in results.values():
+        path.mkdir(parents=True)
+    pose = {name: values for name, values in motion.items() if name != "state"} | {"found": motion["state"] == State.OBSERVED}
+    for name in ("pose", "refined"):
+        write_table(results["hands"] / f"{name}.parquet", POSE, by_row(pose), extrinsics.to_metadata() | {"pose_engine": "landmarks"})
+    notes = labelled(performance.notes, performance.note_hand, performance.note_finger)
+    write_table(results["keyboard"] / "notes.parquet", FINGERED_NOTES, notes, {"audio_delay_s": "0.0"})
+    write_table(results["keyboard"] / "pedal.parquet", PEDAL, score.pedal)
+    write_json(results["screening"] / "survey.json", {"segments": [[0.0, seconds]]})
+    (results["acquire"] / "audio.flac").touch()
     visible = np.ones((frames, 2, 21), dtype=bool)
     path = folder / VIDEO_PATTERN.format(video=f"seed_{seed}").replace(".mp4", ".truth.npz")
     path.parent.mkdir(parents=True)

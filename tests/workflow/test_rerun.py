@@ -7,6 +7,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from handroll.provenance import file_sha256
+from support.untrained_corrector import write_corrector
+
 TARGETS = ("all", "overlays")
 BELOW_MOTION = {"clean_motion": 2, "cut_clips": 2, "write_shards": 1, "describe_dataset": 1, "draw_overlay": 2}
 BELOW_FIT = {"refine_pose": 2, **BELOW_MOTION}
@@ -17,9 +20,11 @@ BELOW_VISIBILITY = {"measure_visibility": 2, **BELOW_TRANSCRIPTION}
 BELOW_DETECTION = {"detect_hands": 2, **BELOW_VISIBILITY}
 BELOW_SEGMENTS = {"find_segments": 2, **BELOW_DETECTION}
 BELOW_PROBE = {"extract_audio": 2, "survey_video": 2, "measure_audio": 2, **BELOW_SEGMENTS}
+BELOW_CORRECTION = {"correct_motion": 2} | {rule: jobs for rule, jobs in BELOW_MOTION.items() if rule != "clean_motion"}
 VERDICTS = {"screen_videos": 1, "describe_dataset": 1}
 VIDEOS = ("anna/one", "bela/two")
 N_SIGMA = "motion={hampel: {n_sigma: 4.0}}"
+CORRECTED = "motion={correction: mapnet, mapnet: {checkpoint: mapnet.safetensors}}"
 # Jobs of a run of these targets with these settings.
 SETTINGS = {
     (TARGETS, "keyboard={min_finger_confidence: 0.9}"): BELOW_FINGERING,
@@ -32,6 +37,10 @@ SETTINGS = {
     # Another engine's section.
     (TARGETS, "music={kong: {checkpoint: elsewhere.pth}}"): {},
     (TARGETS, N_SIGMA): BELOW_MOTION,
+    (TARGETS, CORRECTED): BELOW_CORRECTION,
+    # The correction is off.
+    (TARGETS, "motion={mapnet: {checkpoint: elsewhere.safetensors, max_gap_s: 1.0}}"): {},
+    (("motion",), CORRECTED): {"correct_motion": 2, "motion": 1},
     # No verdict changes.
     (TARGETS, "screening={visibility: {min_both_hands: 0.7}}"): VERDICTS,
     (TARGETS, "screening={duration: {min_s: 2.0}}"): VERDICTS,
@@ -205,6 +214,27 @@ def test_what_scripts_also_run_reruns_them(done, module, jobs):
     planned = done.planned(*TARGETS)
     path.write_text(before, encoding="utf-8")
     assert planned == jobs
+
+
+def test_a_correction_reruns_itself_and_below(finished_pair, copy_of, tmp_path):
+    done = copy_of(finished_pair, tmp_path / "project")
+    cleaned = [(done.root / "results/motion" / video / "motion.parquet").read_bytes() for video in VIDEOS]
+    missing = done.run("motion", "--config", CORRECTED, check=False)
+    assert missing.returncode and "train it as docs/how-to/correct-motion.md describes" in missing.stdout
+    checkpoint = write_corrector(done.root / "mapnet.safetensors", std=0.1)
+    assert done.jobs_of(done.run(*TARGETS, "--config", CORRECTED).stdout) == BELOW_CORRECTION
+    for video, before in zip(VIDEOS, cleaned, strict=True):
+        motion, corrected = (done.root / "results/motion" / video / f"{name}.parquet" for name in ("motion", "corrected"))
+        assert motion.read_bytes() == before != corrected.read_bytes()
+    row = pq.read_table(done.root / "results/dataset/train-00000.parquet").slice(0, 1).to_pylist()[0]
+    assert json.loads(row["provenance"])["motion"]["corrector_sha256"] == file_sha256(checkpoint)
+    write_corrector(checkpoint, std=0.2)
+    os.utime(checkpoint, (1e9, 1e9))
+    longer = CORRECTED.replace("checkpoint", "max_gap_s: 3.0, checkpoint")
+    commands = [(*TARGETS, "--config", setting) for setting in (CORRECTED, longer, f"{CORRECTED[:-1]}, hampel: {{n_sigma: 4.0}}}}")]
+    assert done.planned_each(commands) == [BELOW_CORRECTION, BELOW_CORRECTION, BELOW_CORRECTION | BELOW_MOTION]
+    # Without the correction, the later rules use the cleaned motion again.
+    assert done.planned(*TARGETS) == {rule: jobs for rule, jobs in BELOW_MOTION.items() if rule != "clean_motion"}
 
 
 def test_real_rerun_touches_only_what_depends(done):

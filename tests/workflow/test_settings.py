@@ -27,6 +27,7 @@ RULES = {
     "pose.temporal": "refine_pose",
     "pose.hamer": "",
     **dict.fromkeys(("motion", "motion.hampel", "motion.gap", "motion.run", "motion.savgol"), "clean_motion"),
+    "motion.mapnet": "correct_motion",
     **dict.fromkeys(("music", "music.transkun"), "transcribe_audio"),
     "music.kong": "",
     "music.midi_check": "check_midi",

@@ -15,7 +15,7 @@ SHARD_SIZES = cfg("dataset", without=("name", "rights"))
 rule cut_clips:
     """Cut a video into overlapping clips, and accept those in which the hands are visible."""
     input:
-        motion=rules.clean_motion.output.motion,
+        motion=MOTION,
         survey=rules.find_segments.output.survey,
         notes=rules.label_fingering.output.notes,
         audio=rules.extract_audio.output.audio,
@@ -65,7 +65,7 @@ rule write_shards:
     input:
         splits=rules.split_videos.output.splits,
         clips=per_video(rules.cut_clips.output.clips),
-        motion=per_video(rules.clean_motion.output.motion),
+        motion=per_video(MOTION),
         notes=per_video(rules.label_fingering.output.notes),
         pedal=per_video(rules.label_fingering.output.pedal),
         audio=per_video(rules.extract_audio.output.audio),

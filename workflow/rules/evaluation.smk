@@ -17,7 +17,7 @@ STAGES = {
     "registration": rules.register_keyboard.output.registration,
     "detections": rules.detect_hands.output.detections,
     "pose": rules.fit_pose.output.pose,
-    "motion": rules.clean_motion.output.motion,
+    "motion": MOTION,
     "transcribed": rules.check_midi.output.notes,
     "notes": rules.label_fingering.output.notes,
     "fingering": rules.label_fingering.output.summary,

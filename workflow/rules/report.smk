@@ -7,7 +7,7 @@ rule draw_overlay:
     input:
         video=rules.fetch_video.output.video,
         audio=rules.extract_audio.output.audio,
-        motion=rules.clean_motion.output.motion,
+        motion=MOTION,
         notes=rules.label_fingering.output.notes,
         registration=rules.register_keyboard.output.registration,
     output:

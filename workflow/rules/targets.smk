@@ -19,6 +19,8 @@ STEPS = [
     "clean_motion",
     "cut_clips",
 ]
+if CONFIG.motion.correction != "none":
+    STEPS.insert(STEPS.index("cut_clips"), "correct_motion")
 
 
 def steps_to(last):

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from handroll.config.experiment import Benchmark
-from handroll.config.section import Angle, NotNegative, Positive, Section, Share
+from handroll.config.section import Angle, Name, NotNegative, Positive, Section, Share
 from handroll.text import MAX_LENGTH, printable, short_repr
 
 
@@ -261,14 +261,26 @@ class Savgol(Section):
     window: Positive = Field(11, description="width of the local fit (frames or s); the paper: 11 frames")
 
 
+class MapnetCorrection(Section):
+    """Correction of the cleaned motion by the model MAPnet, which receives the motion and the music: docs/how-to/correct-motion.md."""
+
+    checkpoint: Name = Field(
+        "results/experiments/correction/models/mapnet-3/mapnet.safetensors",
+        description="file of the trained model, relative to the working directory",
+    )
+    max_gap_s: NotNegative = Field(2.0, description="maximum duration of a hidden gap that the model fills (s)")
+
+
 class Motion(Section):
     """Cleaning of the fitted poses. Defaults are those of the paper, with an additional minimum standard deviation in the outlier filter."""
 
-    units: Literal["frames", "seconds"] = Field("frames", description="unit of every length in this section")
+    units: Literal["frames", "seconds"] = Field("frames", description="unit of every length of the cleaning")
     hampel: Hampel = Hampel()
     gap: Gap = Gap()
     run: Run = Run()
     savgol: Savgol = Savgol()
+    correction: Literal["none", "mapnet"] = Field("none", description="correction of the cleaned motion by a trained model")
+    mapnet: MapnetCorrection = MapnetCorrection()
 
 
 class MidiCheck(Section):

@@ -9,7 +9,7 @@ from handroll.config.section import Section
 DATASET_SECTIONS = {
     "pose": ("hamer",),
     "keyboard": (),
-    "motion": (),
+    "motion": ("mapnet",),
     "music": ("transkun", "kong", "midi_check"),
     "clips": (),
     "screening.visibility": (),

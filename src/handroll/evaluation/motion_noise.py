@@ -69,13 +69,15 @@ def read_pairs(folder):
             yield read_truth(truth_path), by_frame(columns), extrinsics
 
 
-def measure_noise(pairs):
+def measure_noise(pairs, by_axis=False):
     """Measure the parameters of a `MotionNoise`.
 
     Parameters
     ----------
     pairs : iterable
         Result of `read_pairs`.
+    by_axis : bool
+        Whether gains and errors of rotations are measured for each axis; otherwise one value holds for all axes.
 
     Returns
     -------
@@ -93,7 +95,8 @@ def measure_noise(pairs):
     observed = sum(int(video.observed.sum()) for video in videos)
     if not observed:
         raise ValueError("expected performances in which a hand is observed, found none; check the registered keyboards and the motion")
-    gains = [_gain([video.fast(part) for video in videos]) for part in PARTS]
+    gains = [_gain([video.fast(part) for video in videos], by_axis) for part in PARTS]
+    over_joints = (lambda values: values.reshape(-1, 3).mean(axis=0)) if by_axis else np.mean
     for video in videos:
         video.set_gains(*gains)
     errors = {name: _pooled([video.errors()[name] for video in videos]) for name in PARTS}
@@ -116,10 +119,11 @@ def measure_noise(pairs):
         **{f"{name}_gain": _rounded(gain) for name, gain in zip(PARTS, gains, strict=True)},
         wrist_mm=_rounded(independent["wrist"]),
         wrist_drift_mm=_rounded(drift["wrist"]),
-        palm_rad=_rounded(independent["palm"].mean()),
-        palm_drift_rad=_rounded(drift["palm"].mean()),
-        finger_rad=_rounded(independent["finger"].mean()),
-        finger_drift_rad=_rounded(drift["finger"].mean()),
+        **{
+            f"{name}_{kind}": _rounded(over_joints(errors[name]))
+            for name in ("palm", "finger")
+            for kind, errors in (("rad", independent), ("drift_rad", drift))
+        },
         drift_s=_rounded(-LAG_S / np.log(correlation)),
         blur_per_m_s=_rounded(growth),
         hand_swaps_per_min=_rounded(len(swaps) / minutes),
@@ -164,7 +168,7 @@ class _Video:
 
     def set_gains(self, wrist, palm, finger):
         """Set the gains of `PARTS`, and compute the errors of the estimate relative to the attenuated truth."""
-        gains = np.full((self.true[1].shape[2], 1), finger)
+        gains = np.tile(finger, (self.true[1].shape[2], 1))
         gains[0] = palm
         self.wrist_error = self.estimated[0] - attenuated(self.true[0], wrist, self.rate_hz, 0)
         self.turn_error = compose(-attenuated(self.true[1], gains, self.rate_hz, 0), self.estimated[1])
@@ -218,10 +222,11 @@ def _keyboard_side(position, exchange):
     return other
 
 
-def _gain(pairs):
+def _gain(pairs, by_axis=False):
     """Fit the gain of fast movements by least squares, 0 to 1. `pairs` contains true and estimated fast movements of each video."""
-    product = sum(float((true * estimated).sum()) for true, estimated in pairs)
-    return float(np.clip(product / max(sum(float((true**2).sum()) for true, _ in pairs), 1e-12), 0.0, 1.0))
+    true, estimated = (np.concatenate([pair[k].reshape(-1, 3) for pair in pairs]) for k in (0, 1))
+    axis = 0 if by_axis else None
+    return np.clip((true * estimated).sum(axis=axis) / np.maximum((true**2).sum(axis=axis), 1e-12), 0.0, 1.0)
 
 
 def _pooled(parts):

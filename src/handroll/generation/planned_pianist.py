@@ -45,13 +45,13 @@ class PlannedPianist:
 
         Parameters
         ----------
-        recording : generation.music_input.Recording
+        recording : generation.recording.Recording
         seed : int
             Random seed of the variations of movement.
 
         Returns
         -------
-        recording : generation.music_input.Recording
+        recording : generation.recording.Recording
             With transcribed notes, if the notes were missing.
         motion : GeneratedMotion
         """

@@ -14,9 +14,10 @@ from handroll.generation.feature_encoders import encoder_of
 from handroll.generation.fingering import DEFAULT_COSTS, FingeringCosts
 from handroll.generation.fingering_costs_file import costs_from_json, digest
 from handroll.generation.motion_table import camera_frame_rows
-from handroll.generation.music_input import RecordingError, encode_recording, transcribe_recording
+from handroll.generation.music_input import RecordingError, transcribe_recording
 from handroll.generation.performance import GeneratedMotion
 from handroll.generation.planned import check_hand_size
+from handroll.generation.recording import encode_recording
 from handroll.models.audio_features import FeatureEncoder
 from handroll.models.feature_names import NOTE_FEATURES
 from handroll.models.methods import MODELS, load_model
@@ -84,13 +85,13 @@ class TrainedPianist:
 
         Parameters
         ----------
-        recording : generation.music_input.Recording
+        recording : generation.recording.Recording
         seed : int
             Random seed of the noise from which the motion is sampled.
 
         Returns
         -------
-        recording : generation.music_input.Recording
+        recording : generation.recording.Recording
             With transcribed notes, if notes are needed and were missing.
         motion : GeneratedMotion
 

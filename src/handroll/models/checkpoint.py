@@ -19,6 +19,7 @@ from handroll.models.fingertip_network import FingertipNetwork, FingertipSetting
 from handroll.models.gesture import GestureSettings, GestureUNet
 from handroll.models.mapnet import Mapnet, MapnetSettings
 from handroll.models.mixer import GestureMixer, MixerSettings
+from handroll.models.planned_mapnet import PlannedMapnet, PlannedMapnetSettings
 from handroll.models.position import PositionPredictor, PositionSettings
 from handroll.models.regression_network import RegressionNetwork, RegressionSettings
 from handroll.models.s2c import S2CDenoisers, S2CPositions, S2CSettings
@@ -40,6 +41,7 @@ KINDS = {
     "regression": (RegressionSettings, RegressionNetwork),
     "autoencoder": (AutoencoderSettings, MotionAutoencoder),
     "mapnet": (MapnetSettings, Mapnet),
+    "planned_mapnet": (PlannedMapnetSettings, PlannedMapnet),
     "lstm": (LstmSettings, LstmCorrector),
 }
 """Settings class and network class of each kind of model."""
@@ -65,7 +67,7 @@ _FIXED = {
 _LAYER_COUNTS = ("layers", "context_layers", "fusion_layers", "blocks")
 
 # Kinds of models whose settings contain the length of a window.
-_OF_FIXED_LENGTH = ("autoencoder", "mixer", "mapnet", "lstm")
+_OF_FIXED_LENGTH = ("autoencoder", "mixer", "mapnet", "planned_mapnet", "lstm")
 
 # Names of the integers that may be 0.
 _ZERO_ALLOWED = ("context_layers", "fusion")

@@ -107,7 +107,7 @@ class FingertipNetwork(nn.Module):
         shape = (*features.shape[:-1], len(HANDS), len(FINGERS), 3)
         wrist = plan["position"].unflatten(-1, (len(HANDS), 1, 3))
         tips = wrist + plan["tips"].view(shape)
-        inputs = torch.cat([features[..., :-N_PLAN], *_scaled(plan)], dim=-1)
+        inputs = scaled_inputs(features)
         residual = self.tip_head(self.tip_stage(inputs))
         moved = TIP_MM * residual[..., :N_TIPS].view(shape)
         if self.settings.masked:
@@ -125,6 +125,11 @@ class FingertipNetwork(nn.Module):
 def split_plan(features):
     """Split the channels of the plan from features (..., F + `N_PLAN`): tensors by the names of `PLAN`."""
     return dict(zip(PLAN, features[..., -N_PLAN:].split(list(PLAN.values()), dim=-1), strict=True))
+
+
+def scaled_inputs(features):
+    """Return features (..., F + `N_PLAN`) whose plan has a magnitude of about 1."""
+    return torch.cat([features[..., :-N_PLAN], *_scaled(split_plan(features))], dim=-1)
 
 
 def _scaled(plan):

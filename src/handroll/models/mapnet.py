@@ -78,12 +78,15 @@ class Mapnet(nn.Module):
     settings : MapnetSettings
     """
 
+    token_width = N_TOKEN
+    """Number of values of an input frame."""
+
     def __init__(self, settings):
         super().__init__()
         self.settings = settings
         frames, every, width = settings.frames, settings.every, settings.width
         inputs, outputs = every * np.arange(input_frames(frames, every)), np.arange(frames)
-        streams = {"pose": (N_TOKEN, inputs)} | ({"music": (settings.features, outputs)} if settings.music else {})
+        streams = {"pose": (self.token_width, inputs)} | ({"music": (settings.features, outputs)} if settings.music else {})
         self.embeddings = nn.ModuleDict({name: nn.Linear(channels, width) for name, (channels, _) in streams.items()})
         self.transformers = nn.ModuleDict({name: _transformer(settings, settings.layers) for name in streams})
         times = {name: known for name, (_, known) in streams.items()}
@@ -104,7 +107,7 @@ class Mapnet(nn.Module):
         return corrected(self._difference, self.settings.every, position, pose, observed, scale, music)
 
     def _difference(self, tokens, music):
-        """Predict the difference (B, T, `N_MOTION`) from tokens (B, I, `N_TOKEN`) and music (B, T, F)."""
+        """Predict the difference (B, T, `N_MOTION`) from tokens (B, I, `token_width`) and music (B, T, F)."""
         given, every = {"pose": tokens, "music": music}, {"pose": self.settings.every, "music": 1}
         streams = []
         for name, embedding in self.embeddings.items():

@@ -15,6 +15,7 @@ PATH_KEYS = (
     "music.kong.checkpoint",
     "pose.hamer.checkpoint",
     "pose.hamer.mano",
+    "motion.mapnet.checkpoint",
     "benchmark.weights.hubert",
     "benchmark.weights.wav2vec2",
     "benchmark.weights.released",
@@ -198,6 +199,26 @@ def _hamer_weights():
     )
 
 
+def _check_mapnet(path):
+    from handroll.models.correction import MAPNETS, load_corrector
+
+    model, about = load_corrector(path, MAPNETS)
+    return f"{model.parameters} parameters, features {about['features']}, {about['rate_hz']:g} Hz"
+
+
+def _mapnet_weights():
+    return Weights(
+        name="MAPnet",
+        use="correction of motion",
+        needed_by=("motion.correction", "mapnet"),
+        path_in=lambda config: Path(config.motion.mapnet.checkpoint),
+        source="your own training",
+        licence="that of its training data",
+        get="train it as docs/how-to/correct-motion.md describes, or set motion.correction: none",
+        check=_check_mapnet,
+    )
+
+
 def all_weights():
     """Return all `Weights` that a configuration can need, as a tuple, except those of its experiment (`experiment_weights`)."""
     from handroll.detection.hand_tracker import MODELS
@@ -235,6 +256,7 @@ def all_weights():
         ),
         _kong_weights(),
         *_hamer_weights(),
+        _mapnet_weights(),
     )
 
 

@@ -1,8 +1,8 @@
 """Noise of estimated hand motion, for models that learn to correct it.
 
-Two noise models are defined here: `PAPER`, that of MAPdat (Shrestha et al., "AIMusicGuru: Music Assisted Human Pose Correction"), and
-`MEASURED`, the errors of handroll's own motion on simulated performances (evaluation/motion_noise.py). Motion is in the models' convention
-of the keyboard frame (`model_frame`). A `MotionNoise` applies these errors, in this order:
+Noise models are defined here: `PAPER`, that of MAPdat (Shrestha et al., "AIMusicGuru: Music Assisted Human Pose Correction"), and
+`MEASURED`, the errors of handroll's own motion on simulated performances (evaluation/motion_noise.py), and `MEASURED_BY_AXIS`. Motion is in
+the models' convention of the keyboard frame (`model_frame`). A `MotionNoise` applies these errors, in this order:
 
 1. Attenuation of fast movements, such as key strokes: a single camera barely constrains them, and cleaning smooths them.
 2. Drifting and independent errors of wrists and joint rotations. They grow with the speed of the wrist (motion blur).
@@ -28,14 +28,15 @@ class MotionNoise:
 
     Attributes
     ----------
-    wrist_gain, palm_gain, finger_gain : float
-        Share that remains of the fast movements of wrists, of the global rotation and of the finger joints. Fast is the difference
-        from the motion that is smoothed with a Gaussian of standard deviation `FAST_S`.
+    wrist_gain, palm_gain, finger_gain : float or tuple of 3
+        Share that remains of the fast movements of wrists, of the global rotation and of the finger joints, for all axes or for each. Fast
+        is the difference from the motion that is smoothed with a Gaussian of standard deviation `FAST_S`.
     wrist_mm, wrist_drift_mm : tuple of 3
         Standard deviations of the error of a wrist at rest along x, y and z of the keyboard frame (mm): independent in every frame, and
         drifting.
-    palm_rad, palm_drift_rad, finger_rad, finger_drift_rad : float
-        Standard deviations of the error of the global rotation and of a finger joint along each axis (rad): independent, and drifting.
+    palm_rad, palm_drift_rad, finger_rad, finger_drift_rad : float or tuple of 3
+        Standard deviations of the error of the global rotation and of a finger joint (rad), for all axes or for each: independent, and
+        drifting.
     drift_s : float
         Time constant of drifts (s).
     blur_per_m_s : float
@@ -50,15 +51,15 @@ class MotionNoise:
         Quantiles of the lengths of gaps (s): minimum, quartiles and maximum.
     """
 
-    wrist_gain: float = 1.0
-    palm_gain: float = 1.0
-    finger_gain: float = 1.0
+    wrist_gain: float | tuple[float, ...] = 1.0
+    palm_gain: float | tuple[float, ...] = 1.0
+    finger_gain: float | tuple[float, ...] = 1.0
     wrist_mm: tuple[float, ...] = (0.0, 0.0, 0.0)
     wrist_drift_mm: tuple[float, ...] = (0.0, 0.0, 0.0)
-    palm_rad: float = 0.0
-    palm_drift_rad: float = 0.0
-    finger_rad: float = 0.0
-    finger_drift_rad: float = 0.0
+    palm_rad: float | tuple[float, ...] = 0.0
+    palm_drift_rad: float | tuple[float, ...] = 0.0
+    finger_rad: float | tuple[float, ...] = 0.0
+    finger_drift_rad: float | tuple[float, ...] = 0.0
     drift_s: float = 1.0
     blur_per_m_s: float = 0.0
     hand_swaps_per_min: float = 0.0
@@ -97,6 +98,24 @@ MEASURED = MotionNoise(
 """Errors of handroll's cleaned motion with the engine `landmarks`: 6 performances of the evaluation (seeds 5101 to 5106), measured by
 evaluation/motion_noise.py. The hands were never confused there, and confusion of fingers is not measured."""
 
+MEASURED_BY_AXIS = MotionNoise(
+    wrist_gain=(0.899, 0.595, 0.247),
+    palm_gain=(0.504, 1.0, 0.0),
+    finger_gain=(0.303, 0.307, 0.303),
+    wrist_mm=(0.055, 0.044, 0.08),
+    wrist_drift_mm=(2.41, 2.97, 4.24),
+    palm_rad=(0.00088, 0.00058, 0.0009),
+    palm_drift_rad=(0.0682, 0.0253, 0.0443),
+    finger_rad=(0.00039, 0.00063, 0.00149),
+    finger_drift_rad=(0.033, 0.0399, 0.134),
+    drift_s=1.25,
+    blur_per_m_s=2.12,
+    gaps_per_min=14.8,
+    gap_s=(0.0333, 0.0333, 0.133, 0.533, 1.03),
+)
+"""The same errors for each axis: the camera is above the hands, so positions along the keyboard are more accurate than heights, and the
+flexion of a finger (about z) is the least accurate rotation."""
+
 NOISES = {"paper": PAPER, "measured": MEASURED}
 """The kinds of noise by their names in the configuration."""
 
@@ -107,7 +126,7 @@ FAST_S = 0.2
 def attenuated(values, gain, rate_hz, axis):
     """Multiply the fast movements of series by `gain`, broadcastable to `values`. The frames of `values` are along `axis`."""
     slow = gaussian_filter1d(values, FAST_S * rate_hz, axis=axis, mode="nearest")
-    return slow + gain * (values - slow)
+    return slow + np.asarray(gain) * (values - slow)
 
 
 def add_noise(noise, position, pose, visible, rate_hz, rng):

@@ -8,7 +8,7 @@ from handroll.motion.clean import CleanSettings
 def test_a_key_gives_one_value_and_a_section_all_of_its_values():
     assert select(Config(), "overlay.max_height_px") == {"max_height_px": 720}
     assert select(Config(), "screening.duration") == {"max_s": 7200.0, "min_s": 8.0}
-    assert CleanSettings(**select(Config(), "motion")).hampel_n_sigma == 3.0
+    assert CleanSettings(**select(Config(), "motion", without=("correction", "mapnet"))).hampel_n_sigma == 3.0
 
 
 def test_names_are_sorted_so_that_equal_values_are_equal_params():
@@ -19,7 +19,7 @@ def test_names_are_sorted_so_that_equal_values_are_equal_params():
 def test_keys_and_sections_can_be_left_out():
     assert select(Config(), "keyboard", without="frames") == {"min_finger_confidence": 0.7}
     assert list(select(Config(), "dataset", without=("name", "rights"))) == ["row_group_rows", "shard_mb"]
-    assert list(select(Config(), "motion", without=("hampel", "savgol.order"))) == [
+    assert list(select(Config(), "motion", without=("hampel", "savgol.order", "correction", "mapnet"))) == [
         "gap_shorter_than",
         "run_shorter_than",
         "savgol_window",

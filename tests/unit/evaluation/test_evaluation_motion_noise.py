@@ -27,6 +27,13 @@ def test_known_errors_are_measured(pairs):
     assert noise.hand_swaps_per_min == 0.0 and noise.blur_per_m_s < 0.5
 
 
+def test_errors_are_measured_for_each_axis(pairs):
+    noise, _ = measure_noise(pairs, by_axis=True)
+    for measured, known in ((noise.palm_rad, PALM_RAD), (noise.finger_rad, FINGER_RAD)):
+        np.testing.assert_allclose(measured, [known] * 3, rtol=0.2)
+    assert min(*noise.wrist_gain, *noise.palm_gain) > 0.8 and len(noise.finger_gain) == 3
+
+
 def test_confused_hands_are_counted(pairs):
     truth, motion, extrinsics = pairs[0]
     swapped = {name: values.copy() for name, values in motion.items()}

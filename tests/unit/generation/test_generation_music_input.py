@@ -8,7 +8,8 @@ import soundfile
 from handroll.exchange.fingering_files import PIG_HEADER
 from handroll.generation.fingering import UNPLAYED
 from handroll.generation.hand_assignment import UNKNOWN
-from handroll.generation.music_input import RecordingError, encode_recording, open_recording, transcribe_recording
+from handroll.generation.music_input import RecordingError, open_recording, transcribe_recording
+from handroll.generation.recording import encode_recording
 from handroll.hand.skeleton import HANDS
 from handroll.media.audio import load_audio
 from handroll.models.audio_features import feature_encoder
@@ -213,7 +214,7 @@ def test_silence_has_no_notes(tmp_path):
 
 
 def test_notes_are_encoded_in_one_piece(tmp_path, midi, monkeypatch):
-    monkeypatch.setattr("handroll.generation.music_input.PIECE_S", 1.0)
+    monkeypatch.setattr("handroll.generation.recording.PIECE_S", 1.0)
     recording = open_recording(midi, tmp_path)
     features = encode_recording(recording, feature_encoder("notes", RATE_HZ), RATE_HZ, 150)
     np.testing.assert_array_equal(features, note_roll(recording.notes, recording.pedal, RATE_HZ, 150))
@@ -222,7 +223,7 @@ def test_notes_are_encoded_in_one_piece(tmp_path, midi, monkeypatch):
 @pytest.mark.parametrize("frames", [20, 60, 150, 170])
 def test_audio_in_pieces_has_the_features_of_the_whole(tmp_path, monkeypatch, frames):
     """Also past its end, where it is silent."""
-    monkeypatch.setattr("handroll.generation.music_input.PIECE_S", 2.0)
+    monkeypatch.setattr("handroll.generation.recording.PIECE_S", 2.0)
     samples = chirp(5.2)
     soundfile.write(tmp_path / "a.wav", samples, 22_050, subtype="FLOAT")
     recording = open_recording(tmp_path / "a.wav", tmp_path)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from handroll.generation.pianist import perform
-from handroll.models.correction import Corrector, correct
+from handroll.models.correction import Corrector, Shares, correct
 from handroll.models.mapnet import Mapnet, MapnetSettings
 from handroll.rendering.scene import random_scene
 from handroll.simulator.corpus import motion_of, view_extrinsics
@@ -47,6 +47,7 @@ def model(network=None):
     return Corrector(network or Mapnet(SETTINGS), RATE_HZ)
 
 
+WHOLE = Shares(wrist=(1.0, 1.0, 1.0), palm=1.0, finger=1.0)
 MUSIC = np.zeros((400, 5), dtype=np.float32)
 
 
@@ -100,12 +101,34 @@ def test_a_trained_difference_moves_the_hands_and_keeps_their_bones(performed):
     network = Mapnet(SETTINGS)
     torch.manual_seed(0)
     torch.nn.init.normal_(network.head.weight, std=0.3)
-    made, _ = correct(truth, MUSIC, model(network), extrinsics)
+    made, _ = correct(truth, MUSIC, model(network), extrinsics, shares=WHOLE)
     assert distance_mm(made, truth).mean() > 1.0
     length = [np.linalg.norm(motion["joints_m"][:, :, 17] - motion["joints_m"][:, :, 3], axis=-1) for motion in (made, truth)]
     np.testing.assert_allclose(*length, atol=1e-5)
-    other, _ = correct(truth, MUSIC + 1.0, model(network), extrinsics)
+    other, _ = correct(truth, MUSIC + 1.0, model(network), extrinsics, shares=WHOLE)
     assert distance_mm(made, other).max() > 0.1
+
+
+def test_observed_frames_receive_their_shares_and_gaps_join_them(performed):
+    truth, extrinsics = performed
+    motion = hide(truth, State.HIDDEN, (RIGHT, 60, 75))
+    network = Mapnet(SETTINGS)
+    torch.manual_seed(0)
+    torch.nn.init.normal_(network.head.weight, std=0.3)
+    whole, by_default, nothing = (
+        correct(motion, MUSIC, model(network), extrinsics, shares=shares)[0]
+        for shares in (WHOLE, Shares(), Shares(wrist=(0.0, 0.0, 0.0), palm=0.0, finger=0.0))
+    )
+    seen = motion["state"] == State.OBSERVED
+    assert distance_mm(nothing, truth)[seen].max() < 0.1
+    given, moved, kept = (made["joints_keyboard_mm"][:, :, 0] for made in (truth, whole, by_default))
+    np.testing.assert_allclose(kept[seen][:, :2], given[seen][:, :2], atol=0.01)
+    np.testing.assert_allclose(kept[seen][:, 2], moved[seen][:, 2], atol=0.01)
+    np.testing.assert_allclose(by_default["rotation_rad"][seen][:, 0], truth["rotation_rad"][seen][:, 0], atol=1e-4)
+    # No step at the ends of the gap that the whole correction does not have.
+    for made in (by_default, nothing):
+        steps = np.linalg.norm(np.diff(made["joints_keyboard_mm"][58:78, RIGHT, 0], axis=0), axis=-1)
+        assert steps.max() < 1.5 * np.linalg.norm(np.diff(moved[58:78, RIGHT], axis=0), axis=-1).max() + 2.0
 
 
 def test_hands_that_are_never_observed_stay_hidden(performed):

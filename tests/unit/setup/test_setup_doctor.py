@@ -21,6 +21,7 @@ from handroll.setup import doctor
 from handroll.setup.doctor import Status, check_weights, examine, fetch, report_lines, unsatisfied
 from handroll.setup.weights import Weights, all_weights, experiment_weights
 from support.toy_mano import synthetic_mano, write_mano_pickle
+from support.untrained_corrector import write_corrector
 from toy_hamer import write_toy_checkpoint
 
 DATA = b"weights" * 1000
@@ -119,7 +120,7 @@ def test_missing_weights_of_kong_are_reported_with_their_licence(project, capsys
     out = capsys.readouterr().out
     assert "MISSING   Kong et al. 2021" in out and "(172 MB): no such file" in out and "zenodo.org/records/4034264" in out
     assert "licence: CC BY 4.0" in out and "OPTIONAL  Transkun 2" in out
-    assert out.splitlines()[-1] == "1 of 14 requirements are missing or wrong: Kong et al. 2021"
+    assert out.splitlines()[-1] == "1 of 15 requirements are missing or wrong: Kong et al. 2021"
 
 
 def test_kongs_released_file_is_distinguished_from_others_of_its_layout(project, monkeypatch):
@@ -131,11 +132,20 @@ def test_kongs_released_file_is_distinguished_from_others_of_its_layout(project,
         assert found.status is Status.OK and found.found.endswith(f"SHA-256 {sha256}, {text}")
 
 
+def test_a_missing_model_of_the_correction_says_how_to_train_it(project, capsys):
+    assert main(["doctor", "--config", "motion={correction: mapnet}"]) == 1
+    out = capsys.readouterr().out
+    assert "MISSING   MAPnet" in out and "docs/how-to/correct-motion.md" in out
+    write_corrector(project / "mapnet.safetensors")
+    assert main(["doctor", "--config", "motion={correction: mapnet, mapnet: {checkpoint: mapnet.safetensors}}"]) == 0
+    assert "features notes, 30 Hz" in capsys.readouterr().out
+
+
 def test_hamers_files_are_listed_and_checked(project, capsys):
     config = ["doctor", "--config", "pose={engine: hamer}"]
     assert main(config) == 1
     out = capsys.readouterr().out
-    assert "3 of 14 requirements are missing or wrong: HaMeR, HaMeR's settings, MANO, right hand" in out
+    assert "3 of 15 requirements are missing or wrong: HaMeR, HaMeR's settings, MANO, right hand" in out
     assert "mano.is.tue.mpg.de" in out and "hamer_demo_data.tar.gz" in out and "never share the file" in out
     weights = Path("resources/weights")
     files = write_toy_checkpoint(weights / "hamer/hamer_ckpts")
@@ -232,7 +242,7 @@ def test_the_released_dataset_is_checked_if_the_experiment_uses_it(project):
 def test_a_missing_encoder_is_reported_and_not_downloaded(project, capsys):
     assert main(["doctor", "--config", "benchmark={features: [hubert]}", "--fetch"]) == 1
     out = capsys.readouterr().out
-    assert out.splitlines()[-1] == "1 of 15 requirements are missing or wrong: HuBERT" and "downloading" not in out
+    assert out.splitlines()[-1] == "1 of 16 requirements are missing or wrong: HuBERT" and "downloading" not in out
 
 
 def test_a_gpu_that_does_not_exist_is_missing(project, monkeypatch):

@@ -9,7 +9,9 @@ def test_relative_paths_of_weights_are_relative_to_the_current_folder(tmp_path, 
     assert moved.music.kong.checkpoint == str(tmp_path / "mine/kong.pth")
     assert moved.pose.hamer.mano == "/elsewhere/mano.pkl"
     assert moved.benchmark.weights.released == ""
-    assert moved.model_dump(exclude={"music", "pose", "benchmark"}) == config.model_dump(exclude={"music", "pose", "benchmark"})
+    assert moved.motion.mapnet.checkpoint == str(tmp_path / config.motion.mapnet.checkpoint)
+    sections = {"music", "pose", "motion", "benchmark"}
+    assert moved.model_dump(exclude=sections) == config.model_dump(exclude=sections)
 
 
 def test_every_default_path_of_weights_is_known():

@@ -43,6 +43,17 @@ def test_jitter_and_drift_have_their_standard_deviations():
     assert (drift[:, lag:] * drift[:, :-lag]).mean() / (drift**2).mean() == pytest.approx(np.exp(-1.0), abs=0.05)
 
 
+def test_rotations_have_their_errors_for_each_axis():
+    noise = MotionNoise(palm_rad=(0.1, 0.0, 0.2), finger_rad=0.3, finger_gain=(1.0, 0.5, 0.0))
+    given = still()
+    turn = (add_noise(noise, *given, RATE_HZ, rng())[1] - given[1]).reshape(-1, 16, 3)
+    np.testing.assert_allclose(turn[:, 0].std(axis=0), [0.1, 0.0, 0.2], rtol=0.05, atol=1e-6)
+    np.testing.assert_allclose(turn[:, 1:].std(axis=(0, 1)), 0.3, rtol=0.05)
+    moved = given[1] + np.sin(2 * np.pi * 5.0 * np.arange(90) / RATE_HZ)[:, None]
+    kept = add_noise(MotionNoise(finger_gain=(1.0, 0.5, 0.0)), given[0], moved, given[2], RATE_HZ, rng())[1].reshape(200, 90, 2, 16, 3)
+    np.testing.assert_allclose(np.ptp(kept[0, 20:70, 0, 5], axis=0) / np.ptp(moved[0, 20:70, 0]), [1.0, 0.5, 0.0], atol=0.05)
+
+
 def test_errors_grow_with_speed():
     position, pose, visible = still()
     position[100:] += 20.0 * np.arange(90)[:, None]
