@@ -265,7 +265,7 @@ class MapnetCorrection(Section):
     """Correction of the cleaned motion by the model MAPnet, which receives the motion and the music: docs/how-to/correct-motion.md."""
 
     checkpoint: Name = Field(
-        "results/experiments/correction/models/mapnet-3/mapnet.safetensors",
+        "resources/weights/mapnet.safetensors",
         description="file of the trained model, relative to the working directory",
     )
     max_gap_s: NotNegative = Field(2.0, description="maximum duration of a hidden gap that the model fills (s)")
