@@ -94,6 +94,9 @@ ABLATIONS = tuple(
 )
 """Columns of the table on ablations, which exists only if the experiment has ablations."""
 
+TRUE_MOTION = ("ground_truth", "other_half")
+"""Methods that are not generated; they are never the best."""
+
 ABOUT = tuple((name, name) for name in ("variant", "input", "features", "decoder", "sampler", "steps"))
 """Columns that describe a method: key and heading. `input` is `notes` or `audio`: what the method receives of the music."""
 
@@ -328,7 +331,8 @@ def _scores(row, metrics, best):
             continue
         spread = "" if low is None else f" ± {(high - low) / 2:.{metric.digits}f}"
         # The option z removes the sign of a value that is rounded to 0.
-        cells.append((f"{value:z.{metric.digits}f}{spread}", best.get(metric.key) == value and not row["published"]))
+        generated = not row["published"] and row["method"] not in TRUE_MOTION
+        cells.append((f"{value:z.{metric.digits}f}{spread}", generated and best.get(metric.key) == value))
     return cells
 
 
@@ -340,7 +344,7 @@ def _costs(row, costs):
 
 def _best(rows, metrics):
     """Find the best value of each column among generated motions. The ground truth and published rows are excluded."""
-    generated = [row for row in rows if not row["published"] and row["method"] not in ("ground_truth", "other_half")]
+    generated = [row for row in rows if not row["published"] and row["method"] not in TRUE_MOTION]
     best = {}
     for metric in metrics:
         values = [row["scores"][metric.key][0] for row in generated if row["scores"].get(metric.key, (None,))[0] is not None]
