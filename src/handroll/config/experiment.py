@@ -143,8 +143,8 @@ class CorrectionBenchmark(Section):
     every: Annotated[list[Annotated[int, Field(ge=1, le=10)]], Field(min_length=1)] = Field(
         [3], description="frames of the output for each frame of the input; each row is trained for each of them; the paper: 1, 2 and 3"
     )
-    features: Literal["logmel", "notes", "fingering", "hubert", "wav2vec2", "hubert_tuned", "wav2vec2_tuned"] = Field(
-        "notes", description="music that the models receive; see benchmark.features"
+    features: Literal["logmel", "notes", "fingering", "planned", "hubert", "wav2vec2", "hubert_tuned", "wav2vec2_tuned"] = Field(
+        "notes", description="music that the models receive; see benchmark.features; planned: fingered notes and a planned motion"
     )
     window_s: Positive = Field(3.0, description="length of a window (s); the paper: 3")
     noise: Annotated[list[Literal["paper", "measured"]], Field(min_length=1)] = Field(

@@ -35,6 +35,7 @@ ROWS = {
     "mapnet_not_rebalanced": Row("mapnet", settings={"rebalanced": False}),
     "mapnet_balanced": Row("mapnet", fusion="balanced"),
     "mapnet_early": Row("mapnet", fusion="early"),
+    "mapnet_planned": Row("planned_mapnet"),
 }
 """The rows by name. `interpolation` is the input that all others correct."""
 
@@ -57,7 +58,8 @@ def compared_rows(correction, frames):
     Raises
     ------
     ValueError
-        A row has no entry in `ROWS`, a window has fewer than two input frames, or the width is not a multiple of the heads.
+        A row has no entry in `ROWS` or needs other features, a window has fewer than two input frames, or the width is not a multiple of
+        the heads.
     """
     if unknown := [name for name in correction.rows if name not in ROWS]:
         raise ValueError(f"the configuration: benchmark.correction.rows: expected names of rows ({', '.join(ROWS)}), found {unknown[0]!r}")
@@ -65,6 +67,11 @@ def compared_rows(correction, frames):
         raise ValueError(
             f"the configuration: benchmark.correction.window_s: expected windows of more than {max(correction.every)} frames "
             f"(benchmark.correction.every), found {frames}; set a longer window"
+        )
+    if "mapnet_planned" in correction.rows and correction.features != "planned":
+        raise ValueError(
+            f"the configuration: benchmark.correction.features: the row mapnet_planned needs planned, found {correction.features}; set "
+            "benchmark.correction.features: planned, or remove the row"
         )
     sizes = correction.transformers
     if sizes.width % sizes.heads:

@@ -6,7 +6,8 @@ from handroll.models.correction_rows import ROWS, compared_rows
 
 
 def test_every_row_makes_a_network_of_the_window():
-    correction = CorrectionBenchmark(rows=list(ROWS), every=[1, 3], transformers={"width": 8, "heads": 2, "layers": 4, "fusion_layers": 1})
+    sizes = {"width": 8, "heads": 2, "layers": 4, "fusion_layers": 1}
+    correction = CorrectionBenchmark(rows=list(ROWS), every=[1, 3], transformers=sizes, features="planned")
     rows = compared_rows(correction, 30)
     assert list(rows) == [f"{name}-{every}" for name in ROWS for every in (1, 3)]
     for name, row in rows.items():
@@ -29,7 +30,8 @@ def test_fusion_moves_layers_and_keeps_their_number():
 @pytest.mark.parametrize(
     ("values", "frames", "message"),
     [
-        ({"rows": ["mapnets"]}, 30, r"rows: expected names of rows \(interpolation, .*mapnet_early\), found 'mapnets'"),
+        ({"rows": ["mapnets"]}, 30, r"rows: expected names of rows \(interpolation, .*mapnet_planned\), found 'mapnets'"),
+        ({"rows": ["mapnet_planned"]}, 30, "features: the row mapnet_planned needs planned, found notes"),
         ({"rows": ["mapnet"], "every": [1, 3]}, 3, "window_s: expected windows of more than 3 frames .*, found 3; set a longer window"),
         ({"rows": ["mapnet"], "transformers": {"width": 9, "heads": 2}}, 30, "width: expected a multiple of 2 .*, found 9"),
     ],
