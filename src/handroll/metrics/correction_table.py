@@ -4,7 +4,7 @@ The questions are those of Tables 2 to 5 of MAPnet (Shrestha et al., "AIMusicGur
 difficulty of the movement, fusion, and rebalancing. The CSV file contains all scores.
 """
 
-from handroll.metrics.tables import Metric, scores_csv, table_contents, write_pages
+from handroll.metrics.table_pages import Metric, scores_csv, table_contents, write_pages
 
 NOISE_TITLES = {"paper": "noise of the paper", "measured": "measured noise"}
 """How headings name the kinds of noise."""
