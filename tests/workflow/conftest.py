@@ -71,6 +71,12 @@ class Project:
         assert done.returncode == 0 and [status for status, _ in runs] == [0] * len(commands), done.stdout
         return [self.jobs_of(output) for _, output in runs]
 
+    def planned_after(self, target, changes):
+        """Planned jobs of a target by changed setting, such as "detection={backend: cpu}"; "" is no change."""
+        settings = ["", *changes]
+        commands = [(target, *(("--config", setting) if setting else ())) for setting in settings]
+        return dict(zip(settings, self.planned_each(commands), strict=True))
+
     def edit(self, path, old, new):
         """Replace text in a file of the project; it must be there."""
         file = self.root / path
